@@ -1,0 +1,79 @@
+#include "base/clock.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+static _Atomic int64_t fixed_wall_ms;
+
+static int64_t read_us(clockid_t id)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    int64_t fixed = atomic_load(&fixed_wall_ms);
+
+    return fixed ? fixed : read_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t clock_mono_us(void)
+{
+    return read_us(CLOCK_MONOTONIC);
+}
+
+int64_t clock_mono_ms(void)
+{
+    return clock_mono_us() / 1000;
+}
+
+void clock_set_wall_ms(int64_t ms)
+{
+    atomic_store(&fixed_wall_ms, ms);
+}
+
+char *clock_format(int64_t wall_ms, char out[32])
+{
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    (void)gmtime_r(&s, &tm);
+    (void)snprintf(out, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", (tm.tm_year + 1900) % 10000,
+                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+                   (int)(wall_ms % 1000));
+    return out;
+}
+
+char *clock_format_http(int64_t wall_ms, char out[32])
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    time_t s = (time_t)(wall_ms / 1000);
+    struct tm tm;
+
+    (void)gmtime_r(&s, &tm);
+    (void)snprintf(out, 32, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
+                   tm.tm_mday, months + 3 * tm.tm_mon, (tm.tm_year + 1900) % 10000, tm.tm_hour,
+                   tm.tm_min, tm.tm_sec);
+    return out;
+}
+
+char *clock_format_duration(int64_t ms, char out[32])
+{
+    long long s = ms / 1000;
+
+    if (ms < 10000) {
+        (void)snprintf(out, 32, "%.1f s", (double)ms / 1000);
+    } else if (s < 60) {
+        (void)snprintf(out, 32, "%lld s", s);
+    } else if (s < 3600) {
+        (void)snprintf(out, 32, "%lld min %lld s", s / 60, s % 60);
+    } else {
+        (void)snprintf(out, 32, "%lld h %lld min", s / 3600, s / 60 % 60);
+    }
+    return out;
+}

@@ -1,0 +1,20 @@
+/* fs - small file work that must be durable or safe. Paths are relative to a directory fd
+ * (AT_FDCWD for the current one). Every fd is born O_CLOEXEC. */
+#pragma once
+#include "base/buf.h"
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* Reads a whole file into `out` up to its ceiling (ERR_LIMIT past it). */
+int fs_read(int dirfd, const char *path, struct buf *out, struct err *e) MUST_USE;
+/* Durable replace: temporary file beside it, fsync, rename, fsync of the directory. */
+int fs_write_atomic(int dirfd, const char *path, struct str bytes, mode_t mode,
+                    struct err *e) MUST_USE;
+int fs_write_all(int fd, struct str bytes, struct err *e) MUST_USE;
+/* mkdir; being there already is success. */
+int fs_mkdir(int dirfd, const char *path, mode_t mode, struct err *e) MUST_USE;
+/* fsync of the directory `path` itself. */
+int fs_sync_dir(int dirfd, const char *path, struct err *e) MUST_USE;
+/* Removes a tree without following links or crossing mounts; a missing one is success. */
+int fs_remove_tree(int dirfd, const char *path, struct err *e) MUST_USE;

@@ -1,0 +1,51 @@
+/* limits - every ceiling on what we take from outside or keep in memory, with its reason. */
+#pragma once
+
+#define KIB 1024ULL
+#define MIB (1024ULL * KIB)
+#define GIB (1024ULL * MIB)
+
+#define LIMIT_ERR_ITEMS 32 /* mistakes reported at once: more are not read */
+
+/* net */
+#define LIMIT_HEAD_BYTES (32 * KIB)       /* request line + headers; nginx allows 4 x 8 KiB */
+#define LIMIT_HEADERS 100                 /* docker sends about 20 */
+#define LIMIT_TARGET_BYTES (8 * KIB)      /* request target; OCI names + _state stay far below */
+#define LIMIT_JSON_BODY_BYTES (1 * MIB)   /* every JSON request of our API */
+#define LIMIT_JSON_DEPTH 64               /* jansson recurses */
+#define LIMIT_WORKERS 64                  /* request threads; each 512 KiB of stack, on demand */
+#define LIMIT_CONNECTIONS 16384           /* also clamped by RLIMIT_NOFILE */
+#define LIMIT_HEAD_SECONDS 20             /* a request head must be complete by then */
+#define LIMIT_IDLE_SECONDS 120            /* keep-alive */
+#define LIMIT_BODY_MIN_BYTES_PER_SEC 1024 /* slower senders are cut, after a grace of 10 s */
+
+/* state */
+#define LIMIT_STATE_BATCH 256 /* transactions in one group commit */
+
+/* content, registry */
+#define LIMIT_MANIFEST_BYTES (4 * MIB) /* OCI dist-spec: registries SHOULD take 4 MiB */
+#define LIMIT_REPO_NAME_BYTES 255      /* as in distribution */
+#define LIMIT_TAG_BYTES 128            /* OCI dist-spec: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
+#define LIMIT_LAYERS 127               /* overlay takes 500 lowers; docker stops at 127 */
+
+/* rootfs */
+#define LIMIT_LAYER_BYTES (256 * GIB) /* unpacked; AI images have layers of 80 GB */
+#define LIMIT_LAYER_ENTRIES 4000000   /* files in a layer */
+#define LIMIT_PATH_BYTES 4096         /* PATH_MAX */
+
+/* jobs */
+#define LIMIT_SPEC_BYTES (256 * KIB)
+#define LIMIT_JOB_ARGS 1024
+#define LIMIT_JOB_ENV 512
+#define LIMIT_JOB_VOLUMES 32
+#define LIMIT_JOB_RETRIES 100
+#define LIMIT_JOBS_QUEUED 100000
+
+/* volume */
+#define LIMIT_VOLUME_PATH_BYTES 4096
+#define LIMIT_LIST_ROWS 1000 /* rows in one page of any list */
+
+/* access */
+#define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */
+#define LIMIT_PASSWORD_BYTES 256
+#define LIMIT_SECRET_BYTES (64 * KIB)

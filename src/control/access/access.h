@@ -1,0 +1,90 @@
+/* access - who someone is and what he may: users, projects, members, roles, tokens, sessions,
+ * audit.
+ *
+ *   net dispatcher -> access_authenticate (password | personal token | session cookie | JWT of the
+ *   registry) -> access_authorize (roles.c: the one table of permissions) -> handler ->
+ * access_audit
+ *
+ * Threads: any. Verified tokens and passwords are cached by hash for a short time; a change of
+ * user, token or membership drops the cache, so revoking acts at once. On disk: tables users,
+ * projects, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as SHA-256. */
+#pragma once
+#include "base/arena.h"
+#include "net/perm.h"
+
+struct access;
+struct cfg;
+struct cfg_item;
+struct http_req;
+struct route;
+struct state;
+struct state_schema;
+
+extern const struct state_schema access_schema;
+extern const struct route access_routes[]; /* ctx: struct access * */
+extern const struct cfg_item access_config[];
+
+enum role {
+    ROLE_NONE,
+    ROLE_ANONYMOUS,
+    ROLE_GUEST,
+    ROLE_DEVELOPER,
+    ROLE_MAINTAINER,
+    ROLE_ADMIN,
+    ROLES
+};
+const char *role_name(enum role r);
+uint64_t role_permissions(enum role r); /* PERM_BITs */
+
+/* Someone above wants to know (main/wire.c): each is called after the commit. */
+struct access_hooks {
+    void *ctx;
+    /* A project is about to go: others remove what they keep for it. -1 keeps the project. */
+    int (*project_gone)(void *ctx, int64_t project_id, struct str name, struct err *e);
+    void (*event)(void *ctx, const char *type, struct str project, struct str json);
+    /* Secrets live below; access serves their routes because they are settings of a project. */
+    struct secrets *secrets;
+};
+
+/* `cfg` may be NULL: defaults. */
+struct access *access_open(struct state *s, const struct cfg *cfg, const struct access_hooks *hooks,
+                           struct err *e) MUST_USE;
+void access_close(struct access *a);
+DEFINE_SCOPED(struct access, access_close)
+
+/* First start: makes the user `admin`, the public project `library`, and returns 1 with the
+ * generated password in `password`; 0 when users exist already. */
+int access_bootstrap(struct access *a, char password[33], struct err *e) MUST_USE;
+
+/* The hooks of struct http_hooks; ctx is a struct access *. */
+int access_authenticate(void *ctx, struct http_req *r, struct principal *out, struct err *e);
+int access_authorize(void *ctx, struct http_req *r, enum perm perm, struct str project,
+                     struct err *e);
+void access_audit(void *ctx, const struct http_req *r, int status);
+
+/* user + password, or user + personal token (what docker login sends). Throttled: ERR_THROTTLED
+ * says when to try again. */
+int access_verify(struct access *a, struct str user, struct str password, const char *peer,
+                  struct principal *out, struct err *e) MUST_USE;
+/* A personal token alone ("strata_..."). */
+int access_verify_token(struct access *a, struct str token, struct principal *out,
+                        struct err *e) MUST_USE;
+/* The principal of a user as he is now (roles may have changed since a JWT was made). */
+int access_principal(struct access *a, int64_t user_id, struct principal *out,
+                     struct err *e) MUST_USE;
+
+/* The permissions of `who` in a project (PERM_BITs, narrowed by scopes); 0 also when there is no
+ * such project. Cheap (cached). */
+uint64_t access_permissions(struct access *a, const struct principal *who, struct str project);
+/* The filter of the event stream (http_events_filter). */
+bool access_may_see(void *ctx, const struct principal *who, struct str project);
+
+/* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */
+int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base,
+                   struct err *e) MUST_USE;
+/* Extra authentication tried first for requests that carry "Authorization: Bearer" without the
+ * prefix of our personal tokens (the registry's JWTs). Returns 1 recognised, 0 not mine, -1
+ * refused. */
+typedef int access_bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
+                          struct err *e);
+void access_set_bearer(struct access *a, access_bearer *fn, void *ctx);

@@ -1,0 +1,59 @@
+/* registry - OCI Distribution 1.1 over content: repositories, tags, manifests, uploads, and the
+ * Docker token service (ES256 JWTs).
+ *
+ *   docker push -> net -> blob.c / manifest.c -> content (bytes) + state (who refers to what)
+ *
+ * Threads: any. On disk: tables repositories, manifests, tags, blobs, repository_blobs, uploads;
+ * the JWT key in registry.key 0600. A repository's name is "<project>/<rest>". Sources: OCI
+ * distribution-spec 1.1.1, image-spec 1.1, Docker token authentication. */
+#pragma once
+#include "base/arena.h"
+#include "net/perm.h"
+
+struct access;
+struct cfg_item;
+struct content;
+struct http_req;
+struct http_style;
+struct registry;
+struct route;
+struct state;
+struct state_schema;
+
+extern const struct state_schema registry_schema;
+extern const struct route
+    registry_v2_routes[]; /* /v2/ and /service/token; ctx: struct registry * */
+extern const struct http_style registry_v2_style; /* OCI errors and challenges */
+extern const struct route registry_api_routes[];  /* /api/v1/.../repositories; ctx: the same */
+
+struct registry_hooks {
+    void *ctx;
+    void (*event)(void *ctx, const char *type, struct str project, struct str json);
+};
+
+struct registry *registry_open(struct state *s, struct content *c, struct access *a,
+                               const struct registry_hooks *hooks, struct err *e) MUST_USE;
+void registry_close(struct registry *r);
+DEFINE_SCOPED(struct registry, registry_close)
+
+/* access_bearer: verifies a JWT of ours (cached by hash). */
+int registry_bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
+                    struct err *e);
+
+/* An image resolved for this platform; everything in the arena. */
+struct registry_image {
+    char digest[136]; /* manifest */
+    char (*layer_digests)[136];
+    char (*diff_ids)[136];
+    size_t n_layers;
+    const char **entrypoint, **cmd, **env; /* NULL-terminated */
+    const char *cwd, *user, *architecture, *os;
+};
+/* Follows indexes to linux/`architecture`. The caller has checked PERM_IMAGE_PULL. Errors say what
+ * exists instead. */
+int registry_resolve(struct registry *r, struct str reference, const char *architecture,
+                     struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
+int registry_project_gone(struct registry *r, int64_t project_id, struct str name,
+                          struct err *e) MUST_USE;
+/* Online garbage collection step: deletes up to `max` unreferenced blobs; returns how many. */
+int registry_collect(struct registry *r, unsigned max, struct err *e);

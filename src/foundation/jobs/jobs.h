@@ -1,0 +1,86 @@
+/* jobs - container jobs under a real queue: specs, states, scheduler, engines.
+ *
+ *   POST .../jobs -> spec.c (YAML/JSON -> struct job_spec) -> store.c (one transaction: queued) ->
+ * 202 scheduler thread: fits CPU, memory, GPU first-in-first-out -> engine->start -> running
+ *   engine's exit event -> store.c -> succeeded | failed | cancelled | lost, or queued again
+ * (retry)
+ *
+ * Threads: any for the functions below; the scheduler owns the queue.
+ * On disk: tables `jobs`, `job_history`; jobs/<container id>/ belongs to runtime. */
+#pragma once
+#include "base/arena.h"
+#include "net/perm.h"
+
+struct cfg;
+struct cfg_item;
+struct jobs;
+struct rootfs;
+struct route;
+struct runtime;
+struct runtime_status;
+struct secrets;
+struct state;
+struct state_schema;
+struct volume_store;
+struct rootfs_layer;
+
+extern const struct state_schema jobs_schema;
+extern const struct route jobs_routes[]; /* ctx: struct jobs * */
+extern const struct cfg_item jobs_config[];
+
+enum job_state {
+    JOB_QUEUED,
+    JOB_STARTING,
+    JOB_RUNNING,
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+    JOB_CANCELLED,
+    JOB_LOST,
+    JOB_STATES
+};
+const char *job_state_name(enum job_state s);
+
+/* An image as a job needs it; in the arena. */
+struct job_image {
+    char digest[136]; /* of the manifest that is run */
+    struct rootfs_layer *layers;
+    size_t n_layers;
+    const char **entrypoint, **cmd, **env; /* NULL-terminated, may be empty */
+    const char *cwd, *user, *architecture, *os;
+};
+
+/* What jobs needs from above (main/wire.c). */
+struct jobs_hooks {
+    void *ctx;
+    int (*project)(void *ctx, struct str name, int64_t *project_id, uint32_t *id_base,
+                   struct err *e);
+    /* "project/repo:tag" or "...@sha256:..." for this machine's architecture. Errors say what
+     * exists: no such repository or tag, or only other architectures (ERR_INVALID). Keeps the
+     * manifest alive by digest while the job is not finished is the registry's business (tags may
+     * move). */
+    int (*image)(void *ctx, const struct principal *who, struct str reference, struct arena *a,
+                 struct job_image *out, struct err *e);
+    void (*event)(void *ctx, const char *type, struct str project, struct str json);
+};
+
+struct jobs_parts {
+    struct state *state;
+    struct runtime *runtime;
+    struct rootfs *rootfs;
+    struct volume_store *volumes;
+    struct secrets *secrets;
+    const struct cfg *cfg;
+    struct jobs_hooks hooks;
+};
+
+/* Loads the table, re-adopts what runs, starts the scheduler. */
+struct jobs *jobs_open(const struct jobs_parts *parts, struct err *e) MUST_USE;
+/* Stops scheduling; running containers keep running. */
+void jobs_close(struct jobs *j);
+DEFINE_SCOPED(struct jobs, jobs_close)
+/* A container ended (runtime_sink): queued to the scheduler, never blocks. */
+void jobs_on_exit(struct jobs *j, const struct runtime_status *s);
+bool jobs_volume_in_use(struct jobs *j, const char *volume_id);
+/* Cancels all jobs of a project and forgets them. */
+int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e) MUST_USE;
+void jobs_dump(struct jobs *j, struct buf *out);

@@ -1,0 +1,96 @@
+/* runtime - containers on this machine: OCI bundle, crun, shim, cgroups, exit.
+ *
+ *   jobs/engine_local -> runtime_start -> helper -> overlay + bundle + shim -> crun
+ *                     <- sink (exited)  <- helper <- shim writes containers/<id>/exit
+ *
+ * A container survives a kill -9 of server and helper: the shim holds it and its output goes
+ * straight to a file. runtime_list after a restart tells what is still there. On disk:
+ * jobs/<container id>/{log,exit,config.json,...}: log is 0640 root:strata. Source: OCI
+ * runtime-spec 1.0. */
+#pragma once
+#include "base/str.h"
+
+struct helper_client;
+struct helper_operation;
+struct runtime;
+struct rootfs_helper;
+
+enum runtime_network { RUNTIME_NET_NONE, RUNTIME_NET_BRIDGE, RUNTIME_NET_HOST };
+
+struct runtime_mount {
+    char volume_id[65]; /* directory volumes/<volume_id> */
+    const char *target; /* absolute path in the container */
+    bool read_only;
+};
+
+struct runtime_spec {
+    const char *id;          /* [a-z0-9-]{1,64}, unique for ever */
+    const char *const *args; /* NULL-terminated */
+    const char *const *env;  /* "K=V", NULL-terminated */
+    const char *cwd;
+    const char *user; /* of the image: "", "1000", "1000:1000", "name[:group]" */
+    const char *hostname;
+    const char (*chains)[65]; /* layers, lowest first */
+    size_t n_chains;
+    const struct runtime_mount *mounts;
+    size_t n_mounts;
+    uint32_t id_base; /* container 0..65535 is id_base.. on the host */
+    int64_t cpu_milli, memory_bytes, pids;
+    const char *const *devices; /* host device nodes (GPU), NULL-terminated; or NULL */
+    enum runtime_network network;
+};
+
+enum runtime_end { RUNTIME_EXITED, RUNTIME_SIGNALED, RUNTIME_OOM, RUNTIME_LOST };
+
+struct runtime_status {
+    char id[65];
+    bool running;
+    enum runtime_end end; /* when not running */
+    int code;             /* exit code or signal number */
+    int64_t started_ms, ended_ms;
+    int64_t memory_peak_bytes, cpu_usec; /* 0 when unknown */
+    char detail[200];                    /* crun's own words when it could not start, else empty */
+};
+
+/* Server side. The sink is called once per container that ended, on the helper client's thread: it
+ * must not block and must not call back. */
+typedef void runtime_sink(void *ctx, const struct runtime_status *s);
+struct runtime *runtime_new(runtime_sink *sink, void *ctx) MUST_USE;
+void runtime_free(struct runtime *r);
+DEFINE_SCOPED(struct runtime, runtime_free)
+void runtime_set_helper(struct runtime *r, struct helper_client *h);
+/* The helper's events go here (helper_sink). */
+void runtime_on_event(struct runtime *r, int event, struct str payload);
+
+/* Returns when the process runs. Errors: command not found or not executable (ERR_INVALID), the
+ * host is not ready (ERR_UNAVAILABLE; message says what to mend). Afterwards runtime_remove is due.
+ */
+int runtime_start(struct runtime *r, const struct runtime_spec *s, struct err *e) MUST_USE;
+/* A container that is gone already is success. */
+int runtime_signal(struct runtime *r, const char *id, int signal, struct err *e) MUST_USE;
+int runtime_list(struct runtime *r, struct runtime_status **out, size_t *n, struct err *e) MUST_USE;
+int runtime_stats(struct runtime *r, const char *id, struct runtime_status *out,
+                  struct err *e) MUST_USE;
+/* Unmounts and deletes everything but the log. */
+int runtime_remove(struct runtime *r, const char *id, struct err *e) MUST_USE;
+/* The log, opened for reading; the caller closes it. ERR_NOT_FOUND before the start. */
+int runtime_log_open(const char *id, int *fd, struct err *e) MUST_USE;
+
+/* Helper side. `instance` names the cgroup strata-<instance> and crun's --root. */
+struct runtime_helper;
+struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const char *instance,
+                                          struct err *e) MUST_USE;
+void runtime_helper_free(struct runtime_helper *r);
+struct helper_server;
+/* Re-adopts the containers of this instance and watches their shims. */
+int runtime_helper_adopt(struct runtime_helper *r, struct helper_server *s, struct err *e) MUST_USE;
+extern const struct helper_operation runtime_operations[];
+
+/* What `strata doctor` checks; also run at every start. Rows: name, ok/warn/fail, what is, how to
+ * mend. */
+enum doctor_level { DOCTOR_OK, DOCTOR_MENDED, DOCTOR_WARN, DOCTOR_FAIL };
+typedef void doctor_row(void *ctx, const char *check, enum doctor_level level, const char *found,
+                        const char *mend);
+enum doctor_mode { DOCTOR_LOOK, DOCTOR_MEND };
+/* As root. Returns the number of DOCTOR_FAIL rows. */
+int runtime_doctor(enum doctor_mode mode, doctor_row *row, void *ctx);

@@ -1,0 +1,31 @@
+/* secrets - write-only values of a project, encrypted at rest (AES-256-GCM) under a key file 0600.
+ *
+ *   PUT .../secrets/{s} -> secrets_put;    jobs -> secrets_get -> environment of the container
+ *
+ * Values never reach logs, argv, dumps or answers. Threads: any.
+ * On disk: table `secrets(project_id, name, nonce, sealed, ...)`; the project and name are
+ * authenticated with the value, so rows cannot be swapped; secrets.key 0600. */
+#pragma once
+#include "base/buf.h"
+
+struct state;
+struct state_schema;
+struct secrets;
+
+extern const struct state_schema secrets_schema;
+
+/* Reads the key file, making it on first use. ERR_INVALID when others may read it. */
+struct secrets *secrets_open(struct state *s, const char *key_path, struct err *e) MUST_USE;
+void secrets_close(struct secrets *s);
+DEFINE_SCOPED(struct secrets, secrets_close)
+
+int secrets_put(struct secrets *s, int64_t project_id, struct str name, struct str value,
+                struct err *e) MUST_USE;
+/* The caller wipes it: explicit_bzero, buf_done. */
+int secrets_get(struct secrets *s, int64_t project_id, struct str name, struct buf *value,
+                struct err *e) MUST_USE;
+int secrets_delete(struct secrets *s, int64_t project_id, struct str name, struct err *e) MUST_USE;
+/* Names with who and when, as JSON objects in an open array; never values. */
+struct jw;
+int secrets_list(struct secrets *s, int64_t project_id, struct jw *out, struct err *e) MUST_USE;
+int secrets_project_gone(struct secrets *s, int64_t project_id, struct err *e) MUST_USE;

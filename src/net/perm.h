@@ -1,0 +1,53 @@
+/* perm - the names of all permissions, and who asks. A route names the permission it needs; the
+ * dispatcher asks the authorize hook before the handler runs. Which role holds which permission is
+ * the one table in control/access/roles.c. */
+#pragma once
+#include "base/str.h"
+
+/* X(NAME, "text", where): where = NONE needs no project, SYSTEM is held by system roles, PROJECT is
+ * asked for the project that the route's path names. */
+#define PERMS(X)                                                                                   \
+    X(PUBLIC, "public", NONE)       /* anybody, also without signing in */                         \
+    X(SIGNED_IN, "signed-in", NONE) /* any user, about himself */                                  \
+    X(SYSTEM_READ, "system:read", SYSTEM)                                                          \
+    X(SYSTEM_MANAGE, "system:manage", SYSTEM)                                                      \
+    X(USER_MANAGE, "user:manage", SYSTEM)                                                          \
+    X(AUDIT_READ, "audit:read", SYSTEM)                                                            \
+    X(PROJECT_CREATE, "project:create", SYSTEM)                                                    \
+    X(PROJECT_READ, "project:read", PROJECT)                                                       \
+    X(PROJECT_MANAGE, "project:manage", PROJECT)                                                   \
+    X(IMAGE_PULL, "image:pull", PROJECT)                                                           \
+    X(IMAGE_PUSH, "image:push", PROJECT)                                                           \
+    X(IMAGE_DELETE, "image:delete", PROJECT)                                                       \
+    X(JOB_READ, "job:read", PROJECT)                                                               \
+    X(JOB_SUBMIT, "job:submit", PROJECT)                                                           \
+    X(JOB_CANCEL, "job:cancel", PROJECT)                                                           \
+    X(VOLUME_READ, "volume:read", PROJECT)                                                         \
+    X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
+    X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \
+    X(SECRET_READ, "secret:read", PROJECT) /* names only: values are write-only */                 \
+    X(SECRET_WRITE, "secret:write", PROJECT)
+
+#define PERM_ENUM(name, text, where) PERM_##name,
+enum perm { PERMS(PERM_ENUM) PERM_COUNT };
+
+enum perm_where { PERM_WHERE_NONE, PERM_WHERE_SYSTEM, PERM_WHERE_PROJECT };
+
+const char *perm_name(enum perm p);
+enum perm_where perm_where(enum perm p);
+int perm_parse(struct str text, enum perm *out, struct err *e) MUST_USE;
+
+#define PERM_BIT(p) (1ULL << (p))
+#define PERM_ALL (PERM_BIT(PERM_COUNT) - 1)
+
+enum principal_kind { PRINCIPAL_ANONYMOUS, PRINCIPAL_SESSION, PRINCIPAL_TOKEN, PRINCIPAL_PASSWORD };
+
+/* Who makes a request. Plain value, copied freely. */
+struct principal {
+    enum principal_kind kind;
+    int64_t user_id; /* 0: anonymous */
+    int64_t token_id;
+    bool is_admin;
+    uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
+    char name[65];   /* "anonymous" */
+};
