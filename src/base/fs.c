@@ -116,71 +116,93 @@ int fs_sync_dir(int dirfd, const char *path, struct err *e)
     return fsync(fd) < 0 ? err_sys(e, "fsync %s", path) : 0;
 }
 
-/* Depth of a tree made by others is not bounded, so no recursion: one directory is emptied at a
- * time, and a directory inside is first moved up beside it. */
-static int empty_dir(int root, const char *name, unsigned *counter, struct err *e)
+/* What fs_remove_tree moved up to the root of the tree, waiting to be emptied. Names are random, so
+ * nothing in the tree carries one already. */
+struct removal {
+    int root;
+    char prefix[16];
+    unsigned made;
+};
+
+/* Depth of a tree made by others is not bounded, so no recursion: a directory that is not empty is
+ * moved up to the root and emptied later. */
+static int remove_entry(struct removal *r, int dir, const char *name, struct err *e)
 {
-    int fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    char up[32];
+
+    if (unlinkat(dir, name, 0) == 0) {
+        return 0;
+    }
+    if (errno != EISDIR && errno != EPERM) {
+        return err_sys(e, "remove %s", name);
+    }
+    if (unlinkat(dir, name, AT_REMOVEDIR) == 0) {
+        return 0;
+    }
+    (void)snprintf(up, sizeof(up), "%s%u", r->prefix, r->made);
+    if (renameat(dir, name, r->root, up) < 0) {
+        return err_sys(e, "remove %s", name);
+    }
+    r->made++;
+    return 0;
+}
+
+static int empty_dir(struct removal *r, const char *name, struct err *e)
+{
+    int fd = openat(r->root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     struct dirent *ent;
+    int rc = 0;
 
     if (d == NULL) {
         return err_sys(e, "open %s", name);
     }
-    while ((ent = readdir(d))) {
-        char up[NAME_MAX + 1];
-
-        if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0 ||
-            unlinkat(dirfd(d), ent->d_name, 0) == 0) {
-            continue;
-        }
-        if (errno != EISDIR) {
-            err_sys(e, "remove %s", ent->d_name);
-            (void)closedir(d);
-            return -1;
-        }
-        if (unlinkat(dirfd(d), ent->d_name, AT_REMOVEDIR) == 0) {
-            continue;
-        }
-        (void)snprintf(up, sizeof(up), ".removing-%u", (*counter)++);
-        if (renameat(dirfd(d), ent->d_name, root, up) < 0) {
-            err_sys(e, "remove %s", ent->d_name);
-            (void)closedir(d);
-            return -1;
+    while (rc == 0 && (ent = readdir(d))) {
+        if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0 &&
+            strncmp(ent->d_name, r->prefix, strlen(r->prefix)) != 0) {
+            rc = remove_entry(r, dirfd(d), ent->d_name, e);
         }
     }
     (void)closedir(d);
+    return rc;
+}
+
+static int remove_moved(struct removal *r, struct err *e)
+{
+    for (unsigned i = 0; i < r->made; i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "%s%u", r->prefix, i);
+        if (empty_dir(r, name, e) < 0) {
+            return -1;
+        }
+        if (unlinkat(r->root, name, AT_REMOVEDIR) < 0) {
+            return err_sys(e, "remove %s", name);
+        }
+    }
     return 0;
 }
 
 int fs_remove_tree(int dirfd, const char *path, struct err *e)
 {
     SCOPED(closep) int root = -1;
-    unsigned made = 0, emptied = 0;
+    struct removal r = {0};
 
     if (unlinkat(dirfd, path, 0) == 0 || errno == ENOENT) {
         return 0;
     }
-    if (errno != EISDIR) {
+    if (errno != EISDIR && errno != EPERM) {
         return err_sys(e, "remove %s", path);
     }
     root = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (root < 0) {
         return err_sys(e, "open %s", path);
     }
-    if (empty_dir(root, ".", &made, e) < 0) {
+    r.root = root;
+    r.prefix[0] = '.';
+    random_name(r.prefix + 1, 12);
+    if (empty_dir(&r, ".", e) < 0 || remove_moved(&r, e) < 0) {
         return err_wrap(e, "remove %s", path);
-    }
-    while (emptied < made) {
-        char name[NAME_MAX + 1];
-
-        (void)snprintf(name, sizeof(name), ".removing-%u", emptied++);
-        if (empty_dir(root, name, &made, e) < 0) {
-            return err_wrap(e, "remove %s", path);
-        }
-        if (unlinkat(root, name, AT_REMOVEDIR) < 0) {
-            return err_sys(e, "remove %s/%s", path, name);
-        }
     }
     if (unlinkat(dirfd, path, AT_REMOVEDIR) < 0) {
         return err_sys(e, "remove %s", path);

@@ -10,10 +10,7 @@
 /* The error names line and column. */
 json_t *json_parse(struct str text, struct err *e) MUST_USE;
 
-static inline void json_decrefp(json_t **j)
-{
-    json_decref(*j);
-}
+/* SCOPED(json_decrefp) json_t *j; is jansson's own. */
 
 /* Fields of an object, typed. `key` missing: *out is left alone and 0 is returned, except for
  * json_need_*; of another type: ERR_INVALID naming the key. Views live as long as the object. */
