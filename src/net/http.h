@@ -10,10 +10,10 @@
  * docs/decisions/0001. Shape and reasons: DESIGN in docs/architecture.md. */
 #pragma once
 #include "base/arena.h"
+#include "base/cfg.h"
 #include "base/json.h"
 #include "net/perm.h"
 
-struct cfg_item;
 struct http_server;
 struct http_conn;
 

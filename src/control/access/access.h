@@ -10,13 +10,11 @@
  * projects, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as SHA-256. */
 #pragma once
 #include "base/arena.h"
+#include "base/cfg.h"
+#include "net/http.h"
 #include "net/perm.h"
 
 struct access;
-struct cfg;
-struct cfg_item;
-struct http_req;
-struct route;
 struct state;
 struct state_schema;
 

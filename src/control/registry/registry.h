@@ -8,15 +8,12 @@
  * distribution-spec 1.1.1, image-spec 1.1, Docker token authentication. */
 #pragma once
 #include "base/arena.h"
+#include "net/http.h"
 #include "net/perm.h"
 
 struct access;
-struct cfg_item;
 struct content;
-struct http_req;
-struct http_style;
 struct registry;
-struct route;
 struct state;
 struct state_schema;
 

@@ -9,13 +9,12 @@
  * On disk: tables `jobs`, `job_history`; jobs/<container id>/ belongs to runtime. */
 #pragma once
 #include "base/arena.h"
+#include "base/cfg.h"
+#include "net/http.h"
 #include "net/perm.h"
 
-struct cfg;
-struct cfg_item;
 struct jobs;
 struct rootfs;
-struct route;
 struct runtime;
 struct runtime_status;
 struct secrets;

@@ -9,10 +9,9 @@
  * hex>/{fs,done}; a directory without `done` is swept at start. */
 #pragma once
 #include "base/str.h"
+#include "helper/helper.h"
 
 struct content;
-struct helper_client;
-struct helper_operation;
 struct rootfs;
 
 struct rootfs_layer {

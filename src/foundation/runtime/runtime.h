@@ -9,9 +9,8 @@
  * runtime-spec 1.0. */
 #pragma once
 #include "base/str.h"
+#include "helper/helper.h"
 
-struct helper_client;
-struct helper_operation;
 struct runtime;
 struct rootfs_helper;
 
@@ -81,7 +80,6 @@ struct runtime_helper;
 struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const char *instance,
                                           struct err *e) MUST_USE;
 void runtime_helper_free(struct runtime_helper *r);
-struct helper_server;
 /* Re-adopts the containers of this instance and watches their shims. */
 int runtime_helper_adopt(struct runtime_helper *r, struct helper_server *s, struct err *e) MUST_USE;
 extern const struct helper_operation runtime_operations[];

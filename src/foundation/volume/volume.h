@@ -9,10 +9,9 @@
  * the project's id range; table `volumes`. */
 #pragma once
 #include "base/str.h"
+#include "helper/helper.h"
+#include "net/http.h"
 
-struct helper_client;
-struct helper_operation;
-struct route;
 struct state;
 struct state_schema;
 struct volume_store;

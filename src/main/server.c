@@ -1,0 +1,112 @@
+/* The role server: user strata, every socket and every parser; it can neither fork nor exec. */
+#include "main/main_priv.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "jobs/jobs.h"
+#include "main/wire.h"
+#include "net/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { DRAIN_MS = 5000, HOUSEKEEP_SEC = 60 };
+
+const struct cfg_item server_config[] = {
+    {"net.listen", CFG_STRING, "127.0.0.1:8080",
+     "Address and port of the API, the registry and the console."},
+    {"net.tls_cert", CFG_STRING, "",
+     "Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata."},
+    {"net.tls_key", CFG_STRING, "",
+     "Private key (PEM) of net.tls_cert, readable by the user strata."},
+    {"net.trusted_proxies", CFG_STRING, "",
+     "Addresses or CIDR, separated by commas, whose X-Forwarded-* headers are believed."},
+    {0},
+};
+
+const struct cfg_item *const all_config[] = {server_config, access_config, jobs_config, NULL};
+
+/* The first start: the administrator's password, where only root and strata can read it. */
+static int write_password(struct wire *w, const struct boot *b, struct err *e)
+{
+    char password[33], line[40];
+    int made = wire_bootstrap(w, password, e);
+
+    if (made <= 0) {
+        return made;
+    }
+    (void)snprintf(line, sizeof(line), "%s\n", password);
+    if (fs_write_atomic(AT_FDCWD, "admin.password", str_of(line), 0600, e) < 0) {
+        return err_wrap(e, "the password of admin");
+    }
+    explicit_bzero(password, sizeof(password));
+    explicit_bzero(line, sizeof(line));
+    log_info("server.first_start", "user=admin password_file=%s/admin.password", b->state_dir);
+    return 0;
+}
+
+/* Housekeeping until a signal asks us to stop. */
+static void wait_for_stop(struct wire *w, const sigset_t *stop)
+{
+    const struct timespec minute = {.tv_sec = HOUSEKEEP_SEC};
+
+    for (;;) {
+        int sig = sigtimedwait(stop, NULL, &minute);
+
+        if (sig > 0) {
+            log_info("server.stopping", "signal=%d", sig);
+            return;
+        }
+        if (errno == EAGAIN) {
+            wire_housekeep(w);
+        }
+    }
+}
+
+static int serve(const struct boot *b, int socket, const sigset_t *stop, struct err *e)
+{
+    int64_t began_ms = clock_mono_ms();
+    struct wire *w;
+
+    if (confine_drop(b->uid, b->gid, e) < 0 || confine_no_exec(e) < 0) {
+        return -1;
+    }
+    w = wire_open(b, socket, e);
+    if (w == NULL) {
+        return -1;
+    }
+    if (write_password(w, b, e) < 0 || http_server_start(wire_http(w), e) < 0) {
+        wire_close(w);
+        return -1;
+    }
+    log_info("server.ready", "port=%u start_ms=%lld state=%s", http_server_port(wire_http(w)),
+             (long long)(clock_mono_ms() - began_ms), b->state_dir);
+    wait_for_stop(w, stop);
+    http_server_drain(wire_http(w), DRAIN_MS);
+    wire_close(w);
+    return 0;
+}
+
+int server_role(const struct boot *b, int socket)
+{
+    sigset_t stop;
+    struct err e;
+
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &stop, NULL); /* threads inherit: only wait_for_stop takes them */
+    if (serve(b, socket, &stop, &e) < 0) {
+        log_error("server.failed", "%s", e.msg);
+        return err_exit_code(e.kind);
+    }
+    return 0;
+}

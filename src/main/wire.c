@@ -1,0 +1,348 @@
+#include "main/wire.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "content/content.h"
+#include "helper/helper.h"
+#include "jobs/jobs.h"
+#include "main/system_http.h"
+#include "net/http.h"
+#include "registry/registry.h"
+#include "rootfs/rootfs.h"
+#include "runtime/runtime.h"
+#include "secrets/secrets.h"
+#include "state/state.h"
+#include "volume/volume.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+enum { EVENT_RING = 4096, UPLOAD_KEEP_MS = 24 * 3600 * 1000, COLLECT_STEP = 1000 };
+
+struct wire {
+    struct state *state;
+    struct secrets *secrets;
+    struct content *content;
+    struct http_events *events;
+    struct access *access;
+    struct registry *registry;
+    struct runtime *runtime;
+    struct helper_client *helper;
+    struct rootfs *rootfs;
+    struct volume_store *volumes;
+    struct jobs *jobs;
+    struct system_http system;
+    struct http_mount mounts[6];
+    struct http_server *http;
+    /* Containers that end while jobs is still loading its table wait here. */
+    struct lock lock; /* guards the two below */
+    bool jobs_ready;
+    VEC(struct runtime_status) early_exits;
+};
+
+/* --- what a lower module asks of a higher one; ctx is the wire --- */
+
+static void publish(void *ctx, const char *type, struct str project, struct str json)
+{
+    struct wire *w = ctx;
+
+    http_events_publish(w->events, type, project, json);
+}
+
+static int find_project(void *ctx, struct str name, int64_t *id, uint32_t *id_base, struct err *e)
+{
+    struct wire *w = ctx;
+
+    return access_project(w->access, name, id, id_base, e);
+}
+
+static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
+{
+    struct wire *w = ctx;
+
+    if (jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
+        registry_project_gone(w->registry, id, name, e) < 0) {
+        return -1;
+    }
+    return secrets_project_gone(w->secrets, id, e);
+}
+
+static bool volume_in_use(void *ctx, const char *volume_id)
+{
+    struct wire *w = ctx;
+
+    return w->jobs && jobs_volume_in_use(w->jobs, volume_id);
+}
+
+/* Go's names, which image configurations use. */
+static const char *architecture(void)
+{
+    static const char *const names[][2] = {{"x86_64", "amd64"},
+                                           {"aarch64", "arm64"},
+                                           {"riscv64", "riscv64"},
+                                           {"ppc64le", "ppc64le"},
+                                           {"s390x", "s390x"}};
+    struct utsname u;
+
+    (void)uname(&u);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(u.machine, names[i][0]) == 0) {
+            return names[i][1];
+        }
+    }
+    return "unknown";
+}
+
+static int may_pull(struct wire *w, const struct principal *who, struct str reference,
+                    struct err *e)
+{
+    struct str rest = reference;
+    struct str project = str_cut(&rest, '/');
+
+    if (rest.p == NULL) {
+        return err_set(e, ERR_INVALID,
+                       "image '%.*s' names no project: write project/repository:tag, such as "
+                       "library/strata-ml:latest",
+                       STR_ARG(reference));
+    }
+    if (!(access_permissions(w->access, who, project) & PERM_BIT(PERM_IMAGE_PULL))) {
+        return err_set(
+            e, ERR_NOT_FOUND,
+            "image '%.*s': there is no project '%.*s' in this registry that you may pull "
+            "from; images of other registries are pushed here first (skopeo copy)",
+            STR_ARG(reference), STR_ARG(project));
+    }
+    return 0;
+}
+
+static int find_image(void *ctx, const struct principal *who, struct str reference, struct arena *a,
+                      struct job_image *out, struct err *e)
+{
+    struct wire *w = ctx;
+    struct registry_image image = {0};
+
+    if (may_pull(w, who, reference, e) < 0 ||
+        registry_resolve(w->registry, reference, architecture(), a, &image, e) < 0) {
+        return -1;
+    }
+    *out = (struct job_image){.n_layers = image.n_layers,
+                              .entrypoint = image.entrypoint,
+                              .cmd = image.cmd,
+                              .env = image.env,
+                              .cwd = image.cwd,
+                              .user = image.user,
+                              .architecture = image.architecture,
+                              .os = image.os};
+    memcpy(out->digest, image.digest, sizeof(out->digest));
+    out->layers = arena_new_array(a, struct rootfs_layer, image.n_layers + 1);
+    for (size_t i = 0; i < image.n_layers; i++) {
+        memcpy(out->layers[i].digest, image.layer_digests[i], sizeof(image.layer_digests[i]));
+        memcpy(out->layers[i].diff_id, image.diff_ids[i], sizeof(image.diff_ids[i]));
+    }
+    return 0;
+}
+
+/* --- events from below --- */
+
+static void on_exit_of_container(void *ctx, const struct runtime_status *s)
+{
+    struct wire *w = ctx;
+
+    {
+        struct lock *l = &w->lock;
+
+        WITH_LOCK(l);
+        if (!w->jobs_ready) {
+            *vec_push(&w->early_exits) = *s;
+            return;
+        }
+    }
+    jobs_on_exit(w->jobs, s);
+}
+
+static void on_helper_event(void *ctx, enum helper_event event, struct str payload)
+{
+    struct wire *w = ctx;
+
+    runtime_on_event(w->runtime, (int)event, payload);
+}
+
+/* Hands over what ended meanwhile; repeated because more may end while we hand over. */
+static void release_early_exits(struct wire *w)
+{
+    struct lock *l = &w->lock;
+
+    for (;;) {
+        struct runtime_status one;
+
+        lock_take(l);
+        if (w->early_exits.len == 0) {
+            w->jobs_ready = true;
+            lock_drop(l);
+            vec_done(&w->early_exits);
+            return;
+        }
+        one = w->early_exits.p[--w->early_exits.len];
+        lock_drop(l);
+        jobs_on_exit(w->jobs, &one);
+    }
+}
+
+/* --- making it all, layer by layer --- */
+
+static const struct state_schema *const schemas[] = {
+    &access_schema, &secrets_schema, &registry_schema, &volume_schema, &jobs_schema, NULL};
+
+static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
+{
+    w->events = http_events_new(EVENT_RING);
+    if (!(w->state = state_open("state.db", schemas, e)) ||
+        !(w->secrets = secrets_open(w->state, "secrets.key", e)) ||
+        !(w->content = content_open("blobs", e))) {
+        return -1;
+    }
+    w->access = access_open(
+        w->state, b->cfg,
+        &(struct access_hooks){
+            .ctx = w, .project_gone = project_gone, .event = publish, .secrets = w->secrets},
+        e);
+    if (w->access == NULL) {
+        return -1;
+    }
+    w->registry = registry_open(w->state, w->content, w->access,
+                                &(struct registry_hooks){.ctx = w, .event = publish}, e);
+    if (w->registry == NULL) {
+        return -1;
+    }
+    access_set_bearer(w->access, registry_bearer, w->registry);
+    return 0;
+}
+
+static int open_compute(struct wire *w, const struct boot *b, int socket, struct err *e)
+{
+    w->runtime = runtime_new(on_exit_of_container, w);
+    w->helper = helper_client_new(socket, on_helper_event, w);
+    runtime_set_helper(w->runtime, w->helper);
+    w->rootfs = rootfs_new(w->content, w->helper);
+    w->volumes = volume_open(
+        w->state, w->helper,
+        &(struct volume_hooks){
+            .ctx = w, .project = find_project, .event = publish, .in_use = volume_in_use},
+        e);
+    if (w->volumes == NULL) {
+        return -1;
+    }
+    w->jobs = jobs_open(
+        &(struct jobs_parts){
+            .state = w->state,
+            .runtime = w->runtime,
+            .rootfs = w->rootfs,
+            .volumes = w->volumes,
+            .secrets = w->secrets,
+            .cfg = b->cfg,
+            .hooks = {.ctx = w, .project = find_project, .image = find_image, .event = publish}},
+        e);
+    if (w->jobs == NULL) {
+        return -1;
+    }
+    release_early_exits(w);
+    return 0;
+}
+
+static const char *path_or_null(const struct cfg *c, const char *key)
+{
+    struct str s = cfg_str(c, key);
+
+    return s.len > 0 ? s.p : NULL;
+}
+
+static int open_http(struct wire *w, const struct boot *b, struct err *e)
+{
+    w->mounts[0] = (struct http_mount){system_routes, &w->system, NULL};
+    w->mounts[1] = (struct http_mount){access_routes, w->access, NULL};
+    w->mounts[2] = (struct http_mount){registry_v2_routes, w->registry, &registry_v2_style};
+    w->mounts[3] = (struct http_mount){registry_api_routes, w->registry, NULL};
+    w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
+    w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
+    w->system = (struct system_http){.events = w->events,
+                                     .access = w->access,
+                                     .helper = w->helper,
+                                     .mounts = w->mounts,
+                                     .n_mounts = ARRAY_LEN(w->mounts)};
+    w->http = http_server_open(
+        &(struct http_options){.listen = cfg_str(b->cfg, "net.listen"),
+                               .tls_cert = path_or_null(b->cfg, "net.tls_cert"),
+                               .tls_key = path_or_null(b->cfg, "net.tls_key"),
+                               .trusted_proxies = cfg_str(b->cfg, "net.trusted_proxies"),
+                               .mounts = w->mounts,
+                               .n_mounts = ARRAY_LEN(w->mounts),
+                               .hooks = {.ctx = w->access,
+                                         .authenticate = access_authenticate,
+                                         .authorize = access_authorize,
+                                         .audit = access_audit}},
+        e);
+    return w->http ? 0 : -1;
+}
+
+struct wire *wire_open(const struct boot *b, int socket, struct err *e)
+{
+    struct wire *w = xnew(struct wire);
+
+    lock_init(&w->lock, LOCK_wire);
+    if (open_foundation(w, b, e) < 0 || open_compute(w, b, socket, e) < 0 ||
+        open_http(w, b, e) < 0) {
+        wire_close(w);
+        return NULL;
+    }
+    return w;
+}
+
+struct http_server *wire_http(struct wire *w)
+{
+    return w->http;
+}
+
+int wire_bootstrap(struct wire *w, char password[33], struct err *e)
+{
+    return access_bootstrap(w->access, password, e);
+}
+
+void wire_housekeep(struct wire *w)
+{
+    struct err e;
+    int blobs = registry_collect(w->registry, COLLECT_STEP, &e);
+    int uploads = content_uploads_sweep(w->content, UPLOAD_KEEP_MS);
+
+    if (blobs < 0) {
+        log_warn("housekeep.collect_failed", "%s; trying again in a minute", e.msg);
+    } else if (blobs + uploads > 0) {
+        log_info("housekeep.collected", "blobs=%d uploads=%d", blobs, uploads);
+    }
+}
+
+void wire_close(struct wire *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    http_server_close(w->http);
+    jobs_close(w->jobs);
+    volume_close(w->volumes);
+    rootfs_free(w->rootfs);
+    helper_client_free(w->helper);
+    runtime_free(w->runtime);
+    registry_close(w->registry);
+    access_close(w->access);
+    content_close(w->content);
+    secrets_close(w->secrets);
+    http_events_free(w->events);
+    state_close(w->state);
+    vec_done(&w->early_exits);
+    lock_done(&w->lock);
+    free(w);
+}

@@ -1,0 +1,19 @@
+/* wire - the object graph of the server: every module, made in the order of the layers, and the
+ * functions by which a lower one reaches a higher one. Reading wire.c is reading the architecture.
+ */
+#pragma once
+#include "main/main_priv.h"
+
+struct http_server;
+struct wire;
+
+/* `socket`: the helper's. Everything runs when this returns; http listens but does not serve yet.
+ */
+struct wire *wire_open(const struct boot *b, int socket, struct err *e) MUST_USE;
+struct http_server *wire_http(struct wire *w);
+/* 1 and the password when this was the first start. */
+int wire_bootstrap(struct wire *w, char password[33], struct err *e) MUST_USE;
+/* One round of cleaning up: unreferenced blobs, old uploads. Server's main thread. */
+void wire_housekeep(struct wire *w);
+/* Jobs first (no new starts), then what they stand on. Running containers keep running. */
+void wire_close(struct wire *w);
