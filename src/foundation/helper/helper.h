@@ -32,6 +32,9 @@ enum helper_op { HELPER_OPS(HELPER_OP_ENUM) HELPER_OP_COUNT };
 #define HELPER_EVENT_ENUM(name) HELPER_EVENT_##name,
 enum helper_event { HELPER_EVENTS(HELPER_EVENT_ENUM) HELPER_EVENT_COUNT };
 
+/* A payload, in either direction. More than one packet holds travels in a sealed memfd, unseen. */
+#define HELPER_PAYLOAD_MAX (4ULL << 20)
+
 /* --- fields of a message: little endian, lengths checked, nothing trusted --- */
 struct wire_reader {
     struct str rest;
@@ -45,6 +48,11 @@ struct str wire_get_str(struct wire_reader *r); /* borrows from the message */
 void wire_get_name(struct wire_reader *r, char *out, size_t out_size);
 /* 0 when everything was read and nothing failed. */
 int wire_end(const struct wire_reader *r, struct err *e) MUST_USE;
+/* What every operation checks of its fields. An id is [a-z0-9-]{1,64}, so it is one path component
+ * and neither "." nor "..". */
+bool helper_id_ok(struct str id);
+/* `fd` is a regular file opened for reading only. */
+int helper_fd_check(int fd, struct err *e) MUST_USE;
 
 /* --- the server's end; any thread, many calls at once --- */
 struct helper_client;
@@ -52,6 +60,7 @@ typedef void helper_sink(void *ctx, enum helper_event event, struct str payload)
 
 /* Takes over `fd`. The sink runs on the client's own thread. */
 struct helper_client *helper_client_new(int fd, helper_sink *sink, void *ctx) MUST_USE;
+/* No other thread may be about to call; calls that still wait fail with ERR_UNAVAILABLE. */
 void helper_client_free(struct helper_client *h);
 DEFINE_SCOPED(struct helper_client, helper_client_free)
 /* Blocks until the answer. `fd_in` is sent along (or -1) and stays the caller's. *fd_out (may be
@@ -71,22 +80,34 @@ struct helper_operation {
     void *ctx;
 };
 
+/* `q` is gone afterwards; `fd` (or -1) stays the caller's. */
 void helper_answer(struct helper_request *q, struct str payload, int fd);
-/* Runs `work` in a forked child and answers when it ends: what it appended to `reply`, or its
- * error. The child has all fds but 0-2 and `keep_fd` closed. `after` (may be NULL) runs in the
- * helper before the answer is sent. */
+/* The same with an error, for answers that come later than the handler's return. */
+void helper_answer_err(struct helper_request *q, const struct err *answer);
+struct helper_server *helper_request_server(struct helper_request *q);
+/* Runs `work` in a forked child and answers when it ends: what it appended to `reply` (at most
+ * HELPER_PAYLOAD_MAX), or its error. The child has all fds but 0-2 and `keep_fd` closed (keep_fd
+ * keeps its number), default signals, and dies with the helper. `after` (may be NULL) runs in the
+ * helper when the work succeeded, before the answer is sent; it may fail it. Takes over `ctx`, also
+ * when it fails: free_ctx (may be NULL) runs in the helper when all is done. */
 int helper_fork(struct helper_request *q, int keep_fd,
                 int (*work)(void *ctx, int fd, struct buf *reply, struct err *e),
                 int (*after)(void *ctx, struct buf *reply, struct err *e), void *ctx,
                 void (*free_ctx)(void *ctx), struct err *e) MUST_USE;
 void helper_emit(struct helper_server *s, enum helper_event event, struct str payload);
-/* Calls `ready` on the helper's thread when fd is readable, until helper_unwatch. */
+/* Calls `ready` on the helper's thread when fd is readable or hung up, until helper_unwatch, which
+ * is due before the fd is closed and may be called from `ready`. */
 int helper_watch(struct helper_server *s, int fd, void (*ready)(void *ctx, int fd), void *ctx,
                  struct err *e) MUST_USE;
 void helper_unwatch(struct helper_server *s, int fd);
 
+/* Takes over `fd` (also when it fails). `ops` outlives the server; a row per operation, each once.
+ */
 struct helper_server *helper_server_new(int fd, const struct helper_operation *ops, size_t n_ops,
                                         struct err *e) MUST_USE;
-/* Serves until the server's end of the socket closes or SIGTERM. */
+/* Serves until the server's end of the socket closes or SIGTERM. helper_server_new blocks SIGTERM
+ * in this thread; children get the old mask back. */
 int helper_server_run(struct helper_server *s, struct err *e) MUST_USE;
+/* Ends the children of helper_fork and waits for them. */
 void helper_server_free(struct helper_server *s);
+DEFINE_SCOPED(struct helper_server, helper_server_free)
