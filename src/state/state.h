@@ -10,7 +10,7 @@
  * On disk: state.db, state.db-wal, state.db-shm in the current directory (see main/server.c);
  * table `migrations(module, number, name, applied_ms)` names what has been applied. */
 #pragma once
-#include "base/str.h"
+#include "base/buf.h"
 
 struct state;
 struct state_db; /* a connection with its cache of prepared statements */
@@ -38,8 +38,11 @@ int state_write(struct state *s, state_fn *fn, void *ctx, struct err *e) MUST_US
  * (e == NULL on success). */
 void state_submit(struct state *s, state_fn *fn, void *ctx,
                   void (*done)(void *ctx, const struct err *e));
-/* One consistent snapshot, read-only, on this thread's connection. */
+/* One consistent snapshot, read-only, on a connection of the pool, which is this thread's until
+ * the return. A read inside a read sees a snapshot of its own. */
 int state_read(struct state *s, state_fn *fn, void *ctx, struct err *e) MUST_USE;
+/* Looks for damage (reads the whole file: for `strata doctor`); ERR_IO names the first one. */
+int state_check(struct state *s, struct err *e) MUST_USE;
 
 /* --- inside fn --- */
 
