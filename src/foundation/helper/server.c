@@ -308,6 +308,9 @@ static void dispatch(struct helper_server *s, const struct epoll_event *ev)
     struct watch *w;
 
     if (ev->data.fd == s->signals) {
+        struct signalfd_siginfo taken;
+
+        (void)!read(s->signals, &taken, sizeof(taken)); /* or it would kill us when unblocked */
         log_info("helper.stopping", "signal=SIGTERM");
         s->ended = true;
         return;
