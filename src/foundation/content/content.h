@@ -8,14 +8,15 @@
  * blobs/uploads/<id> while it grows. A blob appears by rename(2) after fsync, so a reader never
  * sees half of one. Reference counting is the business of who refers (registry). */
 #pragma once
-#include "base/str.h"
+#include "base/buf.h"
 
 struct content;
 struct content_writer;
 
 #define CONTENT_DIGEST_MAX 136 /* "sha512:" + 128 hex + NUL */
 
-/* Opens the store under `root` (relative to the current directory), creating it. */
+/* Opens the store whose directory is `root` ("blobs", relative to the current directory), creating
+ * it. */
 struct content *content_open(const char *root, struct err *e) MUST_USE;
 void content_close(struct content *c);
 DEFINE_SCOPED(struct content, content_close)
@@ -23,6 +24,10 @@ DEFINE_SCOPED(struct content, content_close)
 /* "sha256:<64 hex>" or "sha512:<128 hex>", lower case; copies it with a NUL. The error names the
  * position of the first wrong byte. */
 int content_digest_parse(struct str s, char out[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
+
+/* Digest of bytes in memory; `algorithm` is "sha256" or "sha512". */
+int content_digest_of(struct str bytes, struct str algorithm, char out[CONTENT_DIGEST_MAX],
+                      struct err *e) MUST_USE;
 
 /* An open blob; the caller closes the fd. ERR_NOT_FOUND. */
 int content_blob_open(struct content *c, const char *digest, int *fd, int64_t *size_bytes,
@@ -54,6 +59,10 @@ int content_writer_commit(struct content_writer *w, const char *want, int64_t *s
 /* Closes without deleting: the upload can be resumed. */
 void content_writer_close(struct content_writer *w);
 DEFINE_SCOPED(struct content_writer, content_writer_close)
+/* Bytes on disk, also while somebody writes. ERR_NOT_FOUND. */
+int content_upload_size(struct content *c, const char *id, int64_t *size_bytes,
+                        struct err *e) MUST_USE;
+/* ERR_CONFLICT while somebody writes. */
 int content_upload_delete(struct content *c, const char *id, struct err *e) MUST_USE;
 /* Deletes uploads not touched for so long; returns how many. */
 int content_uploads_sweep(struct content *c, int64_t older_than_ms);
