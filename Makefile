@@ -1,0 +1,45 @@
+# A thin front of Meson. The two commands a newcomer needs: make run, make test.
+BUILD ?= build
+PYTHON ?= /usr/bin/python3
+
+.PHONY: all run test check fresh setup clean format bench
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) strata strata-ml
+	@ln -sf src/algorithms/strata-ml $(BUILD)/strata-ml
+
+$(BUILD)/build.ninja: meson.build meson_options.txt
+	@meson setup $(BUILD) --buildtype=release -Db_ndebug=false -Ddebug=true $(if $(wildcard $(BUILD)/build.ninja),--reconfigure)
+
+# Installs what is missing (Debian packages), builds, starts Strata, trains a model in front of you.
+run:
+	@tools/setup run
+	@$(MAKE) --no-print-directory all
+	@tools/run
+
+# Every gate and every test; ends with "N passed, N failed".
+test:
+	@tools/setup test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tools/check.py
+
+# Only the gates that need no server and no root: for the time between two edits.
+check:
+	@$(PYTHON) tools/check.py --fast
+
+# Both commands again in a bare Debian 12 root with nothing installed.
+fresh:
+	@tools/setup fresh
+	@tools/fresh
+
+setup:
+	@tools/setup test
+
+bench:
+	@$(PYTHON) bench/all.py
+
+format:
+	@clang-format -i $$(git ls-files 'src/*.c' 'src/*.h' 'tests/*.c' 'tools/*.c')
+
+clean:
+	@rm -rf $(BUILD)

@@ -1,0 +1,250 @@
+#include "main/cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+const struct cli_option cli_global_options[] = {
+    {"server", 0, "URL", "Strata server (STRATA_SERVER; else the one signed in to last)"},
+    {"token", 0, "TOKEN", "personal access token (STRATA_TOKEN; else the one of strata login)"},
+    {"project", 'p', "NAME", "project (STRATA_PROJECT)"},
+    {"json", 0, NULL, "print JSON for programs"},
+    {"help", 'h', NULL, "help on this command"},
+    {0},
+};
+
+static const struct cli_option up_opts[] = {
+    {"state", 0, "DIR", "state directory (default /var/lib/strata)"},
+    {"listen", 0, "HOST:PORT", "address to serve on (default: net.listen, 127.0.0.1:8080)"},
+    {"config", 0, "FILE", "settings (default: strata.yaml in the state directory)"},
+    {"set", 0, "KEY=VALUE", "one setting, over the file; may be repeated"},
+    {0},
+};
+static const struct cli_option doctor_opts[] = {
+    {"state", 0, "DIR", "state directory whose file system is tried"},
+    {"mend", 0, NULL, "mend what may be mended"},
+    {0},
+};
+static const struct cli_option login_opts[] = {
+    {"user", 'u', "NAME", "who signs in"},
+    {"password-stdin", 0, NULL, "read the password from standard input"},
+    {"print-token", 0, NULL, "print the token instead of keeping it"},
+    {"expires", 0, "TIME", "life of the token: 12h, 90d (default) or never"},
+    {"scope", 0, "PERMISSION", "narrow the token to this permission; may be repeated"},
+    {0},
+};
+static const struct cli_option token_opts[] = {
+    {"expires", 0, "TIME", "life of the token: 12h, 90d (default) or never"},
+    {"scope", 0, "PERMISSION", "narrow the token to this permission; may be repeated"},
+    {0},
+};
+static const struct cli_option user_opts[] = {
+    {"admin", 0, NULL, "an administrator"},
+    {"password-stdin", 0, NULL, "read the password from standard input (always so)"},
+    {0},
+};
+static const struct cli_option project_opts[] = {
+    {"public", 0, NULL, "anybody may see it and pull its images"},
+    {"if-missing", 0, NULL, "no error when it exists"},
+    {0},
+};
+static const struct cli_option audit_opts[] = {
+    {"user", 'u', "NAME", "only what this user did"},
+    {"limit", 0, "N", "rows, newest first (default 50)"},
+    {0},
+};
+static const struct cli_option push_opts[] = {
+    {"program", 0, "FILE", "a static program: becomes /bin/NAME and the entrypoint"},
+    {"tar", 0, "FILE", "an uncompressed tar of a root file system"},
+    {"entrypoint", 0, "WORD", "word of the entrypoint; may be repeated"},
+    {"cmd", 0, "WORD", "word of the default command; may be repeated"},
+    {"env", 'e', "K=V", "environment variable; may be repeated"},
+    {0},
+};
+static const struct cli_option volume_opts[] = {
+    {"if-missing", 0, NULL, "no error when it exists"},
+    {0},
+};
+static const struct cli_option delete_opts[] = {
+    {"recursive", 'r', NULL, "a folder with all that is in it"},
+    {0},
+};
+static const struct cli_option submit_opts[] = {
+    {"file", 'f', "FILE", "job spec as YAML or JSON; - for standard input"},
+    {0},
+};
+static const struct cli_option list_opts[] = {
+    {"state", 0, "STATES", "only these, separated by commas: queued,running"},
+    {"limit", 0, "N", "rows, newest first (default 50)"},
+    {0},
+};
+static const struct cli_option logs_opts[] = {
+    {"follow", 'f', NULL, "go on until the job ends"},
+    {0},
+};
+
+enum { S = CLI_NEEDS_SERVER, P = CLI_NEEDS_SERVER | CLI_NEEDS_PROJECT };
+
+const struct cli_verb cli_verbs[] = {
+    {"up", "", "Start Strata on this machine and serve until Ctrl-C.",
+     "The first start makes the state directory and writes the password of admin to\n"
+     "DIR/admin.password. Running containers outlive a stop and are found again.\n\n"
+     "  sudo strata up --state /srv/strata --listen 0.0.0.0:8080",
+     up_opts, verb_up, 0},
+    {"doctor", "", "Check whether this host can run containers, and say how to mend it.", NULL,
+     doctor_opts, verb_doctor, 0},
+    {"config", "", "Print every setting with its value, unit and meaning.", NULL, up_opts,
+     verb_config, 0},
+    {"login", "", "Sign in and keep a personal token.",
+     "  strata login --server https://strata.example --user ada\n"
+     "  TOKEN=$(strata login --user ada --password-stdin --print-token < password)",
+     login_opts, verb_login, S},
+    {"logout", "", "Forget the token of this server.", NULL, NULL, verb_logout, S},
+    {"whoami", "", "Show who is signed in, and his projects.", NULL, NULL, verb_whoami, S},
+    {"token create", "NAME", "Make a personal access token and print it once.", NULL, token_opts,
+     verb_token_create, S},
+    {"token list", "", "List your tokens.", NULL, NULL, verb_token_list, S},
+    {"token delete", "ID", "Revoke a token at once.", NULL, NULL, verb_token_delete, S},
+    {"user create", "NAME", "Make a user; the password is read from standard input.", NULL,
+     user_opts, verb_user_create, S},
+    {"user list", "", "List users.", NULL, NULL, verb_user_list, S},
+    {"user password", "NAME", "Set a user's password, read from standard input.", NULL, user_opts,
+     verb_user_password, S},
+    {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, NULL, verb_user_delete,
+     S},
+    {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
+    {"project list", "", "List the projects you may see.", NULL, NULL, verb_project_list, S},
+    {"project delete", "NAME", "Delete a project with everything in it.", NULL, NULL,
+     verb_project_delete, S},
+    {"project members", "", "List members and roles.", NULL, NULL, verb_project_members, P},
+    {"project grant", "USER ROLE", "Give a role: maintainer, developer or guest.", NULL, NULL,
+     verb_project_grant, P},
+    {"project revoke", "USER", "Take a member's role away.", NULL, NULL, verb_project_revoke, P},
+    {"secret set", "NAME", "Store a secret, read from standard input.",
+     "Jobs name it: 'secrets: {VARIABLE: NAME}'. Nobody can read it back.", NULL, verb_secret_set,
+     P},
+    {"secret list", "", "List the names of secrets.", NULL, NULL, verb_secret_list, P},
+    {"secret delete", "NAME", "Delete a secret.", NULL, NULL, verb_secret_delete, P},
+    {"image push", "IMAGE", "Put a static program or a tar into the registry as an image.",
+     "  strata image push demo/tool:1 --program ./tool\n"
+     "Images of builders and other registries: docker, podman and skopeo push here unchanged.",
+     push_opts, verb_image_push, S},
+    {"image list", "[REPOSITORY]", "List repositories, or the tags of one.", NULL, NULL,
+     verb_image_list, P},
+    {"image delete", "REPOSITORY:TAG", "Delete a tag.", NULL, NULL, verb_image_delete, P},
+    {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
+    {"volume list", "", "List volumes.", NULL, NULL, verb_volume_list, P},
+    {"volume delete", "NAME", "Delete a volume with its files.", NULL, NULL, verb_volume_delete, P},
+    {"data list", "VOLUME/PATH", "List a folder of a volume.", NULL, NULL, verb_data_list, P},
+    {"data put", "FILE... VOLUME/PATH", "Upload files; goes on after a broken connection.",
+     "  strata data put digits.csv train/raw/ -p demo", NULL, verb_data_put, P},
+    {"data get", "VOLUME/PATH [FILE]", "Download a file; - writes to standard output.", NULL, NULL,
+     verb_data_get, P},
+    {"data delete", "VOLUME/PATH", "Delete a file or folder.", NULL, delete_opts, verb_data_delete,
+     P},
+    {"run", "", "Submit a job, follow its log, end with its exit code.",
+     "  strata run -f examples/digits.yaml", submit_opts, verb_run, S},
+    {"job submit", "", "Submit a job and print its id.", NULL, submit_opts, verb_job_submit, S},
+    {"job list", "", "List jobs, newest first.", NULL, list_opts, verb_job_list, P},
+    {"job show", "JOB", "Show a job: state, reasons, usage, history.", NULL, NULL, verb_job_show,
+     P},
+    {"job logs", "JOB", "Print a job's output.", NULL, logs_opts, verb_job_logs, P},
+    {"job wait", "JOB", "Wait for the end of a job; end with its exit code.", NULL, NULL,
+     verb_job_wait, P},
+    {"job cancel", "JOB...", "Stop jobs: SIGTERM, then SIGKILL after their grace.", NULL, NULL,
+     verb_job_cancel, P},
+    {"job delete", "JOB...", "Forget finished jobs and their logs.", NULL, NULL, verb_job_delete,
+     P},
+    {"node list", "", "Show machines and what is free.", NULL, NULL, verb_node_list, S},
+    {"audit", "", "Show who changed what (administrators).", NULL, audit_opts, verb_audit, S},
+    {"version", "", "Show the version.", NULL, NULL, verb_version, 0},
+    {"completion", "SHELL", "Print completion for bash or zsh.",
+     "  source <(strata completion bash)", NULL, verb_completion, 0},
+    {"man", "", "Print the man page.", "  strata man | man -l -", NULL, verb_man, 0},
+    {"debug routes", "", "Print every route with its permission.", NULL, NULL, verb_debug_routes,
+     0},
+    {"help", "[COMMAND...]", "Help on everything or on one command.", NULL, NULL, verb_help, 0},
+    {0},
+};
+
+static const char *first_of(const char *a, const char *b)
+{
+    return a && a[0] ? a : b && b[0] ? b : NULL;
+}
+
+/* Where the server is and who we are: option, environment, what strata login kept, the default. */
+static int connect_client(struct cli *c, struct err *e)
+{
+    const char *server = first_of(cli_option(c, "server"), getenv("STRATA_SERVER"));
+    const char *token = first_of(cli_option(c, "token"), getenv("STRATA_TOKEN"));
+    SCOPED(freep) char *saved_server = NULL;
+    SCOPED(freep) char *saved_token = NULL;
+
+    credentials_load(server, &saved_server, &saved_token);
+    server = first_of(server, saved_server);
+    token = first_of(token, saved_token);
+    c->client = client_new(server ? server : "http://127.0.0.1:8080", token, e);
+    return c->client ? 0 : -1;
+}
+
+static int run_verb(struct cli *c, struct err *e)
+{
+    c->json = cli_option(c, "json") != NULL;
+    c->project = first_of(cli_option(c, "project"), getenv("STRATA_PROJECT"));
+    if ((c->verb->flags & CLI_NEEDS_PROJECT) && c->project == NULL) {
+        return err_set(e, ERR_INVALID,
+                       "which project? -p NAME, or STRATA_PROJECT; strata project "
+                       "list shows yours");
+    }
+    if ((c->verb->flags & CLI_NEEDS_SERVER) && connect_client(c, e) < 0) {
+        return -1;
+    }
+    return c->verb->run(c, e);
+}
+
+static void print_error(const struct cli *c, const struct err *e)
+{
+    SCOPED(freep) char *text = NULL;
+    json_t *j;
+
+    if (!c->json) {
+        (void)fprintf(stderr, "strata: ");
+        print_safe(stderr, str_of(e->msg));
+        (void)fputc('\n', stderr);
+        if (e->kind == ERR_UNAUTHENTICATED) {
+            (void)fprintf(stderr, "Sign in: strata login --user NAME\n");
+        }
+        return;
+    }
+    j = json_pack("{s:{s:s, s:s}}", "error", "kind", err_name(e->kind), "message", e->msg);
+    text = j ? json_dumps(j, 0) : NULL;
+    (void)fprintf(stderr, "%s\n", text ? text : "{\"error\":{}}");
+    json_decref(j);
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli c = {0};
+    struct err e = {0};
+    int code = 0;
+
+    if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
+        c.json = cli_option(&c, "json") != NULL;
+        print_error(&c, &e);
+        code = EX_USAGE;
+    } else if (c.verb == NULL) {
+        cli_help_group(cli_option(&c, "help") ? stdout : stderr, STR_EMPTY);
+        code = cli_option(&c, "help") ? 0 : EX_USAGE;
+    } else if (cli_option(&c, "help")) {
+        cli_help(stdout, c.verb);
+    } else if (run_verb(&c, &e) < 0) {
+        print_error(&c, &e);
+        code = err_exit_code(e.kind);
+    } else {
+        code = c.exit_code;
+    }
+    client_free(c.client);
+    vec_done(&c.args);
+    vec_done(&c.given);
+    return fflush(stdout) == 0 ? code : EX_IOERR;
+}

@@ -1,0 +1,206 @@
+/* cli - the command line: one table of verbs, from which help, completion and the man page are
+ * made.
+ *
+ *   main -> cli_main -> parse.c (words, options) -> verb->run -> client.c (HTTP) -> table.c
+ * (output)
+ *
+ * One thread. Every verb takes --json and then prints one JSON value. */
+#pragma once
+#include "base/json.h"
+#include "base/vec.h"
+
+#include <stdio.h>
+
+struct cli;
+struct client;
+
+struct cli_option {
+    const char *name;  /* without the dashes */
+    char letter;       /* or 0 */
+    const char *value; /* placeholder; NULL: a flag */
+    const char *help;
+};
+
+enum cli_flags {
+    CLI_NEEDS_SERVER = 1, /* a client is made before run */
+    CLI_NEEDS_PROJECT = 2,
+};
+
+struct cli_verb {
+    const char *words; /* "job show" */
+    const char *args;  /* "JOB", "[NAME]", "FILE...", "" */
+    const char *summary;
+    const char *detail;               /* more for help and man, with an example; or NULL */
+    const struct cli_option *options; /* ends with a zero row; or NULL */
+    int (*run)(struct cli *c, struct err *e);
+    unsigned flags;
+};
+
+extern const struct cli_verb cli_verbs[]; /* ends with a zero row */
+extern const struct cli_option cli_global_options[];
+
+struct cli_given {
+    const struct cli_option *option;
+    const char *value; /* "" for a flag */
+};
+
+struct cli {
+    const struct cli_verb *verb;
+    VEC(const char *) args;
+    VEC(struct cli_given) given;
+    bool json;
+    const char *project;
+    struct client *client;
+    int exit_code; /* of a verb that succeeded; `run` and `job wait` set the job's */
+};
+
+int cli_main(int argc, char **argv);
+
+/* --- parse.c --- */
+/* 0, or -1: *e says what is wrong and how it is meant. */
+int cli_parse(struct cli *c, int argc, char **argv, struct err *e) MUST_USE;
+const char *cli_option(const struct cli *c, const char *name); /* last value, or NULL */
+/* The nth use of a repeatable option, or NULL. */
+const char *cli_option_nth(const struct cli *c, const char *name, size_t n);
+const char *cli_arg(const struct cli *c, size_t i); /* or NULL */
+
+/* --- docs.c --- */
+void cli_help(FILE *out, const struct cli_verb *verb);
+void cli_help_group(FILE *out, struct str group); /* empty: everything */
+void cli_man(FILE *out);
+int cli_completion(FILE *out, const char *shell, struct err *e) MUST_USE;
+
+/* --- client.c --- */
+struct client *client_new(const char *server, const char *token, struct err *e) MUST_USE;
+void client_free(struct client *c);
+void client_set_password(struct client *c, const char *user, const char *password);
+const char *client_server(const struct client *c);
+
+struct client_request {
+    const char *method;
+    struct str path;  /* encoded, from "/" on */
+    const char *type; /* of the body, or NULL */
+    struct str body;
+    int body_fd; /* when body_length > 0 and body.p == NULL: streamed from here */
+    int64_t body_length;
+    const char *headers[4]; /* "Name: value", more */
+    /* Bytes of a successful answer go here instead of into memory. -1 stops. */
+    int (*sink)(void *ctx, struct str bytes);
+    void (*progress)(void *ctx, int64_t done_bytes, int64_t total_bytes);
+    void *ctx;
+};
+struct client_answer {
+    int status;
+    struct buf body;
+    char location[1024];
+    char upload_offset[24];
+};
+/* Any status comes back in *out; an error only when there was no answer. */
+int client_send(struct client *c, const struct client_request *q, struct client_answer *out,
+                struct err *e) MUST_USE;
+void client_answer_done(struct client_answer *a);
+/* The server's own sentence as *e, for a status >= 400. Always -1. */
+int client_error(const struct client_answer *a, struct err *e);
+/* JSON there and back; `body` may be NULL and is borrowed; `out` may be NULL. Status >= 400 is an
+ * error. */
+int client_json(struct client *c, const char *method, struct str path, const json_t *body,
+                json_t **out, struct err *e) MUST_USE;
+/* Printf-like path; %s arguments must be encoded with url_segment first. */
+int client_call(struct client *c, const char *method, const json_t *body, json_t **out,
+                struct err *e, const char *path_fmt, ...) PRINTF_LIKE(6, 7) MUST_USE;
+/* Percent-encoded for one path segment ('/' too), or a whole relative path ('/' kept); in the arena
+ * of the process (never freed: a CLI is short). */
+const char *url_segment(const char *s);
+const char *url_path(const char *s);
+
+/* --- credentials.c --- */
+/* ~/.config/strata/credentials.json, 0600. `server` NULL: the one used last. */
+void credentials_load(const char *server, char **found_server, char **token);
+int credentials_save(const char *server, const char *token, struct err *e) MUST_USE;
+int credentials_forget(const char *server, struct err *e) MUST_USE;
+
+/* --- table.c --- */
+enum column_kind { COLUMN_TEXT, COLUMN_BYTES, COLUMN_CPU, COLUMN_AGE, COLUMN_NUMBER, COLUMN_YES };
+struct column {
+    const char *title;
+    const char *key; /* dotted: "exit.text" */
+    enum column_kind kind;
+};
+/* `empty`: what to say (and do first) when there are no rows. */
+void table_print(const json_t *items, const struct column *columns, size_t n, const char *empty);
+/* Prints `value` as JSON with --json; true when it did. */
+bool print_json(const struct cli *c, const json_t *value);
+/* Text from outside for a terminal: control bytes are shown, not obeyed. */
+void print_safe(FILE *out, struct str s);
+const char *json_text(const json_t *obj, const char *key); /* "" when missing */
+int64_t json_number(const json_t *obj, const char *key);   /* 0 when missing */
+/* GET of a whole list: follows `next`. The caller owns it. */
+int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST_USE;
+
+/* --- progress.c --- */
+/* A bar on standard error: only on a terminal, and redrawn at most ten times a second; without a
+ * terminal one line at the end. */
+struct progress {
+    const char *what;
+    int64_t began_ms, drawn_ms, base_bytes;
+    bool on_terminal, in_bytes;
+};
+void progress_begin(struct progress *p, const char *what);
+void progress_bytes(void *progress, int64_t done, int64_t total);
+void progress_fraction(struct progress *p, double fraction, const char *note);
+void progress_end(struct progress *p);
+
+/* --- verbs, by file --- */
+/* host.c */
+int verb_up(struct cli *c, struct err *e);
+int verb_doctor(struct cli *c, struct err *e);
+int verb_config(struct cli *c, struct err *e);
+int verb_version(struct cli *c, struct err *e);
+int verb_help(struct cli *c, struct err *e);
+int verb_man(struct cli *c, struct err *e);
+int verb_completion(struct cli *c, struct err *e);
+int verb_debug_routes(struct cli *c, struct err *e);
+/* login.c */
+int verb_login(struct cli *c, struct err *e);
+int verb_logout(struct cli *c, struct err *e);
+int verb_whoami(struct cli *c, struct err *e);
+int verb_token_create(struct cli *c, struct err *e);
+int verb_token_list(struct cli *c, struct err *e);
+int verb_token_delete(struct cli *c, struct err *e);
+/* admin.c */
+int verb_user_create(struct cli *c, struct err *e);
+int verb_user_list(struct cli *c, struct err *e);
+int verb_user_delete(struct cli *c, struct err *e);
+int verb_user_password(struct cli *c, struct err *e);
+int verb_project_create(struct cli *c, struct err *e);
+int verb_project_list(struct cli *c, struct err *e);
+int verb_project_delete(struct cli *c, struct err *e);
+int verb_project_members(struct cli *c, struct err *e);
+int verb_project_grant(struct cli *c, struct err *e);
+int verb_project_revoke(struct cli *c, struct err *e);
+int verb_secret_set(struct cli *c, struct err *e);
+int verb_secret_list(struct cli *c, struct err *e);
+int verb_secret_delete(struct cli *c, struct err *e);
+int verb_audit(struct cli *c, struct err *e);
+int verb_node_list(struct cli *c, struct err *e);
+/* image.c */
+int verb_image_push(struct cli *c, struct err *e);
+int verb_image_list(struct cli *c, struct err *e);
+int verb_image_delete(struct cli *c, struct err *e);
+/* volume.c */
+int verb_volume_create(struct cli *c, struct err *e);
+int verb_volume_list(struct cli *c, struct err *e);
+int verb_volume_delete(struct cli *c, struct err *e);
+int verb_data_list(struct cli *c, struct err *e);
+int verb_data_put(struct cli *c, struct err *e);
+int verb_data_get(struct cli *c, struct err *e);
+int verb_data_delete(struct cli *c, struct err *e);
+/* job.c */
+int verb_job_submit(struct cli *c, struct err *e);
+int verb_run(struct cli *c, struct err *e);
+int verb_job_list(struct cli *c, struct err *e);
+int verb_job_show(struct cli *c, struct err *e);
+int verb_job_logs(struct cli *c, struct err *e);
+int verb_job_wait(struct cli *c, struct err *e);
+int verb_job_cancel(struct cli *c, struct err *e);
+int verb_job_delete(struct cli *c, struct err *e);

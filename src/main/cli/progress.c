@@ -1,0 +1,61 @@
+#include "main/cli/cli.h"
+
+#include "base/clock.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
+
+void progress_begin(struct progress *p, const char *what)
+{
+    *p = (struct progress){
+        .what = what, .began_ms = clock_mono_ms(), .on_terminal = isatty(STDERR_FILENO) == 1};
+}
+
+static void draw(struct progress *p, double fraction, const char *note)
+{
+    char bar[3 * BAR_WIDTH + 1];
+    int full = (int)(fraction * BAR_WIDTH);
+    size_t n = 0;
+
+    for (int i = 0; i < BAR_WIDTH; i++) {
+        memcpy(bar + n, i < full ? "█" : "░", 3);
+        n += 3;
+    }
+    bar[n] = '\0';
+    (void)fprintf(stderr, "\r%s %s %3.0f%%  %s\033[K", p->what, bar, fraction * 100, note);
+    (void)fflush(stderr);
+}
+
+void progress_fraction(struct progress *p, double fraction, const char *note)
+{
+    int64_t now = clock_mono_ms();
+
+    fraction = fraction < 0 ? 0 : fraction > 1 ? 1 : fraction;
+    if (p->on_terminal && (now - p->drawn_ms >= REDRAW_MS || fraction >= 1)) {
+        p->drawn_ms = now;
+        draw(p, fraction, note);
+    }
+}
+
+void progress_bytes(void *progress, int64_t done, int64_t total)
+{
+    struct progress *p = progress;
+    int64_t elapsed = clock_mono_ms() - p->began_ms;
+    char a[16], b[16], rate[16], note[96];
+    double per_sec = elapsed > 0 ? (double)done * 1000 / (double)elapsed : 0;
+
+    done += p->base_bytes;
+    total += p->base_bytes;
+    (void)snprintf(note, sizeof(note), "%s of %s, %s/s", str_format_bytes(done, a),
+                   str_format_bytes(total, b), str_format_bytes((int64_t)per_sec, rate));
+    progress_fraction(p, total > 0 ? (double)done / (double)total : 1, note);
+}
+
+void progress_end(struct progress *p)
+{
+    if (p->on_terminal && p->drawn_ms) {
+        (void)fputc('\n', stderr);
+    }
+}

@@ -1,0 +1,199 @@
+#include "main/cli/cli.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { CELL_MAX = 60 };
+
+const char *json_text(const json_t *obj, const char *key)
+{
+    const char *s = json_string_value(json_object_get(obj, key));
+
+    return s ? s : "";
+}
+
+int64_t json_number(const json_t *obj, const char *key)
+{
+    return json_integer_value(json_object_get(obj, key));
+}
+
+static const json_t *follow(const json_t *row, const char *dotted)
+{
+    struct str rest = str_of(dotted);
+
+    while (rest.p && row) {
+        SCOPED(freep) char *key = str_dup(str_cut(&rest, '.'));
+
+        row = json_object_get(row, key);
+    }
+    return row;
+}
+
+/* "3 min", "2 h", "5 d" since an RFC 3339 time. */
+static void format_age(const char *when, char out[32])
+{
+    struct tm tm = {0};
+    int64_t s;
+
+    if (strptime(when, "%Y-%m-%dT%H:%M:%S", &tm) == NULL) {
+        (void)snprintf(out, 32, "-");
+        return;
+    }
+    s = clock_wall_ms() / 1000 - timegm(&tm);
+    s = s < 0 ? 0 : s;
+    if (s < 120) {
+        (void)snprintf(out, 32, "%lld s", (long long)s);
+    } else if (s < 7200) {
+        (void)snprintf(out, 32, "%lld min", (long long)s / 60);
+    } else if (s < 172800) {
+        (void)snprintf(out, 32, "%lld h", (long long)s / 3600);
+    } else {
+        (void)snprintf(out, 32, "%lld d", (long long)s / 86400);
+    }
+}
+
+/* Control bytes made visible; cut at CELL_MAX. */
+static void clean(const char *s, char *out)
+{
+    size_t n = 0;
+
+    for (; *s && n < CELL_MAX; s++) {
+        out[n++] = (unsigned char)*s < 32 || *s == 127 ? '?' : *s;
+    }
+    out[n] = '\0';
+}
+
+static void format_cell(const json_t *v, enum column_kind kind, char out[CELL_MAX + 1])
+{
+    char small[32];
+
+    if (v == NULL || json_is_null(v)) {
+        (void)snprintf(out, CELL_MAX, "-");
+    } else if (kind == COLUMN_BYTES) {
+        (void)snprintf(out, CELL_MAX, "%s", str_format_bytes(json_integer_value(v), small));
+    } else if (kind == COLUMN_CPU) {
+        (void)snprintf(out, CELL_MAX, "%g", (double)json_integer_value(v) / 1000);
+    } else if (kind == COLUMN_AGE) {
+        format_age(json_string_value(v), small);
+        (void)snprintf(out, CELL_MAX, "%s", small);
+    } else if (kind == COLUMN_YES || json_is_boolean(v)) {
+        (void)snprintf(out, CELL_MAX, "%s", json_is_true(v) ? "yes" : "no");
+    } else if (json_is_string(v)) {
+        clean(json_string_value(v), out);
+    } else {
+        (void)snprintf(out, CELL_MAX, "%lld", (long long)json_integer_value(v));
+    }
+}
+
+/* Columns on a screen: continuation bytes of UTF-8 take none. */
+static int width_of(const char *s)
+{
+    int n = 0;
+
+    for (; *s; s++) {
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    }
+    return n;
+}
+
+static bool is_right(enum column_kind k)
+{
+    return k == COLUMN_BYTES || k == COLUMN_CPU || k == COLUMN_NUMBER;
+}
+
+static void print_cell(const char *text, int width, enum column_kind kind, bool last)
+{
+    int pad = width - width_of(text);
+
+    if (is_right(kind)) {
+        (void)printf("%*s%s%s", pad, "", text, last ? "\n" : "  ");
+    } else if (last) {
+        (void)printf("%s\n", text);
+    } else {
+        (void)printf("%s%*s", text, pad + 2, "");
+    }
+}
+
+void table_print(const json_t *items, const struct column *columns, size_t n, const char *empty)
+{
+    int *widths = xnew_array(int, n);
+    char cell[CELL_MAX + 1];
+    size_t i;
+    const json_t *row;
+
+    if (json_array_size(items) == 0) {
+        (void)printf("%s\n", empty);
+        free(widths);
+        return;
+    }
+    for (size_t k = 0; k < n; k++) {
+        widths[k] = width_of(columns[k].title);
+        json_array_foreach(items, i, row)
+        {
+            format_cell(follow(row, columns[k].key), columns[k].kind, cell);
+            widths[k] = width_of(cell) > widths[k] ? width_of(cell) : widths[k];
+        }
+    }
+    for (size_t k = 0; k < n; k++) {
+        print_cell(columns[k].title, widths[k], columns[k].kind, k + 1 == n);
+    }
+    json_array_foreach(items, i, row)
+    {
+        for (size_t k = 0; k < n; k++) {
+            format_cell(follow(row, columns[k].key), columns[k].kind, cell);
+            print_cell(cell, widths[k], columns[k].kind, k + 1 == n);
+        }
+    }
+    free(widths);
+}
+
+bool print_json(const struct cli *c, const json_t *value)
+{
+    if (!c->json) {
+        return false;
+    }
+    (void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    (void)putchar('\n');
+    return true;
+}
+
+void print_safe(FILE *out, struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
+
+        if ((ch < 32 && ch != '\n' && ch != '\t') || ch == 127) {
+            (void)fprintf(out, "\\x%02x", ch);
+        } else {
+            (void)fputc(ch, out);
+        }
+    }
+}
+
+int list_all(struct cli *c, struct str path, json_t **items, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *all = json_array();
+    SCOPED(freep) char *after = xstrdup("");
+    const char *sep = str_find_char(path, '?') >= 0 ? "&" : "?";
+
+    for (;;) {
+        SCOPED(json_decrefp) json_t *page = NULL;
+        const char *next;
+
+        if (client_call(c->client, "GET", NULL, &page, e, "%.*s%slimit=1000%s%s", STR_ARG(path),
+                        sep, after[0] ? "&after=" : "", after) < 0) {
+            return -1;
+        }
+        (void)json_array_extend(all, json_object_get(page, "items"));
+        next = json_text(page, "next");
+        if (next[0] == '\0') {
+            *items = TAKE(all);
+            return 0;
+        }
+        free(after);
+        after = xstrdup(url_segment(next));
+    }
+}

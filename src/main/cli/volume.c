@@ -1,0 +1,333 @@
+#include "main/cli/cli.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int verb_volume_create(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *body = json_pack("{s:s}", "name", cli_arg(c, 0));
+    SCOPED(json_decrefp) json_t *made = NULL;
+    int rc = client_call(c->client, "POST", body, &made, e, "/api/v1/projects/%s/volumes",
+                         url_segment(c->project));
+
+    if (rc < 0 && e->kind == ERR_CONFLICT && cli_option(c, "if-missing")) {
+        return 0;
+    }
+    if (rc == 0 && !print_json(c, made)) {
+        (void)printf("Volume %s made. Put files in: strata data put FILE %s/ -p %s\n",
+                     cli_arg(c, 0), cli_arg(c, 0), c->project);
+    }
+    return rc;
+}
+
+int verb_volume_list(struct cli *c, struct err *e)
+{
+    static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
+                                            {"FILES", "files", COLUMN_NUMBER},
+                                            {"SIZE", "size_bytes", COLUMN_BYTES},
+                                            {"AGE", "created_at", COLUMN_AGE}};
+    SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s/volumes", url_segment(c->project));
+    SCOPED(json_decrefp) json_t *items = NULL;
+
+    if (list_all(c, str_of(path), &items, e) < 0) {
+        return -1;
+    }
+    if (!print_json(c, items)) {
+        table_print(items, columns, ARRAY_LEN(columns),
+                    "No volumes yet: strata volume create NAME makes one.");
+    }
+    return 0;
+}
+
+int verb_volume_delete(struct cli *c, struct err *e)
+{
+    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s/volumes/%s",
+                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+}
+
+/* --- files --- */
+
+/* "volume/path/in/it" -> its two halves; path may be empty. */
+static int split_place(const char *place, char **volume, const char **path, struct err *e)
+{
+    const char *slash = strchr(place, '/');
+
+    if (place[0] == '\0' || slash == place) {
+        return err_set(e, ERR_INVALID, "'%s': write VOLUME/PATH", place);
+    }
+    *volume = slash ? xstrndup(place, (size_t)(slash - place)) : xstrdup(place);
+    *path = slash ? slash + 1 : "";
+    return 0;
+}
+
+/* "/api/v1/projects/P/volumes/V/<what>[/path]" */
+static char *place_url(const struct cli *c, const char *volume, const char *what, const char *path)
+{
+    return xasprintf("/api/v1/projects/%s/volumes/%s/%s%s%s", url_segment(c->project),
+                     url_segment(volume), what, path[0] ? "/" : "", url_path(path));
+}
+
+int verb_data_list(struct cli *c, struct err *e)
+{
+    static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
+                                            {"TYPE", "type", COLUMN_TEXT},
+                                            {"SIZE", "size_bytes", COLUMN_BYTES},
+                                            {"CHANGED", "modified_at", COLUMN_AGE}};
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *url = NULL;
+    SCOPED(json_decrefp) json_t *items = NULL;
+    const char *path;
+
+    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+        return -1;
+    }
+    url = place_url(c, volume, "tree", path);
+    if (list_all(c, str_of(url), &items, e) < 0) {
+        return -1;
+    }
+    if (!print_json(c, items)) {
+        table_print(items, columns, ARRAY_LEN(columns),
+                    "Nothing here yet: strata data put FILE VOLUME/ uploads a file.");
+    }
+    return 0;
+}
+
+int verb_data_delete(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *url = NULL;
+    const char *path;
+
+    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+        return -1;
+    }
+    url = place_url(c, volume, "files", path);
+    return client_call(c->client, "DELETE", NULL, NULL, e, "%s%s", url,
+                       cli_option(c, "recursive") ? "?recursive=1" : "");
+}
+
+enum { UPLOAD_TRIES = 8, RETRY_MS = 1000 };
+
+struct upload {
+    struct cli *c;
+    const char *url;
+    int fd;
+    int64_t size;
+    char id[25];
+    struct progress progress;
+};
+
+/* What the server has of this upload; 0 when it knows none. */
+static int ask_offset(struct upload *u, int64_t *offset, struct err *e)
+{
+    SCOPED(client_answer_done) struct client_answer a = {0};
+    SCOPED(freep) char *path = xasprintf("%s?upload=%s", u->url, u->id);
+    struct client_request q = {.method = "HEAD", .path = str_of(path)};
+    uint64_t n = 0;
+
+    if (client_send(u->c->client, &q, &a, e) < 0) {
+        return -1;
+    }
+    if (a.status < 300 && a.upload_offset[0] && str_to_u64(str_of(a.upload_offset), &n) < 0) {
+        return err_set(e, ERR_INVALID, "the server sent a wrong Upload-Offset");
+    }
+    *offset = (int64_t)n;
+    return 0;
+}
+
+static int send_from(struct upload *u, int64_t offset, struct client_answer *a, struct err *e)
+{
+    SCOPED(freep) char *path = xasprintf("%s?upload=%s", u->url, u->id);
+    SCOPED(freep)
+    char *range = xasprintf("Content-Range: bytes %lld-%lld/%lld", (long long)offset,
+                            (long long)u->size - 1, (long long)u->size);
+    struct client_request q = {.method = "PUT",
+                               .path = str_of(u->size > 0 ? path : u->url),
+                               .type = "application/octet-stream",
+                               .body_fd = u->fd,
+                               .body_length = u->size - offset,
+                               .headers = {u->size > 0 ? range : NULL},
+                               .progress = progress_bytes,
+                               .ctx = &u->progress};
+
+    if (lseek(u->fd, offset, SEEK_SET) < 0) {
+        return err_sys(e, "seek");
+    }
+    u->progress.base_bytes = offset;
+    return client_send(u->c->client, &q, a, e);
+}
+
+/* A connection that breaks is taken up again where the server stopped. */
+static int upload_file(struct upload *u, json_t **out, struct err *e)
+{
+    int64_t offset = 0;
+
+    for (int tries = 0;; tries++) {
+        SCOPED(client_answer_done) struct client_answer a = {0};
+
+        if (tries > 0 && ask_offset(u, &offset, e) < 0) {
+            /* still away: the wait below and the next try */
+        } else if (send_from(u, offset, &a, e) == 0) {
+            if (a.status >= 400 && a.status != 503 && a.status != 408) {
+                return client_error(&a, e);
+            }
+            if (a.status < 400) {
+                *out = json_parse(buf_str(&a.body), e);
+                return *out ? 0 : -1;
+            }
+            (void)client_error(&a, e);
+        }
+        if (tries == UPLOAD_TRIES) {
+            return err_wrap(e, "gave up after %d tries", tries);
+        }
+        (void)fprintf(stderr, "\n%s; going on in a moment\n", e->msg);
+        (void)usleep(RETRY_MS * 1000);
+    }
+}
+
+static int put_one(struct cli *c, const char *local, const char *place, json_t **out, struct err *e)
+{
+    struct upload u = {.c = c, .fd = -1};
+    SCOPED(closep) int fd = open(local, O_RDONLY | O_CLOEXEC);
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *url = NULL;
+    SCOPED(freep) char *full = NULL;
+    const char *base = strrchr(local, '/');
+    const char *path;
+    struct stat st;
+    int rc;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_sys(e, "%s", local);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return err_set(e, ERR_INVALID, "%s is no file: give files one by one", local);
+    }
+    if (split_place(place, &volume, &path, e) < 0) {
+        return -1;
+    }
+    base = base ? base + 1 : local;
+    full = path[0] == '\0' || path[strlen(path) - 1] == '/' ? xasprintf("%s%s", path, base)
+                                                            : xstrdup(path);
+    url = place_url(c, volume, "files", full);
+    u.url = url;
+    u.fd = fd;
+    u.size = st.st_size;
+    random_name(u.id, 24);
+    progress_begin(&u.progress, base);
+    rc = upload_file(&u, out, e);
+    progress_end(&u.progress);
+    return rc;
+}
+
+int verb_data_put(struct cli *c, struct err *e)
+{
+    const char *place = cli_arg(c, c->args.len - 1);
+    SCOPED(json_decrefp) json_t *all = json_array();
+
+    if (c->args.len > 2 && place[strlen(place) - 1] != '/' && strchr(place, '/')) {
+        return err_set(e, ERR_INVALID, "several files go into a folder: write %s/", place);
+    }
+    for (size_t i = 0; i + 1 < c->args.len; i++) {
+        json_t *one = NULL;
+
+        if (put_one(c, cli_arg(c, i), place, &one, e) < 0) {
+            return err_wrap(e, "%s", cli_arg(c, i));
+        }
+        (void)json_array_append_new(all, one);
+        if (!c->json) {
+            char size[16];
+
+            (void)printf("%s -> %s:%s (%s, sha256 %.12s...)\n", cli_arg(c, i), c->project,
+                         json_text(one, "path"),
+                         str_format_bytes(json_number(one, "size_bytes"), size),
+                         json_text(one, "sha256"));
+        }
+    }
+    (void)print_json(c, all);
+    return 0;
+}
+
+struct download {
+    int fd;
+    int64_t done, total;
+    struct progress progress;
+    struct err *e;
+};
+
+static int take_bytes(void *ctx, struct str bytes)
+{
+    struct download *d = ctx;
+
+    d->done += (int64_t)bytes.len;
+    if (d->total > 0) {
+        progress_bytes(&d->progress, d->done, d->total);
+    }
+    return fs_write_all(d->fd, bytes, d->e);
+}
+
+static int download_to(struct cli *c, const char *url, const char *name, int fd, struct err *e)
+{
+    struct download d = {.fd = fd, .e = e};
+    SCOPED(client_answer_done) struct client_answer a = {0};
+    struct client_request q = {.method = "GET", .path = str_of(url), .sink = take_bytes, .ctx = &d};
+    int rc;
+
+    progress_begin(&d.progress, name);
+    rc = client_send(c->client, &q, &a, e);
+    progress_end(&d.progress);
+    if (rc < 0) {
+        return -1;
+    }
+    return a.status >= 400 ? client_error(&a, e) : 0;
+}
+
+int verb_data_get(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *url = NULL;
+    SCOPED(freep) char *part = NULL;
+    SCOPED(closep) int fd = -1;
+    const char *local = cli_arg(c, 1);
+    const char *path, *base;
+
+    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+        return -1;
+    }
+    base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    if (base[0] == '\0') {
+        return err_set(e, ERR_INVALID, "'%s' names no file: strata data list %s shows them",
+                       cli_arg(c, 0), cli_arg(c, 0));
+    }
+    url = place_url(c, volume, "files", path);
+    local = local ? local : base;
+    if (strcmp(local, "-") == 0) {
+        return download_to(c, url, base, STDOUT_FILENO, e);
+    }
+    part = xasprintf("%s.part", local);
+    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        return err_sys(e, "create %s", part);
+    }
+    if (download_to(c, url, base, fd, e) < 0) {
+        (void)unlink(part);
+        return -1;
+    }
+    if (rename(part, local) < 0) {
+        return err_sys(e, "rename to %s", local);
+    }
+    if (!c->json) {
+        (void)printf("%s -> %s\n", cli_arg(c, 0), local);
+    } else {
+        (void)printf("{\"path\": \"%s\"}\n", local);
+    }
+    return 0;
+}
