@@ -1,0 +1,167 @@
+/* Online garbage collection. Each step costs what it deletes:
+ *
+ *   1  rows of repository_blobs that no manifest uses and nobody touched for the grace time
+ *   2  rows of blobs that no repository has -> blob_trash        (one transaction with 1)
+ *   3  their files
+ *   4  their rows of blob_trash                                  (with the next step's transaction)
+ *
+ * A kill between 2 and 4 leaves rows in blob_trash: the next step goes on with them. A push that
+ * brings the same bytes meanwhile waits for the pin of the digest, finds the row gone, and puts
+ * file and row in place again. */
+#include "store_priv.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct victim {
+    char digest[CONTENT_DIGEST_MAX];
+    bool in_use; /* pushed or mounted again since we looked */
+};
+
+struct collect_op {
+    struct registry *r;
+    int64_t before_ms, max;
+    VEC(struct victim) found; /* unpinned */
+    struct victim *pinned;
+    size_t n_pinned;
+};
+
+static int read_digests(struct state_db *db, struct collect_op *op, const char *sql, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, sql, "i", op->max) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (str_copy(query_str(&q, 0), vec_push(&op->found)->digest, CONTENT_DIGEST_MAX) < 0) {
+            op->found.len--;
+        }
+    }
+    return r;
+}
+
+static int drop_empty_repositories(struct state_db *db, struct collect_op *op, struct err *e)
+{
+    return state_run(db, e,
+                     "DELETE FROM repositories WHERE updated_ms < ? AND NOT EXISTS"
+                     " (SELECT 1 FROM manifests m WHERE m.repository_id = repositories.id)"
+                     " AND NOT EXISTS"
+                     " (SELECT 1 FROM repository_blobs b WHERE b.repository_id = repositories.id)",
+                     "i", op->before_ms);
+}
+
+/* Blobs that repositories no longer need. Empty repositories go with their last blob. */
+static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct collect_op *op = ctx;
+
+    if (state_run(db, e,
+                  "DELETE FROM repository_blobs WHERE (repository_id, digest) IN"
+                  " (SELECT repository_id, digest FROM repository_blobs"
+                  "  WHERE manifests = 0 AND touched_ms < ? LIMIT ?)",
+                  "ii", op->before_ms, op->max) < 0 ||
+        (state_changes(db) > 0 && drop_empty_repositories(db, op, e) < 0) ||
+        read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0 LIMIT ?", e) < 0) {
+        return -1;
+    }
+    return read_digests(db, op, "SELECT digest FROM blob_trash LIMIT ?", e);
+}
+
+static int to_trash_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct collect_op *op = ctx;
+
+    for (size_t i = 0; i < op->n_pinned; i++) {
+        const char *digest = op->pinned[i].digest;
+        int64_t in_use;
+
+        if (state_run(db, e,
+                      "INSERT OR IGNORE INTO blob_trash SELECT digest FROM blobs"
+                      " WHERE digest = ? AND repositories = 0",
+                      "z", digest) < 0 ||
+            state_run(db, e, "DELETE FROM blobs WHERE digest = ? AND repositories = 0", "z",
+                      digest) < 0 ||
+            state_one_i64(db, &in_use, e, "rows",
+                          "SELECT NOT EXISTS (SELECT 1 FROM blob_trash WHERE digest = ?)", "z",
+                          digest) < 0) {
+            return -1;
+        }
+        op->pinned[i].in_use = in_use;
+    }
+    return 0;
+}
+
+static int empty_trash_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct collect_op *op = ctx;
+
+    for (size_t i = 0; i < op->n_pinned; i++) {
+        if (state_run(db, e, "DELETE FROM blob_trash WHERE digest = ?", "z", op->pinned[i].digest) <
+            0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void pin_found(struct collect_op *op)
+{
+    op->pinned = xnew_array(struct victim, op->found.len + 1);
+    for (size_t i = 0; i < op->found.len; i++) {
+        if (registry_try_pin(op->r, op->found.p[i].digest)) { /* also skips what is listed twice */
+            op->pinned[op->n_pinned++] = op->found.p[i];
+        }
+    }
+}
+
+static int delete_files(struct collect_op *op, int *deleted, struct err *e)
+{
+    for (size_t i = 0; i < op->n_pinned; i++) {
+        if (op->pinned[i].in_use) {
+            continue;
+        }
+        if (content_blob_delete(op->r->content, op->pinned[i].digest, e) < 0) {
+            return -1;
+        }
+        (*deleted)++;
+    }
+    return 0;
+}
+
+static int collect(struct collect_op *op, int *deleted, struct err *e)
+{
+    struct state *s = op->r->state;
+
+    if (state_write(s, unlink_old_fn, op, e) < 0) {
+        return -1;
+    }
+    pin_found(op);
+    if (op->n_pinned == 0) {
+        return 0;
+    }
+    return state_write(s, to_trash_fn, op, e) < 0 || delete_files(op, deleted, e) < 0
+               ? -1
+               : state_write(s, empty_trash_fn, op, e);
+}
+
+int registry_collect(struct registry *r, unsigned max, struct err *e)
+{
+    struct collect_op op = {.r = r, .before_ms = clock_wall_ms() - BLOB_GRACE_MS, .max = max};
+    int deleted = 0, result = collect(&op, &deleted, e);
+
+    for (size_t i = 0; i < op.n_pinned; i++) {
+        registry_unpin(r, op.pinned[i].digest);
+    }
+    if (deleted > 0) {
+        log_info("registry.collected", "blobs=%d", deleted);
+    }
+    free(op.pinned);
+    vec_done(&op.found);
+    return result < 0 ? -1 : deleted;
+}

@@ -1,0 +1,104 @@
+#include "registry_priv.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "state/state.h"
+#include "store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct registry *registry_open(struct state *s, struct content *c, struct access *a,
+                               const struct registry_hooks *hooks, struct err *e)
+{
+    SCOPED(registry_closep) struct registry *r = xnew(struct registry);
+
+    r->state = s;
+    r->content = c;
+    r->access = a;
+    r->hooks = hooks ? *hooks : (struct registry_hooks){0};
+    lock_init(&r->lock, LOCK_registry);
+    r->tokens = token_cache_new();
+    r->key = jwt_key_open("registry.key", e);
+    if (r->key == NULL) {
+        err_wrap(e, "registry");
+        return NULL;
+    }
+    jwt_key_derive(r->key, "upload ids", r->upload_secret);
+    return TAKE(r);
+}
+
+void registry_close(struct registry *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    token_cache_free(r->tokens);
+    jwt_key_free(r->key);
+    map_done(&r->pinned);
+    lock_done(&r->lock);
+    explicit_bzero(r->upload_secret, sizeof(r->upload_secret));
+    free(r);
+}
+
+bool registry_try_pin(struct registry *r, const char *digest)
+{
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    if (map_get(&r->pinned, str_of(digest)) != NULL) {
+        return false;
+    }
+    (void)map_put(&r->pinned, str_of(digest), r);
+    return true;
+}
+
+void registry_pin(struct registry *r, const char *digest)
+{
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    while (map_get(&r->pinned, str_of(digest)) != NULL) {
+        lock_wait(l);
+    }
+    (void)map_put(&r->pinned, str_of(digest), r);
+}
+
+void registry_unpin(struct registry *r, const char *digest)
+{
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    (void)map_del(&r->pinned, str_of(digest));
+    lock_broadcast(l);
+}
+
+void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
+                   const char *action)
+{
+    struct str project = name_project(repository);
+    struct buf b = BUF_MAX(4096);
+    struct jw w = JW(&b);
+
+    log_info("registry.image", "repository=%s tag=%s digest=%s action=%s", Q(repository), Q(tag),
+             digest, action);
+    if (r->hooks.event != NULL) {
+        jw_object(&w);
+        jw_kv_str(&w, "project", project);
+        jw_kv_str(&w, "repository", str_from(repository, project.len + 1));
+        jw_kv_str(&w, "tag", tag);
+        jw_kv_c(&w, "digest", digest);
+        jw_kv_c(&w, "action", action);
+        jw_end(&w);
+        r->hooks.event(r->hooks.ctx, "image", project, buf_str(&b));
+    }
+    buf_done(&b);
+}
+
+int registry_project_gone(struct registry *r, int64_t project_id UNUSED, struct str name,
+                          struct err *e)
+{
+    return store_project_drop(r, name, e);
+}

@@ -1,0 +1,64 @@
+/* registry_priv - what the files of the registry share. */
+#pragma once
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "content/content.h"
+#include "jwt.h"
+#include "names.h"
+#include "net/http.h"
+#include "registry/registry.h"
+
+/* A blob that no manifest refers to stays so long: a push of a large image over a slow line uploads
+ * its layers first and its manifest last. */
+#define BLOB_GRACE_MS (24 * 3600 * 1000LL)
+
+struct token_cache;
+
+struct registry {
+    struct state *state;
+    struct content *content;
+    struct access *access;
+    struct registry_hooks hooks;
+    struct jwt_key *key;
+    unsigned char upload_secret[32]; /* signs the ids of uploads */
+    struct lock lock;
+    struct map pinned;          /* digests being added or removed right now; guarded by lock */
+    struct token_cache *tokens; /* verified JWTs; guarded by lock */
+};
+
+/* One thread at a time puts a digest's file and row in place, or takes them away. Waits. */
+void registry_pin(struct registry *r, const char *digest);
+/* Same without waiting; false: somebody has it. */
+bool registry_try_pin(struct registry *r, const char *digest);
+void registry_unpin(struct registry *r, const char *digest);
+
+/* Tells the sinks above; `tag` or `digest` may be empty. */
+void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
+                   const char *action);
+
+/* --- tokens.c --- */
+struct token_cache *token_cache_new(void) MUST_USE;
+void token_cache_free(struct token_cache *t);
+/* PERM_BITs that the request's credentials allow at most in a repository: of a JWT its access
+ * list, of other credentials their scopes. */
+uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository);
+
+/* --- handlers; ctx is a struct registry * --- */
+
+/* Every /v2/ handler begins with it: version header, and clients without any credentials are sent
+ * for a token also where the project is public (they would never send theirs otherwise). */
+int v2_enter(struct http_req *r, struct err *e) MUST_USE;
+/* The checked {repo...} of the path. */
+int v2_repository(struct http_req *r, struct str *out, struct err *e) MUST_USE;
+/* Fails with an OCI error code. */
+int v2_fail(struct http_req *r, const char *code, int result);
+
+http_handler v2_ping, v2_catalog, v2_tags;
+http_handler v2_blob_get, v2_blob_delete;
+http_handler v2_upload_start, v2_upload_status, v2_upload_patch, v2_upload_finish, v2_upload_cancel;
+http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
+http_handler token_get, token_post;
+http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

@@ -1,0 +1,86 @@
+/* store - who refers to what, in the tables of docs/formats/registry.md.
+ *
+ * `code` receives the OCI error code when a function fails for a reason that has one; pass
+ * &req->error_code. */
+#pragma once
+#include "base/arena.h"
+#include "base/json.h"
+#include "manifest.h"
+#include "names.h"
+
+struct registry;
+
+struct repo_key {
+    struct str name;
+    int64_t
+        project_id; /* a repository left by a deleted project of the same name is not this one */
+};
+
+/* The key of a repository that is about to be written to. */
+int store_key(struct registry *r, struct str name, struct repo_key *out, struct err *e) MUST_USE;
+
+/* --- blobs --- */
+
+int store_blob_find(struct registry *r, struct str repository, const char *digest,
+                    int64_t *size_bytes, const char **code, struct err *e) MUST_USE;
+/* A client asks whether it must upload the blob: if it is old and unused, it gets a new grace time.
+ */
+void store_blob_renew(struct registry *r, struct str repository, const char *digest);
+/* The blob's file is in place and pinned: from now on it belongs to the repository. */
+int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
+                    int64_t size_bytes, struct err *e) MUST_USE;
+/* Links what `from` has; ERR_NOT_FOUND. */
+int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,
+                     const char *digest, struct err *e) MUST_USE;
+/* ERR_UNSUPPORTED while a manifest of the repository needs it. */
+int store_blob_unlink(struct registry *r, struct str repository, const char *digest,
+                      const char **code, struct err *e) MUST_USE;
+
+/* --- manifests and tags --- */
+
+struct stored_manifest {
+    char digest[CONTENT_DIGEST_MAX];
+    struct str media_type, body; /* in the arena */
+};
+int store_manifest_get(struct registry *r, struct arena *a, const struct reference *ref,
+                       struct stored_manifest *out, const char **code, struct err *e) MUST_USE;
+
+struct manifest_put {
+    struct repo_key repository;
+    struct str tag; /* p == NULL: pushed by digest */
+    const char *digest;
+    const struct manifest *manifest;
+    struct str body, platform;
+};
+/* All or nothing: what it refers to must be there. */
+int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,
+                       struct err *e) MUST_USE;
+/* By digest: the manifest and its tags. By tag: the tag alone. */
+int store_manifest_delete(struct registry *r, const struct reference *ref, const char **code,
+                          struct err *e) MUST_USE;
+/* A tag, and when it was the last name of its manifest that too, with what only it held together:
+ * children of an index, signatures. `digest` receives the manifest's. */
+int store_tag_drop(struct registry *r, struct str repository, struct str tag,
+                   char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
+int store_repository_drop(struct registry *r, struct str repository, struct err *e) MUST_USE;
+int store_project_drop(struct registry *r, struct str project, struct err *e) MUST_USE;
+
+/* --- lists; each writes the items of a JSON array that is open in `w` --- */
+
+struct page {
+    struct str after; /* p == NULL: from the start */
+    int64_t limit;
+    struct arena *arena;
+    struct str last; /* out: where to go on, in the arena; p == NULL when that was all */
+};
+int store_tag_names(struct registry *r, struct str repository, struct page *p, struct jw *w,
+                    const char **code, struct err *e) MUST_USE;
+int store_referrers(struct registry *r, struct str repository, const char *subject,
+                    struct str artifact_type, struct page *p, struct jw *w, struct err *e) MUST_USE;
+int store_tag_rows(struct registry *r, struct str repository, struct page *p, struct jw *w,
+                   struct err *e) MUST_USE;
+int store_repository_rows(struct registry *r, struct str project, struct page *p, struct jw *w,
+                          struct err *e) MUST_USE;
+/* Names at or after `from` that hold manifests, at most `max`. */
+int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
+                           struct str *names, size_t *n, struct err *e) MUST_USE;

@@ -1,0 +1,224 @@
+#include "store_priv.h"
+
+#include "access/access.h"
+
+int store_key(struct registry *r, struct str name, struct repo_key *out, struct err *e)
+{
+    uint32_t id_base;
+
+    out->name = name;
+    return access_project(r->access, name_project(name), &out->project_id, &id_base, e);
+}
+
+int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,
+                  struct err *e)
+{
+    struct query q;
+    int r;
+
+    if (query_open(&q, db, e, "SELECT id FROM repositories WHERE name = ?", "s", name) < 0) {
+        return -1;
+    }
+    r = query_step(&q, e);
+    if (r > 0) {
+        *id = query_i64(&q, 0);
+    }
+    query_done(&q);
+    if (r == 0) {
+        *code = "NAME_UNKNOWN";
+        return err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(name));
+    }
+    return r > 0 ? 0 : -1;
+}
+
+int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t *id, struct err *e)
+{
+    int64_t now = clock_wall_ms();
+
+    /* What a deleted project of the same name may have left. */
+    if (state_run(db, e, "DELETE FROM repositories WHERE name = ? AND project_id <> ?", "si",
+                  key->name, key->project_id) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO repositories(project_id, name, created_ms, updated_ms)"
+                  " VALUES (?, ?, ?, ?) ON CONFLICT(name) DO NOTHING",
+                  "isii", key->project_id, key->name, now, now) < 0) {
+        return -1;
+    }
+    return state_one_i64(db, id, e, "repository", "SELECT id FROM repositories WHERE name = ?", "s",
+                         key->name);
+}
+
+int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
+                 int64_t *size_bytes, struct err *e)
+{
+    struct query q;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT b.size_bytes FROM repository_blobs rb JOIN blobs b USING (digest)"
+                   " WHERE rb.repository_id = ? AND rb.digest = ?",
+                   "iz", repository_id, digest) < 0) {
+        return -1;
+    }
+    r = query_step(&q, e);
+    *size_bytes = r > 0 ? query_i64(&q, 0) : -1;
+    query_done(&q);
+    return r < 0 ? -1 : 0;
+}
+
+struct blob_op {
+    struct str from; /* repository that is read */
+    const struct repo_key *to;
+    const char *digest;
+    int64_t size_bytes;
+    const char **code;
+};
+
+static int find_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+    int64_t id;
+
+    if (db_repository(db, op->from, &id, op->code, e) < 0 ||
+        db_blob_size(db, id, op->digest, &op->size_bytes, e) < 0) {
+        return -1;
+    }
+    if (op->size_bytes < 0) {
+        *op->code = "BLOB_UNKNOWN";
+        return err_set(e, ERR_NOT_FOUND, "repository %.*s has no blob %s", STR_ARG(op->from),
+                       op->digest);
+    }
+    return 0;
+}
+
+int store_blob_find(struct registry *r, struct str repository, const char *digest,
+                    int64_t *size_bytes, const char **code, struct err *e)
+{
+    struct blob_op op = {.from = repository, .digest = digest, .code = code};
+
+    if (state_read(r->state, find_fn, &op, e) < 0) {
+        return -1;
+    }
+    *size_bytes = op.size_bytes;
+    return 0;
+}
+
+static const char touch_where[] =
+    " WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND digest = ?2"
+    " AND manifests = 0 AND touched_ms < ?3";
+
+static int is_stale_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+    int64_t n;
+    char sql[256];
+
+    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM repository_blobs%s", touch_where);
+    if (state_one_i64(db, &n, e, "blob", sql, "szi", op->from, op->digest,
+                      clock_wall_ms() - BLOB_GRACE_MS / 2) < 0) {
+        return -1;
+    }
+    op->size_bytes = n;
+    return 0;
+}
+
+static int touch_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+    int64_t now = clock_wall_ms();
+    char sql[256];
+
+    (void)snprintf(sql, sizeof(sql), "UPDATE repository_blobs SET touched_ms = ?3%s", touch_where);
+    return state_run(db, e, sql, "szi", op->from, op->digest, now);
+}
+
+void store_blob_renew(struct registry *r, struct str repository, const char *digest)
+{
+    struct blob_op op = {.from = repository, .digest = digest};
+    struct err e;
+
+    /* When it cannot be renewed the client learns it from the manifest, and pushes again. */
+    if (state_read(r->state, is_stale_fn, &op, &e) == 0 && op.size_bytes > 0) {
+        (void)!state_write(r->state, touch_fn, &op, &e);
+    }
+}
+
+static int link_blob(struct state_db *db, const struct repo_key *to, const char *digest,
+                     struct err *e)
+{
+    int64_t id;
+
+    return db_repository_make(db, to, &id, e) < 0
+               ? -1
+               : state_run(db, e,
+                           "INSERT INTO repository_blobs(repository_id, digest, touched_ms)"
+                           " VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                           " SET touched_ms = excluded.touched_ms",
+                           "izi", id, digest, clock_wall_ms());
+}
+
+static int link_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+
+    if (state_run(db, e, "DELETE FROM blob_trash WHERE digest = ?", "z", op->digest) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO blobs(digest, size_bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                  "zi", op->digest, op->size_bytes) < 0) {
+        return -1;
+    }
+    return link_blob(db, op->to, op->digest, e);
+}
+
+int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
+                    int64_t size_bytes, struct err *e)
+{
+    struct blob_op op = {.to = to, .digest = digest, .size_bytes = size_bytes};
+
+    return state_write(r->state, link_fn, &op, e);
+}
+
+static int mount_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+
+    return find_fn(db, op, e) < 0 ? -1 : link_blob(db, op->to, op->digest, e);
+}
+
+int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,
+                     const char *digest, struct err *e)
+{
+    const char *code;
+    struct blob_op op = {.from = from, .to = to, .digest = digest, .code = &code};
+
+    return state_write(r->state, mount_fn, &op, e);
+}
+
+static int unlink_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct blob_op *op = ctx;
+    int64_t id;
+
+    if (find_fn(db, op, e) < 0 || db_repository(db, op->from, &id, op->code, e) < 0 ||
+        state_run(db, e,
+                  "DELETE FROM repository_blobs"
+                  " WHERE repository_id = ? AND digest = ? AND manifests = 0",
+                  "iz", id, op->digest) < 0) {
+        return -1;
+    }
+    if (state_changes(db) == 0) {
+        *op->code = "UNSUPPORTED";
+        return err_set(e, ERR_UNSUPPORTED,
+                       "blob %s is used by a manifest of %.*s: delete that first", op->digest,
+                       STR_ARG(op->from));
+    }
+    return 0;
+}
+
+int store_blob_unlink(struct registry *r, struct str repository, const char *digest,
+                      const char **code, struct err *e)
+{
+    struct blob_op op = {.from = repository, .digest = digest, .code = code};
+
+    return state_write(r->state, unlink_fn, &op, e);
+}

@@ -1,0 +1,230 @@
+#include "store_priv.h"
+
+struct list_op {
+    struct str repository, subject, artifact_type;
+    struct page *page;
+    struct jw *w;
+    const char **code;
+    struct str *names;
+    size_t n, max;
+};
+
+/* The next row, up to the page's limit; one more than that only tells that there is more. `key` is
+ * the column the list is sorted by. */
+static int next_row(struct query *q, struct list_op *op, int key, int64_t *count, struct str *last,
+                    struct err *e)
+{
+    int r = query_step(q, e);
+
+    if (r <= 0) {
+        return r;
+    }
+    if (*count == op->page->limit) {
+        op->page->last = *last;
+        return 0;
+    }
+    (*count)++;
+    if (*count == op->page->limit) { /* only the last key of a page is needed */
+        *last = arena_str(op->page->arena, query_str(q, key));
+    }
+    return 1;
+}
+
+static int tag_names_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct list_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct str last = {0};
+    int64_t id, count = 0;
+    int r;
+
+    if (db_repository(db, op->repository, &id, op->code, e) < 0) {
+        return -1;
+    }
+    if (op->page->limit == 0) {
+        return 0;
+    }
+    if (query_open(&q, db, e,
+                   "SELECT name FROM tags WHERE repository_id = ? AND name > ?"
+                   " ORDER BY name LIMIT ?",
+                   "isi", id, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+        jw_str(op->w, query_str(&q, 0));
+    }
+    return r;
+}
+
+int store_tag_names(struct registry *r, struct str repository, struct page *p, struct jw *w,
+                    const char **code, struct err *e)
+{
+    struct list_op op = {.repository = repository, .page = p, .w = w, .code = code};
+
+    return state_read(r->state, tag_names_fn, &op, e);
+}
+
+static void write_referrer(struct jw *w, const struct query *q)
+{
+    jw_object(w);
+    jw_kv_str(w, "mediaType", query_str(q, 1));
+    jw_kv_str(w, "digest", query_str(q, 0));
+    jw_kv_i64(w, "size", query_i64(q, 2));
+    if (query_str(q, 3).len > 0) {
+        jw_kv_str(w, "artifactType", query_str(q, 3));
+    }
+    if (!query_is_null(q, 4)) {
+        jw_key(w, "annotations");
+        jw_raw(w, query_str(q, 4));
+    }
+    jw_end(w);
+}
+
+static int referrers_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct list_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct str last = {0};
+    int64_t count = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT m.digest, m.media_type, length(m.body), m.artifact_type, m.annotations"
+                   " FROM repositories r JOIN manifests m ON m.repository_id = r.id"
+                   " WHERE r.name = ?1 AND m.subject = ?2 AND m.digest > ?3"
+                   " AND (?4 = '' OR m.artifact_type = ?4) ORDER BY m.digest LIMIT ?5",
+                   "ssssi", op->repository, op->subject,
+                   op->page->after.p ? op->page->after : STR_EMPTY, op->artifact_type,
+                   op->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+        write_referrer(op->w, &q);
+    }
+    return r;
+}
+
+int store_referrers(struct registry *r, struct str repository, const char *subject,
+                    struct str artifact_type, struct page *p, struct jw *w, struct err *e)
+{
+    struct list_op op = {.repository = repository,
+                         .subject = str_of(subject),
+                         .artifact_type = artifact_type.p ? artifact_type : STR_EMPTY,
+                         .page = p,
+                         .w = w};
+
+    return state_read(r->state, referrers_fn, &op, e);
+}
+
+static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct list_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct str last = {0};
+    const char *code;
+    int64_t id, count = 0;
+    int r;
+
+    if (db_repository(db, op->repository, &id, &code, e) < 0 ||
+        query_open(&q, db, e,
+                   "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms"
+                   " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " WHERE t.repository_id = ? AND t.name > ? ORDER BY t.name LIMIT ?",
+                   "isi", id, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+        jw_object(op->w);
+        jw_kv_str(op->w, "tag", query_str(&q, 0));
+        jw_kv_str(op->w, "digest", query_str(&q, 1));
+        jw_kv_str(op->w, "media_type", query_str(&q, 2));
+        jw_kv_i64(op->w, "size_bytes", query_i64(&q, 3));
+        jw_kv_str(op->w, "platform", query_str(&q, 4));
+        jw_kv_time(op->w, "pushed_at", query_i64(&q, 5));
+        jw_end(op->w);
+    }
+    return r;
+}
+
+int store_tag_rows(struct registry *r, struct str repository, struct page *p, struct jw *w,
+                   struct err *e)
+{
+    struct list_op op = {.repository = repository, .page = p, .w = w};
+
+    return state_read(r->state, tag_rows_fn, &op, e);
+}
+
+/* Repositories of a project; `after` and `last` are names without the project. */
+static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct list_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct str last = {0};
+    int64_t count = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT substr(r.name, length(?1) + 2),"
+                   " (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
+                   " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
+                   "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
+                   " r.updated_ms FROM repositories r"
+                   " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND EXISTS"
+                   " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
+                   " ORDER BY r.name LIMIT ?3",
+                   "ssi", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+        jw_object(op->w);
+        jw_kv_str(op->w, "name", query_str(&q, 0));
+        jw_kv_i64(op->w, "tags", query_i64(&q, 1));
+        jw_kv_i64(op->w, "size_bytes", query_i64(&q, 2));
+        jw_kv_time(op->w, "updated_at", query_i64(&q, 3));
+        jw_end(op->w);
+    }
+    return r;
+}
+
+int store_repository_rows(struct registry *r, struct str project, struct page *p, struct jw *w,
+                          struct err *e)
+{
+    struct list_op op = {.repository = project, .page = p, .w = w};
+
+    return state_read(r->state, repository_rows_fn, &op, e);
+}
+
+static int repository_names_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct list_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT name FROM repositories r WHERE name >= ? AND EXISTS"
+                   " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
+                   " ORDER BY name LIMIT ?",
+                   "si", op->repository, (int64_t)op->max) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0 && op->n < op->max) {
+        op->names[op->n++] = arena_str(op->page->arena, query_str(&q, 0));
+    }
+    return r;
+}
+
+int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
+                           struct str *names, size_t *n, struct err *e)
+{
+    struct page page = {.arena = a};
+    struct list_op op = {.repository = from, .page = &page, .names = names, .max = max};
+
+    if (state_read(r->state, repository_names_fn, &op, e) < 0) {
+        return -1;
+    }
+    *n = op.n;
+    return 0;
+}

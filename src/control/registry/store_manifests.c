@@ -1,0 +1,409 @@
+#include "store_priv.h"
+
+#include "base/vec.h"
+
+#include <string.h>
+
+struct get_op {
+    const struct reference *ref;
+    struct arena *arena;
+    struct stored_manifest *out;
+    const char **code;
+};
+
+static int manifest_unknown(const struct reference *ref, const char **code, struct err *e)
+{
+    *code = "MANIFEST_UNKNOWN";
+    if (ref->tag.p != NULL) {
+        return err_set(e, ERR_NOT_FOUND, "repository %.*s has no tag %.*s",
+                       STR_ARG(ref->repository), STR_ARG(ref->tag));
+    }
+    return err_set(e, ERR_NOT_FOUND, "repository %.*s has no manifest %s", STR_ARG(ref->repository),
+                   ref->digest);
+}
+
+static int open_manifest(struct query *q, struct state_db *db, int64_t repository_id,
+                         const struct reference *ref, struct err *e)
+{
+    if (ref->tag.p != NULL) {
+        return query_open(q, db, e,
+                          "SELECT m.digest, m.media_type, m.body FROM tags t"
+                          " JOIN manifests m ON m.id = t.manifest_id"
+                          " WHERE t.repository_id = ? AND t.name = ?",
+                          "is", repository_id, ref->tag);
+    }
+    return query_open(q, db, e,
+                      "SELECT digest, media_type, body FROM manifests"
+                      " WHERE repository_id = ? AND digest = ?",
+                      "iz", repository_id, ref->digest);
+}
+
+static int get_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct get_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t id;
+    int r;
+
+    if (db_repository(db, op->ref->repository, &id, op->code, e) < 0 ||
+        open_manifest(&q, db, id, op->ref, e) < 0 || (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return manifest_unknown(op->ref, op->code, e);
+    }
+    op->out->media_type = arena_str(op->arena, query_str(&q, 1));
+    op->out->body = arena_str(op->arena, query_str(&q, 2));
+    return str_copy(query_str(&q, 0), op->out->digest, sizeof(op->out->digest));
+}
+
+int store_manifest_get(struct registry *r, struct arena *a, const struct reference *ref,
+                       struct stored_manifest *out, const char **code, struct err *e)
+{
+    struct get_op op = {ref, a, out, code};
+
+    return state_read(r->state, get_fn, &op, e);
+}
+
+/* --- put --- */
+
+struct put_op {
+    const struct manifest_put *put;
+    const char **code;
+    int64_t repository_id, manifest_id, total_bytes;
+};
+
+static int blob_missing(struct put_op *op, const struct descriptor *d, struct err *e)
+{
+    *op->code = "MANIFEST_BLOB_UNKNOWN";
+    return err_set(e, ERR_NOT_FOUND,
+                   "the manifest refers to %s, which %.*s does not have: push it first", d->digest,
+                   STR_ARG(op->put->repository.name));
+}
+
+static int check_blob(struct state_db *db, struct put_op *op, const struct descriptor *d,
+                      struct err *e)
+{
+    int64_t size;
+
+    if (db_blob_size(db, op->repository_id, d->digest, &size, e) < 0) {
+        return -1;
+    }
+    if (size < 0) {
+        return d->foreign ? 0 : blob_missing(op, d, e);
+    }
+    if (size != d->size_bytes) {
+        *op->code = "MANIFEST_INVALID";
+        return err_set(e, ERR_INVALID, "the manifest says that %s has %lld bytes, it has %lld",
+                       d->digest, (long long)d->size_bytes, (long long)size);
+    }
+    op->total_bytes += size;
+    return 0;
+}
+
+static int check_child(struct state_db *db, struct put_op *op, const struct descriptor *d,
+                       struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int64_t size;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT total_bytes FROM manifests WHERE repository_id = ? AND digest = ?", "iz",
+                   op->repository_id, d->digest) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r > 0) {
+        op->total_bytes += query_i64(&q, 0);
+        return 0;
+    }
+    if (db_blob_size(db, op->repository_id, d->digest, &size, e) < 0) {
+        return -1;
+    }
+    return size < 0 ? blob_missing(op, d, e) : 0; /* an index may list other things too */
+}
+
+static int check_references(struct state_db *db, struct put_op *op, struct err *e)
+{
+    const struct manifest *m = op->put->manifest;
+
+    for (size_t i = 0; i < m->n_children; i++) {
+        if (check_child(db, op, &m->children[i], e) < 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < m->n_layers; i++) {
+        if (check_blob(db, op, &m->layers[i], e) < 0) {
+            return -1;
+        }
+    }
+    return m->is_index ? 0 : check_blob(db, op, &m->config, e);
+}
+
+static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e)
+{
+    const struct manifest_put *p = op->put;
+    const struct manifest *m = p->manifest;
+
+    /* The same bytes again: only a missing mediaType inside lets the type differ. */
+    if (state_run(db, e,
+                  "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject,"
+                  " platform, total_bytes, pushed_ms, annotations, body)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(repository_id, digest)"
+                  " DO UPDATE SET media_type = excluded.media_type, pushed_ms = excluded.pushed_ms",
+                  "izzszsiisb", op->repository_id, p->digest, m->media_type, m->artifact_type,
+                  m->subject[0] ? m->subject : NULL, p->platform, op->total_bytes, clock_wall_ms(),
+                  m->annotations, p->body) < 0) {
+        return -1;
+    }
+    return state_one_i64(db, &op->manifest_id, e, "manifest",
+                         "SELECT id FROM manifests WHERE repository_id = ? AND digest = ?", "iz",
+                         op->repository_id, p->digest);
+}
+
+static int refer_blob(struct state_db *db, struct put_op *op, const char *digest, struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT INTO manifest_blobs(manifest_id, repository_id, digest)"
+                     " SELECT ?1, ?2, ?3 WHERE EXISTS (SELECT 1 FROM repository_blobs"
+                     " WHERE repository_id = ?2 AND digest = ?3) ON CONFLICT DO NOTHING",
+                     "iiz", op->manifest_id, op->repository_id, digest);
+}
+
+static int insert_references(struct state_db *db, struct put_op *op, struct err *e)
+{
+    const struct manifest *m = op->put->manifest;
+
+    for (size_t i = 0; i < m->n_layers; i++) {
+        if (refer_blob(db, op, m->layers[i].digest, e) < 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < m->n_children; i++) {
+        if (refer_blob(db, op, m->children[i].digest, e) < 0 ||
+            state_run(db, e,
+                      "INSERT INTO manifest_children(manifest_id, repository_id, digest)"
+                      " VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                      "iiz", op->manifest_id, op->repository_id, m->children[i].digest) < 0) {
+            return -1;
+        }
+    }
+    return m->is_index ? 0 : refer_blob(db, op, m->config.digest, e);
+}
+
+static int put_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct put_op *op = ctx;
+    const struct manifest_put *p = op->put;
+    int64_t now = clock_wall_ms();
+
+    op->total_bytes = (int64_t)p->body.len;
+    if (db_repository_make(db, &p->repository, &op->repository_id, e) < 0 ||
+        check_references(db, op, e) < 0 || insert_manifest(db, op, e) < 0 ||
+        insert_references(db, op, e) < 0 ||
+        state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii", now,
+                  op->repository_id) < 0) {
+        return -1;
+    }
+    if (p->tag.p == NULL) {
+        return 0;
+    }
+    return state_run(db, e,
+                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
+                     " VALUES (?, ?, ?, ?) ON CONFLICT(repository_id, name) DO UPDATE SET"
+                     " manifest_id = excluded.manifest_id, pushed_ms = excluded.pushed_ms",
+                     "isii", op->repository_id, p->tag, op->manifest_id, now);
+}
+
+int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,
+                       struct err *e)
+{
+    struct put_op op = {.put = p, .code = code};
+
+    return state_write(r->state, put_fn, &op, e);
+}
+
+/* --- delete --- */
+
+struct delete_op {
+    const struct reference *ref;
+    struct str repository, tag;
+    char *digest; /* out */
+    const char **code;
+};
+
+static int delete_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+    const struct reference *ref = op->ref;
+    int64_t id;
+    int r;
+
+    if (db_repository(db, ref->repository, &id, op->code, e) < 0) {
+        return -1;
+    }
+    if (ref->tag.p != NULL) {
+        r = state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
+                      ref->tag);
+    } else {
+        r = state_run(db, e, "DELETE FROM manifests WHERE repository_id = ? AND digest = ?", "iz",
+                      id, ref->digest);
+    }
+    if (r < 0) {
+        return -1;
+    }
+    if (state_changes(db) == 0) {
+        return manifest_unknown(ref, op->code, e);
+    }
+    return state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
+                     clock_wall_ms(), id);
+}
+
+int store_manifest_delete(struct registry *r, const struct reference *ref, const char **code,
+                          struct err *e)
+{
+    struct delete_op op = {.ref = ref, .code = code};
+
+    return state_write(r->state, delete_fn, &op, e);
+}
+
+/* Is a manifest still held by a tag or an index? 0 also when it is gone. */
+static int is_held(struct state_db *db, int64_t manifest_id, int64_t *held, struct err *e)
+{
+    return state_one_i64(db, held, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM tags WHERE manifest_id = ?1) OR EXISTS"
+                         " (SELECT 1 FROM manifests m JOIN manifest_children c"
+                         "  ON c.repository_id = m.repository_id AND c.digest = m.digest"
+                         "  WHERE m.id = ?1)",
+                         "i", manifest_id);
+}
+
+struct ids {
+    VEC(int64_t) v;
+};
+
+/* What a manifest may be the last to keep: the children of an index, and manifests about it. */
+static int read_dependants(struct state_db *db, int64_t manifest_id, struct ids *out, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT m.id FROM manifest_children c JOIN manifests m"
+                   " ON m.repository_id = c.repository_id AND m.digest = c.digest"
+                   " WHERE c.manifest_id = ?1 UNION ALL"
+                   " SELECT m.id FROM manifests d JOIN manifests m"
+                   " ON m.repository_id = d.repository_id AND m.subject = d.digest"
+                   " WHERE d.id = ?1",
+                   "i", manifest_id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        *vec_push(&out->v) = query_i64(&q, 0);
+    }
+    return r;
+}
+
+/* Deletes the manifest, then those of its dependants that nothing else holds, and so on. */
+static int prune(struct state_db *db, int64_t manifest_id, struct err *e)
+{
+    struct ids queue = {0};
+    int r = 0;
+
+    *vec_push(&queue.v) = manifest_id;
+    while (r == 0 && queue.v.len > 0) {
+        int64_t id = queue.v.p[--queue.v.len], held = 0;
+
+        r = is_held(db, id, &held, e);
+        if (r == 0 && !held) {
+            r = read_dependants(db, id, &queue, e) < 0 ||
+                        state_run(db, e, "DELETE FROM manifests WHERE id = ?", "i", id) < 0
+                    ? -1
+                    : 0;
+        }
+    }
+    vec_done(&queue.v);
+    return r;
+}
+
+static int find_tag(struct state_db *db, struct delete_op *op, int64_t repository_id,
+                    int64_t *manifest_id, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT m.id, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " WHERE t.repository_id = ? AND t.name = ?",
+                   "is", repository_id, op->tag) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return err_set(e, ERR_NOT_FOUND, "repository %.*s has no tag %.*s", STR_ARG(op->repository),
+                       STR_ARG(op->tag));
+    }
+    *manifest_id = query_i64(&q, 0);
+    return str_copy(query_str(&q, 1), op->digest, CONTENT_DIGEST_MAX);
+}
+
+static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+    int64_t id, manifest_id = 0;
+
+    if (db_repository(db, op->repository, &id, op->code, e) < 0 ||
+        find_tag(db, op, id, &manifest_id, e) < 0 ||
+        state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
+                  op->tag) < 0 ||
+        state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
+                  clock_wall_ms(), id) < 0) {
+        return -1;
+    }
+    return prune(db, manifest_id, e);
+}
+
+int store_tag_drop(struct registry *r, struct str repository, struct str tag,
+                   char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    const char *code;
+    struct delete_op op = {.repository = repository, .tag = tag, .digest = digest, .code = &code};
+
+    return state_write(r->state, tag_drop_fn, &op, e);
+}
+
+static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+
+    if (state_run(db, e, "DELETE FROM repositories WHERE name = ?", "s", op->repository) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0
+               ? 0
+               : err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(op->repository));
+}
+
+int store_repository_drop(struct registry *r, struct str repository, struct err *e)
+{
+    struct delete_op op = {.repository = repository};
+
+    return state_write(r->state, repository_drop_fn, &op, e);
+}
+
+/* All names between "project/" and "project0", the byte after '/'. */
+static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+
+    return state_run(db, e, "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
+                     "s", op->repository);
+}
+
+int store_project_drop(struct registry *r, struct str project, struct err *e)
+{
+    struct delete_op op = {.repository = project};
+
+    return state_write(r->state, project_drop_fn, &op, e);
+}
