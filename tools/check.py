@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Runs every gate and every test and closes with "N passed, N failed".
+
+Usage: tools/check.py [--fast] [GATE...]      --fast: only what needs no server and no root
+Each gate is a function below, a row in GATES; a gate counts its own passes and failures.
+"""
+import collections
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / os.environ.get('BUILD', 'build')
+PYTHON = '/usr/bin/python3'
+Result = collections.namedtuple('Result', 'passed failed text')
+
+# strcpy and friends have no bound, gmtime and localtime are not thread-safe, system runs a shell.
+BANNED = {'strcpy', 'strcat', 'strncpy', 'strncat', 'sprintf', 'vsprintf', 'strtok', 'atoi', 'atol',
+          'gmtime', 'localtime', 'system', 'gets', 'tmpnam', 'mktemp', 'alloca'}
+
+
+def run(*command, env=None, cwd=ROOT, timeout=3600):
+    """(exit code, output) of a command."""
+    full = {**os.environ, **(env or {})}
+    try:
+        r = subprocess.run([str(c) for c in command], cwd=cwd, env=full, stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors='replace',
+                           timeout=timeout)
+    except subprocess.TimeoutExpired as e:
+        return 124, f'{e.stdout or ""}\ntimed out after {timeout} s'
+    return r.returncode, r.stdout
+
+
+def sources(*suffixes, under=('src', 'tests', 'tools')):
+    files = [p for d in under for p in (ROOT / d).rglob('*') if p.suffix in suffixes]
+    return sorted(p for p in files if 'build' not in p.parts[-2])
+
+
+def one(code, text):
+    return Result(int(code == 0), int(code != 0), '' if code == 0 else text)
+
+
+def gate_format():
+    return one(*run('clang-format', '--dry-run', '-Werror', *sources('.c', '.h')))
+
+
+def gate_layers():
+    return one(*run(PYTHON, 'tools/layers.py'))
+
+
+def gate_comments():
+    """`//` is for one's own desk: only /* */ stays."""
+    wrong = []
+    for path in sources('.c', '.h'):
+        text = path.read_text()
+        text = re.sub(r'"(\\.|[^"\\\n])*"|\'(\\.|[^\'\\\n])*\'', '""', text)
+        text = re.sub(r'/\*.*?\*/', lambda m: '\n' * m.group().count('\n'), text, flags=re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            if '//' in line:
+                wrong.append(f'{path}:{number}: // comment; write /* */')
+    return one(len(wrong), '\n'.join(wrong))
+
+
+def setup(directory, *options, env=None):
+    """A build directory of its own kind; made once, kept for the next time."""
+    if (ROOT / directory / 'build.ninja').exists():
+        return 0, ''
+    return run('meson', 'setup', directory, *options, env=env)
+
+
+def build(directory, *options, env=None, targets=()):
+    code, text = setup(directory, *options, env=env)
+    if code == 0:
+        code, text = run('ninja', '-C', directory, *targets)
+    return code, text
+
+
+def gate_gcc():
+    """The product itself: warnings are errors."""
+    return one(*run('ninja', '-C', BUILD, 'strata', 'strata-ml'))
+
+
+def gate_clang():
+    return one(*build('build-clang', '-Dtests=false', env={'CC': 'clang'}, targets=['all', 'strata', 'strata-ml']))
+
+
+def gate_banned():
+    """No object asks the linker for a banned function. Built so that none is turned into another."""
+    code, text = build('build-banned', '-Dtests=false', '-Doptimization=0', '-Dc_args=-fno-builtin -U_FORTIFY_SOURCE',
+                       targets=['all', 'strata'])
+    if code != 0:
+        return one(code, text)
+    wrong = []
+    for obj in sorted((ROOT / 'build-banned').rglob('*.c.o')):
+        for name in re.findall(r'^\s+U (\w+)', run('nm', '-u', obj)[1], re.M):
+            if name in BANNED:
+                wrong.append(f'{obj.name}: calls {name}')
+    return one(len(wrong), '\n'.join(wrong))
+
+
+def gate_analyzer():
+    return one(*build('build-analyzer', '-Dtests=false', '-Dc_args=-fanalyzer -Wno-analyzer-too-complex',
+                      targets=['all', 'strata']))
+
+
+def gate_tidy():
+    code, text = setup('build-clang', '-Dtests=false', env={'CC': 'clang'})
+    if code == 0:
+        files = [p for p in sources('.c', under=('src',)) if not p.name.endswith(('_test.c', '_fuzz.c'))]
+        code, text = run('run-clang-tidy', '-quiet', '-p', 'build-clang', '-j', str(os.cpu_count()), *files)
+    found = '\n'.join(l for l in text.splitlines() if 'warning:' in l or 'error:' in l)
+    return one(code, found or text[-3000:])
+
+
+def unit_tests(directory, *suites, env=None):
+    arguments = [a for s in suites for a in ('--suite', s)]
+    code, text = run('meson', 'test', '-C', directory, '--print-errorlogs', '--timeout-multiplier', '5', *arguments,
+                     env=env)
+    passed = re.search(r'^Ok:\s+(\d+)', text, re.M)
+    failed = sum(int(n) for n in re.findall(r'^(?:Fail|Timeout|Unexpected Pass):\s+(\d+)', text, re.M))
+    if code != 0 and not failed:
+        failed = 1
+    return Result(int(passed.group(1)) if passed else 0, failed, text[-6000:] if failed else '')
+
+
+def gate_units():
+    return unit_tests(BUILD)
+
+
+SANITIZER_ENV = {'ASAN_OPTIONS': 'detect_leaks=1:abort_on_error=1', 'UBSAN_OPTIONS': 'halt_on_error=1:print_stacktrace=1',
+                 'TSAN_OPTIONS': 'halt_on_error=1:second_deadlock_stack=1'}
+
+
+def gate_units_asan():
+    code, text = setup('build-asan', '-Db_sanitize=address,undefined', '-Db_lundef=false')
+    return unit_tests('build-asan', env=SANITIZER_ENV) if code == 0 else one(code, text)
+
+
+THREADED = ['base', 'net', 'state', 'helper', 'secrets', 'content', 'rootfs', 'volume', 'jobs', 'access', 'registry']
+
+
+def gate_units_tsan():
+    code, text = setup('build-tsan', '-Db_sanitize=thread', '-Db_lundef=false')
+    return unit_tests('build-tsan', *THREADED, env=SANITIZER_ENV) if code == 0 else one(code, text)
+
+
+def pytest(*arguments, env=None):
+    code, text = run(PYTHON, '-m', 'pytest', '-c', 'tests/pytest.ini', '--rootdir', 'tests', *arguments, env=env)
+    counts = {word: int(n) for n, word in re.findall(r'(\d+) (passed|failed|error|errors)\b', text.splitlines()[-1] if text else '')}
+    failed = counts.get('failed', 0) + counts.get('error', 0) + counts.get('errors', 0)
+    if code not in (0, 5) and not failed:
+        failed = 1
+    return Result(counts.get('passed', 0), failed, text[-20000:] if failed else '')
+
+
+def gate_blackbox():
+    return pytest('tests')
+
+
+def gate_blackbox_asan():
+    """The server under ASan and UBSan while real clients talk to it: the files that are not about speed."""
+    code, text = build('build-asan', '-Db_sanitize=address,undefined', '-Db_lundef=false', targets=['strata', 'strata-ml'])
+    if code != 0:
+        return one(code, text)
+    run('ln', '-sf', 'src/algorithms/strata-ml', 'build-asan/strata-ml')
+    files = [f for f in ('test_b20_cli.py', 'test_b30_access.py', 'test_c20_registry.py', 'test_c40_volumes.py', 'test_c50_jobs.py')
+             if (ROOT / 'tests' / f).exists()]
+    return pytest(*[f'tests/{f}' for f in files], '-k', 'not dockerd', env={**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'})
+
+
+def gate_docs():
+    """Links in the documents resolve; every setting, route, verb and option stands in the manual."""
+    wrong = []
+    for page in [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]:
+        for target in re.findall(r'\]\(([^)#\s]+)(?:#[^)]*)?\)', page.read_text()):
+            if not re.match(r'[a-z]+:', target) and not (page.parent / target).exists():
+                wrong.append(f'{page.relative_to(ROOT)}: link to {target} leads nowhere')
+    code, text = run(PYTHON, 'tools/manual.py', '--check')
+    if code != 0:
+        wrong.append(text)
+    return one(len(wrong), '\n'.join(wrong))
+
+
+GATES = [  # name, function, whether --fast runs it
+    ('format', gate_format, True),
+    ('layers', gate_layers, True),
+    ('comments', gate_comments, True),
+    ('gcc', gate_gcc, True),
+    ('clang', gate_clang, True),
+    ('banned functions', gate_banned, True),
+    ('docs', gate_docs, True),
+    ('units', gate_units, True),
+    ('units, ASan+UBSan', gate_units_asan, True),
+    ('units, TSan', gate_units_tsan, True),
+    ('clang-tidy', gate_tidy, True),
+    ('gcc -fanalyzer', gate_analyzer, True),
+    ('black box', gate_blackbox, False),
+    ('black box, ASan+UBSan', gate_blackbox_asan, False),
+]
+
+
+def main():
+    fast = '--fast' in sys.argv
+    wanted = [a for a in sys.argv[1:] if not a.startswith('-')]
+    passed = failed = 0
+    for name, gate, is_fast in GATES:
+        if (wanted and name not in wanted) or (fast and not is_fast and not wanted):
+            continue
+        began = time.monotonic()
+        result = gate()
+        passed += result.passed
+        failed += result.failed
+        print(f'{"FAIL" if result.failed else "ok  "} {name}: {result.passed} passed, {result.failed} failed '
+              f'({time.monotonic() - began:.0f} s)', flush=True)
+        if result.text:
+            print(result.text, flush=True)
+    print(f'{passed} passed, {failed} failed')
+    return 1 if failed or not passed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
