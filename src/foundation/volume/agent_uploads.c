@@ -1,0 +1,265 @@
+#include "volume/agent.h"
+
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SWEEP_BUDGET 20000 /* entries removed before others get their turn */
+
+/* --- the hidden directory --- */
+
+static int make_hidden_one(int root, const char *path, uid_t owner, struct err *e)
+{
+    struct stat st;
+
+    if (mkdirat(root, path, 0700) == 0) {
+        return fchownat(root, path, owner, owner, AT_SYMLINK_NOFOLLOW) < 0
+                   ? err_sys(e, "chown %s", path)
+                   : 0;
+    }
+    if (errno != EEXIST) {
+        return err_sys(e, "mkdir %s", path);
+    }
+    /* A container may have put something else there. */
+    if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
+        return err_set(
+            e, ERR_CONFLICT,
+            "the volume's \"%s\" is no directory; a job must have replaced it: remove it "
+            "there",
+            path);
+    }
+    return 0;
+}
+
+int volume_hidden_make(int root, uid_t owner, struct err *e)
+{
+    if (make_hidden_one(root, VOLUME_HIDDEN, owner, e) < 0 ||
+        make_hidden_one(root, VOLUME_UPLOADS, owner, e) < 0 ||
+        make_hidden_one(root, VOLUME_TRASH, owner, e) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static int open_hidden(const struct volume_agent *a, const char *path, struct err *e)
+{
+    int fd = volume_open_beneath(a->root, str_of(path), O_RDONLY | O_DIRECTORY, 0, VOLUME_NO_LINKS);
+
+    if (fd < 0 && errno == ENOENT) {
+        if (volume_hidden_make(a->root, 0, e) < 0) {
+            return -1;
+        }
+        fd = volume_open_beneath(a->root, str_of(path), O_RDONLY | O_DIRECTORY, 0, VOLUME_NO_LINKS);
+    }
+    return fd < 0 ? volume_path_error(e, "open", str_of(path)) : fd;
+}
+
+/* --- uploads --- */
+
+/* Regular and under no second name: else a job could make us write into another of its files. */
+static int check_upload(int fd, struct stat *st, struct err *e)
+{
+    if (fstat(fd, st) < 0) {
+        return err_sys(e, "look at the upload");
+    }
+    if (!S_ISREG(st->st_mode) || st->st_nlink != 1) {
+        return err_set(e, ERR_CONFLICT,
+                       "a job has replaced the unfinished upload; use another upload id");
+    }
+    return 0;
+}
+
+static int no_upload(struct err *e)
+{
+    return errno == ENOENT ? err_set(e, ERR_NOT_FOUND, "there is no such upload")
+                           : volume_path_error(e, "open", STR("the upload"));
+}
+
+int volume_op_upload_open(struct volume_agent *a, const struct volume_request *q,
+                          struct volume_reply *reply, int *fd, struct err *e)
+{
+    SCOPED(closep) int dir = open_hidden(a, VOLUME_UPLOADS, e);
+    SCOPED(closep) int file = -1;
+    int flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+    struct stat st;
+
+    if (dir < 0) {
+        return -1;
+    }
+    flags |= q->flags & VOLUME_CREATE ? O_CREAT : 0;
+    file = volume_open_beneath(dir, q->other, flags, 0666, VOLUME_NO_LINKS);
+    if (file < 0) {
+        return no_upload(e);
+    }
+    if (check_upload(file, &st, e) < 0) {
+        return -1;
+    }
+    volume_file_of(&st, &reply->file);
+    *fd = TAKE_FD(file);
+    return 0;
+}
+
+/* Renames onto the path: first only if nothing is there, so that the answer can tell. */
+static int put_in_place(int uploads, const char *name, const struct volume_place *to,
+                        struct str path, unsigned *flags, struct err *e)
+{
+    if (renameat2(uploads, name, to->dir, to->name, RENAME_NOREPLACE) == 0) {
+        *flags = VOLUME_CREATED;
+        return 0;
+    }
+    if (errno != EEXIST || renameat(uploads, name, to->dir, to->name) < 0) {
+        return volume_path_error(e, "write", path);
+    }
+    return 0;
+}
+
+int volume_op_upload_commit(struct volume_agent *a, const struct volume_request *q,
+                            struct volume_reply *reply, struct err *e)
+{
+    SCOPED(closep) int dir = open_hidden(a, VOLUME_UPLOADS, e);
+    SCOPED(closep) int file = -1;
+    SCOPED(volume_place_done) struct volume_place to = {.dir = -1};
+    char name[101];
+    struct stat st;
+
+    if (dir < 0 || str_copy(q->other, name, sizeof(name)) < 0) {
+        return -1;
+    }
+    file = volume_open_beneath(dir, q->other, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, VOLUME_NO_LINKS);
+    if (file < 0) {
+        return no_upload(e);
+    }
+    if (check_upload(file, &st, e) < 0) {
+        return -1;
+    }
+    if (st.st_ino != q->number) {
+        return err_set(e, ERR_CONFLICT, "a job has replaced the upload; send the file again");
+    }
+    if (volume_place_open(a, q->path, VOLUME_PARENTS_MADE, &to, e) < 0) {
+        return -1;
+    }
+    if (fsync(file) < 0) {
+        return volume_path_error(e, "write", q->path);
+    }
+    if (put_in_place(dir, name, &to, q->path, &reply->flags, e) < 0) {
+        return -1;
+    }
+    volume_file_of(&st, &reply->file);
+    return fsync(to.dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
+}
+
+int volume_op_upload_drop(struct volume_agent *a, const struct volume_request *q, struct err *e)
+{
+    SCOPED(closep) int dir = open_hidden(a, VOLUME_UPLOADS, e);
+    char name[101];
+
+    if (dir < 0 || str_copy(q->other, name, sizeof(name)) < 0) {
+        return -1;
+    }
+    return unlinkat(dir, name, 0) == 0 || errno == ENOENT ? 0 : err_sys(e, "remove the upload");
+}
+
+/* --- sweeping --- */
+
+/* Takes over `fd`. */
+static DIR *dir_of(int fd)
+{
+    DIR *d = fdopendir(fd);
+
+    if (d == NULL) {
+        (void)close(fd);
+    }
+    return d;
+}
+
+int volume_op_sweep_uploads(struct volume_agent *a, const struct volume_request *q,
+                            struct volume_reply *reply, struct err *e)
+{
+    int fd = open_hidden(a, VOLUME_UPLOADS, e);
+    DIR *d = fd < 0 ? NULL : dir_of(fd);
+    struct dirent *ent;
+    struct stat st;
+
+    if (d == NULL) {
+        return fd < 0 ? -1 : err_sys(e, "list the uploads");
+    }
+    while ((ent = readdir(d)) != NULL) {
+        if (strcmp(ent->d_name, ".") == 0 || strcmp(ent->d_name, "..") == 0 ||
+            fstatat(dirfd(d), ent->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+            continue;
+        }
+        if ((uint64_t)st.st_mtim.tv_sec * 1000 < q->number && !S_ISDIR(st.st_mode) &&
+            unlinkat(dirfd(d), ent->d_name, 0) == 0) {
+            reply->first++;
+        } else {
+            reply->second++;
+        }
+    }
+    (void)closedir(d);
+    return 0;
+}
+
+int volume_op_sweep_trash(struct volume_agent *a, struct volume_reply *reply, struct err *e)
+{
+    SCOPED(closep) int trash = open_hidden(a, VOLUME_TRASH, e);
+    int rc = trash < 0 ? -1 : volume_trash_sweep(trash, SWEEP_BUDGET, e);
+
+    if (rc < 0) {
+        return -1;
+    }
+    reply->flags = rc > 0 ? VOLUME_MORE : 0U;
+    return 0;
+}
+
+static int to_trash(struct volume_agent *a, const struct volume_place *at,
+                    const struct volume_request *q, struct volume_reply *reply, struct err *e)
+{
+    SCOPED(closep) int trash = open_hidden(a, VOLUME_TRASH, e);
+    char name[24];
+
+    if (trash < 0) {
+        return -1;
+    }
+    random_name(name, 20);
+    if (renameat2(at->dir, at->name, trash, name, RENAME_NOREPLACE) < 0) {
+        return volume_path_error(e, "remove", q->path);
+    }
+    if (fsync(at->dir) < 0) {
+        return err_sys(e, "fsync of a directory");
+    }
+    reply->flags = VOLUME_MORE;
+    return 0;
+}
+
+/* A tree disappears at once, by one rename into the trash, and is then emptied bit by bit. */
+int volume_op_remove(struct volume_agent *a, const struct volume_request *q,
+                     struct volume_reply *reply, struct err *e)
+{
+    SCOPED(volume_place_done) struct volume_place at;
+    struct stat st;
+
+    if (volume_place_open(a, q->path, VOLUME_PARENTS_MUST_EXIST, &at, e) < 0) {
+        return -1;
+    }
+    if (fstatat(at.dir, at.name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+        return volume_path_error(e, "remove", q->path);
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        return unlinkat(at.dir, at.name, 0) < 0 ? volume_path_error(e, "remove", q->path)
+               : fsync(at.dir) < 0              ? err_sys(e, "fsync of a directory")
+                                                : 0;
+    }
+    if (!(q->flags & VOLUME_RECURSIVE)) {
+        return err_set(e, ERR_CONFLICT,
+                       "%s is a directory; add ?recursive=1 to remove it with all "
+                       "that is in it",
+                       Q(q->path));
+    }
+    return to_trash(a, &at, q, reply, e);
+}

@@ -1,0 +1,25 @@
+/* agents - the server's connections to files agents: started when a volume is used, kept while it
+ * is, closed when idle.
+ *
+ * Threads: any; one request at a time goes to each agent, others of that volume wait. No lock is
+ * held while an agent works. */
+#pragma once
+#include "volume/agent_wire.h"
+
+struct helper_client;
+struct volume_agents;
+
+struct volume_agents *volume_agents_new(struct helper_client *h) MUST_USE;
+void volume_agents_free(struct volume_agents *a); /* nobody may be in a call */
+
+/* One request to the agent of volume `id`. `packet` is the caller's memory for the reply, which
+ * borrows from it. *fd (may be NULL) receives the descriptor or -1. An error of the agent comes
+ * back as *e. ERR_UNAVAILABLE: no agent could be had, or it ended before it answered. */
+int volume_agents_call(struct volume_agents *a, const char *id, uint32_t id_base,
+                       const struct volume_request *q, struct buf *packet,
+                       struct volume_reply *reply, int *fd, struct err *e) MUST_USE;
+/* Ends the agent of a volume that is being removed, once it is idle. */
+void volume_agents_drop(struct volume_agents *a, const char *id);
+/* Closes those that nobody used for `idle_ms`. When to ask again (clock_mono_ms), or 0 when none is
+ * open. */
+int64_t volume_agents_close_idle(struct volume_agents *a, int64_t idle_ms);
