@@ -18,7 +18,8 @@
     X(registry)                                                                                    \
     X(access)                                                                                      \
     X(helper_client)                                                                               \
-    X(rootfs) X(content) X(secrets) X(state_queue) X(net_events) X(net_workers)                    \
+    X(rootfs)                                                                                      \
+    X(content) X(secrets) X(state_queue) X(net_events) X(net_workers)                              \
         X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,
