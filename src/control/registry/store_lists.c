@@ -81,8 +81,10 @@ static void write_referrer(struct jw *w, const struct query *q)
     jw_end(w);
 }
 
+/* Annotations may be long, so a page ends by size too. */
 static int referrers_fn(struct state_db *db, void *ctx, struct err *e)
 {
+    enum { PAGE_BYTES = 1 << 20 };
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
     struct str last = {0};
@@ -99,8 +101,14 @@ static int referrers_fn(struct state_db *db, void *ctx, struct err *e)
                    op->page->limit + 1) < 0) {
         return -1;
     }
-    while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+    while ((r = query_step(&q, e)) > 0) {
+        if (count == op->page->limit || (count > 0 && op->w->out->len > PAGE_BYTES)) {
+            op->page->last = last;
+            return 0;
+        }
         write_referrer(op->w, &q);
+        last = arena_str(op->page->arena, query_str(&q, 0));
+        count++;
     }
     return r;
 }

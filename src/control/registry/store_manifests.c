@@ -76,7 +76,7 @@ struct put_op {
 static int blob_missing(struct put_op *op, const struct descriptor *d, struct err *e)
 {
     *op->code = "MANIFEST_BLOB_UNKNOWN";
-    return err_set(e, ERR_NOT_FOUND,
+    return err_set(e, ERR_INVALID,
                    "the manifest refers to %s, which %.*s does not have: push it first", d->digest,
                    STR_ARG(op->put->repository.name));
 }

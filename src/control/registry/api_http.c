@@ -1,0 +1,88 @@
+/* /api/v1/projects/{p}/repositories: what the console and the CLI show of the registry. */
+#include "registry_priv.h"
+
+#include "base/json.h"
+#include "store.h"
+
+/* "<p>/<repo>" of the path, checked. */
+static int repository_of(struct http_req *req, struct str *out, struct err *e)
+{
+    struct str project = http_path_param(req, "p"), rest = http_path_param(req, "repo");
+    struct str name =
+        str_of(arena_printf(&req->arena, "%.*s/%.*s", STR_ARG(project), STR_ARG(rest)));
+
+    if (name_check(name, e) < 0) {
+        return -1;
+    }
+    *out = name;
+    return 0;
+}
+
+typedef int list_fn(struct registry *r, struct str of, struct page *p, struct jw *w, struct err *e);
+
+static int reply_list(struct http_req *req, struct str of, list_fn *list, struct err *e)
+{
+    struct page page = {.after = http_query(req, "after"), .arena = &req->arena};
+    struct buf body = BUF_MAX(4 * MIB);
+    struct jw w = JW(&body);
+    int result;
+
+    if (http_query_i64(req, "limit", 100, 1, LIMIT_LIST_ROWS, &page.limit, e) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    result = list(req->ctx, of, &page, &w, e);
+    jw_end(&w);
+    jw_key(&w, "next");
+    if (page.last.p != NULL) {
+        jw_str(&w, page.last);
+    } else {
+        jw_null(&w);
+    }
+    jw_end(&w);
+    if (result == 0) {
+        result = http_reply_json(req, 200, &body, e);
+    }
+    buf_done(&body);
+    return result;
+}
+
+int api_repositories(struct http_req *req, struct err *e)
+{
+    return reply_list(req, http_path_param(req, "p"), store_repository_rows, e);
+}
+
+int api_tags(struct http_req *req, struct err *e)
+{
+    struct str repository;
+
+    return repository_of(req, &repository, e) < 0 ? -1
+                                                  : reply_list(req, repository, store_tag_rows, e);
+}
+
+int api_tag_delete(struct http_req *req, struct err *e)
+{
+    char digest[CONTENT_DIGEST_MAX];
+    struct str repository, tag = http_path_param(req, "tag");
+
+    if (repository_of(req, &repository, e) < 0 || tag_check(tag, e) < 0 ||
+        store_tag_drop(req->ctx, repository, tag, digest, e) < 0) {
+        return -1;
+    }
+    registry_emit(req->ctx, repository, tag, digest, "deleted");
+    return http_reply_empty(req, 204, e);
+}
+
+int api_repository_delete(struct http_req *req, struct err *e)
+{
+    struct str repository;
+
+    if (repository_of(req, &repository, e) < 0 ||
+        store_repository_drop(req->ctx, repository, e) < 0) {
+        return -1;
+    }
+    registry_emit(req->ctx, repository, STR_EMPTY, "", "deleted");
+    return http_reply_empty(req, 204, e);
+}

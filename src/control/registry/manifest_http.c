@@ -1,0 +1,210 @@
+#include "registry_priv.h"
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "image.h"
+#include "manifest.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The manifest that the path names. A tag that cannot be is one that is not there. */
+static int reference_of_path(struct http_req *req, struct reference *out, struct err *e)
+{
+    struct str repository, ref = http_path_param(req, "ref");
+
+    if (v2_repository(req, &repository, e) < 0) {
+        return -1;
+    }
+    if (reference_of(repository, ref, out, e) == 0) {
+        return 0;
+    }
+    if (str_find_char(ref, ':') >= 0) {
+        return v2_fail(req, "DIGEST_INVALID", -1);
+    }
+    if (req->method != HTTP_PUT) {
+        e->kind = ERR_NOT_FOUND;
+        return v2_fail(req, "MANIFEST_UNKNOWN", -1);
+    }
+    return v2_fail(req, "TAG_INVALID", -1);
+}
+
+/* Accept is not a filter here: clients that cannot use what is stored say so themselves, with a
+ * better message than ours, and old ones send no Accept at all. */
+int v2_manifest_get(struct http_req *req, struct err *e)
+{
+    struct reference ref;
+    struct stored_manifest m;
+
+    if (reference_of_path(req, &ref, e) < 0 ||
+        store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0) {
+        return -1;
+    }
+    http_set_header(req, "Docker-Content-Digest", "%s", m.digest);
+    http_set_header(req, "ETag", "\"%s\"", m.digest);
+    return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
+}
+
+/* --- put --- */
+
+static int check_digest(struct http_req *req, const struct reference *ref, struct str body,
+                        char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    struct str want = str_of(ref->digest);
+
+    if (ref->tag.p != NULL) {
+        return content_digest_of(body, STR("sha256"), digest, e);
+    }
+    if (content_digest_of(body, str_cut(&want, ':'), digest, e) < 0) {
+        return -1;
+    }
+    return strcmp(digest, ref->digest) == 0
+               ? 0
+               : v2_fail(req, "DIGEST_INVALID",
+                         err_set(e, ERR_INVALID, "the manifest has the digest %s, not %s", digest,
+                                 ref->digest));
+}
+
+/* "linux/amd64" out of an image's configuration; "" when it has none that we can read. */
+static struct str platform_of_image(struct http_req *req, struct str repository,
+                                    const struct manifest *m)
+{
+    struct registry *r = req->ctx;
+    struct buf text = BUF_MAX(IMAGE_CONFIG_BYTES_MAX);
+    struct str platform = STR_EMPTY;
+    struct image_config config;
+    const char *code;
+    struct err ignored;
+    int64_t size;
+
+    if ((str_eq_c(m->config.media_type, MEDIA_OCI_CONFIG) ||
+         str_eq_c(m->config.media_type, MEDIA_DOCKER_CONFIG)) &&
+        store_blob_find(r, repository, m->config.digest, &size, &code, &ignored) == 0 &&
+        content_blob_read(r->content, m->config.digest, IMAGE_CONFIG_BYTES_MAX, &text, &ignored) ==
+            0 &&
+        image_config_parse(&req->arena, buf_str(&text), &config, &ignored) == 0 &&
+        config.os[0] != '\0') {
+        platform = str_of(arena_printf(&req->arena, "%.40s/%.40s", config.os, config.architecture));
+    }
+    buf_done(&text);
+    return platform;
+}
+
+static struct str platform_of_index(struct http_req *req, const struct manifest *m)
+{
+    struct buf list = BUF_MAX(256); /* the rest of a long list is left out */
+    struct str out;
+
+    for (size_t i = 0; i < m->n_children; i++) {
+        const struct descriptor *d = &m->children[i];
+
+        if (d->os.len > 0 && !str_eq_c(d->os, "unknown")) { /* attestations are "unknown" */
+            buf_printf(&list, "%s%.*s/%.*s", list.len ? "," : "", STR_ARG(str_first(d->os, 40)),
+                       STR_ARG(str_first(d->architecture, 40)));
+        }
+    }
+    out = arena_str(&req->arena, buf_str(&list));
+    buf_done(&list);
+    return out;
+}
+
+static int store_put(struct http_req *req, const struct reference *ref, struct str body,
+                     struct manifest *m, char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    struct manifest_put put = {.tag = ref->tag, .digest = digest, .manifest = m, .body = body};
+
+    if (v2_fail(req, "MANIFEST_INVALID",
+                manifest_parse(&req->arena, http_header(req, "Content-Type"), body, m, e)) < 0 ||
+        check_digest(req, ref, body, digest, e) < 0 ||
+        v2_fail(req, "NAME_UNKNOWN", store_key(req->ctx, ref->repository, &put.repository, e)) <
+            0) {
+        return -1;
+    }
+    put.platform =
+        m->is_index ? platform_of_index(req, m) : platform_of_image(req, ref->repository, m);
+    return store_manifest_put(req->ctx, &put, &req->error_code, e);
+}
+
+int v2_manifest_put(struct http_req *req, struct err *e)
+{
+    char digest[CONTENT_DIGEST_MAX];
+    struct reference ref;
+    struct manifest m;
+    struct str body;
+
+    if (reference_of_path(req, &ref, e) < 0 ||
+        http_body_all(req, LIMIT_MANIFEST_BYTES, &body, e) < 0 ||
+        store_put(req, &ref, body, &m, digest, e) < 0) {
+        return -1;
+    }
+    registry_emit(req->ctx, ref.repository, ref.tag, digest, "pushed");
+    http_set_header(req, "Location", "/v2/%.*s/manifests/%s", STR_ARG(ref.repository), digest);
+    http_set_header(req, "Docker-Content-Digest", "%s", digest);
+    if (m.subject[0] != '\0') {
+        http_set_header(req, "OCI-Subject", "%s", m.subject);
+    }
+    return http_reply_empty(req, 201, e);
+}
+
+int v2_manifest_delete(struct http_req *req, struct err *e)
+{
+    struct reference ref;
+
+    if (reference_of_path(req, &ref, e) < 0 ||
+        store_manifest_delete(req->ctx, &ref, &req->error_code, e) < 0) {
+        return -1;
+    }
+    registry_emit(req->ctx, ref.repository, ref.tag, ref.digest, "deleted");
+    return http_reply_empty(req, 202, e);
+}
+
+/* --- referrers: OCI dist-spec 1.1 "Listing Referrers" --- */
+
+enum { REFERRERS_PAGE = 1000 };
+
+int v2_referrers(struct http_req *req, struct err *e)
+{
+    struct str repository, type = http_query(req, "artifactType");
+    struct page page = {
+        .after = http_query(req, "last"), .limit = REFERRERS_PAGE, .arena = &req->arena};
+    struct buf body = BUF_MAX(16 * MIB);
+    struct jw w = JW(&body);
+    char digest[CONTENT_DIGEST_MAX];
+    int result;
+
+    if (v2_repository(req, &repository, e) < 0 ||
+        v2_fail(req, "DIGEST_INVALID",
+                content_digest_parse(http_path_param(req, "digest"), digest, e)) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_kv_i64(&w, "schemaVersion", 2);
+    jw_kv_c(&w, "mediaType", MEDIA_OCI_INDEX);
+    jw_key(&w, "manifests");
+    jw_array(&w);
+    result = store_referrers(req->ctx, repository, digest, type, &page, &w, e);
+    jw_end(&w);
+    jw_end(&w);
+    if (result == 0 && type.len > 0) {
+        http_set_header(req, "OCI-Filters-Applied", "artifactType");
+    }
+    if (result == 0 && page.last.p != NULL) {
+        struct buf link = BUF_MAX(8192);
+
+        buf_printf(&link, "</v2/%.*s/referrers/%s?last=%.*s", STR_ARG(repository), digest,
+                   STR_ARG(page.last));
+        for (size_t i = 0; i < type.len; i++) {
+            buf_printf(&link, "%s%%%02X", i == 0 ? "&artifactType=" : "", (unsigned char)type.p[i]);
+        }
+        buf_add_c(&link, ">; rel=\"next\"");
+        http_set_header(req, "Link", "%s", link.p);
+        buf_done(&link);
+    }
+    if (result == 0) {
+        result = body.failed ? err_set(e, ERR_LIMIT, "the list of referrers is too long")
+                             : http_reply(req, 200, MEDIA_OCI_INDEX, buf_str(&body), e);
+    }
+    buf_done(&body);
+    return result;
+}

@@ -1,0 +1,394 @@
+/* The Docker token service, and the tokens it gave coming back.
+ *
+ *   /service/token: who (password or personal token) + asked scopes -> asked ∩ allowed -> JWT
+ *   /v2/...:        JWT -> registry_bearer -> principal narrowed to the scopes of that repository
+ *
+ * Source: docs.docker.com "Token authentication specification" and its OAuth2 variant. */
+#include "registry_priv.h"
+
+#include "access/access.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TOKEN_SECONDS =
+        300, /* revoked rights end then at last; clients fetch a new one by themselves */
+    REFRESH_SECONDS = 30 * 24 * 3600,
+    SCOPES_MAX = 32,
+    CACHE_MAX = 1024, /* about 500 bytes each */
+};
+
+/* --- verified tokens: checking a signature takes 60 us, looking here 1 --- */
+
+struct cached {
+    struct arena arena;
+    struct jwt_claims claims;
+};
+
+struct token_cache {
+    struct map by_hash; /* SHA-256 of the token -> struct cached */
+};
+
+static void cached_free(struct cached *c)
+{
+    arena_done(&c->arena);
+    free(c);
+}
+
+static void forget_all(struct token_cache *t)
+{
+    struct str key;
+    void *value;
+
+    for (size_t i = 0; map_next(&t->by_hash, &i, &key, &value);) {
+        cached_free(value);
+    }
+    map_done(&t->by_hash);
+}
+
+struct token_cache *token_cache_new(void)
+{
+    return xnew(struct token_cache);
+}
+
+void token_cache_free(struct token_cache *t)
+{
+    if (t != NULL) {
+        forget_all(t);
+        free(t);
+    }
+}
+
+/* What one token allows in one place. */
+struct allowed {
+    int64_t user_id;
+    uint64_t perms; /* PERM_BITs */
+};
+
+static uint64_t perms_of(unsigned actions)
+{
+    return (actions & SCOPE_PULL ? PERM_BIT(PERM_IMAGE_PULL) : 0) |
+           (actions & SCOPE_PUSH ? PERM_BIT(PERM_IMAGE_PUSH) : 0) |
+           (actions & SCOPE_DELETE ? PERM_BIT(PERM_IMAGE_DELETE) : 0);
+}
+
+static unsigned actions_of(uint64_t perms)
+{
+    return (perms & PERM_BIT(PERM_IMAGE_PULL) ? SCOPE_PULL : 0U) |
+           (perms & PERM_BIT(PERM_IMAGE_PUSH) ? SCOPE_PUSH : 0U) |
+           (perms & PERM_BIT(PERM_IMAGE_DELETE) ? SCOPE_DELETE : 0U);
+}
+
+/* `type` and `name` as in the access list: ("repository", "demo/app"), ("registry", "catalog"). */
+static struct allowed allowed_by(const struct jwt_claims *c, const char *type, struct str name)
+{
+    struct allowed out = {.user_id = c->user_id};
+
+    for (size_t i = 0; i < c->n_access; i++) {
+        if (str_eq_c(c->access[i].type, type) && str_eq(c->access[i].name, name)) {
+            out.perms |= perms_of(c->access[i].actions);
+        }
+    }
+    return out;
+}
+
+static bool look_up(struct registry *r, struct str hash, const char *type, struct str name,
+                    struct allowed *out)
+{
+    int64_t now_sec = clock_wall_ms() / 1000;
+    struct lock *l = &r->lock;
+    struct cached *c;
+
+    WITH_LOCK(l);
+    c = map_get(&r->tokens->by_hash, hash);
+    if (c == NULL || c->claims.expires_sec <= now_sec) {
+        return false;
+    }
+    *out = allowed_by(&c->claims, type, name);
+    return true;
+}
+
+static void remember(struct registry *r, struct str hash, struct cached *fresh)
+{
+    struct lock *l = &r->lock;
+    struct cached *before;
+
+    WITH_LOCK(l);
+    if (r->tokens->by_hash.len >= CACHE_MAX) {
+        forget_all(r->tokens); /* tokens live 5 minutes: most were of no more use */
+    }
+    before = map_put(&r->tokens->by_hash, hash, fresh);
+    if (before != NULL) {
+        cached_free(before);
+    }
+}
+
+static int check_token(struct registry *r, struct str token, const char *type, struct str name,
+                       struct allowed *out, struct err *e)
+{
+    unsigned char sum[SHA256_BYTES];
+    struct str hash = {(const char *)sum, sizeof(sum)};
+    struct cached *fresh;
+
+    sha256_of(token, sum);
+    if (look_up(r, hash, type, name, out)) {
+        return 0;
+    }
+    fresh = xnew(struct cached);
+    if (jwt_verify(r->key, &fresh->arena, token, JWT_AUDIENCE, &fresh->claims, e) < 0) {
+        cached_free(fresh);
+        return -1;
+    }
+    *out = allowed_by(&fresh->claims, type, name);
+    remember(r, hash, fresh);
+    return 0;
+}
+
+/* --- tokens coming back --- */
+
+static int principal_of(struct registry *r, int64_t user_id, struct principal *out, struct err *e)
+{
+    if (user_id == 0) {
+        *out = (struct principal){.kind = PRINCIPAL_ANONYMOUS, .scopes = PERM_ALL};
+        memcpy(out->name, "anonymous", sizeof("anonymous"));
+        return 0;
+    }
+    if (access_principal(r->access, user_id, out, e) < 0) {
+        return e->kind == ERR_NOT_FOUND
+                   ? err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone")
+                   : -1;
+    }
+    return 0;
+}
+
+int registry_bearer(void *ctx, struct http_req *req, struct str token, struct principal *out,
+                    struct err *e)
+{
+    struct registry *r = ctx;
+    struct str repository = http_path_param(req, "repo");
+    bool is_catalog = str_eq_c(req->path, "/v2/_catalog");
+    struct allowed allowed;
+    struct principal who;
+
+    if (!str_starts(req->path, STR("/v2/"))) {
+        return err_set(e, ERR_UNAUTHENTICATED,
+                       "this token is for the image registry (/v2/) only: use a personal token");
+    }
+    if (check_token(r, token, is_catalog ? "registry" : "repository",
+                    is_catalog ? STR("catalog") : repository, &allowed, e) < 0 ||
+        principal_of(r, allowed.user_id, &who, e) < 0) {
+        return -1;
+    }
+    /* 401 and not 403: the client fetches a token with the scope the challenge names. */
+    if ((is_catalog && allowed.perms == 0) || (perm_where(req->route->perm) == PERM_WHERE_PROJECT &&
+                                               !(allowed.perms & PERM_BIT(req->route->perm)))) {
+        req->error_code = "DENIED";
+        return err_set(e, ERR_UNAUTHENTICATED, "requested access to %.*s is denied",
+                       STR_ARG(is_catalog ? STR("the catalog") : repository));
+    }
+    who.scopes &= allowed.perms;
+    *out = who;
+    return 1;
+}
+
+uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository)
+{
+    struct str value = http_header(req, "Authorization");
+    struct str token = str_trim(str_from(value, 7));
+    struct allowed allowed;
+    struct err ignored;
+
+    if (!str_eq_nocase(str_first(value, 7), STR("Bearer ")) || str_starts(token, STR("strata_"))) {
+        return req->who.scopes;
+    }
+    return check_token(r, token, "repository", repository, &allowed, &ignored) < 0 ? 0
+                                                                                   : allowed.perms;
+}
+
+/* --- tokens going out --- */
+
+struct grant {
+    struct scope access[SCOPES_MAX];
+    size_t n;
+};
+
+/* asked ∩ allowed. Less than asked is no error: the answer to the request itself will tell. */
+static void grant_one(struct registry *r, const struct principal *who, struct str text,
+                      struct grant *g)
+{
+    struct scope asked;
+    struct err ignored;
+
+    if (g->n == SCOPES_MAX || scope_parse(text, &asked, &ignored) < 0) {
+        return;
+    }
+    if (str_eq_c(asked.type, "repository") && name_check(asked.name, &ignored) == 0) {
+        asked.actions &= actions_of(access_permissions(r->access, who, name_project(asked.name)));
+    } else if (!str_eq_c(asked.type, "registry") || !str_eq_c(asked.name, "catalog")) {
+        asked.actions = 0; /* the catalog shows each only what he may pull */
+    }
+    if (asked.actions != 0) {
+        g->access[g->n++] = asked;
+    }
+}
+
+static void grant_all(struct registry *r, const struct principal *who,
+                      const struct http_param *params, size_t n, struct grant *g)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct str rest = params[i].value;
+
+        while (str_eq_c(params[i].name, "scope") && rest.p != NULL) {
+            struct str one = str_cut(&rest, ' ');
+
+            if (one.len > 0) {
+                grant_one(r, who, one, g);
+            }
+        }
+    }
+}
+
+static int sign(struct registry *r, const struct principal *who, const char *audience,
+                const struct grant *g, int64_t seconds, struct buf *out, struct err *e)
+{
+    int64_t now_sec = clock_wall_ms() / 1000;
+    struct jwt_claims claims = {
+        .audience = str_of(audience),
+        .user_name = who->user_id ? str_of(who->name) : STR_EMPTY,
+        .user_id = who->user_id,
+        .issued_sec = now_sec,
+        .expires_sec = now_sec + seconds,
+        .access = g ? (struct scope *)g->access : NULL,
+        .n_access = g ? g->n : 0,
+    };
+
+    return jwt_sign(r->key, &claims, out, e);
+}
+
+static void write_scope(struct jw *w, const struct grant *g)
+{
+    struct buf b = BUF_MAX(16384);
+
+    for (size_t i = 0; i < g->n; i++) {
+        const struct scope *s = &g->access[i];
+
+        buf_printf(&b, "%s%.*s:%.*s:", i ? " " : "", STR_ARG(s->type), STR_ARG(s->name));
+        buf_printf(&b, "%s", s->actions & SCOPE_PULL ? "pull" : "");
+        buf_printf(&b, "%s", s->actions & SCOPE_PUSH ? ",push" : "");
+        buf_printf(&b, "%s", s->actions & SCOPE_DELETE ? ",delete" : "");
+    }
+    jw_kv_str(w, "scope", buf_str(&b));
+    buf_done(&b);
+}
+
+enum refresh { REFRESH_NO, REFRESH_YES };
+
+static int reply_token(struct http_req *req, const struct principal *who, const struct grant *g,
+                       enum refresh refresh, struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct buf token = BUF_MAX(JWT_BYTES_MAX), again = BUF_MAX(JWT_BYTES_MAX);
+    struct buf body = BUF_MAX(4 * JWT_BYTES_MAX);
+    struct jw w = JW(&body);
+    int result = sign(r, who, JWT_AUDIENCE, g, TOKEN_SECONDS, &token, e);
+
+    if (result == 0 && refresh == REFRESH_YES) {
+        result = sign(r, who, JWT_AUDIENCE_REFRESH, NULL, REFRESH_SECONDS, &again, e);
+    }
+    if (result == 0) {
+        jw_object(&w);
+        jw_kv_str(&w, "token", buf_str(&token));
+        jw_kv_str(&w, "access_token", buf_str(&token));
+        jw_kv_i64(&w, "expires_in", TOKEN_SECONDS);
+        jw_kv_time(&w, "issued_at", clock_wall_ms());
+        write_scope(&w, g);
+        if (again.len > 0) {
+            jw_kv_str(&w, "refresh_token", buf_str(&again));
+        }
+        jw_end(&w);
+        http_set_header(req, "Cache-Control", "no-store");
+        result = http_reply_json(req, 200, &body, e);
+    }
+    buf_done(&token);
+    buf_done(&again);
+    buf_done(&body);
+    return result;
+}
+
+/* Only a password makes one: a personal token can be revoked, and a copy of it could not. */
+static enum refresh may_refresh(const struct principal *who, bool asked)
+{
+    return asked && who->kind == PRINCIPAL_PASSWORD ? REFRESH_YES : REFRESH_NO;
+}
+
+int token_get(struct http_req *req, struct err *e)
+{
+    struct grant g = {.n = 0};
+
+    if (req->who.kind == PRINCIPAL_ANONYMOUS && http_query(req, "scope").p == NULL) {
+        return err_set(e, ERR_UNAUTHENTICATED, "give a user name and a password or token");
+    }
+    grant_all(req->ctx, &req->who, req->query, req->n_query, &g);
+    return reply_token(req, &req->who, &g,
+                       may_refresh(&req->who, str_eq_c(http_query(req, "offline_token"), "true")),
+                       e);
+}
+
+static struct str field(const struct http_param *form, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq_c(form[i].name, name)) {
+            return form[i].value;
+        }
+    }
+    return STR_EMPTY;
+}
+
+static int who_refreshes(struct http_req *req, struct str token, struct principal *out,
+                         struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct jwt_claims claims;
+
+    if (jwt_verify(r->key, &req->arena, token, JWT_AUDIENCE_REFRESH, &claims, e) < 0) {
+        return -1;
+    }
+    if (claims.user_id == 0) {
+        return err_set(e, ERR_UNAUTHENTICATED, "registry token: names no user; sign in again");
+    }
+    return principal_of(r, claims.user_id, out, e);
+}
+
+int token_post(struct http_req *req, struct err *e)
+{
+    struct registry *r = req->ctx;
+    const struct http_param *form;
+    struct grant g = {.n = 0};
+    struct principal who;
+    struct str type;
+    bool wants_refresh;
+    size_t n;
+
+    if (http_body_form(req, &form, &n, e) < 0) {
+        return -1;
+    }
+    type = field(form, n, "grant_type");
+    wants_refresh = str_eq_c(field(form, n, "access_type"), "offline");
+    if (str_eq_c(type, "password")) {
+        if (access_verify(r->access, field(form, n, "username"), field(form, n, "password"),
+                          req->peer, &who, e) < 0) {
+            return -1;
+        }
+    } else if (!str_eq_c(type, "refresh_token")) {
+        return err_set(e, ERR_INVALID, "grant_type \"%.*s\": use password or refresh_token",
+                       STR_ARG(str_first(type, 40)));
+    } else if (who_refreshes(req, field(form, n, "refresh_token"), &who, e) < 0) {
+        return -1;
+    }
+    grant_all(r, &who, form, n, &g);
+    return reply_token(req, &who, &g, may_refresh(&who, wants_refresh), e);
+}

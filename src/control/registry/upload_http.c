@@ -1,0 +1,322 @@
+/* Uploads of blobs.
+ *
+ *   POST uploads/            -> 202, a session              PATCH ... -> 202, more bytes
+ *   POST uploads/?digest=    -> 201, all in one             PUT ?digest= -> 201, the end
+ *   POST uploads/?mount=&from= -> 201, or a session when that cannot be
+ *
+ * A session is a file in the content store and nothing else. Its id carries a signature over the
+ * repository it belongs to, so nothing about it needs to be written down.
+ * Source: OCI dist-spec 1.1 "Pushing Blobs". */
+#include "registry_priv.h"
+
+#include "access/access.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ID_RANDOM = 20, ID_SIGNATURE = 32, ID_LEN = ID_RANDOM + ID_SIGNATURE, CHUNK = 131072 };
+
+/* --- session ids --- */
+
+static void sign_id(const struct registry *r, struct str repository, struct str random,
+                    char out[2 * SHA256_BYTES + 1])
+{
+    struct buf b = BUF_MAX(512);
+    unsigned char sum[SHA256_BYTES];
+
+    (void)buf_printf(&b, "%.*s\n%.*s", STR_ARG(random), STR_ARG(repository));
+    hmac_sha256(str_n((const char *)r->upload_secret, sizeof(r->upload_secret)), buf_str(&b), sum);
+    hex_encode(sum, sizeof(sum), out);
+    buf_done(&b);
+}
+
+static void new_id(const struct registry *r, struct str repository, char id[ID_LEN + 1])
+{
+    char signature[2 * SHA256_BYTES + 1];
+
+    random_name(id, ID_RANDOM);
+    sign_id(r, repository, str_n(id, ID_RANDOM), signature);
+    memcpy(id + ID_RANDOM, signature, ID_SIGNATURE);
+    id[ID_LEN] = '\0';
+}
+
+/* The session of the path, which must be one of this repository. */
+static int session_of(struct http_req *req, struct str *repository, char id[ID_LEN + 1],
+                      struct err *e)
+{
+    struct str text = http_path_param(req, "id");
+    char signature[2 * SHA256_BYTES + 1];
+
+    if (v2_repository(req, repository, e) < 0) {
+        return -1;
+    }
+    if (text.len == ID_LEN) {
+        sign_id(req->ctx, *repository, str_first(text, ID_RANDOM), signature);
+    }
+    if (text.len != ID_LEN ||
+        !secret_eq(str_from(text, ID_RANDOM), str_n(signature, ID_SIGNATURE))) {
+        return v2_fail(
+            req, "BLOB_UPLOAD_UNKNOWN",
+            err_set(e, ERR_NOT_FOUND, "repository %.*s has no such upload", STR_ARG(*repository)));
+    }
+    return str_copy(text, id, ID_LEN + 1);
+}
+
+/* --- answers --- */
+
+static int reply_session(struct http_req *req, int status, struct str repository, const char *id,
+                         int64_t size, struct err *e)
+{
+    http_set_header(req, "Location", "/v2/%.*s/blobs/uploads/%s", STR_ARG(repository), id);
+    http_set_header(req, "Docker-Upload-UUID", "%s", id);
+    /* Inclusive, so nothing and one byte look the same: as the reference implementation does. */
+    http_set_header(req, "Range", "0-%lld", (long long)(size > 0 ? size - 1 : 0));
+    return http_reply_empty(req, status, e);
+}
+
+static int reply_created(struct http_req *req, struct str repository, const char *digest,
+                         struct err *e)
+{
+    http_set_header(req, "Location", "/v2/%.*s/blobs/%s", STR_ARG(repository), digest);
+    http_set_header(req, "Docker-Content-Digest", "%s", digest);
+    return http_reply_empty(req, 201, e);
+}
+
+/* --- bytes --- */
+
+static int receive(struct http_req *req, struct content_writer *w, struct err *e)
+{
+    SCOPED(freep) char *chunk = NULL;
+
+    if (http_body_length(req) == 0) {
+        return 0;
+    }
+    chunk = xcalloc(1, CHUNK);
+    for (;;) {
+        ssize_t n = http_body_read(req, chunk, CHUNK, e);
+
+        if (n <= 0) {
+            return n < 0 ? v2_fail(req, "BLOB_UPLOAD_INVALID", -1) : 0;
+        }
+        if (content_writer_add(w, str_n(chunk, (size_t)n), e) < 0) {
+            return -1;
+        }
+    }
+}
+
+/* Chunks come in order; the answer to one that does not tells where to go on. */
+static int check_chunk_range(struct http_req *req, struct str repository, const char *id,
+                             int64_t offset, struct err *e)
+{
+    struct str value = http_header(req, "Content-Range");
+    int64_t first, last, length = http_body_length(req);
+
+    if (value.p == NULL) {
+        return 0;
+    }
+    if (v2_fail(req, "BLOB_UPLOAD_INVALID", chunk_range_parse(value, &first, &last, e)) < 0) {
+        return -1;
+    }
+    if (first != offset) {
+        http_set_header(req, "Location", "/v2/%.*s/blobs/uploads/%s", STR_ARG(repository), id);
+        http_set_header(req, "Range", "0-%lld", (long long)(offset > 0 ? offset - 1 : 0));
+        return v2_fail(req, "BLOB_UPLOAD_INVALID",
+                       err_set(e, ERR_RANGE,
+                               "the chunk begins at byte %lld, but the upload is at byte %lld",
+                               (long long)first, (long long)offset));
+    }
+    if (length >= 0 && length != last - first + 1) {
+        return v2_fail(req, "SIZE_INVALID",
+                       err_set(e, ERR_INVALID,
+                               "Content-Range names %lld bytes, Content-Length %lld",
+                               (long long)(last - first + 1), (long long)length));
+    }
+    return 0;
+}
+
+/* File and row appear under the digest's pin, so that the collector cannot come between. */
+static int commit(struct http_req *req, struct content_writer **w, struct str repository,
+                  const char *digest, struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct repo_key key;
+    int64_t size;
+    int result;
+
+    if (v2_fail(req, "NAME_UNKNOWN", store_key(r, repository, &key, e)) < 0) {
+        return -1;
+    }
+    registry_pin(r, digest);
+    result = content_writer_commit(*w, digest, &size, e);
+    if (result == 0) {
+        *w = NULL;
+        result = store_blob_link(r, &key, digest, size, e);
+    } else if (e->kind == ERR_INVALID) {
+        req->error_code = "DIGEST_INVALID";
+    }
+    registry_unpin(r, digest);
+    return result;
+}
+
+static int digest_param(struct http_req *req, const char *name, char out[CONTENT_DIGEST_MAX],
+                        struct err *e)
+{
+    struct str value = http_query(req, name);
+
+    if (value.p == NULL) {
+        return v2_fail(req, "DIGEST_INVALID",
+                       err_set(e, ERR_INVALID, "the query parameter %s is missing", name));
+    }
+    return v2_fail(req, "DIGEST_INVALID", content_digest_parse(value, out, e));
+}
+
+/* --- start --- */
+
+/* May the client read `from` with the credentials of this very request? */
+static bool may_pull(struct http_req *req, struct str from)
+{
+    struct registry *r = req->ctx;
+    struct principal who = req->who;
+
+    who.scopes = request_scopes(r, req, from);
+    return access_permissions(r->access, &who, name_project(from)) & PERM_BIT(PERM_IMAGE_PULL);
+}
+
+/* 1 and an answer when the blob was mounted; 0: upload it. Whatever speaks against it (no such
+ * blob, no right to read it, no valid digest) looks the same, and never is an error. */
+static int try_mount(struct http_req *req, struct str repository, struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct str from = http_query(req, "from");
+    char digest[CONTENT_DIGEST_MAX];
+    struct repo_key key;
+    struct err ignored;
+
+    if (http_query(req, "mount").p == NULL || from.p == NULL || name_check(from, &ignored) < 0 ||
+        content_digest_parse(http_query(req, "mount"), digest, &ignored) < 0 ||
+        !may_pull(req, from) || store_key(r, repository, &key, &ignored) < 0 ||
+        store_blob_mount(r, from, &key, digest, &ignored) < 0) {
+        return 0;
+    }
+    return reply_created(req, repository, digest, e) < 0 ? -1 : 1;
+}
+
+static int upload_at_once(struct http_req *req, struct str repository, const char *id,
+                          struct err *e)
+{
+    struct registry *r = req->ctx;
+    SCOPED(content_writer_closep) struct content_writer *w = NULL;
+    char digest[CONTENT_DIGEST_MAX];
+    struct err ignored;
+    int result;
+
+    if (digest_param(req, "digest", digest, e) < 0) {
+        return -1;
+    }
+    w = content_writer_new(r->content, id, e);
+    if (w == NULL) {
+        return -1;
+    }
+    result = receive(req, w, e) < 0 ? -1 : commit(req, &w, repository, digest, e);
+    if (result < 0) { /* nobody knows its id, so nobody could go on with it */
+        content_writer_close(TAKE(w));
+        (void)!content_upload_delete(r->content, id, &ignored);
+        return -1;
+    }
+    return reply_created(req, repository, digest, e);
+}
+
+int v2_upload_start(struct http_req *req, struct err *e)
+{
+    struct registry *r = req->ctx;
+    SCOPED(content_writer_closep) struct content_writer *w = NULL;
+    char id[ID_LEN + 1];
+    struct str repository;
+    int mounted;
+
+    if (v2_repository(req, &repository, e) < 0) {
+        return -1;
+    }
+    mounted = try_mount(req, repository, e);
+    if (mounted != 0) {
+        return mounted < 0 ? -1 : 0;
+    }
+    new_id(r, repository, id);
+    if (http_query(req, "digest").p != NULL) {
+        return upload_at_once(req, repository, id, e);
+    }
+    w = content_writer_new(r->content, id, e);
+    return w == NULL ? -1 : reply_session(req, 202, repository, id, 0, e);
+}
+
+/* --- go on --- */
+
+int v2_upload_status(struct http_req *req, struct err *e)
+{
+    struct registry *r = req->ctx;
+    char id[ID_LEN + 1];
+    struct str repository;
+    int64_t size;
+
+    if (session_of(req, &repository, id, e) < 0 ||
+        v2_fail(req, "BLOB_UPLOAD_UNKNOWN", content_upload_size(r->content, id, &size, e)) < 0) {
+        return -1;
+    }
+    return reply_session(req, 204, repository, id, size, e);
+}
+
+static struct content_writer *resume(struct http_req *req, const char *id, struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct content_writer *w = content_writer_resume(r->content, id, e);
+
+    if (w == NULL) {
+        req->error_code = e->kind == ERR_NOT_FOUND ? "BLOB_UPLOAD_UNKNOWN" : "BLOB_UPLOAD_INVALID";
+    }
+    return w;
+}
+
+int v2_upload_patch(struct http_req *req, struct err *e)
+{
+    SCOPED(content_writer_closep) struct content_writer *w = NULL;
+    char id[ID_LEN + 1];
+    struct str repository;
+
+    if (session_of(req, &repository, id, e) < 0 || (w = resume(req, id, e)) == NULL ||
+        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0 ||
+        receive(req, w, e) < 0) {
+        return -1;
+    }
+    return reply_session(req, 202, repository, id, content_writer_offset(w), e);
+}
+
+int v2_upload_finish(struct http_req *req, struct err *e)
+{
+    SCOPED(content_writer_closep) struct content_writer *w = NULL;
+    char id[ID_LEN + 1], digest[CONTENT_DIGEST_MAX];
+    struct str repository;
+
+    if (session_of(req, &repository, id, e) < 0 || digest_param(req, "digest", digest, e) < 0 ||
+        (w = resume(req, id, e)) == NULL ||
+        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0 ||
+        receive(req, w, e) < 0 || commit(req, &w, repository, digest, e) < 0) {
+        return -1;
+    }
+    return reply_created(req, repository, digest, e);
+}
+
+int v2_upload_cancel(struct http_req *req, struct err *e)
+{
+    struct registry *r = req->ctx;
+    char id[ID_LEN + 1];
+    struct str repository;
+
+    if (session_of(req, &repository, id, e) < 0 ||
+        v2_fail(req, "BLOB_UPLOAD_UNKNOWN", content_upload_delete(r->content, id, e)) < 0) {
+        return -1;
+    }
+    return http_reply_empty(req, 204, e);
+}

@@ -1,0 +1,190 @@
+/* The route tables, and what every /v2/ handler has in common. */
+#include "registry_priv.h"
+
+#include "base/json.h"
+
+#include <string.h>
+
+const struct route registry_v2_routes[] = {
+    {HTTP_GET, "/v2/", PERM_PUBLIC, v2_ping, "Tells that the registry speaks this protocol.", 0},
+    {HTTP_GET, "/v2/_catalog", PERM_PUBLIC, v2_catalog, "Repositories one may pull from.", 0},
+    {HTTP_GET, "/v2/{repo...}/tags/list", PERM_IMAGE_PULL, v2_tags, "Tags of a repository.", 0},
+    {HTTP_GET, "/v2/{repo...}/referrers/{digest}", PERM_IMAGE_PULL, v2_referrers,
+     "Signatures, SBOMs and other manifests about a manifest.", 0},
+    {HTTP_GET, "/v2/{repo...}/manifests/{ref}", PERM_IMAGE_PULL, v2_manifest_get,
+     "A manifest by tag or digest.", 0},
+    {HTTP_PUT, "/v2/{repo...}/manifests/{ref}", PERM_IMAGE_PUSH, v2_manifest_put,
+     "Pushes a manifest.", 0},
+    {HTTP_DELETE, "/v2/{repo...}/manifests/{ref}", PERM_IMAGE_DELETE, v2_manifest_delete,
+     "Deletes a tag, or a manifest with its tags.", 0},
+    {HTTP_GET, "/v2/{repo...}/blobs/{digest}", PERM_IMAGE_PULL, v2_blob_get, "A blob.", 0},
+    {HTTP_DELETE, "/v2/{repo...}/blobs/{digest}", PERM_IMAGE_DELETE, v2_blob_delete,
+     "Deletes a blob that no manifest uses.", 0},
+    /* What is uploaded shows when its manifest is pushed: that is what gets an audit entry. */
+    {HTTP_POST, "/v2/{repo...}/blobs/uploads/", PERM_IMAGE_PUSH, v2_upload_start,
+     "Starts an upload, mounts a blob, or uploads one at once.", ROUTE_NO_AUDIT},
+    {HTTP_POST, "/v2/{repo...}/blobs/uploads", PERM_IMAGE_PUSH, v2_upload_start,
+     "Starts an upload, mounts a blob, or uploads one at once.", ROUTE_NO_AUDIT},
+    {HTTP_GET, "/v2/{repo...}/blobs/uploads/{id}", PERM_IMAGE_PUSH, v2_upload_status,
+     "How much of an upload has arrived.", 0},
+    {HTTP_PATCH, "/v2/{repo...}/blobs/uploads/{id}", PERM_IMAGE_PUSH, v2_upload_patch,
+     "Appends to an upload.", ROUTE_NO_AUDIT},
+    {HTTP_PUT, "/v2/{repo...}/blobs/uploads/{id}", PERM_IMAGE_PUSH, v2_upload_finish,
+     "Ends an upload and names its digest.", ROUTE_NO_AUDIT},
+    {HTTP_DELETE, "/v2/{repo...}/blobs/uploads/{id}", PERM_IMAGE_PUSH, v2_upload_cancel,
+     "Cancels an upload.", ROUTE_NO_AUDIT},
+    {HTTP_GET, "/service/token", PERM_PUBLIC, token_get, "A token for /v2/ (Docker token service).",
+     0},
+    {HTTP_POST, "/service/token", PERM_PUBLIC, token_post,
+     "A token for /v2/ (OAuth2 password and refresh_token).", ROUTE_NO_AUDIT},
+    {0},
+};
+
+const struct route registry_api_routes[] = {
+    {HTTP_GET, "/api/v1/projects/{p}/repositories", PERM_IMAGE_PULL, api_repositories,
+     "Repositories of a project.", 0},
+    {HTTP_GET, "/api/v1/projects/{p}/repositories/{repo...}/tags", PERM_IMAGE_PULL, api_tags,
+     "Tags of a repository with digest, size and platform.", 0},
+    {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}/tags/{tag}", PERM_IMAGE_DELETE,
+     api_tag_delete, "Deletes a tag, and the image when that was its last tag.", 0},
+    {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}", PERM_IMAGE_DELETE,
+     api_repository_delete, "Deletes a repository with all its images.", 0},
+    {0},
+};
+
+/* --- errors: OCI dist-spec 1.1 "Error Codes" --- */
+
+static const char *code_of_status(int status)
+{
+    static const struct {
+        int status;
+        const char *code;
+    } codes[] = {
+        {401, "UNAUTHORIZED"},    {403, "DENIED"},       {404, "NAME_UNKNOWN"},
+        {405, "UNSUPPORTED"},     {400, "UNSUPPORTED"},  {409, "BLOB_UPLOAD_INVALID"},
+        {429, "TOOMANYREQUESTS"}, {413, "SIZE_INVALID"}, {416, "RANGE_INVALID"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(codes); i++) {
+        if (codes[i].status == status) {
+            return codes[i].code;
+        }
+    }
+    return "UNKNOWN";
+}
+
+static void error_body(const struct http_req *r, int status, const struct err *e, struct buf *out)
+{
+    struct jw w = JW(out);
+
+    jw_object(&w);
+    jw_key(&w, "errors");
+    jw_array(&w);
+    jw_object(&w);
+    jw_kv_c(&w, "code", r->error_code && status < 500 ? r->error_code : code_of_status(status));
+    jw_kv_c(&w, "message", e->msg);
+    jw_key(&w, "detail");
+    jw_null(&w);
+    jw_end(&w);
+    jw_end(&w);
+    jw_end(&w);
+}
+
+/* --- challenges: Docker token authentication --- */
+
+static const char *actions_of(enum perm perm)
+{
+    switch (perm) {
+    case PERM_IMAGE_PULL:
+        return "pull";
+    case PERM_IMAGE_PUSH:
+        return "pull,push";
+    case PERM_IMAGE_DELETE:
+        return "delete";
+    default:
+        return NULL;
+    }
+}
+
+/* Quotes and backslashes would end the quoted string early; a host has none. */
+static bool is_plain(struct str s)
+{
+    return s.len > 0 && str_find_char(s, '"') < 0 && str_find_char(s, '\\') < 0;
+}
+
+/* The target first: some clients read only the first scope. */
+static void add_scopes(const struct http_req *r, enum perm perm, struct buf *b)
+{
+    struct str repository = http_path_param(r, "repo"), from = http_query(r, "from");
+    struct err ignored;
+
+    if (str_eq_c(r->path, "/v2/_catalog")) {
+        buf_printf(b, ",scope=\"registry:catalog:*\"");
+    }
+    if (actions_of(perm) == NULL || repository.p == NULL || name_check(repository, &ignored) < 0) {
+        return;
+    }
+    buf_printf(b, ",scope=\"repository:%.*s:%s", STR_ARG(repository), actions_of(perm));
+    if (http_query(r, "mount").p && from.p && name_check(from, &ignored) == 0) {
+        buf_printf(b, " repository:%.*s:pull", STR_ARG(from));
+    }
+    buf_add(b, STR("\""));
+}
+
+static void challenge(struct http_req *r, enum perm perm, struct str project UNUSED)
+{
+    struct buf b = BUF_MAX(4096);
+
+    http_set_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
+    if (str_starts(r->path, STR("/service/"))) {
+        http_set_header(r, "WWW-Authenticate", "Basic realm=\"strata\"");
+        return;
+    }
+    buf_printf(&b, "Bearer realm=\"%.*s://%.*s/service/token\",service=\"" JWT_AUDIENCE "\"",
+               STR_ARG(r->scheme), STR_ARG(is_plain(r->host) ? r->host : STR("localhost")));
+    add_scopes(r, perm, &b);
+    if (r->error_code != NULL && strcmp(r->error_code, "DENIED") == 0) {
+        buf_add_c(&b, ",error=\"insufficient_scope\"");
+    } else if (str_starts(http_header(r, "Authorization"), STR("Bearer "))) {
+        buf_add_c(&b, ",error=\"invalid_token\"");
+    }
+    http_set_header(r, "WWW-Authenticate", "%s", b.p);
+    buf_done(&b);
+}
+
+const struct http_style registry_v2_style = {error_body, challenge};
+
+/* --- common steps --- */
+
+int v2_fail(struct http_req *r, const char *code, int result)
+{
+    if (result < 0) {
+        r->error_code = code;
+    }
+    return result;
+}
+
+int v2_enter(struct http_req *r, struct err *e)
+{
+    http_set_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
+    if (r->who.kind == PRINCIPAL_ANONYMOUS && http_header(r, "Authorization").p == NULL) {
+        return err_set(e, ERR_UNAUTHENTICATED, "authentication required");
+    }
+    return 0;
+}
+
+int v2_repository(struct http_req *r, struct str *out, struct err *e)
+{
+    struct str name = http_path_param(r, "repo");
+
+    if (v2_enter(r, e) < 0 || v2_fail(r, "NAME_INVALID", name_check(name, e)) < 0) {
+        return -1;
+    }
+    *out = name;
+    return 0;
+}
+
+int v2_ping(struct http_req *r, struct err *e)
+{
+    return v2_enter(r, e) < 0 ? -1 : http_reply(r, 200, "application/json", STR("{}"), e);
+}
