@@ -14,13 +14,16 @@ struct secrets;
 
 extern const struct state_schema secrets_schema;
 
-/* Reads the key file, making it on first use. ERR_INVALID when others may read it. */
+/* Reads the key file, making it on first use. ERR_INVALID when others may read it; ERR_NOT_FOUND
+ * when it is missing although there are secrets (a new key would make them unreadable for ever). */
 struct secrets *secrets_open(struct state *s, const char *key_path, struct err *e) MUST_USE;
 void secrets_close(struct secrets *s);
 DEFINE_SCOPED(struct secrets, secrets_close)
 
+/* Names: 1 to 64 of [A-Za-z0-9._-], not starting with '.' or '-'. Values: up to LIMIT_SECRET_BYTES
+ * without a zero byte. At most 256 a project. `by` is shown in lists. */
 int secrets_put(struct secrets *s, int64_t project_id, struct str name, struct str value,
-                struct err *e) MUST_USE;
+                struct str by, struct err *e) MUST_USE;
 /* The caller wipes it: explicit_bzero, buf_done. */
 int secrets_get(struct secrets *s, int64_t project_id, struct str name, struct buf *value,
                 struct err *e) MUST_USE;

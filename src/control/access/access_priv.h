@@ -1,0 +1,172 @@
+/* access_priv - what the files of this module share.
+ *
+ *   authenticate.c  who is it      tokens.c sessions.c password.c throttle.c cache.c
+ *   authorize.c     may he         roles.c, places (project and role of a user, cached)
+ *   users.c projects.c audit.c     the rows
+ *   *_http.c        the routes, listed in routes.c */
+#pragma once
+#include "access/access.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "cache.h"
+#include "password.h"
+#include "throttle.h"
+
+#include <stdatomic.h>
+
+struct jw;
+struct state_db;
+
+enum {
+    NAME_SIZE = LIMIT_NAME_BYTES + 1,
+    TOKEN_LETTERS = 40, /* 200 bits */
+    TOKEN_SIZE = 7 + TOKEN_LETTERS + 1,
+    COOKIE_SIZE = 65, /* 32 random bytes in hex */
+    CSRF_SIZE = 33,
+    TOKENS_PER_USER = 200,
+    SESSIONS_PER_USER = 32, /* the oldest ones are ended */
+    ID_BASE_FIRST = 100000000,
+    ID_RANGE = 65536,
+    /* Ids of a project lie below 2^32 - 65536: the last range stays free of (uid_t)-1. */
+    PROJECT_ID_MAX = (4294967296 - 2 * ID_RANGE - ID_BASE_FIRST) / ID_RANGE,
+};
+
+struct access {
+    struct state *state;
+    struct access_hooks hooks;
+    access_bearer *bearer;
+    void *bearer_ctx;
+    /* settings, constant */
+    int64_t session_idle_ms, session_max_ms, audit_keep_ms;
+    bool users_create_projects;
+
+    unsigned char key[32];       /* of the caches; new at every start */
+    _Atomic uint64_t epoch;      /* of the caches: moves after every change that takes away */
+    struct cache *known;         /* password, token or user id -> struct known */
+    struct cache *places;        /* user and project -> struct place */
+    struct throttle *throttle;   /* locks itself */
+    struct password_slots slots; /* locks itself */
+};
+
+/* A verified credential. */
+struct known {
+    struct principal who;
+    int64_t expires_ms; /* wall; 0 never */
+};
+
+/* What a user is in a project. */
+struct place {
+    int64_t project_id; /* 0: there is none */
+    bool is_public;
+    enum role member; /* ROLE_NONE: no member */
+};
+
+void access_forget(struct access *a); /* after the commit of a change: all caches */
+struct cache_key access_cache_key(const struct access *a, char kind, struct str one,
+                                  struct str two);
+
+/* --- names --- */
+int access_check_user_name(struct str name, struct err *e) MUST_USE;
+int access_check_project_name(struct str name, struct err *e) MUST_USE;
+int role_parse_member(struct str text, enum role *out, struct err *e) MUST_USE;
+
+/* --- users.c --- */
+struct user {
+    int64_t id, created_ms, last_seen_ms;
+    bool is_admin, disabled;
+    char name[NAME_SIZE];
+};
+enum user_flags { USER_ADMIN = 1 };
+enum change { CHANGE_KEEP, CHANGE_CLEAR, CHANGE_SET };
+struct user_change {
+    struct str password; /* p == NULL: stays */
+    enum change is_admin, disabled;
+    /* The session that lives on when the password changes, as SHA-256; or empty. */
+    struct str keep_session;
+};
+int access_user_add(struct access *a, struct str name, struct str password, unsigned flags,
+                    struct user *out, struct err *e) MUST_USE;
+int access_user_get(struct access *a, struct str name, struct user *out, struct err *e) MUST_USE;
+int access_user_change(struct access *a, struct str name, const struct user_change *c,
+                       struct user *out, struct err *e) MUST_USE;
+int access_user_delete(struct access *a, struct str name, struct err *e) MUST_USE;
+
+/* One page of a list as {"items":[...],"next":...}. */
+struct page {
+    struct str after; /* empty: from the start */
+    int64_t limit;
+    struct buf *out;
+};
+int access_users_page(struct access *a, const struct page *p, struct err *e) MUST_USE;
+void access_user_json(struct jw *w, const struct user *u);
+
+/* --- projects.c --- */
+enum project_flags { PROJECT_PUBLIC = 1 };
+int access_project_add(struct access *a, const struct principal *maker, struct str name,
+                       unsigned flags, struct err *e) MUST_USE;
+int access_project_change(struct access *a, struct str name, enum change is_public,
+                          struct err *e) MUST_USE;
+int access_project_delete(struct access *a, struct str name, struct err *e) MUST_USE;
+int access_projects_page(struct access *a, const struct principal *who, const struct page *p,
+                         struct err *e) MUST_USE;
+int access_project_json(struct access *a, const struct principal *who, struct str name,
+                        struct jw *w, struct err *e) MUST_USE;
+/* --- members.c --- */
+int access_member_put(struct access *a, struct str project, struct str user, enum role role,
+                      struct err *e) MUST_USE;
+int access_member_delete(struct access *a, struct str project, struct str user,
+                         struct err *e) MUST_USE;
+int access_members_page(struct access *a, struct str project, const struct page *p,
+                        struct err *e) MUST_USE;
+/* Projects he is a member of, as objects into an open array. */
+int access_memberships(struct access *a, int64_t user_id, struct jw *w, struct err *e) MUST_USE;
+
+/* --- tokens.c --- */
+struct token {
+    int64_t id, created_ms, expires_ms; /* expires 0: never */
+    uint64_t scopes;
+    char text[TOKEN_SIZE]; /* only known when it is made */
+};
+/* Never outlives nor exceeds the token that `maker` came with. */
+int access_token_add(struct access *a, const struct principal *maker, struct str name,
+                     int64_t expires_ms, uint64_t scopes, struct token *out,
+                     struct err *e) MUST_USE;
+int access_token_delete(struct access *a, const struct principal *who, int64_t id,
+                        struct err *e) MUST_USE;
+int access_tokens_page(struct access *a, int64_t user_id, const struct page *p,
+                       struct err *e) MUST_USE;
+void access_scopes_json(struct jw *w, uint64_t scopes); /* null when not narrowed */
+bool access_is_token(struct str text);
+
+/* --- sessions.c --- */
+int access_session_new(struct access *a, int64_t user_id, const char *peer,
+                       char cookie[COOKIE_SIZE], struct err *e) MUST_USE;
+/* 0 found, 1 no such session (expired, signed out). */
+int access_session_find(struct access *a, struct str cookie, struct principal *out,
+                        struct err *e) MUST_USE;
+int access_session_end(struct access *a, struct str cookie, struct err *e) MUST_USE;
+/* What the console sends with each change; made from the cookie, which scripts cannot read. */
+void access_session_csrf(struct str cookie, char out[CSRF_SIZE]);
+struct str access_session_cookie(const struct http_req *r); /* p == NULL without */
+int access_sessions_drop(struct state_db *db, int64_t user_id, struct str keep,
+                         struct err *e) MUST_USE;
+
+/* --- authenticate.c --- */
+/* A password and nothing else, throttled. */
+int access_verify_password(struct access *a, struct str user, struct str password, const char *peer,
+                           struct principal *out, struct err *e) MUST_USE;
+void access_set_principal(struct principal *out, enum principal_kind kind, int64_t user_id,
+                          enum user_flags flags, struct str name);
+
+/* --- authorize.c --- */
+int access_place(struct access *a, int64_t user_id, struct str project, struct place *out,
+                 struct err *e) MUST_USE;
+enum role access_role(const struct principal *who, const struct place *p);
+
+/* --- audit.c --- */
+struct audit_filter {
+    struct str user, project; /* p == NULL: all */
+};
+int access_audit_page(struct access *a, const struct audit_filter *f, const struct page *p,
+                      struct err *e) MUST_USE;
+void access_audit_prune(struct access *a);

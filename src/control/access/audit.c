@@ -1,0 +1,208 @@
+#include "access_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "net/http.h"
+#include "state/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PATH_KEPT = 1024, PRUNE_EVERY = 1024, PRUNE_ROWS = 4096 };
+
+/* Views into one request, or into `memory` when it is written later. */
+struct entry {
+    int64_t at_ms, token_id, keep_ms;
+    const char *method;
+    struct str user, path, project, peer, request_id;
+    int status;
+    struct arena memory;
+};
+
+/* Entries are in the order of time, so only the old end is looked at. */
+static int prune(struct state_db *db, int64_t before_ms, struct err *e)
+{
+    return state_run(db, e,
+                     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < (SELECT id "
+                     "FROM audit WHERE at_ms >= ? ORDER BY id LIMIT 1) ORDER BY id LIMIT ?)",
+                     "ii", before_ms, (int64_t)PRUNE_ROWS);
+}
+
+static int insert_entry(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct entry *en = ctx;
+
+    if (state_run(db, e,
+                  "INSERT INTO audit(at_ms, user, token_id, method, path, project, status, peer, "
+                  "request_id) VALUES(?, ?, nullif(?, 0), ?, ?, nullif(?, ''), ?, ?, ?)",
+                  "isizssiss", en->at_ms, en->user, en->token_id, en->method, en->path, en->project,
+                  (int64_t)en->status, en->peer, en->request_id) < 0) {
+        return -1;
+    }
+    return state_last_id(db) % PRUNE_EVERY == 0 ? prune(db, en->at_ms - en->keep_ms, e) : 0;
+}
+
+static void free_entry(void *ctx, const struct err *e)
+{
+    struct entry *en = ctx;
+
+    if (e) {
+        log_error("access.audit_lost", "request=%.*s error=%s", STR_ARG(en->request_id), e->msg);
+    }
+    arena_done(&en->memory);
+    free(en);
+}
+
+static void write_later(struct access *a, const struct entry *en)
+{
+    struct entry *copy = xnew(struct entry);
+
+    *copy = *en;
+    copy->user = arena_str(&copy->memory, en->user);
+    copy->path = arena_str(&copy->memory, en->path);
+    copy->project = arena_str(&copy->memory, en->project);
+    copy->peer = arena_str(&copy->memory, en->peer);
+    copy->request_id = arena_str(&copy->memory, en->request_id);
+    state_submit(a->state, insert_entry, copy, free_entry);
+}
+
+/* A change is on disk with its entry before its answer is sent. What was refused is written without
+ * waiting, so that the time of an answer tells nothing; refusals of strangers are not written at
+ * all, or they could fill the disk. */
+void access_audit(void *ctx, const struct http_req *r, int status)
+{
+    struct access *a = ctx;
+    struct entry en = {.at_ms = clock_wall_ms(),
+                       .token_id = r->who.token_id,
+                       .keep_ms = a->audit_keep_ms,
+                       .method = http_method_name(r->method),
+                       .user = str_of(r->who.name),
+                       .path = str_first(r->path, PATH_KEPT),
+                       .project = r->project.p ? r->project : STR_EMPTY,
+                       .peer = str_of(r->peer),
+                       .request_id = str_of(r->id),
+                       .status = status};
+    struct err e;
+
+    if (status >= 400 && str_eq(en.user, STR("anonymous"))) {
+        return;
+    }
+    if (status >= 400) {
+        write_later(a, &en);
+    } else if (state_write(a->state, insert_entry, &en, &e) < 0) {
+        log_error("access.audit_lost", "request=%s error=%s", r->id, e.msg);
+    }
+}
+
+struct audit_list {
+    const struct audit_filter *filter;
+    const struct page *page;
+    int64_t before;
+};
+
+static void entry_json(struct jw *w, const struct query *q)
+{
+    jw_object(w);
+    jw_kv_i64(w, "id", query_i64(q, 0));
+    jw_kv_time(w, "at", query_i64(q, 1));
+    jw_kv_str(w, "user", query_str(q, 2));
+    jw_kv_str(w, "method", query_str(q, 3));
+    jw_kv_str(w, "path", query_str(q, 4));
+    jw_key(w, "project");
+    if (query_is_null(q, 5)) {
+        jw_null(w);
+    } else {
+        jw_str(w, query_str(q, 5));
+    }
+    jw_kv_i64(w, "status", query_i64(q, 6));
+    jw_kv_str(w, "peer", query_str(q, 7));
+    jw_kv_str(w, "request_id", query_str(q, 8));
+    jw_end(w);
+}
+
+#define AUDIT_COLUMNS "id, at_ms, user, method, path, project, status, peer, request_id"
+#define SELECT_AUDIT "SELECT " AUDIT_COLUMNS " FROM audit WHERE id < ? "
+
+/* One text a case, so that each uses its index. */
+static int open_audit(struct query *q, struct state_db *db, const struct audit_list *l,
+                      struct err *e)
+{
+    const struct audit_filter *f = l->filter;
+    int64_t limit = l->page->limit + 1;
+
+    if (f->user.p && f->project.p) {
+        return query_open(q, db, e,
+                          SELECT_AUDIT "AND user = ? AND project = ? ORDER BY id DESC LIMIT ?",
+                          "issi", l->before, f->user, f->project, limit);
+    }
+    if (f->user.p) {
+        return query_open(q, db, e, SELECT_AUDIT "AND user = ? ORDER BY id DESC LIMIT ?", "isi",
+                          l->before, f->user, limit);
+    }
+    if (f->project.p) {
+        return query_open(q, db, e, SELECT_AUDIT "AND project = ? ORDER BY id DESC LIMIT ?", "isi",
+                          l->before, f->project, limit);
+    }
+    return query_open(q, db, e, SELECT_AUDIT "ORDER BY id DESC LIMIT ?", "ii", l->before, limit);
+}
+
+static int write_audit(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct audit_list *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct jw w = JW(l->page->out);
+    int64_t n = 0, last = 0;
+    char next[24];
+    int r;
+
+    if (open_audit(&q, db, l, e) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    while ((r = query_step(&q, e)) > 0 && n++ < l->page->limit) {
+        last = query_i64(&q, 0);
+        entry_json(&w, &q);
+    }
+    jw_end(&w);
+    (void)snprintf(next, sizeof(next), "%lld", (long long)last);
+    jw_kv_c(&w, "next", r > 0 ? next : NULL);
+    jw_end(&w);
+    return r < 0 ? -1 : 0;
+}
+
+int access_audit_page(struct access *a, const struct audit_filter *f, const struct page *p,
+                      struct err *e)
+{
+    struct audit_list l = {.filter = f, .page = p, .before = INT64_MAX};
+    uint64_t before;
+
+    if (p->after.len > 0) {
+        if (str_to_u64(p->after, &before) < 0 || before > INT64_MAX) {
+            return err_set(e, ERR_INVALID, "after: give the \"next\" of the page before");
+        }
+        l.before = (int64_t)before;
+    }
+    return state_read(a->state, write_audit, &l, e);
+}
+
+static int prune_now(struct state_db *db, void *ctx, struct err *e)
+{
+    return prune(db, *(const int64_t *)ctx, e);
+}
+
+static void free_only(void *ctx, const struct err *e UNUSED)
+{
+    free(ctx);
+}
+
+void access_audit_prune(struct access *a)
+{
+    int64_t *before_ms = xnew(int64_t);
+
+    *before_ms = clock_wall_ms() - a->audit_keep_ms;
+    state_submit(a->state, prune_now, before_ms, free_only);
+}

@@ -1,0 +1,248 @@
+#include "access_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "state/state.h"
+
+#include <stdio.h>
+
+struct one_project {
+    struct str name;
+    const struct principal *who;
+    unsigned flags;
+    enum change is_public, deleting;
+    int64_t id;
+    struct jw *w;
+};
+
+static int err_no_project(struct str name, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND, "there is no project \"%.*s\", or you may not see it",
+                   STR_ARG(str_first(name, LIMIT_NAME_BYTES)));
+}
+
+static void tell(struct access *a, struct str project, const char *action)
+{
+    char json[160];
+
+    if (a->hooks.event) {
+        /* both are names: nothing to escape */
+        (void)snprintf(json, sizeof(json), "{\"project\":\"%.*s\",\"action\":\"%s\"}",
+                       STR_ARG(project), action);
+        a->hooks.event(a->hooks.ctx, "project", project, str_of(json));
+    }
+}
+
+static int insert_project(struct state_db *db, void *ctx, struct err *e)
+{
+    struct one_project *p = ctx;
+
+    if (state_run(db, e,
+                  "INSERT INTO projects(name, public, created_ms, created_by) VALUES(?, ?, ?, ?)",
+                  "siiz", p->name, (int64_t)(p->flags & PROJECT_PUBLIC ? 1 : 0), clock_wall_ms(),
+                  p->who->name) < 0) {
+        return e->kind == ERR_CONFLICT
+                   ? err_set(e, ERR_CONFLICT, "project \"%.*s\" exists already", STR_ARG(p->name))
+                   : -1;
+    }
+    p->id = state_last_id(db);
+    if (p->id > PROJECT_ID_MAX) {
+        return err_set(e, ERR_LIMIT,
+                       "all %d ranges of user ids have been given to projects: no more projects "
+                       "can be made on this machine",
+                       (int)PROJECT_ID_MAX);
+    }
+    if (p->who->user_id == 0) {
+        return 0;
+    }
+    return state_run(db, e, "INSERT INTO members VALUES(?, ?, 'maintainer')", "ii", p->id,
+                     p->who->user_id);
+}
+
+int access_project_add(struct access *a, const struct principal *maker, struct str name,
+                       unsigned flags, struct err *e)
+{
+    struct one_project p = {.name = name, .who = maker, .flags = flags};
+
+    if (access_check_project_name(name, e) < 0 ||
+        state_write(a->state, insert_project, &p, e) < 0) {
+        return -1;
+    }
+    access_forget(a);
+    tell(a, name, "created");
+    return 0;
+}
+
+static int update_project(struct state_db *db, void *ctx, struct err *e)
+{
+    struct one_project *p = ctx;
+
+    if (state_one_i64(db, &p->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", p->name) <
+        0) {
+        return e->kind == ERR_NOT_FOUND ? err_no_project(p->name, e) : -1;
+    }
+    if (p->is_public != CHANGE_KEEP &&
+        state_run(db, e, "UPDATE projects SET public = ? WHERE id = ?", "ii",
+                  (int64_t)(p->is_public == CHANGE_SET), p->id) < 0) {
+        return -1;
+    }
+    return p->deleting == CHANGE_KEEP
+               ? 0
+               : state_run(db, e, "UPDATE projects SET deleting = ? WHERE id = ?", "ii",
+                           (int64_t)(p->deleting == CHANGE_SET), p->id);
+}
+
+int access_project_change(struct access *a, struct str name, enum change is_public, struct err *e)
+{
+    struct one_project p = {.name = name, .is_public = is_public};
+
+    if (state_write(a->state, update_project, &p, e) < 0) {
+        return -1;
+    }
+    access_forget(a);
+    tell(a, name, "changed");
+    return 0;
+}
+
+static int delete_project(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct one_project *p = ctx;
+
+    return state_run(db, e, "DELETE FROM projects WHERE id = ?", "i", p->id);
+}
+
+/* Hidden first, so that nothing new is put into it; then what others keep for it; then the row.
+ * When others cannot let go, it is shown again. */
+int access_project_delete(struct access *a, struct str name, struct err *e)
+{
+    struct one_project hide = {.name = name, .deleting = CHANGE_SET};
+    struct one_project show = {.name = name, .deleting = CHANGE_CLEAR};
+    struct err ignored;
+
+    if (state_write(a->state, update_project, &hide, e) < 0) {
+        return -1;
+    }
+    access_forget(a);
+    if ((a->hooks.project_gone && a->hooks.project_gone(a->hooks.ctx, hide.id, name, e) < 0) ||
+        state_write(a->state, delete_project, &hide, e) < 0) {
+        err_wrap(e, "project \"%.*s\" is kept", STR_ARG(name));
+        (void)!state_write(a->state, update_project, &show, &ignored);
+        access_forget(a);
+        return -1;
+    }
+    access_forget(a);
+    tell(a, name, "deleted");
+    return 0;
+}
+
+struct find_id {
+    struct str name;
+    int64_t id;
+};
+
+static int read_id(struct state_db *db, void *ctx, struct err *e)
+{
+    struct find_id *f = ctx;
+
+    return state_one_i64(db, &f->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", f->name);
+}
+
+/* host ids: 100000000 + id x 65536, 65536 of them (docs/formats/state.md) */
+int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base, struct err *e)
+{
+    struct find_id f = {.name = name};
+
+    if (state_read(a->state, read_id, &f, e) < 0) {
+        return e->kind == ERR_NOT_FOUND ? err_no_project(name, e) : -1;
+    }
+    if (f.id > PROJECT_ID_MAX) {
+        return err_set(e, ERR_INTERNAL, "project %lld has no range of user ids", (long long)f.id);
+    }
+    *id = f.id;
+    *id_base = (uint32_t)(ID_BASE_FIRST + f.id * ID_RANGE);
+    return 0;
+}
+
+#define SELECT_PROJECTS                                                                            \
+    "SELECT p.name, p.public, m.role, p.created_ms FROM projects p LEFT JOIN members m "           \
+    "ON m.project_id = p.id AND m.user_id = ?1 "                                                   \
+    "WHERE p.deleting = 0 AND (?2 OR p.public OR m.role IS NOT NULL) "
+
+static void project_json(struct jw *w, const struct query *q, const struct principal *who)
+{
+    jw_object(w);
+    jw_kv_str(w, "name", query_str(q, 0));
+    jw_kv_bool(w, "public", query_i64(q, 1) != 0);
+    if (who->is_admin) {
+        jw_kv_c(w, "role", role_name(ROLE_ADMIN));
+    } else if (query_is_null(q, 2)) {
+        jw_kv_c(w, "role", role_name(ROLE_ANONYMOUS));
+    } else {
+        jw_kv_str(w, "role", query_str(q, 2));
+    }
+    jw_kv_time(w, "created_at", query_i64(q, 3));
+    jw_end(w);
+}
+
+struct project_list {
+    const struct principal *who;
+    const struct page *page;
+};
+
+static int write_projects(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct project_list *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct jw w = JW(l->page->out);
+    char last[NAME_SIZE] = "";
+    int64_t n = 0;
+    int r;
+
+    if (query_open(&q, db, e, SELECT_PROJECTS "AND p.name > ?3 ORDER BY p.name LIMIT ?4", "iisi",
+                   l->who->user_id, (int64_t)l->who->is_admin, l->page->after,
+                   l->page->limit + 1) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    while ((r = query_step(&q, e)) > 0 && n++ < l->page->limit) {
+        (void)!str_copy(query_str(&q, 0), last, sizeof(last));
+        project_json(&w, &q, l->who);
+    }
+    jw_end(&w);
+    jw_kv_c(&w, "next", r > 0 ? last : NULL);
+    jw_end(&w);
+    return r < 0 ? -1 : 0;
+}
+
+int access_projects_page(struct access *a, const struct principal *who, const struct page *p,
+                         struct err *e)
+{
+    return state_read(a->state, write_projects, &(struct project_list){who, p}, e);
+}
+
+static int write_project(struct state_db *db, void *ctx, struct err *e)
+{
+    struct one_project *p = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, SELECT_PROJECTS "AND p.name = ?3", "iis", p->who->user_id,
+                   (int64_t)p->who->is_admin, p->name) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return err_no_project(p->name, e);
+    }
+    project_json(p->w, &q, p->who);
+    return 0;
+}
+
+int access_project_json(struct access *a, const struct principal *who, struct str name,
+                        struct jw *w, struct err *e)
+{
+    return state_read(a->state, write_project,
+                      &(struct one_project){.name = name, .who = who, .w = w}, e);
+}

@@ -1,0 +1,110 @@
+#include "access_http.h"
+
+int access_http_projects(struct http_req *r, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct page p;
+
+    if (!(r->who.scopes & PERM_BIT(PERM_PROJECT_READ))) {
+        return err_set(e, ERR_FORBIDDEN, "this token does not have the scope project:read");
+    }
+    if (access_http_page(r, &b, &p, e) < 0 || access_projects_page(r->ctx, &r->who, &p, e) < 0) {
+        buf_done(&b);
+        return -1;
+    }
+    return access_http_json(r, 200, &b, e);
+}
+
+static int reply_project(struct http_req *r, int status, struct str name, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+
+    if (access_project_json(r->ctx, &r->who, name, &w, e) < 0) {
+        buf_done(&b);
+        return -1;
+    }
+    return access_http_json(r, status, &b, e);
+}
+
+int access_http_project_add(struct http_req *r, struct err *e)
+{
+    static const char *const keys[] = {"name", "public"};
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str name;
+    bool is_public = false;
+
+    if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_need_str(body, "name", &name, e) < 0 ||
+        json_get_bool(body, "public", &is_public, e) < 0 ||
+        access_project_add(r->ctx, &r->who, name, is_public ? PROJECT_PUBLIC : 0, e) < 0) {
+        return -1;
+    }
+    r->project = arena_str(&r->arena, name); /* for the audit */
+    return reply_project(r, 201, name, e);
+}
+
+int access_http_project(struct http_req *r, struct err *e)
+{
+    return reply_project(r, 200, r->project, e);
+}
+
+int access_http_project_change(struct http_req *r, struct err *e)
+{
+    static const char *const keys[] = {"public"};
+    SCOPED(json_decrefp) json_t *body = NULL;
+    bool is_public = false;
+
+    if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_get_bool(body, "public", &is_public, e) < 0) {
+        return -1;
+    }
+    if (json_object_get(body, "public") &&
+        access_project_change(r->ctx, r->project, is_public ? CHANGE_SET : CHANGE_CLEAR, e) < 0) {
+        return -1;
+    }
+    return reply_project(r, 200, r->project, e);
+}
+
+int access_http_project_delete(struct http_req *r, struct err *e)
+{
+    if (access_project_delete(r->ctx, r->project, e) < 0) {
+        return -1;
+    }
+    return http_reply_empty(r, 204, e);
+}
+
+int access_http_members(struct http_req *r, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct page p;
+
+    if (access_http_page(r, &b, &p, e) < 0 || access_members_page(r->ctx, r->project, &p, e) < 0) {
+        buf_done(&b);
+        return -1;
+    }
+    return access_http_json(r, 200, &b, e);
+}
+
+int access_http_member_put(struct http_req *r, struct err *e)
+{
+    static const char *const keys[] = {"role"};
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str text;
+    enum role role;
+
+    if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_need_str(body, "role", &text, e) < 0 || role_parse_member(text, &role, e) < 0 ||
+        access_member_put(r->ctx, r->project, http_path_param(r, "u"), role, e) < 0) {
+        return -1;
+    }
+    return http_reply_empty(r, 204, e);
+}
+
+int access_http_member_delete(struct http_req *r, struct err *e)
+{
+    if (access_member_delete(r->ctx, r->project, http_path_param(r, "u"), e) < 0) {
+        return -1;
+    }
+    return http_reply_empty(r, 204, e);
+}
