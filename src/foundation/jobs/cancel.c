@@ -1,0 +1,316 @@
+/* Ending what a user does not want any more: cancel, delete, the end of a project. */
+#include "jobs/jobs_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PROJECT_GONE_MS = 30000, PROJECT_GRACE_MS = 5000 };
+
+enum found { FOUND_NONE, FOUND_QUEUED, FOUND_ACTIVE, FOUND_ENDING };
+
+struct cancel {
+    struct job *job;
+    int64_t seq;
+    const char *by;
+    struct job_change change;
+};
+
+static int write_cancelled(struct state_db *db, void *ctx, struct err *e)
+{
+    struct cancel *c = ctx;
+
+    return job_store_apply(db, &c->change, e);
+}
+
+static int write_stop(struct state_db *db, void *ctx, struct err *e)
+{
+    struct cancel *c = ctx;
+
+    return job_store_set_stop(db, c->seq, JOB_STOP_CANCEL, c->by, e);
+}
+
+/* A queued job leaves the queue at once, so that nobody starts it while its end is written. */
+static enum found take_out(struct jobs *j, int64_t project_id, struct str id, struct cancel *c)
+{
+    struct lock *l = &j->lock;
+    struct job *job;
+
+    WITH_LOCK(l);
+    job = map_get(&j->by_id, id);
+    if (job == NULL || job->project_id != project_id) {
+        return FOUND_NONE;
+    }
+    c->job = job;
+    c->seq = job->seq;
+    if (job->phase == PHASE_QUEUED) {
+        queue_remove(&j->queue, job);
+        job->phase = PHASE_ENDING;
+        c->change.attempt = job->attempt;
+        return FOUND_QUEUED;
+    }
+    return job->phase == PHASE_ENDING ? FOUND_ENDING : FOUND_ACTIVE;
+}
+
+static void put_back(struct jobs *j, struct job *job)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    job->phase = PHASE_QUEUED;
+    queue_add(&j->queue, job);
+    lock_broadcast(l);
+}
+
+static int cancel_queued(struct jobs *j, struct cancel *c, struct err *e)
+{
+    c->change.seq = c->seq;
+    c->change.at_ms = clock_wall_ms();
+    c->change.n_steps = 1;
+    c->change.steps[0].to = JOB_CANCELLED;
+    c->change.outcome.state = JOB_CANCELLED;
+    (void)snprintf(c->change.steps[0].reason, sizeof(c->change.steps[0].reason), "cancelled by %s",
+                   c->by);
+    if (state_write(j->parts.state, write_cancelled, c, e) < 0) {
+        put_back(j, c->job);
+        return -1;
+    }
+    log_info("job.ended", "job=%s state=cancelled by=%s", c->job->id, Q(str_of(c->by)));
+    jobs_publish(j, c->job, JOB_CANCELLED);
+    scheduler_drop(j, c->job);
+    return 0;
+}
+
+/* Written first: what was answered with "cancelled" stays cancelled over a restart. The scheduler
+ * sends the signals. */
+static int cancel_active(struct jobs *j, struct str id, struct cancel *c, struct err *e)
+{
+    struct lock *l = &j->lock;
+    struct job *job;
+
+    if (state_write(j->parts.state, write_stop, c, e) < 0) {
+        return -1;
+    }
+    WITH_LOCK(l);
+    job = map_get(&j->by_id, id);
+    if (job && job->phase != PHASE_ENDING) {
+        job->stop = JOB_STOP_CANCEL;
+        free(job->stop_by);
+        job->stop_by = xstrdup(c->by);
+        lock_broadcast(l);
+    }
+    return 0;
+}
+
+struct lookup {
+    int64_t project_id;
+    struct str id;
+    struct arena arena;
+    struct job_row row;
+    int64_t attempts;
+};
+
+static int look_up(struct state_db *db, void *ctx, struct err *e)
+{
+    struct lookup *k = ctx;
+
+    return job_store_get(db, k->project_id, k->id, &k->arena, &k->row, e);
+}
+
+/* Not in memory: finished, or never there. */
+static int not_cancellable(struct jobs *j, int64_t project_id, struct str id, struct err *e)
+{
+    struct lookup k = {.project_id = project_id, .id = id};
+    int rc = state_read(j->parts.state, look_up, &k, e);
+
+    if (rc == 0) {
+        err_set(e, ERR_CONFLICT, "job %s is finished already (%s)", k.row.id,
+                job_state_name(k.row.state));
+    }
+    arena_done(&k.arena);
+    return -1;
+}
+
+int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *by, struct err *e)
+{
+    struct cancel c = {.by = by};
+
+    switch (take_out(j, project_id, id, &c)) {
+    case FOUND_QUEUED:
+        return cancel_queued(j, &c, e);
+    case FOUND_ACTIVE:
+        return cancel_active(j, id, &c, e);
+    case FOUND_ENDING:
+        return err_set(e, ERR_CONFLICT, "job %.*s is ending already", STR_ARG(id));
+    case FOUND_NONE:
+    default:
+        return not_cancellable(j, project_id, id, e);
+    }
+}
+
+/* --- deleting --- */
+
+static int delete_row(struct state_db *db, void *ctx, struct err *e)
+{
+    struct lookup *k = ctx;
+
+    return job_store_delete(db, k->project_id, k->id, &k->attempts, e);
+}
+
+static void forget_containers(struct jobs *j, const char *id, int64_t attempts)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    for (int64_t n = 1; n <= attempts; n++) {
+        pool_put_locked(&j->enders, task_new(TASK_FORGET, id, n));
+    }
+}
+
+int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e)
+{
+    struct lookup k = {.project_id = project_id, .id = id};
+    char name[JOB_ID_SIZE];
+
+    if (state_write(j->parts.state, delete_row, &k, e) < 0) {
+        return -1;
+    }
+    if (str_copy(id, name, sizeof(name)) == 0) {
+        forget_containers(j, name, k.attempts);
+    }
+    return 0;
+}
+
+/* --- the end of a project --- */
+
+struct ended {
+    char id[JOB_ID_SIZE];
+    int64_t attempts;
+};
+
+struct gone {
+    int64_t project_id;
+    VEC(struct ended) jobs;
+};
+
+static void note_ended(void *ctx, struct str id, int64_t attempts)
+{
+    struct gone *g = ctx;
+    struct ended one = {.attempts = attempts};
+
+    if (str_copy(id, one.id, sizeof(one.id)) == 0) {
+        *vec_push(&g->jobs) = one;
+    }
+}
+
+static int forget_rows(struct state_db *db, void *ctx, struct err *e)
+{
+    struct gone *g = ctx;
+
+    g->jobs.len = 0;
+    return job_store_forget_project(db, g->project_id, note_ended, g, e);
+}
+
+/* The next unfinished job of the project that nobody has cancelled yet. */
+static bool next_of_project(struct jobs *j, int64_t project_id, char id[JOB_ID_SIZE])
+{
+    struct lock *l = &j->lock;
+    struct str key;
+    void *value;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; map_next(&j->by_id, &i, &key, &value);) {
+        const struct job *job = value;
+
+        if (job->project_id == project_id && job->phase != PHASE_ENDING &&
+            job->stop != JOB_STOP_CANCEL) {
+            memcpy(id, job->id, JOB_ID_SIZE);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int cancel_all(struct jobs *j, int64_t project_id, struct err *e)
+{
+    char id[JOB_ID_SIZE];
+
+    while (next_of_project(j, project_id, id)) {
+        if (jobs_cancel(j, project_id, str_of(id), "the end of the project", e) < 0 &&
+            e->kind != ERR_CONFLICT) { /* it ended by itself meanwhile */
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static bool any_of_project_locked(struct jobs *j, int64_t project_id)
+{
+    struct str key;
+    void *value;
+
+    for (size_t i = 0; map_next(&j->by_id, &i, &key, &value);) {
+        if (((struct job *)value)->project_id == project_id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* No long grace: whoever deletes a project waits for the answer. */
+static void kill_by_locked(struct jobs *j, int64_t project_id, int64_t at)
+{
+    list_each(it, &j->active)
+    {
+        struct job *job = list_entry(it, struct job, link);
+
+        if (job->project_id == project_id && job->term_sent && job->kill_at > at) {
+            job->kill_at = at;
+            lock_broadcast(&j->lock);
+        }
+    }
+}
+
+/* Waits for the next change. 1: nothing of the project is left. */
+static int wait_for_ends(struct jobs *j, int64_t project_id, int64_t began, struct err *e)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    if (!any_of_project_locked(j, project_id)) {
+        return 1;
+    }
+    if (clock_mono_ms() >= began + PROJECT_GONE_MS) {
+        return err_set(e, ERR_UNAVAILABLE,
+                       "jobs of the project are still ending: try again in a minute");
+    }
+    kill_by_locked(j, project_id, began + PROJECT_GRACE_MS);
+    (void)lock_wait_until(l, began + PROJECT_GONE_MS);
+    return 0;
+}
+
+int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e)
+{
+    struct gone g = {.project_id = project_id};
+    int64_t began = clock_mono_ms();
+    int rc;
+
+    do {
+        if (cancel_all(j, project_id, e) < 0) {
+            return -1;
+        }
+    } while ((rc = wait_for_ends(j, project_id, began, e)) == 0);
+    if (rc > 0) {
+        rc = state_write(j->parts.state, forget_rows, &g, e);
+    }
+    for (size_t i = 0; rc == 0 && i < g.jobs.len; i++) {
+        forget_containers(j, g.jobs.p[i].id, g.jobs.p[i].attempts);
+    }
+    vec_done(&g.jobs);
+    return rc;
+}

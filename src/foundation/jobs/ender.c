@@ -1,0 +1,67 @@
+/* What an ender thread does: signals and removals, each a message to the helper that may wait. */
+#include "jobs/jobs_priv.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+static int save_timeout(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct task *t = ctx;
+
+    return job_store_set_stop(db, t->seq, JOB_STOP_TIMEOUT, NULL, e);
+}
+
+static void send_signal(struct jobs *j, const struct task *t)
+{
+    struct err e;
+
+    if (j->engine->signal(j->engine_ctx, t->container, t->signal, &e) < 0) {
+        log_warn("job.signal_failed", "container=%s signal=%d error=%s; trying again later",
+                 t->container, t->signal, Q(str_of(e.msg)));
+    }
+}
+
+/* First the row, so that a restart between the signal and the end still knows why it ended. */
+static void time_out(struct jobs *j, struct task *t)
+{
+    struct err e;
+
+    if (state_write(j->parts.state, save_timeout, t, &e) < 0) {
+        log_warn("job.timeout_not_saved", "container=%s error=%s; stopping it anyway", t->container,
+                 Q(str_of(e.msg)));
+    }
+    send_signal(j, t);
+}
+
+static void remove_all(struct jobs *j, const struct task *t)
+{
+    struct err e;
+
+    if (j->engine->remove(j->engine_ctx, t->container, &e) < 0) {
+        log_warn("job.remove_failed", "container=%s error=%s; it is swept later", t->container,
+                 Q(str_of(e.msg)));
+    }
+    if (t->kind == TASK_FORGET && j->engine->remove_log(j->engine_ctx, t->container, &e) < 0) {
+        log_warn("job.log_not_removed", "container=%s error=%s; its log stays", t->container,
+                 Q(str_of(e.msg)));
+    }
+}
+
+void ender_run(struct jobs *j, struct task *t)
+{
+    switch (t->kind) {
+    case TASK_SIGNAL:
+        send_signal(j, t);
+        break;
+    case TASK_TIMEOUT:
+        time_out(j, t);
+        break;
+    case TASK_REMOVE:
+    case TASK_FORGET:
+        remove_all(j, t);
+        break;
+    case TASK_START: /* of the other pool */
+        break;
+    }
+}

@@ -1,0 +1,103 @@
+#include "jobs/engine.h"
+
+#include "base/mem.h"
+#include "rootfs/rootfs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const enum runtime_network networks[JOB_NETS] = {
+    [JOB_NET_NONE] = RUNTIME_NET_NONE,
+    [JOB_NET_BRIDGE] = RUNTIME_NET_BRIDGE,
+    [JOB_NET_HOST] = RUNTIME_NET_HOST,
+};
+
+static int local_start(void *ctx, const struct job_launch *l, struct err *e)
+{
+    struct engine_local *local = ctx;
+    const struct job_image *im = l->image;
+    const struct job_spec *s = l->spec;
+    SCOPED(freep) char(*chains)[65] = xcalloc(im->n_layers + 1, sizeof(*chains));
+    SCOPED(freep)
+    struct runtime_mount *mounts = xnew_array(struct runtime_mount, s->n_volumes + 1);
+
+    if (rootfs_prepare(local->rootfs, im->layers, im->n_layers, chains, e) < 0) {
+        return err_wrap(e, "image");
+    }
+    for (size_t i = 0; i < s->n_volumes; i++) {
+        memcpy(mounts[i].volume_id, l->volume_ids[i], sizeof(mounts[i].volume_id));
+        mounts[i].target = s->volumes[i].path;
+        mounts[i].read_only = s->volumes[i].read_only;
+    }
+    return runtime_start(local->runtime,
+                         &(struct runtime_spec){
+                             .id = l->id,
+                             .args = l->args,
+                             .env = l->env,
+                             .cwd = s->workdir            ? s->workdir
+                                    : im->cwd && *im->cwd ? im->cwd
+                                                          : "/",
+                             .user = im->user ? im->user : "",
+                             .hostname = s->name,
+                             .chains = (const char(*)[65])chains,
+                             .n_chains = im->n_layers,
+                             .mounts = mounts,
+                             .n_mounts = s->n_volumes,
+                             .id_base = l->id_base,
+                             .cpu_milli = s->cpu_milli,
+                             .memory_bytes = s->memory_bytes,
+                             .pids = s->pids,
+                             .devices = l->devices,
+                             .network = networks[s->network],
+                         },
+                         e);
+}
+
+static int local_signal(void *ctx, const char *id, int signal, struct err *e)
+{
+    struct engine_local *local = ctx;
+
+    return runtime_signal(local->runtime, id, signal, e);
+}
+
+static int local_list(void *ctx, struct runtime_status **out, size_t *n, struct err *e)
+{
+    struct engine_local *local = ctx;
+
+    return runtime_list(local->runtime, out, n, e);
+}
+
+static int local_stats(void *ctx, const char *id, struct runtime_status *out, struct err *e)
+{
+    struct engine_local *local = ctx;
+
+    return runtime_stats(local->runtime, id, out, e);
+}
+
+static int local_remove(void *ctx, const char *id, struct err *e)
+{
+    struct engine_local *local = ctx;
+
+    return runtime_remove(local->runtime, id, e);
+}
+
+static int local_remove_log(void *ctx, const char *id, struct err *e)
+{
+    return local_remove(ctx, id, e);
+}
+
+static int local_log_open(void *ctx UNUSED, const char *id, int *fd, struct err *e)
+{
+    return runtime_log_open(id, fd, e);
+}
+
+const struct job_engine engine_local = {
+    .name = "local",
+    .start = local_start,
+    .signal = local_signal,
+    .list = local_list,
+    .stats = local_stats,
+    .remove = local_remove,
+    .remove_log = local_remove_log,
+    .log_open = local_log_open,
+};

@@ -1,0 +1,731 @@
+#include "jobs/jobs_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+    SAVE_AGAIN_MS = 1000,
+    START_AGAIN_MS = 500,
+    START_AGAIN_MAX_MS = 15000,
+    KILL_AGAIN_MS = 10000,
+    COMPARE_MS = 30000,
+};
+
+void scheduler_post(struct jobs *j, struct msg *m)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    list_append(&j->inbox, &m->link);
+    lock_broadcast(l);
+}
+
+/* --- writing --- */
+
+static int apply_change(struct state_db *db, void *ctx, struct err *e)
+{
+    struct job_save *s = ctx;
+
+    return job_store_apply(db, &s->change, e);
+}
+
+/* On the writer's thread. */
+static void change_done(void *ctx, const struct err *e)
+{
+    struct job_save *s = ctx;
+    struct jobs *j = s->jobs;
+    struct msg *m = xnew(struct msg);
+    struct lock *l = &j->lock;
+
+    m->kind = MSG_SAVED;
+    m->save = s;
+    if (e) {
+        m->err = *e;
+    }
+    WITH_LOCK(l);
+    list_append(&j->inbox, &m->link);
+    j->n_saving--;
+    lock_broadcast(l);
+}
+
+static void submit_save(struct jobs *j, struct job_save *s)
+{
+    struct lock *l = &j->lock;
+
+    lock_take(l);
+    j->n_saving++;
+    lock_drop(l);
+    state_submit(j->parts.state, apply_change, s, change_done);
+}
+
+/* Changes of one job are written, and come back, in the order they are given: the job outlives all
+ * but its last. */
+void scheduler_save(struct jobs *j, struct job *job, const struct job_change *c)
+{
+    struct job_save *s = xnew(struct job_save);
+
+    s->jobs = j;
+    s->job = job;
+    s->change = *c;
+    submit_save(j, s);
+}
+
+static void save_running(struct jobs *j, struct job *job)
+{
+    struct job_change c = {.seq = job->seq,
+                           .attempt = job->attempt,
+                           .at_ms = job->started_ms,
+                           .started_ms = job->started_ms,
+                           .n_steps = 1,
+                           .steps = {{.to = JOB_RUNNING, .reason = "started"}}};
+
+    scheduler_save(j, job, &c);
+}
+
+/* --- the end of an attempt --- */
+
+static void release_locked(struct jobs *j, struct job *job)
+{
+    lock_assert(&j->lock);
+    if (job->has_resources) {
+        machine_give(&j->machine, &job->need, job->gpu_mask);
+        job->has_resources = false;
+        job->gpu_mask = 0;
+    }
+}
+
+void scheduler_drop(struct jobs *j, struct job *job)
+{
+    struct lock *l = &j->lock;
+
+    lock_take(l);
+    release_locked(j, job);
+    list_remove(&job->link);
+    (void)map_del(&j->by_id, str_of(job->id));
+    j->n_ended++;
+    followers_tell_locked(j, job->id, job->attempt);
+    lock_broadcast(l);
+    lock_drop(l);
+    job_free(job);
+}
+
+static int64_t log_size(struct jobs *j, const char *container)
+{
+    SCOPED(closep) int fd = -1;
+    struct stat st;
+    struct err e;
+
+    if (j->engine->log_open(j->engine_ctx, container, &fd, &e) < 0 || fstat(fd, &st) < 0) {
+        return 0;
+    }
+    return st.st_size;
+}
+
+static void set_reason(struct job_step *step, enum job_state to, const char *text)
+{
+    step->to = to;
+    (void)snprintf(step->reason, sizeof(step->reason), "%s", text);
+}
+
+/* `c` has its outcome; the steps follow from it. */
+static void save_end(struct jobs *j, struct job *job, struct job_change *c)
+{
+    bool again = (c->outcome.state == JOB_FAILED || c->outcome.state == JOB_LOST) &&
+                 job->attempt <= job->retries;
+    char container[65];
+
+    job_container_id(job->id, job->attempt, container);
+    c->seq = job->seq;
+    c->attempt = job->attempt;
+    c->started_ms = job->started_ms;
+    c->log_bytes = log_size(j, container);
+    set_reason(&c->steps[0], c->outcome.state, c->outcome.text);
+    c->n_steps = 1;
+    if (again) {
+        char text[64];
+
+        (void)snprintf(text, sizeof(text), "retry %lld of %lld", (long long)job->attempt,
+                       (long long)job->retries);
+        set_reason(&c->steps[1], JOB_QUEUED, text);
+        c->n_steps = 2;
+    }
+    log_info("job.ended", "job=%s attempt=%lld state=%s reason=%s", job->id,
+             (long long)job->attempt, job_state_name(c->outcome.state), Q(str_of(c->outcome.text)));
+    scheduler_save(j, job, c);
+}
+
+/* From here on the place is free for others; the row follows. */
+static void begin_end(struct jobs *j, struct job *job, struct job_bounds *b)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    job->phase = PHASE_ENDING;
+    job->timeout_at = job->kill_at = job->start_at = 0;
+    free(TAKE(job->waits));
+    free(TAKE(job->early_exit));
+    release_locked(j, job);
+    *b = (struct job_bounds){.stop = job->stop,
+                             .stop_by = job->stop_by,
+                             .memory_bytes = job->need.memory_bytes,
+                             .timeout_ms = job->timeout_ms};
+}
+
+void scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s)
+{
+    struct job_change c = {.at_ms = s->ended_ms > 0 ? s->ended_ms : clock_wall_ms(),
+                           .memory_peak_bytes = s->memory_peak_bytes,
+                           .cpu_usec = s->cpu_usec};
+    struct job_bounds b;
+
+    begin_end(j, job, &b);
+    if (s->started_ms > 0) {
+        job->started_ms = s->started_ms;
+    }
+    job_outcome_of_status(s, &b, &c.outcome);
+    save_end(j, job, &c);
+}
+
+static void end_unstarted(struct jobs *j, struct job *job, const struct err *why)
+{
+    struct job_change c = {.at_ms = clock_wall_ms()};
+    struct job_bounds b;
+
+    begin_end(j, job, &b);
+    job_outcome_of_error(why, &b, &c.outcome);
+    save_end(j, job, &c);
+}
+
+/* --- messages --- */
+
+static void remove_container(struct jobs *j, const char *id, int64_t attempt)
+{
+    struct task *t = task_new(TASK_REMOVE, id, attempt);
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    pool_put_locked(&j->enders, t);
+}
+
+static void start_again_later(struct jobs *j, struct job *job, const struct err *why)
+{
+    struct lock *l = &j->lock;
+
+    lock_take(l);
+    job->backoff_ms = job->backoff_ms ? job->backoff_ms * 2 : START_AGAIN_MS;
+    if (job->backoff_ms > START_AGAIN_MAX_MS) {
+        job->backoff_ms = START_AGAIN_MAX_MS;
+    }
+    job->start_at = clock_mono_ms() + job->backoff_ms;
+    free(job->waits);
+    job->waits = xasprintf("cannot start yet, trying again: %s", why->msg);
+    lock_drop(l);
+    log_warn("job.start_again", "job=%s retry_ms=%lld error=%s", job->id,
+             (long long)job->backoff_ms, Q(str_of(why->msg)));
+}
+
+static void started(struct jobs *j, struct job *job, int64_t started_ms)
+{
+    SCOPED(freep) struct runtime_status *early = NULL;
+    struct lock *l = &j->lock;
+
+    lock_take(l);
+    early = TAKE(job->early_exit);
+    free(TAKE(job->waits));
+    job->phase = PHASE_RUNNING;
+    job->started_ms = started_ms;
+    job->backoff_ms = 0;
+    if (job->timeout_ms > 0) {
+        job->timeout_at = clock_mono_ms() + job->timeout_ms - (clock_wall_ms() - started_ms);
+    }
+    j->n_started++;
+    lock_drop(l);
+    log_info("job.started", "job=%s attempt=%lld engine=%s", job->id, (long long)job->attempt,
+             j->engine->name);
+    if (early) {
+        scheduler_end(j, job, early); /* writes the "running" that it overtook as well */
+    } else {
+        save_running(j, job);
+    }
+}
+
+static void on_started(struct jobs *j, const struct msg *m)
+{
+    switch (m->result) {
+    case START_OK:
+        started(j, m->job, m->started_ms);
+        break;
+    case START_AGAIN:
+        start_again_later(j, m->job, &m->err);
+        break;
+    case START_FAILED:
+    case START_CANCELLED:
+        end_unstarted(j, m->job, &m->err);
+        break;
+    }
+}
+
+/* "<job>-<attempt>" -> the job, or NULL. */
+static struct job *job_of_container(struct jobs *j, const char *container, int64_t *attempt)
+{
+    struct str id = str_of(container);
+    ptrdiff_t dash = str_rfind_char(id, '-');
+    uint64_t n;
+
+    if (dash < 0 || str_to_u64(str_from(id, (size_t)dash + 1), &n) < 0) {
+        return NULL;
+    }
+    *attempt = (int64_t)n;
+    return map_get(&j->by_id, str_first(id, (size_t)dash));
+}
+
+/* A job that is queued may be cancelled and freed by a handler meanwhile: look at `phase` first. */
+static struct job *job_of_attempt(struct jobs *j, const char *container, enum job_phase *phase)
+{
+    struct lock *l = &j->lock;
+    int64_t attempt;
+    struct job *job;
+
+    WITH_LOCK(l);
+    job = job_of_container(j, container, &attempt);
+    if (job == NULL || job->attempt != attempt) {
+        return NULL;
+    }
+    *phase = job->phase;
+    return job;
+}
+
+static bool is_ours(const char *container)
+{
+    return str_starts(str_of(container), STR("j-"));
+}
+
+static void put_ender(struct jobs *j, enum task_kind kind, const char *container, int signal)
+{
+    struct task *t = xnew(struct task);
+    struct lock *l = &j->lock;
+
+    t->kind = kind;
+    t->signal = signal;
+    memcpy(t->container, container, sizeof(t->container));
+    WITH_LOCK(l);
+    pool_put_locked(&j->enders, t);
+}
+
+static void keep_early_exit(struct jobs *j, struct job *job, const struct runtime_status *s)
+{
+    struct runtime_status *copy = xnew(struct runtime_status);
+    struct lock *l = &j->lock;
+
+    *copy = *s;
+    WITH_LOCK(l);
+    free(job->early_exit);
+    job->early_exit = copy;
+}
+
+static void on_exited(struct jobs *j, const struct runtime_status *s)
+{
+    enum job_phase phase;
+    struct job *job = job_of_attempt(j, s->id, &phase);
+
+    if (job == NULL) {
+        if (is_ours(s->id)) {
+            put_ender(j, TASK_REMOVE, s->id, 0);
+        }
+        return;
+    }
+    switch (phase) {
+    case PHASE_RUNNING:
+    case PHASE_ADOPTING:
+        scheduler_end(j, job, s);
+        break;
+    case PHASE_STARTING:
+        keep_early_exit(j, job, s);
+        break;
+    case PHASE_QUEUED: /* it will be looked for before it is started */
+    case PHASE_ENDING:
+        break;
+    }
+}
+
+/* Back in line: the same attempt, whose container never came to be, or the next one. */
+static void queue_again(struct jobs *j, struct job *job, const struct job_change *c)
+{
+    bool next = job_state_finished(c->steps[0].to);
+    struct lock *l = &j->lock;
+
+    if (next) {
+        remove_container(j, job->id, job->attempt);
+    }
+    WITH_LOCK(l);
+    release_locked(j, job);
+    job->attempt += next;
+    job->look_first = !next;
+    j->n_retried += next;
+    job->stop = JOB_STOP_NONE;
+    free(TAKE(job->stop_by));
+    job->row_starting = job->term_sent = false;
+    job->started_ms = 0;
+    job->phase = PHASE_QUEUED;
+    list_remove(&job->link);
+    queue_add(&j->queue, job);
+}
+
+static void not_saved(struct jobs *j, struct job_save *s, const struct err *e)
+{
+    struct job *job = s->job;
+    struct lock *l = &j->lock;
+
+    if (s->change.steps[0].to == JOB_RUNNING) {
+        log_warn("job.not_saved", "job=%s state=running error=%s; its end will tell", job->id,
+                 Q(str_of(e->msg)));
+        free(s);
+        return;
+    }
+    if (e->kind == ERR_NOT_FOUND || e->kind == ERR_CONFLICT) {
+        log_error("job.row_gone", "job=%s error=%s", job->id, Q(str_of(e->msg)));
+        remove_container(j, job->id, job->attempt);
+        scheduler_drop(j, job);
+        free(s);
+        return;
+    }
+    log_warn("job.not_saved", "job=%s error=%s; trying again in 1 s", job->id, Q(str_of(e->msg)));
+    WITH_LOCK(l);
+    job->save = s;
+    job->save_at = clock_mono_ms() + SAVE_AGAIN_MS;
+}
+
+static void on_saved(struct jobs *j, struct job_save *s, const struct err *e)
+{
+    const struct job_change *c = &s->change;
+    enum job_state last = c->steps[c->n_steps - 1].to;
+
+    if (e->kind != ERR_NONE) {
+        not_saved(j, s, e);
+        return;
+    }
+    jobs_publish(j, s->job, last);
+    if (last == JOB_QUEUED) {
+        queue_again(j, s->job, c);
+    } else if (job_state_finished(last)) {
+        remove_container(j, s->job->id, s->job->attempt);
+        scheduler_drop(j, s->job);
+    }
+    free(s);
+}
+
+static void handle(struct jobs *j, struct msg *m)
+{
+    switch (m->kind) {
+    case MSG_STARTED:
+        on_started(j, m);
+        break;
+    case MSG_EXITED:
+        on_exited(j, &m->status);
+        break;
+    case MSG_SAVED:
+        on_saved(j, m->save, &m->err);
+        break;
+    }
+    free(m);
+}
+
+/* --- adoption --- */
+
+static void adopt_running(struct jobs *j, struct job *job, const struct runtime_status *s)
+{
+    bool row_says_running = job->started_ms > 0;
+    struct lock *l = &j->lock;
+
+    lock_take(l);
+    job->phase = PHASE_RUNNING;
+    job->started_ms = row_says_running ? job->started_ms : s->started_ms;
+    job->listed = true;
+    if (job->timeout_ms > 0) {
+        job->timeout_at = clock_mono_ms() + job->timeout_ms - (clock_wall_ms() - job->started_ms);
+    }
+    lock_drop(l);
+    log_info("job.adopted", "job=%s attempt=%lld", job->id, (long long)job->attempt);
+    if (!row_says_running) {
+        save_running(j, job);
+    }
+}
+
+/* No job has it: a job that was deleted, or one whose end is written and whose removal waits. */
+static void remove_orphan(struct jobs *j, const struct runtime_status *s)
+{
+    if (!is_ours(s->id)) {
+        return;
+    }
+    if (s->running) {
+        log_warn("job.orphan", "container=%s; killing it", s->id);
+    }
+    put_ender(j, s->running ? TASK_SIGNAL : TASK_REMOVE, s->id, SIGKILL);
+}
+
+static void compare_one(struct jobs *j, const struct runtime_status *s)
+{
+    enum job_phase phase;
+    struct job *job = job_of_attempt(j, s->id, &phase);
+
+    if (job == NULL) {
+        remove_orphan(j, s);
+        return;
+    }
+    if (phase != PHASE_ADOPTING && phase != PHASE_RUNNING) {
+        return;
+    }
+    if (!s->running) {
+        scheduler_end(j, job, s);
+    } else if (phase == PHASE_ADOPTING) {
+        adopt_running(j, job, s);
+    } else {
+        job->listed = true;
+    }
+}
+
+/* No container: what never ran is queued again, what ran is lost. */
+static void adopt_missing(struct jobs *j, struct job *job)
+{
+    struct runtime_status gone = {.end = RUNTIME_LOST};
+    struct job_change c = {
+        .seq = job->seq,
+        .attempt = job->attempt,
+        .at_ms = clock_wall_ms(),
+        .n_steps = 1,
+        .steps = {{.to = JOB_QUEUED, .reason = "the server was stopped while it was starting"}}};
+
+    if (job->started_ms > 0) {
+        scheduler_end(j, job, &gone);
+    } else if (job->stop == JOB_STOP_CANCEL) {
+        end_unstarted(j, job, &(struct err){0});
+    } else {
+        job->phase = PHASE_ENDING;
+        scheduler_save(j, job, &c);
+    }
+}
+
+static struct job *next_missing(struct jobs *j)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    list_each(it, &j->active)
+    {
+        struct job *job = list_entry(it, struct job, link);
+
+        if ((job->phase == PHASE_ADOPTING || job->phase == PHASE_RUNNING) && !job->listed) {
+            return job;
+        }
+    }
+    return NULL;
+}
+
+static void forget_listed(struct jobs *j)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    list_each(it, &j->active)
+    {
+        list_entry(it, struct job, link)->listed = false;
+    }
+}
+
+int adopt_compare(struct jobs *j, struct err *e)
+{
+    SCOPED(freep) struct runtime_status *list = NULL;
+    struct job *missing;
+    size_t n = 0;
+
+    forget_listed(j);
+    if (j->engine->list(j->engine_ctx, &list, &n, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        compare_one(j, &list[i]);
+    }
+    while ((missing = next_missing(j))) {
+        adopt_missing(j, missing);
+    }
+    return 0;
+}
+
+static void compare_now(struct jobs *j)
+{
+    struct lock *l = &j->lock;
+    struct err e;
+    bool ok = adopt_compare(j, &e) == 0;
+
+    if (!ok) {
+        log_warn("job.compare_failed", "error=%s; trying again in 1 s", Q(str_of(e.msg)));
+    }
+    WITH_LOCK(l);
+    j->adopted |= ok;
+    j->compare_at = clock_mono_ms() + (ok ? COMPARE_MS : SAVE_AGAIN_MS);
+}
+
+/* --- timers --- */
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a == 0 || (b > 0 && b < a) ? b : a;
+}
+
+static void put_stop_locked(struct jobs *j, struct job *job, int64_t now)
+{
+    struct task *t =
+        task_new(job->stop == JOB_STOP_TIMEOUT ? TASK_TIMEOUT : TASK_SIGNAL, job->id, job->attempt);
+
+    t->seq = job->seq;
+    t->signal = job->grace_ms > 0 ? SIGTERM : SIGKILL;
+    job->term_sent = true;
+    job->kill_at = now + (job->grace_ms > 0 ? job->grace_ms : KILL_AGAIN_MS);
+    pool_put_locked(&j->enders, t);
+}
+
+static void put_kill_locked(struct jobs *j, struct job *job, int64_t now)
+{
+    struct task *t = task_new(TASK_SIGNAL, job->id, job->attempt);
+
+    t->signal = SIGKILL;
+    job->kill_at = now + KILL_AGAIN_MS;
+    pool_put_locked(&j->enders, t);
+}
+
+static void put_start_locked(struct jobs *j, struct job *job)
+{
+    struct task *t = task_new(TASK_START, job->id, job->attempt);
+
+    t->job = job;
+    job->start_at = 0;
+    pool_put_locked(&j->starters, t);
+}
+
+/* What is due for one job; the time of what is next, 0 for nothing. */
+static int64_t timers_of_locked(struct jobs *j, struct job *job, int64_t now)
+{
+    if (job->phase == PHASE_STARTING && job->start_at > 0) {
+        if (now >= job->start_at || job->stop != JOB_STOP_NONE) {
+            put_start_locked(j, job);
+        }
+        return job->start_at;
+    }
+    if (job->phase != PHASE_RUNNING) {
+        return job->save_at;
+    }
+    if (job->stop == JOB_STOP_NONE && job->timeout_at > 0 && now >= job->timeout_at) {
+        job->stop = JOB_STOP_TIMEOUT;
+    }
+    if (job->stop != JOB_STOP_NONE && !job->term_sent) {
+        put_stop_locked(j, job, now);
+    } else if (job->kill_at > 0 && now >= job->kill_at) {
+        put_kill_locked(j, job, now);
+    }
+    return job->kill_at > 0 ? job->kill_at : job->timeout_at;
+}
+
+static int64_t timers_locked(struct jobs *j)
+{
+    int64_t now = clock_mono_ms(), next = 0;
+
+    list_each(it, &j->active)
+    {
+        next = sooner(next, timers_of_locked(j, list_entry(it, struct job, link), now));
+    }
+    if (!j->adopted || !list_empty(&j->active)) {
+        next = sooner(next, j->compare_at);
+    }
+    return next;
+}
+
+static struct job_save *due_save_locked(struct jobs *j)
+{
+    int64_t now = clock_mono_ms();
+
+    list_each(it, &j->active)
+    {
+        struct job *job = list_entry(it, struct job, link);
+
+        if (job->save && now >= job->save_at) {
+            job->save_at = 0;
+            return TAKE(job->save);
+        }
+    }
+    return NULL;
+}
+
+/* --- the queue --- */
+
+/* Strictly first in, first out: the head waits for its resources and nobody overtakes it, so it
+ * cannot starve (docs/decisions/0008-fifo-queue.md). */
+static void place_locked(struct jobs *j)
+{
+    struct job *job;
+
+    while (j->adopted && (job = queue_first(&j->queue)) && machine_fits(&j->machine, &job->need)) {
+        queue_remove(&j->queue, job);
+        job->gpu_mask = machine_take(&j->machine, &job->need, 0);
+        job->has_resources = true;
+        job->phase = PHASE_STARTING;
+        list_append(&j->active, &job->link);
+        put_start_locked(j, job);
+    }
+}
+
+/* One thing to do without the lock, or nothing: then waits for the next. */
+static bool step_locked(struct jobs *j)
+{
+    struct job_save *save;
+    int64_t next;
+
+    if (!list_empty(&j->inbox)) {
+        struct msg *m = list_entry(j->inbox.next, struct msg, link);
+
+        list_remove(&m->link);
+        lock_drop(&j->lock);
+        handle(j, m);
+        lock_take(&j->lock);
+        return true;
+    }
+    if ((save = due_save_locked(j))) {
+        lock_drop(&j->lock);
+        submit_save(j, save);
+        lock_take(&j->lock);
+        return true;
+    }
+    if (clock_mono_ms() >= j->compare_at && (!j->adopted || !list_empty(&j->active))) {
+        lock_drop(&j->lock);
+        compare_now(j);
+        lock_take(&j->lock);
+        return true;
+    }
+    place_locked(j);
+    next = timers_locked(j);
+    if (next > 0) {
+        (void)lock_wait_until(&j->lock, next);
+    } else {
+        lock_wait(&j->lock);
+    }
+    return false;
+}
+
+void *scheduler_main(void *arg)
+{
+    struct jobs *j = arg;
+
+    (void)pthread_setname_np(pthread_self(), "jobs-scheduler");
+    lock_take(&j->lock);
+    while (!j->stopping) {
+        (void)step_locked(j);
+    }
+    lock_drop(&j->lock);
+    return NULL;
+}

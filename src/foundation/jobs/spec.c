@@ -1,0 +1,872 @@
+#include "jobs/spec.h"
+
+#include "base/limits.h"
+#include "base/yaml.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DEFAULT_CPU_MILLI = 1000, DEFAULT_PIDS = 1024, DEFAULT_GRACE_SEC = 10 };
+#define DEFAULT_MEMORY_BYTES (512 * MIB)
+
+#define MIN_CPU_MILLI 10                       /* the kernel's smallest quota: 1 ms in 100 ms */
+#define MIN_MEMORY_BYTES (6 * MIB)             /* below, the container's own start is killed */
+#define MAX_TIMEOUT_SEC (366LL * 24 * 60 * 60) /* a year */
+#define MAX_GRACE_SEC 3600
+#define MAX_CPU_MILLI 100000000
+#define MAX_MEMORY_BYTES (1LL << 50)
+#define MAX_GPUS 64
+#define MAX_PIDS 4194304 /* PID_MAX_LIMIT */
+
+/* One reading: where mistakes and results go. */
+struct reader {
+    struct arena *a;
+    struct err_list *mistakes;
+    struct job_spec *out;
+};
+
+/* A value and the key people know it by ("resources.memory"). */
+struct place {
+    const struct yaml_node *node;
+    const char *key;
+};
+
+typedef void read_fn(struct reader *r, struct place at);
+
+struct key {
+    const char *name;
+    read_fn *read;
+};
+
+PRINTF_LIKE(3, 4)
+static void mistake(const struct reader *r, struct place at, const char *fmt, ...)
+{
+    struct err text;
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_setv(&text, ERR_INVALID, fmt, ap);
+    va_end(ap);
+    err_list_add(r->mistakes, at.node->line, at.node->column, at.key, "%s", text.msg);
+}
+
+static struct place inside(const struct reader *r, const char *key, const struct yaml_node *child)
+{
+    return (struct place){child, arena_printf(r->a, "%s.%.*s", key,
+                                              (int)(child->key.len < 64 ? child->key.len : 64),
+                                              child->key.p)};
+}
+
+static struct place item(const struct reader *r, const char *key, size_t index,
+                         const struct yaml_node *child)
+{
+    return (struct place){child, arena_printf(r->a, "%s[%zu]", key, index)};
+}
+
+static const char *kind_name(const struct yaml_node *n)
+{
+    if (n->kind == YAML_LIST) {
+        return "a list";
+    }
+    if (n->kind == YAML_MAP) {
+        return "a map";
+    }
+    return yaml_is_null(n) ? "empty" : "a single value";
+}
+
+static bool is_kind(const struct reader *r, struct place at, enum yaml_kind want, const char *form)
+{
+    if (at.node->kind == want) {
+        return true;
+    }
+    mistake(r, at, "must be %s, but is %s", form, kind_name(at.node));
+    return false;
+}
+
+/* A text as a C string, or NULL and a mistake. `form` says what is wanted. */
+static const char *text_of(const struct reader *r, struct place at, const char *form)
+{
+    if (!is_kind(r, at, YAML_SCALAR, form)) {
+        return NULL;
+    }
+    if (yaml_is_null(at.node)) {
+        mistake(r, at, "must be %s, but is empty", form);
+        return NULL;
+    }
+    if (str_find_char(at.node->scalar, '\0') >= 0) {
+        mistake(r, at, "holds a NUL byte");
+        return NULL;
+    }
+    return arena_strdup(r->a, at.node->scalar);
+}
+
+static void unknown_key(const struct reader *r, struct place at, const char *const *names, size_t n)
+{
+    const char *near = str_nearest(at.node->key, names, n);
+
+    if (near) {
+        mistake(r, at, "unknown key; did you mean '%s'?", near);
+    } else {
+        mistake(r, at, "unknown key");
+    }
+}
+
+/* Hands each child of a map to the row of its key; empty values count as not given. */
+static void read_keys(struct reader *r, const struct yaml_node *map, const char *prefix,
+                      const struct key *keys, size_t n)
+{
+    const char *names[24];
+
+    for (size_t i = 0; i < n; i++) {
+        names[i] = keys[i].name;
+    }
+    for (const struct yaml_node *c = map->children; c; c = c->next) {
+        struct place at = inside(r, prefix, c);
+        size_t i = 0;
+
+        at.key += prefix[0] == '\0'; /* the dot */
+        while (i < n && !str_eq_c(c->key, keys[i].name)) {
+            i++;
+        }
+        if (i == n) {
+            unknown_key(r, at, names, n);
+        } else if (!yaml_is_null(c)) {
+            keys[i].read(r, at);
+        }
+    }
+}
+
+/* --- texts --- */
+
+static bool is_lower_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool name_ok(const char *s, size_t max)
+{
+    size_t n = strlen(s);
+
+    if (n == 0 || n > max || !is_lower_or_digit(s[0])) {
+        return false;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if (!is_lower_or_digit(s[i]) && strchr("._-", s[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_name(struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "a name");
+
+    if (s == NULL) {
+        return;
+    }
+    if (!name_ok(s, 63)) {
+        mistake(r, at,
+                "'%.70s' is no name: lower-case letters, digits and . _ - after a letter or digit, "
+                "at most 63",
+                s);
+        return;
+    }
+    r->out->name = s;
+}
+
+static void read_project(struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "the name of a project");
+
+    if (s && !name_ok(s, LIMIT_NAME_BYTES)) {
+        mistake(r, at, "'%.70s' is no name of a project", s);
+        return;
+    }
+    r->out->project = s;
+}
+
+/* Enough to point at the line; whether it exists is the registry's word. */
+static void read_image(struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "project/repository:tag");
+    const char *slash, *mark;
+
+    if (s == NULL) {
+        return;
+    }
+    slash = strchr(s, '/');
+    mark = strchr(s, '@');
+    if (mark == NULL) {
+        mark = strrchr(s, ':');
+    }
+    if (slash == NULL || slash == s || mark == NULL || mark < slash + 2 || mark[1] == '\0' ||
+        strpbrk(s, " \t\r\n") != NULL) {
+        mistake(r, at,
+                "'%.100s' is no image: write project/repository:tag or "
+                "project/repository@sha256:...",
+                s);
+        return;
+    }
+    if (strlen(s) > LIMIT_REPO_NAME_BYTES + 1 + 135) {
+        mistake(r, at, "is longer than %d bytes", LIMIT_REPO_NAME_BYTES + 1 + 135);
+        return;
+    }
+    r->out->image = s;
+}
+
+static const char *const *read_list(struct reader *r, struct place at)
+{
+    const char **out;
+    size_t n = 0;
+
+    if (!is_kind(r, at, YAML_LIST, "a list such as [sh, -c, 'echo hello']")) {
+        return NULL;
+    }
+    if (at.node->n_children > LIMIT_JOB_ARGS) {
+        mistake(r, at, "has %zu items; at most %d are taken", at.node->n_children, LIMIT_JOB_ARGS);
+        return NULL;
+    }
+    out = arena_new_array(r->a, const char *, at.node->n_children + 1);
+    for (const struct yaml_node *c = at.node->children; c; c = c->next) {
+        out[n] = text_of(r, item(r, at.key, n, c), "a text (put it in quotes)");
+        if (out[n] == NULL) {
+            out[n] = "";
+        }
+        n++;
+    }
+    return out;
+}
+
+static void read_command(struct reader *r, struct place at)
+{
+    const char *const *list = read_list(r, at);
+
+    if (list && (list[0] == NULL || list[0][0] == '\0')) {
+        mistake(r, at, "is empty: leave it out for the image's own command");
+        return;
+    }
+    r->out->command = list;
+}
+
+static void read_args(struct reader *r, struct place at)
+{
+    r->out->args = read_list(r, at);
+}
+
+/* A path that stays what it looks like: absolute, no "." or ".." segment. */
+static const char *absolute_path(const struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "an absolute path");
+    struct str rest = str_of(s);
+
+    if (s == NULL) {
+        return NULL;
+    }
+    if (s[0] != '/' || rest.len >= LIMIT_PATH_BYTES) {
+        mistake(r, at, "'%.100s' is no absolute path", s);
+        return NULL;
+    }
+    while (rest.p) {
+        struct str part = str_cut(&rest, '/');
+
+        if (str_eq_c(part, ".") || str_eq_c(part, "..")) {
+            mistake(r, at, "'%.100s' holds '%.*s'", s, STR_ARG(part));
+            return NULL;
+        }
+    }
+    return s;
+}
+
+static void read_workdir(struct reader *r, struct place at)
+{
+    r->out->workdir = absolute_path(r, at);
+}
+
+/* --- environment --- */
+
+static bool variable_ok(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+
+        if (!letter && (i == 0 || c < '0' || c > '9')) {
+            return false;
+        }
+    }
+    return s.len > 0 && s.len <= 256;
+}
+
+/* `form` of a value; with an empty value allowed where the environment allows it. */
+static struct job_var *read_vars(struct reader *r, struct place at, const char *form, size_t *n)
+{
+    struct job_var *vars;
+
+    if (!is_kind(r, at, YAML_MAP, "a map such as {NAME: value}")) {
+        return NULL;
+    }
+    if (at.node->n_children > LIMIT_JOB_ENV) {
+        mistake(r, at, "has %zu entries; at most %d are taken", at.node->n_children, LIMIT_JOB_ENV);
+        return NULL;
+    }
+    vars = arena_new_array(r->a, struct job_var, at.node->n_children);
+    for (const struct yaml_node *c = at.node->children; c; c = c->next) {
+        struct place var = inside(r, at.key, c);
+        bool empty_text = c->kind == YAML_SCALAR && c->quoted && c->scalar.len == 0;
+        const char *value = empty_text ? "" : text_of(r, var, form);
+
+        if (!variable_ok(c->key)) {
+            mistake(r, var,
+                    "is no name of a variable: letters, digits and _ after a letter or _, at most "
+                    "256");
+        } else if (value) {
+            vars[(*n)++] = (struct job_var){arena_strdup(r->a, c->key), value};
+        }
+    }
+    return vars;
+}
+
+static void read_env(struct reader *r, struct place at)
+{
+    r->out->env = read_vars(r, at, "a text (write \"\" for an empty one)", &r->out->n_env);
+}
+
+static void read_secrets(struct reader *r, struct place at)
+{
+    struct job_spec *s = r->out;
+
+    s->secrets = read_vars(r, at, "the name of a secret", &s->n_secrets);
+    for (size_t i = 0; i < s->n_secrets; i++) {
+        if (s->secrets[i].value[0] == '\0' || strlen(s->secrets[i].value) > LIMIT_NAME_BYTES) {
+            mistake(r, at, "%s: '%.70s' is no name of a secret", s->secrets[i].name,
+                    s->secrets[i].value);
+        }
+    }
+}
+
+/* --- numbers --- */
+
+static bool whole_number(const struct reader *r, struct place at, int64_t min, int64_t max,
+                         int64_t *out)
+{
+    uint64_t v;
+
+    if (!is_kind(r, at, YAML_SCALAR, "a whole number")) {
+        return false;
+    }
+    if (str_to_u64(at.node->scalar, &v) < 0) {
+        mistake(r, at, "'%.*s' is no whole number",
+                (int)(at.node->scalar.len < 40 ? at.node->scalar.len : 40), at.node->scalar.p);
+        return false;
+    }
+    if (v < (uint64_t)min || v > (uint64_t)max) {
+        mistake(r, at, "is %llu; it must be %lld to %lld", (unsigned long long)v, (long long)min,
+                (long long)max);
+        return false;
+    }
+    *out = (int64_t)v;
+    return true;
+}
+
+typedef int parse_fn(struct str s, int64_t *out, struct err *e);
+
+static bool amount(const struct reader *r, struct place at, parse_fn *parse, int64_t *out)
+{
+    struct str s = at.node->scalar;
+    struct err e;
+
+    if (!is_kind(r, at, YAML_SCALAR, "an amount")) {
+        return false;
+    }
+    if (s.len > 40) {
+        mistake(r, at, "'%.*s...' is no amount", 40, s.p);
+        return false;
+    }
+    if (parse(s, out, &e) < 0) {
+        mistake(r, at, "%s", e.msg);
+        return false;
+    }
+    return true;
+}
+
+static void read_cpu(struct reader *r, struct place at)
+{
+    int64_t v;
+
+    if (!amount(r, at, str_parse_milli, &v)) {
+        return;
+    }
+    if (v < MIN_CPU_MILLI || v > MAX_CPU_MILLI) {
+        mistake(r, at, "must be 10m (a hundredth of a core) to %d", MAX_CPU_MILLI / 1000);
+        return;
+    }
+    r->out->cpu_milli = v;
+}
+
+static void read_memory(struct reader *r, struct place at)
+{
+    int64_t v;
+
+    if (!amount(r, at, str_parse_bytes, &v)) {
+        return;
+    }
+    if (v < (int64_t)MIN_MEMORY_BYTES || v > MAX_MEMORY_BYTES) {
+        mistake(r, at, "must be 6Mi to 1024Ti");
+        return;
+    }
+    r->out->memory_bytes = v;
+}
+
+static void read_gpu(struct reader *r, struct place at)
+{
+    (void)whole_number(r, at, 0, MAX_GPUS, &r->out->gpus);
+}
+
+static void read_pids(struct reader *r, struct place at)
+{
+    (void)whole_number(r, at, 1, MAX_PIDS, &r->out->pids);
+}
+
+static void read_retries(struct reader *r, struct place at)
+{
+    (void)whole_number(r, at, 0, LIMIT_JOB_RETRIES, &r->out->retries);
+}
+
+static void read_timeout(struct reader *r, struct place at)
+{
+    int64_t v;
+
+    if (!amount(r, at, str_parse_seconds, &v)) {
+        return;
+    }
+    if (v < 1 || v > MAX_TIMEOUT_SEC) {
+        mistake(r, at, "must be 1s to 366d; leave it out for none");
+        return;
+    }
+    r->out->timeout_sec = v;
+}
+
+static void read_grace(struct reader *r, struct place at)
+{
+    int64_t v;
+
+    if (!amount(r, at, str_parse_seconds, &v)) {
+        return;
+    }
+    if (v > MAX_GRACE_SEC) {
+        mistake(r, at, "must be 0s to 1h");
+        return;
+    }
+    r->out->grace_sec = v;
+}
+
+static const struct key resource_keys[] = {
+    {"cpu", read_cpu},
+    {"memory", read_memory},
+    {"gpu", read_gpu},
+    {"pids", read_pids},
+};
+
+static void read_resources(struct reader *r, struct place at)
+{
+    if (is_kind(r, at, YAML_MAP, "a map such as {cpu: 2, memory: 1Gi}")) {
+        read_keys(r, at.node, at.key, resource_keys, ARRAY_LEN(resource_keys));
+    }
+}
+
+/* --- network and volumes --- */
+
+static const char *const network_names[JOB_NETS] = {"none", "bridge", "host"};
+static const char *const mode_names[] = {"ro", "rw"};
+
+/* The index of the word in `names`, or -1 and a mistake. */
+static int choice(const struct reader *r, struct place at, const char *const *names, size_t n,
+                  const char *form)
+{
+    const char *s = text_of(r, at, form);
+    const char *near;
+
+    if (s == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(s, names[i]) == 0) {
+            return (int)i;
+        }
+    }
+    near = str_nearest(str_of(s), names, n);
+    if (near) {
+        mistake(r, at, "'%.40s' is not %s; did you mean '%s'?", s, form, near);
+    } else {
+        mistake(r, at, "'%.40s' is not %s", s, form);
+    }
+    return -1;
+}
+
+static void read_network(struct reader *r, struct place at)
+{
+    int i = choice(r, at, network_names, JOB_NETS, "none, bridge or host");
+
+    if (i >= 0) {
+        r->out->network = (enum job_network)i;
+    }
+}
+
+static struct job_volume *volume_being_read(struct reader *r)
+{
+    return &r->out->volumes[r->out->n_volumes];
+}
+
+static void read_volume_name(struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "the name of a volume");
+
+    if (s && !name_ok(s, LIMIT_NAME_BYTES)) {
+        mistake(r, at, "'%.70s' is no name of a volume", s);
+        return;
+    }
+    volume_being_read(r)->name = s;
+}
+
+/* Whether `path` is `dir` or lies below it. */
+static bool is_under(struct str path, struct str dir)
+{
+    return str_starts(path, dir) && (path.len == dir.len || path.p[dir.len] == '/');
+}
+
+static void read_volume_path(struct reader *r, struct place at)
+{
+    static const char *const kept[] = {"/proc", "/sys", "/dev"};
+    const char *s = absolute_path(r, at);
+    struct str path = str_of(s);
+
+    if (s == NULL) {
+        return;
+    }
+    while (path.len > 0 && path.p[path.len - 1] == '/') {
+        path.len--;
+    }
+    if (path.len == 0) {
+        mistake(r, at, "a volume cannot be mounted over /");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        if (is_under(path, str_of(kept[i]))) {
+            mistake(r, at, "a volume cannot be mounted under %s", kept[i]);
+            return;
+        }
+    }
+    for (size_t i = 0; i < r->out->n_volumes; i++) {
+        if (str_eq_c(path, r->out->volumes[i].path)) {
+            mistake(r, at, "'%.100s' is the path of another volume already", s);
+            return;
+        }
+    }
+    volume_being_read(r)->path = arena_strdup(r->a, path);
+}
+
+static void read_volume_mode(struct reader *r, struct place at)
+{
+    volume_being_read(r)->read_only = choice(r, at, mode_names, 2, "ro or rw") != 1;
+}
+
+static const struct key volume_keys[] = {
+    {"name", read_volume_name},
+    {"path", read_volume_path},
+    {"mode", read_volume_mode},
+};
+
+static void read_volume(struct reader *r, struct place at)
+{
+    struct job_volume *v = volume_being_read(r);
+    size_t before = r->mistakes->len;
+
+    *v = (struct job_volume){.read_only = true};
+    if (!is_kind(r, at, YAML_MAP, "a map such as {name: data, path: /data, mode: rw}")) {
+        return;
+    }
+    read_keys(r, at.node, at.key, volume_keys, ARRAY_LEN(volume_keys));
+    if (r->mistakes->len > before) {
+        return;
+    }
+    if (v->name == NULL || v->path == NULL) {
+        mistake(r, at, "'%s' is missing", v->name == NULL ? "name" : "path");
+        return;
+    }
+    r->out->n_volumes++;
+}
+
+static void read_volumes(struct reader *r, struct place at)
+{
+    size_t i = 0;
+
+    if (!is_kind(r, at, YAML_LIST, "a list of {name, path, mode}")) {
+        return;
+    }
+    if (at.node->n_children > LIMIT_JOB_VOLUMES) {
+        mistake(r, at, "has %zu items; at most %d are taken", at.node->n_children,
+                LIMIT_JOB_VOLUMES);
+        return;
+    }
+    r->out->volumes = arena_new_array(r->a, struct job_volume, at.node->n_children + 1);
+    for (const struct yaml_node *c = at.node->children; c; c = c->next) {
+        read_volume(r, item(r, at.key, i++, c));
+    }
+}
+
+/* --- the whole --- */
+
+static const struct key spec_keys[] = {
+    {"name", read_name},       {"project", read_project}, {"image", read_image},
+    {"command", read_command}, {"args", read_args},       {"env", read_env},
+    {"secrets", read_secrets}, {"workdir", read_workdir}, {"resources", read_resources},
+    {"volumes", read_volumes}, {"network", read_network}, {"timeout", read_timeout},
+    {"grace", read_grace},     {"retries", read_retries},
+};
+
+/* What no single key can see. */
+static void check_whole(const struct reader *r, const struct yaml_node *root)
+{
+    static const char *const needed[] = {"name", "image"};
+    const struct job_spec *s = r->out;
+
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+        if (yaml_is_null(yaml_get(root, needed[i]))) {
+            err_list_add(r->mistakes, 0, 0, needed[i], "is missing");
+        }
+    }
+    for (size_t i = 0; i < s->n_secrets; i++) {
+        for (size_t k = 0; k < s->n_env; k++) {
+            if (strcmp(s->env[k].name, s->secrets[i].name) == 0) {
+                mistake(r, (struct place){yaml_get(root, "secrets"), "secrets"},
+                        "%s is set by env already", s->env[k].name);
+            }
+        }
+    }
+}
+
+/* --- JSON that YAML would read differently --- */
+
+struct pending {
+    struct yaml_node *node;
+    const json_t *json;
+    struct pending *next;
+};
+
+static struct str json_scalar(struct arena *a, const json_t *j)
+{
+    switch (json_typeof(j)) {
+    case JSON_STRING:
+        return arena_str(a, str_n(json_string_value(j), json_string_length(j)));
+    case JSON_INTEGER:
+        return str_of(arena_printf(a, "%lld", (long long)json_integer_value(j)));
+    case JSON_REAL:
+        return str_of(arena_printf(a, "%.9g", json_real_value(j)));
+    case JSON_TRUE:
+        return STR("true");
+    case JSON_FALSE:
+        return STR("false");
+    default:
+        return STR("null");
+    }
+}
+
+/* A node for `j`; a list or map is appended to the work that is left. */
+static struct yaml_node *node_of_json(struct arena *a, const json_t *j, struct pending **last)
+{
+    struct yaml_node *n = arena_new(a, struct yaml_node);
+
+    if (!json_is_array(j) && !json_is_object(j)) {
+        n->scalar = json_scalar(a, j);
+        n->quoted = json_is_string(j);
+        return n;
+    }
+    n->kind = json_is_array(j) ? YAML_LIST : YAML_MAP;
+    (*last)->next = arena_new(a, struct pending);
+    *last = (*last)->next;
+    **last = (struct pending){.node = n, .json = j};
+    return n;
+}
+
+static struct yaml_node *nodes_of_json(struct arena *a, const json_t *root)
+{
+    struct pending first = {0}, *last = &first;
+    struct yaml_node *top = node_of_json(a, root, &last);
+
+    for (struct pending *at = first.next; at; at = at->next) {
+        struct yaml_node **link = &at->node->children;
+        json_t *j = (json_t *)at->json;
+
+        for (size_t i = 0; i < json_array_size(j); i++) {
+            *link = node_of_json(a, json_array_get(j, i), &last);
+            link = &(*link)->next;
+        }
+        at->node->n_children = json_array_size(j) + json_object_size(j);
+        for (void *it = json_object_iter(j); it; it = json_object_iter_next(j, it)) {
+            *link = node_of_json(a, json_object_iter_value(it), &last);
+            (*link)->key = arena_str(a, str_of(json_object_iter_key(it)));
+            link = &(*link)->next;
+        }
+    }
+    return top;
+}
+
+static struct yaml_node *parse_json(struct arena *a, struct str text, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *j = NULL;
+
+    if (text.len > LIMIT_SPEC_BYTES) {
+        err_set(e, ERR_LIMIT, "the job is larger than %llu bytes", LIMIT_SPEC_BYTES);
+        return NULL;
+    }
+    j = json_parse(text, e);
+    return j ? nodes_of_json(a, j) : NULL;
+}
+
+/* JSON goes by libyaml, which knows the lines, as long as both read it alike. They do not with
+ * pairs of \u escapes (refused) and with U+0085, U+2028 and U+2029 (line breaks in YAML 1.1). */
+static bool is_json_beyond_yaml(struct str text)
+{
+    struct str start = text;
+
+    while (start.len > 0 && strchr(" \t\r\n", start.p[0]) != NULL) {
+        start = str_from(start, 1);
+    }
+    if (start.len == 0 || start.p[0] != '{') {
+        return false;
+    }
+    for (size_t i = 0; i < start.len; i++) {
+        if ((unsigned char)start.p[i] >= 0x7f) {
+            return true;
+        }
+    }
+    return str_find(start, STR("\\u")) >= 0;
+}
+
+static struct yaml_node *parse_text(struct arena *a, struct str text, struct err *e)
+{
+    struct err no_json;
+    struct yaml_node *root = is_json_beyond_yaml(text) ? parse_json(a, text, &no_json) : NULL;
+
+    return root ? root : yaml_parse(a, text, e);
+}
+
+int job_spec_parse(struct arena *a, struct str text, struct job_spec *out,
+                   struct err_list *mistakes, struct err *e)
+{
+    struct reader r = {.a = a, .mistakes = mistakes, .out = out};
+    struct yaml_node *root = parse_text(a, text, e);
+
+    *out = (struct job_spec){.cpu_milli = DEFAULT_CPU_MILLI,
+                             .memory_bytes = DEFAULT_MEMORY_BYTES,
+                             .pids = DEFAULT_PIDS,
+                             .grace_sec = DEFAULT_GRACE_SEC};
+    if (root == NULL) {
+        return -1;
+    }
+    if (root->kind != YAML_MAP) {
+        return err_set(e, ERR_INVALID,
+                       "a job is a map of keys such as 'name: ...' and 'image: "
+                       "...', but this is %s",
+                       kind_name(root));
+    }
+    read_keys(&r, root, "", spec_keys, ARRAY_LEN(spec_keys));
+    check_whole(&r, root);
+    return err_list_result(mistakes, "the job", e);
+}
+
+static void write_list(struct jw *w, const char *key, const char *const *list)
+{
+    if (list == NULL) {
+        return;
+    }
+    jw_key(w, key);
+    jw_array(w);
+    for (; *list; list++) {
+        jw_str(w, str_of(*list));
+    }
+    jw_end(w);
+}
+
+static void write_vars(struct jw *w, const char *key, const struct job_var *vars, size_t n)
+{
+    if (n == 0) {
+        return;
+    }
+    jw_key(w, key);
+    jw_object(w);
+    for (size_t i = 0; i < n; i++) {
+        jw_kv_c(w, vars[i].name, vars[i].value);
+    }
+    jw_end(w);
+}
+
+static void write_seconds(struct jw *w, const char *key, int64_t sec)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%llds", (long long)sec);
+    jw_kv_c(w, key, text);
+}
+
+static void write_resources(struct jw *w, const struct job_spec *s)
+{
+    char cpu[32];
+
+    jw_key(w, "resources");
+    jw_object(w);
+    if (s->cpu_milli % 1000 == 0) {
+        jw_kv_i64(w, "cpu", s->cpu_milli / 1000);
+    } else {
+        (void)snprintf(cpu, sizeof(cpu), "%lldm", (long long)s->cpu_milli);
+        jw_kv_c(w, "cpu", cpu);
+    }
+    jw_kv_i64(w, "memory", s->memory_bytes);
+    jw_kv_i64(w, "gpu", s->gpus);
+    jw_kv_i64(w, "pids", s->pids);
+    jw_end(w);
+}
+
+static void write_volumes(struct jw *w, const struct job_spec *s)
+{
+    if (s->n_volumes == 0) {
+        return;
+    }
+    jw_key(w, "volumes");
+    jw_array(w);
+    for (size_t i = 0; i < s->n_volumes; i++) {
+        jw_object(w);
+        jw_kv_c(w, "name", s->volumes[i].name);
+        jw_kv_c(w, "path", s->volumes[i].path);
+        jw_kv_c(w, "mode", s->volumes[i].read_only ? "ro" : "rw");
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
+void job_spec_json(const struct job_spec *s, struct jw *w)
+{
+    jw_object(w);
+    jw_kv_c(w, "name", s->name);
+    if (s->project) {
+        jw_kv_c(w, "project", s->project);
+    }
+    jw_kv_c(w, "image", s->image);
+    write_list(w, "command", s->command);
+    write_list(w, "args", s->args);
+    write_vars(w, "env", s->env, s->n_env);
+    write_vars(w, "secrets", s->secrets, s->n_secrets);
+    if (s->workdir) {
+        jw_kv_c(w, "workdir", s->workdir);
+    }
+    write_resources(w, s);
+    write_volumes(w, s);
+    jw_kv_c(w, "network", network_names[s->network]);
+    if (s->timeout_sec > 0) {
+        write_seconds(w, "timeout", s->timeout_sec);
+    }
+    write_seconds(w, "grace", s->grace_sec);
+    jw_kv_i64(w, "retries", s->retries);
+    jw_end(w);
+}

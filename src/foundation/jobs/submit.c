@@ -1,0 +1,212 @@
+/* From the text of a spec to a queued row: everything that can be wrong is found here, before the
+ * job is accepted, and everything that may change later is pinned. */
+#include "jobs/jobs_priv.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "secrets/secrets.h"
+#include "volume/volume.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct submit {
+    struct jobs *jobs;
+    const struct principal *who;
+    struct arena *arena;
+    struct job_spec spec;
+    struct job_pin pin;
+    struct job_row *row;
+};
+
+static int check_project(const struct submit *s, struct str project, struct err *e)
+{
+    if (s->spec.project && !str_eq_c(project, s->spec.project)) {
+        return err_set(e, ERR_INVALID, "project: the job says '%s', but it is submitted to '%.*s'",
+                       s->spec.project, STR_ARG(project));
+    }
+    return 0;
+}
+
+static int check_machine(const struct submit *s, struct err *e)
+{
+    const struct machine_need need = {s->spec.cpu_milli, s->spec.memory_bytes, s->spec.gpus};
+
+    return machine_could(&s->jobs->machine, &need, e); /* totals are constant */
+}
+
+static int check_image(struct submit *s, struct err *e)
+{
+    const struct jobs_hooks *h = &s->jobs->parts.hooks;
+    struct job_image *im = &s->pin.image;
+
+    if (h->image(h->ctx, s->who, str_of(s->spec.image), s->arena, im, e) < 0) {
+        return err_wrap(e, "image");
+    }
+    if (im->os && *im->os && strcmp(im->os, "linux") != 0) {
+        return err_set(e, ERR_INVALID, "image: '%s' is for %s; containers here run linux",
+                       s->spec.image, im->os);
+    }
+    if (im->architecture && *im->architecture && strcmp(im->architecture, s->jobs->arch) != 0) {
+        return err_set(e, ERR_INVALID, "image: '%s' is for the architecture %s; this machine is %s",
+                       s->spec.image, im->architecture, s->jobs->arch);
+    }
+    if (s->spec.command == NULL && (im->entrypoint == NULL || im->entrypoint[0] == NULL) &&
+        (im->cmd == NULL || im->cmd[0] == NULL) &&
+        (s->spec.args == NULL || s->spec.args[0] == NULL)) {
+        return err_set(e, ERR_INVALID, "command: is missing, and image '%s' brings none of its own",
+                       s->spec.image);
+    }
+    return 0;
+}
+
+static int check_volumes(struct submit *s, struct err *e)
+{
+    struct buf ids = BUF_MAX(LIMIT_JOB_VOLUMES * 66);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < s->spec.n_volumes; i++) {
+        char id[65];
+
+        rc = volume_find(s->jobs->parts.volumes, s->row->project_id,
+                         str_of(s->spec.volumes[i].name), id, e);
+        if (rc < 0) {
+            err_wrap(e, "volumes[%zu]", i);
+        } else {
+            buf_printf(&ids, "%s%s", i > 0 ? " " : "", id);
+        }
+    }
+    s->row->volume_ids = arena_strdup(s->arena, buf_str(&ids));
+    buf_done(&ids);
+    return rc;
+}
+
+/* That they exist; their values are read when the job starts, and never kept. */
+static int check_secrets(struct submit *s, struct err *e)
+{
+    for (size_t i = 0; i < s->spec.n_secrets; i++) {
+        struct buf value = BUF_MAX(LIMIT_SECRET_BYTES);
+        int rc = secrets_get(s->jobs->parts.secrets, s->row->project_id,
+                             str_of(s->spec.secrets[i].value), &value, e);
+
+        if (value.p) {
+            explicit_bzero(value.p, value.cap);
+        }
+        buf_done(&value);
+        if (rc < 0) {
+            return err_wrap(e, "secrets.%s", s->spec.secrets[i].name);
+        }
+    }
+    return 0;
+}
+
+static int write_texts(struct submit *s, struct err *e)
+{
+    SCOPED(buf_done) struct buf spec = BUF_MAX(LIMIT_SPEC_BYTES);
+    SCOPED(buf_done) struct buf pin = BUF_MAX(LIMIT_MANIFEST_BYTES);
+    struct jw spec_w = JW(&spec), pin_w = JW(&pin);
+
+    job_spec_json(&s->spec, &spec_w);
+    job_pin_json(&s->pin, &pin_w);
+    if (spec.failed || pin.failed) {
+        return err_set(e, ERR_LIMIT, "the job is larger than %llu bytes as JSON", LIMIT_SPEC_BYTES);
+    }
+    s->row->spec = arena_strdup(s->arena, buf_str(&spec));
+    s->row->pin = arena_strdup(s->arena, buf_str(&pin));
+    return 0;
+}
+
+static void fill_row(struct submit *s, struct str project)
+{
+    struct job_row *r = s->row;
+    char id[JOB_ID_SIZE] = "j-";
+
+    random_name(id + 2, 8);
+    r->id = arena_strdup(s->arena, str_of(id));
+    r->project = arena_strdup(s->arena, project);
+    r->name = s->spec.name;
+    r->user = arena_strdup(s->arena, str_of(s->who->name));
+    r->image = s->spec.image;
+    r->digest = s->pin.image.digest;
+    r->reason = arena_printf(s->arena, "submitted by %s", r->user);
+    r->state = JOB_QUEUED;
+    r->attempt = 1;
+    r->retries = s->spec.retries;
+    r->cpu_milli = s->spec.cpu_milli;
+    r->memory_bytes = s->spec.memory_bytes;
+    r->gpus = s->spec.gpus;
+    r->timeout_ms = s->spec.timeout_sec * 1000;
+    r->grace_ms = s->spec.grace_sec * 1000;
+    r->created_ms = clock_wall_ms();
+}
+
+static int insert_row(struct state_db *db, void *ctx, struct err *e)
+{
+    struct submit *s = ctx;
+
+    return job_store_insert(db, s->row, e);
+}
+
+static int reserve_place(struct jobs *j, struct err *e)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    if (j->queue.len + j->n_submitting >= LIMIT_JOBS_QUEUED) {
+        return err_set(e, ERR_LIMIT, "%d jobs wait already: submit again when some are done",
+                       LIMIT_JOBS_QUEUED);
+    }
+    j->n_submitting++;
+    return 0;
+}
+
+static void give_place_back(struct jobs *j)
+{
+    struct lock *l = &j->lock;
+
+    WITH_LOCK(l);
+    j->n_submitting--;
+}
+
+/* The event goes out first: once the job is in the queue it may be gone at any moment. */
+static void enter_queue(struct jobs *j, const struct job_row *row)
+{
+    struct job *job = job_new(row);
+    struct lock *l = &j->lock;
+
+    log_info("job.submitted", "job=%s project=%s user=%s image=%s", row->id, row->project,
+             row->user, Q(str_of(row->image)));
+    jobs_publish(j, job, JOB_QUEUED);
+    WITH_LOCK(l);
+    j->n_submitting--;
+    j->n_submitted++;
+    (void)map_put(&j->by_id, str_of(job->id), job);
+    queue_add(&j->queue, job);
+    lock_broadcast(l);
+}
+
+int jobs_submit(struct jobs *j, const struct principal *who, struct str project, struct str text,
+                struct err_list *mistakes, struct arena *a, struct job_row *out, struct err *e)
+{
+    struct submit s = {.jobs = j, .who = who, .arena = a, .row = out};
+    const struct jobs_hooks *h = &j->parts.hooks;
+
+    *out = (struct job_row){0};
+    if (job_spec_parse(a, text, &s.spec, mistakes, e) < 0 || check_project(&s, project, e) < 0 ||
+        check_machine(&s, e) < 0 ||
+        h->project(h->ctx, project, &out->project_id, &s.pin.id_base, e) < 0 ||
+        check_image(&s, e) < 0 || check_volumes(&s, e) < 0 || check_secrets(&s, e) < 0 ||
+        write_texts(&s, e) < 0 || reserve_place(j, e) < 0) {
+        return -1;
+    }
+    fill_row(&s, project);
+    if (state_write(j->parts.state, insert_row, &s, e) < 0) {
+        give_place_back(j);
+        return err_wrap(e, "the job was not accepted");
+    }
+    enter_queue(j, out);
+    return 0;
+}
