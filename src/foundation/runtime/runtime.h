@@ -80,6 +80,7 @@ struct runtime_helper;
 struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const char *instance,
                                           struct err *e) MUST_USE;
 void runtime_helper_free(struct runtime_helper *r);
+DEFINE_SCOPED(struct runtime_helper, runtime_helper_free)
 /* Re-adopts the containers of this instance and watches their shims. */
 int runtime_helper_adopt(struct runtime_helper *r, struct helper_server *s, struct err *e) MUST_USE;
 extern const struct helper_operation runtime_operations[];

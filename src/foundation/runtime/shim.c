@@ -1,0 +1,642 @@
+#include "runtime/runtime_priv.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef P_PIDFD
+#define P_PIDFD 3 /* linux/wait.h clashes with sys/wait.h */
+#endif
+
+#define PF_FORKNOEXEC 0x40 /* linux/sched.h: made by fork, has not called execve */
+#define EXEC_DEADLINE_MS 30000
+
+/* One container, from before crun to after its end. */
+struct shim {
+    const struct shim_job *job;
+    const char *id;
+    char dir[72]; /* jobs/<id> */
+    char box[128];
+    int log;           /* O_APPEND */
+    int output;        /* what the container writes: reading end, never blocks */
+    int output_writer; /* until crun has it */
+    uint64_t lost;     /* bytes of output the disk did not take */
+    int init;          /* pidfd */
+    struct shim_record record;
+    int start_code; /* why it could not start: 126, 127, or 0 for the host's trouble */
+};
+
+/* --- becoming one --- */
+
+/* A child of the helper and nothing else of it: own session, default signals. SIGTERM and SIGHUP
+ * are for the helper's group; a shim ends when its container does. */
+static int become_shim(struct err *e)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)setsid();
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    (void)signal(SIGINT, SIG_IGN);
+    (void)signal(SIGCHLD, SIG_DFL);
+    (void)umask(022);
+    (void)prctl(PR_SET_NAME, "strata-shim");
+    return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? err_sys(e, "become a subreaper") : 0;
+}
+
+/* Nothing of the helper stays open in a process that may outlive it by months. */
+static void keep_only(int fd)
+{
+    SCOPED(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; i < 3 && null > 2; i++) {
+        (void)dup2(null, i);
+    }
+    if (fd > 3) {
+        (void)close_range(3, (unsigned)fd - 1, 0);
+    }
+    (void)close_range((unsigned)fd + 1, ~0U, 0);
+}
+
+/* Not synced: it serves a helper that is started again. After a power loss nothing runs, and that
+ * is found without it. Renamed, so that a helper never reads half of one. */
+static int write_record(struct shim *s, struct err *e)
+{
+    struct buf text = BUF_MAX(RUNTIME_RECORD_MAX);
+    char path[96], tmp[96];
+    SCOPED(closep) int fd = -1;
+    int rc;
+
+    (void)snprintf(path, sizeof(path), "%s/shim", s->dir);
+    (void)snprintf(tmp, sizeof(tmp), "%s/shim.tmp", s->dir);
+    fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0) {
+        return err_sys(e, "create %s", tmp);
+    }
+    shim_record_put(&text, &s->record);
+    rc = fs_write_all(fd, buf_str(&text), e);
+    buf_done(&text);
+    if (rc == 0 && rename(tmp, path) < 0) {
+        rc = err_sys(e, "rename to %s", path);
+    }
+    return rc;
+}
+
+static int own_record(struct shim *s, struct err *e)
+{
+    struct process_stat st;
+
+    if (process_stat_of(getpid(), &st, e) < 0 || boot_id_read(s->record.boot, e) < 0) {
+        return -1;
+    }
+    s->record.pid = getpid();
+    s->record.start = st.start;
+    return write_record(s, e);
+}
+
+/* --- before crun --- */
+
+static int make_dir(struct shim *s, struct err *e)
+{
+    if (mkdir(s->dir, 0750) < 0) {
+        return errno == EEXIST ? err_set(e, ERR_CONFLICT, "container %s exists already", s->id)
+                               : err_sys(e, "mkdir %s", s->dir);
+    }
+    return chown(s->dir, 0, s->job->group) < 0 || chmod(s->dir, 0750) < 0
+               ? err_sys(e, "chown %s", s->dir)
+               : 0;
+}
+
+static int open_log(struct shim *s, struct err *e)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/log", s->dir);
+    s->log = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (s->log < 0 || fchown(s->log, 0, s->job->group) < 0 || fchmod(s->log, 0640) < 0) {
+        return err_sys(e, "create %s", path);
+    }
+    return 0;
+}
+
+/* The container writes into a pipe of ours and we into the log. crun gives the descriptors it hands
+ * on to the container's user (fchown), on the host's inode: a log handed on directly would from
+ * then on be the job's to truncate and unreadable for the server, and /dev/null would change its
+ * owner. A pipe may be owned by anybody, /dev/stdout and /dev/stderr can be opened by name as
+ * people expect, and no restart of ours is in the way. */
+static int open_output(struct shim *s, struct err *e)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        return err_sys(e, "pipe");
+    }
+    s->output = ends[0];
+    s->output_writer = ends[1];
+    return fcntl(s->output, F_SETFL, O_NONBLOCK) < 0 ? err_sys(e, "pipe") : 0;
+}
+
+static int find_devices(const struct runtime_spec *spec, struct bundle_device *out, size_t *n,
+                        struct err *e)
+{
+    *n = 0;
+    for (size_t i = 0; spec->devices && spec->devices[i]; i++) {
+        struct stat st;
+
+        if (lstat(spec->devices[i], &st) < 0) {
+            return err_sys(e, "device %s", spec->devices[i]);
+        }
+        if (!S_ISCHR(st.st_mode)) {
+            return err_set(e, ERR_INVALID, "%s is no character device", spec->devices[i]);
+        }
+        out[(*n)++] =
+            (struct bundle_device){spec->devices[i], major(st.st_rdev), minor(st.st_rdev)};
+    }
+    return 0;
+}
+
+static int write_config(struct shim *s, struct err *e)
+{
+    const struct shim_job *job = s->job;
+    struct image_user user;
+    struct bundle_device devices[RUNTIME_DEVICES_MAX];
+    char cgroup[160], path[160];
+    struct bundle b = {.spec = job->spec,
+                       .user = &user,
+                       .cgroups = job->cgroups,
+                       .box = s->box,
+                       .cgroup = cgroup,
+                       .seccomp = job->seccomp,
+                       .devices = devices};
+    struct buf text = BUF_MAX(RUNTIME_CONFIG_MAX);
+    SCOPED(closep) int fd = -1;
+    SCOPED(closep) int rootfs = -1;
+    int rc;
+
+    (void)snprintf(cgroup, sizeof(cgroup), "/strata-%s/%s", job->instance, s->id);
+    (void)snprintf(path, sizeof(path), "%s/rootfs", s->box);
+    rootfs = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (rootfs < 0) {
+        return err_sys(e, "open %s", path);
+    }
+    if (image_user_find(rootfs, job->spec->user, &user, e) < 0 ||
+        find_devices(job->spec, devices, &b.n_devices, e) < 0) {
+        return -1;
+    }
+    (void)snprintf(path, sizeof(path), "%s/config.json", s->dir);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return err_sys(e, "create %s", path);
+    }
+    rc = bundle_write(&b, &text, e) < 0 ? -1 : fs_write_all(fd, buf_str(&text), e);
+    buf_done(&text);
+    return rc;
+}
+
+/* --- crun --- */
+
+/* argv of crun or runc for one verb. */
+struct command {
+    const char *argv[16];
+    char root[96], pid_file[160], log[160];
+};
+
+static void fill_command(const struct shim *s, struct command *c, const char *verb)
+{
+    size_t n = 0;
+
+    (void)snprintf(c->root, sizeof(c->root), "%s/crun", s->job->run_dir);
+    (void)snprintf(c->pid_file, sizeof(c->pid_file), "%s/pid", s->box);
+    (void)snprintf(c->log, sizeof(c->log), "%s/crun.log", s->box);
+    c->argv[n++] = s->job->crun.path;
+    c->argv[n++] = "--root";
+    c->argv[n++] = c->root;
+    c->argv[n++] = "--log";
+    c->argv[n++] = c->log;
+    if (!s->job->crun.is_runc) {
+        c->argv[n++] = "--cgroup-manager=cgroupfs";
+    }
+    c->argv[n++] = verb;
+    if (strcmp(verb, "start") != 0) {
+        c->argv[n++] = "--bundle";
+        c->argv[n++] = s->dir;
+        c->argv[n++] = "--pid-file";
+        c->argv[n++] = c->pid_file;
+    }
+    if (strcmp(verb, "run") == 0) {
+        c->argv[n++] = "--detach";
+    }
+    c->argv[n++] = s->id;
+    c->argv[n] = NULL;
+}
+
+/* Between vfork and execve. crun ends with the shim, or it would go on to start what nobody
+ * holds. */
+static void exec_crun(const struct command *c, int input, int output, int alive)
+{
+    static const char *const env[] = {
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGPIPE, SIG_DFL);
+    (void)dup2(input, 0);
+    (void)dup2(output, 1);
+    (void)dup2(output, 2);
+    (void)dup2(alive, 3);
+    (void)execve(c->argv[0], (char *const *)c->argv, (char *const *)env);
+    _exit(127);
+}
+
+/* An empty file of the box: see open_output for what crun does to it. */
+static int open_input(const struct shim *s, struct err *e)
+{
+    char path[160];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/stdin", s->box);
+    fd = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+    return fd < 0 ? err_sys(e, "create %s", path) : fd;
+}
+
+/* At least 10, so that it is in nobody's way when 0 to 3 are filled. */
+static int raise_fd(int fd)
+{
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+
+    (void)close(fd);
+    return high;
+}
+
+static int wait_for_crun(const struct shim *s, pid_t pid, const char *verb, struct err *e)
+{
+    int status = 0;
+
+    if (pid < 0) {
+        return err_sys(e, "start %s", s->job->crun.path);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return err_set(e, ERR_UNAVAILABLE, "%s %s failed", s->job->crun.path, verb);
+    }
+    return 0;
+}
+
+/* Runs crun to its end. *alive (may be NULL) receives the reading end of a pipe whose writing end
+ * the container's process keeps until it calls execve or dies. */
+static int run_crun(struct shim *s, const char *verb, int *alive, struct err *e)
+{
+    struct command c;
+    SCOPED(closep) int input = open_input(s, e);
+    SCOPED(closep) int writer = -1;
+    SCOPED(closep) int reader = -1;
+    int ends[2];
+    pid_t pid;
+
+    if (input < 0) {
+        return -1;
+    }
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        return err_sys(e, "pipe");
+    }
+    input = raise_fd(input);
+    reader = ends[0];
+    writer = raise_fd(ends[1]);
+    fill_command(s, &c, verb);
+    pid = vfork();
+    if (pid == 0) {
+        exec_crun(&c, input, s->output_writer, writer);
+    }
+    if (alive) {
+        *alive = TAKE_FD(reader);
+    }
+    return wait_for_crun(s, pid, verb, e);
+}
+
+/* What crun said: on its log, or through the pipe when its last process failed at execve. */
+static int explain_failure(struct shim *s, struct err *e)
+{
+    struct buf text = BUF_MAX(RUNTIME_CRUN_TEXT_MAX);
+    char path[160], block[4096];
+    struct err ignored;
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "%s/crun.log", s->box);
+    (void)!fs_read(AT_FDCWD, path, &text, &ignored);
+    while ((n = read(s->output, block, sizeof(block))) > 0) {
+        (void)buf_add(&text, str_n(block, (size_t)n));
+    }
+    crun_explain(buf_str(&text), s->job->spec->args[0], &s->start_code, e);
+    buf_done(&text);
+    return -1;
+}
+
+static int read_init(struct shim *s, struct err *e)
+{
+    struct buf text = BUF_MAX(32);
+    char path[160];
+    struct process_stat st;
+    uint64_t pid = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/pid", s->box);
+    if (fs_read(AT_FDCWD, path, &text, e) < 0) {
+        buf_done(&text);
+        return -1;
+    }
+    (void)!str_to_u64(str_trim(buf_str(&text)), &pid);
+    buf_done(&text);
+    if (pid == 0 || pid > INT32_MAX) {
+        return err_set(e, ERR_UNAVAILABLE, "crun wrote no process id");
+    }
+    s->init = pidfd_open((pid_t)pid, 0);
+    if (s->init < 0 || process_stat_of((pid_t)pid, &st, e) < 0) {
+        return err_sys(e, "the container's process %d", (int)pid);
+    }
+    s->record.init = (pid_t)pid;
+    s->record.init_start = st.start;
+    return 0;
+}
+
+/* Waits until the container's process has called execve. 1: it did; 0: it died before. */
+static int wait_for_exec(struct shim *s, int alive, struct err *e)
+{
+    int64_t deadline = clock_mono_ms() + EXEC_DEADLINE_MS;
+    struct pollfd p = {.fd = alive, .events = POLLIN};
+
+    while (poll(&p, 1, EXEC_DEADLINE_MS) < 0 && errno == EINTR) {
+    }
+    for (;;) {
+        struct process_stat st;
+
+        if (process_stat_of(s->record.init, &st, e) < 0) {
+            return -1;
+        }
+        if (!(st.flags & PF_FORKNOEXEC)) {
+            return 1;
+        }
+        if (st.state == 'Z' || st.state == 'X') {
+            return 0;
+        }
+        if (clock_mono_ms() > deadline) {
+            return err_set(e, ERR_UNAVAILABLE, "the container's command does not begin to run");
+        }
+        p = (struct pollfd){.fd = s->init, .events = POLLIN};
+        (void)poll(&p, 1, 1); /* runc closes the pipe a moment before execve */
+    }
+}
+
+static int start_crun(struct shim *s, struct err *e)
+{
+    bool bridge = s->job->spec->network == RUNTIME_NET_BRIDGE;
+    SCOPED(closep) int alive = -1;
+    int rc;
+
+    if (run_crun(s, bridge ? "create" : "run", &alive, e) < 0) {
+        return explain_failure(s, e);
+    }
+    if (read_init(s, e) < 0) {
+        return -1;
+    }
+    if (bridge && bridge_attach(s->job->run_dir, s->id, s->record.init, e) < 0) {
+        return -1;
+    }
+    if (bridge && run_crun(s, "start", NULL, e) < 0) {
+        return explain_failure(s, e);
+    }
+    closep(&s->output_writer);
+    rc = wait_for_exec(s, alive, e);
+    return rc == 0 ? explain_failure(s, e) : rc < 0 ? -1 : 0;
+}
+
+static int make_container(struct shim *s, struct err *e)
+{
+    if (become_shim(e) < 0 || make_dir(s, e) < 0 || own_record(s, e) < 0 ||
+        box_make(s->job, s->box, e) < 0) {
+        return -1;
+    }
+    keep_only(s->job->answer); /* rootfs may keep descriptors for box_make */
+    if (open_log(s, e) < 0 || open_output(s, e) < 0 || write_config(s, e) < 0 ||
+        start_crun(s, e) < 0) {
+        return -1;
+    }
+    s->record.started_ms = clock_wall_ms();
+    return write_record(s, e);
+}
+
+/* --- answering --- */
+
+static void answer(struct shim *s, const struct err *e)
+{
+    struct buf b = BUF_MAX(RUNTIME_RECORD_MAX);
+    struct err ignored;
+
+    wire_put_u64(&b, e ? e->kind : ERR_NONE);
+    if (e) {
+        wire_put_u64(&b, (uint64_t)(uint32_t)e->sys);
+        wire_put_str(&b, str_of(e->msg));
+    } else {
+        struct buf text = BUF_MAX(RUNTIME_RECORD_MAX);
+
+        shim_record_put(&text, &s->record);
+        wire_put_str(&b, buf_str(&text));
+        buf_done(&text);
+    }
+    (void)!fs_write_all(s->job->answer, buf_str(&b), &ignored);
+    (void)close(s->job->answer);
+    buf_done(&b);
+}
+
+int shim_answer_parse(struct str bytes, struct shim_record *out, struct err *e)
+{
+    struct wire_reader r = {bytes, false};
+    uint64_t kind = wire_get_u64(&r), sys = 0;
+    struct str text;
+    struct err ignored;
+
+    if (!r.failed && kind != ERR_NONE) {
+        sys = wire_get_u64(&r);
+    }
+    text = wire_get_str(&r);
+    if (wire_end(&r, &ignored) < 0 || kind >= ERR_KINDS) {
+        return err_set(e, ERR_INTERNAL, "the container's shim ended before it answered");
+    }
+    if (kind == ERR_NONE) {
+        return shim_record_parse(text, out, e);
+    }
+    err_set(e, (enum err_kind)kind, "%.*s", STR_ARG(text));
+    e->sys = (int)sys;
+    return -1;
+}
+
+/* --- the end --- */
+
+/* The disk may be full: the job goes on, and its log says at the end what is missing. */
+static void append(struct shim *s, struct str bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = write(s->log, bytes.p, bytes.len);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            s->lost += bytes.len;
+            return;
+        }
+        bytes = str_from(bytes, (size_t)n);
+    }
+}
+
+/* Moves what is there. False when nobody can write any more. */
+static bool move_output(struct shim *s)
+{
+    char block[65536];
+    ssize_t n;
+
+    while ((n = read(s->output, block, sizeof(block))) > 0) {
+        append(s, str_n(block, (size_t)n));
+    }
+    return n < 0;
+}
+
+static void wait_for_init(struct shim *s, siginfo_t *si)
+{
+    struct pollfd p[2] = {{.fd = s->init, .events = POLLIN}, {.fd = s->output, .events = POLLIN}};
+
+    for (;;) {
+        if (poll(p, 2, -1) < 0) {
+            continue;
+        }
+        if (p[1].revents && !move_output(s)) {
+            p[1].fd = -1; /* closed by the container, which may go on */
+        }
+        if (p[0].revents && waitid((idtype_t)P_PIDFD, (id_t)s->init, si, WEXITED) == 0) {
+            return;
+        }
+    }
+}
+
+static void finish_log(struct shim *s)
+{
+    (void)move_output(s);
+    if (s->lost > 0) {
+        char line[100];
+
+        (void)snprintf(line, sizeof(line), "\n[strata: %llu bytes of output are lost: disk full]\n",
+                       (unsigned long long)s->lost);
+        append(s, str_of(line));
+    }
+    if (lseek(s->log, 0, SEEK_END) > 0) {
+        (void)fdatasync(
+            s->log); /* who reads the exit code finds the whole log, also after a crash */
+    }
+}
+
+static void write_exit(struct shim *s, struct runtime_status *st)
+{
+    struct buf text = BUF_MAX(RUNTIME_RECORD_MAX);
+    char path[96];
+    struct err ignored;
+
+    (void)snprintf(path, sizeof(path), "%s/exit", s->dir);
+    exit_record_put(&text, st);
+    (void)!fs_write_atomic(AT_FDCWD, path, buf_str(&text), 0640, &ignored);
+    buf_done(&text);
+}
+
+static void read_figures(const struct shim *s, struct runtime_status *st, int64_t *oom_kills)
+{
+    struct cgroup_figures f;
+    char name[160];
+
+    (void)snprintf(name, sizeof(name), "strata-%s/%s", s->job->instance, s->id);
+    cgroup_read(s->job->cgroups, name, &f);
+    st->memory_peak_bytes = f.memory_peak_bytes;
+    st->cpu_usec = f.cpu_usec;
+    *oom_kills = f.oom_kills;
+}
+
+/* A shell whose child was killed for memory says 137; one that coped says what it likes. */
+static void judge_end(const siginfo_t *si, int64_t oom_kills, struct runtime_status *st)
+{
+    bool killed = si->si_code == CLD_KILLED || si->si_code == CLD_DUMPED;
+
+    st->end = killed ? RUNTIME_SIGNALED : RUNTIME_EXITED;
+    st->code = si->si_status;
+    if (oom_kills > 0 && ((killed && st->code == SIGKILL) || (!killed && st->code == 137))) {
+        st->end = RUNTIME_OOM;
+        st->code = SIGKILL;
+    }
+}
+
+static void record_end(struct shim *s, const siginfo_t *si)
+{
+    struct runtime_status st = {.started_ms = s->record.started_ms, .ended_ms = clock_wall_ms()};
+    int64_t oom_kills;
+
+    read_figures(s, &st, &oom_kills);
+    judge_end(si, oom_kills, &st);
+    finish_log(s);
+    write_exit(s, &st);
+}
+
+/* The start failed. Whatever there is of a container ends; why is kept for a helper that did not
+ * hear the answer. */
+static void give_up(struct shim *s, const struct err *why)
+{
+    struct runtime_status st = {.end = s->start_code ? RUNTIME_EXITED : RUNTIME_LOST,
+                                .code = s->start_code,
+                                .ended_ms = clock_wall_ms()};
+    char name[160];
+
+    if (why->kind == ERR_CONFLICT) {
+        return; /* the directory is another container's */
+    }
+    (void)snprintf(name, sizeof(name), "strata-%s/%s", s->job->instance, s->id);
+    (void)cgroup_kill(s->job->cgroups, name, clock_mono_ms() + 2000);
+    (void)snprintf(st.detail, sizeof(st.detail), "%s", why->msg);
+    while (waitpid(-1, NULL, WNOHANG) > 0) {
+    }
+    write_exit(s, &st);
+}
+
+void shim_main(const struct shim_job *job)
+{
+    struct shim s = {
+        .job = job, .id = job->spec->id, .log = -1, .output = -1, .output_writer = -1, .init = -1};
+    siginfo_t si = {0};
+    struct err e = {0};
+
+    (void)snprintf(s.dir, sizeof(s.dir), "jobs/%s", s.id);
+    if (make_container(&s, &e) < 0) {
+        give_up(&s, &e);
+        if (e.kind != ERR_CONFLICT) {
+            remains_sweep(job->cgroups, job->instance, job->run_dir, s.id);
+        }
+        answer(&s, &e);
+        _exit(1);
+    }
+    answer(&s, NULL);
+    wait_for_init(&s, &si);
+    record_end(&s, &si);
+    remains_sweep(job->cgroups, job->instance, job->run_dir, s.id);
+    _exit(0);
+}
