@@ -32,6 +32,7 @@ int rootfs_prepare(struct rootfs *r, const struct rootfs_layer *layers, size_t n
 struct rootfs_helper;
 struct rootfs_helper *rootfs_helper_new(struct err *e) MUST_USE;
 void rootfs_helper_free(struct rootfs_helper *r);
+DEFINE_SCOPED(struct rootfs_helper, rootfs_helper_free)
 extern const struct helper_operation
     rootfs_operations[]; /* ctx is filled in by main; zero row ends */
 /* Mounts the overlay of `chains` (lowest first) on `target` with upper and work under `scratch`,
