@@ -175,7 +175,7 @@ static int add_rules(scmp_filter_ctx ctx)
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mknodat), 2,
                              SCMP_A2(SCMP_CMP_MASKED_EQ, S_IFMT, (scmp_datum_t)kinds[i]),
-                             SCMP_A3(SCMP_CMP_EQ, 0)) < 0) {
+                             SCMP_A3(SCMP_CMP_EQ, 0, 0)) < 0) {
             return -1;
         }
     }

@@ -26,16 +26,15 @@ struct stage {
     int target;   /* O_PATH */
     int userns;   /* not owned */
     bool mounted; /* to be taken away */
-    char path[PATH_MAX];
+    char path[LIMIT_PATH_BYTES];
 };
 
 static void stage_done(struct stage *s)
 {
-    if (s->back >= 0) {
-        (void)fchdir(s->back);
-    }
+    int home = s->back >= 0 ? fchdir(s->back) : 0;
+
     closep(&s->fd);
-    if (s->mounted) {
+    if (s->mounted && home == 0) { /* the path is relative to home */
         (void)umount2(s->path, MNT_DETACH);
         (void)rmdir(s->path);
     }
