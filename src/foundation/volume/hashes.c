@@ -72,3 +72,46 @@ void volume_hash_expire(struct volume_store *v, int64_t unused_since_ms)
         }
     }
 }
+
+/* Its place in v->active, or the length. */
+static size_t find_active(const struct volume_store *v, const char *id, const char *upload)
+{
+    size_t i = 0;
+
+    while (i < v->active.len &&
+           (strcmp(v->active.p[i].upload, upload) != 0 || strcmp(v->active.p[i].id, id) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+bool volume_active_enter(struct volume_store *v, const char *id, const char *upload,
+                         int64_t deadline_ms)
+{
+    struct lock *l = &v->lock;
+    struct volume_active *a;
+
+    WITH_LOCK(l);
+    while (find_active(v, id, upload) < v->active.len) {
+        if (!lock_wait_until(l, deadline_ms) && clock_mono_ms() >= deadline_ms) {
+            return false;
+        }
+    }
+    a = vec_push(&v->active);
+    (void)!str_copy(str_of(id), a->id, sizeof(a->id));
+    (void)!str_copy(str_of(upload), a->upload, sizeof(a->upload));
+    return true;
+}
+
+void volume_active_leave(struct volume_store *v, const char *id, const char *upload)
+{
+    struct lock *l = &v->lock;
+    size_t i;
+
+    WITH_LOCK(l);
+    i = find_active(v, id, upload);
+    if (i < v->active.len) {
+        v->active.p[i] = v->active.p[--v->active.len];
+        lock_broadcast(l);
+    }
+}

@@ -44,7 +44,7 @@ int volume_range_parse(struct str value, struct volume_range *out, struct err *e
     }
     first = str_cut(&range, '-');
     if (range.p == NULL || parse_number(first, &r.from) < 0 || parse_number(range, &last) < 0 ||
-        last < r.from || last >= r.total) {
+        last < r.from - 1 || last >= r.total || (last < r.from && r.from != r.total)) {
         return bad_range(value, e);
     }
     r.length = last - r.from + 1;
@@ -55,7 +55,7 @@ int volume_range_parse(struct str value, struct volume_range *out, struct err *e
 static bool is_key(struct str key)
 {
     for (size_t i = 0; i < key.len; i++) {
-        if (strchr("abcdefghijklmnopqrstuvwxyz0123456789_-.*", key.p[i]) == NULL) {
+        if (str_find_char(STR("abcdefghijklmnopqrstuvwxyz0123456789_-.*"), key.p[i]) < 0) {
             return false;
         }
     }

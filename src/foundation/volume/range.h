@@ -3,7 +3,8 @@
 #pragma once
 #include "base/hash.h"
 
-/* "bytes a-b/total", or "bytes * /total" (without the space): nothing comes, all is there. */
+/* "bytes a-b/total". Nothing comes and all is there: "bytes * /total" (without the space), or with
+ * a == total and b == total - 1. */
 struct volume_range {
     int64_t from;   /* first byte */
     int64_t length; /* bytes in this part; 0 for the second form, and then from == total */

@@ -84,7 +84,7 @@ static void add_leftover(struct volume_store *v, const char *id)
     if (str_copy(str_of(id), one.id, sizeof(one.id)) == 0) {
         WITH_LOCK(l);
         *vec_push(&v->leftovers) = one;
-        lock_signal(l);
+        lock_broadcast(l);
     }
 }
 
@@ -341,7 +341,7 @@ static void stop_housekeeper(struct volume_store *v)
     }
     lock_take(l);
     v->stopping = true;
-    lock_signal(l);
+    lock_broadcast(l);
     lock_drop(l);
     (void)pthread_join(v->housekeeper, NULL);
 }
@@ -356,6 +356,7 @@ void volume_close(struct volume_store *v)
     volume_hash_expire(v, INT64_MAX);
     volume_live_free(v);
     vec_done(&v->leftovers);
+    vec_done(&v->active);
     lock_done(&v->lock);
     free(v);
 }

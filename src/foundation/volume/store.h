@@ -36,6 +36,11 @@ struct volume_id {
     char id[65];
 };
 
+/* An upload that a request works on. */
+struct volume_active {
+    char id[65], upload[101];
+};
+
 struct volume_store {
     struct state *state;
     struct helper_client *helper;
@@ -47,6 +52,7 @@ struct volume_store {
     struct map live; /* id -> struct live (usage.c) */
     struct volume_hash hashes[VOLUME_HASHES];
     VEC(struct volume_id) leftovers; /* half made or half deleted: the housekeeper removes them */
+    VEC(struct volume_active) active;
     bool stopping;
 };
 
@@ -100,7 +106,13 @@ int64_t volume_flush_events(struct volume_store *v);
 void volume_live_forget(struct volume_store *v, const char *id);
 void volume_live_free(struct volume_store *v);
 
-/* --- hashes of unfinished uploads (hashes.c) --- */
+/* --- unfinished uploads (hashes.c) --- */
+
+/* One request at a time works on an upload. Waits until `deadline_ms` (clock_mono_ms) for another
+ * one, whose connection may be broken without its knowing. False: it is still there. */
+bool volume_active_enter(struct volume_store *v, const char *id, const char *upload,
+                         int64_t deadline_ms);
+void volume_active_leave(struct volume_store *v, const char *id, const char *upload);
 
 /* Takes the hash of that upload at that offset out of the store; false when it is not there. */
 bool volume_hash_take(struct volume_store *v, const char *id, const char *upload, int64_t offset,

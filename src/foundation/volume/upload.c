@@ -1,5 +1,6 @@
 #include "volume/upload.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -12,11 +13,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #define BLOCK_BYTES (256 * 1024)        /* fits the second-level cache: hashed while it is warm */
 #define RESERVE_FROM_BYTES (256 * 1024) /* smaller files are not worth a reservation */
+#define TURN_MS 15000                   /* longer than net waits for bytes of a broken connection */
 
 enum upload_flag {
     UPLOAD_RESUMABLE = 1,
@@ -37,6 +38,7 @@ struct upload {
     int64_t offset; /* bytes in the file and in `hash` */
     int fd;
     uint64_t inode;
+    bool entered; /* nobody else works on this upload */
     struct sha256 hash, part;
     unsigned char content_digest[SHA256_BYTES], repr_digest[SHA256_BYTES];
     unsigned char whole[SHA256_BYTES]; /* the outcome */
@@ -47,6 +49,9 @@ static void upload_done(struct upload *u)
     closep(&u->fd);
     sha256_done(&u->hash);
     sha256_done(&u->part);
+    if (u->entered) {
+        volume_active_leave(u->v, u->info->id, u->name);
+    }
 }
 
 static int ask(const struct upload *u, const struct volume_request *q, struct volume_reply *reply,
@@ -152,9 +157,16 @@ static int open_temporary(struct upload *u, struct err *e)
                                .flags = VOLUME_CREATE,
                                .path = STR_EMPTY,
                                .other = str_of(u->name)};
-    struct volume_reply reply, again;
-    SCOPED(closep) int second = -1;
+    struct volume_reply reply;
 
+    if (u->flags & UPLOAD_RESUMABLE) {
+        u->entered = volume_active_enter(u->v, u->info->id, u->name, clock_mono_ms() + TURN_MS);
+        if (!u->entered) {
+            return err_set(
+                e, ERR_UNAVAILABLE,
+                "another request is sending a part of this upload; try again when it ends");
+        }
+    }
     if (ask(u, &q, &reply, &u->fd, e) < 0) {
         return -1;
     }
@@ -162,20 +174,6 @@ static int open_temporary(struct upload *u, struct err *e)
         return err_set(e, ERR_INTERNAL, "the files agent sent no descriptor");
     }
     u->inode = reply.file.inode;
-    if (!(u->flags & UPLOAD_RESUMABLE)) {
-        return 0;
-    }
-    if (flock(u->fd, LOCK_EX | LOCK_NB) < 0) {
-        return err_set(
-            e, ERR_CONFLICT,
-            "another request is sending a part of this upload; wait for it, or use another "
-            "upload id");
-    }
-    /* Whoever held the lock may have finished: then our file has its name already. */
-    q.flags = 0;
-    if (ask(u, &q, &again, &second, e) < 0 || again.file.inode != u->inode) {
-        return err_set(e, ERR_CONFLICT, "another request has just completed this upload");
-    }
     return 0;
 }
 

@@ -101,7 +101,7 @@ static bool note_change(struct volume_store *v, struct str project, const struct
         free((char *)l->project.p);
         l->project = str_n(str_dup(project), project.len);
         memcpy(l->name, i->name, sizeof(l->name));
-        lock_signal(lock);
+        lock_broadcast(lock);
     }
     return false;
 }
@@ -201,7 +201,7 @@ static bool end_walk(struct volume_store *v, struct volume_info *i, enum walk_ou
     l->unfinished = outcome == WALK_UNFINISHED;
     if (outcome != WALK_COMPLETE) {
         l->info = *i;
-        lock_signal(lock);
+        lock_broadcast(lock);
         return false;
     }
     news = i->files != (int64_t)r->first || i->size_bytes != (int64_t)r->second;
