@@ -1,0 +1,261 @@
+#include "net/net_priv.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    TLS_COPY_BYTES = 16 * 1024,      /* one record */
+    SENDFILE_BYTES = 2 * 1024 * 1024 /* at most, between two looks at the clock */
+};
+
+struct http_conn *conn_new(struct http_server *s, int fd, const char *peer)
+{
+    struct http_conn *c = xnew(struct http_conn);
+
+    c->server = s;
+    c->fd = fd;
+    c->phase = PHASE_HEAD;
+    (void)!str_copy(str_of(peer), c->peer, sizeof(c->peer));
+    if (s->tls) {
+        c->tls = tls_new(s->tls, fd);
+        c->phase = PHASE_HANDSHAKE;
+    }
+    list_init(&c->ready_link);
+    {
+        struct lock *l = &s->conns_lock;
+        WITH_LOCK(l);
+        list_append(&s->conns, &c->link);
+    }
+    if (atomic_fetch_add(&s->n_conns, 1) == 0) {
+        relay_nudge(s->relay); /* it sweeps again */
+    }
+    return c;
+}
+
+void conn_close(struct http_conn *c)
+{
+    struct http_server *s = c->server;
+
+    {
+        struct lock *l = &s->conns_lock;
+        WITH_LOCK(l);
+        list_remove(&c->link);
+        if (atomic_load_explicit(&s->draining, memory_order_relaxed)) {
+            lock_broadcast(l); /* http_server_drain() counts them out */
+        }
+    }
+    tls_free(c->tls);
+    (void)close(c->fd);
+    free(c->saved);
+    free(c);
+    (void)atomic_fetch_sub(&s->n_conns, 1);
+}
+
+void conn_park(struct http_conn *c, unsigned wants, int64_t deadline_ms)
+{
+    struct epoll_event ev = {.events = wants | EPOLLONESHOT, .data.ptr = c};
+    int epoll_fd = c->server->epoll_fd, fd = c->fd;
+
+    c->x = NULL;
+    atomic_store_explicit(&c->deadline_ms, deadline_ms, memory_order_relaxed);
+    atomic_store_explicit(&c->state, CONN_PARKED, memory_order_release);
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev) < 0 && errno == ENOENT) {
+        (void)epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+    }
+}
+
+void conn_linger(struct http_conn *c)
+{
+    if (c->tls) {
+        tls_say_goodbye(c->tls);
+    }
+    (void)shutdown(c->fd, SHUT_WR);
+    c->phase = PHASE_LINGER;
+    conn_park(c, EPOLLIN, clock_mono_ms() + NET_LINGER_MS);
+}
+
+/* --- one try --- */
+
+ssize_t conn_recv(struct http_conn *c, void *p, size_t n)
+{
+    ssize_t got;
+
+    if (c->tls) {
+        return tls_recv(c->tls, p, n, &c->wants);
+    }
+    do {
+        got = recv(c->fd, p, n, 0);
+    } while (got < 0 && errno == EINTR);
+    c->wants = EPOLLIN;
+    return got;
+}
+
+static ssize_t send_tls(struct http_conn *c, const struct iovec *iov, int n)
+{
+    char copy[TLS_COPY_BYTES];
+    size_t len = 0;
+
+    if (n == 1 || iov[0].iov_len >= sizeof(copy)) {
+        return tls_send(c->tls, iov[0].iov_base, iov[0].iov_len, &c->wants);
+    }
+    for (int i = 0; i < n && len < sizeof(copy); i++) { /* head and body in one record */
+        size_t part = iov[i].iov_len < sizeof(copy) - len ? iov[i].iov_len : sizeof(copy) - len;
+
+        memcpy(copy + len, iov[i].iov_base, part);
+        len += part;
+    }
+    return tls_send(c->tls, copy, len, &c->wants);
+}
+
+ssize_t conn_send(struct http_conn *c, const struct iovec *iov, int n, int flags)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n};
+    ssize_t sent;
+
+    while (n > 1 && iov[0].iov_len == 0) {
+        msg.msg_iov = (struct iovec *)++iov;
+        msg.msg_iovlen = (size_t)--n;
+    }
+    if (c->tls) {
+        return send_tls(c, iov, n);
+    }
+    do {
+        sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL | flags);
+    } while (sent < 0 && errno == EINTR);
+    c->wants = EPOLLOUT;
+    return sent;
+}
+
+bool conn_has_hidden_bytes(const struct http_conn *c)
+{
+    return c->tls && tls_has_pending(c->tls);
+}
+
+/* --- until it is done, under a deadline --- */
+
+struct pace pace_start(int64_t grace_ms)
+{
+    return (struct pace){clock_mono_ms() + grace_ms};
+}
+
+void pace_moved(struct pace *p, size_t bytes)
+{
+    int64_t most = clock_mono_ms() + NET_STALL_MS;
+
+    p->until_ms += (int64_t)(bytes * 1000 / LIMIT_BODY_MIN_BYTES_PER_SEC);
+    p->until_ms = p->until_ms < most ? p->until_ms : most;
+}
+
+bool conn_wait(const struct http_conn *c, int64_t deadline_ms)
+{
+    struct pollfd p = {.fd = c->fd, .events = c->wants & EPOLLOUT ? POLLOUT : POLLIN};
+    int rc;
+
+    do {
+        int64_t left = deadline_ms - clock_mono_ms();
+
+        if (left <= 0) {
+            return false;
+        }
+        rc = poll(&p, 1, left < NET_STALL_MS ? (int)left : NET_STALL_MS);
+    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    return rc > 0;
+}
+
+static int wait_to_send(struct http_conn *c, const struct pace *pace, struct err *e)
+{
+    if (errno != EAGAIN) {
+        return err_sys(e, "sending to %s", c->peer);
+    }
+    if (!conn_wait(c, pace->until_ms)) {
+        return err_set(e, ERR_TIMEOUT, "%s reads its answer too slowly", c->peer);
+    }
+    return 0;
+}
+
+static void skip_sent(struct iovec **iov, int *n, size_t sent)
+{
+    while (*n > 0 && sent >= (*iov)->iov_len) {
+        sent -= (*iov)->iov_len;
+        (*iov)++;
+        (*n)--;
+    }
+    if (*n > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + sent;
+        (*iov)->iov_len -= sent;
+    }
+}
+
+int conn_send_all(struct http_conn *c, struct iovec *iov, int n, int flags, struct err *e)
+{
+    struct pace pace = {0};
+
+    for (;;) {
+        ssize_t sent = conn_send(c, iov, n, flags);
+
+        if (sent >= 0) {
+            skip_sent(&iov, &n, (size_t)sent);
+            if (n == 0) {
+                return 0;
+            }
+        }
+        if (pace.until_ms == 0) { /* the clock is only asked when the first try was not enough */
+            pace = pace_start(NET_STALL_MS);
+        }
+        if (sent > 0) {
+            pace_moved(&pace, (size_t)sent);
+        } else if (wait_to_send(c, &pace, e) < 0) {
+            return -1;
+        }
+    }
+}
+
+static ssize_t send_file_tls(struct http_conn *c, int fd, int64_t offset, int64_t len)
+{
+    char copy[TLS_COPY_BYTES];
+    size_t want = len < (int64_t)sizeof(copy) ? (size_t)len : sizeof(copy);
+    ssize_t got = pread(fd, copy, want, offset);
+
+    return got <= 0 ? got : tls_send(c->tls, copy, (size_t)got, &c->wants);
+}
+
+static ssize_t send_file_part(struct http_conn *c, int fd, int64_t offset, int64_t len)
+{
+    off_t at = offset;
+    ssize_t sent;
+
+    if (c->tls) {
+        return send_file_tls(c, fd, offset, len);
+    }
+    do {
+        sent = sendfile(c->fd, fd, &at, len < SENDFILE_BYTES ? (size_t)len : SENDFILE_BYTES);
+    } while (sent < 0 && errno == EINTR);
+    c->wants = EPOLLOUT;
+    return sent;
+}
+
+int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct err *e)
+{
+    struct pace pace = pace_start(NET_STALL_MS);
+
+    while (len > 0) {
+        ssize_t sent = send_file_part(c, fd, offset, len);
+
+        if (sent == 0) {
+            return err_set(e, ERR_IO, "the file became shorter while it was sent");
+        }
+        if (sent > 0) {
+            pace_moved(&pace, (size_t)sent);
+            offset += sent;
+            len -= sent;
+        } else if (wait_to_send(c, &pace, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,457 @@
+/* The relay: one thread for everything that is not a running request. It serves parked streams and
+ * WebSockets without waiting for any of them, sweeps expired connections every second, and starts
+ * workers when connections wait for one. Asleep when there is nothing of that. */
+#include "net/net_priv.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    WHEEL_SLOTS = 256,
+    WHEEL_TICK_MS = 100,
+    SWEEP_MS = 1000,
+    SWEEP_DRAIN_MS = 50,
+    WATCH_MS = 2,
+    WATCH_ROUNDS = 250, /* without starvation, until the watch ends */
+    TURNOVER = 16,      /* connections taken in WATCH_MS: the workers are not stuck */
+    EVENTS_AT_ONCE = 64
+};
+
+struct relay {
+    struct http_server *server;
+    int epoll_fd, event_fd;
+    pthread_t thread;
+    bool started;
+    _Atomic bool nudged; /* event_fd is written already */
+    struct lock lock;    /* LOCK_net_conns */
+    struct list inbox;   /* guarded by lock: woken or new */
+    /* relay thread only */
+    struct list all;
+    struct list wheel[WHEEL_SLOTS];
+    int64_t wheel_tick;
+    int64_t next_sweep_ms;
+    unsigned quiet_rounds, last_picks;
+    bool finishing;
+    struct buf scratch;
+};
+
+/* --- from other threads --- */
+
+void relay_nudge(struct relay *r)
+{
+    if (r && !atomic_exchange(&r->nudged, true)) {
+        (void)eventfd_write(r->event_fd, 1);
+    }
+}
+
+void waker_init(struct http_waker *w, const struct relayed_ops *ops, struct http_conn *c)
+{
+    w->ops = ops;
+    w->conn = c;
+    list_init(&w->wake_link);
+    list_init(&w->all_link);
+    list_init(&w->timer_link);
+}
+
+void relay_adopt(struct http_waker *w)
+{
+    struct relay *r = w->conn->server->relay;
+
+    {
+        struct lock *l = &r->lock;
+        WITH_LOCK(l);
+        w->adopted = true;
+        w->woken = true;
+        list_append(&r->inbox, &w->wake_link);
+    }
+    relay_nudge(r);
+}
+
+void http_wake(struct http_waker *w)
+{
+    struct relay *r;
+    bool queued;
+
+    if (w == NULL) {
+        return;
+    }
+    r = w->conn->server->relay;
+    {
+        struct lock *l = &r->lock;
+        WITH_LOCK(l);
+        queued = w->adopted && !w->woken;
+        w->woken = true;
+        if (queued) {
+            list_append(&r->inbox, &w->wake_link);
+        }
+    }
+    if (queued) {
+        relay_nudge(r);
+    }
+}
+
+/* --- timers: a wheel of 100 ms slots; what is further away goes round again --- */
+
+void relay_timer(struct http_waker *w, int64_t due_ms)
+{
+    struct relay *r = w->conn->server->relay;
+    int64_t tick = due_ms / WHEEL_TICK_MS + 1;
+
+    list_remove(&w->timer_link);
+    w->due_ms = due_ms;
+    if (due_ms == 0) {
+        return;
+    }
+    tick = tick > r->wheel_tick ? tick : r->wheel_tick + 1;
+    tick = tick < r->wheel_tick + WHEEL_SLOTS ? tick : r->wheel_tick + WHEEL_SLOTS - 1;
+    list_append(&r->wheel[tick % WHEEL_SLOTS], &w->timer_link);
+}
+
+/* The next slot with anything in it, or INT64_MAX. */
+static int64_t next_timer_ms(const struct relay *r)
+{
+    for (int64_t t = r->wheel_tick + 1; t < r->wheel_tick + WHEEL_SLOTS; t++) {
+        if (!list_empty(&r->wheel[t % WHEEL_SLOTS])) {
+            return t * WHEEL_TICK_MS;
+        }
+    }
+    return INT64_MAX;
+}
+
+/* --- serving --- */
+
+void relay_arm(struct http_waker *w, unsigned events)
+{
+    struct epoll_event ev = {.events = events, .data.ptr = w};
+
+    if (w->armed != events) {
+        w->armed = events;
+        (void)epoll_ctl(w->conn->server->relay->epoll_fd, EPOLL_CTL_MOD, w->conn->fd, &ev);
+    }
+}
+
+struct buf *relay_scratch(struct http_waker *w)
+{
+    struct buf *b = &w->conn->server->relay->scratch;
+
+    buf_clear(b);
+    return b;
+}
+
+static void give_back(struct http_conn *c, enum relayed_result result)
+{
+    int64_t deadline = clock_mono_ms() + LIMIT_IDLE_SECONDS * 1000;
+
+    if (result == RELAYED_KEEP) {
+        /* bytes that are here already cannot wake epoll; being writable can */
+        unsigned also = c->saved || conn_has_hidden_bytes(c) ? EPOLLOUT : 0;
+
+        c->phase = PHASE_HEAD;
+        c->head_deadline_ms = 0;
+        conn_park(c, EPOLLIN | also, deadline);
+    } else if (result == RELAYED_LINGER) {
+        conn_linger(c);
+    } else {
+        conn_close(c);
+    }
+}
+
+static void retire(struct relay *r, struct http_waker *w, enum relayed_result result)
+{
+    struct http_conn *c = w->conn;
+
+    list_remove(&w->timer_link);
+    list_remove(&w->all_link);
+    (void)epoll_ctl(r->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    {
+        struct lock *l = &r->lock;
+        WITH_LOCK(l);
+        list_remove(&w->wake_link);
+        w->woken = true; /* a late http_wake() finds nothing to do */
+    }
+    w->ops->free(w);
+    give_back(c, result);
+}
+
+static void serve(struct relay *r, struct http_waker *w, unsigned events)
+{
+    enum relayed_result result = w->ops->serve(w, events, clock_mono_ms());
+
+    if (result != RELAYED_STAYS) {
+        retire(r, w, result);
+    }
+}
+
+static struct http_waker *next_woken(struct relay *r)
+{
+    struct lock *l = &r->lock;
+    struct http_waker *w;
+    WITH_LOCK(l);
+
+    if (list_empty(&r->inbox)) {
+        return NULL;
+    }
+    w = list_entry(r->inbox.next, struct http_waker, wake_link);
+    list_remove(&w->wake_link);
+    w->woken = false;
+    return w;
+}
+
+static void register_new(struct relay *r, struct http_waker *w)
+{
+    struct epoll_event ev = {.events = EPOLLRDHUP, .data.ptr = w};
+
+    w->registered = true;
+    w->armed = EPOLLRDHUP;
+    list_append(&r->all, &w->all_link);
+    if (epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, w->conn->fd, &ev) < 0) {
+        log_warn("http.relay", "error=%s, cutting one stream", strerror(errno));
+        retire(r, w, RELAYED_CUT);
+        return;
+    }
+    if (r->finishing) {
+        w->ops->finish(w);
+    }
+    serve(r, w, 0);
+}
+
+static void serve_woken(struct relay *r)
+{
+    struct http_waker *w;
+
+    while ((w = next_woken(r))) {
+        if (w->registered) {
+            serve(r, w, 0);
+        } else {
+            register_new(r, w);
+        }
+    }
+}
+
+static void serve_slot(struct relay *r, struct list *slot, int64_t now_ms)
+{
+    list_each(it, slot)
+    {
+        struct http_waker *w = list_entry(it, struct http_waker, timer_link);
+
+        if (w->due_ms > now_ms) {
+            relay_timer(w, w->due_ms); /* goes round again */
+        } else {
+            relay_timer(w, 0);
+            serve(r, w, 0);
+        }
+    }
+}
+
+static void serve_timers(struct relay *r, int64_t now_ms)
+{
+    int64_t now_tick = now_ms / WHEEL_TICK_MS;
+    int64_t first = r->wheel_tick + 1;
+
+    first = first > now_tick - WHEEL_SLOTS ? first : now_tick - WHEEL_SLOTS + 1;
+    for (int64_t t = first; t <= now_tick; t++) {
+        r->wheel_tick = t;
+        serve_slot(r, &r->wheel[t % WHEEL_SLOTS], now_ms);
+    }
+}
+
+static void finish_all(struct relay *r)
+{
+    r->finishing = true;
+    list_each(it, &r->all)
+    {
+        struct http_waker *w = list_entry(it, struct http_waker, all_link);
+
+        w->ops->finish(w);
+        serve(r, w, 0);
+    }
+}
+
+/* --- housekeeping --- */
+
+static void sweep(struct relay *r, int64_t now_ms)
+{
+    struct http_server *s = r->server;
+    bool draining = atomic_load(&s->draining);
+
+    if (now_ms < r->next_sweep_ms) {
+        return;
+    }
+    r->next_sweep_ms = now_ms + (draining ? SWEEP_DRAIN_MS : SWEEP_MS);
+    server_sweep(s, now_ms);
+    if (atomic_exchange(&s->accept_paused, false)) {
+        server_arm_listener(s);
+    }
+}
+
+static bool anybody_waits(struct http_server *s)
+{
+    struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
+
+    return atomic_load(&s->n_ready) > 0 || poll(&p, 1, 0) > 0;
+}
+
+/* Every worker is inside a request, and few of them come out again: they are blocked. */
+static void watch_workers(struct relay *r)
+{
+    struct http_server *s = r->server;
+    unsigned picks = atomic_load(&s->picks), turned = picks - r->last_picks;
+
+    if (!atomic_load(&s->watched)) {
+        return;
+    }
+    r->last_picks = picks;
+    if (atomic_load(&s->idle) > 0) {
+        r->quiet_rounds++;
+    } else if (turned < TURNOVER && (turned == 0 || anybody_waits(s))) {
+        workers_grow(s);
+        r->quiet_rounds = 0;
+    }
+    if (r->quiet_rounds >= WATCH_ROUNDS) {
+        r->quiet_rounds = 0;
+        atomic_store(&s->watched, false);
+    }
+}
+
+static int timeout_of(const struct relay *r, int64_t now_ms)
+{
+    const struct http_server *s = r->server;
+    int64_t due = next_timer_ms(r);
+
+    if (atomic_load(&s->n_conns) > 0 || atomic_load(&s->accept_paused)) {
+        due = due < r->next_sweep_ms ? due : r->next_sweep_ms;
+    }
+    if (atomic_load(&s->watched)) {
+        due = due < now_ms + WATCH_MS ? due : now_ms + WATCH_MS;
+    }
+    if (due == INT64_MAX) {
+        return -1;
+    }
+    return due > now_ms ? (int)(due - now_ms) : 0;
+}
+
+static void hear_nudge(struct relay *r)
+{
+    eventfd_t count;
+
+    (void)eventfd_read(r->event_fd, &count);
+    atomic_store(&r->nudged, false);
+}
+
+static void serve_events(struct relay *r, const struct epoll_event *ev, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (ev[i].data.ptr == NULL) {
+            hear_nudge(r);
+        } else {
+            serve(r, ev[i].data.ptr, ev[i].events);
+        }
+    }
+}
+
+static void *relay_main(void *arg)
+{
+    struct relay *r = arg;
+    struct http_server *s = r->server;
+    struct epoll_event ev[EVENTS_AT_ONCE];
+
+    r->wheel_tick = clock_mono_ms() / WHEEL_TICK_MS;
+    while (!atomic_load(&s->stopping)) {
+        int n = epoll_wait(r->epoll_fd, ev, EVENTS_AT_ONCE, timeout_of(r, clock_mono_ms()));
+
+        serve_events(r, ev, n);
+        serve_woken(r);
+        serve_timers(r, clock_mono_ms());
+        if (atomic_load(&s->draining) && !r->finishing) {
+            finish_all(r);
+        }
+        sweep(r, clock_mono_ms());
+        watch_workers(r);
+    }
+    return NULL;
+}
+
+/* --- life --- */
+
+struct relay *relay_open(struct http_server *s, struct err *e)
+{
+    struct relay *r = xnew(struct relay);
+    struct epoll_event ev = {.events = EPOLLIN, .data.ptr = NULL};
+
+    r->server = s;
+    lock_init(&r->lock, LOCK_net_conns);
+    list_init(&r->inbox);
+    list_init(&r->all);
+    for (size_t i = 0; i < WHEEL_SLOTS; i++) {
+        list_init(&r->wheel[i]);
+    }
+    r->scratch = BUF_MAX(NET_PUMP_BYTES + 64);
+    r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->epoll_fd < 0 || r->event_fd < 0 ||
+        epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, r->event_fd, &ev) < 0) {
+        err_sys(e, "epoll");
+        relay_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+int relay_start(struct relay *r, struct err *e)
+{
+    int rc = net_start_thread(&r->thread, relay_main, r);
+
+    if (rc != 0) {
+        return err_set(e, ERR_INTERNAL, "cannot start a thread: %s", strerror(rc));
+    }
+    r->started = true;
+    return 0;
+}
+
+void relay_stop(struct relay *r)
+{
+    if (r && r->started) {
+        atomic_store(&r->nudged, false);
+        relay_nudge(r);
+        (void)pthread_join(r->thread, NULL);
+        r->started = false;
+    }
+}
+
+static void free_woken(struct relay *r)
+{
+    struct http_waker *w;
+
+    while ((w = next_woken(r))) {
+        if (!w->registered) {
+            list_append(&r->all, &w->all_link);
+        }
+    }
+}
+
+void relay_close(struct relay *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    free_woken(r);
+    list_each(it, &r->all)
+    {
+        struct http_waker *w = list_entry(it, struct http_waker, all_link);
+
+        list_remove(&w->all_link);
+        list_remove(&w->timer_link);
+        w->ops->free(w); /* its connection is closed with the others */
+    }
+    buf_done(&r->scratch);
+    closep(&r->epoll_fd);
+    closep(&r->event_fd);
+    lock_done(&r->lock);
+    free(r);
+}

@@ -1,0 +1,67 @@
+/* What handlers read of a request, besides its body. */
+#include "net/net_priv.h"
+
+const char *http_method_name(enum http_method m)
+{
+    static const char *const names[HTTP_METHODS] = {"GET",   "HEAD",   "POST",   "PUT",
+                                                    "PATCH", "DELETE", "OPTIONS"};
+
+    return m < HTTP_METHODS ? names[m] : "?";
+}
+
+struct str http_header(const struct http_req *r, const char *name)
+{
+    struct str want = str_of(name);
+
+    for (size_t i = 0; i < r->n_headers; i++) {
+        if (str_eq_nocase(r->headers[i].name, want)) {
+            return r->headers[i].value;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+static struct str find_param(const struct http_param *params, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq_c(params[i].name, name)) {
+            return params[i].value;
+        }
+    }
+    return (struct str){NULL, 0};
+}
+
+struct str http_query(const struct http_req *r, const char *name)
+{
+    return find_param(r->query, r->n_query, name);
+}
+
+struct str http_path_param(const struct http_req *r, const char *name)
+{
+    return find_param(r->path_params, r->n_path_params, name);
+}
+
+int http_query_i64(const struct http_req *r, const char *name, int64_t def, int64_t min,
+                   int64_t max, int64_t *out, struct err *e)
+{
+    struct str text = http_query(r, name);
+    bool negative = text.len > 0 && text.p[0] == '-';
+    uint64_t n = 0;
+    int64_t value;
+
+    if (text.p == NULL) {
+        *out = def;
+        return 0;
+    }
+    if (str_to_u64(negative ? str_from(text, 1) : text, &n) < 0 || n > INT64_MAX) {
+        return err_set(e, ERR_INVALID, "?%s=%.*s is not a number", name,
+                       STR_ARG(str_first(text, 40)));
+    }
+    value = negative ? -(int64_t)n : (int64_t)n;
+    if (value < min || value > max) {
+        return err_set(e, ERR_INVALID, "?%s=%.*s is not between %lld and %lld", name,
+                       STR_ARG(str_first(text, 40)), (long long)min, (long long)max);
+    }
+    *out = value;
+    return 0;
+}
