@@ -1,0 +1,210 @@
+"""Every route x every role; tokens, sessions, throttling, audit, secrets."""
+import json
+import re
+import subprocess
+import threading
+
+import pytest
+import requests
+
+from conftest import BUILD
+
+ROLES = ('admin', 'maintainer', 'developer', 'guest', 'outsider', 'anonymous')
+# Which roles hold a permission: written down here again on purpose, as a second opinion on roles.c.
+MAY = {
+    'public': set(ROLES),
+    'signed-in': set(ROLES) - {'anonymous'},
+    'system:read': {'admin'}, 'system:manage': {'admin'}, 'user:manage': {'admin'}, 'audit:read': {'admin'},
+    'project:read': {'admin', 'maintainer', 'developer', 'guest'},
+    'project:manage': {'admin', 'maintainer'},
+    'image:pull': {'admin', 'maintainer', 'developer', 'guest'},
+    'image:push': {'admin', 'maintainer', 'developer'},
+    'image:delete': {'admin', 'maintainer'},
+    'job:read': {'admin', 'maintainer', 'developer', 'guest'},
+    'job:submit': {'admin', 'maintainer', 'developer'},
+    'job:cancel': {'admin', 'maintainer', 'developer'},
+    'volume:read': {'admin', 'maintainer', 'developer', 'guest'},
+    'volume:write': {'admin', 'maintainer', 'developer'},
+    'volume:manage': {'admin', 'maintainer'},
+    'secret:read': {'admin', 'maintainer', 'developer'},
+    'secret:write': {'admin', 'maintainer'},
+}
+
+
+def routes():
+    out = subprocess.run([str(BUILD / 'strata'), 'debug', 'routes', '--json'], capture_output=True, text=True, check=True).stdout
+    return json.loads(out)
+
+
+@pytest.fixture(scope='module')
+def people(strata):
+    strata.project('matrix')
+    strata.project('elsewhere')
+    for role in ('maintainer', 'developer', 'guest'):
+        strata.user('m-' + role, 'matrix', role)
+    strata.user('m-outsider', 'elsewhere', 'developer')
+    return {**{r: 'm-' + r for r in ('maintainer', 'developer', 'guest', 'outsider')}, 'admin': 'admin', 'anonymous': None}
+
+
+def concrete(pattern):
+    """A path of project `matrix` where everything else does not exist: handlers that are reached change nothing."""
+    values = {'p': 'matrix', 'repo...': 'matrix/none', 'repo': 'matrix/none', 'ref': 'none', 'tag': 'none', 'id': 'none',
+              'u': 'no-such-user', 'v': 'no-such-volume', 's': 'no-such-secret', 'path...': 'none', 'digest': 'sha256:' + '0' * 64}
+    if '/api/v1/' in pattern:
+        values['repo...'] = 'none'
+    return re.sub(r'\{([^}]+)\}', lambda m: values.get(m.group(1), 'none'), pattern)
+
+
+@pytest.mark.parametrize('role', ROLES)
+def test_every_route_obeys_its_permission(strata, people, role):
+    wrong = []
+    for route in routes():
+        if (route['method'], route['path']) in (('POST', '/api/v1/logout'), ('DELETE', '/api/v1/projects/{p}'), ('PATCH', '/api/v1/projects/{p}'),
+                                                ('PUT', '/api/v1/me/password')):
+            continue  # would change the stage; the refusal is tested below
+        if route['path'] == '/api/v1/events':
+            continue  # a stream without end: its own test
+        r = strata.api(route['method'], concrete(route['path']), user=people[role], data=b'', timeout=30)
+        may = role in MAY.get(route['permission'], set(ROLES))
+        if route['permission'] == 'project:create':
+            continue
+        refused = r.status_code in (401, 403) or (r.status_code == 404 and not may)
+        if may and r.status_code in (401, 403):
+            wrong.append(f'{role} may {route["method"]} {route["path"]} ({route["permission"]}) but got {r.status_code}')
+        if not may and not refused:
+            wrong.append(f'{role} may not {route["method"]} {route["path"]} ({route["permission"]}) but got {r.status_code}')
+        assert r.status_code < 500, f'{route}: {r.status_code} {r.text}'
+    assert not wrong, '\n'.join(wrong)
+
+
+@pytest.mark.parametrize('role', ('developer', 'guest', 'outsider', 'anonymous'))
+def test_a_project_cannot_be_changed_from_below(strata, people, role):
+    for method in ('DELETE', 'PATCH'):
+        r = strata.api(method, '/api/v1/projects/matrix', user=people[role], json={'public': True} if method == 'PATCH' else None)
+        assert r.status_code in (401, 403, 404)
+    assert strata.api('GET', '/api/v1/projects/matrix').json()['public'] is False
+
+
+def test_nobody_raises_himself(strata, people):
+    for role in ('maintainer', 'developer'):
+        assert strata.api('PATCH', '/api/v1/users/' + people[role], user=people[role], json={'is_admin': True}).status_code == 403
+    r = strata.api('PUT', '/api/v1/projects/matrix/members/m-developer', user='m-developer', json={'role': 'maintainer'})
+    assert r.status_code == 403
+
+
+def test_a_public_project_is_pulled_but_not_changed_by_anybody(strata, people):
+    strata.project('open', public=True)
+    assert strata.api('GET', '/api/v1/projects/open', user=None).status_code == 200
+    assert strata.api('POST', '/api/v1/projects/open/volumes', user=None, json={'name': 'x'}).status_code == 401
+    assert strata.api('POST', '/api/v1/projects/open/volumes', user=people['outsider'], json={'name': 'x'}).status_code == 403
+
+
+def test_a_private_project_looks_like_none(strata, people):
+    a = strata.api('GET', '/api/v1/projects/matrix', user=people['outsider'])
+    b = strata.api('GET', '/api/v1/projects/does-not-exist', user=people['outsider'])
+    assert a.status_code == b.status_code == 404
+    assert 'matrix' not in strata.api('GET', '/api/v1/projects', user=people['outsider']).text
+
+
+def test_a_revoked_token_stops_at_once(strata):
+    made = strata.api('POST', '/api/v1/tokens', json={'name': 'short'}).json()
+    assert strata.api('GET', '/api/v1/me', token=made['token']).status_code == 200
+    assert strata.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
+    assert strata.api('GET', '/api/v1/me', token=made['token']).status_code == 401
+
+
+def test_an_expired_token_is_refused(strata):
+    made = strata.api('POST', '/api/v1/tokens', json={'name': 'brief', 'expires_in_seconds': 1}).json()
+    end = threading.Event()
+    for _ in range(100):
+        if strata.api('GET', '/api/v1/me', token=made['token']).status_code == 401:
+            return
+        end.wait(0.05)
+    raise AssertionError('the token outlived its second')
+
+
+def test_a_narrow_token_does_only_its_scope(strata):
+    strata.project('demo')
+    made = strata.api('POST', '/api/v1/tokens', json={'name': 'narrow', 'scopes': ['job:read']}).json()
+    assert strata.api('GET', '/api/v1/projects/demo/jobs', token=made['token']).status_code == 200
+    assert strata.api('GET', '/api/v1/projects/demo/volumes', token=made['token']).status_code == 403
+    assert strata.api('POST', '/api/v1/tokens', token=made['token'], json={'name': 'wide'}).status_code in (201, 403)
+    r = strata.api('POST', '/api/v1/tokens', token=made['token'], json={'name': 'wide'})
+    if r.status_code == 201:  # a token may not give birth to a wider one
+        assert strata.api('GET', '/api/v1/projects/demo/volumes', token=r.json()['token']).status_code == 403
+
+
+def test_a_session_needs_its_csrf_token_for_changes(strata):
+    s = requests.Session()
+    r = s.post(strata.url + '/api/v1/login', json={'user': 'admin', 'password': strata.admin_password}, timeout=30)
+    assert r.status_code == 200
+    cookie = r.headers['Set-Cookie']
+    assert 'HttpOnly' in cookie and 'SameSite=Strict' in cookie and 'Path=/' in cookie
+    assert s.get(strata.url + '/api/v1/me', timeout=10).json()['name'] == 'admin'
+    assert s.post(strata.url + '/api/v1/projects', json={'name': 'forged'}, timeout=10).status_code == 403
+    ok = s.post(strata.url + '/api/v1/projects', json={'name': 'genuine'}, headers={'X-CSRF-Token': r.json()['csrf']}, timeout=10)
+    assert ok.status_code in (201, 409), ok.text
+    assert s.post(strata.url + '/api/v1/logout', headers={'X-CSRF-Token': r.json()['csrf']}, timeout=10).status_code == 204
+    assert s.get(strata.url + '/api/v1/me', timeout=10).status_code == 401
+
+
+def test_guessing_passwords_is_slowed_down_but_tokens_still_work(own_strata):
+    s = own_strata().start()
+    s.user('victim')
+    codes = [requests.get(s.url + '/api/v1/me', auth=('victim', f'guess{i}'), timeout=30).status_code for i in range(30)]
+    assert codes[0] == 401 and 429 in codes
+    assert s.api('GET', '/api/v1/me', user='victim').status_code == 200
+
+
+def test_every_change_is_in_the_audit_log(strata):
+    strata.project('audited')
+    strata.api('DELETE', '/api/v1/projects/audited')
+    rows = strata.api('GET', '/api/v1/audit?limit=20').json()['items']
+    assert any(r['method'] == 'DELETE' and r['path'] == '/api/v1/projects/audited' and r['user'] == 'admin' and r['status'] == 204 for r in rows)
+
+
+def test_a_secret_reaches_the_job_and_nothing_else(strata):
+    strata.project('demo')
+    value = 'very-secret-value-4711'
+    assert strata.api('PUT', '/api/v1/projects/demo/secrets/key', json={'value': value}).status_code == 204
+    listing = strata.api('GET', '/api/v1/projects/demo/secrets').text
+    assert 'key' in listing and value not in listing
+    job = strata.run_job('demo', ['sh', '-c', 'echo length ${#API_KEY}; [ "$API_KEY" = ' + value[:4] + '"${API_KEY#????}" ] && echo same'], secrets={'API_KEY': 'key'})
+    log = strata.job_log('demo', job['id'])
+    assert f'length {len(value)}' in log and 'same' in log
+    assert value not in json.dumps(job) and value not in strata.log()
+    for path in strata.state.glob('state.db*'):
+        assert value.encode() not in path.read_bytes()
+    assert (strata.state / 'secrets.key').stat().st_mode & 0o777 == 0o600
+
+
+def test_a_deleted_project_takes_its_things_along(strata):
+    strata.volume('doomed', 'v')
+    assert strata.api('PUT', '/api/v1/projects/doomed/volumes/v/files/a.txt', data=b'x').status_code == 201
+    assert strata.api('DELETE', '/api/v1/projects/doomed').status_code == 204
+    assert strata.api('GET', '/api/v1/projects/doomed').status_code == 404
+    strata.project('doomed')
+    assert strata.api('GET', '/api/v1/projects/doomed/volumes').json()['items'] == []
+
+
+def test_a_disabled_user_is_out_at_once(strata):
+    strata.user('leaver', 'demo', 'developer')
+    assert strata.api('GET', '/api/v1/me', user='leaver').status_code == 200
+    assert strata.api('PATCH', '/api/v1/users/leaver', json={'disabled': True}).status_code == 200
+    assert strata.api('GET', '/api/v1/me', user='leaver').status_code == 401
+
+
+def test_events_tell_only_what_one_may_see(strata):
+    strata.user('watcher', 'elsewhere', 'guest')
+    with strata.api('GET', '/api/v1/events', user='watcher', stream=True) as r:
+        assert r.status_code == 200 and r.headers['Content-Type'].startswith('text/event-stream')
+        strata.volume('matrix', 'hidden-volume')
+        strata.api('DELETE', '/api/v1/projects/matrix/volumes/hidden-volume')
+        strata.volume('elsewhere', 'seen-volume')
+        strata.api('DELETE', '/api/v1/projects/elsewhere/volumes/seen-volume')
+        text = ''
+        for part in r.iter_content(None, decode_unicode=True):
+            text += part
+            if 'seen-volume' in text:
+                break
+    assert 'hidden-volume' not in text
