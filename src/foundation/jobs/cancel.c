@@ -49,7 +49,7 @@ static enum found take_out(struct jobs *j, int64_t project_id, struct str id, st
     c->job = job;
     c->seq = job->seq;
     if (job->phase == PHASE_QUEUED) {
-        queue_remove(&j->queue, job);
+        jobs_queue_remove(&j->queue, job);
         job->phase = PHASE_ENDING;
         c->change.attempt = job->attempt;
         return FOUND_QUEUED;
@@ -63,7 +63,7 @@ static void put_back(struct jobs *j, struct job *job)
 
     WITH_LOCK(l);
     job->phase = PHASE_QUEUED;
-    queue_add(&j->queue, job);
+    jobs_queue_add(&j->queue, job);
     lock_broadcast(l);
 }
 
@@ -82,7 +82,7 @@ static int cancel_queued(struct jobs *j, struct cancel *c, struct err *e)
     }
     log_info("job.ended", "job=%s state=cancelled by=%s", c->job->id, Q(str_of(c->by)));
     jobs_publish(j, c->job, JOB_CANCELLED);
-    scheduler_drop(j, c->job);
+    jobs_scheduler_drop(j, c->job);
     return 0;
 }
 
@@ -112,7 +112,6 @@ struct lookup {
     struct str id;
     struct arena arena;
     struct job_row row;
-    int64_t attempts;
 };
 
 static int look_up(struct state_db *db, void *ctx, struct err *e)
@@ -155,65 +154,67 @@ int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *b
 
 /* --- deleting --- */
 
-static int delete_row(struct state_db *db, void *ctx, struct err *e)
-{
-    struct lookup *k = ctx;
+/* Rows that go, and the containers whose logs go after them. */
+struct forget {
+    int64_t project_id;
+    struct str id;
+    VEC(struct task *) tasks;
+};
 
-    return job_store_delete(db, k->project_id, k->id, &k->attempts, e);
+static void forget_done(struct forget *f)
+{
+    for (size_t i = 0; i < f->tasks.len; i++) {
+        free(f->tasks.p[i]);
+    }
+    vec_done(&f->tasks);
 }
 
-static void forget_containers(struct jobs *j, const char *id, int64_t attempts)
+static void note_container(void *ctx, struct str id, int64_t attempt, int64_t tries)
+{
+    struct forget *f = ctx;
+    char name[JOB_ID_SIZE];
+
+    if (str_copy(id, name, sizeof(name)) == 0) {
+        *vec_push(&f->tasks) = jobs_task_new(TASK_FORGET, name, attempt, tries);
+    }
+}
+
+static void forget_containers(struct jobs *j, struct forget *f)
 {
     struct lock *l = &j->lock;
 
     WITH_LOCK(l);
-    for (int64_t n = 1; n <= attempts; n++) {
-        pool_put_locked(&j->enders, task_new(TASK_FORGET, id, n));
+    for (size_t i = 0; i < f->tasks.len; i++) {
+        jobs_pool_put_locked(&j->enders, f->tasks.p[i]);
     }
+    f->tasks.len = 0;
+}
+
+static int delete_row(struct state_db *db, void *ctx, struct err *e)
+{
+    struct forget *f = ctx;
+
+    return job_store_delete(db, f->project_id, f->id, note_container, f, e);
 }
 
 int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e)
 {
-    struct lookup k = {.project_id = project_id, .id = id};
-    char name[JOB_ID_SIZE];
+    SCOPED(forget_done) struct forget f = {.project_id = project_id, .id = id};
 
-    if (state_write(j->parts.state, delete_row, &k, e) < 0) {
+    if (state_write(j->parts.state, delete_row, &f, e) < 0) {
         return -1;
     }
-    if (str_copy(id, name, sizeof(name)) == 0) {
-        forget_containers(j, name, k.attempts);
-    }
+    forget_containers(j, &f);
     return 0;
 }
 
 /* --- the end of a project --- */
 
-struct ended {
-    char id[JOB_ID_SIZE];
-    int64_t attempts;
-};
-
-struct gone {
-    int64_t project_id;
-    VEC(struct ended) jobs;
-};
-
-static void note_ended(void *ctx, struct str id, int64_t attempts)
-{
-    struct gone *g = ctx;
-    struct ended one = {.attempts = attempts};
-
-    if (str_copy(id, one.id, sizeof(one.id)) == 0) {
-        *vec_push(&g->jobs) = one;
-    }
-}
-
 static int forget_rows(struct state_db *db, void *ctx, struct err *e)
 {
-    struct gone *g = ctx;
+    struct forget *f = ctx;
 
-    g->jobs.len = 0;
-    return job_store_forget_project(db, g->project_id, note_ended, g, e);
+    return job_store_forget_project(db, f->project_id, note_container, f, e);
 }
 
 /* The next unfinished job of the project that nobody has cancelled yet. */
@@ -296,21 +297,18 @@ static int wait_for_ends(struct jobs *j, int64_t project_id, int64_t began, stru
 
 int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e)
 {
-    struct gone g = {.project_id = project_id};
+    SCOPED(forget_done) struct forget f = {.project_id = project_id};
     int64_t began = clock_mono_ms();
-    int rc;
+    int ended;
 
     do {
         if (cancel_all(j, project_id, e) < 0) {
             return -1;
         }
-    } while ((rc = wait_for_ends(j, project_id, began, e)) == 0);
-    if (rc > 0) {
-        rc = state_write(j->parts.state, forget_rows, &g, e);
+    } while ((ended = wait_for_ends(j, project_id, began, e)) == 0);
+    if (ended < 0 || state_write(j->parts.state, forget_rows, &f, e) < 0) {
+        return -1;
     }
-    for (size_t i = 0; rc == 0 && i < g.jobs.len; i++) {
-        forget_containers(j, g.jobs.p[i].id, g.jobs.p[i].attempts);
-    }
-    vec_done(&g.jobs);
-    return rc;
+    forget_containers(j, &f);
+    return 0;
 }

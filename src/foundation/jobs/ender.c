@@ -48,7 +48,7 @@ static void remove_all(struct jobs *j, const struct task *t)
     }
 }
 
-void ender_run(struct jobs *j, struct task *t)
+void jobs_ender_run(struct jobs *j, struct task *t)
 {
     switch (t->kind) {
     case TASK_SIGNAL:

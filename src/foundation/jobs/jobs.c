@@ -42,6 +42,7 @@ struct job *job_new(const struct job_row *row)
     job->timeout_ms = row->timeout_ms;
     job->grace_ms = row->grace_ms;
     job->attempt = row->attempt;
+    job->tries = row->tries;
     job->stop = row->stop;
     job->stop_by = row->stop_by ? xstrdup(row->stop_by) : NULL;
     job->started_ms = row->started_ms;
@@ -65,9 +66,13 @@ void job_free(struct job *job)
     free(job);
 }
 
-void job_container_id(const char *id, int64_t attempt, char out[65])
+void job_container_id(const char *id, int64_t attempt, int64_t tries, char out[65])
 {
-    (void)snprintf(out, 65, "%s-%lld", id, (long long)attempt);
+    if (tries == 0) {
+        (void)snprintf(out, 65, "%s-%lld", id, (long long)attempt);
+    } else {
+        (void)snprintf(out, 65, "%s-%lld-%lld", id, (long long)attempt, (long long)tries);
+    }
 }
 
 void jobs_publish(struct jobs *j, const struct job *job, enum job_state state)
@@ -96,12 +101,12 @@ static void load_row(void *ctx, const struct job_row *row)
 
     (void)map_put(&j->by_id, str_of(job->id), job);
     if (row->state == JOB_QUEUED) {
-        queue_add(&j->queue, job);
+        jobs_queue_add(&j->queue, job);
         return;
     }
     job->phase = PHASE_ADOPTING;
     job->row_starting = true;
-    job->gpu_mask = machine_take(&j->machine, &job->need, row->gpu_mask);
+    job->gpu_mask = jobs_machine_take(&j->machine, &job->need, row->gpu_mask);
     job->has_resources = true;
     list_append(&j->active, &job->link);
 }
@@ -138,7 +143,7 @@ static void probe_machine(struct jobs *j)
 {
     SCOPED(closep) int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    machine_probe(&j->machine, root, count_cpus(), j->parts.cfg);
+    jobs_machine_probe(&j->machine, root, count_cpus(), j->parts.cfg);
     log_info("jobs.machine", "cpu_milli=%lld memory_bytes=%lld gpus=%zu",
              (long long)j->machine.cpu_milli, (long long)j->machine.memory_bytes, j->machine.gpus);
 }
@@ -154,11 +159,12 @@ static int start_threads(struct jobs *j, struct err *e)
 {
     int r;
 
-    if (pool_open(&j->starters, j, "jobs-starter", starters_of(j->parts.cfg), starter_run, e) < 0 ||
-        pool_open(&j->enders, j, "jobs-ender", ENDERS, ender_run, e) < 0) {
+    if (jobs_pool_open(&j->starters, j, "jobs-starter", starters_of(j->parts.cfg), jobs_starter_run,
+                       e) < 0 ||
+        jobs_pool_open(&j->enders, j, "jobs-ender", ENDERS, jobs_ender_run, e) < 0) {
         return -1;
     }
-    r = pthread_create(&j->scheduler, NULL, scheduler_main, j);
+    r = pthread_create(&j->scheduler, NULL, jobs_scheduler_main, j);
     if (r != 0) {
         return err_set(e, ERR_UNAVAILABLE, "cannot start the scheduler: %s", strerror(r));
     }
@@ -171,7 +177,7 @@ static void adopt_at_open(struct jobs *j)
 {
     struct err e;
 
-    j->adopted = adopt_compare(j, &e) == 0;
+    j->adopted = jobs_adopt_compare(j, &e) == 0;
     j->compare_at = clock_mono_ms() + COMPARE_FIRST_MS;
     if (!j->adopted) {
         log_warn("job.adopt_failed", "error=%s; no job starts until it works, trying again",
@@ -242,7 +248,7 @@ static void free_jobs(struct jobs *j)
         job_free(job);
     }
     map_done(&j->by_id);
-    queue_done(&j->queue);
+    jobs_queue_done(&j->queue);
 }
 
 void jobs_close(struct jobs *j)
@@ -257,8 +263,8 @@ void jobs_close(struct jobs *j)
     if (j->scheduler_runs) {
         (void)pthread_join(j->scheduler, NULL);
     }
-    pool_close(&j->starters);
-    pool_close(&j->enders);
+    jobs_pool_close(&j->starters);
+    jobs_pool_close(&j->enders);
     lock_take(&j->lock);
     while (j->n_saving > 0) {
         lock_wait(&j->lock);
@@ -280,7 +286,7 @@ void jobs_on_exit(struct jobs *j, const struct runtime_status *s)
 
     m->kind = MSG_EXITED;
     m->status = *s;
-    scheduler_post(j, m);
+    jobs_scheduler_post(j, m);
 }
 
 static bool holds_word(const char *words, const char *word)
@@ -323,7 +329,7 @@ void jobs_dump(struct jobs *j, struct buf *out)
                (unsigned long long)j->n_started, (unsigned long long)j->n_ended,
                (unsigned long long)j->n_retried, (long long)j->machine.cpu_used,
                (long long)j->machine.cpu_milli, (long long)j->machine.memory_used,
-               (long long)j->machine.memory_bytes, (long long)machine_gpus_free(&j->machine),
+               (long long)j->machine.memory_bytes, (long long)jobs_machine_gpus_free(&j->machine),
                j->n_saving, j->adopted);
     list_each(it, &j->active)
     {

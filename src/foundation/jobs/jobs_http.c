@@ -51,7 +51,7 @@ static void look_at_running(struct jobs *j, const struct job_row *row, struct jo
     if (row->state != JOB_RUNNING) {
         return;
     }
-    job_container_id(row->id, row->attempt, container);
+    job_container_id(row->id, row->attempt, row->tries, container);
     if (j->engine->log_open(j->engine_ctx, container, &fd, &e) == 0 && fstat(fd, &st) == 0) {
         live->log_bytes = st.st_size;
     }

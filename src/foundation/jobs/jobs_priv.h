@@ -38,6 +38,7 @@ struct job {
     struct list link; /* jobs.active: every phase but QUEUED */
     enum job_phase phase;
     int64_t attempt;
+    int64_t tries; /* of this attempt that came to nothing */
     uint64_t gpu_mask;
     bool has_resources;
     enum job_stop stop;
@@ -132,34 +133,37 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
                             void *engine_ctx, struct err *e) MUST_USE;
 struct job *job_new(const struct job_row *row) MUST_USE;
 void job_free(struct job *job);
-void job_container_id(const char *id, int64_t attempt, char out[65]);
+/* "<job>-<attempt>", and "-<tries>" when the start of the attempt is tried again: the runtime takes
+ * an id once. */
+void job_container_id(const char *id, int64_t attempt, int64_t tries, char out[65]);
 void jobs_publish(struct jobs *j, const struct job *job, enum job_state state);
 
 /* pool.c */
-int pool_open(struct pool *p, struct jobs *j, const char *name, size_t n_threads,
-              void (*run)(struct jobs *j, struct task *t), struct err *e) MUST_USE;
-void pool_close(struct pool *p); /* what runs is waited for, what waits is dropped */
+int jobs_pool_open(struct pool *p, struct jobs *j, const char *name, size_t n_threads,
+                   void (*run)(struct jobs *j, struct task *t), struct err *e) MUST_USE;
+void jobs_pool_close(struct pool *p); /* what runs is waited for, what waits is dropped */
 /* Takes over the task. */
-void pool_put_locked(struct pool *p, struct task *t);
-struct task *task_new(enum task_kind kind, const char *id, int64_t attempt) MUST_USE;
+void jobs_pool_put_locked(struct pool *p, struct task *t);
+struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt,
+                           int64_t tries) MUST_USE;
 
 /* starter.c, ender.c: what the pools do */
-void starter_run(struct jobs *j, struct task *t);
-void ender_run(struct jobs *j, struct task *t);
+void jobs_starter_run(struct jobs *j, struct task *t);
+void jobs_ender_run(struct jobs *j, struct task *t);
 
 /* scheduler.c */
-void *scheduler_main(void *jobs);
-void scheduler_post(struct jobs *j, struct msg *m); /* takes over */
+void *jobs_scheduler_main(void *jobs);
+void jobs_scheduler_post(struct jobs *j, struct msg *m); /* takes over */
 /* Asks the engine what is there and brings rows, memory and containers together. */
-int adopt_compare(struct jobs *j, struct err *e) MUST_USE;
+int jobs_adopt_compare(struct jobs *j, struct err *e) MUST_USE;
 /* The container of the job's attempt ended. */
-void scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s);
-void scheduler_save(struct jobs *j, struct job *job, const struct job_change *c);
+void jobs_scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s);
+void jobs_scheduler_save(struct jobs *j, struct job *job, const struct job_change *c);
 /* The job leaves memory; its followers are told. */
-void scheduler_drop(struct jobs *j, struct job *job);
+void jobs_scheduler_drop(struct jobs *j, struct job *job);
 
 /* log_http.c */
-void followers_tell_locked(struct jobs *j, const char *id, int64_t last_attempt);
+void jobs_followers_tell_locked(struct jobs *j, const char *id, int64_t last_attempt);
 
 /* submit.c, cancel.c */
 int jobs_submit(struct jobs *j, const struct principal *who, struct str project, struct str text,

@@ -22,12 +22,12 @@ struct follower {
     /* relay thread only */
     struct jobs *jobs;
     char id[JOB_ID_SIZE];
-    int64_t attempt, offset;
+    int64_t attempt, tries, offset;
     int fd;
 };
 
 /* The waker lives until close() is called, and close() takes this lock first. */
-void followers_tell_locked(struct jobs *j, const char *id, int64_t last_attempt)
+void jobs_followers_tell_locked(struct jobs *j, const char *id, int64_t last_attempt)
 {
     lock_assert(&j->lock);
     list_each(it, &j->followers)
@@ -76,8 +76,9 @@ static void follow_close(void *ctx)
 
 enum follow_state { FOLLOW_GROWS, FOLLOW_ATTEMPT_OVER, FOLLOW_JOB_OVER };
 
-/* Asked before the file is read: what was over then is complete in the file. */
-static enum follow_state follow_state(struct follower *f)
+/* Asked before the file is read: what was over then is complete in the file. *tries is only set
+ * while the attempt goes on. */
+static enum follow_state follow_state(struct follower *f, int64_t *tries)
 {
     struct lock *l = &f->jobs->lock;
     const struct job *job;
@@ -87,7 +88,42 @@ static enum follow_state follow_state(struct follower *f)
         return f->attempt < f->last_attempt ? FOLLOW_ATTEMPT_OVER : FOLLOW_JOB_OVER;
     }
     job = map_get(&f->jobs->by_id, str_of(f->id));
-    return job && job->attempt > f->attempt ? FOLLOW_ATTEMPT_OVER : FOLLOW_GROWS;
+    if (job && job->attempt > f->attempt) {
+        return FOLLOW_ATTEMPT_OVER;
+    }
+    *tries = job ? job->tries : f->tries;
+    return FOLLOW_GROWS;
+}
+
+struct tries_lookup {
+    struct str id;
+    int64_t attempt, tries;
+};
+
+static int read_tries(struct state_db *db, void *ctx, struct err *e)
+{
+    struct tries_lookup *k = ctx;
+
+    return job_store_tries(db, k->id, k->attempt, &k->tries, e);
+}
+
+static int64_t tries_of(struct jobs *j, const char *id, int64_t attempt)
+{
+    struct tries_lookup k = {.id = str_of(id), .attempt = attempt};
+    struct err e;
+
+    return state_read(j->parts.state, read_tries, &k, &e) == 0 ? k.tries : 0;
+}
+
+static void follow_go_to(struct follower *f, int64_t attempt, int64_t tries)
+{
+    if (f->fd >= 0) {
+        (void)close(f->fd);
+        f->fd = -1;
+        f->offset = 0;
+    }
+    f->attempt = attempt;
+    f->tries = tries;
 }
 
 static bool follow_open(struct follower *f)
@@ -96,7 +132,7 @@ static bool follow_open(struct follower *f)
     struct err e;
 
     if (f->fd < 0) {
-        job_container_id(f->id, f->attempt, container);
+        job_container_id(f->id, f->attempt, f->tries, container);
         (void)!f->jobs->engine->log_open(f->jobs->engine_ctx, container, &f->fd, &e);
     }
     return f->fd >= 0;
@@ -131,21 +167,21 @@ static int follow_pump(void *ctx, struct buf *out)
     struct follower *f = ctx;
 
     for (;;) {
-        enum follow_state state = follow_state(f);
-        int got = follow_read(f, out);
+        int64_t tries = f->tries;
+        enum follow_state state = follow_state(f, &tries);
+        int got;
 
+        if (tries != f->tries) {
+            follow_go_to(f, f->attempt, tries);
+        }
+        got = follow_read(f, out);
         if (got != 0) {
             return got;
         }
         if (state != FOLLOW_ATTEMPT_OVER) {
             return state == FOLLOW_GROWS;
         }
-        if (f->fd >= 0) {
-            (void)close(f->fd);
-            f->fd = -1;
-        }
-        f->attempt++;
-        f->offset = 0;
+        follow_go_to(f, f->attempt + 1, tries_of(f->jobs, f->id, f->attempt + 1));
     }
 }
 
@@ -172,6 +208,7 @@ static int follow(struct http_req *r, struct jobs *j, const struct job_row *row,
     f->jobs = j;
     f->holders = 2;
     f->attempt = attempt;
+    f->tries = tries_of(j, row->id, attempt);
     f->offset = offset;
     f->fd = -1;
     memcpy(f->id, row->id, strnlen(row->id, sizeof(f->id) - 1));
@@ -226,7 +263,7 @@ static int send_log(struct http_req *r, struct jobs *j, const struct job_row *ro
     char container[65];
     struct stat st;
 
-    job_container_id(row->id, attempt, container);
+    job_container_id(row->id, attempt, tries_of(j, row->id, attempt), container);
     if (j->engine->log_open(j->engine_ctx, container, &fd, e) < 0) {
         /* Nothing was written yet: an empty log, not a mistake. */
         return e->kind == ERR_NOT_FOUND

@@ -121,7 +121,7 @@ static void find_gpus(struct machine *m, int rootfd)
     qsort(m->gpu_minor, m->gpus, sizeof(m->gpu_minor[0]), by_number);
 }
 
-void machine_probe(struct machine *m, int rootfd, int cpus, const struct cfg *cfg)
+void jobs_machine_probe(struct machine *m, int rootfd, int cpus, const struct cfg *cfg)
 {
     int64_t cpu = cfg ? cfg_i64(cfg, "jobs.cpu") : 0;
     int64_t memory = cfg ? cfg_i64(cfg, "jobs.memory") : 0;
@@ -147,7 +147,7 @@ static const char *cpus(int64_t milli, char out[32])
     return out;
 }
 
-int machine_could(const struct machine *m, const struct machine_need *n, struct err *e)
+int jobs_machine_could(const struct machine *m, const struct machine_need *n, struct err *e)
 {
     char a[32], b[32];
 
@@ -172,28 +172,28 @@ static int64_t at_least_0(int64_t v)
     return v > 0 ? v : 0;
 }
 
-int64_t machine_cpu_free(const struct machine *m)
+int64_t jobs_machine_cpu_free(const struct machine *m)
 {
     return at_least_0(m->cpu_milli - m->cpu_used);
 }
 
-int64_t machine_memory_free(const struct machine *m)
+int64_t jobs_machine_memory_free(const struct machine *m)
 {
     return at_least_0(m->memory_bytes - m->memory_used);
 }
 
-int64_t machine_gpus_free(const struct machine *m)
+int64_t jobs_machine_gpus_free(const struct machine *m)
 {
     return at_least_0((int64_t)m->gpus - __builtin_popcountll(m->gpu_used));
 }
 
-bool machine_fits(const struct machine *m, const struct machine_need *n)
+bool jobs_machine_fits(const struct machine *m, const struct machine_need *n)
 {
-    return n->cpu_milli <= machine_cpu_free(m) && n->memory_bytes <= machine_memory_free(m) &&
-           n->gpus <= machine_gpus_free(m);
+    return n->cpu_milli <= jobs_machine_cpu_free(m) &&
+           n->memory_bytes <= jobs_machine_memory_free(m) && n->gpus <= jobs_machine_gpus_free(m);
 }
 
-uint64_t machine_take(struct machine *m, const struct machine_need *n, uint64_t want)
+uint64_t jobs_machine_take(struct machine *m, const struct machine_need *n, uint64_t want)
 {
     uint64_t mask = want;
 
@@ -208,29 +208,29 @@ uint64_t machine_take(struct machine *m, const struct machine_need *n, uint64_t 
     return mask;
 }
 
-void machine_give(struct machine *m, const struct machine_need *n, uint64_t gpu_mask)
+void jobs_machine_give(struct machine *m, const struct machine_need *n, uint64_t gpu_mask)
 {
     m->cpu_used -= n->cpu_milli;
     m->memory_used -= n->memory_bytes;
     m->gpu_used &= ~gpu_mask;
 }
 
-void machine_why_waiting(const struct machine *m, const struct machine_need *n, char *out,
-                         size_t size)
+void jobs_machine_why_waiting(const struct machine *m, const struct machine_need *n, char *out,
+                              size_t size)
 {
     char a[32], b[32], c[32];
 
-    if (n->cpu_milli > machine_cpu_free(m)) {
+    if (n->cpu_milli > jobs_machine_cpu_free(m)) {
         (void)snprintf(out, size, "waits for %s: %.1f of %.1f free", cpus(n->cpu_milli, a),
-                       (double)machine_cpu_free(m) / 1000, (double)m->cpu_milli / 1000);
-    } else if (n->memory_bytes > machine_memory_free(m)) {
+                       (double)jobs_machine_cpu_free(m) / 1000, (double)m->cpu_milli / 1000);
+    } else if (n->memory_bytes > jobs_machine_memory_free(m)) {
         (void)snprintf(out, size, "waits for %s of memory: %s of %s free",
                        str_format_bytes(n->memory_bytes, a),
-                       str_format_bytes(machine_memory_free(m), b),
+                       str_format_bytes(jobs_machine_memory_free(m), b),
                        str_format_bytes(m->memory_bytes, c));
-    } else if (n->gpus > machine_gpus_free(m)) {
+    } else if (n->gpus > jobs_machine_gpus_free(m)) {
         (void)snprintf(out, size, "waits for %lld GPUs: %lld of %zu free", (long long)n->gpus,
-                       (long long)machine_gpus_free(m), m->gpus);
+                       (long long)jobs_machine_gpus_free(m), m->gpus);
     } else {
         (void)snprintf(out, size, "is next");
     }

@@ -22,17 +22,18 @@ struct machine_need {
 
 /* `rootfd` is / (a tree like it in tests); `cpus` is what the kernel runs us on. `cfg` may be NULL.
  */
-void machine_probe(struct machine *m, int rootfd, int cpus, const struct cfg *cfg);
+void jobs_machine_probe(struct machine *m, int rootfd, int cpus, const struct cfg *cfg);
 /* 0: it could run here when nothing else does. ERR_INVALID says what is asked and what exists. */
-int machine_could(const struct machine *m, const struct machine_need *n, struct err *e) MUST_USE;
-bool machine_fits(const struct machine *m, const struct machine_need *n);
+int jobs_machine_could(const struct machine *m, const struct machine_need *n,
+                       struct err *e) MUST_USE;
+bool jobs_machine_fits(const struct machine *m, const struct machine_need *n);
 /* Takes it, also beyond what there is (a container that runs already). `want` names GPUs that must
  * be these, 0: any that are free. Returns the mask of GPUs. */
-uint64_t machine_take(struct machine *m, const struct machine_need *n, uint64_t want);
-void machine_give(struct machine *m, const struct machine_need *n, uint64_t gpu_mask);
-int64_t machine_cpu_free(const struct machine *m);
-int64_t machine_memory_free(const struct machine *m);
-int64_t machine_gpus_free(const struct machine *m);
+uint64_t jobs_machine_take(struct machine *m, const struct machine_need *n, uint64_t want);
+void jobs_machine_give(struct machine *m, const struct machine_need *n, uint64_t gpu_mask);
+int64_t jobs_machine_cpu_free(const struct machine *m);
+int64_t jobs_machine_memory_free(const struct machine *m);
+int64_t jobs_machine_gpus_free(const struct machine *m);
 /* "waits for 2.0 CPUs: 1.0 of 2.0 free" */
-void machine_why_waiting(const struct machine *m, const struct machine_need *n, char *out,
-                         size_t size);
+void jobs_machine_why_waiting(const struct machine *m, const struct machine_need *n, char *out,
+                              size_t size);

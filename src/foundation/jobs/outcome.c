@@ -2,7 +2,6 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,12 +123,8 @@ void job_outcome_of_error(const struct err *why, const struct job_bounds *b,
         return;
     }
     (void)snprintf(out->text, sizeof(out->text), "%.*s", (int)sizeof(out->text) - 1, why->msg);
-    if (why->sys == ENOENT || strstr(why->msg, "not found") != NULL) {
+    if (why->kind == ERR_INVALID && strstr(why->msg, "command ") != NULL) {
         out->kind = JOB_EXIT_CODE;
-        out->code = CODE_NOT_FOUND;
-    } else if (why->sys == EACCES || why->sys == ENOEXEC ||
-               strstr(why->msg, "not executable") != NULL) {
-        out->kind = JOB_EXIT_CODE;
-        out->code = CODE_NOT_EXECUTABLE;
+        out->code = strstr(why->msg, "not found") != NULL ? CODE_NOT_FOUND : CODE_NOT_EXECUTABLE;
     }
 }

@@ -9,16 +9,16 @@
 
 enum { THREAD_STACK = 512 * 1024 };
 
-struct task *task_new(enum task_kind kind, const char *id, int64_t attempt)
+struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt, int64_t tries)
 {
     struct task *t = xnew(struct task);
 
     t->kind = kind;
-    job_container_id(id, attempt, t->container);
+    job_container_id(id, attempt, tries, t->container);
     return t;
 }
 
-void pool_put_locked(struct pool *p, struct task *t)
+void jobs_pool_put_locked(struct pool *p, struct task *t)
 {
     lock_assert(&p->jobs->lock);
     list_append(&p->tasks, &t->link);
@@ -55,8 +55,8 @@ static void *pool_main(void *arg)
     return NULL;
 }
 
-int pool_open(struct pool *p, struct jobs *j, const char *name, size_t n_threads,
-              void (*run)(struct jobs *j, struct task *t), struct err *e)
+int jobs_pool_open(struct pool *p, struct jobs *j, const char *name, size_t n_threads,
+                   void (*run)(struct jobs *j, struct task *t), struct err *e)
 {
     pthread_attr_t attr;
     sigset_t all, old;
@@ -82,7 +82,7 @@ int pool_open(struct pool *p, struct jobs *j, const char *name, size_t n_threads
 }
 
 /* jobs.stopping is set. */
-void pool_close(struct pool *p)
+void jobs_pool_close(struct pool *p)
 {
     struct lock *l = &p->jobs->lock;
 

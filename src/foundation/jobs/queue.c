@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void queue_done(struct queue *q)
+void jobs_queue_done(struct queue *q)
 {
     free(q->p);
     *q = (struct queue){0};
@@ -45,7 +45,7 @@ static void make_room(struct queue *q)
     q->p = xrealloc(q->p, q->cap * sizeof(*q->p));
 }
 
-void queue_add(struct queue *q, struct job *j)
+void jobs_queue_add(struct queue *q, struct job *j)
 {
     size_t at = place_of(q, j->seq);
 
@@ -62,7 +62,7 @@ void queue_add(struct queue *q, struct job *j)
     q->len++;
 }
 
-void queue_remove(struct queue *q, const struct job *j)
+void jobs_queue_remove(struct queue *q, const struct job *j)
 {
     size_t at = place_of(q, j->seq);
 
@@ -77,12 +77,12 @@ void queue_remove(struct queue *q, const struct job *j)
     memmove(q->p + at, q->p + at + 1, (q->head + q->len - at) * sizeof(*q->p));
 }
 
-struct job *queue_first(const struct queue *q)
+struct job *jobs_queue_first(const struct queue *q)
 {
     return q->len > 0 ? q->p[q->head] : NULL;
 }
 
-size_t queue_position(const struct queue *q, const struct job *j)
+size_t jobs_queue_position(const struct queue *q, const struct job *j)
 {
     size_t at = place_of(q, j->seq);
 

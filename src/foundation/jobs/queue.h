@@ -11,11 +11,11 @@ struct queue {
     size_t head, len, cap; /* the jobs are p[head .. head + len) */
 };
 
-void queue_done(struct queue *q);
+void jobs_queue_done(struct queue *q);
 /* At its place by seq: a retry is older than those who came later and stands before them. */
-void queue_add(struct queue *q, struct job *j);
+void jobs_queue_add(struct queue *q, struct job *j);
 /* Not in the queue: nothing. */
-void queue_remove(struct queue *q, const struct job *j);
-struct job *queue_first(const struct queue *q); /* or NULL */
+void jobs_queue_remove(struct queue *q, const struct job *j);
+struct job *jobs_queue_first(const struct queue *q); /* or NULL */
 /* 1 is the head; 0: not in the queue. */
-size_t queue_position(const struct queue *q, const struct job *j);
+size_t jobs_queue_position(const struct queue *q, const struct job *j);

@@ -18,7 +18,7 @@ enum {
     COMPARE_MS = 30000,
 };
 
-void scheduler_post(struct jobs *j, struct msg *m)
+void jobs_scheduler_post(struct jobs *j, struct msg *m)
 {
     struct lock *l = &j->lock;
 
@@ -67,7 +67,7 @@ static void submit_save(struct jobs *j, struct job_save *s)
 
 /* Changes of one job are written, and come back, in the order they are given: the job outlives all
  * but its last. */
-void scheduler_save(struct jobs *j, struct job *job, const struct job_change *c)
+void jobs_scheduler_save(struct jobs *j, struct job *job, const struct job_change *c)
 {
     struct job_save *s = xnew(struct job_save);
 
@@ -86,7 +86,7 @@ static void save_running(struct jobs *j, struct job *job)
                            .n_steps = 1,
                            .steps = {{.to = JOB_RUNNING, .reason = "started"}}};
 
-    scheduler_save(j, job, &c);
+    jobs_scheduler_save(j, job, &c);
 }
 
 /* --- the end of an attempt --- */
@@ -95,13 +95,13 @@ static void release_locked(struct jobs *j, struct job *job)
 {
     lock_assert(&j->lock);
     if (job->has_resources) {
-        machine_give(&j->machine, &job->need, job->gpu_mask);
+        jobs_machine_give(&j->machine, &job->need, job->gpu_mask);
         job->has_resources = false;
         job->gpu_mask = 0;
     }
 }
 
-void scheduler_drop(struct jobs *j, struct job *job)
+void jobs_scheduler_drop(struct jobs *j, struct job *job)
 {
     struct lock *l = &j->lock;
 
@@ -110,7 +110,7 @@ void scheduler_drop(struct jobs *j, struct job *job)
     list_remove(&job->link);
     (void)map_del(&j->by_id, str_of(job->id));
     j->n_ended++;
-    followers_tell_locked(j, job->id, job->attempt);
+    jobs_followers_tell_locked(j, job->id, job->attempt);
     lock_broadcast(l);
     lock_drop(l);
     job_free(job);
@@ -141,7 +141,7 @@ static void save_end(struct jobs *j, struct job *job, struct job_change *c)
                  job->attempt <= job->retries;
     char container[65];
 
-    job_container_id(job->id, job->attempt, container);
+    job_container_id(job->id, job->attempt, job->tries, container);
     c->seq = job->seq;
     c->attempt = job->attempt;
     c->started_ms = job->started_ms;
@@ -158,7 +158,7 @@ static void save_end(struct jobs *j, struct job *job, struct job_change *c)
     }
     log_info("job.ended", "job=%s attempt=%lld state=%s reason=%s", job->id,
              (long long)job->attempt, job_state_name(c->outcome.state), Q(str_of(c->outcome.text)));
-    scheduler_save(j, job, c);
+    jobs_scheduler_save(j, job, c);
 }
 
 /* From here on the place is free for others; the row follows. */
@@ -178,7 +178,7 @@ static void begin_end(struct jobs *j, struct job *job, struct job_bounds *b)
                              .timeout_ms = job->timeout_ms};
 }
 
-void scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s)
+void jobs_scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s)
 {
     struct job_change c = {.at_ms = s->ended_ms > 0 ? s->ended_ms : clock_wall_ms(),
                            .memory_peak_bytes = s->memory_peak_bytes,
@@ -205,13 +205,13 @@ static void end_unstarted(struct jobs *j, struct job *job, const struct err *why
 
 /* --- messages --- */
 
-static void remove_container(struct jobs *j, const char *id, int64_t attempt)
+static void remove_container(struct jobs *j, const struct job *job)
 {
-    struct task *t = task_new(TASK_REMOVE, id, attempt);
+    struct task *t = jobs_task_new(TASK_REMOVE, job->id, job->attempt, job->tries);
     struct lock *l = &j->lock;
 
     WITH_LOCK(l);
-    pool_put_locked(&j->enders, t);
+    jobs_pool_put_locked(&j->enders, t);
 }
 
 static void start_again_later(struct jobs *j, struct job *job, const struct err *why)
@@ -250,7 +250,7 @@ static void started(struct jobs *j, struct job *job, int64_t started_ms)
     log_info("job.started", "job=%s attempt=%lld engine=%s", job->id, (long long)job->attempt,
              j->engine->name);
     if (early) {
-        scheduler_end(j, job, early); /* writes the "running" that it overtook as well */
+        jobs_scheduler_end(j, job, early); /* writes the "running" that it overtook as well */
     } else {
         save_running(j, job);
     }
@@ -272,34 +272,22 @@ static void on_started(struct jobs *j, const struct msg *m)
     }
 }
 
-/* "<job>-<attempt>" -> the job, or NULL. */
-static struct job *job_of_container(struct jobs *j, const char *container, int64_t *attempt)
-{
-    struct str id = str_of(container);
-    ptrdiff_t dash = str_rfind_char(id, '-');
-    uint64_t n;
-
-    if (dash < 0 || str_to_u64(str_from(id, (size_t)dash + 1), &n) < 0) {
-        return NULL;
-    }
-    *attempt = (int64_t)n;
-    return map_get(&j->by_id, str_first(id, (size_t)dash));
-}
-
-/* A job that is queued may be cancelled and freed by a handler meanwhile: look at `phase` first. */
-static struct job *job_of_attempt(struct jobs *j, const char *container, enum job_phase *phase)
+/* The job whose current container that is, or NULL. A job that is queued may be cancelled and freed
+ * by a handler meanwhile: look at `phase` first. */
+static struct job *job_of_container(struct jobs *j, const char *container, enum job_phase *phase)
 {
     struct lock *l = &j->lock;
-    int64_t attempt;
+    char current[65];
     struct job *job;
 
     WITH_LOCK(l);
-    job = job_of_container(j, container, &attempt);
-    if (job == NULL || job->attempt != attempt) {
+    job = map_get(&j->by_id, str_first(str_of(container), JOB_ID_SIZE - 1));
+    if (job == NULL) {
         return NULL;
     }
+    job_container_id(job->id, job->attempt, job->tries, current);
     *phase = job->phase;
-    return job;
+    return strcmp(current, container) == 0 ? job : NULL;
 }
 
 static bool is_ours(const char *container)
@@ -316,7 +304,7 @@ static void put_ender(struct jobs *j, enum task_kind kind, const char *container
     t->signal = signal;
     memcpy(t->container, container, sizeof(t->container));
     WITH_LOCK(l);
-    pool_put_locked(&j->enders, t);
+    jobs_pool_put_locked(&j->enders, t);
 }
 
 static void keep_early_exit(struct jobs *j, struct job *job, const struct runtime_status *s)
@@ -333,7 +321,7 @@ static void keep_early_exit(struct jobs *j, struct job *job, const struct runtim
 static void on_exited(struct jobs *j, const struct runtime_status *s)
 {
     enum job_phase phase;
-    struct job *job = job_of_attempt(j, s->id, &phase);
+    struct job *job = job_of_container(j, s->id, &phase);
 
     if (job == NULL) {
         if (is_ours(s->id)) {
@@ -344,7 +332,7 @@ static void on_exited(struct jobs *j, const struct runtime_status *s)
     switch (phase) {
     case PHASE_RUNNING:
     case PHASE_ADOPTING:
-        scheduler_end(j, job, s);
+        jobs_scheduler_end(j, job, s);
         break;
     case PHASE_STARTING:
         keep_early_exit(j, job, s);
@@ -362,11 +350,12 @@ static void queue_again(struct jobs *j, struct job *job, const struct job_change
     struct lock *l = &j->lock;
 
     if (next) {
-        remove_container(j, job->id, job->attempt);
+        remove_container(j, job);
     }
     WITH_LOCK(l);
     release_locked(j, job);
     job->attempt += next;
+    job->tries = next ? 0 : job->tries;
     job->look_first = !next;
     j->n_retried += next;
     job->stop = JOB_STOP_NONE;
@@ -375,7 +364,7 @@ static void queue_again(struct jobs *j, struct job *job, const struct job_change
     job->started_ms = 0;
     job->phase = PHASE_QUEUED;
     list_remove(&job->link);
-    queue_add(&j->queue, job);
+    jobs_queue_add(&j->queue, job);
 }
 
 static void not_saved(struct jobs *j, struct job_save *s, const struct err *e)
@@ -391,8 +380,8 @@ static void not_saved(struct jobs *j, struct job_save *s, const struct err *e)
     }
     if (e->kind == ERR_NOT_FOUND || e->kind == ERR_CONFLICT) {
         log_error("job.row_gone", "job=%s error=%s", job->id, Q(str_of(e->msg)));
-        remove_container(j, job->id, job->attempt);
-        scheduler_drop(j, job);
+        remove_container(j, job);
+        jobs_scheduler_drop(j, job);
         free(s);
         return;
     }
@@ -415,8 +404,8 @@ static void on_saved(struct jobs *j, struct job_save *s, const struct err *e)
     if (last == JOB_QUEUED) {
         queue_again(j, s->job, c);
     } else if (job_state_finished(last)) {
-        remove_container(j, s->job->id, s->job->attempt);
-        scheduler_drop(j, s->job);
+        remove_container(j, s->job);
+        jobs_scheduler_drop(j, s->job);
     }
     free(s);
 }
@@ -473,7 +462,7 @@ static void remove_orphan(struct jobs *j, const struct runtime_status *s)
 static void compare_one(struct jobs *j, const struct runtime_status *s)
 {
     enum job_phase phase;
-    struct job *job = job_of_attempt(j, s->id, &phase);
+    struct job *job = job_of_container(j, s->id, &phase);
 
     if (job == NULL) {
         remove_orphan(j, s);
@@ -483,7 +472,7 @@ static void compare_one(struct jobs *j, const struct runtime_status *s)
         return;
     }
     if (!s->running) {
-        scheduler_end(j, job, s);
+        jobs_scheduler_end(j, job, s);
     } else if (phase == PHASE_ADOPTING) {
         adopt_running(j, job, s);
     } else {
@@ -503,12 +492,12 @@ static void adopt_missing(struct jobs *j, struct job *job)
         .steps = {{.to = JOB_QUEUED, .reason = "the server was stopped while it was starting"}}};
 
     if (job->started_ms > 0) {
-        scheduler_end(j, job, &gone);
+        jobs_scheduler_end(j, job, &gone);
     } else if (job->stop == JOB_STOP_CANCEL) {
         end_unstarted(j, job, &(struct err){0});
     } else {
         job->phase = PHASE_ENDING;
-        scheduler_save(j, job, &c);
+        jobs_scheduler_save(j, job, &c);
     }
 }
 
@@ -539,7 +528,7 @@ static void forget_listed(struct jobs *j)
     }
 }
 
-int adopt_compare(struct jobs *j, struct err *e)
+int jobs_adopt_compare(struct jobs *j, struct err *e)
 {
     SCOPED(freep) struct runtime_status *list = NULL;
     struct job *missing;
@@ -562,7 +551,7 @@ static void compare_now(struct jobs *j)
 {
     struct lock *l = &j->lock;
     struct err e;
-    bool ok = adopt_compare(j, &e) == 0;
+    bool ok = jobs_adopt_compare(j, &e) == 0;
 
     if (!ok) {
         log_warn("job.compare_failed", "error=%s; trying again in 1 s", Q(str_of(e.msg)));
@@ -581,32 +570,32 @@ static int64_t sooner(int64_t a, int64_t b)
 
 static void put_stop_locked(struct jobs *j, struct job *job, int64_t now)
 {
-    struct task *t =
-        task_new(job->stop == JOB_STOP_TIMEOUT ? TASK_TIMEOUT : TASK_SIGNAL, job->id, job->attempt);
+    struct task *t = jobs_task_new(job->stop == JOB_STOP_TIMEOUT ? TASK_TIMEOUT : TASK_SIGNAL,
+                                   job->id, job->attempt, job->tries);
 
     t->seq = job->seq;
     t->signal = job->grace_ms > 0 ? SIGTERM : SIGKILL;
     job->term_sent = true;
     job->kill_at = now + (job->grace_ms > 0 ? job->grace_ms : KILL_AGAIN_MS);
-    pool_put_locked(&j->enders, t);
+    jobs_pool_put_locked(&j->enders, t);
 }
 
 static void put_kill_locked(struct jobs *j, struct job *job, int64_t now)
 {
-    struct task *t = task_new(TASK_SIGNAL, job->id, job->attempt);
+    struct task *t = jobs_task_new(TASK_SIGNAL, job->id, job->attempt, job->tries);
 
     t->signal = SIGKILL;
     job->kill_at = now + KILL_AGAIN_MS;
-    pool_put_locked(&j->enders, t);
+    jobs_pool_put_locked(&j->enders, t);
 }
 
 static void put_start_locked(struct jobs *j, struct job *job)
 {
-    struct task *t = task_new(TASK_START, job->id, job->attempt);
+    struct task *t = jobs_task_new(TASK_START, job->id, job->attempt, job->tries);
 
     t->job = job;
     job->start_at = 0;
-    pool_put_locked(&j->starters, t);
+    jobs_pool_put_locked(&j->starters, t);
 }
 
 /* What is due for one job; the time of what is next, 0 for nothing. */
@@ -670,9 +659,10 @@ static void place_locked(struct jobs *j)
 {
     struct job *job;
 
-    while (j->adopted && (job = queue_first(&j->queue)) && machine_fits(&j->machine, &job->need)) {
-        queue_remove(&j->queue, job);
-        job->gpu_mask = machine_take(&j->machine, &job->need, 0);
+    while (j->adopted && (job = jobs_queue_first(&j->queue)) &&
+           jobs_machine_fits(&j->machine, &job->need)) {
+        jobs_queue_remove(&j->queue, job);
+        job->gpu_mask = jobs_machine_take(&j->machine, &job->need, 0);
         job->has_resources = true;
         job->phase = PHASE_STARTING;
         list_append(&j->active, &job->link);
@@ -717,7 +707,7 @@ static bool step_locked(struct jobs *j)
     return false;
 }
 
-void *scheduler_main(void *arg)
+void *jobs_scheduler_main(void *arg)
 {
     struct jobs *j = arg;
 

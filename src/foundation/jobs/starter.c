@@ -19,7 +19,7 @@ struct attempt {
     struct job *job;
     struct arena arena;
     struct job_row row; /* in the arena */
-    int64_t attempt;
+    int64_t attempt, tries;
     uint64_t gpu_mask;
     bool row_starting, look_first;
     struct job_spec spec;
@@ -57,30 +57,35 @@ static int begin_in_state(struct state_db *db, void *ctx, struct err *e)
                            .attempt = at->attempt,
                            .at_ms = clock_wall_ms(),
                            .gpu_mask = at->gpu_mask,
+                           .tries = at->tries,
                            .n_steps = 1,
                            .steps = {{.to = JOB_STARTING, .reason = "its resources are free"}}};
 
     arena_reset(&at->arena);
-    if (!at->row_starting && job_store_apply(db, &c, e) < 0) {
+    if (at->row_starting ? job_store_set_tries(db, at->job->seq, at->tries, e) < 0
+                         : job_store_apply(db, &c, e) < 0) {
         return -1;
     }
     return job_store_get(db, 0, str_of(at->job->id), &at->arena, &at->row, e);
 }
 
+/* The row says which container comes before it comes. */
 static int begin(struct attempt *at, struct err *e)
 {
     struct jobs *j = at->jobs;
     struct lock *l = &j->lock;
 
-    if (at->row_starting) {
-        return state_read(j->parts.state, begin_in_state, at, e);
-    }
     if (state_write(j->parts.state, begin_in_state, at, e) < 0) {
         return -1;
     }
-    jobs_publish(j, at->job, JOB_STARTING);
+    if (!at->row_starting) {
+        jobs_publish(j, at->job, JOB_STARTING);
+    }
+    job_container_id(at->job->id, at->attempt, at->tries, at->launch.id);
     WITH_LOCK(l);
     at->job->row_starting = true;
+    at->job->look_first = true; /* for the next try, should there be one */
+    at->job->tries = at->tries;
     return 0;
 }
 
@@ -254,26 +259,34 @@ static enum start_result failure(const struct err *e)
     return passes(e) ? START_AGAIN : START_FAILED;
 }
 
-/* A container of an earlier try whose answer never came. 1: it is there (and may have ended). */
-static int look_for(struct attempt *at, int64_t *started_ms, struct err *e)
+/* The container of an earlier try whose answer never came. 1: it is there, or was and ended.
+ * Otherwise the next try takes a new id, for the runtime takes one only once. */
+static int look_for_earlier(struct attempt *at, int64_t *started_ms, struct err *e)
 {
     struct jobs *j = at->jobs;
     SCOPED(freep) struct runtime_status *list = NULL;
+    char earlier[65];
     size_t n = 0;
 
+    job_container_id(at->job->id, at->attempt, at->tries, earlier);
     if (j->engine->list(j->engine_ctx, &list, &n, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(list[i].id, at->launch.id) == 0) {
-            *started_ms = list[i].started_ms;
-            if (!list[i].running) {
-                jobs_on_exit(j, &list[i]);
-            }
-            return 1;
+        if (strcmp(list[i].id, earlier) != 0 || (!list[i].running && list[i].started_ms == 0)) {
+            continue;
         }
+        *started_ms = list[i].started_ms;
+        if (!list[i].running) {
+            jobs_on_exit(j, &list[i]);
+        }
+        return 1;
     }
-    return j->engine->remove(j->engine_ctx, at->launch.id, e);
+    if (j->engine->remove(j->engine_ctx, earlier, e) < 0) {
+        return -1;
+    }
+    at->tries++;
+    return 0;
 }
 
 static enum start_result start(struct attempt *at, int64_t *started_ms, struct err *e)
@@ -282,11 +295,14 @@ static enum start_result start(struct attempt *at, int64_t *started_ms, struct e
     struct err ignored;
     int there = 0;
 
+    if (at->look_first && (there = look_for_earlier(at, started_ms, e)) != 0) {
+        return there > 0 ? START_OK : START_AGAIN;
+    }
+    if (at->row_starting && is_cancelled(at)) {
+        return START_CANCELLED;
+    }
     if (begin(at, e) < 0) {
         return e->kind == ERR_NOT_FOUND || e->kind == ERR_CONFLICT ? START_FAILED : START_AGAIN;
-    }
-    if (at->look_first && (there = look_for(at, started_ms, e)) != 0) {
-        return there > 0 ? START_OK : START_AGAIN;
     }
     if (is_cancelled(at)) {
         return START_CANCELLED;
@@ -299,7 +315,7 @@ static enum start_result start(struct attempt *at, int64_t *started_ms, struct e
         return START_OK;
     }
     if (!passes(e)) {
-        (void)j->engine->remove(j->engine_ctx, at->launch.id, &ignored);
+        (void)!j->engine->remove(j->engine_ctx, at->launch.id, &ignored);
     }
     return failure(e);
 }
@@ -310,22 +326,21 @@ static void take_job(struct attempt *at)
 
     WITH_LOCK(l);
     at->attempt = at->job->attempt;
+    at->tries = at->job->tries;
     at->gpu_mask = at->job->gpu_mask;
     at->row_starting = at->job->row_starting;
     at->look_first = at->job->look_first;
-    at->job->look_first = true; /* for the next try */
 }
 
-void starter_run(struct jobs *j, struct task *t)
+void jobs_starter_run(struct jobs *j, struct task *t)
 {
     SCOPED(attempt_done) struct attempt at = {.jobs = j, .job = t->job};
     struct msg *m = xnew(struct msg);
 
     take_job(&at);
-    memcpy(at.launch.id, t->container, sizeof(at.launch.id));
     m->kind = MSG_STARTED;
     m->job = t->job;
     m->started_ms = clock_wall_ms();
     m->result = start(&at, &m->started_ms, &m->err);
-    scheduler_post(j, m);
+    jobs_scheduler_post(j, m);
 }

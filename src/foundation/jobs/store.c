@@ -18,7 +18,7 @@ static const char *const steps[] = {
     " state TEXT NOT NULL CHECK(state IN ('queued', 'starting', 'running', 'succeeded', 'failed',"
     "  'cancelled', 'lost')),"
     " reason TEXT NOT NULL,"
-    " attempt INTEGER NOT NULL, retries INTEGER NOT NULL,"
+    " attempt INTEGER NOT NULL, retries INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
     " cpu_milli INTEGER NOT NULL, memory_bytes INTEGER NOT NULL, gpus INTEGER NOT NULL,"
     " timeout_ms INTEGER NOT NULL, grace_ms INTEGER NOT NULL,"
     " gpu_mask INTEGER NOT NULL DEFAULT 0,"
@@ -34,7 +34,7 @@ static const char *const steps[] = {
     "CREATE INDEX jobs_unfinished ON jobs(seq) WHERE finished_ms IS NULL;"
     "CREATE TABLE job_history("
     " job INTEGER NOT NULL, n INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,"
-    " attempt INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " attempt INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(job, n)) STRICT, WITHOUT ROWID;",
     NULL,
 };
@@ -211,14 +211,18 @@ static int save_row(struct state_db *db, const struct job_change *c, const struc
     switch (w->state) {
     case JOB_QUEUED:
         return state_run(db, e,
-                         "UPDATE jobs SET state = 'queued', reason = ?, attempt = ?, gpu_mask = 0,"
-                         " stop = 0, stop_by = NULL, started_ms = 0 WHERE seq = ?",
+                         "UPDATE jobs SET state = 'queued', reason = ?1,"
+                         " tries = iif(attempt = ?2, tries, 0), attempt = ?2, gpu_mask = 0,"
+                         " stop = 0, stop_by = NULL, started_ms = 0 WHERE seq = ?3",
                          "zii", reason, w->attempt, c->seq);
     case JOB_STARTING:
-        return state_run(db, e,
-                         "UPDATE jobs SET state = 'starting', reason = ?, gpu_mask = ? "
-                         "WHERE seq = ?",
-                         "zii", reason, (int64_t)c->gpu_mask, c->seq);
+        if (state_run(db, e,
+                      "UPDATE jobs SET state = 'starting', reason = ?, gpu_mask = ? "
+                      "WHERE seq = ?",
+                      "zii", reason, (int64_t)c->gpu_mask, c->seq) < 0) {
+            return -1;
+        }
+        return c->tries > 0 ? job_store_set_tries(db, c->seq, c->tries, e) : 0;
     case JOB_RUNNING:
         return state_run(db, e,
                          "UPDATE jobs SET state = 'running', reason = ?, started_ms = ? "
@@ -240,6 +244,26 @@ int job_store_apply(struct state_db *db, const struct job_change *c, struct err 
     return save_row(db, c, &w, e);
 }
 
+int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, struct err *e)
+{
+    if (state_run(db, e, "UPDATE jobs SET tries = ? WHERE seq = ?", "ii", tries, seq) < 0) {
+        return -1;
+    }
+    return state_run(db, e,
+                     "UPDATE job_history SET tries = ?1 WHERE job = ?2 AND n ="
+                     " (SELECT max(n) FROM job_history WHERE job = ?2 AND state = 'starting')",
+                     "ii", tries, seq);
+}
+
+int job_store_tries(struct state_db *db, struct str id, int64_t attempt, int64_t *tries,
+                    struct err *e)
+{
+    return state_one_i64(db, tries, e, "job",
+                         "SELECT ifnull(max(tries), 0) FROM job_history WHERE attempt = ?2 AND"
+                         " job = (SELECT seq FROM jobs WHERE id = ?1)",
+                         "si", id, attempt);
+}
+
 int job_store_set_stop(struct state_db *db, int64_t seq, enum job_stop stop, const char *by,
                        struct err *e)
 {
@@ -251,34 +275,14 @@ int job_store_set_stop(struct state_db *db, int64_t seq, enum job_stop stop, con
     return state_changes(db) == 1 ? 0 : err_set(e, ERR_CONFLICT, "the job is finished already");
 }
 
-int job_store_delete(struct state_db *db, int64_t project_id, struct str id, int64_t *attempts,
-                     struct err *e)
-{
-    SCOPED(arena_done) struct arena a = {0};
-    struct job_row row;
-
-    if (job_store_get(db, project_id, id, &a, &row, e) < 0) {
-        return -1;
-    }
-    if (!job_state_finished(row.state)) {
-        return err_set(e, ERR_CONFLICT, "job %s is %s: cancel it first", row.id,
-                       state_names[row.state]);
-    }
-    *attempts = row.attempt;
-    if (state_run(db, e, "DELETE FROM job_history WHERE job = ?", "i", row.seq) < 0) {
-        return -1;
-    }
-    return state_run(db, e, "DELETE FROM jobs WHERE seq = ?", "i", row.seq);
-}
-
 /* --- reading --- */
 
 #define LIGHT_COLUMNS                                                                              \
     "seq, id, project_id, project, name, user, image, digest, reason, state, attempt, retries,"    \
     " cpu_milli, memory_bytes, gpus, timeout_ms, grace_ms, gpu_mask, volume_ids, stop, stop_by,"   \
     " created_ms, started_ms, finished_ms, exit_kind, exit_code, exit_text, memory_peak_bytes,"    \
-    " cpu_usec, log_bytes"
-enum { LIGHT_COUNT = 30 };
+    " cpu_usec, log_bytes, tries"
+enum { LIGHT_COUNT = 31 };
 
 static const char *text(struct arena *a, const struct query *q, int column)
 {
@@ -317,6 +321,7 @@ static int read_row(const struct query *q, struct arena *a, struct job_row *r, s
         .memory_peak_bytes = query_i64(q, 27),
         .cpu_usec = query_i64(q, 28),
         .log_bytes = query_i64(q, 29),
+        .tries = query_i64(q, 30),
     };
     return job_state_parse(query_str(q, 9), &r->state, e);
 }
@@ -456,25 +461,62 @@ int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const stru
     return r;
 }
 
-int job_store_forget_project(struct state_db *db, int64_t project_id,
-                             void (*each)(void *ctx, struct str id, int64_t attempts), void *ctx,
-                             struct err *e)
+/* --- deleting --- */
+
+/* Those of jobs that the condition on `jobs` names. */
+static int each_container(struct state_db *db, const char *sql, int64_t key, job_container *each,
+                          void *ctx, struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(&q, db, e, "SELECT id, attempt FROM jobs WHERE project_id = ?", "i",
-                   project_id) < 0) {
+    if (query_open(&q, db, e, sql, "i", key) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        each(ctx, query_str(&q, 0), query_i64(&q, 1));
+        int64_t tries = query_i64(&q, 2);
+
+        for (int64_t n = 0; n <= tries; n++) {
+            each(ctx, query_str(&q, 0), query_i64(&q, 1), n);
+        }
     }
-    query_done(&q);
-    if (r < 0 || state_run(db, e,
-                           "DELETE FROM job_history WHERE job IN (SELECT seq FROM jobs WHERE "
-                           "project_id = ?)",
-                           "i", project_id) < 0) {
+    return r;
+}
+
+#define CONTAINERS                                                                                 \
+    "SELECT jobs.id, h.attempt, max(h.tries) FROM jobs JOIN job_history h ON h.job = jobs.seq"     \
+    " WHERE h.state = 'starting' AND "
+
+int job_store_delete(struct state_db *db, int64_t project_id, struct str id, job_container *each,
+                     void *ctx, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct job_row row;
+
+    if (job_store_get(db, project_id, id, &a, &row, e) < 0) {
+        return -1;
+    }
+    if (!job_state_finished(row.state)) {
+        return err_set(e, ERR_CONFLICT, "job %s is %s: cancel it first", row.id,
+                       state_names[row.state]);
+    }
+    if (each_container(db, CONTAINERS "jobs.seq = ? GROUP BY h.attempt", row.seq, each, ctx, e) <
+            0 ||
+        state_run(db, e, "DELETE FROM job_history WHERE job = ?", "i", row.seq) < 0) {
+        return -1;
+    }
+    return state_run(db, e, "DELETE FROM jobs WHERE seq = ?", "i", row.seq);
+}
+
+int job_store_forget_project(struct state_db *db, int64_t project_id, job_container *each,
+                             void *ctx, struct err *e)
+{
+    if (each_container(db, CONTAINERS "jobs.project_id = ? GROUP BY jobs.seq, h.attempt",
+                       project_id, each, ctx, e) < 0 ||
+        state_run(db, e,
+                  "DELETE FROM job_history WHERE job IN (SELECT seq FROM jobs WHERE "
+                  "project_id = ?)",
+                  "i", project_id) < 0) {
         return -1;
     }
     return state_run(db, e, "DELETE FROM jobs WHERE project_id = ?", "i", project_id);

@@ -15,6 +15,7 @@ struct job_row {
     const char *project, *name, *user, *image, *digest, *reason;
     enum job_state state;
     int64_t attempt, retries;
+    int64_t tries; /* of this attempt that came to nothing: see job_container_id */
     int64_t cpu_milli, memory_bytes, gpus, timeout_ms, grace_ms;
     uint64_t gpu_mask;      /* of the attempt: bit = index of the device */
     const char *volume_ids; /* with spaces between, in the order of the spec */
@@ -43,6 +44,7 @@ struct job_change {
     } steps[JOB_CHANGE_STEPS];
     size_t n_steps;
     uint64_t gpu_mask;  /* with STARTING */
+    int64_t tries;      /* with STARTING */
     int64_t started_ms; /* with RUNNING, or with an end that RUNNING may have missed */
     /* with an end of the attempt */
     struct job_outcome outcome;
@@ -52,11 +54,18 @@ struct job_change {
  * QUEUED: `outcome.state` LOST or FAILED begins the next attempt, else the same one again. */
 int job_store_apply(struct state_db *db, const struct job_change *c, struct err *e) MUST_USE;
 
+/* A start that came to nothing is tried again under another container id. */
+int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, struct err *e) MUST_USE;
+/* Which try of the attempt it was that ran (0 when none did). */
+int job_store_tries(struct state_db *db, struct str id, int64_t attempt, int64_t *tries,
+                    struct err *e) MUST_USE;
 int job_store_set_stop(struct state_db *db, int64_t seq, enum job_stop stop, const char *by,
                        struct err *e) MUST_USE;
-/* Only when it is finished (ERR_CONFLICT). *attempts: how many containers it had. */
-int job_store_delete(struct state_db *db, int64_t project_id, struct str id, int64_t *attempts,
-                     struct err *e) MUST_USE;
+/* A container that a job had: its log is still there. */
+typedef void job_container(void *ctx, struct str id, int64_t attempt, int64_t tries);
+/* Only when it is finished (ERR_CONFLICT). `each` gets its containers. */
+int job_store_delete(struct state_db *db, int64_t project_id, struct str id, job_container *each,
+                     void *ctx, struct err *e) MUST_USE;
 
 /* project_id 0: of any project. ERR_NOT_FOUND. */
 int job_store_get(struct state_db *db, int64_t project_id, struct str id, struct arena *a,
@@ -77,10 +86,9 @@ int job_store_list(struct state_db *db, int64_t project_id, unsigned states, int
 /* All that are not finished, oldest first, without spec and pin. */
 int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const struct job_row *row),
                          void *ctx, struct err *e) MUST_USE;
-/* ids of all jobs of the project with their attempts, then no rows are left. */
-int job_store_forget_project(struct state_db *db, int64_t project_id,
-                             void (*each)(void *ctx, struct str id, int64_t attempts), void *ctx,
-                             struct err *e) MUST_USE;
+/* The containers of all jobs of the project; then no rows are left. */
+int job_store_forget_project(struct state_db *db, int64_t project_id, job_container *each,
+                             void *ctx, struct err *e) MUST_USE;
 
 /* Whether the table of legal changes has this one. */
 bool job_state_may(enum job_state from, enum job_state to);

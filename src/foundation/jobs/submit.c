@@ -35,7 +35,7 @@ static int check_machine(const struct submit *s, struct err *e)
 {
     const struct machine_need need = {s->spec.cpu_milli, s->spec.memory_bytes, s->spec.gpus};
 
-    return machine_could(&s->jobs->machine, &need, e); /* totals are constant */
+    return jobs_machine_could(&s->jobs->machine, &need, e); /* totals are constant */
 }
 
 static int check_image(struct submit *s, struct err *e)
@@ -184,7 +184,7 @@ static void enter_queue(struct jobs *j, const struct job_row *row)
     j->n_submitting--;
     j->n_submitted++;
     (void)map_put(&j->by_id, str_of(job->id), job);
-    queue_add(&j->queue, job);
+    jobs_queue_add(&j->queue, job);
     lock_broadcast(l);
 }
 

@@ -5,13 +5,13 @@
 static const char *why_queued_locked(struct jobs *j, const struct job *job, size_t position,
                                      struct arena *a)
 {
-    const struct job *head = queue_first(&j->queue);
+    const struct job *head = jobs_queue_first(&j->queue);
     char why[160];
 
     if (!j->adopted) {
         return "waits until the containers of this machine are known again";
     }
-    machine_why_waiting(&j->machine, &head->need, why, sizeof(why));
+    jobs_machine_why_waiting(&j->machine, &head->need, why, sizeof(why));
     if (job == head) {
         return arena_strdup(a, str_of(why));
     }
@@ -35,9 +35,9 @@ void job_live_of(struct jobs *j, const struct job_row *row, struct arena *a, str
     if (job == NULL) {
         return;
     }
-    out->queue_position = queue_position(&j->queue, job);
-    if (out->queue_position > 0) {
-        out->reason = why_queued_locked(j, job, out->queue_position, a);
+    out->jobs_queue_position = jobs_queue_position(&j->queue, job);
+    if (out->jobs_queue_position > 0) {
+        out->reason = why_queued_locked(j, job, out->jobs_queue_position, a);
     } else if (job->waits) {
         out->reason = arena_strdup(a, str_of(job->waits));
     } else if (job->stop == JOB_STOP_CANCEL) {
@@ -82,9 +82,9 @@ void job_view_begin(const struct job_row *r, const struct job_live *live, struct
     write_exit(r, w);
     jw_kv_i64(w, "attempt", r->attempt);
     jw_kv_i64(w, "retries", r->retries);
-    jw_key(w, "queue_position");
-    if (live->queue_position > 0) {
-        jw_i64(w, (int64_t)live->queue_position);
+    jw_key(w, "jobs_queue_position");
+    if (live->jobs_queue_position > 0) {
+        jw_i64(w, (int64_t)live->jobs_queue_position);
     } else {
         jw_null(w);
     }
@@ -128,11 +128,11 @@ void job_view_nodes(struct jobs *j, struct jw *w)
     jw_kv_c(w, "name", j->host);
     jw_kv_c(w, "state", adopted ? "ready" : "starting");
     jw_kv_i64(w, "cpu_milli", m.cpu_milli);
-    jw_kv_i64(w, "cpu_milli_free", machine_cpu_free(&m));
+    jw_kv_i64(w, "cpu_milli_free", jobs_machine_cpu_free(&m));
     jw_kv_i64(w, "memory_bytes", m.memory_bytes);
-    jw_kv_i64(w, "memory_bytes_free", machine_memory_free(&m));
+    jw_kv_i64(w, "memory_bytes_free", jobs_machine_memory_free(&m));
     jw_kv_i64(w, "gpus", (int64_t)m.gpus);
-    jw_kv_i64(w, "gpus_free", machine_gpus_free(&m));
+    jw_kv_i64(w, "gpus_free", jobs_machine_gpus_free(&m));
     jw_kv_c(w, "arch", j->arch);
     jw_end(w);
 }
