@@ -166,10 +166,10 @@ int v2_fail(struct http_req *r, const char *code, int result)
 
 int v2_enter(struct http_req *r, struct err *e)
 {
-    http_set_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
     if (r->who.kind == PRINCIPAL_ANONYMOUS && http_header(r, "Authorization").p == NULL) {
         return err_set(e, ERR_UNAUTHENTICATED, "authentication required");
     }
+    http_set_header(r, "Docker-Distribution-Api-Version", "registry/2.0");
     return 0;
 }
 
