@@ -1,0 +1,991 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "access_priv.h"
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "net/http.h"
+#include "state/state.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct state_schema *const schemas[] = {&access_schema, NULL};
+static char dir[64], db_path[128], wal_path[140];
+static struct state *state;
+static struct access *ac;
+
+static struct hook_log {
+    int gone;
+    int64_t gone_id;
+    bool refuse;
+    bool was_visible;
+    char events[512];
+} hook_log;
+
+static int project_gone(void *ctx UNUSED, int64_t id, struct str name, struct err *e)
+{
+    struct principal admin = {.user_id = 1, .is_admin = true, .scopes = PERM_ALL};
+
+    hook_log.gone++;
+    hook_log.gone_id = id;
+    hook_log.was_visible = access_permissions(ac, &admin, name) != 0;
+    return hook_log.refuse ? err_set(e, ERR_CONFLICT, "a job is running") : 0;
+}
+
+static void on_event(void *ctx UNUSED, const char *type, struct str project UNUSED, struct str json)
+{
+    size_t n = strlen(hook_log.events);
+
+    (void)snprintf(hook_log.events + n, sizeof(hook_log.events) - n, "%s %.*s\n", type,
+                   STR_ARG(json));
+}
+
+static const struct access_hooks hooks = {.project_gone = project_gone, .event = on_event};
+
+static int start(void **arg UNUSED)
+{
+    struct err e;
+
+    (void)snprintf(dir, sizeof(dir), "/tmp/strata-access-XXXXXX");
+    if (mkdtemp(dir) == NULL) {
+        return -1;
+    }
+    (void)snprintf(db_path, sizeof(db_path), "%s/state.db", dir);
+    (void)snprintf(wal_path, sizeof(wal_path), "%s-wal", db_path);
+    hook_log = (struct hook_log){0};
+    state = state_open(db_path, schemas, &e);
+    ac = state ? access_open(state, NULL, &hooks, &e) : NULL;
+    return ac ? 0 : -1;
+}
+
+static int stop(void **arg UNUSED)
+{
+    struct err e;
+
+    clock_set_wall_ms(0);
+    access_close(ac);
+    state_close(state);
+    return fs_remove_tree(AT_FDCWD, dir, &e);
+}
+
+static struct user add_user(const char *name, unsigned flags)
+{
+    struct user u = {0};
+    struct err e = {0};
+
+    (void)!access_user_add(ac, str_of(name), STR("password of all"), flags, &u, &e);
+    assert_string_equal(e.msg, "");
+    return u;
+}
+
+/* Without the 15 ms of a hash. */
+static int insert_plain(struct state_db *db, void *name, struct err *e)
+{
+    return state_run(db, e, "INSERT INTO users(name, is_admin, created_ms) VALUES(?, 0, 1)", "z",
+                     (const char *)name);
+}
+
+static struct principal principal_of(const char *name)
+{
+    struct principal p = {0};
+    struct user u;
+    struct err e = {0};
+
+    if (access_user_get(ac, str_of(name), &u, &e) < 0) {
+        assert_int_equal(state_write(state, insert_plain, (void *)name, &e), 0);
+        assert_int_equal(access_user_get(ac, str_of(name), &u, &e), 0);
+    }
+    access_set_principal(&p, PRINCIPAL_PASSWORD, u.id, u.is_admin ? USER_ADMIN : 0, str_of(name));
+    return p;
+}
+
+static struct principal nobody(void)
+{
+    struct principal p;
+
+    access_set_principal(&p, PRINCIPAL_ANONYMOUS, 0, 0, STR("anonymous"));
+    return p;
+}
+
+static void add_project(const struct principal *maker, const char *name, unsigned flags)
+{
+    struct err e = {0};
+
+    (void)!access_project_add(ac, maker, str_of(name), flags, &e);
+    assert_string_equal(e.msg, "");
+}
+
+static enum err_kind verify(const char *user, const char *password)
+{
+    struct principal who;
+    struct err e = {0};
+
+    if (access_verify(ac, str_of(user), str_of(password), "10.0.0.1", &who, &e) == 0) {
+        assert_string_equal(who.name, user);
+        return ERR_NONE;
+    }
+    return e.kind;
+}
+
+static struct token add_token(const struct principal *who, int64_t expires_ms, uint64_t scopes)
+{
+    struct token t = {0};
+    struct err e = {0};
+
+    (void)!access_token_add(ac, who, STR("test"), expires_ms, scopes, &t, &e);
+    assert_string_equal(e.msg, "");
+    return t;
+}
+
+static enum err_kind verify_token(const char *text, struct principal *who)
+{
+    struct err e = {0};
+
+    return access_verify_token(ac, str_of(text), who, &e) == 0 ? ERR_NONE : e.kind;
+}
+
+static void the_first_start_makes_admin_and_library_once(void **arg UNUSED)
+{
+    char password[33] = "", again[33] = "none";
+    struct principal who;
+    int64_t id;
+    uint32_t base;
+    struct err e = {0};
+
+    assert_int_equal(access_bootstrap(ac, password, &e), 1);
+    assert_int_equal(strlen(password), 20);
+    assert_int_equal(access_bootstrap(ac, again, &e), 0);
+    assert_string_equal(again, "none");
+    assert_int_equal(access_verify(ac, STR("admin"), str_of(password), "::1", &who, &e), 0);
+    assert_true(who.is_admin);
+    assert_int_equal(access_project(ac, STR("library"), &id, &base, &e), 0);
+    assert_int_equal(base, 100000000 + id * 65536);
+    who = nobody();
+    assert_true(access_permissions(ac, &who, STR("library")) & PERM_BIT(PERM_IMAGE_PULL));
+}
+
+static void every_wrong_sign_in_gets_the_same_answer(void **arg UNUSED)
+{
+    struct user_change disable = {.disabled = CHANGE_SET};
+    struct principal who;
+    struct user u;
+    struct err wrong = {0}, unknown = {0}, disabled = {0}, longer = {0};
+    char big[1000];
+
+    memset(big, 'x', sizeof(big));
+    (void)add_user("alice", USER_ADMIN);
+    (void)add_user("bob", 0);
+    assert_int_equal(access_user_change(ac, STR("bob"), &disable, &u, &wrong), 0);
+    assert_int_equal(verify("alice", "password of all"), ERR_NONE);
+    assert_int_equal(access_verify(ac, STR("alice"), STR("wrong"), "::1", &who, &wrong), -1);
+    assert_int_equal(access_verify(ac, STR("carol"), STR("wrong"), "::1", &who, &unknown), -1);
+    assert_int_equal(access_verify(ac, STR("bob"), STR("password of all"), "::1", &who, &disabled),
+                     -1);
+    assert_int_equal(access_verify(ac, STR("alice"), str_n(big, sizeof(big)), "::1", &who, &longer),
+                     -1);
+    assert_int_equal(wrong.kind, ERR_UNAUTHENTICATED);
+    assert_string_equal(wrong.msg, unknown.msg);
+    assert_string_equal(wrong.msg, disabled.msg);
+    assert_string_equal(wrong.msg, longer.msg);
+}
+
+static void a_changed_password_acts_at_once_in_spite_of_the_cache(void **arg UNUSED)
+{
+    struct user_change change = {.password = STR("another password")};
+    struct user u;
+    struct err e;
+
+    (void)add_user("alice", USER_ADMIN);
+    assert_int_equal(verify("alice", "password of all"), ERR_NONE);
+    assert_int_equal(verify("alice", "password of all"), ERR_NONE); /* cached */
+    assert_int_equal(access_user_change(ac, STR("alice"), &change, &u, &e), 0);
+    assert_int_equal(verify("alice", "password of all"), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify("alice", "another password"), ERR_NONE);
+}
+
+static void guessing_is_throttled_but_tokens_go_on(void **arg UNUSED)
+{
+    struct principal alice, who;
+    struct token t;
+    int tries = 0;
+
+    (void)add_user("alice", USER_ADMIN);
+    alice = principal_of("alice");
+    t = add_token(&alice, 0, PERM_ALL);
+    while (verify("alice", "wrong") == ERR_UNAUTHENTICATED && tries < 50) {
+        tries++;
+    }
+    assert_int_equal(tries, 6);
+    assert_int_equal(verify("alice", "password of all"), ERR_THROTTLED);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(verify("alice", t.text), ERR_NONE);
+}
+
+static void *verify_ten(void *good)
+{
+    for (int i = 0; i < 10; i++) {
+        __atomic_fetch_add((int *)good, verify("alice", "password of all") == ERR_NONE,
+                           __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+static void right_sign_ins_side_by_side_are_never_throttled(void **arg UNUSED)
+{
+    pthread_t threads[16];
+    int good = 0;
+
+    (void)add_user("alice", USER_ADMIN);
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, verify_ten, &good), 0);
+    }
+    for (int i = 0; i < 16; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(good, 160);
+}
+
+static void a_token_works_until_it_expires(void **arg UNUSED)
+{
+    int64_t now = 1800000000000;
+    struct principal alice, who;
+    struct token t;
+
+    clock_set_wall_ms(now);
+    alice = principal_of("alice");
+    t = add_token(&alice, now + 60000, PERM_ALL);
+    assert_int_equal(strlen(t.text), 47);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_string_equal(who.name, "alice");
+    assert_int_equal(who.kind, PRINCIPAL_TOKEN);
+    assert_int_equal(who.token_id, t.id);
+    clock_set_wall_ms(now + 59999);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    clock_set_wall_ms(now + 60000); /* still cached, and expired all the same */
+    assert_int_equal(verify_token(t.text, &who), ERR_UNAUTHENTICATED);
+}
+
+static void a_revoked_token_stops_at_once(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob"), who;
+    struct token t = add_token(&alice, 0, PERM_ALL);
+    struct err e;
+
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(access_token_delete(ac, &bob, t.id, &e), -1); /* not his */
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(access_token_delete(ac, &alice, t.id, &e), 0);
+    assert_int_equal(verify_token(t.text, &who), ERR_UNAUTHENTICATED);
+}
+
+static void other_texts_are_no_tokens(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), who;
+    struct token t = add_token(&alice, 0, PERM_ALL);
+
+    t.text[46] = t.text[46] == 'a' ? 'b' : 'a';
+    assert_int_equal(verify_token(t.text, &who), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify_token("strata_", &who), ERR_UNAUTHENTICATED);
+    assert_int_equal(verify_token("", &who), ERR_UNAUTHENTICATED);
+}
+
+static void a_token_with_the_name_of_another_user_is_refused(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct token t = add_token(&alice, 0, PERM_ALL);
+
+    assert_int_equal(verify("alice", t.text), ERR_NONE);
+    assert_int_equal(verify("bob", t.text), ERR_UNAUTHENTICATED);
+}
+
+static void tokens_and_sessions_of_a_disabled_or_deleted_user_stop_at_once(void **arg UNUSED)
+{
+    struct user_change disable = {.disabled = CHANGE_SET}, enable = {.disabled = CHANGE_CLEAR};
+    char cookie[COOKIE_SIZE];
+    struct principal bob, who;
+    struct token t;
+    struct user u;
+    struct err e;
+
+    (void)add_user("root-like", USER_ADMIN);
+    bob = principal_of("bob");
+    t = add_token(&bob, 0, PERM_ALL);
+    assert_int_equal(access_session_new(ac, bob.user_id, "::1", cookie, &e), 0);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(access_principal(ac, bob.user_id, &who, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 0);
+
+    assert_int_equal(access_user_change(ac, STR("bob"), &disable, &u, &e), 0);
+    assert_int_equal(verify_token(t.text, &who), ERR_UNAUTHENTICATED);
+    assert_int_equal(access_principal(ac, bob.user_id, &who, &e), -1);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 1);
+
+    assert_int_equal(access_user_change(ac, STR("bob"), &enable, &u, &e), 0);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 1); /* ended for good */
+    assert_int_equal(access_user_delete(ac, STR("bob"), &e), 0);
+    assert_int_equal(verify_token(t.text, &who), ERR_UNAUTHENTICATED);
+    assert_int_equal(access_principal(ac, bob.user_id, &who, &e), -1);
+}
+
+static bool file_holds(const char *path, const char *text)
+{
+    struct buf b = BUF_MAX(8 * MIB);
+    struct err e;
+    bool found;
+
+    assert_int_equal(fs_read(AT_FDCWD, path, &b, &e), 0);
+    found = str_find(buf_str(&b), str_of(text)) >= 0;
+    buf_done(&b);
+    return found;
+}
+
+static void no_password_token_or_cookie_is_on_the_disk(void **arg UNUSED)
+{
+    char cookie[COOKIE_SIZE], csrf[CSRF_SIZE];
+    struct principal alice;
+    struct token t;
+    struct err e;
+
+    (void)add_user("alice", USER_ADMIN);
+    alice = principal_of("alice");
+    t = add_token(&alice, 0, PERM_ALL);
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", cookie, &e), 0);
+    access_session_csrf(str_of(cookie), csrf);
+    assert_true(file_holds(wal_path, "alice"));
+    assert_false(file_holds(wal_path, t.text));
+    assert_false(file_holds(wal_path, t.text + 7));
+    assert_false(file_holds(wal_path, cookie));
+    assert_false(file_holds(wal_path, csrf));
+    assert_false(file_holds(wal_path, "password of all"));
+}
+
+static int read_used(struct state_db *db, void *out, struct err *e)
+{
+    return state_one_i64(db, out, e, "", "SELECT last_used_ms FROM tokens", "");
+}
+
+/* Writes are in order: after this one, the note is written. */
+static int64_t last_used(void)
+{
+    int64_t ms = -1;
+    struct err e;
+
+    assert_int_equal(state_write(state, read_used, &ms, &e), 0);
+    return ms;
+}
+
+static void the_last_use_of_a_token_is_noted_at_most_once_a_minute(void **arg UNUSED)
+{
+    int64_t now = 1800000000000;
+    struct principal alice, who;
+    struct token t;
+
+    clock_set_wall_ms(now);
+    alice = principal_of("alice");
+    t = add_token(&alice, 0, PERM_ALL);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(last_used(), now);
+    clock_set_wall_ms(now + 59000);
+    access_forget(ac); /* not cached any more */
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(last_used(), now);
+    clock_set_wall_ms(now + 60000);
+    access_forget(ac);
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_int_equal(last_used(), now + 60000);
+}
+
+static void scopes_narrow_what_a_token_may_do(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), who;
+    struct token t;
+
+    add_project(&alice, "demo", 0);
+    t = add_token(&alice, 0, PERM_BIT(PERM_JOB_READ) | PERM_BIT(PERM_SYSTEM_MANAGE));
+    assert_int_equal(verify_token(t.text, &who), ERR_NONE);
+    assert_true(access_permissions(ac, &alice, STR("demo")) & PERM_BIT(PERM_JOB_SUBMIT));
+    assert_true(access_permissions(ac, &who, STR("demo")) & PERM_BIT(PERM_JOB_READ));
+    assert_false(access_permissions(ac, &who, STR("demo")) & PERM_BIT(PERM_JOB_SUBMIT));
+    assert_false(access_permissions(ac, &who, STR("demo")) & PERM_BIT(PERM_PROJECT_MANAGE));
+    assert_true(who.scopes & PERM_BIT(PERM_SIGNED_IN));
+}
+
+static void a_narrow_token_makes_no_tokens_and_deletes_only_itself(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), who;
+    struct token full = add_token(&alice, 0, PERM_ALL), made;
+    struct token narrow = add_token(&alice, 0, PERM_BIT(PERM_JOB_READ));
+    struct err e;
+
+    assert_int_equal(verify_token(narrow.text, &who), ERR_NONE);
+    assert_int_equal(access_token_add(ac, &who, STR("x"), 0, PERM_ALL, &made, &e), -1);
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_int_equal(access_token_delete(ac, &who, full.id, &e), -1);
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_int_equal(access_token_delete(ac, &who, narrow.id, &e), 0);
+    assert_int_equal(verify_token(narrow.text, &who), ERR_UNAUTHENTICATED);
+}
+
+static void a_token_made_by_a_token_does_not_outlive_it(void **arg UNUSED)
+{
+    int64_t now = 1800000000000;
+    struct principal alice, who;
+    struct token parent, child;
+
+    clock_set_wall_ms(now);
+    alice = principal_of("alice");
+    parent = add_token(&alice, now + 1000, PERM_ALL);
+    assert_int_equal(verify_token(parent.text, &who), ERR_NONE);
+    child = add_token(&who, 0, PERM_ALL);
+    assert_true(child.expires_ms == now + 1000);
+    child = add_token(&who, now + 500, PERM_ALL);
+    assert_true(child.expires_ms == now + 500);
+}
+
+static void a_user_holds_200_tokens_and_expired_ones_make_room(void **arg UNUSED)
+{
+    int64_t now = 1800000000000;
+    struct principal alice;
+    struct token made;
+    struct err e;
+
+    clock_set_wall_ms(now);
+    alice = principal_of("alice");
+    for (int i = 0; i < TOKENS_PER_USER; i++) {
+        (void)add_token(&alice, now + 1000, PERM_ALL);
+    }
+    assert_int_equal(access_token_add(ac, &alice, STR("x"), 0, PERM_ALL, &made, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    clock_set_wall_ms(now + 2000);
+    (void)add_token(&alice, 0, PERM_ALL);
+}
+
+static void a_session_ends_when_idle_and_at_its_full_age(void **arg UNUSED)
+{
+    int64_t now = 1800000000000, hour = 3600000;
+    char cookie[COOKIE_SIZE];
+    struct principal alice, who;
+    struct err e;
+
+    clock_set_wall_ms(now);
+    alice = principal_of("alice");
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", cookie, &e), 0);
+    for (int i = 0; i < 15; i++) { /* used every 11 hours: not idle, until 7 days are over */
+        clock_set_wall_ms(now += 11 * hour);
+        assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 0);
+        assert_string_equal(who.name, "alice");
+        (void)add_token(&alice, 0, PERM_ALL);
+    }
+    clock_set_wall_ms(now += 11 * hour);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 1);
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", cookie, &e), 0);
+    clock_set_wall_ms(now += 12 * hour);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 1);
+}
+
+static void a_new_password_ends_all_sessions_but_the_one_that_set_it(void **arg UNUSED)
+{
+    char mine[COOKIE_SIZE], other[COOKIE_SIZE];
+    unsigned char hash[SHA256_BYTES];
+    struct user_change change = {.password = STR("another password")};
+    struct principal alice, who;
+    struct user u;
+    struct err e;
+
+    (void)add_user("alice", USER_ADMIN);
+    alice = principal_of("alice");
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", mine, &e), 0);
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", other, &e), 0);
+    sha256_of(str_of(mine), hash);
+    change.keep_session = str_n((char *)hash, sizeof(hash));
+    assert_int_equal(access_user_change(ac, STR("alice"), &change, &u, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(mine), &who, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(other), &who, &e), 1);
+    assert_int_equal(access_session_end(ac, str_of(mine), &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(mine), &who, &e), 1);
+}
+
+static void a_user_has_32_sessions_at_most(void **arg UNUSED)
+{
+    char first[COOKIE_SIZE], cookie[COOKIE_SIZE];
+    struct principal alice = principal_of("alice"), who;
+    struct err e;
+
+    clock_set_wall_ms(1800000000000);
+    assert_int_equal(access_session_new(ac, alice.user_id, "::1", first, &e), 0);
+    clock_set_wall_ms(1800000001000);
+    for (int i = 0; i < SESSIONS_PER_USER; i++) {
+        assert_int_equal(access_session_new(ac, alice.user_id, "::1", cookie, &e), 0);
+    }
+    assert_int_equal(access_session_find(ac, str_of(first), &who, &e), 1);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 0);
+}
+
+static void the_last_admin_stays(void **arg UNUSED)
+{
+    struct user_change demote = {.is_admin = CHANGE_CLEAR}, disable = {.disabled = CHANGE_SET};
+    struct user u;
+    struct err e;
+
+    (void)add_user("alice", USER_ADMIN);
+    (void)principal_of("bob");
+    assert_int_equal(access_user_delete(ac, STR("alice"), &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_int_equal(access_user_change(ac, STR("alice"), &demote, &u, &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_int_equal(access_user_change(ac, STR("alice"), &disable, &u, &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_int_equal(access_user_delete(ac, STR("bob"), &e), 0);
+    (void)add_user("carol", USER_ADMIN);
+    assert_int_equal(access_user_change(ac, STR("alice"), &demote, &u, &e), 0);
+    assert_false(u.is_admin);
+    assert_int_equal(access_user_delete(ac, STR("carol"), &e), -1);
+}
+
+static void a_user_name_is_taken_once_and_follows_the_rules(void **arg UNUSED)
+{
+    struct user u;
+    struct err e;
+
+    (void)add_user("alice", 0);
+    assert_int_equal(access_user_add(ac, STR("alice"), STR("12345678"), 0, &u, &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_non_null(strstr(e.msg, "alice"));
+    assert_int_equal(access_user_add(ac, STR("Alice"), STR("12345678"), 0, &u, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+    assert_int_equal(access_user_get(ac, STR("carol"), &u, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+/* --- may he --- */
+
+static enum err_kind may(const struct principal *who, enum perm perm, const char *project)
+{
+    struct http_req r = {.who = *who};
+    struct err e = {0};
+
+    return access_authorize(ac, &r, perm, str_of(project), &e) == 0 ? ERR_NONE : e.kind;
+}
+
+static void put_member(const char *project, const char *user, enum role role)
+{
+    struct err e = {0};
+
+    assert_int_equal(access_member_put(ac, str_of(project), str_of(user), role, &e), 0);
+}
+
+/* What a role gets where it lacks the permission: told to sign in, told no, or told nothing. */
+static void every_role_in_every_project(void **arg UNUSED)
+{
+    struct principal admin = principal_of("boss");
+    struct principal who[6];
+    static const enum role roles[] = {ROLE_ANONYMOUS, ROLE_NONE,       ROLE_GUEST,
+                                      ROLE_DEVELOPER, ROLE_MAINTAINER, ROLE_ADMIN};
+    static const char *const projects[] = {"open", "closed", "missing"};
+
+    admin.is_admin = true;
+    add_project(&admin, "open", PROJECT_PUBLIC);
+    add_project(&admin, "closed", 0);
+    who[0] = nobody();
+    who[1] = principal_of("stranger");
+    who[2] = principal_of("guest");
+    who[3] = principal_of("developer");
+    who[4] = principal_of("maintainer");
+    who[5] = admin;
+    for (int i = 2; i <= 4; i++) {
+        put_member("open", who[i].name, roles[i]);
+        put_member("closed", who[i].name, roles[i]);
+    }
+    for (int p = 0; p < PERM_COUNT; p++) {
+        for (size_t i = 0; i < 6; i++) {
+            for (size_t j = 0; j < 3; j++) {
+                enum perm_where where = perm_where((enum perm)p);
+                bool is_member = i >= 2;
+                enum role role = is_member ? roles[i] : j == 0 ? ROLE_ANONYMOUS : ROLE_NONE;
+                bool sees = j < 2 && role != ROLE_NONE;
+                enum err_kind want = ERR_NONE;
+
+                if (where == PERM_WHERE_PROJECT) {
+                    if (!sees || !(role_permissions(role) & PERM_BIT(p))) {
+                        want = i == 0 ? ERR_UNAUTHENTICATED : sees ? ERR_FORBIDDEN : ERR_NOT_FOUND;
+                    }
+                } else if (i == 0) {
+                    want = p == PERM_PUBLIC ? ERR_NONE : ERR_UNAUTHENTICATED;
+                } else if (where == PERM_WHERE_SYSTEM && i != 5 && p != PERM_PROJECT_CREATE) {
+                    want = ERR_FORBIDDEN;
+                }
+                if (may(&who[i], (enum perm)p, projects[j]) != want) {
+                    fail_msg("%s as %s in %s: %s, wanted %s", perm_name((enum perm)p), who[i].name,
+                             projects[j], err_name(may(&who[i], (enum perm)p, projects[j])),
+                             err_name(want));
+                }
+            }
+        }
+    }
+}
+
+static void a_narrow_token_of_an_admin_is_told_which_scope_it_lacks(void **arg UNUSED)
+{
+    struct principal admin = principal_of("boss");
+
+    admin.is_admin = true;
+    admin.scopes = PERM_BIT(PERM_JOB_READ) | PERM_BIT(PERM_SIGNED_IN);
+    add_project(&admin, "demo", 0);
+    assert_int_equal(may(&admin, PERM_JOB_READ, "demo"), ERR_NONE);
+    assert_int_equal(may(&admin, PERM_JOB_SUBMIT, "demo"), ERR_FORBIDDEN);
+    assert_int_equal(may(&admin, PERM_USER_MANAGE, ""), ERR_FORBIDDEN);
+    assert_int_equal(may(&admin, PERM_SIGNED_IN, ""), ERR_NONE);
+}
+
+static void membership_changes_act_at_once(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    struct err e;
+
+    add_project(&alice, "demo", 0);
+    assert_int_equal(may(&alice, PERM_PROJECT_MANAGE, "demo"), ERR_NONE); /* its maker */
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NOT_FOUND);
+    put_member("demo", "bob", ROLE_GUEST);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_FORBIDDEN);
+    put_member("demo", "bob", ROLE_DEVELOPER);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NONE);
+    assert_true(access_may_see(ac, &bob, STR("demo")));
+    assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), 0);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NOT_FOUND);
+    assert_false(access_may_see(ac, &bob, STR("demo")));
+    assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(access_member_put(ac, STR("demo"), STR("nobody-here"), ROLE_GUEST, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(access_project_change(ac, STR("demo"), CHANGE_SET, &e), 0);
+    assert_int_equal(may(&bob, PERM_IMAGE_PULL, "demo"), ERR_NONE);
+    assert_int_equal(access_project_change(ac, STR("demo"), CHANGE_CLEAR, &e), 0);
+    assert_int_equal(may(&bob, PERM_IMAGE_PULL, "demo"), ERR_NOT_FOUND);
+}
+
+static void system_events_are_for_admins(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+
+    assert_false(access_may_see(ac, &alice, STR("")));
+    alice.is_admin = true;
+    assert_true(access_may_see(ac, &alice, STR("")));
+}
+
+static void users_create_projects_only_where_the_setting_lets_them(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+
+    assert_int_equal(may(&alice, PERM_PROJECT_CREATE, ""), ERR_NONE);
+    ac->users_create_projects = false;
+    assert_int_equal(may(&alice, PERM_PROJECT_CREATE, ""), ERR_FORBIDDEN);
+    alice.is_admin = true;
+    assert_int_equal(may(&alice, PERM_PROJECT_CREATE, ""), ERR_NONE);
+}
+
+/* --- projects --- */
+
+static void a_project_is_deleted_after_all_that_is_kept_for_it(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    int64_t id, again;
+    uint32_t base;
+    struct err e = {0};
+
+    add_project(&alice, "demo", 0);
+    assert_int_equal(access_project(ac, STR("demo"), &id, &base, &e), 0);
+    hook_log.refuse = true;
+    assert_int_equal(access_project_delete(ac, STR("demo"), &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_non_null(strstr(e.msg, "a job is running"));
+    assert_int_equal(may(&alice, PERM_PROJECT_MANAGE, "demo"), ERR_NONE); /* still there */
+    hook_log.refuse = false;
+    assert_int_equal(access_project_delete(ac, STR("demo"), &e), 0);
+    assert_int_equal(hook_log.gone, 2);
+    assert_true(hook_log.gone_id == id);
+    assert_false(hook_log.was_visible); /* nothing new can be put in meanwhile */
+    assert_int_equal(access_project(ac, STR("demo"), &again, &base, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(access_project_delete(ac, STR("demo"), &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    add_project(&alice, "demo", 0);
+    assert_int_equal(access_project(ac, STR("demo"), &again, &base, &e), 0);
+    assert_true(again > id); /* its range of ids is never given again */
+    assert_string_equal(hook_log.events, "project {\"project\":\"demo\",\"action\":\"created\"}\n"
+                                         "project {\"project\":\"demo\",\"action\":\"deleted\"}\n"
+                                         "project {\"project\":\"demo\",\"action\":\"created\"}\n");
+}
+
+static int hide(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e, "UPDATE projects SET deleting = 1", "");
+}
+
+static void a_deletion_that_a_crash_interrupted_can_be_begun_again(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct err e;
+
+    add_project(&alice, "demo", 0);
+    assert_int_equal(state_write(state, hide, NULL, &e), 0);
+    access_close(ac);
+    ac = access_open(state, NULL, &hooks, &e);
+    assert_non_null(ac);
+    assert_int_equal(may(&alice, PERM_PROJECT_MANAGE, "demo"), ERR_NONE);
+    assert_int_equal(access_project_delete(ac, STR("demo"), &e), 0);
+}
+
+static void a_project_name_is_taken_once(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct err e;
+
+    add_project(&alice, "demo", 0);
+    assert_int_equal(access_project_add(ac, &alice, STR("demo"), 0, &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    assert_int_equal(access_project_add(ac, &alice, STR("api"), 0, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+}
+
+static int near_the_end(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e, "UPDATE sqlite_sequence SET seq = ? WHERE name = 'projects'", "i",
+                     (int64_t)PROJECT_ID_MAX - 1);
+}
+
+static void host_ids_never_pass_the_end_of_32_bits(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    int64_t id;
+    uint32_t base;
+    struct err e = {0};
+
+    add_project(&alice, "first", 0);
+    assert_int_equal(access_project(ac, STR("first"), &id, &base, &e), 0);
+    assert_int_equal(base, 100065536);
+    assert_int_equal(state_write(state, near_the_end, NULL, &e), 0);
+    add_project(&alice, "last", 0);
+    assert_int_equal(access_project(ac, STR("last"), &id, &base, &e), 0);
+    assert_true((uint64_t)base + 65536 <= 4294967296 - 65536);
+    assert_int_equal(access_project_add(ac, &alice, STR("more"), 0, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+}
+
+static json_t *page_of(int (*write)(const struct page *p, struct err *e), const char *after,
+                       int64_t limit)
+{
+    struct buf b = BUF_MAX(MIB);
+    struct page p = {.after = str_of(after), .limit = limit, .out = &b};
+    struct err e = {0};
+    json_t *j;
+
+    assert_int_equal(write(&p, &e), 0);
+    j = json_parse(buf_str(&b), &e);
+    assert_string_equal(e.msg, "");
+    buf_done(&b);
+    return j;
+}
+
+static int users_page(const struct page *p, struct err *e)
+{
+    return access_users_page(ac, p, e);
+}
+
+static int audit_page(const struct page *p, struct err *e)
+{
+    struct audit_filter f = {.user = {NULL, 0}, .project = {NULL, 0}};
+
+    return access_audit_page(ac, &f, p, e);
+}
+
+static int audit_of_bob(const struct page *p, struct err *e)
+{
+    struct audit_filter f = {.user = STR("bob"), .project = {NULL, 0}};
+
+    return access_audit_page(ac, &f, p, e);
+}
+
+static int audit_of_bob_in_demo(const struct page *p, struct err *e)
+{
+    struct audit_filter f = {.user = STR("bob"), .project = STR("demo")};
+
+    return access_audit_page(ac, &f, p, e);
+}
+
+/* Walks all pages; how many items and how many pages. */
+static int walk(int (*write)(const struct page *p, struct err *e), int64_t limit, int *pages)
+{
+    char after[80] = "";
+    int n = 0;
+
+    for (*pages = 1;; (*pages)++) {
+        json_t *j = page_of(write, after, limit);
+        const char *next = json_string_value(json_object_get(j, "next"));
+
+        n += (int)json_array_size(json_object_get(j, "items"));
+        (void)snprintf(after, sizeof(after), "%s", next ? next : "");
+        json_decref(j);
+        if (after[0] == '\0') {
+            return n;
+        }
+    }
+}
+
+static void lists_come_in_pages(void **arg UNUSED)
+{
+    char name[16];
+    int pages;
+    json_t *j;
+
+    for (int i = 0; i < 25; i++) {
+        (void)snprintf(name, sizeof(name), "user%02d", i);
+        (void)principal_of(name);
+    }
+    assert_int_equal(walk(users_page, 10, &pages), 25);
+    assert_int_equal(pages, 3);
+    assert_int_equal(walk(users_page, 25, &pages), 25);
+    assert_int_equal(pages, 1);
+    j = page_of(users_page, "user23", 10);
+    assert_int_equal(json_array_size(json_object_get(j, "items")), 1);
+    assert_true(json_is_null(json_object_get(j, "next")));
+    json_decref(j);
+}
+
+static void projects_that_one_may_see_are_listed(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob"), who = nobody();
+    struct buf b = BUF_MAX(MIB);
+    struct page p = {.after = STR_EMPTY, .limit = 10, .out = &b};
+    struct err e;
+
+    add_project(&alice, "hers", 0);
+    add_project(&alice, "public", PROJECT_PUBLIC);
+    add_project(&bob, "his", 0);
+    assert_int_equal(access_projects_page(ac, &who, &p, &e), 0);
+    assert_null(strstr(b.p, "hers"));
+    assert_non_null(strstr(b.p, "\"name\":\"public\",\"public\":true,\"role\":\"anonymous\""));
+    buf_clear(&b);
+    assert_int_equal(access_projects_page(ac, &bob, &p, &e), 0);
+    assert_null(strstr(b.p, "hers"));
+    assert_non_null(strstr(b.p, "\"name\":\"his\",\"public\":false,\"role\":\"maintainer\""));
+    buf_clear(&b);
+    bob.is_admin = true;
+    assert_int_equal(access_projects_page(ac, &bob, &p, &e), 0);
+    assert_non_null(strstr(b.p, "\"name\":\"hers\",\"public\":false,\"role\":\"admin\""));
+    buf_done(&b);
+}
+
+/* --- audit --- */
+
+static void audit(const struct principal *who, const char *path, const char *project, int status)
+{
+    struct http_req r = {.method = HTTP_POST,
+                         .path = str_of(path),
+                         .who = *who,
+                         .project = str_of(project),
+                         .id = "00112233445566aa",
+                         .peer = "10.0.0.7"};
+
+    access_audit(ac, &r, status);
+}
+
+static void changes_are_listed_newest_first_by_user_and_project(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob"), who = nobody();
+    const json_t *first;
+    json_t *j;
+    int pages;
+
+    audit(&alice, "/api/v1/users", "", 201);
+    audit(&bob, "/api/v1/projects/demo/jobs", "demo", 202);
+    audit(&bob, "/api/v1/projects/demo/jobs/x", "demo", 403); /* written later, in order */
+    audit(&who, "/api/v1/login", "", 401);                    /* strangers fill no disk */
+    audit(&bob, "/bad \xff path", "other", 200);
+    assert_int_equal(walk(audit_page, 10, &pages), 4);
+    assert_int_equal(walk(audit_page, 2, &pages), 4);
+    assert_int_equal(pages, 2);
+    assert_int_equal(walk(audit_of_bob, 1, &pages), 3);
+    assert_int_equal(walk(audit_of_bob_in_demo, 1, &pages), 2);
+    j = page_of(audit_of_bob_in_demo, "", 10);
+    first = json_array_get(json_object_get(j, "items"), 0);
+    assert_int_equal(json_integer_value(json_object_get(first, "status")), 403);
+    assert_string_equal(json_string_value(json_object_get(first, "user")), "bob");
+    assert_string_equal(json_string_value(json_object_get(first, "method")), "POST");
+    assert_string_equal(json_string_value(json_object_get(first, "project")), "demo");
+    assert_string_equal(json_string_value(json_object_get(first, "peer")), "10.0.0.7");
+    assert_string_equal(json_string_value(json_object_get(first, "request_id")),
+                        "00112233445566aa");
+    json_decref(j);
+}
+
+static void old_audit_entries_are_deleted(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    int64_t now = 1800000000000, day = 86400000;
+    struct err e;
+    int pages;
+
+    clock_set_wall_ms(now);
+    audit(&alice, "/old", "", 200);
+    clock_set_wall_ms(now + 300 * day);
+    audit(&alice, "/newer", "", 200);
+    clock_set_wall_ms(now + 366 * day);
+    access_audit_prune(ac);
+    assert_int_equal(access_user_delete(ac, STR("no-one"), &e), -1); /* after the pruning */
+    assert_int_equal(walk(audit_page, 10, &pages), 1);
+}
+
+#define ROW(f) cmocka_unit_test_setup_teardown(f, start, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(the_first_start_makes_admin_and_library_once),
+        ROW(every_wrong_sign_in_gets_the_same_answer),
+        ROW(a_changed_password_acts_at_once_in_spite_of_the_cache),
+        ROW(guessing_is_throttled_but_tokens_go_on),
+        ROW(right_sign_ins_side_by_side_are_never_throttled),
+        ROW(a_token_works_until_it_expires),
+        ROW(a_revoked_token_stops_at_once),
+        ROW(other_texts_are_no_tokens),
+        ROW(a_token_with_the_name_of_another_user_is_refused),
+        ROW(tokens_and_sessions_of_a_disabled_or_deleted_user_stop_at_once),
+        ROW(no_password_token_or_cookie_is_on_the_disk),
+        ROW(the_last_use_of_a_token_is_noted_at_most_once_a_minute),
+        ROW(scopes_narrow_what_a_token_may_do),
+        ROW(a_narrow_token_makes_no_tokens_and_deletes_only_itself),
+        ROW(a_token_made_by_a_token_does_not_outlive_it),
+        ROW(a_user_holds_200_tokens_and_expired_ones_make_room),
+        ROW(a_session_ends_when_idle_and_at_its_full_age),
+        ROW(a_new_password_ends_all_sessions_but_the_one_that_set_it),
+        ROW(a_user_has_32_sessions_at_most),
+        ROW(the_last_admin_stays),
+        ROW(a_user_name_is_taken_once_and_follows_the_rules),
+        ROW(every_role_in_every_project),
+        ROW(a_narrow_token_of_an_admin_is_told_which_scope_it_lacks),
+        ROW(membership_changes_act_at_once),
+        ROW(system_events_are_for_admins),
+        ROW(users_create_projects_only_where_the_setting_lets_them),
+        ROW(a_project_is_deleted_after_all_that_is_kept_for_it),
+        ROW(a_deletion_that_a_crash_interrupted_can_be_begun_again),
+        ROW(a_project_name_is_taken_once),
+        ROW(host_ids_never_pass_the_end_of_32_bits),
+        ROW(lists_come_in_pages),
+        ROW(projects_that_one_may_see_are_listed),
+        ROW(changes_are_listed_newest_first_by_user_and_project),
+        ROW(old_audit_entries_are_deleted),
+    };
+
+    return cmocka_run_group_tests_name("access", tests, NULL, NULL);
+}
