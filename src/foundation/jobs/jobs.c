@@ -179,6 +179,7 @@ static void adopt_at_open(struct jobs *j)
 
     j->adopted = jobs_adopt_compare(j, &e) == 0;
     j->compare_at = clock_mono_ms() + COMPARE_FIRST_MS;
+    j->compare_due = true;
     if (!j->adopted) {
         log_warn("job.adopt_failed", "error=%s; no job starts until it works, trying again",
                  Q(str_of(e.msg)));

@@ -119,7 +119,8 @@ struct jobs {
     size_t n_submitting;   /* counted for the limit, not in the queue yet */
     size_t n_saving;
     bool stopping, adopted;
-    int64_t compare_at; /* with the engine, next; monotonic ms */
+    int64_t compare_at; /* with the engine, next, when jobs are active or... monotonic ms */
+    bool compare_due;   /* ...this is set */
     /* counters */
     uint64_t n_submitted, n_started, n_ended, n_retried;
     /* threads */
@@ -154,13 +155,24 @@ void jobs_ender_run(struct jobs *j, struct task *t);
 /* scheduler.c */
 void *jobs_scheduler_main(void *jobs);
 void jobs_scheduler_post(struct jobs *j, struct msg *m); /* takes over */
-/* Asks the engine what is there and brings rows, memory and containers together. */
-int jobs_adopt_compare(struct jobs *j, struct err *e) MUST_USE;
 /* The container of the job's attempt ended. */
 void jobs_scheduler_end(struct jobs *j, struct job *job, const struct runtime_status *s);
 void jobs_scheduler_save(struct jobs *j, struct job *job, const struct job_change *c);
+/* It runs, and the row does not say so yet. */
+void jobs_scheduler_running(struct jobs *j, struct job *job);
+/* It never ran. */
+void jobs_scheduler_unstarted(struct jobs *j, struct job *job, const struct err *why);
+/* The job whose current container that is, or NULL. A job that is queued may be cancelled and freed
+ * by a handler meanwhile: look at `phase` first. */
+struct job *jobs_scheduler_find(struct jobs *j, const char *container, enum job_phase *phase);
+void jobs_scheduler_put_ender(struct jobs *j, enum task_kind kind, const char *container,
+                              int signal);
+bool jobs_container_is_ours(const char *container);
 /* The job leaves memory; its followers are told. */
 void jobs_scheduler_drop(struct jobs *j, struct job *job);
+
+/* adopt.c: scheduler thread, or before it runs */
+int jobs_adopt_compare(struct jobs *j, struct err *e) MUST_USE;
 
 /* log_http.c */
 void jobs_followers_tell_locked(struct jobs *j, const char *id, int64_t last_attempt);

@@ -77,7 +77,7 @@ void jobs_scheduler_save(struct jobs *j, struct job *job, const struct job_chang
     submit_save(j, s);
 }
 
-static void save_running(struct jobs *j, struct job *job)
+void jobs_scheduler_running(struct jobs *j, struct job *job)
 {
     struct job_change c = {.seq = job->seq,
                            .attempt = job->attempt,
@@ -193,7 +193,7 @@ void jobs_scheduler_end(struct jobs *j, struct job *job, const struct runtime_st
     save_end(j, job, &c);
 }
 
-static void end_unstarted(struct jobs *j, struct job *job, const struct err *why)
+void jobs_scheduler_unstarted(struct jobs *j, struct job *job, const struct err *why)
 {
     struct job_change c = {.at_ms = clock_wall_ms()};
     struct job_bounds b;
@@ -252,7 +252,7 @@ static void started(struct jobs *j, struct job *job, int64_t started_ms)
     if (early) {
         jobs_scheduler_end(j, job, early); /* writes the "running" that it overtook as well */
     } else {
-        save_running(j, job);
+        jobs_scheduler_running(j, job);
     }
 }
 
@@ -267,14 +267,12 @@ static void on_started(struct jobs *j, const struct msg *m)
         break;
     case START_FAILED:
     case START_CANCELLED:
-        end_unstarted(j, m->job, &m->err);
+        jobs_scheduler_unstarted(j, m->job, &m->err);
         break;
     }
 }
 
-/* The job whose current container that is, or NULL. A job that is queued may be cancelled and freed
- * by a handler meanwhile: look at `phase` first. */
-static struct job *job_of_container(struct jobs *j, const char *container, enum job_phase *phase)
+struct job *jobs_scheduler_find(struct jobs *j, const char *container, enum job_phase *phase)
 {
     struct lock *l = &j->lock;
     char current[65];
@@ -290,12 +288,13 @@ static struct job *job_of_container(struct jobs *j, const char *container, enum 
     return strcmp(current, container) == 0 ? job : NULL;
 }
 
-static bool is_ours(const char *container)
+bool jobs_container_is_ours(const char *container)
 {
     return str_starts(str_of(container), STR("j-"));
 }
 
-static void put_ender(struct jobs *j, enum task_kind kind, const char *container, int signal)
+void jobs_scheduler_put_ender(struct jobs *j, enum task_kind kind, const char *container,
+                              int signal)
 {
     struct task *t = xnew(struct task);
     struct lock *l = &j->lock;
@@ -321,11 +320,11 @@ static void keep_early_exit(struct jobs *j, struct job *job, const struct runtim
 static void on_exited(struct jobs *j, const struct runtime_status *s)
 {
     enum job_phase phase;
-    struct job *job = job_of_container(j, s->id, &phase);
+    struct job *job = jobs_scheduler_find(j, s->id, &phase);
 
     if (job == NULL) {
-        if (is_ours(s->id)) {
-            put_ender(j, TASK_REMOVE, s->id, 0);
+        if (jobs_container_is_ours(s->id)) {
+            jobs_scheduler_put_ender(j, TASK_REMOVE, s->id, 0);
         }
         return;
     }
@@ -426,138 +425,22 @@ static void handle(struct jobs *j, struct msg *m)
     free(m);
 }
 
-/* --- adoption --- */
-
-static void adopt_running(struct jobs *j, struct job *job, const struct runtime_status *s)
-{
-    bool row_says_running = job->started_ms > 0;
-    struct lock *l = &j->lock;
-
-    lock_take(l);
-    job->phase = PHASE_RUNNING;
-    job->started_ms = row_says_running ? job->started_ms : s->started_ms;
-    job->listed = true;
-    if (job->timeout_ms > 0) {
-        job->timeout_at = clock_mono_ms() + job->timeout_ms - (clock_wall_ms() - job->started_ms);
-    }
-    lock_drop(l);
-    log_info("job.adopted", "job=%s attempt=%lld", job->id, (long long)job->attempt);
-    if (!row_says_running) {
-        save_running(j, job);
-    }
-}
-
-/* No job has it: a job that was deleted, or one whose end is written and whose removal waits. */
-static void remove_orphan(struct jobs *j, const struct runtime_status *s)
-{
-    if (!is_ours(s->id)) {
-        return;
-    }
-    if (s->running) {
-        log_warn("job.orphan", "container=%s; killing it", s->id);
-    }
-    put_ender(j, s->running ? TASK_SIGNAL : TASK_REMOVE, s->id, SIGKILL);
-}
-
-static void compare_one(struct jobs *j, const struct runtime_status *s)
-{
-    enum job_phase phase;
-    struct job *job = job_of_container(j, s->id, &phase);
-
-    if (job == NULL) {
-        remove_orphan(j, s);
-        return;
-    }
-    if (phase != PHASE_ADOPTING && phase != PHASE_RUNNING) {
-        return;
-    }
-    if (!s->running) {
-        jobs_scheduler_end(j, job, s);
-    } else if (phase == PHASE_ADOPTING) {
-        adopt_running(j, job, s);
-    } else {
-        job->listed = true;
-    }
-}
-
-/* No container: what never ran is queued again, what ran is lost. */
-static void adopt_missing(struct jobs *j, struct job *job)
-{
-    struct runtime_status gone = {.end = RUNTIME_LOST};
-    struct job_change c = {
-        .seq = job->seq,
-        .attempt = job->attempt,
-        .at_ms = clock_wall_ms(),
-        .n_steps = 1,
-        .steps = {{.to = JOB_QUEUED, .reason = "the server was stopped while it was starting"}}};
-
-    if (job->started_ms > 0) {
-        jobs_scheduler_end(j, job, &gone);
-    } else if (job->stop == JOB_STOP_CANCEL) {
-        end_unstarted(j, job, &(struct err){0});
-    } else {
-        job->phase = PHASE_ENDING;
-        jobs_scheduler_save(j, job, &c);
-    }
-}
-
-static struct job *next_missing(struct jobs *j)
-{
-    struct lock *l = &j->lock;
-
-    WITH_LOCK(l);
-    list_each(it, &j->active)
-    {
-        struct job *job = list_entry(it, struct job, link);
-
-        if ((job->phase == PHASE_ADOPTING || job->phase == PHASE_RUNNING) && !job->listed) {
-            return job;
-        }
-    }
-    return NULL;
-}
-
-static void forget_listed(struct jobs *j)
-{
-    struct lock *l = &j->lock;
-
-    WITH_LOCK(l);
-    list_each(it, &j->active)
-    {
-        list_entry(it, struct job, link)->listed = false;
-    }
-}
-
-int jobs_adopt_compare(struct jobs *j, struct err *e)
-{
-    SCOPED(freep) struct runtime_status *list = NULL;
-    struct job *missing;
-    size_t n = 0;
-
-    forget_listed(j);
-    if (j->engine->list(j->engine_ctx, &list, &n, e) < 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < n; i++) {
-        compare_one(j, &list[i]);
-    }
-    while ((missing = next_missing(j))) {
-        adopt_missing(j, missing);
-    }
-    return 0;
-}
-
 static void compare_now(struct jobs *j)
 {
     struct lock *l = &j->lock;
     struct err e;
-    bool ok = jobs_adopt_compare(j, &e) == 0;
+    bool ok;
 
+    lock_take(l);
+    j->compare_due = false;
+    lock_drop(l);
+    ok = jobs_adopt_compare(j, &e) == 0;
     if (!ok) {
         log_warn("job.compare_failed", "error=%s; trying again in 1 s", Q(str_of(e.msg)));
     }
     WITH_LOCK(l);
     j->adopted |= ok;
+    j->compare_due |= !ok;
     j->compare_at = clock_mono_ms() + (ok ? COMPARE_MS : SAVE_AGAIN_MS);
 }
 
@@ -629,7 +512,7 @@ static int64_t timers_locked(struct jobs *j)
     {
         next = sooner(next, timers_of_locked(j, list_entry(it, struct job, link), now));
     }
-    if (!j->adopted || !list_empty(&j->active)) {
+    if (j->compare_due || !list_empty(&j->active)) {
         next = sooner(next, j->compare_at);
     }
     return next;
@@ -691,7 +574,7 @@ static bool step_locked(struct jobs *j)
         lock_take(&j->lock);
         return true;
     }
-    if (clock_mono_ms() >= j->compare_at && (!j->adopted || !list_empty(&j->active))) {
+    if (clock_mono_ms() >= j->compare_at && (j->compare_due || !list_empty(&j->active))) {
         lock_drop(&j->lock);
         compare_now(j);
         lock_take(&j->lock);
