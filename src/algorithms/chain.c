@@ -1,0 +1,302 @@
+#include "algorithms/chain.h"
+
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A value in memory: made by one step, read by later ones. */
+struct named {
+    char *name;
+    enum value_type type;
+    size_t maker, last_reader;
+    struct value value;
+};
+
+struct chain {
+    struct step *steps;
+    size_t n_steps;
+    struct named *values;
+    size_t n_values;
+    enum { REFS_MIXED, REFS_FILES } refs;
+};
+
+static void chain_done(struct chain *c)
+{
+    for (size_t i = 0; i < c->n_steps; i++) {
+        step_done(&c->steps[i]);
+    }
+    for (size_t i = 0; i < c->n_values; i++) {
+        value_done(&c->values[i].value);
+        free(c->values[i].name);
+    }
+    free(c->steps);
+    free(c->values);
+}
+
+static bool is_file(const struct chain *c, const char *ref)
+{
+    return c->refs == REFS_FILES || strpbrk(ref, "/.") != NULL;
+}
+
+/* The value of that name as the steps so far left it: the last maker wins. */
+static struct named *find_value(struct chain *c, const char *name)
+{
+    for (size_t i = c->n_values; i-- > 0;) {
+        if (strcmp(c->values[i].name, name) == 0) {
+            return &c->values[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- words ------------------------------------------------------------------------------- */
+
+/* Shell-like: spaces separate, '...' is literal, "..." and \x keep what follows together. */
+static int split_words(const char *line, char **words, size_t *n, struct err *e)
+{
+    const char *p = line;
+
+    for (;;) {
+        struct buf word = BUF_MAX(64 * KIB);
+        char quote = 0;
+
+        p += strspn(p, " \t\r\n");
+        if (*p == '\0') {
+            return 0;
+        }
+        for (; *p && (quote || strchr(" \t\r\n", *p) == NULL); p++) {
+            if (quote ? *p == quote : *p == '\'' || *p == '"') {
+                quote = quote ? 0 : *p;
+                continue;
+            }
+            p += *p == '\\' && quote != '\'' && p[1];
+            (void)buf_add(&word, str_n(p, 1));
+        }
+        if (quote || word.failed || *n == ML_LIMIT_WORDS) {
+            buf_done(&word);
+            return err_set(e, ERR_INVALID, "%s",
+                           quote ? "a quote is opened and never closed" : "the step is too long");
+        }
+        words[(*n)++] = buf_take(&word);
+    }
+}
+
+static int parse_line(struct chain *c, const struct module *const *modules, const char *line,
+                      struct err *e)
+{
+    char *words[ML_LIMIT_WORDS];
+    size_t n = 0;
+    int rc = split_words(line, words, &n, e);
+
+    if (rc == 0 && n > 0 && words[0][0] != '#') {
+        rc = step_parse(&c->steps[c->n_steps], modules, words, n, e);
+        c->n_steps += rc == 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        free(words[i]);
+    }
+    return rc;
+}
+
+/* --- the plan ------------------------------------------------------------------------------ */
+
+static int plan_inputs(struct chain *c, size_t at, struct err *e)
+{
+    struct step *s = &c->steps[at];
+
+    for (size_t i = 0; i < MODULE_PORTS; i++) {
+        struct named *v;
+
+        if (s->in_refs[i] == NULL || is_file(c, s->in_refs[i])) {
+            continue;
+        }
+        v = find_value(c, s->in_refs[i]);
+        if (v == NULL) {
+            return err_set(e, ERR_INVALID,
+                           "input %s: no step before makes '%s' (a file needs a / or a . in its "
+                           "name: ./%s)",
+                           s->module->inputs[i].name, s->in_refs[i], s->in_refs[i]);
+        }
+        if (v->type != s->module->inputs[i].type) {
+            return err_set(e, ERR_INVALID, "input %s is a %s, and '%s' is a %s made by step %zu",
+                           s->module->inputs[i].name, value_type_name(s->module->inputs[i].type),
+                           v->name, value_type_name(v->type), v->maker + 1);
+        }
+        v->last_reader = at;
+    }
+    return 0;
+}
+
+static void plan_outputs(struct chain *c, size_t at)
+{
+    struct step *s = &c->steps[at];
+
+    for (size_t i = 0; i < MODULE_PORTS; i++) {
+        if (s->out_refs[i] && !is_file(c, s->out_refs[i])) {
+            c->values[c->n_values++] = (struct named){.name = xstrdup(s->out_refs[i]),
+                                                      .type = s->module->outputs[i].type,
+                                                      .maker = at,
+                                                      .last_reader = at};
+        }
+    }
+}
+
+/* --- running ------------------------------------------------------------------------------- */
+
+/* The value of that name that step `at` reads: the last one made before it. */
+static struct named *value_for(struct chain *c, const char *name, size_t at)
+{
+    for (size_t i = c->n_values; i-- > 0;) {
+        if (c->values[i].maker < at && strcmp(c->values[i].name, name) == 0) {
+            return &c->values[i];
+        }
+    }
+    return NULL;
+}
+
+static struct named *value_made_by(struct chain *c, const char *name, size_t at)
+{
+    for (size_t i = 0; i < c->n_values; i++) {
+        if (c->values[i].maker == at && strcmp(c->values[i].name, name) == 0) {
+            return &c->values[i];
+        }
+    }
+    return NULL;
+}
+
+static int bring_inputs(struct chain *c, size_t at, struct value *loaded, struct err *e)
+{
+    struct step *s = &c->steps[at];
+
+    for (size_t i = 0; i < MODULE_PORTS; i++) {
+        if (s->in_refs[i] == NULL) {
+            continue;
+        }
+        if (!is_file(c, s->in_refs[i])) {
+            s->in[i] = &value_for(c, s->in_refs[i], at)->value;
+            continue;
+        }
+        if (value_load(&loaded[i], s->module->inputs[i].type, s->in_refs[i], e) < 0) {
+            return err_wrap(e, "input %s", s->module->inputs[i].name);
+        }
+        s->in[i] = &loaded[i];
+    }
+    return 0;
+}
+
+static int keep_outputs(struct chain *c, size_t at, struct err *e)
+{
+    struct step *s = &c->steps[at];
+
+    for (size_t i = 0; i < MODULE_PORTS; i++) {
+        if (s->out_refs[i] == NULL) {
+            continue;
+        }
+        if (is_file(c, s->out_refs[i])) {
+            if (value_save(&s->out[i], s->out_refs[i], e) < 0) {
+                return err_wrap(e, "output %s", s->module->outputs[i].name);
+            }
+            continue;
+        }
+        value_made_by(c, s->out_refs[i], at)->value = s->out[i];
+        s->out[i] = (struct value){0};
+    }
+    return 0;
+}
+
+static int run_step(struct chain *c, size_t at, struct err *e)
+{
+    struct step *s = &c->steps[at];
+    struct value loaded[MODULE_PORTS] = {0};
+    int rc;
+
+    progress_begin(s->progress, s->module->name, (unsigned)at + 1, (unsigned)c->n_steps);
+    rc = bring_inputs(c, at, loaded, e);
+    if (rc == 0) {
+        rc = s->module->run(s, e);
+    }
+    if (rc == 0) {
+        rc = keep_outputs(c, at, e);
+    }
+    for (size_t i = 0; i < MODULE_PORTS; i++) {
+        value_done(&loaded[i]);
+        value_done(&s->out[i]);
+    }
+    for (size_t i = 0; i < c->n_values; i++) {
+        if (c->values[i].last_reader == at) {
+            value_done(&c->values[i].value);
+        }
+    }
+    return rc;
+}
+
+static int run_all(struct chain *c, struct threads *threads, struct progress *progress,
+                   struct err *e)
+{
+    for (size_t i = 0; i < c->n_steps; i++) {
+        c->steps[i].threads = threads;
+        c->steps[i].progress = progress;
+        if (run_step(c, i, e) < 0) {
+            return c->n_steps == 1 ? err_wrap(e, "%s", c->steps[i].module->name)
+                                   : err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
+        }
+    }
+    return 0;
+}
+
+static int plan(struct chain *c, struct err *e)
+{
+    for (size_t i = 0; i < c->n_steps; i++) {
+        if (plan_inputs(c, i, e) < 0) {
+            return err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
+        }
+        plan_outputs(c, i);
+    }
+    return 0;
+}
+
+int chain_run(const struct module *const *modules, char *const *lines, size_t n,
+              struct threads *threads, struct progress *progress, struct err *e)
+{
+    struct chain c = {.steps = xnew_array(struct step, n + 1),
+                      .values = xnew_array(struct named, (n + 1) * MODULE_PORTS)};
+    int rc = n > ML_LIMIT_STEPS
+                 ? err_set(e, ERR_INVALID, "a chain has at most %d steps", ML_LIMIT_STEPS)
+                 : 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = parse_line(&c, modules, lines[i], e);
+        if (rc < 0) {
+            err_wrap(e, "step %zu", i + 1);
+        }
+    }
+    if (rc == 0 && c.n_steps == 0) {
+        rc = err_set(e, ERR_INVALID,
+                     "chain needs steps, one argument each: "
+                     "chain \"read_csv --param path=x.csv --out table=t\" ...");
+    }
+    if (rc == 0 && plan(&c, e) == 0) {
+        rc = run_all(&c, threads, progress, e);
+    } else {
+        rc = -1;
+    }
+    chain_done(&c);
+    return rc;
+}
+
+int chain_run_one(const struct module *const *modules, char *const *words, size_t n,
+                  struct threads *threads, struct progress *progress, struct err *e)
+{
+    struct chain c = {.steps = xnew_array(struct step, 1), .refs = REFS_FILES};
+    int rc = step_parse(&c.steps[0], modules, words, n, e);
+
+    if (rc == 0) {
+        c.n_steps = 1;
+        rc = run_all(&c, threads, progress, e);
+    }
+    chain_done(&c);
+    return rc;
+}

@@ -1,0 +1,363 @@
+#include "algorithms/kernel/binary.h"
+
+#include "algorithms/kernel/crc64.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays are written as they lie");
+
+enum { BLOCK_BYTES = 1 << 18 };
+
+static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uint64_t crc)
+{
+    static const char magic[8] = {(char)0x89, 'S', 'T', 'R', 0, '\r', '\n', 0x1a};
+    uint32_t version = BINARY_VERSION;
+
+    memset(head, 0, BINARY_HEAD_BYTES);
+    memcpy(head, magic, sizeof(magic));
+    head[4] = kind;
+    memcpy(head + 8, &version, 4);
+    memcpy(head + 16, &len, 8);
+    memcpy(head + 24, &crc, 8);
+}
+
+static struct binw *open_writer(const char *path, struct err *e)
+{
+    SCOPED(binw_closep) struct binw *w = xnew(struct binw);
+
+    w->path = xstrdup(path);
+    w->tmp = xasprintf("%s.%d.tmp", path, (int)getpid());
+    w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (w->fd < 0) {
+        err_sys(e, "cannot write %s", path);
+        return NULL;
+    }
+    w->block = xcalloc(1, BLOCK_BYTES);
+    return TAKE(w);
+}
+
+struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
+{
+    struct binw *w = open_writer(path, e);
+    char head[BINARY_HEAD_BYTES];
+
+    if (w == NULL) {
+        return NULL;
+    }
+    w->kind = (char)kind;
+    make_head(head, w->kind, 0, 0); /* the real one comes with the commit */
+    binw_bytes(w, head, sizeof(head));
+    w->crc = 0;
+    return w;
+}
+
+struct binw *binw_open_text(const char *path, struct err *e)
+{
+    return open_writer(path, e);
+}
+
+void binw_close(struct binw *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    if (w->fd >= 0) {
+        (void)close(w->fd);
+        (void)unlink(w->tmp); /* after a commit the name is gone already */
+    }
+    free(w->path);
+    free(w->tmp);
+    free(w->block);
+    free(w);
+}
+
+static void flush(struct binw *w)
+{
+    if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
+        w->failed = true;
+    }
+    w->block_len = 0;
+}
+
+void binw_bytes(struct binw *w, const void *p, size_t len)
+{
+    const char *from = p;
+
+    w->len += len;
+    w->crc = crc64(w->crc, p, len);
+    while (len > 0) {
+        size_t room = BLOCK_BYTES - w->block_len, n = len < room ? len : room;
+
+        memcpy(w->block + w->block_len, from, n);
+        w->block_len += n;
+        from += n;
+        len -= n;
+        if (w->block_len == BLOCK_BYTES) {
+            flush(w);
+        }
+    }
+}
+
+static int put_head(struct binw *w, struct err *e)
+{
+    char head[BINARY_HEAD_BYTES];
+
+    if (w->kind == 0) {
+        return 0;
+    }
+    make_head(head, w->kind, w->len - sizeof(head), w->crc);
+    return pwrite(w->fd, head, sizeof(head), 0) == sizeof(head) ? 0 : err_sys(e, "write");
+}
+
+int binw_commit(struct binw *w, struct err *e)
+{
+    SCOPED(freep) char *parent = xstrdup(w->path);
+
+    flush(w);
+    if (w->failed) {
+        *e = w->err;
+        return err_wrap(e, "%s", w->path);
+    }
+    if (put_head(w, e) < 0 || (fsync(w->fd) < 0 && err_sys(e, "fsync") < 0)) {
+        return err_wrap(e, "%s", w->path);
+    }
+    if (rename(w->tmp, w->path) < 0) {
+        return err_sys(e, "rename to %s", w->path);
+    }
+    return fs_sync_dir(AT_FDCWD, dirname(parent), e);
+}
+
+void binw_u32(struct binw *w, uint32_t v)
+{
+    binw_bytes(w, &v, sizeof(v));
+}
+
+void binw_u64(struct binw *w, uint64_t v)
+{
+    binw_bytes(w, &v, sizeof(v));
+}
+
+void binw_f64(struct binw *w, double v)
+{
+    binw_bytes(w, &v, sizeof(v));
+}
+
+void binw_str(struct binw *w, struct str s)
+{
+    binw_u32(w, (uint32_t)s.len);
+    binw_bytes(w, s.p, s.len);
+}
+
+void binw_f64s(struct binw *w, const double *v, size_t n)
+{
+    binw_bytes(w, v, n * sizeof(*v));
+}
+
+void binw_f32s(struct binw *w, const float *v, size_t n)
+{
+    binw_bytes(w, v, n * sizeof(*v));
+}
+
+void binw_u32s(struct binw *w, const uint32_t *v, size_t n)
+{
+    binw_bytes(w, v, n * sizeof(*v));
+}
+
+static const char *kind_name(int kind)
+{
+    return kind == BINARY_TABLE ? "table" : kind == BINARY_MODEL ? "model" : "transform";
+}
+
+/* Whether the first bytes are ours; names the likely mistake when not. */
+static int check_magic(struct str bytes, enum binary_kind kind, struct err *e)
+{
+    char head[BINARY_HEAD_BYTES];
+
+    make_head(head, bytes.len > 4 ? bytes.p[4] : 0, 0, 0);
+    if (bytes.len < sizeof(head) || memcmp(bytes.p, head, 8) != 0) {
+        return err_set(e, ERR_DATA, "not a Strata %s%s", kind_name((int)kind),
+                       kind == BINARY_TABLE ? ": text is read by the module read_csv" : "");
+    }
+    if (bytes.p[4] != (char)kind) {
+        return err_set(e, ERR_DATA, "a Strata %s, and a %s is needed here", kind_name(bytes.p[4]),
+                       kind_name((int)kind));
+    }
+    return 0;
+}
+
+int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct err *e)
+{
+    struct str body = str_from(bytes, BINARY_HEAD_BYTES);
+    uint32_t version;
+    uint64_t len, crc;
+
+    if (check_magic(bytes, kind, e) < 0) {
+        return -1;
+    }
+    memcpy(&version, bytes.p + 8, 4);
+    memcpy(&len, bytes.p + 16, 8);
+    memcpy(&crc, bytes.p + 24, 8);
+    if (version != BINARY_VERSION) {
+        return err_set(e, ERR_DATA, "version %u of the format: this program reads version %d",
+                       version, BINARY_VERSION);
+    }
+    if (len != body.len) {
+        return err_set(e, ERR_DATA, "damaged: %zu bytes of %llu are there", body.len,
+                       (unsigned long long)len);
+    }
+    if (crc64(0, body.p, body.len) != crc) {
+        return err_set(e, ERR_DATA, "damaged: its checksum is wrong");
+    }
+    *r = (struct binr){.p = body.p, .left = body.len};
+    return 0;
+}
+
+int map_file(const char *path, void **map, size_t *len, struct err *e)
+{
+    SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_sys(e, "cannot read %s", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return err_set(e, ERR_INVALID, "%s is not a regular file", path);
+    }
+    *len = (size_t)st.st_size;
+    *map = NULL;
+    if (*len > 0) {
+        *map = mmap(NULL, *len, PROT_READ, MAP_PRIVATE, fd, 0);
+    }
+    if (*map == MAP_FAILED) {
+        return err_sys(e, "cannot map %s", path);
+    }
+    return 0;
+}
+
+void unmap_file(void *map, size_t len)
+{
+    if (map) {
+        (void)munmap(map, len);
+    }
+}
+
+int binr_open(struct binr *r, const char *path, enum binary_kind kind, struct err *e)
+{
+    void *map;
+    size_t len;
+
+    if (map_file(path, &map, &len, e) < 0) {
+        return -1;
+    }
+    if (binr_init(r, str_n(map ? map : "", len), kind, e) < 0) {
+        unmap_file(map, len);
+        return err_wrap(e, "%s", path);
+    }
+    r->map = map;
+    r->map_len = len;
+    return 0;
+}
+
+void binr_done(struct binr *r)
+{
+    unmap_file(r->map, r->map_len);
+    *r = (struct binr){0};
+}
+
+void binr_bytes(struct binr *r, void *to, size_t len)
+{
+    if (r->bad || len > r->left) {
+        r->bad = true;
+        memset(to, 0, len);
+        return;
+    }
+    if (len > 0) {
+        memcpy(to, r->p, len);
+    }
+    r->p += len;
+    r->left -= len;
+}
+
+uint32_t binr_u32(struct binr *r)
+{
+    uint32_t v;
+
+    binr_bytes(r, &v, sizeof(v));
+    return v;
+}
+
+uint64_t binr_u64(struct binr *r)
+{
+    uint64_t v;
+
+    binr_bytes(r, &v, sizeof(v));
+    return v;
+}
+
+double binr_f64(struct binr *r)
+{
+    double v;
+
+    binr_bytes(r, &v, sizeof(v));
+    return v;
+}
+
+struct str binr_str(struct binr *r)
+{
+    uint32_t len = binr_u32(r);
+    struct str s = str_n(r->p, len);
+
+    if (r->bad || len > r->left) {
+        r->bad = true;
+        return STR_EMPTY;
+    }
+    r->p += len;
+    r->left -= len;
+    return s;
+}
+
+char *binr_name(struct binr *r)
+{
+    struct str s = binr_str(r);
+
+    if (s.len == 0 || s.len > ML_LIMIT_NAME_BYTES || str_find_char(s, '\0') >= 0) {
+        r->bad = true;
+        return NULL;
+    }
+    return str_dup(s);
+}
+
+void binr_f64s(struct binr *r, double *v, size_t n)
+{
+    binr_bytes(r, v, n * sizeof(*v));
+}
+
+void binr_f32s(struct binr *r, float *v, size_t n)
+{
+    binr_bytes(r, v, n * sizeof(*v));
+}
+
+void binr_u32s(struct binr *r, uint32_t *v, size_t n)
+{
+    binr_bytes(r, v, n * sizeof(*v));
+}
+
+int binr_end(const struct binr *r, struct err *e)
+{
+    if (r->bad || r->left > 0) {
+        return err_set(e, ERR_DATA, "damaged: %s",
+                       r->bad ? "it ends early" : "bytes are left over");
+    }
+    return 0;
+}

@@ -1,0 +1,491 @@
+#include "algorithms/kernel/csv.h"
+
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/csv_scan.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/number.h"
+#include "algorithms/kernel/utf8.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { GUESS_ROWS = 1000 };
+
+struct csv_column {
+    char *name;
+    enum column_kind kind;
+    bool fixed; /* by the user */
+    double *numbers;
+    uint32_t *codes;
+    struct dict *dict;
+};
+
+struct csv_reader {
+    const struct csv_options *o;
+    struct str text;
+    struct csv_scan scan;
+    struct csv_column *columns;
+    size_t n_columns;
+    size_t n_rows, cap_rows;
+    struct str nulls[ML_LIMIT_NULL_VALUES];
+    size_t n_nulls;
+    bool null_start[256]; /* first bytes of nulls */
+    struct buf cell, utf8;
+    struct csv_report report;
+    bool conflict; /* a column of numbers was none: another pass is needed */
+};
+
+static void drop_values(struct csv_column *c)
+{
+    big_free(c->numbers);
+    big_free(c->codes);
+    dict_free(c->dict);
+    c->numbers = NULL;
+    c->codes = NULL;
+    c->dict = NULL;
+}
+
+static void reader_done(struct csv_reader *r)
+{
+    for (size_t i = 0; i < r->n_columns; i++) {
+        drop_values(&r->columns[i]);
+        free(r->columns[i].name);
+    }
+    free(r->columns);
+    buf_done(&r->cell);
+    buf_done(&r->utf8);
+    csv_scan_done(&r->scan);
+}
+
+static void set_nulls(struct csv_reader *r)
+{
+    struct str rest = r->o->null_values;
+
+    while (rest.p && r->n_nulls < ML_LIMIT_NULL_VALUES) {
+        struct str one = str_trim(str_cut(&rest, ','));
+
+        if (one.len > 0) {
+            r->null_start[(unsigned char)one.p[0]] = true;
+            r->nulls[r->n_nulls++] = one;
+        }
+    }
+}
+
+static bool is_null(const struct csv_reader *r, struct str s)
+{
+    if (s.len == 0) {
+        return true;
+    }
+    if (!r->null_start[(unsigned char)s.p[0]]) {
+        return false;
+    }
+    for (size_t i = 0; i < r->n_nulls; i++) {
+        if (str_eq(s, r->nulls[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The text of a cell as UTF-8. */
+static struct str cell_text(struct csv_reader *r, const struct csv_cell *c)
+{
+    struct str s = csv_cell_text(c, r->o->quote, &r->cell);
+
+    if (r->o->encoding == CSV_LATIN1) {
+        buf_clear(&r->utf8);
+        utf8_from_latin1(s, &r->utf8);
+        s = buf_str(&r->utf8);
+    }
+    return s;
+}
+
+static int bad_text(const struct csv_reader *r, size_t column, struct str s, struct err *e)
+{
+    if (str_find_char(s, '\0') >= 0) {
+        return err_set(e, ERR_DATA, "line %llu, column %zu holds a NUL byte: this is no text table",
+                       (unsigned long long)r->scan.record_line, column + 1);
+    }
+    if (utf8_check(s) >= 0) {
+        return err_set(e, ERR_DATA,
+                       "line %llu, column %zu is not UTF-8; if the file is Western European text, "
+                       "set encoding=latin1",
+                       (unsigned long long)r->scan.record_line, column + 1);
+    }
+    return 0;
+}
+
+/* --- the header ------------------------------------------------------------------------- */
+
+static bool same_cell(struct csv_reader *r, size_t i, size_t j)
+{
+    const struct csv_cell *a = &r->scan.cells[i], *b = &r->scan.cells[j];
+
+    return str_eq(str_n(a->p, a->len), str_n(b->p, b->len));
+}
+
+/* A first record that can only be data: a number, an empty cell (but the first: row names of R and
+ * pandas have no title), or two that are the same. */
+static bool looks_like_data(struct csv_reader *r)
+{
+    size_t n = r->scan.n_cells < 256 ? r->scan.n_cells : 256; /* enough to judge by */
+    double ignored;
+
+    for (size_t i = 0; i < n; i++) {
+        struct str s = str_trim(str_n(r->scan.cells[i].p, r->scan.cells[i].len));
+
+        if ((i > 0 && s.len == 0) || number_parse(s, &ignored) == 0) {
+            return true;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (same_cell(r, i, j)) {
+                return true;
+            }
+        }
+    }
+    return n == 0;
+}
+
+static bool first_record_is_header(struct csv_reader *r)
+{
+    return r->o->header == CSV_HEADER_YES ||
+           (r->o->header == CSV_HEADER_AUTO && !looks_like_data(r));
+}
+
+static int name_column(struct csv_reader *r, size_t i, struct map *seen, struct err *e)
+{
+    SCOPED(freep) char *made = xasprintf("column_%zu", i + 1);
+    struct str name = STR_EMPTY;
+    void *before;
+
+    if (r->report.header) {
+        name = str_trim(cell_text(r, &r->scan.cells[i]));
+        if (bad_text(r, i, name, e) < 0) {
+            return -1;
+        }
+    }
+    if (name.len > ML_LIMIT_NAME_BYTES) {
+        return err_set(e, ERR_DATA, "line %llu, column %zu: a column name has at most %d bytes",
+                       (unsigned long long)r->scan.record_line, i + 1, ML_LIMIT_NAME_BYTES);
+    }
+    r->columns[i].name = str_dup(name.len ? name : str_of(made));
+    before = map_put(seen, str_of(r->columns[i].name), (void *)(i + 1));
+    if (before) {
+        return err_set(e, ERR_DATA, "line %llu: columns %zu and %zu are both named '%s'",
+                       (unsigned long long)r->scan.record_line, (size_t)before, i + 1,
+                       r->columns[i].name);
+    }
+    return 0;
+}
+
+/* Reads the first record, names the columns, and leaves the scan at the first record of data. */
+static int read_header(struct csv_reader *r, struct err *e)
+{
+    struct map seen = {0};
+    int got, rc = 0;
+    const char *start;
+    uint64_t line;
+
+    do {
+        start = r->scan.at;
+        line = r->scan.line;
+        got = csv_scan_next(&r->scan, e);
+    } while (got > 0 && csv_scan_blank(&r->scan));
+    if (got <= 0) {
+        return got < 0 ? -1 : err_set(e, ERR_DATA, "the file is empty: no line with a column");
+    }
+    if (r->scan.fault) {
+        return err_set(e, ERR_DATA, "line %llu, column %zu: %s",
+                       (unsigned long long)r->scan.fault_line, r->scan.fault_cell, r->scan.fault);
+    }
+    r->report.header = first_record_is_header(r);
+    r->columns = xnew_array(struct csv_column, r->scan.n_cells);
+    r->n_columns = r->scan.n_cells;
+    for (size_t i = 0; i < r->n_columns && rc == 0; i++) {
+        r->columns[i].kind = COLUMN_NUMBER;
+        rc = name_column(r, i, &seen, e);
+    }
+    map_done(&seen);
+    if (!r->report.header) {
+        r->scan.at = start;
+        r->scan.line = line;
+    }
+    return rc;
+}
+
+/* Fixes the kind of the columns named in `list`. */
+static int fix_kind(struct csv_reader *r, struct str list, enum column_kind kind, struct err *e)
+{
+    while (list.p) {
+        struct str name = str_trim(str_cut(&list, ','));
+        size_t i = 0;
+
+        if (name.len == 0) {
+            continue;
+        }
+        while (i < r->n_columns && !str_eq_c(name, r->columns[i].name)) {
+            i++;
+        }
+        if (i == r->n_columns) {
+            return err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
+        }
+        r->columns[i].kind = kind;
+        r->columns[i].fixed = true;
+    }
+    return 0;
+}
+
+/* --- rows -------------------------------------------------------------------------------- */
+
+static int store_text(struct csv_reader *r, size_t i, const struct csv_cell *cell, struct err *e)
+{
+    struct csv_column *c = &r->columns[i];
+    struct str s = cell_text(r, cell);
+    uint32_t before = c->dict->len;
+
+    if (!cell->quoted && is_null(r, str_trim(s))) {
+        c->codes[r->n_rows] = DICT_MISSING;
+        return 0;
+    }
+    if (dict_intern(c->dict, s, &c->codes[r->n_rows], e) < 0) {
+        return err_wrap(e, "column '%s'", c->name);
+    }
+    return c->dict->len > before ? bad_text(r, i, s, e) : 0; /* a known text was looked at */
+}
+
+static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
+                        struct err *e)
+{
+    struct csv_column *c = &r->columns[i];
+    struct str s = str_trim(str_n(cell->p, cell->len));
+    double v = NAN;
+
+    if (!is_null(r, s) && number_parse(s, &v) < 0) {
+        if (c->fixed) {
+            return err_set(e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is not a number",
+                           (unsigned long long)r->scan.record_line, i + 1, c->name,
+                           STR_ARG(str_first(s, 60)));
+        }
+        c->kind = COLUMN_TEXT;
+        r->conflict = true;
+        return 0;
+    }
+    if (keep) {
+        c->numbers[r->n_rows] = v;
+    }
+    return 0;
+}
+
+/* One record with the right number of cells; without `keep` only kinds are looked at. */
+static int take_row(struct csv_reader *r, bool keep, struct err *e)
+{
+    static const struct csv_cell nothing = {.p = ""};
+
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const struct csv_cell *cell = i < r->scan.n_cells ? &r->scan.cells[i] : &nothing;
+
+        if (r->columns[i].kind == COLUMN_NUMBER) {
+            if (store_number(r, i, cell, keep && !r->conflict, e) < 0) {
+                return -1;
+            }
+        } else if (keep && !r->conflict && store_text(r, i, cell, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Columns for `cap` rows. */
+static int set_room(struct csv_reader *r, size_t cap, struct err *e)
+{
+    for (size_t i = 0; i < r->n_columns; i++) {
+        struct csv_column *c = &r->columns[i];
+        int rc = c->kind == COLUMN_NUMBER
+                     ? big_resize(&c->numbers, cap, sizeof(double), "the table", e)
+                     : big_resize(&c->codes, cap, sizeof(uint32_t), "the table", e);
+
+        if (rc < 0) {
+            return -1;
+        }
+        if (c->kind == COLUMN_TEXT && c->dict == NULL) {
+            c->dict = dict_new();
+        }
+    }
+    r->cap_rows = cap;
+    return 0;
+}
+
+static int make_room(struct csv_reader *r, struct err *e)
+{
+    if (r->n_rows < r->cap_rows) {
+        return 0;
+    }
+    if (r->n_rows >= ML_LIMIT_ROWS) {
+        return err_set(e, ERR_DATA, "line %llu: a table has at most %llu rows",
+                       (unsigned long long)r->scan.record_line, ML_LIMIT_ROWS);
+    }
+    return set_room(r, r->cap_rows + r->cap_rows / 4 + 1024, e);
+}
+
+/* 1: use the record, 0: leave it out, -1: stop. */
+static int judge_record(struct csv_reader *r, struct err *e)
+{
+    const struct csv_scan *s = &r->scan;
+    bool open = s->fault && s->at == s->end && s->cells[s->n_cells - 1].quoted;
+
+    if (csv_scan_blank(s) && r->n_columns > 1) {
+        return 0;
+    }
+    if (s->fault == NULL && s->n_cells == r->n_columns) {
+        return 1;
+    }
+    if (s->fault && (open || r->o->bad_row == CSV_BAD_ERROR)) {
+        return err_set(e, ERR_DATA, "line %llu, column %zu: %s",
+                       (unsigned long long)(open ? s->record_line : s->fault_line), s->fault_cell,
+                       s->fault);
+    }
+    if (r->o->bad_row == CSV_BAD_ERROR) {
+        return err_set(e, ERR_DATA,
+                       "line %llu has %zu cells, and %zu columns are known from line 1; "
+                       "on_bad_row=skip leaves such lines out, =null fills what is missing",
+                       (unsigned long long)s->record_line, s->n_cells, r->n_columns);
+    }
+    if (r->o->bad_row == CSV_BAD_SKIP) {
+        r->report.skipped++;
+        return 0;
+    }
+    r->report.mended++;
+    return 1;
+}
+
+/* From the current record to the end, or to `max` rows. */
+static int read_rows(struct csv_reader *r, uint64_t max, bool keep, struct err *e)
+{
+    r->n_rows = 0;
+    r->report.skipped = r->report.mended = 0;
+    while (r->n_rows < max) {
+        int use = csv_scan_next(&r->scan, e);
+
+        if (use <= 0) {
+            return use;
+        }
+        use = judge_record(r, e);
+        if (use < 0 || (use > 0 && keep && make_room(r, e) < 0) ||
+            (use > 0 && take_row(r, keep, e) < 0)) {
+            return -1;
+        }
+        r->n_rows += use > 0;
+    }
+    return 0;
+}
+
+/* --- from the start ------------------------------------------------------------------- */
+
+/* *rows: about as many as a text of this length has. */
+static int guess_kinds(struct csv_reader *r, const char *data, size_t *rows, struct err *e)
+{
+    *rows = 0;
+    if (fix_kind(r, r->o->text_columns, COLUMN_TEXT, e) < 0 ||
+        fix_kind(r, r->o->number_columns, COLUMN_NUMBER, e) < 0 ||
+        read_rows(r, GUESS_ROWS, /* keep */ false, e) < 0) {
+        return -1;
+    }
+    if (r->n_rows > 0) {
+        double per_row = (double)(r->scan.at - data) / (double)r->n_rows;
+
+        *rows = (size_t)((double)(r->scan.end - data) / per_row * 1.02);
+        *rows = *rows > ML_LIMIT_ROWS ? ML_LIMIT_ROWS : *rows;
+    }
+    return 0;
+}
+
+static int read_all(struct csv_reader *r, struct err *e)
+{
+    uint64_t max = r->o->max_rows ? r->o->max_rows : UINT64_MAX;
+    const char *data = r->scan.at;
+    uint64_t line = r->scan.line;
+    size_t cap;
+
+    if (guess_kinds(r, data, &cap, e) < 0) {
+        return -1;
+    }
+    cap = cap < max ? cap : (size_t)max;
+    do {
+        for (size_t i = 0; i < r->n_columns; i++) {
+            drop_values(&r->columns[i]);
+        }
+        r->conflict = false;
+        r->scan.at = data;
+        r->scan.line = line;
+        if (set_room(r, cap, e) < 0 || read_rows(r, max, /* keep */ true, e) < 0) {
+            return -1;
+        }
+    } while (r->conflict);
+    return 0;
+}
+
+static struct table *to_table(struct csv_reader *r, struct err *e)
+{
+    SCOPED(table_freep) struct table *t = table_new(0);
+
+    for (size_t i = 0; i < r->n_columns; i++) {
+        struct csv_column *c = &r->columns[i];
+        struct str name = str_of(c->name);
+        struct column *to;
+
+        if (c->kind == COLUMN_NUMBER) {
+            to = table_add_numbers(t, name, e);
+            if (to == NULL || big_resize(&c->numbers, r->n_rows, sizeof(double), "", e) < 0) {
+                return NULL;
+            }
+            big_free(to->numbers);
+            to->numbers = TAKE(c->numbers);
+            continue;
+        }
+        dict_seal(c->dict);
+        to = table_add_text(t, name, c->dict, e);
+        if (to == NULL) {
+            return NULL;
+        }
+        (void)TAKE(c->dict);
+        if (big_resize(&c->codes, r->n_rows, sizeof(uint32_t), "", e) < 0) {
+            return NULL;
+        }
+        big_free(to->codes);
+        to->codes = TAKE(c->codes);
+    }
+    t->n_rows = r->n_rows;
+    return TAKE(t);
+}
+
+struct table *csv_read(struct str text, const struct csv_options *o, struct csv_report *report,
+                       struct err *e)
+{
+    struct csv_reader r = {.o = o,
+                           .text = text,
+                           .cell = BUF_MAX(ML_LIMIT_CELL_BYTES),
+                           .utf8 = BUF_MAX(2 * ML_LIMIT_CELL_BYTES)};
+    struct table *t = NULL;
+
+    if (str_starts(text, STR("\xff\xfe")) || str_starts(text, STR("\xfe\xff"))) {
+        err_set(e, ERR_DATA, "the file is UTF-16: save it as UTF-8 first");
+        return NULL;
+    }
+    if (str_starts(text, STR("\xef\xbb\xbf"))) {
+        text = str_from(text, 3);
+    }
+    r.report.delim = o->delim ? o->delim : csv_sniff(text, o->quote);
+    set_nulls(&r);
+    csv_scan_init(&r.scan, text, r.report.delim, o->quote);
+    if (read_header(&r, e) == 0 && read_all(&r, e) == 0) {
+        t = to_table(&r, e);
+    }
+    if (t) {
+        *report = r.report;
+    }
+    reader_done(&r);
+    return t;
+}

@@ -1,0 +1,37 @@
+/* csv - text tables (RFC 4180 and what people really write) into columns.
+ *
+ *   bytes -> csv_scan: records of cells -> kinds guessed from the first rows -> columns
+ *
+ * One pass over the text; a second one only when a column that began with numbers turns out to be
+ * text later. Memory is that of the resulting table and one record. Line ends are LF, CRLF or CR;
+ * a line break inside quotes belongs to the cell; empty lines are skipped in tables of more than
+ * one column; a UTF-8 byte order mark is skipped. Errors are ERR_DATA and name line and column. */
+#pragma once
+#include "algorithms/kernel/table.h"
+
+enum csv_header { CSV_HEADER_AUTO, CSV_HEADER_YES, CSV_HEADER_NO };
+enum csv_bad_row { CSV_BAD_ERROR, CSV_BAD_SKIP, CSV_BAD_NULL };
+enum csv_encoding { CSV_UTF8, CSV_LATIN1 };
+
+struct csv_options {
+    char delim;             /* 0: the one of , ; tab | that fits the first lines best */
+    char quote;             /* 0: none */
+    enum csv_header header; /* auto: the first record, unless a cell of it is a number, empty, or
+                               the same as another */
+    enum csv_bad_row bad_row;
+    enum csv_encoding encoding;
+    struct str null_values;    /* comma-separated; unquoted cells only */
+    struct str text_columns;   /* comma-separated names that are text whatever they hold */
+    struct str number_columns; /* names where anything but a number is an error */
+    uint64_t max_rows;         /* 0: all */
+};
+
+struct csv_report {
+    char delim;
+    bool header;
+    uint64_t skipped; /* bad records left out */
+    uint64_t mended;  /* bad records filled or cut */
+};
+
+struct table *csv_read(struct str text, const struct csv_options *o, struct csv_report *r,
+                       struct err *e) MUST_USE;

@@ -1,0 +1,33 @@
+/* features - which columns a model reads, in which order, and what stands in for a missing value.
+ * Learned on the training table, saved with the model, demanded of every table at prediction. */
+#pragma once
+#include "algorithms/kernel/binary.h"
+#include "algorithms/kernel/table.h"
+
+struct features {
+    char **names;
+    double *fill; /* NaN: a missing value is an error */
+    size_t n;
+};
+
+enum features_missing { FEATURES_ERROR, FEATURES_MEAN };
+
+void features_done(struct features *f);
+/* From a column selector (select.h), without the columns in `never`. Text columns named by the user
+ * and values that are missing (with FEATURES_ERROR) or infinite are errors that name the column. */
+int features_learn(struct features *f, const struct table *t, struct str spec,
+                   const char *const *never, size_t n_never, enum features_missing missing,
+                   struct err *e) MUST_USE;
+
+/* The columns of `t` in the order of the model, checked value by value, so that gathering cannot
+ * fail. The result is for free(3). ERR_DATA names what is missing. */
+const double **features_bind(const struct features *f, const struct table *t,
+                             struct err *e) MUST_USE;
+/* Rows as a dense matrix. `rows` NULL: first .. first + n - 1; else rows[first ..]. */
+void features_gather_f64(const struct features *f, const double *const *columns,
+                         const uint32_t *rows, size_t first, size_t n, double *out);
+void features_gather_f32(const struct features *f, const double *const *columns,
+                         const uint32_t *rows, size_t first, size_t n, float *out);
+
+void features_write(const struct features *f, struct binw *w);
+int features_read(struct binr *r, struct features *f, struct err *e) MUST_USE;

@@ -1,0 +1,117 @@
+#include "algorithms/kernel/linear.h"
+
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/simd.h"
+
+#include <math.h>
+
+void linear_done(struct linear *l)
+{
+    big_free(l->weights);
+    *l = (struct linear){0};
+}
+
+size_t linear_parameters(const struct linear *l)
+{
+    return (l->n_features + 1) * l->n_scores;
+}
+
+int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct err *e)
+{
+    *l = (struct linear){.n_features = n_features, .n_scores = linear_scores(n_classes)};
+    if (linear_parameters(l) > ML_LIMIT_PARAMETERS) {
+        return err_set(e, ERR_DATA, "%zu features x %zu classes are more than %llu parameters",
+                       n_features, n_classes, ML_LIMIT_PARAMETERS);
+    }
+    l->weights = big_alloc(linear_parameters(l), sizeof(double), "the model", e);
+    return l->weights ? 0 : -1;
+}
+
+void linear_score(const struct linear *l, const double *x, size_t rows, double *z)
+{
+    const double *bias = l->weights + l->n_features * l->n_scores;
+    const struct simd *simd = simd_get();
+
+    if (l->n_scores == 1) {
+        simd->rows_dot(rows, l->n_features, x, l->weights, z);
+        for (size_t i = 0; i < rows; i++) {
+            z[i] += bias[0];
+        }
+        return;
+    }
+    for (size_t i = 0; i < rows * l->n_scores; i++) {
+        z[i] = bias[i % l->n_scores];
+    }
+    simd->gemm_f64(&(struct gemm_f64){.m = rows,
+                                      .n = l->n_scores,
+                                      .k = l->n_features,
+                                      .a = x,
+                                      .a_row = l->n_features,
+                                      .a_col = 1,
+                                      .b = l->weights,
+                                      .b_row = l->n_scores,
+                                      .b_col = 1,
+                                      .c = z,
+                                      .c_row = l->n_scores});
+}
+
+static void softmax_row(double *p, size_t n)
+{
+    double top = p[0], sum = 0;
+
+    for (size_t k = 1; k < n; k++) {
+        top = p[k] > top ? p[k] : top;
+    }
+    for (size_t k = 0; k < n; k++) {
+        p[k] -= top;
+    }
+    simd_get()->exp_f64(p, n);
+    for (size_t k = 0; k < n; k++) {
+        sum += p[k];
+    }
+    for (size_t k = 0; k < n; k++) {
+        p[k] /= sum;
+    }
+}
+
+void linear_predict(const struct linear *l, const double *x, size_t rows, double *z, double *p)
+{
+    linear_score(l, x, rows, l->n_scores == 1 ? z : p);
+    for (size_t i = 0; i < rows; i++) {
+        if (l->n_scores == 1) {
+            double t = exp(-fabs(z[i]));
+
+            p[2 * i + 1] = z[i] >= 0 ? 1 / (1 + t) : t / (1 + t);
+            p[2 * i] = z[i] >= 0 ? t / (1 + t) : 1 / (1 + t);
+        } else {
+            softmax_row(p + i * l->n_scores, l->n_scores);
+        }
+    }
+}
+
+void linear_write(const struct linear *l, struct binw *w)
+{
+    binw_f64s(w, l->weights, linear_parameters(l));
+}
+
+int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_classes,
+                struct err *e)
+{
+    size_t n = (n_features + 1) * linear_scores(n_classes);
+
+    if (n > r->left / sizeof(double)) {
+        return err_set(e, ERR_DATA, "damaged: it ends inside the weights");
+    }
+    if (linear_init(l, n_features, n_classes, e) < 0) {
+        return -1;
+    }
+    binr_f64s(r, l->weights, n);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(l->weights[i])) {
+            return err_set(e, ERR_DATA, "damaged: weight %zu is not a finite number", i);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,50 @@
+/* module - what an algorithm is to the outside: a const table of ports and parameters, and one
+ * function. Usage, the form in the console, `strata-ml manifest` and every check of the user's
+ * words are made from the table (docs/formats/module-manifest.md). */
+#pragma once
+#include "algorithms/kernel/value.h"
+
+struct step;
+
+enum param_type {
+    PARAM_INT,
+    PARAM_REAL,
+    PARAM_BOOL,
+    PARAM_TEXT,
+    PARAM_CHOICE,  /* one of `choices` */
+    PARAM_INTS,    /* "128,64": whole numbers from min to max */
+    PARAM_PATH,    /* a file name */
+    PARAM_COLUMN,  /* one column of the first table */
+    PARAM_COLUMNS, /* a selector: select.h */
+};
+
+struct param {
+    const char *name;
+    enum param_type type;
+    const char *def;     /* as the user would write it; NULL: must be given */
+    double min, max;     /* PARAM_INT, PARAM_REAL, PARAM_INTS; inclusive */
+    const char *choices; /* "a|b|c" */
+    const char *help;    /* one sentence */
+};
+
+enum { PORT_OPTIONAL = 1 };
+
+struct port {
+    const char *name;
+    enum value_type type;
+    unsigned flags;
+    const char *help;
+};
+
+enum { MODULE_PORTS = 4, MODULE_PARAMS = 24 };
+
+struct module {
+    const char *name, *title, *description, *category, *version;
+    const struct port *inputs, *outputs; /* each ends with a zero row */
+    const struct param *params;          /* ends with a zero row */
+    int (*run)(struct step *s, struct err *e);
+};
+
+const char *param_type_name(enum param_type type);
+/* Whether `text` is a value of the parameter. ERR_INVALID with the parameter's name. */
+int param_check(const struct param *p, struct str text, struct err *e) MUST_USE;

@@ -1,0 +1,131 @@
+#include "algorithms/kernel/number.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER_MAX_BYTES = 400, EXACT_DIGITS = 15, EXACT_POWER = 22 };
+
+static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+/* What a decimal is made of: digits x 10^power. */
+struct decimal {
+    uint64_t digits;
+    int n_digits; /* that count: without leading zeroes */
+    int power;
+};
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static size_t scan_digits(struct str s, size_t i, bool fraction, struct decimal *d)
+{
+    for (; i < s.len && is_digit(s.p[i]); i++) {
+        if (d->n_digits <= EXACT_DIGITS) {
+            d->digits = d->digits * 10 + (uint64_t)(s.p[i] - '0');
+            d->power -= fraction;
+        }
+        d->n_digits += d->digits > 0;
+    }
+    return i;
+}
+
+/* The exponent after 'e'; the position behind it, or 0 when there is none. */
+static size_t scan_exponent(struct str s, size_t i, struct decimal *d)
+{
+    int sign = 1, v = 0;
+    size_t first;
+
+    if (i < s.len && (s.p[i] == '+' || s.p[i] == '-')) {
+        sign = s.p[i++] == '-' ? -1 : 1;
+    }
+    first = i;
+    for (; i < s.len && is_digit(s.p[i]); i++) {
+        v = v < 100000 ? v * 10 + (s.p[i] - '0') : v;
+    }
+    d->power += sign * v;
+    return i > first ? i : 0;
+}
+
+/* Checks the grammar; fills what the fast path needs. */
+static int scan(struct str s, size_t i, struct decimal *d)
+{
+    size_t first = i;
+    bool point = false;
+
+    i = scan_digits(s, i, false, d);
+    if (i < s.len && s.p[i] == '.') {
+        point = true;
+        i = scan_digits(s, i + 1, true, d);
+    }
+    if (i == first + point) {
+        return -1; /* no digit at all */
+    }
+    if (i < s.len && (s.p[i] == 'e' || s.p[i] == 'E')) {
+        i = scan_exponent(s, i + 1, d);
+    }
+    return i == s.len ? 0 : -1;
+}
+
+static int parse_slowly(struct str s, double *out)
+{
+    char text[NUMBER_MAX_BYTES + 1];
+
+    if (str_copy(s, text, sizeof(text)) < 0) {
+        return -1;
+    }
+    *out = strtod(text, NULL); /* the locale is "C": nobody calls setlocale() */
+    return 0;
+}
+
+int number_parse(struct str s, double *out)
+{
+    struct decimal d = {0};
+    bool negative = s.len > 0 && s.p[0] == '-';
+    size_t sign = s.len > 0 && (s.p[0] == '-' || s.p[0] == '+');
+    double v;
+
+    if (s.len == sign || s.len > NUMBER_MAX_BYTES) {
+        return -1;
+    }
+    if (!is_digit(s.p[sign]) && s.p[sign] != '.') {
+        struct str word = str_from(s, sign);
+
+        if (!str_eq_nocase(word, STR("inf")) && !str_eq_nocase(word, STR("infinity"))) {
+            return -1;
+        }
+        *out = negative ? -INFINITY : INFINITY;
+        return 0;
+    }
+    if (scan(s, sign, &d) < 0) {
+        return -1;
+    }
+    /* Clinger 1990: both numbers are exact doubles, so one rounding is the right one. */
+    if (d.n_digits > EXACT_DIGITS || d.power < -EXACT_POWER || d.power > EXACT_POWER) {
+        return parse_slowly(s, out);
+    }
+    v = (double)d.digits;
+    v = d.power < 0 ? v / powers[-d.power] : v * powers[d.power];
+    *out = negative ? -v : v;
+    return 0;
+}
+
+char *number_format(double v, char out[NUMBER_TEXT_BYTES])
+{
+    if (isnan(v)) {
+        memcpy(out, "nan", 4);
+        return out;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        (void)snprintf(out, NUMBER_TEXT_BYTES, "%.*g", digits, v);
+        if (strtod(out, NULL) == v) {
+            break;
+        }
+    }
+    return out;
+}

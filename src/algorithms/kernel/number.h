@@ -1,0 +1,13 @@
+/* number - text to double and back, exactly: parsing rounds correctly, and what number_format()
+ * writes reads back as the same bits. No locale. */
+#pragma once
+#include "base/str.h"
+
+enum { NUMBER_TEXT_BYTES = 32 };
+
+/* Optional sign, digits with an optional point, optional exponent; inf and infinity in any case.
+ * -1 when the text is anything else. At most 400 characters. */
+int number_parse(struct str s, double *out) MUST_USE;
+
+/* The shortest of 15, 16 or 17 digits that reads back; "nan" for NaN. Returns `out`. */
+char *number_format(double v, char out[NUMBER_TEXT_BYTES]);

@@ -1,0 +1,129 @@
+#include "algorithms/kernel/progress.h"
+
+#include "algorithms/kernel/number.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+enum { EVERY_MS = 200 };
+
+/* One write per line, so that lines of a log never mix; a closed log does not stop the work. */
+static void put_line(struct buf *line)
+{
+    (void)buf_add(line, STR("\n"));
+    for (size_t at = 0; at < line->len;) {
+        ssize_t n = write(STDOUT_FILENO, line->p + at, line->len - at);
+
+        if (n <= 0) {
+            break;
+        }
+        at += (size_t)n;
+    }
+    buf_done(line);
+}
+
+void progress_init(struct progress *p, enum progress_mode mode)
+{
+    *p = (struct progress){.mode = mode};
+    if (mode == PROGRESS_AUTO) {
+        p->mode = isatty(STDOUT_FILENO) ? PROGRESS_TEXT : PROGRESS_JSON;
+    }
+}
+
+void progress_begin(struct progress *p, const char *module, unsigned step, unsigned steps)
+{
+    p->module = module;
+    p->step = step;
+    p->steps = steps;
+    p->last_ms = clock_mono_ms();
+}
+
+static void number(struct jw *w, const char *key, double v)
+{
+    char text[NUMBER_TEXT_BYTES];
+
+    jw_key(w, key);
+    if (v - v == 0) {
+        jw_raw(w, str_of(number_format(v, text)));
+    } else {
+        jw_null(w);
+    }
+}
+
+static void head(struct jw *w, const struct progress *p, double done)
+{
+    jw_object(w);
+    jw_kv_c(w, "t", "progress");
+    jw_kv_c(w, "module", p->module);
+    jw_kv_i64(w, "step", p->step);
+    jw_kv_i64(w, "steps", p->steps);
+    number(w, "done", (double)(int64_t)(done * 10000) / 10000);
+}
+
+void progress_update(struct progress *p, double done, const struct metric *metrics, size_t n,
+                     const char *fmt, ...)
+{
+    struct buf line = BUF_MAX(16 * KIB);
+    struct jw w = JW(&line);
+    int64_t now = clock_mono_ms();
+    char part[256];
+    va_list ap;
+
+    if (p->mode == PROGRESS_NONE || now - p->last_ms < EVERY_MS) {
+        return;
+    }
+    p->last_ms = now;
+    va_start(ap, fmt);
+    (void)vsnprintf(part, sizeof(part), fmt, ap);
+    va_end(ap);
+    if (p->mode == PROGRESS_TEXT) {
+        (void)buf_printf(&line, "%s: %.0f %% %s", p->module, done * 100, part);
+        put_line(&line);
+        return;
+    }
+    head(&w, p, done);
+    jw_kv_c(&w, "text", part);
+    for (size_t i = 0; i < n; i++) {
+        number(&w, metrics[i].name, metrics[i].value);
+    }
+    jw_end(&w);
+    put_line(&line);
+}
+
+void progress_result(struct progress *p, const struct metric *metrics, size_t n)
+{
+    struct buf line = BUF_MAX(16 * KIB);
+    struct jw w = JW(&line);
+
+    if (p->mode != PROGRESS_JSON) {
+        return;
+    }
+    head(&w, p, 1);
+    jw_key(&w, "metric");
+    jw_object(&w);
+    for (size_t i = 0; i < n; i++) {
+        number(&w, metrics[i].name, metrics[i].value);
+    }
+    jw_end(&w);
+    jw_end(&w);
+    put_line(&line);
+}
+
+void progress_say(struct progress *p, const char *fmt, ...)
+{
+    struct buf line = BUF_MAX(64 * KIB);
+    char text[2048];
+    va_list ap;
+
+    if (p->mode == PROGRESS_NONE) {
+        return;
+    }
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    (void)buf_printf(&line, "%s: %s", p->module, text);
+    put_line(&line);
+}

@@ -1,0 +1,33 @@
+/* progress - what a running module says on standard output (docs/formats/progress.md).
+ *
+ *   {"t":"progress","module":"mlp","step":5,"steps":7,"done":0.42,"text":"epoch 21 of 50",...}
+ *   mlp: 64 -> 64 -> 10, 1438 rows, 50 epochs: loss 0.0021
+ *
+ * Lines that begin with {"t": are for programs, at most five a second; all others are for people.
+ * On a terminal progress is text too. Main thread only. */
+#pragma once
+#include "base/buf.h"
+
+enum progress_mode { PROGRESS_AUTO, PROGRESS_JSON, PROGRESS_TEXT, PROGRESS_NONE };
+
+struct progress {
+    enum progress_mode mode;
+    const char *module;
+    unsigned step, steps; /* 1-based */
+    int64_t last_ms;
+};
+
+struct metric {
+    const char *name;
+    double value;
+};
+
+void progress_init(struct progress *p, enum progress_mode mode);
+void progress_begin(struct progress *p, const char *module, unsigned step, unsigned steps);
+/* done: 0 .. 1. Left out when the last one was less than 200 ms ago. */
+void progress_update(struct progress *p, double done, const struct metric *metrics, size_t n,
+                     const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* The measured result, always said: {"t":"progress",...,"done":1,"metric":{...}}. */
+void progress_result(struct progress *p, const struct metric *metrics, size_t n);
+/* One line for people: "<module>: <text>". */
+void progress_say(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

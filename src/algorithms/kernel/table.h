@@ -1,0 +1,55 @@
+/* table - named columns of equal length: numbers (double, missing is NaN) or text (codes into a
+ * dictionary, missing is DICT_MISSING). What modules hand to each other.
+ *
+ * A table remembers the transforms that were applied to it, in order, so that a model trained on
+ * it can carry them and predict() knows what a table still needs.
+ * Owned by one value; modules read their inputs and make new tables. One writer, then any reader.
+ * On disk: table_file.h; as text: csv_write.h. */
+#pragma once
+#include "algorithms/kernel/dict.h"
+
+struct transform;
+
+enum column_kind { COLUMN_NUMBER = 1, COLUMN_TEXT = 2 };
+
+struct column {
+    char *name;
+    enum column_kind kind;
+    double *numbers; /* COLUMN_NUMBER */
+    uint32_t *codes; /* COLUMN_TEXT */
+    struct dict *dict;
+};
+
+struct table {
+    struct column *columns;
+    size_t n_columns, n_rows;
+    struct transform **applied; /* owned */
+    size_t n_applied;
+};
+
+struct table *table_new(size_t n_rows) MUST_USE;
+void table_free(struct table *t);
+DEFINE_SCOPED(struct table, table_free)
+
+/* New columns at the end, zeroed (text: code 0, so fill before use). The name is copied and must be
+ * new. NULL: ERR_INVALID, ERR_DATA, ERR_MEMORY. Pointers hold until the next column is added. */
+struct column *table_add_numbers(struct table *t, struct str name, struct err *e) MUST_USE;
+/* Takes ownership of the dictionary on success. */
+struct column *table_add_text(struct table *t, struct str name, struct dict *dict,
+                              struct err *e) MUST_USE;
+/* A copy of a column of `from`, which has as many rows. */
+int table_add_copy(struct table *t, const struct column *from, struct err *e) MUST_USE;
+
+/* NULL when there is none. */
+const struct column *table_column(const struct table *t, struct str name);
+/* With the error that suggests the nearest name: "the table has no column 'agee': did you mean". */
+const struct column *table_need(const struct table *t, struct str name, struct err *e) MUST_USE;
+const struct column *table_need_numbers(const struct table *t, struct str name,
+                                        struct err *e) MUST_USE;
+
+/* A new table of some rows in the order given (every index < n_rows), with the same transforms. */
+struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n,
+                         struct err *e) MUST_USE;
+struct table *table_copy(const struct table *t, struct err *e) MUST_USE;
+/* Takes a reference of its own: copies the transform. */
+int table_note_applied(struct table *t, const struct transform *x, struct err *e) MUST_USE;

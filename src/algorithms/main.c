@@ -1,0 +1,199 @@
+/* strata-ml - one algorithm, or a chain of them, in one process; runs inside job containers.
+ * Words and exit codes: `strata-ml help`, docs/formats/module-manifest.md. */
+#include "algorithms/chain.h"
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "algorithms/manifest.h"
+#include "algorithms/modules/modules.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: strata-ml [OPTIONS] MODULE --in PORT=FILE --out PORT=FILE --param NAME=VALUE ...\n"
+    "       strata-ml [OPTIONS] chain STEP STEP ...\n"
+    "       strata-ml manifest [MODULE]     modules, ports and parameters as JSON\n"
+    "       strata-ml list | help [MODULE] | version\n"
+    "\n"
+    "Each STEP of a chain is one argument in the words of a module; its ports are files (a name\n"
+    "with a / or a .) or names of values kept in memory. A table whose file name ends in .csv is\n"
+    "written as CSV.\n"
+    "\n"
+    "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
+    "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
+    "  --progress MODE    auto, json, text or none\n"
+    "  STRATA_THREADS, STRATA_MEMORY and STRATA_PROGRESS say the same.\n"
+    "\n"
+    "exit: 0 done, 1 our fault or the machine's, 2 wrong words, 3 wrong data, 4 out of memory\n";
+
+struct options {
+    const char *threads, *memory, *progress;
+};
+
+/* Takes options off the front of argv; the number of words taken, or -1. */
+static int take_options(struct options *o, int argc, char **argv, struct err *e)
+{
+    int i = 0;
+
+    for (; i < argc && strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i], "--help") != 0; i += 2) {
+        const char **slot = strcmp(argv[i], "--threads") == 0    ? &o->threads
+                            : strcmp(argv[i], "--memory") == 0   ? &o->memory
+                            : strcmp(argv[i], "--progress") == 0 ? &o->progress
+                                                                 : NULL;
+
+        if (slot == NULL || i + 1 >= argc) {
+            return err_set(e, ERR_INVALID,
+                           slot ? "%s needs a value"
+                                : "'%s' is no option here; there are --threads, --memory and "
+                                  "--progress",
+                           argv[i]);
+        }
+        *slot = argv[i + 1];
+    }
+    return i;
+}
+
+static int threads_of(const char *text, unsigned *n, struct err *e)
+{
+    uint64_t v = 0;
+
+    *n = threads_default();
+    if (text == NULL || *text == '\0') {
+        return 0;
+    }
+    if (str_to_u64(str_of(text), &v) < 0 || v < 1 || v > ML_LIMIT_THREADS) {
+        return err_set(e, ERR_INVALID, "--threads: '%s' is not a number from 1 to %d", text,
+                       ML_LIMIT_THREADS);
+    }
+    *n = (unsigned)v;
+    return 0;
+}
+
+static int progress_of(const char *text, enum progress_mode *mode, struct err *e)
+{
+    static const char *const names[] = {"auto", "json", "text", "none"};
+
+    *mode = PROGRESS_AUTO;
+    for (size_t i = 0; text && *text && i < ARRAY_LEN(names); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *mode = (enum progress_mode)i;
+            return 0;
+        }
+    }
+    return text && *text
+               ? err_set(e, ERR_INVALID, "--progress: '%s' is none of auto, json, text, none", text)
+               : 0;
+}
+
+static int set_memory(const char *text, struct err *e)
+{
+    int64_t bytes = 0;
+
+    if (text && *text && (str_parse_bytes(str_of(text), &bytes, e) < 0 || bytes <= 0)) {
+        return err_set(e, ERR_INVALID, "--memory: '%s' is no size: write 512Mi or 2G", text);
+    }
+    big_set_budget((uint64_t)bytes);
+    return 0;
+}
+
+static int run(struct options *o, int argc, char **argv, struct err *e)
+{
+    bool chain = strcmp(argv[0], "chain") == 0;
+    int more = chain ? take_options(o, argc - 1, argv + 1, e) : 0;
+    enum progress_mode mode;
+    struct progress progress;
+    unsigned n;
+    SCOPED(threads_closep) struct threads *threads = NULL;
+
+    if (more < 0 || threads_of(o->threads, &n, e) < 0 || progress_of(o->progress, &mode, e) < 0 ||
+        set_memory(o->memory, e) < 0) {
+        return -1;
+    }
+    progress_init(&progress, mode);
+    threads = threads_open(n);
+    if (chain) {
+        return chain_run(modules_all, argv + 1 + more, (size_t)(argc - 1 - more), threads,
+                         &progress, e);
+    }
+    return chain_run_one(modules_all, argv, (size_t)argc, threads, &progress, e);
+}
+
+static int print(struct buf *b)
+{
+    (void)fwrite(b->p, 1, b->len, stdout);
+    buf_done(b);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_OURS;
+}
+
+/* manifest, list, help: what needs no threads. -1 when the words are others. */
+static int describe(int argc, char **argv, struct err *e)
+{
+    struct buf out = BUF_MAX(4 * MIB);
+    const struct module *m = NULL;
+    bool list = strcmp(argv[0], "list") == 0, manifest = strcmp(argv[0], "manifest") == 0;
+    bool help = strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0;
+
+    if (!list && !manifest && !help && strcmp(argv[0], "version") != 0) {
+        return -1;
+    }
+    if (argc > 1 && (manifest || help)) {
+        m = step_find_module(modules_all, str_of(argv[1]), e);
+        if (m == NULL) {
+            return EXIT_USER;
+        }
+    }
+    if (manifest) {
+        manifest_json(modules_all, m, &out);
+    } else if (list) {
+        for (size_t i = 0; modules_all[i]; i++) {
+            (void)buf_printf(&out, "%-22s %s\n", modules_all[i]->name, modules_all[i]->title);
+        }
+    } else if (help && m) {
+        manifest_help(m, &out);
+    } else if (help) {
+        (void)buf_add_c(&out, usage);
+    } else {
+        (void)buf_printf(&out, "strata-ml %s\n", STRATA_VERSION);
+    }
+    return print(&out);
+}
+
+/* A mapped file that became shorter while it was read: nothing else of ours maps files. */
+static void on_bus_error(int signal_number)
+{
+    static const char text[] = "strata-ml: an input file became shorter while it was read\n";
+
+    (void)signal_number;
+    (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    _exit(EXIT_DATA);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"),
+                        getenv("STRATA_PROGRESS")};
+    struct err e = {0};
+    int taken = take_options(&o, argc - 1, argv + 1, &e), rc = -1;
+
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGBUS, on_bus_error);
+    if (taken >= 0 && taken == argc - 1) {
+        (void)fputs(usage, stderr);
+        return EXIT_USER;
+    }
+    if (taken >= 0) {
+        rc = describe(argc - 1 - taken, argv + 1 + taken, &e);
+        if (rc >= 0 && e.kind == ERR_NONE) {
+            return rc;
+        }
+    }
+    if (e.kind == ERR_NONE && run(&o, argc - 1 - taken, argv + 1 + taken, &e) == 0) {
+        return EXIT_DONE;
+    }
+    (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
+    return failure_exit_code(e.kind);
+}

@@ -1,0 +1,10 @@
+/* manifest - the modules described for programs and people, from their const tables
+ * (docs/formats/module-manifest.md). */
+#pragma once
+#include "algorithms/kernel/module.h"
+#include "base/buf.h"
+
+/* {"schema":1,"program":"strata-ml","modules":[...]}; `only` NULL: all. */
+void manifest_json(const struct module *const *modules, const struct module *only, struct buf *out);
+/* Usage of one module. */
+void manifest_help(const struct module *m, struct buf *out);

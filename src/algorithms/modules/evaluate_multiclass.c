@@ -1,0 +1,342 @@
+/* evaluate_multiclass - predictions against labels. */
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/labels.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/number.h"
+#include "algorithms/kernel/step.h"
+#include "algorithms/modules/modules.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct port inputs[] = {{"table", VALUE_TABLE, 0, "The result of predict."}, {0}};
+static const struct port outputs[] = {
+    {"report", VALUE_REPORT, PORT_OPTIONAL, "All figures as JSON."}, {0}};
+static const struct param params[] = {
+    {"label_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column with the truth."},
+    {"pred_col", PARAM_TEXT, "prediction", 0, 0, NULL, "The column with the predicted class."},
+    {"prob_prefix", PARAM_TEXT, "prob_", 0, 0, NULL,
+     "Prefix of the columns with probabilities, for the log loss; empty: none."},
+    {"name", PARAM_TEXT, "test", 0, 0, NULL, "What these rows are called in the result."},
+    {0},
+};
+
+struct class_figures {
+    double support, predicted, right;
+    double precision, recall, f1;
+};
+
+struct evaluation {
+    struct classes classes;   /* of labels and predictions together */
+    uint32_t *truth, *guess;  /* of each row; big memory */
+    uint64_t *confusion;      /* [truth][guess]; big memory */
+    struct class_figures *of; /* of each class */
+    struct class_figures macro, weighted;
+    double n, right, accuracy, mcc, logloss; /* logloss NaN: no probabilities */
+};
+
+static void evaluation_done(struct evaluation *v)
+{
+    classes_done(&v->classes);
+    big_free(v->truth);
+    big_free(v->guess);
+    big_free(v->confusion);
+    free(v->of);
+}
+
+/* One column with the values of both, so that classes cover what occurs in either. */
+static int join(const struct column *a, const struct column *b, struct table *both, size_t n,
+                struct err *e)
+{
+    SCOPED(dict_freep) struct dict *d = NULL;
+    struct column *to;
+
+    if (a->kind != b->kind) {
+        return err_set(e, ERR_DATA,
+                       "'%s' holds %s and '%s' holds %s: labels and predictions must be alike",
+                       a->name, a->kind == COLUMN_TEXT ? "text" : "numbers", b->name,
+                       b->kind == COLUMN_TEXT ? "text" : "numbers");
+    }
+    if (a->kind == COLUMN_NUMBER) {
+        to = table_add_numbers(both, STR("both"), e);
+        if (to && n > 0) {
+            memcpy(to->numbers, a->numbers, n * sizeof(double));
+            memcpy(to->numbers + n, b->numbers, n * sizeof(double));
+        }
+        return to ? 0 : -1;
+    }
+    d = dict_copy(a->dict, e);
+    to = d ? table_add_text(both, STR("both"), d, e) : NULL;
+    if (to == NULL) {
+        return -1;
+    }
+    (void)TAKE(d);
+    for (size_t r = 0; r < n; r++) {
+        uint32_t code = b->codes[r];
+
+        to->codes[r] = a->codes[r];
+        to->codes[n + r] = DICT_MISSING;
+        if (code != DICT_MISSING &&
+            dict_intern(to->dict, dict_text(b->dict, code), &to->codes[n + r], e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int count(struct evaluation *v, const struct column *label, const struct column *pred,
+                 size_t n, struct err *e)
+{
+    SCOPED(table_freep) struct table *both = table_new(2 * n);
+    uint32_t *codes;
+
+    if (join(label, pred, both, n, e) < 0 ||
+        classes_of(&both->columns[0], 2 * n, &v->classes, &codes, e) < 0) {
+        return -1;
+    }
+    v->truth = codes;
+    v->confusion = big_alloc(v->classes.n * v->classes.n, sizeof(uint64_t), "the confusion", e);
+    if (v->confusion == NULL) {
+        return -1;
+    }
+    for (size_t r = 0; r < n; r++) {
+        bool no_label = codes[r] == CLASS_MISSING;
+
+        if (no_label || codes[n + r] == CLASS_MISSING) {
+            return err_set(e, ERR_DATA, "column '%s', row %zu: the value is missing",
+                           no_label ? label->name : pred->name, r + 1);
+        }
+        v->confusion[codes[r] * v->classes.n + codes[n + r]]++;
+    }
+    return 0;
+}
+
+static double ratio(double a, double b)
+{
+    return b > 0 ? a / b : 0;
+}
+
+static void figures_per_class(struct evaluation *v)
+{
+    size_t k = v->classes.n;
+
+    v->of = xnew_array(struct class_figures, k + 1);
+    for (size_t i = 0; i < k; i++) {
+        for (size_t j = 0; j < k; j++) {
+            double c = (double)v->confusion[i * k + j];
+
+            v->of[i].support += c;
+            v->of[j].predicted += c;
+            v->of[i].right += i == j ? c : 0;
+        }
+    }
+    for (size_t i = 0; i < k; i++) {
+        struct class_figures *c = &v->of[i];
+
+        c->precision = ratio(c->right, c->predicted);
+        c->recall = ratio(c->right, c->support);
+        c->f1 = ratio(2 * c->right, c->predicted + c->support);
+        v->n += c->support;
+        v->right += c->right;
+    }
+}
+
+static void add_mean(struct class_figures *to, const struct class_figures *c, double part)
+{
+    to->precision += part * c->precision;
+    to->recall += part * c->recall;
+    to->f1 += part * c->f1;
+}
+
+/* MCC for many classes: Gorodkin 2004. */
+static void figures_together(struct evaluation *v)
+{
+    double tp = 0, pp = 0, tt = 0, n = v->n;
+
+    for (size_t i = 0; i < v->classes.n; i++) {
+        const struct class_figures *c = &v->of[i];
+
+        add_mean(&v->macro, c, 1 / (double)v->classes.n);
+        add_mean(&v->weighted, c, ratio(c->support, n));
+        tp += c->support * c->predicted;
+        pp += c->predicted * c->predicted;
+        tt += c->support * c->support;
+    }
+    v->accuracy = ratio(v->right, n);
+    v->mcc = ratio(v->right * n - tp, sqrt(n * n - pp) * sqrt(n * n - tt));
+}
+
+/* The mean of -log of the probability of the truth; NaN when a class has no such column. */
+static int log_loss(struct evaluation *v, const struct table *t, struct str prefix, struct err *e)
+{
+    SCOPED(freep) const double **p = xnew_array(const double *, v->classes.n + 1);
+    double sum = 0;
+
+    v->logloss = NAN;
+    for (size_t k = 0; k < v->classes.n; k++) {
+        SCOPED(freep) char *name = xasprintf("%.*s%s", STR_ARG(prefix), v->classes.names[k]);
+        const struct column *c = table_column(t, str_of(name));
+
+        if (prefix.len == 0 || c == NULL) {
+            return 0;
+        }
+        if (c->kind != COLUMN_NUMBER) {
+            return err_set(e, ERR_DATA, "column '%s' holds text, not probabilities", c->name);
+        }
+        p[k] = c->numbers;
+    }
+    for (size_t r = 0; r < t->n_rows; r++) {
+        double one = p[v->truth[r]][r];
+
+        if (!(one >= 0 && one <= 1)) {
+            return err_set(e, ERR_DATA, "row %zu: %g is no probability", r + 1, one);
+        }
+        sum -= log(one > 1e-15 ? one : 1e-15);
+    }
+    v->logloss = ratio(sum, v->n);
+    return 0;
+}
+
+static void put(struct jw *w, const char *key, double v)
+{
+    char text[NUMBER_TEXT_BYTES];
+
+    jw_key(w, key);
+    if (isfinite(v)) {
+        jw_raw(w, str_of(number_format(v, text)));
+    } else {
+        jw_null(w);
+    }
+}
+
+static void put_average(struct jw *w, const char *key, const struct class_figures *c)
+{
+    jw_key(w, key);
+    jw_object(w);
+    put(w, "precision", c->precision);
+    put(w, "recall", c->recall);
+    put(w, "f1", c->f1);
+    jw_end(w);
+}
+
+static void put_classes(struct jw *w, const struct evaluation *v)
+{
+    jw_key(w, "classes");
+    jw_array(w);
+    for (size_t i = 0; i < v->classes.n; i++) {
+        jw_object(w);
+        jw_kv_c(w, "class", v->classes.names[i]);
+        jw_kv_i64(w, "support", (int64_t)v->of[i].support);
+        jw_kv_i64(w, "predicted", (int64_t)v->of[i].predicted);
+        put(w, "precision", v->of[i].precision);
+        put(w, "recall", v->of[i].recall);
+        put(w, "f1", v->of[i].f1);
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
+static void put_confusion(struct jw *w, const struct evaluation *v)
+{
+    jw_key(w, "confusion");
+    jw_array(w);
+    for (size_t i = 0; i < v->classes.n; i++) {
+        jw_array(w);
+        for (size_t j = 0; j < v->classes.n; j++) {
+            jw_i64(w, (int64_t)v->confusion[i * v->classes.n + j]);
+        }
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
+static int write_report(const struct step *s, const struct evaluation *v, struct buf *out,
+                        struct err *e)
+{
+    struct jw w = JW(out);
+    struct class_figures micro = {
+        .precision = v->accuracy, .recall = v->accuracy, .f1 = v->accuracy};
+
+    jw_object(&w);
+    jw_kv_c(&w, "report", "evaluate_multiclass");
+    jw_kv_i64(&w, "version", 1);
+    jw_kv_str(&w, "name", step_text(s, "name"));
+    jw_kv_str(&w, "label_col", step_text(s, "label_col"));
+    jw_kv_i64(&w, "rows", (int64_t)v->n);
+    jw_kv_i64(&w, "right", (int64_t)v->right);
+    put(&w, "accuracy", v->accuracy);
+    put(&w, "logloss", v->logloss);
+    put(&w, "mcc", v->mcc);
+    put_average(&w, "macro", &v->macro);
+    put_average(&w, "micro", &micro);
+    put_average(&w, "weighted", &v->weighted);
+    put_classes(&w, v);
+    put_confusion(&w, v);
+    jw_end(&w);
+    return out->failed ? err_set(e, ERR_LIMIT, "the report is larger than %llu MiB",
+                                 ML_LIMIT_REPORT_BYTES / MIB)
+                       : 0;
+}
+
+static void say(const struct step *s, const struct evaluation *v)
+{
+    const struct metric m[] = {{"accuracy", v->accuracy},
+                               {"macro_f1", v->macro.f1},
+                               {"mcc", v->mcc},
+                               {"rows", v->n},
+                               {"logloss", v->logloss}};
+    char loss[48] = "";
+
+    if (isfinite(v->logloss)) {
+        (void)snprintf(loss, sizeof(loss), ", log loss %.4f", v->logloss);
+    }
+    progress_result(s->progress, m, isfinite(v->logloss) ? 5 : 4);
+    progress_say(s->progress, "%.*s accuracy %.4f (%.0f of %.0f rows right), macro F1 %.4f%s",
+                 STR_ARG(step_text(s, "name")), v->accuracy, v->right, v->n, v->macro.f1, loss);
+}
+
+static int run(struct step *s, struct err *e)
+{
+    const struct table *t = step_table(s, "table");
+    const struct column *label = table_need(t, step_text(s, "label_col"), e);
+    const struct column *pred = label ? table_need(t, step_text(s, "pred_col"), e) : NULL;
+    SCOPED(evaluation_done) struct evaluation v = {0};
+    struct buf report = BUF_MAX(ML_LIMIT_REPORT_BYTES);
+
+    if (pred == NULL) {
+        return err_wrap(e, "%s", label ? "pred_col" : "label_col");
+    }
+    if (t->n_rows == 0) {
+        return err_set(e, ERR_DATA, "the table has no rows");
+    }
+    if (count(&v, label, pred, t->n_rows, e) < 0) {
+        return -1;
+    }
+    figures_per_class(&v);
+    figures_together(&v);
+    if (log_loss(&v, t, step_text(s, "prob_prefix"), e) < 0 ||
+        write_report(s, &v, &report, e) < 0) {
+        buf_done(&report);
+        return -1;
+    }
+    say(s, &v);
+    step_out_report(s, "report", report);
+    return 0;
+}
+
+const struct module module_evaluate_multiclass = {
+    .name = "evaluate_multiclass",
+    .title = "Evaluate classes",
+    .description = "Compares predicted classes with true ones: accuracy, precision, recall, F1 "
+                   "(macro, micro, weighted), log loss, Matthews correlation, confusion matrix.",
+    .category = "evaluation",
+    .version = "1.0.0",
+    .inputs = inputs,
+    .outputs = outputs,
+    .params = params,
+    .run = run,
+};

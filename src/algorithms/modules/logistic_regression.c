@@ -1,0 +1,394 @@
+/* logistic_regression - multinomial, by L-BFGS.
+ *
+ *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l2 / 2 |W|^2     intercepts are free
+ *
+ * Rows are cut into stripes whose borders depend on the table alone. A stripe is one task: forward
+ * and backward over pieces of rows that stay in the cache, into a gradient of its own; gradients
+ * are added in the order of the stripes. */
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/optimise.h"
+#include "algorithms/kernel/simd.h"
+#include "algorithms/modules/modules.h"
+#include "algorithms/modules/training.h"
+#include "base/mem.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "Rows with their labels."}, {0}};
+static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
+static const struct param params[] = {
+    TRAINING_PARAMS,
+    {"l2", PARAM_REAL, "0.0001", 0, 1e9, NULL,
+     "Strength of the squared penalty on weights; 1 / (C x rows) of scikit-learn."},
+    {"standardize", PARAM_BOOL, "true", 0, 0, NULL,
+     "Scale features for training and penalty; the model holds weights of the unscaled ones."},
+    {"intercept", PARAM_BOOL, "true", 0, 0, NULL, "Whether scores have a constant term."},
+    {"max_iter", PARAM_INT, "200", 1, 1000000, NULL, "Most steps of the optimiser."},
+    {"epsilon", PARAM_REAL, "0.000001", 0, 1, NULL,
+     "Done when no component of the gradient is larger."},
+    {0},
+};
+
+enum { STRIPE_ROWS = 1024, STRIPES_MAX = 64, PIECE_NUMBERS = 32768, PIECE_ROWS_MAX = 512 };
+static const size_t gradient_bytes_max = 256 * MIB;
+
+struct fit {
+    struct training *t;
+    struct step *s;
+    size_t d, k; /* features, scores */
+    size_t n_params;
+    double *x; /* [row][feature] */
+    double l2;
+    bool intercept;
+    const struct simd *simd;
+    size_t stripes, stripe_rows, piece_rows;
+    double *gradients; /* [stripe][n_params] */
+    double *losses;    /* [stripe] */
+    double *z;         /* [worker][piece_rows * k] */
+    const double *at;  /* the parameters being tried */
+    unsigned max_iter;
+};
+
+static void fit_done(struct fit *f)
+{
+    big_free(f->x);
+    big_free(f->gradients);
+    big_free(f->losses);
+    big_free(f->z);
+}
+
+/* Adds up log(v) of many v >= 1 with few logarithms: of their product while that is finite. */
+struct log_sum {
+    double product, sum;
+};
+
+static void log_sum_add(struct log_sum *l, double v)
+{
+    l->product *= v;
+    if (l->product > 1e200) {
+        l->sum += log(l->product);
+        l->product = 1;
+    }
+}
+
+/* Two classes: z becomes the derivative of the loss; returns the loss. */
+static double loss_two(const struct fit *f, size_t first, size_t rows, double *z)
+{
+    const uint32_t *y = f->t->classes + first;
+    const double *w = f->t->weights ? f->t->weights + first : NULL;
+    struct log_sum logs = {1, 0};
+    double t[PIECE_ROWS_MAX], loss = 0;
+
+    for (size_t i = 0; i < rows; i++) {
+        t[i] = -fabs(z[i]);
+    }
+    f->simd->exp_f64(t, rows);
+    for (size_t i = 0; i < rows; i++) {
+        double p = (z[i] >= 0 ? 1 : t[i]) / (1 + t[i]), weight = w ? w[i] : 1;
+        double linear = (z[i] > 0 ? z[i] : 0) - (y[i] ? z[i] : 0);
+
+        if (w) {
+            loss += weight * (linear + log1p(t[i]));
+        } else {
+            loss += linear;
+            log_sum_add(&logs, 1 + t[i]);
+        }
+        z[i] = weight * (p - y[i]);
+    }
+    return loss + logs.sum + log(logs.product);
+}
+
+/* Subtracts the top score of each row and returns the sum of w (top - score of the label). */
+static double lower_scores(const struct fit *f, size_t first, size_t rows, double *z)
+{
+    const double *w = f->t->weights ? f->t->weights + first : NULL;
+    double loss = 0;
+
+    for (size_t i = 0; i < rows; i++) {
+        double *row = z + i * f->k, top = row[0];
+
+        for (size_t k = 1; k < f->k; k++) {
+            top = row[k] > top ? row[k] : top;
+        }
+        for (size_t k = 0; k < f->k; k++) {
+            row[k] -= top;
+        }
+        loss -= (w ? w[i] : 1) * row[f->t->classes[first + i]];
+    }
+    return loss;
+}
+
+static double loss_many(const struct fit *f, size_t first, size_t rows, double *z)
+{
+    const double *w = f->t->weights ? f->t->weights + first : NULL;
+    struct log_sum logs = {1, 0};
+    double loss = lower_scores(f, first, rows, z);
+
+    f->simd->exp_f64(z, rows * f->k);
+    for (size_t i = 0; i < rows; i++) {
+        double *row = z + i * f->k, sum = 0, scale;
+
+        for (size_t k = 0; k < f->k; k++) {
+            sum += row[k];
+        }
+        scale = (w ? w[i] : 1) / sum;
+        for (size_t k = 0; k < f->k; k++) {
+            row[k] *= scale;
+        }
+        row[f->t->classes[first + i]] -= w ? w[i] : 1;
+        if (w) {
+            loss += w[i] * log(sum);
+        } else {
+            log_sum_add(&logs, sum);
+        }
+    }
+    return loss + logs.sum + log(logs.product);
+}
+
+/* g += x^T r, and the sums of r behind it for the intercepts. */
+static void add_gradient(const struct fit *f, const double *x, const double *r, size_t rows,
+                         double *g)
+{
+    if (f->k == 1) {
+        f->simd->rows_add(rows, f->d, x, r, g);
+    } else {
+        f->simd->gemm_f64(&(struct gemm_f64){.m = f->d,
+                                             .n = f->k,
+                                             .k = rows,
+                                             .a = x,
+                                             .a_row = 1,
+                                             .a_col = f->d,
+                                             .b = r,
+                                             .b_row = f->k,
+                                             .b_col = 1,
+                                             .c = g,
+                                             .c_row = f->k});
+    }
+    for (size_t i = 0; f->intercept && i < rows; i++) {
+        for (size_t k = 0; k < f->k; k++) {
+            g[f->d * f->k + k] += r[i * f->k + k];
+        }
+    }
+}
+
+static void run_stripe(void *ctx, size_t task, unsigned worker)
+{
+    struct fit *f = ctx;
+    struct linear l = {f->d, f->k, (double *)f->at};
+    size_t first = task * f->stripe_rows, end = first + f->stripe_rows;
+    double *g = f->gradients + task * f->n_params, *z = f->z + worker * f->piece_rows * f->k;
+    double loss = 0;
+
+    end = end < f->t->table->n_rows ? end : f->t->table->n_rows;
+    memset(g, 0, f->n_params * sizeof(*g));
+    while (first < end) {
+        size_t rows = end - first < f->piece_rows ? end - first : f->piece_rows;
+        const double *x = f->x + first * f->d;
+
+        linear_score(&l, x, rows, z);
+        loss += f->k == 1 ? loss_two(f, first, rows, z) : loss_many(f, first, rows, z);
+        add_gradient(f, x, z, rows, g);
+        first += rows;
+    }
+    f->losses[task] = loss;
+}
+
+static double objective(void *ctx, const double *params_at, double *g)
+{
+    struct fit *f = ctx;
+    size_t n_weights = f->d * f->k;
+    double loss = 0, squares = 0, scale = 1 / f->t->weight_sum;
+
+    f->at = params_at;
+    threads_each(f->s->threads, f->stripes, run_stripe, f);
+    memset(g, 0, f->n_params * sizeof(*g));
+    for (size_t i = 0; i < f->stripes; i++) {
+        const double *part = f->gradients + i * f->n_params;
+
+        loss += f->losses[i];
+        for (size_t j = 0; j < f->n_params; j++) {
+            g[j] += part[j];
+        }
+    }
+    for (size_t j = 0; j < f->n_params; j++) {
+        g[j] *= scale;
+    }
+    for (size_t j = 0; j < n_weights; j++) {
+        g[j] += f->l2 * params_at[j];
+        squares += params_at[j] * params_at[j];
+    }
+    return loss * scale + f->l2 / 2 * squares;
+}
+
+static void each(void *ctx, unsigned iteration, double value, double gradient)
+{
+    struct fit *f = ctx;
+    const struct metric m[] = {{"iteration", iteration}, {"loss", value}, {"gradient", gradient}};
+
+    progress_update(f->s->progress, (double)iteration / f->max_iter, m, ARRAY_LEN(m),
+                    "iteration %u of at most %u, loss %.6g", iteration, f->max_iter, value);
+}
+
+/* Weighted mean and deviation of each feature; x becomes (x - mean) / deviation. */
+static void standardise(struct fit *f, double *mean, double *factor)
+{
+    size_t n = f->t->table->n_rows;
+    const double *w = f->t->weights;
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < f->d; j++) {
+            mean[j] += (w ? w[i] : 1) * f->x[i * f->d + j];
+        }
+    }
+    for (size_t j = 0; j < f->d; j++) {
+        mean[j] = f->intercept ? mean[j] / f->t->weight_sum : 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < f->d; j++) {
+            double d = f->x[i * f->d + j] -= mean[j];
+
+            factor[j] += (w ? w[i] : 1) * d * d;
+        }
+    }
+    for (size_t j = 0; j < f->d; j++) {
+        double deviation = sqrt(factor[j] / f->t->weight_sum);
+
+        factor[j] = deviation > 1e-14 * fabs(mean[j]) && deviation > 0 ? 1 / deviation : 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < f->d; j++) {
+            f->x[i * f->d + j] *= factor[j];
+        }
+    }
+}
+
+/* Weights of standardised features to weights of the table's own. */
+static void unstandardise(const struct fit *f, double *weights, const double *mean,
+                          const double *factor)
+{
+    double *bias = weights + f->d * f->k;
+
+    for (size_t j = 0; j < f->d; j++) {
+        for (size_t k = 0; k < f->k; k++) {
+            weights[j * f->k + k] *= factor[j];
+            bias[k] -= weights[j * f->k + k] * mean[j];
+        }
+    }
+}
+
+static int take_memory(struct fit *f, struct err *e)
+{
+    size_t n = f->t->table->n_rows, most = gradient_bytes_max / (f->n_params * sizeof(double));
+
+    f->stripes = (n + STRIPE_ROWS - 1) / STRIPE_ROWS;
+    f->stripes = f->stripes < STRIPES_MAX ? f->stripes : STRIPES_MAX;
+    f->stripes = f->stripes < most ? f->stripes : most < 1 ? 1 : most;
+    f->stripe_rows = (n + f->stripes - 1) / f->stripes;
+    f->stripes = (n + f->stripe_rows - 1) / f->stripe_rows;
+    f->piece_rows = PIECE_NUMBERS / f->d;
+    f->piece_rows = f->piece_rows < 16               ? 16
+                    : f->piece_rows > PIECE_ROWS_MAX ? PIECE_ROWS_MAX
+                                                     : f->piece_rows;
+    f->x = big_alloc(n * f->d, sizeof(double), "the matrix of features", e);
+    f->gradients =
+        f->x ? big_alloc(f->stripes * f->n_params, sizeof(double), "the gradients", e) : NULL;
+    f->losses = f->gradients ? big_alloc(f->stripes, sizeof(double), "the gradients", e) : NULL;
+    f->z = f->losses ? big_alloc(threads_count(f->s->threads) * f->piece_rows * f->k,
+                                 sizeof(double), "the scores", e)
+                     : NULL;
+    return f->z ? 0 : -1;
+}
+
+static int optimise(struct fit *f, double *weights, struct err *e)
+{
+    const struct step *s = f->s;
+    struct optimise o = {.fn = objective,
+                         .each = each,
+                         .ctx = f,
+                         .max_iter = f->max_iter,
+                         .epsilon = step_real(s, "epsilon"),
+                         .f_epsilon = 1e-10};
+
+    if (optimise_lbfgs(&o, f->n_params, weights, e) < 0) {
+        return -1;
+    }
+    progress_say(
+        s->progress, "%zu rows, %zu features, %zu classes: loss %.6g after %u iterations%s",
+        f->t->table->n_rows, f->d, f->t->model->classes.n, o.value, o.iterations,
+        o.converged || o.iterations < f->max_iter ? "" : ", not converged: raise max_iter or l2");
+    return 0;
+}
+
+static int fit(struct fit *f, struct err *e)
+{
+    struct training *t = f->t;
+    struct linear *l = &t->model->linear;
+    SCOPED(big_freep) double *mean = NULL;
+    bool scale = step_true(f->s, "standardize");
+
+    if (linear_init(l, f->d, t->model->classes.n, e) < 0) {
+        return -1;
+    }
+    f->n_params = linear_parameters(l);
+    mean = big_alloc(f->d, 2 * sizeof(double), "the matrix of features", e);
+    if (mean == NULL || take_memory(f, e) < 0) {
+        return -1;
+    }
+    features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, t->table->n_rows,
+                        f->x);
+    if (scale) {
+        standardise(f, mean, mean + f->d);
+    }
+    if (optimise(f, l->weights, e) < 0) {
+        return -1;
+    }
+    if (scale) {
+        unstandardise(f, l->weights, mean, mean + f->d);
+    }
+    for (size_t j = 0; j < f->n_params; j++) {
+        if (!isfinite(l->weights[j])) {
+            return err_set(e, ERR_DATA, "the weights grow without bound: give l2 a value above 0");
+        }
+    }
+    return 0;
+}
+
+static int run(struct step *s, struct err *e)
+{
+    struct training t;
+    struct fit f = {.t = &t, .s = s, .simd = simd_get()};
+    int rc;
+
+    if (training_init(&t, s, MODEL_LINEAR, e) < 0) {
+        return -1;
+    }
+    f.d = t.model->features.n;
+    f.k = linear_scores(t.model->classes.n);
+    f.l2 = step_real(s, "l2");
+    f.intercept = step_true(s, "intercept");
+    f.max_iter = (unsigned)step_int(s, "max_iter");
+    rc = fit(&f, e);
+    if (rc == 0) {
+        step_out_model(s, "model", TAKE(t.model));
+    }
+    fit_done(&f);
+    training_done(&t);
+    return rc;
+}
+
+const struct module module_logistic_regression = {
+    .name = "logistic_regression",
+    .title = "Logistic regression",
+    .description = "Learns two or more classes from numbers by a linear model with a squared "
+                   "penalty (multinomial, L-BFGS).",
+    .category = "classification",
+    .version = "1.0.0",
+    .inputs = inputs,
+    .outputs = outputs,
+    .params = params,
+    .run = run,
+};

@@ -1,0 +1,95 @@
+/* read_csv - a text table from a file. */
+#include "algorithms/kernel/binary.h"
+#include "algorithms/kernel/csv.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/step.h"
+#include "algorithms/modules/modules.h"
+
+static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
+
+static const struct param params[] = {
+    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    {"delim", PARAM_CHOICE, "auto", 0, 0, "auto|comma|semicolon|tab|pipe|space",
+     "What separates cells; auto takes the one that fits the first lines."},
+    {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
+     "The quote around cells that hold separators or line breaks (RFC 4180)."},
+    {"header", PARAM_CHOICE, "auto", 0, 0, "auto|yes|no",
+     "Whether the first line names the columns; auto: unless one of its cells is a number, empty "
+     "or "
+     "twice there."},
+    {"null_values", PARAM_TEXT, "NA,N/A,NaN,nan,null,NULL,None,?", 0, 0, NULL,
+     "Words that mean a missing value, comma-separated; an empty cell always does."},
+    {"on_bad_row", PARAM_CHOICE, "error", 0, 0, "error|skip|null",
+     "A line with too many or too few cells: stop, leave it out, or fill and cut it."},
+    {"encoding", PARAM_CHOICE, "utf-8", 0, 0, "utf-8|latin1", "The encoding of the text."},
+    {"text_cols", PARAM_COLUMNS, "", 0, 0, NULL,
+     "Columns that are text whatever they hold (postal codes), comma-separated."},
+    {"number_cols", PARAM_COLUMNS, "", 0, 0, NULL,
+     "Columns where a cell that is no number is an error, comma-separated."},
+    {"max_rows", PARAM_INT, "0", 0, 2147483647, NULL, "Stop after so many rows; 0: all."},
+    {0},
+};
+
+static struct csv_options options_of(const struct step *s)
+{
+    static const char delims[] = {0, ',', ';', '\t', '|', ' '}, quotes[] = {'"', '\'', 0};
+
+    return (struct csv_options){
+        .delim = delims[step_choice(s, "delim")],
+        .quote = quotes[step_choice(s, "quote")],
+        .header = (enum csv_header)step_choice(s, "header"),
+        .bad_row = (enum csv_bad_row)step_choice(s, "on_bad_row"),
+        .encoding = (enum csv_encoding)step_choice(s, "encoding"),
+        .null_values = step_text(s, "null_values"),
+        .text_columns = step_text(s, "text_cols"),
+        .number_columns = step_text(s, "number_cols"),
+        .max_rows = (uint64_t)step_int(s, "max_rows"),
+    };
+}
+
+static void say(const struct step *s, const struct table *t, const struct csv_report *r,
+                const char *path)
+{
+    progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, path);
+    if (r->skipped > 0 || r->mended > 0) {
+        progress_say(s->progress, "%llu lines with a wrong number of cells were %s",
+                     (unsigned long long)(r->skipped + r->mended),
+                     r->skipped > 0 ? "left out" : "filled or cut");
+    }
+}
+
+static int run(struct step *s, struct err *e)
+{
+    struct csv_options o = options_of(s);
+    const char *path = step_text(s, "path").p;
+    struct csv_report report = {0};
+    struct table *t;
+    void *map;
+    size_t len;
+
+    if (map_file(path, &map, &len, e) < 0) {
+        return -1;
+    }
+    t = csv_read(str_n(map ? map : "", len), &o, &report, e);
+    unmap_file(map, len);
+    if (t == NULL) {
+        return err_wrap(e, "%s", path);
+    }
+    say(s, t, &report, path);
+    step_out_table(s, "table", t);
+    return 0;
+}
+
+const struct module module_read_csv = {
+    .name = "read_csv",
+    .title = "Read CSV",
+    .description =
+        "Reads a table from delimited text. Kinds of columns (number or text), delimiter "
+        "and header are found by looking. Errors name line and column.",
+    .category = "data",
+    .version = "1.0.0",
+    .inputs = (const struct port[]){{0}},
+    .outputs = outputs,
+    .params = params,
+    .run = run,
+};
