@@ -225,6 +225,9 @@ static void write_claims(const struct jwt_claims *c, struct buf *out)
     jw_kv_i64(&w, "exp", c->expires_sec);
     jw_kv_c(&w, "jti", jti);
     jw_kv_i64(&w, "uid", c->user_id);
+    if (c->sealed.len > 0) {
+        jw_kv_str(&w, "sealed", c->sealed);
+    }
     jw_key(&w, "access");
     jw_array(&w);
     for (size_t i = 0; i < c->n_access; i++) {
@@ -354,6 +357,7 @@ int jwt_claims_parse(struct arena *a, struct str payload, struct jwt_claims *out
     if (j == NULL || !json_is_object(j) || json_get_str(j, "aud", &c.audience, &ignored) < 0 ||
         json_get_str(j, "sub", &c.user_name, &ignored) < 0 ||
         json_get_str(j, "iss", &issuer, &ignored) < 0 ||
+        json_get_str(j, "sealed", &c.sealed, &ignored) < 0 ||
         json_get_i64(j, "uid", &c.user_id, &ignored) < 0 ||
         json_get_i64(j, "iat", &c.issued_sec, &ignored) < 0 ||
         json_get_i64(j, "exp", &c.expires_sec, &ignored) < 0 || !str_eq_c(issuer, "strata") ||
@@ -362,6 +366,7 @@ int jwt_claims_parse(struct arena *a, struct str payload, struct jwt_claims *out
     }
     c.audience = arena_str(a, c.audience);
     c.user_name = arena_str(a, c.user_name);
+    c.sealed = arena_str(a, c.sealed);
     c.access = arena_new_array(a, struct scope, ACCESS_MAX);
     for (size_t i = 0; i < json_array_size(access); i++) {
         if (parse_access(a, json_array_get(access, i), &c.access[c.n_access++]) < 0) {

@@ -25,6 +25,7 @@ struct jwt_claims {
     struct str user_name; /* "" is anonymous */
     int64_t user_id;      /* 0 is anonymous */
     int64_t issued_sec, expires_sec;
+    struct str sealed; /* of a refresh token: refresh.h */
     struct scope *access;
     size_t n_access;
 };

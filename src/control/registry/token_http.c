@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "refresh.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -252,21 +253,43 @@ static void grant_all(struct registry *r, const struct principal *who,
     }
 }
 
-static int sign(struct registry *r, const struct principal *who, const char *audience,
-                const struct grant *g, int64_t seconds, struct buf *out, struct err *e)
+static int sign_access(struct registry *r, const struct principal *who, const struct grant *g,
+                       struct buf *out, struct err *e)
 {
     int64_t now_sec = clock_wall_ms() / 1000;
     struct jwt_claims claims = {
-        .audience = str_of(audience),
+        .audience = STR(JWT_AUDIENCE),
         .user_name = who->user_id ? str_of(who->name) : STR_EMPTY,
         .user_id = who->user_id,
         .issued_sec = now_sec,
-        .expires_sec = now_sec + seconds,
-        .access = g ? (struct scope *)g->access : NULL,
-        .n_access = g ? g->n : 0,
+        .expires_sec = now_sec + TOKEN_SECONDS,
+        .access = (struct scope *)g->access,
+        .n_access = g->n,
     };
 
     return jwt_sign(r->key, &claims, out, e);
+}
+
+static int sign_refresh(struct registry *r, const struct principal *who, struct str password,
+                        struct buf *out, struct err *e)
+{
+    int64_t now_sec = clock_wall_ms() / 1000;
+    struct buf sealed = BUF_MAX(1024);
+    struct jwt_claims claims = {
+        .audience = STR(JWT_AUDIENCE_REFRESH),
+        .user_name = str_of(who->name),
+        .user_id = who->user_id,
+        .issued_sec = now_sec,
+        .expires_sec = now_sec + REFRESH_SECONDS,
+    };
+    int result = refresh_seal(r->key, claims.user_name, password, &sealed, e);
+
+    if (result == 0) {
+        claims.sealed = buf_str(&sealed);
+        result = jwt_sign(r->key, &claims, out, e);
+    }
+    buf_done(&sealed);
+    return result;
 }
 
 static void write_scope(struct jw *w, const struct grant *g)
@@ -285,19 +308,18 @@ static void write_scope(struct jw *w, const struct grant *g)
     buf_done(&b);
 }
 
-enum refresh { REFRESH_NO, REFRESH_YES };
-
+/* `password` is that of a refresh token to be given too; p == NULL: none. */
 static int reply_token(struct http_req *req, const struct principal *who, const struct grant *g,
-                       enum refresh refresh, struct err *e)
+                       struct str password, struct err *e)
 {
     struct registry *r = req->ctx;
     struct buf token = BUF_MAX(JWT_BYTES_MAX), again = BUF_MAX(JWT_BYTES_MAX);
     struct buf body = BUF_MAX(4 * JWT_BYTES_MAX);
     struct jw w = JW(&body);
-    int result = sign(r, who, JWT_AUDIENCE, g, TOKEN_SECONDS, &token, e);
+    int result = sign_access(r, who, g, &token, e);
 
-    if (result == 0 && refresh == REFRESH_YES) {
-        result = sign(r, who, JWT_AUDIENCE_REFRESH, NULL, REFRESH_SECONDS, &again, e);
+    if (result == 0 && password.p != NULL) {
+        result = sign_refresh(r, who, password, &again, e);
     }
     if (result == 0) {
         jw_object(&w);
@@ -319,14 +341,27 @@ static int reply_token(struct http_req *req, const struct principal *who, const 
     return result;
 }
 
-/* Only a password makes one: a personal token can be revoked, and a copy of it could not. */
-static enum refresh may_refresh(const struct principal *who, bool asked)
+/* The password (or personal token) of a Basic header that access has accepted; p == NULL without.
+ */
+static struct str basic_password(struct http_req *req)
 {
-    return asked && who->kind == PRINCIPAL_PASSWORD ? REFRESH_YES : REFRESH_NO;
+    struct str value = http_header(req, "Authorization");
+    struct buf plain = BUF_MAX(1024);
+    struct str out = {0}, rest;
+
+    if (str_eq_nocase(str_first(value, 6), STR("Basic ")) &&
+        base64_decode(str_trim(str_from(value, 6)), &plain) == 0) {
+        rest = buf_str(&plain);
+        (void)str_cut(&rest, ':');
+        out = rest.p ? arena_str(&req->arena, rest) : rest;
+    }
+    buf_done(&plain);
+    return out;
 }
 
 int token_get(struct http_req *req, struct err *e)
 {
+    bool offline = str_eq_c(http_query(req, "offline_token"), "true");
     struct grant g = {.n = 0};
 
     if (req->who.kind == PRINCIPAL_ANONYMOUS && http_query(req, "scope").p == NULL) {
@@ -334,8 +369,7 @@ int token_get(struct http_req *req, struct err *e)
     }
     grant_all(req->ctx, &req->who, req->query, req->n_query, &g);
     return reply_token(req, &req->who, &g,
-                       may_refresh(&req->who, str_eq_c(http_query(req, "offline_token"), "true")),
-                       e);
+                       offline && req->who.user_id != 0 ? basic_password(req) : (struct str){0}, e);
 }
 
 static struct str field(const struct http_param *form, size_t n, const char *name)
@@ -348,47 +382,42 @@ static struct str field(const struct http_param *form, size_t n, const char *nam
     return STR_EMPTY;
 }
 
-static int who_refreshes(struct http_req *req, struct str token, struct principal *out,
-                         struct err *e)
+/* OAuth2: who asks, and with which password. */
+static int identify(struct http_req *req, const struct http_param *form, size_t n,
+                    struct principal *who, struct str *password, struct err *e)
 {
     struct registry *r = req->ctx;
+    struct str type = field(form, n, "grant_type"), user = field(form, n, "username");
     struct jwt_claims claims;
 
-    if (jwt_verify(r->key, &req->arena, token, JWT_AUDIENCE_REFRESH, &claims, e) < 0) {
-        return -1;
+    *password = field(form, n, "password");
+    if (str_eq_c(type, "refresh_token")) {
+        if (jwt_verify(r->key, &req->arena, field(form, n, "refresh_token"), JWT_AUDIENCE_REFRESH,
+                       &claims, e) < 0 ||
+            refresh_open(r->key, &req->arena, claims.user_name, claims.sealed, password, e) < 0) {
+            return -1;
+        }
+        user = claims.user_name;
+    } else if (!str_eq_c(type, "password")) {
+        return err_set(e, ERR_INVALID, "grant_type \"%.*s\": use password or refresh_token",
+                       STR_ARG(str_first(type, 40)));
     }
-    if (claims.user_id == 0) {
-        return err_set(e, ERR_UNAUTHENTICATED, "registry token: names no user; sign in again");
-    }
-    return principal_of(r, claims.user_id, out, e);
+    return access_verify(r->access, user, *password, req->peer, who, e);
 }
 
 int token_post(struct http_req *req, struct err *e)
 {
-    struct registry *r = req->ctx;
     const struct http_param *form;
     struct grant g = {.n = 0};
     struct principal who;
-    struct str type;
-    bool wants_refresh;
+    struct str password;
+    bool offline;
     size_t n;
 
-    if (http_body_form(req, &form, &n, e) < 0) {
+    if (http_body_form(req, &form, &n, e) < 0 || identify(req, form, n, &who, &password, e) < 0) {
         return -1;
     }
-    type = field(form, n, "grant_type");
-    wants_refresh = str_eq_c(field(form, n, "access_type"), "offline");
-    if (str_eq_c(type, "password")) {
-        if (access_verify(r->access, field(form, n, "username"), field(form, n, "password"),
-                          req->peer, &who, e) < 0) {
-            return -1;
-        }
-    } else if (!str_eq_c(type, "refresh_token")) {
-        return err_set(e, ERR_INVALID, "grant_type \"%.*s\": use password or refresh_token",
-                       STR_ARG(str_first(type, 40)));
-    } else if (who_refreshes(req, field(form, n, "refresh_token"), &who, e) < 0) {
-        return -1;
-    }
-    grant_all(r, &who, form, n, &g);
-    return reply_token(req, &who, &g, may_refresh(&who, wants_refresh), e);
+    offline = str_eq_c(field(form, n, "access_type"), "offline");
+    grant_all(req->ctx, &who, form, n, &g);
+    return reply_token(req, &who, &g, offline ? password : (struct str){0}, e);
 }

@@ -27,15 +27,33 @@ static struct err e;
 
 static int setup(void **state)
 {
-    (void)snprintf(dir, sizeof(dir), "/tmp/strata-content-test-XXXXXX");
-    assert_non_null(mkdtemp(dir));
     *state = content_open(dir, &e);
     return *state ? 0 : -1;
 }
 
 static int teardown(void **state)
 {
+    static const char *const ids[] = {"u1", "u2", "idle", "busy"};
+
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        (void)!content_upload_delete(*state, ids[i], &e);
+    }
+    assert_int_equal(content_blob_delete(*state, HELLO, &e), 0);
     content_close(*state);
+    return 0;
+}
+
+/* The store has 512 directories: one for all tests. */
+static int make_dir(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof(dir), "/tmp/strata-content-test-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
     return fs_remove_tree(AT_FDCWD, dir, &e);
 }
 
@@ -290,6 +308,10 @@ static void idle_uploads_beyond_the_cache_are_hashed_again(void **state)
         assert_int_equal(content_writer_add(w, STR("lo"), &e), 0);
         assert_int_equal(content_writer_commit(w, HELLO, &size, &e), 0);
     }
+    for (unsigned i = 1; i < 299; i++) {
+        (void)snprintf(id, sizeof(id), "u%u", i);
+        assert_int_equal(content_upload_delete(c, id, &e), 0);
+    }
 }
 
 static void old_uploads_are_swept_and_busy_ones_are_not(void **state)
@@ -383,5 +405,5 @@ int main(void)
         T(a_large_upload_in_uneven_chunks_keeps_its_digest),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }

@@ -1,0 +1,555 @@
+/* The store, the collector and image resolution, over a real state, content store and access. */
+#include "store.h"
+
+#include "access/access.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "refresh.h"
+#include "registry_priv.h"
+#include "state/state.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define DAY_MS (24 * 3600 * 1000LL)
+
+static char dir[64];
+static struct err e;
+static struct arena a;
+static struct state *st;
+static struct content *content;
+static struct access *acc;
+static struct registry *r;
+static unsigned events;
+static const char *code;
+
+static void on_event(void *ctx, const char *type, struct str project, struct str json)
+{
+    (void)ctx;
+    assert_string_equal(type, "image");
+    assert_true(str_eq_c(project, "library"));
+    assert_true(str_find(json, STR("\"action\":\"pushed\"")) > 0);
+    events++;
+}
+
+static int open_all(void)
+{
+    static const struct state_schema *const schemas[] = {&access_schema, &registry_schema, NULL};
+    char password[33];
+
+    if (!(st = state_open("state.db", schemas, &e)) || !(acc = access_open(st, NULL, NULL, &e)) ||
+        access_bootstrap(acc, password, &e) < 0 ||
+        !(r = registry_open(st, content, acc, &(struct registry_hooks){.event = on_event}, &e))) {
+        (void)fprintf(stderr, "%s\n", e.msg);
+        return -1;
+    }
+    return 0;
+}
+
+static void close_all(void)
+{
+    registry_close(r);
+    access_close(acc);
+    state_close(st);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    return open_all();
+}
+
+static int teardown(void **state)
+{
+    static const char *const files[] = {"state.db", "state.db-wal", "state.db-shm"};
+
+    (void)state;
+    close_all();
+    arena_done(&a);
+    clock_set_wall_ms(0);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        (void)unlink(files[i]);
+    }
+    return 0;
+}
+
+/* The store of blobs has 512 directories: one for all tests. */
+static int make_dir(void **state)
+{
+    (void)state;
+    (void)snprintf(dir, sizeof(dir), "/tmp/strata-registry-test-XXXXXX");
+    if (mkdtemp(dir) == NULL || chdir(dir) < 0) {
+        return -1;
+    }
+    content = content_open("blobs", &e);
+    return content ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    (void)state;
+    content_close(content);
+    return fs_remove_tree(AT_FDCWD, dir, &e);
+}
+
+static char *push_blob(const char *repository, const char *text)
+{
+    char *digest = arena_alloc(&a, CONTENT_DIGEST_MAX);
+    struct repo_key key;
+
+    assert_int_equal(store_key(r, str_of(repository), &key, &e), 0);
+    assert_int_equal(content_blob_put(content, str_of(text), digest, &e), 0);
+    assert_int_equal(store_blob_link(r, &key, digest, (int64_t)strlen(text), &e), 0);
+    return digest;
+}
+
+static int push_manifest(const char *repository, const char *tag, const char *type,
+                         const char *text, char digest[CONTENT_DIGEST_MAX])
+{
+    struct manifest m;
+    struct manifest_put put = {.tag = tag ? str_of(tag) : (struct str){0},
+                               .digest = digest,
+                               .manifest = &m,
+                               .body = str_of(text),
+                               .platform = STR_EMPTY};
+
+    assert_int_equal(store_key(r, str_of(repository), &put.repository, &e), 0);
+    assert_int_equal(content_digest_of(put.body, STR("sha256"), digest, &e), 0);
+    assert_int_equal(manifest_parse(&a, str_of(type), put.body, &m, &e), 0);
+    return store_manifest_put(r, &put, &code, &e);
+}
+
+#define CONFIG_TEXT(arch, diff)                                                                    \
+    "{\"os\":\"linux\",\"architecture\":\"" arch "\",\"config\":{\"Cmd\":[\"/x\"]},"               \
+    "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[" diff "]}}"
+#define DIFF "\"sha256:2222222222222222222222222222222222222222222222222222222222222222\""
+
+static char *image_text(const char *repository, const char *config, const char *layer)
+{
+    return arena_printf(
+        &a,
+        "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"" MEDIA_OCI_CONFIG
+        "\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[{\"mediaType\":"
+        "\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}]}",
+        push_blob(repository, config), strlen(config), push_blob(repository, layer), strlen(layer));
+}
+
+/* Pushes an image of one layer; returns its digest. */
+static char *push_image(const char *repository, const char *tag, const char *architecture,
+                        const char *layer)
+{
+    char *config = arena_printf(&a, CONFIG_TEXT("%s", DIFF), architecture);
+    char *digest = arena_alloc(&a, CONTENT_DIGEST_MAX);
+
+    assert_int_equal(push_manifest(repository, tag, MEDIA_OCI_MANIFEST,
+                                   image_text(repository, config, layer), digest),
+                     0);
+    return digest;
+}
+
+static int exists(const char *repository, const char *ref)
+{
+    struct stored_manifest m;
+    struct reference reference;
+
+    assert_int_equal(reference_of(str_of(repository), str_of(ref), &reference, &e), 0);
+    return store_manifest_get(r, &a, &reference, &m, &code, &e) == 0;
+}
+
+static void a_blob_belongs_to_the_repositories_it_was_pushed_to(void **state)
+{
+    char *digest = push_blob("library/app", "layer");
+    int64_t size = 0;
+
+    (void)state;
+    assert_int_equal(store_blob_find(r, STR("library/app"), digest, &size, &code, &e), 0);
+    assert_int_equal(size, 5);
+    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &size, &code, &e), -1);
+    assert_string_equal(code, "NAME_UNKNOWN");
+    (void)push_blob("library/other", "x");
+    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &size, &code, &e), -1);
+    assert_string_equal(code, "BLOB_UNKNOWN");
+}
+
+static void a_blob_is_mounted_from_where_it_is(void **state)
+{
+    char *digest = push_blob("library/app", "layer");
+    struct repo_key key;
+    int64_t size;
+
+    (void)state;
+    assert_int_equal(store_key(r, STR("library/two"), &key, &e), 0);
+    assert_int_equal(store_blob_mount(r, STR("library/none"), &key, digest, &e), -1);
+    assert_int_equal(store_blob_mount(r, STR("library/app"), &key, digest, &e), 0);
+    assert_int_equal(store_blob_find(r, STR("library/two"), digest, &size, &code, &e), 0);
+}
+
+static void a_manifest_needs_what_it_refers_to(void **state)
+{
+    char digest[CONTENT_DIGEST_MAX];
+    char *text = image_text("library/app", CONFIG_TEXT("amd64", DIFF), "layer");
+
+    (void)state;
+    assert_int_equal(push_manifest("library/two", "v1", MEDIA_OCI_MANIFEST, text, digest), -1);
+    assert_string_equal(code, "MANIFEST_BLOB_UNKNOWN");
+    assert_int_equal(e.kind, ERR_INVALID);
+    assert_false(exists("library/two", "v1"));
+    assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_MANIFEST, text, digest), 0);
+    assert_true(exists("library/app", "v1"));
+    assert_true(exists("library/app", digest));
+}
+
+static void a_wrong_size_in_a_manifest_is_refused(void **state)
+{
+    char digest[CONTENT_DIGEST_MAX];
+    char *text = arena_printf(&a,
+                              "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"x/y\",\"digest\":"
+                              "\"%s\",\"size\":6},\"layers\":[]}",
+                              push_blob("library/app", "layer"));
+
+    (void)state;
+    assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_MANIFEST, text, digest), -1);
+    assert_string_equal(code, "MANIFEST_INVALID");
+}
+
+static void a_tag_moves_and_the_old_manifest_stays(void **state)
+{
+    char *one = push_image("library/app", "latest", "amd64", "one");
+    char *two = push_image("library/app", "latest", "amd64", "two");
+    struct stored_manifest m;
+    struct reference ref = {.repository = STR("library/app"), .tag = STR("latest")};
+
+    (void)state;
+    assert_int_equal(store_manifest_get(r, &a, &ref, &m, &code, &e), 0);
+    assert_string_equal(m.digest, two);
+    assert_true(exists("library/app", one));
+}
+
+static void deleting_by_digest_takes_the_tags_along(void **state)
+{
+    char *digest = push_image("library/app", "v1", "amd64", "one");
+    struct reference ref = {.repository = STR("library/app")};
+
+    (void)state;
+    (void)push_image("library/app", "v2", "amd64", "one");
+    memcpy(ref.digest, digest, CONTENT_DIGEST_MAX);
+    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), 0);
+    assert_false(exists("library/app", "v1"));
+    assert_false(exists("library/app", "v2"));
+    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), -1);
+    assert_string_equal(code, "MANIFEST_UNKNOWN");
+}
+
+static void deleting_a_tag_keeps_the_manifest(void **state)
+{
+    char *digest = push_image("library/app", "v1", "amd64", "one");
+    struct reference ref = {.repository = STR("library/app"), .tag = STR("v1")};
+
+    (void)state;
+    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), 0);
+    assert_false(exists("library/app", "v1"));
+    assert_true(exists("library/app", digest));
+}
+
+static void a_used_blob_cannot_be_deleted(void **state)
+{
+    char *layer = push_blob("library/app", "one");
+
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "one");
+    assert_int_equal(store_blob_unlink(r, STR("library/app"), layer, &code, &e), -1);
+    assert_int_equal(e.kind, ERR_UNSUPPORTED);
+    assert_int_equal(store_repository_drop(r, STR("library/app"), &e), 0);
+    assert_int_equal(store_repository_drop(r, STR("library/app"), &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static char *index_of(const char *one, const char *two)
+{
+    return arena_printf(&a,
+                        "{\"schemaVersion\":2,\"manifests\":["
+                        "{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":1,"
+                        "\"platform\":{\"os\":\"linux\",\"architecture\":\"arm64\"}},"
+                        "{\"mediaType\":\"" MEDIA_OCI_MANIFEST "\",\"digest\":\"%s\",\"size\":1,"
+                        "\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}}]}",
+                        one, two);
+}
+
+static void dropping_the_last_tag_of_an_index_drops_what_only_it_held(void **state)
+{
+    char *arm = push_image("library/app", NULL, "arm64", "arm");
+    char *amd = push_image("library/app", "amd", "amd64", "amd");
+    char index[CONTENT_DIGEST_MAX], dropped[CONTENT_DIGEST_MAX];
+
+    (void)state;
+    assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_INDEX, index_of(arm, amd), index),
+                     0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_string_equal(dropped, index);
+    assert_false(exists("library/app", index));
+    assert_false(exists("library/app", arm));
+    assert_true(exists("library/app", amd)); /* has a tag of its own */
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static void dropping_one_of_two_tags_keeps_the_image(void **state)
+{
+    char dropped[CONTENT_DIGEST_MAX];
+    char *digest = push_image("library/app", "v1", "amd64", "one");
+
+    (void)state;
+    (void)push_image("library/app", "v2", "amd64", "one");
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_true(exists("library/app", digest));
+    assert_true(exists("library/app", "v2"));
+}
+
+static void signatures_go_with_the_image_they_are_about(void **state)
+{
+    char *image = push_image("library/app", "v1", "amd64", "one");
+    char signature[CONTENT_DIGEST_MAX], dropped[CONTENT_DIGEST_MAX];
+    char *text = arena_printf(&a,
+                              "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"x/sig\",\"digest\":"
+                              "\"%s\",\"size\":3},\"layers\":[],\"subject\":{\"mediaType\":\"x\","
+                              "\"digest\":\"%s\",\"size\":1}}",
+                              push_blob("library/app", "sig"), image);
+
+    (void)state;
+    assert_int_equal(push_manifest("library/app", NULL, MEDIA_OCI_MANIFEST, text, signature), 0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_false(exists("library/app", signature));
+}
+
+static bool stored(const char *digest)
+{
+    int64_t size;
+
+    return content_blob_size(content, digest, &size, &e) == 0;
+}
+
+static void the_collector_takes_old_unused_blobs_only(void **state)
+{
+    char *unused = push_blob("library/app", "unused"), *used = push_blob("library/app", "used");
+    char *fresh;
+
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "used");
+    assert_int_equal(registry_collect(r, 100, &e), 0);
+    assert_true(stored(unused));
+    clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
+    fresh = push_blob("library/app", "fresh");
+    assert_int_equal(registry_collect(r, 100, &e), 1);
+    assert_false(stored(unused));
+    assert_true(stored(used));
+    assert_true(stored(fresh));
+    assert_int_equal(registry_collect(r, 100, &e), 0);
+}
+
+static void a_deleted_image_is_collected(void **state)
+{
+    char *layer = push_blob("library/app", "one");
+    char dropped[CONTENT_DIGEST_MAX];
+
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "one");
+    (void)push_image("library/two", "v1", "amd64", "one");
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
+    assert_int_equal(registry_collect(r, 100, &e), 0); /* library/two still has it */
+    assert_true(stored(layer));
+    assert_int_equal(registry_project_gone(r, 1, STR("library"), &e), 0);
+    assert_int_equal(registry_collect(r, 100, &e), 2); /* layer and config */
+    assert_false(stored(layer));
+}
+
+static void a_blob_asked_for_again_gets_new_grace(void **state)
+{
+    char *digest = push_blob("library/app", "one");
+
+    (void)state;
+    clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
+    store_blob_renew(r, STR("library/app"), digest);
+    assert_int_equal(registry_collect(r, 100, &e), 0);
+    assert_true(stored(digest));
+}
+
+static void the_collector_leaves_a_digest_that_is_being_pushed(void **state)
+{
+    char *digest = push_blob("library/app", "one");
+
+    (void)state;
+    clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
+    registry_pin(r, digest);
+    assert_int_equal(registry_collect(r, 100, &e), 0);
+    assert_true(stored(digest));
+    registry_unpin(r, digest);
+    assert_int_equal(registry_collect(r, 100, &e), 1);
+    assert_false(stored(digest));
+    (void)push_blob("library/app", "one"); /* comes back whole */
+    assert_true(stored(digest));
+}
+
+static void names_in_a_deleted_project_are_not_touched_elsewhere(void **state)
+{
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "one");
+    assert_int_equal(registry_project_gone(r, 9, STR("lib"), &e), 0);
+    assert_true(exists("library/app", "v1"));
+}
+
+static void everything_is_there_after_a_restart(void **state)
+{
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "one");
+    close_all();
+    assert_int_equal(open_all(), 0);
+    assert_true(exists("library/app", "v1"));
+}
+
+static int resolve(const char *reference, struct registry_image *image)
+{
+    return registry_resolve(r, str_of(reference), "amd64", &a, image, &e);
+}
+
+static void an_image_is_resolved_for_a_job(void **state)
+{
+    struct registry_image image;
+    char *digest = push_image("library/app", "v1", "amd64", "layer");
+
+    (void)state;
+    assert_int_equal(resolve("library/app:v1", &image), 0);
+    assert_string_equal(image.digest, digest);
+    assert_int_equal(image.n_layers, 1);
+    assert_string_equal(image.cmd[0], "/x");
+    assert_null(image.entrypoint[0]);
+    assert_int_equal(resolve(arena_printf(&a, "library/app@%s", digest), &image), 0);
+    assert_int_equal(resolve("library/app", &image), -1); /* no latest */
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_non_null(strstr(e.msg, "no tag latest"));
+}
+
+static void an_index_is_followed_to_this_platform(void **state)
+{
+    struct registry_image image;
+    char *arm = push_image("library/app", NULL, "arm64", "arm");
+    char *amd = push_image("library/app", NULL, "amd64", "amd");
+    char index[CONTENT_DIGEST_MAX];
+
+    (void)state;
+    assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_INDEX, index_of(arm, amd), index),
+                     0);
+    assert_int_equal(resolve("library/app:v1", &image), 0);
+    assert_string_equal(image.digest, amd);
+    assert_int_equal(registry_resolve(r, STR("library/app:v1"), "s390x", &a, &image, &e), -1);
+    assert_non_null(strstr(e.msg, "linux/arm64, linux/amd64"));
+}
+
+static void an_image_for_another_machine_says_so(void **state)
+{
+    struct registry_image image;
+
+    (void)state;
+    (void)push_image("library/app", "v1", "arm64", "layer");
+    assert_int_equal(resolve("library/app:v1", &image), -1);
+    assert_non_null(strstr(e.msg, "it is for linux/arm64, this machine runs linux/amd64"));
+}
+
+static void layers_and_diff_ids_must_be_as_many(void **state)
+{
+    struct registry_image image;
+    char digest[CONTENT_DIGEST_MAX];
+    char *text = image_text("library/app", CONFIG_TEXT("amd64", DIFF "," DIFF), "layer");
+
+    (void)state;
+    assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_MANIFEST, text, digest), 0);
+    assert_int_equal(resolve("library/app:v1", &image), -1);
+    assert_non_null(strstr(e.msg, "1 layers, the configuration 2"));
+}
+
+static void tags_are_listed_in_pages(void **state)
+{
+    struct page page = {.limit = 2, .arena = &a};
+    struct buf b = BUF_MAX(4096);
+    struct jw w = JW(&b);
+
+    (void)state;
+    (void)push_image("library/app", "b", "amd64", "one");
+    (void)push_image("library/app", "a", "amd64", "one");
+    (void)push_image("library/app", "C", "amd64", "one");
+    jw_array(&w);
+    assert_int_equal(store_tag_names(r, STR("library/app"), &page, &w, &code, &e), 0);
+    assert_true(str_eq_c(page.last, "a"));
+    page.after = page.last;
+    page.last = (struct str){0};
+    assert_int_equal(store_tag_names(r, STR("library/app"), &page, &w, &code, &e), 0);
+    assert_null(page.last.p);
+    jw_end(&w);
+    assert_string_equal(b.p, "[\"C\",\"a\",\"b\"]");
+    buf_done(&b);
+}
+
+static void events_name_the_repository_without_the_project(void **state)
+{
+    (void)state;
+    events = 0;
+    registry_emit(r, STR("library/a/b"), STR("v1"), "sha256:0", "pushed");
+    assert_int_equal(events, 1);
+}
+
+static void a_refresh_token_holds_its_password_for_its_user_only(void **state)
+{
+    struct buf b = BUF_MAX(1024);
+    struct str password;
+
+    (void)state;
+    assert_int_equal(refresh_seal(r->key, STR("ann"), STR("secret"), &b, &e), 0);
+    assert_int_equal(refresh_open(r->key, &a, STR("ann"), buf_str(&b), &password, &e), 0);
+    assert_true(str_eq_c(password, "secret"));
+    assert_int_equal(refresh_open(r->key, &a, STR("bob"), buf_str(&b), &password, &e), -1);
+    b.p[20] = b.p[20] == 'A' ? 'B' : 'A';
+    assert_int_equal(refresh_open(r->key, &a, STR("ann"), buf_str(&b), &password, &e), -1);
+    assert_int_equal(refresh_open(r->key, &a, STR("ann"), STR("x"), &password, &e), -1);
+    assert_int_equal(e.kind, ERR_UNAUTHENTICATED);
+    buf_done(&b);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_blob_belongs_to_the_repositories_it_was_pushed_to),
+        T(a_blob_is_mounted_from_where_it_is),
+        T(a_manifest_needs_what_it_refers_to),
+        T(a_wrong_size_in_a_manifest_is_refused),
+        T(a_tag_moves_and_the_old_manifest_stays),
+        T(deleting_by_digest_takes_the_tags_along),
+        T(deleting_a_tag_keeps_the_manifest),
+        T(a_used_blob_cannot_be_deleted),
+        T(dropping_the_last_tag_of_an_index_drops_what_only_it_held),
+        T(dropping_one_of_two_tags_keeps_the_image),
+        T(signatures_go_with_the_image_they_are_about),
+        T(the_collector_takes_old_unused_blobs_only),
+        T(a_deleted_image_is_collected),
+        T(a_blob_asked_for_again_gets_new_grace),
+        T(the_collector_leaves_a_digest_that_is_being_pushed),
+        T(names_in_a_deleted_project_are_not_touched_elsewhere),
+        T(everything_is_there_after_a_restart),
+        T(an_image_is_resolved_for_a_job),
+        T(an_index_is_followed_to_this_platform),
+        T(an_image_for_another_machine_says_so),
+        T(layers_and_diff_ids_must_be_as_many),
+        T(tags_are_listed_in_pages),
+        T(events_name_the_repository_without_the_project),
+        T(a_refresh_token_holds_its_password_for_its_user_only),
+    };
+
+    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
