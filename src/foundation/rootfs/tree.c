@@ -95,6 +95,31 @@ static size_t component_end(const char *path, size_t len, size_t from)
     return slash ? (size_t)(slash - path) : len;
 }
 
+/* Makes one that has no entry of its own; its parent's time stays what the image says. */
+static int make_missing(struct tree *t, int at, const char *path, size_t from, size_t end,
+                        struct err *e)
+{
+    struct stat st, parent;
+    char base[256];
+
+    if (str_copy(str_n(path + from, end - from), base, sizeof(base)) < 0) {
+        return err_set(e, ERR_LIMIT, "a part of the path is too long");
+    }
+    if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !is_whiteout(&st)) {
+        return err_set(e, ERR_INVALID, "the parent %s is not a directory in this layer",
+                       Q(str_n(path, end)));
+    }
+    if (fstat(at, &parent) < 0) {
+        return err_sys(e, "stat the parent directory");
+    }
+    if (tree_make_dir(t, at, base, path, end, e) < 0) {
+        return -1;
+    }
+    return futimens(at, (struct timespec[]){parent.st_atim, parent.st_mtim}) < 0
+               ? err_sys(e, "set the time of a directory")
+               : 0;
+}
+
 /* Opens `path`, making each directory that is missing. */
 static int make_parents(struct tree *t, const char *path, size_t len, struct err *e)
 {
@@ -106,17 +131,7 @@ static int make_parents(struct tree *t, const char *path, size_t len, struct err
         int next = tree_open_dir(t, path, end, O_RDONLY);
 
         if (next < 0) {
-            char base[256];
-            struct stat st;
-
-            if (str_copy(str_n(path + from, end - from), base, sizeof(base)) < 0) {
-                return err_set(e, ERR_LIMIT, "a part of the path is too long");
-            }
-            if (fstatat(at, base, &st, AT_SYMLINK_NOFOLLOW) == 0 && !is_whiteout(&st)) {
-                return err_set(e, ERR_INVALID, "the parent %s is not a directory in this layer",
-                               Q(str_n(path, end)));
-            }
-            if (tree_make_dir(t, at, base, path, end, e) < 0) {
+            if (make_missing(t, at, path, from, end, e) < 0) {
                 return -1;
             }
             next = tree_open_dir(t, path, end, O_RDONLY);
