@@ -130,18 +130,35 @@ static int plan_inputs(struct chain *c, size_t at, struct err *e)
     return 0;
 }
 
-static void plan_outputs(struct chain *c, size_t at)
+static int plan_output(struct chain *c, size_t at, size_t port, struct err *e)
 {
     struct step *s = &c->steps[at];
+    unsigned names = 0;
 
+    for (size_t k = 0; k < STEP_COPIES && s->out_refs[port][k]; k++) {
+        if (is_file(c, s->out_refs[port][k])) {
+            continue;
+        }
+        if (++names > 1) {
+            return err_set(e, ERR_INVALID, "output %s goes to two names in memory; one is enough",
+                           s->module->outputs[port].name);
+        }
+        c->values[c->n_values++] = (struct named){.name = xstrdup(s->out_refs[port][k]),
+                                                  .type = s->module->outputs[port].type,
+                                                  .maker = at,
+                                                  .last_reader = at};
+    }
+    return 0;
+}
+
+static int plan_outputs(struct chain *c, size_t at, struct err *e)
+{
     for (size_t i = 0; i < MODULE_PORTS; i++) {
-        if (s->out_refs[i] && !is_file(c, s->out_refs[i])) {
-            c->values[c->n_values++] = (struct named){.name = xstrdup(s->out_refs[i]),
-                                                      .type = s->module->outputs[i].type,
-                                                      .maker = at,
-                                                      .last_reader = at};
+        if (plan_output(c, at, i, e) < 0) {
+            return -1;
         }
     }
+    return 0;
 }
 
 /* --- running ------------------------------------------------------------------------------- */
@@ -187,22 +204,34 @@ static int bring_inputs(struct chain *c, size_t at, struct value *loaded, struct
     return 0;
 }
 
-static int keep_outputs(struct chain *c, size_t at, struct err *e)
+/* Files first; then the value itself moves to its name in memory. */
+static int keep_output(struct chain *c, size_t at, size_t port, struct err *e)
 {
     struct step *s = &c->steps[at];
+    struct named *kept = NULL;
 
+    for (size_t k = 0; k < STEP_COPIES && s->out_refs[port][k]; k++) {
+        const char *ref = s->out_refs[port][k];
+
+        if (!is_file(c, ref)) {
+            kept = value_made_by(c, ref, at);
+        } else if (value_save(&s->out[port], ref, e) < 0) {
+            return err_wrap(e, "output %s", s->module->outputs[port].name);
+        }
+    }
+    if (kept) {
+        kept->value = s->out[port];
+        s->out[port] = (struct value){0};
+    }
+    return 0;
+}
+
+static int keep_outputs(struct chain *c, size_t at, struct err *e)
+{
     for (size_t i = 0; i < MODULE_PORTS; i++) {
-        if (s->out_refs[i] == NULL) {
-            continue;
+        if (keep_output(c, at, i, e) < 0) {
+            return -1;
         }
-        if (is_file(c, s->out_refs[i])) {
-            if (value_save(&s->out[i], s->out_refs[i], e) < 0) {
-                return err_wrap(e, "output %s", s->module->outputs[i].name);
-            }
-            continue;
-        }
-        value_made_by(c, s->out_refs[i], at)->value = s->out[i];
-        s->out[i] = (struct value){0};
     }
     return 0;
 }
@@ -250,10 +279,9 @@ static int run_all(struct chain *c, struct threads *threads, struct progress *pr
 static int plan(struct chain *c, struct err *e)
 {
     for (size_t i = 0; i < c->n_steps; i++) {
-        if (plan_inputs(c, i, e) < 0) {
+        if (plan_inputs(c, i, e) < 0 || plan_outputs(c, i, e) < 0) {
             return err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
         }
-        plan_outputs(c, i);
     }
     return 0;
 }

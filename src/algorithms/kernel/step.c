@@ -14,7 +14,9 @@ void step_done(struct step *s)
     }
     for (size_t i = 0; i < MODULE_PORTS; i++) {
         free(s->in_refs[i]);
-        free(s->out_refs[i]);
+        for (size_t k = 0; k < STEP_COPIES; k++) {
+            free(s->out_refs[i][k]);
+        }
         value_done(&s->out[i]);
     }
     *s = (struct step){0};
@@ -118,6 +120,18 @@ static int set_once(char **slot, struct str value, const char *what, struct str 
     return 0;
 }
 
+static int add_output(struct step *s, int port, struct str ref, struct err *e)
+{
+    for (size_t k = 0; k < STEP_COPIES; k++) {
+        if (s->out_refs[port][k] == NULL) {
+            s->out_refs[port][k] = str_dup(ref);
+            return 0;
+        }
+    }
+    return err_set(e, ERR_INVALID, "output %s goes to more than %d places",
+                   s->module->outputs[port].name, STEP_COPIES);
+}
+
 /* One "--word NAME=VALUE". */
 static int take_word(struct step *s, struct str word, struct str assignment, struct err *e)
 {
@@ -138,9 +152,10 @@ static int take_word(struct step *s, struct str word, struct str assignment, str
     }
     if (in || out) {
         i = need_port(m, in ? m->inputs : m->outputs, in ? "input" : "output", name, e);
-        return i < 0 ? -1
-                     : set_once(in ? &s->in_refs[i] : &s->out_refs[i], value,
-                                in ? "input" : "output", name, e);
+        if (i < 0) {
+            return -1;
+        }
+        return in ? set_once(&s->in_refs[i], value, "input", name, e) : add_output(s, i, value, e);
     }
     i = need_param(m, name, e);
     if (i < 0 || param_check(&m->params[i], value, e) < 0) {
@@ -152,13 +167,19 @@ static int take_word(struct step *s, struct str word, struct str assignment, str
 /* Two outputs into one name: one of them would be lost. */
 static int check_distinct(const struct step *s, struct err *e)
 {
-    for (int i = 0; i < MODULE_PORTS; i++) {
-        for (int j = 0; j < i; j++) {
-            if (s->out_refs[i] && s->out_refs[j] && strcmp(s->out_refs[i], s->out_refs[j]) == 0) {
-                return err_set(e, ERR_INVALID, "%s: outputs %s and %s both go to '%s'",
-                               s->module->name, s->module->outputs[j].name,
-                               s->module->outputs[i].name, s->out_refs[i]);
+    const char *seen[MODULE_PORTS * STEP_COPIES];
+    size_t n = 0;
+
+    for (size_t i = 0; i < MODULE_PORTS * STEP_COPIES; i++) {
+        const char *ref = s->out_refs[i / STEP_COPIES][i % STEP_COPIES];
+
+        for (size_t j = 0; ref && j < n; j++) {
+            if (strcmp(seen[j], ref) == 0) {
+                return err_set(e, ERR_INVALID, "%s: two outputs go to '%s'", s->module->name, ref);
             }
+        }
+        if (ref) {
+            seen[n++] = ref;
         }
     }
     return 0;
@@ -182,7 +203,7 @@ static int check_complete(const struct step *s, struct err *e)
         }
     }
     for (int i = 0; m->outputs[i].name; i++) {
-        any = any || s->out_refs[i] || (m->outputs[i].flags & PORT_OPTIONAL);
+        any = any || s->out_refs[i][0] || (m->outputs[i].flags & PORT_OPTIONAL);
     }
     if (!any) {
         return err_set(e, ERR_INVALID, "%s: nothing would be kept; add --out %s=...", m->name,
@@ -302,7 +323,7 @@ bool step_wants(const struct step *s, const char *port)
     int i = port_index(s->module->outputs, str_of(port));
 
     assert(i >= 0);
-    return s->out_refs[i] != NULL;
+    return s->out_refs[i][0] != NULL;
 }
 
 void step_out_table(struct step *s, const char *port, struct table *t)

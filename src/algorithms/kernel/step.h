@@ -9,12 +9,15 @@
 #include "algorithms/kernel/progress.h"
 #include "algorithms/kernel/threads.h"
 
+enum { STEP_COPIES = 4 };
+
 struct step {
     const struct module *module;
-    char *params[MODULE_PARAMS];                          /* as given, or NULL */
-    char *in_refs[MODULE_PORTS], *out_refs[MODULE_PORTS]; /* what the ports are connected to */
-    const struct value *in[MODULE_PORTS];                 /* borrowed; NULL: not connected */
-    struct value out[MODULE_PORTS];                       /* owned */
+    char *params[MODULE_PARAMS];               /* as given, or NULL */
+    char *in_refs[MODULE_PORTS];               /* what the ports are connected to */
+    char *out_refs[MODULE_PORTS][STEP_COPIES]; /* an output may go to several places */
+    const struct value *in[MODULE_PORTS];      /* borrowed; NULL: not connected */
+    struct value out[MODULE_PORTS];            /* owned */
     struct threads *threads;
     struct progress *progress;
 };
