@@ -252,8 +252,15 @@ static void free_jobs(struct jobs *j)
     jobs_queue_done(&j->queue);
 }
 
+static int no_change(struct state_db *db UNUSED, void *ctx UNUSED, struct err *e UNUSED)
+{
+    return 0;
+}
+
 void jobs_close(struct jobs *j)
 {
+    struct err ignored;
+
     if (j == NULL) {
         return;
     }
@@ -266,11 +273,8 @@ void jobs_close(struct jobs *j)
     }
     jobs_pool_close(&j->starters);
     jobs_pool_close(&j->enders);
-    lock_take(&j->lock);
-    while (j->n_saving > 0) {
-        lock_wait(&j->lock);
-    }
-    lock_drop(&j->lock);
+    /* The writer takes works in order: when it has done this one, no change of ours is left. */
+    (void)!state_write(j->parts.state, no_change, NULL, &ignored);
     free_messages(j);
     free_jobs(j);
     (void)pthread_cond_destroy(&j->starters.wake);
@@ -324,14 +328,14 @@ void jobs_dump(struct jobs *j, struct buf *out)
     WITH_LOCK(l);
     buf_printf(out,
                "jobs queued=%zu unfinished=%zu submitted=%llu started=%llu ended=%llu "
-               "retried=%llu cpu_used=%lld/%lld memory_used=%lld/%lld gpus_free=%lld saving=%zu "
+               "retried=%llu cpu_used=%lld/%lld memory_used=%lld/%lld gpus_free=%lld "
                "adopted=%d\n",
                j->queue.len, j->by_id.len, (unsigned long long)j->n_submitted,
                (unsigned long long)j->n_started, (unsigned long long)j->n_ended,
                (unsigned long long)j->n_retried, (long long)j->machine.cpu_used,
                (long long)j->machine.cpu_milli, (long long)j->machine.memory_used,
                (long long)j->machine.memory_bytes, (long long)jobs_machine_gpus_free(&j->machine),
-               j->n_saving, j->adopted);
+               j->adopted);
     list_each(it, &j->active)
     {
         const struct job *job = list_entry(it, struct job, link);

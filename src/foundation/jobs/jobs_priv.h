@@ -117,7 +117,6 @@ struct jobs {
     struct list inbox;
     struct list followers; /* struct follower: log_http.c */
     size_t n_submitting;   /* counted for the limit, not in the queue yet */
-    size_t n_saving;
     bool stopping, adopted;
     int64_t compare_at; /* with the engine, next, when jobs are active or... monotonic ms */
     bool compare_due;   /* ...this is set */

@@ -51,18 +51,7 @@ static void change_done(void *ctx, const struct err *e)
     }
     WITH_LOCK(l);
     list_append(&j->inbox, &m->link);
-    j->n_saving--;
     lock_broadcast(l);
-}
-
-static void submit_save(struct jobs *j, struct job_save *s)
-{
-    struct lock *l = &j->lock;
-
-    lock_take(l);
-    j->n_saving++;
-    lock_drop(l);
-    state_submit(j->parts.state, apply_change, s, change_done);
 }
 
 /* Changes of one job are written, and come back, in the order they are given: the job outlives all
@@ -74,7 +63,7 @@ void jobs_scheduler_save(struct jobs *j, struct job *job, const struct job_chang
     s->jobs = j;
     s->job = job;
     s->change = *c;
-    submit_save(j, s);
+    state_submit(j->parts.state, apply_change, s, change_done);
 }
 
 void jobs_scheduler_running(struct jobs *j, struct job *job)
@@ -570,7 +559,7 @@ static bool step_locked(struct jobs *j)
     }
     if ((save = due_save_locked(j))) {
         lock_drop(&j->lock);
-        submit_save(j, save);
+        state_submit(j->parts.state, apply_change, save, change_done);
         lock_take(&j->lock);
         return true;
     }
