@@ -274,9 +274,9 @@ static void another_key_opens_nothing(void **arg UNUSED)
 
 static void a_key_file_with_other_bytes_is_refused(void **arg UNUSED)
 {
-    static const char *const bad[] = {"", "short\n",
-                                      "g00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d"
-                                      "1e1f\n"};
+    static const char not_hex[] =
+        "g00102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n";
+    static const char *const bad[] = {"", "short\n", not_hex};
     struct err e;
 
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
