@@ -16,13 +16,25 @@
 #define SPACE_CHECK_BYTES (64 * MIB)
 #define XATTR_BYTES (64 * KIB) /* XATTR_SIZE_MAX */
 
+/* Sanitizers keep a map of the whole address space. */
+#ifdef __has_feature
+#define UNDER_CLANG_ASAN __has_feature(address_sanitizer)
+#else
+#define UNDER_CLANG_ASAN 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || UNDER_CLANG_ASAN
+#define MEMORY_BYTES 0
+#else
+#define MEMORY_BYTES (1 * GIB) /* a zstd window of 128 MiB, a pax head of 1 MiB, names */
+#endif
+
 const struct unpack_limits unpack_limits_default = {
     .bytes = LIMIT_LAYER_BYTES,
     .entries = LIMIT_LAYER_ENTRIES,
     .tail_bytes = 64 * MIB, /* tar fills up its last record, of 10 KiB or a little more */
     .opaque_bytes = 8 * MIB,
-    .cpu_sec = 7200,         /* 80 GB of gzip take about 10 minutes */
-    .memory_bytes = 1 * GIB, /* a zstd window of 128 MiB, a pax head of 1 MiB, names */
+    .cpu_sec = 7200, /* 80 GB of gzip take about 10 minutes */
+    .memory_bytes = MEMORY_BYTES,
     .reserve_bytes = 512 * MIB,
 };
 

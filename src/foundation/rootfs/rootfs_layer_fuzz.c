@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <locale.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -22,7 +23,9 @@ static void leave(void)
 {
     struct err e;
 
-    (void)fs_remove_tree(AT_FDCWD, place, &e);
+    if (fs_remove_tree(AT_FDCWD, place, &e) < 0) {
+        (void)fprintf(stderr, "%s\n", e.msg);
+    }
 }
 
 static void start(void)

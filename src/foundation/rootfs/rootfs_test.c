@@ -147,6 +147,8 @@ static void many_jobs_that_want_the_same_layers_unpack_them_once(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         (void)pthread_join(threads[i], NULL);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
         if (flights[i].rc < 0) {
             fail_msg("%s", flights[i].e.msg);
         }
