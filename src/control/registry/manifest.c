@@ -232,11 +232,9 @@ int manifest_parse(struct arena *a, struct str content_type, struct str body, st
     struct str inside = STR_EMPTY;
     int64_t version = 0;
 
-    if (json_count_check(body, e) < 0) {
-        return -1;
-    }
-    doc = json_parse(body, e);
+    doc = json_count_check(body, e) < 0 ? NULL : json_parse(body, e);
     if (doc == NULL) {
+        e->kind = ERR_INVALID; /* too deep or too many values, too: it is no manifest */
         return err_wrap(e, "manifest");
     }
     if (!json_is_object(doc)) {

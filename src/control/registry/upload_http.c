@@ -249,7 +249,11 @@ int v2_upload_start(struct http_req *req, struct err *e)
         return upload_at_once(req, repository, id, e);
     }
     w = content_writer_new(r->content, id, e);
-    return w == NULL ? -1 : reply_session(req, 202, repository, id, 0, e);
+    if (w == NULL) {
+        return -1;
+    }
+    content_writer_close(TAKE(w)); /* before the answer: the client may go on at once */
+    return reply_session(req, 202, repository, id, 0, e);
 }
 
 /* --- go on --- */
@@ -284,13 +288,16 @@ int v2_upload_patch(struct http_req *req, struct err *e)
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char id[ID_LEN + 1];
     struct str repository;
+    int64_t size;
 
     if (session_of(req, &repository, id, e) < 0 || (w = resume(req, id, e)) == NULL ||
         check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0 ||
         receive(req, w, e) < 0) {
         return -1;
     }
-    return reply_session(req, 202, repository, id, content_writer_offset(w), e);
+    size = content_writer_offset(w);
+    content_writer_close(TAKE(w)); /* before the answer: the client may go on at once */
+    return reply_session(req, 202, repository, id, size, e);
 }
 
 int v2_upload_finish(struct http_req *req, struct err *e)
