@@ -27,7 +27,7 @@ struct demo {
     struct http_events *events;
     int file_fd;
     int64_t file_bytes;
-    int release_fd; /* /block waits until /release */
+    int release_fd; /* /block?ms= waits until /release */
     _Atomic unsigned closed_streams, audited;
 };
 
@@ -276,8 +276,12 @@ static int websocket(struct http_req *r, struct err *e)
 static int block(struct http_req *r, struct err *e)
 {
     struct pollfd p = {.fd = demo.release_fd, .events = POLLIN};
+    int64_t ms;
 
-    (void)poll(&p, 1, 20000);
+    if (http_query_i64(r, "ms", 20000, 0, 60000, &ms, e) < 0) {
+        return -1;
+    }
+    (void)poll(&p, 1, (int)ms);
     return http_reply(r, 200, "text/plain", STR("released\n"), e);
 }
 

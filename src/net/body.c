@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { READ_STEP = 64 * 1024 };
+
 void body_begin(struct exchange *x)
 {
     const struct http_head *h = &x->head;
@@ -173,16 +175,15 @@ static int too_large(size_t max, struct err *e)
 static int read_all(struct http_req *r, struct buf *b, struct err *e)
 {
     for (;;) {
-        char *at = b->len < b->max
-                       ? buf_reserve(b, b->max - b->len < 16 * 1024 ? b->max - b->len : 16 * 1024)
-                       : NULL;
+        size_t room = b->max - b->len < READ_STEP ? b->max - b->len : READ_STEP;
         char past;
-        ssize_t got = http_body_read(r, at ? at : &past, at ? b->cap - b->len - 1 : 1, e);
+        char *at = room > 0 ? buf_reserve(b, room) : &past;
+        ssize_t got = http_body_read(r, at, room > 0 ? room : 1, e);
 
         if (got <= 0) {
             return (int)got;
         }
-        if (at == NULL) {
+        if (room == 0) {
             return too_large(b->max, e);
         }
         b->len += (size_t)got;

@@ -31,9 +31,8 @@ struct http_conn *conn_new(struct http_server *s, int fd, const char *peer)
         WITH_LOCK(l);
         list_append(&s->conns, &c->link);
     }
-    if (atomic_fetch_add(&s->n_conns, 1) == 0) {
-        relay_nudge(s->relay); /* it sweeps again */
-    }
+    (void)atomic_fetch_add(&s->n_conns, 1);
+    relay_needs_sweep(s->relay);
     return c;
 }
 
@@ -60,13 +59,13 @@ void conn_park(struct http_conn *c, unsigned wants, int64_t deadline_ms)
 {
     struct epoll_event ev = {.events = wants | EPOLLONESHOT, .data.ptr = c};
     int epoll_fd = c->server->epoll_fd, fd = c->fd;
+    int how = c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     c->x = NULL;
+    c->registered = true;
     atomic_store_explicit(&c->deadline_ms, deadline_ms, memory_order_relaxed);
     atomic_store_explicit(&c->state, CONN_PARKED, memory_order_release);
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev) < 0 && errno == ENOENT) {
-        (void)epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev);
-    }
+    (void)epoll_ctl(epoll_fd, how, fd, &ev); /* from here on it may be another thread's */
 }
 
 void conn_linger(struct http_conn *c)

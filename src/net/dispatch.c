@@ -149,6 +149,9 @@ static int fill_request(struct exchange *x, struct url *u, struct err *e)
     if (url_parse(&r->arena, x->head.target, u, e) < 0) {
         return -1;
     }
+    if (str_eq(u->path, STR("*")) && r->method != HTTP_OPTIONS) {
+        return err_set(e, ERR_INVALID, "only OPTIONS may ask about \"*\"");
+    }
     if (u->authority.len > 0) {
         r->host = u->authority; /* RFC 9112 3.2.2: wins over Host */
     }
@@ -271,6 +274,7 @@ enum dispatch_result dispatch(struct exchange *x)
         return DISPATCH_DONE;
     }
     if (fill_request(x, &u, &e) < 0) {
+        x->reply.closes = true; /* whoever sends this may mean something else by what follows */
         fail(x, &e);
         return DISPATCH_DONE;
     }
@@ -279,6 +283,7 @@ enum dispatch_result dispatch(struct exchange *x)
         return DISPATCH_NEEDS_WORKER;
     }
     if (check_path(&u, x->match.route, &e) < 0) {
+        x->reply.closes = true;
         fail(x, &e);
     } else if (x->match.route == NULL) {
         no_route(x, x->match.allowed);

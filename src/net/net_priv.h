@@ -56,6 +56,7 @@ struct http_conn {
     int64_t head_deadline_ms;    /* of the head that has begun; 0: none has */
     _Atomic int state;           /* enum conn_state: who may touch it */
     enum conn_phase phase;
+    bool registered; /* with epoll */
     int fd;
     unsigned wants;         /* epoll events that the last I/O call waits for */
     struct list link;       /* guarded by server.conns_lock */
@@ -284,7 +285,8 @@ int relay_start(struct relay *r, struct err *e);
 void relay_stop(struct relay *r);
 /* Frees what is still there; after relay_stop(). */
 void relay_close(struct relay *r);
-void relay_nudge(struct relay *r); /* any thread: look around */
+void relay_nudge(struct relay *r);       /* any thread: look around */
+void relay_needs_sweep(struct relay *r); /* any thread: there is a connection */
 
 void waker_init(struct http_waker *w, const struct relayed_ops *ops, struct http_conn *c);
 /* Takes over `w` and its connection. Worker. */

@@ -17,6 +17,7 @@ enum {
     WHEEL_TICK_MS = 100,
     SWEEP_MS = 1000,
     SWEEP_DRAIN_MS = 50,
+    EMPTY_SWEEPS = 5, /* then it sleeps until somebody comes */
     WATCH_MS = 2,
     WATCH_ROUNDS = 250, /* without starvation, until the watch ends */
     TURNOVER = 16,      /* connections taken in WATCH_MS: the workers are not stuck */
@@ -28,6 +29,7 @@ struct relay {
     int epoll_fd, event_fd;
     pthread_t thread;
     bool started;
+    _Atomic bool asleep; /* there were no connections, so it does not sweep */
     _Atomic bool nudged; /* event_fd is written already */
     struct lock lock;    /* LOCK_net_conns */
     struct list inbox;   /* guarded by lock: woken or new */
@@ -36,6 +38,7 @@ struct relay {
     struct list wheel[WHEEL_SLOTS];
     int64_t wheel_tick;
     int64_t next_sweep_ms;
+    unsigned empty_sweeps; /* in a row */
     unsigned quiet_rounds, last_picks;
     bool finishing;
     struct buf scratch;
@@ -47,6 +50,14 @@ void relay_nudge(struct relay *r)
 {
     if (r && !atomic_exchange(&r->nudged, true)) {
         (void)eventfd_write(r->event_fd, 1);
+    }
+}
+
+void relay_needs_sweep(struct relay *r)
+{
+    if (atomic_load_explicit(&r->asleep, memory_order_seq_cst) &&
+        atomic_exchange(&r->asleep, false)) {
+        relay_nudge(r);
     }
 }
 
@@ -285,6 +296,7 @@ static void sweep(struct relay *r, int64_t now_ms)
     }
     r->next_sweep_ms = now_ms + (draining ? SWEEP_DRAIN_MS : SWEEP_MS);
     server_sweep(s, now_ms);
+    r->empty_sweeps = atomic_load(&s->n_conns) > 0 ? 0 : r->empty_sweeps + 1;
     if (atomic_exchange(&s->accept_paused, false)) {
         server_arm_listener(s);
     }
@@ -319,15 +331,26 @@ static void watch_workers(struct relay *r)
     }
 }
 
-static int timeout_of(const struct relay *r, int64_t now_ms)
+/* True: nobody needs a sweep. A connection that comes later wakes us: relay_needs_sweep(). */
+static bool fall_asleep(struct relay *r)
 {
-    const struct http_server *s = r->server;
+    struct http_server *s = r->server;
+
+    if (r->empty_sweeps < EMPTY_SWEEPS || atomic_load(&s->accept_paused)) {
+        return false;
+    }
+    atomic_store(&r->asleep, true);
+    return atomic_load(&s->n_conns) == 0; /* else it came in this moment */
+}
+
+static int timeout_of(struct relay *r, int64_t now_ms)
+{
     int64_t due = next_timer_ms(r);
 
-    if (atomic_load(&s->n_conns) > 0 || atomic_load(&s->accept_paused)) {
+    if (!fall_asleep(r)) {
         due = due < r->next_sweep_ms ? due : r->next_sweep_ms;
     }
-    if (atomic_load(&s->watched)) {
+    if (atomic_load(&r->server->watched)) {
         due = due < now_ms + WATCH_MS ? due : now_ms + WATCH_MS;
     }
     if (due == INT64_MAX) {
