@@ -67,16 +67,27 @@ static int put_names(int dir, const struct runtime_spec *s, struct err *e)
     return rc;
 }
 
+/* systemd-resolved keeps the servers behind its own loopback one in a file of its own. */
 static int put_resolv_conf(int dir, enum runtime_network network, struct err *e)
 {
-    struct buf host = BUF_MAX(64 * KIB), text = BUF_MAX(64 * KIB);
-    struct err ignored;
+    static const char *const paths[] = {"/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"};
+    struct buf text = BUF_MAX(64 * KIB);
     int rc;
 
-    (void)!fs_read(AT_FDCWD, "/etc/resolv.conf", &host, &ignored);
-    bridge_resolv_conf(buf_str(&host), network, &text);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+        struct buf host = BUF_MAX(64 * KIB);
+        struct err ignored;
+
+        buf_clear(&text);
+        if (fs_read(AT_FDCWD, paths[i], &host, &ignored) == 0) {
+            bridge_resolv_conf(buf_str(&host), network, &text);
+        }
+        buf_done(&host);
+        if (str_find(buf_str(&text), STR("nameserver")) >= 0) {
+            break;
+        }
+    }
     rc = put_file(dir, "resolv.conf", buf_str(&text), e);
-    buf_done(&host);
     buf_done(&text);
     return rc;
 }

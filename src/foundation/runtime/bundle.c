@@ -223,11 +223,7 @@ static void write_mounts(struct jw *w, const struct bundle *b)
     write_mount(w, &system_mounts[0]);
     write_mount(w, s->network == RUNTIME_NET_HOST ? &sys_host : &sys_own);
     for (size_t i = 1; i < ARRAY_LEN(system_mounts); i++) {
-        bool cgroup = i == ARRAY_LEN(system_mounts) - 1;
-
-        if (!(cgroup && s->network == RUNTIME_NET_HOST)) { /* the host's comes with its /sys */
-            write_mount(w, &system_mounts[i]);
-        }
+        write_mount(w, &system_mounts[i]);
     }
     write_shm(w, b);
     bind_from_box(w, b, "hosts", "/etc/hosts", read_only);
@@ -375,6 +371,13 @@ static void write_linux(struct jw *w, const struct bundle *b)
     write_mapping(w, "uidMappings", b->spec->id_base);
     write_mapping(w, "gidMappings", b->spec->id_base);
     jw_kv_c(w, "cgroupsPath", b->cgroup);
+    if (b->spec->network == RUNTIME_NET_BRIDGE) { /* what needs capabilities elsewhere */
+        jw_key(w, "sysctl");
+        jw_object(w);
+        jw_kv_c(w, "net.ipv4.ping_group_range", "0 65535");
+        jw_kv_c(w, "net.ipv4.ip_unprivileged_port_start", "0");
+        jw_end(w);
+    }
     write_devices(w, b);
     write_resources(w, b);
     jw_key(w, "seccomp");

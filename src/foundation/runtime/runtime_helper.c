@@ -594,13 +594,19 @@ static void adopt_one(struct runtime_helper *r, const char *id)
     emit_end(c);
 }
 
+static bool is_alive(void *ctx, const char *id)
+{
+    struct container *c = container_find(ctx, id);
+
+    return c && c->phase != ENDED;
+}
+
 static void sweep_one(void *ctx, const char *id)
 {
     struct runtime_helper *r = ctx;
-    struct container *c = container_find(r, id);
     char name[160];
 
-    if (c && c->phase != ENDED) {
+    if (is_alive(r, id)) {
         return;
     }
     (void)snprintf(name, sizeof(name), "strata-%s/%s", r->instance, id);
@@ -645,16 +651,38 @@ int runtime_helper_adopt(struct runtime_helper *r, struct helper_server *s, stru
     cgroup_children(&r->cgroups, path, sweep_one, r);
     (void)snprintf(path, sizeof(path), "%s/crun", r->run_dir);
     each_id(r, path, sweep_state);
+    bridge_sweep(r->run_dir, is_alive, r);
     return 0;
 }
 
 /* --- the helper's part --- */
 
+/* The box lies below: the root of a container, nobody on the host, must be able to search there. */
+static int make_run_dirs(const char *run_dir, struct err *e)
+{
+    static const struct {
+        const char *name;
+        mode_t mode;
+    } dirs[] = {{"", 0711}, {"/crun", 0700}, {"/box", 0711}};
+
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        char path[96];
+
+        (void)snprintf(path, sizeof(path), "%s%s", run_dir, dirs[i].name);
+        if (fs_mkdir(AT_FDCWD, path, dirs[i].mode, e) < 0) {
+            return -1;
+        }
+        if (chmod(path, dirs[i].mode) < 0) { /* whatever the umask is */
+            return err_sys(e, "chmod %s", path);
+        }
+    }
+    return 0;
+}
+
 struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const char *instance,
                                           struct err *e)
 {
     SCOPED(runtime_helper_freep) struct runtime_helper *r = xnew(struct runtime_helper);
-    char path[80];
 
     list_init(&r->containers);
     r->rootfs = rootfs;
@@ -665,15 +693,7 @@ struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const ch
     }
     (void)snprintf(r->instance, sizeof(r->instance), "%s", instance);
     (void)snprintf(r->run_dir, sizeof(r->run_dir), "/run/strata-%s", instance);
-    if (fs_mkdir(AT_FDCWD, r->run_dir, 0711, e) < 0) {
-        return NULL;
-    }
-    (void)snprintf(path, sizeof(path), "%s/crun", r->run_dir);
-    if (fs_mkdir(AT_FDCWD, path, 0700, e) < 0) {
-        return NULL;
-    }
-    (void)snprintf(path, sizeof(path), "%s/box", r->run_dir);
-    if (fs_mkdir(AT_FDCWD, path, 0711, e) < 0 || cgroups_load(&r->cgroups, e) < 0) {
+    if (make_run_dirs(r->run_dir, e) < 0 || cgroups_load(&r->cgroups, e) < 0) {
         return NULL;
     }
     return TAKE(r);

@@ -173,6 +173,8 @@ void remains_sweep(const struct cgroups *c, const char *instance, const char *ru
  * namespace of `init`. ERR_UNAVAILABLE when ip or nft are missing or not allowed. */
 int bridge_attach(const char *run_dir, const char *id, pid_t init, struct err *e) MUST_USE;
 void bridge_release(const char *run_dir, const char *id);
+/* Gives back what containers that are not `alive` had. */
+void bridge_sweep(const char *run_dir, bool (*alive)(void *ctx, const char *id), void *ctx);
 /* Text for the container's resolv.conf: the host's without loopback servers. */
 void bridge_resolv_conf(struct str host, enum runtime_network network, struct buf *out);
 
