@@ -290,7 +290,7 @@ int up_run(const struct up_options *o)
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     log_set_role("up");
-    (void)umask(027);
+    (void)umask(022); /* containers' roots must pass the folders under /run */
     if (prepare(&s, o, &cfg, &lock_fd, &e) < 0) {
         (void)fprintf(stderr, "strata: %s\n", e.msg);
         return err_exit_code(e.kind);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { CELL_MAX = 60 };
+enum { CELL_MAX = 80 };
 
 const char *json_text(const json_t *obj, const char *key)
 {
