@@ -199,14 +199,12 @@ static int limit_resources(struct err *e)
                : 0;
 }
 
-static int become_project(int ready, int go, struct err *e)
+/* Waits until the launcher has mapped the ids. */
+static int become_project(int go, struct err *e)
 {
-    char byte = 0;
+    char byte;
 
-    if (unshare(CLONE_NEWUSER) < 0) {
-        return err_sys(e, "unshare the user namespace of a files agent");
-    }
-    if (write(ready, &byte, 1) != 1 || read(go, &byte, 1) != 1) {
+    if (read(go, &byte, 1) != 1) {
         return err_set(e, ERR_UNAVAILABLE, "the launcher of a files agent has ended");
     }
     if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0) {
@@ -239,14 +237,13 @@ static void say_failed(int sock, const struct err *e)
     buf_done(&b);
 }
 
-static int agent_main(int sock, int ready, int go, struct err *e)
+static int agent_main(int sock, int go, struct err *e)
 {
     SCOPED(closep) int root = -1;
 
-    if (become_project(ready, go, e) < 0) {
+    if (become_project(go, e) < 0) {
         return -1;
     }
-    (void)close(ready);
     (void)close(go);
     root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) {
@@ -259,13 +256,10 @@ static int agent_main(int sock, int ready, int go, struct err *e)
     return volume_agent_serve(sock, root, e);
 }
 
-static int map_ids(int proc, pid_t agent, uint32_t id_base, int ready, int go, struct err *e)
+static int map_ids(int proc, pid_t agent, uint32_t id_base, int go, struct err *e)
 {
     char byte = 0;
 
-    if (read(ready, &byte, 1) != 1) {
-        return 1; /* it has told why on the socket */
-    }
     if (write_map(proc, agent, "uid_map", id_base, e) < 0 ||
         write_map(proc, agent, "gid_map", id_base, e) < 0) {
         return -1;
@@ -273,35 +267,41 @@ static int map_ids(int proc, pid_t agent, uint32_t id_base, int ready, int go, s
     return write(go, &byte, 1) == 1 ? 0 : err_sys(e, "start a files agent");
 }
 
+/* fork(2) into a new user namespace at once: unshare(2) would refuse where a sanitizer has a
+ * thread.
+ */
+static pid_t fork_in_user_namespace(void)
+{
+    return (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+}
+
 /* Forks the agent, maps its ids, and is done. */
 static int launch(const struct launch *l, int sock, struct err *e)
 {
     SCOPED(closep) int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int ready[2], go[2];
+    int go[2];
     pid_t agent;
 
-    if (proc < 0 || pipe2(ready, O_CLOEXEC) < 0 || pipe2(go, O_CLOEXEC) < 0) {
+    if (proc < 0 || pipe2(go, O_CLOEXEC) < 0) {
         return err_sys(e, "prepare a files agent");
     }
     if (enter_volume(l->id, e) < 0) {
         return -1;
     }
-    agent = fork();
+    agent = fork_in_user_namespace();
     if (agent < 0) {
         return err_sys(e, "fork a files agent");
     }
     if (agent == 0) {
-        (void)close(ready[0]);
         (void)close(go[1]);
         closep(&proc);
-        if (agent_main(sock, ready[1], go[0], e) < 0) {
+        if (agent_main(sock, go[0], e) < 0) {
             say_failed(sock, e);
         }
         _exit(0);
     }
-    (void)close(ready[1]);
     (void)close(go[0]);
-    return map_ids(proc, agent, l->id_base, ready[0], go[1], e) < 0 ? -1 : 0;
+    return map_ids(proc, agent, l->id_base, go[1], e);
 }
 
 static void launcher_main(void *ctx, int sock)
