@@ -311,7 +311,7 @@ static int optimise(struct fit *f, double *weights, struct err *e)
                          .ctx = f,
                          .max_iter = f->max_iter,
                          .epsilon = step_real(s, "epsilon"),
-                         .f_epsilon = 1e-10};
+                         .f_epsilon = step_real(s, "epsilon") * 1e-4};
 
     if (optimise_lbfgs(&o, f->n_params, weights, e) < 0) {
         return -1;
