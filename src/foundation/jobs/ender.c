@@ -1,9 +1,12 @@
 /* What an ender thread does: signals and removals, each a message to the helper that may wait. */
 #include "jobs/jobs_priv.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdlib.h>
+
+enum { REMOVE_AGAIN_MS = 500 };
 
 static int save_timeout(struct state_db *db, void *ctx, struct err *e)
 {
@@ -34,13 +37,28 @@ static void time_out(struct jobs *j, struct task *t)
     send_signal(j, t);
 }
 
+/* The next comparison finds what is left, and tries again. */
+static void compare_soon(struct jobs *j)
+{
+    struct lock *l = &j->lock;
+    int64_t soon = clock_mono_ms() + REMOVE_AGAIN_MS;
+
+    WITH_LOCK(l);
+    j->compare_due = true;
+    j->compare_at = j->compare_at < soon ? j->compare_at : soon;
+    lock_broadcast(l);
+}
+
 static void remove_all(struct jobs *j, const struct task *t)
 {
     struct err e;
 
     if (j->engine->remove(j->engine_ctx, t->container, &e) < 0) {
-        log_warn("job.remove_failed", "container=%s error=%s; it is swept later", t->container,
-                 Q(str_of(e.msg)));
+        compare_soon(j);
+        if (e.kind != ERR_CONFLICT) { /* its last process is about to go */
+            log_warn("job.remove_failed", "container=%s error=%s; trying again", t->container,
+                     Q(str_of(e.msg)));
+        }
     }
     if (t->kind == TASK_FORGET && j->engine->remove_log(j->engine_ctx, t->container, &e) < 0) {
         log_warn("job.log_not_removed", "container=%s error=%s; its log stays", t->container,

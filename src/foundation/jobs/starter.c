@@ -292,7 +292,6 @@ static int look_for_earlier(struct attempt *at, int64_t *started_ms, struct err 
 static enum start_result start(struct attempt *at, int64_t *started_ms, struct err *e)
 {
     struct jobs *j = at->jobs;
-    struct err ignored;
     int there = 0;
 
     if (at->look_first && (there = look_for_earlier(at, started_ms, e)) != 0) {
@@ -313,9 +312,6 @@ static enum start_result start(struct attempt *at, int64_t *started_ms, struct e
     if (j->engine->start(j->engine_ctx, &at->launch, e) == 0) {
         *started_ms = clock_wall_ms();
         return START_OK;
-    }
-    if (!passes(e)) {
-        (void)!j->engine->remove(j->engine_ctx, at->launch.id, &ignored);
     }
     return failure(e);
 }

@@ -35,9 +35,9 @@ void job_live_of(struct jobs *j, const struct job_row *row, struct arena *a, str
     if (job == NULL) {
         return;
     }
-    out->jobs_queue_position = jobs_queue_position(&j->queue, job);
-    if (out->jobs_queue_position > 0) {
-        out->reason = why_queued_locked(j, job, out->jobs_queue_position, a);
+    out->queue_position = jobs_queue_position(&j->queue, job);
+    if (out->queue_position > 0) {
+        out->reason = why_queued_locked(j, job, out->queue_position, a);
     } else if (job->waits) {
         out->reason = arena_strdup(a, str_of(job->waits));
     } else if (job->stop == JOB_STOP_CANCEL) {
@@ -82,9 +82,9 @@ void job_view_begin(const struct job_row *r, const struct job_live *live, struct
     write_exit(r, w);
     jw_kv_i64(w, "attempt", r->attempt);
     jw_kv_i64(w, "retries", r->retries);
-    jw_key(w, "jobs_queue_position");
-    if (live->jobs_queue_position > 0) {
-        jw_i64(w, (int64_t)live->jobs_queue_position);
+    jw_key(w, "queue_position");
+    if (live->queue_position > 0) {
+        jw_i64(w, (int64_t)live->queue_position);
     } else {
         jw_null(w);
     }

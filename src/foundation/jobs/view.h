@@ -4,8 +4,8 @@
 
 /* What only memory knows about a row right now. */
 struct job_live {
-    const char *reason;         /* of waiting, in the arena; or NULL: the row's */
-    size_t jobs_queue_position; /* 0: not queued */
+    const char *reason;    /* of waiting, in the arena; or NULL: the row's */
+    size_t queue_position; /* 0: not queued */
     int64_t log_bytes, memory_peak_bytes, cpu_usec;
 };
 /* `a` holds the reason. Cheap: no call to the engine. */
