@@ -577,17 +577,17 @@ def test_5000_idle_connections_need_little_memory(request_bytes):
 # --- the end ---
 
 def test_drain_finishes_what_runs_and_ends_what_waits():
-    e = Engine('--grace', 1000)
-    idle, running, events = e.connect(), raw(e, head('GET', '/block?ms=4000')), Sse(e)
+    e = Engine('--grace', 3000)
+    idle, running, events = e.connect(), raw(e, head('GET', '/block?ms=5000')), Sse(e)
     requests.get(e.url + '/hello', timeout=20)
     ws = websocket.create_connection(ws_url(e), timeout=20)
-    wait_for(lambda: 'running 2' in get(e, '/stats').text, what='/block runs')
     upload, answer = raw(e, head('PUT', '/count', 'Content-Length: 5') + b'he')
+    wait_for(lambda: 'running 3' in get(e, '/stats').text, what='/block, the upload and /stats run')
     e.process.send_signal(signal.SIGTERM)
     assert idle.recv(1) == b''
     opcode, data = ws.recv_data(control_frame=True)
     assert (opcode, data[:2]) == (websocket.ABNF.OPCODE_CLOSE, b'\x03\xe9')  # 1001: going away
-    ws.close()
+    ws.shutdown()
     size = int(events.line(), 16)
     while size:  # "retry:" and then the orderly end
         events.line()

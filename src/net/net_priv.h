@@ -145,10 +145,12 @@ struct http_server {
     struct list conns;      /* guarded by conns_lock */
     _Atomic unsigned n_conns;
 
-    struct lock workers_lock; /* LOCK_net_workers */
-    struct list ready;        /* guarded by workers_lock: read by the reserve, need a worker */
-    unsigned n_workers;       /* guarded by workers_lock */
-    bool reserve_called;      /* guarded by workers_lock */
+    struct lock workers_lock;      /* LOCK_net_workers */
+    struct list ready;             /* guarded by workers_lock: read by the reserve, need a worker */
+    _Atomic unsigned n_workers;    /* changed under workers_lock */
+    pthread_t gone[LIMIT_WORKERS]; /* guarded by workers_lock: ended, to be joined */
+    unsigned n_gone;               /* guarded by workers_lock */
+    bool reserve_called;           /* guarded by workers_lock */
     pthread_t reserve;
     bool has_reserve;
     _Atomic unsigned n_ready;

@@ -328,7 +328,10 @@ static int spawn(struct http_server *s, unsigned below);
 /* The last waiting worker has left: start another, or have the relay watch for starvation. */
 static void nobody_waits(struct http_server *s)
 {
-    if (spawn(s, WORKERS_READY) < 0 && !atomic_exchange(&s->watched, true)) {
+    if (atomic_load_explicit(&s->n_workers, memory_order_relaxed) < WORKERS_READY) {
+        (void)spawn(s, WORKERS_READY);
+    } else if (!atomic_load_explicit(&s->watched, memory_order_relaxed) &&
+               !atomic_exchange(&s->watched, true)) {
         relay_nudge(s->relay);
     }
 }
@@ -381,7 +384,24 @@ static void handle(struct http_server *s, int what, struct http_conn *c, struct 
     }
 }
 
-/* True when this worker may end: it has idled and enough others are there. */
+/* This thread ends now; whoever comes next joins it. */
+static void leave_locked(struct http_server *s)
+{
+    lock_assert(&s->workers_lock);
+    s->n_workers--;
+    s->gone[s->n_gone++] = pthread_self();
+    lock_broadcast(&s->workers_lock);
+}
+
+static void leave(struct http_server *s)
+{
+    struct lock *l = &s->workers_lock;
+    WITH_LOCK(l);
+
+    leave_locked(s);
+}
+
+/* True when this worker, which has idled, is not needed any more: then it has left. */
 static bool may_leave(struct http_server *s)
 {
     struct lock *l = &s->workers_lock;
@@ -390,18 +410,25 @@ static bool may_leave(struct http_server *s)
     if (s->n_workers <= WORKERS_MIN) {
         return false;
     }
-    s->n_workers--;
-    lock_broadcast(l);
+    leave_locked(s);
     return true;
 }
 
-static void leave(struct http_server *s)
+static void join_gone(struct http_server *s)
 {
     struct lock *l = &s->workers_lock;
-    WITH_LOCK(l);
+    pthread_t gone[LIMIT_WORKERS];
+    unsigned n;
 
-    s->n_workers--;
-    lock_broadcast(l);
+    {
+        WITH_LOCK(l);
+        n = s->n_gone;
+        memcpy(gone, s->gone, n * sizeof(gone[0]));
+        s->n_gone = 0;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        (void)pthread_join(gone[i], NULL);
+    }
 }
 
 static void *worker_main(void *arg)
@@ -447,29 +474,34 @@ int net_start_thread(pthread_t *thread, void *(*main_of)(void *), void *arg)
     return rc;
 }
 
-/* One more worker if there are fewer than `below`; -1 when there are not, or it cannot be. */
+/* One more worker if there are fewer than `below`; -1 when there are not, or it cannot be. Called
+ * when workers are missing, so those that left are joined in passing. */
 static int spawn(struct http_server *s, unsigned below)
 {
+    struct lock *l = &s->workers_lock;
     pthread_t thread;
     int rc;
 
+    join_gone(s);
     {
-        struct lock *l = &s->workers_lock;
         WITH_LOCK(l);
 
-        if (s->n_workers >= below || atomic_load(&s->stopping)) {
+        if (s->n_workers >= below || s->n_workers + s->n_gone >= LIMIT_WORKERS ||
+            atomic_load(&s->stopping)) {
             return -1;
         }
         s->n_workers++;
     }
     rc = net_start_thread(&thread, worker_main, s);
     if (rc != 0) {
-        leave(s);
+        {
+            WITH_LOCK(l);
+            s->n_workers--;
+        }
         log_warn("http.no-thread", "error=%s, going on with fewer workers", strerror(rc));
         return -1;
     }
-    (void)pthread_detach(thread); /* counted in n_workers: workers_stop() waits for that */
-    return 0;
+    return 0; /* it joins itself to s->gone when it ends */
 }
 
 /* --- the reserve --- */
@@ -557,6 +589,7 @@ void workers_stop(struct http_server *s)
             lock_wait(l);
         }
     }
+    join_gone(s);
     if (s->has_reserve) {
         (void)pthread_join(s->reserve, NULL);
         s->has_reserve = false;
