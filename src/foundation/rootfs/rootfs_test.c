@@ -1,6 +1,7 @@
 #include "rootfs/fixture.h"
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "content/content.h"
 
 #include <poll.h>
@@ -124,25 +125,58 @@ static void *flight_main(void *arg)
     return NULL;
 }
 
-/* The helper refuses a chain that is in work, so a second call for it would be seen here. */
-static void many_jobs_that_want_the_same_layers_unpack_them_once(void **state)
+/* --- single flight, with a helper that only counts: also without root --- */
+
+static int op_count(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e)
 {
-    struct fixture *f = *state;
-    struct server s;
+    struct map *seen = ctx;
+
+    if (helper_fd_check(fd, e) < 0) {
+        return -1;
+    }
+    if (map_put(seen, payload, seen) != NULL) {
+        return err_set(e, ERR_CONFLICT, "asked for twice");
+    }
+    helper_answer(q, STR_EMPTY, -1);
+    return 0;
+}
+
+static pid_t fork_counter(int *fd)
+{
+    static struct map seen;
+    static const struct helper_operation ops[] = {{HELPER_ROOTFS_UNPACK, op_count, &seen}};
+    int ends[2];
+    pid_t pid;
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct err e = {0};
+        struct helper_server *s;
+
+        (void)close(ends[0]);
+        s = helper_server_new(ends[1], ops, 1, &e);
+        _exit(s == NULL || helper_server_run(s, &e) < 0);
+    }
+    (void)close(ends[1]);
+    *fd = ends[0];
+    return pid;
+}
+
+static void run_flights(struct server *s)
+{
     struct rootfs_layer layers[4];
     pthread_t threads[8];
     struct flight flights[8];
 
-    NEEDS_ROOT(f);
-    s = server_open(f);
     for (size_t i = 0; i < ARRAY_LEN(layers); i++) {
         char name[8];
 
         (void)snprintf(name, sizeof(name), "n%zu", i);
-        layers[i] = put_layer(&s, name, "text", gzip_of);
+        layers[i] = put_layer(s, name, "text", gzip_of);
     }
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
-        flights[i] = (struct flight){.s = &s, .layers = layers, .n = ARRAY_LEN(layers)};
+        flights[i] = (struct flight){.s = s, .layers = layers, .n = ARRAY_LEN(layers)};
         assert_int_equal(pthread_create(&threads[i], NULL, flight_main, &flights[i]), 0);
     }
     for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
@@ -153,7 +187,27 @@ static void many_jobs_that_want_the_same_layers_unpack_them_once(void **state)
             fail_msg("%s", flights[i].e.msg);
         }
     }
+}
+
+static void many_jobs_that_want_the_same_layers_unpack_them_once(void **state UNUSED)
+{
+    char dir[] = "/tmp/strata-rootfs-XXXXXX";
+    struct err e = {0};
+    struct fixture f = {0};
+    struct server s;
+    int fd;
+
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(mkdir("jobs", 0700), 0);
+    f.helper = fork_counter(&fd);
+    f.client = helper_client_new(fd, NULL, NULL);
+    s = server_open(&f);
+    run_flights(&s);
     server_close(&s);
+    stop_helper(&f);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &e), 0);
 }
 
 static void a_helper_that_died_is_told_and_a_new_one_goes_on(void **state)
@@ -229,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROOTFS_TEST(layers_are_prepared_under_their_chain_ids),
         ROOTFS_TEST(broken_layers_are_told_with_layer_and_entry),
-        ROOTFS_TEST(many_jobs_that_want_the_same_layers_unpack_them_once),
+        cmocka_unit_test(many_jobs_that_want_the_same_layers_unpack_them_once),
         ROOTFS_TEST(a_helper_that_died_is_told_and_a_new_one_goes_on),
         ROOTFS_TEST(half_unpacked_layers_are_swept_at_start_and_whole_ones_stay),
         cmocka_unit_test(more_layers_than_an_overlay_takes_are_refused),
