@@ -1,11 +1,13 @@
 /* registry - OCI Distribution 1.1 over content: repositories, tags, manifests, uploads, and the
  * Docker token service (ES256 JWTs).
  *
- *   docker push -> net -> blob.c / manifest.c -> content (bytes) + state (who refers to what)
+ *   docker push -> net -> upload_http.c / manifest_http.c -> content (bytes) + state (who refers to
+ *   what)
  *
- * Threads: any. On disk: tables repositories, manifests, tags, blobs, repository_blobs, uploads;
- * the JWT key in registry.key 0600. A repository's name is "<project>/<rest>". Sources: OCI
- * distribution-spec 1.1.1, image-spec 1.1, Docker token authentication. */
+ * Threads: any. On disk (docs/formats/registry.md): tables repositories, blobs, repository_blobs,
+ * manifests, manifest_blobs, manifest_children, tags, blob_trash; the JWT key in registry.key 0600
+ * (current directory). A repository's name is "<project>/<rest>". Sources: OCI distribution-spec
+ * 1.1.1, image-spec 1.1, Docker token authentication. */
 #pragma once
 #include "base/arena.h"
 #include "net/http.h"
@@ -33,7 +35,8 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
 void registry_close(struct registry *r);
 DEFINE_SCOPED(struct registry, registry_close)
 
-/* access_bearer: verifies a JWT of ours (cached by hash). */
+/* access_bearer: verifies a JWT of ours (cached by hash), narrows the scopes to what its access
+ * list says about the repository of the path, and asks access about the user again. */
 int registry_bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
                     struct err *e);
 
@@ -46,11 +49,12 @@ struct registry_image {
     const char **entrypoint, **cmd, **env; /* NULL-terminated */
     const char *cwd, *user, *architecture, *os;
 };
-/* Follows indexes to linux/`architecture`. The caller has checked PERM_IMAGE_PULL. Errors say what
- * exists instead. */
+/* `reference` is "project/repository[:tag][@digest]". Follows indexes to linux/`architecture`. The
+ * caller has checked PERM_IMAGE_PULL. Errors say what exists instead. */
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
                      struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name,
                           struct err *e) MUST_USE;
-/* Online garbage collection step: deletes up to `max` unreferenced blobs; returns how many. */
+/* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
+ * returns how many. Costs what it deletes. */
 int registry_collect(struct registry *r, unsigned max, struct err *e);
