@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -30,6 +31,12 @@ def wait_for(condition, timeout=30, what='condition'):
         threading.Event().wait(0.02)
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
 class Strata:
     """One server on a state directory of its own."""
 
@@ -39,7 +46,8 @@ class Strata:
         self.args = list(args)
         self.process = None
         self.port = 0
-        self.listen = '127.0.0.1:0'
+        self.listen = f'127.0.0.1:{free_port()}'  # fixed: a role that is started again takes the same
+        self.state.parent.mkdir(parents=True, exist_ok=True)
         self.log_path = self.state.parent / (self.state.name + '.log')
         self._tokens = {}
         self._busybox = None
@@ -47,7 +55,7 @@ class Strata:
     # --- life ---
 
     def start(self, check=True):
-        """Starts and waits until /readyz answers. A second start takes the same port again."""
+        """Starts and waits until /readyz answers. The port stays the same."""
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, 'ab') as log:
             self.process = subprocess.Popen(
@@ -61,7 +69,6 @@ class Strata:
             found = re.findall(r'server\.ready port=(\d+)', self.log()[offset:])
             return int(found[-1]) if found else None
         self.port = wait_for(ready, 60, 'strata up is ready')
-        self.listen = f'127.0.0.1:{self.port}'
         self.wait_ready()
         return self
 

@@ -25,7 +25,7 @@ MAY = {
     'job:cancel': {'admin', 'maintainer', 'developer'},
     'volume:read': {'admin', 'maintainer', 'developer', 'guest'},
     'volume:write': {'admin', 'maintainer', 'developer'},
-    'volume:manage': {'admin', 'maintainer'},
+    'volume:manage': {'admin', 'maintainer', 'developer'},
     'secret:read': {'admin', 'maintainer', 'developer'},
     'secret:write': {'admin', 'maintainer'},
 }
@@ -62,8 +62,8 @@ def test_every_route_obeys_its_permission(strata, people, role):
         if (route['method'], route['path']) in (('POST', '/api/v1/logout'), ('DELETE', '/api/v1/projects/{p}'), ('PATCH', '/api/v1/projects/{p}'),
                                                 ('PUT', '/api/v1/me/password')):
             continue  # would change the stage; the refusal is tested below
-        if route['path'] == '/api/v1/events':
-            continue  # a stream without end: its own test
+        if route['path'] in ('/api/v1/events', '/v2/', '/v2/_catalog', '/service/token'):
+            continue  # a stream without end, and challenges of their own: tested elsewhere
         r = strata.api(route['method'], concrete(route['path']), user=people[role], data=b'', timeout=30)
         may = role in MAY.get(route['permission'], set(ROLES))
         if route['permission'] == 'project:create':

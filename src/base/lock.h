@@ -19,8 +19,8 @@
     X(access)                                                                                      \
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
-    X(content) X(secrets) X(state_queue) X(net_events) X(net_workers)                              \
-        X(net_conns) /* outermost first */
+    X(content)                                                                                     \
+    X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,
 enum lock_rank { LOCKS(LOCK_ENUM) LOCK_COUNT };

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -80,6 +81,7 @@ static int serve(const struct boot *b, int socket, const sigset_t *stop, struct 
     if (confine_drop(b->uid, b->gid, e) < 0 || confine_no_exec(e) < 0) {
         return -1;
     }
+    (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* a change of user clears it */
     w = wire_open(b, socket, e);
     if (w == NULL) {
         return -1;

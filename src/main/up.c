@@ -30,7 +30,8 @@ struct supervisor {
     int exit_code;
     int64_t restart_ms; /* wait before the next start: grows while starts keep failing */
     int64_t started_ms;
-    bool stopping;
+    bool stopping;       /* for good */
+    bool stopping_other; /* one role died: the other one's end is our doing */
 };
 
 static int load_file(struct cfg *c, const char *path, struct err *e)
@@ -129,31 +130,23 @@ static int start_both(struct supervisor *s, const sigset_t *signals, struct err 
     return 0;
 }
 
-/* One of ours ended: note it. A role that ends by itself with an error (port in use, state of a
- * newer version) would do so again, so its code becomes ours; one that was killed is started again.
- */
+/* One of ours ended: note it. A server that ends by itself with an error (port in use, state of a newer
+ * version) would do so again, so its code becomes ours; a role that was killed is started again. */
 static void note_end(struct supervisor *s, pid_t pid, int status)
 {
-    const char *role = pid == s->server ? "server" : pid == s->helper ? "helper" : NULL;
+    bool is_server = pid == s->server;
 
-    if (role == NULL) {
+    if (!is_server && pid != s->helper) {
         return;
     }
-    if (pid == s->server) {
-        s->server = 0;
-    } else {
-        s->helper = 0;
-    }
-    if (s->stopping) {
-        return;
-    }
-    if (WIFSIGNALED(status)) {
-        log_error("up.role_killed", "role=%s signal=%d; starting again", role, WTERMSIG(status));
-    } else if (WEXITSTATUS(status) != 0 && pid == s->server) {
+    *(is_server ? &s->server : &s->helper) = 0;
+    if (is_server && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         s->exit_code = WEXITSTATUS(status);
         s->stopping = true;
-    } else if (WEXITSTATUS(status) != 0) {
-        log_error("up.role_ended", "role=%s code=%d; starting again", role, WEXITSTATUS(status));
+    } else if (!s->stopping && !s->stopping_other) {
+        log_error("up.role_ended", "role=%s %s=%d; starting again", is_server ? "server" : "helper",
+                  WIFSIGNALED(status) ? "signal" : "code",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     }
 }
 
@@ -244,11 +237,9 @@ static int supervise(struct supervisor *s, const sigset_t *signals, struct err *
             reap(s);
         }
         if (!s->stopping) {
-            bool keep = s->stopping;
-
-            s->stopping = true; /* the other one's end is our doing */
+            s->stopping_other = true;
             stop_both(s, signals);
-            s->stopping = keep;
+            s->stopping_other = false;
             wait_before_restart(s, signals);
         }
     }

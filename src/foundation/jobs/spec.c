@@ -627,13 +627,10 @@ static const struct key spec_keys[] = {
 /* What no single key can see. */
 static void check_whole(const struct reader *r, const struct yaml_node *root)
 {
-    static const char *const needed[] = {"name", "image"};
     const struct job_spec *s = r->out;
 
-    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-        if (yaml_is_null(yaml_get(root, needed[i]))) {
-            err_list_add(r->mistakes, 0, 0, needed[i], "is missing");
-        }
+    if (yaml_is_null(yaml_get(root, "image"))) {
+        err_list_add(r->mistakes, 0, 0, "image", "is missing");
     }
     for (size_t i = 0; i < s->n_secrets; i++) {
         for (size_t k = 0; k < s->n_env; k++) {
@@ -643,6 +640,18 @@ static void check_whole(const struct reader *r, const struct yaml_node *root)
             }
         }
     }
+}
+
+/* The name of a job that gives none: the last word of its image's repository. */
+static const char *name_of_image(struct arena *a, const char *image)
+{
+    struct str rest = str_of(image);
+    ptrdiff_t slash = str_rfind_char(rest, '/');
+
+    rest = str_from(rest, slash < 0 ? 0 : (size_t)slash + 1);
+    rest = str_cut(&rest, '@');
+    rest = str_cut(&rest, ':');
+    return rest.len > 0 ? arena_strdup(a, str_first(rest, 63)) : "job";
 }
 
 int job_spec_parse(struct arena *a, struct str text, struct job_spec *out,
@@ -666,5 +675,8 @@ int job_spec_parse(struct arena *a, struct str text, struct job_spec *out,
     }
     read_keys(&r, root, "", spec_keys, ARRAY_LEN(spec_keys));
     check_whole(&r, root);
+    if (out->name == NULL && out->image) {
+        out->name = name_of_image(a, out->image);
+    }
     return err_list_result(mistakes, "the job", e);
 }
