@@ -12,7 +12,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-/* Where the parts of one overlay get short names: a tmpfs on <scratch>/stage, gone afterwards.
+/* Where the parts of one overlay get short names: a tmpfs on <scratch>/stage, unmounted afterwards.
  *
  *   stage/0 .. stage/126   the layers, seen through the container's ids
  *   stage/e                an empty directory, the only lower of an image without layers
@@ -35,8 +35,9 @@ static void stage_done(struct stage *s)
 
     closep(&s->fd);
     if (s->mounted && home == 0) { /* the path is relative to home */
+        /* The empty directory goes with the scratch: rmdir(2) of one that was a mount point waits
+         * for other processors, up to some milliseconds. */
         (void)umount2(s->path, MNT_DETACH);
-        (void)rmdir(s->path);
     }
     closep(&s->back);
     closep(&s->target);
