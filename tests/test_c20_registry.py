@@ -798,3 +798,29 @@ def test_images_and_uploads_survive_a_kill(own_strata):
     assert r.status_code == 201, r.text
     assert registry('GET', f'/v2/reg/app/blobs/{sha(data)}').content == data
     assert oct((strata.state / 'registry.key').stat().st_mode)[-3:] == '600'
+
+
+def test_a_full_disk_is_told_and_passes(own_strata, scratch):
+    disk = scratch / 'small-disk'
+    disk.mkdir()
+    disk.chmod(0o755)
+    command('mount', '-t', 'tmpfs', '-o', 'size=48m,mode=755', 'tmpfs', disk)
+    try:
+        strata = own_strata(state=disk / 'state').start()
+        strata.project('reg')
+        registry = Registry(strata)
+        digest, body = registry.image('reg/app', 'v1')
+        big = os.urandom(40 << 20)
+        for method, where in (('PATCH', registry.upload('reg/app')), ('PUT', registry.upload('reg/app')),
+                              ('POST', '/v2/reg/app/blobs/uploads/')):
+            r = registry(method, where, params={'digest': sha(big + big)}, data=big + big)
+            assert r.status_code == 507 and 'No space left' in r.text, f'{method}: {r.status_code} {r.text}'
+            if method != 'POST':
+                assert registry('GET', where).status_code == 404  # its space is free again
+        assert registry('GET', '/v2/reg/app/manifests/v1').content == body
+        registry.image('reg/app', 'v2')
+        strata.stop()
+    finally:
+        if strata.process.poll() is None:
+            strata.stop()
+        command('umount', '-l', disk)

@@ -36,14 +36,15 @@ int v2_blob_get(struct http_req *req, struct err *e)
     struct str repository;
     char digest[CONTENT_DIGEST_MAX], etag[CONTENT_DIGEST_MAX + 2];
     SCOPED(closep) int fd = -1;
+    struct stored_blob blob;
     int64_t size;
 
     if (blob_of(req, &repository, digest, e) < 0 ||
-        store_blob_find(r, repository, digest, &size, &req->error_code, e) < 0 ||
+        store_blob_find(r, repository, digest, &blob, &req->error_code, e) < 0 ||
         v2_fail(req, "BLOB_UNKNOWN", content_blob_open(r->content, digest, &fd, &size, e)) < 0) {
         return -1;
     }
-    if (req->method == HTTP_HEAD) {
+    if (req->method == HTTP_HEAD && blob.is_stale) {
         store_blob_renew(r, repository, digest);
     }
     if (range_is_backwards(req)) {

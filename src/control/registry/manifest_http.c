@@ -74,13 +74,13 @@ static struct str platform_of_image(struct http_req *req, struct str repository,
     struct buf text = BUF_MAX(IMAGE_CONFIG_BYTES_MAX);
     struct str platform = STR_EMPTY;
     struct image_config config;
+    struct stored_blob blob;
     const char *code;
     struct err ignored;
-    int64_t size;
 
     if ((str_eq_c(m->config.media_type, MEDIA_OCI_CONFIG) ||
          str_eq_c(m->config.media_type, MEDIA_DOCKER_CONFIG)) &&
-        store_blob_find(r, repository, m->config.digest, &size, &code, &ignored) == 0 &&
+        store_blob_find(r, repository, m->config.digest, &blob, &code, &ignored) == 0 &&
         content_blob_read(r->content, m->config.digest, IMAGE_CONFIG_BYTES_MAX, &text, &ignored) ==
             0 &&
         image_config_parse(&req->arena, buf_str(&text), &config, &ignored) == 0 &&

@@ -21,10 +21,13 @@ int store_key(struct registry *r, struct str name, struct repo_key *out, struct 
 
 /* --- blobs --- */
 
+struct stored_blob {
+    int64_t size_bytes;
+    bool is_stale; /* no manifest uses it, and half of its grace time is over */
+};
 int store_blob_find(struct registry *r, struct str repository, const char *digest,
-                    int64_t *size_bytes, const char **code, struct err *e) MUST_USE;
-/* A client asks whether it must upload the blob: if it is old and unused, it gets a new grace time.
- */
+                    struct stored_blob *out, const char **code, struct err *e) MUST_USE;
+/* Gives a stale blob a new grace time: a client that asked for it will not upload it again. */
 void store_blob_renew(struct registry *r, struct str repository, const char *digest);
 /* The blob's file is in place and pinned: from now on it belongs to the repository. */
 int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,

@@ -70,66 +70,63 @@ struct blob_op {
     struct str from; /* repository that is read */
     const struct repo_key *to;
     const char *digest;
-    int64_t size_bytes;
+    struct stored_blob blob;
     const char **code;
 };
+
+static int blob_unknown(struct state_db *db, struct blob_op *op, struct err *e)
+{
+    int64_t id;
+
+    if (db_repository(db, op->from, &id, op->code, e) < 0) {
+        return -1;
+    }
+    *op->code = "BLOB_UNKNOWN";
+    return err_set(e, ERR_NOT_FOUND, "repository %.*s has no blob %s", STR_ARG(op->from),
+                   op->digest);
+}
 
 static int find_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
-    int64_t id;
+    SCOPED(query_done) struct query q = {0};
+    int r;
 
-    if (db_repository(db, op->from, &id, op->code, e) < 0 ||
-        db_blob_size(db, id, op->digest, &op->size_bytes, e) < 0) {
+    if (query_open(&q, db, e,
+                   "SELECT b.size_bytes, rb.manifests = 0 AND rb.touched_ms < ?3"
+                   " FROM repositories r JOIN repository_blobs rb ON rb.repository_id = r.id"
+                   " JOIN blobs b ON b.digest = rb.digest WHERE r.name = ?1 AND rb.digest = ?2",
+                   "szi", op->from, op->digest, clock_wall_ms() - BLOB_GRACE_MS / 2) < 0 ||
+        (r = query_step(&q, e)) < 0) {
         return -1;
     }
-    if (op->size_bytes < 0) {
-        *op->code = "BLOB_UNKNOWN";
-        return err_set(e, ERR_NOT_FOUND, "repository %.*s has no blob %s", STR_ARG(op->from),
-                       op->digest);
+    if (r == 0) {
+        return blob_unknown(db, op, e);
     }
+    op->blob = (struct stored_blob){query_i64(&q, 0), query_i64(&q, 1) != 0};
     return 0;
 }
 
 int store_blob_find(struct registry *r, struct str repository, const char *digest,
-                    int64_t *size_bytes, const char **code, struct err *e)
+                    struct stored_blob *out, const char **code, struct err *e)
 {
     struct blob_op op = {.from = repository, .digest = digest, .code = code};
 
     if (state_read(r->state, find_fn, &op, e) < 0) {
         return -1;
     }
-    *size_bytes = op.size_bytes;
-    return 0;
-}
-
-static const char touch_where[] =
-    " WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND digest = ?2"
-    " AND manifests = 0 AND touched_ms < ?3";
-
-static int is_stale_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    struct blob_op *op = ctx;
-    int64_t n;
-    char sql[256];
-
-    (void)snprintf(sql, sizeof(sql), "SELECT count(*) FROM repository_blobs%s", touch_where);
-    if (state_one_i64(db, &n, e, "blob", sql, "szi", op->from, op->digest,
-                      clock_wall_ms() - BLOB_GRACE_MS / 2) < 0) {
-        return -1;
-    }
-    op->size_bytes = n;
+    *out = op.blob;
     return 0;
 }
 
 static int touch_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
-    int64_t now = clock_wall_ms();
-    char sql[256];
 
-    (void)snprintf(sql, sizeof(sql), "UPDATE repository_blobs SET touched_ms = ?3%s", touch_where);
-    return state_run(db, e, sql, "szi", op->from, op->digest, now);
+    return state_run(db, e,
+                     "UPDATE repository_blobs SET touched_ms = ? WHERE digest = ? AND"
+                     " repository_id = (SELECT id FROM repositories WHERE name = ?)",
+                     "izs", clock_wall_ms(), op->digest, op->from);
 }
 
 void store_blob_renew(struct registry *r, struct str repository, const char *digest)
@@ -138,9 +135,7 @@ void store_blob_renew(struct registry *r, struct str repository, const char *dig
     struct err e;
 
     /* When it cannot be renewed the client learns it from the manifest, and pushes again. */
-    if (state_read(r->state, is_stale_fn, &op, &e) == 0 && op.size_bytes > 0) {
-        (void)!state_write(r->state, touch_fn, &op, &e);
-    }
+    (void)!state_write(r->state, touch_fn, &op, &e);
 }
 
 static int link_blob(struct state_db *db, const struct repo_key *to, const char *digest,
@@ -164,7 +159,7 @@ static int link_fn(struct state_db *db, void *ctx, struct err *e)
     if (state_run(db, e, "DELETE FROM blob_trash WHERE digest = ?", "z", op->digest) < 0 ||
         state_run(db, e,
                   "INSERT INTO blobs(digest, size_bytes) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                  "zi", op->digest, op->size_bytes) < 0) {
+                  "zi", op->digest, op->blob.size_bytes) < 0) {
         return -1;
     }
     return link_blob(db, op->to, op->digest, e);
@@ -173,7 +168,7 @@ static int link_fn(struct state_db *db, void *ctx, struct err *e)
 int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
                     int64_t size_bytes, struct err *e)
 {
-    struct blob_op op = {.to = to, .digest = digest, .size_bytes = size_bytes};
+    struct blob_op op = {.to = to, .digest = digest, .blob = {.size_bytes = size_bytes}};
 
     return state_write(r->state, link_fn, &op, e);
 }

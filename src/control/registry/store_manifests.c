@@ -22,20 +22,22 @@ static int manifest_unknown(const struct reference *ref, const char **code, stru
                    ref->digest);
 }
 
-static int open_manifest(struct query *q, struct state_db *db, int64_t repository_id,
-                         const struct reference *ref, struct err *e)
+static int open_manifest(struct query *q, struct state_db *db, const struct reference *ref,
+                         struct err *e)
 {
     if (ref->tag.p != NULL) {
         return query_open(q, db, e,
-                          "SELECT m.digest, m.media_type, m.body FROM tags t"
+                          "SELECT m.digest, m.media_type, m.body FROM repositories r"
+                          " JOIN tags t ON t.repository_id = r.id"
                           " JOIN manifests m ON m.id = t.manifest_id"
-                          " WHERE t.repository_id = ? AND t.name = ?",
-                          "is", repository_id, ref->tag);
+                          " WHERE r.name = ? AND t.name = ?",
+                          "ss", ref->repository, ref->tag);
     }
     return query_open(q, db, e,
-                      "SELECT digest, media_type, body FROM manifests"
-                      " WHERE repository_id = ? AND digest = ?",
-                      "iz", repository_id, ref->digest);
+                      "SELECT m.digest, m.media_type, m.body FROM repositories r"
+                      " JOIN manifests m ON m.repository_id = r.id"
+                      " WHERE r.name = ? AND m.digest = ?",
+                      "sz", ref->repository, ref->digest);
 }
 
 static int get_fn(struct state_db *db, void *ctx, struct err *e)
@@ -45,12 +47,13 @@ static int get_fn(struct state_db *db, void *ctx, struct err *e)
     int64_t id;
     int r;
 
-    if (db_repository(db, op->ref->repository, &id, op->code, e) < 0 ||
-        open_manifest(&q, db, id, op->ref, e) < 0 || (r = query_step(&q, e)) < 0) {
+    if (open_manifest(&q, db, op->ref, e) < 0 || (r = query_step(&q, e)) < 0) {
         return -1;
     }
     if (r == 0) {
-        return manifest_unknown(op->ref, op->code, e);
+        return db_repository(db, op->ref->repository, &id, op->code, e) < 0
+                   ? -1
+                   : manifest_unknown(op->ref, op->code, e);
     }
     op->out->media_type = arena_str(op->arena, query_str(&q, 1));
     op->out->body = arena_str(op->arena, query_str(&q, 2));

@@ -166,29 +166,30 @@ static int exists(const char *repository, const char *ref)
 static void a_blob_belongs_to_the_repositories_it_was_pushed_to(void **state)
 {
     char *digest = push_blob("library/app", "layer");
-    int64_t size = 0;
+    struct stored_blob blob = {0};
 
     (void)state;
-    assert_int_equal(store_blob_find(r, STR("library/app"), digest, &size, &code, &e), 0);
-    assert_int_equal(size, 5);
-    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &size, &code, &e), -1);
+    assert_int_equal(store_blob_find(r, STR("library/app"), digest, &blob, &code, &e), 0);
+    assert_int_equal(blob.size_bytes, 5);
+    assert_false(blob.is_stale);
+    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &blob, &code, &e), -1);
     assert_string_equal(code, "NAME_UNKNOWN");
     (void)push_blob("library/other", "x");
-    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &size, &code, &e), -1);
+    assert_int_equal(store_blob_find(r, STR("library/other"), digest, &blob, &code, &e), -1);
     assert_string_equal(code, "BLOB_UNKNOWN");
 }
 
 static void a_blob_is_mounted_from_where_it_is(void **state)
 {
     char *digest = push_blob("library/app", "layer");
+    struct stored_blob blob;
     struct repo_key key;
-    int64_t size;
 
     (void)state;
     assert_int_equal(store_key(r, STR("library/two"), &key, &e), 0);
     assert_int_equal(store_blob_mount(r, STR("library/none"), &key, digest, &e), -1);
     assert_int_equal(store_blob_mount(r, STR("library/app"), &key, digest, &e), 0);
-    assert_int_equal(store_blob_find(r, STR("library/two"), digest, &size, &code, &e), 0);
+    assert_int_equal(store_blob_find(r, STR("library/two"), digest, &blob, &code, &e), 0);
 }
 
 static void a_manifest_needs_what_it_refers_to(void **state)
@@ -373,9 +374,12 @@ static void a_deleted_image_is_collected(void **state)
 static void a_blob_asked_for_again_gets_new_grace(void **state)
 {
     char *digest = push_blob("library/app", "one");
+    struct stored_blob blob;
 
     (void)state;
     clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
+    assert_int_equal(store_blob_find(r, STR("library/app"), digest, &blob, &code, &e), 0);
+    assert_true(blob.is_stale);
     store_blob_renew(r, STR("library/app"), digest);
     assert_int_equal(registry_collect(r, 100, &e), 0);
     assert_true(stored(digest));

@@ -67,6 +67,7 @@ void token_cache_free(struct token_cache *t)
 /* What one token allows in one place. */
 struct allowed {
     int64_t user_id;
+    char user_name[LIMIT_NAME_BYTES + 1];
     uint64_t perms; /* PERM_BITs */
 };
 
@@ -89,6 +90,7 @@ static struct allowed allowed_by(const struct jwt_claims *c, const char *type, s
 {
     struct allowed out = {.user_id = c->user_id};
 
+    (void)!str_copy(c->user_name, out.user_name, sizeof(out.user_name));
     for (size_t i = 0; i < c->n_access; i++) {
         if (str_eq_c(c->access[i].type, type) && str_eq(c->access[i].name, name)) {
             out.perms |= perms_of(c->access[i].actions);
@@ -151,19 +153,21 @@ static int check_token(struct registry *r, struct str token, const char *type, s
 
 /* --- tokens coming back --- */
 
-static int principal_of(struct registry *r, int64_t user_id, struct principal *out, struct err *e)
+/* The user as he is now. Ids may be given again, so the name must be the same too. */
+static int principal_of(struct registry *r, const struct allowed *by, struct principal *out,
+                        struct err *e)
 {
-    if (user_id == 0) {
+    if (by->user_id == 0) {
         *out = (struct principal){.kind = PRINCIPAL_ANONYMOUS, .scopes = PERM_ALL};
         memcpy(out->name, "anonymous", sizeof("anonymous"));
         return 0;
     }
-    if (access_principal(r->access, user_id, out, e) < 0) {
-        return e->kind == ERR_NOT_FOUND
-                   ? err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone")
-                   : -1;
+    if (access_principal(r->access, by->user_id, out, e) < 0) {
+        return -1;
     }
-    return 0;
+    return strcmp(out->name, by->user_name) == 0
+               ? 0
+               : err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone");
 }
 
 int registry_bearer(void *ctx, struct http_req *req, struct str token, struct principal *out,
@@ -181,7 +185,7 @@ int registry_bearer(void *ctx, struct http_req *req, struct str token, struct pr
     }
     if (check_token(r, token, is_catalog ? "registry" : "repository",
                     is_catalog ? STR("catalog") : repository, &allowed, e) < 0 ||
-        principal_of(r, allowed.user_id, &who, e) < 0) {
+        principal_of(r, &allowed, &who, e) < 0) {
         return -1;
     }
     /* 401 and not 403: the client fetches a token with the scope the challenge names. */

@@ -258,6 +258,21 @@ int v2_upload_start(struct http_req *req, struct err *e)
 
 /* --- go on --- */
 
+/* What could not be written to a full disk would keep it full for a day: give the space back. The
+ * content store itself would have kept it. */
+static int drop_if_full(struct http_req *req, struct content_writer **w, const char *id,
+                        struct err *e)
+{
+    struct registry *r = req->ctx;
+    struct err ignored;
+
+    if (e->kind == ERR_NO_SPACE && *w != NULL) {
+        content_writer_close(TAKE(*w));
+        (void)!content_upload_delete(r->content, id, &ignored);
+    }
+    return -1;
+}
+
 int v2_upload_status(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
@@ -291,9 +306,11 @@ int v2_upload_patch(struct http_req *req, struct err *e)
     int64_t size;
 
     if (session_of(req, &repository, id, e) < 0 || (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0 ||
-        receive(req, w, e) < 0) {
+        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0) {
         return -1;
+    }
+    if (receive(req, w, e) < 0) {
+        return drop_if_full(req, &w, id, e);
     }
     size = content_writer_offset(w);
     content_writer_close(TAKE(w)); /* before the answer: the client may go on at once */
@@ -308,9 +325,11 @@ int v2_upload_finish(struct http_req *req, struct err *e)
 
     if (session_of(req, &repository, id, e) < 0 || digest_param(req, "digest", digest, e) < 0 ||
         (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0 ||
-        receive(req, w, e) < 0 || commit(req, &w, repository, digest, e) < 0) {
+        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0) {
         return -1;
+    }
+    if (receive(req, w, e) < 0 || commit(req, &w, repository, digest, e) < 0) {
+        return drop_if_full(req, &w, id, e);
     }
     return reply_created(req, repository, digest, e);
 }
