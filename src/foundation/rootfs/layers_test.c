@@ -457,6 +457,31 @@ static void empty_layers_are_layers(void **state)
     assert_string_equal(chain, "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef");
 }
 
+static void a_full_disk_is_told_and_unpacking_goes_on_when_there_is_space(void **state)
+{
+    struct fixture *f = *state;
+    struct buf text = BUF_MAX(TAR_MAX), tar;
+    char chain[65];
+    struct err e = {0};
+
+    NEEDS_ROOT(f);
+    if (mount(NULL, f->dir, NULL, MS_REMOUNT, "size=6m") < 0) {
+        skip(); /* on a disk that is not ours to fill */
+    }
+    memset(buf_reserve(&text, 4U << 20), 'x', 4U << 20);
+    text.len = 4U << 20;
+    const struct tar_entry entries[] = {{.name = "big", .data = text.p, .size = text.len}};
+    tar = tar_of(entries, 1);
+    assert_int_equal(unpack_blob(f, buf_str(&tar), buf_str(&tar), chain, &e), -1);
+    assert_int_equal(e.kind, ERR_NO_SPACE);
+    assert_non_null(strstr(e.msg, "layer entry \"big\": write: No space left on device"));
+    assert_int_equal(count_names("rootfs"), 0);
+    assert_int_equal(mount(NULL, f->dir, NULL, MS_REMOUNT, "size=64m"), 0);
+    assert_int_equal(unpack_blob(f, buf_str(&tar), buf_str(&tar), chain, &e), 0);
+    buf_done(&text);
+    buf_done(&tar);
+}
+
 /* --- what the helper takes --- */
 
 static void messages_with_strange_ids_or_descriptors_are_refused(void **state)
@@ -620,6 +645,7 @@ int main(void)
         LAYER_TEST(file_capabilities_are_kept),
         LAYER_TEST(later_entries_replace_earlier_ones),
         LAYER_TEST(empty_layers_are_layers),
+        LAYER_TEST(a_full_disk_is_told_and_unpacking_goes_on_when_there_is_space),
         LAYER_TEST(messages_with_strange_ids_or_descriptors_are_refused),
         LAYER_TEST(a_removed_layer_is_gone_and_can_come_back),
         LAYER_TEST(a_captured_unpacker_dies_of_forbidden_calls),
