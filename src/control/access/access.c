@@ -117,30 +117,41 @@ static int count_users(struct state_db *db, void *out, struct err *e)
     return state_one_i64(db, out, e, "", "SELECT count(*) FROM users", "");
 }
 
-int access_bootstrap(struct access *a, char password[33], struct err *e)
+int access_is_empty(struct access *a, struct err *e)
 {
-    char word[21];
     int64_t n = 0;
+
+    return state_read(a->state, count_users, &n, e) < 0 ? -1 : n == 0;
+}
+
+int access_bootstrap_with(struct access *a, struct str password, struct err *e)
+{
     struct user admin;
     struct principal who = {0};
+    int empty = access_is_empty(a, e);
 
-    if (state_read(a->state, count_users, &n, e) < 0) {
-        return -1;
+    if (empty <= 0) {
+        return empty;
     }
-    if (n > 0) {
-        return 0;
-    }
-    random_name(word, 20);
     access_set_principal(&who, PRINCIPAL_PASSWORD, 0, USER_ADMIN, STR("admin"));
     /* The project first: what interrupts us in between is begun again. */
     if (access_project_add(a, &who, STR("library"), PROJECT_PUBLIC, e) < 0 &&
         e->kind != ERR_CONFLICT) {
         return -1;
     }
-    if (access_user_add(a, STR("admin"), str_of(word), USER_ADMIN, &admin, e) < 0) {
-        return -1;
+    return access_user_add(a, STR("admin"), password, USER_ADMIN, &admin, e) < 0 ? -1 : 1;
+}
+
+int access_bootstrap(struct access *a, char password[33], struct err *e)
+{
+    char word[21];
+    int made;
+
+    random_name(word, sizeof(word) - 1);
+    made = access_bootstrap_with(a, str_of(word), e);
+    if (made > 0) {
+        (void)!str_copy(str_of(word), password, 33);
     }
-    memcpy(password, word, sizeof(word));
     explicit_bzero(word, sizeof(word));
-    return 1;
+    return made;
 }

@@ -53,6 +53,10 @@ DEFINE_SCOPED(struct access, access_close)
 /* First start: makes the user `admin`, the public project `library`, and returns 1 with the
  * generated password in `password`; 0 when users exist already. */
 int access_bootstrap(struct access *a, char password[33], struct err *e) MUST_USE;
+/* The same in steps that a crash may part without losing the password: while access_is_empty says 1
+ * (-1 error), write one down where people find it, then make the user with it. */
+int access_is_empty(struct access *a, struct err *e) MUST_USE;
+int access_bootstrap_with(struct access *a, struct str password, struct err *e) MUST_USE;
 
 /* The hooks of struct http_hooks; ctx is a struct access *. */
 int access_authenticate(void *ctx, struct http_req *r, struct principal *out, struct err *e);

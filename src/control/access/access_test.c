@@ -173,6 +173,20 @@ static void the_first_start_makes_admin_and_library_once(void **arg UNUSED)
     assert_true(access_permissions(ac, &who, STR("library")) & PERM_BIT(PERM_IMAGE_PULL));
 }
 
+static void the_first_start_can_be_begun_again(void **arg UNUSED)
+{
+    struct principal maker = {.name = "admin", .is_admin = true};
+    struct err e = {0};
+
+    assert_int_equal(access_is_empty(ac, &e), 1);
+    add_project(&maker, "library", PROJECT_PUBLIC); /* and then the power went */
+    assert_int_equal(access_is_empty(ac, &e), 1);
+    assert_int_equal(access_bootstrap_with(ac, STR("written down"), &e), 1);
+    assert_int_equal(access_is_empty(ac, &e), 0);
+    assert_int_equal(access_bootstrap_with(ac, STR("another one"), &e), 0);
+    assert_int_equal(verify("admin", "written down"), ERR_NONE);
+}
+
 static void every_wrong_sign_in_gets_the_same_answer(void **arg UNUSED)
 {
     struct user_change disable = {.disabled = CHANGE_SET};
@@ -952,6 +966,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(the_first_start_makes_admin_and_library_once),
+        ROW(the_first_start_can_be_begun_again),
         ROW(every_wrong_sign_in_gets_the_same_answer),
         ROW(a_changed_password_acts_at_once_in_spite_of_the_cache),
         ROW(guessing_is_throttled_but_tokens_go_on),

@@ -124,7 +124,7 @@ static int update_user(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_user *u = ctx;
     const struct user_change *c = u->change;
-    struct user now;
+    struct user now = {0};
 
     if (load_user(db, u->name, &now, e) < 0) {
         return -1;
@@ -168,7 +168,7 @@ int access_user_change(struct access *a, struct str name, const struct user_chan
 static int delete_user(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_user *u = ctx;
-    struct user now;
+    struct user now = {0};
 
     if (load_user(db, u->name, &now, e) < 0 ||
         state_run(db, e, "DELETE FROM users WHERE id = ?", "i", now.id) < 0) {
