@@ -73,7 +73,7 @@ def test_mistakes_come_with_the_next_step(strata):
 
 
 def test_run_ends_with_the_exit_code_of_the_job(strata, tmp_path):
-    for command, code in ((['true'], 0), (['sh', '-c', 'echo hello; exit 42'], 42), (['sh', '-c', 'kill -TERM $$'], 143)):
+    for command, code in ((['true'], 0), (['sh', '-c', 'echo hello; exit 42'], 42), (['sh', '-c', 'sh -c "kill -TERM \\$\\$"; exit $?'], 143)):
         spec = tmp_path / 'job.yaml'
         spec.write_text(json.dumps({'project': 'demo', 'image': strata.busybox, 'command': command, 'resources': {'cpu': '100m', 'memory': '32Mi'}}))
         r = strata.cli('run', '-f', spec)
