@@ -3,7 +3,7 @@
  *
  *   row       container      what follows
  *   starting  none           queued again, the same attempt
- *   starting  runs, ended    running; its end
+ *   starting  runs, ended    running; its end (or as none, when it ended before it ran)
  *   running   none           lost (or another attempt)
  *   running   ended          its end
  *   none      runs, ended    killed; removed */
@@ -22,7 +22,9 @@ static void adopt_running(struct jobs *j, struct job *job, const struct runtime_
 
     lock_take(l);
     job->phase = PHASE_RUNNING;
-    job->started_ms = row_says_running ? job->started_ms : s->started_ms;
+    if (!row_says_running) {
+        job->started_ms = s->started_ms > 0 ? s->started_ms : clock_wall_ms();
+    }
     job->listed = true;
     if (job->timeout_ms > 0) {
         job->timeout_at = clock_mono_ms() + job->timeout_ms - (clock_wall_ms() - job->started_ms);
@@ -62,6 +64,9 @@ static void compare_one(struct jobs *j, const struct runtime_status *s)
     }
     if (phase != PHASE_ADOPTING && phase != PHASE_RUNNING) {
         return;
+    }
+    if (jobs_never_ran(job, s)) {
+        return; /* as if it were not there; its next try removes it */
     }
     if (!s->running) {
         jobs_scheduler_end(j, job, s);

@@ -167,6 +167,7 @@ struct job *jobs_scheduler_find(struct jobs *j, const char *container, enum job_
 void jobs_scheduler_put_ender(struct jobs *j, enum task_kind kind, const char *container,
                               int signal);
 bool jobs_container_is_ours(const char *container);
+bool jobs_never_ran(const struct job *job, const struct runtime_status *s);
 /* The job leaves memory; its followers are told. */
 void jobs_scheduler_drop(struct jobs *j, struct job *job);
 

@@ -295,6 +295,12 @@ void jobs_scheduler_put_ender(struct jobs *j, enum task_kind kind, const char *c
     jobs_pool_put_locked(&j->enders, t);
 }
 
+/* The start was cut off: no process of the job existed, and nobody's fault it was. */
+bool jobs_never_ran(const struct job *job, const struct runtime_status *s)
+{
+    return !s->running && s->end == RUNTIME_LOST && s->started_ms == 0 && job->started_ms == 0;
+}
+
 static void keep_early_exit(struct jobs *j, struct job *job, const struct runtime_status *s)
 {
     struct runtime_status *copy = xnew(struct runtime_status);
@@ -320,10 +326,14 @@ static void on_exited(struct jobs *j, const struct runtime_status *s)
     switch (phase) {
     case PHASE_RUNNING:
     case PHASE_ADOPTING:
-        jobs_scheduler_end(j, job, s);
+        if (!jobs_never_ran(job, s)) {
+            jobs_scheduler_end(j, job, s);
+        }
         break;
     case PHASE_STARTING:
-        keep_early_exit(j, job, s);
+        if (!jobs_never_ran(job, s)) {
+            keep_early_exit(j, job, s);
+        }
         break;
     case PHASE_QUEUED: /* it will be looked for before it is started */
     case PHASE_ENDING:

@@ -276,7 +276,7 @@ static int look_for_earlier(struct attempt *at, int64_t *started_ms, struct err 
         if (strcmp(list[i].id, earlier) != 0 || (!list[i].running && list[i].started_ms == 0)) {
             continue;
         }
-        *started_ms = list[i].started_ms;
+        *started_ms = list[i].started_ms > 0 ? list[i].started_ms : clock_wall_ms();
         if (!list[i].running) {
             jobs_on_exit(j, &list[i]);
         }
