@@ -75,26 +75,42 @@ int features_learn(struct features *f, const struct table *t, struct str spec,
     return 0;
 }
 
-/* All that is missing in one sentence: people fix a table once. */
-static int missing_columns(const struct features *f, const struct table *t, struct err *e)
+/* The column of the table nearest in name to a missing feature, of those the model does not use. */
+static const char *nearest(const struct features *f, const struct table *t, const char *name)
+{
+    SCOPED(freep) const char **names = xnew_array(const char *, t->n_columns + 1);
+    SCOPED(map_done) struct map used = {0};
+    size_t n = 0;
+
+    for (size_t i = 0; i < f->n; i++) {
+        (void)map_put(&used, str_of(f->names[i]), f->names[i]);
+    }
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (map_get(&used, str_of(t->columns[i].name)) == NULL) {
+            names[n++] = t->columns[i].name;
+        }
+    }
+    return str_nearest(str_of(name), names, n);
+}
+
+/* All that is missing in one sentence: people mend a table once. */
+int features_present(const struct features *f, const struct table *t, struct err *e)
 {
     struct buf names = BUF_MAX(300);
+    const char *last = NULL, *near = NULL;
     size_t count = 0;
-    struct err one;
 
     for (size_t i = 0; i < f->n; i++) {
         if (table_column(t, str_of(f->names[i])) == NULL) {
-            (void)buf_printf(&names, "%s'%s'", count++ > 0 ? ", " : "", f->names[i]);
+            last = f->names[i];
+            (void)buf_printf(&names, "%s'%s'", count++ > 0 ? ", " : "", last);
         }
     }
     if (count == 1) {
-        for (size_t i = 0; i < f->n; i++) { /* for the suggestion */
-            if (table_need(t, str_of(f->names[i]), &one) == NULL) {
-                *e = one;
-                e->kind = ERR_DATA;
-                err_wrap(e, "the model was trained with column '%s'", f->names[i]);
-            }
-        }
+        near = nearest(f, t, last);
+        err_set(e, ERR_DATA,
+                "the model was trained with column '%s', which the table has not%s%s%s", last,
+                near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
     } else if (count > 0) {
         err_set(e, ERR_DATA, "the model was trained with %zu columns that the table has not: %s%s",
                 count, names.p ? names.p : "", names.failed ? ", ..." : "");
@@ -124,7 +140,7 @@ const double **features_bind(const struct features *f, const struct table *t, st
 {
     SCOPED(freep) const double **columns = xnew_array(const double *, f->n + 1);
 
-    if (missing_columns(f, t, e) < 0) {
+    if (features_present(f, t, e) < 0) {
         return NULL;
     }
     for (size_t i = 0; i < f->n; i++) {

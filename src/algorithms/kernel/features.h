@@ -19,6 +19,9 @@ int features_learn(struct features *f, const struct table *t, struct str spec,
                    const char *const *never, size_t n_never, enum features_missing missing,
                    struct err *e) MUST_USE;
 
+/* Whether all columns are there; the error lists those that are not. For callers that do something
+ * with the table before features_bind(). */
+int features_present(const struct features *f, const struct table *t, struct err *e) MUST_USE;
 /* The columns of `t` in the order of the model, checked value by value, so that gathering cannot
  * fail. The result is for free(3). ERR_DATA names what is missing. */
 const double **features_bind(const struct features *f, const struct table *t,

@@ -6,6 +6,7 @@
 #include "algorithms/kernel/transform.h"
 #include "base/mem.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 enum { SLICE_ROWS = 256 };
@@ -117,6 +118,18 @@ static void drop_scratch(struct prediction *j, unsigned workers)
     big_free(j->z);
 }
 
+/* Values near the end of their range can overflow on the way through a model. */
+static int check_finite(const double *p, size_t n_rows, size_t n_classes, struct err *e)
+{
+    for (size_t i = 0; i < n_rows * n_classes; i++) {
+        if (!isfinite(p[i])) {
+            return err_set(e, ERR_DATA, "row %zu: its values are too large for this model",
+                           i / n_classes + 1);
+        }
+    }
+    return 0;
+}
+
 double *model_predict(const struct model *m, const struct table *t, struct threads *threads,
                       struct err *e)
 {
@@ -135,7 +148,7 @@ double *model_predict(const struct model *m, const struct table *t, struct threa
         threads_each(threads, (t->n_rows + SLICE_ROWS - 1) / SLICE_ROWS, predict_slice, &j);
     }
     drop_scratch(&j, workers);
-    return rc == 0 ? TAKE(p) : NULL;
+    return rc == 0 && check_finite(p, t->n_rows, m->classes.n, e) == 0 ? TAKE(p) : NULL;
 }
 
 int model_save(const struct model *m, const char *path, struct err *e)

@@ -31,6 +31,7 @@ void table_free(struct table *t)
     for (size_t i = 0; i < t->n_applied; i++) {
         transform_free(t->applied[i]);
     }
+    map_done(&t->names);
     free(t->columns);
     free(t->applied);
     free(t);
@@ -60,6 +61,18 @@ static struct column *new_column(struct table *t, struct str name, struct err *e
     return &t->columns[t->n_columns];
 }
 
+/* The new column counts from here on; without its memory it never was. */
+static struct column *keep_column(struct table *t, struct column *c)
+{
+    if (c->numbers == NULL && c->codes == NULL) {
+        free(c->name);
+        return NULL;
+    }
+    t->n_columns++;
+    (void)map_put(&t->names, str_of(c->name), (void *)t->n_columns);
+    return c;
+}
+
 struct column *table_add_numbers(struct table *t, struct str name, struct err *e)
 {
     struct column *c = new_column(t, name, e);
@@ -69,12 +82,7 @@ struct column *table_add_numbers(struct table *t, struct str name, struct err *e
     }
     c->kind = COLUMN_NUMBER;
     c->numbers = big_alloc(t->n_rows, sizeof(*c->numbers), "a column of numbers", e);
-    if (c->numbers == NULL) {
-        free(c->name);
-        return NULL;
-    }
-    t->n_columns++;
-    return c;
+    return keep_column(t, c);
 }
 
 struct column *table_add_text(struct table *t, struct str name, struct dict *dict, struct err *e)
@@ -86,12 +94,10 @@ struct column *table_add_text(struct table *t, struct str name, struct dict *dic
     }
     c->kind = COLUMN_TEXT;
     c->codes = big_alloc(t->n_rows, sizeof(*c->codes), "a column of text", e);
-    if (c->codes == NULL) {
-        free(c->name);
-        return NULL;
+    c = keep_column(t, c);
+    if (c) {
+        c->dict = dict;
     }
-    c->dict = dict;
-    t->n_columns++;
     return c;
 }
 
@@ -128,12 +134,9 @@ int table_add_copy(struct table *t, const struct column *from, struct err *e)
 
 const struct column *table_column(const struct table *t, struct str name)
 {
-    for (size_t i = 0; i < t->n_columns; i++) {
-        if (str_eq_c(name, t->columns[i].name)) {
-            return &t->columns[i];
-        }
-    }
-    return NULL;
+    size_t at = (size_t)map_get(&t->names, name);
+
+    return at > 0 ? &t->columns[at - 1] : NULL;
 }
 
 const struct column *table_need(const struct table *t, struct str name, struct err *e)

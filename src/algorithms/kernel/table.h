@@ -23,6 +23,7 @@ struct column {
 struct table {
     struct column *columns;
     size_t n_columns, n_rows;
+    struct map names;           /* name -> index + 1 */
     struct transform **applied; /* owned */
     size_t n_applied;
 };

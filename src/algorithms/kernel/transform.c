@@ -66,6 +66,7 @@ int transform_apply(const struct transform *x, struct table *t, struct err *e)
 {
     for (size_t i = 0; i < x->n; i++) {
         if (table_need_numbers(t, str_of(x->columns[i]), e) == NULL) {
+            e->kind = ERR_DATA;
             return err_wrap(e, "the transform was fitted on column '%s'", x->columns[i]);
         }
     }

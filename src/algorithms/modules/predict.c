@@ -33,6 +33,9 @@ static const struct table *prepare(const struct step *s, const struct table *t,
     const struct model *m = step_model(s, "model");
     const struct transform *x = step_transform(s, "transform");
 
+    if (features_present(&m->features, t, e) < 0) {
+        return NULL;
+    }
     if (x && m->n_transforms == 0) { /* the model does not know, the user does */
         struct transform *const one[] = {(struct transform *)x};
 
