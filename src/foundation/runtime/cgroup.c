@@ -188,55 +188,69 @@ static int open_group(const struct cgroup_mount *m, const char *name)
     return open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static bool still_member(int group, pid_t pid)
+static bool read_members(int group, struct buf *out)
 {
-    struct buf text = BUF_MAX(FILE_MAX_CGROUP);
     struct err ignored;
-    struct str all;
-    bool found = false;
 
-    if (fs_read(group, "cgroup.procs", &text, &ignored) < 0) {
-        return false;
-    }
-    all = buf_str(&text);
-    while (all.p && !found) {
-        uint64_t v;
-
-        found = str_to_u64(str_cut(&all, '\n'), &v) == 0 && v == (uint64_t)pid;
-    }
-    buf_done(&text);
-    return found;
+    buf_clear(out);
+    return fs_read(group, "cgroup.procs", out, &ignored) == 0;
 }
 
-/* The number is looked up again after the pidfd is held: so nobody outside the group is hit. */
-static void kill_member(int group, pid_t pid, int64_t deadline_mono_ms)
+static bool is_member(struct str members, pid_t pid)
 {
+    while (members.p) {
+        uint64_t v;
+
+        if (str_to_u64(str_cut(&members, '\n'), &v) == 0 && v == (uint64_t)pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Dead ones are members until their parent has waited for them. */
+static bool has_ended(int pidfd)
+{
+    struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
+/* The list is read again after the pidfd is held: so nobody outside the group is hit. True when a
+ * living member was killed. */
+static bool kill_member(int group, pid_t pid, int64_t deadline_mono_ms)
+{
+    struct buf members = BUF_MAX(FILE_MAX_CGROUP);
     SCOPED(closep) int fd = pidfd_open(pid, 0);
     struct pollfd p = {.fd = fd, .events = POLLIN};
     int64_t left = deadline_mono_ms - clock_mono_ms();
+    bool alive = fd >= 0 && !has_ended(fd) && read_members(group, &members) &&
+                 is_member(buf_str(&members), pid);
 
-    if (fd >= 0 && still_member(group, pid)) {
+    if (alive) {
         (void)pidfd_send_signal(fd, SIGKILL, NULL, 0);
         (void)poll(&p, 1, left > 0 ? (int)left : 0);
     }
+    buf_done(&members);
+    return alive;
 }
 
-/* The first process of the group; 0 when it is empty. */
-static pid_t first_member(int group)
+/* One pass over the members; true when one of them was alive. */
+static bool kill_members(int group, int64_t deadline_mono_ms)
 {
-    struct buf text = BUF_MAX(FILE_MAX_CGROUP);
-    struct err ignored;
-    uint64_t pid = 0;
+    struct buf members = BUF_MAX(FILE_MAX_CGROUP);
+    struct str rest = read_members(group, &members) ? buf_str(&members) : STR_EMPTY;
+    bool any = false;
 
-    if (fs_read(group, "cgroup.procs", &text, &ignored) == 0) {
-        struct str all = buf_str(&text);
+    while (rest.p) {
+        uint64_t pid;
 
-        if (str_to_u64(str_cut(&all, '\n'), &pid) < 0 || pid > INT32_MAX) {
-            pid = 0;
+        if (str_to_u64(str_cut(&rest, '\n'), &pid) == 0 && pid > 0 && pid <= INT32_MAX) {
+            any |= kill_member(group, (pid_t)pid, deadline_mono_ms);
         }
     }
-    buf_done(&text);
-    return (pid_t)pid;
+    buf_done(&members);
+    return any;
 }
 
 /* A group of crun's is a pid namespace of its own: with its first process dead the kernel ends the
@@ -248,17 +262,12 @@ static bool kill_group(int group, int64_t deadline_mono_ms)
     if (all >= 0) {
         (void)!write(all, "1", 1);
     }
-    for (;;) {
-        pid_t pid = first_member(group);
-
-        if (pid <= 0) {
-            return true;
-        }
+    while (kill_members(group, deadline_mono_ms)) {
         if (clock_mono_ms() >= deadline_mono_ms) {
             return false;
         }
-        kill_member(group, pid, deadline_mono_ms);
     }
+    return true;
 }
 
 bool cgroup_kill(const struct cgroups *c, const char *name, int64_t deadline_mono_ms)

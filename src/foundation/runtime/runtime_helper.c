@@ -190,58 +190,72 @@ static int signal_init(struct container *c, int signal, struct err *e)
     return 0;
 }
 
-static void answer_started(struct container *c)
+static void answer_running(struct container *c)
 {
     struct helper_request *q = TAKE(c->request);
     struct buf b = BUF_MAX(RUNTIME_RECORD_MAX);
     struct err e = {0};
 
-    if (shim_answer_parse(buf_str(&c->answer_bytes), &c->record, &e) == 0) {
-        c->phase = RUNNING;
-        c->status.started_ms = c->record.started_ms;
-        if (c->pending_signal && signal_init(c, c->pending_signal, &e) < 0) {
-            log_warn("runtime.signal_failed", "%s", e.msg);
-        }
-        status_put(&b, &c->status);
-        helper_answer(q, buf_str(&b), -1);
-    } else {
-        helper_answer_err(q, &e);
+    c->phase = RUNNING;
+    c->status.started_ms = c->record.started_ms;
+    if (c->pending_signal && signal_init(c, c->pending_signal, &e) < 0) {
+        log_warn("runtime.signal_failed", "%s", e.msg);
     }
+    status_put(&b, &c->status);
+    helper_answer(q, buf_str(&b), -1);
     buf_done(&b);
-    buf_done(&c->answer_bytes);
 }
 
-/* The pipe is at its end when the shim closed it, after it answered, or died. */
+/* The pipe is at its end when the shim closed it, after it answered, or died. A start that failed
+ * is answered when the shim has ended, so that the container can be removed at once. */
 static void on_answer(void *ctx, int fd)
 {
     struct container *c = ctx;
+    struct err ignored;
     char probe;
 
     read_answer(c);
     if (read(fd, &probe, 1) == 0) {
         unwatch(c, &c->answer);
-        answer_started(c);
+        if (shim_answer_parse(buf_str(&c->answer_bytes), &c->record, &ignored) == 0) {
+            answer_running(c);
+        }
     }
+}
+
+/* The directory of an id that was used before is not this container's: it is forgotten and nothing
+ * there is touched. */
+static void answer_failed(struct container *c)
+{
+    struct helper_request *q = TAKE(c->request);
+    struct err e = {0};
+
+    (void)!shim_answer_parse(buf_str(&c->answer_bytes), &c->record, &e);
+    if (e.kind == ERR_CONFLICT) {
+        container_free(c);
+    } else {
+        finish(c);
+    }
+    helper_answer_err(q, &e);
 }
 
 static void on_shim_end(void *ctx, int fd)
 {
     struct container *c = ctx;
-    bool started = c->phase == RUNNING;
     siginfo_t si = {0};
 
     (void)waitid((idtype_t)P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG); /* not ours after adoption */
     if (c->answer >= 0) {
-        read_answer(c);
-        unwatch(c, &c->answer);
-        answer_started(c);
-        started = c->phase == RUNNING;
+        on_answer(c, c->answer);
     }
+    unwatch(c, &c->answer);
     unwatch(c, &c->shim);
-    finish(c);
-    if (started) {
-        emit_end(c);
+    if (c->request) {
+        answer_failed(c);
+        return;
     }
+    finish(c);
+    emit_end(c);
 }
 
 static gid_t jobs_group(void)
@@ -285,6 +299,7 @@ static int fork_shim(struct runtime_helper *r, const struct runtime_spec *spec,
                            .cgroups = &r->cgroups,
                            .instance = r->instance,
                            .run_dir = r->run_dir,
+                           .helper = getpid(),
                            .group = jobs_group()};
     struct container *c;
     int ends[2];
@@ -517,6 +532,7 @@ static int handle_remove(void *ctx, struct helper_request *q, struct str payload
     if (c) {
         container_free(c);
     }
+    remains_sweep(&r->cgroups, r->instance, r->run_dir, id); /* what was busy at its end */
     if (!scratch_is_small(id)) {
         return helper_fork(q, -1, remove_work, NULL, xstrdup(id), free, e);
     }

@@ -154,6 +154,7 @@ struct shim_job {
     struct crun crun;
     gid_t group; /* of the log */
     int answer;  /* pipe to the helper */
+    pid_t helper;
 };
 /* In a fresh child of the helper: makes the container, answers, waits for its end, records it. */
 void shim_main(const struct shim_job *job) __attribute__((noreturn));

@@ -106,7 +106,15 @@ static int own_record(struct shim *s, struct err *e)
     }
     s->record.pid = getpid();
     s->record.start = st.start;
-    return write_record(s, e);
+    if (write_record(s, e) < 0) {
+        return -1;
+    }
+    /* A helper that dies from now on is followed by one that finds the record. If ours died before,
+     * the next one may have looked already: then nobody would know this container. */
+    if (getppid() != s->job->helper) {
+        return err_set(e, ERR_CONFLICT, "the helper died");
+    }
+    return 0;
 }
 
 /* --- before crun --- */
@@ -607,15 +615,23 @@ static void give_up(struct shim *s, const struct err *why)
                                 .ended_ms = clock_wall_ms()};
     char name[160];
 
-    if (why->kind == ERR_CONFLICT) {
-        return; /* the directory is another container's */
-    }
     (void)snprintf(name, sizeof(name), "strata-%s/%s", s->job->instance, s->id);
     (void)cgroup_kill(s->job->cgroups, name, clock_mono_ms() + 2000);
     (void)snprintf(st.detail, sizeof(st.detail), "%s", why->msg);
     while (waitpid(-1, NULL, WNOHANG) > 0) {
     }
     write_exit(s, &st);
+    remains_sweep(s->job->cgroups, s->job->instance, s->job->run_dir, s->id);
+}
+
+/* Nothing was made yet but the record. */
+static void withdraw(const struct shim *s)
+{
+    char path[96];
+
+    (void)snprintf(path, sizeof(path), "%s/shim", s->dir);
+    (void)unlink(path);
+    (void)rmdir(s->dir);
 }
 
 void shim_main(const struct shim_job *job)
@@ -627,9 +643,12 @@ void shim_main(const struct shim_job *job)
 
     (void)snprintf(s.dir, sizeof(s.dir), "jobs/%s", s.id);
     if (make_container(&s, &e) < 0) {
-        give_up(&s, &e);
-        if (e.kind != ERR_CONFLICT) {
-            remains_sweep(job->cgroups, job->instance, job->run_dir, s.id);
+        if (s.record.pid == 0) {
+            /* the directory is not ours */
+        } else if (s.log < 0 && e.kind == ERR_CONFLICT) {
+            withdraw(&s);
+        } else {
+            give_up(&s, &e);
         }
         answer(&s, &e);
         _exit(1);

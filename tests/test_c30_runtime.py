@@ -1,0 +1,589 @@
+"""Containers on this machine: crun under our shim, driven through runtime-driver (runtime_driver.c), so
+below jobs and the API. Root is needed: containers are real."""
+import json
+import os
+import pathlib
+import queue
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import BUILD, wait_for
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason='containers need root')
+
+DRIVER = BUILD / 'tests' / 'runtime-driver'
+CHAIN = 'a' * 64
+SCRATCH_CHAIN = 'b' * 64
+ID_BASE = 3_000_000_000
+INSTANCE = f'test{os.getpid()}'
+CGROUPS = pathlib.Path('/sys/fs/cgroup')
+
+
+class Driver:
+    """The server's end of the runtime and a helper, in one process that a test may kill."""
+
+    def __init__(self, state):
+        self.state = state
+        self.counter = 0
+        self.start()
+
+    def start(self):
+        self.replies, self.events = queue.Queue(), queue.Queue()
+        self.log = open(self.state.parent / 'driver.log', 'ab')
+        self.process = subprocess.Popen([DRIVER, INSTANCE], cwd=self.state, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        threading.Thread(target=self.read, args=(self.process, self.replies, self.events), daemon=True).start()
+
+    @staticmethod
+    def read(process, replies, events):
+        for line in process.stdout:
+            o = json.loads(line)
+            (events if 'event' in o else replies).put(o)
+        replies.put(None)
+
+    def op(self, op, **fields):
+        self.process.stdin.write(json.dumps({'op': op, **fields}) + '\n')
+        self.process.stdin.flush()
+        reply = self.replies.get(timeout=60)
+        assert reply is not None, 'the driver ended'
+        return reply
+
+    def new_id(self):
+        self.counter += 1
+        return f'c{os.getpid()}-{self.counter}'
+
+    def begin(self, *args, **spec):
+        spec = {'id': self.new_id(), 'chains': [CHAIN], 'id_base': ID_BASE, 'args': list(args), **spec}
+        reply = self.op('start', **spec)
+        assert 'error' not in reply, reply
+        return spec['id']
+
+    def refuse(self, *args, **spec):
+        """A start that fails: kind and message."""
+        spec = {'id': self.new_id(), 'chains': [CHAIN], 'id_base': ID_BASE, 'args': list(args), **spec}
+        reply = self.op('start', **spec)
+        assert 'error' in reply, reply
+        return reply['kind'], reply['error']
+
+    def end(self, id, timeout=60):
+        """Waits for the end of one container; events of others are dropped."""
+        deadline = time.monotonic() + timeout
+        while True:
+            event = self.events.get(timeout=max(0.1, deadline - time.monotonic()))['event']
+            if event['id'] == id:
+                return event
+
+    def run(self, *args, **spec):
+        """(end, code, log) of a container that runs to its end and is removed."""
+        id = self.begin(*args, **spec)
+        status = self.end(id)
+        log = self.output(id)
+        assert self.op('remove', id=id).get('ok')
+        assert set(os.listdir(self.state / 'jobs' / id)) == {'log'}
+        return status['end'], status['code'], log
+
+    def sh(self, script, **spec):
+        return self.run('/bin/sh', '-c', script, **spec)
+
+    def output(self, id):
+        return (self.state / 'jobs' / id / 'log').read_text(errors='replace')
+
+    def list(self):
+        return {s['id']: s for s in self.op('list')['items']}
+
+    def shim(self, id):
+        lines = (self.state / 'jobs' / id / 'shim').read_text().splitlines()[1:]
+        return dict(line.split(' ', 1) for line in lines)
+
+    def kill(self):
+        """kill -9 of server and helper at once."""
+        helper = self.op('helper_pid')['pid']
+        os.kill(helper, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+    def quit(self):
+        if self.process.poll() is None:
+            for id, status in self.list().items():
+                if status['running']:
+                    self.op('signal', id=id, signal=9)
+                    wait_for(lambda i=id: not self.list()[i]['running'], what=f'{id} ends')
+                self.op('remove', id=id)
+            self.process.stdin.close()
+            self.process.wait(timeout=20)
+        self.log.close()
+
+
+def make_layer(state, chain, busybox):
+    fs = state / 'rootfs' / chain / 'fs'
+    fs.mkdir(parents=True)
+    (state / 'rootfs' / chain / 'done').touch()
+    if not busybox:
+        shutil.copy('/bin/busybox', fs / 'busybox')
+        return
+    for d in ('bin', 'etc', 'tmp', 'home/joe'):
+        (fs / d).mkdir(parents=True)
+    (fs / 'tmp').chmod(0o1777)
+    shutil.copy('/bin/busybox', fs / 'bin' / 'busybox')
+    for applet in subprocess.run(['/bin/busybox', '--list'], capture_output=True, text=True).stdout.split():
+        if applet != 'busybox':
+            (fs / 'bin' / applet).symlink_to('busybox')
+    (fs / 'etc' / 'passwd').write_text('root:x:0:0:root:/root:/bin/sh\njoe:x:1000:1000::/home/joe:/bin/sh\n')
+    (fs / 'etc' / 'group').write_text('root:x:0:\njoe:x:1000:\nvideo:x:44:joe\n')
+    (fs / 'bin' / 'garbage').write_bytes(b'\x7fELF garbage')
+    (fs / 'bin' / 'no-interpreter').write_text('#!/no/such/interpreter\n')
+    (fs / 'bin' / 'garbage').chmod(0o755)
+    (fs / 'bin' / 'no-interpreter').chmod(0o755)
+    (fs / 'bin' / 'not-executable').write_text('#!/bin/sh\n')
+
+
+@pytest.fixture(scope='module')
+def d(tmp_path_factory):
+    state = tmp_path_factory.mktemp('runtime') / 'state'
+    for sub in ('jobs', 'rootfs', 'volumes/v-1', 'volumes/v-2'):
+        (state / sub).mkdir(parents=True)
+    # Nobody but root may search the state directory: containers must work all the same.
+    state.chmod(0o700)
+    make_layer(state, CHAIN, True)
+    make_layer(state, SCRATCH_CHAIN, False)
+    for v in ('v-1', 'v-2'):
+        os.chown(state / 'volumes' / v, ID_BASE, ID_BASE)
+    driver = Driver(state)
+    yield driver
+    driver.quit()
+    assert not list((state / 'jobs').glob('*/scratch')), 'scratch directories are left'
+    assert not [p for p in CGROUPS.glob(f'*/strata-{INSTANCE}/*') if p.is_dir()], 'cgroups are left'
+    assert not os.listdir(f'/run/strata-{INSTANCE}/crun'), 'crun state is left'
+    for p in sorted(CGROUPS.glob(f'*/strata-{INSTANCE}')) + [CGROUPS / f'strata-{INSTANCE}']:
+        if p.is_dir():
+            p.rmdir()
+    shutil.rmtree(f'/run/strata-{INSTANCE}')
+
+
+# --- how it ends ---
+
+def test_exit_codes_and_signals_are_told_apart(d):
+    assert d.sh('echo out; echo err >&2; exit 42') == ('exited', 42, 'out\nerr\n')
+    assert d.run('/bin/true')[:2] == ('exited', 0)
+    assert d.sh('exit 137')[:2] == ('exited', 137)
+    id = d.begin('/bin/sleep', '1000')
+    assert d.op('signal', id=id, signal=9)['ok']
+    status = d.end(id)
+    assert (status['end'], status['code']) == ('signaled', 9)
+    assert status['started_ms'] <= status['ended_ms']
+    assert d.op('remove', id=id)['ok']
+
+
+def test_a_signal_reaches_the_command_and_kill_ends_every_process(d):
+    id = d.begin('/bin/sh', '-c', 'trap "echo got; exit 5" TERM; sleep 1000 & echo ready; wait')
+    wait_for(lambda: 'ready' in d.output(id))
+    assert d.op('signal', id=id, signal=15)['ok']
+    assert d.end(id)['code'] == 5
+    assert d.output(id) == 'ready\ngot\n'
+    assert d.op('signal', id=id, signal=15)['ok'], 'gone already is success'
+    assert d.op('signal', id='never-there', signal=15)['ok']
+    assert d.op('remove', id=id)['ok']
+    assert d.op('remove', id=id)['ok'], 'removing twice is success'
+
+
+def test_out_of_memory_is_told_apart(d):
+    hog = 'dd if=/dev/zero of=/dev/null bs=200M count=1'
+    spec = {'memory_bytes': 32 << 20}
+    assert d.run('/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1', **spec)[:2] == ('oom', 9)
+    assert d.sh(hog + '; exit $?', **spec)[0] == 'oom', 'a shell that passes 137 on'
+    assert d.sh(hog + '; exit 0', **spec)[:2] == ('exited', 0), 'a command that coped'
+    id = d.begin('/bin/sh', '-c', 'exit 0', **spec)
+    assert d.end(id)['memory_peak_bytes'] > 0
+    d.op('remove', id=id)
+
+
+def test_what_it_used_is_reported(d):
+    id = d.begin('/bin/sh', '-c', 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 1000')
+    wait_for(lambda: d.op('stats', id=id)['status']['cpu_usec'] > 50_000)
+    status = d.op('stats', id=id)['status']
+    assert status['running'] and status['memory_peak_bytes'] > 0 and status['ended_ms'] == 0
+    d.op('signal', id=id, signal=9)
+    assert d.end(id)['cpu_usec'] > 50_000
+    d.op('remove', id=id)
+    assert d.op('stats', id='never-there')['kind'] == 'not_found'
+
+
+# --- starts that fail ---
+
+@pytest.mark.parametrize('command, words', [
+    ('no-such', 'was not found in the image'), ('/bin/no-such', 'was not found in the image'),
+    ('/bin/not-executable', 'may not be executed'), ('/bin/garbage', 'another architecture'),
+    ('/bin/no-interpreter', 'interpreter'), ('/bin', 'no program')])
+def test_a_command_that_cannot_run_is_the_users_mistake(d, command, words):
+    id = d.new_id()
+    kind, message = d.refuse(command, id=id)
+    assert kind == 'invalid' and words in message and command in message
+    status = d.list()[id]
+    assert not status['running'] and status['code'] in (126, 127) and words in status['detail']
+    assert d.output(id) == ''
+    assert d.op('remove', id=id)['ok']
+
+
+def test_an_unknown_user_is_the_users_mistake(d):
+    id = d.new_id()
+    assert d.refuse('/bin/true', user='ann', id=id) == ('invalid', 'user ann is not in /etc/passwd of the image')
+    d.op('remove', id=id)
+
+
+def test_an_id_is_used_once(d):
+    id = d.begin('/bin/true')
+    d.end(id)
+    assert d.refuse('/bin/true', id=id)[0] == 'conflict'
+    assert d.op('remove', id=id)['ok']
+    assert d.refuse('/bin/true', id=id)[0] == 'conflict', 'its log is still there'
+    assert id not in d.list() and os.listdir(d.state / 'jobs' / id) == ['log']
+
+
+def test_a_running_container_is_not_removed(d):
+    id = d.begin('/bin/sleep', '1000')
+    assert d.op('remove', id=id)['kind'] == 'conflict'
+    d.op('signal', id=id, signal=9)
+    d.end(id)
+    assert d.op('remove', id=id)['ok']
+
+
+def test_hostile_fields_are_refused(d):
+    for spec in ({'id': '../x'}, {'chains': ['../' * 21 + 'a']}, {'cwd': '/a/../b'}, {'id_base': 0},
+                 {'mounts': [{'volume': '../jobs', 'target': '/x'}]}, {'mounts': [{'volume': 'v-1', 'target': '/proc/1'}]},
+                 {'memory_bytes': 1}, {'devices': ['/dev/mem']}, {'env': ['=x']}):
+        assert d.refuse('/bin/true', **spec)[0] == 'invalid', spec
+
+
+# --- limits ---
+
+def test_pids_are_limited(d):
+    end, code, log = d.sh('for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; echo all', pids=8)
+    assert "can't fork" in log and 'all' not in log
+
+
+def test_cpu_is_limited(d):
+    """A fifth of a core: two seconds of a busy loop use about 0.4 s."""
+    id = d.begin('/bin/sh', '-c', 'timeout 2 sh -c "while :; do :; done"; true', cpu_milli=200)
+    status = d.end(id)
+    wall = (status['ended_ms'] - status['started_ms']) * 1000
+    assert status['cpu_usec'] < wall * 0.35
+    d.op('remove', id=id)
+
+
+def test_open_files_are_limited_to_what_we_may_give(d):
+    assert int(d.sh('ulimit -Hn')[2]) > 1000
+    assert d.sh('ulimit -c')[2] == '0\n'
+
+
+# --- confinement ---
+
+def test_capabilities_and_new_privileges_are_gone(d):
+    status = dict(line.split(':\t', 1) for line in d.sh('cat /proc/self/status')[2].splitlines() if ':\t' in line)
+    assert int(status['CapBnd'], 16) == 0x800405fb
+    assert status['NoNewPrivs'] == '1' and status['Seccomp'] == '2'
+    joe = dict(line.split(':\t', 1) for line in d.sh('cat /proc/self/status', user='joe')[2].splitlines() if ':\t' in line)
+    assert int(joe['CapEff'], 16) == 0 and joe['Groups'].split() == ['44']
+    assert joe['Uid'].split() == ['1000'] * 4
+
+
+def test_system_calls_are_filtered(d):
+    log = d.sh('mount -t tmpfs x /tmp; unshare -U true; unshare -n true; chroot / /bin/true && echo chroot works')[2]
+    assert log.count('Operation not permitted') + log.count('permission denied') == 3
+    assert 'chroot works' in log
+
+
+def test_the_kernels_own_files_are_hidden_and_read_only(d):
+    log = d.sh('wc -c < /proc/keys; wc -c < /proc/timer_list; ls /sys/firmware | wc -l; '
+               'echo 1 > /proc/sys/kernel/hostname; echo 1 > /proc/irq/default_smp_affinity')[2]
+    assert log.splitlines()[:3] == ['0', '0', '0']
+    assert log.count('Read-only file system') == 2
+
+
+def test_the_host_does_not_see_its_root_and_the_reverse(d):
+    id = d.begin('/bin/sleep', '1000')
+    pid = int(d.shim(id)['init'])
+    uid = next(line for line in open(f'/proc/{pid}/status') if line.startswith('Uid')).split()[1]
+    assert int(uid) == ID_BASE
+    for ns in ('user', 'pid', 'ipc', 'uts', 'mnt', 'net', 'cgroup'):
+        assert os.readlink(f'/proc/{pid}/ns/{ns}') != os.readlink(f'/proc/self/ns/{ns}'), ns
+    d.op('signal', id=id, signal=9)
+    d.end(id)
+    d.op('remove', id=id)
+    assert d.sh('ps | wc -l; hostname', hostname='my-job')[2].splitlines()[1] == 'my-job'
+    assert int(d.sh('ps -o pid | wc -l')[2]) <= 5
+
+
+def test_the_hosts_devices_keep_their_owner(d):
+    """crun gives stdio to the container's user: it must never get a descriptor of the host's."""
+    d.sh('true', user='joe')
+    st = os.stat('/dev/null')
+    assert (st.st_uid, st.st_gid) == (0, 0)
+
+
+def test_the_log_is_not_the_containers(d):
+    end, code, log = d.sh('echo one; echo two > /dev/stderr; echo three > /dev/stdout; echo four > /proc/self/fd/1')
+    assert log == 'one\ntwo\nthree\nfour\n'
+    assert d.sh('echo one; echo two > /dev/stderr; chmod 0 /proc/self/fd/1; echo three', user='joe')[2] == 'one\ntwo\nthree\n'
+    id = d.begin('/bin/true')
+    d.end(id)
+    st = os.stat(d.state / 'jobs' / id / 'log')
+    assert (st.st_uid, st.st_mode & 0o777) == (0, 0o640)
+    d.op('remove', id=id)
+
+
+# --- the tree ---
+
+def test_a_container_has_a_root_of_its_own(d):
+    assert d.sh('echo x > /bin/new; rm /bin/ls; mkdir -p /a/b; ls / | wc -l')[:2] == ('exited', 0)
+    assert d.sh('test -e /bin/new || test -e /a; echo $?; ls -ld /bin/sh /etc/passwd | cut -c1-40')[2].startswith('1\n')
+    assert not (d.state / 'rootfs' / CHAIN / 'fs' / 'bin' / 'new').exists()
+
+
+def test_an_image_from_scratch_runs(d):
+    spec = {'chains': [SCRATCH_CHAIN]}
+    assert d.run('/busybox', 'echo', 'hi', **spec) == ('exited', 0, 'hi\n')
+    assert d.run('/busybox', 'id', user='5:6', **spec)[2] == 'uid=5 gid=6\n'
+    assert 'exited' == d.run('/busybox', 'test', '-c', '/dev/null', **spec)[0]
+
+
+def test_the_working_directory_is_made_when_the_image_lacks_it(d):
+    assert d.sh('pwd; touch here && echo may write', cwd='/srv/deep/er')[2] == '/srv/deep/er\nmay write\n'
+    kind, _ = d.refuse('/bin/true', cwd='/bin/sh')
+    assert kind == 'invalid'
+
+
+def test_environment_and_names(d):
+    log = d.sh('echo $A,$HOME,$HOSTNAME; cat /etc/hostname; grep -c localhost /etc/hosts', env=['A=b c'], user='joe',
+               hostname='box1')[2]
+    assert log == 'b c,/home/joe,box1\nbox1\n2\n'
+    # an entry without a PATH still finds programs
+    assert d.run('echo', 'found')[2] == 'found\n'
+
+
+def test_volumes_are_mounted_read_only_and_read_write(d):
+    (d.state / 'volumes' / 'v-1' / 'in.txt').write_text('input')
+    mounts = [{'volume': 'v-1', 'target': '/data', 'ro': True}, {'volume': 'v-2', 'target': '/made/out', 'ro': False}]
+    end, code, log = d.sh('cat /data/in.txt; echo x > /data/new; echo done > /made/out/result; ls -ln /made/out/result',
+                          mounts=mounts)
+    assert log.startswith('input') and 'Read-only file system' in log
+    out = d.state / 'volumes' / 'v-2' / 'result'
+    assert out.read_text() == 'done\n' and out.stat().st_uid == ID_BASE
+    assert not (d.state / 'volumes' / 'v-1' / 'new').exists()
+    assert d.sh('mount -o remount,rw /data; touch /data/x', mounts=mounts)[1] != 0
+    assert d.refuse('/bin/true', mounts=[{'volume': 'v-none', 'target': '/data'}])[0] == 'not_found'
+
+
+def test_a_link_in_the_image_does_not_move_a_volume_out(d):
+    fs = d.state / 'rootfs' / ('c' * 64) / 'fs'
+    make_layer(d.state, 'c' * 64, True)
+    (fs / 'evil').symlink_to('/../../../../../../tmp')
+    marker = pathlib.Path('/tmp') / f'strata-runtime-evil-{os.getpid()}'
+    mounts = [{'volume': 'v-2', 'target': f'/evil/{marker.name}', 'ro': False}]
+    d.sh('true', mounts=mounts, chains=['c' * 64])
+    assert not marker.exists()
+
+
+def test_a_volume_that_is_a_link_is_refused(d):
+    link = d.state / 'volumes' / 'v-link'
+    link.symlink_to('/etc')
+    assert 'error' in d.op('start', id=d.new_id(), chains=[CHAIN], id_base=ID_BASE, args=['/bin/true'],
+                           mounts=[{'volume': 'v-link', 'target': '/data'}])
+    link.unlink()
+
+
+# --- network ---
+
+def test_without_a_network_there_is_only_loopback(d):
+    log = d.sh('ls /sys/class/net; ping -c 1 -W 1 127.0.0.1 > /dev/null; ip route | wc -l; ip -o link | grep -c UP')[2]
+    assert log.split() == ['lo', '0', '1'] or log.splitlines()[0] == 'lo'
+
+
+def test_the_hosts_network_is_the_hosts(d):
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        port = server.getsockname()[1]
+        id = d.begin('/bin/sh', '-c', f'echo hello | nc 127.0.0.1 {port}', network=2)
+        conn, _ = server.accept()
+        assert conn.recv(100) == b'hello\n'
+        conn.close()
+        assert d.end(id)['code'] == 0
+        d.op('remove', id=id)
+
+
+@pytest.mark.skipif(not os.path.exists('/usr/sbin/nft'), reason='needs nft')
+def test_the_bridge_reaches_the_host_but_no_other_container(d):
+    reply = d.op('start', id=(first := d.new_id()), chains=[CHAIN], id_base=ID_BASE, network=1,
+                 args=['/bin/sh', '-c', 'ip -4 -o addr show eth0; nc -l -p 7777'])
+    if reply.get('kind') == 'unavailable' and 'not permitted' in reply['error']:
+        pytest.skip(reply['error'])
+    assert reply.get('ok'), reply
+    wait_for(lambda: 'inet' in d.output(first))
+    address = d.output(first).split('inet ')[1].split('/')[0]
+    gateway = '.'.join(address.split('.')[:2]) + '.0.1'
+    with socket.create_server((gateway, 0)) as server:
+        port = server.getsockname()[1]
+        second = d.begin('/bin/sh', '-c', f'ip route; nc -w 3 {gateway} {port}; echo host $?; '
+                         f'nc -w 2 {address} 7777; echo other $?', network=1)
+        server.accept()[0].close()
+        d.end(second)
+    log = d.output(second)
+    d.op('remove', id=second)
+    assert log.startswith(f'default via {gateway}')
+    assert 'host 0' in log and 'other 1' in log, log
+    d.op('signal', id=first, signal=9)
+    d.end(first)
+    d.op('remove', id=first)
+    assert not [f for f in os.listdir(f'/run/strata-{INSTANCE}/net') if f.startswith('id-')]
+    name = next(n for n in os.listdir('/sys/class/net') if n.startswith('strata-'))
+    subprocess.run(['ip', 'link', 'del', name], check=True)
+    subprocess.run(['nft', 'delete', 'table', 'ip', name], check=True)
+
+
+# --- kill -9 of ours ---
+
+def test_a_container_survives_the_helper_and_loses_nothing(d):
+    script = 'i=0; while [ $i -lt 40 ]; do echo line $i; i=$((i+1)); sleep 0.05; done; exit 7'
+    id = d.begin('/bin/sh', '-c', script)
+    wait_for(lambda: 'line 3' in d.output(id))
+    d.kill()
+    size = len(d.output(id))
+    wait_for(lambda: len(d.output(id)) > size + 20, what='log goes on while we are dead')
+    d.start()
+    assert d.list()[id]['running']
+    status = d.end(id)
+    assert (status['end'], status['code']) == ('exited', 7)
+    assert d.output(id) == ''.join(f'line {i}\n' for i in range(40))
+    d.op('remove', id=id)
+
+
+def test_an_end_while_we_are_dead_is_not_lost(d):
+    id = d.begin('/bin/sh', '-c', 'sleep 0.3; exit 9')
+    d.kill()
+    wait_for(lambda: (d.state / 'jobs' / id / 'exit').exists())
+    d.start()
+    assert d.end(id)['code'] == 9, 'it is told'
+    status = d.list()[id]
+    assert not status['running'] and status['end'] == 'exited' and status['code'] == 9
+    d.op('remove', id=id)
+
+
+def test_a_killed_shim_is_a_lost_container_and_leaves_no_process(d):
+    id = d.begin('/bin/sh', '-c', 'sleep 1000 & sleep 1000')
+    shim = d.shim(id)
+    os.kill(int(shim['pid']), signal.SIGKILL)
+    status = d.end(id)
+    assert status['end'] == 'lost' and 'shim' in status['detail']
+    wait_for(lambda: not os.path.exists(f"/proc/{shim['init']}"), what='the container is ended')
+    assert d.op('remove', id=id)['ok']
+
+
+def test_a_shim_killed_while_we_are_dead_is_found(d):
+    id = d.begin('/bin/sleep', '1000')
+    shim = d.shim(id)
+    d.kill()
+    os.kill(int(shim['pid']), signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{shim['pid']}"))
+    d.start()
+    status = d.list()[id]
+    assert not status['running'] and status['end'] == 'lost'
+    wait_for(lambda: not os.path.exists(f"/proc/{shim['init']}"), what='the container is ended')
+    d.op('remove', id=id)
+
+
+def test_after_a_reboot_containers_are_lost(d):
+    """A record of another boot: whatever process has that number now is not touched."""
+    bystander = subprocess.Popen(['sleep', '1000'])
+    stat = open(f'/proc/{bystander.pid}/stat').read().rsplit(')', 1)[1].split()
+    id = d.new_id()
+    job = d.state / 'jobs' / id
+    job.mkdir()
+    (job / 'log').write_text('before')
+    (job / 'scratch').mkdir()
+    (job / 'shim').write_text(f'strata-shim 1\nboot 00000000-0000-0000-0000-000000000000\npid {bystander.pid}\n'
+                              f'start {stat[19]}\n')
+    d.op('kill_helper')
+    status = d.list()[id]
+    assert not status['running'] and status['end'] == 'lost' and 'anew' in status['detail']
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    assert d.op('remove', id=id)['ok'] and d.output(id) == 'before'
+
+
+def test_a_recycled_process_number_is_not_taken_for_a_shim(d):
+    boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    bystander = subprocess.Popen(['sleep', '1000'])
+    id = d.new_id()
+    job = d.state / 'jobs' / id
+    job.mkdir()
+    (job / 'shim').write_text(f'strata-shim 1\nboot {boot}\npid {bystander.pid}\nstart 1\n')
+    d.op('kill_helper')
+    assert d.list()[id]['end'] == 'lost' and bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+    assert d.op('remove', id=id)['ok']
+
+
+def test_orphans_are_swept(d):
+    for p in (f'/run/strata-{INSTANCE}/crun/gone-1', d.state / 'jobs' / 'gone-2' / 'scratch'):
+        os.makedirs(p)
+    group = next(p for p in CGROUPS.glob(f'*/strata-{INSTANCE}')) / 'gone-3'
+    group.mkdir()
+    orphan = subprocess.Popen(['sleep', '1000'])
+    (group / 'cgroup.procs').write_text(str(orphan.pid))
+    d.op('kill_helper')
+    d.list()
+    assert orphan.wait(timeout=10) == -9
+    assert not group.exists() and not os.path.exists(f'/run/strata-{INSTANCE}/crun/gone-1')
+    assert not (d.state / 'jobs' / 'gone-2' / 'scratch').exists()
+
+
+def test_twenty_kills_at_random_lose_nothing(d):
+    """Each container writes what it does; the helper is killed at any moment, also within a start."""
+    rng = random.Random(7)
+    want = {}
+    for i in range(20):
+        id, code = d.new_id(), rng.randrange(1, 100)
+        script = f'echo begin {i}; sleep 0.{rng.randrange(1, 5)}; echo end {i}; exit {code}'
+        helper = d.op('helper_pid')['pid']
+        killer = threading.Timer(rng.random() * 0.15, os.kill, (helper, signal.SIGKILL))
+        killer.start()
+        d.op('start', id=id, chains=[CHAIN], id_base=ID_BASE, args=['/bin/sh', '-c', script])
+        killer.join()
+        d.op('kill_helper')
+        # A start that was cut off is there, or it left nothing that runs.
+        wait_for(lambda: id not in d.list() or d.list()[id]['started_ms'] or not d.list()[id]['running'])
+        if id in d.list():
+            want[id] = (i, code)
+        else:
+            assert not (d.state / 'jobs' / id / 'log').exists(), 'nobody knows of it, so it must not run'
+    assert len(want) >= 5, 'most starts got through'
+
+    def ended():
+        return all(not d.list()[id]['running'] for id in want)
+    wait_for(ended, 60)
+    for id, (i, code) in want.items():
+        status = d.list()[id]
+        if status['end'] == 'exited':
+            assert status['code'] == code
+            assert d.output(id) == f'begin {i}\nend {i}\n'
+        else:
+            assert False, (status, d.output(id))
+        assert d.op('remove', id=id)['ok']
+
+
+# --- the host ---
+
+def test_the_doctor_sees_what_root_sees(d):
+    rows = {r['check']: r for r in d.op('check')['items']}
+    assert {'root', 'kernel', 'cgroups', 'cgroup hybrid', 'crun', 'overlay', 'user namespaces', 'seccomp',
+            'user ids', 'bridge network', 'pidfd', 'disk space', 'open files'} <= set(rows)
+    assert rows['root']['level'] == rows['crun']['level'] == rows['overlay']['level'] == 0, rows
+    for row in rows.values():
+        assert row['found'] and (row['level'] < 2 or row['mend']), row
