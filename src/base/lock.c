@@ -57,8 +57,8 @@ void lock_take(struct lock *l)
 
 void lock_drop(struct lock *l)
 {
+    order_drop(l->rank); /* first: after the unlock another thread may free *l */
     (void)pthread_mutex_unlock(&l->mutex);
-    order_drop(l->rank);
 }
 
 void lock_wait(struct lock *l)

@@ -11,6 +11,7 @@
 #include "volume/volume.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -71,6 +72,8 @@ int helper_role(const struct boot *b, int socket)
 {
     struct err e;
 
+    /* Ctrl-C reaches the whole group: the helper stays until the server has drained. */
+    (void)signal(SIGINT, SIG_IGN);
     if (serve(b, socket, &e) < 0) {
         log_error("helper.failed", "%s", e.msg);
         return err_exit_code(e.kind);

@@ -4,6 +4,7 @@
 #include "access/access.h"
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "jobs/jobs.h"
@@ -36,21 +37,47 @@ const struct cfg_item server_config[] = {
 
 const struct cfg_item *const all_config[] = {server_config, access_config, jobs_config, NULL};
 
-/* The first start: the administrator's password, where only root and strata can read it. */
-static int write_password(struct wire *w, const struct boot *b, struct err *e)
-{
-    char password[33], line[40];
-    int made = wire_bootstrap(w, password, e);
+enum { PASSWORD_LETTERS = 20 };
 
-    if (made <= 0) {
-        return made;
+/* The password of a first start that was interrupted, or a new one, where only root and strata can
+ * read it. Written before the user is made: a crash in between loses nothing. */
+static int keep_password(struct buf *password, struct err *e)
+{
+    char letters[PASSWORD_LETTERS + 1], line[PASSWORD_LETTERS + 2];
+    int rc;
+
+    if (fs_read(AT_FDCWD, "admin.password", password, e) == 0 && password->len > PASSWORD_LETTERS) {
+        password->p[PASSWORD_LETTERS] = '\0';
+        password->len = PASSWORD_LETTERS;
+        return 0;
     }
-    (void)snprintf(line, sizeof(line), "%s\n", password);
-    if (fs_write_atomic(AT_FDCWD, "admin.password", str_of(line), 0600, e) < 0) {
-        return err_wrap(e, "the password of admin");
-    }
-    explicit_bzero(password, sizeof(password));
+    random_name(letters, PASSWORD_LETTERS);
+    (void)snprintf(line, sizeof(line), "%s\n", letters);
+    buf_clear(password);
+    buf_add_c(password, letters);
+    rc = fs_write_atomic(AT_FDCWD, "admin.password", str_of(line), 0600, e);
+    explicit_bzero(letters, sizeof(letters));
     explicit_bzero(line, sizeof(line));
+    return rc;
+}
+
+static int first_start(struct wire *w, const struct boot *b, struct err *e)
+{
+    SCOPED(buf_done) struct buf password = BUF_MAX(64);
+    int first = wire_is_first_start(w, e);
+    int rc;
+
+    if (first <= 0) {
+        return first;
+    }
+    rc = keep_password(&password, e);
+    if (rc == 0) {
+        rc = wire_bootstrap(w, buf_str(&password), e);
+    }
+    explicit_bzero(password.p, password.len);
+    if (rc < 0) {
+        return err_wrap(e, "the user admin");
+    }
     log_info("server.first_start", "user=admin password_file=%s/admin.password", b->state_dir);
     return 0;
 }
@@ -86,7 +113,7 @@ static int serve(const struct boot *b, int socket, const sigset_t *stop, struct 
     if (w == NULL) {
         return -1;
     }
-    if (write_password(w, b, e) < 0 || http_server_start(wire_http(w), e) < 0) {
+    if (first_start(w, b, e) < 0 || http_server_start(wire_http(w), e) < 0) {
         wire_close(w);
         return -1;
     }

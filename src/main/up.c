@@ -130,8 +130,9 @@ static int start_both(struct supervisor *s, const sigset_t *signals, struct err 
     return 0;
 }
 
-/* One of ours ended: note it. A server that ends by itself with an error (port in use, state of a newer
- * version) would do so again, so its code becomes ours; a role that was killed is started again. */
+/* One of ours ended: note it. A server that ends by itself with an error (port in use, state of a
+ * newer version) would do so again, so its code becomes ours; a role that was killed is started
+ * again. */
 static void note_end(struct supervisor *s, pid_t pid, int status)
 {
     bool is_server = pid == s->server;

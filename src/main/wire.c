@@ -307,9 +307,14 @@ struct http_server *wire_http(struct wire *w)
     return w->http;
 }
 
-int wire_bootstrap(struct wire *w, char password[33], struct err *e)
+int wire_is_first_start(struct wire *w, struct err *e)
 {
-    return access_bootstrap(w->access, password, e);
+    return access_is_empty(w->access, e);
+}
+
+int wire_bootstrap(struct wire *w, struct str password, struct err *e)
+{
+    return access_bootstrap_with(w->access, password, e) < 0 ? -1 : 0;
 }
 
 void wire_housekeep(struct wire *w)

@@ -11,8 +11,9 @@ struct wire;
  */
 struct wire *wire_open(const struct boot *b, int socket, struct err *e) MUST_USE;
 struct http_server *wire_http(struct wire *w);
-/* 1 and the password when this was the first start. */
-int wire_bootstrap(struct wire *w, char password[33], struct err *e) MUST_USE;
+/* Is this the first start? Then wire_bootstrap makes the user admin with this password. */
+int wire_is_first_start(struct wire *w, struct err *e) MUST_USE; /* 1, 0, -1 error */
+int wire_bootstrap(struct wire *w, struct str password, struct err *e) MUST_USE;
 /* One round of cleaning up: unreferenced blobs, old uploads. Server's main thread. */
 void wire_housekeep(struct wire *w);
 /* Jobs first (no new starts), then what they stand on. Running containers keep running. */
