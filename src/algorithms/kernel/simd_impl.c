@@ -87,18 +87,20 @@ static void exp_float(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float v = x[i] < -87.0F ? -87.0F : x[i] > 88.0F ? 88.0F : x[i];
-        float k = (v * 1.44269504F + 12582912.0F) - 12582912.0F;
+        float magic = v * 1.44269504F + 12582912.0F;
+        float k = magic - 12582912.0F;
         float r = (v - k * 0.693359375F) - k * -2.12194440e-4F;
-        float p = 1.9841270e-4F;
-        int32_t bits = ((int32_t)k + 127) << 23;
-        float scale;
+        float p = 1.9841270e-4F, scale;
+        uint32_t bits;
 
+        memcpy(&bits, &magic, sizeof(bits)); /* k lies in the low bits */
         p = p * r + 1.3888889e-3F;
         p = p * r + 8.3333333e-3F;
         p = p * r + 4.1666667e-2F;
         p = p * r + 1.6666667e-1F;
         p = p * r + 0.5F;
         p = p * r * r + r + 1.0F;
+        bits = (bits + 127) << 23;
         memcpy(&scale, &bits, sizeof(scale));
         x[i] = p * scale;
     }
@@ -112,7 +114,7 @@ static void exp_double(double *x, size_t n)
         double k = magic - 6755399441055744.0;
         double r = (v - k * 6.93147180369123816490e-01) - k * 1.90821492927058770002e-10;
         double p = 1.0 / 6227020800.0, scale;
-        int64_t bits;
+        uint64_t bits;
 
         memcpy(&bits, &magic, sizeof(bits)); /* k lies in the low bits */
         p = p * r + 1.0 / 479001600.0;
@@ -127,7 +129,7 @@ static void exp_double(double *x, size_t n)
         p = p * r + 1.0 / 6.0;
         p = p * r + 0.5;
         p = p * r * r + r + 1.0;
-        bits = (int64_t)((uint64_t)(bits + 1023) << 52);
+        bits = (bits + 1023) << 52;
         memcpy(&scale, &bits, sizeof(scale));
         x[i] = p * scale;
     }

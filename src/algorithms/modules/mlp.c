@@ -106,7 +106,7 @@ static void judge_slice(void *ctx, size_t task, unsigned worker)
     for (size_t i = 0; i < rows; i++) {
         double sure = (double)p[i * k + f->labels[worker * SLICE_ROWS + i]];
 
-        loss -= (double)f->gather[worker * SLICE_ROWS + i] * log(sure > 1e-30 ? sure : 1e-30);
+        loss -= (double)f->gather[worker * SLICE_ROWS + i] * log(sure < 1e-30 ? 1e-30 : sure);
     }
     f->losses[task] = loss;
 }
