@@ -1,4 +1,4 @@
-#include "runtime/runtime_priv.h"
+#include "runtime/doctor_priv.h"
 
 #include "base/fs.h"
 #include "base/limits.h"
@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,28 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What a check found, and how to mend it. */
-struct finding {
-    enum doctor_level level;
-    char found[300], mend[300];
-};
-
-/* What several checks look at. */
-struct doctor {
-    enum doctor_mode mode;
-    struct cgroups cgroups;
-};
-
-static void set(struct finding *f, enum doctor_level level, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void set(struct finding *f, enum doctor_level level, const char *fmt, ...)
+void doctor_found(struct finding *f, enum doctor_level level, const char *fmt, ...)
 {
     va_list ap;
 
@@ -47,221 +30,13 @@ static void set(struct finding *f, enum doctor_level level, const char *fmt, ...
     f->level = level;
 }
 
-static void mend(struct finding *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void mend(struct finding *f, const char *fmt, ...)
+void doctor_mend(struct finding *f, const char *fmt, ...)
 {
     va_list ap;
 
     va_start(ap, fmt);
     (void)vsnprintf(f->mend, sizeof(f->mend), fmt, ap);
     va_end(ap);
-}
-
-/* --- the kernel --- */
-
-static void check_kernel(struct doctor *d, struct finding *f)
-{
-    struct utsname u;
-    unsigned major = 0, minor = 0;
-
-    (void)d;
-    (void)uname(&u);
-    (void)sscanf(u.release, "%u.%u", &major, &minor);
-    if (major < 5 || (major == 5 && minor < 19)) {
-        set(f, DOCTOR_FAIL, "Linux %s; idmapped overlay layers need 5.19", u.release);
-        mend(f, "install a newer kernel (Debian 12 has 6.1)");
-        return;
-    }
-    set(f, DOCTOR_OK, "Linux %s", u.release);
-}
-
-static void check_root(struct doctor *d, struct finding *f)
-{
-    (void)d;
-    if (geteuid() != 0) {
-        set(f, DOCTOR_FAIL, "runs as user %u", (unsigned)geteuid());
-        mend(f, "sudo strata up");
-        return;
-    }
-    set(f, DOCTOR_OK, "runs as root");
-}
-
-static void check_seccomp(struct doctor *d, struct finding *f)
-{
-    uint32_t action = SECCOMP_RET_ERRNO;
-
-    (void)d;
-    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0) {
-        set(f, DOCTOR_FAIL, "this kernel filters no system calls");
-        mend(f, "use a kernel with CONFIG_SECCOMP_FILTER");
-        return;
-    }
-    set(f, DOCTOR_OK, "system call filters work");
-}
-
-static void check_pidfd(struct doctor *d, struct finding *f)
-{
-    SCOPED(closep) int fd = pidfd_open(getpid(), 0);
-
-    (void)d;
-    if (fd < 0) {
-        set(f, DOCTOR_FAIL, "pidfd_open: %s", strerrordesc_np(errno));
-        mend(f, "install a newer kernel; in a container, allow pidfd_open in its seccomp profile");
-        return;
-    }
-    set(f, DOCTOR_OK, "processes can be held by descriptor");
-}
-
-static void check_pressure(struct doctor *d, struct finding *f)
-{
-    (void)d;
-    if (access("/proc/pressure/memory", R_OK) < 0) {
-        set(f, DOCTOR_OK, "no pressure figures (optional)");
-        mend(f, "add psi=1 to the kernel's command line");
-        return;
-    }
-    set(f, DOCTOR_OK, "pressure figures are there");
-}
-
-static int child_in_userns(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static void check_userns(struct doctor *d, struct finding *f)
-{
-    static char stack[16384] __attribute__((aligned(16)));
-    pid_t pid;
-
-    (void)d;
-    if (geteuid() != 0) {
-        set(f, DOCTOR_WARN, "not tried: needs root");
-        return;
-    }
-    pid = clone(child_in_userns, stack + sizeof(stack), CLONE_NEWUSER | SIGCHLD, NULL);
-    if (pid < 0) {
-        set(f, DOCTOR_FAIL, "user namespaces are refused: %s", strerrordesc_np(errno));
-        mend(f, "sysctl -w user.max_user_namespaces=10000");
-        return;
-    }
-    (void)waitpid(pid, NULL, 0);
-    set(f, DOCTOR_OK, "user namespaces work");
-}
-
-/* --- cgroups --- */
-
-static const char *const cgroup_mode_names[] = {"none", "v1", "hybrid", "v2"};
-static const char *const needed_controllers[] = {"memory", "cpu", "pids"};
-
-static bool has_word(const char *words, const char *word)
-{
-    struct str rest = str_of(words);
-
-    while (rest.p) {
-        if (str_eq_c(str_cut(&rest, ' '), word)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_controller(const struct cgroups *c, const char *name)
-{
-    const struct cgroup_mount *m = cgroups_find(c, name);
-
-    return m && (!m->v2 || has_word(c->v2_controllers, name));
-}
-
-static void check_cgroups(struct doctor *d, struct finding *f)
-{
-    const struct cgroup_mount *memory = cgroups_find(&d->cgroups, "memory");
-    char path[300];
-
-    if (memory == NULL) {
-        set(f, DOCTOR_FAIL, "no cgroups are mounted");
-        mend(f, "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(needed_controllers); i++) {
-        if (!has_controller(&d->cgroups, needed_controllers[i])) {
-            set(f, DOCTOR_FAIL, "cgroups (%s) have no controller %s",
-                cgroup_mode_names[d->cgroups.mode], needed_controllers[i]);
-            mend(f, "take cgroup_disable=%s off the kernel's command line", needed_controllers[i]);
-            return;
-        }
-    }
-    (void)snprintf(path, sizeof(path), "%s/strata-doctor-%d", memory->path, (int)getpid());
-    if (mkdir(path, 0755) < 0) {
-        set(f, DOCTOR_FAIL, "cannot make a group in %s: %s", memory->path, strerrordesc_np(errno));
-        mend(f, "run as root, outside of a container that has its cgroups read-only");
-        return;
-    }
-    (void)rmdir(path);
-    set(f, DOCTOR_OK, "%s, with memory, cpu and pids", cgroup_mode_names[d->cgroups.mode]);
-}
-
-/* crun refuses a host where v1 and v2 are mixed while a controller is left on v2. Mounting that
- * controller as v1, too, takes it off v2. */
-static int mount_left_controllers(const struct doctor *d, struct err *e)
-{
-    struct str rest = str_of(d->cgroups.v2_controllers);
-
-    while (rest.p) {
-        struct str name = str_cut(&rest, ' ');
-        char path[300], option[100];
-
-        (void)snprintf(option, sizeof(option), "%.*s", STR_ARG(str_first(name, 60)));
-        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s", option);
-        if (fs_mkdir(AT_FDCWD, path, 0755, e) < 0) {
-            return -1;
-        }
-        if (mount("cgroup", path, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, option) < 0) {
-            return err_sys(e, "mount %s", path);
-        }
-    }
-    return 0;
-}
-
-static void check_hybrid(struct doctor *d, struct finding *f)
-{
-    const char *left = d->cgroups.v2_controllers;
-    struct err e;
-
-    if (d->cgroups.mode != CGROUP_HYBRID || left[0] == '\0') {
-        set(f, DOCTOR_OK, "no controller is left on v2 of a hybrid host");
-        return;
-    }
-    set(f, DOCTOR_FAIL, "hybrid cgroups with %.100s left on v2: crun refuses to work", left);
-    mend(f,
-         "for c in %.80s; do mkdir -p /sys/fs/cgroup/$c && mount -t cgroup -o $c cgroup "
-         "/sys/fs/cgroup/$c; done",
-         left);
-    if (d->mode == DOCTOR_MEND) {
-        if (mount_left_controllers(d, &e) < 0) {
-            set(f, DOCTOR_FAIL, "hybrid cgroups could not be mended: %.200s", e.msg);
-            return;
-        }
-        f->level = DOCTOR_MENDED;
-        (void)!cgroups_load(&d->cgroups, &e);
-    }
-}
-
-/* v1 counts swap only when it is told to at boot; without it a job may swap past its limit. */
-static void check_swap(struct doctor *d, struct finding *f)
-{
-    const struct cgroup_mount *m = cgroups_find(&d->cgroups, "memory");
-    char path[300];
-
-    if (m && !m->v2) {
-        (void)snprintf(path, sizeof(path), "%s/memory.memsw.limit_in_bytes", m->path);
-        if (access(path, F_OK) < 0) {
-            set(f, DOCTOR_WARN, "swap of containers is not limited");
-            mend(f, "add swapaccount=1 to the kernel's command line, or swapoff -a");
-            return;
-        }
-    }
-    set(f, DOCTOR_OK, "containers are kept from swap");
 }
 
 /* --- programs --- */
@@ -311,21 +86,21 @@ static void check_crun(struct doctor *d, struct finding *f)
 
     (void)d;
     if (crun_find(&crun, &e) < 0) {
-        set(f, DOCTOR_FAIL, "neither crun nor runc is installed");
-        mend(f, "apt-get install crun");
+        doctor_found(f, DOCTOR_FAIL, "neither crun nor runc is installed");
+        doctor_mend(f, "apt-get install crun");
         return;
     }
     argv[0] = crun.path;
     if (first_line(argv, line, sizeof(line), &e) < 0 || line[0] == '\0') {
-        set(f, DOCTOR_FAIL, "%s does not run", crun.path);
-        mend(f, "apt-get install --reinstall crun");
+        doctor_found(f, DOCTOR_FAIL, "%s does not run", crun.path);
+        doctor_mend(f, "apt-get install --reinstall crun");
         return;
     }
-    set(f, DOCTOR_OK, "%s (%s)", crun.path, line);
+    doctor_found(f, DOCTOR_OK, "%s (%s)", crun.path, line);
     if (crun.is_runc) {
-        set(f, DOCTOR_WARN, "%s (%s): containers start three times faster with crun", crun.path,
-            line);
-        mend(f, "apt-get install crun");
+        doctor_found(f, DOCTOR_WARN, "%s (%s): containers start three times faster with crun",
+                     crun.path, line);
+        doctor_mend(f, "apt-get install crun");
     }
 }
 
@@ -333,13 +108,13 @@ static void check_bridge(struct doctor *d, struct finding *f)
 {
     (void)d;
     if (access("/usr/sbin/ip", X_OK) < 0 && access("/sbin/ip", X_OK) < 0) {
-        set(f, DOCTOR_WARN, "ip is missing: jobs with network: bridge cannot start");
-        mend(f, "apt-get install iproute2");
+        doctor_found(f, DOCTOR_WARN, "ip is missing: jobs with network: bridge cannot start");
+        doctor_mend(f, "apt-get install iproute2");
     } else if (access("/usr/sbin/nft", X_OK) < 0) {
-        set(f, DOCTOR_WARN, "nft is missing: jobs with network: bridge cannot start");
-        mend(f, "apt-get install nftables");
+        doctor_found(f, DOCTOR_WARN, "nft is missing: jobs with network: bridge cannot start");
+        doctor_mend(f, "apt-get install nftables");
     } else {
-        set(f, DOCTOR_OK, "ip and nft are there");
+        doctor_found(f, DOCTOR_OK, "ip and nft are there");
     }
 }
 
@@ -352,12 +127,12 @@ static void check_resolver(struct doctor *d, struct finding *f)
     (void)!fs_read(AT_FDCWD, "/etc/resolv.conf", &host, &ignored);
     bridge_resolv_conf(buf_str(&host), RUNTIME_NET_BRIDGE, &out);
     if (str_find(buf_str(&out), STR("nameserver ")) >= 0) {
-        set(f, DOCTOR_OK, "jobs on the bridge can use the host's name servers");
+        doctor_found(f, DOCTOR_OK, "jobs on the bridge can use the host's name servers");
     } else {
-        set(f, DOCTOR_WARN,
-            "the host's name server is on loopback, where jobs with network: "
-            "bridge cannot reach it");
-        mend(f, "name a server that the network reaches in /etc/resolv.conf");
+        doctor_found(f, DOCTOR_WARN,
+                     "the host's name server is on loopback, where jobs with network: "
+                     "bridge cannot reach it");
+        doctor_mend(f, "name a server that the network reaches in /etc/resolv.conf");
     }
     buf_done(&host);
     buf_done(&out);
@@ -435,19 +210,20 @@ static void check_overlay(struct doctor *d, struct finding *f)
 
     (void)d;
     if (geteuid() != 0) {
-        set(f, DOCTOR_WARN, "not tried: needs root");
+        doctor_found(f, DOCTOR_WARN, "not tried: needs root");
         return;
     }
     if (mkdtemp(dir) == NULL) {
-        set(f, DOCTOR_FAIL, "cannot write to the state directory: %s", strerrordesc_np(errno));
-        mend(f, "give strata a state directory on a disk: strata up --state DIR");
+        doctor_found(f, DOCTOR_FAIL, "cannot write to the state directory: %s",
+                     strerrordesc_np(errno));
+        doctor_mend(f, "give strata a state directory on a disk: strata up --state DIR");
         return;
     }
     if (try_mount_in_child(dir, &e) < 0) {
-        set(f, DOCTOR_FAIL, "image layers cannot be mounted: %.240s", e.msg);
-        mend(f, "put the state directory on ext4, xfs or btrfs: strata up --state DIR");
+        doctor_found(f, DOCTOR_FAIL, "image layers cannot be mounted: %.240s", e.msg);
+        doctor_mend(f, "put the state directory on ext4, xfs or btrfs: strata up --state DIR");
     } else {
-        set(f, DOCTOR_OK, "idmapped overlay mounts work on the state directory");
+        doctor_found(f, DOCTOR_OK, "idmapped overlay mounts work on the state directory");
     }
     (void)!fs_remove_tree(AT_FDCWD, dir, &ignored);
 }
@@ -460,18 +236,18 @@ static void check_disk(struct doctor *d, struct finding *f)
 
     (void)d;
     if (statvfs(".", &v) < 0) {
-        set(f, DOCTOR_FAIL, "state directory: %s", strerrordesc_np(errno));
+        doctor_found(f, DOCTOR_FAIL, "state directory: %s", strerrordesc_np(errno));
         return;
     }
     bytes = (uint64_t)v.f_bavail * v.f_frsize;
     (void)str_format_bytes((int64_t)bytes, avail);
-    set(f,
-        bytes < 256 * MIB ? DOCTOR_FAIL
-        : bytes < 5 * GIB ? DOCTOR_WARN
-                          : DOCTOR_OK,
-        "%s free on the state directory", avail);
+    doctor_found(f,
+                 bytes < 256 * MIB ? DOCTOR_FAIL
+                 : bytes < 5 * GIB ? DOCTOR_WARN
+                                   : DOCTOR_OK,
+                 "%s free on the state directory", avail);
     if (f->level != DOCTOR_OK) {
-        mend(f, "free some space or use another disk: strata up --state DIR");
+        doctor_mend(f, "free some space or use another disk: strata up --state DIR");
     }
 }
 
@@ -484,11 +260,11 @@ static void check_open_files(struct doctor *d, struct finding *f)
     (void)d;
     (void)getrlimit(RLIMIT_NOFILE, &r);
     if (r.rlim_max < 16384) {
-        set(f, DOCTOR_WARN, "at most %llu open files", (unsigned long long)r.rlim_max);
-        mend(f, "ulimit -Hn 65536 (systemd: LimitNOFILE=65536)");
+        doctor_found(f, DOCTOR_WARN, "at most %llu open files", (unsigned long long)r.rlim_max);
+        doctor_mend(f, "ulimit -Hn 65536 (systemd: LimitNOFILE=65536)");
         return;
     }
-    set(f, DOCTOR_OK, "up to %llu open files", (unsigned long long)r.rlim_max);
+    doctor_found(f, DOCTOR_OK, "up to %llu open files", (unsigned long long)r.rlim_max);
 }
 
 /* Projects get ranges of 65536 ids from here on (access_project). */
@@ -527,13 +303,13 @@ static void check_ids(struct doctor *d, struct finding *f)
     (void)d;
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         if (clashes(paths[i], who, sizeof(who))) {
-            set(f, DOCTOR_WARN, "%s gives %s ids from %llu on, which projects use, too", paths[i],
-                who, PROJECT_IDS_FIRST);
-            mend(f, "give %s a range below %llu in %s", who, PROJECT_IDS_FIRST, paths[i]);
+            doctor_found(f, DOCTOR_WARN, "%s gives %s ids from %llu on, which projects use, too",
+                         paths[i], who, PROJECT_IDS_FIRST);
+            doctor_mend(f, "give %s a range below %llu in %s", who, PROJECT_IDS_FIRST, paths[i]);
             return;
         }
     }
-    set(f, DOCTOR_OK, "ids from %llu on are free for projects", PROJECT_IDS_FIRST);
+    doctor_found(f, DOCTOR_OK, "ids from %llu on are free for projects", PROJECT_IDS_FIRST);
 }
 
 /* --- the table --- */
@@ -542,22 +318,22 @@ static const struct {
     const char *name;
     void (*check)(struct doctor *d, struct finding *f);
 } checks[] = {
-    {"root", check_root},
-    {"kernel", check_kernel},
-    {"cgroup hybrid", check_hybrid},
-    {"cgroups", check_cgroups},
-    {"swap limit", check_swap},
+    {"root", doctor_check_root},
+    {"kernel", doctor_check_kernel},
+    {"cgroup hybrid", doctor_check_hybrid},
+    {"cgroups", doctor_check_cgroups},
+    {"swap limit", doctor_check_swap},
     {"crun", check_crun},
-    {"user namespaces", check_userns},
+    {"user namespaces", doctor_check_userns},
     {"overlay", check_overlay},
-    {"seccomp", check_seccomp},
-    {"pidfd", check_pidfd},
+    {"seccomp", doctor_check_seccomp},
+    {"pidfd", doctor_check_pidfd},
     {"user ids", check_ids},
     {"bridge network", check_bridge},
     {"name servers", check_resolver},
     {"disk space", check_disk},
     {"open files", check_open_files},
-    {"pressure", check_pressure},
+    {"pressure", doctor_check_pressure},
 };
 
 int runtime_doctor(enum doctor_mode mode, doctor_row *row, void *ctx)

@@ -1,0 +1,22 @@
+/* shim_priv - what shim.c and shim_crun.c share. */
+#pragma once
+#include "runtime/runtime_priv.h"
+
+/* One container, from before crun to after its end. */
+struct shim {
+    const struct shim_job *job;
+    const char *id;
+    char dir[72]; /* jobs/<id> */
+    char box[128];
+    int log;           /* O_APPEND */
+    int output;        /* what the container writes: reading end, never blocks */
+    int output_writer; /* until crun has it */
+    uint64_t lost;     /* bytes of output the disk did not take */
+    int init;          /* pidfd */
+    struct shim_record record;
+    int start_code; /* why it could not start: 126, 127, or 0 for the host's trouble */
+};
+
+/* Makes the container and waits until its command runs; fills s->init and the init part of the
+ * record. What the command writes goes to s->output_writer. */
+int shim_start_crun(struct shim *s, struct err *e) MUST_USE;
