@@ -39,7 +39,7 @@ static int start_body(struct exchange *x, struct err *e)
     struct iovec go_on = {(void *)"HTTP/1.1 100 Continue\r\n\r\n", 25};
 
     b->started = true;
-    b->pace = pace_start(NET_GRACE_MS);
+    b->pace = (struct pace){NET_GRACE_MS};
     if (!b->awaits_continue) {
         return 0;
     }
@@ -66,7 +66,7 @@ static ssize_t receive(struct exchange *x, void *p, size_t n, struct err *e)
         if (errno != EAGAIN) {
             return err_set(e, ERR_INVALID, "the body was cut short: %s", strerror(errno));
         }
-        if (!conn_wait(x->conn, x->body.pace.until_ms)) {
+        if (!pace_wait(&x->body.pace, x->conn)) {
             return err_set(e, ERR_TIMEOUT,
                            "the body comes too slowly: less than %d bytes per second",
                            LIMIT_BODY_MIN_BYTES_PER_SEC);
@@ -258,21 +258,22 @@ bool body_is_too_much(const struct exchange *x)
 
 bool body_drain(struct exchange *x)
 {
-    int64_t deadline = clock_mono_ms() + NET_DRAIN_MS;
+    int64_t deadline;
     size_t dropped = 0;
 
-    if (body_is_too_much(x)) {
-        return false;
+    if (at_end(&x->body) || body_is_too_much(x)) {
+        return !body_is_too_much(x);
     }
+    deadline = clock_mono_ms() + NET_DRAIN_MS;
     x->body.started = true;
     while (!at_end(&x->body) && dropped < NET_DRAIN_BYTES) {
         char bin[8 * 1024];
         struct err ignored;
         ssize_t got;
 
-        x->body.pace.until_ms = deadline;
-        got = http_body_read(&x->req, bin, sizeof(bin), &ignored);
-        if (got < 0 || clock_mono_ms() > deadline) {
+        x->body.pace.credit_ms = deadline - clock_mono_ms();
+        got = x->body.pace.credit_ms < 0 ? -1 : http_body_read(&x->req, bin, sizeof(bin), &ignored);
+        if (got < 0) {
             return false;
         }
         dropped += (size_t)got;

@@ -57,7 +57,10 @@ void conn_close(struct http_conn *c)
 
 void conn_park(struct http_conn *c, unsigned wants, int64_t deadline_ms)
 {
-    struct epoll_event ev = {.events = wants | EPOLLONESHOT, .data.ptr = c};
+    struct epoll_event ev = {
+        /* RDHUP: the sweep must be heard also while TLS waits for room to write */
+        .events = wants | EPOLLRDHUP | EPOLLONESHOT,
+        .data.ptr = c};
     int epoll_fd = c->server->epoll_fd, fd = c->fd;
     int how = c->registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
@@ -75,7 +78,9 @@ void conn_linger(struct http_conn *c)
     }
     (void)shutdown(c->fd, SHUT_WR);
     c->phase = PHASE_LINGER;
-    conn_park(c, EPOLLIN, clock_mono_ms() + NET_LINGER_MS);
+    conn_park(c, EPOLLIN,
+              clock_mono_ms() +
+                  (atomic_load(&c->server->draining) ? NET_LINGER_MS / 8 : NET_LINGER_MS));
 }
 
 /* --- one try --- */
@@ -137,41 +142,33 @@ bool conn_has_hidden_bytes(const struct http_conn *c)
 
 /* --- until it is done, under a deadline --- */
 
-struct pace pace_start(int64_t grace_ms)
-{
-    return (struct pace){clock_mono_ms() + grace_ms};
-}
-
 void pace_moved(struct pace *p, size_t bytes)
 {
-    int64_t most = clock_mono_ms() + NET_STALL_MS;
-
-    p->until_ms += (int64_t)(bytes * 1000 / LIMIT_BODY_MIN_BYTES_PER_SEC);
-    p->until_ms = p->until_ms < most ? p->until_ms : most;
+    p->credit_ms += (int64_t)(bytes * 1000 / LIMIT_BODY_MIN_BYTES_PER_SEC);
+    p->credit_ms = p->credit_ms < NET_STALL_MS ? p->credit_ms : NET_STALL_MS;
 }
 
-bool conn_wait(const struct http_conn *c, int64_t deadline_ms)
+bool pace_wait(struct pace *p, const struct http_conn *c)
 {
-    struct pollfd p = {.fd = c->fd, .events = c->wants & EPOLLOUT ? POLLOUT : POLLIN};
-    int rc;
+    struct pollfd fd = {.fd = c->fd, .events = c->wants & EPOLLOUT ? POLLOUT : POLLIN};
+    int64_t start = clock_mono_ms(), deadline = start + p->credit_ms, now = start;
+    int rc = 0;
 
-    do {
-        int64_t left = deadline_ms - clock_mono_ms();
-
-        if (left <= 0) {
-            return false;
-        }
-        rc = poll(&p, 1, left < NET_STALL_MS ? (int)left : NET_STALL_MS);
-    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    while (rc == 0 && now < deadline) {
+        rc = poll(&fd, 1, (int)(deadline - now)); /* at most NET_STALL_MS */
+        rc = rc < 0 && errno == EINTR ? 0 : rc;
+        now = clock_mono_ms();
+    }
+    p->credit_ms -= now - start;
     return rc > 0;
 }
 
-static int wait_to_send(struct http_conn *c, const struct pace *pace, struct err *e)
+static int wait_to_send(struct http_conn *c, struct pace *pace, struct err *e)
 {
     if (errno != EAGAIN) {
         return err_sys(e, "sending to %s", c->peer);
     }
-    if (!conn_wait(c, pace->until_ms)) {
+    if (!pace_wait(pace, c)) {
         return err_set(e, ERR_TIMEOUT, "%s reads its answer too slowly", c->peer);
     }
     return 0;
@@ -192,24 +189,20 @@ static void skip_sent(struct iovec **iov, int *n, size_t sent)
 
 int conn_send_all(struct http_conn *c, struct iovec *iov, int n, int flags, struct err *e)
 {
-    struct pace pace = {0};
+    struct pace pace = {NET_STALL_MS};
 
     for (;;) {
         ssize_t sent = conn_send(c, iov, n, flags);
 
-        if (sent >= 0) {
-            skip_sent(&iov, &n, (size_t)sent);
-            if (n == 0) {
-                return 0;
-            }
-        }
-        if (pace.until_ms == 0) { /* the clock is only asked when the first try was not enough */
-            pace = pace_start(NET_STALL_MS);
+        if (sent < 0 && wait_to_send(c, &pace, e) < 0) {
+            return -1;
         }
         if (sent > 0) {
             pace_moved(&pace, (size_t)sent);
-        } else if (wait_to_send(c, &pace, e) < 0) {
-            return -1;
+            skip_sent(&iov, &n, (size_t)sent);
+        }
+        if (n == 0) {
+            return 0;
         }
     }
 }
@@ -240,7 +233,7 @@ static ssize_t send_file_part(struct http_conn *c, int fd, int64_t offset, int64
 
 int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct err *e)
 {
-    struct pace pace = pace_start(NET_STALL_MS);
+    struct pace pace = {NET_STALL_MS};
 
     while (len > 0) {
         ssize_t sent = send_file_part(c, fd, offset, len);

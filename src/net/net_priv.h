@@ -64,9 +64,10 @@ struct http_conn {
     char peer[46];
 };
 
-/* Minimum rate: every byte buys time, up to NET_STALL_MS. clock_mono_ms(). */
+/* Minimum rate: waiting for the peer spends credit, every byte buys some, up to NET_STALL_MS. Time
+ * that a handler spends elsewhere is not held against the peer. */
 struct pace {
-    int64_t until_ms;
+    int64_t credit_ms;
 };
 
 enum body_kind { BODY_NONE, BODY_LENGTH, BODY_CHUNKED };
@@ -148,6 +149,7 @@ struct http_server {
     struct lock workers_lock;      /* LOCK_net_workers */
     struct list ready;             /* guarded by workers_lock: read by the reserve, need a worker */
     _Atomic unsigned n_workers;    /* changed under workers_lock */
+    unsigned ready_workers;        /* that many without waiting for the relay */
     pthread_t gone[LIMIT_WORKERS]; /* guarded by workers_lock: ended, to be joined */
     unsigned n_gone;               /* guarded by workers_lock */
     bool reserve_called;           /* guarded by workers_lock */
@@ -178,11 +180,10 @@ bool conn_has_hidden_bytes(const struct http_conn *c);
 /* All of it, under a minimum rate. ERR_TIMEOUT, ERR_IO. Changes `iov`. */
 int conn_send_all(struct http_conn *c, struct iovec *iov, int n, int flags, struct err *e);
 int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct err *e);
-/* Waits for c->wants until then; false when the time is up. */
-bool conn_wait(const struct http_conn *c, int64_t deadline_ms);
 
-struct pace pace_start(int64_t grace_ms);
 void pace_moved(struct pace *p, size_t bytes);
+/* Waits for c->wants; false when the credit is used up. */
+bool pace_wait(struct pace *p, const struct http_conn *c);
 
 /* --- tls.c --- */
 

@@ -21,7 +21,8 @@ enum {
     WATCH_MS = 2,
     WATCH_ROUNDS = 250, /* without starvation, until the watch ends */
     TURNOVER = 16,      /* connections taken in WATCH_MS: the workers are not stuck */
-    EVENTS_AT_ONCE = 64
+    EVENTS_AT_ONCE = 64,
+    WOKEN_AT_ONCE = 1024
 };
 
 struct relay {
@@ -234,15 +235,19 @@ static void register_new(struct relay *r, struct http_waker *w)
 
 static void serve_woken(struct relay *r)
 {
-    struct http_waker *w;
+    for (int i = 0; i < WOKEN_AT_ONCE; i++) {
+        struct http_waker *w = next_woken(r);
 
-    while ((w = next_woken(r))) {
+        if (w == NULL) {
+            return;
+        }
         if (w->registered) {
             serve(r, w, 0);
         } else {
             register_new(r, w);
         }
     }
+    relay_nudge(r); /* sockets and timers first, then the rest */
 }
 
 static void serve_slot(struct relay *r, struct list *slot, int64_t now_ms)
@@ -275,6 +280,7 @@ static void serve_timers(struct relay *r, int64_t now_ms)
 static void finish_all(struct relay *r)
 {
     r->finishing = true;
+    r->next_sweep_ms = 0;
     list_each(it, &r->all)
     {
         struct http_waker *w = list_entry(it, struct http_waker, all_link);

@@ -116,30 +116,29 @@ void http_set_header(struct http_req *r, const char *name, const char *fmt, ...)
 {
     struct exchange *x = r->conn->x;
     struct buf *b = &x->reply.headers;
-    size_t start;
+    size_t start = b->len, value, n;
     va_list ap;
-    char *value;
-    int n;
+    int len;
 
+    (void)buf_printf(b, "%s: ", name);
+    value = b->len;
     va_start(ap, fmt);
-    n = vasprintf(&value, fmt, ap);
+    len = vsnprintf(NULL, 0, fmt, ap);
     va_end(ap);
-    if (n < 0) {
-        x->reply.bad_header = true;
-        return;
+    n = len < 0 ? HEADERS_MAX : (size_t)len;
+    if (buf_reserve(b, n + 2)) {
+        va_start(ap, fmt);
+        (void)vsnprintf(b->p + b->len, n + 1, fmt, ap);
+        va_end(ap);
+        b->len += n;
     }
-    start = b->len;
-    (void)buf_add_c(b, name);
-    (void)buf_add(b, STR(": "));
-    (void)buf_add(b, str_n(value, (size_t)n));
-    (void)buf_add(b, STR("\r\n"));
-    if (strpbrk(value, "\r\n") || strlen(value) != (size_t)n || b->failed ||
-        !note_override(x, str_of(name))) {
+    if (b->failed || strcspn(b->p + value, "\r\n") != n || !note_override(x, str_of(name))) {
         b->failed = false;
         b->len = start;
         x->reply.bad_header = true;
+        return;
     }
-    free(value);
+    (void)buf_add(b, STR("\r\n"));
 }
 
 static void add_date(struct exchange *x, struct buf *b)

@@ -153,12 +153,14 @@ void server_arm_listener(struct http_server *s)
     (void)epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, s->listen_fd, &ev);
 }
 
-static void turn_away(int fd)
+static void turn_away(const struct http_server *s, int fd)
 {
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
                                "Retry-After: 5\r\nConnection: close\r\n\r\n";
 
-    (void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (s->tls == NULL) {
+        (void)send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     (void)close(fd);
 }
 
@@ -167,7 +169,7 @@ static void welcome(struct http_server *s, int fd, const struct sockaddr_storage
     char peer[46] = "?";
 
     if (atomic_load(&s->n_conns) >= s->max_conns) {
-        turn_away(fd);
+        turn_away(s, fd);
         return;
     }
     format_peer(a, peer);

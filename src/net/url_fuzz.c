@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err e;
     const struct http_param *params;
     size_t n;
-    char *copy = malloc(size + 1); /* exact bounds for the sanitizer */
+    char *copy = calloc(1, size + 1); /* exact bounds for the sanitizer */
     struct str text = str_n(copy, size);
 
     if (size > 0) {

@@ -1,7 +1,7 @@
 /* Workers: each takes one connection from epoll, runs its requests to the end with blocking I/O,
  * and parks it again. Their number follows the load:
  *
- *   up to WORKERS_READY     a worker that leaves nobody waiting starts the next one
+ *   up to one a processor   a worker that leaves nobody waiting starts the next one
  *   up to LIMIT_WORKERS     the relay sees connections that nobody takes (workers_grow)
  *   all are busy            the reserve reads heads and runs ROUTE_OWN_WORKER; the others queue
  *   idle for 10 s           a worker above WORKERS_MIN goes home */
@@ -15,10 +15,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
     WORKERS_MIN = 2,
-    WORKERS_READY = 4,
     WORKER_IDLE_MS = 10 * 1000,
     WORKER_STACK_BYTES = 512 * 1024,
     REQUESTS_IN_A_ROW = 64, /* of a pipelining client, before others have a turn */
@@ -252,14 +252,22 @@ static enum conn_fate linger_on(struct http_conn *c, struct exchange *x)
     return FATE_CLOSE;
 }
 
+/* The sweep found its time over and shut it for reading. What had come before is still served: the
+ * next recv() gives that, or the end. */
 static enum conn_fate expire(struct http_conn *c, struct exchange *x)
 {
-    if (c->phase == PHASE_HEAD && c->saved_len > 0) {
-        load_input(c, x);
+    bool partial = c->saved_len > 0;
+
+    if (c->phase != PHASE_HEAD) {
+        return FATE_CLOSE;
+    }
+    load_input(c, x);
+    if (partial && !atomic_load(&c->server->draining)) {
         x->in_used = x->in_len;
         refuse(x, 408, "the request head was not complete in time");
+        return FATE_CLOSE;
     }
-    return FATE_CLOSE;
+    return run_requests(c, x);
 }
 
 static enum conn_fate run_phase(struct http_conn *c, struct exchange *x)
@@ -328,8 +336,8 @@ static int spawn(struct http_server *s, unsigned below);
 /* The last waiting worker has left: start another, or have the relay watch for starvation. */
 static void nobody_waits(struct http_server *s)
 {
-    if (atomic_load_explicit(&s->n_workers, memory_order_relaxed) < WORKERS_READY) {
-        (void)spawn(s, WORKERS_READY);
+    if (atomic_load_explicit(&s->n_workers, memory_order_relaxed) < s->ready_workers) {
+        (void)spawn(s, s->ready_workers);
     } else if (!atomic_load_explicit(&s->watched, memory_order_relaxed) &&
                !atomic_exchange(&s->watched, true)) {
         relay_nudge(s->relay);
@@ -562,6 +570,15 @@ void workers_grow(struct http_server *s)
     }
 }
 
+/* More runnable threads than processors only cost switches (4.4 instead of 4.1 us a request). */
+static unsigned one_a_processor(void)
+{
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+    n = n < WORKERS_MIN ? WORKERS_MIN : n;
+    return n < LIMIT_WORKERS / 2 ? (unsigned)n : LIMIT_WORKERS / 2;
+}
+
 int workers_start(struct http_server *s, struct err *e)
 {
     int rc = net_start_thread(&s->reserve, reserve_main, s);
@@ -570,6 +587,7 @@ int workers_start(struct http_server *s, struct err *e)
         return err_set(e, ERR_INTERNAL, "cannot start a thread: %s", strerror(rc));
     }
     s->has_reserve = true;
+    s->ready_workers = one_a_processor();
     for (int i = 0; i < WORKERS_MIN; i++) {
         if (spawn(s, WORKERS_MIN) < 0) {
             return err_set(e, ERR_INTERNAL, "cannot start a worker thread");
