@@ -71,7 +71,11 @@ def kill_one(strata, dice):
         except ProcessLookupError:
             pass  # the other one's end was its end
     wait_for(lambda: (both() or before)['server'] != before['server'], 60, 'a new server')
-    strata.wait_ready(60)
+    try:
+        strata.wait_ready(60)
+    except AssertionError:
+        print(strata.pids(), strata.log()[-6000:])
+        raise
 
 
 def kill_all(strata):

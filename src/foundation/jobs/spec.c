@@ -190,6 +190,8 @@ static void read_project(struct reader *r, struct place at)
 static void read_image(struct reader *r, struct place at)
 {
     const char *s = text_of(r, at, "project/repository:tag");
+    static const char image_bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:@";
     const char *slash, *mark;
 
     if (s == NULL) {
@@ -201,7 +203,7 @@ static void read_image(struct reader *r, struct place at)
         mark = strrchr(s, ':');
     }
     if (slash == NULL || slash == s || mark == NULL || mark < slash + 2 || mark[1] == '\0' ||
-        strpbrk(s, " \t\r\n") != NULL) {
+        strspn(s, image_bytes) < strlen(s)) {
         mistake(r, at,
                 "'%.100s' is no image: write project/repository:tag or "
                 "project/repository@sha256:...",
@@ -647,11 +649,13 @@ static const char *name_of_image(struct arena *a, const char *image)
 {
     struct str rest = str_of(image);
     ptrdiff_t slash = str_rfind_char(rest, '/');
+    const char *name;
 
     rest = str_from(rest, slash < 0 ? 0 : (size_t)slash + 1);
     rest = str_cut(&rest, '@');
     rest = str_cut(&rest, ':');
-    return rest.len > 0 ? arena_strdup(a, str_first(rest, 63)) : "job";
+    name = arena_strdup(a, str_first(rest, 63));
+    return name_ok(name, 63) ? name : "job";
 }
 
 int job_spec_parse(struct arena *a, struct str text, struct job_spec *out,

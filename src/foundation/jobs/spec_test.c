@@ -84,6 +84,23 @@ static void every_key_of_the_manual_is_read(void **state UNUSED)
     parsed_done(&p);
 }
 
+static void a_job_without_a_name_is_called_like_its_image(void **state UNUSED)
+{
+    static const char *const rows[][2] = {
+        {"image: p/deep/tool:t", "tool"},
+        {"image: p/tool@sha256:0", "tool"},
+        {"image: p/UP:t\nname: ~", "job"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct parsed p = parse(str_of(rows[i][0]));
+
+        assert_int_equal(p.rc, 0);
+        assert_string_equal(p.spec.name, rows[i][1]);
+        parsed_done(&p);
+    }
+}
+
 static void what_is_left_out_has_the_documented_default(void **state UNUSED)
 {
     struct parsed p = parse(STR(HEAD "timeout:\nenv: ~\n"));
@@ -110,9 +127,7 @@ static const struct {
 } broken[] = {
     {HEAD "comand: [a]", 3, "comand", "did you mean 'command'?"},
     {HEAD "xyzzyplugh: 1", 3, "xyzzyplugh", "unknown key"},
-    {"image: p/r:t", 0, "name", "is missing"},
     {"name: a", 0, "image", "is missing"},
-    {"name: ~\nimage: p/r:t", 0, "name", "is missing"},
     {"name: Upper\nimage: p/r:t", 1, "name", "'Upper' is no name"},
     {"name: [a]\nimage: p/r:t", 1, "name", "must be a name, but is a list"},
     {"name: -a\nimage: p/r:t", 1, "name", "is no name"},
@@ -307,6 +322,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_key_of_the_manual_is_read),
+        cmocka_unit_test(a_job_without_a_name_is_called_like_its_image),
         cmocka_unit_test(what_is_left_out_has_the_documented_default),
         cmocka_unit_test(each_mistake_is_told_with_its_line_and_key),
         cmocka_unit_test(all_mistakes_are_told_at_once),
