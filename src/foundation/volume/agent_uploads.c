@@ -14,44 +14,49 @@
 
 /* --- the hidden directory --- */
 
-static int make_hidden_one(int root, const char *path, uid_t owner, struct err *e)
+/* What a job has put in its place, if it is no directory, goes: the name is ours. */
+static int make_hidden_one(int dir, const char *name, uid_t owner, struct err *e)
 {
     struct stat st;
 
-    if (mkdirat(root, path, 0700) == 0) {
-        return fchownat(root, path, owner, owner, AT_SYMLINK_NOFOLLOW) < 0
-                   ? err_sys(e, "chown %s", path)
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if (S_ISDIR(st.st_mode)) {
+            return 0;
+        }
+        (void)unlinkat(dir, name, 0);
+    }
+    if (mkdirat(dir, name, 0700) == 0) {
+        return fchownat(dir, name, owner, owner, AT_SYMLINK_NOFOLLOW) < 0
+                   ? err_sys(e, "chown %s", name)
                    : 0;
     }
-    if (errno != EEXIST) {
-        return err_sys(e, "mkdir %s", path);
-    }
-    /* A container may have put something else there. */
-    if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) {
-        return err_set(
-            e, ERR_CONFLICT,
-            "the volume's \"%s\" is no directory; a job must have replaced it: remove it "
-            "there",
-            path);
-    }
-    return 0;
+    return errno == EEXIST ? err_set(e, ERR_CONFLICT, "a job of yours keeps replacing \"%s\"", name)
+                           : err_sys(e, "mkdir %s", name);
 }
 
 int volume_hidden_make(int root, uid_t owner, struct err *e)
 {
-    if (make_hidden_one(root, VOLUME_HIDDEN, owner, e) < 0 ||
-        make_hidden_one(root, VOLUME_UPLOADS, owner, e) < 0 ||
-        make_hidden_one(root, VOLUME_TRASH, owner, e) < 0) {
+    SCOPED(closep) int dir = -1;
+
+    if (make_hidden_one(root, VOLUME_HIDDEN, owner, e) < 0) {
         return -1;
     }
-    return 0;
+    dir = volume_open_beneath(root, STR(VOLUME_HIDDEN), O_RDONLY | O_DIRECTORY, 0, VOLUME_NO_LINKS);
+    if (dir < 0) {
+        return volume_path_error(e, "open", STR(VOLUME_HIDDEN));
+    }
+    if (make_hidden_one(dir, "uploads", owner, e) < 0 ||
+        make_hidden_one(dir, "trash", owner, e) < 0) {
+        return -1;
+    }
+    return fsync(dir) < 0 ? err_sys(e, "fsync %s", VOLUME_HIDDEN) : 0;
 }
 
 static int open_hidden(const struct volume_agent *a, const char *path, struct err *e)
 {
     int fd = volume_open_beneath(a->root, str_of(path), O_RDONLY | O_DIRECTORY, 0, VOLUME_NO_LINKS);
 
-    if (fd < 0 && errno == ENOENT) {
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP)) {
         if (volume_hidden_make(a->root, 0, e) < 0) {
             return -1;
         }

@@ -10,7 +10,8 @@
 
 #define EVENT_EVERY_MS 1000
 #define MEASURE_EVERY_MS 10000 /* jobs change files and do not tell us */
-#define MEASURE_SHARE 10       /* a walk of one second is not repeated for ten */
+#define MEASURE_LONG_MS 250    /* a walk that is felt ... */
+#define MEASURE_SHARE 10       /* ... of one second is not repeated for ten */
 
 /* What the server remembers of a volume between requests. Times are clock_mono_ms. */
 struct live {
@@ -163,7 +164,7 @@ int64_t volume_flush_events(struct volume_store *v)
 static bool begin_walk(struct volume_store *v, struct volume_info *i)
 {
     struct lock *lock = &v->lock;
-    int64_t now = clock_mono_ms(), age;
+    int64_t now = clock_mono_ms(), age, rest;
     struct live *l;
 
     WITH_LOCK(lock);
@@ -173,8 +174,9 @@ static bool begin_walk(struct volume_store *v, struct volume_info *i)
         i->size_bytes = l->size_bytes;
     }
     age = now - l->measured_ms;
-    if (l->walking || (l->measured_ms != 0 && (age < MEASURE_SHARE * l->walk_took_ms ||
-                                               (!l->dirty && age < MEASURE_EVERY_MS)))) {
+    rest = l->walk_took_ms >= MEASURE_LONG_MS ? MEASURE_SHARE * l->walk_took_ms : 0;
+    rest = !l->dirty && rest < MEASURE_EVERY_MS ? MEASURE_EVERY_MS : rest;
+    if (l->walking || (!l->unfinished && l->measured_ms != 0 && age < rest)) {
         return false;
     }
     l->walking = true;

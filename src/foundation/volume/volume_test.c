@@ -37,7 +37,8 @@ struct fixture {
     struct volume_store *store;
     atomic_bool in_use;
     atomic_int events;
-    char last_event[256];
+    pthread_mutex_t mutex;
+    char last_event[256]; /* guarded by mutex */
 };
 
 static int find_project(void *ctx UNUSED, struct str name, int64_t *id, uint32_t *id_base,
@@ -56,7 +57,9 @@ static void on_event(void *ctx, const char *type, struct str project UNUSED, str
     struct fixture *f = ctx;
 
     assert_string_equal(type, "volume");
+    (void)pthread_mutex_lock(&f->mutex);
     (void)!str_copy(json, f->last_event, sizeof(f->last_event));
+    (void)pthread_mutex_unlock(&f->mutex);
     atomic_fetch_add(&f->events, 1);
 }
 
@@ -91,6 +94,7 @@ static int set_up(void **state)
     int pair[2];
 
     *state = f;
+    (void)pthread_mutex_init(&f->mutex, NULL);
     (void)snprintf(f->dir, sizeof(f->dir), "/tmp/strata-volume-test-XXXXXX");
     if (geteuid() != 0 || mkdtemp(f->dir) == NULL || chdir(f->dir) < 0 ||
         mkdir("volumes", 0750) < 0 ||
@@ -182,7 +186,9 @@ static void write_file(struct fixture *f, const struct volume_info *i, const cha
     struct outcome o = ask(f, i, VOLUME_AGENT_UPLOAD_OPEN, "", "test-upload", VOLUME_CREATE, 0);
     struct err e;
 
-    assert_int_equal(o.rc, 0);
+    if (o.rc < 0) {
+        fail_msg("open an upload: %s", o.e.msg);
+    }
     assert_int_equal(fs_write_all(o.fd, str_of(text), &e), 0);
     {
         SCOPED(outcome_done)
@@ -530,11 +536,26 @@ static void an_upload_that_a_job_has_swapped_is_not_written_to(void **state)
                          ERR_NONE);
     assert_int_not_equal(kind_of(f, &i, VOLUME_AGENT_UPLOAD_OPEN, "", "pipe", VOLUME_CREATE),
                          ERR_NONE);
-    /* the hidden directory itself as a link */
+}
+
+static void the_hidden_directory_comes_back_when_a_job_has_replaced_it(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct stat st;
+
+    NEEDS_ROOT();
+    i = make(f, "data");
     assert_int_equal(rename(host(&i, ".strata"), host(&i, "moved")), 0);
     assert_int_equal(symlink("/etc", host(&i, ".strata")), 0);
-    assert_int_not_equal(kind_of(f, &i, VOLUME_AGENT_UPLOAD_OPEN, "", "fresh", VOLUME_CREATE),
-                         ERR_NONE);
+    write_file(f, &i, "a", "x");
+    assert_int_equal(lstat(host(&i, ".strata"), &st), 0);
+    assert_true(S_ISDIR(st.st_mode) && st.st_uid == ID_BASE);
+    assert_int_equal(rmdir(host(&i, ".strata/uploads")), 0);
+    assert_int_equal(symlink("../moved", host(&i, ".strata/uploads")), 0);
+    write_file(f, &i, "b", "x");
+    assert_int_equal(lstat(host(&i, ".strata/uploads"), &st), 0);
+    assert_true(S_ISDIR(st.st_mode));
 }
 
 static atomic_bool racing;
@@ -759,6 +780,90 @@ static void names_of_any_bytes_and_255_of_them_are_kept(void **state)
     assert_int_equal(kind_of(f, &i, VOLUME_AGENT_OPEN_READ, longest, "", 0), ERR_NONE);
 }
 
+/* --- many at once --- */
+
+struct caller {
+    struct fixture *f;
+    const struct volume_info *volumes;
+    size_t n, first;
+    atomic_int *failed;
+};
+
+static void *call_all(void *arg)
+{
+    const struct caller *c = arg;
+
+    for (size_t n = 0; n < 3 * c->n; n++) {
+        struct volume_info i = c->volumes[(c->first + n) % c->n];
+
+        if (kind_of(c->f, &i, VOLUME_AGENT_MAKE_DIR, n % 2 ? "a" : "b/c", "", 0) != ERR_NONE) {
+            atomic_fetch_add(c->failed, 1);
+        }
+        volume_changed(c->f->store, STR("demo"), &i);
+        volume_measure(c->f->store, &i, clock_mono_ms() + 100);
+    }
+    return NULL;
+}
+
+static void more_volumes_than_agents_are_served_to_many_threads(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info volumes[36]; /* 32 agents at most */
+    struct caller callers[6];
+    pthread_t threads[6];
+    atomic_int failed = 0;
+
+    NEEDS_ROOT();
+    for (size_t i = 0; i < ARRAY_LEN(volumes); i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "v%zu", i);
+        volumes[i] = make(f, name);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        callers[i] = (struct caller){f, volumes, ARRAY_LEN(volumes), i * 6, &failed};
+        assert_int_equal(pthread_create(&threads[i], NULL, call_all, &callers[i]), 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    assert_int_equal(atomic_load(&failed), 0);
+}
+
+static void one_request_at_a_time_works_on_an_upload(void **state)
+{
+    struct fixture *f = *state;
+
+    NEEDS_ROOT();
+    assert_true(volume_active_enter(f->store, "v-a", "up", clock_mono_ms()));
+    assert_true(volume_active_enter(f->store, "v-a", "other", clock_mono_ms()));
+    assert_false(volume_active_enter(f->store, "v-a", "up", clock_mono_ms() + 20));
+    volume_active_leave(f->store, "v-a", "up");
+    assert_true(volume_active_enter(f->store, "v-a", "up", clock_mono_ms()));
+}
+
+static void the_hash_of_a_part_is_found_at_its_offset_only(void **state)
+{
+    struct fixture *f = *state;
+    struct sha256 h;
+
+    NEEDS_ROOT();
+    for (int n = 0; n < 2 * VOLUME_HASHES; n++) { /* the oldest make room */
+        char upload[32];
+
+        (void)snprintf(upload, sizeof(upload), "up-%d", n);
+        sha256_init(&h);
+        volume_hash_keep(f->store, "v-a", upload, 10 + n, &h);
+        assert_null(h.ctx);
+    }
+    assert_false(volume_hash_take(f->store, "v-a", "up-0", 10, &h));
+    assert_true(volume_hash_take(f->store, "v-a", "up-127", 137, &h));
+    sha256_done(&h);
+    assert_false(volume_hash_take(f->store, "v-a", "up-127", 137, &h));
+    assert_false(volume_hash_take(f->store, "v-a", "up-126", 1, &h));
+    assert_false(volume_hash_take(f->store, "v-a", "up-126", 136, &h)); /* of another life */
+}
+
 /* --- after a crash --- */
 
 static void what_a_crash_left_half_made_is_removed_at_the_next_start(void **state)
@@ -812,6 +917,7 @@ int main(void)
         TEST(links_inside_the_volume_are_followed),
         TEST(only_regular_files_are_opened),
         TEST(an_upload_that_a_job_has_swapped_is_not_written_to),
+        TEST(the_hidden_directory_comes_back_when_a_job_has_replaced_it),
         TEST(a_race_of_links_never_leads_outside),
         TEST(a_commit_replaces_a_file_but_not_a_directory),
         TEST(rename_replaces_only_when_asked),
@@ -819,6 +925,9 @@ int main(void)
         TEST(old_uploads_are_swept_and_young_ones_stay),
         TEST(ten_thousand_files_are_listed_in_order_page_by_page),
         TEST(names_of_any_bytes_and_255_of_them_are_kept),
+        TEST(more_volumes_than_agents_are_served_to_many_threads),
+        TEST(one_request_at_a_time_works_on_an_upload),
+        TEST(the_hash_of_a_part_is_found_at_its_offset_only),
         TEST(what_a_crash_left_half_made_is_removed_at_the_next_start),
     };
 
