@@ -9,7 +9,7 @@ all: $(BUILD)/build.ninja
 	@ln -sf src/algorithms/strata-ml $(BUILD)/strata-ml
 
 $(BUILD)/build.ninja: meson.build meson_options.txt
-	@meson setup $(BUILD) --buildtype=release -Db_ndebug=false -Ddebug=true $(if $(wildcard $(BUILD)/build.ninja),--reconfigure)
+	@meson setup $(BUILD) --buildtype=debugoptimized $(if $(wildcard $(BUILD)/build.ninja),--reconfigure)
 
 # Installs what is missing (Debian packages), builds, starts Strata, trains a model in front of you.
 run:
