@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { REMOVE_AGAIN_MS = 500 };
-
 static int save_timeout(struct state_db *db, void *ctx, struct err *e)
 {
     const struct task *t = ctx;
@@ -41,7 +39,7 @@ static void time_out(struct jobs *j, struct task *t)
 static void compare_soon(struct jobs *j)
 {
     struct lock *l = &j->lock;
-    int64_t soon = clock_mono_ms() + REMOVE_AGAIN_MS;
+    int64_t soon = clock_mono_ms() + j->pauses.remove_ms;
 
     WITH_LOCK(l);
     j->compare_due = true;

@@ -13,7 +13,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-enum { ENDERS = 2, COMPARE_FIRST_MS = 1000 };
+enum { ENDERS = 2 };
+
+const struct jobs_pauses jobs_pauses_usual = {
+    .save_ms = 1000, .start_ms = 500, .compare_ms = 1000, .remove_ms = 500};
 
 const struct cfg_item jobs_config[] = {
     {"jobs.cpu", CFG_MILLI, "0",
@@ -178,7 +181,7 @@ static void adopt_at_open(struct jobs *j)
     struct err e;
 
     j->adopted = jobs_adopt_compare(j, &e) == 0;
-    j->compare_at = clock_mono_ms() + COMPARE_FIRST_MS;
+    j->compare_at = clock_mono_ms() + j->pauses.compare_ms;
     j->compare_due = true;
     if (!j->adopted) {
         log_warn("job.adopt_failed", "error=%s; no job starts until it works, trying again",
@@ -194,11 +197,12 @@ static void init_pool(struct pool *p, struct jobs *j)
 }
 
 struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_engine *engine,
-                            void *engine_ctx, struct err *e)
+                            void *engine_ctx, const struct jobs_pauses *pauses, struct err *e)
 {
     SCOPED(jobs_closep) struct jobs *j = xnew(struct jobs);
 
     j->parts = *parts;
+    j->pauses = *pauses;
     j->engine = engine;
     j->engine_ctx = engine_ctx ? engine_ctx : &j->local;
     j->local = (struct engine_local){parts->runtime, parts->rootfs};
@@ -223,7 +227,7 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
 
 struct jobs *jobs_open(const struct jobs_parts *parts, struct err *e)
 {
-    return jobs_open_with(parts, &engine_local, NULL, e);
+    return jobs_open_with(parts, &engine_local, NULL, &jobs_pauses_usual, e);
 }
 
 /* --- closing --- */

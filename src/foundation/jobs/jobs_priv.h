@@ -102,8 +102,18 @@ struct pool {
     pthread_t threads[POOL_MAX];
 };
 
+/* How long to wait before trying again; short in tests. */
+struct jobs_pauses {
+    int64_t save_ms;    /* a change that could not be written */
+    int64_t start_ms;   /* a start that may pass: doubled each time, up to 30 times this */
+    int64_t compare_ms; /* a comparison with the engine that failed, or is due after opening */
+    int64_t remove_ms;  /* a container that could not be removed */
+};
+extern const struct jobs_pauses jobs_pauses_usual;
+
 struct jobs {
     struct jobs_parts parts;
+    struct jobs_pauses pauses;
     const struct job_engine *engine;
     void *engine_ctx;
     struct engine_local local;
@@ -130,7 +140,8 @@ struct jobs {
 
 /* jobs.c */
 struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_engine *engine,
-                            void *engine_ctx, struct err *e) MUST_USE;
+                            void *engine_ctx, const struct jobs_pauses *pauses,
+                            struct err *e) MUST_USE;
 struct job *job_new(const struct job_row *row) MUST_USE;
 void job_free(struct job *job);
 /* "<job>-<attempt>", and "-<tries>" when the start of the attempt is tried again: the runtime takes

@@ -11,9 +11,7 @@
 #include <sys/stat.h>
 
 enum {
-    SAVE_AGAIN_MS = 1000,
-    START_AGAIN_MS = 500,
-    START_AGAIN_MAX_MS = 15000,
+    START_PAUSES_MAX = 30,
     KILL_AGAIN_MS = 10000,
     COMPARE_MS = 30000,
 };
@@ -208,9 +206,9 @@ static void start_again_later(struct jobs *j, struct job *job, const struct err 
     struct lock *l = &j->lock;
 
     lock_take(l);
-    job->backoff_ms = job->backoff_ms ? job->backoff_ms * 2 : START_AGAIN_MS;
-    if (job->backoff_ms > START_AGAIN_MAX_MS) {
-        job->backoff_ms = START_AGAIN_MAX_MS;
+    job->backoff_ms = job->backoff_ms ? job->backoff_ms * 2 : j->pauses.start_ms;
+    if (job->backoff_ms > j->pauses.start_ms * START_PAUSES_MAX) {
+        job->backoff_ms = j->pauses.start_ms * START_PAUSES_MAX;
     }
     job->start_at = clock_mono_ms() + job->backoff_ms;
     free(job->waits);
@@ -383,10 +381,10 @@ static void not_saved(struct jobs *j, struct job_save *s, const struct err *e)
         free(s);
         return;
     }
-    log_warn("job.not_saved", "job=%s error=%s; trying again in 1 s", job->id, Q(str_of(e->msg)));
+    log_warn("job.not_saved", "job=%s error=%s; trying again", job->id, Q(str_of(e->msg)));
     WITH_LOCK(l);
     job->save = s;
-    job->save_at = clock_mono_ms() + SAVE_AGAIN_MS;
+    job->save_at = clock_mono_ms() + j->pauses.save_ms;
 }
 
 static void on_saved(struct jobs *j, struct job_save *s, const struct err *e)
@@ -435,12 +433,12 @@ static void compare_now(struct jobs *j)
     lock_drop(l);
     ok = jobs_adopt_compare(j, &e) == 0;
     if (!ok) {
-        log_warn("job.compare_failed", "error=%s; trying again in 1 s", Q(str_of(e.msg)));
+        log_warn("job.compare_failed", "error=%s; trying again", Q(str_of(e.msg)));
     }
     WITH_LOCK(l);
     j->adopted |= ok;
     j->compare_due |= !ok;
-    j->compare_at = clock_mono_ms() + (ok ? COMPARE_MS : SAVE_AGAIN_MS);
+    j->compare_at = clock_mono_ms() + (ok ? COMPARE_MS : j->pauses.compare_ms);
 }
 
 /* --- timers --- */

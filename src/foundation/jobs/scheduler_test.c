@@ -265,6 +265,7 @@ static struct cfg *config(void)
 }
 
 static struct cfg *cfg;
+static const struct jobs_pauses quick = {20, 10, 20, 10};
 
 static void open_jobs(void)
 {
@@ -279,7 +280,7 @@ static void open_jobs(void)
             .state = world.state,
             .cfg = cfg,
             .hooks = {.project = test_project, .image = test_image, .event = test_event}},
-        &test_engine, &world, &e);
+        &test_engine, &world, &quick, &e);
     assert_string_equal(e.msg, "");
     lock_world();
     world.jobs = jobs;
@@ -597,29 +598,44 @@ static void a_running_job_is_cancelled_by_sigterm_and_not_retried(void **state U
     assert_int_equal(world.c[0].signals[0], SIGTERM);
 }
 
+/* A job that waits, so that the test can make its times shorter than a spec can. */
+static struct job *submit_waiting(char first[16], const char *command, const char *rest,
+                                  char id[16])
+{
+    submit("work", "resources: {cpu: 2}", first);
+    WAIT_FOR(is_state(first, JOB_RUNNING));
+    submit(command, rest, id);
+    return map_get(&world.jobs->by_id, str_of(id));
+}
+
 static void sigkill_follows_when_the_grace_is_over(void **state UNUSED)
 {
     struct err e = {0};
-    char id[16];
+    char first[16], id[16];
 
-    submit("stubborn", "grace: 1s", id);
+    submit_waiting(first, "stubborn", "", id)->grace_ms = 30;
+    end_job(first, 1, 0);
     WAIT_FOR(is_state(id, JOB_RUNNING));
     assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
     WAIT_FOR(is_state(id, JOB_CANCELLED));
-    assert_int_equal(world.c[0].signals[world.c[0].n_signals - 1], SIGKILL);
+    assert_int_equal(world.c[1].n_signals, 2);
+    assert_int_equal(world.c[1].signals[0], SIGTERM);
+    assert_int_equal(world.c[1].signals[1], SIGKILL);
 }
 
 static void a_timeout_ends_the_attempt_and_says_so(void **state UNUSED)
 {
     struct asked k;
-    char id[16];
+    char first[16], id[16];
 
-    submit("work", "timeout: 1s", id);
+    submit_waiting(first, "work", "timeout: 1s", id)->timeout_ms = 50;
+    end_job(first, 1, 0);
     WAIT_FOR(is_state(id, JOB_FAILED));
     assert_int_equal(ask(id, &k), 0);
     assert_int_equal(k.row.exit_kind, JOB_EXIT_TIMEOUT);
     assert_int_equal(k.row.exit_code, 124);
-    assert_string_equal(k.row.exit_text, "stopped: it ran longer than its timeout of 1.0 s");
+    assert_string_equal(k.row.exit_text, "stopped: it ran longer than its timeout of 0.1 s");
+    assert_int_equal(k.row.stop, JOB_STOP_TIMEOUT);
     arena_done(&k.a);
 }
 
