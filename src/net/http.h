@@ -188,15 +188,17 @@ struct http_stream_ops {
     void (*close)(void *ctx); /* exactly once, whatever happened */
 };
 /* The handler returns 0 right after. `tick_ms` 0: only when woken. Takes over `stream_ctx` on
- * success. *waker (may be NULL) stays valid until close() is called. */
+ * success. *waker (may be NULL) stays valid until close() is called; it is NULL when there is
+ * nothing to wait for (HEAD: close() was called already). */
 struct http_waker;
 int http_park(struct http_req *r, const char *type, const struct http_stream_ops *ops,
               void *stream_ctx, unsigned tick_ms, struct http_waker **waker,
               struct err *e) MUST_USE;
-void http_wake(struct http_waker *w); /* any thread */
+void http_wake(struct http_waker *w); /* any thread; NULL does nothing */
 
-/* Server-Sent Events for many readers: a ring of recent events (Last-Event-ID resumes), slow
- * readers are cut. `may_see` is asked per event and reader. */
+/* Server-Sent Events for many readers: a ring of recent events (Last-Event-ID resumes; "event:
+ * missed" when it cannot, then the reader loads its state anew), slow readers are cut. `may_see` is
+ * asked per event and reader, on the relay thread. Free it after the server is closed. */
 struct http_events;
 struct http_events *http_events_new(size_t ring_len) MUST_USE;
 void http_events_free(struct http_events *ev);

@@ -232,6 +232,13 @@ void reply_refusal(struct exchange *x, int status, const char *why);
 int proxies_parse(struct str list, struct proxy_net *out, size_t *n, struct err *e);
 void proxies_apply(const struct http_server *s, struct http_req *r);
 
+/* --- run.c --- */
+
+struct exchange *exchange_new(struct http_server *s);
+void exchange_free(struct exchange *x);
+/* What epoll has woken: handshake, requests, lingering. `c` belongs to somebody else afterwards. */
+void conn_run(struct http_conn *c, struct exchange *x);
+
 /* --- worker.c --- */
 
 int workers_start(struct http_server *s, struct err *e);
@@ -239,9 +246,6 @@ int workers_start(struct http_server *s, struct err *e);
 void workers_stop(struct http_server *s);
 /* One more, unless there are LIMIT_WORKERS; then the reserve is called. Relay thread. */
 void workers_grow(struct http_server *s);
-struct exchange *exchange_new(struct http_server *s);
-void exchange_free(struct exchange *x);
-void conn_run(struct http_conn *c, struct exchange *x);
 
 /* --- server.c --- */
 
