@@ -381,8 +381,8 @@ int jwt_verify(const struct jwt_key *k, struct arena *a, struct str token, const
                struct jwt_claims *out, struct err *e)
 {
     int64_t now_sec = clock_wall_ms() / 1000;
-    struct jwt_parts parts;
-    struct jwt_claims c;
+    struct jwt_parts parts = {0};
+    struct jwt_claims c = {0};
 
     if (jwt_split(a, token, &parts, e) < 0 || jwt_header_check(parts.header, k->kid, e) < 0) {
         return -1;

@@ -35,6 +35,7 @@ int refresh_seal(const struct jwt_key *k, struct str user, struct str password, 
     unsigned char sealed[SEALED_MAX];
     EVP_CIPHER_CTX *ctx;
     int n = 0, rest = 0, ok;
+    size_t len;
 
     if (password.len > LIMIT_PASSWORD_BYTES) {
         return err_set(e, ERR_INVALID, "the password is too long");
@@ -50,7 +51,8 @@ int refresh_seal(const struct jwt_key *k, struct str user, struct str password, 
     if (!ok) {
         return err_set(e, ERR_INTERNAL, "sealing a refresh token failed");
     }
-    return base64url_add(out, str_n((const char *)sealed, (size_t)(NONCE + n + rest + TAG)));
+    len = (size_t)n + (size_t)rest + NONCE + TAG;
+    return base64url_add(out, str_n((const char *)sealed, len));
 }
 
 int refresh_open(const struct jwt_key *k, struct arena *a, struct str user, struct str sealed,
@@ -76,6 +78,6 @@ int refresh_open(const struct jwt_key *k, struct arena *a, struct str user, stru
     if (!ok) {
         return err_set(e, ERR_UNAUTHENTICATED, "refresh token: not one of ours; sign in again");
     }
-    *password = str_n(plain, (size_t)(n + rest));
+    *password = str_n(plain, (size_t)n + (size_t)rest);
     return 0;
 }

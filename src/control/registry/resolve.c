@@ -178,8 +178,8 @@ int registry_resolve(struct registry *r, struct str reference, const char *archi
                      struct arena *a, struct registry_image *out, struct err *e)
 {
     struct reference ref;
-    struct manifest m;
-    struct image_config config;
+    struct manifest m = {0};
+    struct image_config config = {.os = "", .architecture = ""};
 
     if (reference_parse(reference, &ref, e) < 0) {
         return -1;

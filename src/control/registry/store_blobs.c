@@ -192,7 +192,7 @@ int store_blob_mount(struct registry *r, struct str from, const struct repo_key 
 static int unlink_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
-    int64_t id;
+    int64_t id = 0;
 
     if (find_fn(db, op, e) < 0 || db_repository(db, op->from, &id, op->code, e) < 0 ||
         state_run(db, e,

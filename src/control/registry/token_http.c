@@ -413,8 +413,8 @@ int token_post(struct http_req *req, struct err *e)
 {
     const struct http_param *form;
     struct grant g = {.n = 0};
-    struct principal who;
-    struct str password;
+    struct principal who = {0};
+    struct str password = {0};
     bool offline;
     size_t n;
 

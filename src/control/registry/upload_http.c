@@ -112,7 +112,7 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
                              int64_t offset, struct err *e)
 {
     struct str value = http_header(req, "Content-Range");
-    int64_t first, last, length = http_body_length(req);
+    int64_t first, last, chunk, length = http_body_length(req);
 
     if (value.p == NULL) {
         return 0;
@@ -128,11 +128,12 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
                                "the chunk begins at byte %lld, but the upload is at byte %lld",
                                (long long)first, (long long)offset));
     }
-    if (length >= 0 && length != last - first + 1) {
+    chunk = last - first + 1;
+    if (length >= 0 && length != chunk) {
         return v2_fail(req, "SIZE_INVALID",
                        err_set(e, ERR_INVALID,
                                "Content-Range names %lld bytes, Content-Length %lld",
-                               (long long)(last - first + 1), (long long)length));
+                               (long long)chunk, (long long)length));
     }
     return 0;
 }

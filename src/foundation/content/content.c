@@ -158,7 +158,7 @@ int content_blob_read(struct content *c, const char *digest, size_t max, struct 
                       struct err *e)
 {
     char path[160];
-    int64_t size;
+    int64_t size = 0;
 
     if (content_path(digest, path, e) < 0 || content_blob_size(c, digest, &size, e) < 0) {
         return -1;

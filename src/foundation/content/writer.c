@@ -199,8 +199,8 @@ static int digest_of(struct content_writer *w, const char *want, char out[CONTEN
         return -1;
     }
     sha256_final(&w->hash, sum);
-    memcpy(out, "sha256:", 7);
-    hex_encode(sum, sizeof(sum), out + 7);
+    (void)snprintf(out, CONTENT_DIGEST_MAX, "sha256:");
+    hex_encode(sum, sizeof(sum), out + strlen(out));
     sha256_done(&w->hash); /* should more come, everything is hashed again */
     sha256_init(&w->hash);
     w->hashed = 0;
