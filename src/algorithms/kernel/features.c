@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -119,14 +120,17 @@ int features_present(const struct features *f, const struct table *t, struct err
     return count > 0 ? -1 : 0;
 }
 
-static int check_values(const struct column *c, size_t n_rows, double fill, struct err *e)
+static int check_values(const struct column *c, size_t n_rows, double fill, double largest,
+                        struct err *e)
 {
     for (size_t r = 0; r < n_rows; r++) {
-        if (isinf(c->numbers[r])) {
-            return err_set(e, ERR_DATA, "column '%s', row %zu: the value is infinite", c->name,
-                           r + 1);
+        double v = c->numbers[r];
+
+        if (fabs(v) > largest) {
+            return err_set(e, ERR_DATA, "column '%s', row %zu: %g is too large: scale the column",
+                           c->name, r + 1, v);
         }
-        if (isnan(c->numbers[r]) && isnan(fill)) {
+        if (isnan(v) && isnan(fill)) {
             return err_set(e, ERR_DATA,
                            "column '%s', row %zu: the value is missing; train with missing=mean to "
                            "put the column's mean in its place, or remove the row",
@@ -136,9 +140,11 @@ static int check_values(const struct column *c, size_t n_rows, double fill, stru
     return 0;
 }
 
-const double **features_bind(const struct features *f, const struct table *t, struct err *e)
+const double **features_bind(const struct features *f, const struct table *t,
+                             enum features_range range, struct err *e)
 {
     SCOPED(freep) const double **columns = xnew_array(const double *, f->n + 1);
+    double largest = range == FEATURES_F32 ? (double)FLT_MAX : DBL_MAX;
 
     if (features_present(f, t, e) < 0) {
         return NULL;
@@ -146,7 +152,7 @@ const double **features_bind(const struct features *f, const struct table *t, st
     for (size_t i = 0; i < f->n; i++) {
         const struct column *c = table_need_numbers(t, str_of(f->names[i]), e);
 
-        if (c == NULL || check_values(c, t->n_rows, f->fill[i], e) < 0) {
+        if (c == NULL || check_values(c, t->n_rows, f->fill[i], largest, e) < 0) {
             return NULL;
         }
         columns[i] = c->numbers;

@@ -11,6 +11,8 @@ struct features {
 };
 
 enum features_missing { FEATURES_ERROR, FEATURES_MEAN };
+/* What values a model can take: any finite one, or those of single precision. */
+enum features_range { FEATURES_F64, FEATURES_F32 };
 
 void features_done(struct features *f);
 /* From a column selector (select.h), without the columns in `never`. Text columns named by the user
@@ -25,7 +27,7 @@ int features_present(const struct features *f, const struct table *t, struct err
 /* The columns of `t` in the order of the model, checked value by value, so that gathering cannot
  * fail. The result is for free(3). ERR_DATA names what is missing. */
 const double **features_bind(const struct features *f, const struct table *t,
-                             struct err *e) MUST_USE;
+                             enum features_range range, struct err *e) MUST_USE;
 /* Rows as a dense matrix. `rows` NULL: first .. first + n - 1; else rows[first ..]. */
 void features_gather_f64(const struct features *f, const double *const *columns,
                          const uint32_t *rows, size_t first, size_t n, double *out);

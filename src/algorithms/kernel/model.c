@@ -133,7 +133,8 @@ static int check_finite(const double *p, size_t n_rows, size_t n_classes, struct
 double *model_predict(const struct model *m, const struct table *t, struct threads *threads,
                       struct err *e)
 {
-    SCOPED(freep) const double **columns = features_bind(&m->features, t, e);
+    enum features_range range = m->kind == MODEL_NET ? FEATURES_F32 : FEATURES_F64;
+    SCOPED(freep) const double **columns = features_bind(&m->features, t, range, e);
     SCOPED(big_freep) double *p = NULL;
     struct prediction j = {.m = m, .columns = columns, .n_rows = t->n_rows};
     unsigned workers = threads_count(threads);

@@ -77,7 +77,7 @@ void net_work_done(struct net_work *w)
 static void relu(float *x, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        x[i] = x[i] > 0 ? x[i] : 0;
+        x[i] = x[i] < 0 ? 0 : x[i]; /* NaN stays NaN, to be seen in the loss */
     }
 }
 

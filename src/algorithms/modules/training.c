@@ -109,7 +109,8 @@ static int take_features(struct training *t, const struct step *s, const struct 
                        ARRAY_LEN(never), (enum features_missing)step_choice(s, "missing"), e) < 0) {
         return -1;
     }
-    t->columns = features_bind(&t->model->features, t->table, e);
+    t->columns = features_bind(&t->model->features, t->table,
+                               t->model->kind == MODEL_NET ? FEATURES_F32 : FEATURES_F64, e);
     return t->columns ? 0 : -1;
 }
 

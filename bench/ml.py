@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""CPU seconds of strata-ml against scikit-learn (and pandas) on the same data in the same run.
+
+    bench/ml.py [--quick]        prints ratios; below 1 means less CPU than the peer
+
+Each pair is run in turns (A B A B ...), one process each, one thread each, from the file to the
+fitted model; the CPU of a process that only loads the data is taken off on both sides, so that
+training is compared with training. Medians of the rounds. Quality stands beside it.
+"""
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = pathlib.Path(os.environ.get('STRATA_BUILD', ROOT / 'build')).resolve()
+ML = next(str(p) for p in (BUILD / 'strata-ml', BUILD / 'src/algorithms/strata-ml') if p.exists())
+ONE = {**os.environ, 'OPENBLAS_NUM_THREADS': '1', 'OMP_NUM_THREADS': '1', 'STRATA_THREADS': '1'}
+ROUNDS = 3
+
+
+def cpu(command, **kwargs):
+    """CPU seconds of a child, its largest memory in MiB, and its output."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, env=ONE, check=True, capture_output=True, text=True, **kwargs)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime), done.stdout
+
+
+def data(folder, rows, columns, classes):
+    """Overlapping clouds with some curvature, as npy and as Strata table; a held-out tenth."""
+    import numpy as np
+    rng = np.random.RandomState(1)
+    centres = rng.normal(size=(classes, columns))
+    y = rng.randint(classes, size=rows)
+    x = (centres[y] * 0.35 + rng.normal(size=(rows, columns))).astype(np.float32)
+    x[:, 0] *= np.abs(x[:, 1])
+    cut = rows - rows // 10
+    for name, part in (('a', slice(0, cut)), ('b', slice(cut, rows))):
+        np.save(folder / f'{name}_x.npy', x[part])
+        np.save(folder / f'{name}_y.npy', y[part])
+        with open(folder / f'{name}.csv', 'w') as f:
+            f.write(','.join([f'x{j}' for j in range(columns)] + ['label']) + '\n')
+            for row, k in zip(x[part], y[part]):
+                f.write(','.join(['%.7g' % v for v in row] + [str(k)]) + '\n')
+        subprocess.run([ML, 'read_csv', '--param', f'path={folder}/{name}.csv', '--out',
+                        f'table={folder}/{name}.stbl'], check=True, stdout=subprocess.DEVNULL)
+
+
+PEER = '''
+import sys, numpy as np
+x, y = np.load('a_x.npy'), np.load('a_y.npy')
+{prepare}
+if sys.argv[1] == 'fit':
+    m = {model}
+    m.fit(x, y)
+    print(m.score({test}, np.load('b_y.npy')))
+'''
+
+
+def peer(folder, prepare, model, test='np.load("b_x.npy")'):
+    code = PEER.format(prepare=prepare, model=model, test=test)
+    idle, _ = cpu([sys.executable, '-c', code, 'load'], cwd=folder)
+    busy, out = cpu([sys.executable, '-c', code, 'fit'], cwd=folder)
+    return busy - idle, float(out)
+
+
+def ours(folder, step):
+    idle, _ = cpu([ML, 'split', '--in', 'table=a.stbl', '--out', 'test=none.stbl', '--param',
+                   'fraction=1'], cwd=folder)
+    busy, out = cpu([ML, 'chain', f'{step} --in train=./a.stbl --param label_col=label --out model=m',
+                     'predict --in model=m --in table=./b.stbl --out table=p --param keep_cols=label',
+                     'evaluate_multiclass --in table=p --param label_col=label'], cwd=folder)
+    metric = [json.loads(line) for line in out.splitlines() if '"metric"' in line]
+    return busy - idle, metric[0]['metric']['accuracy']
+
+
+def compare(name, mine, theirs, goal):
+    a, b = [], []
+    for _ in range(ROUNDS):
+        a.append(mine())
+        b.append(theirs())
+    ca, cb = statistics.median(x[0] for x in a), statistics.median(x[0] for x in b)
+    print(f'{name:44} CPU ratio {ca / cb:5.2f} (goal <= {goal:4.2f})   {ca:6.2f} s : {cb:6.2f} s   '
+          f'accuracy {a[0][1]:.4f} : {b[0][1]:.4f}', flush=True)
+    return ca / cb <= goal
+
+
+def main():
+    small = '--quick' in sys.argv
+    good = []
+    with tempfile.TemporaryDirectory(prefix='strata-ml-bench-') as name:
+        folder = pathlib.Path(name)
+        rows = 50_000 if small else 500_000
+        for classes, goal in ((2, 0.6), (10, 0.6)):
+            data(folder, rows // (1 if classes == 2 else 5), 28, classes)
+            good.append(compare(
+                f'logistic_regression, {rows // (1 if classes == 2 else 5)} x 28, {classes} classes',
+                lambda: ours(folder, 'logistic_regression --param standardize=false '
+                                     '--param l2=0.0001'),
+                lambda: peer(folder, 'from sklearn.linear_model import LogisticRegression\n'
+                                     'x = x.astype(np.float64)',
+                             'LogisticRegression(C=1 / (1e-4 * len(x)), max_iter=200)'), goal))
+        data(folder, rows // 20, 196, 10)
+        good.append(compare(
+            f'mlp, {rows // 20} x 196 - 128 - 10, 10 epochs',
+            lambda: ours(folder, 'mlp --param layers=128 --param epochs=10 --param batch=128'),
+            lambda: peer(folder, 'from sklearn.neural_network import MLPClassifier',
+                         'MLPClassifier((128,), batch_size=128, max_iter=10, n_iter_no_change=99)'),
+            0.7))
+        start = [statistics.median(cpu([*words])[0] for _ in range(20)) for words in
+                 ([ML, 'version'], [sys.executable, '-c', 'import sklearn.linear_model'])]
+        print(f'{"start of a step":44} CPU ratio {start[0] / start[1]:5.3f}                 '
+              f'{start[0] * 1000:6.1f} ms : {start[1] * 1000:6.1f} ms')
+    return 0 if all(good) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
