@@ -16,7 +16,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / 'tests'))
+sys.path[0] = str(ROOT / 'tests')  # and not bench/, whose http.py is not Python's
 from conftest import Strata  # noqa: E402
 
 TICK = os.sysconf('SC_CLK_TCK')

@@ -148,12 +148,12 @@ static DIR *dir_of(int fd)
 static int list_into(DIR *d, const struct volume_request *q, bool at_root, struct buf *rows,
                      struct volume_reply *reply, struct err *e)
 {
-    SCOPED(freep) struct name *names = NULL;
     struct smallest h = {.cap = q->number < 1                 ? 1
                                 : q->number > LIMIT_LIST_ROWS ? LIMIT_LIST_ROWS
                                                               : (size_t)q->number};
+    SCOPED(freep) struct name *names = xnew_array(struct name, h.cap);
 
-    h.p = names = xnew_array(struct name, h.cap);
+    h.p = names;
     if (collect(d, q->other, at_root, &h) < 0) {
         return volume_path_error(e, "list", q->path);
     }

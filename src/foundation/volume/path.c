@@ -66,7 +66,7 @@ int volume_name_check(struct str name, struct err *e)
     bool ok = name.len > 0 && name.len <= LIMIT_NAME_BYTES && is_lower_or_digit(name.p[0]);
 
     for (size_t i = 0; ok && i < name.len; i++) {
-        ok = is_lower_or_digit(name.p[i]) || memchr("._-", name.p[i], 3) != NULL;
+        ok = is_lower_or_digit(name.p[i]) || str_find_char(STR("._-"), name.p[i]) >= 0;
     }
     if (!ok) {
         return err_set(
