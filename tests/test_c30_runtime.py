@@ -320,11 +320,16 @@ def test_the_host_does_not_see_its_root_and_the_reverse(d):
     assert int(d.sh('ps -o pid | wc -l')[2]) <= 5
 
 
-def test_the_hosts_devices_keep_their_owner(d):
-    """crun gives stdio to the container's user: it must never get a descriptor of the host's."""
-    d.sh('true', user='joe')
-    st = os.stat('/dev/null')
-    assert (st.st_uid, st.st_gid) == (0, 0)
+def test_crun_gets_no_descriptor_of_the_hosts_files(d):
+    """It gives stdio to the container's user: the log would change its owner, and so would /dev/null."""
+    id = d.begin('/bin/sleep', '1000', user='joe')
+    fds = pathlib.Path(f"/proc/{d.shim(id)['init']}/fd")
+    links = [os.readlink(fds / n) for n in sorted(os.listdir(fds))]
+    assert len(links) == 3 and links[0].endswith('/stdin') and links[1] == links[2]
+    assert links[1].startswith('pipe:')
+    d.op('signal', id=id, signal=9)
+    d.end(id)
+    d.op('remove', id=id)
 
 
 def test_the_log_is_not_the_containers(d):
@@ -426,6 +431,8 @@ def test_the_bridge_reaches_the_host_but_no_other_container(d):
     wait_for(lambda: 'inet' in d.output(first))
     address = d.output(first).split('inet ')[1].split('/')[0]
     gateway = '.'.join(address.split('.')[:2]) + '.0.1'
+    bridge = json.loads(subprocess.run(['ip', '-j', 'addr', 'show', 'to', gateway], capture_output=True,
+                                       check=True).stdout)[0]['ifname']
     with socket.create_server((gateway, 0)) as server:
         port = server.getsockname()[1]
         second = d.begin('/bin/sh', '-c', f'ip route; nc -w 3 {gateway} {port}; echo host $?; '
@@ -440,9 +447,8 @@ def test_the_bridge_reaches_the_host_but_no_other_container(d):
     d.end(first)
     d.op('remove', id=first)
     assert not [f for f in os.listdir(f'/run/strata-{INSTANCE}/net') if f.startswith('id-')]
-    name = next(n for n in os.listdir('/sys/class/net') if n.startswith('strata-'))
-    subprocess.run(['ip', 'link', 'del', name], check=True)
-    subprocess.run(['nft', 'delete', 'table', 'ip', name], check=True)
+    assert not os.path.exists(f'/sys/class/net/{bridge}'), 'the last container takes the bridge along'
+    assert bridge not in subprocess.run(['nft', 'list', 'tables'], capture_output=True, text=True, check=True).stdout
 
 
 # --- kill -9 of ours ---

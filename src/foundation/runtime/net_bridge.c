@@ -395,6 +395,42 @@ int bridge_attach(const char *run_dir, const char *id, pid_t init, struct err *e
     return rc;
 }
 
+static bool is_used(const struct bridge *b)
+{
+    int fd = openat(b->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *ent;
+    bool used = false;
+
+    if (d == NULL) {
+        closep(&fd);
+        return true;
+    }
+    while (!used && (ent = readdir(d))) {
+        used = strncmp(ent->d_name, "id-", 3) == 0;
+    }
+    (void)closedir(d);
+    return used;
+}
+
+/* Nothing of ours stays in the host's network without a container that needs it. */
+static void remove_bridge(const struct bridge *b)
+{
+    struct buf text = BUF_MAX(256);
+    struct err ignored;
+    const char *argv[] = {find_program(nft_paths, "nftables", &ignored), "-f", "-", NULL};
+
+    (void)unlinkat(b->dir, "subnet", 0);
+    (void)buf_printf(&text, "link del %s\n", b->name);
+    (void)!run_ip(-1, &text, &ignored);
+    buf_clear(&text);
+    (void)buf_printf(&text, "delete table ip %s\n", b->name);
+    if (argv[0]) {
+        (void)!run_script(argv, -1, buf_str(&text), &ignored);
+    }
+    buf_done(&text);
+}
+
 /* The veth pair went with the container's network namespace. */
 void bridge_release(const char *run_dir, const char *id)
 {
@@ -413,6 +449,9 @@ void bridge_release(const char *run_dir, const char *id)
     }
     (void)unlinkat(b.dir, by_id, 0);
     buf_done(&address);
+    if (!is_used(&b)) {
+        remove_bridge(&b);
+    }
     bridge_done(&b);
 }
 
