@@ -1,13 +1,11 @@
 """Jobs: what is submitted is checked at once, queued in order, run in a container, explained and kept."""
-import concurrent.futures
 import gzip
 import hashlib
 import json
 import os
 import pathlib
 import re
-import sqlite3
-import threading
+import subprocess
 import time
 import uuid
 
@@ -584,3 +582,55 @@ def test_a_timeout_counts_over_a_restart(own_strata):
     s.start()
     job = s.wait_job('demo', job['id'])
     assert job['exit']['kind'] == 'timeout'
+
+
+# --- a full disk ---
+
+@pytest.fixture
+def small_disk(scratch):
+    """An ext4 file system of 160 MiB in a file."""
+    image, where = scratch / 'small.img', scratch / 'small'
+    where.mkdir()
+    with open(image, 'wb') as f:
+        f.truncate(160 << 20)
+    for command in (['mkfs.ext4', '-q', '-F', '-m', '0', image], ['mount', '-o', 'loop', image, where]):
+        r = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+        if r.returncode:
+            pytest.skip(f'no loop device here: {r.stderr}')
+    yield where
+    wait_for(lambda: subprocess.run(['umount', str(where)], capture_output=True).returncode == 0, 30, 'umount')
+
+
+def fill(path):
+    """Writes until the disk is full to the last block."""
+    with open(path, 'wb', buffering=0) as f:
+        size = 1 << 20
+        while size:
+            try:
+                f.write(b'x' * size)
+            except OSError:
+                size //= 2
+
+
+def test_a_full_disk_is_told_and_nothing_is_lost(small_disk, own_strata):
+    s = own_strata(state=small_disk / 'state').start()
+    before = s.run_job('demo', ['sh', '-c', 'echo kept'], name='before')
+    running = s.submit('demo', shell(s, 'sleep 600'))
+    s.wait_job('demo', running['id'], ('running',))
+    fill(small_disk / 'fat')
+    body, error = shell(s, 'true'), None
+    for _ in range(200):  # SQLite's log may have room for a few more
+        r = s.api('POST', JOBS, json=body)
+        if r.status_code != 202:
+            error = r.json()['error']
+            break
+    assert error and error['kind'] == 'no_space', error
+    assert 'space' in error['message']
+    assert s.job_log('demo', before['id']) == 'kept\n'
+    assert s.job('demo', running['id'])['state'] == 'running'
+    (small_disk / 'fat').unlink()
+    cancel(s, running['id'])
+    assert s.wait_job('demo', running['id'])['state'] == 'cancelled'
+    accepted = s.api('GET', JOBS, params={'limit': 1000}).json()['items']
+    assert all(s.wait_job('demo', j['id'])['state'] in ('succeeded', 'cancelled') for j in accepted)
+    assert s.run_job('demo', ['true'], name='after')['state'] == 'succeeded'
