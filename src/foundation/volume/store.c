@@ -14,6 +14,7 @@
 #define UPLOAD_KEPT_MS (24 * 3600 * 1000LL)
 #define FIRST_SWEEP_MS (10 * 60 * 1000LL)
 #define SWEEP_EVERY_MS (6 * 3600 * 1000LL)
+#define SWEEP_TURN_MS 500 /* between looks at whether to stop */
 #define LEFTOVER_RETRY_MS 60000
 
 /* --- requests to the helper and to agents --- */
@@ -200,33 +201,55 @@ int volume_project_gone(struct volume_store *v, int64_t project_id, struct err *
     return 0;
 }
 
-int volume_sweep(struct volume_store *v, int64_t older_ms, struct err *e)
+static bool is_stopping(struct volume_store *v)
 {
-    SCOPED(freep) struct volume_info *rows = NULL;
+    struct lock *l = &v->lock;
+
+    WITH_LOCK(l);
+    return v->stopping;
+}
+
+/* Old uploads of one volume, and what is left in its trash. */
+static int sweep_one(struct volume_store *v, const struct volume_info *i, int64_t older_ms,
+                     struct err *e)
+{
     struct volume_request q = {.op = VOLUME_AGENT_SWEEP_UPLOADS,
                                .number = older_ms > 0 ? (uint64_t)older_ms : 0,
                                .path = STR_EMPTY,
                                .other = STR_EMPTY};
     struct buf packet = BUF_MAX(VOLUME_PACKET_MAX);
     struct volume_reply r;
-    size_t n;
-    int rc;
+    int rc = volume_ask(v, i, &q, &packet, &r, NULL, e);
 
-    rc = volume_row_all(v, &rows, &n, e);
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    buf_done(&packet);
+    if (rc == 0 && r.first > 0) {
+        log_info("volume.swept", "volume=%s uploads=%llu", i->id, (unsigned long long)r.first);
+    }
+    if (rc == 0) {
+        do {
+            rc = volume_empty_trash(v, i, clock_mono_ms() + SWEEP_TURN_MS, e);
+        } while (rc > 0 && !is_stopping(v));
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+int volume_sweep(struct volume_store *v, int64_t older_ms, struct err *e)
+{
+    SCOPED(freep) struct volume_info *rows = NULL;
+    size_t n;
+
+    if (volume_row_all(v, &rows, &n, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n && !is_stopping(v); i++) {
         struct err failed;
 
-        if (volume_ask(v, &rows[i], &q, &packet, &r, NULL, &failed) < 0 ||
-            volume_empty_trash(v, &rows[i], clock_mono_ms() + 60000, &failed) < 0) {
+        if (sweep_one(v, &rows[i], older_ms, &failed) < 0) {
             log_warn("volume.sweep_failed", "volume=%s error=%s, trying again in 6 hours",
                      rows[i].id, Q(str_of(failed.msg)));
-        } else if (r.first > 0) {
-            log_info("volume.swept", "volume=%s uploads=%llu", rows[i].id,
-                     (unsigned long long)r.first);
         }
     }
-    buf_done(&packet);
-    return rc;
+    return 0;
 }
 
 /* --- the housekeeper --- */
