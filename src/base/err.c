@@ -9,6 +9,10 @@
 #include <string.h>
 #include <sysexits.h>
 
+#undef err_set /* the functions behind the macros */
+#undef err_sys
+#undef err_wrap
+
 static const struct {
     const char *name;
     int http_status;

@@ -48,6 +48,15 @@ int err_setv(struct err *e, enum err_kind kind, const char *fmt, va_list ap);
 int err_sys(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Puts "<text>: " before the sentence that is there already. */
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The -1 in plain sight: compilers and analysers need not guess it. */
+static inline int err_minus_one(int rc)
+{
+    (void)rc;
+    return -1;
+}
+#define err_set(...) err_minus_one(err_set(__VA_ARGS__))
+#define err_sys(...) err_minus_one(err_sys(__VA_ARGS__))
+#define err_wrap(...) err_minus_one(err_wrap(__VA_ARGS__))
 
 /* All mistakes at once, for specs and configuration. In place: err_list_init / err_list_done. */
 struct err_item {
