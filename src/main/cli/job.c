@@ -82,6 +82,34 @@ static int read_spec(struct cli *c, struct buf *text, struct err *e)
     return 0;
 }
 
+/* A spec that is wrong: every mistake on a line of its own. Always -1. */
+static int spec_error(const struct cli *c, const struct client_answer *a, struct err *e)
+{
+    struct err ignored;
+    SCOPED(json_decrefp) json_t *j = json_parse(buf_str(&a->body), &ignored);
+    const json_t *mistakes = json_object_get(json_object_get(j, "error"), "mistakes");
+    size_t i;
+    const json_t *m;
+
+    if (c->json || json_array_size(mistakes) < 2) {
+        return client_error(a, e);
+    }
+    json_array_foreach(mistakes, i, m)
+    {
+        if (json_number(m, "line") > 0) {
+            (void)fprintf(stderr, "  line %-4lld ", (long long)json_number(m, "line"));
+        } else {
+            (void)fputs("            ", stderr);
+        }
+        print_safe(stderr, str_of(json_text(m, "key")));
+        (void)fputs(json_text(m, "key")[0] ? ": " : "", stderr);
+        print_safe(stderr, str_of(json_text(m, "message")));
+        (void)fputc('\n', stderr);
+    }
+    return err_set(e, ERR_INVALID, "the job is not taken: mend the %zu lines above (request %s)",
+                   json_array_size(mistakes), json_text(json_object_get(j, "error"), "request_id"));
+}
+
 static int submit(struct cli *c, json_t **job, struct err *e)
 {
     SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
@@ -101,7 +129,7 @@ static int submit(struct cli *c, json_t **job, struct err *e)
         return -1;
     }
     if (a.status >= 400) {
-        return client_error(&a, e);
+        return spec_error(c, &a, e);
     }
     *job = json_parse(buf_str(&a.body), e);
     return *job ? 0 : -1;
