@@ -247,8 +247,12 @@ static void guessing_is_throttled_but_tokens_go_on(void **arg UNUSED)
 static void *verify_ten(void *good)
 {
     for (int i = 0; i < 10; i++) {
-        __atomic_fetch_add((int *)good, verify("alice", "password of all") == ERR_NONE,
-                           __ATOMIC_RELAXED);
+        enum err_kind kind;
+
+        do { /* a slow machine says "too many sign-ins at a time: try again" */
+            kind = verify("alice", "password of all");
+        } while (kind == ERR_UNAVAILABLE);
+        __atomic_fetch_add((int *)good, kind == ERR_NONE, __ATOMIC_RELAXED);
     }
     return NULL;
 }

@@ -215,8 +215,11 @@ static int follow(struct http_req *r, struct jobs *j, const struct job_row *row,
     follow_begin(f, row);
     rc = http_park(r, "text/plain; charset=utf-8", &follow_ops, f, FOLLOW_TICK_MS, &waker, e);
     if (rc < 0) {
+        f->holders = 1; /* net took none */
         follow_close(f);
-    } else {
+        return -1;
+    }
+    {
         struct lock *l = &j->lock;
 
         WITH_LOCK(l);

@@ -305,6 +305,7 @@ static struct job_var *read_vars(struct reader *r, struct place at, const char *
 {
     struct job_var *vars;
 
+    *n = 0;
     if (!is_kind(r, at, YAML_MAP, "a map such as {NAME: value}")) {
         return NULL;
     }

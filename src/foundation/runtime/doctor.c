@@ -81,7 +81,7 @@ static void check_crun(struct doctor *d, struct finding *f)
 {
     struct crun crun;
     struct err e;
-    char line[100];
+    char line[100] = "";
     const char *argv[] = {NULL, "--version", NULL};
 
     (void)d;
