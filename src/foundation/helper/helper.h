@@ -13,17 +13,18 @@
 
 /* X(NAME) - who serves it is in brackets. */
 #define HELPER_OPS(X)                                                                              \
-    X(ROOTFS_UNPACK)    /* [rootfs] one layer from a blob fd */                                    \
-    X(ROOTFS_REMOVE)    /* [rootfs] a cached layer */                                              \
-    X(CONTAINER_START)  /* [runtime] overlay, cgroup, bundle, shim, crun */                        \
-    X(CONTAINER_SIGNAL) /* [runtime] */                                                            \
-    X(CONTAINER_LIST)   /* [runtime] what runs and what ended, for re-adoption */                  \
-    X(CONTAINER_STATS)  /* [runtime] cgroup figures */                                             \
-    X(CONTAINER_REMOVE) /* [runtime] */                                                            \
-    X(VOLUME_CREATE)    /* [volume] */                                                             \
-    X(VOLUME_DELETE)    /* [volume] */                                                             \
-    X(VOLUME_AGENT)     /* [volume] a confined files agent; the answer carries its socket */       \
-    X(HOST_CHECK)       /* [runtime] strata doctor, as root sees it */
+    X(ROOTFS_UNPACK)        /* [rootfs] one layer from a blob fd */                                \
+    X(ROOTFS_REMOVE)        /* [rootfs] a cached layer */                                          \
+    X(CONTAINER_START)      /* [runtime] overlay, cgroup, bundle, shim, crun */                    \
+    X(CONTAINER_SIGNAL)     /* [runtime] */                                                        \
+    X(CONTAINER_LIST)       /* [runtime] what runs and what ended, for re-adoption */              \
+    X(CONTAINER_STATS)      /* [runtime] cgroup figures */                                         \
+    X(CONTAINER_REMOVE)     /* [runtime] all but the log */                                        \
+    X(CONTAINER_REMOVE_LOG) /* [runtime] */                                                        \
+    X(VOLUME_CREATE)        /* [volume] */                                                         \
+    X(VOLUME_DELETE)        /* [volume] */                                                         \
+    X(VOLUME_AGENT)         /* [volume] a confined files agent; the answer carries its socket */   \
+    X(HOST_CHECK)           /* [runtime] strata doctor, as root sees it */
 #define HELPER_OP_ENUM(name) HELPER_##name,
 enum helper_op { HELPER_OPS(HELPER_OP_ENUM) HELPER_OP_COUNT };
 

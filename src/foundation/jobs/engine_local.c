@@ -83,7 +83,9 @@ static int local_remove(void *ctx, const char *id, struct err *e)
 
 static int local_remove_log(void *ctx, const char *id, struct err *e)
 {
-    return local_remove(ctx, id, e);
+    struct engine_local *local = ctx;
+
+    return runtime_remove_log(local->runtime, id, e);
 }
 
 static int local_log_open(void *ctx UNUSED, const char *id, int *fd, struct err *e)

@@ -65,5 +65,7 @@ int container_get_id(struct wire_reader *r, char id[65], struct err *e) MUST_USE
 
 int start_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
 int remove_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
+int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
+                      struct err *e);
 /* Everything of jobs/<id> but the log. */
 int remove_files(const char *id, struct err *e) MUST_USE;

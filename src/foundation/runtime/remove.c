@@ -15,7 +15,8 @@
 
 /* What a container leaves beside its log. `exit` goes last: while it is there the container is
  * listed. */
-static const char *const leftovers[] = {"rootfs", "config.json", "shim", "shim.tmp", "exit"};
+static const char *const leftovers[] = {"rootfs",   "config.json", "shim",
+                                        "shim.tmp", "exit.tmp",    "exit"};
 
 int remove_files(const char *id, struct err *e)
 {
@@ -91,4 +92,41 @@ int remove_handle(void *ctx, struct helper_request *q, struct str payload, int f
     }
     helper_answer(q, STR_EMPTY, -1);
     return 0;
+}
+
+/* --- remove the log --- */
+
+static int remove_log_work(void *ctx, int fd, struct buf *reply, struct err *e)
+{
+    const char *id = ctx;
+    char path[96];
+
+    (void)fd;
+    (void)reply;
+    (void)snprintf(path, sizeof(path), "jobs/%s/log", id);
+    if (unlink(path) < 0 && errno != ENOENT) {
+        return err_sys(e, "remove %s", path);
+    }
+    (void)snprintf(path, sizeof(path), "jobs/%s", id);
+    if (rmdir(path) < 0 && errno != ENOENT) {
+        return err_sys(e, "remove %s", path);
+    }
+    return 0;
+}
+
+int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
+                      struct err *e)
+{
+    struct wire_reader w = {payload, false};
+    char id[65];
+
+    (void)fd;
+    if (container_get_id(&w, id, e) < 0 || wire_end(&w, e) < 0) {
+        return -1;
+    }
+    if (container_find(ctx, id)) {
+        return err_set(e, ERR_CONFLICT, "container %s was not removed yet", id);
+    }
+    /* a log may have gigabytes: a child waits for the file system */
+    return helper_fork(q, -1, remove_log_work, NULL, xstrdup(id), free, e);
 }

@@ -162,6 +162,11 @@ int runtime_remove(struct runtime *r, const char *id, struct err *e)
     return call_with_id(r, HELPER_CONTAINER_REMOVE, id, /* reply */ NULL, e);
 }
 
+int runtime_remove_log(struct runtime *r, const char *id, struct err *e)
+{
+    return call_with_id(r, HELPER_CONTAINER_REMOVE_LOG, id, /* reply */ NULL, e);
+}
+
 int runtime_log_open(const char *id, int *fd, struct err *e)
 {
     char path[96];

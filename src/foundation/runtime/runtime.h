@@ -72,6 +72,8 @@ int runtime_stats(struct runtime *r, const char *id, struct runtime_status *out,
                   struct err *e) MUST_USE;
 /* Unmounts and deletes everything but the log. */
 int runtime_remove(struct runtime *r, const char *id, struct err *e) MUST_USE;
+/* After runtime_remove: the log and its directory. None is success. */
+int runtime_remove_log(struct runtime *r, const char *id, struct err *e) MUST_USE;
 /* The log, opened for reading; the caller closes it. ERR_NOT_FOUND before the start. */
 int runtime_log_open(const char *id, int *fd, struct err *e) MUST_USE;
 

@@ -176,6 +176,7 @@ const struct helper_operation runtime_operations[] = {
     {HELPER_CONTAINER_LIST, handle_list, NULL},
     {HELPER_CONTAINER_STATS, handle_stats, NULL},
     {HELPER_CONTAINER_REMOVE, remove_handle, NULL},
+    {HELPER_CONTAINER_REMOVE_LOG, remove_log_handle, NULL},
     {HELPER_HOST_CHECK, doctor_handle, NULL},
     {0},
 };

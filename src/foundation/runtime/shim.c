@@ -141,6 +141,25 @@ static int open_output(struct shim *s, struct err *e)
     return fcntl(s->output, F_SETFL, O_NONBLOCK) < 0 ? err_sys(e, "pipe") : 0;
 }
 
+/* A job may fill the disk, and its exit code must still fit. */
+static int reserve_exit(struct shim *s, struct err *e)
+{
+    char path[96];
+    int rc;
+
+    (void)snprintf(path, sizeof(path), "%s/exit.tmp", s->dir);
+    s->exit = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (s->exit < 0) {
+        return err_sys(e, "create %s", path);
+    }
+    rc = posix_fallocate(s->exit, 0, RUNTIME_RECORD_MAX);
+    if (rc != 0) {
+        errno = rc;
+        return err_sys(e, "room for %s", path);
+    }
+    return 0;
+}
+
 static int find_devices(const struct runtime_spec *spec, struct bundle_device *out, size_t *n,
                         struct err *e)
 {
@@ -205,8 +224,8 @@ static int make_container(struct shim *s, struct err *e)
         return -1;
     }
     keep_only(s->job->answer); /* rootfs may keep descriptors for box_make */
-    if (open_log(s, e) < 0 || open_output(s, e) < 0 || write_config(s, e) < 0 ||
-        shim_start_crun(s, e) < 0) {
+    if (open_log(s, e) < 0 || reserve_exit(s, e) < 0 || open_output(s, e) < 0 ||
+        write_config(s, e) < 0 || shim_start_crun(s, e) < 0) {
         return -1;
     }
     s->record.started_ms = clock_wall_ms();
@@ -322,6 +341,20 @@ static void finish_log(struct shim *s)
     }
 }
 
+/* Into the room that was reserved: takes no block of a disk that may be full. */
+static int fill_reserved(struct shim *s, const char *path, struct str text)
+{
+    char tmp[96];
+    struct err ignored;
+
+    (void)snprintf(tmp, sizeof(tmp), "%s/exit.tmp", s->dir);
+    if (s->exit < 0 || fs_write_all(s->exit, text, &ignored) < 0 ||
+        ftruncate(s->exit, (off_t)text.len) < 0 || fsync(s->exit) < 0 || rename(tmp, path) < 0) {
+        return -1;
+    }
+    return fs_sync_dir(AT_FDCWD, s->dir, &ignored);
+}
+
 static void write_exit(struct shim *s, struct runtime_status *st)
 {
     struct buf text = BUF_MAX(RUNTIME_RECORD_MAX);
@@ -330,7 +363,9 @@ static void write_exit(struct shim *s, struct runtime_status *st)
 
     (void)snprintf(path, sizeof(path), "%s/exit", s->dir);
     exit_record_put(&text, st);
-    (void)!fs_write_atomic(AT_FDCWD, path, buf_str(&text), 0640, &ignored);
+    if (fill_reserved(s, path, buf_str(&text)) < 0) {
+        (void)!fs_write_atomic(AT_FDCWD, path, buf_str(&text), 0640, &ignored);
+    }
     buf_done(&text);
 }
 
@@ -400,8 +435,13 @@ static void withdraw(const struct shim *s)
 
 void shim_main(const struct shim_job *job)
 {
-    struct shim s = {
-        .job = job, .id = job->spec->id, .log = -1, .output = -1, .output_writer = -1, .init = -1};
+    struct shim s = {.job = job,
+                     .id = job->spec->id,
+                     .log = -1,
+                     .output = -1,
+                     .output_writer = -1,
+                     .exit = -1,
+                     .init = -1};
     siginfo_t si = {0};
     struct err e = {0};
 

@@ -12,6 +12,7 @@ struct shim {
     int output;        /* what the container writes: reading end, never blocks */
     int output_writer; /* until crun has it */
     uint64_t lost;     /* bytes of output the disk did not take */
+    int exit;          /* exit.tmp: the room for the exit record, taken before the start */
     int init;          /* pidfd */
     struct shim_record record;
     int start_code; /* why it could not start: 126, 127, or 0 for the host's trouble */
