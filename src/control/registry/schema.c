@@ -32,14 +32,16 @@ static const char tables[] =
     "  UNIQUE (repository_id, digest)) STRICT;"
     "CREATE INDEX manifests_subject ON manifests(repository_id, subject) WHERE subject IS NOT NULL;"
 
+    /* The key's columns come first: else quick_check of SQLite 3.40 finds a NULL in the others of a
+     * table WITHOUT ROWID, where there is none. */
     "CREATE TABLE manifest_blobs ("
     "  manifest_id INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
-    "  repository_id INTEGER NOT NULL, digest TEXT NOT NULL,"
+    "  digest TEXT NOT NULL, repository_id INTEGER NOT NULL,"
     "  PRIMARY KEY (manifest_id, digest)) STRICT, WITHOUT ROWID;"
 
     "CREATE TABLE manifest_children ("
     "  manifest_id INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
-    "  repository_id INTEGER NOT NULL, digest TEXT NOT NULL,"
+    "  digest TEXT NOT NULL, repository_id INTEGER NOT NULL,"
     "  PRIMARY KEY (manifest_id, digest)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX manifest_children_digest ON manifest_children(repository_id, digest);"
 
