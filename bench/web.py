@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The HTTP engine against Debian's nginx, in the same run: CPU first, as ratios of medians.
 
-    STRATA_BUILD=build bench/http.py [--rounds 5] [--seconds 3]
+    STRATA_BUILD=build bench/web.py [--rounds 5] [--seconds 3]
 
 small GET     CPU for each keep-alive request of wrk (32 connections), ours / nginx      target <= 1.3
 1 GiB GET     CPU for one whole file by sendfile, ours / nginx                           target <= 1.3
