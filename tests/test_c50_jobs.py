@@ -390,6 +390,7 @@ def test_deleting_needs_an_end_and_takes_the_log(strata):
     cancel(strata, job['id'])
     strata.wait_job('demo', job['id'])
     assert strata.api('DELETE', f'{JOBS}/{job["id"]}').status_code == 204
+    wait_for(lambda: not list(strata.state.glob(f'jobs/{job["id"]}-*')), 20, 'its log is gone')
     for path in ('', '/log'):
         assert strata.api('GET', f'{JOBS}/{job["id"]}{path}').status_code == 404
     assert strata.api('DELETE', f'{JOBS}/{job["id"]}').status_code == 404

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/vec.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,15 +157,16 @@ int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *b
 struct forget {
     int64_t project_id;
     struct str id;
-    VEC(struct task *) tasks;
+    struct list tasks;
 };
 
 static void forget_done(struct forget *f)
 {
-    for (size_t i = 0; i < f->tasks.len; i++) {
-        free(f->tasks.p[i]);
+    list_each(it, &f->tasks)
+    {
+        list_remove(it);
+        free(list_entry(it, struct task, link));
     }
-    vec_done(&f->tasks);
 }
 
 static void note_container(void *ctx, struct str id, int64_t attempt, int64_t tries)
@@ -175,7 +175,7 @@ static void note_container(void *ctx, struct str id, int64_t attempt, int64_t tr
     char name[JOB_ID_SIZE];
 
     if (str_copy(id, name, sizeof(name)) == 0) {
-        *vec_push(&f->tasks) = jobs_task_new(TASK_FORGET, name, attempt, tries);
+        list_append(&f->tasks, &jobs_task_new(TASK_FORGET, name, attempt, tries)->link);
     }
 }
 
@@ -184,10 +184,11 @@ static void forget_containers(struct jobs *j, struct forget *f)
     struct lock *l = &j->lock;
 
     WITH_LOCK(l);
-    for (size_t i = 0; i < f->tasks.len; i++) {
-        jobs_pool_put_locked(&j->enders, f->tasks.p[i]);
+    list_each(it, &f->tasks)
+    {
+        list_remove(it);
+        jobs_pool_put_locked(&j->enders, list_entry(it, struct task, link));
     }
-    f->tasks.len = 0;
 }
 
 static int delete_row(struct state_db *db, void *ctx, struct err *e)
@@ -201,6 +202,7 @@ int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e
 {
     SCOPED(forget_done) struct forget f = {.project_id = project_id, .id = id};
 
+    list_init(&f.tasks);
     if (state_write(j->parts.state, delete_row, &f, e) < 0) {
         return -1;
     }
@@ -301,6 +303,7 @@ int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e)
     int64_t began = clock_mono_ms();
     int ended;
 
+    list_init(&f.tasks);
     do {
         if (cancel_all(j, project_id, e) < 0) {
             return -1;

@@ -21,7 +21,7 @@ static size_t place_of(const struct queue *q, int64_t seq)
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
 
-        if (q->p[mid]->seq < seq) {
+        if (q->p[mid].job->seq < seq) {
             lo = mid + 1;
         } else {
             hi = mid;
@@ -51,14 +51,14 @@ void jobs_queue_add(struct queue *q, struct job *j)
 
     if (at == q->head && q->head > 0) {
         q->head--;
-        q->p[q->head] = j;
+        q->p[q->head].job = j;
         q->len++;
         return;
     }
     make_room(q);
     at = place_of(q, j->seq);
     memmove(q->p + at + 1, q->p + at, (q->head + q->len - at) * sizeof(*q->p));
-    q->p[at] = j;
+    q->p[at].job = j;
     q->len++;
 }
 
@@ -66,7 +66,7 @@ void jobs_queue_remove(struct queue *q, const struct job *j)
 {
     size_t at = place_of(q, j->seq);
 
-    if (at == q->head + q->len || q->p[at] != j) {
+    if (at == q->head + q->len || q->p[at].job != j) {
         return;
     }
     q->len--;
@@ -79,12 +79,12 @@ void jobs_queue_remove(struct queue *q, const struct job *j)
 
 struct job *jobs_queue_first(const struct queue *q)
 {
-    return q->len > 0 ? q->p[q->head] : NULL;
+    return q->len > 0 ? q->p[q->head].job : NULL;
 }
 
 size_t jobs_queue_position(const struct queue *q, const struct job *j)
 {
     size_t at = place_of(q, j->seq);
 
-    return at < q->head + q->len && q->p[at] == j ? at - q->head + 1 : 0;
+    return at < q->head + q->len && q->p[at].job == j ? at - q->head + 1 : 0;
 }

@@ -6,8 +6,12 @@
 
 struct job;
 
+struct queue_slot {
+    struct job *job;
+};
+
 struct queue {
-    struct job **p;
+    struct queue_slot *p;
     size_t head, len, cap; /* the jobs are p[head .. head + len) */
 };
 

@@ -340,7 +340,7 @@ static void read_secrets(struct reader *r, struct place at)
     struct job_spec *s = r->out;
 
     s->secrets = read_vars(r, at, "the name of a secret", &s->n_secrets);
-    for (size_t i = 0; i < s->n_secrets; i++) {
+    for (size_t i = 0; s->secrets && i < s->n_secrets; i++) {
         if (s->secrets[i].value[0] == '\0' || strlen(s->secrets[i].value) > LIMIT_NAME_BYTES) {
             mistake(r, at, "%s: '%.70s' is no name of a secret", s->secrets[i].name,
                     s->secrets[i].value);

@@ -101,7 +101,7 @@ static void set_env(struct attempt *at, const char *pair)
         return; /* an image may hold anything */
     }
     for (size_t i = 0; i < at->env.len; i++) {
-        if (strncmp(at->env.p[i], pair, len) == 0) {
+        if (str_starts(str_of(at->env.p[i]), str_n(pair, len))) {
             at->env.p[i] = pair;
             return;
         }
@@ -185,7 +185,7 @@ static void build_args(struct attempt *at)
     for (size_t i = 0; i < n; i++) {
         args[i] = first[i];
     }
-    for (size_t i = 0; i < m; i++) {
+    for (size_t i = 0; second && i < m; i++) {
         args[n + i] = second[i];
     }
     at->launch.args = args;
@@ -282,7 +282,8 @@ static int look_for_earlier(struct attempt *at, int64_t *started_ms, struct err 
         }
         return 1;
     }
-    if (j->engine->remove(j->engine_ctx, earlier, e) < 0) {
+    if (j->engine->remove(j->engine_ctx, earlier, e) < 0 ||
+        j->engine->remove_log(j->engine_ctx, earlier, e) < 0) {
         return -1;
     }
     at->tries++;
