@@ -135,7 +135,7 @@ static int take_event(struct reader *r, struct builder *b, const yaml_event_t *e
     struct yaml_node *n;
 
     if (ev->type == YAML_SEQUENCE_END_EVENT || ev->type == YAML_MAPPING_END_EVENT) {
-        b->depth--;
+        b->depth -= b->depth > 0; /* libyaml ends only what it began */
         return 0;
     }
     if (++r->n_nodes > MAX_NODES) {

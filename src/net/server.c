@@ -121,14 +121,13 @@ static int open_listener(struct str text, struct err *e)
 
 static unsigned port_of(int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_in6 a = {0}; /* its port stands where that of sockaddr_in does */
     socklen_t len = sizeof(a);
 
     if (getsockname(fd, (struct sockaddr *)&a, &len) < 0) {
         return 0;
     }
-    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&a)->sin6_port
-                                         : ((struct sockaddr_in *)&a)->sin_port);
+    return ntohs(a.sin6_port);
 }
 
 /* --- accepting --- */
@@ -188,7 +187,7 @@ static void pause_accepting(struct http_server *s)
 void server_accept(struct http_server *s)
 {
     for (int i = 0; i < ACCEPT_IN_A_ROW && !atomic_load(&s->draining); i++) {
-        struct sockaddr_storage a;
+        struct sockaddr_storage a = {0};
         socklen_t len = sizeof(a);
         int fd = accept4(s->listen_fd, (struct sockaddr *)&a, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/pidfd.h>
@@ -22,11 +23,13 @@
 void doctor_check_kernel(struct doctor *d, struct finding *f)
 {
     struct utsname u;
-    unsigned major = 0, minor = 0;
+    unsigned long major, minor;
+    char *dot;
 
     (void)d;
     (void)uname(&u);
-    (void)sscanf(u.release, "%u.%u", &major, &minor);
+    major = strtoul(u.release, &dot, 10);
+    minor = *dot == '.' ? strtoul(dot + 1, NULL, 10) : 0;
     if (major < 5 || (major == 5 && minor < 19)) {
         doctor_found(f, DOCTOR_FAIL, "Linux %s; idmapped overlay layers need 5.19", u.release);
         doctor_mend(f, "install a newer kernel (Debian 12 has 6.1)");

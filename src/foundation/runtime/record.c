@@ -242,7 +242,7 @@ int boot_id_read(char out[40], struct err *e)
 int process_open(pid_t pid, uint64_t start)
 {
     SCOPED(closep) int fd = pidfd_open(pid, 0);
-    struct process_stat st;
+    struct process_stat st = {0};
     struct err ignored;
 
     if (fd < 0 || process_stat_of(pid, &st, &ignored) < 0 || st.start != start) {
