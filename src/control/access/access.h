@@ -75,10 +75,16 @@ int access_verify_token(struct access *a, struct str token, struct principal *ou
 int access_principal(struct access *a, int64_t user_id, struct principal *out,
                      struct err *e) MUST_USE;
 
+/* ERR_UNAUTHENTICATED when the personal token is revoked, expired or its user is gone: for what was
+ * made from it and lives on (JWTs of the registry, streams). Cached. */
+int access_token_alive(struct access *a, int64_t token_id, struct err *e) MUST_USE;
+
 /* The permissions of `who` in a project (PERM_BITs, narrowed by scopes); 0 also when there is no
  * such project. Cheap (cached). */
 uint64_t access_permissions(struct access *a, const struct principal *who, struct str project);
-/* The filter of the event stream (http_events_filter). */
+/* The filter of the event stream (http_events_filter), asked while the stream lives: members see
+ * what happens in their projects, admins all; a revoked token or a disabled user sees nothing more.
+ * A token that is narrowed needs the scopes of all that is told. */
 bool access_may_see(void *ctx, const struct principal *who, struct str project);
 
 /* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */

@@ -695,10 +695,61 @@ static void membership_changes_act_at_once(void **arg UNUSED)
 static void system_events_are_for_admins(void **arg UNUSED)
 {
     struct principal alice = principal_of("alice");
+    struct user user;
+    struct err e;
 
     assert_false(access_may_see(ac, &alice, STR("")));
-    alice.is_admin = true;
+    alice.is_admin = true; /* as he was when the stream began */
+    assert_false(access_may_see(ac, &alice, STR("")));
+    assert_int_equal(access_user_change(ac, STR("alice"),
+                                        &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
+                     0);
     assert_true(access_may_see(ac, &alice, STR("")));
+    assert_true(access_may_see(ac, &alice, STR("a-deleted-project")));
+}
+
+static void visitors_of_a_public_project_hear_of_no_jobs(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    struct user user;
+    struct err e;
+
+    assert_int_equal(access_user_change(ac, STR("alice"),
+                                        &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
+                     0); /* or bob could not be disabled */
+    add_project(&alice, "open", PROJECT_PUBLIC);
+    assert_int_equal(may(&bob, PERM_PROJECT_READ, "open"), ERR_NONE);
+    assert_false(access_may_see(ac, &bob, STR("open")));
+    put_member("open", "bob", ROLE_GUEST);
+    assert_true(access_may_see(ac, &bob, STR("open")));
+    assert_int_equal(access_user_change(ac, STR("bob"),
+                                        &(struct user_change){.disabled = CHANGE_SET}, &user, &e),
+                     0);
+    assert_false(access_may_see(ac, &bob, STR("open")));
+    assert_int_equal(access_user_change(ac, STR("bob"),
+                                        &(struct user_change){.disabled = CHANGE_CLEAR}, &user, &e),
+                     0);
+    bob.scopes = PERM_BIT(PERM_PROJECT_READ) | PERM_BIT(PERM_SIGNED_IN);
+    assert_false(access_may_see(ac, &bob, STR("open")));
+}
+
+static void what_a_token_made_ends_with_it(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct token made;
+    struct err e;
+
+    assert_int_equal(access_token_add(ac, &alice, STR("ci"), 0, PERM_ALL, &made, &e), 0);
+    add_project(&alice, "demo", 0);
+    assert_int_equal(access_token_alive(ac, made.id, &e), 0);
+    alice.token_id = made.id;
+    assert_true(access_may_see(ac, &alice, STR("demo")));
+    alice.token_id = 0;
+    assert_int_equal(access_token_delete(ac, &alice, made.id, &e), 0);
+    assert_int_equal(access_token_alive(ac, made.id, &e), -1);
+    assert_int_equal(e.kind, ERR_UNAUTHENTICATED);
+    alice.token_id = made.id;
+    assert_false(access_may_see(ac, &alice, STR("demo")));
 }
 
 static void users_create_projects_only_where_the_setting_lets_them(void **arg UNUSED)
@@ -995,6 +1046,8 @@ int main(void)
         ROW(a_narrow_token_of_an_admin_is_told_which_scope_it_lacks),
         ROW(membership_changes_act_at_once),
         ROW(system_events_are_for_admins),
+        ROW(visitors_of_a_public_project_hear_of_no_jobs),
+        ROW(what_a_token_made_ends_with_it),
         ROW(users_create_projects_only_where_the_setting_lets_them),
         ROW(a_project_is_deleted_after_all_that_is_kept_for_it),
         ROW(a_deletion_that_a_crash_interrupted_can_be_begun_again),

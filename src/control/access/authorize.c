@@ -85,12 +85,35 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
     return role == ROLE_NONE ? 0 : role_permissions(role) & who->scopes;
 }
 
+/* Who signed in, as he is now. */
+static int principal_now(struct access *a, const struct principal *who, struct principal *now,
+                         struct err *e)
+{
+    if (access_principal(a, who->user_id, now, e) < 0 ||
+        (who->token_id != 0 && access_token_alive(a, who->token_id, e) < 0)) {
+        return -1;
+    }
+    now->is_admin = now->is_admin && who->is_admin;
+    now->scopes = who->scopes;
+    return 0;
+}
+
+/* Visitors of a public project may read neither its jobs nor its volumes, so they hear of none. An
+ * admin also hears of projects that are gone. */
 bool access_may_see(void *ctx, const struct principal *who, struct str project)
 {
-    if (project.len == 0) {
-        return who->is_admin && who->scopes & PERM_BIT(PERM_SYSTEM_READ);
+    const uint64_t told = PERM_BIT(PERM_PROJECT_READ) | PERM_BIT(PERM_IMAGE_PULL) |
+                          PERM_BIT(PERM_JOB_READ) | PERM_BIT(PERM_VOLUME_READ);
+    struct principal now;
+    struct err e;
+
+    if (principal_now(ctx, who, &now, &e) < 0) {
+        return false;
     }
-    return access_permissions(ctx, who, project) & PERM_BIT(PERM_PROJECT_READ);
+    if (project.len == 0) {
+        return now.is_admin && now.scopes & PERM_BIT(PERM_SYSTEM_READ);
+    }
+    return ((now.is_admin ? now.scopes : access_permissions(ctx, &now, project)) & told) == told;
 }
 
 static int err_sign_in(struct err *e)

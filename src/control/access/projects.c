@@ -144,7 +144,9 @@ static int read_id(struct state_db *db, void *ctx, struct err *e)
 {
     struct find_id *f = ctx;
 
-    return state_one_i64(db, &f->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", f->name);
+    /* One that is being deleted takes nothing new, also from requests that began before. */
+    return state_one_i64(db, &f->id, e, "",
+                         "SELECT id FROM projects WHERE name = ? AND deleting = 0", "s", f->name);
 }
 
 /* host ids: 100000000 + id x 65536, 65536 of them (docs/formats/state.md) */

@@ -304,6 +304,14 @@ static void touch(struct access *a, const struct principal *who, int64_t now_ms)
     state_submit(a->state, write_touch, t, free_touch);
 }
 
+static int find_expiry(struct state_db *db, void *ctx, struct err *e)
+{
+    struct known *k = ctx;
+
+    return state_one_i64(db, &k->expires_ms, e, "", "SELECT expires_ms FROM tokens WHERE id = ?",
+                         "i", k->who.token_id);
+}
+
 static int err_token(struct err *e)
 {
     return err_set(e, ERR_UNAUTHENTICATED,
@@ -342,4 +350,20 @@ int access_verify_token(struct access *a, struct str token, struct principal *ou
     }
     *out = l.found.who;
     return 0;
+}
+
+int access_token_alive(struct access *a, int64_t token_id, struct err *e)
+{
+    uint64_t epoch = atomic_load(&a->epoch);
+    struct known k = {.who = {.token_id = token_id}};
+    struct cache_key key =
+        access_cache_key(a, 'i', str_n((const char *)&token_id, sizeof(token_id)), STR_EMPTY);
+
+    if (!access_cache_get(a->known, &key, epoch, clock_mono_ms(), &k)) {
+        if (state_read(a->state, find_expiry, &k, e) < 0) {
+            return e->kind == ERR_NOT_FOUND ? err_token(e) : -1;
+        }
+        access_cache_put(a->known, &key, epoch, clock_mono_ms(), &k);
+    }
+    return k.expires_ms && k.expires_ms <= clock_wall_ms() ? err_token(e) : 0;
 }

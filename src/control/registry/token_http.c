@@ -66,7 +66,7 @@ void token_cache_free(struct token_cache *t)
 
 /* What one token allows in one place. */
 struct allowed {
-    int64_t user_id;
+    int64_t user_id, token_id;
     char user_name[LIMIT_NAME_BYTES + 1];
     uint64_t perms; /* PERM_BITs */
 };
@@ -88,7 +88,7 @@ static unsigned actions_of(uint64_t perms)
 /* `type` and `name` as in the access list: ("repository", "demo/app"), ("registry", "catalog"). */
 static struct allowed allowed_by(const struct jwt_claims *c, const char *type, struct str name)
 {
-    struct allowed out = {.user_id = c->user_id};
+    struct allowed out = {.user_id = c->user_id, .token_id = c->token_id};
 
     (void)!str_copy(c->user_name, out.user_name, sizeof(out.user_name));
     for (size_t i = 0; i < c->n_access; i++) {
@@ -162,9 +162,11 @@ static int principal_of(struct registry *r, const struct allowed *by, struct pri
         memcpy(out->name, "anonymous", sizeof("anonymous"));
         return 0;
     }
-    if (access_principal(r->access, by->user_id, out, e) < 0) {
+    if (access_principal(r->access, by->user_id, out, e) < 0 ||
+        (by->token_id != 0 && access_token_alive(r->access, by->token_id, e) < 0)) {
         return -1;
     }
+    out->token_id = by->token_id;
     return strcmp(out->name, by->user_name) == 0
                ? 0
                : err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone");
@@ -265,6 +267,7 @@ static int sign_access(struct registry *r, const struct principal *who, const st
         .audience = STR(JWT_AUDIENCE),
         .user_name = who->user_id ? str_of(who->name) : STR_EMPTY,
         .user_id = who->user_id,
+        .token_id = who->token_id,
         .issued_sec = now_sec,
         .expires_sec = now_sec + TOKEN_SECONDS,
         .access = (struct scope *)g->access,
