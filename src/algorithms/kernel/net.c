@@ -170,7 +170,7 @@ static double output_delta(const struct net *n, struct net_work *w, size_t rows,
     for (size_t r = 0; r < rows; r++) {
         float weight = weights ? weights[r] : 1, sure = p[r * out + classes[r]];
 
-        loss -= weight * log(sure < 1e-30F ? 1e-30F : sure);
+        loss -= weight * log((double)(sure < 1e-30F ? 1e-30F : sure));
         for (size_t k = 0; k < out; k++) {
             d[r * out + k] = weight * (p[r * out + k] - (k == classes[r] ? 1 : 0));
         }

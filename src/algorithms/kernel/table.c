@@ -181,6 +181,7 @@ int table_note_applied(struct table *t, const struct transform *x, struct err *e
     if (copy == NULL) {
         return -1;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     t->applied = xrealloc(t->applied, (t->n_applied + 1) * sizeof(*t->applied));
     t->applied[t->n_applied++] = copy;
     return 0;

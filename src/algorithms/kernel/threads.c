@@ -4,10 +4,10 @@
 #include "base/mem.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -147,9 +147,14 @@ static unsigned quota_v2(void)
     SCOPED(closep) int fd = open("/sys/fs/cgroup/cpu.max", O_RDONLY | O_CLOEXEC);
     char text[64] = "";
     uint64_t quota, period;
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    char *rest;
 
-    if (n <= 0 || sscanf(text, "%" SCNu64 " %" SCNu64, &quota, &period) != 2 || period == 0) {
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
+        return 0;
+    }
+    quota = strtoull(text, &rest, 10); /* "max" is no number: then the period is none either */
+    period = strtoull(rest, NULL, 10);
+    if (period == 0) {
         return 0;
     }
     return (unsigned)((quota + period - 1) / period);
@@ -159,12 +164,11 @@ static uint64_t number_in(const char *path)
 {
     SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     char text[32] = "";
-    uint64_t v;
 
-    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0 || sscanf(text, "%" SCNu64, &v) != 1) {
+    if (fd < 0 || read(fd, text, sizeof(text) - 1) <= 0) {
         return 0;
     }
-    return text[0] == '-' ? 0 : v; /* -1: no quota */
+    return text[0] == '-' ? 0 : strtoull(text, NULL, 10); /* -1: no quota */
 }
 
 static unsigned quota_v1(void)

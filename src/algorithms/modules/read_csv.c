@@ -53,7 +53,7 @@ static void say(const struct step *s, const struct table *t, const struct csv_re
     progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, path);
     if (r->skipped > 0 || r->mended > 0) {
         progress_say(s->progress, "%llu lines with a wrong number of cells were %s",
-                     (unsigned long long)(r->skipped + r->mended),
+                     (unsigned long long)r->skipped + r->mended,
                      r->skipped > 0 ? "left out" : "filled or cut");
     }
 }

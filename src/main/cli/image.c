@@ -415,7 +415,7 @@ int verb_image_push(struct cli *c, struct err *e)
                        client_server(c->client), cli_arg(c, 0));
     }
     if (split_reference(cli_arg(c, 0), &repo, &tag, e) < 0 ||
-        (program ? tar_of_program(&tar, program_path, program, e) : open_tar(&tar, tar_path, e)) <
+        (tar_path ? open_tar(&tar, tar_path, e) : tar_of_program(&tar, program_path, program, e)) <
             0 ||
         push_all(c, repo, tag, program, &tar, &manifest, e) < 0) {
         return -1;
