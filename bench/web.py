@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The HTTP engine against Debian's nginx, in the same run: CPU first, as ratios of medians.
+"""The HTTP engine against Debian's nginx, in the same run: CPU first, as medians of ratios.
 
     STRATA_BUILD=build bench/web.py [--rounds 5] [--seconds 3]
 
@@ -31,9 +31,9 @@ def wrk(url, seconds, connections=32):
     r = subprocess.run(['wrk', '-t2', f'-c{connections}', f'-d{seconds}', '--latency', url], check=True,
                        capture_output=True, text=True).stdout
     assert 'Non-2xx' not in r and 'Socket errors' not in r, r
-    p99 = re.search(r'99%\s+([\d.]+)(us|ms|s)', r)
+    found = [re.search(p + r'%\s+([\d.]+)(us|ms|s)', r) for p in ('50', '99')]
     return (int(re.search(r'(\d+) requests in', r).group(1)),
-            float(p99.group(1)) * {'us': 1e-6, 'ms': 1e-3, 's': 1}[p99.group(2)])
+            [float(m.group(1)) * {'us': 1e-6, 'ms': 1e-3, 's': 1}[m.group(2)] for m in found])
 
 
 def small_get(server, seconds):
@@ -58,7 +58,7 @@ def compare(name, unit, scale, measure, ours, nginx, rounds, target):
     for _ in range(rounds):  # alternating, so that other load meets both
         b.append(measure(nginx) * scale)
         a.append(measure(ours) * scale)
-    ratio = statistics.median(a) / statistics.median(b)
+    ratio = statistics.median(x / y for x, y in zip(a, b))
     verdict = '' if target is None else f'  target <= {target}: {"ok" if ratio <= target else "MISSED"}'
     print(f'{name:<12} ratio {ratio:.2f}   ours {statistics.median(a):.2f} {unit}, '
           f'nginx {statistics.median(b):.2f} {unit}{verdict}', flush=True)
@@ -87,12 +87,12 @@ def idle_memory(request, name):
 
 
 def uploads(rounds, seconds):
-    def p99(e):
+    def latency(e):
         return wrk(e.url + '/hello', seconds, connections=4)[1]
     without, with_them = [], []
     for _ in range(rounds):
         with Engine() as e:
-            without.append(p99(e))
+            without.append(latency(e))
             slow = []
             for _ in range(16):
                 s = e.connect()
@@ -109,12 +109,13 @@ def uploads(rounds, seconds):
                             pass
             t = threading.Thread(target=drip)
             t.start()
-            with_them.append(p99(e))
+            with_them.append(latency(e))
             done.set()
             t.join()
-    ratio = statistics.median(with_them) / statistics.median(without)
-    print(f'{"uploads":<12} ratio {ratio:.2f}   p99 of others with 16 slow uploads '
-          f'{statistics.median(with_them) * 1e6:.0f} us, without {statistics.median(without) * 1e6:.0f} us', flush=True)
+    for i, name in enumerate(('p50', 'p99')):
+        a, b = (statistics.median(x[i] for x in times) for times in (with_them, without))
+        print(f'{"uploads":<12} ratio {a / b:.2f}   {name} of others with 16 slow uploads {a * 1e6:.0f} us, '
+              f'without {b * 1e6:.0f} us', flush=True)
 
 
 def main():

@@ -57,6 +57,7 @@ def test_refused_with_an_answer_and_the_connection_closed(engine, path):
     status, headers, body = answers[0]
     assert headers['connection'] == 'close'
     assert headers['content-type'] == 'application/json' and b'"message"' in body
+    assert b'something failed' not in body  # it says what the client did wrong
     assert len(headers['x-request-id']) == 16 and headers['x-request-id'].encode() in body
 
 

@@ -93,9 +93,11 @@ static void fail(struct exchange *x, struct err *e)
 
 void reply_refusal(struct exchange *x, int status, const char *why)
 {
+    enum err_kind kind = err_kind_of_http(status);
     struct err e;
 
-    (void)err_set(&e, err_kind_of_http(status), "%s", why);
+    /* 501 and 505 are the client's doing too: nothing to hide, nothing for the log */
+    (void)err_set(&e, kind == ERR_INTERNAL ? ERR_UNSUPPORTED : kind, "%s", why);
     x->reply.closes = true;
     x->match = (struct route_match){0};
     reply_error(x, status, &e);

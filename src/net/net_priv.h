@@ -123,6 +123,17 @@ struct exchange {
     bool is_reserve; /* runs only ROUTE_OWN_WORKER */
 };
 
+enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_ENDED /* to be joined */ };
+
+/* One worker thread; a cache line each. */
+struct worker_slot {
+    _Alignas(64) struct http_server *server;
+    pthread_t thread;
+    enum slot_state state;  /* guarded by workers_lock */
+    _Atomic unsigned turns; /* odd: inside a connection. Changed by the worker only */
+    unsigned seen;          /* relay thread only: `turns` at the last look */
+};
+
 enum { PROXIES_MAX = 32 };
 
 struct proxy_net {
@@ -146,18 +157,16 @@ struct http_server {
     struct list conns;      /* guarded by conns_lock */
     _Atomic unsigned n_conns;
 
-    struct lock workers_lock;      /* LOCK_net_workers */
-    struct list ready;             /* guarded by workers_lock: read by the reserve, need a worker */
-    _Atomic unsigned n_workers;    /* changed under workers_lock */
-    unsigned ready_workers;        /* that many without waiting for the relay */
-    pthread_t gone[LIMIT_WORKERS]; /* guarded by workers_lock: ended, to be joined */
-    unsigned n_gone;               /* guarded by workers_lock */
-    bool reserve_called;           /* guarded by workers_lock */
+    struct lock workers_lock; /* LOCK_net_workers */
+    struct list ready;        /* guarded by workers_lock: read by the reserve, need a worker */
+    unsigned n_workers;       /* guarded by workers_lock */
+    struct worker_slot slots[LIMIT_WORKERS];
+    unsigned ready_workers; /* that many without waiting for the relay */
+    bool reserve_called;    /* guarded by workers_lock */
     pthread_t reserve;
     bool has_reserve;
     _Atomic unsigned n_ready;
     _Atomic unsigned idle;   /* workers in epoll_wait */
-    _Atomic unsigned picks;  /* connections that workers took: they turn over */
     _Atomic bool watched;    /* the relay looks for starvation every 2 ms */
     _Atomic unsigned n_busy; /* requests between head and end of answer */
 
@@ -244,8 +253,10 @@ void conn_run(struct http_conn *c, struct exchange *x);
 int workers_start(struct http_server *s, struct err *e);
 /* No worker may be inside a handler for ever: waits for them. */
 void workers_stop(struct http_server *s);
-/* One more, unless there are LIMIT_WORKERS; then the reserve is called. Relay thread. */
-void workers_grow(struct http_server *s);
+/* Starts workers for those that are stuck in a request (blocked, or computing for long), so that
+ * one a processor turns over; past LIMIT_WORKERS calls the reserve. Relay thread, every 2 ms while
+ * s->watched. True: it found too few. */
+bool workers_watch(struct http_server *s);
 
 /* --- server.c --- */
 

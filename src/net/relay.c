@@ -6,7 +6,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -20,7 +19,6 @@ enum {
     EMPTY_SWEEPS = 5, /* then it sleeps until somebody comes */
     WATCH_MS = 2,
     WATCH_ROUNDS = 250, /* without starvation, until the watch ends */
-    TURNOVER = 16,      /* connections taken in WATCH_MS: the workers are not stuck */
     EVENTS_AT_ONCE = 64,
     WOKEN_AT_ONCE = 1024
 };
@@ -40,7 +38,8 @@ struct relay {
     int64_t wheel_tick;
     int64_t next_sweep_ms;
     unsigned empty_sweeps; /* in a row */
-    unsigned quiet_rounds, last_picks;
+    unsigned quiet_rounds;
+    int64_t next_watch_ms;
     bool finishing;
     struct buf scratch;
 };
@@ -308,29 +307,15 @@ static void sweep(struct relay *r, int64_t now_ms)
     }
 }
 
-static bool anybody_waits(struct http_server *s)
-{
-    struct pollfd p = {.fd = s->epoll_fd, .events = POLLIN};
-
-    return atomic_load(&s->n_ready) > 0 || poll(&p, 1, 0) > 0;
-}
-
-/* Every worker is inside a request, and few of them come out again: they are blocked. */
-static void watch_workers(struct relay *r)
+static void watch_workers(struct relay *r, int64_t now_ms)
 {
     struct http_server *s = r->server;
-    unsigned picks = atomic_load(&s->picks), turned = picks - r->last_picks;
 
-    if (!atomic_load(&s->watched)) {
+    if (!atomic_load(&s->watched) || now_ms < r->next_watch_ms) {
         return;
     }
-    r->last_picks = picks;
-    if (atomic_load(&s->idle) > 0) {
-        r->quiet_rounds++;
-    } else if (turned < TURNOVER && (turned == 0 || anybody_waits(s))) {
-        workers_grow(s);
-        r->quiet_rounds = 0;
-    }
+    r->next_watch_ms = now_ms + WATCH_MS;
+    r->quiet_rounds = workers_watch(s) || atomic_load(&s->idle) == 0 ? 0 : r->quiet_rounds + 1;
     if (r->quiet_rounds >= WATCH_ROUNDS) {
         r->quiet_rounds = 0;
         atomic_store(&s->watched, false);
@@ -357,7 +342,7 @@ static int timeout_of(struct relay *r, int64_t now_ms)
         due = due < r->next_sweep_ms ? due : r->next_sweep_ms;
     }
     if (atomic_load(&r->server->watched)) {
-        due = due < now_ms + WATCH_MS ? due : now_ms + WATCH_MS;
+        due = due < r->next_watch_ms ? due : r->next_watch_ms;
     }
     if (due == INT64_MAX) {
         return -1;
@@ -401,7 +386,7 @@ static void *relay_main(void *arg)
             finish_all(r);
         }
         sweep(r, clock_mono_ms());
-        watch_workers(r);
+        watch_workers(r, clock_mono_ms());
     }
     return NULL;
 }

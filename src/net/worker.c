@@ -1,10 +1,10 @@
 /* Workers: each takes one connection from epoll, runs its requests to the end with blocking I/O,
  * and parks it again. Their number follows the load:
  *
- *   up to one a processor   a worker that leaves nobody waiting starts the next one
- *   up to LIMIT_WORKERS     the relay sees connections that nobody takes (workers_grow)
- *   all are busy            the reserve reads heads and runs ROUTE_OWN_WORKER; the others queue
- *   idle for 10 s           a worker above WORKERS_MIN goes home */
+ *   one a processor         turns over: a worker that leaves nobody waiting has the relay watch,
+ * which starts another for each that is stuck in its request (workers_watch) all are busy the
+ * reserve reads heads and runs ROUTE_OWN_WORKER; the others queue idle for 10 s           a worker
+ * above WORKERS_MIN goes home */
 #include "net/net_priv.h"
 
 #include "base/log.h"
@@ -40,15 +40,11 @@ static struct http_conn *take_ready(struct http_server *s)
     return c;
 }
 
-static int spawn(struct http_server *s, unsigned below);
-
-/* The last waiting worker has left: start another, or have the relay watch for starvation. */
+/* The last waiting worker has left: from now on the relay looks for stuck ones. */
 static void nobody_waits(struct http_server *s)
 {
-    if (atomic_load_explicit(&s->n_workers, memory_order_relaxed) < s->ready_workers) {
-        (void)spawn(s, s->ready_workers);
-    } else if (!atomic_load_explicit(&s->watched, memory_order_relaxed) &&
-               !atomic_exchange(&s->watched, true)) {
+    if (!atomic_load_explicit(&s->watched, memory_order_relaxed) &&
+        !atomic_exchange(&s->watched, true)) {
         relay_nudge(s->relay);
     }
 }
@@ -88,7 +84,6 @@ static int wait_event(struct http_server *s, struct http_conn **out)
     if (atomic_fetch_sub(&s->idle, 1) == 1 && what >= EVENT_ACCEPT) {
         nobody_waits(s);
     }
-    (void)atomic_fetch_add_explicit(&s->picks, 1, memory_order_relaxed);
     return what;
 }
 
@@ -101,57 +96,42 @@ static void handle(struct http_server *s, int what, struct http_conn *c, struct 
     }
 }
 
-/* This thread ends now; whoever comes next joins it. */
-static void leave_locked(struct http_server *s)
+/* This thread ends now; whoever looks for a free slot joins it. */
+static void leave_locked(struct worker_slot *me)
 {
-    lock_assert(&s->workers_lock);
-    s->n_workers--;
-    s->gone[s->n_gone++] = pthread_self();
-    lock_broadcast(&s->workers_lock);
+    lock_assert(&me->server->workers_lock);
+    me->server->n_workers--;
+    me->state = SLOT_ENDED;
+    lock_broadcast(&me->server->workers_lock);
 }
 
-static void leave(struct http_server *s)
+static void leave(struct worker_slot *me)
 {
-    struct lock *l = &s->workers_lock;
+    struct lock *l = &me->server->workers_lock;
     WITH_LOCK(l);
 
-    leave_locked(s);
+    leave_locked(me);
 }
 
 /* True when this worker, which has idled, is not needed any more: then it has left. */
-static bool may_leave(struct http_server *s)
+static bool may_leave(struct worker_slot *me)
 {
-    struct lock *l = &s->workers_lock;
+    struct lock *l = &me->server->workers_lock;
     WITH_LOCK(l);
 
-    if (s->n_workers <= WORKERS_MIN) {
+    if (me->server->n_workers <= WORKERS_MIN) {
         return false;
     }
-    leave_locked(s);
+    leave_locked(me);
     return true;
-}
-
-static void join_gone(struct http_server *s)
-{
-    struct lock *l = &s->workers_lock;
-    pthread_t gone[LIMIT_WORKERS];
-    unsigned n;
-
-    {
-        WITH_LOCK(l);
-        n = s->n_gone;
-        memcpy(gone, s->gone, n * sizeof(gone[0]));
-        s->n_gone = 0;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        (void)pthread_join(gone[i], NULL);
-    }
 }
 
 static void *worker_main(void *arg)
 {
-    struct http_server *s = arg;
+    struct worker_slot *me = arg;
+    struct http_server *s = me->server;
     struct exchange *x = exchange_new(s);
+    unsigned turns = 0;
     bool left = false;
 
     while (!left) {
@@ -161,12 +141,14 @@ static void *worker_main(void *arg)
         if (what == EVENT_STOP) {
             break;
         }
+        atomic_store_explicit(&me->turns, ++turns, memory_order_relaxed);
         handle(s, what, c, x);
-        left = what == EVENT_TIMEOUT && may_leave(s);
+        atomic_store_explicit(&me->turns, ++turns, memory_order_relaxed);
+        left = what == EVENT_TIMEOUT && may_leave(me);
     }
     exchange_free(x);
     if (!left) {
-        leave(s);
+        leave(me);
     }
     return NULL;
 }
@@ -191,34 +173,55 @@ int net_start_thread(pthread_t *thread, void *(*main_of)(void *), void *arg)
     return rc;
 }
 
-/* One more worker if there are fewer than `below`; -1 when there are not, or it cannot be. Called
- * when workers are missing, so those that left are joined in passing. */
-static int spawn(struct http_server *s, unsigned below)
+/* A slot for a new worker, counted as running; NULL: LIMIT_WORKERS, or the server stops. */
+static struct worker_slot *take_slot(struct http_server *s)
 {
+    struct worker_slot *found = NULL;
     struct lock *l = &s->workers_lock;
-    pthread_t thread;
-    int rc;
+    bool ended;
 
-    join_gone(s);
     {
         WITH_LOCK(l);
-
-        if (s->n_workers >= below || s->n_workers + s->n_gone >= LIMIT_WORKERS ||
-            atomic_load(&s->stopping)) {
-            return -1;
+        for (size_t i = 0; i < LIMIT_WORKERS && !found && !atomic_load(&s->stopping); i++) {
+            found = s->slots[i].state != SLOT_RUNS ? &s->slots[i] : NULL;
         }
+        if (found == NULL) {
+            return NULL;
+        }
+        ended = found->state == SLOT_ENDED;
+        found->state = SLOT_RUNS;
         s->n_workers++;
     }
-    rc = net_start_thread(&thread, worker_main, s);
+    if (ended) {
+        (void)pthread_join(found->thread, NULL);
+    }
+    return found;
+}
+
+/* One more worker; -1 when there are LIMIT_WORKERS, or it cannot be. Called at start and by the
+ * relay thread only. */
+static int spawn(struct http_server *s)
+{
+    struct worker_slot *slot = take_slot(s);
+    struct lock *l = &s->workers_lock;
+    int rc;
+
+    if (slot == NULL) {
+        return -1;
+    }
+    slot->server = s;
+    atomic_store(&slot->turns, 0);
+    rc = net_start_thread(&slot->thread, worker_main, slot);
     if (rc != 0) {
         {
             WITH_LOCK(l);
             s->n_workers--;
+            slot->state = SLOT_FREE;
         }
         log_warn("http.no-thread", "error=%s, going on with fewer workers", strerror(rc));
         return -1;
     }
-    return 0; /* it joins itself to s->gone when it ends */
+    return 0;
 }
 
 /* --- the reserve --- */
@@ -268,15 +271,55 @@ static void *reserve_main(void *arg)
     return NULL;
 }
 
-void workers_grow(struct http_server *s)
+/* Workers that have been inside the same connection since the last look. */
+static unsigned count_stuck(struct http_server *s)
+{
+    unsigned stuck = 0;
+
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        struct worker_slot *slot = &s->slots[i];
+        unsigned turns = atomic_load_explicit(&slot->turns, memory_order_relaxed);
+
+        stuck += turns % 2 == 1 && turns == slot->seen;
+        slot->seen = turns;
+    }
+    return stuck;
+}
+
+static unsigned count_workers(struct http_server *s)
 {
     struct lock *l = &s->workers_lock;
+    WITH_LOCK(l);
 
-    if (spawn(s, LIMIT_WORKERS) < 0) {
-        WITH_LOCK(l);
-        s->reserve_called = true;
-        lock_broadcast(l);
+    return s->n_workers;
+}
+
+static void call_reserve(struct http_server *s)
+{
+    struct lock *l = &s->workers_lock;
+    WITH_LOCK(l);
+
+    s->reserve_called = true;
+    lock_broadcast(l);
+}
+
+bool workers_watch(struct http_server *s)
+{
+    unsigned stuck = count_stuck(s), workers = count_workers(s);
+    unsigned turning = workers > stuck ? workers - stuck : 0;
+    /* one by one, but when nobody turns over any more, all that may be missing */
+    unsigned want = turning == 0 ? s->ready_workers : turning + 1;
+
+    if (atomic_load(&s->idle) > 0 || turning >= s->ready_workers) {
+        return false;
     }
+    while (turning < want && spawn(s) == 0) {
+        turning++;
+    }
+    if (turning < want) {
+        call_reserve(s);
+    }
+    return true;
 }
 
 /* More runnable threads than processors only cost switches (4.4 instead of 4.1 us a request). */
@@ -298,7 +341,7 @@ int workers_start(struct http_server *s, struct err *e)
     s->has_reserve = true;
     s->ready_workers = one_a_processor();
     for (int i = 0; i < WORKERS_MIN; i++) {
-        if (spawn(s, WORKERS_MIN) < 0) {
+        if (spawn(s) < 0) {
             return err_set(e, ERR_INTERNAL, "cannot start a worker thread");
         }
     }
@@ -316,7 +359,12 @@ void workers_stop(struct http_server *s)
             lock_wait(l);
         }
     }
-    join_gone(s);
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        if (s->slots[i].state == SLOT_ENDED) {
+            (void)pthread_join(s->slots[i].thread, NULL);
+            s->slots[i].state = SLOT_FREE;
+        }
+    }
     if (s->has_reserve) {
         (void)pthread_join(s->reserve, NULL);
         s->has_reserve = false;
