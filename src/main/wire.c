@@ -39,8 +39,9 @@ struct wire {
     struct system_http system;
     struct http_mount mounts[6];
     struct http_server *http;
-    /* Containers that end while jobs is still loading its table wait here. */
-    struct lock lock; /* guards the two below */
+    /* Containers that end while jobs is still loading its table wait here; what ends after it is
+     * closed is found by the next start. */
+    struct lock lock; /* guards the two below; held over jobs_on_exit, so that jobs outlives it */
     bool jobs_ready;
     VEC(struct runtime_status) early_exits;
 };
@@ -152,15 +153,12 @@ static int find_image(void *ctx, const struct principal *who, struct str referen
 static void on_exit_of_container(void *ctx, const struct runtime_status *s)
 {
     struct wire *w = ctx;
+    struct lock *l = &w->lock;
 
-    {
-        struct lock *l = &w->lock;
-
-        WITH_LOCK(l);
-        if (!w->jobs_ready) {
-            *vec_push(&w->early_exits) = *s;
-            return;
-        }
+    WITH_LOCK(l);
+    if (!w->jobs_ready) {
+        *vec_push(&w->early_exits) = *s;
+        return;
     }
     jobs_on_exit(w->jobs, s);
 }
@@ -330,12 +328,21 @@ void wire_housekeep(struct wire *w)
     }
 }
 
+static void stop_exits(struct wire *w)
+{
+    struct lock *l = &w->lock;
+
+    WITH_LOCK(l);
+    w->jobs_ready = false;
+}
+
 void wire_close(struct wire *w)
 {
     if (w == NULL) {
         return;
     }
     http_server_close(w->http);
+    stop_exits(w);
     jobs_close(w->jobs);
     volume_close(w->volumes);
     rootfs_free(w->rootfs);

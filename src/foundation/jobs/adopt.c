@@ -80,6 +80,7 @@ static void compare_one(struct jobs *j, const struct runtime_status *s)
 /* No container: what never ran is queued again, what ran is lost. */
 static void adopt_missing(struct jobs *j, struct job *job)
 {
+    struct lock *l = &j->lock;
     struct runtime_status gone = {.end = RUNTIME_LOST};
     struct job_change c = {
         .seq = job->seq,
@@ -93,7 +94,9 @@ static void adopt_missing(struct jobs *j, struct job *job)
     } else if (job->stop == JOB_STOP_CANCEL) {
         jobs_scheduler_unstarted(j, job, &(struct err){0});
     } else {
+        lock_take(l);
         job->phase = PHASE_ENDING;
+        lock_drop(l);
         jobs_scheduler_save(j, job, &c);
     }
 }

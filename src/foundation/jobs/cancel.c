@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROJECT_GONE_MS = 30000, PROJECT_GRACE_MS = 5000 };
+enum { PROJECT_GONE_MS = 30000, PROJECT_GRACE_MS = 5000, ENDING_MS = 5000 };
 
 enum found { FOUND_NONE, FOUND_QUEUED, FOUND_ACTIVE, FOUND_ENDING };
 
@@ -86,7 +86,7 @@ static int cancel_queued(struct jobs *j, struct cancel *c, struct err *e)
 }
 
 /* Written first: what was answered with "cancelled" stays cancelled over a restart. The scheduler
- * sends the signals. */
+ * sends the signals. 1: the attempt ended meanwhile, and another one may follow. */
 static int cancel_active(struct jobs *j, struct str id, struct cancel *c, struct err *e)
 {
     struct lock *l = &j->lock;
@@ -97,13 +97,29 @@ static int cancel_active(struct jobs *j, struct str id, struct cancel *c, struct
     }
     WITH_LOCK(l);
     job = map_get(&j->by_id, id);
-    if (job && job->phase != PHASE_ENDING) {
-        job->stop = JOB_STOP_CANCEL;
-        free(job->stop_by);
-        job->stop_by = xstrdup(c->by);
-        lock_broadcast(l);
+    if (job == NULL || job->phase == PHASE_ENDING || job->phase == PHASE_QUEUED) {
+        return 1;
     }
+    job->stop = JOB_STOP_CANCEL;
+    free(job->stop_by);
+    job->stop_by = xstrdup(c->by);
+    lock_broadcast(l);
     return 0;
+}
+
+/* Until the end of the attempt is written: then the job is gone, or queued for the next one. */
+static bool wait_while_ending(struct jobs *j, struct str id, int64_t deadline_ms)
+{
+    struct lock *l = &j->lock;
+    const struct job *job;
+
+    WITH_LOCK(l);
+    while ((job = map_get(&j->by_id, id)) && job->phase == PHASE_ENDING) {
+        if (!lock_wait_until(l, deadline_ms)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 struct lookup {
@@ -136,19 +152,29 @@ static int not_cancellable(struct jobs *j, int64_t project_id, struct str id, st
 
 int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *by, struct err *e)
 {
+    int64_t deadline_ms = clock_mono_ms() + ENDING_MS;
     struct cancel c = {.by = by};
+    int rc = 1;
 
-    switch (take_out(j, project_id, id, &c)) {
-    case FOUND_QUEUED:
-        return cancel_queued(j, &c, e);
-    case FOUND_ACTIVE:
-        return cancel_active(j, id, &c, e);
-    case FOUND_ENDING:
-        return err_set(e, ERR_CONFLICT, "job %.*s is ending already", STR_ARG(id));
-    case FOUND_NONE:
-    default:
-        return not_cancellable(j, project_id, id, e);
+    while (rc > 0) {
+        switch (take_out(j, project_id, id, &c)) {
+        case FOUND_QUEUED:
+            return cancel_queued(j, &c, e);
+        case FOUND_ACTIVE:
+            rc = cancel_active(j, id, &c, e);
+            break;
+        case FOUND_ENDING:
+            if (!wait_while_ending(j, id, deadline_ms)) {
+                return err_set(e, ERR_CONFLICT, "job %.*s is ending: try again in a moment",
+                               STR_ARG(id));
+            }
+            break;
+        case FOUND_NONE:
+        default:
+            return not_cancellable(j, project_id, id, e);
+        }
     }
+    return rc;
 }
 
 /* --- deleting --- */

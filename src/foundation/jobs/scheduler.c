@@ -361,6 +361,7 @@ static void queue_again(struct jobs *j, struct job *job, const struct job_change
     job->phase = PHASE_QUEUED;
     list_remove(&job->link);
     jobs_queue_add(&j->queue, job);
+    lock_broadcast(l); /* whoever waits to cancel it */
 }
 
 static void not_saved(struct jobs *j, struct job_save *s, const struct err *e)

@@ -46,7 +46,8 @@ static struct world {
     struct container c[MAX_CONTAINERS];
     size_t n;
     enum answer answer; /* to starts */
-    bool no_list, no_remove, silent;
+    bool no_list, no_remove, silent, writer_held;
+    int project_goes_in; /* at that lookup; 0: it stays */
     unsigned starts, lists;
     size_t n_events;
     char events[256][64];
@@ -212,7 +213,13 @@ static const struct job_engine test_engine = {"test",     test_start,  test_sign
 static int test_project(void *ctx UNUSED, struct str name, int64_t *id, uint32_t *id_base,
                         struct err *e)
 {
-    if (!str_eq_c(name, "demo")) {
+    bool gone;
+
+    lock_world();
+    gone = world.project_goes_in == 1;
+    world.project_goes_in -= world.project_goes_in > 1;
+    unlock_world();
+    if (gone || !str_eq_c(name, "demo")) {
         return err_set(e, ERR_NOT_FOUND, "there is no project");
     }
     *id = PROJECT;
@@ -577,6 +584,67 @@ static void a_queued_job_is_cancelled_at_once(void **state UNUSED)
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     end_job(first, 1, 0);
     WAIT_FOR(is_finished(first));
+}
+
+static int hold_writer(struct state_db *db UNUSED, void *ctx UNUSED, struct err *e UNUSED)
+{
+    lock_world();
+    while (world.writer_held) {
+        (void)pthread_cond_wait(&world.cond, &world.mutex);
+    }
+    unlock_world();
+    return 0;
+}
+
+static enum job_phase phase_of(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    return ((struct job *)map_get(&world.jobs->by_id, str_of(id)))->phase;
+}
+
+static void *cancel_main(void *id)
+{
+    struct err e = {0};
+
+    (void)!jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e);
+    assert_string_equal(e.msg, "");
+    return NULL;
+}
+
+static void a_cancel_while_an_attempt_ends_stops_the_retries(void **state UNUSED)
+{
+    pthread_t thread;
+    char id[16];
+
+    submit("work", "retries: 3", id);
+    WAIT_FOR(is_state(id, JOB_RUNNING));
+    WAIT_FOR(phase_of(id) == PHASE_RUNNING);
+    world.writer_held = true;
+    state_submit(world.state, hold_writer, NULL, NULL);
+    end_job(id, 1, 1);
+    WAIT_FOR(phase_of(id) == PHASE_ENDING);
+    assert_int_equal(pthread_create(&thread, NULL, cancel_main, id), 0);
+    lock_world();
+    world.writer_held = false;
+    unlock_world();
+    (void)pthread_join(thread, NULL);
+    WAIT_FOR(is_state(id, JOB_CANCELLED));
+}
+
+static void a_job_that_comes_while_its_project_is_deleted_is_refused(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    world.project_goes_in = 2;
+    assert_int_equal(try_submit("{name: x, image: demo/box:1, command: [work]}", id, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_non_null(strstr(e.msg, "project demo is being deleted"));
+    assert_int_equal(world.jobs->n_submitting, 0);
+    reopen();
+    assert_int_equal(world.jobs->by_id.len, 0);
 }
 
 static void a_running_job_is_cancelled_by_sigterm_and_not_retried(void **state UNUSED)
@@ -1019,6 +1087,8 @@ int main(void)
         TEST(a_request_larger_than_the_machine_is_refused_saying_what_exists),
         TEST(what_the_image_lacks_is_said_at_submit),
         TEST(a_queued_job_is_cancelled_at_once),
+        TEST(a_cancel_while_an_attempt_ends_stops_the_retries),
+        TEST(a_job_that_comes_while_its_project_is_deleted_is_refused),
         TEST(a_running_job_is_cancelled_by_sigterm_and_not_retried),
         TEST(sigkill_follows_when_the_grace_is_over),
         TEST(a_timeout_ends_the_attempt_and_says_so),

@@ -188,6 +188,44 @@ static void enter_queue(struct jobs *j, const struct job_row *row)
     lock_broadcast(l);
 }
 
+static void no_container(void *ctx UNUSED, struct str id UNUSED, int64_t attempt UNUSED,
+                         int64_t tries UNUSED)
+{
+}
+
+static int forget_row(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct submit *s = ctx;
+    const struct job_row *r = s->row;
+    struct job_change c = {.seq = r->seq,
+                           .attempt = r->attempt,
+                           .at_ms = clock_wall_ms(),
+                           .n_steps = 1,
+                           .steps = {{.to = JOB_CANCELLED, .reason = "its project is deleted"}},
+                           .outcome = {.state = JOB_CANCELLED}};
+
+    return job_store_apply(db, &c, e) < 0
+               ? -1
+               : job_store_delete(db, r->project_id, str_of(r->id), no_container, NULL, e);
+}
+
+/* The project may be on its way out since we looked. Its end forgets every row that is written by
+ * then, so ours goes too: a job must not run in a project that nobody can see. */
+static int check_project_is_there(struct submit *s, struct str project, struct err *e)
+{
+    const struct jobs_hooks *h = &s->jobs->parts.hooks;
+    struct err why;
+    uint32_t id_base;
+    int64_t id = 0;
+    int rc = h->project(h->ctx, project, &id, &id_base, &why);
+
+    if (rc == 0 ? id == s->row->project_id : why.kind != ERR_NOT_FOUND) {
+        return 0;
+    }
+    (void)!state_write(s->jobs->parts.state, forget_row, s, &why);
+    return err_set(e, ERR_NOT_FOUND, "project %.*s is being deleted", STR_ARG(project));
+}
+
 int jobs_submit(struct jobs *j, const struct principal *who, struct str project, struct str text,
                 struct err_list *mistakes, struct arena *a, struct job_row *out, struct err *e)
 {
@@ -203,7 +241,8 @@ int jobs_submit(struct jobs *j, const struct principal *who, struct str project,
         return -1;
     }
     fill_row(&s, project);
-    if (state_write(j->parts.state, insert_row, &s, e) < 0) {
+    if (state_write(j->parts.state, insert_row, &s, e) < 0 ||
+        check_project_is_there(&s, project, e) < 0) {
         give_place_back(j);
         return err_wrap(e, "the job was not accepted");
     }
