@@ -1,6 +1,5 @@
 #include "algorithms/kernel/binary.h"
 
-#include "algorithms/kernel/crc64.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/fs.h"
@@ -19,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "arrays are written as
 
 enum { BLOCK_BYTES = 1 << 18 };
 
-static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uint64_t crc)
+static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uint64_t sum)
 {
     static const char magic[8] = {(char)0x89, 'S', 'T', 'R', 0, '\r', '\n', 0x1a};
     uint32_t version = BINARY_VERSION;
@@ -29,7 +28,7 @@ static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uin
     head[4] = kind;
     memcpy(head + 8, &version, 4);
     memcpy(head + 16, &len, 8);
-    memcpy(head + 24, &crc, 8);
+    memcpy(head + 24, &sum, 8);
 }
 
 static struct binw *open_writer(const char *path, struct err *e)
@@ -44,6 +43,7 @@ static struct binw *open_writer(const char *path, struct err *e)
         return NULL;
     }
     w->block = xcalloc(1, BLOCK_BYTES);
+    checksum_init(&w->sum);
     return TAKE(w);
 }
 
@@ -58,7 +58,7 @@ struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
     w->kind = (char)kind;
     make_head(head, w->kind, 0, 0); /* the real one comes with the commit */
     binw_bytes(w, head, sizeof(head));
-    w->crc = 0;
+    checksum_init(&w->sum); /* of what follows the head */
     return w;
 }
 
@@ -95,7 +95,7 @@ void binw_bytes(struct binw *w, const void *p, size_t len)
     const char *from = p;
 
     w->len += len;
-    w->crc = crc64(w->crc, p, len);
+    checksum_add(&w->sum, p, len);
     while (len > 0) {
         size_t room = BLOCK_BYTES - w->block_len, n = len < room ? len : room;
 
@@ -116,7 +116,7 @@ static int put_head(struct binw *w, struct err *e)
     if (w->kind == 0) {
         return 0;
     }
-    make_head(head, w->kind, w->len - sizeof(head), w->crc);
+    make_head(head, w->kind, w->len - sizeof(head), checksum_value(&w->sum));
     return pwrite(w->fd, head, sizeof(head), 0) == sizeof(head) ? 0 : err_sys(e, "write");
 }
 
@@ -200,14 +200,14 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
 {
     struct str body = str_from(bytes, BINARY_HEAD_BYTES);
     uint32_t version;
-    uint64_t len, crc;
+    uint64_t len, sum;
 
     if (check_magic(bytes, kind, e) < 0) {
         return -1;
     }
     memcpy(&version, bytes.p + 8, 4);
     memcpy(&len, bytes.p + 16, 8);
-    memcpy(&crc, bytes.p + 24, 8);
+    memcpy(&sum, bytes.p + 24, 8);
     if (version != BINARY_VERSION) {
         return err_set(e, ERR_DATA, "version %u of the format: this program reads version %d",
                        version, BINARY_VERSION);
@@ -216,7 +216,7 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
         return err_set(e, ERR_DATA, "damaged: %zu bytes of %llu are there", body.len,
                        (unsigned long long)len);
     }
-    if (crc64(0, body.p, body.len) != crc) {
+    if (checksum_of(body.p, body.len) != sum) {
         return err_set(e, ERR_DATA, "damaged: its checksum is wrong");
     }
     *r = (struct binr){.p = body.p, .left = body.len};

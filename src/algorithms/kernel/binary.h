@@ -5,7 +5,7 @@
  *   8   4  version                       a reader refuses newer ones
  *   12  4  zero
  *   16  8  bytes after the head
- *   24  8  CRC-64/XZ of those bytes
+ *   24  8  XXH64 of those bytes
  *   32     ...
  *
  * Writing: into a temporary file beside the target, then fsync, rename, fsync of the directory: a
@@ -13,6 +13,7 @@
  * Reading: the whole file is mapped and its checksum verified before a byte is believed; every
  * read is bounded, and past the end r->bad is set and zeroes come out. One thread each. */
 #pragma once
+#include "algorithms/kernel/checksum.h"
 #include "base/str.h"
 
 enum binary_kind { BINARY_TABLE = 'T', BINARY_MODEL = 'M', BINARY_TRANSFORM = 'X' };
@@ -24,7 +25,8 @@ struct binw {
     char kind;   /* 0: text, without a head */
     char *block; /* not yet written; len counts it already */
     size_t block_len;
-    uint64_t len, crc;
+    uint64_t len;
+    struct checksum sum;
     struct err err; /* the first failure */
     bool failed;
 };

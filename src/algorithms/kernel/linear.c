@@ -6,6 +6,7 @@
 #include "algorithms/kernel/simd.h"
 
 #include <math.h>
+#include <string.h>
 
 void linear_done(struct linear *l)
 {
@@ -41,8 +42,8 @@ void linear_score(const struct linear *l, const double *x, size_t rows, double *
         }
         return;
     }
-    for (size_t i = 0; i < rows * l->n_scores; i++) {
-        z[i] = bias[i % l->n_scores];
+    for (size_t i = 0; i < rows; i++) {
+        memcpy(z + i * l->n_scores, bias, l->n_scores * sizeof(*z));
     }
     simd->gemm_f64(&(struct gemm_f64){.m = rows,
                                       .n = l->n_scores,

@@ -1,6 +1,6 @@
 #include "algorithms/kernel/table_file.h"
 
-#include "algorithms/kernel/crc64.h"
+#include "algorithms/kernel/checksum.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/transform.h"
 #include "base/fs.h"
@@ -121,11 +121,11 @@ static void forged_contents_are_refused(void **state)
     assert_int_equal(fs_read(AT_FDCWD, path, &b, &e), 0);
     for (size_t i = BINARY_HEAD_BYTES; i < b.len; i++) {
         struct binr r = {0};
-        uint64_t crc;
+        uint64_t sum;
 
         b.p[i] ^= (char)0xff;
-        crc = crc64(0, b.p + BINARY_HEAD_BYTES, b.len - BINARY_HEAD_BYTES);
-        memcpy(b.p + 24, &crc, 8);
+        sum = checksum_of(b.p + BINARY_HEAD_BYTES, b.len - BINARY_HEAD_BYTES);
+        memcpy(b.p + 24, &sum, 8);
         assert_int_equal(binr_init(&r, buf_str(&b), BINARY_TABLE, &e), 0);
         table_free(table_read(&r, &e)); /* refused, or other values: never a crash */
         b.p[i] ^= (char)0xff;

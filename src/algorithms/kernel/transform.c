@@ -1,7 +1,7 @@
 #include "algorithms/kernel/transform.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/crc64.h"
+#include "algorithms/kernel/checksum.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/mem.h"
@@ -53,13 +53,15 @@ struct transform *transform_copy(const struct transform *x, struct err *e)
 
 uint64_t transform_id(const struct transform *x)
 {
-    uint64_t crc = crc64(0, "scale", 5);
+    struct checksum c;
 
+    checksum_init(&c);
     for (size_t i = 0; i < x->n; i++) {
-        crc = crc64(crc, x->columns[i], strlen(x->columns[i]) + 1);
+        checksum_add(&c, x->columns[i], strlen(x->columns[i]) + 1);
     }
-    crc = crc64(crc, x->shift, x->n * sizeof(*x->shift));
-    return crc64(crc, x->factor, x->n * sizeof(*x->factor));
+    checksum_add(&c, x->shift, x->n * sizeof(*x->shift));
+    checksum_add(&c, x->factor, x->n * sizeof(*x->factor));
+    return checksum_value(&c);
 }
 
 int transform_apply(const struct transform *x, struct table *t, struct err *e)

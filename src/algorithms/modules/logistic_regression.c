@@ -34,22 +34,25 @@ static const struct param params[] = {
 };
 
 enum { STRIPE_ROWS = 1024, STRIPES_MAX = 64, PIECE_NUMBERS = 32768, PIECE_ROWS_MAX = 512 };
+enum { TILE_WIDTH = 16 }; /* of the widest instruction set, in doubles */
 static const size_t gradient_bytes_max = 256 * MIB;
 
 struct fit {
     struct training *t;
     struct step *s;
-    size_t d, k; /* features, scores */
-    size_t n_params;
+    size_t d, k;
+    size_t width; /* scores with their padding: a full tile of the product */
+    /* features, scores */
+    size_t n_params, n_padded;
     double *x; /* [row][feature] */
     double l2;
     bool intercept;
     const struct simd *simd;
     size_t stripes, stripe_rows, piece_rows;
-    double *gradients; /* [stripe][n_params] */
+    double *gradients; /* [stripe][n_padded] */
     double *losses;    /* [stripe] */
-    double *z;         /* [worker][piece_rows * k] */
-    const double *at;  /* the parameters being tried */
+    double *z;         /* [worker][piece_rows * width] */
+    double *padded;    /* the parameters being tried, [feature][width], then intercepts */
     unsigned max_iter;
 };
 
@@ -59,6 +62,7 @@ static void fit_done(struct fit *f)
     big_free(f->gradients);
     big_free(f->losses);
     big_free(f->z);
+    big_free(f->padded);
 }
 
 /* Adds up log(v) of many v >= 1 with few logarithms: of their product while that is finite. */
@@ -109,7 +113,7 @@ static double lower_scores(const struct fit *f, size_t first, size_t rows, doubl
     double loss = 0;
 
     for (size_t i = 0; i < rows; i++) {
-        double *row = z + i * f->k, top = row[0];
+        double *row = z + i * f->width, top = row[0];
 
         for (size_t k = 1; k < f->k; k++) {
             top = row[k] > top ? row[k] : top;
@@ -128,9 +132,9 @@ static double loss_many(const struct fit *f, size_t first, size_t rows, double *
     struct log_sum logs = {1, 0};
     double loss = lower_scores(f, first, rows, z);
 
-    f->simd->exp_f64(z, rows * f->k);
+    f->simd->exp_f64(z, rows * f->width); /* the padding too: no harm */
     for (size_t i = 0; i < rows; i++) {
-        double *row = z + i * f->k, sum = 0, scale;
+        double *row = z + i * f->width, sum = 0, scale;
 
         for (size_t k = 0; k < f->k; k++) {
             sum += row[k];
@@ -157,20 +161,20 @@ static void add_gradient(const struct fit *f, const double *x, const double *r, 
         f->simd->rows_add(rows, f->d, x, r, g);
     } else {
         f->simd->gemm_f64(&(struct gemm_f64){.m = f->d,
-                                             .n = f->k,
+                                             .n = f->width,
                                              .k = rows,
                                              .a = x,
                                              .a_row = 1,
                                              .a_col = f->d,
                                              .b = r,
-                                             .b_row = f->k,
+                                             .b_row = f->width,
                                              .b_col = 1,
                                              .c = g,
-                                             .c_row = f->k});
+                                             .c_row = f->width});
     }
     for (size_t i = 0; f->intercept && i < rows; i++) {
         for (size_t k = 0; k < f->k; k++) {
-            g[f->d * f->k + k] += r[i * f->k + k];
+            g[f->d * f->width + k] += r[i * f->width + k];
         }
     }
 }
@@ -178,13 +182,14 @@ static void add_gradient(const struct fit *f, const double *x, const double *r, 
 static void run_stripe(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
-    struct linear l = {f->d, f->k, (double *)f->at};
+    struct linear l = {f->d, f->width, f->padded};
     size_t first = task * f->stripe_rows, end = first + f->stripe_rows;
-    double *g = f->gradients + task * f->n_params, *z = f->z + worker * f->piece_rows * f->k;
+    double *g = f->gradients + task * f->n_padded;
+    double *z = f->z + worker * f->piece_rows * f->width;
     double loss = 0;
 
     end = end < f->t->table->n_rows ? end : f->t->table->n_rows;
-    memset(g, 0, f->n_params * sizeof(*g));
+    memset(g, 0, f->n_padded * sizeof(*g));
     while (first < end) {
         size_t rows = end - first < f->piece_rows ? end - first : f->piece_rows;
         const double *x = f->x + first * f->d;
@@ -197,22 +202,30 @@ static void run_stripe(void *ctx, size_t task, unsigned worker)
     f->losses[task] = loss;
 }
 
+/* A stripe's gradient without its padding. */
+static void add_part(const struct fit *f, const double *part, double *g)
+{
+    for (size_t j = 0; j <= f->d; j++) {
+        for (size_t k = 0; k < f->k; k++) {
+            g[j * f->k + k] += part[j * f->width + k];
+        }
+    }
+}
+
 static double objective(void *ctx, const double *params_at, double *g)
 {
     struct fit *f = ctx;
     size_t n_weights = f->d * f->k;
     double loss = 0, squares = 0, scale = 1 / f->t->weight_sum;
 
-    f->at = params_at;
+    for (size_t j = 0; j <= f->d; j++) {
+        memcpy(f->padded + j * f->width, params_at + j * f->k, f->k * sizeof(double));
+    }
     threads_each(f->s->threads, f->stripes, run_stripe, f);
     memset(g, 0, f->n_params * sizeof(*g));
     for (size_t i = 0; i < f->stripes; i++) {
-        const double *part = f->gradients + i * f->n_params;
-
         loss += f->losses[i];
-        for (size_t j = 0; j < f->n_params; j++) {
-            g[j] += part[j];
-        }
+        add_part(f, f->gradients + i * f->n_padded, g);
     }
     for (size_t j = 0; j < f->n_params; j++) {
         g[j] *= scale;
@@ -282,7 +295,7 @@ static void unstandardise(const struct fit *f, double *weights, const double *me
 
 static int take_memory(struct fit *f, struct err *e)
 {
-    size_t n = f->t->table->n_rows, most = gradient_bytes_max / (f->n_params * sizeof(double));
+    size_t n = f->t->table->n_rows, most = gradient_bytes_max / (f->n_padded * sizeof(double));
 
     f->stripes = (n + STRIPE_ROWS - 1) / STRIPE_ROWS;
     f->stripes = f->stripes < STRIPES_MAX ? f->stripes : STRIPES_MAX;
@@ -295,12 +308,13 @@ static int take_memory(struct fit *f, struct err *e)
                                                      : f->piece_rows;
     f->x = big_alloc(n * f->d, sizeof(double), "the matrix of features", e);
     f->gradients =
-        f->x ? big_alloc(f->stripes * f->n_params, sizeof(double), "the gradients", e) : NULL;
+        f->x ? big_alloc(f->stripes * f->n_padded, sizeof(double), "the gradients", e) : NULL;
     f->losses = f->gradients ? big_alloc(f->stripes, sizeof(double), "the gradients", e) : NULL;
-    f->z = f->losses ? big_alloc(threads_count(f->s->threads) * f->piece_rows * f->k,
+    f->z = f->losses ? big_alloc(threads_count(f->s->threads) * f->piece_rows * f->width,
                                  sizeof(double), "the scores", e)
                      : NULL;
-    return f->z ? 0 : -1;
+    f->padded = f->z ? big_alloc(f->n_padded, sizeof(double), "the scores", e) : NULL;
+    return f->padded ? 0 : -1;
 }
 
 static int optimise(struct fit *f, double *weights, struct err *e)
@@ -334,6 +348,8 @@ static int fit(struct fit *f, struct err *e)
         return -1;
     }
     f->n_params = linear_parameters(l);
+    f->width = f->k == 1 ? 1 : (f->k + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH;
+    f->n_padded = (f->d + 1) * f->width;
     mean = big_alloc(f->d, 2 * sizeof(double), "the matrix of features", e);
     if (mean == NULL || take_memory(f, e) < 0) {
         return -1;
