@@ -1,11 +1,14 @@
 #include "main/main_priv.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { LOCK_WAIT_MS = 3000, LOCK_TRY_MS = 20 };
 
 static int make_user(struct err *e)
 {
@@ -95,21 +100,45 @@ static int make_parts(uid_t uid, gid_t gid, struct err *e)
     return 0;
 }
 
+/* The pid in the lock file, 0 when there is none. */
+static pid_t holder_of(int fd)
+{
+    char text[24] = "";
+    uint64_t pid = 0;
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+
+    return n > 0 && str_to_u64(str_n(text, (size_t)n), &pid) == 0 ? (pid_t)pid : 0;
+}
+
+/* A server that was killed may leave a child that is just starting: it lets go within a moment, so
+ * the lock of a dead holder is waited for, that of a living one is not. */
+static int lock_or_wait(int fd)
+{
+    int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        pid_t holder = holder_of(fd);
+
+        if ((holder > 0 && kill(holder, 0) == 0) || clock_mono_ms() >= deadline) {
+            return -1;
+        }
+        (void)poll(NULL, 0, LOCK_TRY_MS);
+    }
+    return 0;
+}
+
 static int take_lock(const char *path, int *lock_fd, struct err *e)
 {
     SCOPED(closep) int fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    char pid[24] = "";
+    char pid[24];
 
     if (fd < 0) {
         return err_sys(e, "open %s/lock", path);
     }
-    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        ssize_t n = read(fd, pid, sizeof(pid) - 1);
-
-        pid[n > 0 ? n : 0] = '\0';
+    if (lock_or_wait(fd) < 0) {
         return err_set(e, ERR_CONFLICT,
-                       "another Strata (pid %s) serves %s: stop it, or give another --state",
-                       pid[0] ? pid : "unknown", path);
+                       "another Strata (pid %d) serves %s: stop it, or give another --state",
+                       (int)holder_of(fd), path);
     }
     (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
     if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0) {
