@@ -210,7 +210,7 @@ def gate_blackbox_asan():
 def gate_docs():
     """Links in the documents resolve; every setting, route, verb and option stands in the manual."""
     wrong = []
-    for page in [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').rglob('*.md'))]:
+    for page in [*sorted(ROOT.glob('*.md')), *sorted((ROOT / 'docs').rglob('*.md'))]:
         for target in re.findall(r'\]\(([^)#\s]+)(?:#[^)]*)?\)', page.read_text()):
             if not re.match(r'[a-z]+:', target) and not (page.parent / target).exists():
                 wrong.append(f'{page.relative_to(ROOT)}: link to {target} leads nowhere')
