@@ -84,7 +84,9 @@ def bundle_of_a_job(s, scratch):
     job = s.submit('demo', {'name': 'model', 'image': s.busybox, 'command': ['sleep', '600'],
                             'resources': {'cpu': '100m', 'memory': '64Mi'}})
     s.wait_job('demo', job['id'], ('running',))
-    config = json.loads((s.state / 'jobs' / f'{job["id"]}-1' / 'config.json').read_text())
+    record = (s.state / 'jobs' / f'{job["id"]}-1' / 'shim').read_text()
+    shim = dict(line.split(' ', 1) for line in record.splitlines())['pid']
+    config = json.loads(next(pathlib.Path(f'/proc/{shim}/root/run').glob('strata-*/box/config.json')).read_text())
     s.api('POST', f'/api/v1/projects/demo/jobs/{job["id"]}/cancel')
     s.wait_job('demo', job['id'])
     config['process']['args'] = ['true']

@@ -255,7 +255,7 @@ def test_a_running_container_is_not_removed(d):
 
 
 def test_hostile_fields_are_refused(d):
-    for spec in ({'id': '../x'}, {'chains': ['../' * 21 + 'a']}, {'cwd': '/a/../b'}, {'id_base': 0},
+    for spec in ({'id': '../x'}, {'id': '-h'}, {'chains': ['../' * 21 + 'a']}, {'cwd': '/a/../b'}, {'id_base': 0},
                  {'mounts': [{'volume': '../jobs', 'target': '/x'}]}, {'mounts': [{'volume': 'v-1', 'target': '/proc/1'}]},
                  {'memory_bytes': 1}, {'devices': ['/dev/mem']}, {'env': ['=x']}):
         assert d.refuse('/bin/true', **spec)[0] == 'invalid', spec
@@ -383,6 +383,40 @@ def test_volumes_are_mounted_read_only_and_read_write(d):
     assert not (d.state / 'volumes' / 'v-1' / 'new').exists()
     assert d.sh('mount -o remount,rw /data; touch /data/x', mounts=mounts)[1] != 0
     assert d.refuse('/bin/true', mounts=[{'volume': 'v-none', 'target': '/data'}])[0] == 'not_found'
+
+
+def test_a_user_of_the_image_who_is_not_root_writes_to_volumes(d):
+    """As the helper makes them: 0770, the project's root and its group; uploads are 0664."""
+    v = d.state / 'volumes' / 'v-2'
+    v.chmod(0o770)
+    (v / 'uploaded').write_text('old')
+    os.chown(v / 'uploaded', ID_BASE, ID_BASE)
+    (v / 'uploaded').chmod(0o664)
+    mounts = [{'volume': 'v-2', 'target': '/data', 'ro': False}]
+    for user in ('joe', '1000', '1000:1000'):
+        assert d.sh('echo new > /data/uploaded && mkdir /data/dir && rmdir /data/dir', mounts=mounts, user=user)[:2] == ('exited', 0), user
+    assert (v / 'uploaded').read_text() == 'new\n'
+    assert set(d.sh('grep Groups /proc/self/status', mounts=mounts, user='joe')[2].split()[1:]) == {'0', '44'}
+
+
+def test_a_volume_of_another_project_is_refused(d):
+    other = d.state / 'volumes' / 'v-other'
+    other.mkdir()
+    os.chown(other, ID_BASE + 65536, ID_BASE + 65536)
+    assert d.refuse('/bin/true', mounts=[{'volume': 'v-other', 'target': '/data'}])[0] == 'forbidden'
+    other.rmdir()
+
+
+def test_the_environment_of_a_container_is_on_no_disk(d):
+    id = d.begin('/bin/sleep', '1000', env=['KEY=sesame-8151'])
+    for path in (d.state / 'jobs' / id).rglob('*'):
+        assert not path.is_file() or b'sesame-8151' not in path.read_bytes(), path
+    box = pathlib.Path(f"/proc/{d.shim(id)['pid']}/root/run/strata-{INSTANCE}/box")
+    assert 'sesame-8151' in (box / 'config.json').read_text() and (box / 'config.json').stat().st_mode & 0o777 == 0o600
+    assert not os.listdir(f'/run/strata-{INSTANCE}/box'), 'the host sees nothing of it'
+    d.op('signal', id=id, signal=9)
+    d.end(id)
+    d.op('remove', id=id)
 
 
 def test_a_link_in_the_image_does_not_move_a_volume_out(d):

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@
  *   /run/strata-<instance>/box/ rootfs/                   overlay of the image
  *                               v0/ v1/ ...               the volumes, with their final flags
  *                               hosts hostname resolv.conf
+ *                               config.json               0600: the job's secrets are in it
  *
  * Three things come of it. Everything is unmounted by the kernel when the shim ends, whatever ends
  * it. The state directory may lie below directories that the container's root may not search. And
@@ -35,7 +37,8 @@ static int mount_tmpfs(const char *box, struct err *e)
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
         return err_sys(e, "make mounts private");
     }
-    if (mount("strata", box, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=1m,nr_inodes=256") < 0) {
+    if (mount("strata", box, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m,nr_inodes=256") <
+        0) {
         return err_sys(e, "mount a tmpfs on %s", box);
     }
     return 0;
@@ -93,7 +96,8 @@ static int put_resolv_conf(int dir, enum runtime_network network, struct err *e)
 }
 
 /* A copy of the volume's mount alone: what may be mounted below it is not the container's. */
-static int bind_volume(int dir, size_t i, const struct runtime_mount *m, struct err *e)
+static int bind_volume(int dir, size_t i, const struct runtime_mount *m, uint32_t id_base,
+                       struct err *e)
 {
     struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
                            .resolve =
@@ -103,12 +107,16 @@ static int bind_volume(int dir, size_t i, const struct runtime_mount *m, struct 
     SCOPED(closep) int fd = -1;
     SCOPED(closep) int tree = -1;
     char path[80], name[16];
+    struct stat st;
 
     (void)snprintf(path, sizeof(path), "volumes/%s", m->volume_id);
     (void)snprintf(name, sizeof(name), "v%zu", i);
     fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
-    if (fd < 0) {
+    if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "volume %s", m->volume_id);
+    }
+    if (st.st_uid < id_base || st.st_uid - id_base >= RUNTIME_IDS) {
+        return err_set(e, ERR_FORBIDDEN, "volume %s belongs to another project", m->volume_id);
     }
     tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
@@ -194,7 +202,7 @@ static int fill_box(const struct shim_job *job, const char *box, struct err *e)
         return -1;
     }
     for (size_t i = 0; i < s->n_mounts; i++) {
-        if (bind_volume(dir, i, &s->mounts[i], e) < 0) {
+        if (bind_volume(dir, i, &s->mounts[i], s->id_base, e) < 0) {
             return -1;
         }
     }

@@ -114,6 +114,24 @@ static void write_env(struct jw *w, const struct bundle *b)
     jw_end(w);
 }
 
+/* A volume belongs to the container's root and to group 0, which may write: so may a user of the
+ * image who is not root. */
+static void write_groups(struct jw *w, const struct bundle *b)
+{
+    bool root = b->user->gid == 0;
+
+    jw_key(w, "additionalGids");
+    jw_array(w);
+    for (size_t i = 0; i < b->user->n_groups; i++) {
+        jw_i64(w, b->user->groups[i]);
+        root |= b->user->groups[i] == 0;
+    }
+    if (!root && b->spec->n_mounts > 0) {
+        jw_i64(w, 0);
+    }
+    jw_end(w);
+}
+
 static void write_process(struct jw *w, const struct bundle *b)
 {
     size_t n = 0;
@@ -126,12 +144,7 @@ static void write_process(struct jw *w, const struct bundle *b)
     jw_kv_i64(w, "uid", b->user->uid);
     jw_kv_i64(w, "gid", b->user->gid);
     jw_kv_i64(w, "umask", 022);
-    jw_key(w, "additionalGids");
-    jw_array(w);
-    for (size_t i = 0; i < b->user->n_groups; i++) {
-        jw_i64(w, b->user->groups[i]);
-    }
-    jw_end(w);
+    write_groups(w, b);
     jw_end(w);
     while (b->spec->args[n]) {
         n++;

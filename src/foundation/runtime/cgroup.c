@@ -61,7 +61,7 @@ static void parse_mount(struct str line, struct cgroups *out)
 
 void cgroups_parse(struct str mountinfo, struct cgroups *out)
 {
-    bool v1 = false, v2 = false;
+    bool v1 = false, v2 = false, unified = false;
 
     *out = (struct cgroups){0};
     while (mountinfo.p) {
@@ -70,8 +70,15 @@ void cgroups_parse(struct str mountinfo, struct cgroups *out)
     for (size_t i = 0; i < out->n; i++) {
         v2 |= out->mounts[i].v2;
         v1 |= !out->mounts[i].v2;
+        unified |= out->mounts[i].v2 && strcmp(out->mounts[i].path, "/sys/fs/cgroup") == 0;
     }
-    out->mode = v1 && v2 ? CGROUP_HYBRID : v1 ? CGROUP_V1 : v2 ? CGROUP_V2 : CGROUP_NONE;
+    /* What is mounted there is what crun looks at. A v2 host stays one when some program (a VPN)
+     * has mounted net_cls as v1 beside it: there is nothing to mend. */
+    out->mode = unified    ? CGROUP_V2
+                : v1 && v2 ? CGROUP_HYBRID
+                : v1       ? CGROUP_V1
+                : v2       ? CGROUP_V2
+                           : CGROUP_NONE;
 }
 
 static void read_v2_controllers(struct cgroups *c)

@@ -43,6 +43,18 @@ static void a_unified_host_has_one_hierarchy(void **state)
     assert_string_equal(cgroups_find(&c, "pids")->path, "/sys/fs/cgroup");
 }
 
+static void a_unified_host_with_one_v1_group_beside_it_stays_unified(void **state)
+{
+    struct cgroups c;
+
+    (void)state;
+    cgroups_parse(STR("29 22 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n"
+                      "90 22 0:50 / /run/vpn/net_cls rw - cgroup net_cls rw,net_cls\n"),
+                  &c);
+    assert_int_equal(c.mode, CGROUP_V2);
+    assert_true(cgroups_find(&c, "memory")->v2);
+}
+
 static void a_v1_host_without_a_controller_has_none(void **state)
 {
     struct cgroups c;
@@ -88,6 +100,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hybrid_host_is_seen_as_one),
         cmocka_unit_test(a_unified_host_has_one_hierarchy),
+        cmocka_unit_test(a_unified_host_with_one_v1_group_beside_it_stays_unified),
         cmocka_unit_test(a_v1_host_without_a_controller_has_none),
         cmocka_unit_test(nonsense_is_no_cgroup),
         cmocka_unit_test(figures_are_read_by_whole_names),

@@ -5,7 +5,7 @@
  *
  * A container survives a kill -9 of server and helper: the shim holds it and its output goes
  * straight to a file. runtime_list after a restart tells what is still there. On disk:
- * jobs/<container id>/{log,exit,config.json,...}: log is 0640 root:strata. Source: OCI
+ * jobs/<container id>/{log,exit,shim,...}: log is 0640 root:strata. Source: OCI
  * runtime-spec 1.0. */
 #pragma once
 #include "base/str.h"

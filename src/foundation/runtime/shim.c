@@ -207,7 +207,8 @@ static int write_config(struct shim *s, struct err *e)
         find_devices(job->spec, devices, &b.n_devices, e) < 0) {
         return -1;
     }
-    (void)snprintf(path, sizeof(path), "%s/config.json", s->dir);
+    /* It holds the job's secrets: in the box, which is memory and goes with us, never on a disk. */
+    (void)snprintf(path, sizeof(path), "%s/config.json", s->box);
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         return err_sys(e, "create %s", path);

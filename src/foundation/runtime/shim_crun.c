@@ -42,7 +42,7 @@ static void fill_command(const struct shim *s, struct command *c, const char *ve
     c->argv[n++] = verb;
     if (strcmp(verb, "start") != 0) {
         c->argv[n++] = "--bundle";
-        c->argv[n++] = s->dir;
+        c->argv[n++] = s->box;
         c->argv[n++] = "--pid-file";
         c->argv[n++] = c->pid_file;
     }

@@ -267,8 +267,8 @@ static int check_numbers(const struct runtime_spec *s, struct err *e)
 
 int spec_check(const struct runtime_spec *s, struct err *e)
 {
-    if (!helper_id_ok(str_of(s->id))) {
-        return err_set(e, ERR_INVALID, "container id %.80s is not [a-z0-9-]{1,64}", s->id);
+    if (!helper_id_ok(str_of(s->id)) || s->id[0] == '-') { /* "-x" would be an option of crun */
+        return err_set(e, ERR_INVALID, "container id %.80s is not [a-z0-9][a-z0-9-]{0,63}", s->id);
     }
     if (s->args == NULL || s->args[0] == NULL || s->args[0][0] == '\0') {
         return err_set(e, ERR_INVALID,
