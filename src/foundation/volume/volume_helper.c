@@ -11,9 +11,11 @@
 #include "volume/agent.h"
 #include "volume/confine.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -110,19 +112,41 @@ static int handle_create(void *ctx UNUSED, struct helper_request *q, struct str 
     return 0;
 }
 
-/* Detached. One at a time: two would trip over each other. */
+static bool is_empty(int dir)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *ent;
+    size_t n = 0;
+
+    if (d == NULL) {
+        closep(&fd);
+        return true;
+    }
+    while (n == 0 && (ent = readdir(d))) {
+        n += strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0;
+    }
+    (void)closedir(d);
+    return n == 0;
+}
+
+/* Detached. One at a time: two would trip over each other, and processes that wait would pile up.
+ * So one that finds another at work leaves, and that one looks again after it has let go. */
 static void remove_deleted(void *ctx UNUSED, int fd UNUSED)
 {
     SCOPED(closep) int trash = open(DELETED, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct err e = {0};
     int rc;
 
-    if (trash < 0 || flock(trash, LOCK_EX) < 0) {
-        return;
-    }
     do {
-        rc = volume_trash_sweep(trash, 100000, &e);
-    } while (rc > 0);
+        if (trash < 0 || flock(trash, LOCK_EX | LOCK_NB) < 0) {
+            return;
+        }
+        do {
+            rc = volume_trash_sweep(trash, 100000, &e);
+        } while (rc > 0);
+        (void)flock(trash, LOCK_UN);
+    } while (rc == 0 && !is_empty(trash));
     if (rc < 0) {
         log_warn("volume.remove_failed",
                  "dir=%s error=%s; trying again at the next deletion or start", DELETED,
