@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -45,13 +46,17 @@ static int open_userns(pid_t pid, uint32_t id_base, struct err *e)
 int idmap_userns(uint32_t id_base, struct err *e)
 {
     int fd;
+    pid_t parent = getpid();
     /* CLONE_VFORK would wait for it; as fork(2) with one more flag it only has to wait for us. */
     pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
 
     if (pid == 0) {
-        for (;;) {
+        /* Or it would stay for ever, with all we have open, when we are killed now. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        while (getppid() == parent) {
             (void)pause();
         }
+        _exit(1);
     }
     if (pid < 0) {
         return err_sys(e, "make a user namespace (is user.max_user_namespaces 0?)");

@@ -213,6 +213,9 @@ static void remove_aside(int base, const name_vec *names)
         if (fork() != 0) {
             _exit(0);
         }
+        /* Not the helper's socket, nor the state directory's lock: we may outlive both. */
+        base = dup2(base, 3);
+        (void)close_range(4, ~0U, 0);
         for (size_t i = 0; i < names->len; i++) {
             if (fs_remove_tree(base, names->p[i], &e) < 0) {
                 log_warn("rootfs.sweep_failed", "%s, trying again at the next start", e.msg);
