@@ -88,6 +88,27 @@ def test_run_takes_the_spec_from_standard_input_and_answers_in_json(strata):
     assert json.loads(r.stdout)['state'] == 'succeeded'
 
 
+def test_a_log_goes_on_over_retries_from_any_offset(strata):
+    spec = {'image': strata.busybox, 'command': ['sh', '-c', 'echo attempt $STRATA_ATTEMPT; exit 3'], 'retries': 2}
+    r = strata.cli('run', '-p', 'demo', '-f', '-', '--json', input=json.dumps(spec))
+    job = json.loads(r.stdout)  # and nothing of the log of later attempts
+    assert (r.returncode, job['attempt']) == (3, 3)
+    whole = 'attempt 1\nattempt 2\nattempt 3\n'
+    for offset in (0, 4, 10, 15, 25, 30):
+        r = strata.api('GET', f'/api/v1/projects/demo/jobs/{job["id"]}/log?follow=1&attempt=1&offset={offset}')
+        assert r.text == whole[offset:]
+    assert strata.cli('job', 'wait', job['id'], '-p', 'demo').stdout == ''
+    assert strata.cli('job', 'logs', '-f', job['id'], '-p', 'demo').stdout == 'attempt 3\n'
+
+
+def test_a_server_is_known_by_any_of_its_names(strata, tmp_path):
+    env = {'HOME': str(tmp_path), 'STRATA_SERVER': ''}
+    name = strata.url.removeprefix('http://') + '/'
+    r = strata.cli('login', '--server', name, '--user', 'admin', '--password-stdin', input=strata.admin_password + '\n', user=None, env=env)
+    assert r.returncode == 0, r.stderr
+    assert strata.cli('whoami', '--server', name, user=None, env=env).stdout.startswith('admin')
+
+
 def test_help_man_and_completion_know_every_verb():
     strata = str(BUILD / 'strata')
     verbs = [l.split('|')[0] for l in subprocess.run([strata, 'completion', 'bash'], capture_output=True, text=True).stdout.splitlines() if '|--' in l]

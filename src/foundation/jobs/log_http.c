@@ -115,15 +115,25 @@ static int64_t tries_of(struct jobs *j, const char *id, int64_t attempt)
     return state_read(j->parts.state, read_tries, &k, &e) == 0 ? k.tries : 0;
 }
 
-static void follow_go_to(struct follower *f, int64_t attempt, int64_t tries)
+static void follow_go_to(struct follower *f, int64_t attempt, int64_t tries, int64_t offset)
 {
-    if (f->fd >= 0) {
-        (void)close(f->fd);
-        f->fd = -1;
-        f->offset = 0;
-    }
+    closep(&f->fd);
+    f->fd = -1;
+    f->offset = offset;
     f->attempt = attempt;
     f->tries = tries;
+}
+
+/* An offset counts on over the retries that follow: who lost his connection goes on where he was,
+ * whichever attempt that was in. */
+static int64_t offset_in_next(const struct follower *f)
+{
+    struct stat st;
+
+    if (f->fd < 0 || fstat(f->fd, &st) < 0) {
+        return f->offset; /* this attempt wrote nothing */
+    }
+    return f->offset > st.st_size ? f->offset - st.st_size : 0;
 }
 
 static bool follow_open(struct follower *f)
@@ -172,7 +182,7 @@ static int follow_pump(void *ctx, struct buf *out)
         int got;
 
         if (tries != f->tries) {
-            follow_go_to(f, f->attempt, tries);
+            follow_go_to(f, f->attempt, tries, f->fd >= 0 ? 0 : f->offset);
         }
         got = follow_read(f, out);
         if (got != 0) {
@@ -181,7 +191,8 @@ static int follow_pump(void *ctx, struct buf *out)
         if (state != FOLLOW_ATTEMPT_OVER) {
             return state == FOLLOW_GROWS;
         }
-        follow_go_to(f, f->attempt + 1, tries_of(f->jobs, f->id, f->attempt + 1));
+        follow_go_to(f, f->attempt + 1, tries_of(f->jobs, f->id, f->attempt + 1),
+                     offset_in_next(f));
     }
 }
 

@@ -28,8 +28,9 @@ static int read_first_line(struct buf *out, struct err *e)
     if (read_stdin(out, e) < 0) {
         return -1;
     }
-    while (out->len > 0 && (out->p[out->len - 1] == '\n' || out->p[out->len - 1] == '\r')) {
-        out->p[--out->len] = '\0';
+    if (out->len > 0) {
+        out->len = strcspn(out->p, "\r\n");
+        out->p[out->len] = '\0';
     }
     if (out->len == 0) {
         return err_set(e, ERR_INVALID, "standard input is empty: a password was expected");

@@ -177,10 +177,11 @@ static int connect_client(struct cli *c, struct err *e)
 {
     const char *server = first_of(cli_option(c, "server"), getenv("STRATA_SERVER"));
     const char *token = first_of(cli_option(c, "token"), getenv("STRATA_TOKEN"));
+    SCOPED(freep) char *base = server ? client_base_url(server) : NULL;
     SCOPED(freep) char *saved_server = NULL;
     SCOPED(freep) char *saved_token = NULL;
 
-    credentials_load(server, &saved_server, &saved_token);
+    credentials_load(base, &saved_server, &saved_token);
     server = first_of(server, saved_server);
     token = first_of(token, saved_token);
     c->client = client_new(server ? server : "http://127.0.0.1:8080", token, e);

@@ -72,6 +72,8 @@ int cli_completion(FILE *out, const char *shell, struct err *e) MUST_USE;
 
 /* --- client.c --- */
 struct client *client_new(const char *server, const char *token, struct err *e) MUST_USE;
+/* The name of a server as it is kept: "host:1/" is "http://host:1". free(3). */
+char *client_base_url(const char *server);
 void client_free(struct client *c);
 void client_set_password(struct client *c, const char *user, const char *password);
 const char *client_server(const struct client *c);
@@ -130,6 +132,8 @@ struct column {
 void table_print(const json_t *items, const struct column *columns, size_t n, const char *empty);
 /* Prints `value` as JSON with --json; true when it did. */
 bool print_json(const struct cli *c, const json_t *value);
+/* An object of texts: key, value, ..., NULL. Also where a value is no UTF-8. */
+void print_pairs(const char *const *pairs);
 /* Text from outside for a terminal: control bytes are shown, not obeyed. */
 void print_safe(FILE *out, struct str s);
 const char *json_text(const json_t *obj, const char *key); /* "" when missing */

@@ -17,18 +17,23 @@ struct client {
     char *user, *password;
 };
 
-struct client *client_new(const char *server, const char *token, struct err *e)
+char *client_base_url(const char *server)
 {
-    struct client *c = xnew(struct client);
     size_t n = strlen(server);
 
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-    c->curl = curl_easy_init();
     while (n > 0 && server[n - 1] == '/') {
         n--;
     }
-    c->server =
-        strstr(server, "://") ? xstrndup(server, n) : xasprintf("http://%.*s", (int)n, server);
+    return strstr(server, "://") ? xstrndup(server, n) : xasprintf("http://%.*s", (int)n, server);
+}
+
+struct client *client_new(const char *server, const char *token, struct err *e)
+{
+    struct client *c = xnew(struct client);
+
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+    c->curl = curl_easy_init();
+    c->server = client_base_url(server);
     c->token = token && token[0] ? xstrdup(token) : NULL;
     if (c->curl == NULL) {
         err_set(e, ERR_INTERNAL, "libcurl does not start");
@@ -209,6 +214,7 @@ int client_send(struct client *c, const struct client_request *q, struct client_
     (void)curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
     (void)curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT, 10L);
+    (void)curl_easy_setopt(c->curl, CURLOPT_TCP_KEEPALIVE, 1L); /* a log may be silent for long */
     (void)curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "strata/" STRATA_VERSION);
     (void)curl_easy_setopt(c->curl, CURLOPT_UPLOAD_BUFFERSIZE, 1024L * 1024L);
     (void)curl_easy_setopt(c->curl, CURLOPT_BUFFERSIZE, 256L * 1024L);

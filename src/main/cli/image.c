@@ -422,7 +422,10 @@ int verb_image_push(struct cli *c, struct err *e)
     }
     sha256_hex_of(buf_str(&manifest), digest);
     if (c->json) {
-        (void)printf("{\"reference\": \"%s:%s\", \"digest\": \"sha256:%s\"}\n", repo, tag, digest);
+        SCOPED(freep) char *reference = xasprintf("%s:%s", repo, tag);
+        SCOPED(freep) char *full = xasprintf("sha256:%s", digest);
+
+        print_pairs((const char *const[]){"reference", reference, "digest", full, NULL});
     } else {
         (void)printf("%s:%s sha256:%.12s...\n", repo, tag, digest);
     }

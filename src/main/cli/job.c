@@ -144,8 +144,9 @@ static int get_job(struct cli *c, const char *id, json_t **job, struct err *e)
 /* --- following a log --- */
 
 struct follow {
-    int64_t offset;
-    bool bars; /* progress lines become a bar */
+    int64_t attempt; /* where it begins; retries follow on */
+    int64_t offset;  /* from there on */
+    bool bars;       /* progress lines become a bar */
     struct progress progress;
     struct buf line;
 };
@@ -206,8 +207,11 @@ static int get_log(struct cli *c, const char *id, struct follow *f, const char *
                    struct err *e)
 {
     SCOPED(freep)
-    char *path = xasprintf("/api/v1/projects/%s/jobs/%s/log?offset=%lld%s", url_segment(c->project),
-                           url_segment(id), (long long)f->offset, extra);
+    char *which = f->attempt ? xasprintf("&attempt=%lld", (long long)f->attempt) : NULL;
+    SCOPED(freep)
+    char *path =
+        xasprintf("/api/v1/projects/%s/jobs/%s/log?offset=%lld%s%s", url_segment(c->project),
+                  url_segment(id), (long long)f->offset, extra, which ? which : "");
     SCOPED(client_answer_done) struct client_answer a = {0};
 
     if (client_send(c->client,
@@ -219,19 +223,33 @@ static int get_log(struct cli *c, const char *id, struct follow *f, const char *
     return a.status >= 400 ? client_error(&a, e) : 0;
 }
 
+static int get_attempt(struct cli *c, const char *id, int64_t *attempt, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *job = NULL;
+
+    if (get_job(c, id, &job, e) < 0) {
+        return -1;
+    }
+    *attempt = json_number(job, "attempt");
+    return 0;
+}
+
 /* Until the job has ended and its last byte is shown. A restart of the server in between only makes
  * a pause: the log goes on where it was. With `quiet` nothing is shown. */
-static int follow_job(struct cli *c, const char *id, bool quiet, json_t **job, struct err *e)
+static int follow_job(struct cli *c, const char *id, int64_t attempt, bool quiet, json_t **job,
+                      struct err *e)
 {
-    struct follow f = {.bars = isatty(STDERR_FILENO) == 1 && !c->json, .line = BUF_MAX(64 * 1024)};
+    struct follow f = {.attempt = attempt,
+                       .offset = quiet ? INT64_MAX / 2 : 0,
+                       .bars = isatty(STDERR_FILENO) == 1 && !c->json,
+                       .line = BUF_MAX(64 * 1024)};
     int64_t lost_ms = 0;
     int rc = 0;
 
     progress_begin(&f.progress, "");
     for (;;) {
         int64_t before = f.offset;
-        int got = quiet ? get_log(c, id, &(struct follow){.offset = INT64_MAX / 2}, "&follow=1", e)
-                        : get_log(c, id, &f, "&follow=1", e);
+        int got = get_log(c, id, &f, "&follow=1", e);
 
         rc = got == 0 ? get_job(c, id, job, e) : -1;
         if (rc == 0 && is_final(json_text(*job, "state"))) {
@@ -262,15 +280,16 @@ static void print_end(const json_t *job)
 {
     const char *text = json_text(json_object_get(job, "exit"), "text");
 
-    (void)fprintf(stderr, "%s %s%s%s\n", json_text(job, "id"), json_text(job, "state"),
-                  text[0] ? ": " : "", text[0] ? text : json_text(job, "reason"));
+    (void)fprintf(stderr, "%s %s: ", json_text(job, "id"), json_text(job, "state"));
+    print_safe(stderr, str_of(text[0] ? text : json_text(job, "reason")));
+    (void)fputc('\n', stderr);
 }
 
-static int follow_to_end(struct cli *c, const char *id, bool quiet, struct err *e)
+static int follow_to_end(struct cli *c, const char *id, int64_t attempt, bool quiet, struct err *e)
 {
     SCOPED(json_decrefp) json_t *job = NULL;
 
-    if (follow_job(c, id, quiet, &job, e) < 0) {
+    if (follow_job(c, id, attempt, quiet, &job, e) < 0) {
         return -1;
     }
     if (!print_json(c, job)) {
@@ -304,13 +323,19 @@ int verb_run(struct cli *c, struct err *e)
         return -1;
     }
     id = xstrdup(json_text(job, "id"));
-    (void)fprintf(stderr, "%s %s: %s\n", id, json_text(job, "state"), json_text(job, "reason"));
-    return follow_to_end(c, id, c->json, e);
+    (void)fprintf(stderr, "%s %s: ", id, json_text(job, "state"));
+    print_safe(stderr, str_of(json_text(job, "reason")));
+    (void)fputc('\n', stderr);
+    return follow_to_end(c, id, 1, c->json, e);
 }
 
 int verb_job_wait(struct cli *c, struct err *e)
 {
-    return follow_to_end(c, cli_arg(c, 0), true, e);
+    int64_t attempt;
+
+    return get_attempt(c, cli_arg(c, 0), &attempt, e) < 0
+               ? -1
+               : follow_to_end(c, cli_arg(c, 0), attempt, true, e);
 }
 
 int verb_job_logs(struct cli *c, struct err *e)
@@ -320,7 +345,9 @@ int verb_job_logs(struct cli *c, struct err *e)
     if (cli_option(c, "follow")) {
         SCOPED(json_decrefp) json_t *job = NULL;
 
-        return follow_job(c, cli_arg(c, 0), false, &job, e);
+        return get_attempt(c, cli_arg(c, 0), &f.attempt, e) < 0
+                   ? -1
+                   : follow_job(c, cli_arg(c, 0), f.attempt, false, &job, e);
     }
     return get_log(c, cli_arg(c, 0), &f, "", e);
 }

@@ -70,7 +70,7 @@ static void format_cell(const json_t *v, enum column_kind kind, char out[CELL_MA
 {
     char small[32];
 
-    if (v == NULL || json_is_null(v)) {
+    if (v == NULL || json_is_null(v) || (kind == COLUMN_AGE && !json_is_string(v))) {
         (void)snprintf(out, CELL_MAX, "-");
     } else if (kind == COLUMN_BYTES) {
         (void)snprintf(out, CELL_MAX, "%s", str_format_bytes(json_integer_value(v), small));
@@ -158,6 +158,19 @@ bool print_json(const struct cli *c, const json_t *value)
     (void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
     (void)putchar('\n');
     return true;
+}
+
+void print_pairs(const char *const *pairs)
+{
+    SCOPED(buf_done) struct buf b = BUF_MAX(64 * 1024);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    for (; pairs[0]; pairs += 2) {
+        jw_kv_c(&w, pairs[0], pairs[1]);
+    }
+    jw_end(&w);
+    (void)printf("%s\n", b.p ? b.p : "{}");
 }
 
 void print_safe(FILE *out, struct str s)

@@ -136,11 +136,24 @@ static int ask_offset(struct upload *u, int64_t *offset, struct err *e)
     if (client_send(u->c->client, &q, &a, e) < 0) {
         return -1;
     }
-    if (a.status < 300 && a.upload_offset[0] && str_to_u64(str_of(a.upload_offset), &n) < 0) {
+    if (a.status >= 400) {
+        return client_error(&a, e);
+    }
+    if (a.upload_offset[0] && (str_to_u64(str_of(a.upload_offset), &n) < 0 || n > INT64_MAX)) {
         return err_set(e, ERR_INVALID, "the server sent a wrong Upload-Offset");
+    }
+    if ((int64_t)n >= u->size) { /* all bytes came, the end did not: nothing is left to send */
+        random_name(u->id, 24);
+        n = 0;
     }
     *offset = (int64_t)n;
     return 0;
+}
+
+/* Worth another try: the server is away or stuck, or has more bytes than we knew. */
+static bool may_go_on(const struct client_answer *a)
+{
+    return a->status == 503 || a->status == 408 || (a->status == 409 && a->upload_offset[0]);
 }
 
 static int send_from(struct upload *u, int64_t offset, struct client_answer *a, struct err *e)
@@ -176,7 +189,7 @@ static int upload_file(struct upload *u, json_t **out, struct err *e)
         if (tries > 0 && ask_offset(u, &offset, e) < 0) {
             /* still away: the wait below and the next try */
         } else if (send_from(u, offset, &a, e) == 0) {
-            if (a.status >= 400 && a.status != 503 && a.status != 408) {
+            if (a.status >= 400 && !may_go_on(&a)) {
                 return client_error(&a, e);
             }
             if (a.status < 400) {
@@ -188,7 +201,9 @@ static int upload_file(struct upload *u, json_t **out, struct err *e)
         if (tries == UPLOAD_TRIES) {
             return err_wrap(e, "gave up after %d tries", tries);
         }
-        (void)fprintf(stderr, "\n%s; going on in a moment\n", e->msg);
+        (void)fputc('\n', stderr);
+        print_safe(stderr, str_of(e->msg));
+        (void)fprintf(stderr, "; going on in a moment\n");
         (void)usleep(RETRY_MS * 1000);
     }
 }
@@ -233,7 +248,7 @@ int verb_data_put(struct cli *c, struct err *e)
     const char *place = cli_arg(c, c->args.len - 1);
     SCOPED(json_decrefp) json_t *all = json_array();
 
-    if (c->args.len > 2 && place[strlen(place) - 1] != '/' && strchr(place, '/')) {
+    if (c->args.len > 2 && strchr(place, '/') && place[strlen(place) - 1] != '/') {
         return err_set(e, ERR_INVALID, "several files go into a folder: write %s/", place);
     }
     for (size_t i = 0; i + 1 < c->args.len; i++) {
@@ -327,7 +342,7 @@ int verb_data_get(struct cli *c, struct err *e)
     if (!c->json) {
         (void)printf("%s -> %s\n", cli_arg(c, 0), local);
     } else {
-        (void)printf("{\"path\": \"%s\"}\n", local);
+        print_pairs((const char *const[]){"path", local, NULL});
     }
     return 0;
 }
