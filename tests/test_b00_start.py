@@ -1,6 +1,7 @@
 """Starting, stopping, and what must be refused at start."""
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import sqlite3
@@ -97,6 +98,21 @@ def test_unknown_settings_are_refused_with_the_nearest_name(own_strata):
     s.start(check=False)
     assert s.process.wait(15) != 0
     assert 'net.lissten' in s.log() and 'net.listen' in s.log() and 'line 2' in s.log()
+
+
+def test_settings_that_the_server_may_have_written_are_not_read_by_root(own_strata):
+    s = own_strata()
+    s.state.mkdir(parents=True)
+    path = s.state / 'strata.yaml'
+    path.write_text('net:\n  listen: 127.0.0.1:0\n')
+    shutil.chown(path, 'strata')
+    s.start(check=False)
+    assert s.process.wait(15) != 0
+    assert 'strata.yaml' in s.log() and '--config' in s.log()
+    path.unlink()
+    os.mkfifo(path)
+    s.start(check=False)
+    assert s.process.wait(15) != 0, 'a fifo holds nobody up'
 
 
 def test_the_server_is_not_root_and_can_start_nothing(strata):

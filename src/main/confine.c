@@ -1,10 +1,13 @@
 #include "main/main_priv.h"
 
+#include "base/mem.h"
+
 #include <errno.h>
 #include <grp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -37,6 +40,51 @@ int confine_drop(uid_t uid, gid_t gid, struct err *e)
     return 0;
 }
 
+/* What the server never does, and what a hole in it would be widened with: namespaces with powers
+ * of their own, other processes' memory, kernel subsystems with a history. */
+static const int denied[] = {
+    SCMP_SYS(execve),
+    SCMP_SYS(execveat),
+    SCMP_SYS(fork),
+    SCMP_SYS(vfork),
+    SCMP_SYS(unshare),
+    SCMP_SYS(setns),
+    SCMP_SYS(mount),
+    SCMP_SYS(umount2),
+    SCMP_SYS(pivot_root),
+    SCMP_SYS(chroot),
+    SCMP_SYS(fsopen),
+    SCMP_SYS(open_tree),
+    SCMP_SYS(move_mount),
+    SCMP_SYS(ptrace),
+    SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev),
+    SCMP_SYS(bpf),
+    SCMP_SYS(perf_event_open),
+    SCMP_SYS(userfaultfd),
+    SCMP_SYS(io_uring_setup),
+    SCMP_SYS(keyctl),
+    SCMP_SYS(add_key),
+    SCMP_SYS(request_key),
+};
+
+/* Typing into the terminal that `strata up` was started from, as if its user did (ioctl_tty(2)). */
+static const unsigned denied_ioctls[] = {TIOCSTI, TIOCLINUX};
+
+static int add_denied(scmp_filter_ctx f)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(denied); i++) {
+        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), denied[i], 0);
+    }
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(denied_ioctls); i++) {
+        rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, denied_ioctls[i]));
+    }
+    return rc;
+}
+
 int confine_no_exec(struct err *e)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
@@ -47,10 +95,7 @@ int confine_no_exec(struct err *e)
     if (f == NULL) {
         return err_set(e, ERR_INTERNAL, "seccomp: out of memory");
     }
-    rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(execve), 0);
-    rc = rc ? rc : seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(execveat), 0);
-    rc = rc ? rc : seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fork), 0);
-    rc = rc ? rc : seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(vfork), 0);
+    rc = add_denied(f);
     rc = rc ? rc : seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &no_thread);
     /* The flags of clone3 lie in memory, where a filter cannot look: glibc falls back to clone. */
     rc = rc ? rc : seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);

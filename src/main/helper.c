@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 typedef VEC(struct helper_operation) operation_vec;
@@ -72,6 +73,8 @@ int helper_role(const struct boot *b, int socket)
 {
     struct err e;
 
+    /* Its memory and that of its shims holds secrets of jobs, which no core dump may keep. */
+    (void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     /* Ctrl-C reaches the whole group: the helper stays until the server has drained. */
     (void)signal(SIGINT, SIG_IGN);
     if (serve(b, socket, &e) < 0) {

@@ -48,7 +48,7 @@ int server_role(const struct boot *b, int socket);
 /* --- confine.c --- */
 /* Becomes uid/gid for good, keeps only CAP_NET_BIND_SERVICE, no new privileges. */
 int confine_drop(uid_t uid, gid_t gid, struct err *e) MUST_USE;
-/* From here on this process can neither fork nor exec (seccomp). */
+/* From here on this process can neither fork nor exec, nor make namespaces or trace (seccomp). */
 int confine_no_exec(struct err *e) MUST_USE;
 
 /* --- statedir.c --- */

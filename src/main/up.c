@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <time.h>
@@ -33,6 +34,24 @@ struct supervisor {
     bool stopping;       /* for good */
     bool stopping_other; /* one role died: the other one's end is our doing */
 };
+
+/* The server may make files in the state directory, and root reads this one: root must have made
+ * it. Looked at before it is opened: a fifo would hold us for ever. */
+static int check_owner(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (lstat(path, &st) < 0) {
+        return err_sys(e, "look at %s", path);
+    }
+    if (!S_ISREG(st.st_mode) || (st.st_uid != 0 && st.st_uid != geteuid())) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "%s is not a regular file of root: look at it, then chown root it, or name "
+                       "another one with --config",
+                       path);
+    }
+    return 0;
+}
 
 static int load_file(struct cfg *c, const char *path, struct err *e)
 {
@@ -54,7 +73,9 @@ int up_load_config(const struct up_options *o, struct cfg **out, struct err *e)
         o->config ? xstrdup(o->config)
                   : xasprintf("%s/strata.yaml", o->state_dir ? o->state_dir : STRATA_DEFAULT_STATE);
 
-    if ((o->config || access(path, F_OK) == 0) && load_file(c, path, e) < 0) {
+    if (o->config
+            ? load_file(c, path, e) < 0
+            : access(path, F_OK) == 0 && (check_owner(path, e) < 0 || load_file(c, path, e) < 0)) {
         return -1;
     }
     for (size_t i = 0; i < o->n_set; i++) {
