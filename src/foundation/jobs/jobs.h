@@ -54,9 +54,8 @@ struct jobs_hooks {
     int (*project)(void *ctx, struct str name, int64_t *project_id, uint32_t *id_base,
                    struct err *e);
     /* "project/repo:tag" or "...@sha256:..." for this machine's architecture. Errors say what
-     * exists: no such repository or tag, or only other architectures (ERR_INVALID). Keeps the
-     * manifest alive by digest while the job is not finished is the registry's business (tags may
-     * move). */
+     * exists: no such repository or tag, or only other architectures (ERR_INVALID). Tags may move
+     * then; a job whose image is deleted before it starts fails. */
     int (*image)(void *ctx, const struct principal *who, struct str reference, struct arena *a,
                  struct job_image *out, struct err *e);
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
