@@ -155,7 +155,9 @@ static int empty_dir(struct removal *r, const char *name, struct err *e)
     int rc = 0;
 
     if (d == NULL) {
-        return err_sys(e, "open %s", name);
+        err_sys(e, "open %s", name);
+        closep(&fd);
+        return -1;
     }
     while (rc == 0 && (ent = readdir(d))) {
         if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0 &&
