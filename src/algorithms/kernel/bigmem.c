@@ -112,7 +112,8 @@ static size_t whole(size_t n, size_t size)
     size_t bytes;
 
     if (__builtin_mul_overflow(n, size, &bytes) ||
-        __builtin_add_overflow(bytes, sizeof(struct head), &bytes) || bytes > PTRDIFF_MAX) {
+        __builtin_add_overflow(bytes, sizeof(struct head), &bytes) || bytes < sizeof(struct head) ||
+        bytes > PTRDIFF_MAX) { /* the first for clang's analyser */
         return SIZE_MAX;
     }
     return bytes;
