@@ -331,6 +331,16 @@ def test_login_with_wrong_password_or_without_anything_fails(registry):
     assert registry('GET', '/service/token', auth=None).status_code == 401
 
 
+def test_revoking_a_personal_token_ends_what_it_made(registry, strata):
+    made = strata.api('POST', '/api/v1/tokens', json={'name': 'ci'}).json()
+    r = requests.get(strata.url + '/service/token', params={'service': 'strata', 'scope': 'repository:reg/a:pull'},
+                     auth=('admin', made['token']), timeout=30)
+    bearer = {'Authorization': 'Bearer ' + r.json()['token']}
+    assert requests.get(strata.url + '/v2/', headers=bearer, timeout=30).status_code == 200
+    assert strata.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
+    assert requests.get(strata.url + '/v2/', headers=bearer, timeout=30).status_code == 401
+
+
 def test_oauth_password_and_refresh_token(strata, registry):
     form = {'grant_type': 'password', 'username': 'admin', 'password': strata.admin_password, 'service': 'strata',
             'client_id': 'containerd-client', 'access_type': 'offline',
