@@ -419,6 +419,16 @@ def test_the_environment_of_a_container_is_on_no_disk(d):
     d.op('remove', id=id)
 
 
+def test_a_shim_keeps_no_zombies(d):
+    id = d.begin('/bin/sleep', '1000')
+    shim = d.shim(id)
+    children = pathlib.Path(f"/proc/{shim['pid']}/task/{shim['pid']}/children").read_text().split()
+    assert children == [shim['init']]
+    d.op('signal', id=id, signal=9)
+    d.end(id)
+    d.op('remove', id=id)
+
+
 def test_a_link_in_the_image_does_not_move_a_volume_out(d):
     fs = d.state / 'rootfs' / ('c' * 64) / 'fs'
     make_layer(d.state, 'c' * 64, True)

@@ -218,6 +218,19 @@ static int write_config(struct shim *s, struct err *e)
     return rc;
 }
 
+/* crun's own processes became our children when it ended; unless waited for, one would stay a
+ * zombie as long as the container runs. The container's process is not touched. */
+static void reap_others(const struct shim *s)
+{
+    siginfo_t si = {0};
+
+    while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid > 0 &&
+           si.si_pid != s->record.init) {
+        (void)waitpid(si.si_pid, NULL, 0);
+        si.si_pid = 0;
+    }
+}
+
 static int make_container(struct shim *s, struct err *e)
 {
     if (become_shim(e) < 0 || make_dir(s, e) < 0 || own_record(s, e) < 0 ||
@@ -230,6 +243,7 @@ static int make_container(struct shim *s, struct err *e)
         return -1;
     }
     s->record.started_ms = clock_wall_ms();
+    reap_others(s);
     return write_record(s, e);
 }
 
