@@ -17,7 +17,7 @@ import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
-from conftest import Strata  # noqa: E402
+from conftest import Strata, wait_for  # noqa: E402
 from http_engine import Nginx  # noqa: E402
 
 RSS_TARGET, CPU_TARGET_MS, SIZE_TARGET = 30e6, 10, 4 << 20
@@ -89,6 +89,7 @@ def main():
         rss, pss = memory(both, 'Rss'), memory(both, 'Pss')
         up_rss, up_pss = memory([pids['up']], 'Rss'), memory([pids['up']], 'Pss')
         with Nginx(scratch / 'nginx', workers=2) as nginx:
+            wait_for(lambda: len(children(nginx.process.pid)) == 2, 10, 'both workers run')
             peers = [nginx.process.pid, *children(nginx.process.pid)]
             peer_rss, peer_pss = memory(peers, 'Rss'), memory(peers, 'Pss')
         size = stripped_bytes(s.binary, scratch)
