@@ -101,7 +101,11 @@ class Disk:
         (self.mount / 'filler').unlink(missing_ok=True)
 
     def close(self):
-        wait_for(lambda: subprocess.run(['umount', self.mount], capture_output=True).returncode == 0, 20, 'umount')
+        try:
+            wait_for(lambda: subprocess.run(['umount', self.mount], capture_output=True).returncode == 0, 20, 'umount')
+        except AssertionError:
+            subprocess.run(['umount', '-l', self.mount], check=True)
+            raise
 
 
 @pytest.fixture
