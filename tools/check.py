@@ -182,6 +182,8 @@ def gate_units_tsan():
 
 
 def pytest(*arguments, env=None):
+    # One thread of BLAS: scikit-learn's threads spin for each other on a busy machine, four times as long.
+    env = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', **(env or {})}
     code, text = run(PYTHON, '-m', 'pytest', '-c', 'tests/pytest.ini', '--rootdir', 'tests', *arguments, env=env)
     counts = {word: int(n) for n, word in re.findall(r'(\d+) (passed|failed|error|errors)\b', text.splitlines()[-1] if text else '')}
     failed = counts.get('failed', 0) + counts.get('error', 0) + counts.get('errors', 0)
