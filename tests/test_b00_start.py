@@ -74,6 +74,16 @@ def test_a_second_server_on_the_same_state_is_refused(own_strata):
     assert requests.get(s.url + '/readyz', timeout=10).status_code == 200
 
 
+def test_a_directory_of_somebody_else_is_left_alone(own_strata):
+    s = own_strata()
+    s.state.mkdir(mode=0o755)
+    (s.state / 'thesis.txt').write_text('mine')
+    s.start(check=False)
+    assert s.process.wait(15) == 73
+    assert 'thesis.txt' in s.log()
+    assert stat.S_IMODE(s.state.stat().st_mode) == 0o755 and not (s.state / 'lock').exists()
+
+
 def test_state_of_a_newer_version_is_refused_and_untouched(own_strata):
     s = own_strata().start()
     s.stop()

@@ -4,6 +4,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -148,6 +149,34 @@ static int take_lock(const char *path, int *lock_fd, struct err *e)
     return 0;
 }
 
+/* Only an empty directory, or one that was ours before, is taken: its owner and mode are about to
+ * change. A fresh file system and settings laid there in advance do not count. */
+static int check_ours(const char *path, struct err *e)
+{
+    static const char *const known[] = {".", "..", "strata.yaml", "lost+found"};
+    DIR *d = access("lock", F_OK) == 0 ? NULL : opendir(".");
+    struct dirent *ent;
+    int rc = 0;
+
+    while (d && rc == 0 && (ent = readdir(d))) {
+        size_t i = 0;
+
+        while (i < ARRAY_LEN(known) && strcmp(ent->d_name, known[i]) != 0) {
+            i++;
+        }
+        if (i == ARRAY_LEN(known)) {
+            rc = err_set(e, ERR_CONFLICT,
+                         "%s is neither empty nor a state directory of Strata (it has %s): give "
+                         "--state a new directory",
+                         path, ent->d_name);
+        }
+    }
+    if (d) {
+        (void)closedir(d);
+    }
+    return rc;
+}
+
 int statedir_enter(const char *path, uid_t uid, gid_t gid, int *lock_fd, struct err *e)
 {
     SCOPED(closep) int lock = -1;
@@ -158,7 +187,7 @@ int statedir_enter(const char *path, uid_t uid, gid_t gid, int *lock_fd, struct 
     if (chdir(path) < 0) {
         return err_sys(e, "enter %s", path);
     }
-    if (take_lock(path, &lock, e) < 0) {
+    if (check_ours(path, e) < 0 || take_lock(path, &lock, e) < 0) {
         return -1;
     }
     /* Sticky: strata makes its own files here (state.db and its journal) but cannot rename or
