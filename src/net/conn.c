@@ -154,11 +154,13 @@ bool pace_wait(struct pace *p, const struct http_conn *c)
     int64_t start = clock_mono_ms(), deadline = start + p->credit_ms, now = start;
     int rc = 0;
 
+    worker_waits(c->server);
     while (rc == 0 && now < deadline) {
         rc = poll(&fd, 1, (int)(deadline - now)); /* at most NET_STALL_MS */
         rc = rc < 0 && errno == EINTR ? 0 : rc;
         now = clock_mono_ms();
     }
+    worker_goes_on(c->server);
     p->credit_ms -= now - start;
     return rc > 0;
 }

@@ -166,9 +166,10 @@ struct http_server {
     pthread_t reserve;
     bool has_reserve;
     _Atomic unsigned n_ready;
-    _Atomic unsigned idle;   /* workers in epoll_wait */
-    _Atomic bool watched;    /* the relay looks for starvation every 2 ms */
-    _Atomic unsigned n_busy; /* requests between head and end of answer */
+    _Atomic unsigned waiting; /* workers that wait for their peer */
+    _Atomic unsigned idle;    /* workers in epoll_wait */
+    _Atomic bool watched;     /* the relay looks for starvation every 2 ms */
+    _Atomic unsigned n_busy;  /* requests between head and end of answer */
 
     struct relay *relay;
 };
@@ -257,6 +258,9 @@ void workers_stop(struct http_server *s);
  * one a processor turns over; past LIMIT_WORKERS calls the reserve. Relay thread, every 2 ms while
  * s->watched. True: it found too few. */
 bool workers_watch(struct http_server *s);
+/* This worker waits for its peer: if it was the last to turn over, another starts at once. */
+void worker_waits(struct http_server *s);
+void worker_goes_on(struct http_server *s);
 
 /* --- server.c --- */
 

@@ -1,10 +1,12 @@
 /* Workers: each takes one connection from epoll, runs its requests to the end with blocking I/O,
- * and parks it again. Their number follows the load:
+ * and parks it again. The aim is that one a processor turns over:
  *
- *   one a processor         turns over: a worker that leaves nobody waiting has the relay watch,
- * which starts another for each that is stuck in its request (workers_watch) all are busy the
- * reserve reads heads and runs ROUTE_OWN_WORKER; the others queue idle for 10 s           a worker
- * above WORKERS_MIN goes home */
+ * - a worker that waits for its peer starts another when nobody else is free (worker_waits);
+ * - a worker that leaves nobody waiting for work has the relay watch, which every 2 ms starts
+ *   another for those that are stuck in a request (workers_watch);
+ * - when LIMIT_WORKERS are busy, the reserve reads heads, runs ROUTE_OWN_WORKER itself and queues
+ *   the rest;
+ * - one that was idle for 10 s goes home, down to WORKERS_MIN. */
 #include "net/net_priv.h"
 
 #include "base/log.h"
@@ -198,8 +200,7 @@ static struct worker_slot *take_slot(struct http_server *s)
     return found;
 }
 
-/* One more worker; -1 when there are LIMIT_WORKERS, or it cannot be. Called at start and by the
- * relay thread only. */
+/* One more worker; -1 when there are LIMIT_WORKERS, or it cannot be. */
 static int spawn(struct http_server *s)
 {
     struct worker_slot *slot = take_slot(s);
@@ -271,6 +272,28 @@ static void *reserve_main(void *arg)
     return NULL;
 }
 
+static unsigned count_workers(struct http_server *s)
+{
+    struct lock *l = &s->workers_lock;
+    WITH_LOCK(l);
+
+    return s->n_workers;
+}
+
+void worker_waits(struct http_server *s)
+{
+    unsigned waiting = atomic_fetch_add(&s->waiting, 1) + 1;
+
+    if (atomic_load(&s->idle) == 0 && count_workers(s) < waiting + s->ready_workers) {
+        (void)spawn(s);
+    }
+}
+
+void worker_goes_on(struct http_server *s)
+{
+    (void)atomic_fetch_sub(&s->waiting, 1);
+}
+
 /* Workers that have been inside the same connection since the last look. */
 static unsigned count_stuck(struct http_server *s)
 {
@@ -284,14 +307,6 @@ static unsigned count_stuck(struct http_server *s)
         slot->seen = turns;
     }
     return stuck;
-}
-
-static unsigned count_workers(struct http_server *s)
-{
-    struct lock *l = &s->workers_lock;
-    WITH_LOCK(l);
-
-    return s->n_workers;
 }
 
 static void call_reserve(struct http_server *s)
