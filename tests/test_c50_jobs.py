@@ -534,14 +534,18 @@ def test_events_tell_every_change(strata):
 
 
 def test_a_project_takes_its_jobs_with_it(strata):
+    def all_is_free():
+        node = strata.api('GET', '/api/v1/nodes').json()['items'][0]
+        return node['cpu_milli_free'] == node['cpu_milli']
+
     strata.project('shortlived')
     assert strata.busybox
+    wait_for(all_is_free, what='jobs of other tests are gone')
     running = strata.submit('shortlived', shell(strata, 'sleep 600'))
     strata.wait_job('shortlived', running['id'], ('running',))
     r = strata.api('DELETE', '/api/v1/projects/shortlived')
     assert r.status_code == 204, r.text
-    node = strata.api('GET', '/api/v1/nodes').json()['items'][0]
-    assert node['cpu_milli_free'] == node['cpu_milli']
+    assert all_is_free()
     strata.project('shortlived')
     assert strata.api('GET', '/api/v1/projects/shortlived/jobs').json()['items'] == []
 
