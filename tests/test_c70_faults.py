@@ -466,6 +466,35 @@ def test_uploads_of_a_byte_a_second_hold_up_nobody_and_leave_nothing(strata):
     assert [i['name'] for i in tree] == ['quick']
 
 
+def test_slow_strangers_never_get_all_workers(strata):
+    """Fast enough for the minimum rate, slow enough to hold a worker for a quarter of an hour: some must stay free."""
+    token = strata.token()
+    slow, stop = [], threading.Event()
+    for _ in range(80):
+        c = socket.create_connection(('127.0.0.1', strata.port), 20)
+        c.sendall(b'POST /api/v1/login HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n')
+        slow.append(c)
+
+    def drip():
+        while not stop.wait(0.25):
+            for c in slow:
+                try:
+                    c.send(b' ' * 600, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                except OSError:
+                    pass
+    dripper = threading.Thread(target=drip)
+    dripper.start()
+    try:
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            assert strata.api('GET', '/api/v1/me', token=token, timeout=5).status_code == 200
+    finally:
+        stop.set()
+        dripper.join()
+        for c in slow:
+            c.close()
+
+
 # --- killed in the middle ---
 
 class Sender(threading.Thread):

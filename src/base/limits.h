@@ -14,6 +14,7 @@
 #define LIMIT_JSON_BODY_BYTES (1 * MIB)   /* every JSON request of our API */
 #define LIMIT_JSON_DEPTH 64               /* jansson recurses */
 #define LIMIT_WORKERS 64                  /* request threads; each 512 KiB of stack, on demand */
+#define LIMIT_ANONYMOUS_WAITS 48          /* of them, may wait for slow peers not signed in */
 #define LIMIT_CONNECTIONS 16384           /* also clamped by RLIMIT_NOFILE */
 #define LIMIT_HEAD_SECONDS 20             /* a request head must be complete by then */
 #define LIMIT_IDLE_SECONDS 120            /* keep-alive */

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,17 @@ static int first_start(struct wire *w, const struct boot *b, struct err *e)
     return 0;
 }
 
+/* One descriptor a connection: all that the hard limit allows. */
+static void raise_open_files(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 /* Housekeeping until a signal asks us to stop. */
 static void wait_for_stop(struct wire *w, const sigset_t *stop)
 {
@@ -105,6 +117,7 @@ static int serve(const struct boot *b, int socket, const sigset_t *stop, struct 
     int64_t began_ms = clock_mono_ms();
     struct wire *w;
 
+    raise_open_files();
     if (confine_drop(b->uid, b->gid, e) < 0 || confine_no_exec(e) < 0) {
         return -1;
     }

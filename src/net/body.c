@@ -66,6 +66,9 @@ static ssize_t receive(struct exchange *x, void *p, size_t n, struct err *e)
         if (errno != EAGAIN) {
             return err_set(e, ERR_INVALID, "the body was cut short: %s", strerror(errno));
         }
+        if (conn_may_wait(x->conn, e) < 0) {
+            return -1;
+        }
         if (!pace_wait(&x->body.pace, x->conn)) {
             return err_set(e, ERR_TIMEOUT,
                            "the body comes too slowly: less than %d bytes per second",

@@ -165,10 +165,26 @@ bool pace_wait(struct pace *p, const struct http_conn *c)
     return rc > 0;
 }
 
+int conn_may_wait(const struct http_conn *c, struct err *e)
+{
+    bool anonymous = c->x && c->x->req.who.kind == PRINCIPAL_ANONYMOUS;
+
+    if (anonymous && atomic_load(&c->server->waiting) >= LIMIT_ANONYMOUS_WAITS) {
+        return err_set(
+            e, ERR_UNAVAILABLE,
+            "too many slow connections of clients that are not signed in: sign in, or try "
+            "again later");
+    }
+    return 0;
+}
+
 static int wait_to_send(struct http_conn *c, struct pace *pace, struct err *e)
 {
     if (errno != EAGAIN) {
         return err_sys(e, "sending to %s", c->peer);
+    }
+    if (conn_may_wait(c, e) < 0) {
+        return -1;
     }
     if (!pace_wait(pace, c)) {
         return err_set(e, ERR_TIMEOUT, "%s reads its answer too slowly", c->peer);

@@ -194,6 +194,9 @@ int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, str
 void pace_moved(struct pace *p, size_t bytes);
 /* Waits for c->wants; false when the credit is used up. */
 bool pace_wait(struct pace *p, const struct http_conn *c);
+/* Before waiting for a peer: those who are not signed in never get the last quarter of the workers,
+ * so slow strangers cannot hold them all. */
+int conn_may_wait(const struct http_conn *c, struct err *e) MUST_USE;
 
 /* --- tls.c --- */
 
