@@ -422,8 +422,8 @@ def test_the_environment_of_a_container_is_on_no_disk(d):
 def test_a_shim_keeps_no_zombies(d):
     id = d.begin('/bin/sleep', '1000')
     shim = d.shim(id)
-    children = pathlib.Path(f"/proc/{shim['pid']}/task/{shim['pid']}/children").read_text().split()
-    assert children == [shim['init']]
+    children = pathlib.Path(f"/proc/{shim['pid']}/task/{shim['pid']}/children")
+    wait_for(lambda: children.read_text().split() == [shim['init']], what='crun leaves nothing behind')
     d.op('signal', id=id, signal=9)
     d.end(id)
     d.op('remove', id=id)

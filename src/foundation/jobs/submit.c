@@ -130,7 +130,7 @@ static void fill_row(struct submit *s, struct str project)
     r->name = s->spec.name;
     r->user = arena_strdup(s->arena, str_of(s->who->name));
     r->image = s->spec.image;
-    r->digest = s->pin.image.digest;
+    r->digest = arena_strdup(s->arena, str_of(s->pin.image.digest)); /* the row outlives *s */
     r->reason = arena_printf(s->arena, "submitted by %s", r->user);
     r->state = JOB_QUEUED;
     r->attempt = 1;

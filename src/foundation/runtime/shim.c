@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -218,19 +219,6 @@ static int write_config(struct shim *s, struct err *e)
     return rc;
 }
 
-/* crun's own processes became our children when it ended; unless waited for, one would stay a
- * zombie as long as the container runs. The container's process is not touched. */
-static void reap_others(const struct shim *s)
-{
-    siginfo_t si = {0};
-
-    while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid > 0 &&
-           si.si_pid != s->record.init) {
-        (void)waitpid(si.si_pid, NULL, 0);
-        si.si_pid = 0;
-    }
-}
-
 static int make_container(struct shim *s, struct err *e)
 {
     if (become_shim(e) < 0 || make_dir(s, e) < 0 || own_record(s, e) < 0 ||
@@ -243,7 +231,6 @@ static int make_container(struct shim *s, struct err *e)
         return -1;
     }
     s->record.started_ms = clock_wall_ms();
-    reap_others(s);
     return write_record(s, e);
 }
 
@@ -323,21 +310,56 @@ static bool move_output(struct shim *s)
     return n < 0;
 }
 
+/* crun's own processes became our children when it ended; unless waited for, one would stay a
+ * zombie as long as the container runs. The container's process is not touched. */
+static void reap_others(const struct shim *s)
+{
+    siginfo_t si = {0};
+
+    while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid > 0 &&
+           si.si_pid != s->record.init) {
+        (void)waitpid(si.si_pid, NULL, 0);
+        si.si_pid = 0;
+    }
+}
+
+/* Becomes readable when a child ends, also one that crun leaves behind a moment after its own end.
+ */
+static int watch_children(const sigset_t *child)
+{
+    return sigprocmask(SIG_BLOCK, child, NULL) < 0
+               ? -1
+               : signalfd(-1, child, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
 static void wait_for_init(struct shim *s, siginfo_t *si)
 {
-    struct pollfd p[2] = {{.fd = s->init, .events = POLLIN}, {.fd = s->output, .events = POLLIN}};
+    sigset_t child;
+    struct signalfd_siginfo ignored;
+    struct pollfd p[3] = {{.fd = s->init, .events = POLLIN}, {.fd = s->output, .events = POLLIN}};
 
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
+    p[2] = (struct pollfd){.fd = watch_children(&child), .events = POLLIN};
     for (;;) {
-        if (poll(p, 2, -1) < 0) {
+        reap_others(s);
+        if (poll(p, 3, -1) < 0) {
             continue;
+        }
+        if (p[2].revents) {
+            (void)!read(p[2].fd, &ignored, sizeof(ignored));
         }
         if (p[1].revents && !move_output(s)) {
             p[1].fd = -1; /* closed by the container, which may go on */
         }
         if (p[0].revents && waitid((idtype_t)P_PIDFD, (id_t)s->init, si, WEXITED) == 0) {
-            return;
+            break;
         }
     }
+    if (p[2].fd >= 0) {
+        (void)close(p[2].fd);
+    }
+    (void)sigprocmask(SIG_UNBLOCK, &child, NULL); /* what is started later inherits the mask */
 }
 
 static void finish_log(struct shim *s)
