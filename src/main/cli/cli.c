@@ -245,6 +245,7 @@ int cli_main(int argc, char **argv)
         code = c.exit_code;
     }
     client_free(c.client);
+    free(c.spec_project);
     vec_done(&c.args);
     vec_done(&c.given);
     return fflush(stdout) == 0 ? code : EX_IOERR;

@@ -50,6 +50,7 @@ struct cli {
     VEC(struct cli_given) given;
     bool json;
     const char *project;
+    char *spec_project; /* owned: where the job spec names it */
     struct client *client;
     int exit_code; /* of a verb that succeeded; `run` and `job wait` set the job's */
 };

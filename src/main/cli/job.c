@@ -74,7 +74,10 @@ static int read_spec(struct cli *c, struct buf *text, struct err *e)
         const struct yaml_node *root = yaml_parse(&a, buf_str(text), &ignored);
         const struct yaml_node *project = yaml_get(root, "project");
 
-        c->project = project && project->kind == YAML_SCALAR ? str_dup(project->scalar) : NULL;
+        if (project && project->kind == YAML_SCALAR) {
+            c->spec_project = str_dup(project->scalar);
+            c->project = c->spec_project;
+        }
     }
     if (c->project == NULL) {
         return err_set(e, ERR_INVALID, "which project? -p NAME, or 'project:' in the spec");

@@ -140,14 +140,18 @@ static const struct cli_verb *find_verb(int argc, char **argv, size_t *n_words)
 
 static int no_such_verb(const char *word, struct err *e)
 {
-    const char *names[128];
+    char groups[128][32];
+    const char *names[ARRAY_LEN(groups)];
     size_t n = 0;
     const char *near;
 
     for (const struct cli_verb *v = cli_verbs; v->words && n < ARRAY_LEN(names); v++) {
         struct str rest = str_of(v->words);
 
-        names[n++] = str_dup(str_cut(&rest, ' ')); /* for the message; the program ends after it */
+        if (str_copy(str_cut(&rest, ' '), groups[n], sizeof(groups[n])) == 0) {
+            names[n] = groups[n];
+            n++;
+        }
     }
     near = str_nearest(str_of(word), names, n);
     return err_set(e, ERR_INVALID, "there is no command '%.60s'%s%s%s; see strata help", word,
