@@ -95,6 +95,12 @@ class Strata:
                 pass
         self.process.wait(10)
 
+    def check_log(self):
+        """What a sanitizer found is a failure, also where the supervisor started the role again."""
+        report = re.search(r'^.*(ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:)(.*\n?){30}',
+                           self.log() if self.log_path.exists() else '', re.M)
+        assert report is None, report.group()
+
     def pids(self):
         """{"up": pid, "server": pid, "helper": pid} of those that live."""
         found = {'up': self.process.pid}
@@ -261,6 +267,7 @@ def strata(scratch):
     if keep:
         pathlib.Path(keep).mkdir(parents=True, exist_ok=True)
         shutil.copy(s.log_path, keep)
+    s.check_log()
     assert code == 0, f'strata up ended with {code}'
 
 
@@ -277,3 +284,4 @@ def own_strata(scratch):
     for s in made:
         if s.process and s.process.poll() is None:
             s.stop()
+        s.check_log()
