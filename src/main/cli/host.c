@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The caller frees o->set. */
 static void up_options(struct cli *c, struct up_options *o)
 {
     VEC(const char *) set = {0};
@@ -24,7 +25,7 @@ static void up_options(struct cli *c, struct up_options *o)
     *o = (struct up_options){.state_dir = cli_option(c, "state"),
                              .config = cli_option(c, "config"),
                              .listen = cli_option(c, "listen"),
-                             .set = set.p, /* lives as long as the program */
+                             .set = set.p,
                              .n_set = set.len};
 }
 
@@ -34,6 +35,7 @@ int verb_up(struct cli *c, struct err *e UNUSED)
 
     up_options(c, &o);
     c->exit_code = up_run(&o);
+    free((void *)o.set);
     return 0;
 }
 
