@@ -2,6 +2,7 @@
 import io
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -32,9 +33,16 @@ def wait_for(condition, timeout=30, what='condition'):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
+    """Below the ephemeral range: a client that tries again while its server is down would otherwise be given
+    that very port one day, connect to itself and keep it."""
+    while True:
+        port = random.randrange(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(('127.0.0.1', port))
+                return port
+            except OSError:
+                continue
 
 
 class Strata:
