@@ -23,7 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { STOP_SERVER_MS = 8000, STOP_HELPER_MS = 1500, RESTART_MAX_MS = 5000 };
+enum {
+    STOP_SERVER_MS = 8000,
+    STOP_HELPER_MS = 1500,
+    RESTART_MAX_MS = 5000,
+    FIRST_START_MS = 30000
+};
 
 struct supervisor {
     struct boot boot;
@@ -31,6 +36,7 @@ struct supervisor {
     int exit_code;
     int64_t restart_ms; /* wait before the next start: grows while starts keep failing */
     int64_t started_ms;
+    unsigned n_starts;
     bool stopping;       /* for good */
     bool stopping_other; /* one role died: the other one's end is our doing */
 };
@@ -140,6 +146,7 @@ static int start_both(struct supervisor *s, const sigset_t *signals, struct err 
         return err_sys(e, "socketpair");
     }
     s->started_ms = clock_mono_ms();
+    s->n_starts++;
     s->helper = start_role(s, "strata-helper", signals, pair[0], pair[1], helper_role);
     s->server = start_role(s, "strata-server", signals, pair[1], pair[0], server_role);
     (void)close(pair[0]);
@@ -162,7 +169,8 @@ static void note_end(struct supervisor *s, pid_t pid, int status)
         return;
     }
     *(is_server ? &s->server : &s->helper) = 0;
-    if (is_server && WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+    if (is_server && WIFEXITED(status) && WEXITSTATUS(status) != 0 && s->n_starts == 1 &&
+        clock_mono_ms() - s->started_ms < FIRST_START_MS) {
         s->exit_code = WEXITSTATUS(status);
         s->stopping = true;
     } else if (!s->stopping && !s->stopping_other) {
