@@ -3,8 +3,8 @@
  *   jobs/engine_local -> runtime_start -> helper -> overlay + bundle + shim -> crun
  *                     <- sink (exited)  <- helper <- shim writes containers/<id>/exit
  *
- * A container survives a kill -9 of server and helper: the shim holds it and its output goes
- * straight to a file. runtime_list after a restart tells what is still there. On disk:
+ * A container survives a kill -9 of server and helper: the shim holds it and writes its output
+ * to a file. runtime_list after a restart tells what is still there. On disk:
  * jobs/<container id>/{log,exit,shim,...}: log is 0640 root:strata. Source: OCI
  * runtime-spec 1.0. */
 #pragma once
