@@ -82,10 +82,13 @@ static int after_mark(void *ctx UNUSED, struct buf *reply, struct err *e UNUSED)
     return buf_add_c(reply, "+after");
 }
 
-/* CONTAINER_START: what a child makes of it. */
+/* CONTAINER_START: what a child makes of it. An event tells that work which never ends is there. */
 static int op_fork(void *ctx UNUSED, struct helper_request *q, struct str payload, int fd,
                    struct err *e)
 {
+    if (str_eq(payload, STR("hang"))) {
+        helper_emit(helper_request_server(q), HELPER_EVENT_CONTAINER_EXITED, STR("hangs"));
+    }
     return helper_fork(q, fd, work_upper, after_mark, str_dup(payload), free, e);
 }
 
@@ -176,6 +179,8 @@ struct pair {
     struct helper_client *client;
     /* guarded by lock */
     pthread_mutex_t lock;
+    pthread_cond_t more; /* with lock: an event came */
+    size_t n_events;
     struct buf events;
 };
 
@@ -185,6 +190,17 @@ static void on_event(void *ctx, enum helper_event event, struct str payload)
 
     (void)pthread_mutex_lock(&p->lock);
     (void)buf_printf(&p->events, "[%d:%.*s]", (int)event, STR_ARG(payload));
+    p->n_events++;
+    (void)pthread_cond_broadcast(&p->more);
+    (void)pthread_mutex_unlock(&p->lock);
+}
+
+static void wait_events(struct pair *p, size_t n)
+{
+    (void)pthread_mutex_lock(&p->lock);
+    while (p->n_events < n) {
+        (void)pthread_cond_wait(&p->more, &p->lock);
+    }
     (void)pthread_mutex_unlock(&p->lock);
 }
 
@@ -223,6 +239,7 @@ static int start(void **state)
     p->pid = fork_helper(&fd);
     p->events = BUF_MAX(65536);
     (void)pthread_mutex_init(&p->lock, NULL);
+    (void)pthread_cond_init(&p->more, NULL);
     p->client = helper_client_new(fd, on_event, p);
     *state = p;
     return 0;
@@ -239,6 +256,7 @@ static int stop(void **state)
         assert_true(WIFEXITED(status));
     }
     buf_done(&p->events);
+    (void)pthread_cond_destroy(&p->more);
     (void)pthread_mutex_destroy(&p->lock);
     free(p);
     return 0;
@@ -471,6 +489,7 @@ static void waiting_calls_fail_when_the_helper_dies(void **state)
     for (size_t i = 0; i < ARRAY_LEN(waiting); i++) {
         assert_int_equal(pthread_create(&waiting[i], NULL, hang_main, p), 0);
     }
+    wait_events(p, ARRAY_LEN(waiting));
     /* Long work does not hold up the others. */
     expect(p, HELPER_ROOTFS_UNPACK, "quick", -1, "quick");
     (void)kill(p->pid, SIGKILL);
