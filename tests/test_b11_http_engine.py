@@ -540,7 +540,7 @@ def test_readyz_answers_while_every_worker_is_busy():
     with Engine() as e:
         busy = [raw(e, head('GET', '/block')) for _ in range(64)]
         # the next one is queued: nobody is left to run it
-        wait_for(lambda: 'workers 64 (idle 0) of 64, running 6' in get(e, '/stats').text, what='64 busy workers')
+        wait_for(lambda: 'workers 64 (idle 0, spare 0) of 64, running 6' in get(e, '/stats').text, what='64 busy workers')
         queued = [raw(e, head('GET', '/hello')) for _ in range(5)]
         wait_for(lambda: 'queued 5' in get(e, '/stats').text, what='5 queued requests')
         for _ in range(3):

@@ -157,9 +157,12 @@ struct http_server {
     struct list conns;      /* guarded by conns_lock */
     _Atomic unsigned n_conns;
 
-    struct lock workers_lock; /* LOCK_net_workers */
-    struct list ready;        /* guarded by workers_lock: read by the reserve, need a worker */
-    unsigned n_workers;       /* guarded by workers_lock */
+    struct lock workers_lock;    /* LOCK_net_workers */
+    struct list ready;           /* guarded by workers_lock: read by the reserve, need a worker */
+    unsigned n_workers;          /* guarded by workers_lock */
+    unsigned n_spare;            /* guarded by workers_lock: of n_workers, those that rest */
+    unsigned n_called;           /* guarded by workers_lock: spares on their way back */
+    pthread_cond_t spare_called; /* with workers_lock */
     struct worker_slot slots[LIMIT_WORKERS];
     unsigned ready_workers; /* that many without waiting for the relay */
     bool reserve_called;    /* guarded by workers_lock */

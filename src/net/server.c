@@ -291,6 +291,7 @@ struct http_server *http_server_open(const struct http_options *o, struct err *e
     s->listen_fd = s->epoll_fd = s->stop_fd = -1;
     lock_init(&s->conns_lock, LOCK_net_conns);
     lock_init(&s->workers_lock, LOCK_net_workers);
+    (void)pthread_cond_init(&s->spare_called, NULL);
     list_init(&s->conns);
     list_init(&s->ready);
     s->max_conns = most_connections();
@@ -385,6 +386,7 @@ void http_server_close(struct http_server *s)
     closep(&s->epoll_fd);
     closep(&s->stop_fd);
     lock_done(&s->conns_lock);
+    (void)pthread_cond_destroy(&s->spare_called);
     lock_done(&s->workers_lock);
     free(s);
 }
@@ -392,16 +394,18 @@ void http_server_close(struct http_server *s)
 void http_server_dump(struct http_server *s, struct buf *out)
 {
     struct lock *l = &s->workers_lock;
-    unsigned workers;
+    unsigned workers, spare;
 
     {
         WITH_LOCK(l);
         workers = s->n_workers;
+        spare = s->n_spare;
     }
     (void)buf_printf(out,
-                     "net: port %u, connections %u of %u, workers %u (idle %u) of %u, running %u, "
+                     "net: port %u, connections %u of %u, workers %u (idle %u, spare %u) of %u, "
+                     "running %u, "
                      "queued %u%s\n",
                      s->port, atomic_load(&s->n_conns), s->max_conns, workers,
-                     atomic_load(&s->idle), LIMIT_WORKERS, atomic_load(&s->n_busy),
+                     atomic_load(&s->idle), spare, LIMIT_WORKERS, atomic_load(&s->n_busy),
                      atomic_load(&s->n_ready), atomic_load(&s->draining) ? ", draining" : "");
 }
