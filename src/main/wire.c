@@ -80,6 +80,13 @@ static bool volume_in_use(void *ctx, const char *volume_id)
     return w->jobs && jobs_volume_in_use(w->jobs, volume_id);
 }
 
+static int held_blobs(void *ctx, registry_digest *each, void *each_ctx, struct err *e)
+{
+    struct wire *w = ctx;
+
+    return w->jobs ? jobs_held_blobs(w->jobs, each, each_ctx, e) : 0;
+}
+
 /* Go's names, which image configurations use. */
 static const char *architecture(void)
 {
@@ -212,8 +219,9 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     if (w->access == NULL) {
         return -1;
     }
-    w->registry = registry_open(w->state, w->content, w->access,
-                                &(struct registry_hooks){.ctx = w, .event = publish}, e);
+    w->registry =
+        registry_open(w->state, w->content, w->access,
+                      &(struct registry_hooks){.ctx = w, .event = publish, .held = held_blobs}, e);
     if (w->registry == NULL) {
         return -1;
     }

@@ -5,12 +5,16 @@
  *   3  their files
  *   4  their rows of blob_trash                                  (with the next step's transaction)
  *
+ * What the hook `held` names stays between 1 and 2: a job that waits runs what was submitted, also
+ * when its image is deleted meanwhile.
+ *
  * A kill between 2 and 4 leaves rows in blob_trash: the next step goes on with them. A push that
  * brings the same bytes meanwhile waits for the pin of the digest, finds the row gone, and puts
  * file and row in place again. */
 #include "store_priv.h"
 
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
 
@@ -28,6 +32,7 @@ struct collect_op {
     VEC(struct victim) found; /* unpinned */
     struct victim *pinned;
     size_t n_pinned;
+    struct map held; /* digests; the value only says that it is there */
 };
 
 static int read_digests(struct state_db *db, struct collect_op *op, const char *sql, struct err *e)
@@ -110,11 +115,21 @@ static int empty_trash_fn(struct state_db *db, void *ctx, struct err *e)
     return 0;
 }
 
+static void note_held(void *ctx, const char *digest)
+{
+    struct collect_op *op = ctx;
+
+    (void)map_put(&op->held, str_of(digest), op);
+}
+
 static void pin_found(struct collect_op *op)
 {
     op->pinned = xnew_array(struct victim, op->found.len + 1);
     for (size_t i = 0; i < op->found.len; i++) {
-        if (registry_try_pin(op->r, op->found.p[i].digest)) { /* also skips what is listed twice */
+        const char *digest = op->found.p[i].digest;
+
+        /* The pin also skips what is listed twice. */
+        if (map_get(&op->held, str_of(digest)) == NULL && registry_try_pin(op->r, digest)) {
             op->pinned[op->n_pinned++] = op->found.p[i];
         }
     }
@@ -137,8 +152,10 @@ static int delete_files(struct collect_op *op, int *deleted, struct err *e)
 static int collect(struct collect_op *op, int *deleted, struct err *e)
 {
     struct state *s = op->r->state;
+    const struct registry_hooks *h = &op->r->hooks;
 
-    if (state_write(s, unlink_old_fn, op, e) < 0) {
+    if (state_write(s, unlink_old_fn, op, e) < 0 ||
+        (op->found.len > 0 && h->held && h->held(h->ctx, note_held, op, e) < 0)) {
         return -1;
     }
     pin_found(op);
@@ -162,6 +179,7 @@ int registry_collect(struct registry *r, unsigned max, struct err *e)
         log_info("registry.collected", "blobs=%d", deleted);
     }
     free(op.pinned);
+    map_done(&op.held);
     vec_done(&op.found);
     return result < 0 ? -1 : deleted;
 }

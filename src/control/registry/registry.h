@@ -25,9 +25,14 @@ extern const struct route
 extern const struct http_style registry_v2_style; /* OCI errors and challenges */
 extern const struct route registry_api_routes[];  /* /api/v1/.../repositories; ctx: the same */
 
+typedef void registry_digest(void *ctx, const char *digest);
+
 struct registry_hooks {
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
+    /* Names the blobs that others still need although no repository has them (layers of a job that
+     * waits); may name one twice. May be NULL. */
+    int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
 };
 
 struct registry *registry_open(struct state *s, struct content *c, struct access *a,

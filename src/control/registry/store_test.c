@@ -30,6 +30,18 @@ static struct registry *r;
 static unsigned events;
 static const char *code;
 
+static const char *held_digest; /* what a job waits for, or NULL */
+
+static int name_held(void *ctx UNUSED, registry_digest *each, void *each_ctx,
+                     struct err *err UNUSED)
+{
+    if (held_digest) {
+        each(each_ctx, held_digest);
+        each(each_ctx, held_digest);
+    }
+    return 0;
+}
+
 static void on_event(void *ctx, const char *type, struct str project, struct str json)
 {
     (void)ctx;
@@ -46,7 +58,8 @@ static int open_all(void)
 
     if (!(st = state_open("state.db", schemas, &e)) || !(acc = access_open(st, NULL, NULL, &e)) ||
         access_bootstrap(acc, password, &e) < 0 ||
-        !(r = registry_open(st, content, acc, &(struct registry_hooks){.event = on_event}, &e))) {
+        !(r = registry_open(st, content, acc,
+                            &(struct registry_hooks){.event = on_event, .held = name_held}, &e))) {
         (void)fprintf(stderr, "%s\n", e.msg);
         return -1;
     }
@@ -371,6 +384,22 @@ static void a_deleted_image_is_collected(void **state)
     assert_false(stored(layer));
 }
 
+static void a_layer_that_a_waiting_job_needs_outlives_its_image(void **state)
+{
+    char *layer = push_blob("library/app", "one");
+
+    (void)state;
+    (void)push_image("library/app", "v1", "amd64", "one");
+    assert_int_equal(registry_project_gone(r, 1, STR("library"), &e), 0);
+    held_digest = layer;
+    assert_int_equal(registry_collect(r, 100, &e), 1); /* the config */
+    assert_true(stored(layer));
+    assert_int_equal(registry_collect(r, 100, &e), 0);
+    held_digest = NULL;
+    assert_int_equal(registry_collect(r, 100, &e), 1);
+    assert_false(stored(layer));
+}
+
 static void a_blob_asked_for_again_gets_new_grace(void **state)
 {
     char *digest = push_blob("library/app", "one");
@@ -542,6 +571,7 @@ int main(void)
         T(signatures_go_with_the_image_they_are_about),
         T(the_collector_takes_old_unused_blobs_only),
         T(a_deleted_image_is_collected),
+        T(a_layer_that_a_waiting_job_needs_outlives_its_image),
         T(a_blob_asked_for_again_gets_new_grace),
         T(the_collector_leaves_a_digest_that_is_being_pushed),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),

@@ -325,6 +325,24 @@ bool jobs_volume_in_use(struct jobs *j, const char *volume_id)
     return false;
 }
 
+struct held_blobs {
+    void (*each)(void *ctx, const char *digest);
+    void *ctx;
+};
+
+static int read_held(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct held_blobs *h = ctx;
+
+    return job_store_held_blobs(db, h->each, h->ctx, e);
+}
+
+int jobs_held_blobs(struct jobs *j, void (*each)(void *ctx, const char *digest), void *ctx,
+                    struct err *e)
+{
+    return state_read(j->parts.state, read_held, &(struct held_blobs){each, ctx}, e);
+}
+
 void jobs_dump(struct jobs *j, struct buf *out)
 {
     struct lock *l = &j->lock;

@@ -55,7 +55,7 @@ struct jobs_hooks {
                    struct err *e);
     /* "project/repo:tag" or "...@sha256:..." for this machine's architecture. Errors say what
      * exists: no such repository or tag, or only other architectures (ERR_INVALID). Tags may move
-     * then; a job whose image is deleted before it starts fails. */
+     * then; the layers stay while jobs_held_blobs() names them. */
     int (*image)(void *ctx, const struct principal *who, struct str reference, struct arena *a,
                  struct job_image *out, struct err *e);
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
@@ -79,6 +79,9 @@ DEFINE_SCOPED(struct jobs, jobs_close)
 /* A container ended (runtime_sink): queued to the scheduler, never blocks. */
 void jobs_on_exit(struct jobs *j, const struct runtime_status *s);
 bool jobs_volume_in_use(struct jobs *j, const char *volume_id);
+/* The blobs of layers that jobs which are not finished were pinned to; one may come twice. */
+int jobs_held_blobs(struct jobs *j, void (*each)(void *ctx, const char *digest), void *ctx,
+                    struct err *e) MUST_USE;
 /* Cancels all jobs of a project and forgets them. */
 int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e) MUST_USE;
 void jobs_dump(struct jobs *j, struct buf *out);

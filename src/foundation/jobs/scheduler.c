@@ -124,8 +124,10 @@ static void set_reason(struct job_step *step, enum job_state to, const char *tex
 /* `c` has its outcome; the steps follow from it. */
 static void save_end(struct jobs *j, struct job *job, struct job_change *c)
 {
+    struct err too_large;
     bool again = (c->outcome.state == JOB_FAILED || c->outcome.state == JOB_LOST) &&
-                 job->attempt <= job->retries;
+                 job->attempt <= job->retries &&
+                 jobs_machine_could(&j->machine, &job->need, &too_large) == 0;
     char container[65];
 
     job_container_id(job->id, job->attempt, job->tries, container);
@@ -534,14 +536,37 @@ static struct job_save *due_save_locked(struct jobs *j)
 
 /* --- the queue --- */
 
+/* It was accepted when the machine, or what the settings give to jobs, was larger. At the head it
+ * would hold up everybody for ever. */
+static void refuse_locked(struct jobs *j, struct job *job, const struct err *why)
+{
+    struct msg *m = xnew(struct msg);
+
+    jobs_queue_remove(&j->queue, job);
+    job->phase = PHASE_STARTING;
+    list_append(&j->active, &job->link);
+    m->kind = MSG_STARTED;
+    m->result = START_FAILED;
+    m->job = job;
+    m->err = *why;
+    list_append(&j->inbox, &m->link);
+}
+
 /* Strictly first in, first out: the head waits for its resources and nobody overtakes it, so it
  * cannot starve (docs/decisions/0008-fifo-queue.md). */
 static void place_locked(struct jobs *j)
 {
     struct job *job;
+    struct err too_large;
 
-    while (j->adopted && (job = jobs_queue_first(&j->queue)) &&
-           jobs_machine_fits(&j->machine, &job->need)) {
+    while (j->adopted && (job = jobs_queue_first(&j->queue))) {
+        if (jobs_machine_could(&j->machine, &job->need, &too_large) < 0) {
+            refuse_locked(j, job, &too_large);
+            continue;
+        }
+        if (!jobs_machine_fits(&j->machine, &job->need)) {
+            return;
+        }
         jobs_queue_remove(&j->queue, job);
         job->gpu_mask = jobs_machine_take(&j->machine, &job->need, 0);
         job->has_resources = true;
@@ -579,6 +604,9 @@ static bool step_locked(struct jobs *j)
         return true;
     }
     place_locked(j);
+    if (!list_empty(&j->inbox)) {
+        return true;
+    }
     next = timers_locked(j);
     if (next > 0) {
         (void)lock_wait_until(&j->lock, next);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "jobs/jobs_priv.h"
+#include "rootfs/rootfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,11 +232,14 @@ static int test_image(void *ctx UNUSED, const struct principal *who UNUSED, stru
                       struct arena *a UNUSED, struct job_image *out, struct err *e)
 {
     static const char *none[] = {NULL};
+    static struct rootfs_layer layer = {"sha256:layer", "sha256:tar"};
 
     if (str_find(reference, STR("unknown")) >= 0) {
         return err_set(e, ERR_NOT_FOUND, "there is no repository demo/unknown");
     }
     *out = (struct job_image){.digest = "sha256:abc",
+                              .layers = &layer,
+                              .n_layers = 1,
                               .entrypoint = none,
                               .cmd = none,
                               .env = none,
@@ -260,13 +264,13 @@ static void test_event(void *ctx UNUSED, const char *type, struct str project UN
     unlock_world();
 }
 
-static struct cfg *config(void)
+static struct cfg *config(const char *cpu)
 {
     static const struct cfg_item *const tables[] = {jobs_config, NULL};
     struct cfg *c = cfg_new(tables);
     struct err e;
 
-    assert_int_equal(cfg_set(c, STR("jobs.cpu=2"), &e), 0);
+    assert_int_equal(cfg_set(c, str_of(cpu), &e), 0);
     assert_int_equal(cfg_set(c, STR("jobs.memory=4Gi"), &e), 0);
     return c;
 }
@@ -325,7 +329,7 @@ static int set_up(void **state UNUSED)
     assert_non_null(mkdtemp(world.dir));
     (void)snprintf(world.path, sizeof(world.path), "%s/state.db", world.dir);
     log_set_level(LOG_ERROR);
-    cfg = config();
+    cfg = config("jobs.cpu=2");
     open_jobs();
     return 0;
 }
@@ -545,6 +549,70 @@ static void a_request_larger_than_the_machine_is_refused_saying_what_exists(void
         -1);
     assert_string_equal(e.msg,
                         "resources.memory: asks for 5.0 GiB; this machine has 4.0 GiB for jobs");
+}
+
+static void
+a_job_that_the_machine_has_become_too_small_for_fails_and_blocks_nobody(void **state UNUSED)
+{
+    char runs[16], big[16], small[16];
+    struct asked k;
+
+    submit("work", "resources: {cpu: 2}\nretries: 3", runs);
+    WAIT_FOR(is_state(runs, JOB_RUNNING));
+    submit("work", "resources: {cpu: 2}\nretries: 3", big);
+    submit("work", "", small);
+    close_jobs();
+    cfg_free(cfg);
+    cfg = config("jobs.cpu=1");
+    open_jobs();
+    end_job(runs, 1, 1); /* what ran goes on, but is not tried again */
+    WAIT_FOR(is_state(runs, JOB_FAILED));
+    WAIT_FOR(is_state(big, JOB_FAILED));
+    WAIT_FOR(is_state(small, JOB_RUNNING));
+    assert_int_equal(ask(big, &k), 0);
+    assert_string_equal(k.row.reason,
+                        "resources.cpu: asks for 2 CPUs; this machine has 1 for jobs");
+    assert_int_equal(k.row.attempt, 1);
+    assert_int_equal(k.row.exit_kind, JOB_EXIT_NONE);
+    arena_done(&k.a);
+    end_job(small, 1, 0);
+    WAIT_FOR(is_finished(small));
+}
+
+struct held {
+    size_t n;
+    char digest[136];
+};
+
+static void note_held(void *ctx, const char *digest)
+{
+    struct held *h = ctx;
+
+    h->n++;
+    (void)snprintf(h->digest, sizeof(h->digest), "%s", digest);
+}
+
+static void the_layers_of_jobs_are_held_until_they_end(void **state UNUSED)
+{
+    struct held h = {0};
+    struct err e = {0};
+    char first[16], second[16];
+
+    assert_int_equal(jobs_held_blobs(world.jobs, note_held, &h, &e), 0);
+    assert_int_equal(h.n, 0);
+    submit("work", "resources: {cpu: 2}", first);
+    submit("work", "resources: {cpu: 2}", second);
+    assert_int_equal(jobs_held_blobs(world.jobs, note_held, &h, &e), 0);
+    assert_int_equal(h.n, 1); /* both have the same image */
+    assert_string_equal(h.digest, "sha256:layer");
+    WAIT_FOR(is_state(first, JOB_RUNNING));
+    end_job(first, 1, 0);
+    WAIT_FOR(is_state(second, JOB_RUNNING));
+    end_job(second, 1, 0);
+    WAIT_FOR(is_finished(second));
+    h.n = 0;
+    assert_int_equal(jobs_held_blobs(world.jobs, note_held, &h, &e), 0);
+    assert_int_equal(h.n, 0);
 }
 
 static void what_the_image_lacks_is_said_at_submit(void **state UNUSED)
@@ -1085,6 +1153,8 @@ int main(void)
         TEST(an_end_that_overtakes_its_start_still_shows_running),
         TEST(the_head_of_the_queue_waits_and_nobody_overtakes_it),
         TEST(a_request_larger_than_the_machine_is_refused_saying_what_exists),
+        TEST(a_job_that_the_machine_has_become_too_small_for_fails_and_blocks_nobody),
+        TEST(the_layers_of_jobs_are_held_until_they_end),
         TEST(what_the_image_lacks_is_said_at_submit),
         TEST(a_queued_job_is_cancelled_at_once),
         TEST(a_cancel_while_an_attempt_ends_stops_the_retries),

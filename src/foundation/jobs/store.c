@@ -1,6 +1,8 @@
 #include "jobs/store.h"
 
 #include "base/limits.h"
+#include "jobs/pin.h"
+#include "rootfs/rootfs.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -49,7 +51,8 @@ static const char *const state_names[JOB_STATES] = {
 #define TO(state) (1U << JOB_##state)
 /* Bits: where one may go from here. What is finished goes nowhere. */
 static const unsigned legal[JOB_STATES] = {
-    [JOB_QUEUED] = TO(STARTING) | TO(CANCELLED),
+    /* To failed: the machine has become smaller than the job. */
+    [JOB_QUEUED] = TO(STARTING) | TO(FAILED) | TO(CANCELLED),
     [JOB_STARTING] = TO(RUNNING) | TO(FAILED) | TO(CANCELLED) | TO(LOST) | TO(QUEUED),
     [JOB_RUNNING] = TO(SUCCEEDED) | TO(FAILED) | TO(CANCELLED) | TO(LOST),
     /* Only inside a change, on the way to another attempt. */
@@ -456,6 +459,32 @@ int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const stru
             return -1;
         }
         each(ctx, &row);
+        arena_reset(&a);
+    }
+    return r;
+}
+
+int job_store_held_blobs(struct state_db *db, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    /* What runs has its layers unpacked, but may be tried again on a machine that has not. */
+    if (query_open(&q, db, e, "SELECT pin FROM jobs WHERE finished_ms IS NULL GROUP BY digest",
+                   "") < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct job_pin pin;
+
+        if (job_pin_parse(&a, query_str(&q, 0), &pin, e) < 0) {
+            return -1;
+        }
+        for (size_t i = 0; i < pin.image.n_layers; i++) {
+            each(ctx, pin.image.layers[i].digest);
+        }
         arena_reset(&a);
     }
     return r;

@@ -86,6 +86,9 @@ int job_store_list(struct state_db *db, int64_t project_id, unsigned states, int
 /* All that are not finished, oldest first, without spec and pin. */
 int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const struct job_row *row),
                          void *ctx, struct err *e) MUST_USE;
+/* The layers' blobs of every job that is not finished, once for each image. */
+int job_store_held_blobs(struct state_db *db, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e) MUST_USE;
 /* The containers of all jobs of the project; then no rows are left. */
 int job_store_forget_project(struct state_db *db, int64_t project_id, job_container *each,
                              void *ctx, struct err *e) MUST_USE;
