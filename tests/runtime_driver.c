@@ -194,6 +194,7 @@ static int start(struct driver *d, const json_t *o, struct err *e)
                              .cpu_milli = number(o, "cpu_milli", 1000),
                              .memory_bytes = number(o, "memory_bytes", 268435456),
                              .pids = number(o, "pids", 1024),
+                             .log_max_bytes = number(o, "log_max_bytes", 0),
                              .devices = strings(o, "devices", &a),
                              .network = (enum runtime_network)number(o, "network", 0)};
     char(*hex)[65] = arena_alloc(&a, 65 * (s.n_chains + 1));

@@ -447,6 +447,18 @@ def test_a_volume_that_is_a_link_is_refused(d):
     link.unlink()
 
 
+# --- output ---
+
+def test_output_beyond_the_limit_is_dropped_and_counted(d):
+    end, code, log = d.sh('head -c 100000 /dev/zero | tr "\\0" x; echo; echo tail; exit 3', log_max_bytes=4096)
+    assert (end, code) == ('exited', 3)
+    assert log == 'x' * 4096 + f'\n[strata: {100006 - 4096} bytes of output are lost: jobs.log_max is 4.0 KiB]\n'
+
+
+def test_output_up_to_the_limit_stays_whole(d):
+    assert d.sh('printf 12345678', log_max_bytes=8) == ('exited', 0, '12345678')
+
+
 # --- network ---
 
 def test_without_a_network_there_is_only_loopback(d):

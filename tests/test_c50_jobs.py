@@ -171,6 +171,25 @@ def test_without_a_network_there_is_only_loopback(strata):
     assert strata.job_log('demo', job['id']).split() == ['lo']
 
 
+def test_the_hosts_network_is_for_admins_unless_the_settings_say_otherwise(strata, own_strata):
+    strata.user('hostnet', 'demo', 'maintainer')
+    spec = shell(strata, 'true', network='host')
+    refused = strata.submit('demo', spec, status=403, user='hostnet')
+    assert 'jobs.host_network' in refused['error']['message']
+    assert strata.wait_job('demo', strata.submit('demo', spec)['id'])['state'] == 'succeeded'
+    open_one = own_strata(['--set', 'jobs.host_network=true']).start()
+    open_one.user('hostnet', 'demo', 'developer')
+    open_one.submit('demo', shell(open_one, 'true', network='host'), user='hostnet')
+
+
+def test_a_log_has_a_limit(own_strata):
+    s = own_strata(['--set', 'jobs.log_max=1Mi']).start()
+    job = s.run_job('demo', ['sh', '-c', 'head -c 3145728 /dev/zero; exit 5'])
+    assert job['exit']['code'] == 5
+    log = s.job_log('demo', job['id'])
+    assert log[1 << 20:] == '\n[strata: 2097152 bytes of output are lost: jobs.log_max is 1.0 MiB]\n'
+
+
 def test_a_job_without_gpus_sees_none(strata):
     job = strata.run_job('demo', ['sh', '-c', 'ls /dev'], name='dev')
     assert 'nvidia' not in strata.job_log('demo', job['id'])

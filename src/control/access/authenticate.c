@@ -225,6 +225,21 @@ static bool changes_something(const struct http_req *r)
     return r->method != HTTP_GET && r->method != HTTP_HEAD && r->method != HTTP_OPTIONS;
 }
 
+/* A browser that was once asked for a password adds it by itself to what other sites make it send;
+ * then it says where the request came from (Fetch Metadata Request Headers, 2.3), which programs
+ * never do. Reading is safe: no answer of ours is shown to another site. */
+static int check_cross_site(const struct http_req *r, struct err *e)
+{
+    struct str site = http_header(r, "Sec-Fetch-Site");
+
+    if (!changes_something(r) || site.p == NULL || str_eq_c(site, "same-origin") ||
+        str_eq_c(site, "none")) {
+        return 0;
+    }
+    return err_set(e, ERR_FORBIDDEN,
+                   "a page of another site may not change anything here with a saved password");
+}
+
 /* A browser adds the cookie by itself, so a change must also bring what only our own pages know.
  * Where anybody may come in, a session that does not prove itself counts as nobody. */
 static int check_csrf(const struct http_req *r, struct str cookie, struct principal *out,
@@ -273,7 +288,7 @@ int access_authenticate(void *ctx, struct http_req *r, struct principal *out, st
             return by_bearer(a, r, header, out, e);
         }
         if (str_eq_nocase(scheme, STR("Basic"))) {
-            return by_basic(a, r, header, out, e);
+            return check_cross_site(r, e) < 0 ? -1 : by_basic(a, r, header, out, e);
         }
         return err_set(e, ERR_UNAUTHENTICATED, "Authorization: use Bearer or Basic");
     }

@@ -239,6 +239,26 @@ static void wrong_credentials_are_401_even_where_anybody_may_come(void **arg UNU
     assert_int_equal(ask(&nobody, "GET", "/api/v1/projects", NULL), 200);
 }
 
+static void a_page_of_another_site_cannot_use_a_saved_password(void **arg UNUSED)
+{
+    static const char *const elsewhere[] = {"cross-site", "same-site", "", "Same-Origin"};
+    static const char *const here[] = {"same-origin", "none"};
+    struct caller c;
+
+    sign_in_admin();
+    for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++) {
+        c = admin;
+        (void)snprintf(c.headers + strlen(c.headers), 60, "Sec-Fetch-Site: %s\r\n", elsewhere[i]);
+        assert_int_equal(ask(&c, "POST", "/api/v1/tokens", "{\"name\":\"evil\"}"), 403);
+        assert_int_equal(ask(&c, "GET", "/api/v1/me", NULL), 200);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(here); i++) {
+        c = admin;
+        (void)snprintf(c.headers + strlen(c.headers), 60, "Sec-Fetch-Site: %s\r\n", here[i]);
+        assert_int_equal(ask(&c, "POST", "/api/v1/tokens", "{\"name\":\"good\"}"), 201);
+    }
+}
+
 /* The cookie of the last answer as a header. */
 static struct caller with_cookie(const char *extra)
 {
@@ -590,6 +610,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ROW(me_says_who_one_is_however_one_came_in),
         ROW(wrong_credentials_are_401_even_where_anybody_may_come),
+        ROW(a_page_of_another_site_cannot_use_a_saved_password),
         ROW(a_session_changes_things_only_with_its_csrf_token),
         ROW(behind_https_the_cookie_is_secure),
         ROW(an_old_cookie_does_not_keep_one_from_signing_in),

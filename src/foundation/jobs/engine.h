@@ -17,6 +17,7 @@ struct job_launch {
     const char *const *env;  /* "K=V"; holds secrets: never logged */
     char (*volume_ids)[65];  /* of spec->volumes */
     const char *const *devices;
+    int64_t log_max_bytes; /* 0: no limit */
 };
 
 struct job_engine {

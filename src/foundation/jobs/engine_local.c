@@ -47,6 +47,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
                              .cpu_milli = s->cpu_milli,
                              .memory_bytes = s->memory_bytes,
                              .pids = s->pids,
+                             .log_max_bytes = l->log_max_bytes,
                              .devices = l->devices,
                              .network = networks[s->network],
                          },

@@ -27,6 +27,12 @@ const struct cfg_item jobs_config[] = {
      "Memory kept from jobs for the system and Strata itself, at most a quarter of the machine."},
     {"jobs.starters", CFG_INT, "8",
      "Containers that are started at the same time, 1 to 64; a slow image holds one of them."},
+    {"jobs.log_max", CFG_BYTES, "4Gi",
+     "What one attempt of a job may write to its log; what comes after is dropped, and the log "
+     "says how much. 0: no limit."},
+    {"jobs.host_network", CFG_BOOL, "false",
+     "Whether every developer may submit jobs with network: host, which sees all services of this "
+     "machine, also those on its loopback. Administrators always may."},
     {0},
 };
 

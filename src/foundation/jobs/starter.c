@@ -242,6 +242,7 @@ static int build_launch(struct attempt *at, struct err *e)
     l->spec = &at->spec;
     l->image = &at->pin.image;
     l->id_base = at->pin.id_base;
+    l->log_max_bytes = at->jobs->parts.cfg ? cfg_i64(at->jobs->parts.cfg, "jobs.log_max") : 0;
     return 0;
 }
 

@@ -38,6 +38,20 @@ static int check_machine(const struct submit *s, struct err *e)
     return jobs_machine_could(&s->jobs->machine, &need, e); /* totals are constant */
 }
 
+static int check_network(const struct submit *s, struct err *e)
+{
+    const struct cfg *cfg = s->jobs->parts.cfg;
+
+    if (s->spec.network == JOB_NET_HOST && !s->who->is_admin &&
+        !(cfg && cfg_bool(cfg, "jobs.host_network"))) {
+        return err_set(
+            e, ERR_FORBIDDEN,
+            "network: 'host' is for administrators, because it shows a job every service "
+            "of this machine; take 'bridge', or ask for the setting jobs.host_network");
+    }
+    return 0;
+}
+
 static int check_image(struct submit *s, struct err *e)
 {
     const struct jobs_hooks *h = &s->jobs->parts.hooks;
@@ -234,7 +248,7 @@ int jobs_submit(struct jobs *j, const struct principal *who, struct str project,
 
     *out = (struct job_row){0};
     if (job_spec_parse(a, text, &s.spec, mistakes, e) < 0 || check_project(&s, project, e) < 0 ||
-        check_machine(&s, e) < 0 ||
+        check_machine(&s, e) < 0 || check_network(&s, e) < 0 ||
         h->project(h->ctx, project, &out->project_id, &s.pin.id_base, e) < 0 ||
         check_image(&s, e) < 0 || check_volumes(&s, e) < 0 || check_secrets(&s, e) < 0 ||
         write_texts(&s, e) < 0 || reserve_place(j, e) < 0) {

@@ -35,6 +35,7 @@ struct runtime_spec {
     size_t n_mounts;
     uint32_t id_base; /* container 0..65535 is id_base.. on the host */
     int64_t cpu_milli, memory_bytes, pids;
+    int64_t log_max_bytes;      /* what it writes beyond is dropped and counted; 0: no limit */
     const char *const *devices; /* host device nodes (GPU), NULL-terminated; or NULL */
     enum runtime_network network;
 };

@@ -294,8 +294,19 @@ static void append(struct shim *s, struct str bytes)
             s->lost += bytes.len;
             return;
         }
+        s->logged += n;
         bytes = str_from(bytes, (size_t)n);
     }
+}
+
+/* A job that writes without end must not take the disk from everybody: it goes on, unheard. */
+static void append_output(struct shim *s, struct str bytes)
+{
+    int64_t max = s->job->spec->log_max_bytes;
+    struct str kept = max > 0 ? str_first(bytes, (size_t)(max - s->logged)) : bytes;
+
+    append(s, kept);
+    s->cut += bytes.len - kept.len;
 }
 
 /* Moves what is there. False when nobody can write any more. */
@@ -305,7 +316,7 @@ static bool move_output(struct shim *s)
     ssize_t n;
 
     while ((n = read(s->output, block, sizeof(block))) > 0) {
-        append(s, str_n(block, (size_t)n));
+        append_output(s, str_n(block, (size_t)n));
     }
     return n < 0;
 }
@@ -362,16 +373,26 @@ static void wait_for_init(struct shim *s, siginfo_t *si)
     (void)sigprocmask(SIG_UNBLOCK, &child, NULL); /* what is started later inherits the mask */
 }
 
-static void finish_log(struct shim *s)
+static void say_what_is_missing(struct shim *s, uint64_t bytes, const char *why)
 {
-    (void)move_output(s);
-    if (s->lost > 0) {
-        char line[100];
+    char line[160];
 
-        (void)snprintf(line, sizeof(line), "\n[strata: %llu bytes of output are lost: disk full]\n",
-                       (unsigned long long)s->lost);
+    if (bytes > 0) {
+        (void)snprintf(line, sizeof(line), "\n[strata: %llu bytes of output are lost: %s]\n",
+                       (unsigned long long)bytes, why);
         append(s, str_of(line));
     }
+}
+
+static void finish_log(struct shim *s)
+{
+    char limit[16], why[80];
+
+    (void)move_output(s);
+    say_what_is_missing(s, s->lost, "disk full");
+    (void)snprintf(why, sizeof(why), "jobs.log_max is %s",
+                   str_format_bytes(s->job->spec->log_max_bytes, limit));
+    say_what_is_missing(s, s->cut, why);
     if (lseek(s->log, 0, SEEK_END) > 0) {
         (void)fdatasync(
             s->log); /* who reads the exit code finds the whole log, also after a crash */

@@ -11,7 +11,9 @@ struct shim {
     int log;           /* O_APPEND */
     int output;        /* what the container writes: reading end, never blocks */
     int output_writer; /* until crun has it */
+    int64_t logged;    /* bytes of output in the log */
     uint64_t lost;     /* bytes of output the disk did not take */
+    uint64_t cut;      /* bytes of output beyond the limit */
     int exit;          /* exit.tmp: the room for the exit record, taken before the start */
     int init;          /* pidfd */
     struct shim_record record;

@@ -41,6 +41,7 @@ void spec_put(struct buf *b, const struct runtime_spec *s)
     wire_put_u64(b, (uint64_t)s->cpu_milli);
     wire_put_u64(b, (uint64_t)s->memory_bytes);
     wire_put_u64(b, (uint64_t)s->pids);
+    wire_put_u64(b, (uint64_t)s->log_max_bytes);
     put_strings(b, s->devices);
     wire_put_u64(b, s->network);
 }
@@ -124,6 +125,7 @@ int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, stru
     s.cpu_milli = (int64_t)wire_get_u64(&r);
     s.memory_bytes = (int64_t)wire_get_u64(&r);
     s.pids = (int64_t)wire_get_u64(&r);
+    s.log_max_bytes = (int64_t)wire_get_u64(&r);
     s.devices = get_strings(&r, a, RUNTIME_DEVICES_MAX);
     network = wire_get_u64(&r);
     if (wire_end(&r, e) < 0) {
@@ -261,6 +263,9 @@ static int check_numbers(const struct runtime_spec *s, struct err *e)
     if (s->pids < 1 || s->pids > 4194304) {
         return err_set(e, ERR_INVALID, "pids is %lld: 1 to 4,194,304 are possible",
                        (long long)s->pids);
+    }
+    if (s->log_max_bytes < 0) {
+        return err_set(e, ERR_INVALID, "the limit of the log is negative");
     }
     return 0;
 }

@@ -34,6 +34,7 @@ static struct runtime_spec good(void)
                                  .cpu_milli = 1500,
                                  .memory_bytes = 1 << 28,
                                  .pids = 64,
+                                 .log_max_bytes = 1LL << 40,
                                  .network = RUNTIME_NET_BRIDGE};
 }
 
