@@ -162,8 +162,8 @@ def test_config_prints_every_setting(tmp_path):
     assert subprocess.run([str(BUILD / 'strata'), 'config', '--state', str(tmp_path)], capture_output=True).returncode == 0
 
 
-def test_the_binary_is_small():
-    stripped = subprocess.run(['strip', '-o', '/dev/stdout', BUILD / 'strata'], capture_output=True, check=True).stdout
+def test_the_binary_is_small(tmp_path):
+    subprocess.run(['strip', '-o', tmp_path / 'stripped', BUILD / 'strata'], check=True)  # a pipe it cannot seek in
     if 'asan' not in str(BUILD):
-        assert len(stripped) <= 4 * 1024 * 1024
+        assert (tmp_path / 'stripped').stat().st_size <= 4 * 1024 * 1024
     assert pathlib.Path(BUILD / 'strata-ml').exists()
