@@ -2,11 +2,15 @@
 BUILD ?= build
 PYTHON ?= /usr/bin/python3
 
-.PHONY: all run test check fresh setup clean format bench
+.PHONY: all web run test check fresh setup clean format bench
 
-all: $(BUILD)/build.ninja
+all: web $(BUILD)/build.ninja
 	@ninja -C $(BUILD) strata strata-ml
 	@ln -sf src/algorithms/strata-ml $(BUILD)/strata-ml
+
+# The console, where Node is there: web/dist, which the program takes in.
+web:
+	@tools/web
 
 $(BUILD)/build.ninja: meson.build meson_options.txt
 	@meson setup $(BUILD) --buildtype=debugoptimized $(if $(wildcard $(BUILD)/build.ninja),--reconfigure)

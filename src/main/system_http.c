@@ -80,25 +80,6 @@ static int health(struct http_req *r, struct err *e)
     return http_reply_json(r, 200, &b, e);
 }
 
-static int status_page(struct http_req *r, struct err *e)
-{
-    static const char page[] =
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Strata</title>"
-        "<meta name=\"viewport\" content=\"width=device-width\"><h1>Strata " STRATA_VERSION
-        "</h1><p>This server is running.</p><p>Sign in from a terminal:</p><pre>strata login "
-        "--server %s://%s --user NAME</pre><p>Then: <code>strata project list</code>, <code>strata "
-        "run -f job.yaml</code>, <code>strata help</code>.</p><p><a "
-        "href=\"/api/v1/openapi.json\">API description</a> &middot; <a "
-        "href=\"/readyz\">readiness</a></p></html>\n";
-    SCOPED(buf_done) struct buf b = BUF_MAX(ANSWER_MAX);
-
-    /* The engine has let only the characters of a host and port through. */
-    buf_printf(&b, page, str_eq_c(r->scheme, "https") ? "https" : "http",
-               arena_strdup(&r->arena, r->host));
-    http_set_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
-    return http_reply(r, 200, "text/html; charset=utf-8", buf_str(&b), e);
-}
-
 /* --- openapi --- */
 
 /* "/a/{x...}" as OpenAPI writes it: "/a/{x}". */
@@ -213,7 +194,6 @@ static int openapi(struct http_req *r, struct err *e)
 }
 
 const struct route system_routes[] = {
-    {HTTP_GET, "/", PERM_PUBLIC, status_page, "Plain status page.", 0},
     {HTTP_GET, "/healthz", PERM_PUBLIC, healthz, "The process answers.", 0},
     {HTTP_GET, "/readyz", PERM_PUBLIC, readyz, "All parts are open.", ROUTE_OWN_WORKER},
     {HTTP_GET, "/version", PERM_PUBLIC, version, "Version and commit.", 0},

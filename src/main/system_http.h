@@ -1,4 +1,4 @@
-/* system_http - the routes of no module: health, version, events, openapi, the status page. */
+/* system_http - the routes of no module: health, version, events, openapi. */
 #pragma once
 #include "base/attrs.h"
 #include "net/http.h"

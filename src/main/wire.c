@@ -9,6 +9,7 @@
 #include "content/content.h"
 #include "helper/helper.h"
 #include "jobs/jobs.h"
+#include "main/console.h"
 #include "main/system_http.h"
 #include "net/http.h"
 #include "registry/registry.h"
@@ -37,7 +38,7 @@ struct wire {
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[6];
+    struct http_mount mounts[7];
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -275,6 +276,7 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[3] = (struct http_mount){registry_api_routes, w->registry, NULL};
     w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
+    w->mounts[6] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,

@@ -3,6 +3,7 @@
 
 #include "access/access.h"
 #include "jobs/jobs.h"
+#include "main/console.h"
 #include "main/main_priv.h"
 #include "main/system_http.h"
 #include "registry/registry.h"
@@ -162,8 +163,9 @@ int verb_debug_routes(struct cli *c, struct err *e UNUSED)
                                             {"PATH", "path", COLUMN_TEXT},
                                             {"PERMISSION", "permission", COLUMN_TEXT},
                                             {"WHAT", "summary", COLUMN_TEXT}};
-    const struct route *const tables[] = {system_routes,       access_routes, registry_v2_routes,
-                                          registry_api_routes, volume_routes, jobs_routes};
+    const struct route *const tables[] = {system_routes,      console_routes,      access_routes,
+                                          registry_v2_routes, registry_api_routes, volume_routes,
+                                          jobs_routes};
     SCOPED(json_decrefp) json_t *rows = json_array();
 
     for (size_t t = 0; t < ARRAY_LEN(tables); t++) {

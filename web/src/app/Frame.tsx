@@ -1,0 +1,135 @@
+// The frame around every page: navigation by task, project, search, whether what one sees is live.
+import {
+  AppstoreOutlined,
+  DatabaseOutlined,
+  DashboardOutlined,
+  MenuOutlined,
+  PlayCircleOutlined,
+  SettingOutlined,
+} from '@ant-design/icons';
+import { Button, Drawer, Flex, Layout, Menu, Tooltip } from 'antd';
+import { Suspense, useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
+import { Link, Outlet, useLocation } from 'react-router-dom';
+import { live } from '../api/live';
+import { useText, type Key } from '../i18n';
+import { CrashGuard } from './CrashGuard';
+import { Mark } from './Mark';
+import { AppearanceMenu, LanguageMenu, UserMenu } from './menus';
+import { ProjectSwitcher, useProjectName } from './project';
+import { Search } from './Search';
+import { useSession } from './session';
+
+interface Item {
+  key: string;
+  label: Key;
+  icon: ReactNode;
+  to: (project: string | null) => string;
+  permission?: string; // of the project
+  adminOnly?: boolean;
+}
+
+/** Navigation by what a user wants to do; what a role may not do is not there. */
+export const NAVIGATION: Item[] = [
+  { key: 'overview', label: 'nav.overview', icon: <DashboardOutlined />, to: () => '/overview' },
+  { key: 'jobs', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
+  { key: 'data', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
+  { key: 'images', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
+  { key: 'admin', label: 'nav.admin', icon: <SettingOutlined />, to: () => '/admin', adminOnly: true },
+];
+
+function useItems() {
+  const project = useProjectName();
+  const { me, may } = useSession();
+  return NAVIGATION.filter(
+    (i) => (!i.adminOnly || me.is_admin) && (!i.permission || !project || may(i.permission, project)),
+  ).map((i) => ({ ...i, path: i.to(project) }));
+}
+
+function Navigation({ onChoose }: { onChoose?: () => void }) {
+  const t = useText();
+  const items = useItems();
+  const parts = useLocation().pathname.split('/');
+  const here = parts[1] === 'p' ? (parts[3] ?? 'overview') : (parts[1] ?? '');
+  return (
+    <nav aria-label={t('nav.main')}>
+      <Menu
+        mode="inline"
+        selectedKeys={[here]}
+        onClick={onChoose}
+        items={items.map((i) => ({ key: i.key, icon: i.icon, label: <Link to={i.path}>{t(i.label)}</Link> }))}
+      />
+    </nav>
+  );
+}
+
+function LiveDot() {
+  const t = useText();
+  const state = useSyncExternalStore(
+    (changed) => live.onState(changed),
+    () => live.state,
+  );
+  return (
+    <Tooltip title={t(`live.${state}`)}>
+      <span className={`live live-${state}`} role="status" aria-label={t(`live.${state}`)}>
+        <span className="wide-only">{state === 'live' ? t('live.live') : ''}</span>
+      </span>
+    </Tooltip>
+  );
+}
+
+function StaleBanner() {
+  const t = useText();
+  const state = useSyncExternalStore(
+    (changed) => live.onState(changed),
+    () => live.state,
+  );
+  return state === 'stale' ? (
+    <div className="stale" role="alert">
+      {t('live.stale')}
+    </div>
+  ) : null;
+}
+
+export function Frame() {
+  const t = useText();
+  const [menuOpen, setMenuOpen] = useState(false);
+  const { pathname } = useLocation();
+  useEffect(() => setMenuOpen(false), [pathname]);
+  return (
+    <Layout className="frame">
+      <a className="skip" href="#content">
+        {t('nav.skip')}
+      </a>
+      <Layout.Header className="top">
+        <Button className="narrow-only" type="text" icon={<MenuOutlined />} aria-label={t('nav.menu')} onClick={() => setMenuOpen(true)} />
+        <Link to="/overview" className="home" aria-label="Strata">
+          <Mark />
+        </Link>
+        <ProjectSwitcher />
+        <Search />
+        <Flex className="top-right" align="center">
+          <LiveDot />
+          <LanguageMenu />
+          <AppearanceMenu />
+          <UserMenu />
+        </Flex>
+      </Layout.Header>
+      <StaleBanner />
+      <Layout>
+        <Layout.Sider width={208} className="side wide-only" theme="light">
+          <Navigation />
+        </Layout.Sider>
+        <Drawer open={menuOpen} onClose={() => setMenuOpen(false)} placement="left" size={260} title={<Mark />}>
+          <Navigation onChoose={() => setMenuOpen(false)} />
+        </Drawer>
+        <Layout.Content id="content" className="content" tabIndex={-1} role="main">
+          <CrashGuard key={pathname}>
+            <Suspense fallback={<div className="page-wait" aria-busy="true" />}>
+              <Outlet />
+            </Suspense>
+          </CrashGuard>
+        </Layout.Content>
+      </Layout>
+    </Layout>
+  );
+}

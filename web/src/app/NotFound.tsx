@@ -1,0 +1,15 @@
+import { Result } from 'antd';
+import { Link } from 'react-router-dom';
+import { useText } from '../i18n';
+
+export function NotFound() {
+  const t = useText();
+  return (
+    <Result
+      status="404"
+      title={t('error.not_found')}
+      subTitle={t('error.not_found_hint')}
+      extra={<Link to="/overview">{t('nav.overview')}</Link>}
+    />
+  );
+}

@@ -1,0 +1,120 @@
+// The project one works in: part of the address, remembered for the pages that have none.
+import { PlusOutlined } from '@ant-design/icons';
+import { App, Checkbox, Form, Input, Modal, Select } from 'antd';
+import { useEffect, useState } from 'react';
+import { useLocation, useNavigate } from 'react-router-dom';
+import { ApiError, api } from '../api/client';
+import { queryClient, useProjects } from '../api/queries';
+import type { Project } from '../api/types';
+import { useText } from '../i18n';
+import { useSession } from './session';
+
+const STORED = 'strata.project';
+
+function projectOf(pathname: string): string | null {
+  const m = /^\/p\/([^/]+)/.exec(pathname);
+  return m?.[1] ? decodeURIComponent(m[1]) : null;
+}
+
+/** The project of the address, else the one used last, else the first; null: there is none. */
+export function useProjectName(): string | null {
+  const here = projectOf(useLocation().pathname);
+  const projects = useProjects().data?.items;
+  useEffect(() => {
+    if (here) {
+      localStorage.setItem(STORED, here);
+    }
+  }, [here]);
+  if (here) {
+    return here;
+  }
+  const last = localStorage.getItem(STORED);
+  const known = projects ?? [];
+  return known.find((p) => p.name === last)?.name ?? known.find((p) => p.role)?.name ?? known[0]?.name ?? null;
+}
+
+export function NewProject({ open, close }: { open: boolean; close: () => void }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const { reload } = useSession();
+  const { message } = App.useApp();
+  const [form] = Form.useForm<{ name: string; public: boolean }>();
+  const [busy, setBusy] = useState(false);
+  const create = async () => {
+    const fields = await form.validateFields();
+    setBusy(true);
+    try {
+      const made = await api<Project>('POST', '/api/v1/projects', { body: { name: fields.name, public: Boolean(fields.public) } });
+      await Promise.all([reload(), queryClient.invalidateQueries({ queryKey: ['projects'] })]);
+      close();
+      form.resetFields();
+      navigate(`/p/${made.name}/data`);
+    } catch (e) {
+      form.setFields([{ name: 'name', errors: [(e as ApiError).message] }]);
+      void message.error((e as ApiError).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal
+      open={open}
+      title={t('project.create_title')}
+      okText={t('action.create')}
+      cancelText={t('action.cancel')}
+      confirmLoading={busy}
+      onOk={() => void create()}
+      onCancel={close}
+      destroyOnHidden
+    >
+      <Form form={form} layout="vertical" onFinish={() => void create()}>
+        <Form.Item name="name" label={t('project.name')} extra={t('project.name_hint')} rules={[{ required: true, message: '' }]}>
+          <Input autoFocus autoComplete="off" />
+        </Form.Item>
+        <Form.Item name="public" valuePropName="checked" extra={t('project.public_hint')}>
+          <Checkbox>{t('project.public')}</Checkbox>
+        </Form.Item>
+      </Form>
+    </Modal>
+  );
+}
+
+const NEW = ' new';
+
+export function ProjectSwitcher() {
+  const t = useText();
+  const navigate = useNavigate();
+  const { pathname } = useLocation();
+  const project = useProjectName();
+  const { may } = useSession();
+  const projects = useProjects().data?.items ?? [];
+  const [making, setMaking] = useState(false);
+  const choose = (name: string) => {
+    if (name === NEW) {
+      setMaking(true);
+      return;
+    }
+    const section = /^\/p\/[^/]+\/([^/]+)/.exec(pathname)?.[1] ?? 'jobs';
+    navigate(`/p/${encodeURIComponent(name)}/${section}`);
+  };
+  return (
+    <>
+      <Select<string>
+        className="project-switcher"
+        aria-label={t('project.choose')}
+        value={project ?? undefined}
+        placeholder={t('project.none')}
+        showSearch
+        popupMatchSelectWidth={240}
+        onChange={choose}
+        options={[
+          ...projects.map((p) => ({ value: p.name, label: p.name })),
+          ...(may('project:create')
+            ? [{ value: NEW, label: <><PlusOutlined /> {t('project.new')}</> }]
+            : []),
+        ]}
+      />
+      <NewProject open={making} close={() => setMaking(false)} />
+    </>
+  );
+}

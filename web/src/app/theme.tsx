@@ -1,0 +1,107 @@
+// Colours and sizes. Light and dark have AA contrast (axe-core checks it); a choice is kept in this browser.
+import { StyleProvider } from '@ant-design/cssinjs';
+import { App as AntApp, ConfigProvider, theme as antTheme, type ThemeConfig } from 'antd';
+import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { useLanguage, type Language } from '../i18n';
+
+export type Appearance = 'light' | 'dark' | 'auto';
+const STORED = 'strata.appearance';
+
+const Context = createContext<{ appearance: Appearance; dark: boolean; choose: (a: Appearance) => void }>({
+  appearance: 'auto',
+  dark: false,
+  choose: () => undefined,
+});
+export const useAppearance = () => useContext(Context);
+
+const system = matchMedia('(prefers-color-scheme: dark)');
+
+const font =
+  "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans TC', 'Noto Sans CJK TC', 'PingFang TC', 'Microsoft JhengHei', sans-serif";
+
+const light: ThemeConfig = {
+  algorithm: antTheme.defaultAlgorithm,
+  token: {
+    colorPrimary: '#0b6e6e',
+    colorPrimaryBg: '#e0f1ef',
+    colorPrimaryBgHover: '#cfe8e5',
+    colorInfo: '#0b6e6e',
+    colorLink: '#0b6e6e',
+    colorSuccess: '#1d7a3e',
+    colorWarning: '#9a5b00',
+    colorError: '#c0281c',
+    colorTextSecondary: '#4d5a5c',
+    colorTextTertiary: '#5c696b',
+    colorTextDescription: '#4d5a5c',
+    colorTextPlaceholder: '#667274',
+    colorBgLayout: '#f4f6f6',
+    borderRadius: 6,
+    fontFamily: font,
+  },
+};
+
+const dark: ThemeConfig = {
+  algorithm: antTheme.darkAlgorithm,
+  token: {
+    colorPrimary: '#2aa6a0',
+    colorInfo: '#2aa6a0',
+    colorLink: '#5fd3c8',
+    colorTextSecondary: '#b3bfc0',
+    colorTextTertiary: '#a3b0b1',
+    colorTextDescription: '#b3bfc0',
+    colorTextPlaceholder: '#93a1a2',
+    colorTextLightSolid: '#04211f',
+    colorBgLayout: '#0d1414',
+    colorBgContainer: '#141d1d',
+    colorBgElevated: '#1a2525',
+    borderRadius: 6,
+    fontFamily: font,
+  },
+};
+
+const antLocales: Record<Language, () => Promise<{ default: object }>> = {
+  en: () => import('antd/locale/en_US'),
+  'zh-TW': () => import('antd/locale/zh_TW'),
+  'zh-CN': () => import('antd/locale/zh_CN'),
+};
+
+export function ThemeProvider({ children }: { children: ReactNode }) {
+  const { language } = useLanguage();
+  const [appearance, setAppearance] = useState<Appearance>(
+    () => (localStorage.getItem(STORED) as Appearance | null) ?? 'auto',
+  );
+  const [systemDark, setSystemDark] = useState(system.matches);
+  const [locale, setLocale] = useState<object>();
+  useEffect(() => {
+    const changed = () => setSystemDark(system.matches);
+    system.addEventListener('change', changed);
+    return () => system.removeEventListener('change', changed);
+  }, []);
+  useEffect(() => {
+    void antLocales[language]().then((m) => setLocale(m.default));
+  }, [language]);
+  const isDark = appearance === 'dark' || (appearance === 'auto' && systemDark);
+  useEffect(() => {
+    document.documentElement.dataset.theme = isDark ? 'dark' : 'light';
+  }, [isDark]);
+  const value = useMemo(
+    () => ({
+      appearance,
+      dark: isDark,
+      choose: (a: Appearance) => {
+        localStorage.setItem(STORED, a);
+        setAppearance(a);
+      },
+    }),
+    [appearance, isDark],
+  );
+  return (
+    <Context.Provider value={value}>
+      <StyleProvider layer>
+        <ConfigProvider theme={isDark ? dark : light} locale={locale as never} wave={{ disabled: true }}>
+          <AntApp style={{ minHeight: '100vh' }}>{children}</AntApp>
+        </ConfigProvider>
+      </StyleProvider>
+    </Context.Provider>
+  );
+}

@@ -1,0 +1,33 @@
+// A job's state: colour, shape and word, so that nobody needs to see colours.
+import {
+  CheckCircleOutlined,
+  ClockCircleOutlined,
+  CloseCircleOutlined,
+  LoadingOutlined,
+  QuestionCircleOutlined,
+  StopOutlined,
+} from '@ant-design/icons';
+import { Tag } from 'antd';
+import type { ReactNode } from 'react';
+import type { JobState } from '../api/types';
+import { useText } from '../i18n';
+
+const LOOKS: Record<JobState, { tone: string; icon: ReactNode }> = {
+  queued: { tone: 'waiting', icon: <ClockCircleOutlined /> },
+  starting: { tone: 'active', icon: <LoadingOutlined /> },
+  running: { tone: 'active', icon: <LoadingOutlined /> },
+  succeeded: { tone: 'good', icon: <CheckCircleOutlined /> },
+  failed: { tone: 'bad', icon: <CloseCircleOutlined /> },
+  cancelled: { tone: 'waiting', icon: <StopOutlined /> },
+  lost: { tone: 'bad', icon: <QuestionCircleOutlined /> },
+};
+
+export function JobStateTag({ state }: { state: JobState }) {
+  const t = useText();
+  const look = LOOKS[state];
+  return (
+    <Tag icon={look.icon} className={`state state-${look.tone}`} variant="filled">
+      {t(`state.${state}`)}
+    </Tag>
+  );
+}

@@ -1,0 +1,36 @@
+// The head of every page: where one is, its name, and what can be done here.
+import { Breadcrumb, Flex, Typography } from 'antd';
+import { useEffect, type ReactNode } from 'react';
+import { Link } from 'react-router-dom';
+import { AsCode, type Command } from './AsCode';
+
+export interface Crumb {
+  name: string;
+  to?: string;
+}
+
+export function PageHead(props: { title: string; crumbs?: Crumb[]; actions?: ReactNode; commands?: Command[]; extra?: ReactNode }) {
+  const { title } = props;
+  useEffect(() => {
+    document.title = `${title} · Strata`;
+  }, [title]);
+  return (
+    <header className="page-head">
+      {props.crumbs && (
+        <Breadcrumb items={props.crumbs.map((c) => ({ title: c.to ? <Link to={c.to}>{c.name}</Link> : c.name }))} />
+      )}
+      <Flex justify="space-between" align="center" wrap gap={8}>
+        <Flex align="center" gap={12} wrap>
+          <Typography.Title level={1} ellipsis={{ tooltip: title }}>
+            {title}
+          </Typography.Title>
+          {props.extra}
+        </Flex>
+        <Flex gap={8} align="center" wrap>
+          {props.actions}
+          {props.commands && <AsCode commands={props.commands} />}
+        </Flex>
+      </Flex>
+    </header>
+  );
+}

@@ -1,0 +1,11 @@
+// English: the list of all texts, by area. Other languages have the same keys; the compiler refuses one that lacks any.
+import { admin } from './en/admin';
+import { data } from './en/data';
+import { frame } from './en/frame';
+import { images } from './en/images';
+import { jobs } from './en/jobs';
+
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin } as const;
+
+export type Key = keyof typeof en;
+export type Messages = Record<Key, string>;

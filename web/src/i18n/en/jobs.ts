@@ -1,0 +1,2 @@
+// Texts of the pages in src/pages/jobs.
+export const jobs = {} as const;

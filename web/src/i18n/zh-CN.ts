@@ -1,0 +1,8 @@
+import { admin } from './zh-CN/admin';
+import { data } from './zh-CN/data';
+import type { Messages } from './en';
+import { frame } from './zh-CN/frame';
+import { images } from './zh-CN/images';
+import { jobs } from './zh-CN/jobs';
+
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin };

@@ -1,0 +1,8 @@
+import { admin } from './zh-TW/admin';
+import { data } from './zh-TW/data';
+import type { Messages } from './en';
+import { frame } from './zh-TW/frame';
+import { images } from './zh-TW/images';
+import { jobs } from './zh-TW/jobs';
+
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin };

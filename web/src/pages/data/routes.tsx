@@ -1,0 +1,4 @@
+// Addresses of these pages; each page is loaded when it is first opened.
+import type { RouteObject } from 'react-router-dom';
+
+export const dataRoutes: RouteObject[] = [];

@@ -1,0 +1,213 @@
+// What runs, waits, failed lately; what is free; what wants attention; and for an empty platform the first steps.
+import { Card, Col, Empty, Flex, Progress, Row, Skeleton, Statistic, Steps, Typography } from 'antd';
+import { useState } from 'react';
+import { Link } from 'react-router-dom';
+import { useHealth, useJobs, useNodes, useProjects, useQueue } from '../../api/queries';
+import type { Job, Node } from '../../api/types';
+import { NewProject, useProjectName } from '../../app/project';
+import { useSession } from '../../app/session';
+import { ErrorView } from '../../components/ErrorView';
+import { bytes, cpus } from '../../components/format';
+import { JobStateTag } from '../../components/JobStateTag';
+import { PageHead } from '../../components/PageHead';
+import { Ago, Took } from '../../components/time';
+import { useText, type Key } from '../../i18n';
+
+interface Amount {
+  label: Key;
+  free: number;
+  all: number;
+  show: (n: number) => string;
+}
+
+function amounts(nodes: Node[]): Amount[] {
+  const sum = (of: (n: Node) => number) => nodes.reduce((s, n) => s + of(n), 0);
+  return [
+    { label: 'overview.cpu', free: sum((n) => n.cpu_milli_free), all: sum((n) => n.cpu_milli), show: cpus },
+    { label: 'overview.memory', free: sum((n) => n.memory_bytes_free), all: sum((n) => n.memory_bytes), show: bytes },
+    { label: 'overview.gpu', free: sum((n) => n.gpus_free), all: sum((n) => n.gpus), show: String },
+  ];
+}
+
+function Machine() {
+  const t = useText();
+  const nodes = useNodes();
+  if (nodes.error) {
+    return <ErrorView error={nodes.error} retry={() => void nodes.refetch()} />;
+  }
+  return (
+    <Card title={t('overview.free')} loading={!nodes.data}>
+      <Flex vertical gap={14}>
+        {amounts(nodes.data?.items ?? []).map((a) => (
+          <div key={a.label}>
+            <Flex justify="space-between">
+              <Typography.Text strong>{t(a.label)}</Typography.Text>
+              <Typography.Text type="secondary">
+                {a.all > 0 ? t('overview.of', { free: a.show(a.free), all: a.show(a.all) }) : t('overview.no_gpu')}
+              </Typography.Text>
+            </Flex>
+            {a.all > 0 && (
+              <Progress
+                percent={Math.round((100 * (a.all - a.free)) / a.all)}
+                showInfo={false}
+                aria-label={t(a.label)}
+                size="small"
+              />
+            )}
+          </div>
+        ))}
+      </Flex>
+    </Card>
+  );
+}
+
+function QueueCard() {
+  const t = useText();
+  const queue = useQueue();
+  return (
+    <Card title={t('overview.queue')} loading={!queue.data && !queue.error}>
+      {queue.error ? (
+        <ErrorView error={queue.error} />
+      ) : (
+        <Flex gap={40}>
+          <Statistic title={t('overview.running')} value={queue.data?.running ?? 0} />
+          <Statistic title={t('overview.queued')} value={queue.data?.queued ?? 0} />
+        </Flex>
+      )}
+    </Card>
+  );
+}
+
+function Attention() {
+  const t = useText();
+  const { me } = useSession();
+  const health = useHealth(me.is_admin);
+  const rows = (health.data?.items ?? []).filter((r) => r.level === 'warn' || r.level === 'fail');
+  if (!me.is_admin) {
+    return null;
+  }
+  return (
+    <Card title={t('overview.attention')} loading={!health.data && !health.error}>
+      {health.error ? (
+        <ErrorView error={health.error} />
+      ) : rows.length === 0 ? (
+        <Typography.Text type="secondary">{t('overview.fine')}</Typography.Text>
+      ) : (
+        <ul className="plain">
+          {rows.map((r) => (
+            <li key={r.check}>
+              <Typography.Text strong>{r.check}</Typography.Text>: {r.found}
+              {r.mend && <div className="secondary">{r.mend}</div>}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function JobRow({ job }: { job: Job }) {
+  return (
+    <li className="job-row">
+      <JobStateTag state={job.state} />
+      <Link to={`/p/${encodeURIComponent(job.project)}/jobs/${job.id}`} className="grow ellipsis">
+        {job.name}
+      </Link>
+      <span className="secondary">
+        {job.finished_at ? <Ago at={job.finished_at} /> : job.started_at ? <Took from={job.started_at} to={null} /> : <Ago at={job.created_at} />}
+      </span>
+    </li>
+  );
+}
+
+function Jobs({ project, title, states, none }: { project: string; title: Key; states: string; none: Key }) {
+  const t = useText();
+  const jobs = useJobs(project, states, 8);
+  return (
+    <Card title={t(title)} extra={<Link to={`/p/${encodeURIComponent(project)}/jobs?state=${states}`}>{t('nav.jobs')}</Link>}>
+      {jobs.error ? (
+        <ErrorView error={jobs.error} retry={() => void jobs.refetch()} />
+      ) : !jobs.data ? (
+        <Skeleton active paragraph={{ rows: 3 }} title={false} />
+      ) : jobs.data.items.length === 0 ? (
+        <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t(none)} />
+      ) : (
+        <ul className="plain">
+          {jobs.data.items.map((j) => (
+            <JobRow key={j.id} job={j} />
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}
+
+function FirstSteps({ project }: { project: string | null }) {
+  const t = useText();
+  const [making, setMaking] = useState(false);
+  const { may } = useSession();
+  const step = (name: 'project' | 'data' | 'image' | 'job', to: string | null) => ({
+    title: to ? <Link to={to}>{t(`overview.step_${name}`)}</Link> : t(`overview.step_${name}`),
+    content: t(`overview.step_${name}_hint`),
+  });
+  const p = project && `/p/${encodeURIComponent(project)}`;
+  const first = step('project', null);
+  return (
+    <Card title={t('overview.start')}>
+      <Steps
+        orientation="vertical"
+        current={project ? 1 : 0}
+        items={[
+          project || !may('project:create')
+            ? first
+            : { ...first, title: <Typography.Link onClick={() => setMaking(true)}>{first.title}</Typography.Link> },
+          step('data', p && `${p}/data`),
+          step('image', p && `${p}/images`),
+          step('job', p && `${p}/jobs/new`),
+        ]}
+      />
+      <NewProject open={making} close={() => setMaking(false)} />
+    </Card>
+  );
+}
+
+export default function Overview() {
+  const t = useText();
+  const project = useProjectName();
+  const projects = useProjects();
+  const { may } = useSession();
+  const any = useJobs(project, '', 1);
+  const isEmpty = projects.data && (!project || (any.data && any.data.items.length === 0));
+  return (
+    <>
+      <PageHead
+        title={t('overview.title')}
+        commands={[
+          { cli: 'strata job list', url: `/api/v1/projects/${project ?? 'PROJECT'}/jobs` },
+          { url: '/api/v1/nodes' },
+        ]}
+      />
+      {projects.error && <ErrorView error={projects.error} retry={() => void projects.refetch()} />}
+      <Row gutter={[16, 16]}>
+        <Col xs={24} lg={16}>
+          <Flex vertical gap={16}>
+            {isEmpty && <FirstSteps project={project} />}
+            {project && may('job:read', project) && (
+              <>
+                <Jobs project={project} title="overview.running_jobs" states="running,starting,queued" none="overview.none_running" />
+                <Jobs project={project} title="overview.failed_jobs" states="failed,lost" none="overview.none_failed" />
+              </>
+            )}
+          </Flex>
+        </Col>
+        <Col xs={24} lg={8}>
+          <Flex vertical gap={16}>
+            <Machine />
+            <QueueCard />
+            <Attention />
+          </Flex>
+        </Col>
+      </Row>
+    </>
+  );
+}

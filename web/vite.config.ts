@@ -1,0 +1,20 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+// `npm run dev` serves the console with hot reload in front of a running server (STRATA_SERVER).
+const server = process.env.STRATA_SERVER ?? 'http://127.0.0.1:8080';
+
+export default defineConfig({
+  base: '/ui/',
+  plugins: [react()],
+  build: {
+    target: 'es2022',
+    // The server answers everything below assets/ with "immutable": names hold a hash of the content.
+    assetsDir: 'assets',
+    assetsInlineLimit: 0, // a data: URL would need a hole in the Content-Security-Policy
+    chunkSizeWarningLimit: 1500,
+  },
+  server: {
+    proxy: Object.fromEntries(['/api', '/v2', '/service', '/version'].map((p) => [p, { target: server, ws: true }])),
+  },
+});
