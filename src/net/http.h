@@ -173,8 +173,11 @@ struct http_file {
     int64_t modified_ms;  /* 0: no Last-Modified */
     const char *filename; /* Content-Disposition: attachment, RFC 6266; or NULL */
 };
-/* 200, 206 (one range), 304, 416; sendfile where it can. */
+/* 200, 206 (one range), 304, 412, 416; sendfile where it can. */
 int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e);
+
+/* RFC 9110 13.1.2: the client has this representation; `etag` is quoted. Then answer 304. */
+bool http_not_modified(const struct http_req *r, const char *etag);
 
 /* A body of unknown length, chunked; the end is written when the handler returns. */
 int http_stream_begin(struct http_req *r, int status, const char *type, struct err *e) MUST_USE;

@@ -129,9 +129,44 @@ int verb_version(struct cli *c, struct err *e UNUSED)
     return 0;
 }
 
-int verb_help(struct cli *c, struct err *e UNUSED)
+static bool is_group(struct str word)
+{
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        struct str rest = str_of(v->words);
+
+        if (str_eq(str_cut(&rest, ' '), word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int help_json(struct cli *c)
+{
+    SCOPED(json_decrefp) json_t *all = json_array();
+
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        json_t *options = json_array();
+
+        for (const struct cli_option *o = v->options; o && o->name; o++) {
+            (void)json_array_append_new(options, json_pack("{s:s, s:s?, s:s}", "name", o->name,
+                                                           "value", o->value, "help", o->help));
+        }
+        (void)json_array_append_new(all,
+                                    json_pack("{s:s, s:s, s:s, s:o}", "command", v->words, "args",
+                                              v->args, "summary", v->summary, "options", options));
+    }
+    (void)print_json(c, all);
+    return 0;
+}
+
+int verb_help(struct cli *c, struct err *e)
 {
     SCOPED(buf_done) struct buf words = BUF_MAX(4096);
+
+    if (c->json) {
+        return help_json(c);
+    }
 
     for (size_t i = 0; i < c->args.len; i++) {
         buf_printf(&words, "%s%s", i ? " " : "", c->args.p[i]);
@@ -141,6 +176,10 @@ int verb_help(struct cli *c, struct err *e UNUSED)
             cli_help(stdout, v);
             return 0;
         }
+    }
+    if (words.len > 0 && !is_group(buf_str(&words))) {
+        return err_set(e, ERR_NOT_FOUND, "there is no command '%.60s'; strata help lists them all",
+                       words.p);
     }
     cli_help_group(stdout, buf_str(&words));
     return 0;
