@@ -73,6 +73,7 @@ static int health(struct http_req *r, struct err *e)
         jw_end(&w);
     }
     jw_end(&w);
+    jw_kv_c(&w, "next", NULL);
     jw_end(&w);
     if (wire_end(&in, e) < 0) {
         return -1;
