@@ -73,7 +73,11 @@ enum route_flags {
 
 /* `pattern`: "/api/v1/projects/{p}/jobs/{id}". {name} is one segment, {name...} one or more, also
  * in the middle ("/v2/{repo...}/manifests/{ref}"; the last fit wins). More literal text wins over
- * less. For PERM_WHERE_PROJECT the project is {p}, or the first segment of {repo...}. */
+ * less. For PERM_WHERE_PROJECT the project is {p}, or the first segment of {repo...}.
+ *
+ * From flags on a row names the columns it needs. The last three are for openapi; their words are
+ * names of components (struct http_schema), or media types when they hold a slash. "[User]" is a
+ * page of components: {"items": [...], "next": "..." or null}. */
 struct route {
     enum http_method method;
     const char *pattern;
@@ -81,6 +85,14 @@ struct route {
     http_handler *handle;
     const char *summary; /* one sentence: openapi, manual */
     unsigned flags;
+    const char *query; /* "limit after" */
+    const char *takes; /* "UserNew", "JobNew application/yaml" */
+    const char *gives; /* "200 [User]", "201 FileWritten, 202", "204"; NULL: not in openapi */
+};
+
+/* A component of openapi: the form of a JSON value, as net/schema.h reads it. */
+struct http_schema {
+    const char *name, *form;
 };
 
 /* How a family of routes writes its errors and challenges. */

@@ -183,6 +183,8 @@ const struct cli_verb cli_verbs[] = {
     {"man", "", "Print the man page.", "  strata man | man -l -", NULL, verb_man, 0},
     {"debug routes", "", "Print every route with its permission.", NULL, NULL, verb_debug_routes,
      0},
+    {"debug openapi", "", "Print the API as OpenAPI 3.1, as /api/v1/openapi.json.", NULL, NULL,
+     verb_debug_openapi, 0},
     {"help", "[COMMAND...]", "Help on everything or on one command.", NULL, NULL, verb_help, 0},
     {0},
 };

@@ -181,6 +181,7 @@ int verb_help(struct cli *c, struct err *e);
 int verb_man(struct cli *c, struct err *e);
 int verb_completion(struct cli *c, struct err *e);
 int verb_debug_routes(struct cli *c, struct err *e);
+int verb_debug_openapi(struct cli *c, struct err *e);
 /* login.c */
 int verb_login(struct cli *c, struct err *e);
 int verb_logout(struct cli *c, struct err *e);
