@@ -208,6 +208,20 @@ def gate_blackbox_asan():
     return pytest(*files, '-k', 'not dockerd', env={**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'})
 
 
+def gate_web():
+    """The console: types (those of the API are made from its description), units, and no text that a language lacks."""
+    code, text = run('tools/web')
+    if code == 0:
+        code, text = run('npx', '--no-install', 'tsc', '--noEmit', cwd=ROOT / 'web')
+    if code != 0:
+        return one(code, text)
+    code, text = run('npx', '--no-install', 'vitest', 'run', '--passWithNoTests', cwd=ROOT / 'web')
+    passed = re.search(r'Tests .*?(\d+) passed', text)
+    failed = re.search(r'Tests .*?(\d+) failed', text)
+    return Result(int(passed.group(1)) if passed else 0, int(failed.group(1)) if failed else int(code != 0),
+                  text if code else '')
+
+
 def gate_docs():
     """Links in the documents resolve; every setting, route, verb and option stands in the manual."""
     wrong = []
@@ -229,6 +243,7 @@ GATES = [  # name, function, whether --fast runs it
     ('clang', gate_clang, True),
     ('banned functions', gate_banned, True),
     ('docs', gate_docs, True),
+    ('web', gate_web, True),
     ('units', gate_units, True),
     ('units, ASan+UBSan', gate_units_asan, True),
     ('units, TSan', gate_units_tsan, True),

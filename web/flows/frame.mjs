@@ -36,9 +36,6 @@ export const flows = {
     const search = page.getByRole('combobox', { name: 'Search' });
     await search.fill('half a thought');
     await page.context().clearCookies();
-    await page.evaluate(() => fetch('/api/v1/me')); // the browser has no session any more
-    await page.evaluate(() => window.dispatchEvent(new Event('focus')));
-    await page.goto; // stay where we are
     await page.getByRole('link', { name: 'Jobs' }).first().click();
     await page.getByText('Your session has ended').waitFor();
     await page.getByLabel('Password').fill(who.password);

@@ -1,4 +1,4 @@
-import { Result } from 'antd';
+import { Result, Typography } from 'antd';
 import { Link } from 'react-router-dom';
 import { useText } from '../i18n';
 
@@ -7,7 +7,7 @@ export function NotFound() {
   return (
     <Result
       status="404"
-      title={t('error.not_found')}
+      title={<Typography.Title level={1} style={{ fontSize: 24 }}>{t('error.not_found')}</Typography.Title>}
       subTitle={t('error.not_found_hint')}
       extra={<Link to="/overview">{t('nav.overview')}</Link>}
     />

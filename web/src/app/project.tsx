@@ -30,7 +30,7 @@ export function useProjectName(): string | null {
   }
   const last = localStorage.getItem(STORED);
   const known = projects ?? [];
-  return known.find((p) => p.name === last)?.name ?? known.find((p) => p.role)?.name ?? known[0]?.name ?? null;
+  return known.find((p) => p.name === last)?.name ?? known.find((p) => p.role && p.role !== 'anonymous')?.name ?? known[0]?.name ?? null;
 }
 
 export function NewProject({ open, close }: { open: boolean; close: () => void }) {

@@ -15,6 +15,7 @@ const Context = createContext<{ appearance: Appearance; dark: boolean; choose: (
 export const useAppearance = () => useContext(Context);
 
 const system = matchMedia('(prefers-color-scheme: dark)');
+const motion = !matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 const font =
   "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans TC', 'Noto Sans CJK TC', 'PingFang TC', 'Microsoft JhengHei', sans-serif";
@@ -22,6 +23,7 @@ const font =
 const light: ThemeConfig = {
   algorithm: antTheme.defaultAlgorithm,
   token: {
+    motion,
     colorPrimary: '#0b6e6e',
     colorPrimaryBg: '#e0f1ef',
     colorPrimaryBgHover: '#cfe8e5',
@@ -43,6 +45,7 @@ const light: ThemeConfig = {
 const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
+    motion,
     colorPrimary: '#2aa6a0',
     colorInfo: '#2aa6a0',
     colorLink: '#5fd3c8',

@@ -176,7 +176,7 @@ export default function Overview() {
   const project = useProjectName();
   const projects = useProjects();
   const { may } = useSession();
-  const any = useJobs(project, '', 1);
+  const any = useJobs(may('job:read', project) ? project : null, '', 1);
   const isEmpty = projects.data && (!project || (any.data && any.data.items.length === 0));
   return (
     <>
