@@ -445,6 +445,15 @@ def test_a_log_is_read_from_an_offset(strata):
     assert (r.status_code, r.text) == (206, '1\n')
 
 
+def test_who_looks_while_a_job_starts_is_not_refused(strata):
+    """The directory and the log are born readable for the server."""
+    for _ in range(25):
+        job = strata.submit('demo', spec(strata, ['true']))
+        while strata.job('demo', job['id'])['state'] != 'succeeded':
+            for _ in range(20):
+                log_of(strata, job['id'])
+
+
 def test_following_goes_on_into_the_retries(strata):
     job = strata.submit('demo', shell(strata, 'echo from $STRATA_ATTEMPT; sleep 0.3; exit 1', retries=2))
     assert log_of(strata, job['id'], attempt=1, follow=1) == 'from 1\nfrom 2\nfrom 3\n'

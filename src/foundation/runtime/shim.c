@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -102,15 +103,20 @@ static int own_record(struct shim *s, struct err *e)
 
 /* --- before crun --- */
 
+/* What the server reads is born with its group: it may be looking already, and between a creation
+ * and a chown it would be refused. The mode is whole, for the umask is ours. */
 static int make_dir(struct shim *s, struct err *e)
 {
-    if (mkdir(s->dir, 0750) < 0) {
+    int rc;
+
+    (void)setfsgid(s->job->group);
+    rc = mkdir(s->dir, 0750);
+    (void)setfsgid(0);
+    if (rc < 0) {
         return errno == EEXIST ? err_set(e, ERR_CONFLICT, "container %s exists already", s->id)
                                : err_sys(e, "mkdir %s", s->dir);
     }
-    return chown(s->dir, 0, s->job->group) < 0 || chmod(s->dir, 0750) < 0
-               ? err_sys(e, "chown %s", s->dir)
-               : 0;
+    return 0;
 }
 
 static int open_log(struct shim *s, struct err *e)
@@ -118,11 +124,10 @@ static int open_log(struct shim *s, struct err *e)
     char path[96];
 
     (void)snprintf(path, sizeof(path), "%s/log", s->dir);
+    (void)setfsgid(s->job->group);
     s->log = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
-    if (s->log < 0 || fchown(s->log, 0, s->job->group) < 0 || fchmod(s->log, 0640) < 0) {
-        return err_sys(e, "create %s", path);
-    }
-    return 0;
+    (void)setfsgid(0);
+    return s->log < 0 ? err_sys(e, "create %s", path) : 0;
 }
 
 /* The container writes into a pipe of ours and we into the log. crun gives the descriptors it hands
