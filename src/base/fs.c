@@ -11,24 +11,19 @@
 #include <string.h>
 #include <unistd.h>
 
-int fs_read(int dirfd, const char *path, struct buf *out, struct err *e)
+int fs_read_fd(int fd, const char *name, struct buf *out, struct err *e)
 {
-    SCOPED(closep) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0) {
-        return err_sys(e, "open %s", path);
-    }
     for (;;) {
         size_t room = out->max - out->len < 65536 ? out->max - out->len : 65536;
         char *at = buf_reserve(out, room ? room : 1);
         ssize_t n;
 
         if (at == NULL) {
-            return err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", path, out->max);
+            return err_set(e, ERR_LIMIT, "%s is larger than %zu bytes", name, out->max);
         }
         n = read(fd, at, room);
         if (n < 0) {
-            return err_sys(e, "read %s", path);
+            return err_sys(e, "read %s", name);
         }
         if (n == 0) {
             at[0] = '\0';
@@ -37,6 +32,13 @@ int fs_read(int dirfd, const char *path, struct buf *out, struct err *e)
         out->len += (size_t)n;
         out->p[out->len] = '\0';
     }
+}
+
+int fs_read(int dirfd, const char *path, struct buf *out, struct err *e)
+{
+    SCOPED(closep) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? err_sys(e, "open %s", path) : fs_read_fd(fd, path, out, e);
 }
 
 int fs_write_all(int fd, struct str bytes, struct err *e)

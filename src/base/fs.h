@@ -8,6 +8,8 @@
 
 /* Reads a whole file into `out` up to its ceiling (ERR_LIMIT past it). */
 int fs_read(int dirfd, const char *path, struct buf *out, struct err *e) MUST_USE;
+/* The rest of what `fd` is open on; `name` is for the error. */
+int fs_read_fd(int fd, const char *name, struct buf *out, struct err *e) MUST_USE;
 /* Durable replace: temporary file beside it, fsync, rename, fsync of the directory. */
 int fs_write_atomic(int dirfd, const char *path, struct str bytes, mode_t mode,
                     struct err *e) MUST_USE;
