@@ -86,7 +86,7 @@ class Driver:
         status = self.end(id)
         log = self.output(id)
         assert self.op('remove', id=id).get('ok')
-        assert set(os.listdir(self.state / 'jobs' / id)) == {'log'}
+        assert set(os.listdir(self.state / 'jobs' / id)) == {'log', 'usage'}
         return status['end'], status['code'], log
 
     def sh(self, script, **spec):
@@ -243,7 +243,7 @@ def test_an_id_is_used_once(d):
     assert d.refuse('/bin/true', id=id)[0] == 'conflict'
     assert d.op('remove', id=id)['ok']
     assert d.refuse('/bin/true', id=id)[0] == 'conflict', 'its log is still there'
-    assert id not in d.list() and os.listdir(d.state / 'jobs' / id) == ['log']
+    assert id not in d.list() and set(os.listdir(d.state / 'jobs' / id)) == {'log', 'usage'}
 
 
 def test_a_running_container_is_not_removed(d):

@@ -417,10 +417,10 @@ def test_deleting_needs_an_end_and_takes_the_log(strata):
     assert strata.api('DELETE', f'{JOBS}/{job["id"]}').status_code == 404
 
 
-def test_nothing_but_the_log_is_left_of_an_ended_container(strata):
+def test_nothing_but_log_and_samples_are_left_of_an_ended_container(strata):
     job = strata.run_job('demo', ['sh', '-c', 'echo x; dd if=/dev/zero of=/big bs=1M count=20 2>/dev/null'], name='rest')
     folder = strata.state / 'jobs' / (job['id'] + '-1')
-    wait_for(lambda: [p.name for p in folder.iterdir()] == ['log'], what=f'{folder} holds only the log')
+    wait_for(lambda: {p.name for p in folder.iterdir()} == {'log', 'usage'}, what=f'{folder} holds log and samples only')
 
 
 # --- logs ---

@@ -36,6 +36,9 @@
 #define LIMIT_LAYER_ENTRIES 4000000   /* files in a layer */
 #define LIMIT_PATH_BYTES 4096         /* PATH_MAX */
 
+/* runtime */
+#define LIMIT_USAGE_SAMPLES 720 /* of an attempt: 12 minutes of seconds, then coarser; 75 KB */
+
 /* jobs */
 #define LIMIT_SPEC_BYTES (256 * KIB)
 #define LIMIT_JOB_ARGS 1024

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -101,6 +102,25 @@ static void read_v2_controllers(struct cgroups *c)
     buf_done(&text);
 }
 
+#define V1_IO_FILE "blkio.throttle.io_service_bytes"
+
+/* Since Linux 6.10 v1 only counts for devices that somebody has limited, and says 0 else. The root
+ * group, which has started the machine, has lines of devices where they are counted. */
+static void look_whether_io_counts(struct cgroups *c)
+{
+    const struct cgroup_mount *m = cgroups_find(c, "blkio");
+    struct buf text = BUF_MAX(FILE_MAX_CGROUP);
+    char path[PATH_MAX_CGROUP];
+    struct err ignored;
+
+    if (m && !m->v2) {
+        (void)snprintf(path, sizeof(path), "%s/" V1_IO_FILE, m->path);
+        c->counts_io = fs_read(AT_FDCWD, path, &text, &ignored) == 0 &&
+                       str_find_char(buf_str(&text), ':') >= 0;
+    }
+    buf_done(&text);
+}
+
 int cgroups_load(struct cgroups *out, struct err *e)
 {
     struct buf text = BUF_MAX(8 * MIB); /* a machine with ten thousand mounts */
@@ -109,6 +129,7 @@ int cgroups_load(struct cgroups *out, struct err *e)
     if (rc == 0) {
         cgroups_parse(buf_str(&text), out);
         read_v2_controllers(out);
+        look_whether_io_counts(out);
     }
     buf_done(&text);
     return rc;
@@ -146,43 +167,164 @@ bool cgroup_parse_key(struct str text, const char *key, uint64_t *out)
     return false;
 }
 
-/* One number of a file: of the line `key`, or the whole file's when `key` is NULL. */
-static int64_t figure(const struct cgroup_mount *m, const char *name, const char *file,
-                      const char *key)
+static void add_clamped(uint64_t *sum, struct str number)
 {
-    struct buf text = BUF_MAX(RUNTIME_RECORD_MAX);
-    char path[PATH_MAX_CGROUP];
-    struct err ignored;
-    uint64_t v = 0;
+    uint64_t v;
 
-    (void)snprintf(path, sizeof(path), "%s/%s/%s", m->path, name, file);
-    if (fs_read(AT_FDCWD, path, &text, &ignored) == 0) {
-        struct str all = buf_str(&text);
-
-        if (key ? !cgroup_parse_key(all, key, &v) : str_to_u64(str_cut(&all, '\n'), &v) < 0) {
-            v = 0;
-        }
+    if (str_to_u64(number, &v) == 0 && __builtin_add_overflow(*sum, v, sum)) {
+        *sum = UINT64_MAX;
     }
-    buf_done(&text);
-    return v > INT64_MAX ? 0 : (int64_t)v;
 }
 
-void cgroup_read(const struct cgroups *c, const char *name, struct cgroup_figures *out)
+/* v2: "8:0 rbytes=1 wbytes=2 rios=..."; v1: "8:0 Read 1" and "8:0 Write 2" among other lines. */
+void cgroup_parse_io(struct str text, uint64_t *read_bytes, uint64_t *write_bytes)
 {
-    const struct cgroup_mount *memory = cgroups_find(c, "memory");
-    const struct cgroup_mount *cpu = cgroups_find(c, "cpuacct");
+    *read_bytes = *write_bytes = 0;
+    while (text.p) {
+        struct str line = str_cut(&text, '\n');
 
-    *out = (struct cgroup_figures){0};
-    if (memory) {
-        out->memory_peak_bytes =
-            figure(memory, name, memory->v2 ? "memory.peak" : "memory.max_usage_in_bytes", NULL);
-        out->oom_kills =
-            figure(memory, name, memory->v2 ? "memory.events" : "memory.oom_control", "oom_kill");
+        (void)str_cut(&line, ' '); /* the device */
+        while (line.p) {
+            struct str word = str_cut(&line, ' ');
+
+            if (str_starts(word, STR("rbytes="))) {
+                add_clamped(read_bytes, str_from(word, 7));
+            } else if (str_starts(word, STR("wbytes="))) {
+                add_clamped(write_bytes, str_from(word, 7));
+            } else if (str_eq_c(word, "Read") && line.p) {
+                add_clamped(read_bytes, line);
+            } else if (str_eq_c(word, "Write") && line.p) {
+                add_clamped(write_bytes, line);
+            }
+        }
     }
-    if (cpu) {
-        out->cpu_usec = cpu->v2 ? figure(cpu, name, "cpu.stat", "usage_usec")
-                                : figure(cpu, name, "cpuacct.usage", NULL) / 1000;
+}
+
+/* Where a figure of a sample is, and what its number is divided by. */
+static const struct source {
+    const char *controller, *v1, *v2, *v2_key; /* v2_key NULL: the whole file is the number */
+    size_t at;
+    int64_t v1_unit;
+} sources[CGROUP_NUMBERS] = {
+    {"cpuacct", "cpuacct.usage", "cpu.stat", "usage_usec",
+     offsetof(struct runtime_sample, cpu_usec), 1000},
+    {"memory", "memory.usage_in_bytes", "memory.current", NULL,
+     offsetof(struct runtime_sample, memory_bytes), 1},
+    {"memory", "memory.max_usage_in_bytes", "memory.peak", NULL,
+     offsetof(struct runtime_sample, memory_peak_bytes), 1},
+    {"pids", "pids.current", "pids.current", NULL, offsetof(struct runtime_sample, processes), 1},
+};
+
+static struct cgroup_file open_figure(const struct cgroups *c, const char *name,
+                                      const char *controller, const char *v1, const char *v2)
+{
+    const struct cgroup_mount *m = cgroups_find(c, controller);
+    struct cgroup_file f = {.fd = -1, .v2 = m && m->v2};
+    char path[PATH_MAX_CGROUP];
+
+    if (m) {
+        (void)snprintf(path, sizeof(path), "%s/%s/%s", m->path, name, f.v2 ? v2 : v1);
+        f.fd = open(path, O_RDONLY | O_CLOEXEC);
     }
+    return f;
+}
+
+void cgroup_meter_open(const struct cgroups *c, const char *name, struct cgroup_meter *m)
+{
+    for (size_t i = 0; i < CGROUP_NUMBERS; i++) {
+        const struct source *s = &sources[i];
+
+        m->numbers[i] = open_figure(c, name, s->controller, s->v1, s->v2);
+    }
+    m->io = open_figure(c, name, "blkio", V1_IO_FILE, "io.stat");
+    if (!m->io.v2 && !c->counts_io) {
+        closep(&m->io.fd);
+        m->io.fd = -1;
+    }
+}
+
+void cgroup_meter_close(struct cgroup_meter *m)
+{
+    for (size_t i = 0; i < CGROUP_NUMBERS; i++) {
+        closep(&m->numbers[i].fd);
+    }
+    closep(&m->io.fd);
+}
+
+/* The kernel makes these files whole at each read from their beginning. One that does not fit is
+ * not known. */
+static bool read_figure(const struct cgroup_file *f, char *block, size_t size, struct str *text)
+{
+    ssize_t n = f->fd < 0 ? -1 : pread(f->fd, block, size, 0);
+
+    if (n < 0 || (size_t)n == size) {
+        return false;
+    }
+    *text = str_n(block, (size_t)n);
+    return true;
+}
+
+static int64_t known(uint64_t v)
+{
+    return v > INT64_MAX ? RUNTIME_UNKNOWN : (int64_t)v;
+}
+
+/* One number of a file: of the line `key`, or the whole file's when `key` is NULL. */
+static int64_t read_number(const struct cgroup_file *f, const char *key)
+{
+    char block[RUNTIME_RECORD_MAX];
+    struct str text;
+    uint64_t v;
+
+    if (!read_figure(f, block, sizeof(block), &text) ||
+        (key ? !cgroup_parse_key(text, key, &v) : str_to_u64(str_cut(&text, '\n'), &v) < 0)) {
+        return RUNTIME_UNKNOWN;
+    }
+    return known(v);
+}
+
+/* A file without a line is a group that read and wrote nothing. */
+static void read_io(const struct cgroup_file *f, struct runtime_sample *out)
+{
+    char block[CGROUP_IO_MAX];
+    struct str text;
+    uint64_t in = UINT64_MAX, written = UINT64_MAX;
+
+    if (read_figure(f, block, sizeof(block), &text)) {
+        cgroup_parse_io(text, &in, &written);
+    }
+    out->io_read_bytes = known(in);
+    out->io_write_bytes = known(written);
+}
+
+void cgroup_meter_read(const struct cgroup_meter *m, struct runtime_sample *out)
+{
+    *out = (struct runtime_sample){.at_ms = clock_wall_ms()};
+    for (size_t i = 0; i < CGROUP_NUMBERS; i++) {
+        const struct cgroup_file *f = &m->numbers[i];
+        int64_t v = read_number(f, f->v2 ? sources[i].v2_key : NULL);
+
+        *(int64_t *)((char *)out + sources[i].at) = v < 0 || f->v2 ? v : v / sources[i].v1_unit;
+    }
+    read_io(&m->io, out);
+}
+
+void cgroup_sample(const struct cgroups *c, const char *name, struct runtime_sample *out)
+{
+    struct cgroup_meter m;
+
+    cgroup_meter_open(c, name, &m);
+    cgroup_meter_read(&m, out);
+    cgroup_meter_close(&m);
+}
+
+int64_t cgroup_oom_kills(const struct cgroups *c, const char *name)
+{
+    struct cgroup_file f = open_figure(c, name, "memory", "memory.oom_control", "memory.events");
+    int64_t v = read_number(&f, "oom_kill");
+
+    closep(&f.fd);
+    return v;
 }
 
 /* --- the end of a group --- */

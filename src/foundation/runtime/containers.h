@@ -67,5 +67,5 @@ int start_handle(void *ctx, struct helper_request *q, struct str payload, int fd
 int remove_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
 int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
                       struct err *e);
-/* Everything of jobs/<id> but the log. */
+/* Everything of jobs/<id> but the log and the samples. */
 int remove_files(const char *id, struct err *e) MUST_USE;

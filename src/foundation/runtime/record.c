@@ -22,14 +22,7 @@ static int number(struct str s, uint64_t max, uint64_t *out)
     return 0;
 }
 
-/* One "key value" line with the numbers it may set. */
-struct record_field {
-    const char *key;
-    uint64_t max;
-    uint64_t *at;
-};
-
-static int set_field(struct record_field *fields, size_t n, struct str key, struct str value,
+int record_set_field(const struct record_field *fields, size_t n, struct str key, struct str value,
                      struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
@@ -77,8 +70,8 @@ int shim_record_parse(struct str text, struct shim_record *out, struct err *e)
             if (value.p == NULL || str_copy(value, r.boot, sizeof(r.boot)) < 0) {
                 return err_set(e, ERR_INVALID, "boot is no boot id");
             }
-        } else if (key.len > 0 &&
-                   set_field(fields, ARRAY_LEN(fields), key, value.p ? value : STR_EMPTY, e) < 0) {
+        } else if (key.len > 0 && record_set_field(fields, ARRAY_LEN(fields), key,
+                                                   value.p ? value : STR_EMPTY, e) < 0) {
             return err_wrap(e, "shim record");
         }
     }
@@ -154,8 +147,8 @@ int exit_record_parse(struct str text, struct runtime_status *out, struct err *e
         if (str_eq_c(key, "detail")) {
             (void)!str_copy(value.p ? str_first(value, sizeof(s.detail) - 1) : STR_EMPTY, s.detail,
                             sizeof(s.detail));
-        } else if (key.len > 0 &&
-                   set_field(fields, ARRAY_LEN(fields), key, value.p ? value : STR_EMPTY, e) < 0) {
+        } else if (key.len > 0 && record_set_field(fields, ARRAY_LEN(fields), key,
+                                                   value.p ? value : STR_EMPTY, e) < 0) {
             return err_wrap(e, "exit record");
         }
     }

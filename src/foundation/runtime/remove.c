@@ -13,10 +13,10 @@
 
 /* --- remove --- */
 
-/* What a container leaves beside its log. `exit` goes last: while it is there the container is
- * listed. */
-static const char *const leftovers[] = {"rootfs",   "config.json", "shim",
-                                        "shim.tmp", "exit.tmp",    "exit"};
+/* What a container leaves beside its log and its samples. `exit` goes last: while it is there the
+ * container is listed. */
+static const char *const leftovers[] = {"rootfs",    "config.json", "shim", "shim.tmp",
+                                        "usage.tmp", "exit.tmp",    "exit"};
 
 int remove_files(const char *id, struct err *e)
 {
@@ -98,14 +98,17 @@ int remove_handle(void *ctx, struct helper_request *q, struct str payload, int f
 
 static int remove_log_work(void *ctx, int fd, struct buf *reply, struct err *e)
 {
+    static const char *const kept[] = {"usage", "log"};
     const char *id = ctx;
     char path[96];
 
     (void)fd;
     (void)reply;
-    (void)snprintf(path, sizeof(path), "jobs/%s/log", id);
-    if (unlink(path) < 0 && errno != ENOENT) {
-        return err_sys(e, "remove %s", path);
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        (void)snprintf(path, sizeof(path), "jobs/%s/%s", id, kept[i]);
+        if (unlink(path) < 0 && errno != ENOENT) {
+            return err_sys(e, "remove %s", path);
+        }
     }
     (void)snprintf(path, sizeof(path), "jobs/%s", id);
     if (rmdir(path) < 0 && errno != ENOENT) {

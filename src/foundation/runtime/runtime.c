@@ -167,19 +167,44 @@ int runtime_remove_log(struct runtime *r, const char *id, struct err *e)
     return call_with_id(r, HELPER_CONTAINER_REMOVE_LOG, id, /* reply */ NULL, e);
 }
 
-int runtime_log_open(const char *id, int *fd, struct err *e)
+static int open_kept(const char *id, const char *name, int *fd, struct err *e)
 {
     char path[96];
-    int log;
+    int kept;
 
     if (!helper_id_ok(str_of(id))) {
         return err_set(e, ERR_INVALID, "container id %.80s is not [a-z0-9-]{1,64}", id);
     }
-    (void)snprintf(path, sizeof(path), "jobs/%s/log", id);
-    log = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (log < 0) {
-        return err_sys(e, "log of container %s", id);
+    (void)snprintf(path, sizeof(path), "jobs/%s/%s", id, name);
+    kept = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (kept < 0) {
+        return err_sys(e, "%s of container %s", name, id);
     }
-    *fd = log;
+    *fd = kept;
+    return 0;
+}
+
+int runtime_log_open(const char *id, int *fd, struct err *e)
+{
+    return open_kept(id, "log", fd, e);
+}
+
+int runtime_usage(const char *id, struct arena *a, struct runtime_usage *out, struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(RUNTIME_USAGE_MAX);
+    SCOPED(closep) int fd = -1;
+    int rc;
+
+    if (open_kept(id, "usage", &fd, e) < 0) {
+        return -1;
+    }
+    rc = fs_read_fd(fd, "usage", &text, e);
+    if (rc == 0 && text.len == 0) { /* what a power loss may leave: it is not synced */
+        return err_set(e, ERR_NOT_FOUND, "container %s has no samples", id);
+    }
+    if (rc < 0 || usage_parse(buf_str(&text), a, out, e) < 0) {
+        e->kind = ERR_INTERNAL; /* we wrote it: no mistake of who asks */
+        return err_wrap(e, "samples of container %s", id);
+    }
     return 0;
 }

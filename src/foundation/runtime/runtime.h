@@ -5,12 +5,13 @@
  *
  * A container survives a kill -9 of server and helper: the shim holds it and writes its output
  * to a file. runtime_list after a restart tells what is still there. On disk:
- * jobs/<container id>/{log,exit,shim,...}: log is 0640 root:strata. Source: OCI
- * runtime-spec 1.0. */
+ * jobs/<container id>/{log,usage,exit,shim,...}: log and usage are 0640 root:strata.
+ * Source: OCI runtime-spec 1.0. */
 #pragma once
 #include "base/str.h"
 #include "helper/helper.h"
 
+struct arena;
 struct runtime;
 struct rootfs_helper;
 
@@ -52,6 +53,24 @@ struct runtime_status {
     char detail[200];                    /* crun's own words when it could not start, else empty */
 };
 
+/* What a container had used at a moment: totals since its start, except the two of that moment.
+ * RUNTIME_UNKNOWN: the host does not tell. */
+#define RUNTIME_UNKNOWN (-1)
+struct runtime_sample {
+    int64_t at_ms;
+    int64_t cpu_usec;
+    int64_t memory_bytes; /* of that moment */
+    int64_t memory_peak_bytes;
+    int64_t io_read_bytes, io_write_bytes;
+    int64_t processes; /* of that moment, with their threads: what `pids` limits */
+};
+/* Oldest first, `interval_ms` apart, and the last one at the container's end. */
+struct runtime_usage {
+    int64_t started_ms, interval_ms;
+    struct runtime_sample *samples;
+    size_t n; /* at most LIMIT_USAGE_SAMPLES */
+};
+
 /* Server side. The sink is called once per container that ended, on the helper client's thread: it
  * must not block and must not call back. */
 typedef void runtime_sink(void *ctx, const struct runtime_status *s);
@@ -71,12 +90,16 @@ int runtime_signal(struct runtime *r, const char *id, int signal, struct err *e)
 int runtime_list(struct runtime *r, struct runtime_status **out, size_t *n, struct err *e) MUST_USE;
 int runtime_stats(struct runtime *r, const char *id, struct runtime_status *out,
                   struct err *e) MUST_USE;
-/* Unmounts and deletes everything but the log. */
+/* Unmounts and deletes everything but the log and the samples. */
 int runtime_remove(struct runtime *r, const char *id, struct err *e) MUST_USE;
-/* After runtime_remove: the log and its directory. None is success. */
+/* After runtime_remove: the log, the samples and their directory. None is success. */
 int runtime_remove_log(struct runtime *r, const char *id, struct err *e) MUST_USE;
 /* The log, opened for reading; the caller closes it. ERR_NOT_FOUND before the start. */
 int runtime_log_open(const char *id, int *fd, struct err *e) MUST_USE;
+/* The samples so far, in the arena. None before the first one: ERR_NOT_FOUND. */
+int runtime_usage(const char *id, struct arena *a, struct runtime_usage *out,
+                  struct err *e) MUST_USE;
+#define RUNTIME_USAGE_INTERVAL_MS 1000 /* of the first samples */
 
 /* Helper side. `instance` names the cgroup strata-<instance> and crun's --root. */
 struct runtime_helper;

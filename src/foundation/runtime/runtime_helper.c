@@ -49,13 +49,12 @@ static int handle_signal(void *ctx, struct helper_request *q, struct str payload
 
 static void add_figures(const struct container *c, struct runtime_status *st)
 {
-    struct cgroup_figures f;
+    struct runtime_sample f;
     char name[160];
 
     (void)snprintf(name, sizeof(name), "strata-%s/%s", c->owner->instance, c->status.id);
-    cgroup_read(&c->owner->cgroups, name, &f);
-    st->memory_peak_bytes = f.memory_peak_bytes;
-    st->cpu_usec = f.cpu_usec;
+    cgroup_sample(&c->owner->cgroups, name, &f);
+    status_set_figures(st, &f);
 }
 
 static int handle_stats(void *ctx, struct helper_request *q, struct str payload, int fd,

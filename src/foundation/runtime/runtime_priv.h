@@ -18,6 +18,7 @@
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */
 #define RUNTIME_IDS 65536U                /* size of the id range of a container */
 #define RUNTIME_RECORD_MAX 4096           /* exit and shim files */
+#define RUNTIME_USAGE_MAX (256U << 10)    /* usage file: LIMIT_USAGE_SAMPLES of the longest lines */
 #define RUNTIME_PASSWD_MAX (1U << 20)     /* /etc/passwd and /etc/group of an image */
 #define RUNTIME_GROUPS_MAX 64             /* supplementary groups */
 #define RUNTIME_LIST_MAX 100000           /* containers in one list */
@@ -34,11 +35,22 @@ bool spec_path_ok(struct str path);
 /* A node of a GPU or of its fabric, by its name alone. */
 bool spec_device_ok(struct str path);
 
+/* What is unknown is 0 there. */
+void status_set_figures(struct runtime_status *st, const struct runtime_sample *s);
 void status_put(struct buf *b, const struct runtime_status *s);
 /* Fails by r->failed. */
 void status_get(struct wire_reader *r, struct runtime_status *out);
 
 /* --- record.c: files jobs/<id>/exit and jobs/<id>/shim --- */
+/* One "key value" line with the number it sets. */
+struct record_field {
+    const char *key;
+    uint64_t max;
+    uint64_t *at;
+};
+/* A key that is not among the fields is one of a later version: 0. */
+int record_set_field(const struct record_field *fields, size_t n, struct str key, struct str value,
+                     struct err *e) MUST_USE;
 struct shim_record {
     char boot[40]; /* /proc/sys/kernel/random/boot_id */
     pid_t pid;
@@ -63,6 +75,16 @@ int process_stat_of(pid_t pid, struct process_stat *out, struct err *e) MUST_USE
 int boot_id_read(char out[40], struct err *e) MUST_USE;
 /* A pidfd of `pid` if it is still the process that started at `start`, else -1. */
 int process_open(pid_t pid, uint64_t start) MUST_USE;
+
+/* --- usage.c: file jobs/<id>/usage --- */
+void usage_head_put(struct buf *b, const struct runtime_usage *u);
+void usage_sample_put(struct buf *b, const struct runtime_sample *s);
+/* Samples in the arena. A last line without its end is still being written and left out. */
+int usage_parse(struct str text, struct arena *a, struct runtime_usage *out,
+                struct err *e) MUST_USE;
+/* One more; `u->samples` has room for LIMIT_USAGE_SAMPLES. True when that filled it: every second
+ * one is dropped, the interval is twice as long. */
+bool usage_add(struct runtime_usage *u, const struct runtime_sample *s);
 
 /* --- image_user.c: "name[:group]" by the image's own /etc/passwd and /etc/group --- */
 struct image_user {
@@ -90,9 +112,7 @@ struct cgroups {
     struct cgroup_mount mounts[32];
     size_t n;
     char v2_controllers[200]; /* on hybrid hosts: what is left on v2, crun refuses to work then */
-};
-struct cgroup_figures {
-    int64_t memory_peak_bytes, cpu_usec, oom_kills;
+    bool counts_io;           /* v1 only: Linux 6.10 and later may not */
 };
 void cgroups_parse(struct str mountinfo, struct cgroups *out);
 int cgroups_load(struct cgroups *out, struct err *e) MUST_USE;
@@ -100,8 +120,24 @@ int cgroups_load(struct cgroups *out, struct err *e) MUST_USE;
 const struct cgroup_mount *cgroups_find(const struct cgroups *c, const char *controller);
 /* "key value" lines. */
 bool cgroup_parse_key(struct str text, const char *key, uint64_t *out);
-/* `name` is "strata-main/j-1". Missing files count as 0. */
-void cgroup_read(const struct cgroups *c, const char *name, struct cgroup_figures *out);
+/* The bytes of all devices, from v2's io.stat or v1's blkio.throttle.io_service_bytes. */
+void cgroup_parse_io(struct str text, uint64_t *read_bytes, uint64_t *write_bytes);
+/* The files of a group's figures, kept open by who reads them often. */
+enum { CGROUP_NUMBERS = 4, CGROUP_IO_MAX = 16 << 10 /* some hundred devices */ };
+struct cgroup_meter {
+    struct cgroup_file {
+        int fd; /* -1: this host has none */
+        bool v2;
+    } numbers[CGROUP_NUMBERS], io;
+};
+/* `name` is "strata-main/j-1". */
+void cgroup_meter_open(const struct cgroups *c, const char *name, struct cgroup_meter *m);
+/* What has no file is RUNTIME_UNKNOWN. */
+void cgroup_meter_read(const struct cgroup_meter *m, struct runtime_sample *out);
+void cgroup_meter_close(struct cgroup_meter *m);
+/* The three at once. */
+void cgroup_sample(const struct cgroups *c, const char *name, struct runtime_sample *out);
+int64_t cgroup_oom_kills(const struct cgroups *c, const char *name);
 /* SIGKILL for every process in it until it is empty; false when some were still there at the
  * deadline. */
 bool cgroup_kill(const struct cgroups *c, const char *name, int64_t deadline_mono_ms);

@@ -190,7 +190,7 @@ static int write_config(struct shim *s, struct err *e)
     const struct shim_job *job = s->job;
     struct image_user user;
     struct bundle_device devices[RUNTIME_DEVICES_MAX];
-    char cgroup[160], path[160];
+    char cgroup[sizeof(s->cgroup) + 1], path[160];
     struct bundle b = {.spec = job->spec,
                        .user = &user,
                        .cgroups = job->cgroups,
@@ -203,7 +203,7 @@ static int write_config(struct shim *s, struct err *e)
     SCOPED(closep) int rootfs = -1;
     int rc;
 
-    (void)snprintf(cgroup, sizeof(cgroup), "/strata-%s/%s", job->instance, s->id);
+    (void)snprintf(cgroup, sizeof(cgroup), "/%s", s->cgroup);
     (void)snprintf(path, sizeof(path), "%s/rootfs", s->box);
     rootfs = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (rootfs < 0) {
@@ -359,7 +359,7 @@ static void wait_for_init(struct shim *s, siginfo_t *si)
     p[2] = (struct pollfd){.fd = watch_children(&child), .events = POLLIN};
     for (;;) {
         reap_others(s);
-        if (poll(p, 3, -1) < 0) {
+        if (poll(p, 3, shim_usage_wait_ms(s)) < 0) {
             continue;
         }
         if (p[2].revents) {
@@ -368,6 +368,7 @@ static void wait_for_init(struct shim *s, siginfo_t *si)
         if (p[1].revents && !move_output(s)) {
             p[1].fd = -1; /* closed by the container, which may go on */
         }
+        shim_usage_tick(s);
         if (p[0].revents && waitid((idtype_t)P_PIDFD, (id_t)s->init, si, WEXITED) == 0) {
             break;
         }
@@ -432,18 +433,6 @@ static void write_exit(struct shim *s, struct runtime_status *st)
     buf_done(&text);
 }
 
-static void read_figures(const struct shim *s, struct runtime_status *st, int64_t *oom_kills)
-{
-    struct cgroup_figures f;
-    char name[160];
-
-    (void)snprintf(name, sizeof(name), "strata-%s/%s", s->job->instance, s->id);
-    cgroup_read(s->job->cgroups, name, &f);
-    st->memory_peak_bytes = f.memory_peak_bytes;
-    st->cpu_usec = f.cpu_usec;
-    *oom_kills = f.oom_kills;
-}
-
 /* A shell whose child was killed for memory says 137; one that coped says what it likes. */
 static void judge_end(const siginfo_t *si, int64_t oom_kills, struct runtime_status *st)
 {
@@ -460,11 +449,13 @@ static void judge_end(const siginfo_t *si, int64_t oom_kills, struct runtime_sta
 static void record_end(struct shim *s, const siginfo_t *si)
 {
     struct runtime_status st = {.started_ms = s->record.started_ms, .ended_ms = clock_wall_ms()};
-    int64_t oom_kills;
+    struct runtime_sample last;
 
-    read_figures(s, &st, &oom_kills);
-    judge_end(si, oom_kills, &st);
+    cgroup_meter_read(&s->usage.meter, &last);
+    status_set_figures(&st, &last);
+    judge_end(si, cgroup_oom_kills(s->job->cgroups, s->cgroup), &st);
     finish_log(s);
+    shim_usage_add(s, &last);
     write_exit(s, &st);
 }
 
@@ -475,10 +466,8 @@ static void give_up(struct shim *s, const struct err *why)
     struct runtime_status st = {.end = s->start_code ? RUNTIME_EXITED : RUNTIME_LOST,
                                 .code = s->start_code,
                                 .ended_ms = clock_wall_ms()};
-    char name[160];
 
-    (void)snprintf(name, sizeof(name), "strata-%s/%s", s->job->instance, s->id);
-    (void)cgroup_kill(s->job->cgroups, name, clock_mono_ms() + 2000);
+    (void)cgroup_kill(s->job->cgroups, s->cgroup, clock_mono_ms() + 2000);
     (void)snprintf(st.detail, sizeof(st.detail), "%s", why->msg);
     while (waitpid(-1, NULL, WNOHANG) > 0) {
     }
@@ -509,6 +498,7 @@ void shim_main(const struct shim_job *job)
     struct err e = {0};
 
     (void)snprintf(s.dir, sizeof(s.dir), "jobs/%s", s.id);
+    (void)snprintf(s.cgroup, sizeof(s.cgroup), "strata-%s/%s", job->instance, s.id);
     if (make_container(&s, &e) < 0) {
         if (s.record.pid == 0) {
             /* the directory is not ours */
@@ -521,6 +511,7 @@ void shim_main(const struct shim_job *job)
         _exit(1);
     }
     answer(&s, NULL);
+    shim_usage_begin(&s);
     wait_for_init(&s, &si);
     record_end(&s, &si);
     remains_sweep(job->cgroups, job->instance, job->run_dir, s.id);

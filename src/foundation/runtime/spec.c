@@ -305,6 +305,12 @@ int spec_check(const struct runtime_spec *s, struct err *e)
 
 /* --- status --- */
 
+void status_set_figures(struct runtime_status *st, const struct runtime_sample *s)
+{
+    st->memory_peak_bytes = s->memory_peak_bytes < 0 ? 0 : s->memory_peak_bytes;
+    st->cpu_usec = s->cpu_usec < 0 ? 0 : s->cpu_usec;
+}
+
 void status_put(struct buf *b, const struct runtime_status *s)
 {
     wire_put_str(b, str_of(s->id));
