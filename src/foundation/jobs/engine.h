@@ -30,10 +30,13 @@ struct job_engine {
     /* All that run, and those that ended and were not removed; free(3). */
     int (*list)(void *ctx, struct runtime_status **out, size_t *n, struct err *e);
     int (*stats)(void *ctx, const char *id, struct runtime_status *out, struct err *e);
-    /* Everything but the log. One that is not there is success. */
+    /* Everything but the log and the samples. One that is not there is success. */
     int (*remove)(void *ctx, const char *id, struct err *e);
     int (*remove_log)(void *ctx, const char *id, struct err *e);
     int (*log_open)(void *ctx, const char *id, int *fd, struct err *e);
+    /* The samples so far, also after its end. ERR_NOT_FOUND before the first. */
+    int (*usage)(void *ctx, const char *id, struct arena *a, struct runtime_usage *out,
+                 struct err *e);
 };
 
 /* Containers of this machine, by the runtime. */

@@ -94,6 +94,12 @@ static int local_log_open(void *ctx UNUSED, const char *id, int *fd, struct err 
     return runtime_log_open(id, fd, e);
 }
 
+static int local_usage(void *ctx UNUSED, const char *id, struct arena *a, struct runtime_usage *out,
+                       struct err *e)
+{
+    return runtime_usage(id, a, out, e);
+}
+
 const struct job_engine engine_local = {
     .name = "local",
     .start = local_start,
@@ -103,4 +109,5 @@ const struct job_engine engine_local = {
     .remove = local_remove,
     .remove_log = local_remove_log,
     .log_open = local_log_open,
+    .usage = local_usage,
 };

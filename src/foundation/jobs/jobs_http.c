@@ -1,6 +1,7 @@
 /* The routes of jobs, nodes and the queue. Permissions are the column; handlers only do the work.
  */
 #include "jobs/log_http.h"
+#include "jobs/usage_http.h"
 #include "jobs/view.h"
 
 #include "base/limits.h"
@@ -292,12 +293,15 @@ const struct route jobs_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}", PERM_JOB_READ, get_job,
      "Shows a job with its spec and history.", .gives = "200 Job"},
     {HTTP_DELETE, "/api/v1/projects/{p}/jobs/{id}", PERM_JOB_CANCEL, delete_job,
-     "Deletes a finished job and its log.", .gives = "204"},
+     "Deletes a finished job with its logs and samples.", .gives = "204"},
     {HTTP_POST, "/api/v1/projects/{p}/jobs/{id}/cancel", PERM_JOB_CANCEL, cancel_job,
      "Cancels a job: SIGTERM, its grace, SIGKILL.", .gives = "202 Job"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/log", PERM_JOB_READ, job_log_get,
      "The output of a job; ?follow=1 until it ends, ?offset= bytes, ?attempt=.",
      .query = "follow offset attempt", .gives = "200 text/plain"},
+    {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/usage", PERM_JOB_READ, job_usage_get,
+     "CPU, memory, I/O and processes of a job over time; ?attempt=.", .query = "attempt",
+     .gives = "200 JobSamples"},
     {HTTP_GET, "/api/v1/nodes", PERM_SIGNED_IN, list_nodes,
      "The machines that run jobs, with what is free.", .gives = "200 [Node]"},
     {HTTP_GET, "/api/v1/queue", PERM_SIGNED_IN, get_queue, "How many jobs wait and run.",
@@ -319,6 +323,11 @@ const struct http_schema jobs_schemas[] = {
     {"Job", "{" JOB_ROW ", history: [JobMove], spec: JobSpec}"},
     {"JobExit", "{kind: 'exit' | 'signal' | 'oom' | 'timeout', code: integer, text: string}"},
     {"JobUsage", "{memory_peak_bytes: integer, cpu_usec: integer}"},
+    {"JobSamples", "{attempt: integer, started_at: time | null, interval_ms: integer,"
+                   " cpu_milli_limit: integer, memory_limit_bytes: integer, samples: [JobSample]}"},
+    {"JobSample", "{at: time, cpu_usec: integer | null, memory_bytes: integer | null,"
+                  " memory_peak_bytes: integer | null, io_read_bytes: integer | null,"
+                  " io_write_bytes: integer | null, processes: integer | null}"},
     {"JobMove", "{state: JobState, at: time, attempt: integer, reason: string}"},
     {"JobNetwork", "'none' | 'bridge' | 'host'"},
     /* With its defaults, as job_spec_json writes it. */

@@ -206,8 +206,15 @@ static int test_log_open(void *ctx UNUSED, const char *id UNUSED, int *fd UNUSED
     return err_set(e, ERR_NOT_FOUND, "no log");
 }
 
-static const struct job_engine test_engine = {"test",     test_start,  test_signal, test_list,
-                                              test_stats, test_remove, test_remove, test_log_open};
+static int test_usage(void *ctx UNUSED, const char *id UNUSED, struct arena *a UNUSED,
+                      struct runtime_usage *out UNUSED, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND, "no samples");
+}
+
+static const struct job_engine test_engine = {"test",      test_start,    test_signal,
+                                              test_list,   test_stats,    test_remove,
+                                              test_remove, test_log_open, test_usage};
 
 /* --- the world around --- */
 
