@@ -1,5 +1,6 @@
 """What a job used over time: sampled while it runs, kept after its end, whatever happens to server and helper."""
 import datetime
+import json
 import os
 import re
 import signal
@@ -103,6 +104,8 @@ def test_before_the_start_there_are_no_samples(strata):
     u = usage(strata, waiting['id'])
     assert u == {'attempt': 1, 'started_at': None, 'interval_ms': 1000, 'cpu_milli_limit': 500,
                  'memory_limit_bytes': 128 << 20, 'samples': []}
+    text = strata.cli('job', 'usage', waiting['id'], '-p', 'demo', check=True).stdout
+    assert text.startswith('Nothing yet')
     for job in (waiting, blocker):
         strata.api('POST', f'{JOBS}/{job["id"]}/cancel')
         strata.wait_job('demo', job['id'])
@@ -166,6 +169,16 @@ def test_who_looks_while_a_job_starts_is_not_refused(strata):
                 for path in ('log', 'usage') * 10:
                     r = session.get(f'{strata.url}{JOBS}/{job["id"]}/{path}')
                     assert r.status_code == 200, (path, r.text)
+
+
+def test_the_command_line_shows_it(strata, burned):
+    text = strata.cli('job', 'usage', burned['id'], '-p', 'demo', check=True).stdout
+    lines = text.splitlines()
+    assert lines[0].startswith('attempt 1, ') and [l.split()[0] for l in lines[2:7]] == ['CPU', 'memory', 'read/s', 'written/s', 'processes']
+    assert '0.50' in lines[2] and '128.0 MiB' in lines[3] and '█' in lines[3]
+    assert json.loads(strata.cli('job', 'usage', burned['id'], '-p', 'demo', '--json', check=True).stdout) == usage(strata, burned['id'])
+    r = strata.cli('job', 'usage', burned['id'], '-p', 'demo', '--attempt', '7')
+    assert r.returncode == 66 and 'has no attempt 7' in r.stderr
 
 
 # --- restarts ---

@@ -91,6 +91,11 @@ static const struct cli_option logs_opts[] = {
     {0},
 };
 
+static const struct cli_option usage_opts[] = {
+    {"attempt", 0, "N", "of this attempt (default: the last)"},
+    {0},
+};
+
 enum { S = CLI_NEEDS_SERVER, P = CLI_NEEDS_SERVER | CLI_NEEDS_PROJECT };
 
 const struct cli_verb cli_verbs[] = {
@@ -169,12 +174,15 @@ const struct cli_verb cli_verbs[] = {
     {"job show", "JOB", "Show a job: state, reasons, usage, history.", NULL, NULL, verb_job_show,
      P},
     {"job logs", "JOB", "Print a job's output.", NULL, logs_opts, verb_job_logs, P},
+    {"job usage", "JOB", "Show what a job used over time: CPU, memory, I/O, processes.",
+     "While it runs and afterwards. CPU is in cores; a full bar is the most there was.", usage_opts,
+     verb_job_usage, P},
     {"job wait", "JOB", "Wait for the end of a job; end with its exit code.", NULL, NULL,
      verb_job_wait, P},
     {"job cancel", "JOB...", "Stop jobs: SIGTERM, then SIGKILL after their grace.", NULL, NULL,
      verb_job_cancel, P},
-    {"job delete", "JOB...", "Forget finished jobs and their logs.", NULL, NULL, verb_job_delete,
-     P},
+    {"job delete", "JOB...", "Forget finished jobs with their logs and samples.", NULL, NULL,
+     verb_job_delete, P},
     {"node list", "", "Show machines and what is free.", NULL, NULL, verb_node_list, S},
     {"audit", "", "Show who changed what (administrators).", NULL, audit_opts, verb_audit, S},
     {"version", "", "Show the version.", NULL, NULL, verb_version, 0},

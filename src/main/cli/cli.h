@@ -226,3 +226,5 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* usage.c */
+int verb_job_usage(struct cli *c, struct err *e);
