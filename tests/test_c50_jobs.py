@@ -108,7 +108,8 @@ def test_a_signal_is_told_by_its_name(strata):
 def test_out_of_memory_is_told_with_the_limit(strata):
     job = strata.run_job('demo', ['sh', '-c', 'exec tail /dev/zero'], name='oom')
     assert job['state'] == 'failed'
-    assert job['exit'] == {'kind': 'oom', 'code': 137, 'text': 'killed: out of memory (limit 64.0 MiB)'}
+    assert job['exit'] == {'kind': 'oom', 'code': 137,
+                           'text': 'killed: out of memory: used 64.0 MiB of 64.0 MiB; try resources.memory: 96Mi'}
 
 
 def test_a_command_that_is_not_in_the_image_is_127(strata):

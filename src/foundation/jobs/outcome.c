@@ -1,6 +1,7 @@
 #include "jobs/outcome.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,15 +59,31 @@ static void signaled(int sig, const char *detail, struct job_outcome *out)
     set_text(out, text, detail);
 }
 
-static void out_of_memory(int64_t limit_bytes, struct job_outcome *out)
+/* Half as much again, as it is written in a spec. */
+static unsigned long long more_memory_mib(int64_t limit_bytes)
 {
-    char limit[16];
+    uint64_t limit = (uint64_t)limit_bytes;
+
+    return (limit + limit / 2 + MIB - 1) / MIB;
+}
+
+static void out_of_memory(int64_t peak_bytes, int64_t limit_bytes, struct job_outcome *out)
+{
+    char used[16], limit[16], text[64];
 
     out->kind = JOB_EXIT_OOM;
     out->code = CODE_OOM;
     out->state = JOB_FAILED;
-    (void)snprintf(out->text, sizeof(out->text), "killed: out of memory (limit %s)",
-                   str_format_bytes(limit_bytes, limit));
+    (void)str_format_bytes(limit_bytes, limit);
+    if (peak_bytes > 0) {
+        (void)snprintf(text, sizeof(text), ": used %s of %s", str_format_bytes(peak_bytes, used),
+                       limit);
+    } else {
+        (void)snprintf(text, sizeof(text), " (limit %s)", limit);
+    }
+    (void)snprintf(out->text, sizeof(out->text),
+                   "killed: out of memory%s; try resources.memory: %lluMi", text,
+                   more_memory_mib(limit_bytes));
 }
 
 static void timed_out(int64_t timeout_ms, struct job_outcome *out)
@@ -99,7 +116,7 @@ void job_outcome_of_status(const struct runtime_status *s, const struct job_boun
         signaled(s->code, s->detail, out);
         break;
     case RUNTIME_OOM:
-        out_of_memory(b->memory_bytes, out);
+        out_of_memory(s->memory_peak_bytes, b->memory_bytes, out);
         break;
     case RUNTIME_LOST:
     default:
