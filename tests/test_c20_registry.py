@@ -773,6 +773,23 @@ def test_a_project_takes_its_images_along(strata, registry):
     assert registry('GET', '/v2/reg-temp/app/manifests/v1').status_code == 404
 
 
+def test_a_push_into_a_deleted_project_does_not_land_in_its_successor(strata, registry):
+    strata.project('reg-again')
+    data, where = os.urandom(1000), registry.upload('reg-again/app')
+    session = registry.upload('reg-again/app')
+
+    def body():  # the upload has begun; before it ends, the project is another one
+        yield data[:500]
+        assert strata.api('DELETE', '/api/v1/projects/reg-again').status_code == 204
+        strata.project('reg-again')
+        yield data[500:]
+    r = registry('PUT', where, params={'digest': sha(data)}, data=body())
+    assert r.status_code == 404 and code(r) == 'NAME_UNKNOWN'
+    assert registry('HEAD', f'/v2/reg-again/app/blobs/{sha(data)}').status_code == 404
+    r = registry('PUT', session, params={'digest': sha(data)}, data=data)
+    assert r.status_code == 404 and code(r) == 'BLOB_UPLOAD_UNKNOWN'
+
+
 def test_pushes_are_events(strata, registry):
     seen = []
     with requests.get(strata.url + '/api/v1/events', auth=('admin', strata.admin_password), stream=True,

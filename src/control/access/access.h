@@ -16,6 +16,7 @@
 
 struct access;
 struct state;
+struct state_db;
 struct state_schema;
 
 extern const struct state_schema access_schema;
@@ -90,6 +91,16 @@ bool access_may_see(void *ctx, const struct principal *who, struct str project);
 /* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */
 int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base,
                    struct err *e) MUST_USE;
+/* The id of a project where `who` may do `perm`, right and id from one look: what is written under
+ * this id later (access_project_check) never lands in another project of the same name.
+ * ERR_NOT_FOUND. */
+int access_project_may(struct access *a, const struct principal *who, enum perm perm,
+                       struct str name, int64_t *id, struct err *e) MUST_USE;
+/* Inside a transaction of the state, for those who keep things of a project. ERR_NOT_FOUND when it
+ * is gone or being deleted: what would be written now, nobody would remove. */
+int access_project_check(struct state_db *db, int64_t id, struct err *e) MUST_USE;
+int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e) MUST_USE;
+
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the
  * prefix of our personal tokens (the registry's JWTs). Returns 1 recognised, 0 not mine, -1
  * refused. */

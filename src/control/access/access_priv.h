@@ -111,6 +111,8 @@ int access_projects_page(struct access *a, const struct principal *who, const st
                          struct err *e) MUST_USE;
 int access_project_json(struct access *a, const struct principal *who, struct str name,
                         struct jw *w, struct err *e) MUST_USE;
+int access_err_no_project(struct str name, struct err *e);
+
 /* --- members.c --- */
 int access_member_put(struct access *a, struct str project, struct str user, enum role role,
                       struct err *e) MUST_USE;

@@ -15,7 +15,7 @@ struct one_project {
     struct jw *w;
 };
 
-static int err_no_project(struct str name, struct err *e)
+int access_err_no_project(struct str name, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is no project \"%.*s\", or you may not see it",
                    STR_ARG(str_first(name, LIMIT_NAME_BYTES)));
@@ -79,7 +79,7 @@ static int update_project(struct state_db *db, void *ctx, struct err *e)
 
     if (state_one_i64(db, &p->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", p->name) <
         0) {
-        return e->kind == ERR_NOT_FOUND ? err_no_project(p->name, e) : -1;
+        return e->kind == ERR_NOT_FOUND ? access_err_no_project(p->name, e) : -1;
     }
     if (p->is_public != CHANGE_KEEP &&
         state_run(db, e, "UPDATE projects SET public = ? WHERE id = ?", "ii",
@@ -135,6 +135,23 @@ int access_project_delete(struct access *a, struct str name, struct err *e)
     return 0;
 }
 
+/* One that is being deleted takes nothing new, also from requests that began before. */
+int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e)
+{
+    int r = state_one_i64(db, id, e, "", "SELECT id FROM projects WHERE name = ? AND deleting = 0",
+                          "s", name);
+
+    return r < 0 && e->kind == ERR_NOT_FOUND ? access_err_no_project(name, e) : r;
+}
+
+int access_project_check(struct state_db *db, int64_t id, struct err *e)
+{
+    int64_t found;
+
+    return state_one_i64(db, &found, e, "the project was deleted meanwhile",
+                         "SELECT id FROM projects WHERE id = ? AND deleting = 0", "i", id);
+}
+
 struct find_id {
     struct str name;
     int64_t id;
@@ -144,9 +161,7 @@ static int read_id(struct state_db *db, void *ctx, struct err *e)
 {
     struct find_id *f = ctx;
 
-    /* One that is being deleted takes nothing new, also from requests that began before. */
-    return state_one_i64(db, &f->id, e, "",
-                         "SELECT id FROM projects WHERE name = ? AND deleting = 0", "s", f->name);
+    return access_project_find(db, f->name, &f->id, e);
 }
 
 /* host ids: 100000000 + id x 65536, 65536 of them (docs/formats/state.md) */
@@ -155,7 +170,7 @@ int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_
     struct find_id f = {.name = name};
 
     if (state_read(a->state, read_id, &f, e) < 0) {
-        return e->kind == ERR_NOT_FOUND ? err_no_project(name, e) : -1;
+        return -1;
     }
     if (f.id > PROJECT_ID_MAX) {
         return err_set(e, ERR_INTERNAL, "project %lld has no range of user ids", (long long)f.id);
@@ -236,7 +251,7 @@ static int write_project(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     if (r == 0) {
-        return err_no_project(p->name, e);
+        return access_err_no_project(p->name, e);
     }
     project_json(p->w, &q, p->who);
     return 0;

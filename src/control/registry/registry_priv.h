@@ -53,6 +53,9 @@ uint64_t request_scopes(struct registry *r, const struct http_req *req, struct s
 int v2_enter(struct http_req *r, struct err *e) MUST_USE;
 /* The checked {repo...} of the path. */
 int v2_repository(struct http_req *r, struct str *out, struct err *e) MUST_USE;
+/* The same, about to be written to by who asks with the permission of the route. */
+struct repo_key;
+int v2_key(struct http_req *r, struct repo_key *out, struct err *e) MUST_USE;
 /* Fails with an OCI error code. */
 int v2_fail(struct http_req *r, const char *code, int result);
 

@@ -10,14 +10,12 @@
 
 struct registry;
 
+/* A repository that is about to be written to. The project is named by its id, from the moment the
+ * right to write was asked for: nothing lands in another one that got the same name meanwhile. */
 struct repo_key {
     struct str name;
-    int64_t
-        project_id; /* a repository left by a deleted project of the same name is not this one */
+    int64_t project_id;
 };
-
-/* The key of a repository that is about to be written to. */
-int store_key(struct registry *r, struct str name, struct repo_key *out, struct err *e) MUST_USE;
 
 /* --- blobs --- */
 

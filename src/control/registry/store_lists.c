@@ -1,5 +1,7 @@
 #include "store_priv.h"
 
+#include "access/access.h"
+
 struct list_op {
     struct str repository, subject, artifact_type;
     struct page *page;
@@ -88,17 +90,20 @@ static int referrers_fn(struct state_db *db, void *ctx, struct err *e)
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
     struct str last = {0};
-    int64_t count = 0;
+    int64_t id, count = 0;
+    const char *code;
     int r;
 
+    if (db_repository(db, op->repository, &id, &code, e) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1; /* the subject need not be there, says the spec */
+    }
     if (query_open(&q, db, e,
                    "SELECT m.digest, m.media_type, length(m.body), m.artifact_type, m.annotations"
-                   " FROM repositories r JOIN manifests m ON m.repository_id = r.id"
-                   " WHERE r.name = ?1 AND m.subject = ?2 AND m.digest > ?3"
-                   " AND (?4 = '' OR m.artifact_type = ?4) ORDER BY m.digest LIMIT ?5",
-                   "ssssi", op->repository, op->subject,
-                   op->page->after.p ? op->page->after : STR_EMPTY, op->artifact_type,
-                   op->page->limit + 1) < 0) {
+                   " FROM manifests m WHERE m.repository_id = ?1 AND m.subject = ?2"
+                   " AND m.digest > ?3 AND (?4 = '' OR m.artifact_type = ?4)"
+                   " ORDER BY m.digest LIMIT ?5",
+                   "isssi", id, op->subject, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->artifact_type, op->page->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -170,20 +175,21 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
     struct str last = {0};
-    int64_t count = 0;
+    int64_t project_id, count = 0;
     int r;
 
-    if (query_open(&q, db, e,
+    if (access_project_find(db, op->repository, &project_id, e) < 0 ||
+        query_open(&q, db, e,
                    "SELECT substr(r.name, length(?1) + 2),"
                    " (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
                    " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
                    " r.updated_ms FROM repositories r"
-                   " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND EXISTS"
-                   " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
+                   " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
+                   " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
                    " ORDER BY r.name LIMIT ?3",
-                   "ssi", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
-                   op->page->limit + 1) < 0) {
+                   "ssii", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1, project_id) < 0) {
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
