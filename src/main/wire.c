@@ -331,6 +331,7 @@ void wire_housekeep(struct wire *w)
     int blobs = registry_collect(w->registry, COLLECT_STEP, &e);
     int uploads = content_uploads_sweep(w->content, UPLOAD_KEEP_MS);
 
+    access_housekeep(w->access);
     if (blobs < 0) {
         log_warn("housekeep.collect_failed", "%s; trying again in a minute", e.msg);
     } else if (blobs + uploads > 0) {

@@ -65,6 +65,9 @@ int access_authorize(void *ctx, struct http_req *r, enum perm perm, struct str p
                      struct err *e);
 void access_audit(void *ctx, const struct http_req *r, int status);
 
+/* Once a minute: tells of refusals that were only counted, and deletes old audit entries. */
+void access_housekeep(struct access *a);
+
 /* user + password, or user + personal token (what docker login sends). Throttled: ERR_THROTTLED
  * says when to try again. */
 int access_verify(struct access *a, struct str user, struct str password, const char *peer,

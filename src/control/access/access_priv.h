@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "cache.h"
 #include "password.h"
+#include "refusals.h"
 #include "throttle.h"
 
 #include <stdatomic.h>
@@ -37,7 +38,7 @@ struct access {
     access_bearer *bearer;
     void *bearer_ctx;
     /* settings, constant */
-    int64_t session_idle_ms, session_max_ms, audit_keep_ms;
+    int64_t session_idle_ms, session_max_ms, audit_keep_ms, audit_rows;
     bool users_create_projects;
 
     unsigned char key[32];       /* of the caches; new at every start */
@@ -45,6 +46,7 @@ struct access {
     struct cache *known;         /* password, token or user id -> struct known */
     struct cache *places;        /* user and project -> struct place */
     struct throttle *throttle;   /* locks itself */
+    struct refusals *refusals;   /* locks itself */
     struct password_slots slots; /* locks itself */
 };
 

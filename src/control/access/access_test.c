@@ -1015,6 +1015,74 @@ static void old_audit_entries_are_deleted(void **arg UNUSED)
     assert_int_equal(walk(audit_page, 10, &pages), 1);
 }
 
+static int count_audit(struct state_db *db, void *out, struct err *e)
+{
+    return state_one_i64(db, out, e, "", "SELECT count(*) FROM audit", "");
+}
+
+/* Behind all that was submitted before. */
+static int64_t audit_rows(void)
+{
+    int64_t n = -1;
+    struct err e = {0};
+
+    assert_int_equal(state_write(state, count_audit, &n, &e), 0);
+    return n;
+}
+
+static void refusals_of_a_user_are_counted_after_sixty_a_minute(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    char path[2048];
+    json_t *j;
+
+    memset(path, 'x', sizeof(path));
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    clock_set_wall_ms(1800000000000);
+    for (int i = 0; i < 500; i++) {
+        audit(&alice, path, path, 403);
+    }
+    assert_int_equal(audit_rows(), 60);
+    audit(&bob, "/his", "", 404); /* who is not to blame is still heard */
+    audit(&alice, "/done", "", 201);
+    assert_int_equal(audit_rows(), 62);
+    clock_set_wall_ms(1800000000000 + 60000);
+    access_housekeep(ac);
+    assert_int_equal(audit_rows(), 63);
+    j = page_of(audit_page, "", 10);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "items"), 0), "path")),
+        "440 more refused requests within a minute");
+    assert_int_equal(
+        json_string_length(json_object_get(json_array_get(json_object_get(j, "items"), 3), "path")),
+        256);
+    assert_int_equal(json_string_length(json_object_get(
+                         json_array_get(json_object_get(j, "items"), 3), "project")),
+                     LIMIT_NAME_BYTES);
+    json_decref(j);
+    audit(&alice, "/again", "", 403);
+    assert_int_equal(audit_rows(), 64);
+}
+
+static void only_so_many_audit_entries_are_kept(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    json_t *j;
+
+    ac->audit_rows = 10;
+    for (int i = 0; i < 25; i++) {
+        audit(&alice, i < 24 ? "/old" : "/last", "", 200);
+    }
+    access_housekeep(ac);
+    assert_int_equal(audit_rows(), 10);
+    j = page_of(audit_page, "", 1);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "items"), 0), "path")),
+        "/last");
+    json_decref(j);
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -1057,6 +1125,8 @@ int main(void)
         ROW(projects_that_one_may_see_are_listed),
         ROW(changes_are_listed_newest_first_by_user_and_project),
         ROW(old_audit_entries_are_deleted),
+        ROW(refusals_of_a_user_are_counted_after_sixty_a_minute),
+        ROW(only_so_many_audit_entries_are_kept),
     };
 
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);
