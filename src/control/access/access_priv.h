@@ -29,7 +29,7 @@ enum {
     ID_BASE_FIRST = 100000000,
     ID_RANGE = 65536,
     /* Ids of a project lie below 2^32 - 65536: the last range stays free of (uid_t)-1. */
-    PROJECT_ID_MAX = (4294967296 - 2 * ID_RANGE - ID_BASE_FIRST) / ID_RANGE,
+    SLOT_MAX = (4294967296 - 2 * ID_RANGE - ID_BASE_FIRST) / ID_RANGE,
 };
 
 struct access {
@@ -39,6 +39,7 @@ struct access {
     void *bearer_ctx;
     /* settings, constant */
     int64_t session_idle_ms, session_max_ms, audit_keep_ms, audit_rows;
+    int64_t projects_per_user; /* 0: no limit */
     bool users_create_projects;
 
     unsigned char key[32];       /* of the caches; new at every start */

@@ -451,8 +451,8 @@ static int replace_library(struct state_db *db, void *ctx UNUSED, struct err *er
     return state_run(db, err, "DELETE FROM projects WHERE name = 'library'", "") < 0
                ? -1
                : state_run(db, err,
-                           "INSERT INTO projects(name, created_ms, created_by)"
-                           " VALUES('library', 1, 'admin')",
+                           "INSERT INTO projects(name, created_ms, created_by, slot)"
+                           " VALUES('library', 1, 'admin', 9)",
                            "");
 }
 
