@@ -15,6 +15,10 @@
  * its layers first and its manifest last. */
 #define BLOB_GRACE_MS (24 * 3600 * 1000LL)
 
+/* A blob without a row so long after it appeared will not get one: the commit of the row follows
+ * the rename of the file, while the client waits. */
+#define ORPHAN_AGE_MS (3600 * 1000LL)
+
 struct token_cache;
 
 struct registry {
@@ -26,6 +30,7 @@ struct registry {
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
     struct map pinned;          /* digests being added or removed right now; guarded by lock */
+    unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
 

@@ -438,6 +438,42 @@ static void the_collector_leaves_a_digest_that_is_being_pushed(void **state)
     assert_true(stored(digest));
 }
 
+static int sweep_all(void)
+{
+    int n = 0;
+
+    for (int i = 0; i < CONTENT_SHARDS; i++) {
+        int one = registry_sweep(r, &e);
+
+        assert_true(one >= 0);
+        n += one;
+    }
+    return n;
+}
+
+/* What kill -9 between the rename of a file and the commit of its row leaves. */
+static void a_file_without_a_row_is_swept_after_an_hour(void **state)
+{
+    char *used = push_blob("library/app", "used");
+    char lost[CONTENT_DIGEST_MAX], pushing[CONTENT_DIGEST_MAX];
+    int64_t now = clock_wall_ms();
+
+    (void)state;
+    (void)sweep_all(); /* of the tests before */
+    assert_int_equal(content_blob_put(content, STR("lost"), lost, &e), 0);
+    assert_int_equal(content_blob_put(content, STR("pushing"), pushing, &e), 0);
+    assert_int_equal(sweep_all(), 0);
+    clock_set_wall_ms(now + 2 * 3600 * 1000);
+    registry_pin(r, pushing);
+    (void)sweep_all();
+    assert_false(stored(lost));
+    assert_true(stored(pushing));
+    assert_true(stored(used));
+    registry_unpin(r, pushing);
+    assert_int_equal(sweep_all(), 1);
+    assert_false(stored(pushing));
+}
+
 static void names_in_a_deleted_project_are_not_touched_elsewhere(void **state)
 {
     (void)state;
@@ -655,6 +691,7 @@ int main(void)
         T(a_blob_asked_for_again_gets_new_grace),
         T(the_collector_leaves_a_digest_that_is_being_pushed),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),
+        T(a_file_without_a_row_is_swept_after_an_hour),
         T(a_push_never_lands_in_a_later_project_of_the_same_name),
         T(a_project_that_is_being_deleted_takes_nothing),
         T(everything_is_there_after_a_restart),

@@ -381,6 +381,38 @@ static void a_large_upload_in_uneven_chunks_keeps_its_digest(void **state)
     assert_int_equal(size, 20 << 20);
 }
 
+static void count_hello(void *ctx, const char *digest)
+{
+    *(int *)ctx += strcmp(digest, HELLO) == 0;
+}
+
+static int hellos(struct content *c, unsigned shard, int64_t older_than_ms)
+{
+    int n = 0;
+
+    assert_int_equal(content_shard_each(c, shard, older_than_ms, count_hello, &n, &e), 0);
+    return n;
+}
+
+static void a_shard_names_its_old_blobs(void **state)
+{
+    char digest[CONTENT_DIGEST_MAX], stray[160];
+    FILE *f;
+
+    assert_int_equal(content_blob_put(*state, STR("hello"), digest, &e), 0);
+    (void)snprintf(stray, sizeof(stray), "%s/sha256/2c/stray", dir);
+    f = fopen(stray, "w");
+    assert_non_null(f);
+    (void)fclose(f);
+    assert_int_equal(hellos(*state, 0x2c, 3600000), 0);
+    assert_int_equal(hellos(*state, 0x2c, -60000), 1);
+    assert_int_equal(hellos(*state, 0x2d, -60000), 0);
+    clock_set_wall_ms(clock_wall_ms() + 7200000);
+    assert_int_equal(hellos(*state, 0x2c, 3600000), 1);
+    clock_set_wall_ms(0);
+    (void)unlink(stray);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -390,6 +422,7 @@ int main(void)
         T(a_blob_put_is_found_under_its_digest),
         T(a_missing_blob_is_not_found),
         T(a_deleted_blob_is_gone_but_open_files_read_on),
+        T(a_shard_names_its_old_blobs),
         T(a_blob_larger_than_asked_for_is_refused),
         T(an_upload_appears_when_committed),
         T(sha512_is_verified_too),
