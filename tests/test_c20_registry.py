@@ -394,6 +394,47 @@ def test_a_disabled_user_stops_at_once(strata, registry):
     assert gone('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 401
 
 
+def test_a_token_ends_with_the_password_it_was_made_from(strata, registry):
+    def change(**what):
+        assert strata.api('PATCH', '/api/v1/users/reg-changed', json=what).status_code == 200
+
+    def tokens(password):
+        user = Registry(strata, 'reg-changed', password)
+        r = user('POST', '/service/token', auth=None, data={
+            'grant_type': 'password', 'username': 'reg-changed', 'password': password, 'scope': 'repository:reg/one:pull'})
+        return [user.token('repository:reg/one:pull'), r.json()['access_token']]
+
+    def status(token):
+        return registry('GET', '/v2/', token=token).status_code
+    strata.user('reg-changed', 'reg', 'developer')
+    lasting = Registry(strata, 'reg-changed', strata.token('reg-changed')).token('repository:reg/one:pull')
+    old = tokens('correct horse battery')
+    assert [status(t) for t in old] == [200, 200]
+    r = requests.put(strata.url + '/api/v1/me/password', json={'old': 'correct horse battery', 'new': 'second horse battery'},
+                     auth=('reg-changed', 'correct horse battery'), timeout=30)
+    assert r.status_code == 204
+    assert [status(t) for t in old] == [401, 401]
+    old = tokens('second horse battery')
+    change(password='third horse battery')
+    assert [status(t) for t in old] == [401, 401]
+    old = tokens('third horse battery')
+    change(disabled=True)
+    change(disabled=False)
+    assert [status(t) for t in old] == [401, 401]
+    assert [status(t) for t in tokens('third horse battery')] == [200, 200]
+    assert status(lasting) == 200  # of a personal token, which nobody revoked
+
+
+def test_an_admin_that_was_ends_at_once(strata, registry):
+    strata.user('reg-admin')
+    assert strata.api('PATCH', '/api/v1/users/reg-admin', json={'is_admin': True}).status_code == 200
+    was = Registry(strata, 'reg-admin', 'correct horse battery')
+    token = was.token('repository:reg/one:pull,push,delete')
+    assert was('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 202
+    assert strata.api('PATCH', '/api/v1/users/reg-admin', json={'is_admin': False}).status_code == 200
+    assert was('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 404
+
+
 def test_a_lost_role_ends_the_rights_of_its_tokens(strata, registry):
     strata.user('reg-moved', 'reg', 'developer')
     moved = Registry(strata, 'reg-moved', 'correct horse battery')

@@ -47,6 +47,7 @@ struct principal {
     enum principal_kind kind;
     int64_t user_id; /* 0: anonymous */
     int64_t token_id;
+    int64_t generation; /* of his password: what is made from it is void when he gets another */
     bool is_admin;
     uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
     char name[65];   /* "anonymous" */

@@ -227,6 +227,47 @@ static void a_changed_password_acts_at_once_in_spite_of_the_cache(void **arg UNU
     assert_int_equal(verify("alice", "another password"), ERR_NONE);
 }
 
+static int64_t generation_of(const char *name)
+{
+    struct principal p = {0};
+    struct user u = {0};
+    struct err e = {0};
+
+    assert_int_equal(access_user_get(ac, str_of(name), &u, &e), 0);
+    assert_int_equal(access_principal(ac, u.id, &p, &e), 0);
+    return p.generation;
+}
+
+/* What the registry makes from a password names its generation. */
+static void a_password_has_another_generation_than_the_one_before(void **arg UNUSED)
+{
+    struct user_change password = {.password = STR("another password")};
+    struct user_change admin = {.is_admin = CHANGE_SET}, off = {.disabled = CHANGE_SET},
+                       on = {.disabled = CHANGE_CLEAR};
+    struct principal who = {0};
+    struct user u = add_user("alice", 0);
+    char cookie[COOKIE_SIZE];
+    struct err e = {0};
+
+    (void)add_user("root", USER_ADMIN);
+    assert_int_equal(generation_of("alice"), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &admin, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &password, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 1);
+    assert_int_equal(access_user_change(ac, STR("alice"), &off, &u, &e), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &on, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 2);
+    for (int i = 0; i < 2; i++) { /* also out of the cache */
+        assert_int_equal(
+            access_verify(ac, STR("alice"), STR("another password"), "10.0.0.1", &who, &e), 0);
+        assert_int_equal(who.generation, 2);
+    }
+    assert_int_equal(access_session_new(ac, u.id, "10.0.0.1", cookie, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 0);
+    assert_int_equal(who.generation, 2);
+}
+
 static void guessing_is_throttled_but_tokens_go_on(void **arg UNUSED)
 {
     struct principal alice, who;
@@ -1201,6 +1242,7 @@ int main(void)
         ROW(the_first_start_can_be_begun_again),
         ROW(every_wrong_sign_in_gets_the_same_answer),
         ROW(a_changed_password_acts_at_once_in_spite_of_the_cache),
+        ROW(a_password_has_another_generation_than_the_one_before),
         ROW(guessing_is_throttled_but_tokens_go_on),
         ROW(right_sign_ins_side_by_side_are_never_throttled),
         ROW(a_token_works_until_it_expires),

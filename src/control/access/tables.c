@@ -79,6 +79,8 @@ static const char *const steps[] = {
     "INSERT INTO free_slots SELECT slot, 0 FROM given "
     "  WHERE EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'projects' AND seq > 0) "
     "  AND slot NOT IN (SELECT slot FROM projects);",
+    "/* what is made from a password ends with it */"
+    "ALTER TABLE users ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
     NULL,
 };
 

@@ -124,21 +124,22 @@ static int update_user(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_user *u = ctx;
     const struct user_change *c = u->change;
+    bool ends_sign_ins = u->hash || c->disabled == CHANGE_SET;
     struct user now = {0};
 
     if (load_user(db, u->name, &now, e) < 0) {
         return -1;
     }
     if (state_run(db, e,
-                  "UPDATE users SET password = coalesce(?, password), is_admin = ?, disabled = ? "
-                  "WHERE id = ?",
-                  "ziii", u->hash, (int64_t)changed(now.is_admin, c->is_admin),
-                  (int64_t)changed(now.disabled, c->disabled), now.id) < 0 ||
+                  "UPDATE users SET password = coalesce(?, password), is_admin = ?, disabled = ?, "
+                  "generation = generation + ? WHERE id = ?",
+                  "ziiii", u->hash, (int64_t)changed(now.is_admin, c->is_admin),
+                  (int64_t)changed(now.disabled, c->disabled), (int64_t)ends_sign_ins,
+                  now.id) < 0 ||
         check_an_admin_is_left(db, e) < 0) {
         return -1;
     }
-    if ((u->hash || c->disabled == CHANGE_SET) &&
-        access_sessions_drop(db, now.id, c->keep_session, e) < 0) {
+    if (ends_sign_ins && access_sessions_drop(db, now.id, c->keep_session, e) < 0) {
         return -1;
     }
     return load_user(db, u->name, u->out, e);

@@ -66,7 +66,7 @@ void token_cache_free(struct token_cache *t)
 
 /* What one token allows in one place. */
 struct allowed {
-    int64_t user_id, token_id;
+    int64_t user_id, token_id, generation;
     char user_name[LIMIT_NAME_BYTES + 1];
     uint64_t perms; /* PERM_BITs */
 };
@@ -88,7 +88,8 @@ static unsigned actions_of(uint64_t perms)
 /* `type` and `name` as in the access list: ("repository", "demo/app"), ("registry", "catalog"). */
 static struct allowed allowed_by(const struct jwt_claims *c, const char *type, struct str name)
 {
-    struct allowed out = {.user_id = c->user_id, .token_id = c->token_id};
+    struct allowed out = {
+        .user_id = c->user_id, .token_id = c->token_id, .generation = c->generation};
 
     (void)!str_copy(c->user_name, out.user_name, sizeof(out.user_name));
     for (size_t i = 0; i < c->n_access; i++) {
@@ -167,6 +168,9 @@ static int principal_of(struct registry *r, const struct allowed *by, struct pri
         return -1;
     }
     out->token_id = by->token_id;
+    if (by->token_id == 0 && by->generation != out->generation) {
+        return err_set(e, ERR_UNAUTHENTICATED, "the password of this user was changed");
+    }
     return strcmp(out->name, by->user_name) == 0
                ? 0
                : err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone");
@@ -268,6 +272,7 @@ static int sign_access(struct registry *r, const struct principal *who, const st
         .user_name = who->user_id ? str_of(who->name) : STR_EMPTY,
         .user_id = who->user_id,
         .token_id = who->token_id,
+        .generation = who->generation,
         .issued_sec = now_sec,
         .expires_sec = now_sec + TOKEN_SECONDS,
         .access = (struct scope *)g->access,
