@@ -16,6 +16,7 @@
     X(PROJECT_CREATE, "project:create", SYSTEM)                                                    \
     X(PROJECT_READ, "project:read", PROJECT)                                                       \
     X(PROJECT_MANAGE, "project:manage", PROJECT)                                                   \
+    X(MEMBER_READ, "member:read", PROJECT) /* who they are: not for visitors */                    \
     X(IMAGE_PULL, "image:pull", PROJECT)                                                           \
     X(IMAGE_PUSH, "image:push", PROJECT)                                                           \
     X(IMAGE_DELETE, "image:delete", PROJECT)                                                       \

@@ -34,7 +34,7 @@ const struct route access_routes[] = {
      "Makes a project public or private.", 0},
     {HTTP_DELETE, PROJECT, PERM_PROJECT_MANAGE, access_http_project_delete,
      "Deletes a project with its images, volumes, jobs and secrets.", 0},
-    {HTTP_GET, PROJECT "/members", PERM_PROJECT_READ, access_http_members,
+    {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, access_http_members,
      "Lists members and their roles.", 0},
     {HTTP_PUT, PROJECT "/members/{u}", PERM_PROJECT_MANAGE, access_http_member_put,
      "Adds a member or changes his role.", 0},
