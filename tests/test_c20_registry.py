@@ -452,6 +452,15 @@ def test_personal_tokens_with_scopes_narrow_what_is_granted(strata, registry):
     assert narrow('POST', '/v2/reg/one/blobs/uploads/').status_code == 403
 
 
+def test_a_narrow_token_gets_no_more_by_asking_for_the_catalog(strata, registry):
+    r = strata.api('POST', '/api/v1/tokens', json={'name': 'jobs-only', 'scopes': ['job:read']})
+    narrow = Registry(strata, 'admin', r.json()['token'])
+    token = narrow.token('registry:catalog:*')
+    assert claims(token)['access'] == []
+    assert registry('GET', '/v2/_catalog', token=token).status_code == 401
+    assert narrow('GET', '/v2/_catalog').json()['repositories'] == []
+
+
 @pytest.mark.parametrize('method,path,allowed', [
     ('GET', '/v2/reg/roles/manifests/v1', ('guest', 'developer', 'admin')),
     ('PUT', '/v2/reg/roles/manifests/v2', ('developer', 'admin')),

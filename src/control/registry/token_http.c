@@ -239,7 +239,8 @@ static void grant_one(struct registry *r, const struct principal *who, struct st
     }
     if (str_eq_c(asked.type, "repository") && name_check(asked.name, &ignored) == 0) {
         asked.actions &= actions_of(access_permissions(r->access, who, name_project(asked.name)));
-    } else if (!str_eq_c(asked.type, "registry") || !str_eq_c(asked.name, "catalog")) {
+    } else if (!str_eq_c(asked.type, "registry") || !str_eq_c(asked.name, "catalog") ||
+               !(who->scopes & PERM_BIT(PERM_IMAGE_PULL))) {
         asked.actions = 0; /* the catalog shows each only what he may pull */
     }
     if (asked.actions != 0) {
