@@ -326,6 +326,12 @@ def test_the_token_reply_has_what_clients_read(registry):
     assert claims(r['token'])['sub'] == 'admin'
 
 
+@pytest.mark.parametrize('scope', ['repository:reg/a:push', 'repository:reg/a:pull,push,delete', 'repository:reg/a:push,delete',
+                                   'repository:reg/a:delete repository:reg/b:pull', 'registry:catalog:*'])
+def test_the_token_reply_names_what_was_granted(registry, scope):
+    assert registry('GET', '/service/token', params={'service': 'strata', 'scope': scope}).json()['scope'] == scope
+
+
 def test_login_with_wrong_password_or_without_anything_fails(registry):
     assert registry('GET', '/service/token', auth=('admin', 'nope')).status_code == 401
     assert registry('GET', '/service/token', auth=None).status_code == 401

@@ -305,6 +305,23 @@ static int sign_refresh(struct registry *r, const struct principal *who, struct 
     return result;
 }
 
+static void add_actions(unsigned actions, struct buf *out)
+{
+    static const struct {
+        enum scope_action action;
+        const char *name;
+    } names[] = {{SCOPE_PULL, "pull"}, {SCOPE_PUSH, "push"}, {SCOPE_DELETE, "delete"}};
+    const char *comma = "";
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (actions & names[i].action) {
+            buf_printf(out, "%s%s", comma, names[i].name);
+            comma = ",";
+        }
+    }
+}
+
+/* As asked for: the catalog has no actions of its own, only "*". */
 static void write_scope(struct jw *w, const struct grant *g)
 {
     struct buf b = BUF_MAX(16384);
@@ -313,9 +330,11 @@ static void write_scope(struct jw *w, const struct grant *g)
         const struct scope *s = &g->access[i];
 
         buf_printf(&b, "%s%.*s:%.*s:", i ? " " : "", STR_ARG(s->type), STR_ARG(s->name));
-        buf_printf(&b, "%s", s->actions & SCOPE_PULL ? "pull" : "");
-        buf_printf(&b, "%s", s->actions & SCOPE_PUSH ? ",push" : "");
-        buf_printf(&b, "%s", s->actions & SCOPE_DELETE ? ",delete" : "");
+        if (str_eq_c(s->type, "registry")) {
+            buf_add_c(&b, "*");
+        } else {
+            add_actions(s->actions, &b);
+        }
     }
     jw_kv_str(w, "scope", buf_str(&b));
     buf_done(&b);
