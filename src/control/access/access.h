@@ -91,6 +91,21 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
  * A token that is narrowed needs the scopes of all that is told. */
 bool access_may_see(void *ctx, const struct principal *who, struct str project);
 
+struct project_ref {
+    struct str name;
+    int64_t id;
+};
+struct project_refs {
+    struct arena *arena;
+    struct project_ref *refs; /* room for `max` */
+    size_t max, n;
+};
+/* The next projects that `who` may see (and, as every role does, pull images from), those first
+ * whose
+ * "<name>/" is `from` or later: the order of full image names. Costs what it finds. */
+int access_visible(struct access *a, const struct principal *who, struct str from,
+                   struct project_refs *out, struct err *e) MUST_USE;
+
 /* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */
 int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base,
                    struct err *e) MUST_USE;

@@ -312,3 +312,54 @@ int access_project_json(struct access *a, const struct principal *who, struct st
     return state_read(a->state, write_project,
                       &(struct one_project){.name = name, .who = who, .w = w}, e);
 }
+
+struct visible {
+    const struct principal *who;
+    struct str from;
+    struct project_refs *out;
+};
+
+/* Two sorted lists that SQLite merges: one out of an index, the other as long as his memberships.
+ * An admin sees all. */
+static int open_visible(struct query *q, struct state_db *db, const struct visible *v,
+                        struct err *e)
+{
+    if (v->who->is_admin) {
+        return query_open(q, db, e,
+                          "SELECT name || '/', id FROM projects WHERE deleting = 0 "
+                          "AND name || '/' >= ? ORDER BY 1 LIMIT ?",
+                          "si", v->from, (int64_t)v->out->max);
+    }
+    return query_open(q, db, e,
+                      "SELECT name || '/', id FROM projects WHERE public = 1 AND deleting = 0 "
+                      "AND name || '/' >= ?1 "
+                      "UNION SELECT p.name || '/', p.id FROM members m "
+                      "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?3 "
+                      "AND p.deleting = 0 AND p.name || '/' >= ?1 ORDER BY 1 LIMIT ?2",
+                      "sii", v->from, (int64_t)v->out->max, v->who->user_id);
+}
+
+static int read_visible(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct visible *v = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    v->out->n = 0;
+    if (open_visible(&q, db, v, e) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct str name = query_str(&q, 0);
+
+        v->out->refs[v->out->n++] = (struct project_ref){
+            arena_str(v->out->arena, str_first(name, name.len - 1)), query_i64(&q, 1)};
+    }
+    return r;
+}
+
+int access_visible(struct access *a, const struct principal *who, struct str from,
+                   struct project_refs *out, struct err *e)
+{
+    return state_read(a->state, read_visible, &(struct visible){who, from, out}, e);
+}

@@ -81,6 +81,9 @@ static const char *const steps[] = {
     "  AND slot NOT IN (SELECT slot FROM projects);",
     "/* what is made from a password ends with it */"
     "ALTER TABLE users ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
+    /* With the slash they are in the order of the names of their images: "a-b/x" before "a/x". */
+    "/* public projects in the order of image names */"
+    "CREATE INDEX projects_public ON projects(name || '/') WHERE public = 1;",
     NULL,
 };
 

@@ -8,6 +8,7 @@
 #include "manifest.h"
 #include "names.h"
 
+struct project_refs;
 struct registry;
 
 /* A repository that is about to be written to. The project is named by its id, from the moment the
@@ -72,6 +73,7 @@ struct page {
     struct str after; /* p == NULL: from the start */
     int64_t limit;
     struct arena *arena;
+    int64_t n;       /* out: how many were written so far */
     struct str last; /* out: where to go on, in the arena; p == NULL when that was all */
 };
 int store_tag_names(struct registry *r, struct str repository, struct page *p, struct jw *w,
@@ -82,6 +84,6 @@ int store_tag_rows(struct registry *r, struct str repository, struct page *p, st
                    struct err *e) MUST_USE;
 int store_repository_rows(struct registry *r, struct str project, struct page *p, struct jw *w,
                           struct err *e) MUST_USE;
-/* Names at or after `from` that hold manifests, at most `max`. */
-int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
-                           struct str *names, size_t *n, struct err *e) MUST_USE;
+/* Repositories of `projects` that hold manifests, by full name. */
+int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
+                        struct jw *w, struct err *e) MUST_USE;

@@ -7,8 +7,6 @@ struct list_op {
     struct page *page;
     struct jw *w;
     const char **code;
-    struct str *names;
-    size_t n, max;
 };
 
 /* The next row, up to the page's limit; one more than that only tells that there is more. `key` is
@@ -211,34 +209,57 @@ int store_repository_rows(struct registry *r, struct str project, struct page *p
     return state_read(r->state, repository_rows_fn, &op, e);
 }
 
-static int repository_names_fn(struct state_db *db, void *ctx, struct err *e)
+struct catalog_op {
+    const struct project_refs *projects;
+    struct page *page;
+    struct jw *w;
+    struct str written; /* the last one */
+};
+
+/* One project; 0 when the page is full. */
+static int catalog_of(struct state_db *db, struct catalog_op *op, const struct project_ref *project,
+                      struct err *e)
 {
-    struct list_op *op = ctx;
+    struct page *p = op->page;
     SCOPED(query_done) struct query q = {0};
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT name FROM repositories r WHERE name >= ? AND EXISTS"
+                   "SELECT name FROM repositories r WHERE name > max(?1 || '/', ?2)"
+                   " AND name < ?1 || '0' AND project_id = ?3 AND EXISTS"
                    " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
-                   " ORDER BY name LIMIT ?",
-                   "si", op->repository, (int64_t)op->max) < 0) {
+                   " ORDER BY name LIMIT ?4",
+                   "ssii", project->name, p->after.p ? p->after : STR_EMPTY, project->id,
+                   p->limit - p->n + 1) < 0) {
         return -1;
     }
-    while ((r = query_step(&q, e)) > 0 && op->n < op->max) {
-        op->names[op->n++] = arena_str(op->page->arena, query_str(&q, 0));
+    while ((r = query_step(&q, e)) > 0) {
+        if (p->n == p->limit) {
+            p->last = op->written;
+            return 0;
+        }
+        op->written = arena_str(p->arena, query_str(&q, 0));
+        jw_str(op->w, op->written);
+        p->n++;
     }
-    return r;
+    return r < 0 ? -1 : 1;
 }
 
-int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
-                           struct str *names, size_t *n, struct err *e)
+static int catalog_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    struct page page = {.arena = a};
-    struct list_op op = {.repository = from, .page = &page, .names = names, .max = max};
+    struct catalog_op *op = ctx;
+    int r = 1;
 
-    if (state_read(r->state, repository_names_fn, &op, e) < 0) {
-        return -1;
+    for (size_t i = 0; r > 0 && i < op->projects->n; i++) {
+        r = catalog_of(db, op, &op->projects->refs[i], e);
     }
-    *n = op.n;
-    return 0;
+    return r < 0 ? -1 : 0;
+}
+
+int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
+                        struct jw *w, struct err *e)
+{
+    struct catalog_op op = {projects, p, w, p->after};
+
+    return state_read(r->state, catalog_fn, &op, e);
 }

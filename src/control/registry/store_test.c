@@ -645,6 +645,65 @@ static void tags_are_listed_in_pages(void **state)
     buf_done(&b);
 }
 
+static int add_projects(struct state_db *db, void *ctx UNUSED, struct err *err)
+{
+    return state_run(db, err,
+                     "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+                     " INSERT INTO projects(name, public, created_ms, created_by, slot)"
+                     " SELECT printf('p%03d', i), i % 2, 1, 'admin', i FROM n",
+                     "") < 0
+               ? -1
+               : state_run(db, err,
+                           "INSERT INTO projects(name, public, created_ms, created_by, slot)"
+                           " VALUES('library-more', 1, 1, 'admin', 900)",
+                           "");
+}
+
+/* The names of one page, with commas between. */
+static char *catalog(const struct principal *who, const char *from, const char *after,
+                     struct page *page)
+{
+    struct project_ref refs[300];
+    struct project_refs found = {.arena = &a, .refs = refs, .max = ARRAY_LEN(refs)};
+    struct buf b = BUF_MAX(4096);
+    struct jw w = JW(&b);
+    char *out;
+
+    page->after = str_of(after);
+    page->arena = &a;
+    assert_int_equal(access_visible(acc, who, str_of(from), &found, &e), 0);
+    jw_array(&w);
+    assert_int_equal(store_catalog_names(r, &found, page, &w, &e), 0);
+    jw_end(&w);
+    out = arena_strdup(&a, buf_str(&b));
+    buf_done(&b);
+    return out;
+}
+
+static void the_catalog_asks_for_visible_projects_only(void **state)
+{
+    struct principal stranger = {.scopes = PERM_ALL, .name = "anonymous"};
+    struct principal admin = {.user_id = 1, .is_admin = true, .scopes = PERM_ALL, .name = "admin"};
+    struct page page = {.limit = 10}, first = {.limit = 2}, next = {.limit = 2};
+
+    (void)state;
+    assert_int_equal(state_write(st, add_projects, NULL, &e), 0);
+    (void)push_image("library/app", "v1", "amd64", "one");
+    (void)push_image("library-more/app", "v1", "amd64", "one");
+    (void)push_image("p002/private", "v1", "amd64", "one");
+    (void)push_image("p003/public", "v1", "amd64", "one");
+    (void)push_blob("p005/empty", "one");
+    assert_string_equal(catalog(&stranger, "", "", &page),
+                        "[\"library-more/app\",\"library/app\",\"p003/public\"]");
+    assert_null(page.last.p);
+    assert_string_equal(catalog(&stranger, "", "", &first),
+                        "[\"library-more/app\",\"library/app\"]");
+    assert_true(str_eq_c(first.last, "library/app"));
+    assert_string_equal(catalog(&stranger, "library/", "library/app", &next), "[\"p003/public\"]");
+    page = (struct page){.limit = 10};
+    assert_non_null(strstr(catalog(&admin, "", "", &page), "p002/private"));
+}
+
 static void events_name_the_repository_without_the_project(void **state)
 {
     (void)state;
@@ -700,6 +759,7 @@ int main(void)
         T(an_image_for_another_machine_says_so),
         T(layers_and_diff_ids_must_be_as_many),
         T(tags_are_listed_in_pages),
+        T(the_catalog_asks_for_visible_projects_only),
         T(events_name_the_repository_without_the_project),
         T(a_refresh_token_holds_its_password_for_its_user_only),
     };
