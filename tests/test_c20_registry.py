@@ -821,6 +821,22 @@ def test_the_images_api(strata, registry, guest):
     assert registry('DELETE', f'{base}/api/deep').status_code == 404
 
 
+def test_a_repository_may_be_named_as_a_tag_is_deleted(registry):
+    base = '/api/v1/projects/reg/repositories'
+    registry.image('reg/both', 'v1')
+    digest, _ = registry.image('reg/both/tags/v1', 'x')
+    r = registry('DELETE', f'{base}/both/tags/v1')
+    assert r.status_code == 409 and 'DELETE /v2/reg/both/manifests/v1' in r.json()['error']['message']
+    assert registry('GET', '/v2/reg/both/manifests/v1').status_code == 200
+    assert registry('DELETE', '/v2/reg/both/manifests/v1').status_code == 202
+    assert registry('DELETE', f'{base}/both/tags/v1').status_code == 204  # now it only names the repository
+    assert registry('GET', f'/v2/reg/both/tags/v1/manifests/{digest}').status_code == 404
+    assert registry('DELETE', f'{base}/both/tags/v1').status_code == 404
+    registry.image('reg/deep/tags/v1', 'x')  # where there is no reg/deep
+    assert registry('DELETE', f'{base}/deep/tags/v1').status_code == 204
+    assert registry('GET', '/v2/reg/deep/tags/v1/manifests/x').status_code == 404
+
+
 def test_a_project_takes_its_images_along(strata, registry):
     strata.project('reg-temp')
     registry.image('reg-temp/app', 'v1')

@@ -64,6 +64,10 @@ int store_manifest_delete(struct registry *r, const struct reference *ref, const
  * children of an index, signatures. `digest` receives the manifest's. */
 int store_tag_drop(struct registry *r, struct str repository, struct str tag,
                    char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
+/* What a path ".../<repository>/tags/<tag>" names: the tag, or else the repository of that whole
+ * name (then `digest` is empty). ERR_CONFLICT when there are both. */
+int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
+                                 char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 int store_repository_drop(struct registry *r, struct str repository, struct err *e) MUST_USE;
 int store_project_drop(struct registry *r, struct str project, struct err *e) MUST_USE;
 

@@ -1,5 +1,6 @@
 #include "store_priv.h"
 
+#include "access/access.h"
 #include "base/vec.h"
 
 #include <string.h>
@@ -389,6 +390,61 @@ int store_repository_drop(struct registry *r, struct str repository, struct err 
     struct delete_op op = {.repository = repository, .code = &code};
 
     return state_write(r->state, repository_drop_fn, &op, e);
+}
+
+static int is_there(struct state_db *db, const char *sql, struct str repository, struct str tag,
+                    int64_t *out, struct err *e)
+{
+    int64_t project_id;
+
+    return access_project_find(db, name_project(repository), &project_id, e) < 0
+               ? -1
+               : state_one_i64(db, out, e, "rows", sql, "ssi", repository, tag, project_id);
+}
+
+static int err_both(const struct delete_op *op, struct err *e)
+{
+    return err_set(e, ERR_CONFLICT,
+                   "there are the tag %.*s of %.*s and the repository %.*s/tags/%.*s: delete the "
+                   "tag with DELETE /v2/%.*s/manifests/%.*s, or the manifests of the repository "
+                   "with DELETE /v2/%.*s/tags/%.*s/manifests/DIGEST",
+                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->repository),
+                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->tag),
+                   STR_ARG(op->repository), STR_ARG(op->tag));
+}
+
+static int tag_or_repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+    int64_t tag = 0, repository = 0;
+
+    if (is_there(db,
+                 "SELECT EXISTS (SELECT 1 FROM repositories r JOIN tags t ON t.repository_id = r.id"
+                 " WHERE r.name = ?1 AND t.name = ?2 AND r.project_id = ?3)",
+                 op->repository, op->tag, &tag, e) < 0 ||
+        is_there(db,
+                 "SELECT coalesce((SELECT id FROM repositories WHERE name = ?1 || '/tags/' || ?2"
+                 " AND project_id = ?3), 0)",
+                 op->repository, op->tag, &repository, e) < 0) {
+        return -1;
+    }
+    if (tag && repository) {
+        return err_both(op, e);
+    }
+    if (!repository) {
+        return tag_drop_fn(db, op, e);
+    }
+    op->digest[0] = '\0';
+    return state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", repository);
+}
+
+int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
+                                 char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    const char *code;
+    struct delete_op op = {.repository = repository, .tag = tag, .digest = digest, .code = &code};
+
+    return state_write(r->state, tag_or_repository_drop_fn, &op, e);
 }
 
 /* All names between "project/" and "project0", the byte after '/'. */
