@@ -532,6 +532,32 @@ def test_chunks_must_come_in_order(registry):
     assert registry('GET', f'/v2/reg/blobs/blobs/{sha(data)}').content == data
 
 
+def test_a_chunk_without_length_is_as_long_as_its_range(registry):
+    data = os.urandom(3000)
+    where = registry.upload('reg/blobs')
+    assert registry('PATCH', where, data=data[:1000]).status_code == 202
+    for body in (data[1000:1500], data[1000:2500]):  # shorter, longer than 1000 bytes
+        for method, params in (('PATCH', {}), ('PUT', {'digest': sha(data)})):
+            r = registry(method, where, data=iter([body]), params=params, headers={'Content-Range': '1000-1999'})
+            assert r.status_code == 400 and code(r) == 'SIZE_INVALID'
+            assert registry('GET', where).headers['Range'] == '0-999'
+    r = registry('PATCH', where, data=iter([data[1000:2000]]), headers={'Content-Range': '1000-1999'})
+    assert r.status_code == 202 and r.headers['Range'] == '0-1999'
+    r = registry('PUT', where, data=iter([data[2000:]]), params={'digest': sha(data)}, headers={'Content-Range': '2000-2999'})
+    assert r.status_code == 201
+
+
+def test_the_body_of_a_put_with_a_wrong_digest_is_taken_back(registry):
+    data = os.urandom(900)
+    where = registry.upload('reg/blobs')
+    assert registry('PATCH', where, data=data[:300]).status_code == 202
+    r = registry('PUT', where, params={'digest': sha(data)}, data=data[300:800] + b'wrong' * 20)
+    assert r.status_code == 400 and code(r) == 'DIGEST_INVALID'
+    assert registry('GET', where).headers['Range'] == '0-299'
+    assert registry('PUT', where, params={'digest': sha(data)}, data=data[300:]).status_code == 201
+    assert registry('GET', f'/v2/reg/blobs/blobs/{sha(data)}').content == data
+
+
 def test_a_wrong_digest_stores_nothing_and_can_be_mended(registry):
     data = os.urandom(500)
     where = registry.upload('reg/blobs')

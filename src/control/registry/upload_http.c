@@ -107,13 +107,24 @@ static int receive(struct http_req *req, struct content_writer *w, struct err *e
     }
 }
 
+static int check_chunk_size(struct http_req *req, int64_t said, int64_t bytes, struct err *e)
+{
+    if (said == bytes) {
+        return 0;
+    }
+    return v2_fail(req, "SIZE_INVALID",
+                   err_set(e, ERR_INVALID, "Content-Range names %lld bytes, the body has %lld",
+                           (long long)said, (long long)bytes));
+}
+
 /* Chunks come in order; the answer to one that does not tells where to go on. */
 static int check_chunk_range(struct http_req *req, struct str repository, const char *id,
-                             int64_t offset, struct err *e)
+                             int64_t offset, int64_t *chunk, struct err *e)
 {
     struct str value = http_header(req, "Content-Range");
-    int64_t first, last, chunk, length = http_body_length(req);
+    int64_t first, last, length = http_body_length(req);
 
+    *chunk = length;
     if (value.p == NULL) {
         return 0;
     }
@@ -128,14 +139,28 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
                                "the chunk begins at byte %lld, but the upload is at byte %lld",
                                (long long)first, (long long)offset));
     }
-    chunk = last - first + 1;
-    if (length >= 0 && length != chunk) {
-        return v2_fail(req, "SIZE_INVALID",
-                       err_set(e, ERR_INVALID,
-                               "Content-Range names %lld bytes, Content-Length %lld",
-                               (long long)chunk, (long long)length));
+    *chunk = last - first + 1;
+    return length < 0 ? 0 : check_chunk_size(req, *chunk, length, e);
+}
+
+/* The next chunk, whole and as long as it said, or nothing of it; what a cut connection leaves is
+ * kept, as the client cannot know how much that is and asks. */
+static int receive_chunk(struct http_req *req, struct content_writer *w, struct str repository,
+                         const char *id, struct err *e)
+{
+    int64_t chunk, offset = content_writer_offset(w);
+    struct err failed;
+
+    if (check_chunk_range(req, repository, id, offset, &chunk, e) < 0 || receive(req, w, e) < 0) {
+        return -1;
     }
-    return 0;
+    if (chunk < 0 || check_chunk_size(req, chunk, content_writer_offset(w) - offset, e) == 0) {
+        return 0;
+    }
+    if (content_writer_cut(w, offset, &failed) < 0) {
+        *e = failed;
+    }
+    return -1;
 }
 
 /* File and row appear under the digest's pin, so that the collector cannot come between. */
@@ -300,11 +325,10 @@ int v2_upload_patch(struct http_req *req, struct err *e)
     struct repo_key to;
     int64_t size;
 
-    if (session_of(req, &to, id, e) < 0 || (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, to.name, id, content_writer_offset(w), e) < 0) {
+    if (session_of(req, &to, id, e) < 0 || (w = resume(req, id, e)) == NULL) {
         return -1;
     }
-    if (receive(req, w, e) < 0) {
+    if (receive_chunk(req, w, to.name, id, e) < 0) {
         return drop_if_full(req, &w, id, e);
     }
     size = content_writer_offset(w);
@@ -312,18 +336,31 @@ int v2_upload_patch(struct http_req *req, struct err *e)
     return reply_session(req, 202, to.name, id, size, e);
 }
 
+/* The last bytes of a PUT with a wrong digest: kept, they would be there twice when it is tried
+ * again. */
+static void take_back(const struct http_req *req, struct content_writer *w, int64_t offset)
+{
+    struct err ignored; /* the client is told of the digest; it sees the offset when it goes on */
+
+    if (w && req->error_code && strcmp(req->error_code, "DIGEST_INVALID") == 0) {
+        (void)!content_writer_cut(w, offset, &ignored);
+    }
+}
+
 int v2_upload_finish(struct http_req *req, struct err *e)
 {
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char id[ID_LEN + 1], digest[CONTENT_DIGEST_MAX];
     struct repo_key to;
+    int64_t offset;
 
     if (session_of(req, &to, id, e) < 0 || digest_param(req, "digest", digest, e) < 0 ||
-        (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, to.name, id, content_writer_offset(w), e) < 0) {
+        (w = resume(req, id, e)) == NULL) {
         return -1;
     }
-    if (receive(req, w, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
+    offset = content_writer_offset(w);
+    if (receive_chunk(req, w, to.name, id, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
+        take_back(req, w, offset);
         return drop_if_full(req, &w, id, e);
     }
     return reply_created(req, to.name, digest, e);

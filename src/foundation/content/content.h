@@ -58,6 +58,8 @@ struct content_writer *content_writer_resume(struct content *c, const char *id,
                                              struct err *e) MUST_USE;
 int64_t content_writer_offset(const struct content_writer *w);
 int content_writer_add(struct content_writer *w, struct str bytes, struct err *e) MUST_USE;
+/* Takes back what was added behind `offset`, at most the present one. */
+int content_writer_cut(struct content_writer *w, int64_t offset, struct err *e) MUST_USE;
 /* Verifies, fsyncs, renames. `want` is the digest it must have (ERR_INVALID and the upload is kept
  * otherwise). The writer is spent on success. */
 int content_writer_commit(struct content_writer *w, const char *want, int64_t *size_bytes,

@@ -381,6 +381,27 @@ static void a_large_upload_in_uneven_chunks_keeps_its_digest(void **state)
     assert_int_equal(size, 20 << 20);
 }
 
+static void an_upload_is_cut_back_and_goes_on(void **state)
+{
+    SCOPED(content_writer_closep) struct content_writer *w = content_writer_new(*state, "u1", &e);
+    int64_t size;
+
+    assert_non_null(w);
+    assert_int_equal(content_writer_add(w, STR("hel"), &e), 0);
+    assert_int_equal(content_writer_add(w, STR("p me"), &e), 0);
+    assert_int_equal(content_writer_cut(w, 3, &e), 0);
+    assert_int_equal(content_writer_offset(w), 3);
+    assert_int_equal(content_upload_size(*state, "u1", &size, &e), 0);
+    assert_int_equal(size, 3);
+    assert_int_equal(content_writer_add(w, STR("xx"), &e), 0);
+    assert_int_equal(content_writer_commit(w, HELLO, &size, &e), -1);
+    assert_int_equal(content_writer_cut(w, 3, &e), 0); /* also after a digest was taken */
+    assert_int_equal(content_writer_add(w, STR("lo"), &e), 0);
+    assert_int_equal(content_writer_commit(w, HELLO, &size, &e), 0);
+    w = NULL;
+    read_back(*state, HELLO, "hello");
+}
+
 static void count_hello(void *ctx, const char *digest)
 {
     *(int *)ctx += strcmp(digest, HELLO) == 0;
@@ -427,6 +448,7 @@ int main(void)
         T(an_upload_appears_when_committed),
         T(sha512_is_verified_too),
         T(a_wrong_digest_keeps_the_upload),
+        T(an_upload_is_cut_back_and_goes_on),
         T(an_upload_is_continued_in_the_same_process),
         T(an_upload_is_continued_after_a_restart),
         T(an_upload_complete_before_a_restart_is_committed_after_it),
