@@ -109,7 +109,7 @@ int access_verify_password(struct access *a, struct str user, struct str passwor
         return 0;
     }
     if (access_throttle_check(a->throttle, user, peer, clock_mono_ms(), e) < 0 ||
-        access_password_slot_take(&a->slots, e) < 0) {
+        access_password_slot_take(&a->slots, user, e) < 0) {
         return -1;
     }
     /* The same client may have been verified while this thread waited: ask again. */

@@ -40,12 +40,12 @@ static int load_user(struct state_db *db, struct str name, struct user *out, str
     return read_user(&q, out, e);
 }
 
-static int hash_under_slot(struct access *a, struct str password, char out[PASSWORD_HASH_SIZE],
-                           struct err *e)
+static int hash_under_slot(struct access *a, struct str user, struct str password,
+                           char out[PASSWORD_HASH_SIZE], struct err *e)
 {
     int r;
 
-    if (access_password_slot_take(&a->slots, e) < 0) {
+    if (access_password_slot_take(&a->slots, user, e) < 0) {
         return -1;
     }
     r = access_password_hash(password, out, e);
@@ -83,7 +83,7 @@ int access_user_add(struct access *a, struct str name, struct str password, unsi
     struct one_user u = {.name = name, .out = out, .flags = flags, .hash = hash};
 
     if (access_check_user_name(name, e) < 0 || access_password_check_rules(name, password, e) < 0 ||
-        hash_under_slot(a, password, hash, e) < 0) {
+        hash_under_slot(a, name, password, hash, e) < 0) {
         return -1;
     }
     return state_write(a->state, insert_user, &u, e);
@@ -153,7 +153,7 @@ int access_user_change(struct access *a, struct str name, const struct user_chan
 
     if (c->password.p) {
         if (access_password_check_rules(name, c->password, e) < 0 ||
-            hash_under_slot(a, c->password, hash, e) < 0) {
+            hash_under_slot(a, name, c->password, hash, e) < 0) {
             return -1;
         }
         u.hash = hash;
