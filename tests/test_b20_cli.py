@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pty
+import re
 import subprocess
 
 from conftest import BUILD, ROOT
@@ -30,6 +31,158 @@ def test_login_keeps_the_token_for_the_next_command(strata, tmp_path):
 def test_a_wrong_password_is_not_signed_in(strata):
     r = strata.cli('login', '--user', 'nobody', '--password-stdin', '--print-token', input='wrong\n', user=None)
     assert r.returncode == 77 and r.stdout == '' and r.stderr.startswith('strata: ')
+
+
+def test_login_signs_in_whoever_has_the_password_and_nobody_else(strata, tmp_path):
+    env = {'HOME': str(tmp_path)}
+    strata.user('login-a', password='password of a')
+    strata.user('login-b', password='password of b')
+
+    def login(user, password, **more):
+        return strata.cli('login', '--user', user, '--password-stdin', input=password + '\n', user=None, env={**env, **more})
+
+    def me():
+        return json.loads(strata.cli('whoami', '--json', user=None, env=env, check=True).stdout)['name']
+    assert login('login-a', 'password of a').returncode == 0 and me() == 'login-a'
+    assert login('login-b', 'password of b').returncode == 0 and me() == 'login-b'
+    assert login('login-a', 'wrong').returncode == 77 and me() == 'login-b'
+    assert login('nobody', 'wrong', STRATA_TOKEN=strata.token()).returncode == 77
+    for token in json.loads(strata.cli('token', 'list', '--json', user=None, env=env, check=True).stdout):
+        strata.cli('token', 'delete', token['id'], user=None, env=env)
+    assert login('login-b', 'password of b').returncode == 0 and me() == 'login-b'
+
+
+def test_logout_revokes_the_token(strata, tmp_path):
+    env = {'HOME': str(tmp_path)}
+    strata.user('leaver', password='password of leaver')
+    strata.cli('login', '--user', 'leaver', '--password-stdin', input='password of leaver\n', user=None, env=env, check=True)
+    kept = json.loads((tmp_path / '.config/strata/credentials.json').read_text())
+    token = next(iter(kept['servers'].values()))['token']
+    assert strata.api('GET', '/api/v1/me', token=token).status_code == 200
+    strata.cli('logout', user=None, env=env, check=True)
+    assert strata.api('GET', '/api/v1/me', token=token).status_code == 401
+
+
+def test_a_token_never_lives_longer_than_it_was_asked_for(strata):
+    for wrong in ('0', '0s', 'x', '-1'):
+        assert strata.cli('token', 'create', 't', '--expires', wrong).returncode == 65
+    made = json.loads(strata.cli('token', 'create', 't', '--expires', 'never', '--json', check=True).stdout)
+    assert made['expires_at'] is None
+
+
+def test_a_user_changes_his_own_password(strata):
+    strata.user('changer', password='password of changer')
+    change = strata.cli('user', 'password', user='changer', input='wrong\nnew password of changer\n')
+    assert change.returncode != 0
+    strata.cli('user', 'password', user='changer', input='password of changer\nnew password of changer\n', check=True)
+    assert strata.cli('login', '--user', 'changer', '--password-stdin', '--print-token', user=None,
+                      input='new password of changer\n').returncode == 0
+
+
+def at_a_terminal(strata, *args, answers):
+    """Runs a command on a terminal of its own and types the answers; (exit code, all that was shown)."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execve(strata.binary, [strata.binary, *args],
+                  {**os.environ, 'STRATA_SERVER': strata.url, 'STRATA_TOKEN': strata.token()})
+    shown = b''
+    for prompt, answer in answers:
+        while prompt not in shown:
+            shown += os.read(fd, 4096)
+        os.write(fd, answer)
+    while True:
+        try:
+            part = os.read(fd, 4096)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+def test_passwords_and_secrets_are_not_shown_at_a_terminal(strata):
+    strata.project('demo')
+    code, shown = at_a_terminal(strata, 'user', 'create', 'typed',
+                                answers=[(b'New password: ', b'very secret words\n'), (b'Again: ', b'very secret words\n')])
+    assert code == 0 and b'very secret' not in shown, shown
+    code, shown = at_a_terminal(strata, 'user', 'password', 'typed',
+                                answers=[(b'New password: ', b'one secret words\n'), (b'Again: ', b'two secret words\n')])
+    assert code == 65 and b'not the same' in shown
+    code, shown = at_a_terminal(strata, 'secret', 'set', 'typed', '-p', 'demo', answers=[(b': ', b'hush\n')])
+    assert code == 0 and b'hush' not in shown, shown
+    assert strata.cli('secret', 'set', 'none', '-p', 'demo', input='').returncode == 65
+
+
+def test_what_is_gone_for_good_is_asked_for_at_a_terminal(strata):
+    strata.volume('demo', 'precious')
+    code, shown = at_a_terminal(strata, 'volume', 'delete', 'precious', '-p', 'demo', answers=[(b'Type yes: ', b'no\n')])
+    assert code != 0 and b'nothing was deleted' in shown
+    code, shown = at_a_terminal(strata, 'volume', 'delete', 'precious', '-p', 'demo', answers=[(b'Type yes: ', b'yes\n')])
+    assert code == 0, shown
+
+
+def test_no_name_reaches_beyond_its_place(strata):
+    """Dots in a name go to the server as they are, which refuses them: nothing else is deleted."""
+    strata.volume('dots', 'inner')
+    strata.volume('dots', 'other')
+    strata.project('dots-victim')
+    for path in ('inner/../../other', 'inner/../../../../dots-victim', 'inner/./x/../../..', '../other'):
+        assert strata.cli('data', 'delete', path, '-r', '-p', 'dots').returncode != 0, path
+    assert strata.api('GET', '/api/v1/projects/dots/volumes/other').status_code == 200
+    assert strata.api('GET', '/api/v1/projects/dots-victim').status_code == 200
+
+
+def test_only_what_can_run_is_pushed_as_an_image(strata, tmp_path):
+    strata.project('demo')
+    text, saved, packed = tmp_path / 'text', tmp_path / 'saved.tar', tmp_path / 'root.tar.gz'
+    text.write_text('name: x\n')
+    (tmp_path / 'manifest.json').write_text('[]')
+    subprocess.run(['tar', '-C', tmp_path, '-cf', saved, 'manifest.json'], check=True)
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin/busybox').write_bytes(pathlib.Path('/bin/busybox').read_bytes())
+    (tmp_path / 'bin/busybox').chmod(0o755)
+    subprocess.run(['tar', '-C', tmp_path, '-czf', packed, 'bin'], check=True)
+
+    def push(*what):
+        return strata.cli('image', 'push', 'demo/pushed:1', *what)
+    for refused, why in ((('--tar', text), 'no tar'), (('--tar', '/dev/null'), 'no tar'), (('--tar', saved), 'docker-archive'),
+                         (('--program', '/bin/ls'), 'shared libraries'), (('--program', text), 'no 64-bit program')):
+        r = push(*refused)
+        assert r.returncode == 65 and why in r.stderr, (refused, r.stderr)
+    assert push('--tar', packed, '--entrypoint', '/bin/busybox').returncode == 0
+    job = strata.submit('demo', {'image': 'demo/pushed:1', 'args': ['echo', 'from a packed tar'],
+                                 'resources': {'cpu': '100m', 'memory': '64Mi'}})
+    assert strata.wait_job('demo', job['id'])['state'] == 'succeeded'
+    assert strata.job_log('demo', job['id']) == 'from a packed tar\n'
+
+
+def test_images_have_one_name(strata):
+    strata.project('demo')
+    strata.cli('image', 'push', 'demo/named:1', '--program', BUILD / 'strata-ml', check=True)
+    for words in (['demo/named'], ['named', '-p', 'demo'], ['demo/named', '-p', 'demo']):
+        rows = json.loads(strata.cli('image', 'list', *words, '--json', check=True).stdout)
+        assert [r['tag'] for r in rows] == ['1'], words
+    strata.cli('image', 'delete', 'demo/named:1', check=True)
+    assert json.loads(strata.cli('image', 'list', 'demo/named', '--json', check=True).stdout) == []
+
+
+def test_a_group_lists_its_commands(strata):
+    r = strata.cli('job')
+    assert r.returncode == 64 and 'submit, list, show' in r.stderr
+    assert strata.cli('help', 'nosuch').returncode == 66
+    assert 'job submit' in {v['command'] for v in json.loads(strata.cli('help', '--json', check=True).stdout)}
+
+
+def test_ctrl_c_leaves_the_job_and_says_so(strata, tmp_path):
+    spec = tmp_path / 'job.yaml'
+    spec.write_text(json.dumps({'image': strata.busybox, 'command': ['sh', '-c', 'echo begun; sleep 600'],
+                                'resources': {'cpu': '100m', 'memory': '32Mi'}}))
+    code, shown = at_a_terminal(strata, 'run', str(spec), '-p', 'demo', answers=[(b'begun', b'\x03')])
+    job = re.search(rb'j-[a-z0-9]{8}', shown).group().decode()
+    assert code == 130 and f'{job} goes on'.encode() in shown and b'strata job cancel' in shown
+    assert strata.job('demo', job)['state'] == 'running'
+    strata.cli('job', 'cancel', job, '-p', 'demo', check=True)
 
 
 def test_every_list_is_a_table_or_json(strata):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/manual/*.md from the program itself, so that the manual cannot drift from it.
+"""Writes docs/manual/*.md and docs/formats/openapi.json from the program itself, so that they cannot drift from it.
 
 Usage: tools/manual.py [--check]     --check: compare with what is committed instead of writing
 """
@@ -11,7 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STRATA = ROOT / os.environ.get('BUILD', 'build') / 'strata'
-MANUAL = ROOT / 'docs' / 'manual'
+DOCS = ROOT / 'docs'
 
 
 def strata(*arguments):
@@ -45,14 +45,23 @@ def routes():
     return text
 
 
+def openapi():
+    """A key a line, in order: a change of the API is a change of few lines."""
+    return json.dumps(json.loads(strata('debug', 'openapi')), indent=1, sort_keys=True, ensure_ascii=False) + '\n'
+
+
+FILES = {'manual/commands.md': commands, 'manual/settings.md': settings, 'manual/routes.md': routes,
+         'formats/openapi.json': openapi}
+
+
 def main():
     wrong = []
-    for name, make in (('commands.md', commands), ('settings.md', settings), ('routes.md', routes)):
-        text, path = make(), MANUAL / name
+    for name, make in FILES.items():
+        text, path = make(), DOCS / name
         if '--check' not in sys.argv:
             path.write_text(text)
         elif not path.exists() or path.read_text() != text:
-            wrong.append(f'docs/manual/{name} is not what the program says: run tools/manual.py')
+            wrong.append(f'docs/{name} is not what the program says: run tools/manual.py')
     print('\n'.join(wrong))
     return 1 if wrong else 0
 

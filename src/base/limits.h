@@ -8,13 +8,15 @@
 #define LIMIT_ERR_ITEMS 32 /* mistakes reported at once: more are not read */
 
 /* net */
-#define LIMIT_HEAD_BYTES (32 * KIB)       /* request line + headers; nginx allows 4 x 8 KiB */
-#define LIMIT_HEADERS 100                 /* docker sends about 20 */
-#define LIMIT_TARGET_BYTES (8 * KIB)      /* request target; OCI names + _state stay far below */
-#define LIMIT_JSON_BODY_BYTES (1 * MIB)   /* every JSON request of our API */
-#define LIMIT_JSON_DEPTH 64               /* jansson recurses */
-#define LIMIT_WORKERS 64                  /* request threads; each 512 KiB of stack, on demand */
-#define LIMIT_ANONYMOUS_WAITS 48          /* of them, may wait for slow peers not signed in */
+#define LIMIT_HEAD_BYTES (32 * KIB)     /* request line + headers; nginx allows 4 x 8 KiB */
+#define LIMIT_HEADERS 100               /* docker sends about 20 */
+#define LIMIT_TARGET_BYTES (8 * KIB)    /* request target; OCI names + _state stay far below */
+#define LIMIT_JSON_BODY_BYTES (1 * MIB) /* every JSON request of our API */
+#define LIMIT_JSON_DEPTH 64             /* jansson recurses */
+#define LIMIT_WORKERS 256               /* request threads; each 512 KiB of stack, on demand */
+/* Of them, that may wait for slow peers: past this, none for peers who are not signed in... */
+#define LIMIT_WAITS 192
+#define LIMIT_USER_WAITS 128              /* ...and no more than this for one user */
 #define LIMIT_CONNECTIONS 16384           /* also clamped by RLIMIT_NOFILE */
 #define LIMIT_HEAD_SECONDS 20             /* a request head must be complete by then */
 #define LIMIT_IDLE_SECONDS 120            /* keep-alive */

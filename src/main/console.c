@@ -139,9 +139,10 @@ static int front_page(struct http_req *r, struct err *e)
 }
 
 const struct route console_routes[] = {
-    {HTTP_GET, "/", PERM_PUBLIC, home, "Leads to the console.", 0},
-    {HTTP_GET, "/ui", PERM_PUBLIC, home, "Leads to the console.", 0},
-    {HTTP_GET, "/ui/", PERM_PUBLIC, front_page, "The console.", 0},
-    {HTTP_GET, "/ui/{path...}", PERM_PUBLIC, serve, "The console: its files and its pages.", 0},
+    {HTTP_GET, "/", PERM_PUBLIC, home, "Leads to the console.", .flags = 0},
+    {HTTP_GET, "/ui", PERM_PUBLIC, home, "Leads to the console.", .flags = 0},
+    {HTTP_GET, "/ui/", PERM_PUBLIC, front_page, "The console.", .flags = 0},
+    {HTTP_GET, "/ui/{path...}", PERM_PUBLIC, serve, "The console: its files and its pages.",
+     .flags = 0},
     {0},
 };

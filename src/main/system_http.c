@@ -4,9 +4,8 @@
 #include "base/clock.h"
 #include "helper/helper.h"
 #include "main/main_priv.h"
+#include "main/openapi.h"
 #include "net/http.h"
-
-#include <string.h>
 
 enum { ANSWER_MAX = 1024 * 1024 };
 
@@ -73,6 +72,7 @@ static int health(struct http_req *r, struct err *e)
         jw_end(&w);
     }
     jw_end(&w);
+    jw_kv_c(&w, "next", NULL);
     jw_end(&w);
     if (wire_end(&in, e) < 0) {
         return -1;
@@ -80,126 +80,37 @@ static int health(struct http_req *r, struct err *e)
     return http_reply_json(r, 200, &b, e);
 }
 
-/* --- openapi --- */
-
-/* "/a/{x...}" as OpenAPI writes it: "/a/{x}". */
-static struct str openapi_path(struct http_req *r, const char *pattern)
-{
-    char *out = arena_strdup(&r->arena, str_of(pattern));
-    size_t n = 0;
-
-    for (size_t i = 0; out[i]; i++) {
-        if (strncmp(out + i, "...}", 4) == 0) {
-            i += 3;
-        }
-        out[n++] = out[i];
-    }
-    return str_n(out, n);
-}
-
-static void write_parameters(struct jw *w, const char *pattern)
-{
-    struct str rest = str_of(pattern);
-
-    jw_key(w, "parameters");
-    jw_array(w);
-    while (rest.p) {
-        struct str name = str_cut(&rest, '}');
-        ptrdiff_t at = str_find_char(name, '{');
-
-        if (at < 0) {
-            continue;
-        }
-        name = str_from(name, (size_t)at + 1);
-        if (str_ends(name, STR("..."))) {
-            name.len -= 3;
-        }
-        jw_object(w);
-        jw_kv_str(w, "name", name);
-        jw_kv_c(w, "in", "path");
-        jw_kv_bool(w, "required", true);
-        jw_key(w, "schema");
-        jw_raw(w, STR("{\"type\":\"string\"}"));
-        jw_end(w);
-    }
-    jw_end(w);
-}
-
-static void write_operation(struct jw *w, const struct route *route)
-{
-    static const char *const verbs[HTTP_METHODS] = {"get",   "head",   "post",   "put",
-                                                    "patch", "delete", "options"};
-
-    jw_key(w, verbs[route->method]);
-    jw_object(w);
-    jw_kv_c(w, "summary", route->summary);
-    jw_kv_c(w, "x-permission", perm_name(route->perm));
-    write_parameters(w, route->pattern);
-    jw_key(w, "responses");
-    jw_raw(w, STR("{\"default\":{\"description\":\"see the manual\"}}"));
-    jw_end(w);
-}
-
-/* All operations of one pattern, in one go, when `first` is where it stands first. */
-static void write_path(struct http_req *r, struct jw *w, const struct route *first)
-{
-    const struct system_http *s = r->ctx;
-
-    jw_key(w, arena_strdup(&r->arena, openapi_path(r, first->pattern)));
-    jw_object(w);
-    for (size_t m = 0; m < s->n_mounts; m++) {
-        for (const struct route *o = s->mounts[m].routes; o->pattern; o++) {
-            if (strcmp(o->pattern, first->pattern) == 0) {
-                write_operation(w, o);
-            }
-        }
-    }
-    jw_end(w);
-}
-
-static bool seen_before(const struct system_http *s, size_t mount, const struct route *route)
-{
-    for (size_t m = 0; m <= mount; m++) {
-        for (const struct route *o = s->mounts[m].routes; o->pattern && o != route; o++) {
-            if (strcmp(o->pattern, route->pattern) == 0) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 static int openapi(struct http_req *r, struct err *e)
 {
-    const struct system_http *s = r->ctx;
     SCOPED(buf_done) struct buf b = BUF_MAX(ANSWER_MAX);
-    struct jw w = JW(&b);
 
-    jw_object(&w);
-    jw_kv_c(&w, "openapi", "3.1.0");
-    jw_key(&w, "info");
-    jw_raw(&w, STR("{\"title\":\"Strata\",\"version\":\"" STRATA_VERSION "\"}"));
-    jw_key(&w, "paths");
-    jw_object(&w);
-    for (size_t m = 0; m < s->n_mounts; m++) {
-        for (const struct route *o = s->mounts[m].routes; o->pattern; o++) {
-            if (!seen_before(s, m, o)) {
-                write_path(r, &w, o);
-            }
-        }
-    }
-    jw_end(&w);
-    jw_end(&w);
-    return http_reply_json(r, 200, &b, e);
+    return openapi_write(&b, e) < 0 ? -1 : http_reply_json(r, 200, &b, e);
 }
 
 const struct route system_routes[] = {
-    {HTTP_GET, "/healthz", PERM_PUBLIC, healthz, "The process answers.", 0},
-    {HTTP_GET, "/readyz", PERM_PUBLIC, readyz, "All parts are open.", ROUTE_OWN_WORKER},
-    {HTTP_GET, "/version", PERM_PUBLIC, version, "Version and commit.", 0},
-    {HTTP_GET, "/api/v1/openapi.json", PERM_PUBLIC, openapi, "This API as OpenAPI 3.1.", 0},
+    {HTTP_GET, "/healthz", PERM_PUBLIC, healthz, "The process answers.", .gives = "200 text/plain"},
+    {HTTP_GET, "/readyz", PERM_PUBLIC, readyz, "All parts are open.", .flags = ROUTE_OWN_WORKER,
+     .gives = "200 text/plain"},
+    {HTTP_GET, "/version", PERM_PUBLIC, version, "Version and commit.", .gives = "200 Version"},
+    {HTTP_GET, "/api/v1/openapi.json", PERM_PUBLIC, openapi, "This API as OpenAPI 3.1.",
+     .gives = "200 application/json"},
     {HTTP_GET, "/api/v1/events", PERM_SIGNED_IN, events,
-     "Changes of jobs, volumes, images and projects as Server-Sent Events.", 0},
-    {HTTP_GET, "/api/v1/health", PERM_SYSTEM_READ, health, "What strata doctor finds here.", 0},
+     "Changes of jobs, volumes, images and projects as Server-Sent Events.",
+     .gives = "200 text/event-stream"},
+    {HTTP_GET, "/api/v1/health", PERM_SYSTEM_READ, health, "What strata doctor finds here.",
+     .gives = "200 [HealthCheck]"},
+    {0},
+};
+
+const struct http_schema system_schemas[] = {
+    {"Error", "{error: {kind: ErrorKind, message: string, request_id: string,"
+              " mistakes?: [Mistake]}}"},
+    {"ErrorKind", "'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'limit'"
+                  " | 'range' | 'throttled' | 'unsupported' | 'unavailable' | 'timeout'"
+                  " | 'no_space' | 'io' | 'internal'"},
+    {"Mistake", "{line: integer, column: integer, key: string | null, message: string}"},
+    {"Version", "{version: string, commit: string}"},
+    {"HealthCheck", "{check: string, level: 'ok' | 'mended' | 'warn' | 'fail', found: string,"
+                    " mend: string}"},
     {0},
 };

@@ -10,8 +10,7 @@ struct system_http {
     struct http_events *events;
     struct access *access;
     struct helper_client *helper;
-    const struct http_mount *mounts; /* for openapi */
-    size_t n_mounts;
 };
 
 extern const struct route system_routes[]; /* ctx: struct system_http * */
+extern const struct http_schema system_schemas[];

@@ -173,6 +173,8 @@ static void note_end(struct supervisor *s, pid_t pid, int status)
         clock_mono_ms() - s->started_ms < FIRST_START_MS) {
         s->exit_code = WEXITSTATUS(status);
         s->stopping = true;
+    } else if (!is_server && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        /* the server is gone, and the helper left because of that: it has its own line */
     } else if (!s->stopping && !s->stopping_other) {
         log_error("up.role_ended", "role=%s %s=%d; starting again", is_server ? "server" : "helper",
                   WIFSIGNALED(status) ? "signal" : "code",

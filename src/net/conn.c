@@ -154,6 +154,9 @@ bool pace_wait(struct pace *p, const struct http_conn *c)
     int64_t start = clock_mono_ms(), deadline = start + p->credit_ms, now = start;
     int rc = 0;
 
+    if (c->x->slot) {
+        atomic_store(&c->x->slot->waits_for, c->x->req.who.user_id);
+    }
     worker_waits(c->server);
     while (rc == 0 && now < deadline) {
         rc = poll(&fd, 1, (int)(deadline - now)); /* at most NET_STALL_MS */
@@ -161,19 +164,42 @@ bool pace_wait(struct pace *p, const struct http_conn *c)
         now = clock_mono_ms();
     }
     worker_goes_on(c->server);
+    if (c->x->slot) {
+        atomic_store(&c->x->slot->waits_for, 0);
+    }
     p->credit_ms -= now - start;
     return rc > 0;
 }
 
+static unsigned waits_of(struct http_server *s, int64_t user_id)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < LIMIT_WORKERS; i++) {
+        n += atomic_load(&s->slots[i].waits_for) == user_id;
+    }
+    return n;
+}
+
 int conn_may_wait(const struct http_conn *c, struct err *e)
 {
-    bool anonymous = c->x && c->x->req.who.kind == PRINCIPAL_ANONYMOUS;
+    const struct principal *who = &c->x->req.who;
 
-    if (anonymous && atomic_load(&c->server->waiting) >= LIMIT_ANONYMOUS_WAITS) {
+    if (c->x->slot == NULL) {
+        return err_set(e, ERR_UNAVAILABLE, "the server is busy, and this client is slow");
+    }
+    if (atomic_load(&c->server->waiting) < LIMIT_WAITS) {
+        return 0;
+    }
+    if (who->kind == PRINCIPAL_ANONYMOUS) {
         return err_set(
             e, ERR_UNAVAILABLE,
             "too many slow connections of clients that are not signed in: sign in, or try "
             "again later");
+    }
+    if (waits_of(c->server, who->user_id) >= LIMIT_USER_WAITS) {
+        return err_set(e, ERR_UNAVAILABLE,
+                       "too many slow connections of %s: try again when some are done", who->name);
     }
     return 0;
 }

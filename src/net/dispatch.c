@@ -74,6 +74,9 @@ static void reply_error(struct exchange *x, int status, struct err *e)
     hide_internals(e);
     if (status == 401) {
         set_challenge(x, style);
+    } else if (status == 405 && x->match.route) {
+        /* RFC 9110 15.5.6 */
+        set_allow(&x->req, route_allowed(x->server->routes, x->url) & ~(1U << x->req.method));
     }
     if (style && style->error_body) {
         style->error_body(&x->req, status, e, &body);
@@ -216,6 +219,9 @@ static int check_access(struct exchange *x, struct err *e)
     const struct http_hooks *h = &x->server->options.hooks;
     struct http_req *r = &x->req;
 
+    if (x->slot == NULL && r->route->perm == PERM_PUBLIC) {
+        return 0; /* the reserve waits for nothing, so not for a password to be checked either */
+    }
     if (h->authenticate && h->authenticate(h->ctx, r, &r->who, e) < 0) {
         return -1;
     }
@@ -269,6 +275,7 @@ enum dispatch_result dispatch(struct exchange *x)
     struct url u = {0};
     struct err e;
 
+    x->url = &u;
     request_begin(x);
     body_begin(x);
     if (x->head.method == HTTP_METHODS) {
@@ -281,7 +288,7 @@ enum dispatch_result dispatch(struct exchange *x)
         return DISPATCH_DONE;
     }
     route_find(x->server->routes, x->head.method, &u, &x->match);
-    if (x->is_reserve && !(x->match.route && x->match.route->flags & ROUTE_OWN_WORKER)) {
+    if (x->slot == NULL && !(x->match.route && x->match.route->flags & ROUTE_OWN_WORKER)) {
         return DISPATCH_NEEDS_WORKER;
     }
     if (check_path(&u, x->match.route, &e) < 0) {

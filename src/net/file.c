@@ -46,15 +46,42 @@ static int64_t parse_date(struct str s)
     return end && *end == '\0' ? (int64_t)timegm(&tm) : -1;
 }
 
-static bool not_modified(const struct http_req *r, const struct http_file *f)
+bool http_not_modified(const struct http_req *r, const char *etag)
 {
     struct str none_match = http_header(r, "If-None-Match");
+
+    return none_match.p && etag_in_list(none_match, str_of(etag));
+}
+
+static bool not_modified(const struct http_req *r, const struct http_file *f)
+{
     struct str since = http_header(r, "If-Modified-Since");
 
-    if (none_match.p) {
-        return f->etag && etag_in_list(none_match, str_of(f->etag));
+    if (http_header(r, "If-None-Match").p) {
+        return f->etag && http_not_modified(r, f->etag);
     }
     return since.p && f->modified_ms > 0 && parse_date(since) >= f->modified_ms / 1000;
+}
+
+/* RFC 9110 13.1.1 (strong comparison) and 13.1.4: a download that goes on must not mix two files.
+ */
+static bool precondition_holds(const struct http_req *r, const struct http_file *f)
+{
+    struct str list = http_header(r, "If-Match");
+    struct str since = http_header(r, "If-Unmodified-Since");
+
+    if (list.p == NULL) {
+        return since.p == NULL || f->modified_ms == 0 || parse_date(since) < 0 ||
+               f->modified_ms / 1000 <= parse_date(since);
+    }
+    while (list.p) {
+        struct str tag = str_trim(str_cut(&list, ','));
+
+        if (str_eq_c(tag, "*") || (f->etag && str_eq_c(tag, f->etag))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* If-Range: only the very same representation may be continued (strong comparison). */
@@ -182,6 +209,9 @@ int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e
     struct range part = {0, f->size_bytes};
     enum range_kind kind = RANGE_NONE;
 
+    if (!precondition_holds(r, f)) {
+        return http_reply_empty(r, 412, e);
+    }
     if (not_modified(r, f)) {
         set_file_headers(r, f);
         return http_reply_empty(r, 304, e);

@@ -73,7 +73,11 @@ enum route_flags {
 
 /* `pattern`: "/api/v1/projects/{p}/jobs/{id}". {name} is one segment, {name...} one or more, also
  * in the middle ("/v2/{repo...}/manifests/{ref}"; the last fit wins). More literal text wins over
- * less. For PERM_WHERE_PROJECT the project is {p}, or the first segment of {repo...}. */
+ * less. For PERM_WHERE_PROJECT the project is {p}, or the first segment of {repo...}.
+ *
+ * From flags on a row names the columns it needs. The last three are for openapi; their words are
+ * names of components (struct http_schema), or media types when they hold a slash. "[User]" is a
+ * page of components: {"items": [...], "next": "..." or null}. */
 struct route {
     enum http_method method;
     const char *pattern;
@@ -81,6 +85,14 @@ struct route {
     http_handler *handle;
     const char *summary; /* one sentence: openapi, manual */
     unsigned flags;
+    const char *query; /* "limit after" */
+    const char *takes; /* "UserNew", "JobNew application/yaml" */
+    const char *gives; /* "200 [User]", "201 FileWritten, 202", "204"; NULL: not in openapi */
+};
+
+/* A component of openapi: the form of a JSON value, as net/schema.h reads it. */
+struct http_schema {
+    const char *name, *form;
 };
 
 /* How a family of routes writes its errors and challenges. */
@@ -173,8 +185,11 @@ struct http_file {
     int64_t modified_ms;  /* 0: no Last-Modified */
     const char *filename; /* Content-Disposition: attachment, RFC 6266; or NULL */
 };
-/* 200, 206 (one range), 304, 416; sendfile where it can. */
+/* 200, 206 (one range), 304, 412, 416; sendfile where it can. */
 int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e);
+
+/* RFC 9110 13.1.2: the client has this representation; `etag` is quoted. Then answer 304. */
+bool http_not_modified(const struct http_req *r, const char *etag);
 
 /* A body of unknown length, chunked; the end is written when the handler returns. */
 int http_stream_begin(struct http_req *r, int status, const char *type, struct err *e) MUST_USE;

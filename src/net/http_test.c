@@ -106,15 +106,15 @@ static void own_challenge(struct http_req *r, enum perm perm, struct str project
 
 static const struct http_style style = {own_errors, own_challenge};
 static const struct route routes[] = {
-    {HTTP_GET, "/plain", PERM_PUBLIC, plain, "", 0},
-    {HTTP_GET, "/injects", PERM_PUBLIC, injects, "", 0},
-    {HTTP_GET, "/frames", PERM_PUBLIC, frames_itself, "", 0},
-    {HTTP_GET, "/twice", PERM_PUBLIC, answers_twice, "", 0},
-    {HTTP_GET, "/forgets", PERM_PUBLIC, forgets, "", 0},
-    {HTTP_GET, "/big", PERM_PUBLIC, too_big, "", 0},
-    {HTTP_GET, "/parks", PERM_PUBLIC, parks, "", 0},
-    {HTTP_GET, "/fails", PERM_PUBLIC, parks_and_fails, "", 0},
-    {HTTP_GET, "/v2/{repo...}/x", PERM_IMAGE_PULL, plain, "", 0},
+    {HTTP_GET, "/plain", PERM_PUBLIC, plain, "", .flags = 0},
+    {HTTP_GET, "/injects", PERM_PUBLIC, injects, "", .flags = 0},
+    {HTTP_GET, "/frames", PERM_PUBLIC, frames_itself, "", .flags = 0},
+    {HTTP_GET, "/twice", PERM_PUBLIC, answers_twice, "", .flags = 0},
+    {HTTP_GET, "/forgets", PERM_PUBLIC, forgets, "", .flags = 0},
+    {HTTP_GET, "/big", PERM_PUBLIC, too_big, "", .flags = 0},
+    {HTTP_GET, "/parks", PERM_PUBLIC, parks, "", .flags = 0},
+    {HTTP_GET, "/fails", PERM_PUBLIC, parks_and_fails, "", .flags = 0},
+    {HTTP_GET, "/v2/{repo...}/x", PERM_IMAGE_PULL, plain, "", .flags = 0},
     {0},
 };
 static const struct http_mount mount = {.routes = routes, .style = &style};

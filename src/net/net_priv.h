@@ -34,6 +34,7 @@ enum {
 
 struct relay;
 struct ssl_st;
+struct worker_slot;
 struct ssl_ctx_st;
 
 enum conn_state { CONN_BUSY, CONN_PARKED, CONN_EXPIRED };
@@ -117,10 +118,11 @@ struct exchange {
     struct reply reply;
     struct buf out; /* the head of the answer */
     struct route_match match;
-    int64_t date_sec; /* of `date` */
+    const struct url *url; /* of the request, while dispatch() runs */
+    int64_t date_sec;      /* of `date` */
     char date[32];
     uint64_t id_state;
-    bool is_reserve; /* runs only ROUTE_OWN_WORKER */
+    struct worker_slot *slot; /* NULL: the reserve, which runs only ROUTE_OWN_WORKER */
 };
 
 enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_ENDED /* to be joined */ };
@@ -129,9 +131,10 @@ enum slot_state { SLOT_FREE, SLOT_RUNS, SLOT_ENDED /* to be joined */ };
 struct worker_slot {
     _Alignas(64) struct http_server *server;
     pthread_t thread;
-    enum slot_state state;  /* guarded by workers_lock */
-    _Atomic unsigned turns; /* odd: inside a connection. Changed by the worker only */
-    unsigned seen;          /* relay thread only: `turns` at the last look */
+    enum slot_state state;     /* guarded by workers_lock */
+    _Atomic unsigned turns;    /* odd: inside a connection. Changed by the worker only */
+    _Atomic int64_t waits_for; /* the user whose peer it waits for, or 0 */
+    unsigned seen;             /* relay thread only: `turns` at the last look */
 };
 
 enum { PROXIES_MAX = 32 };
@@ -197,8 +200,8 @@ int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, str
 void pace_moved(struct pace *p, size_t bytes);
 /* Waits for c->wants; false when the credit is used up. */
 bool pace_wait(struct pace *p, const struct http_conn *c);
-/* Before waiting for a peer: those who are not signed in never get the last quarter of the workers,
- * so slow strangers cannot hold them all. */
+/* Before waiting for a peer: when three quarters of the workers wait already, nobody who is not
+ * signed in may, and no user with more than half of all. The reserve never waits. */
 int conn_may_wait(const struct http_conn *c, struct err *e) MUST_USE;
 
 /* --- tls.c --- */
@@ -250,7 +253,7 @@ void proxies_apply(const struct http_server *s, struct http_req *r);
 
 /* --- run.c --- */
 
-struct exchange *exchange_new(struct http_server *s);
+struct exchange *exchange_new(struct http_server *s, struct worker_slot *slot);
 void exchange_free(struct exchange *x);
 /* What epoll has woken: handshake, requests, lingering. `c` belongs to somebody else afterwards. */
 void conn_run(struct http_conn *c, struct exchange *x);

@@ -319,6 +319,9 @@ static void watch_workers(struct relay *r, int64_t now_ms)
     if (r->quiet_rounds >= WATCH_ROUNDS) {
         r->quiet_rounds = 0;
         atomic_store(&s->watched, false);
+        if (atomic_load(&s->idle) == 0) {
+            atomic_store(&s->watched, true); /* the last one left before it saw that nobody looks */
+        }
     }
 }
 

@@ -187,6 +187,16 @@ static const struct http_mount *neighbour(const struct route_table *t, const str
     return NULL;
 }
 
+unsigned route_allowed(const struct route_table *t, const struct url *u)
+{
+    unsigned allowed = 0;
+
+    for (size_t i = 0; i < t->rows.len; i++) {
+        allowed |= fits(&t->rows.p[i], u) ? 1U << t->rows.p[i].route->method : 0;
+    }
+    return allowed;
+}
+
 void route_find(const struct route_table *t, enum http_method method, const struct url *u,
                 struct route_match *out)
 {

@@ -10,7 +10,7 @@ struct route_table;
 struct route_match {
     const struct http_mount *mount; /* also without a route, when a neighbour tells */
     const struct route *route;      /* NULL: not found, or not with this method */
-    unsigned allowed;               /* bits (1 << method) that the path knows */
+    unsigned allowed;               /* without a route: bits (1 << method) that the path knows */
     struct http_param params[ROUTE_PARAMS_MAX];
     size_t n_params;
 };
@@ -23,3 +23,5 @@ DEFINE_SCOPED(struct route_table, route_table_free)
 
 void route_find(const struct route_table *t, enum http_method method, const struct url *u,
                 struct route_match *out);
+/* Bits (1 << method) of all routes that fit the path. */
+unsigned route_allowed(const struct route_table *t, const struct url *u);

@@ -16,18 +16,18 @@ static int nothing(struct http_req *r UNUSED, struct err *err UNUSED)
 }
 
 static const struct route routes[] = {
-    {HTTP_GET, "/", PERM_PUBLIC, nothing, "root", 0},
-    {HTTP_GET, "/v2/", PERM_PUBLIC, nothing, "version", 0},
-    {HTTP_GET, "/v2/{repo...}/manifests/{ref}", PERM_PUBLIC, nothing, "manifest", 0},
-    {HTTP_HEAD, "/v2/{repo...}/manifests/{ref}", PERM_PUBLIC, nothing, "manifest head", 0},
-    {HTTP_PATCH, "/v2/{repo...}/blobs/uploads/{id}", PERM_PUBLIC, nothing, "upload", 0},
-    {HTTP_GET, "/v2/{repo...}/blobs/{digest}", PERM_PUBLIC, nothing, "blob", 0},
-    {HTTP_GET, "/p/{p}/jobs/{id}", PERM_PUBLIC, nothing, "job", 0},
-    {HTTP_GET, "/p/{p}/jobs/all", PERM_PUBLIC, nothing, "all jobs", 0},
-    {HTTP_DELETE, "/p/{p}/jobs/{id}", PERM_PUBLIC, nothing, "end job", 0},
-    {HTTP_GET, "/p/{p}/tree", PERM_PUBLIC, nothing, "tree", 0},
-    {HTTP_GET, "/p/{p}/tree/{path...}", PERM_PUBLIC, nothing, "below", 0},
-    {HTTP_GET, "/raw/{path...}", PERM_PUBLIC, nothing, "raw", ROUTE_RAW_PATH},
+    {HTTP_GET, "/", PERM_PUBLIC, nothing, "root", .flags = 0},
+    {HTTP_GET, "/v2/", PERM_PUBLIC, nothing, "version", .flags = 0},
+    {HTTP_GET, "/v2/{repo...}/manifests/{ref}", PERM_PUBLIC, nothing, "manifest", .flags = 0},
+    {HTTP_HEAD, "/v2/{repo...}/manifests/{ref}", PERM_PUBLIC, nothing, "manifest head", .flags = 0},
+    {HTTP_PATCH, "/v2/{repo...}/blobs/uploads/{id}", PERM_PUBLIC, nothing, "upload", .flags = 0},
+    {HTTP_GET, "/v2/{repo...}/blobs/{digest}", PERM_PUBLIC, nothing, "blob", .flags = 0},
+    {HTTP_GET, "/p/{p}/jobs/{id}", PERM_PUBLIC, nothing, "job", .flags = 0},
+    {HTTP_GET, "/p/{p}/jobs/all", PERM_PUBLIC, nothing, "all jobs", .flags = 0},
+    {HTTP_DELETE, "/p/{p}/jobs/{id}", PERM_PUBLIC, nothing, "end job", .flags = 0},
+    {HTTP_GET, "/p/{p}/tree", PERM_PUBLIC, nothing, "tree", .flags = 0},
+    {HTTP_GET, "/p/{p}/tree/{path...}", PERM_PUBLIC, nothing, "below", .flags = 0},
+    {HTTP_GET, "/raw/{path...}", PERM_PUBLIC, nothing, "raw", .flags = ROUTE_RAW_PATH},
     {0},
 };
 static const struct http_mount mount = {.routes = routes};
@@ -139,7 +139,7 @@ static void malformed_patterns_are_refused_at_start(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        const struct route rows[] = {{HTTP_GET, bad[i], PERM_PUBLIC, nothing, "", 0}, {0}};
+        const struct route rows[] = {{HTTP_GET, bad[i], PERM_PUBLIC, nothing, "", .flags = 0}, {0}};
         const struct http_mount m = {.routes = rows};
 
         assert_null(route_table_new(&m, 1, &e));

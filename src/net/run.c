@@ -12,11 +12,12 @@ enum { REQUESTS_IN_A_ROW = 64 /* of a pipelining client, before others have a tu
 
 enum conn_fate { FATE_KEEP, FATE_CLOSE, FATE_LINGER, FATE_GONE };
 
-struct exchange *exchange_new(struct http_server *s)
+struct exchange *exchange_new(struct http_server *s, struct worker_slot *slot)
 {
     struct exchange *x = xnew(struct exchange);
 
     x->server = s;
+    x->slot = slot;
     x->in = xcalloc(1, NET_IN_BYTES);
     x->out = BUF_MAX(64 * KIB);
     random_bytes(&x->id_state, sizeof(x->id_state));

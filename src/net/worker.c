@@ -178,7 +178,7 @@ static void *worker_main(void *arg)
 {
     struct worker_slot *me = arg;
     struct http_server *s = me->server;
-    struct exchange *x = exchange_new(s);
+    struct exchange *x = exchange_new(s, me);
     unsigned turns = 0;
     bool left = false;
 
@@ -269,6 +269,7 @@ static int spawn(struct http_server *s)
             WITH_LOCK(l);
             s->n_workers--;
             slot->state = SLOT_FREE;
+            lock_broadcast(l); /* workers_stop() counts them out */
         }
         log_warn("http.no-thread", "error=%s, going on with fewer workers", strerror(rc));
         return -1;
@@ -312,9 +313,8 @@ static bool reserve_waits(struct http_server *s)
 static void *reserve_main(void *arg)
 {
     struct http_server *s = arg;
-    struct exchange *x = exchange_new(s);
+    struct exchange *x = exchange_new(s, NULL);
 
-    x->is_reserve = true;
     while (reserve_waits(s)) {
         while (!atomic_load(&s->stopping) &&
                (atomic_load(&s->idle) == 0 || atomic_load(&s->n_ready) > 0)) {

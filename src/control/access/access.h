@@ -21,6 +21,7 @@ struct state_schema;
 
 extern const struct state_schema access_schema;
 extern const struct route access_routes[]; /* ctx: struct access * */
+extern const struct http_schema access_schemas[];
 extern const struct cfg_item access_config[];
 
 enum role {

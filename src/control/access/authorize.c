@@ -135,8 +135,7 @@ bool access_may_see(void *ctx, const struct principal *who, struct str project)
 
 static int err_sign_in(struct err *e)
 {
-    return err_set(e, ERR_UNAUTHENTICATED,
-                   "sign in first: strata login, or the header Authorization");
+    return err_set(e, ERR_UNAUTHENTICATED, "sign in first: strata login, or a token");
 }
 
 static int check_scope(const struct principal *who, enum perm perm, struct err *e)

@@ -24,6 +24,7 @@ extern const struct route
     registry_v2_routes[]; /* /v2/ and /service/token; ctx: struct registry * */
 extern const struct http_style registry_v2_style; /* OCI errors and challenges */
 extern const struct route registry_api_routes[];  /* /api/v1/.../repositories; ctx: the same */
+extern const struct http_schema registry_schemas[];
 
 typedef void registry_digest(void *ctx, const char *digest);
 

@@ -25,6 +25,7 @@ struct rootfs_layer;
 
 extern const struct state_schema jobs_schema;
 extern const struct route jobs_routes[]; /* ctx: struct jobs * */
+extern const struct http_schema jobs_schemas[];
 extern const struct cfg_item jobs_config[];
 
 enum job_state {

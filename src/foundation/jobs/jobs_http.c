@@ -284,19 +284,61 @@ static int get_queue(struct http_req *r, struct err *e)
 
 const struct route jobs_routes[] = {
     {HTTP_POST, "/api/v1/projects/{p}/jobs", PERM_JOB_SUBMIT, post_job,
-     "Submits a job: a spec as YAML or JSON.", 0},
+     "Submits a job: a spec as YAML or JSON.", .takes = "JobNew application/yaml",
+     .gives = "202 Job"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs", PERM_JOB_READ, list_jobs,
-     "Lists jobs, newest first; ?state=running,queued.", 0},
+     "Lists jobs, newest first; ?state=running,queued.", .query = "state limit after",
+     .gives = "200 [JobRow]"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}", PERM_JOB_READ, get_job,
-     "Shows a job with its spec and history.", 0},
+     "Shows a job with its spec and history.", .gives = "200 Job"},
     {HTTP_DELETE, "/api/v1/projects/{p}/jobs/{id}", PERM_JOB_CANCEL, delete_job,
-     "Deletes a finished job and its log.", 0},
+     "Deletes a finished job and its log.", .gives = "204"},
     {HTTP_POST, "/api/v1/projects/{p}/jobs/{id}/cancel", PERM_JOB_CANCEL, cancel_job,
-     "Cancels a job: SIGTERM, its grace, SIGKILL.", 0},
+     "Cancels a job: SIGTERM, its grace, SIGKILL.", .gives = "202 Job"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/log", PERM_JOB_READ, job_log_get,
-     "The output of a job; ?follow=1 until it ends, ?offset= bytes, ?attempt=.", 0},
+     "The output of a job; ?follow=1 until it ends, ?offset= bytes, ?attempt=.",
+     .query = "follow offset attempt", .gives = "200 text/plain"},
     {HTTP_GET, "/api/v1/nodes", PERM_SIGNED_IN, list_nodes,
-     "The machines that run jobs, with what is free.", 0},
-    {HTTP_GET, "/api/v1/queue", PERM_SIGNED_IN, get_queue, "How many jobs wait and run.", 0},
+     "The machines that run jobs, with what is free.", .gives = "200 [Node]"},
+    {HTTP_GET, "/api/v1/queue", PERM_SIGNED_IN, get_queue, "How many jobs wait and run.",
+     .gives = "200 Queue"},
+    {0},
+};
+
+#define JOB_ROW                                                                                    \
+    "id: string, project: string, name: string, user: string, image: string, digest: string,"      \
+    " state: JobState, reason: string, exit: JobExit | null, attempt: integer, retries: integer,"  \
+    " queue_position: integer | null, cpu_milli: integer, memory_bytes: integer, gpus: integer,"   \
+    " created_at: time, started_at: time | null, finished_at: time | null, log_bytes: integer,"    \
+    " usage: JobUsage"
+
+const struct http_schema jobs_schemas[] = {
+    {"JobState", "'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled'"
+                 " | 'lost'"},
+    {"JobRow", "{" JOB_ROW "}"},
+    {"Job", "{" JOB_ROW ", history: [JobMove], spec: JobSpec}"},
+    {"JobExit", "{kind: 'exit' | 'signal' | 'oom' | 'timeout', code: integer, text: string}"},
+    {"JobUsage", "{memory_peak_bytes: integer, cpu_usec: integer}"},
+    {"JobMove", "{state: JobState, at: time, attempt: integer, reason: string}"},
+    {"JobNetwork", "'none' | 'bridge' | 'host'"},
+    /* With its defaults, as job_spec_json writes it. */
+    {"JobSpec", "{name: string, project?: string, image: string, command?: [string],"
+                " args?: [string], env?: {*: string}, secrets?: {*: string}, workdir?: string,"
+                " resources: {cpu: integer | string, memory: integer, gpu: integer, pids: integer},"
+                " volumes?: [{name: string, path: string, mode: 'ro' | 'rw'}],"
+                " network: JobNetwork, timeout?: string, grace: string, retries: integer}"},
+    {"JobText", "string | number | boolean"},
+    {"JobNew", "{name?: string, project?: string, image: string, command?: [JobText],"
+               " args?: [JobText], env?: {*: JobText}, secrets?: {*: string}, workdir?: string,"
+               " resources?: {cpu?: number | string, memory?: number | string, gpu?: integer,"
+               " pids?: integer},"
+               " volumes?: [{name: string, path: string, mode?: 'ro' | 'rw'}],"
+               " network?: JobNetwork, timeout?: number | string, grace?: number | string,"
+               " retries?: integer}"},
+    {"JobEvent", "{project: string, id: string, name: string, state: JobState}"},
+    {"Node", "{name: string, state: 'ready' | 'starting', cpu_milli: integer,"
+             " cpu_milli_free: integer, memory_bytes: integer, memory_bytes_free: integer,"
+             " gpus: integer, gpus_free: integer, arch: string}"},
+    {"Queue", "{queued: integer, running: integer}"},
     {0},
 };

@@ -232,6 +232,6 @@ void jobs_machine_why_waiting(const struct machine *m, const struct machine_need
         (void)snprintf(out, size, "waits for %lld GPUs: %lld of %zu free", (long long)n->gpus,
                        (long long)jobs_machine_gpus_free(m), m->gpus);
     } else {
-        (void)snprintf(out, size, "is next");
+        (void)snprintf(out, size, "starts next");
     }
 }

@@ -12,7 +12,7 @@ static const char *type_text(mode_t mode)
 {
     switch (mode & S_IFMT) {
     case S_IFDIR:
-        return "a directory; list it at tree/, or name a file in it";
+        return "a directory: list it, or name a file in it";
     case S_IFIFO:
         return "a named pipe";
     case S_IFSOCK:

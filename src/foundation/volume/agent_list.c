@@ -176,8 +176,7 @@ int volume_op_list(struct volume_agent *a, const struct volume_request *q, struc
     if (d == NULL) {
         return errno == ENOTDIR
                    ? err_set(e, ERR_CONFLICT,
-                             "the path names a file, not a directory; its bytes are at "
-                             "files/")
+                             "the path names a file, not a directory: there is nothing to list")
                    : volume_path_error(e, "list", q->path);
     }
     rc = fstat(dirfd(d), &st) < 0

@@ -262,8 +262,8 @@ int volume_op_remove(struct volume_agent *a, const struct volume_request *q,
     }
     if (!(q->flags & VOLUME_RECURSIVE)) {
         return err_set(e, ERR_CONFLICT,
-                       "%s is a directory; add ?recursive=1 to remove it with all "
-                       "that is in it",
+                       "%s is a directory: to remove it with all that is in it, say so "
+                       "(strata data delete -r, or ?recursive=1)",
                        Q(q->path));
     }
     return to_trash(a, &at, q, reply, e);

@@ -18,6 +18,7 @@ struct volume_store;
 
 extern const struct state_schema volume_schema;
 extern const struct route volume_routes[]; /* ctx: struct volume_store * */
+extern const struct http_schema volume_schemas[];
 
 /* What volume needs from above (main/wire.c). */
 struct volume_hooks {

@@ -448,24 +448,44 @@ static int rename_file(struct http_req *r, struct err *e)
 #define VOLUMES "/api/v1/projects/{p}/volumes"
 
 const struct route volume_routes[] = {
-    {HTTP_GET, VOLUMES, PERM_VOLUME_READ, list_volumes, "Volumes of a project, by name.", 0},
-    {HTTP_POST, VOLUMES, PERM_VOLUME_MANAGE, make_volume, "Makes a volume.", 0},
-    {HTTP_GET, VOLUMES "/{v}", PERM_VOLUME_READ, show_volume, "A volume with its size.", 0},
+    {HTTP_GET, VOLUMES, PERM_VOLUME_READ, list_volumes, "Volumes of a project, by name.",
+     .query = "limit after", .gives = "200 [Volume]"},
+    {HTTP_POST, VOLUMES, PERM_VOLUME_MANAGE, make_volume, "Makes a volume.", .takes = "VolumeNew",
+     .gives = "201 Volume"},
+    {HTTP_GET, VOLUMES "/{v}", PERM_VOLUME_READ, show_volume, "A volume with its size.",
+     .gives = "200 Volume"},
     {HTTP_DELETE, VOLUMES "/{v}", PERM_VOLUME_MANAGE, delete_volume,
-     "Deletes a volume and all that is in it.", 0},
+     "Deletes a volume and all that is in it.", .gives = "204"},
     {HTTP_GET, VOLUMES "/{v}/tree", PERM_VOLUME_READ, show_tree, "Entries of the root directory.",
-     0},
+     .query = "limit after", .gives = "200 [TreeEntry]"},
     {HTTP_GET, VOLUMES "/{v}/tree/{path...}", PERM_VOLUME_READ, show_tree,
-     "Entries of a directory, by name.", 0},
+     "Entries of a directory, by name.", .query = "limit after", .gives = "200 [TreeEntry]"},
     {HTTP_GET, VOLUMES "/{v}/files/{path...}", PERM_VOLUME_READ, read_file,
-     "Bytes of a file; with HEAD and ?upload=ID, how far an upload is.", 0},
+     "Bytes of a file; with HEAD and ?upload=ID, how far an upload is.", .query = "upload",
+     .gives = "200 */*, 206 */*"},
     {HTTP_PUT, VOLUMES "/{v}/files/{path...}", PERM_VOLUME_WRITE, write_file,
-     "Writes a file, whole or with ?upload=ID in parts.", 0},
+     "Writes a file, whole or with ?upload=ID in parts.", .query = "upload",
+     .takes = "application/octet-stream", .gives = "200 FileWritten, 201 FileWritten, 202"},
     {HTTP_DELETE, VOLUMES "/{v}/files/{path...}", PERM_VOLUME_WRITE, remove_file,
-     "Removes a file, a directory with ?recursive=1, or an unfinished upload with ?upload=ID.", 0},
+     "Removes a file, a directory with ?recursive=1, or an unfinished upload with ?upload=ID.",
+     .query = "recursive upload", .gives = "204"},
     {HTTP_POST, VOLUMES "/{v}/dirs/{path...}", PERM_VOLUME_WRITE, make_dir,
-     "Makes a directory and its parents.", 0},
+     "Makes a directory and its parents.", .gives = "200 DirMade, 201 DirMade"},
     {HTTP_POST, VOLUMES "/{v}/rename", PERM_VOLUME_WRITE, rename_file,
-     "Renames a file or directory.", 0},
+     "Renames a file or directory.", .takes = "Rename", .gives = "204"},
+    {0},
+};
+
+/* name_raw, path_raw, from_raw, to_raw: percent-encoded, for names that are no UTF-8. */
+const struct http_schema volume_schemas[] = {
+    {"Volume", "{name: string, id: string, created_at: time, files: integer, size_bytes: integer}"},
+    {"VolumeNew", "{name: string}"},
+    {"VolumeEvent", "{project: string, name: string, action: 'created' | 'deleted' | 'changed'}"},
+    {"TreeEntry", "{name: string, name_raw?: string, type: 'file' | 'dir' | 'link' | 'other',"
+                  " size_bytes: integer, modified_at: time | null, mode: string}"},
+    {"FileWritten", "{path: string, path_raw?: string, size_bytes: integer, sha256: string}"},
+    {"DirMade", "{path: string, path_raw?: string}"},
+    {"Rename", "{from?: string, from_raw?: string, to?: string, to_raw?: string,"
+               " replace?: boolean}"},
     {0},
 };

@@ -2,39 +2,17 @@
 
 #include "base/limits.h"
 
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* All of standard input, for values that must not stand in argv. */
-static int read_stdin(struct buf *out, struct err *e)
+/* A change without an answer to show, and the sentence that says it was made. */
+static int change(struct cli *c, const char *method, const json_t *body, const char *path,
+                  const char *done, struct err *e)
 {
-    char part[4096];
-    size_t n;
-
-    while ((n = fread(part, 1, sizeof(part), stdin)) > 0) {
-        if (buf_add(out, str_n(part, n)) < 0) {
-            return err_set(e, ERR_LIMIT, "standard input is longer than %zu bytes", out->max);
-        }
-    }
-    return 0;
-}
-
-/* The first line, without its end: a password. */
-static int read_first_line(struct buf *out, struct err *e)
-{
-    if (isatty(STDIN_FILENO)) {
-        (void)fprintf(stderr, "Password (shown while typing): ");
-    }
-    if (read_stdin(out, e) < 0) {
+    if (client_call(c->client, method, body, NULL, e, "%s", path) < 0) {
         return -1;
     }
-    if (out->len > 0) {
-        out->len = strcspn(out->p, "\r\n");
-        out->p[out->len] = '\0';
-    }
-    if (out->len == 0) {
-        return err_set(e, ERR_INVALID, "standard input is empty: a password was expected");
-    }
+    print_done(c, "%s", done);
     return 0;
 }
 
@@ -44,7 +22,7 @@ int verb_user_create(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *body = NULL;
     SCOPED(json_decrefp) json_t *made = NULL;
 
-    if (read_first_line(&password, e) < 0) {
+    if (ask_new_password(&password, e) < 0) {
         return -1;
     }
     body = json_pack("{s:s, s:s, s:b}", "name", cli_arg(c, 0), "password", password.p, "is_admin",
@@ -62,17 +40,22 @@ int verb_user_create(struct cli *c, struct err *e)
     return 0;
 }
 
+/* Without a name one's own, which takes the old one. */
 int verb_user_password(struct cli *c, struct err *e)
 {
     SCOPED(buf_done) struct buf password = BUF_MAX(LIMIT_PASSWORD_BYTES + 2);
+    SCOPED(buf_done) struct buf old = BUF_MAX(LIMIT_PASSWORD_BYTES + 2);
     SCOPED(json_decrefp) json_t *body = NULL;
+    SCOPED(freep) char *path = NULL;
+    const char *user = cli_arg(c, 0);
 
-    if (read_first_line(&password, e) < 0) {
+    if ((user == NULL && ask_old_password(&old, e) < 0) || ask_new_password(&password, e) < 0) {
         return -1;
     }
-    body = json_pack("{s:s}", "password", password.p);
-    return client_call(c->client, "PATCH", body, NULL, e, "/api/v1/users/%s",
-                       url_segment(cli_arg(c, 0)));
+    body = user ? json_pack("{s:s}", "password", password.p)
+                : json_pack("{s:s, s:s}", "old", old.p, "new", password.p);
+    path = user ? xasprintf("/api/v1/users/%s", url_segment(user)) : xstrdup("/api/v1/me/password");
+    return change(c, user ? "PATCH" : "PUT", body, path, "The password is changed.", e);
 }
 
 /* A list as a table or as JSON. */
@@ -102,8 +85,13 @@ int verb_user_list(struct cli *c, struct err *e)
 
 int verb_user_delete(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/users/%s",
-                       url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *path = xasprintf("/api/v1/users/%s", url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *done = xasprintf("User %s is deleted.", cli_arg(c, 0));
+
+    if (ask_sure(c, e, "User %s goes, with tokens and memberships.", cli_arg(c, 0)) < 0) {
+        return -1;
+    }
+    return change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_project_create(struct cli *c, struct err *e)
@@ -119,6 +107,7 @@ int verb_project_create(struct cli *c, struct err *e)
     }
     rc = client_call(c->client, "POST", body, &made, e, "/api/v1/projects");
     if (rc < 0 && e->kind == ERR_CONFLICT && cli_option(c, "if-missing")) {
+        print_done(c, "Project %s is there already.", cli_arg(c, 0));
         return 0;
     }
     if (rc == 0 && !print_json(c, made)) {
@@ -141,8 +130,14 @@ int verb_project_list(struct cli *c, struct err *e)
 
 int verb_project_delete(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s",
-                       url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s", url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *done = xasprintf("Project %s is deleted.", cli_arg(c, 0));
+
+    if (ask_sure(c, e, "Project %s goes, with all its images, volumes, jobs and secrets.",
+                 cli_arg(c, 0)) < 0) {
+        return -1;
+    }
+    return change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_project_members(struct cli *c, struct err *e)
@@ -158,31 +153,45 @@ int verb_project_members(struct cli *c, struct err *e)
 int verb_project_grant(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp) json_t *body = json_pack("{s:s}", "role", cli_arg(c, 1));
+    SCOPED(freep)
+    char *path = xasprintf("/api/v1/projects/%s/members/%s", url_segment(c->project),
+                           url_segment(cli_arg(c, 0)));
+    SCOPED(freep)
+    char *done = xasprintf("%s is %s of %s now.", cli_arg(c, 0), cli_arg(c, 1), c->project);
 
-    return client_call(c->client, "PUT", body, NULL, e, "/api/v1/projects/%s/members/%s",
-                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+    return change(c, "PUT", body, path, done, e);
 }
 
 int verb_project_revoke(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s/members/%s",
-                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+    SCOPED(freep)
+    char *path = xasprintf("/api/v1/projects/%s/members/%s", url_segment(c->project),
+                           url_segment(cli_arg(c, 0)));
+    SCOPED(freep)
+    char *done = xasprintf("%s is no member of %s any more.", cli_arg(c, 0), c->project);
+
+    return change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_secret_set(struct cli *c, struct err *e)
 {
     SCOPED(buf_done) struct buf value = BUF_MAX(LIMIT_SECRET_BYTES);
     SCOPED(json_decrefp) json_t *body = NULL;
+    SCOPED(freep) char *path = NULL;
+    SCOPED(freep) char *done = NULL;
 
-    if (read_stdin(&value, e) < 0) {
+    if (ask_secret(&value, e) < 0) {
         return -1;
     }
     body = json_pack("{s:s%}", "value", buf_str(&value).p, value.len);
     if (body == NULL) {
         return err_set(e, ERR_INVALID, "a secret is UTF-8 text; encode bytes as base64 first");
     }
-    return client_call(c->client, "PUT", body, NULL, e, "/api/v1/projects/%s/secrets/%s",
-                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+    path = xasprintf("/api/v1/projects/%s/secrets/%s", url_segment(c->project),
+                     url_segment(cli_arg(c, 0)));
+    done = xasprintf("Secret %s is stored. Jobs name it: secrets: {VARIABLE: %s}", cli_arg(c, 0),
+                     cli_arg(c, 0));
+    return change(c, "PUT", body, path, done, e);
 }
 
 int verb_secret_list(struct cli *c, struct err *e)
@@ -198,8 +207,12 @@ int verb_secret_list(struct cli *c, struct err *e)
 
 int verb_secret_delete(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s/secrets/%s",
-                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+    SCOPED(freep)
+    char *path = xasprintf("/api/v1/projects/%s/secrets/%s", url_segment(c->project),
+                           url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *done = xasprintf("Secret %s is deleted.", cli_arg(c, 0));
+
+    return change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_audit(struct cli *c, struct err *e)

@@ -40,7 +40,15 @@ static const struct cli_option token_opts[] = {
 };
 static const struct cli_option user_opts[] = {
     {"admin", 0, NULL, "an administrator"},
-    {"password-stdin", 0, NULL, "read the password from standard input (always so)"},
+    {"password-stdin", 0, NULL, "read the password from standard input (so without a terminal)"},
+    {0},
+};
+static const struct cli_option password_opts[] = {
+    {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
+    {0},
+};
+static const struct cli_option sure_opts[] = {
+    {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
 static const struct cli_option project_opts[] = {
@@ -55,7 +63,7 @@ static const struct cli_option audit_opts[] = {
 };
 static const struct cli_option push_opts[] = {
     {"program", 0, "FILE", "a static program: becomes /bin/NAME and the entrypoint"},
-    {"tar", 0, "FILE", "an uncompressed tar of a root file system"},
+    {"tar", 0, "FILE", "a tar of a root file system, also compressed"},
     {"entrypoint", 0, "WORD", "word of the entrypoint; may be repeated"},
     {"cmd", 0, "WORD", "word of the default command; may be repeated"},
     {"env", 'e', "K=V", "environment variable; may be repeated"},
@@ -99,42 +107,51 @@ const struct cli_verb cli_verbs[] = {
      "  strata login --server https://strata.example --user ada\n"
      "  TOKEN=$(strata login --user ada --password-stdin --print-token < password)",
      login_opts, verb_login, S},
-    {"logout", "", "Forget the token of this server.", NULL, NULL, verb_logout, S},
+    {"logout", "", "Revoke and forget the token of this server.", NULL, NULL, verb_logout, S},
     {"whoami", "", "Show who is signed in, and his projects.", NULL, NULL, verb_whoami, S},
     {"token create", "NAME", "Make a personal access token and print it once.", NULL, token_opts,
      verb_token_create, S},
     {"token list", "", "List your tokens.", NULL, NULL, verb_token_list, S},
     {"token delete", "ID", "Revoke a token at once.", NULL, NULL, verb_token_delete, S},
-    {"user create", "NAME", "Make a user; the password is read from standard input.", NULL,
+    {"user create", "NAME", "Make a user with a password.",
+     "At a terminal the password is asked for, else it is the first line of standard input:\n"
+     "  strata user create ada < password",
      user_opts, verb_user_create, S},
     {"user list", "", "List users.", NULL, NULL, verb_user_list, S},
-    {"user password", "NAME", "Set a user's password, read from standard input.", NULL, user_opts,
-     verb_user_password, S},
-    {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, NULL, verb_user_delete,
-     S},
+    {"user password", "[NAME]", "Change your password, or set another user's.",
+     "Without NAME your own: the old one is asked for first (standard input: old, then new).\n"
+     "With NAME, for administrators: the new one only.",
+     password_opts, verb_user_password, S},
+    {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, sure_opts,
+     verb_user_delete, S},
     {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
     {"project list", "", "List the projects you may see.", NULL, NULL, verb_project_list, S},
-    {"project delete", "NAME", "Delete a project with everything in it.", NULL, NULL,
+    {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
     {"project members", "", "List members and roles.", NULL, NULL, verb_project_members, P},
     {"project grant", "USER ROLE", "Give a role: maintainer, developer or guest.", NULL, NULL,
      verb_project_grant, P},
     {"project revoke", "USER", "Take a member's role away.", NULL, NULL, verb_project_revoke, P},
-    {"secret set", "NAME", "Store a secret, read from standard input.",
-     "Jobs name it: 'secrets: {VARIABLE: NAME}'. Nobody can read it back.", NULL, verb_secret_set,
-     P},
+    {"secret set", "NAME", "Store a secret.",
+     "At a terminal one line is asked for, else it is all of standard input.\n"
+     "Jobs name it: 'secrets: {VARIABLE: NAME}'. Nobody can read it back.",
+     NULL, verb_secret_set, P},
     {"secret list", "", "List the names of secrets.", NULL, NULL, verb_secret_list, P},
     {"secret delete", "NAME", "Delete a secret.", NULL, NULL, verb_secret_delete, P},
     {"image push", "IMAGE", "Put a static program or a tar into the registry as an image.",
      "  strata image push demo/tool:1 --program ./tool\n"
      "Images of builders and other registries: docker, podman and skopeo push here unchanged.",
      push_opts, verb_image_push, S},
-    {"image list", "[REPOSITORY]", "List repositories, or the tags of one.", NULL, NULL,
-     verb_image_list, P},
-    {"image delete", "REPOSITORY:TAG", "Delete a tag.", NULL, NULL, verb_image_delete, P},
+    {"image list", "[REPOSITORY]", "List repositories, or the tags of one.",
+     "  strata image list -p demo\n"
+     "  strata image list demo/tool",
+     NULL, verb_image_list, S},
+    {"image delete", "IMAGE", "Delete a tag.", "  strata image delete demo/tool:1", NULL,
+     verb_image_delete, S},
     {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
     {"volume list", "", "List volumes.", NULL, NULL, verb_volume_list, P},
-    {"volume delete", "NAME", "Delete a volume with its files.", NULL, NULL, verb_volume_delete, P},
+    {"volume delete", "NAME", "Delete a volume with its files.", NULL, sure_opts,
+     verb_volume_delete, P},
     {"data list", "VOLUME/PATH", "List a folder of a volume.", NULL, NULL, verb_data_list, P},
     {"data put", "FILE... VOLUME/PATH", "Upload files; goes on after a broken connection.",
      "  strata data put digits.csv train/raw/ -p demo", NULL, verb_data_put, P},
@@ -142,9 +159,12 @@ const struct cli_verb cli_verbs[] = {
      verb_data_get, P},
     {"data delete", "VOLUME/PATH", "Delete a file or folder.", NULL, delete_opts, verb_data_delete,
      P},
-    {"run", "", "Submit a job, follow its log, end with its exit code.",
-     "  strata run -f examples/digits.yaml", submit_opts, verb_run, S},
-    {"job submit", "", "Submit a job and print its id.", NULL, submit_opts, verb_job_submit, S},
+    {"run", "[FILE]", "Submit a job, follow its log, end with its exit code.",
+     "Ctrl-C leaves the job running, and says how to find it again.\n"
+     "  strata run -f examples/digits.yaml",
+     submit_opts, verb_run, S},
+    {"job submit", "[FILE]", "Submit a job and print its id.", NULL, submit_opts, verb_job_submit,
+     S},
     {"job list", "", "List jobs, newest first.", NULL, list_opts, verb_job_list, P},
     {"job show", "JOB", "Show a job: state, reasons, usage, history.", NULL, NULL, verb_job_show,
      P},
@@ -163,6 +183,8 @@ const struct cli_verb cli_verbs[] = {
     {"man", "", "Print the man page.", "  strata man | man -l -", NULL, verb_man, 0},
     {"debug routes", "", "Print every route with its permission.", NULL, NULL, verb_debug_routes,
      0},
+    {"debug openapi", "", "Print the API as OpenAPI 3.1, as /api/v1/openapi.json.", NULL, NULL,
+     verb_debug_openapi, 0},
     {"help", "[COMMAND...]", "Help on everything or on one command.", NULL, NULL, verb_help, 0},
     {0},
 };

@@ -76,6 +76,7 @@ struct client *client_new(const char *server, const char *token, struct err *e) 
 /* The name of a server as it is kept: "host:1/" is "http://host:1". free(3). */
 char *client_base_url(const char *server);
 void client_free(struct client *c);
+/* From now on this user, and no token. */
 void client_set_password(struct client *c, const char *user, const char *password);
 const char *client_server(const struct client *c);
 
@@ -116,11 +117,24 @@ int client_call(struct client *c, const char *method, const json_t *body, json_t
 const char *url_segment(const char *s);
 const char *url_path(const char *s);
 
+/* --- ask.c --- */
+/* `out` receives the text without the end of its line; the caller wipes it. At a terminal nothing
+ * is echoed; else it is the next line of standard input. */
+int ask_password(struct cli *c, struct buf *out, struct err *e) MUST_USE;
+int ask_old_password(struct buf *out, struct err *e) MUST_USE;
+int ask_new_password(struct buf *out, struct err *e) MUST_USE; /* at a terminal: twice */
+int ask_secret(struct buf *out, struct err *e) MUST_USE;       /* all of standard input */
+/* One line, shown; -1: no terminal, or nothing was typed. */
+int ask_text(const char *prompt, char *out, size_t size) MUST_USE;
+/* Before something is gone for good: at a terminal without --yes. -1: not sure. */
+int ask_sure(struct cli *c, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4) MUST_USE;
+
 /* --- credentials.c --- */
 /* ~/.config/strata/credentials.json, 0600. `server` NULL: the one used last. */
 void credentials_load(const char *server, char **found_server, char **token);
-int credentials_save(const char *server, const char *token, struct err *e) MUST_USE;
-int credentials_forget(const char *server, struct err *e) MUST_USE;
+int credentials_save(const char *server, const char *token, int64_t id, struct err *e) MUST_USE;
+/* *id: of the token, to revoke it; 0 when none is kept. */
+int credentials_forget(const char *server, int64_t *id, struct err *e) MUST_USE;
 
 /* --- table.c --- */
 enum column_kind { COLUMN_TEXT, COLUMN_BYTES, COLUMN_CPU, COLUMN_AGE, COLUMN_NUMBER, COLUMN_YES };
@@ -133,6 +147,8 @@ struct column {
 void table_print(const json_t *items, const struct column *columns, size_t n, const char *empty);
 /* Prints `value` as JSON with --json; true when it did. */
 bool print_json(const struct cli *c, const json_t *value);
+/* What was done: a sentence, or {"done": true} with --json. */
+void print_done(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* An object of texts: key, value, ..., NULL. Also where a value is no UTF-8. */
 void print_pairs(const char *const *pairs);
 /* Text from outside for a terminal: control bytes are shown, not obeyed. */
@@ -165,6 +181,7 @@ int verb_help(struct cli *c, struct err *e);
 int verb_man(struct cli *c, struct err *e);
 int verb_completion(struct cli *c, struct err *e);
 int verb_debug_routes(struct cli *c, struct err *e);
+int verb_debug_openapi(struct cli *c, struct err *e);
 /* login.c */
 int verb_login(struct cli *c, struct err *e);
 int verb_logout(struct cli *c, struct err *e);

@@ -35,6 +35,12 @@ struct client *client_new(const char *server, const char *token, struct err *e)
     c->curl = curl_easy_init();
     c->server = client_base_url(server);
     c->token = token && token[0] ? xstrdup(token) : NULL;
+    if (strncmp(c->server, "http://", 7) != 0 && strncmp(c->server, "https://", 8) != 0) {
+        err_set(e, ERR_INVALID,
+                "'%s' is no address of a Strata server: http://HOST:PORT or https://", server);
+        client_free(c);
+        return NULL;
+    }
     if (c->curl == NULL) {
         err_set(e, ERR_INTERNAL, "libcurl does not start");
         client_free(c);
@@ -58,6 +64,7 @@ void client_free(struct client *c)
 
 void client_set_password(struct client *c, const char *user, const char *password)
 {
+    free(TAKE(c->token)); /* else the old token would sign in whoever has the password */
     c->user = xstrdup(user);
     c->password = xstrdup(password);
 }
@@ -192,8 +199,9 @@ static int explain(const struct client *c, CURLcode rc, const char *detail, stru
             "--server or STRATA_SERVER",
             c->server);
     }
-    return err_set(e, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE, "%s: %s",
-                   c->server, detail[0] ? detail : curl_easy_strerror(rc));
+    return err_set(e, rc == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_UNAVAILABLE,
+                   "%s does not answer as a Strata server does: %s", c->server,
+                   detail[0] ? detail : curl_easy_strerror(rc));
 }
 
 int client_send(struct client *c, const struct client_request *q, struct client_answer *out,
@@ -210,6 +218,8 @@ int client_send(struct client *c, const struct client_request *q, struct client_
     *out = (struct client_answer){.body = BUF_MAX(ANSWER_MAX)};
     curl_easy_reset(c->curl);
     (void)curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    /* ".." in a name must reach the server, which refuses it: here it would name something else. */
+    (void)curl_easy_setopt(c->curl, CURLOPT_PATH_AS_IS, 1L);
     (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     (void)curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, detail);
     (void)curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);

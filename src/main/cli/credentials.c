@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* {"current": "http://...", "servers": {"http://...": {"token": "strata_..."}}} */
+/* {"current": "http://...", "servers": {"http://...": {"token": "strata_...", "id": 7}}} */
 static char *credentials_path(void)
 {
     const char *base = getenv("XDG_CONFIG_HOME");
@@ -65,20 +65,21 @@ void credentials_load(const char *server, char **found_server, char **token)
     *token = one ? xstrdup(json_text(one, "token")) : NULL;
 }
 
-int credentials_save(const char *server, const char *token, struct err *e)
+int credentials_save(const char *server, const char *token, int64_t id, struct err *e)
 {
     SCOPED(json_decrefp) json_t *all = read_all();
 
     (void)json_object_set_new(all, "current", json_string(server));
     (void)json_object_set_new(json_object_get(all, "servers"), server,
-                              json_pack("{s:s}", "token", token));
+                              json_pack("{s:s, s:I}", "token", token, "id", (json_int_t)id));
     return write_all(all, e);
 }
 
-int credentials_forget(const char *server, struct err *e)
+int credentials_forget(const char *server, int64_t *id, struct err *e)
 {
     SCOPED(json_decrefp) json_t *all = read_all();
 
+    *id = json_number(json_object_get(json_object_get(all, "servers"), server), "id");
     (void)json_object_del(json_object_get(all, "servers"), server);
     if (strcmp(json_text(all, "current"), server) == 0) {
         (void)json_object_del(all, "current");

@@ -1,14 +1,10 @@
 /* Verbs about this machine and this program; none needs a server. */
 #include "main/cli/cli.h"
 
-#include "access/access.h"
-#include "jobs/jobs.h"
-#include "main/console.h"
 #include "main/main_priv.h"
-#include "main/system_http.h"
-#include "registry/registry.h"
+#include "main/openapi.h"
+#include "net/http.h"
 #include "runtime/runtime.h"
-#include "volume/volume.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -129,9 +125,44 @@ int verb_version(struct cli *c, struct err *e UNUSED)
     return 0;
 }
 
-int verb_help(struct cli *c, struct err *e UNUSED)
+static bool is_group(struct str word)
+{
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        struct str rest = str_of(v->words);
+
+        if (str_eq(str_cut(&rest, ' '), word)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int help_json(struct cli *c)
+{
+    SCOPED(json_decrefp) json_t *all = json_array();
+
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        json_t *options = json_array();
+
+        for (const struct cli_option *o = v->options; o && o->name; o++) {
+            (void)json_array_append_new(options, json_pack("{s:s, s:s?, s:s}", "name", o->name,
+                                                           "value", o->value, "help", o->help));
+        }
+        (void)json_array_append_new(all,
+                                    json_pack("{s:s, s:s, s:s, s:o}", "command", v->words, "args",
+                                              v->args, "summary", v->summary, "options", options));
+    }
+    (void)print_json(c, all);
+    return 0;
+}
+
+int verb_help(struct cli *c, struct err *e)
 {
     SCOPED(buf_done) struct buf words = BUF_MAX(4096);
+
+    if (c->json) {
+        return help_json(c);
+    }
 
     for (size_t i = 0; i < c->args.len; i++) {
         buf_printf(&words, "%s%s", i ? " " : "", c->args.p[i]);
@@ -141,6 +172,10 @@ int verb_help(struct cli *c, struct err *e UNUSED)
             cli_help(stdout, v);
             return 0;
         }
+    }
+    if (words.len > 0 && !is_group(buf_str(&words))) {
+        return err_set(e, ERR_NOT_FOUND, "there is no command '%.60s'; strata help lists them all",
+                       words.p);
     }
     cli_help_group(stdout, buf_str(&words));
     return 0;
@@ -163,13 +198,10 @@ int verb_debug_routes(struct cli *c, struct err *e UNUSED)
                                             {"PATH", "path", COLUMN_TEXT},
                                             {"PERMISSION", "permission", COLUMN_TEXT},
                                             {"WHAT", "summary", COLUMN_TEXT}};
-    const struct route *const tables[] = {system_routes,      console_routes,      access_routes,
-                                          registry_v2_routes, registry_api_routes, volume_routes,
-                                          jobs_routes};
     SCOPED(json_decrefp) json_t *rows = json_array();
 
-    for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-        for (const struct route *r = tables[t]; r->pattern; r++) {
+    for (const struct openapi_part *p = openapi_parts; p->routes; p++) {
+        for (const struct route *r = p->routes; r->pattern; r++) {
             (void)json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "method",
                                                         http_method_name(r->method), "path",
                                                         r->pattern, "permission",
@@ -179,5 +211,16 @@ int verb_debug_routes(struct cli *c, struct err *e UNUSED)
     if (!print_json(c, rows)) {
         table_print(rows, columns, ARRAY_LEN(columns), "");
     }
+    return 0;
+}
+
+int verb_debug_openapi(struct cli *c UNUSED, struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(1024 * 1024);
+
+    if (openapi_write(&text, e) < 0) {
+        return -1;
+    }
+    (void)puts(text.p);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -100,6 +101,33 @@ static int copy_file(struct archive *a, int fd, struct err *e)
     return n < 0 ? err_sys(e, "read") : 0;
 }
 
+/* Only what needs no loader and no libraries can run alone (ELF, "Program Header": PT_INTERP). */
+static int check_static(int fd, const char *path, struct err *e)
+{
+    Elf64_Ehdr h;
+    Elf64_Phdr p;
+
+    if (pread(fd, &h, sizeof(h), 0) != sizeof(h) || memcmp(h.e_ident, ELFMAG, SELFMAG) != 0 ||
+        h.e_ident[EI_CLASS] != ELFCLASS64) {
+        return err_set(e, ERR_INVALID,
+                       "%s is no 64-bit program (ELF); for scripts and whole file systems: --tar",
+                       path);
+    }
+    for (unsigned i = 0; i < h.e_phnum; i++) {
+        if (pread(fd, &p, sizeof(p), (off_t)(h.e_phoff + (uint64_t)i * h.e_phentsize)) !=
+            sizeof(p)) {
+            return err_set(e, ERR_INVALID, "%s is a program that was cut short", path);
+        }
+        if (p.p_type == PT_INTERP) {
+            return err_set(e, ERR_INVALID,
+                           "%s needs shared libraries: link it with -static, or push a root file "
+                           "system that has them (--tar)",
+                           path);
+        }
+    }
+    return 0;
+}
+
 static int write_program_tar(struct archive *a, const char *path, const char *name, struct err *e)
 {
     SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -108,6 +136,9 @@ static int write_program_tar(struct archive *a, const char *path, const char *na
 
     if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "%s", path);
+    }
+    if (check_static(fd, path, e) < 0) {
+        return -1;
     }
     if (add_entry(a, "bin/", AE_IFDIR, 0755, 0, e) < 0 ||
         add_entry(a, "tmp/", AE_IFDIR, 01777, 0, e) < 0 ||
@@ -139,11 +170,93 @@ static int tar_of_program(struct blob *tar, const char *path, const char *name, 
     return rc < 0 ? -1 : digest_of(tar, e);
 }
 
+/* Opens the file to be read as a tar (then *out is at its first entry), or as whatever bytes it
+ * holds when a compression is taken off. */
+static struct archive *open_archive(const char *path, bool raw, struct err *e)
+{
+    struct archive *a = archive_read_new();
+
+    (void)archive_read_support_filter_all(a);
+    (void)(raw ? archive_read_support_format_raw(a) : archive_read_support_format_tar(a));
+    if (archive_read_open_filename(a, path, 1 << 20) != ARCHIVE_OK) {
+        err_set(e, ERR_INVALID, "%s is no tar: %s", path, archive_error_string(a));
+        archive_read_free(a);
+        return NULL;
+    }
+    return a;
+}
+
+/* A root file system: not just any file, and not an image that was saved. */
+static int check_tar(const char *path, bool *packed, struct err *e)
+{
+    struct archive *a = open_archive(path, false, e);
+    struct archive_entry *en;
+    size_t n = 0;
+    int r = ARCHIVE_EOF, rc = 0;
+
+    if (a == NULL) {
+        return -1;
+    }
+    while (rc == 0 && (r = archive_read_next_header(a, &en)) >= ARCHIVE_WARN && r != ARCHIVE_EOF) {
+        const char *name = archive_entry_pathname(en);
+
+        *packed = archive_filter_code(a, 0) != ARCHIVE_FILTER_NONE;
+        n++;
+        if (name && (strcmp(name, "manifest.json") == 0 || strcmp(name, "oci-layout") == 0)) {
+            rc = err_set(e, ERR_INVALID,
+                         "%s is an image that was saved, not a root file system: skopeo copy "
+                         "%s:%s docker://...",
+                         path, name[0] == 'm' ? "docker-archive" : "oci-archive", path);
+        }
+    }
+    if (rc == 0 && (r != ARCHIVE_EOF || n == 0)) {
+        rc = err_set(e, ERR_INVALID, "%s is no tar: %s", path,
+                     archive_error_string(a) ? archive_error_string(a) : "nothing is in it");
+    }
+    archive_read_free(a);
+    return rc;
+}
+
+static int unpack_into(int fd, const char *path, struct err *e)
+{
+    struct archive *a = open_archive(path, true, e);
+    struct archive_entry *en;
+    char part[65536];
+    ssize_t n = -1;
+    int rc = 0;
+
+    if (a == NULL) {
+        return -1;
+    }
+    if (archive_read_next_header(a, &en) == ARCHIVE_OK) {
+        while (rc == 0 && (n = archive_read_data(a, part, sizeof(part))) > 0) {
+            rc = fs_write_all(fd, str_n(part, (size_t)n), e);
+        }
+    }
+    if (rc == 0 && n < 0) {
+        rc = archive_error(a, path, e);
+    }
+    archive_read_free(a);
+    return rc;
+}
+
 static int open_tar(struct blob *tar, const char *path, struct err *e)
 {
+    bool packed = false;
+
     *tar = (struct blob){.fd = open(path, O_RDONLY | O_CLOEXEC)};
     if (tar->fd < 0) {
         return err_sys(e, "%s", path);
+    }
+    if (check_tar(path, &packed, e) < 0) {
+        return -1;
+    }
+    if (packed) {
+        closep(&tar->fd);
+        tar->fd = memfd_create("layer", MFD_CLOEXEC);
+        if (tar->fd < 0 || unpack_into(tar->fd, path, e) < 0) {
+            return tar->fd < 0 ? err_sys(e, "memfd") : -1;
+        }
     }
     return digest_of(tar, e);
 }
@@ -236,6 +349,9 @@ static void write_config(struct cli *c, const char *program, const struct blob *
     write_list(&w, "Cmd", c, "cmd", NULL);
     jw_kv_c(&w, "WorkingDir", "/");
     jw_end(&w);
+    jw_key(&w, "history"); /* builders that start from this image count its layers here */
+    jw_raw(&w,
+           STR("[{\"created\":\"1970-01-01T00:00:00Z\",\"created_by\":\"strata image push\"}]"));
     jw_key(&w, "rootfs");
     jw_object(&w);
     jw_kv_c(&w, "type", "layers");
@@ -409,10 +525,14 @@ int verb_image_push(struct cli *c, struct err *e)
     char digest[SHA256_HEX + 1];
 
     if ((program_path == NULL) == (tar_path == NULL)) {
+        const char *server = client_server(c->client);
+        bool is_plain = strncmp(server, "http://", 7) == 0;
+
         return err_set(e, ERR_INVALID,
                        "give --program FILE (a static program) or --tar FILE (a root file system); "
-                       "images of others: skopeo copy docker-archive:x.tar docker://%s/%s",
-                       client_server(c->client), cli_arg(c, 0));
+                       "images of others: skopeo copy%s docker-archive:x.tar docker://%s/%s",
+                       is_plain ? " --dest-tls-verify=false" : "", strstr(server, "://") + 3,
+                       cli_arg(c, 0));
     }
     if (split_reference(cli_arg(c, 0), &repo, &tag, e) < 0 ||
         (tar_path ? open_tar(&tar, tar_path, e) : tar_of_program(&tar, program_path, program, e)) <
@@ -432,6 +552,25 @@ int verb_image_push(struct cli *c, struct err *e)
     return 0;
 }
 
+/* A repository is named with its project, as everywhere, or within the one of -p. */
+static const char *within_project(struct cli *c, const char *name, struct err *e)
+{
+    size_t n = c->project ? strlen(c->project) : 0;
+    const char *slash = strchr(name, '/');
+
+    if (c->project) {
+        return strncmp(name, c->project, n) == 0 && name[n] == '/' ? name + n + 1 : name;
+    }
+    if (slash == NULL) {
+        err_set(e, ERR_INVALID, "which project? write PROJECT/%s, or -p NAME", name);
+        return NULL;
+    }
+    free(c->spec_project);
+    c->spec_project = xstrndup(name, (size_t)(slash - name));
+    c->project = c->spec_project;
+    return slash + 1;
+}
+
 int verb_image_list(struct cli *c, struct err *e)
 {
     static const struct column repos[] = {{"REPOSITORY", "name", COLUMN_TEXT},
@@ -444,12 +583,18 @@ int verb_image_list(struct cli *c, struct err *e)
                                          {"SIZE", "size_bytes", COLUMN_BYTES},
                                          {"PUSHED", "pushed_at", COLUMN_AGE}};
     const char *repo = cli_arg(c, 0);
-    SCOPED(freep)
-    char *path = repo ? xasprintf("/api/v1/projects/%s/repositories/%s/tags",
-                                  url_segment(c->project), url_path(repo))
-                      : xasprintf("/api/v1/projects/%s/repositories", url_segment(c->project));
+    SCOPED(freep) char *path = NULL;
     SCOPED(json_decrefp) json_t *items = NULL;
 
+    if (repo && (repo = within_project(c, repo, e)) == NULL) {
+        return -1;
+    }
+    if (c->project == NULL) {
+        return err_set(e, ERR_INVALID, "which project? -p NAME, or STRATA_PROJECT");
+    }
+    path = repo ? xasprintf("/api/v1/projects/%s/repositories/%s/tags", url_segment(c->project),
+                            url_path(repo))
+                : xasprintf("/api/v1/projects/%s/repositories", url_segment(c->project));
     if (list_all(c, str_of(path), &items, e) < 0) {
         return -1;
     }
@@ -462,17 +607,23 @@ int verb_image_list(struct cli *c, struct err *e)
 
 int verb_image_delete(struct cli *c, struct err *e)
 {
+    const char *name = within_project(c, cli_arg(c, 0), e);
     SCOPED(freep) char *repo = NULL;
-    SCOPED(freep) char *tag = NULL;
-    SCOPED(freep) char *full = xasprintf("%s/%s", c->project, cli_arg(c, 0));
+    const char *colon;
 
-    if (split_reference(full, &repo, &tag, e) < 0) {
+    if (name == NULL) {
         return -1;
     }
-    if (strrchr(cli_arg(c, 0), ':') == NULL) {
+    colon = strrchr(name, ':');
+    if (colon == NULL || strchr(colon, '/')) {
         return err_set(e, ERR_INVALID, "which tag? write %s:TAG", cli_arg(c, 0));
     }
-    return client_call(c->client, "DELETE", NULL, NULL, e,
-                       "/api/v1/projects/%s/repositories/%s/tags/%s", url_segment(c->project),
-                       url_path(repo + strlen(c->project) + 1), url_segment(tag));
+    repo = xstrndup(name, (size_t)(colon - name));
+    if (client_call(c->client, "DELETE", NULL, NULL, e,
+                    "/api/v1/projects/%s/repositories/%s/tags/%s", url_segment(c->project),
+                    url_path(repo), url_segment(colon + 1)) < 0) {
+        return -1;
+    }
+    print_done(c, "%s/%s is deleted.", c->project, name);
+    return 0;
 }

@@ -57,8 +57,9 @@ static int job_exit_code(const json_t *job)
 
 static int read_spec(struct cli *c, struct buf *text, struct err *e)
 {
-    const char *file = cli_option(c, "file");
-    struct err ignored;
+    const char *file = cli_option(c, "file") ? cli_option(c, "file") : cli_arg(c, 0);
+    const struct yaml_node *root;
+    SCOPED(arena_done) struct arena a = {0};
 
     if (file == NULL) {
         return err_set(e, ERR_INVALID, "which job? strata %s -f job.yaml", c->verb->words);
@@ -69,9 +70,11 @@ static int read_spec(struct cli *c, struct buf *text, struct err *e)
     if (fs_read(AT_FDCWD, file, text, e) < 0) {
         return -1;
     }
+    root = yaml_parse(&a, buf_str(text), e);
+    if (root == NULL) {
+        return err_wrap(e, "%s", file);
+    }
     if (c->project == NULL) {
-        SCOPED(arena_done) struct arena a = {0};
-        const struct yaml_node *root = yaml_parse(&a, buf_str(text), &ignored);
         const struct yaml_node *project = yaml_get(root, "project");
 
         if (project && project->kind == YAML_SCALAR) {
@@ -317,6 +320,25 @@ int verb_job_submit(struct cli *c, struct err *e)
     return 0;
 }
 
+/* What Ctrl-C says; made before, because a signal handler may only write. */
+static char interrupted[400];
+
+static void on_interrupt(int sig)
+{
+    (void)!write(STDERR_FILENO, interrupted, strlen(interrupted));
+    _exit(128 + sig);
+}
+
+/* Who waits may leave; the job does not. */
+static void explain_interrupt(const struct cli *c, const char *id)
+{
+    (void)snprintf(interrupted, sizeof(interrupted),
+                   "\n%s goes on. Follow it: strata job logs -f -p %.100s %s\n"
+                   "Stop it: strata job cancel -p %.100s %s\n",
+                   id, c->project, id, c->project, id);
+    (void)signal(SIGINT, on_interrupt);
+}
+
 int verb_run(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp) json_t *job = NULL;
@@ -326,6 +348,7 @@ int verb_run(struct cli *c, struct err *e)
         return -1;
     }
     id = xstrdup(json_text(job, "id"));
+    explain_interrupt(c, id);
     (void)fprintf(stderr, "%s %s: ", id, json_text(job, "state"));
     print_safe(stderr, str_of(json_text(job, "reason")));
     (void)fputc('\n', stderr);
@@ -373,7 +396,8 @@ int verb_job_list(struct cli *c, struct err *e)
     }
     if (!print_json(c, json_object_get(page, "items"))) {
         table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns),
-                    "No jobs yet: strata run -f job.yaml runs one.");
+                    state ? "No job is in that state."
+                          : "No jobs yet: strata run -f job.yaml runs one.");
     }
     return 0;
 }
@@ -402,7 +426,9 @@ static void print_job(const json_t *job)
     print_field("digest", json_text(job, "digest"));
     print_field("state", json_text(job, "state"));
     print_field("reason", json_text(job, "reason"));
-    print_field("exit", json_text(json_object_get(job, "exit"), "text"));
+    if (strcmp(json_text(job, "reason"), json_text(json_object_get(job, "exit"), "text")) != 0) {
+        print_field("exit", json_text(json_object_get(job, "exit"), "text"));
+    }
     (void)printf("%-10s %g CPU, %s memory, %lld GPU\n", "asks for",
                  (double)json_number(job, "cpu_milli") / 1000,
                  str_format_bytes(json_number(job, "memory_bytes"), size),
@@ -447,7 +473,9 @@ int verb_job_cancel(struct cli *c, struct err *e)
             return -1;
         }
         if (!print_json(c, job)) {
-            (void)printf("%s %s\n", cli_arg(c, i), json_text(job, "state"));
+            (void)printf("%s %s\n", cli_arg(c, i),
+                         is_final(json_text(job, "state")) ? json_text(job, "state")
+                                                           : "is being cancelled");
         }
     }
     return 0;
@@ -460,6 +488,7 @@ int verb_job_delete(struct cli *c, struct err *e)
                         url_segment(c->project), url_segment(cli_arg(c, i))) < 0) {
             return -1;
         }
+        print_done(c, "%s is deleted.", cli_arg(c, i));
     }
     return 0;
 }

@@ -4,42 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
-
-/* One line of standard input without its end. */
-static int read_line(char *out, size_t size, struct err *e)
-{
-    if (fgets(out, (int)size, stdin) == NULL) {
-        return err_set(e, ERR_INVALID, "standard input is empty: a password was expected");
-    }
-    out[strcspn(out, "\r\n")] = '\0';
-    return 0;
-}
-
-static int ask_password(char *out, size_t size, struct err *e)
-{
-    struct termios before, quiet;
-    int rc;
-
-    if (!isatty(STDIN_FILENO)) {
-        return err_set(e, ERR_INVALID, "no terminal to ask for a password: use --password-stdin");
-    }
-    (void)tcgetattr(STDIN_FILENO, &before);
-    quiet = before;
-    quiet.c_lflag &= ~(tcflag_t)ECHO;
-    (void)fprintf(stderr, "Password: ");
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    rc = read_line(out, size, e);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    (void)fputc('\n', stderr);
-    return rc;
-}
-
-static int read_password(struct cli *c, char *out, size_t size, struct err *e)
-{
-    return cli_option(c, "password-stdin") ? read_line(out, size, e) : ask_password(out, size, e);
-}
 
 static json_t *token_request(struct cli *c, const char *name, int64_t expires_sec)
 {
@@ -67,30 +32,44 @@ static int expiry(struct cli *c, const char *def, int64_t *sec, struct err *e)
         *sec = 0;
         return 0;
     }
-    return str_parse_seconds(str_of(s), sec, e);
+    if (str_parse_seconds(str_of(s), sec, e) < 0) {
+        return err_wrap(e, "--expires");
+    }
+    return *sec > 0 ? 0 : err_set(e, ERR_INVALID, "--expires: give a time, such as 12h, or never");
 }
 
-int verb_login(struct cli *c, struct err *e)
+/* A token of this machine, made with the password. */
+static int make_token(struct cli *c, const char *user, json_t **made, struct err *e)
 {
-    char password[LIMIT_PASSWORD_BYTES + 2], host[64] = "", name[128];
-    const char *user = cli_option(c, "user");
+    SCOPED(buf_done) struct buf password = BUF_MAX(LIMIT_PASSWORD_BYTES + 2);
     SCOPED(json_decrefp) json_t *body = NULL;
-    SCOPED(json_decrefp) json_t *made = NULL;
+    char host[64] = "", name[128];
     int64_t expires_sec;
 
-    if (user == NULL) {
-        return err_set(e, ERR_INVALID, "who signs in? strata login --user NAME");
-    }
-    if (expiry(c, "90d", &expires_sec, e) < 0 ||
-        read_password(c, password, sizeof(password), e) < 0) {
+    if (expiry(c, "90d", &expires_sec, e) < 0 || ask_password(c, &password, e) < 0) {
         return -1;
     }
     (void)gethostname(host, sizeof(host) - 1);
     (void)snprintf(name, sizeof(name), "strata login on %s", host);
-    client_set_password(c->client, user, password);
-    explicit_bzero(password, sizeof(password));
+    client_set_password(c->client, user, password.p);
+    explicit_bzero(password.p, password.len);
     body = token_request(c, name, expires_sec);
-    if (client_call(c->client, "POST", body, &made, e, "/api/v1/tokens") < 0) {
+    return client_call(c->client, "POST", body, made, e, "/api/v1/tokens");
+}
+
+int verb_login(struct cli *c, struct err *e)
+{
+    const char *user = cli_option(c, "user");
+    SCOPED(json_decrefp) json_t *made = NULL;
+    char typed[LIMIT_NAME_BYTES + 2];
+
+    if (user == NULL) {
+        if (ask_text("User", typed, sizeof(typed)) < 0) {
+            return err_set(e, ERR_INVALID, "who signs in? strata login --user NAME");
+        }
+        user = typed;
+    }
+    if (make_token(c, user, &made, e) < 0) {
         return -1;
     }
     if (cli_option(c, "print-token")) {
@@ -99,7 +78,8 @@ int verb_login(struct cli *c, struct err *e)
         }
         return 0;
     }
-    if (credentials_save(client_server(c->client), json_text(made, "token"), e) < 0) {
+    if (credentials_save(client_server(c->client), json_text(made, "token"),
+                         json_number(made, "id"), e) < 0) {
         return -1;
     }
     if (!print_json(c, made)) {
@@ -108,9 +88,23 @@ int verb_login(struct cli *c, struct err *e)
     return 0;
 }
 
+/* The token is revoked where the server can be asked; it is forgotten in any case. */
 int verb_logout(struct cli *c, struct err *e)
 {
-    return credentials_forget(client_server(c->client), e);
+    struct err ignored;
+    int64_t id;
+
+    if (credentials_forget(client_server(c->client), &id, e) < 0) {
+        return -1;
+    }
+    if (id > 0 && client_call(c->client, "DELETE", NULL, NULL, &ignored, "/api/v1/tokens/%lld",
+                              (long long)id) < 0) {
+        (void)fprintf(stderr, "strata: the token is forgotten here, but was not revoked: ");
+        print_safe(stderr, str_of(ignored.msg));
+        (void)fputc('\n', stderr);
+    }
+    print_done(c, "Signed out of %s.", client_server(c->client));
+    return 0;
 }
 
 int verb_whoami(struct cli *c, struct err *e)
@@ -175,6 +169,10 @@ int verb_token_list(struct cli *c, struct err *e)
 
 int verb_token_delete(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/tokens/%s",
-                       url_segment(cli_arg(c, 0)));
+    if (client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/tokens/%s",
+                    url_segment(cli_arg(c, 0))) < 0) {
+        return -1;
+    }
+    print_done(c, "Token %s is revoked.", cli_arg(c, 0));
+    return 0;
 }

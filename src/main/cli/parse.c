@@ -138,6 +138,26 @@ static const struct cli_verb *find_verb(int argc, char **argv, size_t *n_words)
     return best;
 }
 
+/* "strata job": which one? */
+static int group_alone(const char *group, struct err *e)
+{
+    struct buf list = BUF_MAX(1024);
+    int rc = 0;
+
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        struct str rest = str_of(v->words);
+
+        if (str_eq_c(str_cut(&rest, ' '), group) && rest.p) {
+            buf_printf(&list, "%s%.*s", list.len ? ", " : "", STR_ARG(rest));
+        }
+    }
+    if (list.len > 0) {
+        rc = err_set(e, ERR_INVALID, "strata %s needs one of: %s", group, list.p);
+    }
+    buf_done(&list);
+    return rc;
+}
+
 static int no_such_verb(const char *word, struct err *e)
 {
     char groups[128][32];
@@ -145,6 +165,9 @@ static int no_such_verb(const char *word, struct err *e)
     size_t n = 0;
     const char *near;
 
+    if (group_alone(word, e) < 0) {
+        return -1;
+    }
     for (const struct cli_verb *v = cli_verbs; v->words && n < ARRAY_LEN(names); v++) {
         struct str rest = str_of(v->words);
 

@@ -160,6 +160,27 @@ bool print_json(const struct cli *c, const json_t *value)
     return true;
 }
 
+void print_done(const struct cli *c, const char *fmt, ...)
+{
+    SCOPED(freep) char *text = NULL;
+    va_list ap;
+    int n;
+
+    if (c->json) {
+        (void)puts("{\"done\": true}");
+        return;
+    }
+    va_start(ap, fmt);
+    n = vasprintf(&text, fmt, ap);
+    va_end(ap);
+    if (n < 0) {
+        text = NULL;
+        return;
+    }
+    print_safe(stdout, str_of(text));
+    (void)putchar('\n');
+}
+
 void print_pairs(const char *const *pairs)
 {
     SCOPED(buf_done) struct buf b = BUF_MAX(64 * 1024);

@@ -19,6 +19,7 @@ int verb_volume_create(struct cli *c, struct err *e)
                          url_segment(c->project));
 
     if (rc < 0 && e->kind == ERR_CONFLICT && cli_option(c, "if-missing")) {
+        print_done(c, "Volume %s is there already.", cli_arg(c, 0));
         return 0;
     }
     if (rc == 0 && !print_json(c, made)) {
@@ -49,8 +50,13 @@ int verb_volume_list(struct cli *c, struct err *e)
 
 int verb_volume_delete(struct cli *c, struct err *e)
 {
-    return client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s/volumes/%s",
-                       url_segment(c->project), url_segment(cli_arg(c, 0)));
+    if (ask_sure(c, e, "Volume %s goes, with all its files.", cli_arg(c, 0)) < 0 ||
+        client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/projects/%s/volumes/%s",
+                    url_segment(c->project), url_segment(cli_arg(c, 0))) < 0) {
+        return -1;
+    }
+    print_done(c, "Volume %s is deleted.", cli_arg(c, 0));
+    return 0;
 }
 
 /* --- files --- */
@@ -110,8 +116,12 @@ int verb_data_delete(struct cli *c, struct err *e)
         return -1;
     }
     url = place_url(c, volume, "files", path);
-    return client_call(c->client, "DELETE", NULL, NULL, e, "%s%s", url,
-                       cli_option(c, "recursive") ? "?recursive=1" : "");
+    if (client_call(c->client, "DELETE", NULL, NULL, e, "%s%s", url,
+                    cli_option(c, "recursive") ? "?recursive=1" : "") < 0) {
+        return -1;
+    }
+    print_done(c, "%s is deleted.", cli_arg(c, 0));
+    return 0;
 }
 
 enum { UPLOAD_TRIES = 8, RETRY_MS = 1000 };
@@ -122,8 +132,17 @@ struct upload {
     int fd;
     int64_t size;
     char id[25];
+    bool began; /* the server has taken bytes: worth waiting for */
     struct progress progress;
 };
+
+static void upload_moved(void *ctx, int64_t done, int64_t total)
+{
+    struct upload *u = ctx;
+
+    u->began |= done > 0;
+    progress_bytes(&u->progress, done, total);
+}
 
 /* What the server has of this upload; 0 when it knows none. */
 static int ask_offset(struct upload *u, int64_t *offset, struct err *e)
@@ -168,8 +187,8 @@ static int send_from(struct upload *u, int64_t offset, struct client_answer *a, 
                                .body_fd = u->fd,
                                .body_length = u->size - offset,
                                .headers = {u->size > 0 ? range : NULL},
-                               .progress = progress_bytes,
-                               .ctx = &u->progress};
+                               .progress = upload_moved,
+                               .ctx = u};
 
     if (lseek(u->fd, offset, SEEK_SET) < 0) {
         return err_sys(e, "seek");
@@ -198,10 +217,12 @@ static int upload_file(struct upload *u, json_t **out, struct err *e)
             }
             (void)client_error(&a, e);
         }
-        if (tries == UPLOAD_TRIES) {
-            return err_wrap(e, "gave up after %d tries", tries);
+        if (tries == UPLOAD_TRIES || !u->began) {
+            return tries > 0 ? err_wrap(e, "gave up after %d tries", tries) : -1;
         }
-        (void)fputc('\n', stderr);
+        if (u->progress.on_terminal) {
+            (void)fputc('\n', stderr);
+        }
         print_safe(stderr, str_of(e->msg));
         (void)fprintf(stderr, "; going on in a moment\n");
         (void)usleep(RETRY_MS * 1000);
@@ -240,7 +261,7 @@ static int put_one(struct cli *c, const char *local, const char *place, json_t *
     progress_begin(&u.progress, base);
     rc = upload_file(&u, out, e);
     progress_end(&u.progress);
-    return rc;
+    return rc < 0 ? err_wrap(e, "%s", local) : 0;
 }
 
 int verb_data_put(struct cli *c, struct err *e)
@@ -255,14 +276,14 @@ int verb_data_put(struct cli *c, struct err *e)
         json_t *one = NULL;
 
         if (put_one(c, cli_arg(c, i), place, &one, e) < 0) {
-            return err_wrap(e, "%s", cli_arg(c, i));
+            return -1;
         }
         (void)json_array_append_new(all, one);
         if (!c->json) {
             char size[16];
 
-            (void)printf("%s -> %s:%s (%s, sha256 %.12s...)\n", cli_arg(c, i), c->project,
-                         json_text(one, "path"),
+            (void)printf("%s -> %.*s/%s (%s, sha256 %.12s...)\n", cli_arg(c, i),
+                         (int)strcspn(place, "/"), place, json_text(one, "path"),
                          str_format_bytes(json_number(one, "size_bytes"), size),
                          json_text(one, "sha256"));
         }
@@ -310,9 +331,11 @@ int verb_data_get(struct cli *c, struct err *e)
     SCOPED(freep) char *volume = NULL;
     SCOPED(freep) char *url = NULL;
     SCOPED(freep) char *part = NULL;
+    SCOPED(freep) char *inside = NULL;
     SCOPED(closep) int fd = -1;
     const char *local = cli_arg(c, 1);
     const char *path, *base;
+    struct stat st;
 
     if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
         return -1;
@@ -326,6 +349,10 @@ int verb_data_get(struct cli *c, struct err *e)
     local = local ? local : base;
     if (strcmp(local, "-") == 0) {
         return download_to(c, url, base, STDOUT_FILENO, e);
+    }
+    if (stat(local, &st) == 0 && S_ISDIR(st.st_mode)) {
+        inside = xasprintf("%s/%s", local, base);
+        local = inside;
     }
     part = xasprintf("%s.part", local);
     fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -1,0 +1,406 @@
+"""The API does what its own description says: every route, every field, nothing besides."""
+import json
+import re
+import subprocess
+import threading
+import uuid
+
+import jsonschema
+import pytest
+import requests
+
+from conftest import BUILD, ROOT, wait_for
+
+V1 = '/api/v1'
+METHODS = ('get', 'put', 'post', 'delete', 'patch')
+SMALL = {'cpu': '100m', 'memory': '64Mi'}
+PASSWORD = 'correct horse battery'
+
+times = jsonschema.FormatChecker(formats=())
+
+
+@times.checks('date-time')
+def is_time(value):
+    return not isinstance(value, str) or re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z', value) is not None
+
+
+def strata_debug(what):
+    out = subprocess.run([str(BUILD / 'strata'), 'debug', what, '--json'], capture_output=True, text=True, check=True)
+    return json.loads(out.stdout)
+
+
+@pytest.fixture(scope='module')
+def document():
+    return strata_debug('openapi')
+
+
+def operations(document):
+    return {(method, path): o for path, item in document['paths'].items() for method, o in item.items()}
+
+
+def answers(document):
+    """(method, path, status) of every success that is promised."""
+    return {(m, p, int(s)) for (m, p), o in operations(document).items() for s in o['responses'] if s != 'default'}
+
+
+def parts(node):
+    """Every object in the document, itself first."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from parts(child)
+
+
+def resolve(document, ref):
+    assert ref.startswith('#/'), ref
+    for step in ref[2:].split('/'):
+        document = document[step]
+    return document
+
+
+# --- the document itself ---
+
+def test_server_program_and_repository_have_the_same_document(strata, document):
+    assert requests.get(strata.url + V1 + '/openapi.json', timeout=10).json() == document
+    assert json.loads((ROOT / 'docs' / 'formats' / 'openapi.json').read_text()) == document
+
+
+def test_the_document_is_openapi_3_1(document):
+    assert re.fullmatch(r'3\.1\.\d+', document['openapi'])
+    assert document['info']['title'] and document['info']['version']
+    for (method, path), operation in operations(document).items():
+        assert method in METHODS and path.startswith('/')
+        parameters = [resolve(document, p['$ref']) if '$ref' in p else p for p in operation['parameters']]
+        assert [p['name'] for p in parameters if p['in'] == 'path'] == re.findall(r'\{(\w+)\}', path)
+        assert all(p['schema'] and p.get('required', False) == (p['in'] == 'path') for p in parameters)
+        for status, answer in operation['responses'].items():
+            assert re.fullmatch(r'2\d\d|default', status)
+            assert resolve(document, answer['$ref'])['description'] if '$ref' in answer else answer['description']
+        assert 'default' in operation['responses'] and len(operation['responses']) >= 2
+
+
+def test_every_operation_has_a_name_of_its_own(document):
+    ids = [o['operationId'] for o in operations(document).values()]
+    assert all(re.fullmatch(r'(get|put|post|patch|delete)([A-Z][a-z0-9]+)+', i) for i in ids)
+    assert len(ids) == len(set(ids))
+    assert {'getProjectJobs', 'getProjectJob', 'getProjectRepositoryTags', 'getProjectVolumeTreePath'} <= set(ids)
+
+
+def test_every_route_of_the_api_is_described(document):
+    described = {(m.upper(), p) for m, p in operations(document)}
+    for route in strata_debug('routes'):
+        path = route['path'].replace('...', '')
+        if path.startswith(V1 + '/') or path in ('/version', '/healthz', '/readyz'):
+            assert (route['method'], path) in described
+            described.remove((route['method'], path))
+    assert not described
+
+
+def test_every_reference_resolves_and_every_component_is_used(document):
+    used = {part['$ref'] for part in parts(document) if '$ref' in part}
+    for ref in used:
+        resolve(document, ref)
+    kept = {f'#/components/{kind}/{name}' for kind in ('schemas', 'parameters', 'responses')
+            for name in document['components'][kind]}
+    assert {ref.split('/')[-1] for ref in kept - used} == {'JobEvent', 'VolumeEvent', 'ImageEvent', 'ProjectEvent'}
+
+
+def test_every_component_is_a_schema_that_refuses_what_it_does_not_name(document):
+    for name, schema in document['components']['schemas'].items():
+        jsonschema.Draft202012Validator.check_schema(schema)
+        for part in parts(schema):
+            if part.get('type') == 'object':
+                closed = part['additionalProperties'] is False and set(part['required']) <= set(part['properties'])
+                assert closed or ('properties' not in part and part['additionalProperties']), name
+
+
+# --- what the server says, held against it ---
+
+class Api:
+    """Sends requests and checks each, and its answer, against the document."""
+
+    def __init__(self, strata, document):
+        self.strata, self.document, self.seen = strata, document, set()
+
+    def check(self, schema, value):
+        schema = {**schema, 'components': self.document['components']}
+        jsonschema.Draft202012Validator(schema, format_checker=times).validate(value)
+
+    def check_component(self, name, value):
+        self.check({'$ref': f'#/components/schemas/{name}'}, value)
+
+    def check_error(self, r):
+        assert r.headers['Content-Type'].startswith('application/json'), r.text
+        self.check_component('Error', r.json())
+        assert r.json()['error']['request_id'] == r.headers['X-Request-Id']
+
+    def check_request(self, operation, params, body, media):
+        names = {p['$ref'].split('/')[-1] for p in operation['parameters'] if '$ref' in p}
+        assert set(params or {}) <= names
+        assert (body is None) == ('requestBody' not in operation)
+        if body is not None:
+            content = operation['requestBody']['content'][media]
+            self.check(content.get('schema', {}), body)
+
+    def check_answer(self, content, r):
+        media = r.headers.get('Content-Type', '').split(';')[0]
+        if not content:
+            assert r.content == b''
+        elif 'application/json' in content:
+            assert media == 'application/json'
+            self.check(content['application/json'].get('schema', {}), r.json())
+        else:
+            assert media in content or '*/*' in content
+
+    def call(self, method, pattern, status, json=None, data=None, params=None, headers=None, user='admin', media=None,
+             **rest):
+        """A request that succeeds; `rest` holds the values of the pattern and what requests takes."""
+        values = {name: rest.pop(name) for name in re.findall(r'\{(\w+)\}', pattern)}
+        operation = self.document['paths'][pattern][method.lower()]
+        self.check_request(operation, params, data if json is None else json,
+                           media or ('application/octet-stream' if json is None else 'application/json'))
+        r = self.strata.api(method, pattern.format(**values), user=user, json=json, data=data, params=params,
+                            headers={**({'Content-Type': media} if media else {}), **(headers or {})}, **rest)
+        assert r.status_code == status, f'{method} {pattern}: {r.status_code} {r.text}'
+        self.check_answer(operation['responses'][str(status)].get('content'), r)
+        self.seen.add((method.lower(), pattern, status))
+        return r.json() if r.content and 'json' in r.headers['Content-Type'] else r
+
+    def refused(self, status, method, path, **kwargs):
+        r = self.strata.api(method, path, **kwargs)
+        assert r.status_code == status, f'{method} {path}: {r.status_code} {r.text}'
+        self.check_error(r)
+        return r.json()['error']
+
+
+class Events(threading.Thread):
+    """Reads /api/v1/events until a project is deleted."""
+
+    def __init__(self, strata, until):
+        super().__init__(daemon=True)
+        self.got, self.until = [], until
+        self.answer = strata.api('GET', V1 + '/events', stream=True, timeout=60)
+        assert self.answer.headers['Content-Type'].startswith('text/event-stream')
+        self.start()
+
+    def run(self):
+        kind = None
+        for line in self.answer.iter_lines(decode_unicode=True, chunk_size=1):
+            if line.startswith('event: '):
+                kind = line[7:]
+            elif line.startswith('data: '):
+                self.got.append((kind, json.loads(line[6:])))
+                if kind == 'project' and self.got[-1][1] == {'project': self.until, 'action': 'deleted'}:
+                    return
+
+
+P = V1 + '/projects/{p}'
+
+
+def system(api):
+    for path in ('/healthz', '/readyz', '/version', V1 + '/openapi.json', V1 + '/health', V1 + '/permissions'):
+        api.call('GET', path, 200)
+    assert api.call('GET', V1 + '/nodes', 200)['items'][0]['state'] == 'ready'
+
+
+def signing_in(api, user):
+    r = requests.post(api.strata.url + V1 + '/login', json={'user': user, 'password': PASSWORD}, timeout=30)
+    cookie = {'Cookie': 'strata_session=' + r.cookies['strata_session']}
+    api.call('POST', V1 + '/login', 200, json={'user': user, 'password': PASSWORD}, user=None)
+    me = api.call('GET', V1 + '/me', 200, user=None, headers=cookie)
+    assert me['kind'] == 'session' and me['csrf']
+    api.call('POST', V1 + '/logout', 204, user=None, headers={**cookie, 'X-CSRF-Token': me['csrf']})
+    assert api.call('GET', V1 + '/me', 200, user=None, auth=(user, PASSWORD))['kind'] == 'password'
+    assert api.call('GET', V1 + '/me', 200, user=user)['scopes'] is None
+
+
+def tokens(api, user):
+    narrow = {'name': 'narrow', 'scopes': ['job:read', 'project:read'], 'expires_in_seconds': 3600}
+    made = api.call('POST', V1 + '/tokens', 201, json=narrow, user=user)
+    wide = api.call('POST', V1 + '/tokens', 201, json={'name': 'w', 'scopes': None, 'expires_in_seconds': None}, user=user)
+    assert api.call('GET', V1 + '/me', 200, token=made['token'])['scopes'] == ['project:read', 'job:read']
+    page = api.call('GET', V1 + '/tokens', 200, user=user, params={'limit': 1})
+    assert page['next'] and api.call('GET', V1 + '/tokens', 200, user=user, params={'after': page['next']})['items']
+    for token in (made, wide):
+        api.call('DELETE', V1 + '/tokens/{id}', 204, id=token['id'], user=user)
+    api.refused(400, 'POST', V1 + '/tokens', json={'name': 'x', 'scopes': ['jobs:read']}, user=user)
+
+
+def users(api, user):
+    made = api.call('POST', V1 + '/users', 201, json={'name': user, 'password': PASSWORD, 'is_admin': False})
+    assert made['last_seen_at'] is None
+    api.refused(409, 'POST', V1 + '/users', json={'name': user, 'password': PASSWORD})
+    api.refused(400, 'POST', V1 + '/users', json={'name': 'x'})
+    api.call('PATCH', V1 + '/users/{u}', 200, u=user, json={'disabled': True})
+    api.call('PATCH', V1 + '/users/{u}', 200, u=user, json={'disabled': False, 'is_admin': False, 'password': PASSWORD})
+    api.strata.token(user, PASSWORD)
+    api.call('GET', V1 + '/users/{u}', 200, u=user)
+    api.call('GET', V1 + '/users', 200, params={'limit': 1})
+    api.refused(403, 'GET', V1 + '/users', user=user)
+    api.refused(401, 'GET', V1 + '/users', user=None)
+    api.refused(404, 'GET', V1 + '/users/nobody-here')
+    api.call('PUT', V1 + '/me/password', 204, json={'old': PASSWORD, 'new': PASSWORD + '!'}, user=None, auth=(user, PASSWORD))
+    api.call('PATCH', V1 + '/users/{u}', 200, u=user, json={'password': PASSWORD})
+
+
+def projects(api, user, p):
+    assert api.call('POST', V1 + '/projects', 201, json={'name': p, 'public': False})['role'] == 'admin'
+    api.refused(409, 'POST', V1 + '/projects', json={'name': p})
+    api.refused(404, 'GET', f'{V1}/projects/{p}', user=user)
+    api.call('PUT', P + '/members/{u}', 204, p=p, u=user, json={'role': 'developer'})
+    assert api.call('GET', P, 200, p=p, user=user)['role'] == 'developer'
+    assert api.call('GET', V1 + '/me', 200, user=user)['projects'] == [{'name': p, 'role': 'developer'}]
+    api.call('GET', P + '/members', 200, p=p)
+    assert api.call('PATCH', P, 200, p=p, json={'public': True})['public']
+    assert {i['role'] for i in api.call('GET', V1 + '/projects', 200, user=None)['items']} == {'anonymous'}
+    api.call('GET', V1 + '/projects', 200, params={'limit': 1})
+    api.call('PUT', P + '/secrets/{s}', 204, p=p, s='key', json={'value': 'hush'})
+    assert len(api.call('GET', P + '/secrets', 200, p=p)['items']) == 1
+    api.refused(400, 'PATCH', f'{V1}/projects/{p}', json={'publik': True})
+    api.refused(405, 'PATCH', V1 + '/queue', json={})
+    api.refused(404, 'GET', V1 + '/nowhere')
+
+
+def images(api, p):
+    for tag in ('1', '2'):
+        api.strata.cli('image', 'push', f'{p}/tools/box:{tag}', '--program', '/bin/busybox', check=True)
+    repositories = api.call('GET', P + '/repositories', 200, p=p)['items']
+    assert [r['name'] for r in repositories] == ['tools/box']
+    of = {'p': p, 'repo': 'tools/box'}
+    assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
+    api.call('DELETE', P + '/repositories/{repo}/tags/{tag}', 204, tag='1', **of)
+    api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
+    api.call('DELETE', P + '/repositories/{repo}', 204, **of)
+
+
+def uploads(api, files, of):
+    half = {**of, 'path': 'big', 'params': {'upload': 'abcdefgh'}}
+    api.call('PUT', files, 202, data=b'123', headers={'Content-Range': 'bytes 0-2/6'}, **half)
+    api.refused(409, 'PUT', files.format(**half) + '?upload=abcdefgh', data=b'x', headers={'Content-Range': 'bytes 9-9/10'})
+    api.call('PUT', files, 201, data=b'456', headers={'Content-Range': 'bytes 3-5/6'}, **half)
+    api.call('GET', files, 206, path='big', headers={'Range': 'bytes=1-2'}, **of)
+    api.refused(416, 'GET', files.format(path='big', **of), headers={'Range': 'bytes=99-'})
+
+
+def volumes(api, p):
+    v, of = P + '/volumes/{v}', {'p': p, 'v': 'data'}
+    api.call('POST', P + '/volumes', 201, p=p, json={'name': 'data'})
+    files = v + '/files/{path}'
+    api.call('PUT', files, 201, path='dir/a.txt', data=b'a', **of)
+    api.call('PUT', files, 200, path='dir/a.txt', data=b'b', **of)
+    assert api.call('PUT', files, 201, path='%ff', data=b'raw', **of)['path_raw'] == '%FF'
+    api.call('GET', files, 200, path='dir/a.txt', **of)
+    uploads(api, files, of)
+    api.call('POST', v + '/dirs/{path}', 201, path='new/deep', **of)
+    api.call('POST', v + '/dirs/{path}', 200, path='new/deep', **of)
+    api.call('POST', v + '/rename', 204, json={'from': 'new', 'to': 'old', 'replace': False}, **of)
+    api.call('POST', v + '/rename', 204, json={'from_raw': '%FF', 'to_raw': '%FE'}, **of)
+    api.refused(404, 'POST', f'{V1}/projects/{p}/volumes/data/rename', json={'from': 'none', 'to': 'x'})
+    api.call('DELETE', files, 204, path='old', params={'recursive': '1'}, **of)
+    api.call('GET', v, 200, **of)
+    api.call('GET', P + '/volumes', 200, p=p, params={'limit': 10})
+
+
+def tree(api, p):
+    """After a job has made what only a job can make."""
+    v, of = P + '/volumes/{v}', {'p': p, 'v': 'data'}
+    first = api.call('GET', v + '/tree', 200, params={'limit': 2}, **of)
+    rest = api.call('GET', v + '/tree', 200, params={'after': first['next']}, **of)
+    items = first['items'] + rest['items']
+    assert {i['type'] for i in items} == {'file', 'dir', 'link', 'other'}
+    assert [i['name_raw'] for i in items if 'name_raw' in i] == ['%FE']
+    api.call('GET', v + '/tree/{path}', 200, path='dir', **of)
+    api.refused(404, 'GET', f'{V1}/projects/{p}/volumes/data/tree/none')
+    api.call('DELETE', v, 204, **of)
+
+
+def submit(api, p, script, **more):
+    spec = {'image': api.strata.busybox, 'command': ['sh', '-c', script], 'resources': SMALL, **more}
+    return api.call('POST', P + '/jobs', 202, p=p, json=spec)
+
+
+def finished(api, p, job):
+    api.strata.wait_job(p, job['id'])
+    return api.call('GET', P + '/jobs/{id}', 200, p=p, id=job['id'])
+
+
+def jobs_that_end(api, p):
+    whole = submit(api, p, 'cd /data && ln -s a link && mkfifo pipe', name='whole', project=p, args=['x', 1],
+                   env={'TEXT': 'a', 'NUMBER': 2, 'YES': True}, secrets={'KEY': 'key'}, workdir='/tmp',
+                   volumes=[{'name': 'data', 'path': '/data', 'mode': 'rw'}], network='none', timeout='1m', grace=1,
+                   resources={'cpu': 0.25, 'memory': 67108864, 'gpu': 0, 'pids': 64}, retries=0)
+    assert finished(api, p, whole)['state'] == 'succeeded'
+    retried = finished(api, p, submit(api, p, 'exit 3', retries=1))
+    assert retried['exit']['code'] == 3 and retried['attempt'] == 2
+    assert finished(api, p, submit(api, p, 'sleep 60', timeout=1, grace='0s'))['exit']['kind'] == 'timeout'
+    text = f'image: {api.strata.busybox}\ncommand: [echo, hello]\n'
+    yaml = api.call('POST', P + '/jobs', 202, p=p, data=text, media='application/yaml')
+    finished(api, p, yaml)
+    log = api.call('GET', P + '/jobs/{id}/log', 200, p=p, id=yaml['id'], params={'offset': 1, 'attempt': 1, 'follow': 1})
+    assert log.text == 'ello\n'
+    api.call('DELETE', P + '/jobs/{id}', 204, p=p, id=yaml['id'])
+
+
+def jobs_that_wait(api, p):
+    """One holds every processor, so that the other waits behind it."""
+    free = api.call('GET', V1 + '/nodes', 200)['items'][0]['cpu_milli_free']
+    running = submit(api, p, 'sleep 600', resources={'cpu': f'{free}m', 'memory': '64Mi'}, grace='0s')
+    queued = submit(api, p, 'true')
+    api.strata.wait_job(p, running['id'], ('running',))
+    assert api.call('GET', P + '/jobs/{id}', 200, p=p, id=running['id'])['started_at']
+    assert api.call('GET', P + '/jobs/{id}', 200, p=p, id=queued['id'])['queue_position'] == 1
+    rows = api.call('GET', P + '/jobs', 200, p=p, params={'state': 'running,queued', 'limit': 1})
+    rows['items'] += api.call('GET', P + '/jobs', 200, p=p, params={'state': 'running,queued', 'after': rows['next']})['items']
+    assert [r['state'] for r in rows['items']] == ['queued', 'running']
+    assert api.call('GET', V1 + '/queue', 200) == {'queued': 1, 'running': 1}
+    api.refused(409, 'DELETE', f'{V1}/projects/{p}/jobs/{queued["id"]}')
+    for job in (queued, running):
+        api.call('POST', P + '/jobs/{id}/cancel', 202, p=p, id=job['id'])
+        assert finished(api, p, job)['state'] == 'cancelled'
+    assert api.call('GET', P + '/jobs', 200, p=p)['next'] is None
+
+
+def jobs_refused(api, p):
+    url = f'{V1}/projects/{p}/jobs'
+    error = api.refused(400, 'POST', url, json={'image': 'x', 'comand': ['a'], 'resources': {'cpu': 'two'}})
+    assert len(error['mistakes']) == 3
+    assert 'mistakes' not in api.refused(400, 'POST', url, data='[')
+    api.refused(404, 'POST', url, json={'image': p + '/none:1'})
+    api.refused(404, 'GET', url + '/j-none')
+    api.refused(400, 'GET', url + '?state=sleeping')
+    api.refused(413, 'POST', url, data='#' * 300_000)
+
+
+def removal(api, user, p):
+    api.call('DELETE', P + '/secrets/{s}', 204, p=p, s='key')
+    api.call('DELETE', P + '/members/{u}', 204, p=p, u=user)
+    api.call('DELETE', P, 204, p=p)
+    api.call('DELETE', V1 + '/users/{u}', 204, u=user)
+    rows = api.call('GET', V1 + '/audit', 200, params={'limit': 1000})['items']
+    assert any(r['project'] is None for r in rows) and any(r['project'] == p for r in rows)
+    page = api.call('GET', V1 + '/audit', 200, params={'user': 'admin', 'project': p, 'limit': 1})
+    assert api.call('GET', V1 + '/audit', 200, params={'project': p, 'after': page['next']})['items']
+
+
+def test_every_route_answers_as_the_document_says(strata, document):
+    """Everything once, with real data; what was never asked for fails at the end."""
+    api = Api(strata, document)
+    user, p = 'o-' + uuid.uuid4().hex[:8], 'openapi-' + uuid.uuid4().hex[:8]
+    events = Events(strata, until=p)
+    system(api)
+    users(api, user)
+    signing_in(api, user)
+    tokens(api, user)
+    projects(api, user, p)
+    images(api, p)
+    volumes(api, p)
+    jobs_that_end(api, p)
+    tree(api, p)
+    jobs_that_wait(api, p)
+    jobs_refused(api, p)
+    removal(api, user, p)
+    wait_for(lambda: not events.is_alive(), what='the last event')
+    for kind, data in events.got:
+        api.check_component(kind.capitalize() + 'Event', data)
+    assert {kind for kind, _ in events.got} == {'job', 'volume', 'image', 'project'}
+    assert answers(document) - api.seen == {('get', V1 + '/events', 200)}
