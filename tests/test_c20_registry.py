@@ -670,6 +670,23 @@ def test_manifests_keep_their_bytes_and_type(registry):
     assert registry('GET', f'/v2/reg/exact/manifests/{by512}').content == body
 
 
+def test_a_manifest_that_one_has_is_not_sent_again(registry):
+    digest, body = registry.image('reg/cond', 'v1')
+
+    def get(method='GET', ref='v1', **headers):
+        return registry(method, f'/v2/reg/cond/manifests/{ref}', headers={k.replace('_', '-'): v for k, v in headers.items()})
+    etag = get().headers['ETag']
+    assert etag == f'"{digest}"'
+    for tag in (etag, 'W/' + etag, '"x", ' + etag, '*'):
+        r = get(If_None_Match=tag)
+        assert r.status_code == 304 and r.content == b'' and r.headers['ETag'] == etag
+        assert r.headers['Docker-Content-Digest'] == digest
+    assert get('HEAD', digest, If_None_Match=etag).status_code == 304
+    other, _ = registry.image('reg/cond', 'v1')
+    r = get(If_None_Match=etag)
+    assert r.status_code == 200 and r.headers['ETag'] == f'"{other}"'
+
+
 def test_manifests_that_are_refused(registry):
     digest, body = registry.image('reg/bad', 'v1')
     good = json.loads(body)

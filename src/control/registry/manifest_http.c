@@ -32,6 +32,7 @@ static int reference_of_path(struct http_req *req, struct str repository, struct
  * better message than ours, and old ones send no Accept at all. */
 int v2_manifest_get(struct http_req *req, struct err *e)
 {
+    char etag[CONTENT_DIGEST_MAX + 2];
     struct reference ref;
     struct stored_manifest m;
     struct str repository;
@@ -40,8 +41,12 @@ int v2_manifest_get(struct http_req *req, struct err *e)
         store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0) {
         return -1;
     }
+    (void)snprintf(etag, sizeof(etag), "\"%s\"", m.digest);
     http_set_header(req, "Docker-Content-Digest", "%s", m.digest);
-    http_set_header(req, "ETag", "\"%s\"", m.digest);
+    http_set_header(req, "ETag", "%s", etag);
+    if (http_not_modified(req, etag)) {
+        return http_reply_empty(req, 304, e);
+    }
     return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
 }
 
