@@ -7,7 +7,8 @@
  *
  * Threads: any. Verified tokens and passwords are cached by hash for a short time; a change of
  * user, token or membership drops the cache, so revoking acts at once. On disk: tables users,
- * projects, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as SHA-256. */
+ * projects, free_slots, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as
+ * SHA-256. */
 #pragma once
 #include "base/arena.h"
 #include "base/cfg.h"

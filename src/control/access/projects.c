@@ -34,9 +34,9 @@ static void tell(struct access *a, struct str project, const char *action)
     }
 }
 
-/* A range that was never given; when all were, the one that rests longest. Nothing of its project
- * is left by then, since that goes before the row does: the rest it gets is for what we forgot. No
- * shortest rest, because then whoever makes and deletes projects could keep others from theirs. */
+/* A range that was never given; when all were, the one that rests longest. What a project holds
+ * goes before its row does: the rest is for what was overlooked. No shortest rest, because then
+ * whoever makes and deletes projects could keep others from theirs. */
 static int choose_slot(struct state_db *db, int64_t *slot, struct err *e)
 {
     if (state_one_i64(db, slot, e, "",
