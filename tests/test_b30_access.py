@@ -16,6 +16,7 @@ MAY = {
     'signed-in': set(ROLES) - {'anonymous'},
     'system:read': {'admin'}, 'system:manage': {'admin'}, 'user:manage': {'admin'}, 'audit:read': {'admin'},
     'project:read': {'admin', 'maintainer', 'developer', 'guest'},
+    'member:read': {'admin', 'maintainer', 'developer', 'guest'},
     'project:manage': {'admin', 'maintainer'},
     'image:pull': {'admin', 'maintainer', 'developer', 'guest'},
     'image:push': {'admin', 'maintainer', 'developer'},
@@ -97,6 +98,16 @@ def test_a_public_project_is_pulled_but_not_changed_by_anybody(strata, people):
     assert strata.api('GET', '/api/v1/projects/open', user=None).status_code == 200
     assert strata.api('POST', '/api/v1/projects/open/volumes', user=None, json={'name': 'x'}).status_code == 401
     assert strata.api('POST', '/api/v1/projects/open/volumes', user=people['outsider'], json={'name': 'x'}).status_code == 403
+
+
+def test_the_members_of_a_public_project_are_not_for_everybody(strata, people):
+    strata.project('open-house', public=True)
+    strata.user('m-guest', 'open-house', 'guest')
+    path = '/api/v1/projects/open-house/members'
+    assert strata.api('GET', path, user=None).status_code == 401
+    assert strata.api('GET', path, user='m-outsider').status_code == 403
+    items = strata.api('GET', path, user='m-guest').json()['items']
+    assert {'user': 'm-guest', 'role': 'guest'} in items
 
 
 def test_a_private_project_looks_like_none(strata, people):

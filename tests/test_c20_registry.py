@@ -326,6 +326,12 @@ def test_the_token_reply_has_what_clients_read(registry):
     assert claims(r['token'])['sub'] == 'admin'
 
 
+@pytest.mark.parametrize('scope', ['repository:reg/a:push', 'repository:reg/a:pull,push,delete', 'repository:reg/a:push,delete',
+                                   'repository:reg/a:delete repository:reg/b:pull', 'registry:catalog:*'])
+def test_the_token_reply_names_what_was_granted(registry, scope):
+    assert registry('GET', '/service/token', params={'service': 'strata', 'scope': scope}).json()['scope'] == scope
+
+
 def test_login_with_wrong_password_or_without_anything_fails(registry):
     assert registry('GET', '/service/token', auth=('admin', 'nope')).status_code == 401
     assert registry('GET', '/service/token', auth=None).status_code == 401
@@ -394,6 +400,47 @@ def test_a_disabled_user_stops_at_once(strata, registry):
     assert gone('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 401
 
 
+def test_a_token_ends_with_the_password_it_was_made_from(strata, registry):
+    def change(**what):
+        assert strata.api('PATCH', '/api/v1/users/reg-changed', json=what).status_code == 200
+
+    def tokens(password):
+        user = Registry(strata, 'reg-changed', password)
+        r = user('POST', '/service/token', auth=None, data={
+            'grant_type': 'password', 'username': 'reg-changed', 'password': password, 'scope': 'repository:reg/one:pull'})
+        return [user.token('repository:reg/one:pull'), r.json()['access_token']]
+
+    def status(token):
+        return registry('GET', '/v2/', token=token).status_code
+    strata.user('reg-changed', 'reg', 'developer')
+    lasting = Registry(strata, 'reg-changed', strata.token('reg-changed')).token('repository:reg/one:pull')
+    old = tokens('correct horse battery')
+    assert [status(t) for t in old] == [200, 200]
+    r = requests.put(strata.url + '/api/v1/me/password', json={'old': 'correct horse battery', 'new': 'second horse battery'},
+                     auth=('reg-changed', 'correct horse battery'), timeout=30)
+    assert r.status_code == 204
+    assert [status(t) for t in old] == [401, 401]
+    old = tokens('second horse battery')
+    change(password='third horse battery')
+    assert [status(t) for t in old] == [401, 401]
+    old = tokens('third horse battery')
+    change(disabled=True)
+    change(disabled=False)
+    assert [status(t) for t in old] == [401, 401]
+    assert [status(t) for t in tokens('third horse battery')] == [200, 200]
+    assert status(lasting) == 200  # of a personal token, which nobody revoked
+
+
+def test_an_admin_that_was_ends_at_once(strata, registry):
+    strata.user('reg-admin')
+    assert strata.api('PATCH', '/api/v1/users/reg-admin', json={'is_admin': True}).status_code == 200
+    was = Registry(strata, 'reg-admin', 'correct horse battery')
+    token = was.token('repository:reg/one:pull,push,delete')
+    assert was('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 202
+    assert strata.api('PATCH', '/api/v1/users/reg-admin', json={'is_admin': False}).status_code == 200
+    assert was('POST', '/v2/reg/one/blobs/uploads/', token=token).status_code == 404
+
+
 def test_a_lost_role_ends_the_rights_of_its_tokens(strata, registry):
     strata.user('reg-moved', 'reg', 'developer')
     moved = Registry(strata, 'reg-moved', 'correct horse battery')
@@ -409,6 +456,15 @@ def test_personal_tokens_with_scopes_narrow_what_is_granted(strata, registry):
     assert claims(narrow.token('repository:reg/one:pull,push'))['access'][0]['actions'] == ['pull']
     assert narrow('GET', '/v2/reg/one/manifests/v1').status_code == 200
     assert narrow('POST', '/v2/reg/one/blobs/uploads/').status_code == 403
+
+
+def test_a_narrow_token_gets_no_more_by_asking_for_the_catalog(strata, registry):
+    r = strata.api('POST', '/api/v1/tokens', json={'name': 'jobs-only', 'scopes': ['job:read']})
+    narrow = Registry(strata, 'admin', r.json()['token'])
+    token = narrow.token('registry:catalog:*')
+    assert claims(token)['access'] == []
+    assert registry('GET', '/v2/_catalog', token=token).status_code == 401
+    assert narrow('GET', '/v2/_catalog').json()['repositories'] == []
 
 
 @pytest.mark.parametrize('method,path,allowed', [
@@ -473,6 +529,32 @@ def test_chunks_must_come_in_order(registry):
     assert r.status_code == 400 and code(r) == 'SIZE_INVALID'
     assert registry('PATCH', where, data=b'x', headers={'Content-Range': 'two'}).status_code == 400
     assert chunk('PUT', 2000, 2999, params={'digest': sha(data)}).status_code == 201
+    assert registry('GET', f'/v2/reg/blobs/blobs/{sha(data)}').content == data
+
+
+def test_a_chunk_without_length_is_as_long_as_its_range(registry):
+    data = os.urandom(3000)
+    where = registry.upload('reg/blobs')
+    assert registry('PATCH', where, data=data[:1000]).status_code == 202
+    for body in (data[1000:1500], data[1000:2500]):  # shorter, longer than 1000 bytes
+        for method, params in (('PATCH', {}), ('PUT', {'digest': sha(data)})):
+            r = registry(method, where, data=iter([body]), params=params, headers={'Content-Range': '1000-1999'})
+            assert r.status_code == 400 and code(r) == 'SIZE_INVALID'
+            assert registry('GET', where).headers['Range'] == '0-999'
+    r = registry('PATCH', where, data=iter([data[1000:2000]]), headers={'Content-Range': '1000-1999'})
+    assert r.status_code == 202 and r.headers['Range'] == '0-1999'
+    r = registry('PUT', where, data=iter([data[2000:]]), params={'digest': sha(data)}, headers={'Content-Range': '2000-2999'})
+    assert r.status_code == 201
+
+
+def test_the_body_of_a_put_with_a_wrong_digest_is_taken_back(registry):
+    data = os.urandom(900)
+    where = registry.upload('reg/blobs')
+    assert registry('PATCH', where, data=data[:300]).status_code == 202
+    r = registry('PUT', where, params={'digest': sha(data)}, data=data[300:800] + b'wrong' * 20)
+    assert r.status_code == 400 and code(r) == 'DIGEST_INVALID'
+    assert registry('GET', where).headers['Range'] == '0-299'
+    assert registry('PUT', where, params={'digest': sha(data)}, data=data[300:]).status_code == 201
     assert registry('GET', f'/v2/reg/blobs/blobs/{sha(data)}').content == data
 
 
@@ -586,6 +668,23 @@ def test_manifests_keep_their_bytes_and_type(registry):
     by512 = sha(body, 'sha512')
     registry.manifest('reg/exact', by512, body)
     assert registry('GET', f'/v2/reg/exact/manifests/{by512}').content == body
+
+
+def test_a_manifest_that_one_has_is_not_sent_again(registry):
+    digest, body = registry.image('reg/cond', 'v1')
+
+    def get(method='GET', ref='v1', **headers):
+        return registry(method, f'/v2/reg/cond/manifests/{ref}', headers={k.replace('_', '-'): v for k, v in headers.items()})
+    etag = get().headers['ETag']
+    assert etag == f'"{digest}"'
+    for tag in (etag, 'W/' + etag, '"x", ' + etag, '*'):
+        r = get(If_None_Match=tag)
+        assert r.status_code == 304 and r.content == b'' and r.headers['ETag'] == etag
+        assert r.headers['Docker-Content-Digest'] == digest
+    assert get('HEAD', digest, If_None_Match=etag).status_code == 304
+    other, _ = registry.image('reg/cond', 'v1')
+    r = get(If_None_Match=etag)
+    assert r.status_code == 200 and r.headers['ETag'] == f'"{other}"'
 
 
 def test_manifests_that_are_refused(registry):
@@ -765,12 +864,45 @@ def test_the_images_api(strata, registry, guest):
     assert registry('DELETE', f'{base}/api/deep').status_code == 404
 
 
+def test_a_repository_may_be_named_as_a_tag_is_deleted(registry):
+    base = '/api/v1/projects/reg/repositories'
+    registry.image('reg/both', 'v1')
+    digest, _ = registry.image('reg/both/tags/v1', 'x')
+    r = registry('DELETE', f'{base}/both/tags/v1')
+    assert r.status_code == 409 and 'DELETE /v2/reg/both/manifests/v1' in r.json()['error']['message']
+    assert registry('GET', '/v2/reg/both/manifests/v1').status_code == 200
+    assert registry('DELETE', '/v2/reg/both/manifests/v1').status_code == 202
+    assert registry('DELETE', f'{base}/both/tags/v1').status_code == 204  # now it only names the repository
+    assert registry('GET', f'/v2/reg/both/tags/v1/manifests/{digest}').status_code == 404
+    assert registry('DELETE', f'{base}/both/tags/v1').status_code == 404
+    registry.image('reg/deep/tags/v1', 'x')  # where there is no reg/deep
+    assert registry('DELETE', f'{base}/deep/tags/v1').status_code == 204
+    assert registry('GET', '/v2/reg/deep/tags/v1/manifests/x').status_code == 404
+
+
 def test_a_project_takes_its_images_along(strata, registry):
     strata.project('reg-temp')
     registry.image('reg-temp/app', 'v1')
     assert strata.api('DELETE', '/api/v1/projects/reg-temp').status_code == 204
     strata.project('reg-temp')
     assert registry('GET', '/v2/reg-temp/app/manifests/v1').status_code == 404
+
+
+def test_a_push_into_a_deleted_project_does_not_land_in_its_successor(strata, registry):
+    strata.project('reg-again')
+    data, where = os.urandom(1000), registry.upload('reg-again/app')
+    session = registry.upload('reg-again/app')
+
+    def body():  # the upload has begun; before it ends, the project is another one
+        yield data[:500]
+        assert strata.api('DELETE', '/api/v1/projects/reg-again').status_code == 204
+        strata.project('reg-again')
+        yield data[500:]
+    r = registry('PUT', where, params={'digest': sha(data)}, data=body())
+    assert r.status_code == 404 and code(r) == 'NAME_UNKNOWN'
+    assert registry('HEAD', f'/v2/reg-again/app/blobs/{sha(data)}').status_code == 404
+    r = registry('PUT', session, params={'digest': sha(data)}, data=data)
+    assert r.status_code == 404 and code(r) == 'BLOB_UPLOAD_UNKNOWN'
 
 
 def test_pushes_are_events(strata, registry):

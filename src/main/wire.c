@@ -325,12 +325,14 @@ void wire_housekeep(struct wire *w)
 {
     struct err e;
     int blobs = registry_collect(w->registry, COLLECT_STEP, &e);
+    int orphans = blobs < 0 ? -1 : registry_sweep(w->registry, &e);
     int uploads = content_uploads_sweep(w->content, UPLOAD_KEEP_MS);
 
-    if (blobs < 0) {
+    access_housekeep(w->access);
+    if (orphans < 0) {
         log_warn("housekeep.collect_failed", "%s; trying again in a minute", e.msg);
-    } else if (blobs + uploads > 0) {
-        log_info("housekeep.collected", "blobs=%d uploads=%d", blobs, uploads);
+    } else if (blobs + orphans + uploads > 0) {
+        log_info("housekeep.collected", "blobs=%d orphans=%d uploads=%d", blobs, orphans, uploads);
     }
 }
 

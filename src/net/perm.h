@@ -16,6 +16,7 @@
     X(PROJECT_CREATE, "project:create", SYSTEM)                                                    \
     X(PROJECT_READ, "project:read", PROJECT)                                                       \
     X(PROJECT_MANAGE, "project:manage", PROJECT)                                                   \
+    X(MEMBER_READ, "member:read", PROJECT) /* who they are: not for visitors */                    \
     X(IMAGE_PULL, "image:pull", PROJECT)                                                           \
     X(IMAGE_PUSH, "image:push", PROJECT)                                                           \
     X(IMAGE_DELETE, "image:delete", PROJECT)                                                       \
@@ -47,6 +48,7 @@ struct principal {
     enum principal_kind kind;
     int64_t user_id; /* 0: anonymous */
     int64_t token_id;
+    int64_t generation; /* of his password: what is made from it is void when he gets another */
     bool is_admin;
     uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
     char name[65];   /* "anonymous" */

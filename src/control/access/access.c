@@ -21,7 +21,11 @@ const struct cfg_item access_config[] = {
     {"access.session_max", CFG_SECONDS, "7d", "A console session ends after this time at last."},
     {"access.users_create_projects", CFG_BOOL, "true",
      "Whether every user may create projects; false: only admins."},
+    {"access.projects_per_user", CFG_INT, "100",
+     "Projects that one user may have made and not deleted, admins excepted; 0: no limit."},
     {"access.audit_keep", CFG_SECONDS, "365d", "Audit entries older than this are deleted."},
+    {"access.audit_rows", CFG_INT, "1000000",
+     "Audit entries at most, about 300 bytes each: the oldest ones are deleted; 0: no limit."},
     {0},
 };
 
@@ -30,6 +34,8 @@ static void read_settings(struct access *a, const struct cfg *cfg)
     a->session_idle_ms = cfg_i64(cfg, "access.session_idle") * 1000;
     a->session_max_ms = cfg_i64(cfg, "access.session_max") * 1000;
     a->audit_keep_ms = cfg_i64(cfg, "access.audit_keep") * 1000;
+    a->audit_rows = cfg_i64(cfg, "access.audit_rows");
+    a->projects_per_user = cfg_i64(cfg, "access.projects_per_user");
     a->users_create_projects = cfg_bool(cfg, "access.users_create_projects");
 }
 
@@ -66,6 +72,7 @@ struct access *access_open(struct state *s, const struct cfg *cfg, const struct 
     a->known = access_cache_new(KNOWN_SLOTS, sizeof(struct known), CACHE_TTL_MS);
     a->places = access_cache_new(PLACE_SLOTS, sizeof(struct place), CACHE_TTL_MS);
     a->throttle = access_throttle_new(THROTTLE_ENTRIES);
+    a->refusals = access_refusals_new();
     access_password_slots_init(&a->slots);
     if (state_write(s, show_half_deleted, NULL, e) < 0) {
         return NULL;
@@ -82,6 +89,7 @@ void access_close(struct access *a)
     access_cache_free(a->known);
     access_cache_free(a->places);
     access_throttle_free(a->throttle);
+    access_refusals_free(a->refusals);
     access_password_slots_done(&a->slots);
     explicit_bzero(a->key, sizeof(a->key));
     free(a);

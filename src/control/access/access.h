@@ -7,7 +7,8 @@
  *
  * Threads: any. Verified tokens and passwords are cached by hash for a short time; a change of
  * user, token or membership drops the cache, so revoking acts at once. On disk: tables users,
- * projects, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as SHA-256. */
+ * projects, free_slots, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as
+ * SHA-256. */
 #pragma once
 #include "base/arena.h"
 #include "base/cfg.h"
@@ -16,6 +17,7 @@
 
 struct access;
 struct state;
+struct state_db;
 struct state_schema;
 
 extern const struct state_schema access_schema;
@@ -65,6 +67,9 @@ int access_authorize(void *ctx, struct http_req *r, enum perm perm, struct str p
                      struct err *e);
 void access_audit(void *ctx, const struct http_req *r, int status);
 
+/* Once a minute: tells of refusals that were only counted, and deletes old audit entries. */
+void access_housekeep(struct access *a);
+
 /* user + password, or user + personal token (what docker login sends). Throttled: ERR_THROTTLED
  * says when to try again. */
 int access_verify(struct access *a, struct str user, struct str password, const char *peer,
@@ -88,9 +93,34 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
  * A token that is narrowed needs the scopes of all that is told. */
 bool access_may_see(void *ctx, const struct principal *who, struct str project);
 
+struct project_ref {
+    struct str name;
+    int64_t id;
+};
+struct project_refs {
+    struct arena *arena;
+    struct project_ref *refs; /* room for `max` */
+    size_t max, n;
+};
+/* The next projects that `who` may see (and, as every role does, pull images from), those first
+ * whose
+ * "<name>/" is `from` or later: the order of full image names. Costs what it finds. */
+int access_visible(struct access *a, const struct principal *who, struct str from,
+                   struct project_refs *out, struct err *e) MUST_USE;
+
 /* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */
 int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base,
                    struct err *e) MUST_USE;
+/* The id of a project where `who` may do `perm`, right and id from one look: what is written under
+ * this id later (access_project_check) never lands in another project of the same name.
+ * ERR_NOT_FOUND. */
+int access_project_may(struct access *a, const struct principal *who, enum perm perm,
+                       struct str name, int64_t *id, struct err *e) MUST_USE;
+/* Inside a transaction of the state, for those who keep things of a project. ERR_NOT_FOUND when it
+ * is gone or being deleted: what would be written now, nobody would remove. */
+int access_project_check(struct state_db *db, int64_t id, struct err *e) MUST_USE;
+int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e) MUST_USE;
+
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the
  * prefix of our personal tokens (the registry's JWTs). Returns 1 recognised, 0 not mine, -1
  * refused. */

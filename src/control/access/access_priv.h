@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "cache.h"
 #include "password.h"
+#include "refusals.h"
 #include "throttle.h"
 
 #include <stdatomic.h>
@@ -28,7 +29,7 @@ enum {
     ID_BASE_FIRST = 100000000,
     ID_RANGE = 65536,
     /* Ids of a project lie below 2^32 - 65536: the last range stays free of (uid_t)-1. */
-    PROJECT_ID_MAX = (4294967296 - 2 * ID_RANGE - ID_BASE_FIRST) / ID_RANGE,
+    SLOT_MAX = (4294967296 - 2 * ID_RANGE - ID_BASE_FIRST) / ID_RANGE,
 };
 
 struct access {
@@ -37,7 +38,8 @@ struct access {
     access_bearer *bearer;
     void *bearer_ctx;
     /* settings, constant */
-    int64_t session_idle_ms, session_max_ms, audit_keep_ms;
+    int64_t session_idle_ms, session_max_ms, audit_keep_ms, audit_rows;
+    int64_t projects_per_user; /* 0: no limit */
     bool users_create_projects;
 
     unsigned char key[32];       /* of the caches; new at every start */
@@ -45,6 +47,7 @@ struct access {
     struct cache *known;         /* password, token or user id -> struct known */
     struct cache *places;        /* user and project -> struct place */
     struct throttle *throttle;   /* locks itself */
+    struct refusals *refusals;   /* locks itself */
     struct password_slots slots; /* locks itself */
 };
 
@@ -111,6 +114,8 @@ int access_projects_page(struct access *a, const struct principal *who, const st
                          struct err *e) MUST_USE;
 int access_project_json(struct access *a, const struct principal *who, struct str name,
                         struct jw *w, struct err *e) MUST_USE;
+int access_err_no_project(struct str name, struct err *e);
+
 /* --- members.c --- */
 int access_member_put(struct access *a, struct str project, struct str user, enum role role,
                       struct err *e) MUST_USE;

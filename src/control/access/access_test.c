@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct state_schema *const schemas[] = {&access_schema, NULL};
 static char dir[64], db_path[128], wal_path[140];
@@ -224,6 +225,47 @@ static void a_changed_password_acts_at_once_in_spite_of_the_cache(void **arg UNU
     assert_int_equal(access_user_change(ac, STR("alice"), &change, &u, &e), 0);
     assert_int_equal(verify("alice", "password of all"), ERR_UNAUTHENTICATED);
     assert_int_equal(verify("alice", "another password"), ERR_NONE);
+}
+
+static int64_t generation_of(const char *name)
+{
+    struct principal p = {0};
+    struct user u = {0};
+    struct err e = {0};
+
+    assert_int_equal(access_user_get(ac, str_of(name), &u, &e), 0);
+    assert_int_equal(access_principal(ac, u.id, &p, &e), 0);
+    return p.generation;
+}
+
+/* What the registry makes from a password names its generation. */
+static void a_password_has_another_generation_than_the_one_before(void **arg UNUSED)
+{
+    struct user_change password = {.password = STR("another password")};
+    struct user_change admin = {.is_admin = CHANGE_SET}, off = {.disabled = CHANGE_SET},
+                       on = {.disabled = CHANGE_CLEAR};
+    struct principal who = {0};
+    struct user u = add_user("alice", 0);
+    char cookie[COOKIE_SIZE];
+    struct err e = {0};
+
+    (void)add_user("root", USER_ADMIN);
+    assert_int_equal(generation_of("alice"), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &admin, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &password, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 1);
+    assert_int_equal(access_user_change(ac, STR("alice"), &off, &u, &e), 0);
+    assert_int_equal(access_user_change(ac, STR("alice"), &on, &u, &e), 0);
+    assert_int_equal(generation_of("alice"), 2);
+    for (int i = 0; i < 2; i++) { /* also out of the cache */
+        assert_int_equal(
+            access_verify(ac, STR("alice"), STR("another password"), "10.0.0.1", &who, &e), 0);
+        assert_int_equal(who.generation, 2);
+    }
+    assert_int_equal(access_session_new(ac, u.id, "10.0.0.1", cookie, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &who, &e), 0);
+    assert_int_equal(who.generation, 2);
 }
 
 static void guessing_is_throttled_but_tokens_go_on(void **arg UNUSED)
@@ -790,7 +832,7 @@ static void a_project_is_deleted_after_all_that_is_kept_for_it(void **arg UNUSED
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     add_project(&alice, "demo", 0);
     assert_int_equal(access_project(ac, STR("demo"), &again, &base, &e), 0);
-    assert_true(again > id); /* its range of ids is never given again */
+    assert_true(again > id); /* what others keep under the id is not found by the next one */
     assert_string_equal(hook_log.events, "project {\"project\":\"demo\",\"action\":\"created\"}\n"
                                          "project {\"project\":\"demo\",\"action\":\"deleted\"}\n"
                                          "project {\"project\":\"demo\",\"action\":\"created\"}\n");
@@ -829,26 +871,134 @@ static void a_project_name_is_taken_once(void **arg UNUSED)
 
 static int near_the_end(struct state_db *db, void *ctx UNUSED, struct err *e)
 {
-    return state_run(db, e, "UPDATE sqlite_sequence SET seq = ? WHERE name = 'projects'", "i",
-                     (int64_t)PROJECT_ID_MAX - 1);
+    return state_run(db, e, "UPDATE projects SET slot = ? WHERE name = 'high'", "i",
+                     (int64_t)SLOT_MAX - 1);
+}
+
+static uint32_t base_of(const char *project)
+{
+    int64_t id;
+    uint32_t base = 0;
+    struct err e = {0};
+
+    (void)!access_project(ac, str_of(project), &id, &base, &e);
+    assert_string_equal(e.msg, "");
+    return base;
+}
+
+static void drop_project(const char *name, int64_t now_ms)
+{
+    struct err e = {0};
+
+    clock_set_wall_ms(now_ms);
+    (void)!access_project_delete(ac, str_of(name), &e);
+    assert_string_equal(e.msg, "");
 }
 
 static void host_ids_never_pass_the_end_of_32_bits(void **arg UNUSED)
 {
     struct principal alice = principal_of("alice");
-    int64_t id;
-    uint32_t base;
     struct err e = {0};
 
     add_project(&alice, "first", 0);
-    assert_int_equal(access_project(ac, STR("first"), &id, &base, &e), 0);
-    assert_int_equal(base, 100065536);
+    assert_int_equal(base_of("first"), 100065536);
+    add_project(&alice, "high", 0);
     assert_int_equal(state_write(state, near_the_end, NULL, &e), 0);
     add_project(&alice, "last", 0);
-    assert_int_equal(access_project(ac, STR("last"), &id, &base, &e), 0);
-    assert_true((uint64_t)base + 65536 <= 4294967296 - 65536);
+    assert_true((uint64_t)base_of("last") + 65536 <= 4294967296 - 65536);
     assert_int_equal(access_project_add(ac, &alice, STR("more"), 0, &e), -1);
     assert_int_equal(e.kind, ERR_LIMIT);
+}
+
+/* Making and deleting projects does not use them up for good. */
+static void the_range_that_rests_longest_is_given_again(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    uint32_t first, last;
+    struct err e = {0};
+
+    add_project(&alice, "first", 0);
+    first = base_of("first");
+    drop_project("first", 1800000000000);
+    add_project(&alice, "second", 0);
+    assert_true(base_of("second") != first); /* while there are ranges that nobody had */
+    add_project(&alice, "high", 0);
+    assert_int_equal(state_write(state, near_the_end, NULL, &e), 0);
+    add_project(&alice, "last", 0);
+    last = base_of("last");
+    drop_project("last", 1800000001000);
+    add_project(&alice, "third", 0);
+    assert_int_equal(base_of("third"), first);
+    add_project(&alice, "fourth", 0);
+    assert_int_equal(base_of("fourth"), last);
+    assert_int_equal(access_project_add(ac, &alice, STR("more"), 0, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+}
+
+static void a_user_makes_as_many_projects_as_the_setting_says(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    struct err e = {0};
+
+    ac->projects_per_user = 2;
+    add_project(&alice, "one", 0);
+    add_project(&alice, "two", 0);
+    assert_int_equal(access_project_add(ac, &alice, STR("three"), 0, &e), -1);
+    assert_int_equal(e.kind, ERR_LIMIT);
+    add_project(&bob, "three", 0);
+    drop_project("one", 1800000000000);
+    add_project(&alice, "four", 0);
+    alice.is_admin = true;
+    add_project(&alice, "five", 0);
+    ac->projects_per_user = 0;
+    add_project(&bob, "six", 0);
+    add_project(&bob, "seven", 0);
+}
+
+static int fill_first_version(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT INTO projects(id, name, created_ms, created_by) "
+                     "VALUES(1, 'library', 1, 'admin'), (3, 'demo', 1, 'admin')",
+                     "") < 0
+               ? -1
+               : state_run(db, e, "UPDATE sqlite_sequence SET seq = 4 WHERE name = 'projects'", "");
+}
+
+static int count_free(struct state_db *db, void *out, struct err *e)
+{
+    return state_one_i64(db, out, e, "", "SELECT count(*) FROM free_slots WHERE slot IN (2, 4)",
+                         "");
+}
+
+/* A state that the first version wrote: every project keeps its range. */
+static void ranges_stay_when_an_older_state_is_opened(void **arg UNUSED)
+{
+    const char *const first_steps[] = {access_schema.steps[0], NULL};
+    const struct state_schema first = {"access", first_steps};
+    const struct state_schema *const old[] = {&first, NULL};
+    struct principal alice;
+    int64_t n = 0;
+    struct err e = {0};
+
+    access_close(ac);
+    state_close(state);
+    (void)unlink(db_path);
+    state = state_open(db_path, old, &e);
+    assert_non_null(state);
+    assert_int_equal(state_write(state, fill_first_version, NULL, &e), 0);
+    state_close(state);
+    state = state_open(db_path, schemas, &e);
+    assert_string_equal(e.msg, "");
+    ac = access_open(state, NULL, &hooks, &e);
+    assert_non_null(ac);
+    assert_int_equal(base_of("library"), 100000000 + 65536);
+    assert_int_equal(base_of("demo"), 100000000 + 3 * 65536);
+    assert_int_equal(state_read(state, count_free, &n, &e), 0);
+    assert_int_equal(n, 2);
+    alice = principal_of("alice");
+    add_project(&alice, "next", 0);
+    assert_int_equal(base_of("next"), 100000000 + 5 * 65536);
 }
 
 static json_t *page_of(int (*write)(const struct page *p, struct err *e), const char *after,
@@ -1015,6 +1165,74 @@ static void old_audit_entries_are_deleted(void **arg UNUSED)
     assert_int_equal(walk(audit_page, 10, &pages), 1);
 }
 
+static int count_audit(struct state_db *db, void *out, struct err *e)
+{
+    return state_one_i64(db, out, e, "", "SELECT count(*) FROM audit", "");
+}
+
+/* Behind all that was submitted before. */
+static int64_t audit_rows(void)
+{
+    int64_t n = -1;
+    struct err e = {0};
+
+    assert_int_equal(state_write(state, count_audit, &n, &e), 0);
+    return n;
+}
+
+static void refusals_of_a_user_are_counted_after_sixty_a_minute(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    char path[2048];
+    json_t *j;
+
+    memset(path, 'x', sizeof(path));
+    path[0] = '/';
+    path[sizeof(path) - 1] = '\0';
+    clock_set_wall_ms(1800000000000);
+    for (int i = 0; i < 500; i++) {
+        audit(&alice, path, path, 403);
+    }
+    assert_int_equal(audit_rows(), 60);
+    audit(&bob, "/his", "", 404); /* who is not to blame is still heard */
+    audit(&alice, "/done", "", 201);
+    assert_int_equal(audit_rows(), 62);
+    clock_set_wall_ms(1800000000000 + 60000);
+    access_housekeep(ac);
+    assert_int_equal(audit_rows(), 63);
+    j = page_of(audit_page, "", 10);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "items"), 0), "path")),
+        "440 more refused requests within a minute");
+    assert_int_equal(
+        json_string_length(json_object_get(json_array_get(json_object_get(j, "items"), 3), "path")),
+        256);
+    assert_int_equal(json_string_length(json_object_get(
+                         json_array_get(json_object_get(j, "items"), 3), "project")),
+                     LIMIT_NAME_BYTES);
+    json_decref(j);
+    audit(&alice, "/again", "", 403);
+    assert_int_equal(audit_rows(), 64);
+}
+
+static void only_so_many_audit_entries_are_kept(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    json_t *j;
+
+    ac->audit_rows = 10;
+    for (int i = 0; i < 25; i++) {
+        audit(&alice, i < 24 ? "/old" : "/last", "", 200);
+    }
+    access_housekeep(ac);
+    assert_int_equal(audit_rows(), 10);
+    j = page_of(audit_page, "", 1);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "items"), 0), "path")),
+        "/last");
+    json_decref(j);
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -1024,6 +1242,7 @@ int main(void)
         ROW(the_first_start_can_be_begun_again),
         ROW(every_wrong_sign_in_gets_the_same_answer),
         ROW(a_changed_password_acts_at_once_in_spite_of_the_cache),
+        ROW(a_password_has_another_generation_than_the_one_before),
         ROW(guessing_is_throttled_but_tokens_go_on),
         ROW(right_sign_ins_side_by_side_are_never_throttled),
         ROW(a_token_works_until_it_expires),
@@ -1053,10 +1272,15 @@ int main(void)
         ROW(a_deletion_that_a_crash_interrupted_can_be_begun_again),
         ROW(a_project_name_is_taken_once),
         ROW(host_ids_never_pass_the_end_of_32_bits),
+        ROW(the_range_that_rests_longest_is_given_again),
+        ROW(a_user_makes_as_many_projects_as_the_setting_says),
+        ROW(ranges_stay_when_an_older_state_is_opened),
         ROW(lists_come_in_pages),
         ROW(projects_that_one_may_see_are_listed),
         ROW(changes_are_listed_newest_first_by_user_and_project),
         ROW(old_audit_entries_are_deleted),
+        ROW(refusals_of_a_user_are_counted_after_sixty_a_minute),
+        ROW(only_so_many_audit_entries_are_kept),
     };
 
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);

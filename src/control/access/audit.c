@@ -10,11 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PATH_KEPT = 1024, PRUNE_EVERY = 1024, PRUNE_ROWS = 4096 };
+enum { PRUNE_EVERY = 1024, PRUNE_ROWS = 4096 };
 
 /* Views into one request, or into `memory` when it is written later. */
 struct entry {
-    int64_t at_ms, token_id, keep_ms;
+    int64_t at_ms, token_id;
+    const struct access *a;
     const char *method;
     struct str user, path, project, peer, request_id;
     int status;
@@ -22,12 +23,22 @@ struct entry {
 };
 
 /* Entries are in the order of time, so only the old end is looked at. */
-static int prune(struct state_db *db, int64_t before_ms, struct err *e)
+static int prune(struct state_db *db, const struct access *a, int64_t now_ms, struct err *e)
 {
+    if (state_run(db, e,
+                  "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < (SELECT id "
+                  "FROM audit WHERE at_ms >= ? ORDER BY id LIMIT 1) ORDER BY id LIMIT ?)",
+                  "ii", now_ms - a->audit_keep_ms, (int64_t)PRUNE_ROWS) < 0) {
+        return -1;
+    }
+    if (a->audit_rows <= 0) {
+        return 0;
+    }
+    /* Ids have no gaps but at the old end. */
     return state_run(db, e,
-                     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < (SELECT id "
-                     "FROM audit WHERE at_ms >= ? ORDER BY id LIMIT 1) ORDER BY id LIMIT ?)",
-                     "ii", before_ms, (int64_t)PRUNE_ROWS);
+                     "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id <= (SELECT "
+                     "max(id) FROM audit) - ? ORDER BY id LIMIT ?)",
+                     "ii", a->audit_rows, (int64_t)PRUNE_ROWS);
 }
 
 static int insert_entry(struct state_db *db, void *ctx, struct err *e)
@@ -41,7 +52,7 @@ static int insert_entry(struct state_db *db, void *ctx, struct err *e)
                   (int64_t)en->status, en->peer, en->request_id) < 0) {
         return -1;
     }
-    return state_last_id(db) % PRUNE_EVERY == 0 ? prune(db, en->at_ms - en->keep_ms, e) : 0;
+    return state_last_id(db) % PRUNE_EVERY == 0 ? prune(db, en->a, en->at_ms, e) : 0;
 }
 
 static void free_entry(void *ctx, const struct err *e)
@@ -68,29 +79,66 @@ static void write_later(struct access *a, const struct entry *en)
     state_submit(a->state, insert_entry, copy, free_entry);
 }
 
-/* A change is on disk with its entry before its answer is sent. What was refused is written without
- * waiting, so that the time of an answer tells nothing; refusals of strangers are not written at
- * all, or they could fill the disk. */
+/* One entry for each user whose refusals of a minute were too many to be written down. */
+static void write_sums(struct access *a, int64_t now_ms)
+{
+    struct refusal last;
+    unsigned more;
+
+    while ((more = access_refusals_sum(a->refusals, now_ms, &last)) > 0) {
+        char text[80];
+
+        (void)snprintf(text, sizeof(text), "%u more refused requests within a minute", more);
+        write_later(a, &(struct entry){.at_ms = now_ms,
+                                       .a = a,
+                                       .method = "*",
+                                       .user = str_of(last.user),
+                                       .path = str_of(text),
+                                       .project = STR_EMPTY,
+                                       .peer = str_of(last.peer),
+                                       .request_id = str_of(last.request_id),
+                                       .status = last.status});
+    }
+}
+
+/* What was refused is written without waiting, so that the time of an answer tells nothing;
+ * refusals of strangers are not written at all, or they could fill the disk. */
+static void write_refusal(struct access *a, struct entry *en)
+{
+    struct refusal one = {.status = en->status};
+
+    if (str_eq(en->user, STR("anonymous"))) {
+        return;
+    }
+    (void)!str_copy(en->user, one.user, sizeof(one.user));
+    (void)!str_copy(en->peer, one.peer, sizeof(one.peer));
+    (void)!str_copy(en->request_id, one.request_id, sizeof(one.request_id));
+    write_sums(a, en->at_ms);
+    if (access_refusals_note(a->refusals, &one, en->at_ms)) {
+        en->path = str_first(en->path, LIMIT_AUDIT_REFUSED_BYTES);
+        en->project = str_first(en->project, LIMIT_NAME_BYTES);
+        write_later(a, en);
+    }
+}
+
+/* A change is on disk with its entry before its answer is sent. */
 void access_audit(void *ctx, const struct http_req *r, int status)
 {
     struct access *a = ctx;
     struct entry en = {.at_ms = clock_wall_ms(),
                        .token_id = r->who.token_id,
-                       .keep_ms = a->audit_keep_ms,
+                       .a = a,
                        .method = http_method_name(r->method),
                        .user = str_of(r->who.name),
-                       .path = str_first(r->path, PATH_KEPT),
+                       .path = str_first(r->path, LIMIT_AUDIT_PATH_BYTES),
                        .project = r->project.p ? r->project : STR_EMPTY,
                        .peer = str_of(r->peer),
                        .request_id = str_of(r->id),
                        .status = status};
     struct err e;
 
-    if (status >= 400 && str_eq(en.user, STR("anonymous"))) {
-        return;
-    }
     if (status >= 400) {
-        write_later(a, &en);
+        write_refusal(a, &en);
     } else if (state_write(a->state, insert_entry, &en, &e) < 0) {
         log_error("access.audit_lost", "request=%s error=%s", r->id, e.msg);
     }
@@ -191,18 +239,20 @@ int access_audit_page(struct access *a, const struct audit_filter *f, const stru
 
 static int prune_now(struct state_db *db, void *ctx, struct err *e)
 {
-    return prune(db, *(const int64_t *)ctx, e);
-}
-
-static void free_only(void *ctx, const struct err *e UNUSED)
-{
-    free(ctx);
+    return prune(db, ctx, clock_wall_ms(), e);
 }
 
 void access_audit_prune(struct access *a)
 {
-    int64_t *before_ms = xnew(int64_t);
+    struct err e;
 
-    *before_ms = clock_wall_ms() - a->audit_keep_ms;
-    state_submit(a->state, prune_now, before_ms, free_only);
+    if (state_write(a->state, prune_now, a, &e) < 0) {
+        log_warn("access.audit_not_pruned", "error=%s next=again in a minute", Q(str_of(e.msg)));
+    }
+}
+
+void access_housekeep(struct access *a)
+{
+    write_sums(a, clock_wall_ms());
+    access_audit_prune(a);
 }

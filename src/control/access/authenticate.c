@@ -24,6 +24,7 @@ static int err_password(struct err *e)
 struct candidate {
     struct str name;
     int64_t user_id; /* 0 when there is none */
+    int64_t generation;
     bool is_admin, disabled;
     char hash[PASSWORD_HASH_SIZE];
 };
@@ -34,7 +35,8 @@ static int find_candidate(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(&q, db, e, "SELECT id, is_admin, disabled, password FROM users WHERE name = ?",
+    if (query_open(&q, db, e,
+                   "SELECT id, is_admin, disabled, password, generation FROM users WHERE name = ?",
                    "s", c->name) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
@@ -44,6 +46,7 @@ static int find_candidate(struct state_db *db, void *ctx, struct err *e)
         c->is_admin = query_i64(&q, 1) != 0;
         c->disabled = query_i64(&q, 2) != 0;
         (void)!str_copy(query_str(&q, 3), c->hash, sizeof(c->hash));
+        c->generation = query_i64(&q, 4);
     }
     return 0;
 }
@@ -86,6 +89,7 @@ static int verify_slowly(struct access *a, const struct attempt *t, struct princ
     access_throttle_success(a->throttle, t->user, t->peer, clock_mono_ms());
     access_set_principal(&k.who, PRINCIPAL_PASSWORD, c.user_id, c.is_admin ? USER_ADMIN : 0,
                          t->user);
+    k.who.generation = c.generation;
     access_cache_put(a->known, &t->key, epoch, clock_mono_ms(), &k);
     *out = k.who;
     return 0;
@@ -105,7 +109,7 @@ int access_verify_password(struct access *a, struct str user, struct str passwor
         return 0;
     }
     if (access_throttle_check(a->throttle, user, peer, clock_mono_ms(), e) < 0 ||
-        access_password_slot_take(&a->slots, e) < 0) {
+        access_password_slot_take(&a->slots, user, e) < 0) {
         return -1;
     }
     /* The same client may have been verified while this thread waited: ask again. */
@@ -144,8 +148,9 @@ static int find_by_id(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(&q, db, e, "SELECT name, is_admin FROM users WHERE id = ? AND NOT disabled", "i",
-                   b->id) < 0 ||
+    if (query_open(&q, db, e,
+                   "SELECT name, is_admin, generation FROM users WHERE id = ? AND NOT disabled",
+                   "i", b->id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -153,6 +158,7 @@ static int find_by_id(struct state_db *db, void *ctx, struct err *e)
         b->is_found = true;
         access_set_principal(&b->known.who, PRINCIPAL_TOKEN, b->id,
                              query_i64(&q, 1) ? USER_ADMIN : 0, query_str(&q, 0));
+        b->known.who.generation = query_i64(&q, 2);
     }
     return 0;
 }

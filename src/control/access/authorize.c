@@ -85,6 +85,23 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
     return role == ROLE_NONE ? 0 : role_permissions(role) & who->scopes;
 }
 
+int access_project_may(struct access *a, const struct principal *who, enum perm perm,
+                       struct str name, int64_t *id, struct err *e)
+{
+    struct place p;
+    enum role role;
+
+    if (access_place(a, who->user_id, name, &p, e) < 0) {
+        return -1;
+    }
+    role = access_role(who, &p);
+    if (role == ROLE_NONE || !(role_permissions(role) & who->scopes & PERM_BIT(perm))) {
+        return access_err_no_project(name, e);
+    }
+    *id = p.project_id;
+    return 0;
+}
+
 /* Who signed in, as he is now. */
 static int principal_now(struct access *a, const struct principal *who, struct principal *now,
                          struct err *e)
@@ -166,8 +183,7 @@ static int authorize_project(struct access *a, const struct principal *who, enum
         return err_sign_in(e); /* also when there is no such project: nothing is told */
     }
     if (!(may & PERM_BIT(PERM_PROJECT_READ))) {
-        return err_set(e, ERR_NOT_FOUND, "there is no project \"%.*s\", or you may not see it",
-                       STR_ARG(str_first(project, LIMIT_NAME_BYTES)));
+        return access_err_no_project(project, e);
     }
     return err_set(e, ERR_FORBIDDEN, "%s is %s in project \"%.*s\" and needs %s: ask a maintainer",
                    who->name, role == ROLE_ANONYMOUS ? "no member" : role_name(role),

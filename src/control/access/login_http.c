@@ -1,5 +1,6 @@
 #include "access_http.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <string.h>
@@ -141,6 +142,19 @@ int access_http_me(struct http_req *r, struct err *e)
     return access_http_json(r, 200, &b, e);
 }
 
+static int throttle_change(struct http_req *r, struct err *e)
+{
+    struct access *a = r->ctx;
+    int64_t wait_ms = 0;
+
+    if (access_throttle_change(a->throttle, str_of(r->who.name), clock_mono_ms(), &wait_ms, e) ==
+        0) {
+        return 0;
+    }
+    http_set_header(r, "Retry-After", "%lld", (long long)(wait_ms + 999) / 1000);
+    return -1;
+}
+
 int access_http_password(struct http_req *r, struct err *e)
 {
     static const char *const keys[] = {"old", "new"};
@@ -157,7 +171,8 @@ int access_http_password(struct http_req *r, struct err *e)
                        "a token that is narrowed by scopes cannot change the password");
     }
     if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
-        json_need_str(body, "old", &old, e) < 0 || json_need_str(body, "new", &c.password, e) < 0) {
+        json_need_str(body, "old", &old, e) < 0 || json_need_str(body, "new", &c.password, e) < 0 ||
+        throttle_change(r, e) < 0) {
         return -1;
     }
     if (access_verify_password(a, str_of(r->who.name), old, r->peer, &again, e) < 0) {

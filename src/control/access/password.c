@@ -18,6 +18,7 @@ static const char nobody_hash[] = "$y$j9T$zt2Dyz2zEbEGXCOGQEt.F/";
 void access_password_slots_init(struct password_slots *s)
 {
     lock_init(&s->lock, LOCK_access);
+    list_init(&s->waiters);
     s->free = PASSWORD_AT_ONCE;
 }
 
@@ -26,15 +27,42 @@ void access_password_slots_done(struct password_slots *s)
     lock_done(&s->lock);
 }
 
-int access_password_slot_take(struct password_slots *s, struct err *e)
-{
-    int64_t deadline_ms = clock_mono_ms() + SLOT_WAIT_MS;
+struct waiter {
+    struct list link;
+    struct str user;
+};
 
+static size_t count_waiters_locked(struct password_slots *s, struct str user)
+{
+    size_t n = 0;
+
+    list_each(it, &s->waiters)
+    {
+        n += str_eq(list_entry(it, struct waiter, link)->user, user);
+    }
+    return n;
+}
+
+static bool wait_locked(struct password_slots *s, struct str user)
+{
+    struct waiter me = {.user = user};
+    int64_t deadline_ms = clock_mono_ms() + SLOT_WAIT_MS;
+    bool in_time = true;
+
+    list_append(&s->waiters, &me.link);
+    while (s->free == 0 && in_time) {
+        in_time = lock_wait_until(&s->lock, deadline_ms);
+    }
+    list_remove(&me.link);
+    return s->free > 0;
+}
+
+int access_password_slot_take(struct password_slots *s, struct str user, struct err *e)
+{
     WITH_LOCK(&s->lock);
-    while (s->free == 0) {
-        if (!lock_wait_until(&s->lock, deadline_ms)) {
-            return err_set(e, ERR_UNAVAILABLE, "too many sign-ins at a time: try again");
-        }
+    if (s->free == 0 &&
+        (count_waiters_locked(s, user) >= LIMIT_PASSWORD_WAITS || !wait_locked(s, user))) {
+        return err_set(e, ERR_UNAVAILABLE, "too many sign-ins at a time: try again");
     }
     s->free--;
     return 0;

@@ -5,9 +5,12 @@
 
 #include <cmocka.h>
 
+#include "base/limits.h"
 #include "cache.h"
 #include "password.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,12 +100,67 @@ static void more_keys_than_slots_never_mix_up_answers(void **arg UNUSED)
     access_cache_free(c);
 }
 
+static struct password_slots slots;
+
+static void *wait_as(void *user)
+{
+    struct err e;
+
+    assert_int_equal(access_password_slot_take(&slots, str_of(user), &e), 0);
+    access_password_slot_drop(&slots);
+    return NULL;
+}
+
+static size_t waiting(void)
+{
+    size_t n = 0;
+
+    WITH_LOCK(&slots.lock);
+    list_each(it, &slots.waiters)
+    {
+        n++;
+    }
+    return n;
+}
+
+static void one_user_holds_half_of_the_places_to_wait(void **arg UNUSED)
+{
+    pthread_t threads[LIMIT_PASSWORD_WAITS], other;
+    struct err e;
+
+    access_password_slots_init(&slots);
+    for (int i = 0; i < PASSWORD_AT_ONCE; i++) {
+        assert_int_equal(access_password_slot_take(&slots, STR("one"), &e), 0);
+    }
+    for (int i = 0; i < LIMIT_PASSWORD_WAITS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_as, (void *)"one"), 0);
+    }
+    while (waiting() < LIMIT_PASSWORD_WAITS) {
+        (void)sched_yield();
+    }
+    assert_int_equal(access_password_slot_take(&slots, STR("one"), &e), -1);
+    assert_int_equal(e.kind, ERR_UNAVAILABLE);
+    assert_int_equal(pthread_create(&other, NULL, wait_as, (void *)"other"), 0);
+    while (waiting() < LIMIT_PASSWORD_WAITS + 1) {
+        (void)sched_yield();
+    }
+    for (int i = 0; i < PASSWORD_AT_ONCE; i++) {
+        access_password_slot_drop(&slots);
+    }
+    for (int i = 0; i < LIMIT_PASSWORD_WAITS; i++) {
+        (void)pthread_join(threads[i], NULL);
+    }
+    (void)pthread_join(other, NULL);
+    access_password_slots_done(&slots);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hash_is_yescrypt_and_fits_only_its_password),
         cmocka_unit_test(nothing_fits_a_missing_or_broken_hash),
         cmocka_unit_test(rules_name_what_is_wrong),
+        cmocka_unit_test(one_user_holds_half_of_the_places_to_wait),
         cmocka_unit_test(a_cached_answer_dies_by_age_and_by_epoch),
         cmocka_unit_test(more_keys_than_slots_never_mix_up_answers),
     };

@@ -7,15 +7,16 @@
 #include <stdio.h>
 
 struct one_project {
+    const struct access *a;
     struct str name;
     const struct principal *who;
     unsigned flags;
     enum change is_public, deleting;
-    int64_t id;
+    int64_t id, slot;
     struct jw *w;
 };
 
-static int err_no_project(struct str name, struct err *e)
+int access_err_no_project(struct str name, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is no project \"%.*s\", or you may not see it",
                    STR_ARG(str_first(name, LIMIT_NAME_BYTES)));
@@ -33,25 +34,67 @@ static void tell(struct access *a, struct str project, const char *action)
     }
 }
 
+/* A range that was never given; when all were, the one that rests longest. What a project holds
+ * goes before its row does: the rest is for what was overlooked. No shortest rest, because then
+ * whoever makes and deletes projects could keep others from theirs. */
+static int choose_slot(struct state_db *db, int64_t *slot, struct err *e)
+{
+    if (state_one_i64(db, slot, e, "",
+                      "SELECT 1 + max((SELECT coalesce(max(slot), 0) FROM projects),"
+                      " (SELECT coalesce(max(slot), 0) FROM free_slots))",
+                      "") < 0) {
+        return -1;
+    }
+    if (*slot <= SLOT_MAX) {
+        return 0;
+    }
+    if (state_one_i64(db, slot, e, "",
+                      "SELECT slot FROM free_slots ORDER BY freed_ms, slot LIMIT 1", "") < 0) {
+        return e->kind == ERR_NOT_FOUND
+                   ? err_set(e, ERR_LIMIT,
+                             "there are %d projects, and no more ranges of user ids on this "
+                             "machine: delete one first",
+                             (int)SLOT_MAX)
+                   : -1;
+    }
+    return state_run(db, e, "DELETE FROM free_slots WHERE slot = ?", "i", *slot);
+}
+
+static int check_share(struct state_db *db, const struct one_project *p, struct err *e)
+{
+    int64_t n, max = p->a->projects_per_user;
+
+    if (p->who->is_admin || max <= 0) {
+        return 0;
+    }
+    if (state_one_i64(db, &n, e, "", "SELECT count(*) FROM projects WHERE created_by = ?", "z",
+                      p->who->name) < 0) {
+        return -1;
+    }
+    return n < max ? 0
+                   : err_set(e, ERR_LIMIT,
+                             "you have made %lld projects: delete one first, or ask an "
+                             "administrator (setting access.projects_per_user)",
+                             (long long)n);
+}
+
 static int insert_project(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_project *p = ctx;
 
+    if (check_share(db, p, e) < 0 || choose_slot(db, &p->slot, e) < 0) {
+        return -1;
+    }
     if (state_run(db, e,
-                  "INSERT INTO projects(name, public, created_ms, created_by) VALUES(?, ?, ?, ?)",
-                  "siiz", p->name, (int64_t)(p->flags & PROJECT_PUBLIC ? 1 : 0), clock_wall_ms(),
-                  p->who->name) < 0) {
+                  "INSERT INTO projects(name, public, created_ms, created_by, slot) "
+                  "VALUES(?, ?, ?, ?, ?)",
+                  "siizi", p->name, (int64_t)(p->flags & PROJECT_PUBLIC ? 1 : 0), clock_wall_ms(),
+                  p->who->name, p->slot) < 0) {
         return e->kind == ERR_CONFLICT
                    ? err_set(e, ERR_CONFLICT, "project \"%.*s\" exists already", STR_ARG(p->name))
                    : -1;
     }
     p->id = state_last_id(db);
-    if (p->id > PROJECT_ID_MAX) {
-        return err_set(e, ERR_LIMIT,
-                       "all %d ranges of user ids have been given to projects: no more projects "
-                       "can be made on this machine",
-                       (int)PROJECT_ID_MAX);
-    }
     if (p->who->user_id == 0) {
         return 0;
     }
@@ -62,7 +105,7 @@ static int insert_project(struct state_db *db, void *ctx, struct err *e)
 int access_project_add(struct access *a, const struct principal *maker, struct str name,
                        unsigned flags, struct err *e)
 {
-    struct one_project p = {.name = name, .who = maker, .flags = flags};
+    struct one_project p = {.a = a, .name = name, .who = maker, .flags = flags};
 
     if (access_check_project_name(name, e) < 0 ||
         state_write(a->state, insert_project, &p, e) < 0) {
@@ -79,7 +122,7 @@ static int update_project(struct state_db *db, void *ctx, struct err *e)
 
     if (state_one_i64(db, &p->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", p->name) <
         0) {
-        return e->kind == ERR_NOT_FOUND ? err_no_project(p->name, e) : -1;
+        return e->kind == ERR_NOT_FOUND ? access_err_no_project(p->name, e) : -1;
     }
     if (p->is_public != CHANGE_KEEP &&
         state_run(db, e, "UPDATE projects SET public = ? WHERE id = ?", "ii",
@@ -108,7 +151,10 @@ static int delete_project(struct state_db *db, void *ctx, struct err *e)
 {
     const struct one_project *p = ctx;
 
-    return state_run(db, e, "DELETE FROM projects WHERE id = ?", "i", p->id);
+    return state_run(db, e, "INSERT INTO free_slots SELECT slot, ? FROM projects WHERE id = ?",
+                     "ii", clock_wall_ms(), p->id) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM projects WHERE id = ?", "i", p->id);
 }
 
 /* Hidden first, so that nothing new is put into it; then what others keep for it; then the row.
@@ -135,33 +181,51 @@ int access_project_delete(struct access *a, struct str name, struct err *e)
     return 0;
 }
 
+/* One that is being deleted takes nothing new, also from requests that began before. */
+int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e)
+{
+    int r = state_one_i64(db, id, e, "", "SELECT id FROM projects WHERE name = ? AND deleting = 0",
+                          "s", name);
+
+    return r < 0 && e->kind == ERR_NOT_FOUND ? access_err_no_project(name, e) : r;
+}
+
+int access_project_check(struct state_db *db, int64_t id, struct err *e)
+{
+    int64_t found;
+
+    return state_one_i64(db, &found, e, "the project was deleted meanwhile",
+                         "SELECT id FROM projects WHERE id = ? AND deleting = 0", "i", id);
+}
+
 struct find_id {
     struct str name;
-    int64_t id;
+    int64_t id, slot;
 };
 
 static int read_id(struct state_db *db, void *ctx, struct err *e)
 {
     struct find_id *f = ctx;
 
-    /* One that is being deleted takes nothing new, also from requests that began before. */
-    return state_one_i64(db, &f->id, e, "",
-                         "SELECT id FROM projects WHERE name = ? AND deleting = 0", "s", f->name);
+    return access_project_find(db, f->name, &f->id, e) < 0
+               ? -1
+               : state_one_i64(db, &f->slot, e, "", "SELECT slot FROM projects WHERE id = ?", "i",
+                               f->id);
 }
 
-/* host ids: 100000000 + id x 65536, 65536 of them (docs/formats/state.md) */
+/* host ids: 100000000 + slot x 65536, 65536 of them (docs/formats/state.md) */
 int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base, struct err *e)
 {
     struct find_id f = {.name = name};
 
     if (state_read(a->state, read_id, &f, e) < 0) {
-        return e->kind == ERR_NOT_FOUND ? err_no_project(name, e) : -1;
+        return -1;
     }
-    if (f.id > PROJECT_ID_MAX) {
+    if (f.slot < 1 || f.slot > SLOT_MAX) {
         return err_set(e, ERR_INTERNAL, "project %lld has no range of user ids", (long long)f.id);
     }
     *id = f.id;
-    *id_base = (uint32_t)(ID_BASE_FIRST + f.id * ID_RANGE);
+    *id_base = (uint32_t)(ID_BASE_FIRST + f.slot * ID_RANGE);
     return 0;
 }
 
@@ -236,7 +300,7 @@ static int write_project(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     if (r == 0) {
-        return err_no_project(p->name, e);
+        return access_err_no_project(p->name, e);
     }
     project_json(p->w, &q, p->who);
     return 0;
@@ -247,4 +311,55 @@ int access_project_json(struct access *a, const struct principal *who, struct st
 {
     return state_read(a->state, write_project,
                       &(struct one_project){.name = name, .who = who, .w = w}, e);
+}
+
+struct visible {
+    const struct principal *who;
+    struct str from;
+    struct project_refs *out;
+};
+
+/* Two sorted lists that SQLite merges: one out of an index, the other as long as his memberships.
+ * An admin sees all. */
+static int open_visible(struct query *q, struct state_db *db, const struct visible *v,
+                        struct err *e)
+{
+    if (v->who->is_admin) {
+        return query_open(q, db, e,
+                          "SELECT name || '/', id FROM projects WHERE deleting = 0 "
+                          "AND name || '/' >= ? ORDER BY 1 LIMIT ?",
+                          "si", v->from, (int64_t)v->out->max);
+    }
+    return query_open(q, db, e,
+                      "SELECT name || '/', id FROM projects WHERE public = 1 AND deleting = 0 "
+                      "AND name || '/' >= ?1 "
+                      "UNION SELECT p.name || '/', p.id FROM members m "
+                      "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?3 "
+                      "AND p.deleting = 0 AND p.name || '/' >= ?1 ORDER BY 1 LIMIT ?2",
+                      "sii", v->from, (int64_t)v->out->max, v->who->user_id);
+}
+
+static int read_visible(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct visible *v = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    v->out->n = 0;
+    if (open_visible(&q, db, v, e) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct str name = query_str(&q, 0);
+
+        v->out->refs[v->out->n++] = (struct project_ref){
+            arena_str(v->out->arena, str_first(name, name.len - 1)), query_i64(&q, 1)};
+    }
+    return r;
+}
+
+int access_visible(struct access *a, const struct principal *who, struct str from,
+                   struct project_refs *out, struct err *e)
+{
+    return state_read(a->state, read_visible, &(struct visible){who, from, out}, e);
 }

@@ -7,7 +7,7 @@
 #define ANYBODY (P(PUBLIC))
 #define USER (ANYBODY | P(SIGNED_IN) | P(PROJECT_CREATE))
 #define VISITOR (ANYBODY | P(PROJECT_READ) | P(IMAGE_PULL))
-#define GUEST (VISITOR | P(SIGNED_IN) | P(JOB_READ) | P(VOLUME_READ))
+#define GUEST (VISITOR | P(SIGNED_IN) | P(MEMBER_READ) | P(JOB_READ) | P(VOLUME_READ))
 #define DEVELOPER                                                                                  \
     (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(VOLUME_WRITE) | P(VOLUME_MANAGE) |  \
      P(SECRET_READ))

@@ -43,7 +43,7 @@ const struct route access_routes[] = {
      "Makes a project public or private.", .takes = "ProjectChange", .gives = "200 Project"},
     {HTTP_DELETE, PROJECT, PERM_PROJECT_MANAGE, access_http_project_delete,
      "Deletes a project with its images, volumes, jobs and secrets.", .gives = "204"},
-    {HTTP_GET, PROJECT "/members", PERM_PROJECT_READ, access_http_members,
+    {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, access_http_members,
      "Lists members and their roles.", .query = "limit after", .gives = "200 [Member]"},
     {HTTP_PUT, PROJECT "/members/{u}", PERM_PROJECT_MANAGE, access_http_member_put,
      "Adds a member or changes his role.", .takes = "MemberChange", .gives = "204"},

@@ -400,6 +400,27 @@ static void one_changes_ones_own_password(void **arg UNUSED)
     assert_int_equal(ask(&bob, "GET", "/api/v1/me", NULL), 200); /* tokens live on */
 }
 
+static void one_changes_ones_password_five_times_a_minute(void **arg UNUSED)
+{
+    struct caller bob, carol;
+
+    sign_in_admin();
+    bob = add_user("bob");
+    carol = add_user("carol");
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ask(&bob, "PUT", "/api/v1/me/password",
+                             "{\"old\":\"password of all\",\"new\":\"short\"}"),
+                         400);
+    }
+    assert_int_equal(ask(&bob, "PUT", "/api/v1/me/password",
+                         "{\"old\":\"password of all\",\"new\":\"another password\"}"),
+                     429);
+    assert_non_null(strstr(last.head, "Retry-After: "));
+    assert_int_equal(ask(&carol, "PUT", "/api/v1/me/password",
+                         "{\"old\":\"password of all\",\"new\":\"another password\"}"),
+                     204);
+}
+
 static void tokens_are_made_listed_and_revoked(void **arg UNUSED)
 {
     struct caller narrow;
@@ -618,6 +639,7 @@ int main(void)
         ROW(bad_logins_say_what_is_wrong),
         ROW(users_are_managed_by_admins),
         ROW(one_changes_ones_own_password),
+        ROW(one_changes_ones_password_five_times_a_minute),
         ROW(tokens_are_made_listed_and_revoked),
         ROW(bad_tokens_say_what_is_wrong),
         ROW(a_project_and_its_members),

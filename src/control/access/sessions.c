@@ -84,7 +84,7 @@ static int find_session(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT u.id, u.name, u.is_admin, s.last_seen_ms FROM sessions s "
+                   "SELECT u.id, u.name, u.is_admin, s.last_seen_ms, u.generation FROM sessions s "
                    "JOIN users u ON u.id = s.user_id WHERE s.sha256 = ? AND NOT u.disabled "
                    "AND s.last_seen_ms > ? AND s.created_ms > ?",
                    "bii", hash_view(s), s->now_ms - s->a->session_idle_ms,
@@ -98,6 +98,7 @@ static int find_session(struct state_db *db, void *ctx, struct err *e)
         s->last_seen_ms = query_i64(&q, 3);
         access_set_principal(&s->who, PRINCIPAL_SESSION, s->user_id,
                              query_i64(&q, 2) ? USER_ADMIN : 0, query_str(&q, 1));
+        s->who.generation = query_i64(&q, 4);
     }
     return 0;
 }

@@ -62,6 +62,28 @@ static const char *const steps[] = {
     ") STRICT;"
     "CREATE INDEX audit_of_user ON audit(user, id);"
     "CREATE INDEX audit_of_project ON audit(project, id);",
+    /* Before, the range was the id, and ids never come back: what is missing between them was given
+     * once. AUTOINCREMENT stays: what others keep names a project by its id. */
+    "/* the range of user ids of a project is a slot, given again last of all */"
+    "ALTER TABLE projects ADD COLUMN slot INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE projects SET slot = id;"
+    "CREATE UNIQUE INDEX projects_slot ON projects(slot);"
+    "CREATE INDEX projects_of_maker ON projects(created_by);"
+    "CREATE TABLE free_slots("
+    "  slot INTEGER PRIMARY KEY,"
+    "  freed_ms INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE INDEX free_slots_oldest ON free_slots(freed_ms, slot);"
+    "WITH RECURSIVE given(slot) AS (SELECT 1 UNION ALL SELECT slot + 1 FROM given WHERE slot < "
+    "  (SELECT min(max(seq), 64008) FROM sqlite_sequence WHERE name = 'projects')) "
+    "INSERT INTO free_slots SELECT slot, 0 FROM given "
+    "  WHERE EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'projects' AND seq > 0) "
+    "  AND slot NOT IN (SELECT slot FROM projects);",
+    "/* what is made from a password ends with it */"
+    "ALTER TABLE users ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;",
+    /* With the slash they are in the order of the names of their images: "a-b/x" before "a/x". */
+    "/* public projects in the order of image names */"
+    "CREATE INDEX projects_public ON projects(name || '/') WHERE public = 1;",
     NULL,
 };
 

@@ -10,7 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum scope { SCOPE_PAIR, SCOPE_USER, SCOPE_PEER, SCOPES };
+enum scope {
+    SCOPE_PAIR,
+    SCOPE_USER,
+    SCOPE_PEER,
+    SIGN_IN_SCOPES,
+    SCOPE_CHANGE = SIGN_IN_SCOPES, /* counts what is done, not what fails */
+    SCOPES
+};
 
 /* A user anywhere and an address with any user are shared by more people, so more is free. */
 static const struct {
@@ -21,6 +28,7 @@ static const struct {
     [SCOPE_PAIR] = {'b', 5, 60000},
     [SCOPE_USER] = {'u', 30, 30000},
     [SCOPE_PEER] = {'p', 30, 60000},
+    [SCOPE_CHANGE] = {'c', 5, 60000},
 };
 
 enum { FORGET_MS = 15 * 60 * 1000, KEY_SIZE = 160 };
@@ -137,7 +145,7 @@ static bool is_known_locked(struct throttle *t, struct str user, const char *pee
 static int check_locked(struct throttle *t, struct str user, const char *peer, int64_t now_ms,
                         struct err *e)
 {
-    int scopes = is_known_locked(t, user, peer, now_ms) ? SCOPE_PAIR + 1 : SCOPES;
+    int scopes = is_known_locked(t, user, peer, now_ms) ? SCOPE_PAIR + 1 : SIGN_IN_SCOPES;
     int64_t until_ms = 0;
 
     for (int s = 0; s < scopes; s++) {
@@ -220,6 +228,27 @@ void access_throttle_success(struct throttle *t, struct str user, const char *pe
     pair->until_ms = 0;
     pair->known = true;
     pair->last_ms = now_ms;
+}
+
+int access_throttle_change(struct throttle *t, struct str user, int64_t now_ms, int64_t *wait_ms,
+                           struct err *e)
+{
+    struct entry *en;
+
+    WITH_LOCK(&t->lock);
+    en = need_locked(t, SCOPE_CHANGE, user, "", now_ms);
+    if (now_ms >= en->until_ms) {
+        en->failures = 0;
+        en->until_ms = now_ms + rules[SCOPE_CHANGE].longest_ms;
+    }
+    if (en->failures < rules[SCOPE_CHANGE].free) {
+        en->failures++;
+        en->last_ms = now_ms;
+        return 0;
+    }
+    *wait_ms = en->until_ms - now_ms;
+    return err_set(e, ERR_THROTTLED, "too many changes of a password: try again in %lld s",
+                   (long long)(*wait_ms + 999) / 1000);
 }
 
 size_t access_throttle_entries(struct throttle *t)

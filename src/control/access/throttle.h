@@ -22,4 +22,8 @@ int access_throttle_begin(struct throttle *t, struct str user, const char *peer,
                           struct err *e) MUST_USE;
 /* It was right after all. */
 void access_throttle_success(struct throttle *t, struct str user, const char *peer, int64_t now_ms);
+/* A change of the user's own password, which costs as much as two sign-ins: five a minute. When it
+ * is ERR_THROTTLED, `wait_ms` says for how long. */
+int access_throttle_change(struct throttle *t, struct str user, int64_t now_ms, int64_t *wait_ms,
+                           struct err *e) MUST_USE;
 size_t access_throttle_entries(struct throttle *t);

@@ -153,10 +153,29 @@ static void memory_is_bounded(void **arg UNUSED)
     access_throttle_free(t);
 }
 
+static void a_password_is_changed_five_times_a_minute(void **arg UNUSED)
+{
+    struct throttle *t = access_throttle_new(16);
+    int64_t wait_ms = 0;
+    struct err e;
+
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(access_throttle_change(t, STR("bob"), 1000 + i, &wait_ms, &e), 0);
+    }
+    assert_int_equal(access_throttle_change(t, STR("bob"), 21000, &wait_ms, &e), -1);
+    assert_int_equal(e.kind, ERR_THROTTLED);
+    assert_int_equal(wait_ms, 40000);
+    assert_int_equal(access_throttle_change(t, STR("carol"), 21000, &wait_ms, &e), 0);
+    assert_int_equal(access_throttle_check(t, STR("bob"), "10.0.0.1", 21000, &e), 0);
+    assert_int_equal(access_throttle_change(t, STR("bob"), 61000, &wait_ms, &e), 0);
+    access_throttle_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guessing_at_one_user_is_refused_after_a_few_tries),
+        cmocka_unit_test(a_password_is_changed_five_times_a_minute),
         cmocka_unit_test(the_wait_never_grows_past_a_minute),
         cmocka_unit_test(a_refused_try_does_not_lengthen_the_wait),
         cmocka_unit_test(strangers_cannot_lock_out_who_signed_in_from_his_address_before),

@@ -40,12 +40,12 @@ static int load_user(struct state_db *db, struct str name, struct user *out, str
     return read_user(&q, out, e);
 }
 
-static int hash_under_slot(struct access *a, struct str password, char out[PASSWORD_HASH_SIZE],
-                           struct err *e)
+static int hash_under_slot(struct access *a, struct str user, struct str password,
+                           char out[PASSWORD_HASH_SIZE], struct err *e)
 {
     int r;
 
-    if (access_password_slot_take(&a->slots, e) < 0) {
+    if (access_password_slot_take(&a->slots, user, e) < 0) {
         return -1;
     }
     r = access_password_hash(password, out, e);
@@ -83,7 +83,7 @@ int access_user_add(struct access *a, struct str name, struct str password, unsi
     struct one_user u = {.name = name, .out = out, .flags = flags, .hash = hash};
 
     if (access_check_user_name(name, e) < 0 || access_password_check_rules(name, password, e) < 0 ||
-        hash_under_slot(a, password, hash, e) < 0) {
+        hash_under_slot(a, name, password, hash, e) < 0) {
         return -1;
     }
     return state_write(a->state, insert_user, &u, e);
@@ -124,21 +124,22 @@ static int update_user(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_user *u = ctx;
     const struct user_change *c = u->change;
+    bool ends_sign_ins = u->hash || c->disabled == CHANGE_SET;
     struct user now = {0};
 
     if (load_user(db, u->name, &now, e) < 0) {
         return -1;
     }
     if (state_run(db, e,
-                  "UPDATE users SET password = coalesce(?, password), is_admin = ?, disabled = ? "
-                  "WHERE id = ?",
-                  "ziii", u->hash, (int64_t)changed(now.is_admin, c->is_admin),
-                  (int64_t)changed(now.disabled, c->disabled), now.id) < 0 ||
+                  "UPDATE users SET password = coalesce(?, password), is_admin = ?, disabled = ?, "
+                  "generation = generation + ? WHERE id = ?",
+                  "ziiii", u->hash, (int64_t)changed(now.is_admin, c->is_admin),
+                  (int64_t)changed(now.disabled, c->disabled), (int64_t)ends_sign_ins,
+                  now.id) < 0 ||
         check_an_admin_is_left(db, e) < 0) {
         return -1;
     }
-    if ((u->hash || c->disabled == CHANGE_SET) &&
-        access_sessions_drop(db, now.id, c->keep_session, e) < 0) {
+    if (ends_sign_ins && access_sessions_drop(db, now.id, c->keep_session, e) < 0) {
         return -1;
     }
     return load_user(db, u->name, u->out, e);
@@ -152,7 +153,7 @@ int access_user_change(struct access *a, struct str name, const struct user_chan
 
     if (c->password.p) {
         if (access_password_check_rules(name, c->password, e) < 0 ||
-            hash_under_slot(a, c->password, hash, e) < 0) {
+            hash_under_slot(a, name, c->password, hash, e) < 0) {
             return -1;
         }
         u.hash = hash;

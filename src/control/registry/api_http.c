@@ -62,14 +62,20 @@ int api_tags(struct http_req *req, struct err *e)
                                                   : reply_list(req, repository, store_tag_rows, e);
 }
 
+/* "app/tags/v1" is also a name that a repository may have. */
 int api_tag_delete(struct http_req *req, struct err *e)
 {
     char digest[CONTENT_DIGEST_MAX];
     struct str repository, tag = http_path_param(req, "tag");
 
     if (repository_of(req, &repository, e) < 0 || tag_check(tag, e) < 0 ||
-        store_tag_drop(req->ctx, repository, tag, digest, e) < 0) {
+        store_tag_or_repository_drop(req->ctx, repository, tag, digest, e) < 0) {
         return -1;
+    }
+    if (digest[0] == '\0') {
+        repository =
+            str_of(arena_printf(&req->arena, "%.*s/tags/%.*s", STR_ARG(repository), STR_ARG(tag)));
+        tag = STR_EMPTY;
     }
     registry_emit(req->ctx, repository, tag, digest, "deleted");
     return http_reply_empty(req, 204, e);

@@ -10,7 +10,10 @@
  *
  * A kill between 2 and 4 leaves rows in blob_trash: the next step goes on with them. A push that
  * brings the same bytes meanwhile waits for the pin of the digest, finds the row gone, and puts
- * file and row in place again. */
+ * file and row in place again.
+ *
+ * A kill (or a failed commit) between a file and its row leaves a file that nothing of this sees:
+ * registry_sweep. */
 #include "store_priv.h"
 
 #include "base/log.h"
@@ -182,4 +185,61 @@ int registry_collect(struct registry *r, unsigned max, struct err *e)
     map_done(&op.held);
     vec_done(&op.found);
     return result < 0 ? -1 : deleted;
+}
+
+/* --- files without a row --- */
+
+struct sweep {
+    struct registry *r;
+    const char *digest;
+    int64_t has_row;
+    int deleted;
+    bool failed;
+    struct err *e;
+};
+
+static int has_row_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct sweep *s = ctx;
+
+    return state_one_i64(db, &s->has_row, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)"
+                         " OR EXISTS (SELECT 1 FROM blob_trash WHERE digest = ?1)",
+                         "z", s->digest);
+}
+
+static int sweep_pinned(struct sweep *s)
+{
+    if (state_read(s->r->state, has_row_fn, s, s->e) < 0) {
+        return -1;
+    }
+    if (s->has_row) {
+        return 0;
+    }
+    s->deleted++;
+    return content_blob_delete(s->r->content, s->digest, s->e);
+}
+
+/* Under the digest's pin no push can put file and row in place: what has no row now has none. */
+static void sweep_one(void *ctx, const char *digest)
+{
+    struct sweep *s = ctx;
+
+    if (s->failed || !registry_try_pin(s->r, digest)) {
+        return;
+    }
+    s->digest = digest;
+    s->failed = sweep_pinned(s) < 0;
+    registry_unpin(s->r, digest);
+}
+
+int registry_sweep(struct registry *r, struct err *e)
+{
+    struct sweep s = {.r = r, .e = e};
+
+    if (content_shard_each(r->content, r->next_shard++, ORPHAN_AGE_MS, sweep_one, &s, e) < 0 ||
+        s.failed) {
+        return -1;
+    }
+    return s.deleted;
 }

@@ -228,6 +228,7 @@ static void write_claims(const struct jwt_claims *c, struct buf *out)
     if (c->token_id != 0) {
         jw_kv_i64(&w, "tid", c->token_id);
     }
+    jw_kv_i64(&w, "gen", c->generation);
     if (c->sealed.len > 0) {
         jw_kv_str(&w, "sealed", c->sealed);
     }
@@ -363,6 +364,7 @@ int jwt_claims_parse(struct arena *a, struct str payload, struct jwt_claims *out
         json_get_str(j, "sealed", &c.sealed, &ignored) < 0 ||
         json_get_i64(j, "uid", &c.user_id, &ignored) < 0 ||
         json_get_i64(j, "tid", &c.token_id, &ignored) < 0 ||
+        json_get_i64(j, "gen", &c.generation, &ignored) < 0 ||
         json_get_i64(j, "iat", &c.issued_sec, &ignored) < 0 ||
         json_get_i64(j, "exp", &c.expires_sec, &ignored) < 0 || !str_eq_c(issuer, "strata") ||
         json_array_size(access) > ACCESS_MAX) {

@@ -25,6 +25,7 @@ struct jwt_claims {
     struct str user_name; /* "" is anonymous */
     int64_t user_id;      /* 0 is anonymous */
     int64_t token_id;     /* the personal token it was made with; 0: none */
+    int64_t generation;   /* of the password it was made with, when there is no such token */
     int64_t issued_sec, expires_sec;
     struct str sealed; /* of a refresh token: refresh.h */
     struct scope *access;

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { TAGS_PAGE = 10000, CATALOG_PAGE = 1000, CATALOG_STEP = 500 };
+enum { TAGS_PAGE = 10000, CATALOG_PAGE = 1000, CATALOG_STEP = 250, CATALOG_STEPS = 8 };
 
 /* ?n=; more than a page of ours is cut to one, and the Link header goes on. */
 static int page_size(struct http_req *req, int64_t max, int64_t *out, struct err *e)
@@ -52,77 +52,59 @@ int v2_tags(struct http_req *req, struct err *e)
     return result;
 }
 
-struct catalog {
-    struct http_req *req;
-    struct jw w;
-    int64_t limit, n;
-    struct str last; /* written */
-    bool more;
-};
-
-/* Writes those of `names` he may pull. Returns where to go on: behind the last one looked at, or
- * behind the whole project when he may not see it. */
-static struct str add_names(struct catalog *c, const struct str *names, size_t n)
+/* Where to begin looking for projects: at that of the last name that was shown. */
+static struct str first_project(struct str last)
 {
-    struct registry *r = c->req->ctx;
-    struct arena *a = &c->req->arena;
-    struct str next = STR_EMPTY;
+    ptrdiff_t slash = str_find_char(last, '/');
 
-    for (size_t i = 0; i < n; i++) {
-        struct str project = name_project(names[i]);
-
-        if (!(access_permissions(r->access, &c->req->who, project) & PERM_BIT(PERM_IMAGE_PULL))) {
-            return str_of(arena_printf(a, "%.*s0", STR_ARG(project))); /* '0' follows '/' */
-        }
-        if (c->n == c->limit) {
-            c->more = true;
-            return next;
-        }
-        jw_str(&c->w, names[i]);
-        c->n++;
-        c->last = names[i];
-        next =
-            str_of(arena_printf(a, "%.*s!", STR_ARG(names[i]))); /* '!' is before all that follow */
-    }
-    return next;
+    return slash < 0 ? last : str_first(last, (size_t)slash + 1);
 }
 
-static int write_catalog(struct catalog *c, struct str from, struct err *e)
+/* Many projects may hold nothing: after so many of them the answer says where to go on, full or
+ * not. */
+static int write_catalog(struct http_req *req, struct page *page, struct jw *w, struct err *e)
 {
-    struct str *names = arena_new_array(&c->req->arena, struct str, CATALOG_STEP);
-    size_t n = CATALOG_STEP;
+    struct registry *r = req->ctx;
+    struct project_refs found = {.arena = &req->arena, .max = CATALOG_STEP};
+    struct str from = page->after.p ? first_project(page->after) : STR_EMPTY;
 
-    while (c->limit > 0 && !c->more && n > 0) {
-        if (store_repository_names(c->req->ctx, &c->req->arena, from, CATALOG_STEP, names, &n, e) <
-            0) {
+    found.refs = arena_new_array(&req->arena, struct project_ref, found.max);
+    for (int step = 0; step < CATALOG_STEPS && page->last.p == NULL; step++) {
+        if (access_visible(r->access, &req->who, from, &found, e) < 0 ||
+            store_catalog_names(r, &found, page, w, e) < 0) {
             return -1;
         }
-        from = add_names(c, names, n);
+        if (found.n < found.max) {
+            return 0;
+        }
+        /* '0' follows '/' */
+        from = str_of(arena_printf(&req->arena, "%.*s0", STR_ARG(found.refs[found.n - 1].name)));
     }
+    page->last = page->last.p ? page->last : from;
     return 0;
 }
 
 int v2_catalog(struct http_req *req, struct err *e)
 {
     struct buf body = BUF_MAX(1 * MIB);
-    struct catalog c = {.req = req, .w = JW(&body)};
-    struct str last = http_query(req, "last");
-    int result;
+    struct jw w = JW(&body);
+    struct page page = {.after = http_query(req, "last"), .arena = &req->arena};
+    int result = 0;
 
-    if (v2_enter(req, e) < 0 || page_size(req, CATALOG_PAGE, &c.limit, e) < 0) {
+    if (v2_enter(req, e) < 0 || page_size(req, CATALOG_PAGE, &page.limit, e) < 0) {
         return -1;
     }
-    jw_object(&c.w);
-    jw_key(&c.w, "repositories");
-    jw_array(&c.w);
-    result = write_catalog(
-        &c, last.len > 0 ? str_of(arena_printf(&req->arena, "%.*s!", STR_ARG(last))) : STR_EMPTY,
-        e);
-    jw_end(&c.w);
-    jw_end(&c.w);
-    if (result == 0 && c.more) {
+    jw_object(&w);
+    jw_key(&w, "repositories");
+    jw_array(&w);
+    if (page.limit > 0 && req->who.scopes & PERM_BIT(PERM_IMAGE_PULL)) {
+        result = write_catalog(req, &page, &w, e);
+    }
+    jw_end(&w);
+    jw_end(&w);
+    if (result == 0 && page.last.p != NULL) {
         http_set_header(req, "Link", "</v2/_catalog?n=%lld&last=%.*s>; rel=\"next\"",
-                        (long long)c.limit, STR_ARG(c.last));
+                        (long long)page.limit, STR_ARG(page.last));
     }
     if (result == 0) {
         result = http_reply_json(req, 200, &body, e);

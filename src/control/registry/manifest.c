@@ -44,6 +44,7 @@ static struct str bare_type(struct str content_type)
     return str_trim(str_cut(&content_type, ';'));
 }
 
+/* RFC 9110 8.3.1: case does not count. */
 static int choose_type(struct manifest *m, struct str header, struct str inside, struct err *e)
 {
     struct str type = bare_type(header);
@@ -51,12 +52,12 @@ static int choose_type(struct manifest *m, struct str header, struct str inside,
     if (type.len == 0) {
         type = inside;
     }
-    if (inside.len > 0 && !str_eq(type, inside)) {
+    if (inside.len > 0 && !str_eq_nocase(type, inside)) {
         return err_set(e, ERR_INVALID, "Content-Type is %.*s, but the manifest says %.*s",
                        STR_ARG(str_first(type, 100)), STR_ARG(str_first(inside, 100)));
     }
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
-        if (str_eq_c(type, types[i].media_type)) {
+        if (str_eq_nocase(type, str_of(types[i].media_type))) {
             m->media_type = types[i].media_type;
             m->is_index = types[i].is_index;
             return 0;
@@ -148,7 +149,7 @@ static int parse_subject(struct arena *a, const json_t *doc, struct manifest *m,
     const json_t *subject = json_object_get(doc, "subject");
     struct descriptor d;
 
-    if (subject == NULL) {
+    if (subject == NULL || json_is_null(subject)) {
         return 0;
     }
     if (parse_descriptor(a, subject, &d, e) < 0) {

@@ -10,13 +10,11 @@
 #include <string.h>
 
 /* The manifest that the path names. A tag that cannot be is one that is not there. */
-static int reference_of_path(struct http_req *req, struct reference *out, struct err *e)
+static int reference_of_path(struct http_req *req, struct str repository, struct reference *out,
+                             struct err *e)
 {
-    struct str repository, ref = http_path_param(req, "ref");
+    struct str ref = http_path_param(req, "ref");
 
-    if (v2_repository(req, &repository, e) < 0) {
-        return -1;
-    }
     if (reference_of(repository, ref, out, e) == 0) {
         return 0;
     }
@@ -34,15 +32,21 @@ static int reference_of_path(struct http_req *req, struct reference *out, struct
  * better message than ours, and old ones send no Accept at all. */
 int v2_manifest_get(struct http_req *req, struct err *e)
 {
+    char etag[CONTENT_DIGEST_MAX + 2];
     struct reference ref;
     struct stored_manifest m;
+    struct str repository;
 
-    if (reference_of_path(req, &ref, e) < 0 ||
+    if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
         store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0) {
         return -1;
     }
+    (void)snprintf(etag, sizeof(etag), "\"%s\"", m.digest);
     http_set_header(req, "Docker-Content-Digest", "%s", m.digest);
-    http_set_header(req, "ETag", "\"%s\"", m.digest);
+    http_set_header(req, "ETag", "%s", etag);
+    if (http_not_modified(req, etag)) {
+        return http_reply_empty(req, 304, e);
+    }
     return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
 }
 
@@ -109,16 +113,21 @@ static struct str platform_of_index(struct http_req *req, const struct manifest 
     return out;
 }
 
-static int store_put(struct http_req *req, const struct reference *ref, struct str body,
-                     struct manifest *m, char digest[CONTENT_DIGEST_MAX], struct err *e)
+static int store_put(struct http_req *req, const struct repo_key *repository,
+                     const struct reference *ref, struct manifest *m,
+                     char digest[CONTENT_DIGEST_MAX], struct err *e)
 {
-    struct manifest_put put = {.tag = ref->tag, .digest = digest, .manifest = m, .body = body};
+    struct manifest_put put = {
+        .repository = *repository, .tag = ref->tag, .digest = digest, .manifest = m};
+    struct str body;
 
+    if (http_body_all(req, LIMIT_MANIFEST_BYTES, &body, e) < 0) {
+        return -1;
+    }
+    put.body = body;
     if (v2_fail(req, "MANIFEST_INVALID",
                 manifest_parse(&req->arena, http_header(req, "Content-Type"), body, m, e)) < 0 ||
-        check_digest(req, ref, body, digest, e) < 0 ||
-        v2_fail(req, "NAME_UNKNOWN", store_key(req->ctx, ref->repository, &put.repository, e)) <
-            0) {
+        check_digest(req, ref, body, digest, e) < 0) {
         return -1;
     }
     put.platform =
@@ -129,13 +138,12 @@ static int store_put(struct http_req *req, const struct reference *ref, struct s
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
     char digest[CONTENT_DIGEST_MAX];
+    struct repo_key repository;
     struct reference ref;
     struct manifest m;
-    struct str body;
 
-    if (reference_of_path(req, &ref, e) < 0 ||
-        http_body_all(req, LIMIT_MANIFEST_BYTES, &body, e) < 0 ||
-        store_put(req, &ref, body, &m, digest, e) < 0) {
+    if (v2_key(req, &repository, e) < 0 || reference_of_path(req, repository.name, &ref, e) < 0 ||
+        store_put(req, &repository, &ref, &m, digest, e) < 0) {
         return -1;
     }
     registry_emit(req->ctx, ref.repository, ref.tag, digest, "pushed");
@@ -150,8 +158,9 @@ int v2_manifest_put(struct http_req *req, struct err *e)
 int v2_manifest_delete(struct http_req *req, struct err *e)
 {
     struct reference ref;
+    struct str repository;
 
-    if (reference_of_path(req, &ref, e) < 0 ||
+    if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
         store_manifest_delete(req->ctx, &ref, &req->error_code, e) < 0) {
         return -1;
     }

@@ -156,6 +156,25 @@ static void a_subject_makes_a_referrer(void **state)
     assert_true(str_eq_c(m.annotations, "{\"a\":\"b\"}"));
 }
 
+static void a_null_subject_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(parse(MEDIA_OCI_MANIFEST,
+                           "{\"schemaVersion\":2," CONFIG ",\"layers\":[],\"subject\":null}"),
+                     0);
+    assert_string_equal(m.subject, "");
+}
+
+static void the_case_of_a_type_does_not_count(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("Application/vnd.OCI.image.Manifest.v1+JSON; charset=utf-8",
+                           "{\"schemaVersion\":2,\"mediaType\":\"" MEDIA_OCI_MANIFEST "\"," CONFIG
+                           ",\"layers\":[]}"),
+                     0);
+    assert_string_equal(m.media_type, MEDIA_OCI_MANIFEST);
+}
+
 static void a_flood_of_values_is_refused_before_it_takes_memory(void **state)
 {
     char *text = malloc(2 * 300000 + 1);
@@ -248,6 +267,8 @@ int main(void)
         cmocka_unit_test(descriptors_must_be_whole),
         cmocka_unit_test(only_layers_with_urls_are_foreign),
         cmocka_unit_test(a_subject_makes_a_referrer),
+        cmocka_unit_test(a_null_subject_is_none),
+        cmocka_unit_test(the_case_of_a_type_does_not_count),
         cmocka_unit_test(a_flood_of_values_is_refused_before_it_takes_memory),
         cmocka_unit_test(an_image_configuration_is_read),
         cmocka_unit_test(missing_and_null_fields_are_empty),

@@ -26,6 +26,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
         err_wrap(e, "registry");
         return NULL;
     }
+    random_bytes(&r->next_shard, 1); /* each gets its turn also where restarts are frequent */
     jwt_key_derive(r->key, "upload ids", r->upload_secret);
     return TAKE(r);
 }

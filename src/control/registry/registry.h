@@ -64,3 +64,6 @@ int registry_project_gone(struct registry *r, int64_t project_id, struct str nam
 /* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
  * returns how many. Costs what it deletes. */
 int registry_collect(struct registry *r, unsigned max, struct err *e);
+/* Files that a kill left without a row: looks at the next of content's shards, and returns how many
+ * it deleted. One thread. */
+int registry_sweep(struct registry *r, struct err *e);

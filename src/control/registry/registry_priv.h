@@ -15,6 +15,10 @@
  * its layers first and its manifest last. */
 #define BLOB_GRACE_MS (24 * 3600 * 1000LL)
 
+/* A blob without a row so long after it appeared will not get one: the commit of the row follows
+ * the rename of the file, while the client waits. */
+#define ORPHAN_AGE_MS (3600 * 1000LL)
+
 struct token_cache;
 
 struct registry {
@@ -26,6 +30,7 @@ struct registry {
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
     struct map pinned;          /* digests being added or removed right now; guarded by lock */
+    unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
 
@@ -53,6 +58,9 @@ uint64_t request_scopes(struct registry *r, const struct http_req *req, struct s
 int v2_enter(struct http_req *r, struct err *e) MUST_USE;
 /* The checked {repo...} of the path. */
 int v2_repository(struct http_req *r, struct str *out, struct err *e) MUST_USE;
+/* The same, about to be written to by who asks with the permission of the route. */
+struct repo_key;
+int v2_key(struct http_req *r, struct repo_key *out, struct err *e) MUST_USE;
 /* Fails with an OCI error code. */
 int v2_fail(struct http_req *r, const char *code, int result);
 

@@ -8,16 +8,15 @@
 #include "manifest.h"
 #include "names.h"
 
+struct project_refs;
 struct registry;
 
+/* A repository that is about to be written to. The project is named by its id, from the moment the
+ * right to write was asked for: nothing lands in another one that got the same name meanwhile. */
 struct repo_key {
     struct str name;
-    int64_t
-        project_id; /* a repository left by a deleted project of the same name is not this one */
+    int64_t project_id;
 };
-
-/* The key of a repository that is about to be written to. */
-int store_key(struct registry *r, struct str name, struct repo_key *out, struct err *e) MUST_USE;
 
 /* --- blobs --- */
 
@@ -65,6 +64,10 @@ int store_manifest_delete(struct registry *r, const struct reference *ref, const
  * children of an index, signatures. `digest` receives the manifest's. */
 int store_tag_drop(struct registry *r, struct str repository, struct str tag,
                    char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
+/* What a path ".../<repository>/tags/<tag>" names: the tag, or else the repository of that whole
+ * name (then `digest` is empty). ERR_CONFLICT when there are both. */
+int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
+                                 char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 int store_repository_drop(struct registry *r, struct str repository, struct err *e) MUST_USE;
 int store_project_drop(struct registry *r, struct str project, struct err *e) MUST_USE;
 
@@ -74,6 +77,7 @@ struct page {
     struct str after; /* p == NULL: from the start */
     int64_t limit;
     struct arena *arena;
+    int64_t n;       /* out: how many were written so far */
     struct str last; /* out: where to go on, in the arena; p == NULL when that was all */
 };
 int store_tag_names(struct registry *r, struct str repository, struct page *p, struct jw *w,
@@ -84,6 +88,6 @@ int store_tag_rows(struct registry *r, struct str repository, struct page *p, st
                    struct err *e) MUST_USE;
 int store_repository_rows(struct registry *r, struct str project, struct page *p, struct jw *w,
                           struct err *e) MUST_USE;
-/* Names at or after `from` that hold manifests, at most `max`. */
-int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
-                           struct str *names, size_t *n, struct err *e) MUST_USE;
+/* Repositories of `projects` that hold manifests, by full name. */
+int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
+                        struct jw *w, struct err *e) MUST_USE;

@@ -2,41 +2,32 @@
 
 #include "access/access.h"
 
-int store_key(struct registry *r, struct str name, struct repo_key *out, struct err *e)
-{
-    uint32_t id_base;
-
-    out->name = name;
-    return access_project(r->access, name_project(name), &out->project_id, &id_base, e);
-}
-
 int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,
                   struct err *e)
 {
-    struct query q;
-    int r;
+    int64_t project_id;
 
-    if (query_open(&q, db, e, "SELECT id FROM repositories WHERE name = ?", "s", name) < 0) {
+    *code = "NAME_UNKNOWN";
+    if (access_project_find(db, name_project(name), &project_id, e) < 0) {
         return -1;
     }
-    r = query_step(&q, e);
-    if (r > 0) {
-        *id = query_i64(&q, 0);
+    if (state_one_i64(db, id, e, "",
+                      "SELECT id FROM repositories WHERE name = ? AND project_id = ?", "si", name,
+                      project_id) == 0) {
+        return 0;
     }
-    query_done(&q);
-    if (r == 0) {
-        *code = "NAME_UNKNOWN";
-        return err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(name));
-    }
-    return r > 0 ? 0 : -1;
+    return e->kind == ERR_NOT_FOUND
+               ? err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(name))
+               : -1;
 }
 
 int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t *id, struct err *e)
 {
     int64_t now = clock_wall_ms();
 
-    /* What a deleted project of the same name may have left. */
-    if (state_run(db, e, "DELETE FROM repositories WHERE name = ? AND project_id <> ?", "si",
+    /* What a deleted project of the same name may have left is not this one. */
+    if (access_project_check(db, key->project_id, e) < 0 ||
+        state_run(db, e, "DELETE FROM repositories WHERE name = ? AND project_id <> ?", "si",
                   key->name, key->project_id) < 0 ||
         state_run(db, e,
                   "INSERT INTO repositories(project_id, name, created_ms, updated_ms)"
@@ -68,19 +59,15 @@ int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
 
 struct blob_op {
     struct str from; /* repository that is read */
+    int64_t from_id; /* what find_fn found */
     const struct repo_key *to;
     const char *digest;
     struct stored_blob blob;
     const char **code;
 };
 
-static int blob_unknown(struct state_db *db, struct blob_op *op, struct err *e)
+static int blob_unknown(const struct blob_op *op, struct err *e)
 {
-    int64_t id;
-
-    if (db_repository(db, op->from, &id, op->code, e) < 0) {
-        return -1;
-    }
     *op->code = "BLOB_UNKNOWN";
     return err_set(e, ERR_NOT_FOUND, "repository %.*s has no blob %s", STR_ARG(op->from),
                    op->digest);
@@ -92,16 +79,17 @@ static int find_fn(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(&q, db, e,
+    if (db_repository(db, op->from, &op->from_id, op->code, e) < 0 ||
+        query_open(&q, db, e,
                    "SELECT b.size_bytes, rb.manifests = 0 AND rb.touched_ms < ?3"
-                   " FROM repositories r JOIN repository_blobs rb ON rb.repository_id = r.id"
-                   " JOIN blobs b ON b.digest = rb.digest WHERE r.name = ?1 AND rb.digest = ?2",
-                   "szi", op->from, op->digest, clock_wall_ms() - BLOB_GRACE_MS / 2) < 0 ||
+                   " FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest"
+                   " WHERE rb.repository_id = ?1 AND rb.digest = ?2",
+                   "izi", op->from_id, op->digest, clock_wall_ms() - BLOB_GRACE_MS / 2) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
     if (r == 0) {
-        return blob_unknown(db, op, e);
+        return blob_unknown(op, e);
     }
     op->blob = (struct stored_blob){query_i64(&q, 0), query_i64(&q, 1) != 0};
     return 0;
@@ -122,16 +110,20 @@ int store_blob_find(struct registry *r, struct str repository, const char *diges
 static int touch_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
+    int64_t id;
 
-    return state_run(db, e,
-                     "UPDATE repository_blobs SET touched_ms = ? WHERE digest = ? AND"
-                     " repository_id = (SELECT id FROM repositories WHERE name = ?)",
-                     "izs", clock_wall_ms(), op->digest, op->from);
+    return db_repository(db, op->from, &id, op->code, e) < 0
+               ? -1
+               : state_run(db, e,
+                           "UPDATE repository_blobs SET touched_ms = ?"
+                           " WHERE digest = ? AND repository_id = ?",
+                           "izi", clock_wall_ms(), op->digest, id);
 }
 
 void store_blob_renew(struct registry *r, struct str repository, const char *digest)
 {
-    struct blob_op op = {.from = repository, .digest = digest};
+    const char *code;
+    struct blob_op op = {.from = repository, .digest = digest, .code = &code};
     struct err e;
 
     /* When it cannot be renewed the client learns it from the manifest, and pushes again. */
@@ -192,13 +184,12 @@ int store_blob_mount(struct registry *r, struct str from, const struct repo_key 
 static int unlink_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
-    int64_t id = 0;
 
-    if (find_fn(db, op, e) < 0 || db_repository(db, op->from, &id, op->code, e) < 0 ||
+    if (find_fn(db, op, e) < 0 ||
         state_run(db, e,
                   "DELETE FROM repository_blobs"
                   " WHERE repository_id = ? AND digest = ? AND manifests = 0",
-                  "iz", id, op->digest) < 0) {
+                  "iz", op->from_id, op->digest) < 0) {
         return -1;
     }
     if (state_changes(db) == 0) {

@@ -1,12 +1,12 @@
 #include "store_priv.h"
 
+#include "access/access.h"
+
 struct list_op {
     struct str repository, subject, artifact_type;
     struct page *page;
     struct jw *w;
     const char **code;
-    struct str *names;
-    size_t n, max;
 };
 
 /* The next row, up to the page's limit; one more than that only tells that there is more. `key` is
@@ -88,17 +88,20 @@ static int referrers_fn(struct state_db *db, void *ctx, struct err *e)
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
     struct str last = {0};
-    int64_t count = 0;
+    int64_t id, count = 0;
+    const char *code;
     int r;
 
+    if (db_repository(db, op->repository, &id, &code, e) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1; /* the subject need not be there, says the spec */
+    }
     if (query_open(&q, db, e,
                    "SELECT m.digest, m.media_type, length(m.body), m.artifact_type, m.annotations"
-                   " FROM repositories r JOIN manifests m ON m.repository_id = r.id"
-                   " WHERE r.name = ?1 AND m.subject = ?2 AND m.digest > ?3"
-                   " AND (?4 = '' OR m.artifact_type = ?4) ORDER BY m.digest LIMIT ?5",
-                   "ssssi", op->repository, op->subject,
-                   op->page->after.p ? op->page->after : STR_EMPTY, op->artifact_type,
-                   op->page->limit + 1) < 0) {
+                   " FROM manifests m WHERE m.repository_id = ?1 AND m.subject = ?2"
+                   " AND m.digest > ?3 AND (?4 = '' OR m.artifact_type = ?4)"
+                   " ORDER BY m.digest LIMIT ?5",
+                   "isssi", id, op->subject, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->artifact_type, op->page->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -170,20 +173,21 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
     struct str last = {0};
-    int64_t count = 0;
+    int64_t project_id, count = 0;
     int r;
 
-    if (query_open(&q, db, e,
+    if (access_project_find(db, op->repository, &project_id, e) < 0 ||
+        query_open(&q, db, e,
                    "SELECT substr(r.name, length(?1) + 2),"
                    " (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
                    " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
                    " r.updated_ms FROM repositories r"
-                   " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND EXISTS"
-                   " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
+                   " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
+                   " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
                    " ORDER BY r.name LIMIT ?3",
-                   "ssi", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
-                   op->page->limit + 1) < 0) {
+                   "ssii", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1, project_id) < 0) {
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
@@ -205,34 +209,57 @@ int store_repository_rows(struct registry *r, struct str project, struct page *p
     return state_read(r->state, repository_rows_fn, &op, e);
 }
 
-static int repository_names_fn(struct state_db *db, void *ctx, struct err *e)
+struct catalog_op {
+    const struct project_refs *projects;
+    struct page *page;
+    struct jw *w;
+    struct str written; /* the last one */
+};
+
+/* One project; 0 when the page is full. */
+static int catalog_of(struct state_db *db, struct catalog_op *op, const struct project_ref *project,
+                      struct err *e)
 {
-    struct list_op *op = ctx;
+    struct page *p = op->page;
     SCOPED(query_done) struct query q = {0};
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT name FROM repositories r WHERE name >= ? AND EXISTS"
+                   "SELECT name FROM repositories r WHERE name > max(?1 || '/', ?2)"
+                   " AND name < ?1 || '0' AND project_id = ?3 AND EXISTS"
                    " (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
-                   " ORDER BY name LIMIT ?",
-                   "si", op->repository, (int64_t)op->max) < 0) {
+                   " ORDER BY name LIMIT ?4",
+                   "ssii", project->name, p->after.p ? p->after : STR_EMPTY, project->id,
+                   p->limit - p->n + 1) < 0) {
         return -1;
     }
-    while ((r = query_step(&q, e)) > 0 && op->n < op->max) {
-        op->names[op->n++] = arena_str(op->page->arena, query_str(&q, 0));
+    while ((r = query_step(&q, e)) > 0) {
+        if (p->n == p->limit) {
+            p->last = op->written;
+            return 0;
+        }
+        op->written = arena_str(p->arena, query_str(&q, 0));
+        jw_str(op->w, op->written);
+        p->n++;
     }
-    return r;
+    return r < 0 ? -1 : 1;
 }
 
-int store_repository_names(struct registry *r, struct arena *a, struct str from, size_t max,
-                           struct str *names, size_t *n, struct err *e)
+static int catalog_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    struct page page = {.arena = a};
-    struct list_op op = {.repository = from, .page = &page, .names = names, .max = max};
+    struct catalog_op *op = ctx;
+    int r = 1;
 
-    if (state_read(r->state, repository_names_fn, &op, e) < 0) {
-        return -1;
+    for (size_t i = 0; r > 0 && i < op->projects->n; i++) {
+        r = catalog_of(db, op, &op->projects->refs[i], e);
     }
-    *n = op.n;
-    return 0;
+    return r < 0 ? -1 : 0;
+}
+
+int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
+                        struct jw *w, struct err *e)
+{
+    struct catalog_op op = {projects, p, w, p->after};
+
+    return state_read(r->state, catalog_fn, &op, e);
 }

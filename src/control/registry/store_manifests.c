@@ -1,5 +1,6 @@
 #include "store_priv.h"
 
+#include "access/access.h"
 #include "base/vec.h"
 
 #include <string.h>
@@ -22,22 +23,20 @@ static int manifest_unknown(const struct reference *ref, const char **code, stru
                    ref->digest);
 }
 
-static int open_manifest(struct query *q, struct state_db *db, const struct reference *ref,
-                         struct err *e)
+static int open_manifest(struct query *q, struct state_db *db, int64_t repository_id,
+                         const struct reference *ref, struct err *e)
 {
     if (ref->tag.p != NULL) {
         return query_open(q, db, e,
-                          "SELECT m.digest, m.media_type, m.body FROM repositories r"
-                          " JOIN tags t ON t.repository_id = r.id"
+                          "SELECT m.digest, m.media_type, m.body FROM tags t"
                           " JOIN manifests m ON m.id = t.manifest_id"
-                          " WHERE r.name = ? AND t.name = ?",
-                          "ss", ref->repository, ref->tag);
+                          " WHERE t.repository_id = ? AND t.name = ?",
+                          "is", repository_id, ref->tag);
     }
     return query_open(q, db, e,
-                      "SELECT m.digest, m.media_type, m.body FROM repositories r"
-                      " JOIN manifests m ON m.repository_id = r.id"
-                      " WHERE r.name = ? AND m.digest = ?",
-                      "sz", ref->repository, ref->digest);
+                      "SELECT digest, media_type, body FROM manifests"
+                      " WHERE repository_id = ? AND digest = ?",
+                      "iz", repository_id, ref->digest);
 }
 
 static int get_fn(struct state_db *db, void *ctx, struct err *e)
@@ -47,13 +46,12 @@ static int get_fn(struct state_db *db, void *ctx, struct err *e)
     int64_t id;
     int r;
 
-    if (open_manifest(&q, db, op->ref, e) < 0 || (r = query_step(&q, e)) < 0) {
+    if (db_repository(db, op->ref->repository, &id, op->code, e) < 0 ||
+        open_manifest(&q, db, id, op->ref, e) < 0 || (r = query_step(&q, e)) < 0) {
         return -1;
     }
     if (r == 0) {
-        return db_repository(db, op->ref->repository, &id, op->code, e) < 0
-                   ? -1
-                   : manifest_unknown(op->ref, op->code, e);
+        return manifest_unknown(op->ref, op->code, e);
     }
     op->out->media_type = arena_str(op->arena, query_str(&q, 1));
     op->out->body = arena_str(op->arena, query_str(&q, 2));
@@ -379,20 +377,74 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
 static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct delete_op *op = ctx;
+    int64_t id;
 
-    if (state_run(db, e, "DELETE FROM repositories WHERE name = ?", "s", op->repository) < 0) {
-        return -1;
-    }
-    return state_changes(db) > 0
-               ? 0
-               : err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(op->repository));
+    return db_repository(db, op->repository, &id, op->code, e) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
 }
 
 int store_repository_drop(struct registry *r, struct str repository, struct err *e)
 {
-    struct delete_op op = {.repository = repository};
+    const char *code;
+    struct delete_op op = {.repository = repository, .code = &code};
 
     return state_write(r->state, repository_drop_fn, &op, e);
+}
+
+static int is_there(struct state_db *db, const char *sql, struct str repository, struct str tag,
+                    int64_t *out, struct err *e)
+{
+    int64_t project_id;
+
+    return access_project_find(db, name_project(repository), &project_id, e) < 0
+               ? -1
+               : state_one_i64(db, out, e, "rows", sql, "ssi", repository, tag, project_id);
+}
+
+static int err_both(const struct delete_op *op, struct err *e)
+{
+    return err_set(e, ERR_CONFLICT,
+                   "there are the tag %.*s of %.*s and the repository %.*s/tags/%.*s: delete the "
+                   "tag with DELETE /v2/%.*s/manifests/%.*s, or the manifests of the repository "
+                   "with DELETE /v2/%.*s/tags/%.*s/manifests/DIGEST",
+                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->repository),
+                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->tag),
+                   STR_ARG(op->repository), STR_ARG(op->tag));
+}
+
+static int tag_or_repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct delete_op *op = ctx;
+    int64_t tag = 0, repository = 0;
+
+    if (is_there(db,
+                 "SELECT EXISTS (SELECT 1 FROM repositories r JOIN tags t ON t.repository_id = r.id"
+                 " WHERE r.name = ?1 AND t.name = ?2 AND r.project_id = ?3)",
+                 op->repository, op->tag, &tag, e) < 0 ||
+        is_there(db,
+                 "SELECT coalesce((SELECT id FROM repositories WHERE name = ?1 || '/tags/' || ?2"
+                 " AND project_id = ?3), 0)",
+                 op->repository, op->tag, &repository, e) < 0) {
+        return -1;
+    }
+    if (tag && repository) {
+        return err_both(op, e);
+    }
+    if (!repository) {
+        return tag_drop_fn(db, op, e);
+    }
+    op->digest[0] = '\0';
+    return state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", repository);
+}
+
+int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
+                                 char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    const char *code;
+    struct delete_op op = {.repository = repository, .tag = tag, .digest = digest, .code = &code};
+
+    return state_write(r->state, tag_or_repository_drop_fn, &op, e);
 }
 
 /* All names between "project/" and "project0", the byte after '/'. */

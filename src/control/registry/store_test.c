@@ -112,12 +112,20 @@ static int remove_dir(void **state)
     return fs_remove_tree(AT_FDCWD, dir, &e);
 }
 
+static int key_of(const char *repository, struct repo_key *out)
+{
+    uint32_t id_base;
+
+    out->name = str_of(repository);
+    return access_project(acc, name_project(out->name), &out->project_id, &id_base, &e);
+}
+
 static char *push_blob(const char *repository, const char *text)
 {
     char *digest = arena_alloc(&a, CONTENT_DIGEST_MAX);
     struct repo_key key;
 
-    assert_int_equal(store_key(r, str_of(repository), &key, &e), 0);
+    assert_int_equal(key_of(repository, &key), 0);
     assert_int_equal(content_blob_put(content, str_of(text), digest, &e), 0);
     assert_int_equal(store_blob_link(r, &key, digest, (int64_t)strlen(text), &e), 0);
     return digest;
@@ -133,7 +141,7 @@ static int push_manifest(const char *repository, const char *tag, const char *ty
                                .body = str_of(text),
                                .platform = STR_EMPTY};
 
-    assert_int_equal(store_key(r, str_of(repository), &put.repository, &e), 0);
+    assert_int_equal(key_of(repository, &put.repository), 0);
     assert_int_equal(content_digest_of(put.body, STR("sha256"), digest, &e), 0);
     assert_int_equal(manifest_parse(&a, str_of(type), put.body, &m, &e), 0);
     return store_manifest_put(r, &put, &code, &e);
@@ -199,7 +207,7 @@ static void a_blob_is_mounted_from_where_it_is(void **state)
     struct repo_key key;
 
     (void)state;
-    assert_int_equal(store_key(r, STR("library/two"), &key, &e), 0);
+    assert_int_equal(key_of("library/two", &key), 0);
     assert_int_equal(store_blob_mount(r, STR("library/none"), &key, digest, &e), -1);
     assert_int_equal(store_blob_mount(r, STR("library/app"), &key, digest, &e), 0);
     assert_int_equal(store_blob_find(r, STR("library/two"), digest, &blob, &code, &e), 0);
@@ -430,12 +438,120 @@ static void the_collector_leaves_a_digest_that_is_being_pushed(void **state)
     assert_true(stored(digest));
 }
 
+static int sweep_all(void)
+{
+    int n = 0;
+
+    for (int i = 0; i < CONTENT_SHARDS; i++) {
+        int one = registry_sweep(r, &e);
+
+        assert_true(one >= 0);
+        n += one;
+    }
+    return n;
+}
+
+/* What kill -9 between the rename of a file and the commit of its row leaves. */
+static void a_file_without_a_row_is_swept_after_an_hour(void **state)
+{
+    char *used = push_blob("library/app", "used");
+    char lost[CONTENT_DIGEST_MAX], pushing[CONTENT_DIGEST_MAX];
+    int64_t now = clock_wall_ms();
+
+    (void)state;
+    (void)sweep_all(); /* of the tests before */
+    assert_int_equal(content_blob_put(content, STR("lost"), lost, &e), 0);
+    assert_int_equal(content_blob_put(content, STR("pushing"), pushing, &e), 0);
+    assert_int_equal(sweep_all(), 0);
+    clock_set_wall_ms(now + 2 * 3600 * 1000);
+    registry_pin(r, pushing);
+    (void)sweep_all();
+    assert_false(stored(lost));
+    assert_true(stored(pushing));
+    assert_true(stored(used));
+    registry_unpin(r, pushing);
+    assert_int_equal(sweep_all(), 1);
+    assert_false(stored(pushing));
+}
+
 static void names_in_a_deleted_project_are_not_touched_elsewhere(void **state)
 {
     (void)state;
     (void)push_image("library/app", "v1", "amd64", "one");
     assert_int_equal(registry_project_gone(r, 9, STR("lib"), &e), 0);
     assert_true(exists("library/app", "v1"));
+}
+
+static int replace_library(struct state_db *db, void *ctx UNUSED, struct err *err)
+{
+    return state_run(db, err, "DELETE FROM projects WHERE name = 'library'", "") < 0
+               ? -1
+               : state_run(db, err,
+                           "INSERT INTO projects(name, created_ms, created_by, slot)"
+                           " VALUES('library', 1, 'admin', 9)",
+                           "");
+}
+
+static int set_deleting(struct state_db *db, void *ctx UNUSED, struct err *err)
+{
+    return state_run(db, err, "UPDATE projects SET deleting = 1", "");
+}
+
+static int put_with(const struct repo_key *to, char *text)
+{
+    char digest[CONTENT_DIGEST_MAX];
+    struct manifest m;
+    struct manifest_put put = {.repository = *to,
+                               .tag = STR("v1"),
+                               .digest = digest,
+                               .manifest = &m,
+                               .body = str_of(text),
+                               .platform = STR_EMPTY};
+
+    assert_int_equal(content_digest_of(put.body, STR("sha256"), digest, &e), 0);
+    assert_int_equal(manifest_parse(&a, STR(MEDIA_OCI_MANIFEST), put.body, &m, &e), 0);
+    return store_manifest_put(r, &put, &code, &e);
+}
+
+/* A push that began before the project was deleted ends after another one got its name. */
+static void a_push_never_lands_in_a_later_project_of_the_same_name(void **state)
+{
+    char *text = image_text("library/app", CONFIG_TEXT("amd64", DIFF), "one");
+    char *layer = push_blob("library/app", "one");
+    struct repo_key before, after;
+    struct stored_blob blob;
+
+    (void)state;
+    (void)push_image("library/app", "left", "amd64", "one");
+    assert_int_equal(key_of("library/app", &before), 0);
+    assert_int_equal(state_write(st, replace_library, NULL, &e), 0);
+    assert_int_equal(key_of("library/app", &after), 0);
+    assert_true(after.project_id != before.project_id);
+    assert_int_equal(store_blob_link(r, &before, layer, 3, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(put_with(&before, text), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    /* nor is what the first one left found in the second */
+    assert_int_equal(store_blob_find(r, STR("library/app"), layer, &blob, &code, &e), -1);
+    assert_string_equal(code, "NAME_UNKNOWN");
+    assert_false(exists("library/app", "left"));
+}
+
+static void a_project_that_is_being_deleted_takes_nothing(void **state)
+{
+    char *text = image_text("library/app", CONFIG_TEXT("amd64", DIFF), "one");
+    char *layer = push_blob("library/app", "one");
+    struct repo_key key, other;
+
+    (void)state;
+    assert_int_equal(key_of("library/app", &key), 0);
+    assert_int_equal(key_of("library/other", &other), 0);
+    assert_int_equal(state_write(st, set_deleting, NULL, &e), 0);
+    assert_int_equal(store_blob_link(r, &key, layer, 3, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(store_blob_mount(r, STR("library/app"), &other, layer, &e), -1);
+    assert_int_equal(put_with(&key, text), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 
 static void everything_is_there_after_a_restart(void **state)
@@ -529,6 +645,65 @@ static void tags_are_listed_in_pages(void **state)
     buf_done(&b);
 }
 
+static int add_projects(struct state_db *db, void *ctx UNUSED, struct err *err)
+{
+    return state_run(db, err,
+                     "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 400)"
+                     " INSERT INTO projects(name, public, created_ms, created_by, slot)"
+                     " SELECT printf('p%03d', i), i % 2, 1, 'admin', i FROM n",
+                     "") < 0
+               ? -1
+               : state_run(db, err,
+                           "INSERT INTO projects(name, public, created_ms, created_by, slot)"
+                           " VALUES('library-more', 1, 1, 'admin', 900)",
+                           "");
+}
+
+/* The names of one page, with commas between. */
+static char *catalog(const struct principal *who, const char *from, const char *after,
+                     struct page *page)
+{
+    struct project_ref refs[300];
+    struct project_refs found = {.arena = &a, .refs = refs, .max = ARRAY_LEN(refs)};
+    struct buf b = BUF_MAX(4096);
+    struct jw w = JW(&b);
+    char *out;
+
+    page->after = str_of(after);
+    page->arena = &a;
+    assert_int_equal(access_visible(acc, who, str_of(from), &found, &e), 0);
+    jw_array(&w);
+    assert_int_equal(store_catalog_names(r, &found, page, &w, &e), 0);
+    jw_end(&w);
+    out = arena_strdup(&a, buf_str(&b));
+    buf_done(&b);
+    return out;
+}
+
+static void the_catalog_asks_for_visible_projects_only(void **state)
+{
+    struct principal stranger = {.scopes = PERM_ALL, .name = "anonymous"};
+    struct principal admin = {.user_id = 1, .is_admin = true, .scopes = PERM_ALL, .name = "admin"};
+    struct page page = {.limit = 10}, first = {.limit = 2}, next = {.limit = 2};
+
+    (void)state;
+    assert_int_equal(state_write(st, add_projects, NULL, &e), 0);
+    (void)push_image("library/app", "v1", "amd64", "one");
+    (void)push_image("library-more/app", "v1", "amd64", "one");
+    (void)push_image("p002/private", "v1", "amd64", "one");
+    (void)push_image("p003/public", "v1", "amd64", "one");
+    (void)push_blob("p005/empty", "one");
+    assert_string_equal(catalog(&stranger, "", "", &page),
+                        "[\"library-more/app\",\"library/app\",\"p003/public\"]");
+    assert_null(page.last.p);
+    assert_string_equal(catalog(&stranger, "", "", &first),
+                        "[\"library-more/app\",\"library/app\"]");
+    assert_true(str_eq_c(first.last, "library/app"));
+    assert_string_equal(catalog(&stranger, "library/", "library/app", &next), "[\"p003/public\"]");
+    page = (struct page){.limit = 10};
+    assert_non_null(strstr(catalog(&admin, "", "", &page), "p002/private"));
+}
+
 static void events_name_the_repository_without_the_project(void **state)
 {
     (void)state;
@@ -575,12 +750,16 @@ int main(void)
         T(a_blob_asked_for_again_gets_new_grace),
         T(the_collector_leaves_a_digest_that_is_being_pushed),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),
+        T(a_file_without_a_row_is_swept_after_an_hour),
+        T(a_push_never_lands_in_a_later_project_of_the_same_name),
+        T(a_project_that_is_being_deleted_takes_nothing),
         T(everything_is_there_after_a_restart),
         T(an_image_is_resolved_for_a_job),
         T(an_index_is_followed_to_this_platform),
         T(an_image_for_another_machine_says_so),
         T(layers_and_diff_ids_must_be_as_many),
         T(tags_are_listed_in_pages),
+        T(the_catalog_asks_for_visible_projects_only),
         T(events_name_the_repository_without_the_project),
         T(a_refresh_token_holds_its_password_for_its_user_only),
     };

@@ -66,7 +66,7 @@ void token_cache_free(struct token_cache *t)
 
 /* What one token allows in one place. */
 struct allowed {
-    int64_t user_id, token_id;
+    int64_t user_id, token_id, generation;
     char user_name[LIMIT_NAME_BYTES + 1];
     uint64_t perms; /* PERM_BITs */
 };
@@ -88,7 +88,8 @@ static unsigned actions_of(uint64_t perms)
 /* `type` and `name` as in the access list: ("repository", "demo/app"), ("registry", "catalog"). */
 static struct allowed allowed_by(const struct jwt_claims *c, const char *type, struct str name)
 {
-    struct allowed out = {.user_id = c->user_id, .token_id = c->token_id};
+    struct allowed out = {
+        .user_id = c->user_id, .token_id = c->token_id, .generation = c->generation};
 
     (void)!str_copy(c->user_name, out.user_name, sizeof(out.user_name));
     for (size_t i = 0; i < c->n_access; i++) {
@@ -167,6 +168,9 @@ static int principal_of(struct registry *r, const struct allowed *by, struct pri
         return -1;
     }
     out->token_id = by->token_id;
+    if (by->token_id == 0 && by->generation != out->generation) {
+        return err_set(e, ERR_UNAUTHENTICATED, "the password of this user was changed");
+    }
     return strcmp(out->name, by->user_name) == 0
                ? 0
                : err_set(e, ERR_UNAUTHENTICATED, "the user of this token is gone");
@@ -235,7 +239,8 @@ static void grant_one(struct registry *r, const struct principal *who, struct st
     }
     if (str_eq_c(asked.type, "repository") && name_check(asked.name, &ignored) == 0) {
         asked.actions &= actions_of(access_permissions(r->access, who, name_project(asked.name)));
-    } else if (!str_eq_c(asked.type, "registry") || !str_eq_c(asked.name, "catalog")) {
+    } else if (!str_eq_c(asked.type, "registry") || !str_eq_c(asked.name, "catalog") ||
+               !(who->scopes & PERM_BIT(PERM_IMAGE_PULL))) {
         asked.actions = 0; /* the catalog shows each only what he may pull */
     }
     if (asked.actions != 0) {
@@ -268,6 +273,7 @@ static int sign_access(struct registry *r, const struct principal *who, const st
         .user_name = who->user_id ? str_of(who->name) : STR_EMPTY,
         .user_id = who->user_id,
         .token_id = who->token_id,
+        .generation = who->generation,
         .issued_sec = now_sec,
         .expires_sec = now_sec + TOKEN_SECONDS,
         .access = (struct scope *)g->access,
@@ -299,6 +305,23 @@ static int sign_refresh(struct registry *r, const struct principal *who, struct 
     return result;
 }
 
+static void add_actions(unsigned actions, struct buf *out)
+{
+    static const struct {
+        enum scope_action action;
+        const char *name;
+    } names[] = {{SCOPE_PULL, "pull"}, {SCOPE_PUSH, "push"}, {SCOPE_DELETE, "delete"}};
+    const char *comma = "";
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (actions & names[i].action) {
+            buf_printf(out, "%s%s", comma, names[i].name);
+            comma = ",";
+        }
+    }
+}
+
+/* As asked for: the catalog has no actions of its own, only "*". */
 static void write_scope(struct jw *w, const struct grant *g)
 {
     struct buf b = BUF_MAX(16384);
@@ -307,9 +330,11 @@ static void write_scope(struct jw *w, const struct grant *g)
         const struct scope *s = &g->access[i];
 
         buf_printf(&b, "%s%.*s:%.*s:", i ? " " : "", STR_ARG(s->type), STR_ARG(s->name));
-        buf_printf(&b, "%s", s->actions & SCOPE_PULL ? "pull" : "");
-        buf_printf(&b, "%s", s->actions & SCOPE_PUSH ? ",push" : "");
-        buf_printf(&b, "%s", s->actions & SCOPE_DELETE ? ",delete" : "");
+        if (str_eq_c(s->type, "registry")) {
+            buf_add_c(&b, "*");
+        } else {
+            add_actions(s->actions, &b);
+        }
     }
     jw_kv_str(w, "scope", buf_str(&b));
     buf_done(&b);

@@ -21,46 +21,46 @@ enum { ID_RANDOM = 20, ID_SIGNATURE = 32, ID_LEN = ID_RANDOM + ID_SIGNATURE, CHU
 
 /* --- session ids --- */
 
-static void sign_id(const struct registry *r, struct str repository, struct str random,
+static void sign_id(const struct registry *r, const struct repo_key *to, struct str random,
                     char out[2 * SHA256_BYTES + 1])
 {
     struct buf b = BUF_MAX(512);
     unsigned char sum[SHA256_BYTES];
 
-    (void)buf_printf(&b, "%.*s\n%.*s", STR_ARG(random), STR_ARG(repository));
+    (void)buf_printf(&b, "%.*s\n%.*s\n%lld", STR_ARG(random), STR_ARG(to->name),
+                     (long long)to->project_id);
     hmac_sha256(str_n((const char *)r->upload_secret, sizeof(r->upload_secret)), buf_str(&b), sum);
     hex_encode(sum, sizeof(sum), out);
     buf_done(&b);
 }
 
-static void new_id(const struct registry *r, struct str repository, char id[ID_LEN + 1])
+static void new_id(const struct registry *r, const struct repo_key *to, char id[ID_LEN + 1])
 {
     char signature[2 * SHA256_BYTES + 1];
 
     random_name(id, ID_RANDOM);
-    sign_id(r, repository, str_n(id, ID_RANDOM), signature);
+    sign_id(r, to, str_n(id, ID_RANDOM), signature);
     memcpy(id + ID_RANDOM, signature, ID_SIGNATURE);
     id[ID_LEN] = '\0';
 }
 
 /* The session of the path, which must be one of this repository. */
-static int session_of(struct http_req *req, struct str *repository, char id[ID_LEN + 1],
-                      struct err *e)
+static int session_of(struct http_req *req, struct repo_key *to, char id[ID_LEN + 1], struct err *e)
 {
     struct str text = http_path_param(req, "id");
     char signature[2 * SHA256_BYTES + 1];
 
-    if (v2_repository(req, repository, e) < 0) {
+    if (v2_key(req, to, e) < 0) {
         return -1;
     }
     if (text.len == ID_LEN) {
-        sign_id(req->ctx, *repository, str_first(text, ID_RANDOM), signature);
+        sign_id(req->ctx, to, str_first(text, ID_RANDOM), signature);
     }
     if (text.len != ID_LEN ||
         !secret_eq(str_from(text, ID_RANDOM), str_n(signature, ID_SIGNATURE))) {
         return v2_fail(
             req, "BLOB_UPLOAD_UNKNOWN",
-            err_set(e, ERR_NOT_FOUND, "repository %.*s has no such upload", STR_ARG(*repository)));
+            err_set(e, ERR_NOT_FOUND, "repository %.*s has no such upload", STR_ARG(to->name)));
     }
     return str_copy(text, id, ID_LEN + 1);
 }
@@ -107,13 +107,24 @@ static int receive(struct http_req *req, struct content_writer *w, struct err *e
     }
 }
 
+static int check_chunk_size(struct http_req *req, int64_t said, int64_t bytes, struct err *e)
+{
+    if (said == bytes) {
+        return 0;
+    }
+    return v2_fail(req, "SIZE_INVALID",
+                   err_set(e, ERR_INVALID, "Content-Range names %lld bytes, the body has %lld",
+                           (long long)said, (long long)bytes));
+}
+
 /* Chunks come in order; the answer to one that does not tells where to go on. */
 static int check_chunk_range(struct http_req *req, struct str repository, const char *id,
-                             int64_t offset, struct err *e)
+                             int64_t offset, int64_t *chunk, struct err *e)
 {
     struct str value = http_header(req, "Content-Range");
-    int64_t first, last, chunk, length = http_body_length(req);
+    int64_t first, last, length = http_body_length(req);
 
+    *chunk = length;
     if (value.p == NULL) {
         return 0;
     }
@@ -128,33 +139,43 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
                                "the chunk begins at byte %lld, but the upload is at byte %lld",
                                (long long)first, (long long)offset));
     }
-    chunk = last - first + 1;
-    if (length >= 0 && length != chunk) {
-        return v2_fail(req, "SIZE_INVALID",
-                       err_set(e, ERR_INVALID,
-                               "Content-Range names %lld bytes, Content-Length %lld",
-                               (long long)chunk, (long long)length));
+    *chunk = last - first + 1;
+    return length < 0 ? 0 : check_chunk_size(req, *chunk, length, e);
+}
+
+/* The next chunk, whole and as long as it said, or nothing of it; what a cut connection leaves is
+ * kept, as the client cannot know how much that is and asks. */
+static int receive_chunk(struct http_req *req, struct content_writer *w, struct str repository,
+                         const char *id, struct err *e)
+{
+    int64_t chunk, offset = content_writer_offset(w);
+    struct err failed;
+
+    if (check_chunk_range(req, repository, id, offset, &chunk, e) < 0 || receive(req, w, e) < 0) {
+        return -1;
     }
-    return 0;
+    if (chunk < 0 || check_chunk_size(req, chunk, content_writer_offset(w) - offset, e) == 0) {
+        return 0;
+    }
+    if (content_writer_cut(w, offset, &failed) < 0) {
+        *e = failed;
+    }
+    return -1;
 }
 
 /* File and row appear under the digest's pin, so that the collector cannot come between. */
-static int commit(struct http_req *req, struct content_writer **w, struct str repository,
+static int commit(struct http_req *req, struct content_writer **w, const struct repo_key *to,
                   const char *digest, struct err *e)
 {
     struct registry *r = req->ctx;
-    struct repo_key key;
     int64_t size;
     int result;
 
-    if (v2_fail(req, "NAME_UNKNOWN", store_key(r, repository, &key, e)) < 0) {
-        return -1;
-    }
     registry_pin(r, digest);
     result = content_writer_commit(*w, digest, &size, e);
     if (result == 0) {
         *w = NULL;
-        result = store_blob_link(r, &key, digest, size, e);
+        result = store_blob_link(r, to, digest, size, e);
     } else if (e->kind == ERR_INVALID) {
         req->error_code = "DIGEST_INVALID";
     }
@@ -188,24 +209,22 @@ static bool may_pull(struct http_req *req, struct str from)
 
 /* 1 and an answer when the blob was mounted; 0: upload it. Whatever speaks against it (no such
  * blob, no right to read it, no valid digest) looks the same, and never is an error. */
-static int try_mount(struct http_req *req, struct str repository, struct err *e)
+static int try_mount(struct http_req *req, const struct repo_key *to, struct err *e)
 {
     struct registry *r = req->ctx;
     struct str from = http_query(req, "from");
     char digest[CONTENT_DIGEST_MAX];
-    struct repo_key key;
     struct err ignored;
 
     if (http_query(req, "mount").p == NULL || from.p == NULL || name_check(from, &ignored) < 0 ||
         content_digest_parse(http_query(req, "mount"), digest, &ignored) < 0 ||
-        !may_pull(req, from) || store_key(r, repository, &key, &ignored) < 0 ||
-        store_blob_mount(r, from, &key, digest, &ignored) < 0) {
+        !may_pull(req, from) || store_blob_mount(r, from, to, digest, &ignored) < 0) {
         return 0;
     }
-    return reply_created(req, repository, digest, e) < 0 ? -1 : 1;
+    return reply_created(req, to->name, digest, e) < 0 ? -1 : 1;
 }
 
-static int upload_at_once(struct http_req *req, struct str repository, const char *id,
+static int upload_at_once(struct http_req *req, const struct repo_key *to, const char *id,
                           struct err *e)
 {
     struct registry *r = req->ctx;
@@ -221,13 +240,13 @@ static int upload_at_once(struct http_req *req, struct str repository, const cha
     if (w == NULL) {
         return -1;
     }
-    result = receive(req, w, e) < 0 ? -1 : commit(req, &w, repository, digest, e);
+    result = receive(req, w, e) < 0 ? -1 : commit(req, &w, to, digest, e);
     if (result < 0) { /* nobody knows its id, so nobody could go on with it */
         content_writer_close(TAKE(w));
         (void)!content_upload_delete(r->content, id, &ignored);
         return -1;
     }
-    return reply_created(req, repository, digest, e);
+    return reply_created(req, to->name, digest, e);
 }
 
 int v2_upload_start(struct http_req *req, struct err *e)
@@ -235,26 +254,26 @@ int v2_upload_start(struct http_req *req, struct err *e)
     struct registry *r = req->ctx;
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char id[ID_LEN + 1];
-    struct str repository;
+    struct repo_key to;
     int mounted;
 
-    if (v2_repository(req, &repository, e) < 0) {
+    if (v2_key(req, &to, e) < 0) {
         return -1;
     }
-    mounted = try_mount(req, repository, e);
+    mounted = try_mount(req, &to, e);
     if (mounted != 0) {
         return mounted < 0 ? -1 : 0;
     }
-    new_id(r, repository, id);
+    new_id(r, &to, id);
     if (http_query(req, "digest").p != NULL) {
-        return upload_at_once(req, repository, id, e);
+        return upload_at_once(req, &to, id, e);
     }
     w = content_writer_new(r->content, id, e);
     if (w == NULL) {
         return -1;
     }
     content_writer_close(TAKE(w)); /* before the answer: the client may go on at once */
-    return reply_session(req, 202, repository, id, 0, e);
+    return reply_session(req, 202, to.name, id, 0, e);
 }
 
 /* --- go on --- */
@@ -278,14 +297,14 @@ int v2_upload_status(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
     char id[ID_LEN + 1];
-    struct str repository;
+    struct repo_key to;
     int64_t size;
 
-    if (session_of(req, &repository, id, e) < 0 ||
+    if (session_of(req, &to, id, e) < 0 ||
         v2_fail(req, "BLOB_UPLOAD_UNKNOWN", content_upload_size(r->content, id, &size, e)) < 0) {
         return -1;
     }
-    return reply_session(req, 204, repository, id, size, e);
+    return reply_session(req, 204, to.name, id, size, e);
 }
 
 static struct content_writer *resume(struct http_req *req, const char *id, struct err *e)
@@ -303,45 +322,57 @@ int v2_upload_patch(struct http_req *req, struct err *e)
 {
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char id[ID_LEN + 1];
-    struct str repository;
+    struct repo_key to;
     int64_t size;
 
-    if (session_of(req, &repository, id, e) < 0 || (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0) {
+    if (session_of(req, &to, id, e) < 0 || (w = resume(req, id, e)) == NULL) {
         return -1;
     }
-    if (receive(req, w, e) < 0) {
+    if (receive_chunk(req, w, to.name, id, e) < 0) {
         return drop_if_full(req, &w, id, e);
     }
     size = content_writer_offset(w);
     content_writer_close(TAKE(w)); /* before the answer: the client may go on at once */
-    return reply_session(req, 202, repository, id, size, e);
+    return reply_session(req, 202, to.name, id, size, e);
+}
+
+/* The last bytes of a PUT with a wrong digest: kept, they would be there twice when it is tried
+ * again. */
+static void take_back(const struct http_req *req, struct content_writer *w, int64_t offset)
+{
+    struct err ignored; /* the client is told of the digest; it sees the offset when it goes on */
+
+    if (w && req->error_code && strcmp(req->error_code, "DIGEST_INVALID") == 0) {
+        (void)!content_writer_cut(w, offset, &ignored);
+    }
 }
 
 int v2_upload_finish(struct http_req *req, struct err *e)
 {
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char id[ID_LEN + 1], digest[CONTENT_DIGEST_MAX];
-    struct str repository;
+    struct repo_key to;
+    int64_t offset;
 
-    if (session_of(req, &repository, id, e) < 0 || digest_param(req, "digest", digest, e) < 0 ||
-        (w = resume(req, id, e)) == NULL ||
-        check_chunk_range(req, repository, id, content_writer_offset(w), e) < 0) {
+    if (session_of(req, &to, id, e) < 0 || digest_param(req, "digest", digest, e) < 0 ||
+        (w = resume(req, id, e)) == NULL) {
         return -1;
     }
-    if (receive(req, w, e) < 0 || commit(req, &w, repository, digest, e) < 0) {
+    offset = content_writer_offset(w);
+    if (receive_chunk(req, w, to.name, id, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
+        take_back(req, w, offset);
         return drop_if_full(req, &w, id, e);
     }
-    return reply_created(req, repository, digest, e);
+    return reply_created(req, to.name, digest, e);
 }
 
 int v2_upload_cancel(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
     char id[ID_LEN + 1];
-    struct str repository;
+    struct repo_key to;
 
-    if (session_of(req, &repository, id, e) < 0 ||
+    if (session_of(req, &to, id, e) < 0 ||
         v2_fail(req, "BLOB_UPLOAD_UNKNOWN", content_upload_delete(r->content, id, e)) < 0) {
         return -1;
     }

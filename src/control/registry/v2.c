@@ -1,7 +1,9 @@
 /* The route tables, and what every /v2/ handler has in common. */
 #include "registry_priv.h"
 
+#include "access/access.h"
 #include "base/json.h"
+#include "store.h"
 
 #include <string.h>
 
@@ -195,6 +197,18 @@ int v2_repository(struct http_req *r, struct str *out, struct err *e)
     }
     *out = name;
     return 0;
+}
+
+int v2_key(struct http_req *r, struct repo_key *out, struct err *e)
+{
+    const struct registry *registry = r->ctx;
+
+    if (v2_repository(r, &out->name, e) < 0) {
+        return -1;
+    }
+    return v2_fail(r, "NAME_UNKNOWN",
+                   access_project_may(registry->access, &r->who, r->route->perm,
+                                      name_project(out->name), &out->project_id, e));
 }
 
 int v2_ping(struct http_req *r, struct err *e)

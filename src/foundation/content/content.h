@@ -36,6 +36,12 @@ int content_blob_size(struct content *c, const char *digest, int64_t *size_bytes
                       struct err *e) MUST_USE;
 /* Durable; a missing blob is success. Open fds keep reading. */
 int content_blob_delete(struct content *c, const char *digest, struct err *e) MUST_USE;
+/* Names the blobs of one of the CONTENT_SHARDS shards that have been there for so long; `each` may
+ * delete the one it is given. */
+#define CONTENT_SHARDS 256
+typedef void content_each(void *ctx, const char *digest);
+int content_shard_each(struct content *c, unsigned shard, int64_t older_than_ms, content_each *each,
+                       void *ctx, struct err *e) MUST_USE;
 /* Whole small blob (manifest, config) up to max bytes. */
 int content_blob_read(struct content *c, const char *digest, size_t max, struct buf *out,
                       struct err *e) MUST_USE;
@@ -52,6 +58,8 @@ struct content_writer *content_writer_resume(struct content *c, const char *id,
                                              struct err *e) MUST_USE;
 int64_t content_writer_offset(const struct content_writer *w);
 int content_writer_add(struct content_writer *w, struct str bytes, struct err *e) MUST_USE;
+/* Takes back what was added behind `offset`, at most the present one. */
+int content_writer_cut(struct content_writer *w, int64_t offset, struct err *e) MUST_USE;
 /* Verifies, fsyncs, renames. `want` is the digest it must have (ERR_INVALID and the upload is kept
  * otherwise). The writer is spent on success. */
 int content_writer_commit(struct content_writer *w, const char *want, int64_t *size_bytes,

@@ -381,6 +381,59 @@ static void a_large_upload_in_uneven_chunks_keeps_its_digest(void **state)
     assert_int_equal(size, 20 << 20);
 }
 
+static void an_upload_is_cut_back_and_goes_on(void **state)
+{
+    SCOPED(content_writer_closep) struct content_writer *w = content_writer_new(*state, "u1", &e);
+    int64_t size;
+
+    assert_non_null(w);
+    assert_int_equal(content_writer_add(w, STR("hel"), &e), 0);
+    assert_int_equal(content_writer_add(w, STR("p me"), &e), 0);
+    assert_int_equal(content_writer_cut(w, 3, &e), 0);
+    assert_int_equal(content_writer_offset(w), 3);
+    assert_int_equal(content_upload_size(*state, "u1", &size, &e), 0);
+    assert_int_equal(size, 3);
+    assert_int_equal(content_writer_add(w, STR("xx"), &e), 0);
+    assert_int_equal(content_writer_commit(w, HELLO, &size, &e), -1);
+    assert_int_equal(content_writer_cut(w, 3, &e), 0); /* also after a digest was taken */
+    assert_int_equal(content_writer_add(w, STR("lo"), &e), 0);
+    assert_int_equal(content_writer_commit(w, HELLO, &size, &e), 0);
+    w = NULL;
+    read_back(*state, HELLO, "hello");
+}
+
+static void count_hello(void *ctx, const char *digest)
+{
+    *(int *)ctx += strcmp(digest, HELLO) == 0;
+}
+
+static int hellos(struct content *c, unsigned shard, int64_t older_than_ms)
+{
+    int n = 0;
+
+    assert_int_equal(content_shard_each(c, shard, older_than_ms, count_hello, &n, &e), 0);
+    return n;
+}
+
+static void a_shard_names_its_old_blobs(void **state)
+{
+    char digest[CONTENT_DIGEST_MAX], stray[160];
+    FILE *f;
+
+    assert_int_equal(content_blob_put(*state, STR("hello"), digest, &e), 0);
+    (void)snprintf(stray, sizeof(stray), "%s/sha256/2c/stray", dir);
+    f = fopen(stray, "w");
+    assert_non_null(f);
+    (void)fclose(f);
+    assert_int_equal(hellos(*state, 0x2c, 3600000), 0);
+    assert_int_equal(hellos(*state, 0x2c, -60000), 1);
+    assert_int_equal(hellos(*state, 0x2d, -60000), 0);
+    clock_set_wall_ms(clock_wall_ms() + 7200000);
+    assert_int_equal(hellos(*state, 0x2c, 3600000), 1);
+    clock_set_wall_ms(0);
+    (void)unlink(stray);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -390,10 +443,12 @@ int main(void)
         T(a_blob_put_is_found_under_its_digest),
         T(a_missing_blob_is_not_found),
         T(a_deleted_blob_is_gone_but_open_files_read_on),
+        T(a_shard_names_its_old_blobs),
         T(a_blob_larger_than_asked_for_is_refused),
         T(an_upload_appears_when_committed),
         T(sha512_is_verified_too),
         T(a_wrong_digest_keeps_the_upload),
+        T(an_upload_is_cut_back_and_goes_on),
         T(an_upload_is_continued_in_the_same_process),
         T(an_upload_is_continued_after_a_restart),
         T(an_upload_complete_before_a_restart_is_committed_after_it),

@@ -8,6 +8,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +82,14 @@ static void drop(struct content_writer *w)
     content_writer_free(w);
 }
 
+/* Everything is hashed again when it is next needed. */
+static void forget_hash(struct content_writer *w)
+{
+    sha256_done(&w->hash);
+    sha256_init(&w->hash);
+    w->hashed = 0;
+}
+
 static struct content_writer *open_writer(struct content *c, const char *id, int flags,
                                           struct err *e)
 {
@@ -107,9 +116,7 @@ static struct content_writer *open_writer(struct content *c, const char *id, int
         return NULL;
     }
     if (st.st_size < w->hashed) { /* not the file we knew */
-        sha256_done(&w->hash);
-        sha256_init(&w->hash);
-        w->hashed = 0;
+        forget_hash(w);
     }
     w->size_bytes = w->flushed = st.st_size;
     return w;
@@ -185,6 +192,20 @@ int content_writer_add(struct content_writer *w, struct str bytes, struct err *e
     return 0;
 }
 
+int content_writer_cut(struct content_writer *w, int64_t offset, struct err *e)
+{
+    assert(offset <= w->size_bytes);
+    if (ftruncate(w->fd, offset) < 0) {
+        return err_sys(e, "cut upload %s to %lld bytes", w->id, (long long)offset);
+    }
+    if (w->hashed > offset) {
+        forget_hash(w);
+    }
+    w->size_bytes = offset;
+    w->flushed = w->flushed < offset ? w->flushed : offset;
+    return 0;
+}
+
 /* The digest the bytes have, by the algorithm of `want`. Our running hash is SHA-256; SHA-512 is
  * rare enough to read the file once more. */
 static int digest_of(struct content_writer *w, const char *want, char out[CONTENT_DIGEST_MAX],
@@ -201,9 +222,7 @@ static int digest_of(struct content_writer *w, const char *want, char out[CONTEN
     sha256_final(&w->hash, sum);
     (void)snprintf(out, CONTENT_DIGEST_MAX, "sha256:");
     hex_encode(sum, sizeof(sum), out + strlen(out));
-    sha256_done(&w->hash); /* should more come, everything is hashed again */
-    sha256_init(&w->hash);
-    w->hashed = 0;
+    forget_hash(w); /* it cannot go on after its end */
     return 0;
 }
 
