@@ -336,7 +336,7 @@ def jobs_that_end(api, p):
     text = f'image: {api.strata.busybox}\ncommand: [echo, hello]\n'
     yaml = api.call('POST', P + '/jobs', 202, p=p, data=text, media='application/yaml')
     finished(api, p, yaml)
-    used = api.call('GET', P + '/jobs/{id}/usage', 200, p=p, id=yaml['id'], params={'attempt': 1}).json()
+    used = api.call('GET', P + '/jobs/{id}/usage', 200, p=p, id=yaml['id'], params={'attempt': 1})
     assert used['attempt'] == 1 and used['samples']
     log = api.call('GET', P + '/jobs/{id}/log', 200, p=p, id=yaml['id'], params={'offset': 1, 'attempt': 1, 'follow': 1})
     assert log.text == 'ello\n'

@@ -51,7 +51,7 @@ def gaps(u):
 @pytest.fixture(scope='module')
 def burned(strata):
     """A job that works for three seconds and holds 40 MiB."""
-    text = BURN.format(3).replace('end=', 'dd if=/dev/zero bs=40M count=1 2>/dev/null | (sleep 1; cat) | tail -c 40M >/dev/null & end=', 1)
+    text = BURN.format(3).replace('end=', '(head -c 40m /dev/zero; sleep 60) | tail -c 40m >/dev/null & end=', 1)
     job = strata.submit('demo', shell(strata, text))
     strata.wait_job('demo', job['id'], ('running',))
     live = wait_for(lambda: usage(strata, job['id'])['samples'], 20, 'samples while it runs')
