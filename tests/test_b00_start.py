@@ -14,6 +14,23 @@ import requests
 from conftest import BUILD, Strata, wait_for
 
 
+def test_root_gives_admin_a_new_password(own_strata):
+    s = own_strata().start()
+    old = s.admin_password
+    s.cli('user', 'password', 'admin', input='a password that is forgotten\n', check=True)
+    s.stop()
+    s.args = ['--reset-admin']
+    s.start()
+    new = s.admin_password
+    assert new != old
+    assert requests.get(s.url + '/api/v1/users', auth=('admin', new), timeout=30).status_code == 200
+    assert requests.get(s.url + '/api/v1/users', auth=('admin', old), timeout=30).status_code == 401
+    os.kill(s.pids()['server'], signal.SIGKILL)  # started again, the role does not do it again
+    wait_for(lambda: s.log().count('server.ready') == 3, 30, 'the role is started again')
+    s.wait_ready()
+    assert s.admin_password == new
+
+
 def test_first_start_writes_the_password_once_and_readable_by_root_only(own_strata):
     s = own_strata().start()
     path = s.state / 'admin.password'

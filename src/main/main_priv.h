@@ -26,6 +26,7 @@ struct boot {
     char instance[17];     /* from the identity of the state directory: cgroup and /run names */
     uid_t uid;
     gid_t gid;
+    bool reset_admin; /* a new password for admin, before the first start serves */
 };
 
 /* --- up.c --- */
@@ -35,6 +36,7 @@ struct up_options {
     const char *listen;     /* NULL: net.listen */
     const char *const *set; /* "key=value" */
     size_t n_set;
+    bool reset_admin;
 };
 /* Runs until SIGTERM or SIGINT. Returns an exit code. */
 int up_run(const struct up_options *o);

@@ -68,18 +68,23 @@ static int first_start(struct wire *w, const struct boot *b, struct err *e)
     int first = wire_is_first_start(w, e);
     int rc;
 
-    if (first <= 0) {
+    if (first < 0 || (first == 0 && !b->reset_admin)) {
         return first;
+    }
+    if (first == 0) {
+        (void)unlink("admin.password"); /* of a password that is not to be used again */
     }
     rc = keep_password(&password, e);
     if (rc == 0) {
-        rc = wire_bootstrap(w, buf_str(&password), e);
+        rc = first > 0 ? wire_bootstrap(w, buf_str(&password), e)
+                       : wire_reset_admin(w, buf_str(&password), e);
     }
     explicit_bzero(password.p, password.len);
     if (rc < 0) {
         return err_wrap(e, "the user admin");
     }
-    log_info("server.first_start", "user=admin password_file=%s/admin.password", b->state_dir);
+    log_info(first > 0 ? "server.first_start" : "server.admin_reset",
+             "user=admin password_file=%s/admin.password", b->state_dir);
     return 0;
 }
 

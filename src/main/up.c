@@ -151,6 +151,7 @@ static int start_both(struct supervisor *s, const sigset_t *signals, struct err 
     s->server = start_role(s, "strata-server", signals, pair[1], pair[0], server_role);
     (void)close(pair[0]);
     (void)close(pair[1]);
+    s->boot.reset_admin = false; /* a role that is started again must not do it again */
     if (s->helper < 0 || s->server < 0) {
         return err_sys(e, "fork");
     }
@@ -295,6 +296,7 @@ static int prepare(struct supervisor *s, const struct up_options *o, struct cfg 
         return -1;
     }
     b->cfg = *cfg;
+    b->reset_admin = o->reset_admin;
     return 0;
 }
 

@@ -321,6 +321,11 @@ int wire_bootstrap(struct wire *w, struct str password, struct err *e)
     return access_bootstrap_with(w->access, password, e) < 0 ? -1 : 0;
 }
 
+int wire_reset_admin(struct wire *w, struct str password, struct err *e)
+{
+    return access_reset_admin(w->access, password, e);
+}
+
 void wire_housekeep(struct wire *w)
 {
     struct err e;

@@ -150,6 +150,20 @@ int access_bootstrap_with(struct access *a, struct str password, struct err *e)
     return access_user_add(a, STR("admin"), password, USER_ADMIN, &admin, e) < 0 ? -1 : 1;
 }
 
+int access_reset_admin(struct access *a, struct str password, struct err *e)
+{
+    const struct user_change change = {
+        .password = password, .is_admin = CHANGE_SET, .disabled = CHANGE_CLEAR};
+    struct user admin;
+
+    if (access_user_change(a, STR("admin"), &change, &admin, e) == 0) {
+        return 0;
+    }
+    return e->kind == ERR_NOT_FOUND
+               ? access_user_add(a, STR("admin"), password, USER_ADMIN, &admin, e)
+               : -1;
+}
+
 int access_bootstrap(struct access *a, char password[33], struct err *e)
 {
     char word[21];

@@ -60,6 +60,9 @@ int access_bootstrap(struct access *a, char password[33], struct err *e) MUST_US
  * (-1 error), write one down where people find it, then make the user with it. */
 int access_is_empty(struct access *a, struct err *e) MUST_USE;
 int access_bootstrap_with(struct access *a, struct str password, struct err *e) MUST_USE;
+/* Whoever is root on the machine may be admin: the user `admin` with this password, an
+ * administrator and not disabled; made when missing. His sessions end. */
+int access_reset_admin(struct access *a, struct str password, struct err *e) MUST_USE;
 
 /* The hooks of struct http_hooks; ctx is a struct access *. */
 int access_authenticate(void *ctx, struct http_req *r, struct principal *out, struct err *e);

@@ -13,11 +13,19 @@ const struct cli_option cli_global_options[] = {
     {0},
 };
 
+static const struct cli_option config_opts[] = {
+    {"state", 0, "DIR", "state directory (default /var/lib/strata)"},
+    {"listen", 0, "HOST:PORT", "address to serve on (default: net.listen, 127.0.0.1:8080)"},
+    {"config", 0, "FILE", "settings (default: strata.yaml in the state directory)"},
+    {"set", 0, "KEY=VALUE", "one setting, over the file; may be repeated"},
+    {0},
+};
 static const struct cli_option up_opts[] = {
     {"state", 0, "DIR", "state directory (default /var/lib/strata)"},
     {"listen", 0, "HOST:PORT", "address to serve on (default: net.listen, 127.0.0.1:8080)"},
     {"config", 0, "FILE", "settings (default: strata.yaml in the state directory)"},
     {"set", 0, "KEY=VALUE", "one setting, over the file; may be repeated"},
+    {"reset-admin", 0, NULL, "give admin a new password, written to DIR/admin.password"},
     {0},
 };
 static const struct cli_option doctor_opts[] = {
@@ -106,7 +114,7 @@ const struct cli_verb cli_verbs[] = {
      up_opts, verb_up, 0},
     {"doctor", "", "Check whether this host can run containers, and say how to mend it.", NULL,
      doctor_opts, verb_doctor, 0},
-    {"config", "", "Print every setting with its value, unit and meaning.", NULL, up_opts,
+    {"config", "", "Print every setting with its value, unit and meaning.", NULL, config_opts,
      verb_config, 0},
     {"login", "", "Sign in and keep a personal token.",
      "  strata login --server https://strata.example --user ada\n"

@@ -31,6 +31,7 @@ int verb_up(struct cli *c, struct err *e UNUSED)
     struct up_options o;
 
     up_options(c, &o);
+    o.reset_admin = cli_option(c, "reset-admin") != NULL;
     c->exit_code = up_run(&o);
     free((void *)o.set);
     return 0;
