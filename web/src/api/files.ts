@@ -9,12 +9,13 @@ export interface Place {
   volume: string;
 }
 
-/** Like encodeURIComponent, which throws on half of a surrogate pair. */
+/** Like encodeURIComponent, which throws on half of a surrogate pair, and leaves quotes that end those of a shell. */
 export function encodeName(name: string): string {
-  return encodeURIComponent(name.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd'));
+  const whole = name.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
+  return encodeURIComponent(whole).replace(/'/g, '%27');
 }
 
-export const rawOf = (entry: Entry): string => entry.name_raw ?? encodeName(entry.name);
+export const rawOf = (entry: Entry): string => entry.name_raw?.replace(/'/g, '%27') ?? encodeName(entry.name);
 export const joinRaw = (dir: string, name: string): string => (dir ? `${dir}/${name}` : name);
 export const lastOf = (raw: string): string => raw.slice(raw.lastIndexOf('/') + 1);
 export const parentOf = (raw: string): string => raw.slice(0, Math.max(0, raw.lastIndexOf('/')));

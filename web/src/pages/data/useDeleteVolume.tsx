@@ -1,0 +1,68 @@
+// Deleting a volume: says what goes, and when a job uses it, which.
+import { App } from 'antd';
+import { Link } from 'react-router-dom';
+import { ApiError, path } from '../../api/client';
+import { queryClient } from '../../api/queries';
+import type { Job, Volume } from '../../api/types';
+import { deleteVolume, jobsUsing } from '../../api/volumes';
+import { ErrorView } from '../../components/ErrorView';
+import { bytes } from '../../components/format';
+import { JobStateTag } from '../../components/JobStateTag';
+import { useText } from '../../i18n';
+
+function InUse({ error, jobs, leave }: { error: unknown; jobs: Job[]; leave: () => void }) {
+  const t = useText();
+  return (
+    <>
+      <ErrorView error={error} />
+      <p>{jobs.length > 0 ? t('data.in_use') : t('data.in_use_unknown')}</p>
+      <ul className="plain">
+        {jobs.map((j) => (
+          <li key={j.id} className="job-row">
+            <JobStateTag state={j.state} />
+            <Link to={path`/p/${j.project}/jobs/${j.id}`} onClick={leave} className="ellipsis">
+              {j.name}
+            </Link>
+            <span className="secondary mono">{j.id}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+export function useDeleteVolume(project: string) {
+  const t = useText();
+  const { modal, message } = App.useApp();
+  const refused = async (v: Volume, error: unknown) => {
+    const isUsed = error instanceof ApiError && error.status === 409;
+    const jobs = isUsed ? await jobsUsing({ project, volume: v.name }).catch(() => []) : [];
+    const dialog = modal.error({
+      title: t('data.delete_volume', { name: v.name }),
+      okText: t('action.close'),
+      content: isUsed ? <InUse error={error} jobs={jobs} leave={() => dialog.destroy()} /> : <ErrorView error={error} />,
+    });
+  };
+  return (v: Volume, then?: () => void) =>
+    modal.confirm({
+      title: t('data.delete_volume_ask', { name: v.name }),
+      content:
+        v.files === null || v.size_bytes === null
+          ? t('data.delete_volume_unknown')
+          : t('data.delete_volume_what', { files: v.files, size: bytes(v.size_bytes) }),
+      okText: t('action.delete'),
+      cancelText: t('action.cancel'),
+      okButtonProps: { danger: true },
+      autoFocusButton: 'cancel',
+      onOk: async () => {
+        try {
+          await deleteVolume({ project, volume: v.name });
+          void message.success(t('data.deleted', { name: v.name }));
+          then?.();
+        } catch (e) {
+          await refused(v, e);
+        }
+        void queryClient.invalidateQueries({ queryKey: ['volumes', project] });
+      },
+    });
+}
