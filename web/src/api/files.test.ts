@@ -10,7 +10,7 @@ describe('names', () => {
   });
   it('show what they hide', () => {
     expect(visible('photo\u202egnp.exe')).toBe('photo⟨U+202E⟩gnp.exe');
-    expect(visible('a\nb\t')).toBe('a␊b␉');
+    expect(visible('a\nb\x1b')).toBe('a⟨U+000A⟩b⟨U+001B⟩');
     expect(shown('%3Cb%3E')).toBe('<b>');
   });
   it('with half a surrogate can be encoded', () => {

@@ -57,12 +57,9 @@ function oneByOne(run: string): string {
   return done;
 }
 
-/** A name so that one sees what it is: controls as pictures of them, marks that turn the text around as their code. */
+/** A name so that one sees what it is: controls, and marks that turn the text around, as their code. */
 export function visible(name: string): string {
-  return name
-    .replace(/[\0-\x1f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0)))
-    .replace(/\x7f/g, '\u2421')
-    .replace(/[\u0080-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
+  return name.replace(/[\0-\x1f\x7f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}⟩`);
 }
 
 export const shown = (raw: string): string => visible(decodeRaw(raw));

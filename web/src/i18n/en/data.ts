@@ -136,7 +136,6 @@ export const data = {
   'preview.json_collapse': 'Close all',
   'preview.json_more': '{n} more: see the text',
   'preview.json_deep': 'Deeper than 100 levels: see the text',
-  'preview.items': '{n} items',
   'preview.image_big': 'The image is larger than {size}: download it to see it.',
   'preview.image_bad': 'The image is damaged and cannot be shown.',
   'preview.pixels': '{width} × {height} pixels',

@@ -137,7 +137,6 @@ export const data: Record<keyof typeof en, string> = {
   'preview.json_collapse': '全部收起',
   'preview.json_more': '还有 {n} 项：请看文本',
   'preview.json_deep': '超过 100 层：请看文本',
-  'preview.items': '{n} 项',
   'preview.image_big': '图片大于 {size}：请下载后查看。',
   'preview.image_bad': '图片已损坏，无法显示。',
   'preview.pixels': '{width} × {height} 像素',

@@ -137,7 +137,6 @@ export const data: Record<keyof typeof en, string> = {
   'preview.json_collapse': '全部收合',
   'preview.json_more': '還有 {n} 項：請看文字',
   'preview.json_deep': '超過 100 層：請看文字',
-  'preview.items': '{n} 項',
   'preview.image_big': '圖片大於 {size}：請下載後查看。',
   'preview.image_bad': '圖片已損壞，無法顯示。',
   'preview.pixels': '{width} × {height} 像素',

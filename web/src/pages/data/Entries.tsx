@@ -29,7 +29,7 @@ function Head({ items, selected, select }: Pick<Props, 'items' | 'selected' | 's
   const t = useText();
   const all = selected !== null && items.length > 0 && selected.size >= items.length;
   return (
-    <div role="rowgroup">
+    <div role="rowgroup" className="entries-head">
       <div role="row" aria-rowindex={1} className="entry entry-head">
         <span role="columnheader">
           {selected && (
@@ -112,20 +112,20 @@ export function Entries(props: Props) {
   const { language } = useLanguage();
   const format = useMemo(() => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }), [language]);
   return (
-    <div role="table" aria-label={label} aria-rowcount={props.hasMore ? -1 : items.length + 1} className="entries">
-      <Head {...props} />
-      <VirtualRows
-        role="rowgroup"
-        label={label}
-        className="entries-rows"
-        count={items.length}
-        rowHeight={ROW}
-        onNearEnd={props.more}
-        row={(i) => {
-          const entry = items[i];
-          return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={format.format(new Date(entry.modified_at))} />;
-        }}
-      />
-    </div>
+    <VirtualRows
+      role="table"
+      innerRole="rowgroup"
+      label={label}
+      rowCount={props.hasMore ? -1 : items.length + 1}
+      className="entries"
+      head={<Head {...props} />}
+      count={items.length}
+      rowHeight={ROW}
+      onNearEnd={props.more}
+      row={(i) => {
+        const entry = items[i];
+        return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={format.format(new Date(entry.modified_at))} />;
+      }}
+    />
   );
 }

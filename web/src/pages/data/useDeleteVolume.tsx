@@ -1,6 +1,6 @@
 // Deleting a volume: says what goes, and when a job uses it, which.
 import { App } from 'antd';
-import { Link } from 'react-router-dom';
+import { useHref, useNavigate } from 'react-router-dom';
 import { ApiError, path } from '../../api/client';
 import { queryClient } from '../../api/queries';
 import type { Job, Volume } from '../../api/types';
@@ -10,8 +10,10 @@ import { bytes } from '../../components/format';
 import { JobStateTag } from '../../components/JobStateTag';
 import { useText } from '../../i18n';
 
-function InUse({ error, jobs, leave }: { error: unknown; jobs: Job[]; leave: () => void }) {
+/** Dialogs stand outside of the router: `go` opens an address. */
+function InUse({ error, jobs, base, go }: { error: unknown; jobs: Job[]; base: string; go: (to: string) => void }) {
   const t = useText();
+  const to = (j: Job) => path`p/${j.project}/jobs/${j.id}`;
   return (
     <>
       <ErrorView error={error} />
@@ -20,9 +22,16 @@ function InUse({ error, jobs, leave }: { error: unknown; jobs: Job[]; leave: () 
         {jobs.map((j) => (
           <li key={j.id} className="job-row">
             <JobStateTag state={j.state} />
-            <Link to={path`/p/${j.project}/jobs/${j.id}`} onClick={leave} className="ellipsis">
+            <a
+              href={base + to(j)}
+              className="ellipsis"
+              onClick={(e) => {
+                e.preventDefault();
+                go(`/${to(j)}`);
+              }}
+            >
               {j.name}
-            </Link>
+            </a>
             <span className="secondary mono">{j.id}</span>
           </li>
         ))}
@@ -34,13 +43,19 @@ function InUse({ error, jobs, leave }: { error: unknown; jobs: Job[]; leave: () 
 export function useDeleteVolume(project: string) {
   const t = useText();
   const { modal, message } = App.useApp();
+  const navigate = useNavigate();
+  const base = useHref('/');
   const refused = async (v: Volume, error: unknown) => {
     const isUsed = error instanceof ApiError && error.status === 409;
     const jobs = isUsed ? await jobsUsing({ project, volume: v.name }).catch(() => []) : [];
+    const go = (to: string) => {
+      dialog.destroy();
+      navigate(to);
+    };
     const dialog = modal.error({
       title: t('data.delete_volume', { name: v.name }),
       okText: t('action.close'),
-      content: isUsed ? <InUse error={error} jobs={jobs} leave={() => dialog.destroy()} /> : <ErrorView error={error} />,
+      content: isUsed ? <InUse error={error} jobs={jobs} base={base} go={go} /> : <ErrorView error={error} />,
     });
   };
   return (v: Volume, then?: () => void) =>

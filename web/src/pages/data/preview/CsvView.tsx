@@ -14,7 +14,7 @@ const LONGEST = 300; // characters of a cell
 function widths(table: Table, columns: number): number[] {
   return Array.from({ length: columns }, (_, c) => {
     const longest = [table.head, ...table.rows.slice(0, 60)].reduce((most, r) => Math.max(most, r?.[c]?.length ?? 0), 4);
-    return Math.min(320, longest * 8 + 24);
+    return Math.min(320, longest * 9 + 26);
   });
 }
 

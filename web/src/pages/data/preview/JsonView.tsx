@@ -11,6 +11,7 @@ import { TextView } from './TextView';
 const ROW = 24;
 const DEEPEST = 100;
 const OPEN_AT_FIRST = 2; // levels
+const LONG = 50; // elements: longer ones are closed at first
 const LONGEST = 500; // characters of a string
 
 function Value({ value }: { value: Json }) {
@@ -55,9 +56,7 @@ function Row({ row, toggle }: { row: JsonRow; toggle: () => void }) {
       <button type="button" className="json-toggle" aria-expanded={row.isOpen} onClick={toggle}>
         <span className="json-caret">{row.isOpen ? <CaretDownOutlined /> : <CaretRightOutlined />}</span>
         {name}
-        <span className="secondary">
-          {Array.isArray(row.value) ? '[ ]' : '{ }'} {t('preview.items', { n: (row.size ?? 0).toLocaleString() })}
-        </span>
+        <span className="secondary">{Array.isArray(row.value) ? `[${row.size}]` : `{${row.size}}`}</span>
       </button>
     </div>
   );
@@ -66,8 +65,16 @@ function Row({ row, toggle }: { row: JsonRow; toggle: () => void }) {
 function Tree({ root, name }: { root: Json; name: string }) {
   const t = useText();
   const [level, setLevel] = useState(OPEN_AT_FIRST); // branches above are open, unless they were toggled
+  const largest = level === OPEN_AT_FIRST ? LONG : Infinity;
   const [toggled, setToggled] = useState<ReadonlySet<string>>(new Set());
-  const rows = useMemo(() => jsonRows(root, (path, depth) => depth < DEEPEST && (depth < level) !== toggled.has(path)), [root, level, toggled]);
+  const rows = useMemo(
+    () =>
+      jsonRows(root, (path, depth, size) => {
+        const isOpen = depth < level && (depth === 0 || size <= largest);
+        return depth < DEEPEST && isOpen !== toggled.has(path);
+      }),
+    [root, level, largest, toggled],
+  );
   const all = (to: number) => {
     setLevel(to);
     setToggled(new Set());

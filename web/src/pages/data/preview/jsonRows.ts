@@ -36,12 +36,12 @@ function childrenOf(v: Json[] | { [key: string]: Json }): [string, Json][] {
 }
 
 /** `isOpen` decides of each branch. */
-export function jsonRows(root: Json, isOpen: (path: string, depth: number) => boolean): JsonRow[] {
+export function jsonRows(root: Json, isOpen: (path: string, depth: number, size: number) => boolean): JsonRow[] {
   const rows: JsonRow[] = [];
   const todo: JsonRow[] = [];
   const put = (path: string, depth: number, name: string | null, value: Json) => {
     const size = isBranch(value) ? (Array.isArray(value) ? value.length : Object.keys(value).length) : null;
-    todo.push({ path, depth, name, value, size, isOpen: size !== null && size > 0 && isOpen(path, depth), more: 0 });
+    todo.push({ path, depth, name, value, size, isOpen: size !== null && size > 0 && isOpen(path, depth, size), more: 0 });
   };
   put('', 0, null, root);
   for (let row = todo.pop(); row; row = todo.pop()) {
