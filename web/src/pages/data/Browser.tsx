@@ -97,7 +97,6 @@ function Tools({ from, jump, shownNow }: { from: string; jump: (name: string | n
         placeholder={t('data.jump')}
         aria-label={t('data.jump_hint')}
         onSearch={(name) => jump(name || null)}
-        enterButton={t('data.open')}
       />
       {from && <span className="secondary">{t('data.jump_active', { name: from })}</span>}
       <span className="secondary grow" role="status">
