@@ -367,6 +367,27 @@ export const flows = {
     await page.getByText('There is no such file').waitFor();
   },
 
+  'a file is deleted with the keyboard alone': async ({ page, url, api }) => {
+    const { at, files } = await volume(api);
+    await put(page, `${files}/a.txt`, 'text');
+    await page.goto(url + at);
+    await page.getByRole('checkbox', { name: 'Select a.txt' }).focus();
+    const focused = (text) => page.waitForFunction((text) => document.activeElement?.textContent === text, text);
+    await page.keyboard.press('Tab');
+    await focused('a.txt');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await focused('Preview');
+    await page.keyboard.press('ArrowUp'); // from the first to the last
+    await focused('Delete');
+    await page.keyboard.press('Enter');
+    await focused('Cancel');
+    await page.keyboard.press('Tab');
+    await focused('Delete');
+    await page.keyboard.press('Enter');
+    await page.getByText('This folder is empty').waitFor();
+  },
+
   'a guest may look and download, and change nothing': async ({ page, url, api, newPage }) => {
     const { p, v, at, files } = await volume(api);
     await put(page, `${files}/a.txt`, 'text');

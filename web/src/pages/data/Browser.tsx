@@ -46,7 +46,13 @@ function useMenu({ place, raw }: Here, mayWrite: boolean, rename: (e: Entry) => 
       delete: () => remove([entry]),
     };
     return {
-      onClick: ({ key }) => todo[key]?.(),
+      onClick: ({ key, domEvent }) => {
+        const run = todo[key];
+        if (run) {
+          domEvent.preventDefault(); // else the Enter that chose "Delete" also presses the dialog's button
+          run();
+        }
+      },
       items: [
         ...(entry.type === 'other' ? [] : [{ key: 'open', label: t(isDir ? 'data.open' : 'data.preview') }]),
         ...(isDir || entry.type === 'other'

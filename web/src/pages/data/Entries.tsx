@@ -99,7 +99,7 @@ function Row({ entry, index, time, ...p }: Pick<Props, 'place' | 'raw' | 'select
         <time dateTime={entry.modified_at}>{time}</time>
       </span>
       <span role="cell">
-        <Dropdown trigger={['click']} menu={p.menu(entry)} placement="bottomRight">
+        <Dropdown trigger={['click']} menu={p.menu(entry)} placement="bottomRight" autoFocus>
           <Button type="text" icon={<MoreOutlined />} aria-label={t('data.more_of', { name: shownName(entry) })} />
         </Dropdown>
       </span>

@@ -35,6 +35,7 @@ export function UploadMenu({ take }: { take: Take }) {
     <>
       <Dropdown
         trigger={['click']}
+        autoFocus
         menu={{
           items: [
             { key: 'files', label: t('data.upload_files') },
