@@ -25,6 +25,9 @@ let csrf = '';
 /** The token that every change by a session must bring; it is kept in memory only. */
 export function setCsrf(token: string) {
   csrf = token;
+  if (token) {
+    sessionListeners.forEach((l) => l());
+  }
 }
 
 export function csrfHeaders(): Record<string, string> {
@@ -108,4 +111,17 @@ export function path(strings: TemplateStringsArray, ...parts: string[]): string 
 /** The same for a path of several components, whose slashes stay. */
 export function filePath(name: string): string {
   return name.split('/').map(encodeURIComponent).join('/');
+}
+
+const sessionListeners = new Set<() => void>();
+
+/** Called whenever there is a session (again). Returns how to stop it. */
+export function onSession(listener: () => void): () => void {
+  sessionListeners.add(listener);
+  return () => void sessionListeners.delete(listener);
+}
+
+/** For requests that are not made here (uploads). */
+export function noteSignedOut() {
+  onSignedOut();
 }

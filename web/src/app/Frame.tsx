@@ -12,6 +12,7 @@ import { Suspense, useEffect, useState, useSyncExternalStore, type ReactNode } f
 import { Link, Outlet, useLocation } from 'react-router-dom';
 import { live } from '../api/live';
 import { useText, type Key } from '../i18n';
+import { UploadsDock } from '../uploads/UploadsDock';
 import { CrashGuard } from './CrashGuard';
 import { Mark } from './Mark';
 import { AppearanceMenu, LanguageMenu, UserMenu } from './menus';
@@ -130,6 +131,7 @@ export function Frame() {
           </CrashGuard>
         </Layout.Content>
       </Layout>
+      <UploadsDock />
     </Layout>
   );
 }

@@ -53,7 +53,7 @@ const dark: ThemeConfig = {
     colorTextTertiary: '#a3b0b1',
     colorTextDescription: '#b3bfc0',
     colorTextPlaceholder: '#93a1a2',
-    colorTextLightSolid: '#04211f',
+    colorTextLightSolid: '#001514',
     colorBgLayout: '#0d1414',
     colorBgContainer: '#141d1d',
     colorBgElevated: '#1a2525',
