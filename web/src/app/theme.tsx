@@ -43,8 +43,9 @@ const light: ThemeConfig = {
 const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
-    colorPrimary: '#2aa6a0',
-    colorInfo: '#2aa6a0',
+    colorPrimary: '#3cc4bc', // the dark algorithm dims it
+    colorInfo: '#3cc4bc',
+    colorError: '#ff7d70',
     colorLink: '#5fd3c8',
     colorTextSecondary: '#b3bfc0',
     colorTextTertiary: '#a3b0b1',
@@ -57,6 +58,7 @@ const dark: ThemeConfig = {
     borderRadius: 6,
     fontFamily: font,
   },
+  components: { Menu: { itemSelectedColor: '#8be3da' } },
 };
 
 const antLocales: Record<Language, () => Promise<{ default: object }>> = {

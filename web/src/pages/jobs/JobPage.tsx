@@ -80,7 +80,7 @@ export default function JobPage() {
         ]}
       />
       {query.error && <ErrorView error={query.error} retry={() => void query.refetch()} />}
-      {!job && !query.error && <Skeleton active paragraph={{ rows: 8 }} />}
+      {!job && !query.error && <Skeleton active title={false} paragraph={{ rows: 8 }} />}
       {job && (
         <>
           <Tabs
@@ -91,7 +91,7 @@ export default function JobPage() {
               label: t(`jobs.tab_${k}`),
               children:
                 k === tab ? (
-                  <Suspense fallback={<Skeleton active />}>
+                  <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 6 }} />}>
                     <Content tab={k} job={job} />
                   </Suspense>
                 ) : null,

@@ -1,6 +1,6 @@
 // Submitting a job: by form or as YAML, both ways at any time; what the server finds wrong stands at its place.
 import { App, Alert, Button, Card, Flex, Segmented, Skeleton, Typography } from 'antd';
-import { lazy, Suspense, useEffect, useMemo, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { useNavigate, useParams, useSearchParams } from 'react-router-dom';
 import { api, ApiError, path, type Mistake, type Page } from '../../api/client';
 import { jobsUrl, useJob } from '../../api/jobs';
@@ -69,21 +69,16 @@ function stillThere(mistakes: Mistake[], before: FormSpec, now: FormSpec): Mista
   });
 }
 
-function Writer({ project, from, original }: { project: string; from: string; original: string | null }) {
+function Writer({ project, from, original }: { project: string; from: string; original: string }) {
   const t = useText();
   const navigate = useNavigate();
   const { message } = App.useApp();
   const [tab, setTab] = useParam('tab');
   const known = useKnown(project);
-  const { draft, wasKept, editForm, editText, restart, forget } = useDraft(`strata.draft.${project}.${from}`);
+  const { draft, wasKept, editForm, editText, restart, forget } = useDraft(`strata.draft.${project}.${from}`, original);
   const [error, setError] = useState<ApiError | null>(null);
   const [mistakes, setMistakes] = useState<Mistake[]>([]);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
-    if (original !== null && !wasKept) {
-      restart(original);
-    }
-  }, [original, wasKept, restart]);
 
   const submit = async () => {
     setBusy(true);
@@ -120,8 +115,8 @@ function Writer({ project, from, original }: { project: string; from: string; or
             { value: 'yaml', label: t('jobs.as_yaml') },
           ]}
         />
-        {draft.text !== (original ?? '') && (
-          <Button type="text" onClick={() => (restart(original ?? ''), setMistakes([]))}>
+        {draft.text !== original && (
+          <Button type="text" onClick={() => (restart(original), setMistakes([]))}>
             {t('jobs.start_afresh')}
           </Button>
         )}
@@ -130,7 +125,7 @@ function Writer({ project, from, original }: { project: string; from: string; or
       {error && <ErrorView error={error} />}
       <Mistakes mistakes={mistakes} />
       {isYaml ? (
-        <Suspense fallback={<Skeleton active paragraph={{ rows: 10 }} />}>
+        <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 10 }} />}>
           <YamlEditor value={draft.text} onChange={editText} mistakes={mistakes} known={known} onSubmit={() => void submit()} />
         </Suspense>
       ) : draft.isReadable ? (
@@ -181,7 +176,7 @@ export default function NewJob() {
   const job = useJob(project, from);
   const original = useMemo(() => {
     if (from === '') {
-      return null;
+      return '';
     }
     const text = job.data?.spec ? yamlOf(job.data.spec) : null;
     const form = text !== null && memory ? readForm(text) : null;
@@ -199,8 +194,8 @@ export default function NewJob() {
         <Alert type="warning" showIcon title={t('error.forbidden')} description={t('jobs.may_not_submit')} />
       ) : job.error && from ? (
         <ErrorView error={job.error} retry={() => void job.refetch()} />
-      ) : from && original === null ? (
-        <Skeleton active paragraph={{ rows: 8 }} />
+      ) : original === null ? (
+        <Skeleton active title={false} paragraph={{ rows: 8 }} />
       ) : (
         <Writer key={project + from + memory} project={project} from={from + memory} original={original} />
       )}

@@ -89,13 +89,13 @@ function columnsOf(t: Text, isWide: boolean): TableColumnsType<Job> {
     ];
   }
   return [
-    { title: t('jobs.name'), key: 'name', width: 200, render: (_, job) => <Name job={job} /> },
-    { title: t('jobs.state'), key: 'state', width: 240, render: (_, job) => <State job={job} /> },
-    { title: t('jobs.image'), key: 'image', width: 190, render: (_, job) => <span className="ellipsis block" title={job.image}>{job.image}</span> },
-    { title: t('jobs.user'), key: 'user', width: 100, render: (_, job) => <span className="ellipsis block" title={job.user}>{job.user}</span> },
-    { title: t('jobs.resources'), key: 'resources', width: 170, render: (_, job) => asked(job, t) },
-    { title: t('jobs.time'), key: 'time', width: 110, render: (_, job) => <Time job={job} /> },
-    { title: t('jobs.created'), key: 'created', width: 130, render: (_, job) => <Ago at={job.created_at} /> },
+    { title: t('jobs.name'), key: 'name', width: 170, render: (_, job) => <Name job={job} /> },
+    { title: t('jobs.state'), key: 'state', width: 205, render: (_, job) => <State job={job} /> },
+    { title: t('jobs.image'), key: 'image', width: 150, render: (_, job) => <span className="ellipsis block" title={job.image}>{job.image}</span> },
+    { title: t('jobs.user'), key: 'user', width: 80, render: (_, job) => <span className="ellipsis block" title={job.user}>{job.user}</span> },
+    { title: t('jobs.resources'), key: 'resources', width: 150, render: (_, job) => asked(job, t) },
+    { title: t('jobs.time'), key: 'time', width: 100, render: (_, job) => <Time job={job} /> },
+    { title: t('jobs.created'), key: 'created', width: 115, render: (_, job) => <Ago at={job.created_at} /> },
   ];
 }
 
@@ -136,7 +136,7 @@ export function JobTable({ rows, isLoading, selected, select, onEnd }: Props) {
         dataSource={rows}
         loading={{ spinning: isLoading && rows.length === 0, delay: 300 }}
         pagination={false}
-        scroll={{ y: height, x: isWide ? 1180 : 320 }}
+        scroll={{ y: height, x: isWide ? 1000 : 320 }}
         onScroll={onScroll}
         rowSelection={{
           columnWidth: 40,

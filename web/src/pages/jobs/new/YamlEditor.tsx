@@ -75,11 +75,11 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
   const { dark } = useAppearance();
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
+  const pending = useRef<ReturnType<typeof setTimeout>>(undefined); // a look at what was typed
   const now = useRef({ value, onChange, known, onSubmit });
   now.current = { value, onChange, known, onSubmit };
 
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
     const complete = (c: CompletionContext): CompletionResult | null =>
       completionsAt(c.state.doc.toString(), c.pos, c.explicit, now.current.known, t);
     const editor = new EditorView({
@@ -100,10 +100,10 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
           EditorView.updateListener.of((u) => {
             if (u.docChanged) {
               now.current.onChange(u.state.doc.toString());
-              clearTimeout(timer);
+              clearTimeout(pending.current);
               const { changes } = u;
               const edited = (from: number, to: number) => Boolean(changes.invertedDesc.touchesRange(from, to));
-              timer = setTimeout(() => check(editor, edited), 300);
+              pending.current = setTimeout(() => check(editor, edited), 300);
             }
           }),
         ],
@@ -112,7 +112,7 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
     view.current = editor;
     check(editor, () => true);
     return () => {
-      clearTimeout(timer);
+      clearTimeout(pending.current);
       editor.destroy();
     };
   }, [dark, t]);
@@ -126,9 +126,10 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
 
   useEffect(() => {
     const editor = view.current;
-    if (!editor) {
+    if (!editor || mistakes.length === 0) {
       return;
     }
+    clearTimeout(pending.current); // it would take them for what stood there before
     const placed = mistakes.filter((m) => m.line > 0).map((m) => placeOf(editor.state, m));
     editor.dispatch(setDiagnostics(editor.state, placed));
     if (placed[0]) {

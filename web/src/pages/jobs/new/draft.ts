@@ -30,13 +30,14 @@ const store = {
   },
 };
 
-export function useDraft(key: string) {
-  const [draft, setDraft] = useState<Draft>(() => draftOf(store.get(key) ?? ''));
+/** `original`: what is there before anything is typed (the job that is cloned). */
+export function useDraft(key: string, original: string) {
+  const [draft, setDraft] = useState<Draft>(() => draftOf(store.get(key) ?? original));
   const [wasKept] = useState(() => Boolean(store.get(key)));
   useEffect(() => {
-    const timer = setTimeout(() => store.set(key, draft.text), 300);
+    const timer = setTimeout(() => store.set(key, draft.text === original ? null : draft.text), 300);
     return () => clearTimeout(timer);
-  }, [key, draft.text]);
+  }, [key, draft.text, original]);
 
   const editForm = useCallback(
     (form: FormSpec) => setDraft((d) => ({ text: writeForm(d.text, d.form, form), form, isReadable: true })),
