@@ -70,7 +70,7 @@ export const flows = {
     await page.locator('.cm-content').click();
     await page.keyboard.insertText(`name: Bad Name\nimage: ${IMAGE}\nresources: {memory: lots}\n`);
     await page.getByRole('button', { name: 'Submit a job' }).click();
-    await page.getByText('2 mistakes in the job').waitFor();
+    await page.getByText('Mistakes in the job: 2').waitFor();
     await page.getByText('Line 3:').waitFor();
     assert.equal(await page.locator('.cm-lint-marker-error').count(), 2);
     await page.getByText('Form', { exact: true }).click();
@@ -181,7 +181,7 @@ export const flows = {
     await ended(api, job.id);
     await page.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=log`);
     await page.getByLabel('Find in the log').fill('needle');
-    await page.getByText('2 places').waitFor();
+    await page.getByText('2 found').waitFor();
     await page.getByLabel('Previous place').click();
     await page.getByText('1 of 2').waitFor();
     await log(page).locator('mark.now').waitFor();

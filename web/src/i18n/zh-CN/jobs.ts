@@ -124,7 +124,7 @@ export const jobs: Record<keyof typeof en, string> = {
   'jobs.log_find': '在日志中查找',
   'jobs.log_previous': '上一处',
   'jobs.log_next': '下一处',
-  'jobs.log_hits': '{all} 处',
+  'jobs.log_hits': '找到 {all} 处',
   'jobs.log_hit_of': '{now} / {all}',
   'jobs.log_follow': '跟随',
   'jobs.log_wrap': '自动换行',

@@ -124,7 +124,7 @@ export const jobs: Record<keyof typeof en, string> = {
   'jobs.log_find': '在日誌中尋找',
   'jobs.log_previous': '上一處',
   'jobs.log_next': '下一處',
-  'jobs.log_hits': '{all} 處',
+  'jobs.log_hits': '找到 {all} 處',
   'jobs.log_hit_of': '{now} / {all}',
   'jobs.log_follow': '跟隨',
   'jobs.log_wrap': '自動換行',

@@ -15,6 +15,7 @@ interface Props {
   needle: string;
   current: Hit | null;
   following: boolean;
+  toStart: number; // counts: each time it grows, the beginning is shown
   onFollow: (on: boolean) => void;
   onNearTop: () => void;
   onNearBottom: () => void;
@@ -79,6 +80,11 @@ export function LogLines(props: Props) {
     setView((v) => (v.top === el.scrollTop ? v : { ...v, top: el.scrollTop }));
   }, []);
 
+  useLayoutEffect(() => {
+    anchor.current = { at: 0, below: 0 };
+    placed.current = 0;
+  }, [props.toStart]);
+
   // After every change of the lines: the end, or what was at the top before.
   useLayoutEffect(() => {
     if (following) {
@@ -88,7 +94,8 @@ export function LogLines(props: Props) {
     if (i >= 0) {
       place((tops[i] as number) + anchor.current.below);
     }
-  }, [lines, tops, total, following, place]);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- toStart: the anchor is another one
+  }, [lines, tops, total, following, place, props.toStart]);
 
   // A hit one went to: into the middle.
   useLayoutEffect(() => {

@@ -108,8 +108,10 @@ export function LogView({ job }: { job: Job }) {
     }
   };
   const toEnd = () => void source.toEnd().then(() => setFollowing(true));
+  const [starts, setStarts] = useState(0);
   const toStart = () => {
     setFollowing(false);
+    setStarts((n) => n + 1);
     void source.jump(0);
   };
   const [go] = useState(() => (to: Hit | null) => {
@@ -170,6 +172,7 @@ export function LogView({ job }: { job: Job }) {
         needle={typed.toLowerCase()}
         current={hit}
         following={following}
+        toStart={starts}
         onFollow={follow}
         onNearTop={() => source.hasBefore && void source.before()}
         onNearBottom={() => source.hasAfter && void source.after()}
