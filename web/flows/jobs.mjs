@@ -5,6 +5,8 @@ const IMAGE = 'demo/busybox:1';
 const SMALL = { cpu: '100m', memory: '64Mi' };
 const FINAL = ['succeeded', 'failed', 'cancelled', 'lost'];
 
+const RUN = Date.now().toString(36); // flows may run again on the same server
+
 const sh = (script) => ['sh', '-c', script];
 
 async function submit(api, spec) {
@@ -85,38 +87,54 @@ export const flows = {
     await page.locator('.ant-form-item-has-error', { hasText: 'Image' }).getByRole('alert').getByText(/no repository demo\/nothing/).waitFor();
   },
 
+  'nothing typed is lost when the session ends': async ({ page, url, admin }) => {
+    await page.goto(`${url}/ui/p/demo/jobs/new`);
+    await page.getByLabel('Image', { exact: true }).fill(IMAGE);
+    await page.getByLabel('Name', { exact: true }).fill('after-signing-in');
+    await page.getByLabel('Command', { exact: true }).fill('true');
+    await page.context().clearCookies();
+    await page.getByRole('button', { name: 'Submit a job' }).click();
+    await page.getByText('Your session has ended').waitFor();
+    await page.getByLabel('Password').fill(admin.password);
+    await page.keyboard.press('Enter');
+    await page.getByText('Your session has ended').waitFor({ state: 'detached' });
+    assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'after-signing-in');
+    await page.getByRole('button', { name: 'Submit a job' }).click();
+    await page.waitForURL(/\/jobs\/j-/);
+  },
+
   'filters stand in the address': async ({ page, url, api }) => {
-    const good = await submit(api, { name: 'filter-good', command: sh('true') });
-    const bad = await submit(api, { name: 'filter-bad', command: sh('exit 3') });
+    const good = await submit(api, { name: `good-${RUN}`, command: sh('true') });
+    const bad = await submit(api, { name: `bad-${RUN}`, command: sh('exit 3') });
     await ended(api, good.id);
     await ended(api, bad.id);
-    await page.goto(`${url}/ui/p/demo/jobs?state=failed&q=filter-`);
-    await page.getByRole('link', { name: 'filter-bad' }).waitFor();
-    assert.equal(await page.getByRole('link', { name: 'filter-good' }).count(), 0);
+    await page.goto(`${url}/ui/p/demo/jobs?state=failed&q=${RUN}`);
+    await page.getByRole('link', { name: `bad-${RUN}` }).waitFor();
+    assert.equal(await page.getByRole('link', { name: `good-${RUN}` }).count(), 0);
     await page.getByRole('button', { name: 'succeeded' }).click();
-    await page.getByRole('link', { name: 'filter-good' }).waitFor();
+    await page.getByRole('link', { name: `good-${RUN}` }).waitFor();
     assert.match(decodeURIComponent(page.url()), /state=succeeded,failed/);
     await page.goBack();
-    await page.getByRole('link', { name: 'filter-good' }).waitFor({ state: 'detached' });
+    await page.getByRole('link', { name: `good-${RUN}` }).waitFor({ state: 'detached' });
     await page.getByLabel('Filter by name').fill('nothing is called so');
     await page.getByText('No job fits this filter.').waitFor();
   },
 
   'the list is live': async ({ page, url, api }) => {
-    await page.goto(`${url}/ui/p/demo/jobs?q=live-row`);
+    await page.goto(`${url}/ui/p/demo/jobs?q=live-${RUN}`);
     await page.getByText('No job fits this filter.').waitFor();
-    const job = await submit(api, { name: 'live-row', command: sh('exit 4') });
-    await page.getByRole('link', { name: 'live-row' }).waitFor();
+    const job = await submit(api, { name: `live-${RUN}`, command: sh('exit 4') });
+    await page.getByRole('link', { name: `live-${RUN}` }).waitFor();
     await page.getByText('exit code 4').waitFor();
     await ended(api, job.id);
   },
 
   'many jobs are cancelled and deleted at once': async ({ page, url, api }) => {
     for (let i = 0; i < 3; i++) {
-      await submit(api, { name: `bulk-${i}`, command: sh('sleep 300'), grace: '0s' });
+      await submit(api, { name: `bulk-${RUN}-${i}`, command: sh('sleep 300'), grace: '0s' });
     }
-    await page.goto(`${url}/ui/p/demo/jobs?q=bulk-`);
-    await page.getByRole('link', { name: 'bulk-2' }).waitFor();
+    await page.goto(`${url}/ui/p/demo/jobs?q=bulk-${RUN}`);
+    await page.getByRole('link', { name: `bulk-${RUN}-2` }).waitFor();
     await page.getByLabel('Select all that are shown').check();
     await page.getByRole('button', { name: 'Cancel 3' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Cancel 3' }).click();

@@ -30,6 +30,12 @@ const light: ThemeConfig = {
     colorSuccess: '#1d7a3e',
     colorWarning: '#9a5b00',
     colorError: '#c0281c',
+    colorSuccessBg: '#e6f5ea', // what is derived from dark colours is grey
+    colorSuccessBorder: '#a9d8b7',
+    colorWarningBg: '#fdf3e0',
+    colorWarningBorder: '#e3c48a',
+    colorInfoBg: '#e6f3f2',
+    colorInfoBorder: '#a8d3cf',
     colorTextSecondary: '#4d5a5c',
     colorTextTertiary: '#5c696b',
     colorTextDescription: '#4d5a5c',

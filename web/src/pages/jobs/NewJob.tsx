@@ -94,10 +94,10 @@ function Writer({ project, from, original }: { project: string; from: string; or
     } catch (e) {
       if (e instanceof ApiError && e.mistakes.length > 0) {
         setMistakes(e.mistakes);
-      } else if (e instanceof ApiError && e.kind !== 'unauthorized' && e.message.startsWith('image: ')) {
+      } else if (e instanceof ApiError && e.message.startsWith('image: ')) {
         setMistakes([{ line: lineOf(draft.text, 'image'), column: 1, key: 'image', message: e.message.slice('image: '.length) }]);
-      } else {
-        setError(e as ApiError);
+      } else if (!(e instanceof ApiError && e.status === 401)) {
+        setError(e as ApiError); // 401: the dialog to sign in again is there
       }
       setBusy(false);
     }

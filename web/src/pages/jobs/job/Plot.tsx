@@ -7,6 +7,7 @@ import { useLanguage } from '../../../i18n';
 import type { Chart } from './rates';
 
 const COLORS = { light: ['#0b6e6e', '#9a5b00'], dark: ['#5fd3c8', '#f0b35a'] };
+const POWERS = Array.from({ length: 50 }, (_, i) => 2 ** i); // bytes are counted so
 const LIMIT = { light: '#c0281c', dark: '#ff8a7e' };
 
 interface Props {
@@ -20,7 +21,7 @@ export default function Plot({ chart, names, title, show }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { dark } = useAppearance();
-  const { language } = useLanguage();
+  const { language, t } = useLanguage();
   const shape = chart.series.map((s) => s.key).join() + names.join();
   const data = [chart.times, ...chart.series.map((s) => s.values)] as uPlot.AlignedData;
   const latest = useRef(data);
@@ -41,10 +42,10 @@ export default function Plot({ chart, names, title, show }: Props) {
         scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
           { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((s) => clock.format(s * 1000)), space: 90 },
-          { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map(show), size: 72 },
+          { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map(show), size: 72, ...(chart.key === 'cpu' ? {} : { incs: POWERS }) },
         ],
         series: [
-          { label: '', value: (_u, s) => (s ? clock.format(s * 1000) : '') },
+          { label: t('jobs.time'), value: (_u, s) => (s ? clock.format(s * 1000) : '') },
           ...chart.series.map((s, i) => ({
             label: names[i],
             stroke: s.key === 'limit' ? LIMIT[mode] : COLORS[mode][i],
