@@ -182,15 +182,21 @@ export const flows = {
   'a cut stream goes on by offset, without gap or repetition': async ({ page, url, api }) => {
     const job = await submit(api, { name: 'cut', grace: '0s', command: sh('i=0; while [ $i -lt 60 ]; do i=$((i+1)); echo mark $i; sleep 0.1; done') });
     await ended(api, job.id, ['running']);
+    let cuts = 0;
+    await page.route(/follow=1/, async (route) => {
+      if (cuts++ >= 3) {
+        return route.continue();
+      }
+      const part = new URL(route.request().url()); // a stream that ends in the midst of a line
+      part.searchParams.delete('follow');
+      const body = await (await page.request.get(part.href)).body();
+      return route.fulfill({ contentType: 'text/plain', body: body.subarray(0, body.length - 3) });
+    });
     await page.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=log`);
-    await log(page).getByText('mark 3', { exact: true }).waitFor();
-    await page.context().setOffline(true); // does not end streams that are open: the next ones fail
-    await page.evaluate(() => dispatchEvent(new Event('offline')));
-    await page.waitForTimeout(500);
-    await page.context().setOffline(false);
     await log(page).getByText('mark 60', { exact: true }).waitFor();
     const marks = (await log(page).locator('.log-text').allInnerTexts()).map((m) => m.trim());
     const last = marks.indexOf('mark 60');
+    assert.ok(cuts > 3);
     assert.deepEqual(marks.slice(last - 9, last + 1), Array.from({ length: 10 }, (_, i) => `mark ${51 + i}`));
   },
 

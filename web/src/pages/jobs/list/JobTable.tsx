@@ -1,6 +1,6 @@
 // The table of jobs: only the rows one sees are in the page.
 import { Grid, Table, Tooltip, type TableColumnsType } from 'antd';
-import { useEffect, useMemo, useRef, useState, type UIEvent } from 'react';
+import { useEffect, useLayoutEffect, useMemo, useRef, useState, type UIEvent } from 'react';
 import { Link } from 'react-router-dom';
 import type { Job } from '../../../api/types';
 import { bytes, cpus } from '../../../components/format';
@@ -103,12 +103,12 @@ function columnsOf(t: Text, isWide: boolean): TableColumnsType<Job> {
 function useHeight() {
   const box = useRef<HTMLDivElement>(null);
   const [height, setHeight] = useState(480);
+  const fit = () => {
+    const top = (box.current?.getBoundingClientRect().top ?? 0) + scrollY;
+    setHeight(Math.max(280, Math.round(innerHeight - top - 130)));
+  };
+  useLayoutEffect(fit); // each time: what stands above comes and goes
   useEffect(() => {
-    const fit = () => {
-      const top = (box.current?.getBoundingClientRect().top ?? 0) + scrollY;
-      setHeight(Math.max(280, innerHeight - top - 130));
-    };
-    fit();
     addEventListener('resize', fit);
     return () => removeEventListener('resize', fit);
   }, []);
