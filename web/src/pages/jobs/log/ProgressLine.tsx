@@ -21,7 +21,7 @@ export function ProgressLine({ lines, job }: { lines: Line[]; job: Job }) {
   return (
     <div className="log-progress">
       <Progress
-        percent={Math.round(progress.part * 100)}
+        percent={job.state === 'succeeded' ? 100 : Math.round(progress.part * 100)}
         status={job.state === 'failed' ? 'exception' : runs ? 'active' : undefined}
         aria-label={t('jobs.progress')}
       />
