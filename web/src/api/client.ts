@@ -58,12 +58,13 @@ export interface RequestOptions {
   text?: string; // sent as it is
   type?: string; // Content-Type of `text`
   signal?: AbortSignal;
+  headers?: Record<string, string>; // besides the usual ones (Range)
   /** A 401 is an answer, not the end of the session (signing in). */
   isSignIn?: boolean;
 }
 
 export async function request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json', ...csrfHeaders() };
+  const headers: Record<string, string> = { Accept: 'application/json', ...csrfHeaders(), ...options.headers };
   let body: string | undefined;
   if (options.text !== undefined) {
     headers['Content-Type'] = options.type ?? 'text/plain; charset=utf-8';

@@ -32,6 +32,12 @@ const light: ThemeConfig = {
     colorSuccess: '#1d7a3e',
     colorWarning: '#9a5b00',
     colorError: '#c0281c',
+    colorSuccessBg: '#e6f5ea', // what is derived from dark colours is grey
+    colorSuccessBorder: '#a9d8b7',
+    colorWarningBg: '#fdf3e0',
+    colorWarningBorder: '#e3c48a',
+    colorInfoBg: '#e6f3f2',
+    colorInfoBorder: '#a8d3cf',
     colorTextSecondary: '#4d5a5c',
     colorTextTertiary: '#5c696b',
     colorTextDescription: '#4d5a5c',
@@ -46,8 +52,9 @@ const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
     motion,
-    colorPrimary: '#2aa6a0',
-    colorInfo: '#2aa6a0',
+    colorPrimary: '#3cc4bc', // the dark algorithm dims it
+    colorInfo: '#3cc4bc',
+    colorError: '#ff7d70',
     colorLink: '#5fd3c8',
     colorTextSecondary: '#b3bfc0',
     colorTextTertiary: '#a3b0b1',
@@ -60,6 +67,7 @@ const dark: ThemeConfig = {
     borderRadius: 6,
     fontFamily: font,
   },
+  components: { Menu: { itemSelectedColor: '#8be3da' } },
 };
 
 const antLocales: Record<Language, () => Promise<{ default: object }>> = {
@@ -101,7 +109,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
   return (
     <Context.Provider value={value}>
       <StyleProvider layer>
-        <ConfigProvider theme={isDark ? dark : light} locale={locale as never} wave={{ disabled: true }}>
+        <ConfigProvider theme={isDark ? dark : light} locale={locale as never} wave={{ disabled: true }} button={{ autoInsertSpace: false }}>
           <AntApp style={{ minHeight: '100vh' }}>{children}</AntApp>
         </ConfigProvider>
       </StyleProvider>

@@ -1,0 +1,39 @@
+// CPU, memory and I/O of an attempt over time, where the server keeps them.
+import { Card, Flex, Skeleton, Typography } from 'antd';
+import { lazy, Suspense } from 'react';
+import { isFinished, useUsage } from '../../../api/jobs';
+import type { Job } from '../../../api/types';
+import { bytes } from '../../../components/format';
+import { useText } from '../../../i18n';
+import { chartsOf } from './rates';
+
+const Plot = lazy(() => import('./Plot'));
+
+const SHOW = {
+  cpu: (v: number) => v.toFixed(v < 10 ? 2 : 1),
+  memory: (v: number) => bytes(Math.round(v)),
+  io: (v: number) => `${bytes(Math.round(v))}/s`,
+};
+
+export function UsageCharts({ job }: { job: Job }) {
+  const t = useText();
+  const usage = useUsage(job.project, job.id, job.attempt, !isFinished(job)).data;
+  const charts = usage && usage.samples.length > 1 ? chartsOf(usage) : [];
+  if (charts.length === 0) {
+    return null;
+  }
+  return (
+    <Card size="small" title={t('jobs.usage')} extra={job.attempt > 1 && <span className="secondary">{t('jobs.attempt_n', { n: job.attempt })}</span>}>
+      <Flex vertical gap={16}>
+        {charts.map((c) => (
+          <div key={c.key}>
+            <Typography.Text strong>{t(`jobs.chart_${c.key}`)}</Typography.Text>
+            <Suspense fallback={<Skeleton.Node active style={{ width: '100%', height: 170 }} />}>
+              <Plot chart={c} title={t(`jobs.chart_${c.key}`)} names={c.series.map((s) => t(`jobs.line_${s.key}`))} show={SHOW[c.key]} />
+            </Suspense>
+          </div>
+        ))}
+      </Flex>
+    </Card>
+  );
+}
