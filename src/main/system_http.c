@@ -80,6 +80,25 @@ static int health(struct http_req *r, struct err *e)
     return http_reply_json(r, 200, &b, e);
 }
 
+/* What this server runs with; no setting is a secret, keys and passwords lie in files of their own.
+ */
+static int settings(struct http_req *r, struct err *e)
+{
+    const struct system_http *s = r->ctx;
+    SCOPED(buf_done) struct buf b = BUF_MAX(ANSWER_MAX);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    cfg_json(s->cfg, &w);
+    jw_end(&w);
+    jw_key(&w, "next");
+    jw_null(&w);
+    jw_end(&w);
+    return http_reply_json(r, 200, &b, e);
+}
+
 /* --- openapi --- */
 
 /* "/a/{x...}" as OpenAPI writes it: "/a/{x}". */
@@ -201,5 +220,7 @@ const struct route system_routes[] = {
     {HTTP_GET, "/api/v1/events", PERM_SIGNED_IN, events,
      "Changes of jobs, volumes, images and projects as Server-Sent Events.", 0},
     {HTTP_GET, "/api/v1/health", PERM_SYSTEM_READ, health, "What strata doctor finds here.", 0},
+    {HTTP_GET, "/api/v1/settings", PERM_SYSTEM_READ, settings,
+     "What strata.yaml and the command line have set, with defaults and prose.", 0},
     {0},
 };

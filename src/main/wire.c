@@ -280,6 +280,7 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
+                                     .cfg = b->cfg,
                                      .mounts = w->mounts,
                                      .n_mounts = ARRAY_LEN(w->mounts)};
     w->http = http_server_open(
