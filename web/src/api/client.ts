@@ -109,3 +109,6 @@ export function path(strings: TemplateStringsArray, ...parts: string[]): string 
 export function filePath(name: string): string {
   return name.split('/').map(encodeURIComponent).join('/');
 }
+
+/** For requests that are not made here (uploads, /v2/): the answer was 401. */
+export const sessionEnded = () => onSignedOut();
