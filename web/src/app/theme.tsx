@@ -43,8 +43,9 @@ const light: ThemeConfig = {
 const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
-    colorPrimary: '#2aa6a0',
-    colorInfo: '#2aa6a0',
+    colorPrimary: '#36bab3',
+    colorInfo: '#36bab3',
+    colorError: '#f4766e',
     colorLink: '#5fd3c8',
     colorTextSecondary: '#b3bfc0',
     colorTextTertiary: '#a3b0b1',

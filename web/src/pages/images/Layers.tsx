@@ -10,7 +10,7 @@ function Bar({ row, total }: { row: LayerRow; total: number }) {
   const share = (n: number) => `${total > 0 ? (100 * n) / total : 0}%`;
   return (
     <div className="layer-track" aria-hidden="true">
-      <div className="layer-bar" style={{ marginInlineStart: share(row.before), width: share(row.layer?.size ?? 0) }} />
+      <div className="layer-bar" style={{ marginInlineStart: `min(${share(row.before)}, 100% - 3px)`, width: share(row.layer?.size ?? 0) }} />
     </div>
   );
 }

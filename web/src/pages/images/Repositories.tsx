@@ -34,7 +34,7 @@ function HowToPush({ project, isEmpty, upload }: { project: string; isEmpty: boo
         </Typography.Paragraph>
       )}
       <Commands commands={pushCommands(t, project, me.name)} />
-      <Typography.Text type="secondary">
+      <Typography.Text type="secondary" className="hint">
         {t('images.login_hint')} <Link to="/account">{t('user.tokens')}</Link>
       </Typography.Text>
     </Card>
@@ -59,7 +59,7 @@ function RepositoryTable({ project, rows, loading }: { project: string; rows: Re
           dataIndex: 'name',
           render: (name: string, r) => (
             <>
-              <Link to={`/p/${encodeURIComponent(project)}/images/${filePath(name)}`} className="break">
+              <Link to={`/p/${encodeURIComponent(project)}/images/${filePath(name)}`} className="cell-link">
                 {name}
               </Link>
               <div className="secondary narrow-line">{t('images.summary', { tags: r.tags, size: bytes(r.size_bytes) })}</div>

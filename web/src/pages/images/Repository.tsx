@@ -66,7 +66,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                 dataIndex: 'tag',
                 render: (tag: string, r) => (
                   <>
-                    <Link to={tagUrl(tag)} className="break">
+                    <Link to={tagUrl(tag)} className="cell-link">
                       {tag}
                     </Link>
                     <div className="secondary narrow-line">

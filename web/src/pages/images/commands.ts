@@ -4,6 +4,8 @@ import type { Text } from '../../i18n';
 
 const isPlain = () => location.protocol === 'http:';
 const host = () => location.host;
+/** docker talks plain HTTP with this computer, and with others only when told so. */
+const isHere = () => /^(localhost|127\.|\[::1\])/.test(location.host);
 
 export function pushCommands(t: Text, project: string, user: string): NamedCommand[] {
   const there = `${host()}/${project}`;
@@ -19,7 +21,7 @@ export function pullCommands(t: Text, project: string, repository: string, tag: 
   const name = `${project}/${repository}:${tag}`;
   const there = `${host()}/${name}`;
   return [
-    { name: 'docker', text: `docker pull ${there}`, hint: isPlain() ? t('images.docker_plain', { host: host() }) : undefined },
+    { name: 'docker', text: `docker pull ${there}`, hint: isPlain() && !isHere() ? t('images.docker_plain', { host: host() }) : undefined },
     { name: 'podman', text: `podman pull ${isPlain() ? '--tls-verify=false ' : ''}${there}` },
     { name: 'skopeo', text: `skopeo copy ${isPlain() ? '--src-tls-verify=false ' : ''}docker://${there} oci-archive:${repository.split('/').pop()}.tar:${tag}` },
     { name: 'strata run', hint: t('images.run_hint'), text: `strata run -f - <<'EOF'\nproject: ${project}\nimage: ${name}\nEOF` },
