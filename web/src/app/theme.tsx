@@ -30,6 +30,13 @@ const light: ThemeConfig = {
     colorSuccess: '#1d7a3e',
     colorWarning: '#9a5b00',
     colorError: '#c0281c',
+    // What the algorithm makes of such dark colours is mud.
+    colorSuccessBg: '#e6f5ea',
+    colorSuccessBorder: '#a9d9b8',
+    colorWarningBg: '#fdf2de',
+    colorWarningBorder: '#e8cb94',
+    colorErrorBg: '#fdecea',
+    colorErrorBorder: '#f0b4ae',
     colorTextSecondary: '#4d5a5c',
     colorTextTertiary: '#5c696b',
     colorTextDescription: '#4d5a5c',

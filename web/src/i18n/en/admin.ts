@@ -161,7 +161,7 @@ export const admin = {
   'admin.only_changed': 'Only what is changed',
   'admin.changed': 'changed',
   'admin.default': 'Default: {value}',
-  'admin.unit': 'in {unit}',
+  'admin.unit': 'a bare number means {unit}',
   'admin.empty': '(empty)',
   'account.who': 'Who I am',
   'account.kind': 'Kind',

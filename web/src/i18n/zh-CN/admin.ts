@@ -162,7 +162,7 @@ export const admin: Record<keyof typeof en, string> = {
   'admin.only_changed': '只显示已变更',
   'admin.changed': '已变更',
   'admin.default': '默认：{value}',
-  'admin.unit': '单位：{unit}',
+  'admin.unit': '纯数字的单位为 {unit}',
   'admin.empty': '（空）',
   'account.who': '我是谁',
   'account.kind': '身份',

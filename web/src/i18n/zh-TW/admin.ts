@@ -162,7 +162,7 @@ export const admin: Record<keyof typeof en, string> = {
   'admin.only_changed': '只顯示已變更',
   'admin.changed': '已變更',
   'admin.default': '預設：{value}',
-  'admin.unit': '單位：{unit}',
+  'admin.unit': '純數字的單位為 {unit}',
   'admin.empty': '（空）',
   'account.who': '我是誰',
   'account.kind': '身分',

@@ -23,7 +23,7 @@ function WhoAmI({ me }: { me: Me }) {
         size="small"
         items={[
           { key: 'name', label: t('admin.user_name'), children: <strong className="break">{me.name}</strong> },
-          { key: 'admin', label: t('account.kind'), children: me.is_admin ? <Tag color="cyan">{t('admin.administrator')}</Tag> : t('account.user') },
+          { key: 'admin', label: t('account.kind'), children: me.is_admin ? <Tag className="state state-active">{t('admin.administrator')}</Tag> : t('account.user') },
         ]}
       />
       <h2 className="card-h2">{t('account.projects')}</h2>
@@ -129,12 +129,14 @@ export default function Account() {
   return (
     <>
       <PageHead title={t('nav.account')} commands={[{ cli: 'strata whoami', url: '/api/v1/me' }, { cli: 'strata token create NAME' }]} />
-      <div className="account">
+      <div className="stack">
         <Tokens />
         <div className="grid-2">
-          <WhoAmI me={me} />
+          <div className="stack">
+            <WhoAmI me={me} />
+            <Looks />
+          </div>
           <ChangePassword name={me.name} />
-          <Looks />
         </div>
       </div>
     </>

@@ -35,7 +35,7 @@ function Filters() {
   const [to, setTo] = useParam('to');
   const projects = useProjects().data?.items ?? [];
   return (
-    <div className="filters" role="search" aria-label={t('admin.audit')}>
+    <div className="filters audit-filters" role="search" aria-label={t('admin.audit')}>
       <SlowInput name="q" label={t('admin.audit_text')} />
       <SlowInput name="user" label={t('admin.user_name')} />
       <Select
@@ -77,8 +77,10 @@ function RequestId({ id }: { id: string }) {
   const [, setQ] = useParam('q');
   return (
     <Tooltip title={t('admin.request_hint')}>
-      <Typography.Text className="mono nowrap" copyable={{ text: id }}>
-        <Typography.Link onClick={() => setQ(id)}>{id}</Typography.Link>
+      <Typography.Text className="nowrap" copyable={{ text: id }}>
+        <Typography.Link className="mono" onClick={() => setQ(id)}>
+          {id}
+        </Typography.Link>
       </Typography.Text>
     </Tooltip>
   );

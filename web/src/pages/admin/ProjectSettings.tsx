@@ -65,9 +65,11 @@ export default function ProjectSettings() {
       ) : (
         <div className="grid-2">
           <Members project={name} />
-          {may('secret:read', name) && <Secrets project={name} />}
-          {mayManage && <Visibility project={project.data} />}
-          {mayManage && <DangerZone project={name} />}
+          <div className="stack">
+            {may('secret:read', name) && <Secrets project={name} />}
+            {mayManage && <Visibility project={project.data} />}
+            {mayManage && <DangerZone project={name} />}
+          </div>
         </div>
       )}
     </>

@@ -2,7 +2,7 @@
 import { DeleteOutlined, PlusOutlined, SettingOutlined } from '@ant-design/icons';
 import { App, Button, Input, Switch, Table } from 'antd';
 import { useState } from 'react';
-import { Link } from 'react-router-dom';
+import { Link, useNavigate } from 'react-router-dom';
 import { setPublic, useMembers } from '../../api/admin';
 import type { ApiError } from '../../api/client';
 import { useProjects } from '../../api/queries';
@@ -39,6 +39,7 @@ export function PublicSwitch({ project }: { project: Project }) {
 
 export default function Projects() {
   const t = useText();
+  const navigate = useNavigate();
   const projects = useProjects();
   const [q, setQ] = useParam('q');
   const [page, setPage] = useParam('page', '1');
@@ -79,9 +80,14 @@ export default function Projects() {
               width: 96,
               render: (_, p) => (
                 <span className="nowrap">
-                  <Link to={settings(p.name)} aria-label={t('admin.settings_of', { name: p.name })} title={t('admin.settings_of', { name: p.name })}>
-                    <SettingOutlined />
-                  </Link>
+                  <Button
+                    type="text"
+                    icon={<SettingOutlined />}
+                    href={`/ui${settings(p.name)}`}
+                    onClick={(e) => (e.preventDefault(), navigate(settings(p.name)))}
+                    aria-label={t('admin.settings_of', { name: p.name })}
+                    title={t('admin.settings_of', { name: p.name })}
+                  />
                   <Button danger type="text" icon={<DeleteOutlined />} aria-label={t('admin.delete_project', { name: p.name })} onClick={() => setDeleting(p.name)} />
                 </span>
               ),

@@ -27,7 +27,7 @@ function Row({ setting }: { setting: Setting }) {
         <div className="secondary">{setting.help}</div>
       </div>
       <div className="setting-value">
-        <code className="mono break">{shown(setting.value)}</code> {setting.changed && <Tag color="cyan">{t('admin.changed')}</Tag>}
+        <code className="mono break">{shown(setting.value)}</code> {setting.changed && <Tag className="state state-active">{t('admin.changed')}</Tag>}
         <div className="secondary">
           {t('admin.default', { value: shown(setting.default) })}
           {setting.unit && ` · ${t('admin.unit', { unit: setting.unit })}`}

@@ -44,7 +44,7 @@ function Kind({ user }: { user: User }) {
   const t = useText();
   return (
     <>
-      {user.is_admin && <Tag color="cyan">{t('admin.administrator')}</Tag>}
+      {user.is_admin && <Tag className="state state-active">{t('admin.administrator')}</Tag>}
       {user.disabled && <Tag className="state state-waiting">{t('admin.disabled')}</Tag>}
     </>
   );
