@@ -13,7 +13,7 @@ export const flows = {
     await page.goto(`${url}/ui/admin`);
     await page.waitForURL('**/admin/users');
     await page.getByRole('button', { name: 'New user' }).click();
-    await page.getByLabel('Name').fill('flow-lin');
+    await page.getByRole('dialog').getByLabel('Name').fill('flow-lin');
     const password = await page.getByLabel('Password').inputValue();
     assert.match(password, /^[a-z0-9]{20}$/);
     await page.getByRole('button', { name: 'Create' }).click();

@@ -106,7 +106,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
   return (
     <Context.Provider value={value}>
       <StyleProvider layer>
-        <ConfigProvider theme={isDark ? dark : light} locale={locale as never} wave={{ disabled: true }}>
+        <ConfigProvider theme={isDark ? dark : light} locale={locale as never} wave={{ disabled: true }} button={{ autoInsertSpace: false }}>
           <AntApp style={{ minHeight: '100vh' }}>{children}</AntApp>
         </ConfigProvider>
       </StyleProvider>

@@ -94,7 +94,7 @@ export function DeleteProject({ project, close, done }: { project: string; close
       ]}
     >
       <Contents project={project} />
-      <label htmlFor="project-name">{t('admin.type_name', { name: project })}</label>
+      <label htmlFor="project-name" className="confirm-name">{t('admin.type_name', { name: project })}</label>
       <Input id="project-name" value={typed} onChange={(e) => setTyped(e.target.value)} autoComplete="off" />
       {error !== null && <ErrorView error={error} />}
     </Modal>

@@ -54,12 +54,13 @@ export default function Health() {
                   </span>
                 ),
               },
-              { title: t('admin.check'), dataIndex: 'check', width: 170 },
+              { title: t('admin.check'), dataIndex: 'check', width: 170, responsive: ['md'] },
               {
                 title: t('admin.found'),
                 key: 'found',
                 render: (_, r) => (
                   <>
+                    <strong className="narrow-line">{r.check}</strong>
                     <span className="break">{r.found}</span>
                     {r.mend && (
                       <div className="mend">

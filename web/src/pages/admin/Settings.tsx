@@ -5,6 +5,7 @@ import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
+import { en, type Key } from '../../i18n/en';
 
 function sectionsOf(settings: Setting[]): [string, Setting[]][] {
   const sections = new Map<string, Setting[]>();
@@ -17,6 +18,7 @@ function sectionsOf(settings: Setting[]): [string, Setting[]][] {
 
 function Row({ setting }: { setting: Setting }) {
   const t = useText();
+  const unitName = (unit: string) => (`admin.unit_${unit}` in en ? t(`admin.unit_${unit}` as Key) : unit);
   const shown = (v: string) => (v === '' ? t('admin.empty') : v);
   return (
     <li className="setting">
@@ -30,7 +32,7 @@ function Row({ setting }: { setting: Setting }) {
         <code className="mono break">{shown(setting.value)}</code> {setting.changed && <Tag className="state state-active">{t('admin.changed')}</Tag>}
         <div className="secondary">
           {t('admin.default', { value: shown(setting.default) })}
-          {setting.unit && ` · ${t('admin.unit', { unit: setting.unit })}`}
+          {setting.unit && ` · ${t('admin.unit', { unit: unitName(setting.unit) })}`}
         </div>
       </div>
     </li>
