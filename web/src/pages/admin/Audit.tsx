@@ -93,7 +93,7 @@ export default function Audit() {
   const audit = useAudit(filter);
   return (
     <>
-      <PageHead title={t('admin.audit')} commands={[{ cli: 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
+      <PageHead title={t('admin.audit')} commands={[{ cli: filter.user ? `strata audit --user ${filter.user}` : 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
       <Filters />
       {audit.error ? (
         <ErrorView error={audit.error} retry={() => void audit.refetch()} />

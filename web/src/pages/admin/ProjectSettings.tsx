@@ -53,9 +53,9 @@ export default function ProjectSettings() {
       <PageHead
         title={t('admin.project_settings')}
         commands={[
-          { cli: `strata project members ${name}`, url: path`/api/v1/projects/${name}/members` },
-          { cli: `strata project grant ${name} USER ROLE` },
-          { cli: `strata secret set ${name} NAME` },
+          { cli: `strata project members --project ${name}`, url: path`/api/v1/projects/${name}/members` },
+          { cli: `strata project grant USER ROLE --project ${name}` },
+          { cli: `strata secret set NAME --project ${name} < FILE` },
         ]}
       />
       {project.error ? (

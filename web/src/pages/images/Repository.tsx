@@ -46,7 +46,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
       <PageHead
         title={repository}
         crumbs={[{ name: t('images.title'), to: images }, { name: repository }]}
-        commands={[{ cli: `strata image list ${project}`, url: path`/api/v1/projects/${project}/repositories/` + `${filePath(repository)}/tags` }]}
+        commands={[{ cli: `strata image list ${repository} --project ${project}`, url: path`/api/v1/projects/${project}/repositories/` + `${filePath(repository)}/tags` }]}
         actions={mayDelete && row && <DeleteRepository project={project} repository={row} label done={() => navigate(images)} />}
       />
       {tags.error ? (

@@ -133,7 +133,7 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
       <PageHead
         title={`${repository}:${tag}`}
         crumbs={[{ name: t('images.title'), to: images }, { name: repository, to: up }, { name: tag }]}
-        commands={[{ url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` }]}
+        commands={[{ url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` }, { cli: `strata image delete ${repository}:${tag} --project ${project}` }]}
         actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} tags={tags.items} label done={() => navigate(up)} />}
         extra={
           stored.data && (
