@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 const run = (program, args) => execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+/** What an earlier flow has made already is fine. */
+const ensure = (api, method, path, body) => api(method, path, body).catch(() => undefined);
 const host = (url) => new URL(url).host;
 
 /** An OCI layout with busybox in it, made by skopeo, as an archive of each kind. */
@@ -23,7 +25,7 @@ function archives(url, admin, folder) {
 
 /** The first image, from the program busybox alone, by the API of registries. */
 async function baseImage(url, admin, api) {
-  await api('POST', '/api/v1/projects', { name: 'flow-images' });
+  await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-images' });
   const folder = mkdtempSync(join(tmpdir(), 'strata-flow-'));
   const layout = join(folder, 'layout');
   run('mkdir', ['-p', join(folder, 'root/bin'), join(layout, 'blobs/sha256')]);
@@ -84,7 +86,7 @@ export const flows = {
     const folder = await baseImage(url, admin, api);
     try {
       const made = archives(url, admin, folder);
-      await api('POST', '/api/v1/projects', { name: 'flow-uploads' }); // without the blobs: all must be sent
+      await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-uploads' }); // without the blobs: all must be sent
       for (const [kind, file] of Object.entries(made)) {
         await push(page, url, 'flow-uploads', file, `tools/${kind}`, 'v1');
         const creds = ['--tls-verify=false', '--creds', `${admin.user}:${admin.password}`];
@@ -132,7 +134,7 @@ export const flows = {
   },
 
   'what is no image archive is refused with what to do': async ({ page, url, api }) => {
-    await api('POST', '/api/v1/projects', { name: 'flow-images' });
+    await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-images' });
     await page.goto(`${url}/ui/p/flow-images/images`);
     await page.getByRole('button', { name: 'Upload an archive' }).first().click();
     await page.locator('input[type=file]').setInputFiles({ name: 'x.tar', mimeType: 'application/x-tar', buffer: Buffer.from('nonsense'.repeat(200)) });
@@ -144,7 +146,7 @@ export const flows = {
     const folder = await baseImage(url, admin, api);
     try {
       const made = archives(url, admin, folder);
-      await api('POST', '/api/v1/projects', { name: 'flow-cancel' });
+      await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-cancel' });
       await page.route('**/v2/**/blobs/uploads/*', async (route) => {
         if (route.request().method() === 'PATCH') {
           await new Promise((done) => setTimeout(done, 3000));
@@ -184,8 +186,8 @@ export const flows = {
 
   'a guest sees images but no way to push or delete': async ({ url, admin, api, newPage }) => {
     rmSync(await baseImage(url, admin, api), { recursive: true, force: true });
-    await api('POST', '/api/v1/users', { name: 'flow-img-guest', password: 'correct horse battery' });
-    await api('PUT', '/api/v1/projects/flow-images/members/flow-img-guest', { role: 'guest' });
+    await ensure(api, 'POST', '/api/v1/users', { name: 'flow-img-guest', password: 'correct horse battery' });
+    await ensure(api, 'PUT', '/api/v1/projects/flow-images/members/flow-img-guest', { role: 'guest' });
     const page = await newPage({ user: 'flow-img-guest', password: 'correct horse battery', locale: 'zh-TW', width: 400, dark: true });
     await page.goto(`${url}/ui/p/flow-images/images`);
     await page.getByRole('link', { name: 'base', exact: true }).waitFor();
