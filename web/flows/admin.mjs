@@ -84,22 +84,28 @@ export const flows = {
     await page.getByText('Nothing matches').waitFor();
   },
 
-  'health, nodes, permissions and settings say what the server says': async ({ page, url }) => {
+  'health, nodes, permissions and settings say what the server says': async ({ page, url, accessible }) => {
     await page.goto(`${url}/ui/admin/health`);
     await page.getByRole('cell', { name: 'disk space' }).waitFor();
+    await accessible(page);
     await page.getByRole('link', { name: 'Nodes' }).click();
     await page.getByText('Architecture:').waitFor();
+    await accessible(page);
     await page.getByRole('link', { name: 'Permissions' }).click();
     await page.getByText('Cancel and delete jobs').waitFor();
+    await accessible(page);
     await page.getByRole('link', { name: 'Settings', exact: true }).click();
     await page.getByText('net.trusted_proxies').waitFor();
+    await accessible(page);
     await page.getByLabel('Only what is changed').check();
     await page.waitForURL('**changed=1');
     await page.getByText('net.trusted_proxies').waitFor({ state: 'detached' });
   },
 
-  'a token is shown once, narrowed, used and revoked': async ({ page, url }) => {
+  'a token is shown once, narrowed, used and revoked': async ({ page, url, accessible }) => {
     await page.goto(`${url}/ui/account`);
+    await page.getByRole('button', { name: 'New token' }).waitFor();
+    await accessible(page);
     await page.getByRole('button', { name: 'New token' }).click();
     await page.getByLabel('Name').fill('flow-ci');
     await page.getByLabel('Only this').check();

@@ -167,7 +167,7 @@ export const flows = {
     }
   },
 
-  'an image shows its layers, commands and configuration; a tag and a repository are deleted': async ({ page, url, admin, api }) => {
+  'an image shows its layers, commands and configuration; a tag and a repository are deleted': async ({ page, url, admin, api, accessible }) => {
     rmSync(await baseImage(url, admin, api), { recursive: true, force: true });
     await page.goto(`${url}/ui/p/flow-images/images?q=ba`);
     await page.getByRole('link', { name: 'base', exact: true }).click();
@@ -178,19 +178,21 @@ export const flows = {
     await page.getByText('/bin/busybox echo hello').waitFor();
     await page.getByText('vision', { exact: true }).waitFor();
     await page.getByText(`docker pull ${host(url)}/flow-images/base:1`).waitFor();
+    await accessible(page);
     await page.getByRole('button', { name: 'Delete the tag 1' }).click();
     await page.getByText('No other tag names this image').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
     await page.waitForURL((u) => !u.search.includes('tag='));
   },
 
-  'a guest sees images but no way to push or delete': async ({ url, admin, api, newPage }) => {
+  'a guest sees images but no way to push or delete': async ({ url, admin, api, newPage, accessible }) => {
     rmSync(await baseImage(url, admin, api), { recursive: true, force: true });
     await ensure(api, 'POST', '/api/v1/users', { name: 'flow-img-guest', password: 'correct horse battery' });
     await ensure(api, 'PUT', '/api/v1/projects/flow-images/members/flow-img-guest', { role: 'guest' });
     const page = await newPage({ user: 'flow-img-guest', password: 'correct horse battery', locale: 'zh-TW', width: 400, dark: true });
     await page.goto(`${url}/ui/p/flow-images/images`);
     await page.getByRole('link', { name: 'base', exact: true }).waitFor();
+    await accessible(page);
     assert.equal(await page.getByRole('button', { name: '上傳封存檔' }).count(), 0);
     assert.equal(await page.getByRole('button', { name: /刪除/ }).count(), 0);
   },

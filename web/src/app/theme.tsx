@@ -15,6 +15,7 @@ const Context = createContext<{ appearance: Appearance; dark: boolean; choose: (
 export const useAppearance = () => useContext(Context);
 
 const system = matchMedia('(prefers-color-scheme: dark)');
+const motion = !matchMedia('(prefers-reduced-motion: reduce)').matches;
 
 const font =
   "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans TC', 'Noto Sans CJK TC', 'PingFang TC', 'Microsoft JhengHei', sans-serif";
@@ -22,6 +23,7 @@ const font =
 const light: ThemeConfig = {
   algorithm: antTheme.defaultAlgorithm,
   token: {
+    motion,
     colorPrimary: '#0b6e6e',
     colorPrimaryBg: '#e0f1ef',
     colorPrimaryBgHover: '#cfe8e5',
@@ -30,13 +32,12 @@ const light: ThemeConfig = {
     colorSuccess: '#1d7a3e',
     colorWarning: '#9a5b00',
     colorError: '#c0281c',
-    // What the algorithm makes of such dark colours is mud.
-    colorSuccessBg: '#e6f5ea',
-    colorSuccessBorder: '#a9d9b8',
-    colorWarningBg: '#fdf2de',
-    colorWarningBorder: '#e8cb94',
-    colorErrorBg: '#fdecea',
-    colorErrorBorder: '#f0b4ae',
+    colorSuccessBg: '#e6f5ea', // what is derived from dark colours is grey
+    colorSuccessBorder: '#a9d8b7',
+    colorWarningBg: '#fdf3e0',
+    colorWarningBorder: '#e3c48a',
+    colorInfoBg: '#e6f3f2',
+    colorInfoBorder: '#a8d3cf',
     colorTextSecondary: '#4d5a5c',
     colorTextTertiary: '#5c696b',
     colorTextDescription: '#4d5a5c',
@@ -50,21 +51,23 @@ const light: ThemeConfig = {
 const dark: ThemeConfig = {
   algorithm: antTheme.darkAlgorithm,
   token: {
-    colorPrimary: '#36bab3',
-    colorInfo: '#36bab3',
-    colorError: '#f4766e',
+    motion,
+    colorPrimary: '#3cc4bc', // the dark algorithm dims it
+    colorInfo: '#3cc4bc',
+    colorError: '#ff7d70',
     colorLink: '#5fd3c8',
     colorTextSecondary: '#b3bfc0',
     colorTextTertiary: '#a3b0b1',
     colorTextDescription: '#b3bfc0',
     colorTextPlaceholder: '#93a1a2',
-    colorTextLightSolid: '#04211f',
+    colorTextLightSolid: '#001514',
     colorBgLayout: '#0d1414',
     colorBgContainer: '#141d1d',
     colorBgElevated: '#1a2525',
     borderRadius: 6,
     fontFamily: font,
   },
+  components: { Menu: { itemSelectedColor: '#8be3da' } },
 };
 
 const antLocales: Record<Language, () => Promise<{ default: object }>> = {
