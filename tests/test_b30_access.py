@@ -219,3 +219,27 @@ def test_events_tell_only_what_one_may_see(strata):
             if 'seen-volume' in text:
                 break
     assert 'hidden-volume' not in text
+
+
+def test_the_audit_log_is_searched_by_text_and_time(strata):
+    strata.project('sought')
+    began = strata.api('GET', '/api/v1/audit?text=/projects&limit=1').json()['items'][0]['at']
+    strata.api('DELETE', '/api/v1/projects/sought')
+    rows = strata.api('GET', '/api/v1/audit?text=projects/sought&user=admin').json()['items']
+    assert [r['method'] for r in rows] == ['DELETE'] and rows[0]['project'] == 'sought'
+    assert strata.api('GET', f'/api/v1/audit?text={rows[0]["request_id"]}').json()['items'] == rows
+    assert rows[0] in strata.api('GET', f'/api/v1/audit?since={began}').json()['items']
+    assert rows[0] not in strata.api('GET', f'/api/v1/audit?until={began}').json()['items']
+    assert strata.api('GET', '/api/v1/audit?since=yesterday').status_code == 400
+
+
+def test_settings_are_shown_to_administrators_with_what_is_changed(own_strata):
+    s = own_strata(args=['--set', 'net.trusted_proxies=10.0.0.0/8']).start()
+    items = {i['key']: i for i in s.api('GET', '/api/v1/settings').json()['items']}
+    assert items['net.trusted_proxies'] == {'key': 'net.trusted_proxies', 'value': '10.0.0.0/8', 'default': '', 'type': 'string',
+                                            'help': items['net.trusted_proxies']['help'], 'changed': True}
+    assert items['net.tls_cert']['changed'] is False and any('unit' in i for i in items.values())
+    printed = subprocess.run([str(BUILD / 'strata'), 'config', '--state', '/nonexistent'], capture_output=True, text=True, check=True).stdout
+    assert all(i['help'] in printed for i in items.values())
+    s.user('curious')
+    assert s.api('GET', '/api/v1/settings', user='curious').status_code == 403

@@ -1,6 +1,7 @@
 #include "base/cfg.h"
 
 #include "base/arena.h"
+#include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/yaml.h"
@@ -230,5 +231,51 @@ void cfg_print(const struct cfg *c, struct buf *out)
         buf_printf(out, "  # %s Default: %s\n", v->item->help,
                    v->item->def[0] ? v->item->def : "(empty)");
         buf_printf(out, "  %.*s: %s\n", STR_ARG(rest), v->text[0] ? v->text : "\"\"");
+    }
+}
+
+static const struct {
+    const char *name, *unit; /* unit of what is written without one; NULL: has none */
+} types[] = {
+    [CFG_STRING] = {"string", NULL},
+    [CFG_INT] = {"int", NULL},
+    [CFG_BOOL] = {"bool", NULL},
+    [CFG_BYTES] = {"bytes", "bytes"},
+    [CFG_SECONDS] = {"seconds", "seconds"},
+    [CFG_MILLI] = {"milli", "cores"},
+};
+
+/* "1h" and "3600" are the same. */
+static bool is_changed(const struct value *v)
+{
+    struct value def = {.item = v->item};
+    struct err e;
+    bool changed;
+
+    if (set_value(&def, str_of(v->item->def), &e) < 0) {
+        return true;
+    }
+    changed =
+        v->item->type == CFG_STRING ? strcmp(def.text, v->text) != 0 : def.number != v->number;
+    free(def.text);
+    return changed;
+}
+
+void cfg_json(const struct cfg *c, struct jw *w)
+{
+    for (size_t i = 0; i < c->len; i++) {
+        const struct value *v = &c->values[i];
+
+        jw_object(w);
+        jw_kv_c(w, "key", v->item->key);
+        jw_kv_c(w, "value", v->text);
+        jw_kv_c(w, "default", v->item->def);
+        jw_kv_c(w, "type", types[v->item->type].name);
+        if (types[v->item->type].unit) {
+            jw_kv_c(w, "unit", types[v->item->type].unit);
+        }
+        jw_kv_c(w, "help", v->item->help);
+        jw_kv_bool(w, "changed", is_changed(v));
+        jw_end(w);
     }
 }

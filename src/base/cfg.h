@@ -14,6 +14,7 @@ struct cfg_item {
 };
 
 struct cfg;
+struct jw;
 
 /* `tables` ends with NULL, each table with a zero row; both must outlive the result. */
 struct cfg *cfg_new(const struct cfg_item *const *tables) MUST_USE;
@@ -32,3 +33,5 @@ bool cfg_bool(const struct cfg *c, const char *key);
 
 /* The whole configuration as strata.yaml with prose; `strata config` prints it. */
 void cfg_print(const struct cfg *c, struct buf *out);
+/* The same as objects into an open array; `changed` tells what differs from its default. */
+void cfg_json(const struct cfg *c, struct jw *w);

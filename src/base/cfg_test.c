@@ -1,5 +1,7 @@
 #include "base/cfg.h"
 
+#include "base/json.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -74,6 +76,24 @@ static void what_is_printed_can_be_loaded(void **state UNUSED)
     assert_int_equal(cfg_i64(b, "jobs.grace"), 60);
 }
 
+static void json_tells_what_is_changed(void **state UNUSED)
+{
+    SCOPED(cfg_freep) struct cfg *c = cfg_new(tables);
+    SCOPED(buf_done) struct buf text = BUF_MAX(100000);
+    struct jw w = JW(&text);
+    struct err e;
+
+    assert_int_equal(cfg_set(c, STR("jobs.grace=60"), &e), 0);
+    assert_int_equal(cfg_set(c, STR("jobs.memory=1024Mi"), &e),
+                     0); /* its default, said otherwise */
+    jw_array(&w);
+    cfg_json(c, &w);
+    jw_end(&w);
+    assert_non_null(strstr(text.p, "{\"key\":\"jobs.grace\",\"value\":\"60\","));
+    assert_non_null(strstr(text.p, "\"unit\":\"seconds\""));
+    assert_null(strstr(strstr(text.p, "\"changed\":true") + 1, "\"changed\":true"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +101,7 @@ int main(void)
         cmocka_unit_test(nested_and_dotted_keys_mean_the_same),
         cmocka_unit_test(all_mistakes_come_at_once_with_their_lines),
         cmocka_unit_test(what_is_printed_can_be_loaded),
+        cmocka_unit_test(json_tells_what_is_changed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 static _Atomic int64_t fixed_wall_ms;
@@ -46,6 +47,27 @@ char *clock_format(int64_t wall_ms, char out[32])
                    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
                    (int)(wall_ms % 1000));
     return out;
+}
+
+int clock_parse(struct str text, int64_t *wall_ms)
+{
+    char copy[32];
+    struct tm tm = {0};
+    int ms = 0, used = 0;
+    const char *rest;
+
+    if (str_copy(text, copy, sizeof(copy)) < 0) {
+        return -1;
+    }
+    rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (rest && sscanf(rest, ".%3dZ%n", &ms, &used) == 1 && used == 5) {
+        rest += used - 1;
+    }
+    if (rest == NULL || strcmp(rest, "Z") != 0 || ms < 0) {
+        return -1;
+    }
+    *wall_ms = (int64_t)timegm(&tm) * 1000 + ms;
+    return 0;
 }
 
 char *clock_format_http(int64_t wall_ms, char out[32])

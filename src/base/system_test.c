@@ -38,8 +38,16 @@ static void an_error_keeps_its_kind_when_wrapped(void **state UNUSED)
 static void times_are_written_as_the_standards_say(void **state UNUSED)
 {
     char out[32];
+    int64_t ms;
 
     assert_string_equal(clock_format(784111777123, out), "1994-11-06T08:49:37.123Z");
+    assert_int_equal(clock_parse(str_of(out), &ms), 0);
+    assert_int_equal(ms, 784111777123);
+    assert_int_equal(clock_parse(STR("1994-11-06T08:49:37Z"), &ms), 0);
+    assert_int_equal(ms, 784111777000);
+    assert_int_equal(clock_parse(STR("1994-11-06"), &ms), -1);
+    assert_int_equal(clock_parse(STR("1994-11-06T08:49:37.12Z"), &ms), -1);
+    assert_int_equal(clock_parse(STR("1994-11-06T08:49:37+02:00"), &ms), -1);
     assert_string_equal(clock_format_http(784111777000, out), "Sun, 06 Nov 1994 08:49:37 GMT");
     assert_string_equal(clock_format_duration(185000, out), "3 min 5 s");
     clock_set_wall_ms(42);

@@ -80,6 +80,25 @@ static int health(struct http_req *r, struct err *e)
     return http_reply_json(r, 200, &b, e);
 }
 
+/* What this server runs with; no setting is a secret, keys and passwords lie in files of their own.
+ */
+static int settings(struct http_req *r, struct err *e)
+{
+    const struct system_http *s = r->ctx;
+    SCOPED(buf_done) struct buf b = BUF_MAX(ANSWER_MAX);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    cfg_json(s->cfg, &w);
+    jw_end(&w);
+    jw_key(&w, "next");
+    jw_null(&w);
+    jw_end(&w);
+    return http_reply_json(r, 200, &b, e);
+}
+
 static int openapi(struct http_req *r, struct err *e)
 {
     SCOPED(buf_done) struct buf b = BUF_MAX(ANSWER_MAX);
@@ -99,6 +118,9 @@ const struct route system_routes[] = {
      .gives = "200 text/event-stream"},
     {HTTP_GET, "/api/v1/health", PERM_SYSTEM_READ, health, "What strata doctor finds here.",
      .gives = "200 [HealthCheck]"},
+    {HTTP_GET, "/api/v1/settings", PERM_SYSTEM_READ, settings,
+     "What strata.yaml and the command line have set, with defaults and prose.",
+     .gives = "200 [Setting]"},
     {0},
 };
 
@@ -112,5 +134,7 @@ const struct http_schema system_schemas[] = {
     {"Version", "{version: string, commit: string}"},
     {"HealthCheck", "{check: string, level: 'ok' | 'mended' | 'warn' | 'fail', found: string,"
                     " mend: string}"},
+    {"Setting", "{key: string, value: string, default: string, type: 'string' | 'int' | 'bool'"
+                " | 'bytes' | 'seconds' | 'milli', unit?: string, help: string, changed: boolean}"},
     {0},
 };

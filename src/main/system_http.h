@@ -4,12 +4,14 @@
 #include "net/http.h"
 
 struct access;
+struct cfg;
 struct helper_client;
 
 struct system_http {
     struct http_events *events;
     struct access *access;
     struct helper_client *helper;
+    const struct cfg *cfg;
 };
 
 extern const struct route system_routes[]; /* ctx: struct system_http * */

@@ -170,7 +170,9 @@ enum role access_role(const struct principal *who, const struct place *p);
 
 /* --- audit.c --- */
 struct audit_filter {
-    struct str user, project; /* p == NULL: all */
+    struct str user, project;   /* p == NULL: all */
+    struct str text;            /* part of the path, the peer or the request id; empty: all */
+    int64_t since_ms, until_ms; /* until 0: now */
 };
 int access_audit_page(struct access *a, const struct audit_filter *f, const struct page *p,
                       struct err *e) MUST_USE;

@@ -1,12 +1,28 @@
 #include "access_http.h"
 
+#include "base/clock.h"
+
+/* ?since=2026-11-23T18:04:37Z */
+static int query_time(const struct http_req *r, const char *name, int64_t *out, struct err *e)
+{
+    struct str text = http_query(r, name);
+
+    if (text.p == NULL || clock_parse(text, out) == 0) {
+        return 0;
+    }
+    return err_set(e, ERR_INVALID, "%s: give a time such as 2026-11-23T18:04:37Z", name);
+}
+
 int access_http_audit(struct http_req *r, struct err *e)
 {
-    struct audit_filter f = {.user = http_query(r, "user"), .project = http_query(r, "project")};
+    struct audit_filter f = {.user = http_query(r, "user"),
+                             .project = http_query(r, "project"),
+                             .text = http_query(r, "text")};
     struct buf b = BUF_MAX(REPLY_MAX);
     struct page p;
 
-    if (access_http_page(r, &b, &p, e) < 0 || access_audit_page(r->ctx, &f, &p, e) < 0) {
+    if (query_time(r, "since", &f.since_ms, e) < 0 || query_time(r, "until", &f.until_ms, e) < 0 ||
+        access_http_page(r, &b, &p, e) < 0 || access_audit_page(r->ctx, &f, &p, e) < 0) {
         buf_done(&b);
         return -1;
     }

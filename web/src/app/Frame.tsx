@@ -1,6 +1,7 @@
 // The frame around every page: navigation by task, project, search, whether what one sees is live.
 import {
   AppstoreOutlined,
+  ControlOutlined,
   DatabaseOutlined,
   DashboardOutlined,
   MenuOutlined,
@@ -35,6 +36,7 @@ export const NAVIGATION: Item[] = [
   { key: 'jobs', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
   { key: 'data', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
   { key: 'images', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
+  { key: 'settings', label: 'admin.project_settings', icon: <ControlOutlined />, to: (p) => (p ? `/p/${p}/settings` : '/overview'), permission: 'project:read' },
   { key: 'admin', label: 'nav.admin', icon: <SettingOutlined />, to: () => '/admin', adminOnly: true },
 ];
 

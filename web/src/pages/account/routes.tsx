@@ -1,4 +1,7 @@
 // Addresses of these pages; each page is loaded when it is first opened.
+import { lazy } from 'react';
 import type { RouteObject } from 'react-router-dom';
 
-export const accountRoutes: RouteObject[] = [];
+const Account = lazy(() => import('./Account'));
+
+export const accountRoutes: RouteObject[] = [{ path: '/account', element: <Account /> }];

@@ -1,4 +1,31 @@
 // Addresses of these pages; each page is loaded when it is first opened.
-import type { RouteObject } from 'react-router-dom';
+import { lazy } from 'react';
+import { Navigate, type RouteObject } from 'react-router-dom';
 
-export const adminRoutes: RouteObject[] = [];
+const AdminFrame = lazy(() => import('./AdminFrame'));
+const Users = lazy(() => import('./Users'));
+const Projects = lazy(() => import('./Projects'));
+const Permissions = lazy(() => import('./Permissions'));
+const Audit = lazy(() => import('./Audit'));
+const Health = lazy(() => import('./Health'));
+const Nodes = lazy(() => import('./Nodes'));
+const Settings = lazy(() => import('./Settings'));
+const ProjectSettings = lazy(() => import('./ProjectSettings'));
+
+export const adminRoutes: RouteObject[] = [
+  {
+    path: '/admin',
+    element: <AdminFrame />,
+    children: [
+      { index: true, element: <Navigate replace to="/admin/users" /> },
+      { path: 'users', element: <Users /> },
+      { path: 'projects', element: <Projects /> },
+      { path: 'permissions', element: <Permissions /> },
+      { path: 'audit', element: <Audit /> },
+      { path: 'health', element: <Health /> },
+      { path: 'nodes', element: <Nodes /> },
+      { path: 'settings', element: <Settings /> },
+    ],
+  },
+  { path: '/p/:project/settings', element: <ProjectSettings /> },
+];

@@ -1,0 +1,136 @@
+// Users, projects, members, secrets, tokens, audit: what the pages of administrators and maintainers read and change.
+import { api, path, type Page } from './client';
+import { queryClient, useGet, usePages } from './queries';
+import type { Role, Token, User } from './types';
+
+export interface AuditEntry {
+  id: number;
+  at: string;
+  user: string;
+  method: string;
+  path: string;
+  project: string | null;
+  status: number;
+  peer: string;
+  request_id: string;
+}
+
+export interface Setting {
+  key: string;
+  value: string;
+  default: string;
+  type: 'string' | 'int' | 'bool' | 'bytes' | 'seconds' | 'milli';
+  unit?: string;
+  help: string;
+  changed: boolean;
+}
+
+export interface Member {
+  user: string;
+  role: Role;
+}
+
+export interface Secret {
+  name: string;
+  updated_at: string;
+  updated_by: string;
+}
+
+export type PermissionTable = { roles: Record<string, string[]> };
+
+const touch = (...key: string[]) => queryClient.invalidateQueries({ queryKey: key });
+
+// --- users ---
+
+export const useUsers = (enabled = true) => usePages<User>(['users'], '/api/v1/users', { limit: 1000, enabled });
+
+export async function createUser(body: { name: string; password: string; is_admin: boolean }) {
+  await api<User>('POST', '/api/v1/users', { body });
+  await touch('users');
+}
+
+export async function changeUser(name: string, body: { password?: string; is_admin?: boolean; disabled?: boolean }) {
+  await api<User>('PATCH', path`/api/v1/users/${name}`, { body });
+  await touch('users');
+}
+
+export async function deleteUser(name: string) {
+  await api<void>('DELETE', path`/api/v1/users/${name}`);
+  await touch('users');
+}
+
+// --- projects ---
+
+export const useMembers = (project: string) =>
+  usePages<Member>(['members', project], path`/api/v1/projects/${project}/members`, { limit: 1000 });
+
+export async function setMember(project: string, user: string, role: Role) {
+  await api<void>('PUT', path`/api/v1/projects/${project}/members/${user}`, { body: { role } });
+  await touch('members', project);
+}
+
+export async function removeMember(project: string, user: string) {
+  await api<void>('DELETE', path`/api/v1/projects/${project}/members/${user}`);
+  await touch('members', project);
+}
+
+export async function setPublic(project: string, isPublic: boolean) {
+  await api('PATCH', path`/api/v1/projects/${project}`, { body: { public: isPublic } });
+  await touch('projects');
+}
+
+export async function deleteProject(project: string) {
+  await api<void>('DELETE', path`/api/v1/projects/${project}`);
+  await touch('projects');
+}
+
+// --- secrets: names only, values go in and never come out ---
+
+export const useSecrets = (project: string, enabled: boolean) =>
+  useGet<Page<Secret>>(['secrets', project], path`/api/v1/projects/${project}/secrets`, enabled);
+
+export async function setSecret(project: string, name: string, value: string) {
+  await api<void>('PUT', path`/api/v1/projects/${project}/secrets/${name}`, { body: { value } });
+  await touch('secrets', project);
+}
+
+export async function deleteSecret(project: string, name: string) {
+  await api<void>('DELETE', path`/api/v1/projects/${project}/secrets/${name}`);
+  await touch('secrets', project);
+}
+
+// --- the system ---
+
+export interface AuditFilter {
+  user: string;
+  project: string;
+  text: string;
+  since: string; // RFC 3339 in UTC, or empty
+  until: string;
+}
+
+export function auditUrl(filter: AuditFilter): string {
+  const set = Object.entries(filter).filter(([, value]) => value !== '') as [string, string][];
+  return '/api/v1/audit' + (set.length ? `?${new URLSearchParams(set).toString()}` : '');
+}
+
+export const useAudit = (filter: AuditFilter) => usePages<AuditEntry>(['audit', filter], auditUrl(filter), { limit: 100 });
+export const useSettings = () => useGet<Page<Setting>>(['settings'], '/api/v1/settings');
+export const usePermissions = () => useGet<PermissionTable>(['permissions'], '/api/v1/permissions');
+
+// --- my own ---
+
+export const useTokens = () => usePages<Token>(['tokens'], '/api/v1/tokens', { limit: 1000 });
+
+export async function createToken(body: { name: string; expires_in_seconds?: number; scopes?: string[] }): Promise<Token> {
+  const made = await api<Token>('POST', '/api/v1/tokens', { body });
+  await touch('tokens');
+  return made;
+}
+
+export async function deleteToken(id: number) {
+  await api<void>('DELETE', `/api/v1/tokens/${id}`);
+  await touch('tokens');
+}
+
+export const changePassword = (old: string, fresh: string) => api<void>('PUT', '/api/v1/me/password', { body: { old, new: fresh } });

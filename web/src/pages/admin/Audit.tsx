@@ -1,0 +1,142 @@
+// Who changed what, newest first.
+import { Button, Input, Select, Table, Tag, Tooltip, Typography } from 'antd';
+import { useEffect, useState } from 'react';
+import { useSearchParams } from 'react-router-dom';
+import { auditUrl, useAudit, type AuditEntry } from '../../api/admin';
+import { useProjects } from '../../api/queries';
+import { ErrorView } from '../../components/ErrorView';
+import { dateTime } from '../../components/format';
+import { PageHead } from '../../components/PageHead';
+import { Ago } from '../../components/time';
+import { useParam } from '../../components/useParam';
+import { useLanguage, useText } from '../../i18n';
+import { filterOf } from './auditText';
+
+/** What is typed goes into the address when typing rests: each change is a question to the server. */
+function SlowInput({ name, label }: { name: string; label: string }) {
+  const [value, setValue] = useParam(name);
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  useEffect(() => {
+    if (typed === value) {
+      return undefined;
+    }
+    const timer = setTimeout(() => setValue(typed), 350);
+    return () => clearTimeout(timer);
+  }, [typed, value, setValue]);
+  return <Input.Search allowClear value={typed} placeholder={label} aria-label={label} onChange={(e) => setTyped(e.target.value)} onSearch={(v) => setValue(v)} />;
+}
+
+function Filters() {
+  const t = useText();
+  const [project, setProject] = useParam('project');
+  const [time, setTime] = useParam('time');
+  const [from, setFrom] = useParam('from');
+  const [to, setTo] = useParam('to');
+  const projects = useProjects().data?.items ?? [];
+  return (
+    <div className="filters audit-filters" role="search" aria-label={t('admin.audit')}>
+      <SlowInput name="q" label={t('admin.audit_text')} />
+      <SlowInput name="user" label={t('admin.user_name')} />
+      <Select
+        showSearch
+        value={project}
+        onChange={setProject}
+        aria-label={t('project.choose')}
+        popupMatchSelectWidth={false}
+        options={[{ value: '', label: t('admin.all_projects') }, ...projects.map((p) => ({ value: p.name, label: p.name }))]}
+      />
+      <Select
+        value={time}
+        onChange={setTime}
+        aria-label={t('admin.time')}
+        popupMatchSelectWidth={false}
+        options={[
+          { value: '', label: t('admin.time_all') },
+          ...(['hour', 'day', 'week', 'month'] as const).map((h) => ({ value: h, label: t(`admin.time_${h}`) })),
+          { value: 'days', label: t('admin.time_days') },
+        ]}
+      />
+      {time === 'days' && (
+        <>
+          <Input type="date" className="date" value={from} aria-label={t('admin.from')} onChange={(e) => setFrom(e.target.value)} />
+          <Input type="date" className="date" value={to} aria-label={t('admin.to')} onChange={(e) => setTo(e.target.value)} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Status({ status }: { status: number }) {
+  const tone = status < 300 ? 'good' : status < 400 ? 'waiting' : 'bad';
+  return <Tag className={`state state-${tone}`}>{status}</Tag>;
+}
+
+function RequestId({ id }: { id: string }) {
+  const t = useText();
+  const [, setQ] = useParam('q');
+  return (
+    <Tooltip title={t('admin.request_hint')}>
+      <Typography.Text className="nowrap" copyable={{ text: id }}>
+        <Typography.Link className="mono" onClick={() => setQ(id)}>
+          {id}
+        </Typography.Link>
+      </Typography.Text>
+    </Tooltip>
+  );
+}
+
+export default function Audit() {
+  const { language, t } = useLanguage();
+  const [params] = useSearchParams();
+  const filter = filterOf((name) => params.get(name) ?? '', new Date());
+  const audit = useAudit(filter);
+  return (
+    <>
+      <PageHead title={t('admin.audit')} commands={[{ cli: filter.user ? `strata audit --user ${filter.user}` : 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
+      <Filters />
+      {audit.error ? (
+        <ErrorView error={audit.error} retry={() => void audit.refetch()} />
+      ) : (
+        <Table<AuditEntry>
+          rowKey="id"
+          size="small"
+          dataSource={audit.items}
+          loading={audit.isLoading}
+          pagination={false}
+          virtual={audit.items.length > 200}
+          scroll={audit.items.length > 200 ? { y: 640 } : undefined}
+          locale={{ emptyText: t('admin.audit_none') }}
+          columns={[
+            { title: t('admin.when'), dataIndex: 'at', width: 130, responsive: ['md'], render: (at: string) => <Ago at={at} /> },
+            { title: t('admin.user_name'), dataIndex: 'user', width: 120, responsive: ['md'] },
+            {
+              title: t('admin.what'),
+              key: 'what',
+              render: (_, e) => (
+                <>
+                  <span className="mono break">
+                    <strong>{e.method}</strong> {e.path}
+                  </span>
+                  <div className="secondary narrow-line">
+                    {dateTime(e.at, language)} · {e.user} · {e.peer}
+                  </div>
+                </>
+              ),
+            },
+            { title: t('admin.status'), dataIndex: 'status', width: 76, render: (s: number) => <Status status={s} /> },
+            { title: t('admin.peer'), dataIndex: 'peer', width: 130, responsive: ['lg'], render: (p: string) => <span className="mono break">{p}</span> },
+            { title: t('admin.request'), dataIndex: 'request_id', width: 190, responsive: ['lg'], render: (id: string) => <RequestId id={id} /> },
+          ]}
+        />
+      )}
+      {audit.hasNextPage && (
+        <div className="after-list">
+          <Button onClick={() => void audit.fetchNextPage()} loading={audit.isFetchingNextPage}>
+            {t('action.more')}
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}

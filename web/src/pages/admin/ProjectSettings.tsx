@@ -1,0 +1,77 @@
+// A project: who works in it, its secrets, whether anybody may read it, its end.
+import { Button, Card, Flex, Skeleton, Typography } from 'antd';
+import { useState } from 'react';
+import { useNavigate, useParams } from 'react-router-dom';
+import { path } from '../../api/client';
+import { useGet } from '../../api/queries';
+import type { Project } from '../../api/types';
+import { useSession } from '../../app/session';
+import { ErrorView } from '../../components/ErrorView';
+import { PageHead } from '../../components/PageHead';
+import { useText } from '../../i18n';
+import { DeleteProject } from './DeleteProject';
+import { Members } from './Members';
+import { PublicSwitch } from './Projects';
+import { Secrets } from './Secrets';
+import './admin.css';
+
+function Visibility({ project }: { project: Project }) {
+  const t = useText();
+  return (
+    <Card title={t('admin.visibility')}>
+      <Flex gap={12} align="center">
+        <PublicSwitch project={project} />
+        <span>{t(project.public ? 'admin.is_public' : 'admin.is_private')}</span>
+      </Flex>
+    </Card>
+  );
+}
+
+function DangerZone({ project }: { project: string }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const [asking, setAsking] = useState(false);
+  return (
+    <Card title={t('admin.danger')} className="danger-zone">
+      <Typography.Paragraph>{t('admin.danger_hint')}</Typography.Paragraph>
+      <Button danger onClick={() => setAsking(true)}>
+        {t('admin.delete_project', { name: project })}
+      </Button>
+      {asking && <DeleteProject project={project} close={() => setAsking(false)} done={() => navigate('/overview')} />}
+    </Card>
+  );
+}
+
+export default function ProjectSettings() {
+  const t = useText();
+  const name = useParams().project ?? '';
+  const { may } = useSession();
+  const project = useGet<Project>(['projects', name], path`/api/v1/projects/${name}`);
+  const mayManage = may('project:manage', name);
+  return (
+    <>
+      <PageHead
+        title={t('admin.project_settings')}
+        commands={[
+          { cli: `strata project members --project ${name}`, url: path`/api/v1/projects/${name}/members` },
+          { cli: `strata project grant USER ROLE --project ${name}` },
+          { cli: `strata secret set NAME --project ${name} < FILE` },
+        ]}
+      />
+      {project.error ? (
+        <ErrorView error={project.error} retry={() => void project.refetch()} />
+      ) : !project.data ? (
+        <Skeleton active />
+      ) : (
+        <div className="grid-2">
+          <Members project={name} />
+          <div className="stack">
+            {may('secret:read', name) && <Secrets project={name} />}
+            {mayManage && <Visibility project={project.data} />}
+            {mayManage && <DangerZone project={name} />}
+          </div>
+        </div>
+      )}
+    </>
+  );
+}

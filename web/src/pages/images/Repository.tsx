@@ -1,0 +1,112 @@
+// The tags of a repository; with ?tag= the image that one of them names.
+import { Button, Flex, Input, Table, Tag as Label, Typography } from 'antd';
+import { Link, useNavigate, useParams } from 'react-router-dom';
+import { filePath, path } from '../../api/client';
+import { useRepositories, useTags } from '../../api/registry';
+import type { Tag } from '../../api/types';
+import { useSession } from '../../app/session';
+import { ErrorView } from '../../components/ErrorView';
+import { bytes } from '../../components/format';
+import { PageHead } from '../../components/PageHead';
+import { Ago } from '../../components/time';
+import { useParam } from '../../components/useParam';
+import { useText } from '../../i18n';
+import { DeleteRepository, DeleteTag } from './DeleteImage';
+import { Digest } from './Digest';
+import { TagPage } from './TagPage';
+import './images.css';
+
+export function Platforms({ text }: { text: string }) {
+  const all = text.split(',').filter(Boolean);
+  return all.length === 0 ? (
+    <span>–</span>
+  ) : (
+    <>
+      {all.map((p) => (
+        <Label key={p}>{p}</Label>
+      ))}
+    </>
+  );
+}
+
+function Tags({ project, repository }: { project: string; repository: string }) {
+  const t = useText();
+  const navigate = useNavigate();
+  const { may } = useSession();
+  const tags = useTags(project, repository);
+  const row = useRepositories(project).items.find((r) => r.name === repository);
+  const [filter, setFilter] = useParam('q');
+  const [page, setPage] = useParam('page', '1');
+  const images = `/p/${encodeURIComponent(project)}/images`;
+  const mayDelete = may('image:delete', project);
+  const rows = tags.items.filter((i) => i.tag.includes(filter.trim()) || i.digest.includes(filter.trim()));
+  const tagUrl = (tag: string) => `${images}/${filePath(repository)}?tag=${encodeURIComponent(tag)}`;
+  return (
+    <>
+      <PageHead
+        title={repository}
+        crumbs={[{ name: t('images.title'), to: images }, { name: repository }]}
+        commands={[{ cli: `strata image list ${repository} --project ${project}`, url: path`/api/v1/projects/${project}/repositories/` + `${filePath(repository)}/tags` }]}
+        actions={mayDelete && row && <DeleteRepository project={project} repository={row} label done={() => navigate(images)} />}
+      />
+      {tags.error ? (
+        <ErrorView error={tags.error} retry={() => void tags.refetch()} />
+      ) : (
+        <Flex vertical gap={16}>
+          <Input.Search className="filter" allowClear value={filter} placeholder={t('images.filter_tags')} aria-label={t('images.filter_tags')} onChange={(e) => setFilter(e.target.value)} />
+          <Table<Tag>
+            rowKey="tag"
+            dataSource={rows}
+            loading={tags.isLoading}
+            size="middle"
+            pagination={{ pageSize: 50, current: Number(page), onChange: (n) => setPage(String(n)), hideOnSinglePage: true, showSizeChanger: false }}
+            columns={[
+              {
+                title: t('images.tag'),
+                dataIndex: 'tag',
+                render: (tag: string, r) => (
+                  <>
+                    <Link to={tagUrl(tag)} className="cell-link">
+                      {tag}
+                    </Link>
+                    <div className="secondary narrow-line">
+                      {bytes(r.size_bytes)} · {r.platform}
+                    </div>
+                  </>
+                ),
+              },
+              { title: t('images.digest'), dataIndex: 'digest', render: (d: string) => <Digest digest={d} />, responsive: ['sm'] },
+              { title: t('images.platform'), dataIndex: 'platform', responsive: ['md'], render: (p: string) => <Platforms text={p} /> },
+              { title: t('images.size'), dataIndex: 'size_bytes', align: 'right', width: 110, responsive: ['md'], render: bytes },
+              { title: t('images.pushed'), dataIndex: 'pushed_at', width: 160, render: (at: string) => <Ago at={at} /> },
+              ...(mayDelete
+                ? [
+                    {
+                      title: <span className="sr-only">{t('action.delete')}</span>,
+                      key: 'delete',
+                      width: 56,
+                      render: (_: unknown, tag: Tag) => <DeleteTag project={project} repository={repository} tag={tag} tags={tags.items} />,
+                    },
+                  ]
+                : []),
+            ]}
+            locale={{ emptyText: <Typography.Text type="secondary">{t('images.no_tags')}</Typography.Text> }}
+          />
+          {tags.hasNextPage && (
+            <Button onClick={() => void tags.fetchNextPage()} loading={tags.isFetchingNextPage}>
+              {t('action.more')}
+            </Button>
+          )}
+        </Flex>
+      )}
+    </>
+  );
+}
+
+export default function Repository() {
+  const params = useParams();
+  const project = params.project ?? '';
+  const repository = params['*'] ?? '';
+  const [tag] = useParam('tag');
+  return tag ? <TagPage project={project} repository={repository} tag={tag} /> : <Tags project={project} repository={repository} />;
+}
