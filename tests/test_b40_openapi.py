@@ -198,7 +198,7 @@ P = V1 + '/projects/{p}'
 
 
 def system(api):
-    for path in ('/healthz', '/readyz', '/version', V1 + '/openapi.json', V1 + '/health', V1 + '/permissions'):
+    for path in ('/healthz', '/readyz', '/version', V1 + '/openapi.json', V1 + '/health', V1 + '/permissions', V1 + '/settings'):
         api.call('GET', path, 200)
     assert api.call('GET', V1 + '/nodes', 200)['items'][0]['state'] == 'ready'
 
