@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "net/http.h"
 #include "volume/answer.h"
+#include "volume/commit.h"
 #include "volume/path.h"
 #include "volume/range.h"
 
@@ -366,26 +367,20 @@ static int drop(const struct upload *u, struct err *e)
 
 static int commit(struct upload *u, unsigned *created, struct err *e)
 {
-    struct volume_request q = {.op = VOLUME_AGENT_UPLOAD_COMMIT,
-                               .number = u->inode,
-                               .path = u->path,
-                               .other = str_of(u->name)};
-    struct volume_reply reply;
+    const struct volume_whole whole = {u->path, u->name, u->inode, (uint64_t)u->offset};
 
     if (fdatasync(u->fd) < 0) {
         return err_sys(e, "write %s to disk", Q(u->path));
     }
-    if (ask(u, &q, &reply, NULL, e) < 0) {
-        return -1;
-    }
-    *created = reply.flags & VOLUME_CREATED;
-    return 0;
+    return volume_commit(u->v, u->info, &whole, created, e);
 }
 
-/* Back to where this request began, so that it can be sent again. */
+/* Back to where this request began, so that it can be sent again. Not if it may be in its place. */
 static void undo_part(struct upload *u)
 {
-    (void)!ftruncate(u->fd, u->from);
+    if (volume_commit_undone(u->v, u->info, u->name, u->inode)) {
+        (void)!ftruncate(u->fd, u->from);
+    }
 }
 
 static int answer_complete(struct upload *u, unsigned created, struct err *e)
