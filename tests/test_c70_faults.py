@@ -201,6 +201,36 @@ def test_a_full_disk_refuses_every_change_clearly_and_reads_go_on(small):
     integrity(s)
 
 
+def test_an_upload_holds_no_more_of_the_disk_than_it_has_sent(small):
+    s = small.start()
+    s.volume('demo', 'data')
+    volume = s.api('GET', '/api/v1/projects/demo/volumes/data').json()['id']
+    uploads = s.state / 'volumes' / volume / '.strata/uploads'
+    before, total = s.disk.free_bytes(), 60 << 20
+    reserve = os.statvfs(s.disk.mount).f_blocks * os.statvfs(s.disk.mount).f_frsize // 20
+
+    def begin(upload, sent):
+        host, port = s.listen.split(':')
+        c = socket.create_connection((host, int(port)))
+        c.sendall(f'PUT {FILES}/{upload}?upload={upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {s.token()}\r\n'
+                  f'Content-Range: bytes 0-{total - 1}/{total}\r\nContent-Length: {total}\r\n\r\n'.encode() + bytes(sent))
+        return c
+
+    with begin('aaaaaaaa', 0):
+        wait_for(lambda: list(uploads.glob('aaaaaaaa*')), 20, 'the upload has begun')
+        with begin('bbbbbbbb', 3 << 20):
+            wait_for(lambda: [f for f in uploads.glob('bbbbbbbb*') if f.stat().st_size >= 2 << 20], 20, 'bytes have come')
+            assert s.disk.free_bytes() > before - (12 << 20)
+    wait_for(lambda: all(f.stat().st_blocks * 512 <= f.stat().st_size + (64 << 10) for f in uploads.iterdir()), 30,
+             'a cut upload holds nothing that it has not sent')
+    wait_for(lambda: s.api('DELETE', f'{FILES}/bbbbbbbb?upload=bbbbbbbb').status_code == 204, 30, 'it is given up')
+
+    until_full(lambda i: s.api('PUT', f'{FILES}/new-{i}', data=os.urandom(1 << 20)))
+    until_full(lambda i: s.api('PUT', f'{FILES}/chunked-{i}', data=iter([os.urandom(1 << 20)])))
+    assert s.disk.free_bytes() > reserve - (1 << 20), 'what is for the database stays'
+    assert s.api('POST', JOBS, json=shell(s, 'true')).status_code == 202
+
+
 def test_a_start_on_a_full_disk_serves_or_says_why_not(small):
     s = small.start()
     s.volume('demo', 'data')
