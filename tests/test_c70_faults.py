@@ -391,6 +391,47 @@ def test_a_layer_reaches_nothing_outside_of_itself(strata, canary, trick):
     assert len(after - before) <= 2
 
 
+def tar_of_directories(n):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as t:
+        for i in range(n):
+            info = tarfile.TarInfo(f'd{i}')
+            info.type = DIR
+            t.addfile(info)
+    return out.getvalue()
+
+
+def test_a_layer_of_very_many_directories_leaves_what_is_for_others(small):
+    s = small.start()
+    st = os.statvfs(s.disk.mount)
+    image = push_layers(s, 'demo/directories', [tar_of_directories(30_000)])
+    job = s.submit('demo', {'name': 'dirs', 'image': image, 'command': ['/x'], 'resources': SMALL})
+    least = [st.f_blocks, st.f_files]
+
+    def refused():
+        now = os.statvfs(s.disk.mount)
+        least[:] = min(least[0], now.f_bavail), min(least[1], now.f_favail)
+        return 'nearly full' in json.dumps(s.job('demo', job['id']))
+    wait_for(refused, 60, 'the job says why it cannot start')
+    s.api('POST', f'{JOBS}/{job["id"]}/cancel')
+    s.wait_job('demo', job['id'])
+    assert least[0] >= st.f_blocks * 0.04 and least[1] >= st.f_files * 0.04, least
+
+
+def test_an_attribute_that_the_disk_cannot_keep_is_the_image_s_fault(small):
+    s = small.start()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as t:
+        info = tarfile.TarInfo('etc/large')
+        info.pax_headers = {'SCHILY.xattr.user.big': 'x' * 20_000}
+        t.addfile(info)
+    image = push_layers(s, 'demo/attribute', [out.getvalue()])
+    job = s.wait_job('demo', s.submit('demo', {
+        'name': 'attribute', 'image': image, 'command': ['/x'], 'resources': SMALL})['id'])
+    assert job['state'] == 'failed', job
+    assert 'etc/large' in job['history'][-1]['reason'] and 'user.big' in job['history'][-1]['reason']
+
+
 def test_a_layer_that_is_not_what_the_image_says_fails_the_job(strata):
     assert strata.busybox
     good = tar_of(('a', FILE, os.urandom(100_000)))
