@@ -432,6 +432,28 @@ def test_an_attribute_that_the_disk_cannot_keep_is_the_image_s_fault(small):
     assert 'etc/large' in job['history'][-1]['reason'] and 'user.big' in job['history'][-1]['reason']
 
 
+def test_a_layer_is_only_had_with_its_bytes(strata):
+    """The diff_ids of another project's private image, with other blobs, do not give its files."""
+    assert strata.busybox
+    program = pathlib.Path('/bin/busybox').read_bytes()
+    secret = tar_of(('bin', DIR, ''), ('bin/busybox', FILE, program), ('secret', FILE, os.urandom(16)))
+
+    def run(project, image):
+        return strata.wait_job(project, strata.submit(project, {
+            'name': 'cat', 'image': image, 'command': ['/bin/busybox', 'cat', '/secret'], 'resources': SMALL})['id'])
+
+    job = run('demo', push_layers(strata, 'demo/private', [secret]))
+    assert job['state'] == 'succeeded', job
+    for blob in (gzip.compress(b'junk'), gzip.compress(tar_of(('x', FILE, b'x'))), gzip.compress(secret)[:-100]):
+        job = run('mallory', push_layers(strata, 'mallory/stolen', [], [sha(secret)], [blob]))
+        assert job['state'] == 'failed' and 'layer' in job['history'][-1]['reason'], job
+    job = run('mallory', push_layers(strata, 'mallory/owned', [secret], None, [gzip.compress(secret, 9, mtime=7)]))
+    assert job['state'] == 'succeeded', 'whoever has the bytes has the layer, however they are packed'
+    chain = strata.state / 'rootfs' / hashlib.sha256(secret).hexdigest()
+    assert len(list(chain.glob('blob-*'))) == 2
+    assert not list((strata.state / 'rootfs').glob('.*'))
+
+
 def test_a_layer_that_is_not_what_the_image_says_fails_the_job(strata):
     assert strata.busybox
     good = tar_of(('a', FILE, os.urandom(100_000)))

@@ -555,3 +555,25 @@ int extract_layer(int blob, int root, const struct unpack_limits *l, struct unpa
     }
     return rc;
 }
+
+int hash_layer(int blob, int root UNUSED, const struct unpack_limits *l, struct unpack_result *out,
+               struct err *e)
+{
+    SCOPED(stream_closep) struct stream *stream = stream_open(blob, l->bytes, e);
+    const void *block;
+    ssize_t n;
+
+    if (stream == NULL) {
+        return -1;
+    }
+    out->opaque = BUF_MAX(l->opaque_bytes);
+    do {
+        n = stream_next(stream, &block, e);
+    } while (n > 0);
+    if (n < 0) {
+        return -1;
+    }
+    out->bytes = stream_bytes(stream);
+    stream_digest(stream, out->diff);
+    return 0;
+}
