@@ -538,3 +538,22 @@ def test_values_too_large_for_a_network_are_explained(tmp_path, trained):
     refused(3, "column 'p5', row 3: ", 'chain',
             'read_csv --param path=./e.csv --out table=t',
             f'predict --in model={trained}/mlp.smdl --in table=t --out table=p', cwd=tmp_path)
+
+
+# --- what was changed in silence ---
+
+def read_text(tmp_path, text, *params):
+    path = tmp_path / 'in.csv'
+    path.write_text(text)
+    done = ok('read_csv', '--param', f'path={path}', '--out', f'table={tmp_path / "out.csv"}',
+              *[x for p in params for x in ('--param', p)], progress='text')
+    return (tmp_path / 'out.csv').read_text(), done.stdout
+
+
+def test_ids_stay_apart(tmp_path):
+    out, said = read_text(tmp_path, 'id,zip\n9007199254740993,0012\n9007199254740992,12\n')
+    assert out == 'id,zip\n9007199254740993,0012\n9007199254740992,12\n'
+    assert "'id' (line 2)" in said
+    path = tmp_path / 'in.csv'
+    refused(3, "line 2, column 1 ('id')", 'read_csv', '--param', f'path={path}', '--param', 'number_cols=id',
+            '--out', f'table={tmp_path}/o.csv')

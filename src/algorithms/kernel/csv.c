@@ -256,22 +256,45 @@ static int store_text(struct csv_reader *r, size_t i, const struct csv_cell *cel
     return c->dict->len > before ? bad_text(r, i, s, e) : 0; /* a known text was looked at */
 }
 
+/* A cell that a column of numbers cannot hold, or not as it is written. */
+static int refuse_number(struct csv_reader *r, size_t i, struct str s, enum number_loss loss,
+                         struct err *e)
+{
+    struct csv_column *c = &r->columns[i];
+
+    if (c->fixed) {
+        return err_set(
+            e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is %s",
+            (unsigned long long)r->scan.record_line, i + 1, c->name, STR_ARG(str_first(s, 60)),
+            loss == NUMBER_ROUNDED ? "an integer that a number would not hold exactly; without "
+                                     "number_cols the column is text"
+                                   : "not a number");
+    }
+    if (loss != NUMBER_KEPT && r->report.as_text++ == 0) {
+        r->report.as_text_column = i;
+        r->report.as_text_line = r->scan.record_line;
+    }
+    c->kind = COLUMN_TEXT;
+    r->conflict = true;
+    return 0;
+}
+
 static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
                         struct err *e)
 {
     struct csv_column *c = &r->columns[i];
     struct str s = str_trim(str_n(cell->p, cell->len));
+    enum number_loss loss = NUMBER_KEPT;
     double v = NAN;
 
-    if (!is_null(r, s) && number_parse(s, &v) < 0) {
-        if (c->fixed) {
-            return err_set(e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is not a number",
-                           (unsigned long long)r->scan.record_line, i + 1, c->name,
-                           STR_ARG(str_first(s, 60)));
+    if (!is_null(r, s)) {
+        int rc = number_parse(s, &v);
+
+        loss = rc < 0 ? NUMBER_KEPT : number_loss(s, v);
+        /* Who says that it is a number has said that its zeros mean nothing. */
+        if (rc < 0 || (loss != NUMBER_KEPT && !(c->fixed && loss == NUMBER_ZEROS))) {
+            return refuse_number(r, i, s, loss, e);
         }
-        c->kind = COLUMN_TEXT;
-        r->conflict = true;
-        return 0;
     }
     if (keep) {
         c->numbers[r->n_rows] = v;

@@ -136,6 +136,32 @@ static void tables_without_header_number_their_columns(void **state)
     assert_string_equal(names->columns[0].name, "column_1");
 }
 
+static void numbers_that_would_not_read_back_are_text(void **state)
+{
+    struct str text = STR("id,zip,n\n9007199254740992,8001,1\n9007199254740993,0012,2\n");
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    SCOPED(table_freep) struct table *t = read_with(text, &o, &r, &e);
+    SCOPED(table_freep) struct table *zeros = NULL;
+
+    (void)state;
+    assert_non_null(t);
+    assert_text(t, 0, 0, "9007199254740992");
+    assert_text(t, 0, 1, "9007199254740993");
+    assert_text(t, 1, 1, "0012");
+    assert_true(t->columns[2].numbers[1] == 2);
+    assert_int_equal(r.as_text, 2);
+    assert_int_equal(r.as_text_column, 0);
+    assert_int_equal(r.as_text_line, 3);
+    o.number_columns = STR("zip");
+    zeros = read_with(text, &o, &r, &e);
+    assert_non_null(zeros);
+    assert_true(zeros->columns[1].numbers[1] == 12);
+    o.number_columns = STR("id");
+    assert_refused(text, &o, "line 3, column 1 ('id'): '9007199254740993' is an integer that");
+}
+
 static void a_number_column_that_turns_to_text_late_is_read_again(void **state)
 {
     struct buf b = BUF_MAX(1 << 20);
@@ -262,6 +288,7 @@ int main(void)
         cmocka_unit_test(quotes_hold_separators_line_breaks_and_quotes),
         cmocka_unit_test(the_delimiter_is_found_by_looking),
         cmocka_unit_test(tables_without_header_number_their_columns),
+        cmocka_unit_test(numbers_that_would_not_read_back_are_text),
         cmocka_unit_test(a_number_column_that_turns_to_text_late_is_read_again),
         cmocka_unit_test(odd_line_ends_marks_and_blank_lines_are_understood),
         cmocka_unit_test(bad_rows_stop_or_are_skipped_or_mended),
