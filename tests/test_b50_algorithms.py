@@ -550,6 +550,17 @@ def read_text(tmp_path, text, *params):
     return (tmp_path / 'out.csv').read_text(), done.stdout
 
 
+def test_what_the_first_line_was_taken_for_is_said(tmp_path):
+    out, said = read_text(tmp_path, '0,1,2\n5.1,3.5,4\n4.9,3,2\n')
+    assert out.startswith('0,1,2\n5.1,') and 'header: the first line names the columns' in said
+    out, said = read_text(tmp_path, '7,1,2\n5.1,3.5,4\n')
+    assert out.startswith('column_1,') and 'no header: the first line is data' in said
+    path = tmp_path / 'pairs.csv'
+    path.write_text('0,1\n0,2\n')
+    refused(3, 'header=yes or header=no', 'read_csv', '--param', f'path={path}', '--out', f'table={tmp_path}/o.csv')
+    assert read_text(tmp_path, '0,1\n0,2\n', 'header=no')[0].count('\n') == 3
+
+
 def test_ids_stay_apart(tmp_path):
     out, said = read_text(tmp_path, 'id,zip\n9007199254740993,0012\n9007199254740992,12\n')
     assert out == 'id,zip\n9007199254740993,0012\n9007199254740992,12\n'

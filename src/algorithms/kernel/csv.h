@@ -18,8 +18,7 @@ enum csv_encoding { CSV_UTF8, CSV_LATIN1 };
 struct csv_options {
     char delim;             /* 0: the one of , ; tab | that fits the first lines best */
     char quote;             /* 0: none */
-    enum csv_header header; /* auto: the first record, unless a cell of it is a number, empty, or
-                               the same as another */
+    enum csv_header header; /* auto: csv_header.h; ERR_DATA when it cannot be told */
     enum csv_bad_row bad_row;
     enum csv_encoding encoding;
     struct str null_values;    /* comma-separated; unquoted cells only */

@@ -14,9 +14,7 @@ static const struct param params[] = {
     {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
      "The quote around cells that hold separators or line breaks (RFC 4180)."},
     {"header", PARAM_CHOICE, "auto", 0, 0, "auto|yes|no",
-     "Whether the first line names the columns; auto: unless one of its cells is a number, empty "
-     "or "
-     "twice there."},
+     "Whether the first line names the columns; auto looks at its cells and says what it took."},
     {"null_values", PARAM_TEXT, "NA,N/A,NaN,nan,null,NULL,None,?", 0, 0, NULL,
      "Words that mean a missing value, comma-separated; an empty cell always does."},
     {"on_bad_row", PARAM_CHOICE, "error", 0, 0, "error|skip|null",
@@ -52,6 +50,12 @@ static void say(const struct step *s, const struct table *t, const struct csv_re
                 const char *path)
 {
     progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, path);
+    if (step_choice(s, "header") == CSV_HEADER_AUTO) {
+        progress_say(s->progress, "%s",
+                     r->header
+                         ? "header: the first line names the columns (header=no makes it data)"
+                         : "no header: the first line is data (header=yes makes it names)");
+    }
     if (r->as_text > 0) {
         progress_say(s->progress,
                      "%zu columns of numbers are text, '%s' (line %llu) first: leading zeros or "
