@@ -7,6 +7,7 @@ import pathlib
 import random
 import resource
 import signal
+import stat
 import struct
 import subprocess
 import time
@@ -568,3 +569,29 @@ def test_ids_stay_apart(tmp_path):
     path = tmp_path / 'in.csv'
     refused(3, "line 2, column 1 ('id')", 'read_csv', '--param', f'path={path}', '--param', 'number_cols=id',
             '--out', f'table={tmp_path}/o.csv')
+
+
+def test_outputs_are_regular_files_or_nothing(tmp_path):
+    source = tmp_path / 'in.csv'
+    source.write_text('a,b\n1,2\n')
+    os.mkfifo(tmp_path / 'fifo.csv')
+    os.mknod(tmp_path / 'null.csv', 0o666 | stat.S_IFCHR, os.makedev(1, 3)) if os.geteuid() == 0 else None
+    (tmp_path / 'target.csv').write_text('kept')
+    (tmp_path / 'link.csv').symlink_to('target.csv')
+    (tmp_path / 'dir.csv').mkdir()
+    for name in ('fifo.csv', 'null.csv', 'link.csv', 'dir.csv'):
+        path = tmp_path / name
+        if path.exists():
+            before = os.lstat(path)
+            refused(2, 'an output is a regular file', 'read_csv', '--param', f'path={source}', '--out', f'table={path}')
+            assert os.lstat(path).st_ino == before.st_ino and os.lstat(path).st_mode == before.st_mode
+    assert (tmp_path / 'target.csv').read_text() == 'kept'
+    refused(2, 'not a regular file', 'read_csv', '--param', f'path={tmp_path}/fifo.csv', '--out', f'table={tmp_path}/o.csv')
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != '.csv') == []
+
+
+def test_a_full_standard_output_is_an_error():
+    for words in (['manifest'], ['list'], ['help', 'mlp']):
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run([program(), *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 1 and 'standard output' in done.stderr, words
