@@ -7,6 +7,7 @@ import pathlib
 import random
 import resource
 import signal
+import stat
 import struct
 import subprocess
 import time
@@ -538,3 +539,59 @@ def test_values_too_large_for_a_network_are_explained(tmp_path, trained):
     refused(3, "column 'p5', row 3: ", 'chain',
             'read_csv --param path=./e.csv --out table=t',
             f'predict --in model={trained}/mlp.smdl --in table=t --out table=p', cwd=tmp_path)
+
+
+# --- what was changed in silence ---
+
+def read_text(tmp_path, text, *params):
+    path = tmp_path / 'in.csv'
+    path.write_text(text)
+    done = ok('read_csv', '--param', f'path={path}', '--out', f'table={tmp_path / "out.csv"}',
+              *[x for p in params for x in ('--param', p)], progress='text')
+    return (tmp_path / 'out.csv').read_text(), done.stdout
+
+
+def test_what_the_first_line_was_taken_for_is_said(tmp_path):
+    out, said = read_text(tmp_path, '0,1,2\n5.1,3.5,4\n4.9,3,2\n')
+    assert out.startswith('0,1,2\n5.1,') and 'header: the first line names the columns' in said
+    out, said = read_text(tmp_path, '7,1,2\n5.1,3.5,4\n')
+    assert out.startswith('column_1,') and 'no header: the first line is data' in said
+    path = tmp_path / 'pairs.csv'
+    path.write_text('0,1\n0,2\n')
+    refused(3, 'header=yes or header=no', 'read_csv', '--param', f'path={path}', '--out', f'table={tmp_path}/o.csv')
+    assert read_text(tmp_path, '0,1\n0,2\n', 'header=no')[0].count('\n') == 3
+
+
+def test_ids_stay_apart(tmp_path):
+    out, said = read_text(tmp_path, 'id,zip\n9007199254740993,0012\n9007199254740992,12\n')
+    assert out == 'id,zip\n9007199254740993,0012\n9007199254740992,12\n'
+    assert "'id' (line 2)" in said
+    path = tmp_path / 'in.csv'
+    refused(3, "line 2, column 1 ('id')", 'read_csv', '--param', f'path={path}', '--param', 'number_cols=id',
+            '--out', f'table={tmp_path}/o.csv')
+
+
+def test_outputs_are_regular_files_or_nothing(tmp_path):
+    source = tmp_path / 'in.csv'
+    source.write_text('a,b\n1,2\n')
+    os.mkfifo(tmp_path / 'fifo.csv')
+    os.mknod(tmp_path / 'null.csv', 0o666 | stat.S_IFCHR, os.makedev(1, 3)) if os.geteuid() == 0 else None
+    (tmp_path / 'target.csv').write_text('kept')
+    (tmp_path / 'link.csv').symlink_to('target.csv')
+    (tmp_path / 'dir.csv').mkdir()
+    for name in ('fifo.csv', 'null.csv', 'link.csv', 'dir.csv'):
+        path = tmp_path / name
+        if path.exists():
+            before = os.lstat(path)
+            refused(2, 'an output is a regular file', 'read_csv', '--param', f'path={source}', '--out', f'table={path}')
+            assert os.lstat(path).st_ino == before.st_ino and os.lstat(path).st_mode == before.st_mode
+    assert (tmp_path / 'target.csv').read_text() == 'kept'
+    refused(2, 'not a regular file', 'read_csv', '--param', f'path={tmp_path}/fifo.csv', '--out', f'table={tmp_path}/o.csv')
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != '.csv') == []
+
+
+def test_a_full_standard_output_is_an_error():
+    for words in (['manifest'], ['list'], ['help', 'mlp']):
+        with open('/dev/full', 'w') as full:
+            done = subprocess.run([program(), *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        assert done.returncode == 1 and 'standard output' in done.stderr, words

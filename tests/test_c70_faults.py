@@ -201,6 +201,36 @@ def test_a_full_disk_refuses_every_change_clearly_and_reads_go_on(small):
     integrity(s)
 
 
+def test_an_upload_holds_no_more_of_the_disk_than_it_has_sent(small):
+    s = small.start()
+    s.volume('demo', 'data')
+    volume = s.api('GET', '/api/v1/projects/demo/volumes/data').json()['id']
+    uploads = s.state / 'volumes' / volume / '.strata/uploads'
+    before, total = s.disk.free_bytes(), 60 << 20
+    reserve = os.statvfs(s.disk.mount).f_blocks * os.statvfs(s.disk.mount).f_frsize // 20
+
+    def begin(upload, sent):
+        host, port = s.listen.split(':')
+        c = socket.create_connection((host, int(port)))
+        c.sendall(f'PUT {FILES}/{upload}?upload={upload} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {s.token()}\r\n'
+                  f'Content-Range: bytes 0-{total - 1}/{total}\r\nContent-Length: {total}\r\n\r\n'.encode() + bytes(sent))
+        return c
+
+    with begin('aaaaaaaa', 0):
+        wait_for(lambda: list(uploads.glob('aaaaaaaa*')), 20, 'the upload has begun')
+        with begin('bbbbbbbb', 3 << 20):
+            wait_for(lambda: [f for f in uploads.glob('bbbbbbbb*') if f.stat().st_size >= 2 << 20], 20, 'bytes have come')
+            assert s.disk.free_bytes() > before - (12 << 20)
+    wait_for(lambda: all(f.stat().st_blocks * 512 <= f.stat().st_size + (64 << 10) for f in uploads.iterdir()), 30,
+             'a cut upload holds nothing that it has not sent')
+    wait_for(lambda: s.api('DELETE', f'{FILES}/bbbbbbbb?upload=bbbbbbbb').status_code == 204, 30, 'it is given up')
+
+    until_full(lambda i: s.api('PUT', f'{FILES}/new-{i}', data=os.urandom(1 << 20)))
+    until_full(lambda i: s.api('PUT', f'{FILES}/chunked-{i}', data=iter([os.urandom(1 << 20)])))
+    assert s.disk.free_bytes() > reserve - (1 << 20), 'what is for the database stays'
+    assert s.api('POST', JOBS, json=shell(s, 'true')).status_code == 202
+
+
 def test_a_start_on_a_full_disk_serves_or_says_why_not(small):
     s = small.start()
     s.volume('demo', 'data')
@@ -359,6 +389,69 @@ def test_a_layer_reaches_nothing_outside_of_itself(strata, canary, trick):
     after = {p.name for p in (strata.state / 'rootfs').iterdir()}
     assert chain not in after or not (strata.state / 'rootfs' / chain / 'done').exists()
     assert len(after - before) <= 2
+
+
+def tar_of_directories(n):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w') as t:
+        for i in range(n):
+            info = tarfile.TarInfo(f'd{i}')
+            info.type = DIR
+            t.addfile(info)
+    return out.getvalue()
+
+
+def test_a_layer_of_very_many_directories_leaves_what_is_for_others(small):
+    s = small.start()
+    st = os.statvfs(s.disk.mount)
+    image = push_layers(s, 'demo/directories', [tar_of_directories(30_000)])
+    job = s.submit('demo', {'name': 'dirs', 'image': image, 'command': ['/x'], 'resources': SMALL})
+    least = [st.f_blocks, st.f_files]
+
+    def refused():
+        now = os.statvfs(s.disk.mount)
+        least[:] = min(least[0], now.f_bavail), min(least[1], now.f_favail)
+        return 'nearly full' in json.dumps(s.job('demo', job['id']))
+    wait_for(refused, 60, 'the job says why it cannot start')
+    s.api('POST', f'{JOBS}/{job["id"]}/cancel')
+    s.wait_job('demo', job['id'])
+    assert least[0] >= st.f_blocks * 0.04 and least[1] >= st.f_files * 0.04, least
+
+
+def test_an_attribute_that_the_disk_cannot_keep_is_the_image_s_fault(small):
+    s = small.start()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode='w', format=tarfile.PAX_FORMAT) as t:
+        info = tarfile.TarInfo('etc/large')
+        info.pax_headers = {'SCHILY.xattr.user.big': 'x' * 20_000}
+        t.addfile(info)
+    image = push_layers(s, 'demo/attribute', [out.getvalue()])
+    job = s.wait_job('demo', s.submit('demo', {
+        'name': 'attribute', 'image': image, 'command': ['/x'], 'resources': SMALL})['id'])
+    assert job['state'] == 'failed', job
+    assert 'etc/large' in job['history'][-1]['reason'] and 'user.big' in job['history'][-1]['reason']
+
+
+def test_a_layer_is_only_had_with_its_bytes(strata):
+    """The diff_ids of another project's private image, with other blobs, do not give its files."""
+    assert strata.busybox
+    program = pathlib.Path('/bin/busybox').read_bytes()
+    secret = tar_of(('bin', DIR, ''), ('bin/busybox', FILE, program), ('secret', FILE, os.urandom(16)))
+
+    def run(project, image):
+        return strata.wait_job(project, strata.submit(project, {
+            'name': 'cat', 'image': image, 'command': ['/bin/busybox', 'cat', '/secret'], 'resources': SMALL})['id'])
+
+    job = run('demo', push_layers(strata, 'demo/private', [secret]))
+    assert job['state'] == 'succeeded', job
+    for blob in (gzip.compress(b'junk'), gzip.compress(tar_of(('x', FILE, b'x'))), gzip.compress(secret)[:-100]):
+        job = run('mallory', push_layers(strata, 'mallory/stolen', [], [sha(secret)], [blob]))
+        assert job['state'] == 'failed' and 'layer' in job['history'][-1]['reason'], job
+    job = run('mallory', push_layers(strata, 'mallory/owned', [secret], None, [gzip.compress(secret, 9, mtime=7)]))
+    assert job['state'] == 'succeeded', 'whoever has the bytes has the layer, however they are packed'
+    chain = strata.state / 'rootfs' / hashlib.sha256(secret).hexdigest()
+    assert len(list(chain.glob('blob-*'))) == 2
+    assert not list((strata.state / 'rootfs').glob('.*'))
 
 
 def test_a_layer_that_is_not_what_the_image_says_fails_the_job(strata):

@@ -1,5 +1,6 @@
 #include "algorithms/chain.h"
 
+#include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/mem.h"
@@ -137,6 +138,9 @@ static int plan_output(struct chain *c, size_t at, size_t port, struct err *e)
 
     for (size_t k = 0; k < STEP_COPIES && s->out_refs[port][k]; k++) {
         if (is_file(c, s->out_refs[port][k])) {
+            if (binw_check(s->out_refs[port][k], e) < 0) { /* now, not after hours of training */
+                return err_wrap(e, "output %s", s->module->outputs[port].name);
+            }
             continue;
         }
         if (++names > 1) {
@@ -262,6 +266,12 @@ static int run_step(struct chain *c, size_t at, struct err *e)
     return rc;
 }
 
+static int wrap_step(const struct chain *c, size_t i, struct err *e)
+{
+    return c->n_steps == 1 ? err_wrap(e, "%s", c->steps[i].module->name)
+                           : err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
+}
+
 static int run_all(struct chain *c, struct threads *threads, struct progress *progress,
                    struct err *e)
 {
@@ -269,8 +279,7 @@ static int run_all(struct chain *c, struct threads *threads, struct progress *pr
         c->steps[i].threads = threads;
         c->steps[i].progress = progress;
         if (run_step(c, i, e) < 0) {
-            return c->n_steps == 1 ? err_wrap(e, "%s", c->steps[i].module->name)
-                                   : err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
+            return wrap_step(c, i, e);
         }
     }
     return 0;
@@ -280,7 +289,7 @@ static int plan(struct chain *c, struct err *e)
 {
     for (size_t i = 0; i < c->n_steps; i++) {
         if (plan_inputs(c, i, e) < 0 || plan_outputs(c, i, e) < 0) {
-            return err_wrap(e, "step %zu, %s", i + 1, c->steps[i].module->name);
+            return wrap_step(c, i, e);
         }
     }
     return 0;
@@ -323,7 +332,7 @@ int chain_run_one(const struct module *const *modules, char *const *words, size_
 
     if (rc == 0) {
         c.n_steps = 1;
-        rc = run_all(&c, threads, progress, e);
+        rc = plan(&c, e) < 0 ? -1 : run_all(&c, threads, progress, e);
     }
     chain_done(&c);
     return rc;

@@ -122,11 +122,17 @@ static int run(struct options *o, int argc, char **argv, struct err *e)
     return chain_run_one(modules_all, argv, (size_t)argc, threads, &progress, e);
 }
 
+/* A full disk may show only when the stream is closed (NFS). */
 static int print(struct buf *b)
 {
-    (void)fwrite(b->p, 1, b->len, stdout);
+    bool written = fwrite(b->p, 1, b->len, stdout) == b->len;
+
     buf_done(b);
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_OURS;
+    if (fclose(stdout) == 0 && written) {
+        return EXIT_DONE;
+    }
+    (void)fprintf(stderr, "strata-ml: cannot write to standard output\n");
+    return EXIT_OURS;
 }
 
 /* manifest, list, help: what needs no threads. -1 when the words are others. */

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 int fs_read_fd(int fd, const char *name, struct buf *out, struct err *e)
@@ -39,6 +40,29 @@ int fs_read(int dirfd, const char *path, struct buf *out, struct err *e)
     SCOPED(closep) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 
     return fd < 0 ? err_sys(e, "open %s", path) : fs_read_fd(fd, path, out, e);
+}
+
+static uint64_t without_reserve(uint64_t left, uint64_t all, uint64_t most)
+{
+    uint64_t reserve = all / 20 < most ? all / 20 : most;
+
+    return left > reserve ? left - reserve : 0;
+}
+
+int fs_room(int fd, uint64_t reserve_bytes, struct fs_room *out, struct err *e)
+{
+    struct statvfs v;
+
+    if (fstatvfs(fd, &v) < 0) {
+        return err_sys(e, "look at the free space");
+    }
+    out->left_bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    out->bytes = without_reserve(out->left_bytes, (uint64_t)v.f_blocks * v.f_frsize, reserve_bytes);
+    /* btrfs makes them as it needs them, and says 0 */
+    out->files = v.f_files == 0
+                     ? UINT64_MAX
+                     : without_reserve(v.f_favail, v.f_files, reserve_bytes / v.f_frsize);
+    return 0;
 }
 
 int fs_write_all(int fd, struct str bytes, struct err *e)

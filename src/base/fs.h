@@ -13,6 +13,13 @@ int fs_read_fd(int fd, const char *name, struct buf *out, struct err *e) MUST_US
 /* Durable replace: temporary file beside it, fsync, rename, fsync of the directory. */
 int fs_write_atomic(int dirfd, const char *path, struct str bytes, mode_t mode,
                     struct err *e) MUST_USE;
+/* What a disk still takes without its last `reserve_bytes`, or 5 % when that is less; and likewise
+ * how many files (UINT64_MAX: it does not count them). */
+struct fs_room {
+    uint64_t bytes, files;
+    uint64_t left_bytes; /* with the reserve */
+};
+int fs_room(int fd, uint64_t reserve_bytes, struct fs_room *out, struct err *e) MUST_USE;
 int fs_write_all(int fd, struct str bytes, struct err *e) MUST_USE;
 /* mkdir; being there already is success. */
 int fs_mkdir(int dirfd, const char *path, mode_t mode, struct err *e) MUST_USE;

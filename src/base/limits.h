@@ -7,6 +7,10 @@
 
 #define LIMIT_ERR_ITEMS 32 /* mistakes reported at once: more are not read */
 
+/* Never taken by layers and uploads, or 5 % of the disk when that is less: for the database, logs
+ * and what jobs write. */
+#define LIMIT_DISK_RESERVE_BYTES (512 * MIB)
+
 /* net */
 #define LIMIT_HEAD_BYTES (32 * KIB)     /* request line + headers; nginx allows 4 x 8 KiB */
 #define LIMIT_HEADERS 100               /* docker sends about 20 */

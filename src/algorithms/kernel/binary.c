@@ -31,12 +31,31 @@ static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uin
     memcpy(head + 24, &sum, 8);
 }
 
+int binw_check(const char *path, struct err *e)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+        return err_set(e, ERR_INVALID,
+                       "%s is a %s: an output is a regular file, written beside its name and "
+                       "renamed onto it",
+                       path,
+                       S_ISLNK(st.st_mode)   ? "symbolic link"
+                       : S_ISDIR(st.st_mode) ? "directory"
+                                             : "device, fifo or socket");
+    }
+    return 0;
+}
+
 static struct binw *open_writer(const char *path, struct err *e)
 {
     SCOPED(binw_closep) struct binw *w = xnew(struct binw);
 
     w->path = xstrdup(path);
     w->tmp = xasprintf("%s.%d.tmp", path, (int)getpid());
+    if (binw_check(path, e) < 0) {
+        return NULL;
+    }
     w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (w->fd < 0) {
         err_sys(e, "cannot write %s", path);
@@ -225,7 +244,8 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
 
 int map_file(const char *path, void **map, size_t *len, struct err *e)
 {
-    SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    /* A fifo would wait for a writer, a terminal become ours. */
+    SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0) {

@@ -17,6 +17,10 @@
 #include "base/str.h"
 
 enum binary_kind { BINARY_TABLE = 'T', BINARY_MODEL = 'M', BINARY_TRANSFORM = 'X' };
+/* ERR_INVALID when what is there is not a regular file: a rename would replace the device or link.
+ */
+int binw_check(const char *path, struct err *e) MUST_USE;
+
 enum { BINARY_HEAD_BYTES = 32, BINARY_VERSION = 1 };
 
 struct binw {

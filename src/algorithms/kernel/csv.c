@@ -1,6 +1,7 @@
 #include "algorithms/kernel/csv.h"
 
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/csv_header.h"
 #include "algorithms/kernel/csv_scan.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
@@ -74,7 +75,7 @@ static void set_nulls(struct csv_reader *r)
     }
 }
 
-static bool is_null(const struct csv_reader *r, struct str s)
+bool csv_is_null(const struct csv_reader *r, struct str s)
 {
     if (s.len == 0) {
         return true;
@@ -120,39 +121,21 @@ static int bad_text(const struct csv_reader *r, size_t column, struct str s, str
 
 /* --- the header ------------------------------------------------------------------------- */
 
-static bool same_cell(struct csv_reader *r, size_t i, size_t j)
+/* CSV_HEADER_AUTO: -1 when it cannot be told. */
+static int decide_header(struct csv_reader *r, struct err *e)
 {
-    const struct csv_cell *a = &r->scan.cells[i], *b = &r->scan.cells[j];
+    enum csv_first first = CSV_FIRST_DATA;
 
-    return str_eq(str_n(a->p, a->len), str_n(b->p, b->len));
-}
-
-/* A first record that can only be data: a number, an empty cell (but the first: row names of R and
- * pandas have no title), or two that are the same. */
-static bool looks_like_data(struct csv_reader *r)
-{
-    size_t n = r->scan.n_cells < 256 ? r->scan.n_cells : 256; /* enough to judge by */
-    double ignored;
-
-    for (size_t i = 0; i < n; i++) {
-        struct str s = str_trim(str_n(r->scan.cells[i].p, r->scan.cells[i].len));
-
-        if ((i > 0 && s.len == 0) || number_parse(s, &ignored) == 0) {
-            return true;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (same_cell(r, i, j)) {
-                return true;
-            }
-        }
+    if (r->o->header == CSV_HEADER_AUTO) {
+        first = csv_first_record(r, &r->scan);
     }
-    return n == 0;
-}
-
-static bool first_record_is_header(struct csv_reader *r)
-{
-    return r->o->header == CSV_HEADER_YES ||
-           (r->o->header == CSV_HEADER_AUTO && !looks_like_data(r));
+    if (first == CSV_FIRST_UNCLEAR) {
+        return err_set(e, ERR_DATA,
+                       "line %llu may name the columns or be data: say header=yes or header=no",
+                       (unsigned long long)r->scan.record_line);
+    }
+    r->report.header = r->o->header == CSV_HEADER_YES || first == CSV_FIRST_NAMES;
+    return 0;
 }
 
 static int name_column(struct csv_reader *r, size_t i, struct map *seen, struct err *e)
@@ -201,7 +184,9 @@ static int read_header(struct csv_reader *r, struct err *e)
         return err_set(e, ERR_DATA, "line %llu, column %zu: %s",
                        (unsigned long long)r->scan.fault_line, r->scan.fault_cell, r->scan.fault);
     }
-    r->report.header = first_record_is_header(r);
+    if (decide_header(r, e) < 0) {
+        return -1;
+    }
     r->columns = xnew_array(struct csv_column, r->scan.n_cells);
     r->n_columns = r->scan.n_cells;
     for (size_t i = 0; i < r->n_columns && rc == 0; i++) {
@@ -246,7 +231,7 @@ static int store_text(struct csv_reader *r, size_t i, const struct csv_cell *cel
     struct str s = cell_text(r, cell);
     uint32_t before = c->dict->len;
 
-    if (!cell->quoted && is_null(r, str_trim(s))) {
+    if (!cell->quoted && csv_is_null(r, str_trim(s))) {
         c->codes[r->n_rows] = DICT_MISSING;
         return 0;
     }
@@ -256,22 +241,45 @@ static int store_text(struct csv_reader *r, size_t i, const struct csv_cell *cel
     return c->dict->len > before ? bad_text(r, i, s, e) : 0; /* a known text was looked at */
 }
 
+/* A cell that a column of numbers cannot hold, or not as it is written. */
+static int refuse_number(struct csv_reader *r, size_t i, struct str s, enum number_loss loss,
+                         struct err *e)
+{
+    struct csv_column *c = &r->columns[i];
+
+    if (c->fixed) {
+        return err_set(
+            e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is %s",
+            (unsigned long long)r->scan.record_line, i + 1, c->name, STR_ARG(str_first(s, 60)),
+            loss == NUMBER_ROUNDED ? "an integer that a number would not hold exactly; without "
+                                     "number_cols the column is text"
+                                   : "not a number");
+    }
+    if (loss != NUMBER_KEPT && r->report.as_text++ == 0) {
+        r->report.as_text_column = i;
+        r->report.as_text_line = r->scan.record_line;
+    }
+    c->kind = COLUMN_TEXT;
+    r->conflict = true;
+    return 0;
+}
+
 static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
                         struct err *e)
 {
     struct csv_column *c = &r->columns[i];
     struct str s = str_trim(str_n(cell->p, cell->len));
+    enum number_loss loss = NUMBER_KEPT;
     double v = NAN;
 
-    if (!is_null(r, s) && number_parse(s, &v) < 0) {
-        if (c->fixed) {
-            return err_set(e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is not a number",
-                           (unsigned long long)r->scan.record_line, i + 1, c->name,
-                           STR_ARG(str_first(s, 60)));
+    if (!csv_is_null(r, s)) {
+        int rc = number_parse(s, &v);
+
+        loss = rc < 0 ? NUMBER_KEPT : number_loss(s, v);
+        /* Who says that it is a number has said that its zeros mean nothing. */
+        if (rc < 0 || (loss != NUMBER_KEPT && !(c->fixed && loss == NUMBER_ZEROS))) {
+            return refuse_number(r, i, s, loss, e);
         }
-        c->kind = COLUMN_TEXT;
-        r->conflict = true;
-        return 0;
     }
     if (keep) {
         c->numbers[r->n_rows] = v;

@@ -3,9 +3,11 @@
  *   bytes -> csv_scan: records of cells -> kinds guessed from the first rows -> columns
  *
  * One pass over the text; a second one only when a column that began with numbers turns out to be
- * text later. Memory is that of the resulting table and one record. Line ends are LF, CRLF or CR;
- * a line break inside quotes belongs to the cell; empty lines are skipped in tables of more than
- * one column; a UTF-8 byte order mark is skipped. Errors are ERR_DATA and name line and column. */
+ * text later. Integers that a double does not hold and numbers with leading zeros (ids, postal
+ * codes) make a column text: as numbers, two of them could become one. Memory is that of the
+ * resulting table and one record. Line ends are LF, CRLF or CR; a line break inside quotes belongs
+ * to the cell; empty lines are skipped in tables of more than one column; a UTF-8 byte order mark
+ * is skipped. Errors are ERR_DATA and name line and column. */
 #pragma once
 #include "algorithms/kernel/table.h"
 
@@ -16,13 +18,13 @@ enum csv_encoding { CSV_UTF8, CSV_LATIN1 };
 struct csv_options {
     char delim;             /* 0: the one of , ; tab | that fits the first lines best */
     char quote;             /* 0: none */
-    enum csv_header header; /* auto: the first record, unless a cell of it is a number, empty, or
-                               the same as another */
+    enum csv_header header; /* auto: csv_header.h; ERR_DATA when it cannot be told */
     enum csv_bad_row bad_row;
     enum csv_encoding encoding;
     struct str null_values;    /* comma-separated; unquoted cells only */
     struct str text_columns;   /* comma-separated names that are text whatever they hold */
-    struct str number_columns; /* names where anything but a number is an error */
+    struct str number_columns; /* names where anything but a number is an error, and an integer that
+                                  a double does not hold */
     uint64_t max_rows;         /* 0: all */
 };
 
@@ -31,6 +33,10 @@ struct csv_report {
     bool header;
     uint64_t skipped; /* bad records left out */
     uint64_t mended;  /* bad records filled or cut */
+    /* Columns of numbers that are text, because a number would not read back as it is written, and
+     * where the first was seen. */
+    size_t as_text, as_text_column;
+    uint64_t as_text_line;
 };
 
 struct table *csv_read(struct str text, const struct csv_options *o, struct csv_report *r,

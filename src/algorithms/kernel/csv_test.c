@@ -136,6 +136,84 @@ static void tables_without_header_number_their_columns(void **state)
     assert_string_equal(names->columns[0].name, "column_1");
 }
 
+static void a_header_of_numbers_is_seen_where_it_can_be(void **state)
+{
+    static const struct {
+        struct str text;
+        bool header;
+    } rows[] = {
+        {STR("0,1,2\n5.1,3.5,x\n4.9,3,y\n"), true}, /* pandas without names */
+        {STR(",0,1,2\n0,5,3,1\n1,4,3,2\n"), true},  /* and with its index */
+        {STR("id,2019,2020\n1,5,6\n2,7,8\n"), true},
+        {STR("city,2019,2020\nx,1,2\ny,3,4\n"), true},
+        {STR("width,1\n1,5\n2,7\n"), true},
+        {STR("5.1,3.5,setosa\n4.9,3,setosa\n"), false}, /* iris has no header */
+        {STR("x,1,2\ny,3,4\n"), false},
+        {STR("NA,1,2\n5,3,4\n"), false},
+        {STR("1,2,3\n4,5,6\n"), false},
+        {STR("0\n1\n"), false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct csv_options o = defaults();
+        struct csv_report r = {0};
+        struct err e = {0};
+        SCOPED(table_freep) struct table *t = read_with(rows[i].text, &o, &r, &e);
+
+        assert_non_null(t);
+        if (r.header != rows[i].header) {
+            fail_msg("%.*s: header %d", STR_ARG(rows[i].text), r.header);
+        }
+    }
+}
+
+static void a_first_line_that_may_be_both_is_the_users_to_decide(void **state)
+{
+    struct str text = STR("0,1\n0,2\n1,5\n"); /* names of pandas, or pairs */
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    struct table *t;
+
+    (void)state;
+    assert_refused(text, &o, "line 1 may name the columns or be data: say header=yes or header=no");
+    o.header = CSV_HEADER_NO;
+    t = read_with(text, &o, &r, &e);
+    assert_int_equal(t->n_rows, 3);
+    table_free(t);
+    o.header = CSV_HEADER_YES;
+    t = read_with(text, &o, &r, &e);
+    assert_int_equal(t->n_rows, 2);
+    table_free(t);
+}
+
+static void numbers_that_would_not_read_back_are_text(void **state)
+{
+    struct str text = STR("id,zip,n\n9007199254740992,8001,1\n9007199254740993,0012,2\n");
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    SCOPED(table_freep) struct table *t = read_with(text, &o, &r, &e);
+    SCOPED(table_freep) struct table *zeros = NULL;
+
+    (void)state;
+    assert_non_null(t);
+    assert_text(t, 0, 0, "9007199254740992");
+    assert_text(t, 0, 1, "9007199254740993");
+    assert_text(t, 1, 1, "0012");
+    assert_true(t->columns[2].numbers[1] == 2);
+    assert_int_equal(r.as_text, 2);
+    assert_int_equal(r.as_text_column, 0);
+    assert_int_equal(r.as_text_line, 3);
+    o.number_columns = STR("zip");
+    zeros = read_with(text, &o, &r, &e);
+    assert_non_null(zeros);
+    assert_true(zeros->columns[1].numbers[1] == 12);
+    o.number_columns = STR("id");
+    assert_refused(text, &o, "line 3, column 1 ('id'): '9007199254740993' is an integer that");
+}
+
 static void a_number_column_that_turns_to_text_late_is_read_again(void **state)
 {
     struct buf b = BUF_MAX(1 << 20);
@@ -262,6 +340,9 @@ int main(void)
         cmocka_unit_test(quotes_hold_separators_line_breaks_and_quotes),
         cmocka_unit_test(the_delimiter_is_found_by_looking),
         cmocka_unit_test(tables_without_header_number_their_columns),
+        cmocka_unit_test(a_header_of_numbers_is_seen_where_it_can_be),
+        cmocka_unit_test(a_first_line_that_may_be_both_is_the_users_to_decide),
+        cmocka_unit_test(numbers_that_would_not_read_back_are_text),
         cmocka_unit_test(a_number_column_that_turns_to_text_late_is_read_again),
         cmocka_unit_test(odd_line_ends_marks_and_blank_lines_are_understood),
         cmocka_unit_test(bad_rows_stop_or_are_skipped_or_mended),

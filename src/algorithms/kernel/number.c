@@ -115,6 +115,35 @@ int number_parse(struct str s, double *out)
     return 0;
 }
 
+static bool all_digits(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (!is_digit(s.p[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+enum number_loss number_loss(struct str s, double v)
+{
+    bool sign = s.len > 0 && (s.p[0] == '-' || s.p[0] == '+');
+    struct str digits = str_from(s, sign);
+    char text[NUMBER_MAX_BYTES + 8];
+
+    if (digits.len > 1 && digits.p[0] == '0' && is_digit(digits.p[1])) {
+        return NUMBER_ZEROS;
+    }
+    if (digits.len <= EXACT_DIGITS || !all_digits(digits)) {
+        return NUMBER_KEPT;
+    }
+    if (isinf(v)) {
+        return NUMBER_ROUNDED;
+    }
+    (void)snprintf(text, sizeof(text), "%.0f", fabs(v));
+    return str_eq_c(digits, text) ? NUMBER_KEPT : NUMBER_ROUNDED;
+}
+
 char *number_format(double v, char out[NUMBER_TEXT_BYTES])
 {
     if (isnan(v)) {

@@ -9,5 +9,11 @@ enum { NUMBER_TEXT_BYTES = 32 };
  * -1 when the text is anything else. At most 400 characters. */
 int number_parse(struct str s, double *out) MUST_USE;
 
+/* What is lost when `s`, which number_parse() read as `v`, is kept as a number: leading zeros, or
+ * the last digits of an integer beyond 2^53. Digits behind a point are rounded as they are
+ * everywhere. */
+enum number_loss { NUMBER_KEPT, NUMBER_ZEROS, NUMBER_ROUNDED };
+enum number_loss number_loss(struct str s, double v);
+
 /* The shortest of 15, 16 or 17 digits that reads back; "nan" for NaN. Returns `out`. */
 char *number_format(double v, char out[NUMBER_TEXT_BYTES]);

@@ -54,6 +54,30 @@ static void numbers_are_read_as_strtod_reads_them(void **state)
     assert_true(isinf(parsed("inf")) && parsed("-Infinity") < 0);
 }
 
+static enum number_loss loss_of(const char *text)
+{
+    return number_loss(str_of(text), parsed(text));
+}
+
+static void what_a_number_would_lose_is_told(void **state)
+{
+    static const char *const kept[] = {
+        "0",      "-0",   "0.5", "12",  "9007199254740992",  "1e300",
+        "0.1000", "-100", "0e5", "inf", "18014398509481984", "3.14159265358979323846"};
+    static const char *const rounded[] = {"9007199254740993", "-9007199254740993",
+                                          "123456789012345678901234567890"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        assert_int_equal(loss_of(kept[i]), NUMBER_KEPT);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rounded); i++) {
+        assert_int_equal(loss_of(rounded[i]), NUMBER_ROUNDED);
+    }
+    assert_int_equal(loss_of("0012"), NUMBER_ZEROS);
+    assert_int_equal(loss_of("-00.5"), NUMBER_ZEROS);
+}
+
 static void words_and_halves_of_numbers_are_refused(void **state)
 {
     static const char *const texts[] = {"",    "-",    "+",  ".",     "e5",  "1e",
@@ -93,6 +117,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_as_strtod_reads_them),
+        cmocka_unit_test(what_a_number_would_lose_is_told),
         cmocka_unit_test(words_and_halves_of_numbers_are_refused),
         cmocka_unit_test(what_is_written_reads_back_as_the_same_bits),
     };

@@ -14,9 +14,7 @@ static const struct param params[] = {
     {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
      "The quote around cells that hold separators or line breaks (RFC 4180)."},
     {"header", PARAM_CHOICE, "auto", 0, 0, "auto|yes|no",
-     "Whether the first line names the columns; auto: unless one of its cells is a number, empty "
-     "or "
-     "twice there."},
+     "Whether the first line names the columns; auto looks at its cells and says what it took."},
     {"null_values", PARAM_TEXT, "NA,N/A,NaN,nan,null,NULL,None,?", 0, 0, NULL,
      "Words that mean a missing value, comma-separated; an empty cell always does."},
     {"on_bad_row", PARAM_CHOICE, "error", 0, 0, "error|skip|null",
@@ -25,7 +23,8 @@ static const struct param params[] = {
     {"text_cols", PARAM_COLUMNS, "", 0, 0, NULL,
      "Columns that are text whatever they hold (postal codes), comma-separated."},
     {"number_cols", PARAM_COLUMNS, "", 0, 0, NULL,
-     "Columns where a cell that is no number is an error, comma-separated."},
+     "Columns where a cell that is no number, or an integer past 2^53 that would be rounded, is an "
+     "error, comma-separated. Leading zeros are dropped."},
     {"max_rows", PARAM_INT, "0", 0, 2147483647, NULL, "Stop after so many rows; 0: all."},
     {0},
 };
@@ -51,6 +50,19 @@ static void say(const struct step *s, const struct table *t, const struct csv_re
                 const char *path)
 {
     progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, path);
+    if (step_choice(s, "header") == CSV_HEADER_AUTO) {
+        progress_say(s->progress, "%s",
+                     r->header
+                         ? "header: the first line names the columns (header=no makes it data)"
+                         : "no header: the first line is data (header=yes makes it names)");
+    }
+    if (r->as_text > 0) {
+        progress_say(s->progress,
+                     "%zu columns of numbers are text, '%s' (line %llu) first: leading zeros or "
+                     "digits past 2^53 would be lost; number_cols makes them numbers",
+                     r->as_text, t->columns[r->as_text_column].name,
+                     (unsigned long long)r->as_text_line);
+    }
     if (r->skipped > 0 || r->mended > 0) {
         progress_say(s->progress, "%llu lines with a wrong number of cells were %s",
                      (unsigned long long)r->skipped + r->mended,
@@ -85,9 +97,10 @@ const struct module module_read_csv = {
     .title = "Read CSV",
     .description =
         "Reads a table from delimited text. Kinds of columns (number or text), delimiter "
-        "and header are found by looking. Errors name line and column.",
+        "and header are found by looking. Errors name line and column. A column with leading "
+        "zeros (0012) or integers that a number does not hold exactly is text.",
     .category = "data",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = (const struct port[]){{0}},
     .outputs = outputs,
     .params = params,

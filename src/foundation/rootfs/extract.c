@@ -1,5 +1,6 @@
 #include "rootfs/rootfs_priv.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -9,11 +10,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define SPACE_CHECK_BYTES (64 * MIB)
+#define ENTRY_BYTES (4 * KIB)  /* a directory, a long link: a block of the disk */
 #define XATTR_BYTES (64 * KIB) /* XATTR_SIZE_MAX */
 
 /* Sanitizers keep a map of the whole address space. */
@@ -35,7 +36,7 @@ const struct unpack_limits unpack_limits_default = {
     .opaque_bytes = 8 * MIB,
     .cpu_sec = 7200, /* 80 GB of gzip take about 10 minutes */
     .memory_bytes = MEMORY_BYTES,
-    .reserve_bytes = 512 * MIB,
+    .reserve_bytes = LIMIT_DISK_RESERVE_BYTES,
 };
 
 struct extract {
@@ -45,8 +46,9 @@ struct extract {
     struct err stream_err; /* why the callback failed; libarchive only knows that it did */
     struct tree tree;
     uint64_t entries;
-    uint64_t file_bytes;      /* sizes that the entries claim, holes and all */
-    uint64_t unchecked_bytes; /* written since we looked at the free space */
+    uint64_t file_bytes; /* sizes that the entries claim, holes and all */
+    /* Made since we looked at the disk, and how much may be until we look again. */
+    uint64_t charged_bytes, charged_files, allowed_bytes, allowed_files;
 };
 
 static void archive_freep(struct archive **a)
@@ -77,9 +79,70 @@ static int archive_err(struct extract *x, struct err *e)
     return err_set(e, ERR_INVALID, "broken tar: %s", why ? why : "unknown reason");
 }
 
+/* --- the disk's room --- */
+
+/* Never more than half of what is left until the next look: others write too. */
+static int look_at_room(struct extract *x, uint64_t bytes, uint64_t files, struct err *e)
+{
+    struct fs_room room;
+
+    if (fs_room(x->tree.root, x->limits->reserve_bytes, &room, e) < 0) {
+        return -1;
+    }
+    if (room.bytes < bytes || room.files < files) {
+        return err_set(e, ERR_NO_SPACE,
+                       "the disk is nearly full (%llu MiB left%s): delete images or volumes, or "
+                       "give the state directory a larger disk",
+                       (unsigned long long)(room.left_bytes / MIB),
+                       room.files < files ? ", but no room for more files" : "");
+    }
+    x->charged_bytes = bytes;
+    x->charged_files = files;
+    x->allowed_bytes = room.bytes / 2 < SPACE_CHECK_BYTES ? room.bytes / 2 : SPACE_CHECK_BYTES;
+    x->allowed_files = room.files / 2;
+    return 0;
+}
+
+/* Everything that takes room on the disk is charged before it is made. */
+static int charge(struct extract *x, uint64_t bytes, uint64_t files, struct err *e)
+{
+    x->charged_bytes += bytes;
+    x->charged_files += files;
+    return x->charged_bytes <= x->allowed_bytes && x->charged_files <= x->allowed_files
+               ? 0
+               : look_at_room(x, bytes, files, e);
+}
+
+/* With the parents that it may make. */
+static int charge_entry(struct extract *x, struct str name, struct err *e)
+{
+    uint64_t parts = 1;
+
+    for (size_t i = 0; i < name.len; i++) {
+        parts += name.p[i] == '/';
+    }
+    return charge(x, parts * ENTRY_BYTES, parts, e);
+}
+
 /* --- attributes --- */
 
-static int set_xattrs(int fd, struct archive_entry *ae, struct err *e)
+/* ext4 says "no space" when an attribute does not fit into its block: that is the image's fault,
+ * and trying again later would not help. */
+static int xattr_failed(struct extract *x, const char *name, size_t size, struct err *e)
+{
+    int sys = errno;
+
+    if (sys != ENOSPC && sys != E2BIG && sys != ERANGE) {
+        return err_sys(e, "set attribute %s", Q(str_of(name)));
+    }
+    return look_at_room(x, size, 0, e) < 0
+               ? -1
+               : err_set(e, ERR_LIMIT,
+                         "attribute %s of %zu bytes is more than the disk keeps with a file",
+                         Q(str_of(name)), size);
+}
+
+static int set_xattrs(struct extract *x, int fd, struct archive_entry *ae, struct err *e)
 {
     const char *name;
     const void *value;
@@ -93,8 +156,11 @@ static int set_xattrs(int fd, struct archive_entry *ae, struct err *e)
         if (size > XATTR_BYTES) {
             return err_set(e, ERR_LIMIT, "attribute %s of %zu bytes", Q(str_of(name)), size);
         }
+        if (charge(x, size, 0, e) < 0) {
+            return -1;
+        }
         if (fsetxattr(fd, name, value, size, 0) < 0) {
-            return err_sys(e, "set attribute %s", Q(str_of(name)));
+            return xattr_failed(x, name, size, e);
         }
     }
     return 0;
@@ -111,7 +177,7 @@ static void times_of(struct archive_entry *ae, struct timespec times[2])
 }
 
 /* chown before chmod and attributes: it takes setuid bits and capabilities away. */
-static int set_fd_attributes(int fd, struct archive_entry *ae, struct err *e)
+static int set_fd_attributes(struct extract *x, int fd, struct archive_entry *ae, struct err *e)
 {
     struct timespec times[2];
 
@@ -122,7 +188,7 @@ static int set_fd_attributes(int fd, struct archive_entry *ae, struct err *e)
     if (fchmod(fd, archive_entry_perm(ae)) < 0) {
         return err_sys(e, "set the mode");
     }
-    if (set_xattrs(fd, ae, e) < 0) {
+    if (set_xattrs(x, fd, ae, e) < 0) {
         return -1;
     }
     return futimens(fd, times) < 0 ? err_sys(e, "set the time") : 0;
@@ -148,34 +214,9 @@ static int set_name_attributes(int parent, const char *base, struct archive_entr
 
 /* --- regular files --- */
 
-static int check_space(struct extract *x, size_t n, struct err *e)
-{
-    struct statvfs v;
-    uint64_t left, reserve;
-
-    x->unchecked_bytes += n;
-    if (x->unchecked_bytes < SPACE_CHECK_BYTES) {
-        return 0;
-    }
-    x->unchecked_bytes = 0;
-    if (fstatvfs(x->tree.root, &v) < 0) {
-        return err_sys(e, "look at the free space");
-    }
-    left = (uint64_t)v.f_bavail * v.f_frsize;
-    reserve = (uint64_t)v.f_blocks * v.f_frsize / 20;
-    reserve = reserve < x->limits->reserve_bytes ? reserve : x->limits->reserve_bytes;
-    if (left < reserve) {
-        return err_set(e, ERR_NO_SPACE,
-                       "the disk is nearly full (%llu MiB left): delete images or volumes, or give "
-                       "the state directory a larger disk",
-                       (unsigned long long)(left / MIB));
-    }
-    return 0;
-}
-
 static int write_block(struct extract *x, int fd, const char *p, size_t n, off_t at, struct err *e)
 {
-    if (check_space(x, n, e) < 0) {
+    if (charge(x, n, 0, e) < 0) {
         return -1;
     }
     while (n > 0) {
@@ -255,7 +296,7 @@ static int make_file(struct extract *x, int parent, const struct entry_name *n,
     if (fd < 0 || copy_data(x, fd, size, e) < 0) {
         return -1;
     }
-    return set_fd_attributes(fd, ae, e);
+    return set_fd_attributes(x, fd, ae, e);
 }
 
 /* --- other kinds --- */
@@ -269,7 +310,7 @@ static int make_dir(struct extract *x, int parent, const struct entry_name *n,
         return -1;
     }
     fd = openat(parent, n->base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? err_sys(e, "open the directory") : set_fd_attributes(fd, ae, e);
+    return fd < 0 ? err_sys(e, "open the directory") : set_fd_attributes(x, fd, ae, e);
 }
 
 static int make_root(struct extract *x, struct archive_entry *ae, struct err *e)
@@ -277,7 +318,7 @@ static int make_root(struct extract *x, struct archive_entry *ae, struct err *e)
     if (archive_entry_filetype(ae) != AE_IFDIR) {
         return err_set(e, ERR_INVALID, "the layer's root is not a directory");
     }
-    return tree_leave(&x->tree, e) < 0 ? -1 : set_fd_attributes(x->tree.root, ae, e);
+    return tree_leave(&x->tree, e) < 0 ? -1 : set_fd_attributes(x, x->tree.root, ae, e);
 }
 
 static int make_symlink(int parent, const struct entry_name *n, struct archive_entry *ae,
@@ -444,7 +485,7 @@ static int extract_entry(struct extract *x, struct archive_entry *ae, struct err
         return err_set(e, ERR_INVALID, "entry %llu of the layer has a name that cannot be read",
                        (unsigned long long)x->entries);
     }
-    if (extract_named(x, ae, str_of(name), e) < 0) {
+    if (charge_entry(x, str_of(name), e) < 0 || extract_named(x, ae, str_of(name), e) < 0) {
         return err_wrap(e, "layer entry %s", Q(str_of(name)));
     }
     return 0;
@@ -513,4 +554,26 @@ int extract_layer(int blob, int root, const struct unpack_limits *l, struct unpa
         stream_digest(stream, out->diff);
     }
     return rc;
+}
+
+int hash_layer(int blob, int root UNUSED, const struct unpack_limits *l, struct unpack_result *out,
+               struct err *e)
+{
+    SCOPED(stream_closep) struct stream *stream = stream_open(blob, l->bytes, e);
+    const void *block;
+    ssize_t n;
+
+    if (stream == NULL) {
+        return -1;
+    }
+    out->opaque = BUF_MAX(l->opaque_bytes);
+    do {
+        n = stream_next(stream, &block, e);
+    } while (n > 0);
+    if (n < 0) {
+        return -1;
+    }
+    out->bytes = stream_bytes(stream);
+    stream_digest(stream, out->diff);
+    return 0;
 }

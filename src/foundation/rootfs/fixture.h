@@ -214,14 +214,17 @@ static inline int unpack_blob(struct fixture *f, struct str tar, struct str blob
 {
     SCOPED(buf_done) struct buf b = BUF_MAX(512);
     SCOPED(closep) int fd = -1;
+    char digest[65];
     int rc;
 
     sha256_hex_of(tar, chain);
+    sha256_hex_of(blob, digest);
     assert_int_equal(fs_write_atomic(AT_FDCWD, "blob", blob, 0600, e), 0);
     fd = open("blob", O_RDONLY | O_CLOEXEC);
     assert_true(fd >= 0);
     wire_put_str(&b, str_n(chain, 64));
     wire_put_str(&b, str_n(chain, 64));
+    wire_put_str(&b, str_of(digest));
     rc = helper_call(f->client, HELPER_ROOTFS_UNPACK, buf_str(&b), fd, NULL, NULL, e);
     check_canary();
     if (rc < 0) {

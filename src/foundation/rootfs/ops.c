@@ -62,42 +62,41 @@ static void busy_del(struct rootfs_helper *r, const char *chain)
 
 struct layer_job {
     struct rootfs_helper *helper;
-    char chain[SHA256_HEX + 1];
-    char diff[SHA256_HEX + 1];
+    struct layer_id id;
 };
 
 static void layer_job_free(void *ctx)
 {
     struct layer_job *j = ctx;
 
-    busy_del(j->helper, j->chain);
+    busy_del(j->helper, j->id.chain);
     free(j);
 }
 
-static struct layer_job *layer_job_new(struct rootfs_helper *r, const char *chain, const char *diff,
+static struct layer_job *layer_job_new(struct rootfs_helper *r, const struct layer_id *id,
                                        struct err *e)
 {
     struct layer_job *j;
 
-    if (!rootfs_chain_ok(str_of(chain)) || !rootfs_chain_ok(str_of(diff))) {
+    if (!rootfs_chain_ok(str_of(id->chain)) || !rootfs_chain_ok(str_of(id->diff)) ||
+        !rootfs_chain_ok(str_of(id->blob))) {
         err_set(e, ERR_INVALID, "a layer's id is 64 hexadecimal digits");
         return NULL;
     }
-    if (busy_add(r, chain, e) < 0) {
+    if (busy_add(r, id->chain, e) < 0) {
         return NULL;
     }
     j = xnew(struct layer_job);
     j->helper = r;
-    (void)snprintf(j->chain, sizeof(j->chain), "%s", chain);
-    (void)snprintf(j->diff, sizeof(j->diff), "%s", diff);
+    j->id = *id;
     return j;
 }
 
-static bool is_done(const char *chain)
+static bool has(const struct layer_id *id, const char *name)
 {
-    char path[128];
+    char path[256];
 
-    (void)snprintf(path, sizeof(path), "rootfs/%s/done", chain);
+    (void)snprintf(path, sizeof(path), "rootfs/%s/%s", id->chain, name);
     return access(path, F_OK) == 0;
 }
 
@@ -105,30 +104,48 @@ static int unpack_work(void *ctx, int fd, struct buf *reply UNUSED, struct err *
 {
     const struct layer_job *j = ctx;
 
-    return unpack_layer(fd, j->chain, j->diff, &unpack_limits_default, e);
+    return unpack_layer(fd, &j->id, &unpack_limits_default, e);
+}
+
+static int compare_work(void *ctx, int fd, struct buf *reply UNUSED, struct err *e)
+{
+    const struct layer_job *j = ctx;
+
+    return compare_layer(fd, &j->id, &unpack_limits_default, e);
+}
+
+/* The chain id comes from an image's configuration, which anybody can write: a layer that is there
+ * is only given to those who have a blob of it. */
+static int unpack_or_compare(struct layer_job *j, struct helper_request *q, int fd, struct err *e)
+{
+    char stamp[ROOTFS_STAMP_BYTES];
+
+    layer_stamp_name(&j->id, stamp);
+    if (!has(&j->id, "done")) {
+        return helper_fork(q, fd, unpack_work, NULL, j, layer_job_free, e);
+    }
+    if (!has(&j->id, stamp)) {
+        return helper_fork(q, fd, compare_work, NULL, j, layer_job_free, e);
+    }
+    layer_job_free(j);
+    helper_answer(q, STR_EMPTY, -1);
+    return 0;
 }
 
 static int op_unpack(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e)
 {
     struct wire_reader r = {payload, false};
-    char chain[SHA256_HEX + 1], diff[SHA256_HEX + 1];
+    struct layer_id id;
     struct layer_job *j;
 
-    wire_get_name(&r, chain, sizeof(chain));
-    wire_get_name(&r, diff, sizeof(diff));
+    wire_get_name(&r, id.chain, sizeof(id.chain));
+    wire_get_name(&r, id.diff, sizeof(id.diff));
+    wire_get_name(&r, id.blob, sizeof(id.blob));
     if (wire_end(&r, e) < 0 || helper_fd_check(fd, e) < 0) {
         return -1;
     }
-    j = layer_job_new(ctx, chain, diff, e);
-    if (j == NULL) {
-        return -1;
-    }
-    if (is_done(chain)) {
-        layer_job_free(j);
-        helper_answer(q, STR_EMPTY, -1);
-        return 0;
-    }
-    return helper_fork(q, fd, unpack_work, NULL, j, layer_job_free, e);
+    j = layer_job_new(ctx, &id, e);
+    return j == NULL ? -1 : unpack_or_compare(j, q, fd, e);
 }
 
 static int remove_work(void *ctx, int fd UNUSED, struct buf *reply UNUSED, struct err *e)
@@ -141,11 +158,11 @@ static int remove_work(void *ctx, int fd UNUSED, struct buf *reply UNUSED, struc
         return err_sys(e, "open rootfs");
     }
     /* `done` goes first and durably: what is left after a crash is swept. */
-    (void)snprintf(done, sizeof(done), "%s/done", j->chain);
-    if (unlinkat(base, done, 0) == 0 && fs_sync_dir(base, j->chain, e) < 0) {
+    (void)snprintf(done, sizeof(done), "%s/done", j->id.chain);
+    if (unlinkat(base, done, 0) == 0 && fs_sync_dir(base, j->id.chain, e) < 0) {
         return -1;
     }
-    if (fs_remove_tree(base, j->chain, e) < 0) {
+    if (fs_remove_tree(base, j->id.chain, e) < 0) {
         return -1;
     }
     return fsync(base) < 0 ? err_sys(e, "fsync rootfs") : 0;
@@ -155,14 +172,16 @@ static int op_remove(void *ctx, struct helper_request *q, struct str payload, in
                      struct err *e)
 {
     struct wire_reader r = {payload, false};
-    char chain[SHA256_HEX + 1];
+    struct layer_id id;
     struct layer_job *j;
 
-    wire_get_name(&r, chain, sizeof(chain));
+    wire_get_name(&r, id.chain, sizeof(id.chain));
     if (wire_end(&r, e) < 0) {
         return -1;
     }
-    j = layer_job_new(ctx, chain, chain, e);
+    memcpy(id.diff, id.chain, sizeof(id.diff)); /* what it came from does not matter */
+    memcpy(id.blob, id.chain, sizeof(id.blob));
+    j = layer_job_new(ctx, &id, e);
     return j == NULL ? -1 : helper_fork(q, -1, remove_work, NULL, j, layer_job_free, e);
 }
 

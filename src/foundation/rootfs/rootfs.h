@@ -4,6 +4,7 @@
  * rootfs/<chain>/fs
  *
  * Layers are unpacked once and cached by chain id (OCI image-spec, config.md "Layer ChainID"),
+ * and given only to images whose blob was seen to unpack to them (rootfs/<chain>/blob-<digest>),
  * stored unshifted and mounted idmapped under each container's user namespace. Threads (server
  * side): any; a layer that two jobs want is unpacked once. On disk: rootfs/<chain id
  * hex>/{fs,done}; a directory without `done` is swept at start. */

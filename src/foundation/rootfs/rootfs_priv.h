@@ -96,8 +96,17 @@ struct unpack_result {
     unsigned char diff[SHA256_BYTES]; /* of the tar, to its last byte */
     struct buf opaque;                /* directories as wire strings */
 };
+/* A layer by the names it has. */
+struct layer_id {
+    char chain[SHA256_HEX + 1];
+    char diff[SHA256_HEX + 1]; /* of the tar */
+    char blob[SHA256_HEX + 1]; /* of the blob that it is said to come from */
+};
 int extract_layer(int blob, int root, const struct unpack_limits *l, struct unpack_result *out,
                   struct err *e) MUST_USE;
+/* Only reads, counts and hashes. */
+int hash_layer(int blob, int root, const struct unpack_limits *l, struct unpack_result *out,
+               struct err *e) MUST_USE;
 
 /* --- confine.c --- */
 /* Descriptors 0-2 become `null_fd`, those in keep[] get the numbers 3, 4, ..., all others close. */
@@ -110,8 +119,15 @@ int confine_calls(struct err *e) MUST_USE;
 /* --- unpack.c --- */
 /* Unpacks into rootfs/<chain>, durably; on failure nothing of it stays. Changes this process's
  * root, namespaces and umask: only for a child that ends afterwards. */
-int unpack_layer(int blob, const char *chain, const char *diff_hex, const struct unpack_limits *l,
+int unpack_layer(int blob, const struct layer_id *id, const struct unpack_limits *l,
                  struct err *e) MUST_USE;
+/* The layer is there: is it what this blob unpacks to? Then that is written down beside it. Makes
+ * no file of the blob; else like unpack_layer. */
+int compare_layer(int blob, const struct layer_id *id, const struct unpack_limits *l,
+                  struct err *e) MUST_USE;
+/* The file in rootfs/<chain> that says so. */
+#define ROOTFS_STAMP_BYTES (SHA256_HEX + 6)
+void layer_stamp_name(const struct layer_id *id, char out[ROOTFS_STAMP_BYTES]);
 
 /* --- idmap.c --- */
 /* A user namespace that maps 0..65535 to id_base.. on the host, kept alive by the descriptor. */

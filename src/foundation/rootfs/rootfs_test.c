@@ -77,6 +77,41 @@ static void layers_are_prepared_under_their_chain_ids(void **state)
     server_close(&s);
 }
 
+/* Whoever writes another's diff_id into his configuration has not the layer's bytes by that. */
+static void a_layer_that_is_there_is_only_given_for_a_blob_of_it(void **state)
+{
+    struct fixture *f = *state;
+    struct server s;
+    struct rootfs_layer own, junk, again;
+    char chain[1][65], stamp[200];
+    struct err e = {0};
+
+    NEEDS_ROOT(f);
+    s = server_open(f);
+    own = put_layer(&s, "secret", "text", gzip_of);
+    assert_int_equal(rootfs_prepare(s.rootfs, &own, 1, chain, &e), 0);
+    junk = put_layer(&s, "other", "junk", gzip_of);
+    memcpy(junk.diff_id, own.diff_id, sizeof(junk.diff_id));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(rootfs_prepare(s.rootfs, &junk, 1, chain, &e), -1);
+        assert_int_equal(e.kind, ERR_INVALID);
+        assert_non_null(strstr(e.msg, "but the image's configuration says"));
+    }
+    again = put_layer(&s, "secret", "text", zstd_of);
+    assert_int_equal(rootfs_prepare(s.rootfs, &again, 1, chain, &e), 0);
+    (void)snprintf(stamp, sizeof(stamp), "rootfs/%s/blob-%s", chain[0], again.digest + 7);
+    assert_int_equal(access(stamp, F_OK), 0);
+    layer_text(chain[0], "secret", "text");
+    assert_int_equal(count_names("rootfs"), 1);
+    rootfs_free(s.rootfs); /* a server that starts anew believes what is written down, only that */
+    s.rootfs = rootfs_new(s.content, f->client);
+    assert_int_equal(rootfs_prepare(s.rootfs, &again, 1, chain, &e), 0);
+    assert_int_equal(rootfs_prepare(s.rootfs, &junk, 1, chain, &e), -1);
+    assert_int_equal(unlink(stamp), 0);
+    assert_int_equal(rootfs_prepare(s.rootfs, &own, 1, chain, &e), 0);
+    server_close(&s);
+}
+
 static void broken_layers_are_told_with_layer_and_entry(void **state)
 {
     struct fixture *f = *state;
@@ -282,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROOTFS_TEST(layers_are_prepared_under_their_chain_ids),
+        ROOTFS_TEST(a_layer_that_is_there_is_only_given_for_a_blob_of_it),
         ROOTFS_TEST(broken_layers_are_told_with_layer_and_entry),
         cmocka_unit_test(many_jobs_that_want_the_same_layers_unpack_them_once),
         ROOTFS_TEST(a_helper_that_died_is_told_and_a_new_one_goes_on),

@@ -26,7 +26,9 @@
  * descriptors here are all it can reach of the rest. */
 struct job {
     const struct unpack_limits *limits;
-    const char *chain;
+    const struct layer_id *id;
+    int (*read)(int blob, int root, const struct unpack_limits *l, struct unpack_result *out,
+                struct err *e); /* extract_layer or hash_layer */
     int blob;
     int base;  /* rootfs/ */
     int layer; /* rootfs/<chain>, mode 0700 */
@@ -64,7 +66,7 @@ static int child_work(struct job *j, int *out, struct unpack_result *r, struct e
     if (poll(&reader, 1, 0) > 0) {
         _exit(1); /* the parent died before we asked to die with it */
     }
-    return confine_calls(e) < 0 ? -1 : extract_layer(j->blob, root, j->limits, r, e);
+    return confine_calls(e) < 0 ? -1 : j->read(j->blob, root, j->limits, r, e);
 }
 
 static void child_main(struct job *j, int out)
@@ -252,83 +254,140 @@ static int check_diff(const struct unpack_result *r, const char *want, struct er
     return 0;
 }
 
+void layer_stamp_name(const struct layer_id *id, char out[ROOTFS_STAMP_BYTES])
+{
+    (void)snprintf(out, ROOTFS_STAMP_BYTES, "blob-%s", id->blob);
+}
+
+/* From now on images with this blob have the layer. */
+static int stamp(const struct job *j, struct err *e)
+{
+    char name[ROOTFS_STAMP_BYTES];
+
+    layer_stamp_name(j->id, name);
+    return fs_write_atomic(j->layer, name, STR_EMPTY, 0600, e);
+}
+
 /* Everything of the layer is on the disk before `done` is. */
-static int finish(const struct job *j, const struct unpack_result *r, const char *diff,
-                  struct err *e)
+static int finish(const struct job *j, const struct unpack_result *r, struct err *e)
 {
     char text[256];
     int n = snprintf(text, sizeof(text),
-                     "strata-layer 1\ndiff_id sha256:%s\ntar_bytes %llu\nentries %llu\n", diff,
-                     (unsigned long long)r->bytes, (unsigned long long)r->entries);
+                     "strata-layer 1\ndiff_id sha256:%s\ntar_bytes %llu\nentries %llu\n",
+                     j->id->diff, (unsigned long long)r->bytes, (unsigned long long)r->entries);
 
     if (syncfs(j->files) < 0) {
         return err_sys(e, "sync the layer");
     }
-    if (fs_write_atomic(j->layer, "done", str_n(text, (size_t)n), 0600, e) < 0) {
+    if (stamp(j, e) < 0 || fs_write_atomic(j->layer, "done", str_n(text, (size_t)n), 0600, e) < 0) {
         return -1;
     }
     return fsync(j->base) < 0 ? err_sys(e, "fsync rootfs") : 0;
 }
 
-static int work(struct job *j, const char *diff, struct err *e)
+/* The child reads the blob, with the directory `path` as its root, and finds the diff_id of `id`.
+ * *opaque borrows from `b`. */
+static int read_blob(struct job *j, const char *path, struct buf *b, struct unpack_result *r,
+                     struct str *opaque, struct err *e)
+{
+    j->userns = idmap_userns(ROOTFS_UNPACK_ID_BASE, e);
+    if (j->userns < 0 || isolate(j, path, e) < 0 || run_child(j, b, e) < 0 ||
+        read_result(b, r, opaque, e) < 0) {
+        return -1;
+    }
+    return check_diff(r, j->id->diff, e);
+}
+
+static int work(struct job *j, struct err *e)
 {
     SCOPED(buf_done) struct buf b = BUF_MAX(j->limits->opaque_bytes + RESULT_EXTRA);
     struct unpack_result r = {0};
     struct str opaque = STR_EMPTY;
     char path[128];
 
-    (void)snprintf(path, sizeof(path), "rootfs/%s/fs", j->chain);
-    j->userns = idmap_userns(ROOTFS_UNPACK_ID_BASE, e);
-    if (j->userns < 0 || isolate(j, path, e) < 0 || run_child(j, &b, e) < 0 ||
-        read_result(&b, &r, &opaque, e) < 0 || check_diff(&r, diff, e) < 0 ||
-        mark_opaque(j, opaque, e) < 0) {
+    (void)snprintf(path, sizeof(path), "rootfs/%s/fs", j->id->chain);
+    if (read_blob(j, path, &b, &r, &opaque, e) < 0 || mark_opaque(j, opaque, e) < 0) {
         return -1;
     }
-    return finish(j, &r, diff, e);
+    return finish(j, &r, e);
+}
+
+/* Before the root changes. */
+static int prepare(struct job *j, struct err *e)
+{
+    (void)umask(0);
+    /* A locale must not come from the layer. This one is built in; names in pax heads are UTF-8. */
+    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
+        return err_set(e, ERR_INTERNAL, "the C library has no C.UTF-8 locale");
+    }
+    j->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    j->base = open("rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return j->null < 0 || j->base < 0 ? err_sys(e, "open /dev/null and rootfs") : 0;
+}
+
+static int open_layer(struct job *j, struct err *e)
+{
+    j->layer = openat(j->base, j->id->chain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return j->layer < 0 ? err_sys(e, "open rootfs/%s", j->id->chain) : 0;
 }
 
 static int make_place(struct job *j, struct err *e)
 {
-    const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    const char *chain = j->id->chain;
 
-    j->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (j->null < 0) {
-        return err_sys(e, "open /dev/null");
-    }
     /* Images have setuid files of root: nobody else may enter. */
-    if (fs_remove_tree(j->base, j->chain, e) < 0 || fs_mkdir(j->base, j->chain, 0700, e) < 0) {
+    if (fs_remove_tree(j->base, chain, e) < 0 || fs_mkdir(j->base, chain, 0700, e) < 0 ||
+        open_layer(j, e) < 0 || fs_mkdir(j->layer, "fs", 0755, e) < 0) {
         return -1;
     }
-    j->layer = openat(j->base, j->chain, flags);
-    if (j->layer < 0 || fs_mkdir(j->layer, "fs", 0755, e) < 0) {
-        return err_sys(e, "make rootfs/%s", j->chain);
-    }
-    j->files = openat(j->layer, "fs", flags);
-    return j->files < 0 ? err_sys(e, "open rootfs/%s/fs", j->chain) : 0;
+    j->files = openat(j->layer, "fs", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return j->files < 0 ? err_sys(e, "open rootfs/%s/fs", chain) : 0;
 }
 
-int unpack_layer(int blob, const char *chain, const char *diff_hex, const struct unpack_limits *l,
-                 struct err *e)
+int unpack_layer(int blob, const struct layer_id *id, const struct unpack_limits *l, struct err *e)
 {
-    SCOPED(job_done) struct job j = {l, chain, blob, -1, -1, -1, -1, -1};
+    SCOPED(job_done) struct job j = {l, id, extract_layer, blob, -1, -1, -1, -1, -1};
 
-    (void)umask(0);
-    /* Before the root changes: a locale must not come from the layer. This one is built in; names
-     * in pax heads are UTF-8. */
-    if (setlocale(LC_CTYPE, "C.UTF-8") == NULL) {
-        return err_set(e, ERR_INTERNAL, "the C library has no C.UTF-8 locale");
+    if (prepare(&j, e) < 0) {
+        return -1;
     }
-    j.base = open("rootfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (j.base < 0) {
-        return err_sys(e, "open rootfs");
-    }
-    if (make_place(&j, e) < 0 || work(&j, diff_hex, e) < 0) {
+    if (make_place(&j, e) < 0 || work(&j, e) < 0) {
         struct err also;
 
-        if (fs_remove_tree(j.base, chain, &also) < 0) {
+        if (fs_remove_tree(j.base, id->chain, &also) < 0) {
             return err_wrap(e, "%s; and what was unpacked could not be removed", also.msg);
         }
         return -1;
     }
     return 0;
+}
+
+/* An empty directory is the child's root: it does not see the layer that it may not have. */
+static int compare(struct job *j, const char *empty, struct err *e)
+{
+    SCOPED(buf_done) struct buf b = BUF_MAX(j->limits->opaque_bytes + RESULT_EXTRA);
+    struct unpack_result r = {0};
+    struct str opaque;
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "rootfs/%s", empty);
+    if (open_layer(j, e) < 0 || read_blob(j, path, &b, &r, &opaque, e) < 0) {
+        return -1;
+    }
+    return stamp(j, e);
+}
+
+int compare_layer(int blob, const struct layer_id *id, const struct unpack_limits *l, struct err *e)
+{
+    SCOPED(job_done) struct job j = {l, id, hash_layer, blob, -1, -1, -1, -1, -1};
+    char empty[32];
+    int rc;
+
+    (void)snprintf(empty, sizeof(empty), ".comparing-%d", (int)getpid());
+    if (prepare(&j, e) < 0 || fs_mkdir(j.base, empty, 0700, e) < 0) {
+        return -1;
+    }
+    rc = compare(&j, empty, e);
+    (void)unlinkat(j.base, empty, AT_REMOVEDIR); /* else the sweep at the next start */
+    return rc;
 }

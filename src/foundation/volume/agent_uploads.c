@@ -124,6 +124,36 @@ static int put_in_place(int uploads, const char *name, const struct volume_place
     return 0;
 }
 
+/* What is renamed is what the server wrote, all of it. */
+static int check_whole(int file, const struct volume_request *q, struct stat *st, struct err *e)
+{
+    if (check_upload(file, st, e) < 0) {
+        return -1;
+    }
+    if (st->st_ino != q->number || (uint64_t)st->st_size != q->size_bytes) {
+        return err_set(e, ERR_CONFLICT, "a job has replaced the upload; send the file again");
+    }
+    return 0;
+}
+
+/* The upload has gone: an agent that could not tell any more may have put it in its place. */
+static int find_in_place(struct volume_agent *a, const struct volume_request *q,
+                         struct volume_reply *reply, struct err *e)
+{
+    SCOPED(volume_place_done) struct volume_place to = {.dir = -1};
+    struct stat st;
+
+    if (volume_place_open(a, q->path, VOLUME_PARENTS_MUST_EXIST, &to, e) < 0) {
+        return -1;
+    }
+    if (fstatat(to.dir, to.name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+        st.st_ino != q->number || (uint64_t)st.st_size != q->size_bytes) {
+        return err_set(e, ERR_NOT_FOUND, "there is no such upload");
+    }
+    volume_file_of(&st, &reply->file);
+    return fsync(to.dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
+}
+
 int volume_op_upload_commit(struct volume_agent *a, const struct volume_request *q,
                             struct volume_reply *reply, struct err *e)
 {
@@ -138,13 +168,10 @@ int volume_op_upload_commit(struct volume_agent *a, const struct volume_request 
     }
     file = volume_open_beneath(dir, q->other, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, VOLUME_NO_LINKS);
     if (file < 0) {
-        return no_upload(e);
+        return errno == ENOENT ? find_in_place(a, q, reply, e) : no_upload(e);
     }
-    if (check_upload(file, &st, e) < 0) {
+    if (check_whole(file, q, &st, e) < 0) {
         return -1;
-    }
-    if (st.st_ino != q->number) {
-        return err_set(e, ERR_CONFLICT, "a job has replaced the upload; send the file again");
     }
     if (volume_place_open(a, q->path, VOLUME_PARENTS_MADE, &to, e) < 0) {
         return -1;

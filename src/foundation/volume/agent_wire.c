@@ -52,6 +52,7 @@ void volume_request_put(struct buf *b, const struct volume_request *q)
     wire_put_u64(b, q->number);
     wire_put_str(b, q->path);
     wire_put_str(b, q->other);
+    wire_put_u64(b, q->size_bytes);
 }
 
 int volume_request_get(struct str packet, struct volume_request *q, struct err *e)
@@ -59,6 +60,7 @@ int volume_request_get(struct str packet, struct volume_request *q, struct err *
     struct wire_reader r = {.rest = packet};
     uint64_t op = wire_get_u64(&r), flags = wire_get_u64(&r), number = wire_get_u64(&r);
     struct str path = wire_get_str(&r), other = wire_get_str(&r);
+    uint64_t size_bytes = wire_get_u64(&r);
 
     if (wire_end(&r, e) < 0) {
         return -1;
@@ -69,7 +71,11 @@ int volume_request_get(struct str packet, struct volume_request *q, struct err *
     if (check_field(path, shapes[op].path, e) < 0 || check_field(other, shapes[op].other, e) < 0) {
         return -1;
     }
-    *q = (struct volume_request){(enum volume_agent_op)op, (unsigned)flags, number, path, other};
+    if (size_bytes != 0 && op != VOLUME_AGENT_UPLOAD_COMMIT) {
+        return err_set(e, ERR_INVALID, "a field that is not used is filled");
+    }
+    *q = (struct volume_request){
+        (enum volume_agent_op)op, (unsigned)flags, number, path, other, size_bytes};
     return 0;
 }
 

@@ -17,7 +17,8 @@
     X(RENAME)      /* [path, other, REPLACE] */                                                    \
     X(REMOVE)      /* [path, RECURSIVE] -> MORE: the rest is in the trash, SWEEP_TRASH goes on */  \
     X(UPLOAD_OPEN) /* [other = upload name, CREATE] -> fd read-write, file */                      \
-    X(UPLOAD_COMMIT) /* [path, other, number = inode] -> CREATED or replaced */                    \
+    X(UPLOAD_COMMIT) /* [path, other, number = inode, size_bytes] -> CREATED or replaced; once     \
+                      * more is success */                                                         \
     X(UPLOAD_DROP)   /* [other] */                                                                 \
     X(SWEEP_UPLOADS) /* [number = ms since 1970: older ones go] -> first = removed, second = left  \
                       */                                                                           \
@@ -41,6 +42,7 @@ struct volume_request {
     unsigned flags;
     uint64_t number;
     struct str path, other; /* borrowed */
+    uint64_t size_bytes;
 };
 
 enum volume_file_type { VOLUME_FILE, VOLUME_DIR, VOLUME_LINK, VOLUME_OTHER, VOLUME_FILE_TYPES };

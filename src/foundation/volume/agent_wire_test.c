@@ -12,7 +12,8 @@
 static void a_request_arrives_as_it_was_sent(void **state UNUSED)
 {
     struct buf b = BUF_MAX(1024);
-    struct volume_request in = {VOLUME_AGENT_RENAME, VOLUME_REPLACE, 7, STR("a/b"), STR("c")}, out;
+    struct volume_request in = {VOLUME_AGENT_RENAME, VOLUME_REPLACE, 7, STR("a/b"), STR("c"), 0},
+                          out;
     struct err e;
 
     volume_request_put(&b, &in);
@@ -32,16 +33,17 @@ static void a_request_arrives_as_it_was_sent(void **state UNUSED)
 static void fields_that_an_operation_does_not_take_are_refused(void **state UNUSED)
 {
     static const struct volume_request bad[] = {
-        {VOLUME_AGENT_OP_COUNT, 0, 0, {"", 0}, {"", 0}},
-        {VOLUME_AGENT_STAT, VOLUME_REPLACE, 0, {"a", 1}, {"", 0}},
-        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"b", 1}},
-        {VOLUME_AGENT_USAGE, 0, 0, {"a", 1}, {"", 0}},
-        {VOLUME_AGENT_OPEN_READ, 0, 0, {"", 0}, {"", 0}},
-        {VOLUME_AGENT_OPEN_READ, 0, 0, {"../a", 4}, {"", 0}},
-        {VOLUME_AGENT_RENAME, 0, 0, {"a", 1}, {"/b", 2}},
-        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"a/b", 3}},
-        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"", 0}},
-        {VOLUME_AGENT_LIST, 0, 5, {"", 0}, {"a\0b", 3}},
+        {VOLUME_AGENT_OP_COUNT, 0, 0, {"", 0}, {"", 0}, 0},
+        {VOLUME_AGENT_STAT, VOLUME_REPLACE, 0, {"a", 1}, {"", 0}, 0},
+        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"b", 1}, 0},
+        {VOLUME_AGENT_USAGE, 0, 0, {"a", 1}, {"", 0}, 0},
+        {VOLUME_AGENT_OPEN_READ, 0, 0, {"", 0}, {"", 0}, 0},
+        {VOLUME_AGENT_OPEN_READ, 0, 0, {"../a", 4}, {"", 0}, 0},
+        {VOLUME_AGENT_RENAME, 0, 0, {"a", 1}, {"/b", 2}, 0},
+        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"a/b", 3}, 0},
+        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"", 0}, 0},
+        {VOLUME_AGENT_LIST, 0, 5, {"", 0}, {"a\0b", 3}, 0},
+        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"", 0}, 1},
     };
     struct volume_request out;
     struct err e;

@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#define AGENTS_MAX 32      /* processes at once; each about 2 MiB */
-#define ANSWER_SECONDS 120 /* a dying disk, an fsync of very much */
-#define WAIT_MS 60000      /* for our turn */
+#define AGENTS_MAX 32    /* processes at once; each about 2 MiB */
+#define ANSWER_MS 120000 /* a dying disk, an fsync of very much */
+#define WAIT_MS 60000    /* for our turn */
 
 struct agent {
     struct list link;
@@ -30,6 +30,7 @@ struct volume_agents {
     struct lock lock;
     struct list agents; /* guarded by lock */
     size_t n_agents;
+    int64_t answer_ms;
 };
 
 struct volume_agents *volume_agents_new(struct helper_client *h)
@@ -39,7 +40,24 @@ struct volume_agents *volume_agents_new(struct helper_client *h)
     a->helper = h;
     lock_init(&a->lock, LOCK_volumes);
     list_init(&a->agents);
+    a->answer_ms = ANSWER_MS;
     return a;
+}
+
+void volume_agents_set_patience(struct volume_agents *a, int64_t answer_ms)
+{
+    struct lock *l = &a->lock;
+
+    WITH_LOCK(l);
+    a->answer_ms = answer_ms;
+}
+
+static int64_t patience_ms(struct volume_agents *a)
+{
+    struct lock *l = &a->lock;
+
+    WITH_LOCK(l);
+    return a->answer_ms;
 }
 
 static void agent_remove(struct volume_agents *a, struct agent *g)
@@ -177,7 +195,8 @@ static int hear_ready(int fd, struct buf *packet, struct err *e)
 static int start(struct volume_agents *a, struct agent *g, uint32_t id_base, struct buf *packet,
                  struct err *e)
 {
-    struct timeval timeout = {.tv_sec = ANSWER_SECONDS};
+    int64_t ms = patience_ms(a);
+    struct timeval timeout = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
     struct buf payload = BUF_MAX(256);
     SCOPED(closep) int fd = -1;
     int rc;
@@ -214,17 +233,29 @@ static int send_request(struct volume_agents *a, struct agent *g, uint32_t id_ba
     return start(a, g, id_base, packet, e) < 0 ? -1 : volume_packet_send(g->fd, request, -1, e);
 }
 
+static int hear_reply(struct agent *g, struct buf *packet, struct volume_reply *reply, int *fd,
+                      struct err *e)
+{
+    int rc = volume_packet_receive(g->fd, packet, fd, e);
+
+    if (rc == 0) {
+        return err_set(e, ERR_UNAVAILABLE, "the files agent of the volume has ended; try again");
+    }
+    if (rc < 0 && e->kind == ERR_TIMEOUT) {
+        return err_set(e, ERR_UNAVAILABLE,
+                       "the files agent of the volume does not answer (is the disk very slow?); "
+                       "try again");
+    }
+    return rc < 0 ? -1 : volume_reply_get(buf_str(packet), reply, e);
+}
+
 static int exchange(struct volume_agents *a, struct agent *g, uint32_t id_base, struct str request,
                     struct buf *packet, struct volume_reply *reply, int *fd, struct err *e)
 {
     int rc = send_request(a, g, id_base, request, packet, e);
 
     if (rc == 0) {
-        rc = volume_packet_receive(g->fd, packet, fd, e);
-        if (rc == 0) {
-            err_set(e, ERR_UNAVAILABLE, "the files agent of the volume has ended; try again");
-        }
-        rc = rc <= 0 ? -1 : volume_reply_get(buf_str(packet), reply, e);
+        rc = hear_reply(g, packet, reply, fd, e);
     }
     if (rc < 0) {
         closep(&g->fd); /* whatever it still sends is not for the next request */
@@ -244,6 +275,7 @@ int volume_agents_call(struct volume_agents *a, const char *id, uint32_t id_base
     if (fd != NULL) {
         *fd = -1;
     }
+    *reply = (struct volume_reply){0};
     if (g == NULL) {
         return err_set(e, ERR_UNAVAILABLE, "too many requests work on volumes; try again");
     }

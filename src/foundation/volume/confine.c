@@ -80,11 +80,8 @@ struct launch {
 
 /* The volume becomes the only thing that is mounted. Device nodes and set-user-id programs in it
  * mean nothing here. */
-static int enter_volume(const char *id, struct err *e)
+static int enter_volume(const char *path, struct err *e)
 {
-    char path[80];
-
-    (void)snprintf(path, sizeof(path), "volumes/%s", id);
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWPID) < 0) {
         return err_sys(e, "unshare namespaces for a files agent");
     }
@@ -251,7 +248,6 @@ static int agent_main(int sock, int go, struct err *e)
     if (root < 0) {
         return err_sys(e, "open the volume");
     }
-    (void)prctl(PR_SET_NAME, "strata-files");
     if (confine_self(e) < 0) {
         return -1;
     }
@@ -277,17 +273,19 @@ static pid_t fork_in_user_namespace(void)
     return (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
 }
 
-/* Forks the agent, maps its ids, and is done. */
+/* Ends what was there before, forks the agent, maps its ids, and is done. */
 static int launch(const struct launch *l, int sock, struct err *e)
 {
     SCOPED(closep) int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    char path[80];
     int go[2];
     pid_t agent;
 
-    if (proc < 0 || pipe2(go, O_CLOEXEC) < 0) {
+    (void)snprintf(path, sizeof(path), "volumes/%s", l->id);
+    if (proc < 0 || pipe2(go, O_CLOEXEC) < 0 || prctl(PR_SET_NAME, VOLUME_AGENT_COMM) < 0) {
         return err_sys(e, "prepare a files agent");
     }
-    if (enter_volume(l->id, e) < 0) {
+    if (volume_end_agents(proc, path, e) < 0 || enter_volume(path, e) < 0) {
         return -1;
     }
     agent = fork_in_user_namespace();

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "net/http.h"
 #include "volume/answer.h"
+#include "volume/commit.h"
 #include "volume/path.h"
 #include "volume/range.h"
 
@@ -17,7 +18,10 @@
 
 #define BLOCK_BYTES (256 * 1024)        /* fits the second-level cache: hashed while it is warm */
 #define RESERVE_FROM_BYTES (256 * 1024) /* smaller files are not worth a reservation */
-#define TURN_MS 15000                   /* longer than net waits for bytes of a broken connection */
+/* Space is reserved for about as much as has come, so that nobody takes the disk by promises. */
+#define RESERVE_MIN_BYTES (1 * MIB)
+#define RESERVE_MAX_BYTES (64 * MIB)
+#define TURN_MS 15000 /* longer than net waits for bytes of a broken connection */
 
 enum upload_flag {
     UPLOAD_RESUMABLE = 1,
@@ -32,10 +36,11 @@ struct upload {
     struct str path;
     char name[101]; /* in the hidden directory */
     unsigned flags;
-    int64_t from;   /* where this request begins */
-    int64_t length; /* of its body, -1 unknown */
-    int64_t total;  /* of the file, -1 unknown */
-    int64_t offset; /* bytes in the file and in `hash` */
+    int64_t from;    /* where this request begins */
+    int64_t length;  /* of its body, -1 unknown */
+    int64_t total;   /* of the file, -1 unknown */
+    int64_t offset;  /* bytes in the file and in `hash` */
+    int64_t room_to; /* up to here the disk was asked, and gave blocks when the length is known */
     int fd;
     uint64_t inode;
     bool entered; /* nobody else works on this upload */
@@ -226,25 +231,89 @@ static int begin_hash(struct upload *u, struct err *e)
     return hash_file(u, e);
 }
 
+/* --- room for the bytes --- */
+
 /* A full disk is told before the bytes are sent, not after. */
-static int reserve(struct upload *u, struct err *e)
+static int check_room(const struct upload *u, struct err *e)
 {
-    if (u->length < (int64_t)RESERVE_FROM_BYTES ||
-        fallocate(u->fd, FALLOC_FL_KEEP_SIZE, u->offset, u->length) == 0 ||
-        (errno != ENOSPC && errno != EDQUOT && errno != EFBIG)) {
+    struct fs_room room;
+
+    if (u->length <= 0) {
         return 0;
     }
-    if (errno != EFBIG) {
-        (void)!ftruncate(u->fd, u->offset); /* gives back what it got */
+    if (fs_room(u->fd, LIMIT_DISK_RESERVE_BYTES, &room, e) < 0) {
+        return -1;
     }
-    return err_sys(e, "no room for %lld bytes; remove something and try again",
-                   (long long)u->length);
+    return (uint64_t)u->length <= room.bytes
+               ? 0
+               : err_set(e, ERR_NO_SPACE,
+                         "not enough space on the disk for %lld bytes, it takes %llu; remove "
+                         "something and try again",
+                         (long long)u->length, (unsigned long long)room.bytes);
+}
+
+static int disk_full(const struct upload *u, struct err *e)
+{
+    return err_set(e, ERR_NO_SPACE, "the disk is full after %lld bytes; remove something and %s",
+                   (long long)u->offset,
+                   u->flags & UPLOAD_RESUMABLE ? "go on from Upload-Offset"
+                                               : "send the file again");
+}
+
+/* As much as has come in this request, and not more than is still to come. */
+static uint64_t next_step(const struct upload *u, size_t n)
+{
+    uint64_t step = (uint64_t)(u->offset - u->from), coming = UINT64_MAX;
+
+    if (u->length >= 0) {
+        coming = (uint64_t)(u->from + u->length - u->offset);
+    }
+    step = step < RESERVE_MIN_BYTES ? RESERVE_MIN_BYTES : step;
+    step = step > RESERVE_MAX_BYTES ? RESERVE_MAX_BYTES : step;
+    step = step > coming ? coming : step;
+    return step < n ? n : step;
+}
+
+/* Before `n` bytes are written. */
+static int make_room(struct upload *u, size_t n, struct err *e)
+{
+    uint64_t step = next_step(u, n);
+    struct fs_room room;
+
+    if (u->offset + (int64_t)n <= u->room_to) {
+        return 0;
+    }
+    if (fs_room(u->fd, LIMIT_DISK_RESERVE_BYTES, &room, e) < 0) {
+        return -1;
+    }
+    if (room.bytes < n) {
+        return disk_full(u, e);
+    }
+    step = step > room.bytes ? room.bytes : step;
+    u->room_to = u->offset + (int64_t)step; /* also when it gets only some of them */
+    if (u->length >= (int64_t)RESERVE_FROM_BYTES &&
+        fallocate(u->fd, FALLOC_FL_KEEP_SIZE, u->offset, (off_t)step) < 0 &&
+        (errno == ENOSPC || errno == EDQUOT)) {
+        return disk_full(u, e);
+    }
+    return 0;
+}
+
+/* However the bytes ended, blocks behind them are nobody's. */
+static void give_back_room(const struct upload *u)
+{
+    if (u->offset < u->room_to && u->length >= (int64_t)RESERVE_FROM_BYTES) {
+        (void)!ftruncate(u->fd, u->offset);
+    }
 }
 
 /* --- the bytes --- */
 
 static int store(struct upload *u, struct str bytes, struct err *e)
 {
+    if (bytes.len > 0 && make_room(u, bytes.len, e) < 0) {
+        return -1;
+    }
     while (bytes.len > 0) {
         ssize_t n = pwrite(u->fd, bytes.p, bytes.len, u->offset);
 
@@ -253,14 +322,7 @@ static int store(struct upload *u, struct str bytes, struct err *e)
         }
         if (n < 0) {
             err_sys(e, "write %s", Q(u->path));
-            if (e->kind == ERR_NO_SPACE) {
-                return err_set(e, ERR_NO_SPACE,
-                               "the disk is full after %lld bytes; remove something and %s",
-                               (long long)u->offset,
-                               u->flags & UPLOAD_RESUMABLE ? "go on from Upload-Offset"
-                                                           : "send the file again");
-            }
-            return -1;
+            return e->kind == ERR_NO_SPACE ? disk_full(u, e) : -1;
         }
         sha256_add(&u->hash, bytes.p, (size_t)n);
         if (u->part.ctx != NULL) {
@@ -366,26 +428,20 @@ static int drop(const struct upload *u, struct err *e)
 
 static int commit(struct upload *u, unsigned *created, struct err *e)
 {
-    struct volume_request q = {.op = VOLUME_AGENT_UPLOAD_COMMIT,
-                               .number = u->inode,
-                               .path = u->path,
-                               .other = str_of(u->name)};
-    struct volume_reply reply;
+    const struct volume_whole whole = {u->path, u->name, u->inode, (uint64_t)u->offset};
 
     if (fdatasync(u->fd) < 0) {
         return err_sys(e, "write %s to disk", Q(u->path));
     }
-    if (ask(u, &q, &reply, NULL, e) < 0) {
-        return -1;
-    }
-    *created = reply.flags & VOLUME_CREATED;
-    return 0;
+    return volume_commit(u->v, u->info, &whole, created, e);
 }
 
-/* Back to where this request began, so that it can be sent again. */
+/* Back to where this request began, so that it can be sent again. Not if it may be in its place. */
 static void undo_part(struct upload *u)
 {
-    (void)!ftruncate(u->fd, u->from);
+    if (volume_commit_undone(u->v, u->info, u->name, u->inode)) {
+        (void)!ftruncate(u->fd, u->from);
+    }
 }
 
 static int answer_complete(struct upload *u, unsigned created, struct err *e)
@@ -453,6 +509,14 @@ static void clean_up(struct upload *u)
     http_set_header(u->r, "Upload-Offset", "%lld", (long long)u->offset);
 }
 
+static int receive_or_give_back(struct upload *u, struct err *e)
+{
+    int rc = receive(u, e);
+
+    give_back_room(u);
+    return rc;
+}
+
 static int run(struct upload *u, struct err *e)
 {
     if (plan(u, e) < 0 || open_temporary(u, e) < 0) {
@@ -461,7 +525,7 @@ static int run(struct upload *u, struct err *e)
     if (find_offset(u, e) < 0) {
         return -1;
     }
-    if (begin_hash(u, e) < 0 || reserve(u, e) < 0 || receive(u, e) < 0) {
+    if (begin_hash(u, e) < 0 || check_room(u, e) < 0 || receive_or_give_back(u, e) < 0) {
         clean_up(u);
         return -1;
     }

@@ -1,5 +1,6 @@
 /* The store with a real helper and real confined agents: needs root, else it skips itself. */
-#include "volume/store.h"
+#include "volume/commit.h"
+#include "volume/confine.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -17,12 +18,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,7 +165,7 @@ static void outcome_done(struct outcome *o)
 static struct outcome ask(struct fixture *f, const struct volume_info *i, enum volume_agent_op op,
                           const char *path, const char *other, unsigned flags, uint64_t number)
 {
-    struct volume_request q = {op, flags, number, str_of(path), str_of(other)};
+    struct volume_request q = {op, flags, number, str_of(path), str_of(other), 0};
     struct outcome o = {.fd = -1, .packet = BUF_MAX(VOLUME_PACKET_MAX)};
 
     o.rc = volume_ask(f->store, i, &q, &o.packet, &o.reply, &o.fd, &o.e);
@@ -191,12 +194,11 @@ static void write_file(struct fixture *f, const struct volume_info *i, const cha
     }
     assert_int_equal(fs_write_all(o.fd, str_of(text), &e), 0);
     {
-        SCOPED(outcome_done)
-        struct outcome c =
-            ask(f, i, VOLUME_AGENT_UPLOAD_COMMIT, path, "test-upload", 0, o.reply.file.inode);
+        struct volume_whole w = {str_of(path), "test-upload", o.reply.file.inode, strlen(text)};
+        unsigned created;
 
-        if (c.rc < 0) {
-            fail_msg("commit %s: %s", path, c.e.msg);
+        if (volume_commit(f->store, i, &w, &created, &e) < 0) {
+            fail_msg("commit %s: %s", path, e.msg);
         }
     }
 }
@@ -340,27 +342,37 @@ static void figures_follow_what_is_uploaded(void **state)
 
 /* --- the agent's prison --- */
 
-/* A file of /proc of the process whose user is the project's root, which only the agent is. */
-static char *status_of_agent(void)
+/* The process whose root is the volume, which only its agent is; 0: none. */
+static pid_t agent_of(const struct volume_info *i)
 {
     DIR *d = opendir("/proc");
+    struct stat volume, root;
     struct dirent *ent;
-    char *found = NULL;
+    long found = 0;
 
-    while (found == NULL && (ent = readdir(d)) != NULL) {
-        struct buf b = BUF_MAX(65536);
+    assert_int_equal(stat(host(i, ""), &volume), 0);
+    while (found == 0 && (ent = readdir(d)) != NULL) {
         char path[300];
-        struct err e;
 
-        (void)snprintf(path, sizeof(path), "/proc/%s/status", ent->d_name);
-        if (ent->d_name[0] >= '1' && ent->d_name[0] <= '9' &&
-            fs_read(AT_FDCWD, path, &b, &e) == 0 && strstr(b.p, "Uid:\t2000000000\t")) {
-            found = buf_take(&b);
+        (void)snprintf(path, sizeof(path), "/proc/%s/root", ent->d_name);
+        if (stat(path, &root) == 0 && root.st_ino == volume.st_ino &&
+            root.st_dev == volume.st_dev) {
+            found = strtol(ent->d_name, NULL, 10);
         }
-        buf_done(&b);
     }
     (void)closedir(d);
-    return found;
+    return (pid_t)found;
+}
+
+static char *status_of_agent(const struct volume_info *i)
+{
+    SCOPED(buf_done) struct buf b = BUF_MAX(65536);
+    char path[64];
+    struct err e;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)agent_of(i));
+    assert_int_equal(fs_read(AT_FDCWD, path, &b, &e), 0);
+    return buf_take(&b);
 }
 
 static void an_agent_is_nobody_outside_and_has_no_way_out(void **state)
@@ -372,7 +384,7 @@ static void an_agent_is_nobody_outside_and_has_no_way_out(void **state)
     NEEDS_ROOT();
     i = make(f, "data");
     assert_int_equal(kind_of(f, &i, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
-    status = status_of_agent();
+    status = status_of_agent(&i);
     assert_non_null(status);
     assert_non_null(strstr(status, "Uid:\t2000000000\t2000000000\t2000000000\t2000000000\n"));
     assert_non_null(strstr(status, "Gid:\t2000000000\t2000000000\t2000000000\t2000000000\n"));
@@ -402,24 +414,18 @@ static void a_range_of_another_project_gets_no_agent(void **state)
 static void an_agent_that_dies_is_replaced(void **state)
 {
     struct fixture *f = *state;
-    SCOPED(freep) char *status = NULL;
+    SCOPED(closep) int pidfd = -1;
+    struct pollfd gone = {.events = POLLIN};
     struct volume_info i;
-    long pid;
+    pid_t pid;
 
     NEEDS_ROOT();
     i = make(f, "data");
     assert_int_equal(kind_of(f, &i, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
-    status = status_of_agent();
-    assert_non_null(status);
-    pid = strtol(strstr(status, "\nPid:") + 5, NULL, 10);
-    assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
-    while (kill((pid_t)pid, 0) == 0) {
-        SCOPED(freep) char *again = status_of_agent();
-
-        if (again == NULL) {
-            break; /* gone, or a zombie of init's */
-        }
-    }
+    pid = agent_of(&i);
+    gone.fd = pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(poll(&gone, 1, 10000), 1);
     assert_int_equal(kind_of(f, &i, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
 }
 
@@ -645,6 +651,110 @@ static void a_commit_replaces_a_file_but_not_a_directory(void **state)
         assert_int_equal(h.rc, 0);
         assert_int_equal(h.reply.flags, VOLUME_CREATED);
     }
+}
+
+/* An upload with `text` in it, closed. Its inode. */
+static uint64_t upload(struct fixture *f, const struct volume_info *i, const char *text)
+{
+    SCOPED(outcome_done)
+    struct outcome o = ask(f, i, VOLUME_AGENT_UPLOAD_OPEN, "", "test-upload", VOLUME_CREATE, 0);
+    struct err e;
+
+    assert_int_equal(o.rc, 0);
+    assert_int_equal(fs_write_all(o.fd, str_of(text), &e), 0);
+    return o.reply.file.inode;
+}
+
+static void expect_content(const struct volume_info *i, const char *path, const char *text)
+{
+    SCOPED(buf_done) struct buf b = BUF_MAX(4096);
+    struct err e;
+
+    assert_int_equal(fs_read(AT_FDCWD, host(i, path), &b, &e), 0);
+    assert_true(str_eq_c(buf_str(&b), text));
+}
+
+static void a_commit_that_an_agent_sleeps_on_is_done_by_another_and_once(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct volume_whole w = {STR("model"), "test-upload", 0, 8};
+    unsigned created = 1;
+    pid_t asleep;
+    struct err e;
+
+    NEEDS_ROOT();
+    volume_agents_set_patience(f->store->agents, 2000);
+    i = make(f, "data");
+    write_file(f, &i, "model", "old good");
+    w.inode = upload(f, &i, "new good");
+    asleep = agent_of(&i);
+    assert_int_equal(kill(asleep, SIGSTOP), 0);
+    assert_int_equal(volume_commit(f->store, &i, &w, &created, &e), 0);
+    assert_int_equal(created, 0);
+    assert_int_not_equal(agent_of(&i), asleep); /* it is not there to wake up */
+    expect_content(&i, "model", "new good");
+    assert_false(volume_commit_undone(f->store, &i, "test-upload", w.inode));
+}
+
+static void what_an_agent_slept_on_is_not_done_after_the_next_request(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    pid_t asleep;
+
+    NEEDS_ROOT();
+    volume_agents_set_patience(f->store->agents, 2000);
+    i = make(f, "data");
+    write_file(f, &i, "precious", "keep");
+    asleep = agent_of(&i);
+    assert_int_equal(kill(asleep, SIGSTOP), 0);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_REMOVE, "precious", "", 0), ERR_UNAVAILABLE);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_STAT, "precious", "", 0), ERR_NONE);
+    (void)kill(asleep, SIGCONT);
+    assert_int_not_equal(agent_of(&i), asleep);
+    expect_content(&i, "precious", "keep");
+}
+
+static void an_agent_of_another_volume_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info one, two;
+    pid_t first;
+
+    NEEDS_ROOT();
+    one = make(f, "one");
+    two = make(f, "two");
+    assert_int_equal(kind_of(f, &one, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
+    first = agent_of(&one);
+    assert_int_equal(kind_of(f, &two, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
+    assert_int_equal(kill(first, 0), 0);
+    assert_int_equal(kind_of(f, &one, VOLUME_AGENT_STAT, "", "", 0), ERR_NONE);
+}
+
+static void a_commit_may_be_repeated_but_only_of_the_very_file(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct volume_whole w = {STR("a"), "test-upload", 0, 5};
+    unsigned created;
+    struct err e;
+
+    NEEDS_ROOT();
+    i = make(f, "data");
+    w.inode = upload(f, &i, "12345");
+    assert_true(volume_commit_undone(f->store, &i, "test-upload", w.inode));
+    w.size_bytes = 6; /* a job has cut it */
+    assert_int_equal(volume_commit(f->store, &i, &w, &created, &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+    w.size_bytes = 5;
+    assert_int_equal(volume_commit(f->store, &i, &w, &created, &e), 0);
+    assert_int_equal(created, VOLUME_CREATED);
+    assert_int_equal(volume_commit(f->store, &i, &w, &created, &e), 0);
+    assert_int_equal(created, 0);
+    w.inode++;
+    assert_int_equal(volume_commit(f->store, &i, &w, &created, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 
 static void rename_replaces_only_when_asked(void **state)
@@ -920,6 +1030,10 @@ int main(void)
         TEST(the_hidden_directory_comes_back_when_a_job_has_replaced_it),
         TEST(a_race_of_links_never_leads_outside),
         TEST(a_commit_replaces_a_file_but_not_a_directory),
+        TEST(a_commit_that_an_agent_sleeps_on_is_done_by_another_and_once),
+        TEST(what_an_agent_slept_on_is_not_done_after_the_next_request),
+        TEST(an_agent_of_another_volume_is_left_alone),
+        TEST(a_commit_may_be_repeated_but_only_of_the_very_file),
         TEST(rename_replaces_only_when_asked),
         TEST(a_tree_is_removed_without_following_links),
         TEST(old_uploads_are_swept_and_young_ones_stay),
