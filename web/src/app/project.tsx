@@ -1,6 +1,6 @@
 // The project one works in: part of the address, remembered for the pages that have none.
 import { PlusOutlined } from '@ant-design/icons';
-import { App, Checkbox, Form, Input, Modal, Select } from 'antd';
+import { App, Button, Checkbox, Form, Input, Modal, Select } from 'antd';
 import { useEffect, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
 import { ApiError, api } from '../api/client';
@@ -79,8 +79,6 @@ export function NewProject({ open, close }: { open: boolean; close: () => void }
   );
 }
 
-const NEW = ' new';
-
 export function ProjectSwitcher() {
   const t = useText();
   const navigate = useNavigate();
@@ -89,11 +87,8 @@ export function ProjectSwitcher() {
   const { may } = useSession();
   const projects = useProjects().data?.items ?? [];
   const [making, setMaking] = useState(false);
+  const [open, setOpen] = useState(false);
   const choose = (name: string) => {
-    if (name === NEW) {
-      setMaking(true);
-      return;
-    }
     const section = /^\/p\/[^/]+\/([^/]+)/.exec(pathname)?.[1] ?? 'jobs';
     navigate(`/p/${encodeURIComponent(name)}/${section}`);
   };
@@ -107,12 +102,28 @@ export function ProjectSwitcher() {
         showSearch
         popupMatchSelectWidth={240}
         onChange={choose}
-        options={[
-          ...projects.map((p) => ({ value: p.name, label: p.name })),
-          ...(may('project:create')
-            ? [{ value: NEW, label: <><PlusOutlined /> {t('project.new')}</> }]
-            : []),
-        ]}
+        open={open}
+        onOpenChange={setOpen}
+        options={projects.map((p) => ({ value: p.name, label: p.name }))}
+        popupRender={(list) => (
+          <>
+            {list}
+            {may('project:create') && (
+              <Button
+                type="text"
+                block
+                icon={<PlusOutlined />}
+                onMouseDown={(e) => e.preventDefault()} // the list keeps the focus until it closes
+                onClick={() => {
+                  setOpen(false);
+                  setMaking(true);
+                }}
+              >
+                {t('project.new')}
+              </Button>
+            )}
+          </>
+        )}
       />
       <NewProject open={making} close={() => setMaking(false)} />
     </>
