@@ -93,6 +93,12 @@ def test_a_job_goes_through_its_states_and_keeps_everything(strata):
     assert job['usage']['cpu_usec'] > 0 and job['usage']['memory_peak_bytes'] > 0
 
 
+def test_a_name_with_an_underscore_runs_and_names_the_host(strata):
+    job = strata.run_job('demo', ['hostname'], name='my_trainer')
+    assert job['state'] == 'succeeded', job['reason']
+    assert strata.job_log('demo', job['id']) == 'my-trainer\n'
+
+
 @pytest.mark.parametrize('code', [1, 3, 126, 127, 137, 255])
 def test_exit_codes_are_kept_as_they_are(strata, code):
     job = strata.run_job('demo', ['sh', '-c', f'exit {code}'], name='code')
