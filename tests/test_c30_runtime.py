@@ -439,6 +439,121 @@ def test_a_link_in_the_image_does_not_move_a_volume_out(d):
     assert not marker.exists()
 
 
+# --- volumes inside of volumes, and what images do about them ---
+
+@pytest.fixture
+def image(d):
+    """Makes images: busybox and what `change` does to its root."""
+    made = []
+
+    def make(change):
+        chain = f'{len(made) + 1:x}'.rjust(64, 'd')
+        make_layer(d.state, chain, True)
+        change(d.state / 'rootfs' / chain / 'fs')
+        made.append(chain)
+        return {'chains': [chain]}
+    yield make
+    for chain in made:
+        shutil.rmtree(d.state / 'rootfs' / chain)
+
+
+@pytest.fixture
+def volumes(d):
+    """Names of empty volumes."""
+    made = [f'nest-{n}' for n in 'abc']
+    for v in made:
+        (d.state / 'volumes' / v).mkdir()
+        os.chown(d.state / 'volumes' / v, ID_BASE, ID_BASE)
+    yield made
+    for v in made:
+        shutil.rmtree(d.state / 'volumes' / v)
+
+
+def at(volume, target, ro=False):
+    return {'volume': volume, 'target': target, 'ro': ro}
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_an_inner_volume_is_seen_whatever_the_order(d, volumes, order):
+    mounts = [at(volumes[0], '/m'), at(volumes[1], '/m/in'), at(volumes[2], '/m/in/most')]
+    assert d.sh('echo a > /m/f; echo b > /m/in/f; echo c > /m/in/most/f', mounts=[mounts[i] for i in order])[:2] == ('exited', 0)
+    assert [(d.state / 'volumes' / v / 'f').read_text() for v in volumes] == ['a\n', 'b\n', 'c\n']
+
+
+def test_a_volume_inside_a_read_only_one_needs_its_directory(d, volumes):
+    mounts = [at(volumes[0], '/m', ro=True), at(volumes[1], '/m/in')]
+    kind, message = d.refuse('/bin/true', mounts=mounts)
+    assert kind == 'invalid' and '/m/in' in message and 'Read-only' in message
+    (d.state / 'volumes' / volumes[0] / 'in').mkdir()
+    assert d.sh('echo x > /m/in/f', mounts=mounts)[:2] == ('exited', 0)
+    assert d.sh('echo x > /m/f', mounts=mounts)[1] != 0
+
+
+@pytest.mark.parametrize('target', ['/etc/passwd', '/etc/group', '/bin/sh', '/bin/sh/deeper'])
+def test_a_volume_on_a_file_is_the_users_mistake(d, volumes, target):
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], target)])
+    assert kind == 'invalid' and target in message and 'Not a directory' in message
+
+
+@pytest.mark.parametrize('link', ['/proc', '/sys', '/dev', '/dev/shm', '../../proc/self', '/'])
+def test_a_link_of_the_image_does_not_bring_a_volume_over_the_kernels_files(d, image, volumes, link):
+    def change(fs):
+        for sub in ('proc/self', 'sys', 'dev/shm'):
+            (fs / sub).mkdir(parents=True)
+        (fs / 'ln').symlink_to(link)
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/ln')], **image(change))
+    assert kind == 'invalid' and '/ln' in message and 'a link of the image leads to' in message
+
+
+def test_a_link_in_a_volume_does_not_bring_another_over_the_kernels_files(d, image, volumes):
+    (d.state / 'volumes' / volumes[0] / 'in').symlink_to('/dev')
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/m'), at(volumes[1], '/m/in')],
+                             **image(lambda fs: (fs / 'dev').mkdir()))
+    assert kind == 'invalid' and '/m/in' in message and 'leads to /dev' in message
+
+
+def test_a_link_of_the_image_leads_a_volume_where_it_says(d, image, volumes):
+    spec = image(lambda fs: ((fs / 'srv').mkdir(), (fs / 'data').symlink_to('/srv/real')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/data')], **spec)
+    assert kind == 'invalid' and '/data' in message, 'it leads nowhere'
+    spec = image(lambda fs: ((fs / 'srv' / 'real').mkdir(parents=True), (fs / 'data').symlink_to('/srv/real')))
+    assert d.sh('echo x > /srv/real/f', mounts=[at(volumes[0], '/data')], **spec)[:2] == ('exited', 0)
+    assert (d.state / 'volumes' / volumes[0] / 'f').exists()
+
+
+def test_two_volumes_that_links_lead_to_one_place_are_refused(d, image, volumes):
+    spec = image(lambda fs: ((fs / 'srv').mkdir(), (fs / 'data').symlink_to('srv')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/srv'), at(volumes[1], '/data')], **spec)
+    assert kind == 'invalid' and 'hidden by another' in message
+    spec = image(lambda fs: ((fs / 'a' / 'b' / 'c').mkdir(parents=True), (fs / 'ln').symlink_to('/a/b/c')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/a/b'), at(volumes[1], '/ln')], **spec)
+    assert kind == 'invalid' and '/ln' in message
+
+
+def test_a_volume_on_etc_brings_its_own_names(d, volumes):
+    assert d.sh('ls /etc; echo mine > /etc/hosts', mounts=[at(volumes[0], '/etc')]) == ('exited', 0, '')
+    assert os.listdir(d.state / 'volumes' / volumes[0]) == ['hosts']
+
+
+@pytest.mark.parametrize('name, make', [
+    ('proc', lambda fs: (fs / 'proc').symlink_to('/tmp')), ('proc', lambda fs: (fs / 'proc').touch()),
+    ('sys', lambda fs: (fs / 'sys').symlink_to('/')), ('dev', lambda fs: (fs / 'dev').symlink_to('/tmp')),
+    ('dev', lambda fs: (fs / 'dev').touch()),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').symlink_to('/nowhere'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'proc').mkdir(), (fs / 'etc').symlink_to('/proc'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').symlink_to('etc'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').touch())),
+    ('etc/hosts', lambda fs: (fs / 'etc' / 'hosts').mkdir())])
+def test_an_image_without_a_place_for_what_is_mounted_is_the_users_mistake(d, image, name, make):
+    kind, message = d.refuse('/bin/true', **image(make))
+    assert kind == 'invalid' and '/' + name in message
+
+
+def test_an_image_whose_etc_is_a_link_to_a_directory_runs(d, image):
+    spec = image(lambda fs: (shutil.move(fs / 'etc', fs / 'conf'), (fs / 'etc').symlink_to('conf')))
+    assert d.sh('grep -c localhost /conf/hosts', **spec) == ('exited', 0, '2\n')
+
+
 def test_a_volume_that_is_a_link_is_refused(d):
     link = d.state / 'volumes' / 'v-link'
     link.symlink_to('/etc')

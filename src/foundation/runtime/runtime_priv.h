@@ -31,6 +31,8 @@ int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, stru
 int spec_check(const struct runtime_spec *s, struct err *e) MUST_USE;
 /* Absolute, no empty, "." or ".." component, no slash at the end. */
 bool spec_path_ok(struct str path);
+/* At or below /proc, /sys or /dev. */
+bool spec_path_of_kernel(struct str path);
 /* A node of a GPU or of its fabric, by its name alone. */
 bool spec_device_ok(struct str path);
 
@@ -118,11 +120,13 @@ void seccomp_profile_json(struct jw *w);
 int seccomp_profile_bpf(struct buf *base64, struct err *e) MUST_USE;
 
 /* --- bundle.c: config.json --- */
+enum tree_names { TREE_NAMES, TREE_NO_NAMES }; /* /etc/hosts, hostname, resolv.conf */
 struct bundle {
     const struct runtime_spec *spec;
     const struct image_user *user;
     const struct cgroups *cgroups;
-    const char *box;    /* where the shim mounted things: <box>/rootfs, <box>/v0, ... */
+    const char *box; /* where the shim mounted things: <box>/rootfs with the volumes in it */
+    enum tree_names names;
     const char *cgroup; /* "/strata-main/j-1" */
     struct str seccomp; /* base64 of the filter, may be empty */
     struct bundle_device *devices;
@@ -163,6 +167,13 @@ int shim_answer_parse(struct str bytes, struct shim_record *out, struct err *e) 
 
 /* --- box.c: the shim's private mount namespace --- */
 int box_make(const struct shim_job *job, char box[128], struct err *e) MUST_USE;
+
+/* --- tree.c: the container's directories --- */
+/* Mounts the volumes below `root`, where the image is, and makes the working directory. ERR_INVALID
+ * when the image or a volume leaves no place for them. */
+int tree_fill(int root, const struct runtime_spec *s, struct err *e) MUST_USE;
+/* Whether /etc/hosts and its like are mounted: not into a volume, which brings its own /etc. */
+int tree_names(int root, enum tree_names *out, struct err *e) MUST_USE;
 
 /* --- remains.c: what a container leaves --- */
 /* crun's state and the cgroup; tolerant. */

@@ -205,6 +205,7 @@ static int write_config(struct shim *s, struct err *e)
         return err_sys(e, "open %s", path);
     }
     if (image_user_find(rootfs, job->spec->user, &user, e) < 0 ||
+        tree_names(rootfs, &b.names, e) < 0 ||
         find_devices(job->spec, devices, &b.n_devices, e) < 0) {
         return -1;
     }

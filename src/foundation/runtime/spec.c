@@ -166,6 +166,11 @@ static bool under(struct str path, struct str dir)
     return str_starts(path, dir) && (path.len == dir.len || path.p[dir.len] == '/');
 }
 
+bool spec_path_of_kernel(struct str path)
+{
+    return under(path, STR("/proc")) || under(path, STR("/sys")) || under(path, STR("/dev"));
+}
+
 bool spec_device_ok(struct str path)
 {
     /* NVIDIA, AMD, Intel and Habana accelerators, and RDMA for their traffic. */
@@ -203,8 +208,6 @@ static bool chain_ok(const char *hex)
 
 static int check_mounts(const struct runtime_spec *s, struct err *e)
 {
-    static const char *const ours[] = {"/proc", "/sys", "/dev"};
-
     for (size_t i = 0; i < s->n_mounts; i++) {
         struct str target = str_of(s->mounts[i].target);
 
@@ -217,12 +220,11 @@ static int check_mounts(const struct runtime_spec *s, struct err *e)
                            "without //, . and ..",
                            s->mounts[i].target);
         }
-        for (size_t k = 0; k < ARRAY_LEN(ours); k++) {
-            if (under(target, str_of(ours[k]))) {
-                return err_set(e, ERR_INVALID,
-                               "a volume cannot be mounted on %.80s: %s is the kernel's",
-                               s->mounts[i].target, ours[k]);
-            }
+        if (spec_path_of_kernel(target)) {
+            return err_set(e, ERR_INVALID,
+                           "a volume cannot be mounted on %.80s: /proc, /sys and /dev are the "
+                           "kernel's",
+                           s->mounts[i].target);
         }
         for (size_t k = 0; k < i; k++) {
             if (str_eq_c(target, s->mounts[k].target)) {
