@@ -161,6 +161,14 @@ def test_volumes_are_mounted_and_read_only_is_kept(strata):
     assert 'Read-only' in strata.job_log('demo', job['id'])
 
 
+def test_a_volume_on_a_file_fails_at_once_and_names_it(strata):
+    strata.volume('demo', 'jobvol')
+    job = strata.run_job('demo', ['true'], name='onfile', retries=0,
+                         volumes=[{'name': 'jobvol', 'path': '/etc/passwd', 'mode': 'rw'}])
+    assert job['state'] == 'failed' and '/etc/passwd' in job['reason'] and job['exit'] is None
+    assert states(job) == ['queued', 'starting', 'failed']
+
+
 def test_a_volume_in_use_cannot_be_deleted(strata):
     strata.volume('demo', 'busyvol')
     job = strata.submit('demo', shell(strata, 'sleep 600', volumes=[{'name': 'busyvol', 'path': '/v'}]))

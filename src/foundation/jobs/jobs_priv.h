@@ -22,7 +22,9 @@
 enum job_phase {
     PHASE_ADOPTING, /* loaded as starting or running; the engine has not been asked yet */
     PHASE_QUEUED,
-    PHASE_STARTING, /* a starter has it, or it waits for the next try */
+    PHASE_STARTING, /* a starter has it */
+    PHASE_PAUSED, /* its start failed: back into the queue at start_at, until then it holds nothing
+                   */
     PHASE_RUNNING,
     PHASE_ENDING, /* its end is being written */
 };
@@ -47,6 +49,7 @@ struct job {
     /* monotonic ms; 0: not set */
     int64_t timeout_at, kill_at, start_at, save_at;
     int64_t backoff_ms;
+    int64_t failing_since; /* its start fails since then; monotonic ms, 0: it does not */
     bool term_sent;
     bool row_starting;                 /* the row says starting (or running) already */
     bool look_first;                   /* its container may exist: ask before starting it */
@@ -118,7 +121,8 @@ struct jobs {
     void *engine_ctx;
     struct engine_local local;
     char host[65], arch[16];
-    struct lock lock; /* its condition wakes the scheduler and those who wait for an end */
+    int64_t start_timeout_ms; /* how long failed starts are tried again */
+    struct lock lock;         /* its condition wakes the scheduler and those who wait for an end */
     /* guarded by lock */
     struct machine machine;
     struct queue queue;

@@ -827,6 +827,147 @@ static void a_host_that_is_not_ready_delays_the_start_and_says_why(void **state 
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
 }
 
+static bool is_paused(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    const struct job *job = map_get(&world.jobs->by_id, str_of(id));
+
+    return job && job->phase == PHASE_PAUSED && !job->has_resources;
+}
+
+static void pause_starts_for(int64_t ms)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    world.jobs->pauses.start_ms = ms;
+}
+
+static void a_job_whose_start_fails_holds_nothing_and_blocks_nobody(void **state UNUSED)
+{
+    char id[16], other[16];
+    struct asked k;
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("true", "resources: {cpu: 2}", id);
+    WAIT_FOR(is_paused(id));
+    lock_world();
+    world.answer = ANSWER;
+    unlock_world();
+    submit("true", "resources: {cpu: 2}", other);
+    WAIT_FOR(is_state(other, JOB_SUCCEEDED));
+    assert_true(is_paused(id));
+    assert_int_equal(ask(id, &k), 0);
+    assert_int_equal(k.row.state, JOB_STARTING);
+    arena_done(&k.a);
+}
+
+static void end_pause(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    ((struct job *)map_get(&world.jobs->by_id, str_of(id)))->start_at = clock_mono_ms();
+    lock_broadcast(l);
+}
+
+static bool is_first(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    return jobs_queue_first(&world.jobs->queue) == map_get(&world.jobs->by_id, str_of(id));
+}
+
+static void after_its_pause_a_job_is_where_it_was_in_the_queue(void **state UNUSED)
+{
+    char id[16], holds[16], later[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("work", "resources: {cpu: 2}", id);
+    WAIT_FOR(is_paused(id));
+    lock_world();
+    world.answer = ANSWER;
+    unlock_world();
+    submit("work", "resources: {cpu: 2}", holds);
+    WAIT_FOR(is_state(holds, JOB_RUNNING));
+    submit("true", "", later);
+    assert_true(is_first(later));
+    end_pause(id);
+    WAIT_FOR(is_first(id));
+    end_job(holds, 1, 0);
+    WAIT_FOR(is_state(id, JOB_RUNNING));
+    assert_true(is_state(later, JOB_QUEUED));
+}
+
+static void starts_that_fail_for_too_long_fail_the_job(void **state UNUSED)
+{
+    char id[16];
+    struct asked k;
+
+    world.jobs->start_timeout_ms = 100;
+    world.answer = FAIL_BEFORE;
+    submit("true", "", id);
+    WAIT_FOR(is_state(id, JOB_FAILED));
+    assert_true(world.starts > 1);
+    assert_int_equal(ask(id, &k), 0);
+    assert_string_equal(k.row.reason, "could not be started for 0.1 s (jobs.start_timeout): "
+                                      "the helper is gone");
+    assert_int_equal(k.row.exit_kind, JOB_EXIT_NONE);
+    arena_done(&k.a);
+}
+
+static void a_timeout_also_ends_starts_that_fail(void **state UNUSED)
+{
+    char first[16], id[16];
+    struct asked k;
+
+    submit_waiting(first, "true", "timeout: 1s", id)->timeout_ms = 50;
+    lock_world();
+    world.answer = FAIL_BEFORE;
+    unlock_world();
+    end_job(first, 1, 0);
+    WAIT_FOR(is_state(id, JOB_FAILED));
+    assert_int_equal(ask(id, &k), 0);
+    assert_int_equal(k.row.exit_kind, JOB_EXIT_TIMEOUT);
+    assert_int_equal(k.row.exit_code, 124);
+    assert_non_null(strstr(k.row.reason, "could not be started within its timeout"));
+    assert_non_null(strstr(k.row.reason, "the helper is gone"));
+    arena_done(&k.a);
+}
+
+static void a_job_whose_start_fails_is_cancelled_at_once(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("true", "", id);
+    WAIT_FOR(is_paused(id));
+    assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
+    assert_true(is_state(id, JOB_CANCELLED));
+}
+
+static void a_container_whose_start_was_not_answered_ends_with_a_cancel(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_AFTER;
+    submit("stubborn", "", id);
+    WAIT_FOR(is_paused(id));
+    assert_true(container_runs(id, 1));
+    assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
+    assert_true(is_state(id, JOB_CANCELLED));
+    WAIT_FOR(is_removed(id, 1));
+}
+
 static void an_answer_that_was_lost_does_not_start_a_second_container(void **state UNUSED)
 {
     char id[16];
@@ -1165,6 +1306,12 @@ int main(void)
         TEST(a_failure_is_retried_as_often_as_asked_and_each_attempt_is_kept),
         TEST(a_command_that_is_not_there_is_127),
         TEST(a_host_that_is_not_ready_delays_the_start_and_says_why),
+        TEST(a_job_whose_start_fails_holds_nothing_and_blocks_nobody),
+        TEST(after_its_pause_a_job_is_where_it_was_in_the_queue),
+        TEST(starts_that_fail_for_too_long_fail_the_job),
+        TEST(a_timeout_also_ends_starts_that_fail),
+        TEST(a_job_whose_start_fails_is_cancelled_at_once),
+        TEST(a_container_whose_start_was_not_answered_ends_with_a_cancel),
         TEST(an_answer_that_was_lost_does_not_start_a_second_container),
         TEST(a_server_killed_before_the_start_queues_the_job_again),
         TEST(a_server_killed_after_the_start_adopts_the_container),

@@ -62,7 +62,7 @@ static int begin_in_state(struct state_db *db, void *ctx, struct err *e)
                            .steps = {{.to = JOB_STARTING, .reason = "its resources are free"}}};
 
     arena_reset(&at->arena);
-    if (at->row_starting ? job_store_set_tries(db, at->job->seq, at->tries, e) < 0
+    if (at->row_starting ? job_store_set_tries(db, at->job->seq, at->tries, at->gpu_mask, e) < 0
                          : job_store_apply(db, &c, e) < 0) {
         return -1;
     }
