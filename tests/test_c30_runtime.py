@@ -254,6 +254,33 @@ def test_a_running_container_is_not_removed(d):
     assert d.op('remove', id=id)['ok']
 
 
+def test_removals_beside_each_other_leave_nothing(d):
+    for _ in range(3):
+        id = d.begin('/bin/sh', '-c', 'i=0; while [ $i -lt 2000 ]; do echo $i > /f$i; i=$((i+1)); done')
+        assert d.end(id)['code'] == 0
+        assert d.op('forget', id=id).get('ok')
+        assert not (d.state / 'jobs' / id).exists() and id not in d.list()
+
+
+def test_a_removal_that_fails_can_be_tried_again(d):
+    """A file that nobody may delete is a stand-in for any trouble of the disk."""
+    id = d.begin('/bin/mkdir', '/busy')
+    assert d.end(id)['code'] == 0
+    busy = d.state / 'jobs' / id / 'scratch' / 'upper' / 'busy'
+    if subprocess.run(['chattr', '+i', busy], check=False).returncode:
+        pytest.skip('no chattr here')
+    try:
+        assert 'error' in d.op('remove', id=id)
+        assert not d.list()[id]['running'], 'it stays listed'
+        assert d.op('stats', id=id)['status']['end'] == 'exited'
+        d.op('kill_helper')
+        assert id in d.list()
+    finally:
+        subprocess.run(['chattr', '-R', '-i', d.state / 'jobs' / id / 'scratch'], check=True)
+    assert d.op('remove', id=id).get('ok') and id not in d.list()
+    assert os.listdir(d.state / 'jobs' / id) == ['log']
+
+
 def test_hostile_fields_are_refused(d):
     for spec in ({'id': '../x'}, {'id': '-h'}, {'chains': ['../' * 21 + 'a']}, {'cwd': '/a/../b'}, {'id_base': 0},
                  {'mounts': [{'volume': '../jobs', 'target': '/x'}]}, {'mounts': [{'volume': 'v-1', 'target': '/proc/1'}]},

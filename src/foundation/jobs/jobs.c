@@ -220,6 +220,7 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
     list_init(&j->active);
     list_init(&j->inbox);
     list_init(&j->followers);
+    list_init(&j->forgets);
     init_pool(&j->starters, j);
     init_pool(&j->enders, j);
     name_host(j);
@@ -259,6 +260,10 @@ static void free_jobs(struct jobs *j)
     struct str key;
     void *job;
 
+    list_each(it, &j->forgets)
+    {
+        free(list_entry(it, struct task, link));
+    }
     for (size_t i = 0; map_next(&j->by_id, &i, &key, &job);) {
         job_free(job);
     }

@@ -130,6 +130,7 @@ struct jobs {
     struct list active;
     struct list inbox;
     struct list followers; /* struct follower: log_http.c */
+    struct list forgets;   /* tasks that could not be done: again with the next comparison */
     size_t n_submitting;   /* counted for the limit, not in the queue yet */
     bool stopping, adopted;
     int64_t compare_at; /* with the engine, next, when jobs are active or... monotonic ms */
@@ -165,6 +166,7 @@ struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt,
 /* starter.c, ender.c: what the pools do */
 void jobs_starter_run(struct jobs *j, struct task *t);
 void jobs_ender_run(struct jobs *j, struct task *t);
+void jobs_ender_again_locked(struct jobs *j); /* what could not be forgotten */
 
 /* scheduler.c */
 void *jobs_scheduler_main(void *jobs);

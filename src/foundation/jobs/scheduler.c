@@ -476,6 +476,7 @@ static void compare_now(struct jobs *j)
 
     lock_take(l);
     j->compare_due = false;
+    jobs_ender_again_locked(j);
     lock_drop(l);
     ok = jobs_adopt_compare(j, &e) == 0;
     if (!ok) {

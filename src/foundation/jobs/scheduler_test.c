@@ -31,6 +31,7 @@ struct container {
     char id[65];
     char word[32]; /* the command's first word: what it does */
     bool listed;   /* not removed */
+    bool log_gone;
     struct runtime_status st;
     int signals[4];
     size_t n_signals;
@@ -201,13 +202,30 @@ static int test_remove(void *ctx UNUSED, const char *id, struct err *e)
     return rc;
 }
 
+static int test_remove_log(void *ctx UNUSED, const char *id, struct err *e)
+{
+    int rc = 0;
+
+    lock_world();
+    struct container *c = find(id);
+
+    if (c && c->listed) {
+        rc = err_set(e, ERR_CONFLICT, "container %s was not removed yet", id);
+    } else if (c) {
+        c->log_gone = true;
+    }
+    unlock_world();
+    return rc;
+}
+
 static int test_log_open(void *ctx UNUSED, const char *id UNUSED, int *fd UNUSED, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "no log");
 }
 
-static const struct job_engine test_engine = {"test",     test_start,  test_signal, test_list,
-                                              test_stats, test_remove, test_remove, test_log_open};
+static const struct job_engine test_engine = {"test",          test_start,   test_signal,
+                                              test_list,       test_stats,   test_remove,
+                                              test_remove_log, test_log_open};
 
 /* --- the world around --- */
 
@@ -1141,6 +1159,35 @@ static void a_finished_job_is_deleted_and_an_unfinished_one_is_not(void **state 
     arena_done(&k.a);
 }
 
+static bool log_is_removed(const char *id)
+{
+    char name[65];
+    bool yes;
+
+    job_container_id(id, 1, 0, name);
+    lock_world();
+    yes = find(name) && find(name)->log_gone;
+    unlock_world();
+    return yes;
+}
+
+static void what_could_not_be_removed_is_tried_again_with_its_log(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    world.no_remove = true;
+    submit("true", "", id);
+    WAIT_FOR(is_finished(id));
+    assert_int_equal(jobs_delete(world.jobs, PROJECT, str_of(id), &e), 0);
+    WAIT_FOR(!list_empty(&world.jobs->forgets));
+    assert_false(log_is_removed(id));
+    lock_world();
+    world.no_remove = false;
+    unlock_world();
+    WAIT_FOR(log_is_removed(id));
+}
+
 static void a_project_that_goes_takes_all_its_jobs_with_it(void **state UNUSED)
 {
     struct err e = {0};
@@ -1322,6 +1369,7 @@ int main(void)
         TEST(a_cancel_that_was_answered_survives_a_restart),
         TEST(without_the_helper_nothing_starts_until_the_containers_are_known),
         TEST(a_finished_job_is_deleted_and_an_unfinished_one_is_not),
+        TEST(what_could_not_be_removed_is_tried_again_with_its_log),
         TEST(a_project_that_goes_takes_all_its_jobs_with_it),
         TEST(events_tell_each_change_after_it_is_written),
         TEST(kills_at_random_lose_nothing_and_run_nothing_twice),
