@@ -298,6 +298,40 @@ def test_a_request_larger_than_the_machine_says_what_exists(strata):
         assert 'asks for 1 GPU; this machine has 0' in e['message']
 
 
+def test_all_that_the_machine_lacks_is_told_at_once_with_line_and_key(strata):
+    if strata.api('GET', '/api/v1/nodes').json()['items'][0]['gpus']:
+        pytest.skip('has a GPU')
+    text = (f'image: {strata.busybox}\nretries: -1\nresources:\n  cpu: 4096\n  memory: 900Ti\n  gpu: 1\n')
+    e = refused(strata, text, headers={'Content-Type': 'application/yaml'})
+    assert [(m['line'], m['key']) for m in e['mistakes']] == [
+        (2, 'retries'), (4, 'resources.cpu'), (5, 'resources.memory'), (6, 'resources.gpu')]
+    assert all('this machine has' in m['message'] for m in e['mistakes'][1:])
+
+
+def test_what_linux_does_not_take_as_argument_or_variable_is_told_at_submit(strata):
+    long = 'x' * 131072
+    for more, key in (({'command': ['echo', long]}, 'command[1]'), ({'env': {'A': long}}, 'env.A')):
+        e = refused(strata, {**shell(strata, 'true'), **more})
+        assert [(m['key'], m['line']) for m in e['mistakes']] == [(key, 1)]
+        assert 'Linux takes 131071' in e['message']
+    job = strata.run_job('demo', ['sh', '-c', 'echo ${#A} ${#0}', long[:100000]], env={'A': long[:100000]})
+    assert strata.job_log('demo', job['id']) == '100000 100000\n'
+    for i in range(33):
+        assert strata.api('PUT', f'/api/v1/projects/demo/secrets/fat{i}', json={'value': long[:65536]}).status_code == 204
+    e = refused(strata, shell(strata, 'true', secrets={f'S{i}': f'fat{i}' for i in range(33)}))
+    assert e['message'].startswith('secrets: ') and 'Linux takes' in e['message']
+
+
+@pytest.mark.parametrize('given, want', [('/app/', '/app'), ('app', '/app'), ('/app//x', '/app/x'), ('/app/../tmp', '/tmp')])
+def test_a_working_directory_of_an_image_is_read_as_docker_does(strata, given, want):
+    assert strata.busybox
+    layer = (strata.state.parent / (strata.state.name + '-busybox.tar')).read_bytes()
+    image = push_image(strata, 'demo/workdir', 'x', layer, Cmd=['/bin/pwd'], WorkingDir=given)
+    job = strata.wait_job('demo', strata.submit('demo', {'image': image, 'resources': SMALL})['id'])
+    assert job['state'] == 'succeeded', job['reason']
+    assert strata.job_log('demo', job['id']) == want + '\n'
+
+
 def test_a_volume_that_does_not_exist_is_told_at_submit(strata):
     e = refused(strata, shell(strata, 'true', volumes=[{'name': 'no-such', 'path': '/v'}]), 404)
     assert 'no-such' in e['message'] and 'volumes[0]' in e['message']

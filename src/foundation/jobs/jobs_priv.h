@@ -164,6 +164,9 @@ struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt,
                            int64_t tries) MUST_USE;
 
 /* starter.c, ender.c: what the pools do */
+/* The command of the spec or the image; in the arena, NULL-terminated. */
+const char *const *jobs_args_of(struct arena *a, const struct job_spec *s,
+                                const struct job_image *im);
 void jobs_starter_run(struct jobs *j, struct task *t);
 void jobs_ender_run(struct jobs *j, struct task *t);
 void jobs_ender_again_locked(struct jobs *j); /* what could not be forgotten */

@@ -561,12 +561,13 @@ static void a_request_larger_than_the_machine_is_refused_saying_what_exists(void
     assert_int_equal(
         try_submit("{name: x, image: demo/box:1, command: [a], resources: {cpu: 64}}", id, &e), -1);
     assert_int_equal(e.kind, ERR_INVALID);
-    assert_string_equal(e.msg, "resources.cpu: asks for 64 CPUs; this machine has 2 for jobs");
+    assert_string_equal(e.msg, "the job has 1 mistake: line 1: resources.cpu: asks for 64 CPUs; "
+                               "this machine has 2 for jobs");
     assert_int_equal(
         try_submit("{name: x, image: demo/box:1, command: [a], resources: {memory: 5Gi}}", id, &e),
         -1);
-    assert_string_equal(e.msg,
-                        "resources.memory: asks for 5.0 GiB; this machine has 4.0 GiB for jobs");
+    assert_string_equal(e.msg, "the job has 1 mistake: line 1: resources.memory: asks for 5.0 GiB; "
+                               "this machine has 4.0 GiB for jobs");
 }
 
 static void

@@ -13,7 +13,6 @@
 /* --- limits --- */
 #define RUNTIME_ARGS_MAX 2048             /* LIMIT_JOB_ARGS and an entrypoint */
 #define RUNTIME_ENV_MAX 2048              /* LIMIT_JOB_ENV and that of the image */
-#define RUNTIME_STRING_MAX 131072         /* MAX_ARG_STRLEN of execve(2) */
 #define RUNTIME_DEVICES_MAX 64            /* nodes of GPUs */
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */
 #define RUNTIME_IDS 65536U                /* size of the id range of a container */
@@ -29,8 +28,6 @@ void spec_put(struct buf *b, const struct runtime_spec *s);
 /* Everything in the arena. Counts are checked before memory is taken. Not yet spec_check. */
 int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, struct err *e) MUST_USE;
 int spec_check(const struct runtime_spec *s, struct err *e) MUST_USE;
-/* Absolute, no empty, "." or ".." component, no slash at the end. */
-bool spec_path_ok(struct str path);
 /* At or below /proc, /sys or /dev. */
 bool spec_path_of_kernel(struct str path);
 /* A node of a GPU or of its fabric, by its name alone. */

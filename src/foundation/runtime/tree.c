@@ -67,8 +67,8 @@ static int step_inside(int root, int at, const char *prefix, const char *name, u
     return open_inside(root, prefix);
 }
 
-/* A directory of the container by its path, which is spec_path_ok. What is missing of it is made,
- * as docker does. -1: errno says why. */
+/* A directory of the container by its path, which is runtime_path_ok. What is missing of it is
+ * made, as docker does. -1: errno says why. */
 static int open_made(int root, const char *path, uint32_t owner)
 {
     SCOPED(closep) int at = fcntl(root, F_DUPFD_CLOEXEC, 3);
