@@ -1,5 +1,6 @@
 """Containers on this machine: crun under our shim, driven through runtime-driver (runtime_driver.c), so
 below jobs and the API. Root is needed: containers are real."""
+import errno
 import json
 import os
 import pathlib
@@ -324,6 +325,44 @@ def test_system_calls_are_filtered(d):
     log = d.sh('mount -t tmpfs x /tmp; unshare -U true; unshare -n true; chroot / /bin/true && echo chroot works')[2]
     assert log.count('Operation not permitted') + log.count('permission denied') == 3
     assert 'chroot works' in log
+
+
+VSOCK = r"""
+#include <stdio.h>
+#include <string.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static long i386(long nr, long a, long b)
+{
+    long rc;
+    __asm__ volatile("int $0x80" : "=a"(rc) : "a"(nr), "b"(a), "c"(b), "d"(0L) : "memory");
+    return rc < 0 ? -rc : 0;
+}
+int main(void)
+{
+    unsigned *a = mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    a[0] = 40, a[1] = 1, a[2] = 0;
+    printf("%d ", syscall(SYS_socket, 40L, 1L, 0L) < 0 ? errno : 0);
+    printf("%d ", syscall(SYS_socket, 0x100000028L, 1L, 0L) < 0 ? errno : 0);
+    printf("%ld %ld ", i386(359, 40, 1), i386(102, 1, (long)a));
+    printf("%d\n", syscall(SYS_socket, 0x100000001L, 1L, 0L) < 0 ? errno : 0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != 'x86_64' or not shutil.which('gcc'), reason='needs gcc on x86_64')
+def test_vsock_is_refused_by_every_way(d, tmp_path):
+    """The kernel reads the family as an int, and i386's socketcall hides it in memory."""
+    (tmp_path / 'vsock.c').write_text(VSOCK)
+    program = d.state / 'volumes' / 'v-1' / 'vsock'
+    subprocess.run(['gcc', '-static', '-O1', '-o', program, tmp_path / 'vsock.c'], check=True)
+    program.chmod(0o755)
+    end, code, log = d.run('/data/vsock', mounts=[{'volume': 'v-1', 'target': '/data', 'ro': True}])
+    assert (end, code, log) == ('exited', 0, f'{errno.EPERM} {errno.EPERM} {errno.EPERM} {errno.ENOSYS} 0\n')
+    program.unlink()
 
 
 def test_the_kernels_own_files_are_hidden_and_read_only(d):
