@@ -147,6 +147,8 @@ static int check_secrets(struct submit *s, struct err *e)
         int rc = secrets_get(s->jobs->parts.secrets, s->row->project_id,
                              str_of(s->spec.secrets[i].value), &value, e);
 
+        s->secret_bytes[i] = value.len;
+        s->secrets_bytes += value.len;
         if (value.p) {
             explicit_bzero(value.p, value.cap);
         }
@@ -154,8 +156,6 @@ static int check_secrets(struct submit *s, struct err *e)
         if (rc < 0) {
             return err_wrap(e, "secrets.%s", s->spec.secrets[i].name);
         }
-        s->secret_bytes[i] = value.len;
-        s->secrets_bytes += value.len;
     }
     return 0;
 }
