@@ -205,6 +205,26 @@ def test_out_of_memory_is_told_apart(d):
     d.op('remove', id=id)
 
 
+def test_our_own_kill_is_no_out_of_memory(d):
+    """A child was killed for memory earlier; what ends the container is our signal."""
+    id = d.begin('/bin/sh', '-c', 'dd if=/dev/zero of=/dev/null bs=200M count=1; echo coped; sleep 1000', memory_bytes=32 << 20)
+    wait_for(lambda: 'coped' in d.output(id))
+    d.op('kill_helper')
+    assert d.op('signal', id=id, signal=9)['ok']
+    status = d.end(id)
+    assert (status['end'], status['code']) == ('signaled', 9)
+    assert d.op('remove', id=id)['ok'] and os.listdir(d.state / 'jobs' / id) == ['log']
+
+
+def test_out_of_memory_after_our_signal_is_still_that(d):
+    id = d.begin('/bin/sh', '-c', 'trap "exec dd if=/dev/zero of=/dev/null bs=200M count=1" TERM; echo ready; '
+                 'while :; do sleep 0.05; done', memory_bytes=32 << 20)
+    wait_for(lambda: 'ready' in d.output(id))
+    assert d.op('signal', id=id, signal=15)['ok']
+    assert d.end(id)['end'] == 'oom'
+    d.op('remove', id=id)
+
+
 def test_what_it_used_is_reported(d):
     id = d.begin('/bin/sh', '-c', 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 1000')
     wait_for(lambda: d.op('stats', id=id)['status']['cpu_usec'] > 50_000)

@@ -438,6 +438,13 @@ def test_a_timeout_ends_it_and_says_so(strata):
                            'text': 'stopped: it ran longer than its timeout of 1.0 s'}
 
 
+def test_a_timeout_is_one_also_when_a_child_was_out_of_memory_before(strata):
+    job = strata.run_job('demo', ['sh', '-c', 'trap "" TERM; tail /dev/zero; echo coped; while :; do sleep 0.1; done'],
+                         name='coped', timeout='3s', grace='1s')
+    assert 'coped' in strata.job_log('demo', job['id'])
+    assert (job['exit']['kind'], job['exit']['code']) == ('timeout', 124), job['exit']
+
+
 def test_retries_keep_every_attempt_and_its_log(strata):
     job = strata.run_job('demo', ['sh', '-c', 'echo attempt $STRATA_ATTEMPT; [ $STRATA_ATTEMPT = 3 ]'], name='again',
                          retries=5)

@@ -157,6 +157,16 @@ void container_refresh(struct container *c)
     }
 }
 
+static void note_ooms(const struct container *c)
+{
+    struct cgroup_figures f;
+    char name[160];
+
+    (void)snprintf(name, sizeof(name), "strata-%s/%s", c->owner->instance, c->status.id);
+    cgroup_read(&c->owner->cgroups, name, &f);
+    ooms_before_signal_note(c->status.id, f.oom_kills);
+}
+
 int container_signal(struct container *c, int signal, struct err *e)
 {
     SCOPED(closep) int init = process_open(c->record.init, c->record.init_start);
@@ -164,6 +174,7 @@ int container_signal(struct container *c, int signal, struct err *e)
     if (init < 0) {
         return 0; /* gone already; its shim is about to say so */
     }
+    note_ooms(c);
     if (pidfd_send_signal(init, signal, NULL, 0) < 0 && errno != ESRCH) {
         return err_sys(e, "signal %d to container %s", signal, c->status.id);
     }

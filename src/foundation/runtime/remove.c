@@ -15,8 +15,8 @@
 
 /* What a container leaves beside its log. `exit` goes last: while it is there the container is
  * listed. */
-static const char *const leftovers[] = {"rootfs",   "config.json", "shim",
-                                        "shim.tmp", "exit.tmp",    "exit"};
+static const char *const leftovers[] = {"rootfs", "config.json", "shim", "shim.tmp",
+                                        "signal", "exit.tmp",    "exit"};
 
 int remove_files(const char *id, struct err *e)
 {

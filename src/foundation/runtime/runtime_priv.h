@@ -63,6 +63,11 @@ int boot_id_read(char out[40], struct err *e) MUST_USE;
 /* A pidfd of `pid` if it is still the process that started at `start`, else -1. */
 int process_open(pid_t pid, uint64_t start) MUST_USE;
 
+/* The kernel's OOM kills when we first signalled the container, in jobs/<id>/signal: what it killed
+ * before did not end the container. Written once; 0 when there is none. */
+void ooms_before_signal_note(const char *id, int64_t oom_kills);
+int64_t ooms_before_signal(const char *id);
+
 /* --- image_user.c: "name[:group]" by the image's own /etc/passwd and /etc/group --- */
 struct image_user {
     uint32_t uid, gid;

@@ -459,7 +459,7 @@ static void record_end(struct shim *s, const siginfo_t *si)
     int64_t oom_kills;
 
     read_figures(s, &st, &oom_kills);
-    judge_end(si, oom_kills, &st);
+    judge_end(si, oom_kills - ooms_before_signal(s->id), &st);
     finish_log(s);
     write_exit(s, &st);
 }
