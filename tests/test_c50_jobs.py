@@ -624,6 +624,16 @@ def test_a_project_takes_its_jobs_with_it(strata):
     assert strata.api('GET', '/api/v1/projects/shortlived/jobs').json()['items'] == []
 
 
+def test_a_project_goes_though_its_job_is_stubborn_and_leaves_nothing(strata):
+    strata.project('stubborn')
+    job = strata.submit('stubborn', shell(strata, 'trap "" TERM; dd if=/dev/zero of=/big bs=1M count=8; echo ready; '
+                                          'while :; do sleep 0.1; done', grace='1h'))
+    wait_for(lambda: 'ready' in strata.job_log('stubborn', job['id']))
+    r = strata.api('DELETE', '/api/v1/projects/stubborn')
+    assert r.status_code == 204, r.text
+    wait_for(lambda: not list(strata.state.glob(f'jobs/{job["id"]}-*')), 20, 'its files are gone')
+
+
 # --- restarts ---
 
 def test_a_clean_restart_leaves_running_jobs_alone(own_strata):

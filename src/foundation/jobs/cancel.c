@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROJECT_GONE_MS = 30000, PROJECT_GRACE_MS = 5000, ENDING_MS = 5000 };
+enum { PROJECT_GONE_MS = 30000, ENDING_MS = 5000 };
 
 enum found { FOUND_NONE, FOUND_QUEUED, FOUND_ACTIVE, FOUND_ENDING };
 
@@ -333,7 +333,7 @@ static int wait_for_ends(struct jobs *j, int64_t project_id, int64_t began, stru
         return err_set(e, ERR_UNAVAILABLE,
                        "jobs of the project are still ending: try again in a minute");
     }
-    kill_by_locked(j, project_id, began + PROJECT_GRACE_MS);
+    kill_by_locked(j, project_id, began + j->pauses.project_grace_ms);
     (void)lock_wait_until(l, began + PROJECT_GONE_MS);
     return 0;
 }

@@ -15,8 +15,11 @@
 
 enum { ENDERS = 2 };
 
-const struct jobs_pauses jobs_pauses_usual = {
-    .save_ms = 1000, .start_ms = 500, .compare_ms = 1000, .remove_ms = 500};
+const struct jobs_pauses jobs_pauses_usual = {.save_ms = 1000,
+                                              .start_ms = 500,
+                                              .compare_ms = 1000,
+                                              .remove_ms = 500,
+                                              .project_grace_ms = 5000};
 
 const struct cfg_item jobs_config[] = {
     {"jobs.cpu", CFG_MILLI, "0",

@@ -111,6 +111,8 @@ struct jobs_pauses {
     int64_t start_ms;   /* a start that may pass: doubled each time, up to 30 times this */
     int64_t compare_ms; /* a comparison with the engine that failed, or is due after opening */
     int64_t remove_ms;  /* a container that could not be removed */
+    /* and the longest grace of a job whose project goes */
+    int64_t project_grace_ms;
 };
 extern const struct jobs_pauses jobs_pauses_usual;
 

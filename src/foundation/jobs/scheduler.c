@@ -504,6 +504,7 @@ static void put_stop_locked(struct jobs *j, struct job *job, int64_t now)
     t->signal = job->grace_ms > 0 ? SIGTERM : SIGKILL;
     job->term_sent = true;
     job->kill_at = now + (job->grace_ms > 0 ? job->grace_ms : KILL_AGAIN_MS);
+    lock_broadcast(&j->lock); /* the end of a project shortens the grace from now on */
     jobs_pool_put_locked(&j->enders, t);
 }
 

@@ -294,7 +294,7 @@ static struct cfg *config(const char *cpu)
 }
 
 static struct cfg *cfg;
-static const struct jobs_pauses quick = {20, 10, 20, 10};
+static const struct jobs_pauses quick = {20, 10, 20, 10, 50};
 
 static void open_jobs(void)
 {
@@ -1207,6 +1207,21 @@ static void a_project_that_goes_takes_all_its_jobs_with_it(void **state UNUSED)
     assert_false(container_runs(running, 1));
 }
 
+static void a_project_that_goes_waits_for_no_long_grace(void **state UNUSED)
+{
+    int64_t began = clock_mono_ms();
+    struct err e = {0};
+    char id[16];
+
+    submit("stubborn", "grace: 1h", id);
+    WAIT_FOR(is_state(id, JOB_RUNNING));
+    assert_int_equal(jobs_project_gone(world.jobs, PROJECT, &e), 0);
+    assert_string_equal(e.msg, "");
+    assert_true(clock_mono_ms() - began < DEADLINE_MS);
+    assert_int_equal(world.c[0].signals[0], SIGTERM);
+    assert_int_equal(world.c[0].signals[1], SIGKILL);
+}
+
 static void events_tell_each_change_after_it_is_written(void **state UNUSED)
 {
     static const char *const want[] = {"queued", "starting", "running", "failed"};
@@ -1372,6 +1387,7 @@ int main(void)
         TEST(a_finished_job_is_deleted_and_an_unfinished_one_is_not),
         TEST(what_could_not_be_removed_is_tried_again_with_its_log),
         TEST(a_project_that_goes_takes_all_its_jobs_with_it),
+        TEST(a_project_that_goes_waits_for_no_long_grace),
         TEST(events_tell_each_change_after_it_is_written),
         TEST(kills_at_random_lose_nothing_and_run_nothing_twice),
     };
