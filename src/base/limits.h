@@ -41,8 +41,7 @@
 #define LIMIT_JOB_ARGS 1024
 #define LIMIT_JOB_ENV 512
 #define LIMIT_EXEC_STRING_BYTES 131071    /* execve(2): MAX_ARG_STRLEN without its NUL */
-#define LIMIT_EXEC_BYTES (2 * MIB - 8192) /* execve(2): a quarter of an 8 MiB stack, and the rest  \
-                                           */
+#define LIMIT_EXEC_BYTES (2 * MIB - 8192) /* execve(2): a quarter of a stack of 8 MiB */
 #define LIMIT_JOB_MOUNT_PATH_BYTES 1024   /* sources, targets and options fit a page of mount(2) */
 #define LIMIT_IMAGE_USER_BYTES 255        /* two names of useradd(8) and more */
 #define LIMIT_JOB_VOLUMES 32
