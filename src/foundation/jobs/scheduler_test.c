@@ -928,7 +928,12 @@ static void starts_that_fail_for_too_long_fail_the_job(void **state UNUSED)
     char id[16];
     struct asked k;
 
-    world.jobs->start_timeout_ms = 100;
+    {
+        struct lock *l = &world.jobs->lock;
+
+        WITH_LOCK(l);
+        world.jobs->start_timeout_ms = 100;
+    }
     world.answer = FAIL_BEFORE;
     submit("true", "", id);
     WAIT_FOR(is_state(id, JOB_FAILED));
@@ -1172,6 +1177,14 @@ static bool log_is_removed(const char *id)
     return yes;
 }
 
+static bool forgets_wait(void)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    return !list_empty(&world.jobs->forgets);
+}
+
 static void what_could_not_be_removed_is_tried_again_with_its_log(void **state UNUSED)
 {
     struct err e = {0};
@@ -1181,7 +1194,7 @@ static void what_could_not_be_removed_is_tried_again_with_its_log(void **state U
     submit("true", "", id);
     WAIT_FOR(is_finished(id));
     assert_int_equal(jobs_delete(world.jobs, PROJECT, str_of(id), &e), 0);
-    WAIT_FOR(!list_empty(&world.jobs->forgets));
+    WAIT_FOR(forgets_wait());
     assert_false(log_is_removed(id));
     lock_world();
     world.no_remove = false;
