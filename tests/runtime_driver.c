@@ -5,8 +5,8 @@
  *
  * One JSON object a line in, one a line out: {"op":"start",...} -> {"ok":true} or
  * {"error":{"kind","message"}}; events come as {"event":{...}} whenever they like. Operations:
- * start, signal, list, stats, remove, check, kill_helper (SIGKILL, and a new one), helper_pid,
- * quit. */
+ * start, signal, list, stats, remove, forget (removals beside each other, and the log), check,
+ * kill_helper (SIGKILL, and a new one), helper_pid, quit. */
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -277,6 +277,43 @@ static int check(struct driver *d, struct jw *w, struct err *e)
     return wire_end(&r, e);
 }
 
+struct removal {
+    struct driver *d;
+    const char *id;
+    struct err e;
+};
+
+static void *remove_main(void *arg)
+{
+    struct removal *m = arg;
+
+    (void)!runtime_remove(m->d->runtime, m->id, &m->e);
+    return NULL;
+}
+
+/* As a server does whose end of a job and of a project come together. */
+static int forget(struct driver *d, const char *id, struct err *e)
+{
+    struct removal m[3] = {{d, id, {0}}, {d, id, {0}}, {d, id, {0}}};
+    pthread_t threads[3];
+    int rc;
+
+    for (size_t i = 0; i < 3; i++) {
+        (void)pthread_create(&threads[i], NULL, remove_main, &m[i]);
+    }
+    do {
+        rc = runtime_remove_log(d->runtime, id, e);
+    } while (rc < 0 && e->kind == ERR_CONFLICT); /* before the first removal was read */
+    for (size_t i = 0; i < 3; i++) {
+        (void)pthread_join(threads[i], NULL);
+        if (rc == 0 && m[i].e.kind != ERR_NONE) {
+            *e = m[i].e;
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
 static int run(struct driver *d, const json_t *o, struct jw *w, struct err *e)
 {
     const char *op = text(o, "op", ""), *id = text(o, "id", "");
@@ -290,6 +327,9 @@ static int run(struct driver *d, const json_t *o, struct jw *w, struct err *e)
     }
     if (strcmp(op, "remove") == 0) {
         return runtime_remove(d->runtime, id, e);
+    }
+    if (strcmp(op, "forget") == 0) {
+        return forget(d, id, e);
     }
     if (strcmp(op, "list") == 0) {
         return list(d, w, e);

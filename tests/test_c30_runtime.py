@@ -1,5 +1,6 @@
 """Containers on this machine: crun under our shim, driven through runtime-driver (runtime_driver.c), so
 below jobs and the API. Root is needed: containers are real."""
+import errno
 import json
 import os
 import pathlib
@@ -204,6 +205,26 @@ def test_out_of_memory_is_told_apart(d):
     d.op('remove', id=id)
 
 
+def test_our_own_kill_is_no_out_of_memory(d):
+    """A child was killed for memory earlier; what ends the container is our signal."""
+    id = d.begin('/bin/sh', '-c', 'dd if=/dev/zero of=/dev/null bs=200M count=1; echo coped; sleep 1000', memory_bytes=32 << 20)
+    wait_for(lambda: 'coped' in d.output(id))
+    d.op('kill_helper')
+    assert d.op('signal', id=id, signal=9)['ok']
+    status = d.end(id)
+    assert (status['end'], status['code']) == ('signaled', 9)
+    assert d.op('remove', id=id)['ok'] and os.listdir(d.state / 'jobs' / id) == ['log']
+
+
+def test_out_of_memory_after_our_signal_is_still_that(d):
+    id = d.begin('/bin/sh', '-c', 'trap "exec dd if=/dev/zero of=/dev/null bs=200M count=1" TERM; echo ready; '
+                 'while :; do sleep 0.05; done', memory_bytes=32 << 20)
+    wait_for(lambda: 'ready' in d.output(id))
+    assert d.op('signal', id=id, signal=15)['ok']
+    assert d.end(id)['end'] == 'oom'
+    d.op('remove', id=id)
+
+
 def test_what_it_used_is_reported(d):
     id = d.begin('/bin/sh', '-c', 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 1000')
     wait_for(lambda: d.op('stats', id=id)['status']['cpu_usec'] > 50_000)
@@ -254,6 +275,33 @@ def test_a_running_container_is_not_removed(d):
     assert d.op('remove', id=id)['ok']
 
 
+def test_removals_beside_each_other_leave_nothing(d):
+    for _ in range(3):
+        id = d.begin('/bin/sh', '-c', 'i=0; while [ $i -lt 2000 ]; do echo $i > /f$i; i=$((i+1)); done')
+        assert d.end(id)['code'] == 0
+        assert d.op('forget', id=id).get('ok')
+        assert not (d.state / 'jobs' / id).exists() and id not in d.list()
+
+
+def test_a_removal_that_fails_can_be_tried_again(d):
+    """A file that nobody may delete is a stand-in for any trouble of the disk."""
+    id = d.begin('/bin/mkdir', '/busy')
+    assert d.end(id)['code'] == 0
+    busy = d.state / 'jobs' / id / 'scratch' / 'upper' / 'busy'
+    if subprocess.run(['chattr', '+i', busy], check=False).returncode:
+        pytest.skip('no chattr here')
+    try:
+        assert 'error' in d.op('remove', id=id)
+        assert not d.list()[id]['running'], 'it stays listed'
+        assert d.op('stats', id=id)['status']['end'] == 'exited'
+        d.op('kill_helper')
+        assert id in d.list()
+    finally:
+        subprocess.run(['chattr', '-R', '-i', d.state / 'jobs' / id / 'scratch'], check=True)
+    assert d.op('remove', id=id).get('ok') and id not in d.list()
+    assert os.listdir(d.state / 'jobs' / id) == ['log']
+
+
 def test_hostile_fields_are_refused(d):
     for spec in ({'id': '../x'}, {'id': '-h'}, {'chains': ['../' * 21 + 'a']}, {'cwd': '/a/../b'}, {'id_base': 0},
                  {'mounts': [{'volume': '../jobs', 'target': '/x'}]}, {'mounts': [{'volume': 'v-1', 'target': '/proc/1'}]},
@@ -297,6 +345,44 @@ def test_system_calls_are_filtered(d):
     log = d.sh('mount -t tmpfs x /tmp; unshare -U true; unshare -n true; chroot / /bin/true && echo chroot works')[2]
     assert log.count('Operation not permitted') + log.count('permission denied') == 3
     assert 'chroot works' in log
+
+
+VSOCK = r"""
+#include <stdio.h>
+#include <string.h>
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static long i386(long nr, long a, long b)
+{
+    long rc;
+    __asm__ volatile("int $0x80" : "=a"(rc) : "a"(nr), "b"(a), "c"(b), "d"(0L) : "memory");
+    return rc < 0 ? -rc : 0;
+}
+int main(void)
+{
+    unsigned *a = mmap(0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    a[0] = 40, a[1] = 1, a[2] = 0;
+    printf("%d ", syscall(SYS_socket, 40L, 1L, 0L) < 0 ? errno : 0);
+    printf("%d ", syscall(SYS_socket, 0x100000028L, 1L, 0L) < 0 ? errno : 0);
+    printf("%ld %ld ", i386(359, 40, 1), i386(102, 1, (long)a));
+    printf("%d\n", syscall(SYS_socket, 0x100000001L, 1L, 0L) < 0 ? errno : 0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.skipif(os.uname().machine != 'x86_64' or not shutil.which('gcc'), reason='needs gcc on x86_64')
+def test_vsock_is_refused_by_every_way(d, tmp_path):
+    """The kernel reads the family as an int, and i386's socketcall hides it in memory."""
+    (tmp_path / 'vsock.c').write_text(VSOCK)
+    program = d.state / 'volumes' / 'v-1' / 'vsock'
+    subprocess.run(['gcc', '-static', '-O1', '-o', program, tmp_path / 'vsock.c'], check=True)
+    program.chmod(0o755)
+    end, code, log = d.run('/data/vsock', mounts=[{'volume': 'v-1', 'target': '/data', 'ro': True}])
+    assert (end, code, log) == ('exited', 0, f'{errno.EPERM} {errno.EPERM} {errno.EPERM} {errno.ENOSYS} 0\n')
+    program.unlink()
 
 
 def test_the_kernels_own_files_are_hidden_and_read_only(d):
@@ -437,6 +523,121 @@ def test_a_link_in_the_image_does_not_move_a_volume_out(d):
     mounts = [{'volume': 'v-2', 'target': f'/evil/{marker.name}', 'ro': False}]
     d.sh('true', mounts=mounts, chains=['c' * 64])
     assert not marker.exists()
+
+
+# --- volumes inside of volumes, and what images do about them ---
+
+@pytest.fixture
+def image(d):
+    """Makes images: busybox and what `change` does to its root."""
+    made = []
+
+    def make(change):
+        chain = f'{len(made) + 1:x}'.rjust(64, 'd')
+        make_layer(d.state, chain, True)
+        change(d.state / 'rootfs' / chain / 'fs')
+        made.append(chain)
+        return {'chains': [chain]}
+    yield make
+    for chain in made:
+        shutil.rmtree(d.state / 'rootfs' / chain)
+
+
+@pytest.fixture
+def volumes(d):
+    """Names of empty volumes."""
+    made = [f'nest-{n}' for n in 'abc']
+    for v in made:
+        (d.state / 'volumes' / v).mkdir()
+        os.chown(d.state / 'volumes' / v, ID_BASE, ID_BASE)
+    yield made
+    for v in made:
+        shutil.rmtree(d.state / 'volumes' / v)
+
+
+def at(volume, target, ro=False):
+    return {'volume': volume, 'target': target, 'ro': ro}
+
+
+@pytest.mark.parametrize('order', [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_an_inner_volume_is_seen_whatever_the_order(d, volumes, order):
+    mounts = [at(volumes[0], '/m'), at(volumes[1], '/m/in'), at(volumes[2], '/m/in/most')]
+    assert d.sh('echo a > /m/f; echo b > /m/in/f; echo c > /m/in/most/f', mounts=[mounts[i] for i in order])[:2] == ('exited', 0)
+    assert [(d.state / 'volumes' / v / 'f').read_text() for v in volumes] == ['a\n', 'b\n', 'c\n']
+
+
+def test_a_volume_inside_a_read_only_one_needs_its_directory(d, volumes):
+    mounts = [at(volumes[0], '/m', ro=True), at(volumes[1], '/m/in')]
+    kind, message = d.refuse('/bin/true', mounts=mounts)
+    assert kind == 'invalid' and '/m/in' in message and 'Read-only' in message
+    (d.state / 'volumes' / volumes[0] / 'in').mkdir()
+    assert d.sh('echo x > /m/in/f', mounts=mounts)[:2] == ('exited', 0)
+    assert d.sh('echo x > /m/f', mounts=mounts)[1] != 0
+
+
+@pytest.mark.parametrize('target', ['/etc/passwd', '/etc/group', '/bin/sh', '/bin/sh/deeper'])
+def test_a_volume_on_a_file_is_the_users_mistake(d, volumes, target):
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], target)])
+    assert kind == 'invalid' and target in message and 'Not a directory' in message
+
+
+@pytest.mark.parametrize('link', ['/proc', '/sys', '/dev', '/dev/shm', '../../proc/self', '/'])
+def test_a_link_of_the_image_does_not_bring_a_volume_over_the_kernels_files(d, image, volumes, link):
+    def change(fs):
+        for sub in ('proc/self', 'sys', 'dev/shm'):
+            (fs / sub).mkdir(parents=True)
+        (fs / 'ln').symlink_to(link)
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/ln')], **image(change))
+    assert kind == 'invalid' and '/ln' in message and 'a link of the image leads to' in message
+
+
+def test_a_link_in_a_volume_does_not_bring_another_over_the_kernels_files(d, image, volumes):
+    (d.state / 'volumes' / volumes[0] / 'in').symlink_to('/dev')
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/m'), at(volumes[1], '/m/in')],
+                             **image(lambda fs: (fs / 'dev').mkdir()))
+    assert kind == 'invalid' and '/m/in' in message and 'leads to /dev' in message
+
+
+def test_a_link_of_the_image_leads_a_volume_where_it_says(d, image, volumes):
+    spec = image(lambda fs: ((fs / 'srv').mkdir(), (fs / 'data').symlink_to('/srv/real')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/data')], **spec)
+    assert kind == 'invalid' and '/data' in message, 'it leads nowhere'
+    spec = image(lambda fs: ((fs / 'srv' / 'real').mkdir(parents=True), (fs / 'data').symlink_to('/srv/real')))
+    assert d.sh('echo x > /srv/real/f', mounts=[at(volumes[0], '/data')], **spec)[:2] == ('exited', 0)
+    assert (d.state / 'volumes' / volumes[0] / 'f').exists()
+
+
+def test_two_volumes_that_links_lead_to_one_place_are_refused(d, image, volumes):
+    spec = image(lambda fs: ((fs / 'srv').mkdir(), (fs / 'data').symlink_to('srv')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/srv'), at(volumes[1], '/data')], **spec)
+    assert kind == 'invalid' and 'hidden by another' in message
+    spec = image(lambda fs: ((fs / 'a' / 'b' / 'c').mkdir(parents=True), (fs / 'ln').symlink_to('/a/b/c')))
+    kind, message = d.refuse('/bin/true', mounts=[at(volumes[0], '/a/b'), at(volumes[1], '/ln')], **spec)
+    assert kind == 'invalid' and '/ln' in message
+
+
+def test_a_volume_on_etc_brings_its_own_names(d, volumes):
+    assert d.sh('ls /etc; echo mine > /etc/hosts', mounts=[at(volumes[0], '/etc')]) == ('exited', 0, '')
+    assert os.listdir(d.state / 'volumes' / volumes[0]) == ['hosts']
+
+
+@pytest.mark.parametrize('name, make', [
+    ('proc', lambda fs: (fs / 'proc').symlink_to('/tmp')), ('proc', lambda fs: (fs / 'proc').touch()),
+    ('sys', lambda fs: (fs / 'sys').symlink_to('/')), ('dev', lambda fs: (fs / 'dev').symlink_to('/tmp')),
+    ('dev', lambda fs: (fs / 'dev').touch()),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').symlink_to('/nowhere'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'proc').mkdir(), (fs / 'etc').symlink_to('/proc'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').symlink_to('etc'))),
+    ('etc', lambda fs: (shutil.rmtree(fs / 'etc'), (fs / 'etc').touch())),
+    ('etc/hosts', lambda fs: (fs / 'etc' / 'hosts').mkdir())])
+def test_an_image_without_a_place_for_what_is_mounted_is_the_users_mistake(d, image, name, make):
+    kind, message = d.refuse('/bin/true', **image(make))
+    assert kind == 'invalid' and '/' + name in message
+
+
+def test_an_image_whose_etc_is_a_link_to_a_directory_runs(d, image):
+    spec = image(lambda fs: (shutil.move(fs / 'etc', fs / 'conf'), (fs / 'etc').symlink_to('conf')))
+    assert d.sh('grep -c localhost /conf/hosts', **spec) == ('exited', 0, '2\n')
 
 
 def test_a_volume_that_is_a_link_is_refused(d):

@@ -93,6 +93,12 @@ def test_a_job_goes_through_its_states_and_keeps_everything(strata):
     assert job['usage']['cpu_usec'] > 0 and job['usage']['memory_peak_bytes'] > 0
 
 
+def test_a_name_with_an_underscore_runs_and_names_the_host(strata):
+    job = strata.run_job('demo', ['hostname'], name='my_trainer')
+    assert job['state'] == 'succeeded', job['reason']
+    assert strata.job_log('demo', job['id']) == 'my-trainer\n'
+
+
 @pytest.mark.parametrize('code', [1, 3, 126, 127, 137, 255])
 def test_exit_codes_are_kept_as_they_are(strata, code):
     job = strata.run_job('demo', ['sh', '-c', f'exit {code}'], name='code')
@@ -154,6 +160,14 @@ def test_volumes_are_mounted_and_read_only_is_kept(strata):
                          volumes=[{'name': 'jobvol', 'path': '/data'}])
     assert job['state'] == 'failed'
     assert 'Read-only' in strata.job_log('demo', job['id'])
+
+
+def test_a_volume_on_a_file_fails_at_once_and_names_it(strata):
+    strata.volume('demo', 'jobvol')
+    job = strata.run_job('demo', ['true'], name='onfile', retries=0,
+                         volumes=[{'name': 'jobvol', 'path': '/etc/passwd', 'mode': 'rw'}])
+    assert job['state'] == 'failed' and '/etc/passwd' in job['reason'] and job['exit'] is None
+    assert states(job) == ['queued', 'starting', 'failed']
 
 
 def test_a_volume_in_use_cannot_be_deleted(strata):
@@ -285,6 +299,40 @@ def test_a_request_larger_than_the_machine_says_what_exists(strata):
         assert 'asks for 1 GPU; this machine has 0' in e['message']
 
 
+def test_all_that_the_machine_lacks_is_told_at_once_with_line_and_key(strata):
+    if strata.api('GET', '/api/v1/nodes').json()['items'][0]['gpus']:
+        pytest.skip('has a GPU')
+    text = (f'image: {strata.busybox}\nretries: -1\nresources:\n  cpu: 4096\n  memory: 900Ti\n  gpu: 1\n')
+    e = refused(strata, text, headers={'Content-Type': 'application/yaml'})
+    assert [(m['line'], m['key']) for m in e['mistakes']] == [
+        (2, 'retries'), (4, 'resources.cpu'), (5, 'resources.memory'), (6, 'resources.gpu')]
+    assert all('this machine has' in m['message'] for m in e['mistakes'][1:])
+
+
+def test_what_linux_does_not_take_as_argument_or_variable_is_told_at_submit(strata):
+    long = 'x' * 131072
+    for more, key in (({'command': ['echo', long]}, 'command[1]'), ({'env': {'A': long}}, 'env.A')):
+        e = refused(strata, {**shell(strata, 'true'), **more})
+        assert [(m['key'], m['line']) for m in e['mistakes']] == [(key, 1)]
+        assert 'Linux takes 131071' in e['message']
+    job = strata.run_job('demo', ['sh', '-c', 'echo ${#A} ${#0}', long[:100000]], env={'A': long[:100000]})
+    assert strata.job_log('demo', job['id']) == '100000 100000\n'
+    for i in range(33):
+        assert strata.api('PUT', f'/api/v1/projects/demo/secrets/fat{i}', json={'value': long[:65536]}).status_code == 204
+    e = refused(strata, shell(strata, 'true', secrets={f'S{i}': f'fat{i}' for i in range(33)}))
+    assert e['message'].startswith('secrets: ') and 'Linux takes' in e['message']
+
+
+@pytest.mark.parametrize('given, want', [('/app/', '/app'), ('app', '/app'), ('/app//x', '/app/x'), ('/app/../tmp', '/tmp')])
+def test_a_working_directory_of_an_image_is_read_as_docker_does(strata, given, want):
+    assert strata.busybox
+    layer = (strata.state.parent / (strata.state.name + '-busybox.tar')).read_bytes()
+    image = push_image(strata, 'demo/workdir', 'x', layer, Cmd=['/bin/pwd'], WorkingDir=given)
+    job = strata.wait_job('demo', strata.submit('demo', {'image': image, 'resources': SMALL})['id'])
+    assert job['state'] == 'succeeded', job['reason']
+    assert strata.job_log('demo', job['id']) == want + '\n'
+
+
 def test_a_volume_that_does_not_exist_is_told_at_submit(strata):
     e = refused(strata, shell(strata, 'true', volumes=[{'name': 'no-such', 'path': '/v'}]), 404)
     assert 'no-such' in e['message'] and 'volumes[0]' in e['message']
@@ -389,6 +437,13 @@ def test_a_timeout_ends_it_and_says_so(strata):
     assert job['state'] == 'failed'
     assert job['exit'] == {'kind': 'timeout', 'code': 124,
                            'text': 'stopped: it ran longer than its timeout of 1.0 s'}
+
+
+def test_a_timeout_is_one_also_when_a_child_was_out_of_memory_before(strata):
+    job = strata.run_job('demo', ['sh', '-c', 'trap "" TERM; tail /dev/zero; echo coped; while :; do sleep 0.1; done'],
+                         name='coped', timeout='3s', grace='1s')
+    assert 'coped' in strata.job_log('demo', job['id'])
+    assert (job['exit']['kind'], job['exit']['code']) == ('timeout', 124), job['exit']
 
 
 def test_retries_keep_every_attempt_and_its_log(strata):
@@ -577,6 +632,16 @@ def test_a_project_takes_its_jobs_with_it(strata):
     assert all_is_free()
     strata.project('shortlived')
     assert strata.api('GET', '/api/v1/projects/shortlived/jobs').json()['items'] == []
+
+
+def test_a_project_goes_though_its_job_is_stubborn_and_leaves_nothing(strata):
+    strata.project('stubborn')
+    job = strata.submit('stubborn', shell(strata, 'trap "" TERM; dd if=/dev/zero of=/big bs=1M count=8; echo ready; '
+                                          'while :; do sleep 0.1; done', grace='1h'))
+    wait_for(lambda: 'ready' in strata.job_log('stubborn', job['id']))
+    r = strata.api('DELETE', '/api/v1/projects/stubborn')
+    assert r.status_code == 204, r.text
+    wait_for(lambda: not list(strata.state.glob(f'jobs/{job["id"]}-*')), 20, 'its files are gone')
 
 
 # --- restarts ---

@@ -47,6 +47,10 @@
 #define LIMIT_SPEC_BYTES (256 * KIB)
 #define LIMIT_JOB_ARGS 1024
 #define LIMIT_JOB_ENV 512
+#define LIMIT_EXEC_STRING_BYTES 131071    /* execve(2): MAX_ARG_STRLEN without its NUL */
+#define LIMIT_EXEC_BYTES (2 * MIB - 8192) /* execve(2): a quarter of a stack of 8 MiB */
+#define LIMIT_JOB_MOUNT_PATH_BYTES 1024   /* sources, targets and options fit a page of mount(2) */
+#define LIMIT_IMAGE_USER_BYTES 255        /* two names of useradd(8) and more */
 #define LIMIT_JOB_VOLUMES 32
 #define LIMIT_JOB_RETRIES 100
 #define LIMIT_JOBS_QUEUED 100000

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROJECT_GONE_MS = 30000, PROJECT_GRACE_MS = 5000, ENDING_MS = 5000 };
+enum { PROJECT_GONE_MS = 30000, ENDING_MS = 5000 };
 
 enum found { FOUND_NONE, FOUND_QUEUED, FOUND_ACTIVE, FOUND_ENDING };
 
@@ -34,7 +34,7 @@ static int write_stop(struct state_db *db, void *ctx, struct err *e)
     return job_store_set_stop(db, c->seq, JOB_STOP_CANCEL, c->by, e);
 }
 
-/* A queued job leaves the queue at once, so that nobody starts it while its end is written. */
+/* A job that waits leaves the queue at once, so that nobody starts it while its end is written. */
 static enum found take_out(struct jobs *j, int64_t project_id, struct str id, struct cancel *c)
 {
     struct lock *l = &j->lock;
@@ -47,7 +47,7 @@ static enum found take_out(struct jobs *j, int64_t project_id, struct str id, st
     }
     c->job = job;
     c->seq = job->seq;
-    if (job->phase == PHASE_QUEUED) {
+    if (job->phase == PHASE_QUEUED || job->phase == PHASE_PAUSED) {
         jobs_queue_remove(&j->queue, job);
         job->phase = PHASE_ENDING;
         c->change.attempt = job->attempt;
@@ -62,8 +62,21 @@ static void put_back(struct jobs *j, struct job *job)
 
     WITH_LOCK(l);
     job->phase = PHASE_QUEUED;
+    list_remove(&job->link);
     jobs_queue_add(&j->queue, job);
     lock_broadcast(l);
+}
+
+/* Of a start that failed. Should it run nevertheless, its removal is a conflict, and the next
+ * comparison finds a container without a job. */
+static void remove_what_is_left(struct jobs *j, const struct job *job)
+{
+    char container[65];
+
+    if (job->look_first) {
+        job_container_id(job->id, job->attempt, job->tries, container);
+        jobs_scheduler_put_ender(j, TASK_REMOVE, container, 0);
+    }
 }
 
 static int cancel_queued(struct jobs *j, struct cancel *c, struct err *e)
@@ -81,6 +94,7 @@ static int cancel_queued(struct jobs *j, struct cancel *c, struct err *e)
     }
     log_info("job.ended", "job=%s state=cancelled by=%s", c->job->id, Q(str_of(c->by)));
     jobs_publish(j, c->job, JOB_CANCELLED);
+    remove_what_is_left(j, c->job);
     jobs_scheduler_drop(j, c->job);
     return 0;
 }
@@ -97,7 +111,8 @@ static int cancel_active(struct jobs *j, struct str id, struct cancel *c, struct
     }
     WITH_LOCK(l);
     job = map_get(&j->by_id, id);
-    if (job == NULL || job->phase == PHASE_ENDING || job->phase == PHASE_QUEUED) {
+    if (job == NULL || job->phase == PHASE_ENDING || job->phase == PHASE_QUEUED ||
+        job->phase == PHASE_PAUSED) {
         return 1;
     }
     job->stop = JOB_STOP_CANCEL;
@@ -318,7 +333,7 @@ static int wait_for_ends(struct jobs *j, int64_t project_id, int64_t began, stru
         return err_set(e, ERR_UNAVAILABLE,
                        "jobs of the project are still ending: try again in a minute");
     }
-    kill_by_locked(j, project_id, began + PROJECT_GRACE_MS);
+    kill_by_locked(j, project_id, began + j->pauses.project_grace_ms);
     (void)lock_wait_until(l, began + PROJECT_GONE_MS);
     return 0;
 }

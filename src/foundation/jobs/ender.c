@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static int save_timeout(struct state_db *db, void *ctx, struct err *e)
 {
@@ -47,21 +49,47 @@ static void compare_soon(struct jobs *j)
     lock_broadcast(l);
 }
 
+/* The job's row is gone: nobody else would come back for the log. */
+static void forget_later(struct jobs *j, const struct task *t)
+{
+    struct task *copy = xnew(struct task);
+    struct lock *l = &j->lock;
+
+    copy->kind = TASK_FORGET;
+    memcpy(copy->container, t->container, sizeof(copy->container));
+    WITH_LOCK(l);
+    list_append(&j->forgets, &copy->link);
+}
+
+void jobs_ender_again_locked(struct jobs *j)
+{
+    lock_assert(&j->lock);
+    list_each(it, &j->forgets)
+    {
+        list_remove(it);
+        jobs_pool_put_locked(&j->enders, list_entry(it, struct task, link));
+    }
+}
+
 static void remove_all(struct jobs *j, const struct task *t)
 {
     struct err e;
+    int rc = j->engine->remove(j->engine_ctx, t->container, &e);
 
-    if (j->engine->remove(j->engine_ctx, t->container, &e) < 0) {
-        compare_soon(j);
-        if (e.kind != ERR_CONFLICT) { /* its last process is about to go */
-            log_warn("job.remove_failed", "container=%s error=%s; trying again", t->container,
-                     Q(str_of(e.msg)));
-        }
+    if (rc == 0 && t->kind == TASK_FORGET) {
+        rc = j->engine->remove_log(j->engine_ctx, t->container, &e);
     }
-    if (t->kind == TASK_FORGET && j->engine->remove_log(j->engine_ctx, t->container, &e) < 0) {
-        log_warn("job.log_not_removed", "container=%s error=%s; its log stays", t->container,
+    if (rc == 0) {
+        return;
+    }
+    if (e.kind != ERR_CONFLICT) { /* its last process is about to go */
+        log_warn("job.remove_failed", "container=%s error=%s; trying again", t->container,
                  Q(str_of(e.msg)));
     }
+    if (t->kind == TASK_FORGET) {
+        forget_later(j, t);
+    }
+    compare_soon(j);
 }
 
 void jobs_ender_run(struct jobs *j, struct task *t)

@@ -45,3 +45,5 @@ struct engine_local {
     struct rootfs *rootfs;
 };
 extern const struct job_engine engine_local; /* ctx: struct engine_local * */
+/* The name of a job as a host name: what a host name cannot hold becomes '-'. Never empty. */
+void job_host_name(const char *name, char out[64]);

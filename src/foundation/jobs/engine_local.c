@@ -12,6 +12,32 @@ static const enum runtime_network networks[JOB_NETS] = {
     [JOB_NET_HOST] = RUNTIME_NET_HOST,
 };
 
+static bool host_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.';
+}
+
+/* hostname(7); a dot or hyphen at an end makes no name either. */
+void job_host_name(const char *name, char out[64])
+{
+    size_t n = 0;
+
+    for (; *name && n < 63; name++) {
+        char c = host_byte(*name) ? *name : '-';
+
+        if (n > 0 || (c != '-' && c != '.')) {
+            out[n++] = c;
+        }
+    }
+    while (n > 0 && (out[n - 1] == '-' || out[n - 1] == '.')) {
+        n--;
+    }
+    out[n] = '\0';
+    if (n == 0) {
+        memcpy(out, "job", sizeof("job"));
+    }
+}
+
 static int local_start(void *ctx, const struct job_launch *l, struct err *e)
 {
     struct engine_local *local = ctx;
@@ -20,6 +46,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
     SCOPED(freep) char(*chains)[65] = xcalloc(im->n_layers + 1, sizeof(*chains));
     SCOPED(freep)
     struct runtime_mount *mounts = xnew_array(struct runtime_mount, s->n_volumes + 1);
+    char hostname[64];
 
     if (rootfs_prepare(local->rootfs, im->layers, im->n_layers, chains, e) < 0) {
         return err_wrap(e, "image");
@@ -29,6 +56,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
         mounts[i].target = s->volumes[i].path;
         mounts[i].read_only = s->volumes[i].read_only;
     }
+    job_host_name(s->name, hostname);
     return runtime_start(local->runtime,
                          &(struct runtime_spec){
                              .id = l->id,
@@ -38,7 +66,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
                                     : im->cwd && *im->cwd ? im->cwd
                                                           : "/",
                              .user = im->user ? im->user : "",
-                             .hostname = s->name,
+                             .hostname = hostname,
                              .chains = (const char(*)[65])chains,
                              .n_chains = im->n_layers,
                              .mounts = mounts,

@@ -15,8 +15,11 @@
 
 enum { ENDERS = 2 };
 
-const struct jobs_pauses jobs_pauses_usual = {
-    .save_ms = 1000, .start_ms = 500, .compare_ms = 1000, .remove_ms = 500};
+const struct jobs_pauses jobs_pauses_usual = {.save_ms = 1000,
+                                              .start_ms = 500,
+                                              .compare_ms = 1000,
+                                              .remove_ms = 500,
+                                              .project_grace_ms = 5000};
 
 const struct cfg_item jobs_config[] = {
     {"jobs.cpu", CFG_MILLI, "0",
@@ -27,6 +30,9 @@ const struct cfg_item jobs_config[] = {
      "Memory kept from jobs for the system and Strata itself, at most a quarter of the machine."},
     {"jobs.starters", CFG_INT, "8",
      "Containers that are started at the same time, 1 to 64; a slow image holds one of them."},
+    {"jobs.start_timeout", CFG_SECONDS, "10m",
+     "How long a job is tried to be started again while the host cannot (disk full, helper away); "
+     "then it fails."},
     {"jobs.log_max", CFG_BYTES, "4Gi",
      "What one attempt of a job may write to its log; what comes after is dropped, and the log "
      "says how much. 0: no limit."},
@@ -212,10 +218,12 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
     j->engine = engine;
     j->engine_ctx = engine_ctx ? engine_ctx : &j->local;
     j->local = (struct engine_local){parts->runtime, parts->rootfs};
+    j->start_timeout_ms = 1000 * (parts->cfg ? cfg_i64(parts->cfg, "jobs.start_timeout") : 600);
     lock_init(&j->lock, LOCK_jobs);
     list_init(&j->active);
     list_init(&j->inbox);
     list_init(&j->followers);
+    list_init(&j->forgets);
     init_pool(&j->starters, j);
     init_pool(&j->enders, j);
     name_host(j);
@@ -255,6 +263,10 @@ static void free_jobs(struct jobs *j)
     struct str key;
     void *job;
 
+    list_each(it, &j->forgets)
+    {
+        free(list_entry(it, struct task, link));
+    }
     for (size_t i = 0; map_next(&j->by_id, &i, &key, &job);) {
         job_free(job);
     }

@@ -22,7 +22,9 @@
 enum job_phase {
     PHASE_ADOPTING, /* loaded as starting or running; the engine has not been asked yet */
     PHASE_QUEUED,
-    PHASE_STARTING, /* a starter has it, or it waits for the next try */
+    PHASE_STARTING, /* a starter has it */
+    PHASE_PAUSED, /* its start failed: back into the queue at start_at, until then it holds nothing
+                   */
     PHASE_RUNNING,
     PHASE_ENDING, /* its end is being written */
 };
@@ -47,6 +49,7 @@ struct job {
     /* monotonic ms; 0: not set */
     int64_t timeout_at, kill_at, start_at, save_at;
     int64_t backoff_ms;
+    int64_t failing_since; /* its start fails since then; monotonic ms, 0: it does not */
     bool term_sent;
     bool row_starting;                 /* the row says starting (or running) already */
     bool look_first;                   /* its container may exist: ask before starting it */
@@ -108,6 +111,8 @@ struct jobs_pauses {
     int64_t start_ms;   /* a start that may pass: doubled each time, up to 30 times this */
     int64_t compare_ms; /* a comparison with the engine that failed, or is due after opening */
     int64_t remove_ms;  /* a container that could not be removed */
+    /* and the longest grace of a job whose project goes */
+    int64_t project_grace_ms;
 };
 extern const struct jobs_pauses jobs_pauses_usual;
 
@@ -118,7 +123,8 @@ struct jobs {
     void *engine_ctx;
     struct engine_local local;
     char host[65], arch[16];
-    struct lock lock; /* its condition wakes the scheduler and those who wait for an end */
+    int64_t start_timeout_ms; /* how long failed starts are tried again */
+    struct lock lock;         /* its condition wakes the scheduler and those who wait for an end */
     /* guarded by lock */
     struct machine machine;
     struct queue queue;
@@ -126,6 +132,7 @@ struct jobs {
     struct list active;
     struct list inbox;
     struct list followers; /* struct follower: log_http.c */
+    struct list forgets;   /* tasks that could not be done: again with the next comparison */
     size_t n_submitting;   /* counted for the limit, not in the queue yet */
     bool stopping, adopted;
     int64_t compare_at; /* with the engine, next, when jobs are active or... monotonic ms */
@@ -159,8 +166,12 @@ struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt,
                            int64_t tries) MUST_USE;
 
 /* starter.c, ender.c: what the pools do */
+/* The command of the spec or the image; in the arena, NULL-terminated. */
+const char *const *jobs_args_of(struct arena *a, const struct job_spec *s,
+                                const struct job_image *im);
 void jobs_starter_run(struct jobs *j, struct task *t);
 void jobs_ender_run(struct jobs *j, struct task *t);
+void jobs_ender_again_locked(struct jobs *j); /* what could not be forgotten */
 
 /* scheduler.c */
 void *jobs_scheduler_main(void *jobs);

@@ -147,24 +147,49 @@ static const char *cpus(int64_t milli, char out[32])
     return out;
 }
 
-int jobs_machine_could(const struct machine *m, const struct machine_need *n, struct err *e)
+size_t jobs_machine_lacks(const struct machine *m, const struct machine_need *n,
+                          struct machine_lack out[MACHINE_RESOURCES])
 {
     char a[32], b[32];
+    size_t k = 0;
 
     if (n->cpu_milli > m->cpu_milli) {
-        return err_set(e, ERR_INVALID, "resources.cpu: asks for %s; this machine has %.4g for jobs",
-                       cpus(n->cpu_milli, a), (double)m->cpu_milli / 1000);
+        out[k].resource = MACHINE_CPU;
+        (void)snprintf(out[k++].text, sizeof(out->text),
+                       "asks for %s; this machine has %.4g for jobs", cpus(n->cpu_milli, a),
+                       (double)m->cpu_milli / 1000);
     }
     if (n->memory_bytes > m->memory_bytes) {
-        return err_set(e, ERR_INVALID,
-                       "resources.memory: asks for %s; this machine has %s for jobs",
+        out[k].resource = MACHINE_MEMORY;
+        (void)snprintf(out[k++].text, sizeof(out->text),
+                       "asks for %s; this machine has %s for jobs",
                        str_format_bytes(n->memory_bytes, a), str_format_bytes(m->memory_bytes, b));
     }
     if (n->gpus > (int64_t)m->gpus) {
-        return err_set(e, ERR_INVALID, "resources.gpu: asks for %lld GPU%s; this machine has %zu",
-                       (long long)n->gpus, n->gpus == 1 ? "" : "s", m->gpus);
+        out[k].resource = MACHINE_GPU;
+        (void)snprintf(out[k++].text, sizeof(out->text),
+                       "asks for %lld GPU%s; this machine has %zu", (long long)n->gpus,
+                       n->gpus == 1 ? "" : "s", m->gpus);
     }
-    return 0;
+    return k;
+}
+
+const char *jobs_machine_key(enum machine_resource r)
+{
+    static const char *const keys[MACHINE_RESOURCES] = {"resources.cpu", "resources.memory",
+                                                        "resources.gpu"};
+
+    return keys[r];
+}
+
+int jobs_machine_could(const struct machine *m, const struct machine_need *n, struct err *e)
+{
+    struct machine_lack lacks[MACHINE_RESOURCES];
+
+    if (jobs_machine_lacks(m, n, lacks) == 0) {
+        return 0;
+    }
+    return err_set(e, ERR_INVALID, "%s: %s", jobs_machine_key(lacks[0].resource), lacks[0].text);
 }
 
 static int64_t at_least_0(int64_t v)

@@ -23,6 +23,15 @@ struct machine_need {
 /* `rootfd` is / (a tree like it in tests); `cpus` is what the kernel runs us on. `cfg` may be NULL.
  */
 void jobs_machine_probe(struct machine *m, int rootfd, int cpus, const struct cfg *cfg);
+enum machine_resource { MACHINE_CPU, MACHINE_MEMORY, MACHINE_GPU, MACHINE_RESOURCES };
+struct machine_lack {
+    enum machine_resource resource;
+    char text[160]; /* "asks for 64 CPUs; this machine has 2 for jobs" */
+};
+/* All that it asks for beyond what exists; how many. */
+size_t jobs_machine_lacks(const struct machine *m, const struct machine_need *n,
+                          struct machine_lack out[MACHINE_RESOURCES]);
+const char *jobs_machine_key(enum machine_resource r); /* "resources.cpu" */
 /* 0: it could run here when nothing else does. ERR_INVALID says what is asked and what exists. */
 int jobs_machine_could(const struct machine *m, const struct machine_need *n,
                        struct err *e) MUST_USE;

@@ -97,6 +97,17 @@ static void timed_out(int64_t timeout_ms, struct job_outcome *out)
                    clock_format_duration(timeout_ms, limit));
 }
 
+static void never_started(const struct err *why, int64_t timeout_ms, struct job_outcome *out)
+{
+    char limit[32];
+
+    out->kind = JOB_EXIT_TIMEOUT;
+    out->code = CODE_TIMEOUT;
+    (void)snprintf(out->text, sizeof(out->text),
+                   "stopped: it could not be started within its timeout of %s: %.300s",
+                   clock_format_duration(timeout_ms, limit), why->msg);
+}
+
 static void cancelled(const struct job_bounds *b, struct job_outcome *out)
 {
     out->state = JOB_CANCELLED;
@@ -140,6 +151,10 @@ void job_outcome_of_error(const struct err *why, const struct job_bounds *b,
         return;
     }
     (void)snprintf(out->text, sizeof(out->text), "%.*s", (int)sizeof(out->text) - 1, why->msg);
+    if (b->stop == JOB_STOP_TIMEOUT) {
+        never_started(why, b->timeout_ms, out);
+        return;
+    }
     if (why->kind == ERR_INVALID && strstr(why->msg, "command ") != NULL) {
         out->kind = JOB_EXIT_CODE;
         out->code = strstr(why->msg, "not found") != NULL ? CODE_NOT_FOUND : CODE_NOT_EXECUTABLE;

@@ -18,6 +18,43 @@
 #include <string.h>
 #include <unistd.h>
 
+/* --- names --- */
+
+static void a_name_of_a_job_becomes_a_host_name(void **state UNUSED)
+{
+    static const char *const rows[][2] = {
+        {"web", "web"},           {"my_trainer", "my-trainer"},
+        {"a__b.c-1", "a--b.c-1"}, {"tail_", "tail"},
+        {"_-.a.-_", "a"},         {"___", "job"},
+        {"a b\xc3\xa9/", "a-b"},  {"", "job"},
+    };
+    char long_name[80], out[64];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        job_host_name(rows[i][0], out);
+        assert_string_equal(out, rows[i][1]);
+    }
+    memset(long_name, 'x', sizeof(long_name));
+    long_name[62] = '_';
+    long_name[79] = '\0';
+    job_host_name(long_name, out);
+    assert_int_equal(strlen(out), 62);
+}
+
+static void a_working_directory_is_cleaned_as_docker_does(void **state UNUSED)
+{
+    static const char *const rows[][2] = {
+        {"/app/", "/app"},       {"app", "/app"}, {"/app//x", "/app/x"},
+        {"/app/../tmp", "/tmp"}, {"..", "/"},     {"/a/b/../../../c/.", "/c"},
+        {"./a/./b", "/a/b"},     {"/", "/"},      {"//", "/"},
+    };
+    SCOPED(arena_done) struct arena a = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_string_equal(job_clean_path(&a, str_of(rows[i][0])), rows[i][1]);
+    }
+}
+
 /* --- machine --- */
 
 static void put(int root, const char *dir, const char *path, const char *text)
@@ -278,6 +315,8 @@ static void what_was_pinned_is_read_back(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_name_of_a_job_becomes_a_host_name),
+        cmocka_unit_test(a_working_directory_is_cleaned_as_docker_does),
         cmocka_unit_test(the_machine_is_cut_by_its_cgroup_and_its_settings),
         cmocka_unit_test(gpus_are_given_one_by_one_and_come_back),
         cmocka_unit_test(the_queue_keeps_the_order_of_submission_whatever_comes_and_goes),

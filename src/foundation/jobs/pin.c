@@ -4,6 +4,30 @@
 
 #include <string.h>
 
+const char *job_clean_path(struct arena *a, struct str path)
+{
+    char *out = arena_alloc(a, path.len + 2);
+    size_t n = 0;
+
+    while (path.p) {
+        struct str part = str_cut(&path, '/');
+
+        if (str_eq_c(part, "..")) {
+            while (n > 0 && out[--n] != '/') {
+            }
+        } else if (part.len > 0 && !str_eq_c(part, ".")) {
+            out[n++] = '/';
+            memcpy(out + n, part.p, part.len);
+            n += part.len;
+        }
+    }
+    if (n == 0) {
+        out[n++] = '/';
+    }
+    out[n] = '\0';
+    return out;
+}
+
 static void write_list(struct jw *w, const char *key, const char *const *list)
 {
     jw_key(w, key);

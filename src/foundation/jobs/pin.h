@@ -10,6 +10,8 @@ struct job_pin {
     struct job_image image;
 };
 
+/* As docker reads WorkingDir: from /, with "." and ".." taken out and each slash once. */
+const char *job_clean_path(struct arena *a, struct str path);
 void job_pin_json(const struct job_pin *p, struct jw *w);
 /* Everything in the arena. */
 int job_pin_parse(struct arena *a, struct str json, struct job_pin *out, struct err *e) MUST_USE;

@@ -203,21 +203,62 @@ static void remove_container(struct jobs *j, const struct job *job)
     jobs_pool_put_locked(&j->enders, t);
 }
 
-static void start_again_later(struct jobs *j, struct job *job, const struct err *why)
+/* Whether the job gives its start less time than we do. */
+static bool own_timeout(const struct jobs *j, const struct job *job)
+{
+    return job->timeout_ms > 0 && job->timeout_ms <= j->start_timeout_ms;
+}
+
+/* When tries end. Counted from the first that failed: what takes long, such as unpacking an image,
+ * is no failure. */
+static int64_t last_try(const struct jobs *j, const struct job *job)
+{
+    return job->failing_since + (own_timeout(j, job) ? job->timeout_ms : j->start_timeout_ms);
+}
+
+/* Others may take its resources, and pass it, until its next try; then it is where it was in the
+ * queue. From here on a handler may cancel it. False: it is not tried again. */
+static bool pause_start(struct jobs *j, struct job *job, const char *why)
 {
     struct lock *l = &j->lock;
+    int64_t now = clock_mono_ms(), last;
 
-    lock_take(l);
+    WITH_LOCK(l);
+    job->failing_since = job->failing_since ? job->failing_since : now;
+    last = last_try(j, job);
+    if (job->stop == JOB_STOP_NONE && now >= last && own_timeout(j, job)) {
+        job->stop = JOB_STOP_TIMEOUT;
+    }
+    if (job->stop != JOB_STOP_NONE || now >= last) {
+        return false;
+    }
     job->backoff_ms = job->backoff_ms ? job->backoff_ms * 2 : j->pauses.start_ms;
     if (job->backoff_ms > j->pauses.start_ms * START_PAUSES_MAX) {
         job->backoff_ms = j->pauses.start_ms * START_PAUSES_MAX;
     }
-    job->start_at = clock_mono_ms() + job->backoff_ms;
+    job->start_at = now + job->backoff_ms < last ? now + job->backoff_ms : last;
     free(job->waits);
-    job->waits = xasprintf("cannot start yet, trying again: %s", why->msg);
-    lock_drop(l);
-    log_warn("job.start_again", "job=%s retry_ms=%lld error=%s", job->id,
-             (long long)job->backoff_ms, Q(str_of(why->msg)));
+    job->waits = xasprintf("cannot start yet, trying again: %s", why);
+    release_locked(j, job);
+    job->phase = PHASE_PAUSED;
+    lock_broadcast(l); /* whoever waits to cancel it */
+    return true;
+}
+
+static void start_failed_again(struct jobs *j, struct job *job, struct err *why)
+{
+    char id[JOB_ID_SIZE], limit[32];
+
+    memcpy(id, job->id, sizeof(id)); /* once paused, it may be freed at any moment */
+    if (pause_start(j, job, why->msg)) {
+        log_warn("job.start_again", "job=%s error=%s; trying again", id, Q(str_of(why->msg)));
+        return;
+    }
+    if (!own_timeout(j, job)) {
+        err_wrap(why, "could not be started for %s (jobs.start_timeout)",
+                 clock_format_duration(j->start_timeout_ms, limit));
+    }
+    jobs_scheduler_unstarted(j, job, why);
 }
 
 static void started(struct jobs *j, struct job *job, int64_t started_ms)
@@ -230,7 +271,7 @@ static void started(struct jobs *j, struct job *job, int64_t started_ms)
     free(TAKE(job->waits));
     job->phase = PHASE_RUNNING;
     job->started_ms = started_ms;
-    job->backoff_ms = 0;
+    job->backoff_ms = job->failing_since = 0;
     if (job->timeout_ms > 0) {
         job->timeout_at = clock_mono_ms() + job->timeout_ms - (clock_wall_ms() - started_ms);
     }
@@ -245,14 +286,14 @@ static void started(struct jobs *j, struct job *job, int64_t started_ms)
     }
 }
 
-static void on_started(struct jobs *j, const struct msg *m)
+static void on_started(struct jobs *j, struct msg *m)
 {
     switch (m->result) {
     case START_OK:
         started(j, m->job, m->started_ms);
         break;
     case START_AGAIN:
-        start_again_later(j, m->job, &m->err);
+        start_failed_again(j, m->job, &m->err);
         break;
     case START_FAILED:
     case START_CANCELLED:
@@ -336,6 +377,7 @@ static void on_exited(struct jobs *j, const struct runtime_status *s)
         }
         break;
     case PHASE_QUEUED: /* it will be looked for before it is started */
+    case PHASE_PAUSED:
     case PHASE_ENDING:
         break;
     }
@@ -360,6 +402,7 @@ static void queue_again(struct jobs *j, struct job *job, const struct job_change
     free(TAKE(job->stop_by));
     job->row_starting = job->term_sent = false;
     job->started_ms = 0;
+    job->backoff_ms = job->failing_since = 0;
     job->phase = PHASE_QUEUED;
     list_remove(&job->link);
     jobs_queue_add(&j->queue, job);
@@ -433,6 +476,7 @@ static void compare_now(struct jobs *j)
 
     lock_take(l);
     j->compare_due = false;
+    jobs_ender_again_locked(j);
     lock_drop(l);
     ok = jobs_adopt_compare(j, &e) == 0;
     if (!ok) {
@@ -460,6 +504,7 @@ static void put_stop_locked(struct jobs *j, struct job *job, int64_t now)
     t->signal = job->grace_ms > 0 ? SIGTERM : SIGKILL;
     job->term_sent = true;
     job->kill_at = now + (job->grace_ms > 0 ? job->grace_ms : KILL_AGAIN_MS);
+    lock_broadcast(&j->lock); /* the end of a project shortens the grace from now on */
     jobs_pool_put_locked(&j->enders, t);
 }
 
@@ -477,18 +522,27 @@ static void put_start_locked(struct jobs *j, struct job *job)
     struct task *t = jobs_task_new(TASK_START, job->id, job->attempt, job->tries);
 
     t->job = job;
-    job->start_at = 0;
     jobs_pool_put_locked(&j->starters, t);
+}
+
+/* When its pause ends, or now when it has: somebody must look at the queue. */
+static int64_t queue_paused_locked(struct jobs *j, struct job *job, int64_t now)
+{
+    if (now < job->start_at) {
+        return job->start_at;
+    }
+    job->start_at = 0;
+    job->phase = PHASE_QUEUED;
+    list_remove(&job->link);
+    jobs_queue_add(&j->queue, job);
+    return now;
 }
 
 /* What is due for one job; the time of what is next, 0 for nothing. */
 static int64_t timers_of_locked(struct jobs *j, struct job *job, int64_t now)
 {
-    if (job->phase == PHASE_STARTING && job->start_at > 0) {
-        if (now >= job->start_at || job->stop != JOB_STOP_NONE) {
-            put_start_locked(j, job);
-        }
-        return job->start_at;
+    if (job->phase == PHASE_PAUSED) {
+        return queue_paused_locked(j, job, now);
     }
     if (job->phase != PHASE_RUNNING) {
         return job->save_at;

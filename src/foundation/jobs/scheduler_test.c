@@ -31,6 +31,7 @@ struct container {
     char id[65];
     char word[32]; /* the command's first word: what it does */
     bool listed;   /* not removed */
+    bool log_gone;
     struct runtime_status st;
     int signals[4];
     size_t n_signals;
@@ -201,6 +202,22 @@ static int test_remove(void *ctx UNUSED, const char *id, struct err *e)
     return rc;
 }
 
+static int test_remove_log(void *ctx UNUSED, const char *id, struct err *e)
+{
+    int rc = 0;
+
+    lock_world();
+    struct container *c = find(id);
+
+    if (c && c->listed) {
+        rc = err_set(e, ERR_CONFLICT, "container %s was not removed yet", id);
+    } else if (c) {
+        c->log_gone = true;
+    }
+    unlock_world();
+    return rc;
+}
+
 static int test_log_open(void *ctx UNUSED, const char *id UNUSED, int *fd UNUSED, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "no log");
@@ -212,9 +229,9 @@ static int test_usage(void *ctx UNUSED, const char *id UNUSED, struct arena *a U
     return err_set(e, ERR_NOT_FOUND, "no samples");
 }
 
-static const struct job_engine test_engine = {"test",      test_start,    test_signal,
-                                              test_list,   test_stats,    test_remove,
-                                              test_remove, test_log_open, test_usage};
+static const struct job_engine test_engine = {"test",          test_start,    test_signal,
+                                              test_list,       test_stats,    test_remove,
+                                              test_remove_log, test_log_open, test_usage};
 
 /* --- the world around --- */
 
@@ -283,7 +300,7 @@ static struct cfg *config(const char *cpu)
 }
 
 static struct cfg *cfg;
-static const struct jobs_pauses quick = {20, 10, 20, 10};
+static const struct jobs_pauses quick = {20, 10, 20, 10, 50};
 
 static void open_jobs(void)
 {
@@ -550,12 +567,13 @@ static void a_request_larger_than_the_machine_is_refused_saying_what_exists(void
     assert_int_equal(
         try_submit("{name: x, image: demo/box:1, command: [a], resources: {cpu: 64}}", id, &e), -1);
     assert_int_equal(e.kind, ERR_INVALID);
-    assert_string_equal(e.msg, "resources.cpu: asks for 64 CPUs; this machine has 2 for jobs");
+    assert_string_equal(e.msg, "the job has 1 mistake: line 1: resources.cpu: asks for 64 CPUs; "
+                               "this machine has 2 for jobs");
     assert_int_equal(
         try_submit("{name: x, image: demo/box:1, command: [a], resources: {memory: 5Gi}}", id, &e),
         -1);
-    assert_string_equal(e.msg,
-                        "resources.memory: asks for 5.0 GiB; this machine has 4.0 GiB for jobs");
+    assert_string_equal(e.msg, "the job has 1 mistake: line 1: resources.memory: asks for 5.0 GiB; "
+                               "this machine has 4.0 GiB for jobs");
 }
 
 static void
@@ -834,6 +852,152 @@ static void a_host_that_is_not_ready_delays_the_start_and_says_why(void **state 
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
 }
 
+static bool is_paused(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    const struct job *job = map_get(&world.jobs->by_id, str_of(id));
+
+    return job && job->phase == PHASE_PAUSED && !job->has_resources;
+}
+
+static void pause_starts_for(int64_t ms)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    world.jobs->pauses.start_ms = ms;
+}
+
+static void a_job_whose_start_fails_holds_nothing_and_blocks_nobody(void **state UNUSED)
+{
+    char id[16], other[16];
+    struct asked k;
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("true", "resources: {cpu: 2}", id);
+    WAIT_FOR(is_paused(id));
+    lock_world();
+    world.answer = ANSWER;
+    unlock_world();
+    submit("true", "resources: {cpu: 2}", other);
+    WAIT_FOR(is_state(other, JOB_SUCCEEDED));
+    assert_true(is_paused(id));
+    assert_int_equal(ask(id, &k), 0);
+    assert_int_equal(k.row.state, JOB_STARTING);
+    arena_done(&k.a);
+}
+
+static void end_pause(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    ((struct job *)map_get(&world.jobs->by_id, str_of(id)))->start_at = clock_mono_ms();
+    lock_broadcast(l);
+}
+
+static bool is_first(const char *id)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    return jobs_queue_first(&world.jobs->queue) == map_get(&world.jobs->by_id, str_of(id));
+}
+
+static void after_its_pause_a_job_is_where_it_was_in_the_queue(void **state UNUSED)
+{
+    char id[16], holds[16], later[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("work", "resources: {cpu: 2}", id);
+    WAIT_FOR(is_paused(id));
+    lock_world();
+    world.answer = ANSWER;
+    unlock_world();
+    submit("work", "resources: {cpu: 2}", holds);
+    WAIT_FOR(is_state(holds, JOB_RUNNING));
+    submit("true", "", later);
+    assert_true(is_first(later));
+    end_pause(id);
+    WAIT_FOR(is_first(id));
+    end_job(holds, 1, 0);
+    WAIT_FOR(is_state(id, JOB_RUNNING));
+    assert_true(is_state(later, JOB_QUEUED));
+}
+
+static void starts_that_fail_for_too_long_fail_the_job(void **state UNUSED)
+{
+    char id[16];
+    struct asked k;
+
+    {
+        struct lock *l = &world.jobs->lock;
+
+        WITH_LOCK(l);
+        world.jobs->start_timeout_ms = 100;
+    }
+    world.answer = FAIL_BEFORE;
+    submit("true", "", id);
+    WAIT_FOR(is_state(id, JOB_FAILED));
+    assert_true(world.starts > 1);
+    assert_int_equal(ask(id, &k), 0);
+    assert_string_equal(k.row.reason, "could not be started for 0.1 s (jobs.start_timeout): "
+                                      "the helper is gone");
+    assert_int_equal(k.row.exit_kind, JOB_EXIT_NONE);
+    arena_done(&k.a);
+}
+
+static void a_timeout_also_ends_starts_that_fail(void **state UNUSED)
+{
+    char first[16], id[16];
+    struct asked k;
+
+    submit_waiting(first, "true", "timeout: 1s", id)->timeout_ms = 50;
+    lock_world();
+    world.answer = FAIL_BEFORE;
+    unlock_world();
+    end_job(first, 1, 0);
+    WAIT_FOR(is_state(id, JOB_FAILED));
+    assert_int_equal(ask(id, &k), 0);
+    assert_int_equal(k.row.exit_kind, JOB_EXIT_TIMEOUT);
+    assert_int_equal(k.row.exit_code, 124);
+    assert_non_null(strstr(k.row.reason, "could not be started within its timeout"));
+    assert_non_null(strstr(k.row.reason, "the helper is gone"));
+    arena_done(&k.a);
+}
+
+static void a_job_whose_start_fails_is_cancelled_at_once(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_BEFORE;
+    submit("true", "", id);
+    WAIT_FOR(is_paused(id));
+    assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
+    assert_true(is_state(id, JOB_CANCELLED));
+}
+
+static void a_container_whose_start_was_not_answered_ends_with_a_cancel(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    pause_starts_for(DEADLINE_MS);
+    world.answer = FAIL_AFTER;
+    submit("stubborn", "", id);
+    WAIT_FOR(is_paused(id));
+    assert_true(container_runs(id, 1));
+    assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
+    assert_true(is_state(id, JOB_CANCELLED));
+    WAIT_FOR(is_removed(id, 1));
+}
+
 static void an_answer_that_was_lost_does_not_start_a_second_container(void **state UNUSED)
 {
     char id[16];
@@ -1007,6 +1171,43 @@ static void a_finished_job_is_deleted_and_an_unfinished_one_is_not(void **state 
     arena_done(&k.a);
 }
 
+static bool log_is_removed(const char *id)
+{
+    char name[65];
+    bool yes;
+
+    job_container_id(id, 1, 0, name);
+    lock_world();
+    yes = find(name) && find(name)->log_gone;
+    unlock_world();
+    return yes;
+}
+
+static bool forgets_wait(void)
+{
+    struct lock *l = &world.jobs->lock;
+
+    WITH_LOCK(l);
+    return !list_empty(&world.jobs->forgets);
+}
+
+static void what_could_not_be_removed_is_tried_again_with_its_log(void **state UNUSED)
+{
+    struct err e = {0};
+    char id[16];
+
+    world.no_remove = true;
+    submit("true", "", id);
+    WAIT_FOR(is_finished(id));
+    assert_int_equal(jobs_delete(world.jobs, PROJECT, str_of(id), &e), 0);
+    WAIT_FOR(forgets_wait());
+    assert_false(log_is_removed(id));
+    lock_world();
+    world.no_remove = false;
+    unlock_world();
+    WAIT_FOR(log_is_removed(id));
+}
+
 static void a_project_that_goes_takes_all_its_jobs_with_it(void **state UNUSED)
 {
     struct err e = {0};
@@ -1023,6 +1224,21 @@ static void a_project_that_goes_takes_all_its_jobs_with_it(void **state UNUSED)
     assert_int_equal(ask(queued, &k), -1);
     arena_done(&k.a);
     assert_false(container_runs(running, 1));
+}
+
+static void a_project_that_goes_waits_for_no_long_grace(void **state UNUSED)
+{
+    int64_t began = clock_mono_ms();
+    struct err e = {0};
+    char id[16];
+
+    submit("stubborn", "grace: 1h", id);
+    WAIT_FOR(is_state(id, JOB_RUNNING));
+    assert_int_equal(jobs_project_gone(world.jobs, PROJECT, &e), 0);
+    assert_string_equal(e.msg, "");
+    assert_true(clock_mono_ms() - began < DEADLINE_MS);
+    assert_int_equal(world.c[0].signals[0], SIGTERM);
+    assert_int_equal(world.c[0].signals[1], SIGKILL);
 }
 
 static void events_tell_each_change_after_it_is_written(void **state UNUSED)
@@ -1172,6 +1388,12 @@ int main(void)
         TEST(a_failure_is_retried_as_often_as_asked_and_each_attempt_is_kept),
         TEST(a_command_that_is_not_there_is_127),
         TEST(a_host_that_is_not_ready_delays_the_start_and_says_why),
+        TEST(a_job_whose_start_fails_holds_nothing_and_blocks_nobody),
+        TEST(after_its_pause_a_job_is_where_it_was_in_the_queue),
+        TEST(starts_that_fail_for_too_long_fail_the_job),
+        TEST(a_timeout_also_ends_starts_that_fail),
+        TEST(a_job_whose_start_fails_is_cancelled_at_once),
+        TEST(a_container_whose_start_was_not_answered_ends_with_a_cancel),
         TEST(an_answer_that_was_lost_does_not_start_a_second_container),
         TEST(a_server_killed_before_the_start_queues_the_job_again),
         TEST(a_server_killed_after_the_start_adopts_the_container),
@@ -1182,7 +1404,9 @@ int main(void)
         TEST(a_cancel_that_was_answered_survives_a_restart),
         TEST(without_the_helper_nothing_starts_until_the_containers_are_known),
         TEST(a_finished_job_is_deleted_and_an_unfinished_one_is_not),
+        TEST(what_could_not_be_removed_is_tried_again_with_its_log),
         TEST(a_project_that_goes_takes_all_its_jobs_with_it),
+        TEST(a_project_that_goes_waits_for_no_long_grace),
         TEST(events_tell_each_change_after_it_is_written),
         TEST(kills_at_random_lose_nothing_and_run_nothing_twice),
     };

@@ -2,6 +2,8 @@
 
 #include "base/limits.h"
 #include "base/yaml.h"
+#include "jobs/pin.h"
+#include "runtime/runtime.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -217,6 +219,14 @@ static void read_image(struct reader *r, struct place at)
     r->out->image = s;
 }
 
+/* One string of execve(2): an argument, or a variable with its name and '='. */
+static void check_length(const struct reader *r, struct place at, size_t len)
+{
+    if (len > LIMIT_EXEC_STRING_BYTES) {
+        mistake(r, at, "is %zu bytes long; Linux takes %d", len, LIMIT_EXEC_STRING_BYTES);
+    }
+}
+
 static const char *const *read_list(struct reader *r, struct place at)
 {
     const char **out;
@@ -231,7 +241,10 @@ static const char *const *read_list(struct reader *r, struct place at)
     }
     out = arena_new_array(r->a, const char *, at.node->n_children + 1);
     for (const struct yaml_node *c = at.node->children; c; c = c->next) {
-        out[n] = text_of(r, item(r, at.key, n, c), "a text (put it in quotes)");
+        struct place arg = item(r, at.key, n, c);
+
+        out[n] = text_of(r, arg, "a text (put it in quotes)");
+        check_length(r, arg, out[n] ? strlen(out[n]) : 0);
         if (out[n] == NULL) {
             out[n] = "?"; /* a mistake, told already */
         }
@@ -256,8 +269,9 @@ static void read_args(struct reader *r, struct place at)
     r->out->args = read_list(r, at);
 }
 
-/* A path that stays what it looks like: absolute, no "." or ".." segment. */
-static const char *absolute_path(const struct reader *r, struct place at)
+/* A path that stays what it looks like: absolute, no "." or ".." segment; slashes are put right.
+ * The runtime takes it as it comes out. */
+static const char *absolute_path(const struct reader *r, struct place at, size_t max)
 {
     const char *s = text_of(r, at, "an absolute path");
     struct str rest = str_of(s);
@@ -265,7 +279,7 @@ static const char *absolute_path(const struct reader *r, struct place at)
     if (s == NULL) {
         return NULL;
     }
-    if (s[0] != '/' || rest.len >= LIMIT_PATH_BYTES) {
+    if (s[0] != '/') {
         mistake(r, at, "'%.100s' is no absolute path", s);
         return NULL;
     }
@@ -277,12 +291,18 @@ static const char *absolute_path(const struct reader *r, struct place at)
             return NULL;
         }
     }
+    s = job_clean_path(r->a, str_of(s));
+    if (strlen(s) > max || !runtime_path_ok(str_of(s))) {
+        mistake(r, at, "'%.100s' is too long: at most %zu bytes, and 255 between two slashes", s,
+                max);
+        return NULL;
+    }
     return s;
 }
 
 static void read_workdir(struct reader *r, struct place at)
 {
-    r->out->workdir = absolute_path(r, at);
+    r->out->workdir = absolute_path(r, at, LIMIT_PATH_BYTES - 1);
 }
 
 /* --- environment --- */
@@ -324,6 +344,7 @@ static struct job_var *read_vars(struct reader *r, struct place at, const char *
                     "is no name of a variable: letters, digits and _ after a letter or _, at most "
                     "256");
         } else if (value) {
+            check_length(r, var, c->key.len + 1 + strlen(value));
             vars[(*n)++] = (struct job_var){arena_strdup(r->a, c->key), value};
         }
     }
@@ -393,6 +414,11 @@ static bool amount(const struct reader *r, struct place at, parse_fn *parse, int
     return true;
 }
 
+static struct job_place line_of(struct place at)
+{
+    return (struct job_place){at.node->line, at.node->column};
+}
+
 static void read_cpu(struct reader *r, struct place at)
 {
     int64_t v;
@@ -405,6 +431,7 @@ static void read_cpu(struct reader *r, struct place at)
         return;
     }
     r->out->cpu_milli = v;
+    r->out->cpu_at = line_of(at);
 }
 
 static void read_memory(struct reader *r, struct place at)
@@ -419,11 +446,13 @@ static void read_memory(struct reader *r, struct place at)
         return;
     }
     r->out->memory_bytes = v;
+    r->out->memory_at = line_of(at);
 }
 
 static void read_gpu(struct reader *r, struct place at)
 {
     (void)whole_number(r, at, 0, MAX_GPUS, &r->out->gpus);
+    r->out->gpu_at = line_of(at);
 }
 
 static void read_pids(struct reader *r, struct place at)
@@ -540,32 +569,28 @@ static bool is_under(struct str path, struct str dir)
 static void read_volume_path(struct reader *r, struct place at)
 {
     static const char *const kept[] = {"/proc", "/sys", "/dev"};
-    const char *s = absolute_path(r, at);
-    struct str path = str_of(s);
+    const char *s = absolute_path(r, at, LIMIT_JOB_MOUNT_PATH_BYTES);
 
     if (s == NULL) {
         return;
     }
-    while (path.len > 0 && path.p[path.len - 1] == '/') {
-        path.len--;
-    }
-    if (path.len == 0) {
+    if (s[1] == '\0') {
         mistake(r, at, "a volume cannot be mounted over /");
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
-        if (is_under(path, str_of(kept[i]))) {
+        if (is_under(str_of(s), str_of(kept[i]))) {
             mistake(r, at, "a volume cannot be mounted under %s", kept[i]);
             return;
         }
     }
     for (size_t i = 0; i < r->out->n_volumes; i++) {
-        if (str_eq_c(path, r->out->volumes[i].path)) {
+        if (strcmp(s, r->out->volumes[i].path) == 0) {
             mistake(r, at, "'%.100s' is the path of another volume already", s);
             return;
         }
     }
-    volume_being_read(r)->path = arena_strdup(r->a, path);
+    volume_being_read(r)->path = s;
 }
 
 static void read_volume_mode(struct reader *r, struct place at)

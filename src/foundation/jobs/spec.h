@@ -21,6 +21,11 @@ struct job_volume {
 
 enum job_network { JOB_NET_NONE, JOB_NET_BRIDGE, JOB_NET_HOST, JOB_NETS };
 
+/* Of a key in the text, for mistakes that are found later; 0: it is not there. */
+struct job_place {
+    unsigned line, column;
+};
+
 struct job_spec {
     const char *name;
     const char *project; /* or NULL */
@@ -32,6 +37,7 @@ struct job_spec {
     size_t n_env, n_secrets;
     const char *workdir; /* or NULL: the image's */
     int64_t cpu_milli, memory_bytes, gpus, pids;
+    struct job_place cpu_at, memory_at, gpu_at;
     struct job_volume *volumes;
     size_t n_volumes;
     enum job_network network;

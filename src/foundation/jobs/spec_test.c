@@ -8,10 +8,14 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "jobs/spec.h"
+#include "runtime/runtime.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LONG_40 "0123456789012345678901234567890123456789"
+#define LONG_NAME LONG_40 LONG_40 LONG_40 LONG_40 LONG_40 LONG_40 LONG_40 /* 280 bytes */
 #define HEAD "name: a\nimage: p/r:t\n"
 
 struct parsed {
@@ -148,6 +152,12 @@ static const struct {
     {HEAD "secrets: {A: ''}", 3, "secrets", "is no name of a secret"},
     {HEAD "workdir: data", 3, "workdir", "is no absolute path"},
     {HEAD "workdir: /a/../b", 3, "workdir", "holds '..'"},
+    {HEAD "workdir: /" LONG_NAME, 3, "workdir", "255 between two slashes"},
+    {HEAD "volumes:\n  - {name: a, path: /" LONG_NAME "}", 4, "volumes[0].path", "is too long"},
+    {HEAD "volumes:\n  - {name: a, path: //}", 4, "volumes[0].path", "over /"},
+    {HEAD "volumes:\n  - {name: a, path: //proc}", 4, "volumes[0].path", "under /proc"},
+    {HEAD "volumes:\n  - {name: a, path: /a//b}\n  - {name: b, path: //a/b/}", 5, "volumes[1].path",
+     "path of another volume"},
     {HEAD "resources: 2", 3, "resources", "must be a map"},
     {HEAD "resources: {cpus: 2}", 3, "resources.cpus", "did you mean 'cpu'?"},
     {HEAD "resources: {cpu: two}", 3, "resources.cpu", "write 2, 0.5 or 500m"},
@@ -318,6 +328,53 @@ static void too_much_of_anything_is_refused(void **state UNUSED)
     buf_done(&b);
 }
 
+static void paths_come_out_as_the_runtime_takes_them(void **state UNUSED)
+{
+    static const char *const rows[][2] = {
+        {"//", "/"}, {"/", "/"}, {"/app/", "/app"}, {"/app//x", "/app/x"}, {"///a///", "/a"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[200];
+
+        (void)snprintf(text, sizeof(text), HEAD "workdir: %s\n", rows[i][0]);
+        struct parsed p = parse(str_of(text));
+
+        assert_int_equal(p.rc, 0);
+        assert_string_equal(p.spec.workdir, rows[i][1]);
+        assert_true(runtime_path_ok(str_of(p.spec.workdir)));
+        parsed_done(&p);
+    }
+}
+
+static void what_execve_takes_for_one_string_is_known(void **state UNUSED)
+{
+    static const struct {
+        const char *form, *key;
+        size_t most;
+    } rows[] = {{HEAD "command: [a, %s]\n", "command[1]", LIMIT_EXEC_STRING_BYTES},
+                {HEAD "args:\n- %s\n", "args[0]", LIMIT_EXEC_STRING_BYTES},
+                {HEAD "env:\n  AB: %s\n", "env.AB", LIMIT_EXEC_STRING_BYTES - 3}};
+
+    for (size_t i = 0; i < 2 * ARRAY_LEN(rows); i++) {
+        size_t k = i / 2, len = rows[k].most + i % 2;
+        SCOPED(freep) char *value = xcalloc(1, len + 1);
+
+        memset(value, 'x', len);
+        SCOPED(freep) char *text = xasprintf(rows[k].form, value);
+        struct parsed p = parse(str_of(text));
+
+        assert_int_equal(p.rc, i % 2 ? -1 : 0);
+        assert_int_equal(p.mistakes.len, i % 2);
+        if (i % 2) {
+            assert_string_equal(p.mistakes.items[0].key, rows[k].key);
+            assert_int_equal(p.mistakes.items[0].line, k == 0 ? 3 : 4);
+            assert_string_equal(p.mistakes.items[0].msg,
+                                "is 131072 bytes long; Linux takes 131071");
+        }
+        parsed_done(&p);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +387,8 @@ int main(void)
         cmocka_unit_test(json_reads_like_yaml_also_beyond_ascii),
         cmocka_unit_test(the_json_of_a_spec_is_read_back_as_the_same),
         cmocka_unit_test(too_much_of_anything_is_refused),
+        cmocka_unit_test(paths_come_out_as_the_runtime_takes_them),
+        cmocka_unit_test(what_execve_takes_for_one_string_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

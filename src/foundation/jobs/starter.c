@@ -62,7 +62,7 @@ static int begin_in_state(struct state_db *db, void *ctx, struct err *e)
                            .steps = {{.to = JOB_STARTING, .reason = "its resources are free"}}};
 
     arena_reset(&at->arena);
-    if (at->row_starting ? job_store_set_tries(db, at->job->seq, at->tries, e) < 0
+    if (at->row_starting ? job_store_set_tries(db, at->job->seq, at->tries, at->gpu_mask, e) < 0
                          : job_store_apply(db, &c, e) < 0) {
         return -1;
     }
@@ -172,15 +172,15 @@ static size_t count(const char *const *list)
     return n;
 }
 
-static void build_args(struct attempt *at)
+const char *const *jobs_args_of(struct arena *a, const struct job_spec *s,
+                                const struct job_image *im)
 {
-    const struct job_spec *s = &at->spec;
-    const char *const *first = s->command ? s->command : at->pin.image.entrypoint;
+    const char *const *first = s->command ? s->command : im->entrypoint;
     const char *const *second = s->args      ? s->args
                                 : s->command ? NULL
-                                             : (const char *const *)at->pin.image.cmd;
+                                             : (const char *const *)im->cmd;
     size_t n = count(first), m = count(second);
-    const char **args = arena_new_array(&at->arena, const char *, n + m + 1);
+    const char **args = arena_new_array(a, const char *, n + m + 1);
 
     for (size_t i = 0; i < n; i++) {
         args[i] = first[i];
@@ -188,7 +188,7 @@ static void build_args(struct attempt *at)
     for (size_t i = 0; second && i < m; i++) {
         args[n + i] = second[i];
     }
-    at->launch.args = args;
+    return args;
 }
 
 static int build_volumes(struct attempt *at, struct err *e)
@@ -237,7 +237,7 @@ static int build_launch(struct attempt *at, struct err *e)
         build_volumes(at, e) < 0 || build_env(at, e) < 0) {
         return -1;
     }
-    build_args(at);
+    l->args = jobs_args_of(&at->arena, &at->spec, &at->pin.image);
     build_devices(at);
     l->spec = &at->spec;
     l->image = &at->pin.image;

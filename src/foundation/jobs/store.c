@@ -225,7 +225,7 @@ static int save_row(struct state_db *db, const struct job_change *c, const struc
                       "zii", reason, (int64_t)c->gpu_mask, c->seq) < 0) {
             return -1;
         }
-        return c->tries > 0 ? job_store_set_tries(db, c->seq, c->tries, e) : 0;
+        return c->tries > 0 ? job_store_set_tries(db, c->seq, c->tries, c->gpu_mask, e) : 0;
     case JOB_RUNNING:
         return state_run(db, e,
                          "UPDATE jobs SET state = 'running', reason = ?, started_ms = ? "
@@ -247,9 +247,11 @@ int job_store_apply(struct state_db *db, const struct job_change *c, struct err 
     return save_row(db, c, &w, e);
 }
 
-int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, struct err *e)
+int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, uint64_t gpu_mask,
+                        struct err *e)
 {
-    if (state_run(db, e, "UPDATE jobs SET tries = ? WHERE seq = ?", "ii", tries, seq) < 0) {
+    if (state_run(db, e, "UPDATE jobs SET tries = ?, gpu_mask = ? WHERE seq = ?", "iii", tries,
+                  (int64_t)gpu_mask, seq) < 0) {
         return -1;
     }
     return state_run(db, e,

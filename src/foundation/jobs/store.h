@@ -54,8 +54,9 @@ struct job_change {
  * QUEUED: `outcome.state` LOST or FAILED begins the next attempt, else the same one again. */
 int job_store_apply(struct state_db *db, const struct job_change *c, struct err *e) MUST_USE;
 
-/* A start that came to nothing is tried again under another container id. */
-int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, struct err *e) MUST_USE;
+/* A start that came to nothing is tried again, under another container id and on other GPUs. */
+int job_store_set_tries(struct state_db *db, int64_t seq, int64_t tries, uint64_t gpu_mask,
+                        struct err *e) MUST_USE;
 /* Which try of the attempt it was that ran (0 when none did). */
 int job_store_tries(struct state_db *db, struct str id, int64_t attempt, int64_t *tries,
                     struct err *e) MUST_USE;

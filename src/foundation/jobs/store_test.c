@@ -347,7 +347,7 @@ static int delete_it(struct state_db *db, void *ctx, struct err *e)
 
 static int set_tries(struct state_db *db, void *ctx, struct err *e)
 {
-    return job_store_set_tries(db, *(int64_t *)ctx, 1, e);
+    return job_store_set_tries(db, *(int64_t *)ctx, 1, 4, e);
 }
 
 static void deleting_names_every_container_that_was_tried(void **state UNUSED)

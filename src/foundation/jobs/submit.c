@@ -20,6 +20,7 @@ struct submit {
     struct job_spec spec;
     struct job_pin pin;
     struct job_row *row;
+    size_t secret_bytes[LIMIT_JOB_ENV], secrets_bytes; /* of the values */
 };
 
 static int check_project(const struct submit *s, struct str project, struct err *e)
@@ -31,11 +32,32 @@ static int check_project(const struct submit *s, struct str project, struct err 
     return 0;
 }
 
-static int check_machine(const struct submit *s, struct err *e)
+/* Totals are constant. */
+static void check_machine(const struct submit *s, struct err_list *mistakes)
 {
-    const struct machine_need need = {s->spec.cpu_milli, s->spec.memory_bytes, s->spec.gpus};
+    const struct job_spec *spec = &s->spec;
+    const struct machine_need need = {spec->cpu_milli, spec->memory_bytes, spec->gpus};
+    const struct job_place places[MACHINE_RESOURCES] = {spec->cpu_at, spec->memory_at,
+                                                        spec->gpu_at};
+    struct machine_lack lacks[MACHINE_RESOURCES];
+    size_t n = jobs_machine_lacks(&s->jobs->machine, &need, lacks);
 
-    return jobs_machine_could(&s->jobs->machine, &need, e); /* totals are constant */
+    for (size_t i = 0; i < n; i++) {
+        const struct job_place *at = &places[lacks[i].resource];
+
+        err_list_add(mistakes, at->line, at->column, jobs_machine_key(lacks[i].resource), "%s",
+                     lacks[i].text);
+    }
+}
+
+/* The spec by itself, and against this machine: all mistakes at once. */
+static int read_spec(struct submit *s, struct str text, struct err_list *mistakes, struct err *e)
+{
+    if (job_spec_parse(s->arena, text, &s->spec, mistakes, e) < 0 && mistakes->len == 0) {
+        return -1;
+    }
+    check_machine(s, mistakes);
+    return err_list_result(mistakes, "the job", e);
 }
 
 static int check_network(const struct submit *s, struct err *e)
@@ -50,6 +72,21 @@ static int check_network(const struct submit *s, struct err *e)
             "of this machine; take 'bridge', or ask for the setting jobs.host_network");
     }
     return 0;
+}
+
+/* Images write it as they like ("app", "/app/"): docker cleans it, the runtime takes clean ones. */
+static int check_image_cwd(struct submit *s, struct err *e)
+{
+    struct job_image *im = &s->pin.image;
+
+    if (im->cwd == NULL || im->cwd[0] == '\0') {
+        return 0;
+    }
+    im->cwd = job_clean_path(s->arena, str_of(im->cwd));
+    return s->spec.workdir || runtime_path_ok(str_of(im->cwd))
+               ? 0
+               : err_set(e, ERR_INVALID, "image: the working directory of '%s' is too long",
+                         s->spec.image);
 }
 
 static int check_image(struct submit *s, struct err *e)
@@ -68,13 +105,17 @@ static int check_image(struct submit *s, struct err *e)
         return err_set(e, ERR_INVALID, "image: '%s' is for the architecture %s; this machine is %s",
                        s->spec.image, im->architecture, s->jobs->arch);
     }
+    if (im->user && strlen(im->user) > LIMIT_IMAGE_USER_BYTES) {
+        return err_set(e, ERR_INVALID, "image: '%s' has a user of more than %d bytes",
+                       s->spec.image, LIMIT_IMAGE_USER_BYTES);
+    }
     if (s->spec.command == NULL && (im->entrypoint == NULL || im->entrypoint[0] == NULL) &&
         (im->cmd == NULL || im->cmd[0] == NULL) &&
         (s->spec.args == NULL || s->spec.args[0] == NULL)) {
         return err_set(e, ERR_INVALID, "command: is missing, and image '%s' brings none of its own",
                        s->spec.image);
     }
-    return 0;
+    return check_image_cwd(s, e);
 }
 
 static int check_volumes(struct submit *s, struct err *e)
@@ -106,6 +147,8 @@ static int check_secrets(struct submit *s, struct err *e)
         int rc = secrets_get(s->jobs->parts.secrets, s->row->project_id,
                              str_of(s->spec.secrets[i].value), &value, e);
 
+        s->secret_bytes[i] = value.len;
+        s->secrets_bytes += value.len;
         if (value.p) {
             explicit_bzero(value.p, value.cap);
         }
@@ -115,6 +158,37 @@ static int check_secrets(struct submit *s, struct err *e)
         }
     }
     return 0;
+}
+
+/* Command and environment as execve(2) will get them: the spec's strings were looked at one by one,
+ * but the image's and all together were not. Values of secrets count, as long as they are now. */
+static int check_exec(struct submit *s, struct err *e)
+{
+    const struct job_spec *spec = &s->spec;
+    size_t n = 0, from_image = 0;
+    const char **env;
+
+    if (s->secrets_bytes > LIMIT_EXEC_BYTES) {
+        return err_set(e, ERR_INVALID, "secrets: their values have %zu bytes; Linux takes %llu",
+                       s->secrets_bytes, LIMIT_EXEC_BYTES);
+    }
+    while (s->pin.image.env && s->pin.image.env[from_image]) {
+        from_image++;
+    }
+    env = arena_new_array(s->arena, const char *, from_image + spec->n_env + spec->n_secrets + 1);
+    for (; n < from_image; n++) {
+        env[n] = s->pin.image.env[n];
+    }
+    for (size_t i = 0; i < spec->n_env; i++) {
+        env[n++] = arena_printf(s->arena, "%s=%s", spec->env[i].name, spec->env[i].value);
+    }
+    for (size_t i = 0; i < spec->n_secrets; i++) { /* as many blanks */
+        env[n++] =
+            arena_printf(s->arena, "%s=%*s", spec->secrets[i].name, (int)s->secret_bytes[i], "");
+    }
+    return runtime_exec_check(jobs_args_of(s->arena, spec, &s->pin.image), env, e) < 0
+               ? err_wrap(e, "%s", spec->n_secrets > 0 ? "secrets" : "image")
+               : 0;
 }
 
 static int write_texts(struct submit *s, struct err *e)
@@ -247,11 +321,11 @@ int jobs_submit(struct jobs *j, const struct principal *who, struct str project,
     const struct jobs_hooks *h = &j->parts.hooks;
 
     *out = (struct job_row){0};
-    if (job_spec_parse(a, text, &s.spec, mistakes, e) < 0 || check_project(&s, project, e) < 0 ||
-        check_machine(&s, e) < 0 || check_network(&s, e) < 0 ||
+    if (read_spec(&s, text, mistakes, e) < 0 || check_project(&s, project, e) < 0 ||
+        check_network(&s, e) < 0 ||
         h->project(h->ctx, project, &out->project_id, &s.pin.id_base, e) < 0 ||
         check_image(&s, e) < 0 || check_volumes(&s, e) < 0 || check_secrets(&s, e) < 0 ||
-        write_texts(&s, e) < 0 || reserve_place(j, e) < 0) {
+        check_exec(&s, e) < 0 || write_texts(&s, e) < 0 || reserve_place(j, e) < 0) {
         return -1;
     }
     fill_row(&s, project);

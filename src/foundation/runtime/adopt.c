@@ -37,8 +37,11 @@ static void adopt_one(struct runtime_helper *r, const char *id)
     }
     ended = container_read_exit(id, &st, &e) == 0;
     if (pidfd < 0 && !ended && record.pid == 0) {
-        (void)!remove_files(id, &e); /* it died before it began, or was removed */
-        return;
+        if (remove_files(id, &e) == 0) { /* it died before it began, or was removed */
+            return;
+        }
+        log_warn("runtime.leftovers", "container=%s error=%s; listing it as lost", id,
+                 Q(str_of(e.msg)));
     }
     c = container_new(r, id);
     c->record = record;

@@ -224,11 +224,10 @@ static void bind_from_box(struct jw *w, const struct bundle *b, const char *name
     write_mount(w, &m);
 }
 
+/* The volumes are in the tree already (box.c). */
 static void write_mounts(struct jw *w, const struct bundle *b)
 {
     static const char *const read_only[] = {"bind", "ro", "nosuid", "nodev", "noexec", NULL};
-    static const char *const volume_ro[] = {"rbind", "ro", "nosuid", "nodev", NULL};
-    static const char *const volume_rw[] = {"rbind", "rw", "nosuid", "nodev", NULL};
     const struct runtime_spec *s = b->spec;
 
     jw_key(w, "mounts");
@@ -239,17 +238,12 @@ static void write_mounts(struct jw *w, const struct bundle *b)
         write_mount(w, &system_mounts[i]);
     }
     write_shm(w, b);
-    bind_from_box(w, b, "hosts", "/etc/hosts", read_only);
-    bind_from_box(w, b, "hostname", "/etc/hostname", read_only);
-    if (s->network != RUNTIME_NET_NONE) {
-        bind_from_box(w, b, "resolv.conf", "/etc/resolv.conf", read_only);
+    if (b->names == TREE_NAMES) {
+        bind_from_box(w, b, "hosts", "/etc/hosts", read_only);
+        bind_from_box(w, b, "hostname", "/etc/hostname", read_only);
     }
-    for (size_t i = 0; i < s->n_mounts; i++) {
-        char name[16];
-
-        (void)snprintf(name, sizeof(name), "v%zu", i);
-        bind_from_box(w, b, name, s->mounts[i].target,
-                      s->mounts[i].read_only ? volume_ro : volume_rw);
+    if (b->names == TREE_NAMES && s->network != RUNTIME_NET_NONE) {
+        bind_from_box(w, b, "resolv.conf", "/etc/resolv.conf", read_only);
     }
     jw_end(w);
 }

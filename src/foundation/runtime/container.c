@@ -25,6 +25,7 @@ struct container *container_new(struct runtime_helper *r, const char *id)
     c->answer_bytes = BUF_MAX(RUNTIME_RECORD_MAX);
     (void)snprintf(c->status.id, sizeof(c->status.id), "%s", id);
     c->status.running = true;
+    list_init(&c->waiting);
     list_append(&r->containers, &c->link);
     return c;
 }
@@ -43,6 +44,7 @@ void container_free(struct container *c)
     container_unwatch(c, &c->shim);
     container_unwatch(c, &c->answer);
     buf_done(&c->answer_bytes);
+    remove_drop_waiting(c);
     free(c);
 }
 
@@ -155,6 +157,14 @@ void container_refresh(struct container *c)
     }
 }
 
+static void note_ooms(const struct container *c)
+{
+    char name[160];
+
+    (void)snprintf(name, sizeof(name), "strata-%s/%s", c->owner->instance, c->status.id);
+    ooms_before_signal_note(c->status.id, cgroup_oom_kills(&c->owner->cgroups, name));
+}
+
 int container_signal(struct container *c, int signal, struct err *e)
 {
     SCOPED(closep) int init = process_open(c->record.init, c->record.init_start);
@@ -162,6 +172,7 @@ int container_signal(struct container *c, int signal, struct err *e)
     if (init < 0) {
         return 0; /* gone already; its shim is about to say so */
     }
+    note_ooms(c);
     if (pidfd_send_signal(init, signal, NULL, 0) < 0 && errno != ESRCH) {
         return err_sys(e, "signal %d to container %s", signal, c->status.id);
     }

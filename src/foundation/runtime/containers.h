@@ -1,7 +1,9 @@
 /* containers - the helper's table of containers and what its operations share. The helper's one
  * thread only.
  *
- *   STARTING --shim answers--> RUNNING --shim ends--> ENDED --CONTAINER_REMOVE--> forgotten
+ *   STARTING --shim answers--> RUNNING --shim ends--> ENDED --CONTAINER_REMOVE--> REMOVING
+ *                                                       ^                            |
+ *                                                       +------- could not ----------+--> forgotten
  *
  * container.c: the table and the end of one. start.c: CONTAINER_START. adopt.c: what a new helper
  * finds. runtime_helper.c: all other operations. */
@@ -10,10 +12,10 @@
 
 #include "base/list.h"
 
-enum phase { STARTING, RUNNING, ENDED };
+enum phase { STARTING, RUNNING, ENDED, REMOVING };
 
-/* A container this helper knows: started by it or found at adoption. Kept until CONTAINER_REMOVE.
- */
+/* A container this helper knows: started by it or found at adoption. Kept, and listed, until its
+ * files are gone. */
 struct container {
     struct list link;
     struct runtime_helper *owner;
@@ -25,6 +27,7 @@ struct container {
     struct buf answer_bytes;
     struct helper_request *request; /* who asked for the start; NULL after adoption */
     int pending_signal;             /* asked for while it started */
+    struct list waiting;            /* requests about its removal, until that is done: remove.c */
 };
 
 /* The helper's one thread only. */
@@ -67,5 +70,7 @@ int start_handle(void *ctx, struct helper_request *q, struct str payload, int fd
 int remove_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
 int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
                       struct err *e);
+/* Requests that nobody will answer any more: the helper ends. */
+void remove_drop_waiting(struct container *c);
 /* Everything of jobs/<id> but the log and the samples. */
 int remove_files(const char *id, struct err *e) MUST_USE;

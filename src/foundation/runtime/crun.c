@@ -56,6 +56,26 @@ static const struct meaning meanings[] = {
     {"chdir", ERR_INVALID, 126, "the working directory of %s cannot be entered"},
 };
 
+/* A mount whose place is taken: by something else in the image, or in a volume. With the
+ * container's own tree only; what is wrong with the host's may pass. */
+static bool is_taken_place(struct str said)
+{
+    static const char *const doing[] = {"the target `", "mount `", "mkdir `", "openat2 `",
+                                        "box/rootfs"};
+    static const char *const why[] = {"Not a directory", "Read-only file system",
+                                      "No such file or directory",
+                                      "Too many levels of symbolic links", "Is a directory"};
+    bool is_mount = false, is_why = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(doing); i++) {
+        is_mount |= str_find(said, str_of(doing[i])) >= 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(why); i++) {
+        is_why |= str_find(said, str_of(why[i])) >= 0;
+    }
+    return is_mount && is_why && str_find(said, STR("cgroup")) < 0;
+}
+
 /* crun repeats itself on its log: the last line that says something. */
 static struct str last_line(struct str text)
 {
@@ -84,6 +104,12 @@ int crun_explain(struct str text, const char *command, int *code, struct err *e)
             (void)snprintf(sentence, sizeof(sentence), m->sentence, quoted);
             return err_set(e, m->kind, "%s (%.*s)", sentence, STR_ARG(str_first(said, 160)));
         }
+    }
+    if (is_taken_place(said)) {
+        return err_set(e, ERR_INVALID,
+                       "a directory of the container cannot be mounted: a file or a link of the "
+                       "image is in its place (%.*s)",
+                       STR_ARG(str_first(said, 160)));
     }
     return err_set(e, ERR_UNAVAILABLE, "the container could not be made: %.*s",
                    STR_ARG(said.len > 0 ? said : STR("crun says nothing")));

@@ -161,6 +161,37 @@ int exit_record_parse(struct str text, struct runtime_status *out, struct err *e
     return 0;
 }
 
+/* --- signal --- */
+
+void ooms_before_signal_note(const char *id, int64_t oom_kills)
+{
+    char path[96], text[32];
+    SCOPED(closep) int fd = -1;
+    struct err ignored;
+
+    (void)snprintf(path, sizeof(path), "jobs/%s/signal", id);
+    (void)snprintf(text, sizeof(text), "%lld", (long long)oom_kills);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd >= 0) {
+        (void)!fs_write_all(fd, str_of(text), &ignored);
+    }
+}
+
+int64_t ooms_before_signal(const char *id)
+{
+    struct buf text = BUF_MAX(32);
+    char path[96];
+    uint64_t n = 0;
+    struct err ignored;
+
+    (void)snprintf(path, sizeof(path), "jobs/%s/signal", id);
+    if (fs_read(AT_FDCWD, path, &text, &ignored) < 0 || number(buf_str(&text), INT64_MAX, &n) < 0) {
+        n = 0;
+    }
+    buf_done(&text);
+    return (int64_t)n;
+}
+
 /* --- /proc --- */
 
 /* proc(5): pid (comm) state ppid pgrp session tty tpgid flags ... starttime is field 22. comm may

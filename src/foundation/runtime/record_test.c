@@ -1,5 +1,10 @@
 #include "runtime/runtime_priv.h"
 
+#include "base/fs.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -186,6 +191,24 @@ static void an_answer_of_the_shim_is_a_record_or_an_error(void **state)
     buf_done(&b);
 }
 
+static void ooms_before_the_first_signal_are_kept(void **state)
+{
+    char dir[] = "/tmp/strata-record-XXXXXX";
+    struct err e;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(fs_mkdir(AT_FDCWD, "jobs", 0700, &e), 0);
+    assert_int_equal(fs_mkdir(AT_FDCWD, "jobs/j-1", 0700, &e), 0);
+    assert_int_equal(ooms_before_signal("j-1"), 0);
+    ooms_before_signal_note("j-1", 3);
+    ooms_before_signal_note("j-1", 4);
+    assert_int_equal(ooms_before_signal("j-1"), 3);
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &e), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +223,7 @@ int main(void)
         cmocka_unit_test(what_is_no_stat_line_is_refused),
         cmocka_unit_test(a_process_is_opened_only_with_its_start_time),
         cmocka_unit_test(an_answer_of_the_shim_is_a_record_or_an_error),
+        cmocka_unit_test(ooms_before_the_first_signal_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,13 @@ struct runtime_spec {
     enum runtime_network network;
 };
 
+/* The same rules for whoever takes a job: absolute, at most LIMIT_PATH_BYTES, no empty, "." or ".."
+ * component, none longer than 255 bytes, no slash at the end. */
+bool runtime_path_ok(struct str path);
+/* What a command may be given: each string alone, and all together (execve(2)). The sentence counts
+ * from 1, arguments as "argument 3" and variables by their name. */
+int runtime_exec_check(const char *const *args, const char *const *env, struct err *e) MUST_USE;
+
 enum runtime_end { RUNTIME_EXITED, RUNTIME_SIGNALED, RUNTIME_OOM, RUNTIME_LOST };
 
 struct runtime_status {

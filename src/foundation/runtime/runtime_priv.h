@@ -13,7 +13,6 @@
 /* --- limits --- */
 #define RUNTIME_ARGS_MAX 2048             /* LIMIT_JOB_ARGS and an entrypoint */
 #define RUNTIME_ENV_MAX 2048              /* LIMIT_JOB_ENV and that of the image */
-#define RUNTIME_STRING_MAX 131072         /* MAX_ARG_STRLEN of execve(2) */
 #define RUNTIME_DEVICES_MAX 64            /* nodes of GPUs */
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */
 #define RUNTIME_IDS 65536U                /* size of the id range of a container */
@@ -30,8 +29,8 @@ void spec_put(struct buf *b, const struct runtime_spec *s);
 /* Everything in the arena. Counts are checked before memory is taken. Not yet spec_check. */
 int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, struct err *e) MUST_USE;
 int spec_check(const struct runtime_spec *s, struct err *e) MUST_USE;
-/* Absolute, no empty, "." or ".." component, no slash at the end. */
-bool spec_path_ok(struct str path);
+/* At or below /proc, /sys or /dev. */
+bool spec_path_of_kernel(struct str path);
 /* A node of a GPU or of its fabric, by its name alone. */
 bool spec_device_ok(struct str path);
 
@@ -85,6 +84,11 @@ int usage_parse(struct str text, struct arena *a, struct runtime_usage *out,
 /* One more; `u->samples` has room for LIMIT_USAGE_SAMPLES. True when that filled it: every second
  * one is dropped, the interval is twice as long. */
 bool usage_add(struct runtime_usage *u, const struct runtime_sample *s);
+
+/* The kernel's OOM kills when we first signalled the container, in jobs/<id>/signal: what it killed
+ * before did not end the container. Written once; 0 when there is none. */
+void ooms_before_signal_note(const char *id, int64_t oom_kills);
+int64_t ooms_before_signal(const char *id);
 
 /* --- image_user.c: "name[:group]" by the image's own /etc/passwd and /etc/group --- */
 struct image_user {
@@ -154,11 +158,13 @@ void seccomp_profile_json(struct jw *w);
 int seccomp_profile_bpf(struct buf *base64, struct err *e) MUST_USE;
 
 /* --- bundle.c: config.json --- */
+enum tree_names { TREE_NAMES, TREE_NO_NAMES }; /* /etc/hosts, hostname, resolv.conf */
 struct bundle {
     const struct runtime_spec *spec;
     const struct image_user *user;
     const struct cgroups *cgroups;
-    const char *box;    /* where the shim mounted things: <box>/rootfs, <box>/v0, ... */
+    const char *box; /* where the shim mounted things: <box>/rootfs with the volumes in it */
+    enum tree_names names;
     const char *cgroup; /* "/strata-main/j-1" */
     struct str seccomp; /* base64 of the filter, may be empty */
     struct bundle_device *devices;
@@ -199,6 +205,13 @@ int shim_answer_parse(struct str bytes, struct shim_record *out, struct err *e) 
 
 /* --- box.c: the shim's private mount namespace --- */
 int box_make(const struct shim_job *job, char box[128], struct err *e) MUST_USE;
+
+/* --- tree.c: the container's directories --- */
+/* Mounts the volumes below `root`, where the image is, and makes the working directory. ERR_INVALID
+ * when the image or a volume leaves no place for them. */
+int tree_fill(int root, const struct runtime_spec *s, struct err *e) MUST_USE;
+/* Whether /etc/hosts and its like are mounted: not into a volume, which brings its own /etc. */
+int tree_names(int root, enum tree_names *out, struct err *e) MUST_USE;
 
 /* --- remains.c: what a container leaves --- */
 /* crun's state and the cgroup; tolerant. */

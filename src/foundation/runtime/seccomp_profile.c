@@ -84,7 +84,7 @@ static const char *const allowed[] = {
     /* sockets and messages; socket is below */
     "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen",
     "recv", "recvfrom", "recvmmsg", "recvmmsg_time64", "recvmsg", "send", "sendmmsg", "sendmsg",
-    "sendto", "setsockopt", "shutdown", "socketcall", "socketpair", "ipc", "mq_getsetattr",
+    "sendto", "setsockopt", "shutdown", "socketpair", "ipc", "mq_getsetattr",
     "mq_notify", "mq_open", "mq_timedreceive", "mq_timedreceive_time64", "mq_timedsend",
     "mq_timedsend_time64", "mq_unlink", "msgctl", "msgget", "msgrcv", "msgsnd", "semctl", "semget",
     "semop", "semtimedop", "semtimedop_time64", "shmat", "shmctl", "shmdt", "shmget",
@@ -109,7 +109,14 @@ struct conditional {
 
 static const struct conditional conditionals[] = {
     {"clone", 0, SCMP_CMP_MASKED_EQ, NEW_NAMESPACES, 0},
-    {"socket", 0, SCMP_CMP_NE, 0, AF_VSOCK}, /* reaches the hypervisor, no namespace holds it */
+    /* Every family below 64 but AF_VSOCK (40), which reaches the hypervisor: no namespace holds it.
+     * The kernel reads an int and a filter 64 bits, so "not 40" would let 2^32 + 40 pass. */
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xffffffe0, 0},
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xfffffff8, 32},
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xffffffff, 41},
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xfffffffe, 42},
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xfffffffc, 44},
+    {"socket", 0, SCMP_CMP_MASKED_EQ, 0xfffffff0, 48},
     /* personality(2): query, Linux, PER_LINUX32, UNAME26 and both */
     {"personality", 0, SCMP_CMP_EQ, 0, 0x0},
     {"personality", 0, SCMP_CMP_EQ, 0, 0x8},
@@ -121,14 +128,17 @@ static const struct conditional conditionals[] = {
 
 #if defined(__x86_64__)
 static const uint32_t architectures[] = {SCMP_ARCH_X86_64, SCMP_ARCH_X86, SCMP_ARCH_X32};
-static const char *const architecture_names[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86",
-                                                 "SCMP_ARCH_X32"};
+/* For runtimes that compile the profile themselves, without i386: libseccomp turns any rule about
+ * socket there into leave for the whole of socketcall, see add_prologue. */
+static const char *const architecture_names[] = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X32"};
 #define OUR_AUDIT_ARCH AUDIT_ARCH_X86_64
+#define COMPAT_AUDIT_ARCH AUDIT_ARCH_I386
 #define NR_UNKNOWN_MAX 0x3fffffff /* x32 begins after */
 #elif defined(__aarch64__)
 static const uint32_t architectures[] = {SCMP_ARCH_AARCH64};
 static const char *const architecture_names[] = {"SCMP_ARCH_AARCH64"};
 #define OUR_AUDIT_ARCH AUDIT_ARCH_AARCH64
+#define COMPAT_AUDIT_ARCH AUDIT_ARCH_ARM
 #define NR_UNKNOWN_MAX 0x7fffffff
 #else
 #error "add the seccomp architectures of this machine"
@@ -245,19 +255,27 @@ static scmp_filter_ctx make_filter(void)
     return ctx;
 }
 
-/* A system call newer than libseccomp is ENOSYS and not EPERM, so that a newer libc falls back:
+#define COMPAT_NR_SOCKETCALL 102
+
+/* A system call newer than libseccomp is ENOSYS and not EPERM, so that a newer libc falls back. So
+ * is socketcall, whose arguments lie in memory, where no filter sees a family: libraries have had
+ * the direct calls since Linux 4.3.
  *
- *   arch != ours -> filter;  nr <= last known -> filter;  nr > NR_UNKNOWN_MAX (x32) -> filter;
- *   else ENOSYS */
+ *   32 bits:  socketcall -> ENOSYS;  else filter
+ *   64 bits:  nr > last known, but not past NR_UNKNOWN_MAX (x32) -> ENOSYS;  else filter */
 static int add_prologue(struct buf *out)
 {
+    enum { LAST_KNOWN = 7 };
     uint32_t last = 0;
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_AUDIT_ARCH, 0, 4),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OUR_AUDIT_ARCH, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, COMPAT_AUDIT_ARCH, 0, 6),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, COMPAT_NR_SOCKETCALL, 3, 4),
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, NR_UNKNOWN_MAX, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 0, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 0, 0, 1), /* LAST_KNOWN */
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
     };
 
@@ -267,7 +285,7 @@ static int add_prologue(struct buf *out)
         last = name ? nr : last;
         free(name);
     }
-    code[4].k = last;
+    code[LAST_KNOWN].k = last;
     return buf_add(out, str_n((const char *)code, sizeof(code)));
 }
 

@@ -210,6 +210,7 @@ static int write_config(struct shim *s, struct err *e)
         return err_sys(e, "open %s", path);
     }
     if (image_user_find(rootfs, job->spec->user, &user, e) < 0 ||
+        tree_names(rootfs, &b.names, e) < 0 ||
         find_devices(job->spec, devices, &b.n_devices, e) < 0) {
         return -1;
     }
@@ -453,7 +454,7 @@ static void record_end(struct shim *s, const siginfo_t *si)
 
     cgroup_meter_read(&s->usage.meter, &last);
     status_set_figures(&st, &last);
-    judge_end(si, cgroup_oom_kills(s->job->cgroups, s->cgroup), &st);
+    judge_end(si, cgroup_oom_kills(s->job->cgroups, s->cgroup) - ooms_before_signal(s->id), &st);
     finish_log(s);
     shim_usage_add(s, &last);
     write_exit(s, &st);

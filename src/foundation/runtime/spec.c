@@ -76,7 +76,7 @@ static const char *const *get_strings(struct wire_reader *r, struct arena *a, si
     const char **list = arena_new_array(a, const char *, n + 1);
 
     for (size_t i = 0; i < n && !r->failed; i++) {
-        list[i] = get_string(r, a, RUNTIME_STRING_MAX);
+        list[i] = get_string(r, a, LIMIT_EXEC_STRING_BYTES);
     }
     return list;
 }
@@ -142,9 +142,9 @@ int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, stru
 
 /* --- checking --- */
 
-bool spec_path_ok(struct str path)
+bool runtime_path_ok(struct str path)
 {
-    if (path.len < 1 || path.p[0] != '/') {
+    if (path.len < 1 || path.len >= LIMIT_PATH_BYTES || path.p[0] != '/') {
         return false;
     }
     if (path.len == 1) {
@@ -166,13 +166,18 @@ static bool under(struct str path, struct str dir)
     return str_starts(path, dir) && (path.len == dir.len || path.p[dir.len] == '/');
 }
 
+bool spec_path_of_kernel(struct str path)
+{
+    return under(path, STR("/proc")) || under(path, STR("/sys")) || under(path, STR("/dev"));
+}
+
 bool spec_device_ok(struct str path)
 {
     /* NVIDIA, AMD, Intel and Habana accelerators, and RDMA for their traffic. */
     static const char *const prefixes[] = {"/dev/nvidia", "/dev/dri/renderD",       "/dev/kfd",
                                            "/dev/accel/", "/dev/infiniband/uverbs", "/dev/dxg"};
 
-    if (!spec_path_ok(path)) {
+    if (!runtime_path_ok(path)) {
         return false;
     }
     for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
@@ -203,26 +208,24 @@ static bool chain_ok(const char *hex)
 
 static int check_mounts(const struct runtime_spec *s, struct err *e)
 {
-    static const char *const ours[] = {"/proc", "/sys", "/dev"};
-
     for (size_t i = 0; i < s->n_mounts; i++) {
         struct str target = str_of(s->mounts[i].target);
 
         if (!helper_id_ok(str_of(s->mounts[i].volume_id))) {
             return err_set(e, ERR_INVALID, "volume id of mount %zu is not [a-z0-9-]{1,64}", i);
         }
-        if (!spec_path_ok(target) || target.len == 1 || target.len > 1024) {
+        if (!runtime_path_ok(target) || target.len == 1 ||
+            target.len > LIMIT_JOB_MOUNT_PATH_BYTES) {
             return err_set(e, ERR_INVALID,
                            "a volume cannot be mounted on %.80s: give an absolute path below /, "
                            "without //, . and ..",
                            s->mounts[i].target);
         }
-        for (size_t k = 0; k < ARRAY_LEN(ours); k++) {
-            if (under(target, str_of(ours[k]))) {
-                return err_set(e, ERR_INVALID,
-                               "a volume cannot be mounted on %.80s: %s is the kernel's",
-                               s->mounts[i].target, ours[k]);
-            }
+        if (spec_path_of_kernel(target)) {
+            return err_set(e, ERR_INVALID,
+                           "a volume cannot be mounted on %.80s: /proc, /sys and /dev are the "
+                           "kernel's",
+                           s->mounts[i].target);
         }
         for (size_t k = 0; k < i; k++) {
             if (str_eq_c(target, s->mounts[k].target)) {
@@ -230,6 +233,50 @@ static int check_mounts(const struct runtime_spec *s, struct err *e)
                                s->mounts[i].target);
             }
         }
+    }
+    return 0;
+}
+
+static int check_string(const char *s, const char *what, size_t n, struct err *e)
+{
+    size_t len = strlen(s), name = strcspn(s, "=");
+
+    if (len <= LIMIT_EXEC_STRING_BYTES) {
+        return 0;
+    }
+    if (n == 0) {
+        return err_set(e, ERR_INVALID, "%s %.*s is %zu bytes long: Linux takes %d", what,
+                       (int)(name < 80 ? name : 80), s, len, LIMIT_EXEC_STRING_BYTES);
+    }
+    return err_set(e, ERR_INVALID, "%s %zu is %zu bytes long: Linux takes %d", what, n, len,
+                   LIMIT_EXEC_STRING_BYTES);
+}
+
+int runtime_exec_check(const char *const *args, const char *const *env, struct err *e)
+{
+    size_t all = 0, n = 0, m = 0;
+
+    for (; args && args[n]; n++) {
+        all += strlen(args[n]) + 1 + sizeof(char *);
+        if (check_string(args[n], "argument", n + 1, e) < 0) {
+            return -1;
+        }
+    }
+    for (; env && env[m]; m++) {
+        all += strlen(env[m]) + 1 + sizeof(char *);
+        if (check_string(env[m], "environment variable", 0, e) < 0) {
+            return -1;
+        }
+    }
+    if (n > RUNTIME_ARGS_MAX || m > RUNTIME_ENV_MAX) {
+        return err_set(e, ERR_INVALID,
+                       "%zu arguments and %zu environment variables: at most %d and %d are taken",
+                       n, m, RUNTIME_ARGS_MAX, RUNTIME_ENV_MAX);
+    }
+    if (all > LIMIT_EXEC_BYTES) {
+        return err_set(e, ERR_INVALID,
+                       "arguments and environment have %zu bytes together: Linux takes %llu", all,
+                       LIMIT_EXEC_BYTES);
     }
     return 0;
 }
@@ -279,7 +326,7 @@ int spec_check(const struct runtime_spec *s, struct err *e)
         return err_set(e, ERR_INVALID,
                        "there is no command: the image has none, so the job must name one");
     }
-    if (!spec_path_ok(str_of(s->cwd))) {
+    if (!runtime_path_ok(str_of(s->cwd))) {
         return err_set(e, ERR_INVALID, "working directory %.80s is not a plain absolute path",
                        s->cwd);
     }
@@ -300,7 +347,10 @@ int spec_check(const struct runtime_spec *s, struct err *e)
                            s->devices[i]);
         }
     }
-    return check_env(s->env, e) < 0 || check_mounts(s, e) < 0 ? -1 : check_numbers(s, e);
+    return runtime_exec_check(s->args, s->env, e) < 0 || check_env(s->env, e) < 0 ||
+                   check_mounts(s, e) < 0
+               ? -1
+               : check_numbers(s, e);
 }
 
 /* --- status --- */
