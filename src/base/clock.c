@@ -53,20 +53,21 @@ int clock_parse(struct str text, int64_t *wall_ms)
 {
     char copy[32];
     struct tm tm = {0};
-    int ms = 0, used = 0;
+    uint64_t ms = 0;
     const char *rest;
 
     if (str_copy(text, copy, sizeof(copy)) < 0) {
         return -1;
     }
     rest = strptime(copy, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (rest && sscanf(rest, ".%3dZ%n", &ms, &used) == 1 && used == 5) {
-        rest += used - 1;
+    if (rest && strlen(rest) == strlen(".000Z") && *rest == '.' &&
+        str_to_u64(str_n(rest + 1, 3), &ms) == 0) {
+        rest += strlen(".000");
     }
-    if (rest == NULL || strcmp(rest, "Z") != 0 || ms < 0) {
+    if (rest == NULL || strcmp(rest, "Z") != 0) {
         return -1;
     }
-    *wall_ms = (int64_t)timegm(&tm) * 1000 + ms;
+    *wall_ms = (int64_t)timegm(&tm) * 1000 + (int64_t)ms;
     return 0;
 }
 

@@ -246,7 +246,7 @@ static int check_seen(int root, const struct runtime_mount *m, uint64_t want, st
 static int mount_volumes(int root, const struct runtime_spec *s, struct err *e)
 {
     const struct runtime_mount *order[LIMIT_JOB_VOLUMES];
-    uint64_t ids[LIMIT_JOB_VOLUMES];
+    uint64_t ids[LIMIT_JOB_VOLUMES] = {0};
 
     sort_mounts(s, order);
     for (size_t i = 0; i < s->n_mounts; i++) {
