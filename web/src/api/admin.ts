@@ -1,40 +1,9 @@
 // Users, projects, members, secrets, tokens, audit: what the pages of administrators and maintainers read and change.
 import { api, path, type Page } from './client';
 import { queryClient, useGet, usePages } from './queries';
-import type { Role, Token, User } from './types';
+import type { AuditEntry, Member, Role, Secret, Setting, Token, TokenMade, User } from './types';
 
-export interface AuditEntry {
-  id: number;
-  at: string;
-  user: string;
-  method: string;
-  path: string;
-  project: string | null;
-  status: number;
-  peer: string;
-  request_id: string;
-}
-
-export interface Setting {
-  key: string;
-  value: string;
-  default: string;
-  type: 'string' | 'int' | 'bool' | 'bytes' | 'seconds' | 'milli';
-  unit?: string;
-  help: string;
-  changed: boolean;
-}
-
-export interface Member {
-  user: string;
-  role: Role;
-}
-
-export interface Secret {
-  name: string;
-  updated_at: string;
-  updated_by: string;
-}
+export type { AuditEntry, Member, Secret, Setting } from './types';
 
 export type PermissionTable = { roles: Record<string, string[]> };
 
@@ -122,8 +91,8 @@ export const usePermissions = () => useGet<PermissionTable>(['permissions'], '/a
 
 export const useTokens = () => usePages<Token>(['tokens'], '/api/v1/tokens', { limit: 1000 });
 
-export async function createToken(body: { name: string; expires_in_seconds?: number; scopes?: string[] }): Promise<Token> {
-  const made = await api<Token>('POST', '/api/v1/tokens', { body });
+export async function createToken(body: { name: string; expires_in_seconds?: number; scopes?: string[] }): Promise<TokenMade> {
+  const made = await api<TokenMade>('POST', '/api/v1/tokens', { body });
   await touch('tokens');
   return made;
 }

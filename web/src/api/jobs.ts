@@ -5,7 +5,9 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { ApiError, api, get, path, type Page } from './client';
 import { live } from './live';
 import { queryClient } from './queries';
-import type { Job } from './types';
+import type { Job, Usage } from './types';
+
+export type { Usage, UsageSample } from './types';
 
 const FIRST = 200;
 const MORE = 500;
@@ -158,24 +160,6 @@ export const useJob = (project: string, id: string) =>
 
 const FINISHED = ['succeeded', 'failed', 'cancelled', 'lost'];
 export const isFinished = (job: { state: string }) => FINISHED.includes(job.state);
-
-export interface UsageSample {
-  at: string;
-  cpu_usec: number | null;
-  memory_bytes: number | null;
-  memory_peak_bytes: number | null;
-  io_read_bytes: number | null;
-  io_write_bytes: number | null;
-  processes: number | null;
-}
-
-export interface Usage {
-  attempt: number;
-  interval_ms: number;
-  cpu_milli_limit: number | null;
-  memory_limit_bytes: number | null;
-  samples: UsageSample[];
-}
 
 /** null: this server keeps no such figures. */
 export const useUsage = (project: string, id: string, attempt: number, running: boolean) =>

@@ -1,138 +1,30 @@
-// The things of the API, as docs/formats/api.md and /api/v1/openapi.json have them.
+// The things of the API by the names that pages use. What they are is made from the server's own description
+// (docs/formats/openapi.json, `npm run types`), so the console cannot drift from it.
+import type { components } from './schema';
 
-export type Role = 'guest' | 'developer' | 'maintainer' | 'admin' | 'anonymous';
+type Schemas = components['schemas'];
 
-export interface Me {
-  name: string;
-  is_admin: boolean;
-  kind: 'session' | 'token' | 'password';
-  scopes: string[] | null;
-  projects: { name: string; role: Role }[];
-  csrf?: string;
-}
-
-export interface Project {
-  name: string;
-  public: boolean;
-  role: Role | null;
-  created_at: string;
-}
-
-export type JobState = 'queued' | 'starting' | 'running' | 'succeeded' | 'failed' | 'cancelled' | 'lost';
-
-export interface JobSpec {
-  name?: string;
-  project?: string;
-  image: string;
-  command?: string[];
-  args?: string[];
-  env?: Record<string, string>;
-  secrets?: Record<string, string>;
-  workdir?: string;
-  resources?: { cpu?: number | string; memory?: number | string; gpu?: number; pids?: number };
-  volumes?: { name: string; path: string; mode?: 'ro' | 'rw' }[];
-  network?: 'none' | 'bridge' | 'host';
-  timeout?: string | number;
-  grace?: string | number;
-  retries?: number;
-}
-
-export interface Job {
-  id: string;
-  project: string;
-  name: string;
-  user: string;
-  image: string;
-  digest: string;
-  state: JobState;
-  reason: string;
-  exit: { kind: 'exit' | 'signal' | 'oom' | 'timeout'; code: number; text: string } | null;
-  attempt: number;
-  retries: number;
-  queue_position: number | null;
-  cpu_milli: number;
-  memory_bytes: number;
-  gpus: number;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  log_bytes: number;
-  usage: { memory_peak_bytes: number; cpu_usec: number };
-  history?: { state: JobState; at: string; attempt: number; reason: string }[];
-  spec?: JobSpec;
-}
-
-export interface Node {
-  name: string;
-  state: string;
-  cpu_milli: number;
-  cpu_milli_free: number;
-  memory_bytes: number;
-  memory_bytes_free: number;
-  gpus: number;
-  gpus_free: number;
-  arch: string;
-}
-
-export interface Queue {
-  queued: number;
-  running: number;
-}
-
-export interface Volume {
-  name: string;
-  id: string;
-  created_at: string;
-  files: number | null;
-  size_bytes: number | null;
-}
-
-export interface Entry {
-  name: string;
-  name_raw?: string;
-  type: 'file' | 'dir' | 'link' | 'other';
-  size_bytes: number;
-  modified_at: string;
-  mode: string | number;
-}
-
-export interface Repository {
-  name: string;
-  tags: number;
-  size_bytes: number;
-  updated_at: string;
-}
-
-export interface Tag {
-  tag: string;
-  digest: string;
-  media_type: string;
-  size_bytes: number;
-  platform: string;
-  pushed_at: string;
-}
-
-export interface User {
-  name: string;
-  is_admin: boolean;
-  disabled: boolean;
-  created_at: string;
-  last_seen_at: string | null;
-}
-
-export interface Token {
-  id: number;
-  name: string;
-  token?: string;
-  expires_at: string | null;
-  scopes: string[] | null;
-  created_at: string;
-  last_used_at: string | null;
-}
-
-export interface HealthRow {
-  check: string;
-  level: 'ok' | 'mended' | 'warn' | 'fail';
-  found: string;
-  mend: string;
-}
+export type Role = Schemas['Role'];
+export type Me = Schemas['Me'];
+export type Project = Schemas['Project'];
+export type User = Schemas['User'];
+export type Token = Schemas['Token'];
+export type JobState = Schemas['JobState'];
+/** A job in a list has neither history nor spec. */
+export type Job = Schemas['JobRow'] & Partial<Pick<Schemas['Job'], 'history' | 'spec'>>;
+export type JobSpec = Schemas['JobNew'];
+export type Node = Schemas['Node'];
+export type Queue = Schemas['Queue'];
+export type Volume = Schemas['Volume'];
+export type Entry = Schemas['TreeEntry'];
+export type Repository = Schemas['Repository'];
+export type Tag = Schemas['Tag'];
+export type HealthRow = Schemas['HealthCheck'];
+export type AuditEntry = Schemas['AuditEntry'];
+export type Setting = Schemas['Setting'];
+export type Member = Schemas['Member'];
+export type Secret = Schemas['Secret'];
+/** The answer to making one: the only time that the text is there. */
+export type TokenMade = Schemas['TokenMade'];
+export type Usage = Schemas['JobSamples'];
+export type UsageSample = Schemas['JobSample'];

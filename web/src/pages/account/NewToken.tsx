@@ -2,7 +2,7 @@
 import { Alert, Button, Checkbox, Form, Input, Modal, Radio, Select, Typography } from 'antd';
 import { useState } from 'react';
 import { createToken, usePermissions } from '../../api/admin';
-import type { Token } from '../../api/types';
+import type { TokenMade } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { useText } from '../../i18n';
@@ -37,12 +37,12 @@ function ScopeBoxes(props: { value?: string[]; onChange?: (scopes: string[]) => 
   );
 }
 
-function Made({ token, close }: { token: Token; close: () => void }) {
+function Made({ token, close }: { token: TokenMade; close: () => void }) {
   const t = useText();
   return (
     <Modal open title={t('account.token_made', { name: token.name })} onCancel={close} footer={<Button type="primary" onClick={close}>{t('account.token_kept')}</Button>}>
       <Alert type="warning" showIcon title={t('account.token_once')} description={t('account.token_once_hint')} />
-      <Typography.Paragraph copyable={{ text: token.token ?? '' }} className="mono once token-text">
+      <Typography.Paragraph copyable={{ text: token.token }} className="mono once token-text">
         {token.token}
       </Typography.Paragraph>
       <Typography.Text type="secondary">{t('account.token_use')}</Typography.Text>
@@ -57,7 +57,7 @@ export function NewToken({ close }: { close: () => void }) {
   const kind = Form.useWatch('kind', form);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const [made, setMade] = useState<Token | null>(null);
+  const [made, setMade] = useState<TokenMade | null>(null);
   const create = async (f: Fields) => {
     setBusy(true);
     setError(null);

@@ -96,7 +96,7 @@ function Row({ entry, index, time, ...p }: Pick<Props, 'place' | 'raw' | 'select
         {size}
       </span>
       <span role="cell" className="entry-time secondary">
-        <time dateTime={entry.modified_at}>{time}</time>
+        <time dateTime={entry.modified_at ?? undefined}>{time}</time>
       </span>
       <span role="cell">
         <Dropdown trigger={['click']} menu={p.menu(entry)} placement="bottomRight" autoFocus>
@@ -124,7 +124,7 @@ export function Entries(props: Props) {
       onNearEnd={props.more}
       row={(i) => {
         const entry = items[i];
-        return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={format.format(new Date(entry.modified_at))} />;
+        return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={entry.modified_at ? format.format(new Date(entry.modified_at)) : ''} />;
       }}
     />
   );

@@ -16,7 +16,7 @@ it('suggests a memory that people would write', () => {
 it('tells what happened and what to do', () => {
   const oom = explain(job({ exit: { kind: 'oom', code: 137, text: '' } }));
   expect(oom).toMatchObject({ what: 'jobs.x_oom', memory: '1Gi', values: { limit: '512 MiB', peak: '512 MiB' } });
-  expect(explain(job({ exit: { kind: 'exit', code: 127, text: '' }, spec: { image: 'x', command: ['trian.py'] } })).values.command).toBe('trian.py');
+  expect(explain(job({ exit: { kind: 'exit', code: 127, text: '' }, spec: { image: 'x', command: ['trian.py'] } as Job['spec'] })).values.command).toBe('trian.py');
   expect(explain(job({ exit: { kind: 'exit', code: 3, text: '' } })).wantsLog).toBe(true);
   expect(explain(job({})).what).toBe('jobs.x_never_ran');
   expect(explain(job({ state: 'queued', queue_position: 3 })).values.n).toBe(3);

@@ -21,10 +21,11 @@ it('makes rates of totals, with gaps where one is missing or falls', () => {
 it('leaves out charts without figures', () => {
   const charts = chartsOf({
     attempt: 1,
+    started_at: null,
     interval_ms: 1000,
     cpu_milli_limit: 2000,
-    memory_limit_bytes: null,
+    memory_limit_bytes: 10,
     samples: [sample(1, { memory_bytes: 5 }), sample(2, { memory_bytes: 6 })],
   });
-  expect(charts.map((c) => [c.key, c.series.map((s) => s.key)])).toEqual([['memory', ['used']]]);
+  expect(charts.map((c) => [c.key, c.series.map((s) => s.key)])).toEqual([['memory', ['used', 'limit']]]);
 });
