@@ -17,11 +17,9 @@ export interface Explanation {
 
 const MIB = 1024 * 1024;
 
-/** Twice the limit or half more than the peak, rounded to what people write. */
-export function moreMemory(limit: number, peak: number): string {
-  const wanted = Math.max(limit * 2, peak * 1.5) / MIB;
-  const step = wanted >= 8192 ? 2048 : wanted >= 1024 ? 512 : wanted >= 256 ? 128 : 32;
-  const mib = Math.ceil(wanted / step) * step;
+/** Half as much again, in whole Mi: what the server's own sentence says (jobs/outcome.c). */
+export function moreMemory(limit: number): string {
+  const mib = Math.ceil((limit * 1.5) / MIB);
   return mib % 1024 === 0 ? `${mib / 1024}Gi` : `${mib}Mi`;
 }
 
@@ -44,7 +42,7 @@ function ofFailure(job: Job): Explanation {
   const { exit } = job;
   switch (exit?.kind) {
     case 'oom': {
-      const memory = moreMemory(job.memory_bytes, job.usage.memory_peak_bytes);
+      const memory = moreMemory(job.memory_bytes);
       const values = { limit: bytes(job.memory_bytes), peak: bytes(job.usage.memory_peak_bytes), memory };
       return { tone: 'error', what: 'jobs.x_oom', why: 'jobs.x_oom_why', next: 'jobs.x_oom_next', values, memory };
     }
