@@ -176,13 +176,14 @@ def test_a_group_lists_its_commands(strata):
 
 def test_ctrl_c_leaves_the_job_and_says_so(strata, tmp_path):
     spec = tmp_path / 'job.yaml'
-    spec.write_text(json.dumps({'image': strata.busybox, 'command': ['sh', '-c', 'echo begun; sleep 600'],
+    spec.write_text(json.dumps({'image': strata.busybox, 'command': ['sh', '-c', 'echo begun; sleep 600'], 'grace': '0s',
                                 'resources': {'cpu': '100m', 'memory': '32Mi'}}))
     code, shown = at_a_terminal(strata, 'run', str(spec), '-p', 'demo', answers=[(b'begun', b'\x03')])
     job = re.search(rb'j-[a-z0-9]{8}', shown).group().decode()
     assert code == 130 and f'{job} goes on'.encode() in shown and b'strata job cancel' in shown
     assert strata.job('demo', job)['state'] == 'running'
     strata.cli('job', 'cancel', job, '-p', 'demo', check=True)
+    strata.wait_job('demo', job)  # the next test may count what runs
 
 
 def test_every_list_is_a_table_or_json(strata):

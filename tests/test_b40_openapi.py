@@ -345,6 +345,7 @@ def jobs_that_end(api, p):
 
 def jobs_that_wait(api, p):
     """One holds every processor, so that the other waits behind it."""
+    wait_for(lambda: api.call('GET', V1 + '/queue', 200) == {'queued': 0, 'running': 0}, 60, 'what other tests began has ended')
     free = api.call('GET', V1 + '/nodes', 200)['items'][0]['cpu_milli_free']
     running = submit(api, p, 'sleep 600', resources={'cpu': f'{free}m', 'memory': '64Mi'}, grace='0s')
     queued = submit(api, p, 'true')

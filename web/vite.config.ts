@@ -1,5 +1,5 @@
 import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { defineConfig } from 'vitest/config';
 
 // `npm run dev` serves the console with hot reload in front of a running server (STRATA_SERVER).
 const server = process.env.STRATA_SERVER ?? 'http://127.0.0.1:8080';
@@ -14,6 +14,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // a data: URL would need a hole in the Content-Security-Policy
     chunkSizeWarningLimit: 1500,
   },
+  test: { setupFiles: ['src/test-setup.ts'] },
   server: {
     proxy: Object.fromEntries(['/api', '/v2', '/service', '/version'].map((p) => [p, { target: server, ws: true }])),
   },

@@ -66,6 +66,24 @@ static void unlock_world(void)
     (void)pthread_mutex_unlock(&world.mutex);
 }
 
+static unsigned starts(void)
+{
+    unsigned n;
+
+    lock_world();
+    n = world.starts;
+    unlock_world();
+    return n;
+}
+
+/* To starts, from now on. */
+static void set_answer(enum answer answer)
+{
+    lock_world();
+    world.answer = answer;
+    unlock_world();
+}
+
 static struct container *find(const char *id)
 {
     for (size_t i = 0; i < world.n; i++) {
@@ -837,7 +855,7 @@ static void a_host_that_is_not_ready_delays_the_start_and_says_why(void **state 
 {
     char id[16];
 
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("true", "", id);
     WAIT_FOR(({
         struct lock *l = &world.jobs->lock;
@@ -847,7 +865,7 @@ static void a_host_that_is_not_ready_delays_the_start_and_says_why(void **state 
         job && job->waits &&strstr(job->waits, "the helper is gone");
     }));
     lock_world();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     unlock_world();
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
 }
@@ -876,11 +894,11 @@ static void a_job_whose_start_fails_holds_nothing_and_blocks_nobody(void **state
     struct asked k;
 
     pause_starts_for(DEADLINE_MS);
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("true", "resources: {cpu: 2}", id);
     WAIT_FOR(is_paused(id));
     lock_world();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     unlock_world();
     submit("true", "resources: {cpu: 2}", other);
     WAIT_FOR(is_state(other, JOB_SUCCEEDED));
@@ -912,11 +930,11 @@ static void after_its_pause_a_job_is_where_it_was_in_the_queue(void **state UNUS
     char id[16], holds[16], later[16];
 
     pause_starts_for(DEADLINE_MS);
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("work", "resources: {cpu: 2}", id);
     WAIT_FOR(is_paused(id));
     lock_world();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     unlock_world();
     submit("work", "resources: {cpu: 2}", holds);
     WAIT_FOR(is_state(holds, JOB_RUNNING));
@@ -940,10 +958,10 @@ static void starts_that_fail_for_too_long_fail_the_job(void **state UNUSED)
         WITH_LOCK(l);
         world.jobs->start_timeout_ms = 100;
     }
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("true", "", id);
     WAIT_FOR(is_state(id, JOB_FAILED));
-    assert_true(world.starts > 1);
+    assert_true(starts() > 1);
     assert_int_equal(ask(id, &k), 0);
     assert_string_equal(k.row.reason, "could not be started for 0.1 s (jobs.start_timeout): "
                                       "the helper is gone");
@@ -958,7 +976,7 @@ static void a_timeout_also_ends_starts_that_fail(void **state UNUSED)
 
     submit_waiting(first, "true", "timeout: 1s", id)->timeout_ms = 50;
     lock_world();
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     unlock_world();
     end_job(first, 1, 0);
     WAIT_FOR(is_state(id, JOB_FAILED));
@@ -976,7 +994,7 @@ static void a_job_whose_start_fails_is_cancelled_at_once(void **state UNUSED)
     char id[16];
 
     pause_starts_for(DEADLINE_MS);
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("true", "", id);
     WAIT_FOR(is_paused(id));
     assert_int_equal(jobs_cancel(world.jobs, PROJECT, str_of(id), "bob", &e), 0);
@@ -989,7 +1007,7 @@ static void a_container_whose_start_was_not_answered_ends_with_a_cancel(void **s
     char id[16];
 
     pause_starts_for(DEADLINE_MS);
-    world.answer = FAIL_AFTER;
+    set_answer(FAIL_AFTER);
     submit("stubborn", "", id);
     WAIT_FOR(is_paused(id));
     assert_true(container_runs(id, 1));
@@ -1002,10 +1020,10 @@ static void an_answer_that_was_lost_does_not_start_a_second_container(void **sta
 {
     char id[16];
 
-    world.answer = FAIL_AFTER;
+    set_answer(FAIL_AFTER);
     submit("work", "", id);
     WAIT_FOR(is_state(id, JOB_RUNNING));
-    assert_int_equal(world.starts, 1);
+    assert_int_equal(starts(), 1);
     end_job(id, 1, 5);
     WAIT_FOR(is_state(id, JOB_FAILED));
 }
@@ -1015,11 +1033,11 @@ static void a_server_killed_before_the_start_queues_the_job_again(void **state U
     struct asked k;
     char id[16];
 
-    world.answer = FAIL_BEFORE;
+    set_answer(FAIL_BEFORE);
     submit("true", "", id);
-    WAIT_FOR(is_state(id, JOB_STARTING) && world.starts > 0);
+    WAIT_FOR(is_state(id, JOB_STARTING) && starts() > 0);
     close_jobs();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     open_jobs();
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
     assert_int_equal(ask(id, &k), 0);
@@ -1033,12 +1051,12 @@ static void a_server_killed_after_the_start_adopts_the_container(void **state UN
     struct asked k;
     char id[16];
 
-    world.answer = FAIL_AFTER;
+    set_answer(FAIL_AFTER);
     submit("work", "", id);
     WAIT_FOR(container_runs(id, 1));
     world.no_list = true; /* what the dying server would ask */
     close_jobs();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     world.no_list = false;
     open_jobs();
     WAIT_FOR(is_state(id, JOB_RUNNING));
@@ -1046,7 +1064,7 @@ static void a_server_killed_after_the_start_adopts_the_container(void **state UN
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
     assert_int_equal(ask(id, &k), 0);
     assert_int_equal(k.row.attempt, 1);
-    assert_int_equal(world.starts, 1);
+    assert_int_equal(starts(), 1);
     arena_done(&k.a);
 }
 
@@ -1346,7 +1364,7 @@ static void kills_at_random_lose_nothing_and_run_nothing_twice(void **state UNUS
         model_step(ids, &n);
     }
     lock_world();
-    world.answer = ANSWER;
+    set_answer(ANSWER);
     world.silent = world.no_remove = false;
     unlock_world();
     WAIT_FOR(drain_model(ids, n));
