@@ -303,10 +303,10 @@ static int forget(struct driver *d, const char *id, struct err *e)
     }
     do {
         rc = runtime_remove_log(d->runtime, id, e);
-    } while (rc < 0 && e->kind == ERR_CONFLICT); /* before the first removal was read */
+    } while (rc < 0 && e->kind == ERR_CONFLICT); /* until the first removal has ended */
     for (size_t i = 0; i < 3; i++) {
         (void)pthread_join(threads[i], NULL);
-        if (rc == 0 && m[i].e.kind != ERR_NONE) {
+        if (rc == 0 && m[i].e.kind != ERR_NONE && m[i].e.kind != ERR_CONFLICT) {
             *e = m[i].e;
             rc = -1;
         }

@@ -5,7 +5,7 @@
  *   3  their files
  *   4  their rows of blob_trash                                  (with the next step's transaction)
  *
- * What the hook `held` names stays between 1 and 2: a job that waits runs what was submitted, also
+ * What the hook `held` names is passed over in 2: a job that waits runs what was submitted, also
  * when its image is deleted meanwhile.
  *
  * A kill between 2 and 4 leaves rows in blob_trash: the next step goes on with them. A push that
@@ -38,20 +38,27 @@ struct collect_op {
     struct map held; /* digests; the value only says that it is there */
 };
 
+/* Up to `max` more that nobody holds. Those that are held are passed over, not counted: else many
+ * of them would hide all that come after them. */
 static int read_digests(struct state_db *db, struct collect_op *op, const char *sql, struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
-    int r;
+    int64_t n = 0;
+    int r = 1;
 
-    if (query_open(&q, db, e, sql, "i", op->max) < 0) {
+    if (query_open(&q, db, e, sql, "") < 0) {
         return -1;
     }
-    while ((r = query_step(&q, e)) > 0) {
-        if (str_copy(query_str(&q, 0), vec_push(&op->found)->digest, CONTENT_DIGEST_MAX) < 0) {
+    while (n < op->max && (r = query_step(&q, e)) > 0) {
+        struct str digest = query_str(&q, 0);
+
+        if (map_get(&op->held, digest) == NULL &&
+            str_copy(digest, vec_push(&op->found)->digest, CONTENT_DIGEST_MAX) < 0) {
             op->found.len--;
         }
+        n += map_get(&op->held, digest) == NULL;
     }
-    return r;
+    return r < 0 ? -1 : 0;
 }
 
 static int drop_empty_repositories(struct state_db *db, struct collect_op *op, struct err *e)
@@ -75,10 +82,10 @@ static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
                   "  WHERE manifests = 0 AND touched_ms < ? LIMIT ?)",
                   "ii", op->before_ms, op->max) < 0 ||
         (state_changes(db) > 0 && drop_empty_repositories(db, op, e) < 0) ||
-        read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0 LIMIT ?", e) < 0) {
+        read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0", e) < 0) {
         return -1;
     }
-    return read_digests(db, op, "SELECT digest FROM blob_trash LIMIT ?", e);
+    return read_digests(db, op, "SELECT digest FROM blob_trash", e);
 }
 
 static int to_trash_fn(struct state_db *db, void *ctx, struct err *e)
@@ -131,8 +138,7 @@ static void pin_found(struct collect_op *op)
     for (size_t i = 0; i < op->found.len; i++) {
         const char *digest = op->found.p[i].digest;
 
-        /* The pin also skips what is listed twice. */
-        if (map_get(&op->held, str_of(digest)) == NULL && registry_try_pin(op->r, digest)) {
+        if (registry_try_pin(op->r, digest)) { /* also skips what is listed twice */
             op->pinned[op->n_pinned++] = op->found.p[i];
         }
     }
@@ -157,8 +163,8 @@ static int collect(struct collect_op *op, int *deleted, struct err *e)
     struct state *s = op->r->state;
     const struct registry_hooks *h = &op->r->hooks;
 
-    if (state_write(s, unlink_old_fn, op, e) < 0 ||
-        (op->found.len > 0 && h->held && h->held(h->ctx, note_held, op, e) < 0)) {
+    if ((h->held && h->held(h->ctx, note_held, op, e) < 0) ||
+        state_write(s, unlink_old_fn, op, e) < 0) {
         return -1;
     }
     pin_found(op);

@@ -77,8 +77,9 @@ struct page {
     struct str after; /* p == NULL: from the start */
     int64_t limit;
     struct arena *arena;
-    int64_t n;       /* out: how many were written so far */
-    struct str last; /* out: where to go on, in the arena; p == NULL when that was all */
+    int64_t n;          /* out: how many were written so far */
+    struct str last;    /* out: where to go on, in the arena; p == NULL when that was all */
+    struct str written; /* of a page in steps: the last name so far */
 };
 int store_tag_names(struct registry *r, struct str repository, struct page *p, struct jw *w,
                     const char **code, struct err *e) MUST_USE;

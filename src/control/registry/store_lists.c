@@ -238,7 +238,7 @@ static int catalog_of(struct state_db *db, struct catalog_op *op, const struct p
             p->last = op->written;
             return 0;
         }
-        op->written = arena_str(p->arena, query_str(&q, 0));
+        p->written = op->written = arena_str(p->arena, query_str(&q, 0));
         jw_str(op->w, op->written);
         p->n++;
     }
@@ -259,7 +259,7 @@ static int catalog_fn(struct state_db *db, void *ctx, struct err *e)
 int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
                         struct jw *w, struct err *e)
 {
-    struct catalog_op op = {projects, p, w, p->after};
+    struct catalog_op op = {projects, p, w, p->n > 0 ? p->written : p->after};
 
     return state_read(r->state, catalog_fn, &op, e);
 }

@@ -61,6 +61,7 @@ static void put_back(struct jobs *j, struct job *job)
     struct lock *l = &j->lock;
 
     WITH_LOCK(l);
+    job->waits_since = clock_mono_ms();
     job->phase = PHASE_QUEUED;
     list_remove(&job->link);
     jobs_queue_add(&j->queue, job);
@@ -228,7 +229,7 @@ static void forget_containers(struct jobs *j, struct forget *f)
     list_each(it, &f->tasks)
     {
         list_remove(it);
-        jobs_pool_put_locked(&j->enders, list_entry(it, struct task, link));
+        jobs_ender_put_locked(j, list_entry(it, struct task, link));
     }
 }
 

@@ -61,13 +61,20 @@ static void forget_later(struct jobs *j, const struct task *t)
     list_append(&j->forgets, &copy->link);
 }
 
+void jobs_ender_put_locked(struct jobs *j, struct task *t)
+{
+    bool removes = t->kind == TASK_REMOVE || t->kind == TASK_FORGET;
+
+    jobs_pool_put_locked(removes ? &j->removers : &j->enders, t);
+}
+
 void jobs_ender_again_locked(struct jobs *j)
 {
     lock_assert(&j->lock);
     list_each(it, &j->forgets)
     {
         list_remove(it);
-        jobs_pool_put_locked(&j->enders, list_entry(it, struct task, link));
+        jobs_ender_put_locked(j, list_entry(it, struct task, link));
     }
 }
 

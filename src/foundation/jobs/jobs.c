@@ -176,7 +176,8 @@ static int start_threads(struct jobs *j, struct err *e)
 
     if (jobs_pool_open(&j->starters, j, "jobs-starter", starters_of(j->parts.cfg), jobs_starter_run,
                        e) < 0 ||
-        jobs_pool_open(&j->enders, j, "jobs-ender", ENDERS, jobs_ender_run, e) < 0) {
+        jobs_pool_open(&j->enders, j, "jobs-ender", ENDERS, jobs_ender_run, e) < 0 ||
+        jobs_pool_open(&j->removers, j, "jobs-remover", ENDERS, jobs_ender_run, e) < 0) {
         return -1;
     }
     r = pthread_create(&j->scheduler, NULL, jobs_scheduler_main, j);
@@ -226,6 +227,7 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
     list_init(&j->forgets);
     init_pool(&j->starters, j);
     init_pool(&j->enders, j);
+    init_pool(&j->removers, j);
     name_host(j);
     probe_machine(j);
     if (state_read(parts->state, load_rows, j, e) < 0) {
@@ -295,12 +297,14 @@ void jobs_close(struct jobs *j)
     }
     jobs_pool_close(&j->starters);
     jobs_pool_close(&j->enders);
+    jobs_pool_close(&j->removers);
     /* The writer takes works in order: when it has done this one, no change of ours is left. */
     (void)!state_write(j->parts.state, no_change, NULL, &ignored);
     free_messages(j);
     free_jobs(j);
     (void)pthread_cond_destroy(&j->starters.wake);
     (void)pthread_cond_destroy(&j->enders.wake);
+    (void)pthread_cond_destroy(&j->removers.wake);
     lock_done(&j->lock);
     free(j);
 }

@@ -2,7 +2,8 @@
  *
  *   handlers ──┐ (submit, cancel)                        ┌─> starters: commit "starting", start
  *   sink ──────┼─> inbox / queue ─> scheduler thread ────┤
- *   writer ────┘ (saved)            phases, timers       └─> enders: signals, removal
+ *   writer ────┘ (saved)            phases, timers       ├─> enders: signals
+ *                                                        └─> removers: what ended
  *
  * Only the scheduler thread moves a job from phase to phase, except that a handler takes a queued
  * one out to cancel it. In memory is every job that is not finished; finished ones are rows. */
@@ -49,6 +50,7 @@ struct job {
     /* monotonic ms; 0: not set */
     int64_t timeout_at, kill_at, start_at, save_at;
     int64_t backoff_ms;
+    int64_t waits_since;   /* back in the queue after a start that failed */
     int64_t failing_since; /* its start fails since then; monotonic ms, 0: it does not */
     bool term_sent;
     bool row_starting;                 /* the row says starting (or running) already */
@@ -140,7 +142,7 @@ struct jobs {
     /* counters */
     uint64_t n_submitted, n_started, n_ended, n_retried;
     /* threads */
-    struct pool starters, enders;
+    struct pool starters, enders, removers; /* a slow removal delays no signal */
     pthread_t scheduler;
     bool scheduler_runs;
 };
@@ -165,6 +167,8 @@ void jobs_pool_put_locked(struct pool *p, struct task *t);
 struct task *jobs_task_new(enum task_kind kind, const char *id, int64_t attempt,
                            int64_t tries) MUST_USE;
 
+/* To the enders, or the removers. Takes over the task. */
+void jobs_ender_put_locked(struct jobs *j, struct task *t);
 /* starter.c, ender.c: what the pools do */
 /* The command of the spec or the image; in the arena, NULL-terminated. */
 const char *const *jobs_args_of(struct arena *a, const struct job_spec *s,

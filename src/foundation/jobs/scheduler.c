@@ -200,7 +200,7 @@ static void remove_container(struct jobs *j, const struct job *job)
     struct lock *l = &j->lock;
 
     WITH_LOCK(l);
-    jobs_pool_put_locked(&j->enders, t);
+    jobs_ender_put_locked(j, t);
 }
 
 /* Whether the job gives its start less time than we do. */
@@ -333,7 +333,7 @@ void jobs_scheduler_put_ender(struct jobs *j, enum task_kind kind, const char *c
     t->signal = signal;
     memcpy(t->container, container, sizeof(t->container));
     WITH_LOCK(l);
-    jobs_pool_put_locked(&j->enders, t);
+    jobs_ender_put_locked(j, t);
 }
 
 /* The start was cut off: no process of the job existed, and nobody's fault it was. */
@@ -505,7 +505,7 @@ static void put_stop_locked(struct jobs *j, struct job *job, int64_t now)
     job->term_sent = true;
     job->kill_at = now + (job->grace_ms > 0 ? job->grace_ms : KILL_AGAIN_MS);
     lock_broadcast(&j->lock); /* the end of a project shortens the grace from now on */
-    jobs_pool_put_locked(&j->enders, t);
+    jobs_ender_put_locked(j, t);
 }
 
 static void put_kill_locked(struct jobs *j, struct job *job, int64_t now)
@@ -514,7 +514,7 @@ static void put_kill_locked(struct jobs *j, struct job *job, int64_t now)
 
     t->signal = SIGKILL;
     job->kill_at = now + KILL_AGAIN_MS;
-    jobs_pool_put_locked(&j->enders, t);
+    jobs_ender_put_locked(j, t);
 }
 
 static void put_start_locked(struct jobs *j, struct job *job)
@@ -532,6 +532,7 @@ static int64_t queue_paused_locked(struct jobs *j, struct job *job, int64_t now)
         return job->start_at;
     }
     job->start_at = 0;
+    job->waits_since = now;
     job->phase = PHASE_QUEUED;
     list_remove(&job->link);
     jobs_queue_add(&j->queue, job);
@@ -626,6 +627,9 @@ static void place_locked(struct jobs *j)
         job->has_resources = true;
         job->phase = PHASE_STARTING;
         list_append(&j->active, &job->link);
+        if (job->failing_since > 0) { /* others had what it needs: that is no failure */
+            job->failing_since += clock_mono_ms() - job->waits_since;
+        }
         put_start_locked(j, job);
     }
 }

@@ -865,7 +865,7 @@ static void a_host_that_is_not_ready_delays_the_start_and_says_why(void **state 
         job && job->waits &&strstr(job->waits, "the helper is gone");
     }));
     lock_world();
-    set_answer(ANSWER);
+    world.answer = ANSWER;
     unlock_world();
     WAIT_FOR(is_state(id, JOB_SUCCEEDED));
 }
@@ -898,7 +898,7 @@ static void a_job_whose_start_fails_holds_nothing_and_blocks_nobody(void **state
     submit("true", "resources: {cpu: 2}", id);
     WAIT_FOR(is_paused(id));
     lock_world();
-    set_answer(ANSWER);
+    world.answer = ANSWER;
     unlock_world();
     submit("true", "resources: {cpu: 2}", other);
     WAIT_FOR(is_state(other, JOB_SUCCEEDED));
@@ -934,7 +934,7 @@ static void after_its_pause_a_job_is_where_it_was_in_the_queue(void **state UNUS
     submit("work", "resources: {cpu: 2}", id);
     WAIT_FOR(is_paused(id));
     lock_world();
-    set_answer(ANSWER);
+    world.answer = ANSWER;
     unlock_world();
     submit("work", "resources: {cpu: 2}", holds);
     WAIT_FOR(is_state(holds, JOB_RUNNING));
@@ -976,7 +976,7 @@ static void a_timeout_also_ends_starts_that_fail(void **state UNUSED)
 
     submit_waiting(first, "true", "timeout: 1s", id)->timeout_ms = 50;
     lock_world();
-    set_answer(FAIL_BEFORE);
+    world.answer = FAIL_BEFORE;
     unlock_world();
     end_job(first, 1, 0);
     WAIT_FOR(is_state(id, JOB_FAILED));
@@ -1364,7 +1364,7 @@ static void kills_at_random_lose_nothing_and_run_nothing_twice(void **state UNUS
         model_step(ids, &n);
     }
     lock_world();
-    set_answer(ANSWER);
+    world.answer = ANSWER;
     world.silent = world.no_remove = false;
     unlock_world();
     WAIT_FOR(drain_model(ids, n));

@@ -110,6 +110,18 @@ static int digest_hex(const char *what, const char *digest, char hex[SHA256_HEX 
     return 0;
 }
 
+/* What a blob is called beside the layer it unpacks to: its own SHA-256, or that of its name. */
+static void blob_name(const char *digest, char hex[SHA256_HEX + 1])
+{
+    struct str s = str_of(digest);
+
+    if (str_starts(s, STR("sha256:")) && rootfs_chain_ok(str_from(s, 7))) {
+        memcpy(hex, s.p + 7, SHA256_HEX + 1);
+    } else {
+        sha256_hex_of(s, hex);
+    }
+}
+
 /* OCI image-spec 1.1, config.md "Layer ChainID": the first is its DiffID; each other is the digest
  * of "ChainID DiffID". */
 static void next_chain(const char *before, const char *diff_hex, char out[65])
@@ -146,9 +158,7 @@ static int prepare_layer(struct rootfs *r, const struct rootfs_layer *layer, con
     struct wanted w = {.chain = chain, .diff_hex = diff_hex};
     int rc;
 
-    if (digest_hex("digest", layer->digest, w.blob_hex, e) < 0) {
-        return -1;
-    }
+    blob_name(layer->digest, w.blob_hex);
     (void)snprintf(w.pair, sizeof(w.pair), "%s %s", chain, w.blob_hex);
     if (!flight_begin(r, &w)) {
         return 0;

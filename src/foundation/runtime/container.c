@@ -25,7 +25,6 @@ struct container *container_new(struct runtime_helper *r, const char *id)
     c->answer_bytes = BUF_MAX(RUNTIME_RECORD_MAX);
     (void)snprintf(c->status.id, sizeof(c->status.id), "%s", id);
     c->status.running = true;
-    list_init(&c->waiting);
     list_append(&r->containers, &c->link);
     return c;
 }
@@ -44,7 +43,6 @@ void container_free(struct container *c)
     container_unwatch(c, &c->shim);
     container_unwatch(c, &c->answer);
     buf_done(&c->answer_bytes);
-    remove_drop_waiting(c);
     free(c);
 }
 

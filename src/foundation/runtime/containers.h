@@ -27,7 +27,6 @@ struct container {
     struct buf answer_bytes;
     struct helper_request *request; /* who asked for the start; NULL after adoption */
     int pending_signal;             /* asked for while it started */
-    struct list waiting;            /* requests about its removal, until that is done: remove.c */
 };
 
 /* The helper's one thread only. */
@@ -70,7 +69,5 @@ int start_handle(void *ctx, struct helper_request *q, struct str payload, int fd
 int remove_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
 int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
                       struct err *e);
-/* Requests that nobody will answer any more: the helper ends. */
-void remove_drop_waiting(struct container *c);
 /* Everything of jobs/<id> but the log and the samples. */
 int remove_files(const char *id, struct err *e) MUST_USE;

@@ -87,51 +87,11 @@ static int remove_log(struct helper_request *q, const char *id, struct err *e)
 
 /* --- one removal at a time --- */
 
-/* A request that came while the container was being removed. */
-struct waiting {
-    struct list link;
-    struct helper_request *request;
-    enum helper_op op;
-};
-
-static int wait_for_removal(struct container *c, struct helper_request *q, enum helper_op op)
+/* Not waited for here: the server has few threads for it, and signals of other jobs to send. It
+ * comes again. */
+static int being_removed(const char *id, struct err *e)
 {
-    struct waiting *w = xnew(struct waiting);
-
-    w->request = q;
-    w->op = op;
-    list_append(&c->waiting, &w->link);
-    return 0;
-}
-
-void remove_drop_waiting(struct container *c)
-{
-    list_each(it, &c->waiting)
-    {
-        list_remove(it);
-        free(list_entry(it, struct waiting, link));
-    }
-}
-
-/* What was asked for meanwhile, now that the files are gone, or are not. */
-static void answer_waiting(struct list *waiting, const char *id, enum phase end)
-{
-    list_each(it, waiting)
-    {
-        struct waiting *w = list_entry(it, struct waiting, link);
-        struct err e = {0};
-
-        list_remove(it);
-        if (end == ENDED) {
-            err_set(&e, ERR_UNAVAILABLE, "container %s could not be removed: try again", id);
-            helper_answer_err(w->request, &e);
-        } else if (w->op == HELPER_CONTAINER_REMOVE) {
-            helper_answer(w->request, STR_EMPTY, -1);
-        } else if (remove_log(w->request, id, &e) < 0) {
-            helper_answer_err(w->request, &e);
-        }
-        free(w);
-    }
+    return err_set(e, ERR_CONFLICT, "container %s is being removed", id);
 }
 
 /* The work of a child: it must not look at the table, which is that of the moment it was forked. */
@@ -160,20 +120,12 @@ static int remove_done(void *ctx, struct buf *reply UNUSED, struct err *e UNUSED
 static void end_removal(void *ctx)
 {
     struct removal *m = ctx;
-    struct list waiting;
 
-    list_init(&waiting);
-    list_each(it, &m->c->waiting)
-    {
-        list_remove(it);
-        list_append(&waiting, it);
-    }
     if (m->done) {
         container_free(m->c);
     } else {
         m->c->phase = ENDED;
     }
-    answer_waiting(&waiting, m->id, m->done ? REMOVING : ENDED);
     free(m);
 }
 
@@ -212,7 +164,7 @@ int remove_handle(void *ctx, struct helper_request *q, struct str payload, int f
     }
     c = container_find(r, id);
     if (c && c->phase == REMOVING) {
-        return wait_for_removal(c, q, HELPER_CONTAINER_REMOVE);
+        return being_removed(id, e);
     }
     if (c && c->phase != ENDED) {
         return err_set(e, ERR_CONFLICT, "container %s is running", id);
@@ -244,7 +196,7 @@ int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, i
     }
     c = container_find(ctx, id);
     if (c && c->phase == REMOVING) {
-        return wait_for_removal(c, q, HELPER_CONTAINER_REMOVE_LOG);
+        return being_removed(id, e);
     }
     if (c) {
         return err_set(e, ERR_CONFLICT, "container %s was not removed yet", id);

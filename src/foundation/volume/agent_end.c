@@ -30,8 +30,31 @@ static bool has_our_name(int proc, const char *pid)
            str_eq_c(buf_str(&name), VOLUME_AGENT_COMM "\n");
 }
 
-/* 1: its root is the volume, which is true of agents only. The name alone could be a job's, and a
- * job that makes a volume its root has not the name. */
+/* Whether one of its cgroups is that of a container, ".../strata-<16 hex>/<id>": a job can call a
+ * process what it likes and give it what root it likes, but not take it out of there. */
+static bool is_in_container(int proc, const char *pid)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(64 * 1024);
+    struct err ignored;
+    struct str rest;
+    char path[300];
+    ptrdiff_t at;
+
+    (void)snprintf(path, sizeof(path), "%s/cgroup", pid);
+    if (fs_read(proc, path, &text, &ignored) < 0) {
+        return false;
+    }
+    rest = buf_str(&text);
+    while ((at = str_find(rest, STR("/strata-"))) >= 0) {
+        rest = str_from(rest, (size_t)at + strlen("/strata-"));
+        if (rest.len > 16 && strspn(rest.p, "0123456789abcdef") == 16 && rest.p[16] == '/') {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 1: its root is the volume and it is no job's. */
 static int is_agent_of(int proc, const char *pid, const struct stat *volume, struct err *e)
 {
     struct stat root;
@@ -42,9 +65,12 @@ static int is_agent_of(int proc, const char *pid, const struct stat *volume, str
     }
     (void)snprintf(path, sizeof(path), "%s/root", pid);
     if (fstatat(proc, path, &root, 0) < 0) {
-        return errno == ENOENT || errno == ESRCH ? 0 : err_sys(e, "look at process %s", pid);
+        return errno == ENOENT || errno == ESRCH || errno == EACCES || errno == EPERM
+                   ? 0
+                   : err_sys(e, "look at process %s", pid);
     }
-    return root.st_dev == volume->st_dev && root.st_ino == volume->st_ino;
+    return root.st_dev == volume->st_dev && root.st_ino == volume->st_ino &&
+           !is_in_container(proc, pid);
 }
 
 static int end_one(int pidfd, struct err *e)

@@ -4,23 +4,29 @@
 
 #include "base/limits.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
 static int read_line(const char *what, struct buf *out, struct err *e)
 {
-    char line[LIMIT_PASSWORD_BYTES + 2];
+    /* Of a terminal one line has at most 4,095 bytes (termios(3), "Canonical mode"): what is longer
+     * would come in cut, without a word. */
+    size_t size = out->max < 4094 ? out->max + 2 : 4096;
+    SCOPED(freep) char *line = xcalloc(1, size);
     int rc = 0;
 
-    if (fgets(line, sizeof(line), stdin) == NULL) {
+    if (fgets(line, (int)size, stdin) == NULL) {
         rc = err_set(e, ERR_INVALID, "standard input is empty: %s was expected", what);
+    } else if (strchr(line, '\n') == NULL && (!feof(stdin) || strlen(line) == size - 1)) {
+        rc = err_set(e, ERR_LIMIT, "%s is longer than a line can be: give it as < FILE", what);
     } else {
         line[strcspn(line, "\r\n")] = '\0';
         buf_clear(out);
         rc = buf_add_c(out, line) < 0 ? err_set(e, ERR_LIMIT, "%s is too long", what) : 0;
     }
-    explicit_bzero(line, sizeof(line));
+    explicit_bzero(line, size);
     if (rc == 0 && out->len == 0) {
         return err_set(e, ERR_INVALID, "%s is empty", what);
     }

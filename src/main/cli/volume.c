@@ -211,6 +211,7 @@ static int upload_file(struct upload *u, json_t **out, struct err *e)
             if (a.status >= 400 && !may_go_on(&a)) {
                 return client_error(&a, e);
             }
+            u->began |= may_go_on(&a);
             if (a.status < 400) {
                 *out = json_parse(buf_str(&a.body), e);
                 return *out ? 0 : -1;
