@@ -114,6 +114,20 @@ def test_passwords_and_secrets_are_not_shown_at_a_terminal(strata):
     assert strata.cli('secret', 'set', 'none', '-p', 'demo', input='').returncode == 65
 
 
+def test_a_secret_is_stored_whole_or_not_at_all(strata):
+    strata.project('demo')
+
+    def stored(name):
+        job = strata.run_job('demo', ['sh', '-c', 'printf %s "$IT" | wc -c'], secrets={'IT': name})
+        return int(strata.job_log('demo', job['id']))
+    code, shown = at_a_terminal(strata, 'secret', 'set', 'typed-long', '-p', 'demo', answers=[(b': ', b'A' * 2000 + b'\n')])
+    assert code == 0 and stored('typed-long') == 2000, shown
+    code, shown = at_a_terminal(strata, 'secret', 'set', 'too-long', '-p', 'demo', answers=[(b': ', b'A' * 6000 + b'\n')])
+    assert code == 65 and b'< FILE' in shown, shown
+    strata.cli('secret', 'set', 'of-a-file', '-p', 'demo', input='B' * 20000, check=True)
+    assert stored('of-a-file') == 20000
+
+
 def test_what_is_gone_for_good_is_asked_for_at_a_terminal(strata):
     strata.volume('demo', 'precious')
     code, shown = at_a_terminal(strata, 'volume', 'delete', 'precious', '-p', 'demo', answers=[(b'Type yes: ', b'no\n')])

@@ -817,6 +817,56 @@ def test_the_catalog_shows_what_one_may_pull(strata, registry, guest):
     assert seen == his
 
 
+def test_the_catalog_pages_over_many_projects(own_strata):
+    """The server goes through projects in steps of 250: a page may end in one and go on in the next."""
+    s = own_strata().start()
+    many = Registry(s)
+    body = None
+    for i in range(253):
+        repo = f'p{i:03}/one'
+        s.project(f'p{i:03}')
+        if body is None:
+            body = many.image(repo, 'v1')[1]
+            continue
+        manifest = json.loads(body)
+        for blob in (manifest['config']['digest'], manifest['layers'][0]['digest']):
+            r = many('POST', f'/v2/{repo}/blobs/uploads/', params={'mount': blob, 'from': 'p000/one'})
+            assert r.status_code == 201, r.text
+        many.manifest(repo, 'v1', body)
+    for n in (1, 2, 125, 250, 1000):
+        seen, url, pages = [], f'/v2/_catalog?n={n}', 0
+        while url:
+            r = many('GET', url)
+            seen += r.json()['repositories']
+            link = r.headers.get('Link')
+            url = re.fullmatch(r'<(.*)>; rel="next"', link).group(1) if link else None
+            pages += 1
+            assert pages <= 260, 'the pages go round'
+        assert seen == [f'p{i:03}/one' for i in range(253)], n
+
+
+def test_an_image_with_layers_by_sha512_runs(strata, registry):
+    tar = io.BytesIO()
+    with open('/bin/busybox', 'rb') as f:
+        program = f.read()
+    with tarfile.open(fileobj=tar, mode='w') as t:
+        info = tarfile.TarInfo('busybox')
+        info.size, info.mode = len(program), 0o755
+        t.addfile(info, io.BytesIO(program))
+    packed = gzip.compress(tar.getvalue())
+    config = json.dumps({'os': 'linux', 'architecture': 'amd64', 'config': {'Entrypoint': ['/busybox', 'echo', 'by sha512']},
+                         'rootfs': {'type': 'layers', 'diff_ids': [sha(tar.getvalue())]}}).encode()
+    layer, settings = registry.blob('reg/by512', packed, 'sha512'), registry.blob('reg/by512', config)
+    registry.manifest('reg/by512', 'v1', json.dumps({
+        'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': {'mediaType': OCI_CONFIG, 'digest': settings, 'size': len(config)},
+        'layers': [{'mediaType': OCI_LAYER, 'digest': layer, 'size': len(packed)}]}).encode())
+    spec = {'image': 'reg/by512:v1', 'resources': {'cpu': '100m', 'memory': '64Mi'}}
+    for _ in range(2):  # unpacked, and found again
+        job = strata.wait_job('reg', strata.submit('reg', spec)['id'])
+        assert job['state'] == 'succeeded', job
+        assert strata.job_log('reg', job['id']) == 'by sha512\n'
+
+
 # --- delete ---
 
 def test_delete_by_tag_and_by_digest(registry):
