@@ -12,11 +12,10 @@ struct wire;
 struct wire *wire_open(const struct boot *b, int socket, struct err *e) MUST_USE;
 struct http_server *wire_http(struct wire *w);
 /* Is this the first start? Then wire_bootstrap makes the user admin with this password. */
-int wire_is_first_start(struct wire *w, struct err *e) MUST_USE;
-/* The user admin with this password, an administrator and not disabled; made when missing. */
-int wire_reset_admin(struct wire *w, struct str password,
-                     struct err *e) MUST_USE; /* 1, 0, -1 error */
+int wire_is_first_start(struct wire *w, struct err *e) MUST_USE; /* 1, 0, -1 error */
 int wire_bootstrap(struct wire *w, struct str password, struct err *e) MUST_USE;
+/* The user admin with this password, an administrator and not disabled; made when missing. */
+int wire_reset_admin(struct wire *w, struct str password, struct err *e) MUST_USE;
 /* One round of cleaning up: unreferenced blobs, old uploads. Server's main thread. */
 void wire_housekeep(struct wire *w);
 /* Jobs first (no new starts), then what they stand on. Running containers keep running. */

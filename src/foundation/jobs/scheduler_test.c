@@ -947,6 +947,38 @@ static void after_its_pause_a_job_is_where_it_was_in_the_queue(void **state UNUS
     assert_true(is_state(later, JOB_QUEUED));
 }
 
+/* As if it had come back to the queue an hour earlier than it did. */
+static void has_waited_an_hour(const char *id)
+{
+    enum { HOUR_MS = 3600 * 1000 };
+    struct lock *l = &world.jobs->lock;
+    struct job *job;
+
+    WITH_LOCK(l);
+    job = map_get(&world.jobs->by_id, str_of(id));
+    job->waits_since -= HOUR_MS;
+    job->failing_since -= HOUR_MS;
+}
+
+static void waiting_for_resources_is_no_failing_start(void **state UNUSED)
+{
+    char id[16], holds[16];
+
+    pause_starts_for(500);
+    set_answer(FAIL_BEFORE);
+    submit("work", "resources: {cpu: 2}", id);
+    WAIT_FOR(is_paused(id));
+    set_answer(ANSWER);
+    submit("work", "resources: {cpu: 2}", holds);
+    WAIT_FOR(is_state(holds, JOB_RUNNING));
+    WAIT_FOR(is_first(id)); /* its pause is over, and the other one has the CPUs */
+    has_waited_an_hour(id);
+    set_answer(FAIL_BEFORE);
+    end_job(holds, 1, 0);
+    WAIT_FOR(is_paused(id) || is_finished(id));
+    assert_true(is_paused(id));
+}
+
 static void starts_that_fail_for_too_long_fail_the_job(void **state UNUSED)
 {
     char id[16];
@@ -1408,6 +1440,7 @@ int main(void)
         TEST(a_host_that_is_not_ready_delays_the_start_and_says_why),
         TEST(a_job_whose_start_fails_holds_nothing_and_blocks_nobody),
         TEST(after_its_pause_a_job_is_where_it_was_in_the_queue),
+        TEST(waiting_for_resources_is_no_failing_start),
         TEST(starts_that_fail_for_too_long_fail_the_job),
         TEST(a_timeout_also_ends_starts_that_fail),
         TEST(a_job_whose_start_fails_is_cancelled_at_once),
