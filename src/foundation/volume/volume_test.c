@@ -342,7 +342,18 @@ static void figures_follow_what_is_uploaded(void **state)
 
 /* --- the agent's prison --- */
 
-/* The process whose root is the volume, which only its agent is; 0: none. */
+static bool is_of_the_project(const char *pid)
+{
+    SCOPED(buf_done) struct buf b = BUF_MAX(65536);
+    char path[300];
+    struct err e;
+
+    (void)snprintf(path, sizeof(path), "/proc/%s/status", pid);
+    return fs_read(AT_FDCWD, path, &b, &e) == 0 && strstr(b.p, "Uid:\t2000000000\t") != NULL;
+}
+
+/* The process whose root is the volume and who is of its project: its agent, and not who launched
+ * it and is about to end; 0: none. */
 static pid_t agent_of(const struct volume_info *i)
 {
     DIR *d = opendir("/proc");
@@ -356,7 +367,7 @@ static pid_t agent_of(const struct volume_info *i)
 
         (void)snprintf(path, sizeof(path), "/proc/%s/root", ent->d_name);
         if (stat(path, &root) == 0 && root.st_ino == volume.st_ino &&
-            root.st_dev == volume.st_dev) {
+            root.st_dev == volume.st_dev && is_of_the_project(ent->d_name)) {
             found = strtol(ent->d_name, NULL, 10);
         }
     }
