@@ -150,9 +150,9 @@ export const flows = {
     await ended(api, job.id);
     await page.goto(`${url}/ui/p/demo/jobs/${job.id}`);
     await page.getByText('It needed more memory than it may use').waitFor();
-    await page.getByRole('link', { name: 'Run again with 64Mi' }).click();
+    await page.getByRole('link', { name: 'Run again with 48Mi' }).click();
     await page.waitForURL(/from=/);
-    assert.equal(await page.locator('#job-memory').inputValue(), '64Mi');
+    assert.equal(await page.locator('#job-memory').inputValue(), '48Mi');
     assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'hungry');
   },
 

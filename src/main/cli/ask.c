@@ -26,7 +26,9 @@ static int read_line(const char *what, struct buf *out, struct err *e)
         buf_clear(out);
         rc = buf_add_c(out, line) < 0 ? err_set(e, ERR_LIMIT, "%s is too long", what) : 0;
     }
-    explicit_bzero(line, size);
+    if (line) { /* it always is; gcc's sanitizers do not know */
+        explicit_bzero(line, size);
+    }
     if (rc == 0 && out->len == 0) {
         return err_set(e, ERR_INVALID, "%s is empty", what);
     }

@@ -4,7 +4,7 @@ import { AutoComplete, Input, type InputRef } from 'antd';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
-import { useProjects } from '../api/queries';
+import { queryClient, useProjects } from '../api/queries';
 import type { Job, Repository, Volume } from '../api/types';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
@@ -83,7 +83,12 @@ export function Search() {
       className="search"
       value={typed}
       onChange={setTyped}
-      onFocus={() => project && void hitsOf(project).then(setInProject)}
+      onFocus={() => {
+        void queryClient.invalidateQueries({ queryKey: ['projects'] });
+        if (project) {
+          void hitsOf(project).then(setInProject);
+        }
+      }}
       onSelect={(to: string) => {
         setTyped('');
         input.current?.blur();
