@@ -65,11 +65,7 @@ export class LogSource {
         this.error = null;
         break;
       } catch (e) {
-        if (signal.aborted) {
-          return;
-        }
-        this.fail(e);
-        if (this.status === 'over') {
+        if (signal.aborted || this.fail(e)) {
           return;
         }
         await pause(wait);
@@ -248,11 +244,7 @@ export class LogSource {
           return this.setStatus('over');
         }
       } catch (e) {
-        if (signal.aborted) {
-          return;
-        }
-        this.fail(e);
-        if (this.status === 'over') {
+        if (signal.aborted || this.fail(e)) {
           return;
         }
       }
@@ -260,11 +252,12 @@ export class LogSource {
     }
   }
 
-  /** What the server refuses it will refuse again; anything else is tried again. */
-  private fail(e: unknown) {
+  /** Whether it failed for good: what the server refuses it will refuse again; anything else is tried again. */
+  private fail(e: unknown): boolean {
     const isRefused = e instanceof ApiError && (e.status === 404 || e.status === 403 || e.status === 400);
-    this.error = isRefused || e instanceof ApiError ? e : null;
+    this.error = e instanceof ApiError ? e : null;
     this.setStatus(isRefused ? 'over' : 'cut');
+    return isRefused;
   }
 
   private async range(range: string, signal: AbortSignal = this.stop.signal) {
