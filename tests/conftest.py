@@ -112,16 +112,13 @@ class Strata:
     def pids(self):
         """{"up": pid, "server": pid, "helper": pid} of those that live."""
         found = {'up': self.process.pid}
-        try:
-            children = pathlib.Path(f'/proc/{self.process.pid}/task/{self.process.pid}/children').read_text().split()
-        except FileNotFoundError:
-            children = []
-        for pid in children:
+        # /proc/PID/task/PID/children leaves some out while one of them ends (proc(5)), so look at who names it as parent.
+        for path in pathlib.Path('/proc').glob('[0-9]*/stat'):
             try:
-                name = pathlib.Path(f'/proc/{pid}/comm').read_text().strip()
+                pid, name, rest = re.match(r'(\d+) \((.*)\) (.*)', path.read_text(errors='replace'), re.S).groups()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if name in ('strata-server', 'strata-helper'):
+            if int(rest.split()[1]) == self.process.pid and name in ('strata-server', 'strata-helper'):
                 found[name.removeprefix('strata-')] = int(pid)
         return found
 

@@ -196,8 +196,9 @@ def test_kill_9_of_everything_leaves_no_gap(own_strata):
     s.start()
     after = usage(s, job['id'])['samples']
     assert after[:len(before)] == before and len(after) >= len(before) + 2
+    pids = s.pids()
     for role in ('server', 'helper'):
-        os.kill(s.pids()[role], signal.SIGKILL)
+        os.kill(pids[role], signal.SIGKILL)
     s.wait_ready()
     wait_for(lambda: len(usage(s, job['id'])['samples']) >= len(after) + 2, 30, 'samples after')
     s.api('POST', f'{JOBS}/{job["id"]}/cancel')
