@@ -624,8 +624,16 @@ def test_mounting_needs_the_right_to_read(strata, registry):
     strata.user('reg-dev', 'reg', 'developer')
     dev = Registry(strata, 'reg-dev', 'correct horse battery')
     for params in (query, {'mount': sha(b'none'), 'from': 'reg/mounted'}, {'mount': 'bad', 'from': 'reg/mounted'},
-                   {'mount': digest}, {'mount': digest, 'from': 'reg/none'}):
+                   {'mount': sha(b'none')}, {'mount': registry.blob('reg-secret/app', os.urandom(10))}, {'mount': digest, 'from': 'reg/none'}):
         assert dev('POST', '/v2/reg/mounted2/blobs/uploads/', params=params).status_code == 202, params
+    # Without a source (anonymous mount) the project is searched, whose repositories he may read all.
+    for params in ({'mount': digest}, {'mount': digest, 'from': 'reg/mounted'}):
+        repo = f'reg/mounted-{len(params)}'
+        for token in (None, dev.token(f'repository:{repo}:pull,push')):
+            assert dev('POST', f'/v2/{repo}/blobs/uploads/', params=params, **({'token': token} if token else {})).status_code == 201, params
+        assert dev('GET', f'/v2/{repo}/blobs/{digest}').content == data
+        only_push = dev.token(f'repository:{repo}:push')
+        assert dev('POST', f'/v2/{repo}/blobs/uploads/', params=params, token=only_push).status_code == 202
     # With a token, its access list must name the source too.
     narrow = registry.token('repository:reg/mounted3:pull,push')
     assert registry('POST', '/v2/reg/mounted3/blobs/uploads/', params=query, token=narrow).status_code == 202

@@ -31,7 +31,7 @@ void store_blob_renew(struct registry *r, struct str repository, const char *dig
 /* The blob's file is in place and pinned: from now on it belongs to the repository. */
 int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
                     int64_t size_bytes, struct err *e) MUST_USE;
-/* Links what `from` has; ERR_NOT_FOUND. */
+/* Links what `from` has (p == NULL: any repository of the same project); ERR_NOT_FOUND. */
 int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,
                      const char *digest, struct err *e) MUST_USE;
 /* ERR_UNSUPPORTED while a manifest of the repository needs it. */

@@ -165,11 +165,24 @@ int store_blob_link(struct registry *r, const struct repo_key *to, const char *d
     return state_write(r->state, link_fn, &op, e);
 }
 
+static int find_in_project(struct state_db *db, const struct blob_op *op, struct err *e)
+{
+    int64_t id;
+
+    return state_one_i64(db, &id, e, "blob",
+                         "SELECT rb.repository_id FROM repository_blobs rb"
+                         " JOIN repositories r ON r.id = rb.repository_id"
+                         " WHERE rb.digest = ? AND r.project_id = ? LIMIT 1",
+                         "zi", op->digest, op->to->project_id);
+}
+
 static int mount_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
 
-    return find_fn(db, op, e) < 0 ? -1 : link_blob(db, op->to, op->digest, e);
+    return (op->from.p ? find_fn(db, op, e) : find_in_project(db, op, e)) < 0
+               ? -1
+               : link_blob(db, op->to, op->digest, e);
 }
 
 int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,

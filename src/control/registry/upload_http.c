@@ -197,18 +197,23 @@ static int digest_param(struct http_req *req, const char *name, char out[CONTENT
 
 /* --- start --- */
 
-/* May the client read `from` with the credentials of this very request? */
-static bool may_pull(struct http_req *req, struct str from)
+/* May the client read `from` with the credentials of this very request? Rights are those of a
+ * project: who may read and write one repository of it may mount from all of them, also with a
+ * token that names the target only. */
+static bool may_pull(struct http_req *req, struct str from, const struct repo_key *to)
 {
     struct registry *r = req->ctx;
     struct principal who = req->who;
 
-    who.scopes = request_scopes(r, req, from);
+    if (!str_eq(name_project(from), name_project(to->name))) {
+        who.scopes = request_scopes(r, req, from);
+    }
     return access_permissions(r->access, &who, name_project(from)) & PERM_BIT(PERM_IMAGE_PULL);
 }
 
 /* 1 and an answer when the blob was mounted; 0: upload it. Whatever speaks against it (no such
- * blob, no right to read it, no valid digest) looks the same, and never is an error. */
+ * blob, no right to read it, no valid digest) looks the same, and never is an error. Without
+ * `from` (anonymous mount) the target's project is searched. */
 static int try_mount(struct http_req *req, const struct repo_key *to, struct err *e)
 {
     struct registry *r = req->ctx;
@@ -216,9 +221,10 @@ static int try_mount(struct http_req *req, const struct repo_key *to, struct err
     char digest[CONTENT_DIGEST_MAX];
     struct err ignored;
 
-    if (http_query(req, "mount").p == NULL || from.p == NULL || name_check(from, &ignored) < 0 ||
+    if (http_query(req, "mount").p == NULL || (from.p && name_check(from, &ignored) < 0) ||
         content_digest_parse(http_query(req, "mount"), digest, &ignored) < 0 ||
-        !may_pull(req, from) || store_blob_mount(r, from, to, digest, &ignored) < 0) {
+        !may_pull(req, from.p ? from : to->name, to) ||
+        store_blob_mount(r, from, to, digest, &ignored) < 0) {
         return 0;
     }
     return reply_created(req, to->name, digest, e) < 0 ? -1 : 1;
