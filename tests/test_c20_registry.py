@@ -641,6 +641,24 @@ def test_mounting_needs_the_right_to_read(strata, registry):
     assert registry('POST', '/v2/reg/mounted3/blobs/uploads/', params=query, token=wide).status_code == 201
 
 
+def test_a_push_by_digest_gives_many_tags_at_once(registry):
+    _, body = registry.image('reg/many-tags', 'first')
+    body = body if isinstance(body, bytes) else json.dumps(body).encode()
+    digest = sha(body, 'sha512')
+    put = lambda tags: registry('PUT', f'/v2/reg/many-tags/manifests/{digest}', params=[('tag', t) for t in tags], data=body,
+                                headers={'Content-Type': OCI_MANIFEST})
+    names = [f't{i}' for i in range(64)]
+    r = put(names)
+    assert r.status_code == 201 and r.headers['OCI-Tag'].split(', ') == names and r.headers['Docker-Content-Digest'] == digest
+    for tag in ('t0', 't63'):
+        got = registry('GET', f'/v2/reg/many-tags/manifests/{tag}')
+        assert got.content == body and got.headers['Docker-Content-Digest'] == digest
+    assert put(names + ['t64']).status_code == 413
+    r = put(['fine', 'not fine'])
+    assert r.status_code == 400 and code(r) == 'TAG_INVALID'
+    assert registry('GET', '/v2/reg/many-tags/manifests/fine').status_code == 404, 'all or nothing'
+
+
 def test_a_blob_of_another_repository_is_not_served(registry):
     digest = registry.blob('reg/here', os.urandom(10))
     registry.blob('reg/there', os.urandom(10))

@@ -113,40 +113,76 @@ static struct str platform_of_index(struct http_req *req, const struct manifest 
     return out;
 }
 
-static int store_put(struct http_req *req, const struct repo_key *repository,
-                     const struct reference *ref, struct manifest *m,
-                     char digest[CONTENT_DIGEST_MAX], struct err *e)
+enum { PUSH_TAGS_MAX = 64 };
+
+/* The names that a push gives: its own tag or, by digest, each ?tag= of the query (dist-spec 1.2,
+ * "Pushing manifests with tags"). */
+static int tags_of_push(struct http_req *req, const struct reference *ref, struct str *tags,
+                        size_t *n, struct err *e)
 {
-    struct manifest_put put = {
-        .repository = *repository, .tag = ref->tag, .digest = digest, .manifest = m};
+    *n = 0;
+    if (ref->tag.p != NULL) {
+        tags[(*n)++] = ref->tag;
+        return 0;
+    }
+    for (size_t i = 0; i < req->n_query; i++) {
+        if (!str_eq_c(req->query[i].name, "tag")) {
+            continue;
+        }
+        if (*n == PUSH_TAGS_MAX) {
+            return err_set(e, ERR_LIMIT, "more than %d tags: push the manifest again for the rest",
+                           PUSH_TAGS_MAX);
+        }
+        if (v2_fail(req, "TAG_INVALID", tag_check(req->query[i].value, e)) < 0) {
+            return -1;
+        }
+        tags[(*n)++] = req->query[i].value;
+    }
+    return 0;
+}
+
+static int store_put(struct http_req *req, struct manifest_put *put, const struct reference *ref,
+                     struct manifest *m, char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
     struct str body;
 
     if (http_body_all(req, LIMIT_MANIFEST_BYTES, &body, e) < 0) {
         return -1;
     }
-    put.body = body;
+    put->body = body;
     if (v2_fail(req, "MANIFEST_INVALID",
                 manifest_parse(&req->arena, http_header(req, "Content-Type"), body, m, e)) < 0 ||
         check_digest(req, ref, body, digest, e) < 0) {
         return -1;
     }
-    put.platform =
+    put->platform =
         m->is_index ? platform_of_index(req, m) : platform_of_image(req, ref->repository, m);
-    return store_manifest_put(req->ctx, &put, &req->error_code, e);
+    return store_manifest_put(req->ctx, put, &req->error_code, e);
 }
 
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
     char digest[CONTENT_DIGEST_MAX];
-    struct repo_key repository;
-    struct reference ref;
+    struct str tags[PUSH_TAGS_MAX];
     struct manifest m;
+    struct manifest_put put = {.tags = tags, .digest = digest, .manifest = &m};
+    struct reference ref;
 
-    if (v2_key(req, &repository, e) < 0 || reference_of_path(req, repository.name, &ref, e) < 0 ||
-        store_put(req, &repository, &ref, &m, digest, e) < 0) {
+    if (v2_key(req, &put.repository, e) < 0 ||
+        reference_of_path(req, put.repository.name, &ref, e) < 0 ||
+        tags_of_push(req, &ref, tags, &put.n_tags, e) < 0 ||
+        store_put(req, &put, &ref, &m, digest, e) < 0) {
         return -1;
     }
-    registry_emit(req->ctx, ref.repository, ref.tag, digest, "pushed");
+    for (size_t i = 0; i < put.n_tags; i++) {
+        registry_emit(req->ctx, ref.repository, tags[i], digest, "pushed");
+        if (ref.tag.p == NULL) {
+            http_set_header(req, "OCI-Tag", "%.*s", STR_ARG(tags[i]));
+        }
+    }
+    if (put.n_tags == 0) {
+        registry_emit(req->ctx, ref.repository, STR_EMPTY, digest, "pushed");
+    }
     http_set_header(req, "Location", "/v2/%.*s/manifests/%s", STR_ARG(ref.repository), digest);
     http_set_header(req, "Docker-Content-Digest", "%s", digest);
     if (m.subject[0] != '\0') {

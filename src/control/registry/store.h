@@ -49,7 +49,8 @@ int store_manifest_get(struct registry *r, struct arena *a, const struct referen
 
 struct manifest_put {
     struct repo_key repository;
-    struct str tag; /* p == NULL: pushed by digest */
+    const struct str *tags; /* names it gets together with what it is */
+    size_t n_tags;
     const char *digest;
     const struct manifest *manifest;
     struct str body, platform;

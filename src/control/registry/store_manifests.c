@@ -193,6 +193,16 @@ static int insert_references(struct state_db *db, struct put_op *op, struct err 
     return m->is_index ? 0 : refer_blob(db, op, m->config.digest, e);
 }
 
+static int set_tag(struct state_db *db, const struct put_op *op, struct str tag, int64_t now,
+                   struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
+                     " VALUES (?, ?, ?, ?) ON CONFLICT(repository_id, name) DO UPDATE SET"
+                     " manifest_id = excluded.manifest_id, pushed_ms = excluded.pushed_ms",
+                     "isii", op->repository_id, tag, op->manifest_id, now);
+}
+
 static int put_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct put_op *op = ctx;
@@ -207,14 +217,12 @@ static int put_fn(struct state_db *db, void *ctx, struct err *e)
                   op->repository_id) < 0) {
         return -1;
     }
-    if (p->tag.p == NULL) {
-        return 0;
+    for (size_t i = 0; i < p->n_tags; i++) {
+        if (set_tag(db, op, p->tags[i], now, e) < 0) {
+            return -1;
+        }
     }
-    return state_run(db, e,
-                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
-                     " VALUES (?, ?, ?, ?) ON CONFLICT(repository_id, name) DO UPDATE SET"
-                     " manifest_id = excluded.manifest_id, pushed_ms = excluded.pushed_ms",
-                     "isii", op->repository_id, p->tag, op->manifest_id, now);
+    return 0;
 }
 
 int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,

@@ -135,7 +135,9 @@ static int push_manifest(const char *repository, const char *tag, const char *ty
                          const char *text, char digest[CONTENT_DIGEST_MAX])
 {
     struct manifest m;
-    struct manifest_put put = {.tag = tag ? str_of(tag) : (struct str){0},
+    struct str name = tag ? str_of(tag) : (struct str){0};
+    struct manifest_put put = {.tags = &name,
+                               .n_tags = tag != NULL,
                                .digest = digest,
                                .manifest = &m,
                                .body = str_of(text),
@@ -501,8 +503,10 @@ static int put_with(const struct repo_key *to, char *text)
 {
     char digest[CONTENT_DIGEST_MAX];
     struct manifest m;
+    struct str tag = STR("v1");
     struct manifest_put put = {.repository = *to,
-                               .tag = STR("v1"),
+                               .tags = &tag,
+                               .n_tags = 1,
                                .digest = digest,
                                .manifest = &m,
                                .body = str_of(text),
