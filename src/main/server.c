@@ -10,6 +10,7 @@
 #include "jobs/jobs.h"
 #include "main/wire.h"
 #include "net/http.h"
+#include "registry/registry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +37,8 @@ const struct cfg_item server_config[] = {
     {0},
 };
 
-const struct cfg_item *const all_config[] = {server_config, access_config, jobs_config, NULL};
+const struct cfg_item *const all_config[] = {server_config, access_config, registry_config,
+                                             jobs_config, NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 

@@ -221,7 +221,7 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
         return -1;
     }
     w->registry =
-        registry_open(w->state, w->content, w->access,
+        registry_open(w->state, w->content, w->access, b->cfg,
                       &(struct registry_hooks){.ctx = w, .event = publish, .held = held_blobs}, e);
     if (w->registry == NULL) {
         return -1;

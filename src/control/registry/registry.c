@@ -1,5 +1,6 @@
 #include "registry_priv.h"
 
+#include "base/cfg.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -10,14 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+const struct cfg_item registry_config[] = {
+    {"registry.project_quota", CFG_BYTES, "0",
+     "Bytes of images that a project may hold unless it has a quota of its own; 0: no limit."},
+    {0},
+};
+
 struct registry *registry_open(struct state *s, struct content *c, struct access *a,
-                               const struct registry_hooks *hooks, struct err *e)
+                               const struct cfg *cfg, const struct registry_hooks *hooks,
+                               struct err *e)
 {
     SCOPED(registry_closep) struct registry *r = xnew(struct registry);
 
     r->state = s;
     r->content = c;
     r->access = a;
+    r->project_quota = cfg ? cfg_i64(cfg, "registry.project_quota") : 0;
     r->hooks = hooks ? *hooks : (struct registry_hooks){0};
     lock_init(&r->lock, LOCK_registry);
     r->tokens = token_cache_new();
@@ -98,8 +107,7 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
     buf_done(&b);
 }
 
-int registry_project_gone(struct registry *r, int64_t project_id UNUSED, struct str name,
-                          struct err *e)
+int registry_project_gone(struct registry *r, int64_t project_id, struct str name, struct err *e)
 {
-    return store_project_drop(r, name, e);
+    return store_project_drop(r, project_id, name, e);
 }

@@ -14,6 +14,8 @@
 #include "net/perm.h"
 
 struct access;
+struct cfg;
+struct cfg_item;
 struct content;
 struct registry;
 struct state;
@@ -25,6 +27,7 @@ extern const struct route
 extern const struct http_style registry_v2_style; /* OCI errors and challenges */
 extern const struct route registry_api_routes[];  /* /api/v1/.../repositories; ctx: the same */
 extern const struct http_schema registry_schemas[];
+extern const struct cfg_item registry_config[];
 
 typedef void registry_digest(void *ctx, const char *digest);
 
@@ -36,8 +39,10 @@ struct registry_hooks {
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
 };
 
+/* `cfg` may be NULL: defaults. */
 struct registry *registry_open(struct state *s, struct content *c, struct access *a,
-                               const struct registry_hooks *hooks, struct err *e) MUST_USE;
+                               const struct cfg *cfg, const struct registry_hooks *hooks,
+                               struct err *e) MUST_USE;
 void registry_close(struct registry *r);
 DEFINE_SCOPED(struct registry, registry_close)
 

@@ -26,6 +26,7 @@ struct registry {
     struct content *content;
     struct access *access;
     struct registry_hooks hooks;
+    int64_t project_quota; /* bytes; 0: none */
     struct jwt_key *key;
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
@@ -69,4 +70,5 @@ http_handler v2_blob_get, v2_blob_delete;
 http_handler v2_upload_start, v2_upload_status, v2_upload_patch, v2_upload_finish, v2_upload_cancel;
 http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
 http_handler token_get, token_post;
+http_handler api_quota, api_quota_set, api_policy, api_policy_set;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

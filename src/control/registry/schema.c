@@ -64,6 +64,74 @@ static const char tables[] =
     "  UPDATE repository_blobs SET manifests = manifests - 1"
     "    WHERE repository_id = OLD.repository_id AND digest = OLD.digest; END;";
 
-static const char *const steps[] = {tables, NULL};
+/* What a project holds is counted as it changes (a blob once, however many of its repositories have
+ * it), so its quota is asked in the transaction that would exceed it. The columns project_id repeat
+ * what the repository says: triggers of a cascade no longer see that row. */
+static const char policies[] =
+    "ALTER TABLE repository_blobs ADD COLUMN project_id INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE repository_blobs SET project_id ="
+    "  (SELECT project_id FROM repositories WHERE id = repository_id);"
+    "ALTER TABLE manifests ADD COLUMN project_id INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE manifests ADD COLUMN pulled_ms INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE manifests SET project_id ="
+    "  (SELECT project_id FROM repositories WHERE id = repository_id);"
+    "ALTER TABLE repositories ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;"
+
+    "CREATE TABLE registry_projects ("
+    "  project_id INTEGER PRIMARY KEY, used_bytes INTEGER NOT NULL DEFAULT 0,"
+    "  quota_bytes INTEGER, policy TEXT NOT NULL DEFAULT '{}', next_run_ms INTEGER) STRICT;"
+    "CREATE INDEX registry_projects_due ON registry_projects(next_run_ms)"
+    "  WHERE next_run_ms IS NOT NULL;"
+
+    "CREATE TABLE project_blobs ("
+    "  project_id INTEGER NOT NULL, digest TEXT NOT NULL, repositories INTEGER NOT NULL,"
+    "  PRIMARY KEY (project_id, digest)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO project_blobs SELECT project_id, digest, count(*) FROM repository_blobs"
+    "  GROUP BY project_id, digest;"
+    "INSERT INTO registry_projects(project_id, used_bytes) SELECT id, sum(bytes) FROM"
+    "  (SELECT p.project_id AS id, b.size_bytes AS bytes FROM project_blobs p"
+    "   JOIN blobs b ON b.digest = p.digest"
+    "   UNION ALL SELECT project_id, length(body) FROM manifests) GROUP BY id;"
+
+    "DROP TRIGGER repository_blobs_added;"
+    "CREATE TRIGGER repository_blobs_added AFTER INSERT ON repository_blobs BEGIN"
+    "  UPDATE blobs SET repositories = repositories + 1 WHERE digest = NEW.digest;"
+    "  INSERT INTO project_blobs VALUES (NEW.project_id, NEW.digest, 1)"
+    "    ON CONFLICT DO UPDATE SET repositories = repositories + 1; END;"
+    "DROP TRIGGER repository_blobs_removed;"
+    "CREATE TRIGGER repository_blobs_removed AFTER DELETE ON repository_blobs BEGIN"
+    "  UPDATE blobs SET repositories = repositories - 1 WHERE digest = OLD.digest;"
+    "  UPDATE project_blobs SET repositories = repositories - 1"
+    "    WHERE project_id = OLD.project_id AND digest = OLD.digest;"
+    "  DELETE FROM project_blobs WHERE project_id = OLD.project_id AND digest = OLD.digest"
+    "    AND repositories = 0; END;"
+    "CREATE TRIGGER project_blobs_added AFTER INSERT ON project_blobs BEGIN"
+    "  INSERT INTO registry_projects(project_id, used_bytes) VALUES (NEW.project_id,"
+    "    (SELECT size_bytes FROM blobs WHERE digest = NEW.digest))"
+    "    ON CONFLICT DO UPDATE SET used_bytes = used_bytes + excluded.used_bytes; END;"
+    "CREATE TRIGGER project_blobs_removed AFTER DELETE ON project_blobs BEGIN"
+    "  UPDATE registry_projects SET used_bytes = used_bytes -"
+    "    (SELECT size_bytes FROM blobs WHERE digest = OLD.digest)"
+    "    WHERE project_id = OLD.project_id; END;"
+    "CREATE TRIGGER manifests_added AFTER INSERT ON manifests BEGIN"
+    "  INSERT INTO registry_projects(project_id, used_bytes)"
+    "    VALUES (NEW.project_id, length(NEW.body))"
+    "    ON CONFLICT DO UPDATE SET used_bytes = used_bytes + excluded.used_bytes; END;"
+    "CREATE TRIGGER manifests_removed AFTER DELETE ON manifests BEGIN"
+    "  UPDATE registry_projects SET used_bytes = used_bytes - length(OLD.body)"
+    "    WHERE project_id = OLD.project_id; END;"
+
+    "CREATE TABLE retention_runs ("
+    "  id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
+    "  ended_ms INTEGER, dry_run INTEGER NOT NULL, started_by TEXT NOT NULL,"
+    "  kept INTEGER NOT NULL DEFAULT 0, removed INTEGER NOT NULL DEFAULT 0, error TEXT) STRICT;"
+    "CREATE INDEX retention_runs_project ON retention_runs(project_id, id);"
+    "CREATE TABLE retention_rows ("
+    "  run_id INTEGER NOT NULL REFERENCES retention_runs(id) ON DELETE CASCADE,"
+    "  number INTEGER NOT NULL, repository TEXT NOT NULL, tag TEXT NOT NULL,"
+    "  digest TEXT NOT NULL, kept INTEGER NOT NULL, why TEXT NOT NULL,"
+    "  PRIMARY KEY (run_id, number)) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = {tables, policies, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

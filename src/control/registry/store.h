@@ -8,6 +8,7 @@
 #include "manifest.h"
 #include "names.h"
 
+struct policy;
 struct project_refs;
 struct registry;
 
@@ -30,10 +31,10 @@ int store_blob_find(struct registry *r, struct str repository, const char *diges
 void store_blob_renew(struct registry *r, struct str repository, const char *digest);
 /* The blob's file is in place and pinned: from now on it belongs to the repository. */
 int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
-                    int64_t size_bytes, struct err *e) MUST_USE;
+                    int64_t size_bytes, const char **code, struct err *e) MUST_USE;
 /* Links what `from` has (p == NULL: any repository of the same project); ERR_NOT_FOUND. */
 int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,
-                     const char *digest, struct err *e) MUST_USE;
+                     const char *digest, const char **code, struct err *e) MUST_USE;
 /* ERR_UNSUPPORTED while a manifest of the repository needs it. */
 int store_blob_unlink(struct registry *r, struct str repository, const char *digest,
                       const char **code, struct err *e) MUST_USE;
@@ -70,7 +71,8 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
 int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
                                  char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 int store_repository_drop(struct registry *r, struct str repository, struct err *e) MUST_USE;
-int store_project_drop(struct registry *r, struct str project, struct err *e) MUST_USE;
+int store_project_drop(struct registry *r, int64_t project_id, struct str project,
+                       struct err *e) MUST_USE;
 
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */
 
@@ -93,3 +95,17 @@ int store_repository_rows(struct registry *r, struct str project, struct page *p
 /* Repositories of `projects` that hold manifests, by full name. */
 int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
                         struct jw *w, struct err *e) MUST_USE;
+
+/* --- quota and policy of a project --- */
+
+/* ERR_FORBIDDEN when so many bytes alone are more than the project may hold. */
+int store_quota_fits(struct registry *r, int64_t project_id, int64_t bytes, const char **code,
+                     struct err *e) MUST_USE;
+int store_quota_write(struct registry *r, int64_t project_id, struct jw *w, struct err *e) MUST_USE;
+/* < 0: the default of the settings. */
+int store_quota_set(struct registry *r, int64_t project_id, int64_t quota_bytes,
+                    struct err *e) MUST_USE;
+int store_policy_get(struct registry *r, struct arena *a, int64_t project_id, struct policy *out,
+                     struct err *e) MUST_USE;
+int store_policy_set(struct registry *r, int64_t project_id, const struct policy *p,
+                     struct err *e) MUST_USE;

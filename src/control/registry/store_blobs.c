@@ -58,6 +58,7 @@ int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
 }
 
 struct blob_op {
+    struct registry *r;
     struct str from; /* repository that is read */
     int64_t from_id; /* what find_fn found */
     const struct repo_key *to;
@@ -130,18 +131,21 @@ void store_blob_renew(struct registry *r, struct str repository, const char *dig
     (void)!state_write(r->state, touch_fn, &op, &e);
 }
 
-static int link_blob(struct state_db *db, const struct repo_key *to, const char *digest,
-                     struct err *e)
+static int link_blob(struct state_db *db, const struct blob_op *op, struct err *e)
 {
-    int64_t id;
+    const struct repo_key *to = op->to;
+    int64_t id, used;
 
-    return db_repository_make(db, to, &id, e) < 0
-               ? -1
-               : state_run(db, e,
-                           "INSERT INTO repository_blobs(repository_id, digest, touched_ms)"
-                           " VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                           " SET touched_ms = excluded.touched_ms",
-                           "izi", id, digest, clock_wall_ms());
+    if (db_repository_make(db, to, &id, e) < 0 ||
+        db_quota_begin(db, op->r, to->project_id, &used, e) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
+                  " VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                  " SET touched_ms = excluded.touched_ms",
+                  "izii", id, op->digest, clock_wall_ms(), to->project_id) < 0) {
+        return -1;
+    }
+    return db_quota_end(db, op->r, to->project_id, used, op->code, e);
 }
 
 static int link_fn(struct state_db *db, void *ctx, struct err *e)
@@ -154,13 +158,14 @@ static int link_fn(struct state_db *db, void *ctx, struct err *e)
                   "zi", op->digest, op->blob.size_bytes) < 0) {
         return -1;
     }
-    return link_blob(db, op->to, op->digest, e);
+    return link_blob(db, op, e);
 }
 
 int store_blob_link(struct registry *r, const struct repo_key *to, const char *digest,
-                    int64_t size_bytes, struct err *e)
+                    int64_t size_bytes, const char **code, struct err *e)
 {
-    struct blob_op op = {.to = to, .digest = digest, .blob = {.size_bytes = size_bytes}};
+    struct blob_op op = {
+        .r = r, .to = to, .digest = digest, .blob = {.size_bytes = size_bytes}, .code = code};
 
     return state_write(r->state, link_fn, &op, e);
 }
@@ -182,14 +187,13 @@ static int mount_fn(struct state_db *db, void *ctx, struct err *e)
 
     return (op->from.p ? find_fn(db, op, e) : find_in_project(db, op, e)) < 0
                ? -1
-               : link_blob(db, op->to, op->digest, e);
+               : link_blob(db, op, e);
 }
 
 int store_blob_mount(struct registry *r, struct str from, const struct repo_key *to,
-                     const char *digest, struct err *e)
+                     const char *digest, const char **code, struct err *e)
 {
-    const char *code;
-    struct blob_op op = {.from = from, .to = to, .digest = digest, .code = &code};
+    struct blob_op op = {.r = r, .from = from, .to = to, .digest = digest, .code = code};
 
     return state_write(r->state, mount_fn, &op, e);
 }

@@ -69,6 +69,7 @@ int store_manifest_get(struct registry *r, struct arena *a, const struct referen
 /* --- put --- */
 
 struct put_op {
+    struct registry *r;
     const struct manifest_put *put;
     const char **code;
     int64_t repository_id, manifest_id, total_bytes;
@@ -150,12 +151,12 @@ static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e
     /* The same bytes again: only a missing mediaType inside lets the type differ. */
     if (state_run(db, e,
                   "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject,"
-                  " platform, total_bytes, pushed_ms, annotations, body)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(repository_id, digest)"
+                  " platform, total_bytes, pushed_ms, annotations, body, project_id)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(repository_id, digest)"
                   " DO UPDATE SET media_type = excluded.media_type, pushed_ms = excluded.pushed_ms",
-                  "izzszsiisb", op->repository_id, p->digest, m->media_type, m->artifact_type,
+                  "izzszsiisbi", op->repository_id, p->digest, m->media_type, m->artifact_type,
                   m->subject[0] ? m->subject : NULL, p->platform, op->total_bytes, clock_wall_ms(),
-                  m->annotations, p->body) < 0) {
+                  m->annotations, p->body, p->repository.project_id) < 0) {
         return -1;
     }
     return state_one_i64(db, &op->manifest_id, e, "manifest",
@@ -196,6 +197,13 @@ static int insert_references(struct state_db *db, struct put_op *op, struct err 
 static int set_tag(struct state_db *db, const struct put_op *op, struct str tag, int64_t now,
                    struct err *e)
 {
+    if (db_tags_may_change(db,
+                           &(struct tags_named){.repository_id = op->repository_id,
+                                                .tag = tag,
+                                                .unless_manifest_id = op->manifest_id},
+                           op->code, e) < 0) {
+        return -1;
+    }
     return state_run(db, e,
                      "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
                      " VALUES (?, ?, ?, ?) ON CONFLICT(repository_id, name) DO UPDATE SET"
@@ -207,10 +215,11 @@ static int put_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct put_op *op = ctx;
     const struct manifest_put *p = op->put;
-    int64_t now = clock_wall_ms();
+    int64_t now = clock_wall_ms(), used;
 
     op->total_bytes = (int64_t)p->body.len;
     if (db_repository_make(db, &p->repository, &op->repository_id, e) < 0 ||
+        db_quota_begin(db, op->r, p->repository.project_id, &used, e) < 0 ||
         check_references(db, op, e) < 0 || insert_manifest(db, op, e) < 0 ||
         insert_references(db, op, e) < 0 ||
         state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii", now,
@@ -222,13 +231,13 @@ static int put_fn(struct state_db *db, void *ctx, struct err *e)
             return -1;
         }
     }
-    return 0;
+    return db_quota_end(db, op->r, p->repository.project_id, used, op->code, e);
 }
 
 int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,
                        struct err *e)
 {
-    struct put_op op = {.put = p, .code = code};
+    struct put_op op = {.r = r, .put = p, .code = code};
 
     return state_write(r->state, put_fn, &op, e);
 }
@@ -249,7 +258,10 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
     int64_t id;
     int r;
 
-    if (db_repository(db, ref->repository, &id, op->code, e) < 0) {
+    if (db_repository(db, ref->repository, &id, op->code, e) < 0 ||
+        db_tags_may_change(
+            db, &(struct tags_named){.repository_id = id, .tag = ref->tag, .digest = ref->digest},
+            op->code, e) < 0) {
         return -1;
     }
     if (ref->tag.p != NULL) {
@@ -364,6 +376,8 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (db_repository(db, op->repository, &id, op->code, e) < 0 ||
         find_tag(db, op, id, &manifest_id, e) < 0 ||
+        db_tags_may_change(db, &(struct tags_named){.repository_id = id, .tag = op->tag}, op->code,
+                           e) < 0 ||
         state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
                   op->tag) < 0 ||
         state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
@@ -382,14 +396,21 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
     return state_write(r->state, tag_drop_fn, &op, e);
 }
 
+static int drop_repository(struct state_db *db, const struct delete_op *op, int64_t id,
+                           struct err *e)
+{
+    return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
+}
+
 static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct delete_op *op = ctx;
     int64_t id;
 
-    return db_repository(db, op->repository, &id, op->code, e) < 0
-               ? -1
-               : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
+    return db_repository(db, op->repository, &id, op->code, e) < 0 ? -1
+                                                                   : drop_repository(db, op, id, e);
 }
 
 int store_repository_drop(struct registry *r, struct str repository, struct err *e)
@@ -443,7 +464,7 @@ static int tag_or_repository_drop_fn(struct state_db *db, void *ctx, struct err 
         return tag_drop_fn(db, op, e);
     }
     op->digest[0] = '\0';
-    return state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", repository);
+    return drop_repository(db, op, repository, e);
 }
 
 int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
@@ -455,18 +476,29 @@ int store_tag_or_repository_drop(struct registry *r, struct str repository, stru
     return state_write(r->state, tag_or_repository_drop_fn, &op, e);
 }
 
+struct project_drop {
+    int64_t id;
+    struct str name;
+};
+
 /* All names between "project/" and "project0", the byte after '/'. */
 static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    struct delete_op *op = ctx;
+    struct project_drop *op = ctx;
 
     return state_run(db, e, "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
-                     "s", op->repository);
+                     "s", op->name) < 0 ||
+                   state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
+                             op->id) < 0 ||
+                   state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",
+                             op->id) < 0
+               ? -1
+               : 0;
 }
 
-int store_project_drop(struct registry *r, struct str project, struct err *e)
+int store_project_drop(struct registry *r, int64_t project_id, struct str project, struct err *e)
 {
-    struct delete_op op = {.repository = project};
+    struct project_drop op = {project_id, project};
 
     return state_write(r->state, project_drop_fn, &op, e);
 }

@@ -4,6 +4,8 @@
 #include "state/state.h"
 #include "store.h"
 
+struct policy;
+
 /* Of the project that has the name now: what a deleted one left is not found. ERR_NOT_FOUND,
  * NAME_UNKNOWN. */
 int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,
@@ -14,3 +16,25 @@ int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t 
 /* Size of a blob of the repository, -1 when it has none of that digest. */
 int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
                  int64_t *size_bytes, struct err *e) MUST_USE;
+
+/* --- what a project may hold and change (store_policy.c) --- */
+
+/* Around what may make a project grow: `used_bytes` is what it held before. ERR_FORBIDDEN, DENIED
+ * when it grew past its quota; one that was past it already may still replace and delete. */
+int db_quota_begin(struct state_db *db, const struct registry *r, int64_t project_id,
+                   int64_t *used_bytes, struct err *e) MUST_USE;
+int db_quota_end(struct state_db *db, const struct registry *r, int64_t project_id,
+                 int64_t used_bytes, const char **code, struct err *e) MUST_USE;
+
+int db_policy(struct state_db *db, struct arena *a, int64_t project_id, struct policy *out,
+              struct err *e) MUST_USE;
+/* Tags about to be changed or deleted: one, those of a manifest, or all of the repository. */
+struct tags_named {
+    int64_t repository_id;
+    struct str tag;             /* p == NULL: not by name */
+    int64_t unless_manifest_id; /* a tag that names this one already does not change; 0: none */
+    const char *digest;         /* NULL: not by manifest */
+};
+/* ERR_CONFLICT, DENIED when a rule makes one of them immutable. */
+int db_tags_may_change(struct state_db *db, const struct tags_named *t, const char **code,
+                       struct err *e) MUST_USE;

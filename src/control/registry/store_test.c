@@ -58,7 +58,7 @@ static int open_all(void)
 
     if (!(st = state_open("state.db", schemas, &e)) || !(acc = access_open(st, NULL, NULL, &e)) ||
         access_bootstrap(acc, password, &e) < 0 ||
-        !(r = registry_open(st, content, acc,
+        !(r = registry_open(st, content, acc, NULL,
                             &(struct registry_hooks){.event = on_event, .held = name_held}, &e))) {
         (void)fprintf(stderr, "%s\n", e.msg);
         return -1;
@@ -127,7 +127,7 @@ static char *push_blob(const char *repository, const char *text)
 
     assert_int_equal(key_of(repository, &key), 0);
     assert_int_equal(content_blob_put(content, str_of(text), digest, &e), 0);
-    assert_int_equal(store_blob_link(r, &key, digest, (int64_t)strlen(text), &e), 0);
+    assert_int_equal(store_blob_link(r, &key, digest, (int64_t)strlen(text), &code, &e), 0);
     return digest;
 }
 
@@ -210,8 +210,8 @@ static void a_blob_is_mounted_from_where_it_is(void **state)
 
     (void)state;
     assert_int_equal(key_of("library/two", &key), 0);
-    assert_int_equal(store_blob_mount(r, STR("library/none"), &key, digest, &e), -1);
-    assert_int_equal(store_blob_mount(r, STR("library/app"), &key, digest, &e), 0);
+    assert_int_equal(store_blob_mount(r, STR("library/none"), &key, digest, &code, &e), -1);
+    assert_int_equal(store_blob_mount(r, STR("library/app"), &key, digest, &code, &e), 0);
     assert_int_equal(store_blob_find(r, STR("library/two"), digest, &blob, &code, &e), 0);
 }
 
@@ -531,7 +531,7 @@ static void a_push_never_lands_in_a_later_project_of_the_same_name(void **state)
     assert_int_equal(state_write(st, replace_library, NULL, &e), 0);
     assert_int_equal(key_of("library/app", &after), 0);
     assert_true(after.project_id != before.project_id);
-    assert_int_equal(store_blob_link(r, &before, layer, 3, &e), -1);
+    assert_int_equal(store_blob_link(r, &before, layer, 3, &code, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_int_equal(put_with(&before, text), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
@@ -551,9 +551,9 @@ static void a_project_that_is_being_deleted_takes_nothing(void **state)
     assert_int_equal(key_of("library/app", &key), 0);
     assert_int_equal(key_of("library/other", &other), 0);
     assert_int_equal(state_write(st, set_deleting, NULL, &e), 0);
-    assert_int_equal(store_blob_link(r, &key, layer, 3, &e), -1);
+    assert_int_equal(store_blob_link(r, &key, layer, 3, &code, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
-    assert_int_equal(store_blob_mount(r, STR("library/app"), &other, layer, &e), -1);
+    assert_int_equal(store_blob_mount(r, STR("library/app"), &other, layer, &code, &e), -1);
     assert_int_equal(put_with(&key, text), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
 }

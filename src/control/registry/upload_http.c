@@ -143,15 +143,27 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
     return length < 0 ? 0 : check_chunk_size(req, *chunk, length, e);
 }
 
+/* Bytes that alone are more than the project may hold need not be received at all. What comes
+ * together with others is found too large when it is committed. */
+static int check_room(struct http_req *req, const struct repo_key *to, int64_t offset,
+                      struct err *e)
+{
+    int64_t length = http_body_length(req);
+
+    return store_quota_fits(req->ctx, to->project_id, offset + (length > 0 ? length : 0),
+                            &req->error_code, e);
+}
+
 /* The next chunk, whole and as long as it said, or nothing of it; what a cut connection leaves is
  * kept, as the client cannot know how much that is and asks. */
-static int receive_chunk(struct http_req *req, struct content_writer *w, struct str repository,
+static int receive_chunk(struct http_req *req, struct content_writer *w, const struct repo_key *to,
                          const char *id, struct err *e)
 {
     int64_t chunk, offset = content_writer_offset(w);
     struct err failed;
 
-    if (check_chunk_range(req, repository, id, offset, &chunk, e) < 0 || receive(req, w, e) < 0) {
+    if (check_chunk_range(req, to->name, id, offset, &chunk, e) < 0 ||
+        check_room(req, to, offset, e) < 0 || receive(req, w, e) < 0) {
         return -1;
     }
     if (chunk < 0 || check_chunk_size(req, chunk, content_writer_offset(w) - offset, e) == 0) {
@@ -175,7 +187,7 @@ static int commit(struct http_req *req, struct content_writer **w, const struct 
     result = content_writer_commit(*w, digest, &size, e);
     if (result == 0) {
         *w = NULL;
-        result = store_blob_link(r, to, digest, size, e);
+        result = store_blob_link(r, to, digest, size, &req->error_code, e);
     } else if (e->kind == ERR_INVALID) {
         req->error_code = "DIGEST_INVALID";
     }
@@ -219,12 +231,13 @@ static int try_mount(struct http_req *req, const struct repo_key *to, struct err
     struct registry *r = req->ctx;
     struct str from = http_query(req, "from");
     char digest[CONTENT_DIGEST_MAX];
+    const char *code;
     struct err ignored;
 
     if (http_query(req, "mount").p == NULL || (from.p && name_check(from, &ignored) < 0) ||
         content_digest_parse(http_query(req, "mount"), digest, &ignored) < 0 ||
         !may_pull(req, from.p ? from : to->name, to) ||
-        store_blob_mount(r, from, to, digest, &ignored) < 0) {
+        store_blob_mount(r, from, to, digest, &code, &ignored) < 0) {
         return 0;
     }
     return reply_created(req, to->name, digest, e) < 0 ? -1 : 1;
@@ -239,7 +252,7 @@ static int upload_at_once(struct http_req *req, const struct repo_key *to, const
     struct err ignored;
     int result;
 
-    if (digest_param(req, "digest", digest, e) < 0) {
+    if (digest_param(req, "digest", digest, e) < 0 || check_room(req, to, 0, e) < 0) {
         return -1;
     }
     w = content_writer_new(r->content, id, e);
@@ -334,7 +347,7 @@ int v2_upload_patch(struct http_req *req, struct err *e)
     if (session_of(req, &to, id, e) < 0 || (w = resume(req, id, e)) == NULL) {
         return -1;
     }
-    if (receive_chunk(req, w, to.name, id, e) < 0) {
+    if (receive_chunk(req, w, &to, id, e) < 0) {
         return drop_if_full(req, &w, id, e);
     }
     size = content_writer_offset(w);
@@ -365,7 +378,7 @@ int v2_upload_finish(struct http_req *req, struct err *e)
         return -1;
     }
     offset = content_writer_offset(w);
-    if (receive_chunk(req, w, to.name, id, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
+    if (receive_chunk(req, w, &to, id, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
         take_back(req, w, offset);
         return drop_if_full(req, &w, id, e);
     }

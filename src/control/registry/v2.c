@@ -55,6 +55,15 @@ const struct route registry_api_routes[] = {
      api_tag_delete, "Deletes a tag, and the image when that was its last tag.", .gives = "204"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}", PERM_IMAGE_DELETE,
      api_repository_delete, "Deletes a repository with all its images.", .gives = "204"},
+    {HTTP_GET, "/api/v1/projects/{p}/quota", PERM_MEMBER_READ, api_quota,
+     "Bytes of images a project holds, and may hold.", .gives = "200 ImageQuota"},
+    {HTTP_PUT, "/api/v1/projects/{p}/quota", PERM_SYSTEM_MANAGE, api_quota_set,
+     "Sets how many bytes of images a project may hold.", .takes = "ImageQuotaChange",
+     .gives = "200 ImageQuota"},
+    {HTTP_GET, "/api/v1/projects/{p}/image-policy", PERM_MEMBER_READ, api_policy,
+     "Which tags never change, and which are kept.", .gives = "200 ImagePolicy"},
+    {HTTP_PUT, "/api/v1/projects/{p}/image-policy", PERM_PROJECT_MANAGE, api_policy_set,
+     "Replaces the rules for tags.", .takes = "ImagePolicyChange", .gives = "200 ImagePolicy"},
     {0},
 };
 
@@ -62,6 +71,16 @@ const struct http_schema registry_schemas[] = {
     {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time}"},
     {"Tag", "{tag: string, digest: string, media_type: string, size_bytes: integer,"
             " platform: string, pushed_at: time}"},
+    {"ImageQuota", "{used_bytes: integer, quota_bytes: integer | null, is_default: boolean}"},
+    {"ImageQuotaChange", "{quota_bytes: integer | null}"},
+    {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},
+    {"RetentionRule",
+     "{id?: integer, repositories?: string, tags?: string, untagged?: boolean, n?: integer,"
+     " keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
+    {"ImagePolicyChange", "{immutable?: [ImmutableRule], retention?: {schedule?: string | null,"
+                          " others?: 'keep' | 'remove', rules?: [RetentionRule]}}"},
+    {"ImagePolicy", "{immutable: [ImmutableRule], retention: {schedule: string | null,"
+                    " others: 'keep' | 'remove', rules: [RetentionRule]}}"},
     {"ImageEvent", "{project: string, repository: string, tag: string, digest: string,"
                    " action: 'pushed' | 'deleted'}"},
     {0},
