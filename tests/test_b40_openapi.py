@@ -268,9 +268,26 @@ def images(api, p):
     assert [r['name'] for r in repositories] == ['tools/box']
     of = {'p': p, 'repo': 'tools/box'}
     assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
+    rules(api, p)
     api.call('DELETE', P + '/repositories/{repo}/tags/{tag}', 204, tag='1', **of)
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
     api.call('DELETE', P + '/repositories/{repo}', 204, **of)
+
+
+def rules(api, p):
+    assert api.call('GET', P + '/quota', 200, p=p)['quota_bytes'] is None
+    assert api.call('PUT', P + '/quota', 200, p=p, json={'quota_bytes': 1 << 40})['is_default'] is False
+    api.refused(400, 'PUT', f'{V1}/projects/{p}/quota', json={'quota_bytes': -1})
+    policy = {'immutable': [{'tags': 'v*'}], 'retention': {'schedule': '@daily', 'others': 'keep', 'rules': [
+        {'keep': 'latest_pushed', 'n': 1, 'untagged': True}, {'keep': 'always', 'tags': '2'}]}}
+    assert api.call('PUT', P + '/image-policy', 200, p=p, json=policy)['immutable'][0]['id'] == 1
+    assert api.call('GET', P + '/image-policy', 200, p=p)['retention']['rules'][1]['keep'] == 'always'
+    api.refused(400, 'PUT', f'{V1}/projects/{p}/image-policy', json={'immutable': [{'tags': '['}]})
+    run = api.call('POST', P + '/retention/runs', 201, p=p, json={'dry_run': True})
+    assert api.call('GET', P + '/retention/runs', 200, p=p, params={'limit': 1})['items'] == [run]
+    assert api.call('GET', P + '/retention/runs/{id}', 200, p=p, id=run['id']) == run
+    assert len(api.call('GET', P + '/retention/runs/{id}/rows', 200, p=p, id=run['id'], params={'limit': 1})['items']) == 1
+    api.refused(404, 'GET', f'{V1}/projects/{p}/retention/runs/99999')
 
 
 def uploads(api, files, of):

@@ -329,12 +329,15 @@ int wire_reset_admin(struct wire *w, struct str password, struct err *e)
 
 void wire_housekeep(struct wire *w)
 {
-    struct err e;
+    struct err e, rules;
     int blobs = registry_collect(w->registry, COLLECT_STEP, &e);
     int orphans = blobs < 0 ? -1 : registry_sweep(w->registry, &e);
     int uploads = content_uploads_sweep(w->content, UPLOAD_KEEP_MS);
 
     access_housekeep(w->access);
+    if (registry_housekeep(w->registry, &rules) < 0) {
+        log_warn("housekeep.retention_failed", "%s; trying again in a minute", rules.msg);
+    }
     if (orphans < 0) {
         log_warn("housekeep.collect_failed", "%s; trying again in a minute", e.msg);
     } else if (blobs + orphans + uploads > 0) {

@@ -122,6 +122,9 @@ int access_project_may(struct access *a, const struct principal *who, enum perm 
 /* Inside a transaction of the state, for those who keep things of a project. ERR_NOT_FOUND when it
  * is gone or being deleted: what would be written now, nobody would remove. */
 int access_project_check(struct state_db *db, int64_t id, struct err *e) MUST_USE;
+/* "" when it is gone or being deleted. */
+int access_project_name(struct state_db *db, int64_t id, struct arena *a, struct str *out,
+                        struct err *e) MUST_USE;
 int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e) MUST_USE;
 
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the

@@ -79,8 +79,10 @@ static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
     if (state_run(db, e,
                   "DELETE FROM repository_blobs WHERE (repository_id, digest) IN"
                   " (SELECT repository_id, digest FROM repository_blobs"
-                  "  WHERE manifests = 0 AND touched_ms < ? LIMIT ?)",
-                  "ii", op->before_ms, op->max) < 0 ||
+                  "  WHERE manifests = 0 AND touched_ms < ?2"
+                  "  AND (charged = 0 OR touched_ms < ?1) LIMIT ?3)",
+                  "iii", op->before_ms, op->before_ms + BLOB_GRACE_MS - RELEASED_GRACE_MS,
+                  op->max) < 0 ||
         (state_changes(db) > 0 && drop_empty_repositories(db, op, e) < 0) ||
         read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0", e) < 0) {
         return -1;

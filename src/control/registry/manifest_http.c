@@ -47,6 +47,9 @@ int v2_manifest_get(struct http_req *req, struct err *e)
     if (http_not_modified(req, etag)) {
         return http_reply_empty(req, 304, e);
     }
+    if (req->method == HTTP_GET) { /* HEAD is how clients ask whether there is something new */
+        registry_note_pull(req->ctx, m.id);
+    }
     return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
 }
 

@@ -29,7 +29,8 @@ struct reader {
 
 static void mistake(const struct reader *rd, const char *key, const char *what)
 {
-    const char *path = arena_printf(rd->arena, "%s[%zu].%s", rd->list, rd->index, key);
+    const char *path =
+        arena_printf(rd->arena, "%s[%zu]%s%s", rd->list, rd->index, key[0] ? "." : "", key);
 
     err_list_add(rd->errors, 0, 0, path, "%s", what);
 }
@@ -161,22 +162,34 @@ static void read_retention(struct reader rd, const json_t *retention, struct pol
     read_rules(rd, json_object_get(retention, "rules"), true, &p->rules, &p->n_rules);
 }
 
-/* Ids are given once: whoever names a rule later means the same one. */
-static void give_ids(struct policy *p)
+static struct tag_rule *rule_at(const struct policy *p, size_t i)
 {
+    return i < p->n_immutable ? &p->immutable[i] : &p->rules[i - p->n_immutable];
+}
+
+/* Ids are given once: whoever names a rule later means the same one. */
+static int give_ids(struct policy *p, struct err *e)
+{
+    size_t n = p->n_immutable + p->n_rules;
     int64_t last = 0;
 
-    for (size_t i = 0; i < p->n_immutable + p->n_rules; i++) {
-        const struct tag_rule *r =
-            i < p->n_immutable ? &p->immutable[i] : &p->rules[i - p->n_immutable];
+    for (size_t i = 0; i < n; i++) {
+        const struct tag_rule *r = rule_at(p, i);
 
+        for (size_t k = 0; k < i && r->id > 0; k++) {
+            if (rule_at(p, k)->id == r->id) {
+                return err_set(e, ERR_INVALID, "policy: rules have the id %lld twice",
+                               (long long)r->id);
+            }
+        }
         last = r->id > last ? r->id : last;
     }
-    for (size_t i = 0; i < p->n_immutable + p->n_rules; i++) {
-        struct tag_rule *r = i < p->n_immutable ? &p->immutable[i] : &p->rules[i - p->n_immutable];
+    for (size_t i = 0; i < n; i++) {
+        struct tag_rule *r = rule_at(p, i);
 
         r->id = r->id > 0 ? r->id : ++last;
     }
+    return 0;
 }
 
 int policy_of_json(struct arena *a, const json_t *doc, struct policy *out, struct err *e)
@@ -197,7 +210,9 @@ int policy_of_json(struct arena *a, const json_t *doc, struct policy *out, struc
     if (err_list_result(&errors, "policy", e) < 0) {
         return -1;
     }
-    give_ids(&p);
+    if (give_ids(&p, e) < 0) {
+        return -1;
+    }
     *out = p;
     return 0;
 }

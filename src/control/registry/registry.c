@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "retention.h"
 #include "state/state.h"
 #include "store.h"
 
@@ -37,6 +38,10 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     }
     random_bytes(&r->next_shard, 1); /* each gets its turn also where restarts are frequent */
     jwt_key_derive(r->key, "upload ids", r->upload_secret);
+    if (retention_recover(r, e) < 0) {
+        err_wrap(e, "registry");
+        return NULL;
+    }
     return TAKE(r);
 }
 
@@ -48,6 +53,7 @@ void registry_close(struct registry *r)
     token_cache_free(r->tokens);
     jwt_key_free(r->key);
     map_done(&r->pinned);
+    registry_free_pulls(&r->pulls);
     lock_done(&r->lock);
     explicit_bzero(r->upload_secret, sizeof(r->upload_secret));
     free(r);
@@ -105,6 +111,11 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
         r->hooks.event(r->hooks.ctx, "image", project, buf_str(&b));
     }
     buf_done(&b);
+}
+
+int registry_housekeep(struct registry *r, struct err *e)
+{
+    return registry_flush_pulls(r, e) < 0 ? -1 : retention_due(r, e);
 }
 
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name, struct err *e)

@@ -66,6 +66,9 @@ int registry_resolve(struct registry *r, struct str reference, const char *archi
                      struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name,
                           struct err *e) MUST_USE;
+/* Once a minute: writes down who was pulled, runs the retention of one project that is due. Returns
+ * how many runs there were. */
+int registry_housekeep(struct registry *r, struct err *e);
 /* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
  * returns how many. Costs what it deletes. */
 int registry_collect(struct registry *r, unsigned max, struct err *e);

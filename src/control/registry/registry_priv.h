@@ -15,6 +15,9 @@
  * its layers first and its manifest last. */
 #define BLOB_GRACE_MS (24 * 3600 * 1000LL)
 
+/* One whose last manifest was deleted is no longer charged to its project, so it stays shorter. */
+#define RELEASED_GRACE_MS (2 * 3600 * 1000LL)
+
 /* A blob without a row so long after it appeared will not get one: the commit of the row follows
  * the rename of the file, while the client waits. */
 #define ORPHAN_AGE_MS (3600 * 1000LL)
@@ -31,6 +34,7 @@ struct registry {
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
     struct map pinned;          /* digests being added or removed right now; guarded by lock */
+    struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
@@ -44,6 +48,11 @@ void registry_unpin(struct registry *r, const char *digest);
 /* Tells the sinks above; `tag` or `digest` may be empty. */
 void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
                    const char *action);
+
+/* --- pulls.c --- */
+void registry_note_pull(struct registry *r, int64_t manifest_id);
+int registry_flush_pulls(struct registry *r, struct err *e) MUST_USE;
+void registry_free_pulls(struct map *pulls);
 
 /* --- tokens.c --- */
 struct token_cache *token_cache_new(void) MUST_USE;
@@ -70,5 +79,6 @@ http_handler v2_blob_get, v2_blob_delete;
 http_handler v2_upload_start, v2_upload_status, v2_upload_patch, v2_upload_finish, v2_upload_cancel;
 http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
 http_handler token_get, token_post;
+http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

@@ -65,12 +65,15 @@ static const char tables[] =
     "    WHERE repository_id = OLD.repository_id AND digest = OLD.digest; END;";
 
 /* What a project holds is counted as it changes (a blob once, however many of its repositories have
- * it), so its quota is asked in the transaction that would exceed it. The columns project_id repeat
- * what the repository says: triggers of a cascade no longer see that row. */
+ * it), so its quota is asked in the transaction that would exceed it. A blob is charged from its
+ * upload until the last manifest that used it is deleted: space that somebody gave back is his at
+ * once, although the file stays for a while. The columns project_id repeat what the repository
+ * says: triggers of a cascade no longer see that row. */
 static const char policies[] =
     "ALTER TABLE repository_blobs ADD COLUMN project_id INTEGER NOT NULL DEFAULT 0;"
     "UPDATE repository_blobs SET project_id ="
     "  (SELECT project_id FROM repositories WHERE id = repository_id);"
+    "ALTER TABLE repository_blobs ADD COLUMN charged INTEGER NOT NULL DEFAULT 1;"
     "ALTER TABLE manifests ADD COLUMN project_id INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE manifests ADD COLUMN pulled_ms INTEGER NOT NULL DEFAULT 0;"
     "UPDATE manifests SET project_id ="
@@ -98,13 +101,30 @@ static const char policies[] =
     "  UPDATE blobs SET repositories = repositories + 1 WHERE digest = NEW.digest;"
     "  INSERT INTO project_blobs VALUES (NEW.project_id, NEW.digest, 1)"
     "    ON CONFLICT DO UPDATE SET repositories = repositories + 1; END;"
-    "DROP TRIGGER repository_blobs_removed;"
+    "DROP TRIGGER repository_blobs_removed;" /* the charge first: it asks for the blob's size */
     "CREATE TRIGGER repository_blobs_removed AFTER DELETE ON repository_blobs BEGIN"
-    "  UPDATE blobs SET repositories = repositories - 1 WHERE digest = OLD.digest;"
-    "  UPDATE project_blobs SET repositories = repositories - 1"
+    "  UPDATE project_blobs SET repositories = repositories - OLD.charged"
     "    WHERE project_id = OLD.project_id AND digest = OLD.digest;"
-    "  DELETE FROM project_blobs WHERE project_id = OLD.project_id AND digest = OLD.digest"
-    "    AND repositories = 0; END;"
+    "  UPDATE blobs SET repositories = repositories - 1 WHERE digest = OLD.digest; END;"
+    "CREATE TRIGGER repository_blobs_charged AFTER UPDATE OF charged ON repository_blobs"
+    "  WHEN NEW.charged > OLD.charged BEGIN"
+    "  INSERT INTO project_blobs VALUES (NEW.project_id, NEW.digest, 1)"
+    "    ON CONFLICT DO UPDATE SET repositories = repositories + 1; END;"
+    "CREATE TRIGGER repository_blobs_released AFTER UPDATE OF charged ON repository_blobs"
+    "  WHEN NEW.charged < OLD.charged BEGIN"
+    "  UPDATE project_blobs SET repositories = repositories - 1"
+    "    WHERE project_id = NEW.project_id AND digest = NEW.digest; END;"
+    "CREATE TRIGGER project_blobs_spent AFTER UPDATE ON project_blobs"
+    "  WHEN NEW.repositories = 0 BEGIN"
+    "  DELETE FROM project_blobs WHERE project_id = NEW.project_id AND digest = NEW.digest; END;"
+    "DROP TRIGGER manifest_blobs_added;"
+    "CREATE TRIGGER manifest_blobs_added AFTER INSERT ON manifest_blobs BEGIN"
+    "  UPDATE repository_blobs SET manifests = manifests + 1, charged = 1"
+    "    WHERE repository_id = NEW.repository_id AND digest = NEW.digest; END;"
+    "DROP TRIGGER manifest_blobs_removed;"
+    "CREATE TRIGGER manifest_blobs_removed AFTER DELETE ON manifest_blobs BEGIN"
+    "  UPDATE repository_blobs SET manifests = manifests - 1, charged = manifests > 1"
+    "    WHERE repository_id = OLD.repository_id AND digest = OLD.digest; END;"
     "CREATE TRIGGER project_blobs_added AFTER INSERT ON project_blobs BEGIN"
     "  INSERT INTO registry_projects(project_id, used_bytes) VALUES (NEW.project_id,"
     "    (SELECT size_bytes FROM blobs WHERE digest = NEW.digest))"

@@ -42,6 +42,7 @@ int store_blob_unlink(struct registry *r, struct str repository, const char *dig
 /* --- manifests and tags --- */
 
 struct stored_manifest {
+    int64_t id;
     char digest[CONTENT_DIGEST_MAX];
     struct str media_type, body; /* in the arena */
 };

@@ -82,10 +82,12 @@ static int find_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (db_repository(db, op->from, &op->from_id, op->code, e) < 0 ||
         query_open(&q, db, e,
-                   "SELECT b.size_bytes, rb.manifests = 0 AND rb.touched_ms < ?3"
+                   "SELECT b.size_bytes, rb.manifests = 0"
+                   " AND rb.touched_ms < iif(rb.charged, ?3, ?4)"
                    " FROM repository_blobs rb JOIN blobs b ON b.digest = rb.digest"
                    " WHERE rb.repository_id = ?1 AND rb.digest = ?2",
-                   "izi", op->from_id, op->digest, clock_wall_ms() - BLOB_GRACE_MS / 2) < 0 ||
+                   "izii", op->from_id, op->digest, clock_wall_ms() - BLOB_GRACE_MS / 2,
+                   clock_wall_ms() - RELEASED_GRACE_MS / 2) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -141,7 +143,7 @@ static int link_blob(struct state_db *db, const struct blob_op *op, struct err *
         state_run(db, e,
                   "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
                   " VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                  " SET touched_ms = excluded.touched_ms",
+                  " SET touched_ms = excluded.touched_ms, charged = 1",
                   "izii", id, op->digest, clock_wall_ms(), to->project_id) < 0) {
         return -1;
     }

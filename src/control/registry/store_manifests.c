@@ -28,13 +28,13 @@ static int open_manifest(struct query *q, struct state_db *db, int64_t repositor
 {
     if (ref->tag.p != NULL) {
         return query_open(q, db, e,
-                          "SELECT m.digest, m.media_type, m.body FROM tags t"
+                          "SELECT m.digest, m.media_type, m.body, m.id FROM tags t"
                           " JOIN manifests m ON m.id = t.manifest_id"
                           " WHERE t.repository_id = ? AND t.name = ?",
                           "is", repository_id, ref->tag);
     }
     return query_open(q, db, e,
-                      "SELECT digest, media_type, body FROM manifests"
+                      "SELECT digest, media_type, body, id FROM manifests"
                       " WHERE repository_id = ? AND digest = ?",
                       "iz", repository_id, ref->digest);
 }
@@ -55,6 +55,7 @@ static int get_fn(struct state_db *db, void *ctx, struct err *e)
     }
     op->out->media_type = arena_str(op->arena, query_str(&q, 1));
     op->out->body = arena_str(op->arena, query_str(&q, 2));
+    op->out->id = query_i64(&q, 3);
     return str_copy(query_str(&q, 0), op->out->digest, sizeof(op->out->digest));
 }
 
@@ -326,8 +327,7 @@ static int read_dependants(struct state_db *db, int64_t manifest_id, struct ids 
     return r;
 }
 
-/* Deletes the manifest, then those of its dependants that nothing else holds, and so on. */
-static int prune(struct state_db *db, int64_t manifest_id, struct err *e)
+int db_prune(struct state_db *db, int64_t manifest_id, struct err *e)
 {
     struct ids queue = {0};
     int r = 0;
@@ -384,7 +384,7 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
                   clock_wall_ms(), id) < 0) {
         return -1;
     }
-    return prune(db, manifest_id, e);
+    return db_prune(db, manifest_id, e);
 }
 
 int store_tag_drop(struct registry *r, struct str repository, struct str tag,

@@ -17,6 +17,10 @@ int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t 
 int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
                  int64_t *size_bytes, struct err *e) MUST_USE;
 
+/* Deletes the manifest unless a tag or an index holds it, then those of its dependants (children of
+ * an index, manifests about it) that nothing else holds, and so on. */
+int db_prune(struct state_db *db, int64_t manifest_id, struct err *e) MUST_USE;
+
 /* --- what a project may hold and change (store_policy.c) --- */
 
 /* Around what may make a project grow: `used_bytes` is what it held before. ERR_FORBIDDEN, DENIED

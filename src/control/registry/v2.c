@@ -64,6 +64,17 @@ const struct route registry_api_routes[] = {
      "Which tags never change, and which are kept.", .gives = "200 ImagePolicy"},
     {HTTP_PUT, "/api/v1/projects/{p}/image-policy", PERM_PROJECT_MANAGE, api_policy_set,
      "Replaces the rules for tags.", .takes = "ImagePolicyChange", .gives = "200 ImagePolicy"},
+    {HTTP_POST, "/api/v1/projects/{p}/retention/runs", PERM_PROJECT_MANAGE, api_retain,
+     "Applies the retention rules now; a dry run only says what it would remove.",
+     .takes = "RetentionRunNew", .gives = "201 RetentionRun"},
+    {HTTP_GET, "/api/v1/projects/{p}/retention/runs", PERM_MEMBER_READ, api_retention_runs,
+     "Runs of the retention rules, newest first.", .query = "limit after",
+     .gives = "200 [RetentionRun]"},
+    {HTTP_GET, "/api/v1/projects/{p}/retention/runs/{id}", PERM_MEMBER_READ, api_retention_run,
+     "One run of the retention rules.", .gives = "200 RetentionRun"},
+    {HTTP_GET, "/api/v1/projects/{p}/retention/runs/{id}/rows", PERM_MEMBER_READ,
+     api_retention_rows, "What a run did with each tag, and why.", .query = "limit after",
+     .gives = "200 [RetentionRow]"},
     {0},
 };
 
@@ -81,6 +92,11 @@ const struct http_schema registry_schemas[] = {
                           " others?: 'keep' | 'remove', rules?: [RetentionRule]}}"},
     {"ImagePolicy", "{immutable: [ImmutableRule], retention: {schedule: string | null,"
                     " others: 'keep' | 'remove', rules: [RetentionRule]}}"},
+    {"RetentionRunNew", "{dry_run?: boolean}"},
+    {"RetentionRun", "{id: integer, started_at: time, ended_at: time | null, dry_run: boolean,"
+                     " started_by: string, kept: integer, removed: integer, error: string | null}"},
+    {"RetentionRow", "{repository: string, tag: string, digest: string, kept: boolean,"
+                     " why: string}"},
     {"ImageEvent", "{project: string, repository: string, tag: string, digest: string,"
                    " action: 'pushed' | 'deleted'}"},
     {0},

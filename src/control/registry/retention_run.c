@@ -1,0 +1,513 @@
+/* Runs of retention: read a repository, decide, remove in steps, write down what and why. */
+#include "retention.h"
+#include "store_priv.h"
+
+#include "access/access.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TAGS_MAX = 500000,    /* of a repository, 150 bytes each while it is looked at */
+    REMOVE_AT_ONCE = 250, /* tags in one transaction: pushes wait no longer than that */
+    RUNS_KEPT = 20        /* of a project, with all that was said of its tags */
+};
+
+struct run {
+    struct registry *r;
+    int64_t project_id, id, number, started_ms;
+    unsigned flags;
+    struct str project, started_by;
+    struct arena arena; /* of the whole run: policy and names of repositories */
+    struct policy policy;
+    VEC(struct str) repositories; /* full names */
+};
+
+/* --- what there is --- */
+
+static int begin_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct run *run = ctx;
+    int64_t busy;
+
+    if (access_project_check(db, run->project_id, e) < 0 ||
+        db_policy(db, &run->arena, run->project_id, &run->policy, e) < 0 ||
+        state_one_i64(db, &busy, e, "rows",
+                      "SELECT EXISTS (SELECT 1 FROM retention_runs"
+                      " WHERE project_id = ? AND ended_ms IS NULL)",
+                      "i", run->project_id) < 0) {
+        return -1;
+    }
+    if (busy) {
+        return err_set(e, ERR_CONFLICT,
+                       "a run of this project's retention is going on: wait for it");
+    }
+    if (run->policy.n_rules == 0) {
+        return err_set(e, ERR_INVALID, "project %.*s has no retention rules: add one first",
+                       STR_ARG(run->project));
+    }
+    if (state_run(db, e,
+                  "DELETE FROM retention_runs WHERE project_id = ?1 AND id NOT IN (SELECT id FROM"
+                  " retention_runs WHERE project_id = ?1 ORDER BY id DESC LIMIT ?2)",
+                  "ii", run->project_id, (int64_t)RUNS_KEPT - 1) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO retention_runs(project_id, started_ms, dry_run, started_by)"
+                  " VALUES (?, ?, ?, ?)",
+                  "iiis", run->project_id, run->started_ms,
+                  (int64_t)(run->flags & RETENTION_DRY_RUN), run->started_by) < 0) {
+        return -1;
+    }
+    run->id = state_last_id(db);
+    return 0;
+}
+
+static int repositories_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct run *run = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT name FROM repositories WHERE project_id = ?2 AND name > ?1 || '/'"
+                   " AND name < ?1 || '0' ORDER BY name",
+                   "si", run->project, run->project_id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct str name = query_str(&q, 0);
+
+        if (retention_is_about(&run->policy, str_from(name, run->project.len + 1))) {
+            *vec_push(&run->repositories) = arena_str(&run->arena, name);
+        }
+    }
+    return r;
+}
+
+/* One repository, while it is worked on. */
+struct look {
+    struct run *run;
+    struct str repository;
+    int64_t repository_id;
+    struct arena *arena;
+    VEC(struct retained) items;
+    size_t from, to; /* the part of this transaction */
+    int64_t removed;
+};
+
+static int read_items(struct state_db *db, struct look *l, const char *sql, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, sql, "i", l->repository_id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (l->items.len == TAGS_MAX) {
+            return err_set(e, ERR_LIMIT, "repository %.*s has more than %d tags",
+                           STR_ARG(l->repository), TAGS_MAX);
+        }
+        *vec_push(&l->items) = (struct retained){
+            .tag = query_is_null(&q, 0) ? (struct str){0} : arena_str(l->arena, query_str(&q, 0)),
+            .manifest_id = query_i64(&q, 1),
+            .digest = arena_str(l->arena, query_str(&q, 2)),
+            .pushed_ms = query_i64(&q, 3),
+            .pulled_ms = query_i64(&q, 4)};
+    }
+    return r;
+}
+
+static int look_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct look *l = ctx;
+    const char *code;
+
+    if (db_repository(db, l->repository, &l->repository_id, &code, e) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1; /* deleted meanwhile */
+    }
+    return read_items(db, l,
+                      "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms FROM tags t"
+                      " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
+                      e) < 0
+               ? -1
+               : read_items(db, l,
+                            "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms"
+                            " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
+                            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
+                            " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
+                            "  WHERE c.repository_id = m.repository_id AND c.digest = m.digest)",
+                            e);
+}
+
+/* --- what goes --- */
+
+/* Whatever changed since we looked (pushed again, retagged, made immutable) is left alone. */
+static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
+{
+    const char *code;
+
+    if (item->tag.p != NULL) {
+        if (db_tags_may_change(
+                db, &(struct tags_named){.repository_id = l->repository_id, .tag = item->tag},
+                &code, e) < 0) {
+            if (e->kind != ERR_CONFLICT) {
+                return -1;
+            }
+            item->is_kept = true;
+            item->why = "became immutable meanwhile";
+            return 0;
+        }
+        if (state_run(db, e,
+                      "DELETE FROM tags WHERE repository_id = ? AND name = ? AND manifest_id = ?"
+                      " AND pushed_ms = ?",
+                      "isii", l->repository_id, item->tag, item->manifest_id,
+                      item->pushed_ms) < 0) {
+            return -1;
+        }
+        if (state_changes(db) == 0) {
+            item->is_kept = true;
+            item->why = "changed meanwhile";
+            return 0;
+        }
+    }
+    return db_prune(db, item->manifest_id, e);
+}
+
+static int write_row(struct state_db *db, struct look *l, const struct retained *item,
+                     struct err *e)
+{
+    return state_run(
+        db, e,
+        "INSERT INTO retention_rows(run_id, number, repository, tag, digest, kept, why)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "iisssiz", l->run->id, ++l->run->number, str_from(l->repository, l->run->project.len + 1),
+        item->tag.p ? item->tag : STR_EMPTY, item->digest, (int64_t)item->is_kept, item->why);
+}
+
+static int part_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct look *l = ctx;
+    int64_t removed = 0, kept = 0;
+
+    for (size_t i = l->from; i < l->to; i++) {
+        struct retained *item = &l->items.p[i];
+
+        if ((!item->is_kept && !(l->run->flags & RETENTION_DRY_RUN) &&
+             remove_one(db, l, item, e) < 0) ||
+            write_row(db, l, item, e) < 0) {
+            return -1;
+        }
+        removed += !item->is_kept;
+        kept += item->is_kept;
+    }
+    l->removed += removed;
+    return state_run(
+        db, e, "UPDATE retention_runs SET kept = kept + ?, removed = removed + ? WHERE id = ?",
+        "iii", kept, removed, l->run->id);
+}
+
+static void tell(const struct look *l)
+{
+    for (size_t i = l->from; i < l->to && !(l->run->flags & RETENTION_DRY_RUN); i++) {
+        const struct retained *item = &l->items.p[i];
+
+        if (!item->is_kept) {
+            registry_emit(l->run->r, l->repository, item->tag.p ? item->tag : STR_EMPTY,
+                          arena_strdup(l->arena, item->digest), "deleted");
+        }
+    }
+}
+
+static int run_repository(struct run *run, struct str repository, struct err *e)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct look l = {.run = run, .repository = repository, .arena = &arena};
+    int result = state_read(run->r->state, look_fn, &l, e);
+
+    if (result == 0) {
+        retention_decide(&run->policy, &arena, str_from(repository, run->project.len + 1),
+                         l.items.p, l.items.len, run->started_ms);
+    }
+    for (; result == 0 && l.from < l.items.len; l.from = l.to) {
+        l.to = l.items.len - l.from > REMOVE_AT_ONCE ? l.from + REMOVE_AT_ONCE : l.items.len;
+        result = state_write(run->r->state, part_fn, &l, e);
+        if (result == 0) {
+            tell(&l);
+        }
+    }
+    vec_done(&l.items);
+    return result;
+}
+
+/* --- the whole run --- */
+
+struct end {
+    const struct run *run;
+    const char *error; /* NULL: none */
+};
+
+static int end_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct end *end = ctx;
+
+    return state_run(db, e, "UPDATE retention_runs SET ended_ms = ?, error = ? WHERE id = ?", "izi",
+                     clock_wall_ms(), end->error, end->run->id);
+}
+
+static int run_all(struct run *run, struct err *e)
+{
+    if (state_read(run->r->state, repositories_fn, run, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < run->repositories.len; i++) {
+        if (run_repository(run, run->repositories.p[i], e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int retention_run(struct registry *r, struct str project, int64_t project_id, unsigned flags,
+                  struct str started_by, int64_t *id, struct err *e)
+{
+    struct run run = {.r = r,
+                      .project = project,
+                      .project_id = project_id,
+                      .flags = flags,
+                      .started_by = started_by,
+                      .started_ms = clock_wall_ms()};
+    struct end end = {.run = &run};
+    struct err failed;
+    int result = registry_flush_pulls(r, e) < 0 ? -1 : state_write(r->state, begin_fn, &run, e);
+
+    if (result == 0) {
+        end.error = run_all(&run, &failed) < 0 ? failed.msg : NULL;
+        result = state_write(r->state, end_fn, &end, e);
+        *id = run.id;
+        log_info("registry.retention", "project=%s run=%lld dry_run=%u error=%s", Q(project),
+                 (long long)run.id, flags & RETENTION_DRY_RUN,
+                 end.error ? Q(str_of(end.error)) : "");
+    }
+    vec_done(&run.repositories);
+    arena_done(&run.arena);
+    return result;
+}
+
+static int recover_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e,
+                     "UPDATE retention_runs SET ended_ms = ?, error ="
+                     " 'cut short by a restart; what it says of tags is what it had done'"
+                     " WHERE ended_ms IS NULL",
+                     "i", clock_wall_ms());
+}
+
+int retention_recover(struct registry *r, struct err *e)
+{
+    return state_write(r->state, recover_fn, NULL, e);
+}
+
+/* --- on schedule --- */
+
+struct due {
+    int64_t project_id, now_ms;
+    struct arena *arena;
+    struct str project;
+};
+
+/* The one that has waited longest; its next time is noted before it runs, so that one which fails
+ * (or kills us) does not come again and again. */
+static int take_due_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct due *d = ctx;
+    SCOPED(query_done) struct query q = {0};
+    struct policy p;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT project_id FROM registry_projects WHERE next_run_ms <= ?"
+                   " ORDER BY next_run_ms LIMIT 1",
+                   "i", d->now_ms) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return 0;
+    }
+    d->project_id = query_i64(&q, 0);
+    query_done(&q);
+    if (access_project_name(db, d->project_id, d->arena, &d->project, e) < 0 ||
+        db_policy(db, d->arena, d->project_id, &p, e) < 0) {
+        return -1;
+    }
+    return state_run(
+        db, e, "UPDATE registry_projects SET next_run_ms = nullif(?, -1) WHERE project_id = ?",
+        "ii", p.schedule.p ? cron_next(&p.cron, d->now_ms) : -1, d->project_id);
+}
+
+int retention_due(struct registry *r, struct err *e)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct due d = {.arena = &arena, .now_ms = clock_wall_ms()};
+    int64_t id;
+
+    if (state_write(r->state, take_due_fn, &d, e) < 0) {
+        return -1;
+    }
+    if (d.project.len == 0) {
+        return 0;
+    }
+    return retention_run(r, d.project, d.project_id, 0, STR("schedule"), &id, e) < 0 ? -1 : 1;
+}
+
+/* --- what it said --- */
+
+struct listing {
+    int64_t project_id, id;
+    struct page *page;
+    struct jw *w;
+};
+
+static void write_run(const struct query *q, struct jw *w)
+{
+    bool has_ended = !query_is_null(q, 2);
+
+    jw_object(w);
+    jw_kv_i64(w, "id", query_i64(q, 0));
+    jw_kv_time(w, "started_at", query_i64(q, 1));
+    jw_kv_time(w, "ended_at", has_ended ? query_i64(q, 2) : 0);
+    jw_kv_bool(w, "dry_run", query_i64(q, 3) != 0);
+    jw_kv_str(w, "started_by", query_str(q, 4));
+    jw_kv_i64(w, "kept", query_i64(q, 5));
+    jw_kv_i64(w, "removed", query_i64(q, 6));
+    jw_key(w, "error");
+    if (query_is_null(q, 7)) {
+        jw_null(w);
+    } else {
+        jw_str(w, query_str(q, 7));
+    }
+    jw_end(w);
+}
+
+#define RUN_COLUMNS "id, started_ms, ended_ms, dry_run, started_by, kept, removed, error"
+
+static int run_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct listing *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT " RUN_COLUMNS " FROM retention_runs WHERE project_id = ? AND id = ?",
+                   "ii", l->project_id, l->id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return err_set(e, ERR_NOT_FOUND, "there is no such run of this project's retention");
+    }
+    write_run(&q, l->w);
+    return 0;
+}
+
+int retention_run_write(struct registry *r, int64_t project_id, int64_t id, struct jw *w,
+                        struct err *e)
+{
+    struct listing l = {.project_id = project_id, .id = id, .w = w};
+
+    return state_read(r->state, run_fn, &l, e);
+}
+
+/* `after` of a page as a number; `def` when it is missing. */
+static int after_of(const struct page *p, int64_t def, int64_t *out, struct err *e)
+{
+    uint64_t n;
+
+    *out = def;
+    if (p->after.p == NULL) {
+        return 0;
+    }
+    if (str_to_u64(p->after, &n) < 0 || n > INT64_MAX) {
+        return err_set(e, ERR_INVALID, "after: expected a number that an earlier answer named");
+    }
+    *out = (int64_t)n;
+    return 0;
+}
+
+static int runs_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct listing *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t before, last = 0;
+    int r;
+
+    if (after_of(l->page, INT64_MAX, &before, e) < 0 ||
+        query_open(&q, db, e,
+                   "SELECT " RUN_COLUMNS " FROM retention_runs WHERE project_id = ? AND id < ?"
+                   " ORDER BY id DESC LIMIT ?",
+                   "iii", l->project_id, before, l->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (l->page->n == l->page->limit) {
+            l->page->last = str_of(arena_printf(l->page->arena, "%lld", (long long)last));
+            return 0;
+        }
+        write_run(&q, l->w);
+        last = query_i64(&q, 0);
+        l->page->n++;
+    }
+    return r;
+}
+
+int retention_runs_write(struct registry *r, int64_t project_id, struct page *p, struct jw *w,
+                         struct err *e)
+{
+    struct listing l = {.project_id = project_id, .page = p, .w = w};
+
+    return state_read(r->state, runs_fn, &l, e);
+}
+
+static int rows_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct listing *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t after, last = 0;
+    int r;
+
+    if (after_of(l->page, 0, &after, e) < 0 ||
+        query_open(&q, db, e,
+                   "SELECT number, repository, tag, digest, kept, why FROM retention_rows"
+                   " WHERE run_id = (SELECT id FROM retention_runs WHERE id = ? AND project_id = ?)"
+                   " AND number > ? ORDER BY number LIMIT ?",
+                   "iiii", l->id, l->project_id, after, l->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (l->page->n == l->page->limit) {
+            l->page->last = str_of(arena_printf(l->page->arena, "%lld", (long long)last));
+            return 0;
+        }
+        last = query_i64(&q, 0);
+        l->page->n++;
+        jw_object(l->w);
+        jw_kv_str(l->w, "repository", query_str(&q, 1));
+        jw_kv_str(l->w, "tag", query_str(&q, 2));
+        jw_kv_str(l->w, "digest", query_str(&q, 3));
+        jw_kv_bool(l->w, "kept", query_i64(&q, 4) != 0);
+        jw_kv_str(l->w, "why", query_str(&q, 5));
+        jw_end(l->w);
+    }
+    return r;
+}
+
+int retention_rows_write(struct registry *r, int64_t project_id, int64_t id, struct page *p,
+                         struct jw *w, struct err *e)
+{
+    struct listing l = {.project_id = project_id, .id = id, .page = p, .w = w};
+
+    return state_read(r->state, rows_fn, &l, e);
+}
