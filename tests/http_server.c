@@ -226,9 +226,14 @@ static int flood(struct http_req *r, struct err *e)
 
 /* --- events --- */
 
-static bool sees(void *ctx UNUSED, const struct principal *who, struct str project)
+/* An event about "nobody" ends the streams of all who are no admins. */
+static enum http_sight sees(void *ctx UNUSED, const struct principal *who,
+                            const struct http_audience *to)
 {
-    return who->is_admin || !str_eq(project, STR("hidden"));
+    if (to && !who->is_admin && str_eq(to->project, STR("nobody"))) {
+        return HTTP_SIGNED_OUT;
+    }
+    return to && (who->is_admin || !str_eq(to->project, STR("hidden"))) ? HTTP_SEEN : HTTP_UNSEEN;
 }
 
 static int events(struct http_req *r, struct err *e)
@@ -243,7 +248,10 @@ static int publish(struct http_req *r, struct err *e)
     if (http_body_all(r, 16 * 1024, &body, e) < 0) {
         return -1;
     }
-    http_events_publish(demo.events, "note", http_path_param(r, "p"), body);
+    http_events_publish(
+        demo.events, "note",
+        &(struct http_audience){.perm = PERM_PROJECT_READ, .project = http_path_param(r, "p")},
+        body);
     return http_reply_empty(r, 204, e);
 }
 

@@ -390,6 +390,16 @@ def test_events_reach_those_who_may_see_them(engine):
     assert [root.event()['data'], root.event()['data']] == ['"one"', '"two"']
 
 
+def test_a_stream_ends_when_its_reader_is_signed_out(engine):
+    alice, root = Sse(engine), Sse(engine, 'Authorization: Bearer root')
+    publish(engine, 'open', 'one')
+    publish(engine, 'nobody', 'two')
+    publish(engine, 'open', 'three')
+    assert alice.event()['data'] == '"one"'
+    assert alice.line() == b'0', 'the stream ends as it should, with nothing more told'
+    assert [root.event()['data'] for _ in range(3)] == ['"one"', '"two"', '"three"']
+
+
 def test_events_resume_after_the_last_one_seen(engine):
     reader = Sse(engine)
     publish(engine, 'open', 'seen')

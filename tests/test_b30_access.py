@@ -221,6 +221,85 @@ def test_events_tell_only_what_one_may_see(strata):
     assert 'hidden-volume' not in text
 
 
+class Stream:
+    """The event stream of a user, read as it comes."""
+
+    def __init__(self, strata, user):
+        self.answer = strata.api('GET', '/api/v1/events', user=user, stream=True)
+        self.lines = self.answer.iter_lines(decode_unicode=True, chunk_size=1)
+        assert next(self.lines).startswith('retry:')
+
+    def until(self, kind, **fields):
+        """What came up to this event, as (kind, data)."""
+        got, now = [], None
+        for line in self.lines:
+            if line.startswith('event: '):
+                now = line[7:]
+            elif line.startswith('data: '):
+                got.append((now, json.loads(line[6:])))
+                if now == kind and fields.items() <= got[-1][1].items():
+                    return got
+        raise AssertionError(f'the stream ended after {got}')
+
+    def ends(self):
+        return [line for line in self.lines if line.startswith('event: ')]
+
+
+def test_each_hears_of_what_he_may_read_and_of_nothing_else(strata):
+    strata.user('ear-guest', 'heard', 'guest')
+    strata.user('ear-stranger', 'unheard', 'guest')
+    guest, stranger, admin = (Stream(strata, u) for u in ('ear-guest', 'ear-stranger', 'admin'))
+    strata.user('ear-newcomer')
+    strata.api('PUT', '/api/v1/projects/heard/members/ear-newcomer', json={'role': 'guest'})
+    strata.api('PUT', '/api/v1/projects/heard/secrets/KEY', json={'value': 'x'})
+    made = strata.api('POST', '/api/v1/tokens', user='ear-guest', json={'name': 'more'}).json()
+    strata.api('PUT', '/api/v1/projects/heard/members/ear-guest', json={'role': 'developer'})
+    strata.api('PUT', '/api/v1/projects/heard/secrets/KEY', json={'value': 'y'})
+    strata.api('DELETE', '/api/v1/users/ear-newcomer')
+    strata.api('PUT', '/api/v1/projects/unheard/members/ear-stranger', json={'role': 'developer'})
+
+    heard = [e for e in guest.until('member', user='ear-newcomer', role=None) if e[0] != 'machine']
+    assert heard == [('member', {'project': 'heard', 'user': 'ear-newcomer', 'role': 'guest'}),
+                     ('token', {'id': made['id'], 'action': 'created'}),
+                     ('member', {'project': 'heard', 'user': 'ear-guest', 'role': 'developer'}), ('me', {}),
+                     ('secret', {'project': 'heard', 'name': 'KEY', 'action': 'set'}),
+                     ('member', {'project': 'heard', 'user': 'ear-newcomer', 'role': None})]
+    assert [e for e in stranger.until('me') if e[0] != 'machine'] == [
+        ('member', {'project': 'unheard', 'user': 'ear-stranger', 'role': 'developer'}), ('me', {})]
+    all_of_it = admin.until('member', user='ear-stranger')
+    assert ('user', {'name': 'ear-newcomer', 'action': 'created'}) in all_of_it
+    assert ('user', {'name': 'ear-newcomer', 'action': 'deleted'}) in all_of_it
+    assert ('audit', {'user': 'admin', 'project': 'heard'}) in all_of_it
+    assert 'token' not in {kind for kind, _ in all_of_it}, "a user's tokens are his own affair"
+
+
+def test_a_stream_tells_nothing_more_when_rights_are_lost(strata):
+    strata.user('ear-leaver', 'left', 'guest')
+    strata.user('ear-banned', 'left', 'guest')
+    leaver, banned = Stream(strata, 'ear-leaver'), Stream(strata, 'ear-banned')
+    strata.api('DELETE', '/api/v1/projects/left/members/ear-leaver')
+    strata.volume('left', 'after')
+    strata.api('PATCH', '/api/v1/users/ear-banned', json={'disabled': True})
+    strata.volume('left', 'much-later')
+    assert 'much-later' not in str(banned.ends())
+    strata.project('left-public', public=True)
+    assert [e for e in leaver.until('project', project='left-public') if e[0] != 'machine'] == [
+        ('me', {}), ('project', {'project': 'left-public', 'action': 'created'})]
+
+
+def test_a_project_that_is_hidden_or_deleted_vanishes_for_all_who_saw_it(strata):
+    strata.user('ear-member', 'vanishing', 'guest')
+    strata.user('ear-visitor', 'elsewhere', 'guest')
+    strata.api('PATCH', '/api/v1/projects/vanishing', json={'public': True})
+    member, visitor = Stream(strata, 'ear-member'), Stream(strata, 'ear-visitor')
+    strata.api('PATCH', '/api/v1/projects/vanishing', json={'public': False})
+    assert visitor.until('project', project='vanishing')[-1][1]['action'] == 'changed'
+    strata.api('DELETE', '/api/v1/projects/vanishing')
+    member.until('me')
+    strata.api('PATCH', '/api/v1/projects/elsewhere', json={'public': False})
+    assert 'vanishing' not in str(visitor.until('project', project='elsewhere')), 'what is private is not told'
+
+
 def test_the_audit_log_is_searched_by_text_and_time(strata):
     strata.project('sought')
     began = strata.api('GET', '/api/v1/audit?text=/projects&limit=1').json()['items'][0]['at']

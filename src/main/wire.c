@@ -49,11 +49,28 @@ struct wire {
 
 /* --- what a lower module asks of a higher one; ctx is the wire --- */
 
-static void publish(void *ctx, const char *type, struct str project, struct str json)
+static void publish(void *ctx, const char *type, const struct http_audience *to, struct str json)
 {
     struct wire *w = ctx;
 
-    http_events_publish(w->events, type, project, json);
+    http_events_publish(w->events, type, to, json);
+}
+
+static void publish_image(void *ctx, const char *type, struct str project, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_IMAGE_PULL, .project = project}, json);
+}
+
+static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_VOLUME_READ, .project = project}, json);
+}
+
+/* Every job takes from the queue and the machine, which all see. */
+static void publish_job(void *ctx, const char *type, struct str project, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_JOB_READ, .project = project}, json);
+    publish(ctx, "machine", &(struct http_audience){.perm = PERM_SIGNED_IN}, STR("{}"));
 }
 
 static int find_project(void *ctx, struct str name, int64_t *id, uint32_t *id_base, struct err *e)
@@ -220,9 +237,9 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     if (w->access == NULL) {
         return -1;
     }
-    w->registry =
-        registry_open(w->state, w->content, w->access, b->cfg,
-                      &(struct registry_hooks){.ctx = w, .event = publish, .held = held_blobs}, e);
+    w->registry = registry_open(
+        w->state, w->content, w->access, b->cfg,
+        &(struct registry_hooks){.ctx = w, .event = publish_image, .held = held_blobs}, e);
     if (w->registry == NULL) {
         return -1;
     }
@@ -239,21 +256,22 @@ static int open_compute(struct wire *w, const struct boot *b, int socket, struct
     w->volumes = volume_open(
         w->state, w->helper,
         &(struct volume_hooks){
-            .ctx = w, .project = find_project, .event = publish, .in_use = volume_in_use},
+            .ctx = w, .project = find_project, .event = publish_volume, .in_use = volume_in_use},
         e);
     if (w->volumes == NULL) {
         return -1;
     }
-    w->jobs = jobs_open(
-        &(struct jobs_parts){
-            .state = w->state,
-            .runtime = w->runtime,
-            .rootfs = w->rootfs,
-            .volumes = w->volumes,
-            .secrets = w->secrets,
-            .cfg = b->cfg,
-            .hooks = {.ctx = w, .project = find_project, .image = find_image, .event = publish}},
-        e);
+    w->jobs = jobs_open(&(struct jobs_parts){.state = w->state,
+                                             .runtime = w->runtime,
+                                             .rootfs = w->rootfs,
+                                             .volumes = w->volumes,
+                                             .secrets = w->secrets,
+                                             .cfg = b->cfg,
+                                             .hooks = {.ctx = w,
+                                                       .project = find_project,
+                                                       .image = find_image,
+                                                       .event = publish_job}},
+                        e);
     if (w->jobs == NULL) {
         return -1;
     }

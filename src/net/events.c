@@ -17,7 +17,8 @@ enum {
 struct event {
     _Atomic unsigned refs;
     uint64_t number;
-    size_t project_len, text_len;
+    struct http_audience to; /* its project lies in bytes */
+    size_t text_len;
     char bytes[]; /* project, then "event: ...\ndata: ...\n\n" */
 };
 
@@ -35,7 +36,7 @@ struct reader {
     struct http_waker *waker;
     struct list link; /* guarded by hub.lock */
     uint64_t next;    /* number it wants; relay thread only, as all below */
-    bool greeted, missed;
+    bool greeted, missed, signed_out;
     int64_t last_ms;
     http_events_filter *may_see;
     void *filter_ctx;
@@ -75,24 +76,25 @@ void http_events_free(struct http_events *ev)
     free(ev);
 }
 
-static struct event *event_new(const char *type, struct str project, struct str json)
+static struct event *event_new(const char *type, const struct http_audience *to, struct str json)
 {
     size_t type_len = strlen(type),
            text_len = type_len + json.len + sizeof("event: \ndata: \n\n") - 1;
-    struct event *ev = xcalloc(1, sizeof(*ev) + project.len + text_len + 1);
+    struct event *ev = xcalloc(1, sizeof(*ev) + to->project.len + text_len + 1);
 
     atomic_init(&ev->refs, 1);
-    ev->project_len = project.len;
+    ev->to = *to;
+    ev->to.project = str_n(ev->bytes, to->project.len);
     ev->text_len = text_len;
-    if (project.len > 0) {
-        memcpy(ev->bytes, project.p, project.len);
+    if (to->project.len > 0) {
+        memcpy(ev->bytes, to->project.p, to->project.len);
     }
-    (void)snprintf(ev->bytes + project.len, text_len + 1, "event: %s\ndata: %.*s\n\n", type,
+    (void)snprintf(ev->bytes + to->project.len, text_len + 1, "event: %s\ndata: %.*s\n\n", type,
                    STR_ARG(json));
     return ev;
 }
 
-void http_events_publish(struct http_events *hub, const char *type, struct str project,
+void http_events_publish(struct http_events *hub, const char *type, const struct http_audience *to,
                          struct str json)
 {
     struct lock *l = &hub->lock;
@@ -101,7 +103,7 @@ void http_events_publish(struct http_events *hub, const char *type, struct str p
     if (json.len > EVENT_BYTES_MAX || memchr(json.p, '\n', json.len)) {
         return; /* a mistake of ours that must not break the stream for all */
     }
-    ev = event_new(type, project, json);
+    ev = event_new(type, to, json);
     {
         WITH_LOCK(l);
         ev->number = hub->next++;
@@ -139,13 +141,20 @@ static size_t collect(struct reader *rd, struct event **out, size_t n)
     return found;
 }
 
+/* `to` NULL: whether he still is who he was when the stream began. */
+static enum http_sight sight(struct reader *rd, const struct http_audience *to)
+{
+    enum http_sight s = rd->may_see ? rd->may_see(rd->filter_ctx, &rd->who, to) : HTTP_SEEN;
+
+    rd->signed_out = rd->signed_out || s == HTTP_SIGNED_OUT;
+    return s;
+}
+
 static void add_event(struct reader *rd, const struct event *ev, struct buf *out)
 {
-    struct str project = str_n(ev->bytes, ev->project_len);
-
-    if (rd->may_see == NULL || rd->may_see(rd->filter_ctx, &rd->who, project)) {
+    if (!rd->signed_out && sight(rd, &ev->to) == HTTP_SEEN) {
         (void)buf_printf(out, "id: %s-%llu\n", rd->hub->name, (unsigned long long)ev->number);
-        (void)buf_add(out, str_n(ev->bytes + ev->project_len, ev->text_len));
+        (void)buf_add(out, str_n(ev->bytes + ev->to.project.len, ev->text_len));
     }
 }
 
@@ -186,9 +195,10 @@ static int reader_pump(void *ctx, struct buf *out)
         rd->last_ms = now;
     } else if (now - rd->last_ms >= NET_HEARTBEAT_MS - 1000) {
         rd->last_ms = now;
+        (void)sight(rd, NULL);
         (void)buf_add(out, STR(":\n\n")); /* writing is how a vanished client is noticed */
     }
-    return 1;
+    return rd->signed_out ? 0 : 1;
 }
 
 static void reader_close(void *ctx)

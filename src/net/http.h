@@ -211,16 +211,28 @@ int http_park(struct http_req *r, const char *type, const struct http_stream_ops
               struct err *e) MUST_USE;
 void http_wake(struct http_waker *w); /* any thread; NULL does nothing */
 
+/* Whom an event concerns: those who may `perm`, in `project` when the permission is one of
+ * projects; of them only the user with this id, when it is not 0. */
+struct http_audience {
+    enum perm perm;
+    struct str project;
+    int64_t user_id;
+};
+enum http_sight { HTTP_UNSEEN, HTTP_SEEN, HTTP_SIGNED_OUT };
+
 /* Server-Sent Events for many readers: a ring of recent events (Last-Event-ID resumes; "event:
  * missed" when it cannot, then the reader loads its state anew), slow readers are cut. `may_see` is
- * asked per event and reader, on the relay thread. Free it after the server is closed. */
+ * asked per event and reader, on the relay thread, and at each heartbeat with `to` NULL: whoever is
+ * HTTP_SIGNED_OUT has his stream ended, and learns why when he asks for another. Free it after the
+ * server is closed. */
 struct http_events;
 struct http_events *http_events_new(size_t ring_len) MUST_USE;
 void http_events_free(struct http_events *ev);
-/* `project` empty: system events. `json` is one line. Any thread. */
-void http_events_publish(struct http_events *ev, const char *type, struct str project,
+/* `json` is one line. Any thread. */
+void http_events_publish(struct http_events *ev, const char *type, const struct http_audience *to,
                          struct str json);
-typedef bool http_events_filter(void *ctx, const struct principal *who, struct str project);
+typedef enum http_sight http_events_filter(void *ctx, const struct principal *who,
+                                           const struct http_audience *to);
 int http_events_serve(struct http_req *r, struct http_events *ev, http_events_filter *may_see,
                       void *filter_ctx, struct err *e);
 

@@ -50,6 +50,7 @@ struct principal {
     int64_t token_id;
     int64_t generation; /* of his password: what is made from it is void when he gets another */
     bool is_admin;
+    unsigned char session[32]; /* PRINCIPAL_SESSION: SHA-256 of its cookie */
     uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
     char name[65];   /* "anonymous" */
 };

@@ -81,11 +81,19 @@ struct access *access_open(struct state *s, const struct cfg *cfg, const struct 
     return TAKE(a);
 }
 
+static int nothing(struct state_db *db UNUSED, void *ctx UNUSED, struct err *e UNUSED)
+{
+    return 0;
+}
+
 void access_close(struct access *a)
 {
+    struct err ignored;
+
     if (a == NULL) {
         return;
     }
+    (void)!state_write(a->state, nothing, NULL, &ignored); /* audit entries before it use `a` */
     access_cache_free(a->known);
     access_cache_free(a->places);
     access_throttle_free(a->throttle);

@@ -42,7 +42,7 @@ struct access_hooks {
     void *ctx;
     /* A project is about to go: others remove what they keep for it. -1 keeps the project. */
     int (*project_gone)(void *ctx, int64_t project_id, struct str name, struct err *e);
-    void (*event)(void *ctx, const char *type, struct str project, struct str json);
+    void (*event)(void *ctx, const char *type, const struct http_audience *to, struct str json);
     /* Secrets live below; access serves their routes because they are settings of a project. */
     struct secrets *secrets;
 };
@@ -91,10 +91,11 @@ int access_token_alive(struct access *a, int64_t token_id, struct err *e) MUST_U
 /* The permissions of `who` in a project (PERM_BITs, narrowed by scopes); 0 also when there is no
  * such project. Cheap (cached). */
 uint64_t access_permissions(struct access *a, const struct principal *who, struct str project);
-/* The filter of the event stream (http_events_filter), asked while the stream lives: members see
- * what happens in their projects, admins all; a revoked token or a disabled user sees nothing more.
- * A token that is narrowed needs the scopes of all that is told. */
-bool access_may_see(void *ctx, const struct principal *who, struct str project);
+/* The filter of the event stream (http_events_filter), asked while the stream lives: an event tells
+ * nobody what a route would not. Signed out is whose token was revoked, whose session ended, and
+ * who was disabled or deleted. */
+enum http_sight access_may_see(void *ctx, const struct principal *who,
+                               const struct http_audience *to);
 
 struct project_ref {
     struct str name;

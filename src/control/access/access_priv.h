@@ -3,6 +3,7 @@
  *   authenticate.c  who is it      tokens.c sessions.c password.c throttle.c cache.c
  *   authorize.c     may he         roles.c, places (project and role of a user, cached)
  *   users.c projects.c audit.c     the rows
+ *   tell.c                         the event stream hears of changes
  *   *_http.c        the routes, listed in routes.c */
 #pragma once
 #include "access/access.h"
@@ -150,6 +151,8 @@ int access_session_new(struct access *a, int64_t user_id, const char *peer,
 int access_session_find(struct access *a, struct str cookie, struct principal *out,
                         struct err *e) MUST_USE;
 int access_session_end(struct access *a, struct str cookie, struct err *e) MUST_USE;
+/* ERR_UNAUTHENTICATED when the session of `who` has ended. Cached. */
+int access_session_alive(struct access *a, const struct principal *who, struct err *e) MUST_USE;
 /* What the console sends with each change; made from the cookie, which scripts cannot read. */
 void access_session_csrf(struct str cookie, char out[CSRF_SIZE]);
 struct str access_session_cookie(const struct http_req *r); /* p == NULL without */
@@ -167,6 +170,16 @@ void access_set_principal(struct principal *out, enum principal_kind kind, int64
 int access_place(struct access *a, int64_t user_id, struct str project, struct place *out,
                  struct err *e) MUST_USE;
 enum role access_role(const struct principal *who, const struct place *p);
+
+/* --- tell.c --- */
+void access_tell_project(struct access *a, const struct http_audience *to, struct str project,
+                         const char *action);
+void access_tell_me(struct access *a, int64_t user_id); /* his rights are others */
+void access_tell_user(struct access *a, struct str name, const char *action);
+void access_tell_member(struct access *a, struct str project, struct str user, enum role role);
+void access_tell_token(struct access *a, int64_t user_id, int64_t id, const char *action);
+void access_tell_secret(struct access *a, struct str project, struct str name, const char *action);
+void access_tell_audit(struct access *a, struct str user, struct str project);
 
 /* --- audit.c --- */
 struct audit_filter {

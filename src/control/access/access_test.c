@@ -29,7 +29,7 @@ static struct hook_log {
     int64_t gone_id;
     bool refuse;
     bool was_visible;
-    char events[512];
+    char events[4096];
 } hook_log;
 
 static int project_gone(void *ctx UNUSED, int64_t id, struct str name, struct err *e)
@@ -42,7 +42,8 @@ static int project_gone(void *ctx UNUSED, int64_t id, struct str name, struct er
     return hook_log.refuse ? err_set(e, ERR_CONFLICT, "a job is running") : 0;
 }
 
-static void on_event(void *ctx UNUSED, const char *type, struct str project UNUSED, struct str json)
+static void on_event(void *ctx UNUSED, const char *type, const struct http_audience *to UNUSED,
+                     struct str json)
 {
     size_t n = strlen(hook_log.events);
 
@@ -708,6 +709,12 @@ static void a_narrow_token_of_an_admin_is_told_which_scope_it_lacks(void **arg U
     assert_int_equal(may(&admin, PERM_SIGNED_IN, ""), ERR_NONE);
 }
 
+static enum http_sight sight_of(const struct principal *who, enum perm perm, const char *project)
+{
+    return access_may_see(ac, who,
+                          &(struct http_audience){.perm = perm, .project = str_of(project)});
+}
+
 static void membership_changes_act_at_once(void **arg UNUSED)
 {
     struct principal alice = principal_of("alice"), bob = principal_of("bob");
@@ -720,10 +727,10 @@ static void membership_changes_act_at_once(void **arg UNUSED)
     assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_FORBIDDEN);
     put_member("demo", "bob", ROLE_DEVELOPER);
     assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NONE);
-    assert_true(access_may_see(ac, &bob, STR("demo")));
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "demo"), HTTP_SEEN);
     assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), 0);
     assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NOT_FOUND);
-    assert_false(access_may_see(ac, &bob, STR("demo")));
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "demo"), HTTP_UNSEEN);
     assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_int_equal(access_member_put(ac, STR("demo"), STR("nobody-here"), ROLE_GUEST, &e), -1);
@@ -740,14 +747,14 @@ static void system_events_are_for_admins(void **arg UNUSED)
     struct user user;
     struct err e;
 
-    assert_false(access_may_see(ac, &alice, STR("")));
+    assert_int_equal(sight_of(&alice, PERM_AUDIT_READ, ""), HTTP_UNSEEN);
     alice.is_admin = true; /* as he was when the stream began */
-    assert_false(access_may_see(ac, &alice, STR("")));
+    assert_int_equal(sight_of(&alice, PERM_AUDIT_READ, ""), HTTP_UNSEEN);
     assert_int_equal(access_user_change(ac, STR("alice"),
                                         &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
                      0);
-    assert_true(access_may_see(ac, &alice, STR("")));
-    assert_true(access_may_see(ac, &alice, STR("a-deleted-project")));
+    assert_int_equal(sight_of(&alice, PERM_AUDIT_READ, ""), HTTP_SEEN);
+    assert_int_equal(sight_of(&alice, PERM_PROJECT_READ, "a-deleted-project"), HTTP_SEEN);
 }
 
 static void visitors_of_a_public_project_hear_of_no_jobs(void **arg UNUSED)
@@ -760,19 +767,79 @@ static void visitors_of_a_public_project_hear_of_no_jobs(void **arg UNUSED)
                                         &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
                      0); /* or bob could not be disabled */
     add_project(&alice, "open", PROJECT_PUBLIC);
-    assert_int_equal(may(&bob, PERM_PROJECT_READ, "open"), ERR_NONE);
-    assert_false(access_may_see(ac, &bob, STR("open")));
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "open"), HTTP_UNSEEN);
+    assert_int_equal(sight_of(&bob, PERM_MEMBER_READ, "open"), HTTP_UNSEEN);
+    assert_int_equal(sight_of(&bob, PERM_IMAGE_PULL, "open"), HTTP_SEEN);
     put_member("open", "bob", ROLE_GUEST);
-    assert_true(access_may_see(ac, &bob, STR("open")));
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "open"), HTTP_SEEN);
+    assert_int_equal(sight_of(&bob, PERM_SECRET_READ, "open"), HTTP_UNSEEN);
+    bob.scopes = PERM_BIT(PERM_PROJECT_READ) | PERM_BIT(PERM_SIGNED_IN);
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "open"), HTTP_UNSEEN);
+    assert_int_equal(sight_of(&bob, PERM_PROJECT_READ, "open"), HTTP_SEEN);
     assert_int_equal(access_user_change(ac, STR("bob"),
                                         &(struct user_change){.disabled = CHANGE_SET}, &user, &e),
                      0);
-    assert_false(access_may_see(ac, &bob, STR("open")));
-    assert_int_equal(access_user_change(ac, STR("bob"),
-                                        &(struct user_change){.disabled = CHANGE_CLEAR}, &user, &e),
+    assert_int_equal(sight_of(&bob, PERM_PROJECT_READ, "open"), HTTP_SIGNED_OUT);
+    assert_int_equal(access_may_see(ac, &bob, NULL), HTTP_SIGNED_OUT);
+}
+
+static void what_concerns_one_user_only_he_hears(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    const struct http_audience to = {.perm = PERM_SIGNED_IN, .user_id = alice.user_id};
+
+    assert_int_equal(access_may_see(ac, &alice, &to), HTTP_SEEN);
+    assert_int_equal(access_may_see(ac, &bob, &to), HTTP_UNSEEN);
+    bob.is_admin = true;
+    assert_int_equal(access_may_see(ac, &bob, &to), HTTP_UNSEEN);
+}
+
+static void a_stream_ends_with_its_session_or_password(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), session, password;
+    char cookie[COOKIE_SIZE];
+    struct user user;
+    struct err e;
+
+    assert_int_equal(access_user_change(ac, STR("alice"),
+                                        &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
+                     0); /* one must be left */
+    assert_int_equal(access_session_new(ac, alice.user_id, "peer", cookie, &e), 0);
+    assert_int_equal(access_session_find(ac, str_of(cookie), &session, &e), 0);
+    assert_int_equal(access_may_see(ac, &session, NULL), HTTP_UNSEEN);
+    assert_int_equal(access_session_end(ac, str_of(cookie), &e), 0);
+    assert_int_equal(access_may_see(ac, &session, NULL), HTTP_SIGNED_OUT);
+    password = principal_of("alice");
+    password.kind = PRINCIPAL_PASSWORD;
+    assert_int_equal(access_may_see(ac, &password, NULL), HTTP_UNSEEN);
+    assert_int_equal(access_user_change(ac, STR("alice"),
+                                        &(struct user_change){.password = STR("another password")},
+                                        &user, &e),
                      0);
-    bob.scopes = PERM_BIT(PERM_PROJECT_READ) | PERM_BIT(PERM_SIGNED_IN);
-    assert_false(access_may_see(ac, &bob, STR("open")));
+    assert_int_equal(access_may_see(ac, &password, NULL), HTTP_SIGNED_OUT);
+}
+
+static void changes_of_users_and_members_are_told(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct err e;
+
+    struct user user;
+
+    assert_int_equal(access_user_change(ac, STR("alice"),
+                                        &(struct user_change){.is_admin = CHANGE_SET}, &user, &e),
+                     0); /* one must be left */
+    add_project(&alice, "demo", 0);
+    (void)principal_of("bob");
+    hook_log.events[0] = '\0';
+    put_member("demo", "bob", ROLE_GUEST);
+    assert_int_equal(access_user_delete(ac, STR("bob"), &e), 0);
+    assert_string_equal(hook_log.events,
+                        "member {\"project\":\"demo\",\"user\":\"bob\",\"role\":\"guest\"}\n"
+                        "me {}\n"
+                        "user {\"name\":\"bob\",\"action\":\"deleted\"}\n"
+                        "me {}\n"
+                        "member {\"project\":\"demo\",\"user\":\"bob\",\"role\":null}\n");
 }
 
 static void what_a_token_made_ends_with_it(void **arg UNUSED)
@@ -785,13 +852,13 @@ static void what_a_token_made_ends_with_it(void **arg UNUSED)
     add_project(&alice, "demo", 0);
     assert_int_equal(access_token_alive(ac, made.id, &e), 0);
     alice.token_id = made.id;
-    assert_true(access_may_see(ac, &alice, STR("demo")));
+    assert_int_equal(sight_of(&alice, PERM_JOB_READ, "demo"), HTTP_SEEN);
     alice.token_id = 0;
     assert_int_equal(access_token_delete(ac, &alice, made.id, &e), 0);
     assert_int_equal(access_token_alive(ac, made.id, &e), -1);
     assert_int_equal(e.kind, ERR_UNAUTHENTICATED);
     alice.token_id = made.id;
-    assert_false(access_may_see(ac, &alice, STR("demo")));
+    assert_int_equal(sight_of(&alice, PERM_JOB_READ, "demo"), HTTP_SIGNED_OUT);
 }
 
 static void users_create_projects_only_where_the_setting_lets_them(void **arg UNUSED)
@@ -833,8 +900,11 @@ static void a_project_is_deleted_after_all_that_is_kept_for_it(void **arg UNUSED
     add_project(&alice, "demo", 0);
     assert_int_equal(access_project(ac, STR("demo"), &again, &base, &e), 0);
     assert_true(again > id); /* what others keep under the id is not found by the next one */
-    assert_string_equal(hook_log.events, "project {\"project\":\"demo\",\"action\":\"created\"}\n"
+    assert_string_equal(hook_log.events, "me {}\n"
+                                         "project {\"project\":\"demo\",\"action\":\"created\"}\n"
                                          "project {\"project\":\"demo\",\"action\":\"deleted\"}\n"
+                                         "me {}\n"
+                                         "me {}\n"
                                          "project {\"project\":\"demo\",\"action\":\"created\"}\n");
 }
 
@@ -1266,6 +1336,9 @@ int main(void)
         ROW(membership_changes_act_at_once),
         ROW(system_events_are_for_admins),
         ROW(visitors_of_a_public_project_hear_of_no_jobs),
+        ROW(what_concerns_one_user_only_he_hears),
+        ROW(a_stream_ends_with_its_session_or_password),
+        ROW(changes_of_users_and_members_are_told),
         ROW(what_a_token_made_ends_with_it),
         ROW(users_create_projects_only_where_the_setting_lets_them),
         ROW(a_project_is_deleted_after_all_that_is_kept_for_it),

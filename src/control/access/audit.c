@@ -15,7 +15,7 @@ enum { PRUNE_EVERY = 1024, PRUNE_ROWS = 4096 };
 /* Views into one request, or into `memory` when it is written later. */
 struct entry {
     int64_t at_ms, token_id;
-    const struct access *a;
+    struct access *a;
     const char *method;
     struct str user, path, project, peer, request_id;
     int status;
@@ -61,6 +61,8 @@ static void free_entry(void *ctx, const struct err *e)
 
     if (e) {
         log_error("access.audit_lost", "request=%.*s error=%s", STR_ARG(en->request_id), e->msg);
+    } else {
+        access_tell_audit(en->a, en->user, en->project);
     }
     arena_done(&en->memory);
     free(en);
@@ -141,6 +143,8 @@ void access_audit(void *ctx, const struct http_req *r, int status)
         write_refusal(a, &en);
     } else if (state_write(a->state, insert_entry, &en, &e) < 0) {
         log_error("access.audit_lost", "request=%s error=%s", r->id, e.msg);
+    } else {
+        access_tell_audit(a, en.user, en.project);
     }
 }
 

@@ -102,35 +102,52 @@ int access_project_may(struct access *a, const struct principal *who, enum perm 
     return 0;
 }
 
-/* Who signed in, as he is now. */
+/* Who signed in, as he is now. A password that was changed ends what came with the one before. */
 static int principal_now(struct access *a, const struct principal *who, struct principal *now,
                          struct err *e)
 {
     if (access_principal(a, who->user_id, now, e) < 0 ||
-        (who->token_id != 0 && access_token_alive(a, who->token_id, e) < 0)) {
+        (who->token_id != 0 && access_token_alive(a, who->token_id, e) < 0) ||
+        (who->kind == PRINCIPAL_SESSION && access_session_alive(a, who, e) < 0)) {
         return -1;
+    }
+    if (who->kind == PRINCIPAL_PASSWORD && who->generation != now->generation) {
+        return err_set(e, ERR_UNAUTHENTICATED, "the password was changed: sign in again");
     }
     now->is_admin = now->is_admin && who->is_admin;
     now->scopes = who->scopes;
     return 0;
 }
 
-/* Visitors of a public project may read neither its jobs nor its volumes, so they hear of none. An
- * admin also hears of projects that are gone. */
-bool access_may_see(void *ctx, const struct principal *who, struct str project)
+/* An admin also hears of projects that are gone. */
+static bool concerns(struct access *a, const struct principal *now, const struct http_audience *to)
 {
-    const uint64_t told = PERM_BIT(PERM_PROJECT_READ) | PERM_BIT(PERM_IMAGE_PULL) |
-                          PERM_BIT(PERM_JOB_READ) | PERM_BIT(PERM_VOLUME_READ);
+    uint64_t bit = PERM_BIT(to->perm);
+
+    if ((to->user_id != 0 && to->user_id != now->user_id) || !(now->scopes & bit)) {
+        return false;
+    }
+    switch (perm_where(to->perm)) {
+    case PERM_WHERE_NONE:
+        return true;
+    case PERM_WHERE_SYSTEM:
+        return now->is_admin;
+    case PERM_WHERE_PROJECT:
+        return now->is_admin || access_permissions(a, now, to->project) & bit;
+    }
+    return false;
+}
+
+enum http_sight access_may_see(void *ctx, const struct principal *who,
+                               const struct http_audience *to)
+{
     struct principal now;
     struct err e;
 
     if (principal_now(ctx, who, &now, &e) < 0) {
-        return false;
+        return e.kind == ERR_UNAUTHENTICATED ? HTTP_SIGNED_OUT : HTTP_UNSEEN;
     }
-    if (project.len == 0) {
-        return now.is_admin && now.scopes & PERM_BIT(PERM_SYSTEM_READ);
-    }
-    return ((now.is_admin ? now.scopes : access_permissions(ctx, &now, project)) & told) == told;
+    return to && concerns(ctx, &now, to) ? HTTP_SEEN : HTTP_UNSEEN;
 }
 
 static int err_sign_in(struct err *e)

@@ -6,16 +6,16 @@
 struct member {
     struct str project, user;
     enum role role;
+    int64_t user_id; /* found by the change */
 };
 
-static int find_both(struct state_db *db, const struct member *m, int64_t *project_id,
-                     int64_t *user_id, struct err *e)
+static int find_both(struct state_db *db, struct member *m, int64_t *project_id, struct err *e)
 {
     if (state_one_i64(db, project_id, e, "there is no such project",
                       "SELECT id FROM projects WHERE name = ?", "s", m->project) < 0) {
         return -1;
     }
-    if (state_one_i64(db, user_id, e, "", "SELECT id FROM users WHERE name = ?", "s", m->user) <
+    if (state_one_i64(db, &m->user_id, e, "", "SELECT id FROM users WHERE name = ?", "s", m->user) <
         0) {
         return e->kind == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "there is no user \"%.*s\"",
                                                   STR_ARG(str_first(m->user, LIMIT_NAME_BYTES)))
@@ -26,36 +26,45 @@ static int find_both(struct state_db *db, const struct member *m, int64_t *proje
 
 static int put_member(struct state_db *db, void *ctx, struct err *e)
 {
-    const struct member *m = ctx;
-    int64_t project_id, user_id;
+    struct member *m = ctx;
+    int64_t project_id;
 
-    if (find_both(db, m, &project_id, &user_id, e) < 0) {
+    if (find_both(db, m, &project_id, e) < 0) {
         return -1;
     }
     return state_run(db, e,
                      "INSERT INTO members VALUES(?, ?, ?) "
                      "ON CONFLICT DO UPDATE SET role = excluded.role",
-                     "iiz", project_id, user_id, role_name(m->role));
+                     "iiz", project_id, m->user_id, role_name(m->role));
+}
+
+static int change_member(struct access *a, state_fn *change, struct member *m, struct err *e)
+{
+    if (state_write(a->state, change, m, e) < 0) {
+        return -1;
+    }
+    access_forget(a);
+    access_tell_member(a, m->project, m->user, m->role);
+    access_tell_me(a, m->user_id);
+    return 0;
 }
 
 int access_member_put(struct access *a, struct str project, struct str user, enum role role,
                       struct err *e)
 {
-    if (state_write(a->state, put_member, &(struct member){project, user, role}, e) < 0) {
-        return -1;
-    }
-    access_forget(a);
-    return 0;
+    struct member m = {.project = project, .user = user, .role = role};
+
+    return change_member(a, put_member, &m, e);
 }
 
 static int delete_member(struct state_db *db, void *ctx, struct err *e)
 {
-    const struct member *m = ctx;
-    int64_t project_id, user_id;
+    struct member *m = ctx;
+    int64_t project_id;
 
-    if (find_both(db, m, &project_id, &user_id, e) < 0 ||
+    if (find_both(db, m, &project_id, e) < 0 ||
         state_run(db, e, "DELETE FROM members WHERE project_id = ? AND user_id = ?", "ii",
-                  project_id, user_id) < 0) {
+                  project_id, m->user_id) < 0) {
         return -1;
     }
     return state_changes(db) > 0 ? 0
@@ -65,11 +74,9 @@ static int delete_member(struct state_db *db, void *ctx, struct err *e)
 
 int access_member_delete(struct access *a, struct str project, struct str user, struct err *e)
 {
-    if (state_write(a->state, delete_member, &(struct member){project, user, ROLE_NONE}, e) < 0) {
-        return -1;
-    }
-    access_forget(a);
-    return 0;
+    struct member m = {.project = project, .user = user, .role = ROLE_NONE};
+
+    return change_member(a, delete_member, &m, e);
 }
 
 struct member_list {

@@ -2,9 +2,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/vec.h"
 #include "state/state.h"
-
-#include <stdio.h>
 
 struct one_project {
     const struct access *a;
@@ -12,7 +11,9 @@ struct one_project {
     const struct principal *who;
     unsigned flags;
     enum change is_public, deleting;
+    bool was_public;
     int64_t id, slot;
+    VEC(int64_t) members; /* user ids, of one that is deleted */
     struct jw *w;
 };
 
@@ -20,18 +21,6 @@ int access_err_no_project(struct str name, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is no project \"%.*s\", or you may not see it",
                    STR_ARG(str_first(name, LIMIT_NAME_BYTES)));
-}
-
-static void tell(struct access *a, struct str project, const char *action)
-{
-    char json[160];
-
-    if (a->hooks.event) {
-        /* both are names: nothing to escape */
-        (void)snprintf(json, sizeof(json), "{\"project\":\"%.*s\",\"action\":\"%s\"}",
-                       STR_ARG(project), action);
-        a->hooks.event(a->hooks.ctx, "project", project, str_of(json));
-    }
 }
 
 /* A range that was never given; when all were, the one that rests longest. What a project holds
@@ -102,6 +91,16 @@ static int insert_project(struct state_db *db, void *ctx, struct err *e)
                      p->who->user_id);
 }
 
+/* What anybody could see, anybody hears of, also when it is about to be hidden. */
+static void tell_seeing(struct access *a, const struct one_project *p, const char *action)
+{
+    access_tell_project(
+        a,
+        &(struct http_audience){.perm = p->was_public ? PERM_SIGNED_IN : PERM_PROJECT_READ,
+                                .project = p->name},
+        p->name, action);
+}
+
 int access_project_add(struct access *a, const struct principal *maker, struct str name,
                        unsigned flags, struct err *e)
 {
@@ -112,7 +111,8 @@ int access_project_add(struct access *a, const struct principal *maker, struct s
         return -1;
     }
     access_forget(a);
-    tell(a, name, "created");
+    access_tell_me(a, maker->user_id);
+    tell_seeing(a, &p, "created");
     return 0;
 }
 
@@ -120,10 +120,15 @@ static int update_project(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_project *p = ctx;
 
+    int64_t was_public;
+
     if (state_one_i64(db, &p->id, e, "", "SELECT id FROM projects WHERE name = ?", "s", p->name) <
-        0) {
+            0 ||
+        state_one_i64(db, &was_public, e, "", "SELECT public FROM projects WHERE id = ?", "i",
+                      p->id) < 0) {
         return e->kind == ERR_NOT_FOUND ? access_err_no_project(p->name, e) : -1;
     }
+    p->was_public = was_public != 0;
     if (p->is_public != CHANGE_KEEP &&
         state_run(db, e, "UPDATE projects SET public = ? WHERE id = ?", "ii",
                   (int64_t)(p->is_public == CHANGE_SET), p->id) < 0) {
@@ -143,14 +148,31 @@ int access_project_change(struct access *a, struct str name, enum change is_publ
         return -1;
     }
     access_forget(a);
-    tell(a, name, "changed");
+    tell_seeing(a, &p, "changed");
     return 0;
+}
+
+static int note_members(struct state_db *db, struct one_project *p, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT user_id FROM members WHERE project_id = ?", "i", p->id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        *vec_push(&p->members) = query_i64(&q, 0);
+    }
+    return r;
 }
 
 static int delete_project(struct state_db *db, void *ctx, struct err *e)
 {
-    const struct one_project *p = ctx;
+    struct one_project *p = ctx;
 
+    if (note_members(db, p, e) < 0) {
+        return -1;
+    }
     return state_run(db, e, "INSERT INTO free_slots SELECT slot, ? FROM projects WHERE id = ?",
                      "ii", clock_wall_ms(), p->id) < 0
                ? -1
@@ -174,10 +196,15 @@ int access_project_delete(struct access *a, struct str name, struct err *e)
         err_wrap(e, "project \"%.*s\" is kept", STR_ARG(name));
         (void)!state_write(a->state, update_project, &show, &ignored);
         access_forget(a);
+        vec_done(&hide.members);
         return -1;
     }
     access_forget(a);
-    tell(a, name, "deleted");
+    tell_seeing(a, &hide, "deleted");
+    for (size_t i = 0; i < hide.members.len; i++) { /* the project tells them nothing any more */
+        access_tell_me(a, hide.members.p[i]);
+    }
+    vec_done(&hide.members);
     return 0;
 }
 

@@ -55,7 +55,11 @@ int access_http_secret_put(struct http_req *r, struct err *e)
     }
     result = secrets_put(s, id, http_path_param(r, "s"), value, str_of(r->who.name), e);
     explicit_bzero((char *)value.p, value.len); /* our own copy, freed in a moment */
-    return result < 0 ? -1 : http_reply_empty(r, 204, e);
+    if (result < 0) {
+        return -1;
+    }
+    access_tell_secret(r->ctx, r->project, http_path_param(r, "s"), "set");
+    return http_reply_empty(r, 204, e);
 }
 
 int access_http_secret_delete(struct http_req *r, struct err *e)
@@ -66,5 +70,6 @@ int access_http_secret_delete(struct http_req *r, struct err *e)
     if (open_project(r, &s, &id, e) < 0 || secrets_delete(s, id, http_path_param(r, "s"), e) < 0) {
         return -1;
     }
+    access_tell_secret(r->ctx, r->project, http_path_param(r, "s"), "deleted");
     return http_reply_empty(r, 204, e);
 }

@@ -99,6 +99,7 @@ static int find_session(struct state_db *db, void *ctx, struct err *e)
         access_set_principal(&s->who, PRINCIPAL_SESSION, s->user_id,
                              query_i64(&q, 2) ? USER_ADMIN : 0, query_str(&q, 1));
         s->who.generation = query_i64(&q, 4);
+        memcpy(s->who.session, s->hash, sizeof(s->who.session));
     }
     return 0;
 }
@@ -146,8 +147,13 @@ int access_session_find(struct access *a, struct str cookie, struct principal *o
 
 static int delete_session(struct state_db *db, void *ctx, struct err *e)
 {
-    return state_run(db, e, "DELETE FROM sessions WHERE sha256 = ?", "b",
-                     hash_view((const struct session *)ctx));
+    struct session *s = ctx;
+
+    if (state_one_i64(db, &s->user_id, e, "", "SELECT user_id FROM sessions WHERE sha256 = ?", "b",
+                      hash_view(s)) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1;
+    }
+    return state_run(db, e, "DELETE FROM sessions WHERE sha256 = ?", "b", hash_view(s));
 }
 
 int access_session_end(struct access *a, struct str cookie, struct err *e)
@@ -155,7 +161,47 @@ int access_session_end(struct access *a, struct str cookie, struct err *e)
     struct session s = {.a = a};
 
     sha256_of(cookie, s.hash);
-    return state_write(a->state, delete_session, &s, e);
+    if (state_write(a->state, delete_session, &s, e) < 0) {
+        return -1;
+    }
+    access_forget(a);
+    if (s.user_id != 0) {
+        access_tell_me(a, s.user_id); /* other streams of this session end */
+    }
+    return 0;
+}
+
+static int find_alive(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct session *s = ctx;
+    int64_t user_id;
+
+    return state_one_i64(db, &user_id, e, "",
+                         "SELECT user_id FROM sessions WHERE sha256 = ? AND last_seen_ms > ? "
+                         "AND created_ms > ?",
+                         "bii", hash_view(s), s->now_ms - s->a->session_idle_ms,
+                         s->now_ms - s->a->session_max_ms);
+}
+
+int access_session_alive(struct access *a, const struct principal *who, struct err *e)
+{
+    uint64_t epoch = atomic_load(&a->epoch);
+    struct session s = {.a = a, .now_ms = clock_wall_ms()};
+    struct known k = {.who = *who};
+    struct cache_key key = access_cache_key(
+        a, 's', str_n((const char *)who->session, sizeof(who->session)), STR_EMPTY);
+
+    if (access_cache_get(a->known, &key, epoch, clock_mono_ms(), &k)) {
+        return 0;
+    }
+    memcpy(s.hash, who->session, sizeof(s.hash));
+    if (state_read(a->state, find_alive, &s, e) < 0) {
+        return e->kind == ERR_NOT_FOUND
+                   ? err_set(e, ERR_UNAUTHENTICATED, "this session has ended: sign in again")
+                   : -1;
+    }
+    access_cache_put(a->known, &key, epoch, clock_mono_ms(), &k);
+    return 0;
 }
 
 void access_session_csrf(struct str cookie, char out[CSRF_SIZE])

@@ -148,6 +148,7 @@ int access_token_add(struct access *a, const struct principal *maker, struct str
     buf_done(&words);
     if (r == 0) {
         *out = made;
+        access_tell_token(a, maker->user_id, made.id, "created");
     }
     explicit_bzero(&made, sizeof(made));
     return r;
@@ -181,6 +182,7 @@ int access_token_delete(struct access *a, const struct principal *who, int64_t i
         return -1;
     }
     access_forget(a);
+    access_tell_token(a, who->user_id, id, "revoked");
     return 0;
 }
 

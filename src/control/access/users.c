@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "state/state.h"
 
 #include <stdlib.h>
@@ -59,6 +60,8 @@ struct one_user {
     unsigned flags;
     const char *hash; /* NULL: stays */
     const struct user_change *change;
+    int64_t id; /* of one that is deleted; and what he was a member of */
+    VEC(char *) projects;
 };
 
 static int insert_user(struct state_db *db, void *ctx, struct err *e)
@@ -86,7 +89,11 @@ int access_user_add(struct access *a, struct str name, struct str password, unsi
         hash_under_slot(a, name, password, hash, e) < 0) {
         return -1;
     }
-    return state_write(a->state, insert_user, &u, e);
+    if (state_write(a->state, insert_user, &u, e) < 0) {
+        return -1;
+    }
+    access_tell_user(a, name, "created");
+    return 0;
 }
 
 static int read_one(struct state_db *db, void *ctx, struct err *e)
@@ -162,7 +169,26 @@ int access_user_change(struct access *a, struct str name, const struct user_chan
         return -1;
     }
     access_forget(a);
+    access_tell_user(a, name, "changed");
+    access_tell_me(a, out->id);
     return 0;
+}
+
+static int note_projects(struct state_db *db, struct one_user *u, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT p.name FROM members m JOIN projects p ON p.id = m.project_id "
+                   "WHERE m.user_id = ?",
+                   "i", u->id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        *vec_push(&u->projects) = str_dup(query_str(&q, 0));
+    }
+    return r;
 }
 
 /* Tokens, sessions and memberships go with the row. */
@@ -171,7 +197,11 @@ static int delete_user(struct state_db *db, void *ctx, struct err *e)
     struct one_user *u = ctx;
     struct user now = {0};
 
-    if (load_user(db, u->name, &now, e) < 0 ||
+    if (load_user(db, u->name, &now, e) < 0) {
+        return -1;
+    }
+    u->id = now.id;
+    if (note_projects(db, u, e) < 0 ||
         state_run(db, e, "DELETE FROM users WHERE id = ?", "i", now.id) < 0) {
         return -1;
     }
@@ -180,11 +210,22 @@ static int delete_user(struct state_db *db, void *ctx, struct err *e)
 
 int access_user_delete(struct access *a, struct str name, struct err *e)
 {
-    if (state_write(a->state, delete_user, &(struct one_user){.name = name}, e) < 0) {
-        return -1;
+    struct one_user u = {.name = name};
+    int r = state_write(a->state, delete_user, &u, e);
+
+    if (r == 0) {
+        access_forget(a);
+        access_tell_user(a, name, "deleted");
+        access_tell_me(a, u.id); /* whose stream ends */
     }
-    access_forget(a);
-    return 0;
+    for (size_t i = 0; i < u.projects.len; i++) {
+        if (r == 0) {
+            access_tell_member(a, str_of(u.projects.p[i]), name, ROLE_NONE);
+        }
+        free(u.projects.p[i]);
+    }
+    vec_done(&u.projects);
+    return r;
 }
 
 void access_user_json(struct jw *w, const struct user *u)

@@ -90,6 +90,22 @@ void job_container_id(const char *id, int64_t attempt, int64_t tries, char out[6
     }
 }
 
+void jobs_publish_deleted(struct jobs *j, struct str project, struct str id)
+{
+    SCOPED(buf_done) struct buf json = BUF_MAX(KIB);
+    struct jw w = JW(&json);
+
+    if (j->parts.hooks.event == NULL) {
+        return;
+    }
+    jw_object(&w);
+    jw_kv_str(&w, "project", project);
+    jw_kv_str(&w, "id", id);
+    jw_kv_c(&w, "state", "deleted");
+    jw_end(&w);
+    j->parts.hooks.event(j->parts.hooks.ctx, "job", project, buf_str(&json));
+}
+
 void jobs_publish(struct jobs *j, const struct job *job, enum job_state state)
 {
     SCOPED(buf_done) struct buf json = BUF_MAX(KIB);

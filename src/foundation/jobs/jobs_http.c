@@ -157,6 +157,7 @@ static int delete_job(struct http_req *r, struct err *e)
         jobs_delete(j, project_id, http_path_param(r, "id"), e) < 0) {
         return -1;
     }
+    jobs_publish_deleted(j, r->project, http_path_param(r, "id"));
     return http_reply_empty(r, 204, e);
 }
 
@@ -344,7 +345,9 @@ const struct http_schema jobs_schemas[] = {
                " volumes?: [{name: string, path: string, mode?: 'ro' | 'rw'}],"
                " network?: JobNetwork, timeout?: number | string, grace?: number | string,"
                " retries?: integer}"},
-    {"JobEvent", "{project: string, id: string, name: string, state: JobState}"},
+    {"JobEvent", "{project: string, id: string, name?: string,"
+                 " state: JobState | 'deleted'}"},
+    {"MachineEvent", "{}"},
     {"Node", "{name: string, state: 'ready' | 'starting', cpu_milli: integer,"
              " cpu_milli_free: integer, memory_bytes: integer, memory_bytes_free: integer,"
              " gpus: integer, gpus_free: integer, arch: string}"},

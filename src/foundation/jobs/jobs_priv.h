@@ -156,6 +156,7 @@ void job_free(struct job *job);
 /* "<job>-<attempt>", and "-<tries>" when the start of the attempt is tried again: the runtime takes
  * an id once. */
 void job_container_id(const char *id, int64_t attempt, int64_t tries, char out[65]);
+void jobs_publish_deleted(struct jobs *j, struct str project, struct str id);
 void jobs_publish(struct jobs *j, const struct job *job, enum job_state state);
 
 /* pool.c */

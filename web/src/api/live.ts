@@ -2,23 +2,31 @@
 // a stream of its own would use them up. The tab that holds the lock keeps the stream and tells the others.
 
 export type LiveEvent =
-  | { type: 'job'; project: string; id: string; name: string; state: string }
+  | { type: 'job'; project: string; id: string; name?: string; state: string }
   | { type: 'volume'; project: string; name: string; action: string }
   | { type: 'image'; project: string; repository: string; tag: string; digest: string; action: string }
-  | { type: 'project'; project: string; action: string };
+  | { type: 'project'; project: string; action: string }
+  | { type: 'member'; project: string; user: string; role: string | null }
+  | { type: 'secret'; project: string; name: string; action: string }
+  | { type: 'user'; name: string; action: string }
+  | { type: 'token'; id: number; action: string }
+  | { type: 'audit'; user: string; project: string | null }
+  | { type: 'machine' }
+  | { type: 'me' }; // my rights changed
 
 /** `live`: events arrive; `stale`: they do not, what is shown may be old; `missed`: some were missed just now. */
 export type LiveState = 'connecting' | 'live' | 'stale';
 
-type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | { ask: true };
+type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | { refused: true } | { ask: true };
 
-const TYPES = ['job', 'volume', 'image', 'project'] as const;
+const TYPES = ['job', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'machine', 'me'] as const;
 
 export class Live {
   state: LiveState = 'connecting';
   private listeners = new Set<(event: LiveEvent) => void>();
   private stateListeners = new Set<() => void>();
   private missedListeners = new Set<() => void>();
+  private refusedListeners = new Set<() => void>();
   private channel: BroadcastChannel | null = null;
   private source: EventSource | null = null;
   private stop = new AbortController();
@@ -63,6 +71,12 @@ export class Live {
     return () => void this.missedListeners.delete(listener);
   }
 
+  /** The server answered, but not with a stream: it starts, or nobody is signed in any more. */
+  onRefused(listener: () => void) {
+    this.refusedListeners.add(listener);
+    return () => void this.refusedListeners.delete(listener);
+  }
+
   onState(listener: () => void) {
     this.stateListeners.add(listener);
     return () => void this.stateListeners.delete(listener);
@@ -83,10 +97,12 @@ export class Live {
     source.onerror = () => {
       this.tell({ state: 'stale' });
       if (source.readyState === EventSource.CLOSED && !this.stop.signal.aborted) {
-        // An answer that is no stream (the server starts, the session ended): the browser gives up, we do not.
+        // An answer that is no stream: the browser gives up, we do not.
+        this.tell({ refused: true });
         setTimeout(() => this.stop.signal.aborted || this.lead(), 2000);
       }
     };
+    source.addEventListener('missed', () => this.tell({ missed: true }));
     for (const type of TYPES) {
       source.addEventListener(type, (m) => {
         this.tell({ event: { type, ...JSON.parse((m as MessageEvent<string>).data) } as LiveEvent });
@@ -108,6 +124,8 @@ export class Live {
       this.stateListeners.forEach((l) => l());
     } else if ('missed' in message) {
       this.missedListeners.forEach((l) => l());
+    } else if ('refused' in message) {
+      this.refusedListeners.forEach((l) => l());
     } else if (this.leads) {
       this.channel?.postMessage({ state: this.state } satisfies Message);
     }

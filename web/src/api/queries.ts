@@ -28,6 +28,8 @@ export function refreshFor(event: LiveEvent) {
   switch (event.type) {
     case 'job':
       touch('jobs', event.project);
+      break;
+    case 'machine':
       touch('machine');
       break;
     case 'volume':
@@ -38,8 +40,37 @@ export function refreshFor(event: LiveEvent) {
       break;
     case 'project':
       touch('projects');
+      touch('contents', event.project);
+      break;
+    case 'member':
+      touch('members', event.project);
+      break;
+    case 'secret':
+      touch('secrets', event.project);
+      break;
+    case 'user':
+      touch('users');
+      break;
+    case 'token':
+      touch('tokens');
+      break;
+    case 'audit':
+      refreshAudit();
+      break;
+    case 'me': // what was refused may be allowed now, and the other way round
+      void queryClient.invalidateQueries();
       break;
   }
+}
+
+let auditTimer: ReturnType<typeof setTimeout> | undefined;
+
+/** Every change of anybody is an entry: read together what comes together. */
+function refreshAudit() {
+  auditTimer ??= setTimeout(() => {
+    auditTimer = undefined;
+    void queryClient.invalidateQueries({ queryKey: ['audit'] });
+  }, 500);
 }
 
 /** All pages of a list, fetched as the reader asks for more. */

@@ -17,7 +17,8 @@ import { UploadsDock } from '../uploads/UploadsDock';
 import { CrashGuard } from './CrashGuard';
 import { Mark } from './Mark';
 import { AppearanceMenu, LanguageMenu, UserMenu } from './menus';
-import { ProjectSwitcher, useProjectName } from './project';
+import { NotFound } from './NotFound';
+import { ProjectSwitcher, useGoneProject, useProjectName } from './project';
 import { Search } from './Search';
 import { useSession } from './session';
 
@@ -97,6 +98,7 @@ export function Frame() {
   const t = useText();
   const [menuOpen, setMenuOpen] = useState(false);
   const { pathname } = useLocation();
+  const gone = useGoneProject();
   useEffect(() => setMenuOpen(false), [pathname]);
   return (
     <Layout className="frame">
@@ -128,7 +130,7 @@ export function Frame() {
         <Layout.Content id="content" className="content" tabIndex={-1} role="main">
           <CrashGuard key={pathname}>
             <Suspense fallback={<div className="page-wait" aria-busy="true" />}>
-              <Outlet />
+              {gone ? <NotFound project={gone} /> : <Outlet />}
             </Suspense>
           </CrashGuard>
         </Layout.Content>

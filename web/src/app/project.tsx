@@ -16,9 +16,18 @@ function projectOf(pathname: string): string | null {
   return m?.[1] ? decodeURIComponent(m[1]) : null;
 }
 
+/** The project of the address when it is none, or none of this user's any more. */
+export function useGoneProject(): string | null {
+  const here = projectOf(useLocation().pathname);
+  const all = useProjects().data;
+  return here && all?.next === null && !all.items.some((p) => p.name === here) ? here : null;
+}
+
 /** The project of the address, else the one used last, else the first; null: there is none. */
 export function useProjectName(): string | null {
-  const here = projectOf(useLocation().pathname);
+  const gone = useGoneProject();
+  const address = projectOf(useLocation().pathname);
+  const here = gone ? null : address;
   const projects = useProjects().data?.items;
   useEffect(() => {
     if (here) {

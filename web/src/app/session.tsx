@@ -1,6 +1,6 @@
 // The session of the whole console: who is signed in, what he may do, and the way back when a session ends.
 import { Spin } from 'antd';
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 import { whenSignedOut } from '../api/client';
 import { live } from '../api/live';
 import { queryClient, refreshFor, useGet } from '../api/queries';
@@ -33,9 +33,16 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [ended, setEnded] = useState(false);
   const [problem, setProblem] = useState<unknown>(null);
 
+  const known = useRef(false); // somebody is or was signed in
   const reload = useCallback(async () => {
     try {
-      setMe(await session.whoAmI());
+      const who = await session.whoAmI();
+      if (who === null && known.current) {
+        setEnded(true); // the page stays below
+      } else {
+        known.current = who !== null;
+        setMe(who);
+      }
       setProblem(null);
     } catch (e) {
       setProblem(e);
@@ -55,7 +62,9 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     const stops = [
       live.onEvent(refreshFor),
       live.onMissed(() => void queryClient.invalidateQueries()),
-      live.onEvent((e) => e.type === 'project' && void reload()),
+      live.onEvent((e) => e.type === 'me' && void reload()),
+      live.onMissed(() => void reload()),
+      live.onRefused(() => void reload()),
     ];
     return () => {
       stops.forEach((stop) => stop());
@@ -84,6 +93,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
               await session.signOut();
               live.close();
               queryClient.clear();
+              known.current = false;
               setMe(null);
             },
             reload,
@@ -112,6 +122,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
             if (me && who.name !== me.name) {
               queryClient.clear(); // another user must not see what the last one saw
             }
+            known.current = true;
             setMe(who);
             setEnded(false);
             void queryClient.invalidateQueries();

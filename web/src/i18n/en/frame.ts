@@ -12,6 +12,8 @@ export const frame = {
   'nav.menu': 'Menu',
   'project.choose': 'Project',
   'project.none': 'No project yet',
+  'project.gone': 'There is no project “{name}”',
+  'project.gone_hint': 'It was deleted, or you are no member of it any more.',
   'project.new': 'New project…',
   'user.menu': 'Account and settings of {name}',
   'user.tokens': 'Tokens and password',

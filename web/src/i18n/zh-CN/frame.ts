@@ -12,6 +12,8 @@ export const frame: Record<keyof typeof en, string> = {
   'nav.menu': '菜单',
   'project.choose': '项目',
   'project.none': '尚无项目',
+  'project.gone': '没有项目“{name}”',
+  'project.gone_hint': '它已被删除，或者您已不是其成员。',
   'project.new': '新建项目…',
   'user.menu': '{name} 的账号与设置',
   'user.tokens': '令牌与密码',

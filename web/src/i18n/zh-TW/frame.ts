@@ -12,6 +12,8 @@ export const frame: Record<keyof typeof en, string> = {
   'nav.menu': '選單',
   'project.choose': '專案',
   'project.none': '尚無專案',
+  'project.gone': '沒有專案「{name}」',
+  'project.gone_hint': '它已被刪除，或者您已不是其成員。',
   'project.new': '新增專案…',
   'user.menu': '{name} 的帳號與設定',
   'user.tokens': '權杖與密碼',
