@@ -41,7 +41,8 @@ def routes():
     text = '# Routes\n\nEvery route with the permission it needs. Bodies and answers: [formats/api.md](../formats/api.md).\n\n'
     text += '| method | path | permission | what |\n|---|---|---|---|\n'
     for row in rows:
-        text += f'| {row["method"]} | `{row["path"]}` | {row["permission"]} | {row["summary"]} |\n'
+        permission = ' and '.join(row[k] for k in ('permission', 'also') if k in row)
+        text += f'| {row["method"]} | `{row["path"]}` | {permission} | {row["summary"]} |\n'
     return text
 
 

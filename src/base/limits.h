@@ -57,7 +57,18 @@
 
 /* volume */
 #define LIMIT_VOLUME_PATH_BYTES 4096
-#define LIMIT_LIST_ROWS 1000 /* rows in one page of any list */
+#define LIMIT_LIST_ROWS 1000        /* rows in one page of any list */
+#define LIMIT_SORTED_ENTRIES 200000 /* of a directory, by size or time: each is looked at */
+#define LIMIT_FILTER_BYTES 200      /* of ?q=, */
+#define LIMIT_FILTER_WORDS 8        /* each of which is looked for in every row */
+
+/* Walks through volumes at once (a folder as tar, the files of a job): each holds a worker... */
+#define LIMIT_WALKS 16
+#define LIMIT_USER_WALKS 4              /* ...and no more than this for one user */
+#define LIMIT_RECENT_ENTRIES 1000000    /* looked at for the files of a job; the rest is not */
+#define LIMIT_RECENT_MS 5000            /* nor what takes longer */
+#define LIMIT_LEFT_OUT_BYTES (64 * KIB) /* of the note in an archive: more names are only counted  \
+                                         */
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */

@@ -36,7 +36,12 @@ static const struct parameter {
     {"after", "string", "The `next` of the page before."},
     {"user", "string", "Only what this user did."},
     {"project", "string", "Only what was done in this project."},
-    {"text", "string", "Only entries that have this in path, address or request id."},
+    {"q", "string",
+     "A filter: only rows in which each of these words occurs, upper and lower case"
+     " alike; at most 200 bytes and 8 words. %, _ and * are characters."},
+    {"kind", "'admins' | 'disabled'", "Only these users."},
+    {"sort", "'name' | 'size' | 'time'", "By what a folder is sorted: by name when not given."},
+    {"desc", "'1'", "1: the other way round: last name, largest or newest first."},
     {"since", "string", "RFC 3339: nothing older."},
     {"until", "string", "RFC 3339: nothing newer."},
     {"state", "string", "Only these states, with commas between: queued,running."},
@@ -280,6 +285,9 @@ static int write_operation(struct jw *w, const struct route *route, struct err *
     write_operation_id(w, route);
     jw_kv_c(w, "summary", route->summary);
     jw_kv_c(w, "x-permission", perm_name(route->perm));
+    if (route->also != PERM_PUBLIC) {
+        jw_kv_c(w, "x-permission-also", perm_name(route->also));
+    }
     if (route->perm == PERM_PUBLIC) {
         jw_key(w, "security");
         jw_raw(w, STR("[]"));

@@ -5,6 +5,7 @@
 #include "helper/helper.h"
 #include "main/main_priv.h"
 #include "main/openapi.h"
+#include "main/search_http.h"
 #include "net/http.h"
 
 enum { ANSWER_MAX = 1024 * 1024 };
@@ -115,6 +116,9 @@ const struct route system_routes[] = {
      .gives = "200 application/json"},
     {HTTP_GET, "/api/v1/events", PERM_SIGNED_IN, events,
      "Changes of all that one may read, as Server-Sent Events.", .gives = "200 text/event-stream"},
+    {HTTP_GET, "/api/v1/search", PERM_SIGNED_IN, search_http,
+     "A few projects, volumes, repositories and jobs, of all that one may see.", .query = "q",
+     .gives = "200 Found"},
     {HTTP_GET, "/api/v1/health", PERM_SYSTEM_READ, health, "What strata doctor finds here.",
      .gives = "200 [HealthCheck]"},
     {HTTP_GET, "/api/v1/settings", PERM_SYSTEM_READ, settings,
@@ -131,6 +135,10 @@ const struct http_schema system_schemas[] = {
                   " | 'no_space' | 'io' | 'internal'"},
     {"Mistake", "{line: integer, column: integer, key: string | null, message: string}"},
     {"Version", "{version: string, commit: string}"},
+    {"Found", "{projects: [Project], volumes: [FoundPlace], repositories: [FoundPlace],"
+              " jobs: [FoundJob]}"},
+    {"FoundPlace", "{project: string, name: string}"},
+    {"FoundJob", "{project: string, id: string, name: string, state: JobState}"},
     {"HealthCheck", "{check: string, level: 'ok' | 'mended' | 'warn' | 'fail', found: string,"
                     " mend: string}"},
     {"Setting", "{key: string, value: string, default: string, type: 'string' | 'int' | 'bool'"

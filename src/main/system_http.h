@@ -6,12 +6,18 @@
 struct access;
 struct cfg;
 struct helper_client;
+struct jobs;
+struct registry;
+struct volume_store;
 
 struct system_http {
     struct http_events *events;
     struct access *access;
     struct helper_client *helper;
     const struct cfg *cfg;
+    struct registry *registry;
+    struct volume_store *volumes;
+    struct jobs *jobs;
 };
 
 extern const struct route system_routes[]; /* ctx: struct system_http * */

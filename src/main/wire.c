@@ -295,8 +295,13 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
     w->mounts[6] = (struct http_mount){console_routes, NULL, NULL};
-    w->system = (struct system_http){
-        .events = w->events, .access = w->access, .helper = w->helper, .cfg = b->cfg};
+    w->system = (struct system_http){.events = w->events,
+                                     .access = w->access,
+                                     .helper = w->helper,
+                                     .cfg = b->cfg,
+                                     .registry = w->registry,
+                                     .volumes = w->volumes,
+                                     .jobs = w->jobs};
     w->http = http_server_open(
         &(struct http_options){.listen = cfg_str(b->cfg, "net.listen"),
                                .tls_cert = path_or_null(b->cfg, "net.tls_cert"),

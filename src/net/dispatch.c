@@ -231,7 +231,11 @@ static int check_access(struct exchange *x, struct err *e)
     if (h->authorize == NULL) {
         return err_set(e, ERR_UNAUTHENTICATED, "nobody can sign in here");
     }
-    return h->authorize(h->ctx, r, r->route->perm, r->project, e);
+    if (h->authorize(h->ctx, r, r->route->perm, r->project, e) < 0) {
+        return -1;
+    }
+    return r->route->also == PERM_PUBLIC ? 0
+                                         : h->authorize(h->ctx, r, r->route->also, r->project, e);
 }
 
 static void finish(struct exchange *x, int rc, struct err *e)

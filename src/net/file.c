@@ -142,7 +142,7 @@ static bool plain_name_char(char c)
 }
 
 /* RFC 6266 with RFC 8187: the exact name in UTF-8, and a plain one for old clients. */
-static void set_disposition(struct http_req *r, const char *filename)
+void http_set_attachment(struct http_req *r, const char *filename)
 {
     struct buf plain = BUF_MAX(1024), exact = BUF_MAX(4096);
 
@@ -176,7 +176,7 @@ static void set_file_headers(struct http_req *r, const struct http_file *f)
         http_set_header(r, "Last-Modified", "%s", clock_format_http(f->modified_ms, date));
     }
     if (f->filename) {
-        set_disposition(r, f->filename);
+        http_set_attachment(r, f->filename);
     }
     http_set_header(r, "Accept-Ranges", "bytes");
 }

@@ -88,6 +88,7 @@ struct route {
     const char *query; /* "limit after" */
     const char *takes; /* "UserNew", "JobNew application/yaml" */
     const char *gives; /* "200 [User]", "201 FileWritten, 202", "204"; NULL: not in openapi */
+    enum perm also;    /* a second permission that is needed; PERM_PUBLIC: none */
 };
 
 /* A component of openapi: the form of a JSON value, as net/schema.h reads it. */
@@ -155,6 +156,8 @@ struct str http_path_param(const struct http_req *r, const char *name);
 /* ?limit= (default and ceiling LIMIT_LIST_ROWS) */
 int http_query_i64(const struct http_req *r, const char *name, int64_t def, int64_t min,
                    int64_t max, int64_t *out, struct err *e) MUST_USE;
+/* ?q=, checked as a filter of a list (base/words.h); empty when it is missing. */
+int http_query_filter(const struct http_req *r, struct str *out, struct err *e) MUST_USE;
 /* Body length, -1 when chunked, 0 when there is none. */
 int64_t http_body_length(const struct http_req *r);
 /* Up to n bytes; 0 at the end. Flat memory. Errors: cut short, too slow (ERR_TIMEOUT), bad framing;
@@ -172,6 +175,8 @@ int http_body_form(struct http_req *r, const struct http_param **out, size_t *n,
 
 /* A header of the answer, before it is sent. CR and LF in the value are refused (asserted name). */
 void http_set_header(struct http_req *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Content-Disposition: attachment under that name, of any bytes (RFC 6266). */
+void http_set_attachment(struct http_req *r, const char *filename);
 int http_reply(struct http_req *r, int status, const char *type, struct str body, struct err *e);
 int http_reply_empty(struct http_req *r, int status, struct err *e);
 /* `json` may have failed (past its ceiling): then ERR_LIMIT. */
@@ -191,7 +196,8 @@ int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e
 /* RFC 9110 13.1.2: the client has this representation; `etag` is quoted. Then answer 304. */
 bool http_not_modified(const struct http_req *r, const char *etag);
 
-/* A body of unknown length, chunked; the end is written when the handler returns. */
+/* A body of unknown length, chunked; the end is written when the handler returns 0. With -1 the
+ * connection is cut, so that the client sees that it has not all. */
 int http_stream_begin(struct http_req *r, int status, const char *type, struct err *e) MUST_USE;
 int http_stream_write(struct http_req *r, struct str bytes, struct err *e) MUST_USE;
 

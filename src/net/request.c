@@ -1,6 +1,8 @@
 /* What handlers read of a request, besides its body. */
 #include "net/net_priv.h"
 
+#include "base/words.h"
+
 const char *http_method_name(enum http_method m)
 {
     static const char *const names[HTTP_METHODS] = {"GET",   "HEAD",   "POST",   "PUT",
@@ -64,4 +66,15 @@ int http_query_i64(const struct http_req *r, const char *name, int64_t def, int6
     }
     *out = value;
     return 0;
+}
+
+int http_query_filter(const struct http_req *r, struct str *out, struct err *e)
+{
+    struct str q = http_query(r, "q");
+    struct words w;
+    int rc = words_init(&w, q.p ? q : STR_EMPTY, e);
+
+    words_done(&w);
+    *out = q.p ? q : STR_EMPTY;
+    return rc;
 }

@@ -123,6 +123,7 @@ struct state_db *state_db_open(const char *path, enum state_mode mode, struct er
     list_init(&db->lru);
     rc = sqlite3_open_v2(path, &db->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
                          state_vfs_name());
+    rc = rc == SQLITE_OK ? state_filter_register(db->h) : rc;
     if (rc != SQLITE_OK) {
         state_db_error(db->h, rc, path, e);
         return NULL;

@@ -4,6 +4,7 @@
  *   handler -> state_write(fn) -> writer thread: BEGIN IMMEDIATE, SAVEPOINT, fn, ... COMMIT (fsync)
  *           <- returns when the commit is on disk
  *
+ * SQL has one function of ours: has_words(q, text, ...), the filter of lists (base/words.h).
  * Threads: any. Never call while holding a lock. fn runs on the writer thread and must not block on
  * anything but the database; its changes are undone when it returns -1, others of the same group
  * stay.

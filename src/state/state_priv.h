@@ -35,6 +35,9 @@ int state_db_exec(struct state_db *db, const char *sql, struct err *e) MUST_USE;
 /* Fills *e from the last error of `h` (may be NULL) and returns -1. */
 int state_db_error(sqlite3 *h, int rc, const char *doing, struct err *e);
 
+/* The SQL function has_words (filter.c). An error code of SQLite. */
+int state_filter_register(sqlite3 *h) MUST_USE;
+
 /* "strata": SQLite's own unix VFS, except that names stay relative (see vfs.c). */
 const char *state_vfs_name(void);
 

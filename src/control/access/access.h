@@ -112,6 +112,17 @@ struct project_refs {
 int access_visible(struct access *a, const struct principal *who, struct str from,
                    struct project_refs *out, struct err *e) MUST_USE;
 
+/* For the search over everything. Projects that he may see and that fit the filter `words`, as
+ * their page has them, into an open array: the shortest names first. */
+int access_search_projects(struct access *a, const struct principal *who, struct str words,
+                           int64_t limit, struct jw *w, struct err *e) MUST_USE;
+/* The ids of the projects that he is a member of and where he may do `perm`, as a JSON array; at
+ * most LIMIT_LIST_ROWS. An admin may everywhere: then `ids` stays empty. */
+int access_search_scope(struct access *a, const struct principal *who, enum perm perm,
+                        struct buf *ids, struct err *e) MUST_USE;
+/* "" when it is gone. */
+int access_project_name(struct access *a, int64_t id, char out[65], struct err *e) MUST_USE;
+
 /* ERR_NOT_FOUND. id_base: first host id of the project's range of 65,536. */
 int access_project(struct access *a, struct str name, int64_t *id, uint32_t *id_base,
                    struct err *e) MUST_USE;

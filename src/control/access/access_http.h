@@ -8,7 +8,7 @@
 /* One page of 1,000 audit entries with paths of 1 KiB, each byte escaped. */
 enum { REPLY_MAX = 8 * 1024 * 1024 };
 
-/* ?limit= and ?after= */
+/* ?limit=, ?after= and ?q= */
 int access_http_page(const struct http_req *r, struct buf *out, struct page *page,
                      struct err *e) MUST_USE;
 /* Answers and frees the buffer. */

@@ -98,10 +98,13 @@ int access_user_delete(struct access *a, struct str name, struct err *e) MUST_US
 /* One page of a list as {"items":[...],"next":...}. */
 struct page {
     struct str after; /* empty: from the start */
+    struct str q;     /* the filter; may be empty */
     int64_t limit;
     struct buf *out;
 };
-int access_users_page(struct access *a, const struct page *p, struct err *e) MUST_USE;
+enum user_kind { USERS_ALL, USERS_ADMINS, USERS_DISABLED };
+int access_users_page(struct access *a, enum user_kind kind, const struct page *p,
+                      struct err *e) MUST_USE;
 void access_user_json(struct jw *w, const struct user *u);
 
 /* --- projects.c --- */
@@ -115,6 +118,14 @@ int access_projects_page(struct access *a, const struct principal *who, const st
                          struct err *e) MUST_USE;
 int access_project_json(struct access *a, const struct principal *who, struct str name,
                         struct jw *w, struct err *e) MUST_USE;
+/* Those that he may see: ?1 his id, ?2 whether he is admin. */
+#define SELECT_PROJECTS                                                                            \
+    "SELECT p.name, p.public, m.role, p.created_ms FROM projects p LEFT JOIN members m "           \
+    "ON m.project_id = p.id AND m.user_id = ?1 "                                                   \
+    "WHERE p.deleting = 0 AND (?2 OR p.public OR m.role IS NOT NULL) "
+struct query;
+/* A row of SELECT_PROJECTS as an object. */
+void access_project_row(struct jw *w, const struct query *q, const struct principal *who);
 int access_err_no_project(struct str name, struct err *e);
 
 /* --- members.c --- */
@@ -184,7 +195,6 @@ void access_tell_audit(struct access *a, struct str user, struct str project);
 /* --- audit.c --- */
 struct audit_filter {
     struct str user, project;   /* p == NULL: all */
-    struct str text;            /* part of the path, the peer or the request id; empty: all */
     int64_t since_ms, until_ms; /* until 0: now */
 };
 int access_audit_page(struct access *a, const struct audit_filter *f, const struct page *p,

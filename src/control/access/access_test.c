@@ -1088,7 +1088,7 @@ static json_t *page_of(int (*write)(const struct page *p, struct err *e), const 
 
 static int users_page(const struct page *p, struct err *e)
 {
-    return access_users_page(ac, p, e);
+    return access_users_page(ac, USERS_ALL, p, e);
 }
 
 static int audit_page(const struct page *p, struct err *e)

@@ -177,33 +177,33 @@ static void entry_json(struct jw *w, const struct query *q)
 #define AUDIT_COLUMNS "id, at_ms, user, method, path, project, status, peer, request_id"
 #define SELECT_AUDIT                                                                               \
     "SELECT " AUDIT_COLUMNS " FROM audit WHERE id < ?1 AND at_ms BETWEEN ?2 AND ?3 "               \
-    "AND (?4 = '' OR instr(path, ?4) OR instr(peer, ?4) OR instr(request_id, ?4)) "
+    "AND has_words(?4, path, peer, request_id, user, project, method) "
 
-/* One text a case, so that each uses its index. A text that hardly occurs is looked for in all that
+/* One text a case, so that each uses its index. Words that hardly occur are looked for in all that
  * is kept: this is read by administrators, one page at a time. */
 static int open_audit(struct query *q, struct state_db *db, const struct audit_list *l,
                       struct err *e)
 {
     const struct audit_filter *f = l->filter;
-    struct str text = f->text.p ? f->text : STR_EMPTY;
+    struct str words = l->page->q;
     int64_t until = f->until_ms > 0 ? f->until_ms : INT64_MAX;
     int64_t limit = l->page->limit + 1;
 
     if (f->user.p && f->project.p) {
         return query_open(
             q, db, e, SELECT_AUDIT "AND user = ?5 AND project = ?6 ORDER BY id DESC LIMIT ?7",
-            "iiisssi", l->before, f->since_ms, until, text, f->user, f->project, limit);
+            "iiisssi", l->before, f->since_ms, until, words, f->user, f->project, limit);
     }
     if (f->user.p) {
         return query_open(q, db, e, SELECT_AUDIT "AND user = ?5 ORDER BY id DESC LIMIT ?6",
-                          "iiissi", l->before, f->since_ms, until, text, f->user, limit);
+                          "iiissi", l->before, f->since_ms, until, words, f->user, limit);
     }
     if (f->project.p) {
         return query_open(q, db, e, SELECT_AUDIT "AND project = ?5 ORDER BY id DESC LIMIT ?6",
-                          "iiissi", l->before, f->since_ms, until, text, f->project, limit);
+                          "iiissi", l->before, f->since_ms, until, words, f->project, limit);
     }
     return query_open(q, db, e, SELECT_AUDIT "ORDER BY id DESC LIMIT ?5", "iiisi", l->before,
-                      f->since_ms, until, text, limit);
+                      f->since_ms, until, words, limit);
 }
 
 static int write_audit(struct state_db *db, void *ctx, struct err *e)

@@ -15,9 +15,7 @@ static int query_time(const struct http_req *r, const char *name, int64_t *out, 
 
 int access_http_audit(struct http_req *r, struct err *e)
 {
-    struct audit_filter f = {.user = http_query(r, "user"),
-                             .project = http_query(r, "project"),
-                             .text = http_query(r, "text")};
+    struct audit_filter f = {.user = http_query(r, "user"), .project = http_query(r, "project")};
     struct buf b = BUF_MAX(REPLY_MAX);
     struct page p;
 

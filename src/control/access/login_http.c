@@ -12,7 +12,9 @@ int access_http_page(const struct http_req *r, struct buf *out, struct page *pag
     if (page->after.p == NULL) {
         page->after = STR_EMPTY;
     }
-    return http_query_i64(r, "limit", 100, 1, LIMIT_LIST_ROWS, &page->limit, e);
+    return http_query_filter(r, &page->q, e) < 0
+               ? -1
+               : http_query_i64(r, "limit", 100, 1, LIMIT_LIST_ROWS, &page->limit, e);
 }
 
 int access_http_json(struct http_req *r, int status, struct buf *json, struct err *e)

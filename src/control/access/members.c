@@ -96,8 +96,8 @@ static int write_members(struct state_db *db, void *ctx, struct err *e)
     if (query_open(&q, db, e,
                    "SELECT u.name, m.role FROM projects p JOIN members m ON m.project_id = p.id "
                    "JOIN users u ON u.id = m.user_id WHERE p.name = ? AND u.name > ? "
-                   "ORDER BY u.name LIMIT ?",
-                   "ssi", l->project, l->page->after, l->page->limit + 1) < 0) {
+                   "AND has_words(?, u.name, m.role) ORDER BY u.name LIMIT ?",
+                   "sssi", l->project, l->page->after, l->page->q, l->page->limit + 1) < 0) {
         return -1;
     }
     jw_object(&w);

@@ -21,15 +21,16 @@ int access_http_secrets(struct http_req *r, struct err *e)
     struct buf b = BUF_MAX(REPLY_MAX);
     struct jw w = JW(&b);
     struct secrets *s = NULL;
+    struct str q;
     int64_t id = 0;
 
-    if (open_project(r, &s, &id, e) < 0) {
+    if (http_query_filter(r, &q, e) < 0 || open_project(r, &s, &id, e) < 0) {
         return -1;
     }
     jw_object(&w);
     jw_key(&w, "items");
     jw_array(&w);
-    if (secrets_list(s, id, &w, e) < 0) {
+    if (secrets_list(s, id, q, &w, e) < 0) {
         buf_done(&b);
         return -1;
     }

@@ -84,6 +84,8 @@ static const char *const steps[] = {
     /* With the slash they are in the order of the names of their images: "a-b/x" before "a/x". */
     "/* public projects in the order of image names */"
     "CREATE INDEX projects_public ON projects(name || '/') WHERE public = 1;",
+    "/* pages of the public projects, by name */"
+    "CREATE INDEX projects_public_names ON projects(name) WHERE public = 1;",
     NULL,
 };
 

@@ -202,8 +202,8 @@ static int write_tokens(struct state_db *db, void *ctx, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT id, name, scopes, created_ms, expires_ms, last_used_ms FROM tokens "
-                   "WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?",
-                   "iii", l->user_id, l->after, l->page->limit + 1) < 0) {
+                   "WHERE user_id = ? AND id > ? AND has_words(?, name) ORDER BY id LIMIT ?",
+                   "iisi", l->user_id, l->after, l->page->q, l->page->limit + 1) < 0) {
         return -1;
     }
     jw_object(&w);

@@ -239,9 +239,15 @@ void access_user_json(struct jw *w, const struct user *u)
     jw_end(w);
 }
 
+struct user_list {
+    enum user_kind kind;
+    const struct page *page;
+};
+
 static int write_users(struct state_db *db, void *ctx, struct err *e)
 {
-    const struct page *p = ctx;
+    const struct user_list *l = ctx;
+    const struct page *p = l->page;
     SCOPED(query_done) struct query q = {0};
     struct jw w = JW(p->out);
     struct user u = {0};
@@ -249,8 +255,10 @@ static int write_users(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT " USER_COLUMNS " FROM users WHERE name > ? ORDER BY name LIMIT ?", "si",
-                   p->after, p->limit + 1) < 0) {
+                   "SELECT " USER_COLUMNS " FROM users WHERE name > ?1 AND has_words(?2, name)"
+                   " AND (?3 = 0 OR (?3 = 1 AND is_admin) OR (?3 = 2 AND disabled))"
+                   " ORDER BY name LIMIT ?4",
+                   "ssii", p->after, p->q, (int64_t)l->kind, p->limit + 1) < 0) {
         return -1;
     }
     jw_object(&w);
@@ -268,7 +276,7 @@ static int write_users(struct state_db *db, void *ctx, struct err *e)
     return r < 0 ? -1 : 0;
 }
 
-int access_users_page(struct access *a, const struct page *p, struct err *e)
+int access_users_page(struct access *a, enum user_kind kind, const struct page *p, struct err *e)
 {
-    return state_read(a->state, write_users, (void *)p, e);
+    return state_read(a->state, write_users, &(struct user_list){kind, p}, e);
 }

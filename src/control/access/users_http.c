@@ -1,11 +1,29 @@
 #include "access_http.h"
 
+/* ?kind= */
+static int query_kind(const struct http_req *r, enum user_kind *out, struct err *e)
+{
+    static const char *const kinds[] = {
+        [USERS_ALL] = "", [USERS_ADMINS] = "admins", [USERS_DISABLED] = "disabled"};
+    struct str text = http_query(r, "kind");
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (str_eq_c(text, kinds[i])) {
+            *out = (enum user_kind)i;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_INVALID, "kind: give admins or disabled");
+}
+
 int access_http_users(struct http_req *r, struct err *e)
 {
     struct buf b = BUF_MAX(REPLY_MAX);
+    enum user_kind kind;
     struct page p;
 
-    if (access_http_page(r, &b, &p, e) < 0 || access_users_page(r->ctx, &p, e) < 0) {
+    if (query_kind(r, &kind, e) < 0 || access_http_page(r, &b, &p, e) < 0 ||
+        access_users_page(r->ctx, kind, &p, e) < 0) {
         buf_done(&b);
         return -1;
     }

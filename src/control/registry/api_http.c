@@ -27,7 +27,8 @@ static int reply_list(struct http_req *req, struct str of, list_fn *list, struct
     struct jw w = JW(&body);
     int result;
 
-    if (http_query_i64(req, "limit", 100, 1, LIMIT_LIST_ROWS, &page.limit, e) < 0) {
+    if (http_query_i64(req, "limit", 100, 1, LIMIT_LIST_ROWS, &page.limit, e) < 0 ||
+        http_query_filter(req, &page.q, e) < 0) {
         return -1;
     }
     jw_object(&w);

@@ -64,6 +64,11 @@ struct registry_image {
  * caller has checked PERM_IMAGE_PULL. Errors say what exists instead. */
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
                      struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
+/* The repositories with images that fit the filter `words`, the shortest names first, as {project,
+ * name} into an open array. `projects`: a JSON array of project ids, or NULL: of all. */
+struct jw;
+int registry_search(struct registry *r, const char *projects, struct str words, int64_t limit,
+                    struct jw *w, struct err *e) MUST_USE;
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name,
                           struct err *e) MUST_USE;
 /* Once a minute: writes down who was pulled, runs the retention of one project that is due. Returns

@@ -79,6 +79,7 @@ int store_project_drop(struct registry *r, int64_t project_id, struct str projec
 
 struct page {
     struct str after; /* p == NULL: from the start */
+    struct str q;     /* of tag and repository rows: the filter, or p == NULL */
     int64_t limit;
     struct arena *arena;
     int64_t n;          /* out: how many were written so far */

@@ -141,8 +141,9 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         query_open(&q, db, e,
                    "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms"
                    " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
-                   " WHERE t.repository_id = ? AND t.name > ? ORDER BY t.name LIMIT ?",
-                   "isi", id, op->page->after.p ? op->page->after : STR_EMPTY,
+                   " WHERE t.repository_id = ? AND t.name > ? AND has_words(?, t.name, m.digest)"
+                   " ORDER BY t.name LIMIT ?",
+                   "issi", id, op->page->after.p ? op->page->after : STR_EMPTY, op->page->q,
                    op->page->limit + 1) < 0) {
         return -1;
     }
@@ -184,10 +185,11 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
                    " r.updated_ms FROM repositories r"
                    " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
+                   " AND has_words(?5, substr(r.name, length(?1) + 2))"
                    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
                    " ORDER BY r.name LIMIT ?3",
-                   "ssii", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
-                   op->page->limit + 1, project_id) < 0) {
+                   "ssiis", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1, project_id, op->page->q) < 0) {
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
@@ -262,4 +264,45 @@ int store_catalog_names(struct registry *r, const struct project_refs *projects,
     struct catalog_op op = {projects, p, w, p->n > 0 ? p->written : p->after};
 
     return state_read(r->state, catalog_fn, &op, e);
+}
+
+struct search_op {
+    const char *projects;
+    struct str words;
+    int64_t limit;
+    struct jw *w;
+};
+
+#define FOUND(where)                                                                               \
+    "SELECT name FROM repositories r WHERE " where "has_words(?1, name)"                           \
+    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"                         \
+    " ORDER BY length(name), name LIMIT ?2"
+
+static int search_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct search_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r = op->projects ? query_open(&q, db, e,
+                                      FOUND("project_id IN (SELECT value FROM json_each(?3)) AND "),
+                                      "siz", op->words, op->limit, op->projects)
+                         : query_open(&q, db, e, FOUND(""), "si", op->words, op->limit);
+
+    if (r < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct str name = query_str(&q, 0);
+
+        jw_object(op->w);
+        jw_kv_str(op->w, "project", str_cut(&name, '/'));
+        jw_kv_str(op->w, "name", name);
+        jw_end(op->w);
+    }
+    return r;
+}
+
+int registry_search(struct registry *r, const char *projects, struct str words, int64_t limit,
+                    struct jw *w, struct err *e)
+{
+    return state_read(r->state, search_fn, &(struct search_op){projects, words, limit, w}, e);
 }

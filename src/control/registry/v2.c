@@ -47,9 +47,9 @@ const struct route registry_v2_routes[] = {
 
 const struct route registry_api_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/repositories", PERM_IMAGE_PULL, api_repositories,
-     "Repositories of a project.", .query = "limit after", .gives = "200 [Repository]"},
+     "Repositories of a project.", .query = "q limit after", .gives = "200 [Repository]"},
     {HTTP_GET, "/api/v1/projects/{p}/repositories/{repo...}/tags", PERM_IMAGE_PULL, api_tags,
-     "Tags of a repository with digest, size and platform.", .query = "limit after",
+     "Tags of a repository with digest, size and platform.", .query = "q limit after",
      .gives = "200 [Tag]"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}/tags/{tag}", PERM_IMAGE_DELETE,
      api_tag_delete, "Deletes a tag, and the image when that was its last tag.", .gives = "204"},

@@ -83,6 +83,10 @@ bool jobs_volume_in_use(struct jobs *j, const char *volume_id);
 /* The blobs of layers that jobs which are not finished were pinned to; one may come twice. */
 int jobs_held_blobs(struct jobs *j, void (*each)(void *ctx, const char *digest), void *ctx,
                     struct err *e) MUST_USE;
+/* The newest jobs that fit the filter `words`, as {project, id, name, state} into an open array.
+ * `projects`: a JSON array of project ids, or NULL: of all. */
+int jobs_search(struct jobs *j, const char *projects, struct str words, int64_t limit, struct jw *w,
+                struct err *e) MUST_USE;
 /* Cancels all jobs of a project and forgets them. */
 int jobs_project_gone(struct jobs *j, int64_t project_id, struct err *e) MUST_USE;
 void jobs_dump(struct jobs *j, struct buf *out);

@@ -1,5 +1,6 @@
 /* The routes of jobs, nodes and the queue. Permissions are the column; handlers only do the work.
  */
+#include "jobs/files_http.h"
 #include "jobs/log_http.h"
 #include "jobs/usage_http.h"
 #include "jobs/view.h"
@@ -178,8 +179,8 @@ static int cancel_job(struct http_req *r, struct err *e)
 /* --- lists --- */
 
 struct page {
-    int64_t project_id, before, limit;
-    unsigned states;
+    struct job_filter filter;
+    int64_t limit;
     struct arena *arena;
     struct job_row *rows;
     size_t n;
@@ -189,8 +190,7 @@ static int read_page(struct state_db *db, void *ctx, struct err *e)
 {
     struct page *p = ctx;
 
-    return job_store_list(db, p->project_id, p->states, p->before, p->limit + 1, p->arena, &p->rows,
-                          &p->n, e);
+    return job_store_list(db, &p->filter, p->limit + 1, p->arena, &p->rows, &p->n, e);
 }
 
 /* ?state=running,queued */
@@ -238,13 +238,34 @@ static int list_jobs(struct http_req *r, struct err *e)
     struct jobs *j = r->ctx;
     struct page p = {.arena = &r->arena};
 
-    if (project_of(j, r, &p.project_id, e) < 0 || states_of(r, &p.states, e) < 0 ||
+    if (project_of(j, r, &p.filter.project_id, e) < 0 || states_of(r, &p.filter.states, e) < 0 ||
+        http_query_filter(r, &p.filter.words, e) < 0 ||
         http_query_i64(r, "limit", 100, 1, LIMIT_LIST_ROWS, &p.limit, e) < 0 ||
-        http_query_i64(r, "after", 0, 0, INT64_MAX, &p.before, e) < 0 ||
+        http_query_i64(r, "after", 0, 0, INT64_MAX, &p.filter.before, e) < 0 ||
         state_read(j->parts.state, read_page, &p, e) < 0) {
         return -1;
     }
     return reply_page(j, r, &p, e);
+}
+
+struct search {
+    const char *projects;
+    struct str words;
+    int64_t limit;
+    struct jw *w;
+};
+
+static int read_search(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct search *s = ctx;
+
+    return job_store_search(db, s->projects, s->words, s->limit, s->w, e);
+}
+
+int jobs_search(struct jobs *j, const char *projects, struct str words, int64_t limit, struct jw *w,
+                struct err *e)
+{
+    return state_read(j->parts.state, read_search, &(struct search){projects, words, limit, w}, e);
 }
 
 static int list_nodes(struct http_req *r, struct err *e)
@@ -289,7 +310,7 @@ const struct route jobs_routes[] = {
      "Submits a job: a spec as YAML or JSON.", .takes = "JobNew application/yaml",
      .gives = "202 Job"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs", PERM_JOB_READ, list_jobs,
-     "Lists jobs, newest first; ?state=running,queued.", .query = "state limit after",
+     "Lists jobs, newest first; ?state=running,queued.", .query = "q state limit after",
      .gives = "200 [JobRow]"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}", PERM_JOB_READ, get_job,
      "Shows a job with its spec and history.", .gives = "200 Job"},
@@ -303,6 +324,9 @@ const struct route jobs_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/usage", PERM_JOB_READ, job_usage_get,
      "CPU, memory, I/O and processes of a job over time; ?attempt=.", .query = "attempt",
      .gives = "200 JobSamples"},
+    {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/files", PERM_JOB_READ, job_files_get,
+     "Files that changed in a job's writable volumes while an attempt ran, newest first.",
+     .query = "attempt limit", .gives = "200 JobFiles", .also = PERM_VOLUME_READ},
     {HTTP_GET, "/api/v1/nodes", PERM_SIGNED_IN, list_nodes,
      "The machines that run jobs, with what is free.", .gives = "200 [Node]"},
     {HTTP_GET, "/api/v1/queue", PERM_SIGNED_IN, get_queue, "How many jobs wait and run.",
@@ -329,6 +353,11 @@ const struct http_schema jobs_schemas[] = {
     {"JobSample", "{at: time, cpu_usec: integer | null, memory_bytes: integer | null,"
                   " memory_peak_bytes: integer | null, io_read_bytes: integer | null,"
                   " io_write_bytes: integer | null, processes: integer | null}"},
+    {"JobFiles", "{attempt: integer, since: time | null, until: time | null,"
+                 " volumes: [{name: string, path: string, gone: boolean}], items: [JobFile],"
+                 " found: integer, complete: boolean}"},
+    {"JobFile", "{volume: string, path: string, path_raw?: string, type: 'file' | 'link',"
+                " size_bytes: integer, changed_at: time}"},
     {"JobMove", "{state: JobState, at: time, attempt: integer, reason: string}"},
     {"JobNetwork", "'none' | 'bridge' | 'host'"},
     /* With its defaults, as job_spec_json writes it. */

@@ -38,6 +38,10 @@ static const char *const steps[] = {
     " job INTEGER NOT NULL, n INTEGER NOT NULL, at_ms INTEGER NOT NULL, state TEXT NOT NULL,"
     " attempt INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
     " PRIMARY KEY(job, n)) STRICT, WITHOUT ROWID;",
+    /* A row is kilobytes of spec: what is looked through lies beside it, and never changes. */
+    "/* jobs are filtered by words */"
+    "CREATE INDEX jobs_words ON jobs(project_id, seq, name, id, user, image);"
+    "DROP INDEX jobs_of_project;",
     NULL,
 };
 const struct state_schema jobs_schema = {"jobs", steps};
@@ -407,6 +411,11 @@ static int read_rows(struct query *q, struct arena *a, int64_t limit, struct job
 
 #define ROWS_BEFORE "SELECT " LIGHT_COLUMNS " FROM jobs WHERE project_id = ?1 AND seq < ?2"
 #define NEWEST " ORDER BY seq DESC LIMIT ?3"
+#define HAS_WORDS(q) "has_words(" q ", name, id, user, image)"
+#define FOUND(where)                                                                               \
+    "SELECT project, id, name, state FROM jobs WHERE seq IN (SELECT seq FROM jobs"                 \
+    " INDEXED BY jobs_words WHERE " where HAS_WORDS("?1") " ORDER BY seq DESC LIMIT ?2)"           \
+                                                          " ORDER BY seq DESC"
 
 /* One index range per state, each cut at the limit, so that a page costs a page however long the
  * table is ("state IN (...)" would sort all of them). */
@@ -424,22 +433,66 @@ static int add_state_ranges(struct buf *sql, unsigned states)
     return buf_add_c(sql, NEWEST);
 }
 
-int job_store_list(struct state_db *db, int64_t project_id, unsigned states, int64_t before,
-                   int64_t limit, struct arena *a, struct job_row **out, size_t *n, struct err *e)
+/* Words are looked for in the index alone; only rows that fit are read. */
+static int add_filtered(struct buf *sql, unsigned states)
+{
+    const char *between = " AND state IN ('";
+
+    buf_add_c(sql, "SELECT " LIGHT_COLUMNS " FROM jobs INDEXED BY jobs_words WHERE project_id = ?1"
+                   " AND seq < ?2 AND " HAS_WORDS("?4"));
+    for (int s = 0; s < JOB_STATES; s++) {
+        if (states >> s & 1) {
+            buf_printf(sql, "%s%s'", between, state_names[s]);
+            between = ", '";
+        }
+    }
+    return buf_add_c(sql, states ? ")" NEWEST : NEWEST);
+}
+
+int job_store_list(struct state_db *db, const struct job_filter *f, int64_t limit, struct arena *a,
+                   struct job_row **out, size_t *n, struct err *e)
 {
     SCOPED(buf_done) struct buf sql = BUF_MAX(8 * KIB);
     SCOPED(query_done) struct query q = {0};
+    int64_t before = f->before > 0 ? f->before : INT64_MAX;
+    int rc;
 
-    if (states == 0) {
-        buf_add_c(&sql, ROWS_BEFORE NEWEST);
+    if (f->words.len > 0) {
+        add_filtered(&sql, f->states);
+        rc = query_open(&q, db, e, sql.p, "iiis", f->project_id, before, limit, f->words);
     } else {
-        add_state_ranges(&sql, states);
+        if (f->states == 0) {
+            buf_add_c(&sql, ROWS_BEFORE NEWEST);
+        } else {
+            add_state_ranges(&sql, f->states);
+        }
+        rc = query_open(&q, db, e, sql.p, "iii", f->project_id, before, limit);
     }
-    if (query_open(&q, db, e, sql.p, "iii", project_id, before > 0 ? before : INT64_MAX, limit) <
-        0) {
+    return rc < 0 ? -1 : read_rows(&q, a, limit, out, n, e);
+}
+
+/* `projects` NULL: of all. */
+int job_store_search(struct state_db *db, const char *projects, struct str words, int64_t limit,
+                     struct jw *w, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r = projects ? query_open(&q, db, e,
+                                  FOUND("project_id IN (SELECT value FROM json_each(?3)) AND "),
+                                  "siz", words, limit, projects)
+                     : query_open(&q, db, e, FOUND(""), "si", words, limit);
+
+    if (r < 0) {
         return -1;
     }
-    return read_rows(&q, a, limit, out, n, e);
+    while ((r = query_step(&q, e)) > 0) {
+        jw_object(w);
+        jw_kv_str(w, "project", query_str(&q, 0));
+        jw_kv_str(w, "id", query_str(&q, 1));
+        jw_kv_str(w, "name", query_str(&q, 2));
+        jw_kv_str(w, "state", query_str(&q, 3));
+        jw_end(w);
+    }
+    return r;
 }
 
 int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const struct job_row *row),

@@ -79,11 +79,19 @@ struct job_history {
 int job_store_history(struct state_db *db, int64_t seq, struct arena *a, struct job_history **out,
                       size_t *n, struct err *e) MUST_USE;
 
-/* Newest first, without spec and pin; at most `limit` rows with seq < before (0: from the newest).
- * `states`: bit = enum job_state; 0: all. */
-int job_store_list(struct state_db *db, int64_t project_id, unsigned states, int64_t before,
-                   int64_t limit, struct arena *a, struct job_row **out, size_t *n,
-                   struct err *e) MUST_USE;
+struct job_filter {
+    int64_t project_id;
+    int64_t before;   /* seq: only older ones; 0: from the newest */
+    unsigned states;  /* bit = enum job_state; 0: all */
+    struct str words; /* base/words.h, over name, id, user and image; empty: all */
+};
+/* Newest first, without spec and pin; at most `limit` rows. */
+int job_store_list(struct state_db *db, const struct job_filter *f, int64_t limit, struct arena *a,
+                   struct job_row **out, size_t *n, struct err *e) MUST_USE;
+/* The newest that fit, as short objects into an open array. `projects`: a JSON array of their ids,
+ * or NULL: all. */
+int job_store_search(struct state_db *db, const char *projects, struct str words, int64_t limit,
+                     struct jw *w, struct err *e) MUST_USE;
 /* All that are not finished, oldest first, without spec and pin. */
 int job_store_unfinished(struct state_db *db, void (*each)(void *ctx, const struct job_row *row),
                          void *ctx, struct err *e) MUST_USE;

@@ -209,13 +209,16 @@ struct page {
     size_t n;
     unsigned states;
     int64_t before, limit;
+    struct str words;
 };
 
 static int read_page(struct state_db *db, void *ctx, struct err *e)
 {
     struct page *p = ctx;
+    struct job_filter f = {
+        .project_id = 1, .before = p->before, .states = p->states, .words = p->words};
 
-    return job_store_list(db, 1, p->states, p->before, p->limit, &p->a, &p->rows, &p->n, e);
+    return job_store_list(db, &f, p->limit, &p->a, &p->rows, &p->n, e);
 }
 
 static void pages_are_newest_first_and_of_one_project(void **state UNUSED)
@@ -297,6 +300,8 @@ static void lists_never_scan_the_table(void **state UNUSED)
         "LIMIT 3",
         "EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE project_id = 1 AND seq < 9 AND "
         "state = 'failed' ORDER BY seq DESC LIMIT 3",
+        "EXPLAIN QUERY PLAN SELECT * FROM jobs INDEXED BY jobs_words WHERE project_id = 1 AND "
+        "seq < 9 AND has_words('a', name, id, user, image) ORDER BY seq DESC LIMIT 3",
         "EXPLAIN QUERY PLAN SELECT * FROM jobs WHERE finished_ms IS NULL ORDER BY seq",
     };
 
@@ -306,6 +311,30 @@ static void lists_never_scan_the_table(void **state UNUSED)
         (void)!state_read(state_of_test, plan, (void *)texts[i], &e);
         assert_string_equal(e.msg, "");
     }
+}
+
+static void jobs_are_found_by_words_in_their_fields(void **state UNUSED)
+{
+    struct page p = {.limit = 10, .words = STR("J-1")};
+    int64_t seqs[12];
+    char id[16];
+    struct err e = {0};
+
+    for (int i = 0; i < 12; i++) {
+        (void)snprintf(id, sizeof(id), "j-%d", i);
+        seqs[i] = make(id, i == 11 ? 2 : 1);
+    }
+    assert_int_equal(move(seqs[10], 1, JOB_CANCELLED, &e), 0);
+    assert_int_equal(state_read(state_of_test, read_page, &p, &e), 0);
+    assert_int_equal(p.n, 2); /* j-10 and j-1; j-11 is of another project */
+    assert_string_equal(p.rows[0].id, "j-10");
+    p.states = 1U << JOB_QUEUED | 1U << JOB_RUNNING;
+    assert_int_equal(state_read(state_of_test, read_page, &p, &e), 0);
+    assert_int_equal(p.n, 1);
+    p.words = STR("j-1 nothing-like-it");
+    assert_int_equal(state_read(state_of_test, read_page, &p, &e), 0);
+    assert_int_equal(p.n, 0);
+    arena_done(&p.a);
 }
 
 static void a_page_of_a_long_table_costs_a_page(void **state UNUSED)
@@ -379,6 +408,7 @@ int main(void)
         TEST(the_running_that_was_missed_is_written_with_the_end),
         TEST(pages_are_newest_first_and_of_one_project),
         TEST(lists_never_scan_the_table),
+        TEST(jobs_are_found_by_words_in_their_fields),
         TEST(a_page_of_a_long_table_costs_a_page),
         TEST(deleting_names_every_container_that_was_tried),
     };

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "jobs/jobs_priv.h"
+#include "jobs/view.h"
 
 /* LIMIT_USAGE_SAMPLES of at most 310 bytes. */
 #define USAGE_ANSWER_BYTES (256 * KIB)
@@ -13,28 +14,13 @@ struct usage_lookup {
     int64_t attempt, tries;
 };
 
-/* A number that is none is the query's mistake; an attempt that was not made is not there. */
-static int choose_attempt(struct usage_lookup *k, struct err *e)
-{
-    int64_t last = k->row.attempt;
-
-    if (http_query_i64(k->req, "attempt", last, INT64_MIN, INT64_MAX, &k->attempt, e) < 0) {
-        return -1;
-    }
-    if (k->attempt < 1 || k->attempt > last) {
-        return err_set(e, ERR_NOT_FOUND, "job %s has no attempt %lld: its attempts are 1 to %lld",
-                       k->row.id, (long long)k->attempt, (long long)last);
-    }
-    return 0;
-}
-
 static int look_up(struct state_db *db, void *ctx, struct err *e)
 {
     struct usage_lookup *k = ctx;
     struct str id = http_path_param(k->req, "id");
 
     if (job_store_get(db, k->project_id, id, &k->req->arena, &k->row, e) < 0 ||
-        choose_attempt(k, e) < 0) {
+        job_attempt_of(k->req, &k->row, &k->attempt, e) < 0) {
         return -1;
     }
     return job_store_tries(db, id, k->attempt, &k->tries, e);

@@ -2,6 +2,22 @@
 
 #include <string.h>
 
+/* A number that is none is the query's mistake; an attempt that was not made is not there. */
+int job_attempt_of(const struct http_req *r, const struct job_row *row, int64_t *out, struct err *e)
+{
+    int64_t attempt;
+
+    if (http_query_i64(r, "attempt", row->attempt, INT64_MIN, INT64_MAX, &attempt, e) < 0) {
+        return -1;
+    }
+    if (attempt < 1 || attempt > row->attempt) {
+        return err_set(e, ERR_NOT_FOUND, "job %s has no attempt %lld: its attempts are 1 to %lld",
+                       row->id, (long long)attempt, (long long)row->attempt);
+    }
+    *out = attempt;
+    return 0;
+}
+
 static const char *why_queued_locked(struct jobs *j, const struct job *job, size_t position,
                                      struct arena *a)
 {

@@ -219,6 +219,7 @@ int secrets_delete(struct secrets *s, int64_t project_id, struct str name, struc
 
 struct list_of {
     int64_t project_id;
+    struct str q;
     struct jw *out;
 };
 
@@ -230,8 +231,8 @@ static int list_rows(struct state_db *db, void *ctx, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT name, updated_ms, updated_by FROM secrets WHERE project_id = ? "
-                   "ORDER BY name",
-                   "i", l->project_id) < 0) {
+                   "AND has_words(?, name, updated_by) ORDER BY name",
+                   "is", l->project_id, l->q) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -244,9 +245,9 @@ static int list_rows(struct state_db *db, void *ctx, struct err *e)
     return r;
 }
 
-int secrets_list(struct secrets *s, int64_t project_id, struct jw *out, struct err *e)
+int secrets_list(struct secrets *s, int64_t project_id, struct str q, struct jw *out, struct err *e)
 {
-    return state_read(s->state, list_rows, &(struct list_of){project_id, out}, e);
+    return state_read(s->state, list_rows, &(struct list_of){project_id, q, out}, e);
 }
 
 static int delete_all(struct state_db *db, void *ctx, struct err *e)

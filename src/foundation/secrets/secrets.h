@@ -28,7 +28,9 @@ int secrets_put(struct secrets *s, int64_t project_id, struct str name, struct s
 int secrets_get(struct secrets *s, int64_t project_id, struct str name, struct buf *value,
                 struct err *e) MUST_USE;
 int secrets_delete(struct secrets *s, int64_t project_id, struct str name, struct err *e) MUST_USE;
-/* Names with who and when, as JSON objects in an open array; never values. */
+/* Names with who and when, as JSON objects in an open array; never values. `q`: the filter
+ * (base/words.h), or empty. */
 struct jw;
-int secrets_list(struct secrets *s, int64_t project_id, struct jw *out, struct err *e) MUST_USE;
+int secrets_list(struct secrets *s, int64_t project_id, struct str q, struct jw *out,
+                 struct err *e) MUST_USE;
 int secrets_project_gone(struct secrets *s, int64_t project_id, struct err *e) MUST_USE;

@@ -129,7 +129,7 @@ static void the_list_has_names_and_never_values(void **arg UNUSED)
     put(1, "alpha", "hidden-value");
     clock_set_wall_ms(0);
     jw_array(&w);
-    assert_int_equal(secrets_list(secrets, 1, &w, &e), 0);
+    assert_int_equal(secrets_list(secrets, 1, STR_EMPTY, &w, &e), 0);
     jw_end(&w);
     assert_string_equal(buf_str(&b).p, "[{\"name\":\"alpha\",\"updated_at\":\"2023-11-14T22:13:20."
                                        "000Z\",\"updated_by\":\"alice\"},"

@@ -12,6 +12,10 @@ static int dispatch(struct volume_agent *a, const struct volume_request *q, stru
         return volume_op_stat(a, q, reply, e);
     case VOLUME_AGENT_LIST:
         return volume_op_list(a, q, rows, reply, e);
+    case VOLUME_AGENT_READ_DIR:
+        return volume_op_read_dir(a, q, rows, reply, e);
+    case VOLUME_AGENT_READ_LINK:
+        return volume_op_read_link(a, q, rows, reply, e);
     case VOLUME_AGENT_MAKE_DIR:
         return volume_op_make_dir(a, q, reply, e);
     case VOLUME_AGENT_RENAME:

@@ -2,7 +2,7 @@
  * path inside it.
  *
  *   server -> packet (agent_wire.h) -> volume_agent_serve -> agent_files.c | agent_list.c |
- *   agent_uploads.c -> openat2(2) from the root fd -> answer, some with an open fd
+ *   agent_walk.c | agent_uploads.c -> openat2(2) from the root fd -> answer, some with an open fd
  *
  * One thread, no memory that grows with what is in the volume. It never reads or writes the bytes
  * of a file: the server does, through the fd. Everything that is in the volume is hostile
@@ -56,6 +56,12 @@ int volume_place_open(const struct volume_agent *a, struct str path, enum volume
                       struct volume_place *out, struct err *e) MUST_USE;
 void volume_place_done(struct volume_place *p);
 
+/* Takes over `fd`, which may be -1. NULL with errno. */
+DIR *volume_dir_of(int fd);
+/* Whether a directory's entry of that name is for others to see. */
+bool volume_entry_shown(const struct volume_agent *a, const struct stat *dir, const char *name);
+/* False: the packet is full. */
+bool volume_row_fits(const struct buf *rows, struct str name);
 /* errno of an operation on `path`, as a sentence for the user. Returns -1. */
 int volume_path_error(struct err *e, const char *verb, struct str path);
 void volume_file_of(const struct stat *st, struct volume_file *out);
@@ -74,6 +80,10 @@ int volume_op_remove(struct volume_agent *a, const struct volume_request *q,
 /* `rows` receives the rows; reply->rows borrows from it. */
 int volume_op_list(struct volume_agent *a, const struct volume_request *q, struct buf *rows,
                    struct volume_reply *reply, struct err *e) MUST_USE;
+int volume_op_read_dir(struct volume_agent *a, const struct volume_request *q, struct buf *rows,
+                       struct volume_reply *reply, struct err *e) MUST_USE;
+int volume_op_read_link(struct volume_agent *a, const struct volume_request *q, struct buf *rows,
+                        struct volume_reply *reply, struct err *e) MUST_USE;
 int volume_op_usage(struct volume_agent *a, struct volume_reply *reply, struct err *e) MUST_USE;
 void volume_walk_done(struct volume_walk *w);
 int volume_op_upload_open(struct volume_agent *a, const struct volume_request *q,

@@ -42,8 +42,8 @@ static int need_regular(int fd, struct str path, struct stat *st, struct err *e)
 int volume_op_open_read(struct volume_agent *a, const struct volume_request *q,
                         struct volume_reply *reply, int *fd, struct err *e)
 {
-    SCOPED(closep)
-    int peek = volume_open_beneath(a->root, q->path, O_PATH, 0, VOLUME_FOLLOW);
+    enum volume_follow follow = q->flags & VOLUME_NO_FOLLOW ? VOLUME_NO_LINKS : VOLUME_FOLLOW;
+    SCOPED(closep) int peek = volume_open_beneath(a->root, q->path, O_PATH, 0, follow);
     SCOPED(closep) int file = -1;
     struct stat st;
 
@@ -53,8 +53,7 @@ int volume_op_open_read(struct volume_agent *a, const struct volume_request *q,
     if (need_regular(peek, q->path, &st, e) < 0) {
         return -1;
     }
-    file =
-        volume_open_beneath(a->root, q->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, VOLUME_FOLLOW);
+    file = volume_open_beneath(a->root, q->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, follow);
     if (file < 0) {
         return volume_path_error(e, "open", q->path);
     }

@@ -14,9 +14,11 @@ static const struct {
     unsigned flags;
     const char *name;
 } shapes[VOLUME_AGENT_OP_COUNT] = {
-    [VOLUME_AGENT_OPEN_READ] = {BELOW, NO, 0, "OPEN_READ"},
+    [VOLUME_AGENT_OPEN_READ] = {BELOW, NO, VOLUME_NO_FOLLOW, "OPEN_READ"},
     [VOLUME_AGENT_STAT] = {ROOT_TOO, NO, 0, "STAT"},
-    [VOLUME_AGENT_LIST] = {ROOT_TOO, NAME, 0, "LIST"},
+    [VOLUME_AGENT_LIST] = {ROOT_TOO, NAME, VOLUME_BY_SIZE | VOLUME_BY_TIME | VOLUME_DESC, "LIST"},
+    [VOLUME_AGENT_READ_DIR] = {ROOT_TOO, NO, VOLUME_ONLY_DIRS, "READ_DIR"},
+    [VOLUME_AGENT_READ_LINK] = {BELOW, NO, 0, "READ_LINK"},
     [VOLUME_AGENT_MAKE_DIR] = {BELOW, NO, 0, "MAKE_DIR"},
     [VOLUME_AGENT_RENAME] = {BELOW, BELOW, VOLUME_REPLACE, "RENAME"},
     [VOLUME_AGENT_REMOVE] = {BELOW, NO, VOLUME_RECURSIVE, "REMOVE"},
@@ -53,6 +55,8 @@ void volume_request_put(struct buf *b, const struct volume_request *q)
     wire_put_str(b, q->path);
     wire_put_str(b, q->other);
     wire_put_u64(b, q->size_bytes);
+    wire_put_u64(b, (uint64_t)q->key);
+    wire_put_str(b, q->words);
 }
 
 int volume_request_get(struct str packet, struct volume_request *q, struct err *e)
@@ -61,6 +65,8 @@ int volume_request_get(struct str packet, struct volume_request *q, struct err *
     uint64_t op = wire_get_u64(&r), flags = wire_get_u64(&r), number = wire_get_u64(&r);
     struct str path = wire_get_str(&r), other = wire_get_str(&r);
     uint64_t size_bytes = wire_get_u64(&r);
+    int64_t key = (int64_t)wire_get_u64(&r);
+    struct str words = wire_get_str(&r);
 
     if (wire_end(&r, e) < 0) {
         return -1;
@@ -71,11 +77,12 @@ int volume_request_get(struct str packet, struct volume_request *q, struct err *
     if (check_field(path, shapes[op].path, e) < 0 || check_field(other, shapes[op].other, e) < 0) {
         return -1;
     }
-    if (size_bytes != 0 && op != VOLUME_AGENT_UPLOAD_COMMIT) {
+    if ((size_bytes != 0 && op != VOLUME_AGENT_UPLOAD_COMMIT) ||
+        ((key != 0 || words.len > 0) && op != VOLUME_AGENT_LIST)) {
         return err_set(e, ERR_INVALID, "a field that is not used is filled");
     }
     *q = (struct volume_request){
-        (enum volume_agent_op)op, (unsigned)flags, number, path, other, size_bytes};
+        (enum volume_agent_op)op, (unsigned)flags, number, path, other, size_bytes, key, words};
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* agent_wire - the messages between the server and a files agent: one packet each way on a
  * SOCK_SEQPACKET pair, one request at a time, a descriptor beside some answers.
  *
- * Every request has the same five fields and every reply the same form, so that there is one codec
+ * Every request has the same seven fields and every reply the same form, so that there is one codec
  * to check. Format: docs/formats/volume.md. The two ends are the same program, so no versions. */
 #pragma once
 #include "helper/helper.h"
@@ -10,9 +10,10 @@
 
 /* X(NAME) - fields used are in brackets. */
 #define VOLUME_AGENT_OPS(X)                                                                        \
-    X(OPEN_READ)   /* [path] -> fd of a regular file, file */                                      \
+    X(OPEN_READ)   /* [path, NO_LINKS] -> fd of a regular file, file */                            \
     X(STAT)        /* [path] -> file; a link at the end is not followed */                         \
-    X(LIST)        /* [path, other = after this name, number = rows] -> rows, MORE */              \
+    X(LIST)        /* [path, other = after this name, number = rows, BY_*, DESC, key = of that     \
+                    * name, words = filter] -> rows, MORE */                                       \
     X(MAKE_DIR)    /* [path] with parents -> CREATED */                                            \
     X(RENAME)      /* [path, other, REPLACE] */                                                    \
     X(REMOVE)      /* [path, RECURSIVE] -> MORE: the rest is in the trash, SWEEP_TRASH goes on */  \
@@ -23,7 +24,11 @@
     X(SWEEP_UPLOADS) /* [number = ms since 1970: older ones go] -> first = removed, second = left  \
                       */                                                                           \
     X(SWEEP_TRASH)   /* -> MORE */                                                                 \
-    X(USAGE)         /* -> first = files, second = bytes, MORE: call again, PARTIAL: too deep */
+    X(USAGE)         /* -> first = files, second = bytes, MORE: call again, PARTIAL: too deep */   \
+    X(READ_DIR)  /* [path, number = where to go on, ONLY_DIRS] -> rows as they come: what is no    \
+                  * directory, or the next directory; first = where to go on, second =             \
+                  * directories seen, MORE. Follows no link. */                                    \
+    X(READ_LINK) /* [path] -> rows = what the link says */
 #define VOLUME_AGENT_OP_ENUM(name) VOLUME_AGENT_##name,
 enum volume_agent_op { VOLUME_AGENT_OPS(VOLUME_AGENT_OP_ENUM) VOLUME_AGENT_OP_COUNT };
 
@@ -34,7 +39,12 @@ enum volume_agent_flag {
     VOLUME_MORE = 8,
     VOLUME_CREATED = 16,
     VOLUME_PARTIAL = 32,
-    VOLUME_FLAGS = 63
+    VOLUME_NO_FOLLOW = 64, /* no link anywhere in the path */
+    VOLUME_ONLY_DIRS = 128,
+    VOLUME_BY_SIZE = 256, /* else by name */
+    VOLUME_BY_TIME = 512,
+    VOLUME_DESC = 1024,
+    VOLUME_FLAGS = 2047
 };
 
 struct volume_request {
@@ -43,6 +53,8 @@ struct volume_request {
     uint64_t number;
     struct str path, other; /* borrowed */
     uint64_t size_bytes;
+    int64_t key;
+    struct str words; /* borrowed; base/words.h */
 };
 
 enum volume_file_type { VOLUME_FILE, VOLUME_DIR, VOLUME_LINK, VOLUME_OTHER, VOLUME_FILE_TYPES };
@@ -59,7 +71,7 @@ struct volume_reply {
     unsigned flags;
     uint64_t first, second;
     struct volume_file file;
-    struct str rows; /* of LIST: volume_row_next; borrows from the packet */
+    struct str rows; /* volume_row_next; borrows from the packet */
 };
 
 struct volume_row {

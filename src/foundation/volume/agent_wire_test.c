@@ -12,15 +12,23 @@
 static void a_request_arrives_as_it_was_sent(void **state UNUSED)
 {
     struct buf b = BUF_MAX(1024);
-    struct volume_request in = {VOLUME_AGENT_RENAME, VOLUME_REPLACE, 7, STR("a/b"), STR("c"), 0},
+    struct volume_request in = {.op = VOLUME_AGENT_LIST,
+                                .flags = VOLUME_BY_TIME | VOLUME_DESC,
+                                .number = 7,
+                                .path = STR("a/b"),
+                                .other = STR("c"),
+                                .key = -5,
+                                .words = STR("two words")},
                           out;
     struct err e;
 
     volume_request_put(&b, &in);
     assert_int_equal(volume_request_get(buf_str(&b), &out, &e), 0);
-    assert_int_equal(out.op, VOLUME_AGENT_RENAME);
-    assert_int_equal(out.flags, VOLUME_REPLACE);
+    assert_int_equal(out.op, VOLUME_AGENT_LIST);
+    assert_int_equal(out.flags, VOLUME_BY_TIME | VOLUME_DESC);
     assert_int_equal(out.number, 7);
+    assert_int_equal(out.key, -5);
+    assert_true(str_eq(out.words, in.words));
     assert_true(str_eq(out.path, in.path) && str_eq(out.other, in.other));
     for (size_t n = 0; n < b.len; n++) { /* every cut of it is refused */
         assert_int_equal(volume_request_get(str_n(b.p, n), &out, &e), -1);
@@ -33,17 +41,21 @@ static void a_request_arrives_as_it_was_sent(void **state UNUSED)
 static void fields_that_an_operation_does_not_take_are_refused(void **state UNUSED)
 {
     static const struct volume_request bad[] = {
-        {VOLUME_AGENT_OP_COUNT, 0, 0, {"", 0}, {"", 0}, 0},
-        {VOLUME_AGENT_STAT, VOLUME_REPLACE, 0, {"a", 1}, {"", 0}, 0},
-        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"b", 1}, 0},
-        {VOLUME_AGENT_USAGE, 0, 0, {"a", 1}, {"", 0}, 0},
-        {VOLUME_AGENT_OPEN_READ, 0, 0, {"", 0}, {"", 0}, 0},
-        {VOLUME_AGENT_OPEN_READ, 0, 0, {"../a", 4}, {"", 0}, 0},
-        {VOLUME_AGENT_RENAME, 0, 0, {"a", 1}, {"/b", 2}, 0},
-        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"a/b", 3}, 0},
-        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"", 0}, 0},
-        {VOLUME_AGENT_LIST, 0, 5, {"", 0}, {"a\0b", 3}, 0},
-        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"", 0}, 1},
+        {VOLUME_AGENT_OP_COUNT, 0, 0, {"", 0}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_STAT, VOLUME_REPLACE, 0, {"a", 1}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"b", 1}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_USAGE, 0, 0, {"a", 1}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_OPEN_READ, 0, 0, {"", 0}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_OPEN_READ, 0, 0, {"../a", 4}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_RENAME, 0, 0, {"a", 1}, {"/b", 2}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"a/b", 3}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_UPLOAD_OPEN, VOLUME_CREATE, 0, {"", 0}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_LIST, 0, 5, {"", 0}, {"a\0b", 3}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"", 0}, 1, 0, {"", 0}},
+        {VOLUME_AGENT_STAT, 0, 0, {"a", 1}, {"", 0}, 0, 1, {"", 0}},
+        {VOLUME_AGENT_READ_DIR, 0, 0, {"a", 1}, {"", 0}, 0, 0, {"w", 1}},
+        {VOLUME_AGENT_READ_DIR, VOLUME_DESC, 0, {"a", 1}, {"", 0}, 0, 0, {"", 0}},
+        {VOLUME_AGENT_READ_LINK, 0, 0, {"", 0}, {"", 0}, 0, 0, {"", 0}},
     };
     struct volume_request out;
     struct err e;

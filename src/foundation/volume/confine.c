@@ -126,7 +126,8 @@ static const int allowed[] = {
     SCMP_SYS(munmap),          SCMP_SYS(mremap),        SCMP_SYS(madvise),
     SCMP_SYS(futex),           SCMP_SYS(clock_gettime), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(restart_syscall), SCMP_SYS(exit),          SCMP_SYS(exit_group),
-    SCMP_SYS(write), /* to standard error: a sanitizer's or abort's last words */
+    SCMP_SYS(readlinkat),      SCMP_SYS(write), /* to standard error: a sanitizer's or abort's last
+                                                   words */
 };
 
 static int filter_syscalls(struct err *e)

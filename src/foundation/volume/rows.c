@@ -110,8 +110,8 @@ int volume_row_find(struct volume_store *v, int64_t project_id, struct str name,
 /* --- many --- */
 
 struct list_ctx {
-    int64_t project_id; /* 0: all */
-    struct str after;
+    int64_t project_id; /* 0: all, and nothing below counts */
+    struct str after, q;
     int64_t limit;
     VEC(struct volume_info) rows;
 };
@@ -122,10 +122,13 @@ static int list_fn(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     int rc;
 
-    if (query_open(&q, db, e,
-                   "SELECT " COLUMNS " FROM volumes WHERE (?1 = 0 OR project_id = ?1) AND state = 1"
-                   " AND name > ?2 ORDER BY name LIMIT ?3",
-                   "isi", l->project_id, l->after, l->limit) < 0) {
+    rc = l->project_id == 0
+             ? query_open(&q, db, e, "SELECT " COLUMNS " FROM volumes WHERE state = 1", "")
+             : query_open(&q, db, e,
+                          "SELECT " COLUMNS " FROM volumes WHERE project_id = ? AND name > ?"
+                          " AND state = 1 AND has_words(?, name) ORDER BY name LIMIT ?",
+                          "issi", l->project_id, l->after, l->q, l->limit);
+    if (rc < 0) {
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {
@@ -146,19 +149,57 @@ static int list_rows(struct volume_store *v, struct list_ctx *l, struct volume_i
     return 0;
 }
 
-int volume_row_list(struct volume_store *v, int64_t project_id, struct str after, int64_t limit,
-                    struct volume_info **out, size_t *n, struct err *e)
+int volume_row_list(struct volume_store *v, int64_t project_id, struct str q, struct str after,
+                    int64_t limit, struct volume_info **out, size_t *n, struct err *e)
 {
-    struct list_ctx l = {.project_id = project_id, .after = after, .limit = limit};
+    struct list_ctx l = {.project_id = project_id, .q = q, .after = after, .limit = limit};
 
     return list_rows(v, &l, out, n, e);
 }
 
 int volume_row_all(struct volume_store *v, struct volume_info **out, size_t *n, struct err *e)
 {
-    struct list_ctx l = {.after = STR_EMPTY, .limit = -1};
+    struct list_ctx l = {.project_id = 0};
 
     return list_rows(v, &l, out, n, e);
+}
+
+struct search {
+    const char *projects;
+    struct str words;
+    int64_t limit;
+    volume_each *each;
+    void *ctx;
+};
+
+#define FOUND(where)                                                                               \
+    "SELECT project_id, name FROM volumes WHERE state = 1 AND " where "has_words(?1, name)"        \
+    " ORDER BY length(name), name LIMIT ?2"
+
+static int search_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct search *s = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int rc = s->projects ? query_open(&q, db, e,
+                                      FOUND("project_id IN (SELECT value FROM json_each(?3)) AND "),
+                                      "siz", s->words, s->limit, s->projects)
+                         : query_open(&q, db, e, FOUND(""), "si", s->words, s->limit);
+
+    if (rc < 0) {
+        return -1;
+    }
+    while ((rc = query_step(&q, e)) > 0) {
+        s->each(s->ctx, query_i64(&q, 0), query_str(&q, 1));
+    }
+    return rc;
+}
+
+int volume_search(struct volume_store *v, const char *projects, struct str words, int64_t limit,
+                  volume_each *each, void *ctx, struct err *e)
+{
+    struct search s = {projects, words, limit, each, ctx};
+
+    return state_read(v->state, search_fn, &s, e);
 }
 
 static int leftovers_fn(struct state_db *db, void *ctx, struct err *e)

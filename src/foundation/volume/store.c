@@ -182,7 +182,7 @@ int volume_project_gone(struct volume_store *v, int64_t project_id, struct err *
     struct err later;
     size_t n;
 
-    if (volume_row_list(v, project_id, STR_EMPTY, -1, &rows, &n, e) < 0) {
+    if (volume_row_list(v, project_id, STR_EMPTY, STR_EMPTY, -1, &rows, &n, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < n; i++) {

@@ -53,15 +53,16 @@ struct volume_store {
     struct volume_hash hashes[VOLUME_HASHES];
     VEC(struct volume_id) leftovers; /* half made or half deleted: the housekeeper removes them */
     VEC(struct volume_active) active;
+    int64_t walks[LIMIT_WALKS]; /* ids of the users who walk; 0: a free place */
     bool stopping;
 };
 
 /* --- rows (rows.c) --- */
 int volume_row_find(struct volume_store *v, int64_t project_id, struct str name,
                     struct volume_info *out, struct err *e) MUST_USE;
-/* At most `limit` by name, after `after`; the caller frees *out. */
-int volume_row_list(struct volume_store *v, int64_t project_id, struct str after, int64_t limit,
-                    struct volume_info **out, size_t *n, struct err *e) MUST_USE;
+/* At most `limit` by name, after `after`, that fit the filter `q`; the caller frees *out. */
+int volume_row_list(struct volume_store *v, int64_t project_id, struct str q, struct str after,
+                    int64_t limit, struct volume_info **out, size_t *n, struct err *e) MUST_USE;
 /* All that are ready, of all projects. */
 int volume_row_all(struct volume_store *v, struct volume_info **out, size_t *n,
                    struct err *e) MUST_USE;

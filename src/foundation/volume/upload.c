@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/http.h"
-#include "volume/answer.h"
 #include "volume/commit.h"
 #include "volume/path.h"
 #include "volume/range.h"

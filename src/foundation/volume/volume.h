@@ -40,6 +40,47 @@ DEFINE_SCOPED(struct volume_store, volume_close)
 /* For jobs: name -> id (directory). ERR_NOT_FOUND names the volumes that exist. */
 int volume_find(struct volume_store *v, int64_t project_id, struct str name, char id[65],
                 struct err *e) MUST_USE;
+/* For jobs: which files changed within a time, in any of several volumes. */
+struct volume_recent {
+    int64_t project_id;
+    const char *name;
+    size_t volume;              /* the caller's number of it, given back with each file */
+    int64_t since_ns, until_ns; /* since 1970 */
+    int64_t deadline_ms;        /* clock_mono_ms */
+    size_t max;                 /* files that are kept: the newest; the same for all volumes */
+};
+struct volume_recent_file {
+    size_t volume;
+    char *path;
+    int64_t changed_ns; /* within that time */
+    uint64_t size_bytes;
+    bool is_link;
+};
+struct volume_recent_found {
+    struct volume_recent_file *files;
+    size_t n;
+    uint64_t matched, looked_at; /* may be more than are kept */
+    bool is_partial;             /* not everything was looked at */
+};
+/* Adds those of the volume, which must have that id. Looks at LIMIT_RECENT_ENTRIES entries in all.
+ * ERR_NOT_FOUND: it is gone. */
+int volume_recent(struct volume_store *v, const struct volume_recent *q, const char *id,
+                  struct volume_recent_found *out, struct err *e) MUST_USE;
+void volume_recent_sort(struct volume_recent_found *f); /* newest first */
+void volume_recent_done(struct volume_recent_found *f);
+/* A place among the walks that go on, which are few: for each request with volume_recent.
+ * ERR_UNAVAILABLE: all are taken, or this user has enough. */
+int volume_walk_enter(struct volume_store *v, int64_t user_id, struct err *e) MUST_USE;
+void volume_walk_leave(struct volume_store *v, int64_t user_id);
+/* "key": name, and when it is no UTF-8 also "key_raw": its bytes, percent-encoded as in a URL; then
+ * "key" has U+FFFD where the bytes cannot be shown. */
+struct jw;
+void volume_json_name(struct jw *w, const char *key, struct str name);
+/* The volumes that fit the filter `words`, the shortest names first. `projects`: a JSON array of
+ * project ids, or NULL: of all. */
+typedef void volume_each(void *ctx, int64_t project_id, struct str name);
+int volume_search(struct volume_store *v, const char *projects, struct str words, int64_t limit,
+                  volume_each *each, void *ctx, struct err *e) MUST_USE;
 int volume_project_gone(struct volume_store *v, int64_t project_id, struct err *e) MUST_USE;
 
 /* Helper side; the current directory is the state directory. */

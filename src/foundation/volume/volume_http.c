@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "net/http.h"
-#include "volume/answer.h"
+#include "volume/archive_http.h"
 #include "volume/path.h"
 #include "volume/store.h"
 #include "volume/upload.h"
@@ -90,14 +90,16 @@ static int list_volumes(struct http_req *r, struct err *e)
     SCOPED(freep) struct volume_info *rows = NULL;
     SCOPED(buf_donep) struct buf b = BUF_MAX(MIB);
     struct jw w = JW(&b);
-    struct str after = http_query(r, "after");
+    struct str after = http_query(r, "after"), q;
     int64_t project_id, limit, deadline = clock_mono_ms() + MEASURE_MS;
     uint32_t id_base;
     size_t n;
 
     if (http_query_i64(r, "limit", 100, 1, LIMIT_LIST_ROWS, &limit, e) < 0 ||
+        http_query_filter(r, &q, e) < 0 ||
         v->hooks.project(v->hooks.ctx, r->project, &project_id, &id_base, e) < 0 ||
-        volume_row_list(v, project_id, after.p ? after : STR_EMPTY, limit + 1, &rows, &n, e) < 0) {
+        volume_row_list(v, project_id, q, after.p ? after : STR_EMPTY, limit + 1, &rows, &n, e) <
+            0) {
         return -1;
     }
     jw_object(&w);
@@ -174,7 +176,10 @@ static void put_row(struct jw *w, const struct volume_row *row)
 struct page {
     struct jw *w;
     int64_t left;
+    unsigned flags; /* VOLUME_BY_*, VOLUME_DESC */
+    struct str words;
     char last[256]; /* name of the last row */
+    int64_t key;    /* what it is sorted by, when that is not the name alone */
     bool more;
 };
 
@@ -186,6 +191,9 @@ static int put_rows(struct page *p, struct str rows, struct err *e)
     while ((rc = volume_row_next(&rows, &row, e)) > 0) {
         put_row(p->w, &row);
         p->left--;
+        p->key = p->flags & VOLUME_BY_SIZE   ? (int64_t)row.file.size_bytes
+                 : p->flags & VOLUME_BY_TIME ? row.file.modified_ns
+                                             : 0;
         if (str_copy(row.name, p->last, sizeof(p->last)) < 0) {
             return err_set(e, ERR_INTERNAL, "the files agent sent a name that is too long");
         }
@@ -200,9 +208,12 @@ static int put_page(struct volume_store *v, const struct volume_info *i, struct 
 
     do {
         struct volume_request q = {.op = VOLUME_AGENT_LIST,
+                                   .flags = p->flags,
                                    .number = (uint64_t)p->left,
                                    .path = path,
-                                   .other = str_of(p->last)};
+                                   .other = str_of(p->last),
+                                   .key = p->key,
+                                   .words = p->words};
         struct volume_reply reply;
 
         if (volume_ask(v, i, &q, &packet, &reply, NULL, e) < 0 || put_rows(p, reply.rows, e) < 0) {
@@ -213,18 +224,68 @@ static int put_page(struct volume_store *v, const struct volume_info *i, struct 
     return 0;
 }
 
-/* The cursor is the last name in base64url: names may be any bytes. */
-static int read_cursor(struct http_req *r, char out[256], struct err *e)
+/* ?sort= and ?desc= */
+static int read_sort(struct http_req *r, unsigned *flags, struct err *e)
 {
-    SCOPED(buf_donep) struct buf b = BUF_MAX(256);
-    struct str after = http_query(r, "after");
+    static const struct {
+        const char *name;
+        unsigned flags;
+    } sorts[] = {{"name", 0}, {"size", VOLUME_BY_SIZE}, {"time", VOLUME_BY_TIME}};
+    struct str sort = http_query(r, "sort"), desc = http_query(r, "desc");
 
-    out[0] = '\0';
-    if (after.p != NULL &&
-        (base64url_decode(after, &b) < 0 || str_copy(buf_str(&b), out, 256) < 0)) {
+    *flags = desc.p && str_eq_c(desc, "1") ? VOLUME_DESC : 0;
+    if (sort.p == NULL) {
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(sorts); i++) {
+        if (str_eq_c(sort, sorts[i].name)) {
+            *flags |= sorts[i].flags;
+            return 0;
+        }
+    }
+    return err_set(e, ERR_INVALID, "?sort= is name, size or time");
+}
+
+#define KEY_BYTES 8
+
+/* The cursor is the last name in base64url: names may be any bytes. Before it stands what it is
+ * sorted by, when that is not the name. */
+static int write_cursor(const struct page *p, struct buf *out)
+{
+    SCOPED(buf_donep) struct buf b = BUF_MAX(KEY_BYTES + 256);
+    char key[KEY_BYTES];
+
+    for (int i = 0; i < KEY_BYTES; i++) {
+        key[i] = (char)((uint64_t)p->key >> (56 - 8 * i));
+    }
+    if (p->flags & (VOLUME_BY_SIZE | VOLUME_BY_TIME)) {
+        (void)buf_add(&b, str_n(key, KEY_BYTES));
+    }
+    (void)buf_add_c(&b, p->last);
+    return base64url_add(out, buf_str(&b));
+}
+
+static int read_cursor(struct http_req *r, struct page *p, struct err *e)
+{
+    SCOPED(buf_donep) struct buf b = BUF_MAX(KEY_BYTES + 256);
+    struct str after = http_query(r, "after"), name;
+    size_t key_len = p->flags & (VOLUME_BY_SIZE | VOLUME_BY_TIME) ? KEY_BYTES : 0;
+    uint64_t key = 0;
+
+    if (after.p == NULL) {
+        return 0;
+    }
+    if (base64url_decode(after, &b) < 0 || b.len < key_len) {
         return err_set(e, ERR_INVALID, "?after= is not a cursor of an earlier answer");
     }
-    return 0;
+    for (size_t i = 0; i < key_len; i++) {
+        key = key << 8 | (unsigned char)b.p[i];
+    }
+    p->key = (int64_t)key;
+    name = str_from(buf_str(&b), key_len);
+    return str_copy(name, p->last, sizeof(p->last)) < 0 || (key_len > 0 && name.len == 0)
+               ? err_set(e, ERR_INVALID, "?after= is not a cursor of an earlier answer")
+               : 0;
 }
 
 static int show_tree(struct http_req *r, struct err *e)
@@ -237,7 +298,8 @@ static int show_tree(struct http_req *r, struct err *e)
     struct str path;
 
     if (http_query_i64(r, "limit", 100, 1, LIMIT_LIST_ROWS, &page.left, e) < 0 ||
-        read_cursor(r, page.last, e) < 0 || find_place(r, &i, &path, e) < 0) {
+        http_query_filter(r, &page.words, e) < 0 || read_sort(r, &page.flags, e) < 0 ||
+        read_cursor(r, &page, e) < 0 || find_place(r, &i, &path, e) < 0) {
         return -1;
     }
     jw_object(&w);
@@ -248,7 +310,7 @@ static int show_tree(struct http_req *r, struct err *e)
     }
     jw_end(&w);
     if (page.more) {
-        (void)base64url_add(&cursor, str_of(page.last));
+        (void)write_cursor(&page, &cursor);
     }
     jw_kv_c(&w, "next", page.more ? buf_str(&cursor).p : NULL);
     jw_end(&w);
@@ -338,6 +400,14 @@ static int read_file(struct http_req *r, struct err *e)
         return err_set(e, ERR_INTERNAL, "the files agent sent no descriptor");
     }
     return reply_bytes(r, q.path, &reply.file, fd, e);
+}
+
+static int send_archive(struct http_req *r, struct err *e)
+{
+    struct volume_info i;
+    struct str path;
+
+    return find_place(r, &i, &path, e) < 0 ? -1 : volume_archive_send(r->ctx, &i, path, r, e);
 }
 
 static int write_file(struct http_req *r, struct err *e)
@@ -449,7 +519,7 @@ static int rename_file(struct http_req *r, struct err *e)
 
 const struct route volume_routes[] = {
     {HTTP_GET, VOLUMES, PERM_VOLUME_READ, list_volumes, "Volumes of a project, by name.",
-     .query = "limit after", .gives = "200 [Volume]"},
+     .query = "q limit after", .gives = "200 [Volume]"},
     {HTTP_POST, VOLUMES, PERM_VOLUME_MANAGE, make_volume, "Makes a volume.", .takes = "VolumeNew",
      .gives = "201 Volume"},
     {HTTP_GET, VOLUMES "/{v}", PERM_VOLUME_READ, show_volume, "A volume with its size.",
@@ -457,9 +527,14 @@ const struct route volume_routes[] = {
     {HTTP_DELETE, VOLUMES "/{v}", PERM_VOLUME_MANAGE, delete_volume,
      "Deletes a volume and all that is in it.", .gives = "204"},
     {HTTP_GET, VOLUMES "/{v}/tree", PERM_VOLUME_READ, show_tree, "Entries of the root directory.",
-     .query = "limit after", .gives = "200 [TreeEntry]"},
+     .query = "q sort desc limit after", .gives = "200 [TreeEntry]"},
     {HTTP_GET, VOLUMES "/{v}/tree/{path...}", PERM_VOLUME_READ, show_tree,
-     "Entries of a directory, by name.", .query = "limit after", .gives = "200 [TreeEntry]"},
+     "Entries of a directory, by name, size or time.", .query = "q sort desc limit after",
+     .gives = "200 [TreeEntry]"},
+    {HTTP_GET, VOLUMES "/{v}/archive", PERM_VOLUME_READ, send_archive,
+     "Everything in the volume as a tar.", .gives = "200 application/x-tar"},
+    {HTTP_GET, VOLUMES "/{v}/archive/{path...}", PERM_VOLUME_READ, send_archive,
+     "Everything in a folder as a tar.", .gives = "200 application/x-tar"},
     {HTTP_GET, VOLUMES "/{v}/files/{path...}", PERM_VOLUME_READ, read_file,
      "Bytes of a file; with HEAD and ?upload=ID, how far an upload is.", .query = "upload",
      .gives = "200 */*, 206 */*"},

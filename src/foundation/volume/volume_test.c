@@ -8,6 +8,7 @@
 #include "helper/helper.h"
 #include "state/state.h"
 #include "volume/path.h"
+#include "volume/walk.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -165,7 +166,8 @@ static void outcome_done(struct outcome *o)
 static struct outcome ask(struct fixture *f, const struct volume_info *i, enum volume_agent_op op,
                           const char *path, const char *other, unsigned flags, uint64_t number)
 {
-    struct volume_request q = {op, flags, number, str_of(path), str_of(other), 0};
+    struct volume_request q = {
+        .op = op, .flags = flags, .number = number, .path = str_of(path), .other = str_of(other)};
     struct outcome o = {.fd = -1, .packet = BUF_MAX(VOLUME_PACKET_MAX)};
 
     o.rc = volume_ask(f->store, i, &q, &o.packet, &o.reply, &o.fd, &o.e);
@@ -873,6 +875,212 @@ static void ten_thousand_files_are_listed_in_order_page_by_page(void **state)
     assert_true(pages >= 10);
 }
 
+/* The names of one page of LIST, with spaces between. */
+static void listed(struct fixture *f, const struct volume_info *i, struct volume_request q,
+                   char out[256], int64_t *key)
+{
+    SCOPED(buf_done) struct buf packet = BUF_MAX(VOLUME_PACKET_MAX);
+    struct volume_reply reply;
+    struct volume_row row;
+    struct err e = {0};
+    size_t n = 0;
+
+    q.op = VOLUME_AGENT_LIST;
+    q.path = STR("d");
+    q.number = q.number ? q.number : 100;
+    q.other = q.other.p ? q.other : STR_EMPTY;
+    assert_int_equal(volume_ask(f->store, i, &q, &packet, &reply, NULL, &e), 0);
+    out[0] = '\0';
+    while (volume_row_next(&reply.rows, &row, &e) > 0) {
+        n += (size_t)snprintf(out + n, 256 - n, "%s%.*s", n ? " " : "", STR_ARG(row.name));
+        *key = q.flags & VOLUME_BY_SIZE ? (int64_t)row.file.size_bytes : row.file.modified_ns;
+    }
+}
+
+static void a_folder_is_sorted_by_size_and_time_and_filtered(void **state)
+{
+    struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct volume_request q = {.flags = VOLUME_DESC};
+    char got[256];
+    int64_t key = 0;
+
+    NEEDS_ROOT();
+    i = make(f, "data");
+    write_file(f, &i, "d/Alpha", "12345");
+    write_file(f, &i, "d/beta", "1");
+    write_file(f, &i, "d/gamma", "12345");
+    write_file(f, &i, "d/delta", "");
+    assert_int_equal(utimensat(AT_FDCWD, host(&i, "d/gamma"), old, 0), 0);
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "gamma delta beta Alpha");
+    q.flags = VOLUME_BY_SIZE;
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "delta beta Alpha gamma");
+    listed(f, &i, (struct volume_request){.words = STR("AL")}, got, &key);
+    assert_string_equal(got, "Alpha");
+    listed(f, &i, (struct volume_request){.words = STR("AL"), .other = STR("d")}, got, &key);
+    assert_string_equal(got, "");
+    q = (struct volume_request){.flags = VOLUME_BY_TIME, .number = 1};
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "gamma");
+    assert_int_equal(key, 1000LL * 1000000000);
+    q = (struct volume_request){.flags = VOLUME_BY_TIME, .other = STR("gamma"), .key = key};
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "Alpha beta delta");
+    /* two of one size on two pages: the name decides */
+    q = (struct volume_request){.flags = VOLUME_BY_SIZE | VOLUME_DESC, .number = 1};
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "gamma");
+    q.number = 0;
+    q.other = STR("gamma");
+    q.key = key;
+    listed(f, &i, q, got, &key);
+    assert_string_equal(got, "Alpha beta delta");
+}
+
+/* --- walks --- */
+
+static void a_walk_reads_no_link_and_opens_nothing_through_one(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+
+    NEEDS_ROOT();
+    i = make(f, "data");
+    write_file(f, &i, "real/file", "x");
+    assert_int_equal(symlink("real", host(&i, "way")), 0);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_READ_DIR, "real", "", 0), ERR_NONE);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_READ_DIR, "way", "", 0), ERR_INVALID);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_READ_DIR, "real/file", "", 0), ERR_CONFLICT);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_OPEN_READ, "way/file", "", 0), ERR_NONE);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_OPEN_READ, "way/file", "", VOLUME_NO_FOLLOW),
+                     ERR_INVALID);
+    assert_int_equal(kind_of(f, &i, VOLUME_AGENT_READ_LINK, "real/file", "", 0), ERR_INVALID);
+    {
+        SCOPED(outcome_done) struct outcome o = ask(f, &i, VOLUME_AGENT_READ_LINK, "way", "", 0, 0);
+
+        assert_int_equal(o.rc, 0);
+        assert_true(str_eq_c(o.reply.rows, "real"));
+    }
+}
+
+struct seen {
+    int files, dirs, links, others, skipped;
+    size_t deepest;
+    char wanted[16];
+};
+
+static int see(void *ctx, struct str path UNUSED, struct str rel, const struct volume_file *file,
+               struct err *e)
+{
+    struct seen *s = ctx;
+
+    s->files += file->type == VOLUME_FILE;
+    s->dirs += file->type == VOLUME_DIR;
+    s->links += file->type == VOLUME_LINK;
+    s->others += file->type == VOLUME_OTHER;
+    s->deepest = rel.len > s->deepest ? rel.len : s->deepest;
+    return s->wanted[0] && str_eq_c(rel, s->wanted) ? err_set(e, ERR_CONFLICT, "of the callback")
+                                                    : 0;
+}
+
+static void see_skipped(void *ctx, struct str rel UNUSED, const struct err *why UNUSED)
+{
+    ((struct seen *)ctx)->skipped++;
+}
+
+static const struct volume_walk_ops seeing = {see, see_skipped};
+
+static void a_walk_sees_everything_once(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct seen s = {0};
+    struct err e = {0};
+    char name[64];
+
+    NEEDS_ROOT();
+    i = make(f, "data");
+    for (int n = 0; n < 3000; n++) { /* several packets */
+        int fd;
+
+        (void)snprintf(name, sizeof(name), "a-file-with-a-name-%05d", n);
+        fd = open(host(&i, name), O_CREAT | O_WRONLY, 0644);
+        assert_true(fd >= 0);
+        (void)close(fd);
+    }
+    for (int n = 0; n < 40; n++) {
+        (void)snprintf(name, sizeof(name), "dir%d/inner", n);
+        write_file(f, &i, name, "x");
+    }
+    assert_int_equal(symlink(".", host(&i, "dir0/loop")), 0);
+    assert_int_equal(mkfifo(host(&i, "dir0/pipe"), 0666), 0);
+    assert_int_equal(volume_walk(f->store, &i, STR_EMPTY, &seeing, &s, &e), 0);
+    assert_int_equal(s.files, 3040);
+    assert_int_equal(s.dirs, 40);
+    assert_int_equal(s.links, 1);
+    assert_int_equal(s.others, 1);
+    assert_int_equal(s.skipped, 0);
+    s = (struct seen){0};
+    assert_int_equal(volume_walk(f->store, &i, STR("dir0"), &seeing, &s, &e), 0);
+    assert_int_equal(s.files, 1);
+    assert_int_equal(s.deepest, strlen("inner"));
+    assert_int_equal(volume_walk(f->store, &i, STR("none"), &seeing, &s, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    s = (struct seen){.wanted = "dir7/inner"};
+    assert_int_equal(volume_walk(f->store, &i, STR_EMPTY, &seeing, &s, &e), -1);
+    assert_string_equal(e.msg, "of the callback"); /* and no folder was skipped for it */
+    assert_int_equal(s.skipped, 0);
+}
+
+static void a_walk_goes_as_deep_as_paths_do_and_says_where_it_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct volume_info i;
+    struct seen s = {0};
+    struct err e = {0};
+    int at;
+
+    NEEDS_ROOT();
+    i = make(f, "data");
+    at = open(host(&i, ""), O_RDONLY | O_DIRECTORY);
+    for (int n = 0; n < 2100; n++) { /* "d/d/d": 4,199 bytes */
+        int next;
+
+        assert_int_equal(mkdirat(at, "d", 0777), 0);
+        assert_int_equal(fchownat(at, "d", ID_BASE, ID_BASE, 0), 0);
+        next = openat(at, "d", O_RDONLY | O_DIRECTORY);
+        assert_true(next >= 0);
+        (void)close(at);
+        at = next;
+    }
+    (void)close(at);
+    assert_int_equal(volume_walk(f->store, &i, STR_EMPTY, &seeing, &s, &e), 0);
+    assert_int_equal(s.deepest, 4095);
+    assert_int_equal(s.dirs, 2048);
+    assert_int_equal(s.skipped, 1);
+}
+
+static void walks_at_once_are_few_and_fewer_for_one_user(void **state)
+{
+    struct fixture *f = *state;
+    struct err e = {0};
+
+    NEEDS_ROOT();
+    for (int64_t user = 1; user <= LIMIT_WALKS / LIMIT_USER_WALKS; user++) {
+        for (int n = 0; n < LIMIT_USER_WALKS; n++) {
+            assert_int_equal(volume_walk_enter(f->store, user, &e), 0);
+        }
+        assert_int_equal(volume_walk_enter(f->store, user, &e), -1);
+        assert_int_equal(e.kind, ERR_UNAVAILABLE);
+    }
+    assert_int_equal(volume_walk_enter(f->store, 99, &e), -1);
+    volume_walk_leave(f->store, 1);
+    assert_int_equal(volume_walk_enter(f->store, 99, &e), 0);
+}
+
 static void names_of_any_bytes_and_255_of_them_are_kept(void **state)
 {
     struct fixture *f = *state;
@@ -1049,6 +1257,11 @@ int main(void)
         TEST(a_tree_is_removed_without_following_links),
         TEST(old_uploads_are_swept_and_young_ones_stay),
         TEST(ten_thousand_files_are_listed_in_order_page_by_page),
+        TEST(a_folder_is_sorted_by_size_and_time_and_filtered),
+        TEST(a_walk_reads_no_link_and_opens_nothing_through_one),
+        TEST(a_walk_sees_everything_once),
+        TEST(a_walk_goes_as_deep_as_paths_do_and_says_where_it_stopped),
+        TEST(walks_at_once_are_few_and_fewer_for_one_user),
         TEST(names_of_any_bytes_and_255_of_them_are_kept),
         TEST(more_volumes_than_agents_are_served_to_many_threads),
         TEST(one_request_at_a_time_works_on_an_upload),

@@ -203,10 +203,14 @@ int verb_debug_routes(struct cli *c, struct err *e UNUSED)
 
     for (const struct openapi_part *p = openapi_parts; p->routes; p++) {
         for (const struct route *r = p->routes; r->pattern; r++) {
-            (void)json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "method",
-                                                        http_method_name(r->method), "path",
-                                                        r->pattern, "permission",
-                                                        perm_name(r->perm), "summary", r->summary));
+            json_t *row =
+                json_pack("{s:s, s:s, s:s, s:s}", "method", http_method_name(r->method), "path",
+                          r->pattern, "permission", perm_name(r->perm), "summary", r->summary);
+
+            if (r->also != PERM_PUBLIC) {
+                (void)json_object_set_new(row, "also", json_string(perm_name(r->also)));
+            }
+            (void)json_array_append_new(rows, row);
         }
     }
     if (!print_json(c, rows)) {
