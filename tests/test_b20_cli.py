@@ -220,6 +220,57 @@ def test_data_goes_up_and_comes_down(strata, tmp_path):
     assert strata.cli('data', 'get', 'cli/in/digits.csv', '-', '-p', 'demo').returncode == 66
 
 
+def test_folders_are_made_and_files_move_within_their_volume(strata, tmp_path):
+    strata.volume('demo', 'moving')
+    (tmp_path / 'a.txt').write_text('a')
+    strata.cli('data', 'put', tmp_path / 'a.txt', 'moving/', '-p', 'demo', check=True)
+    strata.cli('data', 'mkdir', 'moving/in/deep', '-p', 'demo', check=True)
+    strata.cli('data', 'move', 'moving/a.txt', 'moving/in/b.txt', '-p', 'demo', check=True)
+    assert strata.cli('data', 'get', 'moving/in/b.txt', '-', '-p', 'demo', check=True).stdout == 'a'
+    strata.cli('data', 'put', tmp_path / 'a.txt', 'moving/', '-p', 'demo', check=True)
+    assert strata.cli('data', 'move', 'moving/a.txt', 'moving/in/b.txt', '-p', 'demo').returncode == 73
+    strata.cli('data', 'move', 'moving/a.txt', 'moving/in/b.txt', '--replace', '-p', 'demo', check=True)
+    assert 'one volume' in strata.cli('data', 'move', 'moving/in/b.txt', 'other/b.txt', '-p', 'demo').stderr
+    assert 'names no folder' in strata.cli('data', 'mkdir', 'moving', '-p', 'demo').stderr
+
+
+def test_users_and_projects_are_changed(strata):
+    strata.user('changed')
+    strata.project('changing')
+    strata.cli('user', 'set', 'changed', '--disabled', 'yes', check=True)
+    assert strata.cli('whoami', user='changed').returncode == 77
+    strata.cli('user', 'set', 'changed', '--disabled', 'no', '--admin', 'yes', check=True)
+    assert json.loads(strata.cli('whoami', '--json', user='changed').stdout)['is_admin'] is True
+    strata.cli('project', 'set', 'changing', '--public', 'yes', check=True)
+    assert strata.api('GET', '/api/v1/projects/changing', user=None).status_code == 200
+    assert 'yes or no' in strata.cli('project', 'set', 'changing', '--public', 'maybe').stderr
+    for verb in (['user', 'set', 'changed'], ['project', 'set', 'changing']):
+        assert strata.cli(*verb).returncode == 65
+
+
+def test_an_image_is_shown_and_a_repository_deleted(strata, tmp_path):
+    strata.project('demo')
+    strata.cli('image', 'push', 'demo/shown:1', '--program', BUILD / 'strata-ml', check=True)
+    assert 'sha256:' in strata.cli('image', 'show', 'demo/shown:1', check=True).stdout
+    manifest = json.loads(strata.cli('image', 'show', 'shown:1', '-p', 'demo', '--json', check=True).stdout)
+    assert manifest == strata.api('GET', '/v2/demo/shown/manifests/1').json()
+    assert strata.cli('image', 'delete', 'demo/shown:1', '--all').returncode == 65
+    strata.cli('image', 'delete', 'demo/shown', '--all', check=True)
+    assert strata.cli('image', 'show', 'demo/shown:1').returncode == 66
+
+
+def test_administrators_see_the_server_from_anywhere(strata):
+    assert 'disk space' in strata.cli('server', 'health', check=True).stdout
+    assert 'jobs.log_max' in strata.cli('server', 'settings', check=True).stdout
+    assert 'secret:write' in strata.cli('role', 'list', check=True).stdout
+    strata.user('no-admin')
+    assert strata.cli('server', 'health', user='no-admin').returncode == 77
+    strata.cli('project', 'create', 'in-the-audit', check=True)
+    found = json.loads(strata.cli('audit', '--text', '/projects', '--since', '2020-01-01T00:00:00Z', '--json', check=True).stdout)
+    assert found['items'] and all('/projects' in e['path'] for e in found['items'])
+    assert strata.cli('audit', '--until', '2020-01-01T00:00:00Z', check=True).stdout == 'No entries.\n'
+
+
 def test_exit_codes_mean_the_same_everywhere(strata):
     assert strata.cli('job', 'show', 'j-none', '-p', 'demo').returncode == 66
     assert strata.cli('project', 'create', 'Bad Name').returncode == 65
@@ -254,6 +305,15 @@ def test_run_takes_the_spec_from_standard_input_and_answers_in_json(strata):
     r = strata.cli('run', '-f', '-', '-p', 'demo', '--json', input=spec)
     assert r.returncode == 0, r.stderr
     assert json.loads(r.stdout)['state'] == 'succeeded'
+
+
+def test_the_log_of_each_attempt_is_there(strata):
+    spec = {'image': strata.busybox, 'command': ['sh', '-c', 'echo attempt $STRATA_ATTEMPT; exit 3'], 'retries': 1,
+            'resources': {'cpu': '100m', 'memory': '32Mi'}}
+    job = strata.wait_job('demo', strata.submit('demo', spec)['id'])['id']
+    assert strata.cli('job', 'logs', job, '--attempt', '1', '-p', 'demo', check=True).stdout == 'attempt 1\n'
+    assert strata.cli('job', 'logs', job, '-p', 'demo', check=True).stdout == 'attempt 2\n'
+    assert strata.cli('job', 'logs', job, '--attempt', '0', '-p', 'demo').returncode == 65
 
 
 def test_a_log_goes_on_over_retries_from_any_offset(strata):

@@ -83,6 +83,36 @@ int verb_user_list(struct cli *c, struct err *e)
     return show_list(c, STR("/api/v1/users"), columns, ARRAY_LEN(columns), "No users.", e);
 }
 
+/* "yes" or "no" of an option, set in `body` under `key` when it is given. */
+static int set_flag(struct cli *c, const char *option, json_t *body, const char *key, struct err *e)
+{
+    const char *value = cli_option(c, option);
+
+    if (value == NULL) {
+        return 0;
+    }
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0) {
+        return err_set(e, ERR_INVALID, "--%s is yes or no, not '%.40s'", option, value);
+    }
+    return json_object_set_new(body, key, json_boolean(value[0] == 'y'));
+}
+
+int verb_user_set(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *body = json_object();
+    SCOPED(freep) char *path = xasprintf("/api/v1/users/%s", url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *done = xasprintf("User %s is changed.", cli_arg(c, 0));
+
+    if (set_flag(c, "admin", body, "is_admin", e) < 0 ||
+        set_flag(c, "disabled", body, "disabled", e) < 0) {
+        return -1;
+    }
+    if (json_object_size(body) == 0) {
+        return err_set(e, ERR_INVALID, "what is to change? --admin yes|no, --disabled yes|no");
+    }
+    return change(c, "PATCH", body, path, done, e);
+}
+
 int verb_user_delete(struct cli *c, struct err *e)
 {
     SCOPED(freep) char *path = xasprintf("/api/v1/users/%s", url_segment(cli_arg(c, 0)));
@@ -126,6 +156,21 @@ int verb_project_list(struct cli *c, struct err *e)
 
     return show_list(c, STR("/api/v1/projects"), columns, ARRAY_LEN(columns),
                      "No project yet: strata project create NAME makes one.", e);
+}
+
+int verb_project_set(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *body = json_object();
+    SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s", url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *done = xasprintf("Project %s is changed.", cli_arg(c, 0));
+
+    if (set_flag(c, "public", body, "public", e) < 0) {
+        return -1;
+    }
+    if (json_object_size(body) == 0) {
+        return err_set(e, ERR_INVALID, "what is to change? --public yes|no");
+    }
+    return change(c, "PATCH", body, path, done, e);
 }
 
 int verb_project_delete(struct cli *c, struct err *e)
@@ -213,47 +258,4 @@ int verb_secret_delete(struct cli *c, struct err *e)
     SCOPED(freep) char *done = xasprintf("Secret %s is deleted.", cli_arg(c, 0));
 
     return change(c, "DELETE", NULL, path, done, e);
-}
-
-int verb_audit(struct cli *c, struct err *e)
-{
-    static const struct column columns[] = {
-        {"AT", "at", COLUMN_TEXT},           {"USER", "user", COLUMN_TEXT},
-        {"METHOD", "method", COLUMN_TEXT},   {"PATH", "path", COLUMN_TEXT},
-        {"STATUS", "status", COLUMN_NUMBER}, {"FROM", "peer", COLUMN_TEXT}};
-    SCOPED(json_decrefp) json_t *page = NULL;
-    const char *user = cli_option(c, "user");
-
-    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/audit?limit=%s%s%s%s%s",
-                    cli_option(c, "limit") ? url_segment(cli_option(c, "limit")) : "50",
-                    user ? "&user=" : "", user ? url_segment(user) : "",
-                    c->project ? "&project=" : "", c->project ? url_segment(c->project) : "") < 0) {
-        return -1;
-    }
-    if (!print_json(c, page)) {
-        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns), "No entries.");
-    }
-    return 0;
-}
-
-int verb_node_list(struct cli *c, struct err *e)
-{
-    static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
-                                            {"STATE", "state", COLUMN_TEXT},
-                                            {"ARCH", "arch", COLUMN_TEXT},
-                                            {"CPU", "cpu_milli", COLUMN_CPU},
-                                            {"FREE", "cpu_milli_free", COLUMN_CPU},
-                                            {"MEMORY", "memory_bytes", COLUMN_BYTES},
-                                            {"FREE", "memory_bytes_free", COLUMN_BYTES},
-                                            {"GPU", "gpus", COLUMN_NUMBER},
-                                            {"FREE", "gpus_free", COLUMN_NUMBER}};
-    SCOPED(json_decrefp) json_t *page = NULL;
-
-    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/nodes") < 0) {
-        return -1;
-    }
-    if (!print_json(c, page)) {
-        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns), "No nodes.");
-    }
-    return 0;
 }

@@ -51,6 +51,11 @@ static const struct cli_option user_opts[] = {
     {"password-stdin", 0, NULL, "read the password from standard input (so without a terminal)"},
     {0},
 };
+static const struct cli_option user_set_opts[] = {
+    {"admin", 0, "yes|no", "whether an administrator"},
+    {"disabled", 0, "yes|no", "whether kept out: password, sessions and tokens"},
+    {0},
+};
 static const struct cli_option password_opts[] = {
     {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
     {0},
@@ -64,8 +69,15 @@ static const struct cli_option project_opts[] = {
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
 };
+static const struct cli_option project_set_opts[] = {
+    {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
+    {0},
+};
 static const struct cli_option audit_opts[] = {
     {"user", 'u', "NAME", "only what this user did"},
+    {"text", 0, "TEXT", "only with this in path, address or request id"},
+    {"since", 0, "TIME", "from this time on: 2026-01-31T00:00:00Z"},
+    {"until", 0, "TIME", "before this time"},
     {"limit", 0, "N", "rows, newest first (default 50)"},
     {0},
 };
@@ -77,12 +89,21 @@ static const struct cli_option push_opts[] = {
     {"env", 'e', "K=V", "environment variable; may be repeated"},
     {0},
 };
+static const struct cli_option image_delete_opts[] = {
+    {"all", 0, NULL, "the repository with all its tags"},
+    {"yes", 'y', NULL, "do not ask whether it is meant"},
+    {0},
+};
 static const struct cli_option volume_opts[] = {
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
 };
 static const struct cli_option delete_opts[] = {
     {"recursive", 'r', NULL, "a folder with all that is in it"},
+    {0},
+};
+static const struct cli_option move_opts[] = {
+    {"replace", 0, NULL, "replace what has this name there"},
     {0},
 };
 static const struct cli_option submit_opts[] = {
@@ -96,6 +117,7 @@ static const struct cli_option list_opts[] = {
 };
 static const struct cli_option logs_opts[] = {
     {"follow", 'f', NULL, "go on until the job ends"},
+    {"attempt", 0, "N", "of this attempt (default: the last); with --follow, retries follow on"},
     {0},
 };
 
@@ -135,10 +157,14 @@ const struct cli_verb cli_verbs[] = {
      "Without NAME your own: the old one is asked for first (standard input: old, then new).\n"
      "With NAME, for administrators: the new one only.",
      password_opts, verb_user_password, S},
+    {"user set", "NAME", "Make a user administrator, or keep him out.",
+     "  strata user set ada --disabled yes", user_set_opts, verb_user_set, S},
     {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, sure_opts,
      verb_user_delete, S},
     {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
     {"project list", "", "List the projects you may see.", NULL, NULL, verb_project_list, S},
+    {"project set", "NAME", "Make a project public or private.",
+     "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
     {"project members", "", "List members and roles.", NULL, NULL, verb_project_members, P},
@@ -159,8 +185,12 @@ const struct cli_verb cli_verbs[] = {
      "  strata image list -p demo\n"
      "  strata image list demo/tool",
      NULL, verb_image_list, S},
-    {"image delete", "IMAGE", "Delete a tag.", "  strata image delete demo/tool:1", NULL,
-     verb_image_delete, S},
+    {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
+     "  strata image show demo/tool:1", NULL, verb_image_show, S},
+    {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
+     "  strata image delete demo/tool:1\n"
+     "  strata image delete demo/tool --all",
+     image_delete_opts, verb_image_delete, S},
     {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
     {"volume list", "", "List volumes.", NULL, NULL, verb_volume_list, P},
     {"volume delete", "NAME", "Delete a volume with its files.", NULL, sure_opts,
@@ -170,6 +200,10 @@ const struct cli_verb cli_verbs[] = {
      "  strata data put digits.csv train/raw/ -p demo", NULL, verb_data_put, P},
     {"data get", "VOLUME/PATH [FILE]", "Download a file; - writes to standard output.", NULL, NULL,
      verb_data_get, P},
+    {"data mkdir", "VOLUME/PATH", "Make a folder, and those above it.", NULL, NULL, verb_data_mkdir,
+     P},
+    {"data move", "FROM TO", "Rename or move a file or folder within its volume.",
+     "  strata data move train/raw/a.csv train/old/a.csv -p demo", move_opts, verb_data_move, P},
     {"data delete", "VOLUME/PATH", "Delete a file or folder.", NULL, delete_opts, verb_data_delete,
      P},
     {"run", "[FILE]", "Submit a job, follow its log, end with its exit code.",
@@ -192,6 +226,11 @@ const struct cli_verb cli_verbs[] = {
     {"job delete", "JOB...", "Forget finished jobs with their logs and samples.", NULL, NULL,
      verb_job_delete, P},
     {"node list", "", "Show machines and what is free.", NULL, NULL, verb_node_list, S},
+    {"role list", "", "Show roles and what each may do.", NULL, NULL, verb_role_list, S},
+    {"server health", "", "Show what strata doctor finds on the server (administrators).", NULL,
+     NULL, verb_server_health, S},
+    {"server settings", "", "Show what the server runs with (administrators).", NULL, NULL,
+     verb_server_settings, S},
     {"audit", "", "Show who changed what (administrators).", NULL, audit_opts, verb_audit, S},
     {"version", "", "Show the version.", NULL, NULL, verb_version, 0},
     {"completion", "SHELL", "Print completion for bash or zsh.",

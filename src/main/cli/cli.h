@@ -192,10 +192,12 @@ int verb_token_delete(struct cli *c, struct err *e);
 /* admin.c */
 int verb_user_create(struct cli *c, struct err *e);
 int verb_user_list(struct cli *c, struct err *e);
+int verb_user_set(struct cli *c, struct err *e);
 int verb_user_delete(struct cli *c, struct err *e);
 int verb_user_password(struct cli *c, struct err *e);
 int verb_project_create(struct cli *c, struct err *e);
 int verb_project_list(struct cli *c, struct err *e);
+int verb_project_set(struct cli *c, struct err *e);
 int verb_project_delete(struct cli *c, struct err *e);
 int verb_project_members(struct cli *c, struct err *e);
 int verb_project_grant(struct cli *c, struct err *e);
@@ -203,11 +205,17 @@ int verb_project_revoke(struct cli *c, struct err *e);
 int verb_secret_set(struct cli *c, struct err *e);
 int verb_secret_list(struct cli *c, struct err *e);
 int verb_secret_delete(struct cli *c, struct err *e);
+/* server.c */
+int verb_server_health(struct cli *c, struct err *e);
+int verb_server_settings(struct cli *c, struct err *e);
+int verb_role_list(struct cli *c, struct err *e);
 int verb_audit(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
+/* image_list.c */
 int verb_image_list(struct cli *c, struct err *e);
+int verb_image_show(struct cli *c, struct err *e);
 int verb_image_delete(struct cli *c, struct err *e);
 /* volume.c */
 int verb_volume_create(struct cli *c, struct err *e);
@@ -216,6 +224,8 @@ int verb_volume_delete(struct cli *c, struct err *e);
 int verb_data_list(struct cli *c, struct err *e);
 int verb_data_put(struct cli *c, struct err *e);
 int verb_data_get(struct cli *c, struct err *e);
+int verb_data_mkdir(struct cli *c, struct err *e);
+int verb_data_move(struct cli *c, struct err *e);
 int verb_data_delete(struct cli *c, struct err *e);
 /* job.c */
 int verb_job_submit(struct cli *c, struct err *e);

@@ -1,5 +1,5 @@
-/* Images from the command line: list, delete, and push of what needs no builder - a static program
- * or a tar - as an OCI image of one layer (image-spec 1.1). */
+/* Push of what needs no builder - a static program or a tar - as an OCI image of one layer
+ * (image-spec 1.1). */
 #include "main/cli/cli.h"
 
 #include "base/fs.h"
@@ -549,81 +549,5 @@ int verb_image_push(struct cli *c, struct err *e)
     } else {
         (void)printf("%s:%s sha256:%.12s...\n", repo, tag, digest);
     }
-    return 0;
-}
-
-/* A repository is named with its project, as everywhere, or within the one of -p. */
-static const char *within_project(struct cli *c, const char *name, struct err *e)
-{
-    size_t n = c->project ? strlen(c->project) : 0;
-    const char *slash = strchr(name, '/');
-
-    if (c->project) {
-        return strncmp(name, c->project, n) == 0 && name[n] == '/' ? name + n + 1 : name;
-    }
-    if (slash == NULL) {
-        err_set(e, ERR_INVALID, "which project? write PROJECT/%s, or -p NAME", name);
-        return NULL;
-    }
-    free(c->spec_project);
-    c->spec_project = xstrndup(name, (size_t)(slash - name));
-    c->project = c->spec_project;
-    return slash + 1;
-}
-
-int verb_image_list(struct cli *c, struct err *e)
-{
-    static const struct column repos[] = {{"REPOSITORY", "name", COLUMN_TEXT},
-                                          {"TAGS", "tags", COLUMN_NUMBER},
-                                          {"SIZE", "size_bytes", COLUMN_BYTES},
-                                          {"CHANGED", "updated_at", COLUMN_AGE}};
-    static const struct column tags[] = {{"TAG", "tag", COLUMN_TEXT},
-                                         {"DIGEST", "digest", COLUMN_TEXT},
-                                         {"PLATFORM", "platform", COLUMN_TEXT},
-                                         {"SIZE", "size_bytes", COLUMN_BYTES},
-                                         {"PUSHED", "pushed_at", COLUMN_AGE}};
-    const char *repo = cli_arg(c, 0);
-    SCOPED(freep) char *path = NULL;
-    SCOPED(json_decrefp) json_t *items = NULL;
-
-    if (repo && (repo = within_project(c, repo, e)) == NULL) {
-        return -1;
-    }
-    if (c->project == NULL) {
-        return err_set(e, ERR_INVALID, "which project? -p NAME, or STRATA_PROJECT");
-    }
-    path = repo ? xasprintf("/api/v1/projects/%s/repositories/%s/tags", url_segment(c->project),
-                            url_path(repo))
-                : xasprintf("/api/v1/projects/%s/repositories", url_segment(c->project));
-    if (list_all(c, str_of(path), &items, e) < 0) {
-        return -1;
-    }
-    if (!print_json(c, items)) {
-        table_print(items, repo ? tags : repos, repo ? ARRAY_LEN(tags) : ARRAY_LEN(repos),
-                    "No images yet: docker push, skopeo copy, or strata image push.");
-    }
-    return 0;
-}
-
-int verb_image_delete(struct cli *c, struct err *e)
-{
-    const char *name = within_project(c, cli_arg(c, 0), e);
-    SCOPED(freep) char *repo = NULL;
-    const char *colon;
-
-    if (name == NULL) {
-        return -1;
-    }
-    colon = strrchr(name, ':');
-    if (colon == NULL || strchr(colon, '/')) {
-        return err_set(e, ERR_INVALID, "which tag? write %s:TAG", cli_arg(c, 0));
-    }
-    repo = xstrndup(name, (size_t)(colon - name));
-    if (client_call(c->client, "DELETE", NULL, NULL, e,
-                    "/api/v1/projects/%s/repositories/%s/tags/%s", url_segment(c->project),
-                    url_path(repo), url_segment(colon + 1)) < 0) {
-        return -1;
-    }
-    print_done(c, "%s/%s is deleted.", c->project, name);
     return 0;
 }

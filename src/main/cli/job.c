@@ -366,12 +366,18 @@ int verb_job_wait(struct cli *c, struct err *e)
 
 int verb_job_logs(struct cli *c, struct err *e)
 {
+    const char *attempt = cli_option(c, "attempt");
     struct follow f = {0};
+    uint64_t n = 0;
 
+    if (attempt && (str_to_u64(str_of(attempt), &n) < 0 || n == 0 || n > INT32_MAX)) {
+        return err_set(e, ERR_INVALID, "--attempt is a number from 1 on, not '%.40s'", attempt);
+    }
+    f.attempt = (int64_t)n;
     if (cli_option(c, "follow")) {
         SCOPED(json_decrefp) json_t *job = NULL;
 
-        return get_attempt(c, cli_arg(c, 0), &f.attempt, e) < 0
+        return f.attempt == 0 && get_attempt(c, cli_arg(c, 0), &f.attempt, e) < 0
                    ? -1
                    : follow_job(c, cli_arg(c, 0), f.attempt, false, &job, e);
     }

@@ -124,6 +124,54 @@ int verb_data_delete(struct cli *c, struct err *e)
     return 0;
 }
 
+int verb_data_mkdir(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *url = NULL;
+    const char *path;
+
+    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+        return -1;
+    }
+    if (path[0] == '\0') {
+        return err_set(e, ERR_INVALID, "'%s' names no folder: write VOLUME/PATH", cli_arg(c, 0));
+    }
+    url = place_url(c, volume, "dirs", path);
+    if (client_call(c->client, "POST", NULL, NULL, e, "%s", url) < 0) {
+        return -1;
+    }
+    print_done(c, "%s is there.", cli_arg(c, 0));
+    return 0;
+}
+
+int verb_data_move(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *volume = NULL;
+    SCOPED(freep) char *other = NULL;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    const char *from, *to;
+
+    if (split_place(cli_arg(c, 0), &volume, &from, e) < 0 ||
+        split_place(cli_arg(c, 1), &other, &to, e) < 0) {
+        return -1;
+    }
+    if (strcmp(volume, other) != 0) {
+        return err_set(e, ERR_INVALID, "from %s to %s: files move within one volume", volume,
+                       other);
+    }
+    body = json_pack("{s:s, s:s, s:b}", "from", from, "to", to, "replace",
+                     cli_option(c, "replace") != NULL);
+    if (body == NULL) {
+        return err_set(e, ERR_INVALID, "the names must be UTF-8");
+    }
+    if (client_call(c->client, "POST", body, NULL, e, "/api/v1/projects/%s/volumes/%s/rename",
+                    url_segment(c->project), url_segment(volume)) < 0) {
+        return -1;
+    }
+    print_done(c, "%s is %s now.", cli_arg(c, 0), cli_arg(c, 1));
+    return 0;
+}
+
 enum { UPLOAD_TRIES = 8, RETRY_MS = 1000 };
 
 struct upload {
