@@ -23,6 +23,7 @@
     X(JOB_READ, "job:read", PROJECT)                                                               \
     X(JOB_SUBMIT, "job:submit", PROJECT)                                                           \
     X(JOB_CANCEL, "job:cancel", PROJECT)                                                           \
+    X(JOB_EXEC, "job:exec", PROJECT) /* a shell sees the secrets that a job was given */           \
     X(VOLUME_READ, "volume:read", PROJECT)                                                         \
     X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
     X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \
@@ -50,6 +51,7 @@ struct principal {
     int64_t token_id;
     int64_t generation; /* of his password: what is made from it is void when he gets another */
     bool is_admin;
+    unsigned char session[32]; /* of a session: SHA-256 of its cookie */
     uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
     char name[65];   /* "anonymous" */
 };

@@ -96,6 +96,11 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
  * A token that is narrowed needs the scopes of all that is told. */
 bool access_may_see(void *ctx, const struct principal *who, struct str project);
 
+/* For what lives longer than its request (a shell): is whoever signed in still signed in (session,
+ * token, password), and does he still have this permission? Also false when it cannot be found out
+ * now. */
+bool access_still_may(void *ctx, const struct principal *who, enum perm perm, struct str project);
+
 struct project_ref {
     struct str name;
     int64_t id;

@@ -149,6 +149,8 @@ int access_session_new(struct access *a, int64_t user_id, const char *peer,
 /* 0 found, 1 no such session (expired, signed out). */
 int access_session_find(struct access *a, struct str cookie, struct principal *out,
                         struct err *e) MUST_USE;
+/* Of a principal that came by one; not cached. */
+int access_session_alive(struct access *a, const struct principal *who, struct err *e) MUST_USE;
 int access_session_end(struct access *a, struct str cookie, struct err *e) MUST_USE;
 /* What the console sends with each change; made from the cookie, which scripts cannot read. */
 void access_session_csrf(struct str cookie, char out[CSRF_SIZE]);

@@ -133,6 +133,19 @@ bool access_may_see(void *ctx, const struct principal *who, struct str project)
     return ((now.is_admin ? now.scopes : access_permissions(ctx, &now, project)) & told) == told;
 }
 
+bool access_still_may(void *ctx, const struct principal *who, enum perm perm, struct str project)
+{
+    struct principal now;
+    struct err e;
+
+    if (principal_now(ctx, who, &now, &e) < 0 ||
+        (who->kind == PRINCIPAL_SESSION && access_session_alive(ctx, who, &e) < 0) ||
+        (who->kind == PRINCIPAL_PASSWORD && now.generation != who->generation)) {
+        return false;
+    }
+    return (access_permissions(ctx, &now, project) & PERM_BIT(perm)) != 0;
+}
+
 static int err_sign_in(struct err *e)
 {
     return err_set(e, ERR_UNAUTHENTICATED, "sign in first: strata login, or a token");

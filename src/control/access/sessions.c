@@ -140,8 +140,22 @@ int access_session_find(struct access *a, struct str cookie, struct principal *o
         *seen = s;
         state_submit(a->state, write_seen, seen, free_seen);
     }
+    memcpy(s.who.session, s.hash, sizeof(s.who.session));
     *out = s.who;
     return 0;
+}
+
+int access_session_alive(struct access *a, const struct principal *who, struct err *e)
+{
+    struct session s = {.a = a, .now_ms = clock_wall_ms()};
+
+    memcpy(s.hash, who->session, sizeof(s.hash));
+    if (state_read(a->state, find_session, &s, e) < 0) {
+        return -1;
+    }
+    return s.is_found && s.user_id == who->user_id
+               ? 0
+               : err_set(e, ERR_UNAUTHENTICATED, "this session has ended: sign in again");
 }
 
 static int delete_session(struct state_db *db, void *ctx, struct err *e)
