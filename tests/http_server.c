@@ -260,7 +260,7 @@ static int publish(struct http_req *r, struct err *e)
 static void ws_message(void *ctx UNUSED, struct http_ws *ws, bool is_text, struct str message)
 {
     if (str_eq(message, STR("close"))) {
-        http_ws_close(ws, 1000);
+        http_ws_close(ws, 1000, NULL);
         return;
     }
     (void)http_ws_send(ws, is_text, message);
@@ -273,7 +273,7 @@ static void ws_closed(void *ctx UNUSED)
 
 static int websocket(struct http_req *r, struct err *e)
 {
-    static const struct http_ws_ops ops = {ws_message, ws_closed};
+    static const struct http_ws_ops ops = {ws_message, NULL, ws_closed};
     struct http_ws *ws;
 
     return http_upgrade_websocket(r, "echo", &ops, NULL, &ws, e);

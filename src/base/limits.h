@@ -54,6 +54,11 @@
 #define LIMIT_JOB_VOLUMES 32
 #define LIMIT_JOB_RETRIES 100
 #define LIMIT_JOBS_QUEUED 100000
+#define LIMIT_JOB_SHELLS 16  /* open in one job: they share its memory and processes */
+#define LIMIT_USER_SHELLS 32 /* open for one user */
+#define LIMIT_SHELLS 256     /* of all: 2.5 MiB each at most here, a keeper of 1 MB beside them */
+#define LIMIT_SHELL_INPUT_BYTES (1 * MIB + 64 * KIB) /* what the program has not read: a message   \
+                                                      */
 
 /* volume */
 #define LIMIT_VOLUME_PATH_BYTES 4096

@@ -48,6 +48,11 @@ static const struct parameter {
     {"follow", "integer", "1: goes on until the job ends."},
     {"offset", "integer", "The first byte wanted."},
     {"attempt", "integer", "Which attempt of a job; the last when not given."},
+    {"command", "[string]", "A word of the command; given again for each word. None: a shell."},
+    {"tty", "boolean", "true: at a terminal of its own."},
+    {"stdin", "boolean", "true: messages of channel 0 are its input. Not given: it has none."},
+    {"stdout", "boolean", "false: its output is dropped."},
+    {"stderr", "boolean", "false: its error output is dropped."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
     {"recursive", "'1'", "1: a directory with all that is in it."},
 };

@@ -80,6 +80,13 @@ static int find_project(void *ctx, struct str name, int64_t *id, uint32_t *id_ba
     return access_project(w->access, name, id, id_base, e);
 }
 
+static bool still_may(void *ctx, const struct principal *who, enum perm perm, struct str project)
+{
+    struct wire *w = ctx;
+
+    return access_still_may(w->access, who, perm, project);
+}
+
 static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
@@ -270,7 +277,8 @@ static int open_compute(struct wire *w, const struct boot *b, int socket, struct
                                              .hooks = {.ctx = w,
                                                        .project = find_project,
                                                        .image = find_image,
-                                                       .event = publish_job}},
+                                                       .event = publish_job,
+                                                       .still_may = still_may}},
                         e);
     if (w->jobs == NULL) {
         return -1;

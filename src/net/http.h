@@ -59,6 +59,7 @@ struct http_req {
     const struct route *route;
     void *ctx;              /* of the mount */
     const char *error_code; /* set by a handler before it fails; for the mount's error format */
+    struct str audit_note;  /* set by a handler: what the audit says behind the path */
     struct http_conn *conn; /* private to net */
 };
 
@@ -69,6 +70,7 @@ enum route_flags {
     ROUTE_NO_AUDIT = 1,   /* changes nothing by itself (a chunk of an upload, a token check) */
     ROUTE_RAW_PATH = 2,   /* path parameters may hold empty or dot segments: the handler looks */
     ROUTE_OWN_WORKER = 4, /* never waits for a free worker: /readyz */
+    ROUTE_AUDIT = 8,      /* a GET that does something: a shell */
 };
 
 /* `pattern`: "/api/v1/projects/{p}/jobs/{id}". {name} is one segment, {name...} one or more, also
@@ -120,8 +122,8 @@ struct http_hooks {
      * may not even see. */
     int (*authorize)(void *ctx, struct http_req *r, enum perm perm, struct str project,
                      struct err *e);
-    /* Every request that is not GET or HEAD, unless ROUTE_NO_AUDIT, once its status is known and
-     * before the answer is sent. */
+    /* Every request that is not GET or HEAD, unless ROUTE_NO_AUDIT, and those with ROUTE_AUDIT,
+     * once its status is known and before the answer is sent. */
     void (*audit)(void *ctx, const struct http_req *r, int status);
 };
 
@@ -246,12 +248,38 @@ int http_events_serve(struct http_req *r, struct http_events *ev, http_events_fi
 struct http_ws;
 struct http_ws_ops {
     void (*on_message)(void *ctx, struct http_ws *ws, bool is_text, struct str message);
+    /* NULL, or: moves what can be moved without waiting. Called when a watched descriptor is ready,
+     * when the peer took or sent something, and at least every 10 s. */
+    void (*pump)(void *ctx, struct http_ws *ws);
     void (*close)(void *ctx); /* exactly once */
 };
-/* Checks Origin against Host (browsers), answers 101 and moves the connection to the relay thread.
- * Not a WebSocket handshake: ERR_INVALID. */
+/* What is checked before a handler does work for a WebSocket: it is a handshake, and Origin fits
+ * Host (browsers). ERR_INVALID, ERR_FORBIDDEN. */
+int http_check_websocket(struct http_req *r, struct err *e) MUST_USE;
+/* The first of `ours` (NULL-terminated) that the client offers, or NULL. */
+const char *http_ws_subprotocol(const struct http_req *r, const char *const *ours);
+/* The same check, then answers 101 and moves the connection to the relay thread. */
 int http_upgrade_websocket(struct http_req *r, const char *subprotocol,
                            const struct http_ws_ops *ops, void *ws_ctx, struct http_ws **out,
                            struct err *e) MUST_USE;
 int http_ws_send(struct http_ws *ws, bool is_text, struct str message); /* any thread; -1: gone */
-void http_ws_close(struct http_ws *ws, unsigned code);
+/* All that was sent before goes out first. `reason` (NULL: none) is for people. Any thread. */
+void http_ws_close(struct http_ws *ws, unsigned code, const char *reason);
+
+/* --- in pump and on_message only --- */
+
+/* How much may be sent until the peer takes some; 0: stop reading what feeds it. A peer for whom
+ * more than 4 MiB wait is cut. */
+size_t http_ws_room(struct http_ws *ws);
+/* While paused, no message is taken from the socket: what is bounded then is the peer. A few small
+ * ones that came with the last may still follow. */
+enum http_ws_intake { HTTP_WS_TAKES, HTTP_WS_PAUSES };
+void http_ws_set_intake(struct http_ws *ws, enum http_ws_intake intake);
+/* A descriptor that the relay waits for: pump is called while it is ready. Zero `events` before it
+ * is closed. */
+enum http_ws_events { HTTP_WS_READABLE = 1, HTTP_WS_WRITABLE = 2 };
+struct http_ws_fd {
+    int fd;         /* non-blocking, or -1 */
+    unsigned armed; /* private */
+};
+void http_ws_watch(struct http_ws *ws, struct http_ws_fd *f, unsigned events);

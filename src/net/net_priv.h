@@ -294,6 +294,11 @@ struct http_waker {
     unsigned armed; /* epoll events */
 };
 
+struct relay_fd {
+    int fd;
+    unsigned armed;
+};
+
 enum relayed_result {
     RELAYED_STAYS,
     RELAYED_KEEP,   /* ended; the connection takes the next request */
@@ -325,6 +330,9 @@ void relay_adopt(struct http_waker *w);
 /* The rest: relay thread. */
 void relay_arm(struct http_waker *w, unsigned events);
 void relay_timer(struct http_waker *w, int64_t due_ms);
+/* Another descriptor: while it is ready for `events`, serve() is called with none. 0: no more, due
+ * before it is closed. */
+void relay_watch(struct http_waker *w, struct relay_fd *f, unsigned events);
 struct buf *relay_scratch(struct http_waker *w); /* empty; for the time of one serve() */
 
 int net_start_thread(pthread_t *thread, void *(*main_of)(void *), void *arg);

@@ -23,6 +23,7 @@
     X(JOB_READ, "job:read", PROJECT)                                                               \
     X(JOB_SUBMIT, "job:submit", PROJECT)                                                           \
     X(JOB_CANCEL, "job:cancel", PROJECT)                                                           \
+    X(JOB_EXEC, "job:exec", PROJECT) /* a shell sees the secrets that a job was given */           \
     X(VOLUME_READ, "volume:read", PROJECT)                                                         \
     X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
     X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \

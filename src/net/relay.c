@@ -35,6 +35,8 @@ struct relay {
     /* relay thread only */
     struct list all;
     struct list wheel[WHEEL_SLOTS];
+    struct epoll_event events[EVENTS_AT_ONCE];
+    int n_events; /* of them, what epoll_wait() told and is being served */
     int64_t wheel_tick;
     int64_t next_sweep_ms;
     unsigned empty_sweeps; /* in a row */
@@ -147,6 +149,25 @@ void relay_arm(struct http_waker *w, unsigned events)
     }
 }
 
+/* A watched descriptor is told from the waker's own connection by this bit of the pointer. */
+#define WATCHED 1UL
+
+static struct http_waker *waker_of(const struct epoll_event *ev)
+{
+    return (struct http_waker *)((uintptr_t)ev->data.ptr & ~WATCHED);
+}
+
+void relay_watch(struct http_waker *w, struct relay_fd *f, unsigned events)
+{
+    struct epoll_event ev = {.events = events, .data.u64 = (uintptr_t)w | WATCHED};
+    int op = events == 0 ? EPOLL_CTL_DEL : f->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+    if (f->fd >= 0 && f->armed != events) {
+        (void)epoll_ctl(w->conn->server->relay->epoll_fd, op, f->fd, &ev);
+        f->armed = events;
+    }
+}
+
 struct buf *relay_scratch(struct http_waker *w)
 {
     struct buf *b = &w->conn->server->relay->scratch;
@@ -173,6 +194,17 @@ static void give_back(struct http_conn *c, enum relayed_result result)
     }
 }
 
+/* Several descriptors of one waker may have been told at once. */
+static void forget_events(struct relay *r, const struct http_waker *w)
+{
+    for (int i = 0; i < r->n_events; i++) {
+        if (waker_of(&r->events[i]) == w) {
+            r->events[i].data.ptr = NULL;
+            r->events[i].events = 0;
+        }
+    }
+}
+
 static void retire(struct relay *r, struct http_waker *w, enum relayed_result result)
 {
     struct http_conn *c = w->conn;
@@ -186,6 +218,7 @@ static void retire(struct relay *r, struct http_waker *w, enum relayed_result re
         list_remove(&w->wake_link);
         w->woken = true; /* a late http_wake() finds nothing to do */
     }
+    forget_events(r, w);
     w->ops->free(w);
     give_back(c, result);
 }
@@ -361,28 +394,31 @@ static void hear_nudge(struct relay *r)
     atomic_store(&r->nudged, false);
 }
 
-static void serve_events(struct relay *r, const struct epoll_event *ev, int n)
+static void serve_events(struct relay *r)
 {
-    for (int i = 0; i < n; i++) {
-        if (ev[i].data.ptr == NULL) {
+    for (int i = 0; i < r->n_events; i++) {
+        const struct epoll_event *ev = &r->events[i];
+        bool is_watched = ((uintptr_t)ev->data.ptr & WATCHED) != 0;
+
+        if (ev->data.ptr != NULL) {
+            serve(r, waker_of(ev), is_watched ? 0 : ev->events);
+        } else if (ev->events != 0) {
             hear_nudge(r);
-        } else {
-            serve(r, ev[i].data.ptr, ev[i].events);
         }
     }
+    r->n_events = 0;
 }
 
 static void *relay_main(void *arg)
 {
     struct relay *r = arg;
     struct http_server *s = r->server;
-    struct epoll_event ev[EVENTS_AT_ONCE];
 
     r->wheel_tick = clock_mono_ms() / WHEEL_TICK_MS;
     while (!atomic_load(&s->stopping)) {
-        int n = epoll_wait(r->epoll_fd, ev, EVENTS_AT_ONCE, timeout_of(r, clock_mono_ms()));
-
-        serve_events(r, ev, n);
+        r->n_events =
+            epoll_wait(r->epoll_fd, r->events, EVENTS_AT_ONCE, timeout_of(r, clock_mono_ms()));
+        serve_events(r);
         serve_woken(r);
         serve_timers(r, clock_mono_ms());
         if (atomic_load(&s->draining) && !r->finishing) {

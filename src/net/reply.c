@@ -229,9 +229,10 @@ static void audit(struct exchange *x, int status)
 {
     const struct http_hooks *h = &x->server->options.hooks;
     const struct route *route = x->req.route;
+    bool reads = x->req.method == HTTP_GET || x->req.method == HTTP_HEAD;
 
-    if (h->audit && route && !(route->flags & ROUTE_NO_AUDIT) && x->req.method != HTTP_GET &&
-        x->req.method != HTTP_HEAD) {
+    if (h->audit && route && !(route->flags & ROUTE_NO_AUDIT) &&
+        (!reads || route->flags & ROUTE_AUDIT)) {
         h->audit(h->ctx, &x->req, status);
     }
 }

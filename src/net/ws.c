@@ -3,7 +3,8 @@
  *   http_ws_send (any thread) -> outbox -> wslay -> socket          socket -> wslay -> on_message
  *
  * A message leaves the outbox only when wslay has sent the one before, so the outbox is all that a
- * slow reader can hold: past WS_OUTBOX_BYTES he is cut. */
+ * slow reader can hold: past WS_OUTBOX_BYTES he is cut. Who feeds it from a descriptor asks for the
+ * room first and stops reading at WS_FEED_BYTES. */
 #include "net/net_priv.h"
 
 #include "base/hash.h"
@@ -16,10 +17,11 @@
 
 enum {
     WS_OUTBOX_BYTES = 4 * 1024 * 1024,
+    WS_FEED_BYTES = 256 * 1024,
     WS_READ_AT_ONCE = 256 * 1024, /* then the others have a turn */
-    WS_PING_MS = 20 * 1000,
-    WS_SILENCE_MS = 65 * 1000, /* three pings without any answer */
-    WS_CLOSE_MS = 5 * 1000     /* for the peer's half of the closing handshake */
+    WS_PING_MS = 10 * 1000,       /* also how often pump is called at least */
+    WS_SILENCE_MS = 65 * 1000,    /* six pings without any answer */
+    WS_CLOSE_MS = 5 * 1000        /* for the peer's half of the closing handshake */
 };
 
 struct message {
@@ -37,10 +39,13 @@ struct http_ws {
     struct list outbox;             /* guarded by lock */
     size_t outbox_bytes;            /* guarded by lock */
     unsigned close_code;            /* guarded by lock; 0: nobody asked to close */
+    char close_reason[124];         /* guarded by lock; RFC 6455 5.5: at most 123 bytes */
     bool overflowed;                /* guarded by lock */
     wslay_event_context_ptr frames; /* relay thread only, as all below */
     size_t early_used;              /* of conn->saved, which came with the handshake */
     size_t budget;
+    bool pauses;  /* takes no messages */
+    bool starved; /* pump found no room */
     int64_t heard_ms, next_ping_ms, close_by_ms;
 };
 
@@ -76,15 +81,61 @@ int http_ws_send(struct http_ws *ws, bool is_text, struct str message)
     return rc;
 }
 
-void http_ws_close(struct http_ws *ws, unsigned code)
+/* Whole characters only: a close frame with half of one is an error of ours (RFC 6455 5.5.1). */
+static size_t fit_utf8(struct str s, size_t max)
+{
+    size_t n = s.len < max ? s.len : max;
+
+    while (n > 0 && n < s.len && ((unsigned char)s.p[n] & 0xc0) == 0x80) {
+        n--;
+    }
+    return n;
+}
+
+void http_ws_close(struct http_ws *ws, unsigned code, const char *reason)
 {
     struct lock *l = &ws->lock;
+    struct str why = str_of(reason);
 
     {
         WITH_LOCK(l);
-        ws->close_code = ws->close_code ? ws->close_code : code;
+        if (ws->close_code == 0) {
+            ws->close_code = code;
+            why = str_first(why, fit_utf8(why, sizeof(ws->close_reason) - 1));
+            (void)!str_copy(why, ws->close_reason, sizeof(ws->close_reason));
+        }
     }
     http_wake(&ws->waker);
+}
+
+/* --- the relay thread, inside pump and on_message --- */
+
+size_t http_ws_room(struct http_ws *ws)
+{
+    struct lock *l = &ws->lock;
+    size_t room;
+
+    {
+        WITH_LOCK(l);
+        room = ws->outbox_bytes < WS_FEED_BYTES ? WS_FEED_BYTES - ws->outbox_bytes : 0;
+    }
+    ws->starved = room == 0;
+    return room;
+}
+
+void http_ws_set_intake(struct http_ws *ws, enum http_ws_intake intake)
+{
+    ws->pauses = intake == HTTP_WS_PAUSES;
+}
+
+void http_ws_watch(struct http_ws *ws, struct http_ws_fd *f, unsigned events)
+{
+    struct relay_fd armed = {f->fd, f->armed};
+    unsigned epoll = (events & HTTP_WS_READABLE ? (unsigned)EPOLLIN : 0U) |
+                     (events & HTTP_WS_WRITABLE ? (unsigned)EPOLLOUT : 0U);
+
+    relay_watch(&ws->waker, &armed, epoll);
+    f->armed = armed.armed;
 }
 
 /* --- wslay's hands --- */
@@ -117,6 +168,9 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *p, size_t n, int
     struct http_ws *ws = arg;
     ssize_t got;
 
+    if (ws->pauses) {
+        return would_block(frames);
+    }
     if (ws->waker.conn->saved) {
         return recv_early(ws, p, n);
     }
@@ -174,6 +228,7 @@ static enum next_message hand_over(struct http_ws *ws, int64_t now_ms)
     struct lock *l = &ws->lock;
     struct message *m = NULL;
     struct wslay_event_msg msg;
+    char reason[sizeof(ws->close_reason)];
     unsigned code;
     int rc;
 
@@ -183,6 +238,7 @@ static enum next_message hand_over(struct http_ws *ws, int64_t now_ms)
             return NEXT_CUT;
         }
         code = ws->close_code;
+        memcpy(reason, ws->close_reason, sizeof(reason));
         if (!list_empty(&ws->outbox)) {
             m = list_entry(ws->outbox.next, struct message, link);
             list_remove(&m->link);
@@ -199,7 +255,8 @@ static enum next_message hand_over(struct http_ws *ws, int64_t now_ms)
         return NEXT_NONE;
     }
     ws->close_by_ms = now_ms + WS_CLOSE_MS;
-    (void)wslay_event_queue_close(ws->frames, (uint16_t)code, NULL, 0);
+    (void)wslay_event_queue_close(ws->frames, (uint16_t)code, (const uint8_t *)reason,
+                                  strlen(reason));
     return NEXT_SENT;
 }
 
@@ -230,6 +287,9 @@ static bool timed_out(struct http_ws *ws, int64_t now_ms)
 {
     static const struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
 
+    if (ws->pauses) {
+        ws->heard_ms = now_ms; /* we do not listen */
+    }
     if ((ws->close_by_ms > 0 && now_ms >= ws->close_by_ms) ||
         now_ms - ws->heard_ms > WS_SILENCE_MS) {
         return true;
@@ -243,18 +303,29 @@ static bool timed_out(struct http_ws *ws, int64_t now_ms)
     return false;
 }
 
+static bool is_full(struct http_ws *ws)
+{
+    struct lock *l = &ws->lock;
+    WITH_LOCK(l);
+
+    return ws->outbox_bytes >= WS_FEED_BYTES;
+}
+
 static enum relayed_result wait_for_more(struct http_ws *ws)
 {
     unsigned events = EPOLLRDHUP;
     int64_t due = ws->next_ping_ms;
 
-    if (wslay_event_want_read(ws->frames)) {
+    if (!ws->pauses && wslay_event_want_read(ws->frames)) {
         events |= EPOLLIN;
         /* decrypted bytes wait that epoll cannot see: being writable wakes us */
         events |= ws->budget == 0 && conn_has_hidden_bytes(ws->waker.conn) ? EPOLLOUT : 0;
     }
     if (wslay_event_want_write(ws->frames)) {
         events |= ws->waker.conn->wants | EPOLLOUT;
+    }
+    if (ws->starved && !is_full(ws)) {
+        events |= EPOLLOUT; /* all went out since: soon again */
     }
     due = ws->close_by_ms > 0 && ws->close_by_ms < due ? ws->close_by_ms : due;
     relay_arm(&ws->waker, events);
@@ -270,7 +341,11 @@ static enum relayed_result ws_serve(struct http_waker *w, unsigned events, int64
         return RELAYED_CUT;
     }
     ws->budget = WS_READ_AT_ONCE;
-    if (wslay_event_want_read(ws->frames)) {
+    ws->starved = false;
+    if (ws->ops->pump) {
+        ws->ops->pump(ws->ctx, ws);
+    }
+    if (!ws->pauses && wslay_event_want_read(ws->frames)) {
         if (wslay_event_recv(ws->frames) != 0) {
             return RELAYED_CUT;
         }
@@ -342,6 +417,9 @@ static bool origin_fits(const struct http_req *r)
         return true;
     }
     if (str_starts(origin, STR("http://"))) {
+        if (str_eq_c(r->scheme, "https")) {
+            return false; /* whoever is on the line can write such a page */
+        }
         origin = str_from(origin, 7);
     } else if (str_starts(origin, STR("https://"))) {
         origin = str_from(origin, 8);
@@ -352,7 +430,7 @@ static bool origin_fits(const struct http_req *r)
     return str_eq_nocase(without_port(origin, port), without_port(host, port));
 }
 
-static int check_handshake(struct http_req *r, struct err *e)
+int http_check_websocket(struct http_req *r, struct err *e)
 {
     struct str key = http_header(r, "Sec-WebSocket-Key");
 
@@ -370,6 +448,18 @@ static int check_handshake(struct http_req *r, struct err *e)
         return err_set(e, ERR_FORBIDDEN, "a page of another site may not open this WebSocket");
     }
     return 0;
+}
+
+const char *http_ws_subprotocol(const struct http_req *r, const char *const *ours)
+{
+    struct str offered = http_header(r, "Sec-WebSocket-Protocol");
+
+    for (; *ours; ours++) {
+        if (has_token(offered, str_of(*ours))) {
+            return *ours;
+        }
+    }
+    return NULL;
 }
 
 static int set_accept(struct http_req *r, struct err *e)
@@ -421,7 +511,7 @@ int http_upgrade_websocket(struct http_req *r, const char *subprotocol,
     struct http_ws *ws;
     struct iovec iov;
 
-    if (check_handshake(r, e) < 0 || set_accept(r, e) < 0) {
+    if (http_check_websocket(r, e) < 0 || set_accept(r, e) < 0) {
         return -1;
     }
     if (subprotocol && has_token(http_header(r, "Sec-WebSocket-Protocol"), str_of(subprotocol))) {

@@ -97,6 +97,11 @@ uint64_t access_permissions(struct access *a, const struct principal *who, struc
 enum http_sight access_may_see(void *ctx, const struct principal *who,
                                const struct http_audience *to);
 
+/* For what lives longer than its request (a shell): is whoever signed in still signed in (session,
+ * token, password), and does he still have this permission? Also false when it cannot be found out
+ * now. */
+bool access_still_may(void *ctx, const struct principal *who, enum perm perm, struct str project);
+
 struct project_ref {
     struct str name;
     int64_t id;
@@ -134,9 +139,6 @@ int access_project_may(struct access *a, const struct principal *who, enum perm 
 /* Inside a transaction of the state, for those who keep things of a project. ERR_NOT_FOUND when it
  * is gone or being deleted: what would be written now, nobody would remove. */
 int access_project_check(struct state_db *db, int64_t id, struct err *e) MUST_USE;
-/* "" when it is gone or being deleted. */
-int access_project_name(struct state_db *db, int64_t id, struct arena *a, struct str *out,
-                        struct err *e) MUST_USE;
 int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e) MUST_USE;
 
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the

@@ -127,6 +127,7 @@ static void write_refusal(struct access *a, struct entry *en)
 void access_audit(void *ctx, const struct http_req *r, int status)
 {
     struct access *a = ctx;
+    SCOPED(buf_done) struct buf path = BUF_MAX(LIMIT_TARGET_BYTES * 2);
     struct entry en = {.at_ms = clock_wall_ms(),
                        .token_id = r->who.token_id,
                        .a = a,
@@ -139,6 +140,10 @@ void access_audit(void *ctx, const struct http_req *r, int status)
                        .status = status};
     struct err e;
 
+    if (r->audit_note.len > 0 && buf_add(&path, r->path) == 0 && buf_add_c(&path, " ") == 0 &&
+        buf_add(&path, r->audit_note) == 0) {
+        en.path = str_first(buf_str(&path), LIMIT_AUDIT_PATH_BYTES);
+    }
     if (status >= 400) {
         write_refusal(a, &en);
     } else if (state_write(a->state, insert_entry, &en, &e) < 0) {

@@ -150,6 +150,15 @@ enum http_sight access_may_see(void *ctx, const struct principal *who,
     return to && concerns(ctx, &now, to) ? HTTP_SEEN : HTTP_UNSEEN;
 }
 
+bool access_still_may(void *ctx, const struct principal *who, enum perm perm, struct str project)
+{
+    struct principal now;
+    struct err e;
+
+    return principal_now(ctx, who, &now, &e) == 0 &&
+           (access_permissions(ctx, &now, project) & PERM_BIT(perm)) != 0;
+}
+
 static int err_sign_in(struct err *e)
 {
     return err_set(e, ERR_UNAUTHENTICATED, "sign in first: strata login, or a token");

@@ -225,21 +225,6 @@ int access_project_check(struct state_db *db, int64_t id, struct err *e)
                          "SELECT id FROM projects WHERE id = ? AND deleting = 0", "i", id);
 }
 
-int access_project_name(struct state_db *db, int64_t id, struct arena *a, struct str *out,
-                        struct err *e)
-{
-    SCOPED(query_done) struct query q = {0};
-    int r;
-
-    if (query_open(&q, db, e, "SELECT name FROM projects WHERE id = ? AND deleting = 0", "i", id) <
-            0 ||
-        (r = query_step(&q, e)) < 0) {
-        return -1;
-    }
-    *out = r > 0 ? arena_str(a, query_str(&q, 0)) : STR_EMPTY;
-    return 0;
-}
-
 struct find_id {
     struct str name;
     int64_t id, slot;

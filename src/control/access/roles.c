@@ -9,8 +9,8 @@
 #define VISITOR (ANYBODY | P(PROJECT_READ) | P(IMAGE_PULL))
 #define GUEST (VISITOR | P(SIGNED_IN) | P(MEMBER_READ) | P(JOB_READ) | P(VOLUME_READ))
 #define DEVELOPER                                                                                  \
-    (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(VOLUME_WRITE) | P(VOLUME_MANAGE) |  \
-     P(SECRET_READ))
+    (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(JOB_EXEC) | P(VOLUME_WRITE) |       \
+     P(VOLUME_MANAGE) | P(SECRET_READ))
 #define MAINTAINER (DEVELOPER | P(PROJECT_MANAGE) | P(IMAGE_DELETE) | P(SECRET_WRITE))
 
 /* The one table of permissions. */

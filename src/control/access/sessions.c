@@ -99,7 +99,6 @@ static int find_session(struct state_db *db, void *ctx, struct err *e)
         access_set_principal(&s->who, PRINCIPAL_SESSION, s->user_id,
                              query_i64(&q, 2) ? USER_ADMIN : 0, query_str(&q, 1));
         s->who.generation = query_i64(&q, 4);
-        memcpy(s->who.session, s->hash, sizeof(s->who.session));
     }
     return 0;
 }
@@ -141,6 +140,7 @@ int access_session_find(struct access *a, struct str cookie, struct principal *o
         *seen = s;
         state_submit(a->state, write_seen, seen, free_seen);
     }
+    memcpy(s.who.session, s.hash, sizeof(s.who.session));
     *out = s.who;
     return 0;
 }

@@ -315,7 +315,6 @@ int retention_recover(struct registry *r, struct err *e)
 struct due {
     int64_t project_id, now_ms;
     struct arena *arena;
-    struct str project;
 };
 
 /* The one that has waited longest; its next time is noted before it runs, so that one which fails
@@ -339,8 +338,7 @@ static int take_due_fn(struct state_db *db, void *ctx, struct err *e)
     }
     d->project_id = query_i64(&q, 0);
     query_done(&q);
-    if (access_project_name(db, d->project_id, d->arena, &d->project, e) < 0 ||
-        db_policy(db, d->arena, d->project_id, &p, e) < 0) {
+    if (db_policy(db, d->arena, d->project_id, &p, e) < 0) {
         return -1;
     }
     return state_run(
@@ -352,15 +350,17 @@ int retention_due(struct registry *r, struct err *e)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct due d = {.arena = &arena, .now_ms = clock_wall_ms()};
+    char project[65];
+    struct err gone;
     int64_t id;
 
     if (state_write(r->state, take_due_fn, &d, e) < 0) {
         return -1;
     }
-    if (d.project.len == 0) {
+    if (d.project_id == 0 || access_project_name(r->access, d.project_id, project, &gone) < 0) {
         return 0;
     }
-    return retention_run(r, d.project, d.project_id, 0, STR("schedule"), &id, e) < 0 ? -1 : 1;
+    return retention_run(r, str_of(project), d.project_id, 0, STR("schedule"), &id, e) < 0 ? -1 : 1;
 }
 
 /* --- what it said --- */

@@ -16,6 +16,7 @@
     X(ROOTFS_UNPACK)        /* [rootfs] one layer from a blob fd */                                \
     X(ROOTFS_REMOVE)        /* [rootfs] a cached layer */                                          \
     X(CONTAINER_START)      /* [runtime] overlay, cgroup, bundle, shim, crun */                    \
+    X(CONTAINER_EXEC)       /* [runtime] a process more; the answer carries its keeper's socket */ \
     X(CONTAINER_SIGNAL)     /* [runtime] */                                                        \
     X(CONTAINER_LIST)       /* [runtime] what runs and what ended, for re-adoption */              \
     X(CONTAINER_STATS)      /* [runtime] cgroup figures */                                         \

@@ -26,6 +26,9 @@ struct job_engine {
      * is tried again. Anything else is the job's own fault. After a failure the container may run
      * nevertheless (the answer was lost): `list` tells. */
     int (*start)(void *ctx, const struct job_launch *l, struct err *e);
+    /* A process beside the container's own: see runtime_exec. NULL: this engine has none. */
+    int (*exec)(void *ctx, const struct runtime_exec *x, struct runtime_process *out,
+                struct err *e);
     int (*signal)(void *ctx, const char *id, int signal, struct err *e);
     /* All that run, and those that ended and were not removed; free(3). */
     int (*list)(void *ctx, struct runtime_status **out, size_t *n, struct err *e);

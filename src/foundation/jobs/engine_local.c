@@ -82,6 +82,14 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
                          e);
 }
 
+static int local_exec(void *ctx, const struct runtime_exec *x, struct runtime_process *out,
+                      struct err *e)
+{
+    struct engine_local *local = ctx;
+
+    return runtime_exec(local->runtime, x, out, e);
+}
+
 static int local_signal(void *ctx, const char *id, int signal, struct err *e)
 {
     struct engine_local *local = ctx;
@@ -131,6 +139,7 @@ static int local_usage(void *ctx UNUSED, const char *id, struct arena *a, struct
 const struct job_engine engine_local = {
     .name = "local",
     .start = local_start,
+    .exec = local_exec,
     .signal = local_signal,
     .list = local_list,
     .stats = local_stats,

@@ -240,6 +240,7 @@ struct jobs *jobs_open_with(const struct jobs_parts *parts, const struct job_eng
     list_init(&j->active);
     list_init(&j->inbox);
     list_init(&j->followers);
+    list_init(&j->shells);
     list_init(&j->forgets);
     init_pool(&j->starters, j);
     init_pool(&j->enders, j);

@@ -1,5 +1,6 @@
 /* The routes of jobs, nodes and the queue. Permissions are the column; handlers only do the work.
  */
+#include "jobs/exec_http.h"
 #include "jobs/files_http.h"
 #include "jobs/log_http.h"
 #include "jobs/usage_http.h"
@@ -318,6 +319,10 @@ const struct route jobs_routes[] = {
      "Deletes a finished job with its logs and samples.", .gives = "204"},
     {HTTP_POST, "/api/v1/projects/{p}/jobs/{id}/cancel", PERM_JOB_CANCEL, cancel_job,
      "Cancels a job: SIGTERM, its grace, SIGKILL.", .gives = "202 Job"},
+    {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/exec", PERM_JOB_EXEC, job_exec_get,
+     "A shell or command in a running job, over WebSocket with v5.channel.k8s.io or v4;"
+     " ?command= each word, ?tty=.",
+     .flags = ROUTE_AUDIT, .query = "command tty stdin stdout stderr", .gives = "101"},
     {HTTP_GET, "/api/v1/projects/{p}/jobs/{id}/log", PERM_JOB_READ, job_log_get,
      "The output of a job; ?follow=1 until it ends, ?offset= bytes, ?attempt=.",
      .query = "follow offset attempt", .gives = "200 text/plain"},

@@ -134,6 +134,7 @@ struct jobs {
     struct list active;
     struct list inbox;
     struct list followers; /* struct follower: log_http.c */
+    struct list shells;    /* struct shell: shell.c */
     struct list forgets;   /* tasks that could not be done: again with the next comparison */
     size_t n_submitting;   /* counted for the limit, not in the queue yet */
     bool stopping, adopted;

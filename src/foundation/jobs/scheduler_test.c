@@ -247,9 +247,9 @@ static int test_usage(void *ctx UNUSED, const char *id UNUSED, struct arena *a U
     return err_set(e, ERR_NOT_FOUND, "no samples");
 }
 
-static const struct job_engine test_engine = {"test",          test_start,    test_signal,
-                                              test_list,       test_stats,    test_remove,
-                                              test_remove_log, test_log_open, test_usage};
+static const struct job_engine test_engine = {
+    "test",      test_start,      NULL,          test_signal, test_list, test_stats,
+    test_remove, test_remove_log, test_log_open, test_usage};
 
 /* --- the world around --- */
 

@@ -132,13 +132,10 @@ static void write_groups(struct jw *w, const struct bundle *b)
     jw_end(w);
 }
 
-static void write_process(struct jw *w, const struct bundle *b)
+/* What a process has whatever it runs. */
+static void write_process_setting(struct jw *w, const struct bundle *b)
 {
-    size_t n = 0;
-
-    jw_key(w, "process");
-    jw_object(w);
-    jw_kv_bool(w, "terminal", false);
+    write_env(w, b);
     jw_key(w, "user");
     jw_object(w);
     jw_kv_i64(w, "uid", b->user->uid);
@@ -146,17 +143,43 @@ static void write_process(struct jw *w, const struct bundle *b)
     jw_kv_i64(w, "umask", 022);
     write_groups(w, b);
     jw_end(w);
-    while (b->spec->args[n]) {
-        n++;
-    }
-    strings(w, "args", b->spec->args, n);
-    write_env(w, b);
     jw_kv_c(w, "cwd", b->spec->cwd);
     jw_kv_bool(w, "noNewPrivileges", true);
     jw_kv_i64(w, "oomScoreAdj", 500); /* when the whole machine is out of memory: jobs first */
     write_capabilities(w);
     write_rlimits(w);
+}
+
+static void write_process(struct jw *w, const struct bundle *b)
+{
+    size_t n = 0;
+
+    while (b->spec->args[n]) {
+        n++;
+    }
+    jw_key(w, "process");
+    jw_object(w);
+    jw_kv_bool(w, "terminal", false);
+    strings(w, "args", b->spec->args, n);
+    write_process_setting(w, b);
     jw_end(w);
+}
+
+int bundle_process(const struct bundle *b, struct buf *out, struct err *e)
+{
+    SCOPED(buf_done) struct buf all = BUF_MAX(out->max);
+    struct jw w = JW(&all);
+    struct str head = STR("{\"env\":[");
+
+    jw_object(&w);
+    write_process_setting(&w, b);
+    jw_end(&w);
+    if (!str_starts(buf_str(&all), head)) {
+        return err_set(e, ERR_INTERNAL, "the process of a container does not begin with \"env\"");
+    }
+    return buf_add(out, str_from(buf_str(&all), head.len)) < 0
+               ? err_set(e, ERR_LIMIT, "the container's environment is larger than %zu", out->max)
+               : 0;
 }
 
 /* --- mounts --- */

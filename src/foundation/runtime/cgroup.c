@@ -402,6 +402,23 @@ static bool kill_members(int group, int64_t deadline_mono_ms)
     return any;
 }
 
+void cgroup_each(const struct cgroups *c, const char *name, void (*each)(void *ctx, pid_t pid),
+                 void *ctx)
+{
+    SCOPED(buf_done) struct buf members = BUF_MAX(FILE_MAX_CGROUP);
+    const struct cgroup_mount *m = cgroups_find(c, "pids");
+    SCOPED(closep) int group = m ? open_group(m, name) : -1;
+    struct str rest = group >= 0 && read_members(group, &members) ? buf_str(&members) : STR_EMPTY;
+
+    while (rest.p) {
+        uint64_t pid;
+
+        if (str_to_u64(str_cut(&rest, '\n'), &pid) == 0 && pid > 0 && pid <= INT32_MAX) {
+            each(ctx, (pid_t)pid);
+        }
+    }
+}
+
 /* A group of crun's is a pid namespace of its own: with its first process dead the kernel ends the
  * others, so this loop is short. v2 has cgroup.kill since 5.14, which also stops fork bombs. */
 static bool kill_group(int group, int64_t deadline_mono_ms)

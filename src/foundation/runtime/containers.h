@@ -5,8 +5,8 @@
  *                                                       ^                            |
  *                                                       +------- could not ----------+--> forgotten
  *
- * container.c: the table and the end of one. start.c: CONTAINER_START. adopt.c: what a new helper
- * finds. runtime_helper.c: all other operations. */
+ * container.c: the table and the end of one. start.c: CONTAINER_START. exec_handle.c:
+ * CONTAINER_EXEC. adopt.c: what a new helper finds. runtime_helper.c: all other operations. */
 #pragma once
 #include "runtime/runtime_priv.h"
 
@@ -38,6 +38,8 @@ struct runtime_helper {
     struct cgroups cgroups;
     struct buf seccomp; /* base64, made at the first start */
     struct list containers;
+    struct list keepers; /* of shells, to be waited for: exec_handle.c */
+    size_t n_keepers;
 };
 
 struct container *container_new(struct runtime_helper *r, const char *id);
@@ -66,6 +68,9 @@ void container_on_shim_end(void *ctx, int pidfd);
 int container_get_id(struct wire_reader *r, char id[65], struct err *e) MUST_USE;
 
 int start_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
+int exec_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
+/* At the helper's end: they live on, and end with the server. */
+void keepers_forget(struct runtime_helper *r);
 int remove_handle(void *ctx, struct helper_request *q, struct str payload, int fd, struct err *e);
 int remove_log_handle(void *ctx, struct helper_request *q, struct str payload, int fd,
                       struct err *e);

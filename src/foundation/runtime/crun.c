@@ -21,6 +21,21 @@ int crun_find(struct crun *out, struct err *e)
                    "neither crun nor runc is installed: run `apt-get install crun`");
 }
 
+size_t crun_argv(const struct crun *c, const char *root, const char *log, const char *argv[])
+{
+    size_t n = 0;
+
+    argv[n++] = c->path;
+    argv[n++] = "--root";
+    argv[n++] = root;
+    argv[n++] = "--log";
+    argv[n++] = log;
+    if (!c->is_runc) {
+        argv[n++] = "--cgroup-manager=cgroupfs";
+    }
+    return n;
+}
+
 /* What crun 1.8 to 1.15 and runc 1.1 say, and what it means to whoever wrote the job. The first row
  * that is found counts. */
 struct meaning {
@@ -111,6 +126,6 @@ int crun_explain(struct str text, const char *command, int *code, struct err *e)
                        "image is in its place (%.*s)",
                        STR_ARG(str_first(said, 160)));
     }
-    return err_set(e, ERR_UNAVAILABLE, "the container could not be made: %.*s",
+    return err_set(e, ERR_UNAVAILABLE, "the container runtime failed: %.*s",
                    STR_ARG(said.len > 0 ? said : STR("crun says nothing")));
 }

@@ -201,7 +201,7 @@ int process_stat_parse(struct str text, struct process_stat *out, struct err *e)
     ptrdiff_t close = str_rfind_char(text, ')');
     struct str rest = close < 0 ? STR_EMPTY : str_from(text, (size_t)close + 2);
     struct process_stat s = {0};
-    uint64_t parent = 0;
+    uint64_t parent = 0, session = 0;
     int have = 0;
 
     for (int field = 3; rest.p && field <= 22; field++) {
@@ -215,6 +215,9 @@ int process_stat_parse(struct str text, struct process_stat *out, struct err *e)
         case 4:
             have += number(word, INT32_MAX, &parent) == 0;
             break;
+        case 6:
+            have += number(word, INT32_MAX, &session) == 0;
+            break;
         case 9:
             have += number(word, UINT32_MAX, &s.flags) == 0;
             break;
@@ -225,10 +228,11 @@ int process_stat_parse(struct str text, struct process_stat *out, struct err *e)
             break;
         }
     }
-    if (have != 4) {
+    if (have != 5) {
         return err_set(e, ERR_INVALID, "this is no /proc/<pid>/stat");
     }
     s.parent = (pid_t)parent;
+    s.session = (pid_t)session;
     *out = s;
     return 0;
 }

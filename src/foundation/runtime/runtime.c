@@ -36,8 +36,8 @@ void runtime_set_helper(struct runtime *r, struct helper_client *h)
     atomic_store(&r->helper, h);
 }
 
-static int call(struct runtime *r, enum helper_op op, struct buf *request, struct buf *reply,
-                struct err *e)
+static int call_fd(struct runtime *r, enum helper_op op, struct buf *request, struct buf *reply,
+                   int *fd, struct err *e)
 {
     struct helper_client *h = atomic_load(&r->helper);
     int rc;
@@ -50,10 +50,16 @@ static int call(struct runtime *r, enum helper_op op, struct buf *request, struc
                      "bytes together",
                      HELPER_PAYLOAD_MAX);
     } else {
-        rc = helper_call(h, op, buf_str(request), -1, reply, NULL, e);
+        rc = helper_call(h, op, buf_str(request), -1, reply, fd, e);
     }
     buf_done(request);
     return rc;
+}
+
+static int call(struct runtime *r, enum helper_op op, struct buf *request, struct buf *reply,
+                struct err *e)
+{
+    return call_fd(r, op, request, reply, /* fd */ NULL, e);
 }
 
 static int call_with_id(struct runtime *r, enum helper_op op, const char *id, struct buf *reply,
@@ -110,6 +116,26 @@ int runtime_signal(struct runtime *r, const char *id, int signal, struct err *e)
     wire_put_str(&b, str_of(id));
     wire_put_u64(&b, (uint64_t)signal);
     return call(r, HELPER_CONTAINER_SIGNAL, &b, /* reply */ NULL, e);
+}
+
+int runtime_exec(struct runtime *r, const struct runtime_exec *x, struct runtime_process *out,
+                 struct err *e)
+{
+    SCOPED(closep) int keeper = -1;
+    struct buf b = BUF_MAX(HELPER_PAYLOAD_MAX);
+    struct runtime_process p = {-1, -1, -1, -1};
+
+    if (exec_check(x, e) < 0) {
+        return -1;
+    }
+    exec_put(&b, x);
+    if (call_fd(r, HELPER_CONTAINER_EXEC, &b, /* reply */ NULL, &keeper, e) < 0 ||
+        exec_wait_for_start(keeper, x->terminal, &p, e) < 0) {
+        return -1; /* closing tells the keeper to end what it has begun */
+    }
+    p.keeper = TAKE_FD(keeper);
+    *out = p;
+    return 0;
 }
 
 static int parse_list(struct str payload, struct runtime_status **out, size_t *n, struct err *e)

@@ -97,6 +97,35 @@ int runtime_signal(struct runtime *r, const char *id, int signal, struct err *e)
 int runtime_list(struct runtime *r, struct runtime_status **out, size_t *n, struct err *e) MUST_USE;
 int runtime_stats(struct runtime *r, const char *id, struct runtime_status *out,
                   struct err *e) MUST_USE;
+
+/* Another process in a running container, beside its own and never with more: user, groups,
+ * capabilities, no_new_privs, seccomp, limits, directory and environment are those of the
+ * container's own process (at a terminal, TERM besides). */
+enum runtime_terminal { RUNTIME_PIPES, RUNTIME_TTY };
+struct runtime_exec {
+    const char *id;          /* of the container */
+    const char *const *args; /* NULL-terminated; empty: the first of /bin/bash and /bin/sh there */
+    enum runtime_terminal terminal;
+};
+/* The caller's descriptors, all non-blocking, all closed by him. `in` and `out` of a terminal are
+ * the same (TIOCSWINSZ), `err` is -1 then. Closing `keeper` (or dying) ends the process with all
+ * of its session: SIGHUP, after 2 s SIGKILL. */
+struct runtime_process {
+    int keeper; /* becomes readable at the end: runtime_exec_end_read */
+    int in, out, err;
+};
+/* Returns when the process runs. ERR_INVALID: the command is not there or is no program.
+ * ERR_CONFLICT: the container does not run. */
+int runtime_exec(struct runtime *r, const struct runtime_exec *x, struct runtime_process *out,
+                 struct err *e) MUST_USE;
+struct runtime_exec_end {
+    enum runtime_end end;    /* LOST: somebody killed the keeper */
+    int code;                /* exit code or signal number */
+    bool container_is_ended; /* and so took it along */
+};
+/* Never blocks. 1: *out is the end. 0: it still runs. */
+int runtime_exec_end_read(int keeper, struct runtime_exec_end *out) MUST_USE;
+
 /* Unmounts and deletes everything but the log and the samples. */
 int runtime_remove(struct runtime *r, const char *id, struct err *e) MUST_USE;
 /* After runtime_remove: the log, the samples and their directory. None is success. */

@@ -122,7 +122,7 @@ static int make_run_dirs(const char *run_dir, struct err *e)
     static const struct {
         const char *name;
         mode_t mode;
-    } dirs[] = {{"", 0711}, {"/crun", 0700}, {"/box", 0711}};
+    } dirs[] = {{"", 0711}, {"/crun", 0700}, {"/box", 0711}, {"/exec", 0700}};
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         char path[96];
@@ -144,6 +144,7 @@ struct runtime_helper *runtime_helper_new(struct rootfs_helper *rootfs, const ch
     SCOPED(runtime_helper_freep) struct runtime_helper *r = xnew(struct runtime_helper);
 
     list_init(&r->containers);
+    list_init(&r->keepers);
     r->rootfs = rootfs;
     r->seccomp = BUF_MAX(128U << 10);
     if (!helper_id_ok(str_of(instance)) || strlen(instance) >= sizeof(r->instance)) {
@@ -165,12 +166,14 @@ void runtime_helper_free(struct runtime_helper *r)
     }
     r->server = NULL; /* it may be gone already, and its watches with it */
     list_each(it, &r->containers) container_free(list_entry(it, struct container, link));
+    keepers_forget(r);
     buf_done(&r->seccomp);
     free(r);
 }
 
 const struct helper_operation runtime_operations[] = {
     {HELPER_CONTAINER_START, start_handle, NULL},
+    {HELPER_CONTAINER_EXEC, exec_handle, NULL},
     {HELPER_CONTAINER_SIGNAL, handle_signal, NULL},
     {HELPER_CONTAINER_LIST, handle_list, NULL},
     {HELPER_CONTAINER_STATS, handle_stats, NULL},

@@ -13,6 +13,7 @@
 /* --- limits --- */
 #define RUNTIME_ARGS_MAX 2048             /* LIMIT_JOB_ARGS and an entrypoint */
 #define RUNTIME_ENV_MAX 2048              /* LIMIT_JOB_ENV and that of the image */
+#define RUNTIME_EXECS_MAX 512             /* shells of the machine: a keeper of 1 MB each */
 #define RUNTIME_DEVICES_MAX 64            /* nodes of GPUs */
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */
 #define RUNTIME_IDS 65536U                /* size of the id range of a container */
@@ -33,6 +34,11 @@ int spec_check(const struct runtime_spec *s, struct err *e) MUST_USE;
 bool spec_path_of_kernel(struct str path);
 /* A node of a GPU or of its fabric, by its name alone. */
 bool spec_device_ok(struct str path);
+
+/* CONTAINER_EXEC: the same for another process in a container. */
+void exec_put(struct buf *b, const struct runtime_exec *x);
+int exec_get(struct str payload, struct arena *a, struct runtime_exec *out, struct err *e) MUST_USE;
+int exec_check(const struct runtime_exec *x, struct err *e) MUST_USE;
 
 /* What is unknown is 0 there. */
 void status_set_figures(struct runtime_status *st, const struct runtime_sample *s);
@@ -66,7 +72,7 @@ int exit_record_parse(struct str text, struct runtime_status *out, struct err *e
 /* Start time and flags of a process from the text of /proc/<pid>/stat. */
 struct process_stat {
     char state;
-    pid_t parent;
+    pid_t parent, session;
     uint64_t flags, start;
 };
 int process_stat_parse(struct str text, struct process_stat *out, struct err *e) MUST_USE;
@@ -145,6 +151,9 @@ int64_t cgroup_oom_kills(const struct cgroups *c, const char *name);
 /* SIGKILL for every process in it until it is empty; false when some were still there at the
  * deadline. */
 bool cgroup_kill(const struct cgroups *c, const char *name, int64_t deadline_mono_ms);
+/* Every process in it, as the kernel's list has them: one may be gone already. */
+void cgroup_each(const struct cgroups *c, const char *name, void (*each)(void *ctx, pid_t pid),
+                 void *ctx);
 /* Empty ones only. */
 void cgroup_remove(const struct cgroups *c, const char *name);
 /* Calls `each` for the children of `name` in any hierarchy; one child may come more than once. */
@@ -175,6 +184,9 @@ struct bundle_device {
     uint32_t major, minor;
 };
 int bundle_write(const struct bundle *b, struct buf *out, struct err *e) MUST_USE;
+/* For another process in this container, runtime-spec's "process" without "terminal" and "args",
+ * cut behind the '[' of "env": who adds the two needs no parser. */
+int bundle_process(const struct bundle *b, struct buf *out, struct err *e) MUST_USE;
 
 /* --- crun.c: the runtime program --- */
 struct crun {
@@ -182,9 +194,19 @@ struct crun {
     bool is_runc;
 };
 int crun_find(struct crun *out, struct err *e) MUST_USE;
+/* What every call of it begins with; returns how many words. */
+size_t crun_argv(const struct crun *c, const char *root, const char *log, const char *argv[]);
 /* Turns what crun or runc said into a sentence of ours and a kind. `code` receives 127 (not found),
  * 126 (not executable) or 0 (the host's trouble). */
 int crun_explain(struct str text, const char *command, int *code, struct err *e);
+
+/* --- child.c: processes of the helper that outlive it --- */
+/* A child of the helper and nothing else of it: own session, default signals, a subreaper. */
+int child_become(const char *name, struct err *e) MUST_USE;
+/* Nothing of the helper stays open in a process that may outlive it by months. */
+void child_keep_only(int fd);
+/* In a fresh child: becomes the program, which dies with its parent. */
+void child_exec(const char *const *argv, const int stdio[3]) __attribute__((noreturn));
 
 /* --- shim.c --- */
 struct shim_job {
@@ -202,6 +224,30 @@ struct shim_job {
 void shim_main(const struct shim_job *job) __attribute__((noreturn));
 /* The answer's bytes, read by the helper. 0: *init etc. are filled in; -1: *e is the shim's. */
 int shim_answer_parse(struct str bytes, struct shim_record *out, struct err *e) MUST_USE;
+
+/* --- keeper.c: holds another process of a container --- */
+#define KEEPER_START_MS 30000 /* crun takes 20 ms; a machine that swaps, longer */
+#define KEEPER_GRACE_MS 2000  /* between SIGHUP and SIGKILL */
+#define KEEPER_MESSAGE_MAX 1024
+/* Between keeper and server, a packet each: it runs (with its descriptors: terminal, or the three
+ * pipes), or why not; later its end. The server says nothing: its closing is the wish to end. */
+struct keeper_job {
+    const struct runtime_exec *exec;
+    const struct shim_record *container;
+    const struct cgroups *cgroups;
+    const char *instance, *run_dir;
+    struct crun crun;
+    int socket; /* SOCK_SEQPACKET to the server */
+};
+void keeper_main(const struct keeper_job *job) __attribute__((noreturn));
+void exec_end_put(struct buf *b, const struct runtime_exec_end *end);
+int exec_end_get(struct str packet, struct runtime_exec_end *out, struct err *e) MUST_USE;
+/* "It runs", or the error. */
+void exec_started_put(struct buf *b, const struct err *why);
+int exec_started_get(struct str packet, struct err *e) MUST_USE;
+/* Until the keeper says that it runs; fills in the descriptors but the keeper's. */
+int exec_wait_for_start(int keeper, enum runtime_terminal terminal, struct runtime_process *out,
+                        struct err *e) MUST_USE;
 
 /* --- box.c: the shim's private mount namespace --- */
 int box_make(const struct shim_job *job, char box[128], struct err *e) MUST_USE;

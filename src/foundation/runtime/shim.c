@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -22,40 +21,7 @@
 #define P_PIDFD 3 /* linux/wait.h clashes with sys/wait.h */
 #endif
 
-/* --- becoming one --- */
-
-/* A child of the helper and nothing else of it: own session, default signals. SIGTERM and SIGHUP
- * are for the helper's group; a shim ends when its container does. */
-static int become_shim(struct err *e)
-{
-    sigset_t none;
-
-    (void)sigemptyset(&none);
-    (void)setsid();
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGTERM, SIG_IGN);
-    (void)signal(SIGHUP, SIG_IGN);
-    (void)signal(SIGINT, SIG_IGN);
-    (void)signal(SIGCHLD, SIG_DFL);
-    (void)umask(022);
-    (void)prctl(PR_SET_NAME, "strata-shim");
-    return prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 ? err_sys(e, "become a subreaper") : 0;
-}
-
-/* Nothing of the helper stays open in a process that may outlive it by months. */
-static void keep_only(int fd)
-{
-    SCOPED(closep) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    for (int i = 0; i < 3 && null > 2; i++) {
-        (void)dup2(null, i);
-    }
-    if (fd > 3) {
-        (void)close_range(3, (unsigned)fd - 1, 0);
-    }
-    (void)close_range((unsigned)fd + 1, ~0U, 0);
-}
+/* --- before crun --- */
 
 /* Not synced: it serves a helper that is started again. After a power loss nothing runs, and that
  * is found without it. Renamed, so that a helper never reads half of one. */
@@ -100,8 +66,6 @@ static int own_record(struct shim *s, struct err *e)
     }
     return 0;
 }
-
-/* --- before crun --- */
 
 /* What the server reads is born with its group: it may be looking already, and between a creation
  * and a chown it would be refused. The mode is whole, for the umask is ours. */
@@ -185,6 +149,23 @@ static int find_devices(const struct runtime_spec *spec, struct bundle_device *o
     return 0;
 }
 
+/* It holds the job's secrets: in the box, which is memory and goes with us, never on a disk. */
+static int put_in_box(const struct shim *s, const char *name, const struct bundle *b,
+                      int (*write)(const struct bundle *b, struct buf *out, struct err *e),
+                      struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(RUNTIME_CONFIG_MAX);
+    SCOPED(closep) int fd = -1;
+    char path[160];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", s->box, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return err_sys(e, "create %s", path);
+    }
+    return write(b, &text, e) < 0 ? -1 : fs_write_all(fd, buf_str(&text), e);
+}
+
 static int write_config(struct shim *s, struct err *e)
 {
     const struct shim_job *job = s->job;
@@ -198,10 +179,7 @@ static int write_config(struct shim *s, struct err *e)
                        .cgroup = cgroup,
                        .seccomp = job->seccomp,
                        .devices = devices};
-    struct buf text = BUF_MAX(RUNTIME_CONFIG_MAX);
-    SCOPED(closep) int fd = -1;
     SCOPED(closep) int rootfs = -1;
-    int rc;
 
     (void)snprintf(cgroup, sizeof(cgroup), "/%s", s->cgroup);
     (void)snprintf(path, sizeof(path), "%s/rootfs", s->box);
@@ -214,24 +192,19 @@ static int write_config(struct shim *s, struct err *e)
         find_devices(job->spec, devices, &b.n_devices, e) < 0) {
         return -1;
     }
-    /* It holds the job's secrets: in the box, which is memory and goes with us, never on a disk. */
-    (void)snprintf(path, sizeof(path), "%s/config.json", s->box);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return err_sys(e, "create %s", path);
-    }
-    rc = bundle_write(&b, &text, e) < 0 ? -1 : fs_write_all(fd, buf_str(&text), e);
-    buf_done(&text);
-    return rc;
+    return put_in_box(s, "config.json", &b, bundle_write, e) < 0 ||
+                   put_in_box(s, "process", &b, bundle_process, e) < 0
+               ? -1
+               : 0;
 }
 
 static int make_container(struct shim *s, struct err *e)
 {
-    if (become_shim(e) < 0 || make_dir(s, e) < 0 || own_record(s, e) < 0 ||
+    if (child_become("strata-shim", e) < 0 || make_dir(s, e) < 0 || own_record(s, e) < 0 ||
         box_make(s->job, s->box, e) < 0) {
         return -1;
     }
-    keep_only(s->job->answer); /* rootfs may keep descriptors for box_make */
+    child_keep_only(s->job->answer); /* rootfs may keep descriptors for box_make */
     if (open_log(s, e) < 0 || reserve_exit(s, e) < 0 || open_output(s, e) < 0 ||
         write_config(s, e) < 0 || shim_start_crun(s, e) < 0) {
         return -1;

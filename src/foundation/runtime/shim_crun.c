@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,19 +25,12 @@ struct command {
 
 static void fill_command(const struct shim *s, struct command *c, const char *verb)
 {
-    size_t n = 0;
+    size_t n;
 
-    (void)snprintf(c->root, sizeof(c->root), "%s/crun", s->job->run_dir);
     (void)snprintf(c->pid_file, sizeof(c->pid_file), "%s/pid", s->box);
     (void)snprintf(c->log, sizeof(c->log), "%s/crun.log", s->box);
-    c->argv[n++] = s->job->crun.path;
-    c->argv[n++] = "--root";
-    c->argv[n++] = c->root;
-    c->argv[n++] = "--log";
-    c->argv[n++] = c->log;
-    if (!s->job->crun.is_runc) {
-        c->argv[n++] = "--cgroup-manager=cgroupfs";
-    }
+    (void)snprintf(c->root, sizeof(c->root), "%s/crun", s->job->run_dir);
+    n = crun_argv(&s->job->crun, c->root, c->log, c->argv);
     c->argv[n++] = verb;
     if (strcmp(verb, "start") != 0) {
         c->argv[n++] = "--bundle";
@@ -57,20 +49,8 @@ static void fill_command(const struct shim *s, struct command *c, const char *ve
  * holds. */
 static void exec_crun(const struct command *c, int input, int output, int alive)
 {
-    static const char *const env[] = {
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)signal(SIGTERM, SIG_DFL);
-    (void)signal(SIGHUP, SIG_DFL);
-    (void)signal(SIGINT, SIG_DFL);
-    (void)signal(SIGPIPE, SIG_DFL);
-    (void)dup2(input, 0);
-    (void)dup2(output, 1);
-    (void)dup2(output, 2);
     (void)dup2(alive, 3);
-    (void)execve(c->argv[0], (char *const *)c->argv, (char *const *)env);
-    _exit(127);
+    child_exec(c->argv, (int[]){input, output, output});
 }
 
 /* An empty file of the box: see open_output for what crun does to it. */

@@ -396,3 +396,37 @@ void status_get(struct wire_reader *r, struct runtime_status *out)
     s.code = (int)code;
     *out = s;
 }
+
+/* --- CONTAINER_EXEC --- */
+
+void exec_put(struct buf *b, const struct runtime_exec *x)
+{
+    wire_put_str(b, str_of(x->id));
+    wire_put_u64(b, x->terminal);
+    put_strings(b, x->args);
+}
+
+int exec_get(struct str payload, struct arena *a, struct runtime_exec *out, struct err *e)
+{
+    struct wire_reader r = {payload, false};
+    struct runtime_exec x = {.id = get_string(&r, a, 64)};
+
+    x.terminal = wire_get_u64(&r) ? RUNTIME_TTY : RUNTIME_PIPES;
+    x.args = get_strings(&r, a, RUNTIME_ARGS_MAX);
+    if (wire_end(&r, e) < 0) {
+        return -1;
+    }
+    *out = x;
+    return 0;
+}
+
+int exec_check(const struct runtime_exec *x, struct err *e)
+{
+    if (!helper_id_ok(str_of(x->id)) || x->id[0] == '-') {
+        return err_set(e, ERR_INVALID, "container id %.80s is not [a-z0-9][a-z0-9-]{0,63}", x->id);
+    }
+    if (x->args && x->args[0] && x->args[0][0] == '\0') {
+        return err_set(e, ERR_INVALID, "the command has no name");
+    }
+    return runtime_exec_check(x->args, NULL, e);
+}
