@@ -8,6 +8,7 @@
  * Only the owner touches a connection, with one exception: the relay's sweep may turn PARKED into
  * EXPIRED and shut the socket down, which makes epoll hand it to a worker that closes it. */
 #pragma once
+#include "base/cidr.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/list.h"
@@ -139,16 +140,11 @@ struct worker_slot {
 
 enum { PROXIES_MAX = 32 };
 
-struct proxy_net {
-    unsigned char addr[16]; /* IPv4 as ::ffff:a.b.c.d */
-    unsigned bits;
-};
-
 struct http_server {
     struct http_options options;
     struct route_table *routes;
     struct ssl_ctx_st *tls;
-    struct proxy_net proxies[PROXIES_MAX];
+    struct cidr proxies[PROXIES_MAX];
     size_t n_proxies;
     int listen_fd, epoll_fd, stop_fd;
     unsigned port;
@@ -248,7 +244,6 @@ void reply_refusal(struct exchange *x, int status, const char *why);
 
 /* --- proxy.c --- */
 
-int proxies_parse(struct str list, struct proxy_net *out, size_t *n, struct err *e);
 void proxies_apply(const struct http_server *s, struct http_req *r);
 
 /* --- run.c --- */

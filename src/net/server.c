@@ -261,7 +261,8 @@ static int open_parts(struct http_server *s, struct err *e)
     const struct http_options *o = &s->options;
 
     s->routes = route_table_new(o->mounts, o->n_mounts, e);
-    if (s->routes == NULL || proxies_parse(o->trusted_proxies, s->proxies, &s->n_proxies, e) < 0) {
+    if (s->routes == NULL || cidr_list(o->trusted_proxies, "net.trusted_proxies", s->proxies,
+                                       PROXIES_MAX, &s->n_proxies, e) < 0) {
         return -1;
     }
     if ((o->tls_cert == NULL) != (o->tls_key == NULL)) {
