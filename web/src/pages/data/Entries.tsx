@@ -32,6 +32,7 @@ function Head({ items, selected, select }: Pick<Props, 'items' | 'selected' | 's
     <div role="rowgroup" className="entries-head">
       <div role="row" aria-rowindex={1} className="entry entry-head">
         <span role="columnheader">
+          {!selected && <span className="unseen">{t('data.type')}</span>}
           {selected && (
             <input
               type="checkbox"
