@@ -1,7 +1,7 @@
 // Search over everything one may see; "/" from anywhere.
 import { SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Input, type InputRef } from 'antd';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
 import { queryClient, useProjects } from '../api/queries';
@@ -38,10 +38,16 @@ const SHOWN_OF_A_GROUP = 6;
 /** Hits by group, those that begin with what was typed first. */
 export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
   const q = typed.trim().toLowerCase();
-  const found = hits.filter((h) => h.name.toLowerCase().includes(q));
-  found.sort((a, b) => Number(b.name.toLowerCase().startsWith(q)) - Number(a.name.toLowerCase().startsWith(q)));
+  const first: Hit[] = [];
+  const others: Hit[] = [];
+  for (const h of q ? hits : []) {
+    const at = h.name.toLowerCase().indexOf(q);
+    if (at >= 0) {
+      (at === 0 ? first : others).push(h);
+    }
+  }
   const groups = new Map<Key, Hit[]>();
-  for (const h of found) {
+  for (const h of [...first, ...others]) {
     const list = groups.get(h.group) ?? [];
     groups.set(h.group, list.length < SHOWN_OF_A_GROUP ? [...list, h] : list);
   }
@@ -56,6 +62,7 @@ export function Search() {
   const projects = useProjects().data?.items;
   const input = useRef<InputRef>(null);
   const [typed, setTyped] = useState('');
+  const wanted = useDeferredValue(typed); // typing goes before looking
   const [inProject, setInProject] = useState<Hit[]>([]);
 
   useEffect(() => {
@@ -75,8 +82,8 @@ export function Search() {
       (n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }),
     );
     const all = (projects ?? []).map((p): Hit => ({ group: 'search.projects', name: p.name, to: `/p/${p.name}/jobs` }));
-    return rank([...pages, ...all, ...inProject], typed);
-  }, [inProject, me, project, projects, t, typed]);
+    return rank([...pages, ...all, ...inProject], wanted);
+  }, [inProject, me, project, projects, t, wanted]);
 
   return (
     <AutoComplete
@@ -98,7 +105,7 @@ export function Search() {
       popupMatchSelectWidth={380}
       notFoundContent={typed ? t('search.nothing') : null}
       options={
-        typed
+        wanted
           ? [...groups].map(([group, hits]) => ({
               label: t(group),
               options: hits.map((h) => ({ value: h.to, label: h.name })),

@@ -1,7 +1,7 @@
 // Who changed what, newest first.
-import { Button, Input, Select, Table, Tag, Tooltip, Typography } from 'antd';
+import { Button, Input, Select, Table } from 'antd';
 import { useEffect, useState } from 'react';
-import { useSearchParams } from 'react-router-dom';
+import { Link, useSearchParams } from 'react-router-dom';
 import { auditUrl, useAudit, type AuditEntry } from '../../api/admin';
 import { useProjects } from '../../api/queries';
 import { ErrorView } from '../../components/ErrorView';
@@ -69,20 +69,17 @@ function Filters() {
 
 function Status({ status }: { status: number }) {
   const tone = status < 300 ? 'good' : status < 400 ? 'waiting' : 'bad';
-  return <Tag className={`state state-${tone}`}>{status}</Tag>;
+  return <span className={`state state-${tone}`}>{status}</span>;
 }
 
 function RequestId({ id }: { id: string }) {
   const t = useText();
-  const [, setQ] = useParam('q');
+  const [params] = useSearchParams();
+  const others = [...params].filter(([name]) => name !== 'q');
   return (
-    <Tooltip title={t('admin.request_hint')}>
-      <Typography.Text className="nowrap" copyable={{ text: id }}>
-        <Typography.Link className="mono" onClick={() => setQ(id)}>
-          {id}
-        </Typography.Link>
-      </Typography.Text>
-    </Tooltip>
+    <Link className="mono nowrap" to={{ search: new URLSearchParams([...others, ['q', id]]).toString() }} title={t('admin.request_hint')}>
+      {id}
+    </Link>
   );
 }
 

@@ -1,7 +1,7 @@
 // Everybody who may sign in.
 import { MoreOutlined, UserAddOutlined } from '@ant-design/icons';
 import { Button, Dropdown, Input, Select, Table, Tag } from 'antd';
-import { useState } from 'react';
+import { startTransition, useState } from 'react';
 import { Link } from 'react-router-dom';
 import { changeUser, deleteUser, useUsers } from '../../api/admin';
 import type { User } from '../../api/types';
@@ -70,7 +70,7 @@ export default function Users() {
         title={t('admin.users')}
         commands={[{ cli: 'strata user list', url: '/api/v1/users' }, { cli: 'strata user create NAME' }]}
         actions={
-          <Button type="primary" icon={<UserAddOutlined />} onClick={() => setDialog({ user: null })}>
+          <Button type="primary" icon={<UserAddOutlined />} onClick={() => startTransition(() => setDialog({ user: null }))}>
             {t('admin.new_user')}
           </Button>
         }

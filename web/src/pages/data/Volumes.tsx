@@ -1,7 +1,7 @@
 // The volumes of a project.
 import { DatabaseOutlined, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Empty, Table, type TableColumnsType } from 'antd';
-import { useState } from 'react';
+import { startTransition, useState } from 'react';
 import { Link, useParams } from 'react-router-dom';
 import { useSession } from '../../app/session';
 import { pageOf, volumesUrl } from '../../api/files';
@@ -62,7 +62,7 @@ export default function Volumes() {
   const [making, setMaking] = useState(false);
   const mayMake = may('volume:manage', project);
   const make = mayMake && (
-    <Button type="primary" icon={<PlusOutlined />} onClick={() => setMaking(true)}>
+    <Button type="primary" icon={<PlusOutlined />} onClick={() => startTransition(() => setMaking(true))}>
       {t('data.new_volume')}
     </Button>
   );
