@@ -68,7 +68,7 @@ static int show_list(struct cli *c, struct str path, const struct column *column
         return -1;
     }
     if (!print_json(c, items)) {
-        table_print(items, columns, n, empty);
+        table_print(items, columns, n, empty_text(c, empty));
     }
     return 0;
 }
@@ -222,16 +222,18 @@ int verb_audit(struct cli *c, struct err *e)
         {"METHOD", "method", COLUMN_TEXT},   {"PATH", "path", COLUMN_TEXT},
         {"STATUS", "status", COLUMN_NUMBER}, {"FROM", "peer", COLUMN_TEXT}};
     SCOPED(json_decrefp) json_t *page = NULL;
+    SCOPED(freep) char *filter = filter_query(c);
     const char *user = cli_option(c, "user");
 
-    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/audit?limit=%s%s%s%s%s",
-                    cli_option(c, "limit") ? url_segment(cli_option(c, "limit")) : "50",
+    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/audit?limit=%s%s%s%s%s%s",
+                    cli_option(c, "limit") ? url_segment(cli_option(c, "limit")) : "50", filter,
                     user ? "&user=" : "", user ? url_segment(user) : "",
                     c->project ? "&project=" : "", c->project ? url_segment(c->project) : "") < 0) {
         return -1;
     }
     if (!print_json(c, page)) {
-        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns), "No entries.");
+        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns),
+                    empty_text(c, "No entries."));
     }
     return 0;
 }
@@ -253,7 +255,8 @@ int verb_node_list(struct cli *c, struct err *e)
         return -1;
     }
     if (!print_json(c, page)) {
-        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns), "No nodes.");
+        table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns),
+                    empty_text(c, "No nodes."));
     }
     return 0;
 }
