@@ -155,7 +155,11 @@ void print_pairs(const char *const *pairs);
 void print_safe(FILE *out, struct str s);
 const char *json_text(const json_t *obj, const char *key); /* "" when missing */
 int64_t json_number(const json_t *obj, const char *key);   /* 0 when missing */
-/* GET of a whole list: follows `next`. The caller owns it. */
+/* "&q=..." of --filter, or ""; the caller frees it. */
+char *filter_query(const struct cli *c);
+/* What to say when a list is empty: `text`, unless there is a filter. */
+const char *empty_text(const struct cli *c, const char *text);
+/* GET of a whole list, with --filter: follows `next`. The caller owns it. */
 int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST_USE;
 
 /* --- progress.c --- */
@@ -223,10 +227,15 @@ int verb_volume_list(struct cli *c, struct err *e);
 int verb_volume_delete(struct cli *c, struct err *e);
 int verb_data_list(struct cli *c, struct err *e);
 int verb_data_put(struct cli *c, struct err *e);
-int verb_data_get(struct cli *c, struct err *e);
 int verb_data_mkdir(struct cli *c, struct err *e);
 int verb_data_move(struct cli *c, struct err *e);
 int verb_data_delete(struct cli *c, struct err *e);
+/* "volume/path/in/it" -> its two halves; path may be empty. */
+int place_split(const char *place, char **volume, const char **path, struct err *e) MUST_USE;
+/* "/api/v1/projects/P/volumes/V/<what>[/path]"; the caller frees it. */
+char *place_url(const struct cli *c, const char *volume, const char *what, const char *path);
+/* get.c */
+int verb_data_get(struct cli *c, struct err *e);
 /* job.c */
 int verb_job_submit(struct cli *c, struct err *e);
 int verb_run(struct cli *c, struct err *e);
@@ -236,5 +245,7 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* job_files.c */
+int verb_job_files(struct cli *c, struct err *e);
 /* usage.c */
 int verb_job_usage(struct cli *c, struct err *e);
