@@ -1,13 +1,14 @@
 // Search over everything one may see; "/" from anywhere.
 import { SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Input, type InputRef } from 'antd';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
 import { queryClient, useProjects } from '../api/queries';
 import type { Job, Repository, Volume } from '../api/types';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
+import { useKeys } from './keys';
 import { useProjectName } from './project';
 import { useSession } from './session';
 
@@ -58,17 +59,7 @@ export function Search() {
   const [typed, setTyped] = useState('');
   const [inProject, setInProject] = useState<Hit[]>([]);
 
-  useEffect(() => {
-    const onKey = (e: KeyboardEvent) => {
-      const at = e.target as HTMLElement;
-      if (e.key === '/' && !e.ctrlKey && !e.metaKey && !at.isContentEditable && !/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) {
-        e.preventDefault();
-        input.current?.focus();
-      }
-    };
-    addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
-  }, []);
+  useKeys({ '/': () => input.current?.focus() });
 
   const groups = useMemo(() => {
     const pages = NAVIGATION.filter((n) => !n.adminOnly || me.is_admin).map(

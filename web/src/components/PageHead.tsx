@@ -2,14 +2,14 @@
 import { Breadcrumb, Flex, Typography } from 'antd';
 import { useEffect, type ReactNode } from 'react';
 import { Link } from 'react-router-dom';
-import { AsCode, type Command } from './AsCode';
+import { AsCode, type CommandsOfPage } from './AsCode';
 
 export interface Crumb {
   name: string;
   to?: string;
 }
 
-export function PageHead(props: { title: string; crumbs?: Crumb[]; actions?: ReactNode; commands?: Command[]; extra?: ReactNode }) {
+export function PageHead(props: { title: string; crumbs?: Crumb[]; commands: CommandsOfPage; actions?: ReactNode; extra?: ReactNode }) {
   const { title } = props;
   useEffect(() => {
     document.title = `${title} · Strata`;
@@ -28,7 +28,7 @@ export function PageHead(props: { title: string; crumbs?: Crumb[]; actions?: Rea
         </Flex>
         <Flex gap={8} align="center" wrap>
           {props.actions}
-          {props.commands && <AsCode commands={props.commands} />}
+          <AsCode commands={props.commands} />
         </Flex>
       </Flex>
     </header>

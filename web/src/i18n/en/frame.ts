@@ -63,6 +63,11 @@ export const frame = {
   'as_code.title': 'The same from a terminal',
   'as_code.hint': 'What this page does, as a command and as a call of the API.',
   'help.title': 'Help',
+  'help.contents': 'Contents',
+  'help.search': 'Search the manual',
+  'help.on_this_page': 'On this page',
+  'help.found': 'Sections found: {n}',
+  'help.table': 'Table: {title}',
   // overview
   'overview.title': 'Overview',
   'overview.free': 'Free now',

@@ -10,7 +10,7 @@ import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
 import { useLanguage, useText } from '../../i18n';
-import { filterOf } from './auditText';
+import { auditCommand, filterOf } from './auditText';
 
 /** What is typed goes into the address when typing rests: each change is a question to the server. */
 function SlowInput({ name, label }: { name: string; label: string }) {
@@ -93,7 +93,7 @@ export default function Audit() {
   const audit = useAudit(filter);
   return (
     <>
-      <PageHead title={t('admin.audit')} commands={[{ cli: filter.user ? `strata audit --user ${filter.user}` : 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
+      <PageHead title={t('admin.audit')} commands={[{ cli: auditCommand(filter), url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
       <Filters />
       {audit.error ? (
         <ErrorView error={audit.error} retry={() => void audit.refetch()} />
