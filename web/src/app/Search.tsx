@@ -2,10 +2,11 @@
 import { SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Input, type InputRef } from 'antd';
 import { useMemo, useRef, useState } from 'react';
-import { useNavigate } from 'react-router-dom';
+import { useLocation, useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
 import { queryClient, useProjects } from '../api/queries';
 import type { Job, Repository, Volume } from '../api/types';
+import { recent } from '../components/recent';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
 import { useKeys } from './keys';
@@ -52,12 +53,14 @@ export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
 export function Search() {
   const t = useText();
   const navigate = useNavigate();
+  const { pathname } = useLocation();
   const project = useProjectName();
   const { me } = useSession();
   const projects = useProjects().data?.items;
   const input = useRef<InputRef>(null);
   const [typed, setTyped] = useState('');
   const [inProject, setInProject] = useState<Hit[]>([]);
+  const [seen, setSeen] = useState<Hit[]>([]);
 
   useKeys({ '/': () => input.current?.focus() });
 
@@ -66,8 +69,8 @@ export function Search() {
       (n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }),
     );
     const all = (projects ?? []).map((p): Hit => ({ group: 'search.projects', name: p.name, to: `/p/${p.name}/jobs` }));
-    return rank([...pages, ...all, ...inProject], typed);
-  }, [inProject, me, project, projects, t, typed]);
+    return typed ? rank([...pages, ...all, ...inProject], typed) : rank(seen, '');
+  }, [inProject, me, seen, project, projects, t, typed]);
 
   return (
     <AutoComplete
@@ -75,6 +78,7 @@ export function Search() {
       value={typed}
       onChange={setTyped}
       onFocus={() => {
+        setSeen(recent().filter((s) => s.to !== pathname).map((s) => ({ group: 'search.recent', ...s })));
         void queryClient.invalidateQueries({ queryKey: ['projects'] });
         if (project) {
           void hitsOf(project).then(setInProject);
@@ -88,14 +92,7 @@ export function Search() {
       defaultActiveFirstOption
       popupMatchSelectWidth={380}
       notFoundContent={typed ? t('search.nothing') : null}
-      options={
-        typed
-          ? [...groups].map(([group, hits]) => ({
-              label: t(group),
-              options: hits.map((h) => ({ value: h.to, label: h.name })),
-            }))
-          : []
-      }
+      options={[...groups].map(([group, hits]) => ({ label: t(group), options: hits.map((h) => ({ value: h.to, label: h.name })) }))}
     >
       <Input ref={input} prefix={<SearchOutlined aria-hidden />} placeholder={t('search.hint')} aria-label={t('search.title')} />
     </AutoComplete>

@@ -2,7 +2,7 @@
 import { Tooltip } from 'antd';
 import { useEffect, useState } from 'react';
 import { useLanguage } from '../i18n';
-import { ago, dateTime, duration } from './format';
+import { ago, dateTimeZone, duration } from './format';
 
 /** The time now, every `ms`. */
 export function useNow(ms: number, running = true): number {
@@ -21,7 +21,7 @@ export function Ago({ at }: { at: string | null }) {
   const { language, t } = useLanguage();
   const now = useNow(10_000, at !== null);
   return at ? (
-    <Tooltip title={dateTime(at, language)}>
+    <Tooltip title={dateTimeZone(at, language)}>
       <time dateTime={at}>{ago(at, now, language)}</time>
     </Tooltip>
   ) : (

@@ -32,6 +32,7 @@ export const frame = {
   'search.jobs': 'Jobs',
   'search.volumes': 'Volumes',
   'search.repositories': 'Images',
+  'search.recent': 'Seen last',
   // signing in
   'signin.title': 'Sign in to Strata',
   'signin.again': 'Your session has ended',
@@ -60,6 +61,7 @@ export const frame = {
   'action.more': 'Show more',
   'action.close': 'Close',
   'action.download': 'Download',
+  'action.csv_hint': 'Save as a file for a spreadsheet',
   'as_code.title': 'The same from a terminal',
   'as_code.hint': 'What this page does, as a command and as a call of the API.',
   'help.title': 'Help',

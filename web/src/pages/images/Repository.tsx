@@ -72,6 +72,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                     <Link to={tagUrl(tag)} className="cell-link">
                       {tag}
                     </Link>
+                    <Typography.Text copyable={{ text: `${location.host}/${project}/${repository}:${tag}`, tooltips: [t('images.copy_reference'), t('action.copied')] }} />
                     <div className="secondary narrow-line">
                       {bytes(r.size_bytes)} · {r.platform}
                     </div>

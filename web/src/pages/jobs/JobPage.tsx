@@ -68,6 +68,7 @@ export default function JobPage() {
     <>
       <PageHead
         title={job?.name ?? id}
+        state={job && t(`state.${job.state}`)}
         crumbs={[{ name: project }, { name: t('nav.jobs'), to: list }, { name: id }]}
         extra={job && <JobStateTag state={job.state} />}
         actions={job && <Actions job={job} />}
