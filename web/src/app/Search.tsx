@@ -1,13 +1,15 @@
 // Search over everything one may see; "/" from anywhere.
 import { SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Input, type InputRef } from 'antd';
-import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react';
-import { useNavigate } from 'react-router-dom';
+import { useDeferredValue, useMemo, useRef, useState } from 'react';
+import { useLocation, useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
 import { queryClient, useProjects } from '../api/queries';
 import type { Job, Repository, Volume } from '../api/types';
+import { recent } from '../components/recent';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
+import { useKeys } from './keys';
 import { useProjectName } from './project';
 import { useSession } from './session';
 
@@ -57,6 +59,7 @@ export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
 export function Search() {
   const t = useText();
   const navigate = useNavigate();
+  const { pathname } = useLocation();
   const project = useProjectName();
   const { me } = useSession();
   const projects = useProjects().data?.items;
@@ -64,26 +67,17 @@ export function Search() {
   const [typed, setTyped] = useState('');
   const wanted = useDeferredValue(typed); // typing goes before looking
   const [inProject, setInProject] = useState<Hit[]>([]);
+  const [seen, setSeen] = useState<Hit[]>([]);
 
-  useEffect(() => {
-    const onKey = (e: KeyboardEvent) => {
-      const at = e.target as HTMLElement;
-      if (e.key === '/' && !e.ctrlKey && !e.metaKey && !at.isContentEditable && !/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) {
-        e.preventDefault();
-        input.current?.focus();
-      }
-    };
-    addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
-  }, []);
+  useKeys({ '/': () => input.current?.focus() });
 
   const groups = useMemo(() => {
     const pages = NAVIGATION.filter((n) => !n.adminOnly || me.is_admin).map(
       (n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }),
     );
     const all = (projects ?? []).map((p): Hit => ({ group: 'search.projects', name: p.name, to: `/p/${p.name}/jobs` }));
-    return rank([...pages, ...all, ...inProject], wanted);
-  }, [inProject, me, project, projects, t, wanted]);
+    return wanted ? rank([...pages, ...all, ...inProject], wanted) : rank(seen, '');
+  }, [inProject, me, project, projects, seen, t, wanted]);
 
   return (
     <AutoComplete
@@ -91,6 +85,7 @@ export function Search() {
       value={typed}
       onChange={setTyped}
       onFocus={() => {
+        setSeen(recent().filter((s) => s.to !== pathname).map((s) => ({ group: 'search.recent', ...s })));
         void queryClient.invalidateQueries({ queryKey: ['projects'] });
         if (project) {
           void hitsOf(project).then(setInProject);
@@ -104,14 +99,7 @@ export function Search() {
       defaultActiveFirstOption
       popupMatchSelectWidth={380}
       notFoundContent={typed ? t('search.nothing') : null}
-      options={
-        wanted
-          ? [...groups].map(([group, hits]) => ({
-              label: t(group),
-              options: hits.map((h) => ({ value: h.to, label: h.name })),
-            }))
-          : []
-      }
+      options={[...groups].map(([group, hits]) => ({ label: t(group), options: hits.map((h) => ({ value: h.to, label: h.name })) }))}
     >
       <Input ref={input} prefix={<SearchOutlined aria-hidden />} placeholder={t('search.hint')} aria-label={t('search.title')} />
     </AutoComplete>

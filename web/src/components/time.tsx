@@ -1,7 +1,7 @@
 // Times that stay true while one looks at them.
 import { useSyncExternalStore } from 'react';
 import { useLanguage } from '../i18n';
-import { ago, dateTime, duration } from './format';
+import { ago, dateTimeZone, duration } from './format';
 
 /** One clock for all that is shown: a list has hundreds of times, and they tick together. */
 class Clock {
@@ -49,7 +49,7 @@ export function Ago({ at }: { at: string | null }) {
   const { language, t } = useLanguage();
   const now = useNow(10_000, at !== null);
   return at ? (
-    <time dateTime={at} title={dateTime(at, language)}>
+    <time dateTime={at} title={dateTimeZone(at, language)}>
       {ago(at, Math.max(now, Date.parse(at)), language)}
     </time>
   ) : (

@@ -129,7 +129,11 @@ export default function Account() {
   const isLoading = useTokens().isLoading; // what comes above the rest would push it down
   return (
     <>
-      <PageHead title={t('nav.account')} commands={[{ cli: 'strata whoami', url: '/api/v1/me' }, { cli: 'strata token create NAME' }]} />
+      <PageHead title={t('nav.account')} commands={[
+          { cli: 'strata whoami', url: '/api/v1/me' },
+          { cli: 'strata token list', url: '/api/v1/tokens' },
+          { cli: 'strata token create NAME', method: 'POST', url: '/api/v1/tokens', body: { name: 'NAME', expires_in_seconds: 90 * 86400 } },
+        ]} />
       {isLoading ? (
         <Skeleton active />
       ) : (

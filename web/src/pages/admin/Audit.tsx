@@ -7,10 +7,11 @@ import { useProjects } from '../../api/queries';
 import { ErrorView } from '../../components/ErrorView';
 import { dateTime } from '../../components/format';
 import { PageHead } from '../../components/PageHead';
+import { SaveCsv } from '../../components/SaveCsv';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
 import { useLanguage, useText } from '../../i18n';
-import { filterOf } from './auditText';
+import { auditCommand, filterOf } from './auditText';
 
 /** What is typed goes into the address when typing rests: each change is a question to the server. */
 function SlowInput({ name, label }: { name: string; label: string }) {
@@ -83,6 +84,8 @@ function RequestId({ id }: { id: string }) {
   );
 }
 
+const COLUMNS = ['at', 'user', 'method', 'path', 'project', 'status', 'peer', 'request_id'] as const;
+
 export default function Audit() {
   const { language, t } = useLanguage();
   const [params] = useSearchParams();
@@ -90,7 +93,12 @@ export default function Audit() {
   const audit = useAudit(filter);
   return (
     <>
-      <PageHead title={t('admin.audit')} commands={[{ cli: filter.user ? `strata audit --user ${filter.user}` : 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
+      <PageHead title={t('admin.audit')} commands={[{ cli: auditCommand(filter), url: auditUrl(filter) }]} actions={
+          <>
+            <SaveCsv name="audit.csv" head={[...COLUMNS]} rows={() => audit.items.map((e) => COLUMNS.map((c) => e[c]))} />
+            <Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>
+          </>
+        } />
       <Filters />
       {audit.error ? (
         <ErrorView error={audit.error} retry={() => void audit.refetch()} />

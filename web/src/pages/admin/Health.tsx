@@ -25,7 +25,7 @@ export default function Health() {
     <>
       <PageHead
         title={t('admin.health')}
-        commands={[{ cli: 'strata doctor', url: '/api/v1/health' }]}
+        commands={[{ cli: 'strata server health', url: '/api/v1/health' }]}
         actions={
           <Button loading={health.isFetching} onClick={() => void health.refetch()}>
             {t('admin.check_again')}

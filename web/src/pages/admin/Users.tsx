@@ -68,7 +68,11 @@ export default function Users() {
     <>
       <PageHead
         title={t('admin.users')}
-        commands={[{ cli: 'strata user list', url: '/api/v1/users' }, { cli: 'strata user create NAME' }]}
+        commands={[
+          { cli: 'strata user list', url: '/api/v1/users' },
+          { cli: 'strata user create NAME < FILE', method: 'POST', url: '/api/v1/users', body: { name: 'NAME', password: 'PASSWORD' } },
+          { cli: 'strata user set USER --disabled yes', method: 'PATCH', url: '/api/v1/users/USER', body: { disabled: true } },
+        ]}
         actions={
           <Button type="primary" icon={<UserAddOutlined />} onClick={() => startTransition(() => setDialog({ user: null }))}>
             {t('admin.new_user')}

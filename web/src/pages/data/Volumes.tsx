@@ -74,7 +74,7 @@ export default function Volumes() {
         actions={!isEmpty && make}
         commands={[
           { cli: `strata volume list -p ${project}`, url: volumesUrl(project) },
-          { cli: `strata volume create NAME -p ${project}` },
+          { cli: `strata volume create NAME -p ${project}`, method: 'POST', url: volumesUrl(project), body: { name: 'NAME' } },
         ]}
       />
       {volumes.error && <ErrorView error={volumes.error} retry={() => void volumes.refetch()} />}

@@ -98,7 +98,7 @@ export default function JobList() {
         title={t('nav.jobs')}
         crumbs={[{ name: project }]}
         actions={<Submit project={project} />}
-        commands={[{ cli: `strata job list -p ${project}`, url: jobsUrl(project) + (states ? `?state=${states}` : '') }]}
+        commands={[{ cli: `strata job list${states ? ` --state ${states}` : ''} -p ${project}`, url: jobsUrl(project) + (states ? `?state=${states}` : '') }]}
       />
       <Flex gap={12} wrap align="center" style={{ marginBottom: 12 }}>
         <Input

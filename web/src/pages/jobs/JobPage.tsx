@@ -69,12 +69,14 @@ export default function JobPage() {
     <>
       <PageHead
         title={job?.name ?? id}
+        state={job && t(`state.${job.state}`)}
         crumbs={[{ name: project }, { name: t('nav.jobs'), to: list }, { name: id }]}
         extra={job && <JobStateTag state={job.state} />}
         actions={job && <Actions job={job} />}
         commands={[
           { cli: `strata job show ${id} -p ${project}`, url: jobUrl(project, id) },
-          { cli: `strata job logs ${id} -p ${project}`, url: `${jobUrl(project, id)}/log?follow=1` },
+          { cli: `strata job logs --follow ${id} -p ${project}`, url: `${jobUrl(project, id)}/log?follow=1` },
+          { cli: `strata job usage ${id} -p ${project}`, url: `${jobUrl(project, id)}/usage` },
           ...(job && isFinished(job)
             ? [{ cli: `strata job delete ${id} -p ${project}`, method: 'DELETE', url: jobUrl(project, id) }]
             : [{ cli: `strata job cancel ${id} -p ${project}`, method: 'POST', url: `${jobUrl(project, id)}/cancel` }]),

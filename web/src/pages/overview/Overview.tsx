@@ -2,6 +2,7 @@
 import { Card, Col, Empty, Flex, Progress, Row, Skeleton, Statistic, Steps, Typography } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router-dom';
+import { jobsUrl } from '../../api/jobs';
 import { useHealth, useJobs, useNodes, useProjects, useQueue } from '../../api/queries';
 import type { Job, Node } from '../../api/types';
 import { NewProject, useProjectName } from '../../app/project';
@@ -187,8 +188,8 @@ export default function Overview() {
       <PageHead
         title={t('overview.title')}
         commands={[
-          { cli: 'strata job list', url: `/api/v1/projects/${project ?? 'PROJECT'}/jobs` },
-          { url: '/api/v1/nodes' },
+          project ? { cli: `strata job list -p ${project}`, url: jobsUrl(project) } : { cli: 'strata project list', url: '/api/v1/projects' },
+          { cli: 'strata node list', url: '/api/v1/nodes' },
         ]}
       />
       {projects.error && <ErrorView error={projects.error} retry={() => void projects.refetch()} />}
