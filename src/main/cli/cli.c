@@ -132,6 +132,10 @@ static const struct cli_option files_opts[] = {
     {"limit", 0, "N", "rows, newest first (default 100)"},
     {0},
 };
+static const struct cli_option exec_opts[] = {
+    {"tty", 't', NULL, "at a terminal (the usual, when this is one)"},
+    {"no-tty", 'T', NULL, "through pipes: output and errors apart"},
+    {0}};
 static const struct cli_option usage_opts[] = {
     {"attempt", 0, "N", "of this attempt (default: the last)"},
     {0},
@@ -233,6 +237,12 @@ const struct cli_verb cli_verbs[] = {
     {"job show", "JOB", "Show a job: state, reasons, usage, history.", NULL, NULL, verb_job_show,
      P},
     {"job logs", "JOB", "Print a job's output.", NULL, logs_opts, verb_job_logs, P},
+    {"job exec", "JOB [COMMAND...]", "Open a shell in a running job, or run a command there.",
+     "Without COMMAND the first of /bin/bash and /bin/sh that the image has. Ends with the "
+     "command's\n"
+     "exit code. What begins with a dash stands behind --:\n"
+     "  strata job exec -p demo j-abc123de -- ls -l /data",
+     exec_opts, verb_job_exec, P},
     {"job usage", "JOB", "Show what a job used over time: CPU, memory, I/O, processes.",
      "While it runs and afterwards. CPU is in cores; a full bar is the most there was.", usage_opts,
      verb_job_usage, P},

@@ -112,10 +112,27 @@ int client_json(struct client *c, const char *method, struct str path, const jso
 /* Printf-like path; %s arguments must be encoded with url_segment first. */
 int client_call(struct client *c, const char *method, const json_t *body, json_t **out,
                 struct err *e, const char *path_fmt, ...) PRINTF_LIKE(6, 7) MUST_USE;
+const char *client_token(const struct client *c); /* or NULL */
 /* Percent-encoded for one path segment ('/' too), or a whole relative path ('/' kept); in the arena
  * of the process (never freed: a CLI is short). */
 const char *url_segment(const char *s);
 const char *url_path(const char *s);
+
+/* --- websocket.c --- */
+struct websocket;
+typedef void websocket_sink(void *ctx, struct str message); /* binary messages, whole */
+/* Errors are the server's own sentences. */
+struct websocket *websocket_open(const struct client *c, struct str path, const char *protocol,
+                                 websocket_sink *sink, void *ctx, struct err *e) MUST_USE;
+void websocket_close(struct websocket *w); /* cuts it */
+DEFINE_SCOPED(struct websocket, websocket_close)
+int websocket_fd(const struct websocket *w);
+/* One binary message, sent by websocket_serve. */
+void websocket_send(struct websocket *w, struct str message);
+bool websocket_has_to_send(const struct websocket *w);
+/* Moves what can be moved without waiting. 1: goes on; 0: the server has closed it; -1: cut. */
+int websocket_serve(struct websocket *w, struct err *e) MUST_USE;
+const char *websocket_close_reason(const struct websocket *w); /* or "" */
 
 /* --- ask.c --- */
 /* `out` receives the text without the end of its line; the caller wipes it. At a terminal nothing
@@ -247,5 +264,7 @@ int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);
+/* exec.c */
+int verb_job_exec(struct cli *c, struct err *e);
 /* usage.c */
 int verb_job_usage(struct cli *c, struct err *e);
