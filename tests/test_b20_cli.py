@@ -250,7 +250,7 @@ def test_users_and_projects_are_changed(strata):
 
 def test_an_image_is_shown_and_a_repository_deleted(strata, tmp_path):
     strata.project('demo')
-    strata.cli('image', 'push', 'demo/shown:1', '--program', BUILD / 'strata-ml', check=True)
+    strata.cli('image', 'push', 'demo/shown:1', '--program', '/bin/busybox', check=True)
     assert 'sha256:' in strata.cli('image', 'show', 'demo/shown:1', check=True).stdout
     manifest = json.loads(strata.cli('image', 'show', 'shown:1', '-p', 'demo', '--json', check=True).stdout)
     assert manifest == strata.api('GET', '/v2/demo/shown/manifests/1').json()
@@ -269,6 +269,7 @@ def test_administrators_see_the_server_from_anywhere(strata):
     found = json.loads(strata.cli('audit', '--filter', '/projects', '--since', '2020-01-01T00:00:00Z', '--json', check=True).stdout)
     assert found['items'] and all('/projects' in e['path'] for e in found['items'])
     assert strata.cli('audit', '--until', '2020-01-01T00:00:00Z', check=True).stdout == 'No entries.\n'
+    assert strata.cli('audit', '--text', 'x' * 9000).returncode == 65
 
 
 def test_exit_codes_mean_the_same_everywhere(strata):

@@ -36,7 +36,8 @@ export const flows = {
     const search = page.getByRole('combobox', { name: 'Search' });
     await search.fill('half a thought');
     await page.context().clearCookies();
-    await page.getByRole('link', { name: 'Jobs' }).first().click();
+    // A request that was on its way may find out first: then the dialog is over the link already.
+    await Promise.race([page.getByRole('link', { name: 'Jobs' }).first().click(), page.getByText('Your session has ended').waitFor()]);
     await page.getByText('Your session has ended').waitFor();
     await page.getByLabel('Password').fill(who.password);
     await page.keyboard.press('Enter');

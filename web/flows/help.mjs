@@ -98,6 +98,10 @@ export const flows = {
     await drawer(page).getByRole('heading', { name: 'Data', exact: true }).waitFor();
     await page.reload(); // a link to the help shows a colleague the same
     await drawer(page).getByRole('heading', { name: 'Data', exact: true }).waitFor();
+    await page.setViewportSize({ width: 1600, height: 900 });
+    const edges = await page.evaluate(() => [document.querySelector('.content').getBoundingClientRect().right, document.querySelector('.help').getBoundingClientRect().left]);
+    assert.ok(edges[0] <= edges[1], 'a wide page makes room');
+    await shot(page, 'beside');
     await page.keyboard.press('Escape');
     await drawer(page).waitFor({ state: 'hidden' });
     assert.ok(!page.url().includes('help='));

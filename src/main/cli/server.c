@@ -1,6 +1,8 @@
 /* What administrators see of the server: health, settings, roles, machines, the audit log. */
 #include "main/cli/cli.h"
 
+#include "base/limits.h"
+
 /* An answer of one page: as it is with --json, else its items as a table. */
 static int show_page(struct cli *c, const char *path, const struct column *columns, size_t n,
                      const char *empty, struct err *e)
@@ -45,10 +47,12 @@ static void print_roles(const json_t *roles)
 
     json_object_foreach((json_t *)(uintptr_t)roles, role, permissions)
     {
-        (void)printf("%-10s", role);
+        print_safe(stdout, str_of(role));
+        (void)printf(":");
         json_array_foreach(permissions, i, one)
         {
-            (void)printf(" %s", json_string_value(one));
+            (void)putchar(' ');
+            print_safe(stdout, str_of(json_string_value(one)));
         }
         (void)putchar('\n');
     }
@@ -67,11 +71,9 @@ int verb_role_list(struct cli *c, struct err *e)
     return 0;
 }
 
-static void add_query(struct buf *path, const char *name, const char *value)
+static int add_query(struct buf *path, const char *name, const char *value)
 {
-    if (value) {
-        (void)buf_printf(path, "&%s=%s", name, url_segment(value));
-    }
+    return value ? buf_printf(path, "&%s=%s", name, url_segment(value)) : 0;
 }
 
 int verb_audit(struct cli *c, struct err *e)
@@ -81,15 +83,17 @@ int verb_audit(struct cli *c, struct err *e)
         {"METHOD", "method", COLUMN_TEXT},   {"PATH", "path", COLUMN_TEXT},
         {"STATUS", "status", COLUMN_NUMBER}, {"FROM", "peer", COLUMN_TEXT}};
     static const char *const filters[] = {"user", "since", "until"};
-    SCOPED(buf_done) struct buf path = BUF_MAX(64 * 1024);
+    const char *limit = cli_option(c, "limit");
+    SCOPED(buf_done) struct buf path = BUF_MAX(LIMIT_TARGET_BYTES);
+    int rc = buf_printf(&path, "/api/v1/audit?limit=%s", limit ? url_segment(limit) : "50");
 
-    (void)buf_printf(&path, "/api/v1/audit?limit=%s",
-                     cli_option(c, "limit") ? url_segment(cli_option(c, "limit")) : "50");
-    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
-        add_query(&path, filters[i], cli_option(c, filters[i]));
+    for (size_t i = 0; rc == 0 && i < ARRAY_LEN(filters); i++) {
+        rc = add_query(&path, filters[i], cli_option(c, filters[i]));
     }
-    add_query(&path, "q", cli_option(c, "filter"));
-    add_query(&path, "project", c->project);
+    if (rc < 0 || add_query(&path, "q", cli_option(c, "filter")) < 0 ||
+        add_query(&path, "project", c->project) < 0) {
+        return err_set(e, ERR_LIMIT, "the filters are longer than an address may be");
+    }
     return show_page(c, path.p, columns, ARRAY_LEN(columns), empty_text(c, "No entries."), e);
 }
 

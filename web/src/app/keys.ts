@@ -1,4 +1,4 @@
-// Keys that work anywhere, except while one types: "?", "/", and two after each other ("g j").
+// Keys that work anywhere, except while one types: "?", "/", and, outside of dialogs, two after each other ("g j").
 import { useEffect, useRef } from 'react';
 
 const TOGETHER_MS = 1000;
@@ -17,7 +17,8 @@ export function useKeys(keys: Record<string, () => void>) {
       if (e.ctrlKey || e.metaKey || e.altKey || isTyping(e.target)) {
         return;
       }
-      const two = e.timeStamp - before.at < TOGETHER_MS ? `${before.key} ${e.key}` : '';
+      const inDialog = (e.target as Element | null)?.closest?.('[role=dialog]');
+      const two = !inDialog && e.timeStamp - before.at < TOGETHER_MS ? `${before.key} ${e.key}` : '';
       before = { key: e.key, at: e.timeStamp };
       const run = latest.current[two] ?? latest.current[e.key];
       if (run) {

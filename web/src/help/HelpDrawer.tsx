@@ -3,7 +3,7 @@ import { SearchOutlined } from '@ant-design/icons';
 import { Drawer, Input, Select, Skeleton, Typography } from 'antd';
 import { useEffect, useRef, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useLocation } from 'react-router-dom';
+import { Link } from 'react-router-dom';
 import { useGet } from '../api/queries';
 import { ErrorView } from '../components/ErrorView';
 import { useLanguage, useText } from '../i18n';
@@ -12,19 +12,11 @@ import { find, load, PAGES, split, type Found, type ManualPage } from './manual'
 import { idOf, Markdown } from './Markdown';
 import { useHelp } from './useHelp';
 
-/** The address of this page with another topic of the help. */
-function useTo() {
-  const { pathname, search } = useLocation();
-  return (topic: string) => {
-    const query = new URLSearchParams(search);
-    query.set('help', topic);
-    return `${pathname}?${query}`;
-  };
-}
+const MOST = 40; // hits that are shown
 
 function OnThisPage({ page }: { page: ManualPage }) {
   const t = useText();
-  const to = useTo();
+  const { to } = useHelp();
   const parts = page.headings.map((h, i) => ({ ...h, anchor: page.anchors[i] })).filter((h) => h.level === 2);
   return parts.length < 3 ? null : (
     <details className="help-parts">
@@ -44,14 +36,14 @@ function OnThisPage({ page }: { page: ManualPage }) {
 
 function Hits({ hits, choose }: { hits: Found[]; choose: () => void }) {
   const t = useText();
-  const to = useTo();
+  const { to } = useHelp();
   return (
     <>
       <p className="secondary" role="status">
         {t('help.found', { n: hits.length })}
       </p>
       <ul className="plain">
-        {hits.map((h) => (
+        {hits.slice(0, MOST).map((h) => (
           <li key={h.topic}>
             <Link to={to(h.topic)} onClick={choose}>
               {h.section === h.page ? h.page : `${h.page} › ${h.section}`}
@@ -81,13 +73,14 @@ export default function HelpDrawer() {
   const { topic, open } = useHelp();
   const [name, anchor] = split(topic);
   const [typed, setTyped] = useState('');
+  const [wantsAll, setWantsAll] = useState(false); // for the contents and the search
   const body = useRef<HTMLDivElement>(null);
   const page = useQuery({ queryKey: ['manual', name, language], queryFn: () => load(name, language), staleTime: Infinity, enabled: topic !== '' });
   const all = useQuery({
     queryKey: ['manual', language],
     queryFn: () => Promise.all(PAGES.map((p) => load(p, language))),
     staleTime: Infinity,
-    enabled: topic !== '',
+    enabled: wantsAll,
   });
   useEffect(() => setTyped(''), [topic]);
   const shown = page.data;
@@ -99,7 +92,7 @@ export default function HelpDrawer() {
       body.current?.parentElement?.scrollTo(0, 0);
     }
   }, [shown, anchor, typed]);
-  const titles = Object.fromEntries((all.data ?? []).map((p) => [p.name, p.headings[0]?.title ?? p.name]));
+  const titles = Object.fromEntries([...(shown ? [shown] : []), ...(all.data ?? [])].map((p) => [p.name, p.headings[0]?.title ?? p.name]));
   return (
     <Drawer
       open={topic !== ''}
@@ -119,9 +112,10 @@ export default function HelpDrawer() {
             aria-label={t('help.contents')}
             value={shown?.name}
             onChange={open}
+            onOpenChange={() => setWantsAll(true)}
             options={[{ value: 'README', label: t('help.contents') }, ...PAGES.map((p) => ({ value: p, label: titles[p] ?? p }))]}
           />
-          <Input allowClear prefix={<SearchOutlined aria-hidden />} value={typed} placeholder={t('help.search')} aria-label={t('help.search')} onChange={(e) => setTyped(e.target.value)} />
+          <Input allowClear prefix={<SearchOutlined aria-hidden />} value={typed} placeholder={t('help.search')} aria-label={t('help.search')} onFocus={() => setWantsAll(true)} onChange={(e) => setTyped(e.target.value)} />
         </div>
         {page.error && <ErrorView error={page.error} retry={() => void page.refetch()} />}
         {typed.trim() ? (

@@ -1,42 +1,34 @@
 // A page of the manual as elements: text only, no HTML of its own; tables and code scroll in themselves.
-import { CheckOutlined, CopyOutlined } from '@ant-design/icons';
-import { Button } from 'antd';
+import { Typography } from 'antd';
 import { useEffect, useMemo, useState, type ReactNode } from 'react';
 import ReactMarkdown, { type Components, type ExtraProps } from 'react-markdown';
-import { Link, useLocation } from 'react-router-dom';
+import { Link } from 'react-router-dom';
 import remarkGfm from 'remark-gfm';
 import { useLanguage, useText, type Text } from '../i18n';
 import { target, type ManualPage } from './manual';
+import { useHelp } from './useHelp';
 
 export const idOf = (anchor: string) => `help-${anchor}`;
 
-function Code({ children }: { children?: ReactNode }) {
+function Code({ text, children }: { text: string; children?: ReactNode }) {
   const t = useText();
-  const [copied, setCopied] = useState(false);
-  useEffect(() => {
-    const timer = copied ? setTimeout(() => setCopied(false), 2000) : undefined;
-    return () => clearTimeout(timer);
-  }, [copied]);
-  const copy = (from: HTMLElement) =>
-    void navigator.clipboard?.writeText(from.closest('.help-code')?.querySelector('pre')?.textContent?.trimEnd() ?? '').then(() => setCopied(true));
   return (
     <div className="help-code">
       <pre tabIndex={0}>{children}</pre>
-      <Button
-        size="small"
-        type="text"
-        icon={copied ? <CheckOutlined /> : <CopyOutlined />}
-        aria-label={t(copied ? 'action.copied' : 'action.copy')}
-        onClick={(e) => copy(e.currentTarget)}
-      />
+      <Typography.Text copyable={{ text, tooltips: [t('action.copy'), t('action.copied')] }} />
     </div>
   );
+}
+
+/** What an element holds, as text. */
+function textOf(node: ExtraProps['node']): string {
+  return (node?.children ?? []).map((c) => (c.type === 'text' ? c.value : c.type === 'element' ? textOf(c) : '')).join('');
 }
 
 /** A link to another place of the manual stays in the drawer; one that leaves it is text. */
 function Anchor({ href = '', page, children }: { href?: string; page: ManualPage; children?: ReactNode }) {
   const { language } = useLanguage();
-  const { pathname, search } = useLocation();
+  const { to } = useHelp();
   const [topic, setTopic] = useState<string | null>(null);
   useEffect(() => {
     let current = true;
@@ -45,12 +37,7 @@ function Anchor({ href = '', page, children }: { href?: string; page: ManualPage
       current = false;
     };
   }, [href, page, language]);
-  if (!topic) {
-    return <span>{children}</span>;
-  }
-  const query = new URLSearchParams(search);
-  query.set('help', topic);
-  return <Link to={`${pathname}?${query}`}>{children}</Link>;
+  return topic ? <Link to={to(topic)}>{children}</Link> : <span>{children}</span>;
 }
 
 function componentsFor(page: ManualPage, t: Text): Components {
@@ -73,7 +60,7 @@ function componentsFor(page: ManualPage, t: Text): Components {
         {children}
       </Anchor>
     ),
-    pre: ({ children }) => <Code>{children}</Code>,
+    pre: ({ node, children }) => <Code text={textOf(node).trimEnd()}>{children}</Code>,
     table: ({ node, children }) => {
       const section = page.headings.filter((h) => h.line < (node?.position?.start.line ?? 0)).at(-1);
       return (
