@@ -143,6 +143,7 @@ export function Entries(props: Props) {
       count={items.length}
       rowHeight={ROW}
       onNearEnd={props.more}
+      topWhen={JSON.stringify(props.look)}
       row={(i) => {
         const entry = items[i];
         return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={entry.modified_at ? format.format(new Date(entry.modified_at)) : ''} />;
