@@ -37,7 +37,11 @@ export function VirtualRows(props: Props) {
       el.removeEventListener('scroll', look);
     };
   }, []);
-  useEffect(() => box.current?.scrollTo({ top: 0 }), [props.topWhen]);
+  useEffect(() => {
+    if (box.current) {
+      box.current.scrollTop = 0;
+    }
+  }, [props.topWhen]);
   const first = Math.max(0, Math.min(Math.floor(view.top / rowHeight) - BEYOND, count - 1));
   const end = Math.min(count, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
   const isNearEnd = end >= count - 50;
