@@ -69,11 +69,11 @@
 
 /* Walks through volumes at once (a folder as tar, the files of a job): each holds a worker... */
 #define LIMIT_WALKS 16
-#define LIMIT_USER_WALKS 4              /* ...and no more than this for one user */
-#define LIMIT_RECENT_ENTRIES 1000000    /* looked at for the files of a job; the rest is not */
-#define LIMIT_RECENT_MS 5000            /* nor what takes longer */
-#define LIMIT_LEFT_OUT_BYTES (64 * KIB) /* of the note in an archive: more names are only counted  \
-                                         */
+#define LIMIT_USER_WALKS 4           /* ...and no more than this for one user */
+#define LIMIT_RECENT_ENTRIES 1000000 /* looked at for the files of a job; the rest is not */
+#define LIMIT_RECENT_MS 5000         /* nor what takes longer */
+/* Of the note in an archive: more names are only counted. */
+#define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */

@@ -34,7 +34,7 @@ export const flows = {
     const who = await makeUser(api, 'typist', 'typing', 'developer');
     const page = await newPage(who);
     const search = page.getByRole('combobox', { name: 'Search' });
-    await search.fill('half a thought');
+    await Promise.all([page.waitForResponse('**/api/v1/search?*'), search.fill('half a thought')]);
     await page.context().clearCookies();
     // A request that was on its way may find out first: then the dialog is over the link already.
     await Promise.race([page.getByRole('link', { name: 'Jobs' }).first().click(), page.getByText('Your session has ended').waitFor()]);

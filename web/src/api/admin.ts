@@ -1,7 +1,7 @@
 // Users, projects, members, secrets, tokens, audit: what the pages of administrators and maintainers read and change.
 import { api, path, type Page } from './client';
 import { queryClient, useGet, usePages } from './queries';
-import type { AuditEntry, Member, Role, Secret, Setting, Token, TokenMade, User } from './types';
+import type { AuditEntry, Member, Project, Role, Secret, Setting, Token, TokenMade, User } from './types';
 
 export type { AuditEntry, Member, Secret, Setting } from './types';
 
@@ -11,7 +11,7 @@ const touch = (...key: string[]) => queryClient.invalidateQueries({ queryKey: ke
 
 // --- users ---
 
-export const useUsers = (enabled = true) => usePages<User>(['users'], '/api/v1/users', { limit: 1000, enabled });
+export const useUsers = (params: { q: string; kind: string }) => usePages<User>(['users'], '/api/v1/users', { params });
 
 export async function createUser(body: { name: string; password: string; is_admin: boolean }) {
   await api<User>('POST', '/api/v1/users', { body });
@@ -30,8 +30,10 @@ export async function deleteUser(name: string) {
 
 // --- projects ---
 
-export const useMembers = (project: string) =>
-  usePages<Member>(['members', project], path`/api/v1/projects/${project}/members`, { limit: 1000 });
+export const useAllProjects = (q: string) => usePages<Project>(['projects', 'pages'], '/api/v1/projects', { params: { q } });
+
+export const useMembers = (project: string, q = '') =>
+  usePages<Member>(['members', project], path`/api/v1/projects/${project}/members`, { limit: 100, params: { q } });
 
 export async function setMember(project: string, user: string, role: Role) {
   await api<void>('PUT', path`/api/v1/projects/${project}/members/${user}`, { body: { role } });
@@ -73,7 +75,7 @@ export async function deleteSecret(project: string, name: string) {
 export interface AuditFilter {
   user: string;
   project: string;
-  text: string;
+  q: string;
   since: string; // RFC 3339 in UTC, or empty
   until: string;
 }

@@ -67,6 +67,8 @@ export const shown = (raw: string): string => visible(decodeRaw(raw));
 export const volumesUrl = (project: string) => path`/api/v1/projects/${project}/volumes`;
 export const volumeUrl = (p: Place) => path`/api/v1/projects/${p.project}/volumes/${p.volume}`;
 export const treeUrl = (p: Place, raw: string) => volumeUrl(p) + (raw ? `/tree/${raw}` : '/tree');
+/** Everything below a folder, or in the volume, as one tar. */
+export const archiveUrl = (p: Place, raw: string) => volumeUrl(p) + (raw ? `/archive/${raw}` : '/archive');
 export const fileUrl = (p: Place, raw: string) => `${volumeUrl(p)}/files/${raw}`;
 export const dirUrl = (p: Place, raw: string) => `${volumeUrl(p)}/dirs/${raw}`;
 /** The page of a folder. */

@@ -5,7 +5,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { ApiError, api, get, path, type Page } from './client';
 import { live } from './live';
 import { queryClient } from './queries';
-import type { Job, Usage } from './types';
+import type { Job, JobFiles, Usage } from './types';
 
 export type { Usage, UsageSample } from './types';
 
@@ -24,16 +24,29 @@ export interface JobList {
   next: string | null;
 }
 
+/** What the server's filter does: all words must be found, in any of the fields. */
+export function matches(job: Pick<Job, 'name' | 'id' | 'user' | 'image'>, typed: string): boolean {
+  const words = typed.toLowerCase().split(' ').filter(Boolean);
+  const text = `${job.name}\n${job.id}\n${job.user}\n${job.image}`.toLowerCase();
+  return words.every((w) => text.includes(w));
+}
+
+/** Which jobs a list is of. */
+export interface JobFilter {
+  states: string; // with commas between; empty: all
+  q: string;
+}
+
 const isOlder = (a: Job, b: Job) => a.created_at < b.created_at;
 
 /** The list after some rows changed: the newest page as it is now, rows behind it replaced or gone (null). */
-export function mergeJobs(old: JobList, first: JobList, changed: Map<string, Job | null>, states: string): JobList {
+export function mergeJobs(old: JobList, first: JobList, changed: Map<string, Job | null>, { states, q }: JobFilter): JobList {
   const last = first.items[first.items.length - 1];
   if (!last || first.next === null) {
     return first;
   }
   const fresh = new Set(first.items.map((j) => j.id));
-  const fits = (j: Job) => states === '' || states.split(',').includes(j.state);
+  const fits = (j: Job) => (states === '' || states.split(',').includes(j.state)) && matches(j, q);
   const behind: Job[] = [];
   for (const job of old.items) {
     const now = changed.has(job.id) ? changed.get(job.id) : job;
@@ -53,10 +66,13 @@ export function mergeJobs(old: JobList, first: JobList, changed: Map<string, Job
   return { items: [...first.items, ...behind], next: behind.length > 0 ? old.next : first.next };
 }
 
-async function readPage(project: string, states: string, after: string | null, limit: number, signal?: AbortSignal) {
+async function readPage(project: string, { states, q }: JobFilter, after: string | null, limit: number, signal?: AbortSignal) {
   const query = new URLSearchParams({ limit: String(limit) });
   if (states) {
     query.set('state', states);
+  }
+  if (q) {
+    query.set('q', q);
   }
   if (after) {
     query.set('after', after);
@@ -72,8 +88,8 @@ const readJob = (project: string, id: string) =>
     throw e;
   });
 
-export function useJobList(project: string, states: string) {
-  const key = ['joblist', project, states];
+export function useJobList(project: string, filter: JobFilter) {
+  const key = ['joblist', project, filter.states, filter.q];
   const keyText = key.join(' ');
   const list = useQuery<JobList, ApiError>({
     queryKey: key,
@@ -82,12 +98,14 @@ export function useJobList(project: string, states: string) {
       const wanted = Math.max(FIRST, queryClient.getQueryData<JobList>(key)?.items.length ?? 0);
       const done: JobList = { items: [], next: null };
       do {
-        const page = await readPage(project, states, done.next, Math.min(1000, wanted - done.items.length), signal);
+        const page = await readPage(project, filter, done.next, Math.min(1000, wanted - done.items.length), signal);
         done.items.push(...page.items);
         done.next = page.next;
       } while (done.next && done.items.length < wanted);
       return done;
     },
+    // While words are typed, what was found for those before stays in sight.
+    placeholderData: (old, query) => (query?.queryKey[1] === project && query.queryKey[2] === filter.states ? old : undefined),
   });
 
   const [loading, setLoading] = useState(false);
@@ -100,7 +118,7 @@ export function useJobList(project: string, states: string) {
     busy.current = keyText;
     setLoading(true);
     try {
-      const page = await readPage(project, states, now.next, MORE);
+      const page = await readPage(project, filter, now.next, MORE);
       queryClient.setQueryData<JobList>(key, (old) => {
         const there = new Set(old?.items.map((j) => j.id));
         return { items: [...(old?.items ?? []), ...page.items.filter((j) => !there.has(j.id))], next: page.next };
@@ -109,8 +127,8 @@ export function useJobList(project: string, states: string) {
       busy.current = '';
       setLoading(false);
     }
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- keyText stands for key
-  }, [keyText, project, states]);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- keyText stands for key and filter
+  }, [keyText, project]);
 
   useEffect(() => {
     const ids = new Set<string>();
@@ -124,11 +142,11 @@ export function useJobList(project: string, states: string) {
         return void queryClient.invalidateQueries({ queryKey: key });
       }
       try {
-        const first = await readPage(project, states, null, FIRST);
+        const first = await readPage(project, filter, null, FIRST);
         const inFirst = new Set(first.items.map((j) => j.id));
         const behind = first.next === null ? [] : now.filter((id) => !inFirst.has(id));
         const changed = new Map(await Promise.all(behind.map(async (id) => [id, await readJob(project, id)] as const)));
-        queryClient.setQueryData<JobList>(key, (l) => (l ? mergeJobs(l, first, changed, states) : l));
+        queryClient.setQueryData<JobList>(key, (l) => (l ? mergeJobs(l, first, changed, filter) : l));
       } catch {
         void queryClient.invalidateQueries({ queryKey: key }); // it tries again by itself, and says so
       }
@@ -143,8 +161,8 @@ export function useJobList(project: string, states: string) {
       stop();
       clearTimeout(timer);
     };
-    // eslint-disable-next-line react-hooks/exhaustive-deps -- keyText stands for key
-  }, [keyText, project, states]);
+    // eslint-disable-next-line react-hooks/exhaustive-deps -- keyText stands for key and filter
+  }, [keyText, project]);
 
   return { ...list, items: list.data?.items ?? [], hasMore: Boolean(list.data?.next), more, isLoadingMore: loading };
 }
@@ -160,6 +178,15 @@ export const useJob = (project: string, id: string) =>
 
 const FINISHED = ['succeeded', 'failed', 'cancelled', 'lost'];
 export const isFinished = (job: { state: string }) => FINISHED.includes(job.state);
+
+/** Files that changed in its writable volumes; read again now and then while it runs. */
+export const useJobFiles = (project: string, id: string, attempt: number, limit: number, running: boolean) =>
+  useQuery<JobFiles, ApiError>({
+    queryKey: ['jobs', project, 'files', id, attempt, limit],
+    queryFn: ({ signal }) => get<JobFiles>(`${jobUrl(project, id)}/files?attempt=${attempt}&limit=${limit}`, signal),
+    refetchInterval: running ? 10_000 : false,
+    placeholderData: (old) => (old?.attempt === attempt ? old : undefined),
+  });
 
 /** null: this server keeps no such figures. */
 export const useUsage = (project: string, id: string, attempt: number, running: boolean) =>

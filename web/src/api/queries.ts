@@ -73,16 +73,22 @@ function refreshAudit() {
   }, 500);
 }
 
-/** All pages of a list, fetched as the reader asks for more. */
+/** All pages of a list, fetched as the reader asks for more. `params`: what the list is filtered by; while that
+ * changes, the rows before stay in sight. */
 export function usePages<T>(
   key: readonly unknown[],
   url: string,
-  options: { enabled?: boolean; limit?: number } = {},
+  options: { enabled?: boolean; limit?: number; params?: Record<string, string> } = {},
 ): UseInfiniteQueryResult<InfiniteData<Page<T>>, ApiError> & { items: T[] } {
   const result = useInfiniteQuery<Page<T>, ApiError, InfiniteData<Page<T>>, readonly unknown[], string | null>({
-    queryKey: key,
+    queryKey: [...key, options.params ?? {}],
     queryFn: ({ pageParam, signal }) => {
       const u = new URL(url, location.origin);
+      for (const [name, value] of Object.entries(options.params ?? {})) {
+        if (value) {
+          u.searchParams.set(name, value);
+        }
+      }
       u.searchParams.set('limit', String(options.limit ?? 100));
       if (pageParam) {
         u.searchParams.set('after', pageParam);
@@ -92,6 +98,7 @@ export function usePages<T>(
     initialPageParam: null,
     getNextPageParam: (last) => last.next,
     enabled: options.enabled,
+    placeholderData: (old, query) => (query && JSON.stringify(query.queryKey.slice(0, -1)) === JSON.stringify(key) ? old : undefined),
   });
   return Object.assign(result, { items: result.data?.pages.flatMap((p) => p.items) ?? [] });
 }

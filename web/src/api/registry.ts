@@ -1,7 +1,7 @@
 // Images: the lists of /api/v1 for pages, and /v2/ (OCI distribution-spec 1.1) by the session for what is inside.
 import { useQuery } from '@tanstack/react-query';
-import { ApiError, api, csrfHeaders, path, filePath, noteSignedOut } from './client';
-import { usePages } from './queries';
+import { ApiError, api, csrfHeaders, get, path, filePath, noteSignedOut, type Page } from './client';
+import { useGet, usePages } from './queries';
 import type { Repository, Tag } from './types';
 
 export interface Descriptor {
@@ -52,14 +52,32 @@ export interface StoredManifest {
 
 // --- /api/v1 ---
 
-export const useRepositories = (project: string) =>
-  usePages<Repository>(['images', project, 'repositories'], path`/api/v1/projects/${project}/repositories`, { limit: 1000 });
+export const useRepositories = (project: string, q = '') =>
+  usePages<Repository>(['images', project, 'repositories'], path`/api/v1/projects/${project}/repositories`, { params: { q } });
+
+/** undefined: not read yet, or there is none. */
+export const useRepository = (project: string, name: string): Repository | undefined =>
+  useGet<Page<Repository>>(
+    ['images', project, 'repository', name],
+    path`/api/v1/projects/${project}/repositories` + `?limit=1000&q=${encodeURIComponent(name)}`,
+  ).data?.items.find((r) => r.name === name);
 
 export const repositoryUrl = (project: string, repository: string) => path`/api/v1/projects/${project}/repositories/` + filePath(repository);
 export const tagsUrl = (project: string, repository: string) => `${repositoryUrl(project, repository)}/tags`;
 
-export const useTags = (project: string, repository: string) =>
-  usePages<Tag>(['images', project, repository, 'tags'], tagsUrl(project, repository), { limit: 1000 });
+export const useTags = (project: string, repository: string, q = '') =>
+  usePages<Tag>(['images', project, repository, 'tags'], tagsUrl(project, repository), { params: { q } });
+
+/** All tags that name this image. */
+export const tagsOf = (project: string, repository: string, digest: string) =>
+  get<Page<Tag>>(`${tagsUrl(project, repository)}?limit=1000&q=${encodeURIComponent(digest)}`).then((page) => page.items);
+
+export const useTagsOf = (project: string, repository: string, digest: string | undefined) =>
+  useQuery<Tag[], ApiError>({
+    queryKey: ['images', project, repository, 'tags-of', digest],
+    enabled: digest !== undefined,
+    queryFn: () => tagsOf(project, repository, digest ?? ''),
+  });
 
 export const deleteTag = (project: string, repository: string, tag: string) =>
   api<void>('DELETE', `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}`);

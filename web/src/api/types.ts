@@ -12,6 +12,9 @@ export type Token = Schemas['Token'];
 export type JobState = Schemas['JobState'];
 /** A job in a list has neither history nor spec. */
 export type Job = Schemas['JobRow'] & Partial<Pick<Schemas['Job'], 'history' | 'spec'>>;
+export type JobFiles = Schemas['JobFiles'];
+export type JobFile = Schemas['JobFile'];
+export type Found = Schemas['Found'];
 export type JobSpec = Schemas['JobNew'];
 export type Node = Schemas['Node'];
 export type Queue = Schemas['Queue'];

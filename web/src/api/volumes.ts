@@ -7,24 +7,56 @@ import { live } from './live';
 import { queryClient, useGet, usePages } from './queries';
 import type { Entry, Job, Volume } from './types';
 
-export const useVolumes = (project: string) => usePages<Volume>(['volumes', project], volumesUrl(project));
+export const useVolumes = (project: string, q = '') => usePages<Volume>(['volumes', project, 'all'], volumesUrl(project), { params: { q } });
 export const useVolume = (p: Place) => useGet<Volume>(['volumes', p.project, p.volume], volumeUrl(p));
 
 const PAGE = 500;
 const MANY_PAGES = 4; // so many pages are read again by themselves; more only when the reader asks
 
 type Tree = InfiniteData<Page<Entry>, string | null>;
-const treeKey = (p: Place, raw: string, from: string) => ['tree', p.project, p.volume, raw, from] as const;
 
-/** The entries of a folder, page by page, from the first name that is not before `from`. */
-export function useTree(p: Place, raw: string, from: string) {
-  const key = treeKey(p, raw, from);
+/** How a folder is shown; the server sorts and filters. */
+export interface Look {
+  from: string; // the first name that is not before this one; only when sorted by name, upwards
+  q: string;
+  sort: 'name' | 'size' | 'time';
+  desc: boolean;
+}
+
+const treeKey = (p: Place, raw: string, look: Look) => ['tree', p.project, p.volume, raw, look] as const;
+
+export function lookQuery({ q, sort, desc }: Look): URLSearchParams {
+  const query = new URLSearchParams();
+  if (q) {
+    query.set('q', q);
+  }
+  if (sort !== 'name') {
+    query.set('sort', sort);
+  }
+  if (desc) {
+    query.set('desc', '1');
+  }
+  return query;
+}
+
+/** The entries of a folder, page by page. */
+export function useTree(p: Place, raw: string, look: Look) {
+  const key = treeKey(p, raw, look);
+  const keyText = JSON.stringify(key);
   const result = useInfiniteQuery<Page<Entry>, ApiError, Tree, readonly unknown[], string | null>({
     queryKey: key,
-    queryFn: ({ pageParam, signal }) =>
-      get<Page<Entry>>(`${treeUrl(p, raw)}?limit=${PAGE}${pageParam ? `&after=${encodeURIComponent(pageParam)}` : ''}`, signal),
-    initialPageParam: cursorBefore(from),
+    queryFn: ({ pageParam, signal }) => {
+      const query = lookQuery(look);
+      query.set('limit', String(PAGE));
+      if (pageParam) {
+        query.set('after', pageParam);
+      }
+      return get<Page<Entry>>(`${treeUrl(p, raw)}?${query}`, signal);
+    },
+    initialPageParam: look.sort === 'name' && !look.desc ? cursorBefore(look.from) : null,
     getNextPageParam: (last) => last.next,
+    // While a filter or the order changes, what was there stays in sight.
+    placeholderData: (old, query) => (query && JSON.stringify(query.queryKey.slice(0, 4)) === JSON.stringify(key.slice(0, 4)) ? old : undefined),
   });
   const [changed, setChanged] = useState(false);
   const pages = result.data?.pages.length ?? 0;
@@ -35,12 +67,12 @@ export function useTree(p: Place, raw: string, from: string) {
           return;
         }
         if (pages <= MANY_PAGES) {
-          void queryClient.invalidateQueries({ queryKey: treeKey(p, raw, from) });
+          void queryClient.invalidateQueries({ queryKey: key });
         } else {
           setChanged(true); // reading a hundred pages again at each event would never end
         }
       }),
-    [p.project, p.volume, raw, from, pages], // eslint-disable-line
+    [keyText, pages], // eslint-disable-line
   );
   return {
     ...result,

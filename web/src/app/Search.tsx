@@ -1,11 +1,11 @@
 // Search over everything one may see; "/" from anywhere.
 import { SearchOutlined } from '@ant-design/icons';
+import { useQuery } from '@tanstack/react-query';
 import { AutoComplete, Input, type InputRef } from 'antd';
-import { useDeferredValue, useMemo, useRef, useState } from 'react';
+import { useEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
-import { get, path, type Page } from '../api/client';
-import { queryClient, useProjects } from '../api/queries';
-import type { Job, Repository, Volume } from '../api/types';
+import { get } from '../api/client';
+import type { Found } from '../api/types';
 import { recent } from '../components/recent';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
@@ -19,39 +19,35 @@ interface Hit {
   to: string;
 }
 
-/** What the current project holds; read when the search is opened. */
-async function hitsOf(project: string): Promise<Hit[]> {
-  const p = encodeURIComponent(project);
-  const read = <T,>(url: string) => get<Page<T>>(url).then((page) => page.items, () => [] as T[]);
-  const [jobs, volumes, repositories] = await Promise.all([
-    read<Job>(path`/api/v1/projects/${project}/jobs` + '?limit=1000'),
-    read<Volume>(path`/api/v1/projects/${project}/volumes` + '?limit=1000'),
-    read<Repository>(path`/api/v1/projects/${project}/repositories` + '?limit=1000'),
-  ]);
+const EMPTY: Found = { projects: [], volumes: [], repositories: [], jobs: [] };
+
+/** What the server found; things of another project than this one say of which. */
+function hitsOf(found: Found, here: string | null): Hit[] {
+  const at = (project: string) => `/p/${encodeURIComponent(project)}`;
+  const name = (project: string, text: string) => (project === here ? text : `${project} / ${text}`);
   return [
-    ...volumes.map((v): Hit => ({ group: 'search.volumes', name: v.name, to: `/p/${p}/data/${encodeURIComponent(v.name)}` })),
-    ...repositories.map((r): Hit => ({ group: 'search.repositories', name: r.name, to: `/p/${p}/images/${r.name}` })),
-    ...jobs.map((j): Hit => ({ group: 'search.jobs', name: `${j.name} · ${j.id}`, to: `/p/${p}/jobs/${j.id}` })),
+    ...found.projects.map((p): Hit => ({ group: 'search.projects', name: p.name, to: `${at(p.name)}/jobs` })),
+    ...found.volumes.map((v): Hit => ({ group: 'search.volumes', name: name(v.project, v.name), to: `${at(v.project)}/data/${encodeURIComponent(v.name)}` })),
+    ...found.repositories.map((r): Hit => ({ group: 'search.repositories', name: name(r.project, r.name), to: `${at(r.project)}/images/${r.name}` })),
+    ...found.jobs.map((j): Hit => ({ group: 'search.jobs', name: name(j.project, `${j.name} · ${j.id}`), to: `${at(j.project)}/jobs/${j.id}` })),
   ];
 }
 
-const SHOWN_OF_A_GROUP = 6;
+/** What is typed, once typing rests. */
+function useRested(typed: string): string {
+  const [rested, setRested] = useState('');
+  useEffect(() => {
+    const timer = setTimeout(() => setRested(typed.trim().slice(0, 200)), typed ? 200 : 0);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return rested;
+}
 
-/** Hits by group, those that begin with what was typed first. */
-export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
-  const q = typed.trim().toLowerCase();
-  const first: Hit[] = [];
-  const others: Hit[] = [];
-  for (const h of q ? hits : []) {
-    const at = h.name.toLowerCase().indexOf(q);
-    if (at >= 0) {
-      (at === 0 ? first : others).push(h);
-    }
-  }
+/** By group, in the order they come. */
+function grouped(hits: Hit[]): Map<Key, Hit[]> {
   const groups = new Map<Key, Hit[]>();
-  for (const h of [...first, ...others]) {
-    const list = groups.get(h.group) ?? [];
-    groups.set(h.group, list.length < SHOWN_OF_A_GROUP ? [...list, h] : list);
+  for (const h of hits) {
+    groups.set(h.group, [...(groups.get(h.group) ?? []), h]);
   }
   return groups;
 }
@@ -62,35 +58,37 @@ export function Search() {
   const { pathname } = useLocation();
   const project = useProjectName();
   const { me } = useSession();
-  const projects = useProjects().data?.items;
   const input = useRef<InputRef>(null);
   const [typed, setTyped] = useState('');
-  const wanted = useDeferredValue(typed); // typing goes before looking
-  const [inProject, setInProject] = useState<Hit[]>([]);
+  const q = useRested(typed);
+  const found = useQuery<Found>({
+    queryKey: ['search', q],
+    queryFn: ({ signal }) => get<Found>(`/api/v1/search?q=${encodeURIComponent(q)}`, signal),
+    enabled: q !== '',
+    staleTime: 0,
+    placeholderData: (old) => (q ? old : undefined),
+  });
+  const isLooking = typed.trim() !== q || found.isFetching;
   const [seen, setSeen] = useState<Hit[]>([]);
 
   useKeys({ '/': () => input.current?.focus() });
 
   const groups = useMemo(() => {
-    const pages = NAVIGATION.filter((n) => !n.adminOnly || me.is_admin).map(
-      (n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }),
-    );
-    const all = (projects ?? []).map((p): Hit => ({ group: 'search.projects', name: p.name, to: `/p/${p.name}/jobs` }));
-    return wanted ? rank([...pages, ...all, ...inProject], wanted) : rank(seen, '');
-  }, [inProject, me, project, projects, seen, t, wanted]);
+    if (!typed.trim()) {
+      return grouped(seen);
+    }
+    const pages = NAVIGATION.filter((n) => !n.adminOnly || me.is_admin)
+      .map((n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }))
+      .filter((h) => h.name.toLowerCase().includes(typed.trim().toLowerCase()));
+    return grouped([...pages, ...hitsOf(found.data ?? EMPTY, project)]);
+  }, [found.data, me, project, seen, t, typed]);
 
   return (
     <AutoComplete
       className="search"
       value={typed}
       onChange={setTyped}
-      onFocus={() => {
-        setSeen(recent().filter((s) => s.to !== pathname).map((s) => ({ group: 'search.recent', ...s })));
-        void queryClient.invalidateQueries({ queryKey: ['projects'] });
-        if (project) {
-          void hitsOf(project).then(setInProject);
-        }
-      }}
+      onFocus={() => setSeen(recent().filter((s) => s.to !== pathname).map((s) => ({ group: 'search.recent', ...s })))}
       onSelect={(to: string) => {
         setTyped('');
         input.current?.blur();
@@ -98,7 +96,7 @@ export function Search() {
       }}
       defaultActiveFirstOption
       popupMatchSelectWidth={380}
-      notFoundContent={typed ? t('search.nothing') : null}
+      notFoundContent={typed.trim() ? t(isLooking ? 'search.looking' : 'search.nothing') : null}
       options={[...groups].map(([group, hits]) => ({ label: t(group), options: hits.map((h) => ({ value: h.to, label: h.name })) }))}
     >
       <Input ref={input} prefix={<SearchOutlined aria-hidden />} placeholder={t('search.hint')} aria-label={t('search.title')} />

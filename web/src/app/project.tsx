@@ -3,8 +3,8 @@ import { PlusOutlined } from '@ant-design/icons';
 import { App, Button, Checkbox, Form, Input, Modal, Select } from 'antd';
 import { useEffect, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
-import { ApiError, api } from '../api/client';
-import { queryClient, useProjects } from '../api/queries';
+import { ApiError, api, type Page } from '../api/client';
+import { queryClient, useGet, useProjects } from '../api/queries';
 import type { Project } from '../api/types';
 import { useText } from '../i18n';
 import { useSession } from './session';
@@ -88,13 +88,26 @@ export function NewProject({ open, close }: { open: boolean; close: () => void }
   );
 }
 
+/** The server looks for them: there may be very many. */
+function useProjectsLike(typed: string): Project[] {
+  const [q, setQ] = useState('');
+  useEffect(() => {
+    const timer = setTimeout(() => setQ(typed.trim().slice(0, 200)), typed ? 200 : 0);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  const all = useProjects().data?.items ?? [];
+  const found = useGet<Page<Project>>(['projects', 'like', q], `/api/v1/projects?limit=100&q=${encodeURIComponent(q)}`, q !== '');
+  return q === '' ? all : (found.data?.items ?? all.filter((p) => p.name.includes(q.toLowerCase())));
+}
+
 export function ProjectSwitcher() {
   const t = useText();
   const navigate = useNavigate();
   const { pathname } = useLocation();
   const project = useProjectName();
   const { may } = useSession();
-  const projects = useProjects().data?.items ?? [];
+  const [typed, setTyped] = useState('');
+  const projects = useProjectsLike(typed);
   const [making, setMaking] = useState(false);
   const [open, setOpen] = useState(false);
   const choose = (name: string) => {
@@ -108,11 +121,14 @@ export function ProjectSwitcher() {
         aria-label={t('project.choose')}
         value={project ?? undefined}
         placeholder={t('project.none')}
-        showSearch
+        showSearch={{ filterOption: false, onSearch: setTyped }}
         popupMatchSelectWidth={240}
         onChange={choose}
         open={open}
-        onOpenChange={setOpen}
+        onOpenChange={(to) => {
+          setOpen(to);
+          setTyped('');
+        }}
         options={projects.map((p) => ({ value: p.name, label: p.name }))}
         popupRender={(list) => (
           <>

@@ -18,6 +18,7 @@ interface Props {
   head?: ReactNode; // scrolls sideways with the rows
   minWidth?: number | string;
   onNearEnd?: () => void;
+  topWhen?: string; // when this changes it is another list, which begins at its top
 }
 
 export function VirtualRows(props: Props) {
@@ -44,6 +45,11 @@ export function VirtualRows(props: Props) {
       el.removeEventListener('scroll', look);
     };
   }, [rowHeight]);
+  useEffect(() => {
+    if (box.current) {
+      box.current.scrollTop = 0;
+    }
+  }, [props.topWhen]);
   const first = Math.max(0, Math.min(Math.floor(view.top / rowHeight) - BEYOND, count - 1));
   const end = Math.min(count, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
   const isNearEnd = end >= count - 50;

@@ -1,32 +1,18 @@
 // Who changed what, newest first.
-import { Button, Input, Select, Table } from 'antd';
-import { useEffect, useState } from 'react';
+import { Button, Input, Select } from 'antd';
 import { Link, useSearchParams } from 'react-router-dom';
 import { auditUrl, useAudit, type AuditEntry } from '../../api/admin';
 import { useProjects } from '../../api/queries';
 import { ErrorView } from '../../components/ErrorView';
 import { dateTime } from '../../components/format';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { SaveCsv } from '../../components/SaveCsv';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
 import { useLanguage, useText } from '../../i18n';
 import { auditCommand, filterOf } from './auditText';
-
-/** What is typed goes into the address when typing rests: each change is a question to the server. */
-function SlowInput({ name, label }: { name: string; label: string }) {
-  const [value, setValue] = useParam(name);
-  const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
-  useEffect(() => {
-    if (typed === value) {
-      return undefined;
-    }
-    const timer = setTimeout(() => setValue(typed), 350);
-    return () => clearTimeout(timer);
-  }, [typed, value, setValue]);
-  return <Input.Search allowClear value={typed} placeholder={label} aria-label={label} onChange={(e) => setTyped(e.target.value)} onSearch={(v) => setValue(v)} />;
-}
 
 function Filters() {
   const t = useText();
@@ -37,8 +23,8 @@ function Filters() {
   const projects = useProjects().data?.items ?? [];
   return (
     <div className="filters audit-filters" role="search" aria-label={t('admin.audit')}>
-      <SlowInput name="q" label={t('admin.audit_text')} />
-      <SlowInput name="user" label={t('admin.user_name')} />
+      <FilterBox label={t('admin.audit_text')} />
+      <FilterBox name="user" label={t('admin.user_name')} />
       <Select
         showSearch
         value={project}
@@ -103,14 +89,11 @@ export default function Audit() {
       {audit.error ? (
         <ErrorView error={audit.error} retry={() => void audit.refetch()} />
       ) : (
-        <Table<AuditEntry>
+        <PagedTable<AuditEntry>
           rowKey="id"
           size="small"
-          dataSource={audit.items}
-          loading={audit.isLoading}
-          pagination={false}
-          virtual={audit.items.length > 200}
-          scroll={audit.items.length > 200 ? { y: 640 } : undefined}
+          pages={audit}
+          minWidth={360}
           locale={{ emptyText: t('admin.audit_none') }}
           columns={[
             { title: t('admin.when'), dataIndex: 'at', width: 130, responsive: ['md'], render: (at: string) => <Ago at={at} /> },
@@ -134,13 +117,6 @@ export default function Audit() {
             { title: t('admin.request'), dataIndex: 'request_id', width: 190, responsive: ['lg'], render: (id: string) => <RequestId id={id} /> },
           ]}
         />
-      )}
-      {audit.hasNextPage && (
-        <div className="after-list">
-          <Button onClick={() => void audit.fetchNextPage()} loading={audit.isFetchingNextPage}>
-            {t('action.more')}
-          </Button>
-        </div>
       )}
     </>
   );

@@ -1,6 +1,6 @@
 // Who works in a project, and as what.
 import { DeleteOutlined } from '@ant-design/icons';
-import { App, Button, Card, Form, Input, Select, Table, Tag } from 'antd';
+import { App, Button, Card, Form, Input, Select, Tag } from 'antd';
 import { useState } from 'react';
 import { removeMember, setMember, useMembers, type Member } from '../../api/admin';
 import type { ApiError } from '../../api/client';
@@ -8,6 +8,9 @@ import type { Role } from '../../api/types';
 import { useSession } from '../../app/session';
 import { useConfirm } from '../../components/confirm';
 import { ErrorView } from '../../components/ErrorView';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
+import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 
 const ROLES = ['guest', 'developer', 'maintainer'] as const;
@@ -68,7 +71,8 @@ function AddMember({ project }: { project: string }) {
 export function Members({ project }: { project: string }) {
   const t = useText();
   const { me, may, reload } = useSession();
-  const members = useMembers(project);
+  const [q] = useParam('member');
+  const members = useMembers(project, q);
   const confirm = useConfirm();
   const mayManage = may('project:manage', project);
   const remove = (user: string) =>
@@ -86,15 +90,14 @@ export function Members({ project }: { project: string }) {
   return (
     <Card title={t('admin.members')} className="flush">
       {mayManage && <AddMember project={project} />}
+      {(members.items.length > 10 || q !== '') && <FilterBox name="member" label={t('admin.filter_name')} />}
       {members.error ? (
         <ErrorView error={members.error} retry={() => void members.refetch()} />
       ) : (
-        <Table<Member>
+        <PagedTable<Member>
           rowKey="user"
           size="small"
-          dataSource={members.items}
-          loading={members.isLoading}
-          pagination={{ pageSize: 20, hideOnSinglePage: true, showSizeChanger: false }}
+          pages={members}
           locale={{ emptyText: t('admin.no_members') }}
           columns={[
             { title: t('admin.name'), dataIndex: 'user', render: (u: string) => <span className="break">{u}</span> },

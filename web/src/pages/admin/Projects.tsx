@@ -1,14 +1,15 @@
 // All projects of the platform.
 import { DeleteOutlined, PlusOutlined, SettingOutlined } from '@ant-design/icons';
-import { App, Button, Input, Switch, Table } from 'antd';
+import { App, Button, Switch } from 'antd';
 import { useState } from 'react';
 import { Link, useNavigate } from 'react-router-dom';
-import { setPublic, useMembers } from '../../api/admin';
+import { setPublic, useAllProjects, useMembers } from '../../api/admin';
 import type { ApiError } from '../../api/client';
-import { useProjects } from '../../api/queries';
 import type { Project } from '../../api/types';
 import { NewProject } from '../../app/project';
 import { ErrorView } from '../../components/ErrorView';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
@@ -40,12 +41,10 @@ export function PublicSwitch({ project }: { project: Project }) {
 export default function Projects() {
   const t = useText();
   const navigate = useNavigate();
-  const projects = useProjects();
-  const [q, setQ] = useParam('q');
-  const [page, setPage] = useParam('page', '1');
+  const [q] = useParam('q');
+  const projects = useAllProjects(q);
   const [making, setMaking] = useState(false);
   const [deleting, setDeleting] = useState<string | null>(null);
-  const rows = (projects.data?.items ?? []).filter((p) => p.name.includes(q.trim().toLowerCase()));
   const settings = (name: string) => `/p/${encodeURIComponent(name)}/settings`;
   return (
     <>
@@ -62,16 +61,14 @@ export default function Projects() {
         }
       />
       <div className="filters">
-        <Input.Search allowClear value={q} placeholder={t('admin.filter_name')} aria-label={t('admin.filter_name')} onChange={(e) => setQ(e.target.value)} />
+        <FilterBox label={t('admin.filter_name')} />
       </div>
       {projects.error ? (
         <ErrorView error={projects.error} retry={() => void projects.refetch()} />
       ) : (
-        <Table<Project>
+        <PagedTable<Project>
           rowKey="name"
-          dataSource={rows}
-          loading={projects.isLoading}
-          pagination={{ pageSize: 20, current: Number(page), onChange: (n) => setPage(String(n)), hideOnSinglePage: true, showSizeChanger: false }}
+          pages={projects}
           columns={[
             { title: t('admin.name'), dataIndex: 'name', render: (n: string) => <Link to={`/p/${encodeURIComponent(n)}/jobs`}>{n}</Link> },
             { title: t('admin.members'), key: 'members', align: 'right', width: 110, responsive: ['sm'], render: (_, p) => <MemberCount project={p.name} /> },

@@ -1,6 +1,6 @@
 // Everybody who may sign in.
 import { MoreOutlined, UserAddOutlined } from '@ant-design/icons';
-import { Button, Dropdown, Input, Select, Table, Tag } from 'antd';
+import { Button, Dropdown, Select, Tag } from 'antd';
 import { startTransition, useState } from 'react';
 import { Link } from 'react-router-dom';
 import { changeUser, deleteUser, useUsers } from '../../api/admin';
@@ -8,6 +8,8 @@ import type { User } from '../../api/types';
 import { useSession } from '../../app/session';
 import { useConfirm } from '../../components/confirm';
 import { ErrorView } from '../../components/ErrorView';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
@@ -50,20 +52,15 @@ function Kind({ user }: { user: User }) {
   );
 }
 
-const KINDS: Record<string, (u: User) => boolean> = {
-  '': () => true,
-  admins: (u) => u.is_admin,
-  disabled: (u) => u.disabled,
-};
+const KINDS = ['', 'admins', 'disabled'];
 
 export default function Users() {
   const t = useText();
-  const users = useUsers();
-  const [q, setQ] = useParam('q');
-  const [kind, setKind] = useParam('kind');
-  const [page, setPage] = useParam('page', '1');
+  const [q] = useParam('q');
+  const [asked, setKind] = useParam('kind');
+  const kind = KINDS.includes(asked) ? asked : '';
+  const users = useUsers({ q, kind });
   const [dialog, setDialog] = useState<{ user: string | null } | null>(null);
-  const rows = users.items.filter((u) => u.name.toLowerCase().includes(q.trim().toLowerCase()) && (KINDS[kind] ?? (() => true))(u));
   return (
     <>
       <PageHead
@@ -80,7 +77,7 @@ export default function Users() {
         }
       />
       <div className="filters">
-        <Input.Search allowClear value={q} placeholder={t('admin.filter_name')} aria-label={t('admin.filter_name')} onChange={(e) => setQ(e.target.value)} />
+        <FilterBox label={t('admin.filter_name')} />
         <Select
           value={kind}
           onChange={setKind}
@@ -96,11 +93,9 @@ export default function Users() {
       {users.error ? (
         <ErrorView error={users.error} retry={() => void users.refetch()} />
       ) : (
-        <Table<User>
+        <PagedTable<User>
           rowKey="name"
-          dataSource={rows}
-          loading={users.isLoading}
-          pagination={{ pageSize: 50, current: Number(page), onChange: (n) => setPage(String(n)), hideOnSinglePage: true, showSizeChanger: false }}
+          pages={users}
           columns={[
             {
               title: t('admin.name'),
@@ -128,11 +123,6 @@ export default function Users() {
             },
           ]}
         />
-      )}
-      {users.hasNextPage && (
-        <Button onClick={() => void users.fetchNextPage()} loading={users.isFetchingNextPage}>
-          {t('action.more')}
-        </Button>
       )}
       {dialog && <UserDialog user={dialog.user} close={() => setDialog(null)} />}
     </>

@@ -8,7 +8,7 @@ const of = (params: Record<string, string>) => filterOf((n) => params[n] ?? '', 
 
 it('asks the server for what the address says', () => {
   expect(auditUrl(of({}))).toBe('/api/v1/audit');
-  expect(auditUrl(of({ user: ' ada ', q: 'jobs&x', time: 'hour' }))).toBe('/api/v1/audit?user=ada&text=jobs%26x&since=2026-11-27T11%3A34%3A00.000Z');
+  expect(auditUrl(of({ user: ' ada ', q: 'jobs&x', time: 'hour' }))).toBe('/api/v1/audit?user=ada&q=jobs%26x&since=2026-11-27T11%3A34%3A00.000Z');
 });
 
 it('takes whole days of the reader', () => {

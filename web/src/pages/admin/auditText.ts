@@ -22,7 +22,7 @@ export function filterOf(get: (name: string) => string, now: Date): AuditFilter 
   return {
     user: get('user').trim(),
     project: get('project').trim(),
-    text: get('q').trim(),
+    q: get('q').trim(),
     // By the minute: a filter that changes with every look would be read again and again.
     since: hours ? new Date(Math.floor(now.getTime() / 60_000) * 60_000 - hours * 3600_000).toISOString() : dayEdge(get('from'), false),
     until: hours ? '' : dayEdge(get('to'), true),

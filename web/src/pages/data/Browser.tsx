@@ -1,13 +1,14 @@
 // A folder of a volume. Its path is the address; so are the name shown in the drawer and where the list begins.
-import { DeleteOutlined, FolderAddOutlined } from '@ant-design/icons';
+import { DeleteOutlined, DownloadOutlined, FolderAddOutlined } from '@ant-design/icons';
 import { Alert, App, Button, Empty, Flex, Input, Skeleton, type MenuProps } from 'antd';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { useSession } from '../../app/session';
 import { ApiError } from '../../api/client';
-import { decodeRaw, dirUrl, fileUrl, joinRaw, lastOf, pageOf, rawOf, shown, treeUrl } from '../../api/files';
+import { archiveUrl, decodeRaw, dirUrl, fileUrl, joinRaw, lastOf, pageOf, rawOf, shown, treeUrl } from '../../api/files';
 import type { Entry } from '../../api/types';
 import { useTree, useVolume } from '../../api/volumes';
+import { FilterBox } from '../../components/FilterBox';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
 import { PageHead, type Crumb } from '../../components/PageHead';
@@ -15,7 +16,7 @@ import { quoteRaw } from '../../components/shell';
 import { useText } from '../../i18n';
 import './data.css';
 import { Entries } from './Entries';
-import { previewed, previewQuery, useHere, useQuery, type Here } from './here';
+import { lookOf, previewed, previewQuery, useHere, useQuery, type Here } from './here';
 import { NewFolder, Rename } from './NameDialogs';
 import { DropZone, UploadMenu } from './UploadMenu';
 import { useDeleteEntries } from './useDeleteEntries';
@@ -56,6 +57,7 @@ function useMenu({ place, raw }: Here, mayWrite: boolean, rename: (e: Entry) => 
       },
       items: [
         ...(entry.type === 'other' ? [] : [{ key: 'open', label: t(isDir ? 'data.open' : 'data.preview') }]),
+        ...(isDir ? [{ key: 'tar', label: <a href={archiveUrl(place, path)} download>{t('data.download_tar')}</a> }] : []),
         ...(isDir || entry.type === 'other'
           ? []
           : [{ key: 'download', label: <a href={fileUrl(place, path)} download>{t('action.download')}</a> }]),
@@ -92,20 +94,23 @@ function Trouble({ here, error, retry }: { here: Here; error: ApiError; retry: (
   return <ErrorView error={error} retry={retry} />;
 }
 
-function Tools({ from, jump, shownNow }: { from: string; jump: (name: string | null) => void; shownNow: string }) {
+function Tools({ from, jump, shownNow }: { from: string; jump: ((name: string | null) => void) | null; shownNow: string }) {
   const t = useText();
   return (
     <Flex gap={8} align="center" wrap className="browser-tools">
-      <Input.Search
-        key={from}
-        className="jump"
-        allowClear
-        defaultValue={from}
-        placeholder={t('data.jump')}
-        aria-label={t('data.jump_hint')}
-        onSearch={(name) => jump(name || null)}
-      />
-      {from && <span className="secondary">{t('data.jump_active', { name: from })}</span>}
+      <FilterBox className="jump" label={t('data.filter')} />
+      {jump && (
+        <Input.Search
+          key={from}
+          className="jump"
+          allowClear
+          defaultValue={from}
+          placeholder={t('data.jump')}
+          aria-label={t('data.jump_hint')}
+          onSearch={(name) => jump(name || null)}
+        />
+      )}
+      {jump && from && <span className="secondary">{t('data.jump_active', { name: from })}</span>}
       <span className="secondary grow" role="status">
         {shownNow}
       </span>
@@ -118,11 +123,12 @@ export default function Browser() {
   const here = useHere();
   const { place, raw } = here;
   const [query, setQuery] = useQuery();
-  const from = query.get('from') ?? '';
+  const look = lookOf(query);
+  const { from, q } = look;
   const { may } = useSession();
   const mayWrite = may('volume:write', place.project);
   const volume = useVolume(place);
-  const tree = useTree(place, raw, from);
+  const tree = useTree(place, raw, look);
   const [selected, select] = useState<ReadonlySet<string>>(new Set());
   const [making, setMaking] = useState(false);
   const [renaming, setRenaming] = useState<Entry | null>(null);
@@ -149,6 +155,7 @@ export default function Browser() {
         }
         commands={[
           { cli: `strata data list ${shell('')} -p ${place.project}`, url: treeUrl(place, raw) },
+          { cli: `strata data get ${shell('')} - -p ${place.project}`, url: archiveUrl(place, raw) },
           ...(mayWrite
             ? [
                 { cli: `strata data put FILE ${shell('FILE')} -p ${place.project}`, method: 'PUT', url: fileUrl(place, joinRaw(raw, 'FILE')), file: 'FILE' },
@@ -157,13 +164,21 @@ export default function Browser() {
             : []),
         ]}
         actions={
-          mayWrite &&
           !tree.error && (
             <>
-              <Button icon={<FolderAddOutlined />} onClick={() => setMaking(true)}>
-                {t('data.new_folder')}
-              </Button>
-              <UploadMenu take={(d) => void upload(d)} />
+              {!isEmpty && (
+                <Button icon={<DownloadOutlined />} href={archiveUrl(place, raw)} download>
+                  {t('data.download_tar')}
+                </Button>
+              )}
+              {mayWrite && (
+                <>
+                  <Button icon={<FolderAddOutlined />} onClick={() => setMaking(true)}>
+                    {t('data.new_folder')}
+                  </Button>
+                  <UploadMenu take={(d) => void upload(d)} />
+                </>
+              )}
             </>
           )
         }
@@ -173,7 +188,7 @@ export default function Browser() {
       {tree.changed && (
         <Alert type="info" showIcon className="changed" title={t('data.changed')} action={<Button size="small" onClick={tree.reread}>{t('action.refresh')}</Button>} />
       )}
-      {isEmpty && !from && (
+      {isEmpty && !from && !q && (
         <Empty className="big-empty" image={Empty.PRESENTED_IMAGE_SIMPLE} description={<b>{t('data.empty')}</b>}>
           {mayWrite && <p className="secondary">{t('data.empty_write')}</p>}
         </Empty>
@@ -189,11 +204,11 @@ export default function Browser() {
           </Button>
         </Flex>
       ) : (
-        (tree.hasNextPage || tree.items.length > 20 || from) && (
+        (tree.hasNextPage || tree.items.length > 20 || from || q) && (
           <Tools
             from={from}
-            jump={(n) => setQuery({ from: n })}
-            shownNow={isEmpty ? t('data.jump_none', { name: from }) : t(tree.hasNextPage ? 'data.loaded_more' : 'data.loaded', { n: tree.items.length.toLocaleString() })}
+            jump={look.sort === 'name' && !look.desc && !q ? (n) => setQuery({ from: n }) : null}
+            shownNow={isEmpty ? (q ? t('list.none_fit') : t('data.jump_none', { name: from })) : t(tree.hasNextPage ? 'data.loaded_more' : 'data.loaded', { n: tree.items.length.toLocaleString() })}
           />
         )
       )}
@@ -208,6 +223,8 @@ export default function Browser() {
           selected={mayWrite ? selected : null}
           select={select}
           menu={menu}
+          look={look}
+          sort={(sort, desc) => setQuery({ sort: sort === 'name' ? null : sort, desc: desc ? '1' : null, from: null }, true)}
         />
       )}
       <NewFolder place={place} raw={raw} open={making} close={() => setMaking(false)} />

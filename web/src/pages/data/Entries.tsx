@@ -4,6 +4,7 @@ import { useMemo } from 'react';
 import { Link } from 'react-router-dom';
 import { joinRaw, pageOf, rawOf, type Place } from '../../api/files';
 import type { Entry } from '../../api/types';
+import type { Look } from '../../api/volumes';
 import { bytes } from '../../components/format';
 import { RowMenu } from '../../components/RowMenu';
 import { VirtualRows } from '../../components/VirtualRows';
@@ -23,9 +24,27 @@ interface Props {
   selected: ReadonlySet<string> | null; // null: nothing can be selected
   select: (names: ReadonlySet<string>) => void;
   menu: (entry: Entry) => MenuProps;
+  look: Look;
+  sort: (by: Look['sort'], desc: boolean) => void;
 }
 
-function Head({ items, selected, select }: Pick<Props, 'items' | 'selected' | 'select'>) {
+/** A click sorts by it, the natural way round first: names from A, the largest, the newest. */
+function SortBy({ by, look, sort, className, children }: Pick<Props, 'look' | 'sort'> & { by: Look['sort']; className?: string; children: string }) {
+  const isIt = look.sort === by;
+  const next = isIt ? !look.desc : by !== 'name';
+  return (
+    <span role="columnheader" className={className} aria-sort={isIt ? (look.desc ? 'descending' : 'ascending') : undefined}>
+      <button type="button" className="sort-by" onClick={() => sort(by, next)}>
+        {children}
+        <span aria-hidden className="sort-mark">
+          {isIt ? (look.desc ? '↓' : '↑') : ''}
+        </span>
+      </button>
+    </span>
+  );
+}
+
+function Head({ items, selected, select, look, sort }: Pick<Props, 'items' | 'selected' | 'select' | 'look' | 'sort'>) {
   const t = useText();
   const all = selected !== null && items.length > 0 && selected.size >= items.length;
   return (
@@ -48,13 +67,15 @@ function Head({ items, selected, select }: Pick<Props, 'items' | 'selected' | 's
             />
           )}
         </span>
-        <span role="columnheader">{t('data.name')}</span>
-        <span role="columnheader" className="entry-size">
+        <SortBy by="name" look={look} sort={sort}>
+          {t('data.name')}
+        </SortBy>
+        <SortBy by="size" look={look} sort={sort} className="entry-size">
           {t('data.size')}
-        </span>
-        <span role="columnheader" className="entry-time">
+        </SortBy>
+        <SortBy by="time" look={look} sort={sort} className="entry-time">
           {t('data.modified')}
-        </span>
+        </SortBy>
         <span role="columnheader">
           <span className="unseen">{t('data.actions')}</span>
         </span>
@@ -121,6 +142,7 @@ export function Entries(props: Props) {
       count={items.length}
       rowHeight={ROW}
       onNearEnd={props.more}
+      topWhen={JSON.stringify(props.look)}
       row={(i) => {
         const entry = items[i];
         return entry && <Row key={rawOf(entry)} {...props} entry={entry} index={i} time={entry.modified_at ? format.format(new Date(entry.modified_at)) : ''} />;

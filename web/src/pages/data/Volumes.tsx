@@ -1,6 +1,6 @@
 // The volumes of a project.
 import { DatabaseOutlined, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
-import { Button, Empty, Table, type TableColumnsType } from 'antd';
+import { Button, Empty, type TableColumnsType } from 'antd';
 import { startTransition, useState } from 'react';
 import { Link, useParams } from 'react-router-dom';
 import { useSession } from '../../app/session';
@@ -9,8 +9,11 @@ import type { Volume } from '../../api/types';
 import { useVolumes } from '../../api/volumes';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
+import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import './data.css';
 import { NewVolume } from './NewVolume';
@@ -57,7 +60,8 @@ export default function Volumes() {
   const t = useText();
   const { project = '' } = useParams();
   const { may } = useSession();
-  const volumes = useVolumes(project);
+  const [q] = useParam('q');
+  const volumes = useVolumes(project, q);
   const columns = useColumns(project);
   const [making, setMaking] = useState(false);
   const mayMake = may('volume:manage', project);
@@ -66,7 +70,7 @@ export default function Volumes() {
       {t('data.new_volume')}
     </Button>
   );
-  const isEmpty = volumes.isSuccess && volumes.items.length === 0;
+  const isEmpty = volumes.isSuccess && volumes.items.length === 0 && q === '';
   return (
     <>
       <PageHead
@@ -85,13 +89,11 @@ export default function Volumes() {
         </Empty>
       ) : (
         !volumes.error && (
-          <Table<Volume> rowKey="id" columns={columns} dataSource={volumes.items} loading={volumes.isPending} pagination={false} size="middle" />
+          <>
+            <FilterBox label={t('data.filter_volumes')} />
+            <PagedTable<Volume> rowKey="id" columns={columns} pages={volumes} locale={{ emptyText: t('list.none_fit') }} />
+          </>
         )
-      )}
-      {volumes.hasNextPage && (
-        <Button className="load-more" loading={volumes.isFetchingNextPage} onClick={() => void volumes.fetchNextPage()}>
-          {t('action.more')}
-        </Button>
       )}
       <NewVolume project={project} open={making} close={() => setMaking(false)} />
     </>

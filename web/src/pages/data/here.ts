@@ -1,6 +1,9 @@
 // Which folder and which file the address names.
 import { useLocation, useNavigate } from 'react-router-dom';
 import { encodeName, pageOf, type Place } from '../../api/files';
+import type { Look } from '../../api/volumes';
+
+const SORTS = ['name', 'size', 'time'] as const;
 
 export interface Here {
   place: Place;
@@ -34,6 +37,12 @@ export function previewQuery(raw: string): string {
 export function previewed(query: URLSearchParams): string | null {
   const name = query.get('preview');
   return name ? encodeName(name) : query.get('preview_raw')?.replace(/\//g, '%2F') || null;
+}
+
+/** How the folder is to be shown. */
+export function lookOf(query: URLSearchParams): Look {
+  const sort = SORTS.find((s) => s === query.get('sort')) ?? 'name';
+  return { from: query.get('from') ?? '', q: query.get('q') ?? '', sort, desc: query.get('desc') === '1' };
 }
 
 /** Replaces parts of the query; null removes one. */

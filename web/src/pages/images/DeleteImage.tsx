@@ -2,7 +2,7 @@
 import { DeleteOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import { queryClient } from '../../api/queries';
-import { deleteRepository, deleteTag } from '../../api/registry';
+import { deleteRepository, deleteTag, tagsOf } from '../../api/registry';
 import type { Repository, Tag } from '../../api/types';
 import { useConfirm } from '../../components/confirm';
 import { bytes } from '../../components/format';
@@ -32,12 +32,14 @@ export function DeleteRepository({ project, repository, done, label }: { project
   );
 }
 
-export function DeleteTag(props: { project: string; repository: string; tag: Tag; tags: Tag[]; done?: () => void; label?: boolean }) {
+export function DeleteTag(props: { project: string; repository: string; tag: Tag; done?: () => void; label?: boolean }) {
   const { project, repository, tag, label } = props;
   const t = useText();
   const confirm = useConfirm();
-  const others = props.tags.filter((o) => o.digest === tag.digest && o.tag !== tag.tag).map((o) => o.tag);
-  const ask = () =>
+  const ask = async () => {
+    // Other names of the image may stand on pages that were not read.
+    const named = await tagsOf(project, repository, tag.digest).catch(() => []);
+    const others = named.filter((o) => o.tag !== tag.tag).map((o) => o.tag);
     confirm({
       title: t('images.delete_tag', { name: `${repository}:${tag.tag}` }),
       consequence: others.length
@@ -50,9 +52,10 @@ export function DeleteTag(props: { project: string; repository: string; tag: Tag
         await refresh(project);
       },
     });
+  };
   const name = t('images.delete_tag', { name: tag.tag });
   return (
-    <Button danger type={label ? 'default' : 'text'} icon={<DeleteOutlined />} aria-label={name} title={name} onClick={ask}>
+    <Button danger type={label ? 'default' : 'text'} icon={<DeleteOutlined />} aria-label={name} title={name} onClick={() => void ask()}>
       {label ? t('action.delete') : null}
     </Button>
   );

@@ -1,6 +1,6 @@
 // The repositories of a project, and for a project without any how to bring the first image.
 import { CloudUploadOutlined } from '@ant-design/icons';
-import { Button, Card, Flex, Input, Table, Typography } from 'antd';
+import { Button, Card, Flex, Typography } from 'antd';
 import { useState, type DragEvent } from 'react';
 import { Link, useParams } from 'react-router-dom';
 import { filePath, path } from '../../api/client';
@@ -10,6 +10,8 @@ import { useSession } from '../../app/session';
 import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
@@ -41,18 +43,15 @@ function HowToPush({ project, isEmpty, upload }: { project: string; isEmpty: boo
   );
 }
 
-function RepositoryTable({ project, rows, loading }: { project: string; rows: Repository[]; loading: boolean }) {
+function RepositoryTable({ project, pages }: { project: string; pages: ReturnType<typeof useRepositories> }) {
   const t = useText();
   const { may } = useSession();
-  const [page, setPage] = useParam('page', '1');
   const mayDelete = may('image:delete', project);
   return (
-    <Table<Repository>
+    <PagedTable<Repository>
       rowKey="name"
-      dataSource={rows}
-      loading={loading}
-      size="middle"
-      pagination={{ pageSize: 50, current: Number(page), onChange: (n) => setPage(String(n)), hideOnSinglePage: true, showSizeChanger: false }}
+      pages={pages}
+      locale={{ emptyText: t('list.none_fit') }}
       columns={[
         {
           title: t('images.repository'),
@@ -81,12 +80,11 @@ export default function Repositories() {
   const t = useText();
   const project = useParams().project ?? '';
   const { may } = useSession();
-  const repositories = useRepositories(project);
-  const [filter, setFilter] = useParam('q');
+  const [q] = useParam('q');
+  const repositories = useRepositories(project, q);
   const [upload, setUpload] = useState<{ file: File | null } | null>(null);
   const mayPush = may('image:push', project);
-  const rows = repositories.items.filter((r) => r.name.toLowerCase().includes(filter.trim().toLowerCase()));
-  const isEmpty = repositories.data !== undefined && repositories.items.length === 0;
+  const isEmpty = repositories.data !== undefined && repositories.items.length === 0 && q === '';
   const drop = (e: DragEvent) => {
     e.preventDefault();
     setUpload({ file: e.dataTransfer.files[0] ?? null });
@@ -108,20 +106,8 @@ export default function Repositories() {
         {repositories.error && <ErrorView error={repositories.error} retry={() => void repositories.refetch()} />}
         {!isEmpty && !repositories.error && (
           <>
-            <Input.Search
-              className="filter"
-              allowClear
-              value={filter}
-              placeholder={t('images.filter')}
-              aria-label={t('images.filter')}
-              onChange={(e) => setFilter(e.target.value)}
-            />
-            <RepositoryTable project={project} rows={rows} loading={repositories.isLoading} />
-            {repositories.hasNextPage && (
-              <Button onClick={() => void repositories.fetchNextPage()} loading={repositories.isFetchingNextPage}>
-                {t('action.more')}
-              </Button>
-            )}
+            <FilterBox label={t('images.filter')} />
+            <RepositoryTable project={project} pages={repositories} />
           </>
         )}
         {mayPush && (isEmpty || repositories.items.length > 0) && (

@@ -1,12 +1,14 @@
 // The tags of a repository; with ?tag= the image that one of them names.
-import { Button, Flex, Input, Table, Tag as Label, Typography } from 'antd';
+import { Flex, Tag as Label, Typography } from 'antd';
 import { Link, useNavigate, useParams } from 'react-router-dom';
 import { filePath } from '../../api/client';
-import { repositoryUrl, tagsUrl, useRepositories, useTags } from '../../api/registry';
+import { repositoryUrl, tagsUrl, useRepository, useTags } from '../../api/registry';
 import type { Tag } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
+import { FilterBox } from '../../components/FilterBox';
+import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
@@ -33,13 +35,11 @@ function Tags({ project, repository }: { project: string; repository: string }) 
   const t = useText();
   const navigate = useNavigate();
   const { may } = useSession();
-  const tags = useTags(project, repository);
-  const row = useRepositories(project).items.find((r) => r.name === repository);
-  const [filter, setFilter] = useParam('q');
-  const [page, setPage] = useParam('page', '1');
+  const [q] = useParam('q');
+  const tags = useTags(project, repository, q);
+  const row = useRepository(project, repository);
   const images = `/p/${encodeURIComponent(project)}/images`;
   const mayDelete = may('image:delete', project);
-  const rows = tags.items.filter((i) => i.tag.includes(filter.trim()) || i.digest.includes(filter.trim()));
   const tagUrl = (tag: string) => `${images}/${filePath(repository)}?tag=${encodeURIComponent(tag)}`;
   return (
     <>
@@ -56,13 +56,10 @@ function Tags({ project, repository }: { project: string; repository: string }) 
         <ErrorView error={tags.error} retry={() => void tags.refetch()} />
       ) : (
         <Flex vertical gap={16}>
-          <Input.Search className="filter" allowClear value={filter} placeholder={t('images.filter_tags')} aria-label={t('images.filter_tags')} onChange={(e) => setFilter(e.target.value)} />
-          <Table<Tag>
+          <FilterBox label={t('images.filter_tags')} />
+          <PagedTable<Tag>
             rowKey="tag"
-            dataSource={rows}
-            loading={tags.isLoading}
-            size="middle"
-            pagination={{ pageSize: 50, current: Number(page), onChange: (n) => setPage(String(n)), hideOnSinglePage: true, showSizeChanger: false }}
+            pages={tags}
             columns={[
               {
                 title: t('images.tag'),
@@ -89,18 +86,13 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                       title: <span className="sr-only">{t('action.delete')}</span>,
                       key: 'delete',
                       width: 56,
-                      render: (_: unknown, tag: Tag) => <DeleteTag project={project} repository={repository} tag={tag} tags={tags.items} />,
+                      render: (_: unknown, tag: Tag) => <DeleteTag project={project} repository={repository} tag={tag} />,
                     },
                   ]
                 : []),
             ]}
             locale={{ emptyText: <Typography.Text type="secondary">{t('images.no_tags')}</Typography.Text> }}
           />
-          {tags.hasNextPage && (
-            <Button onClick={() => void tags.fetchNextPage()} loading={tags.isFetchingNextPage}>
-              {t('action.more')}
-            </Button>
-          )}
         </Flex>
       )}
     </>

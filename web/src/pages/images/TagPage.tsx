@@ -2,7 +2,7 @@
 import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography } from 'antd';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
-import { isImageConfig, tagsUrl, useImageConfig, useManifest, useTags, type Descriptor, type StoredManifest } from '../../api/registry';
+import { isImageConfig, tagsUrl, useImageConfig, useManifest, useTagsOf, type Descriptor, type StoredManifest } from '../../api/registry';
 import { useSession } from '../../app/session';
 import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
@@ -123,8 +123,7 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
   const navigate = useNavigate();
   const { may } = useSession();
   const stored = useManifest(project, repository, tag);
-  const tags = useTags(project, repository);
-  const row = tags.items.find((i) => i.tag === tag);
+  const row = useTagsOf(project, repository, stored.data?.digest).data?.find((i) => i.tag === tag);
   const images = `/p/${encodeURIComponent(project)}/images`;
   const up = `${images}/${filePath(repository)}`;
   const where = { project, repository };
@@ -137,7 +136,7 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
           { cli: `strata image show ${project}/${repository}:${tag}`, url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` },
           { cli: `strata image delete ${project}/${repository}:${tag}`, method: 'DELETE', url: `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}` },
         ]}
-        actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} tags={tags.items} label done={() => navigate(up)} />}
+        actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} label done={() => navigate(up)} />}
         extra={
           stored.data && (
             <Flex gap={12} wrap align="center">

@@ -1,21 +1,21 @@
 // The jobs of a project: filters in the address, rows as one scrolls, and what can be done with many at once.
 import { PlusOutlined, SearchOutlined } from '@ant-design/icons';
-import { Button, Empty, Flex, Input } from 'antd';
-import { useDeferredValue, useEffect, useMemo, useState } from 'react';
+import { Button, Empty, Flex, Input, Spin } from 'antd';
+import { useEffect, useMemo, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import { jobsUrl, useJobList } from '../../api/jobs';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { LinkButton } from '../../components/LinkButton';
 import { PageHead } from '../../components/PageHead';
+import { quote } from '../../components/shell';
+import { useTypedParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import './jobs.css';
 import { BulkBar } from './list/BulkBar';
-import { matches, STATES, statesOf } from './list/filter';
+import { STATES, statesOf } from './list/filter';
 import { JobTable } from './list/JobTable';
-import { useParam, useTypedParam } from './params';
-
-const LOOK_THROUGH = 5000; // rows that a filter by words reads on its own
+import { useParam } from './params';
 
 function StateFilter({ value, onChange }: { value: string; onChange: (v: string) => void }) {
   const t = useText();
@@ -73,32 +73,22 @@ export default function JobList() {
   const t = useText();
   const { project = '' } = useParams();
   const [state, setState] = useParam('state', { push: true });
+  const [q] = useParam('q');
   const [typed, setTyped] = useTypedParam('q');
   const states = statesOf(state).join(',');
-  const list = useJobList(project, states);
+  const list = useJobList(project, { states, q });
   const { items, hasMore, isLoadingMore, more } = list;
-  const wanted = useDeferredValue(typed); // typing goes before drawing
-  const rows = useMemo(() => items.filter((j) => matches(j, wanted)), [items, wanted]);
   const [selected, setSelected] = useState<string[]>([]);
   const chosen = useMemo(() => items.filter((j) => selected.includes(j.id)), [items, selected]);
-  useEffect(() => setSelected([]), [project, states]);
-
-  // A filter by words has to see rows to find some: it reads on until it has a screen full.
-  const wantsMore = typed !== '' && rows.length < 50 && hasMore && items.length < LOOK_THROUGH;
-  useEffect(() => {
-    if (wantsMore && !isLoadingMore) {
-      void more().catch(() => undefined);
-    }
-  }, [wantsMore, isLoadingMore, more, items.length]);
-
-  const isEmpty = list.data && rows.length === 0 && !wantsMore;
+  useEffect(() => setSelected([]), [project, states, q]);
+  const isEmpty = list.data && items.length === 0;
   return (
     <>
       <PageHead
         title={t('nav.jobs')}
         crumbs={[{ name: project }]}
         actions={<Submit project={project} />}
-        commands={[{ cli: `strata job list${states ? ` --state ${states}` : ''} -p ${project}`, url: jobsUrl(project) + (states ? `?state=${states}` : '') }]}
+        commands={[{ cli: `strata job list${states ? ` --state ${states}` : ''}${q ? ` --filter ${quote(q)}` : ''} -p ${project}`, url: jobsUrl(project) + (states || q ? `?${new URLSearchParams({ ...(states && { state: states }), ...(q && { q }) })}` : '') }]}
       />
       <Flex gap={12} wrap align="center" style={{ marginBottom: 12 }}>
         <Input
@@ -114,10 +104,10 @@ export default function JobList() {
       </Flex>
       <BulkBar project={project} selected={chosen} clear={() => setSelected([])} />
       {list.error && <ErrorView error={list.error} retry={() => void list.refetch()} />}
-      {isEmpty && !(typed && hasMore) ? (
+      {isEmpty ? (
         <NoJobs
           project={project}
-          isFiltered={states !== '' || typed !== ''}
+          isFiltered={states !== '' || q !== ''}
           clear={() => {
             setTyped('');
             setState('');
@@ -126,8 +116,8 @@ export default function JobList() {
       ) : (
         <JobTable
           project={project}
-          rows={rows}
-          isLoading={list.isPending || isLoadingMore || wantsMore}
+          rows={items}
+          isLoading={list.isPending || list.isPlaceholderData}
           selected={selected}
           select={setSelected}
           onEnd={() => hasMore && void more().catch(() => undefined)}
@@ -136,14 +126,10 @@ export default function JobList() {
       {list.data && (
         <Flex gap={8} align="center" className="secondary table-foot">
           <span role="status">
-            {typed ? t('jobs.count_of', { n: rows.length, all: items.length }) : t('jobs.count', { n: items.length })}
+            {t('jobs.count', { n: items.length })}
             {hasMore && ` · ${t('jobs.count_more')}`}
           </span>
-          {hasMore && typed && (
-            <Button size="small" loading={isLoadingMore} onClick={() => void more()}>
-              {t('jobs.look_further')}
-            </Button>
-          )}
+          {isLoadingMore && <Spin size="small" />}
         </Flex>
       )}
     </>

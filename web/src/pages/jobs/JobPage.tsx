@@ -20,6 +20,7 @@ import './jobs.css';
 import { useParam } from './params';
 
 const LogView = lazy(() => import('./log/LogView').then((m) => ({ default: m.LogView })));
+const FilesTab = lazy(() => import('./job/FilesTab'));
 const SpecTab = lazy(() => import('./job/SpecTab'));
 
 function Overview({ job }: { job: Job }) {
@@ -38,13 +39,15 @@ function Overview({ job }: { job: Job }) {
   );
 }
 
-const TABS = ['overview', 'log', 'spec', 'events'] as const;
+const TABS = ['overview', 'log', 'files', 'spec', 'events'] as const;
 type Tab = (typeof TABS)[number];
 
 function Content({ tab, job }: { tab: Tab; job: Job }) {
   switch (tab) {
     case 'log':
       return <LogView job={job} />;
+    case 'files':
+      return <FilesTab job={job} />;
     case 'spec':
       return <SpecTab job={job} />;
     case 'events':

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
+import { matches } from '../../../api/jobs';
 import type { Job } from '../../../api/types';
 import { forEachJob } from './bulk';
-import { matches, statesOf } from './filter';
+import { statesOf } from './filter';
 
 const job = { id: 'j-7q2m', name: 'digits', user: 'ada', image: 'library/strata-ml:latest' } as Job;
 
