@@ -222,6 +222,11 @@ def gate_web():
                   text if code else '')
 
 
+def gate_texts():
+    """What the server says to users of the console stands in each of its languages, with every place."""
+    return one(*run(PYTHON, 'tools/server_texts.py', '--check'))
+
+
 def gate_docs():
     """Links in the documents resolve; every setting, route, verb and option stands in the manual; its pages are true."""
     wrong = []
@@ -244,6 +249,7 @@ GATES = [  # name, function, whether --fast runs it
     ('clang', gate_clang, True),
     ('banned functions', gate_banned, True),
     ('docs', gate_docs, True),
+    ('texts', gate_texts, True),
     ('web', gate_web, True),
     ('units', gate_units, True),
     ('units, ASan+UBSan', gate_units_asan, True),

@@ -62,6 +62,33 @@ export const flows = {
     assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh-TW');
   },
 
+  'the server speaks the language of the page, and its own words can be searched for': async ({ newPage, api, url, shot, accessible }) => {
+    await api('POST', '/api/v1/projects', { name: 'spoken' }).catch(() => undefined);
+    const job = await api('POST', '/api/v1/projects/spoken/jobs', { name: 'says', image: 'library/strata-ml:latest', command: ['no-such-program'] });
+    const page = await newPage({ locale: 'zh-TW' });
+    await page.goto(`${url}/ui/p/spoken/jobs/${job.id}?tab=events`);
+    await page.getByText('由 admin 提交').waitFor();
+    await page.goto(`${url}/ui/p/spoken/jobs?q=says`);
+    await page.getByText('映像檔中找不到命令 "no-such-program"').first().waitFor();
+    await page.goto(`${url}/ui/p/spoken/jobs/new?tab=yaml`);
+    await page.locator('.cm-content').click();
+    await page.keyboard.insertText('name: Bad Name\nimage: library/strata-ml:latest\nmemroy: 3\n');
+    await page.getByRole('button', { name: '提交工作' }).click();
+    await page.getByText('「Bad Name」不是名稱').first().waitFor();
+    await page.getByText(/不認得的鍵/).first().waitFor();
+    await shot(page, 'mistakes-zh-TW');
+    await page.goto(`${url}/ui/admin/settings`);
+    await page.getByText('早於這段時間的稽核紀錄會刪除。').waitFor();
+    await page.goto(`${url}/ui/admin/health`);
+    await page.getByText('以 root 執行').waitFor();
+    await page.route('**/api/v1/users?*', (r) => r.fulfill({ status: 403, json: { error: { kind: 'forbidden', message: 'lin needs user:manage: ask an administrator', request_id: 'r2' } } }));
+    await page.goto(`${url}/ui/admin/users`);
+    await page.getByText('lin 需要 user:manage 權限：請洽管理員').waitFor();
+    await page.getByText('lin needs user:manage: ask an administrator').waitFor();
+    await accessible(page);
+    await shot(page, 'error-zh-TW');
+  },
+
   'small screens and dark ones are usable and have contrast': async ({ newPage, shot, accessible }) => {
     const page = await newPage({ width: 400, dark: true });
     await page.getByRole('heading', { name: 'Overview' }).waitFor();

@@ -119,23 +119,18 @@ static int principal_now(struct access *a, const struct principal *who, struct p
     return 0;
 }
 
+/* What surely is not for him costs no look at who he is now: most events are for few. */
+static bool may_concern(const struct principal *who, const struct http_audience *to)
+{
+    return (to->user_id == 0 || to->user_id == who->user_id) && who->scopes & PERM_BIT(to->perm) &&
+           (perm_where(to->perm) != PERM_WHERE_SYSTEM || who->is_admin);
+}
+
 /* An admin also hears of projects that are gone. */
 static bool concerns(struct access *a, const struct principal *now, const struct http_audience *to)
 {
-    uint64_t bit = PERM_BIT(to->perm);
-
-    if ((to->user_id != 0 && to->user_id != now->user_id) || !(now->scopes & bit)) {
-        return false;
-    }
-    switch (perm_where(to->perm)) {
-    case PERM_WHERE_NONE:
-        return true;
-    case PERM_WHERE_SYSTEM:
-        return now->is_admin;
-    case PERM_WHERE_PROJECT:
-        return now->is_admin || access_permissions(a, now, to->project) & bit;
-    }
-    return false;
+    return may_concern(now, to) && (perm_where(to->perm) != PERM_WHERE_PROJECT || now->is_admin ||
+                                    access_permissions(a, now, to->project) & PERM_BIT(to->perm));
 }
 
 enum http_sight access_may_see(void *ctx, const struct principal *who,
@@ -144,6 +139,9 @@ enum http_sight access_may_see(void *ctx, const struct principal *who,
     struct principal now;
     struct err e;
 
+    if (to && !may_concern(who, to)) {
+        return HTTP_UNSEEN;
+    }
     if (principal_now(ctx, who, &now, &e) < 0) {
         return e.kind == ERR_UNAUTHENTICATED ? HTTP_SIGNED_OUT : HTTP_UNSEEN;
     }

@@ -1,5 +1,7 @@
 // Requests to the server: JSON in and out, the session's CSRF token, errors as people and pages need them.
 
+import { serverText } from '../i18n/server';
+
 export interface Mistake {
   line: number;
   column: number;
@@ -7,8 +9,11 @@ export interface Mistake {
   message: string;
 }
 
-/** An answer that is no success. `status` 0: the server was not reached. */
+/** An answer that is no success, in the language of the page. `status` 0: the server was not reached. */
 export class ApiError extends Error {
+  /** As the server said it: what its log has, and what programs look at. */
+  readonly original: string;
+
   constructor(
     readonly status: number,
     readonly kind: string,
@@ -16,7 +21,8 @@ export class ApiError extends Error {
     readonly requestId: string | null,
     readonly mistakes: Mistake[] = [],
   ) {
-    super(message);
+    super(serverText(message));
+    this.original = message;
   }
 }
 

@@ -100,7 +100,7 @@ function StaleBanner() {
 export function Frame() {
   const t = useText();
   const [menuOpen, setMenuOpen] = useState(false);
-  const { pathname } = useLocation();
+  const { pathname, search } = useLocation();
   const gone = useGoneProject();
   const navigate = useNavigate();
   const items = useItems();
@@ -134,7 +134,7 @@ export function Frame() {
         <Drawer open={menuOpen} onClose={() => setMenuOpen(false)} placement="left" size={260} title={<Mark />}>
           <Navigation onChoose={() => setMenuOpen(false)} />
         </Drawer>
-        <Layout.Content id="content" className="content" tabIndex={-1} role="main">
+        <Layout.Content id="content" className="content" tabIndex={-1} role="main" data-shows={pathname + search}>
           <CrashGuard key={pathname}>
             <Suspense fallback={<div className="page-wait" aria-busy="true" />}>
               {gone ? <NotFound project={gone} /> : <Outlet />}

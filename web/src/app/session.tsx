@@ -55,6 +55,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   }, [reload]);
 
   const name = me?.name;
+  const isAdmin = me?.is_admin; // a stream tells what he was when it began
   useEffect(() => {
     if (!name || ended) {
       return undefined;
@@ -71,7 +72,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       stops.forEach((stop) => stop());
       live.close();
     };
-  }, [name, ended, reload]);
+  }, [name, isAdmin, ended, reload]);
 
   const permissions = useGet<{ roles: Record<string, string[]> }>(
     ['permissions'],

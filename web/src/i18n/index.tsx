@@ -1,6 +1,7 @@
 // Texts in the user's language: const t = useText(); t('overview.of', { free: 1, all: 2 }).
-import { createContext, startTransition, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { createContext, startTransition, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { en, type Key, type Messages } from './en';
+import { onServerLanguage, serverLanguage, serverText, setServerLanguage } from './server';
 
 export type Language = 'en' | 'zh-TW' | 'zh-CN';
 export const LANGUAGES: { code: Language; name: string }[] = [
@@ -62,6 +63,8 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
   );
   useEffect(() => {
     let current = true;
+    // What the server says comes later than the page: nobody waits for it.
+    void setServerLanguage(language).catch(() => undefined);
     void load(language).then((messages) => {
       if (current) {
         document.documentElement.lang = language;
@@ -85,6 +88,12 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     [loaded],
   );
   return value && <Context.Provider value={value}>{children}</Context.Provider>;
+}
+
+/** Says a sentence of the server in the user's language: reasons of jobs, findings, mistakes, errors. */
+export function useServerText(): (sentence: string) => string {
+  useSyncExternalStore(onServerLanguage, serverLanguage);
+  return serverText;
 }
 
 export const useLanguage = () => useContext(Context);

@@ -6,7 +6,7 @@ import { useHealth } from '../../api/queries';
 import type { HealthRow } from '../../api/types';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 
 const ICONS: Record<HealthRow['level'], ReactNode> = {
   ok: <CheckCircleOutlined />,
@@ -18,6 +18,7 @@ const ORDER: HealthRow['level'][] = ['fail', 'warn', 'mended', 'ok'];
 
 export default function Health() {
   const t = useText();
+  const say = useServerText();
   const health = useHealth(true);
   const rows = [...(health.data?.items ?? [])].sort((a, b) => ORDER.indexOf(a.level) - ORDER.indexOf(b.level));
   const wrong = rows.filter((r) => r.level === 'warn' || r.level === 'fail').length;
@@ -62,10 +63,10 @@ export default function Health() {
                 render: (_, r) => (
                   <>
                     <strong className="narrow-line">{r.check}</strong>
-                    <span className="break">{r.found}</span>
+                    <span className="break" title={r.found}>{say(r.found)}</span>
                     {r.mend && (
                       <div className="mend">
-                        <strong>{t('admin.mend')}</strong> {r.mend}
+                        <strong>{t('admin.mend')}</strong> {say(r.mend)}
                       </div>
                     )}
                   </>

@@ -4,7 +4,7 @@ import { useSettings, type Setting } from '../../api/admin';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 import { en, type Key } from '../../i18n/en';
 
 function sectionsOf(settings: Setting[]): [string, Setting[]][] {
@@ -18,6 +18,7 @@ function sectionsOf(settings: Setting[]): [string, Setting[]][] {
 
 function Row({ setting }: { setting: Setting }) {
   const t = useText();
+  const say = useServerText();
   const unitName = (unit: string) => (`admin.unit_${unit}` in en ? t(`admin.unit_${unit}` as Key) : unit);
   const shown = (v: string) => (v === '' ? t('admin.empty') : v);
   return (
@@ -26,7 +27,7 @@ function Row({ setting }: { setting: Setting }) {
         <Typography.Text className="mono break" copyable={{ text: setting.key }}>
           {setting.key}
         </Typography.Text>
-        <div className="secondary">{setting.help}</div>
+        <div className="secondary">{say(setting.help)}</div>
       </div>
       <div className="setting-value">
         <code className="mono break">{shown(setting.value)}</code> {setting.changed && <Tag className="state state-active">{t('admin.changed')}</Tag>}
@@ -44,8 +45,9 @@ export default function Settings() {
   const settings = useSettings();
   const [q, setQ] = useParam('q');
   const [changed, setChanged] = useParam('changed');
+  const say = useServerText();
   const wanted = q.trim().toLowerCase();
-  const rows = (settings.data?.items ?? []).filter((s) => (!changed || s.changed) && `${s.key} ${s.help}`.toLowerCase().includes(wanted));
+  const rows = (settings.data?.items ?? []).filter((s) => (!changed || s.changed) && `${s.key} ${s.help} ${say(s.help)}`.toLowerCase().includes(wanted));
   return (
     <>
       <PageHead title={t('admin.settings')} commands={[{ cli: 'strata server settings', url: '/api/v1/settings' }]} />

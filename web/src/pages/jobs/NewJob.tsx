@@ -9,7 +9,7 @@ import type { Job, Volume } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 import './jobs.css';
 import type { Known } from './new/complete';
 import { useDraft } from './new/draft';
@@ -39,6 +39,7 @@ function useKnown(project: string): Known {
 /** What the server found, for those who do not see its place, or when it has none. */
 function Mistakes({ mistakes }: { mistakes: Mistake[] }) {
   const t = useText();
+  const say = useServerText();
   return mistakes.length === 0 ? null : (
     <Alert
       role="alert"
@@ -50,7 +51,7 @@ function Mistakes({ mistakes }: { mistakes: Mistake[] }) {
           {mistakes.map((m) => (
             <li key={`${m.line}:${m.column}:${m.key}`}>
               {m.line > 0 && <span className="secondary">{t('jobs.line', { n: m.line })} </span>}
-              {m.key && <code>{m.key}</code>} {m.message}
+              {m.key && <code>{m.key}</code>} <span title={m.message}>{say(m.message)}</span>
             </li>
           ))}
         </ul>
@@ -94,8 +95,8 @@ function Writer({ project, from, original }: { project: string; from: string; or
     } catch (e) {
       if (e instanceof ApiError && e.mistakes.length > 0) {
         setMistakes(e.mistakes);
-      } else if (e instanceof ApiError && e.message.startsWith('image: ')) {
-        setMistakes([{ line: lineOf(draft.text, 'image'), column: 1, key: 'image', message: e.message.slice('image: '.length) }]);
+      } else if (e instanceof ApiError && e.original.startsWith('image: ')) {
+        setMistakes([{ line: lineOf(draft.text, 'image'), column: 1, key: 'image', message: e.original.slice('image: '.length) }]);
       } else if (!(e instanceof ApiError && e.status === 401)) {
         setError(e as ApiError); // 401: the dialog to sign in again is there
       }

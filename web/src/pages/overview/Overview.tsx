@@ -12,7 +12,7 @@ import { bytes, cpus } from '../../components/format';
 import { JobStateTag } from '../../components/JobStateTag';
 import { PageHead } from '../../components/PageHead';
 import { Ago, Took } from '../../components/time';
-import { useText, type Key } from '../../i18n';
+import { useServerText, useText, type Key } from '../../i18n';
 
 const RUNNING = 'running,starting,queued';
 const FAILED = 'failed,lost';
@@ -86,6 +86,7 @@ function QueueCard() {
 function Attention() {
   const t = useText();
   const { me } = useSession();
+  const say = useServerText();
   const health = useHealth(me.is_admin);
   const rows = (health.data?.items ?? []).filter((r) => r.level === 'warn' || r.level === 'fail');
   if (!me.is_admin) {
@@ -101,8 +102,8 @@ function Attention() {
         <ul className="plain">
           {rows.map((r) => (
             <li key={r.check}>
-              <Typography.Text strong>{r.check}</Typography.Text>: {r.found}
-              {r.mend && <div className="secondary">{r.mend}</div>}
+              <Typography.Text strong>{r.check}</Typography.Text>: <span title={r.found}>{say(r.found)}</span>
+              {r.mend && <div className="secondary">{say(r.mend)}</div>}
             </li>
           ))}
         </ul>

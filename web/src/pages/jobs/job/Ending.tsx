@@ -4,11 +4,12 @@ import { Link } from 'react-router-dom';
 import type { Job } from '../../../api/types';
 import { useSession } from '../../../app/session';
 import { LinkButton } from '../../../components/LinkButton';
-import { useText } from '../../../i18n';
+import { useServerText, useText } from '../../../i18n';
 import { explain, serverWords } from './explain';
 
 export function Ending({ job }: { job: Job }) {
   const t = useText();
+  const say = useServerText();
   const { may } = useSession();
   const x = explain(job);
   const here = `/p/${encodeURIComponent(job.project)}/jobs`;
@@ -23,7 +24,11 @@ export function Ending({ job }: { job: Job }) {
       description={
         <Flex vertical gap={6} align="start">
           {x.why && <span>{t(x.why, x.values)}</span>}
-          {words && <span className="secondary mono">{words}</span>}
+          {words && (
+            <span className="secondary mono" title={words}>
+              {say(words)}
+            </span>
+          )}
           {x.next && <span>{t(x.next, x.values)}</span>}
           <Flex gap={8} wrap>
             {x.memory && mayRun && (

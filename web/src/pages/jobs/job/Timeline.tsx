@@ -5,17 +5,18 @@ import { dateTime, duration } from '../../../components/format';
 import { JobStateTag } from '../../../components/JobStateTag';
 import { useNow } from '../../../components/time';
 import { isFinished } from '../../../api/jobs';
-import { useLanguage } from '../../../i18n';
+import { useLanguage, useServerText } from '../../../i18n';
 import { attemptsOf, type Attempt, type Span } from './spans';
 
 const SHOWN: JobState[] = ['queued', 'starting', 'running'];
 
 function Bar({ span, from, whole }: { span: Span; from: number; whole: number }) {
   const { t, language } = useLanguage();
+  const say = useServerText();
   const name = t(`state.${span.state}`);
   const took = duration(span.to - span.from);
   return (
-    <Tooltip title={<>{name}: {took}<br />{dateTime(new Date(span.from).toISOString(), language)}<br />{span.reason}</>}>
+    <Tooltip title={<>{name}: {took}<br />{dateTime(new Date(span.from).toISOString(), language)}<br />{say(span.reason)}</>}>
       <span
         className={`bar bar-${span.state}${span.isOpen ? ' bar-open' : ''}`}
         style={{ left: `${(100 * (span.from - from)) / whole}%`, width: `${(100 * (span.to - span.from)) / whole}%` }}
@@ -26,8 +27,9 @@ function Bar({ span, from, whole }: { span: Span; from: number; whole: number })
 
 function Row({ row, from, whole, only }: { row: Attempt; from: number; whole: number; only: boolean }) {
   const { t } = useLanguage();
+  const say = useServerText();
   const said = row.spans.map((s) => `${t(`state.${s.state}`)} ${duration(s.to - s.from)}`).join(', ');
-  const end = row.end ? `, ${t(`state.${row.end.state}`)}: ${row.end.reason}` : '';
+  const end = row.end ? `, ${t(`state.${row.end.state}`)}: ${say(row.end.reason)}` : '';
   return (
     <div className="bar-row">
       {!only && <span className="bar-name">{t('jobs.attempt_n', { n: row.attempt })}</span>}
@@ -39,7 +41,7 @@ function Row({ row, from, whole, only }: { row: Attempt; from: number; whole: nu
       {row.end && (
         <Flex className="bar-end" gap={6} align="center">
           <JobStateTag state={row.end.state} />
-          <span className="secondary small">{row.end.reason}</span>
+          <span className="secondary small">{say(row.end.reason)}</span>
         </Flex>
       )}
     </div>

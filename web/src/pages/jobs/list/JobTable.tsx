@@ -7,7 +7,7 @@ import { bytes, cpus } from '../../../components/format';
 import { JobStateTag } from '../../../components/JobStateTag';
 import { Ago, Took } from '../../../components/time';
 import { VirtualRows } from '../../../components/VirtualRows';
-import { useText, type Key, type Text } from '../../../i18n';
+import { useServerText, useText, type Key, type Text } from '../../../i18n';
 import { isFinished } from '../../../api/jobs';
 
 interface Props {
@@ -39,6 +39,7 @@ function Name({ job }: { job: Job }) {
 }
 
 function State({ job }: { job: Job }) {
+  const say = useServerText();
   return (
     <div className="two-lines">
       <span>
@@ -46,7 +47,7 @@ function State({ job }: { job: Job }) {
       </span>
       {why(job) && (
         <span className="secondary ellipsis small" title={why(job)}>
-          {why(job)}
+          {say(why(job))}
         </span>
       )}
     </div>
@@ -86,11 +87,12 @@ function useHeight() {
 }
 
 function Card({ job }: { job: Job }) {
+  const say = useServerText();
   return (
     <span role="cell" className="job-card">
       <span className="grow">
         <Name job={job} />
-        <span className="secondary small ellipsis">{why(job) || job.image}</span>
+        <span className="secondary small ellipsis">{say(why(job)) || job.image}</span>
       </span>
       <span className="job-card-right">
         <JobStateTag state={job.state} />

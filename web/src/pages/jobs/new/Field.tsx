@@ -2,6 +2,7 @@
 import { Form } from 'antd';
 import type { ReactNode } from 'react';
 import type { Mistake } from '../../../api/client';
+import { useServerText } from '../../../i18n';
 
 /** The mistakes of a key and of all below it: volumes, volumes[0].path. */
 export const mistakesOf = (mistakes: Mistake[], key: string): Mistake[] =>
@@ -17,6 +18,7 @@ interface Props {
 }
 
 export function Field({ label, keys, mistakes, id, hint, children }: Props) {
+  const say = useServerText();
   const mine = keys.split(' ').flatMap((k) => mistakesOf(mistakes, k));
   return (
     <Form.Item
@@ -28,7 +30,7 @@ export function Field({ label, keys, mistakes, id, hint, children }: Props) {
         mine.length > 0
           ? mine.map((m) => (
               <div key={m.key + m.message} role="alert">
-                {m.key === keys ? m.message : `${m.key}: ${m.message}`}
+                {m.key === keys ? say(m.message) : `${m.key}: ${say(m.message)}`}
               </div>
             ))
           : undefined

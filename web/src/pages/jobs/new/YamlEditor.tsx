@@ -10,6 +10,7 @@ import { useEffect, useRef } from 'react';
 import type { Mistake } from '../../../api/client';
 import { useAppearance } from '../../../app/theme';
 import { useText } from '../../../i18n';
+import { serverText } from '../../../i18n/server';
 import { completionsAt, type Known } from './complete';
 import { syntaxOf } from './spec';
 
@@ -51,7 +52,7 @@ const SERVER = 'server';
 function placeOf(state: EditorState, m: Mistake): Diagnostic {
   const line = state.doc.line(Math.min(state.doc.lines, Math.max(1, m.line)));
   const from = Math.min(line.to, line.from + Math.max(0, m.column - 1));
-  return { from, to: Math.max(from, line.to), severity: 'error', message: m.key ? `${m.key}: ${m.message}` : m.message, source: SERVER };
+  return { from, to: Math.max(from, line.to), severity: 'error', message: m.key ? `${m.key}: ${serverText(m.message)}` : serverText(m.message), source: SERVER };
 }
 
 /** What the server said stays until its place is edited; what we see ourselves is looked for anew. */

@@ -1,0 +1,151 @@
+// What the server says, in the user's language. It speaks English, by formats of printf; the catalogue of a language has each format
+// with its translation, and here a sentence is matched against them. What nothing matches is shown as it came.
+// No regular expressions are made of formats: sentences hold names and words of users, and may look like anything.
+
+export type Catalogue = Record<string, string>;
+
+interface Compiled {
+  literals: string[]; // around the places: one more than kinds
+  kinds: ('text' | 'number')[];
+  weight: number; // letters that are not of places
+  to: string;
+}
+
+const CONVERSION = /%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?([diouxXcsgefGpB]))/g;
+const LONGEST = 2000;
+const DEEPEST = 8;
+const WEAK = 8; // letters
+const WORK = 300; // sentences and parts that are looked at for one sentence
+
+function compile(format: string, to: string): Compiled {
+  const literals = [''];
+  const kinds: Compiled['kinds'] = [];
+  let at = 0;
+  const add = (text: string) => {
+    literals[literals.length - 1] += text;
+  };
+  for (const m of format.matchAll(CONVERSION)) {
+    add(format.slice(at, m.index));
+    at = m.index + m[0].length;
+    const kind = m[1] === 's' || m[1] === 'c' ? 'text' : 'number';
+    if (m[1] === undefined) {
+      add('%');
+    } else if (!(kind === 'text' && kinds[kinds.length - 1] === 'text' && literals[literals.length - 1] === '')) {
+      kinds.push(kind); // texts side by side are one place
+      literals.push('');
+    }
+  }
+  add(format.slice(at));
+  return { literals, kinds, weight: literals.join('').length, to };
+}
+
+const NUMBER = /-?(?:0x[\da-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)/y;
+
+/** What stands in the places, or null. From left to right and never back: the time is that of reading the sentence. */
+function match({ literals, kinds }: Compiled, s: string): string[] | null {
+  const last = literals[literals.length - 1] ?? '';
+  if (!s.startsWith(literals[0] ?? '') || !s.endsWith(last) || (kinds.length === 0 && s !== last)) {
+    return null;
+  }
+  const found: string[] = [];
+  let at = literals[0]?.length ?? 0;
+  for (let i = 0; i < kinds.length; i++) {
+    const next = literals[i + 1] ?? '';
+    const isLast = i === kinds.length - 1;
+    let end: number;
+    if (kinds[i] === 'number') {
+      NUMBER.lastIndex = at;
+      const digits = NUMBER.exec(s)?.[0];
+      end = at + (digits?.length ?? 0);
+      if (!digits || !s.startsWith(next, end)) {
+        return null;
+      }
+    } else {
+      end = isLast ? s.length - next.length : next === '' ? at + s.slice(at).search(/\d|$/) : s.indexOf(next, at);
+    }
+    if (end < at || (isLast && end + next.length !== s.length)) {
+      return null;
+    }
+    found.push(s.slice(at, end));
+    at = end + next.length;
+  }
+  return found;
+}
+
+export class Translator {
+  private all: Compiled[];
+  private left = 0;
+
+  constructor(catalogue: Catalogue) {
+    this.all = Object.entries(catalogue)
+      .map(([format, to]) => compile(format, to))
+      .sort((a, b) => b.weight - a.weight); // the one that says most fits best
+  }
+
+  translate(sentence: string, depth = 0): string {
+    this.left = depth === 0 ? WORK : this.left - 1;
+    if (sentence.length > LONGEST || depth > DEEPEST || this.left < 0) {
+      return sentence;
+    }
+    for (const c of this.all) {
+      const found = match(c, sentence);
+      if (found) {
+        const values = found.map((value, i) => this.place(c, i, value, depth));
+        // "%s: %s" fits nearly everything: it is meant only where what stands in it is known.
+        if (c.weight >= WEAK || c.kinds.length === 0 || values.some((v, i) => v !== found[i])) {
+          return c.to.replace(/\{(\d+)\}/g, (_, n: string) => values[Number(n) - 1] ?? '');
+        }
+      }
+    }
+    return sentence;
+  }
+
+  /** What stands in a place: a sentence behind a colon is translated too; a name in quotes never. */
+  private place(c: Compiled, i: number, value: string, depth: number): string {
+    const before = c.literals[i] ?? '';
+    const quote = /['"`]$/.exec(before)?.[0];
+    if (c.kinds[i] === 'number' || (quote && c.literals[i + 1]?.startsWith(quote))) {
+      return value;
+    }
+    if (value === 's' && /[a-zA-Z]$/.test(before)) {
+      return ''; // a plural
+    }
+    const isSentence = c.weight < WEAK || /(?:[:;,(] ?|\b(?:is|not|one|and|for) )$/.test(before) || /^[:;,]/.test(value);
+    return isSentence || !/[\s/]/.test(value) ? this.translate(value, depth + 1) : this.exactly(value);
+  }
+
+  private exactly(value: string): string {
+    return this.all.find((c) => c.kinds.length === 0 && c.literals[0] === value)?.to ?? value;
+  }
+}
+
+// --- the language of the page ---
+
+let translator: Translator | null = null;
+const listeners = new Set<() => void>();
+
+function use(next: Translator | null) {
+  translator = next;
+  listeners.forEach((l) => l());
+}
+
+/** Loads what a language needs; English needs nothing. */
+export async function setServerLanguage(language: string): Promise<void> {
+  switch (language) {
+    case 'zh-TW':
+      return use(new Translator((await import('./zh-TW')).server));
+    case 'zh-CN':
+      return use(new Translator((await import('./zh-CN')).server));
+    default:
+      return use(null);
+  }
+}
+
+/** A sentence of the server in the language of the page. */
+export const serverText = (sentence: string): string => translator?.translate(sentence) ?? sentence;
+
+export function onServerLanguage(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+export const serverLanguage = (): Translator | null => translator;

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { Translator } from '.';
+import { server as cn } from './zh-CN';
+import { server as tw } from './zh-TW';
+
+const t = new Translator(tw);
+const say = (s: string) => t.translate(s);
+
+describe('sentences of the server', () => {
+  it('are translated with what stands in their places', () => {
+    expect(say('there is no user "lin"')).toBe('沒有使用者「lin」');
+    expect(say('lin is guest in project "demo" and needs job:submit: ask a maintainer')).toBe('lin 在專案「demo」中是guest，需要 job:submit 權限：請洽維護者');
+    expect(new Translator(cn).translate('there is no user "lin"')).toBe('没有用户“lin”');
+  });
+
+  it('are translated part by part where one wraps another', () => {
+    expect(say('the job was not accepted: volumes[2]: there is no volume "x" in this project; it has none yet')).toBe(
+      '工作未被接受：volumes[2]：這個專案沒有儲存區「x」；目前一個也沒有',
+    );
+    expect(say('open blob sha256:ab: No space left on device')).toBe('開啟 blob sha256:ab：磁碟沒有剩餘空間');
+    expect(say("project name \"Bad\": use 1 to 64 lower-case letters and digits, with single '.', '_' or '-' between them")).toBe(
+      '專案名稱「Bad」：請用 1 到 64 個小寫字母與數字，中間可有單個「.」、「_」或「-」',
+    );
+  });
+
+  it('may have their places in another order, endings and plurals', () => {
+    expect(say('waits for 2 GPUs: 1 of 4 free')).toBe('等待 2 個 GPU：4 個中有 1 個可用');
+    expect(say('exit code 127: command not found')).toBe('結束碼 127：找不到命令');
+    expect(say('exit code 3')).toBe('結束碼 3');
+    expect(say('waits behind 3 jobs; the first one waits for 2.0 CPUs: 1.0 of 4.0 free')).toBe('排在 3 個工作之後；最前面的等待 2.0 CPU：4.0 中有 1.0 可用');
+    expect(say("unknown key 'memroy'; did you mean 'memory'?")).toBe('不認得的鍵「memroy」；您是不是要寫「memory」？');
+    expect(say("must be a list such as [sh, -c, 'echo hello'], but is a single value")).toBe("必須是清單，例如 [sh, -c, 'echo hello']，但這是單一值");
+  });
+
+  it('are translated in front of brackets and behind words that nobody knows', () => {
+    expect(say('command "x" was not found in the image (executable file `x` not found in $PATH: No such file or directory)')).toBe(
+      '映像檔中找不到命令 "x"（executable file `x` not found in $PATH：沒有這個檔案或目錄）',
+    );
+    expect(say('a new wrapper: there is no user "lin"')).toBe('a new wrapper：沒有使用者「lin」');
+  });
+
+  it('that are unknown, cut off or in another form come out as they are', () => {
+    for (const s of ['', 'no such sentence', 'there is no user "lin', 'THERE IS NO USER "lin"', ' is missing…', '%s', '{1}', 'x'.repeat(5000)]) {
+      expect(say(s)).toBe(s);
+    }
+  });
+
+  it('hold names that look like formats, places or sentences, and these stay what they are', () => {
+    expect(say('there is no user "%s {1} $1 $& \\1"')).toBe('沒有使用者「%s {1} $1 $& \\1」');
+    expect(say('there is no user "is missing"')).toBe('沒有使用者「is missing」');
+    expect(say('there is no user "a" is no member of "b"')).not.toContain('undefined');
+    expect(say('\'{2}\' must be a number')).toBe('「{2}」必須是數字');
+    expect(say('there is no project "<img src=x onerror=1>", or you may not see it')).toBe('沒有專案「<img src=x onerror=1>」，或者您無權檢視');
+  });
+
+  it('cost no more time when they are hostile', () => {
+    const nested = 'image: '.repeat(280);
+    const quotes = `"${'" is no member of "'.repeat(100)}"`;
+    const many = `cannot ${'open '.repeat(300)}: : : :`;
+    const began = performance.now();
+    for (let i = 0; i < 20; i++) {
+      [nested, quotes, many, '('.repeat(1990), `user ${'9'.repeat(1900)}`].forEach(say);
+    }
+    expect(performance.now() - began).toBeLessThan(5000); // a regular expression that goes back would need years
+  });
+
+  it('have the same formats in each language', () => {
+    expect(Object.keys(cn)).toEqual(Object.keys(tw));
+    for (const [format, text] of [...Object.entries(cn), ...Object.entries(tw)]) {
+      expect(text, format).not.toMatch(/undefined|\{0\}/);
+    }
+  });
+});
