@@ -118,6 +118,9 @@ export const flows = {
     await page.getByRole('link', { name: `good-${RUN}` }).waitFor({ state: 'detached' });
     await page.getByLabel('Filter by name').fill('nothing is called so');
     await page.getByText('No job fits this filter.').waitFor();
+    await page.getByRole('button', { name: 'Show all jobs' }).click();
+    await page.getByRole('link', { name: `good-${RUN}` }).waitFor();
+    assert.equal(new URL(page.url()).search, '');
   },
 
   'the list is live': async ({ page, url, api }) => {

@@ -6,6 +6,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
 import { get } from '../api/client';
 import type { Found } from '../api/types';
+import { filterText } from '../components/FilterBox';
 import { recent } from '../components/recent';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
@@ -37,7 +38,7 @@ function hitsOf(found: Found, here: string | null): Hit[] {
 function useRested(typed: string): string {
   const [rested, setRested] = useState('');
   useEffect(() => {
-    const timer = setTimeout(() => setRested(typed.trim().slice(0, 200)), typed ? 200 : 0);
+    const timer = setTimeout(() => setRested(filterText(typed.trim())), typed ? 200 : 0);
     return () => clearTimeout(timer);
   }, [typed]);
   return rested;
@@ -95,6 +96,7 @@ export function Search() {
         navigate(to);
       }}
       defaultActiveFirstOption
+      filterOption={false} // the server has found them, by what need not stand in the address
       popupMatchSelectWidth={380}
       notFoundContent={typed.trim() ? t(isLooking ? 'search.looking' : 'search.nothing') : null}
       options={[...groups].map(([group, hits]) => ({ label: t(group), options: hits.map((h) => ({ value: h.to, label: h.name })) }))}

@@ -6,6 +6,7 @@ import { useLocation, useNavigate } from 'react-router-dom';
 import { ApiError, api, type Page } from '../api/client';
 import { queryClient, useGet, useProjects } from '../api/queries';
 import type { Project } from '../api/types';
+import { filterText } from '../components/FilterBox';
 import { useText } from '../i18n';
 import { useSession } from './session';
 
@@ -92,7 +93,7 @@ export function NewProject({ open, close }: { open: boolean; close: () => void }
 function useProjectsLike(typed: string): Project[] {
   const [q, setQ] = useState('');
   useEffect(() => {
-    const timer = setTimeout(() => setQ(typed.trim().slice(0, 200)), typed ? 200 : 0);
+    const timer = setTimeout(() => setQ(filterText(typed.trim())), typed ? 200 : 0);
     return () => clearTimeout(timer);
   }, [typed]);
   const all = useProjects().data?.items ?? [];

@@ -3,7 +3,16 @@ import { SearchOutlined } from '@ant-design/icons';
 import { Input } from 'antd';
 import { useTypedParam } from './useParam';
 
-const MAX = 200; // what the server takes
+const MAX_BYTES = 200; // what the server takes
+
+/** As much of it as the server takes. */
+export function filterText(typed: string): string {
+  let text = typed;
+  while (new TextEncoder().encode(text).length > MAX_BYTES) {
+    text = text.slice(0, -1);
+  }
+  return text;
+}
 
 export function FilterBox({ label, name = 'q', className = 'filter' }: { label: string; name?: string; className?: string }) {
   const [typed, setTyped] = useTypedParam(name);
@@ -11,12 +20,11 @@ export function FilterBox({ label, name = 'q', className = 'filter' }: { label: 
     <Input
       className={className}
       allowClear
-      maxLength={MAX}
       prefix={<SearchOutlined aria-hidden />}
       value={typed}
       placeholder={label}
       aria-label={label}
-      onChange={(e) => setTyped(e.target.value)}
+      onChange={(e) => setTyped(filterText(e.target.value))}
     />
   );
 }

@@ -39,25 +39,33 @@ export function PagedTable<T extends object>({ pages, minWidth = 320, ...table }
         scroll={isLong ? { x: minWidth, y: HEIGHT } : undefined}
         onScroll={isLong ? onScroll : undefined}
       />
-      <Foot n={pages.items.length} hasMore={hasNextPage} isLoading={isFetchingNextPage} more={more} />
+      <Foot n={pages.items.length} hasMore={hasNextPage} isLoading={isFetchingNextPage} whenSeen={!isLong} more={more} />
     </>
   );
 }
 
-/** How much is there; what is read when it comes into sight, and a button for those who do not scroll. */
-function Foot({ n, hasMore, isLoading, more }: { n: number; hasMore: boolean; isLoading: boolean; more: () => void }) {
+interface FootProps {
+  n: number;
+  hasMore: boolean;
+  isLoading: boolean;
+  whenSeen: boolean; // below a long table it is always in sight, and the table's own scrolling counts
+  more: () => void;
+}
+
+/** How much is there; more is read when this comes into sight, and by a button for those who do not scroll. */
+function Foot({ n, hasMore, isLoading, whenSeen, more }: FootProps) {
   const t = useText();
   const box = useRef<HTMLDivElement>(null);
   const now = useRef(more);
   now.current = more;
   useEffect(() => {
-    if (!box.current || !hasMore) {
+    if (!box.current || !hasMore || !whenSeen) {
       return undefined;
     }
     const observer = new IntersectionObserver((entries) => entries.some((e) => e.isIntersecting) && now.current());
     observer.observe(box.current);
     return () => observer.disconnect();
-  }, [hasMore, n]);
+  }, [hasMore, whenSeen, n]);
   return (
     <Flex ref={box} gap={12} align="center" className="secondary list-foot">
       <span role="status">{n > 20 || hasMore ? t(hasMore ? 'list.loaded_more' : 'list.loaded', { n: n.toLocaleString() }) : ''}</span>

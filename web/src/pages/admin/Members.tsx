@@ -90,7 +90,11 @@ export function Members({ project }: { project: string }) {
   return (
     <Card title={t('admin.members')} className="flush">
       {mayManage && <AddMember project={project} />}
-      {(members.items.length > 10 || q !== '') && <FilterBox name="member" label={t('admin.filter_name')} />}
+      {(members.items.length > 10 || q !== '') && (
+        <div className="above-list">
+          <FilterBox name="member" label={t('admin.filter_name')} />
+        </div>
+      )}
       {members.error ? (
         <ErrorView error={members.error} retry={() => void members.refetch()} />
       ) : (

@@ -90,7 +90,9 @@ export default function Volumes() {
       ) : (
         !volumes.error && (
           <>
-            <FilterBox label={t('data.filter_volumes')} />
+            <div className="above-list">
+              <FilterBox label={t('data.filter_volumes')} />
+            </div>
             <PagedTable<Volume> rowKey="id" columns={columns} pages={volumes} locale={{ emptyText: t('list.none_fit') }} />
           </>
         )

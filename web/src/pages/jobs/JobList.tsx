@@ -1,15 +1,15 @@
 // The jobs of a project: filters in the address, rows as one scrolls, and what can be done with many at once.
-import { PlusOutlined, SearchOutlined } from '@ant-design/icons';
-import { Button, Empty, Flex, Input, Spin } from 'antd';
+import { PlusOutlined } from '@ant-design/icons';
+import { Button, Empty, Flex, Spin } from 'antd';
 import { useEffect, useMemo, useState } from 'react';
-import { useParams } from 'react-router-dom';
+import { useParams, useSearchParams } from 'react-router-dom';
 import { jobsUrl, useJobList } from '../../api/jobs';
 import { useSession } from '../../app/session';
+import { FilterBox } from '../../components/FilterBox';
 import { ErrorView } from '../../components/ErrorView';
 import { LinkButton } from '../../components/LinkButton';
 import { PageHead } from '../../components/PageHead';
 import { quote } from '../../components/shell';
-import { useTypedParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import './jobs.css';
 import { BulkBar } from './list/BulkBar';
@@ -74,7 +74,7 @@ export default function JobList() {
   const { project = '' } = useParams();
   const [state, setState] = useParam('state', { push: true });
   const [q] = useParam('q');
-  const [typed, setTyped] = useTypedParam('q');
+  const [, setParams] = useSearchParams();
   const states = statesOf(state).join(',');
   const list = useJobList(project, { states, q });
   const { items, hasMore, isLoadingMore, more } = list;
@@ -91,15 +91,7 @@ export default function JobList() {
         commands={[{ cli: `strata job list${states ? ` --state ${states}` : ''}${q ? ` --filter ${quote(q)}` : ''} -p ${project}`, url: jobsUrl(project) + (states || q ? `?${new URLSearchParams({ ...(states && { state: states }), ...(q && { q }) })}` : '') }]}
       />
       <Flex gap={12} wrap align="center" style={{ marginBottom: 12 }}>
-        <Input
-          className="job-search"
-          allowClear
-          prefix={<SearchOutlined aria-hidden />}
-          value={typed}
-          onChange={(e) => setTyped(e.target.value)}
-          placeholder={t('jobs.filter_text')}
-          aria-label={t('jobs.filter_text')}
-        />
+        <FilterBox className="job-search" label={t('jobs.filter_text')} />
         <StateFilter value={state} onChange={setState} />
       </Flex>
       <BulkBar project={project} selected={chosen} clear={() => setSelected([])} />
@@ -108,10 +100,7 @@ export default function JobList() {
         <NoJobs
           project={project}
           isFiltered={states !== '' || q !== ''}
-          clear={() => {
-            setTyped('');
-            setState('');
-          }}
+          clear={() => setParams({})}
         />
       ) : (
         <JobTable

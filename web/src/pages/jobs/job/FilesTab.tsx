@@ -75,20 +75,21 @@ function Files({ job, files }: { job: Job; files: JobFiles }) {
       columns={[
         { title: t('data.name'), key: 'name', render: (_, f) => <Place project={job.project} file={f} /> },
         { title: t('data.size'), key: 'size', width: 100, align: 'right', render: (_, f) => <span className="nowrap">{bytes(f.size_bytes)}</span> },
-        { title: t('jobs.files_changed'), key: 'changed', width: 190, responsive: ['md'], render: (_, f) => <time dateTime={f.changed_at}>{dateTime(f.changed_at, language)}</time> },
+        { title: t('jobs.files_changed'), key: 'changed', width: 230, responsive: ['md'], render: (_, f) => <time dateTime={f.changed_at}>{dateTime(f.changed_at, language)}</time> },
         {
           title: <span className="sr-only">{t('action.download')}</span>,
           key: 'download',
           width: 56,
-          render: (_, f) => (
-            <Button
-              type="text"
-              icon={<DownloadOutlined />}
-              href={fileUrl({ project: job.project, volume: f.volume }, rawOf(f))}
-              download
-              aria-label={t('jobs.files_download', { name: shown(rawOf(f)) })}
-            />
-          ),
+          render: (_, f) =>
+            f.type === 'file' && (
+              <Button
+                type="text"
+                icon={<DownloadOutlined />}
+                href={fileUrl({ project: job.project, volume: f.volume }, rawOf(f))}
+                download
+                aria-label={t('jobs.files_download', { name: shown(rawOf(f)) })}
+              />
+            ),
         },
       ]}
     />
