@@ -712,7 +712,7 @@ def test_the_cli_is_a_terminal(strata, job):
 
 
 def test_a_cli_that_is_killed_takes_its_shell_along(strata, job):
-    t = Terminal(strata, 'job', 'exec', '-p', 'demo', job, 'sh', '-c', 'echo ready; exec sleep 86412')
+    t = Terminal(strata, 'job', 'exec', '-p', 'demo', job, '--', 'sh', '-c', 'echo ready; exec sleep 86412')
     t.until('ready')
     t.process.send_signal(signal.SIGTERM)
     t.process.wait(30)
@@ -725,6 +725,7 @@ def test_the_cli_speaks_tls(own_strata, scratch):
     cert, key = scratch / 'exec-cert.pem', scratch / 'exec-key.pem'
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
                     'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], check=True, capture_output=True)
+    scratch.chmod(0o755)
     key.chmod(0o644)
     s = own_strata().start()
     job, token = start_job(s), s.token()
