@@ -264,8 +264,10 @@ export const flows = {
     // Ctrl+C interrupts; with a selection it copies; Ctrl+V pastes
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
     await type(page, 'sleep 300');
+    await screen(page).getByText('sleep 300').first().waitFor();
+    await page.waitForTimeout(300);
     await page.keyboard.press('Control+c');
-    await type(page, 'clear; echo code-$?');
+    await type(page, 'echo code-$?');
     await screen(page).getByText('code-130').first().waitFor();
     await screen(page).getByText('code-130').first().dblclick();
     await page.keyboard.press('Control+c');
@@ -320,7 +322,7 @@ export const flows = {
     assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
 
     // whoever loses the right loses the shell, and is told
-    await api('DELETE', `/api/v1/projects/demo/members/dev-${RUN}`);
+    await api('PUT', `/api/v1/projects/demo/members/dev-${RUN}`, { role: 'guest' });
     await phone.getByText('you are signed out, or may not open shells').waitFor();
     await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);
 
@@ -340,6 +342,7 @@ export const flows = {
     await page.waitForTimeout(1500);
     await page.getByRole('button', { name: 'Close the shell' }).click({ timeout: 60_000 });
     await page.getByRole('button', { name: 'Open a shell' }).click();
+    await screen(page).getByText(/# $/).first().waitFor();
     await type(page, 'echo again-$((1+1))');
     await screen(page).getByText('again-2').first().waitFor();
     await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);

@@ -72,7 +72,8 @@ export default function TerminalTab({ job }: { job: Job }) {
   );
 
   const open = useCallback(() => {
-    screen.current ??= new Screen(
+    screen.current?.close(); // and what it had not drawn yet
+    screen.current = new Screen(
       box.current as HTMLDivElement,
       { isDark: dark, forReader, label: t('jobs.term_label'), skippedText: (n) => t('jobs.term_skipped', { size: bytes(n) }) },
       {
@@ -83,7 +84,6 @@ export default function TerminalTab({ job }: { job: Job }) {
       },
     );
     const { terminal } = screen.current;
-    terminal.reset();
     setEnd(null);
     setPhase('connecting');
     const mine = new Shell(`${jobUrl(job.project, job.id)}/exec?tty=true&stdin=true`, {
@@ -112,7 +112,7 @@ export default function TerminalTab({ job }: { job: Job }) {
     <Flex vertical gap={12}>
       <Flex wrap gap={12} align="center">
         {isOn ? (
-          <Button ref={again} danger icon={<DisconnectOutlined />} onClick={hangUp}>
+          <Button ref={again} icon={<DisconnectOutlined />} onClick={hangUp}>
             {t('jobs.term_close')}
           </Button>
         ) : (
@@ -131,7 +131,7 @@ export default function TerminalTab({ job }: { job: Job }) {
         </label>
         <span className="quiet small">{t('jobs.term_keys')}</span>
       </Flex>
-      <div aria-live="polite">{end && <EndAlert end={end} />}</div>
+      {end && <EndAlert end={end} />}
       <div ref={box} className="terminal-box" hidden={phase === 'none' && !screen.current} />
     </Flex>
   );
