@@ -711,6 +711,23 @@ def test_the_cli_is_a_terminal(strata, job):
     assert t.end() == 4
 
 
+def test_a_pager_that_stands_still_cuts_nothing(strata, job):
+    """The CLI goes on answering the server, and holds it back."""
+    reading, writing = os.pipe()
+    env = {'PATH': os.environ['PATH'], 'HOME': str(strata.state.parent), 'STRATA_SERVER': strata.url, 'STRATA_TOKEN': strata.token()}
+    p = subprocess.Popen([strata.binary, 'job', 'exec', '-p', 'demo', job, '--', 'head', '-c', str(64 * MIB), '/dev/zero'],
+                         stdin=subprocess.DEVNULL, stdout=writing, env=env)
+    os.close(writing)
+    assert len(os.read(reading, 4096)) == 4096
+    server = strata.pids()['server']
+    before = rss_kib(server)
+    wait_for(lambda: settled(job_cpu(strata, job)), 60, 'the program waits')
+    assert rss_kib(p.pid) < 40 * 1024 and rss_kib(server) - before < 8 * 1024
+    with os.fdopen(reading, 'rb') as rest:
+        assert sum(len(b) for b in iter(lambda: rest.read(MIB), b'')) == 64 * MIB - 4096
+    assert p.wait(30) == 0
+
+
 def test_a_cli_that_is_killed_takes_its_shell_along(strata, job):
     t = Terminal(strata, 'job', 'exec', '-p', 'demo', job, '--', 'sh', '-c', 'echo ready; exec sleep 86412')
     t.until('ready')
