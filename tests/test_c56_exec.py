@@ -759,6 +759,15 @@ def test_the_cli_speaks_tls(own_strata, scratch):
     wait_for(lambda: cli('job', 'show', '-p', 'demo', job).returncode == 0, what='it serves TLS')
     r = cli('job', 'exec', '-p', 'demo', job, '--', 'sh', '-c', 'cat; exit 3', input=bytes(4 * MIB))
     assert (r.returncode, r.stdout) == (3, bytes(4 * MIB)), r.stderr
+    # A page under plain HTTP is anybody's who is on the line: not with the cookie of the one under TLS.
+    r = requests.post(f'https://{s.listen}/api/v1/login', json={'user': 'admin', 'password': s.admin_password}, verify=str(cert))
+    url = f'wss://{s.listen}{JOBS}/{job}/exec?command=true'
+    for origin, status in ((f'http://{s.listen}', 403), (f'https://{s.listen}', 101)):
+        with contextlib.ExitStack() as stack:
+            if status != 101:
+                stack.enter_context(pytest.raises(websocket.WebSocketBadStatusException))
+            websocket.create_connection(url, timeout=20, sslopt={'ca_certs': str(cert)}, origin=origin, subprotocols=[V5],
+                                        cookie='strata_session=' + r.cookies['strata_session']).close()
     assert cli('job', 'cancel', '-p', 'demo', job).returncode == 0
 
 

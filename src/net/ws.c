@@ -417,8 +417,8 @@ static bool origin_fits(const struct http_req *r)
         return true;
     }
     if (str_starts(origin, STR("http://"))) {
-        if (str_eq_c(r->scheme, "https")) {
-            return false; /* whoever is on the line can write such a page */
+        if (str_eq_c(r->scheme, "https") && r->who.kind == PRINCIPAL_SESSION) {
+            return false; /* whoever is on the line can write such a page; programs say so too */
         }
         origin = str_from(origin, 7);
     } else if (str_starts(origin, STR("https://"))) {
