@@ -24,6 +24,7 @@ MAY = {
     'job:read': {'admin', 'maintainer', 'developer', 'guest'},
     'job:submit': {'admin', 'maintainer', 'developer'},
     'job:cancel': {'admin', 'maintainer', 'developer'},
+    'job:exec': {'admin', 'maintainer', 'developer'},
     'volume:read': {'admin', 'maintainer', 'developer', 'guest'},
     'volume:write': {'admin', 'maintainer', 'developer'},
     'volume:manage': {'admin', 'maintainer', 'developer'},

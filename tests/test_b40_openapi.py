@@ -74,7 +74,7 @@ def test_the_document_is_openapi_3_1(document):
         assert [p['name'] for p in parameters if p['in'] == 'path'] == re.findall(r'\{(\w+)\}', path)
         assert all(p['schema'] and p.get('required', False) == (p['in'] == 'path') for p in parameters)
         for status, answer in operation['responses'].items():
-            assert re.fullmatch(r'2\d\d|default', status)
+            assert re.fullmatch(r'101|2\d\d|default', status)
             assert resolve(document, answer['$ref'])['description'] if '$ref' in answer else answer['description']
         assert 'default' in operation['responses'] and len(operation['responses']) >= 2
 
@@ -436,4 +436,5 @@ def test_every_route_answers_as_the_document_says(strata, document):
     for kind, data in events.got:
         api.check_component(kind.capitalize() + 'Event', data)
     assert {kind for kind, _ in events.got} == EVENTS - {'token'}, 'its owner is another'
-    assert answers(document) - api.seen == {('get', V1 + '/events', 200)}
+    # A stream and a WebSocket have no answer to compare: test_b11 and test_c56.
+    assert answers(document) - api.seen == {('get', V1 + '/events', 200), ('get', V1 + '/projects/{p}/jobs/{id}/exec', 101)}

@@ -313,6 +313,7 @@ def test_a_gibibyte_of_output_arrives_whole_and_does_not_grow_the_server(own_str
             most = max(most, rss_kib(server))
     assert got == size and sh.code == 0
     assert most - before < 16 * 1024, f'{before} KiB grew to {most} KiB'
+    cancel(s, job)
 
 
 def job_cpu(s, job):
@@ -360,6 +361,7 @@ def test_input_that_nobody_reads_stops_its_sender_and_not_the_others(own_strata)
     assert Shell(s, job, 'echo', 'alive').end().out[OUT] == b'alive\n'
     sh.ws.sock.close()
     wait_for(lambda: not processes('86410'), what='the process has ended with its client')
+    cancel(s, job)
 
 
 # --- its end ---
@@ -418,7 +420,7 @@ def test_a_killed_role_ends_shells_and_not_jobs(own_strata, role):
     s.wait_ready()
     assert wait_for(lambda: s.job('demo', job), what='the job')['state'] == 'running'
     assert Shell(s, job, 'echo', 'again').end().out[OUT] == b'again\n'
-    assert not list(pathlib.Path('/run').glob('strata-*/exec/*.json'))
+    cancel(s, job)
 
 
 def processes_named(name):
@@ -439,6 +441,7 @@ def test_a_killed_keeper_is_told(own_strata):
     os.kill(keeper, signal.SIGKILL)
     assert sh.end().status['reason'] == 'InternalError'
     assert Shell(s, job, 'true').end().code == 0
+    cancel(s, job)
 
 
 def test_a_stopped_server_says_goodbye(own_strata):
@@ -711,8 +714,25 @@ def test_the_cli_is_a_terminal(strata, job):
     assert t.end() == 4
 
 
+def test_a_pager_that_stands_still_cuts_nothing(strata, job):
+    """The CLI goes on answering the server, and holds it back."""
+    reading, writing = os.pipe()
+    env = {'PATH': os.environ['PATH'], 'HOME': str(strata.state.parent), 'STRATA_SERVER': strata.url, 'STRATA_TOKEN': strata.token()}
+    p = subprocess.Popen([strata.binary, 'job', 'exec', '-p', 'demo', job, '--', 'head', '-c', str(64 * MIB), '/dev/zero'],
+                         stdin=subprocess.DEVNULL, stdout=writing, env=env)
+    os.close(writing)
+    assert len(os.read(reading, 4096)) == 4096
+    server = strata.pids()['server']
+    before = rss_kib(server)
+    wait_for(lambda: settled(job_cpu(strata, job)), 60, 'the program waits')
+    assert rss_kib(p.pid) < 40 * 1024 and rss_kib(server) - before < 8 * 1024
+    with os.fdopen(reading, 'rb') as rest:
+        assert sum(len(b) for b in iter(lambda: rest.read(MIB), b'')) == 64 * MIB - 4096
+    assert p.wait(30) == 0
+
+
 def test_a_cli_that_is_killed_takes_its_shell_along(strata, job):
-    t = Terminal(strata, 'job', 'exec', '-p', 'demo', job, 'sh', '-c', 'echo ready; exec sleep 86412')
+    t = Terminal(strata, 'job', 'exec', '-p', 'demo', job, '--', 'sh', '-c', 'echo ready; exec sleep 86412')
     t.until('ready')
     t.process.send_signal(signal.SIGTERM)
     t.process.wait(30)
@@ -725,6 +745,7 @@ def test_the_cli_speaks_tls(own_strata, scratch):
     cert, key = scratch / 'exec-cert.pem', scratch / 'exec-key.pem'
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext',
                     'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert], check=True, capture_output=True)
+    scratch.chmod(0o755)
     key.chmod(0o644)
     s = own_strata().start()
     job, token = start_job(s), s.token()
@@ -741,6 +762,15 @@ def test_the_cli_speaks_tls(own_strata, scratch):
     wait_for(lambda: cli('job', 'show', '-p', 'demo', job).returncode == 0, what='it serves TLS')
     r = cli('job', 'exec', '-p', 'demo', job, '--', 'sh', '-c', 'cat; exit 3', input=bytes(4 * MIB))
     assert (r.returncode, r.stdout) == (3, bytes(4 * MIB)), r.stderr
+    # A page under plain HTTP is anybody's who is on the line: not with the cookie of the one under TLS.
+    r = requests.post(f'https://{s.listen}/api/v1/login', json={'user': 'admin', 'password': s.admin_password}, verify=str(cert))
+    url = f'wss://{s.listen}{JOBS}/{job}/exec?command=true'
+    for origin, status in ((f'http://{s.listen}', 403), (f'https://{s.listen}', 101)):
+        with contextlib.ExitStack() as stack:
+            if status != 101:
+                stack.enter_context(pytest.raises(websocket.WebSocketBadStatusException))
+            websocket.create_connection(url, timeout=20, sslopt={'ca_certs': str(cert)}, origin=origin, subprotocols=[V5],
+                                        cookie='strata_session=' + r.cookies['strata_session']).close()
     assert cli('job', 'cancel', '-p', 'demo', job).returncode == 0
 
 

@@ -57,8 +57,7 @@
 #define LIMIT_JOB_SHELLS 16  /* open in one job: they share its memory and processes */
 #define LIMIT_USER_SHELLS 32 /* open for one user */
 #define LIMIT_SHELLS 256     /* of all: 2.5 MiB each at most here, a keeper of 1 MB beside them */
-#define LIMIT_SHELL_INPUT_BYTES (1 * MIB + 64 * KIB) /* what the program has not read: a message   \
-                                                      */
+#define LIMIT_SHELL_INPUT_BYTES (MIB + 64 * KIB) /* a message that the program has not read */
 
 /* volume */
 #define LIMIT_VOLUME_PATH_BYTES 4096

@@ -263,7 +263,8 @@ int http_upgrade_websocket(struct http_req *r, const char *subprotocol,
                            const struct http_ws_ops *ops, void *ws_ctx, struct http_ws **out,
                            struct err *e) MUST_USE;
 int http_ws_send(struct http_ws *ws, bool is_text, struct str message); /* any thread; -1: gone */
-/* All that was sent before goes out first. `reason` (NULL: none) is for people. Any thread. */
+/* All that was sent before goes out first. `reason` (NULL: none) is for people:
+ * its first 123 bytes, what is not ASCII as '?'. Any thread. */
 void http_ws_close(struct http_ws *ws, unsigned code, const char *reason);
 
 /* --- in pump and on_message only --- */

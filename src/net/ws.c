@@ -81,28 +81,26 @@ int http_ws_send(struct http_ws *ws, bool is_text, struct str message)
     return rc;
 }
 
-/* Whole characters only: a close frame with half of one is an error of ours (RFC 6455 5.5.1). */
-static size_t fit_utf8(struct str s, size_t max)
+/* A close frame must be UTF-8 (RFC 6455 5.5.1) and is cut anywhere: ASCII is always right. */
+static void copy_reason(const char *reason, char *out, size_t size)
 {
-    size_t n = s.len < max ? s.len : max;
+    size_t n = 0;
 
-    while (n > 0 && n < s.len && ((unsigned char)s.p[n] & 0xc0) == 0x80) {
-        n--;
+    for (; reason && reason[n] && n < size - 1; n++) {
+        out[n] = reason[n] >= ' ' && reason[n] < 127 ? reason[n] : '?';
     }
-    return n;
+    out[n] = '\0';
 }
 
 void http_ws_close(struct http_ws *ws, unsigned code, const char *reason)
 {
     struct lock *l = &ws->lock;
-    struct str why = str_of(reason);
 
     {
         WITH_LOCK(l);
         if (ws->close_code == 0) {
             ws->close_code = code;
-            why = str_first(why, fit_utf8(why, sizeof(ws->close_reason) - 1));
-            (void)!str_copy(why, ws->close_reason, sizeof(ws->close_reason));
+            copy_reason(reason, ws->close_reason, sizeof(ws->close_reason));
         }
     }
     http_wake(&ws->waker);
@@ -287,8 +285,10 @@ static bool timed_out(struct http_ws *ws, int64_t now_ms)
 {
     static const struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
 
-    if (ws->pauses) {
-        ws->heard_ms = now_ms; /* we do not listen */
+    /* We do not listen, or he does not read, and answers no ping before he has: TCP finds out
+     * whether he is there at all. */
+    if (ws->pauses || wslay_event_want_write(ws->frames)) {
+        ws->heard_ms = now_ms;
     }
     if ((ws->close_by_ms > 0 && now_ms >= ws->close_by_ms) ||
         now_ms - ws->heard_ms > WS_SILENCE_MS) {
@@ -417,8 +417,8 @@ static bool origin_fits(const struct http_req *r)
         return true;
     }
     if (str_starts(origin, STR("http://"))) {
-        if (str_eq_c(r->scheme, "https")) {
-            return false; /* whoever is on the line can write such a page */
+        if (str_eq_c(r->scheme, "https") && r->who.kind == PRINCIPAL_SESSION) {
+            return false; /* whoever is on the line can write such a page; programs say so too */
         }
         origin = str_from(origin, 7);
     } else if (str_starts(origin, STR("https://"))) {

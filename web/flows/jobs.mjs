@@ -27,6 +27,11 @@ async function ended(api, id, states = FINAL) {
 }
 
 const log = (page) => page.locator('.log-box');
+const screen = (page) => page.locator('.xterm-rows');
+const type = async (page, line) => {
+  await page.keyboard.type(line);
+  await page.keyboard.press('Enter');
+};
 
 export const flows = {
   'a job is submitted by form, runs, and its log is read': async ({ page, url }) => {
@@ -232,5 +237,117 @@ export const flows = {
     await page.goto(`${url}/ui/p/demo/jobs`);
     await page.getByRole('link', { name: 'guests-see' }).first().waitFor();
     assert.equal(await page.getByRole('link', { name: 'Submit a job' }).count(), 0);
+  },
+
+  'a shell is opened in a running job, resized, copied from, and its end is told': async ({ page, url, api, shot, accessible }) => {
+    const job = await submit(api, { name: `shell-${RUN}`, command: sh('trap "exit 0" TERM; while :; do sleep 1; done') });
+    await ended(api, job.id, ['running']);
+    await page.goto(`${url}/ui/p/demo/jobs/${job.id}`);
+    await page.getByRole('tab', { name: 'Terminal' }).click();
+    assert.match(page.url(), /tab=terminal/);
+    await page.getByRole('button', { name: 'Open a shell' }).click();
+    await page.getByText('connected', { exact: true }).waitFor();
+    await screen(page).getByText(/# $/).first().waitFor();
+    await type(page, 'echo "answer $((6*7))"');
+    await screen(page).getByText('answer 42').first().waitFor();
+    await shot(page, 'terminal');
+    await accessible(page);
+
+    // its size is that of the box
+    await type(page, 'stty size | tr " " x; echo end-$((1+0))');
+    await screen(page).getByText('end-1').first().waitFor();
+    const wide = /(\d+)x(\d+)/.exec(await screen(page).innerText());
+    await page.setViewportSize({ width: 820, height: 700 });
+    await type(page, 'clear; stty size | tr " " x; echo end-$((1+1))');
+    await screen(page).getByText('end-2').first().waitFor();
+    const small = /(\d+)x(\d+)/.exec(await screen(page).innerText());
+    assert.ok(Number(small[1]) < Number(wide[1]) && Number(small[2]) < Number(wide[2]), `${wide[0]} -> ${small[0]}`);
+    await page.setViewportSize({ width: 1280, height: 860 });
+
+    // Ctrl+C interrupts; with a selection it copies; Ctrl+V pastes
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url });
+    await type(page, 'sleep 300');
+    await screen(page).getByText('sleep 300').first().waitFor();
+    await page.waitForTimeout(300);
+    await page.keyboard.press('Control+c');
+    await type(page, 'echo code-$?');
+    await screen(page).getByText('code-130').first().waitFor();
+    await screen(page).getByText('code-130').first().dblclick();
+    await page.keyboard.press('Control+c');
+    await page.waitForFunction(async () => (await navigator.clipboard.readText()).includes('code-130'));
+    await page.evaluate(() => navigator.clipboard.writeText('echo pasted-$((2+3))'));
+    await page.keyboard.press('Control+v');
+    await page.keyboard.press('Enter');
+    await screen(page).getByText('pasted-5').first().waitFor();
+
+    // it stays while one reads the log; F6 leaves it for the button
+    await page.getByRole('tab', { name: 'Log' }).click();
+    await page.getByRole('tab', { name: 'Terminal' }).click();
+    await screen(page).getByText('pasted-5').first().waitFor();
+    await screen(page).click();
+    await page.keyboard.press('F6');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Close the shell');
+
+    // it ends by itself, and with the job
+    await screen(page).click();
+    await type(page, 'exit 3');
+    await page.getByText('The shell has ended with exit code 3.').waitFor();
+    await page.getByRole('button', { name: 'Open another shell' }).click();
+    await page.getByText('connected', { exact: true }).waitFor();
+    await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);
+    await page.getByText(`job ${job.id} has ended, and with it this shell`).waitFor();
+    await page.getByText('The job has ended: there is nothing to open a shell in.').waitFor();
+    assert.ok(await page.getByRole('button', { name: 'Open another shell' }).isDisabled());
+    await shot(page, 'terminal-ended');
+    await accessible(page);
+  },
+
+  'the terminal is for those who may, in their language, on a phone, in the dark': async ({ page, url, api, newPage, shot, accessible }) => {
+    const job = await submit(api, { name: `phone-${RUN}`, command: sh('trap "exit 0" TERM; while :; do sleep 1; done') });
+    await ended(api, job.id, ['running']);
+    const password = 'correct horse battery';
+    for (const [user, role] of [[`dev-${RUN}`, 'developer'], [`guest-${RUN}`, 'guest']]) {
+      await api('POST', '/api/v1/users', { name: user, password });
+      await api('PUT', `/api/v1/projects/demo/members/${user}`, { role });
+    }
+    const guest = await newPage({ user: `guest-${RUN}`, password });
+    await guest.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=terminal`);
+    await guest.getByRole('tab', { name: 'Log' }).waitFor();
+    assert.equal(await guest.getByRole('tab', { name: 'Terminal' }).count(), 0);
+    const phone = await newPage({ user: `dev-${RUN}`, password, locale: 'zh-TW', width: 400, dark: true });
+    await phone.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=terminal`);
+    await phone.getByRole('button', { name: '開啟 shell' }).click();
+    await screen(phone).getByText(/# $/).first().waitFor();
+    await type(phone, "printf '\\033[31mred \\033[32mgreen \\033[34mblue\\033[0m %d\\n' 42");
+    await screen(phone).getByText('42').first().waitFor();
+    await shot(phone, 'terminal-phone-dark');
+    await accessible(phone);
+    assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
+
+    // whoever loses the right loses the shell, and is told
+    await api('PUT', `/api/v1/projects/demo/members/dev-${RUN}`, { role: 'guest' });
+    await phone.getByText('you are signed out, or may not open shells').waitFor();
+    await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);
+
+    const queued = await newPage({ locale: 'zh-CN' });
+    await queued.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=terminal`);
+    await queued.getByText('无法再打开 shell').waitFor();
+    assert.ok(page);
+  },
+
+  'a terminal that prints without end stays usable': async ({ page, url, api }) => {
+    const job = await submit(api, { name: `flood-${RUN}`, command: sh('trap "exit 0" TERM; while :; do sleep 1; done'), resources: { cpu: '1', memory: '64Mi' } });
+    await ended(api, job.id, ['running']);
+    await page.goto(`${url}/ui/p/demo/jobs/${job.id}?tab=terminal`);
+    await page.getByRole('button', { name: 'Open a shell' }).click();
+    await screen(page).getByText(/# $/).first().waitFor();
+    await type(page, 'head -c 64000000 /dev/zero | tr "\\0" x | fold -w 100; echo all-$((1+1))');
+    await page.waitForTimeout(1500);
+    await page.getByRole('button', { name: 'Close the shell' }).click({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Open a shell' }).click();
+    await screen(page).getByText(/# $/).first().waitFor();
+    await type(page, 'echo again-$((1+1))');
+    await screen(page).getByText('again-2').first().waitFor();
+    await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);
   },
 };

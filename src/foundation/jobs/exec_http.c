@@ -166,8 +166,8 @@ static int open_shell(struct http_req *r, const struct job_row *row, const char 
         shell_free(sh);
         return -1;
     }
-    log_info("job.shell_opened", "job=%s user=%s tty=%d command=%s", row->id, r->who.name,
-             (streams & SHELL_TTY) != 0, Q(str_first(r->audit_note, 200)));
+    log_info("job.shell_opened", "job=%s user=%s tty=%d", row->id, r->who.name,
+             (streams & SHELL_TTY) != 0); /* its command is in the audit */
     if (rc < 0) {
         shell_fail(sh, ws, &why);
     }

@@ -26,7 +26,10 @@ static const char *const args[] = {"/bin/true", NULL};
 static const char *const env[] = {"PATH=/x", NULL};
 static const struct runtime_mount mounts[] = {{"v-1", "/data", true}, {"v-2", "/out", false}};
 
-static json_t *make(enum runtime_network network)
+typedef int bundle_writer(const struct bundle *b, struct buf *out, struct err *e);
+
+/* What it writes, behind `head`. */
+static json_t *written(enum runtime_network network, bundle_writer *write, const char *head)
 {
     static struct cgroups cgroups;
     const struct runtime_spec spec = {.id = "j",
@@ -56,11 +59,17 @@ static json_t *make(enum runtime_network network)
     struct err e;
     json_t *j;
 
-    assert_int_equal(bundle_write(&b, &out, &e), 0);
+    assert_int_equal(buf_add_c(&out, head), 0);
+    assert_int_equal(write(&b, &out, &e), 0);
     j = json_parse(buf_str(&out), &e);
     assert_non_null(j);
     buf_done(&out);
     return j;
+}
+
+static json_t *make(enum runtime_network network)
+{
+    return written(network, bundle_write, "");
 }
 
 /* The object in a list whose `key` is `value`. */
@@ -165,6 +174,27 @@ static void the_environment_of_the_image_wins_over_defaults(void **state)
 }
 
 /* --- the filter, tried on ourselves in a child --- */
+
+static void another_process_differs_in_its_command_and_terminal_alone(void **state)
+{
+    SCOPED(json_decrefp) json_t *j = make(RUNTIME_NET_NONE);
+    SCOPED(json_decrefp)
+    json_t *other = written(RUNTIME_NET_NONE, bundle_process,
+                            "{\"terminal\":true,\"args\":[\"sh\"],\"env\":[\"TERM=x\",");
+    json_t *own = json_object_get(j, "process");
+
+    (void)state;
+    assert_true(has(json_object_get(other, "env"), "TERM=x"));
+    (void)json_array_remove(json_object_get(other, "env"), 0);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *p = i ? own : other;
+
+        assert_int_equal(json_object_del(p, "terminal"), 0);
+        assert_int_equal(json_object_del(p, "args"), 0);
+    }
+    assert_true(json_equal(own, other));
+    assert_true(json_object_size(own) >= 7);
+}
 
 static void load_filter(void)
 {
@@ -360,6 +390,7 @@ int main(void)
         cmocka_unit_test(limits_become_cgroup_settings),
         cmocka_unit_test(volumes_are_in_the_tree_and_not_mounted_by_crun),
         cmocka_unit_test(the_environment_of_the_image_wins_over_defaults),
+        cmocka_unit_test(another_process_differs_in_its_command_and_terminal_alone),
         cmocka_unit_test(vsock_is_refused_by_every_way),
         cmocka_unit_test(the_filter_refuses_what_it_should_and_nothing_else),
         cmocka_unit_test(crun_is_understood),

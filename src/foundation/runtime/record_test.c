@@ -128,7 +128,7 @@ static void a_broken_exit_record_is_refused(void **state)
 static void the_name_of_a_process_cannot_pretend_to_be_its_state(void **state)
 {
     static const char text[] =
-        "42 (a) R 1 (x)) Z 7 42 42 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 20 "
+        "42 (a) R 1 (x)) Z 7 42 41 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 20 "
         "18446744073709551615 1 1\n";
     struct process_stat st;
     struct err e;
@@ -137,6 +137,7 @@ static void the_name_of_a_process_cannot_pretend_to_be_its_state(void **state)
     assert_int_equal(process_stat_parse(str_of(text), &st, &e), 0);
     assert_int_equal(st.state, 'Z');
     assert_int_equal(st.parent, 7);
+    assert_int_equal(st.session, 41);
     assert_int_equal(st.flags, 4194368);
     assert_int_equal(st.start, 987654);
 }

@@ -124,9 +124,14 @@ static int make_run_dirs(const char *run_dir, struct err *e)
         mode_t mode;
     } dirs[] = {{"", 0711}, {"/crun", 0700}, {"/box", 0711}, {"/exec", 0700}};
 
-    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-        char path[96];
+    char path[96];
 
+    /* what keepers that were killed have left holds secrets of jobs */
+    (void)snprintf(path, sizeof(path), "%s/exec", run_dir);
+    if (fs_remove_tree(AT_FDCWD, path, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         (void)snprintf(path, sizeof(path), "%s%s", run_dir, dirs[i].name);
         if (fs_mkdir(AT_FDCWD, path, dirs[i].mode, e) < 0) {
             return -1;

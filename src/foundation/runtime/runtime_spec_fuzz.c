@@ -1,4 +1,5 @@
-/* CONTAINER_START as the helper gets it, and statuses as the server gets them. */
+/* CONTAINER_START and CONTAINER_EXEC as the helper gets them, what a keeper tells, and statuses as
+ * the server gets them. */
 #include "runtime/runtime_priv.h"
 
 #include <stdlib.h>
@@ -12,6 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct runtime_status st;
     struct shim_record record;
     struct runtime_spec spec;
+    struct runtime_exec exec;
+    struct runtime_exec_end end;
     struct arena a = {0};
     struct err e;
     int code;
@@ -25,6 +28,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
         buf_done(&b);
     }
+    if (exec_get(s, &a, &exec, &e) == 0 && exec_check(&exec, &e) == 0) {
+        struct buf b = BUF_MAX(1 << 24);
+
+        exec_put(&b, &exec);
+        if (b.len != s.len) {
+            abort(); /* the terminal is any number that is not 0 */
+        }
+        buf_done(&b);
+    }
+    (void)!exec_started_get(s, &e);
+    (void)!exec_end_get(s, &end, &e);
     arena_done(&a);
     status_get(&r, &st);
     (void)!shim_answer_parse(s, &record, &e);

@@ -130,8 +130,10 @@ int websocket_fd(const struct websocket *w);
 /* One binary message, sent by websocket_serve. */
 void websocket_send(struct websocket *w, struct str message);
 bool websocket_has_to_send(const struct websocket *w);
-/* Moves what can be moved without waiting. 1: goes on; 0: the server has closed it; -1: cut. */
-int websocket_serve(struct websocket *w, struct err *e) MUST_USE;
+/* Moves what can be moved without waiting; held, nothing is taken from the server. 1: goes on; 0:
+ * the server has closed it; -1: cut. */
+enum websocket_intake { WEBSOCKET_TAKES, WEBSOCKET_HOLDS };
+int websocket_serve(struct websocket *w, enum websocket_intake intake, struct err *e) MUST_USE;
 const char *websocket_close_reason(const struct websocket *w); /* or "" */
 
 /* --- ask.c --- */

@@ -1,9 +1,8 @@
 /* strata job exec: a shell or a command in a running job, as if it were here. */
 #include "main/cli/cli.h"
 
-#include "base/fs.h"
-
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +14,20 @@
 
 /* The channels of docs/formats/exec.md. */
 enum { CHANNEL_IN, CHANNEL_OUT, CHANNEL_ERR, CHANNEL_STATUS, CHANNEL_RESIZE, CHANNEL_CLOSE = 255 };
-enum { BLOCK = 32 * 1024, LOOK_MS = 5000 };
+enum {
+    BLOCK = 32 * 1024,
+    LOOK_MS = 5000,
+    OUTPUT_FULL = 4 * 1024 * 1024,
+    OUTPUT_MAX = 8 * 1024 * 1024 /* and what a last message brings */
+};
+
+/* What came and is not written yet, from `used` on. */
+struct output {
+    int fd;
+    struct buf waits;
+    size_t used;
+    bool failed;
+};
 
 struct remote {
     struct cli *cli;
@@ -23,7 +35,7 @@ struct remote {
     bool tty;
     int input;   /* standard input, -1 after its end */
     int resized; /* signalfd of SIGWINCH */
-    bool output_failed;
+    struct output outputs[2];
     json_t *status;
 };
 
@@ -48,7 +60,7 @@ static int make_raw(struct err *e)
     struct termios raw;
 
     if (tcgetattr(STDIN_FILENO, &usual_terminal) < 0) {
-        return err_set(e, ERR_INVALID, "standard input is no terminal: leave -t out, or give -T");
+        return err_sys(e, "the terminal");
     }
     raw = usual_terminal;
     cfmakeraw(&raw);
@@ -92,11 +104,41 @@ static void take_message(void *ctx, struct str message)
     struct err ignored;
 
     if (channel == CHANNEL_OUT || channel == CHANNEL_ERR) {
-        r->output_failed |= fs_write_all(channel == CHANNEL_OUT ? STDOUT_FILENO : STDERR_FILENO,
-                                         bytes, &ignored) < 0;
+        struct output *o = &r->outputs[channel - CHANNEL_OUT];
+
+        o->failed |= buf_add(&o->waits, bytes) < 0;
     } else if (channel == CHANNEL_STATUS && r->status == NULL) {
         r->status = json_parse(bytes, &ignored);
     }
+}
+
+/* What is writable takes PIPE_BUF bytes at least, so nothing here waits: a pager that stands still
+ * does not keep us from answering the server's pings. */
+static void write_output(struct output *o)
+{
+    struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+    while (!o->failed && o->used < o->waits.len && poll(&p, 1, 0) > 0) {
+        size_t left = o->waits.len - o->used;
+        ssize_t n = write(o->fd, o->waits.p + o->used, left < PIPE_BUF ? left : PIPE_BUF);
+
+        o->failed = n < 0 && errno != EINTR && errno != EAGAIN;
+        o->used += n > 0 ? (size_t)n : 0;
+    }
+    if (o->used == o->waits.len) {
+        buf_clear(&o->waits);
+        o->used = 0;
+    }
+}
+
+static bool has_output(const struct remote *r)
+{
+    return r->outputs[0].waits.len > 0 || r->outputs[1].waits.len > 0;
+}
+
+static bool is_full(const struct output *o)
+{
+    return o->waits.len > OUTPUT_FULL;
 }
 
 static void send_input(struct remote *r)
@@ -117,29 +159,54 @@ static void send_input(struct remote *r)
     websocket_send(r->ws, str_n(block, (size_t)n + 1));
 }
 
-/* One round; 0 when the other end has closed. Input waits while some is on its way. */
+static void take_size(struct remote *r)
+{
+    struct signalfd_siginfo taken;
+
+    (void)!read(r->resized, &taken, sizeof(taken));
+    send_size(r);
+}
+
+/* One round; 0 when the other end has closed. Input waits while some is on its way, the server
+ * while much of its output is. */
 static int serve(struct remote *r, struct err *e)
 {
     bool is_sending = websocket_has_to_send(r->ws);
-    struct pollfd p[3] = {
-        {.fd = websocket_fd(r->ws), .events = (short)(POLLIN | (is_sending ? POLLOUT : 0))},
-        {.fd = is_sending ? -1 : r->input, .events = POLLIN},
-        {.fd = r->resized, .events = POLLIN}};
+    bool holds = is_full(&r->outputs[0]) || is_full(&r->outputs[1]);
+    struct pollfd p[5] = {{.fd = websocket_fd(r->ws),
+                           .events = (short)((holds ? 0 : POLLIN) | (is_sending ? POLLOUT : 0))},
+                          {.fd = is_sending ? -1 : r->input, .events = POLLIN},
+                          {.fd = r->resized, .events = POLLIN}};
 
-    (void)poll(p, 3, LOOK_MS);
+    for (size_t i = 0; i < 2; i++) {
+        p[3 + i] = (struct pollfd){.fd = r->outputs[i].waits.len > 0 ? r->outputs[i].fd : -1,
+                                   .events = POLLOUT};
+    }
+    (void)poll(p, 5, LOOK_MS);
     if (p[2].revents) {
-        struct signalfd_siginfo taken;
-
-        (void)!read(r->resized, &taken, sizeof(taken));
-        send_size(r);
+        take_size(r);
     }
     if (p[1].revents) {
         send_input(r);
     }
-    if (r->output_failed) {
+    write_output(&r->outputs[0]);
+    write_output(&r->outputs[1]);
+    if (r->outputs[0].failed || r->outputs[1].failed) {
         return err_set(e, ERR_IO, "the output cannot be written");
     }
-    return websocket_serve(r->ws, e);
+    return websocket_serve(r->ws, holds ? WEBSOCKET_HOLDS : WEBSOCKET_TAKES, e);
+}
+
+/* What came before the end is shown before we end, however long a pager takes. */
+static void flush_output(struct remote *r)
+{
+    while (has_output(r) && !r->outputs[0].failed && !r->outputs[1].failed) {
+        struct output *o = &r->outputs[r->outputs[0].waits.len > 0 ? 0 : 1];
+        struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+        (void)poll(&p, 1, -1);
+        write_output(o);
+    }
 }
 
 /* --- the end --- */
@@ -200,6 +267,7 @@ static int serve_to_end(struct remote *r, struct err *e)
     }
     while ((rc = serve(r, e)) > 0) {
     }
+    flush_output(r);
     /* What a cut connection has told before is the end nevertheless. */
     return rc < 0 && r->status == NULL ? -1 : judge(r, e);
 }
@@ -228,11 +296,19 @@ static char *path_of(const struct cli *c, bool tty)
 
 int verb_job_exec(struct cli *c, struct err *e)
 {
-    struct remote r = {.cli = c, .tty = wants_terminal(c), .input = STDIN_FILENO, .resized = -1};
+    struct remote r = {.cli = c,
+                       .tty = wants_terminal(c),
+                       .input = STDIN_FILENO,
+                       .resized = -1,
+                       .outputs = {{STDOUT_FILENO, BUF_MAX(OUTPUT_MAX), 0, false},
+                                   {STDERR_FILENO, BUF_MAX(OUTPUT_MAX), 0, false}}};
     SCOPED(freep) char *path = path_of(c, r.tty);
     int rc;
 
     (void)signal(SIGPIPE, SIG_IGN);
+    if (r.tty && isatty(STDIN_FILENO) != 1) {
+        return err_set(e, ERR_INVALID, "standard input is no terminal: leave -t out, or give -T");
+    }
     r.ws = websocket_open(c->client, str_of(path), "v5.channel.k8s.io", take_message, &r, e);
     if (r.ws == NULL || (r.tty && make_raw(e) < 0)) {
         websocket_close(r.ws);
@@ -247,5 +323,7 @@ int verb_job_exec(struct cli *c, struct err *e)
     }
     websocket_close(r.ws);
     json_decref(r.status);
+    buf_done(&r.outputs[0].waits);
+    buf_done(&r.outputs[1].waits);
     return rc;
 }

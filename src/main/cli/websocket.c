@@ -342,9 +342,12 @@ const char *websocket_close_reason(const struct websocket *w)
     return w->close_reason;
 }
 
-int websocket_serve(struct websocket *w, struct err *e)
+int websocket_serve(struct websocket *w, enum websocket_intake intake, struct err *e)
 {
-    if (wslay_event_recv(w->frames) != 0 ||
+    if (intake == WEBSOCKET_HOLDS) {
+        w->heard_ms = clock_mono_ms(); /* we do not listen */
+    }
+    if ((intake == WEBSOCKET_TAKES && wslay_event_recv(w->frames) != 0) ||
         (wslay_event_want_write(w->frames) && wslay_event_send(w->frames) != 0)) {
         return err_set(e, ERR_UNAVAILABLE, "the connection to the server was cut");
     }

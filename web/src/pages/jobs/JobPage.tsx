@@ -1,10 +1,11 @@
-// A job: how it goes or ended, its log, its spec, its history.
+// A job: how it goes or ended, its log, a shell in it, its files, its spec, its history.
 import { Flex, Skeleton, Tabs } from 'antd';
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import { isFinished, jobUrl, useJob } from '../../api/jobs';
 import type { Job } from '../../api/types';
 import { Missing } from '../../app/NotFound';
+import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { JobStateTag } from '../../components/JobStateTag';
 import { LinkButton } from '../../components/LinkButton';
@@ -22,6 +23,7 @@ import { useParam } from './params';
 const LogView = lazy(() => import('./log/LogView').then((m) => ({ default: m.LogView })));
 const FilesTab = lazy(() => import('./job/FilesTab'));
 const SpecTab = lazy(() => import('./job/SpecTab'));
+const TerminalTab = lazy(() => import('./terminal/TerminalTab'));
 
 function Overview({ job }: { job: Job }) {
   return (
@@ -39,7 +41,7 @@ function Overview({ job }: { job: Job }) {
   );
 }
 
-const TABS = ['overview', 'log', 'files', 'spec', 'events'] as const;
+const TABS = ['overview', 'log', 'files', 'terminal', 'spec', 'events'] as const;
 type Tab = (typeof TABS)[number];
 
 function Content({ tab, job }: { tab: Tab; job: Job }) {
@@ -48,6 +50,8 @@ function Content({ tab, job }: { tab: Tab; job: Job }) {
       return <LogView job={job} />;
     case 'files':
       return <FilesTab job={job} />;
+    case 'terminal':
+      return <TerminalTab job={job} />;
     case 'spec':
       return <SpecTab job={job} />;
     case 'events':
@@ -61,7 +65,13 @@ export default function JobPage() {
   const t = useText();
   const { project = '', id = '' } = useParams();
   const [asked, setTab] = useParam('tab', { push: true });
-  const tab = TABS.find((k) => k === asked) ?? 'overview';
+  const { may } = useSession();
+  const tabs = TABS.filter((k) => k !== 'terminal' || may('job:exec', project));
+  const tab = tabs.find((k) => k === asked) ?? 'overview';
+  const [hasTerminal, setHasTerminal] = useState(false); // an open shell stays while one reads the log
+  if (tab === 'terminal' && !hasTerminal) {
+    setHasTerminal(true);
+  }
   const query = useJob(project, id);
   const job = query.data;
   const list = `/p/${encodeURIComponent(project)}/jobs`;
@@ -92,11 +102,11 @@ export default function JobPage() {
           <Tabs
             activeKey={tab}
             onChange={(k) => setTab(k === 'overview' ? '' : k)}
-            items={TABS.map((k) => ({
+            items={tabs.map((k) => ({
               key: k,
               label: t(`jobs.tab_${k}`),
               children:
-                k === tab ? (
+                k === tab || (k === 'terminal' && hasTerminal) ? (
                   <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 6 }} />}>
                     <Content tab={k} job={job} />
                   </Suspense>

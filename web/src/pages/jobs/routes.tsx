@@ -13,6 +13,6 @@ export const jobsRoutes: RouteObject[] = [
   {
     path: '/p/:project/jobs/:id',
     element: <JobPage />,
-    handle: helpOn({ by: 'tab', of: { '': 'jobs.how-a-job-ends', log: 'jobs.the-log', spec: 'jobs.every-key-of-a-job', events: 'jobs.the-page-of-a-job' } }),
+    handle: helpOn({ by: 'tab', of: { '': 'jobs.how-a-job-ends', log: 'jobs.the-log', files: 'jobs.the-files-of-a-job', terminal: 'jobs.a-shell-in-a-job', spec: 'jobs.every-key-of-a-job', events: 'jobs.the-page-of-a-job' } }),
   },
 ];
