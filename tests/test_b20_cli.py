@@ -269,7 +269,7 @@ def test_administrators_see_the_server_from_anywhere(strata):
     found = json.loads(strata.cli('audit', '--filter', '/projects', '--since', '2020-01-01T00:00:00Z', '--json', check=True).stdout)
     assert found['items'] and all('/projects' in e['path'] for e in found['items'])
     assert strata.cli('audit', '--until', '2020-01-01T00:00:00Z', check=True).stdout == 'No entries.\n'
-    assert strata.cli('audit', '--text', 'x' * 9000).returncode == 65
+    assert strata.cli('audit', '--filter', 'x' * 9000).returncode == 65
 
 
 def test_exit_codes_mean_the_same_everywhere(strata):
