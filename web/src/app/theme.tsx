@@ -1,6 +1,7 @@
 // Colours and sizes. Light and dark have AA contrast (axe-core checks it); a choice is kept in this browser.
 import { StyleProvider } from '@ant-design/cssinjs';
 import { App as AntApp, ConfigProvider, theme as antTheme, type ThemeConfig } from 'antd';
+import enUS from 'antd/locale/en_US';
 import { createContext, startTransition, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useLanguage, type Language } from '../i18n';
 
@@ -71,7 +72,7 @@ const dark: ThemeConfig = {
 };
 
 const antLocales: Record<Language, () => Promise<{ default: object }>> = {
-  en: () => import('antd/locale/en_US'),
+  en: () => Promise.resolve({ default: enUS }),
   'zh-TW': () => import('antd/locale/zh_TW'),
   'zh-CN': () => import('antd/locale/zh_CN'),
 };
@@ -82,7 +83,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
     () => (localStorage.getItem(STORED) as Appearance | null) ?? 'auto',
   );
   const [systemDark, setSystemDark] = useState(system.matches);
-  const [locale, setLocale] = useState<object>();
+  const [locale, setLocale] = useState<object>(enUS); // never none: all would be made anew when it comes
   useEffect(() => {
     const changed = () => setSystemDark(system.matches);
     system.addEventListener('change', changed);
