@@ -38,7 +38,9 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'Too many levels of symbolic links', 'Resource temporarily unavailable', 'Stale file handle', 'Connection timed out', 'started',
         'a text', 'an amount', 'a size', 'a time', 'a name', 'user', 'project', 'a string', 'an object', 'a number', 'true or false',
         'a list', 'a map', 'a single value', 'there are: %s', 'it has none yet', ', but no room for more files', 'go on from Upload-Offset',
-        'send the file again', ': command not found', ': the command cannot be executed']
+        'send the file again', ': command not found', ': the command cannot be executed', 'too many requests are',
+        'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
+        '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']
 
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')

@@ -1,6 +1,16 @@
 // What the server says, by the format that it says it by; tools/server_texts.py finds the formats and checks this list.
 // Places are {1}, {2} in the order of the format, and may stand in another order here.
 export const server: Record<string, string> = {
+  // src/base/cidr.c
+  '%s: more than %zu entries': '{1}：超过 {2} 项',
+  '%s: "%.*s" is neither an address nor a network (10.0.0.0/8, ::1)': '{1}：“{2}”既不是地址也不是网段（10.0.0.0/8、::1）',
+  // src/base/cron.c
+  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '计划：“{1}”不是{2}：请填 {3} 到 {4} 的数字，例如 *、5、1-3、*/2',
+  'schedule "%.*s": expected minute, hour, day of month, month and day of week, as in "30 3 * * *" (every night at 03:30 UTC), or @daily': '计划“{1}”：应为分、时、日、月与星期，例如“30 3 * * *”（每晚 03:30 UTC），或 @daily',
+  'schedule: the seconds "%.*s" are no number up to 59': '计划：秒数“{1}”不是 59 以内的数字',
+  // src/base/glob.c
+  'pattern "%.*s": %s at character %zu': '模式“{1}”：第 {3} 个字符处{2}',
+  'a pattern has 1 to %d characters; "**" matches all': '模式须为 1 到 {1} 个字符；“**”匹配全部',
   // src/base/json.c
   'JSON is nested deeper than %d levels': 'JSON 的嵌套超过 {1} 层',
   'JSON line %d column %d: %s': 'JSON 第 {1} 行第 {2} 栏：{3}',
@@ -12,6 +22,9 @@ export const server: Record<string, string> = {
   "'%.*s' is no amount: write 2, 0.5 or 500m": '“{1}”不是数量：请写 2、0.5 或 500m',
   "'%.*s' is no size: write a number with Ki, Mi, Gi, Ti (1024) or k, M, G, T (1000), such as 512Mi": '“{1}”不是大小：请写数字加上 Ki、Mi、Gi、Ti（1024）或 k、M、G、T（1000），例如 512Mi',
   "'%.*s' is no time: write 90s, 15m, 2h or 7d": '“{1}”不是时间：请写 90s、15m、2h 或 7d',
+  // src/base/words.c
+  'the filter (q) has %zu bytes and at most %d are allowed': '筛选条件（q）有 {1} 字节，最多允许 {2}',
+  'the filter (q) has more than %d words': '筛选条件（q）超过 {1} 个词',
   // src/base/yaml.c
   'YAML line %zu column %zu: %s': 'YAML 第 {1} 行第 {2} 栏：{3}',
   'YAML byte %zu: %s': 'YAML 第 {1} 个字节：{2}',
@@ -104,8 +117,17 @@ export const server: Record<string, string> = {
   'user %lld has a name that is too long': '用户 {1} 的名称太长',
   'user "%.*s" exists already': '用户“{1}”已经存在',
   'this is the last admin: make another user admin first': '这是最后一位管理员：请先将另一位用户设为管理员',
+  // src/control/access/users_http.c
+  'kind: give admins or disabled': 'kind：请填 admins 或 disabled',
   // src/control/registry/blob_http.c
   'the range ends before it begins': '范围的结尾在开头之前',
+  // src/control/registry/challenge.c
+  'its WWW-Authenticate "%.*s" names no way to sign in that we know': '它的 WWW-Authenticate“{1}”没有本系统支持的登录方式',
+  // src/control/registry/copy.c
+  'the list of referrers: %s': '参照者列表：{1}',
+  '%s is longer than the %lld bytes its manifest says': '{1} 比 manifest 所说的 {2} 字节长',
+  'indexes and referrers are nested deeper than %d': 'index 与参照者的嵌套超过 {1} 层',
+  'a digest is too long': '摘要太长',
   // src/control/registry/image.c
   'expected a string without NUL': '需要不含 NUL 的字符串',
   '%s: expected a list': '{1}：需要列表',
@@ -150,6 +172,7 @@ export const server: Record<string, string> = {
   // src/control/registry/manifest_http.c
   'the manifest has the digest %s, not %s': 'manifest 的摘要是 {1}，不是 {2}',
   'the list of referrers is too long': '参照者列表太长',
+  'more than %d tags: push the manifest again for the rest': '标签超过 {1} 个：其余的请再推送一次 manifest',
   // src/control/registry/names.c
   'repository name has %zu bytes, more than %d': '仓库名称有 {1} 字节，超过 {2}',
   "repository name: position %zu: expected lower-case letters and digits, joined by '.', '_', '__' or '-'": '仓库名称：第 {1} 个位置：应为小写字母与数字，以“.”、“_”、“__”或“-”连接',
@@ -160,12 +183,48 @@ export const server: Record<string, string> = {
   'image "%.*s": %s': '镜像“{1}”：{2}',
   'scope "%.*s": expected type:name:actions': 'scope“{1}”：应为 type:name:actions',
   'Content-Range "%.*s": expected first-last, like 0-1023': 'Content-Range“{1}”：应为 first-last，例如 0-1023',
+  // src/control/registry/policy.c
+  'expected a pattern, as in "v*"': '需要模式，例如“v*”',
+  'expected latest_pushed, latest_pulled, pushed_days, pulled_days or always': '应为 latest_pushed、latest_pulled、pushed_days、pulled_days 或 always',
+  'expected a number from 1 to 100000 (of images, or of days)': '需要 1 到 100000 的数字（镜像数或天数）',
+  'expected true or false': '应为 true 或 false',
+  'expected an object': '需要对象',
+  'expected a number that an earlier answer named; leave it out in new rules': '需要先前回复中的编号；新规则请省略',
+  'expected a list of at most %d rules': '需要最多 {1} 条规则的列表',
+  'expected keep or remove: what happens to tags that no rule is about': '应为 keep 或 remove：没有规则涵盖的标签要如何处理',
+  'policy: rules have the id %lld twice': '策略：规则的 ID {1} 重复',
+  'policy: expected an object': '策略：需要对象',
+  'policy: %s': '策略：{1}',
+  // src/control/registry/policy_http.c
+  'quota_bytes is missing: give bytes, or null for the default': '缺少 quota_bytes：请填字节数，或填 null 使用默认值',
+  'quota_bytes: expected a number of bytes, or null': 'quota_bytes：需要字节数或 null',
   // src/control/registry/refresh.c
   'the password is too long': '密码太长',
   'sealing a refresh token failed': '封存更新令牌失败',
   'refresh token: not one of ours; sign in again': '更新令牌：不是本系统发出的；请重新登录',
   // src/control/registry/registry.c
   'registry: %s': '镜像仓库：{1}',
+  'Bytes of images that a project may hold unless it has a quota of its own; 0: no limit.': '没有自定义配额的项目可存放的镜像字节数；0：不限。',
+  // src/control/registry/remote.c
+  "the registry's address is longer than 512 bytes": '镜像仓库的地址超过 512 字节',
+  'the token service of %s: %s': '{1} 的令牌服务：{2}',
+  'the token service of %s gave no token': '{1} 的令牌服务没有给出令牌',
+  "the token service's address is too long": '令牌服务的地址太长',
+  '%s does not take this user and password': '{1} 不接受这组用户名与密码',
+  'the token service of %s answers %d': '{1} 的令牌服务返回 {2}',
+  '%s wants a user and a password': '{1} 需要用户名与密码',
+  '%s answers %d to %s %s%s': '{1} 返回 {2}：{3} {4}',
+  'the name is too long': '名称太长',
+  '%s is no image registry (no /v2/)': '{1} 不是镜像仓库（没有 /v2/）',
+  'the next page of %s lies on another server': '{1} 的下一页在另一台服务器上',
+  'the list of %s: %s': '{1} 列表：{2}',
+  '%s has more than %d pages of %s': '{1} 的 {3} 超过 {2} 页',
+  'the tag is too long': '标签太长',
+  '%s answers with other bytes (%s) than the digest %.*s names': '{1} 返回的内容（{2}）与摘要 {3} 不符',
+  '%s does not say which digest %.*s has: %s': '{1} 没有说明 {2} 的摘要：{3}',
+  '%s has too many referrers of %s': '{1} 上 {2} 的参照者太多',
+  '%s cannot go on in the middle of a blob': '{1} 无法从 blob 的中间继续',
+  'read %s: %s': '读取 {1}：{2}',
   // src/control/registry/resolve.c
   'it has nothing for linux/%s, only: %s': '没有适用 linux/{1} 的内容，只有：{2}',
   'indexes are nested deeper than %d': 'index 的嵌套超过 {1} 层',
@@ -176,6 +235,14 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 层：{2}',
   'image %.*s: %s': '镜像 {1}：{2}',
   'nothing at all': '什么都没有',
+  // src/control/registry/retention_http.c
+  'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
+  // src/control/registry/retention_run.c
+  "a run of this project's retention is going on: wait for it": '这个项目的保留规则正在运行：请等它完成',
+  'project %.*s has no retention rules: add one first': '项目 {1} 没有保留规则：请先添加一条',
+  'repository %.*s has more than %d tags': '仓库 {1} 的标签超过 {2} 个',
+  "there is no such run of this project's retention": '这个项目的保留规则没有这次运行',
+  'after: expected a number that an earlier answer named': 'after：需要先前回复中的编号',
   // src/control/registry/store_blobs.c
   'there is no repository %.*s': '没有仓库 {1}',
   'repository %.*s has no blob %s': '仓库 {1} 没有 blob {2}',
@@ -186,6 +253,11 @@ export const server: Record<string, string> = {
   'the manifest refers to %s, which %.*s does not have: push it first': 'manifest 参照 {1}，但 {2} 没有它：请先推送',
   'the manifest says that %s has %lld bytes, it has %lld': 'manifest 说 {1} 有 {2} 字节，实际有 {3}',
   'there are the tag %.*s of %.*s and the repository %.*s/tags/%.*s: delete the tag with DELETE /v2/%.*s/manifests/%.*s, or the manifests of the repository with DELETE /v2/%.*s/tags/%.*s/manifests/DIGEST': '{2} 有标签 {1}，同时又有仓库 {3}/tags/{4}：请用 DELETE /v2/{5}/manifests/{6} 删除标签，或用 DELETE /v2/{7}/tags/{8}/manifests/DIGEST 删除该仓库的 manifest',
+  // src/control/registry/store_policy.c
+  'the images of this project would take %s, its quota is %s: delete images, or ask an administrator for a larger quota': '这个项目的镜像将占用 {1}，配额是 {2}：请删除镜像，或请管理员提高配额',
+  'the policy is longer than %d bytes: shorten its patterns': '策略超过 {1} 字节：请缩短其中的模式',
+  'tag %.*s of %.*s is immutable (rule %lld: tags %.*s in %.*s): push another tag, or change the rule': '{2} 的标签 {1} 不可变更（规则 {3}：{5} 中的标签 {4}）：请推送另一个标签，或修改规则',
+  'the repository is gone': '仓库已不存在',
   // src/control/registry/token_http.c
   'the password of this user was changed': '这位用户的密码已变更',
   'the user of this token is gone': '这个令牌的用户已不存在',
@@ -248,8 +320,24 @@ export const server: Record<string, string> = {
   'jobs of the project are still ending: try again in a minute': '项目的作业仍在结束中：请一分钟后再试',
   'cancelled by %s': '由 {1} 取消',
   'the end of the project': '项目的结束',
+  // src/foundation/jobs/channel.c
+  'a size of the terminal is {"Width":80,"Height":24}, 0 to 65535 each': '终端大小应为 {"Width":80,"Height":24}，各为 0 到 65535',
+  'a size of the terminal has %zu bytes': '终端大小的消息有 {1} 字节',
+  'an empty message names no channel': '空的消息没有指出通道',
+  'channel %u is not one that a client writes to': '通道 {1} 不是客户端可以写入的',
   // src/foundation/jobs/engine_local.c
   'image: %s': '镜像：{1}',
+  // src/foundation/jobs/exec_http.c
+  '?%s=%.*s is neither true nor false': '?{1}={2} 既不是 true 也不是 false',
+  'ask for one of stdin, stdout and stderr at least': 'stdin、stdout 与 stderr 至少要求一个',
+  'the command has no name': '命令没有名称',
+  'job %s waits in the queue: a shell can be opened once it runs': '作业 {1} 在队列中等待：开始运行后才能打开 shell',
+  'job %s is being started: try again in a moment': '作业 {1} 正在启动：请稍后再试',
+  'job %s has ended (%s): there is nothing to open a shell in; its output is in its log (strata job logs)': '作业 {1} 已结束（{2}）：无法再打开 shell；输出在日志里（strata job logs）',
+  'job %s runs on %s, where no shells can be opened yet': '作业 {1} 在 {2} 上运行，那里还不能打开 shell',
+  'ask for the subprotocol v5.channel.k8s.io or v4.channel.k8s.io (Sec-WebSocket-Protocol): this address speaks no other': '请要求子协议 v5.channel.k8s.io 或 v4.channel.k8s.io（Sec-WebSocket-Protocol）：这个地址不支持其他的',
+  // src/foundation/jobs/files_http.c
+  'job %s has lost the ids of its volumes': '作业 {1} 丢失了存储卷的 ID',
   // src/foundation/jobs/jobs.c
   'CPUs that all jobs together may ask for; 0: all that this machine has.': '所有作业合计可要求的 CPU 数；0：这台机器的全部。',
   'Memory that all jobs together may ask for; 0: all but jobs.memory_reserve.': '所有作业合计可要求的内存；0：扣除 jobs.memory_reserve 后的全部。',
@@ -289,6 +377,10 @@ export const server: Record<string, string> = {
   'could not be started for %s (jobs.start_timeout): %s': '在 {1} 内无法启动（jobs.start_timeout）：{2}',
   'retry %lld of %lld': '第 {1} 次重试，共 {2} 次',
   'cannot start yet, trying again: %s': '还无法启动，正在重试：{1}',
+  // src/foundation/jobs/shell.c
+  '%d shells are open in job %s: close one first': '作业 {2} 已打开 {1} 个 shell：请先关闭一个',
+  '%s has %d shells open: close one first': '{1} 已打开 {2} 个 shell：请先关闭一个',
+  '%d shells are open on this server: try again later': '这台服务器已打开 {1} 个 shell：请稍后再试',
   // src/foundation/jobs/spec.c
   'must be %s, but is %s': '必须是{1}，但这是{2}',
   'must be %s, but is empty': '必须是{1}，但它是空的',
@@ -466,13 +558,16 @@ export const server: Record<string, string> = {
   'set the time of %s: %s': '设置 {1} 的时间：{2}',
   // src/foundation/runtime/bundle.c
   "the container's configuration is larger than %zu": '容器的设置超过 {1}',
+  'the process of a container does not begin with "env"': '容器进程的配置不是以“env”开头',
+  "the container's environment is larger than %zu": '容器的环境变量超过 {1}',
+  // src/foundation/runtime/child.c
+  'become a subreaper: %s': '成为 subreaper：{1}',
   // src/foundation/runtime/container.c
   'signal %d to container %s: %s': '送信号 {1} 给容器 {2}：{3}',
   'container id %.80s is not [a-z0-9-]{1,64}': '容器 ID {1} 不符合 [a-z0-9-]{1,64}',
   // src/foundation/runtime/crun.c
   'neither crun nor runc is installed: run `apt-get install crun`': 'crun 与 runc 都没有安装：请运行 `apt-get install crun`',
   'a directory of the container cannot be mounted: a file or a link of the image is in its place (%.*s)': '容器的一个目录无法挂载：镜像中该处是文件或链接（{1}）',
-  'the container could not be made: %.*s': '无法创建容器：{1}',
   'this host mixes cgroup v1 and v2 in a way that crun refuses; `strata doctor --mend` repairs it%.0s': '这台主机混用 cgroup v1 与 v2 的方式不被 crun 接受；`strata doctor --mend` 可以修复{1}',
   'command %s cannot be run: its interpreter or dynamic loader is not in the image': '命令 {1} 无法运行：镜像中没有它的解释器或动态加载器',
   'command %s cannot be run: it is a program for another architecture, or a script without #! in its first line': '命令 {1} 无法运行：它是另一种架构的程序，或是第一行没有 #! 的脚本',
@@ -482,6 +577,7 @@ export const server: Record<string, string> = {
   'command %s cannot be run': '命令 {1} 无法运行',
   'command %s is a directory in the image': '命令 {1} 在镜像中是目录',
   'the working directory of %s cannot be entered': '无法进入 {1} 的工作目录',
+  'the container runtime failed: %.*s': '容器运行时失败：{1}',
   // src/foundation/runtime/doctor.c
   'pipe: %s': 'pipe：{1}',
   'neither crun nor runc is installed': 'crun 与 runc 都没有安装',
@@ -549,6 +645,17 @@ export const server: Record<string, string> = {
   'swap of containers is not limited': '容器的交换空间没有限制',
   "add swapaccount=1 to the kernel's command line, or swapoff -a": '在内核命令行加上 swapaccount=1，或运行 swapoff -a',
   'containers are kept from swap': '容器不会使用交换空间',
+  // src/foundation/runtime/exec.c
+  "the process's keeper cannot be understood": '无法理解进程看守者的消息',
+  'end %llu %llu of a process': '进程的结束方式 {1} {2} 无效',
+  "the process's keeper brings %zu descriptors": '进程看守者送来 {1} 个描述符',
+  'the command did not begin to run within %d seconds': '命令在 {1} 秒内没有开始运行',
+  "the command's keeper ended before it ran: try again": '命令的看守者在命令运行前就结束了：请再试一次',
+  // src/foundation/runtime/exec_handle.c
+  'the helper cannot watch a shell: out of descriptors': '辅助进程无法看守 shell：描述符已用完',
+  'container %s does not run': '容器 {1} 没有在运行',
+  '%d shells are open on this machine: close one first': '这台机器已打开 {1} 个 shell：请先关闭一个',
+  'socketpair: %s': 'socketpair：{1}',
   // src/foundation/runtime/image_user.c
   "group %.*s of the image's user is past %u": '镜像用户的组 {1} 超过 {2}',
   'group %.*s is not in /etc/group of the image': '组 {1} 不在镜像的 /etc/group 中',
@@ -558,6 +665,15 @@ export const server: Record<string, string> = {
   '%s of the image is not a regular file': '镜像的 {1} 不是普通文件',
   '%s of the image is larger than %zu bytes': '镜像的 {1} 超过 {2} 字节',
   'read %s of the image: %s': '读取镜像的 {1}：{2}',
+  // src/foundation/runtime/keeper.c
+  'the container has ended, or was started by an earlier version of strata': '容器已结束，或是由较旧版本的 strata 启动的',
+  'the command is too long': '命令太长',
+  'listen at %s: %s': '在 {1} 监听：{2}',
+  'the container runtime brought no terminal': '容器运行时没有提供终端',
+  'the container has ended': '容器已结束',
+  'the container runtime wrote no process id': '容器运行时没有写出进程 ID',
+  'the image has no shell (no /bin/bash, no /bin/sh): give a command that it has': '镜像没有 shell（没有 /bin/bash，也没有 /bin/sh）：请指定镜像里有的命令',
+  'signalfd: %s': 'signalfd：{1}',
   // src/foundation/runtime/net_bridge.c
   'network bridge needs %s, which is not installed: run `apt-get install %s`': '桥接网络需要 {1}，但没有安装：请运行 `apt-get install {2}`',
   'network bridge: %s says: %s': '桥接网络：{1} 说：{2}',
@@ -649,6 +765,7 @@ export const server: Record<string, string> = {
   'no regular file': '不是普通文件',
   // src/foundation/volume/agent_list.c
   'the path names a file, not a directory: there is nothing to list': '这个路径是文件而不是目录：没有东西可列',
+  'the directory has more than %d entries: they are only sorted by name': '目录超过 {1} 项：只能按名称排序',
   // src/foundation/volume/agent_path.c
   'cannot %s %s: %s': '无法 {1} {2}：{3}',
   'the last part of the path is too long': '路径的最后一段太长',
@@ -680,6 +797,13 @@ export const server: Record<string, string> = {
   'remove the upload: %s': '移除上传：{1}',
   'list the uploads: %s': '列出上传：{1}',
   '%s is a directory: to remove it with all that is in it, say so (strata data delete -r, or ?recursive=1)': '{1} 是目录：若要连同其中所有东西一起移除，请明说（strata data delete -r，或 ?recursive=1）',
+  // src/foundation/volume/agent_walk.c
+  'the path names a file, not a directory': '这个路径是文件而不是目录',
+  // src/foundation/volume/archive_http.c
+  'a head of the archive is too large': '归档文件的文件头太大',
+  'the buffer of an archive is too small': '归档文件的缓冲区太小',
+  'every name for the note is taken': '附注文件可用的名称都已被占用',
+  '%llu files changed while they were read': '有 {1} 个文件在读取期间变动',
   // src/foundation/volume/path.c
   'path %s has an empty part: write single slashes, none at the ends': '路径 {1} 有空的一段：请用单个斜线，首尾不要有斜线',
   'path %s has the part "%.*s", which is not allowed': '路径 {1} 含有不允许的一段“{2}”',
@@ -695,6 +819,8 @@ export const server: Record<string, string> = {
   'Content-Range %s cannot be used: write "bytes FIRST-LAST/TOTAL", as in "bytes 0-1048575/4194304"': 'Content-Range {1} 无法使用：请写“bytes FIRST-LAST/TOTAL”，例如“bytes 0-1048575/4194304”',
   '%s %s cannot be used: write "sha-256=:BASE64:"': '{1} {2} 无法使用：请写“sha-256=:BASE64:”',
   '%s names no sha-256, the one digest that is checked': '{1} 没有指出 sha-256，这是唯一会检查的摘要',
+  // src/foundation/volume/recent.c
+  'the volume "%s" is another one by now': '存储卷“{1}”已经换成另一个同名的',
   // src/foundation/volume/rows.c
   'there is no volume "%.*s" in this project; %s%s%s': '这个项目没有存储卷“{1}”；{2}',
   'the project has a volume "%s" already (or it is being deleted)': '项目已经有存储卷“{1}”（或正在删除）',
@@ -730,6 +856,13 @@ export const server: Record<string, string> = {
   '?after= is not a cursor of an earlier answer': '?after= 不是先前回复中的游标',
   'an unfinished upload cannot be read; HEAD tells its offset': '未完成的上传不能读取；HEAD 会告知它的偏移',
   'the directory is gone from the volume, its space is not yet free: %s': '目录已从存储卷移除，但空间尚未释放：{1}',
+  '?sort= is name, size or time': '?sort= 须为 name、size 或 time',
+  // src/foundation/volume/walk.c
+  'the files agent does not get on in a directory': '文件代理在某个目录中无法继续',
+  'paths below it are too long': '它之下的路径太长',
+  '%s at work on whole folders already; try again when one is done': '{1}已在处理整个文件夹；请等其中一个完成再试',
+  // src/main/search_http.c
+  'what is looked for? ?q=WORDS': '要搜索什么？请用 ?q=WORDS',
   // src/main/server.c
   'Address and port of the API, the registry and the console.': 'API、镜像仓库与控制台的地址与端口。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的证书链（PEM）；留空则提供纯 HTTP。由用户 strata 读取。',
@@ -843,4 +976,16 @@ export const server: Record<string, string> = {
   'send the file again': '重新发送文件',
   ': command not found': '：找不到命令',
   ': the command cannot be executed': '：无法运行这个命令',
+  'too many requests are': '太多请求',
+  'four requests of yours are': '您的四个请求',
+  'minute': '分钟',
+  'hour': '小时',
+  'day of month': '日期',
+  'month': '月份',
+  'day of week': '星期',
+  '"[" without "]"': '有“[”没有“]”',
+  '"{" without "}"': '有“{”没有“}”',
+  '"}" without "{"': '有“}”没有“{”',
+  'too many "{" inside each other': '“{”的嵌套太深',
+  'nothing behind "\\"': '“\\”之后没有东西',
 };

@@ -1,6 +1,16 @@
 // What the server says, by the format that it says it by; tools/server_texts.py finds the formats and checks this list.
 // Places are {1}, {2} in the order of the format, and may stand in another order here.
 export const server: Record<string, string> = {
+  // src/base/cidr.c
+  '%s: more than %zu entries': '{1}：超過 {2} 項',
+  '%s: "%.*s" is neither an address nor a network (10.0.0.0/8, ::1)': '{1}：「{2}」既不是位址也不是網段（10.0.0.0/8、::1）',
+  // src/base/cron.c
+  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '排程：「{1}」不是{2}：請填 {3} 到 {4} 的數字，例如 *、5、1-3、*/2',
+  'schedule "%.*s": expected minute, hour, day of month, month and day of week, as in "30 3 * * *" (every night at 03:30 UTC), or @daily': '排程「{1}」：應為分、時、日、月與星期，例如「30 3 * * *」（每晚 03:30 UTC），或 @daily',
+  'schedule: the seconds "%.*s" are no number up to 59': '排程：秒數「{1}」不是 59 以內的數字',
+  // src/base/glob.c
+  'pattern "%.*s": %s at character %zu': '樣式「{1}」：第 {3} 個字元處{2}',
+  'a pattern has 1 to %d characters; "**" matches all': '樣式須為 1 到 {1} 個字元；「**」符合全部',
   // src/base/json.c
   'JSON is nested deeper than %d levels': 'JSON 的巢狀超過 {1} 層',
   'JSON line %d column %d: %s': 'JSON 第 {1} 行第 {2} 欄：{3}',
@@ -12,6 +22,9 @@ export const server: Record<string, string> = {
   "'%.*s' is no amount: write 2, 0.5 or 500m": '「{1}」不是數量：請寫 2、0.5 或 500m',
   "'%.*s' is no size: write a number with Ki, Mi, Gi, Ti (1024) or k, M, G, T (1000), such as 512Mi": '「{1}」不是大小：請寫數字加上 Ki、Mi、Gi、Ti（1024）或 k、M、G、T（1000），例如 512Mi',
   "'%.*s' is no time: write 90s, 15m, 2h or 7d": '「{1}」不是時間：請寫 90s、15m、2h 或 7d',
+  // src/base/words.c
+  'the filter (q) has %zu bytes and at most %d are allowed': '篩選條件（q）有 {1} 位元組，最多允許 {2}',
+  'the filter (q) has more than %d words': '篩選條件（q）超過 {1} 個詞',
   // src/base/yaml.c
   'YAML line %zu column %zu: %s': 'YAML 第 {1} 行第 {2} 欄：{3}',
   'YAML byte %zu: %s': 'YAML 第 {1} 個位元組：{2}',
@@ -104,8 +117,17 @@ export const server: Record<string, string> = {
   'user %lld has a name that is too long': '使用者 {1} 的名稱太長',
   'user "%.*s" exists already': '使用者「{1}」已經存在',
   'this is the last admin: make another user admin first': '這是最後一位管理員：請先將另一位使用者設為管理員',
+  // src/control/access/users_http.c
+  'kind: give admins or disabled': 'kind：請填 admins 或 disabled',
   // src/control/registry/blob_http.c
   'the range ends before it begins': '範圍的結尾在開頭之前',
+  // src/control/registry/challenge.c
+  'its WWW-Authenticate "%.*s" names no way to sign in that we know': '它的 WWW-Authenticate「{1}」沒有本系統支援的登入方式',
+  // src/control/registry/copy.c
+  'the list of referrers: %s': '參照者清單：{1}',
+  '%s is longer than the %lld bytes its manifest says': '{1} 比 manifest 所說的 {2} 位元組長',
+  'indexes and referrers are nested deeper than %d': 'index 與參照者的巢狀超過 {1} 層',
+  'a digest is too long': '摘要太長',
   // src/control/registry/image.c
   'expected a string without NUL': '需要不含 NUL 的字串',
   '%s: expected a list': '{1}：需要清單',
@@ -150,6 +172,7 @@ export const server: Record<string, string> = {
   // src/control/registry/manifest_http.c
   'the manifest has the digest %s, not %s': 'manifest 的摘要是 {1}，不是 {2}',
   'the list of referrers is too long': '參照者清單太長',
+  'more than %d tags: push the manifest again for the rest': '標籤超過 {1} 個：其餘的請再推送一次 manifest',
   // src/control/registry/names.c
   'repository name has %zu bytes, more than %d': '儲存庫名稱有 {1} 位元組，超過 {2}',
   "repository name: position %zu: expected lower-case letters and digits, joined by '.', '_', '__' or '-'": '儲存庫名稱：第 {1} 個位置：應為小寫字母與數字，以「.」、「_」、「__」或「-」連接',
@@ -160,12 +183,48 @@ export const server: Record<string, string> = {
   'image "%.*s": %s': '映像檔「{1}」：{2}',
   'scope "%.*s": expected type:name:actions': 'scope「{1}」：應為 type:name:actions',
   'Content-Range "%.*s": expected first-last, like 0-1023': 'Content-Range「{1}」：應為 first-last，例如 0-1023',
+  // src/control/registry/policy.c
+  'expected a pattern, as in "v*"': '需要樣式，例如「v*」',
+  'expected latest_pushed, latest_pulled, pushed_days, pulled_days or always': '應為 latest_pushed、latest_pulled、pushed_days、pulled_days 或 always',
+  'expected a number from 1 to 100000 (of images, or of days)': '需要 1 到 100000 的數字（映像檔數或天數）',
+  'expected true or false': '應為 true 或 false',
+  'expected an object': '需要物件',
+  'expected a number that an earlier answer named; leave it out in new rules': '需要先前回覆中的編號；新規則請省略',
+  'expected a list of at most %d rules': '需要最多 {1} 條規則的清單',
+  'expected keep or remove: what happens to tags that no rule is about': '應為 keep 或 remove：沒有規則涵蓋的標籤要如何處理',
+  'policy: rules have the id %lld twice': '政策：規則的 ID {1} 重複',
+  'policy: expected an object': '政策：需要物件',
+  'policy: %s': '政策：{1}',
+  // src/control/registry/policy_http.c
+  'quota_bytes is missing: give bytes, or null for the default': '缺少 quota_bytes：請填位元組數，或填 null 使用預設值',
+  'quota_bytes: expected a number of bytes, or null': 'quota_bytes：需要位元組數或 null',
   // src/control/registry/refresh.c
   'the password is too long': '密碼太長',
   'sealing a refresh token failed': '封存更新權杖失敗',
   'refresh token: not one of ours; sign in again': '更新權杖：不是本系統發出的；請重新登入',
   // src/control/registry/registry.c
   'registry: %s': '登錄庫：{1}',
+  'Bytes of images that a project may hold unless it has a quota of its own; 0: no limit.': '沒有自訂配額的專案可存放的映像檔位元組數；0：不限。',
+  // src/control/registry/remote.c
+  "the registry's address is longer than 512 bytes": '登錄庫的位址超過 512 位元組',
+  'the token service of %s: %s': '{1} 的權杖服務：{2}',
+  'the token service of %s gave no token': '{1} 的權杖服務沒有給出權杖',
+  "the token service's address is too long": '權杖服務的位址太長',
+  '%s does not take this user and password': '{1} 不接受這組使用者名稱與密碼',
+  'the token service of %s answers %d': '{1} 的權杖服務回應 {2}',
+  '%s wants a user and a password': '{1} 需要使用者名稱與密碼',
+  '%s answers %d to %s %s%s': '{1} 回應 {2}：{3} {4}',
+  'the name is too long': '名稱太長',
+  '%s is no image registry (no /v2/)': '{1} 不是映像檔登錄庫（沒有 /v2/）',
+  'the next page of %s lies on another server': '{1} 的下一頁在另一台伺服器上',
+  'the list of %s: %s': '{1} 清單：{2}',
+  '%s has more than %d pages of %s': '{1} 的 {3} 超過 {2} 頁',
+  'the tag is too long': '標籤太長',
+  '%s answers with other bytes (%s) than the digest %.*s names': '{1} 送來的內容（{2}）與摘要 {3} 不符',
+  '%s does not say which digest %.*s has: %s': '{1} 沒有說明 {2} 的摘要：{3}',
+  '%s has too many referrers of %s': '{1} 上 {2} 的參照者太多',
+  '%s cannot go on in the middle of a blob': '{1} 無法從 blob 的中間繼續',
+  'read %s: %s': '讀取 {1}：{2}',
   // src/control/registry/resolve.c
   'it has nothing for linux/%s, only: %s': '沒有適用 linux/{1} 的內容，只有：{2}',
   'indexes are nested deeper than %d': 'index 的巢狀超過 {1} 層',
@@ -176,6 +235,14 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 層：{2}',
   'image %.*s: %s': '映像檔 {1}：{2}',
   'nothing at all': '什麼都沒有',
+  // src/control/registry/retention_http.c
+  'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
+  // src/control/registry/retention_run.c
+  "a run of this project's retention is going on: wait for it": '這個專案的保留規則正在執行：請等它完成',
+  'project %.*s has no retention rules: add one first': '專案 {1} 沒有保留規則：請先新增一條',
+  'repository %.*s has more than %d tags': '儲存庫 {1} 的標籤超過 {2} 個',
+  "there is no such run of this project's retention": '這個專案的保留規則沒有這次執行',
+  'after: expected a number that an earlier answer named': 'after：需要先前回覆中的編號',
   // src/control/registry/store_blobs.c
   'there is no repository %.*s': '沒有儲存庫 {1}',
   'repository %.*s has no blob %s': '儲存庫 {1} 沒有 blob {2}',
@@ -186,6 +253,11 @@ export const server: Record<string, string> = {
   'the manifest refers to %s, which %.*s does not have: push it first': 'manifest 參照 {1}，但 {2} 沒有它：請先推送',
   'the manifest says that %s has %lld bytes, it has %lld': 'manifest 說 {1} 有 {2} 位元組，實際有 {3}',
   'there are the tag %.*s of %.*s and the repository %.*s/tags/%.*s: delete the tag with DELETE /v2/%.*s/manifests/%.*s, or the manifests of the repository with DELETE /v2/%.*s/tags/%.*s/manifests/DIGEST': '{2} 有標籤 {1}，同時又有儲存庫 {3}/tags/{4}：請用 DELETE /v2/{5}/manifests/{6} 刪除標籤，或用 DELETE /v2/{7}/tags/{8}/manifests/DIGEST 刪除該儲存庫的 manifest',
+  // src/control/registry/store_policy.c
+  'the images of this project would take %s, its quota is %s: delete images, or ask an administrator for a larger quota': '這個專案的映像檔將占用 {1}，配額是 {2}：請刪除映像檔，或請管理員提高配額',
+  'the policy is longer than %d bytes: shorten its patterns': '政策超過 {1} 位元組：請縮短其中的樣式',
+  'tag %.*s of %.*s is immutable (rule %lld: tags %.*s in %.*s): push another tag, or change the rule': '{2} 的標籤 {1} 不可變更（規則 {3}：{5} 中的標籤 {4}）：請推送另一個標籤，或修改規則',
+  'the repository is gone': '儲存庫已不存在',
   // src/control/registry/token_http.c
   'the password of this user was changed': '這位使用者的密碼已變更',
   'the user of this token is gone': '這個權杖的使用者已不存在',
@@ -248,8 +320,24 @@ export const server: Record<string, string> = {
   'jobs of the project are still ending: try again in a minute': '專案的工作仍在結束中：請一分鐘後再試',
   'cancelled by %s': '由 {1} 取消',
   'the end of the project': '專案的結束',
+  // src/foundation/jobs/channel.c
+  'a size of the terminal is {"Width":80,"Height":24}, 0 to 65535 each': '終端機大小應為 {"Width":80,"Height":24}，各為 0 到 65535',
+  'a size of the terminal has %zu bytes': '終端機大小的訊息有 {1} 位元組',
+  'an empty message names no channel': '空的訊息沒有指出通道',
+  'channel %u is not one that a client writes to': '通道 {1} 不是用戶端可以寫入的',
   // src/foundation/jobs/engine_local.c
   'image: %s': '映像檔：{1}',
+  // src/foundation/jobs/exec_http.c
+  '?%s=%.*s is neither true nor false': '?{1}={2} 既不是 true 也不是 false',
+  'ask for one of stdin, stdout and stderr at least': 'stdin、stdout 與 stderr 至少要求一個',
+  'the command has no name': '命令沒有名稱',
+  'job %s waits in the queue: a shell can be opened once it runs': '工作 {1} 在佇列中等待：開始執行後才能開啟 shell',
+  'job %s is being started: try again in a moment': '工作 {1} 正在啟動：請稍後再試',
+  'job %s has ended (%s): there is nothing to open a shell in; its output is in its log (strata job logs)': '工作 {1} 已結束（{2}）：無法再開啟 shell；輸出在日誌裡（strata job logs）',
+  'job %s runs on %s, where no shells can be opened yet': '工作 {1} 在 {2} 上執行，那裡還不能開啟 shell',
+  'ask for the subprotocol v5.channel.k8s.io or v4.channel.k8s.io (Sec-WebSocket-Protocol): this address speaks no other': '請要求子協定 v5.channel.k8s.io 或 v4.channel.k8s.io（Sec-WebSocket-Protocol）：這個位址不支援其他的',
+  // src/foundation/jobs/files_http.c
+  'job %s has lost the ids of its volumes': '工作 {1} 遺失了儲存區的 ID',
   // src/foundation/jobs/jobs.c
   'CPUs that all jobs together may ask for; 0: all that this machine has.': '所有工作合計可要求的 CPU 數；0：這台機器的全部。',
   'Memory that all jobs together may ask for; 0: all but jobs.memory_reserve.': '所有工作合計可要求的記憶體；0：扣除 jobs.memory_reserve 後的全部。',
@@ -289,6 +377,10 @@ export const server: Record<string, string> = {
   'could not be started for %s (jobs.start_timeout): %s': '在 {1} 內無法啟動（jobs.start_timeout）：{2}',
   'retry %lld of %lld': '第 {1} 次重試，共 {2} 次',
   'cannot start yet, trying again: %s': '還無法啟動，正在重試：{1}',
+  // src/foundation/jobs/shell.c
+  '%d shells are open in job %s: close one first': '工作 {2} 已開啟 {1} 個 shell：請先關閉一個',
+  '%s has %d shells open: close one first': '{1} 已開啟 {2} 個 shell：請先關閉一個',
+  '%d shells are open on this server: try again later': '這台伺服器已開啟 {1} 個 shell：請稍後再試',
   // src/foundation/jobs/spec.c
   'must be %s, but is %s': '必須是{1}，但這是{2}',
   'must be %s, but is empty': '必須是{1}，但它是空的',
@@ -466,13 +558,16 @@ export const server: Record<string, string> = {
   'set the time of %s: %s': '設定 {1} 的時間：{2}',
   // src/foundation/runtime/bundle.c
   "the container's configuration is larger than %zu": '容器的設定超過 {1}',
+  'the process of a container does not begin with "env"': '容器程序的設定不是以「env」開頭',
+  "the container's environment is larger than %zu": '容器的環境變數超過 {1}',
+  // src/foundation/runtime/child.c
+  'become a subreaper: %s': '成為 subreaper：{1}',
   // src/foundation/runtime/container.c
   'signal %d to container %s: %s': '送訊號 {1} 給容器 {2}：{3}',
   'container id %.80s is not [a-z0-9-]{1,64}': '容器 ID {1} 不符合 [a-z0-9-]{1,64}',
   // src/foundation/runtime/crun.c
   'neither crun nor runc is installed: run `apt-get install crun`': 'crun 與 runc 都沒有安裝：請執行 `apt-get install crun`',
   'a directory of the container cannot be mounted: a file or a link of the image is in its place (%.*s)': '容器的一個目錄無法掛載：映像檔中該處是檔案或連結（{1}）',
-  'the container could not be made: %.*s': '無法建立容器：{1}',
   'this host mixes cgroup v1 and v2 in a way that crun refuses; `strata doctor --mend` repairs it%.0s': '這台主機混用 cgroup v1 與 v2 的方式不被 crun 接受；`strata doctor --mend` 可以修復{1}',
   'command %s cannot be run: its interpreter or dynamic loader is not in the image': '命令 {1} 無法執行：映像檔中沒有它的直譯器或動態載入器',
   'command %s cannot be run: it is a program for another architecture, or a script without #! in its first line': '命令 {1} 無法執行：它是另一種架構的程式，或是第一行沒有 #! 的指令稿',
@@ -482,6 +577,7 @@ export const server: Record<string, string> = {
   'command %s cannot be run': '命令 {1} 無法執行',
   'command %s is a directory in the image': '命令 {1} 在映像檔中是目錄',
   'the working directory of %s cannot be entered': '無法進入 {1} 的工作目錄',
+  'the container runtime failed: %.*s': '容器執行環境失敗：{1}',
   // src/foundation/runtime/doctor.c
   'pipe: %s': 'pipe：{1}',
   'neither crun nor runc is installed': 'crun 與 runc 都沒有安裝',
@@ -549,6 +645,17 @@ export const server: Record<string, string> = {
   'swap of containers is not limited': '容器的置換空間沒有限制',
   "add swapaccount=1 to the kernel's command line, or swapoff -a": '在核心命令列加上 swapaccount=1，或執行 swapoff -a',
   'containers are kept from swap': '容器不會使用置換空間',
+  // src/foundation/runtime/exec.c
+  "the process's keeper cannot be understood": '無法理解程序看守者的訊息',
+  'end %llu %llu of a process': '程序的結束方式 {1} {2} 無效',
+  "the process's keeper brings %zu descriptors": '程序看守者送來 {1} 個描述子',
+  'the command did not begin to run within %d seconds': '命令在 {1} 秒內沒有開始執行',
+  "the command's keeper ended before it ran: try again": '命令的看守者在命令執行前就結束了：請再試一次',
+  // src/foundation/runtime/exec_handle.c
+  'the helper cannot watch a shell: out of descriptors': '輔助程序無法看守 shell：描述子已用完',
+  'container %s does not run': '容器 {1} 沒有在執行',
+  '%d shells are open on this machine: close one first': '這台機器已開啟 {1} 個 shell：請先關閉一個',
+  'socketpair: %s': 'socketpair：{1}',
   // src/foundation/runtime/image_user.c
   "group %.*s of the image's user is past %u": '映像檔使用者的群組 {1} 超過 {2}',
   'group %.*s is not in /etc/group of the image': '群組 {1} 不在映像檔的 /etc/group 中',
@@ -558,6 +665,15 @@ export const server: Record<string, string> = {
   '%s of the image is not a regular file': '映像檔的 {1} 不是一般檔案',
   '%s of the image is larger than %zu bytes': '映像檔的 {1} 超過 {2} 位元組',
   'read %s of the image: %s': '讀取映像檔的 {1}：{2}',
+  // src/foundation/runtime/keeper.c
+  'the container has ended, or was started by an earlier version of strata': '容器已結束，或是由較舊版本的 strata 啟動的',
+  'the command is too long': '命令太長',
+  'listen at %s: %s': '在 {1} 監聽：{2}',
+  'the container runtime brought no terminal': '容器執行環境沒有提供終端機',
+  'the container has ended': '容器已結束',
+  'the container runtime wrote no process id': '容器執行環境沒有寫出程序 ID',
+  'the image has no shell (no /bin/bash, no /bin/sh): give a command that it has': '映像檔沒有 shell（沒有 /bin/bash，也沒有 /bin/sh）：請指定映像檔裡有的命令',
+  'signalfd: %s': 'signalfd：{1}',
   // src/foundation/runtime/net_bridge.c
   'network bridge needs %s, which is not installed: run `apt-get install %s`': '橋接網路需要 {1}，但沒有安裝：請執行 `apt-get install {2}`',
   'network bridge: %s says: %s': '橋接網路：{1} 說：{2}',
@@ -649,6 +765,7 @@ export const server: Record<string, string> = {
   'no regular file': '不是一般檔案',
   // src/foundation/volume/agent_list.c
   'the path names a file, not a directory: there is nothing to list': '這個路徑是檔案而不是目錄：沒有東西可列',
+  'the directory has more than %d entries: they are only sorted by name': '目錄超過 {1} 項：只能依名稱排序',
   // src/foundation/volume/agent_path.c
   'cannot %s %s: %s': '無法 {1} {2}：{3}',
   'the last part of the path is too long': '路徑的最後一段太長',
@@ -680,6 +797,13 @@ export const server: Record<string, string> = {
   'remove the upload: %s': '移除上傳：{1}',
   'list the uploads: %s': '列出上傳：{1}',
   '%s is a directory: to remove it with all that is in it, say so (strata data delete -r, or ?recursive=1)': '{1} 是目錄：若要連同其中所有東西一起移除，請明說（strata data delete -r，或 ?recursive=1）',
+  // src/foundation/volume/agent_walk.c
+  'the path names a file, not a directory': '這個路徑是檔案而不是目錄',
+  // src/foundation/volume/archive_http.c
+  'a head of the archive is too large': '封存檔的標頭太大',
+  'the buffer of an archive is too small': '封存檔的緩衝區太小',
+  'every name for the note is taken': '附註檔可用的名稱都已被占用',
+  '%llu files changed while they were read': '有 {1} 個檔案在讀取期間變動',
   // src/foundation/volume/path.c
   'path %s has an empty part: write single slashes, none at the ends': '路徑 {1} 有空的一段：請用單個斜線，首尾不要有斜線',
   'path %s has the part "%.*s", which is not allowed': '路徑 {1} 含有不允許的一段「{2}」',
@@ -695,6 +819,8 @@ export const server: Record<string, string> = {
   'Content-Range %s cannot be used: write "bytes FIRST-LAST/TOTAL", as in "bytes 0-1048575/4194304"': 'Content-Range {1} 無法使用：請寫「bytes FIRST-LAST/TOTAL」，例如「bytes 0-1048575/4194304」',
   '%s %s cannot be used: write "sha-256=:BASE64:"': '{1} {2} 無法使用：請寫「sha-256=:BASE64:」',
   '%s names no sha-256, the one digest that is checked': '{1} 沒有指出 sha-256，這是唯一會檢查的摘要',
+  // src/foundation/volume/recent.c
+  'the volume "%s" is another one by now': '儲存區「{1}」已經換成另一個同名的',
   // src/foundation/volume/rows.c
   'there is no volume "%.*s" in this project; %s%s%s': '這個專案沒有儲存區「{1}」；{2}',
   'the project has a volume "%s" already (or it is being deleted)': '專案已經有儲存區「{1}」（或正在刪除）',
@@ -730,6 +856,13 @@ export const server: Record<string, string> = {
   '?after= is not a cursor of an earlier answer': '?after= 不是先前回覆中的游標',
   'an unfinished upload cannot be read; HEAD tells its offset': '未完成的上傳不能讀取；HEAD 會告知它的位移',
   'the directory is gone from the volume, its space is not yet free: %s': '目錄已從儲存區移除，但空間尚未釋出：{1}',
+  '?sort= is name, size or time': '?sort= 須為 name、size 或 time',
+  // src/foundation/volume/walk.c
+  'the files agent does not get on in a directory': '檔案代理在某個目錄中無法繼續',
+  'paths below it are too long': '它之下的路徑太長',
+  '%s at work on whole folders already; try again when one is done': '{1}已在處理整個資料夾；請等其中一個完成再試',
+  // src/main/search_http.c
+  'what is looked for? ?q=WORDS': '要搜尋什麼？請用 ?q=WORDS',
   // src/main/server.c
   'Address and port of the API, the registry and the console.': 'API、登錄庫與主控台的位址與連接埠。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的憑證鏈（PEM）；留空則提供純 HTTP。由使用者 strata 讀取。',
@@ -843,4 +976,16 @@ export const server: Record<string, string> = {
   'send the file again': '重新傳送檔案',
   ': command not found': '：找不到命令',
   ': the command cannot be executed': '：無法執行這個命令',
+  'too many requests are': '太多請求',
+  'four requests of yours are': '您的四個請求',
+  'minute': '分鐘',
+  'hour': '小時',
+  'day of month': '日期',
+  'month': '月份',
+  'day of week': '星期',
+  '"[" without "]"': '有「[」沒有「]」',
+  '"{" without "}"': '有「{」沒有「}」',
+  '"}" without "{"': '有「}」沒有「{」',
+  'too many "{" inside each other': '「{」的巢狀太深',
+  'nothing behind "\\"': '「\\」之後沒有東西',
 };
