@@ -19,6 +19,7 @@ const PAGES = [
   { name: 'job', at: '/p/walk/jobs/{job}', offers: [['developer', 'link', 'Clone'], ['developer', 'button', 'Delete']] },
   { name: 'job-running', at: '/p/walk/jobs/{running}', offers: [['developer', 'button', 'Cancel the job']] },
   { name: 'job-log', at: '/p/walk/jobs/{job}?tab=log' },
+  { name: 'job-files', at: '/p/walk/jobs/{job}?tab=files' },
   { name: 'job-spec', at: '/p/walk/jobs/{job}?tab=spec' },
   { name: 'job-events', at: '/p/walk/jobs/{job}?tab=events' },
   { name: 'job-none', at: '/p/walk/jobs/j-aaaaaaaa' },
@@ -129,7 +130,7 @@ const words = (page) =>
 
 /** By script, because a drawer may lie over the menu. */
 async function speak(page, code) {
-  await page.locator('.top-right button').first().dispatchEvent('click');
+  await page.locator('.top-right button:has(.anticon-global)').dispatchEvent('click');
   await page.locator(`.ant-dropdown [lang="${code}"]`).first().dispatchEvent('click');
   await page.waitForFunction((l) => document.documentElement.lang === l, code);
   await settled(page);
