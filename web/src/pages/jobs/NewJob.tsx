@@ -12,7 +12,7 @@ import { PageHead } from '../../components/PageHead';
 import { useServerText, useText } from '../../i18n';
 import './jobs.css';
 import type { Known } from './new/complete';
-import { useDraft } from './new/draft';
+import { useDraft, written } from './new/draft';
 import { useImageNames } from './new/ImageField';
 import { SpecForm } from './new/SpecForm';
 import { readForm, writeForm, yamlOf, type FormSpec } from './new/spec';
@@ -85,8 +85,9 @@ function Writer({ project, from, original }: { project: string; from: string; or
     setBusy(true);
     setError(null);
     setMistakes([]);
+    const { text } = written(draft);
     try {
-      const job = await api<Job>('POST', jobsUrl(project), { text: draft.text, type: 'application/yaml' });
+      const job = await api<Job>('POST', jobsUrl(project), { text, type: 'application/yaml' });
       forget();
       queryClient.setQueryData(['jobs', project, 'one', job.id], job);
       void queryClient.invalidateQueries({ queryKey: ['joblist', project] });
@@ -96,7 +97,7 @@ function Writer({ project, from, original }: { project: string; from: string; or
       if (e instanceof ApiError && e.mistakes.length > 0) {
         setMistakes(e.mistakes);
       } else if (e instanceof ApiError && e.original.startsWith('image: ')) {
-        setMistakes([{ line: lineOf(draft.text, 'image'), column: 1, key: 'image', message: e.original.slice('image: '.length) }]);
+        setMistakes([{ line: lineOf(text, 'image'), column: 1, key: 'image', message: e.original.slice('image: '.length) }]);
       } else if (!(e instanceof ApiError && e.status === 401)) {
         setError(e as ApiError); // 401: the dialog to sign in again is there
       }
@@ -152,7 +153,7 @@ function Writer({ project, from, original }: { project: string; from: string; or
         />
       )}
       <Flex gap={8} className="submit-bar">
-        <Button type="primary" size="large" loading={busy} disabled={draft.text.trim() === ''} onClick={() => void submit()}>
+        <Button type="primary" size="large" loading={busy} disabled={draft.text.trim() === '' && draft.form === draft.written} onClick={() => void submit()}>
           {t('jobs.submit')}
         </Button>
         <Button size="large" onClick={() => navigate(`/p/${encodeURIComponent(project)}/jobs`)}>

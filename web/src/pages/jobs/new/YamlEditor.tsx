@@ -77,30 +77,42 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
   const box = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const pending = useRef<ReturnType<typeof setTimeout>>(undefined); // a look at what was typed
+  const said = useRef(value); // what the page was told last: it hears of what is typed when typing rests
+  const telling = useRef<ReturnType<typeof setTimeout>>(undefined);
   const now = useRef({ value, onChange, known, onSubmit });
   now.current = { value, onChange, known, onSubmit };
 
   useEffect(() => {
+    const tell = () => {
+      clearTimeout(telling.current);
+      const text = editor.state.doc.toString();
+      if (text !== said.current) {
+        said.current = text;
+        now.current.onChange(text);
+      }
+    };
     const complete = (c: CompletionContext): CompletionResult | null =>
       completionsAt(c.state.doc.toString(), c.pos, c.explicit, now.current.known, t);
     const editor = new EditorView({
       parent: box.current as HTMLDivElement,
       state: EditorState.create({
-        doc: now.current.value,
+        doc: said.current,
         extensions: [
           lineNumbers(), lintGutter(), history(), drawSelection(), highlightActiveLine(), indentOnInput(), bracketMatching(), closeBrackets(),
           yaml(), syntaxHighlighting(dark ? darkHighlight : defaultHighlightStyle), look(dark),
           autocompletion({ override: [complete], icons: false }),
           placeholder(t('jobs.yaml_placeholder')),
           EditorView.lineWrapping,
+          EditorView.domEventHandlers({ blur: () => tell() }),
           EditorView.contentAttributes.of({ 'aria-label': t('jobs.yaml_label') }),
           keymap.of([
-            { key: 'Mod-Enter', run: () => (now.current.onSubmit(), true) },
+            { key: 'Mod-Enter', run: () => (tell(), setTimeout(() => now.current.onSubmit()), true) },
             ...defaultKeymap, ...historyKeymap, ...completionKeymap, ...lintKeymap,
           ]),
           EditorView.updateListener.of((u) => {
             if (u.docChanged) {
-              now.current.onChange(u.state.doc.toString());
+              clearTimeout(telling.current);
+              telling.current = setTimeout(tell, 100);
               clearTimeout(pending.current);
               const { changes } = u;
               const edited = (from: number, to: number) => Boolean(changes.invertedDesc.touchesRange(from, to));
@@ -113,6 +125,7 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
     view.current = editor;
     check(editor, () => true);
     return () => {
+      tell();
       clearTimeout(pending.current);
       editor.destroy();
     };
@@ -120,7 +133,8 @@ export default function YamlEditor({ value, onChange, mistakes, known, onSubmit 
 
   useEffect(() => {
     const editor = view.current;
-    if (editor && editor.state.doc.toString() !== value) {
+    if (editor && value !== said.current) {
+      said.current = value;
       editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
     }
   }, [value]);

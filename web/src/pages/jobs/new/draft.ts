@@ -1,17 +1,23 @@
 // What is being written: the text, and the form as a view of it. Kept for this tab, so that a reload loses nothing.
-import { useCallback, useEffect, useState } from 'react';
+import { startTransition, useCallback, useEffect, useState } from 'react';
 import { EMPTY, readForm, writeForm, type FormSpec } from './spec';
 
 export interface Draft {
   text: string;
   form: FormSpec; // of the last text that was YAML, with rows that have no name yet
+  written: FormSpec; // what `text` says of it: the text follows the form when there is time
   isReadable: boolean;
 }
 
 export const draftOf = (text: string): Draft => {
-  const form = readForm(text);
-  return { text, form: form ?? EMPTY, isReadable: form !== null };
+  const read = readForm(text);
+  const form = read ?? EMPTY;
+  return { text, form, written: form, isReadable: read !== null };
 };
+
+/** With all that stands in the form. */
+export const written = (d: Draft): Draft =>
+  d.form === d.written ? d : { ...d, text: writeForm(d.text, d.written, d.form), written: d.form };
 
 const store = {
   get: (key: string) => {
@@ -39,17 +45,18 @@ export function useDraft(key: string, original: string) {
     return () => clearTimeout(timer);
   }, [key, draft.text, original]);
 
-  const editForm = useCallback(
-    (form: FormSpec) => setDraft((d) => ({ text: writeForm(d.text, d.form, form), form, isReadable: true })),
-    [],
-  );
+  const editForm = useCallback((form: FormSpec) => {
+    setDraft((d) => ({ ...d, form, isReadable: true }));
+    startTransition(() => setDraft(written));
+  }, []);
   const editText = useCallback((text: string) => {
     setDraft((d) => {
       if (d.text === text) {
         return d;
       }
-      const form = readForm(text);
-      return { text, form: form ?? d.form, isReadable: form !== null };
+      const read = readForm(text);
+      const form = read ?? d.form;
+      return { text, form, written: form, isReadable: read !== null };
     });
   }, []);
   const restart = useCallback((text: string) => setDraft(draftOf(text)), []);
