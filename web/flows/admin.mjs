@@ -97,7 +97,7 @@ export const flows = {
     await page.getByRole('link', { name: 'Settings', exact: true }).click();
     await page.getByText('net.trusted_proxies').waitFor();
     await accessible(page);
-    await page.getByLabel('Only what is changed').check();
+    await page.getByLabel('Only what is changed').click();
     await page.waitForURL(/changed=1/);
     await page.getByText('net.trusted_proxies').waitFor({ state: 'detached' });
   },

@@ -30,7 +30,7 @@ export function filterOf(get: (name: string) => string, now: Date): AuditFilter 
 }
 
 /** The same filter as a command; the API gives a hundred rows unless told otherwise. */
-export function auditCommand({ project, ...filter }: AuditFilter): string {
-  const options = Object.entries(filter).flatMap(([name, value]) => (value ? [`--${name}`, quote(value)] : []));
+export function auditCommand({ project, q, ...rest }: AuditFilter): string {
+  const options = Object.entries({ filter: q, ...rest }).flatMap(([name, value]) => (value ? [`--${name}`, quote(value)] : []));
   return ['strata audit --limit 100', ...options, ...(project ? ['-p', quote(project)] : [])].join(' ');
 }
