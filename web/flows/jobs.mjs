@@ -324,9 +324,9 @@ export const flows = {
     await accessible(phone);
     assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'no sideways scrolling');
 
-    // whoever loses the right loses the shell, and is told
+    // whoever loses the right loses the shell, and the tab with it
     await api('PUT', `/api/v1/projects/demo/members/dev-${RUN}`, { role: 'guest' });
-    await phone.getByText('you are signed out, or may not open shells').waitFor();
+    await phone.getByRole('tab', { name: '終端機' }).waitFor({ state: 'detached' });
     await api('POST', `/api/v1/projects/demo/jobs/${job.id}/cancel`);
 
     const queued = await newPage({ locale: 'zh-CN' });

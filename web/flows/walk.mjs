@@ -141,9 +141,12 @@ const rank = (role) => ROLES.indexOf(role);
 /** Buttons and links that are there, or not, as the role may use them. */
 async function offers(page, p, role, mayOpen) {
   for (const [from, kind, name] of p.offers ?? []) {
-    const n = await page.getByRole(kind, { name: new RegExp(`(^| )${name}$`) }).count(); // an icon's name may come before
-    const may = mayOpen && rank(role) >= rank(from);
-    assert.ok(may ? n > 0 : n === 0, `"${name}" is ${n > 0 ? '' : 'not '}there`);
+    const found = page.getByRole(kind, { name: new RegExp(`(^| )${name}$`) }).first(); // an icon's name may come before
+    if (mayOpen && rank(role) >= rank(from)) {
+      await found.waitFor({ timeout: 5000 });
+    } else {
+      assert.equal(await found.count(), 0, `"${name}" is there`);
+    }
   }
 }
 

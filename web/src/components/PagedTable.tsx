@@ -39,7 +39,7 @@ export function PagedTable<T extends object>({ pages, minWidth = 320, ...table }
         scroll={isLong ? { x: minWidth, y: HEIGHT } : undefined}
         onScroll={isLong ? onScroll : undefined}
       />
-      <Foot n={pages.items.length} hasMore={hasNextPage} isLoading={isFetchingNextPage} whenSeen={!isLong} more={more} />
+      {!pages.isPending && <Foot n={pages.items.length} hasMore={hasNextPage} isLoading={isFetchingNextPage} whenSeen={!isLong} more={more} />}
     </>
   );
 }
