@@ -174,6 +174,10 @@ def test_an_immutable_tag_can_be_neither_moved_nor_deleted(strata, registry, pro
             assert code(r) == 'DENIED' and 'tag v1 of' in r.json()['errors'][0]['message'] and 'rule 1' in r.text
     assert registry('GET', f'/v2/{repo}/manifests/v1').content == body
     registry.image(repo, 'nightly')  # not covered: may move
+    index = json.dumps({'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.index.v1+json', 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': digest, 'size': len(body)}]}).encode()
+    registry.manifest(f'{repo}', 'v2', index, 'application/vnd.oci.image.index.v1+json')
+    assert registry('DELETE', f'/v2/{repo}/manifests/{digest}').status_code == 409, 'an image of an immutable index'
     for path in (f'/v2/{repo}/manifests/v1', f'/v2/{repo}/manifests/{digest}', f'{V1}{project}/repositories/app/tags/v1',
                  f'{V1}{project}/repositories/app', f'/v2/{repo}/manifests/{other}'):
         assert registry('DELETE', path).status_code == 409, path
@@ -195,6 +199,9 @@ def test_a_wrong_policy_names_every_mistake(strata, project):
         assert said in message, message
     assert strata.api('GET', f'{V1}{project}/image-policy').json() == {
         'immutable': [], 'retention': {'schedule': None, 'others': 'keep', 'rules': []}}
+    far = [{'id': 1000000000, 'tags': 'x'}, {'tags': 'y'}]
+    assert strata.api('PUT', f'{V1}{project}/image-policy', json={'immutable': far}).status_code == 400, 'no id is left'
+    assert strata.api('GET', f'{V1}{project}/image-policy').status_code == 200
     many = [{'tags': 'x'}] * 51
     assert strata.api('PUT', f'{V1}{project}/image-policy', json={'immutable': many}).status_code == 400
 
@@ -250,8 +257,10 @@ def test_others_are_removed_only_when_that_is_asked_for(strata, registry, projec
     assert tags(registry, repo) == ['keep-me']
 
 
-def test_untagged_images_go_only_by_a_rule_about_them(strata, registry, project):
-    repo = f'{project}/app'
+def test_untagged_images_go_only_by_a_rule_about_them(own_strata):
+    s = own_strata().start()
+    s.project('demo')
+    registry, project, repo = Registry(s), 'demo', 'demo/app'
     old, _ = registry.image(repo, 'v1')
     child, child_body = registry.image(repo, None)
     index = json.dumps({'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.index.v1+json', 'manifests': [
@@ -261,11 +270,16 @@ def test_untagged_images_go_only_by_a_rule_about_them(strata, registry, project)
     signature, _ = registry.image(repo, None, subject={'mediaType': OCI_MANIFEST, 'digest': new, 'size': 1},
                                   artifactType='application/vnd.example.signature')
     exists = lambda d: registry('HEAD', f'/v2/{repo}/manifests/{d}').status_code == 200
-    set_policy(strata, project, retention={'rules': [{'tags': '**', 'keep': 'always'}]})
-    retain(strata, project, dry_run=False)
+    set_policy(s, project, retention={'rules': [{'tags': '**', 'keep': 'always'}]})
+    retain(s, project, dry_run=False)
     assert all(map(exists, (old, child, new, signature)))
-    set_policy(strata, project, retention={'rules': [{'tags': '**', 'keep': 'latest_pushed', 'n': 2, 'untagged': True}]})
-    run, rows = retain(strata, project, dry_run=False)
+    set_policy(s, project, retention={'rules': [{'tags': '**', 'keep': 'latest_pushed', 'n': 2, 'untagged': True}]})
+    _, rows = retain(s, project, dry_run=False)
+    assert exists(old) and 'may still come' in next(r['why'] for r in rows if r['tag'] == '')
+    assert s.stop() == 0
+    subprocess.run(['sqlite3', s.state / 'state.db', 'UPDATE manifests SET pushed_ms = pushed_ms - 2 * 86400000'], check=True)
+    s.start()
+    _, rows = retain(s, project, dry_run=False)
     assert not exists(old) and all(map(exists, (child, new, signature))), rows
     assert {(r['tag'], r['kept']) for r in rows} == {('v1', True), ('multi', True), ('', False)}
 

@@ -366,6 +366,29 @@ def test_input_that_nobody_reads_stops_its_sender_and_not_the_others(own_strata)
 
 # --- its end ---
 
+def test_pings_of_who_does_not_read_cost_no_memory(own_strata):
+    """Each would be answered: whoever does not read the answers is not heard either."""
+    s = own_strata().start()
+    s.project('demo')
+    job = start_job(s)
+    shell = Shell(s, job, 'cat')
+    pid, sent = s.pids()['server'], 0
+    before = rss_kib(pid)
+    sock = shell.ws.sock
+    sock.setblocking(False)
+    ping = bytes([0x89, 0x80, 0, 0, 0, 0]) * 4096
+    until = time.monotonic() + 30
+    while sent < 1_000_000 * 6 and time.monotonic() < until:
+        if not select.select([], [sock], [], 2)[1]:
+            break  # it does not listen any more
+        with contextlib.suppress(BlockingIOError):
+            sent += sock.send(ping[sent % 6:])
+    assert rss_kib(pid) - before < 20 * 1024
+    other = Shell(s, job, 'echo', 'still here')
+    assert other.end().out[OUT] == b'still here\n'
+    shell.ws.sock.close()
+
+
 def marked(strata, job, mark, **kwargs):
     """A shell with a process that can be recognised, and one behind it that ignores SIGHUP."""
     sh = Shell(strata, job, 'sh', '-c', f'trap "" HUP; sleep {mark} & sleep {mark}', **kwargs)
@@ -482,12 +505,12 @@ def test_a_token_needs_the_scope(strata, job):
 
 def test_every_shell_is_in_the_audit_with_its_command(strata, job):
     Shell(strata, job, 'echo', 'for the audit', 'ü').end()
-    entries = strata.api('GET', '/api/v1/audit', params={'text': 'for the audit'}).json()['items']
+    entries = strata.api('GET', '/api/v1/audit', params={'q': 'for the audit'}).json()['items']
     assert [(e['user'], e['method'], e['path'], e['project'], e['status']) for e in entries] == [
         ('admin', 'GET', f'{JOBS}/{job}/exec echo for the audit ü', 'demo', 101)]
     strata.user('x-guest', 'demo', 'guest')
     refusal(strata, job, user='x-guest', status=403)
-    assert wait_for(lambda: strata.api('GET', '/api/v1/audit', params={'user': 'x-guest', 'text': '/exec'}).json()['items'],
+    assert wait_for(lambda: strata.api('GET', '/api/v1/audit', params={'user': 'x-guest', 'q': '/exec'}).json()['items'],
                     what='the refusal is written')[0]['status'] == 403
 
 

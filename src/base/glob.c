@@ -88,7 +88,7 @@ static void read_star(struct compiler *c)
 /* [abc], [a-z], [!a-z]; a "]" that comes first is one of them. */
 static int read_class(struct compiler *c)
 {
-    size_t start = c->at, i = c->at;
+    size_t start, i = c->at;
     bool is_not = i < c->pattern.len && (c->pattern.p[i] == '!' || c->pattern.p[i] == '^');
     struct glob_state *s;
 

@@ -95,6 +95,7 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
         registry_project_gone(w->registry, id, name, e) < 0) {
         return -1;
     }
+    http_events_forget(w->events, name);
     return secrets_project_gone(w->secrets, id, e);
 }
 

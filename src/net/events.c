@@ -16,6 +16,7 @@ enum {
 /* Shared by the ring and by pumps that copy it outside the lock: hence the count. */
 struct event {
     _Atomic unsigned refs;
+    atomic_bool is_forgotten; /* of a project that is gone: its name may be another one's soon */
     uint64_t number;
     struct http_audience to; /* its project lies in bytes */
     size_t text_len;
@@ -117,6 +118,20 @@ void http_events_publish(struct http_events *hub, const char *type, const struct
     event_unref(old);
 }
 
+void http_events_forget(struct http_events *hub, struct str project)
+{
+    struct lock *l = &hub->lock;
+    WITH_LOCK(l);
+
+    for (size_t i = 0; i < hub->len; i++) {
+        struct event *ev = hub->ring[i];
+
+        if (ev != NULL && project.len > 0 && str_eq(ev->to.project, project)) {
+            atomic_store(&ev->is_forgotten, true);
+        }
+    }
+}
+
 /* --- one reader --- */
 
 /* References to the next events, at most n; marks the reader when some have left the ring. */
@@ -152,7 +167,7 @@ static enum http_sight sight(struct reader *rd, const struct http_audience *to)
 
 static void add_event(struct reader *rd, const struct event *ev, struct buf *out)
 {
-    if (!rd->signed_out && sight(rd, &ev->to) == HTTP_SEEN) {
+    if (!atomic_load(&ev->is_forgotten) && !rd->signed_out && sight(rd, &ev->to) == HTTP_SEEN) {
         (void)buf_printf(out, "id: %s-%llu\n", rd->hub->name, (unsigned long long)ev->number);
         (void)buf_add(out, str_n(ev->bytes + ev->to.project.len, ev->text_len));
     }

@@ -241,6 +241,8 @@ void http_events_publish(struct http_events *ev, const char *type, const struct 
                          struct str json);
 typedef enum http_sight http_events_filter(void *ctx, const struct principal *who,
                                            const struct http_audience *to);
+/* A project goes: what was told of it is told to nobody any more, whoever has its name next. */
+void http_events_forget(struct http_events *ev, struct str project);
 int http_events_serve(struct http_req *r, struct http_events *ev, http_events_filter *may_see,
                       void *filter_ctx, struct err *e);
 

@@ -21,7 +21,9 @@ enum {
     WS_READ_AT_ONCE = 256 * 1024, /* then the others have a turn */
     WS_PING_MS = 10 * 1000,       /* also how often pump is called at least */
     WS_SILENCE_MS = 65 * 1000,    /* six pings without any answer */
-    WS_CLOSE_MS = 5 * 1000        /* for the peer's half of the closing handshake */
+    WS_CLOSE_MS = 5 * 1000,       /* for the peer's half of the closing handshake */
+    WS_CUT_MS = 30 * 1000,        /* for what is still to be sent before that */
+    WS_ANSWERS_MAX = 32           /* pongs that are not sent: past them nothing more is read */
 };
 
 struct message {
@@ -41,12 +43,13 @@ struct http_ws {
     unsigned close_code;            /* guarded by lock; 0: nobody asked to close */
     char close_reason[124];         /* guarded by lock; RFC 6455 5.5: at most 123 bytes */
     bool overflowed;                /* guarded by lock */
+    bool ends_soon;                 /* guarded by lock: the server stops */
     wslay_event_context_ptr frames; /* relay thread only, as all below */
     size_t early_used;              /* of conn->saved, which came with the handshake */
     size_t budget;
     bool pauses;  /* takes no messages */
     bool starved; /* pump found no room */
-    int64_t heard_ms, next_ping_ms, close_by_ms;
+    int64_t heard_ms, next_ping_ms, close_by_ms, cut_by_ms;
 };
 
 /* --- any thread --- */
@@ -160,13 +163,19 @@ static ssize_t recv_early(struct http_ws *ws, uint8_t *p, size_t n)
     return (ssize_t)n;
 }
 
+/* wslay answers each ping itself: whoever does not read the answers is not heard either. */
+static bool listens(const struct http_ws *ws)
+{
+    return !ws->pauses && wslay_event_get_queued_msg_count(ws->frames) <= WS_ANSWERS_MAX;
+}
+
 static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *p, size_t n, int flags UNUSED,
                        void *arg)
 {
     struct http_ws *ws = arg;
     ssize_t got;
 
-    if (ws->pauses) {
+    if (!listens(ws)) {
         return would_block(frames);
     }
     if (ws->waker.conn->saved) {
@@ -281,17 +290,31 @@ static int write_all(struct http_ws *ws, int64_t now_ms)
     }
 }
 
+/* How long a peer is waited for that does not read to the end; 0: nobody asked to end. */
+static int64_t patience_of(struct http_ws *ws)
+{
+    struct lock *l = &ws->lock;
+    WITH_LOCK(l);
+
+    return ws->close_code == 0 ? 0 : ws->ends_soon ? WS_CLOSE_MS : WS_CUT_MS;
+}
+
 static bool timed_out(struct http_ws *ws, int64_t now_ms)
 {
     static const struct wslay_event_msg ping = {WSLAY_PING, NULL, 0};
+    int64_t patience_ms = patience_of(ws);
 
     /* We do not listen, or he does not read, and answers no ping before he has: TCP finds out
-     * whether he is there at all. */
-    if (ws->pauses || wslay_event_want_write(ws->frames)) {
+     * whether he is there at all. Once it is to end, he has so long to read the rest. */
+    if (patience_ms > 0) {
+        int64_t cut_by_ms = now_ms + patience_ms;
+
+        ws->cut_by_ms = ws->cut_by_ms > 0 && ws->cut_by_ms < cut_by_ms ? ws->cut_by_ms : cut_by_ms;
+    } else if (ws->pauses || wslay_event_want_write(ws->frames)) {
         ws->heard_ms = now_ms;
     }
     if ((ws->close_by_ms > 0 && now_ms >= ws->close_by_ms) ||
-        now_ms - ws->heard_ms > WS_SILENCE_MS) {
+        (ws->cut_by_ms > 0 && now_ms >= ws->cut_by_ms) || now_ms - ws->heard_ms > WS_SILENCE_MS) {
         return true;
     }
     if (now_ms >= ws->next_ping_ms) {
@@ -316,7 +339,7 @@ static enum relayed_result wait_for_more(struct http_ws *ws)
     unsigned events = EPOLLRDHUP;
     int64_t due = ws->next_ping_ms;
 
-    if (!ws->pauses && wslay_event_want_read(ws->frames)) {
+    if (listens(ws) && wslay_event_want_read(ws->frames)) {
         events |= EPOLLIN;
         /* decrypted bytes wait that epoll cannot see: being writable wakes us */
         events |= ws->budget == 0 && conn_has_hidden_bytes(ws->waker.conn) ? EPOLLOUT : 0;
@@ -328,6 +351,7 @@ static enum relayed_result wait_for_more(struct http_ws *ws)
         events |= EPOLLOUT; /* all went out since: soon again */
     }
     due = ws->close_by_ms > 0 && ws->close_by_ms < due ? ws->close_by_ms : due;
+    due = ws->cut_by_ms > 0 && ws->cut_by_ms < due ? ws->cut_by_ms : due;
     relay_arm(&ws->waker, events);
     relay_timer(&ws->waker, due);
     return RELAYED_STAYS;
@@ -345,7 +369,7 @@ static enum relayed_result ws_serve(struct http_waker *w, unsigned events, int64
     if (ws->ops->pump) {
         ws->ops->pump(ws->ctx, ws);
     }
-    if (!ws->pauses && wslay_event_want_read(ws->frames)) {
+    if (listens(ws) && wslay_event_want_read(ws->frames)) {
         if (wslay_event_recv(ws->frames) != 0) {
             return RELAYED_CUT;
         }
@@ -368,6 +392,7 @@ static void ws_finish(struct http_waker *w)
     WITH_LOCK(l);
 
     ws->close_code = ws->close_code ? ws->close_code : WSLAY_CODE_GOING_AWAY;
+    ws->ends_soon = true;
 }
 
 static void ws_release(struct http_ws *ws)

@@ -238,8 +238,9 @@ static int check_cross_site(const struct http_req *r, struct err *e)
 {
     struct str site = http_header(r, "Sec-Fetch-Site");
 
-    if (!changes_something(r) || site.p == NULL || str_eq_c(site, "same-origin") ||
-        str_eq_c(site, "none")) {
+    bool matters = changes_something(r) || (r->route && r->route->flags & ROUTE_AUDIT);
+
+    if (!matters || site.p == NULL || str_eq_c(site, "same-origin") || str_eq_c(site, "none")) {
         return 0;
     }
     return err_set(e, ERR_FORBIDDEN,

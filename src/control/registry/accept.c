@@ -18,6 +18,9 @@ int accept_blob(struct registry *r, struct content_writer **w, const struct repo
     if (result == 0) {
         *w = NULL;
         result = store_blob_link(r, to, digest, size, code, e);
+        if (result < 0) {
+            registry_drop_orphan(r, digest);
+        }
     } else if (e->kind == ERR_INVALID) {
         *code = "DIGEST_INVALID";
     }

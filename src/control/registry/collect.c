@@ -228,6 +228,14 @@ static int sweep_pinned(struct sweep *s)
     return content_blob_delete(s->r->content, s->digest, s->e);
 }
 
+void registry_drop_orphan(struct registry *r, const char *digest)
+{
+    struct err ignored; /* the sweep finds it later */
+    struct sweep s = {.r = r, .digest = digest, .e = &ignored};
+
+    (void)!sweep_pinned(&s);
+}
+
 /* Under the digest's pin no push can put file and row in place: what has no row now has none. */
 static void sweep_one(void *ctx, const char *digest)
 {

@@ -20,6 +20,8 @@ const char *keep_name(enum keep k)
 
 /* --- reading --- */
 
+enum { RULE_ID_MAX = 1000000000 };
+
 struct reader {
     struct arena *arena;
     struct err_list *errors;
@@ -90,7 +92,7 @@ static void read_rule(const struct reader *rd, const json_t *rule, bool is_reten
         mistake(rd, "", json_is_object(rule) ? e.msg : "expected an object");
         return;
     }
-    if (json_get_i64(rule, "id", &out->id, &e) < 0 || out->id < 0 || out->id > INT32_MAX) {
+    if (json_get_i64(rule, "id", &out->id, &e) < 0 || out->id < 0 || out->id > RULE_ID_MAX) {
         mistake(rd, "id",
                 "expected a number that an earlier answer named; leave it out in new rules");
     }
@@ -189,7 +191,9 @@ static int give_ids(struct policy *p, struct err *e)
 
         r->id = r->id > 0 ? r->id : ++last;
     }
-    return 0;
+    return last <= RULE_ID_MAX
+               ? 0
+               : err_set(e, ERR_INVALID, "policy: an id is larger than %d", RULE_ID_MAX);
 }
 
 int policy_of_json(struct arena *a, const json_t *doc, struct policy *out, struct err *e)

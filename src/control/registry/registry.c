@@ -50,6 +50,8 @@ void registry_close(struct registry *r)
     if (r == NULL) {
         return;
     }
+    retention_stop(r);
+    map_done(&r->retaining);
     token_cache_free(r->tokens);
     jwt_key_free(r->key);
     map_done(&r->pinned);

@@ -11,6 +11,9 @@
 #include "net/http.h"
 #include "registry/registry.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 /* A blob that no manifest refers to stays so long: a push of a large image over a slow line uploads
  * its layers first and its manifest last. */
 #define BLOB_GRACE_MS (24 * 3600 * 1000LL)
@@ -33,7 +36,11 @@ struct registry {
     struct jwt_key *key;
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
-    struct map pinned;          /* digests being added or removed right now; guarded by lock */
+    struct map pinned;    /* digests being added or removed right now; guarded by lock */
+    struct map retaining; /* ids of projects whose retention runs; guarded by lock */
+    pthread_t retainer;   /* runs what is due; housekeeping and close only, as has_retainer */
+    bool has_retainer;
+    _Atomic bool retainer_runs, is_closing;
     struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
@@ -44,6 +51,9 @@ void registry_pin(struct registry *r, const char *digest);
 /* Same without waiting; false: somebody has it. */
 bool registry_try_pin(struct registry *r, const char *digest);
 void registry_unpin(struct registry *r, const char *digest);
+
+/* A file whose row was refused: deleted unless somebody else has it. The digest is pinned. */
+void registry_drop_orphan(struct registry *r, const char *digest);
 
 /* Tells the sinks above; `tag` or `digest` may be empty. */
 void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,

@@ -514,11 +514,17 @@ static int change_manifest(struct remote *r, struct ask *q, struct str repositor
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX];
 
+    int result = manifest_url(r, url, repository, reference, e);
+
     q->url = url;
-    if (manifest_url(r, url, repository, reference, e) < 0 || ask(r, q, &a, e) < 0) {
-        return -1;
+    if (result == 0) {
+        result = ask(r, q, &a, e);
     }
-    return a.status >= 200 && a.status < 300 ? 0 : refuse(r, q, &a, e);
+    if (result == 0 && (a.status < 200 || a.status >= 300)) {
+        result = refuse(r, q, &a, e);
+    }
+    q->url = NULL;
+    return result;
 }
 
 int remote_manifest_put(struct remote *r, struct str repository, struct str reference,

@@ -1,6 +1,8 @@
 /* Which tags are kept: a function of the rules and of what there is. */
 #include "retention.h"
 
+#include "registry_priv.h"
+
 #include <stdlib.h>
 
 #define DAY_MS (24 * 3600 * 1000LL)
@@ -128,7 +130,7 @@ static void apply_rule(const struct tag_rule *rule, struct arena *a, struct reta
 /* --- all of them --- */
 
 static void judge_rest(const struct policy *p, struct arena *a, struct str repository,
-                       struct retained *item)
+                       struct retained *item, int64_t now_ms)
 {
     const struct tag_rule *frozen =
         item->tag.p != NULL ? policy_immutable(p, repository, item->tag) : NULL;
@@ -136,7 +138,9 @@ static void judge_rest(const struct policy *p, struct arena *a, struct str repos
     if (item->is_kept) {
         return;
     }
-    if (frozen != NULL) {
+    if (item->tag.p == NULL && item->pushed_ms > now_ms - BLOB_GRACE_MS) {
+        keep(item, "pushed less than a day ago: its tag or index may still come");
+    } else if (frozen != NULL) {
         keep(item, arena_printf(a, "immutable (rule %lld)", (long long)frozen->id));
     } else if (item->is_named) {
         item->why = "no rule keeps it";
@@ -192,6 +196,6 @@ void retention_decide(const struct policy *p, struct arena *a, struct str reposi
         }
     }
     for (size_t i = 0; i < n; i++) {
-        judge_rest(p, a, repository, &items[i]);
+        judge_rest(p, a, repository, &items[i], now_ms);
     }
 }

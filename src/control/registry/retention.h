@@ -34,8 +34,10 @@ int retention_run(struct registry *r, struct str project, int64_t project_id, un
                   struct str started_by, int64_t *id, struct err *e) MUST_USE;
 /* Once, before anything else: runs that a kill cut short are over. */
 int retention_recover(struct registry *r, struct err *e) MUST_USE;
-/* Runs what is due; once a minute. Returns how many runs there were. */
+/* Once a minute: begins one run that is due, on a thread of its own. */
 int retention_due(struct registry *r, struct err *e);
+/* Ends that thread: a run under way says that it was cut short. */
+void retention_stop(struct registry *r);
 
 int retention_run_write(struct registry *r, int64_t project_id, int64_t id, struct jw *w,
                         struct err *e) MUST_USE;

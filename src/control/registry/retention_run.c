@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,22 +29,24 @@ struct run {
 
 /* --- what there is --- */
 
+/* Runs whose end could not be written: of a project, or of all (0). */
+static int close_open_runs(struct state_db *db, int64_t project_id, struct err *e)
+{
+    return state_run(db, e,
+                     "UPDATE retention_runs SET ended_ms = ?1, error ="
+                     " 'cut short by a restart; what it says of tags is what it had done'"
+                     " WHERE ended_ms IS NULL AND ?2 IN (0, project_id)",
+                     "ii", clock_wall_ms(), project_id);
+}
+
 static int begin_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct run *run = ctx;
-    int64_t busy;
 
     if (access_project_check(db, run->project_id, e) < 0 ||
         db_policy(db, &run->arena, run->project_id, &run->policy, e) < 0 ||
-        state_one_i64(db, &busy, e, "rows",
-                      "SELECT EXISTS (SELECT 1 FROM retention_runs"
-                      " WHERE project_id = ? AND ended_ms IS NULL)",
-                      "i", run->project_id) < 0) {
+        close_open_runs(db, run->project_id, e) < 0) {
         return -1;
-    }
-    if (busy) {
-        return err_set(e, ERR_CONFLICT,
-                       "a run of this project's retention is going on: wait for it");
     }
     if (run->policy.n_rules == 0) {
         return err_set(e, ERR_INVALID, "project %.*s has no retention rules: add one first",
@@ -144,21 +147,26 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
 
 /* --- what goes --- */
 
+static int leave(struct retained *item, const char *why)
+{
+    item->is_kept = true;
+    item->why = why;
+    return 0;
+}
+
 /* Whatever changed since we looked (pushed again, retagged, made immutable) is left alone. */
 static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
 {
     const char *code;
+    int64_t is_same;
 
     if (item->tag.p != NULL) {
         if (db_tags_may_change(
                 db, &(struct tags_named){.repository_id = l->repository_id, .tag = item->tag},
                 &code, e) < 0) {
-            if (e->kind != ERR_CONFLICT) {
-                return -1;
-            }
-            item->is_kept = true;
-            item->why = "became immutable meanwhile";
-            return 0;
+            return e->kind == ERR_CONFLICT    ? leave(item, "became immutable meanwhile")
+                   : e->kind == ERR_NOT_FOUND ? leave(item, "deleted meanwhile")
+                                              : -1;
         }
         if (state_run(db, e,
                       "DELETE FROM tags WHERE repository_id = ? AND name = ? AND manifest_id = ?"
@@ -167,13 +175,20 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
                       item->pushed_ms) < 0) {
             return -1;
         }
-        if (state_changes(db) == 0) {
-            item->is_kept = true;
-            item->why = "changed meanwhile";
-            return 0;
-        }
+        return state_changes(db) == 0 ? leave(item, "changed meanwhile")
+                                      : db_prune(db, item->manifest_id, e);
     }
-    return db_prune(db, item->manifest_id, e);
+    if (state_one_i64(db, &is_same, e, "rows",
+                      "SELECT EXISTS (SELECT 1 FROM manifests m WHERE id = ?1"
+                      " AND repository_id = ?2 AND digest = ?3 AND pushed_ms = ?4"
+                      " AND NOT EXISTS (SELECT 1 FROM tags WHERE manifest_id = ?1)"
+                      " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
+                      "  WHERE c.repository_id = ?2 AND c.digest = ?3))",
+                      "iisi", item->manifest_id, l->repository_id, item->digest,
+                      item->pushed_ms) < 0) {
+        return -1;
+    }
+    return is_same ? db_prune(db, item->manifest_id, e) : leave(item, "changed meanwhile");
 }
 
 static int write_row(struct state_db *db, struct look *l, const struct retained *item,
@@ -233,7 +248,9 @@ static int run_repository(struct run *run, struct str repository, struct err *e)
     }
     for (; result == 0 && l.from < l.items.len; l.from = l.to) {
         l.to = l.items.len - l.from > REMOVE_AT_ONCE ? l.from + REMOVE_AT_ONCE : l.items.len;
-        result = state_write(run->r->state, part_fn, &l, e);
+        result = atomic_load(&run->r->is_closing)
+                     ? err_set(e, ERR_UNAVAILABLE, "cut short: the server was stopped")
+                     : state_write(run->r->state, part_fn, &l, e);
         if (result == 0) {
             tell(&l);
         }
@@ -263,6 +280,9 @@ static int run_all(struct run *run, struct err *e)
         return -1;
     }
     for (size_t i = 0; i < run->repositories.len; i++) {
+        if (atomic_load(&run->r->is_closing)) {
+            return err_set(e, ERR_UNAVAILABLE, "cut short: the server was stopped");
+        }
         if (run_repository(run, run->repositories.p[i], e) < 0) {
             return -1;
         }
@@ -270,8 +290,8 @@ static int run_all(struct run *run, struct err *e)
     return 0;
 }
 
-int retention_run(struct registry *r, struct str project, int64_t project_id, unsigned flags,
-                  struct str started_by, int64_t *id, struct err *e)
+static int run_alone(struct registry *r, struct str project, int64_t project_id, unsigned flags,
+                     struct str started_by, int64_t *id, struct err *e)
 {
     struct run run = {.r = r,
                       .project = project,
@@ -296,13 +316,46 @@ int retention_run(struct registry *r, struct str project, int64_t project_id, un
     return result;
 }
 
+/* One run of a project at a time. */
+static int claim(struct registry *r, const char *key, struct err *e)
+{
+    struct lock *l = &r->lock;
+    WITH_LOCK(l);
+
+    if (map_get(&r->retaining, str_of(key)) != NULL) {
+        return err_set(e, ERR_CONFLICT,
+                       "a run of this project's retention is going on: wait for it");
+    }
+    (void)map_put(&r->retaining, str_of(key), r);
+    return 0;
+}
+
+static void give_up(struct registry *r, const char *key)
+{
+    struct lock *l = &r->lock;
+    WITH_LOCK(l);
+
+    (void)map_del(&r->retaining, str_of(key));
+}
+
+int retention_run(struct registry *r, struct str project, int64_t project_id, unsigned flags,
+                  struct str started_by, int64_t *id, struct err *e)
+{
+    char key[24];
+    int result;
+
+    (void)snprintf(key, sizeof(key), "%lld", (long long)project_id);
+    if (claim(r, key, e) < 0) {
+        return -1;
+    }
+    result = run_alone(r, project, project_id, flags, started_by, id, e);
+    give_up(r, key);
+    return result;
+}
+
 static int recover_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
 {
-    return state_run(db, e,
-                     "UPDATE retention_runs SET ended_ms = ?, error ="
-                     " 'cut short by a restart; what it says of tags is what it had done'"
-                     " WHERE ended_ms IS NULL",
-                     "i", clock_wall_ms());
+    return close_open_runs(db, 0, e);
 }
 
 int retention_recover(struct registry *r, struct err *e)
@@ -346,7 +399,7 @@ static int take_due_fn(struct state_db *db, void *ctx, struct err *e)
         "ii", p.schedule.p ? cron_next(&p.cron, d->now_ms) : -1, d->project_id);
 }
 
-int retention_due(struct registry *r, struct err *e)
+static int run_due(struct registry *r, struct err *e)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct due d = {.arena = &arena, .now_ms = clock_wall_ms()};
@@ -360,7 +413,45 @@ int retention_due(struct registry *r, struct err *e)
     if (d.project_id == 0 || access_project_name(r->access, d.project_id, project, &gone) < 0) {
         return 0;
     }
-    return retention_run(r, str_of(project), d.project_id, 0, STR("schedule"), &id, e) < 0 ? -1 : 1;
+    return retention_run(r, str_of(project), d.project_id, 0, STR("schedule"), &id, e);
+}
+
+static void *retain(void *ctx)
+{
+    struct registry *r = ctx;
+    struct err e;
+
+    if (run_due(r, &e) < 0) {
+        log_warn("registry.retention_failed", "%s; the next one that is due goes on", e.msg);
+    }
+    atomic_store(&r->retainer_runs, false);
+    return NULL;
+}
+
+int retention_due(struct registry *r, struct err *e)
+{
+    if (atomic_load(&r->retainer_runs)) {
+        return 0;
+    }
+    if (r->has_retainer) {
+        (void)pthread_join(r->retainer, NULL);
+    }
+    atomic_store(&r->retainer_runs, true);
+    r->has_retainer = pthread_create(&r->retainer, NULL, retain, r) == 0;
+    if (!r->has_retainer) {
+        atomic_store(&r->retainer_runs, false);
+        return err_set(e, ERR_UNAVAILABLE, "a thread for the retention could not be made");
+    }
+    return 0;
+}
+
+void retention_stop(struct registry *r)
+{
+    atomic_store(&r->is_closing, true);
+    if (r->has_retainer) {
+        (void)pthread_join(r->retainer, NULL);
+        r->has_retainer = false;
+    }
 }
 
 /* --- what it said --- */

@@ -296,8 +296,12 @@ int db_tags_may_change(struct state_db *db, const struct tags_named *t, const ch
                             "isi", t->repository_id, t->tag, t->unless_manifest_id);
     } else if (t->digest != NULL) {
         opened = query_open(&q, db, e,
-                            "SELECT t.name FROM tags t JOIN manifests m ON m.id = t.manifest_id"
-                            " WHERE m.repository_id = ? AND m.digest = ?",
+                            "WITH RECURSIVE up(digest) AS (SELECT ?2 UNION"
+                            " SELECT m.digest FROM up JOIN manifest_children c"
+                            "  ON c.repository_id = ?1 AND c.digest = up.digest"
+                            "  JOIN manifests m ON m.id = c.manifest_id)"
+                            " SELECT t.name FROM up JOIN manifests m ON m.repository_id = ?1"
+                            "  AND m.digest = up.digest JOIN tags t ON t.manifest_id = m.id",
                             "iz", t->repository_id, t->digest);
     } else {
         opened = query_open(&q, db, e, "SELECT name FROM tags WHERE repository_id = ?", "i",

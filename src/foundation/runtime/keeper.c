@@ -490,6 +490,30 @@ static int watch_children(struct keeper *k, struct err *e)
     return k->children < 0 ? err_sys(e, "signalfd") : 0;
 }
 
+/* What crun had started when its start was broken off: it comes to us, the subreaper. */
+static void end_strays(void)
+{
+    for (int i = 0; i < 100; i++) {
+        SCOPED(buf_done) struct buf text = BUF_MAX(4096);
+        struct err ignored;
+        struct str rest;
+        uint64_t pid;
+
+        if (fs_read(AT_FDCWD, "/proc/thread-self/children", &text, &ignored) < 0 || text.len == 0) {
+            return;
+        }
+        rest = buf_str(&text);
+        while (rest.p != NULL) {
+            if (str_to_u64(str_cut(&rest, ' '), &pid) == 0 && pid > 0 && pid <= INT32_MAX) {
+                (void)kill((pid_t)pid, SIGKILL);
+            }
+        }
+        (void)poll(NULL, 0, 20);
+        while (waitpid(-1, NULL, WNOHANG) > 0) {
+        }
+    }
+}
+
 void keeper_main(const struct keeper_job *job)
 {
     struct keeper k = {
@@ -512,6 +536,8 @@ void keeper_main(const struct keeper_job *job)
     tell_start(&k, rc < 0 ? &e : NULL);
     if (k.pid) {
         keep(&k);
+    } else {
+        end_strays();
     }
     _exit(0);
 }

@@ -193,6 +193,7 @@ export const server: Record<string, string> = {
   'expected a list of at most %d rules': '需要最多 {1} 条规则的列表',
   'expected keep or remove: what happens to tags that no rule is about': '应为 keep 或 remove：没有规则涵盖的标签要如何处理',
   'policy: rules have the id %lld twice': '策略：规则的 ID {1} 重复',
+  'policy: an id is larger than %d': '策略：有编号大于 {1}',
   'policy: expected an object': '策略：需要对象',
   'policy: %s': '策略：{1}',
   // src/control/registry/policy_http.c
@@ -239,6 +240,8 @@ export const server: Record<string, string> = {
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c
   "a run of this project's retention is going on: wait for it": '这个项目的保留规则正在运行：请等它完成',
+  'cut short: the server was stopped': '中途停止：服务器已停止',
+  'a thread for the retention could not be made': '无法创建运行保留规则的线程',
   'project %.*s has no retention rules: add one first': '项目 {1} 没有保留规则：请先添加一条',
   'repository %.*s has more than %d tags': '仓库 {1} 的标签超过 {2} 个',
   "there is no such run of this project's retention": '这个项目的保留规则没有这次运行',

@@ -193,6 +193,7 @@ export const server: Record<string, string> = {
   'expected a list of at most %d rules': '需要最多 {1} 條規則的清單',
   'expected keep or remove: what happens to tags that no rule is about': '應為 keep 或 remove：沒有規則涵蓋的標籤要如何處理',
   'policy: rules have the id %lld twice': '政策：規則的 ID {1} 重複',
+  'policy: an id is larger than %d': '政策：有編號大於 {1}',
   'policy: expected an object': '政策：需要物件',
   'policy: %s': '政策：{1}',
   // src/control/registry/policy_http.c
@@ -239,6 +240,8 @@ export const server: Record<string, string> = {
   'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
   // src/control/registry/retention_run.c
   "a run of this project's retention is going on: wait for it": '這個專案的保留規則正在執行：請等它完成',
+  'cut short: the server was stopped': '中途停止：伺服器已停止',
+  'a thread for the retention could not be made': '無法建立執行保留規則的執行緒',
   'project %.*s has no retention rules: add one first': '專案 {1} 沒有保留規則：請先新增一條',
   'repository %.*s has more than %d tags': '儲存庫 {1} 的標籤超過 {2} 個',
   "there is no such run of this project's retention": '這個專案的保留規則沒有這次執行',
