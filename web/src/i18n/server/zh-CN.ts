@@ -193,7 +193,7 @@ export const server: Record<string, string> = {
   'expected a list of at most %d rules': '需要最多 {1} 条规则的列表',
   'expected keep or remove: what happens to tags that no rule is about': '应为 keep 或 remove：没有规则涵盖的标签要如何处理',
   'policy: rules have the id %lld twice': '策略：规则的 ID {1} 重复',
-  'policy: an id is larger than %d': '策略：有编号大于 {1}',
+  'policy: an id is larger than %d': '策略：有 ID 大于 {1}',
   'policy: expected an object': '策略：需要对象',
   'policy: %s': '策略：{1}',
   // src/control/registry/policy_http.c
