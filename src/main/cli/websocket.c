@@ -17,8 +17,9 @@
 enum {
     HEAD_MAX = 32 * 1024,
     MESSAGE_MAX = 2 * 1024 * 1024,
-    ANSWER_MS = 60 * 1000, /* the server starts a process before it answers */
-    SILENCE_MS = 45 * 1000 /* it pings every 10 seconds */
+    READ_AT_ONCE = 1024 * 1024, /* then the caller has a look */
+    ANSWER_MS = 60 * 1000,      /* the server starts a process before it answers */
+    SILENCE_MS = 45 * 1000      /* it pings every 10 seconds */
 };
 
 struct websocket {
@@ -30,6 +31,7 @@ struct websocket {
     websocket_sink *sink;
     void *ctx;
     int64_t heard_ms;
+    size_t budget; /* what may still be read in this round */
     bool is_closed;
     char close_reason[124];
 };
@@ -238,10 +240,14 @@ static ssize_t on_recv(wslay_event_context_ptr frames, uint8_t *p, size_t n, int
         w->head_used += early.len;
         return (ssize_t)early.len;
     }
-    rc = curl_easy_recv(w->curl, p, n, &got);
+    if (w->budget == 0) { /* a fast server would fill the caller's memory before he can look */
+        return blocked_or_broken(frames, CURLE_AGAIN);
+    }
+    rc = curl_easy_recv(w->curl, p, n < w->budget ? n : w->budget, &got);
     if (rc != CURLE_OK || got == 0) {
         return blocked_or_broken(frames, rc == CURLE_OK ? CURLE_RECV_ERROR : rc);
     }
+    w->budget -= got;
     w->heard_ms = clock_mono_ms();
     return (ssize_t)got;
 }
@@ -347,6 +353,7 @@ int websocket_serve(struct websocket *w, enum websocket_intake intake, struct er
     if (intake == WEBSOCKET_HOLDS) {
         w->heard_ms = clock_mono_ms(); /* we do not listen */
     }
+    w->budget = READ_AT_ONCE;
     if ((intake == WEBSOCKET_TAKES && wslay_event_recv(w->frames) != 0) ||
         (wslay_event_want_write(w->frames) && wslay_event_send(w->frames) != 0)) {
         return err_set(e, ERR_UNAVAILABLE, "the connection to the server was cut");
