@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import requests
 
+from conftest import wait_for
 from test_c20_registry import OCI_LAYER, OCI_MANIFEST, Registry, code, sha
 
 V1 = '/api/v1/projects/'
@@ -334,14 +335,22 @@ def test_a_run_that_was_cut_short_is_over_after_the_restart(own_strata):
     retain(s, 'demo')
 
 
-def test_a_schedule_runs_by_itself(own_strata):
+def test_a_schedule_runs_by_itself_also_behind_a_policy_that_cannot_be_read(own_strata):
     s = own_strata().start()
-    s.project('demo')
+    for project in ('demo', 'other', 'broken'):
+        s.project(project)
     registry = Registry(s)
-    for tag in ('a', 'b'):
-        registry.image('demo/app', tag)
-    set_policy(s, 'demo', retention={'schedule': '* * * * *', 'rules': [{'keep': 'latest_pushed', 'n': 1}]})
-    from conftest import wait_for
-    run = wait_for(lambda: s.api('GET', f'{V1}demo/retention/runs').json()['items'], 180, 'the scheduled run')[-1]
-    assert run['started_by'] == 'schedule' and not run['dry_run']
-    wait_for(lambda: tags(registry, 'demo/app') == ['b'], 30, 'the tag that no rule keeps to go')
+    for project in ('demo', 'other'):
+        for tag in ('a', 'b'):
+            registry.image(f'{project}/app', tag)
+    for project in ('demo', 'other', 'broken'):
+        set_policy(s, project, retention={'schedule': '* * * * *', 'rules': [{'keep': 'latest_pushed', 'n': 1}]})
+    assert s.stop() == 0
+    subprocess.run(['sqlite3', s.state / 'state.db', "UPDATE registry_projects SET policy = '{\"later\": 1}', next_run_ms = 1"
+                    " WHERE project_id = (SELECT id FROM projects WHERE name = 'broken')"], check=True)
+    s.start()
+    for project in ('demo', 'other'):
+        run = wait_for(lambda: s.api('GET', f'{V1}{project}/retention/runs').json()['items'], 180, 'the scheduled run')[-1]
+        assert run['started_by'] == 'schedule' and not run['dry_run']
+        wait_for(lambda: tags(registry, f'{project}/app') == ['b'], 30, 'the tag that no rule keeps to go')
+    assert 'registry.policy_unreadable' in s.log()

@@ -18,9 +18,7 @@ static int repository_of(struct http_req *req, struct str *out, struct err *e)
     return 0;
 }
 
-typedef int list_fn(struct registry *r, struct str of, struct page *p, struct jw *w, struct err *e);
-
-static int reply_list(struct http_req *req, struct str of, list_fn *list, struct err *e)
+int reply_page(struct http_req *req, page_writer *write, const void *of, struct err *e)
 {
     struct page page = {.after = http_query(req, "after"), .arena = &req->arena};
     struct buf body = BUF_MAX(4 * MIB);
@@ -34,7 +32,7 @@ static int reply_list(struct http_req *req, struct str of, list_fn *list, struct
     jw_object(&w);
     jw_key(&w, "items");
     jw_array(&w);
-    result = list(req->ctx, of, &page, &w, e);
+    result = write(req->ctx, of, &page, &w, e);
     jw_end(&w);
     jw_key(&w, "next");
     if (page.last.p != NULL) {
@@ -50,9 +48,23 @@ static int reply_list(struct http_req *req, struct str of, list_fn *list, struct
     return result;
 }
 
+static int write_repositories(struct registry *r, const void *of, struct page *p, struct jw *w,
+                              struct err *e)
+{
+    return store_repository_rows(r, *(const struct str *)of, p, w, e);
+}
+
 int api_repositories(struct http_req *req, struct err *e)
 {
-    return reply_list(req, http_path_param(req, "p"), store_repository_rows, e);
+    struct str project = http_path_param(req, "p");
+
+    return reply_page(req, write_repositories, &project, e);
+}
+
+static int write_tags(struct registry *r, const void *of, struct page *p, struct jw *w,
+                      struct err *e)
+{
+    return store_tag_rows(r, *(const struct str *)of, p, w, e);
 }
 
 int api_tags(struct http_req *req, struct err *e)
@@ -60,7 +72,7 @@ int api_tags(struct http_req *req, struct err *e)
     struct str repository;
 
     return repository_of(req, &repository, e) < 0 ? -1
-                                                  : reply_list(req, repository, store_tag_rows, e);
+                                                  : reply_page(req, write_tags, &repository, e);
 }
 
 /* "app/tags/v1" is also a name that a repository may have. */

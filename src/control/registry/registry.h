@@ -71,7 +71,7 @@ int registry_search(struct registry *r, const char *projects, struct str words, 
                     struct jw *w, struct err *e) MUST_USE;
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name,
                           struct err *e) MUST_USE;
-/* Once a minute: writes down who was pulled, begins the retention of one project that is due. */
+/* Once a minute: writes down who was pulled, begins the retention that is due. */
 int registry_housekeep(struct registry *r, struct err *e);
 /* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
  * returns how many. Costs what it deletes. */

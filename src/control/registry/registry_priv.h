@@ -71,6 +71,14 @@ void token_cache_free(struct token_cache *t);
  * list, of other credentials their scopes. */
 uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository);
 
+/* Answers {"items": [...], "next": ...}: `write` adds the items of the page that the query names.
+ */
+struct page;
+struct jw;
+typedef int page_writer(struct registry *r, const void *of, struct page *p, struct jw *w,
+                        struct err *e);
+int reply_page(struct http_req *req, page_writer *write, const void *of, struct err *e);
+
 /* --- handlers; ctx is a struct registry * --- */
 
 /* Every /v2/ handler begins with it: version header, and clients without any credentials are sent

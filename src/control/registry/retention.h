@@ -34,7 +34,7 @@ int retention_run(struct registry *r, struct str project, int64_t project_id, un
                   struct str started_by, int64_t *id, struct err *e) MUST_USE;
 /* Once, before anything else: runs that a kill cut short are over. */
 int retention_recover(struct registry *r, struct err *e) MUST_USE;
-/* Once a minute: begins one run that is due, on a thread of its own. */
+/* Once a minute: begins what is due, one after the other on a thread of its own. */
 int retention_due(struct registry *r, struct err *e);
 /* Ends that thread: a run under way says that it was cut short. */
 void retention_stop(struct registry *r);

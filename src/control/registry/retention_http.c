@@ -62,50 +62,36 @@ int api_retention_run(struct http_req *req, struct err *e)
     return run_of(req, &project_id, &id, e) < 0 ? -1 : reply_run(req, 200, project_id, id, e);
 }
 
-static int reply_list(struct http_req *req, struct buf *b, struct jw *w, const struct page *page,
-                      int result, struct err *e)
+struct run_id {
+    int64_t project_id, id;
+};
+
+static int write_runs(struct registry *r, const void *of, struct page *p, struct jw *w,
+                      struct err *e)
 {
-    jw_end(w);
-    jw_key(w, "next");
-    if (page->last.p != NULL) {
-        jw_str(w, page->last);
-    } else {
-        jw_null(w);
-    }
-    jw_end(w);
-    if (result == 0) {
-        result = http_reply_json(req, 200, b, e);
-    }
-    buf_done(b);
-    return result;
+    const struct run_id *run = of;
+
+    return retention_runs_write(r, run->project_id, p, w, e);
 }
 
-static int list(struct http_req *req, bool of_rows, struct err *e)
+static int write_rows(struct registry *r, const void *of, struct page *p, struct jw *w,
+                      struct err *e)
 {
-    struct page page = {.after = http_query(req, "after"), .arena = &req->arena};
-    struct buf b = BUF_MAX(4 * MIB);
-    struct jw w = JW(&b);
-    int64_t project_id, id;
-    int result;
+    const struct run_id *run = of;
 
-    if (run_of(req, &project_id, &id, e) < 0 ||
-        http_query_i64(req, "limit", 100, 1, LIMIT_LIST_ROWS, &page.limit, e) < 0) {
-        return -1;
-    }
-    jw_object(&w);
-    jw_key(&w, "items");
-    jw_array(&w);
-    result = of_rows ? retention_rows_write(req->ctx, project_id, id, &page, &w, e)
-                     : retention_runs_write(req->ctx, project_id, &page, &w, e);
-    return reply_list(req, &b, &w, &page, result, e);
+    return retention_rows_write(r, run->project_id, run->id, p, w, e);
 }
 
 int api_retention_runs(struct http_req *req, struct err *e)
 {
-    return list(req, false, e);
+    struct run_id run;
+
+    return run_of(req, &run.project_id, &run.id, e) < 0 ? -1 : reply_page(req, write_runs, &run, e);
 }
 
 int api_retention_rows(struct http_req *req, struct err *e)
 {
-    return list(req, true, e);
+    struct run_id run;
+
+    return run_of(req, &run.project_id, &run.id, e) < 0 ? -1 : reply_page(req, write_rows, &run, e);
 }

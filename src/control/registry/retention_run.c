@@ -368,6 +368,7 @@ int retention_recover(struct registry *r, struct err *e)
 struct due {
     int64_t project_id, now_ms;
     struct arena *arena;
+    bool is_unreadable;
 };
 
 /* The one that has waited longest; its next time is noted before it runs, so that one which fails
@@ -392,37 +393,55 @@ static int take_due_fn(struct state_db *db, void *ctx, struct err *e)
     d->project_id = query_i64(&q, 0);
     query_done(&q);
     if (db_policy(db, d->arena, d->project_id, &p, e) < 0) {
-        return -1;
+        if (e->kind != ERR_INVALID) {
+            return -1;
+        }
+        d->is_unreadable = true; /* by this version: no schedule, and the others go on */
+        p = (struct policy){0};
     }
     return state_run(
         db, e, "UPDATE registry_projects SET next_run_ms = nullif(?, -1) WHERE project_id = ?",
         "ii", p.schedule.p ? cron_next(&p.cron, d->now_ms) : -1, d->project_id);
 }
 
+/* 1: one that was due is done with; 0: none is. */
 static int run_due(struct registry *r, struct err *e)
 {
     SCOPED(arena_done) struct arena arena = {0};
     struct due d = {.arena = &arena, .now_ms = clock_wall_ms()};
     char project[65];
-    struct err gone;
+    struct err failed;
     int64_t id;
 
     if (state_write(r->state, take_due_fn, &d, e) < 0) {
         return -1;
     }
-    if (d.project_id == 0 || access_project_name(r->access, d.project_id, project, &gone) < 0) {
+    if (d.project_id == 0) {
         return 0;
     }
-    return retention_run(r, str_of(project), d.project_id, 0, STR("schedule"), &id, e);
+    if (d.is_unreadable) {
+        log_error("registry.policy_unreadable", "project_id=%lld: its schedule is dropped",
+                  (long long)d.project_id);
+    } else if (access_project_name(r->access, d.project_id, project, &failed) == 0 &&
+               retention_run(r, str_of(project), d.project_id, 0, STR("schedule"), &id, &failed) <
+                   0) {
+        log_warn("registry.retention_failed", "project=%s: %s; the others go on", project,
+                 failed.msg);
+    }
+    return 1;
 }
 
 static void *retain(void *ctx)
 {
     struct registry *r = ctx;
     struct err e;
+    int more = 1;
 
-    if (run_due(r, &e) < 0) {
-        log_warn("registry.retention_failed", "%s; the next one that is due goes on", e.msg);
+    while (more > 0 && !atomic_load(&r->is_closing)) {
+        more = run_due(r, &e);
+    }
+    if (more < 0) {
+        log_warn("registry.retention_failed", "%s; trying again in a minute", e.msg);
     }
     atomic_store(&r->retainer_runs, false);
     return NULL;
