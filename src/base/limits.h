@@ -57,8 +57,9 @@
 #define LIMIT_JOB_SHELLS 16  /* open in one job: they share its memory and processes */
 #define LIMIT_USER_SHELLS 32 /* open for one user */
 #define LIMIT_SHELLS 256     /* of all: 2.5 MiB each at most here, a keeper of 1 MB beside them */
-#define LIMIT_SHELL_INPUT_BYTES (1 * MIB + 64 * KIB) /* what the program has not read: a message   \
-                                                      */
+#define LIMIT_SHELL_INPUT_BYTES                                                                    \
+    (1 * MIB + 64 * KIB) /* what the program has not read: a message                               \
+                          */
 
 /* volume */
 #define LIMIT_VOLUME_PATH_BYTES 4096
@@ -69,14 +70,21 @@
 
 /* Walks through volumes at once (a folder as tar, the files of a job): each holds a worker... */
 #define LIMIT_WALKS 16
-#define LIMIT_USER_WALKS 4              /* ...and no more than this for one user */
-#define LIMIT_RECENT_ENTRIES 1000000    /* looked at for the files of a job; the rest is not */
-#define LIMIT_RECENT_MS 5000            /* nor what takes longer */
-#define LIMIT_LEFT_OUT_BYTES (64 * KIB) /* of the note in an archive: more names are only counted  \
-                                         */
+#define LIMIT_USER_WALKS 4           /* ...and no more than this for one user */
+#define LIMIT_RECENT_ENTRIES 1000000 /* looked at for the files of a job; the rest is not */
+#define LIMIT_RECENT_MS 5000         /* nor what takes longer */
+#define LIMIT_LEFT_OUT_BYTES                                                                       \
+    (64 * KIB) /* of the note in an archive: more names are only counted                           \
+                */
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */
+#define LIMIT_LOGIN_BYTES (7 + 2 * LIMIT_NAME_BYTES) /* "robot$PROJECT+NAME" */
+#define LIMIT_DESCRIPTION_BYTES 500
+#define LIMIT_ROBOTS 200       /* of one project, and of the system */
+#define LIMIT_ROBOT_GRANTS 100 /* projects that one robot is given by name */
+#define LIMIT_GROUPS 2000
+#define LIMIT_GROUP_USERS 1000 /* a change of a group tells each of them */
 #define LIMIT_PASSWORD_BYTES 256
 #define LIMIT_AUDIT_PATH_BYTES 1024   /* of what was done: as long as our longest names */
 #define LIMIT_AUDIT_REFUSED_BYTES 256 /* of what was not: enough to see what was tried */
