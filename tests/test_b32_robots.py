@@ -11,7 +11,7 @@ from conftest import wait_for
 PUSH = ['image:pull', 'image:push']
 
 
-def robots(strata, project='bots', **kwargs):
+def robots(project='bots'):
     return f'/api/v1/projects/{project}/robots' if project else '/api/v1/robots'
 
 
@@ -21,7 +21,7 @@ def make(strata, name, permissions=None, project='bots', user='admin', status=20
     if project:
         strata.project(project)
         body['permissions'] = permissions
-    r = strata.api('POST', robots(strata, project), user=user, json=body)
+    r = strata.api('POST', robots(project), user=user, json=body)
     assert r.status_code == status, f'{r.status_code} {r.text}'
     return r.json()
 
@@ -121,7 +121,7 @@ def test_the_token_service_gives_a_robot_what_it_may(strata):
                'scope': 'repository:bots/app:push'}
     r = requests.post(strata.url + '/service/token', timeout=30, data=refresh)
     assert r.status_code == 200 and r.json()['scope'] == 'repository:bots/app:push', r.text
-    assert strata.api('POST', robots(strata) + '/tokens/rotate').status_code == 200
+    assert strata.api('POST', robots() + '/tokens/rotate').status_code == 200
     assert requests.post(strata.url + '/service/token', timeout=30, data=refresh).status_code == 401
 
 
@@ -152,7 +152,7 @@ def stops(strata, made, action):
 
 def test_disabling_rotating_and_deleting_act_at_once_on_jwts_and_streams(strata):
     made = make(strata, 'stop', ['image:pull'])
-    path = robots(strata) + '/stop'
+    path = robots() + '/stop'
     stops(strata, made, lambda: strata.api('PATCH', path, json={'disabled': True}))
     assert strata.api('PATCH', path, json={'disabled': False}).status_code == 200
     assert bearer(strata, made, 'GET', '/api/v1/me').status_code == 200
@@ -169,7 +169,7 @@ def test_a_robot_expires_by_the_clock(strata):
     assert made['robot']['expires_at']
     wait_for(lambda: strata.api('GET', '/v2/bots/app/tags/list', token=jwt).status_code == 401, 10, 'the JWT outlived its robot')
     assert bearer(strata, made, 'GET', '/api/v1/me').status_code == 401
-    assert strata.api('PATCH', robots(strata) + '/brief', json={'expires_in_seconds': None}).json()['expires_at'] is None
+    assert strata.api('PATCH', robots() + '/brief', json={'expires_in_seconds': None}).json()['expires_at'] is None
     assert bearer(strata, made, 'GET', '/api/v1/me').status_code == 200
 
 
@@ -199,7 +199,7 @@ def test_rotating_while_the_robot_works_leaves_no_old_secret_alive(strata):
         t.start()
     try:
         for _ in range(10):
-            old, new = made, strata.api('POST', robots(strata) + '/busy/rotate').json()
+            old, new = made, strata.api('POST', robots() + '/busy/rotate').json()
             assert bearer(strata, old, 'GET', '/api/v1/me').status_code == 401
             made = new
     finally:
@@ -213,8 +213,8 @@ def test_what_was_answered_survives_a_kill(own_strata):
     s = own_strata().start()
     keep, gone = make(s, 'keep', ['project:read']), make(s, 'gone', ['project:read'])
     turned = make(s, 'turned', ['project:read'])
-    new = s.api('POST', robots(s) + '/turned/rotate').json()
-    assert s.api('DELETE', robots(s) + '/gone').status_code == 204
+    new = s.api('POST', robots() + '/turned/rotate').json()
+    assert s.api('DELETE', robots() + '/gone').status_code == 204
     s.kill()
     s.start()
     assert bearer(s, keep, 'GET', '/api/v1/projects/bots').status_code == 200
@@ -236,9 +236,9 @@ def test_a_robot_has_no_sessions_tokens_users_robots_or_memberships(strata):
                                ('PUT', '/api/v1/me/password', {'old': made['secret'], 'new': 'correct horse battery'}),
                                ('POST', '/api/v1/users', {'name': 'x', 'password': 'correct horse battery'}),
                                ('POST', '/api/v1/projects', {'name': 'bots-own'}), ('POST', '/api/v1/groups', {'name': 'x'}),
-                               ('POST', robots(strata), {'name': 'x', 'permissions': ['job:read']}),
-                               ('POST', robots(strata, None), {'name': 'x', 'grants': [{'project': '*', 'permissions': ['job:read']}]}),
-                               ('POST', robots(strata) + '/lonely/rotate', None), ('GET', '/api/v1/audit', None),
+                               ('POST', robots(), {'name': 'x', 'permissions': ['job:read']}),
+                               ('POST', robots(None), {'name': 'x', 'grants': [{'project': '*', 'permissions': ['job:read']}]}),
+                               ('POST', robots() + '/lonely/rotate', None), ('GET', '/api/v1/audit', None),
                                ('PATCH', '/api/v1/projects/bots', {'public': True}), ('DELETE', '/api/v1/projects/bots', None)):
         r = bearer(strata, made, method, path, json=body)
         assert r.status_code == 403, f'{method} {path}: {r.status_code} {r.text}'
@@ -258,12 +258,12 @@ def test_nobody_gives_a_robot_more_than_he_holds(strata):
     make(strata, 'root', ['user:manage'], status=400)
     make(strata, 'root', ['signed-in'], status=400)
     narrow = strata.api('POST', '/api/v1/tokens', user='bot-maintainer', json={'name': 'n', 'scopes': ['project:manage', 'job:read']}).json()['token']
-    r = strata.api('POST', robots(strata), token=narrow, json={'name': 'n1', 'permissions': ['job:read', 'secret:write']})
+    r = strata.api('POST', robots(), token=narrow, json={'name': 'n1', 'permissions': ['job:read', 'secret:write']})
     assert r.status_code == 403 and 'secret:write' in r.json()['error']['message']
-    assert strata.api('POST', robots(strata), token=narrow, json={'name': 'n2', 'permissions': ['job:read']}).status_code == 201
-    assert strata.api('PATCH', robots(strata) + '/n2', token=narrow, json={'permissions': ['secret:write']}).status_code == 403
-    assert strata.api('POST', robots(strata) + '/strong/rotate', token=narrow).status_code == 403, 'nor takes over a stronger one'
-    assert strata.api('GET', robots(strata, None), user='bot-maintainer').status_code == 403
+    assert strata.api('POST', robots(), token=narrow, json={'name': 'n2', 'permissions': ['job:read']}).status_code == 201
+    assert strata.api('PATCH', robots() + '/n2', token=narrow, json={'permissions': ['secret:write']}).status_code == 403
+    assert strata.api('POST', robots() + '/strong/rotate', token=narrow).status_code == 403, 'nor takes over a stronger one'
+    assert strata.api('GET', robots(None), user='bot-maintainer').status_code == 403
 
 
 def test_a_robot_of_the_system_works_where_it_was_sent(strata):
@@ -311,7 +311,7 @@ def test_a_job_belongs_to_the_robot_that_submitted_it(strata, image):
     {'name': 'x', 'permissions': None}, {'name': 'x', 'permissions': ['job:read'], 'disabled': 'yes'}])
 def test_a_broken_request_is_refused_with_a_sentence(strata, body):
     strata.project('bots')
-    r = strata.api('POST', robots(strata), json=body)
+    r = strata.api('POST', robots(), json=body)
     assert r.status_code == 400 and len(r.json()['error']['message']) > 10, r.text
 
 
@@ -321,9 +321,9 @@ def test_a_broken_request_is_refused_with_a_sentence(strata, body):
                                     [{'project': f'p{i}', 'permissions': ['job:read']} for i in range(101)]])
 def test_broken_grants_are_refused_with_a_sentence(strata, grants):
     strata.project('bots')
-    r = strata.api('POST', robots(strata, None), json={'name': 'x', 'grants': grants})
+    r = strata.api('POST', robots(None), json={'name': 'x', 'grants': grants})
     assert r.status_code == 400 and len(r.json()['error']['message']) > 10, r.text
-    r = strata.api('POST', robots(strata, None), json={'name': 'x', 'grants': [{'project': 'no-such', 'permissions': ['job:read']}]})
+    r = strata.api('POST', robots(None), json={'name': 'x', 'grants': [{'project': 'no-such', 'permissions': ['job:read']}]})
     assert r.status_code == 404
 
 
@@ -339,20 +339,20 @@ def test_names_that_are_no_robots_sign_nobody_in(strata):
 def test_a_project_has_200_robots_at_most(own_strata):
     s = own_strata(args=['--set', 'access.robot_expiry_max=1d']).start()
     s.project('bots')
-    r = s.api('POST', robots(s), json={'name': 'for-ever', 'permissions': ['job:read']})
+    r = s.api('POST', robots(), json={'name': 'for-ever', 'permissions': ['job:read']})
     assert r.status_code == 400 and 'access.robot_expiry_max' in r.json()['error']['message']
     for i in range(200):
         make(s, f'r{i}', ['job:read'], expires_in_seconds=3600)
-    r = s.api('POST', robots(s), json={'name': 'more', 'permissions': ['job:read'], 'expires_in_seconds': 60})
-    assert r.status_code == 413 or r.status_code == 422 or r.status_code == 429 or r.status_code == 409, r.text
-    page = s.api('GET', robots(s) + '?limit=150').json()
-    rest = s.api('GET', robots(s) + f'?limit=150&after={page["next"]}').json()
+    r = s.api('POST', robots(), json={'name': 'more', 'permissions': ['job:read'], 'expires_in_seconds': 60})
+    assert r.status_code == 413 and '200' in r.json()['error']['message'], r.text
+    page = s.api('GET', robots() + '?limit=150').json()
+    rest = s.api('GET', robots() + f'?limit=150&after={page["next"]}').json()
     assert len(page['items']) == 150 and len(rest['items']) == 50 and rest['next'] is None
 
 
 # --- the command line ---
 
-def test_the_command_line_makes_shows_changes_and_deletes_robots(strata):
+def test_the_command_line_makes_shows_changes_and_deletes_robots():
     strata.project('bots')
     r = strata.cli('robot', 'create', 'cli', '--allow', 'image:pull', '--allow', 'job:read', '--description', 'by hand', '-p', 'bots', check=True)
     secret = r.stdout.strip()
