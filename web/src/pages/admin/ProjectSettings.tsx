@@ -12,6 +12,7 @@ import { useText } from '../../i18n';
 import { DeleteProject } from './DeleteProject';
 import { Members } from './Members';
 import { PublicSwitch } from './Projects';
+import { ProjectRobots } from './Robots';
 import { Secrets } from './Secrets';
 import './admin.css';
 
@@ -55,6 +56,7 @@ export default function ProjectSettings() {
         commands={[
           { cli: `strata project members --project ${name}`, url: path`/api/v1/projects/${name}/members` },
           { cli: `strata project grant USER ROLE --project ${name}` },
+          ...(mayManage ? [{ cli: `strata robot create NAME --allow image:pull --project ${name}` }] : []),
           { cli: `strata secret set NAME --project ${name} < FILE` },
         ]}
       />
@@ -67,6 +69,7 @@ export default function ProjectSettings() {
           <Members project={name} />
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
+            {mayManage && <ProjectRobots project={name} />}
             {mayManage && <Visibility project={project.data} />}
             {mayManage && <DangerZone project={name} />}
           </div>

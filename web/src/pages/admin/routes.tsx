@@ -4,6 +4,8 @@ import { Navigate, type RouteObject } from 'react-router-dom';
 
 const AdminFrame = lazy(() => import('./AdminFrame'));
 const Users = lazy(() => import('./Users'));
+const Groups = lazy(() => import('./Groups'));
+const Robots = lazy(() => import('./Robots'));
 const Projects = lazy(() => import('./Projects'));
 const Permissions = lazy(() => import('./Permissions'));
 const Audit = lazy(() => import('./Audit'));
@@ -19,6 +21,8 @@ export const adminRoutes: RouteObject[] = [
     children: [
       { index: true, element: <Navigate replace to="/admin/users" /> },
       { path: 'users', element: <Users /> },
+      { path: 'groups', element: <Groups /> },
+      { path: 'robots', element: <Robots /> },
       { path: 'projects', element: <Projects /> },
       { path: 'permissions', element: <Permissions /> },
       { path: 'audit', element: <Audit /> },
