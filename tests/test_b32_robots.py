@@ -163,6 +163,20 @@ def test_disabling_rotating_and_deleting_act_at_once_on_jwts_and_streams(strata)
     assert strata.api('GET', path).status_code == 404
 
 
+def test_a_log_that_a_robot_follows_is_cut_with_its_rights(strata, image):
+    made = make(strata, 'follower', ['job:read'], project='demo')
+    job = strata.submit('demo', {'image': image, 'command': ['sh', '-c', 'echo begun; sleep 600'], 'resources': {'cpu': '100m', 'memory': '32Mi'}})
+    strata.wait_job('demo', job['id'], ('running',))
+    with bearer(strata, made, 'GET', f'/api/v1/projects/demo/jobs/{job["id"]}/log?follow=1', stream=True) as log:
+        parts = log.iter_content(None)
+        assert next(parts) == b'begun\n'
+        assert strata.api('PATCH', robots('demo') + '/follower', json={'permissions': ['volume:read']}).status_code == 200
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):
+            for _ in parts:
+                pass
+    strata.api('POST', f'/api/v1/projects/demo/jobs/{job["id"]}/cancel')
+
+
 def test_a_robot_expires_by_the_clock(strata):
     made = make(strata, 'brief', ['image:pull'], expires_in_seconds=2)
     jwt = registry_token(strata, made, 'repository:bots/app:pull')['token']
@@ -352,7 +366,7 @@ def test_a_project_has_200_robots_at_most(own_strata):
 
 # --- the command line ---
 
-def test_the_command_line_makes_shows_changes_and_deletes_robots():
+def test_the_command_line_makes_shows_changes_and_deletes_robots(strata):
     strata.project('bots')
     r = strata.cli('robot', 'create', 'cli', '--allow', 'image:pull', '--allow', 'job:read', '--description', 'by hand', '-p', 'bots', check=True)
     secret = r.stdout.strip()

@@ -89,6 +89,6 @@
 #define LIMIT_AUDIT_PATH_BYTES 1024   /* of what was done: as long as our longest names */
 #define LIMIT_AUDIT_REFUSED_BYTES 256 /* of what was not: enough to see what was tried */
 #define LIMIT_AUDIT_REFUSALS 60 /* entries of a user and minute: 30 KiB; the rest is counted */
-#define LIMIT_AUDIT_USERS 4096  /* counted side by side; 200 bytes each, for a minute */
+#define LIMIT_AUDIT_USERS 4096  /* counted side by side; 280 bytes each, for a minute */
 #define LIMIT_PASSWORD_WAITS 32 /* workers that wait for one user's yescrypt */
 #define LIMIT_SECRET_BYTES (64 * KIB)

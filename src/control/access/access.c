@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    KNOWN_SLOTS = 1024, /* 180 bytes each */
-    PLACE_SLOTS = 2048, /* 80 bytes each */
+    KNOWN_SLOTS = 1024, /* 260 bytes each */
+    PLACE_SLOTS = 2048, /* 90 bytes each */
     CACHE_TTL_MS = 60000,
     THROTTLE_ENTRIES = 8192, /* 240 bytes each */
 };

@@ -208,7 +208,7 @@ int access_principal(struct access *a, int64_t user_id, struct principal *out, s
 static int by_basic(struct access *a, struct http_req *r, struct str text, struct principal *out,
                     struct err *e)
 {
-    struct buf plain = BUF_MAX(LIMIT_NAME_BYTES + LIMIT_PASSWORD_BYTES + 16);
+    struct buf plain = BUF_MAX(LIMIT_LOGIN_BYTES + LIMIT_PASSWORD_BYTES + 16);
     struct str password;
     int result;
 

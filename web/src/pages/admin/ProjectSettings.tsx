@@ -66,10 +66,12 @@ export default function ProjectSettings() {
         <Skeleton active />
       ) : (
         <div className="grid-2">
-          <Members project={name} />
+          <div className="stack">
+            <Members project={name} />
+            {mayManage && <ProjectRobots project={name} />}
+          </div>
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
-            {mayManage && <ProjectRobots project={name} />}
             {mayManage && <Visibility project={project.data} />}
             {mayManage && <DangerZone project={name} />}
           </div>
