@@ -123,7 +123,7 @@ export const flows = {
     await page.getByRole('row', { name: /flow-ci/ }).waitFor({ state: 'detached' });
   },
 
-  'an administrator makes a robot for every project and a group, which gets a role': async ({ page, url, api, accessible, shot }) => {
+  'an administrator makes a robot for every project and a group, which gets a role': async ({ page, url, api, newPage, accessible, shot }) => {
     await ensure(api, 'DELETE', '/api/v1/robots/flow-mirror');
     await ensure(api, 'DELETE', '/api/v1/groups/flow-people');
     await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-bots' });
@@ -165,11 +165,21 @@ export const flows = {
     await page.getByRole('button', { name: 'Remove flow-people from the project' }).waitFor();
     await accessible(page);
     await shot(page, 'group-as-member');
+    const small = await newPage({ locale: 'zh-TW', width: 400, dark: true });
+    await api('POST', '/api/v1/robots', { name: 'flow-mirror', grants: [{ project: 'flow-bots', permissions: ['image:pull', 'job:read'] }] });
+    for (const [where, text] of [['admin/robots', 'robot$flow-mirror'], ['admin/groups?group=flow-people', 'flow-grouped'], ['p/flow-bots/settings', 'flow-people']]) {
+      await small.goto(`${url}/ui/${where}`);
+      await small.getByText(text).first().waitFor();
+      await accessible(small);
+      await shot(small, `small-${where.replace(/\W+/g, '-')}`);
+      assert.ok(await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where} is wider than the screen`);
+    }
+    await api('DELETE', '/api/v1/robots/flow-mirror');
     assert.deepEqual((await api('GET', '/api/v1/groups/flow-people')).projects, [{ name: 'flow-bots', role: 'developer' }]);
     await page.goto(`${url}/ui/admin/groups`);
     await page.getByRole('button', { name: 'Delete the group flow-people' }).click();
     await dialog.getByRole('button', { name: 'Delete' }).click();
-    await page.getByText('flow-people').waitFor({ state: 'detached' });
+    await page.getByRole('row', { name: /flow-people/ }).waitFor({ state: 'detached' });
   },
 
   'the audit log is filtered on the server, by the address': async ({ page, url, api }) => {
