@@ -132,9 +132,11 @@ int access_project_json(struct access *a, const struct principal *who, struct st
     "WITH his(project_id, rank) AS (SELECT project_id, max(rank) FROM memberships "                \
     "WHERE user_id = ?1 AND (permission IS NULL OR permission = '" permission_text "') "           \
     "GROUP BY project_id) "
+#define WITH_READ WITH_HIS("project:read")
+#define WITH_PULL WITH_HIS("image:pull")
 /* Those that he may see: ?1 his id, ?2 whether he is admin. */
 #define SELECT_PROJECTS                                                                            \
-    WITH_HIS("project:read")                                                                       \
+    WITH_READ                                                                                      \
     "SELECT p.name, p.public, his.rank, p.created_ms FROM projects p "                             \
     "LEFT JOIN his ON his.project_id = p.id "                                                      \
     "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "

@@ -163,7 +163,6 @@ static int find_by_id(struct state_db *db, void *ctx, struct err *e)
     if (b->id < 0) {
         return find_robot_by_id(db, b, e);
     }
-
     if (query_open(&q, db, e,
                    "SELECT name, is_admin, generation FROM users WHERE id = ? AND NOT disabled",
                    "i", b->id) < 0 ||

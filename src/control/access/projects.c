@@ -291,16 +291,15 @@ static int open_projects(struct query *q, struct state_db *db, const struct proj
                           "AND name > ? AND has_words(?, name) ORDER BY name LIMIT ?",
                           "ssi", p->after, p->q, p->limit + 1);
     }
-    return query_open(
-        q, db, e,
-        WITH_HIS("project:read") "SELECT p.name, p.public, his.rank, p.created_ms FROM his "
-                                 "JOIN projects p ON p.id = his.project_id "
-                                 "WHERE p.deleting = 0 AND p.name > ?2 AND has_words(?3, p.name) "
-                                 "UNION ALL SELECT name, public, NULL, created_ms FROM projects "
-                                 "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
-                                 "has_words(?3, name) "
-                                 "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",
-        "issi", l->who->user_id, p->after, p->q, p->limit + 1);
+    return query_open(q, db, e,
+                      WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms FROM his "
+                                "JOIN projects p ON p.id = his.project_id "
+                                "WHERE p.deleting = 0 AND p.name > ?2 AND has_words(?3, p.name) "
+                                "UNION ALL SELECT name, public, NULL, created_ms FROM projects "
+                                "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
+                                "has_words(?3, name) "
+                                "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",
+                      "issi", l->who->user_id, p->after, p->q, p->limit + 1);
 }
 
 static int write_projects(struct state_db *db, void *ctx, struct err *e)
@@ -376,15 +375,14 @@ static int open_visible(struct query *q, struct state_db *db, const struct visib
                           "AND name || '/' >= ? ORDER BY 1 LIMIT ?",
                           "si", v->from, (int64_t)v->out->max);
     }
-    return query_open(
-        q, db, e,
-        WITH_HIS(
-            "image:pull") "SELECT name || '/', id FROM projects WHERE public = 1 AND deleting = 0 "
-                          "AND name || '/' >= ?2 "
-                          "UNION SELECT p.name || '/', p.id FROM his "
-                          "JOIN projects p ON p.id = his.project_id "
-                          "WHERE p.deleting = 0 AND p.name || '/' >= ?2 ORDER BY 1 LIMIT ?3",
-        "isi", v->who->user_id, v->from, (int64_t)v->out->max);
+    return query_open(q, db, e,
+                      WITH_PULL
+                      "SELECT name || '/', id FROM projects WHERE public = 1 AND deleting = 0 "
+                      "AND name || '/' >= ?2 "
+                      "UNION SELECT p.name || '/', p.id FROM his "
+                      "JOIN projects p ON p.id = his.project_id "
+                      "WHERE p.deleting = 0 AND p.name || '/' >= ?2 ORDER BY 1 LIMIT ?3",
+                      "isi", v->who->user_id, v->from, (int64_t)v->out->max);
 }
 
 static int read_visible(struct state_db *db, void *ctx, struct err *e)
