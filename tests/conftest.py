@@ -174,6 +174,14 @@ class Strata:
             assert r.status_code < 300, r.text
         return name
 
+    def robot(self, project, name, permissions):
+        """A robot of a project; its login stands for its secret wherever a user's name does."""
+        self.project(project)
+        r = self.api('POST', f'/api/v1/projects/{project}/robots', json={'name': name, 'permissions': permissions})
+        assert r.status_code == 201, r.text
+        self._tokens[r.json()['robot']['login']] = r.json()['secret']
+        return r.json()['robot']['login']
+
     def project(self, name, public=False):
         r = self.api('POST', '/api/v1/projects', json={'name': name, 'public': public})
         assert r.status_code in (201, 409), r.text

@@ -9,11 +9,13 @@ import requests
 
 from conftest import BUILD
 
-ROLES = ('admin', 'maintainer', 'developer', 'guest', 'outsider', 'anonymous')
+ROLES = ('admin', 'maintainer', 'developer', 'guest', 'outsider', 'anonymous', 'robot', 'stray robot')
+ROBOTS = {'robot', 'stray robot'}
 # Which roles hold a permission: written down here again on purpose, as a second opinion on roles.c.
 MAY = {
     'public': set(ROLES),
     'signed-in': set(ROLES) - {'anonymous'},
+    'person': set(ROLES) - ROBOTS - {'anonymous'},
     'system:read': {'admin'}, 'system:manage': {'admin'}, 'user:manage': {'admin'}, 'audit:read': {'admin'},
     'project:read': {'admin', 'maintainer', 'developer', 'guest'},
     'member:read': {'admin', 'maintainer', 'developer', 'guest'},
@@ -31,6 +33,10 @@ MAY = {
     'secret:read': {'admin', 'maintainer', 'developer'},
     'secret:write': {'admin', 'maintainer'},
 }
+# What the robot of the project is given; the stray one is given all that a robot can have, in another project.
+GIVEN = ('member:read', 'image:pull', 'image:delete', 'job:read', 'job:cancel', 'volume:write', 'secret:read')
+for permission in GIVEN:
+    MAY[permission] = MAY[permission] | {'robot'}
 
 
 def routes():
@@ -45,13 +51,15 @@ def people(strata):
     for role in ('maintainer', 'developer', 'guest'):
         strata.user('m-' + role, 'matrix', role)
     strata.user('m-outsider', 'elsewhere', 'developer')
-    return {**{r: 'm-' + r for r in ('maintainer', 'developer', 'guest', 'outsider')}, 'admin': 'admin', 'anonymous': None}
+    everything = [p for p in MAY if ':' in p and not p.startswith(('system:', 'user:', 'audit:')) and p != 'project:manage']
+    return {**{r: 'm-' + r for r in ('maintainer', 'developer', 'guest', 'outsider')}, 'admin': 'admin', 'anonymous': None,
+            'robot': strata.robot('matrix', 'm-robot', GIVEN), 'stray robot': strata.robot('elsewhere', 'm-stray', everything)}
 
 
 def concrete(pattern):
     """A path of project `matrix` where everything else does not exist: handlers that are reached change nothing."""
     values = {'p': 'matrix', 'repo...': 'matrix/none', 'repo': 'matrix/none', 'ref': 'none', 'tag': 'none', 'id': 'none',
-              'u': 'no-such-user', 'v': 'no-such-volume', 's': 'no-such-secret', 'path...': 'none', 'digest': 'sha256:' + '0' * 64}
+              'u': 'no-such-user', 'v': 'no-such-volume', 's': 'no-such-secret', 'r': 'no-such-robot', 'g': 'no-such-group', 'path...': 'none', 'digest': 'sha256:' + '0' * 64}
     if '/api/v1/' in pattern:
         values['repo...'] = 'none'
     return re.sub(r'\{([^}]+)\}', lambda m: values.get(m.group(1), 'none'), pattern)
@@ -67,7 +75,7 @@ def test_every_route_obeys_its_permission(strata, people, role):
         if route['path'] in ('/api/v1/events', '/v2/', '/v2/_catalog', '/service/token'):
             continue  # a stream without end, and challenges of their own: tested elsewhere
         r = strata.api(route['method'], concrete(route['path']), user=people[role], data=b'', timeout=30)
-        may = all(role in MAY.get(p, set(ROLES)) for p in (route['permission'], route.get('also', 'public')))
+        may = all(role in MAY.get(route[k], set(ROLES)) for k in ('permission', 'also') if k in route)
         if route['permission'] == 'project:create':
             continue
         refused = r.status_code in (401, 403) or (r.status_code == 404 and not may)
@@ -79,7 +87,7 @@ def test_every_route_obeys_its_permission(strata, people, role):
     assert not wrong, '\n'.join(wrong)
 
 
-@pytest.mark.parametrize('role', ('developer', 'guest', 'outsider', 'anonymous'))
+@pytest.mark.parametrize('role', ('developer', 'guest', 'outsider', 'anonymous', 'robot', 'stray robot'))
 def test_a_project_cannot_be_changed_from_below(strata, people, role):
     for method in ('DELETE', 'PATCH'):
         r = strata.api(method, '/api/v1/projects/matrix', user=people[role], json={'public': True} if method == 'PATCH' else None)
@@ -108,7 +116,7 @@ def test_the_members_of_a_public_project_are_not_for_everybody(strata, people):
     assert strata.api('GET', path, user=None).status_code == 401
     assert strata.api('GET', path, user='m-outsider').status_code == 403
     items = strata.api('GET', path, user='m-guest').json()['items']
-    assert {'user': 'm-guest', 'role': 'guest'} in items
+    assert {'kind': 'user', 'user': 'm-guest', 'role': 'guest'} in items
 
 
 def test_a_private_project_looks_like_none(strata, people):

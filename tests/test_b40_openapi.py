@@ -174,7 +174,7 @@ class Api:
         return r.json()['error']
 
 
-EVENTS = {'job', 'machine', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'me'}
+EVENTS = {'robot', 'group', 'job', 'machine', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'me'}
 
 
 class Events(threading.Thread):
@@ -264,6 +264,42 @@ def projects(api, user, p):
     api.refused(400, 'PATCH', f'{V1}/projects/{p}', json={'publik': True})
     api.refused(405, 'PATCH', V1 + '/queue', json={})
     api.refused(404, 'GET', V1 + '/nowhere')
+
+
+def groups(api, user, p):
+    g = 'g-' + p
+    assert api.call('POST', V1 + '/groups', 201, json={'name': g, 'description': 'some'})['members'] == []
+    api.refused(409, 'POST', V1 + '/groups', json={'name': g})
+    api.call('PUT', V1 + '/groups/{g}/members/{u}', 204, g=g, u=user)
+    api.call('PUT', P + '/groups/{g}', 204, p=p, g=g, json={'role': 'guest'})
+    shown = api.call('GET', V1 + '/groups/{g}', 200, g=g)
+    assert shown['members'] == [user] and shown['projects'] == [{'name': p, 'role': 'guest'}]
+    api.call('PATCH', V1 + '/groups/{g}', 200, g=g, json={'description': 'others'})
+    api.call('GET', V1 + '/groups', 200, params={'limit': 1})
+    assert {m['kind'] for m in api.call('GET', P + '/members', 200, p=p)['items']} == {'user', 'group'}
+    api.call('DELETE', P + '/groups/{g}', 204, p=p, g=g)
+    api.call('DELETE', V1 + '/groups/{g}/members/{u}', 204, g=g, u=user)
+    api.call('DELETE', V1 + '/groups/{g}', 204, g=g)
+
+
+def robots(api, p):
+    body = {'name': 'ci', 'description': 'builds', 'expires_in_seconds': 3600, 'disabled': False}
+    grant = {'project': p, 'permissions': ['image:pull', 'project:read']}
+    for home, of, rights in ((P + '/robots', {'p': p}, {'permissions': grant['permissions']}), (V1 + '/robots', {}, {'grants': [grant]})):
+        name = 'ci-' + p
+        made = api.call('POST', home, 201, json={**body, 'name': name, **rights}, **of)
+        assert made['robot']['grants'] == [{**grant, 'permissions': ['project:read', 'image:pull']}]
+        api.call('GET', V1 + '/me', 200, token=made['secret'])
+        assert api.call('GET', P, 200, p=p, token=made['secret'])['role'] == 'robot'
+        again = api.call('POST', home + '/{r}/rotate', 200, r=name, **of)
+        assert again['robot']['login'] == made['robot']['login'] and again['secret'] != made['secret']
+        assert api.call('GET', home + '/{r}', 200, r=name, **of)['expires_at']
+        changed = api.call('PATCH', home + '/{r}', 200, r=name, json={**rights, 'expires_in_seconds': None, 'disabled': True, 'description': ''}, **of)
+        assert changed['expires_at'] is None and changed['disabled']
+        assert api.call('GET', home, 200, params={'limit': 1}, **of)['items']
+        api.refused(403, 'GET', V1 + '/audit', token=api.call('POST', home, 201, json={**body, 'name': 'b-' + p, **rights}, **of)['secret'])
+        for each in (name, 'b-' + p):
+            api.call('DELETE', home + '/{r}', 204, r=each, **of)
 
 
 def images(api, p):
@@ -425,6 +461,8 @@ def test_every_route_answers_as_the_document_says(strata, document):
     signing_in(api, user)
     tokens(api, user)
     projects(api, user, p)
+    groups(api, user, p)
+    robots(api, p)
     images(api, p)
     volumes(api, p)
     jobs_that_end(api, p)

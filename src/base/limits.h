@@ -76,10 +76,16 @@
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */
+#define LIMIT_LOGIN_BYTES (7 + 2 * LIMIT_NAME_BYTES) /* "robot$PROJECT+NAME" */
+#define LIMIT_DESCRIPTION_BYTES 500
+#define LIMIT_ROBOTS 200       /* of one project, and of the system */
+#define LIMIT_ROBOT_GRANTS 100 /* projects that one robot is given by name */
+#define LIMIT_GROUPS 2000
+#define LIMIT_GROUP_USERS 1000 /* a change of a group tells each of them */
 #define LIMIT_PASSWORD_BYTES 256
 #define LIMIT_AUDIT_PATH_BYTES 1024   /* of what was done: as long as our longest names */
 #define LIMIT_AUDIT_REFUSED_BYTES 256 /* of what was not: enough to see what was tried */
 #define LIMIT_AUDIT_REFUSALS 60 /* entries of a user and minute: 30 KiB; the rest is counted */
-#define LIMIT_AUDIT_USERS 4096  /* counted side by side; 200 bytes each, for a minute */
+#define LIMIT_AUDIT_USERS 4096  /* counted side by side; 280 bytes each, for a minute */
 #define LIMIT_PASSWORD_WAITS 32 /* workers that wait for one user's yescrypt */
 #define LIMIT_SECRET_BYTES (64 * KIB)

@@ -2,13 +2,15 @@
  * dispatcher asks the authorize hook before the handler runs. Which role holds which permission is
  * the one table in control/access/roles.c. */
 #pragma once
+#include "base/limits.h"
 #include "base/str.h"
 
 /* X(NAME, "text", where): where = NONE needs no project, SYSTEM is held by system roles, PROJECT is
  * asked for the project that the route's path names. */
 #define PERMS(X)                                                                                   \
     X(PUBLIC, "public", NONE)       /* anybody, also without signing in */                         \
-    X(SIGNED_IN, "signed-in", NONE) /* any user, about himself */                                  \
+    X(SIGNED_IN, "signed-in", NONE) /* whoever signed in: users and robots */                      \
+    X(PERSON, "person", NONE)       /* a user, about his own password and tokens: no robots */     \
     X(SYSTEM_READ, "system:read", SYSTEM)                                                          \
     X(SYSTEM_MANAGE, "system:manage", SYSTEM)                                                      \
     X(USER_MANAGE, "user:manage", SYSTEM)                                                          \
@@ -42,16 +44,25 @@ int perm_parse(struct str text, enum perm *out, struct err *e) MUST_USE;
 #define PERM_BIT(p) (1ULL << (p))
 #define PERM_ALL (PERM_BIT(PERM_COUNT) - 1)
 
-enum principal_kind { PRINCIPAL_ANONYMOUS, PRINCIPAL_SESSION, PRINCIPAL_TOKEN, PRINCIPAL_PASSWORD };
+enum principal_kind {
+    PRINCIPAL_ANONYMOUS,
+    PRINCIPAL_SESSION,
+    PRINCIPAL_TOKEN,
+    PRINCIPAL_PASSWORD,
+    PRINCIPAL_ROBOT
+};
 
 /* Who makes a request. Plain value, copied freely. */
 struct principal {
     enum principal_kind kind;
-    int64_t user_id; /* 0: anonymous */
+    /* 0: anonymous. Below 0: a robot, minus its id; so what is kept by user (sessions, tokens,
+     * members) has nothing of a robot, and what is counted by user counts it apart. */
+    int64_t user_id;
     int64_t token_id;
-    int64_t generation; /* of his password: what is made from it is void when he gets another */
+    int64_t generation; /* of his password, or of a robot's secret: what is made from it is void
+                         * when there is another */
     bool is_admin;
     unsigned char session[32]; /* PRINCIPAL_SESSION: SHA-256 of its cookie */
     uint64_t scopes; /* PERM_BITs this sign-in may use at most; PERM_ALL when not narrowed */
-    char name[65];   /* "anonymous" */
+    char name[LIMIT_LOGIN_BYTES + 1]; /* "anonymous", "ada", "robot$demo+ci" */
 };

@@ -70,6 +70,118 @@ export const flows = {
     await page.waitForURL(/\/overview/);
   },
 
+  'a maintainer makes a robot, narrows it, gives it a new secret and deletes it': async ({ url, api, newPage, accessible, shot }) => {
+    await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-bots' });
+    await ensure(api, 'DELETE', '/api/v1/projects/flow-bots/robots/flow-ci');
+    await user(api, 'flow-boss');
+    await api('PUT', '/api/v1/projects/flow-bots/members/flow-boss', { role: 'maintainer' });
+    const page = await newPage({ user: 'flow-boss', password: PASSWORD });
+    const me = async (secret) => (await fetch(`${url}/api/v1/me`, { headers: { Authorization: `Bearer ${secret}` } })).json();
+    const menu = async (item) => {
+      await page.getByRole('button', { name: 'Actions for flow-ci' }).click();
+      await page.getByRole('menuitem', { name: item }).click();
+    };
+    const secret = async () => {
+      const text = (await page.locator('.token-text').innerText()).trim();
+      await page.getByRole('button', { name: 'I have copied it' }).click();
+      await page.locator('.token-text').waitFor({ state: 'detached' });
+      assert.equal((await page.content()).includes(text), false);
+      return text;
+    };
+    await page.goto(`${url}/ui/p/flow-bots/settings`);
+    await page.getByRole('button', { name: 'New robot' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('textbox', { name: 'Name' }).fill('flow-ci');
+    await dialog.getByLabel('Description').fill('builds the images');
+    await dialog.getByRole('checkbox', { name: /image:push/ }).check();
+    assert.equal(await dialog.getByRole('checkbox', { name: /project:manage/ }).count(), 0);
+    await accessible(page);
+    await shot(page, 'robot-new');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await page.getByText("docker login -u 'robot$flow-bots+flow-ci'").waitFor();
+    const first = await secret();
+    assert.deepEqual((await me(first)).grants, [{ project: 'flow-bots', permissions: ['image:pull', 'image:push'] }]);
+    await page.getByText('builds the images').waitFor();
+    await accessible(page);
+    await shot(page, 'robots-of-a-project');
+
+    await menu('Change');
+    await dialog.getByRole('checkbox', { name: /image:push/ }).uncheck();
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    assert.deepEqual((await me(first)).grants[0].permissions, ['image:pull']);
+    await menu('New secret');
+    await page.getByRole('dialog').getByRole('button', { name: 'New secret' }).click();
+    const second = await secret();
+    assert.ok((await me(first)).error);
+    await menu('Disable');
+    await page.getByRole('dialog').getByRole('button', { name: 'Disable' }).click();
+    await page.getByRole('row', { name: /flow-ci/ }).getByText('disabled').waitFor();
+    assert.ok((await me(second)).error);
+    await menu('Delete');
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('row', { name: /flow-ci/ }).waitFor({ state: 'detached' });
+  },
+
+  'an administrator makes a robot for every project and a group, which gets a role': async ({ page, url, api, newPage, accessible, shot }) => {
+    await ensure(api, 'DELETE', '/api/v1/robots/flow-mirror');
+    await ensure(api, 'DELETE', '/api/v1/groups/flow-people');
+    await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-bots' });
+    await user(api, 'flow-grouped');
+    const dialog = page.getByRole('dialog');
+    await page.goto(`${url}/ui/admin/robots`);
+    await page.getByRole('button', { name: 'New robot' }).click();
+    await dialog.getByRole('textbox', { name: 'Name' }).fill('flow-mirror');
+    await dialog.getByLabel('In which projects').click();
+    await page.getByTitle('Every project').click();
+    await dialog.getByRole('textbox', { name: 'Name' }).click();
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('button', { name: 'I have copied it' }).click();
+    await page.getByText('robot$flow-mirror').waitFor();
+    await accessible(page);
+    await shot(page, 'robots-of-the-system');
+    await page.getByRole('button', { name: 'Actions for flow-mirror' }).click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await page.getByText('robot$flow-mirror').waitFor({ state: 'detached' });
+
+    await page.getByRole('link', { name: 'Groups' }).click();
+    await page.getByRole('button', { name: 'New group' }).click();
+    await dialog.getByRole('textbox', { name: 'Name' }).fill('flow-people');
+    await dialog.getByLabel('Description').fill('of the flow');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await dialog.getByText('Group flow-people').waitFor();
+    await dialog.getByLabel('Add a user').fill('flow-grouped');
+    await page.getByTitle('flow-grouped').click();
+    await dialog.getByRole('button', { name: 'Remove flow-grouped from the group' }).waitFor();
+    await accessible(page);
+    await shot(page, 'group');
+    await dialog.getByRole('button', { name: 'Close' }).last().click();
+    await page.goto(`${url}/ui/p/flow-bots/settings`);
+    await page.getByLabel('User or group').click();
+    await page.getByTitle('Group', { exact: true }).click();
+    await page.getByPlaceholder('Group').fill('flow-people');
+    await page.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.getByRole('button', { name: 'Remove flow-people from the project' }).waitFor();
+    await accessible(page);
+    await shot(page, 'group-as-member');
+    const small = await newPage({ locale: 'zh-TW', width: 400, dark: true });
+    await api('POST', '/api/v1/robots', { name: 'flow-mirror', grants: [{ project: 'flow-bots', permissions: ['image:pull', 'job:read'] }] });
+    for (const [where, text] of [['admin/robots', 'robot$flow-mirror'], ['admin/groups?group=flow-people', 'flow-grouped'], ['p/flow-bots/settings', 'flow-people']]) {
+      await small.goto(`${url}/ui/${where}`);
+      await small.getByText(text).first().waitFor();
+      await accessible(small);
+      await shot(small, `small-${where.replace(/\W+/g, '-')}`);
+      assert.ok(await small.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where} is wider than the screen`);
+    }
+    await api('DELETE', '/api/v1/robots/flow-mirror');
+    assert.deepEqual((await api('GET', '/api/v1/groups/flow-people')).projects, [{ name: 'flow-bots', role: 'developer' }]);
+    await page.goto(`${url}/ui/admin/groups`);
+    await page.getByRole('button', { name: 'Delete the group flow-people' }).click();
+    await dialog.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('row', { name: /flow-people/ }).waitFor({ state: 'detached' });
+  },
+
   'the audit log is filtered on the server, by the address': async ({ page, url, api }) => {
     await user(api, 'flow-audited');
     await page.goto(`${url}/ui/admin/audit?q=/users&time=hour`);

@@ -44,6 +44,8 @@ async function makeSamples(api) {
     '/p/:project/images/*': ['/p/demo/images/busybox', '/p/demo/images/busybox?tag=1'],
     '/p/:project/settings': ['/p/twins/settings'],
     users: ['/admin/users'],
+    groups: ['/admin/groups'],
+    robots: ['/admin/robots'],
     projects: ['/admin/projects'],
     permissions: ['/admin/permissions'],
     audit: ["/admin/audit?user=admin&q=it's&time=day"],

@@ -9,8 +9,8 @@
 #include <string.h>
 
 enum {
-    KNOWN_SLOTS = 1024, /* 180 bytes each */
-    PLACE_SLOTS = 2048, /* 80 bytes each */
+    KNOWN_SLOTS = 1024, /* 260 bytes each */
+    PLACE_SLOTS = 2048, /* 90 bytes each */
     CACHE_TTL_MS = 60000,
     THROTTLE_ENTRIES = 8192, /* 240 bytes each */
 };
@@ -23,6 +23,8 @@ const struct cfg_item access_config[] = {
      "Whether every user may create projects; false: only admins."},
     {"access.projects_per_user", CFG_INT, "100",
      "Projects that one user may have made and not deleted, admins excepted; 0: no limit."},
+    {"access.robot_expiry_max", CFG_SECONDS, "0s",
+     "The longest time that a robot may be given to live; 0s: also without end."},
     {"access.audit_keep", CFG_SECONDS, "365d", "Audit entries older than this are deleted."},
     {"access.audit_rows", CFG_INT, "1000000",
      "Audit entries at most, about 300 bytes each: the oldest ones are deleted; 0: no limit."},
@@ -35,6 +37,7 @@ static void read_settings(struct access *a, const struct cfg *cfg)
     a->session_max_ms = cfg_i64(cfg, "access.session_max") * 1000;
     a->audit_keep_ms = cfg_i64(cfg, "access.audit_keep") * 1000;
     a->audit_rows = cfg_i64(cfg, "access.audit_rows");
+    a->robot_expiry_max_ms = cfg_i64(cfg, "access.robot_expiry_max") * 1000;
     a->projects_per_user = cfg_i64(cfg, "access.projects_per_user");
     a->users_create_projects = cfg_bool(cfg, "access.users_create_projects");
 }

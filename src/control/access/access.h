@@ -1,13 +1,14 @@
-/* access - who someone is and what he may: users, projects, members, roles, tokens, sessions,
- * audit.
+/* access - who someone is and what he may: users, groups, projects, members, roles, robots, tokens,
+ * sessions, audit.
  *
  *   net dispatcher -> access_authenticate (password | personal token | session cookie | JWT of the
  *   registry) -> access_authorize (roles.c: the one table of permissions) -> handler ->
  * access_audit
  *
  * Threads: any. Verified tokens and passwords are cached by hash for a short time; a change of
- * user, token or membership drops the cache, so revoking acts at once. On disk: tables users,
- * projects, free_slots, members, tokens, sessions, audit. Passwords as yescrypt ($y$), tokens as
+ * user, robot, token or membership drops the cache, so revoking acts at once. On disk: tables
+ * users, projects, free_slots, members, tokens, sessions, audit, user_groups, group_users,
+ * project_groups, robots, robot_grants. Passwords as yescrypt ($y$), tokens and robots' secrets as
  * SHA-256. */
 #pragma once
 #include "base/arena.h"
@@ -77,10 +78,11 @@ void access_housekeep(struct access *a);
  * says when to try again. */
 int access_verify(struct access *a, struct str user, struct str password, const char *peer,
                   struct principal *out, struct err *e) MUST_USE;
-/* A personal token alone ("strata_..."). */
+/* A personal token or the secret of a robot alone ("strata_..."). */
 int access_verify_token(struct access *a, struct str token, struct principal *out,
                         struct err *e) MUST_USE;
-/* The principal of a user as he is now (roles may have changed since a JWT was made). */
+/* The principal of a user, or of a robot (id below 0), as he is now (roles may have changed since a
+ * JWT was made). */
 int access_principal(struct access *a, int64_t user_id, struct principal *out,
                      struct err *e) MUST_USE;
 

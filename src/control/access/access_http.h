@@ -11,6 +11,12 @@ enum { REPLY_MAX = 8 * 1024 * 1024 };
 /* ?limit=, ?after= and ?q= */
 int access_http_page(const struct http_req *r, struct buf *out, struct page *page,
                      struct err *e) MUST_USE;
+/* A list of names of permissions, at least one; `key` is for errors. */
+int access_http_permissions_of(const json_t *list, const char *key, uint64_t *out,
+                               struct err *e) MUST_USE;
+/* "expires_in_seconds": a time from now, or null: never (0). `given`: whether it is there. */
+int access_http_expiry(const json_t *body, bool *given, int64_t *expires_ms,
+                       struct err *e) MUST_USE;
 /* Answers and frees the buffer. */
 int access_http_json(struct http_req *r, int status, struct buf *json, struct err *e);
 
@@ -20,6 +26,11 @@ http_handler access_http_users, access_http_user_add, access_http_user, access_h
     access_http_user_delete;
 http_handler access_http_projects, access_http_project_add, access_http_project,
     access_http_project_change, access_http_project_delete;
-http_handler access_http_members, access_http_member_put, access_http_member_delete;
+http_handler access_http_members, access_http_member_put, access_http_member_delete,
+    access_http_group_member_put, access_http_group_member_delete;
+http_handler access_http_robots, access_http_robot_add, access_http_robot, access_http_robot_change,
+    access_http_robot_rotate, access_http_robot_delete;
+http_handler access_http_groups, access_http_group_add, access_http_group, access_http_group_change,
+    access_http_group_delete, access_http_group_user_put, access_http_group_user_drop;
 http_handler access_http_secrets, access_http_secret_put, access_http_secret_delete;
 http_handler access_http_audit, access_http_permissions;

@@ -2,7 +2,7 @@
  *
  *   authenticate.c  who is it      tokens.c sessions.c password.c throttle.c cache.c
  *   authorize.c     may he         roles.c, places (project and role of a user, cached)
- *   users.c projects.c audit.c     the rows
+ *   users.c projects.c members.c groups.c robots.c audit.c   the rows
  *   tell.c                         the event stream hears of changes
  *   *_http.c        the routes, listed in routes.c */
 #pragma once
@@ -40,7 +40,8 @@ struct access {
     void *bearer_ctx;
     /* settings, constant */
     int64_t session_idle_ms, session_max_ms, audit_keep_ms, audit_rows;
-    int64_t projects_per_user; /* 0: no limit */
+    int64_t robot_expiry_max_ms; /* 0: no limit */
+    int64_t projects_per_user;   /* 0: no limit */
     bool users_create_projects;
 
     unsigned char key[32];       /* of the caches; new at every start */
@@ -62,8 +63,12 @@ struct known {
 struct place {
     int64_t project_id; /* 0: there is none */
     bool is_public;
-    enum role member; /* ROLE_NONE: no member */
+    enum role member; /* his own or that of a group of his, whichever is higher; ROLE_NONE: none */
+    uint64_t robot;   /* PERM_BITs that a robot was given */
 };
+
+/* What a robot can be given: to change who may what, and to delete the project, is for people. */
+uint64_t access_robot_may(void);
 
 void access_forget(struct access *a); /* after the commit of a change: all caches */
 struct cache_key access_cache_key(const struct access *a, char kind, struct str one,
@@ -72,6 +77,9 @@ struct cache_key access_cache_key(const struct access *a, char kind, struct str 
 /* --- names --- */
 int access_check_user_name(struct str name, struct err *e) MUST_USE;
 int access_check_project_name(struct str name, struct err *e) MUST_USE;
+int access_check_robot_name(struct str name, struct err *e) MUST_USE;
+int access_check_group_name(struct str name, struct err *e) MUST_USE;
+int access_check_description(struct str text, struct err *e) MUST_USE;
 int role_parse_member(struct str text, enum role *out, struct err *e) MUST_USE;
 
 /* --- users.c --- */
@@ -118,27 +126,110 @@ int access_projects_page(struct access *a, const struct principal *who, const st
                          struct err *e) MUST_USE;
 int access_project_json(struct access *a, const struct principal *who, struct str name,
                         struct jw *w, struct err *e) MUST_USE;
+/* Before a SELECT: the projects where ?1 (his id) has `permission` by a role of his own or of a
+ * group, or as a robot; all roles have what this is asked for. */
+#define WITH_HIS(permission_text)                                                                  \
+    "WITH his(project_id, rank) AS (SELECT project_id, max(rank) FROM memberships "                \
+    "WHERE user_id = ?1 AND (permission IS NULL OR permission = '" permission_text "') "           \
+    "GROUP BY project_id) "
+#define WITH_READ WITH_HIS("project:read")
+#define WITH_PULL WITH_HIS("image:pull")
 /* Those that he may see: ?1 his id, ?2 whether he is admin. */
 #define SELECT_PROJECTS                                                                            \
-    "SELECT p.name, p.public, m.role, p.created_ms FROM projects p LEFT JOIN members m "           \
-    "ON m.project_id = p.id AND m.user_id = ?1 "                                                   \
-    "WHERE p.deleting = 0 AND (?2 OR p.public OR m.role IS NOT NULL) "
+    WITH_READ                                                                                      \
+    "SELECT p.name, p.public, his.rank, p.created_ms FROM projects p "                             \
+    "LEFT JOIN his ON his.project_id = p.id "                                                      \
+    "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "
+/* The role of a rank as the view `memberships` has it; ROLE_NONE of 0, which robots have. */
+enum role access_role_of_rank(int64_t rank);
 struct query;
 /* A row of SELECT_PROJECTS as an object. */
 void access_project_row(struct jw *w, const struct query *q, const struct principal *who);
 int access_err_no_project(struct str name, struct err *e);
 
 /* --- members.c --- */
-int access_member_put(struct access *a, struct str project, struct str user, enum role role,
-                      struct err *e) MUST_USE;
-int access_member_delete(struct access *a, struct str project, struct str user,
-                         struct err *e) MUST_USE;
+enum member_kind { MEMBER_USER, MEMBER_GROUP };
+int access_member_put(struct access *a, struct str project, enum member_kind kind, struct str name,
+                      enum role role, struct err *e) MUST_USE;
+int access_member_delete(struct access *a, struct str project, enum member_kind kind,
+                         struct str name, struct err *e) MUST_USE;
 int access_members_page(struct access *a, struct str project, const struct page *p,
                         struct err *e) MUST_USE;
 /* Projects he is a member of, as objects into an open array. */
 int access_memberships(struct access *a, int64_t user_id, struct jw *w, struct err *e) MUST_USE;
 
+/* --- groups.c --- */
+struct user_ids {
+    int64_t *p;
+    size_t len, cap;
+};
+int access_group_add(struct access *a, struct str name, struct str description,
+                     struct err *e) MUST_USE;
+int access_group_change(struct access *a, struct str name, struct str description,
+                        struct err *e) MUST_USE;
+int access_group_delete(struct access *a, struct str name, struct err *e) MUST_USE;
+int access_group_put_user(struct access *a, struct str name, struct str user,
+                          struct err *e) MUST_USE;
+int access_group_drop_user(struct access *a, struct str name, struct str user,
+                           struct err *e) MUST_USE;
+int access_group_json(struct access *a, struct str name, struct jw *w, struct err *e) MUST_USE;
+int access_groups_page(struct access *a, const struct page *p, struct err *e) MUST_USE;
+/* Adds the ids of those in it. */
+int access_group_users(struct state_db *db, int64_t group_id, struct user_ids *out,
+                       struct err *e) MUST_USE;
+
+/* --- robots.c --- */
+/* Where a robot is kept: in a project, or (id 0, name empty) in the system. */
+struct robot_home {
+    int64_t project_id;
+    struct str project;
+    uint64_t held; /* what who asks may there: nobody gives more */
+};
+int access_robot_home(struct access *a, const struct principal *who, struct str project,
+                      struct robot_home *out, struct err *e) MUST_USE;
+struct robot_grant {
+    struct str project; /* of a robot of the system; "*": every project */
+    uint64_t perms;
+};
+struct robot_change {
+    struct str description; /* p == NULL: stays */
+    enum change disabled;
+    bool has_expiry;
+    int64_t expires_ms; /* 0: never */
+    const struct robot_grant *grants;
+    size_t n_grants; /* 0: they stay */
+};
+/* `secret` is shown this once. */
+int access_robot_add(struct access *a, const struct robot_home *home, const char *maker,
+                     struct str name, const struct robot_change *c, char secret[TOKEN_SIZE],
+                     struct err *e) MUST_USE;
+int access_robot_change(struct access *a, const struct robot_home *home, struct str name,
+                        const struct robot_change *c, struct err *e) MUST_USE;
+/* The secret before stops at once. */
+int access_robot_rotate(struct access *a, const struct robot_home *home, struct str name,
+                        char secret[TOKEN_SIZE], struct err *e) MUST_USE;
+int access_robot_delete(struct access *a, const struct robot_home *home, struct str name,
+                        struct err *e) MUST_USE;
+int access_robot_json(struct access *a, const struct robot_home *home, struct str name,
+                      struct jw *w, struct err *e) MUST_USE;
+int access_robots_page(struct access *a, const struct robot_home *home, const struct page *p,
+                       struct err *e) MUST_USE;
+/* What the robot `who` was given, as a list of grants. */
+int access_robot_own_grants(struct access *a, const struct principal *who, struct jw *w,
+                            struct err *e) MUST_USE;
+void access_robot_login(struct str project, struct str name, char out[LIMIT_LOGIN_BYTES + 1]);
+struct robot_found {
+    struct known known;
+    int64_t last_seen_ms;
+};
+/* 1 found, 0 none that is enabled. Whether it has expired is for the caller. */
+int access_robot_by_secret(struct state_db *db, const unsigned char hash[SHA256_BYTES],
+                           struct robot_found *out, struct err *e) MUST_USE;
+int access_robot_by_id(struct state_db *db, int64_t id, struct robot_found *out,
+                       struct err *e) MUST_USE;
+
 /* --- tokens.c --- */
+void access_token_text(char out[TOKEN_SIZE]); /* a new one */
 struct token {
     int64_t id, created_ms, expires_ms; /* expires 0: never */
     uint64_t scopes;
@@ -181,13 +272,20 @@ void access_set_principal(struct principal *out, enum principal_kind kind, int64
 int access_place(struct access *a, int64_t user_id, struct str project, struct place *out,
                  struct err *e) MUST_USE;
 enum role access_role(const struct principal *who, const struct place *p);
+/* What he may there: his role or a robot's grants, narrowed by scopes. The one place for it. */
+uint64_t access_rights(const struct principal *who, const struct place *p);
 
 /* --- tell.c --- */
 void access_tell_project(struct access *a, const struct http_audience *to, struct str project,
                          const char *action);
-void access_tell_me(struct access *a, int64_t user_id); /* his rights are others */
+void access_tell_me(struct access *a, int64_t user_id);               /* his rights are others */
+void access_tell_all(struct access *a, const struct user_ids *users); /* the same to each */
 void access_tell_user(struct access *a, struct str name, const char *action);
-void access_tell_member(struct access *a, struct str project, struct str user, enum role role);
+/* `kind`: "user" or "group". */
+void access_tell_member(struct access *a, struct str project, const char *kind, struct str name,
+                        enum role role);
+void access_tell_robot(struct access *a, struct str project, struct str name, const char *action);
+void access_tell_group(struct access *a, struct str name, const char *action);
 void access_tell_token(struct access *a, int64_t user_id, int64_t id, const char *action);
 void access_tell_secret(struct access *a, struct str project, struct str name, const char *action);
 void access_tell_audit(struct access *a, struct str user, struct str project);

@@ -643,7 +643,8 @@ static void put_member(const char *project, const char *user, enum role role)
 {
     struct err e = {0};
 
-    assert_int_equal(access_member_put(ac, str_of(project), str_of(user), role, &e), 0);
+    assert_int_equal(access_member_put(ac, str_of(project), MEMBER_USER, str_of(user), role, &e),
+                     0);
 }
 
 /* What a role gets where it lacks the permission: told to sign in, told no, or told nothing. */
@@ -728,12 +729,13 @@ static void membership_changes_act_at_once(void **arg UNUSED)
     put_member("demo", "bob", ROLE_DEVELOPER);
     assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NONE);
     assert_int_equal(sight_of(&bob, PERM_JOB_READ, "demo"), HTTP_SEEN);
-    assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), 0);
+    assert_int_equal(access_member_delete(ac, STR("demo"), MEMBER_USER, STR("bob"), &e), 0);
     assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NOT_FOUND);
     assert_int_equal(sight_of(&bob, PERM_JOB_READ, "demo"), HTTP_UNSEEN);
-    assert_int_equal(access_member_delete(ac, STR("demo"), STR("bob"), &e), -1);
+    assert_int_equal(access_member_delete(ac, STR("demo"), MEMBER_USER, STR("bob"), &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
-    assert_int_equal(access_member_put(ac, STR("demo"), STR("nobody-here"), ROLE_GUEST, &e), -1);
+    assert_int_equal(
+        access_member_put(ac, STR("demo"), MEMBER_USER, STR("nobody-here"), ROLE_GUEST, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
     assert_int_equal(access_project_change(ac, STR("demo"), CHANGE_SET, &e), 0);
     assert_int_equal(may(&bob, PERM_IMAGE_PULL, "demo"), ERR_NONE);
@@ -1303,6 +1305,458 @@ static void only_so_many_audit_entries_are_kept(void **arg UNUSED)
     json_decref(j);
 }
 
+/* --- groups --- */
+
+static void add_group(const char *name, const char *user)
+{
+    struct err e = {0};
+
+    assert_int_equal(access_group_add(ac, str_of(name), STR("people"), &e), 0);
+    assert_int_equal(access_group_put_user(ac, str_of(name), str_of(user), &e), 0);
+}
+
+static void put_group(const char *project, const char *group, enum role role)
+{
+    struct err e = {0};
+
+    assert_int_equal(access_member_put(ac, str_of(project), MEMBER_GROUP, str_of(group), role, &e),
+                     0);
+}
+
+static void the_highest_role_of_a_user_and_his_groups_counts(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice"), bob = principal_of("bob");
+    struct err e;
+
+    add_project(&alice, "demo", 0);
+    add_group("readers", "bob");
+    add_group("writers", "bob");
+    assert_int_equal(may(&bob, PERM_JOB_READ, "demo"), ERR_NOT_FOUND);
+    put_group("demo", "readers", ROLE_GUEST);
+    assert_int_equal(may(&bob, PERM_JOB_READ, "demo"), ERR_NONE);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_FORBIDDEN);
+    put_group("demo", "writers", ROLE_DEVELOPER);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NONE);
+    put_member("demo", "bob", ROLE_MAINTAINER);
+    assert_int_equal(may(&bob, PERM_PROJECT_MANAGE, "demo"), ERR_NONE);
+    put_member("demo", "bob", ROLE_GUEST); /* lower than the group's */
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_NONE);
+    assert_int_equal(may(&bob, PERM_PROJECT_MANAGE, "demo"), ERR_FORBIDDEN);
+    assert_int_equal(access_member_delete(ac, STR("demo"), MEMBER_USER, STR("bob"), &e), 0);
+    assert_int_equal(access_group_drop_user(ac, STR("writers"), STR("bob"), &e), 0);
+    assert_int_equal(may(&bob, PERM_JOB_SUBMIT, "demo"), ERR_FORBIDDEN);
+    assert_int_equal(access_group_delete(ac, STR("readers"), &e), 0);
+    assert_int_equal(may(&bob, PERM_JOB_READ, "demo"), ERR_NOT_FOUND);
+    assert_int_equal(sight_of(&bob, PERM_JOB_READ, "demo"), HTTP_UNSEEN);
+}
+
+static void changes_of_groups_are_told_to_their_users(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct err e;
+
+    (void)principal_of("bob");
+    add_project(&alice, "demo", 0);
+    hook_log.events[0] = '\0';
+    add_group("team", "bob");
+    put_group("demo", "team", ROLE_GUEST);
+    assert_int_equal(access_group_delete(ac, STR("team"), &e), 0);
+    assert_string_equal(hook_log.events,
+                        "group {\"name\":\"team\",\"action\":\"created\"}\n"
+                        "group {\"name\":\"team\",\"action\":\"changed\"}\n"
+                        "me {}\n"
+                        "member {\"project\":\"demo\",\"group\":\"team\",\"role\":\"guest\"}\n"
+                        "me {}\n"
+                        "group {\"name\":\"team\",\"action\":\"deleted\"}\n"
+                        "member {\"project\":\"demo\",\"group\":\"team\",\"role\":null}\n"
+                        "me {}\n");
+}
+
+static int fill_directory(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e, "UPDATE user_groups SET source = 'ldap'", "");
+}
+
+static void a_group_that_a_directory_fills_is_not_changed_by_hand(void **arg UNUSED)
+{
+    struct err e;
+
+    (void)principal_of("bob");
+    add_group("team", "bob");
+    assert_int_equal(state_write(state, fill_directory, NULL, &e), 0);
+    assert_int_equal(access_group_drop_user(ac, STR("team"), STR("bob"), &e), -1);
+    assert_int_equal(e.kind, ERR_CONFLICT);
+}
+
+static int members_page(const struct page *p, struct err *e)
+{
+    return access_members_page(ac, STR("demo"), p, e);
+}
+
+static void members_are_users_and_then_groups_in_pages(void **arg UNUSED)
+{
+    struct principal zoe = principal_of("zoe");
+    json_t *j;
+
+    add_project(&zoe, "demo", 0);
+    add_group("alpha", "zoe");
+    add_group("beta", "zoe");
+    put_group("demo", "alpha", ROLE_GUEST);
+    put_group("demo", "beta", ROLE_DEVELOPER);
+    j = page_of(members_page, "", 1);
+    assert_string_equal(json_string_value(json_object_get(j, "next")), "zoe");
+    json_decref(j);
+    j = page_of(members_page, "zoe", 1);
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(json_object_get(j, "items"), 0), "group")),
+        "alpha");
+    assert_string_equal(json_string_value(json_object_get(j, "next")), "~alpha");
+    json_decref(j);
+    j = page_of(members_page, "~alpha", 5);
+    assert_int_equal(json_array_size(json_object_get(j, "items")), 1);
+    assert_true(json_is_null(json_object_get(j, "next")));
+    json_decref(j);
+}
+
+/* --- robots --- */
+
+#define CAN(p) PERM_BIT(PERM_##p)
+
+static struct principal boss(void)
+{
+    struct principal p = principal_of("boss");
+
+    p.is_admin = true;
+    return p;
+}
+
+static struct robot_home home_for(const struct principal *who, const char *project)
+{
+    struct robot_home home = {0};
+    struct err e = {0};
+
+    assert_int_equal(access_robot_home(ac, who, str_of(project), &home, &e), 0);
+    return home;
+}
+
+/* `project` empty: of the system, with the right in `where`. */
+static enum err_kind try_robot(const struct principal *who, const char *project, const char *where,
+                               const char *name, uint64_t perms, int64_t expires_ms,
+                               char secret[TOKEN_SIZE])
+{
+    struct robot_home home = home_for(who, project);
+    const struct robot_grant grant = {str_of(where), perms};
+    const struct robot_change c = {
+        .grants = &grant, .n_grants = 1, .has_expiry = true, .expires_ms = expires_ms};
+    struct err e = {0};
+
+    return access_robot_add(ac, &home, who->name, str_of(name), &c, secret, &e) == 0 ? ERR_NONE
+                                                                                     : e.kind;
+}
+
+static struct principal robot_of(const char *secret)
+{
+    struct principal p = {0};
+    struct err e = {0};
+
+    (void)!access_verify_token(ac, str_of(secret), &p, &e);
+    assert_string_equal(e.msg, "");
+    return p;
+}
+
+static void a_robot_may_what_it_was_given_where_it_was_given(void **arg UNUSED)
+{
+    struct principal admin = boss(), ci;
+    char secret[TOKEN_SIZE];
+
+    add_project(&admin, "demo", 0);
+    add_project(&admin, "other", 0);
+    add_project(&admin, "open", PROJECT_PUBLIC);
+    assert_int_equal(
+        try_robot(&admin, "demo", "", "ci", CAN(IMAGE_PUSH) | CAN(JOB_READ), 0, secret), ERR_NONE);
+    ci = robot_of(secret);
+    assert_string_equal(ci.name, "robot$demo+ci");
+    assert_int_equal(ci.kind, PRINCIPAL_ROBOT);
+    for (int p = 0; p < PERM_COUNT; p++) {
+        bool given = p == PERM_IMAGE_PUSH || p == PERM_JOB_READ;
+        bool is_visitors = p == PERM_PROJECT_READ || p == PERM_IMAGE_PULL;
+
+        switch (perm_where((enum perm)p)) {
+        case PERM_WHERE_NONE:
+            assert_int_equal(may(&ci, (enum perm)p, ""),
+                             p == PERM_PERSON ? ERR_FORBIDDEN : ERR_NONE);
+            break;
+        case PERM_WHERE_SYSTEM:
+            assert_int_equal(may(&ci, (enum perm)p, ""), ERR_FORBIDDEN);
+            break;
+        case PERM_WHERE_PROJECT:
+            assert_int_equal(may(&ci, (enum perm)p, "demo"), given ? ERR_NONE : ERR_FORBIDDEN);
+            assert_int_equal(may(&ci, (enum perm)p, "other"), ERR_NOT_FOUND);
+            assert_int_equal(may(&ci, (enum perm)p, "missing"), ERR_NOT_FOUND);
+            assert_int_equal(may(&ci, (enum perm)p, "open"),
+                             is_visitors ? ERR_NONE : ERR_FORBIDDEN);
+            break;
+        }
+    }
+    assert_int_equal(access_permissions(ac, &ci, STR("demo")), CAN(IMAGE_PUSH) | CAN(JOB_READ));
+}
+
+static void a_robot_of_the_system_may_in_some_or_in_every_project(void **arg UNUSED)
+{
+    struct principal admin = boss(), one, all;
+    char secret[TOKEN_SIZE];
+
+    add_project(&admin, "demo", 0);
+    add_project(&admin, "other", 0);
+    assert_int_equal(try_robot(&admin, "", "demo", "one", CAN(JOB_READ), 0, secret), ERR_NONE);
+    one = robot_of(secret);
+    assert_string_equal(one.name, "robot$one");
+    assert_int_equal(try_robot(&admin, "", "*", "all", CAN(JOB_READ), 0, secret), ERR_NONE);
+    all = robot_of(secret);
+    assert_int_equal(may(&one, PERM_JOB_READ, "demo"), ERR_NONE);
+    assert_int_equal(may(&one, PERM_JOB_READ, "other"), ERR_NOT_FOUND);
+    assert_int_equal(may(&all, PERM_JOB_READ, "demo"), ERR_NONE);
+    assert_int_equal(may(&all, PERM_JOB_READ, "other"), ERR_NONE);
+    assert_int_equal(may(&all, PERM_JOB_SUBMIT, "other"), ERR_FORBIDDEN);
+    add_project(&admin, "newer", 0);
+    assert_int_equal(may(&all, PERM_JOB_READ, "newer"), ERR_NONE);
+    assert_int_equal(try_robot(&admin, "", "missing", "x", CAN(JOB_READ), 0, secret),
+                     ERR_NOT_FOUND);
+}
+
+static void nobody_gives_a_robot_more_than_he_holds(void **arg UNUSED)
+{
+    struct principal alice = principal_of("alice");
+    struct robot_home home;
+    char secret[TOKEN_SIZE];
+    struct err e;
+
+    add_project(&alice, "demo", 0);
+    assert_int_equal(try_robot(&alice, "demo", "", "ci", CAN(SECRET_WRITE), 0, secret), ERR_NONE);
+    alice.scopes = CAN(PROJECT_MANAGE) | CAN(JOB_READ);
+    assert_int_equal(try_robot(&alice, "demo", "", "a", CAN(SECRET_WRITE), 0, secret),
+                     ERR_FORBIDDEN);
+    assert_int_equal(try_robot(&alice, "demo", "", "b", CAN(JOB_READ), 0, secret), ERR_NONE);
+    assert_int_equal(try_robot(&alice, "demo", "", "c", CAN(PROJECT_MANAGE), 0, secret),
+                     ERR_INVALID);
+    assert_int_equal(try_robot(&alice, "demo", "", "d", CAN(USER_MANAGE), 0, secret), ERR_INVALID);
+    assert_int_equal(try_robot(&alice, "demo", "", "e", CAN(PERSON), 0, secret), ERR_INVALID);
+    home = home_for(&alice, "demo"); /* nor does he take over the robot of somebody who holds it */
+    assert_int_equal(access_robot_rotate(ac, &home, STR("ci"), secret, &e), -1);
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_int_equal(access_robot_rotate(ac, &home, STR("b"), secret, &e), 0);
+}
+
+static void a_new_secret_ends_the_old_one_and_what_was_made_of_it(void **arg UNUSED)
+{
+    struct principal admin = boss(), before, ignored, now;
+    char old[TOKEN_SIZE], fresh[TOKEN_SIZE];
+    struct robot_home home;
+    struct err e;
+
+    add_project(&admin, "demo", 0);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), 0, old), ERR_NONE);
+    before = robot_of(old);
+    assert_int_equal(sight_of(&before, PERM_JOB_READ, "demo"), HTTP_SEEN);
+    assert_true(access_still_may(ac, &before, PERM_JOB_READ, STR("demo")));
+    home = home_for(&admin, "demo");
+    assert_int_equal(access_robot_rotate(ac, &home, STR("ci"), fresh, &e), 0);
+    assert_int_equal(access_verify_token(ac, str_of(old), &ignored, &e), -1);
+    assert_int_equal(access_may_see(ac, &before, NULL), HTTP_SIGNED_OUT);
+    assert_false(access_still_may(ac, &before, PERM_JOB_READ, STR("demo")));
+    now = robot_of(fresh);
+    assert_int_equal(now.user_id, before.user_id);
+    assert_int_equal(sight_of(&now, PERM_JOB_READ, "demo"), HTTP_SEEN);
+    assert_int_equal(access_principal(ac, now.user_id, &before, &e), 0);
+    assert_int_equal(before.generation, now.generation); /* what a JWT of the registry asks */
+}
+
+static void change_robot(const char *name, const struct robot_change *c)
+{
+    struct principal admin = boss();
+    struct robot_home home = home_for(&admin, "demo");
+    struct err e = {0};
+
+    assert_int_equal(access_robot_change(ac, &home, str_of(name), c, &e), 0);
+}
+
+static void a_robot_that_is_disabled_narrowed_or_deleted_stops_at_once(void **arg UNUSED)
+{
+    static const struct robot_grant narrow = {{"", 0}, CAN(VOLUME_READ)};
+    struct principal admin = boss(), ci, ignored;
+    char secret[TOKEN_SIZE];
+    struct robot_home home;
+    struct err e;
+
+    add_project(&admin, "demo", 0);
+    assert_int_equal(
+        try_robot(&admin, "demo", "", "ci", CAN(JOB_READ) | CAN(VOLUME_READ), 0, secret), ERR_NONE);
+    ci = robot_of(secret);
+    change_robot("ci", &(struct robot_change){.grants = &narrow, .n_grants = 1});
+    assert_int_equal(may(&ci, PERM_JOB_READ, "demo"), ERR_FORBIDDEN);
+    assert_int_equal(sight_of(&ci, PERM_JOB_READ, "demo"), HTTP_UNSEEN);
+    assert_int_equal(sight_of(&ci, PERM_VOLUME_READ, "demo"), HTTP_SEEN);
+    change_robot("ci", &(struct robot_change){.disabled = CHANGE_SET});
+    assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+    assert_int_equal(access_principal(ac, ci.user_id, &ignored, &e), -1);
+    assert_int_equal(access_may_see(ac, &ci, NULL), HTTP_SIGNED_OUT);
+    change_robot("ci", &(struct robot_change){.disabled = CHANGE_CLEAR});
+    assert_int_equal(access_may_see(ac, &ci, NULL), HTTP_SIGNED_OUT); /* streams of before */
+    ci = robot_of(secret);
+    assert_int_equal(sight_of(&ci, PERM_VOLUME_READ, "demo"), HTTP_SEEN);
+    home = home_for(&admin, "demo");
+    assert_int_equal(access_robot_delete(ac, &home, STR("ci"), &e), 0);
+    assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+    assert_int_equal(access_may_see(ac, &ci, NULL), HTTP_SIGNED_OUT);
+    assert_int_equal(access_robot_delete(ac, &home, STR("ci"), &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+}
+
+static void a_robot_works_until_it_expires(void **arg UNUSED)
+{
+    const int64_t now_ms = 1800000000000;
+    struct principal admin = boss(), ci, ignored;
+    char secret[TOKEN_SIZE];
+    struct err e;
+
+    clock_set_wall_ms(now_ms);
+    add_project(&admin, "demo", 0);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), now_ms + 5000, secret),
+                     ERR_NONE);
+    ci = robot_of(secret);
+    assert_int_equal(sight_of(&ci, PERM_JOB_READ, "demo"), HTTP_SEEN);
+    clock_set_wall_ms(now_ms + 5000); /* all caches are warm */
+    assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+    assert_int_equal(e.kind, ERR_UNAUTHENTICATED);
+    assert_int_equal(access_principal(ac, ci.user_id, &ignored, &e), -1);
+    assert_int_equal(access_may_see(ac, &ci, NULL), HTTP_SIGNED_OUT);
+    change_robot("ci", &(struct robot_change){.has_expiry = true});
+    assert_string_equal(robot_of(secret).name, "robot$demo+ci");
+    ac->robot_expiry_max_ms = 10000;
+    assert_int_equal(try_robot(&admin, "demo", "", "for-ever", CAN(JOB_READ), 0, secret),
+                     ERR_INVALID);
+    assert_int_equal(
+        try_robot(&admin, "demo", "", "too-long", CAN(JOB_READ), now_ms + 5000 + 10001, secret),
+        ERR_INVALID);
+    assert_int_equal(try_robot(&admin, "demo", "", "ok", CAN(JOB_READ), now_ms + 15000, secret),
+                     ERR_NONE);
+}
+
+static void a_robot_does_not_outlive_its_project(void **arg UNUSED)
+{
+    struct principal admin = boss(), ci, all, ignored;
+    char secret[TOKEN_SIZE], of_system[TOKEN_SIZE];
+    struct err e;
+
+    add_project(&admin, "demo", 0);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), 0, secret), ERR_NONE);
+    assert_int_equal(try_robot(&admin, "", "demo", "all", CAN(JOB_READ), 0, of_system), ERR_NONE);
+    ci = robot_of(secret);
+    all = robot_of(of_system);
+    assert_int_equal(access_project_delete(ac, STR("demo"), &e), 0);
+    assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+    assert_int_equal(access_may_see(ac, &ci, NULL), HTTP_SIGNED_OUT);
+    add_project(&admin, "demo", 0); /* of the same name: nothing comes back */
+    assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+    assert_int_equal(may(&all, PERM_JOB_READ, "demo"), ERR_NOT_FOUND);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), 0, secret), ERR_NONE);
+    assert_int_not_equal(robot_of(secret).user_id, ci.user_id);
+}
+
+static void a_robots_secret_goes_with_its_own_name_only_and_is_no_password(void **arg UNUSED)
+{
+    struct principal admin = boss(), out;
+    char secret[TOKEN_SIZE];
+    struct err e = {0};
+
+    add_project(&admin, "demo", 0);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), 0, secret), ERR_NONE);
+    assert_int_equal(access_verify(ac, STR("robot$demo+ci"), str_of(secret), "p", &out, &e), 0);
+    assert_int_equal(access_verify(ac, STR("boss"), str_of(secret), "p", &out, &e), -1);
+    assert_int_equal(access_verify(ac, STR("robot$ci"), str_of(secret), "p", &out, &e), -1);
+    assert_int_equal(access_verify(ac, STR("robot$demo+ci "), str_of(secret), "p", &out, &e), -1);
+    assert_int_equal(
+        access_verify_password(ac, STR("robot$demo+ci"), str_of(secret), "p", &out, &e), -1);
+    assert_int_equal(e.kind, ERR_UNAUTHENTICATED);
+}
+
+static void a_robot_sees_the_projects_that_it_may_read(void **arg UNUSED)
+{
+    struct principal admin = boss(), ci;
+    char secret[TOKEN_SIZE];
+    struct arena arena = {0};
+    struct project_ref refs[8];
+    struct project_refs found = {.arena = &arena, .refs = refs, .max = ARRAY_LEN(refs)};
+    struct buf ids = BUF_MAX(4096);
+    struct err e;
+
+    add_project(&admin, "demo", 0);
+    add_project(&admin, "hidden", 0);
+    add_project(&admin, "open", PROJECT_PUBLIC);
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(IMAGE_PULL), 0, secret), ERR_NONE);
+    ci = robot_of(secret);
+    assert_int_equal(access_visible(ac, &ci, STR_EMPTY, &found, &e), 0);
+    assert_int_equal(found.n, 2);
+    assert_true(str_eq_c(refs[0].name, "demo") && str_eq_c(refs[1].name, "open"));
+    assert_int_equal(try_robot(&admin, "demo", "", "jobs", CAN(JOB_READ), 0, secret), ERR_NONE);
+    ci = robot_of(secret);
+    assert_int_equal(access_visible(ac, &ci, STR_EMPTY, &found, &e), 0); /* no images for it */
+    assert_int_equal(found.n, 1);
+    assert_int_equal(access_search_scope(ac, &ci, PERM_JOB_READ, &ids, &e), 0);
+    assert_string_equal(ids.p, "[1]");
+    assert_int_equal(access_search_scope(ac, &ci, PERM_VOLUME_READ, &ids, &e), 0);
+    assert_string_equal(ids.p, "[]");
+    assert_int_equal(try_robot(&admin, "", "*", "all", CAN(IMAGE_PULL), 0, secret), ERR_NONE);
+    ci = robot_of(secret);
+    assert_int_equal(access_visible(ac, &ci, STR_EMPTY, &found, &e), 0);
+    assert_int_equal(found.n, 3);
+    buf_done(&ids);
+    arena_done(&arena);
+}
+
+struct rotator {
+    pthread_t thread;
+    const char *secret;
+    _Atomic bool stop;
+    unsigned good;
+};
+
+static void *use_robot(void *ctx)
+{
+    struct rotator *u = ctx;
+    struct principal p;
+    struct err e;
+
+    while (!u->stop) {
+        u->good += access_verify_token(ac, str_of(u->secret), &p, &e) == 0;
+    }
+    return NULL;
+}
+
+/* A reader that overlaps the change must not put what it read back into the cache. */
+static void a_secret_that_is_used_while_it_is_rotated_stops_all_the_same(void **arg UNUSED)
+{
+    struct principal admin = boss(), ignored;
+    char secret[TOKEN_SIZE], next[TOKEN_SIZE];
+    struct robot_home home;
+    struct err e;
+
+    add_project(&admin, "demo", 0);
+    home = home_for(&admin, "demo");
+    assert_int_equal(try_robot(&admin, "demo", "", "ci", CAN(JOB_READ), 0, secret), ERR_NONE);
+    for (int i = 0; i < 20; i++) {
+        struct rotator user = {.secret = secret};
+
+        assert_int_equal(pthread_create(&user.thread, NULL, use_robot, &user), 0);
+        assert_int_equal(access_robot_rotate(ac, &home, STR("ci"), next, &e), 0);
+        assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+        user.stop = true;
+        (void)pthread_join(user.thread, NULL);
+        assert_int_equal(access_verify_token(ac, str_of(secret), &ignored, &e), -1);
+        memcpy(secret, next, sizeof(secret));
+    }
+}
+
 #define ROW(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void)
@@ -1354,6 +1808,20 @@ int main(void)
         ROW(old_audit_entries_are_deleted),
         ROW(refusals_of_a_user_are_counted_after_sixty_a_minute),
         ROW(only_so_many_audit_entries_are_kept),
+        ROW(the_highest_role_of_a_user_and_his_groups_counts),
+        ROW(changes_of_groups_are_told_to_their_users),
+        ROW(a_group_that_a_directory_fills_is_not_changed_by_hand),
+        ROW(members_are_users_and_then_groups_in_pages),
+        ROW(a_robot_may_what_it_was_given_where_it_was_given),
+        ROW(a_robot_of_the_system_may_in_some_or_in_every_project),
+        ROW(nobody_gives_a_robot_more_than_he_holds),
+        ROW(a_new_secret_ends_the_old_one_and_what_was_made_of_it),
+        ROW(a_robot_that_is_disabled_narrowed_or_deleted_stops_at_once),
+        ROW(a_robot_works_until_it_expires),
+        ROW(a_robot_does_not_outlive_its_project),
+        ROW(a_robots_secret_goes_with_its_own_name_only_and_is_no_password),
+        ROW(a_robot_sees_the_projects_that_it_may_read),
+        ROW(a_secret_that_is_used_while_it_is_rotated_stops_all_the_same),
     };
 
     return cmocka_run_group_tests_name("access", tests, NULL, NULL);

@@ -130,7 +130,9 @@ int access_verify(struct access *a, struct str user, struct str password, const 
         return -1;
     }
     if (!str_eq_c(user, who.name)) {
-        return err_set(e, ERR_UNAUTHENTICATED, "this token belongs to another user");
+        return err_set(e, ERR_UNAUTHENTICATED,
+                       "this token belongs to another user (a robot's name is "
+                       "robot$PROJECT+NAME, or robot$NAME)");
     }
     *out = who;
     return 0;
@@ -142,12 +144,25 @@ struct by_id {
     struct known known;
 };
 
+static int find_robot_by_id(struct state_db *db, struct by_id *b, struct err *e)
+{
+    struct robot_found robot = {0};
+    int r = access_robot_by_id(db, -b->id, &robot, e);
+
+    b->is_found = r > 0;
+    b->known = robot.known;
+    return r < 0 ? -1 : 0;
+}
+
 static int find_by_id(struct state_db *db, void *ctx, struct err *e)
 {
     struct by_id *b = ctx;
     SCOPED(query_done) struct query q = {0};
     int r;
 
+    if (b->id < 0) {
+        return find_robot_by_id(db, b, e);
+    }
     if (query_open(&q, db, e,
                    "SELECT name, is_admin, generation FROM users WHERE id = ? AND NOT disabled",
                    "i", b->id) < 0 ||
@@ -175,9 +190,14 @@ int access_principal(struct access *a, int64_t user_id, struct principal *out, s
             return -1;
         }
         if (!b.is_found) {
-            return err_set(e, ERR_UNAUTHENTICATED, "this user is gone or disabled");
+            return err_set(e, ERR_UNAUTHENTICATED, "this %s is gone or disabled",
+                           user_id < 0 ? "robot" : "user");
         }
         access_cache_put(a->known, &key, epoch, clock_mono_ms(), &b.known);
+    }
+    if (b.known.expires_ms != 0 && b.known.expires_ms <= clock_wall_ms()) {
+        return err_set(e, ERR_UNAUTHENTICATED, "%s has expired: give it more time, or make another",
+                       b.known.who.name);
     }
     *out = b.known.who;
     return 0;
@@ -187,7 +207,7 @@ int access_principal(struct access *a, int64_t user_id, struct principal *out, s
 static int by_basic(struct access *a, struct http_req *r, struct str text, struct principal *out,
                     struct err *e)
 {
-    struct buf plain = BUF_MAX(LIMIT_NAME_BYTES + LIMIT_PASSWORD_BYTES + 16);
+    struct buf plain = BUF_MAX(LIMIT_LOGIN_BYTES + LIMIT_PASSWORD_BYTES + 16);
     struct str password;
     int result;
 

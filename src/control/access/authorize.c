@@ -10,17 +10,47 @@ struct find_place {
     struct place place;
 };
 
+enum role access_role_of_rank(int64_t rank)
+{
+    static const enum role roles[] = {ROLE_NONE, ROLE_GUEST, ROLE_DEVELOPER, ROLE_MAINTAINER};
+
+    return rank > 0 && rank < (int64_t)ARRAY_LEN(roles) ? roles[rank] : ROLE_NONE;
+}
+
+/* His own role and those of his groups, of which the highest counts; or what a robot was given. */
+static int read_memberships(struct state_db *db, struct find_place *f, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    struct err unknown;
+    int64_t rank = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT rank, permission FROM memberships WHERE user_id = ? AND project_id = ?",
+                   "ii", f->user_id, f->place.project_id) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        enum perm p;
+
+        rank = query_i64(&q, 0) > rank ? query_i64(&q, 0) : rank;
+        if (!query_is_null(&q, 1) && perm_parse(query_str(&q, 1), &p, &unknown) == 0) {
+            f->place.robot |=
+                PERM_BIT(p) & access_robot_may(); /* one of a newer version: nothing */
+        }
+    }
+    f->place.member = access_role_of_rank(rank);
+    return r;
+}
+
 static int read_place(struct state_db *db, void *ctx, struct err *e)
 {
     struct find_place *f = ctx;
     SCOPED(query_done) struct query q = {0};
-    struct err unknown;
     int r;
 
-    if (query_open(&q, db, e,
-                   "SELECT p.id, p.public, m.role FROM projects p LEFT JOIN members m "
-                   "ON m.project_id = p.id AND m.user_id = ? WHERE p.name = ? AND p.deleting = 0",
-                   "is", f->user_id, f->project) < 0 ||
+    if (query_open(&q, db, e, "SELECT id, public FROM projects WHERE name = ? AND deleting = 0",
+                   "s", f->project) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -29,10 +59,7 @@ static int read_place(struct state_db *db, void *ctx, struct err *e)
     }
     f->place.project_id = query_i64(&q, 0);
     f->place.is_public = query_i64(&q, 1) != 0;
-    if (!query_is_null(&q, 2) && role_parse_member(query_str(&q, 2), &f->place.member, &unknown)) {
-        f->place.member = ROLE_NONE; /* a role of a newer version: nothing */
-    }
-    return 0;
+    return f->user_id == 0 ? 0 : read_memberships(db, f, e);
 }
 
 int access_place(struct access *a, int64_t user_id, struct str project, struct place *out,
@@ -72,37 +99,47 @@ enum role access_role(const struct principal *who, const struct place *p)
     return p->is_public ? ROLE_ANONYMOUS : ROLE_NONE;
 }
 
+uint64_t access_rights(const struct principal *who, const struct place *p)
+{
+    enum role role = access_role(who, p);
+
+    return ((role == ROLE_NONE ? 0 : role_permissions(role)) | p->robot) & who->scopes;
+}
+
 uint64_t access_permissions(struct access *a, const struct principal *who, struct str project)
 {
     struct place p;
     struct err e;
-    enum role role;
 
     if (access_place(a, who->user_id, project, &p, &e) < 0) {
         return 0; /* the state cannot be read: nothing is allowed */
     }
-    role = access_role(who, &p);
-    return role == ROLE_NONE ? 0 : role_permissions(role) & who->scopes;
+    return access_rights(who, &p);
 }
 
 int access_project_may(struct access *a, const struct principal *who, enum perm perm,
                        struct str name, int64_t *id, struct err *e)
 {
     struct place p;
-    enum role role;
 
     if (access_place(a, who->user_id, name, &p, e) < 0) {
         return -1;
     }
-    role = access_role(who, &p);
-    if (role == ROLE_NONE || !(role_permissions(role) & who->scopes & PERM_BIT(perm))) {
+    if (!(access_rights(who, &p) & PERM_BIT(perm))) {
         return access_err_no_project(name, e);
     }
     *id = p.project_id;
     return 0;
 }
 
-/* Who signed in, as he is now. A password that was changed ends what came with the one before. */
+/* A password that was changed, and a robot's secret, end what came with the one before. */
+static bool is_outdated(const struct principal *who, const struct principal *now)
+{
+    return (who->kind == PRINCIPAL_PASSWORD || who->kind == PRINCIPAL_ROBOT) &&
+           who->generation != now->generation;
+}
+
+/* Who signed in, as he is now. */
 static int principal_now(struct access *a, const struct principal *who, struct principal *now,
                          struct err *e)
 {
@@ -111,11 +148,11 @@ static int principal_now(struct access *a, const struct principal *who, struct p
         (who->kind == PRINCIPAL_SESSION && access_session_alive(a, who, e) < 0)) {
         return -1;
     }
-    if (who->kind == PRINCIPAL_PASSWORD && who->generation != now->generation) {
+    if (is_outdated(who, now)) {
         return err_set(e, ERR_UNAUTHENTICATED, "the password was changed: sign in again");
     }
     now->is_admin = now->is_admin && who->is_admin;
-    now->scopes = who->scopes;
+    now->scopes &= who->scopes;
     return 0;
 }
 
@@ -178,6 +215,10 @@ static int authorize_system(const struct access *a, const struct principal *who,
     if (who->user_id == 0) {
         return err_sign_in(e);
     }
+    if (who->user_id < 0) {
+        return err_set(e, ERR_FORBIDDEN, "%s needs %s, which no robot can be given", who->name,
+                       perm_name(perm));
+    }
     if (!a->users_create_projects && !who->is_admin) {
         may &= ~PERM_BIT(PERM_PROJECT_CREATE);
     }
@@ -191,6 +232,7 @@ static int authorize_system(const struct access *a, const struct principal *who,
 static int authorize_project(struct access *a, const struct principal *who, enum perm perm,
                              struct str project, struct err *e)
 {
+    struct principal unscoped = *who;
     struct place p;
     enum role role;
     uint64_t may;
@@ -198,17 +240,26 @@ static int authorize_project(struct access *a, const struct principal *who, enum
     if (access_place(a, who->user_id, project, &p, e) < 0) {
         return -1;
     }
-    role = access_role(who, &p);
-    may = role == ROLE_NONE ? 0 : role_permissions(role);
+    if (access_rights(who, &p) & PERM_BIT(perm)) {
+        return 0;
+    }
+    unscoped.scopes = PERM_ALL;
+    may = access_rights(&unscoped, &p);
     if (may & PERM_BIT(perm)) {
         return check_scope(who, perm, e);
     }
     if (who->user_id == 0) {
         return err_sign_in(e); /* also when there is no such project: nothing is told */
     }
+    if (p.robot != 0) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "%s was not given %s in project \"%.*s\": ask a maintainer", who->name,
+                       perm_name(perm), STR_ARG(project));
+    }
     if (!(may & PERM_BIT(PERM_PROJECT_READ))) {
         return access_err_no_project(project, e);
     }
+    role = access_role(who, &p);
     return err_set(e, ERR_FORBIDDEN, "%s is %s in project \"%.*s\" and needs %s: ask a maintainer",
                    who->name, role == ROLE_ANONYMOUS ? "no member" : role_name(role),
                    STR_ARG(project), perm_name(perm));
@@ -221,6 +272,9 @@ int access_authorize(void *ctx, struct http_req *r, enum perm perm, struct str p
 
     switch (perm_where(perm)) {
     case PERM_WHERE_NONE:
+        if (perm == PERM_PERSON && who->user_id < 0) {
+            return err_set(e, ERR_FORBIDDEN, "%s is a robot: this is for people", who->name);
+        }
         return perm == PERM_PUBLIC || who->user_id != 0 ? 0 : err_sign_in(e);
     case PERM_WHERE_SYSTEM:
         return authorize_system(ctx, who, perm, e);

@@ -111,7 +111,8 @@ static const char *kind_name(enum principal_kind kind)
     static const char *const names[] = {[PRINCIPAL_ANONYMOUS] = "anonymous",
                                         [PRINCIPAL_SESSION] = "session",
                                         [PRINCIPAL_TOKEN] = "token",
-                                        [PRINCIPAL_PASSWORD] = "password"};
+                                        [PRINCIPAL_PASSWORD] = "password",
+                                        [PRINCIPAL_ROBOT] = "robot"};
 
     return names[kind];
 }
@@ -131,6 +132,13 @@ int access_http_me(struct http_req *r, struct err *e)
     if (r->who.kind == PRINCIPAL_SESSION) {
         access_session_csrf(access_session_cookie(r), csrf);
         jw_kv_c(&w, "csrf", csrf);
+    }
+    if (r->who.kind == PRINCIPAL_ROBOT) {
+        jw_key(&w, "grants");
+        if (access_robot_own_grants(r->ctx, &r->who, &w, e) < 0) {
+            buf_done(&b);
+            return -1;
+        }
     }
     jw_key(&w, "projects");
     jw_array(&w);

@@ -51,6 +51,30 @@ int access_check_user_name(struct str name, struct err *e)
     return check_name(name, "user", reserved, ARRAY_LEN(reserved), e);
 }
 
+/* A robot's whole name is made of a project's and its own, see access_robot_login. */
+int access_check_robot_name(struct str name, struct err *e)
+{
+    return check_name(name, "robot", NULL, 0, e);
+}
+
+int access_check_group_name(struct str name, struct err *e)
+{
+    return check_name(name, "group", NULL, 0, e);
+}
+
+/* One line for people. */
+int access_check_description(struct str text, struct err *e)
+{
+    bool ok = text.len <= LIMIT_DESCRIPTION_BYTES;
+
+    for (size_t i = 0; i < text.len && ok; i++) {
+        ok = (unsigned char)text.p[i] >= ' ' && text.p[i] != 0x7f;
+    }
+    return ok ? 0
+              : err_set(e, ERR_INVALID, "description: one line of at most %d bytes",
+                        LIMIT_DESCRIPTION_BYTES);
+}
+
 /* First parts of our own paths, and words that stand for a set of projects. */
 int access_check_project_name(struct str name, struct err *e)
 {

@@ -13,7 +13,7 @@ struct one_project {
     enum change is_public, deleting;
     bool was_public;
     int64_t id, slot;
-    VEC(int64_t) members; /* user ids, of one that is deleted */
+    struct user_ids members; /* of one that is deleted */
     struct jw *w;
 };
 
@@ -157,7 +157,8 @@ static int note_members(struct state_db *db, struct one_project *p, struct err *
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(&q, db, e, "SELECT user_id FROM members WHERE project_id = ?", "i", p->id) < 0) {
+    if (query_open(&q, db, e, "SELECT DISTINCT user_id FROM memberships WHERE project_id = ?", "i",
+                   p->id) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -201,9 +202,7 @@ int access_project_delete(struct access *a, struct str name, struct err *e)
     }
     access_forget(a);
     tell_seeing(a, &hide, "deleted");
-    for (size_t i = 0; i < hide.members.len; i++) { /* the project tells them nothing any more */
-        access_tell_me(a, hide.members.p[i]);
-    }
+    access_tell_all(a, &hide.members); /* the project tells them nothing any more */
     vec_done(&hide.members);
     return 0;
 }
@@ -265,8 +264,10 @@ void access_project_row(struct jw *w, const struct query *q, const struct princi
         jw_kv_c(w, "role", role_name(ROLE_ADMIN));
     } else if (query_is_null(q, 2)) {
         jw_kv_c(w, "role", role_name(ROLE_ANONYMOUS));
+    } else if (who->user_id < 0) {
+        jw_kv_c(w, "role", "robot");
     } else {
-        jw_kv_str(w, "role", query_str(q, 2));
+        jw_kv_c(w, "role", role_name(access_role_of_rank(query_i64(q, 2))));
     }
     jw_kv_time(w, "created_at", query_i64(q, 3));
     jw_end(w);
@@ -291,13 +292,13 @@ static int open_projects(struct query *q, struct state_db *db, const struct proj
                           "ssi", p->after, p->q, p->limit + 1);
     }
     return query_open(q, db, e,
-                      "SELECT p.name, p.public, m.role, p.created_ms FROM members m "
-                      "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?1 "
-                      "AND p.deleting = 0 AND p.name > ?2 AND has_words(?3, p.name) "
-                      "UNION ALL SELECT name, public, NULL, created_ms FROM projects p "
-                      "WHERE public = 1 AND deleting = 0 AND name > ?2 AND has_words(?3, name) "
-                      "AND NOT EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id "
-                      "AND m.user_id = ?1) ORDER BY 1 LIMIT ?4",
+                      WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms FROM his "
+                                "JOIN projects p ON p.id = his.project_id "
+                                "WHERE p.deleting = 0 AND p.name > ?2 AND has_words(?3, p.name) "
+                                "UNION ALL SELECT name, public, NULL, created_ms FROM projects "
+                                "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
+                                "has_words(?3, name) "
+                                "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",
                       "issi", l->who->user_id, p->after, p->q, p->limit + 1);
 }
 
@@ -375,12 +376,13 @@ static int open_visible(struct query *q, struct state_db *db, const struct visib
                           "si", v->from, (int64_t)v->out->max);
     }
     return query_open(q, db, e,
+                      WITH_PULL
                       "SELECT name || '/', id FROM projects WHERE public = 1 AND deleting = 0 "
-                      "AND name || '/' >= ?1 "
-                      "UNION SELECT p.name || '/', p.id FROM members m "
-                      "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?3 "
-                      "AND p.deleting = 0 AND p.name || '/' >= ?1 ORDER BY 1 LIMIT ?2",
-                      "sii", v->from, (int64_t)v->out->max, v->who->user_id);
+                      "AND name || '/' >= ?2 "
+                      "UNION SELECT p.name || '/', p.id FROM his "
+                      "JOIN projects p ON p.id = his.project_id "
+                      "WHERE p.deleting = 0 AND p.name || '/' >= ?2 ORDER BY 1 LIMIT ?3",
+                      "isi", v->who->user_id, v->from, (int64_t)v->out->max);
 }
 
 static int read_visible(struct state_db *db, void *ctx, struct err *e)

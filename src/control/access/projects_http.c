@@ -86,7 +86,7 @@ int access_http_members(struct http_req *r, struct err *e)
     return access_http_json(r, 200, &b, e);
 }
 
-int access_http_member_put(struct http_req *r, struct err *e)
+static int member_put(struct http_req *r, enum member_kind kind, const char *param, struct err *e)
 {
     static const char *const keys[] = {"role"};
     SCOPED(json_decrefp) json_t *body = NULL;
@@ -95,16 +95,37 @@ int access_http_member_put(struct http_req *r, struct err *e)
 
     if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
         json_need_str(body, "role", &text, e) < 0 || role_parse_member(text, &role, e) < 0 ||
-        access_member_put(r->ctx, r->project, http_path_param(r, "u"), role, e) < 0) {
+        access_member_put(r->ctx, r->project, kind, http_path_param(r, param), role, e) < 0) {
         return -1;
     }
     return http_reply_empty(r, 204, e);
 }
 
-int access_http_member_delete(struct http_req *r, struct err *e)
+static int member_delete(struct http_req *r, enum member_kind kind, const char *param,
+                         struct err *e)
 {
-    if (access_member_delete(r->ctx, r->project, http_path_param(r, "u"), e) < 0) {
+    if (access_member_delete(r->ctx, r->project, kind, http_path_param(r, param), e) < 0) {
         return -1;
     }
     return http_reply_empty(r, 204, e);
+}
+
+int access_http_member_put(struct http_req *r, struct err *e)
+{
+    return member_put(r, MEMBER_USER, "u", e);
+}
+
+int access_http_member_delete(struct http_req *r, struct err *e)
+{
+    return member_delete(r, MEMBER_USER, "u", e);
+}
+
+int access_http_group_member_put(struct http_req *r, struct err *e)
+{
+    return member_put(r, MEMBER_GROUP, "g", e);
+}
+
+int access_http_group_member_delete(struct http_req *r, struct err *e)
+{
+    return member_delete(r, MEMBER_GROUP, "g", e);
 }

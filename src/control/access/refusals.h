@@ -16,7 +16,7 @@ DEFINE_SCOPED(struct refusals, access_refusals_free)
 
 /* The last one stands for those that were only counted. */
 struct refusal {
-    char user[LIMIT_NAME_BYTES + 1], peer[64], request_id[17];
+    char user[LIMIT_LOGIN_BYTES + 1], peer[64], request_id[17];
     int status;
 };
 

@@ -15,14 +15,14 @@ static const struct {
     const char *permission;
     const char *who;
 } table[PERM_COUNT] = {
-    {"public", "unGDMA"},         {"signed-in", "u-GDMA"},     {"system:read", "-----A"},
-    {"system:manage", "-----A"},  {"user:manage", "-----A"},   {"audit:read", "-----A"},
-    {"project:create", "u----A"}, {"project:read", "-nGDMA"},  {"project:manage", "----MA"},
-    {"member:read", "--GDMA"},    {"image:pull", "-nGDMA"},    {"image:push", "---DMA"},
-    {"image:delete", "----MA"},   {"job:read", "--GDMA"},      {"job:submit", "---DMA"},
-    {"job:cancel", "---DMA"},     {"job:exec", "---DMA"},      {"volume:read", "--GDMA"},
-    {"volume:write", "---DMA"},   {"volume:manage", "---DMA"}, {"secret:read", "---DMA"},
-    {"secret:write", "----MA"},
+    {"public", "unGDMA"},         {"signed-in", "u-GDMA"},      {"person", "u-GDMA"},
+    {"system:read", "-----A"},    {"system:manage", "-----A"},  {"user:manage", "-----A"},
+    {"audit:read", "-----A"},     {"project:create", "u----A"}, {"project:read", "-nGDMA"},
+    {"project:manage", "----MA"}, {"member:read", "--GDMA"},    {"image:pull", "-nGDMA"},
+    {"image:push", "---DMA"},     {"image:delete", "----MA"},   {"job:read", "--GDMA"},
+    {"job:submit", "---DMA"},     {"job:cancel", "---DMA"},     {"job:exec", "---DMA"},
+    {"volume:read", "--GDMA"},    {"volume:write", "---DMA"},   {"volume:manage", "---DMA"},
+    {"secret:read", "---DMA"},    {"secret:write", "----MA"},
 };
 
 static void every_role_holds_exactly_its_permissions(void **arg UNUSED)

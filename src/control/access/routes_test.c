@@ -504,8 +504,9 @@ static void a_project_and_its_members(void **arg UNUSED)
     assert_int_equal(ask(&bob, "PUT", "/api/v1/projects/demo/members/dave", "{\"role\":\"guest\"}"),
                      404);
     assert_int_equal(ask(&carol, "GET", "/api/v1/projects/demo/members", NULL), 200);
-    assert_string_equal(last.body, "{\"items\":[{\"user\":\"bob\",\"role\":\"maintainer\"},"
-                                   "{\"user\":\"carol\",\"role\":\"guest\"}],\"next\":null}");
+    assert_string_equal(
+        last.body, "{\"items\":[{\"kind\":\"user\",\"user\":\"bob\",\"role\":\"maintainer\"},"
+                   "{\"kind\":\"user\",\"user\":\"carol\",\"role\":\"guest\"}],\"next\":null}");
     assert_int_equal(ask(&carol, "GET", "/api/v1/me", NULL), 200);
     assert_non_null(strstr(last.body, "\"projects\":[{\"name\":\"demo\",\"role\":\"guest\"}]"));
     assert_int_equal(ask(&bob, "DELETE", "/api/v1/projects/demo/members/carol", NULL), 204);

@@ -53,19 +53,21 @@ static int read_scope(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT p.id, m.role FROM members m JOIN projects p ON p.id = m.project_id "
-                   "WHERE m.user_id = ? AND p.deleting = 0 LIMIT ?",
-                   "ii", s->who->user_id, (int64_t)LIMIT_LIST_ROWS) < 0) {
+                   "SELECT p.id, p.public, max(m.rank), m.permission FROM memberships m "
+                   "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?1 "
+                   "AND p.deleting = 0 AND (m.permission IS NULL OR m.permission = ?2) "
+                   "GROUP BY p.id LIMIT ?3",
+                   "izi", s->who->user_id, perm_name(s->perm), (int64_t)LIMIT_LIST_ROWS) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        enum role role;
+        const struct place p = {.project_id = query_i64(&q, 0),
+                                .is_public = query_i64(&q, 1) != 0,
+                                .member = access_role_of_rank(query_i64(&q, 2)),
+                                .robot = query_is_null(&q, 3) ? 0 : PERM_BIT(s->perm)};
 
-        if (role_parse_member(query_str(&q, 1), &role, e) < 0) {
-            return -1;
-        }
-        if (role_permissions(role) & s->who->scopes & PERM_BIT(s->perm)) {
-            jw_i64(s->w, query_i64(&q, 0));
+        if (access_rights(s->who, &p) & PERM_BIT(s->perm)) {
+            jw_i64(s->w, p.project_id);
         }
     }
     return r;

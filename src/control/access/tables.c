@@ -2,6 +2,9 @@
 
 #include "state/state.h"
 
+/* As a number, so that the highest of several is max(). */
+#define RANK(role) "CASE " role " WHEN 'maintainer' THEN 3 WHEN 'developer' THEN 2 ELSE 1 END"
+
 static const char *const steps[] = {
     "/* users, projects, members, tokens, sessions, audit */"
     "CREATE TABLE users("
@@ -86,6 +89,66 @@ static const char *const steps[] = {
     "CREATE INDEX projects_public ON projects(name || '/') WHERE public = 1;",
     "/* pages of the public projects, by name */"
     "CREATE INDEX projects_public_names ON projects(name) WHERE public = 1;",
+    "/* groups of users, and their roles in projects */"
+    "CREATE TABLE user_groups("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  description TEXT NOT NULL,"
+    "  source TEXT NOT NULL DEFAULT 'local'," /* who fills it: 'local' is by hand */
+    "  created_ms INTEGER NOT NULL"
+    ") STRICT;"
+    "CREATE TABLE group_users("
+    "  group_id INTEGER NOT NULL REFERENCES user_groups(id) ON DELETE CASCADE,"
+    "  user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+    "  PRIMARY KEY(group_id, user_id)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX group_users_of_user ON group_users(user_id);"
+    "CREATE TABLE project_groups("
+    "  project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,"
+    "  group_id INTEGER NOT NULL REFERENCES user_groups(id) ON DELETE CASCADE,"
+    "  role TEXT NOT NULL CHECK(role IN ('guest', 'developer', 'maintainer')),"
+    "  PRIMARY KEY(project_id, group_id)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX project_groups_of_group ON project_groups(group_id);",
+    /* AUTOINCREMENT: a JWT names a robot by its id. A secret is a row's hash, as in tokens. */
+    "/* robots: accounts of programs */"
+    "CREATE TABLE robots("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  project_id INTEGER REFERENCES projects(id) ON DELETE CASCADE," /* NULL: of the system */
+    "  name TEXT NOT NULL,"
+    "  description TEXT NOT NULL,"
+    "  sha256 BLOB NOT NULL UNIQUE,"
+    "  generation INTEGER NOT NULL DEFAULT 0," /* of the secret */
+    "  disabled INTEGER NOT NULL DEFAULT 0,"
+    "  created_ms INTEGER NOT NULL,"
+    "  created_by TEXT NOT NULL,"
+    "  expires_ms INTEGER NOT NULL DEFAULT 0," /* 0: never */
+    "  last_seen_ms INTEGER NOT NULL DEFAULT 0"
+    ") STRICT;"
+    "CREATE UNIQUE INDEX robots_by_name ON robots(coalesce(project_id, 0), name);"
+    "CREATE TABLE robot_grants("
+    "  robot_id INTEGER NOT NULL REFERENCES robots(id) ON DELETE CASCADE,"
+    "  project_id INTEGER REFERENCES projects(id) ON DELETE CASCADE," /* NULL: in every project */
+    "  permission TEXT NOT NULL,"
+    "  user_id INTEGER GENERATED ALWAYS AS (-robot_id) VIRTUAL" /* as in struct principal */
+    ") STRICT;"
+    "CREATE INDEX robot_grants_of_user ON robot_grants(user_id, project_id);"
+    "CREATE INDEX robot_grants_of_robot ON robot_grants(robot_id);"
+    "CREATE INDEX robot_grants_of_project ON robot_grants(project_id);"
+    /* The one answer to "who is what where". A permission of NULL means all that the rank has. */
+    "CREATE VIEW memberships(user_id, project_id, rank, permission) AS"
+    "  SELECT user_id, project_id, " RANK(
+        "role") ", NULL FROM members"
+                "  UNION ALL SELECT u.user_id, g.project_id, " RANK(
+                    "g.role") ", NULL"
+                              "    FROM group_users u JOIN project_groups g ON g.group_id = "
+                              "u.group_id"
+                              "  UNION ALL SELECT user_id, project_id, 0, permission FROM "
+                              "robot_grants"
+                              "    WHERE project_id IS NOT NULL"
+                              "  UNION ALL SELECT g.user_id, p.id, 0, g.permission FROM "
+                              "robot_grants g JOIN projects p"
+                              "    WHERE g.project_id IS NULL;",
     NULL,
 };
 

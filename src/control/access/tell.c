@@ -51,6 +51,13 @@ void access_tell_me(struct access *a, int64_t user_id)
     tell(a, "me", &(struct http_audience){.perm = PERM_SIGNED_IN, .user_id = user_id}, &b);
 }
 
+void access_tell_all(struct access *a, const struct user_ids *users)
+{
+    for (size_t i = 0; i < users->len; i++) {
+        access_tell_me(a, users->p[i]);
+    }
+}
+
 void access_tell_user(struct access *a, struct str name, const char *action)
 {
     struct buf b = BUF_MAX(EVENT_MAX);
@@ -63,17 +70,45 @@ void access_tell_user(struct access *a, struct str name, const char *action)
     tell(a, "user", &(struct http_audience){.perm = PERM_USER_MANAGE}, &b);
 }
 
-void access_tell_member(struct access *a, struct str project, struct str user, enum role role)
+void access_tell_member(struct access *a, struct str project, const char *kind, struct str name,
+                        enum role role)
 {
     struct buf b = BUF_MAX(EVENT_MAX);
     struct jw w = JW(&b);
 
     jw_object(&w);
     jw_kv_str(&w, "project", project);
-    jw_kv_str(&w, "user", user);
+    jw_kv_str(&w, kind, name);
     add_or_null(&w, "role", role == ROLE_NONE ? STR_EMPTY : str_of(role_name(role)));
     jw_end(&w);
     tell(a, "member", &(struct http_audience){.perm = PERM_MEMBER_READ, .project = project}, &b);
+}
+
+void access_tell_robot(struct access *a, struct str project, struct str name, const char *action)
+{
+    struct http_audience to = {.perm = project.len > 0 ? PERM_PROJECT_MANAGE : PERM_USER_MANAGE,
+                               .project = project};
+    struct buf b = BUF_MAX(EVENT_MAX);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    add_or_null(&w, "project", project);
+    jw_kv_str(&w, "name", name);
+    jw_kv_c(&w, "action", action);
+    jw_end(&w);
+    tell(a, "robot", &to, &b);
+}
+
+void access_tell_group(struct access *a, struct str name, const char *action)
+{
+    struct buf b = BUF_MAX(EVENT_MAX);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    jw_kv_str(&w, "name", name);
+    jw_kv_c(&w, "action", action);
+    jw_end(&w);
+    tell(a, "group", &(struct http_audience){.perm = PERM_USER_MANAGE}, &b);
 }
 
 void access_tell_token(struct access *a, int64_t user_id, int64_t id, const char *action)

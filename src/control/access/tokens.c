@@ -18,7 +18,7 @@ bool access_is_token(struct str text)
 }
 
 /* Permissions that need no scope: what everybody may, and what concerns only oneself. */
-#define ALWAYS (PERM_BIT(PERM_PUBLIC) | PERM_BIT(PERM_SIGNED_IN))
+#define ALWAYS (PERM_BIT(PERM_PUBLIC) | PERM_BIT(PERM_SIGNED_IN) | PERM_BIT(PERM_PERSON))
 
 /* Names, not numbers: the enum may get new members in between. */
 static void scopes_write(uint64_t scopes, struct buf *out)
@@ -65,6 +65,12 @@ void access_scopes_json(struct jw *w, uint64_t scopes)
 static struct str hash_view(const unsigned char hash[SHA256_BYTES])
 {
     return str_n((const char *)hash, SHA256_BYTES);
+}
+
+void access_token_text(char out[TOKEN_SIZE])
+{
+    (void)snprintf(out, TOKEN_SIZE, "%s", prefix);
+    random_name(out + strlen(prefix), TOKEN_LETTERS);
 }
 
 struct add {
@@ -137,8 +143,7 @@ int access_token_add(struct access *a, const struct principal *maker, struct str
     if (name.len == 0 || name.len > 100) {
         return err_set(e, ERR_INVALID, "name: give 1 to 100 bytes that say what the token is for");
     }
-    (void)snprintf(made.text, sizeof(made.text), "%s", prefix);
-    random_name(made.text + strlen(prefix), TOKEN_LETTERS);
+    access_token_text(made.text);
     sha256_of(str_of(made.text), t.hash);
     if (scopes != PERM_ALL) {
         scopes_write(scopes, &words);
@@ -247,6 +252,20 @@ struct lookup {
     bool is_found;
 };
 
+static int find_robot(struct state_db *db, struct lookup *l, struct err *e)
+{
+    struct robot_found robot = {0};
+    int r = access_robot_by_secret(db, l->hash, &robot, e);
+
+    if (r > 0) {
+        l->found = robot.known;
+        l->last_used_ms = robot.last_seen_ms;
+        l->is_found = true;
+    }
+    return r < 0 ? -1 : 0;
+}
+
+/* A personal token, or the secret of a robot: they look the same. */
 static int find_token(struct state_db *db, void *ctx, struct err *e)
 {
     struct lookup *l = ctx;
@@ -262,7 +281,7 @@ static int find_token(struct state_db *db, void *ctx, struct err *e)
     }
     switch (query_step(&q, e)) {
     case 0:
-        return 0;
+        return find_robot(db, l, e);
     case 1:
         access_set_principal(who, PRINCIPAL_TOKEN, query_i64(&q, 4),
                              query_i64(&q, 6) ? USER_ADMIN : 0, query_str(&q, 5));
@@ -285,6 +304,10 @@ static int write_touch(struct state_db *db, void *ctx, struct err *e)
 {
     const struct touch *t = ctx;
 
+    if (t->user_id < 0) {
+        return state_run(db, e, "UPDATE robots SET last_seen_ms = ? WHERE id = ?", "ii", t->now_ms,
+                         -t->user_id);
+    }
     if (state_run(db, e, "UPDATE tokens SET last_used_ms = ? WHERE id = ?", "ii", t->now_ms,
                   t->token_id) < 0) {
         return -1;

@@ -19,33 +19,50 @@ int access_http_tokens(struct http_req *r, struct err *e)
     return access_http_json(r, 200, &b, e);
 }
 
-static int parse_scopes(const json_t *list, uint64_t *out, struct err *e)
+int access_http_permissions_of(const json_t *list, const char *key, uint64_t *out, struct err *e)
 {
-    uint64_t scopes = 0;
+    uint64_t perms = 0;
     size_t i;
     json_t *item;
 
-    if (list == NULL || json_is_null(list)) {
-        return 0;
-    }
     if (!json_is_array(list) || json_array_size(list) == 0) {
-        return err_set(e, ERR_INVALID,
-                       "scopes: give a list of permissions such as [\"job:read\"], or leave it out "
-                       "for all");
+        return err_set(e, ERR_INVALID, "%s: give a list of permissions such as [\"job:read\"]",
+                       key);
     }
     json_array_foreach(list, i, item)
     {
         enum perm p;
 
         if (!json_is_string(item)) {
-            return err_set(e, ERR_INVALID, "scopes[%zu]: give the name of a permission", i);
+            return err_set(e, ERR_INVALID, "%s[%zu]: give the name of a permission", key, i);
         }
         if (perm_parse(str_n(json_string_value(item), json_string_length(item)), &p, e) < 0) {
-            return err_wrap(e, "scopes[%zu]", i);
+            return err_wrap(e, "%s[%zu]", key, i);
         }
-        scopes |= PERM_BIT(p);
+        perms |= PERM_BIT(p);
     }
-    *out = scopes;
+    *out = perms;
+    return 0;
+}
+
+int access_http_expiry(const json_t *body, bool *given, int64_t *expires_ms, struct err *e)
+{
+    const json_t *expires = json_object_get(body, "expires_in_seconds");
+    int64_t seconds = 0;
+
+    *given = expires != NULL;
+    if (expires == NULL || json_is_null(expires)) {
+        *expires_ms = 0;
+        return 0;
+    }
+    if (json_get_i64(body, "expires_in_seconds", &seconds, e) < 0) {
+        return -1;
+    }
+    if (seconds < 1 || seconds > EXPIRES_MAX_SECONDS) {
+        return err_set(e, ERR_INVALID, "expires_in_seconds: give 1 to %d, or leave it out",
+                       EXPIRES_MAX_SECONDS);
+    }
+    *expires_ms = clock_wall_ms() + seconds * 1000;
     return 0;
 }
 
@@ -58,26 +75,18 @@ struct token_request {
 static int parse_token(const json_t *body, struct token_request *out, struct err *e)
 {
     static const char *const keys[] = {"name", "expires_in_seconds", "scopes"};
-    const json_t *expires = json_object_get(body, "expires_in_seconds");
-    int64_t seconds = 0;
+    const json_t *scopes = json_object_get(body, "scopes");
+    bool given;
 
     out->scopes = PERM_ALL;
     if (json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
         json_need_str(body, "name", &out->name, e) < 0 ||
-        (!json_is_null(expires) && json_get_i64(body, "expires_in_seconds", &seconds, e) < 0) ||
-        parse_scopes(json_object_get(body, "scopes"), &out->scopes, e) < 0) {
+        access_http_expiry(body, &given, &out->expires_ms, e) < 0) {
         return -1;
     }
-    if (expires == NULL || json_is_null(expires)) {
-        out->expires_ms = 0;
-        return 0;
-    }
-    if (seconds < 1 || seconds > EXPIRES_MAX_SECONDS) {
-        return err_set(e, ERR_INVALID, "expires_in_seconds: give 1 to %d, or leave it out",
-                       EXPIRES_MAX_SECONDS);
-    }
-    out->expires_ms = clock_wall_ms() + seconds * 1000;
-    return 0;
+    return scopes == NULL || json_is_null(scopes)
+               ? 0
+               : access_http_permissions_of(scopes, "scopes", &out->scopes, e);
 }
 
 int access_http_token_add(struct http_req *r, struct err *e)

@@ -220,7 +220,7 @@ int access_user_delete(struct access *a, struct str name, struct err *e)
     }
     for (size_t i = 0; i < u.projects.len; i++) {
         if (r == 0) {
-            access_tell_member(a, str_of(u.projects.p[i]), name, ROLE_NONE);
+            access_tell_member(a, str_of(u.projects.p[i]), "user", name, ROLE_NONE);
         }
         free(u.projects.p[i]);
     }

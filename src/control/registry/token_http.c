@@ -67,7 +67,7 @@ void token_cache_free(struct token_cache *t)
 /* What one token allows in one place. */
 struct allowed {
     int64_t user_id, token_id, generation;
-    char user_name[LIMIT_NAME_BYTES + 1];
+    char user_name[LIMIT_LOGIN_BYTES + 1];
     uint64_t perms; /* PERM_BITs */
 };
 
@@ -169,7 +169,8 @@ static int principal_of(struct registry *r, const struct allowed *by, struct pri
     }
     out->token_id = by->token_id;
     if (by->token_id == 0 && by->generation != out->generation) {
-        return err_set(e, ERR_UNAUTHENTICATED, "the password of this user was changed");
+        return err_set(e, ERR_UNAUTHENTICATED,
+                       "the password of this user (or the secret of this robot) was changed");
     }
     return strcmp(out->name, by->user_name) == 0
                ? 0

@@ -60,7 +60,8 @@ struct jobs_hooks {
     int (*image)(void *ctx, const struct principal *who, struct str reference, struct arena *a,
                  struct job_image *out, struct err *e);
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
-    /* Asked on the relay thread while a shell is open. */
+    /* Asked on the relay thread while a shell is open or a log is followed; may be NULL in tests.
+     */
     bool (*still_may)(void *ctx, const struct principal *who, enum perm perm, struct str project);
 };
 

@@ -1,5 +1,6 @@
 #include "jobs/log_http.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "jobs/jobs_priv.h"
@@ -9,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FOLLOW_TICK_MS = 100, CHUNK = 64 * 1024 };
+enum { FOLLOW_TICK_MS = 100, CHECK_MS = 1000, CHUNK = 64 * 1024 };
 
 /* A parked connection. Two hold it: the stream until its close, and the handler until it has
  * passed on the waker that http_park gave it (the stream may be over by then). */
@@ -22,8 +23,10 @@ struct follower {
     /* relay thread only */
     struct jobs *jobs;
     char id[JOB_ID_SIZE];
-    int64_t attempt, tries, offset;
+    int64_t attempt, tries, offset, checked_ms;
     int fd;
+    struct principal who; /* whose rights may be others before the job ends */
+    char project[LIMIT_NAME_BYTES + 1];
 };
 
 /* The waker lives until close() is called, and close() takes this lock first. */
@@ -172,10 +175,25 @@ static int follow_read(struct follower *f, struct buf *out)
     return 1;
 }
 
+static bool may_still(struct follower *f)
+{
+    const struct jobs_hooks *h = &f->jobs->parts.hooks;
+    int64_t now_ms = clock_mono_ms();
+
+    if (h->still_may == NULL || now_ms - f->checked_ms < CHECK_MS) {
+        return true;
+    }
+    f->checked_ms = now_ms;
+    return h->still_may(h->ctx, &f->who, PERM_JOB_READ, str_of(f->project));
+}
+
 static int follow_pump(void *ctx, struct buf *out)
 {
     struct follower *f = ctx;
 
+    if (!may_still(f)) {
+        return -1; /* why, he learns when he asks again */
+    }
     for (;;) {
         int64_t tries = f->tries;
         enum follow_state state = follow_state(f, &tries);
@@ -222,6 +240,9 @@ static int follow(struct http_req *r, struct jobs *j, const struct job_row *row,
     f->tries = tries_of(j, row->id, attempt);
     f->offset = offset;
     f->fd = -1;
+    f->checked_ms = clock_mono_ms();
+    f->who = r->who;
+    (void)!str_copy(r->project, f->project, sizeof(f->project));
     memcpy(f->id, row->id, strnlen(row->id, sizeof(f->id) - 1));
     follow_begin(f, row);
     rc = http_park(r, "text/plain; charset=utf-8", &follow_ops, f, FOLLOW_TICK_MS, &waker, e);

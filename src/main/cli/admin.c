@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A change without an answer to show, and the sentence that says it was made. */
-static int change(struct cli *c, const char *method, const json_t *body, const char *path,
-                  const char *done, struct err *e)
+int cli_change(struct cli *c, const char *method, const json_t *body, const char *path,
+               const char *done, struct err *e)
 {
     if (client_call(c->client, method, body, NULL, e, "%s", path) < 0) {
         return -1;
@@ -55,12 +54,11 @@ int verb_user_password(struct cli *c, struct err *e)
     body = user ? json_pack("{s:s}", "password", password.p)
                 : json_pack("{s:s, s:s}", "old", old.p, "new", password.p);
     path = user ? xasprintf("/api/v1/users/%s", url_segment(user)) : xstrdup("/api/v1/me/password");
-    return change(c, user ? "PATCH" : "PUT", body, path, "The password is changed.", e);
+    return cli_change(c, user ? "PATCH" : "PUT", body, path, "The password is changed.", e);
 }
 
-/* A list as a table or as JSON. */
-static int show_list(struct cli *c, struct str path, const struct column *columns, size_t n,
-                     const char *empty, struct err *e)
+int cli_show_list(struct cli *c, struct str path, const struct column *columns, size_t n,
+                  const char *empty, struct err *e)
 {
     SCOPED(json_decrefp) json_t *items = NULL;
 
@@ -80,11 +78,10 @@ int verb_user_list(struct cli *c, struct err *e)
                                             {"DISABLED", "disabled", COLUMN_YES},
                                             {"AGE", "created_at", COLUMN_AGE}};
 
-    return show_list(c, STR("/api/v1/users"), columns, ARRAY_LEN(columns), "No users.", e);
+    return cli_show_list(c, STR("/api/v1/users"), columns, ARRAY_LEN(columns), "No users.", e);
 }
 
-/* "yes" or "no" of an option, set in `body` under `key` when it is given. */
-static int set_flag(struct cli *c, const char *option, json_t *body, const char *key, struct err *e)
+int cli_set_flag(struct cli *c, const char *option, json_t *body, const char *key, struct err *e)
 {
     const char *value = cli_option(c, option);
 
@@ -103,14 +100,14 @@ int verb_user_set(struct cli *c, struct err *e)
     SCOPED(freep) char *path = xasprintf("/api/v1/users/%s", url_segment(cli_arg(c, 0)));
     SCOPED(freep) char *done = xasprintf("User %s is changed.", cli_arg(c, 0));
 
-    if (set_flag(c, "admin", body, "is_admin", e) < 0 ||
-        set_flag(c, "disabled", body, "disabled", e) < 0) {
+    if (cli_set_flag(c, "admin", body, "is_admin", e) < 0 ||
+        cli_set_flag(c, "disabled", body, "disabled", e) < 0) {
         return -1;
     }
     if (json_object_size(body) == 0) {
         return err_set(e, ERR_INVALID, "what is to change? --admin yes|no, --disabled yes|no");
     }
-    return change(c, "PATCH", body, path, done, e);
+    return cli_change(c, "PATCH", body, path, done, e);
 }
 
 int verb_user_delete(struct cli *c, struct err *e)
@@ -121,7 +118,7 @@ int verb_user_delete(struct cli *c, struct err *e)
     if (ask_sure(c, e, "User %s goes, with tokens and memberships.", cli_arg(c, 0)) < 0) {
         return -1;
     }
-    return change(c, "DELETE", NULL, path, done, e);
+    return cli_change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_project_create(struct cli *c, struct err *e)
@@ -154,8 +151,8 @@ int verb_project_list(struct cli *c, struct err *e)
                                             {"YOUR ROLE", "role", COLUMN_TEXT},
                                             {"AGE", "created_at", COLUMN_AGE}};
 
-    return show_list(c, STR("/api/v1/projects"), columns, ARRAY_LEN(columns),
-                     "No project yet: strata project create NAME makes one.", e);
+    return cli_show_list(c, STR("/api/v1/projects"), columns, ARRAY_LEN(columns),
+                         "No project yet: strata project create NAME makes one.", e);
 }
 
 int verb_project_set(struct cli *c, struct err *e)
@@ -164,13 +161,13 @@ int verb_project_set(struct cli *c, struct err *e)
     SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s", url_segment(cli_arg(c, 0)));
     SCOPED(freep) char *done = xasprintf("Project %s is changed.", cli_arg(c, 0));
 
-    if (set_flag(c, "public", body, "public", e) < 0) {
+    if (cli_set_flag(c, "public", body, "public", e) < 0) {
         return -1;
     }
     if (json_object_size(body) == 0) {
         return err_set(e, ERR_INVALID, "what is to change? --public yes|no");
     }
-    return change(c, "PATCH", body, path, done, e);
+    return cli_change(c, "PATCH", body, path, done, e);
 }
 
 int verb_project_delete(struct cli *c, struct err *e)
@@ -182,40 +179,57 @@ int verb_project_delete(struct cli *c, struct err *e)
                  cli_arg(c, 0)) < 0) {
         return -1;
     }
-    return change(c, "DELETE", NULL, path, done, e);
+    return cli_change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_project_members(struct cli *c, struct err *e)
 {
-    static const struct column columns[] = {{"USER", "user", COLUMN_TEXT},
+    static const struct column columns[] = {{"MEMBER", "name", COLUMN_TEXT},
+                                            {"KIND", "kind", COLUMN_TEXT},
                                             {"ROLE", "role", COLUMN_TEXT}};
     SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s/members", url_segment(c->project));
+    SCOPED(json_decrefp) json_t *items = NULL;
+    size_t i;
+    json_t *item;
 
-    return show_list(c, str_of(path), columns, ARRAY_LEN(columns),
-                     "No members: strata project grant USER ROLE adds one.", e);
+    if (list_all(c, str_of(path), &items, e) < 0) {
+        return -1;
+    }
+    if (print_json(c, items)) {
+        return 0;
+    }
+    json_array_foreach(items, i, item)
+    {
+        (void)json_object_set(item, "name", json_object_get(item, json_text(item, "kind")));
+    }
+    table_print(items, columns, ARRAY_LEN(columns),
+                "No members: strata project grant USER ROLE adds one.");
+    return 0;
+}
+
+static char *member_path(struct cli *c)
+{
+    return xasprintf("/api/v1/projects/%s/%s/%s", url_segment(c->project),
+                     cli_option(c, "group") ? "groups" : "members", url_segment(cli_arg(c, 0)));
 }
 
 int verb_project_grant(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp) json_t *body = json_pack("{s:s}", "role", cli_arg(c, 1));
-    SCOPED(freep)
-    char *path = xasprintf("/api/v1/projects/%s/members/%s", url_segment(c->project),
-                           url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *path = member_path(c);
     SCOPED(freep)
     char *done = xasprintf("%s is %s of %s now.", cli_arg(c, 0), cli_arg(c, 1), c->project);
 
-    return change(c, "PUT", body, path, done, e);
+    return cli_change(c, "PUT", body, path, done, e);
 }
 
 int verb_project_revoke(struct cli *c, struct err *e)
 {
-    SCOPED(freep)
-    char *path = xasprintf("/api/v1/projects/%s/members/%s", url_segment(c->project),
-                           url_segment(cli_arg(c, 0)));
+    SCOPED(freep) char *path = member_path(c);
     SCOPED(freep)
     char *done = xasprintf("%s is no member of %s any more.", cli_arg(c, 0), c->project);
 
-    return change(c, "DELETE", NULL, path, done, e);
+    return cli_change(c, "DELETE", NULL, path, done, e);
 }
 
 int verb_secret_set(struct cli *c, struct err *e)
@@ -236,7 +250,7 @@ int verb_secret_set(struct cli *c, struct err *e)
                      url_segment(cli_arg(c, 0)));
     done = xasprintf("Secret %s is stored. Jobs name it: secrets: {VARIABLE: %s}", cli_arg(c, 0),
                      cli_arg(c, 0));
-    return change(c, "PUT", body, path, done, e);
+    return cli_change(c, "PUT", body, path, done, e);
 }
 
 int verb_secret_list(struct cli *c, struct err *e)
@@ -246,8 +260,8 @@ int verb_secret_list(struct cli *c, struct err *e)
                                             {"BY", "updated_by", COLUMN_TEXT}};
     SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s/secrets", url_segment(c->project));
 
-    return show_list(c, str_of(path), columns, ARRAY_LEN(columns),
-                     "No secrets: strata secret set NAME < file stores one.", e);
+    return cli_show_list(c, str_of(path), columns, ARRAY_LEN(columns),
+                         "No secrets: strata secret set NAME < file stores one.", e);
 }
 
 int verb_secret_delete(struct cli *c, struct err *e)
@@ -257,5 +271,5 @@ int verb_secret_delete(struct cli *c, struct err *e)
                            url_segment(cli_arg(c, 0)));
     SCOPED(freep) char *done = xasprintf("Secret %s is deleted.", cli_arg(c, 0));
 
-    return change(c, "DELETE", NULL, path, done, e);
+    return cli_change(c, "DELETE", NULL, path, done, e);
 }

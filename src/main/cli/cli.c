@@ -78,6 +78,40 @@ static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {0},
 };
+static const struct cli_option member_opts[] = {
+    {"group", 'g', NULL, "the name is that of a group"},
+    {0},
+};
+static const struct cli_option group_opts[] = {
+    {"description", 0, "TEXT", "what the group is"},
+    {0},
+};
+static const struct cli_option robot_opts[] = {
+    {"allow", 'a', "PERMISSION", "what it may: image:pull; may be repeated"},
+    {"expires", 0, "TIME", "life of the robot: 90d, 365d (default) or never"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"system", 0, NULL, "a robot of the system, for the projects of --in"},
+    {"in", 0, "PROJECT", "with --system: where; '*' is every project; may be repeated"},
+    {0},
+};
+static const struct cli_option robot_set_opts[] = {
+    {"allow", 'a', "PERMISSION", "all that it may from now on; may be repeated"},
+    {"expires", 0, "TIME", "how long it still lives: 90d or never"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"disabled", 0, "yes|no", "whether kept out"},
+    {"system", 0, NULL, "a robot of the system"},
+    {"in", 0, "PROJECT", "with --system and --allow: where; may be repeated"},
+    {0},
+};
+static const struct cli_option robot_which_opts[] = {
+    {"system", 0, NULL, "robots of the system instead of a project's"},
+    {0},
+};
+static const struct cli_option robot_delete_opts[] = {
+    {"system", 0, NULL, "a robot of the system"},
+    {"yes", 'y', NULL, "do not ask whether it is meant"},
+    {0},
+};
 static const struct cli_option audit_opts[] = {
     FILTER,
     {"user", 'u', "NAME", "only what this user did"},
@@ -183,9 +217,35 @@ const struct cli_verb cli_verbs[] = {
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
     {"project members", "", "List members and roles.", NULL, filter_opts, verb_project_members, P},
-    {"project grant", "USER ROLE", "Give a role: maintainer, developer or guest.", NULL, NULL,
-     verb_project_grant, P},
-    {"project revoke", "USER", "Take a member's role away.", NULL, NULL, verb_project_revoke, P},
+    {"project grant", "NAME ROLE", "Give a user or group a role: maintainer, developer or guest.",
+     "  strata project grant ada developer -p demo\n"
+     "  strata project grant --group vision guest -p demo",
+     member_opts, verb_project_grant, P},
+    {"project revoke", "NAME", "Take a member's role away.", NULL, member_opts, verb_project_revoke,
+     P},
+    {"group create", "NAME", "Make a group of users.", NULL, group_opts, verb_group_create, S},
+    {"group list", "", "List groups.", NULL, NULL, verb_group_list, S},
+    {"group show", "NAME", "Show a group's users and roles.", NULL, NULL, verb_group_show, S},
+    {"group set", "NAME", "Change a group's description.", NULL, group_opts, verb_group_set, S},
+    {"group delete", "NAME", "Delete a group with its roles; its users stay.", NULL, sure_opts,
+     verb_group_delete, S},
+    {"group add", "GROUP USER", "Take a user into a group.", NULL, NULL, verb_group_add, S},
+    {"group remove", "GROUP USER", "Take a user out of a group.", NULL, NULL, verb_group_remove, S},
+    {"robot create", "NAME", "Make an account for a program and print its secret once.",
+     "  strata robot create ci --allow image:pull --allow image:push -p demo\n"
+     "  strata robot create mirror --system --in '*' --allow image:pull\n"
+     "  docker login -u 'robot$demo+ci' --password-stdin HOST:PORT < secret",
+     robot_opts, verb_robot_create, S},
+    {"robot list", "", "List the robots of a project, or of the system.", NULL, robot_which_opts,
+     verb_robot_list, S},
+    {"robot show", "NAME", "Show a robot and what it may.", NULL, robot_which_opts, verb_robot_show,
+     S},
+    {"robot set", "NAME", "Change what a robot may, its life, or keep it out.",
+     "  strata robot set ci --disabled yes -p demo", robot_set_opts, verb_robot_set, S},
+    {"robot rotate", "NAME", "Give a robot a new secret; the old one stops at once.", NULL,
+     robot_which_opts, verb_robot_rotate, S},
+    {"robot delete", "NAME", "Delete a robot; what signs in as it stops at once.", NULL,
+     robot_delete_opts, verb_robot_delete, S},
     {"secret set", "NAME", "Store a secret.",
      "At a terminal one line is asked for, else it is all of standard input.\n"
      "Jobs name it: 'secrets: {VARIABLE: NAME}'. Nobody can read it back.",

@@ -194,6 +194,22 @@ void progress_bytes(void *progress, int64_t done, int64_t total);
 void progress_fraction(struct progress *p, double fraction, const char *note);
 void progress_end(struct progress *p);
 
+/* --- what several verbs do; admin.c, login.c --- */
+/* A change without an answer to show, and the sentence that says it was made. */
+int cli_change(struct cli *c, const char *method, const json_t *body, const char *path,
+               const char *done, struct err *e) MUST_USE;
+/* A list as a table or as JSON. */
+int cli_show_list(struct cli *c, struct str path, const struct column *columns, size_t n,
+                  const char *empty, struct err *e) MUST_USE;
+/* "yes" or "no" of an option, set in `body` under `key` when it is given. */
+int cli_set_flag(struct cli *c, const char *option, json_t *body, const char *key,
+                 struct err *e) MUST_USE;
+/* --expires in seconds, or `def`; 0: never. */
+int cli_expiry(struct cli *c, const char *def, int64_t *sec, struct err *e) MUST_USE;
+
+/* What a robot may, a line for each project. */
+void cli_print_grants(const json_t *grants);
+
 /* --- verbs, by file --- */
 /* host.c */
 int verb_up(struct cli *c, struct err *e);
@@ -225,6 +241,22 @@ int verb_project_delete(struct cli *c, struct err *e);
 int verb_project_members(struct cli *c, struct err *e);
 int verb_project_grant(struct cli *c, struct err *e);
 int verb_project_revoke(struct cli *c, struct err *e);
+/* group.c */
+int verb_group_create(struct cli *c, struct err *e);
+int verb_group_list(struct cli *c, struct err *e);
+int verb_group_show(struct cli *c, struct err *e);
+int verb_group_set(struct cli *c, struct err *e);
+int verb_group_delete(struct cli *c, struct err *e);
+int verb_group_add(struct cli *c, struct err *e);
+int verb_group_remove(struct cli *c, struct err *e);
+/* robot.c */
+int verb_robot_create(struct cli *c, struct err *e);
+int verb_robot_list(struct cli *c, struct err *e);
+int verb_robot_show(struct cli *c, struct err *e);
+int verb_robot_set(struct cli *c, struct err *e);
+int verb_robot_rotate(struct cli *c, struct err *e);
+int verb_robot_delete(struct cli *c, struct err *e);
+/* admin.c */
 int verb_secret_set(struct cli *c, struct err *e);
 int verb_secret_list(struct cli *c, struct err *e);
 int verb_secret_delete(struct cli *c, struct err *e);

@@ -23,7 +23,7 @@ static json_t *token_request(struct cli *c, const char *name, int64_t expires_se
     return body;
 }
 
-static int expiry(struct cli *c, const char *def, int64_t *sec, struct err *e)
+int cli_expiry(struct cli *c, const char *def, int64_t *sec, struct err *e)
 {
     const char *s = cli_option(c, "expires");
 
@@ -46,7 +46,7 @@ static int make_token(struct cli *c, const char *user, json_t **made, struct err
     char host[64] = "", name[128];
     int64_t expires_sec;
 
-    if (expiry(c, "90d", &expires_sec, e) < 0 || ask_password(c, &password, e) < 0) {
+    if (cli_expiry(c, "90d", &expires_sec, e) < 0 || ask_password(c, &password, e) < 0) {
         return -1;
     }
     (void)gethostname(host, sizeof(host) - 1);
@@ -122,6 +122,10 @@ int verb_whoami(struct cli *c, struct err *e)
     (void)printf("%s%s at %s\n", json_text(me, "name"),
                  json_is_true(json_object_get(me, "is_admin")) ? " (administrator)" : "",
                  client_server(c->client));
+    if (json_object_get(me, "grants")) { /* a robot */
+        cli_print_grants(json_object_get(me, "grants"));
+        return 0;
+    }
     table_print(json_object_get(me, "projects"), columns, ARRAY_LEN(columns),
                 "You are a member of no project yet: ask an administrator, or make one with strata "
                 "project create NAME.");
@@ -134,7 +138,7 @@ int verb_token_create(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *made = NULL;
     int64_t expires_sec;
 
-    if (expiry(c, "90d", &expires_sec, e) < 0) {
+    if (cli_expiry(c, "90d", &expires_sec, e) < 0) {
         return -1;
     }
     body = token_request(c, cli_arg(c, 0), expires_sec);

@@ -35,13 +35,19 @@ export const useAllProjects = (q: string) => usePages<Project>(['projects', 'pag
 export const useMembers = (project: string, q = '') =>
   usePages<Member>(['members', project], path`/api/v1/projects/${project}/members`, { limit: 100, params: { q } });
 
-export async function setMember(project: string, user: string, role: Role) {
-  await api<void>('PUT', path`/api/v1/projects/${project}/members/${user}`, { body: { role } });
+export type MemberKind = Member['kind'];
+export const memberName = (m: Member) => m.user ?? m.group ?? '';
+
+const memberPath = (project: string, kind: MemberKind, name: string) =>
+  kind === 'group' ? path`/api/v1/projects/${project}/groups/${name}` : path`/api/v1/projects/${project}/members/${name}`;
+
+export async function setMember(project: string, kind: MemberKind, name: string, role: Role) {
+  await api<void>('PUT', memberPath(project, kind, name), { body: { role } });
   await touch('members', project);
 }
 
-export async function removeMember(project: string, user: string) {
-  await api<void>('DELETE', path`/api/v1/projects/${project}/members/${user}`);
+export async function removeMember(project: string, kind: MemberKind, name: string) {
+  await api<void>('DELETE', memberPath(project, kind, name));
   await touch('members', project);
 }
 

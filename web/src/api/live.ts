@@ -6,7 +6,9 @@ export type LiveEvent =
   | { type: 'volume'; project: string; name: string; action: string }
   | { type: 'image'; project: string; repository: string; tag: string; digest: string; action: string }
   | { type: 'project'; project: string; action: string }
-  | { type: 'member'; project: string; user: string; role: string | null }
+  | { type: 'member'; project: string; user?: string; group?: string; role: string | null }
+  | { type: 'robot'; project: string | null; name: string; action: string }
+  | { type: 'group'; name: string; action: string }
   | { type: 'secret'; project: string; name: string; action: string }
   | { type: 'user'; name: string; action: string }
   | { type: 'token'; id: number; action: string }
@@ -19,7 +21,7 @@ export type LiveState = 'connecting' | 'live' | 'stale';
 
 type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | { refused: true } | { ask: true };
 
-const TYPES = ['job', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'machine', 'me'] as const;
+const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'machine', 'me'] as const;
 
 export class Live {
   state: LiveState = 'connecting';

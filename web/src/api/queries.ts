@@ -45,6 +45,12 @@ export function refreshFor(event: LiveEvent) {
     case 'member':
       touch('members', event.project);
       break;
+    case 'robot':
+      touch('robots', event.project ?? '');
+      break;
+    case 'group':
+      touch('groups');
+      break;
     case 'secret':
       touch('secrets', event.project);
       break;

@@ -26,6 +26,12 @@ export type HealthRow = Schemas['HealthCheck'];
 export type AuditEntry = Schemas['AuditEntry'];
 export type Setting = Schemas['Setting'];
 export type Member = Schemas['Member'];
+export type MemberRole = Schemas['MemberRole'];
+export type Robot = Schemas['Robot'];
+export type RobotSecret = Schemas['RobotSecret'];
+export type RobotGrant = Schemas['RobotGrant'];
+export type Group = Schemas['Group'];
+export type GroupShown = Schemas['GroupShown'];
 export type Secret = Schemas['Secret'];
 /** The answer to making one: the only time that the text is there. */
 export type TokenMade = Schemas['TokenMade'];

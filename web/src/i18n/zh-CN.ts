@@ -4,5 +4,6 @@ import type { Messages } from './en';
 import { frame } from './zh-CN/frame';
 import { images } from './zh-CN/images';
 import { jobs } from './zh-CN/jobs';
+import { people } from './zh-CN/people';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people };

@@ -8,6 +8,8 @@ import './admin.css';
 
 const PAGES: [string, Key][] = [
   ['users', 'admin.users'],
+  ['groups', 'group.groups'],
+  ['robots', 'robot.robots'],
   ['projects', 'admin.projects'],
   ['permissions', 'admin.permissions'],
   ['audit', 'admin.audit'],

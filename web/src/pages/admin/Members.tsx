@@ -1,8 +1,8 @@
 // Who works in a project, and as what.
-import { DeleteOutlined } from '@ant-design/icons';
-import { App, Button, Card, Form, Input, Select, Tag } from 'antd';
+import { DeleteOutlined, TeamOutlined } from '@ant-design/icons';
+import { App, Button, Card, Form, Input, Select, Space, Tag } from 'antd';
 import { useState } from 'react';
-import { removeMember, setMember, useMembers, type Member } from '../../api/admin';
+import { memberName, removeMember, setMember, useMembers, type Member, type MemberKind } from '../../api/admin';
 import type { ApiError } from '../../api/client';
 import type { Role } from '../../api/types';
 import { useSession } from '../../app/session';
@@ -24,13 +24,13 @@ function RoleSelect({ project, member }: { project: string; member: Member }) {
   const t = useText();
   const { message } = App.useApp();
   const options = useRoleOptions();
-  const change = (role: Role) => setMember(project, member.user, role).catch((e: ApiError) => void message.error(e.message));
+  const change = (role: Role) => setMember(project, member.kind, memberName(member), role).catch((e: ApiError) => void message.error(e.message));
   return (
     <Select
       value={member.role}
       options={options}
       onChange={(r) => void change(r)}
-      aria-label={t('admin.role_of', { name: member.user })}
+      aria-label={t('admin.role_of', { name: memberName(member) })}
       popupMatchSelectWidth={false}
       className="role-select"
     />
@@ -40,24 +40,38 @@ function RoleSelect({ project, member }: { project: string; member: Member }) {
 function AddMember({ project }: { project: string }) {
   const t = useText();
   const options = useRoleOptions();
-  const [form] = Form.useForm<{ user: string; role: Role }>();
+  const [form] = Form.useForm<{ kind: MemberKind; member: string; role: Role }>();
   const [busy, setBusy] = useState(false);
-  const add = async ({ user, role }: { user: string; role: Role }) => {
+  const kind = Form.useWatch('kind', form) ?? 'user';
+  const label = t(kind === 'group' ? 'group.name' : 'admin.user_name');
+  const add = async (f: { kind: MemberKind; member: string; role: Role }) => {
     setBusy(true);
     try {
-      await setMember(project, user.trim(), role);
-      form.resetFields();
+      await setMember(project, f.kind, f.member.trim(), f.role);
+      form.resetFields(['member']);
     } catch (e) {
-      form.setFields([{ name: 'user', errors: [(e as ApiError).message] }]);
+      form.setFields([{ name: 'member', errors: [(e as ApiError).message] }]);
     } finally {
       setBusy(false);
     }
   };
   return (
-    <Form form={form} layout="inline" className="inline-form" initialValues={{ role: 'developer' }} onFinish={(v) => void add(v)}>
-      <Form.Item name="user" rules={[{ required: true, message: t('admin.name_rule') }]}>
-        <Input placeholder={t('admin.user_name')} aria-label={t('admin.user_name')} autoComplete="off" />
-      </Form.Item>
+    <Form form={form} layout="inline" className="inline-form" initialValues={{ kind: 'user', role: 'developer' }} onFinish={(v) => void add(v)}>
+      <Space.Compact>
+        <Form.Item name="kind" noStyle>
+          <Select
+            aria-label={t('group.member_kind')}
+            popupMatchSelectWidth={false}
+            options={[
+              { value: 'user', label: t('admin.user_name') },
+              { value: 'group', label: t('group.name') },
+            ]}
+          />
+        </Form.Item>
+        <Form.Item name="member" rules={[{ required: true, message: t('admin.name_rule') }]}>
+          <Input placeholder={label} aria-label={label} autoComplete="off" />
+        </Form.Item>
+      </Space.Compact>
       <Form.Item name="role">
         <Select options={options} aria-label={t('admin.role')} popupMatchSelectWidth={false} />
       </Form.Item>
@@ -75,14 +89,14 @@ export function Members({ project }: { project: string }) {
   const members = useMembers(project, q);
   const confirm = useConfirm();
   const mayManage = may('project:manage', project);
-  const remove = (user: string) =>
+  const remove = (m: Member) =>
     confirm({
-      title: t('admin.remove_member', { name: user }),
-      consequence: t(user === me.name ? 'admin.remove_me_hint' : 'admin.remove_member_hint', { project }),
+      title: t('admin.remove_member', { name: memberName(m) }),
+      consequence: t(m.user === me.name ? 'admin.remove_me_hint' : 'admin.remove_member_hint', { project }),
       ok: t('admin.remove'),
       run: async () => {
-        await removeMember(project, user);
-        if (user === me.name) {
+        await removeMember(project, m.kind, memberName(m));
+        if (m.user === me.name) {
           await reload();
         }
       },
@@ -99,12 +113,20 @@ export function Members({ project }: { project: string }) {
         <ErrorView error={members.error} retry={() => void members.refetch()} />
       ) : (
         <PagedTable<Member>
-          rowKey="user"
+          rowKey={(m) => `${m.kind} ${memberName(m)}`}
           size="small"
           pages={members}
           locale={{ emptyText: t('admin.no_members') }}
           columns={[
-            { title: t('admin.name'), dataIndex: 'user', render: (u: string) => <span className="break">{u}</span> },
+            {
+              title: t('admin.name'),
+              key: 'name',
+              render: (_, m) => (
+                <span className="break">
+                  {m.kind === 'group' && <TeamOutlined aria-label={t('group.name')} />} {memberName(m)}
+                </span>
+              ),
+            },
             {
               title: t('admin.role'),
               key: 'role',
@@ -118,7 +140,7 @@ export function Members({ project }: { project: string }) {
                     key: 'remove',
                     width: 50,
                     render: (_: unknown, m: Member) => (
-                      <Button danger type="text" icon={<DeleteOutlined />} aria-label={t('admin.remove_member', { name: m.user })} onClick={() => remove(m.user)} />
+                      <Button danger type="text" icon={<DeleteOutlined />} aria-label={t('admin.remove_member', { name: memberName(m) })} onClick={() => remove(m)} />
                     ),
                   },
                 ]

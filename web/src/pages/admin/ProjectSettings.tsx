@@ -12,6 +12,7 @@ import { useText } from '../../i18n';
 import { DeleteProject } from './DeleteProject';
 import { Members } from './Members';
 import { PublicSwitch } from './Projects';
+import { ProjectRobots } from './Robots';
 import { Secrets } from './Secrets';
 import './admin.css';
 
@@ -55,6 +56,9 @@ export default function ProjectSettings() {
         commands={[
           { cli: `strata project members -p ${name}`, url: path`/api/v1/projects/${name}/members` },
           { cli: `strata project grant USER developer -p ${name}`, method: 'PUT', url: path`/api/v1/projects/${name}/members/USER`, body: { role: 'developer' } },
+          ...(mayManage
+            ? [{ cli: `strata robot create NAME --allow image:pull -p ${name}`, method: 'POST' as const, url: path`/api/v1/projects/${name}/robots`, body: { name: 'NAME', permissions: ['image:pull'] } }]
+            : []),
           { cli: `strata secret set NAME -p ${name} < FILE`, method: 'PUT', url: path`/api/v1/projects/${name}/secrets/NAME`, body: { value: 'VALUE' } },
           { cli: `strata project set ${name} --public no`, method: 'PATCH', url: path`/api/v1/projects/${name}`, body: { public: false } },
         ]}
@@ -65,7 +69,10 @@ export default function ProjectSettings() {
         <Skeleton active />
       ) : (
         <div className="grid-2">
-          <Members project={name} />
+          <div className="stack">
+            <Members project={name} />
+            {mayManage && <ProjectRobots project={name} />}
+          </div>
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
             {mayManage && <Visibility project={project.data} />}

@@ -5,6 +5,8 @@ import { helpOn } from '../../help/topic';
 
 const AdminFrame = lazy(() => import('./AdminFrame'));
 const Users = lazy(() => import('./Users'));
+const Groups = lazy(() => import('./Groups'));
+const Robots = lazy(() => import('./Robots'));
 const Projects = lazy(() => import('./Projects'));
 const Permissions = lazy(() => import('./Permissions'));
 const Audit = lazy(() => import('./Audit'));
@@ -20,6 +22,8 @@ export const adminRoutes: RouteObject[] = [
     children: [
       { index: true, element: <Navigate replace to="/admin/users" /> },
       { path: 'users', element: <Users />, handle: helpOn('administration.users') },
+      { path: 'groups', element: <Groups />, handle: helpOn('administration.groups') },
+      { path: 'robots', element: <Robots />, handle: helpOn('administration.robots') },
       { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
       { path: 'permissions', element: <Permissions />, handle: helpOn('administration.roles') },
       { path: 'audit', element: <Audit />, handle: helpOn('administration.audit-log') },
