@@ -9,6 +9,7 @@
 #include "net/schema.h"
 #include "registry/registry.h"
 #include "volume/volume.h"
+#include "webhooks/webhooks.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ const struct openapi_part openapi_parts[] = {
     {access_routes, access_schemas},
     {registry_v2_routes, NULL},
     {registry_api_routes, registry_schemas},
+    {webhooks_routes, webhooks_schemas},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
     {0},
