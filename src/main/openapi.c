@@ -56,6 +56,7 @@ static const struct parameter {
     {"stdout", "boolean", "false: its output is dropped."},
     {"stderr", "boolean", "false: its error output is dropped."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
+    {"format", "'ndjson' | 'csv'", "Lines of JSON (also when not given), or CSV."},
     {"recursive", "'1'", "1: a directory with all that is in it."},
 };
 

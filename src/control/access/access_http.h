@@ -22,4 +22,4 @@ http_handler access_http_projects, access_http_project_add, access_http_project,
     access_http_project_change, access_http_project_delete;
 http_handler access_http_members, access_http_member_put, access_http_member_delete;
 http_handler access_http_secrets, access_http_secret_put, access_http_secret_delete;
-http_handler access_http_audit, access_http_permissions;
+http_handler access_http_audit, access_http_audit_export, access_http_permissions;
