@@ -266,7 +266,7 @@ def test_administrators_see_the_server_from_anywhere(strata):
     strata.user('no-admin')
     assert strata.cli('server', 'health', user='no-admin').returncode == 77
     strata.cli('project', 'create', 'in-the-audit', check=True)
-    found = json.loads(strata.cli('audit', '--text', '/projects', '--since', '2020-01-01T00:00:00Z', '--json', check=True).stdout)
+    found = json.loads(strata.cli('audit', '--filter', '/projects', '--since', '2020-01-01T00:00:00Z', '--json', check=True).stdout)
     assert found['items'] and all('/projects' in e['path'] for e in found['items'])
     assert strata.cli('audit', '--until', '2020-01-01T00:00:00Z', check=True).stdout == 'No entries.\n'
 

@@ -240,6 +240,7 @@ def users(api, user):
     api.strata.token(user, PASSWORD)
     api.call('GET', V1 + '/users/{u}', 200, u=user)
     api.call('GET', V1 + '/users', 200, params={'limit': 1})
+    api.call('GET', V1 + '/users', 200, params={'q': 'adm', 'kind': 'admins'})
     api.refused(403, 'GET', V1 + '/users', user=user)
     api.refused(401, 'GET', V1 + '/users', user=None)
     api.refused(404, 'GET', V1 + '/users/nobody-here')
@@ -318,6 +319,9 @@ def volumes(api, p):
     api.call('POST', v + '/rename', 204, json={'from_raw': '%FF', 'to_raw': '%FE'}, **of)
     api.refused(404, 'POST', f'{V1}/projects/{p}/volumes/data/rename', json={'from': 'none', 'to': 'x'})
     api.call('DELETE', files, 204, path='old', params={'recursive': '1'}, **of)
+    assert api.call('GET', v + '/archive', 200, **of).content[257:262] == b'ustar'
+    api.call('GET', v + '/archive/{path}', 200, path='dir', **of)
+    api.refused(409, 'GET', f'{V1}/projects/{p}/volumes/data/archive/dir/a.txt')
     api.call('GET', v, 200, **of)
     api.call('GET', P + '/volumes', 200, p=p, params={'limit': 10})
 
@@ -325,6 +329,7 @@ def volumes(api, p):
 def tree(api, p):
     """After a job has made what only a job can make."""
     v, of = P + '/volumes/{v}', {'p': p, 'v': 'data'}
+    api.call('GET', v + '/tree', 200, params={'q': 'link', 'sort': 'size', 'desc': '1'}, **of)
     first = api.call('GET', v + '/tree', 200, params={'limit': 2}, **of)
     rest = api.call('GET', v + '/tree', 200, params={'after': first['next']}, **of)
     items = first['items'] + rest['items']
@@ -351,6 +356,8 @@ def jobs_that_end(api, p):
                    volumes=[{'name': 'data', 'path': '/data', 'mode': 'rw'}], network='none', timeout='1m', grace=1,
                    resources={'cpu': 0.25, 'memory': 67108864, 'gpu': 0, 'pids': 64}, retries=0)
     assert finished(api, p, whole)['state'] == 'succeeded'
+    wrote = api.call('GET', P + '/jobs/{id}/files', 200, p=p, id=whole['id'], params={'attempt': 1, 'limit': 5})
+    assert [i['path'] for i in wrote['items']] == ['link'] and wrote['volumes'] and wrote['complete']
     retried = finished(api, p, submit(api, p, 'exit 3', retries=1))
     assert retried['exit']['code'] == 3 and retried['attempt'] == 2
     assert finished(api, p, submit(api, p, 'sleep 60', timeout=1, grace='0s'))['exit']['kind'] == 'timeout'
@@ -382,6 +389,8 @@ def jobs_that_wait(api, p):
         api.call('POST', P + '/jobs/{id}/cancel', 202, p=p, id=job['id'])
         assert finished(api, p, job)['state'] == 'cancelled'
     assert api.call('GET', P + '/jobs', 200, p=p)['next'] is None
+    assert {r['project'] for r in api.call('GET', V1 + '/search', 200, params={'q': running['id']})['jobs']} == {p}
+    api.refused(400, 'GET', V1 + '/search')
 
 
 def jobs_refused(api, p):
@@ -402,7 +411,7 @@ def removal(api, user, p):
     api.call('DELETE', V1 + '/users/{u}', 204, u=user)
     rows = api.call('GET', V1 + '/audit', 200, params={'limit': 1000})['items']
     assert any(r['project'] is None for r in rows) and any(r['project'] == p for r in rows)
-    page = api.call('GET', V1 + '/audit', 200, params={'user': 'admin', 'project': p, 'limit': 1})
+    page = api.call('GET', V1 + '/audit', 200, params={'user': 'admin', 'project': p, 'q': 'api', 'limit': 1})
     assert api.call('GET', V1 + '/audit', 200, params={'project': p, 'after': page['next']})['items']
 
 

@@ -16,6 +16,7 @@ export default defineConfig({
   },
   test: { setupFiles: ['src/test-setup.ts'] },
   server: {
+    fs: { allow: ['..'] }, // docs/manual is the console's help
     proxy: Object.fromEntries(['/api', '/v2', '/service', '/version'].map((p) => [p, { target: server, ws: true }])),
   },
 });

@@ -136,7 +136,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     long status = 0;
 
     (void)curl_easy_getinfo(t->f->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (t->q->sink != NULL && (status == 200 || status == 206)) {
+    if (t->q->sink != NULL && status == (t->q->sink_status ? t->q->sink_status : 200)) {
         if (t->q->sink(t->q->ctx, piece, &t->failed) < 0) {
             t->callback_failed = true;
             return 0;
@@ -192,7 +192,7 @@ static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl
 {
     struct turn *t = ctx;
 
-    t->was_stopped = t->q->stop != NULL && t->q->stop(t->q->ctx);
+    t->was_stopped = t->q->stop != NULL && t->q->stop(t->q->stop_ctx);
     return t->was_stopped;
 }
 
@@ -397,4 +397,59 @@ int64_t fetch_retry_after(const struct fetch_answer *a, int64_t def, int64_t max
         return def;
     }
     return seconds > (uint64_t)max ? max : (int64_t)seconds;
+}
+
+/* --- addresses --- */
+
+static CURLU *parse_url(const char *text)
+{
+    CURLU *u = curl_url();
+
+    if (u != NULL && curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK) {
+        curl_url_cleanup(u);
+        return NULL;
+    }
+    return u;
+}
+
+int fetch_url_join(const char *base, struct str ref, char out[2048], struct err *e)
+{
+    CURLU *u = parse_url(base);
+    char text[2048], *whole = NULL;
+    int result = -1;
+
+    if (u != NULL && str_copy(ref, text, sizeof(text)) == 0 &&
+        curl_url_set(u, CURLUPART_URL, text, 0) == CURLUE_OK &&
+        curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK &&
+        !(str_starts(str_of(base), STR("https:")) && !str_starts(str_of(whole), STR("https:")))) {
+        result = str_copy(str_of(whole), out, 2048);
+    }
+    curl_free(whole);
+    curl_url_cleanup(u);
+    return result == 0 ? 0
+                       : err_set(e, ERR_INVALID, "%s leads to \"%.*s\", which we do not follow",
+                                 base, STR_ARG(str_first(ref, 200)));
+}
+
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+    char *x = NULL, *y = NULL;
+    bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                str_eq_nocase(str_of(x), str_of(y));
+
+    curl_free(x);
+    curl_free(y);
+    return same;
+}
+
+bool fetch_same_origin(const char *a, const char *b)
+{
+    CURLU *x = parse_url(a), *y = parse_url(b);
+    bool same = x != NULL && y != NULL && same_part(x, y, CURLUPART_SCHEME) &&
+                same_part(x, y, CURLUPART_HOST) && same_part(x, y, CURLUPART_PORT);
+
+    curl_url_cleanup(x);
+    curl_url_cleanup(y);
+    return same;
 }

@@ -35,10 +35,12 @@ struct fetch_request {
     struct str body;      /* in memory; p == NULL: none, or from `source` */
     fetch_source *source; /* body_bytes of it */
     int64_t body_bytes;
-    size_t answer_max;    /* of the body kept in the answer */
-    fetch_sink *sink;     /* instead: of answers 200 and 206 only; others are kept */
-    fetch_stop *stop;     /* may be NULL */
-    void *ctx;            /* of the three */
+    size_t answer_max; /* of the body kept in the answer */
+    fetch_sink *sink;  /* instead, of an answer of sink_status; what others say is kept */
+    int sink_status;   /* 0: 200 */
+    void *ctx;         /* of source and sink */
+    fetch_stop *stop;  /* may be NULL */
+    void *stop_ctx;
     int64_t rate_bytes;   /* in a second, each way; 0: no limit */
     unsigned connect_sec; /* 0: 10 */
     unsigned total_sec;   /* 0: as long as bytes come (stall: 30 s) */
@@ -74,3 +76,8 @@ void fetch_answer_done(struct fetch_answer *a);
 struct str fetch_answer_header(const struct fetch_answer *a, const char *name);
 /* After how many seconds a 429 or 503 asks to be tried again; `def` when it does not say. */
 int64_t fetch_retry_after(const struct fetch_answer *a, int64_t def, int64_t max);
+/* `ref` (absolute or relative, as a Location header has it) seen from `base`. ERR_INVALID: it is no
+ * URL, leads from https to http, or is too long. */
+int fetch_url_join(const char *base, struct str ref, char out[2048], struct err *e) MUST_USE;
+/* Same scheme, host and port: whoever has the credentials of one may have those of the other. */
+bool fetch_same_origin(const char *a, const char *b);

@@ -1,8 +1,8 @@
 #include "registry_priv.h"
 
+#include "accept.h"
 #include "base/buf.h"
 #include "base/json.h"
-#include "image.h"
 #include "manifest.h"
 #include "store.h"
 
@@ -65,67 +65,6 @@ int v2_manifest_get(struct http_req *req, struct err *e)
 
 /* --- put --- */
 
-static int check_digest(struct http_req *req, const struct reference *ref, struct str body,
-                        char digest[CONTENT_DIGEST_MAX], struct err *e)
-{
-    struct str want = str_of(ref->digest);
-
-    if (ref->tag.p != NULL) {
-        return content_digest_of(body, STR("sha256"), digest, e);
-    }
-    if (content_digest_of(body, str_cut(&want, ':'), digest, e) < 0) {
-        return -1;
-    }
-    return strcmp(digest, ref->digest) == 0
-               ? 0
-               : v2_fail(req, "DIGEST_INVALID",
-                         err_set(e, ERR_INVALID, "the manifest has the digest %s, not %s", digest,
-                                 ref->digest));
-}
-
-/* "linux/amd64" out of an image's configuration; "" when it has none that we can read. */
-static struct str platform_of_image(struct http_req *req, struct str repository,
-                                    const struct manifest *m)
-{
-    struct registry *r = req->ctx;
-    struct buf text = BUF_MAX(IMAGE_CONFIG_BYTES_MAX);
-    struct str platform = STR_EMPTY;
-    struct image_config config;
-    struct stored_blob blob;
-    const char *code;
-    struct err ignored;
-
-    if ((str_eq_c(m->config.media_type, MEDIA_OCI_CONFIG) ||
-         str_eq_c(m->config.media_type, MEDIA_DOCKER_CONFIG)) &&
-        store_blob_find(r, repository, m->config.digest, &blob, &code, &ignored) == 0 &&
-        content_blob_read(r->content, m->config.digest, IMAGE_CONFIG_BYTES_MAX, &text, &ignored) ==
-            0 &&
-        image_config_parse(&req->arena, buf_str(&text), &config, &ignored) == 0 &&
-        config.os[0] != '\0') {
-        platform = str_of(arena_printf(&req->arena, "%.40s/%.40s", config.os, config.architecture));
-    }
-    buf_done(&text);
-    return platform;
-}
-
-static struct str platform_of_index(struct http_req *req, const struct manifest *m)
-{
-    struct buf list = BUF_MAX(256); /* the rest of a long list is left out */
-    struct str out;
-
-    for (size_t i = 0; i < m->n_children; i++) {
-        const struct descriptor *d = &m->children[i];
-
-        if (d->os.len > 0 && !str_eq_c(d->os, "unknown")) { /* attestations are "unknown" */
-            buf_printf(&list, "%s%.*s/%.*s", list.len ? "," : "", STR_ARG(str_first(d->os, 40)),
-                       STR_ARG(str_first(d->architecture, 40)));
-        }
-    }
-    out = arena_str(&req->arena, buf_str(&list));
-    buf_done(&list);
-    return out;
-}
-
 enum { PUSH_TAGS_MAX = 64 };
 
 /* The names that a push gives: its own tag or, by digest, each ?tag= of the query (dist-spec 1.2,
@@ -154,52 +93,33 @@ static int tags_of_push(struct http_req *req, const struct reference *ref, struc
     return 0;
 }
 
-static int store_put(struct http_req *req, struct manifest_put *put, const struct reference *ref,
-                     struct manifest *m, char digest[CONTENT_DIGEST_MAX], struct err *e)
-{
-    struct str body;
-
-    if (http_body_all(req, LIMIT_MANIFEST_BYTES, &body, e) < 0) {
-        return -1;
-    }
-    put->body = body;
-    if (v2_fail(req, "MANIFEST_INVALID",
-                manifest_parse(&req->arena, http_header(req, "Content-Type"), body, m, e)) < 0 ||
-        check_digest(req, ref, body, digest, e) < 0) {
-        return -1;
-    }
-    put->platform =
-        m->is_index ? platform_of_index(req, m) : platform_of_image(req, ref->repository, m);
-    return store_manifest_put(req->ctx, put, &req->error_code, e);
-}
-
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
-    char digest[CONTENT_DIGEST_MAX];
     struct str tags[PUSH_TAGS_MAX];
-    struct manifest m;
-    struct manifest_put put = {.tags = tags, .digest = digest, .manifest = &m};
+    struct manifest_put put = {.tags = tags};
     struct reference ref;
 
     if (v2_key(req, &put.repository, e) < 0 ||
         reference_of_path(req, put.repository.name, &ref, e) < 0 ||
         tags_of_push(req, &ref, tags, &put.n_tags, e) < 0 ||
-        store_put(req, &put, &ref, &m, digest, e) < 0) {
+        http_body_all(req, LIMIT_MANIFEST_BYTES, &put.body, e) < 0 ||
+        accept_manifest(req->ctx, &req->arena, &put, http_header(req, "Content-Type"), ref.digest,
+                        &req->error_code, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < put.n_tags; i++) {
-        registry_emit(req->ctx, ref.repository, tags[i], digest, "pushed");
+        registry_emit(req->ctx, ref.repository, tags[i], put.digest, "pushed");
         if (ref.tag.p == NULL) {
             http_set_header(req, "OCI-Tag", "%.*s", STR_ARG(tags[i]));
         }
     }
     if (put.n_tags == 0) {
-        registry_emit(req->ctx, ref.repository, STR_EMPTY, digest, "pushed");
+        registry_emit(req->ctx, ref.repository, STR_EMPTY, put.digest, "pushed");
     }
-    http_set_header(req, "Location", "/v2/%.*s/manifests/%s", STR_ARG(ref.repository), digest);
-    http_set_header(req, "Docker-Content-Digest", "%s", digest);
-    if (m.subject[0] != '\0') {
-        http_set_header(req, "OCI-Subject", "%s", m.subject);
+    http_set_header(req, "Location", "/v2/%.*s/manifests/%s", STR_ARG(ref.repository), put.digest);
+    http_set_header(req, "Docker-Content-Digest", "%s", put.digest);
+    if (put.manifest->subject[0] != '\0') {
+        http_set_header(req, "OCI-Subject", "%s", put.manifest->subject);
     }
     return http_reply_empty(req, 201, e);
 }

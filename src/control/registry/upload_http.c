@@ -9,6 +9,7 @@
  * Source: OCI dist-spec 1.1 "Pushing Blobs". */
 #include "registry_priv.h"
 
+#include "accept.h"
 #include "access/access.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -174,26 +175,6 @@ static int receive_chunk(struct http_req *req, struct content_writer *w, const s
     return -1;
 }
 
-/* File and row appear under the digest's pin, so that the collector cannot come between. */
-static int commit(struct http_req *req, struct content_writer **w, const struct repo_key *to,
-                  const char *digest, struct err *e)
-{
-    struct registry *r = req->ctx;
-    int64_t size;
-    int result;
-
-    registry_pin(r, digest);
-    result = content_writer_commit(*w, digest, &size, e);
-    if (result == 0) {
-        *w = NULL;
-        result = store_blob_link(r, to, digest, size, &req->error_code, e);
-    } else if (e->kind == ERR_INVALID) {
-        req->error_code = "DIGEST_INVALID";
-    }
-    registry_unpin(r, digest);
-    return result;
-}
-
 static int digest_param(struct http_req *req, const char *name, char out[CONTENT_DIGEST_MAX],
                         struct err *e)
 {
@@ -258,7 +239,7 @@ static int upload_at_once(struct http_req *req, const struct repo_key *to, const
     if (w == NULL) {
         return -1;
     }
-    result = receive(req, w, e) < 0 ? -1 : commit(req, &w, to, digest, e);
+    result = receive(req, w, e) < 0 ? -1 : accept_blob(r, &w, to, digest, &req->error_code, e);
     if (result < 0) { /* nobody knows its id, so nobody could go on with it */
         content_writer_close(TAKE(w));
         (void)!content_upload_delete(r->content, id, &ignored);
@@ -377,7 +358,8 @@ int v2_upload_finish(struct http_req *req, struct err *e)
         return -1;
     }
     offset = content_writer_offset(w);
-    if (receive_chunk(req, w, &to, id, e) < 0 || commit(req, &w, &to, digest, e) < 0) {
+    if (receive_chunk(req, w, &to, id, e) < 0 ||
+        accept_blob(req->ctx, &w, &to, digest, &req->error_code, e) < 0) {
         take_back(req, w, offset);
         return drop_if_full(req, &w, id, e);
     }

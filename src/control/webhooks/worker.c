@@ -269,7 +269,7 @@ static struct fetch_request request_of(const struct parcel *p, const struct seal
                               .url = p->url,
                               .body = p->payload,
                               .stop = is_stopped,
-                              .ctx = t,
+                              .stop_ctx = t,
                               .rate_bytes = SEND_RATE,
                               .total_sec = SEND_SEC};
 

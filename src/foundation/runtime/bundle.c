@@ -145,7 +145,7 @@ static void write_process_setting(struct jw *w, const struct bundle *b)
     jw_end(w);
     jw_kv_c(w, "cwd", b->spec->cwd);
     jw_kv_bool(w, "noNewPrivileges", true);
-    jw_kv_i64(w, "oomScoreAdj", 500); /* when the whole machine is out of memory: jobs first */
+    jw_kv_i64(w, "oomScoreAdj", RUNTIME_OOM_SCORE_ADJ);
     write_capabilities(w);
     write_rlimits(w);
 }

@@ -164,6 +164,16 @@ static int receive_terminal(struct keeper *k, struct err *e)
 
 /* --- running crun --- */
 
+/* crun sets it for a container, but not for a further process: that inherits crun's. */
+static void set_oom_score(void)
+{
+    SCOPED(closep) int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)!dprintf(fd, "%d", RUNTIME_OOM_SCORE_ADJ);
+    }
+}
+
 static void run_program(const struct keeper *k)
 {
     const struct keeper_job *job = k->job;
@@ -189,6 +199,7 @@ static void run_program(const struct keeper *k)
     }
     argv[n++] = job->exec->id;
     argv[n] = NULL;
+    set_oom_score();
     child_exec(argv, k->theirs);
 }
 

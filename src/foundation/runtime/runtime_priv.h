@@ -13,6 +13,7 @@
 /* --- limits --- */
 #define RUNTIME_ARGS_MAX 2048             /* LIMIT_JOB_ARGS and an entrypoint */
 #define RUNTIME_ENV_MAX 2048              /* LIMIT_JOB_ENV and that of the image */
+#define RUNTIME_OOM_SCORE_ADJ 500         /* when the whole machine is out of memory: jobs first */
 #define RUNTIME_EXECS_MAX 512             /* shells of the machine: a keeper of 1 MB each */
 #define RUNTIME_DEVICES_MAX 64            /* nodes of GPUs */
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */

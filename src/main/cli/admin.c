@@ -68,7 +68,7 @@ static int show_list(struct cli *c, struct str path, const struct column *column
         return -1;
     }
     if (!print_json(c, items)) {
-        table_print(items, columns, n, empty);
+        table_print(items, columns, n, empty_text(c, empty));
     }
     return 0;
 }

@@ -69,13 +69,18 @@ static const struct cli_option project_opts[] = {
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
 };
+#define FILTER                                                                                     \
+    {                                                                                              \
+        "filter", 0, "WORDS", "only rows in which each of these words occurs"                      \
+    }
+static const struct cli_option filter_opts[] = {FILTER, {0}};
 static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {0},
 };
 static const struct cli_option audit_opts[] = {
+    FILTER,
     {"user", 'u', "NAME", "only what this user did"},
-    {"text", 0, "TEXT", "only with this in path, address or request id"},
     {"since", 0, "TIME", "from this time on: 2026-01-31T00:00:00Z"},
     {"until", 0, "TIME", "before this time"},
     {"limit", 0, "N", "rows, newest first (default 50)"},
@@ -133,6 +138,7 @@ static const struct cli_option submit_opts[] = {
     {0},
 };
 static const struct cli_option list_opts[] = {
+    FILTER,
     {"state", 0, "STATES", "only these, separated by commas: queued,running"},
     {"limit", 0, "N", "rows, newest first (default 50)"},
     {0},
@@ -143,6 +149,15 @@ static const struct cli_option logs_opts[] = {
     {0},
 };
 
+static const struct cli_option files_opts[] = {
+    {"attempt", 0, "N", "of this attempt (default: the last)"},
+    {"limit", 0, "N", "rows, newest first (default 100)"},
+    {0},
+};
+static const struct cli_option exec_opts[] = {
+    {"tty", 't', NULL, "at a terminal (the usual, when this is one)"},
+    {"no-tty", 'T', NULL, "through pipes: output and errors apart"},
+    {0}};
 static const struct cli_option usage_opts[] = {
     {"attempt", 0, "N", "of this attempt (default: the last)"},
     {0},
@@ -168,13 +183,13 @@ const struct cli_verb cli_verbs[] = {
     {"whoami", "", "Show who is signed in, and his projects.", NULL, NULL, verb_whoami, S},
     {"token create", "NAME", "Make a personal access token and print it once.", NULL, token_opts,
      verb_token_create, S},
-    {"token list", "", "List your tokens.", NULL, NULL, verb_token_list, S},
+    {"token list", "", "List your tokens.", NULL, filter_opts, verb_token_list, S},
     {"token delete", "ID", "Revoke a token at once.", NULL, NULL, verb_token_delete, S},
     {"user create", "NAME", "Make a user with a password.",
      "At a terminal the password is asked for, else it is the first line of standard input:\n"
      "  strata user create ada < password",
      user_opts, verb_user_create, S},
-    {"user list", "", "List users.", NULL, NULL, verb_user_list, S},
+    {"user list", "", "List users.", NULL, filter_opts, verb_user_list, S},
     {"user password", "[NAME]", "Change your password, or set another user's.",
      "Without NAME your own: the old one is asked for first (standard input: old, then new).\n"
      "With NAME, for administrators: the new one only.",
@@ -184,12 +199,12 @@ const struct cli_verb cli_verbs[] = {
     {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, sure_opts,
      verb_user_delete, S},
     {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
-    {"project list", "", "List the projects you may see.", NULL, NULL, verb_project_list, S},
+    {"project list", "", "List the projects you may see.", NULL, filter_opts, verb_project_list, S},
     {"project set", "NAME", "Make a project public or private.",
      "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
-    {"project members", "", "List members and roles.", NULL, NULL, verb_project_members, P},
+    {"project members", "", "List members and roles.", NULL, filter_opts, verb_project_members, P},
     {"project grant", "USER ROLE", "Give a role: maintainer, developer or guest.", NULL, NULL,
      verb_project_grant, P},
     {"project revoke", "USER", "Take a member's role away.", NULL, NULL, verb_project_revoke, P},
@@ -197,7 +212,7 @@ const struct cli_verb cli_verbs[] = {
      "At a terminal one line is asked for, else it is all of standard input.\n"
      "Jobs name it: 'secrets: {VARIABLE: NAME}'. Nobody can read it back.",
      NULL, verb_secret_set, P},
-    {"secret list", "", "List the names of secrets.", NULL, NULL, verb_secret_list, P},
+    {"secret list", "", "List the names of secrets.", NULL, filter_opts, verb_secret_list, P},
     {"secret delete", "NAME", "Delete a secret.", NULL, NULL, verb_secret_delete, P},
     {"image push", "IMAGE", "Put a static program or a tar into the registry as an image.",
      "  strata image push demo/tool:1 --program ./tool\n"
@@ -206,7 +221,7 @@ const struct cli_verb cli_verbs[] = {
     {"image list", "[REPOSITORY]", "List repositories, or the tags of one.",
      "  strata image list -p demo\n"
      "  strata image list demo/tool",
-     NULL, verb_image_list, S},
+     filter_opts, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
@@ -234,14 +249,20 @@ const struct cli_verb cli_verbs[] = {
     {"webhook trust", "NAME yes|no", "Believe any certificate of its server (administrators).",
      NULL, NULL, verb_webhook_trust, P},
     {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
-    {"volume list", "", "List volumes.", NULL, NULL, verb_volume_list, P},
+    {"volume list", "", "List volumes.", NULL, filter_opts, verb_volume_list, P},
     {"volume delete", "NAME", "Delete a volume with its files.", NULL, sure_opts,
      verb_volume_delete, P},
-    {"data list", "VOLUME/PATH", "List a folder of a volume.", NULL, NULL, verb_data_list, P},
+    {"data list", "VOLUME/PATH", "List a folder of a volume.", NULL, filter_opts, verb_data_list,
+     P},
     {"data put", "FILE... VOLUME/PATH", "Upload files; goes on after a broken connection.",
      "  strata data put digits.csv train/raw/ -p demo", NULL, verb_data_put, P},
-    {"data get", "VOLUME/PATH [FILE]", "Download a file; - writes to standard output.", NULL, NULL,
-     verb_data_get, P},
+    {"data get", "VOLUME/PATH [FILE]", "Download a file, a folder or a whole volume.",
+     "A folder is fetched as one tar and unpacked here; what cannot be in it (sockets, pipes,\n"
+     "devices) is named in a note. With - a file goes to standard output, a folder as a tar.\n"
+     "  strata data get train/raw/digits.csv -p demo\n"
+     "  strata data get train/models . -p demo\n"
+     "  strata data get train - -p demo | tar t",
+     NULL, verb_data_get, P},
     {"data mkdir", "VOLUME/PATH", "Make a folder, and those above it.", NULL, NULL, verb_data_mkdir,
      P},
     {"data move", "FROM TO", "Rename or move a file or folder within its volume.",
@@ -258,9 +279,17 @@ const struct cli_verb cli_verbs[] = {
     {"job show", "JOB", "Show a job: state, reasons, usage, history.", NULL, NULL, verb_job_show,
      P},
     {"job logs", "JOB", "Print a job's output.", NULL, logs_opts, verb_job_logs, P},
+    {"job exec", "JOB [COMMAND...]", "Open a shell in a running job, or run a command there.",
+     "Without COMMAND the first of /bin/bash and /bin/sh that the image has. Ends with the "
+     "command's\n"
+     "exit code. What begins with a dash stands behind --:\n"
+     "  strata job exec -p demo j-abc123de -- ls -l /data",
+     exec_opts, verb_job_exec, P},
     {"job usage", "JOB", "Show what a job used over time: CPU, memory, I/O, processes.",
      "While it runs and afterwards. CPU is in cores; a full bar is the most there was.", usage_opts,
      verb_job_usage, P},
+    {"job files", "JOB", "Show which files changed in a job's volumes while it ran.",
+     "Newest first; also while it runs, and whoever changed them.", files_opts, verb_job_files, P},
     {"job wait", "JOB", "Wait for the end of a job; end with its exit code.", NULL, NULL,
      verb_job_wait, P},
     {"job cancel", "JOB...", "Stop jobs: SIGTERM, then SIGKILL after their grace.", NULL, NULL,

@@ -112,10 +112,27 @@ int client_json(struct client *c, const char *method, struct str path, const jso
 /* Printf-like path; %s arguments must be encoded with url_segment first. */
 int client_call(struct client *c, const char *method, const json_t *body, json_t **out,
                 struct err *e, const char *path_fmt, ...) PRINTF_LIKE(6, 7) MUST_USE;
+const char *client_token(const struct client *c); /* or NULL */
 /* Percent-encoded for one path segment ('/' too), or a whole relative path ('/' kept); in the arena
  * of the process (never freed: a CLI is short). */
 const char *url_segment(const char *s);
 const char *url_path(const char *s);
+
+/* --- websocket.c --- */
+struct websocket;
+typedef void websocket_sink(void *ctx, struct str message); /* binary messages, whole */
+/* Errors are the server's own sentences. */
+struct websocket *websocket_open(const struct client *c, struct str path, const char *protocol,
+                                 websocket_sink *sink, void *ctx, struct err *e) MUST_USE;
+void websocket_close(struct websocket *w); /* cuts it */
+DEFINE_SCOPED(struct websocket, websocket_close)
+int websocket_fd(const struct websocket *w);
+/* One binary message, sent by websocket_serve. */
+void websocket_send(struct websocket *w, struct str message);
+bool websocket_has_to_send(const struct websocket *w);
+/* Moves what can be moved without waiting. 1: goes on; 0: the server has closed it; -1: cut. */
+int websocket_serve(struct websocket *w, struct err *e) MUST_USE;
+const char *websocket_close_reason(const struct websocket *w); /* or "" */
 
 /* --- ask.c --- */
 /* `out` receives the text without the end of its line; the caller wipes it. At a terminal nothing
@@ -155,7 +172,11 @@ void print_pairs(const char *const *pairs);
 void print_safe(FILE *out, struct str s);
 const char *json_text(const json_t *obj, const char *key); /* "" when missing */
 int64_t json_number(const json_t *obj, const char *key);   /* 0 when missing */
-/* GET of a whole list: follows `next`. The caller owns it. */
+/* "&q=..." of --filter, or ""; the caller frees it. */
+char *filter_query(const struct cli *c);
+/* What to say when a list is empty: `text`, unless there is a filter. */
+const char *empty_text(const struct cli *c, const char *text);
+/* GET of a whole list, with --filter: follows `next`. The caller owns it. */
 int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST_USE;
 
 /* --- progress.c --- */
@@ -224,10 +245,15 @@ int verb_volume_list(struct cli *c, struct err *e);
 int verb_volume_delete(struct cli *c, struct err *e);
 int verb_data_list(struct cli *c, struct err *e);
 int verb_data_put(struct cli *c, struct err *e);
-int verb_data_get(struct cli *c, struct err *e);
 int verb_data_mkdir(struct cli *c, struct err *e);
 int verb_data_move(struct cli *c, struct err *e);
 int verb_data_delete(struct cli *c, struct err *e);
+/* "volume/path/in/it" -> its two halves; path may be empty. */
+int place_split(const char *place, char **volume, const char **path, struct err *e) MUST_USE;
+/* "/api/v1/projects/P/volumes/V/<what>[/path]"; the caller frees it. */
+char *place_url(const struct cli *c, const char *volume, const char *what, const char *path);
+/* get.c */
+int verb_data_get(struct cli *c, struct err *e);
 /* job.c */
 int verb_job_submit(struct cli *c, struct err *e);
 int verb_run(struct cli *c, struct err *e);
@@ -237,6 +263,10 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* job_files.c */
+int verb_job_files(struct cli *c, struct err *e);
+/* exec.c */
+int verb_job_exec(struct cli *c, struct err *e);
 /* webhook.c */
 int verb_webhook_create(struct cli *c, struct err *e);
 int verb_webhook_list(struct cli *c, struct err *e);

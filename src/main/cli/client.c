@@ -74,6 +74,11 @@ const char *client_server(const struct client *c)
     return c->server;
 }
 
+const char *client_token(const struct client *c)
+{
+    return c->token;
+}
+
 /* --- one exchange --- */
 
 struct exchange {

@@ -51,8 +51,9 @@ int verb_image_list(struct cli *c, struct err *e)
         return -1;
     }
     if (!print_json(c, items)) {
-        table_print(items, repo ? tags : repos, repo ? ARRAY_LEN(tags) : ARRAY_LEN(repos),
-                    "No images yet: docker push, skopeo copy, or strata image push.");
+        table_print(
+            items, repo ? tags : repos, repo ? ARRAY_LEN(tags) : ARRAY_LEN(repos),
+            empty_text(c, "No images yet: docker push, skopeo copy, or strata image push."));
     }
     return 0;
 }

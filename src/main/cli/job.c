@@ -393,17 +393,18 @@ int verb_job_list(struct cli *c, struct err *e)
         {"AGE", "created_at", COLUMN_AGE}, {"REASON", "reason", COLUMN_TEXT}};
     const char *state = cli_option(c, "state");
     const char *limit = cli_option(c, "limit");
+    SCOPED(freep) char *filter = filter_query(c);
     SCOPED(json_decrefp) json_t *page = NULL;
 
-    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/projects/%s/jobs?limit=%s%s%s",
-                    url_segment(c->project), limit ? url_segment(limit) : "50",
+    if (client_call(c->client, "GET", NULL, &page, e, "/api/v1/projects/%s/jobs?limit=%s%s%s%s",
+                    url_segment(c->project), limit ? url_segment(limit) : "50", filter,
                     state ? "&state=" : "", state ? url_segment(state) : "") < 0) {
         return -1;
     }
     if (!print_json(c, json_object_get(page, "items"))) {
         table_print(json_object_get(page, "items"), columns, ARRAY_LEN(columns),
                     state ? "No job is in that state."
-                          : "No jobs yet: strata run -f job.yaml runs one.");
+                          : empty_text(c, "No jobs yet: strata run -f job.yaml runs one."));
     }
     return 0;
 }

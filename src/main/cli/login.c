@@ -162,7 +162,7 @@ int verb_token_list(struct cli *c, struct err *e)
     }
     if (!print_json(c, items)) {
         table_print(items, columns, ARRAY_LEN(columns),
-                    "You have no tokens: strata token create NAME makes one.");
+                    empty_text(c, "You have no tokens: strata token create NAME makes one."));
     }
     return 0;
 }

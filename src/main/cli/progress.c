@@ -46,11 +46,19 @@ void progress_bytes(void *progress, int64_t done, int64_t total)
     char a[16], b[16], rate[16], note[96];
     double per_sec = elapsed > 0 ? (double)done * 1000 / (double)elapsed : 0;
 
+    if (total <= 0) { /* nobody knows */
+        if (p->on_terminal && clock_mono_ms() - p->drawn_ms >= REDRAW_MS) {
+            p->drawn_ms = clock_mono_ms();
+            (void)fprintf(stderr, "\r%s %s, %s/s\033[K", p->what, str_format_bytes(done, a),
+                          str_format_bytes((int64_t)per_sec, rate));
+        }
+        return;
+    }
     done += p->base_bytes;
     total += p->base_bytes;
     (void)snprintf(note, sizeof(note), "%s of %s, %s/s", str_format_bytes(done, a),
                    str_format_bytes(total, b), str_format_bytes((int64_t)per_sec, rate));
-    progress_fraction(p, total > 0 ? (double)done / (double)total : 1, note);
+    progress_fraction(p, (double)done / (double)total, note);
 }
 
 void progress_end(struct progress *p)

@@ -80,7 +80,7 @@ int verb_audit(struct cli *c, struct err *e)
         {"AT", "at", COLUMN_TEXT},           {"USER", "user", COLUMN_TEXT},
         {"METHOD", "method", COLUMN_TEXT},   {"PATH", "path", COLUMN_TEXT},
         {"STATUS", "status", COLUMN_NUMBER}, {"FROM", "peer", COLUMN_TEXT}};
-    static const char *const filters[] = {"user", "text", "since", "until"};
+    static const char *const filters[] = {"user", "since", "until"};
     SCOPED(buf_done) struct buf path = BUF_MAX(64 * 1024);
 
     (void)buf_printf(&path, "/api/v1/audit?limit=%s",
@@ -88,8 +88,9 @@ int verb_audit(struct cli *c, struct err *e)
     for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
         add_query(&path, filters[i], cli_option(c, filters[i]));
     }
+    add_query(&path, "q", cli_option(c, "filter"));
     add_query(&path, "project", c->project);
-    return show_page(c, path.p, columns, ARRAY_LEN(columns), "No entries.", e);
+    return show_page(c, path.p, columns, ARRAY_LEN(columns), empty_text(c, "No entries."), e);
 }
 
 static int take_export(void *ctx, struct str bytes)

@@ -207,18 +207,31 @@ void print_safe(FILE *out, struct str s)
     }
 }
 
+char *filter_query(const struct cli *c)
+{
+    const char *filter = cli_option(c, "filter");
+
+    return filter ? xasprintf("&q=%s", url_segment(filter)) : xstrdup("");
+}
+
+const char *empty_text(const struct cli *c, const char *text)
+{
+    return cli_option(c, "filter") ? "Nothing fits the filter." : text;
+}
+
 int list_all(struct cli *c, struct str path, json_t **items, struct err *e)
 {
     SCOPED(json_decrefp) json_t *all = json_array();
     SCOPED(freep) char *after = xstrdup("");
+    SCOPED(freep) char *filter = filter_query(c);
     const char *sep = str_find_char(path, '?') >= 0 ? "&" : "?";
 
     for (;;) {
         SCOPED(json_decrefp) json_t *page = NULL;
         const char *next;
 
-        if (client_call(c->client, "GET", NULL, &page, e, "%.*s%slimit=1000%s%s", STR_ARG(path),
-                        sep, after[0] ? "&after=" : "", after) < 0) {
+        if (client_call(c->client, "GET", NULL, &page, e, "%.*s%slimit=1000%s%s%s", STR_ARG(path),
+                        sep, filter, after[0] ? "&after=" : "", after) < 0) {
             return -1;
         }
         (void)json_array_extend(all, json_object_get(page, "items"));

@@ -43,7 +43,7 @@ int verb_volume_list(struct cli *c, struct err *e)
     }
     if (!print_json(c, items)) {
         table_print(items, columns, ARRAY_LEN(columns),
-                    "No volumes yet: strata volume create NAME makes one.");
+                    empty_text(c, "No volumes yet: strata volume create NAME makes one."));
     }
     return 0;
 }
@@ -61,8 +61,7 @@ int verb_volume_delete(struct cli *c, struct err *e)
 
 /* --- files --- */
 
-/* "volume/path/in/it" -> its two halves; path may be empty. */
-static int split_place(const char *place, char **volume, const char **path, struct err *e)
+int place_split(const char *place, char **volume, const char **path, struct err *e)
 {
     const char *slash = strchr(place, '/');
 
@@ -74,8 +73,7 @@ static int split_place(const char *place, char **volume, const char **path, stru
     return 0;
 }
 
-/* "/api/v1/projects/P/volumes/V/<what>[/path]" */
-static char *place_url(const struct cli *c, const char *volume, const char *what, const char *path)
+char *place_url(const struct cli *c, const char *volume, const char *what, const char *path)
 {
     return xasprintf("/api/v1/projects/%s/volumes/%s/%s%s%s", url_segment(c->project),
                      url_segment(volume), what, path[0] ? "/" : "", url_path(path));
@@ -92,7 +90,7 @@ int verb_data_list(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *items = NULL;
     const char *path;
 
-    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+    if (place_split(cli_arg(c, 0), &volume, &path, e) < 0) {
         return -1;
     }
     url = place_url(c, volume, "tree", path);
@@ -100,8 +98,9 @@ int verb_data_list(struct cli *c, struct err *e)
         return -1;
     }
     if (!print_json(c, items)) {
-        table_print(items, columns, ARRAY_LEN(columns),
-                    "Nothing here yet: strata data put FILE VOLUME/ uploads a file.");
+        table_print(
+            items, columns, ARRAY_LEN(columns),
+            empty_text(c, "Nothing here yet: strata data put FILE VOLUME/ uploads a file."));
     }
     return 0;
 }
@@ -112,7 +111,7 @@ int verb_data_delete(struct cli *c, struct err *e)
     SCOPED(freep) char *url = NULL;
     const char *path;
 
-    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+    if (place_split(cli_arg(c, 0), &volume, &path, e) < 0) {
         return -1;
     }
     url = place_url(c, volume, "files", path);
@@ -130,7 +129,7 @@ int verb_data_mkdir(struct cli *c, struct err *e)
     SCOPED(freep) char *url = NULL;
     const char *path;
 
-    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
+    if (place_split(cli_arg(c, 0), &volume, &path, e) < 0) {
         return -1;
     }
     if (path[0] == '\0') {
@@ -151,8 +150,8 @@ int verb_data_move(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *body = NULL;
     const char *from, *to;
 
-    if (split_place(cli_arg(c, 0), &volume, &from, e) < 0 ||
-        split_place(cli_arg(c, 1), &other, &to, e) < 0) {
+    if (place_split(cli_arg(c, 0), &volume, &from, e) < 0 ||
+        place_split(cli_arg(c, 1), &other, &to, e) < 0) {
         return -1;
     }
     if (strcmp(volume, other) != 0) {
@@ -296,7 +295,7 @@ static int put_one(struct cli *c, const char *local, const char *place, json_t *
     if (!S_ISREG(st.st_mode)) {
         return err_set(e, ERR_INVALID, "%s is no file: give files one by one", local);
     }
-    if (split_place(place, &volume, &path, e) < 0) {
+    if (place_split(place, &volume, &path, e) < 0) {
         return -1;
     }
     base = base ? base + 1 : local;
@@ -338,87 +337,5 @@ int verb_data_put(struct cli *c, struct err *e)
         }
     }
     (void)print_json(c, all);
-    return 0;
-}
-
-struct download {
-    int fd;
-    int64_t done, total;
-    struct progress progress;
-    struct err *e;
-};
-
-static int take_bytes(void *ctx, struct str bytes)
-{
-    struct download *d = ctx;
-
-    d->done += (int64_t)bytes.len;
-    if (d->total > 0) {
-        progress_bytes(&d->progress, d->done, d->total);
-    }
-    return fs_write_all(d->fd, bytes, d->e);
-}
-
-static int download_to(struct cli *c, const char *url, const char *name, int fd, struct err *e)
-{
-    struct download d = {.fd = fd, .e = e};
-    SCOPED(client_answer_done) struct client_answer a = {0};
-    struct client_request q = {.method = "GET", .path = str_of(url), .sink = take_bytes, .ctx = &d};
-    int rc;
-
-    progress_begin(&d.progress, name);
-    rc = client_send(c->client, &q, &a, e);
-    progress_end(&d.progress);
-    if (rc < 0) {
-        return -1;
-    }
-    return a.status >= 400 ? client_error(&a, e) : 0;
-}
-
-int verb_data_get(struct cli *c, struct err *e)
-{
-    SCOPED(freep) char *volume = NULL;
-    SCOPED(freep) char *url = NULL;
-    SCOPED(freep) char *part = NULL;
-    SCOPED(freep) char *inside = NULL;
-    SCOPED(closep) int fd = -1;
-    const char *local = cli_arg(c, 1);
-    const char *path, *base;
-    struct stat st;
-
-    if (split_place(cli_arg(c, 0), &volume, &path, e) < 0) {
-        return -1;
-    }
-    base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    if (base[0] == '\0') {
-        return err_set(e, ERR_INVALID, "'%s' names no file: strata data list %s shows them",
-                       cli_arg(c, 0), cli_arg(c, 0));
-    }
-    url = place_url(c, volume, "files", path);
-    local = local ? local : base;
-    if (strcmp(local, "-") == 0) {
-        return download_to(c, url, base, STDOUT_FILENO, e);
-    }
-    if (stat(local, &st) == 0 && S_ISDIR(st.st_mode)) {
-        inside = xasprintf("%s/%s", local, base);
-        local = inside;
-    }
-    part = xasprintf("%s.part", local);
-    fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        return err_sys(e, "create %s", part);
-    }
-    if (download_to(c, url, base, fd, e) < 0) {
-        (void)unlink(part);
-        return -1;
-    }
-    if (rename(part, local) < 0) {
-        return err_sys(e, "rename to %s", local);
-    }
-    if (!c->json) {
-        (void)printf("%s -> %s\n", cli_arg(c, 0), local);
-    } else {
-        print_pairs((const char *const[]){"path", local, NULL});
-    }
     return 0;
 }

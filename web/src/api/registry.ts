@@ -55,8 +55,8 @@ export interface StoredManifest {
 export const useRepositories = (project: string) =>
   usePages<Repository>(['images', project, 'repositories'], path`/api/v1/projects/${project}/repositories`, { limit: 1000 });
 
-const tagsUrl = (project: string, repository: string) =>
-  path`/api/v1/projects/${project}/repositories/` + `${filePath(repository)}/tags`;
+export const repositoryUrl = (project: string, repository: string) => path`/api/v1/projects/${project}/repositories/` + filePath(repository);
+export const tagsUrl = (project: string, repository: string) => `${repositoryUrl(project, repository)}/tags`;
 
 export const useTags = (project: string, repository: string) =>
   usePages<Tag>(['images', project, repository, 'tags'], tagsUrl(project, repository), { limit: 1000 });
@@ -65,7 +65,7 @@ export const deleteTag = (project: string, repository: string, tag: string) =>
   api<void>('DELETE', `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}`);
 
 export const deleteRepository = (project: string, repository: string) =>
-  api<void>('DELETE', path`/api/v1/projects/${project}/repositories/` + filePath(repository));
+  api<void>('DELETE', repositoryUrl(project, repository));
 
 // --- /v2/ ---
 

@@ -10,11 +10,13 @@ import {
 } from '@ant-design/icons';
 import { Button, Drawer, Flex, Layout, Menu, Tooltip } from 'antd';
 import { Suspense, useEffect, useState, useSyncExternalStore, type ReactNode } from 'react';
-import { Link, Outlet, useLocation } from 'react-router-dom';
+import { Link, Outlet, useLocation, useNavigate } from 'react-router-dom';
 import { live } from '../api/live';
+import { HelpButton } from '../help/HelpButton';
 import { useText, type Key } from '../i18n';
 import { UploadsDock } from '../uploads/UploadsDock';
 import { CrashGuard } from './CrashGuard';
+import { useKeys } from './keys';
 import { Mark } from './Mark';
 import { AppearanceMenu, LanguageMenu, UserMenu } from './menus';
 import { NotFound } from './NotFound';
@@ -28,15 +30,16 @@ interface Item {
   icon: ReactNode;
   to: (project: string | null) => string;
   permission?: string; // of the project
+  letter?: string; // after "g"
   adminOnly?: boolean;
 }
 
 /** Navigation by what a user wants to do; what a role may not do is not there. */
 export const NAVIGATION: Item[] = [
-  { key: 'overview', label: 'nav.overview', icon: <DashboardOutlined />, to: () => '/overview' },
-  { key: 'jobs', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
-  { key: 'data', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
-  { key: 'images', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
+  { key: 'overview', letter: 'o', label: 'nav.overview', icon: <DashboardOutlined />, to: () => '/overview' },
+  { key: 'jobs', letter: 'j', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
+  { key: 'data', letter: 'd', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
+  { key: 'images', letter: 'i', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
   { key: 'settings', label: 'admin.project_settings', icon: <ControlOutlined />, to: (p) => (p ? `/p/${p}/settings` : '/overview'), permission: 'project:read' },
   { key: 'admin', label: 'nav.admin', icon: <SettingOutlined />, to: () => '/admin', adminOnly: true },
 ];
@@ -99,6 +102,9 @@ export function Frame() {
   const [menuOpen, setMenuOpen] = useState(false);
   const { pathname } = useLocation();
   const gone = useGoneProject();
+  const navigate = useNavigate();
+  const items = useItems();
+  useKeys(Object.fromEntries(items.flatMap((i) => (i.letter ? [[`g ${i.letter}`, () => navigate(i.path)]] : []))));
   useEffect(() => setMenuOpen(false), [pathname]);
   return (
     <Layout className="frame">
@@ -114,6 +120,7 @@ export function Frame() {
         <Search />
         <Flex className="top-right" align="center">
           <LiveDot />
+          <HelpButton />
           <LanguageMenu />
           <AppearanceMenu />
           <UserMenu />

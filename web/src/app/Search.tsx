@@ -1,13 +1,15 @@
 // Search over everything one may see; "/" from anywhere.
 import { SearchOutlined } from '@ant-design/icons';
 import { AutoComplete, Input, type InputRef } from 'antd';
-import { useEffect, useMemo, useRef, useState } from 'react';
-import { useNavigate } from 'react-router-dom';
+import { useDeferredValue, useMemo, useRef, useState } from 'react';
+import { useLocation, useNavigate } from 'react-router-dom';
 import { get, path, type Page } from '../api/client';
 import { queryClient, useProjects } from '../api/queries';
 import type { Job, Repository, Volume } from '../api/types';
+import { recent } from '../components/recent';
 import { useText, type Key } from '../i18n';
 import { NAVIGATION } from './Frame';
+import { useKeys } from './keys';
 import { useProjectName } from './project';
 import { useSession } from './session';
 
@@ -38,10 +40,16 @@ const SHOWN_OF_A_GROUP = 6;
 /** Hits by group, those that begin with what was typed first. */
 export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
   const q = typed.trim().toLowerCase();
-  const found = hits.filter((h) => h.name.toLowerCase().includes(q));
-  found.sort((a, b) => Number(b.name.toLowerCase().startsWith(q)) - Number(a.name.toLowerCase().startsWith(q)));
+  const first: Hit[] = [];
+  const others: Hit[] = [];
+  for (const h of q ? hits : []) {
+    const at = h.name.toLowerCase().indexOf(q);
+    if (at >= 0) {
+      (at === 0 ? first : others).push(h);
+    }
+  }
   const groups = new Map<Key, Hit[]>();
-  for (const h of found) {
+  for (const h of [...first, ...others]) {
     const list = groups.get(h.group) ?? [];
     groups.set(h.group, list.length < SHOWN_OF_A_GROUP ? [...list, h] : list);
   }
@@ -51,32 +59,25 @@ export function rank(hits: Hit[], typed: string): Map<Key, Hit[]> {
 export function Search() {
   const t = useText();
   const navigate = useNavigate();
+  const { pathname } = useLocation();
   const project = useProjectName();
   const { me } = useSession();
   const projects = useProjects().data?.items;
   const input = useRef<InputRef>(null);
   const [typed, setTyped] = useState('');
+  const wanted = useDeferredValue(typed); // typing goes before looking
   const [inProject, setInProject] = useState<Hit[]>([]);
+  const [seen, setSeen] = useState<Hit[]>([]);
 
-  useEffect(() => {
-    const onKey = (e: KeyboardEvent) => {
-      const at = e.target as HTMLElement;
-      if (e.key === '/' && !e.ctrlKey && !e.metaKey && !at.isContentEditable && !/^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) {
-        e.preventDefault();
-        input.current?.focus();
-      }
-    };
-    addEventListener('keydown', onKey);
-    return () => removeEventListener('keydown', onKey);
-  }, []);
+  useKeys({ '/': () => input.current?.focus() });
 
   const groups = useMemo(() => {
     const pages = NAVIGATION.filter((n) => !n.adminOnly || me.is_admin).map(
       (n): Hit => ({ group: 'search.pages', name: t(n.label), to: n.to(project) }),
     );
     const all = (projects ?? []).map((p): Hit => ({ group: 'search.projects', name: p.name, to: `/p/${p.name}/jobs` }));
-    return rank([...pages, ...all, ...inProject], typed);
-  }, [inProject, me, project, projects, t, typed]);
+    return wanted ? rank([...pages, ...all, ...inProject], wanted) : rank(seen, '');
+  }, [inProject, me, project, projects, seen, t, wanted]);
 
   return (
     <AutoComplete
@@ -84,6 +85,7 @@ export function Search() {
       value={typed}
       onChange={setTyped}
       onFocus={() => {
+        setSeen(recent().filter((s) => s.to !== pathname).map((s) => ({ group: 'search.recent', ...s })));
         void queryClient.invalidateQueries({ queryKey: ['projects'] });
         if (project) {
           void hitsOf(project).then(setInProject);
@@ -97,14 +99,7 @@ export function Search() {
       defaultActiveFirstOption
       popupMatchSelectWidth={380}
       notFoundContent={typed ? t('search.nothing') : null}
-      options={
-        typed
-          ? [...groups].map(([group, hits]) => ({
-              label: t(group),
-              options: hits.map((h) => ({ value: h.to, label: h.name })),
-            }))
-          : []
-      }
+      options={[...groups].map(([group, hits]) => ({ label: t(group), options: hits.map((h) => ({ value: h.to, label: h.name })) }))}
     >
       <Input ref={input} prefix={<SearchOutlined aria-hidden />} placeholder={t('search.hint')} aria-label={t('search.title')} />
     </AutoComplete>

@@ -7,6 +7,7 @@ import { queryClient, refreshFor, useGet } from '../api/queries';
 import * as session from '../api/session';
 import type { Me } from '../api/types';
 import { ErrorView } from '../components/ErrorView';
+import { forget } from '../components/recent';
 import { SignIn } from './SignIn';
 
 interface Session {
@@ -91,6 +92,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
             },
             signOut: async () => {
               await session.signOut();
+              forget();
               live.close();
               queryClient.clear();
               known.current = false;
@@ -120,6 +122,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
           again={ended ? (me?.name ?? null) : null}
           done={(who) => {
             if (me && who.name !== me.name) {
+              forget();
               queryClient.clear(); // another user must not see what the last one saw
             }
             known.current = true;

@@ -1,7 +1,7 @@
 // Colours and sizes. Light and dark have AA contrast (axe-core checks it); a choice is kept in this browser.
 import { StyleProvider } from '@ant-design/cssinjs';
 import { App as AntApp, ConfigProvider, theme as antTheme, type ThemeConfig } from 'antd';
-import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { createContext, startTransition, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { useLanguage, type Language } from '../i18n';
 
 export type Appearance = 'light' | 'dark' | 'auto';
@@ -89,7 +89,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
     return () => system.removeEventListener('change', changed);
   }, []);
   useEffect(() => {
-    void antLocales[language]().then((m) => setLocale(m.default));
+    void antLocales[language]().then((m) => startTransition(() => setLocale(m.default)));
   }, [language]);
   const isDark = appearance === 'dark' || (appearance === 'auto' && systemDark);
   useEffect(() => {
@@ -101,7 +101,7 @@ export function ThemeProvider({ children }: { children: ReactNode }) {
       dark: isDark,
       choose: (a: Appearance) => {
         localStorage.setItem(STORED, a);
-        setAppearance(a);
+        startTransition(() => setAppearance(a)); // all that is drawn changes: between other things
       },
     }),
     [appearance, isDark],

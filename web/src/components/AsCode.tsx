@@ -2,19 +2,34 @@
 import { CodeOutlined } from '@ant-design/icons';
 import { Button, Popover, Typography } from 'antd';
 import { useText } from '../i18n';
+import { quote } from './shell';
 
+/** One thing that a page does, in both ways; what stands in capitals is for the reader to fill in. */
 export interface Command {
-  cli?: string;
+  cli: string;
+  url: string; // path of the API
   method?: string;
-  url?: string; // path of the API
+  body?: unknown; // sent as JSON
+  file?: string; // sent as it is
+  type?: string; // of the file
 }
 
-export function curl({ method = 'GET', url = '/' }: Command): string {
-  const verb = method === 'GET' ? '' : `-X ${method} `;
-  return `curl -sS ${verb}-H "Authorization: Bearer $STRATA_TOKEN" '${location.origin}${url}'`;
+/** At least one for every page. */
+export type CommandsOfPage = [Command, ...Command[]];
+
+export function curl({ url, method = 'GET', body, file, type }: Command, origin = location.origin): string {
+  const header = (text: string) => ['-H', `'${text}'`];
+  return [
+    'curl -sS',
+    ...(method === 'GET' ? [] : ['-X', method]),
+    '-H "Authorization: Bearer $STRATA_TOKEN"',
+    ...(body !== undefined ? [...header('Content-Type: application/json'), '-d', quote(JSON.stringify(body))] : []),
+    ...(file !== undefined ? [...(type ? header(`Content-Type: ${type}`) : []), '--data-binary', `@${file}`] : []),
+    quote(origin + url),
+  ].join(' ');
 }
 
-export function AsCode({ commands }: { commands: Command[] }) {
+export function AsCode({ commands }: { commands: CommandsOfPage }) {
   const t = useText();
   return (
     <Popover
@@ -25,17 +40,13 @@ export function AsCode({ commands }: { commands: Command[] }) {
         <div className="as-code">
           <Typography.Text type="secondary">{t('as_code.hint')}</Typography.Text>
           {commands.map((c) => (
-            <div key={(c.cli ?? '') + (c.url ?? '')}>
-              {c.cli && (
-                <Typography.Text code copyable>
-                  {c.cli}
-                </Typography.Text>
-              )}
-              {c.url && (
-                <Typography.Text code copyable>
-                  {curl(c)}
-                </Typography.Text>
-              )}
+            <div key={c.cli} className="twin">
+              <Typography.Text code copyable>
+                {c.cli}
+              </Typography.Text>
+              <Typography.Text code copyable>
+                {curl(c)}
+              </Typography.Text>
             </div>
           ))}
         </div>

@@ -7,7 +7,6 @@ import {
   QuestionCircleOutlined,
   StopOutlined,
 } from '@ant-design/icons';
-import { Tag } from 'antd';
 import type { ReactNode } from 'react';
 import type { JobState } from '../api/types';
 import { useText } from '../i18n';
@@ -26,8 +25,9 @@ export function JobStateTag({ state }: { state: JobState }) {
   const t = useText();
   const look = LOOKS[state];
   return (
-    <Tag icon={look.icon} className={`state state-${look.tone}`} variant="filled">
+    <span className={`state state-${look.tone}`}>
+      {look.icon}
       {t(`state.${state}`)}
-    </Tag>
+    </span>
   );
 }

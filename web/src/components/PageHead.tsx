@@ -1,19 +1,23 @@
 // The head of every page: where one is, its name, and what can be done here.
 import { Breadcrumb, Flex, Typography } from 'antd';
 import { useEffect, type ReactNode } from 'react';
-import { Link } from 'react-router-dom';
-import { AsCode, type Command } from './AsCode';
+import { Link, useLocation } from 'react-router-dom';
+import { remember } from './recent';
+import { AsCode, type CommandsOfPage } from './AsCode';
 
 export interface Crumb {
   name: string;
   to?: string;
 }
 
-export function PageHead(props: { title: string; crumbs?: Crumb[]; actions?: ReactNode; commands?: Command[]; extra?: ReactNode }) {
-  const { title } = props;
+/** `state`: how it goes with what the page shows, in front of the tab's title. */
+export function PageHead(props: { title: string; state?: string; crumbs?: Crumb[]; commands: CommandsOfPage; actions?: ReactNode; extra?: ReactNode }) {
+  const { title, state } = props;
+  const { pathname } = useLocation();
   useEffect(() => {
-    document.title = `${title} · Strata`;
-  }, [title]);
+    document.title = [state, title, 'Strata'].filter(Boolean).join(' · ');
+    remember(title, pathname);
+  }, [title, state, pathname]);
   return (
     <header className="page-head">
       {props.crumbs && (
@@ -28,7 +32,7 @@ export function PageHead(props: { title: string; crumbs?: Crumb[]; actions?: Rea
         </Flex>
         <Flex gap={8} align="center" wrap>
           {props.actions}
-          {props.commands && <AsCode commands={props.commands} />}
+          <AsCode commands={props.commands} />
         </Flex>
       </Flex>
     </header>

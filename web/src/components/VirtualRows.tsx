@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react';
 
 const BEYOND = 8; // rows kept above and below what is in sight
+const STEP = 4; // rows
 
 interface Props {
   count: number;
@@ -13,6 +14,7 @@ interface Props {
   role?: 'region' | 'table' | 'rowgroup' | 'list';
   innerRole?: 'rowgroup' | 'presentation';
   rowCount?: number;
+  maxHeight?: number;
   head?: ReactNode; // scrolls sideways with the rows
   minWidth?: number | string;
   onNearEnd?: () => void;
@@ -27,7 +29,13 @@ export function VirtualRows(props: Props) {
     if (!el) {
       return undefined;
     }
-    const look = () => setView({ top: el.scrollTop, height: el.clientHeight });
+    // Drawn anew when another step comes into sight, not at each pixel.
+    const step = STEP * rowHeight;
+    const look = () => {
+      const top = Math.floor(el.scrollTop / step) * step;
+      const height = el.clientHeight + step;
+      setView((old) => (old.top === top && old.height === height ? old : { top, height }));
+    };
     const observer = new ResizeObserver(look);
     observer.observe(el);
     el.addEventListener('scroll', look, { passive: true });
@@ -35,7 +43,7 @@ export function VirtualRows(props: Props) {
       observer.disconnect();
       el.removeEventListener('scroll', look);
     };
-  }, []);
+  }, [rowHeight]);
   const first = Math.max(0, Math.min(Math.floor(view.top / rowHeight) - BEYOND, count - 1));
   const end = Math.min(count, Math.ceil((view.top + view.height) / rowHeight) + BEYOND);
   const isNearEnd = end >= count - 50;
@@ -58,6 +66,7 @@ export function VirtualRows(props: Props) {
       role={props.role ?? 'region'}
       aria-label={props.label}
       aria-rowcount={props.rowCount}
+      style={{ maxHeight: props.maxHeight }}
     >
       {props.head}
       <div role={props.innerRole ?? 'presentation'} style={{ height: count * rowHeight, minWidth: props.minWidth, position: 'relative' }}>

@@ -36,6 +36,12 @@ export function dateTime(iso: string | null, language: Language): string {
     : '';
 }
 
+/** The same with its time zone: whoever reads it with a colleague elsewhere must know whose clock it is. */
+export function dateTimeZone(iso: string, language: Language): string {
+  const zone = new Intl.DateTimeFormat(language, { timeZoneName: 'shortOffset' }).formatToParts(new Date(iso)).find((p) => p.type === 'timeZoneName');
+  return `${dateTime(iso, language)} ${zone?.value ?? ''}`.trim();
+}
+
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
   ['day', 86400],
   ['hour', 3600],

@@ -1,5 +1,5 @@
 // Texts in the user's language: const t = useText(); t('overview.of', { free: 1, all: 2 }).
-import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
+import { createContext, startTransition, useContext, useEffect, useMemo, useState, type ReactNode } from 'react';
 import { en, type Key, type Messages } from './en';
 
 export type Language = 'en' | 'zh-TW' | 'zh-CN';
@@ -65,7 +65,7 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
     void load(language).then((messages) => {
       if (current) {
         document.documentElement.lang = language;
-        setLoaded({ language, messages });
+        startTransition(() => setLoaded({ language, messages }));
       }
     });
     return () => {

@@ -6,6 +6,7 @@ export const data = {
   'data.size': 'Size',
   'data.created': 'Created',
   'data.modified': 'Modified',
+  'data.type': 'Type',
   'data.name': 'Name',
   'data.actions': 'Actions',
   'data.counting': 'counting…',

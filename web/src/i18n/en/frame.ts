@@ -34,6 +34,7 @@ export const frame = {
   'search.jobs': 'Jobs',
   'search.volumes': 'Volumes',
   'search.repositories': 'Images',
+  'search.recent': 'Seen last',
   // signing in
   'signin.title': 'Sign in to Strata',
   'signin.again': 'Your session has ended',
@@ -62,9 +63,15 @@ export const frame = {
   'action.more': 'Show more',
   'action.close': 'Close',
   'action.download': 'Download',
+  'action.csv_hint': 'Save as a file for a spreadsheet',
   'as_code.title': 'The same from a terminal',
   'as_code.hint': 'What this page does, as a command and as a call of the API.',
   'help.title': 'Help',
+  'help.contents': 'Contents',
+  'help.search': 'Search the manual',
+  'help.on_this_page': 'On this page',
+  'help.found': 'Sections found: {n}',
+  'help.table': 'Table: {title}',
   // overview
   'overview.title': 'Overview',
   'overview.free': 'Free now',

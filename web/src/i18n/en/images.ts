@@ -9,6 +9,7 @@ export const images = {
   'images.digest': 'Digest',
   'images.platform': 'Platform',
   'images.pushed': 'Pushed',
+  'images.copy_reference': 'Copy the whole name',
   'images.summary': '{tags} tags · {size}',
   'images.filter': 'Filter by name',
   'images.filter_tags': 'Filter by tag or digest',

@@ -56,6 +56,7 @@ export const jobs = {
   'jobs.timeline': 'Timeline',
   'jobs.now': 'now',
   'jobs.about': 'About this job',
+  'jobs.id': 'Id',
   'jobs.command': 'Command',
   'jobs.command_of_image': 'the image\'s own',
   'jobs.no_volumes': 'none',

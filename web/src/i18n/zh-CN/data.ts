@@ -7,6 +7,7 @@ export const data: Record<keyof typeof en, string> = {
   'data.size': '大小',
   'data.created': '创建时间',
   'data.modified': '修改时间',
+  'data.type': '类型',
   'data.name': '名称',
   'data.actions': '操作',
   'data.counting': '计算中…',

@@ -57,6 +57,7 @@ export const jobs: Record<keyof typeof en, string> = {
   'jobs.timeline': '时间线',
   'jobs.now': '现在',
   'jobs.about': '关于这个作业',
+  'jobs.id': '编号',
   'jobs.command': '命令',
   'jobs.command_of_image': '镜像默认的命令',
   'jobs.no_volumes': '无',

@@ -7,6 +7,7 @@ export const data: Record<keyof typeof en, string> = {
   'data.size': '大小',
   'data.created': '建立時間',
   'data.modified': '修改時間',
+  'data.type': '類型',
   'data.name': '名稱',
   'data.actions': '操作',
   'data.counting': '計算中…',

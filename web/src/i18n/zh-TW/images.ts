@@ -10,6 +10,7 @@ export const images: Record<keyof typeof en, string> = {
   'images.digest': '摘要',
   'images.platform': '平台',
   'images.pushed': '推送時間',
+  'images.copy_reference': '複製完整名稱',
   'images.summary': '{tags} 個標籤 · {size}',
   'images.filter': '依名稱篩選',
   'images.filter_tags': '依標籤或摘要篩選',

@@ -57,6 +57,7 @@ export const jobs: Record<keyof typeof en, string> = {
   'jobs.timeline': '時間軸',
   'jobs.now': '現在',
   'jobs.about': '關於這個工作',
+  'jobs.id': '編號',
   'jobs.command': '命令',
   'jobs.command_of_image': '映像檔預設的命令',
   'jobs.no_volumes': '無',

@@ -1,8 +1,8 @@
 // One's own: who am I, where may I what, tokens, password, how the console looks.
-import { App, Button, Card, Descriptions, Empty, Form, Input, Segmented, Select, Tag } from 'antd';
+import { App, Button, Card, Descriptions, Empty, Form, Input, Segmented, Select, Skeleton, Tag } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router-dom';
-import { changePassword } from '../../api/admin';
+import { changePassword, useTokens } from '../../api/admin';
 import type { ApiError } from '../../api/client';
 import type { Me } from '../../api/types';
 import { useSession } from '../../app/session';
@@ -126,19 +126,28 @@ function Looks() {
 export default function Account() {
   const t = useText();
   const { me } = useSession();
+  const isLoading = useTokens().isLoading; // what comes above the rest would push it down
   return (
     <>
-      <PageHead title={t('nav.account')} commands={[{ cli: 'strata whoami', url: '/api/v1/me' }, { cli: 'strata token create NAME' }]} />
-      <div className="stack">
-        <Tokens />
-        <div className="grid-2">
-          <div className="stack">
-            <WhoAmI me={me} />
-            <Looks />
+      <PageHead title={t('nav.account')} commands={[
+          { cli: 'strata whoami', url: '/api/v1/me' },
+          { cli: 'strata token list', url: '/api/v1/tokens' },
+          { cli: 'strata token create NAME', method: 'POST', url: '/api/v1/tokens', body: { name: 'NAME', expires_in_seconds: 90 * 86400 } },
+        ]} />
+      {isLoading ? (
+        <Skeleton active />
+      ) : (
+        <div className="stack">
+          <Tokens />
+          <div className="grid-2">
+            <div className="stack">
+              <WhoAmI me={me} />
+              <Looks />
+            </div>
+            <ChangePassword name={me.name} />
           </div>
-          <ChangePassword name={me.name} />
         </div>
-      </div>
+      )}
     </>
   );
 }

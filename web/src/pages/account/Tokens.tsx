@@ -1,7 +1,7 @@
 // Personal tokens: for scripts, docker and the CLI; each can be narrowed, and revoked alone.
 import { DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Card, Table, Tag, Typography } from 'antd';
-import { useState } from 'react';
+import { startTransition, useState } from 'react';
 import { deleteToken, useTokens } from '../../api/admin';
 import type { Token } from '../../api/types';
 import { useConfirm } from '../../components/confirm';
@@ -51,7 +51,7 @@ export function Tokens() {
     <Card
       title={t('account.tokens')}
       extra={
-        <Button type="primary" icon={<PlusOutlined />} onClick={() => setMaking(true)}>
+        <Button type="primary" icon={<PlusOutlined />} onClick={() => startTransition(() => setMaking(true))}>
           {t('account.new_token')}
         </Button>
       }

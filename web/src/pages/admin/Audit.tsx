@@ -1,16 +1,17 @@
 // Who changed what, newest first.
-import { Button, Input, Select, Table, Tag, Tooltip, Typography } from 'antd';
+import { Button, Input, Select, Table } from 'antd';
 import { useEffect, useState } from 'react';
-import { useSearchParams } from 'react-router-dom';
+import { Link, useSearchParams } from 'react-router-dom';
 import { auditUrl, useAudit, type AuditEntry } from '../../api/admin';
 import { useProjects } from '../../api/queries';
 import { ErrorView } from '../../components/ErrorView';
 import { dateTime } from '../../components/format';
 import { PageHead } from '../../components/PageHead';
+import { SaveCsv } from '../../components/SaveCsv';
 import { Ago } from '../../components/time';
 import { useParam } from '../../components/useParam';
 import { useLanguage, useText } from '../../i18n';
-import { filterOf } from './auditText';
+import { auditCommand, filterOf } from './auditText';
 
 /** What is typed goes into the address when typing rests: each change is a question to the server. */
 function SlowInput({ name, label }: { name: string; label: string }) {
@@ -69,22 +70,21 @@ function Filters() {
 
 function Status({ status }: { status: number }) {
   const tone = status < 300 ? 'good' : status < 400 ? 'waiting' : 'bad';
-  return <Tag className={`state state-${tone}`}>{status}</Tag>;
+  return <span className={`state state-${tone}`}>{status}</span>;
 }
 
 function RequestId({ id }: { id: string }) {
   const t = useText();
-  const [, setQ] = useParam('q');
+  const [params] = useSearchParams();
+  const others = [...params].filter(([name]) => name !== 'q');
   return (
-    <Tooltip title={t('admin.request_hint')}>
-      <Typography.Text className="nowrap" copyable={{ text: id }}>
-        <Typography.Link className="mono" onClick={() => setQ(id)}>
-          {id}
-        </Typography.Link>
-      </Typography.Text>
-    </Tooltip>
+    <Link className="mono nowrap" to={{ search: new URLSearchParams([...others, ['q', id]]).toString() }} title={t('admin.request_hint')}>
+      {id}
+    </Link>
   );
 }
+
+const COLUMNS = ['at', 'user', 'method', 'path', 'project', 'status', 'peer', 'request_id'] as const;
 
 export default function Audit() {
   const { language, t } = useLanguage();
@@ -93,7 +93,12 @@ export default function Audit() {
   const audit = useAudit(filter);
   return (
     <>
-      <PageHead title={t('admin.audit')} commands={[{ cli: filter.user ? `strata audit --user ${filter.user}` : 'strata audit', url: auditUrl(filter) }]} actions={<Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>} />
+      <PageHead title={t('admin.audit')} commands={[{ cli: auditCommand(filter), url: auditUrl(filter) }]} actions={
+          <>
+            <SaveCsv name="audit.csv" head={[...COLUMNS]} rows={() => audit.items.map((e) => COLUMNS.map((c) => e[c]))} />
+            <Button onClick={() => void audit.refetch()}>{t('action.refresh')}</Button>
+          </>
+        } />
       <Filters />
       {audit.error ? (
         <ErrorView error={audit.error} retry={() => void audit.refetch()} />

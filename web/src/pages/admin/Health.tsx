@@ -1,6 +1,6 @@
 // What strata doctor finds on this host, and how to mend it.
 import { CheckCircleOutlined, CloseCircleOutlined, ToolOutlined, WarningOutlined } from '@ant-design/icons';
-import { Alert, Button, Table } from 'antd';
+import { Alert, Button, Skeleton, Table } from 'antd';
 import type { ReactNode } from 'react';
 import { useHealth } from '../../api/queries';
 import type { HealthRow } from '../../api/types';
@@ -25,7 +25,7 @@ export default function Health() {
     <>
       <PageHead
         title={t('admin.health')}
-        commands={[{ cli: 'strata doctor', url: '/api/v1/health' }]}
+        commands={[{ cli: 'strata server health', url: '/api/v1/health' }]}
         actions={
           <Button loading={health.isFetching} onClick={() => void health.refetch()}>
             {t('admin.check_again')}
@@ -34,14 +34,15 @@ export default function Health() {
       />
       {health.error ? (
         <ErrorView error={health.error} retry={() => void health.refetch()} />
+      ) : !health.data ? (
+        <Skeleton active paragraph={{ rows: 12 }} />
       ) : (
         <>
-          {health.data && <Alert className="summary" showIcon type={wrong ? 'warning' : 'success'} title={wrong ? t('admin.health_wrong', { n: wrong }) : t('admin.health_fine', { n: rows.length })} />}
+          <Alert className="summary" showIcon type={wrong ? 'warning' : 'success'} title={wrong ? t('admin.health_wrong', { n: wrong }) : t('admin.health_fine', { n: rows.length })} />
           <Table<HealthRow>
             rowKey="check"
             size="middle"
             dataSource={rows}
-            loading={health.isLoading}
             pagination={false}
             columns={[
               {

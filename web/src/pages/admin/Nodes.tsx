@@ -43,7 +43,7 @@ export default function Nodes() {
     <>
       <PageHead
         title={t('admin.nodes')}
-        commands={[{ cli: 'strata node list', url: '/api/v1/nodes' }, { url: '/api/v1/queue' }]}
+        commands={[{ cli: 'strata node list', url: '/api/v1/nodes' }]}
         extra={queue && <span className="secondary">{t('admin.queue_now', { running: queue.running, queued: queue.queued })}</span>}
       />
       {nodes.error && <ErrorView error={nodes.error} retry={() => void nodes.refetch()} />}

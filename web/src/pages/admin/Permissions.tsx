@@ -21,7 +21,7 @@ export default function Permissions() {
   const groupName = (g: string) => (`admin.group_${g}` in en ? t(`admin.group_${g}` as Key) : g);
   return (
     <>
-      <PageHead title={t('admin.permissions')} commands={[{ url: '/api/v1/permissions' }, { cli: 'strata debug routes' }]} />
+      <PageHead title={t('admin.permissions')} commands={[{ cli: 'strata role list', url: '/api/v1/permissions' }]} />
       <Typography.Paragraph type="secondary">{t('admin.permissions_hint')}</Typography.Paragraph>
       {table.error ? (
         <ErrorView error={table.error} retry={() => void table.refetch()} />

@@ -53,9 +53,10 @@ export default function ProjectSettings() {
       <PageHead
         title={t('admin.project_settings')}
         commands={[
-          { cli: `strata project members --project ${name}`, url: path`/api/v1/projects/${name}/members` },
-          { cli: `strata project grant USER ROLE --project ${name}` },
-          { cli: `strata secret set NAME --project ${name} < FILE` },
+          { cli: `strata project members -p ${name}`, url: path`/api/v1/projects/${name}/members` },
+          { cli: `strata project grant USER developer -p ${name}`, method: 'PUT', url: path`/api/v1/projects/${name}/members/USER`, body: { role: 'developer' } },
+          { cli: `strata secret set NAME -p ${name} < FILE`, method: 'PUT', url: path`/api/v1/projects/${name}/secrets/NAME`, body: { value: 'VALUE' } },
+          { cli: `strata project set ${name} --public no`, method: 'PATCH', url: path`/api/v1/projects/${name}`, body: { public: false } },
         ]}
       />
       {project.error ? (

@@ -51,7 +51,10 @@ export default function Projects() {
     <>
       <PageHead
         title={t('admin.projects')}
-        commands={[{ cli: 'strata project list', url: '/api/v1/projects' }]}
+        commands={[
+          { cli: 'strata project list', url: '/api/v1/projects' },
+          { cli: 'strata project create NAME', method: 'POST', url: '/api/v1/projects', body: { name: 'NAME' } },
+        ]}
         actions={
           <Button type="primary" icon={<PlusOutlined />} onClick={() => setMaking(true)}>
             {t('project.create_title')}

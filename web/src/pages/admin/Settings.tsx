@@ -48,7 +48,7 @@ export default function Settings() {
   const rows = (settings.data?.items ?? []).filter((s) => (!changed || s.changed) && `${s.key} ${s.help}`.toLowerCase().includes(wanted));
   return (
     <>
-      <PageHead title={t('admin.settings')} commands={[{ cli: 'strata config', url: '/api/v1/settings' }]} />
+      <PageHead title={t('admin.settings')} commands={[{ cli: 'strata server settings', url: '/api/v1/settings' }]} />
       <Typography.Paragraph type="secondary">{t('admin.settings_hint')}</Typography.Paragraph>
       <div className="filters">
         <Input.Search allowClear value={q} placeholder={t('admin.filter_settings')} aria-label={t('admin.filter_settings')} onChange={(e) => setQ(e.target.value)} />

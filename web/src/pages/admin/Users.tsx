@@ -1,7 +1,7 @@
 // Everybody who may sign in.
 import { MoreOutlined, UserAddOutlined } from '@ant-design/icons';
 import { Button, Dropdown, Input, Select, Table, Tag } from 'antd';
-import { useState } from 'react';
+import { startTransition, useState } from 'react';
 import { Link } from 'react-router-dom';
 import { changeUser, deleteUser, useUsers } from '../../api/admin';
 import type { User } from '../../api/types';
@@ -68,9 +68,13 @@ export default function Users() {
     <>
       <PageHead
         title={t('admin.users')}
-        commands={[{ cli: 'strata user list', url: '/api/v1/users' }, { cli: 'strata user create NAME' }]}
+        commands={[
+          { cli: 'strata user list', url: '/api/v1/users' },
+          { cli: 'strata user create NAME < FILE', method: 'POST', url: '/api/v1/users', body: { name: 'NAME', password: 'PASSWORD' } },
+          { cli: 'strata user set USER --disabled yes', method: 'PATCH', url: '/api/v1/users/USER', body: { disabled: true } },
+        ]}
         actions={
-          <Button type="primary" icon={<UserAddOutlined />} onClick={() => setDialog({ user: null })}>
+          <Button type="primary" icon={<UserAddOutlined />} onClick={() => startTransition(() => setDialog({ user: null }))}>
             {t('admin.new_user')}
           </Button>
         }

@@ -1,5 +1,6 @@
 // What the audit page makes of its address.
 import type { AuditFilter } from '../../api/admin';
+import { quote } from '../../components/shell';
 
 const HOURS: Record<string, number> = { hour: 1, day: 24, week: 24 * 7, month: 24 * 30 };
 
@@ -26,4 +27,10 @@ export function filterOf(get: (name: string) => string, now: Date): AuditFilter 
     since: hours ? new Date(Math.floor(now.getTime() / 60_000) * 60_000 - hours * 3600_000).toISOString() : dayEdge(get('from'), false),
     until: hours ? '' : dayEdge(get('to'), true),
   };
+}
+
+/** The same filter as a command; the API gives a hundred rows unless told otherwise. */
+export function auditCommand({ project, ...filter }: AuditFilter): string {
+  const options = Object.entries(filter).flatMap(([name, value]) => (value ? [`--${name}`, quote(value)] : []));
+  return ['strata audit --limit 100', ...options, ...(project ? ['-p', quote(project)] : [])].join(' ');
 }

@@ -1,6 +1,7 @@
 // Addresses of these pages; each page is loaded when it is first opened.
 import { lazy } from 'react';
 import { Navigate, type RouteObject } from 'react-router-dom';
+import { helpOn } from '../../help/topic';
 
 const AdminFrame = lazy(() => import('./AdminFrame'));
 const Users = lazy(() => import('./Users'));
@@ -18,14 +19,14 @@ export const adminRoutes: RouteObject[] = [
     element: <AdminFrame />,
     children: [
       { index: true, element: <Navigate replace to="/admin/users" /> },
-      { path: 'users', element: <Users /> },
-      { path: 'projects', element: <Projects /> },
-      { path: 'permissions', element: <Permissions /> },
-      { path: 'audit', element: <Audit /> },
-      { path: 'health', element: <Health /> },
-      { path: 'nodes', element: <Nodes /> },
-      { path: 'settings', element: <Settings /> },
+      { path: 'users', element: <Users />, handle: helpOn('administration.users') },
+      { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
+      { path: 'permissions', element: <Permissions />, handle: helpOn('administration.roles') },
+      { path: 'audit', element: <Audit />, handle: helpOn('administration.audit-log') },
+      { path: 'health', element: <Health />, handle: helpOn('administration.health') },
+      { path: 'nodes', element: <Nodes />, handle: helpOn('administration.nodes') },
+      { path: 'settings', element: <Settings />, handle: helpOn('administration.settings') },
     ],
   },
-  { path: '/p/:project/settings', element: <ProjectSettings /> },
+  { path: '/p/:project/settings', element: <ProjectSettings />, handle: helpOn('administration.members-of-a-project') },
 ];

@@ -5,16 +5,17 @@ import { lazy, Suspense, useMemo, useState } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { useSession } from '../../app/session';
 import { ApiError } from '../../api/client';
-import { decodeRaw, fileUrl, joinRaw, lastOf, pageOf, rawOf, shown, treeUrl, volumeUrl } from '../../api/files';
+import { decodeRaw, dirUrl, fileUrl, joinRaw, lastOf, pageOf, rawOf, shown, treeUrl } from '../../api/files';
 import type { Entry } from '../../api/types';
 import { useTree, useVolume } from '../../api/volumes';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
 import { PageHead, type Crumb } from '../../components/PageHead';
+import { quoteRaw } from '../../components/shell';
 import { useText } from '../../i18n';
 import './data.css';
 import { Entries } from './Entries';
-import { previewed, previewQuery, shellPath, useHere, useQuery, type Here } from './here';
+import { previewed, previewQuery, useHere, useQuery, type Here } from './here';
 import { NewFolder, Rename } from './NameDialogs';
 import { DropZone, UploadMenu } from './UploadMenu';
 import { useDeleteEntries } from './useDeleteEntries';
@@ -133,7 +134,7 @@ export default function Browser() {
   const chosen = useMemo(() => tree.items.filter((e) => selected.has(rawOf(e))), [tree.items, selected]);
   const name = raw ? shown(lastOf(raw)) : place.volume;
   const preview = previewed(query);
-  const shell = shellPath(place, raw);
+  const shell = (name: string) => quoteRaw([place.volume, raw, name].filter(Boolean).join('/'));
   const v = volume.data;
   const isEmpty = tree.isSuccess && tree.items.length === 0;
   return (
@@ -147,9 +148,13 @@ export default function Browser() {
           ) : undefined
         }
         commands={[
-          { cli: shell ? `strata data list ${shell} -p ${place.project}` : undefined, url: treeUrl(place, raw) },
-          ...(mayWrite && shell ? [{ cli: `strata data put FILE ${raw ? `${shell}/`.replace(/'\/$/, "/'") : shell} -p ${place.project}` }] : []),
-          ...(raw ? [] : [{ url: volumeUrl(place) }]),
+          { cli: `strata data list ${shell('')} -p ${place.project}`, url: treeUrl(place, raw) },
+          ...(mayWrite
+            ? [
+                { cli: `strata data put FILE ${shell('FILE')} -p ${place.project}`, method: 'PUT', url: fileUrl(place, joinRaw(raw, 'FILE')), file: 'FILE' },
+                { cli: `strata data mkdir ${shell('NAME')} -p ${place.project}`, method: 'POST', url: dirUrl(place, joinRaw(raw, 'NAME')) },
+              ]
+            : []),
         ]}
         actions={
           mayWrite &&

@@ -1,11 +1,11 @@
 // The table of a folder: only rows in sight exist, so that 100,000 entries are no more work than ten.
-import { MoreOutlined } from '@ant-design/icons';
-import { Button, Dropdown, type MenuProps } from 'antd';
+import type { MenuProps } from 'antd';
 import { useMemo } from 'react';
 import { Link } from 'react-router-dom';
 import { joinRaw, pageOf, rawOf, type Place } from '../../api/files';
 import type { Entry } from '../../api/types';
 import { bytes } from '../../components/format';
+import { RowMenu } from '../../components/RowMenu';
 import { VirtualRows } from '../../components/VirtualRows';
 import { useLanguage, useText } from '../../i18n';
 import { EntryIcon, NameText, shownName } from './EntryName';
@@ -32,6 +32,7 @@ function Head({ items, selected, select }: Pick<Props, 'items' | 'selected' | 's
     <div role="rowgroup" className="entries-head">
       <div role="row" aria-rowindex={1} className="entry entry-head">
         <span role="columnheader">
+          {!selected && <span className="unseen">{t('data.type')}</span>}
           {selected && (
             <input
               type="checkbox"
@@ -99,9 +100,7 @@ function Row({ entry, index, time, ...p }: Pick<Props, 'place' | 'raw' | 'select
         <time dateTime={entry.modified_at ?? undefined}>{time}</time>
       </span>
       <span role="cell">
-        <Dropdown trigger={['click']} menu={p.menu(entry)} placement="bottomRight" autoFocus>
-          <Button type="text" icon={<MoreOutlined />} aria-label={t('data.more_of', { name: shownName(entry) })} />
-        </Dropdown>
+        <RowMenu label={t('data.more_of', { name: shownName(entry) })} menu={() => p.menu(entry)} />
       </span>
     </div>
   );

@@ -1,7 +1,7 @@
 // The volumes of a project.
 import { DatabaseOutlined, DeleteOutlined, PlusOutlined } from '@ant-design/icons';
 import { Button, Empty, Table, type TableColumnsType } from 'antd';
-import { useState } from 'react';
+import { startTransition, useState } from 'react';
 import { Link, useParams } from 'react-router-dom';
 import { useSession } from '../../app/session';
 import { pageOf, volumesUrl } from '../../api/files';
@@ -62,7 +62,7 @@ export default function Volumes() {
   const [making, setMaking] = useState(false);
   const mayMake = may('volume:manage', project);
   const make = mayMake && (
-    <Button type="primary" icon={<PlusOutlined />} onClick={() => setMaking(true)}>
+    <Button type="primary" icon={<PlusOutlined />} onClick={() => startTransition(() => setMaking(true))}>
       {t('data.new_volume')}
     </Button>
   );
@@ -74,7 +74,7 @@ export default function Volumes() {
         actions={!isEmpty && make}
         commands={[
           { cli: `strata volume list -p ${project}`, url: volumesUrl(project) },
-          { cli: `strata volume create NAME -p ${project}` },
+          { cli: `strata volume create NAME -p ${project}`, method: 'POST', url: volumesUrl(project), body: { name: 'NAME' } },
         ]}
       />
       {volumes.error && <ErrorView error={volumes.error} retry={() => void volumes.refetch()} />}

@@ -58,17 +58,3 @@ export function useQuery(): [URLSearchParams, (changes: Record<string, string | 
 }
 
 export const folderPage = (place: Place, raw: string) => pageOf(place, raw);
-
-/** For a shell; null: a name that cannot be typed. */
-export function shellPath(place: Place, raw: string): string | null {
-  try {
-    const path = decodeURIComponent(raw);
-    if (/[\0-\x1f\x7f]/.test(path)) {
-      return null;
-    }
-    const whole = `${place.volume}/${path}`;
-    return /^[\w@%+=:,./-]+$/.test(whole) ? whole : `'${whole.replace(/'/g, `'\\''`)}'`;
-  } catch {
-    return null;
-  }
-}

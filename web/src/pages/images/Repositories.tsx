@@ -95,7 +95,7 @@ export default function Repositories() {
     <div onDragOver={mayPush ? (e) => e.preventDefault() : undefined} onDrop={mayPush && !upload ? drop : undefined}>
       <PageHead
         title={t('images.title')}
-        commands={[{ cli: `strata image list --project ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
+        commands={[{ cli: `strata image list -p ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
         actions={
           mayPush && (
             <Button type="primary" icon={<CloudUploadOutlined />} onClick={() => setUpload({ file: null })}>

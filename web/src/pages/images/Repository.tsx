@@ -1,8 +1,8 @@
 // The tags of a repository; with ?tag= the image that one of them names.
 import { Button, Flex, Input, Table, Tag as Label, Typography } from 'antd';
 import { Link, useNavigate, useParams } from 'react-router-dom';
-import { filePath, path } from '../../api/client';
-import { useRepositories, useTags } from '../../api/registry';
+import { filePath } from '../../api/client';
+import { repositoryUrl, tagsUrl, useRepositories, useTags } from '../../api/registry';
 import type { Tag } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
@@ -46,7 +46,10 @@ function Tags({ project, repository }: { project: string; repository: string }) 
       <PageHead
         title={repository}
         crumbs={[{ name: t('images.title'), to: images }, { name: repository }]}
-        commands={[{ cli: `strata image list ${repository} --project ${project}`, url: path`/api/v1/projects/${project}/repositories/` + `${filePath(repository)}/tags` }]}
+        commands={[
+          { cli: `strata image list ${project}/${repository}`, url: tagsUrl(project, repository) },
+          { cli: `strata image delete ${project}/${repository} --all`, method: 'DELETE', url: repositoryUrl(project, repository) },
+        ]}
         actions={mayDelete && row && <DeleteRepository project={project} repository={row} label done={() => navigate(images)} />}
       />
       {tags.error ? (
@@ -69,6 +72,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                     <Link to={tagUrl(tag)} className="cell-link">
                       {tag}
                     </Link>
+                    <Typography.Text copyable={{ text: `${location.host}/${project}/${repository}:${tag}`, tooltips: [t('images.copy_reference'), t('action.copied')] }} />
                     <div className="secondary narrow-line">
                       {bytes(r.size_bytes)} · {r.platform}
                     </div>

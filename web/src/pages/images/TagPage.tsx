@@ -2,7 +2,7 @@
 import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography } from 'antd';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
-import { isImageConfig, useImageConfig, useManifest, useTags, type Descriptor, type StoredManifest } from '../../api/registry';
+import { isImageConfig, tagsUrl, useImageConfig, useManifest, useTags, type Descriptor, type StoredManifest } from '../../api/registry';
 import { useSession } from '../../app/session';
 import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
@@ -133,7 +133,10 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
       <PageHead
         title={`${repository}:${tag}`}
         crumbs={[{ name: t('images.title'), to: images }, { name: repository, to: up }, { name: tag }]}
-        commands={[{ url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` }, { cli: `strata image delete ${repository}:${tag} --project ${project}` }]}
+        commands={[
+          { cli: `strata image show ${project}/${repository}:${tag}`, url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` },
+          { cli: `strata image delete ${project}/${repository}:${tag}`, method: 'DELETE', url: `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}` },
+        ]}
         actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} tags={tags.items} label done={() => navigate(up)} />}
         extra={
           stored.data && (

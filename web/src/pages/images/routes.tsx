@@ -1,11 +1,12 @@
 // Addresses of these pages; each page is loaded when it is first opened.
 import { lazy } from 'react';
 import type { RouteObject } from 'react-router-dom';
+import { helpOn } from '../../help/topic';
 
 const Repositories = lazy(() => import('./Repositories'));
 const Repository = lazy(() => import('./Repository'));
 
 export const imagesRoutes: RouteObject[] = [
-  { path: '/p/:project/images', element: <Repositories /> },
-  { path: '/p/:project/images/*', element: <Repository /> }, // names have slashes; ?tag= shows one image
+  { path: '/p/:project/images', element: <Repositories />, handle: helpOn('images.bring-an-image') },
+  { path: '/p/:project/images/*', element: <Repository />, handle: helpOn('images.look-into-an-image') }, // names have slashes; ?tag= shows one image
 ];

@@ -1,7 +1,7 @@
 // The jobs of a project: filters in the address, rows as one scrolls, and what can be done with many at once.
 import { PlusOutlined, SearchOutlined } from '@ant-design/icons';
 import { Button, Empty, Flex, Input } from 'antd';
-import { useEffect, useMemo, useState } from 'react';
+import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import { jobsUrl, useJobList } from '../../api/jobs';
 import { useSession } from '../../app/session';
@@ -77,7 +77,8 @@ export default function JobList() {
   const states = statesOf(state).join(',');
   const list = useJobList(project, states);
   const { items, hasMore, isLoadingMore, more } = list;
-  const rows = useMemo(() => items.filter((j) => matches(j, typed)), [items, typed]);
+  const wanted = useDeferredValue(typed); // typing goes before drawing
+  const rows = useMemo(() => items.filter((j) => matches(j, wanted)), [items, wanted]);
   const [selected, setSelected] = useState<string[]>([]);
   const chosen = useMemo(() => items.filter((j) => selected.includes(j.id)), [items, selected]);
   useEffect(() => setSelected([]), [project, states]);
@@ -97,7 +98,7 @@ export default function JobList() {
         title={t('nav.jobs')}
         crumbs={[{ name: project }]}
         actions={<Submit project={project} />}
-        commands={[{ cli: `strata job list -p ${project}`, url: jobsUrl(project) + (states ? `?state=${states}` : '') }]}
+        commands={[{ cli: `strata job list${states ? ` --state ${states}` : ''} -p ${project}`, url: jobsUrl(project) + (states ? `?state=${states}` : '') }]}
       />
       <Flex gap={12} wrap align="center" style={{ marginBottom: 12 }}>
         <Input

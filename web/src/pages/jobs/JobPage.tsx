@@ -1,9 +1,10 @@
 // A job: how it goes or ended, its log, its spec, its history.
-import { Flex, Result, Skeleton, Tabs } from 'antd';
+import { Flex, Skeleton, Tabs } from 'antd';
 import { lazy, Suspense } from 'react';
 import { useParams } from 'react-router-dom';
 import { isFinished, jobUrl, useJob } from '../../api/jobs';
 import type { Job } from '../../api/types';
+import { Missing } from '../../app/NotFound';
 import { ErrorView } from '../../components/ErrorView';
 import { JobStateTag } from '../../components/JobStateTag';
 import { LinkButton } from '../../components/LinkButton';
@@ -62,18 +63,20 @@ export default function JobPage() {
   const job = query.data;
   const list = `/p/${encodeURIComponent(project)}/jobs`;
   if (query.error?.status === 404) {
-    return <Result status="404" title={t('jobs.gone')} subTitle={t('jobs.gone_hint')} extra={<LinkButton to={list}>{t('nav.jobs')}</LinkButton>} />;
+    return <Missing title={t('jobs.gone')} hint={t('jobs.gone_hint')} extra={<LinkButton to={list}>{t('nav.jobs')}</LinkButton>} />;
   }
   return (
     <>
       <PageHead
         title={job?.name ?? id}
+        state={job && t(`state.${job.state}`)}
         crumbs={[{ name: project }, { name: t('nav.jobs'), to: list }, { name: id }]}
         extra={job && <JobStateTag state={job.state} />}
         actions={job && <Actions job={job} />}
         commands={[
           { cli: `strata job show ${id} -p ${project}`, url: jobUrl(project, id) },
-          { cli: `strata job logs ${id} -p ${project}`, url: `${jobUrl(project, id)}/log?follow=1` },
+          { cli: `strata job logs --follow ${id} -p ${project}`, url: `${jobUrl(project, id)}/log?follow=1` },
+          { cli: `strata job usage ${id} -p ${project}`, url: `${jobUrl(project, id)}/usage` },
           ...(job && isFinished(job)
             ? [{ cli: `strata job delete ${id} -p ${project}`, method: 'DELETE', url: jobUrl(project, id) }]
             : [{ cli: `strata job cancel ${id} -p ${project}`, method: 'POST', url: `${jobUrl(project, id)}/cancel` }]),

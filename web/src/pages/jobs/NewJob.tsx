@@ -188,7 +188,7 @@ export default function NewJob() {
       <PageHead
         title={from ? t('jobs.clone_title') : t('jobs.submit_title')}
         crumbs={[{ name: project }, { name: t('nav.jobs'), to: list }, { name: from ? t('jobs.clone_of', { id: from }) : t('jobs.new') }]}
-        commands={[{ cli: `strata run -f job.yaml -p ${project}` }, { cli: `strata job submit -f job.yaml -p ${project}`, method: 'POST', url: jobsUrl(project) }]}
+        commands={[{ cli: `strata job submit -f job.yaml -p ${project}`, method: 'POST', url: jobsUrl(project), file: 'job.yaml', type: 'application/yaml' }]}
       />
       {!may('job:submit', project) ? (
         <Alert type="warning" showIcon title={t('error.forbidden')} description={t('jobs.may_not_submit')} />

@@ -2,6 +2,7 @@
 import { Card, Col, Empty, Flex, Progress, Row, Skeleton, Statistic, Steps, Typography } from 'antd';
 import { useState } from 'react';
 import { Link } from 'react-router-dom';
+import { jobsUrl } from '../../api/jobs';
 import { useHealth, useJobs, useNodes, useProjects, useQueue } from '../../api/queries';
 import type { Job, Node } from '../../api/types';
 import { NewProject, useProjectName } from '../../app/project';
@@ -12,6 +13,10 @@ import { JobStateTag } from '../../components/JobStateTag';
 import { PageHead } from '../../components/PageHead';
 import { Ago, Took } from '../../components/time';
 import { useText, type Key } from '../../i18n';
+
+const RUNNING = 'running,starting,queued';
+const FAILED = 'failed,lost';
+const SHORT = 8; // jobs of each kind
 
 interface Amount {
   label: Key;
@@ -29,6 +34,23 @@ function amounts(nodes: Node[]): Amount[] {
   ];
 }
 
+function AmountRow({ amount, isLoading }: { amount: Amount; isLoading: boolean }) {
+  const t = useText();
+  const { label, free, all, show } = amount;
+  return (
+    <div className="amount">
+      <Flex justify="space-between">
+        <Typography.Text strong>{t(label)}</Typography.Text>
+        <Typography.Text type="secondary">
+          {isLoading ? '…' : all > 0 ? t('overview.of', { free: show(free), all: show(all) }) : t('overview.no_gpu')}
+        </Typography.Text>
+      </Flex>
+      {all > 0 && <Progress percent={Math.round((100 * (all - free)) / all)} showInfo={false} aria-label={t(label)} size="small" />}
+    </div>
+  );
+}
+
+/** As high while it loads as after: what stands below stays where it is. */
 function Machine() {
   const t = useText();
   const nodes = useNodes();
@@ -36,27 +58,10 @@ function Machine() {
     return <ErrorView error={nodes.error} retry={() => void nodes.refetch()} />;
   }
   return (
-    <Card title={t('overview.free')} loading={!nodes.data}>
-      <Flex vertical gap={14}>
-        {amounts(nodes.data?.items ?? []).map((a) => (
-          <div key={a.label}>
-            <Flex justify="space-between">
-              <Typography.Text strong>{t(a.label)}</Typography.Text>
-              <Typography.Text type="secondary">
-                {a.all > 0 ? t('overview.of', { free: a.show(a.free), all: a.show(a.all) }) : t('overview.no_gpu')}
-              </Typography.Text>
-            </Flex>
-            {a.all > 0 && (
-              <Progress
-                percent={Math.round((100 * (a.all - a.free)) / a.all)}
-                showInfo={false}
-                aria-label={t(a.label)}
-                size="small"
-              />
-            )}
-          </div>
-        ))}
-      </Flex>
+    <Card title={t('overview.free')}>
+      {amounts(nodes.data?.items ?? []).map((a) => (
+        <AmountRow key={a.label} amount={a} isLoading={!nodes.data} />
+      ))}
     </Card>
   );
 }
@@ -65,13 +70,13 @@ function QueueCard() {
   const t = useText();
   const queue = useQueue();
   return (
-    <Card title={t('overview.queue')} loading={!queue.data && !queue.error}>
+    <Card title={t('overview.queue')}>
       {queue.error ? (
         <ErrorView error={queue.error} />
       ) : (
         <Flex gap={40}>
-          <Statistic title={t('overview.running')} value={queue.data?.running ?? 0} />
-          <Statistic title={t('overview.queued')} value={queue.data?.queued ?? 0} />
+          <Statistic title={t('overview.running')} value={queue.data?.running ?? '…'} />
+          <Statistic title={t('overview.queued')} value={queue.data?.queued ?? '…'} />
         </Flex>
       )}
     </Card>
@@ -122,14 +127,12 @@ function JobRow({ job }: { job: Job }) {
 
 function Jobs({ project, title, states, none }: { project: string; title: Key; states: string; none: Key }) {
   const t = useText();
-  const jobs = useJobs(project, states, 8);
+  const jobs = useJobs(project, states, SHORT);
   return (
     <Card title={t(title)} extra={<Link to={`/p/${encodeURIComponent(project)}/jobs?state=${states}`}>{t('nav.jobs')}</Link>}>
       {jobs.error ? (
         <ErrorView error={jobs.error} retry={() => void jobs.refetch()} />
-      ) : !jobs.data ? (
-        <Skeleton active paragraph={{ rows: 3 }} title={false} />
-      ) : jobs.data.items.length === 0 ? (
+      ) : !jobs.data?.items.length ? (
         <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t(none)} />
       ) : (
         <ul className="plain">
@@ -176,26 +179,29 @@ export default function Overview() {
   const project = useProjectName();
   const projects = useProjects();
   const { may } = useSession();
-  const any = useJobs(may('job:read', project) ? project : null, '', 1);
+  const shown = may('job:read', project) ? project : null;
+  const any = useJobs(shown, '', 1);
+  const isLoading = [any, useJobs(shown, RUNNING, SHORT), useJobs(shown, FAILED, SHORT)].some((q) => q.isLoading);
   const isEmpty = projects.data && (!project || (any.data && any.data.items.length === 0));
   return (
     <>
       <PageHead
         title={t('overview.title')}
         commands={[
-          { cli: 'strata job list', url: `/api/v1/projects/${project ?? 'PROJECT'}/jobs` },
-          { url: '/api/v1/nodes' },
+          project ? { cli: `strata job list -p ${project}`, url: jobsUrl(project) } : { cli: 'strata project list', url: '/api/v1/projects' },
+          { cli: 'strata node list', url: '/api/v1/nodes' },
         ]}
       />
       {projects.error && <ErrorView error={projects.error} retry={() => void projects.refetch()} />}
       <Row gutter={[16, 16]}>
         <Col xs={24} lg={16}>
           <Flex vertical gap={16}>
+            {isLoading && <Skeleton active />}
             {isEmpty && <FirstSteps project={project} />}
-            {project && may('job:read', project) && (
+            {shown && !isLoading && (
               <>
-                <Jobs project={project} title="overview.running_jobs" states="running,starting,queued" none="overview.none_running" />
-                <Jobs project={project} title="overview.failed_jobs" states="failed,lost" none="overview.none_failed" />
+                <Jobs project={shown} title="overview.running_jobs" states={RUNNING} none="overview.none_running" />
+                <Jobs project={shown} title="overview.failed_jobs" states={FAILED} none="overview.none_failed" />
               </>
             )}
           </Flex>

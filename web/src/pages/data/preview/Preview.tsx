@@ -8,7 +8,9 @@ import { useNavigate } from 'react-router-dom';
 import { readBytes, type Bytes } from '../../../api/bytes';
 import { ApiError } from '../../../api/client';
 import { fileUrl, lastOf, pageOf, shown, type Place } from '../../../api/files';
+import { AsCode } from '../../../components/AsCode';
 import { ErrorView } from '../../../components/ErrorView';
+import { quoteRaw } from '../../../components/shell';
 import { bytes as size, dateTime } from '../../../components/format';
 import { useLanguage, useText } from '../../../i18n';
 import { useQuery } from '../here';
@@ -129,9 +131,12 @@ export default function Preview(file: FileProps) {
       aria-label={t('preview.title', { name })}
       onClose={() => setQuery({ preview: null, preview_raw: null, as: null, wrap: null })}
       extra={
-        <Button href={fileUrl(file.place, file.raw)} download icon={<DownloadOutlined />} aria-label={t('action.download')}>
-          <span className="wide-only">{t('action.download')}</span>
-        </Button>
+        <>
+          <AsCode commands={[{ cli: `strata data get ${quoteRaw(`${file.place.volume}/${file.raw}`)} - -p ${file.place.project}`, url: fileUrl(file.place, file.raw) }]} />
+          <Button href={fileUrl(file.place, file.raw)} download icon={<DownloadOutlined />} aria-label={t('action.download')}>
+            <span className="wide-only">{t('action.download')}</span>
+          </Button>
+        </>
       }
     >
       {first.error ? (

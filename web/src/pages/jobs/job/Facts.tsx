@@ -67,6 +67,15 @@ export function Facts({ job }: { job: Job }) {
   const volumes = spec?.volumes ?? [];
   const items = [
     {
+      key: 'id',
+      label: t('jobs.id'),
+      children: (
+        <Typography.Text className="mono" copyable={{ text: job.id, tooltips: [t('action.copy'), t('action.copied')] }}>
+          {job.id}
+        </Typography.Text>
+      ),
+    },
+    {
       key: 'image',
       label: t('jobs.image'),
       children: (

@@ -38,7 +38,7 @@ export default function Plot({ chart, names, title, show }: Props) {
       {
         width: el.clientWidth,
         height: 170,
-        cursor: { y: false },
+        cursor: { y: false, sync: { key: 'usage' } }, // all charts of a job show the same moment
         scales: { y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.1 : 1] } },
         axes: [
           { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((s) => clock.format(s * 1000)), space: 90 },

@@ -4,10 +4,13 @@ import { lazy, Suspense } from 'react';
 import { isFinished, useUsage } from '../../../api/jobs';
 import type { Job } from '../../../api/types';
 import { bytes } from '../../../components/format';
+import { SaveCsv } from '../../../components/SaveCsv';
 import { useText } from '../../../i18n';
 import { chartsOf } from './rates';
 
 const Plot = lazy(() => import('./Plot'));
+
+const FIGURES = ['at', 'cpu_usec', 'memory_bytes', 'memory_peak_bytes', 'io_read_bytes', 'io_write_bytes', 'processes'] as const;
 
 const SHOW = {
   cpu: (v: number) => v.toFixed(v < 10 ? 2 : 1),
@@ -23,7 +26,12 @@ export function UsageCharts({ job }: { job: Job }) {
     return null;
   }
   return (
-    <Card size="small" title={t('jobs.usage')} extra={job.attempt > 1 && <span className="secondary">{t('jobs.attempt_n', { n: job.attempt })}</span>}>
+    <Card size="small" title={t('jobs.usage')} extra={
+        <Flex gap={8} align="center">
+          {job.attempt > 1 && <span className="secondary">{t('jobs.attempt_n', { n: job.attempt })}</span>}
+          {usage && <SaveCsv small name={`${job.name}-${job.id}-${job.attempt}.csv`} head={[...FIGURES]} rows={() => usage.samples.map((s) => FIGURES.map((f) => s[f]))} />}
+        </Flex>
+      }>
       <Flex vertical gap={16}>
         {charts.map((c) => (
           <div key={c.key}>

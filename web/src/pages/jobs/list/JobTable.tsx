@@ -1,12 +1,13 @@
 // The table of jobs: only the rows one sees are in the page.
-import { Grid, Table, Tooltip, type TableColumnsType } from 'antd';
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, type UIEvent } from 'react';
+import { Grid } from 'antd';
+import { memo, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'react-router-dom';
 import type { Job } from '../../../api/types';
 import { bytes, cpus } from '../../../components/format';
 import { JobStateTag } from '../../../components/JobStateTag';
 import { Ago, Took } from '../../../components/time';
-import { useText, type Text } from '../../../i18n';
+import { VirtualRows } from '../../../components/VirtualRows';
+import { useText, type Key, type Text } from '../../../i18n';
 import { isFinished } from '../../../api/jobs';
 
 interface Props {
@@ -44,9 +45,9 @@ function State({ job }: { job: Job }) {
         <JobStateTag state={job.state} />
       </span>
       {why(job) && (
-        <Tooltip title={why(job)}>
-          <span className="secondary ellipsis small">{why(job)}</span>
-        </Tooltip>
+        <span className="secondary ellipsis small" title={why(job)}>
+          {why(job)}
+        </span>
       )}
     </div>
   );
@@ -65,39 +66,8 @@ function Time({ job }: { job: Job }) {
   );
 }
 
-function columnsOf(t: Text, isWide: boolean): TableColumnsType<Job> {
-  if (!isWide) {
-    return [
-      {
-        title: t('jobs.job'),
-        key: 'job',
-        render: (_, job) => (
-          <div className="job-card">
-            <div className="grow">
-              <Name job={job} />
-              <span className="secondary small ellipsis">{why(job) || job.image}</span>
-            </div>
-            <div className="job-card-right">
-              <JobStateTag state={job.state} />
-              <span className="small">
-                <Time job={job} />
-              </span>
-            </div>
-          </div>
-        ),
-      },
-    ];
-  }
-  return [
-    { title: t('jobs.name'), key: 'name', width: 170, render: (_, job) => <Name job={job} /> },
-    { title: t('jobs.state'), key: 'state', width: 205, render: (_, job) => <State job={job} /> },
-    { title: t('jobs.image'), key: 'image', width: 150, render: (_, job) => <span className="ellipsis block" title={job.image}>{job.image}</span> },
-    { title: t('jobs.user'), key: 'user', width: 80, render: (_, job) => <span className="ellipsis block" title={job.user}>{job.user}</span> },
-    { title: t('jobs.resources'), key: 'resources', width: 150, render: (_, job) => asked(job, t) },
-    { title: t('jobs.time'), key: 'time', width: 100, render: (_, job) => <Time job={job} /> },
-    { title: t('jobs.created'), key: 'created', width: 115, render: (_, job) => <Ago at={job.created_at} /> },
-  ];
-}
+const WIDE = 56; // height of a row
+const NARROW = 64;
 
 /** As high as the window lets it be: the list scrolls, not the page. */
 function useHeight() {
@@ -105,7 +75,7 @@ function useHeight() {
   const [height, setHeight] = useState(480);
   const fit = () => {
     const top = (box.current?.getBoundingClientRect().top ?? 0) + scrollY;
-    setHeight(Math.max(280, Math.round(innerHeight - top - 130)));
+    setHeight(Math.max(280, Math.round(innerHeight - top - 90)));
   };
   useLayoutEffect(fit); // each time: what stands above comes and goes
   useEffect(() => {
@@ -115,36 +85,134 @@ function useHeight() {
   return { box, height };
 }
 
+function Card({ job }: { job: Job }) {
+  return (
+    <span role="cell" className="job-card">
+      <span className="grow">
+        <Name job={job} />
+        <span className="secondary small ellipsis">{why(job) || job.image}</span>
+      </span>
+      <span className="job-card-right">
+        <JobStateTag state={job.state} />
+        <span className="small">
+          <Time job={job} />
+        </span>
+      </span>
+    </span>
+  );
+}
+
+function Cells({ job }: { job: Job }) {
+  const t = useText();
+  return (
+    <>
+      <span role="cell">
+        <Name job={job} />
+      </span>
+      <span role="cell">
+        <State job={job} />
+      </span>
+      <span role="cell" className="ellipsis" title={job.image}>
+        {job.image}
+      </span>
+      <span role="cell" className="ellipsis" title={job.user}>
+        {job.user}
+      </span>
+      <span role="cell">{asked(job, t)}</span>
+      <span role="cell">
+        <Time job={job} />
+      </span>
+      <span role="cell">
+        <Ago at={job.created_at} />
+      </span>
+    </>
+  );
+}
+
+interface RowProps {
+  job: Job;
+  index: number;
+  isWide: boolean;
+  isSelected: boolean;
+  toggle: (id: string) => void;
+}
+
+/** Drawn again only when something of it changes: selecting one of many is as quick as of few. */
+const Row = memo(function Row({ job, index, isWide, isSelected, toggle }: RowProps) {
+  const t = useText();
+  return (
+    <div role="row" aria-rowindex={index + 2} aria-selected={isSelected} className={`job-line ${isSelected ? 'job-selected' : ''}`} style={{ height: isWide ? WIDE : NARROW }}>
+      <span role="cell">
+        <input type="checkbox" checked={isSelected} aria-label={t('jobs.select', { name: job.name })} onChange={() => toggle(job.id)} />
+      </span>
+      {isWide ? <Cells job={job} /> : <Card job={job} />}
+    </div>
+  );
+});
+
+const HEADS: Key[] = ['jobs.name', 'jobs.state', 'jobs.image', 'jobs.user', 'jobs.resources', 'jobs.time', 'jobs.created'];
+
+function Head({ isWide, all, some, toggleAll }: { isWide: boolean; all: boolean; some: boolean; toggleAll: () => void }) {
+  const t = useText();
+  return (
+    <div role="rowgroup" className="job-heads">
+      <div role="row" aria-rowindex={1} className="job-line job-head">
+        <span role="columnheader">
+          <input
+            type="checkbox"
+            aria-label={t('jobs.select_all')}
+            checked={all}
+            ref={(el) => {
+              if (el) {
+                el.indeterminate = some && !all;
+              }
+            }}
+            onChange={toggleAll}
+          />
+        </span>
+        {(isWide ? HEADS : (['jobs.job'] as Key[])).map((k) => (
+          <span role="columnheader" key={k}>
+            {t(k)}
+          </span>
+        ))}
+      </div>
+    </div>
+  );
+}
+
 export function JobTable({ rows, isLoading, selected, select, onEnd }: Props) {
   const t = useText();
   const isWide = Grid.useBreakpoint().lg ?? true;
-  const columns = useMemo(() => columnsOf(t, isWide), [t, isWide]);
   const { box, height } = useHeight();
-  const onScroll = (e: UIEvent) => {
-    const el = e.currentTarget as HTMLElement;
-    if (el.scrollHeight - el.scrollTop - el.clientHeight < 1500) {
-      onEnd();
-    }
+  const chosen = useMemo(() => new Set(selected), [selected]);
+  const latest = useRef(selected);
+  latest.current = selected;
+  const toggle = useCallback(
+    (id: string) => select(latest.current.includes(id) ? latest.current.filter((s) => s !== id) : [...latest.current, id]),
+    [select],
+  );
+  const all = rows.length > 0 && rows.every((j) => chosen.has(j.id));
+  const toggleAll = () => {
+    const shown = new Set(rows.map((j) => j.id));
+    const others = selected.filter((id) => !shown.has(id));
+    select(all ? others : [...others, ...shown]);
   };
   return (
-    <div ref={box} className="job-table">
-      <Table<Job>
-        virtual
-        size="small"
-        rowKey="id"
-        columns={columns}
-        dataSource={rows}
-        loading={{ spinning: isLoading && rows.length === 0, delay: 300 }}
-        pagination={false}
-        scroll={{ y: height, x: isWide ? 1000 : 320 }}
-        onScroll={onScroll}
-        rowSelection={{
-          columnWidth: 40,
-          preserveSelectedRowKeys: true,
-          selectedRowKeys: selected,
-          onChange: (ids) => select(ids as string[]),
-          getCheckboxProps: (job) => ({ 'aria-label': t('jobs.select', { name: job.name }) }) as object,
-          getTitleCheckboxProps: () => ({ 'aria-label': t('jobs.select_all') }) as object,
+    <div ref={box} className="job-table" aria-busy={isLoading && rows.length === 0}>
+      <VirtualRows
+        role="table"
+        innerRole="rowgroup"
+        label={t('nav.jobs')}
+        className={`job-lines ${isWide ? 'job-lines-wide' : ''}`}
+        maxHeight={height}
+        rowCount={-1}
+        count={rows.length}
+        rowHeight={isWide ? WIDE : NARROW}
+        head={<Head isWide={isWide} all={all} some={selected.length > 0} toggleAll={toggleAll} />}
+        onNearEnd={onEnd}
+        row={(i) => {
+          const job = rows[i];
+          return job && <Row key={job.id} job={job} index={i} isWide={isWide} isSelected={chosen.has(job.id)} toggle={toggle} />;
         }}
       />
     </div>

@@ -1,0 +1,75 @@
+/* remote - another registry as we use it: OCI dist-spec 1.1 with Docker token authentication.
+ *
+ *   replication, proxy cache -> remote_* -> fetch -> peer (ours, Harbor, distribution, zot, ...)
+ *
+ * Threads: a struct remote belongs to one at a time. The peer may lie: digests are checked against
+ * the bytes, sizes and answers have limits, tokens are asked for over a way that is as safe as the
+ * registry's own. Errors of ERR_UNAVAILABLE, ERR_TIMEOUT and ERR_THROTTLED may be tried again
+ * (remote_retry_sec says when). */
+#pragma once
+#include "content/content.h"
+#include "fetch/fetch.h"
+
+struct remote;
+
+struct remote_options {
+    const char *url;             /* "https://registry.example:5000"; copied, as all below */
+    const char *user, *password; /* NULL or "": anonymous */
+    struct fetch_options fetch;
+    int64_t rate_bytes; /* in a second; 0: no limit */
+    fetch_stop *stop;   /* may be NULL */
+    void *stop_ctx;
+};
+
+struct remote *remote_open(const struct remote_options *o, struct err *e) MUST_USE;
+void remote_close(struct remote *r);
+DEFINE_SCOPED(struct remote, remote_close)
+
+/* GET /v2/: it is a registry, and these credentials are taken. */
+int remote_ping(struct remote *r, struct err *e) MUST_USE;
+/* How long to wait before the next try: what the last answer asked for, else 0. */
+int64_t remote_retry_sec(const struct remote *r);
+
+/* -1 ends the list. */
+typedef int remote_name(void *ctx, struct str name, struct err *e);
+int remote_catalog(struct remote *r, remote_name *each, void *ctx, struct err *e) MUST_USE;
+int remote_tags(struct remote *r, struct str repository, remote_name *each, void *ctx,
+                struct err *e) MUST_USE;
+
+struct remote_manifest {
+    struct buf body; /* the exact bytes; buf_done */
+    char media_type[256];
+    char digest[CONTENT_DIGEST_MAX]; /* of the bytes */
+};
+/* By tag or digest. ERR_NOT_FOUND; ERR_INVALID when the bytes are not what the digest says. */
+int remote_manifest_get(struct remote *r, struct str repository, struct str reference,
+                        struct remote_manifest *out, struct err *e) MUST_USE;
+/* The digest it says the reference has; ERR_NOT_FOUND. */
+int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
+                         char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
+int remote_manifest_put(struct remote *r, struct str repository, struct str reference,
+                        const char *media_type, struct str body, struct err *e) MUST_USE;
+int remote_manifest_delete(struct remote *r, struct str repository, struct str reference,
+                           struct err *e) MUST_USE;
+/* Referrers of a digest: the index as JSON; "" of a peer without the API. */
+int remote_referrers(struct remote *r, struct str repository, const char *digest, struct buf *out,
+                     struct err *e) MUST_USE;
+
+/* The bytes from `offset` on. The peer that does not know ranges gives ERR_RANGE for an offset > 0.
+ */
+int remote_blob_get(struct remote *r, struct str repository, const char *digest, int64_t offset,
+                    fetch_sink *sink, void *ctx, struct err *e) MUST_USE;
+/* 1 it is there, 0 it is not. */
+int remote_blob_there(struct remote *r, struct str repository, const char *digest,
+                      struct err *e) MUST_USE;
+struct remote_upload {
+    struct str repository;
+    const char *digest;
+    int64_t size_bytes;
+    int fd;                /* read with pread */
+    struct str mount_from; /* a repository there that may have it; p == NULL: none */
+    void (*progress)(void *ctx, int64_t bytes); /* how far it is; may be NULL */
+    void *ctx;
+};
+/* In one go or, when that is cut, from where the peer says it stands. */
+int remote_blob_put(struct remote *r, const struct remote_upload *u, struct err *e) MUST_USE;
