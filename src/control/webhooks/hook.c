@@ -2,6 +2,7 @@
 #include "webhooks_priv.h"
 
 #include "base/glob.h"
+#include "fetch/fetch.h"
 
 #include <string.h>
 
@@ -28,7 +29,7 @@ static size_t scheme_length(struct str url)
     return str_starts(url, STR("https://")) ? 8 : str_starts(url, STR("http://")) ? 7 : 0;
 }
 
-struct str hook_url_origin(struct str url)
+static struct str up_to_path(struct str url)
 {
     size_t n = scheme_length(url);
 
@@ -40,7 +41,8 @@ struct str hook_url_origin(struct str url)
 
 int hook_url_check(struct str url, struct err *e)
 {
-    struct str host = str_from(hook_url_origin(url), scheme_length(url));
+    struct str host = str_from(up_to_path(url), scheme_length(url));
+    char text[LIMIT_WEBHOOK_URL_BYTES + 1];
 
     if (scheme_length(url) == 0 || host.len == 0) {
         return err_set(e, ERR_INVALID, "url: give an address such as https://ci.example/hooks/1");
@@ -57,6 +59,11 @@ int hook_url_check(struct str url, struct err *e)
     if (str_find_char(host, '@') >= 0) {
         return err_set(e, ERR_INVALID,
                        "url: it would be shown with its password: put that into auth_header");
+    }
+    (void)!str_copy(url, text, sizeof(text));
+    if (!fetch_same_origin(text, text)) {
+        return err_set(e, ERR_INVALID, "url: \"%.*s\" is no host and port",
+                       STR_ARG(str_first(host, 100)));
     }
     if (str_find_char(url, '#') >= 0) {
         return err_set(e, ERR_INVALID, "url: what stands behind # is never sent: leave it out");

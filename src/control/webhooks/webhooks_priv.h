@@ -38,8 +38,6 @@ struct hook_change {
 /* Views into `body`. Names every mistake at once. */
 int hook_change_parse(const json_t *body, struct hook_change *out, struct err *e) MUST_USE;
 int hook_url_check(struct str url, struct err *e) MUST_USE;
-/* Scheme, host and port: what its credentials are for. */
-struct str hook_url_origin(struct str url);
 
 /* --- payload.c: what is sent --- */
 
@@ -96,11 +94,13 @@ int queue_note(struct webhooks *h, const struct parcel *p, const struct outcome 
 /* How long after `streak` failures in a row the next try is. */
 int64_t queue_delay_ms(int64_t first_ms, int64_t streak);
 
-/* --- store.c: rows for people. A hook of another project is not found. --- */
+/* --- store.c, show.c: rows for people. A hook of another project is not found. --- */
 
 struct hook_key {
     int64_t project_id, id;
 };
+/* Inside a transaction: ERR_NOT_FOUND when it is not one of the project, or that is gone. */
+int hook_check(struct state_db *db, const struct hook_key *k, struct err *e) MUST_USE;
 int hook_add(struct webhooks *h, int64_t project_id, const struct hook_change *c, struct str by,
              int64_t *id, struct err *e) MUST_USE;
 int hook_update(struct webhooks *h, const struct hook_key *k, const struct hook_change *c,
@@ -167,9 +167,13 @@ void webhooks_changed(struct webhooks *h, int64_t project_id, int64_t id);
 
 /* --- worker.c --- */
 int worker_start(struct webhooks *h, struct err *e) MUST_USE;
+
+/* --- notes.c --- */
 int notes_write(struct webhooks *h, struct err *e) MUST_USE;
 int interests_read(struct webhooks *h, struct err *e) MUST_USE;
 void notes_free(struct webhooks *h);
-/* Sends what `p` is; -1 only when there is nothing to note: it was stopped. */
-int worker_send(struct webhooks *h, struct turn *t, const struct parcel *p, char error[512],
+
+/* --- send.c --- */
+/* -1 only when there is nothing to note: it was stopped. */
+int parcel_send(struct webhooks *h, struct turn *t, const struct parcel *p, char error[512],
                 struct outcome *out) MUST_USE;

@@ -1,0 +1,188 @@
+/* What has no transaction (pulls, refusals): noted in memory if any hook asks for it, written down
+ * within a second. */
+#include "webhooks_priv.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "state/state.h"
+
+#include <stdlib.h>
+
+enum { NOTES_AFTER_MS = 1000 };
+
+struct note {
+    struct webhook_news news;
+    struct webhook_image image;
+    struct arena arena;
+};
+
+static int by_project(const void *a, const void *b)
+{
+    const struct interest *x = a, *y = b;
+
+    return x->project_id < y->project_id ? -1 : x->project_id > y->project_id;
+}
+
+static bool is_wanted_locked(struct webhooks *h, const struct webhook_news *n)
+{
+    struct interest key = {.project_id = n->project_id};
+    const struct interest *found;
+
+    lock_assert(&h->lock);
+    if (h->interests_stale || h->interests.len == 0) {
+        return h->interests_stale;
+    }
+    found = bsearch(&key, h->interests.p, h->interests.len, sizeof(key), by_project);
+    return found != NULL && (found->events & EVENT_BIT(n->event)) != 0;
+}
+
+static struct str kept(struct arena *a, struct str s)
+{
+    return s.p ? arena_str(a, s) : s;
+}
+
+/* Of its images only the first: a pull has one. */
+static struct note *note_of(const struct webhook_news *n)
+{
+    struct note *note = xnew(struct note);
+    struct arena *a = &note->arena;
+
+    note->news = (struct webhook_news){.event = n->event,
+                                       .project_id = n->project_id,
+                                       .repository = kept(a, n->repository),
+                                       .repository_created_ms = n->repository_created_ms,
+                                       .by = kept(a, n->by),
+                                       .details = kept(a, n->details)};
+    if (n->n_images > 0) {
+        struct str tag = n->images[0].tag;
+
+        note->image =
+            (struct webhook_image){.tag = kept(a, tag), .digest = kept(a, n->images[0].digest)};
+        note->news.images = &note->image;
+        note->news.n_images = 1;
+    }
+    return note;
+}
+
+void webhooks_note(struct webhooks *h, const struct webhook_news *n)
+{
+    struct lock *l = &h->lock;
+
+    WITH_LOCK(l);
+    if (!is_wanted_locked(h, n)) {
+        return;
+    }
+    if (h->notes.len == LIMIT_WEBHOOK_NOTES) {
+        h->notes_dropped++;
+        return;
+    }
+    if (h->notes.len == 0) {
+        h->notes_due_ms = clock_mono_ms() + NOTES_AFTER_MS;
+        lock_broadcast(l); /* whoever looks, waits no longer than that from now on */
+    }
+    *vec_push(&h->notes) = note_of(n);
+}
+
+struct taken {
+    struct webhooks *h;
+    struct note **notes;
+    size_t n;
+};
+
+static int write_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct taken *t = ctx;
+
+    for (size_t i = 0; i < t->n; i++) {
+        if (webhooks_queue(t->h, db, &t->notes[i]->news, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void free_notes(struct note **notes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        arena_done(&notes[i]->arena);
+        free(notes[i]);
+    }
+    free(notes);
+}
+
+void notes_free(struct webhooks *h)
+{
+    free_notes(h->notes.p, h->notes.len);
+}
+
+int notes_write(struct webhooks *h, struct err *e)
+{
+    struct lock *l = &h->lock;
+    struct taken t = {.h = h};
+    size_t dropped;
+    int result;
+
+    lock_take(l);
+    t.notes = h->notes.p;
+    t.n = h->notes.len;
+    dropped = h->notes_dropped;
+    h->notes.p = NULL;
+    h->notes.len = h->notes.cap = 0;
+    h->notes_dropped = 0;
+    lock_drop(l);
+    result = t.n > 0 ? state_write(h->state, write_fn, &t, e) : 0;
+    free_notes(t.notes, t.n);
+    if (dropped > 0) {
+        log_warn("webhooks.notes_dropped", "events=%zu next=only %d a second are told of", dropped,
+                 LIMIT_WEBHOOK_NOTES);
+    }
+    return result;
+}
+
+struct interests {
+    VEC(struct interest) v;
+};
+
+static int interests_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct interests *out = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT project_id, events FROM webhooks WHERE enabled = 1 ORDER BY project_id",
+                   "") < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        int64_t project = query_i64(&q, 0);
+
+        if (out->v.len == 0 || out->v.p[out->v.len - 1].project_id != project) {
+            *vec_push(&out->v) = (struct interest){.project_id = project};
+        }
+        out->v.p[out->v.len - 1].events |= (unsigned)query_i64(&q, 1);
+    }
+    return r;
+}
+
+int interests_read(struct webhooks *h, struct err *e)
+{
+    struct lock *l = &h->lock;
+    struct interests now = {0};
+    int result = state_read(h->state, interests_fn, &now, e);
+
+    lock_take(l);
+    if (result == 0) {
+        struct interest *old = h->interests.p;
+
+        h->interests.p = now.v.p;
+        h->interests.len = now.v.len;
+        h->interests.cap = now.v.cap;
+        now.v.p = old;
+    } else {
+        h->interests_stale = true;
+    }
+    lock_drop(l);
+    free(now.v.p);
+    return result;
+}
