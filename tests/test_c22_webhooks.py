@@ -1,7 +1,9 @@
 """Webhooks: what a project's images tell other programs. The receiver is a real HTTP server in a thread."""
+import csv
 import hashlib
 import hmac
 import http.server
+import io
 import json
 import os
 import queue
@@ -733,3 +735,45 @@ def test_roles(fast, project):
     outsider = fast.user('hook-outsider')
     assert fast.api('GET', path, user=outsider).status_code == 404
     assert fast.api('GET', path, user=None).status_code == 401
+
+
+# --- the audit log as a file ---
+
+def test_the_audit_log_is_exported_whole(fast, project):
+    for i in range(1200):  # more than two parts
+        assert fast.api('PATCH', f'{V1}{project}', json={'public': i % 2 == 0}).status_code == 200
+    path = '/api/v1/audit/export'
+    r = fast.api('GET', path, params={'project': project})
+    assert r.status_code == 200 and r.headers['Content-Type'].startswith('application/x-ndjson')
+    assert 'audit.ndjson' in r.headers['Content-Disposition']
+    lines = [json.loads(line) for line in r.text.splitlines()]
+    listed, after = [], None
+    while after is not None or not listed:
+        page = fast.api('GET', '/api/v1/audit', params={'project': project, 'limit': 1000, **({'after': after} if after else {})}).json()
+        listed += page['items']
+        after = page['next']
+    assert lines == listed and len(lines) >= 1200
+    r = fast.api('GET', path, params={'project': project, 'format': 'csv'})
+    rows = list(csv.reader(io.StringIO(r.text, newline='')))
+    assert rows[0] == ['id', 'at', 'user', 'method', 'path', 'project', 'status', 'peer', 'request_id']
+    assert [int(row[0]) for row in rows[1:]] == [e['id'] for e in listed] and rows[1][4] == listed[0]['path']
+    some = fast.api('GET', path, params={'project': project, 'until': listed[700]['at'], 'since': listed[800]['at'], 'q': project})
+    assert listed[750]['id'] in [json.loads(line)['id'] for line in some.text.splitlines()]
+    assert fast.api('GET', path, params={'user': 'nobody-of-that-name'}).text == ''
+    assert fast.api('GET', path, params={'format': 'xml'}).status_code == 400
+    maintainer = fast.user('hook-maintainer', project, 'maintainer')
+    assert fast.api('GET', path, user=maintainer).status_code == 403
+    newest = fast.api('GET', '/api/v1/audit', params={'limit': 50, 'user': 'admin'}).json()['items']
+    assert any(e['path'] == path and e['method'] == 'GET' for e in newest), 'who took it is written down'
+    out = fast.cli('audit', 'export', '--format', 'csv', '-p', project, check=True).stdout
+    assert out.splitlines()[0] == r.text.splitlines()[0] and set(r.text.splitlines()) <= set(out.splitlines())
+
+
+def test_formulas_of_others_are_text_in_a_spreadsheet(fast, project):
+    bad = fast.user('hook-maintainer', project, 'maintainer')
+    assert fast.api('GET', '/api/v1/projects/=1+1/webhooks', user=bad).status_code == 404
+    assert fast.api('DELETE', '/api/v1/projects/=1+1', user=bad).status_code == 404
+    text = wait_for(lambda: (lambda t: t if '1+1' in t else None)(
+        fast.api('GET', '/api/v1/audit/export', params={'format': 'csv', 'user': bad}).text), what='the refusal is written')
+    row = next(r for r in csv.reader(io.StringIO(text, newline='')) if '1+1' in r[4])
+    assert row[5] in ("'=1+1", '')

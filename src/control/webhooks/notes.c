@@ -7,13 +7,14 @@
 #include "state/state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { NOTES_AFTER_MS = 1000 };
 
 struct note {
     struct webhook_news news;
     struct webhook_image image;
-    struct arena arena;
+    char text[]; /* what they point to */
 };
 
 static int by_project(const void *a, const void *b)
@@ -36,28 +37,34 @@ static bool is_wanted_locked(struct webhooks *h, const struct webhook_news *n)
     return found != NULL && (found->events & EVENT_BIT(n->event)) != 0;
 }
 
-static struct str kept(struct arena *a, struct str s)
+static struct str kept(char **room, struct str s)
 {
-    return s.p ? arena_str(a, s) : s;
+    char *at = *room;
+
+    if (s.len > 0) {
+        memcpy(at, s.p, s.len);
+        *room += s.len;
+    }
+    return s.p ? str_n(at, s.len) : s;
 }
 
 /* Of its images only the first: a pull has one. */
 static struct note *note_of(const struct webhook_news *n)
 {
-    struct note *note = xnew(struct note);
-    struct arena *a = &note->arena;
+    struct webhook_image image = n->n_images > 0 ? n->images[0] : (struct webhook_image){0};
+    struct note *note = xcalloc(1, sizeof(*note) + n->repository.len + n->by.len + n->details.len +
+                                       image.tag.len + image.digest.len);
+    char *room = note->text;
 
     note->news = (struct webhook_news){.event = n->event,
                                        .project_id = n->project_id,
-                                       .repository = kept(a, n->repository),
+                                       .repository = kept(&room, n->repository),
                                        .repository_created_ms = n->repository_created_ms,
-                                       .by = kept(a, n->by),
-                                       .details = kept(a, n->details)};
+                                       .by = kept(&room, n->by),
+                                       .details = kept(&room, n->details)};
     if (n->n_images > 0) {
-        struct str tag = n->images[0].tag;
-
-        note->image =
-            (struct webhook_image){.tag = kept(a, tag), .digest = kept(a, n->images[0].digest)};
+        note->image = (struct webhook_image){.tag = kept(&room, image.tag),
+                                             .digest = kept(&room, image.digest)};
         note->news.images = &note->image;
         note->news.n_images = 1;
     }
@@ -104,7 +111,6 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
 static void free_notes(struct note **notes, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        arena_done(&notes[i]->arena);
         free(notes[i]);
     }
     free(notes);

@@ -142,8 +142,13 @@ static int api_hook_skip(struct http_req *req, struct err *e)
 
     if (key_of(req, &k, e) < 0 || http_body_json(req, &body, e) < 0 ||
         json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
-        json_get_bool(body, "skip", &skips, e) < 0 ||
-        hook_skip_verify(req->ctx, &k, skips, e) < 0) {
+        json_get_bool(body, "skip", &skips, e) < 0) {
+        return -1;
+    }
+    if (json_object_get(body, "skip") == NULL) {
+        return err_set(e, ERR_INVALID, "skip is missing: true believes any certificate");
+    }
+    if (hook_skip_verify(req->ctx, &k, skips, e) < 0) {
         return -1;
     }
     return reply_hook(req, 200, &k, e);
@@ -261,7 +266,7 @@ const struct http_schema webhooks_schemas[] = {
     {"WebhookEvent", EVENTS},
     {"WebhookNew", "{name: string, url: string, events: [WebhookEvent], " CHANGE "}"},
     {"WebhookChange", "{name?: string, url?: string, events?: [WebhookEvent], " CHANGE "}"},
-    {"WebhookSkip", "{skip?: boolean}"},
+    {"WebhookSkip", "{skip: boolean}"},
     {"Webhook", "{id: integer, name: string, url: string, events: [WebhookEvent],"
                 " format: 'Default' | 'CloudEvents', repositories: string, tags: string,"
                 " has_auth_header: boolean, has_secret: boolean, ca: string,"

@@ -148,6 +148,7 @@ struct webhooks {
     atomic_bool is_closing;
     struct lock lock; /* guards all below */
     uint64_t looks;   /* raised when there may be something to send */
+    uint64_t returns; /* turns that ended */
     bool is_looking;  /* one worker looks what is due; the others wait for it */
     bool is_starting; /* a thread is being made */
     unsigned n_threads, n_idle;

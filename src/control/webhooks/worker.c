@@ -145,7 +145,7 @@ static void wait_locked(struct webhooks *h, uint64_t seen, int64_t wait_ms)
 /* One look: a turn, or NULL after a wait. The lock is dropped meanwhile. */
 static struct turn *look_locked(struct webhooks *h, struct due_list *l)
 {
-    uint64_t seen = h->looks;
+    uint64_t seen = h->looks, returns = h->returns;
     unsigned what = (h->interests_stale ? 1U : 0U) | (notes_are_due_locked(h) ? 2U : 0U);
     int64_t wait_ms;
     struct turn *t = NULL;
@@ -163,6 +163,9 @@ static struct turn *look_locked(struct webhooks *h, struct due_list *l)
     if (result < 0) {
         (void)lock_wait_until(&h->lock, clock_mono_ms() + PAUSE_MS);
         return NULL;
+    }
+    if (h->returns != returns) {
+        return NULL; /* what we read of that hook may be from before its last try */
     }
     t = choose_locked(h, l, &wait_ms);
     if (t == NULL) {
@@ -201,6 +204,7 @@ static void give_back(struct webhooks *h, struct turn *t)
 
     WITH_LOCK(l);
     t->hook_id = 0;
+    h->returns++;
     h->looks++;
     lock_broadcast(l);
 }
