@@ -213,7 +213,14 @@ int hook_change_parse(const json_t *body, struct hook_change *out, struct err *e
     struct err one;
     int result;
 
-    *out = (struct hook_change){.enabled = true};
+    *out = (struct hook_change){.name = STR_EMPTY,
+                                .url = STR_EMPTY,
+                                .repositories = STR_EMPTY,
+                                .tags = STR_EMPTY,
+                                .auth = STR_EMPTY,
+                                .secret = STR_EMPTY,
+                                .ca = STR_EMPTY,
+                                .enabled = true};
     note(&l, json_only_keys(body, keys, ARRAY_LEN(keys), &one), &one);
     note(&l, take_text(body, "name", HOOK_HAS_NAME, out, &out->name, &one), &one);
     note(&l, take_text(body, "url", HOOK_HAS_URL, out, &out->url, &one), &one);

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NOTES_AFTER_MS = 1000 };
+enum { NOTES_AFTER_MS = 1000, NOTES_AT_ONCE = 256 }; /* pushes wait no longer than for these */
 
 struct note {
+    struct list link;
     struct webhook_news news;
     struct webhook_image image;
     char text[]; /* what they point to */
@@ -79,20 +80,20 @@ void webhooks_note(struct webhooks *h, const struct webhook_news *n)
     if (!is_wanted_locked(h, n)) {
         return;
     }
-    if (h->notes.len == LIMIT_WEBHOOK_NOTES) {
+    if (h->n_notes == LIMIT_WEBHOOK_NOTES) {
         h->notes_dropped++;
         return;
     }
-    if (h->notes.len == 0) {
+    if (h->n_notes++ == 0) {
         h->notes_due_ms = clock_mono_ms() + NOTES_AFTER_MS;
         lock_broadcast(l); /* whoever looks, waits no longer than that from now on */
     }
-    *vec_push(&h->notes) = note_of(n);
+    list_append(&h->notes, &note_of(n)->link);
 }
 
 struct taken {
     struct webhooks *h;
-    struct note **notes;
+    struct note *notes[NOTES_AT_ONCE];
     size_t n;
 };
 
@@ -108,39 +109,48 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
     return 0;
 }
 
-static void free_notes(struct note **notes, size_t n)
+static void take(struct taken *t)
 {
-    for (size_t i = 0; i < n; i++) {
-        free(notes[i]);
+    struct lock *l = &t->h->lock;
+
+    WITH_LOCK(l);
+    for (t->n = 0; t->n < NOTES_AT_ONCE && !list_empty(&t->h->notes); t->n++) {
+        struct list *first = t->h->notes.next;
+
+        list_remove(first);
+        t->h->n_notes--;
+        t->notes[t->n] = list_entry(first, struct note, link);
     }
-    free(notes);
 }
 
-void notes_free(struct webhooks *h)
+static size_t take_dropped(struct webhooks *h)
 {
-    free_notes(h->notes.p, h->notes.len);
+    struct lock *l = &h->lock;
+    size_t n;
+
+    WITH_LOCK(l);
+    n = h->notes_dropped;
+    h->notes_dropped = 0;
+    return n;
 }
 
 int notes_write(struct webhooks *h, struct err *e)
 {
-    struct lock *l = &h->lock;
     struct taken t = {.h = h};
-    size_t dropped;
-    int result;
+    size_t dropped = take_dropped(h);
+    int result = 0;
 
-    lock_take(l);
-    t.notes = h->notes.p;
-    t.n = h->notes.len;
-    dropped = h->notes_dropped;
-    h->notes.p = NULL;
-    h->notes.len = h->notes.cap = 0;
-    h->notes_dropped = 0;
-    lock_drop(l);
-    result = t.n > 0 ? state_write(h->state, write_fn, &t, e) : 0;
-    free_notes(t.notes, t.n);
     if (dropped > 0) {
         log_warn("webhooks.notes_dropped", "events=%zu next=only %d a second are told of", dropped,
                  LIMIT_WEBHOOK_NOTES);
+    }
+    for (take(&t); t.n > 0; take(&t)) {
+        if (result == 0) { /* what comes after a failure is lost too: nobody is made to wait */
+            result = state_write(h->state, write_fn, &t, e);
+        }
+        for (size_t i = 0; i < t.n; i++) {
+            free(t.notes[i]);
+        }
     }
     return result;
 }

@@ -86,26 +86,27 @@ static int was_told_just_now(struct state_db *db, int64_t hook_id, int64_t *out,
                          "ii", hook_id, clock_wall_ms() - EXCEED_EVERY_MS);
 }
 
-static int add_one(struct state_db *db, struct payload *p, const struct target *t, int64_t *id,
-                   struct err *e)
+static int add_one(struct state_db *db, const struct payload *about, const struct target *t,
+                   int64_t *id, struct err *e)
 {
     char request_id[REQUEST_ID_LETTERS + 1];
     struct buf text = BUF_MAX(LIMIT_WEBHOOK_PAYLOAD);
+    struct payload p = *about;
     int result = 0;
 
     random_name(request_id, REQUEST_ID_LETTERS);
-    p->hook_id = t->id;
-    p->request_id = request_id;
-    p->format = t->format;
-    payload_write(p, &text);
+    p.hook_id = t->id;
+    p.request_id = request_id;
+    p.format = t->format;
+    payload_write(&p, &text);
     if (!text.failed) { /* LIMIT_WEBHOOK_PAYLOAD is above all that the callers' limits allow */
-        result = queue_add(db, t->id, p->news->event, request_id, t->format, buf_str(&text), id, e);
+        result = queue_add(db, t->id, p.news->event, request_id, t->format, buf_str(&text), id, e);
     }
     buf_done(&text);
     return result;
 }
 
-static int queue_for(struct state_db *db, struct payload *p, const struct target *t,
+static int queue_for(struct state_db *db, const struct payload *p, const struct target *t,
                      unsigned char *chosen, struct err *e)
 {
     int64_t id, told = 0;

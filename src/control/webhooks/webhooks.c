@@ -61,6 +61,7 @@ struct webhooks *webhooks_open(const struct webhooks_parts *p, struct err *e)
     h->tries = p->cfg ? cfg_i64(p->cfg, "webhooks.tries") : TRIES_DEFAULT;
     h->first_delay_ms = p->cfg ? cfg_i64(p->cfg, "webhooks.retry_delay") * 1000 : DELAY_DEFAULT_MS;
     h->interests_stale = true;
+    list_init(&h->notes);
     lock_init(&h->lock, LOCK_webhooks);
     if (h->tries < 1 || h->tries > TRIES_MAX || h->first_delay_ms < 1000) {
         err_set(e, ERR_INVALID,
@@ -104,7 +105,6 @@ void webhooks_close(struct webhooks *h)
     join_workers(h);
     (void)!notes_write(h, &ignored);
     (void)!state_write(h->state, nothing, NULL, &ignored); /* what was submitted uses `h` */
-    notes_free(h);
     vec_done(&h->interests);
     lock_done(&h->lock);
     free(h->host);

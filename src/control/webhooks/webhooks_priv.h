@@ -2,6 +2,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/list.h"
 #include "base/lock.h"
 #include "base/vec.h"
 #include "webhooks/webhooks.h"
@@ -135,8 +136,6 @@ struct interest {
     unsigned events;
 };
 
-struct note;
-
 struct webhooks {
     struct state *state;
     struct access *access;
@@ -154,7 +153,8 @@ struct webhooks {
     unsigned n_threads, n_idle;
     pthread_t threads[WEBHOOK_WORKERS];
     struct turn turns[WEBHOOK_WORKERS];
-    VEC(struct note *) notes;
+    struct list notes;
+    size_t n_notes;
     int64_t notes_due_ms; /* clock_mono_ms */
     size_t notes_dropped;
     VEC(struct interest) interests; /* by project */
@@ -172,7 +172,6 @@ int worker_start(struct webhooks *h, struct err *e) MUST_USE;
 /* --- notes.c --- */
 int notes_write(struct webhooks *h, struct err *e) MUST_USE;
 int interests_read(struct webhooks *h, struct err *e) MUST_USE;
-void notes_free(struct webhooks *h);
 
 /* --- send.c --- */
 /* -1 only when there is nothing to note: it was stopped. */

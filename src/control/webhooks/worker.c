@@ -110,7 +110,7 @@ static struct turn *choose_locked(struct webhooks *h, const struct due_list *l, 
 
 static bool notes_are_due_locked(const struct webhooks *h)
 {
-    return h->notes.len > 0 && clock_mono_ms() >= h->notes_due_ms;
+    return h->n_notes > 0 && clock_mono_ms() >= h->notes_due_ms;
 }
 
 /* Reads without the lock. -1: the database failed. */
@@ -129,7 +129,7 @@ static void wait_locked(struct webhooks *h, uint64_t seen, int64_t wait_ms)
     int64_t now = clock_mono_ms();
     int64_t until = wait_ms < 0 ? INT64_MAX : now + wait_ms;
 
-    if (h->notes.len > 0 && h->notes_due_ms < until) {
+    if (h->n_notes > 0 && h->notes_due_ms < until) {
         until = h->notes_due_ms;
     }
     if (h->looks != seen || atomic_load(&h->is_closing)) {
