@@ -692,6 +692,16 @@ def test_a_ping_is_tried_once_and_before_what_waits(fast, registry, project, rec
     assert [d['state'] for d in log(fast, project, h) if d['event'] == 'PUSH_ARTIFACT'] == ['waiting']
 
 
+def test_webhooks_do_not_set_off_each_other(fast, project):
+    token = fast.token()
+    a = hook(fast, project, 'http://127.0.0.1:1/', name='a')
+    b = hook(fast, project, f'{fast.url}{V1}{project}/webhooks/{a["id"]}/ping', name='b', auth_header=f'Bearer {token}')
+    change(fast, project, a, url=f'{fast.url}{V1}{project}/webhooks/{b["id"]}/ping', auth_header=f'Bearer {token}')
+    assert fast.api('POST', f'{V1}{project}/webhooks/{a["id"]}/ping').status_code == 202
+    d = ended(fast, project, a)[0]
+    assert d['status'] == 400 and log(fast, project, b) == []
+
+
 def test_the_command_line(fast, registry, project, receiver, tmp_path):
     target = receiver()
     (tmp_path / 'auth').write_text('Bearer from-file\n')

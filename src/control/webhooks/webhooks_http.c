@@ -154,12 +154,21 @@ static int api_hook_skip(struct http_req *req, struct err *e)
     return reply_hook(req, 200, &k, e);
 }
 
+/* Two webhooks that lead here would set off each other for ever. */
+static int check_no_loop(const struct http_req *req, struct err *e)
+{
+    return http_header(req, "X-Strata-Event").p == NULL
+               ? 0
+               : err_set(e, ERR_INVALID, "a webhook cannot set off a webhook");
+}
+
 static int api_hook_ping(struct http_req *req, struct err *e)
 {
     struct hook_key k;
     int64_t id;
 
-    return key_of(req, &k, e) < 0 || hook_ping(req->ctx, &k, str_of(req->who.name), &id, e) < 0
+    return check_no_loop(req, e) < 0 || key_of(req, &k, e) < 0 ||
+                   hook_ping(req->ctx, &k, str_of(req->who.name), &id, e) < 0
                ? -1
                : reply_delivery(req, 202, &k, id, e);
 }
@@ -215,7 +224,7 @@ static int api_redeliver(struct http_req *req, struct err *e)
     struct hook_key k;
     int64_t id;
 
-    return key_of(req, &k, e) < 0 || number_of(req, "d", &id, e) < 0 ||
+    return check_no_loop(req, e) < 0 || key_of(req, &k, e) < 0 || number_of(req, "d", &id, e) < 0 ||
                    delivery_again(req->ctx, &k, id, &id, e) < 0
                ? -1
                : reply_delivery(req, 202, &k, id, e);
