@@ -331,6 +331,23 @@ def rules(api, p):
     api.refused(404, 'GET', f'{V1}/projects/{p}/retention/runs/99999')
 
 
+def webhooks(api, p):
+    hook = api.call('POST', P + '/webhooks', 201, p=p, json={
+        'name': 'ci', 'url': 'http://127.0.0.1:1/', 'events': ['PUSH_ARTIFACT', 'TAG_RETENTION'], 'format': 'CloudEvents', 'tags': 'v*',
+        'repositories': None, 'auth_header': 'Bearer x', 'secret': 'y', 'ca': None, 'enabled': True})
+    of = {'p': p, 'id': hook['id']}
+    assert api.call('GET', P + '/webhooks', 200, p=p)['items'] == [api.call('GET', P + '/webhooks/{id}', 200, **of)] == [hook]
+    assert api.call('PATCH', P + '/webhooks/{id}', 200, json={'secret': None}, **of)['has_secret'] is False
+    assert api.call('PUT', P + '/webhooks/{id}/skip-cert-verify', 200, json={'skip': True}, **of)['skip_cert_verify']
+    ping = api.call('POST', P + '/webhooks/{id}/ping', 202, **of)
+    wait_for(lambda: api.call('GET', P + '/webhooks/{id}/deliveries/{d}', 200, d=ping['id'], **of)['state'] == 'failed', what='nobody is there')
+    again = api.call('POST', P + '/webhooks/{id}/deliveries/{d}/redeliver', 202, d=ping['id'], **of)
+    assert api.call('GET', P + '/webhooks/{id}/deliveries', 200, params={'limit': 1}, **of)['items'][0]['id'] == again['id']
+    api.refused(400, 'PUT', f'{V1}/projects/{p}/webhooks/{hook["id"]}/skip-cert-verify', json={})
+    api.refused(409, 'POST', f'{V1}/projects/{p}/webhooks', json={'name': 'ci', 'url': 'http://h/', 'events': ['PUSH_ARTIFACT']})
+    api.call('DELETE', P + '/webhooks/{id}', 204, **of)
+
+
 def uploads(api, files, of):
     half = {**of, 'path': 'big', 'params': {'upload': 'abcdefgh'}}
     api.call('PUT', files, 202, data=b'123', headers={'Content-Range': 'bytes 0-2/6'}, **half)
@@ -449,6 +466,7 @@ def removal(api, user, p):
     assert any(r['project'] is None for r in rows) and any(r['project'] == p for r in rows)
     page = api.call('GET', V1 + '/audit', 200, params={'user': 'admin', 'project': p, 'q': 'api', 'limit': 1})
     assert api.call('GET', V1 + '/audit', 200, params={'project': p, 'after': page['next']})['items']
+    assert api.call('GET', V1 + '/audit/export', 200, params={'project': p, 'format': 'csv'}).text.startswith('id,at,')
 
 
 def test_every_route_answers_as_the_document_says(strata, document):
@@ -464,6 +482,7 @@ def test_every_route_answers_as_the_document_says(strata, document):
     groups(api, user, p)
     robots(api, p)
     images(api, p)
+    webhooks(api, p)
     volumes(api, p)
     jobs_that_end(api, p)
     tree(api, p)

@@ -74,6 +74,16 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+/* webhooks */
+#define LIMIT_WEBHOOKS 20                   /* of a project: each event is written once for each */
+#define LIMIT_WEBHOOK_QUEUE 1000            /* waiting deliveries of one; the oldest give way */
+#define LIMIT_WEBHOOK_LOG 100               /* ended deliveries of one that are kept */
+#define LIMIT_WEBHOOK_PAYLOAD (256 * KIB)   /* 100 images with the longest names take 100 KiB */
+#define LIMIT_WEBHOOK_URL_BYTES 2000        /* what servers take */
+#define LIMIT_WEBHOOK_VALUE_BYTES (4 * KIB) /* header and signing secret */
+#define LIMIT_WEBHOOK_CA_BYTES (64 * KIB)   /* some twenty certificates */
+#define LIMIT_WEBHOOK_NOTES 4096            /* pulls of a second, in memory: 1 KiB each */
+
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */
 #define LIMIT_LOGIN_BYTES (7 + 2 * LIMIT_NAME_BYTES) /* "robot$PROJECT+NAME" */

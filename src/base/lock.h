@@ -16,6 +16,7 @@
     X(jobs)                                                                                        \
     X(volumes)                                                                                     \
     X(registry)                                                                                    \
+    X(webhooks)                                                                                    \
     X(access)                                                                                      \
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \

@@ -9,6 +9,7 @@
 #include "net/schema.h"
 #include "registry/registry.h"
 #include "volume/volume.h"
+#include "webhooks/webhooks.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ const struct openapi_part openapi_parts[] = {
     {access_routes, access_schemas},
     {registry_v2_routes, NULL},
     {registry_api_routes, registry_schemas},
+    {webhooks_routes, webhooks_schemas},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
     {0},
@@ -54,6 +56,7 @@ static const struct parameter {
     {"stdout", "boolean", "false: its output is dropped."},
     {"stderr", "boolean", "false: its error output is dropped."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
+    {"format", "'ndjson' | 'csv'", "Lines of JSON (also when not given), or CSV."},
     {"recursive", "'1'", "1: a directory with all that is in it."},
 };
 

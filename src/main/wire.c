@@ -1,12 +1,14 @@
 #include "main/wire.h"
 
 #include "access/access.h"
+#include "base/cidr.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "content/content.h"
+#include "fetch/fetch.h"
 #include "helper/helper.h"
 #include "jobs/jobs.h"
 #include "main/console.h"
@@ -18,10 +20,13 @@
 #include "secrets/secrets.h"
 #include "state/state.h"
 #include "volume/volume.h"
+#include "webhooks/webhooks.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 enum { EVENT_RING = 4096, UPLOAD_KEEP_MS = 24 * 3600 * 1000, COLLECT_STEP = 1000 };
 
@@ -32,13 +37,16 @@ struct wire {
     struct http_events *events;
     struct access *access;
     struct registry *registry;
+    struct webhooks *webhooks;
+    struct cidr denied[FETCH_DENIED_MAX]; /* net.outbound_deny */
+    size_t n_denied;
     struct runtime *runtime;
     struct helper_client *helper;
     struct rootfs *rootfs;
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[7];
+    struct http_mount mounts[8];
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -59,6 +67,39 @@ static void publish(void *ctx, const char *type, const struct http_audience *to,
 static void publish_image(void *ctx, const char *type, struct str project, struct str json)
 {
     publish(ctx, type, &(struct http_audience){.perm = PERM_IMAGE_PULL, .project = project}, json);
+}
+
+/* Its own transaction, or (db == NULL) none. */
+static int tell_webhooks(void *ctx, struct state_db *db, const struct registry_change *c,
+                         struct err *e)
+{
+    static const enum webhook_event events[] = {[REGISTRY_PUSHED] = WEBHOOK_PUSH,
+                                                [REGISTRY_PULLED] = WEBHOOK_PULL,
+                                                [REGISTRY_DELETED] = WEBHOOK_DELETE,
+                                                [REGISTRY_OVER_QUOTA] = WEBHOOK_QUOTA_EXCEED,
+                                                [REGISTRY_NEAR_QUOTA] = WEBHOOK_QUOTA_WARNING,
+                                                [REGISTRY_RETAINED] = WEBHOOK_RETENTION};
+    struct wire *w = ctx;
+    struct webhook_image images[REGISTRY_ARTIFACTS_MAX];
+    struct webhook_news news = {.event = events[c->what],
+                                .project_id = c->project_id,
+                                .repository = c->repository,
+                                .repository_created_ms = c->repository_created_ms,
+                                .by = c->by,
+                                .images = images,
+                                .n_images = c->n_artifacts,
+                                .n_left_out = c->n_left_out,
+                                .details = c->details,
+                                .about = c->retention};
+
+    for (size_t i = 0; i < c->n_artifacts; i++) {
+        images[i] = (struct webhook_image){c->artifacts[i].tag, c->artifacts[i].digest};
+    }
+    if (db == NULL) {
+        webhooks_note(w->webhooks, &news);
+        return 0;
+    }
+    return webhooks_queue(w->webhooks, db, &news, e);
 }
 
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
@@ -92,7 +133,8 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
     struct wire *w = ctx;
 
     if (jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
-        registry_project_gone(w->registry, id, name, e) < 0) {
+        registry_project_gone(w->registry, id, name, e) < 0 ||
+        webhooks_project_gone(w->webhooks, id, e) < 0) {
         return -1;
     }
     http_events_forget(w->events, name);
@@ -226,8 +268,49 @@ static void release_early_exits(struct wire *w)
 
 /* --- making it all, layer by layer --- */
 
-static const struct state_schema *const schemas[] = {
-    &access_schema, &secrets_schema, &registry_schema, &volume_schema, &jobs_schema, NULL};
+static const struct state_schema *const schemas[] = {&access_schema,
+                                                     &secrets_schema,
+                                                     &registry_schema,
+                                                     &volume_schema,
+                                                     &jobs_schema,
+                                                     &webhooks_schema,
+                                                     NULL};
+
+/* As others write it in front of an image's name. */
+static void public_host(const struct cfg *cfg, char out[300])
+{
+    struct str set = cfg_str(cfg, "net.public_host"), listen = cfg_str(cfg, "net.listen");
+    ptrdiff_t colon = str_rfind_char(listen, ':');
+    struct str at = str_first(listen, colon < 0 ? listen.len : (size_t)colon);
+    char name[256] = "localhost";
+
+    if (set.len > 0 || !(str_eq_c(at, "0.0.0.0") || str_eq_c(at, "[::]"))) {
+        (void)snprintf(out, 300, "%.*s", STR_ARG(str_first(set.len > 0 ? set : listen, 299)));
+        return;
+    }
+    (void)gethostname(name, sizeof(name) - 1);
+    (void)snprintf(out, 300, "%s%.*s", name, STR_ARG(str_from(listen, at.len)));
+}
+
+static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
+{
+    char host[300];
+
+    public_host(b->cfg, host);
+    if (cidr_list(cfg_str(b->cfg, "net.outbound_deny"), "net.outbound_deny", w->denied,
+                  FETCH_DENIED_MAX, &w->n_denied, e) < 0) {
+        return -1;
+    }
+    w->webhooks = webhooks_open(&(struct webhooks_parts){.state = w->state,
+                                                         .access = w->access,
+                                                         .secrets = w->secrets,
+                                                         .cfg = b->cfg,
+                                                         .denied = w->denied,
+                                                         .n_denied = w->n_denied,
+                                                         .host = host},
+                                e);
+    return w->webhooks ? 0 : -1;
+}
 
 static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 {
@@ -242,12 +325,14 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
         &(struct access_hooks){
             .ctx = w, .project_gone = project_gone, .event = publish, .secrets = w->secrets},
         e);
-    if (w->access == NULL) {
+    if (w->access == NULL || open_webhooks(w, b, e) < 0) {
         return -1;
     }
     w->registry = registry_open(
         w->state, w->content, w->access, b->cfg,
-        &(struct registry_hooks){.ctx = w, .event = publish_image, .held = held_blobs}, e);
+        &(struct registry_hooks){
+            .ctx = w, .event = publish_image, .changed = tell_webhooks, .held = held_blobs},
+        e);
     if (w->registry == NULL) {
         return -1;
     }
@@ -303,7 +388,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[3] = (struct http_mount){registry_api_routes, w->registry, NULL};
     w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
-    w->mounts[6] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[6] = (struct http_mount){webhooks_routes, w->webhooks, NULL};
+    w->mounts[7] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -398,6 +484,7 @@ void wire_close(struct wire *w)
     helper_client_free(w->helper);
     runtime_free(w->runtime);
     registry_close(w->registry);
+    webhooks_close(w->webhooks);
     access_close(w->access);
     content_close(w->content);
     secrets_close(w->secrets);

@@ -142,6 +142,9 @@ int access_project_may(struct access *a, const struct principal *who, enum perm 
  * is gone or being deleted: what would be written now, nobody would remove. */
 int access_project_check(struct state_db *db, int64_t id, struct err *e) MUST_USE;
 int access_project_find(struct state_db *db, struct str name, int64_t *id, struct err *e) MUST_USE;
+/* ERR_NOT_FOUND when it is gone. */
+int access_project_look(struct state_db *db, int64_t id, char name[65], bool *is_public,
+                        struct err *e) MUST_USE;
 
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the
  * prefix of our personal tokens (the registry's JWTs). Returns 1 recognised, 0 not mine, -1

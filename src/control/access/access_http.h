@@ -33,4 +33,4 @@ http_handler access_http_robots, access_http_robot_add, access_http_robot, acces
 http_handler access_http_groups, access_http_group_add, access_http_group, access_http_group_change,
     access_http_group_delete, access_http_group_user_put, access_http_group_user_drop;
 http_handler access_http_secrets, access_http_secret_put, access_http_secret_delete;
-http_handler access_http_audit, access_http_permissions;
+http_handler access_http_audit, access_http_audit_export, access_http_permissions;

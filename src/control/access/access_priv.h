@@ -297,4 +297,11 @@ struct audit_filter {
 };
 int access_audit_page(struct access *a, const struct audit_filter *f, const struct page *p,
                       struct err *e) MUST_USE;
+enum audit_format { AUDIT_NDJSON, AUDIT_CSV };
+/* Newest first, a row a line: up to `max` of those with an id below *before, which moves on; *n
+ * tells how many there were (fewer than `max`: that was all). */
+int access_audit_part(struct access *a, const struct audit_filter *f, struct str words,
+                      enum audit_format format, int64_t max, int64_t *before, int64_t *n,
+                      struct buf *out, struct err *e) MUST_USE;
+#define AUDIT_CSV_HEAD "id,at,user,method,path,project,status,peer,request_id\r\n"
 void access_audit_prune(struct access *a);

@@ -224,6 +224,23 @@ int access_project_check(struct state_db *db, int64_t id, struct err *e)
                          "SELECT id FROM projects WHERE id = ? AND deleting = 0", "i", id);
 }
 
+int access_project_look(struct state_db *db, int64_t id, char name[65], bool *is_public,
+                        struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT name, public FROM projects WHERE id = ?", "i", id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0 || str_copy(query_str(&q, 0), name, 65) < 0) {
+        return err_set(e, ERR_NOT_FOUND, "the project was deleted meanwhile");
+    }
+    *is_public = query_i64(&q, 1) != 0;
+    return 0;
+}
+
 struct find_id {
     struct str name;
     int64_t id, slot;

@@ -82,7 +82,8 @@ int api_tag_delete(struct http_req *req, struct err *e)
     struct str repository, tag = http_path_param(req, "tag");
 
     if (repository_of(req, &repository, e) < 0 || tag_check(tag, e) < 0 ||
-        store_tag_or_repository_drop(req->ctx, repository, tag, digest, e) < 0) {
+        store_tag_or_repository_drop(req->ctx, repository, tag, str_of(req->who.name), digest, e) <
+            0) {
         return -1;
     }
     if (digest[0] == '\0') {
@@ -99,7 +100,7 @@ int api_repository_delete(struct http_req *req, struct err *e)
     struct str repository;
 
     if (repository_of(req, &repository, e) < 0 ||
-        store_repository_drop(req->ctx, repository, e) < 0) {
+        store_repository_drop(req->ctx, repository, str_of(req->who.name), e) < 0) {
         return -1;
     }
     registry_emit(req->ctx, repository, STR_EMPTY, "", "deleted");

@@ -138,7 +138,7 @@ static int download(const struct pull *p, const struct descriptor *d, struct err
     struct err ignored;
 
     upload_id(p->to, d->digest, id);
-    if (store_quota_fits(r, p->to->project_id, d->size_bytes, &code, e) < 0 ||
+    if (store_quota_fits(r, p->to, d->size_bytes, &code, e) < 0 ||
         (w = open_upload(r, id, e)) == NULL) {
         return -1;
     }

@@ -48,7 +48,17 @@ int v2_manifest_get(struct http_req *req, struct err *e)
         return http_reply_empty(req, 304, e);
     }
     if (req->method == HTTP_GET) { /* HEAD is how clients ask whether there is something new */
+        struct registry_artifact one = {.tag = ref.tag, .digest = str_of(m.digest)};
+
         registry_note_pull(req->ctx, m.id);
+        registry_tell_pull(
+            req->ctx, &(struct registry_change){.what = REGISTRY_PULLED,
+                                                .project_id = m.project_id,
+                                                .repository = repository,
+                                                .repository_created_ms = m.repository_created_ms,
+                                                .by = str_of(req->who.name),
+                                                .artifacts = &one,
+                                                .n_artifacts = 1});
     }
     return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
 }
@@ -120,7 +130,7 @@ int v2_manifest_delete(struct http_req *req, struct err *e)
     struct str repository;
 
     if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
-        store_manifest_delete(req->ctx, &ref, &req->error_code, e) < 0) {
+        store_manifest_delete(req->ctx, &ref, str_of(req->who.name), &req->error_code, e) < 0) {
         return -1;
     }
     registry_emit(req->ctx, ref.repository, ref.tag, ref.digest, "deleted");

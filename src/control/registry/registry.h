@@ -19,6 +19,7 @@ struct cfg_item;
 struct content;
 struct registry;
 struct state;
+struct state_db;
 struct state_schema;
 
 extern const struct state_schema registry_schema;
@@ -31,9 +32,39 @@ extern const struct cfg_item registry_config[];
 
 typedef void registry_digest(void *ctx, const char *digest);
 
+/* What became of images, for those who are told by it (webhooks). */
+enum registry_what {
+    REGISTRY_PUSHED,
+    REGISTRY_PULLED,
+    REGISTRY_DELETED,
+    REGISTRY_OVER_QUOTA, /* something was refused for it */
+    REGISTRY_NEAR_QUOTA, /* a push went past 85 % of it */
+    REGISTRY_RETAINED    /* a run of retention ended */
+};
+struct registry_artifact {
+    struct str tag; /* p == NULL: none */
+    struct str digest;
+};
+struct registry_change {
+    enum registry_what what;
+    int64_t project_id;
+    struct str repository; /* full name; empty: of the project as a whole */
+    int64_t repository_created_ms;
+    struct str by; /* the user */
+    const struct registry_artifact *artifacts;
+    size_t n_artifacts, n_left_out; /* past REGISTRY_ARTIFACTS_MAX they are only counted */
+    struct str details;             /* of the two about the quota: a sentence */
+    struct str retention;           /* of REGISTRY_RETAINED: a JSON object */
+};
+enum { REGISTRY_ARTIFACTS_MAX = 100 };
+
 struct registry_hooks {
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
+    /* Called in the transaction of the change, so that what it writes there is kept or lost with
+     * the change; -1 undoes both. With db == NULL (pulls, and what was refused) there is none: it
+     * must neither wait nor fail. May be NULL. */
+    int (*changed)(void *ctx, struct state_db *db, const struct registry_change *c, struct err *e);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);

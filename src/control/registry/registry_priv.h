@@ -59,6 +59,9 @@ void registry_drop_orphan(struct registry *r, const char *digest);
 void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
                    const char *action);
 
+/* Tells of what has no transaction: a pull. */
+void registry_tell_pull(struct registry *r, const struct registry_change *c);
+
 /* --- pulls.c --- */
 void registry_note_pull(struct registry *r, int64_t manifest_id);
 int registry_flush_pulls(struct registry *r, struct err *e) MUST_USE;

@@ -98,6 +98,7 @@ struct look {
     VEC(struct retained) items;
     size_t from, to; /* the part of this transaction */
     int64_t removed;
+    struct artifacts *gone; /* of this transaction */
 };
 
 static int read_items(struct state_db *db, struct look *l, const char *sql, struct err *e)
@@ -154,6 +155,12 @@ static int leave(struct retained *item, const char *why)
     return 0;
 }
 
+static int gone(struct state_db *db, struct look *l, const struct retained *item, struct err *e)
+{
+    artifacts_add(l->gone, item->tag, item->digest);
+    return db_prune(db, item->manifest_id, e);
+}
+
 /* Whatever changed since we looked (pushed again, retagged, made immutable) is left alone. */
 static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
 {
@@ -175,8 +182,7 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
                       item->pushed_ms) < 0) {
             return -1;
         }
-        return state_changes(db) == 0 ? leave(item, "changed meanwhile")
-                                      : db_prune(db, item->manifest_id, e);
+        return state_changes(db) == 0 ? leave(item, "changed meanwhile") : gone(db, l, item, e);
     }
     if (state_one_i64(db, &is_same, e, "rows",
                       "SELECT EXISTS (SELECT 1 FROM manifests m WHERE id = ?1"
@@ -188,7 +194,7 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
                       item->pushed_ms) < 0) {
         return -1;
     }
-    return is_same ? db_prune(db, item->manifest_id, e) : leave(item, "changed meanwhile");
+    return is_same ? gone(db, l, item, e) : leave(item, "changed meanwhile");
 }
 
 static int write_row(struct state_db *db, struct look *l, const struct retained *item,
@@ -205,23 +211,33 @@ static int write_row(struct state_db *db, struct look *l, const struct retained 
 static int part_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct look *l = ctx;
+    struct artifacts gone = {.n = 0};
     int64_t removed = 0, kept = 0;
+    int result = 0;
 
-    for (size_t i = l->from; i < l->to; i++) {
+    l->gone = &gone;
+    for (size_t i = l->from; result == 0 && i < l->to; i++) {
         struct retained *item = &l->items.p[i];
 
         if ((!item->is_kept && !(l->run->flags & RETENTION_DRY_RUN) &&
              remove_one(db, l, item, e) < 0) ||
             write_row(db, l, item, e) < 0) {
-            return -1;
+            result = -1;
         }
         removed += !item->is_kept;
         kept += item->is_kept;
     }
     l->removed += removed;
-    return state_run(
-        db, e, "UPDATE retention_runs SET kept = kept + ?, removed = removed + ? WHERE id = ?",
-        "iii", kept, removed, l->run->id);
+    if (result == 0 && gone.n > 0) {
+        result = db_tell(db, l->run->r, l->repository_id, REGISTRY_DELETED, l->run->started_by,
+                         &gone, e);
+    }
+    arena_done(&gone.arena);
+    return result < 0 ? -1
+                      : state_run(db, e,
+                                  "UPDATE retention_runs SET kept = kept + ?,"
+                                  " removed = removed + ? WHERE id = ?",
+                                  "iii", kept, removed, l->run->id);
 }
 
 static void tell(const struct look *l)
@@ -266,12 +282,84 @@ struct end {
     const char *error; /* NULL: none */
 };
 
+/* Names the first that went; the run's rows have all. */
+static int write_removed(struct state_db *db, const struct run *run, const char *result,
+                         struct jw *w, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT repository, tag, digest FROM retention_rows"
+                   " WHERE run_id = ? AND kept = 0 ORDER BY number LIMIT ?",
+                   "ii", run->id, (int64_t)REGISTRY_ARTIFACTS_MAX) < 0) {
+        return -1;
+    }
+    jw_key(w, "deleted_artifact");
+    jw_array(w);
+    while ((r = query_step(&q, e)) > 0) {
+        struct str tag = query_str(&q, 1);
+        struct buf name = BUF_MAX(1024);
+
+        buf_printf(&name, "%.*s%s%.*s", STR_ARG(query_str(&q, 0)), tag.len ? ":" : "@",
+                   STR_ARG(tag.len ? tag : query_str(&q, 2)));
+        jw_object(w);
+        jw_kv_c(w, "type", "image");
+        jw_kv_c(w, "status", result);
+        jw_kv_str(w, "name_tag", buf_str(&name));
+        jw_end(w);
+        buf_done(&name);
+    }
+    jw_end(w);
+    return r;
+}
+
+/* In the form of Harbor's event TAG_RETENTION. */
+static int tell_retained(struct state_db *db, const struct end *end, struct err *e)
+{
+    const struct run *run = end->run;
+    const char *result = end->error ? "ERROR" : "SUCCESS";
+    struct buf text = BUF_MAX(128 * KIB);
+    struct jw w = JW(&text);
+    int64_t kept, removed;
+    int r = 0;
+
+    if (run->r->hooks.changed == NULL || (run->flags & RETENTION_DRY_RUN)) {
+        return 0;
+    }
+    if (state_one_i64(db, &kept, e, "run", "SELECT kept FROM retention_runs WHERE id = ?", "i",
+                      run->id) < 0 ||
+        state_one_i64(db, &removed, e, "run", "SELECT removed FROM retention_runs WHERE id = ?",
+                      "i", run->id) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1; /* the project was deleted meanwhile */
+    }
+    jw_object(&w);
+    jw_kv_i64(&w, "total", kept + removed);
+    jw_kv_i64(&w, "retained", kept);
+    jw_kv_str(&w, "project_name", run->project);
+    jw_kv_c(&w, "result", result);
+    r = write_removed(db, run, result, &w, e);
+    jw_end(&w);
+    if (r == 0) {
+        r = run->r->hooks.changed(run->r->hooks.ctx, db,
+                                  &(struct registry_change){.what = REGISTRY_RETAINED,
+                                                            .project_id = run->project_id,
+                                                            .by = run->started_by,
+                                                            .retention = buf_str(&text)},
+                                  e);
+    }
+    buf_done(&text);
+    return r;
+}
+
 static int end_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct end *end = ctx;
 
     return state_run(db, e, "UPDATE retention_runs SET ended_ms = ?, error = ? WHERE id = ?", "izi",
-                     clock_wall_ms(), end->error, end->run->id);
+                     clock_wall_ms(), end->error, end->run->id) < 0
+               ? -1
+               : tell_retained(db, end, e);
 }
 
 static int run_all(struct run *run, struct err *e)

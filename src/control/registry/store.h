@@ -17,6 +17,7 @@ struct registry;
 struct repo_key {
     struct str name;
     int64_t project_id;
+    struct str by; /* the user */
 };
 
 /* --- blobs --- */
@@ -42,7 +43,7 @@ int store_blob_unlink(struct registry *r, struct str repository, const char *dig
 /* --- manifests and tags --- */
 
 struct stored_manifest {
-    int64_t id;
+    int64_t id, project_id, repository_created_ms;
     char digest[CONTENT_DIGEST_MAX];
     struct str media_type, body; /* in the arena */
 };
@@ -61,8 +62,8 @@ struct manifest_put {
 int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,
                        struct err *e) MUST_USE;
 /* By digest: the manifest and its tags. By tag: the tag alone. */
-int store_manifest_delete(struct registry *r, const struct reference *ref, const char **code,
-                          struct err *e) MUST_USE;
+int store_manifest_delete(struct registry *r, const struct reference *ref, struct str by,
+                          const char **code, struct err *e) MUST_USE;
 /* A tag, and when it was the last name of its manifest that too, with what only it held together:
  * children of an index, signatures. `digest` receives the manifest's. */
 int store_tag_drop(struct registry *r, struct str repository, struct str tag,
@@ -70,8 +71,10 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
 /* What a path ".../<repository>/tags/<tag>" names: the tag, or else the repository of that whole
  * name (then `digest` is empty). ERR_CONFLICT when there are both. */
 int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
-                                 char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
-int store_repository_drop(struct registry *r, struct str repository, struct err *e) MUST_USE;
+                                 struct str by, char digest[CONTENT_DIGEST_MAX],
+                                 struct err *e) MUST_USE;
+int store_repository_drop(struct registry *r, struct str repository, struct str by,
+                          struct err *e) MUST_USE;
 int store_project_drop(struct registry *r, int64_t project_id, struct str project,
                        struct err *e) MUST_USE;
 
@@ -101,8 +104,8 @@ int store_catalog_names(struct registry *r, const struct project_refs *projects,
 /* --- quota and policy of a project --- */
 
 /* ERR_FORBIDDEN when so many bytes alone are more than the project may hold. */
-int store_quota_fits(struct registry *r, int64_t project_id, int64_t bytes, const char **code,
-                     struct err *e) MUST_USE;
+int store_quota_fits(struct registry *r, const struct repo_key *to, int64_t bytes,
+                     const char **code, struct err *e) MUST_USE;
 int store_quota_write(struct registry *r, int64_t project_id, struct jw *w, struct err *e) MUST_USE;
 /* < 0: the default of the settings. */
 int store_quota_set(struct registry *r, int64_t project_id, int64_t quota_bytes,

@@ -152,7 +152,7 @@ static int link_blob(struct state_db *db, const struct blob_op *op, struct err *
                   "izii", id, op->digest, clock_wall_ms(), to->project_id) < 0) {
         return -1;
     }
-    return db_quota_end(db, op->r, to->project_id, used, op->code, e);
+    return db_quota_end(db, op->r, to, used, op->code, e);
 }
 
 static int link_fn(struct state_db *db, void *ctx, struct err *e)

@@ -28,13 +28,13 @@ static int open_manifest(struct query *q, struct state_db *db, int64_t repositor
 {
     if (ref->tag.p != NULL) {
         return query_open(q, db, e,
-                          "SELECT m.digest, m.media_type, m.body, m.id FROM tags t"
+                          "SELECT m.digest, m.media_type, m.body, m.id, m.project_id FROM tags t"
                           " JOIN manifests m ON m.id = t.manifest_id"
                           " WHERE t.repository_id = ? AND t.name = ?",
                           "is", repository_id, ref->tag);
     }
     return query_open(q, db, e,
-                      "SELECT digest, media_type, body, id FROM manifests"
+                      "SELECT digest, media_type, body, id, project_id FROM manifests"
                       " WHERE repository_id = ? AND digest = ?",
                       "iz", repository_id, ref->digest);
 }
@@ -56,7 +56,11 @@ static int get_fn(struct state_db *db, void *ctx, struct err *e)
     op->out->media_type = arena_str(op->arena, query_str(&q, 1));
     op->out->body = arena_str(op->arena, query_str(&q, 2));
     op->out->id = query_i64(&q, 3);
-    return str_copy(query_str(&q, 0), op->out->digest, sizeof(op->out->digest));
+    op->out->project_id = query_i64(&q, 4);
+    return str_copy(query_str(&q, 0), op->out->digest, sizeof(op->out->digest)) < 0
+               ? -1
+               : state_one_i64(db, &op->out->repository_created_ms, e, "repository",
+                               "SELECT created_ms FROM repositories WHERE id = ?", "i", id);
 }
 
 int store_manifest_get(struct registry *r, struct arena *a, const struct reference *ref,
@@ -212,6 +216,23 @@ static int set_tag(struct state_db *db, const struct put_op *op, struct str tag,
                      "isii", op->repository_id, tag, op->manifest_id, now);
 }
 
+static int tell_pushed(struct state_db *db, const struct put_op *op, struct err *e)
+{
+    const struct manifest_put *p = op->put;
+    struct artifacts a = {.n = 0};
+    int result;
+
+    for (size_t i = 0; i < p->n_tags; i++) {
+        artifacts_add(&a, p->tags[i], str_of(p->digest));
+    }
+    if (p->n_tags == 0) {
+        artifacts_add(&a, (struct str){0}, str_of(p->digest));
+    }
+    result = db_tell(db, op->r, op->repository_id, REGISTRY_PUSHED, p->repository.by, &a, e);
+    arena_done(&a.arena);
+    return result;
+}
+
 static int put_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct put_op *op = ctx;
@@ -232,7 +253,8 @@ static int put_fn(struct state_db *db, void *ctx, struct err *e)
             return -1;
         }
     }
-    return db_quota_end(db, op->r, p->repository.project_id, used, op->code, e);
+    return db_quota_end(db, op->r, &p->repository, used, op->code, e) < 0 ? -1
+                                                                          : tell_pushed(db, op, e);
 }
 
 int store_manifest_put(struct registry *r, const struct manifest_put *p, const char **code,
@@ -246,11 +268,42 @@ int store_manifest_put(struct registry *r, const struct manifest_put *p, const c
 /* --- delete --- */
 
 struct delete_op {
+    struct registry *r;
     const struct reference *ref;
-    struct str repository, tag;
+    struct str repository, tag, by;
     char *digest; /* out */
     const char **code;
 };
+
+/* What is about to go: the rows of a statement, with the repository's id and a text. */
+static int tell_deleted(struct state_db *db, const struct delete_op *op, int64_t id,
+                        const char *sql, struct str text, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    struct artifacts a = {.n = 0};
+    int result = 0;
+
+    if (op->r->hooks.changed == NULL) {
+        return 0;
+    }
+    if (query_open(&q, db, e, sql, "is", id, text) < 0 || artifacts_read(&a, &q, e) < 0) {
+        result = -1;
+    } else if (a.n > 0) {
+        result = db_tell(db, op->r, id, REGISTRY_DELETED, op->by, &a, e);
+    }
+    arena_done(&a.arena);
+    return result;
+}
+
+#define ARTIFACTS_OF_TAG                                                                           \
+    "SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id"                 \
+    " WHERE t.repository_id = ?1 AND t.name = ?2"
+#define ARTIFACTS_OF_MANIFEST                                                                      \
+    "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
+    " WHERE m.repository_id = ?1 AND m.digest = ?2"
+#define ARTIFACTS_OF_REPOSITORY                                                                    \
+    "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
+    " WHERE m.repository_id = ?1 AND ?2 = ''"
 
 static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -262,7 +315,9 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
     if (db_repository(db, ref->repository, &id, op->code, e) < 0 ||
         db_tags_may_change(
             db, &(struct tags_named){.repository_id = id, .tag = ref->tag, .digest = ref->digest},
-            op->code, e) < 0) {
+            op->code, e) < 0 ||
+        tell_deleted(db, op, id, ref->tag.p ? ARTIFACTS_OF_TAG : ARTIFACTS_OF_MANIFEST,
+                     ref->tag.p ? ref->tag : str_of(ref->digest), e) < 0) {
         return -1;
     }
     if (ref->tag.p != NULL) {
@@ -282,10 +337,10 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
                      clock_wall_ms(), id);
 }
 
-int store_manifest_delete(struct registry *r, const struct reference *ref, const char **code,
-                          struct err *e)
+int store_manifest_delete(struct registry *r, const struct reference *ref, struct str by,
+                          const char **code, struct err *e)
 {
-    struct delete_op op = {.ref = ref, .code = code};
+    struct delete_op op = {.r = r, .ref = ref, .by = by, .code = code};
 
     return state_write(r->state, delete_fn, &op, e);
 }
@@ -378,6 +433,7 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
         find_tag(db, op, id, &manifest_id, e) < 0 ||
         db_tags_may_change(db, &(struct tags_named){.repository_id = id, .tag = op->tag}, op->code,
                            e) < 0 ||
+        tell_deleted(db, op, id, ARTIFACTS_OF_TAG, op->tag, e) < 0 ||
         state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
                   op->tag) < 0 ||
         state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
@@ -391,7 +447,12 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
                    char digest[CONTENT_DIGEST_MAX], struct err *e)
 {
     const char *code;
-    struct delete_op op = {.repository = repository, .tag = tag, .digest = digest, .code = &code};
+    struct delete_op op = {.r = r,
+                           .repository = repository,
+                           .tag = tag,
+                           .by = STR_EMPTY,
+                           .digest = digest,
+                           .code = &code};
 
     return state_write(r->state, tag_drop_fn, &op, e);
 }
@@ -399,7 +460,8 @@ int store_tag_drop(struct registry *r, struct str repository, struct str tag,
 static int drop_repository(struct state_db *db, const struct delete_op *op, int64_t id,
                            struct err *e)
 {
-    return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0
+    return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0 ||
+                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0
                ? -1
                : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
 }
@@ -413,10 +475,10 @@ static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
                                                                    : drop_repository(db, op, id, e);
 }
 
-int store_repository_drop(struct registry *r, struct str repository, struct err *e)
+int store_repository_drop(struct registry *r, struct str repository, struct str by, struct err *e)
 {
     const char *code;
-    struct delete_op op = {.repository = repository, .code = &code};
+    struct delete_op op = {.r = r, .repository = repository, .by = by, .code = &code};
 
     return state_write(r->state, repository_drop_fn, &op, e);
 }
@@ -468,10 +530,11 @@ static int tag_or_repository_drop_fn(struct state_db *db, void *ctx, struct err 
 }
 
 int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
-                                 char digest[CONTENT_DIGEST_MAX], struct err *e)
+                                 struct str by, char digest[CONTENT_DIGEST_MAX], struct err *e)
 {
     const char *code;
-    struct delete_op op = {.repository = repository, .tag = tag, .digest = digest, .code = &code};
+    struct delete_op op = {
+        .r = r, .repository = repository, .tag = tag, .by = by, .digest = digest, .code = &code};
 
     return state_write(r->state, tag_or_repository_drop_fn, &op, e);
 }

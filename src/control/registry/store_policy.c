@@ -5,6 +5,8 @@
 #include "access/access.h"
 #include "policy.h"
 
+#include <stdio.h>
+
 /* --- quota --- */
 
 struct usage {
@@ -36,10 +38,51 @@ static int read_usage(struct state_db *db, const struct registry *r, int64_t pro
     return 0;
 }
 
-static int over_quota(const struct usage *u, const char **code, struct err *e)
-{
-    char want[16], quota[16];
+enum { NEAR_QUOTA_PERCENT = 85 }; /* as Harbor warns */
 
+/* `db` NULL: outside of a transaction, as what was refused leaves none. */
+static int tell_quota(const struct registry *r, struct state_db *db, enum registry_what what,
+                      const struct repo_key *to, struct str details, struct err *e)
+{
+    return r->hooks.changed == NULL
+               ? 0
+               : r->hooks.changed(r->hooks.ctx, db,
+                                  &(struct registry_change){.what = what,
+                                                            .project_id = to->project_id,
+                                                            .repository = to->name,
+                                                            .by = to->by,
+                                                            .details = details},
+                                  e);
+}
+
+/* A product of the two could be more than 63 bits: divide first. */
+static bool is_near(int64_t used_bytes, int64_t quota_bytes)
+{
+    return used_bytes >=
+           quota_bytes / 100 * NEAR_QUOTA_PERCENT + quota_bytes % 100 * NEAR_QUOTA_PERCENT / 100;
+}
+
+static int tell_near(struct state_db *db, const struct registry *r, const struct repo_key *to,
+                     const struct usage *u, struct err *e)
+{
+    char used[16], quota[16], text[128];
+    int n = snprintf(text, sizeof(text), "quota usage reach %d%%: resource storage used %s of %s",
+                     NEAR_QUOTA_PERCENT, str_format_bytes(u->used_bytes, used),
+                     str_format_bytes(u->quota_bytes, quota));
+
+    return tell_quota(r, db, REGISTRY_NEAR_QUOTA, to, str_n(text, (size_t)n), e);
+}
+
+static int over_quota(const struct registry *r, const struct repo_key *to, const struct usage *u,
+                      const char **code, struct err *e)
+{
+    char want[16], quota[16], text[128];
+    struct err ignored;
+    int n =
+        snprintf(text, sizeof(text), "the images would take %s, the quota is %s",
+                 str_format_bytes(u->used_bytes, want), str_format_bytes(u->quota_bytes, quota));
+
+    (void)tell_quota(r, NULL, REGISTRY_OVER_QUOTA, to, str_n(text, (size_t)n), &ignored);
     *code = "DENIED";
     return err_set(
         e, ERR_FORBIDDEN,
@@ -60,16 +103,22 @@ int db_quota_begin(struct state_db *db, const struct registry *r, int64_t projec
     return 0;
 }
 
-int db_quota_end(struct state_db *db, const struct registry *r, int64_t project_id,
+int db_quota_end(struct state_db *db, const struct registry *r, const struct repo_key *to,
                  int64_t used_bytes, const char **code, struct err *e)
 {
     struct usage u;
 
-    if (read_usage(db, r, project_id, &u, e) < 0) {
+    if (read_usage(db, r, to->project_id, &u, e) < 0) {
         return -1;
     }
-    return u.quota_bytes >= 0 && u.used_bytes > u.quota_bytes && u.used_bytes > used_bytes
-               ? over_quota(&u, code, e)
+    if (u.quota_bytes < 0 || u.used_bytes <= used_bytes) {
+        return 0;
+    }
+    if (u.used_bytes > u.quota_bytes) {
+        return over_quota(r, to, &u, code, e);
+    }
+    return is_near(u.used_bytes, u.quota_bytes) && !is_near(used_bytes, u.quota_bytes)
+               ? tell_near(db, r, to, &u, e)
                : 0;
 }
 
@@ -87,10 +136,10 @@ static int usage_fn(struct state_db *db, void *ctx, struct err *e)
     return read_usage(db, op->r, op->project_id, &op->usage, e);
 }
 
-int store_quota_fits(struct registry *r, int64_t project_id, int64_t bytes, const char **code,
-                     struct err *e)
+int store_quota_fits(struct registry *r, const struct repo_key *to, int64_t bytes,
+                     const char **code, struct err *e)
 {
-    struct usage_op op = {.r = r, .project_id = project_id};
+    struct usage_op op = {.r = r, .project_id = to->project_id};
 
     if (state_read(r->state, usage_fn, &op, e) < 0) {
         return -1;
@@ -99,7 +148,7 @@ int store_quota_fits(struct registry *r, int64_t project_id, int64_t bytes, cons
         return 0;
     }
     op.usage.used_bytes = bytes;
-    return over_quota(&op.usage, code, e);
+    return over_quota(r, to, &op.usage, code, e);
 }
 
 int store_quota_write(struct registry *r, int64_t project_id, struct jw *w, struct err *e)

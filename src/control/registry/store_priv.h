@@ -6,6 +6,22 @@
 
 struct policy;
 
+/* --- telling of changes (changes.c) --- */
+
+/* Up to REGISTRY_ARTIFACTS_MAX of them; the texts are in the arena. */
+struct artifacts {
+    struct arena arena;
+    struct registry_artifact items[REGISTRY_ARTIFACTS_MAX];
+    size_t n, n_left_out;
+};
+void artifacts_add(struct artifacts *a, struct str tag, struct str digest);
+/* Rows of tag (or NULL) and digest; past the limit they are counted. */
+int artifacts_read(struct artifacts *a, struct query *q, struct err *e) MUST_USE;
+/* Tells of the artifacts of a repository (before it is deleted), inside the transaction. */
+int db_tell(struct state_db *db, const struct registry *r, int64_t repository_id,
+            enum registry_what what, struct str by, const struct artifacts *a,
+            struct err *e) MUST_USE;
+
 /* Of the project that has the name now: what a deleted one left is not found. ERR_NOT_FOUND,
  * NAME_UNKNOWN. */
 int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,
@@ -27,7 +43,7 @@ int db_prune(struct state_db *db, int64_t manifest_id, struct err *e) MUST_USE;
  * when it grew past its quota; one that was past it already may still replace and delete. */
 int db_quota_begin(struct state_db *db, const struct registry *r, int64_t project_id,
                    int64_t *used_bytes, struct err *e) MUST_USE;
-int db_quota_end(struct state_db *db, const struct registry *r, int64_t project_id,
+int db_quota_end(struct state_db *db, const struct registry *r, const struct repo_key *to,
                  int64_t used_bytes, const char **code, struct err *e) MUST_USE;
 
 int db_policy(struct state_db *db, struct arena *a, int64_t project_id, struct policy *out,

@@ -264,10 +264,10 @@ static void deleting_by_digest_takes_the_tags_along(void **state)
     (void)state;
     (void)push_image("library/app", "v2", "amd64", "one");
     memcpy(ref.digest, digest, CONTENT_DIGEST_MAX);
-    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), 0);
+    assert_int_equal(store_manifest_delete(r, &ref, STR("ada"), &code, &e), 0);
     assert_false(exists("library/app", "v1"));
     assert_false(exists("library/app", "v2"));
-    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), -1);
+    assert_int_equal(store_manifest_delete(r, &ref, STR("ada"), &code, &e), -1);
     assert_string_equal(code, "MANIFEST_UNKNOWN");
 }
 
@@ -277,7 +277,7 @@ static void deleting_a_tag_keeps_the_manifest(void **state)
     struct reference ref = {.repository = STR("library/app"), .tag = STR("v1")};
 
     (void)state;
-    assert_int_equal(store_manifest_delete(r, &ref, &code, &e), 0);
+    assert_int_equal(store_manifest_delete(r, &ref, STR("ada"), &code, &e), 0);
     assert_false(exists("library/app", "v1"));
     assert_true(exists("library/app", digest));
 }
@@ -290,8 +290,8 @@ static void a_used_blob_cannot_be_deleted(void **state)
     (void)push_image("library/app", "v1", "amd64", "one");
     assert_int_equal(store_blob_unlink(r, STR("library/app"), layer, &code, &e), -1);
     assert_int_equal(e.kind, ERR_UNSUPPORTED);
-    assert_int_equal(store_repository_drop(r, STR("library/app"), &e), 0);
-    assert_int_equal(store_repository_drop(r, STR("library/app"), &e), -1);
+    assert_int_equal(store_repository_drop(r, STR("library/app"), STR("ada"), &e), 0);
+    assert_int_equal(store_repository_drop(r, STR("library/app"), STR("ada"), &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 

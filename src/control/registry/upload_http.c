@@ -151,8 +151,7 @@ static int check_room(struct http_req *req, const struct repo_key *to, int64_t o
 {
     int64_t length = http_body_length(req);
 
-    return store_quota_fits(req->ctx, to->project_id, offset + (length > 0 ? length : 0),
-                            &req->error_code, e);
+    return store_quota_fits(req->ctx, to, offset + (length > 0 ? length : 0), &req->error_code, e);
 }
 
 /* The next chunk, whole and as long as it said, or nothing of it; what a cut connection leaves is

@@ -241,6 +241,7 @@ int v2_key(struct http_req *r, struct repo_key *out, struct err *e)
     if (v2_repository(r, &out->name, e) < 0) {
         return -1;
     }
+    out->by = str_of(r->who.name);
     return v2_fail(r, "NAME_UNKNOWN",
                    access_project_may(registry->access, &r->who, r->route->perm,
                                       name_project(out->name), &out->project_id, e));

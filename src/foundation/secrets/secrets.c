@@ -250,6 +250,49 @@ int secrets_list(struct secrets *s, int64_t project_id, struct str q, struct jw 
     return state_read(s->state, list_rows, &(struct list_of){project_id, q, out}, e);
 }
 
+/* No project has the id -1: a value of a place is never one of a secret. */
+static struct str aad_of_place(struct str place, char out[SECRETS_PLACE_MAX + 8])
+{
+    memset(out, 0xff, 8);
+    memcpy(out + 8, place.p, place.len);
+    return str_n(out, 8 + place.len);
+}
+
+static int check_place(struct str place, struct err *e)
+{
+    return place.len > 0 && place.len <= SECRETS_PLACE_MAX
+               ? 0
+               : err_set(e, ERR_INTERNAL, "a place of %zu bytes for a sealed value", place.len);
+}
+
+int secrets_wrap(const struct secrets *s, struct str place, struct str value, struct buf *sealed,
+                 struct err *e)
+{
+    unsigned char nonce[NONCE_BYTES] = {0};
+    char aad[SECRETS_PLACE_MAX + 8];
+
+    random_bytes(nonce, sizeof(nonce));
+    return check_place(place, e) < 0 ||
+                   buf_add(sealed, str_n((const char *)nonce, sizeof(nonce))) < 0
+               ? -1
+               : secrets_seal(s->key, nonce, aad_of_place(place, aad), value, sealed, e);
+}
+
+int secrets_unwrap(const struct secrets *s, struct str place, struct str sealed, struct buf *value,
+                   struct err *e)
+{
+    char aad[SECRETS_PLACE_MAX + 8];
+
+    if (check_place(place, e) < 0) {
+        return -1;
+    }
+    if (sealed.len < SECRETS_OVERHEAD) {
+        return err_set(e, ERR_IO, "the sealed value has an impossible length");
+    }
+    return secrets_unseal(s->key, (const unsigned char *)sealed.p, aad_of_place(place, aad),
+                          str_from(sealed, NONCE_BYTES), value, e);
+}
+
 static int delete_all(struct state_db *db, void *ctx, struct err *e)
 {
     return state_run(db, e, "DELETE FROM secrets WHERE project_id = ?", "i", *(int64_t *)ctx);

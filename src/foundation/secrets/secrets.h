@@ -33,4 +33,13 @@ int secrets_delete(struct secrets *s, int64_t project_id, struct str name, struc
 struct jw;
 int secrets_list(struct secrets *s, int64_t project_id, struct str q, struct jw *out,
                  struct err *e) MUST_USE;
+/* For values that others keep in tables of their own, such as the password of a peer: seals it for
+ * `place` ("webhook/12/auth", up to SECRETS_PLACE_MAX bytes), where alone it can be opened again.
+ * `sealed` is bytes. No database: also inside a transaction. */
+enum { SECRETS_PLACE_MAX = 128, SECRETS_OVERHEAD = 28 };
+int secrets_wrap(const struct secrets *s, struct str place, struct str value, struct buf *sealed,
+                 struct err *e) MUST_USE;
+/* The caller wipes it. ERR_IO: altered, of another place, or sealed under another key. */
+int secrets_unwrap(const struct secrets *s, struct str place, struct str sealed, struct buf *value,
+                   struct err *e) MUST_USE;
 int secrets_project_gone(struct secrets *s, int64_t project_id, struct err *e) MUST_USE;

@@ -120,6 +120,14 @@ static const struct cli_option audit_opts[] = {
     {"limit", 0, "N", "rows, newest first (default 50)"},
     {0},
 };
+static const struct cli_option audit_export_opts[] = {
+    {"format", 0, "ndjson|csv", "lines of JSON (default), or CSV"},
+    {"user", 'u', "NAME", "only what this user did"},
+    {"filter", 0, "WORDS", "only rows in which each of these words occurs"},
+    {"since", 0, "TIME", "from this time on: 2026-01-31T00:00:00Z"},
+    {"until", 0, "TIME", "before this time"},
+    {0},
+};
 static const struct cli_option push_opts[] = {
     {"program", 0, "FILE", "a static program: becomes /bin/NAME and the entrypoint"},
     {"tar", 0, "FILE", "a tar of a root file system, also compressed"},
@@ -133,6 +141,20 @@ static const struct cli_option image_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+#define WEBHOOK_OPTIONS                                                                            \
+    {"url", 0, "URL", "where to: http://... or https://..."},                                      \
+        {"event", 0, "EVENT", "what is told of, such as PUSH_ARTIFACT; may be repeated"},          \
+        {"format", 0, "FORMAT", "Default (as Harbor's) or CloudEvents"},                           \
+        {"repositories", 0, "GLOB", "only of these repositories, without the project"},            \
+        {"tags", 0, "GLOB", "only of these tags"},                                                 \
+        {"auth-header-file", 0, "FILE",                                                            \
+         "value of the Authorization header; - for standard input"},                               \
+        {"secret-file", 0, "FILE", "key of X-Strata-Signature; - for standard input"},             \
+        {"ca-file", 0, "FILE", "certificate (PEM) that the target's is checked against"},          \
+    {                                                                                              \
+        "enabled", 0, "yes|no", "whether it is told of anything"                                   \
+    }
+static const struct cli_option webhook_opts[] = {WEBHOOK_OPTIONS, {0}};
 static const struct cli_option volume_opts[] = {
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
@@ -266,6 +288,26 @@ const struct cli_verb cli_verbs[] = {
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
      image_delete_opts, verb_image_delete, S},
+    {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
+     "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
+     "TAG_RETENTION REPLICATION\n"
+     "  strata webhook create ci --url https://ci.example/hook --event PUSH_ARTIFACT -p demo",
+     webhook_opts, verb_webhook_create, P},
+    {"webhook list", "", "List webhooks.", NULL, NULL, verb_webhook_list, P},
+    {"webhook show", "NAME", "Show a webhook.", NULL, NULL, verb_webhook_show, P},
+    {"webhook set", "NAME", "Change a webhook, or switch it off.",
+     "What is empty is taken away:\n"
+     "  strata webhook set ci --tags '' --enabled no -p demo",
+     webhook_opts, verb_webhook_set, P},
+    {"webhook delete", "NAME", "Delete a webhook.", NULL, sure_opts, verb_webhook_delete, P},
+    {"webhook ping", "NAME", "Send a test, and tell what came of it.", NULL, NULL,
+     verb_webhook_ping, P},
+    {"webhook log", "NAME", "Show what a webhook sent and is about to send.", NULL, NULL,
+     verb_webhook_log, P},
+    {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
+     verb_webhook_redeliver, P},
+    {"webhook trust", "NAME yes|no", "Believe any certificate of its server (administrators).",
+     NULL, NULL, verb_webhook_trust, P},
     {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
     {"volume list", "", "List volumes.", NULL, filter_opts, verb_volume_list, P},
     {"volume delete", "NAME", "Delete a volume with its files.", NULL, sure_opts,
@@ -321,6 +363,8 @@ const struct cli_verb cli_verbs[] = {
     {"server settings", "", "Show what the server runs with (administrators).", NULL, NULL,
      verb_server_settings, S},
     {"audit", "", "Show who changed what (administrators).", NULL, audit_opts, verb_audit, S},
+    {"audit export", "", "Write the whole audit log to standard output (administrators).",
+     "  strata audit export --format csv > audit.csv", audit_export_opts, verb_audit_export, S},
     {"version", "", "Show the version.", NULL, NULL, verb_version, 0},
     {"completion", "SHELL", "Print completion for bash or zsh.",
      "  source <(strata completion bash)", NULL, verb_completion, 0},

@@ -265,6 +265,7 @@ int verb_server_health(struct cli *c, struct err *e);
 int verb_server_settings(struct cli *c, struct err *e);
 int verb_role_list(struct cli *c, struct err *e);
 int verb_audit(struct cli *c, struct err *e);
+int verb_audit_export(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
@@ -300,5 +301,15 @@ int verb_job_delete(struct cli *c, struct err *e);
 int verb_job_files(struct cli *c, struct err *e);
 /* exec.c */
 int verb_job_exec(struct cli *c, struct err *e);
+/* webhook.c */
+int verb_webhook_create(struct cli *c, struct err *e);
+int verb_webhook_list(struct cli *c, struct err *e);
+int verb_webhook_show(struct cli *c, struct err *e);
+int verb_webhook_set(struct cli *c, struct err *e);
+int verb_webhook_delete(struct cli *c, struct err *e);
+int verb_webhook_trust(struct cli *c, struct err *e);
+int verb_webhook_ping(struct cli *c, struct err *e);
+int verb_webhook_log(struct cli *c, struct err *e);
+int verb_webhook_redeliver(struct cli *c, struct err *e);
 /* usage.c */
 int verb_job_usage(struct cli *c, struct err *e);

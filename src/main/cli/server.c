@@ -97,6 +97,34 @@ int verb_audit(struct cli *c, struct err *e)
     return show_page(c, path.p, columns, ARRAY_LEN(columns), empty_text(c, "No entries."), e);
 }
 
+static int take_export(void *ctx, struct str bytes)
+{
+    return fwrite(bytes.p, 1, bytes.len, ctx) == bytes.len ? 0 : -1;
+}
+
+int verb_audit_export(struct cli *c, struct err *e)
+{
+    static const char *const filters[] = {"user", "since", "until", "format"};
+    SCOPED(buf_done) struct buf path = BUF_MAX(64 * 1024);
+    struct client_request q = {.method = "GET", .sink = take_export, .ctx = stdout};
+    struct client_answer a = {0};
+    int rc;
+
+    (void)buf_printf(&path, "/api/v1/audit/export?");
+    for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
+        add_query(&path, filters[i], cli_option(c, filters[i]));
+    }
+    add_query(&path, "q", cli_option(c, "filter"));
+    add_query(&path, "project", c->project);
+    q.path = buf_str(&path);
+    rc = client_send(c->client, &q, &a, e);
+    if (rc == 0 && a.status >= 400) {
+        rc = client_error(&a, e);
+    }
+    client_answer_done(&a);
+    return rc;
+}
+
 int verb_node_list(struct cli *c, struct err *e)
 {
     static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
