@@ -200,16 +200,19 @@ static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl
 
 static void set_limits(CURL *c, const struct fetch_request *q)
 {
+    bool is_safe = str_eq_nocase(str_first(str_of(q->url), 6), STR("https:"));
+
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, is_safe ? "https" : "http,https");
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, q->follows ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
                            (long)(q->connect_sec ? q->connect_sec : CONNECT_SEC));
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)q->total_sec);
     (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALL_SEC);
+    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
+                           (long)(q->stall_sec ? q->stall_sec : STALL_SEC));
     (void)curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)q->rate_bytes);
     (void)curl_easy_setopt(c, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)q->rate_bytes);
     (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
