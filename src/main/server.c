@@ -11,6 +11,7 @@
 #include "main/wire.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "replication/replication.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,11 +35,14 @@ const struct cfg_item server_config[] = {
      "Private key (PEM) of net.tls_cert, readable by the user strata."},
     {"net.trusted_proxies", CFG_STRING, "",
      "Addresses or CIDR, separated by commas, whose X-Forwarded-* headers are believed."},
+    {"net.outbound_deny", CFG_STRING, "169.254.0.0/16,fe80::/10",
+     "Addresses or CIDR, separated by commas, that the server never connects to for others: "
+     "webhooks and replication."},
     {0},
 };
 
-const struct cfg_item *const all_config[] = {server_config, access_config, registry_config,
-                                             jobs_config, NULL};
+const struct cfg_item *const all_config[] = {server_config,      access_config, registry_config,
+                                             replication_config, jobs_config,   NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 

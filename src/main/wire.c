@@ -13,6 +13,7 @@
 #include "main/system_http.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "replication/replication.h"
 #include "rootfs/rootfs.h"
 #include "runtime/runtime.h"
 #include "secrets/secrets.h"
@@ -32,13 +33,14 @@ struct wire {
     struct http_events *events;
     struct access *access;
     struct registry *registry;
+    struct replication *replication;
     struct runtime *runtime;
     struct helper_client *helper;
     struct rootfs *rootfs;
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[7];
+    struct http_mount mounts[8];
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -58,7 +60,15 @@ static void publish(void *ctx, const char *type, const struct http_audience *to,
 
 static void publish_image(void *ctx, const char *type, struct str project, struct str json)
 {
+    struct wire *w = ctx;
+
     publish(ctx, type, &(struct http_audience){.perm = PERM_IMAGE_PULL, .project = project}, json);
+    replication_on_image(w->replication, json);
+}
+
+static void publish_replication(void *ctx, const char *type, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_SYSTEM_MANAGE}, json);
 }
 
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
@@ -225,8 +235,13 @@ static void release_early_exits(struct wire *w)
 
 /* --- making it all, layer by layer --- */
 
-static const struct state_schema *const schemas[] = {
-    &access_schema, &secrets_schema, &registry_schema, &volume_schema, &jobs_schema, NULL};
+static const struct state_schema *const schemas[] = {&access_schema,
+                                                     &secrets_schema,
+                                                     &registry_schema,
+                                                     &replication_schema,
+                                                     &volume_schema,
+                                                     &jobs_schema,
+                                                     NULL};
 
 static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 {
@@ -252,6 +267,22 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     }
     access_set_bearer(w->access, registry_bearer, w->registry);
     return 0;
+}
+
+/* Last of all: what it copies is told to all the others. */
+static int open_replication(struct wire *w, const struct boot *b, struct err *e)
+{
+    w->replication =
+        replication_open(&(struct replication_parts){.state = w->state,
+                                                     .registry = w->registry,
+                                                     .access = w->access,
+                                                     .secrets = w->secrets,
+                                                     .denied = cfg_str(b->cfg, "net.outbound_deny"),
+                                                     .cfg = b->cfg,
+                                                     .ctx = w,
+                                                     .event = publish_replication},
+                         e);
+    return w->replication ? 0 : -1;
 }
 
 static int open_compute(struct wire *w, const struct boot *b, int socket, struct err *e)
@@ -302,7 +333,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[3] = (struct http_mount){registry_api_routes, w->registry, NULL};
     w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
-    w->mounts[6] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[6] = (struct http_mount){replication_routes, w->replication, NULL};
+    w->mounts[7] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -331,7 +363,7 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
 
     lock_init(&w->lock, LOCK_wire);
     if (open_foundation(w, b, e) < 0 || open_compute(w, b, socket, e) < 0 ||
-        open_http(w, b, e) < 0) {
+        open_replication(w, b, e) < 0 || open_http(w, b, e) < 0) {
         wire_close(w);
         return NULL;
     }
@@ -390,6 +422,7 @@ void wire_close(struct wire *w)
         return;
     }
     http_server_close(w->http);
+    replication_close(w->replication);
     stop_exits(w);
     jobs_close(w->jobs);
     volume_close(w->volumes);

@@ -35,10 +35,10 @@ bool copy_is_manifest(struct str media_type)
 
 static bool is_image(const struct manifest *m)
 {
-    return m->is_index || ((str_eq_c(m->config.media_type, MEDIA_OCI_CONFIG) ||
-                            str_eq_c(m->config.media_type, MEDIA_DOCKER_CONFIG)) &&
-                           (m->artifact_type.len == 0 ||
-                            str_eq(m->artifact_type, m->config.media_type)));
+    return m->is_index ||
+           ((str_eq_c(m->config.media_type, MEDIA_OCI_CONFIG) ||
+             str_eq_c(m->config.media_type, MEDIA_DOCKER_CONFIG)) &&
+            (m->artifact_type.len == 0 || str_eq(m->artifact_type, m->config.media_type)));
 }
 
 bool copy_is_kind(enum copy_kind kind, const struct manifest *m)

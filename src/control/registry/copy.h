@@ -1,6 +1,6 @@
-/* copy - one image from another registry to ours (copy_pull.c), or the other way (copy_push.c): with
- * the images of an index and, when asked for, what refers to it (signatures, SBOMs). What is there
- * already is not moved again; a manifest comes last, so a copy is whole or not there. */
+/* copy - one image from another registry to ours (copy_pull.c), or the other way (copy_push.c):
+ * with the images of an index and, when asked for, what refers to it (signatures, SBOMs). What is
+ * there already is not moved again; a manifest comes last, so a copy is whole or not there. */
 #pragma once
 #include "content/content.h"
 #include "registry/remote.h"
@@ -46,3 +46,6 @@ int copy_pull(const struct copy *c, struct str from, struct str reference,
               struct err *e) MUST_USE;
 int copy_push(const struct copy *c, struct str from, struct str reference, struct str to,
               struct str tag, struct copy_result *out, struct err *e) MUST_USE;
+/* The other side of it, for mirrors: deletes a tag here, and tells of it. ERR_NOT_FOUND. */
+int copy_delete_here(struct registry *r, struct str repository, struct str tag,
+                     struct err *e) MUST_USE;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum {
-    BLOB_TRIES = 3,          /* without progress between them */
+    BLOB_TRIES = 3,           /* without progress between them */
     MIN_PROGRESS = 256 * 1024 /* less is none: a peer that gives a byte a time is given up */
 };
 
@@ -129,8 +129,7 @@ static int receive_blob(struct receiving *v, const char *id, struct err *e)
         return -1;
     }
     copy_tell(&v->p->y, 0, content_writer_offset(v->w), 0);
-    if (receive_all(v, e) == 0 &&
-        accept_blob(r, &v->w, v->p->to, v->d->digest, &code, e) == 0) {
+    if (receive_all(v, e) == 0 && accept_blob(r, &v->w, v->p->to, v->d->digest, &code, e) == 0) {
         return 0;
     }
     if (v->w == NULL || may_go_on(e) || e->kind == ERR_CONFLICT || e->kind == ERR_THROTTLED) {
@@ -355,4 +354,15 @@ int copy_pull(const struct copy *c, struct str from, struct str reference,
     result = pull_image(&p, &w, e);
     map_done(&p.y.seen);
     return result;
+}
+
+int copy_delete_here(struct registry *r, struct str repository, struct str tag, struct err *e)
+{
+    char digest[CONTENT_DIGEST_MAX];
+
+    if (store_tag_drop(r, repository, tag, digest, e) < 0) {
+        return -1;
+    }
+    registry_emit(r, repository, tag, digest, "deleted");
+    return 0;
 }

@@ -17,7 +17,7 @@
 
 enum {
     LIST_BYTES_MAX = 16 * 1024 * 1024, /* of one page of names */
-    PAGES_MAX = 2000, /* peers that give fewer names than asked for give 100 */
+    PAGES_MAX = 2000,                  /* peers that give fewer names than asked for give 100 */
     TOKEN_BYTES_MAX = 64 * 1024,
     TOKEN_SEC = 60,   /* when the peer does not say: what Docker's protocol has */
     ANSWER_SEC = 300, /* of all that is no blob: a peer that drips is given up */
@@ -291,10 +291,10 @@ static int refuse(const struct remote *r, const struct ask *q, const struct fetc
     static const struct {
         int status;
         enum err_kind kind;
-    } kinds[] = {{401, ERR_FORBIDDEN}, {403, ERR_FORBIDDEN}, {404, ERR_NOT_FOUND}, {405, ERR_UNSUPPORTED},
-                 {408, ERR_TIMEOUT},   {409, ERR_CONFLICT},  {412, ERR_CONFLICT},
-                 {413, ERR_LIMIT},     {416, ERR_RANGE},     {429, ERR_THROTTLED},
-                 {507, ERR_NO_SPACE}};
+    } kinds[] = {{401, ERR_FORBIDDEN},   {403, ERR_FORBIDDEN}, {404, ERR_NOT_FOUND},
+                 {405, ERR_UNSUPPORTED}, {408, ERR_TIMEOUT},   {409, ERR_CONFLICT},
+                 {412, ERR_CONFLICT},    {413, ERR_LIMIT},     {416, ERR_RANGE},
+                 {429, ERR_THROTTLED},   {507, ERR_NO_SPACE}};
     enum err_kind kind = a->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID;
     char why[200];
 
@@ -346,7 +346,8 @@ int remote_ping(struct remote *r, struct err *e)
     if (url_of(r, url, "/v2/%.*s%s", STR_EMPTY, "", e) < 0) {
         return -1;
     }
-    if (r->basic == NULL) { /* no token for nobody and nothing: it says how to sign in, that is all */
+    if (r->basic ==
+        NULL) { /* no token for nobody and nothing: it says how to sign in, that is all */
         if (ask_once(r, &q, &a, e) < 0) {
             return -1;
         }
@@ -418,7 +419,8 @@ static int list(struct remote *r, struct ask *q, char url[URL_MAX], const char *
         if (a.status != 200) {
             return refuse(r, q, &a, e);
         }
-        if (each_name(buf_str(&a.body), key, each, ctx, e) < 0 || (more = next_page(&a, url, next, e)) < 0) {
+        if (each_name(buf_str(&a.body), key, each, ctx, e) < 0 ||
+            (more = next_page(&a, url, next, e)) < 0) {
             return -1;
         }
         if (more == 0) {
@@ -646,9 +648,7 @@ int remote_knows_referrers(struct remote *r, struct str repository, const char *
         ask(r, &q, &a, e) < 0) {
         return -1;
     }
-    return a.status == 200                        ? 1
-           : a.status == 404 || a.status == 405 ? 0
-                                                : refuse(r, &q, &a, e);
+    return a.status == 200 ? 1 : a.status == 404 || a.status == 405 ? 0 : refuse(r, &q, &a, e);
 }
 
 /* --- blobs --- */
