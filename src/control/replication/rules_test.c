@@ -105,14 +105,14 @@ static void a_rule_reads_back_what_it_writes(void **arg UNUSED)
 {
     SCOPED(arena_done) struct arena a = {0};
     SCOPED(buf_done) struct buf b = BUF_MAX(4096);
+    SCOPED(json_decrefp)
+    json_t *doc = json_parse(STR("{\"direction\":\"pull\",\"trigger\":\"schedule\",\"schedule\":"
+                                 "\"@daily\",\"kind\":\"artifacts\",\"rate_bytes\":65536}"),
+                             &e);
     struct jw w = JW(&b);
-    struct rule rule;
+    struct rule rule = blank();
 
-    assert_int_equal(read_text(&a,
-                               "{\"direction\":\"pull\",\"trigger\":\"schedule\",\"schedule\":"
-                               "\"@daily\",\"kind\":\"artifacts\",\"rate_bytes\":65536}",
-                               &rule),
-                     0);
+    assert_int_equal(rule_read_json(&a, doc, &rule, &e), 0);
     assert_true(rule.direction == PULLS && rule.kind == COPY_ARTIFACTS);
     rule_write_json(&rule, &w);
     assert_non_null(strstr(b.p, "\"schedule\":\"@daily\""));

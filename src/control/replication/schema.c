@@ -2,14 +2,17 @@
 
 #include "registry/registry.h"
 
+/* Ids are given once (AUTOINCREMENT): a runner that still ends a deleted run must not end another
+ * one, and a password must not find another registry. */
 static const char tables[] =
     "CREATE TABLE replication_registries ("
-    "  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, url TEXT NOT NULL, user TEXT NOT NULL,"
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, url TEXT NOT NULL, user "
+    "TEXT NOT NULL,"
     "  has_password INTEGER NOT NULL, ca_pem TEXT NOT NULL, insecure INTEGER NOT NULL,"
     "  created_ms INTEGER NOT NULL) STRICT;"
 
     "CREATE TABLE replication_rules ("
-    "  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, direction INTEGER NOT NULL,"
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, direction INTEGER NOT NULL,"
     "  registry_id INTEGER NOT NULL REFERENCES replication_registries(id),"
     "  repositories TEXT NOT NULL, tags TEXT NOT NULL, kind INTEGER NOT NULL,"
     "  destination TEXT NOT NULL, strip_parts INTEGER NOT NULL, trigger INTEGER NOT NULL,"
@@ -21,7 +24,7 @@ static const char tables[] =
 
     /* A row without ended_ms is what the scheduler looks for, at next_ms. */
     "CREATE TABLE replication_runs ("
-    "  id INTEGER PRIMARY KEY,"
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
     "  rule_id INTEGER NOT NULL REFERENCES replication_rules(id) ON DELETE CASCADE,"
     "  why INTEGER NOT NULL, started_by TEXT NOT NULL, created_ms INTEGER NOT NULL,"
     "  started_ms INTEGER, ended_ms INTEGER, next_ms INTEGER NOT NULL,"
