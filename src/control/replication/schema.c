@@ -138,6 +138,7 @@ const struct http_schema replication_schemas[] = {
      " created_at: time, started_at: time | null, ended_at: time | null,"
      " next_try_at: time | null, tasks: integer, succeeded: integer, skipped: integer,"
      " failed: integer, moved_bytes: integer, error: string | null}"},
+    {"ReplicationEvent", "ReplicationRun"},
     {"ReplicationTask",
      "{number: integer, action: 'copy' | 'delete', source: string, reference: string,"
      " destination: string,"
