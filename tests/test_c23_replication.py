@@ -409,16 +409,18 @@ def test_stop_ends_a_transfer_at_once(pair, name):
         target.api('DELETE', f'{V1}projects/{name}/repositories/big')
 
 
-def test_a_limit_on_the_bandwidth_is_kept(pair, name):
+@pytest.mark.parametrize('direction', ['push', 'pull'])
+def test_a_limit_on_the_bandwidth_is_kept(pair, name, direction):
     source, target = pair
     source.strata.project(name)
     target.strata.project(name)
     source.big(f'{name}/big', 'v1', 3 * MIB)
     rate = 512 * 1024
-    source.rule(name, 'push', repositories=f'{name}/big', rate_bytes=rate)
-    run = source.start(name)
+    side = source if direction == 'push' else target
+    side.rule(name, direction, repositories=f'{name}/big', rate_bytes=rate)
+    run = side.start(name)
     samples = []
-    while not (now := source.get(run))['ended_at']:
+    while not (now := side.get(run))['ended_at']:
         samples.append((time.monotonic(), now['moved_bytes']))
         threading.Event().wait(0.2)
     assert now['state'] == 'succeeded' and now['moved_bytes'] >= 3 * MIB

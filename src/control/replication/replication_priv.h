@@ -25,7 +25,7 @@ enum {
     RULES_MAX = 500,
     URL_BYTES_MAX = 512,
     CA_BYTES_MAX = 64 * 1024,
-    RATE_BYTES_MIN = 16 * 1024
+    RATE_BYTES_MIN = 64 * 1024
 };
 
 /* --- remotes.c: other registries --- */
