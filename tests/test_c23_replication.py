@@ -839,6 +839,58 @@ def test_a_blob_that_is_cut_goes_on_by_range(pair, liar, name):
     assert run['moved_bytes'] == sum(len(b) for b in liar.blobs.values())
 
 
+def test_wrong_bytes_of_before_do_not_spoil_the_right_ones(pair, liar, name):
+    healed = threading.Event()
+
+    def fault(h, kind):
+        if kind != 'blob' or liar.layer not in h.path:
+            return False
+        if not healed.is_set():  # the beginning of something else, then nothing more
+            if h.headers.get('Range'):
+                liar.send(h, 503)
+                return True
+            h.send_response(200)
+            h.send_header('Content-Length', '100000')
+            h.end_headers()
+            h.wfile.write(bytes(50_000))
+            h.close_connection = True
+            return True
+        data, start = liar.blobs[liar.layer], int((h.headers.get('Range') or 'bytes=0-')[6:-1])
+        h.send_response(206 if start else 200)
+        h.send_header('Content-Length', str(len(data) - start))
+        h.end_headers()
+        h.wfile.write(data[start:])
+        return True
+    side = pair[0]
+    side.strata.project(name)
+    liar.fault = fault
+    side.rule(name, 'pull', registry='liar', repositories='x/app', destination=name)
+    run = side.start(name)
+    wait_for(lambda: [t for t in side.tasks(run) if t['tries']], 30, 'a try')
+    healed.set()
+    run = side.ended(run)
+    assert run['state'] == 'succeeded' and run['moved_bytes'] > 150_000, (run, side.tasks(run))
+    assert side.digest(f'{name}/x/app', 'v1') == sha(liar.manifest)
+
+
+def test_names_that_are_none_are_left_out(pair, liar, name):
+    side = pair[0]
+    side.strata.project(name)
+    names = ['x/app', '../../service/token?', 'x/../y', 'a b', 'X/App', '/x', 'x/app#']
+
+    def fault(h, kind):
+        if '_catalog' not in h.path:
+            return False
+        liar.send(h, 200, json.dumps({'repositories': names}).encode())
+        return True
+    liar.fault, liar.asked = fault, []
+    side.rule(name, 'pull', registry='liar', repositories='**', destination=name)
+    run, tasks = side.run(name)
+    assert list(tasks) == ['x/app:v1'] and not [p for _, p in liar.asked if '..' in p or 'token' in p]
+    side.change(name, repositories='X y')
+    assert 'no name of a repository' in side.ended(side.start(name))['error']
+
+
 def test_referrers_that_are_none_are_left(pair, liar, name):
     """A list of a peer may name what it likes: what does not refer to the image is not stored, and circles end."""
     other = json.dumps({**json.loads(liar.manifest), 'annotations': {'x': 'y'}}).encode()

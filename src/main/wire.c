@@ -282,7 +282,7 @@ static int open_replication(struct wire *w, const struct boot *b, struct err *e)
                                                      .ctx = w,
                                                      .event = publish_replication},
                          e);
-    return w->replication ? 0 : -1;
+    return w->replication ? replication_start(w->replication, e) : -1;
 }
 
 static int open_compute(struct wire *w, const struct boot *b, int socket, struct err *e)

@@ -148,6 +148,7 @@ static int download(const struct pull *p, const struct descriptor *d, struct err
     char id[2 * SHA256_BYTES + 1];
     const char *code = NULL;
     struct receiving v = {.p = p, .d = d};
+    int64_t had;
     int result;
 
     upload_id(p->to, d->digest, id);
@@ -155,7 +156,13 @@ static int download(const struct pull *p, const struct descriptor *d, struct err
         (v.w = open_upload(r, id, e)) == NULL) {
         return -1;
     }
+    had = content_writer_offset(v.w);
     result = receive_blob(&v, id, e);
+    if (result < 0 && e->kind == ERR_INVALID && had > 0 && v.w == NULL) {
+        /* What was here came from elsewhere or before a change there: once more, all of it. */
+        v.w = open_upload(r, id, e);
+        result = v.w ? receive_blob(&v, id, e) : -1;
+    }
     content_writer_close(v.w);
     if (result < 0 && e->kind == ERR_INVALID) {
         err_wrap(e, "%.*s there", STR_ARG(p->from));

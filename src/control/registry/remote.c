@@ -555,17 +555,18 @@ int remote_manifest_head(struct remote *r, struct str repository, struct str ref
     return 0;
 }
 
-static int change_manifest(struct remote *r, struct ask *q, struct str repository,
+static int change_manifest(struct remote *r, const struct ask *how, struct str repository,
                            struct str reference, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX];
+    struct ask q = *how;
 
-    q->url = url;
-    if (manifest_url(r, url, repository, reference, e) < 0 || ask(r, q, &a, e) < 0) {
+    q.url = url;
+    if (manifest_url(r, url, repository, reference, e) < 0 || ask(r, &q, &a, e) < 0) {
         return -1;
     }
-    return a.status >= 200 && a.status < 300 ? 0 : refuse(r, q, &a, e);
+    return a.status >= 200 && a.status < 300 ? 0 : refuse(r, &q, &a, e);
 }
 
 int remote_manifest_put(struct remote *r, struct str repository, struct str reference,

@@ -40,13 +40,25 @@ static int add(struct plan *p, struct str repository, struct str tag, bool delet
     return 0;
 }
 
+/* Nothing that would be more than a name in an address. */
+static bool is_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.p[i];
+
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+              (c != '\0' && strchr("._-/", c) != NULL))) {
+            return false;
+        }
+    }
+    return name.len > 0 && name.len <= LIMIT_REPO_NAME_BYTES && str_find(name, STR("..")) < 0 &&
+           str_find(name, STR("//")) < 0 && name.p[0] != '/';
+}
+
 static int add_repository(struct plan *p, struct str name, struct err *e)
 {
     if (p->repositories.len == REPOSITORIES_MAX) {
         return err_set(e, ERR_LIMIT, "the rule means more than %d repositories", REPOSITORIES_MAX);
-    }
-    if (name.len > LIMIT_REPO_NAME_BYTES) {
-        return 0; /* no registry takes such a one */
     }
     *vec_push(&p->repositories) = arena_str(&p->arena, name);
     return 0;
@@ -76,7 +88,9 @@ static int remote_repository(void *ctx, struct str name, struct err *e)
 {
     struct plan *p = ctx;
 
-    return pattern_matches(&p->rule->repositories, name) ? add_repository(p, name, e) : 0;
+    return is_name(name) && pattern_matches(&p->rule->repositories, name)
+               ? add_repository(p, name, e)
+               : 0;
 }
 
 static int remote_tag(void *ctx, struct str tag, struct err *e)
@@ -93,7 +107,13 @@ static int remote_tag(void *ctx, struct str tag, struct err *e)
 static int list_remote_repositories(struct plan *p, struct err *e)
 {
     if (p->rule->repositories.is_plain) { /* registries of the world have no catalog for us */
-        return add_repository(p, p->rule->repositories.text, e);
+        struct str name = p->rule->repositories.text;
+
+        return is_name(name) ? add_repository(p, name, e)
+                             : err_set(e, ERR_INVALID,
+                                       "%.*s is no name of a repository: lower-case letters, "
+                                       "digits, . _ - and /",
+                                       STR_ARG(name));
     }
     if (remote_catalog(p->remote, remote_repository, p, e) == 0) {
         return 0;

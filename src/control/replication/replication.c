@@ -452,7 +452,7 @@ static void *scheduler(void *ctx)
     return NULL;
 }
 
-static int start_threads(struct replication *r, struct err *e)
+int replication_start(struct replication *r, struct err *e)
 {
     if (pthread_create(&r->scheduler, NULL, scheduler, r) != 0) {
         return err_set(e, ERR_UNAVAILABLE, "replication: no thread can be started");
@@ -484,7 +484,7 @@ struct replication *replication_open(const struct replication_parts *p, struct e
     }
     if (cidr_list(p->denied, "net.outbound_deny", r->denied, FETCH_DENIED_MAX, &r->n_denied, e) <
             0 ||
-        state_write(r->state, catch_up_fn, NULL, e) < 0 || start_threads(r, e) < 0) {
+        state_write(r->state, catch_up_fn, NULL, e) < 0) {
         return NULL;
     }
     return TAKE(r);

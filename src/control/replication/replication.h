@@ -36,8 +36,9 @@ struct replication_parts {
     void (*event)(void *ctx, const char *type, struct str json); /* for system:manage */
 };
 
-/* Starts the threads: unfinished runs go on. */
 struct replication *replication_open(const struct replication_parts *p, struct err *e) MUST_USE;
+/* The threads, once replication_on_image may be called: unfinished runs go on. */
+int replication_start(struct replication *r, struct err *e) MUST_USE;
 /* Running transfers are cut, and go on at the next start. */
 void replication_close(struct replication *r);
 DEFINE_SCOPED(struct replication, replication_close)

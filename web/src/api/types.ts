@@ -24,6 +24,10 @@ export type AuditEntry = Schemas['AuditEntry'];
 export type Setting = Schemas['Setting'];
 export type Member = Schemas['Member'];
 export type Secret = Schemas['Secret'];
+export type RemoteRegistry = Schemas['RemoteRegistry'];
+export type ReplicationRule = Schemas['ReplicationRule'];
+export type ReplicationRun = Schemas['ReplicationRun'];
+export type ReplicationTask = Schemas['ReplicationTask'];
 /** The answer to making one: the only time that the text is there. */
 export type TokenMade = Schemas['TokenMade'];
 export type Usage = Schemas['JobSamples'];

@@ -4,8 +4,9 @@ import { data } from './en/data';
 import { frame } from './en/frame';
 import { images } from './en/images';
 import { jobs } from './en/jobs';
+import { replication } from './en/replication';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...replication } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

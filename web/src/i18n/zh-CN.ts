@@ -4,5 +4,6 @@ import type { Messages } from './en';
 import { frame } from './zh-CN/frame';
 import { images } from './zh-CN/images';
 import { jobs } from './zh-CN/jobs';
+import { replication } from './zh-CN/replication';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...replication };

@@ -4,5 +4,6 @@ import type { Messages } from './en';
 import { frame } from './zh-TW/frame';
 import { images } from './zh-TW/images';
 import { jobs } from './zh-TW/jobs';
+import { replication } from './zh-TW/replication';
 
-export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin };
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...replication };

@@ -9,6 +9,7 @@ import './admin.css';
 const PAGES: [string, Key][] = [
   ['users', 'admin.users'],
   ['projects', 'admin.projects'],
+  ['replication', 'repl.title'],
   ['permissions', 'admin.permissions'],
   ['audit', 'admin.audit'],
   ['health', 'admin.health'],

@@ -5,6 +5,7 @@ import { Navigate, type RouteObject } from 'react-router-dom';
 const AdminFrame = lazy(() => import('./AdminFrame'));
 const Users = lazy(() => import('./Users'));
 const Projects = lazy(() => import('./Projects'));
+const Replication = lazy(() => import('./Replication'));
 const Permissions = lazy(() => import('./Permissions'));
 const Audit = lazy(() => import('./Audit'));
 const Health = lazy(() => import('./Health'));
@@ -20,6 +21,7 @@ export const adminRoutes: RouteObject[] = [
       { index: true, element: <Navigate replace to="/admin/users" /> },
       { path: 'users', element: <Users /> },
       { path: 'projects', element: <Projects /> },
+      { path: 'replication', element: <Replication /> },
       { path: 'permissions', element: <Permissions /> },
       { path: 'audit', element: <Audit /> },
       { path: 'health', element: <Health /> },
