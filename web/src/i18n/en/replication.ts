@@ -49,7 +49,7 @@ export const replication = {
   'repl.trigger_event': 'As images are pushed',
   'repl.schedule': 'Schedule (UTC)',
   'repl.schedule_hint': '@daily, or minute hour day month weekday: 30 3 * * *',
-  'repl.deletions': 'Delete there what is deleted here',
+  'repl.deletions': 'Delete at the destination what the source no longer has',
   'repl.referrers': 'With signatures and SBOMs',
   'repl.rate': 'Limit (KiB a second)',
   'repl.rate_hint': 'Empty: no limit.',

@@ -49,7 +49,7 @@ export const replication = {
   'repl.trigger_event': '推送镜像时',
   'repl.schedule': '计划（UTC）',
   'repl.schedule_hint': '@daily，或“分 时 日 月 星期”：30 3 * * *',
-  'repl.deletions': '同步删除来源已删除的标签',
+  'repl.deletions': '在目的地删除来源不再有的标签',
   'repl.referrers': '包含签名与 SBOM',
   'repl.rate': '上限（每秒 KiB）',
   'repl.rate_hint': '空白：不限制。',

@@ -49,7 +49,7 @@ export const replication = {
   'repl.trigger_event': '推送映像時',
   'repl.schedule': '排程（UTC）',
   'repl.schedule_hint': '@daily，或「分 時 日 月 星期」：30 3 * * *',
-  'repl.deletions': '同步刪除來源已刪除的標籤',
+  'repl.deletions': '在目的地刪除來源不再有的標籤',
   'repl.referrers': '包含簽章與 SBOM',
   'repl.rate': '上限（每秒 KiB）',
   'repl.rate_hint': '空白：不限制。',
