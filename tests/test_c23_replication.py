@@ -606,6 +606,22 @@ def test_the_command_line_does_it_all(pair, name):
     cli('registry', 'delete', name, '--yes', check=True)
 
 
+def test_an_image_gets_another_name_without_moving(pair, name):
+    source, _ = pair
+    made = fill(source, name)
+    source.strata.project(name + '-to')
+    for tag in ('multi', 'thing', 'foreign'):
+        source.strata.cli('image', 'copy', f'{name}/app:{tag}', f'{name}-to/its/app:{tag}-2', check=True)
+        assert source.digest(f'{name}-to/its/app', tag + '-2') == source.digest(f'{name}/app', tag)
+    assert source.digest(f'{name}-to/its/app', made['b']) == made['b']
+    source.strata.cli('image', 'copy', f'{name}/app:multi', f'{name}/app:again', check=True)
+    assert source.digest(f'{name}/app', 'again') == made['index']
+    source.strata.user(f'{name}-u', f'{name}-to', 'developer')
+    r = source.strata.cli('image', 'copy', f'{name}/app:multi', f'{name}-to/app:x', user=f'{name}-u')
+    assert r.returncode != 0 and source.digest(f'{name}-to/app', 'x') is None
+    assert source.strata.cli('image', 'copy', 'app', f'{name}-to/app:x').returncode != 0
+
+
 # --- a peer that lies ---
 
 class Liar:

@@ -218,6 +218,7 @@ static void set_limits(CURL *c, const struct fetch_request *q)
     bool is_safe = str_eq_nocase(str_first(str_of(q->url), 6), STR("https:"));
 
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for slow DNS */
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, is_safe ? "https" : "http,https");
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, q->follows ? 1L : 0L);

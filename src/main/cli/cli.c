@@ -228,6 +228,10 @@ const struct cli_verb cli_verbs[] = {
      NULL, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
+    {"image copy", "FROM TO", "Give an image another name, also in another project.",
+     "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
+     "  strata image copy demo/tool:1 release/tool:stable",
+     NULL, verb_image_copy, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",

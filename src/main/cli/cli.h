@@ -217,6 +217,8 @@ int verb_image_push(struct cli *c, struct err *e);
 int verb_image_list(struct cli *c, struct err *e);
 int verb_image_show(struct cli *c, struct err *e);
 int verb_image_delete(struct cli *c, struct err *e);
+/* image_copy.c */
+int verb_image_copy(struct cli *c, struct err *e);
 /* replication.c */
 int verb_registry_add(struct cli *c, struct err *e);
 int verb_registry_list(struct cli *c, struct err *e);
