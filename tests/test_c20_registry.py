@@ -72,7 +72,7 @@ class Registry:
             info = tarfile.TarInfo('file')
             info.size = len(data)
             t.addfile(info, io.BytesIO(data))
-        packed = gzip.compress(tar.getvalue())
+        packed = gzip.compress(tar.getvalue(), mtime=0)
         config = json.dumps({'os': 'linux', 'architecture': architecture, 'config': {},
                              'rootfs': {'type': 'layers', 'diff_ids': [sha(tar.getvalue())]}}).encode()
         self.blob(repo, packed)
@@ -879,7 +879,7 @@ def test_an_image_with_layers_by_sha512_runs(strata, registry):
         info = tarfile.TarInfo('busybox')
         info.size, info.mode = len(program), 0o755
         t.addfile(info, io.BytesIO(program))
-    packed = gzip.compress(tar.getvalue())
+    packed = gzip.compress(tar.getvalue(), mtime=0)
     config = json.dumps({'os': 'linux', 'architecture': 'amd64', 'config': {'Entrypoint': ['/busybox', 'echo', 'by sha512']},
                          'rootfs': {'type': 'layers', 'diff_ids': [sha(tar.getvalue())]}}).encode()
     layer, settings = registry.blob('reg/by512', packed, 'sha512'), registry.blob('reg/by512', config)
