@@ -174,7 +174,7 @@ class Api:
         return r.json()['error']
 
 
-EVENTS = {'robot', 'group', 'job', 'machine', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'me'}
+EVENTS = {'robot', 'replication', 'group', 'job', 'machine', 'volume', 'image', 'project', 'member', 'secret', 'user', 'token', 'audit', 'me'}
 
 
 class Events(threading.Thread):
@@ -310,9 +310,38 @@ def images(api, p):
     of = {'p': p, 'repo': 'tools/box'}
     assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
     rules(api, p)
+    replication(api, p)
     api.call('DELETE', P + '/repositories/{repo}/tags/{tag}', 204, tag='1', **of)
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
     api.call('DELETE', P + '/repositories/{repo}', 204, **of)
+
+
+def replication(api, p):
+    """To itself, below another name."""
+    name = 'r-' + p
+    registries, rules = V1 + '/registries/{name}', V1 + '/replication/rules/{name}'
+    api.call('POST', V1 + '/registries', 201, json={'name': name, 'url': api.strata.url, 'user': 'admin', 'password': 'no'})
+    api.refused(400, 'POST', V1 + '/registries', json={'name': name, 'url': 'x'})
+    api.call('PATCH', registries, 200, name=name, json={'password': api.strata.admin_password})
+    assert api.call('POST', registries + '/ping', 200, name=name)['ok'] is True
+    assert api.call('GET', registries, 200, name=name)['has_password'] is True
+    assert name in [r['name'] for r in api.call('GET', V1 + '/registries', 200, params={'q': name})['items']]
+    api.call('POST', V1 + '/replication/rules', 201, json={
+        'name': name, 'direction': 'push', 'registry': name, 'repositories': f'{p}/tools/*', 'destination': f'{p}/copy'})
+    api.refused(400, 'POST', V1 + '/replication/rules', json={'name': name, 'direction': 'up', 'registry': name})
+    api.call('PATCH', rules, 200, name=name, json={'with_referrers': False, 'strip_parts': 1})
+    assert api.call('GET', rules, 200, name=name)['strip_parts'] == 1
+    assert name in [r['name'] for r in api.call('GET', V1 + '/replication/rules', 200, params={'q': name})['items']]
+    run = api.call('POST', rules + '/run', 202, name=name)
+    one = V1 + '/replication/runs/{id}'
+    wait_for(lambda: api.call('GET', one, 200, id=run['id'])['ended_at'], what='the run has ended')
+    tasks = api.call('GET', one + '/tasks', 200, id=run['id'], params={'state': 'succeeded'})['items']
+    assert {t['destination'] for t in tasks} == {f'{p}/copy/tools/box'}
+    assert len(api.call('GET', V1 + '/replication/runs', 200, params={'rule': name})['items']) == 1
+    api.call('POST', one + '/stop', 202, id=run['id'])
+    api.call('DELETE', rules, 204, name=name)
+    api.call('DELETE', registries, 204, name=name)
+    api.strata.api('DELETE', f'{V1}/projects/{p}/repositories/copy/tools/box')
 
 
 def rules(api, p):

@@ -95,7 +95,7 @@ def check_commands(page, known):
     for code in page.code:
         for command in re.findall(r'(?:^|[|;&($`\s])strata ((?:[^|;&<>\n\\)`]|(?<=\$)\()*)', code):
             words = command.split()
-            verb = next((v for v in (' '.join(words[:2]), words[0] if words else '') if v in known), None)
+            verb = next((v for v in (' '.join(words[:n]) for n in (3, 2, 1)) if v in known), None)
             groups = {v.split()[0] for v in known}
             if verb is None:
                 if words and not (len(words) == 1 and words[0] in groups):

@@ -15,6 +15,7 @@
     X(wire)                                                                                        \
     X(jobs)                                                                                        \
     X(volumes)                                                                                     \
+    X(replication)                                                                                 \
     X(registry)                                                                                    \
     X(webhooks)                                                                                    \
     X(access)                                                                                      \

@@ -9,7 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CONNECT_SEC = 10, STALL_SEC = 30, REDIRECTS_MAX = 5, ERROR_BODY_MAX = 64 * 1024 };
+enum {
+    CONNECT_SEC = 10,
+    STALL_SEC = 30,
+    REDIRECTS_MAX = 5,
+    ERROR_BODY_MAX = 64 * 1024,
+    BUFFER_BYTES = 128 * 1024
+};
 
 struct fetch {
     CURL *curl;
@@ -198,22 +204,35 @@ static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl
 
 /* --- one request --- */
 
+/* libcurl reads up to 100 buffers before it looks at the limit: together they are a second of it.
+ */
+static long buffer_bytes(int64_t rate_bytes)
+{
+    int64_t n = rate_bytes / 100;
+
+    return rate_bytes == 0 || n > BUFFER_BYTES ? BUFFER_BYTES : n < 1024 ? 1024 : (long)n;
+}
+
 static void set_limits(CURL *c, const struct fetch_request *q)
 {
+    bool is_safe = str_eq_nocase(str_first(str_of(q->url), 6), STR("https:"));
+
     (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for slow DNS */
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_REDIR_PROTOCOLS_STR, is_safe ? "https" : "http,https");
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, q->follows ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
                            (long)(q->connect_sec ? q->connect_sec : CONNECT_SEC));
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)q->total_sec);
     (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)STALL_SEC);
+    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
+                           (long)(q->stall_sec ? q->stall_sec : STALL_SEC));
     (void)curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)q->rate_bytes);
     (void)curl_easy_setopt(c, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)q->rate_bytes);
-    (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
-    (void)curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, 128L * 1024);
+    (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, buffer_bytes(q->rate_bytes));
+    (void)curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, (long)BUFFER_BYTES);
 }
 
 static void set_trust(CURL *c, const struct fetch *f)

@@ -43,8 +43,10 @@ struct fetch_request {
     void *stop_ctx;
     int64_t rate_bytes;   /* in a second, each way; 0: no limit */
     unsigned connect_sec; /* 0: 10 */
-    unsigned total_sec;   /* 0: as long as bytes come (stall: 30 s) */
-    bool follows;         /* redirects (GET and HEAD); credentials stay with the first host */
+    unsigned total_sec;   /* 0: as long as bytes come */
+    unsigned stall_sec;   /* how long none may come; 0: 30 */
+    bool follows; /* redirects (GET and HEAD), never from https to http; credentials stay with the
+                   * first host */
 };
 
 struct fetch_answer {

@@ -8,6 +8,7 @@
 #include "net/http.h"
 #include "net/schema.h"
 #include "registry/registry.h"
+#include "replication/replication.h"
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
@@ -22,6 +23,7 @@ const struct openapi_part openapi_parts[] = {
     {registry_v2_routes, NULL},
     {registry_api_routes, registry_schemas},
     {webhooks_routes, webhooks_schemas},
+    {replication_routes, replication_schemas},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
     {0},
@@ -41,6 +43,7 @@ static const struct parameter {
     {"q", "string",
      "A filter: only rows in which each of these words occurs, upper and lower case"
      " alike; at most 200 bytes and 8 words. %, _ and * are characters."},
+    {"rule", "string", "Only of this rule."},
     {"kind", "'admins' | 'disabled'", "Only these users."},
     {"sort", "'name' | 'size' | 'time'", "By what a folder is sorted: by name when not given."},
     {"desc", "'1'", "1: the other way round: last name, largest or newest first."},

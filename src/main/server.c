@@ -11,6 +11,7 @@
 #include "main/wire.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "replication/replication.h"
 #include "webhooks/webhooks.h"
 
 #include <errno.h>
@@ -41,13 +42,14 @@ const struct cfg_item server_config[] = {
     {"net.outbound_deny", CFG_STRING,
      "0.0.0.0/8,169.254.0.0/16,100.100.100.200,168.63.129.16,::,fe80::/10,fd00:ec2::254,"
      "64:ff9b::169.254.0.0/112,2002:a9fe::/32",
-     "Addresses or CIDR, separated by commas, where webhooks and other requests of the server do "
-     "not go: by default nobody's, of the link alone, and where clouds keep keys."},
+     "Addresses or CIDR, separated by commas, where webhooks, replication and other requests of "
+     "the server do not go: by default nobody's, of the link alone, and where clouds keep keys."},
     {0},
 };
 
-const struct cfg_item *const all_config[] = {server_config,   access_config, registry_config,
-                                             webhooks_config, jobs_config,   NULL};
+const struct cfg_item *const all_config[] = {server_config,      access_config, registry_config,
+                                             replication_config, webhooks_config, jobs_config,
+                                             NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 

@@ -15,6 +15,7 @@
 #include "main/system_http.h"
 #include "net/http.h"
 #include "registry/registry.h"
+#include "replication/replication.h"
 #include "rootfs/rootfs.h"
 #include "runtime/runtime.h"
 #include "secrets/secrets.h"
@@ -38,6 +39,7 @@ struct wire {
     struct access *access;
     struct registry *registry;
     struct webhooks *webhooks;
+    struct replication *replication;
     struct cidr denied[FETCH_DENIED_MAX]; /* net.outbound_deny */
     size_t n_denied;
     struct runtime *runtime;
@@ -46,7 +48,7 @@ struct wire {
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[8];
+    struct http_mount mounts[9];
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -66,7 +68,15 @@ static void publish(void *ctx, const char *type, const struct http_audience *to,
 
 static void publish_image(void *ctx, const char *type, struct str project, struct str json)
 {
+    struct wire *w = ctx;
+
     publish(ctx, type, &(struct http_audience){.perm = PERM_IMAGE_PULL, .project = project}, json);
+    replication_on_image(w->replication, json);
+}
+
+static void publish_replication(void *ctx, const char *type, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_SYSTEM_MANAGE}, json);
 }
 
 /* Its own transaction, or (db == NULL) none. */
@@ -274,6 +284,7 @@ static const struct state_schema *const schemas[] = {&access_schema,
                                                      &volume_schema,
                                                      &jobs_schema,
                                                      &webhooks_schema,
+                                                     &replication_schema,
                                                      NULL};
 
 /* As others write it in front of an image's name. */
@@ -297,10 +308,6 @@ static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
     char host[300];
 
     public_host(b->cfg, host);
-    if (cidr_list(cfg_str(b->cfg, "net.outbound_deny"), "net.outbound_deny", w->denied,
-                  FETCH_DENIED_MAX, &w->n_denied, e) < 0) {
-        return -1;
-    }
     w->webhooks = webhooks_open(&(struct webhooks_parts){.state = w->state,
                                                          .access = w->access,
                                                          .secrets = w->secrets,
@@ -317,7 +324,9 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     w->events = http_events_new(EVENT_RING);
     if (!(w->state = state_open("state.db", schemas, e)) ||
         !(w->secrets = secrets_open(w->state, "secrets.key", e)) ||
-        !(w->content = content_open("blobs", e))) {
+        !(w->content = content_open("blobs", e)) ||
+        cidr_list(cfg_str(b->cfg, "net.outbound_deny"), "net.outbound_deny", w->denied,
+                  FETCH_DENIED_MAX, &w->n_denied, e) < 0) {
         return -1;
     }
     w->access = access_open(
@@ -338,6 +347,23 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     }
     access_set_bearer(w->access, registry_bearer, w->registry);
     return 0;
+}
+
+/* Last of all: what it copies is told to all the others. */
+static int open_replication(struct wire *w, const struct boot *b, struct err *e)
+{
+    w->replication =
+        replication_open(&(struct replication_parts){.state = w->state,
+                                                     .registry = w->registry,
+                                                     .access = w->access,
+                                                     .secrets = w->secrets,
+                                                     .denied = w->denied,
+                                                     .n_denied = w->n_denied,
+                                                     .cfg = b->cfg,
+                                                     .ctx = w,
+                                                     .event = publish_replication},
+                         e);
+    return w->replication ? replication_start(w->replication, e) : -1;
 }
 
 static int open_compute(struct wire *w, const struct boot *b, int socket, struct err *e)
@@ -389,7 +415,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[4] = (struct http_mount){volume_routes, w->volumes, NULL};
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
     w->mounts[6] = (struct http_mount){webhooks_routes, w->webhooks, NULL};
-    w->mounts[7] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[7] = (struct http_mount){replication_routes, w->replication, NULL};
+    w->mounts[8] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -418,7 +445,7 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
 
     lock_init(&w->lock, LOCK_wire);
     if (open_foundation(w, b, e) < 0 || open_compute(w, b, socket, e) < 0 ||
-        open_http(w, b, e) < 0) {
+        open_replication(w, b, e) < 0 || open_http(w, b, e) < 0) {
         wire_close(w);
         return NULL;
     }
@@ -477,6 +504,7 @@ void wire_close(struct wire *w)
         return;
     }
     http_server_close(w->http);
+    replication_close(w->replication);
     stop_exits(w);
     jobs_close(w->jobs);
     volume_close(w->volumes);

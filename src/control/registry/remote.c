@@ -17,10 +17,13 @@
 
 enum {
     LIST_BYTES_MAX = 16 * 1024 * 1024, /* of one page of names */
-    PAGES_MAX = 10000,
+    PAGES_MAX = 2000,                  /* peers that give fewer names than asked for give 100 */
     TOKEN_BYTES_MAX = 64 * 1024,
     TOKEN_SEC = 60,   /* when the peer does not say: what Docker's protocol has */
-    UPLOAD_TRIES = 5, /* without a byte of progress between them */
+    ANSWER_SEC = 300, /* of all that is no blob: a peer that drips is given up */
+    COMMIT_SEC = 900, /* a peer may read the whole blob again before it says yes */
+    UPLOAD_TRIES = 3, /* without progress between them */
+    MIN_PROGRESS = 256 * 1024,
     URL_MAX = 2048
 };
 
@@ -179,7 +182,10 @@ static int get_token(struct remote *r, const struct challenge *c, struct str sco
     }
     r->retry_sec = fetch_retry_after(&a, 0, 3600);
     return a.status == 401 || a.status == 403
-               ? err_set(e, ERR_FORBIDDEN, "%s does not take this user and password", r->url)
+               ? err_set(e, ERR_FORBIDDEN,
+                         r->basic ? "%s does not take this user and password: set others"
+                                  : "%s wants a user and a password: set them",
+                         r->url)
                : err_set(e, a.status == 429 ? ERR_THROTTLED : ERR_UNAVAILABLE,
                          "the token service of %s answers %d", r->url, a.status);
 }
@@ -222,7 +228,7 @@ static int answer_challenge(struct remote *r, const struct ask *q, const struct 
         return get_token(r, &c, q->scope, e);
     }
     if (r->basic == NULL) {
-        return err_set(e, ERR_FORBIDDEN, "%s wants a user and a password", r->url);
+        return err_set(e, ERR_FORBIDDEN, "%s wants a user and a password: set them", r->url);
     }
     r->wants_basic = true;
     return 0;
@@ -237,7 +243,11 @@ static int ask_once(struct remote *r, const struct ask *q, struct fetch_answer *
     f.url = q->url;
     f.stop = r->stop;
     f.stop_ctx = r->stop_ctx;
-    f.rate_bytes = r->rate_bytes;
+    if (f.sink != NULL || f.source != NULL) {
+        f.rate_bytes = r->rate_bytes;
+    } else if (f.total_sec == 0) {
+        f.total_sec = ANSWER_SEC;
+    }
     authorize(r, q, &f, bearer, sizeof(bearer));
     return fetch_do(r->fetch, &f, a, e);
 }
@@ -281,10 +291,10 @@ static int refuse(const struct remote *r, const struct ask *q, const struct fetc
     static const struct {
         int status;
         enum err_kind kind;
-    } kinds[] = {{401, ERR_FORBIDDEN}, {403, ERR_FORBIDDEN}, {404, ERR_NOT_FOUND},
-                 {408, ERR_TIMEOUT},   {409, ERR_CONFLICT},  {412, ERR_CONFLICT},
-                 {413, ERR_LIMIT},     {416, ERR_RANGE},     {429, ERR_THROTTLED},
-                 {507, ERR_NO_SPACE}};
+    } kinds[] = {{401, ERR_FORBIDDEN},   {403, ERR_FORBIDDEN}, {404, ERR_NOT_FOUND},
+                 {405, ERR_UNSUPPORTED}, {408, ERR_TIMEOUT},   {409, ERR_CONFLICT},
+                 {412, ERR_CONFLICT},    {413, ERR_LIMIT},     {416, ERR_RANGE},
+                 {429, ERR_THROTTLED},   {507, ERR_NO_SPACE}};
     enum err_kind kind = a->status >= 500 ? ERR_UNAVAILABLE : ERR_INVALID;
     char why[200];
 
@@ -292,8 +302,11 @@ static int refuse(const struct remote *r, const struct ask *q, const struct fetc
         kind = kinds[i].status == a->status ? kinds[i].kind : kind;
     }
     say_why(a, why);
-    return err_set(e, kind, "%s answers %d to %s %s%s", r->url, a->status, q->method,
-                   q->url + (str_starts(str_of(q->url), str_of(r->url)) ? strlen(r->url) : 0), why);
+    return err_set(e, kind, "%s answers %d to %s %.300s%s%s", r->url, a->status, q->method,
+                   q->url + (str_starts(str_of(q->url), str_of(r->url)) ? strlen(r->url) : 0), why,
+                   kind != ERR_FORBIDDEN ? ""
+                   : r->basic            ? " (may this user do it?)"
+                                         : " (set a user and a password)");
 }
 
 static int url_of(const struct remote *r, char out[URL_MAX], const char *fmt, struct str repository,
@@ -316,13 +329,32 @@ static struct str scope_of(char out[1024], struct str repository, const char *ac
     return str_of(out);
 }
 
+static int understands(const struct fetch_answer *a, struct err *e)
+{
+    SCOPED(arena_done) struct arena arena = {0};
+    struct challenge c;
+
+    return challenge_parse(&arena, fetch_answer_header(a, "WWW-Authenticate"), &c, e);
+}
+
 int remote_ping(struct remote *r, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX];
     struct ask q = {.method = "GET", .url = url, .scope = STR_EMPTY, .more = {.total_sec = 30}};
 
-    if (url_of(r, url, "/v2/%.*s%s", STR_EMPTY, "", e) < 0 || ask(r, &q, &a, e) < 0) {
+    if (url_of(r, url, "/v2/%.*s%s", STR_EMPTY, "", e) < 0) {
+        return -1;
+    }
+    if (r->basic ==
+        NULL) { /* no token for nobody and nothing: it says how to sign in, that is all */
+        if (ask_once(r, &q, &a, e) < 0) {
+            return -1;
+        }
+        if (a.status == 401) {
+            return understands(&a, e);
+        }
+    } else if (ask(r, &q, &a, e) < 0) {
         return -1;
     }
     return a.status == 200   ? 0
@@ -351,17 +383,18 @@ static int next_page(const struct fetch_answer *a, const char *url, char next[UR
                : err_set(e, ERR_INVALID, "the next page of %s lies on another server", url);
 }
 
-static int each_name(const struct fetch_answer *a, const char *key, remote_name *each, void *ctx,
-                     struct err *e)
+/* Names, or descriptors of which the digest is meant. */
+static int each_name(struct str body, const char *key, remote_name *each, void *ctx, struct err *e)
 {
-    SCOPED(json_decrefp) json_t *doc = json_parse(buf_str(&a->body), e);
+    SCOPED(json_decrefp) json_t *doc = json_count_check(body, e) < 0 ? NULL : json_parse(body, e);
     const json_t *list = json_object_get(doc, key);
 
     if (doc == NULL) {
-        return err_wrap(e, "the list of %s", key);
+        return err_wrap(e, "the list of %s that the registry gives is none", key);
     }
     for (size_t i = 0; i < json_array_size(list); i++) {
-        const json_t *name = json_array_get(list, i);
+        const json_t *item = json_array_get(list, i);
+        const json_t *name = json_is_object(item) ? json_object_get(item, "digest") : item;
 
         if (json_is_string(name) &&
             each(ctx, str_n(json_string_value(name), json_string_length(name)), e) < 0) {
@@ -386,15 +419,21 @@ static int list(struct remote *r, struct ask *q, char url[URL_MAX], const char *
         if (a.status != 200) {
             return refuse(r, q, &a, e);
         }
-        if (each_name(&a, key, each, ctx, e) < 0 || (more = next_page(&a, url, next, e)) < 0) {
+        if (each_name(buf_str(&a.body), key, each, ctx, e) < 0 ||
+            (more = next_page(&a, url, next, e)) < 0) {
             return -1;
         }
         if (more == 0) {
             return 0;
         }
+        if (strcmp(url, next) == 0) {
+            return err_set(e, ERR_INVALID, "%s names the same page of %s again and again", r->url,
+                           key);
+        }
         memcpy(url, next, URL_MAX);
     }
-    return err_set(e, ERR_LIMIT, "%s has more than %d pages of %s", r->url, PAGES_MAX, key);
+    return err_set(e, ERR_LIMIT, "%s has more than %d pages of %s: name fewer", r->url, PAGES_MAX,
+                   key);
 }
 
 int remote_catalog(struct remote *r, remote_name *each, void *ctx, struct err *e)
@@ -439,23 +478,28 @@ static int manifest_url(const struct remote *r, char url[URL_MAX], struct str re
                : url_of(r, url, "/v2/%.*s/manifests/%s", repository, ref, e);
 }
 
-/* By the algorithm of the digest that was asked for, else SHA-256. */
-static int check_bytes(const struct remote *r, struct str reference, struct remote_manifest *m,
-                       struct err *e)
+/* `said` is what the answer's header has, or p == NULL. */
+static int check_bytes(const struct remote *r, struct str reference, struct str said,
+                       struct remote_manifest *m, struct err *e)
 {
-    struct str algorithm = STR("sha256"), rest = reference;
     bool by_digest = str_find_char(reference, ':') >= 0;
+    struct str want = by_digest ? reference : said;
+    struct str rest = want;
+    char ignored[CONTENT_DIGEST_MAX];
+    struct err unknown;
 
-    if (by_digest) {
-        algorithm = str_cut(&rest, ':');
+    if (!by_digest && content_digest_parse(said, ignored, &unknown) < 0) {
+        want = (struct str){0}; /* what it says is of no use: the bytes say it */
     }
-    if (content_digest_of(buf_str(&m->body), algorithm, m->digest, e) < 0) {
+    if (content_digest_of(buf_str(&m->body), want.p ? str_cut(&rest, ':') : STR("sha256"),
+                          m->digest, e) < 0) {
         return -1;
     }
-    return by_digest && !str_eq_c(reference, m->digest)
+    return want.p != NULL && !str_eq_c(want, m->digest)
                ? err_set(e, ERR_INVALID,
-                         "%s answers with other bytes (%s) than the digest %.*s names", r->url,
-                         m->digest, STR_ARG(reference))
+                         "%s answers with other bytes (%s) than the digest %.*s names: it is "
+                         "broken, or it lies",
+                         r->url, m->digest, STR_ARG(want))
                : 0;
 }
 
@@ -484,7 +528,7 @@ int remote_manifest_get(struct remote *r, struct str repository, struct str refe
                  sizeof(out->media_type)) < 0) {
         out->media_type[0] = '\0';
     }
-    return check_bytes(r, reference, out, e);
+    return check_bytes(r, reference, fetch_answer_header(&a, "Docker-Content-Digest"), out, e);
 }
 
 int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
@@ -492,6 +536,7 @@ int remote_manifest_head(struct remote *r, struct str repository, struct str ref
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX], scope[1024];
+    struct err unknown;
     struct ask q = {.method = "HEAD",
                     .url = url,
                     .scope = scope_of(scope, repository, "pull", (struct str){0}),
@@ -503,28 +548,25 @@ int remote_manifest_head(struct remote *r, struct str repository, struct str ref
     if (a.status != 200) {
         return refuse(r, &q, &a, e);
     }
-    return content_digest_parse(fetch_answer_header(&a, "Docker-Content-Digest"), digest, e) < 0
-               ? err_wrap(e, "%s does not say which digest %.*s has", r->url, STR_ARG(reference))
-               : 0;
+    if (content_digest_parse(fetch_answer_header(&a, "Docker-Content-Digest"), digest, &unknown) <
+        0) {
+        digest[0] = '\0';
+    }
+    return 0;
 }
 
-static int change_manifest(struct remote *r, struct ask *q, struct str repository,
+static int change_manifest(struct remote *r, const struct ask *how, struct str repository,
                            struct str reference, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX];
+    struct ask q = *how;
 
-    int result = manifest_url(r, url, repository, reference, e);
-
-    q->url = url;
-    if (result == 0) {
-        result = ask(r, q, &a, e);
+    q.url = url;
+    if (manifest_url(r, url, repository, reference, e) < 0 || ask(r, &q, &a, e) < 0) {
+        return -1;
     }
-    if (result == 0 && (a.status < 200 || a.status >= 300)) {
-        result = refuse(r, q, &a, e);
-    }
-    q->url = NULL;
-    return result;
+    return a.status >= 200 && a.status < 300 ? 0 : refuse(r, &q, &a, e);
 }
 
 int remote_manifest_put(struct remote *r, struct str repository, struct str reference,
@@ -549,8 +591,52 @@ int remote_manifest_delete(struct remote *r, struct str repository, struct str r
     return change_manifest(r, &q, repository, reference, e);
 }
 
-int remote_referrers(struct remote *r, struct str repository, const char *digest, struct buf *out,
-                     struct err *e)
+void remote_referrers_tag(const char *digest, char tag[CONTENT_DIGEST_MAX])
+{
+    (void)!str_copy(str_of(digest), tag, CONTENT_DIGEST_MAX);
+    tag[strcspn(tag, ":")] = '-';
+}
+
+static int referrers_of_tag(struct remote *r, struct str repository, const char *digest,
+                            remote_name *each, void *ctx, struct err *e)
+{
+    struct remote_manifest m = {0};
+    char tag[CONTENT_DIGEST_MAX];
+    int result;
+
+    remote_referrers_tag(digest, tag);
+    result = remote_manifest_get(r, repository, str_of(tag), &m, e);
+    if (result < 0 && e->kind == ERR_NOT_FOUND) {
+        result = 0;
+    } else if (result == 0) {
+        result = each_name(buf_str(&m.body), "manifests", each, ctx, e);
+    }
+    buf_done(&m.body);
+    return result;
+}
+
+int remote_referrers(struct remote *r, struct str repository, const char *digest, remote_name *each,
+                     void *ctx, struct err *e)
+{
+    char url[URL_MAX], scope[1024];
+    struct ask q = {.method = "GET",
+                    .url = url,
+                    .scope = scope_of(scope, repository, "pull", (struct str){0}),
+                    .more = {.answer_max = LIST_BYTES_MAX}};
+
+    if (url_of(r, url, "/v2/%.*s/referrers/%s", repository, digest, e) < 0) {
+        return -1;
+    }
+    if (list(r, &q, url, "manifests", each, ctx, e) == 0) {
+        return 0;
+    }
+    return e->kind == ERR_NOT_FOUND || e->kind == ERR_UNSUPPORTED
+               ? referrers_of_tag(r, repository, digest, each, ctx, e)
+               : -1;
+}
+
+int remote_knows_referrers(struct remote *r, struct str repository, const char *digest,
+                           struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX], scope[1024];
@@ -563,13 +649,7 @@ int remote_referrers(struct remote *r, struct str repository, const char *digest
         ask(r, &q, &a, e) < 0) {
         return -1;
     }
-    if (a.status != 200 && a.status != 404 && a.status != 405) {
-        return refuse(r, &q, &a, e);
-    }
-    buf_clear(out);
-    return a.status == 200 && buf_add(out, buf_str(&a.body)) < 0
-               ? err_set(e, ERR_LIMIT, "%s has too many referrers of %s", r->url, digest)
-               : 0;
+    return a.status == 200 ? 1 : a.status == 404 || a.status == 405 ? 0 : refuse(r, &q, &a, e);
 }
 
 /* --- blobs --- */
@@ -585,6 +665,7 @@ int remote_blob_get(struct remote *r, struct str repository, const char *digest,
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX], scope[1024], range[64];
+    int result;
     struct ask q = {
         .method = "GET",
         .url = url,
@@ -598,12 +679,11 @@ int remote_blob_get(struct remote *r, struct str repository, const char *digest,
     if (blob_url(r, url, repository, digest, e) < 0) {
         return -1;
     }
-    if (ask(r, &q, &a, e) < 0) { /* all of it from the beginning is too long to be kept */
-        return offset > 0 && a.status == 200
-                   ? err_set(e, ERR_RANGE, "%s cannot go on in the middle of a blob", r->url)
-                   : -1;
+    result = ask(r, &q, &a, e);
+    if (offset > 0 && a.status == 200) { /* all of it from the beginning: may be too long to keep */
+        return err_set(e, ERR_RANGE, "%s cannot go on in the middle of a blob", r->url);
     }
-    return a.status == (offset > 0 ? 206 : 200) ? 0 : refuse(r, &q, &a, e);
+    return result < 0 ? -1 : a.status == (offset > 0 ? 206 : 200) ? 0 : refuse(r, &q, &a, e);
 }
 
 int remote_blob_there(struct remote *r, struct str repository, const char *digest, struct err *e)
@@ -628,8 +708,8 @@ struct sending {
     struct remote *r;
     const struct remote_upload *u;
     struct str scope;
-    char at[URL_MAX]; /* where the session is */
-    int64_t offset;   /* what the peer has */
+    char *at;       /* where the session is; URL_MAX bytes */
+    int64_t offset; /* what the peer has */
 };
 
 static ssize_t read_piece(void *ctx, int64_t offset, char *p, size_t n, struct err *e)
@@ -641,20 +721,37 @@ static ssize_t read_piece(void *ctx, int64_t offset, char *p, size_t n, struct e
         return err_sys(e, "read %s", s->u->digest);
     }
     if (s->u->progress != NULL) {
-        s->u->progress(s->u->ctx, s->offset + offset + got);
+        s->u->progress(s->u->ctx, s->offset + offset + got, got);
     }
     return got;
 }
 
 static int note_session(struct sending *s, const struct fetch_answer *a, struct err *e)
 {
+    struct str location = fetch_answer_header(a, "Location");
     char next[URL_MAX];
 
-    if (fetch_url_join(s->at, fetch_answer_header(a, "Location"), next, e) < 0) {
+    if (location.p == NULL) {
+        return err_set(e, ERR_INVALID, "%s does not say where its upload goes on (no Location)",
+                       s->r->url);
+    }
+    if (fetch_url_join(s->at, location, next, e) < 0) {
         return -1;
     }
     memcpy(s->at, next, URL_MAX);
+    if (s->u->moved != NULL) {
+        s->u->moved(s->u->ctx, s->at);
+    }
     return 0;
+}
+
+static void forget_session(struct sending *s)
+{
+    s->at[0] = '\0';
+    s->offset = 0;
+    if (s->u->moved != NULL) {
+        s->u->moved(s->u->ctx, "");
+    }
 }
 
 /* 1: mounted, or uploaded already; 0: a session. */
@@ -673,19 +770,21 @@ static int begin_upload(struct sending *s, struct err *e)
     result =
         url_of(s->r, s->at, "/v2/%.*s/blobs/uploads/%s", u->repository, query.p ? query.p : "", e);
     buf_done(&query);
-    if (result < 0 || ask(s->r, &q, &a, e) < 0) {
-        return -1;
+    result = result < 0 ? -1 : ask(s->r, &q, &a, e);
+    if (result == 0) {
+        result = a.status == 201   ? 1
+                 : a.status == 202 ? note_session(s, &a, e)
+                                   : refuse(s->r, &q, &a, e);
     }
-    if (a.status == 201) {
-        return 1;
+    if (result != 0) {
+        s->at[0] = '\0'; /* an address without a session */
     }
     s->offset = 0;
-    return a.status == 202 ? note_session(s, &a, e) : refuse(s->r, &q, &a, e);
+    return result;
 }
 
-/* "0-1023": what the peer has, both ends inclusive. An empty session looks like one of one byte, so
- * that much is sent again where it matters: a chunk that begins elsewhere is refused, not mixed up.
- */
+/* "0-1023": what the peer has, both ends inclusive. An empty session looks like one of one byte:
+ * taken for empty, and should the peer refuse that, a new session is begun. */
 static int64_t received_of(const struct fetch_answer *a)
 {
     struct str range = fetch_answer_header(a, "Range");
@@ -700,6 +799,7 @@ static int64_t received_of(const struct fetch_answer *a)
                : 0;
 }
 
+/* 1: the session goes on at s->offset; 0: there is none any more. */
 static int ask_offset(struct sending *s, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
@@ -708,11 +808,15 @@ static int ask_offset(struct sending *s, struct err *e)
     if (ask(s->r, &q, &a, e) < 0) {
         return -1;
     }
-    if (a.status != 204) {
+    if (a.status >= 500 || a.status == 429 || a.status == 401 || a.status == 403) {
         return refuse(s->r, &q, &a, e);
     }
     s->offset = received_of(&a);
-    return fetch_answer_header(&a, "Location").p ? note_session(s, &a, e) : 0;
+    if (a.status != 204 || s->offset > s->u->size_bytes) {
+        forget_session(s);
+        return 0;
+    }
+    return fetch_answer_header(&a, "Location").p && note_session(s, &a, e) < 0 ? -1 : 1;
 }
 
 static int send_rest(struct sending *s, struct err *e)
@@ -726,6 +830,7 @@ static int send_rest(struct sending *s, struct err *e)
                     .more = {.source = read_piece,
                              .body_bytes = size - s->offset,
                              .ctx = s,
+                             .stall_sec = ANSWER_SEC,
                              .headers = {{"Content-Type", "application/octet-stream"},
                                          {"Content-Range", range}},
                              .n_headers = 2}};
@@ -748,56 +853,91 @@ static int end_upload(struct sending *s, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX + 200];
-    struct ask q = {.method = "PUT", .url = url, .scope = s->scope, .more = {.body = STR_EMPTY}};
+    struct ask q = {.method = "PUT",
+                    .url = url,
+                    .scope = s->scope,
+                    .more = {.body = STR_EMPTY, .total_sec = COMMIT_SEC, .stall_sec = COMMIT_SEC}};
 
     (void)snprintf(url, sizeof(url), "%s%sdigest=%s", s->at, strchr(s->at, '?') ? "&" : "?",
                    s->u->digest);
     if (ask(s->r, &q, &a, e) < 0) {
         return -1;
     }
-    return a.status == 201 || a.status == 204 ? 0 : refuse(s->r, &q, &a, e);
+    if (a.status == 201 || a.status == 204) {
+        forget_session(s);
+        return 0;
+    }
+    if (a.status < 500 && a.status != 429) {
+        forget_session(s); /* going on with it would not mend it */
+    }
+    return refuse(s->r, &q, &a, e);
 }
 
 static bool may_go_on(const struct err *e)
 {
-    return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_RANGE;
+    return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_RANGE ||
+           e->kind == ERR_NOT_FOUND;
 }
 
-/* After a cut, from where the peer says it stands, as long as each try brings it further. */
+/* After a cut, from where the peer says it stands, as long as each try brings it further. 1: it is
+ * there. */
+static int go_on(struct sending *s, const struct err *cut, struct err *e)
+{
+    int result;
+
+    if (cut->kind == ERR_RANGE || cut->kind == ERR_NOT_FOUND) {
+        forget_session(s);
+        return begin_upload(s, e);
+    }
+    result = ask_offset(s, e);
+    return result == 0 ? begin_upload(s, e) : result < 0 ? -1 : 0;
+}
+
 static int send_all(struct sending *s, struct err *e)
 {
-    int64_t best = 0;
+    int64_t best = s->offset;
     int tries = 0;
 
     while (send_rest(s, e) < 0) {
-        struct err first = *e;
+        struct err cut = *e;
+        int there;
 
-        if (!may_go_on(e) || ask_offset(s, e) < 0) {
-            *e = first;
+        if (!may_go_on(&cut) || ++tries > UPLOAD_TRIES || (there = go_on(s, &cut, e)) < 0) {
+            *e = cut;
             return -1;
         }
-        tries = s->offset > best ? 0 : tries + 1;
+        if (there > 0) {
+            return 0;
+        }
+        tries = s->offset > best + MIN_PROGRESS ? 0 : tries;
         best = s->offset > best ? s->offset : best;
-        if (tries >= UPLOAD_TRIES) {
-            *e = first;
-            return -1;
-        }
     }
     return end_upload(s, e);
 }
 
 int remote_blob_put(struct remote *r, const struct remote_upload *u, struct err *e)
 {
-    char scope[1024];
-    struct sending s = {
-        .r = r, .u = u, .scope = scope_of(scope, u->repository, "pull,push", u->mount_from)};
+    char scope[1024], own[URL_MAX] = "";
+    struct sending s = {.r = r,
+                        .u = u,
+                        .scope = scope_of(scope, u->repository, "pull,push", u->mount_from),
+                        .at = u->session ? u->session : own};
     int done = remote_blob_there(r, u->repository, u->digest, e);
 
+    if (done != 0) {
+        return done;
+    }
+    if (s.at[0] != '\0') {
+        done = ask_offset(&s, e);
+        if (done < 0) {
+            return -1;
+        }
+    }
     if (done == 0) {
         done = begin_upload(&s, e);
-    }
-    if (done != 0) {
-        return done < 0 ? -1 : 0;
+        if (done != 0) {
+            return done;
+        }
     }
     return send_all(&s, e);
 }

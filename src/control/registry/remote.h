@@ -16,7 +16,7 @@ struct remote_options {
     const char *url;             /* "https://registry.example:5000"; copied, as all below */
     const char *user, *password; /* NULL or "": anonymous */
     struct fetch_options fetch;
-    int64_t rate_bytes; /* in a second; 0: no limit */
+    int64_t rate_bytes; /* of blobs, in a second; 0: no limit */
     fetch_stop *stop;   /* may be NULL */
     void *stop_ctx;
 };
@@ -44,16 +44,22 @@ struct remote_manifest {
 /* By tag or digest. ERR_NOT_FOUND; ERR_INVALID when the bytes are not what the digest says. */
 int remote_manifest_get(struct remote *r, struct str repository, struct str reference,
                         struct remote_manifest *out, struct err *e) MUST_USE;
-/* The digest it says the reference has; ERR_NOT_FOUND. */
+/* The digest it says the reference has, "" when it does not say; ERR_NOT_FOUND. */
 int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
                          char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 int remote_manifest_put(struct remote *r, struct str repository, struct str reference,
                         const char *media_type, struct str body, struct err *e) MUST_USE;
 int remote_manifest_delete(struct remote *r, struct str repository, struct str reference,
                            struct err *e) MUST_USE;
-/* Referrers of a digest: the index as JSON; "" of a peer without the API. */
-int remote_referrers(struct remote *r, struct str repository, const char *digest, struct buf *out,
-                     struct err *e) MUST_USE;
+/* The digests that refer to one: from the API, or of a peer without it from the tag that stands in
+ * for it (OCI dist-spec 1.1 "Referrers Tag Schema"). */
+int remote_referrers(struct remote *r, struct str repository, const char *digest, remote_name *each,
+                     void *ctx, struct err *e) MUST_USE;
+/* 1 it has the API, 0 it does not. */
+int remote_knows_referrers(struct remote *r, struct str repository, const char *digest,
+                           struct err *e) MUST_USE;
+/* That tag: "sha256-<hex>". */
+void remote_referrers_tag(const char *digest, char tag[CONTENT_DIGEST_MAX]);
 
 /* The bytes from `offset` on. The peer that does not know ranges gives ERR_RANGE for an offset > 0.
  */
@@ -68,8 +74,13 @@ struct remote_upload {
     int64_t size_bytes;
     int fd;                /* read with pread */
     struct str mount_from; /* a repository there that may have it; p == NULL: none */
-    void (*progress)(void *ctx, int64_t bytes); /* how far it is; may be NULL */
+    /* Where an earlier try left its session (2048 bytes), "" when there is none; kept true. */
+    char *session;
+    /* `at` bytes have arrived; `sent` more went out for it. May be NULL. */
+    void (*progress)(void *ctx, int64_t at, int64_t sent);
+    /* The session began or moved; may be NULL. */
+    void (*moved)(void *ctx, const char *session);
     void *ctx;
 };
-/* In one go or, when that is cut, from where the peer says it stands. */
+/* In one go or, when that is cut, from where the peer says it stands. 1: it was there already. */
 int remote_blob_put(struct remote *r, const struct remote_upload *u, struct err *e) MUST_USE;

@@ -5,8 +5,8 @@
 #pragma once
 #include "base/arena.h"
 #include "base/json.h"
-#include "manifest.h"
-#include "names.h"
+#include "registry/manifest.h"
+#include "registry/names.h"
 
 struct policy;
 struct project_refs;
@@ -100,6 +100,16 @@ int store_repository_rows(struct registry *r, struct str project, struct page *p
 /* Repositories of `projects` that hold manifests, by full name. */
 int store_catalog_names(struct registry *r, const struct project_refs *projects, struct page *p,
                         struct jw *w, struct err *e) MUST_USE;
+
+/* --- walks; -1 of `each` ends one, and it runs inside the read --- */
+
+typedef int store_tag(void *ctx, struct str repository, struct str tag, struct err *e);
+/* Of one repository, or (p == NULL) of all by name; one without tags comes with an empty one. */
+int store_each_tag(struct registry *r, struct str repository, store_tag *each, void *ctx,
+                   struct err *e) MUST_USE;
+/* The tags of what a manifest refers to: of the image that a signature is about. */
+int store_each_subject_tag(struct registry *r, struct str repository, const char *digest,
+                           store_tag *each, void *ctx, struct err *e) MUST_USE;
 
 /* --- quota and policy of a project --- */
 

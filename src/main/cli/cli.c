@@ -197,6 +197,47 @@ static const struct cli_option usage_opts[] = {
     {0},
 };
 
+static const struct cli_option registry_add_opts[] = {
+    {"user", 'u', "NAME", "who signs in there; the password is asked for"},
+    {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
+    {"ca", 0, "FILE", "certificate (PEM) of the authority that its certificate is from"},
+    {"insecure", 0, "yes|no", "believe whoever answers, without looking at its certificate"},
+    {0},
+};
+static const struct cli_option registry_set_opts[] = {
+    {"url", 0, "URL", "its address"},
+    {"user", 'u', "NAME", "who signs in there; the password is asked for; '' is nobody"},
+    {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
+    {"ca", 0, "FILE", "certificate (PEM) of the authority that its certificate is from"},
+    {"insecure", 0, "yes|no", "believe whoever answers, without looking at its certificate"},
+    {0},
+};
+static const struct cli_option rule_opts[] = {
+    {"direction", 0, "push|pull", "to the other registry, or from it"},
+    {"registry", 0, "NAME", "the other registry (strata registry list)"},
+    {"repositories", 0, "PATTERN", "of the source: demo/**, library/alpine, !demo/tmp*"},
+    {"tags", 0, "PATTERN", "of them: v*, latest, !*-rc*"},
+    {"kind", 0, "KIND", "all, images or artifacts"},
+    {"destination", 0, "NAME", "project or prefix that names go below; without: the same name"},
+    {"strip-parts", 0, "N", "leave out so many first parts of the name at the destination"},
+    {"trigger", 0, "TRIGGER", "manual, schedule, or event: as images are pushed"},
+    {"schedule", 0, "CRON", "when, in UTC: '30 3 * * *', @daily"},
+    {"mirror-deletions", 0, "yes|no", "delete at the destination what the source no longer has"},
+    {"referrers", 0, "yes|no", "signatures and SBOMs too (default yes)"},
+    {"rate", 0, "BYTES", "at most so many in a second: 10MiB; 0: no limit"},
+    {"enabled", 0, "yes|no", "whether it runs at all"},
+    {0},
+};
+static const struct cli_option replicate_opts[] = {
+    {"wait", 0, NULL, "until it has ended; then exit with 1 when it failed"},
+    {0},
+};
+static const struct cli_option runs_opts[] = {
+    {"rule", 0, "NAME", "only of this rule"},
+    {"limit", 0, "N", "rows, newest first (default 50)"},
+    {0},
+};
+
 enum { S = CLI_NEEDS_SERVER, P = CLI_NEEDS_SERVER | CLI_NEEDS_PROJECT };
 
 const struct cli_verb cli_verbs[] = {
@@ -284,6 +325,10 @@ const struct cli_verb cli_verbs[] = {
      filter_opts, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
+    {"image copy", "FROM TO", "Give an image another name, also in another project.",
+     "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
+     "  strata image copy demo/tool:1 release/tool:stable",
+     NULL, verb_image_copy, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
@@ -308,6 +353,38 @@ const struct cli_verb cli_verbs[] = {
      verb_webhook_redeliver, P},
     {"webhook trust", "NAME yes|no", "Believe any certificate of its server (administrators).",
      NULL, NULL, verb_webhook_trust, P},
+    {"registry add", "NAME URL", "Add another registry to copy images from or to.",
+     "  strata registry add hub https://registry-1.docker.io\n"
+     "  strata registry add site https://strata.example --user robot --password-stdin < password",
+     registry_add_opts, verb_registry_add, S},
+    {"registry list", "", "List the other registries.", NULL, NULL, verb_registry_list, S},
+    {"registry set", "NAME", "Change address, user, password or certificate of a registry.",
+     "  strata registry set site --user robot --password-stdin < password", registry_set_opts,
+     verb_registry_set, S},
+    {"registry ping", "NAME", "Ask whether a registry answers and takes the password.", NULL, NULL,
+     verb_registry_ping, S},
+    {"registry delete", "NAME", "Remove a registry that no rule uses.", NULL, sure_opts,
+     verb_registry_delete, S},
+    {"replication rule create", "NAME", "Make a rule: which images are copied where, and when.",
+     "  strata replication rule create alpine --direction pull --registry hub \\\n"
+     "    --repositories library/alpine --tags '3.*' --destination mirror --schedule @daily\n"
+     "  strata replication rule create site --direction push --registry site \\\n"
+     "    --repositories 'demo/**' --trigger event",
+     rule_opts, verb_rule_create, S},
+    {"replication rule list", "", "List the rules.", NULL, NULL, verb_rule_list, S},
+    {"replication rule show", "NAME", "Show a rule.", NULL, NULL, verb_rule_show, S},
+    {"replication rule set", "NAME", "Change a rule.",
+     "  strata replication rule set alpine --rate 10MiB --enabled no", rule_opts, verb_rule_set, S},
+    {"replication rule delete", "NAME", "Delete a rule with its runs; what it copied stays.", NULL,
+     sure_opts, verb_rule_delete, S},
+    {"replication run start", "RULE", "Run a rule now.",
+     "  strata replication run start alpine --wait", replicate_opts, verb_replicate, S},
+    {"replication run list", "", "List runs, newest first.", NULL, runs_opts, verb_replication_runs,
+     S},
+    {"replication run show", "RUN", "Show what a run does with each tag.", NULL, NULL,
+     verb_replication_run, S},
+    {"replication run stop", "RUN", "Stop a run, also in the middle of a blob.", NULL, NULL,
+     verb_replication_stop, S},
     {"volume create", "NAME", "Make a volume.", NULL, volume_opts, verb_volume_create, P},
     {"volume list", "", "List volumes.", NULL, filter_opts, verb_volume_list, P},
     {"volume delete", "NAME", "Delete a volume with its files.", NULL, sure_opts,

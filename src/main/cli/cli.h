@@ -273,6 +273,23 @@ int verb_image_push(struct cli *c, struct err *e);
 int verb_image_list(struct cli *c, struct err *e);
 int verb_image_show(struct cli *c, struct err *e);
 int verb_image_delete(struct cli *c, struct err *e);
+/* image_copy.c */
+int verb_image_copy(struct cli *c, struct err *e);
+/* replication.c */
+int verb_registry_add(struct cli *c, struct err *e);
+int verb_registry_list(struct cli *c, struct err *e);
+int verb_registry_set(struct cli *c, struct err *e);
+int verb_registry_delete(struct cli *c, struct err *e);
+int verb_registry_ping(struct cli *c, struct err *e);
+int verb_rule_create(struct cli *c, struct err *e);
+int verb_rule_list(struct cli *c, struct err *e);
+int verb_rule_show(struct cli *c, struct err *e);
+int verb_rule_set(struct cli *c, struct err *e);
+int verb_rule_delete(struct cli *c, struct err *e);
+int verb_replicate(struct cli *c, struct err *e);
+int verb_replication_runs(struct cli *c, struct err *e);
+int verb_replication_run(struct cli *c, struct err *e);
+int verb_replication_stop(struct cli *c, struct err *e);
 /* volume.c */
 int verb_volume_create(struct cli *c, struct err *e);
 int verb_volume_list(struct cli *c, struct err *e);

@@ -13,6 +13,7 @@ export type LiveEvent =
   | { type: 'user'; name: string; action: string }
   | { type: 'token'; id: number; action: string }
   | { type: 'audit'; user: string; project: string | null }
+  | { type: 'replication'; id: number; rule: string; state: string }
   | { type: 'machine' }
   | { type: 'me' }; // my rights changed
 
@@ -21,7 +22,7 @@ export type LiveState = 'connecting' | 'live' | 'stale';
 
 type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | { refused: true } | { ask: true };
 
-const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'machine', 'me'] as const;
+const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'replication', 'machine', 'me'] as const;
 
 export class Live {
   state: LiveState = 'connecting';

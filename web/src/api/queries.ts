@@ -60,6 +60,9 @@ export function refreshFor(event: LiveEvent) {
     case 'token':
       touch('tokens');
       break;
+    case 'replication':
+      touch('replication', 'runs');
+      break;
     case 'audit':
       refreshAudit();
       break;

@@ -33,6 +33,10 @@ export type RobotGrant = Schemas['RobotGrant'];
 export type Group = Schemas['Group'];
 export type GroupShown = Schemas['GroupShown'];
 export type Secret = Schemas['Secret'];
+export type RemoteRegistry = Schemas['RemoteRegistry'];
+export type ReplicationRule = Schemas['ReplicationRule'];
+export type ReplicationRun = Schemas['ReplicationRun'];
+export type ReplicationTask = Schemas['ReplicationTask'];
 /** The answer to making one: the only time that the text is there. */
 export type TokenMade = Schemas['TokenMade'];
 export type Usage = Schemas['JobSamples'];

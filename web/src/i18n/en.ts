@@ -5,8 +5,9 @@ import { frame } from './en/frame';
 import { images } from './en/images';
 import { jobs } from './en/jobs';
 import { people } from './en/people';
+import { replication } from './en/replication';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

@@ -5,5 +5,6 @@ import { frame } from './zh-CN/frame';
 import { images } from './zh-CN/images';
 import { jobs } from './zh-CN/jobs';
 import { people } from './zh-CN/people';
+import { replication } from './zh-CN/replication';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication };

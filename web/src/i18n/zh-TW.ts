@@ -5,5 +5,6 @@ import { frame } from './zh-TW/frame';
 import { images } from './zh-TW/images';
 import { jobs } from './zh-TW/jobs';
 import { people } from './zh-TW/people';
+import { replication } from './zh-TW/replication';
 
-export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people };
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication };

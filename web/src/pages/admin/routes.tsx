@@ -8,6 +8,7 @@ const Users = lazy(() => import('./Users'));
 const Groups = lazy(() => import('./Groups'));
 const Robots = lazy(() => import('./Robots'));
 const Projects = lazy(() => import('./Projects'));
+const Replication = lazy(() => import('./Replication'));
 const Permissions = lazy(() => import('./Permissions'));
 const Audit = lazy(() => import('./Audit'));
 const Health = lazy(() => import('./Health'));
@@ -25,6 +26,7 @@ export const adminRoutes: RouteObject[] = [
       { path: 'groups', element: <Groups />, handle: helpOn('administration.groups') },
       { path: 'robots', element: <Robots />, handle: helpOn('administration.robots') },
       { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
+      { path: 'replication', element: <Replication />, handle: helpOn('images.copy-to-and-from-other-registries') },
       { path: 'permissions', element: <Permissions />, handle: helpOn('administration.roles') },
       { path: 'audit', element: <Audit />, handle: helpOn('administration.audit-log') },
       { path: 'health', element: <Health />, handle: helpOn('administration.health') },
