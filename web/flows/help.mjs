@@ -47,6 +47,7 @@ async function makeSamples(api) {
     groups: ['/admin/groups'],
     robots: ['/admin/robots'],
     projects: ['/admin/projects'],
+    replication: ['/admin/replication'],
     permissions: ['/admin/permissions'],
     audit: ["/admin/audit?user=admin&q=it's&time=day"],
     health: ['/admin/health'],

@@ -47,5 +47,5 @@ int copy_pull(const struct copy *c, struct str from, struct str reference,
 int copy_push(const struct copy *c, struct str from, struct str reference, struct str to,
               struct str tag, struct copy_result *out, struct err *e) MUST_USE;
 /* The other side of it, for mirrors: deletes a tag here, and tells of it. ERR_NOT_FOUND. */
-int copy_delete_here(struct registry *r, struct str repository, struct str tag,
+int copy_delete_here(struct registry *r, struct str repository, struct str tag, struct str by,
                      struct err *e) MUST_USE;

@@ -152,7 +152,7 @@ static int download(const struct pull *p, const struct descriptor *d, struct err
     int result;
 
     upload_id(p->to, d->digest, id);
-    if (store_quota_fits(r, p->to->project_id, d->size_bytes, &code, e) < 0 ||
+    if (store_quota_fits(r, p->to, d->size_bytes, &code, e) < 0 ||
         (v.w = open_upload(r, id, e)) == NULL) {
         return -1;
     }
@@ -363,11 +363,12 @@ int copy_pull(const struct copy *c, struct str from, struct str reference,
     return result;
 }
 
-int copy_delete_here(struct registry *r, struct str repository, struct str tag, struct err *e)
+int copy_delete_here(struct registry *r, struct str repository, struct str tag, struct str by,
+                     struct err *e)
 {
     char digest[CONTENT_DIGEST_MAX];
 
-    if (store_tag_drop(r, repository, tag, digest, e) < 0) {
+    if (store_tag_drop(r, repository, tag, by, digest, e) < 0) {
         return -1;
     }
     registry_emit(r, repository, tag, digest, "deleted");

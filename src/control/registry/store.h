@@ -66,7 +66,7 @@ int store_manifest_delete(struct registry *r, const struct reference *ref, struc
                           const char **code, struct err *e) MUST_USE;
 /* A tag, and when it was the last name of its manifest that too, with what only it held together:
  * children of an index, signatures. `digest` receives the manifest's. */
-int store_tag_drop(struct registry *r, struct str repository, struct str tag,
+int store_tag_drop(struct registry *r, struct str repository, struct str tag, struct str by,
                    char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 /* What a path ".../<repository>/tags/<tag>" names: the tag, or else the repository of that whole
  * name (then `digest` is empty). ERR_CONFLICT when there are both. */

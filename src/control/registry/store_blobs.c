@@ -113,19 +113,20 @@ int store_blob_find(struct registry *r, struct str repository, const char *diges
 static int touch_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct blob_op *op = ctx;
-    int64_t id, project_id, used;
+    struct repo_key key = {.name = op->from, .by = STR_EMPTY};
+    int64_t id, used;
 
     /* Who wants it again is charged for it again. */
     if (db_repository(db, op->from, &id, op->code, e) < 0 ||
-        access_project_find(db, name_project(op->from), &project_id, e) < 0 ||
-        db_quota_begin(db, op->r, project_id, &used, e) < 0 ||
+        access_project_find(db, name_project(op->from), &key.project_id, e) < 0 ||
+        db_quota_begin(db, op->r, key.project_id, &used, e) < 0 ||
         state_run(db, e,
                   "UPDATE repository_blobs SET touched_ms = ?, charged = 1"
                   " WHERE digest = ? AND repository_id = ?",
                   "izi", clock_wall_ms(), op->digest, id) < 0) {
         return -1;
     }
-    return db_quota_end(db, op->r, project_id, used, op->code, e);
+    return db_quota_end(db, op->r, &key, used, op->code, e);
 }
 
 void store_blob_renew(struct registry *r, struct str repository, const char *digest)

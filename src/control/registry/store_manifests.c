@@ -443,16 +443,12 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
     return db_prune(db, manifest_id, e);
 }
 
-int store_tag_drop(struct registry *r, struct str repository, struct str tag,
+int store_tag_drop(struct registry *r, struct str repository, struct str tag, struct str by,
                    char digest[CONTENT_DIGEST_MAX], struct err *e)
 {
     const char *code;
-    struct delete_op op = {.r = r,
-                           .repository = repository,
-                           .tag = tag,
-                           .by = STR_EMPTY,
-                           .digest = digest,
-                           .code = &code};
+    struct delete_op op = {
+        .r = r, .repository = repository, .tag = tag, .by = by, .digest = digest, .code = &code};
 
     return state_write(r->state, tag_drop_fn, &op, e);
 }

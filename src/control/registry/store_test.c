@@ -315,12 +315,12 @@ static void dropping_the_last_tag_of_an_index_drops_what_only_it_held(void **sta
     (void)state;
     assert_int_equal(push_manifest("library/app", "v1", MEDIA_OCI_INDEX, index_of(arm, amd), index),
                      0);
-    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), dropped, &e), 0);
     assert_string_equal(dropped, index);
     assert_false(exists("library/app", index));
     assert_false(exists("library/app", arm));
     assert_true(exists("library/app", amd)); /* has a tag of its own */
-    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), -1);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), dropped, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
 }
 
@@ -331,7 +331,7 @@ static void dropping_one_of_two_tags_keeps_the_image(void **state)
 
     (void)state;
     (void)push_image("library/app", "v2", "amd64", "one");
-    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), dropped, &e), 0);
     assert_true(exists("library/app", digest));
     assert_true(exists("library/app", "v2"));
 }
@@ -348,7 +348,7 @@ static void signatures_go_with_the_image_they_are_about(void **state)
 
     (void)state;
     assert_int_equal(push_manifest("library/app", NULL, MEDIA_OCI_MANIFEST, text, signature), 0);
-    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), dropped, &e), 0);
     assert_false(exists("library/app", signature));
 }
 
@@ -385,7 +385,7 @@ static void a_deleted_image_is_collected(void **state)
     (void)state;
     (void)push_image("library/app", "v1", "amd64", "one");
     (void)push_image("library/two", "v1", "amd64", "one");
-    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), dropped, &e), 0);
+    assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), dropped, &e), 0);
     clock_set_wall_ms(clock_wall_ms() + DAY_MS + 1000);
     assert_int_equal(registry_collect(r, 100, &e), 0); /* library/two still has it */
     assert_true(stored(layer));

@@ -350,7 +350,7 @@ static int destination_here(struct work *w, struct repo_key *to, struct err *e)
     struct str project;
     uint32_t id_base;
 
-    *to = (struct repo_key){.name = w->task.destination};
+    *to = (struct repo_key){.name = w->task.destination, .by = STR("replication")};
     if (name_check(to->name, e) < 0) {
         return err_wrap(e, "%.*s cannot be a repository here (set the rule's destination)",
                         STR_ARG(to->name));
@@ -409,7 +409,8 @@ static int delete_tag(struct work *w, struct err *e)
         return has;
     }
     result = w->rule.direction == PULLS
-                 ? copy_delete_here(w->r->registry, w->task.destination, w->task.reference, e)
+                 ? copy_delete_here(w->r->registry, w->task.destination, w->task.reference,
+                                    STR("replication"), e)
                  : remote_manifest_delete(w->remote, w->task.destination, w->task.reference, e);
     return result == 0 ? 0 : e->kind == ERR_NOT_FOUND ? 1 : -1;
 }

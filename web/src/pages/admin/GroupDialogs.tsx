@@ -7,6 +7,7 @@ import type { ApiError } from '../../api/client';
 import { addToGroup, createGroup, removeFromGroup, useGroup } from '../../api/people';
 import type { GroupShown } from '../../api/types';
 import { ErrorView } from '../../components/ErrorView';
+import { filterText } from '../../components/FilterBox';
 import { useText } from '../../i18n';
 
 export function NewGroup({ close, done }: { close: () => void; done: (name: string) => void }) {
@@ -44,13 +45,16 @@ export function NewGroup({ close, done }: { close: () => void; done: (name: stri
 function Users({ group }: { group: GroupShown }) {
   const t = useText();
   const { message } = App.useApp();
-  const users = useUsers();
+  const [q, setQ] = useState('');
+  const users = useUsers({ q, kind: '' });
   const inside = new Set(group.members);
   const run = (what: Promise<void>) => void what.catch((e: ApiError) => void message.error(e.message));
   return (
     <>
       <Select
         showSearch
+        filterOption={false}
+        onSearch={(text) => setQ(filterText(text))}
         className="wide"
         value={null}
         placeholder={t('group.add')}

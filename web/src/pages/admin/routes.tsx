@@ -26,7 +26,7 @@ export const adminRoutes: RouteObject[] = [
       { path: 'groups', element: <Groups />, handle: helpOn('administration.groups') },
       { path: 'robots', element: <Robots />, handle: helpOn('administration.robots') },
       { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
-      { path: 'replication', element: <Replication />, handle: helpOn('images.copy-to-and-from-other-registries') },
+      { path: 'replication', element: <Replication />, handle: helpOn('administration.other-registries') },
       { path: 'permissions', element: <Permissions />, handle: helpOn('administration.roles') },
       { path: 'audit', element: <Audit />, handle: helpOn('administration.audit-log') },
       { path: 'health', element: <Health />, handle: helpOn('administration.health') },
