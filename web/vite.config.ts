@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
@@ -14,7 +15,12 @@ export default defineConfig({
     assetsInlineLimit: 0, // a data: URL would need a hole in the Content-Security-Policy
     chunkSizeWarningLimit: 1500,
   },
-  test: { setupFiles: ['src/test-setup.ts'] },
+  test: {
+    setupFiles: ['src/test-setup.ts'],
+    // As the browser gets them: what is written for require() takes in modules, which Node 18 cannot.
+    alias: { '@ant-design/icons': fileURLToPath(new URL('node_modules/@ant-design/icons/es/index.js', import.meta.url)) },
+    server: { deps: { inline: [/@ant-design/] } },
+  },
   server: {
     fs: { allow: ['..'] }, // docs/manual is the console's help
     proxy: Object.fromEntries(['/api', '/v2', '/service', '/version'].map((p) => [p, { target: server, ws: true }])),

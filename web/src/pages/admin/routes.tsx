@@ -23,7 +23,7 @@ export const adminRoutes: RouteObject[] = [
     children: [
       { index: true, element: <Navigate replace to="/admin/users" /> },
       { path: 'users', element: <Users />, handle: helpOn('administration.users') },
-      { path: 'groups', element: <Groups />, handle: helpOn('administration.groups') },
+      { path: 'groups', element: <Groups />, handle: helpOn('administration.groups-of-users') },
       { path: 'robots', element: <Robots />, handle: helpOn('administration.robots') },
       { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
       { path: 'replication', element: <Replication />, handle: helpOn('administration.other-registries') },
