@@ -17,6 +17,7 @@ import requests
 
 from conftest import Strata, free_port, wait_for
 from test_c20_registry import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, sha
+from test_c22_webhooks import Receiver
 
 V1 = '/api/v1/'
 RUNS = V1 + 'replication/runs'
@@ -464,6 +465,35 @@ def test_a_restart_brings_what_was_missed(own_strata):
     one.strata.start()
     wait_for(lambda: two.digest('demo/app', 'v1') == digest, 60, 'what was missed arrives')
     assert 'start' in {r['trigger'] for r in one.runs('away')}
+
+
+def test_projects_are_told_of_what_was_copied(pair, name):
+    a, b = pair
+    fill(a, name)
+    b.strata.project(name)
+    target = Receiver()
+    for side in pair:
+        r = side.api('POST', f'{V1}projects/{name}/webhooks', json={'name': 'r', 'url': target.url, 'events': ['REPLICATION']})
+        assert r.status_code == 201, r.text
+    try:
+        a.rule(name, 'push', repositories=f'{name}/app', tags='thing')
+        a.run(name)
+        body = target.wait(1)[0]
+        assert (body['type'], body['operator']) == ('REPLICATION', 'admin')
+        told = body['event_data']['replication']
+        assert told['job_status'] == 'Success' and told['trigger_type'] == 'manual'
+        assert told['successful_artifact'] == [{'type': 'image', 'status': 'Success', 'name_tag': f'{name}/app:thing'}]
+        assert told['dest_resource'] == {'registry_name': 'peer', 'endpoint': b.strata.url, 'registry_type': 'docker-registry', 'namespace': name}
+        b.rule(name, 'pull', repositories=f'{name}/app', tags='long', destination='nowhere', strip_parts=1)
+        b.run(name, state='failed')
+        b.change(name, destination=f'{name}/copied', strip_parts=2)
+        b.run(name)
+        told = target.wait(2)[1]['event_data']['replication']
+        assert told['src_resource']['registry_name'] == 'peer'
+        a.run(name)
+        assert len(target.bodies()) == 2, 'what was there already is no news, and of a project that is not there nobody is told'
+    finally:
+        target.close()
 
 
 def test_old_runs_go(pair, name):

@@ -112,6 +112,19 @@ static int tell_webhooks(void *ctx, struct state_db *db, const struct registry_c
     return webhooks_queue(w->webhooks, db, &news, e);
 }
 
+static int tell_replicated(void *ctx, struct state_db *db, const struct replication_end *x,
+                           struct err *e)
+{
+    struct wire *w = ctx;
+
+    return webhooks_queue(w->webhooks, db,
+                          &(struct webhook_news){.event = WEBHOOK_REPLICATION,
+                                                 .project_id = x->project_id,
+                                                 .by = x->by,
+                                                 .about = x->about},
+                          e);
+}
+
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
 {
     publish(ctx, type, &(struct http_audience){.perm = PERM_VOLUME_READ, .project = project}, json);
@@ -355,7 +368,8 @@ static int open_replication(struct wire *w, const struct boot *b, struct err *e)
                                                                   .n_denied = w->n_denied,
                                                                   .cfg = b->cfg,
                                                                   .ctx = w,
-                                                                  .event = publish_replication},
+                                                                  .event = publish_replication,
+                                                                  .ended = tell_replicated},
                                       e);
     return w->replication ? replication_start(w->replication, e) : -1;
 }

@@ -478,6 +478,7 @@ struct replication *replication_open(const struct replication_parts *p, struct e
     r->secrets = p->secrets;
     r->event_ctx = p->ctx;
     r->event = p->event;
+    r->ended = p->ended;
     r->retry_ms = (p->cfg ? cfg_i64(p->cfg, "replication.retry") : 5) * 1000;
     for (size_t i = 0; i < SLOTS; i++) {
         r->slots[i].r = r;

@@ -19,12 +19,20 @@ struct replication;
 struct secrets;
 struct cidr;
 struct state;
+struct state_db;
 struct state_schema;
 
 extern const struct state_schema replication_schema;
 extern const struct route replication_routes[]; /* ctx: struct replication * */
 extern const struct http_schema replication_schemas[];
 extern const struct cfg_item replication_config[];
+
+/* A copy or deletion that was done or has failed for good. */
+struct replication_end {
+    int64_t project_id; /* of the side that is here */
+    struct str by;      /* who made the rule */
+    struct str about;   /* JSON object: "replication" of Harbor's webhooks */
+};
 
 struct replication_parts {
     struct state *state;
@@ -34,8 +42,10 @@ struct replication_parts {
     const struct cidr *denied; /* where no copy may lead (net.outbound_deny); kept by the caller */
     size_t n_denied;
     const struct cfg *cfg;                                       /* may be NULL: defaults */
-    void *ctx;                                                   /* of event */
+    void *ctx;                                                   /* of event, ended */
     void (*event)(void *ctx, const char *type, struct str json); /* for system:manage */
+    /* Called in the transaction that writes it down; -1 undoes that. May be NULL. */
+    int (*ended)(void *ctx, struct state_db *db, const struct replication_end *x, struct err *e);
 };
 
 struct replication *replication_open(const struct replication_parts *p, struct err *e) MUST_USE;

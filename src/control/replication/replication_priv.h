@@ -144,6 +144,7 @@ struct replication {
     struct secrets *secrets;
     void *event_ctx;
     void (*event)(void *ctx, const char *type, struct str json);
+    int (*ended)(void *ctx, struct state_db *db, const struct replication_end *x, struct err *e);
     const struct cidr *denied;
     size_t n_denied;
     int64_t retry_ms;

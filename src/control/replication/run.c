@@ -313,11 +313,83 @@ static void on_bytes(void *ctx, const struct copy_bytes *more)
 
 static const char *const task_states[] = {"waiting", "succeeded", "skipped", "failed", "stopped"};
 
+static void write_side(const struct work *w, struct jw *j, const char *key, bool is_here,
+                       struct str repository)
+{
+    jw_key(j, key);
+    jw_object(j);
+    if (!is_here) {
+        jw_kv_str(j, "registry_name", w->registry.name);
+        jw_kv_str(j, "endpoint", w->registry.url);
+    }
+    jw_kv_c(j, "registry_type", is_here ? "harbor" : "docker-registry");
+    jw_kv_str(j, "namespace", name_project(repository));
+    jw_end(j);
+}
+
+/* As Harbor tells its webhooks; its hostname comes from whoever sends it. */
+static void write_end(const struct work *w, const struct ended *x, struct jw *j)
+{
+    static const char *const triggers[TRIGGERS] = {"manual", "scheduled", "event_based"};
+    bool failed = x->how == TASK_FAILED;
+    struct buf name = BUF_MAX(2048);
+
+    buf_printf(&name, "%.*s:%.*s", STR_ARG(w->task.source), STR_ARG(w->task.reference));
+    jw_object(j);
+    jw_kv_c(j, "job_status", failed ? "Failed" : "Success");
+    jw_kv_c(j, "artifact_type", "image");
+    jw_kv_bool(j, "override_mode", true);
+    jw_kv_c(j, "trigger_type", triggers[w->rule.trigger]);
+    jw_kv_str(j, "policy_creator", w->rule.created_by);
+    jw_kv_i64(j, "execution_timestamp", clock_wall_ms() / 1000);
+    write_side(w, j, "src_resource", w->rule.direction == PUSHES, w->task.source);
+    write_side(w, j, "dest_resource", w->rule.direction == PULLS, w->task.destination);
+    jw_key(j, failed ? "failed_artifact" : "successful_artifact");
+    jw_array(j);
+    jw_object(j);
+    jw_kv_c(j, "type", "image");
+    jw_kv_c(j, "status", failed ? "Failed" : w->task.deletes ? "Deleted" : "Success");
+    jw_kv_str(j, "name_tag", buf_str(&name));
+    if (failed) {
+        jw_kv_c(j, "fail_reason", x->error);
+    }
+    jw_end(j);
+    jw_end(j);
+    jw_end(j);
+    buf_done(&name);
+}
+
+static int tell_end(struct state_db *db, const struct ended *x, struct err *e)
+{
+    const struct work *w = x->w;
+    struct str here = w->rule.direction == PULLS ? w->task.destination : w->task.source;
+    struct replication_end told = {.by = w->rule.created_by};
+    struct buf about = BUF_MAX(16 * KIB);
+    struct jw j = JW(&about);
+    struct err missing;
+    int result = 0;
+
+    if (w->r->ended == NULL || (x->how != TASK_SUCCEEDED && x->how != TASK_FAILED)) {
+        return 0;
+    }
+    if (access_project_find(db, name_project(here), &told.project_id, &missing) < 0) {
+        *e = missing;
+        return missing.kind == ERR_NOT_FOUND ? 0 : -1; /* then there is nobody to tell */
+    }
+    write_end(w, x, &j);
+    told.about = buf_str(&about);
+    if (!about.failed) {
+        result = w->r->ended(w->r->event_ctx, db, &told, e);
+    }
+    buf_done(&about);
+    return result;
+}
+
 static int task_end_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct ended *x = ctx;
 
-    if (progress_fn(db, ctx, e) < 0 ||
+    if (progress_fn(db, ctx, e) < 0 || tell_end(db, x, e) < 0 ||
         state_run(db, e,
                   "UPDATE replication_tasks SET state = ?1, tries = ?2, next_ms = ?3, error = ?4,"
                   " digest = coalesce(?5, digest), ended_ms = iif(?1 = 'waiting', NULL, ?6),"
