@@ -283,9 +283,9 @@ def test_nobody_gives_a_robot_more_than_he_holds(strata):
 def test_a_robot_of_the_system_works_where_it_was_sent(strata):
     strata.project('bots-a')
     strata.project('bots-b')
-    made = make(strata, 'mirror', project=None, grants=[{'project': 'bots-a', 'permissions': ['job:read', 'project:read']},
+    made = make(strata, 'mirror-32', project=None, grants=[{'project': 'bots-a', 'permissions': ['job:read', 'project:read']},
                                                         {'project': 'bots', 'permissions': ['project:read']}], description='copies')
-    assert made['robot']['login'] == 'robot$mirror' and made['robot']['project'] is None
+    assert made['robot']['login'] == 'robot$mirror-32' and made['robot']['project'] is None
     assert basic(strata, made, 'GET', '/api/v1/projects/bots-a/jobs').status_code == 200
     assert basic(strata, made, 'GET', '/api/v1/projects/bots/jobs').status_code == 403
     assert basic(strata, made, 'GET', '/api/v1/projects/bots-b').status_code == 404

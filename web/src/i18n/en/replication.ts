@@ -77,6 +77,6 @@ export const replication = {
   'repl.no_tasks': 'It has nothing to copy.',
   'repl.image': 'Image',
   'repl.to': 'becomes {name}',
-  'repl.deletes': 'delete',
+  'repl.deletes': 'delete it',
   'repl.next_try': 'Next try',
 };

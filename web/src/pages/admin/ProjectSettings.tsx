@@ -2,6 +2,7 @@
 import { Button, Card, Flex, Skeleton, Typography } from 'antd';
 import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
+import { useMembers } from '../../api/admin';
 import { path } from '../../api/client';
 import { useGet } from '../../api/queries';
 import type { Project } from '../../api/types';
@@ -48,6 +49,7 @@ export default function ProjectSettings() {
   const name = useParams().project ?? '';
   const { may } = useSession();
   const project = useGet<Project>(['projects', name], path`/api/v1/projects/${name}`);
+  const members = useMembers(name); // waited for: what is below them would jump
   const mayManage = may('project:manage', name);
   return (
     <>
@@ -65,7 +67,7 @@ export default function ProjectSettings() {
       />
       {project.error ? (
         <ErrorView error={project.error} retry={() => void project.refetch()} />
-      ) : !project.data ? (
+      ) : !project.data || members.isPending ? (
         <Skeleton active />
       ) : (
         <div className="grid-2">

@@ -27,11 +27,11 @@ function Row({ setting }: { setting: Setting }) {
         <Typography.Text className="mono break" copyable={{ text: setting.key }}>
           {setting.key}
         </Typography.Text>
-        <div className="secondary">{say(setting.help)}</div>
+        <div className="secondary break">{say(setting.help)}</div>
       </div>
       <div className="setting-value">
         <code className="mono break">{shown(setting.value)}</code> {setting.changed && <Tag className="state state-active">{t('admin.changed')}</Tag>}
-        <div className="secondary">
+        <div className="secondary break">
           {t('admin.default', { value: shown(setting.default) })}
           {setting.unit && ` · ${t('admin.unit', { unit: unitName(setting.unit) })}`}
         </div>
