@@ -78,6 +78,12 @@ static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {0},
 };
+static const struct cli_option fsck_opts[] = {
+    {"deep", 0, NULL, "read every blob and compare it with its digest"},
+    {"repair", 0, NULL, "mend what can be mended without losing anything"},
+    {"state", 0, "DIR", "check a state directory that no server uses, as root"},
+    {0},
+};
 static const struct cli_option member_opts[] = {
     {"group", 'g', NULL, "the name is that of a group"},
     {0},
@@ -365,6 +371,16 @@ const struct cli_verb cli_verbs[] = {
      verb_registry_ping, S},
     {"registry delete", "NAME", "Remove a registry that no rule uses.", NULL, sure_opts,
      verb_registry_delete, S},
+    {"registry storage", "", "Show what all images of this server take (administrators).", NULL,
+     NULL, verb_registry_storage, S},
+    {"registry collect", "", "Delete what images no longer use now (administrators).",
+     "Only what nothing used for its time of grace: 24 hours, or two after its last image went.",
+     NULL, verb_registry_collect, S},
+    {"registry fsck", "", "Check that this server's own images are whole (administrators).",
+     "Files against tables, while others push. Ends with 1 when something was found.\n"
+     "  strata registry fsck --deep --repair\n"
+     "  sudo strata registry fsck --state /var/lib/strata",
+     fsck_opts, verb_registry_fsck, S},
     {"replication rule create", "NAME", "Make a rule: which images are copied where, and when.",
      "  strata replication rule create alpine --direction pull --registry hub \\\n"
      "    --repositories library/alpine --tags '3.*' --destination mirror --schedule @daily\n"

@@ -290,6 +290,10 @@ int verb_replicate(struct cli *c, struct err *e);
 int verb_replication_runs(struct cli *c, struct err *e);
 int verb_replication_run(struct cli *c, struct err *e);
 int verb_replication_stop(struct cli *c, struct err *e);
+/* fsck.c */
+int verb_registry_storage(struct cli *c, struct err *e);
+int verb_registry_collect(struct cli *c, struct err *e);
+int verb_registry_fsck(struct cli *c, struct err *e);
 /* volume.c */
 int verb_volume_create(struct cli *c, struct err *e);
 int verb_volume_list(struct cli *c, struct err *e);
