@@ -273,7 +273,7 @@ static int is_left_by_kill(struct files *f)
     if (content_blob_open(r->content, f->digest, &fd, &size, f->e) < 0 || fstat(fd, &st) < 0) {
         return -1;
     }
-    return (int64_t)st.st_ctim.tv_sec * 1000 > r->opened_ms
+    return (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 > r->opened_ms
                ? 0
                : content_blob_intact(r->content, f->digest, &r->is_closing, f->e);
 }
