@@ -331,6 +331,29 @@ const struct cli_verb cli_verbs[] = {
      filter_opts, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
+    {"image tree", "IMAGE", "Show an index, its platforms, their layers, and what refers to them.",
+     "  strata image tree demo/tool:1", NULL, verb_image_tree, S},
+    {"image inspect", "IMAGE", "Print digest, platform and configuration of an image as JSON.",
+     "Of an index the image for this machine.\n"
+     "  strata image inspect demo/tool:1",
+     NULL, verb_image_inspect, S},
+    {"image pull", "IMAGE... DIRECTORY",
+     "Download images into an OCI layout; goes on after a break.",
+     "  strata image pull demo/tool:1 demo/tool:2 ./images\n"
+     "  skopeo inspect oci:images:1",
+     NULL, verb_image_pull, S},
+    {"image export", "IMAGE... FILE", "Write images as one tar; with - to standard output.",
+     "The file is an OCI archive and a docker archive in one:\n"
+     "  strata image export demo/tool:1 tool.tar\n"
+     "  docker load -i tool.tar\n"
+     "  skopeo copy oci-archive:tool.tar docker://elsewhere.example/tool:1",
+     NULL, verb_image_export, S},
+    {"image import", "FILE [IMAGE]", "Push the images of a saved tar or of an OCI layout.",
+     "docker save, podman save, skopeo and strata image export write such files, also compressed.\n"
+     "Without IMAGE each keeps its last name and tag, in the project of -p.\n"
+     "  strata image import tool.tar demo/tool:1\n"
+     "  strata image import images.tar.gz -p demo",
+     NULL, verb_image_import, S},
     {"image copy", "FROM TO", "Give an image another name, also in another project.",
      "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
      "  strata image copy demo/tool:1 release/tool:stable",

@@ -29,3 +29,12 @@ int image_digest_check(const char *digest, struct err *e) MUST_USE;
 const char *image_architecture(void);
 /* "linux/arm64/v8" of an index entry, "" without; the caller frees it. */
 char *image_platform(const json_t *descriptor);
+
+/* --- image.c: pushing --- */
+int image_has_blob(struct cli *c, const char *repo, const char *digest, bool *has,
+                   struct err *e) MUST_USE;
+/* `body` says where the bytes come from and how many there are. */
+int image_push_blob(struct cli *c, const char *repo, const char *digest,
+                    const struct client_request *body, struct err *e) MUST_USE;
+int image_put_manifest(struct cli *c, const char *repo, const char *reference, const char *type,
+                       struct str bytes, struct err *e) MUST_USE;

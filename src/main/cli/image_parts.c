@@ -6,8 +6,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-int image_split(const struct cli *c, const char *name, char **repo, char **reference,
-                struct err *e)
+int image_split(const struct cli *c, const char *name, char **repo, char **reference, struct err *e)
 {
     const char *at = strchr(name, '@'), *slash = strrchr(name, '/');
     const char *colon = at ? NULL : strchr(slash ? slash : name, ':');
@@ -52,8 +51,7 @@ static int get(struct cli *c, const char *path, struct buf *bytes, struct err *e
                                : err_set(e, ERR_INTERNAL, "the registry answered %d", a.status);
     }
     return buf_add(bytes, buf_str(&a.body)) < 0
-               ? err_set(e, ERR_LIMIT, "the registry answered more than %d bytes",
-                         LIMIT_MANIFEST_BYTES)
+               ? err_set(e, ERR_LIMIT, "the registry answered more than 4 MiB")
                : 0;
 }
 

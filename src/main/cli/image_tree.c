@@ -115,8 +115,8 @@ static int show(struct tree *t, const char *what, const char *reference, const c
     (void)json_object_set_new(node, "digest", json_string(digest));
     (void)json_object_set_new(node, "media_type", json_string(json_text(manifest, "mediaType")));
     if (!t->c->json) {
-        line(t, json_object_get(manifest, "manifests") ? "index" : what, digest,
-             (int64_t)bytes.len, more);
+        line(t, json_object_get(manifest, "manifests") ? "index" : what, digest, (int64_t)bytes.len,
+             more);
     }
     t->depth++;
     rc = show_parts(t, manifest, node, e) < 0 ? -1 : show_referrers(t, digest, node, e);
@@ -193,8 +193,7 @@ static int inspect(struct cli *c, const char *repo, const char *reference, json_
     image_digest_of(buf_str(&bytes), digest);
     (void)json_object_set_new(out, "Name", json_string(repo));
     (void)json_object_set_new(out, "Digest", json_string(digest));
-    (void)json_object_set_new(out, "Architecture",
-                              json_string(json_text(config, "architecture")));
+    (void)json_object_set_new(out, "Architecture", json_string(json_text(config, "architecture")));
     (void)json_object_set_new(out, "Os", json_string(json_text(config, "os")));
     (void)json_object_set_new(out, "Created", json_string(json_text(config, "created")));
     json_array_foreach(json_object_get(manifest, "layers"), i, layer)
