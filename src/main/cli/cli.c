@@ -78,6 +78,29 @@ static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {0},
 };
+static const struct cli_option immutable_opts[] = {
+    {"repositories", 0, "GLOB", "of which repositories (default: all)"},
+    {"tags", 0, "GLOB", "which tags (default: all); ! in front turns it around"},
+    {0},
+};
+static const struct cli_option retention_rule_opts[] = {
+    {"repositories", 0, "GLOB", "of which repositories (default: all)"},
+    {"tags", 0, "GLOB", "which tags (default: all); ! in front turns it around"},
+    {"keep", 0, "WHAT", "latest_pushed, latest_pulled, pushed_days, pulled_days or always"},
+    {"n", 0, "N", "how many images, or how many days"},
+    {"untagged", 0, NULL, "images without a tag too"},
+    {0},
+};
+static const struct cli_option retention_set_opts[] = {
+    {"schedule", 0, "CRON", "when it runs, as in crontab(5), or @daily; empty: only when asked"},
+    {"others", 0, "keep|remove", "what becomes of tags that no rule is about"},
+    {0},
+};
+static const struct cli_option retention_run_opts[] = {
+    {"dry-run", 0, NULL, "only say what would go, and why"},
+    {"yes", 'y', NULL, "do not ask"},
+    {0},
+};
 static const struct cli_option fsck_opts[] = {
     {"deep", 0, NULL, "read every blob and compare it with its digest"},
     {"repair", 0, NULL, "mend what can be mended without losing anything"},
@@ -362,6 +385,32 @@ const struct cli_verb cli_verbs[] = {
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
      image_delete_opts, verb_image_delete, S},
+    {"quota show", "", "Show what images a project holds, and may hold.", NULL, NULL,
+     verb_quota_show, P},
+    {"quota set", "SIZE", "Set how many bytes of images a project may hold (administrators).",
+     "The word default gives it that of the server's settings again.\n"
+     "  strata quota set 100GiB -p demo",
+     NULL, verb_quota_set, P},
+    {"immutable add", "", "Make tags immutable: neither moved nor deleted.",
+     "  strata immutable add --repositories 'team/*' --tags 'v*' -p demo", immutable_opts,
+     verb_immutable_add, P},
+    {"immutable list", "", "List the rules of immutable tags.", NULL, NULL, verb_immutable_list, P},
+    {"immutable delete", "RULE", "Delete a rule of immutable tags.", NULL, NULL,
+     verb_immutable_delete, P},
+    {"retention show", "", "Show which images are kept, and when the rest goes.", NULL, NULL,
+     verb_retention_show, P},
+    {"retention add", "", "Add a rule: which images are kept.",
+     "  strata retention add --repositories '**' --tags '!v*' --keep latest_pushed --n 10 -p demo",
+     retention_rule_opts, verb_retention_add, P},
+    {"retention delete", "RULE", "Delete a rule.", NULL, NULL, verb_retention_delete, P},
+    {"retention set", "", "Set the schedule, and what becomes of other tags.",
+     "  strata retention set --schedule @daily --others keep -p demo", retention_set_opts,
+     verb_retention_set, P},
+    {"retention run", "", "Apply the rules now, or show what they would do.",
+     "  strata retention run --dry-run -p demo", retention_run_opts, verb_retention_run, P},
+    {"retention runs", "", "List what ran, newest first.", NULL, NULL, verb_retention_runs, P},
+    {"retention log", "RUN", "Show what a run did with each tag, and why.", NULL, NULL,
+     verb_retention_log, P},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

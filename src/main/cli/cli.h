@@ -304,6 +304,19 @@ int verb_replication_stop(struct cli *c, struct err *e);
 int verb_registry_storage(struct cli *c, struct err *e);
 int verb_registry_collect(struct cli *c, struct err *e);
 int verb_registry_fsck(struct cli *c, struct err *e);
+/* policy.c */
+int verb_quota_show(struct cli *c, struct err *e);
+int verb_quota_set(struct cli *c, struct err *e);
+int verb_immutable_add(struct cli *c, struct err *e);
+int verb_immutable_list(struct cli *c, struct err *e);
+int verb_immutable_delete(struct cli *c, struct err *e);
+int verb_retention_show(struct cli *c, struct err *e);
+int verb_retention_add(struct cli *c, struct err *e);
+int verb_retention_delete(struct cli *c, struct err *e);
+int verb_retention_set(struct cli *c, struct err *e);
+int verb_retention_run(struct cli *c, struct err *e);
+int verb_retention_runs(struct cli *c, struct err *e);
+int verb_retention_log(struct cli *c, struct err *e);
 /* volume.c */
 int verb_volume_create(struct cli *c, struct err *e);
 int verb_volume_list(struct cli *c, struct err *e);

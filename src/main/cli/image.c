@@ -201,11 +201,10 @@ static int check_tar(const char *path, bool *packed, struct err *e)
         *packed = archive_filter_code(a, 0) != ARCHIVE_FILTER_NONE;
         n++;
         if (name && (strcmp(name, "manifest.json") == 0 || strcmp(name, "oci-layout") == 0)) {
-            rc = err_set(
-                e, ERR_INVALID,
-                "%s is an image that was saved, not a root file system: strata image import "
-                "%s IMAGE",
-                path, path);
+            rc = err_set(e, ERR_INVALID,
+                         "%s is an image that was saved (%s-archive), not a root file system: "
+                         "strata image import %s IMAGE",
+                         path, name[0] == 'm' ? "docker" : "oci", path);
         }
     }
     if (rc == 0 && (r != ARCHIVE_EOF || n == 0)) {
