@@ -358,6 +358,7 @@ def rules(api, p):
     assert api.call('GET', P + '/retention/runs/{id}', 200, p=p, id=run['id']) == run
     assert len(api.call('GET', P + '/retention/runs/{id}/rows', 200, p=p, id=run['id'], params={'limit': 1})['items']) == 1
     api.refused(404, 'GET', f'{V1}/projects/{p}/retention/runs/99999')
+    assert 'strata_registry_blobs ' in api.call('GET', '/metrics', 200).text
     R = V1 + '/registry'
     assert api.call('GET', R + '/storage', 200)['blobs'] > 0
     assert api.call('POST', R + '/collect', 200)['more'] is False

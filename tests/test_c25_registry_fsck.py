@@ -84,6 +84,31 @@ def test_what_is_stored_and_what_is_about_to_go_are_counted(server):
     assert server.api('POST', '/api/v1/registry/collect').json() == {'blobs': 0, 'bytes': 0, 'more': False}
 
 
+def test_metrics_are_read_by_prometheus(server):
+    registry = Registry(server)
+    push(registry)
+    assert registry('GET', '/v2/demo/app/manifests/1').status_code == 200
+    server.api('PUT', '/api/v1/projects/demo/quota', json={'quota_bytes': 1 << 30})
+    r = server.api('GET', '/metrics')
+    assert r.status_code == 200 and r.headers['Content-Type'].startswith('text/plain; version=0.0.4')
+    values, described = {}, set()
+    for line in r.text.splitlines():
+        if line.startswith('# TYPE '):
+            described.add(line.split()[2])
+        elif not line.startswith('#'):
+            name, value = line.rsplit(' ', 1)
+            values[name] = int(value)
+            assert name.split('{')[0] in described, line
+    stored = 2 * 2000 + len(CONFIG)
+    assert values['strata_registry_stored_bytes'] == stored and values['strata_registry_blobs'] == 3
+    assert values['strata_registry_pushes_total'] == 1 and values['strata_registry_pulls_total'] == 1
+    assert values['strata_registry_project_used_bytes{project="demo"}'] > stored
+    assert values['strata_registry_project_quota_bytes{project="demo"}'] == 1 << 30
+    assert server.api('GET', '/metrics', user=None).status_code == 401
+    server.user('ada', 'demo', 'maintainer')
+    assert server.api('GET', '/metrics', user='ada').status_code == 403
+
+
 def test_what_was_collected_counts_as_freed(server):
     registry = Registry(server)
     digest = registry.blob('demo/app', b'z' * 555)

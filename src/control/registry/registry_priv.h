@@ -53,7 +53,8 @@ struct registry {
     pthread_t retainer;   /* runs what is due; housekeeping and close only, as has_retainer */
     bool has_retainer;
     struct fsck fsck;
-    int64_t opened_ms; /* of the wall clock */
+    int64_t opened_ms;              /* of the wall clock */
+    _Atomic int64_t pushes, pulled; /* manifests since then */
     _Atomic bool retainer_runs, is_closing;
     struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
@@ -120,5 +121,5 @@ http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
 http_handler token_get, token_post;
 http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
-http_handler api_storage, api_collect, api_fsck, api_fsck_start, api_fsck_findings;
+http_handler api_metrics, api_storage, api_collect, api_fsck, api_fsck_start, api_fsck_findings;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

@@ -75,6 +75,8 @@ const struct route registry_api_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/retention/runs/{id}/rows", PERM_MEMBER_READ,
      api_retention_rows, "What a run did with each tag, and why.", .query = "limit after",
      .gives = "200 [RetentionRow]"},
+    {HTTP_GET, "/metrics", PERM_SYSTEM_READ, api_metrics,
+     "What the registry holds and did, for Prometheus.", .gives = "200 text/plain"},
     {HTTP_GET, "/api/v1/registry/storage", PERM_SYSTEM_MANAGE, api_storage,
      "What all images take on disk, what is about to go, and the last check of it.",
      .gives = "200 RegistryStorage"},
