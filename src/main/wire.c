@@ -460,6 +460,18 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
     return w;
 }
 
+int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct err *e)
+{
+    struct wire *w = xnew(struct wire);
+    struct jw out = JW(json);
+    int result;
+
+    lock_init(&w->lock, LOCK_wire);
+    result = open_foundation(w, b, e) < 0 ? -1 : registry_check(w->registry, flags, &out, e);
+    wire_close(w);
+    return result;
+}
+
 struct http_server *wire_http(struct wire *w)
 {
     return w->http;

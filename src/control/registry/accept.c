@@ -103,5 +103,9 @@ int accept_manifest(struct registry *r, struct arena *a, struct manifest_put *pu
     put->manifest = m;
     put->platform =
         m->is_index ? platform_of_index(a, m) : platform_of_image(r, a, put->repository.name, m);
-    return store_manifest_put(r, put, code, e);
+    if (store_manifest_put(r, put, code, e) < 0) {
+        return -1;
+    }
+    atomic_fetch_add(&r->pushes, 1);
+    return 0;
 }

@@ -20,6 +20,7 @@ void registry_note_pull(struct registry *r, int64_t manifest_id)
     char key[24];
     int len = snprintf(key, sizeof(key), "%lld", (long long)manifest_id);
 
+    atomic_fetch_add(&r->pulled, 1);
     WITH_LOCK(l);
     p = map_get(&r->pulls, str_n(key, (size_t)len));
     if (p == NULL && r->pulls.len < PULLS_MAX) {
