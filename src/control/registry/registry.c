@@ -38,7 +38,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     }
     random_bytes(&r->next_shard, 1); /* each gets its turn also where restarts are frequent */
     jwt_key_derive(r->key, "upload ids", r->upload_secret);
-    if (retention_recover(r, e) < 0) {
+    if (retention_recover(r, e) < 0 || proxy_open(r, e) < 0) {
         err_wrap(e, "registry");
         return NULL;
     }
@@ -51,6 +51,7 @@ void registry_close(struct registry *r)
         return;
     }
     retention_stop(r);
+    proxy_close(r);
     map_done(&r->retaining);
     token_cache_free(r->tokens);
     jwt_key_free(r->key);

@@ -41,7 +41,11 @@ struct registry {
     pthread_t retainer;   /* runs what is due; housekeeping and close only, as has_retainer */
     bool has_retainer;
     _Atomic bool retainer_runs, is_closing;
-    struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
+    struct map pulls; /* of the last minute (pulls.c); guarded by lock */
+    _Atomic bool has_caches, is_stopping;
+    struct map flights;         /* what is being fetched (proxy.c); guarded by lock, as below */
+    unsigned n_fetchers;        /* workers in flights */
+    struct map upstreams;       /* other registries by name (proxy.c) */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
@@ -61,6 +65,21 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
 
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
+
+/* --- proxy.c: caches of other registries; each does nothing where the project is none --- */
+/* After it the manifest is as new as it can be had: then it is here, or nowhere. Errors tell why
+ * there is none and may not be. */
+int proxy_manifest(struct registry *r, struct str by, const struct reference *ref,
+                   const char **code, struct err *e) MUST_USE;
+/* The blob that was not found here, if a manifest here names it. 1: it is here now. */
+int proxy_blob(struct registry *r, struct str by, struct str repository, const char *digest,
+               const char **code, struct err *e) MUST_USE;
+/* What refers to the manifest, when it can be had. */
+void proxy_referrers(struct registry *r, struct str by, struct str repository, const char *digest);
+/* ERR_FORBIDDEN in a cache: only what is fetched is put into it. */
+int proxy_refuse(struct registry *r, struct str project, struct err *e) MUST_USE;
+int proxy_open(struct registry *r, struct err *e) MUST_USE;
+void proxy_close(struct registry *r);
 
 /* --- pulls.c --- */
 void registry_note_pull(struct registry *r, int64_t manifest_id);

@@ -154,6 +154,17 @@ static const char policies[] =
     "  digest TEXT NOT NULL, kept INTEGER NOT NULL, why TEXT NOT NULL,"
     "  PRIMARY KEY (run_id, number)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = {tables, policies, NULL};
+/* Of a cache of another registry: what a manifest names and nobody asked for yet, and when the
+ * other registry was asked last. */
+static const char caches[] =
+    "ALTER TABLE tags ADD COLUMN checked_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE manifests ADD COLUMN referrers_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE manifest_wants ("
+    "  manifest_id INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL, repository_id INTEGER NOT NULL, size_bytes INTEGER NOT NULL,"
+    "  PRIMARY KEY (manifest_id, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX manifest_wants_digest ON manifest_wants(repository_id, digest);";
+
+static const char *const steps[] = {tables, policies, caches, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -18,6 +18,7 @@ struct repo_key {
     struct str name;
     int64_t project_id;
     struct str by; /* the user */
+    bool is_cache; /* what is written was fetched for a cache of another registry */
 };
 
 /* --- blobs --- */
@@ -49,6 +50,21 @@ struct stored_manifest {
 };
 int store_manifest_get(struct registry *r, struct arena *a, const struct reference *ref,
                        struct stored_manifest *out, const char **code, struct err *e) MUST_USE;
+
+/* What a cache of another registry has, before it asks there. */
+struct stored_cache {
+    bool is_here;
+    char digest[CONTENT_DIGEST_MAX];  /* of what is here */
+    int64_t checked_ms, referrers_ms; /* when the other registry was asked last */
+};
+int store_cache_look(struct registry *r, const struct reference *ref, struct stored_cache *out,
+                     struct err *e) MUST_USE;
+int store_cache_checked(struct registry *r, const struct reference *ref, struct err *e) MUST_USE;
+int store_cache_referrers_checked(struct registry *r, const struct reference *ref,
+                                  struct err *e) MUST_USE;
+/* Its size by a manifest that names it and waits for it; ERR_NOT_FOUND. */
+int store_cache_wants(struct registry *r, struct str repository, const char *digest,
+                      int64_t *size_bytes, struct err *e) MUST_USE;
 
 struct manifest_put {
     struct repo_key repository;

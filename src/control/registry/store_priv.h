@@ -22,6 +22,10 @@ int db_tell(struct state_db *db, const struct registry *r, int64_t repository_id
             enum registry_what what, struct str by, const struct artifacts *a,
             struct err *e) MUST_USE;
 
+/* ERR_FORBIDDEN: nothing is pushed there. */
+struct project_proxy;
+int err_is_cache(struct str project, const struct project_proxy *p, struct err *e);
+
 /* Of the project that has the name now: what a deleted one left is not found. ERR_NOT_FOUND,
  * NAME_UNKNOWN. */
 int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,

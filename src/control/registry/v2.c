@@ -238,10 +238,14 @@ int v2_key(struct http_req *r, struct repo_key *out, struct err *e)
 {
     const struct registry *registry = r->ctx;
 
+    *out = (struct repo_key){.is_cache = false};
     if (v2_repository(r, &out->name, e) < 0) {
         return -1;
     }
     out->by = str_of(r->who.name);
+    if (v2_fail(r, "DENIED", proxy_refuse(r->ctx, name_project(out->name), e)) < 0) {
+        return -1;
+    }
     return v2_fail(r, "NAME_UNKNOWN",
                    access_project_may(registry->access, &r->who, r->route->perm,
                                       name_project(out->name), &out->project_id, e));

@@ -66,6 +66,9 @@ static const struct cli_option sure_opts[] = {
 };
 static const struct cli_option project_opts[] = {
     {"public", 0, NULL, "anybody may see it and pull its images"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"proxy", 0, "REGISTRY", "a cache of this other registry (strata registry list)"},
+    {"proxy-ttl", 0, "DURATION", "how long a tag is believed without asking there; without: 10m"},
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
 };
@@ -76,6 +79,8 @@ static const struct cli_option project_opts[] = {
 static const struct cli_option filter_opts[] = {FILTER, {0}};
 static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"proxy-ttl", 0, "DURATION", "of a cache: how long a tag is believed without asking"},
     {0},
 };
 static const struct cli_option member_opts[] = {
@@ -273,9 +278,12 @@ const struct cli_verb cli_verbs[] = {
      "  strata user set ada --disabled yes", user_set_opts, verb_user_set, S},
     {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, sure_opts,
      verb_user_delete, S},
-    {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
+    {"project create", "NAME", "Make a project.",
+     "  strata project create vision --description \"models that see\"\n"
+     "  strata project create cache --proxy hub",
+     project_opts, verb_project_create, S},
     {"project list", "", "List the projects you may see.", NULL, filter_opts, verb_project_list, S},
-    {"project set", "NAME", "Make a project public or private.",
+    {"project set", "NAME", "Change what a project is for, and whether it is public.",
      "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
