@@ -33,6 +33,7 @@ struct registry {
     struct access *access;
     struct registry_hooks hooks;
     int64_t project_quota; /* bytes; 0: none */
+    int64_t trash_ms;      /* 0: what is deleted is gone at once */
     struct jwt_key *key;
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
@@ -121,4 +122,5 @@ http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
 http_handler token_get, token_post;
 http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
+http_handler api_trash, api_trash_restore, api_trash_drop;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

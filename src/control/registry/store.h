@@ -94,6 +94,23 @@ int store_repository_drop(struct registry *r, struct str repository, struct str 
 int store_project_drop(struct registry *r, int64_t project_id, struct str project,
                        struct err *e) MUST_USE;
 
+/* --- the trash; project_id 0: of any, also of those that are gone --- */
+
+struct restored {
+    struct str repository; /* in the arena */
+    int64_t tags, kept;    /* those that came back; those whose name was given again meanwhile */
+};
+/* ERR_CONFLICT when it is one tag, and its name was given again. */
+int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id, int64_t id,
+                        struct str by, struct restored *out, struct err *e) MUST_USE;
+/* id 0: all. */
+int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e) MUST_USE;
+/* Some of what is over its time. */
+int store_trash_purge(struct registry *r, struct err *e) MUST_USE;
+struct page;
+int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, struct page *p,
+                     struct jw *w, struct err *e) MUST_USE;
+
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */
 
 struct page {

@@ -330,6 +330,22 @@ static int tell_deleted(struct state_db *db, const struct delete_op *op, int64_t
     "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
     " WHERE m.repository_id = ?1 AND ?2 = ''"
 
+/* What is not there goes nowhere; the deletion says so. */
+static int trash_reference(struct state_db *db, const struct delete_op *op, int64_t repository_id,
+                           struct err *e)
+{
+    const struct reference *ref = op->ref;
+    struct going g = {.repository_id = repository_id, .tag = ref->tag, .by = op->by};
+    int r = state_one_i64(db, &g.manifest_id, e, "",
+                          ref->tag.p ? "SELECT manifest_id FROM tags WHERE repository_id = ?"
+                                       " AND name = ?"
+                                     : "SELECT id FROM manifests WHERE repository_id = ?"
+                                       " AND digest = ?",
+                          "is", repository_id, ref->tag.p ? ref->tag : str_of(ref->digest));
+
+    return r == 0 ? db_trash(db, op->r, &g, e) : e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
+
 static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct delete_op *op = ctx;
@@ -343,6 +359,9 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
             op->code, e) < 0 ||
         tell_deleted(db, op, id, ref->tag.p ? ARTIFACTS_OF_TAG : ARTIFACTS_OF_MANIFEST,
                      ref->tag.p ? ref->tag : str_of(ref->digest), e) < 0) {
+        return -1;
+    }
+    if (trash_reference(db, op, id, e) < 0) {
         return -1;
     }
     if (ref->tag.p != NULL) {
@@ -459,6 +478,10 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
         db_tags_may_change(db, &(struct tags_named){.repository_id = id, .tag = op->tag}, op->code,
                            e) < 0 ||
         tell_deleted(db, op, id, ARTIFACTS_OF_TAG, op->tag, e) < 0 ||
+        db_trash(db, op->r,
+                 &(struct going){
+                     .repository_id = id, .manifest_id = manifest_id, .tag = op->tag, .by = op->by},
+                 e) < 0 ||
         state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
                   op->tag) < 0 ||
         state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
@@ -482,7 +505,8 @@ static int drop_repository(struct state_db *db, const struct delete_op *op, int6
                            struct err *e)
 {
     return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0 ||
-                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0
+                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0 ||
+                   db_trash(db, op->r, &(struct going){.repository_id = id, .by = op->by}, e) < 0
                ? -1
                : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
 }
@@ -561,6 +585,7 @@ int store_tag_or_repository_drop(struct registry *r, struct str repository, stru
 }
 
 struct project_drop {
+    struct registry *r;
     int64_t id;
     struct str name;
 };
@@ -570,8 +595,10 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct project_drop *op = ctx;
 
-    return state_run(db, e, "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
-                     "s", op->name) < 0 ||
+    return db_trash_project(db, op->r, op->id, e) < 0 ||
+                   state_run(db, e,
+                             "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
+                             "s", op->name) < 0 ||
                    state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
                              op->id) < 0 ||
                    state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",
@@ -582,7 +609,7 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 
 int store_project_drop(struct registry *r, int64_t project_id, struct str project, struct err *e)
 {
-    struct project_drop op = {project_id, project};
+    struct project_drop op = {r, project_id, project};
 
     return state_write(r->state, project_drop_fn, &op, e);
 }

@@ -37,6 +37,17 @@ int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t 
 int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
                  int64_t *size_bytes, struct err *e) MUST_USE;
 
+/* What is about to be deleted goes into the trash first, if there is one (store_trash.c). */
+struct going {
+    int64_t repository_id, manifest_id; /* 0: the whole repository */
+    struct str tag;                     /* only this one of its names; p == NULL: all */
+    struct str by;
+};
+int db_trash(struct state_db *db, const struct registry *r, const struct going *g,
+             struct err *e) MUST_USE;
+int db_trash_project(struct state_db *db, const struct registry *r, int64_t project_id,
+                     struct err *e) MUST_USE;
+
 /* Deletes the manifest unless a tag or an index holds it, then those of its dependants (children of
  * an index, manifests about it) that nothing else holds, and so on. */
 int db_prune(struct state_db *db, int64_t manifest_id, struct err *e) MUST_USE;

@@ -341,6 +341,14 @@ const struct cli_verb cli_verbs[] = {
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
      image_delete_opts, verb_image_delete, S},
+    {"trash list", "", "List deleted images that can be restored; without -p of all projects.",
+     NULL, filter_opts, verb_trash_list, S},
+    {"trash restore", "NUMBER", "Restore a deleted repository, image or tag.",
+     "  strata trash restore 12 -p demo", NULL, verb_trash_restore, S},
+    {"trash delete", "NUMBER", "Delete something in the trash for good.", NULL, sure_opts,
+     verb_trash_delete, S},
+    {"trash empty", "", "Delete all that is in the trash of a project for good.", NULL, sure_opts,
+     verb_trash_empty, P},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

@@ -1010,4 +1010,11 @@ export const server: Record<string, string> = {
   'no manifest here names it': '这里没有清单提到它',
   'the project %s is a cache of this registry: delete that first': '项目 {1} 是这个镜像仓库的缓存：请先删除该项目',
   'proxy.registry: %s': 'proxy.registry：{1}',
+  // the trash
+  'the server is starting': '服务器正在启动',
+  'there is nothing numbered %lld in the trash': '回收站里没有编号 {1} 的项目',
+  'there is nothing of that number in the trash': '回收站里没有这个编号的项目',
+  'there is a tag %.*s of %.*s again: delete it, or give it another name, first': '{2} 已经又有标签 {1}：请先删除它，或为它另取名称',
+  'Days for which deleted images can be restored; 0: they are gone at once.': '删除的镜像可以还原的天数；0：立即删除。',
+  "after: expected what 'next' said": 'after：应为 next 给的值',
 };

@@ -1010,4 +1010,11 @@ export const server: Record<string, string> = {
   'no manifest here names it': '這裡沒有清單提到它',
   'the project %s is a cache of this registry: delete that first': '專案 {1} 是這個登錄庫的快取：請先刪除該專案',
   'proxy.registry: %s': 'proxy.registry：{1}',
+  // the trash
+  'the server is starting': '伺服器正在啟動',
+  'there is nothing numbered %lld in the trash': '垃圾桶裡沒有編號 {1} 的項目',
+  'there is nothing of that number in the trash': '垃圾桶裡沒有這個編號的項目',
+  'there is a tag %.*s of %.*s again: delete it, or give it another name, first': '{2} 已經又有標籤 {1}：請先刪除它，或為它另取名稱',
+  'Days for which deleted images can be restored; 0: they are gone at once.': '刪除的映像檔可以還原的天數；0：立即刪除。',
+  "after: expected what 'next' said": 'after：應為 next 給的值',
 };
