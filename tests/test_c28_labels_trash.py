@@ -117,7 +117,7 @@ def test_the_trash_is_emptied_and_who_may(side, name):
     assert [i['repository'] for i in trash(side, name, q='app1')] == ['app1']
     page = side.api('GET', f'{V1}projects/{name}/trash', params={'limit': 2}).json()
     assert page['next'] and [i['repository'] for i in trash(side, name, after=page['next'])] == ['app0']
-    for role, ok in (('guest', False), ('developer', True)):
+    for role, ok in (('developer', False), ('maintainer', True)):
         user = f'{name}-{role}'[:60]
         side.strata.user(user, name, role)
         r = side.api('POST', f'{V1}projects/{name}/trash/{trash(side, name)[-1]["id"]}/restore', user=user)
