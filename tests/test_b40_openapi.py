@@ -314,6 +314,26 @@ def images(api, p):
     api.call('DELETE', P + '/repositories/{repo}/tags/{tag}', 204, tag='1', **of)
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
     api.call('DELETE', P + '/repositories/{repo}', 204, **of)
+    trash(api, p)
+
+
+def trash(api, p):
+    """What was deleted comes back, and goes again for good."""
+    everywhere = [i for i in api.call('GET', V1 + '/trash', 200, params={'q': p})['items'] if i['project'] == p]
+    items = api.call('GET', P + '/trash', 200, p=p)['items']
+    assert items == everywhere and len(items) >= 2
+    assert api.call('POST', P + '/trash/{id}/restore', 200, p=p, id=items[0]['id'])['repository'] == items[0]['repository']
+    assert api.call('POST', V1 + '/trash/{id}/restore', 200, id=items[1]['id'])['project'] == p
+    api.refused(404, 'POST', f'{V1}/projects/{p}/trash/{items[0]["id"]}/restore')
+    api.refused(404, 'DELETE', f'{V1}/trash/0')
+    for name in {i['repository'] for i in items[:2]}:
+        api.strata.api('DELETE', f'{V1}/projects/{p}/repositories/{name}')
+    first = api.call('GET', P + '/trash', 200, p=p)['items'][0]['id']
+    api.call('DELETE', P + '/trash/{id}', 204, p=p, id=first)
+    api.strata.cli('image', 'push', f'{p}/tools/box:9', '--program', '/bin/busybox', check=True)
+    api.strata.api('DELETE', f'{V1}/projects/{p}/repositories/tools/box')
+    api.call('DELETE', V1 + '/trash/{id}', 204, id=api.call('GET', P + '/trash', 200, p=p)['items'][0]['id'])
+    api.call('DELETE', P + '/trash', 204, p=p)
 
 
 def replication(api, p):

@@ -164,6 +164,30 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
     return secrets_project_gone(w->secrets, id, e);
 }
 
+/* From here on the registry looks whether a project is a cache. */
+static int proxy_ok(void *ctx, struct state_db *db, struct str registry, struct err *e)
+{
+    struct wire *w = ctx;
+
+    if (replication_has_registry(db, registry, e) < 0) {
+        return err_wrap(e, "proxy.registry");
+    }
+    registry_upstream_changed(w->registry, (struct str){0});
+    return 0;
+}
+
+static struct remote *open_upstream(void *ctx, struct str name, bool (*stop)(void *ctx),
+                                    void *stop_ctx, struct err *e)
+{
+    struct wire *w = ctx;
+
+    if (w->replication == NULL) {
+        err_set(e, ERR_UNAVAILABLE, "the server is starting");
+        return NULL;
+    }
+    return replication_open_remote(w->replication, name, stop, stop_ctx, e);
+}
+
 static bool volume_in_use(void *ctx, const char *volume_id)
 {
     struct wire *w = ctx;
@@ -226,7 +250,8 @@ static int find_image(void *ctx, const struct principal *who, struct str referen
     struct registry_image image = {0};
 
     if (may_pull(w, who, reference, e) < 0 ||
-        registry_resolve(w->registry, reference, architecture(), a, &image, e) < 0) {
+        registry_resolve(w->registry, reference, architecture(), str_of(who->name), a, &image, e) <
+            0) {
         return -1;
     }
     *out = (struct job_image){.n_layers = image.n_layers,
@@ -337,19 +362,23 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                   FETCH_DENIED_MAX, &w->n_denied, e) < 0) {
         return -1;
     }
-    w->access = access_open(
-        w->state, b->cfg,
-        &(struct access_hooks){
-            .ctx = w, .project_gone = project_gone, .event = publish, .secrets = w->secrets},
-        e);
+    w->access = access_open(w->state, b->cfg,
+                            &(struct access_hooks){.ctx = w,
+                                                   .project_gone = project_gone,
+                                                   .event = publish,
+                                                   .proxy_ok = proxy_ok,
+                                                   .secrets = w->secrets},
+                            e);
     if (w->access == NULL || open_webhooks(w, b, e) < 0) {
         return -1;
     }
-    w->registry = registry_open(
-        w->state, w->content, w->access, b->cfg,
-        &(struct registry_hooks){
-            .ctx = w, .event = publish_image, .changed = tell_webhooks, .held = held_blobs},
-        e);
+    w->registry = registry_open(w->state, w->content, w->access, b->cfg,
+                                &(struct registry_hooks){.ctx = w,
+                                                         .event = publish_image,
+                                                         .changed = tell_webhooks,
+                                                         .upstream = open_upstream,
+                                                         .held = held_blobs},
+                                e);
     if (w->registry == NULL) {
         return -1;
     }
@@ -523,6 +552,7 @@ void wire_close(struct wire *w)
     if (w == NULL) {
         return;
     }
+    registry_stop(w->registry);
     http_server_close(w->http);
     replication_close(w->replication);
     stop_exits(w);

@@ -41,6 +41,7 @@ async function makeSamples(api) {
     '/p/:project/data': ['/p/twins/data'],
     '/p/:project/data/:volume/*': ['/p/twins/data/twin-data', "/p/twins/data/twin-data/it's%20a%20folder?preview=a%20file.txt"],
     '/p/:project/images': ['/p/demo/images'],
+    '/p/:project/trash': ['/p/demo/trash'],
     '/p/:project/images/*': ['/p/demo/images/busybox', '/p/demo/images/busybox?tag=1'],
     '/p/:project/settings': ['/p/twins/settings'],
     users: ['/admin/users'],

@@ -28,6 +28,7 @@ const PAGES = [
   { name: 'preview', at: '/p/walk/data/set?preview=a.csv' },
   { name: 'folder-none', at: '/p/walk/data/set/nowhere' },
   { name: 'images', at: '/p/walk/images', offers: [['developer', 'button', 'Upload an archive']] },
+  { name: 'trash', at: '/p/walk/trash', from: 'maintainer' },
   { name: 'repository', at: '/p/walk/images/tool', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   { name: 'image', at: '/p/walk/images/tool?tag=1', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   {

@@ -44,6 +44,9 @@ struct access_hooks {
     /* A project is about to go: others remove what they keep for it. -1 keeps the project. */
     int (*project_gone)(void *ctx, int64_t project_id, struct str name, struct err *e);
     void (*event)(void *ctx, const char *type, const struct http_audience *to, struct str json);
+    /* In the transaction that makes a project a cache of another registry: is there one of that
+     * name? NULL: there are none. */
+    int (*proxy_ok)(void *ctx, struct state_db *db, struct str registry, struct err *e);
     /* Secrets live below; access serves their routes because they are settings of a project. */
     struct secrets *secrets;
 };
@@ -145,6 +148,19 @@ int access_project_find(struct state_db *db, struct str name, int64_t *id, struc
 /* ERR_NOT_FOUND when it is gone. */
 int access_project_look(struct state_db *db, int64_t id, char name[65], bool *is_public,
                         struct err *e) MUST_USE;
+
+/* A project that is a cache of another registry. */
+struct project_proxy {
+    int64_t project_id, ttl_sec; /* so long a tag is believed without asking there */
+    char registry[65];           /* its name there (replication) */
+};
+/* 1: the project is one; 0: it is not, or there is none. */
+int access_project_proxy(struct state_db *db, struct str project, struct project_proxy *out,
+                         struct err *e) MUST_USE;
+/* A project that is a cache of the registry, in `project`; "" when there is none. Any registry for
+ * p == NULL. */
+int access_proxy_of(struct state_db *db, struct str registry, char project[65],
+                    struct err *e) MUST_USE;
 
 /* Extra authentication tried first for requests that carry "Authorization: Bearer" without the
  * prefix of our personal tokens (the registry's JWTs). Returns 1 recognised, 0 not mine, -1

@@ -119,7 +119,16 @@ void access_user_json(struct jw *w, const struct user *u);
 enum project_flags { PROJECT_PUBLIC = 1 };
 int access_project_add(struct access *a, const struct principal *maker, struct str name,
                        unsigned flags, struct err *e) MUST_USE;
-int access_project_change(struct access *a, struct str name, enum change is_public,
+enum { PROJECT_DESCRIPTION_MAX = 2048, PROXY_TTL_MAX_SEC = 30 * 86400, PROXY_TTL_SEC = 600 };
+struct project_form {
+    enum change is_public;
+    struct str description; /* p == NULL: stays */
+    struct str registry;    /* of a new one: what it is a cache of; p == NULL: none */
+    int64_t ttl_sec;        /* of a cache; below 0: stays */
+};
+int access_project_make(struct access *a, const struct principal *maker, struct str name,
+                        const struct project_form *form, struct err *e) MUST_USE;
+int access_project_change(struct access *a, struct str name, const struct project_form *form,
                           struct err *e) MUST_USE;
 int access_project_delete(struct access *a, struct str name, struct err *e) MUST_USE;
 int access_projects_page(struct access *a, const struct principal *who, const struct page *p,
@@ -137,7 +146,8 @@ int access_project_json(struct access *a, const struct principal *who, struct st
 /* Those that he may see: ?1 his id, ?2 whether he is admin. */
 #define SELECT_PROJECTS                                                                            \
     WITH_READ                                                                                      \
-    "SELECT p.name, p.public, his.rank, p.created_ms FROM projects p "                             \
+    "SELECT p.name, p.public, his.rank, p.created_ms, p.description, p.proxy_registry, "           \
+    "p.proxy_ttl_sec FROM projects p "                                                             \
     "LEFT JOIN his ON his.project_id = p.id "                                                      \
     "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "
 /* The role of a rank as the view `memberships` has it; ROLE_NONE of 0, which robots have. */

@@ -737,9 +737,15 @@ static void membership_changes_act_at_once(void **arg UNUSED)
     assert_int_equal(
         access_member_put(ac, STR("demo"), MEMBER_USER, STR("nobody-here"), ROLE_GUEST, &e), -1);
     assert_int_equal(e.kind, ERR_NOT_FOUND);
-    assert_int_equal(access_project_change(ac, STR("demo"), CHANGE_SET, &e), 0);
+    assert_int_equal(
+        access_project_change(ac, STR("demo"),
+                              &(struct project_form){.is_public = CHANGE_SET, .ttl_sec = -1}, &e),
+        0);
     assert_int_equal(may(&bob, PERM_IMAGE_PULL, "demo"), ERR_NONE);
-    assert_int_equal(access_project_change(ac, STR("demo"), CHANGE_CLEAR, &e), 0);
+    assert_int_equal(
+        access_project_change(ac, STR("demo"),
+                              &(struct project_form){.is_public = CHANGE_CLEAR, .ttl_sec = -1}, &e),
+        0);
     assert_int_equal(may(&bob, PERM_IMAGE_PULL, "demo"), ERR_NOT_FOUND);
 }
 

@@ -9,8 +9,8 @@ struct one_project {
     const struct access *a;
     struct str name;
     const struct principal *who;
-    unsigned flags;
-    enum change is_public, deleting;
+    struct project_form form;
+    enum change deleting;
     bool was_public;
     int64_t id, slot;
     struct user_ids members; /* of one that is deleted */
@@ -49,6 +49,25 @@ static int choose_slot(struct state_db *db, int64_t *slot, struct err *e)
     return state_run(db, e, "DELETE FROM free_slots WHERE slot = ?", "i", *slot);
 }
 
+/* Texts for people: lines and tabs, nothing that moves a terminal's cursor. */
+static int check_form(const struct project_form *f, struct err *e)
+{
+    bool ok = f->description.len <= PROJECT_DESCRIPTION_MAX;
+
+    for (size_t i = 0; i < f->description.len && ok; i++) {
+        unsigned char c = (unsigned char)f->description.p[i];
+
+        ok = (c >= ' ' && c != 0x7f) || c == '\n' || c == '\t';
+    }
+    if (!ok) {
+        return err_set(e, ERR_INVALID, "description: text of at most %d bytes",
+                       PROJECT_DESCRIPTION_MAX);
+    }
+    return f->ttl_sec <= PROXY_TTL_MAX_SEC
+               ? 0
+               : err_set(e, ERR_INVALID, "proxy.ttl_seconds: expected 0 to %d", PROXY_TTL_MAX_SEC);
+}
+
 static int check_share(struct state_db *db, const struct one_project *p, struct err *e)
 {
     int64_t n, max = p->a->projects_per_user;
@@ -67,18 +86,31 @@ static int check_share(struct state_db *db, const struct one_project *p, struct 
                              (long long)n);
 }
 
+static int check_proxy(struct state_db *db, const struct one_project *p, struct err *e)
+{
+    const struct access_hooks *h = &p->a->hooks;
+
+    if (p->form.registry.p == NULL) {
+        return 0;
+    }
+    return h->proxy_ok ? h->proxy_ok(h->ctx, db, p->form.registry, e)
+                       : err_set(e, ERR_UNSUPPORTED, "proxy: there are no other registries here");
+}
+
 static int insert_project(struct state_db *db, void *ctx, struct err *e)
 {
     struct one_project *p = ctx;
 
-    if (check_share(db, p, e) < 0 || choose_slot(db, &p->slot, e) < 0) {
+    if (check_share(db, p, e) < 0 || check_proxy(db, p, e) < 0 ||
+        choose_slot(db, &p->slot, e) < 0) {
         return -1;
     }
     if (state_run(db, e,
-                  "INSERT INTO projects(name, public, created_ms, created_by, slot) "
-                  "VALUES(?, ?, ?, ?, ?)",
-                  "siizi", p->name, (int64_t)(p->flags & PROJECT_PUBLIC ? 1 : 0), clock_wall_ms(),
-                  p->who->name, p->slot) < 0) {
+                  "INSERT INTO projects(name, public, created_ms, created_by, slot, description, "
+                  "proxy_registry, proxy_ttl_sec) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+                  "siizissi", p->name, (int64_t)(p->form.is_public == CHANGE_SET), clock_wall_ms(),
+                  p->who->name, p->slot, p->form.description, p->form.registry,
+                  p->form.ttl_sec) < 0) {
         return e->kind == ERR_CONFLICT
                    ? err_set(e, ERR_CONFLICT, "project \"%.*s\" exists already", STR_ARG(p->name))
                    : -1;
@@ -101,12 +133,14 @@ static void tell_seeing(struct access *a, const struct one_project *p, const cha
         p->name, action);
 }
 
-int access_project_add(struct access *a, const struct principal *maker, struct str name,
-                       unsigned flags, struct err *e)
+int access_project_make(struct access *a, const struct principal *maker, struct str name,
+                        const struct project_form *form, struct err *e)
 {
-    struct one_project p = {.a = a, .name = name, .who = maker, .flags = flags};
+    struct one_project p = {.a = a, .name = name, .who = maker, .form = *form};
 
-    if (access_check_project_name(name, e) < 0 ||
+    p.form.description = form->description.p ? form->description : STR_EMPTY;
+    p.form.ttl_sec = form->ttl_sec < 0 ? PROXY_TTL_SEC : form->ttl_sec;
+    if (access_check_project_name(name, e) < 0 || check_form(form, e) < 0 ||
         state_write(a->state, insert_project, &p, e) < 0) {
         return -1;
     }
@@ -114,6 +148,40 @@ int access_project_add(struct access *a, const struct principal *maker, struct s
     access_tell_me(a, maker->user_id);
     tell_seeing(a, &p, "created");
     return 0;
+}
+
+int access_project_add(struct access *a, const struct principal *maker, struct str name,
+                       unsigned flags, struct err *e)
+{
+    struct project_form form = {.is_public = flags & PROJECT_PUBLIC ? CHANGE_SET : CHANGE_CLEAR};
+
+    return access_project_make(a, maker, name, &form, e);
+}
+
+/* What the form of a project that is there changes but for `public`. */
+static int update_texts(struct state_db *db, const struct one_project *p, struct err *e)
+{
+    const struct project_form *f = &p->form;
+
+    if (f->description.p != NULL &&
+        state_run(db, e, "UPDATE projects SET description = ? WHERE id = ?", "si", f->description,
+                  p->id) < 0) {
+        return -1;
+    }
+    if (f->ttl_sec < 0) {
+        return 0;
+    }
+    if (state_run(db, e,
+                  "UPDATE projects SET proxy_ttl_sec = ? WHERE id = ?"
+                  " AND proxy_registry IS NOT NULL",
+                  "ii", f->ttl_sec, p->id) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0
+               ? 0
+               : err_set(e, ERR_CONFLICT,
+                         "proxy: this project is no cache of another registry; a project is made "
+                         "as one");
 }
 
 static int update_project(struct state_db *db, void *ctx, struct err *e)
@@ -129,9 +197,12 @@ static int update_project(struct state_db *db, void *ctx, struct err *e)
         return e->kind == ERR_NOT_FOUND ? access_err_no_project(p->name, e) : -1;
     }
     p->was_public = was_public != 0;
-    if (p->is_public != CHANGE_KEEP &&
+    if (p->form.is_public != CHANGE_KEEP &&
         state_run(db, e, "UPDATE projects SET public = ? WHERE id = ?", "ii",
-                  (int64_t)(p->is_public == CHANGE_SET), p->id) < 0) {
+                  (int64_t)(p->form.is_public == CHANGE_SET), p->id) < 0) {
+        return -1;
+    }
+    if (update_texts(db, p, e) < 0) {
         return -1;
     }
     return p->deleting == CHANGE_KEEP
@@ -140,11 +211,12 @@ static int update_project(struct state_db *db, void *ctx, struct err *e)
                            (int64_t)(p->deleting == CHANGE_SET), p->id);
 }
 
-int access_project_change(struct access *a, struct str name, enum change is_public, struct err *e)
+int access_project_change(struct access *a, struct str name, const struct project_form *form,
+                          struct err *e)
 {
-    struct one_project p = {.name = name, .is_public = is_public};
+    struct one_project p = {.name = name, .form = *form};
 
-    if (state_write(a->state, update_project, &p, e) < 0) {
+    if (check_form(form, e) < 0 || state_write(a->state, update_project, &p, e) < 0) {
         return -1;
     }
     access_forget(a);
@@ -184,8 +256,8 @@ static int delete_project(struct state_db *db, void *ctx, struct err *e)
  * When others cannot let go, it is shown again. */
 int access_project_delete(struct access *a, struct str name, struct err *e)
 {
-    struct one_project hide = {.name = name, .deleting = CHANGE_SET};
-    struct one_project show = {.name = name, .deleting = CHANGE_CLEAR};
+    struct one_project hide = {.name = name, .deleting = CHANGE_SET, .form = {.ttl_sec = -1}};
+    struct one_project show = {.name = name, .deleting = CHANGE_CLEAR, .form = {.ttl_sec = -1}};
     struct err ignored;
 
     if (state_write(a->state, update_project, &hide, e) < 0) {
@@ -214,6 +286,43 @@ int access_project_find(struct state_db *db, struct str name, int64_t *id, struc
                           "s", name);
 
     return r < 0 && e->kind == ERR_NOT_FOUND ? access_err_no_project(name, e) : r;
+}
+
+int access_project_proxy(struct state_db *db, struct str project, struct project_proxy *out,
+                         struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT id, proxy_ttl_sec, proxy_registry FROM projects WHERE name = ?"
+                   " AND deleting = 0 AND proxy_registry IS NOT NULL",
+                   "s", project) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return 0;
+    }
+    out->project_id = query_i64(&q, 0);
+    out->ttl_sec = query_i64(&q, 1);
+    return str_copy(query_str(&q, 2), out->registry, sizeof(out->registry)) < 0 ? 0 : 1;
+}
+
+int access_proxy_of(struct state_db *db, struct str registry, char project[65], struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    project[0] = '\0';
+    if (query_open(&q, db, e,
+                   "SELECT name FROM projects WHERE proxy_registry IS NOT NULL"
+                   " AND (?1 IS NULL OR proxy_registry = ?1) LIMIT 1",
+                   "s", registry) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    return r == 0 ? 0 : str_copy(query_str(&q, 0), project, 65);
 }
 
 int access_project_check(struct state_db *db, int64_t id, struct err *e)
@@ -287,6 +396,16 @@ void access_project_row(struct jw *w, const struct query *q, const struct princi
         jw_kv_c(w, "role", role_name(access_role_of_rank(query_i64(q, 2))));
     }
     jw_kv_time(w, "created_at", query_i64(q, 3));
+    jw_kv_str(w, "description", query_str(q, 4));
+    jw_key(w, "proxy");
+    if (query_is_null(q, 5)) {
+        jw_null(w);
+    } else {
+        jw_object(w);
+        jw_kv_str(w, "registry", query_str(q, 5));
+        jw_kv_i64(w, "ttl_seconds", query_i64(q, 6));
+        jw_end(w);
+    }
     jw_end(w);
 }
 
@@ -304,17 +423,21 @@ static int open_projects(struct query *q, struct state_db *db, const struct proj
 
     if (l->who->is_admin) {
         return query_open(q, db, e,
-                          "SELECT name, public, NULL, created_ms FROM projects WHERE deleting = 0 "
-                          "AND name > ? AND has_words(?, name) ORDER BY name LIMIT ?",
+                          "SELECT name, public, NULL, created_ms, description, proxy_registry, "
+                          "proxy_ttl_sec FROM projects WHERE deleting = 0 AND name > ? AND "
+                          "has_words(?, name, description) ORDER BY name LIMIT ?",
                           "ssi", p->after, p->q, p->limit + 1);
     }
     return query_open(q, db, e,
-                      WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms FROM his "
+                      WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms, p.description, "
+                                "p.proxy_registry, p.proxy_ttl_sec FROM his "
                                 "JOIN projects p ON p.id = his.project_id "
-                                "WHERE p.deleting = 0 AND p.name > ?2 AND has_words(?3, p.name) "
-                                "UNION ALL SELECT name, public, NULL, created_ms FROM projects "
+                                "WHERE p.deleting = 0 AND p.name > ?2 AND "
+                                "has_words(?3, p.name, p.description) "
+                                "UNION ALL SELECT name, public, NULL, created_ms, description, "
+                                "proxy_registry, proxy_ttl_sec FROM projects "
                                 "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
-                                "has_words(?3, name) "
+                                "has_words(?3, name, description) "
                                 "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",
                       "issi", l->who->user_id, p->after, p->q, p->limit + 1);
 }

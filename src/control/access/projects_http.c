@@ -27,17 +27,65 @@ static int reply_project(struct http_req *r, int status, struct str name, struct
     return access_http_json(r, status, &b, e);
 }
 
-int access_http_project_add(struct http_req *r, struct err *e)
+/* A cache spends the credentials that an administrator gave for the other registry. */
+static int read_proxy(const struct http_req *r, const json_t *body, struct project_form *f,
+                      struct err *e)
 {
-    static const char *const keys[] = {"name", "public"};
-    SCOPED(json_decrefp) json_t *body = NULL;
-    struct str name;
+    static const char *const keys[] = {"registry", "ttl_seconds"};
+    const json_t *proxy = json_object_get(body, "proxy");
+
+    if (proxy == NULL || json_is_null(proxy)) {
+        return 0;
+    }
+    if (!json_is_object(proxy)) {
+        return err_set(e, ERR_INVALID, "proxy: expected {\"registry\": \"...\"}");
+    }
+    if (!r->who.is_admin || !(r->who.scopes & PERM_BIT(PERM_SYSTEM_MANAGE))) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "proxy: only administrators make and change caches of other registries");
+    }
+    if (json_only_keys(proxy, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_get_str(proxy, "registry", &f->registry, e) < 0 ||
+        json_get_i64(proxy, "ttl_seconds", &f->ttl_sec, e) < 0) {
+        return err_wrap(e, "proxy");
+    }
+    return f->ttl_sec < 0 && json_object_get(proxy, "ttl_seconds")
+               ? err_set(e, ERR_INVALID, "proxy.ttl_seconds: expected 0 to %d", PROXY_TTL_MAX_SEC)
+               : 0;
+}
+
+static int read_form(const struct http_req *r, const json_t *body, struct project_form *f,
+                     struct err *e)
+{
     bool is_public = false;
 
+    *f = (struct project_form){.ttl_sec = -1};
+    if (json_get_bool(body, "public", &is_public, e) < 0 ||
+        json_get_str(body, "description", &f->description, e) < 0) {
+        return -1;
+    }
+    f->is_public = json_object_get(body, "public") == NULL ? CHANGE_KEEP
+                   : is_public                             ? CHANGE_SET
+                                                           : CHANGE_CLEAR;
+    return read_proxy(r, body, f, e);
+}
+
+int access_http_project_add(struct http_req *r, struct err *e)
+{
+    static const char *const keys[] = {"name", "public", "description", "proxy"};
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct project_form form;
+    struct str name;
+
     if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
-        json_need_str(body, "name", &name, e) < 0 ||
-        json_get_bool(body, "public", &is_public, e) < 0 ||
-        access_project_add(r->ctx, &r->who, name, is_public ? PROJECT_PUBLIC : 0, e) < 0) {
+        json_need_str(body, "name", &name, e) < 0 || read_form(r, body, &form, e) < 0) {
+        return -1;
+    }
+    if (json_is_object(json_object_get(body, "proxy")) && form.registry.p == NULL) {
+        return err_set(e, ERR_INVALID,
+                       "proxy.registry: which registry? strata registry list shows them");
+    }
+    if (access_project_make(r->ctx, &r->who, name, &form, e) < 0) {
         return -1;
     }
     r->project = arena_str(&r->arena, name); /* for the audit */
@@ -51,16 +99,19 @@ int access_http_project(struct http_req *r, struct err *e)
 
 int access_http_project_change(struct http_req *r, struct err *e)
 {
-    static const char *const keys[] = {"public"};
+    static const char *const keys[] = {"public", "description", "proxy"};
     SCOPED(json_decrefp) json_t *body = NULL;
-    bool is_public = false;
+    struct project_form form;
 
     if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
-        json_get_bool(body, "public", &is_public, e) < 0) {
+        read_form(r, body, &form, e) < 0) {
         return -1;
     }
-    if (json_object_get(body, "public") &&
-        access_project_change(r->ctx, r->project, is_public ? CHANGE_SET : CHANGE_CLEAR, e) < 0) {
+    if (form.registry.p != NULL) {
+        return err_set(e, ERR_INVALID,
+                       "proxy.registry: a cache stays one of its registry; make another project");
+    }
+    if (json_object_size(body) > 0 && access_project_change(r->ctx, r->project, &form, e) < 0) {
         return -1;
     }
     return reply_project(r, 200, r->project, e);

@@ -71,7 +71,8 @@ const struct route access_routes[] = {
     {HTTP_GET, PROJECT, PERM_PROJECT_READ, access_http_project, "Shows a project.",
      .gives = "200 Project"},
     {HTTP_PATCH, PROJECT, PERM_PROJECT_MANAGE, access_http_project_change,
-     "Makes a project public or private.", .takes = "ProjectChange", .gives = "200 Project"},
+     "Changes what a project is for, and whether it is public.", .takes = "ProjectChange",
+     .gives = "200 Project"},
     {HTTP_DELETE, PROJECT, PERM_PROJECT_MANAGE, access_http_project_delete,
      "Deletes a project with its images, volumes, jobs and secrets.", .gives = "204"},
     {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, access_http_members,
@@ -140,9 +141,13 @@ const struct http_schema access_schemas[] = {
              " last_seen_at: time | null}"},
     {"UserNew", "{name: string, password: string, is_admin?: boolean}"},
     {"UserChange", "{password?: string, is_admin?: boolean, disabled?: boolean}"},
-    {"Project", "{name: string, public: boolean, role: Role, created_at: time}"},
-    {"ProjectNew", "{name: string, public?: boolean}"},
-    {"ProjectChange", "{public?: boolean}"},
+    {"ProjectProxy", "{registry: string, ttl_seconds: integer}"},
+    {"Project", "{name: string, public: boolean, role: Role, created_at: time,"
+                " description: string, proxy: ProjectProxy | null}"},
+    {"ProjectNew", "{name: string, public?: boolean, description?: string,"
+                   " proxy?: {registry: string, ttl_seconds?: integer} | null}"},
+    {"ProjectChange", "{public?: boolean, description?: string,"
+                      " proxy?: {ttl_seconds: integer} | null}"},
     {"ProjectEvent", "{project: string, action: 'created' | 'changed' | 'deleted'}"},
     {"MeEvent", "{}"},
     {"UserEvent", "{name: string, action: 'created' | 'changed' | 'deleted'}"},

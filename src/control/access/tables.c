@@ -149,6 +149,12 @@ static const char *const steps[] = {
                               "  UNION ALL SELECT g.user_id, p.id, 0, g.permission FROM "
                               "robot_grants g JOIN projects p"
                               "    WHERE g.project_id IS NULL;",
+    "/* what a project is for, and the registry that it is a cache of */"
+    "ALTER TABLE projects ADD COLUMN description TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE projects ADD COLUMN proxy_registry TEXT;" /* its name; NULL: no cache */
+    "ALTER TABLE projects ADD COLUMN proxy_ttl_sec INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX projects_of_registry ON projects(proxy_registry)"
+    "  WHERE proxy_registry IS NOT NULL;",
     NULL,
 };
 

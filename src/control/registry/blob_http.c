@@ -30,6 +30,23 @@ static bool range_is_backwards(const struct http_req *r)
     return str_to_u64(first, &a) == 0 && str_to_u64(last, &b) == 0 && b < a;
 }
 
+/* In a cache of another registry it may have to be fetched first. */
+static int find_blob(struct http_req *req, struct str repository, const char *digest,
+                     struct stored_blob *out, struct err *e)
+{
+    struct registry *r = req->ctx;
+    int fetched;
+
+    if (store_blob_find(r, repository, digest, out, &req->error_code, e) == 0) {
+        return 0;
+    }
+    if (e->kind != ERR_NOT_FOUND) {
+        return -1;
+    }
+    fetched = proxy_blob(r, str_of(req->who.name), repository, digest, &req->error_code, e);
+    return fetched <= 0 ? -1 : store_blob_find(r, repository, digest, out, &req->error_code, e);
+}
+
 int v2_blob_get(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
@@ -40,7 +57,7 @@ int v2_blob_get(struct http_req *req, struct err *e)
     int64_t size;
 
     if (blob_of(req, &repository, digest, e) < 0 ||
-        store_blob_find(r, repository, digest, &blob, &req->error_code, e) < 0 ||
+        find_blob(req, repository, digest, &blob, e) < 0 ||
         v2_fail(req, "BLOB_UNKNOWN", content_blob_open(r->content, digest, &fd, &size, e)) < 0) {
         return -1;
     }

@@ -44,6 +44,10 @@ struct copy_result {
 int copy_pull(const struct copy *c, struct str from, struct str reference,
               const struct repo_key *to, struct str tag, struct copy_result *out,
               struct err *e) MUST_USE;
+/* One blob: linked when the project has it, else fetched. */
+struct descriptor;
+int copy_pull_blob(const struct copy *c, struct str from, const struct repo_key *to,
+                   const struct descriptor *d, struct err *e) MUST_USE;
 int copy_push(const struct copy *c, struct str from, struct str reference, struct str to,
               struct str tag, struct copy_result *out, struct err *e) MUST_USE;
 /* The other side of it, for mirrors: deletes a tag here, and tells of it. ERR_NOT_FOUND. */

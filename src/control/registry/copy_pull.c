@@ -202,6 +202,15 @@ static int pull_blob(const struct pull *p, const struct descriptor *d, struct er
     return here < 0 ? -1 : here > 0 ? 0 : download(p, d, e);
 }
 
+int copy_pull_blob(const struct copy *c, struct str from, const struct repo_key *to,
+                   const struct descriptor *d, struct err *e)
+{
+    struct copy_result ignored;
+    struct pull p = {.y = {.c = c, .out = &ignored}, .from = from, .to = to};
+
+    return pull_blob(&p, d, e);
+}
+
 /* --- a manifest --- */
 
 static int pull_parts(struct pull *p, const struct manifest *m, struct err *e)

@@ -38,6 +38,7 @@ int v2_manifest_get(struct http_req *req, struct err *e)
     struct str repository;
 
     if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
+        proxy_manifest(req->ctx, str_of(req->who.name), &ref, &req->error_code, e) < 0 ||
         store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0) {
         return -1;
     }
@@ -156,6 +157,7 @@ int v2_referrers(struct http_req *req, struct err *e)
                 content_digest_parse(http_path_param(req, "digest"), digest, e)) < 0) {
         return -1;
     }
+    proxy_referrers(req->ctx, str_of(req->who.name), repository, digest);
     jw_object(&w);
     jw_kv_i64(&w, "schemaVersion", 2);
     jw_kv_c(&w, "mediaType", MEDIA_OCI_INDEX);

@@ -16,8 +16,18 @@
 const struct cfg_item registry_config[] = {
     {"registry.project_quota", CFG_BYTES, "0",
      "Bytes of images that a project may hold unless it has a quota of its own; 0: no limit."},
+    {"registry.trash_days", CFG_INT, "7",
+     "Days for which deleted images can be restored; 0: they are gone at once."},
     {0},
 };
+
+static int64_t trash_days(const struct cfg *cfg)
+{
+    enum { DAYS_MAX = 3650 };
+    int64_t days = cfg ? cfg_i64(cfg, "registry.trash_days") : 0;
+
+    return days < 0 ? 0 : days > DAYS_MAX ? DAYS_MAX : days;
+}
 
 struct registry *registry_open(struct state *s, struct content *c, struct access *a,
                                const struct cfg *cfg, const struct registry_hooks *hooks,
@@ -30,6 +40,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     r->content = c;
     r->access = a;
     r->project_quota = cfg ? cfg_i64(cfg, "registry.project_quota") : 0;
+    r->trash_ms = trash_days(cfg) * 24 * 3600 * 1000;
     r->hooks = hooks ? *hooks : (struct registry_hooks){0};
     lock_init(&r->lock, LOCK_registry);
     r->tokens = token_cache_new();
@@ -40,7 +51,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     }
     random_bytes(&r->next_shard, 1); /* each gets its turn also where restarts are frequent */
     jwt_key_derive(r->key, "upload ids", r->upload_secret);
-    if (retention_recover(r, e) < 0) {
+    if (retention_recover(r, e) < 0 || proxy_open(r, e) < 0) {
         err_wrap(e, "registry");
         return NULL;
     }
@@ -54,6 +65,7 @@ void registry_close(struct registry *r)
     }
     retention_stop(r);
     fsck_stop(r);
+    proxy_close(r);
     map_done(&r->retaining);
     token_cache_free(r->tokens);
     jwt_key_free(r->key);
@@ -120,7 +132,7 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
 
 int registry_housekeep(struct registry *r, struct err *e)
 {
-    return registry_flush_pulls(r, e) < 0 ? -1 : retention_due(r, e);
+    return registry_flush_pulls(r, e) < 0 || store_trash_purge(r, e) < 0 ? -1 : retention_due(r, e);
 }
 
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name, struct err *e)

@@ -18,6 +18,7 @@ struct cfg;
 struct cfg_item;
 struct content;
 struct registry;
+struct remote;
 struct state;
 struct state_db;
 struct state_schema;
@@ -65,6 +66,10 @@ struct registry_hooks {
      * the change; -1 undoes both. With db == NULL (pulls, and what was refused) there is none: it
      * must neither wait nor fail. May be NULL. */
     int (*changed)(void *ctx, struct state_db *db, const struct registry_change *c, struct err *e);
+    /* The other registry of that name, for one request after the other; it ends when `stop` says
+     * so. NULL: there are none. */
+    struct remote *(*upstream)(void *ctx, struct str name, bool (*stop)(void *ctx), void *stop_ctx,
+                               struct err *e);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
@@ -75,6 +80,11 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
                                const struct cfg *cfg, const struct registry_hooks *hooks,
                                struct err *e) MUST_USE;
 void registry_close(struct registry *r);
+/* What is being fetched from other registries ends: before those who wait for it are. */
+void registry_stop(struct registry *r);
+/* From now on projects may be caches; and what is known of the other registry (or, p == NULL, of
+ * none) is of no use any more. */
+void registry_upstream_changed(struct registry *r, struct str name);
 DEFINE_SCOPED(struct registry, registry_close)
 
 /* access_bearer: verifies a JWT of ours (cached by hash), narrows the scopes to what its access
@@ -93,8 +103,10 @@ struct registry_image {
 };
 /* `reference` is "project/repository[:tag][@digest]". Follows indexes to linux/`architecture`. The
  * caller has checked PERM_IMAGE_PULL. Errors say what exists instead. */
+/* In a cache of another registry what is missing is fetched first, for `by`: that may last. */
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
-                     struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
+                     struct str by, struct arena *a, struct registry_image *out,
+                     struct err *e) MUST_USE;
 /* The repositories with images that fit the filter `words`, the shortest names first, as {project,
  * name} into an open array. `projects`: a JSON array of project ids, or NULL: of all. */
 struct jw;

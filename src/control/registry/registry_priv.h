@@ -45,6 +45,7 @@ struct registry {
     struct access *access;
     struct registry_hooks hooks;
     int64_t project_quota; /* bytes; 0: none */
+    int64_t trash_ms;      /* 0: what is deleted is gone at once */
     struct jwt_key *key;
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
@@ -56,7 +57,11 @@ struct registry {
     int64_t opened_ms;              /* of the wall clock */
     _Atomic int64_t pushes, pulled; /* manifests since then */
     _Atomic bool retainer_runs, is_closing;
-    struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
+    struct map pulls; /* of the last minute (pulls.c); guarded by lock */
+    _Atomic bool has_caches, is_stopping;
+    struct map flights;         /* what is being fetched (proxy.c); guarded by lock, as below */
+    unsigned n_fetchers;        /* workers in flights */
+    struct map upstreams;       /* other registries by name (proxy.c) */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
@@ -80,6 +85,21 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
 
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
+
+/* --- proxy.c: caches of other registries; each does nothing where the project is none --- */
+/* After it the manifest is as new as it can be had: then it is here, or nowhere. Errors tell why
+ * there is none and may not be. */
+int proxy_manifest(struct registry *r, struct str by, const struct reference *ref,
+                   const char **code, struct err *e) MUST_USE;
+/* The blob that was not found here, if a manifest here names it. 1: it is here now. */
+int proxy_blob(struct registry *r, struct str by, struct str repository, const char *digest,
+               const char **code, struct err *e) MUST_USE;
+/* What refers to the manifest, when it can be had. */
+void proxy_referrers(struct registry *r, struct str by, struct str repository, const char *digest);
+/* ERR_FORBIDDEN in a cache: only what is fetched is put into it. */
+int proxy_refuse(struct registry *r, struct str project, struct err *e) MUST_USE;
+int proxy_open(struct registry *r, struct err *e) MUST_USE;
+void proxy_close(struct registry *r);
 
 /* --- pulls.c --- */
 void registry_note_pull(struct registry *r, int64_t manifest_id);
@@ -122,4 +142,5 @@ http_handler token_get, token_post;
 http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
 http_handler api_metrics, api_storage, api_collect, api_fsck, api_fsck_start, api_fsck_findings;
+http_handler api_trash, api_trash_restore, api_trash_drop;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

@@ -41,6 +41,7 @@ struct remote {
     struct map tokens; /* by scope */
     bool wants_basic;  /* it said so: no tokens */
     int64_t retry_sec;
+    unsigned answer_sec; /* 0: ANSWER_SEC */
 };
 
 /* --- open and close --- */
@@ -101,6 +102,27 @@ void remote_close(struct remote *r)
     free(r);
 }
 
+void remote_set_patience(struct remote *r, unsigned answer_sec)
+{
+    r->answer_sec = answer_sec;
+}
+
+bool remote_is_hub(const struct remote *r)
+{
+    static const char *const hosts[] = {"registry-1.docker.io", "index.docker.io", "docker.io"};
+    struct str rest = str_of(r->url), host;
+
+    (void)str_cut(&rest, '/');
+    (void)str_cut(&rest, '/');
+    host = rest.p ? str_cut(&rest, '/') : STR_EMPTY;
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        if (str_eq_c(host, hosts[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int64_t remote_retry_sec(const struct remote *r)
 {
     return r->retry_sec;
@@ -154,7 +176,7 @@ static int get_token(struct remote *r, const struct challenge *c, struct str sco
                               .answer_max = TOKEN_BYTES_MAX,
                               .stop = r->stop,
                               .stop_ctx = r->stop_ctx,
-                              .total_sec = 30};
+                              .total_sec = r->answer_sec ? r->answer_sec : 30};
     struct str rest = scope;
     char realm[URL_MAX];
     int result = fetch_url_join(r->url, c->realm, realm, e);
@@ -243,10 +265,11 @@ static int ask_once(struct remote *r, const struct ask *q, struct fetch_answer *
     f.url = q->url;
     f.stop = r->stop;
     f.stop_ctx = r->stop_ctx;
+    f.connect_sec = r->answer_sec && r->answer_sec < 10 ? r->answer_sec : 0;
     if (f.sink != NULL || f.source != NULL) {
         f.rate_bytes = r->rate_bytes;
     } else if (f.total_sec == 0) {
-        f.total_sec = ANSWER_SEC;
+        f.total_sec = r->answer_sec ? r->answer_sec : ANSWER_SEC;
     }
     authorize(r, q, &f, bearer, sizeof(bearer));
     return fetch_do(r->fetch, &f, a, e);

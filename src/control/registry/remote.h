@@ -25,6 +25,10 @@ struct remote *remote_open(const struct remote_options *o, struct err *e) MUST_U
 void remote_close(struct remote *r);
 DEFINE_SCOPED(struct remote, remote_close)
 
+/* How long an answer that is no blob may last; 0: as long as for work in the background. */
+void remote_set_patience(struct remote *r, unsigned answer_sec);
+/* Docker Hub: its official images are below library/. */
+bool remote_is_hub(const struct remote *r);
 /* GET /v2/: it is a registry, and these credentials are taken. */
 int remote_ping(struct remote *r, struct err *e) MUST_USE;
 /* How long to wait before the next try: what the last answer asked for, else 0. */

@@ -23,12 +23,14 @@ static const char *const layer_types[] = {
 };
 
 static int read_manifest(struct registry *r, struct arena *a, const struct reference *ref,
-                         char digest[CONTENT_DIGEST_MAX], struct manifest *out, struct err *e)
+                         struct str by, char digest[CONTENT_DIGEST_MAX], struct manifest *out,
+                         struct err *e)
 {
     struct stored_manifest stored;
     const char *code;
 
-    if (store_manifest_get(r, a, ref, &stored, &code, e) < 0) {
+    if (proxy_manifest(r, by, ref, &code, e) < 0 ||
+        store_manifest_get(r, a, ref, &stored, &code, e) < 0) {
         return -1;
     }
     memcpy(digest, stored.digest, CONTENT_DIGEST_MAX);
@@ -73,13 +75,13 @@ static const struct descriptor *choose_child(const struct manifest *index, const
 enum { INDEX_DEPTH = 4 }; /* an index may list an index */
 
 static int find_image(struct registry *r, struct arena *a, struct reference ref,
-                      const char *architecture, char digest[CONTENT_DIGEST_MAX],
+                      const char *architecture, struct str by, char digest[CONTENT_DIGEST_MAX],
                       struct manifest *out, struct err *e)
 {
     for (int depth = 0; depth < INDEX_DEPTH; depth++) {
         const struct descriptor *child;
 
-        if (read_manifest(r, a, &ref, digest, out, e) < 0) {
+        if (read_manifest(r, a, &ref, by, digest, out, e) < 0) {
             return -1;
         }
         if (!out->is_index) {
@@ -157,6 +159,25 @@ static int check_stored(struct registry *r, const struct manifest *m, struct err
     return 0;
 }
 
+/* What a job runs from has to be here before it starts. */
+static int fetch_missing(struct registry *r, struct str repository, struct str by,
+                         const struct manifest *m, struct err *e)
+{
+    for (size_t i = 0; i <= m->n_layers; i++) {
+        const struct descriptor *d = i < m->n_layers ? &m->layers[i] : &m->config;
+        const char *code;
+        struct stored_blob blob;
+
+        if (d->foreign || store_blob_find(r, repository, d->digest, &blob, &code, e) == 0) {
+            continue;
+        }
+        if (e->kind != ERR_NOT_FOUND || proxy_blob(r, by, repository, d->digest, &code, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static void fill(struct arena *a, const struct manifest *m, const struct image_config *c,
                  struct registry_image *out)
 {
@@ -176,7 +197,7 @@ static void fill(struct arena *a, const struct manifest *m, const struct image_c
 }
 
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
-                     struct arena *a, struct registry_image *out, struct err *e)
+                     struct str by, struct arena *a, struct registry_image *out, struct err *e)
 {
     struct reference ref;
     struct manifest m = {0};
@@ -185,9 +206,10 @@ int registry_resolve(struct registry *r, struct str reference, const char *archi
     if (reference_parse(reference, &ref, e) < 0) {
         return -1;
     }
-    if (find_image(r, a, ref, architecture, out->digest, &m, e) < 0 ||
-        read_config(r, a, &m, &config, e) < 0 || check_platform(&config, architecture, e) < 0 ||
-        check_layers(&m, &config, e) < 0 || check_stored(r, &m, e) < 0) {
+    if (find_image(r, a, ref, architecture, by, out->digest, &m, e) < 0 ||
+        fetch_missing(r, ref.repository, by, &m, e) < 0 || read_config(r, a, &m, &config, e) < 0 ||
+        check_platform(&config, architecture, e) < 0 || check_layers(&m, &config, e) < 0 ||
+        check_stored(r, &m, e) < 0) {
         return err_wrap(e, "image %.*s", STR_ARG(str_first(reference, 300)));
     }
     fill(a, &m, &config, out);

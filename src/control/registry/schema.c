@@ -168,6 +168,49 @@ static const char checks[] =
     "  number INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, details TEXT NOT NULL,"
     "  repaired INTEGER NOT NULL, PRIMARY KEY (check_id, number)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = {tables, policies, checks, NULL};
+/* Of a cache of another registry: what a manifest names and nobody asked for yet, and when the
+ * other registry was asked last. */
+static const char caches[] =
+    "ALTER TABLE tags ADD COLUMN checked_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE manifests ADD COLUMN referrers_ms INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE manifest_wants ("
+    "  manifest_id INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL, repository_id INTEGER NOT NULL, size_bytes INTEGER NOT NULL,"
+    "  PRIMARY KEY (manifest_id, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX manifest_wants_digest ON manifest_wants(repository_id, digest);";
+
+/* What was deleted, until its time is over. Ids are given once: restoring names one. */
+static const char trash[] =
+    "CREATE TABLE trash ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL,"
+    "  repository TEXT NOT NULL, tag TEXT, digest TEXT, deleted_ms INTEGER NOT NULL,"
+    "  deleted_by TEXT NOT NULL) STRICT;"
+    "CREATE INDEX trash_oldest ON trash(deleted_ms);"
+    "CREATE INDEX trash_project ON trash(project_id, id);"
+    "CREATE TABLE trash_manifests ("
+    "  trash_id INTEGER NOT NULL REFERENCES trash(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL, media_type TEXT NOT NULL, artifact_type TEXT NOT NULL,"
+    "  subject TEXT, platform TEXT NOT NULL, total_bytes INTEGER NOT NULL,"
+    "  pushed_ms INTEGER NOT NULL, annotations TEXT, body BLOB NOT NULL,"
+    "  PRIMARY KEY (trash_id, digest)) STRICT;"
+    "CREATE TABLE trash_references ("
+    "  trash_id INTEGER NOT NULL REFERENCES trash(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL, refers_to TEXT NOT NULL, is_child INTEGER NOT NULL,"
+    "  PRIMARY KEY (trash_id, digest, refers_to, is_child)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE trash_tags ("
+    "  trash_id INTEGER NOT NULL REFERENCES trash(id) ON DELETE CASCADE,"
+    "  name TEXT NOT NULL, digest TEXT NOT NULL, pushed_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (trash_id, name)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE trash_blobs ("
+    "  trash_id INTEGER NOT NULL REFERENCES trash(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL REFERENCES blobs(digest),"
+    "  PRIMARY KEY (trash_id, digest)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX trash_blobs_digest ON trash_blobs(digest);"
+    "CREATE TRIGGER trash_blobs_added AFTER INSERT ON trash_blobs BEGIN"
+    "  UPDATE blobs SET repositories = repositories + 1 WHERE digest = NEW.digest; END;"
+    "CREATE TRIGGER trash_blobs_removed AFTER DELETE ON trash_blobs BEGIN"
+    "  UPDATE blobs SET repositories = repositories - 1 WHERE digest = OLD.digest; END;";
+
+static const char *const steps[] = {tables, policies, checks, caches, trash, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

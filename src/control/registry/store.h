@@ -18,6 +18,7 @@ struct repo_key {
     struct str name;
     int64_t project_id;
     struct str by; /* the user */
+    bool is_cache; /* what is written was fetched for a cache of another registry */
 };
 
 /* --- blobs --- */
@@ -50,6 +51,21 @@ struct stored_manifest {
 int store_manifest_get(struct registry *r, struct arena *a, const struct reference *ref,
                        struct stored_manifest *out, const char **code, struct err *e) MUST_USE;
 
+/* What a cache of another registry has, before it asks there. */
+struct stored_cache {
+    bool is_here;
+    char digest[CONTENT_DIGEST_MAX];  /* of what is here */
+    int64_t checked_ms, referrers_ms; /* when the other registry was asked last */
+};
+int store_cache_look(struct registry *r, const struct reference *ref, struct stored_cache *out,
+                     struct err *e) MUST_USE;
+int store_cache_checked(struct registry *r, const struct reference *ref, struct err *e) MUST_USE;
+int store_cache_referrers_checked(struct registry *r, const struct reference *ref,
+                                  struct err *e) MUST_USE;
+/* Its size by a manifest that names it and waits for it; ERR_NOT_FOUND. */
+int store_cache_wants(struct registry *r, struct str repository, const char *digest,
+                      int64_t *size_bytes, struct err *e) MUST_USE;
+
 struct manifest_put {
     struct repo_key repository;
     const struct str *tags; /* names it gets together with what it is */
@@ -77,6 +93,23 @@ int store_repository_drop(struct registry *r, struct str repository, struct str 
                           struct err *e) MUST_USE;
 int store_project_drop(struct registry *r, int64_t project_id, struct str project,
                        struct err *e) MUST_USE;
+
+/* --- the trash; project_id 0: of any, also of those that are gone --- */
+
+struct restored {
+    struct str repository; /* in the arena */
+    int64_t tags, kept;    /* those that came back; those whose name was given again meanwhile */
+};
+/* ERR_CONFLICT when it is one tag, and its name was given again. */
+int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id, int64_t id,
+                        struct str by, struct restored *out, struct err *e) MUST_USE;
+/* id 0: all. */
+int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e) MUST_USE;
+/* Some of what is over its time. */
+int store_trash_purge(struct registry *r, struct err *e) MUST_USE;
+struct page;
+int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, struct page *p,
+                     struct jw *w, struct err *e) MUST_USE;
 
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */
 

@@ -21,12 +21,31 @@ int db_repository(struct state_db *db, struct str name, int64_t *id, const char 
                : -1;
 }
 
+int err_is_cache(struct str project, const struct project_proxy *p, struct err *e)
+{
+    return err_set(e, ERR_FORBIDDEN,
+                   "project %.*s is a cache of the registry %s: what is pulled from it comes from "
+                   "there, and nothing is pushed into it; push to another project",
+                   STR_ARG(project), p->registry);
+}
+
+/* In the transaction, for all ways that lead into a project. */
+static int check_cache(struct state_db *db, const struct repo_key *key, struct err *e)
+{
+    struct project_proxy p;
+    int is_cache = access_project_proxy(db, name_project(key->name), &p, e);
+
+    return is_cache < 0                     ? -1
+           : is_cache == 0 || key->is_cache ? 0
+                                            : err_is_cache(name_project(key->name), &p, e);
+}
+
 int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t *id, struct err *e)
 {
     int64_t now = clock_wall_ms();
 
     /* What a deleted project of the same name may have left is not this one. */
-    if (access_project_check(db, key->project_id, e) < 0 ||
+    if (access_project_check(db, key->project_id, e) < 0 || check_cache(db, key, e) < 0 ||
         state_run(db, e, "DELETE FROM repositories WHERE name = ? AND project_id <> ?", "si",
                   key->name, key->project_id) < 0 ||
         state_run(db, e,
@@ -139,6 +158,21 @@ void store_blob_renew(struct registry *r, struct str repository, const char *dig
     (void)!state_write(r->state, touch_fn, &op, &e);
 }
 
+/* Manifests of a cache that named it before it was here. */
+static int give_to_waiting(struct state_db *db, int64_t repository_id, const char *digest,
+                           struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT OR IGNORE INTO manifest_blobs(manifest_id, digest, repository_id)"
+                     " SELECT manifest_id, digest, repository_id FROM manifest_wants"
+                     " WHERE repository_id = ? AND digest = ?",
+                     "iz", repository_id, digest) < 0
+               ? -1
+               : state_run(db, e,
+                           "DELETE FROM manifest_wants WHERE repository_id = ? AND digest = ?",
+                           "iz", repository_id, digest);
+}
+
 static int link_blob(struct state_db *db, const struct blob_op *op, struct err *e)
 {
     const struct repo_key *to = op->to;
@@ -150,7 +184,8 @@ static int link_blob(struct state_db *db, const struct blob_op *op, struct err *
                   "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
                   " VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                   " SET touched_ms = excluded.touched_ms, charged = 1",
-                  "izii", id, op->digest, clock_wall_ms(), to->project_id) < 0) {
+                  "izii", id, op->digest, clock_wall_ms(), to->project_id) < 0 ||
+        (to->is_cache && give_to_waiting(db, id, op->digest, e) < 0)) {
         return -1;
     }
     return db_quota_end(db, op->r, to, used, op->code, e);

@@ -2,6 +2,7 @@
 
 #include "access/access.h"
 #include "base/vec.h"
+#include "copy_priv.h"
 
 #include <string.h>
 
@@ -96,6 +97,12 @@ static int check_blob(struct state_db *db, struct put_op *op, const struct descr
     if (db_blob_size(db, op->repository_id, d->digest, &size, e) < 0) {
         return -1;
     }
+    if (size < 0 && op->put->repository.is_cache && !d->foreign) {
+        op->total_bytes = op->total_bytes > INT64_MAX - d->size_bytes
+                              ? INT64_MAX
+                              : op->total_bytes + d->size_bytes;
+        return 0;
+    }
     if (size < 0) {
         return d->foreign ? 0 : blob_missing(op, d, e);
     }
@@ -104,7 +111,7 @@ static int check_blob(struct state_db *db, struct put_op *op, const struct descr
         return err_set(e, ERR_INVALID, "the manifest says that %s has %lld bytes, it has %lld",
                        d->digest, (long long)d->size_bytes, (long long)size);
     }
-    op->total_bytes += size;
+    op->total_bytes = op->total_bytes > INT64_MAX - size ? INT64_MAX : op->total_bytes + size;
     return 0;
 }
 
@@ -128,7 +135,8 @@ static int check_child(struct state_db *db, struct put_op *op, const struct desc
     if (db_blob_size(db, op->repository_id, d->digest, &size, e) < 0) {
         return -1;
     }
-    return size < 0 ? blob_missing(op, d, e) : 0; /* an index may list other things too */
+    return size < 0 && !op->put->repository.is_cache ? blob_missing(op, d, e)
+                                                     : 0; /* an index may list other things too */
 }
 
 static int check_references(struct state_db *db, struct put_op *op, struct err *e)
@@ -178,17 +186,33 @@ static int refer_blob(struct state_db *db, struct put_op *op, const char *digest
                      "iiz", op->manifest_id, op->repository_id, digest);
 }
 
+/* A cache's manifest comes before what it names: that is fetched when somebody asks for it. */
+static int refer(struct state_db *db, struct put_op *op, const struct descriptor *d, struct err *e)
+{
+    if (refer_blob(db, op, d->digest, e) < 0) {
+        return -1;
+    }
+    return !op->put->repository.is_cache || d->foreign || copy_is_manifest(d->media_type)
+               ? 0
+               : state_run(db, e,
+                           "INSERT INTO manifest_wants(manifest_id, repository_id, digest,"
+                           " size_bytes) SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM"
+                           " repository_blobs WHERE repository_id = ?2 AND digest = ?3)"
+                           " ON CONFLICT DO NOTHING",
+                           "iizi", op->manifest_id, op->repository_id, d->digest, d->size_bytes);
+}
+
 static int insert_references(struct state_db *db, struct put_op *op, struct err *e)
 {
     const struct manifest *m = op->put->manifest;
 
     for (size_t i = 0; i < m->n_layers; i++) {
-        if (refer_blob(db, op, m->layers[i].digest, e) < 0) {
+        if (refer(db, op, &m->layers[i], e) < 0) {
             return -1;
         }
     }
     for (size_t i = 0; i < m->n_children; i++) {
-        if (refer_blob(db, op, m->children[i].digest, e) < 0 ||
+        if (refer(db, op, &m->children[i], e) < 0 ||
             state_run(db, e,
                       "INSERT INTO manifest_children(manifest_id, repository_id, digest)"
                       " VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
@@ -196,7 +220,7 @@ static int insert_references(struct state_db *db, struct put_op *op, struct err 
             return -1;
         }
     }
-    return m->is_index ? 0 : refer_blob(db, op, m->config.digest, e);
+    return m->is_index ? 0 : refer(db, op, &m->config, e);
 }
 
 static int set_tag(struct state_db *db, const struct put_op *op, struct str tag, int64_t now,
@@ -210,9 +234,10 @@ static int set_tag(struct state_db *db, const struct put_op *op, struct str tag,
         return -1;
     }
     return state_run(db, e,
-                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
-                     " VALUES (?, ?, ?, ?) ON CONFLICT(repository_id, name) DO UPDATE SET"
-                     " manifest_id = excluded.manifest_id, pushed_ms = excluded.pushed_ms",
+                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms, checked_ms)"
+                     " VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT(repository_id, name) DO UPDATE SET"
+                     " manifest_id = excluded.manifest_id, pushed_ms = excluded.pushed_ms,"
+                     " checked_ms = excluded.checked_ms",
                      "isii", op->repository_id, tag, op->manifest_id, now);
 }
 
@@ -305,6 +330,22 @@ static int tell_deleted(struct state_db *db, const struct delete_op *op, int64_t
     "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
     " WHERE m.repository_id = ?1 AND ?2 = ''"
 
+/* What is not there goes nowhere; the deletion says so. */
+static int trash_reference(struct state_db *db, const struct delete_op *op, int64_t repository_id,
+                           struct err *e)
+{
+    const struct reference *ref = op->ref;
+    struct going g = {.repository_id = repository_id, .tag = ref->tag, .by = op->by};
+    int r = state_one_i64(db, &g.manifest_id, e, "",
+                          ref->tag.p ? "SELECT manifest_id FROM tags WHERE repository_id = ?"
+                                       " AND name = ?"
+                                     : "SELECT id FROM manifests WHERE repository_id = ?"
+                                       " AND digest = ?",
+                          "is", repository_id, ref->tag.p ? ref->tag : str_of(ref->digest));
+
+    return r == 0 ? db_trash(db, op->r, &g, e) : e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
+
 static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct delete_op *op = ctx;
@@ -318,6 +359,9 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
             op->code, e) < 0 ||
         tell_deleted(db, op, id, ref->tag.p ? ARTIFACTS_OF_TAG : ARTIFACTS_OF_MANIFEST,
                      ref->tag.p ? ref->tag : str_of(ref->digest), e) < 0) {
+        return -1;
+    }
+    if (trash_reference(db, op, id, e) < 0) {
         return -1;
     }
     if (ref->tag.p != NULL) {
@@ -434,6 +478,10 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
         db_tags_may_change(db, &(struct tags_named){.repository_id = id, .tag = op->tag}, op->code,
                            e) < 0 ||
         tell_deleted(db, op, id, ARTIFACTS_OF_TAG, op->tag, e) < 0 ||
+        db_trash(db, op->r,
+                 &(struct going){
+                     .repository_id = id, .manifest_id = manifest_id, .tag = op->tag, .by = op->by},
+                 e) < 0 ||
         state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
                   op->tag) < 0 ||
         state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
@@ -457,7 +505,8 @@ static int drop_repository(struct state_db *db, const struct delete_op *op, int6
                            struct err *e)
 {
     return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0 ||
-                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0
+                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0 ||
+                   db_trash(db, op->r, &(struct going){.repository_id = id, .by = op->by}, e) < 0
                ? -1
                : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
 }
@@ -536,6 +585,7 @@ int store_tag_or_repository_drop(struct registry *r, struct str repository, stru
 }
 
 struct project_drop {
+    struct registry *r;
     int64_t id;
     struct str name;
 };
@@ -545,8 +595,10 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct project_drop *op = ctx;
 
-    return state_run(db, e, "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
-                     "s", op->name) < 0 ||
+    return db_trash_project(db, op->r, op->id, e) < 0 ||
+                   state_run(db, e,
+                             "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
+                             "s", op->name) < 0 ||
                    state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
                              op->id) < 0 ||
                    state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",
@@ -557,7 +609,7 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 
 int store_project_drop(struct registry *r, int64_t project_id, struct str project, struct err *e)
 {
-    struct project_drop op = {project_id, project};
+    struct project_drop op = {r, project_id, project};
 
     return state_write(r->state, project_drop_fn, &op, e);
 }

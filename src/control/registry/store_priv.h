@@ -22,6 +22,10 @@ int db_tell(struct state_db *db, const struct registry *r, int64_t repository_id
             enum registry_what what, struct str by, const struct artifacts *a,
             struct err *e) MUST_USE;
 
+/* ERR_FORBIDDEN: nothing is pushed there. */
+struct project_proxy;
+int err_is_cache(struct str project, const struct project_proxy *p, struct err *e);
+
 /* Of the project that has the name now: what a deleted one left is not found. ERR_NOT_FOUND,
  * NAME_UNKNOWN. */
 int db_repository(struct state_db *db, struct str name, int64_t *id, const char **code,
@@ -32,6 +36,17 @@ int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t 
 /* Size of a blob of the repository, -1 when it has none of that digest. */
 int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
                  int64_t *size_bytes, struct err *e) MUST_USE;
+
+/* What is about to be deleted goes into the trash first, if there is one (store_trash.c). */
+struct going {
+    int64_t repository_id, manifest_id; /* 0: the whole repository */
+    struct str tag;                     /* only this one of its names; p == NULL: all */
+    struct str by;
+};
+int db_trash(struct state_db *db, const struct registry *r, const struct going *g,
+             struct err *e) MUST_USE;
+int db_trash_project(struct state_db *db, const struct registry *r, int64_t project_id,
+                     struct err *e) MUST_USE;
 
 /* Deletes the manifest unless a tag or an index holds it, then those of its dependants (children of
  * an index, manifests about it) that nothing else holds, and so on. */

@@ -569,7 +569,7 @@ static void everything_is_there_after_a_restart(void **state)
 
 static int resolve(const char *reference, struct registry_image *image)
 {
-    return registry_resolve(r, str_of(reference), "amd64", &a, image, &e);
+    return registry_resolve(r, str_of(reference), "amd64", STR_EMPTY, &a, image, &e);
 }
 
 static void an_image_is_resolved_for_a_job(void **state)
@@ -601,7 +601,8 @@ static void an_index_is_followed_to_this_platform(void **state)
                      0);
     assert_int_equal(resolve("library/app:v1", &image), 0);
     assert_string_equal(image.digest, amd);
-    assert_int_equal(registry_resolve(r, STR("library/app:v1"), "s390x", &a, &image, &e), -1);
+    assert_int_equal(registry_resolve(r, STR("library/app:v1"), "s390x", STR_EMPTY, &a, &image, &e),
+                     -1);
     assert_non_null(strstr(e.msg, "linux/arm64, linux/amd64"));
 }
 

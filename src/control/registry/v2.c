@@ -55,6 +55,24 @@ const struct route registry_api_routes[] = {
      api_tag_delete, "Deletes a tag, and the image when that was its last tag.", .gives = "204"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}", PERM_IMAGE_DELETE,
      api_repository_delete, "Deletes a repository with all its images.", .gives = "204"},
+    {HTTP_GET, "/api/v1/projects/{p}/trash", PERM_IMAGE_DELETE, api_trash,
+     "Deleted images of a project that can be restored, newest first.", .query = "q limit after",
+     .gives = "200 [TrashItem]"},
+    {HTTP_DELETE, "/api/v1/projects/{p}/trash", PERM_IMAGE_DELETE, api_trash_drop,
+     "Empties the trash of a project: its images are gone for good.", .gives = "204"},
+    {HTTP_POST, "/api/v1/projects/{p}/trash/{id}/restore", PERM_IMAGE_DELETE, api_trash_restore,
+     "Restores a deleted repository, image or tag.", .gives = "200 TrashRestored",
+     .also = PERM_IMAGE_PUSH},
+    {HTTP_DELETE, "/api/v1/projects/{p}/trash/{id}", PERM_IMAGE_DELETE, api_trash_drop,
+     "Deletes something in the trash for good.", .gives = "204"},
+    {HTTP_GET, "/api/v1/trash", PERM_SYSTEM_MANAGE, api_trash,
+     "Deleted images of all projects, also of those that are gone.", .query = "q limit after",
+     .gives = "200 [TrashItem]"},
+    {HTTP_POST, "/api/v1/trash/{id}/restore", PERM_SYSTEM_MANAGE, api_trash_restore,
+     "Restores something deleted into the project that has the name now.",
+     .gives = "200 TrashRestored"},
+    {HTTP_DELETE, "/api/v1/trash/{id}", PERM_SYSTEM_MANAGE, api_trash_drop,
+     "Deletes something in the trash for good.", .gives = "204"},
     {HTTP_GET, "/api/v1/projects/{p}/quota", PERM_MEMBER_READ, api_quota,
      "Bytes of images a project holds, and may hold.", .gives = "200 ImageQuota"},
     {HTTP_PUT, "/api/v1/projects/{p}/quota", PERM_SYSTEM_MANAGE, api_quota_set,
@@ -96,6 +114,10 @@ const struct http_schema registry_schemas[] = {
     {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time}"},
     {"Tag", "{tag: string, digest: string, media_type: string, size_bytes: integer,"
             " platform: string, pushed_at: time}"},
+    {"TrashItem", "{id: integer, project: string, repository: string, tag: string | null,"
+                  " digest: string | null, tags: integer, size_bytes: integer, deleted_at: time,"
+                  " deleted_by: string, ends_at: time}"},
+    {"TrashRestored", "{project: string, repository: string, tags: integer, kept: integer}"},
     {"ImageQuota", "{used_bytes: integer, quota_bytes: integer | null, is_default: boolean}"},
     {"ImageQuotaChange", "{quota_bytes: integer | null}"},
     {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},
@@ -264,10 +286,14 @@ int v2_key(struct http_req *r, struct repo_key *out, struct err *e)
 {
     const struct registry *registry = r->ctx;
 
+    *out = (struct repo_key){.is_cache = false};
     if (v2_repository(r, &out->name, e) < 0) {
         return -1;
     }
     out->by = str_of(r->who.name);
+    if (v2_fail(r, "DENIED", proxy_refuse(r->ctx, name_project(out->name), e)) < 0) {
+        return -1;
+    }
     return v2_fail(r, "NAME_UNKNOWN",
                    access_project_may(registry->access, &r->who, r->route->perm,
                                       name_project(out->name), &out->project_id, e));

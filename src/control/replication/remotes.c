@@ -2,9 +2,11 @@
  * "registry.<id>"): written, never read back. */
 #include "replication_priv.h"
 
+#include "access/access.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "list_http.h"
+#include "registry/registry.h"
 #include "secrets/secrets.h"
 
 #include <stdio.h>
@@ -225,6 +227,7 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct change *c = ctx;
     SCOPED(query_done) struct query q = {0};
+    char project[65];
     int r;
 
     if (remote_row_find(db, c->a, c->name, &c->row, e) < 0 ||
@@ -238,6 +241,13 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
                        STR_ARG(query_str(&q, 0)));
     }
     query_done(&q);
+    if (access_proxy_of(db, c->row.name, project, e) < 0) {
+        return -1;
+    }
+    if (project[0] != '\0') {
+        return err_set(e, ERR_CONFLICT,
+                       "the project %s is a cache of this registry: delete that first", project);
+    }
     return state_run(db, e, "DELETE FROM replication_registries WHERE id = ?", "i", c->row.id);
 }
 
@@ -307,10 +317,12 @@ int api_registry_change(struct http_req *req, struct err *e)
     if (json_object_get(body, "name") != NULL) {
         return err_set(e, ERR_INVALID, "name: a registry keeps its name");
     }
-    return state_write(c.r->state, change_fn, &c, e) < 0 ||
-                   keep_password(&c, str_of(req->who.name), e) < 0
-               ? -1
-               : reply_row(req, 200, &c.row, e);
+    if (state_write(c.r->state, change_fn, &c, e) < 0 ||
+        keep_password(&c, str_of(req->who.name), e) < 0) {
+        return -1;
+    }
+    registry_upstream_changed(c.r->registry, c.name);
+    return reply_row(req, 200, &c.row, e);
 }
 
 int api_registry_delete(struct http_req *req, struct err *e)
@@ -418,4 +430,38 @@ struct remote *replication_remote(struct replication *r, const struct remote_row
         explicit_bzero(password.p, password.len);
     }
     return remote;
+}
+
+struct named {
+    struct arena arena;
+    struct str name;
+    struct remote_row row;
+};
+
+static int named_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct named *n = ctx;
+
+    return remote_row_find(db, &n->arena, n->name, &n->row, e);
+}
+
+struct remote *replication_open_remote(struct replication *r, struct str name, fetch_stop *stop,
+                                       void *stop_ctx, struct err *e)
+{
+    struct named n = {.name = name};
+    struct remote *remote =
+        state_read(r->state, named_fn, &n, e) < 0
+            ? NULL
+            : replication_remote(r, &n.row, /* no limit */ 0, stop, stop_ctx, e);
+
+    arena_done(&n.arena);
+    return remote;
+}
+
+int replication_has_registry(struct state_db *db, struct str name, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct remote_row row;
+
+    return remote_row_find(db, &a, name, &row, e);
 }

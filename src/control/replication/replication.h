@@ -15,6 +15,7 @@
 
 struct access;
 struct registry;
+struct remote;
 struct replication;
 struct secrets;
 struct cidr;
@@ -54,6 +55,13 @@ int replication_start(struct replication *r, struct err *e) MUST_USE;
 /* Running transfers are cut, and go on at the next start. */
 void replication_close(struct replication *r);
 DEFINE_SCOPED(struct replication, replication_close)
+
+/* ERR_NOT_FOUND. In a transaction of the state. */
+int replication_has_registry(struct state_db *db, struct str name, struct err *e) MUST_USE;
+/* The registry of that name as its client, for caches; remote_close. */
+struct remote *replication_open_remote(struct replication *r, struct str name,
+                                       bool (*stop)(void *ctx), void *stop_ctx,
+                                       struct err *e) MUST_USE;
 
 /* An "image" event of the registry (ImageEvent), after its commit. Any thread; never waits. */
 void replication_on_image(struct replication *r, struct str json);

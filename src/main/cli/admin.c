@@ -121,6 +121,32 @@ int verb_user_delete(struct cli *c, struct err *e)
     return cli_change(c, "DELETE", NULL, path, done, e);
 }
 
+/* What --description, --proxy and --proxy-ttl say. */
+static int add_project_options(struct cli *c, json_t *body, struct err *e)
+{
+    const char *ttl = cli_option(c, "proxy-ttl"), *registry = cli_option(c, "proxy");
+    const char *description = cli_option(c, "description");
+    json_t *proxy;
+    int64_t sec;
+
+    if (description != NULL &&
+        json_object_set_new(body, "description", json_string(description)) < 0) {
+        return err_set(e, ERR_INVALID, "the description must be UTF-8");
+    }
+    if (registry == NULL && ttl == NULL) {
+        return 0;
+    }
+    proxy = json_object();
+    (void)json_object_set_new(body, "proxy", proxy);
+    if (registry != NULL && json_object_set_new(proxy, "registry", json_string(registry)) < 0) {
+        return err_set(e, ERR_INVALID, "the name must be UTF-8");
+    }
+    if (ttl != NULL && str_parse_seconds(str_of(ttl), &sec, e) < 0) {
+        return err_wrap(e, "--proxy-ttl");
+    }
+    return ttl ? json_object_set_new(proxy, "ttl_seconds", json_integer(sec)) : 0;
+}
+
 int verb_project_create(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp)
@@ -131,6 +157,9 @@ int verb_project_create(struct cli *c, struct err *e)
 
     if (body == NULL) {
         return err_set(e, ERR_INVALID, "the name must be UTF-8");
+    }
+    if (add_project_options(c, body, e) < 0) {
+        return -1;
     }
     rc = client_call(c->client, "POST", body, &made, e, "/api/v1/projects");
     if (rc < 0 && e->kind == ERR_CONFLICT && cli_option(c, "if-missing")) {
@@ -149,6 +178,7 @@ int verb_project_list(struct cli *c, struct err *e)
     static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
                                             {"PUBLIC", "public", COLUMN_YES},
                                             {"YOUR ROLE", "role", COLUMN_TEXT},
+                                            {"CACHE OF", "proxy.registry", COLUMN_TEXT},
                                             {"AGE", "created_at", COLUMN_AGE}};
 
     return cli_show_list(c, STR("/api/v1/projects"), columns, ARRAY_LEN(columns),
@@ -161,11 +191,12 @@ int verb_project_set(struct cli *c, struct err *e)
     SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s", url_segment(cli_arg(c, 0)));
     SCOPED(freep) char *done = xasprintf("Project %s is changed.", cli_arg(c, 0));
 
-    if (cli_set_flag(c, "public", body, "public", e) < 0) {
+    if (cli_set_flag(c, "public", body, "public", e) < 0 || add_project_options(c, body, e) < 0) {
         return -1;
     }
     if (json_object_size(body) == 0) {
-        return err_set(e, ERR_INVALID, "what is to change? --public yes|no");
+        return err_set(e, ERR_INVALID,
+                       "what is to change? --public yes|no, --description, --proxy-ttl");
     }
     return cli_change(c, "PATCH", body, path, done, e);
 }

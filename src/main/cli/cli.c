@@ -66,6 +66,9 @@ static const struct cli_option sure_opts[] = {
 };
 static const struct cli_option project_opts[] = {
     {"public", 0, NULL, "anybody may see it and pull its images"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"proxy", 0, "REGISTRY", "a cache of this other registry (strata registry list)"},
+    {"proxy-ttl", 0, "DURATION", "how long a tag is believed without asking there; without: 10m"},
     {"if-missing", 0, NULL, "no error when it exists"},
     {0},
 };
@@ -76,6 +79,8 @@ static const struct cli_option project_opts[] = {
 static const struct cli_option filter_opts[] = {FILTER, {0}};
 static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
+    {"description", 0, "TEXT", "what it is for"},
+    {"proxy-ttl", 0, "DURATION", "of a cache: how long a tag is believed without asking"},
     {0},
 };
 static const struct cli_option immutable_opts[] = {
@@ -302,9 +307,12 @@ const struct cli_verb cli_verbs[] = {
      "  strata user set ada --disabled yes", user_set_opts, verb_user_set, S},
     {"user delete", "NAME", "Delete a user; his jobs and files stay.", NULL, sure_opts,
      verb_user_delete, S},
-    {"project create", "NAME", "Make a project.", NULL, project_opts, verb_project_create, S},
+    {"project create", "NAME", "Make a project.",
+     "  strata project create vision --description \"models that see\"\n"
+     "  strata project create cache --proxy hub",
+     project_opts, verb_project_create, S},
     {"project list", "", "List the projects you may see.", NULL, filter_opts, verb_project_list, S},
-    {"project set", "NAME", "Make a project public or private.",
+    {"project set", "NAME", "Change what a project is for, and whether it is public.",
      "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
@@ -411,6 +419,14 @@ const struct cli_verb cli_verbs[] = {
     {"retention runs", "", "List what ran, newest first.", NULL, NULL, verb_retention_runs, P},
     {"retention log", "RUN", "Show what a run did with each tag, and why.", NULL, NULL,
      verb_retention_log, P},
+    {"trash list", "", "List deleted images that can be restored; without -p of all projects.",
+     NULL, filter_opts, verb_trash_list, S},
+    {"trash restore", "NUMBER", "Restore a deleted repository, image or tag.",
+     "  strata trash restore 12 -p demo", NULL, verb_trash_restore, S},
+    {"trash delete", "NUMBER", "Delete something in the trash for good.", NULL, sure_opts,
+     verb_trash_delete, S},
+    {"trash empty", "", "Delete all that is in the trash of a project for good.", NULL, sure_opts,
+     verb_trash_empty, P},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

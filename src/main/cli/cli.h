@@ -271,6 +271,12 @@ int verb_audit_export(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
+/* trash.c */
+int verb_trash_list(struct cli *c, struct err *e);
+int verb_trash_restore(struct cli *c, struct err *e);
+int verb_trash_delete(struct cli *c, struct err *e);
+int verb_trash_empty(struct cli *c, struct err *e);
+
 /* image_list.c */
 int verb_image_list(struct cli *c, struct err *e);
 int verb_image_show(struct cli *c, struct err *e);

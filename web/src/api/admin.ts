@@ -56,6 +56,11 @@ export async function setPublic(project: string, isPublic: boolean) {
   await touch('projects');
 }
 
+export async function setDescription(project: string, description: string) {
+  await api('PATCH', path`/api/v1/projects/${project}`, { body: { description } });
+  await touch('projects');
+}
+
 export async function deleteProject(project: string) {
   await api<void>('DELETE', path`/api/v1/projects/${project}`);
   await touch('projects');

@@ -2,7 +2,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { ApiError, api, csrfHeaders, get, path, filePath, noteSignedOut, type Page } from './client';
 import { useGet, usePages } from './queries';
-import type { Repository, Tag } from './types';
+import type { Repository, Tag, TrashItem, TrashRestored } from './types';
 
 export interface Descriptor {
   mediaType: string;
@@ -196,3 +196,10 @@ export async function putManifest(repository: string, reference: string, mediaTy
   await v2('PUT', url, { signal, headers: { 'Content-Type': mediaType }, body: body as BufferSource as BodyInit });
 }
 
+
+export const useTrash = (project: string, q = '') =>
+  usePages<TrashItem>(['images', project, 'trash'], path`/api/v1/projects/${project}/trash`, { params: { q } });
+
+export const restoreTrash = (project: string, id: number) => api<TrashRestored>('POST', path`/api/v1/projects/${project}/trash/${String(id)}/restore`);
+export const dropTrash = (project: string, id: number) => api<void>('DELETE', path`/api/v1/projects/${project}/trash/${String(id)}`);
+export const emptyTrash = (project: string) => api<void>('DELETE', path`/api/v1/projects/${project}/trash`);

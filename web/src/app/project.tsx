@@ -1,11 +1,11 @@
 // The project one works in: part of the address, remembered for the pages that have none.
 import { PlusOutlined } from '@ant-design/icons';
-import { App, Button, Checkbox, Form, Input, Modal, Select } from 'antd';
+import { App, Button, Checkbox, Form, Input, Modal, Select, Tag } from 'antd';
 import { useEffect, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
 import { ApiError, api, type Page } from '../api/client';
 import { queryClient, useGet, useProjects } from '../api/queries';
-import type { Project } from '../api/types';
+import type { Project, RemoteRegistry } from '../api/types';
 import { filterText } from '../components/FilterBox';
 import { useText } from '../i18n';
 import { useSession } from './session';
@@ -43,18 +43,42 @@ export function useProjectName(): string | null {
   return known.find((p) => p.name === last)?.name ?? known.find((p) => p.role && p.role !== 'anonymous')?.name ?? known[0]?.name ?? null;
 }
 
+/** For administrators: which registry the project is a cache of. */
+function CacheOf() {
+  const t = useText();
+  const registries = useGet<Page<RemoteRegistry>>(['replication', 'registries', 'all'], '/api/v1/registries?limit=1000').data?.items ?? [];
+  return (
+    <Form.Item name="registry" label={t('project.cache_of')} extra={t(registries.length ? 'project.cache_hint' : 'project.cache_none')}>
+      <Select allowClear placeholder={t('project.no_cache')} options={registries.map((r) => ({ value: r.name, label: `${r.name} (${r.url})` }))} />
+    </Form.Item>
+  );
+}
+
+/** Beside the name of a project that is a cache. */
+export function CacheTag({ project }: { project: Project }) {
+  const t = useText();
+  return project.proxy ? <Tag>{t('project.cache_tag', { registry: project.proxy.registry })}</Tag> : null;
+}
+
 export function NewProject({ open, close }: { open: boolean; close: () => void }) {
   const t = useText();
   const navigate = useNavigate();
-  const { reload } = useSession();
+  const { reload, may } = useSession();
   const { message } = App.useApp();
-  const [form] = Form.useForm<{ name: string; public: boolean }>();
+  const [form] = Form.useForm<{ name: string; public: boolean; description?: string; registry?: string }>();
   const [busy, setBusy] = useState(false);
   const create = async () => {
     const fields = await form.validateFields();
     setBusy(true);
     try {
-      const made = await api<Project>('POST', '/api/v1/projects', { body: { name: fields.name, public: Boolean(fields.public) } });
+      const made = await api<Project>('POST', '/api/v1/projects', {
+        body: {
+          name: fields.name,
+          public: Boolean(fields.public),
+          description: fields.description ?? '',
+          ...(fields.registry ? { proxy: { registry: fields.registry } } : {}),
+        },
+      });
       await Promise.all([reload(), queryClient.invalidateQueries({ queryKey: ['projects'] })]);
       close();
       form.resetFields();
@@ -81,6 +105,10 @@ export function NewProject({ open, close }: { open: boolean; close: () => void }
         <Form.Item name="name" label={t('project.name')} extra={t('project.name_hint')} rules={[{ required: true, message: '' }]}>
           <Input autoFocus autoComplete="off" />
         </Form.Item>
+        <Form.Item name="description" label={t('project.description')}>
+          <Input.TextArea autoSize={{ minRows: 1, maxRows: 6 }} maxLength={2048} />
+        </Form.Item>
+        {open && may('system:manage') && <CacheOf />}
         <Form.Item name="public" valuePropName="checked" extra={t('project.public_hint')}>
           <Checkbox>{t('project.public')}</Checkbox>
         </Form.Item>

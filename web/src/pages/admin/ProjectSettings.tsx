@@ -1,11 +1,12 @@
 // A project: who works in it, its secrets, whether anybody may read it, its end.
-import { Button, Card, Flex, Skeleton, Typography } from 'antd';
+import { App, Button, Card, Flex, Input, Skeleton, Typography } from 'antd';
 import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
-import { useMembers } from '../../api/admin';
-import { path } from '../../api/client';
+import { setDescription, useMembers } from '../../api/admin';
+import { path, type ApiError } from '../../api/client';
 import { useGet } from '../../api/queries';
 import type { Project } from '../../api/types';
+import { CacheTag } from '../../app/project';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
@@ -24,6 +25,36 @@ function Visibility({ project }: { project: Project }) {
       <Flex gap={12} align="center">
         <PublicSwitch project={project} />
         <span>{t(project.public ? 'admin.is_public' : 'admin.is_private')}</span>
+      </Flex>
+    </Card>
+  );
+}
+
+/** What it is for, and (of a cache) where its images come from. */
+function About({ project }: { project: Project }) {
+  const t = useText();
+  const { message } = App.useApp();
+  const [text, setText] = useState(project.description);
+  const [busy, setBusy] = useState(false);
+  const save = async () => {
+    setBusy(true);
+    try {
+      await setDescription(project.name, text);
+      void message.success(t('project.description_saved'));
+    } catch (e) {
+      void message.error((e as ApiError).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Card title={t('project.description')} extra={<CacheTag project={project} />}>
+      {project.proxy && <Typography.Paragraph>{t('project.ttl', { seconds: project.proxy.ttl_seconds })}</Typography.Paragraph>}
+      <Flex gap={12} vertical align="start">
+        <Input.TextArea value={text} onChange={(e) => setText(e.target.value)} maxLength={2048} autoSize={{ minRows: 2, maxRows: 10 }} aria-label={t('project.description')} />
+        <Button onClick={() => void save()} loading={busy} disabled={text === project.description}>
+          {t('action.save')}
+        </Button>
       </Flex>
     </Card>
   );
@@ -77,6 +108,7 @@ export default function ProjectSettings() {
           </div>
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
+            {mayManage && <About key={project.data.description} project={project.data} />}
             {mayManage && <Visibility project={project.data} />}
             {mayManage && <DangerZone project={name} />}
           </div>

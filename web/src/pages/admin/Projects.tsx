@@ -1,12 +1,12 @@
 // All projects of the platform.
 import { DeleteOutlined, PlusOutlined, SettingOutlined } from '@ant-design/icons';
-import { App, Button, Switch } from 'antd';
+import { App, Button, Switch, Typography } from 'antd';
 import { useState } from 'react';
 import { Link, useNavigate } from 'react-router-dom';
 import { setPublic, useAllProjects, useMembers } from '../../api/admin';
 import type { ApiError } from '../../api/client';
 import type { Project } from '../../api/types';
-import { NewProject } from '../../app/project';
+import { CacheTag, NewProject } from '../../app/project';
 import { ErrorView } from '../../components/ErrorView';
 import { FilterBox } from '../../components/FilterBox';
 import { PagedTable } from '../../components/PagedTable';
@@ -52,6 +52,7 @@ export default function Projects() {
         title={t('admin.projects')}
         commands={[
           { cli: 'strata project list', url: '/api/v1/projects' },
+          { cli: 'strata project create NAME --proxy REGISTRY', method: 'POST', url: '/api/v1/projects', body: { name: 'NAME', proxy: { registry: 'REGISTRY' } } },
           { cli: 'strata project create NAME', method: 'POST', url: '/api/v1/projects', body: { name: 'NAME' } },
         ]}
         actions={
@@ -70,7 +71,12 @@ export default function Projects() {
           rowKey="name"
           pages={projects}
           columns={[
-            { title: t('admin.name'), dataIndex: 'name', render: (n: string) => <Link to={`/p/${encodeURIComponent(n)}/jobs`}>{n}</Link> },
+            { title: t('admin.name'), dataIndex: 'name', render: (n: string, p) => (
+                <>
+                  <Link to={`/p/${encodeURIComponent(n)}/jobs`}>{n}</Link> <CacheTag project={p} />
+                  {p.description && <Typography.Paragraph type="secondary" ellipsis={{ rows: 2 }}>{p.description}</Typography.Paragraph>}
+                </>
+              ) },
             { title: t('admin.members'), key: 'members', align: 'right', width: 110, responsive: ['sm'], render: (_, p) => <MemberCount project={p.name} /> },
             { title: t('project.public'), key: 'public', width: 90, render: (_, p) => <PublicSwitch project={p} /> },
             { title: t('admin.created'), dataIndex: 'created_at', width: 160, responsive: ['md'], render: (at: string) => <Ago at={at} /> },

@@ -1,8 +1,8 @@
 // The repositories of a project, and for a project without any how to bring the first image.
-import { CloudUploadOutlined } from '@ant-design/icons';
+import { CloudUploadOutlined, DeleteOutlined } from '@ant-design/icons';
 import { Button, Card, Flex, Typography } from 'antd';
 import { useState, type DragEvent } from 'react';
-import { Link, useParams } from 'react-router-dom';
+import { Link, useNavigate, useParams } from 'react-router-dom';
 import { filePath, path } from '../../api/client';
 import { useRepositories } from '../../api/registry';
 import type { Repository } from '../../api/types';
@@ -84,6 +84,8 @@ export default function Repositories() {
   const repositories = useRepositories(project, q);
   const [upload, setUpload] = useState<{ file: File | null } | null>(null);
   const mayPush = may('image:push', project);
+  const navigate = useNavigate();
+  const trash = `/p/${encodeURIComponent(project)}/trash`;
   const isEmpty = repositories.data !== undefined && repositories.items.length === 0 && q === '';
   const drop = (e: DragEvent) => {
     e.preventDefault();
@@ -95,11 +97,18 @@ export default function Repositories() {
         title={t('images.title')}
         commands={[{ cli: `strata image list -p ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
         actions={
-          mayPush && (
-            <Button type="primary" icon={<CloudUploadOutlined />} onClick={() => setUpload({ file: null })}>
-              {t('images.upload')}
-            </Button>
-          )
+          <>
+            {may('image:delete', project) && (
+              <Button icon={<DeleteOutlined />} href={`/ui${trash}`} onClick={(e) => (e.preventDefault(), navigate(trash))}>
+                {t('images.trash')}
+              </Button>
+            )}
+            {mayPush && (
+              <Button type="primary" icon={<CloudUploadOutlined />} onClick={() => setUpload({ file: null })}>
+                {t('images.upload')}
+              </Button>
+            )}
+          </>
         }
       />
       <Flex vertical gap={16}>

@@ -4,9 +4,11 @@ import type { RouteObject } from 'react-router-dom';
 import { helpOn } from '../../help/topic';
 
 const Repositories = lazy(() => import('./Repositories'));
+const Trash = lazy(() => import('./Trash'));
 const Repository = lazy(() => import('./Repository'));
 
 export const imagesRoutes: RouteObject[] = [
   { path: '/p/:project/images', element: <Repositories />, handle: helpOn('images.bring-an-image') },
+  { path: '/p/:project/trash', element: <Trash />, handle: helpOn('images.trash') }, // beside the images: a repository may have any name
   { path: '/p/:project/images/*', element: <Repository />, handle: helpOn('images.look-into-an-image') }, // names have slashes; ?tag= shows one image
 ];

@@ -1,0 +1,371 @@
+/* The trash: what was deleted, as long as it can be had again.
+ *
+ * Deleting copies the manifests that go, with what they refer to, into tables of their own, in the
+ * same transaction; the rows of trash_blobs count as holders of the blobs, so the collector leaves
+ * their files. Nothing of it is charged to the project until it is restored, and its names are free
+ * at once. */
+#include "store_priv.h"
+
+#include "access/access.h"
+
+enum { PURGE_STEP = 100 };
+
+/* Those of a repository (?2 = 0), or one with what only it holds together: images of an index, and
+ * what refers to it. */
+#define GOING                                                                                      \
+    "WITH RECURSIVE going(id) AS ("                                                                \
+    " SELECT id FROM manifests WHERE repository_id = ?1 AND (?2 = 0 OR id = ?2)"                   \
+    " UNION SELECT m.id FROM going g JOIN manifest_children c ON c.manifest_id = g.id"             \
+    "   JOIN manifests m ON m.repository_id = c.repository_id AND m.digest = c.digest"             \
+    " UNION SELECT m.id FROM going g JOIN manifests d ON d.id = g.id JOIN manifests m"             \
+    "   ON m.repository_id = d.repository_id AND m.subject = d.digest) "
+
+static int copy_rows(struct state_db *db, int64_t trash_id, const struct going *g, struct err *e)
+{
+    static const char *const copies[] = {
+        GOING "INSERT INTO trash_manifests SELECT ?3, m.digest, m.media_type, m.artifact_type,"
+              " m.subject, m.platform, m.total_bytes, m.pushed_ms, m.annotations, m.body"
+              " FROM going JOIN manifests m USING (id)",
+        GOING "INSERT INTO trash_references SELECT DISTINCT ?3, m.digest, b.digest, 0"
+              " FROM going JOIN manifests m USING (id) JOIN manifest_blobs b ON b.manifest_id = id",
+        GOING "INSERT INTO trash_references SELECT DISTINCT ?3, m.digest, c.digest, 1"
+              " FROM going JOIN manifests m USING (id) JOIN manifest_children c"
+              " ON c.manifest_id = id",
+        GOING "INSERT INTO trash_blobs SELECT DISTINCT ?3, b.digest FROM going"
+              " JOIN manifest_blobs b ON b.manifest_id = id",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+        if (state_run(db, e, copies[i], "iii", g->repository_id, g->manifest_id, trash_id) < 0) {
+            return -1;
+        }
+    }
+    return state_run(db, e,
+                     "INSERT INTO trash_tags SELECT ?3, t.name, m.digest, t.pushed_ms FROM tags t"
+                     " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?1"
+                     " AND (?2 = 0 OR m.id = ?2) AND (?4 IS NULL OR t.name = ?4)",
+                     "iiis", g->repository_id, g->manifest_id, trash_id, g->tag);
+}
+
+static int is_cache(struct state_db *db, int64_t repository_id, struct err *e)
+{
+    int64_t found;
+
+    return state_one_i64(db, &found, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM repositories r JOIN projects p"
+                         " ON p.id = r.project_id WHERE r.id = ? AND p.proxy_registry IS NOT NULL)",
+                         "i", repository_id) < 0
+               ? -1
+               : found != 0;
+}
+
+int db_trash(struct state_db *db, const struct registry *r, const struct going *g, struct err *e)
+{
+    int cache = r->trash_ms > 0 ? is_cache(db, g->repository_id, e) : 1;
+
+    if (cache != 0) { /* what a cache had it fetches again */
+        return cache < 0 ? -1 : 0;
+    }
+    return state_run(db, e,
+                     "INSERT INTO trash(project_id, repository, tag, digest, deleted_ms,"
+                     " deleted_by) SELECT project_id, name, ?2, (SELECT digest FROM manifests"
+                     " WHERE id = ?3), ?4, ?5 FROM repositories WHERE id = ?1 AND EXISTS"
+                     " (SELECT 1 FROM manifests WHERE repository_id = ?1)",
+                     "isiis", g->repository_id, g->tag, g->manifest_id, clock_wall_ms(), g->by) < 0
+               ? -1
+           : state_changes(db) == 0 ? 0
+                                    : copy_rows(db, state_last_id(db), g, e);
+}
+
+int db_trash_project(struct state_db *db, const struct registry *r, int64_t project_id,
+                     struct err *e)
+{
+    int64_t id = 0;
+
+    for (;;) { /* one after the other: rows of a query may not change under it */
+        if (state_one_i64(db, &id, e, "rows",
+                          "SELECT coalesce(min(id), 0) FROM repositories WHERE project_id = ?"
+                          " AND id > ?",
+                          "ii", project_id, id) < 0) {
+            return -1;
+        }
+        if (id == 0) {
+            return 0;
+        }
+        if (db_trash(db, r, &(struct going){.repository_id = id, .by = STR_EMPTY}, e) < 0) {
+            return -1;
+        }
+    }
+}
+
+/* --- restore --- */
+
+struct restore_op {
+    struct registry *r;
+    int64_t id, project_id; /* 0: of any */
+    struct arena *arena;
+    struct restored *out;
+    struct str by, tag;
+    const char *code;
+};
+
+static int no_such(int64_t id, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND, "there is nothing numbered %lld in the trash", (long long)id);
+}
+
+static int find_trash(struct state_db *db, struct restore_op *op, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(
+            &q, db, e,
+            "SELECT repository, tag FROM trash WHERE id = ?1 AND (?2 = 0 OR project_id = ?2)", "ii",
+            op->id, op->project_id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return no_such(op->id, e);
+    }
+    op->out->repository = arena_str(op->arena, query_str(&q, 0));
+    op->tag = query_is_null(&q, 1) ? (struct str){0} : arena_str(op->arena, query_str(&q, 1));
+    return 0;
+}
+
+static int restore_rows(struct state_db *db, const struct restore_op *op, const struct repo_key *to,
+                        int64_t repository_id, struct err *e)
+{
+    static const char *const copies[] = {
+        "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
+        " SELECT ?2, digest, ?4, ?3 FROM trash_blobs WHERE trash_id = ?1 ON CONFLICT DO UPDATE"
+        " SET touched_ms = excluded.touched_ms, charged = 1",
+        "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject, platform,"
+        " total_bytes, pushed_ms, annotations, body, project_id) SELECT ?2, digest, media_type,"
+        " artifact_type, subject, platform, total_bytes, pushed_ms, annotations, body, ?3"
+        " FROM trash_manifests WHERE trash_id = ?1 AND ?4 > 0 ON CONFLICT DO NOTHING",
+        "INSERT OR IGNORE INTO manifest_blobs(manifest_id, repository_id, digest)"
+        " SELECT m.id, ?2, t.refers_to FROM trash_references t JOIN manifests m"
+        " ON m.repository_id = ?2 AND m.digest = t.digest"
+        " WHERE t.trash_id = ?1 AND t.is_child = 0 AND ?3 > 0 AND ?4 > 0",
+        "INSERT OR IGNORE INTO manifest_children(manifest_id, repository_id, digest)"
+        " SELECT m.id, ?2, t.refers_to FROM trash_references t JOIN manifests m"
+        " ON m.repository_id = ?2 AND m.digest = t.digest"
+        " WHERE t.trash_id = ?1 AND t.is_child = 1 AND ?3 > 0 AND ?4 > 0",
+    };
+    int64_t now = clock_wall_ms();
+
+    for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+        if (state_run(db, e, copies[i], "iiii", op->id, repository_id, to->project_id, now) < 0) {
+            return -1;
+        }
+    }
+    return state_run(db, e,
+                     "INSERT INTO tags(repository_id, name, manifest_id, pushed_ms)"
+                     " SELECT ?2, t.name, m.id, t.pushed_ms FROM trash_tags t JOIN manifests m"
+                     " ON m.repository_id = ?2 AND m.digest = t.digest WHERE t.trash_id = ?1"
+                     " ON CONFLICT DO NOTHING",
+                     "ii", op->id, repository_id);
+}
+
+static int check_tag_is_free(struct state_db *db, const struct restore_op *op,
+                             int64_t repository_id, struct err *e)
+{
+    int64_t taken;
+
+    if (op->tag.p == NULL) {
+        return 0;
+    }
+    if (state_one_i64(db, &taken, e, "rows",
+                      "SELECT EXISTS (SELECT 1 FROM tags WHERE repository_id = ? AND name = ?)",
+                      "is", repository_id, op->tag) < 0) {
+        return -1;
+    }
+    return taken ? err_set(e, ERR_CONFLICT,
+                           "there is a tag %.*s of %.*s again: delete it, or give it another name, "
+                           "first",
+                           STR_ARG(op->tag), STR_ARG(op->out->repository))
+                 : 0;
+}
+
+static int tell_restored(struct state_db *db, const struct restore_op *op, int64_t repository_id,
+                         struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    struct artifacts a = {.n = 0};
+    int result;
+
+    if (query_open(&q, db, e, "SELECT name, digest FROM trash_tags WHERE trash_id = ?", "i",
+                   op->id) < 0) {
+        return -1;
+    }
+    result = artifacts_read(&a, &q, e) < 0 ? -1
+             : a.n == 0                    ? 0
+                        : db_tell(db, op->r, repository_id, REGISTRY_PUSHED, op->by, &a, e);
+    arena_done(&a.arena);
+    return result;
+}
+
+static int restore_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct restore_op *op = ctx;
+    struct repo_key to = {.by = op->by};
+    int64_t id, used, wanted;
+
+    if (find_trash(db, op, e) < 0) {
+        return -1;
+    }
+    to.name = op->out->repository;
+    if (access_project_find(db, name_project(to.name), &to.project_id, e) < 0 ||
+        db_repository_make(db, &to, &id, e) < 0 || check_tag_is_free(db, op, id, e) < 0 ||
+        db_quota_begin(db, op->r, to.project_id, &used, e) < 0 ||
+        restore_rows(db, op, &to, id, e) < 0) {
+        return -1;
+    }
+    op->out->tags = state_changes(db);
+    return state_one_i64(db, &wanted, e, "rows",
+                         "SELECT count(*) FROM trash_tags WHERE trash_id = ?", "i", op->id) < 0 ||
+                   (op->out->kept = wanted - op->out->tags, tell_restored(db, op, id, e)) < 0 ||
+                   db_quota_end(db, op->r, &to, used, &op->code, e) < 0 ||
+                   state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
+                             clock_wall_ms(), id) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM trash WHERE id = ?", "i", op->id);
+}
+
+int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id, int64_t id,
+                        struct str by, struct restored *out, struct err *e)
+{
+    struct restore_op op = {
+        .r = r, .id = id, .project_id = project_id, .arena = a, .out = out, .by = by};
+
+    return state_write(r->state, restore_fn, &op, e);
+}
+
+/* --- empty --- */
+
+static int drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct restore_op *op = ctx;
+
+    if (state_run(db, e,
+                  "DELETE FROM trash WHERE (?1 = 0 OR id = ?1) AND (?2 = 0 OR project_id = ?2)",
+                  "ii", op->id, op->project_id) < 0) {
+        return -1;
+    }
+    return op->id != 0 && state_changes(db) == 0 ? no_such(op->id, e) : 0;
+}
+
+int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e)
+{
+    struct restore_op op = {.id = id, .project_id = project_id};
+
+    return state_write(r->state, drop_fn, &op, e);
+}
+
+static int is_due_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    int64_t *before_ms = ctx, found;
+
+    if (state_one_i64(db, &found, e, "rows",
+                      "SELECT EXISTS (SELECT 1 FROM trash WHERE deleted_ms < ?)", "i",
+                      *before_ms) < 0) {
+        return -1;
+    }
+    *before_ms = found ? *before_ms : 0;
+    return 0;
+}
+
+static int purge_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const int64_t *before_ms = ctx;
+
+    return state_run(db, e,
+                     "DELETE FROM trash WHERE id IN (SELECT id FROM trash WHERE deleted_ms < ?"
+                     " ORDER BY deleted_ms LIMIT ?)",
+                     "ii", *before_ms, (int64_t)PURGE_STEP);
+}
+
+int store_trash_purge(struct registry *r, struct err *e)
+{
+    int64_t before_ms = clock_wall_ms() - r->trash_ms;
+
+    return state_read(r->state, is_due_fn, &before_ms, e) < 0 ? -1
+           : before_ms == 0                                   ? 0
+                            : state_write(r->state, purge_fn, &before_ms, e);
+}
+
+/* --- list --- */
+
+struct trash_list {
+    const struct registry *r;
+    int64_t project_id, after;
+    struct page *page;
+    struct jw *w;
+};
+
+static void write_row(const struct trash_list *l, const struct query *q)
+{
+    struct str repository = query_str(q, 1);
+    struct jw *w = l->w;
+
+    jw_object(w);
+    jw_kv_i64(w, "id", query_i64(q, 0));
+    jw_kv_str(w, "project", str_cut(&repository, '/'));
+    jw_kv_str(w, "repository", repository);
+    jw_key(w, "tag");
+    if (query_is_null(q, 2)) {
+        jw_null(w);
+    } else {
+        jw_str(w, query_str(q, 2));
+    }
+    jw_key(w, "digest");
+    if (query_is_null(q, 3)) {
+        jw_null(w);
+    } else {
+        jw_str(w, query_str(q, 3));
+    }
+    jw_kv_i64(w, "tags", query_i64(q, 6));
+    jw_kv_i64(w, "size_bytes", query_i64(q, 7));
+    jw_kv_time(w, "deleted_at", query_i64(q, 4));
+    jw_kv_str(w, "deleted_by", query_str(q, 5));
+    jw_kv_time(w, "ends_at", query_i64(q, 4) + l->r->trash_ms);
+    jw_end(w);
+}
+
+static int list_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct trash_list *l = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t n = 0, last = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT t.id, t.repository, t.tag, t.digest, t.deleted_ms, t.deleted_by,"
+                   " (SELECT count(*) FROM trash_tags WHERE trash_id = t.id),"
+                   " (SELECT total(size_bytes) FROM trash_blobs JOIN blobs USING (digest)"
+                   "  WHERE trash_id = t.id) FROM trash t WHERE (?1 = 0 OR t.project_id = ?1)"
+                   " AND (?2 = 0 OR t.id < ?2) AND has_words(?3, t.repository, t.tag, t.digest,"
+                   " t.deleted_by) ORDER BY t.id DESC LIMIT ?4",
+                   "iisi", l->project_id, l->after, l->page->q, l->page->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (n++ == l->page->limit) {
+            l->page->last = str_of(arena_printf(l->page->arena, "%lld", (long long)last));
+            return 0;
+        }
+        last = query_i64(&q, 0);
+        write_row(l, &q);
+    }
+    return r;
+}
+
+int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, struct page *p,
+                     struct jw *w, struct err *e)
+{
+    struct trash_list l = {r, project_id, after, p, w};
+
+    return state_read(r->state, list_fn, &l, e);
+}

@@ -1,0 +1,356 @@
+"""Projects that are caches of another registry: Debian's docker-registry, a second Strata, and peers that fail or lie."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+
+import pytest
+import requests
+
+from conftest import Strata, free_port, wait_for
+from test_c20_registry import OCI_INDEX, OCI_MANIFEST, Registry, command, need, sha
+from test_c23_replication import Liar, Side, subject_of
+
+V1 = '/api/v1/'
+
+
+@pytest.fixture(scope='module')
+def pair(scratch):
+    """A server with caches, and another one that it knows as "peer"."""
+    made = []
+    for _ in range(2):
+        state = pathlib.Path(tempfile.mkdtemp(prefix='proxy-', dir=scratch)) / 'state'
+        made.append(Side(Strata(state).start()))
+    made[0].knows(made[1])
+    yield made
+    for side in made:
+        side.strata.stop()
+        side.strata.check_log()
+
+
+@pytest.fixture
+def name(request):
+    name = request.node.name
+    return re.sub('[^a-z0-9]+', '-', name.removeprefix('test_'))[:24].strip('-') + '-' + sha(name.encode())[-4:]
+
+
+def cache(side, project, registry='peer', status=201, user='admin', **proxy):
+    r = side.api('POST', V1 + 'projects', user=user,
+                 json={'name': project, 'proxy': {'registry': registry, **proxy}})
+    assert r.status_code == status, r.text
+    return r.json()
+
+
+def manifest(side, repo, ref, method='GET', **kwargs):
+    return side.registry(method, f'/v2/{repo}/manifests/{ref}', **kwargs)
+
+
+def blob(side, repo, digest):
+    return side.registry('GET', f'/v2/{repo}/blobs/{digest}')
+
+
+def whole(side, repo, ref):
+    """Pulls an image as a client does; its digest."""
+    r = manifest(side, repo, ref)
+    assert r.status_code == 200, r.text
+    body = r.json()
+    for d in body.get('layers', []) + ([body['config']] if 'config' in body else []):
+        got = blob(side, repo, d['digest'])
+        assert got.status_code == 200 and sha(got.content) == d['digest'], got.text
+    return r.headers['Docker-Content-Digest']
+
+
+class Upstream(Liar):
+    """A registry of one image that counts what it is asked."""
+
+    def paths(self, kind, method='GET'):
+        return [p for m, p in self.asked if m == method and f'/{kind}/' in p]
+
+
+@pytest.fixture
+def upstream(pair, name):
+    u = Upstream()
+    pair[0].remote(name, u.url)
+    yield u
+    u.server.shutdown()
+
+
+def test_what_is_missing_is_fetched_once_and_kept(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name)
+    digest = whole(side, repo, 'v1')
+    assert digest == sha(upstream.manifest)
+    for _ in range(3):
+        assert whole(side, repo, 'v1') == digest and whole(side, repo, digest) == digest
+    assert upstream.paths('manifests') == ['/v2/x/app/manifests/v1'] and not upstream.paths('manifests', 'HEAD')
+    assert sorted(upstream.paths('blobs')) == sorted(f'/v2/x/app/blobs/{d}' for d in upstream.blobs)
+    rows = side.api('GET', f'{V1}projects/{name}/repositories').json()['items']
+    assert [(r['name'], r['tags']) for r in rows] == [('x/app', 1)]
+    tag = side.api('GET', f'{V1}projects/{name}/repositories/x/app/tags').json()['items'][0]
+    assert tag['platform'] == 'linux/amd64' and tag['size_bytes'] > 100_000
+    quota = side.api('GET', f'{V1}projects/{name}/quota').json()
+    assert quota['used_bytes'] == len(upstream.manifest) + sum(map(len, upstream.blobs.values()))
+
+
+def test_many_at_once_share_one_fetch(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name)
+    gate, waiting = threading.Event(), []
+
+    def slow(h, kind):
+        if kind in ('manifest', 'blob'):
+            waiting.append(h.path)
+            gate.wait(30)
+        return False
+    upstream.fault = slow
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(whole(side, repo, 'v1'))) for _ in range(8)]
+    for t in threads:
+        t.start()
+    wait_for(lambda: waiting, 20, 'the other registry is asked')
+    gate.set()
+    for t in threads:
+        t.join(60)
+    assert results == [sha(upstream.manifest)] * 8
+    asked = upstream.paths('manifests') + upstream.paths('blobs')
+    assert len(asked) == len(set(asked)) == 3, asked
+
+
+def test_a_tag_is_asked_again_by_head_after_its_time(pair, name):
+    here, there = pair
+    there.strata.project(name)
+    first, _ = there.registry.image(f'{name}/app', 'v1')
+    cache(here, name + '-c', ttl_seconds=0)
+    repo = f'{name}-c/{name}/app'
+    assert whole(here, repo, 'v1') == first
+    second, _ = there.registry.image(f'{name}/app', 'v1', os.urandom(1000))
+    assert manifest(here, repo, 'v1', 'HEAD').headers['Docker-Content-Digest'] == second
+    assert whole(here, repo, 'v1') == second and whole(here, repo, first) == first
+    # With a long time the old one stays.
+    r = here.api('PATCH', f'{V1}projects/{name}-c', json={'proxy': {'ttl_seconds': 3600}})
+    assert r.status_code == 200 and r.json()['proxy'] == {'registry': 'peer', 'ttl_seconds': 3600}
+    third, _ = there.registry.image(f'{name}/app', 'v1', os.urandom(1000))
+    assert whole(here, repo, 'v1') == second and third != second
+    assert manifest(here, repo, 'none').status_code == 404
+    assert manifest(here, f'{name}-c/{name}/none', 'v1').status_code == 404
+
+
+@pytest.mark.parametrize('status', [429, 401, 403, 500, 503, 'cut', 'hang'])
+def test_what_is_here_is_served_whatever_the_other_says(pair, upstream, name, status):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name, ttl_seconds=0)
+    digest = whole(side, repo, 'v1')
+    stop = threading.Event()
+
+    def fault(h, kind):
+        if status == 'cut':
+            h.close_connection = True
+            return True
+        if status == 'hang':
+            stop.wait(60)
+            return True
+        upstream.send(h, status, **({'Retry_After': '1'} if status == 429 else {}))
+        return True
+    upstream.fault = fault
+    assert whole(side, repo, 'v1') == digest
+    other = manifest(side, repo, 'v2') if status != 'hang' else None
+    if other is not None:
+        assert other.status_code == {429: 429, 403: 403}.get(status, 503), other.text
+        assert other.json()['errors'][0]['message']
+    stop.set()
+    upstream.fault = None
+
+
+def test_an_index_is_filled_as_it_is_asked_for(pair, name):
+    here, there = pair
+    there.strata.project(name)
+    reg, repo = there.registry, f'{name}/app'
+    a, abody = reg.image(repo, None)
+    b, bbody = reg.image(repo, None, architecture='arm64')
+    index = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': d, 'size': len(m), 'platform': {'os': 'linux', 'architecture': arch}}
+        for d, m, arch in ((a, abody, 'amd64'), (b, bbody, 'arm64'))]}).encode()
+    reg.manifest(repo, 'multi', index, OCI_INDEX)
+    signature = there.artifact(repo, None, {**subject_of(sha(index), len(index)), 'mediaType': OCI_INDEX})
+    cache(here, name + '-c', ttl_seconds=0)
+    mine = f'{name}-c/{repo}'
+    assert manifest(here, mine, 'multi').content == index
+    assert here.digest(mine, 'multi') == sha(index)
+    assert whole(here, mine, a) == a
+    assert here.referrers(mine, sha(index)) == [signature]
+    there.strata.stop()
+    try:
+        assert whole(here, mine, a) == a and manifest(here, mine, 'multi').content == index
+        assert here.referrers(mine, sha(index)) == [signature]
+        assert manifest(here, mine, b).status_code == 503
+    finally:
+        there.strata.start()
+    here.strata.stop()
+    here.strata.start()
+    here.registry = Registry(here.strata)
+    # The port of the other one is another one now.
+    r = here.api('PATCH', V1 + 'registries/peer', json={'url': there.strata.url})
+    assert r.status_code == 200, r.text
+    there.registry = Registry(there.strata)
+    assert whole(here, mine, b) == b and whole(here, mine, a) == a
+    # What goes takes all with it that was fetched for it.
+    assert here.api('DELETE', f'{V1}projects/{name}-c/repositories/{repo}/tags/multi').status_code == 204
+    assert here.api('GET', f'{V1}projects/{name}-c/quota').json()['used_bytes'] == 0
+
+
+def test_nothing_is_pushed_into_a_cache(pair, upstream, name):
+    side = pair[0]
+    cache(side, name, registry=name)
+    for method, path in (('POST', f'/v2/{name}/x/app/blobs/uploads/'), ('PUT', f'/v2/{name}/x/app/manifests/v9')):
+        r = side.registry(method, path, data=upstream.manifest, headers={'Content-Type': OCI_MANIFEST})
+        assert r.status_code == 403 and r.json()['errors'][0]['code'] == 'DENIED', r.text
+        assert 'is a cache of the registry' in r.json()['errors'][0]['message']
+    # Nor by replication.
+    side.rule(name, 'pull', registry=name, repositories='x/app', destination=name)
+    run = side.ended(side.start(name))
+    assert run['state'] == 'failed' and 'cache' in side.tasks(run)[0]['error']
+    r = side.api('DELETE', f'{V1}registries/{name}')
+    assert r.status_code == 409
+
+
+def test_a_lying_registry_is_not_believed(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name)
+
+    def other_bytes(h, kind):
+        if kind == 'blob':
+            upstream.send(h, 200, b'x' * len(upstream.blobs[h.path.rsplit('/', 1)[1]]))
+            return True
+        return False
+    upstream.fault = other_bytes
+    r = manifest(side, repo, 'v1')
+    assert r.status_code == 200
+    assert blob(side, repo, upstream.layer).status_code == 503
+    upstream.fault = lambda h, kind: kind == 'blob' and (upstream.endless(h), True)[1]
+    assert blob(side, repo, upstream.layer).status_code == 503
+    upstream.fault = lambda h, kind: kind == 'manifest' and (
+        upstream.send(h, 200, b'{}', Content_Type=OCI_MANIFEST, Docker_Content_Digest=sha(b'x')), True)[1]
+    assert manifest(side, repo, 'v2').status_code == 503
+    assert manifest(side, repo, sha(b'other')).status_code == 503
+    upstream.fault = None
+    assert whole(side, repo, 'v1') == sha(upstream.manifest)
+    assert blob(side, repo, sha(b'never named')).status_code == 404
+
+
+def test_the_quota_holds_for_a_cache(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name)
+    side.api('PUT', f'{V1}projects/{name}/quota', json={'quota_bytes': 50_000})
+    assert manifest(side, repo, 'v1').status_code == 200
+    r = blob(side, repo, upstream.layer)
+    assert r.status_code == 403 and r.json()['errors'][0]['code'] == 'DENIED', r.text
+
+
+def test_a_kill_in_a_fetch_costs_only_the_rest(own_strata, name):
+    there, here = Side(own_strata().start()), Side(own_strata().start())
+    there.strata.project(name)
+    digest, body = there.registry.image(f'{name}/app', 'v1', os.urandom(40 << 20))
+    here.knows(there)
+    cache(here, name)
+    repo = f'{name}/{name}/app'
+    assert manifest(here, repo, 'v1').status_code == 200
+    layer = json.loads(body)['layers'][0]['digest']
+
+    def pull():
+        try:
+            blob(here, repo, layer)
+        except requests.RequestException:
+            pass
+    t = threading.Thread(target=pull)
+    t.start()
+    here.strata.kill()
+    t.join(30)
+    here.strata.start()
+    here.registry = Registry(here.strata)
+    assert whole(here, repo, 'v1') == digest
+
+
+def test_only_administrators_make_caches(pair, name):
+    side = pair[0]
+    side.strata.user(name)
+    cache(side, name, status=403, user=name)
+    cache(side, name, registry='unknown', status=404)
+    cache(side, name, ttl_seconds=-1, status=400)
+    cache(side, name)
+    side.api('PUT', f'{V1}projects/{name}/members/{name}', json={'role': 'maintainer'})
+    r = side.api('PATCH', f'{V1}projects/{name}', user=name, json={'proxy': {'ttl_seconds': 5}})
+    assert r.status_code == 403
+    r = side.api('PATCH', f'{V1}projects/library', json={'proxy': {'ttl_seconds': 5}})
+    assert r.status_code == 409
+    assert side.api('GET', f'{V1}projects/{name}').json()['proxy'] == {'registry': 'peer', 'ttl_seconds': 600}
+
+
+def test_the_command_line_makes_a_cache(pair, name):
+    side = pair[0]
+    r = side.strata.cli('project', 'create', name, '--proxy', 'peer', '--proxy-ttl', '5m', check=True)
+    assert name in r.stdout
+    assert side.api('GET', f'{V1}projects/{name}').json()['proxy'] == {'registry': 'peer', 'ttl_seconds': 300}
+    assert 'peer' in side.strata.cli('project', 'list', check=True).stdout
+    side.strata.cli('project', 'set', name, '--proxy-ttl', '1h', '--description', 'images of the others', check=True)
+    shown = side.api('GET', f'{V1}projects/{name}').json()
+    assert shown['proxy']['ttl_seconds'] == 3600 and shown['description'] == 'images of the others'
+
+
+@pytest.fixture
+def distribution(scratch):
+    """docker-registry 2.8 on loopback: url, and a function that ends it."""
+    need('docker-registry')
+    root = pathlib.Path(tempfile.mkdtemp(prefix='distribution-', dir=scratch))
+    port = free_port()
+    (root / 'config.yml').write_text(
+        f'version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n'
+        f'http:\n  addr: 127.0.0.1:{port}\n')
+    with open(root / 'log', 'wb') as log:
+        process = subprocess.Popen(['docker-registry', 'serve', root / 'config.yml'], stdout=log, stderr=log)
+
+    def up():
+        try:
+            return requests.get(f'http://127.0.0.1:{port}/v2/', timeout=5).status_code == 200
+        except requests.RequestException:
+            return False
+    wait_for(up, 30, 'docker-registry answers')
+
+    def end():
+        process.terminate()
+        process.wait(10)
+    yield f'http://127.0.0.1:{port}', end
+    if process.poll() is None:
+        end()
+
+
+def test_real_clients_and_a_job_pull_through(strata, distribution, name, scratch):
+    url, end = distribution
+    side = Side(strata)
+    side.remote(name, url)
+    cache(side, name, registry=name, ttl_seconds=0)
+    assert strata.busybox == 'demo/busybox:1'
+    host, there = strata.url.removeprefix('http://'), url.removeprefix('http://')
+    creds = f'admin:{strata.admin_password}'
+    command('skopeo', 'copy', '--src-tls-verify=false', '--src-creds', creds, '--dest-tls-verify=false',
+            f'docker://{host}/demo/busybox:1', f'docker://{there}/tools/busybox:1')
+    # A job fetches what it needs, and runs from it.
+    job = strata.submit(name, {'image': f'{name}/tools/busybox:1', 'command': ['echo', 'through the cache']})
+    assert strata.wait_job(name, job['id'])['state'] == 'succeeded'
+    assert 'through the cache' in strata.job_log(name, job['id'])
+    end()
+    out = pathlib.Path(tempfile.mkdtemp(prefix='pulled-', dir=scratch))
+    command('skopeo', 'copy', '--src-tls-verify=false', '--src-creds', creds,
+            f'docker://{host}/{name}/tools/busybox:1', f'dir:{out}')
+    assert (out / 'manifest.json').is_file()
+    job = strata.submit(name, {'image': f'{name}/tools/busybox:1', 'command': ['true']})
+    assert strata.wait_job(name, job['id'])['state'] == 'succeeded'
+    if shutil.which('podman'):
+        podman = ['podman', '--root', out / 'cs', '--runroot', out / 'csr', '--storage-driver', 'vfs',
+                  '--cgroup-manager', 'cgroupfs', '--events-backend', 'file', '--tmpdir', out / 'pt']
+        command(*podman, 'pull', '--tls-verify=false', '--creds', creds, f'{host}/{name}/tools/busybox:1',
+                env={'HOME': str(out)})
