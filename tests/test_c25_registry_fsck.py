@@ -205,7 +205,7 @@ BROKEN = {
     'project_bytes': ('UPDATE registry_projects SET used_bytes = used_bytes - 1',),
     'project_blob': ('UPDATE project_blobs SET repositories = 9',),
     'not_charged': ('UPDATE repository_blobs SET charged = 0 WHERE manifests > 0',),
-    'lost_tag': ("INSERT INTO tags SELECT repository_id, 'lost', 999, 0 FROM tags LIMIT 1",),
+    'lost_tag': ("INSERT INTO tags(repository_id, name, manifest_id, pushed_ms) SELECT repository_id, 'lost', 999, 0 FROM tags LIMIT 1",),
     'lost_reference': ("INSERT INTO manifest_children VALUES (999, 'sha256:" + 'cd' * 32 + "', 1)",),
     'trash_in_use': ('INSERT INTO blob_trash SELECT digest FROM blobs',),
     'unlinked_blob': ('DELETE FROM repository_blobs WHERE manifests > 0',),

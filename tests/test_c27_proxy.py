@@ -28,6 +28,8 @@ def pair(scratch):
         made.append(Side(Strata(state).start()))
     made[0].knows(made[1])
     yield made
+    r = made[0].strata.cli('registry', 'fsck', '--deep', '--json')
+    assert r.returncode == 0, r.stdout
     for side in made:
         side.strata.stop()
         side.strata.check_log()

@@ -163,6 +163,7 @@ def test_a_kill_loses_nothing_and_without_days_there_is_none(own_strata):
     drop(side, 'projects/p/repositories/app')
     side.strata.kill()
     side.strata.start()
+    assert side.strata.cli('registry', 'fsck', '--repair', '--deep').returncode == 0, 'what is in the trash is held'
     [item] = trash(side, 'p')
     restore(side, 'p', item)
     side.registry = Registry(side.strata)

@@ -26,6 +26,11 @@ struct row_check {
     "  FROM project_blobs p JOIN blobs b ON b.digest = p.digest"                                   \
     "  UNION ALL SELECT project_id, length(body) FROM manifests) GROUP BY id)"
 
+/* Repositories and entries of the trash that have a blob. */
+#define HOLDERS                                                                                    \
+    "((SELECT count(*) FROM repository_blobs rb WHERE rb.digest = blobs.digest) +"                 \
+    " (SELECT count(*) FROM trash_blobs tb WHERE tb.digest = blobs.digest))"
+
 static const struct row_check checks[] = {
     {"lost_manifest",
      "SELECT digest, '' FROM manifests WHERE repository_id NOT IN (SELECT id FROM repositories)",
@@ -63,14 +68,9 @@ static const struct row_check checks[] = {
      "SELECT digest, '' FROM blob_trash WHERE digest IN (SELECT digest FROM blobs)",
      {"DELETE FROM blob_trash WHERE digest IN (SELECT digest FROM blobs)"}},
     {"blob_repositories",
-     "SELECT b.digest, format('%d, counted %d', b.repositories, (SELECT count(*)"
-     " FROM repository_blobs rb WHERE rb.digest = b.digest)) FROM blobs b"
-     " WHERE b.repositories <> (SELECT count(*) FROM repository_blobs rb"
-     " WHERE rb.digest = b.digest)",
-     {"UPDATE blobs SET repositories = (SELECT count(*) FROM repository_blobs rb"
-      " WHERE rb.digest = blobs.digest)"
-      " WHERE repositories <> (SELECT count(*) FROM repository_blobs rb"
-      " WHERE rb.digest = blobs.digest)"}},
+     "SELECT digest, format('%d, counted %d', repositories, " HOLDERS ") FROM blobs"
+     " WHERE repositories <> " HOLDERS,
+     {"UPDATE blobs SET repositories = " HOLDERS " WHERE repositories <> " HOLDERS}},
     {"blob_manifests",
      "SELECT r.name || '@' || rb.digest, format('%d, counted %d', rb.manifests,"
      " coalesce(c.n, 0)) FROM repository_blobs rb JOIN repositories r ON r.id = rb.repository_id"
@@ -118,7 +118,9 @@ static const struct row_check checks[] = {
      " JOIN repositories r ON r.id = c.repository_id WHERE NOT EXISTS (SELECT 1 FROM manifests m"
      "  WHERE m.repository_id = c.repository_id AND m.digest = c.digest)"
      " AND NOT EXISTS (SELECT 1 FROM repository_blobs rb"
-     "  WHERE rb.repository_id = c.repository_id AND rb.digest = c.digest)",
+     "  WHERE rb.repository_id = c.repository_id AND rb.digest = c.digest)"
+     " AND NOT EXISTS (SELECT 1 FROM projects p" /* a cache fetches it when asked */
+     "  WHERE p.id = r.project_id AND p.proxy_registry IS NOT NULL)",
      {NULL}},
 };
 
@@ -153,7 +155,8 @@ static int check_noted(struct state_db *db, struct fsck_report *rep, const struc
 
     if (state_one_i64(
             db, &is_noted, e, "rows",
-            "SELECT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_id = ? AND digest = ?)",
+            "SELECT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_id = ?1 AND digest = ?2)"
+            " OR EXISTS (SELECT 1 FROM manifest_wants WHERE manifest_id = ?1 AND digest = ?2)",
             "iz", query_i64(q, 0), blob) < 0) {
         return -1;
     }
