@@ -177,16 +177,16 @@ static void pin_found(struct collect_op *op)
 
 static int delete_files(struct collect_op *op, int *deleted, struct err *e)
 {
+    SCOPED(freep) const char **digests = xnew_array(const char *, op->n_pinned + 1);
+    size_t n = 0;
+
     for (size_t i = 0; i < op->n_pinned; i++) {
-        if (op->pinned[i].in_use) {
-            continue;
+        if (!op->pinned[i].in_use) {
+            digests[n++] = op->pinned[i].digest;
         }
-        if (content_blob_delete(op->r->content, op->pinned[i].digest, e) < 0) {
-            return -1;
-        }
-        (*deleted)++;
     }
-    return 0;
+    *deleted = (int)n;
+    return content_blobs_delete(op->r->content, digests, n, e);
 }
 
 static int collect(struct collect_op *op, int *deleted, struct err *e)

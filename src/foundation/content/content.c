@@ -154,6 +154,33 @@ int content_blob_delete(struct content *c, const char *digest, struct err *e)
     return content_sync_shard(c, path, e);
 }
 
+int content_blobs_delete(struct content *c, const char *const *digests, size_t n, struct err *e)
+{
+    const char *touched[2][256] = {{NULL}}; /* a digest of the shard; by algorithm */
+    char path[160];
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned long shard;
+
+        if (content_path(digests[i], path, e) < 0) {
+            return -1;
+        }
+        if (unlinkat(c->root, path, 0) < 0 && errno != ENOENT) {
+            return err_sys(e, "delete blob %s", digests[i]);
+        }
+        shard = strtoul(strchr(path, '/') + 1, NULL, 16);
+        touched[str_starts(str_of(digests[i]), STR("sha512:"))][shard & 255] = digests[i];
+    }
+    for (size_t i = 0; i < 512; i++) {
+        const char *one = touched[i / 256][i % 256];
+
+        if (one != NULL && (content_path(one, path, e) < 0 || content_sync_shard(c, path, e) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int content_blob_intact(struct content *c, const char *digest, const _Atomic bool *stop,
                         struct err *e)
 {

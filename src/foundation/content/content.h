@@ -36,6 +36,9 @@ int content_blob_size(struct content *c, const char *digest, int64_t *size_bytes
                       struct err *e) MUST_USE;
 /* Durable; a missing blob is success. Open fds keep reading. */
 int content_blob_delete(struct content *c, const char *digest, struct err *e) MUST_USE;
+/* Many at once: each shard is synced once. */
+int content_blobs_delete(struct content *c, const char *const *digests, size_t n,
+                         struct err *e) MUST_USE;
 /* Names the blobs of one of the CONTENT_SHARDS shards that have been there for so long; `each` may
  * delete the one it is given. */
 #define CONTENT_SHARDS 256
