@@ -58,6 +58,14 @@ struct registry_change {
 };
 enum { REGISTRY_ARTIFACTS_MAX = 100 };
 
+/* A manifest that somebody asks for. */
+struct registry_pull {
+    const struct principal *who;
+    struct str user_agent, repository;
+    const char *digest;
+    int64_t project_id;
+};
+
 struct registry_hooks {
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
@@ -65,6 +73,9 @@ struct registry_hooks {
      * the change; -1 undoes both. With db == NULL (pulls, and what was refused) there is none: it
      * must neither wait nor fail. May be NULL. */
     int (*changed)(void *ctx, struct state_db *db, const struct registry_change *c, struct err *e);
+    /* Before a manifest is given to a client: ERR_FORBIDDEN says why it is not, and what to do. May
+     * be NULL. */
+    int (*may_pull)(void *ctx, const struct registry_pull *p, struct err *e);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
@@ -95,6 +106,8 @@ struct registry_image {
  * caller has checked PERM_IMAGE_PULL. Errors say what exists instead. */
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
                      struct arena *a, struct registry_image *out, struct err *e) MUST_USE;
+/* The "project/repository" of a reference. */
+int registry_repository_of(struct str reference, struct str *out, struct err *e) MUST_USE;
 /* The repositories with images that fit the filter `words`, the shortest names first, as {project,
  * name} into an open array. `projects`: a JSON array of project ids, or NULL: of all. */
 struct jw;
