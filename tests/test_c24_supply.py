@@ -366,3 +366,31 @@ def test_all_of_it_survives_a_kill_and_goes_with_the_project(own_strata, keys):
     p.image()
     assert p.api('GET', 'trust-keys')['items'] == [] and p.of('1', 'trust')['report'] is None
     assert p.api('GET', 'trust-policy')['block_severity'] is None
+
+
+# --- the command line ---
+
+def test_the_command_line_says_the_same(project, keys, tmp_path):
+    def cli(*args, **kwargs):
+        return project.strata.cli(*args, check=True, **kwargs).stdout
+    digest, name = project.image(), f'{project.name}/app:1'
+    (tmp_path / 'k.pub').write_text(keys().pem)
+    cli('key', 'add', 'release', str(tmp_path / 'k.pub'), '-p', project.name)
+    cli('key', 'add', 'second', '-', '-p', project.name, input=keys(name='b').pem)
+    assert 'release' in cli('key', 'list', '-p', project.name)
+    cli('trust', 'set', '--signed', 'pull', '--block', 'high', '--block-unscanned', 'yes', '-p', project.name)
+    cli('trust', 'set', '--allow', 'CVE-1', '-p', project.name)
+    assert json.loads(cli('trust', 'show', '--json', '-p', project.name)) == {
+        'require_signature': 'pull', 'block_severity': 'high', 'block_unscanned': True, 'allowed': ['CVE-1']}
+    assert 'It cannot be pulled' in cli('image', 'signatures', name)
+    project.cosign(digest, keys())
+    report = json.dumps(SARIF)
+    assert '1 critical, 0 high, 1 medium' in cli('image', 'scan', name, '--report', '-', input=report)
+    assert 'CVE-2019-1' not in cli('image', 'vulnerabilities', name, '--severity', 'high')
+    assert 'CVE-2019-2' not in cli('image', 'vulnerabilities', f'{project.name}/app@{digest}', '--filter', 'musl')
+    cli('trust', 'set', '--block', 'off', '--allow', '', '-p', project.name)
+    assert 'Signed with release.' in cli('image', 'signatures', name)
+    trust = json.loads(cli('image', 'signatures', name, '--json'))
+    assert trust['pull_refused'] is None and trust['accessories'][0]['kind'] == 'cosign-signature'
+    cli('key', 'delete', 'release', '--yes', '-p', project.name)
+    assert json.loads(cli('image', 'signatures', name, '--json'))['signed_by'] is None

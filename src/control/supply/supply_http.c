@@ -300,7 +300,7 @@ const struct route supply_routes[] = {
      "Findings of the image's report, the worst first.", .query = "q limit after severity",
      .gives = "200 [Vulnerability]"},
     {HTTP_PUT, IMAGE "/vulnerabilities", PERM_IMAGE_PUSH, api_report_put,
-     "Takes a report: SARIF 2.1.0 or CycloneDX 1.4 to 1.6 in JSON.", .takes = "VulnerabilityReport",
+     "Takes a report: SARIF 2.1.0 or CycloneDX 1.4 to 1.6 in JSON.", .takes = "application/json",
      .gives = "200 ReportSummary"},
     {0},
 };
@@ -327,6 +327,5 @@ const struct http_schema supply_schemas[] = {
     {"Vulnerability", "{severity: 'unknown' | 'low' | 'medium' | 'high' | 'critical', id: string,"
                       " package: string, version: string, fixed_version: string, link: string,"
                       " title: string}"},
-    {"VulnerabilityReport", "{*: any}"},
     {0},
 };

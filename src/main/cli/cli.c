@@ -141,6 +141,22 @@ static const struct cli_option image_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+static const struct cli_option image_scan_opts[] = {
+    {"report", 0, "FILE", "SARIF 2.1.0, or CycloneDX 1.4 to 1.6 in JSON; - for standard input"},
+    {0},
+};
+static const struct cli_option image_findings_opts[] = {
+    FILTER,
+    {"severity", 0, "SEVERITY", "only these and worse: low, medium, high, critical"},
+    {0},
+};
+static const struct cli_option trust_opts[] = {
+    {"signed", 0, "WHEN", "what must be signed: off, pull, pull_and_run"},
+    {"block", 0, "SEVERITY", "refuse images with such findings or worse; off: none"},
+    {"block-unscanned", 0, "yes|no", "refuse images without a report"},
+    {"allow", 0, "ID", "a finding that does not count; may be repeated; '': none"},
+    {0},
+};
 #define WEBHOOK_OPTIONS                                                                            \
     {"url", 0, "URL", "where to: http://... or https://..."},                                      \
         {"event", 0, "EVENT", "what is told of, such as PUSH_ARTIFACT; may be repeated"},          \
@@ -329,10 +345,29 @@ const struct cli_verb cli_verbs[] = {
      "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
      "  strata image copy demo/tool:1 release/tool:stable",
      NULL, verb_image_copy, S},
+    {"image signatures", "IMAGE", "Show what belongs to an image, and whether it may be used.",
+     NULL, NULL, verb_image_signatures, S},
+    {"image scan", "IMAGE", "Give an image the report of a scanner.",
+     "  trivy image --format sarif -o report.json HOST:PORT/demo/app:1\n"
+     "  strata image scan demo/app:1 --report report.json",
+     image_scan_opts, verb_image_scan, S},
+    {"image vulnerabilities", "IMAGE", "List what a scanner found in an image.", NULL,
+     image_findings_opts, verb_image_vulnerabilities, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
      image_delete_opts, verb_image_delete, S},
+    {"key add", "NAME FILE", "Trust signatures that a public key verifies (PEM; - reads it).",
+     "  strata key add release cosign.pub -p demo", NULL, verb_key_add, P},
+    {"key list", "", "List the public keys that a project trusts.", NULL, filter_opts,
+     verb_key_list, P},
+    {"key delete", "NAME", "Delete a public key.", NULL, sure_opts, verb_key_delete, P},
+    {"trust show", "", "Show what a project asks of images that are pulled and run.", NULL, NULL,
+     verb_trust_show, P},
+    {"trust set", "", "Take only signed images, or only those without bad findings.",
+     "  strata trust set --signed pull_and_run --block critical -p demo\n"
+     "  strata trust set --allow CVE-2024-1234 -p demo",
+     trust_opts, verb_trust_set, P},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

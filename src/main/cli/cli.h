@@ -273,6 +273,18 @@ int verb_image_push(struct cli *c, struct err *e);
 int verb_image_list(struct cli *c, struct err *e);
 int verb_image_show(struct cli *c, struct err *e);
 int verb_image_delete(struct cli *c, struct err *e);
+/* A repository is named with its project, as everywhere, or within the one of -p: the rest of the
+ * name, and c->project is set. */
+const char *image_within_project(struct cli *c, const char *name, struct err *e) MUST_USE;
+/* trust.c */
+int verb_image_signatures(struct cli *c, struct err *e);
+int verb_image_vulnerabilities(struct cli *c, struct err *e);
+int verb_image_scan(struct cli *c, struct err *e);
+int verb_key_add(struct cli *c, struct err *e);
+int verb_key_list(struct cli *c, struct err *e);
+int verb_key_delete(struct cli *c, struct err *e);
+int verb_trust_show(struct cli *c, struct err *e);
+int verb_trust_set(struct cli *c, struct err *e);
 /* image_copy.c */
 int verb_image_copy(struct cli *c, struct err *e);
 /* replication.c */
