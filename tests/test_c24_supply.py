@@ -1,11 +1,15 @@
 """Signatures, SBOMs and vulnerabilities of images, and what a project asks of them. Signatures are made with openssl in
 the forms of cosign: simple signing below a tag, and a sigstore bundle as a referrer."""
 import base64
+import http.server
 import json
 import subprocess
+import threading
 
 import pytest
+import requests
 
+from conftest import wait_for
 from test_c20_registry import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Registry, code, sha
 
 V1 = '/api/v1/projects/'
@@ -131,7 +135,7 @@ def test_a_signature_is_verified_by_a_key_of_the_project(strata, keys, algorithm
     p.cosign(digest, keys(algorithm))
     assert p.of('1', 'trust')['signed_by'] is None
     assert p.trust('release', keys(algorithm))['algorithm'] == algorithm
-    assert p.of('1', 'trust') == {'digest': digest, 'signed_by': 'release', 'pull_refused': None, 'run_refused': None, 'report': None}
+    assert p.of('1', 'trust') == {'digest': digest, 'signed_by': 'release', 'pull_refused': None, 'run_refused': None, 'report': None, 'scan': None}
     assert [(a['kind'], a['verified_by']) for a in p.of(digest, 'accessories')['items']] == [('cosign-signature', 'release')]
     p.api('DELETE', 'trust-keys/release', 204)
     assert p.of('1', 'trust')['signed_by'] is None
@@ -175,7 +179,7 @@ def test_keys_that_cannot_be_are_refused(project, keys):
     assert 'already' in refused(409, name='k', pem=keys().pem)
     assert 'private' in refused(400, name='p', pem=keys().path.read_text())
     assert 'BEGIN PUBLIC KEY' in refused(400, name='p', pem='x')
-    assert 'name of a key' in refused(400, name='A b', pem=keys().pem)
+    assert 'a letter or digit first' in refused(400, name='A b', pem=keys().pem)
     small = openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024')
     assert 'not taken' in refused(400, name='p', pem=openssl('pkey', '-pubout', data=small).decode())
     refused(413, name='p', pem='x' * 10000)
@@ -346,7 +350,7 @@ def test_images_with_findings_are_neither_pulled_nor_run(project):
 def test_rules_that_cannot_be_are_refused(project):
     for body in ({'require_signature': 'yes'}, {'block_severity': 'unknown'}, {'allowed': [1]}, {'allowed': ['x' * 65]}, {'typo': 1}):
         project.api('PUT', 'trust-policy', 400, json=body)
-    assert project.api('GET', 'trust-policy') == {'require_signature': 'off', 'block_severity': None, 'block_unscanned': False, 'allowed': []}
+    assert project.api('GET', 'trust-policy') == {'require_signature': 'off', 'block_severity': None, 'block_unscanned': False, 'scan_on_push': False, 'allowed': []}
 
 
 def test_all_of_it_survives_a_kill_and_goes_with_the_project(own_strata, keys):
@@ -368,6 +372,155 @@ def test_all_of_it_survives_a_kill_and_goes_with_the_project(own_strata, keys):
     assert p.api('GET', 'trust-policy')['block_severity'] is None
 
 
+# --- scanners ---
+
+class Scanner:
+    """An adapter by the specification (pluggable image vulnerability scanning API 1.1): pulls what it is asked about, and is
+    done at the second look."""
+
+    def __init__(self, auth='Bearer opensesame'):
+        self.auth, self.asked, self.fails, self.looks = auth, [], 0, {}
+        scanner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self, status, body=None, **headers):
+                data = json.dumps(body).encode() if body is not None else b''
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace('_', '-'), value)
+                self.send_header('Content-Length', str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
+                if scanner.auth and self.headers['Authorization'] != scanner.auth:
+                    return self.answer(401)
+                assert self.path == '/api/v1/scan' and self.headers['Content-Type'].startswith('application/vnd.scanner.adapter.scan.request+json')
+                if scanner.fails:
+                    scanner.fails -= 1
+                    return self.answer(500)
+                scanner.asked.append(body)
+                self.answer(202, {'id': f'scan {len(scanner.asked)}'}, Content_Type='application/vnd.scanner.adapter.scan.response+json; version=1.0')
+
+            def do_GET(self):
+                if self.path == '/api/v1/metadata':
+                    return self.answer(200, {'scanner': {'name': 'Test', 'vendor': 'us', 'version': '1.0'}, 'capabilities': []})
+                n = int(self.path.split('%20')[1].split('/')[0])
+                if 'version=1.1' in self.headers['Accept']:
+                    return self.answer(406)
+                scanner.looks[n] = scanner.looks.get(n, 0) + 1
+                if scanner.looks[n] == 1:
+                    return self.answer(302, Refresh_After='1')
+                self.answer(200, scanner.report(scanner.asked[n - 1]))
+
+            def log_message(self, *args):
+                pass
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f'http://127.0.0.1:{self.server.server_port}'
+        threading.Thread(target=self.server.serve_forever, daemon=True, kwargs={'poll_interval': 0.05}).start()
+
+    def report(self, ask):
+        registry, artifact = ask['registry'], ask['artifact']
+        r = requests.get(f'{registry["url"]}/v2/{artifact["repository"]}/manifests/{artifact["digest"]}',
+                         headers={'Authorization': registry['authorization']}, timeout=30)
+        assert r.status_code == 200, r.text
+        layer = r.json()['layers'][0]['digest']
+        blob = requests.get(f'{registry["url"]}/v2/{artifact["repository"]}/blobs/{layer}',
+                            headers={'Authorization': registry['authorization']}, timeout=30)
+        assert sha(blob.content) == layer
+        return {'generated_at': '2026-01-01T00:00:00Z', 'artifact': artifact, 'scanner': {'name': 'Test', 'vendor': 'us', 'version': '1.0'},
+                'severity': 'High', 'vulnerabilities': [{'id': 'CVE-9', 'package': layer[:20], 'version': '1', 'fix_version': '2',
+                                                         'severity': 'High', 'description': 'd', 'links': ['https://h/9']}]}
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def scanner(strata):
+    made = Scanner()
+    r = strata.api('POST', '/api/v1/scanners', json={'name': 'test', 'url': made.url, 'auth_header': made.auth})
+    assert r.status_code == 201 and r.json()['has_auth_header'] and made.auth not in r.text, r.text
+    yield made
+    assert strata.api('DELETE', '/api/v1/scanners/test').status_code == 204
+    made.close()
+
+
+def ended(project, ref='1'):
+    def done():
+        trust = project.of(ref, 'trust')
+        return trust if trust['scan'] and trust['scan']['ended_at'] else None
+    return wait_for(done, 60, 'the scan has ended')
+
+
+def test_a_scanner_pulls_and_its_report_is_kept(project, scanner, strata):
+    assert strata.api('POST', '/api/v1/scanners/test/ping').json() == {'ok': True, 'scanner': 'Test', 'version': '1.0', 'error': None}
+    digest = project.image()
+    project.rules(require_signature='pull', block_unscanned=True)
+    assert project.of('1', 'scan', 202, method='POST')['state'] == 'waiting'
+    trust = ended(project)
+    assert trust['scan']['state'] == 'succeeded' and trust['report']['high'] == 1 and trust['report']['tool'] == 'Test', trust
+    assert scanner.asked[0]['artifact'] == {'repository': f'{project.name}/app', 'digest': digest, 'mime_type': OCI_MANIFEST}
+    assert project.pull('1').status_code == 403
+    other = project.registry.image(f'{project.name}/other', '1')[0]
+    token = scanner.asked[0]['registry']['authorization']
+    r = requests.get(f'{strata.url}/v2/{project.name}/other/manifests/{other}', headers={'Authorization': token}, timeout=30)
+    assert r.status_code == 401
+    assert requests.put(f'{strata.url}/v2/{project.name}/app/manifests/x', headers={'Authorization': token}, timeout=30).status_code == 401
+
+
+def test_what_is_pushed_is_scanned_when_the_project_says_so(project, scanner, keys):
+    project.rules(scan_on_push=True)
+    digest = project.image()
+    project.cosign(digest, keys())
+    project.index(digest)
+    assert ended(project)['report']['high'] == 1
+    assert [a['artifact']['digest'] for a in scanner.asked] == [digest]
+    project.of('many', 'scan', 400, method='POST')
+
+
+def test_a_scan_is_tried_again_and_gives_up(project, scanner):
+    project.image()
+    scanner.fails = 2
+    project.of('1', 'scan', 202, method='POST')
+    assert ended(project)['scan']['state'] == 'succeeded'
+    scanner.report = lambda ask: {'no': 'report'}
+    project.of('1', 'scan', 202, method='POST')
+    trust = ended(project)
+    assert trust['scan']['state'] == 'failed' and 'this is no report' in trust['scan']['error'] and trust['report']['high'] == 1
+
+
+def test_a_token_for_scanners_cannot_be_asked_for(project):
+    project.image()
+    project.rules(require_signature='pull')
+    token = project.registry.token(f'repository:{project.name}/app:pull', f'scanner:{project.name}/app:pull')
+    assert project.registry('GET', f'/v2/{project.name}/app/manifests/1', token=token).status_code == 403
+
+
+def test_a_scan_goes_on_after_a_kill(own_strata):
+    s, scanner = own_strata().start(), Scanner(auth=None)
+    assert s.api('POST', '/api/v1/scanners', json={'name': 'test', 'url': scanner.url}).status_code == 201
+    p = Project(s, 'scans')
+    p.image()
+    scanner.fails = 1
+    p.of('1', 'scan', 202, method='POST')
+    s.kill()
+    s.start()
+    assert ended(p)['scan']['state'] == 'succeeded'
+    scanner.close()
+
+
+def test_scanners_that_cannot_be_are_refused(strata, project):
+    for body in ({'name': 'A', 'url': 'http://h'}, {'name': 'a', 'url': 'ftp://h'}, {'name': 'a', 'url': 'http://u:p@h'},
+                 {'name': 'a', 'url': 'http://h', 'auth_header': 'a\nb'}):
+        assert strata.api('POST', '/api/v1/scanners', json=body).status_code == 400
+    project.image()
+    assert 'there is no scanner' in project.of('1', 'scan', 404, method='POST')['error']['message']
+
+
 # --- the command line ---
 
 def test_the_command_line_says_the_same(project, keys, tmp_path):
@@ -381,7 +534,7 @@ def test_the_command_line_says_the_same(project, keys, tmp_path):
     cli('trust', 'set', '--signed', 'pull', '--block', 'high', '--block-unscanned', 'yes', '-p', project.name)
     cli('trust', 'set', '--allow', 'CVE-1', '-p', project.name)
     assert json.loads(cli('trust', 'show', '--json', '-p', project.name)) == {
-        'require_signature': 'pull', 'block_severity': 'high', 'block_unscanned': True, 'allowed': ['CVE-1']}
+        'require_signature': 'pull', 'block_severity': 'high', 'block_unscanned': True, 'scan_on_push': False, 'allowed': ['CVE-1']}
     assert 'It cannot be pulled' in cli('image', 'signatures', name)
     project.cosign(digest, keys())
     report = json.dumps(SARIF)
@@ -394,3 +547,17 @@ def test_the_command_line_says_the_same(project, keys, tmp_path):
     assert trust['pull_refused'] is None and trust['accessories'][0]['kind'] == 'cosign-signature'
     cli('key', 'delete', 'release', '--yes', '-p', project.name)
     assert json.loads(cli('image', 'signatures', name, '--json'))['signed_by'] is None
+
+
+def test_scanners_on_the_command_line(project, strata):
+    def cli(*args, **kwargs):
+        return strata.cli(*args, check=True, **kwargs).stdout
+    scanner = Scanner()
+    cli('scanner', 'add', 'cli', '--url', scanner.url, '--auth-header-file', '-', input=scanner.auth)
+    assert 'cli' in cli('scanner', 'list') and 'Test 1.0' in cli('scanner', 'ping', 'cli')
+    project.image()
+    assert '0 critical, 1 high' in cli('image', 'scan', f'{project.name}/app:1')
+    cli('trust', 'set', '--scan-on-push', 'yes', '-p', project.name)
+    assert project.api('GET', 'trust-policy')['scan_on_push']
+    cli('scanner', 'delete', 'cli', '--yes')
+    scanner.close()

@@ -79,6 +79,7 @@
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
 #define LIMIT_SIGNATURE_BYTES (256 * KIB) /* what was signed, with certificates beside it */
 #define LIMIT_ALLOWED_CVES 1000
+#define LIMIT_SCANNER_AUTH_BYTES (4 * KIB)
 #define LIMIT_REPORT_BYTES (16 * MIB) /* of a scanner: large images have thousands of findings */
 #define LIMIT_FINDINGS 20000
 #define LIMIT_FINDING_TEXT 300 /* bytes of each of its texts; the rest is left out */

@@ -121,6 +121,13 @@ static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)
     return supply_may_pull(w->supply, p, e);
 }
 
+static void pushed(void *ctx, const struct registry_pull *p)
+{
+    const struct wire *w = ctx;
+
+    supply_pushed(w->supply, p);
+}
+
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
 {
     publish(ctx, type, &(struct http_audience){.perm = PERM_VOLUME_READ, .project = project}, json);
@@ -340,6 +347,25 @@ static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
     return w->webhooks ? 0 : -1;
 }
 
+static int open_supply(struct wire *w, const struct boot *b, struct err *e)
+{
+    char host[300], url[320];
+
+    public_host(b->cfg, host);
+    (void)snprintf(url, sizeof(url), "%s://%s",
+                   cfg_str(b->cfg, "net.tls_cert").len > 0 ? "https" : "http", host);
+    w->supply = supply_open(&(struct supply_parts){.state = w->state,
+                                                   .access = w->access,
+                                                   .registry = w->registry,
+                                                   .content = w->content,
+                                                   .secrets = w->secrets,
+                                                   .denied = w->denied,
+                                                   .n_denied = w->n_denied,
+                                                   .url = url},
+                            e);
+    return w->supply ? 0 : -1;
+}
+
 static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 {
     w->events = http_events_new(EVENT_RING);
@@ -363,17 +389,14 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                                                          .event = publish_image,
                                                          .changed = tell_webhooks,
                                                          .may_pull = may_pull,
+                                                         .pushed = pushed,
                                                          .held = held_blobs},
                                 e);
     if (w->registry == NULL) {
         return -1;
     }
     access_set_bearer(w->access, registry_bearer, w->registry);
-    w->supply = supply_open(
-        &(struct supply_parts){
-            .state = w->state, .access = w->access, .registry = w->registry, .content = w->content},
-        e);
-    return w->supply ? 0 : -1;
+    return open_supply(w, b, e);
 }
 
 /* Last of all: what it copies is told to all the others. */

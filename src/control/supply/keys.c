@@ -75,7 +75,7 @@ static int add_fn(struct state_db *db, void *ctx, struct err *e)
                : r;
 }
 
-static int check_name(struct str name, struct err *e)
+int trust_name_check(struct str name, struct err *e)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
 
@@ -87,7 +87,7 @@ static int check_name(struct str name, struct err *e)
     return name.len > 0 && name.len <= LIMIT_NAME_BYTES
                ? 0
                : err_set(e, ERR_INVALID,
-                         "the name of a key: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or "
+                         "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or "
                          "digit first",
                          LIMIT_NAME_BYTES);
 }
@@ -99,7 +99,7 @@ int key_add(struct supply *s, int64_t project_id, struct str name, struct str pe
     EVP_PKEY *key;
     int r;
 
-    if (check_name(name, e) < 0) {
+    if (trust_name_check(name, e) < 0) {
         return -1;
     }
     if (pem.len > LIMIT_PUBLIC_KEY_BYTES) {

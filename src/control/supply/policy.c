@@ -56,7 +56,7 @@ static int need_of(struct str text, struct trust_policy *out, struct err *e)
 int trust_policy_parse(struct arena *a, const json_t *body, struct trust_policy *out, struct err *e)
 {
     static const char *const keys[] = {"require_signature", "block_severity", "block_unscanned",
-                                       "allowed"};
+                                       "allowed", "scan_on_push"};
     struct str need = STR("off"), severity = {0};
     const json_t *block = json_object_get(body, "block_severity");
     struct trust_policy p = {0};
@@ -65,6 +65,7 @@ int trust_policy_parse(struct arena *a, const json_t *body, struct trust_policy 
         json_get_str(body, "require_signature", &need, e) < 0 || need_of(need, &p, e) < 0 ||
         (!json_is_null(block) && json_get_str(body, "block_severity", &severity, e) < 0) ||
         json_get_bool(body, "block_unscanned", &p.blocks_unscanned, e) < 0 ||
+        json_get_bool(body, "scan_on_push", &p.scans_on_push, e) < 0 ||
         allowed_of(a, json_object_get(body, "allowed"), &p, e) < 0) {
         return -1;
     }
@@ -84,6 +85,7 @@ void trust_policy_write(const struct trust_policy *p, struct jw *w)
     jw_kv_c(w, "require_signature", needs[p->need]);
     jw_kv_c(w, "block_severity", p->blocks ? severity_name(p->severity) : NULL);
     jw_kv_bool(w, "block_unscanned", p->blocks_unscanned);
+    jw_kv_bool(w, "scan_on_push", p->scans_on_push);
     jw_key(w, "allowed");
     jw_array(w);
     for (size_t i = 0; i < p->n_allowed; i++) {

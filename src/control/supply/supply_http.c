@@ -1,7 +1,8 @@
 /* /api/v1/projects/{p}/...: keys, rules, and what is known about an image. */
-#include "supply_priv.h"
+#include "scan.h"
 
 #include "access/access.h"
+#include "fetch/fetch.h"
 #include "registry/manifest.h"
 #include "registry/names.h"
 
@@ -167,6 +168,10 @@ static int api_trust(struct http_req *req, struct err *e)
     if (result == 0) {
         result = report_write(req->ctx, of.id, &w, e);
     }
+    jw_key(&w, "scan");
+    if (result == 0) {
+        result = scan_write(req->ctx, of.id, &w, e);
+    }
     jw_end(&w);
     return reply(req, 200, &b, result, e);
 }
@@ -276,6 +281,99 @@ static int api_report_put(struct http_req *req, struct err *e)
     return reply(req, 200, &b, report_write(req->ctx, of.id, &w, e), e);
 }
 
+static int api_scan(struct http_req *req, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+    struct artifact of;
+
+    return image_of(req, &of, e) < 0 || scan_start(req->ctx, &of, &req->who, e) < 0
+               ? -1
+               : reply(req, 202, &b, scan_write(req->ctx, of.id, &w, e), e);
+}
+
+/* --- scanners --- */
+
+static int api_scanners(struct http_req *req, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+    int result;
+
+    jw_object(&w);
+    jw_key(&w, "items");
+    jw_array(&w);
+    result = scanners_write(req->ctx, (struct str){0}, &w, e);
+    jw_end(&w);
+    jw_kv_c(&w, "next", NULL);
+    jw_end(&w);
+    return reply(req, 200, &b, result, e);
+}
+
+static int api_scanner_add(struct http_req *req, struct err *e)
+{
+    static const char *const keys[] = {"name", "url", "auth_header"};
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+    struct str name, url, auth = STR_EMPTY;
+
+    if (http_body_json(req, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_need_str(body, "name", &name, e) < 0 || json_need_str(body, "url", &url, e) < 0 ||
+        (!json_is_null(json_object_get(body, "auth_header")) &&
+         json_get_str(body, "auth_header", &auth, e) < 0) ||
+        scanner_add(req->ctx, name, url, auth, e) < 0) {
+        return -1;
+    }
+    return reply(req, 201, &b, scanners_write(req->ctx, name, &w, e), e);
+}
+
+static int api_scanner_drop(struct http_req *req, struct err *e)
+{
+    return scanner_drop(req->ctx, http_path_param(req, "name"), e) < 0
+               ? -1
+               : http_reply_empty(req, 204, e);
+}
+
+/* What it says about itself; that it does not answer is an answer too. */
+static int api_scanner_ping(struct http_req *req, struct err *e)
+{
+    static const struct scanner_request ask = {
+        .path = "api/v1/metadata",
+        .accept = "application/vnd.scanner.adapter.metadata+json; version=1.0"};
+    SCOPED(json_decrefp) json_t *doc = NULL;
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+    struct fetch_answer got = {.status = 0};
+    struct str name = STR_EMPTY, version = STR_EMPTY;
+    struct scanner to;
+    struct err why = {.kind = ERR_NONE};
+
+    if (scanner_get(req->ctx, &req->arena, http_path_param(req, "name"), &to, e) < 0) {
+        return -1;
+    }
+    if (scanner_ask(req->ctx, &req->arena, &to, &ask, &got, &why) == 0) {
+        const json_t *scanner;
+
+        doc = got.status == 200 ? json_parse(buf_str(&got.body), &why) : NULL;
+        scanner = json_object_get(doc, "scanner");
+        if (got.status != 200) {
+            (void)!err_set(&why, ERR_UNAVAILABLE, "the scanner answered %d", got.status);
+        } else if (doc != NULL && (json_need_str(scanner, "name", &name, &why) < 0 ||
+                                   json_get_str(scanner, "version", &version, &why) < 0)) {
+            name = version = STR_EMPTY;
+        }
+    }
+    fetch_answer_done(&got);
+    jw_object(&w);
+    jw_kv_bool(&w, "ok", why.kind == ERR_NONE);
+    jw_kv_str(&w, "scanner", name);
+    jw_kv_str(&w, "version", version);
+    jw_kv_c(&w, "error", why.kind == ERR_NONE ? NULL : why.msg);
+    jw_end(&w);
+    return reply(req, 200, &b, 0, e);
+}
+
 #define PROJECT "/api/v1/projects/{p}"
 #define IMAGE PROJECT "/repositories/{repo...}/artifacts/{ref}"
 
@@ -302,6 +400,18 @@ const struct route supply_routes[] = {
     {HTTP_PUT, IMAGE "/vulnerabilities", PERM_IMAGE_PUSH, api_report_put,
      "Takes a report: SARIF 2.1.0 or CycloneDX 1.4 to 1.6 in JSON.", .takes = "application/json",
      .gives = "200 ReportSummary"},
+    {HTTP_POST, IMAGE "/scan", PERM_IMAGE_PUSH, api_scan,
+     "Has a scanner look into the image; its report takes the place of the one before.",
+     .gives = "202 ImageScan"},
+    {HTTP_GET, "/api/v1/scanners", PERM_SYSTEM_MANAGE, api_scanners,
+     "Scanner adapters; the first one is asked.", .gives = "200 [Scanner]"},
+    {HTTP_POST, "/api/v1/scanners", PERM_SYSTEM_MANAGE, api_scanner_add,
+     "Adds a scanner adapter (pluggable image vulnerability scanning API 1.1).",
+     .takes = "ScannerNew", .gives = "201 Scanner"},
+    {HTTP_DELETE, "/api/v1/scanners/{name}", PERM_SYSTEM_MANAGE, api_scanner_drop,
+     "Forgets a scanner adapter; reports stay.", .gives = "204"},
+    {HTTP_POST, "/api/v1/scanners/{name}/ping", PERM_SYSTEM_MANAGE, api_scanner_ping,
+     "Asks a scanner adapter who it is.", .gives = "200 ScannerPing"},
     {0},
 };
 
@@ -309,14 +419,16 @@ const struct http_schema supply_schemas[] = {
     {"TrustKeyNew", "{name: string, pem: string}"},
     {"TrustKey", "{name: string, algorithm: string, fingerprint: string, pem: string,"
                  " created_at: time, created_by: string}"},
-    {"TrustPolicyChange", "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
-                          " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
-                          " block_unscanned?: boolean, allowed?: [string]}"},
+    {"TrustPolicyChange",
+     "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
+     " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
+     " block_unscanned?: boolean, scan_on_push?: boolean, allowed?: [string]}"},
     {"TrustPolicy", "{require_signature: 'off' | 'pull' | 'pull_and_run',"
                     " block_severity: 'low' | 'medium' | 'high' | 'critical' | null,"
-                    " block_unscanned: boolean, allowed: [string]}"},
+                    " block_unscanned: boolean, scan_on_push: boolean, allowed: [string]}"},
     {"ImageTrust", "{digest: string, signed_by: string | null, pull_refused: string | null,"
-                   " run_refused: string | null, report: ReportSummary | null}"},
+                   " run_refused: string | null, report: ReportSummary | null,"
+                   " scan: ImageScan | null}"},
     {"Accessory",
      "{kind: 'cosign-signature' | 'sigstore-bundle' | 'notation-signature' | 'sbom' |"
      " 'attestation' | 'other', digest: string, media_type: string, artifact_type: string,"
@@ -327,5 +439,10 @@ const struct http_schema supply_schemas[] = {
     {"Vulnerability", "{severity: 'unknown' | 'low' | 'medium' | 'high' | 'critical', id: string,"
                       " package: string, version: string, fixed_version: string, link: string,"
                       " title: string}"},
+    {"ImageScan", "{state: 'waiting' | 'running' | 'succeeded' | 'failed', started_at: time,"
+                  " ended_at: time | null, started_by: string, error: string | null}"},
+    {"ScannerNew", "{name: string, url: string, auth_header?: string | null}"},
+    {"Scanner", "{name: string, url: string, has_auth_header: boolean, created_at: time}"},
+    {"ScannerPing", "{ok: boolean, scanner: string, version: string, error: string | null}"},
     {0},
 };

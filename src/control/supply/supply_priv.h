@@ -10,13 +10,22 @@
 #include "supply/supply.h"
 
 #include <openssl/evp.h>
+#include <stdatomic.h>
 
 struct supply {
     struct state *state;
     struct access *access;
     struct registry *registry;
     struct content *content;
+    const struct secrets *secrets;
+    const struct cidr *denied;
+    size_t n_denied;
+    char *own_url;
+    pthread_t worker;
+    bool has_worker;
+    atomic_bool is_closing;
     struct lock lock;
+    uint64_t looks;      /* raised when a scan was started; guarded by lock */
     struct map verified; /* see judge.c; guarded by lock, as generation */
     uint64_t generation; /* of the keys of all projects */
 };
@@ -81,6 +90,7 @@ struct trust_keys {
 };
 int keys_read(struct supply *s, struct arena *a, int64_t project_id, struct trust_keys *out,
               struct err *e) MUST_USE;
+int trust_name_check(struct str name, struct err *e) MUST_USE; /* of keys and scanners */
 int key_add(struct supply *s, int64_t project_id, struct str name, struct str pem, struct str by,
             struct err *e) MUST_USE;
 int key_drop(struct supply *s, int64_t project_id, struct str name, struct err *e) MUST_USE;
@@ -115,7 +125,7 @@ struct trust_policy {
     enum need_signature need;
     bool blocks; /* findings of `severity` or worse */
     enum severity severity;
-    bool blocks_unscanned;
+    bool blocks_unscanned, scans_on_push;
     struct str *allowed; /* ids that do not count */
     size_t n_allowed;
 };

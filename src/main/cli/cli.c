@@ -150,10 +150,16 @@ static const struct cli_option image_findings_opts[] = {
     {"severity", 0, "SEVERITY", "only these and worse: low, medium, high, critical"},
     {0},
 };
+static const struct cli_option scanner_opts[] = {
+    {"url", 0, "URL", "where it answers: http://... or https://..."},
+    {"auth-header-file", 0, "FILE", "value of the Authorization header; - for standard input"},
+    {0},
+};
 static const struct cli_option trust_opts[] = {
     {"signed", 0, "WHEN", "what must be signed: off, pull, pull_and_run"},
     {"block", 0, "SEVERITY", "refuse images with such findings or worse; off: none"},
     {"block-unscanned", 0, "yes|no", "refuse images without a report"},
+    {"scan-on-push", 0, "yes|no", "have the scanner look into what is pushed"},
     {"allow", 0, "ID", "a finding that does not count; may be repeated; '': none"},
     {0},
 };
@@ -347,7 +353,8 @@ const struct cli_verb cli_verbs[] = {
      NULL, verb_image_copy, S},
     {"image signatures", "IMAGE", "Show what belongs to an image, and whether it may be used.",
      NULL, NULL, verb_image_signatures, S},
-    {"image scan", "IMAGE", "Give an image the report of a scanner.",
+    {"image scan", "IMAGE", "Have an image scanned, or give it the report of a scanner.",
+     "  strata image scan demo/app:1\n"
      "  trivy image --format sarif -o report.json HOST:PORT/demo/app:1\n"
      "  strata image scan demo/app:1 --report report.json",
      image_scan_opts, verb_image_scan, S},
@@ -368,6 +375,13 @@ const struct cli_verb cli_verbs[] = {
      "  strata trust set --signed pull_and_run --block critical -p demo\n"
      "  strata trust set --allow CVE-2024-1234 -p demo",
      trust_opts, verb_trust_set, P},
+    {"scanner add", "NAME", "Add a scanner adapter, such as Harbor's for Trivy.",
+     "  strata scanner add trivy --url http://trivy-adapter:8080", scanner_opts, verb_scanner_add,
+     S},
+    {"scanner list", "", "List scanner adapters.", NULL, NULL, verb_scanner_list, S},
+    {"scanner ping", "NAME", "Ask a scanner adapter who it is.", NULL, NULL, verb_scanner_ping, S},
+    {"scanner delete", "NAME", "Forget a scanner adapter.", NULL, sure_opts, verb_scanner_delete,
+     S},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

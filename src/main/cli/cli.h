@@ -285,6 +285,10 @@ int verb_key_list(struct cli *c, struct err *e);
 int verb_key_delete(struct cli *c, struct err *e);
 int verb_trust_show(struct cli *c, struct err *e);
 int verb_trust_set(struct cli *c, struct err *e);
+int verb_scanner_add(struct cli *c, struct err *e);
+int verb_scanner_list(struct cli *c, struct err *e);
+int verb_scanner_ping(struct cli *c, struct err *e);
+int verb_scanner_delete(struct cli *c, struct err *e);
 /* image_copy.c */
 int verb_image_copy(struct cli *c, struct err *e);
 /* replication.c */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { LOOK_US = 300 * 1000 };
+
 /* "demo/app:1" or "demo/app@sha256:..." -> "/api/v1/projects/demo/repositories/app/artifacts/1". */
 static char *image_url(struct cli *c, const char *name, struct err *e)
 {
@@ -125,6 +127,31 @@ static void print_summary(struct cli *c, const json_t *report)
     }
 }
 
+/* By the server's scanner, until its report is there. */
+static int scan(struct cli *c, const char *url, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *trust = NULL;
+    const json_t *state;
+
+    if (client_call(c->client, "POST", NULL, NULL, e, "%s/scan", url) < 0) {
+        return -1;
+    }
+    do {
+        (void)usleep(LOOK_US);
+        json_decref(trust);
+        trust = NULL;
+        if (client_call(c->client, "GET", NULL, &trust, e, "%s/trust", url) < 0) {
+            return -1;
+        }
+        state = json_object_get(trust, "scan");
+    } while (json_text(state, "started_at")[0] && json_text(state, "ended_at")[0] == '\0');
+    if (strcmp(json_text(state, "state"), "succeeded") != 0) {
+        return err_set(e, ERR_UNAVAILABLE, "not scanned: %s", json_text(state, "error"));
+    }
+    print_summary(c, json_object_get(trust, "report"));
+    return 0;
+}
+
 int verb_image_scan(struct cli *c, struct err *e)
 {
     SCOPED(freep) char *url = image_url(c, cli_arg(c, 0), e);
@@ -138,7 +165,7 @@ int verb_image_scan(struct cli *c, struct err *e)
         return -1;
     }
     if (file == NULL) {
-        return err_set(e, ERR_INVALID, "--report FILE: of your scanner, in SARIF or CycloneDX");
+        return scan(c, url, e);
     }
     if ((strcmp(file, "-") == 0 ? ask_secret(&text, e) : fs_read(AT_FDCWD, file, &text, e)) < 0 ||
         (report = json_parse(buf_str(&text), e)) == NULL) {
@@ -255,10 +282,81 @@ int verb_trust_set(struct cli *c, struct err *e)
         set_allowed(c, rules);
     }
     if (cli_set_flag(c, "block-unscanned", rules, "block_unscanned", e) < 0 ||
+        cli_set_flag(c, "scan-on-push", rules, "scan_on_push", e) < 0 ||
         client_call(c->client, "PUT", rules, NULL, e, "/api/v1/projects/%s/trust-policy",
                     url_segment(c->project)) < 0) {
         return -1;
     }
     print_done(c, "The rules of %s are changed.", c->project);
+    return 0;
+}
+
+/* --- scanners --- */
+
+int verb_scanner_list(struct cli *c, struct err *e)
+{
+    static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
+                                            {"URL", "url", COLUMN_TEXT},
+                                            {"AGE", "created_at", COLUMN_AGE}};
+
+    return cli_show_list(c, STR("/api/v1/scanners"), columns, ARRAY_LEN(columns),
+                         "No scanners: strata scanner add NAME --url URL adds one.", e);
+}
+
+int verb_scanner_add(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *body = NULL;
+    SCOPED(buf_done) struct buf auth = BUF_MAX(LIMIT_SCANNER_AUTH_BYTES);
+    const char *url = cli_option(c, "url"), *file = cli_option(c, "auth-header-file");
+
+    if (url == NULL) {
+        return err_set(e, ERR_INVALID, "where is it? --url http://HOST:PORT");
+    }
+    if (file != NULL &&
+        (strcmp(file, "-") == 0 ? ask_secret(&auth, e) : fs_read(AT_FDCWD, file, &auth, e)) < 0) {
+        return err_wrap(e, "--auth-header-file");
+    }
+    while (auth.len > 0 && strchr("\r\n", auth.p[auth.len - 1]) != NULL) {
+        auth.len--;
+    }
+    body = json_pack("{s:s, s:s, s:s%}", "name", cli_arg(c, 0), "url", url, "auth_header",
+                     auth.p ? auth.p : "", auth.len);
+    if (auth.p != NULL) {
+        explicit_bzero(auth.p, auth.len);
+    }
+    if (body == NULL) {
+        return err_set(e, ERR_INVALID, "name, url and header must be UTF-8 text");
+    }
+    if (client_call(c->client, "POST", body, NULL, e, "/api/v1/scanners") < 0) {
+        return -1;
+    }
+    print_done(c, "Scanner %s is added. Try it: strata scanner ping %s", cli_arg(c, 0),
+               cli_arg(c, 0));
+    return 0;
+}
+
+int verb_scanner_ping(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *said = NULL;
+
+    if (client_call(c->client, "POST", NULL, &said, e, "/api/v1/scanners/%s/ping",
+                    url_segment(cli_arg(c, 0))) < 0) {
+        return -1;
+    }
+    if (!json_is_true(json_object_get(said, "ok"))) {
+        return err_set(e, ERR_UNAVAILABLE, "%s", json_text(said, "error"));
+    }
+    print_done(c, "It answers: %s %s.", json_text(said, "scanner"), json_text(said, "version"));
+    return 0;
+}
+
+int verb_scanner_delete(struct cli *c, struct err *e)
+{
+    if (ask_sure(c, e, "Scanner %s is forgotten; its reports stay.", cli_arg(c, 0)) < 0 ||
+        client_call(c->client, "DELETE", NULL, NULL, e, "/api/v1/scanners/%s",
+                    url_segment(cli_arg(c, 0))) < 0) {
+        return -1;
+    }
+    print_done(c, "Scanner %s is forgotten.", cli_arg(c, 0));
     return 0;
 }

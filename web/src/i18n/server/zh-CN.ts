@@ -286,7 +286,7 @@ export const server: Record<string, string> = {
   // src/control/supply/keys.c
   'a project has at most %d keys: delete one first': '一个项目最多有 {1} 个密钥：请先删除一个',
   'the project has a key "%.*s" already': '项目已有密钥“{1}”',
-  "the name of a key: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '密钥名称：1 到 {1} 个字符，可用 a-z、0-9、“.”、“_”和“-”，以字母或数字开头',
+  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名称：1 到 {1} 个字符，可用 a-z、0-9、“.”、“_”和“-”，以字母或数字开头',
   'pem: a public key has at most %d KiB': 'pem：公钥最多 {1} KiB',
   'the project has no key "%.*s"': '项目没有密钥“{1}”',
   // src/control/supply/policy.c
@@ -305,6 +305,17 @@ export const server: Record<string, string> = {
   'CycloneDX: specVersion 1.4 to 1.6 is taken, not "%.*s"': 'CycloneDX：接受 specVersion 1.4 到 1.6，不接受“{1}”',
   'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '这份 CycloneDX 文档是 SBOM，没有“vulnerabilities”：请改为附加到镜像（cosign attach sbom、oras attach）',
   'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '这不是报告：应为 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或扫描器适配程序的报告',
+  // src/control/supply/scanners.c
+  'there is a scanner "%.*s" already': '已有扫描器“{1}”',
+  'url: give the address of the adapter, such as http://trivy:8080': 'url：请填适配程序的地址，例如 http://trivy:8080',
+  'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：请填 Authorization 标头的值，例如“Bearer ...”，写成一行',
+  'there is no scanner "%.*s"': '没有扫描器“{1}”',
+  'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '没有扫描器：由管理员添加（strata scanner add），或为镜像上传报告（strata image scan --report）',
+  // src/control/supply/scans.c
+  'this is an index of images: scan the images that it lists, by their digests': '这是镜像的索引：请按摘要扫描它列出的镜像',
+  'the scanner answered %d': '扫描器回应 {1}',
+  'the scanner gave no id': '扫描器没有给编号',
+  'cannot start a thread for scans: %s': '无法启动扫描的线程：{1}',
   // src/control/supply/signature.c
   'the payload is no cosign container image signature': '内容不是 cosign 的容器镜像签名',
   'the signature is about another image': '签名是关于另一个镜像',

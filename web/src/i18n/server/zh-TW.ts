@@ -286,7 +286,7 @@ export const server: Record<string, string> = {
   // src/control/supply/keys.c
   'a project has at most %d keys: delete one first': '一個專案最多有 {1} 把金鑰：請先刪除一把',
   'the project has a key "%.*s" already': '專案已有金鑰「{1}」',
-  "the name of a key: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '金鑰名稱：1 到 {1} 個字元，可用 a-z、0-9、「.」、「_」與「-」，以字母或數字開頭',
+  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名稱：1 到 {1} 個字元，可用 a-z、0-9、「.」、「_」與「-」，以字母或數字開頭',
   'pem: a public key has at most %d KiB': 'pem：公鑰最多 {1} KiB',
   'the project has no key "%.*s"': '專案沒有金鑰「{1}」',
   // src/control/supply/policy.c
@@ -305,6 +305,17 @@ export const server: Record<string, string> = {
   'CycloneDX: specVersion 1.4 to 1.6 is taken, not "%.*s"': 'CycloneDX：接受 specVersion 1.4 到 1.6，不接受「{1}」',
   'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '這份 CycloneDX 文件是 SBOM，沒有「vulnerabilities」：請改為附加到映像檔（cosign attach sbom、oras attach）',
   'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '這不是報告：應為 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或掃描器轉接程式的報告',
+  // src/control/supply/scanners.c
+  'there is a scanner "%.*s" already': '已有掃描器「{1}」',
+  'url: give the address of the adapter, such as http://trivy:8080': 'url：請填轉接程式的位址，例如 http://trivy:8080',
+  'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：請填 Authorization 標頭的值，例如「Bearer ...」，寫成一行',
+  'there is no scanner "%.*s"': '沒有掃描器「{1}」',
+  'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '沒有掃描器：由管理員加入（strata scanner add），或為映像檔上傳報告（strata image scan --report）',
+  // src/control/supply/scans.c
+  'this is an index of images: scan the images that it lists, by their digests': '這是映像檔的索引：請以摘要掃描它列出的映像檔',
+  'the scanner answered %d': '掃描器回應 {1}',
+  'the scanner gave no id': '掃描器沒有給編號',
+  'cannot start a thread for scans: %s': '無法啟動掃描的執行緒：{1}',
   // src/control/supply/signature.c
   'the payload is no cosign container image signature': '內容不是 cosign 的容器映像檔簽章',
   'the signature is about another image': '簽章是關於另一個映像檔',
