@@ -284,14 +284,18 @@ static int read_sarif(const json_t *doc, struct report *out, struct err *e)
 
 /* --- CycloneDX 1.4 to 1.6 --- */
 
+struct component_list {
+    const json_t *items;
+};
+
 /* By their bom-ref, those inside others too. */
 static void note_components(const json_t *doc, struct map *by_ref)
 {
-    VEC(const json_t *) lists = {0};
+    VEC(struct component_list) lists = {0};
 
-    *vec_push(&lists) = json_object_get(doc, "components");
+    *vec_push(&lists) = (struct component_list){json_object_get(doc, "components")};
     for (size_t n = 0; n < lists.len; n++) {
-        const json_t *list = lists.p[n];
+        const json_t *list = lists.p[n].items;
         json_t *one;
         size_t i;
 
@@ -301,7 +305,7 @@ static void note_components(const json_t *doc, struct map *by_ref)
                 (void)map_put(by_ref, text_of(one, "bom-ref"), one);
             }
             if (json_is_array(json_object_get(one, "components"))) {
-                *vec_push(&lists) = json_object_get(one, "components");
+                *vec_push(&lists) = (struct component_list){json_object_get(one, "components")};
             }
         }
     }

@@ -56,13 +56,16 @@ static int start_fn(struct state_db *db, void *ctx, struct err *e)
         access_project_check(db, op->of->project_id, e) < 0) {
         return -1;
     }
-    return state_run(db, e,
-                     "INSERT OR REPLACE INTO supply_scans(manifest_id, project_id, repository,"
-                     " digest, media_type, user_id, started_by, state, started_ms, next_ms)"
-                     " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?8 FROM manifests"
-                     " WHERE id = ?1",
-                     "iiszsisi", op->of->id, op->of->project_id, op->of->repository, op->of->digest,
-                     op->of->media_type, op->by->user_id, str_of(op->by->name), now);
+    if (state_run(db, e,
+                  "INSERT OR REPLACE INTO supply_scans(manifest_id, project_id, repository,"
+                  " digest, media_type, user_id, started_by, state, started_ms, next_ms)"
+                  " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?8 FROM manifests"
+                  " WHERE id = ?1",
+                  "iiszsisi", op->of->id, op->of->project_id, op->of->repository, op->of->digest,
+                  op->of->media_type, op->by->user_id, str_of(op->by->name), now) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "the image was deleted meanwhile");
 }
 
 static void wake(struct supply *s)
