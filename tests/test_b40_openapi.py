@@ -310,6 +310,7 @@ def images(api, p):
     of = {'p': p, 'repo': 'tools/box'}
     assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
     rules(api, p)
+    supply(api, p)
     replication(api, p)
     api.call('DELETE', P + '/repositories/{repo}/tags/{tag}', 204, tag='1', **of)
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
@@ -334,6 +335,32 @@ def trash(api, p):
     api.strata.api('DELETE', f'{V1}/projects/{p}/repositories/tools/box')
     api.call('DELETE', V1 + '/trash/{id}', 204, id=api.call('GET', P + '/trash', 200, p=p)['items'][0]['id'])
     api.call('DELETE', P + '/trash', 204, p=p)
+
+
+def supply(api, p):
+    image, of = P + '/repositories/{repo}/artifacts/{ref}', {'p': p, 'repo': 'tools/box', 'ref': '1'}
+    private = subprocess.run(['openssl', 'genpkey', '-algorithm', 'ED25519'], capture_output=True, check=True).stdout
+    pem = subprocess.run(['openssl', 'pkey', '-pubout'], input=private, capture_output=True, check=True).stdout.decode()
+    key = api.call('POST', P + '/trust-keys', 201, p=p, json={'name': 'k', 'pem': pem})
+    assert api.call('GET', P + '/trust-keys', 200, p=p)['items'] == [key]
+    policy = {'require_signature': 'off', 'block_severity': 'critical', 'block_unscanned': False, 'scan_on_push': False, 'allowed': ['CVE-1']}
+    assert api.call('PUT', P + '/trust-policy', 200, p=p, json=policy) == api.call('GET', P + '/trust-policy', 200, p=p) == policy
+    api.refused(400, 'PUT', f'{V1}/projects/{p}/trust-policy', json={'block_severity': 'bad'})
+    report = {'scanner': {'name': 's'}, 'vulnerabilities': [{'id': 'CVE-1', 'severity': 'Critical'}, {'id': 'CVE-2', 'severity': 'Low'}]}
+    api.call('PUT', image + '/vulnerabilities', 200, json=report, **of)
+    assert len(api.call('GET', image + '/vulnerabilities', 200, params={'limit': 1, 'severity': 'low'}, **of)['items']) == 1
+    assert api.call('GET', image + '/trust', 200, **of)['report']['critical'] == 1
+    api.strata.cli('image', 'push', f'{p}/tools/box:{api.call("GET", image + "/trust", 200, **of)["digest"].replace(":", "-")}.sbom',
+                   '--program', '/bin/busybox', check=True)
+    assert [a['kind'] for a in api.call('GET', image + '/accessories', 200, **of)['items']] == ['other']
+    scanner = api.call('POST', V1 + '/scanners', 201, json={'name': 's-' + p, 'url': 'http://127.0.0.1:1'})
+    assert scanner in api.call('GET', V1 + '/scanners', 200)['items']
+    assert api.call('POST', V1 + '/scanners/{name}/ping', 200, name='s-' + p)['ok'] is False
+    assert api.call('POST', image + '/scan', 202, **of)['ended_at'] is None
+    api.call('DELETE', V1 + '/scanners/{name}', 204, name='s-' + p)
+    api.refused(404, 'DELETE', V1 + '/scanners/none')
+    api.call('DELETE', P + '/trust-keys/{key}', 204, p=p, key='k')
+    api.call('PUT', P + '/trust-policy', 200, p=p, json={})
 
 
 def replication(api, p):

@@ -74,6 +74,16 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+/* supply */
+#define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
+#define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
+#define LIMIT_SIGNATURE_BYTES (256 * KIB) /* what was signed, with certificates beside it */
+#define LIMIT_ALLOWED_CVES 1000
+#define LIMIT_SCANNER_AUTH_BYTES (4 * KIB)
+#define LIMIT_REPORT_BYTES (16 * MIB) /* of a scanner: large images have thousands of findings */
+#define LIMIT_FINDINGS 20000
+#define LIMIT_FINDING_TEXT 300 /* bytes of each of its texts; the rest is left out */
+
 /* webhooks */
 #define LIMIT_WEBHOOKS 20                   /* of a project: each event is written once for each */
 #define LIMIT_WEBHOOK_QUEUE 1000            /* waiting deliveries of one; the oldest give way */

@@ -9,6 +9,7 @@
 #include "net/schema.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
+#include "supply/supply.h"
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
@@ -22,6 +23,7 @@ const struct openapi_part openapi_parts[] = {
     {access_routes, access_schemas},
     {registry_v2_routes, NULL},
     {registry_api_routes, registry_schemas},
+    {supply_routes, supply_schemas},
     {webhooks_routes, webhooks_schemas},
     {replication_routes, replication_schemas},
     {volume_routes, volume_schemas},
@@ -43,6 +45,7 @@ static const struct parameter {
     {"q", "string",
      "A filter: only rows in which each of these words occurs, upper and lower case"
      " alike; at most 200 bytes and 8 words. %, _ and * are characters."},
+    {"severity", "'unknown' | 'low' | 'medium' | 'high' | 'critical'", "Only these and worse."},
     {"rule", "string", "Only of this rule."},
     {"kind", "'admins' | 'disabled'", "Only these users."},
     {"sort", "'name' | 'size' | 'time'", "By what a folder is sorted: by name when not given."},

@@ -20,6 +20,7 @@
 #include "runtime/runtime.h"
 #include "secrets/secrets.h"
 #include "state/state.h"
+#include "supply/supply.h"
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
@@ -38,6 +39,7 @@ struct wire {
     struct http_events *events;
     struct access *access;
     struct registry *registry;
+    struct supply *supply;
     struct webhooks *webhooks;
     struct replication *replication;
     struct cidr denied[FETCH_DENIED_MAX]; /* net.outbound_deny */
@@ -48,7 +50,7 @@ struct wire {
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[9];
+    struct http_mount mounts[10];
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -125,6 +127,20 @@ static int tell_replicated(void *ctx, struct state_db *db, const struct replicat
                           e);
 }
 
+static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)
+{
+    const struct wire *w = ctx;
+
+    return supply_may_pull(w->supply, p, e);
+}
+
+static void pushed(void *ctx, const struct registry_pull *p)
+{
+    const struct wire *w = ctx;
+
+    supply_pushed(w->supply, p);
+}
+
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
 {
     publish(ctx, type, &(struct http_audience){.perm = PERM_VOLUME_READ, .project = project}, json);
@@ -157,6 +173,7 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 
     if (jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
         registry_project_gone(w->registry, id, name, e) < 0 ||
+        supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
         return -1;
     }
@@ -221,8 +238,8 @@ static const char *architecture(void)
     return "unknown";
 }
 
-static int may_pull(struct wire *w, const struct principal *who, struct str reference,
-                    struct err *e)
+static int check_pull(struct wire *w, const struct principal *who, struct str reference,
+                      struct err *e)
 {
     struct str rest = reference;
     struct str project = str_cut(&rest, '/');
@@ -243,15 +260,30 @@ static int may_pull(struct wire *w, const struct principal *who, struct str refe
     return 0;
 }
 
+/* "demo/app:1" of the image with this digest: what the rules of its project say. */
+static int check_run(struct wire *w, struct str reference, const char *digest, struct err *e)
+{
+    struct str rest = reference, project = str_cut(&rest, '/');
+    struct str repository;
+    uint32_t id_base;
+    int64_t id;
+
+    return registry_repository_of(reference, &repository, e) < 0 ||
+                   access_project(w->access, project, &id, &id_base, e) < 0
+               ? -1
+               : supply_may_run(w->supply, id, repository, digest, e);
+}
+
 static int find_image(void *ctx, const struct principal *who, struct str reference, struct arena *a,
                       struct job_image *out, struct err *e)
 {
     struct wire *w = ctx;
     struct registry_image image = {0};
 
-    if (may_pull(w, who, reference, e) < 0 ||
+    if (check_pull(w, who, reference, e) < 0 ||
         registry_resolve(w->registry, reference, architecture(), str_of(who->name), a, &image, e) <
-            0) {
+            0 ||
+        check_run(w, reference, image.digest, e) < 0) {
         return -1;
     }
     *out = (struct job_image){.n_layers = image.n_layers,
@@ -317,8 +349,9 @@ static void release_early_exits(struct wire *w)
 /* --- making it all, layer by layer --- */
 
 static const struct state_schema *const schemas[] = {
-    &access_schema, &secrets_schema,  &registry_schema,    &volume_schema,
-    &jobs_schema,   &webhooks_schema, &replication_schema, NULL};
+    &access_schema,   &secrets_schema,     &registry_schema,
+    &supply_schema,   &volume_schema,      &jobs_schema,
+    &webhooks_schema, &replication_schema, NULL};
 
 /* As others write it in front of an image's name. */
 static void public_host(const struct cfg *cfg, char out[300])
@@ -352,6 +385,25 @@ static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
     return w->webhooks ? 0 : -1;
 }
 
+static int open_supply(struct wire *w, const struct boot *b, struct err *e)
+{
+    char host[300], url[320];
+
+    public_host(b->cfg, host);
+    (void)snprintf(url, sizeof(url), "%s://%s",
+                   cfg_str(b->cfg, "net.tls_cert").len > 0 ? "https" : "http", host);
+    w->supply = supply_open(&(struct supply_parts){.state = w->state,
+                                                   .access = w->access,
+                                                   .registry = w->registry,
+                                                   .content = w->content,
+                                                   .secrets = w->secrets,
+                                                   .denied = w->denied,
+                                                   .n_denied = w->n_denied,
+                                                   .url = url},
+                            e);
+    return w->supply ? 0 : -1;
+}
+
 static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 {
     w->events = http_events_new(EVENT_RING);
@@ -377,13 +429,15 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                                                          .event = publish_image,
                                                          .changed = tell_webhooks,
                                                          .upstream = open_upstream,
+                                                         .may_pull = may_pull,
+                                                         .pushed = pushed,
                                                          .held = held_blobs},
                                 e);
     if (w->registry == NULL) {
         return -1;
     }
     access_set_bearer(w->access, registry_bearer, w->registry);
-    return 0;
+    return open_supply(w, b, e);
 }
 
 /* Last of all: what it copies is told to all the others. */
@@ -453,7 +507,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[5] = (struct http_mount){jobs_routes, w->jobs, NULL};
     w->mounts[6] = (struct http_mount){webhooks_routes, w->webhooks, NULL};
     w->mounts[7] = (struct http_mount){replication_routes, w->replication, NULL};
-    w->mounts[8] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[8] = (struct http_mount){supply_routes, w->supply, NULL};
+    w->mounts[9] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -561,6 +616,7 @@ void wire_close(struct wire *w)
     rootfs_free(w->rootfs);
     helper_client_free(w->helper);
     runtime_free(w->runtime);
+    supply_close(w->supply);
     registry_close(w->registry);
     webhooks_close(w->webhooks);
     access_close(w->access);

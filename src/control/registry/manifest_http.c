@@ -28,6 +28,26 @@ static int reference_of_path(struct http_req *req, struct str repository, struct
     return v2_fail(req, "TAG_INVALID", -1);
 }
 
+/* HEAD is how clients look for a manifest before they push, sign or scan it. */
+static int may_pull(struct http_req *req, struct str repository, const struct stored_manifest *m,
+                    struct err *e)
+{
+    struct registry *r = req->ctx;
+
+    if (req->method != HTTP_GET || r->hooks.may_pull == NULL || request_scans(r, req, repository)) {
+        return 0;
+    }
+    return v2_fail(
+        req, "DENIED",
+        r->hooks.may_pull(r->hooks.ctx,
+                          &(struct registry_pull){.who = &req->who,
+                                                  .user_agent = http_header(req, "User-Agent"),
+                                                  .repository = repository,
+                                                  .digest = m->digest,
+                                                  .project_id = m->project_id},
+                          e));
+}
+
 /* Accept is not a filter here: clients that cannot use what is stored say so themselves, with a
  * better message than ours, and old ones send no Accept at all. */
 int v2_manifest_get(struct http_req *req, struct err *e)
@@ -39,7 +59,8 @@ int v2_manifest_get(struct http_req *req, struct err *e)
 
     if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
         proxy_manifest(req->ctx, str_of(req->who.name), &ref, &req->error_code, e) < 0 ||
-        store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0) {
+        store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0 ||
+        may_pull(req, repository, &m, e) < 0) {
         return -1;
     }
     (void)snprintf(etag, sizeof(etag), "\"%s\"", m.digest);
@@ -94,6 +115,19 @@ static int tags_of_push(struct http_req *req, const struct reference *ref, struc
     return 0;
 }
 
+static void tell_pushed(const struct http_req *req, const struct manifest_put *put)
+{
+    const struct registry *r = req->ctx;
+
+    if (r->hooks.pushed != NULL) {
+        r->hooks.pushed(r->hooks.ctx,
+                        &(struct registry_pull){.who = &req->who,
+                                                .repository = put->repository.name,
+                                                .digest = put->digest,
+                                                .project_id = put->repository.project_id});
+    }
+}
+
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
     struct str tags[PUSH_TAGS_MAX];
@@ -108,6 +142,7 @@ int v2_manifest_put(struct http_req *req, struct err *e)
                         &req->error_code, e) < 0) {
         return -1;
     }
+    tell_pushed(req, &put);
     for (size_t i = 0; i < put.n_tags; i++) {
         registry_emit(req->ctx, ref.repository, tags[i], put.digest, "pushed");
         if (ref.tag.p == NULL) {

@@ -59,6 +59,14 @@ struct registry_change {
 };
 enum { REGISTRY_ARTIFACTS_MAX = 100 };
 
+/* A manifest that somebody asks for. */
+struct registry_pull {
+    const struct principal *who;
+    struct str user_agent, repository;
+    const char *digest;
+    int64_t project_id;
+};
+
 struct registry_hooks {
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
@@ -70,6 +78,11 @@ struct registry_hooks {
      * so. NULL: there are none. */
     struct remote *(*upstream)(void *ctx, struct str name, bool (*stop)(void *ctx), void *stop_ctx,
                                struct err *e);
+    /* Before a manifest is given to a client: ERR_FORBIDDEN says why it is not, and what to do. May
+     * be NULL. */
+    int (*may_pull)(void *ctx, const struct registry_pull *p, struct err *e);
+    /* A manifest was pushed; before the client hears of it. May be NULL. */
+    void (*pushed)(void *ctx, const struct registry_pull *p);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
@@ -107,6 +120,12 @@ struct registry_image {
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
                      struct str by, struct arena *a, struct registry_image *out,
                      struct err *e) MUST_USE;
+/* A token with which a scanner pulls from this repository for an hour, on behalf of this user (his
+ * rights end it too), whatever the rules say about the image. */
+int registry_scan_token(struct registry *r, int64_t user_id, struct str repository, struct buf *out,
+                        struct err *e) MUST_USE;
+/* The "project/repository" of a reference. */
+int registry_repository_of(struct str reference, struct str *out, struct err *e) MUST_USE;
 /* The repositories with images that fit the filter `words`, the shortest names first, as {project,
  * name} into an open array. `projects`: a JSON array of project ids, or NULL: of all. */
 struct jw;

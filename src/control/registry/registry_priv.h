@@ -111,6 +111,8 @@ struct token_cache *token_cache_new(void) MUST_USE;
 void token_cache_free(struct token_cache *t);
 /* PERM_BITs that the request's credentials allow at most in a repository: of a JWT its access
  * list, of other credentials their scopes. */
+/* It carries a token of registry_scan_token. */
+bool request_scans(struct registry *r, const struct http_req *req, struct str repository);
 uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository);
 
 /* Answers {"items": [...], "next": ...}: `write` adds the items of the page that the query names.

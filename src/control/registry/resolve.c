@@ -215,3 +215,14 @@ int registry_resolve(struct registry *r, struct str reference, const char *archi
     fill(a, &m, &config, out);
     return 0;
 }
+
+int registry_repository_of(struct str reference, struct str *out, struct err *e)
+{
+    struct reference ref;
+
+    if (reference_parse(reference, &ref, e) < 0) {
+        return -1;
+    }
+    *out = ref.repository;
+    return 0;
+}

@@ -18,6 +18,7 @@
 enum {
     TOKEN_SECONDS =
         300, /* revoked rights end then at last; clients fetch a new one by themselves */
+    SCAN_SECONDS = 3600, /* a scanner fetches a large image and its database */
     REFRESH_SECONDS = 30 * 24 * 3600,
     SCOPES_MAX = 32,
     CACHE_MAX = 1024, /* about 500 bytes each */
@@ -266,7 +267,7 @@ static void grant_all(struct registry *r, const struct principal *who,
 }
 
 static int sign_access(struct registry *r, const struct principal *who, const struct grant *g,
-                       struct buf *out, struct err *e)
+                       int64_t seconds, struct buf *out, struct err *e)
 {
     int64_t now_sec = clock_wall_ms() / 1000;
     struct jwt_claims claims = {
@@ -276,12 +277,39 @@ static int sign_access(struct registry *r, const struct principal *who, const st
         .token_id = who->token_id,
         .generation = who->generation,
         .issued_sec = now_sec,
-        .expires_sec = now_sec + TOKEN_SECONDS,
+        .expires_sec = now_sec + seconds,
         .access = (struct scope *)g->access,
         .n_access = g->n,
     };
 
     return jwt_sign(r->key, &claims, out, e);
+}
+
+/* Nobody is granted the second one by asking: see grant_one. */
+int registry_scan_token(struct registry *r, int64_t user_id, struct str repository, struct buf *out,
+                        struct err *e)
+{
+    struct grant g = {.n = 2};
+    struct principal who;
+
+    g.access[0] = (struct scope){STR("repository"), repository, SCOPE_PULL};
+    g.access[1] = (struct scope){STR("scanner"), repository, SCOPE_PULL};
+    return access_principal(r->access, user_id, &who, e) < 0
+               ? -1
+               : sign_access(r, &who, &g, SCAN_SECONDS, out, e);
+}
+
+bool request_scans(struct registry *r, const struct http_req *req, struct str repository)
+{
+    struct str value = http_header(req, "Authorization");
+    struct str token = str_trim(str_from(value, 7));
+    struct allowed allowed;
+    struct err ignored;
+
+    return str_eq_nocase(str_first(value, 7), STR("Bearer ")) &&
+           !str_starts(token, STR("strata_")) &&
+           check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
+           allowed.perms != 0;
 }
 
 static int sign_refresh(struct registry *r, const struct principal *who, struct str password,
@@ -349,7 +377,7 @@ static int reply_token(struct http_req *req, const struct principal *who, const 
     struct buf token = BUF_MAX(JWT_BYTES_MAX), again = BUF_MAX(JWT_BYTES_MAX);
     struct buf body = BUF_MAX(4 * JWT_BYTES_MAX);
     struct jw w = JW(&body);
-    int result = sign_access(r, who, g, &token, e);
+    int result = sign_access(r, who, g, TOKEN_SECONDS, &token, e);
 
     if (result == 0 && password.p != NULL) {
         result = sign_refresh(r, who, password, &again, e);

@@ -175,6 +175,28 @@ static const struct cli_option image_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+static const struct cli_option image_scan_opts[] = {
+    {"report", 0, "FILE", "SARIF 2.1.0, or CycloneDX 1.4 to 1.6 in JSON; - for standard input"},
+    {0},
+};
+static const struct cli_option image_findings_opts[] = {
+    FILTER,
+    {"severity", 0, "SEVERITY", "only these and worse: low, medium, high, critical"},
+    {0},
+};
+static const struct cli_option scanner_opts[] = {
+    {"url", 0, "URL", "where it answers: http://... or https://..."},
+    {"auth-header-file", 0, "FILE", "value of the Authorization header; - for standard input"},
+    {0},
+};
+static const struct cli_option trust_opts[] = {
+    {"signed", 0, "WHEN", "what must be signed: off, pull, pull_and_run"},
+    {"block", 0, "SEVERITY", "refuse images with such findings or worse; off: none"},
+    {"block-unscanned", 0, "yes|no", "refuse images without a report"},
+    {"scan-on-push", 0, "yes|no", "have the scanner look into what is pushed"},
+    {"allow", 0, "ID", "a finding that does not count; may be repeated; '': none"},
+    {0},
+};
 #define WEBHOOK_OPTIONS                                                                            \
     {"url", 0, "URL", "where to: http://... or https://..."},                                      \
         {"event", 0, "EVENT", "what is told of, such as PUSH_ARTIFACT; may be repeated"},          \
@@ -389,6 +411,15 @@ const struct cli_verb cli_verbs[] = {
      "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
      "  strata image copy demo/tool:1 release/tool:stable",
      NULL, verb_image_copy, S},
+    {"image signatures", "IMAGE", "Show what belongs to an image, and whether it may be used.",
+     NULL, NULL, verb_image_signatures, S},
+    {"image scan", "IMAGE", "Have an image scanned, or give it the report of a scanner.",
+     "  strata image scan demo/app:1\n"
+     "  trivy image --format sarif -o report.json HOST:PORT/demo/app:1\n"
+     "  strata image scan demo/app:1 --report report.json",
+     image_scan_opts, verb_image_scan, S},
+    {"image vulnerabilities", "IMAGE", "List what a scanner found in an image.", NULL,
+     image_findings_opts, verb_image_vulnerabilities, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
@@ -427,6 +458,24 @@ const struct cli_verb cli_verbs[] = {
      verb_trash_delete, S},
     {"trash empty", "", "Delete all that is in the trash of a project for good.", NULL, sure_opts,
      verb_trash_empty, P},
+    {"key add", "NAME FILE", "Trust signatures that a public key verifies (PEM; - reads it).",
+     "  strata key add release cosign.pub -p demo", NULL, verb_key_add, P},
+    {"key list", "", "List the public keys that a project trusts.", NULL, filter_opts,
+     verb_key_list, P},
+    {"key delete", "NAME", "Delete a public key.", NULL, sure_opts, verb_key_delete, P},
+    {"trust show", "", "Show what a project asks of images that are pulled and run.", NULL, NULL,
+     verb_trust_show, P},
+    {"trust set", "", "Take only signed images, or only those without bad findings.",
+     "  strata trust set --signed pull_and_run --block critical -p demo\n"
+     "  strata trust set --allow CVE-2024-1234 -p demo",
+     trust_opts, verb_trust_set, P},
+    {"scanner add", "NAME", "Add a scanner adapter, such as Harbor's for Trivy.",
+     "  strata scanner add trivy --url http://trivy-adapter:8080", scanner_opts, verb_scanner_add,
+     S},
+    {"scanner list", "", "List scanner adapters.", NULL, NULL, verb_scanner_list, S},
+    {"scanner ping", "NAME", "Ask a scanner adapter who it is.", NULL, NULL, verb_scanner_ping, S},
+    {"scanner delete", "NAME", "Forget a scanner adapter.", NULL, sure_opts, verb_scanner_delete,
+     S},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"

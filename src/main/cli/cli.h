@@ -289,6 +289,22 @@ int verb_image_pull(struct cli *c, struct err *e);
 int verb_image_export(struct cli *c, struct err *e);
 /* image_import.c */
 int verb_image_import(struct cli *c, struct err *e);
+/* A repository is named with its project, as everywhere, or within the one of -p: the rest of the
+ * name, and c->project is set. */
+const char *image_within_project(struct cli *c, const char *name, struct err *e) MUST_USE;
+/* trust.c */
+int verb_image_signatures(struct cli *c, struct err *e);
+int verb_image_vulnerabilities(struct cli *c, struct err *e);
+int verb_image_scan(struct cli *c, struct err *e);
+int verb_key_add(struct cli *c, struct err *e);
+int verb_key_list(struct cli *c, struct err *e);
+int verb_key_delete(struct cli *c, struct err *e);
+int verb_trust_show(struct cli *c, struct err *e);
+int verb_trust_set(struct cli *c, struct err *e);
+int verb_scanner_add(struct cli *c, struct err *e);
+int verb_scanner_list(struct cli *c, struct err *e);
+int verb_scanner_ping(struct cli *c, struct err *e);
+int verb_scanner_delete(struct cli *c, struct err *e);
 /* image_copy.c */
 int verb_image_copy(struct cli *c, struct err *e);
 /* replication.c */

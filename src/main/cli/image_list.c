@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A repository is named with its project, as everywhere, or within the one of -p. */
-static const char *within_project(struct cli *c, const char *name, struct err *e)
+const char *image_within_project(struct cli *c, const char *name, struct err *e)
 {
     size_t n = c->project ? strlen(c->project) : 0;
     const char *slash = strchr(name, '/');
@@ -38,7 +37,7 @@ int verb_image_list(struct cli *c, struct err *e)
     SCOPED(freep) char *path = NULL;
     SCOPED(json_decrefp) json_t *items = NULL;
 
-    if (repo && (repo = within_project(c, repo, e)) == NULL) {
+    if (repo && (repo = image_within_project(c, repo, e)) == NULL) {
         return -1;
     }
     if (c->project == NULL) {
@@ -58,7 +57,7 @@ int verb_image_list(struct cli *c, struct err *e)
     return 0;
 }
 
-/* "app/tool:1" -> "app/tool" and "1". `name` is as within_project gives it. */
+/* "app/tool:1" -> "app/tool" and "1". `name` is as image_within_project gives it. */
 static char *cut_tag(const struct cli *c, const char *name, const char **tag, struct err *e)
 {
     const char *colon = strrchr(name, ':');
@@ -87,7 +86,7 @@ static void print_manifest(const char *name, const json_t *manifest)
 
 int verb_image_show(struct cli *c, struct err *e)
 {
-    const char *name = within_project(c, cli_arg(c, 0), e);
+    const char *name = image_within_project(c, cli_arg(c, 0), e);
     const char *tag;
     SCOPED(freep) char *repo = name ? cut_tag(c, name, &tag, e) : NULL;
     SCOPED(freep) char *full = NULL;
@@ -130,7 +129,7 @@ static int delete_tag(struct cli *c, const char *name, struct err *e)
 
 int verb_image_delete(struct cli *c, struct err *e)
 {
-    const char *name = within_project(c, cli_arg(c, 0), e);
+    const char *name = image_within_project(c, cli_arg(c, 0), e);
 
     if (name == NULL ||
         (cli_option(c, "all") ? delete_repository(c, name, e) : delete_tag(c, name, e)) < 0) {

@@ -303,6 +303,60 @@ export const server: Record<string, string> = {
   'the query parameter %s is missing': '缺少查询参数 {1}',
   // src/control/registry/v2.c
   'authentication required': '需要登录验证',
+  // src/control/registry/artifacts.c
+  'repository %.*s has no image %.*s': '仓库 {1} 没有镜像 {2}',
+  // src/control/supply/findings.c
+  'the image was deleted meanwhile': '镜像在此期间已被删除',
+  // src/control/supply/judge.c
+  '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 没有用本项目的密钥签名，而本项目只接受已签名的镜像：请签名（cosign sign --key），或请维护者添加公钥',
+  '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未扫描漏洞，而本项目只接受已扫描的镜像：请为它上传报告（strata image scan）',
+  '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本项目不接受严重程度达到 {6} 及以上的镜像：请更新后扫描新的镜像，或请维护者允许这个漏洞',
+  // src/control/supply/keys.c
+  'a project has at most %d keys: delete one first': '一个项目最多有 {1} 个密钥：请先删除一个',
+  'the project has a key "%.*s" already': '项目已有密钥“{1}”',
+  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名称：1 到 {1} 个字符，可用 a-z、0-9、“.”、“_”和“-”，以字母或数字开头',
+  'pem: a public key has at most %d KiB': 'pem：公钥最多 {1} KiB',
+  'the project has no key "%.*s"': '项目没有密钥“{1}”',
+  // src/control/supply/policy.c
+  'allowed: expected a list of at most %d ids such as CVE-2024-1234': 'allowed：应为最多 {1} 个编号的列表，例如 CVE-2024-1234',
+  'allowed[%zu]: expected an id such as CVE-2024-1234': 'allowed[{1}]：应为编号，例如 CVE-2024-1234',
+  'require_signature: expected off, pull or pull_and_run': 'require_signature：应为 off、pull 或 pull_and_run',
+  'block_severity: expected low, medium, high, critical, or null': 'block_severity：应为 low、medium、high、critical 或 null',
+  'the rules are too long': '规则太长',
+  // src/control/supply/report.c
+  'a finding has no id': '有一项漏洞没有编号',
+  'the report has more than %d findings': '报告超过 {1} 项漏洞',
+  'vulnerabilities[%zu]: %s': 'vulnerabilities[{1}]：{2}',
+  'results[%zu]: %s': 'results[{1}]：{2}',
+  'SARIF: version 2.1.0 is taken, not "%.*s"': 'SARIF：接受 2.1.0 版，不接受“{1}”',
+  'runs[%zu]: %s': 'runs[{1}]：{2}',
+  'CycloneDX: specVersion 1.4 to 1.6 is taken, not "%.*s"': 'CycloneDX：接受 specVersion 1.4 到 1.6，不接受“{1}”',
+  'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '这份 CycloneDX 文档是 SBOM，没有“vulnerabilities”：请改为附加到镜像（cosign attach sbom、oras attach）',
+  'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '这不是报告：应为 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或扫描器适配程序的报告',
+  // src/control/supply/scanners.c
+  'there is a scanner "%.*s" already': '已有扫描器“{1}”',
+  'url: give the address of the adapter, such as http://trivy:8080': 'url：请填适配程序的地址，例如 http://trivy:8080',
+  'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：请填 Authorization 标头的值，例如“Bearer ...”，写成一行',
+  'there is no scanner "%.*s"': '没有扫描器“{1}”',
+  'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '没有扫描器：由管理员添加（strata scanner add），或为镜像上传报告（strata image scan --report）',
+  // src/control/supply/scans.c
+  'this is an index of images: scan the images that it lists, by their digests': '这是镜像的索引：请按摘要扫描它列出的镜像',
+  'the scanner answered %d': '扫描器回应 {1}',
+  'the scanner gave no id': '扫描器没有给编号',
+  'cannot start a thread for scans: %s': '无法启动扫描的线程：{1}',
+  // src/control/supply/signature.c
+  'the payload is no cosign container image signature': '内容不是 cosign 的容器镜像签名',
+  'the signature is about another image': '签名是关于另一个镜像',
+  'the bundle lacks a signature or a payload in base64': 'bundle 缺少 base64 的签名或内容',
+  'the bundle is an attestation, no signature': 'bundle 是证明，不是签名',
+  'no such digest': '没有这种摘要',
+  'the bundle holds no in-toto statement': 'bundle 不含 in-toto 陈述',
+  // src/control/supply/supply_http.c
+  'severity: expected unknown, low, medium, high or critical': 'severity：应为 unknown、low、medium、high 或 critical',
+  // src/control/supply/verify.c
+  'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '这是私钥：请自行保管，改给公钥（cosign.pub）',
+  'pem: expected a public key: -----BEGIN PUBLIC KEY-----': 'pem：应为公钥：-----BEGIN PUBLIC KEY-----',
+  'this kind of key is not taken: ECDSA P-256 or P-384, RSA of 2048 to 8192 bits, or Ed25519': '不接受这种密钥：请用 ECDSA P-256 或 P-384、2048 到 8192 位的 RSA，或 Ed25519',
   // src/foundation/content/content.c
   'open uploads: %s': '打开 uploads：{1}',
   'open %s: %s': '打开 {1}：{2}',

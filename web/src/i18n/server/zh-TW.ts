@@ -303,6 +303,60 @@ export const server: Record<string, string> = {
   'the query parameter %s is missing': '缺少查詢參數 {1}',
   // src/control/registry/v2.c
   'authentication required': '需要登入驗證',
+  // src/control/registry/artifacts.c
+  'repository %.*s has no image %.*s': '存放庫 {1} 沒有映像檔 {2}',
+  // src/control/supply/findings.c
+  'the image was deleted meanwhile': '映像檔在此期間已被刪除',
+  // src/control/supply/judge.c
+  '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 沒有以本專案的金鑰簽章，而本專案只接受已簽章的映像檔：請簽章（cosign sign --key），或請維護者加入公鑰',
+  '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未掃描弱點，而本專案只接受已掃描的映像檔：請為它上傳報告（strata image scan）',
+  '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本專案不接受嚴重程度達 {6} 以上的映像檔：請更新後掃描新的映像檔，或請維護者允許這個弱點',
+  // src/control/supply/keys.c
+  'a project has at most %d keys: delete one first': '一個專案最多有 {1} 把金鑰：請先刪除一把',
+  'the project has a key "%.*s" already': '專案已有金鑰「{1}」',
+  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名稱：1 到 {1} 個字元，可用 a-z、0-9、「.」、「_」與「-」，以字母或數字開頭',
+  'pem: a public key has at most %d KiB': 'pem：公鑰最多 {1} KiB',
+  'the project has no key "%.*s"': '專案沒有金鑰「{1}」',
+  // src/control/supply/policy.c
+  'allowed: expected a list of at most %d ids such as CVE-2024-1234': 'allowed：應為最多 {1} 個編號的清單，例如 CVE-2024-1234',
+  'allowed[%zu]: expected an id such as CVE-2024-1234': 'allowed[{1}]：應為編號，例如 CVE-2024-1234',
+  'require_signature: expected off, pull or pull_and_run': 'require_signature：應為 off、pull 或 pull_and_run',
+  'block_severity: expected low, medium, high, critical, or null': 'block_severity：應為 low、medium、high、critical 或 null',
+  'the rules are too long': '規則太長',
+  // src/control/supply/report.c
+  'a finding has no id': '有一項弱點沒有編號',
+  'the report has more than %d findings': '報告超過 {1} 項弱點',
+  'vulnerabilities[%zu]: %s': 'vulnerabilities[{1}]：{2}',
+  'results[%zu]: %s': 'results[{1}]：{2}',
+  'SARIF: version 2.1.0 is taken, not "%.*s"': 'SARIF：接受 2.1.0 版，不接受「{1}」',
+  'runs[%zu]: %s': 'runs[{1}]：{2}',
+  'CycloneDX: specVersion 1.4 to 1.6 is taken, not "%.*s"': 'CycloneDX：接受 specVersion 1.4 到 1.6，不接受「{1}」',
+  'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '這份 CycloneDX 文件是 SBOM，沒有「vulnerabilities」：請改為附加到映像檔（cosign attach sbom、oras attach）',
+  'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '這不是報告：應為 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或掃描器轉接程式的報告',
+  // src/control/supply/scanners.c
+  'there is a scanner "%.*s" already': '已有掃描器「{1}」',
+  'url: give the address of the adapter, such as http://trivy:8080': 'url：請填轉接程式的位址，例如 http://trivy:8080',
+  'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：請填 Authorization 標頭的值，例如「Bearer ...」，寫成一行',
+  'there is no scanner "%.*s"': '沒有掃描器「{1}」',
+  'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '沒有掃描器：由管理員加入（strata scanner add），或為映像檔上傳報告（strata image scan --report）',
+  // src/control/supply/scans.c
+  'this is an index of images: scan the images that it lists, by their digests': '這是映像檔的索引：請以摘要掃描它列出的映像檔',
+  'the scanner answered %d': '掃描器回應 {1}',
+  'the scanner gave no id': '掃描器沒有給編號',
+  'cannot start a thread for scans: %s': '無法啟動掃描的執行緒：{1}',
+  // src/control/supply/signature.c
+  'the payload is no cosign container image signature': '內容不是 cosign 的容器映像檔簽章',
+  'the signature is about another image': '簽章是關於另一個映像檔',
+  'the bundle lacks a signature or a payload in base64': 'bundle 缺少 base64 的簽章或內容',
+  'the bundle is an attestation, no signature': 'bundle 是證明，不是簽章',
+  'no such digest': '沒有這種摘要',
+  'the bundle holds no in-toto statement': 'bundle 不含 in-toto 陳述',
+  // src/control/supply/supply_http.c
+  'severity: expected unknown, low, medium, high or critical': 'severity：應為 unknown、low、medium、high 或 critical',
+  // src/control/supply/verify.c
+  'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '這是私鑰：請自行保管，改給公鑰（cosign.pub）',
+  'pem: expected a public key: -----BEGIN PUBLIC KEY-----': 'pem：應為公鑰：-----BEGIN PUBLIC KEY-----',
+  'this kind of key is not taken: ECDSA P-256 or P-384, RSA of 2048 to 8192 bits, or Ed25519': '不接受這種金鑰：請用 ECDSA P-256 或 P-384、2048 到 8192 位元的 RSA，或 Ed25519',
   // src/foundation/content/content.c
   'open uploads: %s': '開啟 uploads：{1}',
   'open %s: %s': '開啟 {1}：{2}',

@@ -16,6 +16,7 @@ import { Members } from './Members';
 import { PublicSwitch } from './Projects';
 import { ProjectRobots } from './Robots';
 import { Secrets } from './Secrets';
+import { TrustKeys, TrustRules } from './Trust';
 import './admin.css';
 
 function Visibility({ project }: { project: Project }) {
@@ -92,6 +93,12 @@ export default function ProjectSettings() {
           ...(mayManage
             ? [{ cli: `strata robot create NAME --allow image:pull -p ${name}`, method: 'POST' as const, url: path`/api/v1/projects/${name}/robots`, body: { name: 'NAME', permissions: ['image:pull'] } }]
             : []),
+          ...(mayManage
+            ? [
+                { cli: `strata key add NAME FILE -p ${name}`, method: 'POST' as const, url: path`/api/v1/projects/${name}/trust-keys`, body: { name: 'NAME', pem: 'PEM' } },
+                { cli: `strata trust set --signed pull_and_run -p ${name}`, method: 'PUT' as const, url: path`/api/v1/projects/${name}/trust-policy`, body: { require_signature: 'pull_and_run' } },
+              ]
+            : []),
           { cli: `strata secret set NAME -p ${name} < FILE`, method: 'PUT', url: path`/api/v1/projects/${name}/secrets/NAME`, body: { value: 'VALUE' } },
           { cli: `strata project set ${name} --public no`, method: 'PATCH', url: path`/api/v1/projects/${name}`, body: { public: false } },
         ]}
@@ -105,10 +112,12 @@ export default function ProjectSettings() {
           <div className="stack">
             <Members project={name} />
             {mayManage && <ProjectRobots project={name} />}
+            {mayManage && <TrustKeys project={name} />}
           </div>
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
             {mayManage && <About key={project.data.description} project={project.data} />}
+            {mayManage && <TrustRules project={name} />}
             {mayManage && <Visibility project={project.data} />}
             {mayManage && <DangerZone project={name} />}
           </div>

@@ -2,7 +2,7 @@
 import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography } from 'antd';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
-import { isImageConfig, tagsUrl, useImageConfig, useManifest, useTagsOf, type Descriptor, type StoredManifest } from '../../api/registry';
+import { isImageConfig, repositoryUrl, tagsUrl, useImageConfig, useManifest, useTagsOf, type Descriptor, type StoredManifest } from '../../api/registry';
 import { useSession } from '../../app/session';
 import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
@@ -16,6 +16,7 @@ import { ConfigFacts } from './ConfigFacts';
 import { DeleteTag } from './DeleteImage';
 import { Digest } from './Digest';
 import { Layers } from './Layers';
+import { Trust } from './Trust';
 
 interface Where {
   project: string;
@@ -134,6 +135,8 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
         crumbs={[{ name: t('images.title'), to: images }, { name: repository, to: up }, { name: tag }]}
         commands={[
           { cli: `strata image show ${project}/${repository}:${tag}`, url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` },
+          { cli: `strata image signatures ${project}/${repository}:${tag}`, url: `${repositoryUrl(project, repository)}/artifacts/${encodeURIComponent(tag)}/trust` },
+          { cli: `strata image vulnerabilities ${project}/${repository}:${tag}`, url: `${repositoryUrl(project, repository)}/artifacts/${encodeURIComponent(tag)}/vulnerabilities` },
           { cli: `strata image delete ${project}/${repository}:${tag}`, method: 'DELETE', url: `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}` },
         ]}
         actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} label done={() => navigate(up)} />}
@@ -150,12 +153,14 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
           )
         }
       />
-      {stored.error ? (
+      {stored.error && stored.error.status !== 403 ? (
         <ErrorView error={stored.error} retry={() => void stored.refetch()} />
       ) : (
         <Row gutter={[16, 16]}>
           <Col xs={24} xl={15}>
-            {!stored.data ? (
+            {stored.error ? (
+              <ErrorView error={stored.error} retry={() => void stored.refetch()} />
+            ) : !stored.data ? (
               <Card loading />
             ) : stored.data.manifest.manifests ? (
               <Index where={where} stored={stored.data} />
@@ -164,9 +169,12 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
             )}
           </Col>
           <Col xs={24} xl={9}>
-            <Card title={t('images.get')}>
-              <Commands commands={pullCommands(t, project, repository, tag)} />
-            </Card>
+            <Flex vertical gap={16}>
+              <Card title={t('images.get')}>
+                <Commands commands={pullCommands(t, project, repository, tag)} />
+              </Card>
+              <Trust of={{ ...where, reference: tag }} />
+            </Flex>
           </Col>
         </Row>
       )}

@@ -1,0 +1,208 @@
+/* Reports as they are kept: one an image, its findings in rows. */
+#include "supply_priv.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+
+struct report_op {
+    const struct artifact *of;
+    const struct report *report;
+    struct str by;
+    int64_t manifest_id;
+    struct finding_page *page;
+    const struct trust_policy *policy;
+    struct finding *worst;
+    struct arena *arena;
+    struct jw *w;
+    int found;
+};
+
+static int add_findings(struct state_db *db, const struct report *r, int64_t manifest_id,
+                        struct err *e)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct finding *f = &r->findings[i];
+
+        if (state_run(db, e,
+                      "INSERT INTO supply_findings(manifest_id, number, severity, vulnerability,"
+                      " package, version, fixed, link, title) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                      "iiissssss", manifest_id, (int64_t)i + 1, (int64_t)f->severity, f->id,
+                      f->package, f->version, f->fixed, f->link, f->title) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int store_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct report_op *op = ctx;
+    const struct report *r = op->report;
+    int64_t id = op->of->id, found;
+
+    if (access_project_check(db, op->of->project_id, e) < 0 ||
+        state_one_i64(db, &found, e, "the image was deleted meanwhile",
+                      "SELECT id FROM manifests WHERE id = ? AND digest = ?", "iz", id,
+                      op->of->digest) < 0 ||
+        state_run(db, e, "DELETE FROM supply_reports WHERE manifest_id = ?", "i", id) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO supply_reports(manifest_id, format, tool, created_ms, created_by,"
+                  " unknown, low, medium, high, critical) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "izsisiiiii", id, r->format, r->tool, clock_wall_ms(), op->by,
+                  r->counts[SEV_UNKNOWN], r->counts[SEV_LOW], r->counts[SEV_MEDIUM],
+                  r->counts[SEV_HIGH], r->counts[SEV_CRITICAL]) < 0) {
+        return -1;
+    }
+    return add_findings(db, r, id, e);
+}
+
+int report_store(struct supply *s, const struct artifact *of, const struct report *r, struct str by,
+                 struct err *e)
+{
+    struct report_op op = {.of = of, .report = r, .by = by};
+
+    return state_write(s->state, store_fn, &op, e);
+}
+
+static int write_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct report_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT unknown, low, medium, high, critical, format, tool, created_ms,"
+                   " created_by FROM supply_reports WHERE manifest_id = ?",
+                   "i", op->manifest_id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        jw_null(op->w);
+        return 0;
+    }
+    jw_object(op->w);
+    for (int i = 0; i < SEVERITIES; i++) {
+        jw_kv_i64(op->w, severity_name((enum severity)i), query_i64(&q, i));
+    }
+    jw_kv_str(op->w, "format", query_str(&q, 5));
+    jw_kv_str(op->w, "tool", query_str(&q, 6));
+    jw_kv_time(op->w, "created_at", query_i64(&q, 7));
+    jw_kv_str(op->w, "created_by", query_str(&q, 8));
+    jw_end(op->w);
+    return 0;
+}
+
+int report_write(struct supply *s, int64_t manifest_id, struct jw *w, struct err *e)
+{
+    struct report_op op = {.manifest_id = manifest_id, .w = w};
+
+    return state_read(s->state, write_fn, &op, e);
+}
+
+#define COLUMNS "number, severity, vulnerability, package, version, fixed, link, title"
+
+static void read_finding(const struct query *q, struct arena *a, struct finding *out)
+{
+    *out = (struct finding){.severity = (enum severity)query_i64(q, 1),
+                            .id = arena_str(a, query_str(q, 2)),
+                            .package = arena_str(a, query_str(q, 3))};
+}
+
+static void write_row(struct jw *w, const struct query *q)
+{
+    static const char *const keys[] = {"id",   "package", "version", "fixed_version",
+                                       "link", "title"};
+
+    jw_object(w);
+    jw_kv_c(w, "severity", severity_name((enum severity)query_i64(q, 1)));
+    for (int i = 0; i < (int)ARRAY_LEN(keys); i++) {
+        jw_kv_str(w, keys[i], query_str(q, 2 + i));
+    }
+    jw_end(w);
+}
+
+static int findings_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct report_op *op = ctx;
+    struct finding_page *p = op->page;
+    SCOPED(query_done) struct query q = {0};
+    int64_t n = 0, last = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT " COLUMNS " FROM supply_findings WHERE manifest_id = ? AND number > ?"
+                   " AND severity >= ? AND has_words(?, vulnerability, package, version, title)"
+                   " ORDER BY number LIMIT ?",
+                   "iiisi", op->manifest_id, p->after, (int64_t)p->at_least, p->q,
+                   p->limit + 1) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (n++ == p->limit) {
+            p->next = last;
+            return 0;
+        }
+        last = query_i64(&q, 0);
+        write_row(op->w, &q);
+    }
+    return r;
+}
+
+int findings_write(struct supply *s, int64_t manifest_id, struct finding_page *p, struct jw *w,
+                   struct err *e)
+{
+    struct report_op op = {.manifest_id = manifest_id, .page = p, .w = w};
+
+    return state_read(s->state, findings_fn, &op, e);
+}
+
+static bool is_allowed(const struct trust_policy *p, struct str id)
+{
+    for (size_t i = 0; i < p->n_allowed; i++) {
+        if (str_eq(p->allowed[i], id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int judge_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct report_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t reports;
+    int r;
+
+    if (state_one_i64(db, &reports, e, "",
+                      "SELECT count(*) FROM supply_reports"
+                      " WHERE manifest_id = ?",
+                      "i", op->manifest_id) < 0) {
+        return -1;
+    }
+    op->found = (int)reports;
+    if (reports == 0 || !op->policy->blocks) {
+        return 0;
+    }
+    if (query_open(&q, db, e,
+                   "SELECT " COLUMNS " FROM supply_findings WHERE manifest_id = ?"
+                   " AND severity >= ? ORDER BY number",
+                   "ii", op->manifest_id, (int64_t)op->policy->severity) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        if (!is_allowed(op->policy, query_str(&q, 2))) {
+            read_finding(&q, op->arena, op->worst);
+            return 0;
+        }
+    }
+    return r;
+}
+
+int findings_judge(struct supply *s, struct arena *a, int64_t manifest_id,
+                   const struct trust_policy *p, struct finding *worst, struct err *e)
+{
+    struct report_op op = {.manifest_id = manifest_id, .arena = a, .policy = p, .worst = worst};
+
+    return state_read(s->state, judge_fn, &op, e) < 0 ? -1 : op.found;
+}

@@ -1,0 +1,328 @@
+/* Is it signed, is it clean enough: what the rules of a project come to for one image. */
+#include "supply_priv.h"
+
+#include "access/access.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "registry/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    VERIFIED_MAX = 4096, /* about 300 bytes each */
+    ABOVE_DEPTH = 3      /* an index may list an index */
+};
+
+/* --- what was verified: "<accessory> <image>" with its project -> the key's name, or "" --- */
+
+static void forget_locked(struct supply *s)
+{
+    struct str key;
+    void *value;
+
+    for (size_t i = 0; map_next(&s->verified, &i, &key, &value);) {
+        free(value);
+    }
+    map_done(&s->verified);
+}
+
+void judge_forget(struct supply *s)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    s->generation++;
+    forget_locked(s);
+}
+
+uint64_t judge_generation(struct supply *s)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    return s->generation;
+}
+
+static bool recall(struct supply *s, struct arena *a, struct str key, struct str *name)
+{
+    struct lock *l = &s->lock;
+    const char *known;
+
+    WITH_LOCK(l);
+    known = map_get(&s->verified, key);
+    if (known != NULL) {
+        *name = arena_str(a, str_of(known));
+    }
+    return known != NULL;
+}
+
+/* Not when a key has changed since those were read. */
+static void remember(struct supply *s, struct str key, struct str name, uint64_t generation)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    if (s->generation != generation) {
+        return;
+    }
+    if (s->verified.len >= VERIFIED_MAX) {
+        forget_locked(s);
+    }
+    free(map_put(&s->verified, key, str_dup(name)));
+}
+
+/* --- one signature --- */
+
+struct proof {
+    struct str text, signature;
+};
+
+/* What one layer proves about the digest. -1: nothing. */
+static int proof_of_layer(struct supply *s, struct arena *a, const char *digest,
+                          enum accessory_kind kind, const struct signed_layer *l, struct proof *out)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_SIGNATURE_BYTES);
+    SCOPED(buf_done) struct buf signature = BUF_MAX(8 * KIB);
+    struct dsse dsse;
+    struct err ignored;
+
+    if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
+        return -1;
+    }
+    if (kind == ACCESSORY_BUNDLE) {
+        if (bundle_parse(a, buf_str(&text), digest, &dsse, &ignored) < 0) {
+            return -1;
+        }
+        *out = (struct proof){dsse.signed_text, dsse.signature};
+        return 0;
+    }
+    if (payload_check(buf_str(&text), digest, &ignored) < 0 ||
+        base64_decode(l->signature, &signature) < 0) {
+        return -1;
+    }
+    *out = (struct proof){arena_str(a, buf_str(&text)), arena_str(a, buf_str(&signature))};
+    return 0;
+}
+
+static struct str key_that_verifies(const struct trust_keys *keys, const struct proof *p)
+{
+    struct err ignored;
+
+    for (size_t i = 0; i < keys->n; i++) {
+        EVP_PKEY *key = key_of_pem(keys->items[i].pem, &ignored);
+        bool good = key != NULL && key_verifies(key, p->text, p->signature);
+
+        EVP_PKEY_free(key);
+        if (good) {
+            return keys->items[i].name;
+        }
+    }
+    return STR_EMPTY;
+}
+
+void accessory_signer(struct supply *s, const struct trust_keys *keys, const struct artifact *of,
+                      const struct artifact *about, const struct accessory *a, struct str *name,
+                      struct arena *arena)
+{
+    struct str key = str_of(
+        arena_printf(arena, "%lld %s %s", (long long)of->project_id, about->digest, of->digest));
+
+    *name = STR_EMPTY;
+    if (a->n_layers == 0 || keys->n == 0 || recall(s, arena, key, name)) {
+        return;
+    }
+    for (size_t i = 0; i < a->n_layers && name->len == 0; i++) {
+        struct proof p;
+
+        if (proof_of_layer(s, arena, of->digest, a->kind, &a->layers[i], &p) == 0) {
+            *name = key_that_verifies(keys, &p);
+        }
+    }
+    remember(s, key, *name, keys->generation);
+}
+
+static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,
+                         const struct artifact *of, struct str *name, struct err *e)
+{
+    struct artifact_list about;
+
+    if (artifacts_about(s->registry, a, of, &about, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < about.n && name->len == 0; i++) {
+        struct accessory one;
+
+        accessory_parse(a, about.items[i].artifact_type, about.items[i].body, &one);
+        accessory_signer(s, keys, of, &about.items[i], &one, name, a);
+    }
+    return 0;
+}
+
+/* Who signs an index signs what it lists. */
+int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of, struct str *name,
+                    struct err *e)
+{
+    struct artifact_list level = {(struct artifact *)(uintptr_t)of, 1}, above;
+    struct trust_keys keys;
+
+    *name = STR_EMPTY;
+    if (keys_read(s, a, of->project_id, &keys, e) < 0) {
+        return -1;
+    }
+    for (int depth = 0; depth <= ABOVE_DEPTH && keys.n > 0 && level.n > 0; depth++) {
+        for (size_t i = 0; i < level.n; i++) {
+            if (signer_of_one(s, a, &keys, &level.items[i], name, e) < 0) {
+                return -1;
+            }
+            if (name->len > 0) {
+                return 0;
+            }
+        }
+        if (artifacts_above(s->registry, a, &level.items[0], &above, e) < 0) {
+            return -1;
+        }
+        level = above;
+    }
+    return 0;
+}
+
+/* --- the rules --- */
+
+static int judge_signature(struct supply *s, struct arena *a, const struct artifact *of,
+                           struct err *e)
+{
+    struct str name;
+
+    if (artifact_signer(s, a, of, &name, e) < 0) {
+        return -1;
+    }
+    return name.len > 0 ? 0
+                        : err_set(e, ERR_FORBIDDEN,
+                                  "%.*s@%s is not signed with a key of the project, which takes "
+                                  "only signed images: sign it (cosign sign --key), or ask a "
+                                  "maintainer to add the public key",
+                                  STR_ARG(of->repository), of->digest);
+}
+
+static int judge_one_report(struct supply *s, struct arena *a, const struct artifact *of,
+                            const struct trust_policy *p, struct err *e)
+{
+    struct finding worst = {.id = STR_EMPTY};
+    int r = findings_judge(s, a, of->id, p, &worst, e);
+
+    if (r < 0) {
+        return -1;
+    }
+    if (r == 0 && p->blocks_unscanned) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "%.*s@%s was not scanned for vulnerabilities, and the project takes only "
+                       "images that were: give it a report (strata image scan)",
+                       STR_ARG(of->repository), of->digest);
+    }
+    if (worst.id.len == 0) {
+        return 0;
+    }
+    return err_set(e, ERR_FORBIDDEN,
+                   "%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings "
+                   "of severity %s or worse: update it and scan the new image, or ask a maintainer "
+                   "to allow this finding",
+                   STR_ARG(of->repository), of->digest, STR_ARG(str_first(worst.id, 64)),
+                   severity_name(worst.severity), STR_ARG(str_first(worst.package, 64)),
+                   severity_name(p->severity));
+}
+
+/* An index is as bad as the worst of what it lists. */
+static int judge_reports(struct supply *s, struct arena *a, const struct artifact *of,
+                         const struct trust_policy *p, struct err *e)
+{
+    struct artifact_list below;
+    struct trust_policy lenient = *p;
+    size_t images = 0;
+
+    if (artifacts_below(s->registry, a, of, &below, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < below.n; i++) {
+        struct accessory one;
+
+        accessory_parse(a, below.items[i].artifact_type, below.items[i].body, &one);
+        if (one.kind != ACCESSORY_OTHER) {
+            continue;
+        }
+        images++;
+        if (judge_one_report(s, a, &below.items[i], p, e) < 0) {
+            return -1;
+        }
+    }
+    lenient.blocks_unscanned = p->blocks_unscanned && images == 0;
+    return judge_one_report(s, a, of, &lenient, e);
+}
+
+int artifact_judge(struct supply *s, struct arena *a, const struct artifact *of,
+                   const struct trust_policy *p, enum judged what, struct err *e)
+{
+    struct accessory self;
+    bool signs = p->need == NEED_PULL_AND_RUN || (p->need == NEED_PULL && what == JUDGED_PULL);
+
+    if (!signs && !p->blocks && !p->blocks_unscanned) {
+        return 0;
+    }
+    if (what == JUDGED_PULL) { /* whoever verifies an image pulls its signatures */
+        accessory_parse(a, of->artifact_type, of->body, &self);
+        if (self.kind != ACCESSORY_OTHER) {
+            return 0;
+        }
+    }
+    if (signs && judge_signature(s, a, of, e) < 0) {
+        return -1;
+    }
+    return p->blocks || p->blocks_unscanned ? judge_reports(s, a, of, p, e) : 0;
+}
+
+static int judge(struct supply *s, int64_t project_id, struct str repository, const char *digest,
+                 enum judged what, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct trust_policy p;
+    struct artifact of;
+
+    if (trust_policy_read(s, &a, project_id, &p, e) < 0) {
+        return -1;
+    }
+    if (p.need == NEED_OFF && !p.blocks && !p.blocks_unscanned) {
+        return 0;
+    }
+    return artifact_find(s->registry, &a, repository, str_of(digest), &of, e) < 0
+               ? -1
+               : artifact_judge(s, &a, &of, &p, what, e);
+}
+
+/* Tools that sign read the image first: for whoever may push it. */
+static bool is_signer(struct supply *s, const struct registry_pull *p)
+{
+    static const char *const tools[] = {"cosign", "notation"};
+    struct principal who = *p->who;
+    struct str rest = p->repository;
+
+    who.scopes = PERM_ALL; /* they ask for a token to pull with at first */
+    for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+        if (str_find(p->user_agent, str_of(tools[i])) >= 0) {
+            return (access_permissions(s->access, &who, str_cut(&rest, '/')) &
+                    PERM_BIT(PERM_IMAGE_PUSH)) != 0;
+        }
+    }
+    return false;
+}
+
+int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e)
+{
+    return is_signer(s, p) ? 0 : judge(s, p->project_id, p->repository, p->digest, JUDGED_PULL, e);
+}
+
+int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,
+                   struct err *e)
+{
+    return judge(s, project_id, repository, digest, JUDGED_RUN, e);
+}

@@ -1,0 +1,126 @@
+#include "scan.h"
+
+#include "access/access.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "registry/registry.h"
+
+#include <stdlib.h>
+
+/* What is known about an image goes with it: rows of manifests are the registry's. */
+static const char *const steps[] = {
+    "CREATE TABLE supply_projects("
+    "  project_id INTEGER PRIMARY KEY, policy TEXT NOT NULL) STRICT;"
+
+    "CREATE TABLE supply_keys("
+    "  project_id INTEGER NOT NULL, name TEXT NOT NULL, pem TEXT NOT NULL,"
+    "  algorithm TEXT NOT NULL, fingerprint TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, created_by TEXT NOT NULL,"
+    "  PRIMARY KEY (project_id, name)) STRICT, WITHOUT ROWID;"
+
+    "CREATE TABLE supply_reports("
+    "  manifest_id INTEGER PRIMARY KEY REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  format TEXT NOT NULL, tool TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, created_by TEXT NOT NULL,"
+    "  unknown INTEGER NOT NULL, low INTEGER NOT NULL, medium INTEGER NOT NULL,"
+    "  high INTEGER NOT NULL, critical INTEGER NOT NULL) STRICT;"
+
+    "CREATE TABLE supply_findings("
+    "  manifest_id INTEGER NOT NULL REFERENCES supply_reports(manifest_id) ON DELETE CASCADE,"
+    "  number INTEGER NOT NULL, severity INTEGER NOT NULL, vulnerability TEXT NOT NULL,"
+    "  package TEXT NOT NULL, version TEXT NOT NULL, fixed TEXT NOT NULL, link TEXT NOT NULL,"
+    "  title TEXT NOT NULL, PRIMARY KEY (manifest_id, number)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE supply_scanners("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT," /* sealed values are bound to it */
+    "  name TEXT NOT NULL UNIQUE, url TEXT NOT NULL, auth BLOB, created_ms INTEGER NOT NULL) "
+    "STRICT;"
+
+    /* next_ms: when its next step is due; NULL: it has ended. ticket: the id that the scanner gave.
+     */
+    "CREATE TABLE supply_scans("
+    "  manifest_id INTEGER PRIMARY KEY REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  project_id INTEGER NOT NULL, repository TEXT NOT NULL, digest TEXT NOT NULL,"
+    "  media_type TEXT NOT NULL, user_id INTEGER NOT NULL, started_by TEXT NOT NULL,"
+    "  state TEXT NOT NULL, ticket TEXT NOT NULL DEFAULT '', tries INTEGER NOT NULL DEFAULT 0,"
+    "  looks INTEGER NOT NULL DEFAULT 0, started_ms INTEGER NOT NULL, ended_ms INTEGER,"
+    "  next_ms INTEGER, error TEXT) STRICT;"
+    "CREATE INDEX supply_scans_due ON supply_scans(next_ms) WHERE next_ms IS NOT NULL;",
+    NULL,
+};
+
+const struct state_schema supply_schema = {"supply", steps};
+
+struct supply *supply_open(const struct supply_parts *p, struct err *e)
+{
+    SCOPED(supply_closep) struct supply *s = xnew(struct supply);
+
+    s->state = p->state;
+    s->access = p->access;
+    s->registry = p->registry;
+    s->content = p->content;
+    s->secrets = p->secrets;
+    s->denied = p->denied;
+    s->n_denied = p->n_denied;
+    s->own_url = xstrdup(p->url);
+    lock_init(&s->lock, LOCK_supply);
+    return scan_worker_start(s, e) < 0 ? NULL : TAKE(s);
+}
+
+void supply_close(struct supply *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    scan_worker_stop(s);
+    judge_forget(s);
+    free(s->own_url);
+    lock_done(&s->lock);
+    free(s);
+}
+
+static int gone_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    int64_t id = *(const int64_t *)ctx;
+
+    return state_run(db, e, "DELETE FROM supply_keys WHERE project_id = ?", "i", id) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM supply_projects WHERE project_id = ?", "i", id);
+}
+
+int supply_project_gone(struct supply *s, int64_t project_id, struct err *e)
+{
+    return state_write(s->state, gone_fn, &project_id, e);
+}
+
+static int scan_pushed(struct supply *s, const struct registry_pull *p, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct trust_policy policy;
+    struct artifact of;
+    struct accessory self;
+
+    if (trust_policy_read(s, &a, p->project_id, &policy, e) < 0) {
+        return -1;
+    }
+    if (!policy.scans_on_push) {
+        return 0;
+    }
+    if (artifact_find(s->registry, &a, p->repository, str_of(p->digest), &of, e) < 0) {
+        return -1;
+    }
+    accessory_parse(&a, of.artifact_type, of.body, &self);
+    return self.kind != ACCESSORY_OTHER || str_find(of.media_type, STR("index")) >= 0 ||
+                   str_find(of.media_type, STR("list")) >= 0
+               ? 0
+               : scan_start(s, &of, p->who, e);
+}
+
+void supply_pushed(struct supply *s, const struct registry_pull *p)
+{
+    struct err e;
+
+    if (scan_pushed(s, p, &e) < 0) {
+        log_warn("scan.not_started", "repository=%s digest=%s error=%s next=start it by hand",
+                 Q(p->repository), p->digest, Q(str_of(e.msg)));
+    }
+}

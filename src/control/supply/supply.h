@@ -1,0 +1,51 @@
+/* supply - what is known about an image, and whether that is enough: signatures, SBOMs,
+ * vulnerabilities; the rules of a project for what may be pulled and run.
+ *
+ *   pull -> registry -> supply_may_pull -> policy -> signatures of the image (or of an index that
+ *   lists it) against the project's keys; findings of its report
+ *   job  -> supply_may_run -> the same
+ *   push or by hand -> supply_scans -> worker thread -> scanner -> its report
+ *
+ * Threads: any, one of its own. On disk (docs/formats/supply.md): tables supply_projects,
+ * supply_keys, supply_reports, supply_findings, supply_scanners, supply_scans. Verified signatures
+ * are cached in memory until a key changes. Sources: OCI image-spec 1.1, cosign's signature
+ * specification (simple signing, tags), DSSE 1.0, SARIF 2.1.0, CycloneDX 1.4 to 1.6, the pluggable
+ * image vulnerability scanning API 1.1. */
+#pragma once
+#include "net/http.h"
+
+struct access;
+struct cidr;
+struct content;
+struct registry;
+struct registry_pull;
+struct secrets;
+struct state;
+struct state_schema;
+struct supply;
+
+extern const struct state_schema supply_schema;
+extern const struct route supply_routes[]; /* ctx: struct supply * */
+extern const struct http_schema supply_schemas[];
+
+struct supply_parts {
+    struct state *state;
+    struct access *access;
+    struct registry *registry;
+    struct content *content;
+    const struct secrets *secrets;
+    const struct cidr *denied; /* where no scanner may be; kept by the caller */
+    size_t n_denied;
+    const char *url; /* of this server, for scanners to pull from; copied */
+};
+struct supply *supply_open(const struct supply_parts *p, struct err *e) MUST_USE;
+void supply_close(struct supply *s);
+DEFINE_SCOPED(struct supply, supply_close)
+int supply_project_gone(struct supply *s, int64_t project_id, struct err *e) MUST_USE;
+
+/* Begins the scan of what was pushed, where the project has that done. */
+void supply_pushed(struct supply *s, const struct registry_pull *p);
+/* ERR_FORBIDDEN: the project's rules are against it. */
+int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e) MUST_USE;
+int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,
+                   struct err *e) MUST_USE;
