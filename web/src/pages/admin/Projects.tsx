@@ -52,7 +52,6 @@ export default function Projects() {
         title={t('admin.projects')}
         commands={[
           { cli: 'strata project list', url: '/api/v1/projects' },
-          { cli: 'strata project create NAME --proxy REGISTRY', method: 'POST', url: '/api/v1/projects', body: { name: 'NAME', proxy: { registry: 'REGISTRY' } } },
           { cli: 'strata project create NAME', method: 'POST', url: '/api/v1/projects', body: { name: 'NAME' } },
         ]}
         actions={

@@ -78,7 +78,6 @@ export default function Trash() {
         title={t('images.trash')}
         commands={[
           { cli: `strata trash list -p ${project}`, url: path`/api/v1/projects/${project}/trash` },
-          { cli: `strata trash restore NUMBER -p ${project}`, method: 'POST', url: path`/api/v1/projects/${project}/trash/NUMBER/restore` },
           { cli: `strata trash empty -p ${project}`, method: 'DELETE', url: path`/api/v1/projects/${project}/trash` },
         ]}
         actions={
