@@ -1,6 +1,7 @@
 #include "main/openapi.h"
 
 #include "access/access.h"
+#include "harbor/harbor.h"
 #include "jobs/jobs.h"
 #include "main/console.h"
 #include "main/main_priv.h"
@@ -24,6 +25,7 @@ const struct openapi_part openapi_parts[] = {
     {registry_api_routes, registry_schemas},
     {webhooks_routes, webhooks_schemas},
     {replication_routes, replication_schemas},
+    {harbor_routes, NULL},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
     {0},

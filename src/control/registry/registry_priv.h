@@ -55,10 +55,6 @@ void registry_unpin(struct registry *r, const char *digest);
 /* A file whose row was refused: deleted unless somebody else has it. The digest is pinned. */
 void registry_drop_orphan(struct registry *r, const char *digest);
 
-/* Tells the sinks above; `tag` or `digest` may be empty. */
-void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
-                   const char *action);
-
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
 
