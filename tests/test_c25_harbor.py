@@ -184,7 +184,11 @@ def test_nobody_sees_more_than_by_our_own_api(harbor, strata, stocked):
     strata.user('h-stranger')
     stranger = ('h-stranger', PASSWORD)
     assert 'harbored' not in [p['name'] for p in harbor('GET', '/projects?page_size=100', shape='[Project]', auth=stranger)]
-    harbor('GET', f'/projects/{number}', 404, auth=stranger)
+    for path in ('', '/summary', '/repositories', '/repositories/team%252Fapp/artifacts/v1'):
+        assert 'harbored' not in harbor('GET', f'/projects/{number}{path}', 404, auth=stranger).text, 'an id tells no name'
+    narrow = strata.api('POST', '/api/v1/tokens', user='h-stranger', json={'name': 'narrow', 'scopes': ['job:read']}).json()['token']
+    for path in ('/projects', '/repositories', '/statistics'):
+        harbor('GET', path, 403, auth=('h-stranger', narrow))
     harbor('HEAD', '/projects?project_name=harbored', 404, auth=stranger)
     assert all(not r['name'].startswith('harbored/') for r in harbor('GET', '/repositories?page_size=100', shape='[Repository]', auth=stranger))
     harbor('GET', '/projects/harbored/repositories', 401, auth=None)

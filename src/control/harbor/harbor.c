@@ -118,17 +118,26 @@ static const char *code_of_status(int status)
     }
 }
 
+/* Whoever asks by an id must not learn the name of a project that he may not see. */
+static bool is_hidden(const struct http_req *r)
+{
+    const struct harbor *h = r->ctx;
+
+    return r->route != NULL && r->project.len > 0 && !str_eq(http_path_param(r, "p"), r->project) &&
+           access_permissions(h->access, &r->who, r->project) == 0;
+}
+
 static void error_body(const struct http_req *r, int status, const struct err *e, struct buf *out)
 {
     struct jw w = JW(out);
 
-    (void)r;
     jw_object(&w);
     jw_key(&w, "errors");
     jw_array(&w);
     jw_object(&w);
     jw_kv_c(&w, "code", code_of_status(status));
-    jw_kv_c(&w, "message", e->msg);
+    jw_kv_c(&w, "message",
+            status == 404 && is_hidden(r) ? "there is no project of that id" : e->msg);
     jw_end(&w);
     jw_end(&w);
     jw_end(&w);

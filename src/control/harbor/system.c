@@ -101,6 +101,9 @@ int harbor_statistics(struct http_req *r, struct err *e)
     struct jw w = JW(&b);
     int result;
 
+    if (!(r->who.scopes & PERM_BIT(PERM_PROJECT_READ))) {
+        return err_set(e, ERR_FORBIDDEN, "this token does not have the scope project:read");
+    }
     jw_object(&w);
     result = state_read(h->state, count_fn, &(struct count_op){r, &w}, e);
     jw_end(&w);
