@@ -1,6 +1,7 @@
 #include "main/openapi.h"
 
 #include "access/access.h"
+#include "harbor/harbor.h"
 #include "jobs/jobs.h"
 #include "main/console.h"
 #include "main/main_priv.h"
@@ -26,6 +27,7 @@ const struct openapi_part openapi_parts[] = {
     {supply_routes, supply_schemas},
     {webhooks_routes, webhooks_schemas},
     {replication_routes, replication_schemas},
+    {harbor_routes, NULL},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
     {0},

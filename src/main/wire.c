@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "content/content.h"
 #include "fetch/fetch.h"
+#include "harbor/harbor.h"
 #include "helper/helper.h"
 #include "jobs/jobs.h"
 #include "main/console.h"
@@ -50,7 +51,8 @@ struct wire {
     struct volume_store *volumes;
     struct jobs *jobs;
     struct system_http system;
-    struct http_mount mounts[10];
+    struct http_mount mounts[11];
+    struct harbor harbor;
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
      * closed is found by the next start. */
@@ -508,7 +510,9 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[6] = (struct http_mount){webhooks_routes, w->webhooks, NULL};
     w->mounts[7] = (struct http_mount){replication_routes, w->replication, NULL};
     w->mounts[8] = (struct http_mount){supply_routes, w->supply, NULL};
-    w->mounts[9] = (struct http_mount){console_routes, NULL, NULL};
+    w->harbor = (struct harbor){w->state, w->access, w->registry};
+    w->mounts[9] = (struct http_mount){harbor_routes, &w->harbor, &harbor_style};
+    w->mounts[10] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,

@@ -256,6 +256,7 @@ static void finish(struct exchange *x, int rc, struct err *e)
 
 static void call_handler(struct exchange *x)
 {
+    const struct http_style *style = x->match.mount->style;
     struct http_req *r = &x->req;
     struct err e = {.kind = ERR_NONE};
     int rc;
@@ -265,6 +266,9 @@ static void call_handler(struct exchange *x)
     r->path_params = x->match.params;
     r->n_path_params = x->match.n_params;
     r->project = project_of(r);
+    if (r->project.len > 0 && style && style->project) {
+        r->project = style->project(r, r->project);
+    }
     log_set_request(r->id);
     rc = check_access(x, &e);
     if (rc == 0) {

@@ -104,6 +104,9 @@ struct http_style {
     void (*error_body)(const struct http_req *r, int status, const struct err *e, struct buf *out);
     /* Adds headers to a 401 (WWW-Authenticate). NULL: Bearer realm="strata". */
     void (*challenge)(struct http_req *r, enum perm perm, struct str project);
+    /* The name of the project that {p} means, where paths may also say its id; runs before anybody
+     * is asked who he is. NULL: {p} is the name. */
+    struct str (*project)(struct http_req *r, struct str p);
 };
 
 struct http_mount {

@@ -104,7 +104,7 @@ static void own_challenge(struct http_req *r, enum perm perm, struct str project
     http_set_header(r, "WWW-Authenticate", "Own %s %.*s", perm_name(perm), STR_ARG(project));
 }
 
-static const struct http_style style = {own_errors, own_challenge};
+static const struct http_style style = {.error_body = own_errors, .challenge = own_challenge};
 static const struct route routes[] = {
     {HTTP_GET, "/plain", PERM_PUBLIC, plain, "", .flags = 0},
     {HTTP_GET, "/injects", PERM_PUBLIC, injects, "", .flags = 0},

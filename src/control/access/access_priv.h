@@ -12,6 +12,7 @@
 #include "cache.h"
 #include "password.h"
 #include "refusals.h"
+#include "rows.h"
 #include "throttle.h"
 
 #include <stdatomic.h>
@@ -20,9 +21,6 @@ struct jw;
 struct state_db;
 
 enum {
-    NAME_SIZE = LIMIT_NAME_BYTES + 1,
-    TOKEN_LETTERS = 40, /* 200 bits */
-    TOKEN_SIZE = 7 + TOKEN_LETTERS + 1,
     COOKIE_SIZE = 65, /* 32 random bytes in hex */
     CSRF_SIZE = 33,
     TOKENS_PER_USER = 200,
@@ -79,30 +77,9 @@ int access_check_user_name(struct str name, struct err *e) MUST_USE;
 int access_check_project_name(struct str name, struct err *e) MUST_USE;
 int access_check_robot_name(struct str name, struct err *e) MUST_USE;
 int access_check_group_name(struct str name, struct err *e) MUST_USE;
-int access_check_description(struct str text, struct err *e) MUST_USE;
 int role_parse_member(struct str text, enum role *out, struct err *e) MUST_USE;
 
-/* --- users.c --- */
-struct user {
-    int64_t id, created_ms, last_seen_ms;
-    bool is_admin, disabled;
-    char name[NAME_SIZE];
-};
-enum user_flags { USER_ADMIN = 1 };
-enum change { CHANGE_KEEP, CHANGE_CLEAR, CHANGE_SET };
-struct user_change {
-    struct str password; /* p == NULL: stays */
-    enum change is_admin, disabled;
-    /* The session that lives on when the password changes, as SHA-256; or empty. */
-    struct str keep_session;
-};
-int access_user_add(struct access *a, struct str name, struct str password, unsigned flags,
-                    struct user *out, struct err *e) MUST_USE;
-int access_user_get(struct access *a, struct str name, struct user *out, struct err *e) MUST_USE;
-int access_user_change(struct access *a, struct str name, const struct user_change *c,
-                       struct user *out, struct err *e) MUST_USE;
-int access_user_delete(struct access *a, struct str name, struct err *e) MUST_USE;
-
+/* --- users.c, see rows.h --- */
 /* One page of a list as {"items":[...],"next":...}. */
 struct page {
     struct str after; /* empty: from the start */
@@ -116,21 +93,6 @@ int access_users_page(struct access *a, enum user_kind kind, const struct page *
 void access_user_json(struct jw *w, const struct user *u);
 
 /* --- projects.c --- */
-enum project_flags { PROJECT_PUBLIC = 1 };
-int access_project_add(struct access *a, const struct principal *maker, struct str name,
-                       unsigned flags, struct err *e) MUST_USE;
-enum { PROJECT_DESCRIPTION_MAX = 2048, PROXY_TTL_MAX_SEC = 30 * 86400, PROXY_TTL_SEC = 600 };
-struct project_form {
-    enum change is_public;
-    struct str description; /* p == NULL: stays */
-    struct str registry;    /* of a new one: what it is a cache of; p == NULL: none */
-    int64_t ttl_sec;        /* of a cache; below 0: stays */
-};
-int access_project_make(struct access *a, const struct principal *maker, struct str name,
-                        const struct project_form *form, struct err *e) MUST_USE;
-int access_project_change(struct access *a, struct str name, const struct project_form *form,
-                          struct err *e) MUST_USE;
-int access_project_delete(struct access *a, struct str name, struct err *e) MUST_USE;
 int access_projects_page(struct access *a, const struct principal *who, const struct page *p,
                          struct err *e) MUST_USE;
 int access_project_json(struct access *a, const struct principal *who, struct str name,
@@ -158,11 +120,6 @@ void access_project_row(struct jw *w, const struct query *q, const struct princi
 int access_err_no_project(struct str name, struct err *e);
 
 /* --- members.c --- */
-enum member_kind { MEMBER_USER, MEMBER_GROUP };
-int access_member_put(struct access *a, struct str project, enum member_kind kind, struct str name,
-                      enum role role, struct err *e) MUST_USE;
-int access_member_delete(struct access *a, struct str project, enum member_kind kind,
-                         struct str name, struct err *e) MUST_USE;
 int access_members_page(struct access *a, struct str project, const struct page *p,
                         struct err *e) MUST_USE;
 /* Projects he is a member of, as objects into an open array. */
@@ -189,37 +146,6 @@ int access_group_users(struct state_db *db, int64_t group_id, struct user_ids *o
                        struct err *e) MUST_USE;
 
 /* --- robots.c --- */
-/* Where a robot is kept: in a project, or (id 0, name empty) in the system. */
-struct robot_home {
-    int64_t project_id;
-    struct str project;
-    uint64_t held; /* what who asks may there: nobody gives more */
-};
-int access_robot_home(struct access *a, const struct principal *who, struct str project,
-                      struct robot_home *out, struct err *e) MUST_USE;
-struct robot_grant {
-    struct str project; /* of a robot of the system; "*": every project */
-    uint64_t perms;
-};
-struct robot_change {
-    struct str description; /* p == NULL: stays */
-    enum change disabled;
-    bool has_expiry;
-    int64_t expires_ms; /* 0: never */
-    const struct robot_grant *grants;
-    size_t n_grants; /* 0: they stay */
-};
-/* `secret` is shown this once. */
-int access_robot_add(struct access *a, const struct robot_home *home, const char *maker,
-                     struct str name, const struct robot_change *c, char secret[TOKEN_SIZE],
-                     struct err *e) MUST_USE;
-int access_robot_change(struct access *a, const struct robot_home *home, struct str name,
-                        const struct robot_change *c, struct err *e) MUST_USE;
-/* The secret before stops at once. */
-int access_robot_rotate(struct access *a, const struct robot_home *home, struct str name,
-                        char secret[TOKEN_SIZE], struct err *e) MUST_USE;
-int access_robot_delete(struct access *a, const struct robot_home *home, struct str name,
-                        struct err *e) MUST_USE;
 int access_robot_json(struct access *a, const struct robot_home *home, struct str name,
                       struct jw *w, struct err *e) MUST_USE;
 int access_robots_page(struct access *a, const struct robot_home *home, const struct page *p,
@@ -227,7 +153,6 @@ int access_robots_page(struct access *a, const struct robot_home *home, const st
 /* What the robot `who` was given, as a list of grants. */
 int access_robot_own_grants(struct access *a, const struct principal *who, struct jw *w,
                             struct err *e) MUST_USE;
-void access_robot_login(struct str project, struct str name, char out[LIMIT_LOGIN_BYTES + 1]);
 struct robot_found {
     struct known known;
     int64_t last_seen_ms;

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "registry_priv.h"
+#include "store.h"
 
 #include <string.h>
 

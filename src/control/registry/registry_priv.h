@@ -79,10 +79,6 @@ void registry_drop_orphan(struct registry *r, const char *digest);
 int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes,
                            struct err *e) MUST_USE;
 
-/* Tells the sinks above; `tag` or `digest` may be empty. */
-void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
-                   const char *action);
-
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
 

@@ -157,3 +157,9 @@ int store_policy_get(struct registry *r, struct arena *a, int64_t project_id, st
                      struct err *e) MUST_USE;
 int store_policy_set(struct registry *r, int64_t project_id, const struct policy *p,
                      struct err *e) MUST_USE;
+
+/* --- after a change --- */
+
+/* Tells the sinks above; `tag` or `digest` may be empty. */
+void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
+                   const char *action);

@@ -250,7 +250,7 @@ static void challenge(struct http_req *r, enum perm perm, struct str project UNU
     buf_done(&b);
 }
 
-const struct http_style registry_v2_style = {error_body, challenge};
+const struct http_style registry_v2_style = {.error_body = error_body, .challenge = challenge};
 
 /* --- common steps --- */
 

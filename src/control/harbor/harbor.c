@@ -1,0 +1,245 @@
+#include "harbor_priv.h"
+
+#include "registry/names.h"
+
+#include <stdlib.h>
+
+#define PROJECT HARBOR "/projects/{p}"
+#define REPO PROJECT "/repositories/{r...}"
+#define ARTIFACT REPO "/artifacts/{ref}"
+
+/* Described by the document of Harbor, so not in ours: no row has `gives`. */
+const struct route harbor_routes[] = {
+    {HTTP_GET, HARBOR "/ping", PERM_PUBLIC, harbor_ping, "Is it there.", .gives = NULL},
+    {HTTP_GET, HARBOR "/health", PERM_PUBLIC, harbor_health, "The state of the parts.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/systeminfo", PERM_PUBLIC, harbor_systeminfo, "Version and address.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/statistics", PERM_SIGNED_IN, harbor_statistics,
+     "Counts projects and repositories.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/projects", PERM_PUBLIC, harbor_projects, "Lists projects.", .gives = NULL},
+    {HTTP_HEAD, HARBOR "/projects", PERM_PUBLIC, harbor_project_head,
+     "Whether there is a project of that name.", .gives = NULL},
+    {HTTP_POST, HARBOR "/projects", PERM_PROJECT_CREATE, harbor_project_add, "Makes a project.",
+     .gives = NULL},
+    {HTTP_GET, PROJECT, PERM_PROJECT_READ, harbor_project, "Shows a project.", .gives = NULL},
+    {HTTP_PUT, PROJECT, PERM_PROJECT_MANAGE, harbor_project_change, "Changes a project.",
+     .gives = NULL},
+    {HTTP_DELETE, PROJECT, PERM_PROJECT_MANAGE, harbor_project_delete,
+     "Deletes a project without repositories.", .gives = NULL},
+    {HTTP_GET, PROJECT "/_deletable", PERM_PROJECT_MANAGE, harbor_project_deletable,
+     "Whether a project can be deleted.", .gives = NULL},
+    {HTTP_GET, PROJECT "/summary", PERM_PROJECT_READ, harbor_project_summary,
+     "Counts what a project holds.", .gives = NULL},
+    {HTTP_GET, PROJECT "/metadatas", PERM_PROJECT_READ, harbor_metadatas,
+     "Shows the metadata of a project.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/repositories", PERM_PUBLIC, harbor_all_repositories,
+     "Lists the repositories of all projects that one may see.", .gives = NULL},
+    {HTTP_GET, PROJECT "/repositories", PERM_IMAGE_PULL, harbor_repositories, "Lists repositories.",
+     .gives = NULL},
+    {HTTP_GET, REPO, PERM_IMAGE_PULL, harbor_repository, "Shows a repository.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_DELETE, REPO, PERM_IMAGE_DELETE, harbor_repository_delete, "Deletes a repository.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_GET, REPO "/artifacts", PERM_IMAGE_PULL, harbor_artifacts, "Lists artifacts.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_GET, ARTIFACT, PERM_IMAGE_PULL, harbor_artifact, "Shows an artifact.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_DELETE, ARTIFACT, PERM_IMAGE_DELETE, harbor_artifact_delete,
+     "Deletes an artifact with its tags.", .flags = ROUTE_RAW_PATH},
+    {HTTP_GET, ARTIFACT "/tags", PERM_IMAGE_PULL, harbor_tags, "Lists the tags of an artifact.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_POST, ARTIFACT "/tags", PERM_IMAGE_PUSH, harbor_tag_add, "Gives an artifact a tag.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_DELETE, ARTIFACT "/tags/{tag}", PERM_IMAGE_DELETE, harbor_tag_delete, "Takes a tag away.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_GET, ARTIFACT "/accessories", PERM_IMAGE_PULL, harbor_accessories,
+     "Lists what refers to an artifact: signatures, SBOMs.", .flags = ROUTE_RAW_PATH},
+
+    {HTTP_GET, HARBOR "/users", PERM_USER_MANAGE, harbor_users, "Lists users.", .gives = NULL},
+    {HTTP_POST, HARBOR "/users", PERM_USER_MANAGE, harbor_user_add, "Makes a user.", .gives = NULL},
+    {HTTP_GET, HARBOR "/users/current", PERM_PERSON, harbor_user_current, "Who one is.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/users/current/permissions", PERM_SIGNED_IN, harbor_permissions,
+     "What one may in a project.", .gives = NULL},
+    {HTTP_GET, HARBOR "/users/{id}", PERM_USER_MANAGE, harbor_user, "Shows a user.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/users/{id}", PERM_USER_MANAGE, harbor_user_delete, "Deletes a user.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/users/{id}/password", PERM_USER_MANAGE, harbor_user_password,
+     "Sets the password of a user.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/users/{id}/sysadmin", PERM_USER_MANAGE, harbor_user_admin,
+     "Makes a user an administrator, or no more.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/quotas", PERM_SYSTEM_READ, harbor_quotas, "Lists quotas.", .gives = NULL},
+    {HTTP_GET, HARBOR "/quotas/{id}", PERM_SYSTEM_READ, harbor_quota, "Shows a quota.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/quotas/{id}", PERM_SYSTEM_MANAGE, harbor_quota_set, "Sets a quota.",
+     .gives = NULL},
+
+    {HTTP_GET, HARBOR "/robots", PERM_USER_MANAGE, harbor_robots, "Lists robots.", .gives = NULL},
+    {HTTP_POST, HARBOR "/robots", PERM_USER_MANAGE, harbor_robot_add, "Makes a robot.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/robots/{id}", PERM_USER_MANAGE, harbor_robot, "Shows a robot.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/robots/{id}", PERM_USER_MANAGE, harbor_robot_change, "Changes a robot.",
+     .gives = NULL},
+    {HTTP_PATCH, HARBOR "/robots/{id}", PERM_USER_MANAGE, harbor_robot_secret,
+     "Gives a robot another secret.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/robots/{id}", PERM_USER_MANAGE, harbor_robot_delete, "Deletes a robot.",
+     .gives = NULL},
+    {HTTP_GET, PROJECT "/robots", PERM_PROJECT_MANAGE, harbor_project_robots,
+     "Lists the robots of a project.", .gives = NULL},
+    {0},
+};
+
+/* --- the style --- */
+
+static const char *code_of_status(int status)
+{
+    switch (status) {
+    case 400:
+        return "BAD_REQUEST";
+    case 401:
+        return "UNAUTHORIZED";
+    case 403:
+        return "FORBIDDEN";
+    case 404:
+        return "NOT_FOUND";
+    case 405:
+        return "METHOD_NOT_ALLOWED";
+    case 409:
+        return "CONFLICT";
+    case 412:
+        return "PRECONDITION";
+    default:
+        return status < 500 ? "BAD_REQUEST" : "UNKNOWN";
+    }
+}
+
+/* Whoever asks by an id must not learn the name of a project that he may not see. */
+static bool is_hidden(const struct http_req *r)
+{
+    const struct harbor *h = r->ctx;
+
+    return r->route != NULL && r->project.len > 0 && !str_eq(http_path_param(r, "p"), r->project) &&
+           access_permissions(h->access, &r->who, r->project) == 0;
+}
+
+static void error_body(const struct http_req *r, int status, const struct err *e, struct buf *out)
+{
+    struct jw w = JW(out);
+
+    jw_object(&w);
+    jw_key(&w, "errors");
+    jw_array(&w);
+    jw_object(&w);
+    jw_kv_c(&w, "code", code_of_status(status));
+    jw_kv_c(&w, "message",
+            status == 404 && is_hidden(r) ? "there is no project of that id" : e->msg);
+    jw_end(&w);
+    jw_end(&w);
+    jw_end(&w);
+}
+
+/* Clients of Harbor know user and password; a browser's own question for them would be in the way
+ * of the console, but no browser comes here. */
+static void challenge(struct http_req *r, enum perm perm, struct str project)
+{
+    (void)perm;
+    (void)project;
+    http_set_header(r, "WWW-Authenticate", "Basic realm=\"harbor\"");
+}
+
+/* A number is an id, unless the header says that it is a name. */
+static struct str project_name(struct http_req *r, struct str p)
+{
+    const struct harbor *h = r->ctx;
+    struct str is_name = http_header(r, "X-Is-Resource-Name");
+    char name[LIMIT_NAME_BYTES + 1] = "";
+    struct err e;
+    uint64_t id;
+
+    if (str_eq_nocase(is_name, STR("true")) || str_to_u64(p, &id) < 0 || id > INT64_MAX) {
+        return p;
+    }
+    /* Without one of that id: a name that nothing has. */
+    return access_project_name(h->access, (int64_t)id, name, &e) < 0
+               ? STR("-")
+               : arena_str(&r->arena, name[0] ? str_of(name) : STR("-"));
+}
+
+const struct http_style harbor_style = {
+    .error_body = error_body, .challenge = challenge, .project = project_name};
+
+/* --- common steps --- */
+
+int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int result, struct err *e)
+{
+    if (result == 0) {
+        result = http_reply_json(r, status, b, e);
+    }
+    buf_done(b);
+    return result;
+}
+
+int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e)
+{
+    struct str text = http_path_param(r, name);
+    uint64_t n;
+
+    if (str_to_u64(text, &n) < 0 || n > INT64_MAX) {
+        return err_set(e, ERR_NOT_FOUND, "%.*s is no id: give a number",
+                       STR_ARG(str_first(text, 64)));
+    }
+    *id = (int64_t)n;
+    return 0;
+}
+
+int harbor_project_id(struct http_req *r, int64_t *id, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    uint32_t id_base;
+
+    return access_project(h->access, r->project, id, &id_base, e);
+}
+
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Names hold no '%', so what is still escaped was escaped twice, as Harbor asks for. */
+static struct str unescape(struct arena *a, struct str s)
+{
+    char *out = arena_alloc(a, s.len + 1);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_escape = s.p[i] == '%' && i + 2 < s.len && hex_digit(s.p[i + 1]) >= 0 &&
+                         hex_digit(s.p[i + 2]) >= 0;
+
+        out[n++] = is_escape ? (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2])) : s.p[i];
+        i += is_escape ? 2 : 0;
+    }
+    return str_n(out, n);
+}
+
+int harbor_repository_of(struct http_req *r, struct str *out, struct err *e)
+{
+    struct str name = unescape(&r->arena, http_path_param(r, "r"));
+
+    *out = str_of(
+        arena_printf(&r->arena, "%.*s/%.*s", STR_ARG(r->project), STR_ARG(str_first(name, 1024))));
+    return name_check(*out, e);
+}
+
+int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e)
+{
+    http_set_header(r, "Location", HARBOR "%s/%lld", path, (long long)id);
+    return http_reply_empty(r, 201, e);
+}

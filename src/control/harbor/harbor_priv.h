@@ -1,0 +1,56 @@
+/* harbor_priv - what the files of this module share. */
+#pragma once
+#include "access/access.h"
+#include "access/rows.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "harbor/harbor.h"
+#include "query.h"
+#include "state/state.h"
+
+#define HARBOR "/api/v2.0"
+
+/* A page of a list: begin reads what is asked for, a read of the state fills it, end answers with
+ * X-Total-Count and Link. */
+struct list {
+    struct http_req *r;
+    struct harbor *h;
+    int64_t page, size, offset, total;
+    struct str sort; /* "name", "-name", "creation_time", ...; may be empty */
+    struct harbor_term terms[HARBOR_TERMS_MAX];
+    size_t n_terms;
+    struct buf body;
+    struct jw w;
+};
+/* `keys`: what q may ask for, NULL-terminated. */
+int harbor_list_begin(struct list *l, struct http_req *r, const char *const *keys,
+                      struct err *e) MUST_USE;
+/* Reads with `fill` (ctx is the list) and answers. */
+int harbor_list_reply(struct list *l, state_fn *fill, struct err *e);
+/* The condition on `key`: all of it (p == NULL: none), or a part of it ("": none). */
+struct str harbor_list_exact(const struct list *l, const char *key);
+struct str harbor_list_part(const struct list *l, const char *key);
+
+int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int result, struct err *e);
+/* {id} of the path as a number: ERR_NOT_FOUND when it is none. */
+int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e) MUST_USE;
+/* The id of the project that the path names. */
+int harbor_project_id(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
+/* The {r...} of the path: "project/name", also when it was escaped twice. */
+int harbor_repository_of(struct http_req *r, struct str *out, struct err *e) MUST_USE;
+/* 201 with Location: HARBOR `path` and this id. */
+int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e);
+
+http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
+http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
+    harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
+    harbor_metadatas;
+http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
+    harbor_repository_delete;
+http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_tags, harbor_tag_add,
+    harbor_tag_delete, harbor_accessories;
+http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, harbor_user_delete,
+    harbor_user_password, harbor_user_admin, harbor_permissions;
+http_handler harbor_quotas, harbor_quota, harbor_quota_set;
+http_handler harbor_robots, harbor_project_robots, harbor_robot, harbor_robot_add,
+    harbor_robot_change, harbor_robot_secret, harbor_robot_delete;
