@@ -43,7 +43,7 @@ function Accessories({ of }: { of: OfImage }) {
     <Table<Accessory>
       rowKey="digest"
       size="small"
-      scroll={{ x: 480 }}
+      scroll={list.data?.items.length ? { x: 480 } : undefined}
       loading={list.isLoading}
       dataSource={list.data?.items ?? []}
       pagination={{ pageSize: 10, hideOnSinglePage: true, showSizeChanger: false }}
