@@ -36,7 +36,7 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'File exists', 'Not a directory', 'Is a directory', 'Directory not empty', 'Too many open files', 'Operation not permitted',
         'Device or resource busy', 'Invalid argument', 'Connection reset by peer', 'Broken pipe', 'File name too long',
         'Too many levels of symbolic links', 'Resource temporarily unavailable', 'Stale file handle', 'Connection timed out', 'started',
-        'a text', 'an amount', 'a size', 'a time', 'a name', 'user', 'project', 'a string', 'an object', 'a number', 'true or false',
+        'a text', 'an amount', 'a size', 'a time', 'a name', 'user', 'robot', 'group', 'project', 'a string', 'an object', 'a number', 'true or false',
         'a list', 'a map', 'a single value', 'there are: %s', 'it has none yet', ', but no room for more files', 'go on from Upload-Offset',
         'send the file again', ': command not found', ': the command cannot be executed', 'too many requests are',
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
