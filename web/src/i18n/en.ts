@@ -6,8 +6,9 @@ import { images } from './en/images';
 import { jobs } from './en/jobs';
 import { people } from './en/people';
 import { replication } from './en/replication';
+import { rules } from './en/rules';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...rules } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

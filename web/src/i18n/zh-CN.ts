@@ -6,5 +6,6 @@ import { images } from './zh-CN/images';
 import { jobs } from './zh-CN/jobs';
 import { people } from './zh-CN/people';
 import { replication } from './zh-CN/replication';
+import { rules } from './zh-CN/rules';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...rules };

@@ -6,5 +6,6 @@ import { images } from './zh-TW/images';
 import { jobs } from './zh-TW/jobs';
 import { people } from './zh-TW/people';
 import { replication } from './zh-TW/replication';
+import { rules } from './zh-TW/rules';
 
-export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication };
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...rules };

@@ -271,6 +271,17 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 层：{2}',
   'image %.*s: %s': '镜像 {1}：{2}',
   'nothing at all': '什么都没有',
+  // src/control/registry/retention.c
+  'among the latest %lld pushed (rule %lld)': '最近推送的 {1} 个之一（规则 {2}）',
+  'among the latest %lld pulled (rule %lld)': '最近拉取的 {1} 个之一（规则 {2}）',
+  'pushed in the last %lld days (rule %lld)': '最近 {1} 天内推送（规则 {2}）',
+  'pulled in the last %lld days (rule %lld)': '最近 {1} 天内拉取（规则 {2}）',
+  'always kept (rule %lld)': '一律保留（规则 {1}）',
+  'pushed less than a day ago: its tag or index may still come': '推送未满一天：它的标签或 index 可能还会来',
+  'immutable (rule %lld)': '不可变（规则 {1}）',
+  'no rule keeps it': '没有规则保留它',
+  'no rule is about it, and others are removed': '没有规则涵盖它，而其余的会删除',
+  'no rule is about it': '没有规则涵盖它',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c

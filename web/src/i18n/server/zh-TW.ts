@@ -271,6 +271,17 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 層：{2}',
   'image %.*s: %s': '映像檔 {1}：{2}',
   'nothing at all': '什麼都沒有',
+  // src/control/registry/retention.c
+  'among the latest %lld pushed (rule %lld)': '最近推送的 {1} 個之一（規則 {2}）',
+  'among the latest %lld pulled (rule %lld)': '最近拉取的 {1} 個之一（規則 {2}）',
+  'pushed in the last %lld days (rule %lld)': '最近 {1} 天內推送（規則 {2}）',
+  'pulled in the last %lld days (rule %lld)': '最近 {1} 天內拉取（規則 {2}）',
+  'always kept (rule %lld)': '一律保留（規則 {1}）',
+  'pushed less than a day ago: its tag or index may still come': '推送未滿一天：它的標籤或 index 可能還會來',
+  'immutable (rule %lld)': '不可變更（規則 {1}）',
+  'no rule keeps it': '沒有規則保留它',
+  'no rule is about it, and others are removed': '沒有規則涵蓋它，而其餘的會刪除',
+  'no rule is about it': '沒有規則涵蓋它',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
   // src/control/registry/retention_run.c

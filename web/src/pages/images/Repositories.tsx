@@ -11,6 +11,7 @@ import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
 import { FilterBox } from '../../components/FilterBox';
+import { LinkButton } from '../../components/LinkButton';
 import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
@@ -95,11 +96,14 @@ export default function Repositories() {
         title={t('images.title')}
         commands={[{ cli: `strata image list -p ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
         actions={
-          mayPush && (
-            <Button type="primary" icon={<CloudUploadOutlined />} onClick={() => setUpload({ file: null })}>
-              {t('images.upload')}
-            </Button>
-          )
+          <>
+            {may('member:read', project) && <LinkButton to={`/p/${encodeURIComponent(project)}/image-rules`}>{t('rules.title')}</LinkButton>}
+            {mayPush && (
+              <Button type="primary" icon={<CloudUploadOutlined />} onClick={() => setUpload({ file: null })}>
+                {t('images.upload')}
+              </Button>
+            )}
+          </>
         }
       />
       <Flex vertical gap={16}>
