@@ -74,7 +74,7 @@ export const flows = {
     dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('flow-rule');
     await dialog.getByLabel('Repositories').fill('flow-repl/app');
-    await dialog.getByLabel('Destination').fill('flow-repl/copies');
+    await dialog.getByLabel('Destination', { exact: true }).fill('flow-repl/copies');
     await accessible(page);
     await shot(page, 'replication-rule');
     await dialog.getByRole('button', { name: 'Create' }).click();

@@ -30,6 +30,10 @@ const PAGES = [
   { name: 'images', at: '/p/walk/images', offers: [['developer', 'button', 'Upload an archive']] },
   { name: 'repository', at: '/p/walk/images/tool', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   { name: 'image', at: '/p/walk/images/tool?tag=1', offers: [['maintainer', 'button', 'Delete the tag 1']] },
+  { name: 'rules-storage', at: '/p/walk/image-rules', offers: [['admin', 'button', 'Change the limit']] },
+  { name: 'rules-retention', at: '/p/walk/image-rules?tab=retention', offers: [['maintainer', 'button', 'New rule']] },
+  { name: 'rules-immutable', at: '/p/walk/image-rules?tab=immutable', offers: [['maintainer', 'button', 'New rule']] },
+  { name: 'rules-webhooks', at: '/p/walk/image-rules?tab=webhooks', offers: [['maintainer', 'button', 'New webhook']] },
   {
     name: 'project-settings',
     at: '/p/walk/settings',

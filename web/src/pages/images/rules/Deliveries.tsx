@@ -1,5 +1,5 @@
 // What a webhook sent and is about to send, each with its body and the answer, and sending one again.
-import { App, Button, Descriptions, Drawer, Skeleton, Space, Tag } from 'antd';
+import { App, Button, Descriptions, Drawer, Skeleton, Tag } from 'antd';
 import { useState } from 'react';
 import { pingWebhook, redeliver, useDeliveries, useDelivery } from '../../../api/imageRules';
 import type { Webhook, WebhookDelivery } from '../../../api/types';
@@ -90,9 +90,11 @@ export function Deliveries({ project, hook, close }: { project: string; hook: We
         <PagedTable<WebhookDelivery>
           rowKey="id"
           size="small"
+          tableLayout="fixed"
           pages={deliveries}
           locale={{ emptyText: t('hook.nothing_sent') }}
           expandable={{
+            columnTitle: <span className="sr-only">{t('hook.payload')}</span>,
             expandedRowKeys: open,
             onExpandedRowsChange: (keys) => setOpen(keys.map(Number)),
             expandedRowRender: (d) => <Delivery project={project} hook={hook.id} id={d.id} />,
@@ -118,11 +120,9 @@ export function Deliveries({ project, hook, close }: { project: string; hook: We
               width: 120,
               render: (_, d) =>
                 d.state !== 'waiting' && (
-                  <Space>
-                    <Button size="small" disabled={!hook.enabled} onClick={() => send(t('hook.again'), () => redeliver(project, hook.id, d.id))}>
-                      {t('hook.again')}
-                    </Button>
-                  </Space>
+                  <Button size="small" disabled={!hook.enabled} onClick={() => send(t('hook.again'), () => redeliver(project, hook.id, d.id))}>
+                    {t('hook.again')}
+                  </Button>
                 ),
             },
           ]}

@@ -1,6 +1,6 @@
 // Which tags stay and which go: the rules, when they are applied, what they would do, and what they did.
 import { EyeOutlined, PlayCircleOutlined, PlusOutlined } from '@ant-design/icons';
-import { App, Button, Card, Form, Input, Modal, Radio, Skeleton, Space, Typography } from 'antd';
+import { App, Button, Card, Flex, Form, Input, Modal, Radio, Skeleton, Space, Typography } from 'antd';
 import { useState } from 'react';
 import { changePolicy, runRetention, usePolicy } from '../../../api/imageRules';
 import type { ImagePolicy, RetentionRule } from '../../../api/types';
@@ -83,7 +83,7 @@ export function Retention({ project, mayManage }: { project: string; mayManage: 
   const { rules, schedule, others } = policy.data.retention;
   const close = () => setAsked(null);
   return (
-    <div className="stack">
+    <Flex vertical gap={16}>
       <Card
         title={t('rules.retention')}
         extra={
@@ -123,6 +123,6 @@ export function Retention({ project, mayManage }: { project: string; mayManage: 
       ) : (
         asked && <RetentionDialog project={project} rule={asked.rule} close={close} />
       )}
-    </div>
+    </Flex>
   );
 }

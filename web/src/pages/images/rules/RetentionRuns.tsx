@@ -92,7 +92,7 @@ export function RetentionRuns({ project }: { project: string }) {
             dataIndex: 'id',
             width: 90,
             render: (id: number) => (
-              <Button type="link" className="flat" aria-label={t('repl.show', { id })} onClick={() => setOpen(String(id))}>
+              <Button type="link" className="in-cell" aria-label={t('repl.show', { id })} onClick={() => setOpen(String(id))}>
                 {id}
               </Button>
             ),

@@ -76,7 +76,7 @@ export function WebhookDialog({ project, hook, close }: { project: string; hook:
         <Form.Item name="url" label={t('repl.url')} rules={[{ required: true, message: t('repl.url_rule') }]}>
           <Input autoComplete="off" />
         </Form.Item>
-        <Form.Item name="events" label={t('hook.events')} rules={[{ required: true, type: 'array', min: 1, message: t('account.scopes_rule') }]}>
+        <Form.Item name="events" label={t('hook.events')} rules={[{ validator: (_, chosen: WebhookEvent[]) => (chosen.length > 0 ? Promise.resolve() : Promise.reject(new Error(t('account.scopes_rule')))) }]}>
           <Checkbox.Group className="hook-events" options={EVENTS.map((value) => ({ value, label: t(`hook.event_${value}`) }))} />
         </Form.Item>
         <Form.Item name="format" label={t('hook.format')}>

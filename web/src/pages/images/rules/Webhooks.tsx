@@ -101,7 +101,7 @@ export function Webhooks({ project }: { project: string }) {
               key: 'name',
               render: (_, h) => (
                 <>
-                  <Button type="link" className="flat row-link break" onClick={() => setOpen(String(h.id))}>
+                  <Button type="link" className="in-cell" onClick={() => setOpen(String(h.id))}>
                     {h.name}
                   </Button>
                   <div className="secondary break">{h.url}</div>
