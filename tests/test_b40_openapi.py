@@ -358,6 +358,14 @@ def rules(api, p):
     assert api.call('GET', P + '/retention/runs/{id}', 200, p=p, id=run['id']) == run
     assert len(api.call('GET', P + '/retention/runs/{id}/rows', 200, p=p, id=run['id'], params={'limit': 1})['items']) == 1
     api.refused(404, 'GET', f'{V1}/projects/{p}/retention/runs/99999')
+    R = V1 + '/registry'
+    assert api.call('GET', R + '/storage', 200)['blobs'] > 0
+    assert api.call('POST', R + '/collect', 200)['more'] is False
+    assert api.call('POST', R + '/fsck', 202, json={'deep': True})['deep'] is True
+    wait_for(lambda: api.call('GET', R + '/fsck', 200)['ended_at'], what='the end of the check')
+    api.call('GET', R + '/fsck/findings', 200, params={'q': 'missing', 'limit': 1})
+    assert api.call('GET', R + '/storage', 200)['last_fsck']['deep'] is True
+    api.refused(400, 'POST', R + '/fsck', json={'deep': 'very'})
 
 
 def webhooks(api, p):

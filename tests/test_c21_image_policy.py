@@ -354,3 +354,37 @@ def test_a_schedule_runs_by_itself_also_behind_a_policy_that_cannot_be_read(own_
         assert run['started_by'] == 'schedule' and not run['dry_run']
         wait_for(lambda: tags(registry, f'{project}/app') == ['b'], 30, 'the tag that no rule keeps to go')
     assert 'registry.policy_unreadable' in s.log()
+
+
+# --- from the command line ---
+
+def test_rules_and_runs_from_the_command_line(strata, project):
+    def cli(*args, code=0):
+        r = strata.cli(*args, '-p', project)
+        assert r.returncode == code, r.stdout + r.stderr
+        return r.stdout if code == 0 else r.stderr
+    registry = Registry(strata)
+    for tag in ('1', '2', 'v3'):
+        registry.image(f'{project}/app', tag)
+    cli('quota', 'set', '1GiB')
+    assert 'of 1.0 GiB' in cli('quota', 'show') and strata.api('GET', f'{V1}{project}/quota').json()['quota_bytes'] == 1 << 30
+    assert 'default' in cli('quota', 'set', 'default')
+    assert 'size such as' in cli('quota', 'set', 'much', code=65)
+    cli('immutable', 'add', '--tags', 'v*')
+    assert 'v*' in cli('immutable', 'ls')
+    cli('retention', 'add', '--keep', 'latest_pushed', '--n', '1', '--repositories', 'app')
+    cli('retention', 'set', '--schedule', '@daily')
+    shown = cli('retention', 'show')
+    assert 'latest_pushed' in shown and '@daily' in shown
+    assert strata.api('GET', f'{V1}{project}/image-policy').json()['retention']['schedule'] == '@daily'
+    dry = cli('retention', 'run', '--dry-run')
+    assert 'would go' in dry and 'WHY' in dry
+    assert registry('GET', f'/v2/{project}/app/tags/list').json()['tags'] == ['1', '2', 'v3']
+    run = json.loads(cli('retention', 'run', '--yes', '--json'))
+    assert run['run']['removed'] > 0 and 'v3' in registry('GET', f'/v2/{project}/app/tags/list').json()['tags']
+    assert json.loads(cli('retention', 'runs', '--json'))[0]['id'] == run['run']['id']
+    assert json.loads(cli('retention', 'log', str(run['run']['id']), '--json')) == run
+    assert 'no immutable rule 99' in cli('immutable', 'rm', '99', code=66)
+    cli('immutable', 'rm', '1')
+    cli('retention', 'delete', str(strata.api('GET', f'{V1}{project}/image-policy').json()['retention']['rules'][0]['id']))
+    assert strata.api('GET', f'{V1}{project}/image-policy').json()['retention']['rules'] == []

@@ -278,14 +278,9 @@ static void release_early_exits(struct wire *w)
 
 /* --- making it all, layer by layer --- */
 
-static const struct state_schema *const schemas[] = {&access_schema,
-                                                     &secrets_schema,
-                                                     &registry_schema,
-                                                     &volume_schema,
-                                                     &jobs_schema,
-                                                     &webhooks_schema,
-                                                     &replication_schema,
-                                                     NULL};
+static const struct state_schema *const schemas[] = {
+    &access_schema, &secrets_schema,  &registry_schema,    &volume_schema,
+    &jobs_schema,   &webhooks_schema, &replication_schema, NULL};
 
 /* As others write it in front of an image's name. */
 static void public_host(const struct cfg *cfg, char out[300])
@@ -352,17 +347,16 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 /* Last of all: what it copies is told to all the others. */
 static int open_replication(struct wire *w, const struct boot *b, struct err *e)
 {
-    w->replication =
-        replication_open(&(struct replication_parts){.state = w->state,
-                                                     .registry = w->registry,
-                                                     .access = w->access,
-                                                     .secrets = w->secrets,
-                                                     .denied = w->denied,
-                                                     .n_denied = w->n_denied,
-                                                     .cfg = b->cfg,
-                                                     .ctx = w,
-                                                     .event = publish_replication},
-                         e);
+    w->replication = replication_open(&(struct replication_parts){.state = w->state,
+                                                                  .registry = w->registry,
+                                                                  .access = w->access,
+                                                                  .secrets = w->secrets,
+                                                                  .denied = w->denied,
+                                                                  .n_denied = w->n_denied,
+                                                                  .cfg = b->cfg,
+                                                                  .ctx = w,
+                                                                  .event = publish_replication},
+                                      e);
     return w->replication ? replication_start(w->replication, e) : -1;
 }
 
@@ -450,6 +444,18 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
         return NULL;
     }
     return w;
+}
+
+int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct err *e)
+{
+    struct wire *w = xnew(struct wire);
+    struct jw out = JW(json);
+    int result;
+
+    lock_init(&w->lock, LOCK_wire);
+    result = open_foundation(w, b, e) < 0 ? -1 : registry_check(w->registry, flags, &out, e);
+    wire_close(w);
+    return result;
 }
 
 struct http_server *wire_http(struct wire *w)

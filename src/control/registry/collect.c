@@ -24,6 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOUR_MS (3600 * 1000LL)
+
 struct victim {
     char digest[CONTENT_DIGEST_MAX];
     bool in_use; /* pushed or mounted again since we looked */
@@ -36,6 +38,7 @@ struct collect_op {
     struct victim *pinned;
     size_t n_pinned;
     struct map held; /* digests; the value only says that it is there */
+    int64_t freed_bytes;
 };
 
 /* Up to `max` more that nobody holds. Those that are held are passed over, not counted: else many
@@ -90,28 +93,54 @@ static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
     return read_digests(db, op, "SELECT digest FROM blob_trash", e);
 }
 
+/* For the last day of GET /api/v1/registry/storage. */
+static int note_freed(struct state_db *db, int64_t blobs, int64_t bytes, struct err *e)
+{
+    int64_t hour_ms = clock_wall_ms() / HOUR_MS * HOUR_MS;
+
+    return blobs == 0 ||
+                   (state_run(db, e,
+                              "INSERT INTO registry_freed VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                              " SET blobs = blobs + excluded.blobs, bytes = bytes + excluded.bytes",
+                              "iii", hour_ms, blobs, bytes) == 0 &&
+                    state_run(db, e, "DELETE FROM registry_freed WHERE hour_ms < ?", "i",
+                              hour_ms - 24 * HOUR_MS) == 0)
+               ? 0
+               : -1;
+}
+
 static int to_trash_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct collect_op *op = ctx;
+    int64_t freed = 0;
 
+    op->freed_bytes = 0;
     for (size_t i = 0; i < op->n_pinned; i++) {
         const char *digest = op->pinned[i].digest;
-        int64_t in_use;
+        int64_t in_use, bytes;
 
-        if (state_run(db, e,
+        if (state_one_i64(db, &bytes, e, "rows",
+                          "SELECT coalesce(sum(size_bytes), 0) FROM blobs"
+                          " WHERE digest = ? AND repositories = 0",
+                          "z", digest) < 0 ||
+            state_run(db, e,
                       "INSERT OR IGNORE INTO blob_trash SELECT digest FROM blobs"
                       " WHERE digest = ? AND repositories = 0",
                       "z", digest) < 0 ||
             state_run(db, e, "DELETE FROM blobs WHERE digest = ? AND repositories = 0", "z",
-                      digest) < 0 ||
-            state_one_i64(db, &in_use, e, "rows",
+                      digest) < 0) {
+            return -1;
+        }
+        freed += state_changes(db);
+        op->freed_bytes += bytes;
+        if (state_one_i64(db, &in_use, e, "rows",
                           "SELECT NOT EXISTS (SELECT 1 FROM blob_trash WHERE digest = ?)", "z",
                           digest) < 0) {
             return -1;
         }
         op->pinned[i].in_use = in_use;
     }
-    return 0;
+    return note_freed(db, freed, op->freed_bytes, e);
 }
 
 static int empty_trash_fn(struct state_db *db, void *ctx, struct err *e)
@@ -178,7 +207,7 @@ static int collect(struct collect_op *op, int *deleted, struct err *e)
                : state_write(s, empty_trash_fn, op, e);
 }
 
-int registry_collect(struct registry *r, unsigned max, struct err *e)
+int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes, struct err *e)
 {
     struct collect_op op = {.r = r, .before_ms = clock_wall_ms() - BLOB_GRACE_MS, .max = max};
     int deleted = 0, result = collect(&op, &deleted, e);
@@ -192,7 +221,17 @@ int registry_collect(struct registry *r, unsigned max, struct err *e)
     free(op.pinned);
     map_done(&op.held);
     vec_done(&op.found);
+    if (result == 0) {
+        *bytes += op.freed_bytes;
+    }
     return result < 0 ? -1 : deleted;
+}
+
+int registry_collect(struct registry *r, unsigned max, struct err *e)
+{
+    int64_t bytes = 0;
+
+    return registry_collect_bytes(r, max, &bytes, e);
 }
 
 /* --- files without a row --- */

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fsck.h"
 #include "retention.h"
 #include "state/state.h"
 #include "store.h"
@@ -25,6 +26,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     SCOPED(registry_closep) struct registry *r = xnew(struct registry);
 
     r->state = s;
+    r->opened_ms = clock_wall_ms();
     r->content = c;
     r->access = a;
     r->project_quota = cfg ? cfg_i64(cfg, "registry.project_quota") : 0;
@@ -51,6 +53,7 @@ void registry_close(struct registry *r)
         return;
     }
     retention_stop(r);
+    fsck_stop(r);
     map_done(&r->retaining);
     token_cache_free(r->tokens);
     jwt_key_free(r->key);

@@ -107,6 +107,10 @@ int registry_housekeep(struct registry *r, struct err *e);
 /* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
  * returns how many. Costs what it deletes. */
 int registry_collect(struct registry *r, unsigned max, struct err *e);
+/* Checks at once, in a state directory that nobody serves, that files and tables agree:
+ * {"check": RegistryCheck, "findings": [RegistryFinding]}, the first 1,000. */
+enum { REGISTRY_CHECK_DEEP = 1, REGISTRY_CHECK_REPAIR = 2 };
+int registry_check(struct registry *r, unsigned flags, struct jw *w, struct err *e) MUST_USE;
 /* Files that a kill left without a row: looks at the next of content's shards, and returns how many
  * it deleted. One thread. */
 int registry_sweep(struct registry *r, struct err *e);

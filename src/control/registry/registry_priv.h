@@ -25,6 +25,18 @@
  * the rename of the file, while the client waits. */
 #define ORPHAN_AGE_MS (3600 * 1000LL)
 
+/* A check of the store (fsck.c). Whoever starts one has `starts` meanwhile; `runs` goes when it has
+ * ended, and its thread is joined by the next start or by close. */
+struct fsck {
+    _Atomic bool starts, runs;
+    pthread_t thread; /* this and the next: who starts, and close */
+    bool has_thread;
+    unsigned flags; /* the rest is set before runs */
+    int64_t began_ms;
+    char by[LIMIT_LOGIN_BYTES + 1];
+    _Atomic int64_t done, total;
+};
+
 struct token_cache;
 
 struct registry {
@@ -40,6 +52,8 @@ struct registry {
     struct map retaining; /* ids of projects whose retention runs; guarded by lock */
     pthread_t retainer;   /* runs what is due; housekeeping and close only, as has_retainer */
     bool has_retainer;
+    struct fsck fsck;
+    int64_t opened_ms; /* of the wall clock */
     _Atomic bool retainer_runs, is_closing;
     struct map pulls;           /* of the last minute (pulls.c); guarded by lock */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
@@ -54,6 +68,10 @@ void registry_unpin(struct registry *r, const char *digest);
 
 /* A file whose row was refused: deleted unless somebody else has it. The digest is pinned. */
 void registry_drop_orphan(struct registry *r, const char *digest);
+
+/* registry_collect; adds the bytes it freed. */
+int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes,
+                           struct err *e) MUST_USE;
 
 /* Tells the sinks above; `tag` or `digest` may be empty. */
 void registry_emit(struct registry *r, struct str repository, struct str tag, const char *digest,
@@ -102,4 +120,5 @@ http_handler v2_manifest_get, v2_manifest_put, v2_manifest_delete, v2_referrers;
 http_handler token_get, token_post;
 http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
+http_handler api_storage, api_collect, api_fsck, api_fsck_start, api_fsck_findings;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

@@ -154,6 +154,20 @@ static const char policies[] =
     "  digest TEXT NOT NULL, kept INTEGER NOT NULL, why TEXT NOT NULL,"
     "  PRIMARY KEY (run_id, number)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = {tables, policies, NULL};
+/* What the collector freed, by hour; the last check of the store and what it found. */
+static const char checks[] =
+    "CREATE TABLE registry_freed ("
+    "  hour_ms INTEGER PRIMARY KEY, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE registry_checks ("
+    "  id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
+    "  flags INTEGER NOT NULL, started_by TEXT NOT NULL, blobs INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL, manifests INTEGER NOT NULL, problems INTEGER NOT NULL,"
+    "  repaired INTEGER NOT NULL, notes INTEGER NOT NULL, error TEXT) STRICT;"
+    "CREATE TABLE registry_findings ("
+    "  check_id INTEGER NOT NULL REFERENCES registry_checks(id) ON DELETE CASCADE,"
+    "  number INTEGER NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL, details TEXT NOT NULL,"
+    "  repaired INTEGER NOT NULL, PRIMARY KEY (check_id, number)) STRICT, WITHOUT ROWID;";
+
+static const char *const steps[] = {tables, policies, checks, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

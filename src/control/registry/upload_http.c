@@ -213,12 +213,14 @@ static int try_mount(struct http_req *req, const struct repo_key *to, struct err
     char digest[CONTENT_DIGEST_MAX];
     const char *code;
     struct err ignored;
+    int64_t size;
 
     if (http_query(req, "mount").p == NULL || (from.p && name_check(from, &ignored) < 0) ||
         content_digest_parse(http_query(req, "mount"), digest, &ignored) < 0 ||
         !may_pull(req, from.p ? from : to->name, to) ||
+        content_blob_size(r->content, digest, &size, &ignored) < 0 ||
         store_blob_mount(r, from, to, digest, &code, &ignored) < 0) {
-        return 0;
+        return 0; /* also when its file was lost: then it is pushed again */
     }
     return reply_created(req, to->name, digest, e) < 0 ? -1 : 1;
 }

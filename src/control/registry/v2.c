@@ -75,6 +75,18 @@ const struct route registry_api_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/retention/runs/{id}/rows", PERM_MEMBER_READ,
      api_retention_rows, "What a run did with each tag, and why.", .query = "limit after",
      .gives = "200 [RetentionRow]"},
+    {HTTP_GET, "/api/v1/registry/storage", PERM_SYSTEM_MANAGE, api_storage,
+     "What all images take on disk, what is about to go, and the last check of it.",
+     .gives = "200 RegistryStorage"},
+    {HTTP_POST, "/api/v1/registry/collect", PERM_SYSTEM_MANAGE, api_collect,
+     "Deletes blobs now that nothing used for their time of grace.", .gives = "200 RegistryFreed"},
+    {HTTP_POST, "/api/v1/registry/fsck", PERM_SYSTEM_MANAGE, api_fsck_start,
+     "Begins to check that files and tables of the registry agree.", .takes = "RegistryCheckNew",
+     .gives = "202 RegistryCheck"},
+    {HTTP_GET, "/api/v1/registry/fsck", PERM_SYSTEM_MANAGE, api_fsck,
+     "The check that runs, or the last one.", .gives = "200 RegistryCheck"},
+    {HTTP_GET, "/api/v1/registry/fsck/findings", PERM_SYSTEM_MANAGE, api_fsck_findings,
+     "What the last check found.", .query = "q limit after", .gives = "200 [RegistryFinding]"},
     {0},
 };
 
@@ -97,6 +109,18 @@ const struct http_schema registry_schemas[] = {
                      " started_by: string, kept: integer, removed: integer, error: string | null}"},
     {"RetentionRow", "{repository: string, tag: string, digest: string, kept: boolean,"
                      " why: string}"},
+    {"RegistryStorage",
+     "{stored_bytes: integer, blobs: integer, unreferenced_bytes: integer,"
+     " unreferenced_blobs: integer, freed_bytes: integer, freed_blobs: integer, uploads: integer,"
+     " upload_bytes: integer, last_fsck: RegistryCheck | null}"},
+    {"RegistryFreed", "{blobs: integer, bytes: integer, more: boolean}"},
+    {"RegistryCheckNew", "{deep?: boolean, repair?: boolean}"},
+    {"RegistryCheck", "{at: time, ended_at: time | null, started_by: string, deep: boolean,"
+                      " repair: boolean, done: integer, total: integer, blobs: integer,"
+                      " bytes: integer, manifests: integer, problems: integer, repaired: integer,"
+                      " notes: integer, error: string | null}"},
+    {"RegistryFinding", "{kind: string, level: 'problem' | 'note', name: string, text: string,"
+                        " details: string, repaired: boolean}"},
     {"ImageEvent", "{project: string, repository: string, tag: string, digest: string,"
                    " action: 'pushed' | 'deleted'}"},
     {0},

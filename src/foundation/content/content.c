@@ -154,6 +154,35 @@ int content_blob_delete(struct content *c, const char *digest, struct err *e)
     return content_sync_shard(c, path, e);
 }
 
+int content_blob_intact(struct content *c, const char *digest, const _Atomic bool *stop,
+                        struct err *e)
+{
+    char have[CONTENT_DIGEST_MAX];
+    SCOPED(closep) int fd = -1;
+    int64_t size;
+
+    return content_blob_open(c, digest, &fd, &size, e) < 0 ||
+                   content_file_digest(fd, digest, stop, have, e) < 0
+               ? -1
+               : strcmp(have, digest) == 0;
+}
+
+int content_blob_set_aside(struct content *c, const char *digest, struct err *e)
+{
+    char path[160], aside[160];
+
+    if (content_path(digest, path, e) < 0 || fs_mkdir(c->root, "damaged", 0700, e) < 0) {
+        return -1;
+    }
+    (void)snprintf(aside, sizeof(aside), "damaged/%s", strchr(digest, ':') + 1);
+    if (renameat(c->root, path, c->root, aside) < 0) {
+        return err_sys(e, "move of the damaged blob %s", digest);
+    }
+    return fs_sync_dir(c->root, "damaged", e) < 0 || fs_sync_dir(c->root, ".", e) < 0
+               ? -1
+               : content_sync_shard(c, path, e);
+}
+
 int content_blob_read(struct content *c, const char *digest, size_t max, struct buf *out,
                       struct err *e)
 {

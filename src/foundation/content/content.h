@@ -42,6 +42,12 @@ int content_blob_delete(struct content *c, const char *digest, struct err *e) MU
 typedef void content_each(void *ctx, const char *digest);
 int content_shard_each(struct content *c, unsigned shard, int64_t older_than_ms, content_each *each,
                        void *ctx, struct err *e) MUST_USE;
+/* 1: its bytes have the digest it is named by; 0: not. Reads all of it; *stop (may be NULL) ends
+ * that early, with ERR_UNAVAILABLE. */
+int content_blob_intact(struct content *c, const char *digest, const _Atomic bool *stop,
+                        struct err *e) MUST_USE;
+/* Moves a damaged blob to damaged/<hex>, where nothing finds it any more. Durable. */
+int content_blob_set_aside(struct content *c, const char *digest, struct err *e) MUST_USE;
 /* Whole small blob (manifest, config) up to max bytes. */
 int content_blob_read(struct content *c, const char *digest, size_t max, struct buf *out,
                       struct err *e) MUST_USE;
@@ -72,5 +78,7 @@ int content_upload_size(struct content *c, const char *id, int64_t *size_bytes,
                         struct err *e) MUST_USE;
 /* ERR_CONFLICT while somebody writes. */
 int content_upload_delete(struct content *c, const char *id, struct err *e) MUST_USE;
+/* How many there are, and the bytes they have on disk. */
+void content_uploads_count(struct content *c, int64_t *n, int64_t *size_bytes);
 /* Deletes uploads not touched for so long; returns how many. */
 int content_uploads_sweep(struct content *c, int64_t older_than_ms);

@@ -37,7 +37,8 @@ int content_sync_shard(struct content *c, const char *path, struct err *e) MUST_
 /* Puts the finished, open file uploads/<name> under its digest. On success the name is gone. */
 int content_publish(struct content *c, const char *name, int fd, int64_t size_bytes,
                     const char *digest, struct err *e) MUST_USE;
-/* Digest of a whole open file, by the algorithm that `want` names. */
-int content_file_digest(int fd, const char *want, char out[CONTENT_DIGEST_MAX],
-                        struct err *e) MUST_USE;
+/* Digest of a whole open file, by the algorithm that `want` names; stop as in content_blob_intact.
+ */
+int content_file_digest(int fd, const char *want, const _Atomic bool *stop,
+                        char out[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 void content_writer_free(struct content_writer *w);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,7 +60,7 @@ int content_digest_parse(struct str s, char out[CONTENT_DIGEST_MAX], struct err 
 }
 
 /* Feeds the file from its beginning. */
-static int feed_file(EVP_MD_CTX *ctx, int fd, struct err *e)
+static int feed_file(EVP_MD_CTX *ctx, int fd, const _Atomic bool *stop, struct err *e)
 {
     SCOPED(freep) char *chunk = xcalloc(1, COPY_BYTES);
     off_t at = 0;
@@ -67,11 +68,14 @@ static int feed_file(EVP_MD_CTX *ctx, int fd, struct err *e)
     for (;;) {
         ssize_t n = pread(fd, chunk, COPY_BYTES, at);
 
+        if (stop != NULL && atomic_load(stop)) {
+            return err_set(e, ERR_UNAVAILABLE, "stopped before the end of a file");
+        }
         if (n < 0 && errno == EINTR) {
             continue;
         }
         if (n < 0) {
-            return err_sys(e, "read of an upload");
+            return err_sys(e, "read of a file of the store");
         }
         if (n == 0) {
             return 0;
@@ -81,7 +85,8 @@ static int feed_file(EVP_MD_CTX *ctx, int fd, struct err *e)
     }
 }
 
-int content_file_digest(int fd, const char *want, char out[CONTENT_DIGEST_MAX], struct err *e)
+int content_file_digest(int fd, const char *want, const _Atomic bool *stop,
+                        char out[CONTENT_DIGEST_MAX], struct err *e)
 {
     int alg = algorithm_of(str_of(want));
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
@@ -94,7 +99,7 @@ int content_file_digest(int fd, const char *want, char out[CONTENT_DIGEST_MAX], 
         EVP_MD_CTX_free(ctx);
         return err_set(e, ERR_INTERNAL, "no hash for %.80s", want);
     }
-    r = feed_file(ctx, fd, e);
+    r = feed_file(ctx, fd, stop, e);
     (void)EVP_DigestFinal_ex(ctx, sum, &len);
     EVP_MD_CTX_free(ctx);
     if (r < 0) {

@@ -214,7 +214,7 @@ static int digest_of(struct content_writer *w, const char *want, char out[CONTEN
     unsigned char sum[SHA256_BYTES];
 
     if (!str_starts(str_of(want), STR("sha256:"))) {
-        return content_file_digest(w->fd, want, out, e);
+        return content_file_digest(w->fd, want, /* stop */ NULL, out, e);
     }
     if (catch_up(w, e) < 0) {
         return -1;
@@ -307,6 +307,27 @@ int content_upload_delete(struct content *c, const char *id, struct err *e)
     }
     drop(w);
     return r;
+}
+
+void content_uploads_count(struct content *c, int64_t *n, int64_t *size_bytes)
+{
+    int fd = openat(c->uploads, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *ent;
+    struct stat st;
+
+    *n = *size_bytes = 0;
+    if (d == NULL) {
+        closep(&fd);
+        return;
+    }
+    while ((ent = readdir(d))) {
+        if (ent->d_name[0] != '.' && fstatat(fd, ent->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+            (*n)++;
+            *size_bytes += st.st_size;
+        }
+    }
+    (void)closedir(d);
 }
 
 int content_uploads_sweep(struct content *c, int64_t older_than_ms)

@@ -78,6 +78,35 @@ static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {0},
 };
+static const struct cli_option immutable_opts[] = {
+    {"repositories", 0, "GLOB", "of which repositories (default: all)"},
+    {"tags", 0, "GLOB", "which tags (default: all); ! in front turns it around"},
+    {0},
+};
+static const struct cli_option retention_rule_opts[] = {
+    {"repositories", 0, "GLOB", "of which repositories (default: all)"},
+    {"tags", 0, "GLOB", "which tags (default: all); ! in front turns it around"},
+    {"keep", 0, "WHAT", "latest_pushed, latest_pulled, pushed_days, pulled_days or always"},
+    {"n", 0, "N", "how many images, or how many days"},
+    {"untagged", 0, NULL, "images without a tag too"},
+    {0},
+};
+static const struct cli_option retention_set_opts[] = {
+    {"schedule", 0, "CRON", "when it runs, as in crontab(5), or @daily; empty: only when asked"},
+    {"others", 0, "keep|remove", "what becomes of tags that no rule is about"},
+    {0},
+};
+static const struct cli_option retention_run_opts[] = {
+    {"dry-run", 0, NULL, "only say what would go, and why"},
+    {"yes", 'y', NULL, "do not ask"},
+    {0},
+};
+static const struct cli_option fsck_opts[] = {
+    {"deep", 0, NULL, "read every blob and compare it with its digest"},
+    {"repair", 0, NULL, "mend what can be mended without losing anything"},
+    {"state", 0, "DIR", "check a state directory that no server uses, as root"},
+    {0},
+};
 static const struct cli_option member_opts[] = {
     {"group", 'g', NULL, "the name is that of a group"},
     {0},
@@ -325,6 +354,29 @@ const struct cli_verb cli_verbs[] = {
      filter_opts, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
+    {"image tree", "IMAGE", "Show an index, its platforms, their layers, and what refers to them.",
+     "  strata image tree demo/tool:1", NULL, verb_image_tree, S},
+    {"image inspect", "IMAGE", "Print digest, platform and configuration of an image as JSON.",
+     "Of an index the image for this machine.\n"
+     "  strata image inspect demo/tool:1",
+     NULL, verb_image_inspect, S},
+    {"image pull", "IMAGE... DIRECTORY",
+     "Download images into an OCI layout; goes on after a break.",
+     "  strata image pull demo/tool:1 demo/tool:2 ./images\n"
+     "  skopeo inspect oci:images:1",
+     NULL, verb_image_pull, S},
+    {"image export", "IMAGE... FILE", "Write images as one tar; with - to standard output.",
+     "The file is an OCI archive and a docker archive in one:\n"
+     "  strata image export demo/tool:1 tool.tar\n"
+     "  docker load -i tool.tar\n"
+     "  skopeo copy oci-archive:tool.tar docker://elsewhere.example/tool:1",
+     NULL, verb_image_export, S},
+    {"image import", "FILE [IMAGE]", "Push the images of a saved tar or of an OCI layout.",
+     "docker save, podman save, skopeo and strata image export write such files, also compressed.\n"
+     "Without IMAGE each keeps its last name and tag, in the project of -p.\n"
+     "  strata image import tool.tar demo/tool:1\n"
+     "  strata image import images.tar.gz -p demo",
+     NULL, verb_image_import, S},
     {"image copy", "FROM TO", "Give an image another name, also in another project.",
      "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
      "  strata image copy demo/tool:1 release/tool:stable",
@@ -333,6 +385,32 @@ const struct cli_verb cli_verbs[] = {
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",
      image_delete_opts, verb_image_delete, S},
+    {"quota show", "", "Show what images a project holds, and may hold.", NULL, NULL,
+     verb_quota_show, P},
+    {"quota set", "SIZE", "Set how many bytes of images a project may hold (administrators).",
+     "The word default gives it that of the server's settings again.\n"
+     "  strata quota set 100GiB -p demo",
+     NULL, verb_quota_set, P},
+    {"immutable add", "", "Make tags immutable: neither moved nor deleted.",
+     "  strata immutable add --repositories 'team/*' --tags 'v*' -p demo", immutable_opts,
+     verb_immutable_add, P},
+    {"immutable list", "", "List the rules of immutable tags.", NULL, NULL, verb_immutable_list, P},
+    {"immutable delete", "RULE", "Delete a rule of immutable tags.", NULL, NULL,
+     verb_immutable_delete, P},
+    {"retention show", "", "Show which images are kept, and when the rest goes.", NULL, NULL,
+     verb_retention_show, P},
+    {"retention add", "", "Add a rule: which images are kept.",
+     "  strata retention add --repositories '**' --tags '!v*' --keep latest_pushed --n 10 -p demo",
+     retention_rule_opts, verb_retention_add, P},
+    {"retention delete", "RULE", "Delete a rule.", NULL, NULL, verb_retention_delete, P},
+    {"retention set", "", "Set the schedule, and what becomes of other tags.",
+     "  strata retention set --schedule @daily --others keep -p demo", retention_set_opts,
+     verb_retention_set, P},
+    {"retention run", "", "Apply the rules now, or show what they would do.",
+     "  strata retention run --dry-run -p demo", retention_run_opts, verb_retention_run, P},
+    {"retention runs", "", "List what ran, newest first.", NULL, NULL, verb_retention_runs, P},
+    {"retention log", "RUN", "Show what a run did with each tag, and why.", NULL, NULL,
+     verb_retention_log, P},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
      "TAG_RETENTION REPLICATION\n"
@@ -365,6 +443,16 @@ const struct cli_verb cli_verbs[] = {
      verb_registry_ping, S},
     {"registry delete", "NAME", "Remove a registry that no rule uses.", NULL, sure_opts,
      verb_registry_delete, S},
+    {"registry storage", "", "Show what all images of this server take (administrators).", NULL,
+     NULL, verb_registry_storage, S},
+    {"registry collect", "", "Delete what images no longer use now (administrators).",
+     "Only what nothing used for its time of grace: 24 hours, or two after its last image went.",
+     NULL, verb_registry_collect, S},
+    {"registry fsck", "", "Check that this server's own images are whole (administrators).",
+     "Files against tables, while others push. Ends with 1 when something was found.\n"
+     "  strata registry fsck --deep --repair\n"
+     "  sudo strata registry fsck --state /var/lib/strata",
+     fsck_opts, verb_registry_fsck, S},
     {"replication rule create", "NAME", "Make a rule: which images are copied where, and when.",
      "  strata replication rule create alpine --direction pull --registry hub \\\n"
      "    --repositories library/alpine --tags '3.*' --destination mirror --schedule @daily\n"

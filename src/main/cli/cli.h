@@ -87,6 +87,8 @@ struct client_request {
     struct str body;
     int body_fd; /* when body_length > 0 and body.p == NULL: streamed from here */
     int64_t body_length;
+    /* Instead of body_fd: the next bytes of the body, at most n; -1 stops. ctx as below. */
+    ssize_t (*source)(void *ctx, char *p, size_t n);
     const char *headers[4]; /* "Name: value", more */
     /* Bytes of a successful answer go here instead of into memory. -1 stops. */
     int (*sink)(void *ctx, struct str bytes);
@@ -273,6 +275,14 @@ int verb_image_push(struct cli *c, struct err *e);
 int verb_image_list(struct cli *c, struct err *e);
 int verb_image_show(struct cli *c, struct err *e);
 int verb_image_delete(struct cli *c, struct err *e);
+/* image_tree.c */
+int verb_image_tree(struct cli *c, struct err *e);
+int verb_image_inspect(struct cli *c, struct err *e);
+/* image_export.c */
+int verb_image_pull(struct cli *c, struct err *e);
+int verb_image_export(struct cli *c, struct err *e);
+/* image_import.c */
+int verb_image_import(struct cli *c, struct err *e);
 /* image_copy.c */
 int verb_image_copy(struct cli *c, struct err *e);
 /* replication.c */
@@ -290,6 +300,23 @@ int verb_replicate(struct cli *c, struct err *e);
 int verb_replication_runs(struct cli *c, struct err *e);
 int verb_replication_run(struct cli *c, struct err *e);
 int verb_replication_stop(struct cli *c, struct err *e);
+/* fsck.c */
+int verb_registry_storage(struct cli *c, struct err *e);
+int verb_registry_collect(struct cli *c, struct err *e);
+int verb_registry_fsck(struct cli *c, struct err *e);
+/* policy.c */
+int verb_quota_show(struct cli *c, struct err *e);
+int verb_quota_set(struct cli *c, struct err *e);
+int verb_immutable_add(struct cli *c, struct err *e);
+int verb_immutable_list(struct cli *c, struct err *e);
+int verb_immutable_delete(struct cli *c, struct err *e);
+int verb_retention_show(struct cli *c, struct err *e);
+int verb_retention_add(struct cli *c, struct err *e);
+int verb_retention_delete(struct cli *c, struct err *e);
+int verb_retention_set(struct cli *c, struct err *e);
+int verb_retention_run(struct cli *c, struct err *e);
+int verb_retention_runs(struct cli *c, struct err *e);
+int verb_retention_log(struct cli *c, struct err *e);
 /* volume.c */
 int verb_volume_create(struct cli *c, struct err *e);
 int verb_volume_list(struct cli *c, struct err *e);

@@ -137,7 +137,7 @@ static size_t on_read(char *p, size_t size, size_t n, void *ctx)
     if ((int64_t)room > x->fd_left) {
         room = (size_t)x->fd_left;
     }
-    got = read(x->q->body_fd, p, room);
+    got = x->q->source ? x->q->source(x->q->ctx, p, room) : read(x->q->body_fd, p, room);
     if (got < 0) {
         return CURL_READFUNC_ABORT;
     }

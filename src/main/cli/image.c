@@ -1,9 +1,8 @@
 /* Push of what needs no builder - a static program or a tar - as an OCI image of one layer
  * (image-spec 1.1). */
-#include "main/cli/cli.h"
+#include "main/cli/image.h"
 
 #include "base/fs.h"
-#include "base/hash.h"
 #include "base/limits.h"
 
 #include <archive.h>
@@ -15,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -204,9 +202,9 @@ static int check_tar(const char *path, bool *packed, struct err *e)
         n++;
         if (name && (strcmp(name, "manifest.json") == 0 || strcmp(name, "oci-layout") == 0)) {
             rc = err_set(e, ERR_INVALID,
-                         "%s is an image that was saved, not a root file system: skopeo copy "
-                         "%s:%s docker://...",
-                         path, name[0] == 'm' ? "docker-archive" : "oci-archive", path);
+                         "%s is an image that was saved (%s-archive), not a root file system: "
+                         "strata image import %s IMAGE",
+                         path, name[0] == 'm' ? "docker" : "oci", path);
         }
     }
     if (rc == 0 && (r != ARCHIVE_EOF || n == 0)) {
@@ -305,16 +303,6 @@ static int gzip_of(struct blob *out, const struct blob *in, struct err *e)
 
 /* --- configuration and manifest --- */
 
-static const char *go_architecture(void)
-{
-    static struct utsname u;
-
-    (void)uname(&u);
-    return strcmp(u.machine, "x86_64") == 0    ? "amd64"
-           : strcmp(u.machine, "aarch64") == 0 ? "arm64"
-                                               : u.machine;
-}
-
 static void write_list(struct jw *w, const char *key, struct cli *c, const char *option,
                        const char *first)
 {
@@ -338,7 +326,7 @@ static void write_config(struct cli *c, const char *program, const struct blob *
     struct jw w = JW(out);
 
     jw_object(&w);
-    jw_kv_c(&w, "architecture", go_architecture());
+    jw_kv_c(&w, "architecture", image_architecture());
     jw_kv_c(&w, "os", "linux");
     jw_key(&w, "config");
     jw_object(&w);
@@ -399,9 +387,9 @@ static int expect(const struct client_answer *a, int status, struct err *e)
                             : err_set(e, ERR_INTERNAL, "the registry answered %d", a->status);
 }
 
-static int has_blob(struct cli *c, const char *repo, const struct blob *b, bool *has, struct err *e)
+int image_has_blob(struct cli *c, const char *repo, const char *digest, bool *has, struct err *e)
 {
-    SCOPED(freep) char *path = xasprintf("/v2/%s/blobs/%s", url_path(repo), b->digest);
+    SCOPED(freep) char *path = xasprintf("/v2/%s/blobs/%s", url_path(repo), digest);
     SCOPED(client_answer_done) struct client_answer a = {0};
 
     if (client_send(c->client, &(struct client_request){.method = "HEAD", .path = str_of(path)}, &a,
@@ -431,69 +419,61 @@ static int start_upload(struct cli *c, const char *repo, char **location, struct
     return 0;
 }
 
-static int push_blob(struct cli *c, const char *repo, const char *what, const struct blob *b,
-                     struct err *e)
+int image_push_blob(struct cli *c, const char *repo, const char *digest,
+                    const struct client_request *body, struct err *e)
 {
     SCOPED(freep) char *location = NULL;
     SCOPED(freep) char *path = NULL;
     SCOPED(client_answer_done) struct client_answer a = {0};
+    struct client_request q = *body;
+
+    if (start_upload(c, repo, &location, e) < 0) {
+        return -1;
+    }
+    path = xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?',
+                     url_segment(digest));
+    q.method = "PUT";
+    q.path = str_of(path);
+    q.type = "application/octet-stream";
+    return client_send(c->client, &q, &a, e) < 0 ? -1 : expect(&a, 201, e);
+}
+
+static int push_blob(struct cli *c, const char *repo, const char *what, const struct blob *b,
+                     struct err *e)
+{
     struct progress p;
     bool has = false;
     int rc;
 
-    if (has_blob(c, repo, b, &has, e) < 0) {
-        return -1;
+    if (image_has_blob(c, repo, b->digest, &has, e) < 0 || has) {
+        return has ? 0 : -1;
     }
-    if (has) {
-        return 0;
+    if (lseek(b->fd, 0, SEEK_SET) < 0) {
+        return err_sys(e, "seek");
     }
-    if (start_upload(c, repo, &location, e) < 0 || lseek(b->fd, 0, SEEK_SET) < 0) {
-        return -1;
-    }
-    path = xasprintf("%s%cdigest=%s", location, strchr(location, '?') ? '&' : '?',
-                     url_segment(b->digest));
     progress_begin(&p, what);
-    rc = client_send(c->client,
-                     &(struct client_request){.method = "PUT",
-                                              .path = str_of(path),
-                                              .type = "application/octet-stream",
-                                              .body_fd = b->fd,
-                                              .body_length = b->size,
-                                              .progress = progress_bytes,
-                                              .ctx = &p},
-                     &a, e);
+    rc = image_push_blob(
+        c, repo, b->digest,
+        &(struct client_request){
+            .body_fd = b->fd, .body_length = b->size, .progress = progress_bytes, .ctx = &p},
+        e);
     progress_end(&p);
-    return rc < 0 ? -1 : expect(&a, 201, e);
+    return rc;
 }
 
-static int push_manifest(struct cli *c, const char *repo, const char *tag, struct str manifest,
-                         struct err *e)
+int image_put_manifest(struct cli *c, const char *repo, const char *reference, const char *type,
+                       struct str bytes, struct err *e)
 {
-    SCOPED(freep) char *path = xasprintf("/v2/%s/manifests/%s", url_path(repo), url_segment(tag));
+    SCOPED(freep)
+    char *path = xasprintf("/v2/%s/manifests/%s", url_path(repo), url_segment(reference));
     SCOPED(client_answer_done) struct client_answer a = {0};
 
-    if (client_send(
-            c->client,
-            &(struct client_request){
-                .method = "PUT", .path = str_of(path), .type = MEDIA_MANIFEST, .body = manifest},
-            &a, e) < 0) {
-        return -1;
-    }
-    return expect(&a, 201, e);
-}
-
-/* "project/repo:tag" -> its halves; the tag is `latest` when none is given. */
-static int split_reference(const char *ref, char **repo, char **tag, struct err *e)
-{
-    const char *slash = strrchr(ref, '/');
-    const char *colon = slash ? strchr(slash, ':') : NULL;
-
-    if (slash == NULL || slash == ref || strchr(ref, '@')) {
-        return err_set(e, ERR_INVALID, "'%s': write PROJECT/REPOSITORY:TAG", ref);
-    }
-    *repo = colon ? xstrndup(ref, (size_t)(colon - ref)) : xstrdup(ref);
-    *tag = xstrdup(colon ? colon + 1 : "latest");
-    return 0;
+    return client_send(c->client,
+                       &(struct client_request){
+                           .method = "PUT", .path = str_of(path), .type = type, .body = bytes},
+                       &a, e) < 0
+               ? -1
+               : expect(&a, 201, e);
 }
 
 static int push_all(struct cli *c, const char *repo, const char *tag, const char *program,
@@ -510,7 +490,7 @@ static int push_all(struct cli *c, const char *repo, const char *tag, const char
         return -1;
     }
     write_manifest(&config, &layer, manifest);
-    return push_manifest(c, repo, tag, buf_str(manifest), e);
+    return image_put_manifest(c, repo, tag, MEDIA_MANIFEST, buf_str(manifest), e);
 }
 
 int verb_image_push(struct cli *c, struct err *e)
@@ -534,7 +514,7 @@ int verb_image_push(struct cli *c, struct err *e)
                        is_plain ? " --dest-tls-verify=false" : "", strstr(server, "://") + 3,
                        cli_arg(c, 0));
     }
-    if (split_reference(cli_arg(c, 0), &repo, &tag, e) < 0 ||
+    if (image_split(c, cli_arg(c, 0), &repo, &tag, e) < 0 ||
         (tar_path ? open_tar(&tar, tar_path, e) : tar_of_program(&tar, program_path, program, e)) <
             0 ||
         push_all(c, repo, tag, program, &tar, &manifest, e) < 0) {

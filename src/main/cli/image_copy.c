@@ -1,48 +1,16 @@
 /* An image under another name of the same registry: its blobs are mounted, not moved. */
-#include "main/cli/cli.h"
+#include "main/cli/image.h"
 
 #include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ACCEPT                                                                                     \
-    "Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json," \
-    " application/vnd.docker.distribution.manifest.v2+json,"                                       \
-    " application/vnd.docker.distribution.manifest.list.v2+json"
-
-enum { DEPTH_MAX = 4 };
-
 struct copying {
     struct cli *c;
     const char *from, *to; /* repositories */
     int depth;
 };
-
-/* "project/repo:tag" -> its halves; the tag is `latest` when none is given. */
-static int split(const char *ref, char **repo, char **tag, struct err *e)
-{
-    const char *slash = strrchr(ref, '/');
-    const char *colon = slash ? strchr(slash, ':') : NULL;
-
-    if (slash == NULL || slash == ref || strchr(ref, '@')) {
-        return err_set(e, ERR_INVALID, "'%s': write PROJECT/REPOSITORY:TAG", ref);
-    }
-    *repo = colon ? xstrndup(ref, (size_t)(colon - ref)) : xstrdup(ref);
-    *tag = xstrdup(colon ? colon + 1 : "latest");
-    return 0;
-}
-
-static int send(struct cli *c, const struct client_request *q, int status, struct client_answer *a,
-                struct err *e)
-{
-    if (client_send(c->client, q, a, e) < 0) {
-        return -1;
-    }
-    return a->status == status ? 0
-           : a->status >= 400  ? client_error(a, e)
-                               : err_set(e, ERR_INTERNAL, "the registry answered %d", a->status);
-}
 
 /* A layer that lives elsewhere (urls) is not ours to mount. */
 static int mount(const struct copying *y, const json_t *descriptor, struct err *e)
@@ -92,43 +60,28 @@ static int copy_parts(struct copying *y, const json_t *manifest, struct err *e)
     return children ? 0 : mount(y, json_object_get(manifest, "config"), e);
 }
 
-static int put(const struct copying *y, const char *as, const json_t *manifest, struct str bytes,
-               struct err *e)
-{
-    SCOPED(freep) char *path = xasprintf("/v2/%s/manifests/%s", url_path(y->to), url_segment(as));
-    SCOPED(client_answer_done) struct client_answer a = {0};
-    const char *type = json_text(manifest, "mediaType");
-
-    return send(y->c,
-                &(struct client_request){
-                    .method = "PUT",
-                    .path = str_of(path),
-                    .type = type[0] ? type : "application/vnd.oci.image.manifest.v1+json",
-                    .body = bytes},
-                201, &a, e);
-}
-
 static int copy(struct copying *y, const char *reference, const char *as, struct err *e)
 {
-    SCOPED(freep)
-    char *path = xasprintf("/v2/%s/manifests/%s", url_path(y->from), url_segment(reference));
-    SCOPED(client_answer_done) struct client_answer a = {0};
+    SCOPED(buf_done) struct buf bytes = BUF_MAX(LIMIT_MANIFEST_BYTES);
     SCOPED(json_decrefp) json_t *manifest = NULL;
+    const char *type;
     int result;
 
-    if (y->depth == DEPTH_MAX) {
-        return err_set(e, ERR_LIMIT, "indexes are nested deeper than %d", DEPTH_MAX);
+    if (y->depth == IMAGE_DEPTH_MAX) {
+        return err_set(e, ERR_LIMIT, "indexes are nested deeper than %d", IMAGE_DEPTH_MAX);
     }
-    if (send(y->c,
-             &(struct client_request){.method = "GET", .path = str_of(path), .headers = {ACCEPT}},
-             200, &a, e) < 0 ||
-        (manifest = json_parse(buf_str(&a.body), e)) == NULL) {
+    if (image_manifest(y->c, y->from, reference, &bytes, &manifest, e) < 0) {
         return -1;
     }
     y->depth++;
     result = copy_parts(y, manifest, e);
     y->depth--;
-    return result < 0 ? -1 : put(y, as, manifest, buf_str(&a.body), e);
+    type = json_text(manifest, "mediaType");
+    return result < 0
+               ? -1
+               : image_put_manifest(y->c, y->to, as,
+                                    type[0] ? type : "application/vnd.oci.image.manifest.v1+json",
+                                    buf_str(&bytes), e);
 }
 
 int verb_image_copy(struct cli *c, struct err *e)
@@ -139,8 +92,8 @@ int verb_image_copy(struct cli *c, struct err *e)
     SCOPED(freep) char *to_tag = NULL;
     struct copying y = {.c = c};
 
-    if (split(cli_arg(c, 0), &from, &from_tag, e) < 0 ||
-        split(cli_arg(c, 1), &to, &to_tag, e) < 0) {
+    if (image_split(c, cli_arg(c, 0), &from, &from_tag, e) < 0 ||
+        image_split(c, cli_arg(c, 1), &to, &to_tag, e) < 0) {
         return -1;
     }
     y.from = from;

@@ -2,6 +2,20 @@
 
 #include <string.h>
 
+/* Short names of the last words of verbs, as other programs have them. */
+static bool is_word(struct str word, const char *given)
+{
+    static const char *const short_names[][2] = {
+        {"ls", "list"}, {"rm", "delete"}, {"cp", "copy"}, {"mv", "move"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(short_names); i++) {
+        if (strcmp(given, short_names[i][0]) == 0) {
+            given = short_names[i][1];
+        }
+    }
+    return str_eq_c(word, given);
+}
+
 /* How many words of argv name the verb, or 0. */
 static size_t words_match(const struct cli_verb *v, int argc, char **argv)
 {
@@ -11,7 +25,7 @@ static size_t words_match(const struct cli_verb *v, int argc, char **argv)
     while (rest.p) {
         struct str word = str_cut(&rest, ' ');
 
-        if (n == (size_t)argc || !str_eq_c(word, argv[n])) {
+        if (n == (size_t)argc || !is_word(word, argv[n])) {
             return 0;
         }
         n++;
@@ -160,7 +174,7 @@ static int group_alone(const char *group, struct err *e)
 
 static int no_such_verb(const char *word, struct err *e)
 {
-    char groups[128][32];
+    char groups[256][32];
     const char *names[ARRAY_LEN(groups)];
     size_t n = 0;
     const char *near;

@@ -1,0 +1,273 @@
+/* The tables among themselves. Each check is one statement that names what is wrong; what mends it
+ * stands beside it, and is run in the order of the table: references before the counters that count
+ * them, charges before what is charged. */
+#include "fsck.h"
+
+#include "manifest.h"
+#include "state/state.h"
+
+#include <string.h>
+
+#define MENDS_MAX 2
+
+struct row_check {
+    const char *kind;
+    const char *find; /* rows of name and details */
+    const char *mend[MENDS_MAX];
+};
+
+#define OF_MANIFESTS                                                                               \
+    "(SELECT repository_id, digest, count(*) AS n FROM manifest_blobs GROUP BY 1, 2)"
+#define OF_REPOSITORIES                                                                            \
+    "(SELECT project_id, digest, sum(charged) AS n FROM repository_blobs GROUP BY 1, 2"            \
+    " HAVING n > 0)"
+#define OF_PROJECTS                                                                                \
+    "(SELECT id, sum(bytes) AS n FROM (SELECT p.project_id AS id, b.size_bytes AS bytes"           \
+    "  FROM project_blobs p JOIN blobs b ON b.digest = p.digest"                                   \
+    "  UNION ALL SELECT project_id, length(body) FROM manifests) GROUP BY id)"
+
+static const struct row_check checks[] = {
+    {"lost_manifest",
+     "SELECT digest, '' FROM manifests WHERE repository_id NOT IN (SELECT id FROM repositories)",
+     {"DELETE FROM manifests WHERE repository_id NOT IN (SELECT id FROM repositories)"}},
+    {"lost_tag",
+     "SELECT t.name, '' FROM tags t WHERE NOT EXISTS (SELECT 1 FROM manifests m"
+     " WHERE m.id = t.manifest_id AND m.repository_id = t.repository_id)",
+     {"DELETE FROM tags WHERE NOT EXISTS (SELECT 1 FROM manifests m"
+      " WHERE m.id = tags.manifest_id AND m.repository_id = tags.repository_id)"}},
+    {"lost_reference",
+     "SELECT digest, '' FROM manifest_blobs WHERE manifest_id NOT IN (SELECT id FROM manifests)"
+     " UNION ALL SELECT digest, '' FROM manifest_children"
+     " WHERE manifest_id NOT IN (SELECT id FROM manifests)",
+     {"DELETE FROM manifest_blobs WHERE manifest_id NOT IN (SELECT id FROM manifests)",
+      "DELETE FROM manifest_children WHERE manifest_id NOT IN (SELECT id FROM manifests)"}},
+    {"lost_blob",
+     "SELECT digest, '' FROM repository_blobs"
+     " WHERE repository_id NOT IN (SELECT id FROM repositories)"
+     " OR digest NOT IN (SELECT digest FROM blobs)",
+     {"DELETE FROM repository_blobs WHERE repository_id NOT IN (SELECT id FROM repositories)",
+      "DELETE FROM repository_blobs WHERE digest NOT IN (SELECT digest FROM blobs)"
+      " AND (repository_id, digest) NOT IN (SELECT repository_id, digest FROM manifest_blobs)"}},
+    {"unlinked_blob",
+     "SELECT DISTINCT r.name || '@' || mb.digest, '' FROM manifest_blobs mb"
+     " JOIN repositories r ON r.id = mb.repository_id WHERE NOT EXISTS (SELECT 1"
+     " FROM repository_blobs rb WHERE rb.repository_id = mb.repository_id"
+     " AND rb.digest = mb.digest)",
+     {"INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
+      " SELECT DISTINCT mb.repository_id, mb.digest, unixepoch() * 1000, r.project_id"
+      " FROM manifest_blobs mb JOIN repositories r ON r.id = mb.repository_id"
+      " JOIN blobs b ON b.digest = mb.digest WHERE NOT EXISTS (SELECT 1"
+      " FROM repository_blobs rb WHERE rb.repository_id = mb.repository_id"
+      " AND rb.digest = mb.digest)"}},
+    {"trash_in_use",
+     "SELECT digest, '' FROM blob_trash WHERE digest IN (SELECT digest FROM blobs)",
+     {"DELETE FROM blob_trash WHERE digest IN (SELECT digest FROM blobs)"}},
+    {"blob_repositories",
+     "SELECT b.digest, format('%d, counted %d', b.repositories, (SELECT count(*)"
+     " FROM repository_blobs rb WHERE rb.digest = b.digest)) FROM blobs b"
+     " WHERE b.repositories <> (SELECT count(*) FROM repository_blobs rb"
+     " WHERE rb.digest = b.digest)",
+     {"UPDATE blobs SET repositories = (SELECT count(*) FROM repository_blobs rb"
+      " WHERE rb.digest = blobs.digest)"
+      " WHERE repositories <> (SELECT count(*) FROM repository_blobs rb"
+      " WHERE rb.digest = blobs.digest)"}},
+    {"blob_manifests",
+     "SELECT r.name || '@' || rb.digest, format('%d, counted %d', rb.manifests,"
+     " coalesce(c.n, 0)) FROM repository_blobs rb JOIN repositories r ON r.id = rb.repository_id"
+     " LEFT JOIN " OF_MANIFESTS " c ON c.repository_id = rb.repository_id AND c.digest = rb.digest"
+     " WHERE rb.manifests <> coalesce(c.n, 0)",
+     {"UPDATE repository_blobs SET manifests = 0 WHERE manifests <> 0"
+      " AND (repository_id, digest) NOT IN (SELECT repository_id, digest FROM manifest_blobs)",
+      "UPDATE repository_blobs SET manifests = c.n FROM " OF_MANIFESTS " c"
+      " WHERE c.repository_id = repository_blobs.repository_id"
+      " AND c.digest = repository_blobs.digest AND manifests <> c.n"}},
+    {"other_project",
+     "SELECT r.name || '@' || rb.digest, '' FROM repository_blobs rb"
+     " JOIN repositories r ON r.id = rb.repository_id WHERE rb.project_id <> r.project_id"
+     " UNION ALL SELECT r.name || '@' || m.digest, '' FROM manifests m"
+     " JOIN repositories r ON r.id = m.repository_id WHERE m.project_id <> r.project_id",
+     {"UPDATE repository_blobs SET project_id = r.project_id FROM repositories r"
+      " WHERE r.id = repository_id AND repository_blobs.project_id <> r.project_id",
+      "UPDATE manifests SET project_id = r.project_id FROM repositories r"
+      " WHERE r.id = repository_id AND manifests.project_id <> r.project_id"}},
+    {"not_charged",
+     "SELECT r.name || '@' || rb.digest, '' FROM repository_blobs rb"
+     " JOIN repositories r ON r.id = rb.repository_id WHERE rb.manifests > 0 AND rb.charged = 0",
+     {"UPDATE repository_blobs SET charged = 1 WHERE manifests > 0 AND charged = 0"}},
+    {"project_blob",
+     "SELECT c.digest, format('%d, counted %d', coalesce(p.repositories, 0), c.n)"
+     " FROM " OF_REPOSITORIES " c LEFT JOIN project_blobs p"
+     " ON p.project_id = c.project_id AND p.digest = c.digest"
+     " WHERE coalesce(p.repositories, 0) <> c.n"
+     " UNION ALL SELECT p.digest, format('%d, counted 0', p.repositories) FROM project_blobs p"
+     " WHERE (p.project_id, p.digest) NOT IN (SELECT project_id, digest FROM " OF_REPOSITORIES ")",
+     {"DELETE FROM project_blobs WHERE (project_id, digest) NOT IN"
+      " (SELECT project_id, digest FROM " OF_REPOSITORIES ")",
+      "INSERT INTO project_blobs SELECT project_id, digest, n FROM " OF_REPOSITORIES
+      " WHERE true ON CONFLICT DO UPDATE SET repositories = excluded.repositories"}},
+    {"project_bytes",
+     "SELECT format('project %d', coalesce(p.project_id, c.id)),"
+     " format('%d, counted %d', coalesce(p.used_bytes, 0), coalesce(c.n, 0))"
+     " FROM registry_projects p FULL JOIN " OF_PROJECTS " c ON c.id = p.project_id"
+     " WHERE coalesce(p.used_bytes, 0) <> coalesce(c.n, 0)",
+     {"UPDATE registry_projects SET used_bytes = 0 WHERE used_bytes <> 0",
+      "INSERT INTO registry_projects(project_id, used_bytes) SELECT id, n FROM " OF_PROJECTS
+      " WHERE true ON CONFLICT DO UPDATE SET used_bytes = excluded.used_bytes"}},
+    {"missing_child",
+     "SELECT r.name || '@' || c.digest, '' FROM manifest_children c"
+     " JOIN repositories r ON r.id = c.repository_id WHERE NOT EXISTS (SELECT 1 FROM manifests m"
+     "  WHERE m.repository_id = c.repository_id AND m.digest = c.digest)"
+     " AND NOT EXISTS (SELECT 1 FROM repository_blobs rb"
+     "  WHERE rb.repository_id = c.repository_id AND rb.digest = c.digest)",
+     {NULL}},
+};
+
+struct rows {
+    struct fsck_report *rep;
+    bool is_again; /* after the repair: only counts */
+    bool found[ARRAY_LEN(checks)];
+};
+
+static int run_check(struct state_db *db, struct rows *w, size_t i, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    w->found[i] = false;
+    if (query_open(&q, db, e, checks[i].find, "") < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        w->found[i] = true;
+        if (!w->is_again) {
+            fsck_found(w->rep, checks[i].kind, query_str(&q, 0), query_str(&q, 1), FSCK_LEFT);
+        }
+    }
+    return r;
+}
+
+static int check_noted(struct state_db *db, struct fsck_report *rep, const struct query *q,
+                       const char *blob, struct err *e)
+{
+    int64_t is_noted;
+
+    if (state_one_i64(
+            db, &is_noted, e, "rows",
+            "SELECT EXISTS (SELECT 1 FROM manifest_blobs WHERE manifest_id = ? AND digest = ?)",
+            "iz", query_i64(q, 0), blob) < 0) {
+        return -1;
+    }
+    if (!is_noted) {
+        fsck_found(rep, "manifest_blobs", query_str(q, 1), str_of(blob), FSCK_LEFT);
+    }
+    return 0;
+}
+
+/* Its digest, and that each blob it names is noted as its own. */
+static int check_body(struct state_db *db, struct fsck_report *rep, const struct query *q,
+                      struct arena *a, struct err *e)
+{
+    struct str digest = query_str(q, 1), body = query_str(q, 3), rest = digest;
+    char have[CONTENT_DIGEST_MAX];
+    struct manifest m;
+    struct err bad;
+
+    if (content_digest_of(body, str_cut(&rest, ':'), have, &bad) < 0 || !str_eq_c(digest, have) ||
+        manifest_parse(a, query_str(q, 2), body, &m, &bad) < 0) {
+        fsck_found(rep, "damaged_manifest", digest, STR_EMPTY, FSCK_LEFT);
+        return 0;
+    }
+    for (size_t i = 0; i < m.n_layers; i++) {
+        if (!m.layers[i].foreign && check_noted(db, rep, q, m.layers[i].digest, e) < 0) {
+            return -1;
+        }
+    }
+    return m.is_index ? 0 : check_noted(db, rep, q, m.config.digest, e);
+}
+
+static int check_bodies(struct state_db *db, struct fsck_report *rep, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT id, digest, media_type, body FROM manifests", "") < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        struct arena a = {0};
+
+        rep->manifests++;
+        r = check_body(db, rep, &q, &a, e);
+        arena_done(&a);
+        if (r < 0) {
+            return -1;
+        }
+        if (atomic_load(&rep->r->is_closing)) {
+            return err_set(e, ERR_UNAVAILABLE, "the server stopped before the end");
+        }
+    }
+    return r;
+}
+
+static int check_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct rows *w = ctx;
+
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+        if (run_check(db, w, i, e) < 0) {
+            return -1;
+        }
+    }
+    return w->is_again ? 0 : check_bodies(db, w->rep, e);
+}
+
+static int mend_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+        for (size_t k = 0; k < MENDS_MAX && checks[i].mend[k] != NULL; k++) {
+            if (state_run(db, e, checks[i].mend[k], "") < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* What is no longer found was mended. */
+static int mend(struct rows *w, struct err *e)
+{
+    struct fsck_report *rep = w->rep;
+    bool before[ARRAY_LEN(checks)];
+
+    memcpy(before, w->found, sizeof(before));
+    w->is_again = true;
+    if (state_write(rep->r->state, mend_fn, w, e) < 0 ||
+        state_read(rep->r->state, check_fn, w, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < rep->findings.len; i++) {
+        struct fsck_finding *f = &rep->findings.p[i];
+
+        for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
+            if (before[k] && !w->found[k] && strcmp(checks[k].kind, f->kind->name) == 0) {
+                f->repaired = true;
+                rep->repaired++;
+            }
+        }
+    }
+    return 0;
+}
+
+int fsck_rows(struct fsck_report *rep, struct err *e)
+{
+    struct rows w = {.rep = rep};
+    bool any = false;
+
+    if (state_read(rep->r->state, check_fn, &w, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+        any = any || (w.found[i] && checks[i].mend[0] != NULL);
+    }
+    return any && (rep->flags & REGISTRY_CHECK_REPAIR) ? mend(&w, e) : 0;
+}
