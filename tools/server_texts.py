@@ -26,7 +26,7 @@ SAYS = {'err_set': (2, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'er
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
 WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|access/(names|authorize)\.c'
-                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention)\.c|content/digest\.c')
+                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c')
 NO_SENTENCE = re.compile(r'^[^a-z\'%]|SELECT|INSERT|UPDATE|DELETE|jobs\.seq|seq, id|denied: unknown|directory: unknown|^%s:? %s$|not found$'
                          r'|^mount `|^mkdir `|^openat2 `|^the target `|file `|format error|dynamic library|^open executable|mode not supported'
                          r'|^command $|^exec container|^is a directory$|says nothing|^detail |^look at$|^rename to$|^%c|^bytes $')

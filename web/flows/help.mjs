@@ -48,6 +48,7 @@ async function makeSamples(api) {
     groups: ['/admin/groups'],
     robots: ['/admin/robots'],
     projects: ['/admin/projects'],
+    storage: ['/admin/storage'],
     replication: ['/admin/replication'],
     permissions: ['/admin/permissions'],
     audit: ["/admin/audit?user=admin&q=it's&time=day"],

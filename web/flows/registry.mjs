@@ -254,4 +254,27 @@ export const flows = {
       receiver.close();
     }
   },
+
+  'an administrator sees what images take, collects, and checks the store': async ({ page, newPage, url, api, admin, shot, accessible }) => {
+    await prepare(api, url, admin);
+    await page.goto(`${url}/ui/admin/storage`);
+    await page.getByText('On disk').waitFor();
+    const { blobs } = await api('GET', '/api/v1/registry/storage');
+    assert.ok(blobs > 0);
+    await page.getByText(`${blobs.toLocaleString('en')} blobs`, { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Collect now' }).click();
+    await page.getByText(/blobs deleted|Nothing is old enough/).waitFor();
+    await page.getByLabel('Read every blob').check();
+    await page.getByRole('button', { name: 'Check now' }).click();
+    await page.getByText('every blob was read').waitFor();
+    await page.getByText('all is fine').waitFor();
+    const { last_fsck: last } = await api('GET', '/api/v1/registry/storage');
+    assert.deepEqual([last.deep, last.problems, last.started_by], [true, 0, 'admin']);
+    await accessible(page);
+    await shot(page, 'storage');
+    const small = await newPage({ locale: 'zh-TW', width: 400, dark: true });
+    await small.goto(`${url}/ui/admin/storage`);
+    await small.getByText('已讀取每個 blob').waitFor();
+    await page400(small, accessible, shot, 'storage-400-zh');
+  },
 };

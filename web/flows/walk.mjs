@@ -42,7 +42,7 @@ const PAGES = [
   { name: 'account', at: '/account', project: false, offers: [['none', 'button', 'New token']] },
   { name: 'no-such-page', at: '/no/such/page', project: false },
   { name: 'users', at: '/admin/users', project: false, admin: true, offers: [['admin', 'button', 'New user']] },
-  ...['groups', 'robots', 'projects', 'replication', 'permissions', 'audit', 'health', 'nodes', 'settings'].map((n) => ({ name: `admin-${n}`, at: `/admin/${n}`, project: false, admin: true })),
+  ...['groups', 'robots', 'projects', 'storage', 'replication', 'permissions', 'audit', 'health', 'nodes', 'settings'].map((n) => ({ name: `admin-${n}`, at: `/admin/${n}`, project: false, admin: true })),
 ];
 
 const ensure = (api, method, path, body) => api(method, path, body).catch(() => undefined);

@@ -53,3 +53,7 @@ export type WebhookNew = Schemas['WebhookNew'];
 export type WebhookChange = Schemas['WebhookChange'];
 export type WebhookDelivery = Schemas['WebhookDelivery'];
 export type WebhookDeliveryWhole = Schemas['WebhookDeliveryWhole'];
+export type RegistryStorage = Schemas['RegistryStorage'];
+export type RegistryFreed = Schemas['RegistryFreed'];
+export type RegistryCheck = Schemas['RegistryCheck'];
+export type RegistryFinding = Schemas['RegistryFinding'];

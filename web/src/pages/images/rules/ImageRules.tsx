@@ -24,6 +24,7 @@ export default function ImageRules() {
         title={t('rules.title')}
         crumbs={[{ name: t('images.title'), to: `/p/${encodeURIComponent(project)}/images` }, { name: t('rules.title') }]}
         commands={[
+          { cli: `strata quota show -p ${project}`, url: path`/api/v1/projects/${project}/quota` },
           { cli: `strata webhook list -p ${project}`, url: path`/api/v1/projects/${project}/webhooks` },
           {
             cli: `strata webhook create NAME --url https://ci.example/NAME --event PUSH_ARTIFACT -p ${project}`,
