@@ -30,7 +30,7 @@ export const flows = {
     await page.getByRole('row').filter({ hasText: '/api/v1/projects/demo/jobs' }).first().waitFor();
     await page.getByRole('button', { name: 'Export' }).click();
     const audit = await saved(page, () => page.getByRole('menuitem', { name: 'CSV' }).getByRole('link').click());
-    assert.match(audit.text, /^at,user,method,path,project,status,peer,request_id\r\n.*,admin,POST,\/api\/v1\/projects\/demo\/jobs,demo,202,/);
+    assert.match(audit.text, /^id,at,user,method,path,project,status,peer,request_id\r\n\d+,.*,"admin","POST","\/api\/v1\/projects\/demo\/jobs","demo",202,/);
   },
 
   'the tab of the browser tells how a job goes, and its id is copied': async ({ page, url, api }) => {

@@ -115,6 +115,6 @@ export const flows = {
     await page.goto(`${url}/ui/admin/replication?tab=registries`);
     await menu('flow-site', 'Delete');
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-    await page.getByText('flow-site').waitFor({ state: 'detached' });
+    await page.getByText('flow-site', { exact: true }).waitFor({ state: 'detached' });
   },
 };

@@ -84,21 +84,8 @@ export async function pingWebhook(project: string, id: number): Promise<WebhookD
   return sent;
 }
 
-/** What a webhook sent; looked at again while something waits. */
-export function useDeliveries(project: string, id: number) {
-  const pages = usePages<WebhookDelivery>(['webhooks', project, id, 'deliveries'], `${hookUrl(project, id)}/deliveries`, { limit: 50 });
-  const waits = pages.items.some((d) => d.state === 'waiting');
-  useQuery({
-    queryKey: ['webhooks', project, id, 'look'],
-    enabled: waits,
-    refetchInterval: AGAIN_MS,
-    queryFn: async () => {
-      await touch('webhooks', project, id, 'deliveries');
-      return Date.now();
-    },
-  });
-  return pages;
-}
+export const useDeliveries = (project: string, id: number) =>
+  usePages<WebhookDelivery>(['webhooks', project, id, 'deliveries'], `${hookUrl(project, id)}/deliveries`, { limit: 50, goesOn: (d) => d.state === 'waiting' });
 
 export const useDelivery = (project: string, id: number, delivery: number) =>
   useQuery<WebhookDeliveryWhole, ApiError>({
