@@ -29,7 +29,7 @@ export default function Replication() {
           { cli: 'strata registry list', url: '/api/v1/registries' },
           { cli: 'strata registry add NAME URL', method: 'POST', url: '/api/v1/registries', body: { name: 'NAME', url: 'URL' } },
           { cli: 'strata replication rule list', url: '/api/v1/replication/rules' },
-          { cli: 'strata replication run start RULE', method: 'POST', url: '/api/v1/replication/rules/RULE/runs', body: {} },
+          { cli: 'strata replication run start RULE', method: 'POST', url: '/api/v1/replication/rules/RULE/run' },
           { cli: 'strata replication run list', url: '/api/v1/replication/runs' },
         ]}
         actions={
