@@ -27,7 +27,7 @@ SAYS = {'err_set': (2, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'er
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
 WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|access/(names|authorize)\.c'
-                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|fsck)\.c|content/digest\.c')
+                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c')
 NO_SENTENCE = re.compile(r'^[^a-z\'%]|SELECT|INSERT|UPDATE|DELETE|jobs\.seq|seq, id|denied: unknown|directory: unknown|^%s:? %s$|not found$'
                          r'|^mount `|^mkdir `|^openat2 `|^the target `|file `|format error|dynamic library|^open executable|mode not supported'
                          r'|^command $|^exec container|^is a directory$|says nothing|^detail |^look at$|^rename to$|^%c|^bytes $')
@@ -37,8 +37,8 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'File exists', 'Not a directory', 'Is a directory', 'Directory not empty', 'Too many open files', 'Operation not permitted',
         'Device or resource busy', 'Invalid argument', 'Connection reset by peer', 'Broken pipe', 'File name too long',
         'Too many levels of symbolic links', 'Resource temporarily unavailable', 'Stale file handle', 'Connection timed out', 'started',
-        'a text', 'an amount', 'a size', 'a time', 'a name', 'user', 'project', 'a string', 'an object', 'a number', 'true or false',
-        'a list', 'a map', 'a single value', 'there are: %s', 'it has none yet', ', but no room for more files', 'go on from Upload-Offset',
+        'a text', 'an amount', 'a size', 'a time', 'a name', 'user', 'robot', 'group', 'project', 'a string', 'an object', 'a number',
+        'true or false', 'a list', 'a map', 'a single value', 'there are: %s', 'it has none yet', ', but no room for more files', 'go on from Upload-Offset',
         'send the file again', ': command not found', ': the command cannot be executed', 'too many requests are',
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
         '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']

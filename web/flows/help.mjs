@@ -26,6 +26,7 @@ async function makeSamples(api) {
   const ensure = (...what) => api(...what).catch(() => undefined);
   await ensure('POST', '/api/v1/projects', { name: 'twins' });
   await ensure('POST', '/api/v1/users', { name: 'twin-user', password: 'correct horse battery' });
+  await ensure('POST', '/api/v1/groups', { name: 'twin-group', description: '' });
   await ensure('POST', '/api/v1/projects/twins/volumes', { name: 'twin-data' });
   await ensure('PUT', "/api/v1/projects/twins/volumes/twin-data/files/it's%20a%20folder/a%20file.txt", 'twins');
   const job = await api('POST', '/api/v1/projects/demo/jobs', { image: 'demo/busybox:1', command: ['echo', 'twins'], resources: { cpu: '100m', memory: '64Mi' } });
@@ -43,11 +44,13 @@ async function makeSamples(api) {
     '/p/:project/images': ['/p/demo/images'],
     '/p/:project/trash': ['/p/demo/trash'],
     '/p/:project/images/*': ['/p/demo/images/busybox', '/p/demo/images/busybox?tag=1'],
+    '/p/:project/image-rules': ['/p/twins/image-rules', '/p/twins/image-rules?tab=retention', '/p/twins/image-rules?tab=immutable', '/p/twins/image-rules?tab=webhooks'],
     '/p/:project/settings': ['/p/twins/settings'],
     users: ['/admin/users'],
     groups: ['/admin/groups'],
     robots: ['/admin/robots'],
     projects: ['/admin/projects'],
+    storage: ['/admin/storage'],
     replication: ['/admin/replication'],
     permissions: ['/admin/permissions'],
     audit: ["/admin/audit?user=admin&q=it's&time=day"],
@@ -218,8 +221,8 @@ async function both(sh, cli, curl, address) {
     const one = alike(await run(/ (logs|data get) /.test(cli) ? cli : `${cli} --json`));
     const two = alike(await run(ask));
     assert.deepEqual(one, two, said);
-  } else if (!curl.includes('-X DELETE')) {
-    const named = (text, name) => text.replace(/\bNAME\b/g, name).replace(/\bUSER\b/g, 'twin-user').replace('PASSWORD', 'correct horse battery');
+  } else if (!/-X DELETE|\bRULE\b/.test(curl)) {
+    const named = (text, name) => text.replace(/\bNAME\b/g, name).replace(/\bUSER\b/g, 'twin-user').replace('PASSWORD', 'correct horse battery').replace(/\bGROUP\b/g, 'twin-group').replace(/\bURL\b/g, 'https://registry.example');
     const unique = `t${Math.random().toString(36).slice(2, 10)}`;
     await run(named(cli, `${unique}a`));
     await run(named(ask, `${unique}b`));

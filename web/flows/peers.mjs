@@ -28,8 +28,9 @@ export const flows = {
     assert.equal(rows.length, (await api('GET', `/api/v1/projects/demo/jobs/${job.id}/usage`)).samples.length);
     await page.goto(`${url}/ui/admin/audit?q=/jobs`);
     await page.getByRole('row').filter({ hasText: '/api/v1/projects/demo/jobs' }).first().waitFor();
-    const audit = await saved(page, () => page.getByRole('button', { name: 'CSV' }).click());
-    assert.match(audit.text, /^at,user,method,path,project,status,peer,request_id\r\n.*,admin,POST,\/api\/v1\/projects\/demo\/jobs,demo,202,/);
+    await page.getByRole('button', { name: 'Export' }).click();
+    const audit = await saved(page, () => page.getByRole('menuitem', { name: 'CSV' }).getByRole('link').click());
+    assert.match(audit.text, /^id,at,user,method,path,project,status,peer,request_id\r\n\d+,.*,"admin","POST","\/api\/v1\/projects\/demo\/jobs","demo",202,/);
   },
 
   'the tab of the browser tells how a job goes, and its id is copied': async ({ page, url, api }) => {

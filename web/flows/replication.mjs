@@ -74,7 +74,7 @@ export const flows = {
     dialog = page.getByRole('dialog');
     await dialog.getByLabel('Name').fill('flow-rule');
     await dialog.getByLabel('Repositories').fill('flow-repl/app');
-    await dialog.getByLabel('Destination').fill('flow-repl/copies');
+    await dialog.getByLabel('Destination', { exact: true }).fill('flow-repl/copies');
     await accessible(page);
     await shot(page, 'replication-rule');
     await dialog.getByRole('button', { name: 'Create' }).click();
@@ -115,6 +115,6 @@ export const flows = {
     await page.goto(`${url}/ui/admin/replication?tab=registries`);
     await menu('flow-site', 'Delete');
     await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
-    await page.getByText('flow-site').waitFor({ state: 'detached' });
+    await page.getByText('flow-site', { exact: true }).waitFor({ state: 'detached' });
   },
 };

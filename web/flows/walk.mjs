@@ -31,6 +31,10 @@ const PAGES = [
   { name: 'trash', at: '/p/walk/trash', from: 'maintainer' },
   { name: 'repository', at: '/p/walk/images/tool', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   { name: 'image', at: '/p/walk/images/tool?tag=1', offers: [['maintainer', 'button', 'Delete the tag 1']] },
+  { name: 'rules-storage', at: '/p/walk/image-rules', offers: [['admin', 'button', 'Change the limit']] },
+  { name: 'rules-retention', at: '/p/walk/image-rules?tab=retention', offers: [['maintainer', 'button', 'New rule']] },
+  { name: 'rules-immutable', at: '/p/walk/image-rules?tab=immutable', offers: [['maintainer', 'button', 'New rule']] },
+  { name: 'rules-webhooks', at: '/p/walk/image-rules?tab=webhooks', offers: [['maintainer', 'button', 'New webhook']] },
   {
     name: 'project-settings',
     at: '/p/walk/settings',
@@ -39,7 +43,7 @@ const PAGES = [
   { name: 'account', at: '/account', project: false, offers: [['none', 'button', 'New token']] },
   { name: 'no-such-page', at: '/no/such/page', project: false },
   { name: 'users', at: '/admin/users', project: false, admin: true, offers: [['admin', 'button', 'New user']] },
-  ...['groups', 'robots', 'projects', 'replication', 'permissions', 'audit', 'health', 'nodes', 'settings'].map((n) => ({ name: `admin-${n}`, at: `/admin/${n}`, project: false, admin: true })),
+  ...['groups', 'robots', 'projects', 'storage', 'replication', 'permissions', 'audit', 'health', 'nodes', 'settings'].map((n) => ({ name: `admin-${n}`, at: `/admin/${n}`, project: false, admin: true })),
 ];
 
 const ensure = (api, method, path, body) => api(method, path, body).catch(() => undefined);

@@ -91,9 +91,9 @@ export interface AuditFilter {
   until: string;
 }
 
-export function auditUrl(filter: AuditFilter): string {
+export function auditUrl(filter: AuditFilter & { format?: string }, what: '' | '/export' = ''): string {
   const set = Object.entries(filter).filter(([, value]) => value !== '') as [string, string][];
-  return '/api/v1/audit' + (set.length ? `?${new URLSearchParams(set).toString()}` : '');
+  return `/api/v1/audit${what}` + (set.length ? `?${new URLSearchParams(set).toString()}` : '');
 }
 
 export const useAudit = (filter: AuditFilter) => usePages<AuditEntry>(['audit', filter], auditUrl(filter), { limit: 100 });

@@ -82,12 +82,14 @@ function refreshAudit() {
   }, 500);
 }
 
+const AGAIN_MS = 1500;
+
 /** All pages of a list, fetched as the reader asks for more. `params`: what the list is filtered by; while that
- * changes, the rows before stay in sight. */
+ * changes, the rows before stay in sight. `goesOn`: rows that change without an event; looked at again while there is one. */
 export function usePages<T>(
   key: readonly unknown[],
   url: string,
-  options: { enabled?: boolean; limit?: number; params?: Record<string, string> } = {},
+  options: { enabled?: boolean; limit?: number; params?: Record<string, string>; goesOn?: (row: T) => boolean } = {},
 ): UseInfiniteQueryResult<InfiniteData<Page<T>>, ApiError> & { items: T[] } {
   const result = useInfiniteQuery<Page<T>, ApiError, InfiniteData<Page<T>>, readonly unknown[], string | null>({
     queryKey: [...key, options.params ?? {}],
@@ -107,6 +109,7 @@ export function usePages<T>(
     initialPageParam: null,
     getNextPageParam: (last) => last.next,
     enabled: options.enabled,
+    refetchInterval: ({ state }) => (options.goesOn && state.data?.pages.some((p) => p.items.some(options.goesOn!)) ? AGAIN_MS : false),
     placeholderData: (old, query) => (query && JSON.stringify(query.queryKey.slice(0, -1)) === JSON.stringify(key) ? old : undefined),
   });
   return Object.assign(result, { items: result.data?.pages.flatMap((p) => p.items) ?? [] });

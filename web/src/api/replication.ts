@@ -7,9 +7,9 @@ const touch = (...key: string[]) => queryClient.invalidateQueries({ queryKey: ['
 
 export const useRegistries = () => usePages<RemoteRegistry>(['replication', 'registries'], '/api/v1/registries', { limit: 1000 });
 export const useRules = () => usePages<ReplicationRule>(['replication', 'rules'], '/api/v1/replication/rules', { limit: 1000 });
-export const useRuns = () => usePages<ReplicationRun>(['replication', 'runs'], '/api/v1/replication/runs', { limit: 50 });
+export const useRuns = () => usePages<ReplicationRun>(['replication', 'runs'], '/api/v1/replication/runs', { limit: 50, goesOn: (r) => !r.ended_at });
 export const useTasks = (id: number) =>
-  usePages<ReplicationTask>(['replication', 'runs', id], `/api/v1/replication/runs/${id}/tasks`, { limit: 200 });
+  usePages<ReplicationTask>(['replication', 'runs', id], `/api/v1/replication/runs/${id}/tasks`, { limit: 200, goesOn: (k) => !k.ended_at });
 
 export interface RegistryFields {
   name: string;

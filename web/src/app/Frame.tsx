@@ -56,7 +56,7 @@ function Navigation({ onChoose }: { onChoose?: () => void }) {
   const t = useText();
   const items = useItems();
   const parts = useLocation().pathname.split('/');
-  const here = parts[1] === 'p' ? (parts[3] ?? 'overview') : (parts[1] ?? '');
+  const here = parts[1] === 'p' ? (parts[3] ?? 'overview').replace('image-rules', 'images') : (parts[1] ?? '');
   return (
     <nav aria-label={t('nav.main')}>
       <Menu

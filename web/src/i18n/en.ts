@@ -7,8 +7,9 @@ import { jobs } from './en/jobs';
 import { people } from './en/people';
 import { replication } from './en/replication';
 import { trust } from './en/trust';
+import { rules } from './en/rules';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

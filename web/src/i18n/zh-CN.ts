@@ -7,5 +7,6 @@ import { jobs } from './zh-CN/jobs';
 import { people } from './zh-CN/people';
 import { replication } from './zh-CN/replication';
 import { trust } from './zh-CN/trust';
+import { rules } from './zh-CN/rules';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules };

@@ -7,5 +7,6 @@ import { jobs } from './zh-TW/jobs';
 import { people } from './zh-TW/people';
 import { replication } from './zh-TW/replication';
 import { trust } from './zh-TW/trust';
+import { rules } from './zh-TW/rules';
 
-export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust };
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules };

@@ -39,19 +39,23 @@ export const server: Record<string, string> = {
   'Projects that one user may have made and not deleted, admins excepted; 0: no limit.': '一位用户最多可拥有多少个自己创建且未删除的项目，管理员除外；0：不限。',
   'Audit entries older than this are deleted.': '早于这段时间的审计日志会删除。',
   'Audit entries at most, about 300 bytes each: the oldest ones are deleted; 0: no limit.': '审计日志最多保留几条，每条约 300 字节：最旧的先删；0：不限。',
+  'The longest time that a robot may be given to live; 0s: also without end.': '机器人最长可有的有效期；0s：也可以没有期限。',
   // src/control/access/audit.c
   'after: give the "next" of the page before': 'after：请填上一页的“next”',
+  'a part of the audit log is too long': '审计日志有一部分太长',
   // src/control/access/audit_http.c
   '%s: give a time such as 2026-11-23T18:04:37Z': '{1}：请填时间，例如 2026-11-23T18:04:37Z',
+  'format: ndjson or csv': 'format：请填 ndjson 或 csv',
   // src/control/access/authenticate.c
   'user name or password is wrong': '用户名或密码错误',
-  'this token belongs to another user': '这个令牌属于另一位用户',
-  'this user is gone or disabled': '这位用户已不存在或已停用',
   'Authorization: Basic takes base64 of user:password (RFC 7617)': 'Authorization: Basic 需要 user:password 的 base64（RFC 7617）',
   'this bearer token is not one of ours': '这个 bearer 令牌不是本系统发出的',
   'a page of another site may not change anything here with a saved password': '其他网站的页面不能用已保存的密码更改这里的任何东西',
   'a change by a session needs the header X-CSRF-Token (see /api/v1/me)': '以会话做变更时需要请求头 X-CSRF-Token（见 /api/v1/me）',
   'Authorization: use Bearer or Basic': 'Authorization：请使用 Bearer 或 Basic',
+  "this token belongs to another user (a robot's name is robot$PROJECT+NAME, or robot$NAME)": '这个令牌属于另一位用户（机器人的名称是 robot$PROJECT+NAME 或 robot$NAME）',
+  'this %s is gone or disabled': '这个{1}已不存在或已停用',
+  '%s has expired: give it more time, or make another': '{1} 已过期：请延长有效期，或另建一个',
   // src/control/access/authorize.c
   'the password was changed: sign in again': '密码已变更：请重新登录',
   'sign in first: strata login, or a token': '请先登录：使用 strata login，或使用令牌',
@@ -60,6 +64,16 @@ export const server: Record<string, string> = {
   '%s is %s in project "%.*s" and needs %s: ask a maintainer': '{1} 在项目“{3}”中是{2}，需要 {4} 权限：请联系维护者',
   'permission %d has no place': '权限 {1} 没有适用的地方',
   'no member': '非成员',
+  '%s needs %s, which no robot can be given': '{1} 需要 {2} 权限，而这个权限不能给机器人',
+  '%s was not given %s in project "%.*s": ask a maintainer': '{1} 在项目“{3}”中没有 {2} 权限：请联系维护者',
+  '%s is a robot: this is for people': '{1} 是机器人：这个功能是给人用的',
+  // src/control/access/groups.c
+  'there is no group "%.*s"': '没有用户组“{1}”',
+  'there are %d groups: delete some first': '已有 {1} 个用户组：请先删除一些',
+  'group "%.*s" exists already': '用户组“{1}”已经存在',
+  'group "%.*s" is filled by a directory: change it there': '用户组“{1}”的成员来自目录服务：请到那里更改',
+  'a group has at most %d users: make another group': '一个用户组最多有 {1} 位用户：请另建用户组',
+  '"%.*s" is not in group "%.*s"': '“{1}”不在用户组“{2}”中',
   // src/control/access/login_http.c
   'signing in from a page of another site is not allowed': '不允许从其他网站的页面登录',
   'a token that is narrowed by scopes cannot change the password': '被限定范围的令牌不能更改密码',
@@ -67,11 +81,13 @@ export const server: Record<string, string> = {
   // src/control/access/members.c
   'there is no such project': '没有这个项目',
   'there is no user "%.*s"': '没有用户“{1}”',
-  '"%.*s" is no member of "%.*s"': '“{1}”不是“{2}”的成员',
+  'there is no %s "%.*s"': '没有{1}“{2}”',
+  '%s "%.*s" is no member of "%.*s"': '{1}“{2}”不是“{3}”的成员',
   // src/control/access/names.c
   '%s name "%.*s": %s': '{1}名称“{2}”：{3}',
   '%s name "%s" is reserved, choose another': '{1}名称“{2}”是保留字，请另选一个',
   "use 1 to 64 lower-case letters and digits, with single '.', '_' or '-' between them": '请用 1 到 64 个小写字母与数字，中间可有单个“.”、“_”或“-”',
+  'description: one line of at most %d bytes': 'description：一行，最多 {1} 字节',
   // src/control/access/password.c
   'too many sign-ins at a time: try again': '同时登录的人太多：请再试一次',
   'password: give at least %d characters': '密码：至少要 {1} 个字符',
@@ -90,6 +106,20 @@ export const server: Record<string, string> = {
   'project %lld has no range of user ids': '项目 {1} 没有用户 ID 范围',
   // src/control/access/projects_http.c
   'this token does not have the scope project:read': '这个令牌没有 project:read 的范围',
+  // src/control/access/robots.c
+  'there is no robot "%.*s" here': '这里没有机器人“{1}”',
+  '%s cannot be given to a robot': '{1} 不能给机器人',
+  'a robot with %s is for those who have it themselves: you do not, or the token that you came with does not': '只有自己拥有 {1} 的人才能给机器人这个权限：您没有，或您所用的令牌没有',
+  'a robot is given at most %d projects by name: use "*"': '一个机器人最多可指定 {1} 个项目：请改用“*”',
+  'expires_in_seconds: give 1 to %lld, a robot lives no longer on this server (setting access.robot_expiry_max)': 'expires_in_seconds：请填 1 到 {1}，机器人在这台服务器上的有效期不能更长（设置 access.robot_expiry_max）',
+  'there are %d robots here: delete some first': '这里已有 {1} 个机器人：请先删除一些',
+  'robot "%.*s" exists already': '机器人“{1}”已经存在',
+  // src/control/access/robots_http.c
+  'give {"project": ..., "permissions": [...]}': '请填 {"project": ..., "permissions": [...]}',
+  'grants: give a list of 1 to %d, such as [{"project": "demo", "permissions": ["image:pull"]}]; the project "*" is every one': 'grants：请填 1 到 {1} 项的列表，例如 [{"project": "demo", "permissions": ["image:pull"]}]；项目“*”代表所有项目',
+  'grants[%zu]: %s': 'grants[{1}]：{2}',
+  'grants[%zu]: this project was named before': 'grants[{1}]：这个项目前面已经列出',
+  '%s: say what the robot may': '{1}：请说明机器人可以做什么',
   // src/control/access/roles.c
   '"%.*s" is no role of a project: give guest, developer or maintainer': '“{1}”不是项目的角色：请填 guest、developer 或 maintainer',
   // src/control/access/secrets_http.c
@@ -108,11 +138,10 @@ export const server: Record<string, string> = {
   'a token that is narrowed by scopes may only delete itself': '被限定范围的令牌只能删除它自己',
   'this token is unknown, expired or revoked: make a new one (strata login)': '这个令牌不明、已过期或已吊销：请创建新的（strata login）',
   // src/control/access/tokens_http.c
-  'scopes: give a list of permissions such as ["job:read"], or leave it out for all': 'scopes：请填权限列表，例如 ["job:read"]；省略则表示全部',
-  'scopes[%zu]: give the name of a permission': 'scopes[{1}]：请填权限名称',
-  'scopes[%zu]: %s': 'scopes[{1}]：{2}',
   'expires_in_seconds: give 1 to %d, or leave it out': 'expires_in_seconds：请填 1 到 {1}，或省略',
   'you have no token with the id "%.*s"': '您没有 ID 为“{1}”的令牌',
+  '%s: give a list of permissions such as ["job:read"]': '{1}：请填权限列表，例如 ["job:read"]',
+  '%s[%zu]: give the name of a permission': '{1}[{2}]：请填权限名称',
   // src/control/access/users.c
   'user %lld has a name that is too long': '用户 {1} 的名称太长',
   'user "%.*s" exists already': '用户“{1}”已经存在',
@@ -125,9 +154,7 @@ export const server: Record<string, string> = {
   'its WWW-Authenticate "%.*s" names no way to sign in that we know': '它的 WWW-Authenticate“{1}”没有本系统支持的登录方式',
   // src/control/registry/copy.c
   'the list of referrers: %s': '参照者列表：{1}',
-  '%s is longer than the %lld bytes its manifest says': '{1} 比 manifest 所说的 {2} 字节长',
   'indexes and referrers are nested deeper than %d': 'index 与参照者的嵌套超过 {1} 层',
-  'a digest is too long': '摘要太长',
   // src/control/registry/fsck.c
   'a check of the registry runs already': '镜像仓库的检查已在运行',
   'a thread for the check could not be made': '无法创建检查用的线程',
@@ -156,6 +183,16 @@ export const server: Record<string, string> = {
   'the server stopped before the end': '服务器在结束前停止了',
   // src/control/registry/metrics_http.c
   'there are more metrics than fit an answer': '指标太多，一次响应放不下',
+  'more than %d manifests belong to it': '属于它的 manifest 超过 {1} 个',
+  // src/control/registry/copy_pull.c
+  '%s is longer than the %lld bytes that its manifest says: the registry is broken, or it lies': '{1} 比 manifest 所说的 {2} 字节长：该镜像仓库已损坏，或提供了假数据',
+  '%s ends after %lld of %lld bytes': '{1} 应有 {3} 字节，到 {2} 字节就结束了',
+  'the same blob is being copied by another run': '另一次运行正在复制同一个 blob',
+  '%.*s there: %s': '对方的 {1}：{2}',
+  // src/control/registry/copy_push.c
+  'the list of referrers of %s is too long': '{1} 的参照者列表太长',
+  // src/control/registry/fsck.c
+  // src/control/registry/fsck_files.c
   // src/control/registry/image.c
   'expected a string without NUL': '需要不含 NUL 的字符串',
   '%s: expected a list': '{1}：需要列表',
@@ -239,21 +276,21 @@ export const server: Record<string, string> = {
   'the token service of %s: %s': '{1} 的令牌服务：{2}',
   'the token service of %s gave no token': '{1} 的令牌服务没有给出令牌',
   "the token service's address is too long": '令牌服务的地址太长',
-  '%s does not take this user and password': '{1} 不接受这组用户名与密码',
   'the token service of %s answers %d': '{1} 的令牌服务返回 {2}',
-  '%s wants a user and a password': '{1} 需要用户名与密码',
-  '%s answers %d to %s %s%s': '{1} 返回 {2}：{3} {4}',
   'the name is too long': '名称太长',
   '%s is no image registry (no /v2/)': '{1} 不是镜像仓库（没有 /v2/）',
   'the next page of %s lies on another server': '{1} 的下一页在另一台服务器上',
-  'the list of %s: %s': '{1} 列表：{2}',
-  '%s has more than %d pages of %s': '{1} 的 {3} 超过 {2} 页',
   'the tag is too long': '标签太长',
-  '%s answers with other bytes (%s) than the digest %.*s names': '{1} 返回的内容（{2}）与摘要 {3} 不符',
-  '%s does not say which digest %.*s has: %s': '{1} 没有说明 {2} 的摘要：{3}',
-  '%s has too many referrers of %s': '{1} 上 {2} 的参照者太多',
   '%s cannot go on in the middle of a blob': '{1} 无法从 blob 的中间继续',
   'read %s: %s': '读取 {1}：{2}',
+  '%s does not take this user and password: set others': '{1} 不接受这组用户名与密码：请改设另一组',
+  '%s wants a user and a password: set them': '{1} 需要用户名与密码：请设置',
+  '%s answers %d to %s %.300s%s%s': '{1} 返回 {2}：{3} {4}',
+  'the list of %s that the registry gives is none: %s': '镜像仓库给的 {1} 不是列表：{2}',
+  '%s names the same page of %s again and again': '{1} 的 {2} 列表一再指向同一页',
+  '%s has more than %d pages of %s: name fewer': '{1} 的 {3} 超过 {2} 页：请缩小范围',
+  '%s answers with other bytes (%s) than the digest %.*s names: it is broken, or it lies': '{1} 返回的内容（{2}）与摘要 {3} 不符：它已损坏，或提供了假数据',
+  '%s does not say where its upload goes on (no Location)': '{1} 没有说明上传要接续到哪里（没有 Location）',
   // src/control/registry/resolve.c
   'it has nothing for linux/%s, only: %s': '没有适用 linux/{1} 的内容，只有：{2}',
   'indexes are nested deeper than %d': 'index 的嵌套超过 {1} 层',
@@ -264,6 +301,17 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 层：{2}',
   'image %.*s: %s': '镜像 {1}：{2}',
   'nothing at all': '什么都没有',
+  // src/control/registry/retention.c
+  'among the latest %lld pushed (rule %lld)': '最近推送的 {1} 个之一（规则 {2}）',
+  'among the latest %lld pulled (rule %lld)': '最近拉取的 {1} 个之一（规则 {2}）',
+  'pushed in the last %lld days (rule %lld)': '最近 {1} 天内推送（规则 {2}）',
+  'pulled in the last %lld days (rule %lld)': '最近 {1} 天内拉取（规则 {2}）',
+  'always kept (rule %lld)': '一律保留（规则 {1}）',
+  'pushed less than a day ago: its tag or index may still come': '推送未满一天：它的标签或 index 可能还会来',
+  'immutable (rule %lld)': '不可变（规则 {1}）',
+  'no rule keeps it': '没有规则保留它',
+  'no rule is about it, and others are removed': '没有规则涵盖它，而其余的会删除',
+  'no rule is about it': '没有规则涵盖它',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c
@@ -290,12 +338,12 @@ export const server: Record<string, string> = {
   'tag %.*s of %.*s is immutable (rule %lld: tags %.*s in %.*s): push another tag, or change the rule': '{2} 的标签 {1} 不可变更（规则 {3}：{5} 中的标签 {4}）：请推送另一个标签，或修改规则',
   'the repository is gone': '仓库已不存在',
   // src/control/registry/token_http.c
-  'the password of this user was changed': '这位用户的密码已变更',
   'the user of this token is gone': '这个令牌的用户已不存在',
   'this token is for the image registry (/v2/) only: use a personal token': '这个令牌只能用于镜像仓库（/v2/）：请使用个人令牌',
   'requested access to %.*s is denied': '对 {1} 的访问要求被拒绝',
   'give a user name and a password or token': '请提供用户名与密码，或令牌',
   'grant_type "%.*s": use password or refresh_token': 'grant_type“{1}”：请用 password 或 refresh_token',
+  'the password of this user (or the secret of this robot) was changed': '这位用户的密码（或这个机器人的密钥）已变更',
   // src/control/registry/upload_http.c
   'repository %.*s has no such upload': '仓库 {1} 没有这个上传',
   'Content-Range names %lld bytes, the body has %lld': 'Content-Range 标示 {1} 字节，请求体有 {2}',
@@ -357,6 +405,95 @@ export const server: Record<string, string> = {
   'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '这是私钥：请自行保管，改给公钥（cosign.pub）',
   'pem: expected a public key: -----BEGIN PUBLIC KEY-----': 'pem：应为公钥：-----BEGIN PUBLIC KEY-----',
   'this kind of key is not taken: ECDSA P-256 or P-384, RSA of 2048 to 8192 bits, or Ed25519': '不接受这种密钥：请用 ECDSA P-256 或 P-384、2048 到 8192 位的 RSA，或 Ed25519',
+  // src/control/replication/list_http.c
+  'name: 1 to %d of a-z 0-9 . _ -, beginning with a letter or a digit': 'name：1 到 {1} 个 a-z 0-9 . _ -，以字母或数字开头',
+  "'%.*s' is no number": '“{1}”不是数字',
+  // src/control/replication/plan.c
+  'the rule means more than %d tags: make several rules of it': '这条规则涵盖超过 {1} 个标签：请拆成几条规则',
+  'the rule means more than %d repositories': '这条规则涵盖超过 {1} 个仓库',
+  '%.*s is no name of a repository: lower-case letters, digits, . _ - and /': '{1} 不是仓库名称：请用小写字母、数字、. _ - 与 /',
+  'it does not list its repositories to this user: make a rule for each repository, by its name without wildcards: %s': '它不对这位用户列出仓库：请为每个仓库各建一条规则，写出完整名称，不用通配符：{1}',
+  // src/control/replication/remotes.c
+  'there is no such registry: strata registry list': '没有这个镜像仓库：请用 strata registry list 查看',
+  'url: expected the address of a registry: https://registry.example': 'url：请填镜像仓库的地址：https://registry.example',
+  'url: only scheme, host, port and path (user and password have fields of their own)': 'url：只填协议、主机、端口与路径（用户与密码另有字段）',
+  'url: longer than %d bytes': 'url：超过 {1} 字节',
+  'user: at most 255 bytes, without a colon': 'user：最多 255 字节，不含冒号',
+  'ca_certificate: expected PEM (-----BEGIN CERTIFICATE-----), at most 64 KiB': 'ca_certificate：请填 PEM（-----BEGIN CERTIFICATE-----），最多 64 KiB',
+  'password: at most 16 KiB, without a zero byte': 'password：最多 16 KiB，不含零字节',
+  'there are %d registries already: delete one': '已有 {1} 个镜像仓库：请先删除一个',
+  'the name %.*s is taken': '名称 {1} 已被使用',
+  'the rule %.*s uses this registry: delete that first': '规则 {1} 正在使用这个镜像仓库：请先删除该规则',
+  'name: a registry keeps its name': 'name：镜像仓库的名称不能更改',
+  'the password of registry %.*s: %s': '镜像仓库 {1} 的密码：{2}',
+  // src/control/replication/replication.c
+  'Wait before what failed for a time is tried again; each further wait is longer, up to 720 times that.': '暂时失败的项目要等多久才重试；之后每次等得更久，最长为 720 倍。',
+  'replication: no thread can be started': '镜像复制：无法启动线程',
+  // src/control/replication/rules.c
+  '%s: empty; ** means all': '{1}：是空的；“**”表示全部',
+  '%s: expected %s, %s%s%s': '{1}：应为 {2}、{3}',
+  'destination: at most 200 bytes': 'destination：最多 200 字节',
+  'destination: a project, or project/prefix, without a slash at its ends': 'destination：请填项目，或“项目/前缀”，首尾不加斜杠',
+  'destination: only a-z 0-9 . _ - and /': 'destination：只能用 a-z 0-9 . _ - 与 /',
+  'trigger: another registry does not tell us of its pushes; pull on a schedule, or let it push': 'trigger：其他镜像仓库不会通知本系统有推送；请改为按计划拉取，或由它推送过来',
+  "schedule is missing: '@daily', or '30 3 * * *' (UTC)": '缺少 schedule：请填“@daily”或“30 3 * * *”（UTC）',
+  "schedule: only with the trigger 'schedule'": 'schedule：只能与 trigger“schedule”一起使用',
+  'schedule: %s': 'schedule：{1}',
+  'strip_parts: 0 to 8': 'strip_parts：0 到 8',
+  'rate_bytes: bytes a second, at least %d; 0: no limit': 'rate_bytes：每秒字节数，至少 {1}；0：不限',
+  'the name %.*s is too long to be copied': '名称 {1} 太长，无法复制',
+  'there is no such rule: strata replication rule list': '没有这条规则：请用 strata replication rule list 查看',
+  // src/control/replication/rules_http.c
+  "registry: there is no registry '%.*s' here: add it first": 'registry：这里没有镜像仓库“{1}”：请先添加',
+  'there are %d rules already: delete one': '已有 {1} 条规则：请先删除一条',
+  '%s is missing: %s': '缺少 {1}：{2}',
+  'the rule %.*s is disabled: enable it first': '规则 {1} 已停用：请先启用',
+  // src/control/replication/run.c
+  'the run is gone': '这次运行已不存在',
+  "%.*s cannot be a repository here (set the rule's destination): %s": '{1} 不能作为这里的仓库（请设置规则的目的地）：{2}',
+  "there is no project %.*s here: create it first, or set the rule's destination": '这里没有项目 {1}：请先创建，或设置规则的目的地',
+  // src/control/replication/runs.c
+  'a run of the rule %.*s is going on: wait for it, or stop it': '规则 {1} 正在运行：请等它完成，或停止它',
+  'there is no such run of replication': '没有这次镜像复制的运行',
+  // src/control/webhooks/hook.c
+  'url: give an address such as https://ci.example/hooks/1': 'url：请填地址，例如 https://ci.example/hooks/1',
+  'url: at most %d bytes': 'url：最多 {1} 字节',
+  'url: byte %zu does not belong in an address: write it as %%XX': 'url：第 {1} 个字节不能出现在地址中：请写成 %XX',
+  'url: it would be shown with its password: put that into auth_header': 'url：其中的密码会显示出来：请改放到 auth_header',
+  'url: "%.*s" is no host and port': 'url：“{1}”不是主机与端口',
+  'url: what stands behind # is never sent: leave it out': 'url：# 后面的内容不会发送：请删去',
+  "name: use 1 to %d letters, digits, '.', '_' and '-', not starting with '.' or '-'": 'name：请用 1 到 {1} 个字母、数字、“.”、“_”与“-”，不以“.”或“-”开头',
+  '%s: at most %llu bytes': '{1}：最多 {2} 字节',
+  '%s: byte %zu is a control character': '{1}：第 {2} 个字节是控制字符',
+  'ca: at most %llu bytes': 'ca：最多 {1} 字节',
+  'ca: that holds a private key: give certificates alone': 'ca：其中含有私钥：请只填证书',
+  'ca: give PEM text: -----BEGIN CERTIFICATE-----...': 'ca：请填 PEM 文本：-----BEGIN CERTIFICATE-----...',
+  'events: give at least one, such as ["PUSH_ARTIFACT"]': 'events：请至少填一个，例如 ["PUSH_ARTIFACT"]',
+  'events[%zu]: %s%s%s': 'events[{1}]：{2}',
+  'format: Default or CloudEvents': 'format：请填 Default 或 CloudEvents',
+  // src/control/webhooks/queue.c
+  'the webhook is gone': 'webhook 已不存在',
+  // src/control/webhooks/show.c
+  'the project has no such webhook': '项目没有这个 webhook',
+  "the webhook's log has no such delivery (any more)": 'webhook 的记录中没有这次投递（或已清除）',
+  // src/control/webhooks/store.c
+  'a project has at most %d webhooks: delete one first': '一个项目最多有 {1} 个 webhook：请先删除一个',
+  'the project has a webhook "%.*s" already': '项目已经有 webhook“{1}”',
+  'a webhook needs name, url and events': 'webhook 需要 name、url 与 events',
+  'auth_header was given for another server: give it again with the new url, or null': 'auth_header 是给另一台服务器的：请连同新的 url 重填，或填 null',
+  'the webhook is switched off: switch it on first': 'webhook 已停用：请先启用',
+  'a test is under way: wait for it': '测试正在进行：请等它完成',
+  'the delivery waits already: it will be tried again': '这次投递已在等待中：会再重试',
+  // src/control/webhooks/webhooks.c
+  'How often a delivery is tried before it has failed; 9 take over an hour.': '投递失败前总共尝试几次；9 次会超过一小时。',
+  'Until the second try; three times as long before each further one, 20 minutes at most.': '到第二次尝试前的时间；之后每次是前一次的三倍，最长 20 分钟。',
+  'webhooks.tries: 1 to %d; webhooks.retry_delay: at least one second': 'webhooks.tries：1 到 {1}；webhooks.retry_delay：至少一秒',
+  // src/control/webhooks/webhooks_http.c
+  '%.*s is no number: there is nothing of that name': '{1} 不是数字：没有这个项目',
+  'skip is missing: true believes any certificate': '缺少 skip：true 表示接受任何证书',
+  'a webhook cannot set off a webhook': 'webhook 不能触发另一个 webhook',
+  // src/control/webhooks/worker.c
+  'cannot start a thread for webhooks: %s': '无法启动 webhook 的线程：{1}',
   // src/foundation/content/content.c
   'open uploads: %s': '打开 uploads：{1}',
   'open %s: %s': '打开 {1}：{2}',
@@ -369,13 +506,13 @@ export const server: Record<string, string> = {
   'sync of blob %s: %s': '将 blob {1} 写入磁盘：{2}',
   'rename to blob %s: %s': '改名为 blob {1}：{2}',
   'create uploads/%s: %s': '创建 uploads/{1}：{2}',
+  'move of the damaged blob %s: %s': '移走损坏的 blob {1}：{2}',
   // src/foundation/content/digest.c
   'digest %s: expected sha256:<64 hex> or sha512:<128 hex>': '摘要 {1}：应为 sha256:<64 hex> 或 sha512:<128 hex>',
   'digest: position %zu is no lower-case hexadecimal digit': '摘要：第 {1} 个位置不是小写十六进制数字',
   'digest: %s takes %zu hexadecimal digits, got %zu': '摘要：{1} 需要 {2} 个十六进制数字，实际有 {3} 个',
   'read of a file of the store: %s': '读取存储的文件：{1}',
   'stopped before the end of a file': '在文件结束前停止了',
-  'move of the damaged blob %s: %s': '移开损坏的数据块 {1}：{2}',
   'no hash for %.80s': '没有 {1} 的哈希',
   '%s failed': '{1} 失败',
   'unknown digest algorithm: use sha256 or sha512': '不认得的摘要算法：请用 sha256 或 sha512',
@@ -842,6 +979,7 @@ export const server: Record<string, string> = {
   'the project has no secret "%.*s"': '项目没有机密“{1}”',
   'secret "%.*s" is damaged: set it again': '机密“{1}”已损坏：请重新设置',
   'secret "%.*s": %s': '机密“{1}”：{2}',
+  'a place of %zu bytes for a sealed value': '{1} 字节的空间不足以存放加密的值',
   // src/foundation/volume/agent_files.c
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '将目录写入磁盘：{1}',
@@ -955,6 +1093,7 @@ export const server: Record<string, string> = {
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的证书链（PEM）；留空则提供纯 HTTP。由用户 strata 读取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私钥（PEM），用户 strata 须能读取。',
   'Addresses or CIDR, separated by commas, whose X-Forwarded-* headers are believed.': '以逗号分隔的地址或 CIDR，采信其 X-Forwarded-* 请求头。',
+  "Under which name others reach this server, as names of images begin (HOST or HOST:PORT); empty: net.listen, or the machine's name when that is all addresses.": '其他人用什么名称连到这台服务器，也就是镜像名称的开头（HOST 或 HOST:PORT）；留空：用 net.listen，若它是所有地址则用机器名称。',
   // src/main/wire.c
   "image '%.*s' names no project: write project/repository:tag, such as library/strata-ml:latest": '镜像“{1}”没有指出项目：请写 project/repository:tag，例如 library/strata-ml:latest',
   "image '%.*s': there is no project '%.*s' in this registry that you may pull from; images of other registries are pushed here first (skopeo copy)": '镜像“{1}”：本镜像仓库中没有您可以拉取的项目“{2}”；其他镜像仓库的镜像请先推送到这里（skopeo copy）',
@@ -1051,6 +1190,8 @@ export const server: Record<string, string> = {
   'a size': '大小',
   'a time': '时间',
   'user': '用户',
+  'robot': '机器人',
+  'group': '用户组',
   'project': '项目',
   'a string': '字符串',
   'an object': '对象',

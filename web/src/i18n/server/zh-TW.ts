@@ -39,19 +39,23 @@ export const server: Record<string, string> = {
   'Projects that one user may have made and not deleted, admins excepted; 0: no limit.': '一位使用者最多可擁有多少個自己建立且未刪除的專案，管理員除外；0：不限。',
   'Audit entries older than this are deleted.': '早於這段時間的稽核紀錄會刪除。',
   'Audit entries at most, about 300 bytes each: the oldest ones are deleted; 0: no limit.': '稽核紀錄最多保留幾筆，每筆約 300 位元組：最舊的先刪；0：不限。',
+  'The longest time that a robot may be given to live; 0s: also without end.': '機器人最長可有的效期；0s：也可以沒有期限。',
   // src/control/access/audit.c
   'after: give the "next" of the page before': 'after：請填上一頁的「next」',
+  'a part of the audit log is too long': '稽核紀錄有一部分太長',
   // src/control/access/audit_http.c
   '%s: give a time such as 2026-11-23T18:04:37Z': '{1}：請填時間，例如 2026-11-23T18:04:37Z',
+  'format: ndjson or csv': 'format：請填 ndjson 或 csv',
   // src/control/access/authenticate.c
   'user name or password is wrong': '使用者名稱或密碼錯誤',
-  'this token belongs to another user': '這個權杖屬於另一位使用者',
-  'this user is gone or disabled': '這位使用者已不存在或已停用',
   'Authorization: Basic takes base64 of user:password (RFC 7617)': 'Authorization: Basic 需要 user:password 的 base64（RFC 7617）',
   'this bearer token is not one of ours': '這個 bearer 權杖不是本系統發出的',
   'a page of another site may not change anything here with a saved password': '其他網站的頁面不能用已儲存的密碼更改這裡的任何東西',
   'a change by a session needs the header X-CSRF-Token (see /api/v1/me)': '以工作階段做變更時需要標頭 X-CSRF-Token（見 /api/v1/me）',
   'Authorization: use Bearer or Basic': 'Authorization：請使用 Bearer 或 Basic',
+  "this token belongs to another user (a robot's name is robot$PROJECT+NAME, or robot$NAME)": '這個權杖屬於另一位使用者（機器人的名稱是 robot$PROJECT+NAME 或 robot$NAME）',
+  'this %s is gone or disabled': '這個{1}已不存在或已停用',
+  '%s has expired: give it more time, or make another': '{1} 已過期：請延長效期，或建立另一個',
   // src/control/access/authorize.c
   'the password was changed: sign in again': '密碼已變更：請重新登入',
   'sign in first: strata login, or a token': '請先登入：使用 strata login，或使用權杖',
@@ -60,6 +64,16 @@ export const server: Record<string, string> = {
   '%s is %s in project "%.*s" and needs %s: ask a maintainer': '{1} 在專案「{3}」中是{2}，需要 {4} 權限：請洽維護者',
   'permission %d has no place': '權限 {1} 沒有適用的地方',
   'no member': '非成員',
+  '%s needs %s, which no robot can be given': '{1} 需要 {2} 權限，而這個權限不能給機器人',
+  '%s was not given %s in project "%.*s": ask a maintainer': '{1} 在專案「{3}」中沒有 {2} 權限：請洽維護者',
+  '%s is a robot: this is for people': '{1} 是機器人：這個功能是給人用的',
+  // src/control/access/groups.c
+  'there is no group "%.*s"': '沒有群組「{1}」',
+  'there are %d groups: delete some first': '已有 {1} 個群組：請先刪除一些',
+  'group "%.*s" exists already': '群組「{1}」已經存在',
+  'group "%.*s" is filled by a directory: change it there': '群組「{1}」的成員來自目錄服務：請到那裡變更',
+  'a group has at most %d users: make another group': '一個群組最多有 {1} 位使用者：請另建群組',
+  '"%.*s" is not in group "%.*s"': '「{1}」不在群組「{2}」中',
   // src/control/access/login_http.c
   'signing in from a page of another site is not allowed': '不允許從其他網站的頁面登入',
   'a token that is narrowed by scopes cannot change the password': '被限縮範圍的權杖不能更改密碼',
@@ -67,11 +81,13 @@ export const server: Record<string, string> = {
   // src/control/access/members.c
   'there is no such project': '沒有這個專案',
   'there is no user "%.*s"': '沒有使用者「{1}」',
-  '"%.*s" is no member of "%.*s"': '「{1}」不是「{2}」的成員',
+  'there is no %s "%.*s"': '沒有{1}「{2}」',
+  '%s "%.*s" is no member of "%.*s"': '{1}「{2}」不是「{3}」的成員',
   // src/control/access/names.c
   '%s name "%.*s": %s': '{1}名稱「{2}」：{3}',
   '%s name "%s" is reserved, choose another': '{1}名稱「{2}」是保留字，請另選一個',
   "use 1 to 64 lower-case letters and digits, with single '.', '_' or '-' between them": '請用 1 到 64 個小寫字母與數字，中間可有單個「.」、「_」或「-」',
+  'description: one line of at most %d bytes': 'description：一行，最多 {1} 位元組',
   // src/control/access/password.c
   'too many sign-ins at a time: try again': '同時登入的人太多：請再試一次',
   'password: give at least %d characters': '密碼：至少要 {1} 個字元',
@@ -90,6 +106,20 @@ export const server: Record<string, string> = {
   'project %lld has no range of user ids': '專案 {1} 沒有使用者 ID 範圍',
   // src/control/access/projects_http.c
   'this token does not have the scope project:read': '這個權杖沒有 project:read 的範圍',
+  // src/control/access/robots.c
+  'there is no robot "%.*s" here': '這裡沒有機器人「{1}」',
+  '%s cannot be given to a robot': '{1} 不能給機器人',
+  'a robot with %s is for those who have it themselves: you do not, or the token that you came with does not': '只有自己擁有 {1} 的人才能給機器人這個權限：您沒有，或您所用的權杖沒有',
+  'a robot is given at most %d projects by name: use "*"': '一個機器人最多可指定 {1} 個專案：請改用「*」',
+  'expires_in_seconds: give 1 to %lld, a robot lives no longer on this server (setting access.robot_expiry_max)': 'expires_in_seconds：請填 1 到 {1}，機器人在這台伺服器上的效期不能更長（設定 access.robot_expiry_max）',
+  'there are %d robots here: delete some first': '這裡已有 {1} 個機器人：請先刪除一些',
+  'robot "%.*s" exists already': '機器人「{1}」已經存在',
+  // src/control/access/robots_http.c
+  'give {"project": ..., "permissions": [...]}': '請填 {"project": ..., "permissions": [...]}',
+  'grants: give a list of 1 to %d, such as [{"project": "demo", "permissions": ["image:pull"]}]; the project "*" is every one': 'grants：請填 1 到 {1} 項的清單，例如 [{"project": "demo", "permissions": ["image:pull"]}]；專案「*」代表所有專案',
+  'grants[%zu]: %s': 'grants[{1}]：{2}',
+  'grants[%zu]: this project was named before': 'grants[{1}]：這個專案前面已經列出',
+  '%s: say what the robot may': '{1}：請說明機器人可以做什麼',
   // src/control/access/roles.c
   '"%.*s" is no role of a project: give guest, developer or maintainer': '「{1}」不是專案的角色：請填 guest、developer 或 maintainer',
   // src/control/access/secrets_http.c
@@ -108,11 +138,10 @@ export const server: Record<string, string> = {
   'a token that is narrowed by scopes may only delete itself': '被限縮範圍的權杖只能刪除它自己',
   'this token is unknown, expired or revoked: make a new one (strata login)': '這個權杖不明、已過期或已撤銷：請建立新的（strata login）',
   // src/control/access/tokens_http.c
-  'scopes: give a list of permissions such as ["job:read"], or leave it out for all': 'scopes：請填權限清單，例如 ["job:read"]；省略則表示全部',
-  'scopes[%zu]: give the name of a permission': 'scopes[{1}]：請填權限名稱',
-  'scopes[%zu]: %s': 'scopes[{1}]：{2}',
   'expires_in_seconds: give 1 to %d, or leave it out': 'expires_in_seconds：請填 1 到 {1}，或省略',
   'you have no token with the id "%.*s"': '您沒有 ID 為「{1}」的權杖',
+  '%s: give a list of permissions such as ["job:read"]': '{1}：請填權限清單，例如 ["job:read"]',
+  '%s[%zu]: give the name of a permission': '{1}[{2}]：請填權限名稱',
   // src/control/access/users.c
   'user %lld has a name that is too long': '使用者 {1} 的名稱太長',
   'user "%.*s" exists already': '使用者「{1}」已經存在',
@@ -125,9 +154,7 @@ export const server: Record<string, string> = {
   'its WWW-Authenticate "%.*s" names no way to sign in that we know': '它的 WWW-Authenticate「{1}」沒有本系統支援的登入方式',
   // src/control/registry/copy.c
   'the list of referrers: %s': '參照者清單：{1}',
-  '%s is longer than the %lld bytes its manifest says': '{1} 比 manifest 所說的 {2} 位元組長',
   'indexes and referrers are nested deeper than %d': 'index 與參照者的巢狀超過 {1} 層',
-  'a digest is too long': '摘要太長',
   // src/control/registry/fsck.c
   'a check of the registry runs already': '映像登錄的檢查已在執行',
   'a thread for the check could not be made': '無法建立檢查用的執行緒',
@@ -156,6 +183,16 @@ export const server: Record<string, string> = {
   'the server stopped before the end': '伺服器在結束前停止了',
   // src/control/registry/metrics_http.c
   'there are more metrics than fit an answer': '指標太多，一次回應放不下',
+  'more than %d manifests belong to it': '屬於它的 manifest 超過 {1} 個',
+  // src/control/registry/copy_pull.c
+  '%s is longer than the %lld bytes that its manifest says: the registry is broken, or it lies': '{1} 比 manifest 所說的 {2} 位元組長：該登錄庫已損壞，或提供了假資料',
+  '%s ends after %lld of %lld bytes': '{1} 應有 {3} 位元組，到 {2} 位元組就結束了',
+  'the same blob is being copied by another run': '另一次執行正在複製同一個 blob',
+  '%.*s there: %s': '對方的 {1}：{2}',
+  // src/control/registry/copy_push.c
+  'the list of referrers of %s is too long': '{1} 的參照者清單太長',
+  // src/control/registry/fsck.c
+  // src/control/registry/fsck_files.c
   // src/control/registry/image.c
   'expected a string without NUL': '需要不含 NUL 的字串',
   '%s: expected a list': '{1}：需要清單',
@@ -239,21 +276,21 @@ export const server: Record<string, string> = {
   'the token service of %s: %s': '{1} 的權杖服務：{2}',
   'the token service of %s gave no token': '{1} 的權杖服務沒有給出權杖',
   "the token service's address is too long": '權杖服務的位址太長',
-  '%s does not take this user and password': '{1} 不接受這組使用者名稱與密碼',
   'the token service of %s answers %d': '{1} 的權杖服務回應 {2}',
-  '%s wants a user and a password': '{1} 需要使用者名稱與密碼',
-  '%s answers %d to %s %s%s': '{1} 回應 {2}：{3} {4}',
   'the name is too long': '名稱太長',
   '%s is no image registry (no /v2/)': '{1} 不是映像檔登錄庫（沒有 /v2/）',
   'the next page of %s lies on another server': '{1} 的下一頁在另一台伺服器上',
-  'the list of %s: %s': '{1} 清單：{2}',
-  '%s has more than %d pages of %s': '{1} 的 {3} 超過 {2} 頁',
   'the tag is too long': '標籤太長',
-  '%s answers with other bytes (%s) than the digest %.*s names': '{1} 送來的內容（{2}）與摘要 {3} 不符',
-  '%s does not say which digest %.*s has: %s': '{1} 沒有說明 {2} 的摘要：{3}',
-  '%s has too many referrers of %s': '{1} 上 {2} 的參照者太多',
   '%s cannot go on in the middle of a blob': '{1} 無法從 blob 的中間繼續',
   'read %s: %s': '讀取 {1}：{2}',
+  '%s does not take this user and password: set others': '{1} 不接受這組使用者名稱與密碼：請改設另一組',
+  '%s wants a user and a password: set them': '{1} 需要使用者名稱與密碼：請設定',
+  '%s answers %d to %s %.300s%s%s': '{1} 回應 {2}：{3} {4}',
+  'the list of %s that the registry gives is none: %s': '登錄庫給的 {1} 不是清單：{2}',
+  '%s names the same page of %s again and again': '{1} 的 {2} 清單一再指向同一頁',
+  '%s has more than %d pages of %s: name fewer': '{1} 的 {3} 超過 {2} 頁：請縮小範圍',
+  '%s answers with other bytes (%s) than the digest %.*s names: it is broken, or it lies': '{1} 送來的內容（{2}）與摘要 {3} 不符：它已損壞，或提供了假資料',
+  '%s does not say where its upload goes on (no Location)': '{1} 沒有說明上傳要接續到哪裡（沒有 Location）',
   // src/control/registry/resolve.c
   'it has nothing for linux/%s, only: %s': '沒有適用 linux/{1} 的內容，只有：{2}',
   'indexes are nested deeper than %d': 'index 的巢狀超過 {1} 層',
@@ -264,6 +301,17 @@ export const server: Record<string, string> = {
   'layer %zu: %s': '第 {1} 層：{2}',
   'image %.*s: %s': '映像檔 {1}：{2}',
   'nothing at all': '什麼都沒有',
+  // src/control/registry/retention.c
+  'among the latest %lld pushed (rule %lld)': '最近推送的 {1} 個之一（規則 {2}）',
+  'among the latest %lld pulled (rule %lld)': '最近拉取的 {1} 個之一（規則 {2}）',
+  'pushed in the last %lld days (rule %lld)': '最近 {1} 天內推送（規則 {2}）',
+  'pulled in the last %lld days (rule %lld)': '最近 {1} 天內拉取（規則 {2}）',
+  'always kept (rule %lld)': '一律保留（規則 {1}）',
+  'pushed less than a day ago: its tag or index may still come': '推送未滿一天：它的標籤或 index 可能還會來',
+  'immutable (rule %lld)': '不可變更（規則 {1}）',
+  'no rule keeps it': '沒有規則保留它',
+  'no rule is about it, and others are removed': '沒有規則涵蓋它，而其餘的會刪除',
+  'no rule is about it': '沒有規則涵蓋它',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
   // src/control/registry/retention_run.c
@@ -290,12 +338,12 @@ export const server: Record<string, string> = {
   'tag %.*s of %.*s is immutable (rule %lld: tags %.*s in %.*s): push another tag, or change the rule': '{2} 的標籤 {1} 不可變更（規則 {3}：{5} 中的標籤 {4}）：請推送另一個標籤，或修改規則',
   'the repository is gone': '儲存庫已不存在',
   // src/control/registry/token_http.c
-  'the password of this user was changed': '這位使用者的密碼已變更',
   'the user of this token is gone': '這個權杖的使用者已不存在',
   'this token is for the image registry (/v2/) only: use a personal token': '這個權杖只能用於映像檔登錄庫（/v2/）：請使用個人權杖',
   'requested access to %.*s is denied': '對 {1} 的存取要求被拒絕',
   'give a user name and a password or token': '請提供使用者名稱與密碼，或權杖',
   'grant_type "%.*s": use password or refresh_token': 'grant_type「{1}」：請用 password 或 refresh_token',
+  'the password of this user (or the secret of this robot) was changed': '這位使用者的密碼（或這個機器人的密鑰）已變更',
   // src/control/registry/upload_http.c
   'repository %.*s has no such upload': '儲存庫 {1} 沒有這個上傳',
   'Content-Range names %lld bytes, the body has %lld': 'Content-Range 標示 {1} 位元組，主體有 {2}',
@@ -357,6 +405,95 @@ export const server: Record<string, string> = {
   'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '這是私鑰：請自行保管，改給公鑰（cosign.pub）',
   'pem: expected a public key: -----BEGIN PUBLIC KEY-----': 'pem：應為公鑰：-----BEGIN PUBLIC KEY-----',
   'this kind of key is not taken: ECDSA P-256 or P-384, RSA of 2048 to 8192 bits, or Ed25519': '不接受這種金鑰：請用 ECDSA P-256 或 P-384、2048 到 8192 位元的 RSA，或 Ed25519',
+  // src/control/replication/list_http.c
+  'name: 1 to %d of a-z 0-9 . _ -, beginning with a letter or a digit': 'name：1 到 {1} 個 a-z 0-9 . _ -，以字母或數字開頭',
+  "'%.*s' is no number": '「{1}」不是數字',
+  // src/control/replication/plan.c
+  'the rule means more than %d tags: make several rules of it': '這條規則涵蓋超過 {1} 個標籤：請拆成幾條規則',
+  'the rule means more than %d repositories': '這條規則涵蓋超過 {1} 個儲存庫',
+  '%.*s is no name of a repository: lower-case letters, digits, . _ - and /': '{1} 不是儲存庫名稱：請用小寫字母、數字、. _ - 與 /',
+  'it does not list its repositories to this user: make a rule for each repository, by its name without wildcards: %s': '它不對這位使用者列出儲存庫：請為每個儲存庫各建立一條規則，寫出完整名稱，不用萬用字元：{1}',
+  // src/control/replication/remotes.c
+  'there is no such registry: strata registry list': '沒有這個登錄庫：請用 strata registry list 查看',
+  'url: expected the address of a registry: https://registry.example': 'url：請填登錄庫的位址：https://registry.example',
+  'url: only scheme, host, port and path (user and password have fields of their own)': 'url：只填通訊協定、主機、連接埠與路徑（使用者與密碼另有欄位）',
+  'url: longer than %d bytes': 'url：超過 {1} 位元組',
+  'user: at most 255 bytes, without a colon': 'user：最多 255 位元組，不含冒號',
+  'ca_certificate: expected PEM (-----BEGIN CERTIFICATE-----), at most 64 KiB': 'ca_certificate：請填 PEM（-----BEGIN CERTIFICATE-----），最多 64 KiB',
+  'password: at most 16 KiB, without a zero byte': 'password：最多 16 KiB，不含零位元組',
+  'there are %d registries already: delete one': '已有 {1} 個登錄庫：請先刪除一個',
+  'the name %.*s is taken': '名稱 {1} 已有人使用',
+  'the rule %.*s uses this registry: delete that first': '規則 {1} 正在使用這個登錄庫：請先刪除該規則',
+  'name: a registry keeps its name': 'name：登錄庫的名稱不能變更',
+  'the password of registry %.*s: %s': '登錄庫 {1} 的密碼：{2}',
+  // src/control/replication/replication.c
+  'Wait before what failed for a time is tried again; each further wait is longer, up to 720 times that.': '暫時失敗的項目要等多久才重試；之後每次等得更久，最長為 720 倍。',
+  'replication: no thread can be started': '映像複製：無法啟動執行緒',
+  // src/control/replication/rules.c
+  '%s: empty; ** means all': '{1}：是空的；「**」表示全部',
+  '%s: expected %s, %s%s%s': '{1}：應為 {2}、{3}',
+  'destination: at most 200 bytes': 'destination：最多 200 位元組',
+  'destination: a project, or project/prefix, without a slash at its ends': 'destination：請填專案，或「專案/前綴」，頭尾不加斜線',
+  'destination: only a-z 0-9 . _ - and /': 'destination：只能用 a-z 0-9 . _ - 與 /',
+  'trigger: another registry does not tell us of its pushes; pull on a schedule, or let it push': 'trigger：其他登錄庫不會通知本系統有推送；請改為依排程拉取，或由它推送過來',
+  "schedule is missing: '@daily', or '30 3 * * *' (UTC)": '缺少 schedule：請填「@daily」或「30 3 * * *」（UTC）',
+  "schedule: only with the trigger 'schedule'": 'schedule：只能與 trigger「schedule」一起使用',
+  'schedule: %s': 'schedule：{1}',
+  'strip_parts: 0 to 8': 'strip_parts：0 到 8',
+  'rate_bytes: bytes a second, at least %d; 0: no limit': 'rate_bytes：每秒位元組數，至少 {1}；0：不限',
+  'the name %.*s is too long to be copied': '名稱 {1} 太長，無法複製',
+  'there is no such rule: strata replication rule list': '沒有這條規則：請用 strata replication rule list 查看',
+  // src/control/replication/rules_http.c
+  "registry: there is no registry '%.*s' here: add it first": 'registry：這裡沒有登錄庫「{1}」：請先加入',
+  'there are %d rules already: delete one': '已有 {1} 條規則：請先刪除一條',
+  '%s is missing: %s': '缺少 {1}：{2}',
+  'the rule %.*s is disabled: enable it first': '規則 {1} 已停用：請先啟用',
+  // src/control/replication/run.c
+  'the run is gone': '這次執行已不存在',
+  "%.*s cannot be a repository here (set the rule's destination): %s": '{1} 不能作為這裡的儲存庫（請設定規則的目的地）：{2}',
+  "there is no project %.*s here: create it first, or set the rule's destination": '這裡沒有專案 {1}：請先建立，或設定規則的目的地',
+  // src/control/replication/runs.c
+  'a run of the rule %.*s is going on: wait for it, or stop it': '規則 {1} 正在執行：請等它完成，或停止它',
+  'there is no such run of replication': '沒有這次映像複製的執行',
+  // src/control/webhooks/hook.c
+  'url: give an address such as https://ci.example/hooks/1': 'url：請填位址，例如 https://ci.example/hooks/1',
+  'url: at most %d bytes': 'url：最多 {1} 位元組',
+  'url: byte %zu does not belong in an address: write it as %%XX': 'url：第 {1} 個位元組不能出現在位址中：請寫成 %XX',
+  'url: it would be shown with its password: put that into auth_header': 'url：其中的密碼會顯示出來：請改放到 auth_header',
+  'url: "%.*s" is no host and port': 'url：「{1}」不是主機與連接埠',
+  'url: what stands behind # is never sent: leave it out': 'url：# 後面的內容不會送出：請刪去',
+  "name: use 1 to %d letters, digits, '.', '_' and '-', not starting with '.' or '-'": 'name：請用 1 到 {1} 個字母、數字、「.」、「_」與「-」，不以「.」或「-」開頭',
+  '%s: at most %llu bytes': '{1}：最多 {2} 位元組',
+  '%s: byte %zu is a control character': '{1}：第 {2} 個位元組是控制字元',
+  'ca: at most %llu bytes': 'ca：最多 {1} 位元組',
+  'ca: that holds a private key: give certificates alone': 'ca：其中含有私密金鑰：請只填憑證',
+  'ca: give PEM text: -----BEGIN CERTIFICATE-----...': 'ca：請填 PEM 文字：-----BEGIN CERTIFICATE-----...',
+  'events: give at least one, such as ["PUSH_ARTIFACT"]': 'events：請至少填一個，例如 ["PUSH_ARTIFACT"]',
+  'events[%zu]: %s%s%s': 'events[{1}]：{2}',
+  'format: Default or CloudEvents': 'format：請填 Default 或 CloudEvents',
+  // src/control/webhooks/queue.c
+  'the webhook is gone': 'webhook 已不存在',
+  // src/control/webhooks/show.c
+  'the project has no such webhook': '專案沒有這個 webhook',
+  "the webhook's log has no such delivery (any more)": 'webhook 的紀錄中沒有這次傳送（或已清除）',
+  // src/control/webhooks/store.c
+  'a project has at most %d webhooks: delete one first': '一個專案最多有 {1} 個 webhook：請先刪除一個',
+  'the project has a webhook "%.*s" already': '專案已經有 webhook「{1}」',
+  'a webhook needs name, url and events': 'webhook 需要 name、url 與 events',
+  'auth_header was given for another server: give it again with the new url, or null': 'auth_header 是給另一台伺服器的：請連同新的 url 重填，或填 null',
+  'the webhook is switched off: switch it on first': 'webhook 已停用：請先啟用',
+  'a test is under way: wait for it': '測試正在進行：請等它完成',
+  'the delivery waits already: it will be tried again': '這次傳送已在等待中：會再重試',
+  // src/control/webhooks/webhooks.c
+  'How often a delivery is tried before it has failed; 9 take over an hour.': '傳送失敗前總共嘗試幾次；9 次會超過一小時。',
+  'Until the second try; three times as long before each further one, 20 minutes at most.': '到第二次嘗試前的時間；之後每次是前一次的三倍，最長 20 分鐘。',
+  'webhooks.tries: 1 to %d; webhooks.retry_delay: at least one second': 'webhooks.tries：1 到 {1}；webhooks.retry_delay：至少一秒',
+  // src/control/webhooks/webhooks_http.c
+  '%.*s is no number: there is nothing of that name': '{1} 不是數字：沒有這個項目',
+  'skip is missing: true believes any certificate': '缺少 skip：true 表示接受任何憑證',
+  'a webhook cannot set off a webhook': 'webhook 不能觸發另一個 webhook',
+  // src/control/webhooks/worker.c
+  'cannot start a thread for webhooks: %s': '無法啟動 webhook 的執行緒：{1}',
   // src/foundation/content/content.c
   'open uploads: %s': '開啟 uploads：{1}',
   'open %s: %s': '開啟 {1}：{2}',
@@ -369,13 +506,13 @@ export const server: Record<string, string> = {
   'sync of blob %s: %s': '將 blob {1} 寫入磁碟：{2}',
   'rename to blob %s: %s': '改名為 blob {1}：{2}',
   'create uploads/%s: %s': '建立 uploads/{1}：{2}',
+  'move of the damaged blob %s: %s': '移走損壞的 blob {1}：{2}',
   // src/foundation/content/digest.c
   'digest %s: expected sha256:<64 hex> or sha512:<128 hex>': '摘要 {1}：應為 sha256:<64 hex> 或 sha512:<128 hex>',
   'digest: position %zu is no lower-case hexadecimal digit': '摘要：第 {1} 個位置不是小寫十六進位數字',
   'digest: %s takes %zu hexadecimal digits, got %zu': '摘要：{1} 需要 {2} 個十六進位數字，實際有 {3} 個',
   'read of a file of the store: %s': '讀取儲存的檔案：{1}',
   'stopped before the end of a file': '在檔案結束前停止了',
-  'move of the damaged blob %s: %s': '移開損壞的資料塊 {1}：{2}',
   'no hash for %.80s': '沒有 {1} 的雜湊',
   '%s failed': '{1} 失敗',
   'unknown digest algorithm: use sha256 or sha512': '不認得的摘要演算法：請用 sha256 或 sha512',
@@ -842,6 +979,7 @@ export const server: Record<string, string> = {
   'the project has no secret "%.*s"': '專案沒有機密「{1}」',
   'secret "%.*s" is damaged: set it again': '機密「{1}」已損壞：請重新設定',
   'secret "%.*s": %s': '機密「{1}」：{2}',
+  'a place of %zu bytes for a sealed value': '{1} 位元組的空間不足以存放封存的值',
   // src/foundation/volume/agent_files.c
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '將目錄寫入磁碟：{1}',
@@ -955,6 +1093,7 @@ export const server: Record<string, string> = {
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的憑證鏈（PEM）；留空則提供純 HTTP。由使用者 strata 讀取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私鑰（PEM），使用者 strata 須能讀取。',
   'Addresses or CIDR, separated by commas, whose X-Forwarded-* headers are believed.': '以逗號分隔的位址或 CIDR，採信其 X-Forwarded-* 標頭。',
+  "Under which name others reach this server, as names of images begin (HOST or HOST:PORT); empty: net.listen, or the machine's name when that is all addresses.": '其他人用什麼名稱連到這台伺服器，也就是映像檔名稱的開頭（HOST 或 HOST:PORT）；空白：用 net.listen，若它是所有位址則用機器名稱。',
   // src/main/wire.c
   "image '%.*s' names no project: write project/repository:tag, such as library/strata-ml:latest": '映像檔「{1}」沒有指出專案：請寫 project/repository:tag，例如 library/strata-ml:latest',
   "image '%.*s': there is no project '%.*s' in this registry that you may pull from; images of other registries are pushed here first (skopeo copy)": '映像檔「{1}」：本登錄庫中沒有您可以拉取的專案「{2}」；其他登錄庫的映像檔請先推送到這裡（skopeo copy）',
@@ -1051,6 +1190,8 @@ export const server: Record<string, string> = {
   'a size': '大小',
   'a time': '時間',
   'user': '使用者',
+  'robot': '機器人',
+  'group': '群組',
   'project': '專案',
   'a string': '字串',
   'an object': '物件',

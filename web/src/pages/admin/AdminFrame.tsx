@@ -11,6 +11,7 @@ const PAGES: [string, Key][] = [
   ['groups', 'group.groups'],
   ['robots', 'robot.robots'],
   ['projects', 'admin.projects'],
+  ['storage', 'store.title'],
   ['replication', 'repl.title'],
   ['permissions', 'admin.permissions'],
   ['audit', 'admin.audit'],

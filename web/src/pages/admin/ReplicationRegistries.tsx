@@ -1,9 +1,10 @@
 import { MoreOutlined } from '@ant-design/icons';
-import { App, Button, Dropdown, Empty, Table } from 'antd';
+import { App, Button, Dropdown, Empty } from 'antd';
 import { deleteRegistry, pingRegistry, useRegistries } from '../../api/replication';
 import type { RemoteRegistry } from '../../api/types';
 import { useConfirm } from '../../components/confirm';
 import { ErrorView } from '../../components/ErrorView';
+import { PagedTable } from '../../components/PagedTable';
 import { Ago } from '../../components/time';
 import { useText } from '../../i18n';
 
@@ -56,11 +57,9 @@ export function RegistriesTable({ edit }: { edit: (registry: RemoteRegistry) => 
     return <ErrorView error={registries.error} retry={() => void registries.refetch()} />;
   }
   return (
-    <Table<RemoteRegistry>
+    <PagedTable<RemoteRegistry>
       rowKey="name"
-      dataSource={registries.items}
-      loading={registries.isLoading}
-      pagination={false}
+      pages={registries}
       locale={{ emptyText: <Empty description={t('repl.no_registries')} /> }}
       columns={[
         {

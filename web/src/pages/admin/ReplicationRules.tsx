@@ -1,9 +1,10 @@
 import { MoreOutlined, PlayCircleOutlined } from '@ant-design/icons';
-import { App, Button, Dropdown, Empty, Space, Table, Tag } from 'antd';
+import { App, Button, Dropdown, Empty, Space, Tag } from 'antd';
 import { deleteRule, runRule, useRules } from '../../api/replication';
 import type { ReplicationRule } from '../../api/types';
 import { useConfirm } from '../../components/confirm';
 import { ErrorView } from '../../components/ErrorView';
+import { PagedTable } from '../../components/PagedTable';
 import { Ago } from '../../components/time';
 import { useText } from '../../i18n';
 
@@ -49,11 +50,9 @@ export function RulesTable({ edit, ran }: { edit: (rule: ReplicationRule) => voi
     return <ErrorView error={rules.error} retry={() => void rules.refetch()} />;
   }
   return (
-    <Table<ReplicationRule>
+    <PagedTable<ReplicationRule>
       rowKey="name"
-      dataSource={rules.items}
-      loading={rules.isLoading}
-      pagination={{ pageSize: 50, hideOnSinglePage: true, showSizeChanger: false }}
+      pages={rules}
       locale={{ emptyText: <Empty description={t('repl.no_rules')} /> }}
       columns={[
         {

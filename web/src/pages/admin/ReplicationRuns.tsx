@@ -1,11 +1,12 @@
-import { Button, Drawer, Empty, Progress, Table, Tag } from 'antd';
+import { Button, Drawer, Empty, Progress, Tag } from 'antd';
 import { stopRun, useRuns, useTasks } from '../../api/replication';
 import type { ReplicationRun, ReplicationTask } from '../../api/types';
 import { ErrorView } from '../../components/ErrorView';
-import { bytes } from '../../components/format';
-import { Ago } from '../../components/time';
+import { bytes, duration } from '../../components/format';
+import { PagedTable } from '../../components/PagedTable';
+import { Ago, useNow } from '../../components/time';
 import { useParam } from '../../components/useParam';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 
 const TONES = { waiting: 'waiting', running: 'active', stopping: 'active', succeeded: 'good', skipped: 'good', failed: 'bad', stopped: 'waiting' } as const;
 
@@ -14,15 +15,43 @@ function State({ state }: { state: keyof typeof TONES }) {
   return <Tag className={`state state-${TONES[state]}`}>{t(`repl.state_${state}`)}</Tag>;
 }
 
+/** By how fast the tasks that are over went; nothing before the first is. */
+function TimeLeft({ run }: { run: ReplicationRun }) {
+  const t = useText();
+  const now = useNow(1000);
+  const over = run.succeeded + run.skipped + run.failed;
+  if (run.state !== 'running' || !run.started_at || over === 0 || over >= run.tasks) {
+    return null;
+  }
+  const took = Math.max(0, now - Date.parse(run.started_at));
+  return <span className="secondary">{t('repl.time_left', { time: duration((took / over) * (run.tasks - over)) })}</span>;
+}
+
+/** How far a run is, and what came of it. */
+function Outcome({ run }: { run: ReplicationRun }) {
+  const t = useText();
+  const over = run.succeeded + run.skipped + run.failed;
+  return (
+    <>
+      {!run.ended_at && run.tasks > 0 && (
+        <Progress percent={Math.floor((100 * over) / run.tasks)} size="small" aria-label={t('repl.show', { id: run.id })} />
+      )}
+      <div>{t('repl.counts', { ok: run.succeeded, skipped: run.skipped, failed: run.failed, all: run.tasks })}</div>
+      <TimeLeft run={run} />
+    </>
+  );
+}
+
 function TaskState({ task }: { task: ReplicationTask }) {
   const t = useText();
+  const say = useServerText();
   const percent = task.total_bytes > 0 ? Math.floor((100 * task.done_bytes) / task.total_bytes) : 0;
   return (
     <>
       <State state={task.state} />
       {task.action === 'delete' && t('repl.deletes')}
       {task.state === 'running' && <Progress percent={percent} size="small" aria-label={task.source} />}
-      {task.error && <div className="break">{task.error}</div>}
+      {task.error && <div className="break">{say(task.error)}</div>}
       {task.next_try_at && task.tries > 0 && (
         <div className="secondary">
           {t('repl.next_try')}: <Ago at={task.next_try_at} />
@@ -34,16 +63,15 @@ function TaskState({ task }: { task: ReplicationTask }) {
 
 function Tasks({ run, close }: { run: ReplicationRun; close: () => void }) {
   const t = useText();
+  const say = useServerText();
   const tasks = useTasks(run.id);
   return (
     <Drawer open size={720} title={t('repl.tasks', { id: run.id, rule: run.rule })} onClose={close} extra={<State state={run.state} />}>
-      {run.error && <ErrorView error={new Error(run.error)} />}
+      {run.error && <ErrorView error={new Error(say(run.error))} />}
       {tasks.error && <ErrorView error={tasks.error} retry={() => void tasks.refetch()} />}
-      <Table<ReplicationTask>
+      <PagedTable<ReplicationTask>
         rowKey="number"
-        dataSource={tasks.items}
-        loading={tasks.isLoading}
-        pagination={{ pageSize: 100, hideOnSinglePage: true, showSizeChanger: false }}
+        pages={tasks}
         locale={{ emptyText: <Empty description={t('repl.no_tasks')} /> }}
         columns={[
           {
@@ -62,11 +90,6 @@ function Tasks({ run, close }: { run: ReplicationRun; close: () => void }) {
           { title: t('repl.moved'), key: 'moved', width: 110, align: 'right', responsive: ['sm'], render: (_, k) => bytes(k.moved_bytes) },
         ]}
       />
-      {tasks.hasNextPage && (
-        <Button onClick={() => void tasks.fetchNextPage()} loading={tasks.isFetchingNextPage}>
-          {t('action.more')}
-        </Button>
-      )}
     </Drawer>
   );
 }
@@ -81,11 +104,9 @@ export function RunsTable() {
   }
   return (
     <>
-      <Table<ReplicationRun>
+      <PagedTable<ReplicationRun>
         rowKey="id"
-        dataSource={runs.items}
-        loading={runs.isLoading}
-        pagination={false}
+        pages={runs}
         locale={{ emptyText: <Empty description={t('repl.no_runs')} /> }}
         columns={[
           {
@@ -99,12 +120,23 @@ export function RunsTable() {
             ),
           },
           { title: t('repl.rule'), dataIndex: 'rule', render: (rule: string) => <strong className="break">{rule}</strong> },
-          { title: t('repl.state'), dataIndex: 'state', render: (state: ReplicationRun['state']) => <State state={state} /> },
+          {
+            title: t('repl.state'),
+            dataIndex: 'state',
+            render: (state: ReplicationRun['state'], r) => (
+              <>
+                <State state={state} />
+                <div className="secondary narrow-line">
+                  <Outcome run={r} />
+                </div>
+              </>
+            ),
+          },
           {
             title: t('repl.result'),
             key: 'result',
             responsive: ['md'],
-            render: (_, r) => t('repl.counts', { ok: r.succeeded, skipped: r.skipped, failed: r.failed, all: r.tasks }),
+            render: (_, r) => <Outcome run={r} />,
           },
           { title: t('repl.moved'), dataIndex: 'moved_bytes', align: 'right', responsive: ['md'], render: bytes },
           { title: t('repl.age'), dataIndex: 'created_at', responsive: ['sm'], render: (at: string) => <Ago at={at} /> },
@@ -116,11 +148,6 @@ export function RunsTable() {
           },
         ]}
       />
-      {runs.hasNextPage && (
-        <Button onClick={() => void runs.fetchNextPage()} loading={runs.isFetchingNextPage}>
-          {t('action.more')}
-        </Button>
-      )}
       {shown && <Tasks run={shown} close={() => setOpen('')} />}
     </>
   );

@@ -9,6 +9,7 @@ const Groups = lazy(() => import('./Groups'));
 const Robots = lazy(() => import('./Robots'));
 const Projects = lazy(() => import('./Projects'));
 const Replication = lazy(() => import('./Replication'));
+const Storage = lazy(() => import('./Storage'));
 const Permissions = lazy(() => import('./Permissions'));
 const Audit = lazy(() => import('./Audit'));
 const Health = lazy(() => import('./Health'));
@@ -26,6 +27,7 @@ export const adminRoutes: RouteObject[] = [
       { path: 'groups', element: <Groups />, handle: helpOn('administration.groups-of-users') },
       { path: 'robots', element: <Robots />, handle: helpOn('administration.robots') },
       { path: 'projects', element: <Projects />, handle: helpOn('administration.projects') },
+      { path: 'storage', element: <Storage />, handle: helpOn('administration.storage-of-images') },
       { path: 'replication', element: <Replication />, handle: helpOn('administration.other-registries') },
       { path: 'permissions', element: <Permissions />, handle: helpOn('administration.roles') },
       { path: 'audit', element: <Audit />, handle: helpOn('administration.audit-log') },

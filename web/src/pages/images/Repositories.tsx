@@ -11,6 +11,7 @@ import { Commands } from '../../components/Commands';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes } from '../../components/format';
 import { FilterBox } from '../../components/FilterBox';
+import { LinkButton } from '../../components/LinkButton';
 import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
@@ -98,6 +99,7 @@ export default function Repositories() {
         commands={[{ cli: `strata image list -p ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
         actions={
           <>
+            {may('member:read', project) && <LinkButton to={`/p/${encodeURIComponent(project)}/image-rules`}>{t('rules.title')}</LinkButton>}
             {may('image:delete', project) && (
               <Button icon={<DeleteOutlined />} href={`/ui${trash}`} onClick={(e) => (e.preventDefault(), navigate(trash))}>
                 {t('images.trash')}
