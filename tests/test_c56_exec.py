@@ -242,9 +242,11 @@ def test_a_shell_at_a_terminal_is_resized_and_interrupted(strata, job):
 
 def test_ctrl_d_and_a_closed_channel_end_a_shell(strata, job):
     sh = Shell(strata, job, tty=True)
+    sh.until('# ')  # before it reads its terminal itself what was typed may be dropped
     sh.send(b'\x04')
     assert sh.end().code == 0
     sh = Shell(strata, job, tty=True)
+    sh.until('# ')
     sh.send(b'\0', CLOSE)
     assert sh.end().code == 0
 
