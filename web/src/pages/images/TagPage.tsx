@@ -1,5 +1,6 @@
 // One image: its platforms, layers, configuration, and how to get it.
 import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography } from 'antd';
+import { lazy, Suspense } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
 import { isImageConfig, repositoryUrl, tagsUrl, useImageConfig, useManifest, useTagsOf, type Descriptor, type StoredManifest } from '../../api/registry';
@@ -16,7 +17,8 @@ import { ConfigFacts } from './ConfigFacts';
 import { DeleteTag } from './DeleteImage';
 import { Digest } from './Digest';
 import { Layers } from './Layers';
-import { Trust } from './Trust';
+
+const Trust = lazy(() => import('./Trust').then((m) => ({ default: m.Trust }))); // the image is looked at first
 
 interface Where {
   project: string;
@@ -172,7 +174,9 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
               <Card title={t('images.get')}>
                 <Commands commands={pullCommands(t, project, repository, tag)} />
               </Card>
-              <Trust of={{ ...where, reference: tag }} />
+              <Suspense fallback={<Card loading title={t('trust.title')} />}>
+                <Trust of={{ ...where, reference: tag }} />
+              </Suspense>
             </Flex>
           </Col>
         </Row>
