@@ -193,12 +193,16 @@ def pytest(*arguments, env=None):
     return Result(counts.get('passed', 0), failed, text[-20000:] if failed else skipped)
 
 
+def side_by_side(*runs, env=None):
+    with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
+        results = list(pool.map(lambda arguments: pytest(*arguments, env=env), runs))
+    return Result(sum(r.passed for r in results), sum(r.failed for r in results), '\n'.join(r.text for r in results if r.text))
+
+
 def gate_blackbox():
     """The browser beside all other clients, each with a server of its own: both wait most of the time."""
     console = 'tests/test_d10_console.py'
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda a: pytest(*a), [['tests', '--ignore', console], [console]]))
-    return Result(sum(r.passed for r in results), sum(r.failed for r in results), '\n'.join(r.text for r in results if r.text))
+    return side_by_side(['tests', '--ignore', console], [console])
 
 
 def gate_blackbox_asan():
@@ -209,7 +213,8 @@ def gate_blackbox_asan():
         return one(code, text)
     run('ln', '-sf', 'src/algorithms/strata-ml', 'build-asan/strata-ml')
     files = [f for f in sorted((ROOT / 'tests').glob('test_*.py')) if not re.match('test_(b50|c60|d10)', f.name)]
-    return pytest(*files, '-k', 'not dockerd', env={**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'})
+    return side_by_side(*([*half, '-k', 'not dockerd'] for half in (files[::2], files[1::2])),
+                        env={**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'})
 
 
 def gate_web():
