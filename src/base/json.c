@@ -315,6 +315,16 @@ void jw_kv_c(struct jw *w, const char *key, const char *cstr)
     }
 }
 
+void jw_kv_str_or_null(struct jw *w, const char *key, struct str s)
+{
+    jw_key(w, key);
+    if (s.p != NULL) {
+        jw_str(w, s);
+    } else {
+        jw_null(w);
+    }
+}
+
 void jw_kv_i64(struct jw *w, const char *key, int64_t v)
 {
     jw_key(w, key);

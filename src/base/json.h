@@ -47,7 +47,8 @@ void jw_null(struct jw *w);
 void jw_raw(struct jw *w, struct str json); /* a value that is JSON already */
 /* "key": value */
 void jw_kv_str(struct jw *w, const char *key, struct str s);
-void jw_kv_c(struct jw *w, const char *key, const char *cstr); /* NULL writes null */
+void jw_kv_c(struct jw *w, const char *key, const char *cstr);       /* NULL writes null */
+void jw_kv_str_or_null(struct jw *w, const char *key, struct str s); /* p == NULL: null */
 void jw_kv_i64(struct jw *w, const char *key, int64_t v);
 void jw_kv_bool(struct jw *w, const char *key, bool v);
 /* RFC 3339, or null for 0. */

@@ -316,6 +316,11 @@ struct str query_str(const struct query *q, int column)
     return p ? str_n(p, (size_t)sqlite3_column_bytes(stmt_of(q), column)) : STR_EMPTY;
 }
 
+struct str query_str_or_null(const struct query *q, int column)
+{
+    return query_is_null(q, column) ? (struct str){0} : query_str(q, column);
+}
+
 bool query_is_null(const struct query *q, int column)
 {
     return sqlite3_column_type(stmt_of(q), column) == SQLITE_NULL;

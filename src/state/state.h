@@ -62,7 +62,8 @@ int query_open(struct query *q, struct state_db *db, struct err *e, const char *
 int query_step(struct query *q, struct err *e) MUST_USE; /* 1 row, 0 end, -1 error */
 int64_t query_i64(const struct query *q, int column);
 double query_double(const struct query *q, int column);
-struct str query_str(const struct query *q, int column); /* valid until the next step */
+struct str query_str(const struct query *q, int column);         /* valid until the next step */
+struct str query_str_or_null(const struct query *q, int column); /* NULL: p == NULL */
 bool query_is_null(const struct query *q, int column);
 void query_done(struct query *q); /* zeroes; may be called twice */
 

@@ -168,12 +168,7 @@ static void entry_json(struct jw *w, const struct query *q)
     jw_kv_str(w, "user", query_str(q, 2));
     jw_kv_str(w, "method", query_str(q, 3));
     jw_kv_str(w, "path", query_str(q, 4));
-    jw_key(w, "project");
-    if (query_is_null(q, 5)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, 5));
-    }
+    jw_kv_str_or_null(w, "project", query_str_or_null(q, 5));
     jw_kv_i64(w, "status", query_i64(q, 6));
     jw_kv_str(w, "peer", query_str(q, 7));
     jw_kv_str(w, "request_id", query_str(q, 8));

@@ -58,7 +58,7 @@ void access_tell_all(struct access *a, const struct user_ids *users)
     }
 }
 
-void access_tell_user(struct access *a, struct str name, const char *action)
+static void tell_named(struct access *a, const char *type, struct str name, const char *action)
 {
     struct buf b = BUF_MAX(EVENT_MAX);
     struct jw w = JW(&b);
@@ -67,7 +67,12 @@ void access_tell_user(struct access *a, struct str name, const char *action)
     jw_kv_str(&w, "name", name);
     jw_kv_c(&w, "action", action);
     jw_end(&w);
-    tell(a, "user", &(struct http_audience){.perm = PERM_USER_MANAGE}, &b);
+    tell(a, type, &(struct http_audience){.perm = PERM_USER_MANAGE}, &b);
+}
+
+void access_tell_user(struct access *a, struct str name, const char *action)
+{
+    tell_named(a, "user", name, action);
 }
 
 void access_tell_member(struct access *a, struct str project, const char *kind, struct str name,
@@ -101,14 +106,7 @@ void access_tell_robot(struct access *a, struct str project, struct str name, co
 
 void access_tell_group(struct access *a, struct str name, const char *action)
 {
-    struct buf b = BUF_MAX(EVENT_MAX);
-    struct jw w = JW(&b);
-
-    jw_object(&w);
-    jw_kv_str(&w, "name", name);
-    jw_kv_c(&w, "action", action);
-    jw_end(&w);
-    tell(a, "group", &(struct http_audience){.perm = PERM_USER_MANAGE}, &b);
+    tell_named(a, "group", name, action);
 }
 
 void access_tell_token(struct access *a, int64_t user_id, int64_t id, const char *action)

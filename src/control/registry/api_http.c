@@ -34,12 +34,7 @@ int reply_page(struct http_req *req, page_writer *write, const void *of, struct 
     jw_array(&w);
     result = write(req->ctx, of, &page, &w, e);
     jw_end(&w);
-    jw_key(&w, "next");
-    if (page.last.p != NULL) {
-        jw_str(&w, page.last);
-    } else {
-        jw_null(&w);
-    }
+    jw_kv_str_or_null(&w, "next", page.last);
     jw_end(&w);
     if (result == 0) {
         result = http_reply_json(req, 200, &body, e);

@@ -230,12 +230,7 @@ static int last_fn(struct state_db *db, void *ctx, struct err *e)
     jw_kv_i64(w, "problems", query_i64(&q, 7));
     jw_kv_i64(w, "repaired", query_i64(&q, 8));
     jw_kv_i64(w, "notes", query_i64(&q, 9));
-    jw_key(w, "error");
-    if (query_is_null(&q, 10)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(&q, 10));
-    }
+    jw_kv_str_or_null(w, "error", query_str_or_null(&q, 10));
     jw_end(w);
     return 0;
 }

@@ -257,12 +257,7 @@ void policy_write(const struct policy *p, struct jw *w)
     jw_end(w);
     jw_key(w, "retention");
     jw_object(w);
-    jw_key(w, "schedule");
-    if (p->schedule.p != NULL) {
-        jw_str(w, p->schedule);
-    } else {
-        jw_null(w);
-    }
+    jw_kv_str_or_null(w, "schedule", p->schedule);
     jw_kv_c(w, "others", p->removes_others ? "remove" : "keep");
     jw_key(w, "rules");
     jw_array(w);

@@ -581,12 +581,7 @@ static void write_run(const struct query *q, struct jw *w)
     jw_kv_str(w, "started_by", query_str(q, 4));
     jw_kv_i64(w, "kept", query_i64(q, 5));
     jw_kv_i64(w, "removed", query_i64(q, 6));
-    jw_key(w, "error");
-    if (query_is_null(q, 7)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, 7));
-    }
+    jw_kv_str_or_null(w, "error", query_str_or_null(q, 7));
     jw_end(w);
 }
 

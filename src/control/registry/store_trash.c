@@ -314,18 +314,8 @@ static void write_row(const struct trash_list *l, const struct query *q)
     jw_kv_i64(w, "id", query_i64(q, 0));
     jw_kv_str(w, "project", str_cut(&repository, '/'));
     jw_kv_str(w, "repository", repository);
-    jw_key(w, "tag");
-    if (query_is_null(q, 2)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, 2));
-    }
-    jw_key(w, "digest");
-    if (query_is_null(q, 3)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, 3));
-    }
+    jw_kv_str_or_null(w, "tag", query_str_or_null(q, 2));
+    jw_kv_str_or_null(w, "digest", query_str_or_null(q, 3));
     jw_kv_i64(w, "tags", query_i64(q, 6));
     jw_kv_i64(w, "size_bytes", query_i64(q, 7));
     jw_kv_time(w, "deleted_at", query_i64(q, 4));

@@ -32,12 +32,7 @@ int list_reply(struct http_req *req, struct state *s, state_fn *fn, void *ctx, s
     jw_array(&w);
     result = state_read(s, fn, &l, e);
     jw_end(&w);
-    jw_key(&w, "next");
-    if (l.next.p != NULL) {
-        jw_str(&w, l.next);
-    } else {
-        jw_null(&w);
-    }
+    jw_kv_str_or_null(&w, "next", l.next);
     jw_end(&w);
     if (result == 0) {
         result = http_reply_json(req, 200, &body, e);

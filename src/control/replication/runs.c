@@ -86,16 +86,6 @@ int task_add(struct state_db *db, int64_t run_id, const struct task_row *t, stru
     " n.next_ms, n.tasks, n.succeeded, n.skipped, n.failed, n.moved_bytes, n.error, n.stop"
 #define RUN_FROM " FROM replication_runs n JOIN replication_rules r ON r.id = n.rule_id "
 
-static void kv_text(struct jw *w, const char *key, const struct query *q, int column)
-{
-    jw_key(w, key);
-    if (query_is_null(q, column)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, column));
-    }
-}
-
 static void write_run(struct replication *r, const struct query *q, struct jw *w)
 {
     struct copy_bytes live = {0};
@@ -122,7 +112,7 @@ static void write_run(struct replication *r, const struct query *q, struct jw *w
     jw_kv_i64(w, "skipped", query_i64(q, 11));
     jw_kv_i64(w, "failed", query_i64(q, 12));
     jw_kv_i64(w, "moved_bytes", query_i64(q, 13) + live.moved);
-    kv_text(w, "error", q, 14);
+    jw_kv_str_or_null(w, "error", query_str_or_null(q, 14));
     jw_end(w);
 }
 
@@ -221,11 +211,11 @@ static void write_task(struct replication *r, int64_t run_id, const struct query
     }
     jw_kv_i64(w, "tries", query_i64(q, 6));
     jw_kv_time(w, "next_try_at", str_eq_c(query_str(q, 5), "waiting") && !runs ? next : 0);
-    kv_text(w, "digest", q, 8);
+    jw_kv_str_or_null(w, "digest", query_str_or_null(q, 8));
     jw_kv_i64(w, "total_bytes", runs ? live.total : query_i64(q, 9));
     jw_kv_i64(w, "done_bytes", runs ? live.done : query_i64(q, 10));
     jw_kv_i64(w, "moved_bytes", query_i64(q, 11) + (runs ? live.moved : 0));
-    kv_text(w, "error", q, 12);
+    jw_kv_str_or_null(w, "error", query_str_or_null(q, 12));
     jw_kv_time(w, "started_at", query_i64(q, 13));
     jw_kv_time(w, "ended_at", query_i64(q, 14));
     jw_end(w);

@@ -116,12 +116,7 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
     jw_kv_time(op->w, "started_at", query_i64(&q, 1));
     jw_kv_time(op->w, "ended_at", query_is_null(&q, 2) ? 0 : query_i64(&q, 2));
     jw_kv_str(op->w, "started_by", query_str(&q, 3));
-    jw_key(op->w, "error");
-    if (query_is_null(&q, 4)) {
-        jw_null(op->w);
-    } else {
-        jw_str(op->w, query_str(&q, 4));
-    }
+    jw_kv_str_or_null(op->w, "error", query_str_or_null(&q, 4));
     jw_end(op->w);
     return 0;
 }

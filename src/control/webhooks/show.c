@@ -126,12 +126,7 @@ static void write_delivery(const struct query *q, struct jw *w)
     jw_kv_time(w, "ended_at", query_i64(q, 5));
     jw_kv_i64(w, "attempts", query_i64(q, 6));
     write_number(w, "status", q, 7);
-    jw_key(w, "error");
-    if (query_is_null(q, 8)) {
-        jw_null(w);
-    } else {
-        jw_str(w, query_str(q, 8));
-    }
+    jw_kv_str_or_null(w, "error", query_str_or_null(q, 8));
     write_number(w, "duration_ms", q, 9);
     jw_kv_i64(w, "payload_bytes", query_i64(q, 10));
 }

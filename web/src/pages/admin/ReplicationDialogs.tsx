@@ -1,28 +1,10 @@
 // What a registry and a rule are made of.
 import { Checkbox, Form, Input, InputNumber, Modal, Radio, Select } from 'antd';
-import { useState } from 'react';
 import { saveRegistry, saveRule, type RegistryFields, type RuleFields } from '../../api/replication';
 import type { RemoteRegistry, ReplicationRule } from '../../api/types';
 import { ErrorView } from '../../components/ErrorView';
+import { useSave } from '../../components/useSave';
 import { useText } from '../../i18n';
-
-/** Saves, and closes when that went well. */
-function useSave<T>(save: (fields: T) => Promise<void>, close: () => void) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<unknown>(null);
-  const run = async (fields: T) => {
-    setBusy(true);
-    setError(null);
-    try {
-      await save(fields);
-      close();
-    } catch (e) {
-      setError(e);
-      setBusy(false);
-    }
-  };
-  return { busy, error, run };
-}
 
 export function RegistryDialog({ registry, close }: { registry: RemoteRegistry | null; close: () => void }) {
   const t = useText();

@@ -7,7 +7,7 @@ import { useSession } from '../../../app/session';
 import { ErrorView } from '../../../components/ErrorView';
 import { bytes } from '../../../components/format';
 import { useText } from '../../../i18n';
-import { useSave } from './useSave';
+import { useSave } from '../../../components/useSave';
 
 const UNITS = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 };
 type Unit = keyof typeof UNITS;

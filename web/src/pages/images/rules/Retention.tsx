@@ -11,7 +11,7 @@ import { useText } from '../../../i18n';
 import { RetentionRuns } from './RetentionRuns';
 import { RetentionDialog } from './RuleDialogs';
 import { RulesTable } from './RulesTable';
-import { useSave } from './useSave';
+import { useSave } from '../../../components/useSave';
 
 type WhenFields = { schedule: string; others: 'keep' | 'remove' };
 

@@ -4,7 +4,7 @@ import { changePolicy } from '../../../api/imageRules';
 import type { ImagePolicy, ImmutableRule, RetentionRule } from '../../../api/types';
 import { ErrorView } from '../../../components/ErrorView';
 import { useText } from '../../../i18n';
-import { useSave } from './useSave';
+import { useSave } from '../../../components/useSave';
 
 export const KEEPS = ['latest_pushed', 'latest_pulled', 'pushed_days', 'pulled_days', 'always'] as const;
 const N_MAX = 100_000; // what the server takes

@@ -4,7 +4,7 @@ import { saveWebhook } from '../../../api/imageRules';
 import type { Webhook, WebhookChange, WebhookEvent } from '../../../api/types';
 import { ErrorView } from '../../../components/ErrorView';
 import { useText } from '../../../i18n';
-import { useSave } from './useSave';
+import { useSave } from '../../../components/useSave';
 
 export const EVENTS: WebhookEvent[] = ['PUSH_ARTIFACT', 'PULL_ARTIFACT', 'DELETE_ARTIFACT', 'QUOTA_WARNING', 'QUOTA_EXCEED', 'TAG_RETENTION', 'REPLICATION'];
 
