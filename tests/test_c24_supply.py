@@ -179,7 +179,7 @@ def test_keys_that_cannot_be_are_refused(project, keys):
     assert 'already' in refused(409, name='k', pem=keys().pem)
     assert 'private' in refused(400, name='p', pem=keys().path.read_text())
     assert 'BEGIN PUBLIC KEY' in refused(400, name='p', pem='x')
-    assert 'a letter or digit first' in refused(400, name='A b', pem=keys().pem)
+    assert 'beginning with a letter or a digit' in refused(400, name='A b', pem=keys().pem)
     small = openssl('genpkey', '-algorithm', 'RSA', '-pkeyopt', 'rsa_keygen_bits:1024')
     assert 'not taken' in refused(400, name='p', pem=openssl('pkey', '-pubout', data=small).decode())
     refused(413, name='p', pem='x' * 10000)

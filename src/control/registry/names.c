@@ -210,3 +210,20 @@ int chunk_range_parse(struct str text, int64_t *first, int64_t *last, struct err
     *last = (int64_t)b;
     return 0;
 }
+
+int thing_name_check(struct str name, struct err *e)
+{
+    static const struct str signs = STR("._-");
+    bool ok = name.len > 0 && name.len <= LIMIT_NAME_BYTES;
+
+    for (size_t i = 0; ok && i < name.len; i++) {
+        char c = name.p[i];
+
+        ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+             (i > 0 && str_find_char(signs, c) >= 0);
+    }
+    return ok ? 0
+              : err_set(e, ERR_INVALID,
+                        "name: 1 to %d of a-z 0-9 . _ -, beginning with a letter or a digit",
+                        LIMIT_NAME_BYTES);
+}

@@ -36,3 +36,6 @@ int scope_parse(struct str text, struct scope *out, struct err *e) MUST_USE;
 /* Content-Range of an upload chunk: "0-1023", also "bytes 0-1023/2048" and "bytes 0-1023/\*". Both
  * ends inclusive. */
 int chunk_range_parse(struct str text, int64_t *first, int64_t *last, struct err *e) MUST_USE;
+
+/* Names of what stands beside images: other registries, rules, keys, scanners. */
+int thing_name_check(struct str name, struct err *e) MUST_USE;

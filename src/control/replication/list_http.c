@@ -2,8 +2,6 @@
 
 #include "base/limits.h"
 
-#include <string.h>
-
 bool listing_is_full(struct listing *l)
 {
     if (l->n == l->limit) {
@@ -40,23 +38,6 @@ int list_reply(struct http_req *req, struct state *s, state_fn *fn, void *ctx, s
     buf_done(&body);
     return result;
 }
-
-int thing_name_check(struct str name, struct err *e)
-{
-    bool ok = name.len > 0 && name.len <= LIMIT_NAME_BYTES && strchr("._-", name.p[0]) == NULL;
-
-    for (size_t i = 0; ok && i < name.len; i++) {
-        char c = name.p[i];
-
-        ok = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-             (c != '\0' && strchr("._-", c) != NULL);
-    }
-    return ok ? 0
-              : err_set(e, ERR_INVALID,
-                        "name: 1 to %d of a-z 0-9 . _ -, beginning with a letter or a digit",
-                        LIMIT_NAME_BYTES);
-}
-
 int number_of(struct str text, int64_t def, int64_t *out, struct err *e)
 {
     uint64_t n;

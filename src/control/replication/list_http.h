@@ -16,8 +16,6 @@ struct listing {
 bool listing_is_full(struct listing *l);
 /* `fn` reads with a struct listing as its ctx. */
 int list_reply(struct http_req *req, struct state *s, state_fn *fn, void *ctx, struct err *e);
-/* Names of registries and rules: as those of projects. */
-int thing_name_check(struct str name, struct err *e) MUST_USE;
 /* rules.c: a page of rules. */
 int rules_page(struct state_db *db, struct listing *l, struct err *e) MUST_USE;
 /* A number in a path or ?after; `def` when it is missing. */

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "list_http.h"
+#include "registry/names.h"
 #include "registry/registry.h"
 #include "secrets/secrets.h"
 

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "list_http.h"
+#include "registry/names.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
 
 #include "access/access.h"
 #include "base/clock.h"
+#include "registry/names.h"
 
 struct key_op {
     int64_t project_id;
@@ -75,23 +76,6 @@ static int add_fn(struct state_db *db, void *ctx, struct err *e)
                : r;
 }
 
-int trust_name_check(struct str name, struct err *e)
-{
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-
-    for (size_t i = 0; i < name.len; i++) {
-        if (str_find_char(str_of(allowed), name.p[i]) < 0 || (i == 0 && name.p[i] < '0')) {
-            name.len = 0;
-        }
-    }
-    return name.len > 0 && name.len <= LIMIT_NAME_BYTES
-               ? 0
-               : err_set(e, ERR_INVALID,
-                         "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or "
-                         "digit first",
-                         LIMIT_NAME_BYTES);
-}
-
 int key_add(struct supply *s, int64_t project_id, struct str name, struct str pem, struct str by,
             struct err *e)
 {
@@ -99,7 +83,7 @@ int key_add(struct supply *s, int64_t project_id, struct str name, struct str pe
     EVP_PKEY *key;
     int r;
 
-    if (trust_name_check(name, e) < 0) {
+    if (thing_name_check(name, e) < 0) {
         return -1;
     }
     if (pem.len > LIMIT_PUBLIC_KEY_BYTES) {

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fetch/fetch.h"
+#include "registry/names.h"
 #include "secrets/secrets.h"
 
 #include <stdio.h>
@@ -65,7 +66,7 @@ int scanner_add(struct supply *s, struct str name, struct str url, struct str au
 {
     struct scanner_op op = {.s = s, .name = name, .url = url, .auth = auth};
 
-    if (trust_name_check(name, e) < 0) {
+    if (thing_name_check(name, e) < 0) {
         return -1;
     }
     if (!(str_starts(url, STR("http://")) || str_starts(url, STR("https://"))) ||

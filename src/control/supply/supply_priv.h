@@ -90,7 +90,6 @@ struct trust_keys {
 };
 int keys_read(struct supply *s, struct arena *a, int64_t project_id, struct trust_keys *out,
               struct err *e) MUST_USE;
-int trust_name_check(struct str name, struct err *e) MUST_USE; /* of keys and scanners */
 int key_add(struct supply *s, int64_t project_id, struct str name, struct str pem, struct str by,
             struct err *e) MUST_USE;
 int key_drop(struct supply *s, int64_t project_id, struct str name, struct err *e) MUST_USE;

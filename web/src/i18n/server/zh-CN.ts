@@ -362,7 +362,6 @@ export const server: Record<string, string> = {
   // src/control/supply/keys.c
   'a project has at most %d keys: delete one first': '一个项目最多有 {1} 个密钥：请先删除一个',
   'the project has a key "%.*s" already': '项目已有密钥“{1}”',
-  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名称：1 到 {1} 个字符，可用 a-z、0-9、“.”、“_”和“-”，以字母或数字开头',
   'pem: a public key has at most %d KiB': 'pem：公钥最多 {1} KiB',
   'the project has no key "%.*s"': '项目没有密钥“{1}”',
   // src/control/supply/policy.c

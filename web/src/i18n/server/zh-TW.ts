@@ -362,7 +362,6 @@ export const server: Record<string, string> = {
   // src/control/supply/keys.c
   'a project has at most %d keys: delete one first': '一個專案最多有 {1} 把金鑰：請先刪除一把',
   'the project has a key "%.*s" already': '專案已有金鑰「{1}」',
-  "name: 1 to %d of a-z, 0-9, '.', '_' and '-', a letter or digit first": '名稱：1 到 {1} 個字元，可用 a-z、0-9、「.」、「_」與「-」，以字母或數字開頭',
   'pem: a public key has at most %d KiB': 'pem：公鑰最多 {1} KiB',
   'the project has no key "%.*s"': '專案沒有金鑰「{1}」',
   // src/control/supply/policy.c
