@@ -111,7 +111,6 @@ def test_many_at_once_share_one_fetch(pair, upstream, name):
         return False
     upstream.fault = slow
     results = []
-    assert side.registry('GET', '/v2/').status_code == 200  # a new project voids known passwords: eight at once look like guessing
     threads = [threading.Thread(target=lambda: results.append(whole(side, repo, 'v1'))) for _ in range(8)]
     for t in threads:
         t.start()

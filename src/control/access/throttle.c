@@ -174,16 +174,18 @@ static void count_locked(struct throttle *t, enum scope scope, struct str user, 
                          int64_t now_ms)
 {
     struct entry *en = need_locked(t, scope, user, peer, now_ms);
-    int64_t wait_ms = 0;
+    int64_t wait_ms;
 
     en->failures++;
     en->last_ms = now_ms;
+    en->until_ms = 0; /* not now_ms: who read the clock a moment earlier is not to wait */
     if (en->failures > rules[scope].free) {
         unsigned over = en->failures - rules[scope].free - 1;
 
         wait_ms = 1000LL << (over < 10 ? over : 10);
+        en->until_ms =
+            now_ms + (wait_ms < rules[scope].longest_ms ? wait_ms : rules[scope].longest_ms);
     }
-    en->until_ms = now_ms + (wait_ms < rules[scope].longest_ms ? wait_ms : rules[scope].longest_ms);
 }
 
 int access_throttle_begin(struct throttle *t, struct str user, const char *peer, int64_t now_ms,
@@ -210,7 +212,7 @@ static void uncount_locked(struct throttle *t, enum scope scope, struct str user
 
     if (en) {
         en->failures -= en->failures > 0;
-        en->until_ms = now_ms;
+        en->until_ms = 0;
     }
 }
 

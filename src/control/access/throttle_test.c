@@ -41,6 +41,19 @@ static void guessing_at_one_user_is_refused_after_a_few_tries(void **arg UNUSED)
     access_throttle_free(t);
 }
 
+/* Two threads read the clock, and take the lock in the other order. */
+static void a_free_try_makes_nobody_wait_who_read_the_clock_before(void **arg UNUSED)
+{
+    struct throttle *t = access_throttle_new(100);
+    struct err e;
+
+    assert_int_equal(access_throttle_begin(t, user("alice"), "10.0.0.1", 1001, &e), 0);
+    assert_int_equal(access_throttle_begin(t, user("alice"), "10.0.0.1", 1000, &e), 0);
+    access_throttle_success(t, user("alice"), "10.0.0.1", 1001);
+    assert_int_equal(access_throttle_check(t, user("alice"), "10.0.0.1", 1000, &e), 0);
+    access_throttle_free(t);
+}
+
 static void the_wait_never_grows_past_a_minute(void **arg UNUSED)
 {
     struct throttle *t = access_throttle_new(100);
@@ -176,6 +189,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guessing_at_one_user_is_refused_after_a_few_tries),
         cmocka_unit_test(a_password_is_changed_five_times_a_minute),
+        cmocka_unit_test(a_free_try_makes_nobody_wait_who_read_the_clock_before),
         cmocka_unit_test(the_wait_never_grows_past_a_minute),
         cmocka_unit_test(a_refused_try_does_not_lengthen_the_wait),
         cmocka_unit_test(strangers_cannot_lock_out_who_signed_in_from_his_address_before),
