@@ -113,8 +113,8 @@ def collection(s, registry):
             path.write_bytes(b'x')
             os.chown(path, owner.st_uid, owner.st_gid)
             db.execute('INSERT INTO blobs(digest, size_bytes) VALUES(?, 1)', ('sha256:' + digest,))
-            db.execute('INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id) VALUES(?, ?, 1, ?)',
-                       (repo, 'sha256:' + digest, project))
+            db.execute('INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id) VALUES(?, ?, ?, ?)',
+                       (repo, 'sha256:' + digest, n, project))  # as in life, their age says nothing of their shard
     db.close()
     s.start()
     began, freed, pushes = time.monotonic(), 0, 0

@@ -1,9 +1,12 @@
 /* Online garbage collection. Each step costs what it deletes:
  *
  *   1  rows of repository_blobs that no manifest uses and nobody touched for the grace time
- *   2  rows of blobs that no repository has -> blob_trash        (one transaction with 1)
+ *   2  rows of blobs that no repository has -> blob_trash
  *   3  their files
  *   4  their rows of blob_trash                                  (with the next step's transaction)
+ *
+ * 1 runs ahead of the others: a digest's first byte is its shard and 2 takes them in their order,
+ * so of many that wait a step empties a few shards, and 3 syncs these instead of all 256.
  *
  * What the hook `held` names is passed over in 2: a job that waits runs what was submitted, also
  * when its image is deleted meanwhile.
@@ -26,6 +29,8 @@
 
 #define HOUR_MS (3600 * 1000LL)
 
+enum { UNLINKS_AHEAD = 32 }; /* transactions of a step, so that none is long */
+
 struct victim {
     char digest[CONTENT_DIGEST_MAX];
     bool in_use; /* pushed or mounted again since we looked */
@@ -33,7 +38,7 @@ struct victim {
 
 struct collect_op {
     struct registry *r;
-    int64_t before_ms, max;
+    int64_t before_ms, max, unlinked;
     VEC(struct victim) found; /* unpinned */
     struct victim *pinned;
     size_t n_pinned;
@@ -85,12 +90,32 @@ static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
                   "  WHERE manifests = 0 AND touched_ms < ?2"
                   "  AND (charged = 0 OR touched_ms < ?1) LIMIT ?3)",
                   "iii", op->before_ms, op->before_ms + BLOB_GRACE_MS - RELEASED_GRACE_MS,
-                  op->max) < 0 ||
-        (state_changes(db) > 0 && drop_empty_repositories(db, op, e) < 0) ||
-        read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0", e) < 0) {
+                  op->max) < 0) {
         return -1;
     }
-    return read_digests(db, op, "SELECT digest FROM blob_trash", e);
+    op->unlinked = state_changes(db);
+    return op->unlinked > 0 ? drop_empty_repositories(db, op, e) : 0;
+}
+
+static int unlink_old(struct collect_op *op, struct err *e)
+{
+    op->unlinked = op->max;
+    for (int i = 0; i < UNLINKS_AHEAD && op->unlinked == op->max; i++) {
+        if (state_write(op->r->state, unlink_old_fn, op, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int find_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct collect_op *op = ctx;
+
+    return read_digests(db, op, "SELECT digest FROM blobs WHERE repositories = 0 ORDER BY digest",
+                        e) < 0
+               ? -1
+               : read_digests(db, op, "SELECT digest FROM blob_trash ORDER BY digest", e);
 }
 
 /* For the last day of GET /api/v1/registry/storage. */
@@ -194,8 +219,8 @@ static int collect(struct collect_op *op, int *deleted, struct err *e)
     struct state *s = op->r->state;
     const struct registry_hooks *h = &op->r->hooks;
 
-    if ((h->held && h->held(h->ctx, note_held, op, e) < 0) ||
-        state_write(s, unlink_old_fn, op, e) < 0) {
+    if (unlink_old(op, e) < 0 || (h->held && h->held(h->ctx, note_held, op, e) < 0) ||
+        state_read(s, find_fn, op, e) < 0) {
         return -1;
     }
     pin_found(op);

@@ -5,7 +5,7 @@
 #include "state/state.h"
 #include "store.h"
 
-enum { COLLECT_STEP = 4000, COLLECT_FOR_MS = 20 * 1000, DAY_MS = 24 * 3600 * 1000 };
+enum { COLLECT_STEP = 1000, COLLECT_FOR_MS = 20 * 1000, DAY_MS = 24 * 3600 * 1000 };
 
 static int reply(struct http_req *req, int status, struct buf *b, int result, struct err *e)
 {

@@ -41,6 +41,7 @@ struct importing {
     const char *path;
     VEC(struct entry) entries;
     json_t *by_name, *by_digest; /* -> index in entries */
+    json_t *seen; /* manifests of this walk: an index may name one many times, and each level so */
     size_t text_bytes;
     json_t *images; /* [{"digest", "names": [...]}] */
     const char *repo;
@@ -123,7 +124,11 @@ static int walk_tar(struct importing *m, each_file *each, struct err *e)
     struct archive *a = archive_read_new();
     int rc;
 
-    (void)archive_read_support_filter_all(a);
+    /* Not _all: that starts programs (lrzip, lzop, grzip) on bytes that come from anybody. */
+    (void)archive_read_support_filter_gzip(a);
+    (void)archive_read_support_filter_bzip2(a);
+    (void)archive_read_support_filter_xz(a);
+    (void)archive_read_support_filter_zstd(a);
     (void)archive_read_support_format_tar(a);
     rc = archive_read_open_filename(a, m->path, 1 << 20) != ARCHIVE_OK
              ? err_set(e, ERR_INVALID, "%s is no tar: %s", m->path, archive_error_string(a))
@@ -323,6 +328,13 @@ static int want_blob(struct importing *m, const char *digest, struct err *e)
     return 0;
 }
 
+/* True once for each digest. */
+static bool is_new(struct importing *m, const char *digest)
+{
+    return json_object_get(m->seen, digest) == NULL &&
+           json_object_set_new(m->seen, digest, json_true()) == 0;
+}
+
 static int want_manifest(struct importing *m, const char *digest, struct err *e)
 {
     const struct entry *n = entry_in(m, m->by_digest, digest);
@@ -336,6 +348,9 @@ static int want_manifest(struct importing *m, const char *digest, struct err *e)
     }
     if (n == NULL) {
         return err_set(e, ERR_INVALID, "%s lacks the manifest %.80s", m->path, digest);
+    }
+    if (!is_new(m, digest)) {
+        return 0;
     }
     if ((manifest = json_of(m, n, e)) == NULL) {
         return err_wrap(e, "manifest %s", digest);
@@ -378,6 +393,7 @@ static int plan_oci(struct importing *m, const json_t *index, struct err *e)
             (void)json_array_append_new(names, json_string(name[0] ? name : ref));
         }
         add_image(m, json_text(one, "digest"), names);
+        (void)json_object_clear(m->seen);
         if (want_manifest(m, json_text(one, "digest"), e) < 0) {
             return -1;
         }
@@ -403,10 +419,15 @@ static int plan_docker_image(struct importing *m, const json_t *image, struct er
 {
     struct entry *config = find_file(m, json_text(image, "Config")), made = {0};
     SCOPED(json_decrefp) json_t *manifest = NULL;
-    json_t *layers = json_array(), *names = json_object_get(image, "RepoTags");
+    json_t *layers, *names = json_object_get(image, "RepoTags");
     const json_t *name;
     size_t i;
 
+    if (json_array_size(json_object_get(image, "Layers")) > LIMIT_LAYERS) {
+        return err_set(e, ERR_LIMIT, "an image in %s has more than %d layers", m->path,
+                       LIMIT_LAYERS);
+    }
+    layers = json_array();
     json_array_foreach(json_object_get(image, "Layers"), i, name)
     {
         struct entry *n = json_is_string(name) ? find_file(m, json_string_value(name)) : NULL;
@@ -514,7 +535,9 @@ static int push_tree(struct importing *m, const char *digest, const char *as, st
     }
     json_array_foreach(json_object_get(manifest, "manifests"), i, part)
     {
-        if (push_tree(m, json_text(part, "digest"), json_text(part, "digest"), e) < 0) {
+        const char *child = json_text(part, "digest");
+
+        if (is_new(m, child) && push_tree(m, child, child, e) < 0) {
             return -1;
         }
     }
@@ -531,6 +554,7 @@ static int push_image(struct importing *m, const char *digest, const char *repo,
                       struct err *e)
 {
     m->repo = repo;
+    (void)json_object_clear(m->seen);
     if (ask_registry(m, e) < 0 || walk(m, push_wanted, e) < 0 || push_tree(m, digest, tag, e) < 0) {
         return -1;
     }
@@ -581,6 +605,7 @@ static int push_names(struct importing *m, const json_t *image, const char *repo
         SCOPED(freep) char *to = NULL;
         SCOPED(freep) char *tag = NULL;
 
+        (void)json_object_clear(m->seen);
         if (name_of(m, json_is_string(name) ? json_string_value(name) : "", repo, &to, &tag, e) <
                 0 ||
             want_manifest(m, json_text(image, "digest"), e) < 0 ||
@@ -624,6 +649,7 @@ int verb_image_import(struct cli *c, struct err *e)
                           .path = cli_arg(c, 0),
                           .by_name = json_object(),
                           .by_digest = json_object(),
+                          .seen = json_object(),
                           .images = json_array()};
     int rc = import(&m, e);
 
@@ -638,6 +664,7 @@ int verb_image_import(struct cli *c, struct err *e)
     vec_done(&m.entries);
     json_decref(m.by_name);
     json_decref(m.by_digest);
+    json_decref(m.seen);
     json_decref(m.images);
     return rc;
 }
