@@ -2,6 +2,8 @@
 
 #include "registry/store.h"
 
+#include <stdio.h>
+
 /* ?1 his id, ?2 whether he is admin, ?3 his name. */
 #define SELECT_SEEN                                                                                \
     "WITH his(project_id, rank) AS (SELECT project_id, max(rank) FROM memberships"                 \
@@ -11,11 +13,14 @@
     " FROM projects p LEFT JOIN his ON his.project_id = p.id"                                      \
     " LEFT JOIN users u ON u.name = p.created_by"                                                  \
     " WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL)"
+#define HAS_RETENTION                                                                              \
+    "coalesce((SELECT json_array_length(g.policy, '$.retention.rules') FROM registry_projects g"   \
+    " WHERE g.project_id = p.id AND g.policy <> ''), 0)"
 #define PROJECT_COLUMNS                                                                            \
     "p.id, p.name, p.public, p.created_ms, p.created_by, coalesce(u.id, 0),"                       \
     " iif(?2, 4, coalesce(his.rank, 0)),"                                                          \
     " (SELECT count(*) FROM repositories r WHERE r.project_id = p.id"                              \
-    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id))"
+    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)), " HAS_RETENTION
 /* ?3 its name whole, ?4 a part, ?5 "true", "false" or "" , ?6 the owner. */
 #define PROJECTS_ASKED                                                                             \
     " AND (?3 IS NULL OR p.name = ?3) AND instr(p.name, ?4)"                                       \
@@ -30,10 +35,17 @@ static int64_t role_id_of_rank(int64_t rank)
     return ids[rank];
 }
 
-static void write_metadata(struct jw *w, bool is_public)
+/* retention: the id of its retention, which is that of the project; 0: it has none. */
+static void write_metadata(struct jw *w, bool is_public, int64_t retention)
 {
+    char id[24];
+
     jw_object(w);
     jw_kv_c(w, "public", is_public ? "true" : "false");
+    if (retention > 0) {
+        (void)snprintf(id, sizeof(id), "%lld", (long long)retention);
+        jw_kv_c(w, "retention_id", id);
+    }
     jw_end(w);
 }
 
@@ -58,7 +70,7 @@ static void write_project(struct jw *w, const struct query *q)
     }
     jw_end(w);
     jw_key(w, "metadata");
-    write_metadata(w, query_i64(q, 2) != 0);
+    write_metadata(w, query_i64(q, 2) != 0, query_i64(q, 8) > 0 ? query_i64(q, 0) : 0);
     jw_end(w);
 }
 
@@ -165,15 +177,31 @@ int harbor_project(struct http_req *r, struct err *e)
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, project_fn, &o, e), e);
 }
 
+static int metadata_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct one *o = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT p.public, " HAS_RETENTION " FROM projects p WHERE p.id = ?",
+                   "i", o->id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    write_metadata(o->w, query_i64(&q, 0) != 0, query_i64(&q, 1) > 0 ? o->id : 0);
+    return 0;
+}
+
 int harbor_metadatas(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
-    struct principal nobody = {.scopes = PERM_ALL};
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
+    struct one o = {.r = r, .w = &w};
 
-    write_metadata(&w, access_permissions(h->access, &nobody, r->project) != 0);
-    return harbor_reply_and_free(r, 200, &b, 0, e);
+    return harbor_project_id(r, &o.id, e) < 0
+               ? -1
+               : harbor_reply_and_free(r, 200, &b, state_read(h->state, metadata_fn, &o, e), e);
 }
 
 /* --- changes --- */
@@ -196,6 +224,8 @@ static int parse_metadata(const json_t *meta, struct wanted *out, struct err *e)
 
         if (str_eq_c(str_of(key), "public")) {
             out->is_public = is_on ? CHANGE_SET : CHANGE_CLEAR;
+        } else if (str_eq_c(str_of(key), "retention_id")) {
+            continue; /* clients send back what they read */
         } else if (is_on) {
             return err_set(e, ERR_INVALID,
                            "metadata.%.64s: this registry cannot do that; leave it "

@@ -45,7 +45,27 @@ SHAPES = {
                     'authproxy_settings': MAP, 'banner_message': STRING, 'oidc_provider_name': STRING},
     'Statistic': {'private_project_count': INT, 'private_repo_count': INT, 'public_project_count': INT, 'public_repo_count': INT,
                   'total_project_count': INT, 'total_repo_count': INT, 'total_storage_consumption': INT},
-    'ProjectMetadata': dict.fromkeys(('public', 'enable_content_trust', 'prevent_vul', 'severity', 'auto_scan'), STRING),
+    'ProjectMetadata': dict.fromkeys(('public', 'enable_content_trust', 'prevent_vul', 'severity', 'auto_scan', 'reuse_sys_cve_allowlist',
+                                      'retention_id'), STRING),
+    'WebhookPolicy': {'id': INT, 'name': STRING, 'description': STRING, 'project_id': INT, 'targets': LIST, 'event_types': LIST,
+                      'creator': STRING, 'creation_time': STRING, 'update_time': STRING, 'enabled': BOOL},
+    'WebhookTargetObject': {'type': STRING, 'address': STRING, 'auth_header': STRING, 'skip_cert_verify': BOOL, 'payload_format': STRING},
+    'WebhookLastTrigger': {'policy_name': STRING, 'event_type': STRING, 'enabled': BOOL, 'creation_time': STRING, 'last_trigger_time': STRING},
+    'WebhookJob': {'id': INT, 'policy_id': INT, 'event_type': STRING, 'notify_type': STRING, 'status': STRING, 'job_detail': STRING,
+                   'creation_time': STRING, 'update_time': STRING},
+    'SupportedWebhookEventTypes': {'event_type': LIST, 'notify_type': LIST},
+    'ProjectMemberEntity': {'id': INT, 'project_id': INT, 'entity_name': STRING, 'role_name': STRING, 'role_id': INT, 'entity_id': INT,
+                            'entity_type': STRING},
+    'ImmutableRule': {'id': INT, 'priority': INT, 'disabled': BOOL, 'action': STRING, 'template': STRING, 'params': MAP,
+                      'tag_selectors': LIST, 'scope_selectors': MAP},
+    'RetentionPolicy': {'id': INT, 'algorithm': STRING, 'rules': LIST, 'trigger': MAP, 'scope': MAP},
+    'RetentionRule': {'id': INT, 'priority': INT, 'disabled': BOOL, 'action': STRING, 'template': STRING, 'params': MAP,
+                      'tag_selectors': LIST, 'scope_selectors': MAP},
+    'Selector': {'kind': STRING, 'decoration': STRING, 'pattern': STRING, 'extras': STRING},
+    'RetentionExecution': {'id': INT, 'policy_id': INT, 'start_time': STRING, 'end_time': STRING, 'status': STRING, 'trigger': STRING,
+                           'dry_run': BOOL},
+    'RetentionExecutionTask': {'id': INT, 'execution_id': INT, 'repository': STRING, 'job_id': STRING, 'status': STRING, 'status_code': INT,
+                               'status_revision': INT, 'start_time': STRING, 'end_time': STRING, 'total': INT, 'retained': INT},
 }
 
 
@@ -343,3 +363,144 @@ def test_what_was_answered_survives_kill_9(own_strata):
     s.start()
     assert h('GET', f'/quotas/{number}', shape='Quota')['hard']['storage'] == 12345678
     h('GET', '/projects/kept/repositories', shape='[Repository]', auth=(robot['name'], robot['secret']))
+
+
+# --- members ---
+
+def test_members_have_ids_and_roles(harbor, strata):
+    strata.user('h-member')
+    strata.user('h-other')
+    strata.api('POST', '/api/v1/groups', json={'name': 'h-group'})
+    number = harbor.made('/projects', {'project_name': 'h-members'})
+    path = f'/projects/{number}/members'
+    ada = harbor.made(path, {'role_id': 2, 'member_user': {'username': 'h-member'}})
+    harbor('POST', path, 409, json={'role_id': 2, 'member_user': {'username': 'h-member'}})
+    user_id = harbor('GET', '/users?q=username%3Dh-other', shape='[UserResp]')[0]['user_id']
+    harbor.made(path, {'role_id': 3, 'member_user': {'user_id': user_id}})
+    group = harbor.made(path, {'role_id': 1, 'member_group': {'group_name': 'h-group'}})
+    rows = {m['entity_name']: m for m in harbor('GET', path, shape='[ProjectMemberEntity]')}
+    assert (rows['h-member']['role_name'], rows['h-member']['role_id'], rows['h-member']['id']) == ('developer', 2, ada)
+    assert (rows['h-other']['role_id'], rows['h-other']['entity_id'], rows['h-other']['entity_type']) == (3, user_id, 'u')
+    assert (rows['h-group']['role_name'], rows['h-group']['entity_type'], rows['h-group']['id']) == ('projectAdmin', 'g', group)
+    assert [m['entity_name'] for m in harbor('GET', path + '?entityname=h-mem', shape='[ProjectMemberEntity]')] == ['h-member']
+    harbor('PUT', f'{path}/{ada}', json={'role_id': 1})
+    assert harbor('GET', f'{path}/{ada}', shape='ProjectMemberEntity')['role_name'] == 'projectAdmin'
+    for body in ({'role_id': 4}, {'role_id': 5}, {}):
+        harbor('PUT', f'{path}/{ada}', 400, json=body)
+    for body in ({'role_id': 2}, {'role_id': 2, 'member_user': {}}, {'role_id': 2, 'member_user': {'username': 'nobody-here'}}):
+        harbor('POST', path, 400, json=body)
+    harbor('PUT', f'{path}/{ada}', 403, json={'role_id': 1}, auth=('h-other', PASSWORD))
+    harbor('DELETE', f'{path}/{ada}')
+    harbor('GET', f'{path}/{ada}', 404)
+    items = strata.api('GET', '/api/v1/projects/h-members/members').json()['items']
+    assert {'kind': 'group', 'group': 'h-group', 'role': 'maintainer'} in items and 'h-member' not in str(items)
+
+
+# --- rules for tags ---
+
+def selectors(tags, repositories='**', not_tags=False, **extras):
+    return {'tag_selectors': [{'kind': 'doublestar', 'decoration': 'excludes' if not_tags else 'matches', 'pattern': tags, **extras}],
+            'scope_selectors': {'repository': [{'kind': 'doublestar', 'decoration': 'repoMatches', 'pattern': repositories}]}}
+
+
+def test_immutable_rules_are_those_of_our_policy(harbor, strata):
+    number = harbor.made('/projects', {'project_name': 'h-immutable'})
+    path = f'/projects/{number}/immutabletagrules'
+    one = harbor.made(path, {'action': 'immutable', 'template': 'immutable_template', **selectors('v*')})
+    two = harbor.made(path, selectors('latest', 'team/**', not_tags=True))
+    rules = harbor('GET', path, shape='[ImmutableRule]')
+    assert [r['id'] for r in rules] == [one, two] and rules[0]['tag_selectors'][0]['pattern'] == 'v*'
+    for r in rules:
+        fits(r['tag_selectors'][0], 'Selector')
+    assert rules[1]['tag_selectors'][0]['decoration'] == 'excludes' and rules[1]['scope_selectors']['repository'][0]['pattern'] == 'team/**'
+    ours = strata.api('GET', '/api/v1/projects/h-immutable/image-policy').json()['immutable']
+    assert [(r['repositories'], r['tags']) for r in ours] == [('**', 'v*'), ('team/**', '!latest')]
+    digest = push(strata, 'h-immutable/app', 'v1')
+    tag, = harbor('GET', f'/projects/h-immutable/repositories/app/artifacts/{digest}/tags', shape='[Tag]')
+    assert tag['immutable'] is True
+    harbor('PUT', f'{path}/{one}', json={'id': one, **selectors('w*')})
+    assert [r['id'] for r in harbor('GET', path, shape='[ImmutableRule]')] == [one, two]
+    harbor('PUT', f'{path}/{one}', 400, json={'disabled': True, **selectors('w*')})
+    harbor('PUT', f'{path}/999', 404, json=selectors('w*'))
+    for body in ({}, selectors('!x'), selectors('['), {**selectors('a'), 'scope_selectors': {}}):
+        harbor('POST', path, 400, json=body)
+    harbor('DELETE', f'{path}/{two}')
+    harbor('DELETE', f'{path}/{two}', 404)
+    assert len(harbor('GET', path, shape='[ImmutableRule]')) == 1
+
+
+def test_a_retention_is_made_run_and_told(harbor, strata):
+    number = harbor.made('/projects', {'project_name': 'h-retain'})
+    for tag in ('v1', 'v2', 'keep'):
+        push(strata, 'h-retain/app', tag)
+    rule = {'action': 'retain', 'template': 'always', 'params': {}, **selectors('keep', extras='{"untagged":true}')}
+    body = {'algorithm': 'or', 'rules': [rule], 'scope': {'level': 'project', 'ref': number},
+            'trigger': {'kind': 'Schedule', 'settings': {'cron': '0 30 3 * * *'}, 'references': {}}}
+    assert 'retention_id' not in harbor('GET', f'/projects/{number}', shape='Project')['metadata']
+    harbor('GET', f'/retentions/{number}', 404)
+    made = harbor.made('/retentions', body)
+    harbor('POST', '/retentions', 400, json=body)
+    assert made == int(fits(harbor('GET', f'/projects/{number}', shape='Project')['metadata'], 'ProjectMetadata')['retention_id'])
+    told = harbor('GET', f'/retentions/{made}', shape='RetentionPolicy')
+    assert told['trigger']['settings']['cron'] == '0 30 3 * * *' and told['scope'] == {'level': 'project', 'ref': number}
+    fits(told['rules'][0], 'RetentionRule')
+    assert fits(told['rules'][0]['tag_selectors'][0], 'Selector')['extras'] == '{"untagged":true}'
+    harbor('PUT', f'/retentions/{made}', json={**told, 'rules': [{**rule, 'template': 'latestPushedK', 'params': {'latestPushedK': 2}}, rule]})
+    assert [r['params'] for r in harbor('GET', f'/retentions/{made}', shape='RetentionPolicy')['rules']] == [{'latestPushedK': 2}, {}]
+    for wrong in ({'rules': []}, {'rules': [{**rule, 'template': 'newest'}]}, {'rules': [{**rule, 'template': 'latestPushedK'}]},
+                  {'rules': [{**rule, 'disabled': True}]}, {'rules': [rule], 'trigger': {'settings': {'cron': 'often'}}}):
+        harbor('PUT', f'/retentions/{made}', 400, json=wrong)
+    run = harbor.made(f'/retentions/{made}/executions', {'dry_run': True})
+    assert len(harbor('GET', '/projects/h-retain/repositories/app/artifacts/keep/tags', shape='[Tag]')) == 3
+    real = harbor.made(f'/retentions/{made}/executions', {'dry_run': False})
+    runs = harbor('GET', f'/retentions/{made}/executions', shape='[RetentionExecution]')
+    assert [(r['id'], r['dry_run'], r['status']) for r in runs] == [(real, False, 'Succeed'), (run, True, 'Succeed')]
+    task, = harbor('GET', f'/retentions/{made}/executions/{real}/tasks', shape='[RetentionExecutionTask]')
+    assert (task['repository'], task['total'], task['retained']) == ('app', 3, 1)
+    log = harbor('GET', f'/retentions/{made}/executions/{real}/tasks/{task["id"]}').text
+    assert 'RETAIN keep' in log and 'DELETE v1' in log
+    harbor('GET', f'/retentions/{made}/executions/{real}/tasks/9', 404)
+    assert [t['name'] for t in harbor('GET', '/projects/h-retain/repositories/app/artifacts/keep/tags', shape='[Tag]')] == ['keep']
+    harbor('DELETE', f'/retentions/{made}')
+    harbor('GET', f'/retentions/{made}', 404)
+    strata.user('h-retainer')
+    for user, status in (('h-retainer', 400),):
+        harbor('POST', '/retentions', status, json=body, auth=(user, PASSWORD))
+
+
+# --- webhooks ---
+
+def test_webhooks_are_ours(harbor, strata):
+    number = harbor.made('/projects', {'project_name': 'h-hooks'})
+    strata.user('h-hooker', 'h-hooks', 'maintainer')
+    maintainer = ('h-hooker', PASSWORD)
+    path = f'/projects/{number}/webhook'
+    target = {'type': 'http', 'address': 'https://ci.example/hooks/1', 'auth_header': 'Bearer s3cret', 'payload_format': 'CloudEvents'}
+    body = {'name': 'ci', 'enabled': True, 'event_types': ['PUSH_ARTIFACT', 'DELETE_ARTIFACT'], 'targets': [target]}
+    events = harbor('GET', path + '/events', shape='SupportedWebhookEventTypes')
+    assert 'PUSH_ARTIFACT' in events['event_type'] and events['notify_type'] == ['http']
+    hook = harbor.made(path + '/policies', body)
+    harbor('POST', path + '/policies', 409, json=body)
+    told = harbor('GET', f'{path}/policies/{hook}', shape='WebhookPolicy', auth=maintainer)
+    fits(told['targets'][0], 'WebhookTargetObject')
+    assert 's3cret' not in str(told) and told['event_types'] == ['PUSH_ARTIFACT', 'DELETE_ARTIFACT'] and told['creator'] == 'admin'
+    assert told['targets'][0]['payload_format'] == 'CloudEvents'
+    harbor('PUT', f'{path}/policies/{hook}', json={**told, 'enabled': False}, auth=maintainer)
+    ours = strata.api('GET', f'/api/v1/projects/h-hooks/webhooks/{hook}').json()
+    assert ours['enabled'] is False and ours['has_auth_header'] is True
+    sloppy = {**told, 'targets': [{**target, 'skip_cert_verify': True}]}
+    harbor('PUT', f'{path}/policies/{hook}', 403, json=sloppy, auth=maintainer)
+    harbor('PUT', f'{path}/policies/{hook}', json=sloppy)
+    assert harbor('GET', f'{path}/policies/{hook}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is True
+    for wrong in ({**body, 'targets': []}, {**body, 'targets': [{**target, 'type': 'slack'}]}, {**body, 'event_types': ['SCANNING_FAILED']},
+                  {**body, 'targets': [{**target, 'address': 'ftp://x'}]}, {}):
+        harbor('POST', path + '/policies', 400, json=wrong)
+    assert [h['id'] for h in harbor('GET', path + '/policies?q=name%3Dci', shape='[WebhookPolicy]')] == [hook]
+    harbor('PUT', f'{path}/policies/{hook}', json={**told, 'targets': [{**target, 'address': f'http://127.0.0.1:{strata.port}/gone'}]})
+    push(strata, 'h-hooks/app', 'v1')
+    job = harbor('GET', f'{path}/jobs?policy_id={hook}', shape='[WebhookJob]')[0]
+    assert (job['event_type'], job['policy_id'], job['notify_type']) == ('PUSH_ARTIFACT', hook, 'http')
+    assert [fits(t, 'WebhookLastTrigger')['event_type'] for t in harbor('GET', path + '/lasttrigger').json()] == ['PUSH_ARTIFACT']
+    harbor('GET', path + '/jobs', 400)
+    harbor('DELETE', f'{path}/policies/{hook}')
+    harbor('GET', f'{path}/policies/{hook}', 404)
