@@ -5,6 +5,8 @@ import subprocess
 import pytest
 import requests
 
+from conftest import free_port, wait_for
+
 V2 = '/api/v2.0'
 PASSWORD = 'correct horse battery'
 STRING, INT, BOOL, LIST, MAP = str, int, bool, list, dict
@@ -54,6 +56,23 @@ SHAPES = {
     'WebhookJob': {'id': INT, 'policy_id': INT, 'event_type': STRING, 'notify_type': STRING, 'status': STRING, 'job_detail': STRING,
                    'creation_time': STRING, 'update_time': STRING},
     'SupportedWebhookEventTypes': {'event_type': LIST, 'notify_type': LIST},
+    'Registry': {'id': INT, 'url': STRING, 'name': STRING, 'credential': MAP, 'type': STRING, 'insecure': BOOL, 'description': STRING,
+                 'status': STRING, 'creation_time': STRING, 'update_time': STRING},
+    'RegistryInfo': {'type': STRING, 'description': STRING, 'supported_resource_filters': LIST, 'supported_triggers': LIST},
+    'ReplicationPolicy': {'id': INT, 'name': STRING, 'description': STRING, 'src_registry': MAP, 'dest_registry': MAP, 'dest_namespace': STRING,
+                          'dest_namespace_replace_count': INT, 'trigger': MAP, 'filters': LIST, 'replicate_deletion': BOOL, 'deletion': BOOL,
+                          'override': BOOL, 'enabled': BOOL, 'creation_time': STRING, 'update_time': STRING, 'speed': INT},
+    'ReplicationExecution': {'id': INT, 'policy_id': INT, 'status': STRING, 'trigger': STRING, 'start_time': STRING, 'end_time': STRING,
+                             'status_text': STRING, 'total': INT, 'failed': INT, 'succeed': INT, 'in_progress': INT, 'stopped': INT},
+    'ReplicationTask': {'id': INT, 'execution_id': INT, 'status': STRING, 'job_id': STRING, 'operation': STRING, 'resource_type': STRING,
+                        'src_resource': STRING, 'dst_resource': STRING, 'start_time': STRING, 'end_time': STRING},
+    'Search': {'project': LIST, 'repository': LIST, 'chart': LIST},
+    'SearchRepository': {'project_id': INT, 'project_name': STRING, 'project_public': BOOL, 'repository_name': STRING, 'pull_count': INT,
+                         'artifact_count': INT},
+    'UserGroup': {'id': INT, 'group_name': STRING, 'group_type': INT, 'ldap_group_dn': STRING},
+    'AuditLog': {'id': INT, 'username': STRING, 'resource': STRING, 'resource_type': STRING, 'operation': STRING, 'op_time': STRING},
+    'GCHistory': {'id': INT, 'job_name': STRING, 'job_kind': STRING, 'job_parameters': STRING, 'schedule': MAP, 'job_status': STRING,
+                  'deleted': BOOL, 'creation_time': STRING, 'update_time': STRING},
     'ProjectMemberEntity': {'id': INT, 'project_id': INT, 'entity_name': STRING, 'role_name': STRING, 'role_id': INT, 'entity_id': INT,
                             'entity_type': STRING},
     'ImmutableRule': {'id': INT, 'priority': INT, 'disabled': BOOL, 'action': STRING, 'template': STRING, 'params': MAP,
@@ -504,3 +523,97 @@ def test_webhooks_are_ours(harbor, strata):
     harbor('GET', path + '/jobs', 400)
     harbor('DELETE', f'{path}/policies/{hook}')
     harbor('GET', f'{path}/policies/{hook}', 404)
+
+
+# --- replication ---
+
+def test_an_image_is_replicated_by_the_api_of_harbor(harbor, strata, stocked):
+    url = f'http://127.0.0.1:{strata.port}'
+    login = {'access_key': 'admin', 'access_secret': strata.admin_password}
+    harbor('POST', '/registries/ping', json={'url': url, 'credential_type': 'basic', **login})
+    harbor('POST', '/registries/ping', 400, json={'url': url, 'access_key': 'admin', 'access_secret': 'wrong'})
+    harbor('POST', '/registries/ping', 400, json={'url': f'http://127.0.0.1:{free_port()}'})
+    harbor('POST', '/registries/ping', 404, json={'id': 999})
+    there = harbor.made('/registries', {'name': 'h-peer', 'url': url, 'type': 'harbor', 'insecure': False, 'credential': {'type': 'basic', **login}})
+    harbor('POST', '/registries', 409, json={'name': 'h-peer', 'url': url})
+    harbor('POST', '/registries', 400, json={'name': 'h-ecr', 'url': url, 'type': 'aws-ecr'})
+    told = harbor('GET', f'/registries/{there}', shape='Registry')
+    assert told['credential'] == {'type': 'basic', 'access_key': 'admin', 'access_secret': '*****'}
+    harbor('PUT', f'/registries/{there}', json={'name': 'h-peer', 'url': url, 'access_key': 'admin', 'access_secret': '*****', 'insecure': False})
+    harbor('POST', '/registries/ping', json={'id': there})
+    harbor('PUT', f'/registries/{there}', 400, json={'name': 'h-renamed'})
+    fits(harbor('GET', f'/registries/{there}/info').json(), 'RegistryInfo')
+    assert 'harbor' in harbor('GET', '/replication/adapters').json()
+    assert [r['id'] for r in harbor('GET', '/registries?q=name%3Dh-peer', shape='[Registry]')] == [there]
+
+    harbor.made('/projects', {'project_name': 'h-copies'})
+    body = {'name': 'h-copy', 'src_registry': None, 'dest_registry': {'id': there}, 'dest_namespace': 'h-copies',
+            'dest_namespace_replace_count': 1, 'trigger': {'type': 'manual'}, 'override': True, 'enabled': True, 'speed': -1,
+            'filters': [{'type': 'name', 'value': 'harbored/**'}, {'type': 'tag', 'decoration': 'matches', 'value': 'v1'},
+                        {'type': 'resource', 'value': 'image'}]}
+    policy = harbor.made('/replication/policies', body)
+    harbor('POST', '/replication/policies', 409, json=body)
+    told = harbor('GET', f'/replication/policies/{policy}', shape='ReplicationPolicy')
+    assert (told['dest_registry']['id'], told['src_registry']['id'], told['dest_namespace_replace_count']) == (there, 0, 1)
+    fits(told['dest_registry'], 'Registry')
+    harbor('PUT', f'/replication/policies/{policy}', json={**told, 'trigger': {'type': 'scheduled', 'trigger_settings': {'cron': '0 0 2 * * *'}}})
+    again = harbor('GET', f'/replication/policies/{policy}', shape='ReplicationPolicy')
+    assert again['trigger'] == {'type': 'scheduled', 'trigger_settings': {'cron': '0 0 2 * * *'}} and again['filters'] == told['filters']
+    for wrong in ({'dest_registry': None}, {'override': False}, {'trigger': {'type': 'scheduled'}}, {'trigger': {'type': 'often'}},
+                  {'filters': [{'type': 'label', 'value': ['x']}]}, {'dest_registry': {'id': 999}}):
+        harbor('PUT', f'/replication/policies/{policy}', 400, json={**body, **wrong})
+    harbor('POST', '/replication/executions', 400, json={'policy_id': 999})
+    run = harbor.made('/replication/executions', {'policy_id': policy})
+    done = wait_for(lambda: (x := harbor('GET', f'/replication/executions/{run}', shape='ReplicationExecution'))['status'] != 'InProgress' and x, 60)
+    assert (done['status'], done['total'], done['succeed'], done['failed']) == ('Succeed', 1, 1, 0), done
+    task, = harbor('GET', f'/replication/executions/{run}/tasks', shape='[ReplicationTask]')
+    assert (task['src_resource'], task['dst_resource'], task['status']) == ('harbored/team/app:v1', 'h-copies/team/app:v1', 'Succeed')
+    assert 'succeeded' in harbor('GET', f'/replication/executions/{run}/tasks/{task["id"]}/log').text
+    harbor('GET', f'/replication/executions/{run}/tasks/9/log', 404)
+    assert harbor('GET', '/projects/h-copies/repositories/team%252Fapp/artifacts/v1', shape='Artifact')['digest'] == stocked[1]
+    assert [x['id'] for x in harbor('GET', f'/replication/executions?policy_id={policy}&status=Succeed', shape='[ReplicationExecution]')] == [run]
+    harbor('PUT', f'/replication/executions/{run}')
+    harbor('DELETE', f'/registries/{there}', 412)
+    harbor('DELETE', f'/replication/policies/{policy}')
+    harbor('DELETE', f'/registries/{there}')
+    harbor('GET', f'/registries/{there}', 404)
+    harbor('GET', '/registries', 403, auth=('h-stranger', PASSWORD))
+
+
+# --- search, groups, what was done ---
+
+def test_search_finds_what_one_may_see(harbor, stocked):
+    found = harbor('GET', '/search?q=harbored', shape='Search')
+    assert [fits(p, 'Project')['name'] for p in found['project']] == ['harbored']
+    assert [fits(r, 'SearchRepository')['repository_name'] for r in found['repository']] == ['harbored/team/app']
+    for auth in (('h-stranger', PASSWORD), None):
+        assert harbor('GET', '/search?q=harbored', shape='Search', auth=auth) == {'project': [], 'repository': []}
+
+
+def test_groups_have_ids(harbor, strata):
+    group = harbor.made('/usergroups', {'group_name': 'h-team', 'group_type': 2})
+    harbor('POST', '/usergroups', 409, json={'group_name': 'h-team'})
+    harbor('POST', '/usergroups', 400, json={'group_name': 'h-ldap', 'group_type': 1})
+    told = harbor('GET', f'/usergroups/{group}', shape='UserGroup')
+    assert told == {'id': group, 'group_name': 'h-team', 'group_type': 2}
+    assert told in harbor('GET', '/usergroups?page_size=100', shape='[UserGroup]')
+    harbor('PUT', f'/usergroups/{group}', json=told)
+    harbor('PUT', f'/usergroups/{group}', 400, json={'group_name': 'h-renamed'})
+    harbor('DELETE', f'/usergroups/{group}')
+    harbor('GET', f'/usergroups/{group}', 404)
+    harbor('GET', '/usergroups', 403, auth=('h-stranger', PASSWORD))
+
+
+def test_what_was_done_is_told_to_administrators(harbor):
+    number = harbor.made('/projects', {'project_name': 'h-logged'})
+    row = harbor('GET', '/projects/h-logged/logs', shape='[AuditLog]')[0]
+    assert (row['username'], row['operation'], row['resource_type']) == ('admin', 'create', 'projects')
+    harbor('DELETE', f'/projects/{number}')
+    rows = harbor('GET', '/audit-logs?q=username%3Dadmin,resource%3D~projects&page_size=5', shape='[AuditLog]')
+    assert len(rows) == 5 and rows[0]['operation'] == 'delete'
+    harbor('GET', '/audit-logs', 403, auth=('h-stranger', PASSWORD))
+    assert harbor('GET', '/system/gc/schedule', shape='GCHistory')['schedule']['type'] == 'Hourly'
+    for run in harbor('GET', '/system/gc', shape='[GCHistory]'):
+        assert harbor('GET', f'/system/gc/{run["id"]}', shape='GCHistory') == run
+        assert 'freed' in harbor('GET', f'/system/gc/{run["id"]}/log').text
+    harbor('GET', '/system/gc/1', 404)

@@ -148,6 +148,70 @@ const struct route harbor_routes[] = {
      .gives = NULL},
     {HTTP_GET, PROJECT "/robots", PERM_PROJECT_MANAGE, harbor_project_robots,
      "Lists the robots of a project.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/registries", PERM_SYSTEM_MANAGE, harbor_registries,
+     "Lists other registries.", .gives = NULL},
+    {HTTP_POST, HARBOR "/registries", PERM_SYSTEM_MANAGE, harbor_registry_add,
+     "Adds another registry.", .gives = NULL},
+    {HTTP_POST, HARBOR "/registries/ping", PERM_SYSTEM_MANAGE, harbor_registry_ping,
+     "Asks another registry whether it answers.", ROUTE_NO_AUDIT, .gives = NULL},
+    {HTTP_GET, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry,
+     "Shows another registry.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry_change,
+     "Changes another registry.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry_delete,
+     "Removes another registry that no policy names.", .gives = NULL},
+    {HTTP_GET, HARBOR "/registries/{id}/info", PERM_SYSTEM_MANAGE, harbor_registry_info,
+     "What policies may say of a registry.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/adapters", PERM_SYSTEM_MANAGE, harbor_adapters,
+     "Which kinds of registries there are.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/policies", PERM_SYSTEM_MANAGE, harbor_policies,
+     "Lists policies of replication.", .gives = NULL},
+    {HTTP_POST, HARBOR "/replication/policies", PERM_SYSTEM_MANAGE, harbor_policy_add,
+     "Makes a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy,
+     "Shows a policy of replication.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy_change,
+     "Changes a policy of replication.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy_delete,
+     "Deletes a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions", PERM_SYSTEM_MANAGE, harbor_runs,
+     "Lists executions of replication.", .gives = NULL},
+    {HTTP_POST, HARBOR "/replication/executions", PERM_SYSTEM_MANAGE, harbor_run_start,
+     "Runs a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}", PERM_SYSTEM_MANAGE, harbor_run,
+     "Shows an execution.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/replication/executions/{id}", PERM_SYSTEM_MANAGE, harbor_run_stop,
+     "Stops an execution.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}/tasks", PERM_SYSTEM_MANAGE, harbor_run_tasks,
+     "What an execution copies.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}/tasks/{task}/log", PERM_SYSTEM_MANAGE,
+     harbor_run_log, "How a copy went.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/search", PERM_PUBLIC, harbor_search, "Finds projects and repositories.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/usergroups", PERM_USER_MANAGE, harbor_groups, "Lists groups.",
+     .gives = NULL},
+    {HTTP_POST, HARBOR "/usergroups", PERM_USER_MANAGE, harbor_group_add, "Makes a group.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group, "Shows a group.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group_change,
+     "Takes back what was told of a group.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group_delete,
+     "Deletes a group.", .gives = NULL},
+    {HTTP_GET, HARBOR "/audit-logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done.",
+     .gives = NULL},
+    {HTTP_GET, PROJECT "/logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done in a project.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc", PERM_SYSTEM_READ, harbor_collections,
+     "Lists hours in which collection freed something.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/schedule", PERM_SYSTEM_READ, harbor_collection_schedule,
+     "When collection runs.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/{id}", PERM_SYSTEM_READ, harbor_collection,
+     "Shows an hour of collection.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/{id}/log", PERM_SYSTEM_READ, harbor_collection_log,
+     "What an hour of collection freed.", .gives = NULL},
     {0},
 };
 
@@ -313,6 +377,16 @@ struct str harbor_cron(struct arena *a, struct str ours)
         fields += ours.p[i] != ' ' && (i == 0 || ours.p[i - 1] == ' ');
     }
     return fields == 5 ? str_of(arena_printf(a, "0 %.*s", STR_ARG(ours))) : ours;
+}
+
+int harbor_reply_needed(struct http_req *r, const char *what, struct err *e)
+{
+    struct buf b = BUF_MAX(8192);
+    struct err why = {0};
+
+    (void)err_set(&why, ERR_CONFLICT, "%s", what);
+    error_body(r, 412, &why, &b);
+    return harbor_reply_and_free(r, 412, &b, 0, e);
 }
 
 int harbor_reply_made(struct http_req *r, int64_t id, struct err *e)

@@ -343,10 +343,7 @@ int harbor_project_delete(struct http_req *r, struct err *e)
         return -1;
     }
     if (n > 0) {
-        return http_reply(r, 412, "application/json",
-                          STR("{\"errors\":[{\"code\":\"PRECONDITION\",\"message\":\"the project "
-                              "holds repositories: delete them first\"}]}"),
-                          e);
+        return harbor_reply_needed(r, "the project holds repositories: delete them first", e);
     }
     return access_project_delete(h->access, r->project, e) < 0 ? -1 : http_reply_empty(r, 200, e);
 }
@@ -420,6 +417,101 @@ int harbor_project_summary(struct http_req *r, struct err *e)
     }
     jw_object(&w);
     result = state_read(h->state, summary_fn, &o, e);
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, result, e);
+}
+
+/* --- search: names that hold the word --- */
+
+enum { FOUND_MAX = 100 };
+
+struct search {
+    struct http_req *r;
+    struct str word;
+    struct jw *w;
+    bool pulls; /* his token may name images */
+};
+
+static int search_projects(struct state_db *db, const struct search *s, struct err *e)
+{
+    const struct principal *who = &s->r->who;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   SELECT_SEEN "SELECT " PROJECT_COLUMNS FROM_SEEN
+                               " AND instr(p.name, ?3) ORDER BY p.name LIMIT ?4",
+                   "iisi", who->user_id, (int64_t)who->is_admin, s->word, (int64_t)FOUND_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        write_project(s->w, &q);
+    }
+    return r;
+}
+
+static int search_repositories(struct state_db *db, const struct search *s, struct err *e)
+{
+    const struct principal *who = &s->r->who;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT p.id, p.name, p.public, r.name, r.pulls, (SELECT count(*) FROM manifests"
+                   " m WHERE m.repository_id = r.id) AS n FROM repositories r JOIN projects p ON"
+                   " p.id = r.project_id WHERE p.deleting = 0 AND n > 0 AND instr(r.name, ?3)"
+                   " AND (?2 OR p.public OR p.id IN (SELECT project_id FROM memberships WHERE"
+                   "  user_id = ?1 AND (permission IS NULL OR permission = 'image:pull')))"
+                   " ORDER BY r.name LIMIT ?4",
+                   "iisi", who->user_id, (int64_t)who->is_admin, s->word, (int64_t)FOUND_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        jw_object(s->w);
+        jw_kv_i64(s->w, "project_id", query_i64(&q, 0));
+        jw_kv_str(s->w, "project_name", query_str(&q, 1));
+        jw_kv_bool(s->w, "project_public", query_i64(&q, 2) != 0);
+        jw_kv_str(s->w, "repository_name", query_str(&q, 3));
+        jw_kv_i64(s->w, "pull_count", query_i64(&q, 4));
+        jw_kv_i64(s->w, "artifact_count", query_i64(&q, 5));
+        jw_end(s->w);
+    }
+    return r;
+}
+
+static int search_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct search *s = ctx;
+    int r;
+
+    jw_key(s->w, "project");
+    jw_array(s->w);
+    r = search_projects(db, s, e);
+    jw_end(s->w);
+    jw_key(s->w, "repository");
+    jw_array(s->w);
+    r = r == 0 && s->pulls ? search_repositories(db, s, e) : r;
+    jw_end(s->w);
+    return r;
+}
+
+int harbor_search(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct buf b = BUF_MAX(1024 * 1024);
+    struct jw w = JW(&b);
+    struct search s = {.r = r,
+                       .word = http_query(r, "q"),
+                       .w = &w,
+                       .pulls = (r->who.scopes & PERM_BIT(PERM_IMAGE_PULL)) != 0};
+    int result;
+
+    if (check_scope(r, e) < 0) {
+        return -1;
+    }
+    s.word = s.word.p ? s.word : STR_EMPTY;
+    jw_object(&w);
+    result = state_read(h->state, search_fn, &s, e);
     jw_end(&w);
     return harbor_reply_and_free(r, 200, &b, result, e);
 }
