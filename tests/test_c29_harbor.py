@@ -189,6 +189,12 @@ def test_a_project_lives_under_its_name_and_its_id(harbor, strata):
     harbor('PUT', f'/projects/{number}', json={'metadata': {'public': 'false'}})
     assert strata.api('GET', '/api/v1/projects/h-life').json()['public'] is False
     assert harbor('GET', f'/projects/{number}/metadatas', shape='ProjectMetadata') == {'public': 'false'}
+    assert harbor('GET', f'/projects/{number}/metadatas/', shape='ProjectMetadata') == {'public': 'false'}
+    harbor('PUT', f'/projects/{number}/metadatas/public', json={'public': 'true'})
+    assert harbor('GET', f'/projects/{number}/metadatas/public', shape='ProjectMetadata') == {'public': 'true'}
+    harbor('PUT', f'/projects/{number}/metadatas/public', 400, json={'prevent_vul': 'true'})
+    harbor('PUT', f'/projects/{number}/metadatas/prevent_vul', 400, json={'prevent_vul': 'true'})
+    harbor('GET', f'/projects/{number}/metadatas/severity', 404)
     harbor('PUT', f'/projects/{number}', 400, json={'metadata': {'prevent_vul': 'true'}})
     harbor('POST', '/projects', 400, json={'project_name': 'h-proxy', 'registry_id': 1})
     assert harbor('GET', f'/projects/{number}/_deletable', shape='ProjectDeletable')['deletable'] is True

@@ -37,6 +37,13 @@ const struct route harbor_routes[] = {
     {HTTP_GET, PROJECT "/metadatas", PERM_PROJECT_READ, harbor_metadatas,
      "Shows the metadata of a project.", .gives = NULL},
 
+    /* Harbor's document has the slash. */
+    {HTTP_GET, PROJECT "/metadatas/", PERM_PROJECT_READ, harbor_metadatas,
+     "Shows the metadata of a project.", .gives = NULL},
+    {HTTP_GET, PROJECT "/metadatas/{meta}", PERM_PROJECT_READ, harbor_metadata,
+     "Shows one metadata of a project.", .gives = NULL},
+    {HTTP_PUT, PROJECT "/metadatas/{meta}", PERM_PROJECT_MANAGE, harbor_metadata_set,
+     "Sets one metadata of a project.", .gives = NULL},
     {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, harbor_members, "Lists members.",
      .gives = NULL},
     {HTTP_POST, PROJECT "/members", PERM_PROJECT_MANAGE, harbor_member_add, "Adds a member.",

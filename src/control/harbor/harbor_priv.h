@@ -50,7 +50,7 @@ int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struc
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
-    harbor_metadatas;
+    harbor_metadatas, harbor_metadata, harbor_metadata_set;
 http_handler harbor_members, harbor_member, harbor_member_add, harbor_member_change,
     harbor_member_delete;
 http_handler harbor_immutables, harbor_immutable_add, harbor_immutable_change,

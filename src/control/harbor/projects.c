@@ -204,6 +204,31 @@ int harbor_metadatas(struct http_req *r, struct err *e)
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, metadata_fn, &o, e), e);
 }
 
+/* {name: value} of the name in the path. */
+int harbor_metadata(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(buf_done) struct buf all = BUF_MAX(4096);
+    SCOPED(json_decrefp) json_t *doc = NULL;
+    struct buf b = BUF_MAX(4096);
+    struct jw from = JW(&all), w = JW(&b);
+    struct one o = {.r = r, .w = &from};
+    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta")), *value;
+
+    if (harbor_project_id(r, &o.id, e) < 0 || state_read(h->state, metadata_fn, &o, e) < 0 ||
+        (doc = json_parse(buf_str(&all), e)) == NULL) {
+        return -1;
+    }
+    value = json_string_value(json_object_get(doc, name));
+    if (value == NULL) {
+        return err_set(e, ERR_NOT_FOUND, "the project has no such metadata");
+    }
+    jw_object(&w);
+    jw_kv_c(&w, name, value);
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, 0, e);
+}
+
 /* --- changes --- */
 
 struct wanted {
@@ -308,6 +333,28 @@ int harbor_project_change(struct http_req *r, struct err *e)
         return -1;
     }
     return http_reply_empty(r, 200, e);
+}
+
+int harbor_metadata_set(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta"));
+    struct wanted c = {0};
+
+    if (http_body_json(r, &body, e) < 0) {
+        return -1;
+    }
+    if (json_object_size(body) != 1 || !json_is_string(json_object_get(body, name))) {
+        return err_set(e, ERR_INVALID, "give {\"%.64s\": a string}", name);
+    }
+    return parse_metadata(body, &c, e) < 0 ||
+                   (c.is_public != CHANGE_KEEP &&
+                    access_project_change(
+                        h->access, r->project,
+                        &(struct project_form){.is_public = c.is_public, .ttl_sec = -1}, e) < 0)
+               ? -1
+               : http_reply_empty(r, 200, e);
 }
 
 static int repositories_fn(struct state_db *db, void *ctx, struct err *e)

@@ -105,7 +105,9 @@ static int read_template(const json_t *body, json_t *rule, struct err *e)
         k++;
     }
     if (k == KEEPS) {
-        return err_set(e, ERR_INVALID, "there is no template %.*s: see /retentions/metadatas",
+        return err_set(e, ERR_INVALID,
+                       "template: %.*s is not here: latestPushedK, latestPulledN, "
+                       "nDaysSinceLastPush, nDaysSinceLastPull or always",
                        STR_ARG(str_first(template, 64)));
     }
     n = json_object_get(json_object_get(body, "params"), templates[k]);

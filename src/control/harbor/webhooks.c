@@ -3,6 +3,8 @@
 
 #include "webhooks/hooks.h"
 
+#include <string.h>
+
 #define HOOK_COLUMNS                                                                               \
     "w.id, w.name, w.url, w.events, w.format, w.skip_verify, w.enabled, w.created_ms,"             \
     " w.created_by, w.updated_ms"
@@ -195,6 +197,12 @@ static int may_skip(struct http_req *r, const struct one *o, bool skips, struct 
     return skips == o->skips ? 0 : access_authorize(h->access, r, PERM_SYSTEM_MANAGE, STR_EMPTY, e);
 }
 
+/* Our own copy of what is never shown, freed in a moment. */
+static void wipe(const struct hook_change *c)
+{
+    explicit_bzero((char *)(uintptr_t)c->auth.p, c->auth.len);
+}
+
 int harbor_hook_add(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
@@ -202,14 +210,15 @@ int harbor_hook_add(struct http_req *r, struct err *e)
     struct hook_change c;
     struct one o = {0};
     bool skips = false;
+    int result;
 
-    return harbor_project_id(r, &o.key.project_id, e) < 0 || hook_read(r, ours, &skips, e) < 0 ||
-                   hook_change_parse(ours, &c, e) < 0 || may_skip(r, &o, skips, e) < 0 ||
-                   hook_add(h->webhooks, o.key.project_id, &c, str_of(r->who.name), &o.key.id, e) <
-                       0 ||
-                   set_skips(r, &o, skips, e) < 0
-               ? -1
-               : harbor_reply_made(r, o.key.id, e);
+    if (harbor_project_id(r, &o.key.project_id, e) < 0 || hook_read(r, ours, &skips, e) < 0 ||
+        hook_change_parse(ours, &c, e) < 0 || may_skip(r, &o, skips, e) < 0) {
+        return -1;
+    }
+    result = hook_add(h->webhooks, o.key.project_id, &c, str_of(r->who.name), &o.key.id, e);
+    wipe(&c);
+    return result < 0 || set_skips(r, &o, skips, e) < 0 ? -1 : harbor_reply_made(r, o.key.id, e);
 }
 
 int harbor_hook_change(struct http_req *r, struct err *e)
@@ -219,16 +228,19 @@ int harbor_hook_change(struct http_req *r, struct err *e)
     struct hook_change c;
     struct one o = {0};
     bool skips;
+    int result;
 
     if (hook_of(r, &o, e) < 0) {
         return -1;
     }
     skips = o.skips;
-    return hook_read(r, ours, &skips, e) < 0 || hook_change_parse(ours, &c, e) < 0 ||
-                   may_skip(r, &o, skips, e) < 0 || hook_update(h->webhooks, &o.key, &c, e) < 0 ||
-                   set_skips(r, &o, skips, e) < 0
-               ? -1
-               : http_reply_empty(r, 200, e);
+    if (hook_read(r, ours, &skips, e) < 0 || hook_change_parse(ours, &c, e) < 0 ||
+        may_skip(r, &o, skips, e) < 0) {
+        return -1;
+    }
+    result = hook_update(h->webhooks, &o.key, &c, e);
+    wipe(&c);
+    return result < 0 || set_skips(r, &o, skips, e) < 0 ? -1 : http_reply_empty(r, 200, e);
 }
 
 int harbor_hook_delete(struct http_req *r, struct err *e)
