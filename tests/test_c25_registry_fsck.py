@@ -1,4 +1,5 @@
 """The store of images proves itself: what it takes, collecting now, and a check that finds and mends what was broken."""
+import http.server
 import json
 import os
 import sqlite3
@@ -285,3 +286,45 @@ def test_checks_find_nothing_while_others_push_and_delete(server):
             t.join()
     assert not wrong, wrong
     assert registry('GET', '/v2/').status_code == 200
+
+
+def test_a_lost_file_that_only_the_trash_holds_stops_no_repair(server):
+    registry = Registry(server)
+    _, layers = push(registry, tag='gone')
+    _, others = push(registry, tag='stays')
+    assert server.api('DELETE', '/api/v1/projects/demo/repositories/app/tags/gone').status_code == 204
+    blob_path(server, layers[0]).unlink()
+    blob_path(server, others[0]).unlink()
+    out = fsck(server, '--repair', code=1)
+    lost = {f['name']: f for f in out['findings']}
+    assert set(lost) == {layers[0], others[0]}
+    assert 'of the trash' in json.dumps(lost[layers[0]]) and not lost[layers[0]]['repaired']
+
+
+def test_a_check_without_a_server_tells_nobody(server):
+    got = []
+
+    class Target(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            got.append(self.path)
+            self.send_error(503)
+
+        def log_message(self, *args):
+            pass
+    target = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Target)
+    threading.Thread(target=target.serve_forever, daemon=True).start()
+    try:
+        r = server.api('POST', '/api/v1/projects/demo/webhooks', json={
+            'name': 'w', 'url': f'http://127.0.0.1:{target.server_port}/', 'events': ['PUSH_ARTIFACT']})
+        assert r.status_code == 201, r.text
+        push(Registry(server))
+        wait_for(lambda: got, 10, 'the first try')
+        server.kill()
+        database(server, 'UPDATE webhooks SET next_ms = 1')
+        before = len(got)
+        r = server.cli('registry', 'fsck', '--state', str(server.state))
+        assert r.returncode == 0, r.stdout + r.stderr
+        assert len(got) == before
+    finally:
+        target.shutdown()
+        target.server_close()

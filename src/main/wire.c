@@ -50,6 +50,7 @@ struct wire {
     struct rootfs *rootfs;
     struct volume_store *volumes;
     struct jobs *jobs;
+    bool is_offline; /* wire_check */
     struct system_http system;
     struct http_mount mounts[11];
     struct harbor harbor;
@@ -382,7 +383,8 @@ static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
                                                          .cfg = b->cfg,
                                                          .denied = w->denied,
                                                          .n_denied = w->n_denied,
-                                                         .host = host},
+                                                         .host = host,
+                                                         .is_offline = w->is_offline},
                                 e);
     return w->webhooks ? 0 : -1;
 }
@@ -401,7 +403,8 @@ static int open_supply(struct wire *w, const struct boot *b, struct err *e)
                                                    .secrets = w->secrets,
                                                    .denied = w->denied,
                                                    .n_denied = w->n_denied,
-                                                   .url = url},
+                                                   .url = url,
+                                                   .is_offline = w->is_offline},
                             e);
     return w->supply ? 0 : -1;
 }
@@ -555,6 +558,7 @@ int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct er
     int result;
 
     lock_init(&w->lock, LOCK_wire);
+    w->is_offline = true;
     result = open_foundation(w, b, e) < 0 ? -1 : registry_check(w->registry, flags, &out, e);
     wire_close(w);
     return result;
@@ -613,7 +617,7 @@ void wire_close(struct wire *w)
     }
     registry_stop(w->registry);
     http_server_close(w->http);
-    replication_close(w->replication);
+    replication_close(TAKE(w->replication));
     stop_exits(w);
     jobs_close(w->jobs);
     volume_close(w->volumes);

@@ -55,7 +55,7 @@ export const flows = {
     await page.getByRole('button', { name: 'New secret' }).click();
     await page.getByLabel('Name').fill('api-key');
     await page.getByLabel('Value').fill('hunter2-hunter2');
-    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click();
     await page.getByRole('button', { name: 'Delete the secret api-key' }).waitFor();
     assert.equal((await page.content()).includes('hunter2'), false);
     await page.getByRole('button', { name: 'Remove flow-dev from the project' }).click();

@@ -1,11 +1,13 @@
 // The help beside every page, and "the same from a terminal": shown everywhere, and true.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
+const PEM = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ type: 'spki', format: 'pem' });
 const drawer = (page) => page.getByRole('dialog', { name: /Help|說明|帮助/ });
 
 const SRC = path.join(path.dirname(new URL(import.meta.url).pathname), '../src');
@@ -182,6 +184,7 @@ export const flows = {
     const env = { PATH: `${path.dirname(process.env.STRATA_BINARY)}:${process.env.PATH}`, HOME: home, STRATA_SERVER: url, STRATA_TOKEN: token, LC_ALL: 'C.UTF-8' };
     const sh = async (text) => (await promisify(execFile)('bash', ['-c', text], { cwd: home, env, timeout: 60_000 })).stdout;
     await writeFile(path.join(home, 'FILE'), 'correct horse battery\n');
+    await writeFile(path.join(home, 'KEY.pub'), PEM);
     await writeFile(path.join(home, 'job.yaml'), 'image: demo/busybox:1\ncommand: ["true"]\nresources: {cpu: 100m, memory: 64Mi}\n');
     const ran = new Map();
     try {
@@ -222,7 +225,7 @@ async function both(sh, cli, curl, address) {
     const two = alike(await run(ask));
     assert.deepEqual(one, two, said);
   } else if (!/-X DELETE|\bRULE\b/.test(curl)) {
-    const named = (text, name) => text.replace(/\bNAME\b/g, name).replace(/\bUSER\b/g, 'twin-user').replace('PASSWORD', 'correct horse battery').replace(/\bGROUP\b/g, 'twin-group').replace(/\bURL\b/g, 'https://registry.example');
+    const named = (text, name) => text.replace(/\bNAME\b/g, name).replace(/\bUSER\b/g, 'twin-user').replace('PASSWORD', 'correct horse battery').replace(/\bGROUP\b/g, 'twin-group').replace(/\bURL\b/g, 'https://registry.example').replace('"PEM"', JSON.stringify(PEM));
     const unique = `t${Math.random().toString(36).slice(2, 10)}`;
     await run(named(cli, `${unique}a`));
     await run(named(ask, `${unique}b`));

@@ -417,7 +417,6 @@ static int summary_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
     if (query_open(&q, db, e,
                    "SELECT (SELECT count(*) FROM repositories r WHERE r.project_id = ?1"
@@ -428,7 +427,7 @@ static int summary_fn(struct state_db *db, void *ctx, struct err *e)
                    " (SELECT used_bytes FROM registry_projects WHERE project_id = ?1),"
                    " (SELECT quota_bytes FROM registry_projects WHERE project_id = ?1)",
                    "i", o->id) < 0 ||
-        (r = query_step(&q, e)) < 0) {
+        query_step(&q, e) < 0) {
         return -1;
     }
     jw_kv_i64(o->w, "repo_count", query_i64(&q, 0));

@@ -50,6 +50,10 @@ void fsck_found(struct fsck_report *rep, const char *kind, struct str name, stru
 {
     const struct fsck_kind *k = fsck_kind(str_of(kind));
 
+    if (k == NULL) {
+        log_error("registry.fsck", "kind=%s is not in the table above", kind);
+        return;
+    }
     rep->problems += k->level == FSCK_PROBLEM;
     rep->notes += k->level == FSCK_NOTE;
     rep->repaired += mended == FSCK_MENDED;

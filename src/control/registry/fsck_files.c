@@ -89,7 +89,10 @@ static int needed_fn(struct state_db *db, void *ctx, struct err *e)
                    " FROM repository_blobs rb JOIN repositories r ON r.id = rb.repository_id"
                    " JOIN manifests m ON m.repository_id = r.id"
                    " JOIN manifest_blobs mb ON mb.manifest_id = m.id AND mb.digest = rb.digest"
-                   " WHERE rb.digest = ? LIMIT 1",
+                   " WHERE rb.digest = ?1 UNION ALL"
+                   " SELECT t.repository || ' (number ' || t.id || ' of the trash)'"
+                   " FROM trash_blobs tb JOIN trash t ON t.id = tb.trash_id"
+                   " WHERE tb.digest = ?1 LIMIT 1",
                    "z", f->digest) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
@@ -115,7 +118,8 @@ static int forget_fn(struct state_db *db, void *ctx, struct err *e)
                ? -1
                : state_run(db, e,
                            "DELETE FROM blobs WHERE digest = ?1 AND NOT EXISTS"
-                           " (SELECT 1 FROM repository_blobs WHERE digest = ?1)",
+                           " (SELECT 1 FROM repository_blobs WHERE digest = ?1) AND NOT EXISTS"
+                           " (SELECT 1 FROM trash_blobs WHERE digest = ?1)",
                            "z", f->digest);
 }
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "copy_priv.h"
 #include "image.h"
+#include "retention.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -181,6 +182,9 @@ static void note_outage(const struct fetching *f, const struct err *e)
     struct lock *l = &r->lock;
     int64_t wait_ms = f->remote ? remote_retry_sec(f->remote) * 1000 : 0;
 
+    if (f->upstream == NULL) {
+        return; /* it had no turn: that says nothing of the other registry */
+    }
     WITH_LOCK(l);
     if (is_outage(e)) {
         upstream_locked(r, str_of(f->proxy.registry))->down_until_ms =
@@ -223,6 +227,7 @@ void registry_stop(struct registry *r)
     lock_take(l);
     lock_broadcast(l);
     lock_drop(l);
+    retention_stop(r); /* it tells others, who are about to go, what it deletes */
 }
 
 static int any_cache_fn(struct state_db *db, void *ctx, struct err *e)

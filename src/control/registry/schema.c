@@ -211,6 +211,14 @@ static const char trash[] =
     "CREATE TRIGGER trash_blobs_removed AFTER DELETE ON trash_blobs BEGIN"
     "  UPDATE blobs SET repositories = repositories - 1 WHERE digest = OLD.digest; END;";
 
-static const char *const steps[] = {tables, policies, checks, caches, trash, NULL};
+/* A charge goes also when the blob's row is lost: then the check counts anew. */
+static const char charges[] =
+    "DROP TRIGGER project_blobs_removed;"
+    "CREATE TRIGGER project_blobs_removed AFTER DELETE ON project_blobs BEGIN"
+    "  UPDATE registry_projects SET used_bytes = used_bytes -"
+    "    coalesce((SELECT size_bytes FROM blobs WHERE digest = OLD.digest), 0)"
+    "    WHERE project_id = OLD.project_id; END;";
+
+static const char *const steps[] = {tables, policies, checks, caches, trash, charges, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

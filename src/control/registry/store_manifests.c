@@ -129,7 +129,8 @@ static int check_child(struct state_db *db, struct put_op *op, const struct desc
         return -1;
     }
     if (r > 0) {
-        op->total_bytes += query_i64(&q, 0);
+        size = query_i64(&q, 0);
+        op->total_bytes = op->total_bytes > INT64_MAX - size ? INT64_MAX : op->total_bytes + size;
         return 0;
     }
     if (db_blob_size(db, op->repository_id, d->digest, &size, e) < 0) {

@@ -116,7 +116,7 @@ static int key_of(const char *repository, struct repo_key *out)
 {
     uint32_t id_base;
 
-    out->name = str_of(repository);
+    *out = (struct repo_key){.name = str_of(repository)};
     return access_project(acc, name_project(out->name), &out->project_id, &id_base, &e);
 }
 

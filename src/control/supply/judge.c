@@ -79,7 +79,7 @@ struct proof {
     struct str text, signature;
 };
 
-/* What one layer proves about the digest. -1: nothing. */
+/* What one layer proves about the digest. -1: nothing; 1: it cannot be read now. */
 static int proof_of_layer(struct supply *s, struct arena *a, const char *digest,
                           enum accessory_kind kind, const struct signed_layer *l, struct proof *out)
 {
@@ -89,7 +89,7 @@ static int proof_of_layer(struct supply *s, struct arena *a, const char *digest,
     struct err ignored;
 
     if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
-        return -1;
+        return 1;
     }
     if (kind == ACCESSORY_BUNDLE) {
         if (bundle_parse(a, buf_str(&text), digest, &dsse, &ignored) < 0) {
@@ -128,6 +128,7 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
 {
     struct str key = str_of(
         arena_printf(arena, "%lld %s %s", (long long)of->project_id, about->digest, of->digest));
+    bool is_whole = true;
 
     *name = STR_EMPTY;
     if (a->n_layers == 0 || keys->n == 0 || recall(s, arena, key, name)) {
@@ -135,12 +136,16 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
     }
     for (size_t i = 0; i < a->n_layers && name->len == 0; i++) {
         struct proof p;
+        int r = proof_of_layer(s, arena, of->digest, a->kind, &a->layers[i], &p);
 
-        if (proof_of_layer(s, arena, of->digest, a->kind, &a->layers[i], &p) == 0) {
+        is_whole = is_whole && r <= 0;
+        if (r == 0) {
             *name = key_that_verifies(keys, &p);
         }
     }
-    remember(s, key, *name, keys->generation);
+    if (is_whole || name->len > 0) {
+        remember(s, key, *name, keys->generation);
+    }
 }
 
 static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,

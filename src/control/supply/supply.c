@@ -63,7 +63,7 @@ struct supply *supply_open(const struct supply_parts *p, struct err *e)
     s->n_denied = p->n_denied;
     s->own_url = xstrdup(p->url);
     lock_init(&s->lock, LOCK_supply);
-    return scan_worker_start(s, e) < 0 ? NULL : TAKE(s);
+    return !p->is_offline && scan_worker_start(s, e) < 0 ? NULL : TAKE(s);
 }
 
 void supply_close(struct supply *s)

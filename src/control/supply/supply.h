@@ -37,6 +37,7 @@ struct supply_parts {
     const struct cidr *denied; /* where no scanner may be; kept by the caller */
     size_t n_denied;
     const char *url; /* of this server, for scanners to pull from; copied */
+    bool is_offline; /* asks no scanner: a check of a state that may be a copy */
 };
 struct supply *supply_open(const struct supply_parts *p, struct err *e) MUST_USE;
 void supply_close(struct supply *s);

@@ -68,7 +68,7 @@ struct webhooks *webhooks_open(const struct webhooks_parts *p, struct err *e)
                 "webhooks.tries: 1 to %d; webhooks.retry_delay: at least one second", TRIES_MAX);
         return NULL;
     }
-    return worker_start(h, e) < 0 ? NULL : TAKE(h);
+    return !p->is_offline && worker_start(h, e) < 0 ? NULL : TAKE(h);
 }
 
 static int nothing(struct state_db *db UNUSED, void *ctx UNUSED, struct err *e UNUSED)

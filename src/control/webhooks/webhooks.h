@@ -40,6 +40,7 @@ struct webhooks_parts {
     const struct cidr *denied; /* where no hook may lead; kept by the caller */
     size_t n_denied;
     const char *host; /* of this server, as names of images begin; copied */
+    bool is_offline;  /* sends nothing: a check of a state that may be a copy */
 };
 struct webhooks *webhooks_open(const struct webhooks_parts *p, struct err *e) MUST_USE;
 /* Requests under way are cut short; they are sent again by the next start. */

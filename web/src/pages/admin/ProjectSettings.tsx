@@ -95,7 +95,7 @@ export default function ProjectSettings() {
             : []),
           ...(mayManage
             ? [
-                { cli: `strata key add NAME FILE -p ${name}`, method: 'POST' as const, url: path`/api/v1/projects/${name}/trust-keys`, body: { name: 'NAME', pem: 'PEM' } },
+                { cli: `strata key add NAME KEY.pub -p ${name}`, method: 'POST' as const, url: path`/api/v1/projects/${name}/trust-keys`, body: { name: 'NAME', pem: 'PEM' } },
                 { cli: `strata trust set --signed pull_and_run -p ${name}`, method: 'PUT' as const, url: path`/api/v1/projects/${name}/trust-policy`, body: { require_signature: 'pull_and_run' } },
               ]
             : []),

@@ -135,7 +135,6 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
         crumbs={[{ name: t('images.title'), to: images }, { name: repository, to: up }, { name: tag }]}
         commands={[
           { cli: `strata image show ${project}/${repository}:${tag}`, url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` },
-          { cli: `strata image signatures ${project}/${repository}:${tag}`, url: `${repositoryUrl(project, repository)}/artifacts/${encodeURIComponent(tag)}/trust` },
           { cli: `strata image vulnerabilities ${project}/${repository}:${tag}`, url: `${repositoryUrl(project, repository)}/artifacts/${encodeURIComponent(tag)}/vulnerabilities` },
           { cli: `strata image delete ${project}/${repository}:${tag}`, method: 'DELETE', url: `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}` },
         ]}
