@@ -130,15 +130,6 @@ struct user_ids {
     int64_t *p;
     size_t len, cap;
 };
-int access_group_add(struct access *a, struct str name, struct str description,
-                     struct err *e) MUST_USE;
-int access_group_change(struct access *a, struct str name, struct str description,
-                        struct err *e) MUST_USE;
-int access_group_delete(struct access *a, struct str name, struct err *e) MUST_USE;
-int access_group_put_user(struct access *a, struct str name, struct str user,
-                          struct err *e) MUST_USE;
-int access_group_drop_user(struct access *a, struct str name, struct str user,
-                           struct err *e) MUST_USE;
 int access_group_json(struct access *a, struct str name, struct jw *w, struct err *e) MUST_USE;
 int access_groups_page(struct access *a, const struct page *p, struct err *e) MUST_USE;
 /* Adds the ids of those in it. */

@@ -59,6 +59,17 @@ int access_member_put(struct access *a, struct str project, enum member_kind kin
 int access_member_delete(struct access *a, struct str project, enum member_kind kind,
                          struct str name, struct err *e) MUST_USE;
 
+/* --- groups.c --- */
+int access_group_add(struct access *a, struct str name, struct str description,
+                     struct err *e) MUST_USE;
+int access_group_change(struct access *a, struct str name, struct str description,
+                        struct err *e) MUST_USE;
+int access_group_delete(struct access *a, struct str name, struct err *e) MUST_USE;
+int access_group_put_user(struct access *a, struct str name, struct str user,
+                          struct err *e) MUST_USE;
+int access_group_drop_user(struct access *a, struct str name, struct str user,
+                           struct err *e) MUST_USE;
+
 /* --- robots.c --- */
 /* Where a robot is kept: in a project, or (id 0, name empty) in the system. */
 struct robot_home {

@@ -6,6 +6,8 @@
 
 #define PROJECT HARBOR "/projects/{p}"
 #define REPO PROJECT "/repositories/{r...}"
+#define HOOKS PROJECT "/webhook"
+#define RETENTION HARBOR "/retentions/{p}"
 #define ARTIFACT REPO "/artifacts/{ref}"
 
 /* Described by the document of Harbor, so not in ours: no row has `gives`. */
@@ -34,6 +36,68 @@ const struct route harbor_routes[] = {
      "Counts what a project holds.", .gives = NULL},
     {HTTP_GET, PROJECT "/metadatas", PERM_PROJECT_READ, harbor_metadatas,
      "Shows the metadata of a project.", .gives = NULL},
+
+    /* Harbor's document has the slash. */
+    {HTTP_GET, PROJECT "/metadatas/", PERM_PROJECT_READ, harbor_metadatas,
+     "Shows the metadata of a project.", .gives = NULL},
+    {HTTP_GET, PROJECT "/metadatas/{meta}", PERM_PROJECT_READ, harbor_metadata,
+     "Shows one metadata of a project.", .gives = NULL},
+    {HTTP_PUT, PROJECT "/metadatas/{meta}", PERM_PROJECT_MANAGE, harbor_metadata_set,
+     "Sets one metadata of a project.", .gives = NULL},
+    {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, harbor_members, "Lists members.",
+     .gives = NULL},
+    {HTTP_POST, PROJECT "/members", PERM_PROJECT_MANAGE, harbor_member_add, "Adds a member.",
+     .gives = NULL},
+    {HTTP_GET, PROJECT "/members/{id}", PERM_MEMBER_READ, harbor_member, "Shows a member.",
+     .gives = NULL},
+    {HTTP_PUT, PROJECT "/members/{id}", PERM_PROJECT_MANAGE, harbor_member_change,
+     "Gives a member another role.", .gives = NULL},
+    {HTTP_DELETE, PROJECT "/members/{id}", PERM_PROJECT_MANAGE, harbor_member_delete,
+     "Takes a member away.", .gives = NULL},
+
+    {HTTP_GET, PROJECT "/immutabletagrules", PERM_MEMBER_READ, harbor_immutables,
+     "Lists the rules for tags that never change.", .gives = NULL},
+    {HTTP_POST, PROJECT "/immutabletagrules", PERM_PROJECT_MANAGE, harbor_immutable_add,
+     "Makes a rule for tags that never change.", .gives = NULL},
+    {HTTP_PUT, PROJECT "/immutabletagrules/{id}", PERM_PROJECT_MANAGE, harbor_immutable_change,
+     "Changes a rule for tags that never change.", .gives = NULL},
+    {HTTP_DELETE, PROJECT "/immutabletagrules/{id}", PERM_PROJECT_MANAGE, harbor_immutable_delete,
+     "Deletes a rule for tags that never change.", .gives = NULL},
+
+    /* The id of a retention is that of its project. */
+    {HTTP_POST, HARBOR "/retentions", PERM_SIGNED_IN, harbor_retention_add,
+     "Says which tags of a project are kept.", .gives = NULL},
+    {HTTP_GET, RETENTION, PERM_MEMBER_READ, harbor_retention, "Shows which tags are kept.",
+     .gives = NULL},
+    {HTTP_PUT, RETENTION, PERM_PROJECT_MANAGE, harbor_retention_change,
+     "Says anew which tags are kept.", .gives = NULL},
+    {HTTP_DELETE, RETENTION, PERM_PROJECT_MANAGE, harbor_retention_delete,
+     "Keeps all tags from now on.", .gives = NULL},
+    {HTTP_GET, RETENTION "/executions", PERM_MEMBER_READ, harbor_retention_runs,
+     "Lists runs of the retention.", .gives = NULL},
+    {HTTP_POST, RETENTION "/executions", PERM_PROJECT_MANAGE, harbor_retention_run,
+     "Runs the retention.", .gives = NULL},
+    {HTTP_GET, RETENTION "/executions/{id}/tasks", PERM_MEMBER_READ, harbor_retention_tasks,
+     "What a run did in each repository.", .gives = NULL},
+    {HTTP_GET, RETENTION "/executions/{id}/tasks/{task}", PERM_MEMBER_READ, harbor_retention_log,
+     "What a run did with each tag of a repository.", .gives = NULL},
+
+    {HTTP_GET, HOOKS "/policies", PERM_PROJECT_MANAGE, harbor_hooks, "Lists webhooks.",
+     .gives = NULL},
+    {HTTP_POST, HOOKS "/policies", PERM_PROJECT_MANAGE, harbor_hook_add, "Makes a webhook.",
+     .gives = NULL},
+    {HTTP_GET, HOOKS "/policies/{id}", PERM_PROJECT_MANAGE, harbor_hook, "Shows a webhook.",
+     .gives = NULL},
+    {HTTP_PUT, HOOKS "/policies/{id}", PERM_PROJECT_MANAGE, harbor_hook_change,
+     "Changes a webhook.", .gives = NULL},
+    {HTTP_DELETE, HOOKS "/policies/{id}", PERM_PROJECT_MANAGE, harbor_hook_delete,
+     "Deletes a webhook.", .gives = NULL},
+    {HTTP_GET, HOOKS "/lasttrigger", PERM_PROJECT_MANAGE, harbor_hook_last,
+     "When each webhook was last used.", .gives = NULL},
+    {HTTP_GET, HOOKS "/jobs", PERM_PROJECT_MANAGE, harbor_hook_jobs,
+     "Lists the deliveries of a webhook.", .gives = NULL},
+    {HTTP_GET, HOOKS "/events", PERM_PROJECT_MANAGE, harbor_hook_events, "Which events there are.",
+     .gives = NULL},
 
     {HTTP_GET, HARBOR "/repositories", PERM_PUBLIC, harbor_all_repositories,
      "Lists the repositories of all projects that one may see.", .gives = NULL},
@@ -91,6 +155,70 @@ const struct route harbor_routes[] = {
      .gives = NULL},
     {HTTP_GET, PROJECT "/robots", PERM_PROJECT_MANAGE, harbor_project_robots,
      "Lists the robots of a project.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/registries", PERM_SYSTEM_MANAGE, harbor_registries,
+     "Lists other registries.", .gives = NULL},
+    {HTTP_POST, HARBOR "/registries", PERM_SYSTEM_MANAGE, harbor_registry_add,
+     "Adds another registry.", .gives = NULL},
+    {HTTP_POST, HARBOR "/registries/ping", PERM_SYSTEM_MANAGE, harbor_registry_ping,
+     "Asks another registry whether it answers.", ROUTE_NO_AUDIT, .gives = NULL},
+    {HTTP_GET, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry,
+     "Shows another registry.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry_change,
+     "Changes another registry.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/registries/{id}", PERM_SYSTEM_MANAGE, harbor_registry_delete,
+     "Removes another registry that no policy names.", .gives = NULL},
+    {HTTP_GET, HARBOR "/registries/{id}/info", PERM_SYSTEM_MANAGE, harbor_registry_info,
+     "What policies may say of a registry.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/adapters", PERM_SYSTEM_MANAGE, harbor_adapters,
+     "Which kinds of registries there are.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/policies", PERM_SYSTEM_MANAGE, harbor_policies,
+     "Lists policies of replication.", .gives = NULL},
+    {HTTP_POST, HARBOR "/replication/policies", PERM_SYSTEM_MANAGE, harbor_policy_add,
+     "Makes a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy,
+     "Shows a policy of replication.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy_change,
+     "Changes a policy of replication.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/replication/policies/{id}", PERM_SYSTEM_MANAGE, harbor_policy_delete,
+     "Deletes a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions", PERM_SYSTEM_MANAGE, harbor_runs,
+     "Lists executions of replication.", .gives = NULL},
+    {HTTP_POST, HARBOR "/replication/executions", PERM_SYSTEM_MANAGE, harbor_run_start,
+     "Runs a policy of replication.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}", PERM_SYSTEM_MANAGE, harbor_run,
+     "Shows an execution.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/replication/executions/{id}", PERM_SYSTEM_MANAGE, harbor_run_stop,
+     "Stops an execution.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}/tasks", PERM_SYSTEM_MANAGE, harbor_run_tasks,
+     "What an execution copies.", .gives = NULL},
+    {HTTP_GET, HARBOR "/replication/executions/{id}/tasks/{task}/log", PERM_SYSTEM_MANAGE,
+     harbor_run_log, "How a copy went.", .gives = NULL},
+
+    {HTTP_GET, HARBOR "/search", PERM_PUBLIC, harbor_search, "Finds projects and repositories.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/usergroups", PERM_USER_MANAGE, harbor_groups, "Lists groups.",
+     .gives = NULL},
+    {HTTP_POST, HARBOR "/usergroups", PERM_USER_MANAGE, harbor_group_add, "Makes a group.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group, "Shows a group.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group_change,
+     "Takes back what was told of a group.", .gives = NULL},
+    {HTTP_DELETE, HARBOR "/usergroups/{id}", PERM_USER_MANAGE, harbor_group_delete,
+     "Deletes a group.", .gives = NULL},
+    {HTTP_GET, HARBOR "/audit-logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done.",
+     .gives = NULL},
+    {HTTP_GET, PROJECT "/logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done in a project.",
+     .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc", PERM_SYSTEM_READ, harbor_collections,
+     "Lists hours in which collection freed something.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/schedule", PERM_SYSTEM_READ, harbor_collection_schedule,
+     "When collection runs.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/{id}", PERM_SYSTEM_READ, harbor_collection,
+     "Shows an hour of collection.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/gc/{id}/log", PERM_SYSTEM_READ, harbor_collection_log,
+     "What an hour of collection freed.", .gives = NULL},
     {0},
 };
 
@@ -236,6 +364,48 @@ int harbor_repository_of(struct http_req *r, struct str *out, struct err *e)
     *out = str_of(
         arena_printf(&r->arena, "%.*s/%.*s", STR_ARG(r->project), STR_ARG(str_first(name, 1024))));
     return name_check(*out, e);
+}
+
+struct str harbor_cron(struct arena *a, struct str ours)
+{
+    static const char *const names[][2] = {{"@hourly", "0 0 * * * *"},
+                                           {"@daily", "0 0 0 * * *"},
+                                           {"@weekly", "0 0 0 * * 0"},
+                                           {"@monthly", "0 0 0 1 * *"},
+                                           {"@yearly", "0 0 0 1 1 *"}};
+    size_t fields = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eq_c(ours, names[i][0])) {
+            return str_of(names[i][1]);
+        }
+    }
+    for (size_t i = 0; i < ours.len; i++) {
+        fields += ours.p[i] != ' ' && (i == 0 || ours.p[i - 1] == ' ');
+    }
+    return fields == 5 ? str_of(arena_printf(a, "0 %.*s", STR_ARG(ours))) : ours;
+}
+
+int harbor_reply_needed(struct http_req *r, const char *what, struct err *e)
+{
+    struct buf b = BUF_MAX(8192);
+    struct err why = {0};
+
+    (void)err_set(&why, ERR_CONFLICT, "%s", what);
+    error_body(r, 412, &why, &b);
+    return harbor_reply_and_free(r, 412, &b, 0, e);
+}
+
+int harbor_reply_made(struct http_req *r, int64_t id, struct err *e)
+{
+    struct str rest = r->target;
+    struct str path = str_cut(&rest, '?');
+
+    while (path.len > 0 && path.p[path.len - 1] == '/') {
+        path.len--;
+    }
+    http_set_header(r, "Location", "%.*s/%lld", STR_ARG(path), (long long)id);
+    return http_reply_empty(r, 201, e);
 }
 
 int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e)

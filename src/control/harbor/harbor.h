@@ -1,6 +1,6 @@
 /* harbor - the part of Harbor's API v2.0 that its clients use most, over our own rows.
  *
- *   terraform, harbor-cli, curl -> /api/v2.0 -> the functions of access and registry
+ *   terraform, harbor-cli, curl -> /api/v2.0 -> the functions of those who keep the rows
  *
  * A translation and no second truth: it keeps nothing, so what it changes is durable, audited and
  * told to webhooks as by our own API. Paths name a project by its name or its id. What is there and
@@ -11,12 +11,16 @@
 
 struct access;
 struct registry;
+struct replication;
 struct state;
+struct webhooks;
 
 struct harbor {
     struct state *state;
     struct access *access;
     struct registry *registry;
+    struct webhooks *webhooks;
+    struct replication *replication;
 };
 
 extern const struct route harbor_routes[]; /* ctx: struct harbor * */

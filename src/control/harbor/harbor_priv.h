@@ -38,13 +38,36 @@ int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, stru
 int harbor_project_id(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
 /* The {r...} of the path: "project/name", also when it was escaped twice. */
 int harbor_repository_of(struct http_req *r, struct str *out, struct err *e) MUST_USE;
+/* A schedule as Harbor writes it, with seconds. */
+struct str harbor_cron(struct arena *a, struct str ours);
+/* 412: something else has to be done first. */
+int harbor_reply_needed(struct http_req *r, const char *what, struct err *e);
+/* 201 with Location: what was asked for, and this id. */
+int harbor_reply_made(struct http_req *r, int64_t id, struct err *e);
 /* 201 with Location: HARBOR `path` and this id. */
 int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e);
 
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
-    harbor_metadatas;
+    harbor_metadatas, harbor_metadata, harbor_metadata_set;
+http_handler harbor_members, harbor_member, harbor_member_add, harbor_member_change,
+    harbor_member_delete;
+http_handler harbor_immutables, harbor_immutable_add, harbor_immutable_change,
+    harbor_immutable_delete;
+http_handler harbor_retention_add, harbor_retention, harbor_retention_change,
+    harbor_retention_delete, harbor_retention_runs, harbor_retention_run, harbor_retention_tasks,
+    harbor_retention_log;
+http_handler harbor_hooks, harbor_hook, harbor_hook_add, harbor_hook_change, harbor_hook_delete,
+    harbor_hook_last, harbor_hook_jobs, harbor_hook_events;
+http_handler harbor_registries, harbor_registry, harbor_registry_add, harbor_registry_change,
+    harbor_registry_delete, harbor_registry_ping, harbor_registry_info, harbor_adapters;
+http_handler harbor_policies, harbor_policy, harbor_policy_add, harbor_policy_change,
+    harbor_policy_delete, harbor_runs, harbor_run, harbor_run_start, harbor_run_stop,
+    harbor_run_tasks, harbor_run_log;
+http_handler harbor_search, harbor_groups, harbor_group, harbor_group_add, harbor_group_change,
+    harbor_group_delete, harbor_logs, harbor_collections, harbor_collection, harbor_collection_log,
+    harbor_collection_schedule;
 http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
     harbor_repository_delete;
 http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_tags, harbor_tag_add,

@@ -2,6 +2,8 @@
 
 #include "registry/store.h"
 
+#include <stdio.h>
+
 /* ?1 his id, ?2 whether he is admin, ?3 his name. */
 #define SELECT_SEEN                                                                                \
     "WITH his(project_id, rank) AS (SELECT project_id, max(rank) FROM memberships"                 \
@@ -11,11 +13,14 @@
     " FROM projects p LEFT JOIN his ON his.project_id = p.id"                                      \
     " LEFT JOIN users u ON u.name = p.created_by"                                                  \
     " WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL)"
+#define HAS_RETENTION                                                                              \
+    "coalesce((SELECT json_array_length(g.policy, '$.retention.rules') FROM registry_projects g"   \
+    " WHERE g.project_id = p.id AND g.policy <> ''), 0)"
 #define PROJECT_COLUMNS                                                                            \
     "p.id, p.name, p.public, p.created_ms, p.created_by, coalesce(u.id, 0),"                       \
     " iif(?2, 4, coalesce(his.rank, 0)),"                                                          \
     " (SELECT count(*) FROM repositories r WHERE r.project_id = p.id"                              \
-    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id))"
+    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)), " HAS_RETENTION
 /* ?3 its name whole, ?4 a part, ?5 "true", "false" or "" , ?6 the owner. */
 #define PROJECTS_ASKED                                                                             \
     " AND (?3 IS NULL OR p.name = ?3) AND instr(p.name, ?4)"                                       \
@@ -30,10 +35,17 @@ static int64_t role_id_of_rank(int64_t rank)
     return ids[rank];
 }
 
-static void write_metadata(struct jw *w, bool is_public)
+/* retention: the id of its retention, which is that of the project; 0: it has none. */
+static void write_metadata(struct jw *w, bool is_public, int64_t retention)
 {
+    char id[24];
+
     jw_object(w);
     jw_kv_c(w, "public", is_public ? "true" : "false");
+    if (retention > 0) {
+        (void)snprintf(id, sizeof(id), "%lld", (long long)retention);
+        jw_kv_c(w, "retention_id", id);
+    }
     jw_end(w);
 }
 
@@ -58,7 +70,7 @@ static void write_project(struct jw *w, const struct query *q)
     }
     jw_end(w);
     jw_key(w, "metadata");
-    write_metadata(w, query_i64(q, 2) != 0);
+    write_metadata(w, query_i64(q, 2) != 0, query_i64(q, 8) > 0 ? query_i64(q, 0) : 0);
     jw_end(w);
 }
 
@@ -165,14 +177,55 @@ int harbor_project(struct http_req *r, struct err *e)
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, project_fn, &o, e), e);
 }
 
+static int metadata_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct one *o = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT p.public, " HAS_RETENTION " FROM projects p WHERE p.id = ?",
+                   "i", o->id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    write_metadata(o->w, query_i64(&q, 0) != 0, query_i64(&q, 1) > 0 ? o->id : 0);
+    return 0;
+}
+
 int harbor_metadatas(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
-    struct principal nobody = {.scopes = PERM_ALL};
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
+    struct one o = {.r = r, .w = &w};
 
-    write_metadata(&w, access_permissions(h->access, &nobody, r->project) != 0);
+    return harbor_project_id(r, &o.id, e) < 0
+               ? -1
+               : harbor_reply_and_free(r, 200, &b, state_read(h->state, metadata_fn, &o, e), e);
+}
+
+/* {name: value} of the name in the path. */
+int harbor_metadata(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(buf_done) struct buf all = BUF_MAX(4096);
+    SCOPED(json_decrefp) json_t *doc = NULL;
+    struct buf b = BUF_MAX(4096);
+    struct jw from = JW(&all), w = JW(&b);
+    struct one o = {.r = r, .w = &from};
+    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta")), *value;
+
+    if (harbor_project_id(r, &o.id, e) < 0 || state_read(h->state, metadata_fn, &o, e) < 0 ||
+        (doc = json_parse(buf_str(&all), e)) == NULL) {
+        return -1;
+    }
+    value = json_string_value(json_object_get(doc, name));
+    if (value == NULL) {
+        return err_set(e, ERR_NOT_FOUND, "the project has no such metadata");
+    }
+    jw_object(&w);
+    jw_kv_c(&w, name, value);
+    jw_end(&w);
     return harbor_reply_and_free(r, 200, &b, 0, e);
 }
 
@@ -196,6 +249,8 @@ static int parse_metadata(const json_t *meta, struct wanted *out, struct err *e)
 
         if (str_eq_c(str_of(key), "public")) {
             out->is_public = is_on ? CHANGE_SET : CHANGE_CLEAR;
+        } else if (str_eq_c(str_of(key), "retention_id")) {
+            continue; /* clients send back what they read */
         } else if (is_on) {
             return err_set(e, ERR_INVALID,
                            "metadata.%.64s: this registry cannot do that; leave it "
@@ -280,6 +335,28 @@ int harbor_project_change(struct http_req *r, struct err *e)
     return http_reply_empty(r, 200, e);
 }
 
+int harbor_metadata_set(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta"));
+    struct wanted c = {0};
+
+    if (http_body_json(r, &body, e) < 0) {
+        return -1;
+    }
+    if (json_object_size(body) != 1 || !json_is_string(json_object_get(body, name))) {
+        return err_set(e, ERR_INVALID, "give {\"%.64s\": a string}", name);
+    }
+    return parse_metadata(body, &c, e) < 0 ||
+                   (c.is_public != CHANGE_KEEP &&
+                    access_project_change(
+                        h->access, r->project,
+                        &(struct project_form){.is_public = c.is_public, .ttl_sec = -1}, e) < 0)
+               ? -1
+               : http_reply_empty(r, 200, e);
+}
+
 static int repositories_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
@@ -313,10 +390,7 @@ int harbor_project_delete(struct http_req *r, struct err *e)
         return -1;
     }
     if (n > 0) {
-        return http_reply(r, 412, "application/json",
-                          STR("{\"errors\":[{\"code\":\"PRECONDITION\",\"message\":\"the project "
-                              "holds repositories: delete them first\"}]}"),
-                          e);
+        return harbor_reply_needed(r, "the project holds repositories: delete them first", e);
     }
     return access_project_delete(h->access, r->project, e) < 0 ? -1 : http_reply_empty(r, 200, e);
 }
@@ -389,6 +463,101 @@ int harbor_project_summary(struct http_req *r, struct err *e)
     }
     jw_object(&w);
     result = state_read(h->state, summary_fn, &o, e);
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, result, e);
+}
+
+/* --- search: names that hold the word --- */
+
+enum { FOUND_MAX = 100 };
+
+struct search {
+    struct http_req *r;
+    struct str word;
+    struct jw *w;
+    bool pulls; /* his token may name images */
+};
+
+static int search_projects(struct state_db *db, const struct search *s, struct err *e)
+{
+    const struct principal *who = &s->r->who;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   SELECT_SEEN "SELECT " PROJECT_COLUMNS FROM_SEEN
+                               " AND instr(p.name, ?3) ORDER BY p.name LIMIT ?4",
+                   "iisi", who->user_id, (int64_t)who->is_admin, s->word, (int64_t)FOUND_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        write_project(s->w, &q);
+    }
+    return r;
+}
+
+static int search_repositories(struct state_db *db, const struct search *s, struct err *e)
+{
+    const struct principal *who = &s->r->who;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT p.id, p.name, p.public, r.name, r.pulls, (SELECT count(*) FROM manifests"
+                   " m WHERE m.repository_id = r.id) AS n FROM repositories r JOIN projects p ON"
+                   " p.id = r.project_id WHERE p.deleting = 0 AND n > 0 AND instr(r.name, ?3)"
+                   " AND (?2 OR p.public OR p.id IN (SELECT project_id FROM memberships WHERE"
+                   "  user_id = ?1 AND (permission IS NULL OR permission = 'image:pull')))"
+                   " ORDER BY r.name LIMIT ?4",
+                   "iisi", who->user_id, (int64_t)who->is_admin, s->word, (int64_t)FOUND_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        jw_object(s->w);
+        jw_kv_i64(s->w, "project_id", query_i64(&q, 0));
+        jw_kv_str(s->w, "project_name", query_str(&q, 1));
+        jw_kv_bool(s->w, "project_public", query_i64(&q, 2) != 0);
+        jw_kv_str(s->w, "repository_name", query_str(&q, 3));
+        jw_kv_i64(s->w, "pull_count", query_i64(&q, 4));
+        jw_kv_i64(s->w, "artifact_count", query_i64(&q, 5));
+        jw_end(s->w);
+    }
+    return r;
+}
+
+static int search_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct search *s = ctx;
+    int r;
+
+    jw_key(s->w, "project");
+    jw_array(s->w);
+    r = search_projects(db, s, e);
+    jw_end(s->w);
+    jw_key(s->w, "repository");
+    jw_array(s->w);
+    r = r == 0 && s->pulls ? search_repositories(db, s, e) : r;
+    jw_end(s->w);
+    return r;
+}
+
+int harbor_search(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct buf b = BUF_MAX(1024 * 1024);
+    struct jw w = JW(&b);
+    struct search s = {.r = r,
+                       .word = http_query(r, "q"),
+                       .w = &w,
+                       .pulls = (r->who.scopes & PERM_BIT(PERM_IMAGE_PULL)) != 0};
+    int result;
+
+    if (check_scope(r, e) < 0) {
+        return -1;
+    }
+    s.word = s.word.p ? s.word : STR_EMPTY;
+    jw_object(&w);
+    result = state_read(h->state, search_fn, &s, e);
     jw_end(&w);
     return harbor_reply_and_free(r, 200, &b, result, e);
 }

@@ -4,7 +4,7 @@
 
 #define REPOSITORY_COLUMNS                                                                         \
     "r.id, r.project_id, r.name, r.created_ms, r.updated_ms,"                                      \
-    " (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id)"
+    " (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), r.pulls"
 #define IS_THERE " EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id) "
 /* Those he may pull from: ?1 his id, ?2 whether he is admin, ?3 a project's id or 0 for all, ?4
  * the name whole, ?5 a part of it. */
@@ -24,6 +24,7 @@ static void write_repository(struct jw *w, const struct query *q)
     jw_kv_time(w, "creation_time", query_i64(q, 3));
     jw_kv_time(w, "update_time", query_i64(q, 4));
     jw_kv_i64(w, "artifact_count", query_i64(q, 5));
+    jw_kv_i64(w, "pull_count", query_i64(q, 6));
     jw_end(w);
 }
 

@@ -157,6 +157,11 @@ int store_policy_get(struct registry *r, struct arena *a, int64_t project_id, st
                      struct err *e) MUST_USE;
 int store_policy_set(struct registry *r, int64_t project_id, const struct policy *p,
                      struct err *e) MUST_USE;
+/* Changes the policy's JSON (policy.h) in one transaction, which may be run again. */
+typedef int policy_change(void *ctx, json_t *doc, struct err *e);
+int store_policy_change(struct registry *r, struct arena *a, int64_t project_id,
+                        policy_change *change, void *ctx, struct policy *out,
+                        struct err *e) MUST_USE;
 
 /* --- after a change --- */
 

@@ -218,7 +218,8 @@ struct policy_op {
     int64_t project_id;
     struct arena *arena;
     struct policy *out;
-    const struct policy *in;
+    policy_change *change;
+    void *change_ctx;
     struct str text;
     int64_t next_run_ms;
 };
@@ -251,25 +252,58 @@ static int set_policy_fn(struct state_db *db, void *ctx, struct err *e)
                            "isi", op->project_id, op->text, op->next_run_ms);
 }
 
-int store_policy_set(struct registry *r, int64_t project_id, const struct policy *p, struct err *e)
+/* What is written: the text, in `text`, and when it runs next. */
+static int policy_form(struct policy_op *op, const struct policy *p, struct buf *text,
+                       struct err *e)
 {
-    struct buf text = BUF_MAX(POLICY_BYTES_MAX);
-    struct jw w = JW(&text);
-    struct policy_op op = {.project_id = project_id, .next_run_ms = -1};
-    int result;
+    struct jw w = JW(text);
 
     policy_write(p, &w);
-    op.text = buf_str(&text);
-    if (p->schedule.p != NULL && p->n_rules > 0) {
-        op.next_run_ms = cron_next(&p->cron, clock_wall_ms());
+    op->text = buf_str(text);
+    op->next_run_ms =
+        p->schedule.p != NULL && p->n_rules > 0 ? cron_next(&p->cron, clock_wall_ms()) : -1;
+    return text->failed ? err_set(e, ERR_LIMIT,
+                                  "the policy is longer than %d bytes: shorten its "
+                                  "patterns",
+                                  POLICY_BYTES_MAX)
+                        : 0;
+}
+
+int store_policy_set(struct registry *r, int64_t project_id, const struct policy *p, struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(POLICY_BYTES_MAX);
+    struct policy_op op = {.project_id = project_id};
+
+    return policy_form(&op, p, &text, e) < 0 ? -1 : state_write(r->state, set_policy_fn, &op, e);
+}
+
+static int change_policy_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct policy_op *op = ctx;
+    SCOPED(buf_done) struct buf before = BUF_MAX(POLICY_BYTES_MAX);
+    SCOPED(buf_done) struct buf after = BUF_MAX(POLICY_BYTES_MAX);
+    SCOPED(json_decrefp) json_t *doc = NULL;
+    struct jw w = JW(&before);
+
+    if (db_policy(db, op->arena, op->project_id, op->out, e) < 0) {
+        return -1;
     }
-    result = text.failed ? err_set(e, ERR_LIMIT,
-                                   "the policy is longer than %d bytes: shorten its "
-                                   "patterns",
-                                   POLICY_BYTES_MAX)
-                         : state_write(r->state, set_policy_fn, &op, e);
-    buf_done(&text);
-    return result;
+    policy_write(op->out, &w);
+    doc = json_parse(buf_str(&before), e);
+    return doc == NULL || op->change(op->change_ctx, doc, e) < 0 ||
+                   policy_of_json(op->arena, doc, op->out, e) < 0 ||
+                   policy_form(op, op->out, &after, e) < 0 || set_policy_fn(db, op, e) < 0
+               ? -1
+               : 0;
+}
+
+int store_policy_change(struct registry *r, struct arena *a, int64_t project_id,
+                        policy_change *change, void *ctx, struct policy *out, struct err *e)
+{
+    struct policy_op op = {
+        .project_id = project_id, .arena = a, .out = out, .change = change, .change_ctx = ctx};
+
+    return state_write(r->state, change_policy_fn, &op, e);
 }
 
 /* --- immutable tags --- */

@@ -273,35 +273,87 @@ static int reply_row(struct http_req *req, int status, const struct remote_row *
     return result;
 }
 
-static struct change change_of(struct http_req *req)
+static struct change change_of(struct replication *r, struct arena *a, struct str name)
 {
-    return (struct change){.r = req->ctx,
-                           .a = &req->arena,
-                           .name = http_path_param(req, "name"),
+    return (struct change){.r = r,
+                           .a = a,
+                           .name = name,
                            .row = {.url = STR_EMPTY, .user = STR_EMPTY, .ca_pem = STR_EMPTY}};
+}
+
+static int make(struct change *c, struct str by, struct err *e)
+{
+    c->row.created_ms = clock_wall_ms();
+    return json_need_str(c->body, "name", &c->row.name, e) < 0 ||
+                   thing_name_check(c->row.name, e) < 0 || take_keys(c, e) < 0 ||
+                   state_write(c->r->state, add_fn, c, e) < 0 || keep_password(c, by, e) < 0
+               ? -1
+               : 0;
+}
+
+int registry_make(struct replication *r, struct arena *a, const json_t *body, struct str by,
+                  int64_t *id, struct err *e)
+{
+    struct change c = change_of(r, a, STR_EMPTY);
+
+    c.body = body;
+    if (make(&c, by, e) < 0) {
+        return -1;
+    }
+    *id = c.row.id;
+    return 0;
+}
+
+static int edit(struct change *c, struct str by, struct err *e)
+{
+    if (json_object_get(c->body, "name") != NULL) {
+        return err_set(e, ERR_INVALID, "name: a registry keeps its name");
+    }
+    if (state_write(c->r->state, change_fn, c, e) < 0 || keep_password(c, by, e) < 0) {
+        return -1;
+    }
+    registry_upstream_changed(c->r->registry, c->name);
+    return 0;
+}
+
+int registry_edit(struct replication *r, struct arena *a, struct str name, const json_t *body,
+                  struct str by, struct err *e)
+{
+    struct change c = change_of(r, a, name);
+
+    c.body = body;
+    return edit(&c, by, e);
+}
+
+int registry_drop(struct replication *r, struct arena *a, struct str name, struct err *e)
+{
+    struct change c = change_of(r, a, name);
+    char secret[32];
+    struct err ignored;
+
+    if (state_write(r->state, delete_fn, &c, e) < 0) {
+        return -1;
+    }
+    secret_name(c.row.id, secret);
+    (void)!secrets_delete(r->secrets, 0, str_of(secret), &ignored);
+    return 0;
 }
 
 int api_registry_add(struct http_req *req, struct err *e)
 {
     SCOPED(json_decrefp) json_t *body = NULL;
-    struct change c = change_of(req);
+    struct change c = change_of(req->ctx, &req->arena, STR_EMPTY);
 
     if (http_body_json(req, &body, e) < 0) {
         return -1;
     }
     c.body = body;
-    c.row.created_ms = clock_wall_ms();
-    if (json_need_str(body, "name", &c.row.name, e) < 0 || thing_name_check(c.row.name, e) < 0 ||
-        take_keys(&c, e) < 0 || state_write(c.r->state, add_fn, &c, e) < 0 ||
-        keep_password(&c, str_of(req->who.name), e) < 0) {
-        return -1;
-    }
-    return reply_row(req, 201, &c.row, e);
+    return make(&c, str_of(req->who.name), e) < 0 ? -1 : reply_row(req, 201, &c.row, e);
 }
 
 int api_registry(struct http_req *req, struct err *e)
 {
-    struct change c = change_of(req);
+    struct change c = change_of(req->ctx, &req->arena, http_path_param(req, "name"));
 
     return state_read(c.r->state, find_fn, &c, e) < 0 ? -1 : reply_row(req, 200, &c.row, e);
 }
@@ -309,35 +361,20 @@ int api_registry(struct http_req *req, struct err *e)
 int api_registry_change(struct http_req *req, struct err *e)
 {
     SCOPED(json_decrefp) json_t *body = NULL;
-    struct change c = change_of(req);
+    struct change c = change_of(req->ctx, &req->arena, http_path_param(req, "name"));
 
     if (http_body_json(req, &body, e) < 0) {
         return -1;
     }
     c.body = body;
-    if (json_object_get(body, "name") != NULL) {
-        return err_set(e, ERR_INVALID, "name: a registry keeps its name");
-    }
-    if (state_write(c.r->state, change_fn, &c, e) < 0 ||
-        keep_password(&c, str_of(req->who.name), e) < 0) {
-        return -1;
-    }
-    registry_upstream_changed(c.r->registry, c.name);
-    return reply_row(req, 200, &c.row, e);
+    return edit(&c, str_of(req->who.name), e) < 0 ? -1 : reply_row(req, 200, &c.row, e);
 }
 
 int api_registry_delete(struct http_req *req, struct err *e)
 {
-    struct change c = change_of(req);
-    char name[32];
-    struct err ignored;
-
-    if (state_write(c.r->state, delete_fn, &c, e) < 0) {
-        return -1;
-    }
-    secret_name(c.row.id, name);
-    (void)!secrets_delete(c.r->secrets, 0, str_of(name), &ignored);
-    return http_reply_empty(req, 204, e);
+    return registry_drop(req->ctx, &req->arena, http_path_param(req, "name"), e) < 0
+               ? -1
+               : http_reply_empty(req, 204, e);
 }
 
 static bool is_closing(void *ctx)
@@ -347,9 +384,45 @@ static bool is_closing(void *ctx)
     return atomic_load(&r->stopping);
 }
 
+static struct remote *open_with(struct replication *r, const struct remote_row *row,
+                                struct remote_options *o, struct err *e);
+
+/* What is not kept has its password in the body. */
+static struct remote *open_unkept(struct change *c, struct err *e)
+{
+    struct str password = STR_EMPTY;
+    struct remote_options o = {.stop = is_closing, .stop_ctx = c->r};
+
+    if (take_keys(c, e) < 0 || json_get_str(c->body, "password", &password, e) < 0) {
+        return NULL;
+    }
+    c->row.url = arena_str(c->a, c->row.url); /* with a NUL behind */
+    c->row.user = arena_str(c->a, c->row.user);
+    c->row.ca_pem = arena_str(c->a, c->row.ca_pem);
+    o.password = arena_str(c->a, password).p;
+    return open_with(c->r, &c->row, &o, e);
+}
+
+int registry_try(struct replication *r, struct arena *a, struct str name, const json_t *body,
+                 struct err *e)
+{
+    struct change c = change_of(r, a, name);
+
+    c.body = body;
+    if (name.len > 0 && state_read(r->state, find_fn, &c, e) < 0) {
+        return -1;
+    }
+    SCOPED(remote_closep)
+    struct remote *remote = name.len > 0
+                                ? replication_remote(r, &c.row, /* no limit */ 0, is_closing, r, e)
+                                : open_unkept(&c, e);
+
+    return remote == NULL ? -1 : remote_ping(remote, e);
+}
+
 int api_registry_ping(struct http_req *req, struct err *e)
 {
-    struct change c = change_of(req);
+    struct change c = change_of(req->ctx, &req->arena, http_path_param(req, "name"));
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
     struct err why;
@@ -358,11 +431,7 @@ int api_registry_ping(struct http_req *req, struct err *e)
     if (state_read(c.r->state, find_fn, &c, e) < 0) {
         return -1;
     }
-    SCOPED(remote_closep)
-    struct remote *remote =
-        replication_remote(c.r, &c.row, /* no limit */ 0, is_closing, c.r, &why);
-
-    ok = remote != NULL && remote_ping(remote, &why) == 0;
+    ok = registry_try(c.r, c.a, c.name, NULL, &why) == 0;
     jw_object(&w);
     jw_kv_bool(&w, "ok", ok);
     jw_kv_c(&w, "error", ok ? NULL : why.msg);
@@ -404,6 +473,19 @@ int api_registries(struct http_req *req, struct err *e)
 
 /* --- as a client --- */
 
+/* The arena's texts end with a NUL. */
+static struct remote *open_with(struct replication *r, const struct remote_row *row,
+                                struct remote_options *o, struct err *e)
+{
+    o->url = row->url.p;
+    o->user = row->user.p;
+    o->fetch = (struct fetch_options){.denied = r->denied,
+                                      .n_denied = r->n_denied,
+                                      .ca_pem = row->ca_pem.len > 0 ? row->ca_pem.p : NULL,
+                                      .insecure = row->insecure};
+    return remote_open(o, e);
+}
+
 struct remote *replication_remote(struct replication *r, const struct remote_row *row,
                                   int64_t rate_bytes, fetch_stop *stop, void *stop_ctx,
                                   struct err *e)
@@ -418,15 +500,8 @@ struct remote *replication_remote(struct replication *r, const struct remote_row
         err_wrap(e, "the password of registry %.*s", STR_ARG(row->name));
         return NULL;
     }
-    /* The arena's texts end with a NUL. */
-    o.url = row->url.p;
-    o.user = row->user.p;
     o.password = password.p;
-    o.fetch = (struct fetch_options){.denied = r->denied,
-                                     .n_denied = r->n_denied,
-                                     .ca_pem = row->ca_pem.len > 0 ? row->ca_pem.p : NULL,
-                                     .insecure = row->insecure};
-    remote = remote_open(&o, e);
+    remote = open_with(r, row, &o, e);
     if (password.p != NULL) {
         explicit_bzero(password.p, password.len);
     }

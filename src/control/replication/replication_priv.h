@@ -1,6 +1,6 @@
 /* replication_priv - what the files of replication share. */
 #pragma once
-#include "replication.h"
+#include "replication/rows.h"
 
 #include "base/arena.h"
 #include "base/cidr.h"

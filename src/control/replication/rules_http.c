@@ -137,29 +137,77 @@ static int need(const json_t *body, const char *key, const char *what, struct er
                : 0;
 }
 
+static int make(struct edit *x, struct str by, struct err *e)
+{
+    if (need(x->body, "name", "how the rule is called", e) < 0 ||
+        need(x->body, "direction", "push or pull", e) < 0 ||
+        need(x->body, "registry", "the name of the other registry", e) < 0) {
+        return -1;
+    }
+    x->rule = (struct rule){.repositories = {.text = STR("**")},
+                            .tags = {.text = STR("**")},
+                            .destination = STR_EMPTY,
+                            .schedule = STR_EMPTY,
+                            .with_referrers = true,
+                            .enabled = true,
+                            .created_by = by,
+                            .created_ms = clock_wall_ms()};
+    if (rule_read_json(x->a, x->body, &x->rule, e) < 0 ||
+        state_write(x->r->state, add_fn, x, e) < 0) {
+        return -1;
+    }
+    replication_wake(x->r);
+    return 0;
+}
+
+int rule_make(struct replication *r, struct arena *a, const json_t *body, struct str by,
+              int64_t *id, struct err *e)
+{
+    struct edit x = {.r = r, .a = a, .body = body};
+
+    if (make(&x, by, e) < 0) {
+        return -1;
+    }
+    *id = x.rule.id;
+    return 0;
+}
+
+static int change(struct edit *x, struct err *e)
+{
+    if (state_write(x->r->state, change_fn, x, e) < 0) {
+        return -1;
+    }
+    replication_wake(x->r);
+    return 0;
+}
+
+int rule_edit(struct replication *r, struct arena *a, struct str name, const json_t *body,
+              struct err *e)
+{
+    return change(&(struct edit){.r = r, .a = a, .name = name, .body = body}, e);
+}
+
+int rule_drop(struct replication *r, struct arena *a, struct str name, struct err *e)
+{
+    struct edit x = {.r = r, .a = a, .name = name};
+
+    if (state_write(r->state, delete_fn, &x, e) < 0) {
+        return -1;
+    }
+    (void)replication_stop(r, 0, x.rule.id);
+    return 0;
+}
+
 int api_rule_add(struct http_req *req, struct err *e)
 {
     SCOPED(json_decrefp) json_t *body = NULL;
     struct edit x = edit_of(req);
 
-    if (http_body_json(req, &body, e) < 0 || need(body, "name", "how the rule is called", e) < 0 ||
-        need(body, "direction", "push or pull", e) < 0 ||
-        need(body, "registry", "the name of the other registry", e) < 0) {
+    if (http_body_json(req, &body, e) < 0) {
         return -1;
     }
-    x.rule = (struct rule){.repositories = {.text = STR("**")},
-                           .tags = {.text = STR("**")},
-                           .destination = STR_EMPTY,
-                           .schedule = STR_EMPTY,
-                           .with_referrers = true,
-                           .enabled = true,
-                           .created_by = str_of(req->who.name),
-                           .created_ms = clock_wall_ms()};
-    if (rule_read_json(x.a, body, &x.rule, e) < 0 || state_write(x.r->state, add_fn, &x, e) < 0) {
-        return -1;
-    }
-    replication_wake(x.r);
-    return reply_rule(req, 201, &x.rule, e);
+    x.body = body;
+    return make(&x, str_of(req->who.name), e) < 0 ? -1 : reply_rule(req, 201, &x.rule, e);
 }
 
 int api_rule(struct http_req *req, struct err *e)
@@ -178,22 +226,14 @@ int api_rule_change(struct http_req *req, struct err *e)
         return -1;
     }
     x.body = body;
-    if (state_write(x.r->state, change_fn, &x, e) < 0) {
-        return -1;
-    }
-    replication_wake(x.r);
-    return reply_rule(req, 200, &x.rule, e);
+    return change(&x, e) < 0 ? -1 : reply_rule(req, 200, &x.rule, e);
 }
 
 int api_rule_delete(struct http_req *req, struct err *e)
 {
-    struct edit x = edit_of(req);
-
-    if (state_write(x.r->state, delete_fn, &x, e) < 0) {
-        return -1;
-    }
-    (void)replication_stop(x.r, 0, x.rule.id);
-    return http_reply_empty(req, 204, e);
+    return rule_drop(req->ctx, &req->arena, http_path_param(req, "name"), e) < 0
+               ? -1
+               : http_reply_empty(req, 204, e);
 }
 
 static int rules_fn(struct state_db *db, void *ctx, struct err *e)
@@ -225,18 +265,31 @@ static int run_fn(struct state_db *db, void *ctx, struct err *e)
                          STR_ARG(s->x.rule.name));
 }
 
-int api_rule_run(struct http_req *req, struct err *e)
+int rule_start(struct replication *r, struct arena *a, struct str name, struct str by, int64_t *id,
+               struct err *e)
 {
-    struct start s = {.x = edit_of(req), .by = str_of(req->who.name)};
-    struct buf b = BUF_MAX(16 * KIB);
-    struct jw w = JW(&b);
-    int result;
+    struct start s = {.x = {.r = r, .a = a, .name = name}, .by = by};
 
-    if (state_write(s.x.r->state, run_fn, &s, e) < 0) {
+    if (state_write(r->state, run_fn, &s, e) < 0) {
         return -1;
     }
-    result = run_write(s.x.r, s.id, &w, e);
-    replication_wake(s.x.r);
+    *id = s.id;
+    replication_wake(r);
+    return 0;
+}
+
+int api_rule_run(struct http_req *req, struct err *e)
+{
+    struct buf b = BUF_MAX(16 * KIB);
+    struct jw w = JW(&b);
+    int64_t id;
+    int result;
+
+    if (rule_start(req->ctx, &req->arena, http_path_param(req, "name"), str_of(req->who.name), &id,
+                   e) < 0) {
+        return -1;
+    }
+    result = run_write(req->ctx, id, &w, e);
     if (result == 0) {
         result = http_reply_json(req, 202, &b, e);
     }

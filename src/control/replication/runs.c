@@ -292,16 +292,21 @@ static int stop_fn(struct state_db *db, void *ctx, struct err *e)
                      "i", *(const int64_t *)ctx);
 }
 
-int api_run_stop(struct http_req *req, struct err *e)
+int run_halt(struct replication *r, int64_t id, struct err *e)
 {
-    struct replication *r = req->ctx;
-    int64_t id;
-
-    if (id_of(req, &id, e) < 0 || state_write(r->state, stop_fn, &id, e) < 0) {
+    if (state_write(r->state, stop_fn, &id, e) < 0) {
         return -1;
     }
     if (!replication_stop(r, id, 0)) {
         replication_wake(r); /* the scheduler ends those that nobody works on */
     }
-    return reply_run(req, 202, id, e);
+    return 0;
+}
+
+int api_run_stop(struct http_req *req, struct err *e)
+{
+    int64_t id;
+
+    return id_of(req, &id, e) < 0 || run_halt(req->ctx, id, e) < 0 ? -1
+                                                                   : reply_run(req, 202, id, e);
 }

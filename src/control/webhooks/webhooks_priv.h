@@ -5,40 +5,9 @@
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/vec.h"
-#include "webhooks/webhooks.h"
+#include "webhooks/hooks.h"
 
 #include <stdatomic.h>
-
-enum hook_format { HOOK_DEFAULT, HOOK_CLOUDEVENTS, HOOK_FORMATS };
-
-const char *event_name(enum webhook_event event); /* "PUSH_ARTIFACT" */
-const char *format_name(enum hook_format format);
-#define EVENT_BIT(event) (1U << (event))
-
-/* --- hook.c: what people set --- */
-
-enum hook_field {
-    HOOK_HAS_NAME = 1,
-    HOOK_HAS_URL = 2,
-    HOOK_HAS_EVENTS = 4,
-    HOOK_HAS_FORMAT = 8,
-    HOOK_HAS_REPOSITORIES = 16,
-    HOOK_HAS_TAGS = 32,
-    HOOK_HAS_AUTH = 64,
-    HOOK_HAS_SECRET = 128,
-    HOOK_HAS_CA = 256,
-    HOOK_HAS_ENABLED = 512
-};
-struct hook_change {
-    unsigned given; /* hook_field */
-    struct str name, url, repositories, tags, auth, secret, ca;
-    unsigned events; /* EVENT_BITs */
-    enum hook_format format;
-    bool enabled;
-};
-/* Views into `body`. Names every mistake at once. */
-int hook_change_parse(const json_t *body, struct hook_change *out, struct err *e) MUST_USE;
-int hook_url_check(struct str url, struct err *e) MUST_USE;
 
 /* --- payload.c: what is sent --- */
 
@@ -97,18 +66,8 @@ int64_t queue_delay_ms(int64_t first_ms, int64_t streak);
 
 /* --- store.c, show.c: rows for people. A hook of another project is not found. --- */
 
-struct hook_key {
-    int64_t project_id, id;
-};
 /* Inside a transaction: ERR_NOT_FOUND when it is not one of the project, or that is gone. */
 int hook_check(struct state_db *db, const struct hook_key *k, struct err *e) MUST_USE;
-int hook_add(struct webhooks *h, int64_t project_id, const struct hook_change *c, struct str by,
-             int64_t *id, struct err *e) MUST_USE;
-int hook_update(struct webhooks *h, const struct hook_key *k, const struct hook_change *c,
-                struct err *e) MUST_USE;
-int hook_skip_verify(struct webhooks *h, const struct hook_key *k, bool skips,
-                     struct err *e) MUST_USE;
-int hook_drop(struct webhooks *h, const struct hook_key *k, struct err *e) MUST_USE;
 int hook_write(struct webhooks *h, const struct hook_key *k, struct jw *w, struct err *e) MUST_USE;
 int hooks_write(struct webhooks *h, int64_t project_id, struct jw *w, struct err *e) MUST_USE;
 int hook_ping(struct webhooks *h, const struct hook_key *k, struct str by, int64_t *delivery_id,
