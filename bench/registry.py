@@ -209,17 +209,20 @@ def syncs_of(pid, scratch, what):
 
 
 def syncs(b, _):
+    """Ten images of eight layers, a configuration and a manifest: a hundred objects."""
+    def images(registry):
+        for n in range(10):
+            for _ in range(9):
+                registry.blob('bench/syncs', os.urandom(1000))
+            registry.manifest('bench/app', f's{n}', b.body[:-1] + b',"annotations":{"n":"%d"}}' % n)
+
     def blobs(registry):
         for _ in range(100):
             registry.blob('bench/syncs', os.urandom(1000))
-
-    def manifests(registry):
-        for n in range(100):
-            registry.manifest('bench/app', f's{n}', b.body[:-1] + b',"annotations":{"n":"%d"}}' % n)
-    for name, what in (('blob', blobs), ('manifest with its tag', manifests)):
+    for name, what, goal in (('object of an image', images, '  goal <= 3 syncs'), ('blob', blobs, '')):
         ours = syncs_of(b.s.pids()['server'], b.scratch, lambda: what(b.registry)) / 100
         theirs = syncs_of(b.peer.pids()[0], b.scratch, lambda: what(b.peer_registry)) / 100
-        print(f'waits for the disk, {name}: ours {ours:.2f}, docker-registry {theirs:.2f}, ratio {ours / theirs:.2f}; each {ours:.2f} syncs  goal <= 3 syncs')
+        print(f'waits for the disk, each {name}: ours {ours:.2f} syncs, docker-registry {theirs:.2f}, ratio {ours / theirs:.2f}{goal}')
 
 
 def peak(pids, port, path, token):
