@@ -272,6 +272,51 @@ def test_docker_pulls_from_a_public_project_without_login(strata, registry, dock
     assert digest in docker('pull', f'127.0.0.1:{strata.port}/reg-public/app:v1').stdout
 
 
+@pytest.fixture(scope='module')
+def ctr(work):
+    """containerd's own client, with a containerd of this test alone."""
+    need('containerd')
+    need('ctr')
+    path = pathlib.Path('/tmp') / f'strata-containerd-{os.getpid()}'  # a socket's path is short
+    path.mkdir()
+    (path / 'config.toml').write_text(f'version = 2\nroot = "{path}/root"\nstate = "{path}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+                                      f'[grpc]\n  address = "{path}/sock"\n')
+    with open(path / 'log', 'wb') as log:
+        daemon = subprocess.Popen(['containerd', '--config', path / 'config.toml'], stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: daemon.poll() is not None or command('ctr', '-a', path / 'sock', 'version', check=False).returncode == 0, 60, 'containerd answers')
+        if daemon.poll() is not None:
+            pytest.skip('containerd does not start here: ' + (path / 'log').read_text()[-500:])
+        yield lambda *a, **kw: command('ctr', '-a', path / 'sock', *a, **kw)
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def test_containerd_pushes_and_pulls(strata, registry, ctr, layout, work):
+    host, who = f'127.0.0.1:{strata.port}', ('--plain-http', '--user', f'admin:{strata.admin_password}')
+    with tarfile.open(work / 'layout.tar', 'w') as t:
+        t.add(layout, '.')
+    digest = json.loads((layout / 'index.json').read_text())['manifests'][0]['digest']
+    ctr('images', 'import', '--base-name', f'{host}/reg/ctr', '--no-unpack', work / 'layout.tar')
+    assert f'{host}/reg/ctr:v1' in ctr('images', 'ls', '-q').stdout
+    ctr('images', 'push', *who, f'{host}/reg/ctr:v1')
+    assert registry('HEAD', '/v2/reg/ctr/manifests/v1').headers['Docker-Content-Digest'] == digest
+    ctr('images', 'tag', f'{host}/reg/ctr:v1', f'{host}/reg/ctr-two:v2')
+    ctr('images', 'push', *who, f'{host}/reg/ctr-two:v2')
+    assert registry('HEAD', '/v2/reg/ctr-two/manifests/v2').headers['Docker-Content-Digest'] == digest
+    ctr('images', 'rm', '--sync', f'{host}/reg/ctr:v1', f'{host}/reg/ctr-two:v2')
+    assert digest not in ctr('content', 'ls', '-q').stdout
+    ctr('images', 'pull', *who, f'{host}/reg/ctr:v1')
+    assert digest in ctr('images', 'ls').stdout and digest in ctr('content', 'ls', '-q').stdout
+    assert ctr('images', 'pull', '--plain-http', f'{host}/reg/ctr-two:v2', check=False).returncode != 0, 'nobody in a private project'
+    assert ctr('images', 'push', '--plain-http', '--user', 'admin:wrong', f'{host}/reg/ctr:v1', check=False).returncode != 0
+    public, _ = registry.image('reg-public/ctr', 'v1')
+    ctr('images', 'pull', '--plain-http', f'{host}/reg-public/ctr:v1')
+    assert public in ctr('images', 'ls').stdout
+
+
 # --- who is asked, and what he gets ---
 
 def test_ping_asks_everybody_for_a_token(strata, registry):
@@ -738,8 +783,40 @@ def test_manifests_that_are_refused(registry):
     assert put(body, ref='.tag') == 'TAG_INVALID'
     r = registry('PUT', '/v2/reg/bad/manifests/big', data=b' ' * (4 * 1024 * 1024 + 1),
                  headers={'Content-Type': OCI_MANIFEST})
-    assert r.status_code == 413
+    assert r.status_code == 413 and code(r) == 'SIZE_INVALID' and '4' in r.json()['errors'][0]['message'], r.text
     assert registry('GET', '/v2/reg/bad/tags/list').json()['tags'] == ['v1']
+    full = body + b' ' * (4 * 1024 * 1024 - len(body))
+    registry.manifest('reg/bad', 'full', full)  # the specification: at least 4 MiB
+    assert registry('GET', '/v2/reg/bad/manifests/full').content == full
+
+
+def test_indexes_that_are_nested_deep_are_kept_and_nobody_walks_them_forever(strata, registry, work):
+    """A registry stores what names what it has; who looks for an image in it says when it is too deep."""
+    digest, body = registry.image('reg/deep', None)
+    kind, chain = OCI_MANIFEST, [digest]
+    for _ in range(100):
+        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+            {'mediaType': kind, 'digest': digest, 'size': len(body), 'platform': {'os': 'linux', 'architecture': 'amd64'}}] * 20}).encode()
+        digest, kind = sha(body), OCI_INDEX
+        chain.append(digest)
+        registry.manifest('reg/deep', digest, body, OCI_INDEX)
+    registry.manifest('reg/deep', 'latest', body, OCI_INDEX)
+    assert registry('GET', '/v2/reg/deep/manifests/latest').content == body
+    for depth, status in ((2, 202), (100, 400)):
+        spec = {'name': 'deep', 'image': f'reg/deep@{chain[depth]}', 'command': ['/x'], 'resources': {'cpu': '100m', 'memory': '64Mi'}}
+        r = strata.api('POST', '/api/v1/projects/reg/jobs', json=spec)
+        assert r.status_code == status, r.text
+        assert status == 202 or 'nested deeper than' in r.text
+        if status == 202:
+            strata.wait_job('reg', r.json()['id'])
+    row = registry('GET', '/api/v1/projects/reg/repositories/deep/tags').json()['items'][0]
+    assert row['digest'] == digest
+    r = strata.cli('image', 'export', 'reg/deep:latest', work / 'deep.tar')
+    assert r.returncode != 0 and 'nested deeper than' in r.stderr and not (work / 'deep.tar').exists(), r.stderr
+    out = strata.cli('registry', 'fsck', '--json')
+    assert out.returncode == 0, out.stdout
+    assert registry('DELETE', f'/v2/reg/deep/manifests/{digest}').status_code == 202
+    assert registry('GET', f'/v2/reg/deep/manifests/{chain[-2]}').status_code == 200
 
 
 def test_foreign_layers_need_not_be_here(registry):

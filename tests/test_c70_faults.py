@@ -418,6 +418,58 @@ def test_a_layer_of_very_many_directories_leaves_what_is_for_others(small):
     assert least[0] >= st.f_blocks * 0.04 and least[1] >= st.f_files * 0.04, least
 
 
+def gzip_members(*parts):
+    """One stream of gzip members; a part is bytes, or (bytes, how often)."""
+    return b''.join(gzip.compress(part[0], mtime=0) * part[1] if isinstance(part, tuple) else gzip.compress(part, 1, mtime=0) for part in parts)
+
+
+def head_of(name, size=0):
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+def heads_of(n):
+    """Headers of n empty files, quickly: only the number and the sum change."""
+    plain = head_of('f0000000')
+    total = int(plain[148:154], 8) - 7 * ord('0')
+    return b''.join(b'f%07d' % i + plain[8:148] + b'%06o\0 ' % (total + sum(b'%07d' % i)) + plain[156:] for i in range(n))
+
+
+BOMBS = {
+    '10 GiB of zeroes in 10 MB': (lambda: gzip_members(head_of('zeroes', 10 << 30), (bytes(64 << 20), 160)), 'nearly full'),
+    'a million files': (lambda: gzip_members(heads_of(1_000_000)), 'no room for more files'),
+}
+
+
+@pytest.mark.parametrize('bomb', BOMBS)
+def test_a_bomb_is_refused_while_it_unpacks_and_gives_the_disk_back(small, bomb):
+    s = small.start()
+    make, words = BOMBS[bomb]
+    packed = make()
+    assert len(packed) < 48 << 20
+    image = push_layers(s, 'demo/bomb', [], ['sha256:' + '1' * 64], [packed])
+    before, inodes = s.disk.free_bytes(), os.statvfs(s.disk.mount).f_favail
+    job = s.submit('demo', {'name': 'bomb', 'image': image, 'command': ['/x'], 'resources': SMALL})
+    wait_for(lambda: words in json.dumps(s.job('demo', job['id'])), 120, 'the job says why it cannot start')
+    assert s.api('GET', '/readyz').status_code == 200
+    s.api('POST', f'{JOBS}/{job["id"]}/cancel')
+    s.wait_job('demo', job['id'])
+    wait_for(lambda: s.disk.free_bytes() > before - (2 << 20) and os.statvfs(s.disk.mount).f_favail > inodes - 100, 60, 'the disk is given back')
+    push_layers(s, 'demo/after', [tar_of(('x', FILE, os.urandom(1 << 20)))])
+    assert not [p for p in (s.state / 'rootfs').iterdir() if p.name.startswith('1' * 64)]
+
+
+@pytest.mark.parametrize('layer, words', [
+    (lambda: gzip_members(head_of('huge', 300 << 30), bytes(1 << 20)), ('larger than', 'huge')),
+    (lambda: gzip_members((head_of('./') * 500_000, 9)), ('more than 4000000 entries',))], ids=['bytes', 'entries'])
+def test_a_layer_of_more_than_any_may_have_fails(strata, layer, words):
+    strata.project('demo')
+    image = push_layers(strata, 'demo/too-much', [], ['sha256:' + '2' * 64], [layer()])
+    job = strata.wait_job('demo', strata.submit('demo', {'name': 'much', 'image': image, 'command': ['/x'], 'resources': SMALL})['id'])
+    assert job['state'] == 'failed' and all(w in job['history'][-1]['reason'] for w in words), job
+
+
 def test_an_attribute_that_the_disk_cannot_keep_is_the_image_s_fault(small):
     s = small.start()
     out = io.BytesIO()

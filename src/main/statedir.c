@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -56,6 +57,17 @@ int statedir_user(uid_t *uid, gid_t *gid, struct err *e)
     return 0;
 }
 
+/* A new name in a directory is there after a power loss when that directory was synced. */
+static int make_dir(const char *path, mode_t mode, struct err *e)
+{
+    SCOPED(freep) char *p = xstrdup(path);
+
+    if (mkdir(path, mode) < 0) {
+        return errno == EEXIST ? 0 : err_sys(e, "mkdir %s", path);
+    }
+    return fs_sync_dir(AT_FDCWD, dirname(p), e);
+}
+
 /* mkdir -p for the administrator's own path. */
 static int make_parents(const char *path, struct err *e)
 {
@@ -63,15 +75,12 @@ static int make_parents(const char *path, struct err *e)
 
     for (char *slash = strchr(p + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(p, 0755) < 0 && errno != EEXIST) {
-            return err_sys(e, "mkdir %s", p);
+        if (make_dir(p, 0755, e) < 0) {
+            return -1;
         }
         *slash = '/';
     }
-    if (mkdir(p, 0750) < 0 && errno != EEXIST) {
-        return err_sys(e, "mkdir %s", p);
-    }
-    return 0;
+    return make_dir(p, 0750, e);
 }
 
 /* Parts of root stay out of the server's reach: it may enter and read, not write. */
@@ -98,7 +107,7 @@ static int make_parts(uid_t uid, gid_t gid, struct err *e)
             return err_sys(e, "chown %s", parts[i].name);
         }
     }
-    return 0;
+    return fs_sync_dir(AT_FDCWD, ".", e); /* also when a kill came before it last time */
 }
 
 /* The pid in the lock file, 0 when there is none. */

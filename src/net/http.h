@@ -188,7 +188,7 @@ int http_reply_empty(struct http_req *r, int status, struct err *e);
 int http_reply_json(struct http_req *r, int status, const struct buf *json, struct err *e);
 
 struct http_file {
-    int fd;             /* stays the caller's */
+    int fd;             /* stays the caller's; not looked at for HEAD */
     int64_t size_bytes; /* whole representation */
     const char *type;
     const char *etag;     /* quoted, or NULL */

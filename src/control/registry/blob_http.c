@@ -47,6 +47,17 @@ static int find_blob(struct http_req *req, struct str repository, const char *di
     return fetched <= 0 ? -1 : store_blob_find(r, repository, digest, out, &req->error_code, e);
 }
 
+/* HEAD asks whether the file is there and how long it is: clients do it for each layer they have. */
+static int open_blob(struct http_req *req, const char *digest, int *fd, int64_t *size,
+                     struct err *e)
+{
+    struct registry *r = req->ctx;
+
+    return v2_fail(req, "BLOB_UNKNOWN",
+                   req->method == HTTP_HEAD ? content_blob_size(r->content, digest, size, e)
+                                            : content_blob_open(r->content, digest, fd, size, e));
+}
+
 int v2_blob_get(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
@@ -58,7 +69,7 @@ int v2_blob_get(struct http_req *req, struct err *e)
 
     if (blob_of(req, &repository, digest, e) < 0 ||
         find_blob(req, repository, digest, &blob, e) < 0 ||
-        v2_fail(req, "BLOB_UNKNOWN", content_blob_open(r->content, digest, &fd, &size, e)) < 0) {
+        open_blob(req, digest, &fd, &size, e) < 0) {
         return -1;
     }
     if (req->method == HTTP_HEAD && blob.is_stale) {

@@ -24,7 +24,8 @@ int content_path(const char *digest, char out[160], struct err *e)
     return 0;
 }
 
-/* The 256 shards of one algorithm; made once, so that a push only syncs one directory. */
+/* The 256 shards of one algorithm; made once, so that a push only syncs one directory. Synced at
+ * each start, as a kill may have come between their making and the sync: it costs nothing then. */
 static int make_shards(int root, const char *alg, struct err *e)
 {
     char path[16];
@@ -32,7 +33,7 @@ static int make_shards(int root, const char *alg, struct err *e)
 
     (void)snprintf(path, sizeof(path), "%s/ff", alg);
     if (fstatat(root, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        return 0; /* the last one made is there */
+        return fs_sync_dir(root, alg, e); /* the last one made is there */
     }
     if (fs_mkdir(root, alg, 0700, e) < 0) {
         return -1;
