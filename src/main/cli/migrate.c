@@ -15,6 +15,16 @@ static const char *const outcomes[OUTCOMES] = {"brought", "would bring", "there"
 
 /* --- the report --- */
 
+/* One line, whatever a name holds. */
+static void print_line(char *line)
+{
+    for (char *p = line; *p; p++) {
+        *p = *p == '\n' || *p == '\t' ? ' ' : *p;
+    }
+    print_safe(stdout, str_of(line));
+    (void)putchar('\n');
+}
+
 void migrate_note(struct migration *m, enum outcome o, const char *kind, const char *name,
                   const char *why_fmt, ...)
 {
@@ -39,9 +49,9 @@ void migrate_note(struct migration *m, enum outcome o, const char *kind, const c
     if (!m->c->json) {
         SCOPED(freep)
         char *line =
-            xasprintf("%-11s  %-10s  %s%s%s\n", outcomes[o], kind, name, why[0] ? "  " : "", why);
+            xasprintf("%-11s  %-10s  %s%s%s", outcomes[o], kind, name, why[0] ? "  " : "", why);
 
-        print_safe(stdout, str_of(line));
+        print_line(line);
         (void)fflush(stdout);
     }
 }
@@ -80,10 +90,10 @@ static void print_rows(const struct migration *m, enum outcome o, const char *ti
     {
         if (strcmp(json_text(row, "outcome"), outcomes[o]) == 0) {
             SCOPED(freep)
-            char *line = xasprintf("  %s %s: %s\n", json_text(row, "kind"), json_text(row, "name"),
+            char *line = xasprintf("  %s %s: %s", json_text(row, "kind"), json_text(row, "name"),
                                    json_text(row, "why"));
 
-            print_safe(stdout, str_of(line));
+            print_line(line);
         }
     }
 }
@@ -433,6 +443,17 @@ static int open_source(struct migration *m, const char *password, const struct f
     return m->images_from ? 0 : -1;
 }
 
+/* Before anything is made: it is a Harbor, and takes this user and password. */
+static int check_source(struct migration *m, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *info = NULL;
+
+    if (source_get(m->from, "/systeminfo", &info, e) < 0) {
+        return e->kind == ERR_UNAUTHENTICATED ? -1 : err_wrap(e, "is this a Harbor?");
+    }
+    return remote_ping(m->images_from, e);
+}
+
 /* Here it is the one who is signed in, his token as the password. */
 static int open_here(struct migration *m, struct err *e)
 {
@@ -475,7 +496,7 @@ static int open_all(struct migration *m, struct err *e)
     if (password.p) {
         explicit_bzero(password.p, password.len);
     }
-    if (result < 0 || open_here(m, e) < 0) {
+    if (result < 0 || check_source(m, e) < 0 || open_here(m, e) < 0) {
         return -1;
     }
     t.from = m->images_from;

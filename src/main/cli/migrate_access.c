@@ -270,6 +270,19 @@ static void add_robot(const struct robots *of, const char *login, json_t *body)
     migrate_note(m, BROUGHT, "robot", login, "%s", "");
 }
 
+/* A Harbor that does not know the question answers with all that it has. */
+static bool belongs(const struct robots *of, const json_t *row)
+{
+    struct str name = str_of(json_text(row, "name"));
+    ptrdiff_t plus = str_find_char(name, '+');
+    struct str before = plus < 0 ? STR_EMPTY : str_first(name, (size_t)plus);
+    size_t n = of->p ? strlen(of->p->name) : 0;
+
+    return of->p == NULL
+               ? plus < 0
+               : before.len > n && str_eq_c(str_from(before, before.len - n), of->p->name);
+}
+
 static int bring_robot(void *ctx, const json_t *row, struct err *e UNUSED)
 {
     const struct robots *of = ctx;
@@ -281,6 +294,9 @@ static int bring_robot(void *ctx, const json_t *row, struct err *e UNUSED)
     SCOPED(buf_done) struct buf left_out = BUF_MAX(16 * KIB);
     SCOPED(json_decrefp) json_t *body = NULL;
 
+    if (!belongs(of, row)) {
+        return 0;
+    }
     if (have != NULL) {
         kept = json_object_get(m->known, login);
         if (kept != NULL && json_string_length(kept) == 0) {
@@ -288,6 +304,10 @@ static int bring_robot(void *ctx, const json_t *row, struct err *e UNUSED)
         } else {
             migrate_note(m, THERE, "robot", login, "%s", "");
         }
+        return 0;
+    }
+    if (name[0] == '\0' || strcspn(name, "\t\r\n") != strlen(name)) { /* a line of the file */
+        migrate_note(m, SKIPPED, "robot", login, "no robot here can be called so");
         return 0;
     }
     learn_rights(m);

@@ -127,7 +127,7 @@ static int look(struct repository *r, struct err *e)
     }
     listed = r->artifacts.len;
     if (remote_tags(r->m->images_from, str_of(r->from), take_other_tag, r, e) < 0) {
-        return e->kind == ERR_NOT_FOUND && listed == 0 ? 0 : -1;
+        return e->kind == ERR_NOT_FOUND ? 0 : -1;
     }
     for (size_t i = 0; i < r->artifacts.len; i++) {
         struct artifact *a = &r->artifacts.p[i];

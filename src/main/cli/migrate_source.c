@@ -75,13 +75,17 @@ static int ask(struct source *s, const char *path, struct fetch_answer *a, struc
     SCOPED(freep) char *url = xasprintf("%s/api/v2.0%s", s->url, path);
     struct fetch_request q = {.method = "GET",
                               .url = url,
-                              .headers = {{"Accept", "application/json"},
-                                          {"X-Is-Resource-Name", "true"},
-                                          {"Authorization", s->basic}},
-                              .n_headers = s->basic ? 3 : 2,
+                              .headers = {{"Accept", "application/json"}},
+                              .n_headers = 1,
                               .answer_max = PAGE_BYTES_MAX,
                               .total_sec = ANSWER_SEC};
 
+    if (str_starts(str_of(path), STR("/projects/"))) { /* a project may be called 2026 */
+        q.headers[q.n_headers++] = (struct fetch_header){"X-Is-Resource-Name", "true"};
+    }
+    if (s->basic != NULL) {
+        q.headers[q.n_headers++] = (struct fetch_header){"Authorization", s->basic};
+    }
     if (fetch_do(s->fetch, &q, a, e) < 0) {
         return -1;
     }
