@@ -343,6 +343,34 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     assert new.tags('names/tidy') == ['v1'] and rows(r, 'brought', 'project') == {'lower': ''}
 
 
+def test_a_private_project_is_not_laid_open(servers, liar):
+    _, new = servers
+    liar.project('closed')
+    liar.image('closed/app', b'layer')
+    new.strata.project('closed', public=True)
+    report, _ = lies(new, liar)
+    assert '--public no' in rows(report, 'failed', 'project')['closed'] and new.tags('closed/app') == []
+    new.api('PATCH', '/api/v1/projects/closed', json={'public': False})
+    migrate(new, liar.url, auth=False)
+    assert new.tags('closed/app') == ['v1']
+
+
+def test_one_tag_that_may_not_move_holds_up_no_other(servers, liar):
+    _, new = servers
+    liar.project('fixed')
+    liar.image('fixed/app', b'one', 'v1')
+    migrate(new, liar.url, auth=False)
+    Harbor(new.strata).made(f'/projects/{Harbor(new.strata)("GET", "/projects/fixed").json()["project_id"]}/immutabletagrules', RULE)
+    before = new.digest('fixed/app', 'v1')
+    liar.image('fixed/app', b'two', 'v1')
+    artifacts = liar.api['/projects/fixed/repositories/app/artifacts']
+    artifacts[0]['tags'] = []
+    artifacts[1]['tags'] = [{'name': 'v1'}, {'name': 'BAD TAG'}, {'name': 'other'}]
+    report, _ = lies(new, liar)
+    assert set(rows(report, 'failed', 'tag')) == {'fixed/app:v1', 'fixed/app:BAD TAG'} and new.digest('fixed/app', 'v1') == before
+    assert new.digest('fixed/app', 'other') not in (None, before)
+
+
 @pytest.mark.parametrize('what', ['other bytes', 'more bytes', 'fewer bytes'])
 def test_a_blob_that_is_not_what_its_manifest_names(servers, liar, what):
     _, new = servers

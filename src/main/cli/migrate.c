@@ -25,6 +25,18 @@ static void print_line(char *line)
     (void)putchar('\n');
 }
 
+/* Sentences are cut at a limit, which may be in the middle of a letter. */
+static json_t *text_of(const char *s)
+{
+    SCOPED(freep) char *copy = xstrndup(s, 1024);
+    json_t *text = json_string(copy);
+
+    for (char *p = copy; text == NULL && *p; p++) {
+        *p = (unsigned char)*p < 128 ? *p : '?';
+    }
+    return text ? text : json_string(copy);
+}
+
 void migrate_note(struct migration *m, enum outcome o, const char *kind, const char *name,
                   const char *why_fmt, ...)
 {
@@ -41,15 +53,15 @@ void migrate_note(struct migration *m, enum outcome o, const char *kind, const c
     if (o == THERE) { /* the most, and the least to say of */
         return;
     }
-    row = json_pack("{s:s, s:s, s:s}", "outcome", outcomes[o], "kind", kind, "name", name);
-    if (row != NULL && why[0]) {
-        (void)json_object_set_new(row, "why", json_string(why));
+    row = json_pack("{s:s, s:s, s:o}", "outcome", outcomes[o], "kind", kind, "name", text_of(name));
+    if (why[0]) {
+        (void)json_object_set_new(row, "why", text_of(why));
     }
     (void)json_array_append_new(m->rows, row);
     if (!m->c->json) {
         SCOPED(freep)
-        char *line =
-            xasprintf("%-11s  %-10s  %s%s%s", outcomes[o], kind, name, why[0] ? "  " : "", why);
+        char *line = xasprintf("%-11s  %-10s  %.1024s%s%s", outcomes[o], kind, name,
+                               why[0] ? "  " : "", why);
 
         print_line(line);
         (void)fflush(stdout);
@@ -202,17 +214,29 @@ const char *migrate_map(const struct migration *m, const char *name)
     return to[0] ? to : NULL;
 }
 
-/* 0 when there is none yet. */
-static int find_here(struct migration *m, const char *name, int64_t *id, struct err *e)
+static bool is_public(const json_t *project)
 {
-    SCOPED(freep) char *path = xasprintf("/projects?q=name%%3D%s", url_segment(name));
+    return strcmp(json_text(json_object_get(project, "metadata"), "public"), "true") == 0;
+}
+
+/* p->id stays 0 when there is none yet. What nobody but members saw there is not laid open here. */
+static int find_here(struct migration *m, struct project *p, struct err *e)
+{
+    SCOPED(freep) char *path = xasprintf("/projects?q=name%%3D%s", url_segment(p->to));
     SCOPED(json_decrefp) json_t *found = NULL;
+    const json_t *have;
 
     if (here_list(m, path, &found, e) < 0) {
         return -1;
     }
-    *id = json_number(here_find(found, "name", name), "project_id");
-    return 0;
+    have = here_find(found, "name", p->to);
+    p->id = json_number(have, "project_id");
+    return is_public(have) && !is_public(p->row)
+               ? err_set(e, ERR_CONFLICT,
+                         "the project is public here and not there: strata project set %s --public "
+                         "no, or give it another name, --map %s=NAME",
+                         p->to, p->name)
+               : 0;
 }
 
 /* Bytes that it may hold; 0: no limit of its own, or nobody says. */
@@ -252,11 +276,10 @@ static void tell_metadata(struct migration *m, const struct project *p)
 /* false: told of, and nothing more is to be done with it. */
 static bool make_project(struct migration *m, struct project *p)
 {
-    bool is_public = strcmp(json_text(json_object_get(p->row, "metadata"), "public"), "true") == 0;
     int64_t quota = quota_of(m, p->name);
     SCOPED(json_decrefp)
     json_t *body = json_pack("{s:s, s:{s:s}}", "project_name", p->to, "metadata", "public",
-                             is_public ? "true" : "false");
+                             is_public(p->row) ? "true" : "false");
     struct err e = {0};
 
     if (quota > 0) {
@@ -266,7 +289,7 @@ static bool make_project(struct migration *m, struct project *p)
         return false;
     }
     tell_metadata(m, p);
-    if (!m->is_dry && find_here(m, p->to, &p->id, &e) < 0) {
+    if (!m->is_dry && find_here(m, p, &e) < 0) {
         migrate_note(m, FAILED, "project", p->to, "%s", e.msg);
     }
     return m->is_dry || p->id != 0;
@@ -306,7 +329,7 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     if (!is_legal(m, &p)) {
         return 0;
     }
-    if (find_here(m, p.to, &p.id, &why) < 0) {
+    if (find_here(m, &p, &why) < 0) {
         migrate_note(m, FAILED, "project", p.to, "%s", why.msg);
         return 0;
     }
@@ -429,7 +452,11 @@ static int read_trust(struct cli *c, struct buf *pem, struct fetch_options *out,
 static int open_source(struct migration *m, const char *password, const struct fetch_options *trust,
                        struct err *e)
 {
-    SCOPED(freep) char *url = client_base_url(cli_option(m->c, "from-harbor"));
+    const char *given = cli_option(m->c, "from-harbor");
+    /* A password does not go unencrypted unless that is said. */
+    SCOPED(freep)
+    char *full = strstr(given, "://") ? xstrdup(given) : xasprintf("https://%s", given);
+    SCOPED(freep) char *url = client_base_url(full);
     const char *user = cli_option(m->c, "user");
     struct source_options api = {.url = url, .user = user, .password = password, .fetch = *trust};
     struct remote_options images = {.url = url,

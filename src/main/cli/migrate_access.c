@@ -24,16 +24,14 @@ static const struct {
     int64_t theirs, ours;
 } roles[] = {{1, 1}, {2, 2}, {3, 3}, {4, 2}, {5, 0}};
 
-/* 1: there is one of that name here, 0: there is not, or nobody may say. */
-static int exists(struct migration *m, const char *kind, const char *name)
+/* Also when nobody may say: then the server does, when it is to be a member. */
+static bool exists(struct migration *m, const char *kind, const char *name)
 {
     struct err ignored = {0};
 
-    if (client_call(m->c->client, "GET", NULL, NULL, &ignored, "/api/v1/%s/%s", kind,
-                    url_segment(name)) == 0) {
-        return 1;
-    }
-    return ignored.kind == ERR_FORBIDDEN ? 1 : 0;
+    return client_call(m->c->client, "GET", NULL, NULL, &ignored, "/api/v1/%s/%s", kind,
+                       url_segment(name)) == 0 ||
+           ignored.kind != ERR_NOT_FOUND;
 }
 
 /* A group of that name, empty: who is in it Harbor knows of its directory. */
@@ -74,7 +72,7 @@ static void add_member(const struct members *of, const char *type, const char *n
                              is_group ? "member_group" : "member_user",
                              is_group ? "group_name" : "username", name);
 
-    if (exists(of->m, is_group ? "groups" : "users", name) == 0) {
+    if (!exists(of->m, is_group ? "groups" : "users", name)) {
         if (!is_group) {
             migrate_note(of->m, SKIPPED, "member", what,
                          "no user here has this name: strata user create %s, and run this again",

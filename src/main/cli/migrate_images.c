@@ -86,9 +86,13 @@ static int take_other_tag(void *ctx, struct str name, struct err *e)
     if (map_get(&r->tags, name) != NULL) {
         return 0;
     }
+    if (tag_check(name, e) < 0) {
+        return err_wrap(e, "the tags of %s", r->from);
+    }
     if (r->artifacts.len == ARTIFACTS_MAX) {
         return err_set(e, ERR_LIMIT, "%s has more than %d artifacts", r->from, ARTIFACTS_MAX);
     }
+    (void)map_put(&r->tags, name, r);
     *vec_push(&r->artifacts) =
         (struct artifact){.reference = arena_strdup(&r->a, name), .pushed = ""};
     return 0;
@@ -176,14 +180,13 @@ static int standing(struct repository *r, const char *tag, const char *digest, s
     return 2;
 }
 
-static int bring_tag(struct repository *r, const char *tag, const struct remote_manifest *got,
-                     struct err *e)
+static int put_tag(struct repository *r, const char *tag, const char *name,
+                   const struct remote_manifest *got, struct err *e)
 {
-    SCOPED(freep) char *name = xasprintf("%s:%s", r->to, tag);
     int is;
 
     if (tag_check(str_of(tag), e) < 0 || (is = standing(r, tag, got->digest, e)) < 0) {
-        return err_wrap(e, "%s", tag);
+        return -1;
     }
     if (is == 1) {
         migrate_note(r->m, THERE, "tag", name, "%s", "");
@@ -195,10 +198,33 @@ static int bring_tag(struct repository *r, const char *tag, const struct remote_
         migrate_note(r->m, WOULD, "tag", name, "%s", got->digest);
     } else if (remote_manifest_put(r->m->images_to, str_of(r->to), str_of(tag), got->media_type,
                                    buf_str(&got->body), e) < 0) {
-        return err_wrap(e, "%s", tag);
+        return -1;
     } else {
         migrate_note(r->m, BROUGHT, "tag", name, "%s", got->digest);
     }
+    return 0;
+}
+
+static bool is_passing(enum err_kind kind)
+{
+    return kind == ERR_UNAVAILABLE || kind == ERR_TIMEOUT || kind == ERR_THROTTLED;
+}
+
+/* -1: neither this one nor the next. */
+static int bring_tag(struct repository *r, const char *tag, const struct remote_manifest *got,
+                     struct err *e)
+{
+    SCOPED(freep) char *name = xasprintf("%s:%.200s", r->to, tag);
+    struct err why = {0};
+
+    if (put_tag(r, tag, name, got, &why) == 0) {
+        return 0;
+    }
+    if (is_passing(why.kind) || why.kind == ERR_NO_SPACE) {
+        *e = why;
+        return err_wrap(e, "%.200s", tag);
+    }
+    migrate_note(r->m, FAILED, "tag", name, "%s", why.msg);
     return 0;
 }
 
@@ -261,7 +287,7 @@ static int after_failure(struct repository *r, const char *reference, const stru
         *e = *why;
         return -1;
     }
-    if (why->kind != ERR_UNAVAILABLE && why->kind != ERR_TIMEOUT && why->kind != ERR_THROTTLED) {
+    if (!is_passing(why->kind)) {
         return 0;
     }
     return remote_ping(r->m->images_from, e) < 0 || remote_ping(r->m->images_to, e) < 0 ? -1 : 0;

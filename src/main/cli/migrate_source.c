@@ -11,6 +11,7 @@ enum {
     PAGE_ROWS = 100, /* the most that Harbor gives */
     PAGE_BYTES_MAX = 32 * MIB,
     ROWS_MAX = 1000000, /* of one list: a Harbor of 90,000 tags in a repository is known */
+    LIST_BYTES_MAX = 1024 * MIB,
     ANSWER_SEC = 300
 };
 
@@ -25,7 +26,7 @@ struct source *source_open(const struct source_options *o, struct err *e)
     SCOPED(buf_done) struct buf pair = BUF_MAX(16 * KIB);
     struct buf value = BUF_MAX(32 * KIB);
 
-    s->url = client_base_url(o->url);
+    s->url = xstrdup(o->url);
     if (o->user != NULL) {
         (void)buf_printf(&pair, "%s:%s", o->user, o->password);
         (void)buf_add_c(&value, "Basic ");
@@ -142,7 +143,7 @@ static int64_t total_of(const struct fetch_answer *a)
 int source_each(struct source *s, const char *path, source_row *each, void *ctx, struct err *e)
 {
     SCOPED(buf_done) struct buf before = BUF_MAX(PAGE_BYTES_MAX);
-    int64_t seen = 0;
+    int64_t seen = 0, bytes = 0;
 
     for (int page = 1;; page++) {
         SCOPED(freep)
@@ -164,9 +165,11 @@ int source_each(struct source *s, const char *path, source_row *each, void *ctx,
             return err_set(e, ERR_INVALID, "the Harbor gives the same page of %.200s again", path);
         }
         seen += (int64_t)json_array_size(rows);
-        if (seen > ROWS_MAX) {
-            return err_set(e, ERR_LIMIT, "the Harbor's list %.200s has more than %d rows", path,
-                           ROWS_MAX);
+        bytes += (int64_t)a.body.len;
+        if (seen > ROWS_MAX || bytes > LIST_BYTES_MAX) {
+            return err_set(e, ERR_LIMIT,
+                           "the Harbor's list %.200s is longer than %d rows or %d MiB", path,
+                           ROWS_MAX, (int)(LIST_BYTES_MAX / MIB));
         }
         if (each_row(rows, each, ctx, e) < 0) {
             return -1;

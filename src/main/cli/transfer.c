@@ -337,7 +337,7 @@ static int is_here(const struct moving *y, const char *digest, struct err *e)
     return e->kind == ERR_NOT_FOUND ? 0 : -1;
 }
 
-static int move_one(struct moving *y, const struct remote_manifest *got, struct err *e)
+static int move_one(struct moving *y, struct remote_manifest *got, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct manifest m;
@@ -347,6 +347,7 @@ static int move_one(struct moving *y, const struct remote_manifest *got, struct 
         move_parts(y, &m, here, e) < 0) {
         return -1;
     }
+    (void)!str_copy(str_of(m.media_type), got->media_type, sizeof(got->media_type));
     if (here == 0) {
         if (remote_manifest_put(y->t->to, y->to, str_of(got->digest), m.media_type,
                                 buf_str(&got->body), e) < 0) {
