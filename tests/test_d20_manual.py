@@ -14,6 +14,7 @@ spec.loader.exec_module(manual_pages)
 
 PAGES = [name for name, page in manual_pages.pages('').items() if any(info.startswith('sh') for info, _ in page.blocks)]
 HOST = 'strata.example:8080'
+HARBOR = 'https://harbor.example'  # the server itself: it speaks Harbor's API
 
 
 @pytest.fixture(scope='module')
@@ -37,9 +38,9 @@ def type_in(strata, desk, page, script):
     """bash with ada's environment; `curl` fails where the server refuses."""
     env = {'PATH': f'{BUILD}:{os.environ["PATH"]}', 'HOME': str(desk), 'LC_ALL': 'C.UTF-8', 'STRATA_SERVER': strata.url,
            'STRATA_TOKEN': strata.token('ada', 'correct horse battery'), 'ADMIN_TOKEN': strata.token(),
-           'REGISTRY_AUTH_FILE': str(desk / 'auth.json')}
+           'REGISTRY_AUTH_FILE': str(desk / 'auth.json'), 'STRATA_HARBOR_PASSWORD': strata.admin_password}
     script = script.replace('create vision\n', 'create vision --if-missing\n')  # each page may be tried alone
-    script = script.replace(HOST, f'127.0.0.1:{strata.port}').replace('build/strata-ml', './tool')
+    script = script.replace(HOST, f'127.0.0.1:{strata.port}').replace(HARBOR, strata.url).replace('build/strata-ml', './tool')
     script = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\nset -x\n' + script
     r = subprocess.run(['bash', '-c', script], cwd=desk, env=env, capture_output=True, text=True, timeout=240)
     assert r.returncode == 0, f'{page}: {r.stdout[-3000:]}\n{r.stderr[-3000:]}'

@@ -40,6 +40,7 @@ struct remote {
     void *stop_ctx;
     struct map tokens; /* by scope */
     bool wants_basic;  /* it said so: no tokens */
+    bool stays;
     int64_t retry_sec;
     unsigned answer_sec; /* 0: ANSWER_SEC */
 };
@@ -73,6 +74,7 @@ struct remote *remote_open(const struct remote_options *o, struct err *e)
     r->rate_bytes = o->rate_bytes;
     r->stop = o->stop;
     r->stop_ctx = o->stop_ctx;
+    r->stays = o->stays;
     if (strlen(r->url) > 512) {
         err_set(e, ERR_INVALID, "the registry's address is longer than 512 bytes");
         return NULL;
@@ -265,6 +267,7 @@ static int ask_once(struct remote *r, const struct ask *q, struct fetch_answer *
     f.url = q->url;
     f.stop = r->stop;
     f.stop_ctx = r->stop_ctx;
+    f.follows = f.follows && !r->stays;
     f.connect_sec = r->answer_sec && r->answer_sec < 10 ? r->answer_sec : 0;
     if (f.sink != NULL || f.source != NULL) {
         f.rate_bytes = r->rate_bytes;
@@ -327,9 +330,11 @@ static int refuse(const struct remote *r, const struct ask *q, const struct fetc
     say_why(a, why);
     return err_set(e, kind, "%s answers %d to %s %.300s%s%s", r->url, a->status, q->method,
                    q->url + (str_starts(str_of(q->url), str_of(r->url)) ? strlen(r->url) : 0), why,
-                   kind != ERR_FORBIDDEN ? ""
-                   : r->basic            ? " (may this user do it?)"
-                                         : " (set a user and a password)");
+                   r->stays && a->status >= 300 && a->status < 400
+                       ? " (it leads to another address, and is not followed)"
+                   : kind != ERR_FORBIDDEN ? ""
+                   : r->basic              ? " (may this user do it?)"
+                                           : " (set a user and a password)");
 }
 
 static int url_of(const struct remote *r, char out[URL_MAX], const char *fmt, struct str repository,
@@ -936,6 +941,17 @@ static int send_all(struct sending *s, struct err *e)
         best = s->offset > best ? s->offset : best;
     }
     return end_upload(s, e);
+}
+
+int remote_blob_mount(struct remote *r, const struct remote_upload *u, struct err *e)
+{
+    char scope[1024];
+    struct sending s = {.r = r,
+                        .u = u,
+                        .scope = scope_of(scope, u->repository, "pull,push", u->mount_from),
+                        .at = u->session};
+
+    return begin_upload(&s, e);
 }
 
 int remote_blob_put(struct remote *r, const struct remote_upload *u, struct err *e)

@@ -19,6 +19,7 @@ struct remote_options {
     int64_t rate_bytes; /* of blobs, in a second; 0: no limit */
     fetch_stop *stop;   /* may be NULL */
     void *stop_ctx;
+    bool stays; /* no redirect is followed, whereto it leads */
 };
 
 struct remote *remote_open(const struct remote_options *o, struct err *e) MUST_USE;
@@ -86,5 +87,8 @@ struct remote_upload {
     void (*moved)(void *ctx, const char *session);
     void *ctx;
 };
+/* Asks for it out of u->mount_from, before anything is read: 1: it is there; 0: it is not, and
+ * u->session is one that remote_blob_put goes on with. */
+int remote_blob_mount(struct remote *r, const struct remote_upload *u, struct err *e) MUST_USE;
 /* In one go or, when that is cut, from where the peer says it stands. 1: it was there already. */
 int remote_blob_put(struct remote *r, const struct remote_upload *u, struct err *e) MUST_USE;

@@ -175,6 +175,21 @@ static const struct cli_option image_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+static const struct cli_option migrate_opts[] = {
+    {"from-harbor", 0, "URL", "the Harbor that is left: https://harbor.example"},
+    {"user", 'u', "NAME", "who signs in there: an administrator, to bring all of it"},
+    {"password-stdin", 0, NULL,
+     "read the password from standard input (else STRATA_HARBOR_PASSWORD, or it is asked for)"},
+    {"project", 'p', "NAME", "only this project; may be repeated"},
+    {"map", 0, "OLD=NEW", "another name here, of a project or a repository; may be repeated"},
+    {"dry-run", 0, NULL, "only say what would be brought"},
+    {"secrets", 0, "FILE", "keep the new secrets of robots in this file instead of printing them"},
+    {"spool", 0, "DIR", "where blobs lie on their way (default ~/.cache/strata/spool)"},
+    {"follow-redirects", 0, NULL, "follow it to other hosts for blobs: it keeps them in S3"},
+    {"ca", 0, "FILE", "certificate (PEM) of the authority that its certificate is from"},
+    {"insecure", 0, "yes|no", "believe whoever answers, without looking at its certificate"},
+    {0},
+};
 static const struct cli_option image_scan_opts[] = {
     {"report", 0, "FILE", "SARIF 2.1.0, or CycloneDX 1.4 to 1.6 in JSON; - for standard input"},
     {0},
@@ -411,6 +426,14 @@ const struct cli_verb cli_verbs[] = {
      "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
      "  strata image copy demo/tool:1 release/tool:stable",
      NULL, verb_image_copy, S},
+    {"image migrate", "", "Bring projects, members, robots, images and rules of a Harbor here.",
+     "Nothing is changed there, and here only what is missing is made: run it again after a "
+     "break,\n"
+     "and once more on the day of the move. Passwords that a Harbor does not tell are listed.\n"
+     "  strata image migrate --from-harbor https://harbor.example -u admin --dry-run\n"
+     "  strata image migrate --from-harbor https://harbor.example -u admin --password-stdin \\\n"
+     "    --secrets robots.txt -p demo --map Old_Name=new-name < password",
+     migrate_opts, verb_image_migrate, S},
     {"image signatures", "IMAGE", "Show what belongs to an image, and whether it may be used.",
      NULL, NULL, verb_image_signatures, S},
     {"image scan", "IMAGE", "Have an image scanned, or give it the report of a scanner.",

@@ -307,6 +307,8 @@ int verb_scanner_ping(struct cli *c, struct err *e);
 int verb_scanner_delete(struct cli *c, struct err *e);
 /* image_copy.c */
 int verb_image_copy(struct cli *c, struct err *e);
+/* migrate.c */
+int verb_image_migrate(struct cli *c, struct err *e);
 /* replication.c */
 int verb_registry_add(struct cli *c, struct err *e);
 int verb_registry_list(struct cli *c, struct err *e);
