@@ -7,24 +7,33 @@
 #define ARTIFACT_COLUMNS                                                                           \
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
     " m.pushed_ms, m.pulled_ms, m.platform, m.annotations"
-/* As Harbor lists them: not the parts of an index, and not what refers to another, unless they
- * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all. */
+/* As Harbor lists them: not the parts of an index, and not what belongs to another (by its subject,
+ * or by the tags that cosign gives to signatures), unless they have a tag. ?1 the repository, ?2
+ * "*", or "nil" for those without a tag, or a tag; NULL: all. ?3 the digest, ?4 a part of a tag, ?5
+ * the project. */
+#define HAS_TAG(which)                                                                             \
+    "EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id"                                      \
+    " AND t.name NOT GLOB 'sha256-????????????????????????????????*.sig'" which ")"
 #define FROM_ARTIFACTS                                                                             \
-    " FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE r.name = ?1"            \
-    " AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) OR (m.subject IS NULL"         \
-    " AND NOT EXISTS (SELECT 1 FROM manifest_children c"                                           \
-    " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                          \
-    " AND CASE WHEN ?2 IS NULL THEN 1"                                                             \
-    " WHEN ?2 = '*' THEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                 \
-    " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"           \
-    " ELSE EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND t.name = ?2) END"           \
-    " AND (?3 IS NULL OR m.digest = ?3)"
+    " FROM manifests m JOIN repositories r ON r.id = m.repository_id"                              \
+    " WHERE r.name = ?1 AND r.project_id = ?5 AND (" HAS_TAG(                                      \
+        "") " OR (m.subject IS NULL"                                                               \
+            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                    \
+            " AND NOT EXISTS (SELECT 1 FROM manifest_children c"                                   \
+            " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                  \
+            " AND CASE WHEN ?2 IS NULL THEN 1 WHEN ?2 = '*' THEN " HAS_TAG(                        \
+                "") " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id "  \
+                    "= m.id)"                                                                      \
+                    " ELSE " HAS_TAG(" AND t.name = ?2") " END"                                    \
+                                                         " AND (?3 IS NULL OR m.digest = ?3) AND " \
+                                                         "(?4 = '' OR " HAS_TAG(                   \
+                                                             " AND instr(t.name, ?4)") ")"
 
 struct artifacts {
     struct list list; /* first: harbor_list_reply hands it over */
     struct str repository;
     struct policy policy; /* which tags are immutable */
-    int64_t manifest_id;
+    int64_t project_id, manifest_id;
     const char *digest;
 };
 
@@ -159,16 +168,18 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
     struct list *l = &of->list;
     SCOPED(query_done) struct query q = {0};
     struct str tag = harbor_list_exact(l, "tags"), digest = harbor_list_exact(l, "digest");
+    struct str part = harbor_list_part(l, "tags");
     int r;
 
-    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "sss", of->repository,
-                      tag, digest) < 0 ||
+    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "ssssi",
+                      of->repository, tag, digest, part, of->project_id) < 0 ||
         query_open(&q, db, e,
                    "SELECT " ARTIFACT_COLUMNS FROM_ARTIFACTS
-                   " ORDER BY CASE ?4 WHEN 'push_time' THEN m.pushed_ms"
+                   " ORDER BY CASE ?6 WHEN 'push_time' THEN m.pushed_ms"
                    "   WHEN 'size' THEN m.total_bytes WHEN '-size' THEN -m.total_bytes"
-                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?5 OFFSET ?6",
-                   "ssssii", of->repository, tag, digest, l->sort, l->size, l->offset) < 0) {
+                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?7 OFFSET ?8",
+                   "ssssisii", of->repository, tag, digest, part, of->project_id, l->sort, l->size,
+                   l->offset) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -183,11 +194,11 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
 static int artifacts_of(struct http_req *r, struct artifacts *out, struct err *e)
 {
     const struct harbor *h = r->ctx;
-    int64_t id;
 
-    return harbor_project_id(r, &id, e) < 0 || harbor_repository_of(r, &out->repository, e) < 0
+    return harbor_project_id(r, &out->project_id, e) < 0 ||
+                   harbor_repository_of(r, &out->repository, e) < 0
                ? -1
-               : store_policy_get(h->registry, &r->arena, id, &out->policy, e);
+               : store_policy_get(h->registry, &r->arena, out->project_id, &out->policy, e);
 }
 
 /* What {ref} means: a tag or a digest. */
@@ -201,6 +212,9 @@ static int find_artifact(struct http_req *r, struct artifacts *of, struct stored
         reference_of(of->repository, http_path_param(r, "ref"), &ref, e) < 0 ||
         store_manifest_get(h->registry, &r->arena, &ref, m, &r->error_code, e) < 0) {
         return -1;
+    }
+    if (m->project_id != of->project_id) { /* of another one that got its name meanwhile */
+        return err_set(e, ERR_NOT_FOUND, "there is no such project");
     }
     of->manifest_id = m->id;
     of->digest = m->digest;

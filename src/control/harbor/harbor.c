@@ -42,8 +42,14 @@ const struct route harbor_routes[] = {
      "Shows the metadata of a project.", .gives = NULL},
     {HTTP_GET, PROJECT "/metadatas/{meta}", PERM_PROJECT_READ, harbor_metadata,
      "Shows one metadata of a project.", .gives = NULL},
+    {HTTP_POST, PROJECT "/metadatas", PERM_PROJECT_MANAGE, harbor_metadata_add,
+     "Adds one metadata to a project.", .gives = NULL},
+    {HTTP_POST, PROJECT "/metadatas/", PERM_PROJECT_MANAGE, harbor_metadata_add,
+     "Adds one metadata to a project.", .gives = NULL},
     {HTTP_PUT, PROJECT "/metadatas/{meta}", PERM_PROJECT_MANAGE, harbor_metadata_set,
      "Sets one metadata of a project.", .gives = NULL},
+    {HTTP_DELETE, PROJECT "/metadatas/{meta}", PERM_PROJECT_MANAGE, harbor_metadata_delete,
+     "Takes one metadata of a project back.", .gives = NULL},
     {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, harbor_members, "Lists members.",
      .gives = NULL},
     {HTTP_POST, PROJECT "/members", PERM_PROJECT_MANAGE, harbor_member_add, "Adds a member.",
@@ -104,6 +110,8 @@ const struct route harbor_routes[] = {
     {HTTP_GET, PROJECT "/repositories", PERM_IMAGE_PULL, harbor_repositories, "Lists repositories.",
      .gives = NULL},
     {HTTP_GET, REPO, PERM_IMAGE_PULL, harbor_repository, "Shows a repository.",
+     .flags = ROUTE_RAW_PATH},
+    {HTTP_PUT, REPO, PERM_IMAGE_PUSH, harbor_repository_change, "Describes a repository.",
      .flags = ROUTE_RAW_PATH},
     {HTTP_DELETE, REPO, PERM_IMAGE_DELETE, harbor_repository_delete, "Deletes a repository.",
      .flags = ROUTE_RAW_PATH},
@@ -330,7 +338,9 @@ int harbor_project_id(struct http_req *r, int64_t *id, struct err *e)
     const struct harbor *h = r->ctx;
     uint32_t id_base;
 
-    return access_project(h->access, r->project, id, &id_base, e);
+    return http_path_param(r, "p").p != NULL
+               ? access_project_may(h->access, &r->who, r->route->perm, r->project, id, e)
+               : access_project(h->access, r->project, id, &id_base, e);
 }
 
 static int hex_digit(char c)

@@ -34,7 +34,8 @@ struct str harbor_list_part(const struct list *l, const char *key);
 int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int result, struct err *e);
 /* {id} of the path as a number: ERR_NOT_FOUND when it is none. */
 int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e) MUST_USE;
-/* The id of the project that the path names. */
+/* The id of the project that the path names, where the right was asked for in the same look: what
+ * is read by it is not that of another project that got its name meanwhile. */
 int harbor_project_id(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
 /* The {r...} of the path: "project/name", also when it was escaped twice. */
 int harbor_repository_of(struct http_req *r, struct str *out, struct err *e) MUST_USE;
@@ -50,7 +51,8 @@ int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struc
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
-    harbor_metadatas, harbor_metadata, harbor_metadata_set;
+    harbor_metadatas, harbor_metadata, harbor_metadata_add, harbor_metadata_set,
+    harbor_metadata_delete;
 http_handler harbor_members, harbor_member, harbor_member_add, harbor_member_change,
     harbor_member_delete;
 http_handler harbor_immutables, harbor_immutable_add, harbor_immutable_change,
@@ -69,7 +71,7 @@ http_handler harbor_search, harbor_groups, harbor_group, harbor_group_add, harbo
     harbor_group_delete, harbor_logs, harbor_collections, harbor_collection, harbor_collection_log,
     harbor_collection_schedule;
 http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
-    harbor_repository_delete;
+    harbor_repository_change, harbor_repository_delete;
 http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_tags, harbor_tag_add,
     harbor_tag_delete, harbor_accessories;
 http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, harbor_user_delete,
