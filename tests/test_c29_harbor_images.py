@@ -158,3 +158,50 @@ def test_signatures_are_accessories(harbor, project, tmp_path):
     assert 'tags' not in harbor('GET', base(project) + '?with_tag=false', shape='Artifact')
     assert [a['digest'] for a in harbor('GET', base(project, '') + '?q=tags%3D~1', shape='[Artifact]')] == [digest]
     assert harbor('GET', base(project, '') + '?q=tags%3D~9', shape='[Artifact]') == []
+
+
+# --- copies ---
+
+def test_an_artifact_is_copied_with_what_belongs_to_it(harbor, strata, project, tmp_path):
+    digest = project.image()
+    key = Key(tmp_path / 'key.pem')
+    project.cosign(digest, key)
+    project.bundle(digest, key)
+    index = project.index(digest)
+    harbor.made('/projects', {'project_name': 'i-copies'})
+    path = '/projects/i-copies/repositories/deep%252Fapp/artifacts'
+    harbor('POST', f'{path}?from={project.name}/app:many', 201)
+    assert harbor.headers['Location'].endswith('/artifacts/many')
+    copy = harbor('GET', path + '/many', shape='Artifact')
+    assert copy['digest'] == index and [r['child_digest'] for r in copy['references']] == [digest]
+    harbor('POST', f'{path}?from={project.name}/app@{digest}', 201)
+    assert len(harbor('GET', f'{path}/{digest}/accessories', shape='[Accessory]')) == 2
+    assert project.registry('GET', f'/v2/i-copies/deep/app/manifests/{digest.replace(":", "-")}.sig').status_code == 200
+    layer = project.registry('GET', f'/v2/i-copies/deep/app/manifests/{digest}').json()['layers'][0]['digest']
+    assert project.registry('GET', f'/v2/i-copies/deep/app/blobs/{layer}').status_code == 200
+    harbor('POST', path, 400)
+    for wrong, status in ((f'{project.name}/app:none', 404), ('i-none/app:1', 404), ('app', 400), (f'{project.name}/app@sha256:12', 400)):
+        harbor('POST', f'{path}?from={wrong}', status)
+
+
+def test_a_copy_obeys_both_projects(harbor, strata, project):
+    project.image()
+    source = f'{project.name}/app:1'
+    harbor.made('/projects', {'project_name': 'i-mine'})
+    strata.user('i-copier', 'i-mine', 'developer')
+    copier = ('i-copier', PASSWORD)
+    path = '/projects/i-mine/repositories/app/artifacts'
+    harbor('POST', f'{path}?from={source}', 404, auth=copier)
+    strata.api('PUT', f'/api/v1/projects/{project.name}/members/i-copier', json={'role': 'guest'})
+    harbor('POST', f'{path}?from={source}', 201, auth=copier)
+    harbor('POST', f'{base(project, "")}?from=i-mine/app:1', 403, auth=copier)
+    project.rules(require_signature='pull')
+    harbor('POST', f'{path}?from={source}', 403, auth=copier)
+    project.rules()
+    strata.api('PUT', '/api/v1/projects/i-mine/image-policy', json={'immutable': [{'repositories': '**', 'tags': '**'}]})
+    project.artifact([(b'other', 'application/octet-stream', {})], '1')
+    r = requests.post(f'{strata.url}{V2}{path}?from={source}', auth=copier, timeout=30)
+    assert r.status_code in (403, 409, 412), r.text
+    there = harbor.made('/registries', {'name': 'i-hub', 'url': 'http://127.0.0.1:9', 'type': 'docker-registry'})
+    harbor.made('/projects', {'project_name': 'i-cache', 'registry_id': there})
+    harbor('POST', f'/projects/i-cache/repositories/app/artifacts?from={source}', 405)

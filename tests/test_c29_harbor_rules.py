@@ -127,3 +127,91 @@ def test_a_repository_is_described(harbor, strata):
     harbor('PUT', '/projects/r-text/repositories/none', 404, json={'description': 'x'})
     strata.user('r-reader', 'r-text', 'guest')
     harbor('PUT', path, 403, json={'description': 'x'}, auth=('r-reader', PASSWORD))
+
+
+# --- collection ---
+
+def test_collection_is_asked_for(harbor, strata):
+    harbor('POST', '/system/gc/schedule', 201, json={'schedule': {'type': 'Manual'}, 'parameters': {'delete_untagged': False, 'workers': 1}})
+    where = harbor.headers['Location'].removeprefix('/api/v2.0')
+    run = harbor('GET', where, shape='GCHistory')
+    assert run['job_status'] == 'Success' and run in harbor('GET', '/system/gc', shape='[GCHistory]')
+    assert 'freed' in harbor('GET', where + '/log').text
+    harbor('PUT', '/system/gc/schedule', json={'schedule': {'type': 'Manual'}})
+    harbor('PUT', '/system/gc/schedule', json={'schedule': harbor('GET', '/system/gc/schedule', shape='GCHistory')['schedule']})
+    for wrong in ({}, {'schedule': {}}, {'schedule': {'type': 'None'}}, {'schedule': {'type': 'Custom', 'cron': '0 0 0 * * *'}},
+                  {'schedule': {'type': 'Manual'}, 'parameters': {'delete_untagged': True}},
+                  {'schedule': {'type': 'Manual'}, 'parameters': {'dry_run': True}}):
+        harbor('PUT', '/system/gc/schedule', 400, json=wrong)
+    strata.user('r-nobody')
+    harbor('POST', '/system/gc/schedule', 403, json={'schedule': {'type': 'Manual'}}, auth=('r-nobody', PASSWORD))
+
+
+# --- names to choose from ---
+
+def test_users_and_groups_are_found_by_a_part_of_their_names(harbor, strata):
+    for name in ('r-find-one', 'r-find-two', 'r-find-far'):
+        strata.user(name)
+    strata.project('r-found')
+    for name in ('r-find-one', 'r-find-two'):
+        assert strata.api('PUT', f'/api/v1/projects/r-found/members/{name}', json={'role': 'guest'}).status_code < 300
+    for group in ('r-group-near', 'r-group-far'):
+        strata.api('POST', '/api/v1/groups', json={'name': group})
+    harbor.made('/projects/r-found/members', {'role_id': 3, 'member_group': {'group_name': 'r-group-near'}})
+
+    def users(word, auth='self'):
+        return [u['username'] for u in harbor('GET', f'/users/search?username={word}', shape='[UserSearchRespItem]', auth=auth)]
+
+    def groups(word, auth='self'):
+        return [g['group_name'] for g in harbor('GET', f'/usergroups/search?groupname={word}', shape='[UserGroupSearchItem]', auth=auth)]
+    one, far = ('r-find-one', PASSWORD), ('r-find-far', PASSWORD)
+    assert users('r-find') == ['r-find-far', 'r-find-one', 'r-find-two'] and groups('r-group') == ['r-group-far', 'r-group-near']
+    assert users('r-find', one) == ['r-find-one', 'r-find-two'] and groups('r-group', one) == ['r-group-near']
+    assert users('r-find', far) == [] and groups('r-group', far) == []
+    assert users('r-find-one', far) == ['r-find-one'], 'a whole name is found by everybody, as when he is made a member'
+    harbor('GET', '/users/search', 400)
+    harbor('GET', '/usergroups/search', 400)
+    harbor('GET', '/users/search?username=a', 401, auth=None)
+    narrow = strata.api('POST', '/api/v1/tokens', user='r-find-one', json={'name': 'narrow', 'scopes': ['job:read']}).json()['token']
+    harbor('GET', '/users/search?username=r', 403, auth=('r-find-one', narrow))
+
+
+# --- settings, LDAP ---
+
+def test_settings_are_read_and_not_changed(own_strata):
+    s = own_strata(args=['--set', 'access.users_create_projects=false', '--set', 'registry.project_quota=1GiB']).start()
+    h = Harbor(s)
+    for path in ('/configurations', '/internalconfig'):
+        told = h('GET', path).json()
+        for name, item in told.items():
+            assert set(item) == {'value', 'editable'} and item['editable'] is False, name
+        values = {name: item['value'] for name, item in told.items()}
+        assert (values['auth_mode'], values['project_creation_restriction'], values['storage_per_project']) == ('db_auth', 'adminonly', 1 << 30)
+        assert values['token_expiration'] == 5 and values['read_only'] is False
+    assert h('GET', '/systeminfo', shape='GeneralInfo')['project_creation_restriction'] == 'adminonly'
+    h('PUT', '/configurations', json=values)
+    h('PUT', '/configurations', json={'oidc_endpoint': '', 'ldap_verify_cert': False, 'read_only': None})
+    for wrong in ({'project_creation_restriction': 'everyone'}, {'read_only': True}, {'auth_mode': 'ldap_auth'},
+                  {'ldap_url': 'ldap://h'}, {'storage_per_project': 5}, {'storage_per_project': '5'}):
+        message = h('PUT', '/configurations', 400, json=wrong).json()['errors'][0]['message']
+        assert next(iter(wrong)) in message
+    assert 'strata.yaml' in h('PUT', '/configurations', 400, json={'storage_per_project': 5}).text
+    s.user('r-plain')
+    for method in ('GET', 'PUT'):
+        h(method, '/configurations', 403, json={}, auth=('r-plain', PASSWORD))
+
+
+def test_there_is_no_ldap(harbor):
+    ping = harbor('POST', '/ldap/ping', shape='LdapPingResult', json={'ldap_url': 'ldap://127.0.0.1'})
+    assert ping['success'] is False and 'no LDAP' in ping['message']
+    for method, path in (('GET', 'users/search?username=a'), ('POST', 'users/import'), ('GET', 'groups/search?groupname=a')):
+        assert 'no LDAP' in harbor(method, f'/ldap/{path}', 400, json={'ldap_uid_list': ['a']}).text
+
+
+def test_what_is_stored_is_told_to_administrators(harbor, strata):
+    harbor.made('/projects', {'project_name': 'r-stored'})
+    push(strata, 'r-stored/app', 'v1')
+    assert harbor('GET', '/statistics', shape='Statistic')['total_storage_consumption'] > 0
+    strata.user('r-curious')
+    assert harbor('GET', '/statistics', shape='Statistic', auth=('r-curious', PASSWORD))['total_storage_consumption'] == 0
+    harbor('GET', '/search', 400)

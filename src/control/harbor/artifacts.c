@@ -451,7 +451,7 @@ int harbor_tag_add(struct http_req *r, struct err *e)
     struct manifest_put put = {.tags = &tag, .n_tags = 1};
 
     if (http_body_json(r, &body, e) < 0 || json_need_str(body, "name", &tag, e) < 0 ||
-        tag_check(tag, e) < 0 || artifact_of(r, &of, &m, e) < 0) {
+        tag_check(tag, e) < 0 || artifact_of(r, &of, &m, e) < 0 || harbor_refuse_cache(r, e) < 0) {
         return -1;
     }
     put.body = m.body;

@@ -17,6 +17,9 @@ struct artifacts {
 int artifact_of(struct http_req *r, struct artifacts *of, struct stored_manifest *m,
                 struct err *e) MUST_USE;
 
+/* ERR_UNSUPPORTED: the project of the path is a cache of another registry. */
+int harbor_refuse_cache(struct http_req *r, struct err *e) MUST_USE;
+
 /* --- scans.c --- */
 
 /* The first media type of X-Accept-Vulnerabilities that reports are told in; NULL: none of them. */

@@ -476,7 +476,9 @@ int harbor_search(struct http_req *r, struct err *e)
     if (check_scope(r, e) < 0) {
         return -1;
     }
-    s.word = s.word.p ? s.word : STR_EMPTY;
+    if (s.word.p == NULL) {
+        return err_set(e, ERR_INVALID, "q: give a part of a name");
+    }
     jw_object(&w);
     result = state_read(h->state, search_fn, &s, e);
     jw_end(&w);
