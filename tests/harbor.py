@@ -63,6 +63,10 @@ SHAPES = {
     'UserSearchRespItem': {'user_id': INT, 'username': STRING},
     'UserGroupSearchItem': {'id': INT, 'group_name': STRING, 'group_type': INT},
     'LdapPingResult': {'success': BOOL, 'message': STRING},
+    'ConfigItem': {'value': (STRING, BOOL, INT), 'editable': BOOL},
+    'LdapUser': {'username': STRING, 'realname': STRING, 'email': STRING},
+    # Of the image's configuration, which Harbor hands on.
+    'History': {'created': STRING, 'created_by': STRING, 'author': STRING, 'comment': STRING, 'empty_layer': BOOL},
     'WebhookPolicy': {'id': INT, 'name': STRING, 'description': STRING, 'project_id': INT, 'targets': LIST, 'event_types': LIST,
                       'creator': STRING, 'creation_time': STRING, 'update_time': STRING, 'enabled': BOOL},
     'WebhookTargetObject': {'type': STRING, 'address': STRING, 'auth_header': STRING, 'skip_cert_verify': BOOL, 'payload_format': STRING},
@@ -102,11 +106,136 @@ SHAPES = {
 }
 
 
+# What is served, by Harbor's document: the status of success and what comes with it. [X]: a page of X with its total, (X): a plain
+# list, {X}: a map to X.
+OPERATIONS = """/audit-logs GET=200[AuditLog]
+/configurations GET=200{ConfigItem} PUT=200
+/health GET=200OverallHealthStatus
+/internalconfig GET=200{ConfigItem}
+/ldap/groups/search GET=200(UserGroup)
+/ldap/ping POST=200LdapPingResult
+/ldap/users/import POST=200
+/ldap/users/search GET=200(LdapUser)
+/ping GET=200text
+/projects GET=200[Project] HEAD=200 POST=201
+/projects/{p} GET=200Project PUT=200 DELETE=200
+/projects/{p}/_deletable GET=200ProjectDeletable
+/projects/{p}/immutabletagrules GET=200[ImmutableRule] POST=201
+/projects/{p}/immutabletagrules/{id} PUT=200 DELETE=200
+/projects/{p}/logs GET=200[AuditLog]
+/projects/{p}/members GET=200[ProjectMemberEntity] POST=201
+/projects/{p}/members/{id} GET=200ProjectMemberEntity PUT=200 DELETE=200
+/projects/{p}/metadatas GET=200ProjectMetadata POST=200
+/projects/{p}/metadatas/ GET=200ProjectMetadata POST=200
+/projects/{p}/metadatas/{meta} GET=200ProjectMetadata PUT=200 DELETE=200
+/projects/{p}/repositories GET=200[Repository]
+/projects/{p}/repositories/{r...} GET=200Repository PUT=200 DELETE=200
+/projects/{p}/repositories/{r...}/artifacts GET=200[Artifact] POST=201
+/projects/{p}/repositories/{r...}/artifacts/{ref} GET=200Artifact DELETE=200
+/projects/{p}/repositories/{r...}/artifacts/{ref}/accessories GET=200[Accessory]
+/projects/{p}/repositories/{r...}/artifacts/{ref}/additions/vulnerabilities GET=200{Report}
+/projects/{p}/repositories/{r...}/artifacts/{ref}/additions/{addition} GET=200(History)
+/projects/{p}/repositories/{r...}/artifacts/{ref}/scan POST=202
+/projects/{p}/repositories/{r...}/artifacts/{ref}/scan/{id}/log GET=200text
+/projects/{p}/repositories/{r...}/artifacts/{ref}/tags GET=200[Tag] POST=201
+/projects/{p}/repositories/{r...}/artifacts/{ref}/tags/{tag} DELETE=200
+/projects/{p}/robots GET=200[Robot]
+/projects/{p}/scanner GET=200ScannerRegistration PUT=200
+/projects/{p}/scanner/candidates GET=200[ScannerRegistration]
+/projects/{p}/summary GET=200ProjectSummary
+/projects/{p}/webhook/events GET=200SupportedWebhookEventTypes
+/projects/{p}/webhook/jobs GET=200[WebhookJob]
+/projects/{p}/webhook/lasttrigger GET=200(WebhookLastTrigger)
+/projects/{p}/webhook/policies GET=200[WebhookPolicy] POST=201
+/projects/{p}/webhook/policies/{id} GET=200WebhookPolicy PUT=200 DELETE=200
+/quotas GET=200[Quota]
+/quotas/{id} GET=200Quota PUT=200
+/registries GET=200[Registry] POST=201
+/registries/ping POST=200
+/registries/{id} GET=200Registry PUT=200 DELETE=200
+/registries/{id}/info GET=200RegistryInfo
+/replication/adapters GET=200(text)
+/replication/executions GET=200[ReplicationExecution] POST=201
+/replication/executions/{id} GET=200ReplicationExecution PUT=200
+/replication/executions/{id}/tasks GET=200[ReplicationTask]
+/replication/executions/{id}/tasks/{task}/log GET=200text
+/replication/policies GET=200[ReplicationPolicy] POST=201
+/replication/policies/{id} GET=200ReplicationPolicy PUT=200 DELETE=200
+/repositories GET=200[Repository]
+/retentions POST=201
+/retentions/{p} GET=200RetentionPolicy PUT=200 DELETE=200
+/retentions/{p}/executions GET=200[RetentionExecution] POST=201
+/retentions/{p}/executions/{id}/tasks GET=200[RetentionExecutionTask]
+/retentions/{p}/executions/{id}/tasks/{task} GET=200text
+/robots GET=200[Robot] POST=201RobotCreated
+/robots/{id} GET=200Robot PUT=200 PATCH=200RobotSec DELETE=200
+/scanners GET=200[ScannerRegistration] POST=201
+/scanners/ping POST=200
+/scanners/{scanner} GET=200ScannerRegistration PATCH=200 DELETE=200ScannerRegistration
+/scanners/{scanner}/metadata GET=200ScannerAdapterMetadata
+/search GET=200Search
+/statistics GET=200Statistic
+/system/gc GET=200[GCHistory]
+/system/gc/schedule GET=200GCHistory POST=201 PUT=200
+/system/gc/{id} GET=200GCHistory
+/system/gc/{id}/log GET=200text
+/systeminfo GET=200GeneralInfo
+/usergroups GET=200[UserGroup] POST=201
+/usergroups/search GET=200[UserGroupSearchItem]
+/usergroups/{id} GET=200UserGroup PUT=200 DELETE=200
+/users GET=200[UserResp] POST=201
+/users/current GET=200UserResp
+/users/current/permissions GET=200(Permission)
+/users/search GET=200[UserSearchRespItem]
+/users/{id} GET=200UserResp DELETE=200
+/users/{id}/password PUT=200
+/users/{id}/sysadmin PUT=200
+"""
+
+
+def operations():
+    return {(method, path): (int(said[:3]), said[3:]) for path, *methods in map(str.split, OPERATIONS.strip().splitlines())
+            for method, said in (m.split('=') for m in methods)}
+
+
+def operation_of(method, path):
+    """The (status, shape) of the most literal pattern that fits; None: not served."""
+    path = path.split('?')[0]
+    fitting = []
+    for (m, pattern), said in operations().items():
+        parts = re.split(r'(\{[^}]+\})', pattern)
+        wanted = ''.join('.+' if x.endswith('...}') else '[^/]+' if x.startswith('{') else re.escape(x) for x in parts)
+        if m == method and re.fullmatch(wanted, path):
+            fitting.append((sum(len(x) for x in parts if not x.startswith('{')), said))
+    return max(fitting)[1] if fitting else None
+
+
+def obeys(r, said):
+    """The answer of a success is what the document says."""
+    status, shape = said
+    assert r.status_code == status, f'{r.request.method} {r.request.path_url}: {r.status_code} and not {status}'
+    if status == 201:
+        assert r.headers['Location'].startswith(V2 + '/')
+    if r.request.method == 'HEAD' or not shape:
+        assert not r.content, f'{r.request.method} {r.request.path_url}: {r.text}'
+        return
+    if shape == 'text':
+        assert r.headers['Content-Type'].startswith('text/plain')
+        return
+    assert r.headers['Content-Type'].startswith('application/json')
+    kind, name = (shape[0], shape[1:-1]) if shape[0] in '[({' else ('', shape)
+    body = r.json()
+    if kind == '[':
+        assert int(r.headers['X-Total-Count']) >= len(body)
+    for one in body if kind in ('[', '(') and kind else body.values() if kind else [body]:
+        assert isinstance(one, str) if name == 'text' else fits(one, name)
+
+
 def fits(value, shape):
     fields = SHAPES[shape]
     assert isinstance(value, dict) and not value.keys() - fields.keys(), f'{shape}: {value.keys() - fields.keys()}'
     for key, v in value.items():
-        assert type(v) is fields[key], f'{shape}.{key}: {v!r}'
+        assert type(v) is fields[key] or type(v) in (fields[key] if type(fields[key]) is tuple else ()), f'{shape}.{key}: {v!r}'
         if key.endswith('_time'):
             assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z', v), f'{key}: {v}'
     return value
@@ -124,6 +253,8 @@ class Harbor:
         if status >= 400 and method != 'HEAD':
             error, = r.json()['errors']
             assert set(error) == {'code', 'message'} and error['code'].isupper() and error['message'], r.text
+        elif r.ok:
+            obeys(r, operation_of(method, path))
         self.headers = r.headers
         assert r.headers['X-Request-Id']
         if shape and shape.startswith('['):

@@ -1,11 +1,12 @@
 """Harbor's API v2.0: what its clients use, in the shapes of its published description."""
+import json
 import subprocess
 
 import pytest
 import requests
 
-from conftest import free_port, wait_for
-from harbor import PASSWORD, V2, Harbor, fits, push, skopeo
+from conftest import BUILD, free_port, wait_for
+from harbor import PASSWORD, V2, Harbor, fits, operations, push, skopeo
 
 # What a project without rules says of itself.
 RULES = {'public': 'false', 'enable_content_trust': 'false', 'enable_content_trust_cosign': 'false', 'prevent_vul': 'false',
@@ -496,3 +497,11 @@ def test_what_was_done_is_told_to_administrators(harbor):
         assert harbor('GET', f'/system/gc/{run["id"]}', shape='GCHistory') == run
         assert 'freed' in harbor('GET', f'/system/gc/{run["id"]}/log').text
     harbor('GET', '/system/gc/1', 404)
+
+
+# --- the document ---
+
+def test_all_that_is_served_stands_in_the_document_of_harbor():
+    out = subprocess.run([str(BUILD / 'strata'), 'debug', 'routes', '--json'], capture_output=True, text=True, check=True).stdout
+    served = {(r['method'], r['path'].removeprefix(V2)) for r in json.loads(out) if r['path'].startswith(V2 + '/')}
+    assert served == set(operations())
