@@ -1,127 +1,16 @@
 """Harbor's API v2.0: what its clients use, in the shapes of its published description."""
-import re
+import json
 import subprocess
 
 import pytest
 import requests
 
-from conftest import free_port, wait_for
+from conftest import BUILD, free_port, wait_for
+from harbor import PASSWORD, V2, Harbor, fits, operations, push, skopeo
 
-V2 = '/api/v2.0'
-PASSWORD = 'correct horse battery'
-STRING, INT, BOOL, LIST, MAP = str, int, bool, list, dict
-
-# Written from Harbor's api/v2.0/swagger.yaml: the fields of a definition and their types. It requires none.
-SHAPES = {
-    'Project': {'project_id': INT, 'owner_id': INT, 'name': STRING, 'registry_id': INT, 'creation_time': STRING, 'update_time': STRING,
-                'deleted': BOOL, 'owner_name': STRING, 'togglable': BOOL, 'current_user_role_id': INT, 'current_user_role_ids': LIST,
-                'repo_count': INT, 'metadata': MAP, 'cve_allowlist': MAP},
-    'ProjectSummary': {'repo_count': INT, 'project_admin_count': INT, 'maintainer_count': INT, 'developer_count': INT, 'guest_count': INT,
-                       'limited_guest_count': INT, 'quota': MAP, 'registry': MAP},
-    'ProjectDeletable': {'deletable': BOOL, 'message': STRING},
-    'Repository': {'id': INT, 'project_id': INT, 'name': STRING, 'description': STRING, 'artifact_count': INT, 'pull_count': INT,
-                   'creation_time': STRING, 'update_time': STRING},
-    'Artifact': {'id': INT, 'type': STRING, 'media_type': STRING, 'manifest_media_type': STRING, 'artifact_type': STRING, 'project_id': INT,
-                 'repository_id': INT, 'repository_name': STRING, 'digest': STRING, 'size': INT, 'icon': STRING, 'push_time': STRING,
-                 'pull_time': STRING, 'extra_attrs': MAP, 'annotations': MAP, 'references': LIST, 'tags': LIST, 'addition_links': MAP,
-                 'labels': LIST, 'scan_overview': MAP, 'sbom_overview': MAP, 'accessories': LIST},
-    'Tag': {'id': INT, 'repository_id': INT, 'artifact_id': INT, 'name': STRING, 'push_time': STRING, 'pull_time': STRING, 'immutable': BOOL},
-    'Reference': {'parent_id': INT, 'child_id': INT, 'child_digest': STRING, 'platform': MAP, 'annotations': MAP, 'urls': LIST},
-    'Accessory': {'id': INT, 'artifact_id': INT, 'subject_artifact_id': INT, 'subject_artifact_digest': STRING,
-                  'subject_artifact_repo': STRING, 'size': INT, 'digest': STRING, 'type': STRING, 'icon': STRING, 'creation_time': STRING},
-    'UserResp': {'email': STRING, 'realname': STRING, 'comment': STRING, 'user_id': INT, 'username': STRING, 'sysadmin_flag': BOOL,
-                 'admin_role_in_auth': BOOL, 'oidc_user_meta': MAP, 'creation_time': STRING, 'update_time': STRING},
-    'Permission': {'resource': STRING, 'action': STRING},
-    'Quota': {'id': INT, 'ref': MAP, 'hard': MAP, 'used': MAP, 'creation_time': STRING, 'update_time': STRING},
-    'Robot': {'id': INT, 'name': STRING, 'description': STRING, 'secret': STRING, 'level': STRING, 'duration': INT, 'editable': BOOL,
-              'disable': BOOL, 'expires_at': INT, 'permissions': LIST, 'creator_type': STRING, 'creator_ref': INT, 'creation_time': STRING,
-              'update_time': STRING},
-    'RobotCreated': {'id': INT, 'name': STRING, 'secret': STRING, 'creation_time': STRING, 'expires_at': INT},
-    'RobotSec': {'secret': STRING},
-    'RobotPermission': {'kind': STRING, 'namespace': STRING, 'access': LIST},
-    'Access': {'resource': STRING, 'action': STRING, 'effect': STRING},
-    'OverallHealthStatus': {'status': STRING, 'components': LIST},
-    'GeneralInfo': {'current_time': STRING, 'with_chartmuseum': BOOL, 'registry_url': STRING, 'external_url': STRING, 'auth_mode': STRING,
-                    'primary_auth_mode': BOOL, 'project_creation_restriction': STRING, 'self_registration': BOOL, 'has_ca_root': BOOL,
-                    'harbor_version': STRING, 'registry_storage_provider_name': STRING, 'read_only': BOOL, 'notification_enable': BOOL,
-                    'authproxy_settings': MAP, 'banner_message': STRING, 'oidc_provider_name': STRING},
-    'Statistic': {'private_project_count': INT, 'private_repo_count': INT, 'public_project_count': INT, 'public_repo_count': INT,
-                  'total_project_count': INT, 'total_repo_count': INT, 'total_storage_consumption': INT},
-    'ProjectMetadata': dict.fromkeys(('public', 'enable_content_trust', 'prevent_vul', 'severity', 'auto_scan', 'reuse_sys_cve_allowlist',
-                                      'retention_id'), STRING),
-    'WebhookPolicy': {'id': INT, 'name': STRING, 'description': STRING, 'project_id': INT, 'targets': LIST, 'event_types': LIST,
-                      'creator': STRING, 'creation_time': STRING, 'update_time': STRING, 'enabled': BOOL},
-    'WebhookTargetObject': {'type': STRING, 'address': STRING, 'auth_header': STRING, 'skip_cert_verify': BOOL, 'payload_format': STRING},
-    'WebhookLastTrigger': {'policy_name': STRING, 'event_type': STRING, 'enabled': BOOL, 'creation_time': STRING, 'last_trigger_time': STRING},
-    'WebhookJob': {'id': INT, 'policy_id': INT, 'event_type': STRING, 'notify_type': STRING, 'status': STRING, 'job_detail': STRING,
-                   'creation_time': STRING, 'update_time': STRING},
-    'SupportedWebhookEventTypes': {'event_type': LIST, 'notify_type': LIST},
-    'Registry': {'id': INT, 'url': STRING, 'name': STRING, 'credential': MAP, 'type': STRING, 'insecure': BOOL, 'description': STRING,
-                 'status': STRING, 'creation_time': STRING, 'update_time': STRING},
-    'RegistryInfo': {'type': STRING, 'description': STRING, 'supported_resource_filters': LIST, 'supported_triggers': LIST},
-    'ReplicationPolicy': {'id': INT, 'name': STRING, 'description': STRING, 'src_registry': MAP, 'dest_registry': MAP, 'dest_namespace': STRING,
-                          'dest_namespace_replace_count': INT, 'trigger': MAP, 'filters': LIST, 'replicate_deletion': BOOL, 'deletion': BOOL,
-                          'override': BOOL, 'enabled': BOOL, 'creation_time': STRING, 'update_time': STRING, 'speed': INT},
-    'ReplicationExecution': {'id': INT, 'policy_id': INT, 'status': STRING, 'trigger': STRING, 'start_time': STRING, 'end_time': STRING,
-                             'status_text': STRING, 'total': INT, 'failed': INT, 'succeed': INT, 'in_progress': INT, 'stopped': INT},
-    'ReplicationTask': {'id': INT, 'execution_id': INT, 'status': STRING, 'job_id': STRING, 'operation': STRING, 'resource_type': STRING,
-                        'src_resource': STRING, 'dst_resource': STRING, 'start_time': STRING, 'end_time': STRING},
-    'Search': {'project': LIST, 'repository': LIST, 'chart': LIST},
-    'SearchRepository': {'project_id': INT, 'project_name': STRING, 'project_public': BOOL, 'repository_name': STRING, 'pull_count': INT,
-                         'artifact_count': INT},
-    'UserGroup': {'id': INT, 'group_name': STRING, 'group_type': INT, 'ldap_group_dn': STRING},
-    'AuditLog': {'id': INT, 'username': STRING, 'resource': STRING, 'resource_type': STRING, 'operation': STRING, 'op_time': STRING},
-    'GCHistory': {'id': INT, 'job_name': STRING, 'job_kind': STRING, 'job_parameters': STRING, 'schedule': MAP, 'job_status': STRING,
-                  'deleted': BOOL, 'creation_time': STRING, 'update_time': STRING},
-    'ProjectMemberEntity': {'id': INT, 'project_id': INT, 'entity_name': STRING, 'role_name': STRING, 'role_id': INT, 'entity_id': INT,
-                            'entity_type': STRING},
-    'ImmutableRule': {'id': INT, 'priority': INT, 'disabled': BOOL, 'action': STRING, 'template': STRING, 'params': MAP,
-                      'tag_selectors': LIST, 'scope_selectors': MAP},
-    'RetentionPolicy': {'id': INT, 'algorithm': STRING, 'rules': LIST, 'trigger': MAP, 'scope': MAP},
-    'RetentionRule': {'id': INT, 'priority': INT, 'disabled': BOOL, 'action': STRING, 'template': STRING, 'params': MAP,
-                      'tag_selectors': LIST, 'scope_selectors': MAP},
-    'Selector': {'kind': STRING, 'decoration': STRING, 'pattern': STRING, 'extras': STRING},
-    'RetentionExecution': {'id': INT, 'policy_id': INT, 'start_time': STRING, 'end_time': STRING, 'status': STRING, 'trigger': STRING,
-                           'dry_run': BOOL},
-    'RetentionExecutionTask': {'id': INT, 'execution_id': INT, 'repository': STRING, 'job_id': STRING, 'status': STRING, 'status_code': INT,
-                               'status_revision': INT, 'start_time': STRING, 'end_time': STRING, 'total': INT, 'retained': INT},
-}
-
-
-def fits(value, shape):
-    fields = SHAPES[shape]
-    assert isinstance(value, dict) and not value.keys() - fields.keys(), f'{shape}: {value.keys() - fields.keys()}'
-    for key, v in value.items():
-        assert type(v) is fields[key], f'{shape}.{key}: {v!r}'
-        if key.endswith('_time'):
-            assert re.fullmatch(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z', v), f'{key}: {v}'
-    return value
-
-
-class Harbor:
-    """As a client of Harbor calls it: with Basic."""
-
-    def __init__(self, strata, auth=None):
-        self.strata, self.auth = strata, auth or ('admin', strata.admin_password)
-
-    def __call__(self, method, path, status=200, shape=None, auth='self', **kwargs):
-        r = requests.request(method, self.strata.url + V2 + path, auth=self.auth if auth == 'self' else auth, timeout=30, **kwargs)
-        assert r.status_code == status, f'{method} {path}: {r.status_code} {r.text}'
-        if status >= 400 and method != 'HEAD':
-            error, = r.json()['errors']
-            assert set(error) == {'code', 'message'} and error['code'].isupper() and error['message'], r.text
-        self.headers = r.headers
-        assert r.headers['X-Request-Id']
-        if shape and shape.startswith('['):
-            assert int(r.headers['X-Total-Count']) >= len(r.json())
-            return [fits(v, shape[1:-1]) for v in r.json()]
-        return fits(r.json(), shape) if shape else r
-
-    def made(self, path, body):
-        self('POST', path, 201, json=body)
-        place, number = self.headers['Location'].rsplit('/', 1)
-        assert place == V2 + path.split('?')[0]
-        return int(number)
+# What a project without rules says of itself.
+RULES = {'public': 'false', 'enable_content_trust': 'false', 'enable_content_trust_cosign': 'false', 'prevent_vul': 'false',
+         'auto_scan': 'false', 'reuse_sys_cve_allowlist': 'true'}
 
 
 @pytest.fixture(scope='module')
@@ -134,20 +23,6 @@ def stocked(strata, harbor):
     """A project with an image of two tags in a repository whose name has a slash."""
     number = harbor.made('/projects', {'project_name': 'harbored', 'metadata': {'public': 'false', 'auto_scan': 'false'}})
     return number, push(strata, 'harbored/team/app', 'v1')
-
-
-def push(strata, repository, tag):
-    """By a real client, from the image that every test uses."""
-    skopeo(strata, 'copy', f'docker://127.0.0.1:{strata.port}/{strata.busybox}', f'docker://127.0.0.1:{strata.port}/{repository}:{tag}')
-    r = strata.api('GET', f'/api/v1/projects/{repository.split("/")[0]}/repositories/{repository.split("/", 1)[1]}/tags')
-    return next(t['digest'] for t in r.json()['items'] if t['tag'] == tag)
-
-
-def skopeo(strata, verb, *args, check=True, creds=None):
-    creds = creds or f'admin:{strata.admin_password}'
-    flags = ['--src-tls-verify=false', '--dest-tls-verify=false', '--src-creds', creds, '--dest-creds', creds] if verb == 'copy' \
-        else ['--tls-verify=false', '--creds', creds]
-    return subprocess.run(['skopeo', verb, *flags, *args], capture_output=True, text=True, timeout=120, check=check)
 
 
 # --- what a client asks first ---
@@ -181,22 +56,21 @@ def test_a_project_lives_under_its_name_and_its_id(harbor, strata):
     harbor('POST', '/projects', 409, json={'project_name': 'h-life'})
     for path in (f'/projects/{number}', '/projects/h-life'):
         project = harbor('GET', path, shape='Project')
-        assert (project['project_id'], project['name'], project['metadata']) == (number, 'h-life', {'public': 'true'})
+        assert (project['project_id'], project['name'], project['metadata']) == (number, 'h-life', {**RULES, 'public': 'true'})
     harbor('HEAD', '/projects?project_name=h-life')
     harbor('HEAD', '/projects?project_name=h-none', 404)
     harbor('GET', f'/projects/{number}', 404, headers={'X-Is-Resource-Name': 'true'})
     assert harbor('GET', f'/projects/{number}/summary', shape='ProjectSummary')['quota']['hard']['storage'] == 1 << 30
     harbor('PUT', f'/projects/{number}', json={'metadata': {'public': 'false'}})
     assert strata.api('GET', '/api/v1/projects/h-life').json()['public'] is False
-    assert harbor('GET', f'/projects/{number}/metadatas', shape='ProjectMetadata') == {'public': 'false'}
-    assert harbor('GET', f'/projects/{number}/metadatas/', shape='ProjectMetadata') == {'public': 'false'}
+    assert harbor('GET', f'/projects/{number}/metadatas', shape='ProjectMetadata') == RULES
+    assert harbor('GET', f'/projects/{number}/metadatas/', shape='ProjectMetadata') == RULES
     harbor('PUT', f'/projects/{number}/metadatas/public', json={'public': 'true'})
     assert harbor('GET', f'/projects/{number}/metadatas/public', shape='ProjectMetadata') == {'public': 'true'}
     harbor('PUT', f'/projects/{number}/metadatas/public', 400, json={'prevent_vul': 'true'})
-    harbor('PUT', f'/projects/{number}/metadatas/prevent_vul', 400, json={'prevent_vul': 'true'})
     harbor('GET', f'/projects/{number}/metadatas/severity', 404)
-    harbor('PUT', f'/projects/{number}', 400, json={'metadata': {'prevent_vul': 'true'}})
-    harbor('POST', '/projects', 400, json={'project_name': 'h-proxy', 'registry_id': 1})
+    harbor('PUT', f'/projects/{number}', 400, json={'metadata': {'auto_sbom_generation': 'true'}})
+    harbor('POST', '/projects', 400, json={'project_name': 'h-proxy', 'registry_id': 4711})
     assert harbor('GET', f'/projects/{number}/_deletable', shape='ProjectDeletable')['deletable'] is True
     harbor('DELETE', f'/projects/{number}')
     harbor('GET', f'/projects/{number}', 404)
@@ -623,3 +497,11 @@ def test_what_was_done_is_told_to_administrators(harbor):
         assert harbor('GET', f'/system/gc/{run["id"]}', shape='GCHistory') == run
         assert 'freed' in harbor('GET', f'/system/gc/{run["id"]}/log').text
     harbor('GET', '/system/gc/1', 404)
+
+
+# --- the document ---
+
+def test_all_that_is_served_stands_in_the_document_of_harbor():
+    out = subprocess.run([str(BUILD / 'strata'), 'debug', 'routes', '--json'], capture_output=True, text=True, check=True).stdout
+    served = {(r['method'], r['path'].removeprefix(V2)) for r in json.loads(out) if r['path'].startswith(V2 + '/')}
+    assert served == set(operations())

@@ -98,8 +98,9 @@
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */
 #define LIMIT_LOGIN_BYTES (7 + 2 * LIMIT_NAME_BYTES) /* "robot$PROJECT+NAME" */
 #define LIMIT_DESCRIPTION_BYTES 500
-#define LIMIT_ROBOTS 200       /* of one project, and of the system */
-#define LIMIT_ROBOT_GRANTS 100 /* projects that one robot is given by name */
+#define LIMIT_REPOSITORY_TEXT_BYTES 16384 /* Markdown; a page of 100 fits an answer */
+#define LIMIT_ROBOTS 200                  /* of one project, and of the system */
+#define LIMIT_ROBOT_GRANTS 100            /* projects that one robot is given by name */
 #define LIMIT_GROUPS 2000
 #define LIMIT_GROUP_USERS 1000 /* a change of a group tells each of them */
 #define LIMIT_PASSWORD_BYTES 256

@@ -513,7 +513,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->mounts[6] = (struct http_mount){webhooks_routes, w->webhooks, NULL};
     w->mounts[7] = (struct http_mount){replication_routes, w->replication, NULL};
     w->mounts[8] = (struct http_mount){supply_routes, w->supply, NULL};
-    w->harbor = (struct harbor){w->state, w->access, w->registry, w->webhooks, w->replication};
+    w->harbor = (struct harbor){w->state,       w->access, w->registry, w->webhooks,
+                                w->replication, w->supply, w->content,  b->cfg};
     w->mounts[9] = (struct http_mount){harbor_routes, &w->harbor, &harbor_style};
     w->mounts[10] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,

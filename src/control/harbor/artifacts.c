@@ -1,32 +1,34 @@
-#include "harbor_priv.h"
+#include "images.h"
 
 #include "registry/accept.h"
-#include "registry/policy.h"
-#include "registry/store.h"
+#include "supply/rows.h"
+
+#include <string.h>
 
 #define ARTIFACT_COLUMNS                                                                           \
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
     " m.pushed_ms, m.pulled_ms, m.platform, m.annotations"
-/* As Harbor lists them: not the parts of an index, and not what refers to another, unless they
- * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all. */
+/* As Harbor lists them: not the parts of an index, and not what belongs to another (by its subject,
+ * or by the tags that cosign gives to signatures), unless they have a tag. ?1 the repository, ?2
+ * "*", or "nil" for those without a tag, or a tag; NULL: all. ?3 the digest, ?4 a part of a tag, ?5
+ * the project. */
+#define HAS_TAG(which)                                                                             \
+    "EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id"                                      \
+    " AND t.name NOT GLOB 'sha256-????????????????????????????????*.sig'" which ")"
 #define FROM_ARTIFACTS                                                                             \
-    " FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE r.name = ?1"            \
-    " AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) OR (m.subject IS NULL"         \
-    " AND NOT EXISTS (SELECT 1 FROM manifest_children c"                                           \
-    " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                          \
-    " AND CASE WHEN ?2 IS NULL THEN 1"                                                             \
-    " WHEN ?2 = '*' THEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                 \
-    " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"           \
-    " ELSE EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND t.name = ?2) END"           \
-    " AND (?3 IS NULL OR m.digest = ?3)"
-
-struct artifacts {
-    struct list list; /* first: harbor_list_reply hands it over */
-    struct str repository;
-    struct policy policy; /* which tags are immutable */
-    int64_t manifest_id;
-    const char *digest;
-};
+    " FROM manifests m JOIN repositories r ON r.id = m.repository_id"                              \
+    " WHERE r.name = ?1 AND r.project_id = ?5 AND (" HAS_TAG(                                      \
+        "") " OR (m.subject IS NULL"                                                               \
+            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                    \
+            " AND NOT EXISTS (SELECT 1 FROM manifest_children c"                                   \
+            " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                  \
+            " AND CASE WHEN ?2 IS NULL THEN 1 WHEN ?2 = '*' THEN " HAS_TAG(                        \
+                "") " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id "  \
+                    "= m.id)"                                                                      \
+                    " ELSE " HAS_TAG(" AND t.name = ?2") " END"                                    \
+                                                         " AND (?3 IS NULL OR m.digest = ?3) AND " \
+                                                         "(?4 = '' OR " HAS_TAG(                   \
+                                                             " AND instr(t.name, ?4)") ")"
 
 static struct str short_name(struct str repository)
 {
@@ -113,6 +115,127 @@ static bool is_image(struct str media, struct str artifact_type)
            str_find(media, STR("manifest.list")) >= 0;
 }
 
+static const char *type_of(struct str media, struct str artifact_type)
+{
+    return is_image(media, artifact_type)                              ? "IMAGE"
+           : str_find(artifact_type, STR("vnd.cncf.helm.config")) >= 0 ? "CHART"
+                                                                       : "UNKNOWN";
+}
+
+static bool is_index(struct str media)
+{
+    return str_find(media, STR("index")) >= 0 || str_find(media, STR("manifest.list")) >= 0;
+}
+
+/* Names hold nothing that has to be escaped but the slash. */
+static void write_link(struct jw *w, const struct artifacts *of, struct str digest,
+                       const char *addition)
+{
+    SCOPED(buf_done) struct buf href = BUF_MAX(4096);
+    struct str name = short_name(of->repository);
+
+    buf_printf(&href, HARBOR "/projects/%.*s/repositories/", STR_ARG(name_project(of->repository)));
+    for (size_t i = 0; i < name.len; i++) {
+        buf_printf(&href, name.p[i] == '/' ? "%%252F" : "%c", name.p[i]);
+    }
+    buf_printf(&href, "/artifacts/%.*s/additions/%s", STR_ARG(digest), addition);
+    jw_key(w, addition);
+    jw_object(w);
+    jw_kv_bool(w, "absolute", false);
+    jw_kv_str(w, "href", buf_str(&href));
+    jw_end(w);
+}
+
+static void write_links(struct jw *w, const struct artifacts *of, struct str digest, bool built)
+{
+    jw_key(w, "addition_links");
+    jw_object(w);
+    write_link(w, of, digest, "vulnerabilities");
+    if (built) {
+        write_link(w, of, digest, "build_history");
+    }
+    jw_end(w);
+}
+
+/* --- accessories: what names this artifact as its subject, or cosign's tags --- */
+
+#define FROM_ABOUT                                                                                 \
+    " FROM manifests m WHERE m.id IN (SELECT x.id FROM manifests s JOIN manifests x"               \
+    " ON x.repository_id = s.repository_id AND x.subject = s.digest WHERE s.id = ?1"               \
+    " UNION SELECT t.manifest_id FROM manifests s JOIN tags t"                                     \
+    " ON t.repository_id = s.repository_id AND t.name IN (replace(s.digest, ':', '-') || '.sig',"  \
+    " replace(s.digest, ':', '-') || '.att', replace(s.digest, ':', '-') || '.sbom')"              \
+    " WHERE s.id = ?1)"
+
+static const char *accessory_type(struct arena *a, struct str artifact_type, struct str body)
+{
+    struct artifact one = {.artifact_type = artifact_type, .body = body};
+
+    switch (accessory_kind_of(a, &one)) {
+    case ACCESSORY_COSIGN:
+    case ACCESSORY_BUNDLE:
+        return "signature.cosign";
+    case ACCESSORY_NOTATION:
+        return "signature.notation";
+    default:
+        return "subject.accessory";
+    }
+}
+
+static int write_accessories(struct state_db *db, int64_t subject, struct str digest,
+                             struct artifacts *of, int64_t limit, int64_t offset, struct jw *w,
+                             struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT m.id, m.digest, m.artifact_type, m.total_bytes, m.pushed_ms,"
+                   " CASE WHEN length(m.body) <= 131072 THEN m.body END" FROM_ABOUT
+                   " ORDER BY m.id LIMIT ?2 OFFSET ?3",
+                   "iii", subject, limit, offset) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        jw_object(w);
+        jw_kv_i64(w, "id", query_i64(&q, 0));
+        jw_kv_i64(w, "artifact_id", query_i64(&q, 0));
+        jw_kv_i64(w, "subject_artifact_id", subject);
+        jw_kv_str(w, "subject_artifact_digest", digest);
+        jw_kv_str(w, "subject_artifact_repo", of->repository);
+        jw_kv_str(w, "digest", query_str(&q, 1));
+        jw_kv_c(w, "type", accessory_type(&of->list.r->arena, query_str(&q, 2), query_str(&q, 5)));
+        jw_kv_i64(w, "size", query_i64(&q, 3));
+        jw_kv_c(w, "icon", "");
+        jw_kv_time(w, "creation_time", query_i64(&q, 4));
+        jw_end(w);
+    }
+    return r;
+}
+
+/* --- artifacts --- */
+
+/* What was asked for beside the artifact itself. */
+static int write_more(struct state_db *db, const struct query *q, struct artifacts *of,
+                      struct jw *w, struct err *e)
+{
+    int64_t id = query_i64(q, 0);
+    int r = 0;
+
+    if (!of->without_tags && write_tags(db, id, of, w, e) < 0) {
+        return -1;
+    }
+    if (of->with_accessories) {
+        jw_key(w, "accessories");
+        jw_array(w);
+        r = write_accessories(db, id, query_str(q, 4), of, LIMIT_LIST_ROWS, 0, w, e);
+        jw_end(w);
+    }
+    return r < 0 || (of->with_overview && scan_overview_write(db, id, of->report_type, w, e) < 0)
+               ? -1
+               : write_references(db, id, w, e);
+}
+
 static int write_artifact(struct state_db *db, const struct query *q, struct artifacts *of,
                           struct jw *w, struct err *e)
 {
@@ -125,7 +248,7 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
     jw_kv_i64(w, "repository_id", query_i64(q, 2));
     jw_kv_str(w, "repository_name", query_str(q, 3));
     jw_kv_str(w, "digest", query_str(q, 4));
-    jw_kv_c(w, "type", is_image(media, type) ? "IMAGE" : "UNKNOWN");
+    jw_kv_c(w, "type", type_of(media, type));
     jw_kv_str(w, "media_type", type);
     jw_kv_str(w, "artifact_type", type);
     jw_kv_str(w, "manifest_media_type", media);
@@ -145,8 +268,8 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
         jw_key(w, "annotations");
         jw_raw(w, query_str(q, 11));
     }
-    if (write_tags(db, query_i64(q, 0), of, w, e) < 0 ||
-        write_references(db, query_i64(q, 0), w, e) < 0) {
+    write_links(w, of, query_str(q, 4), is_image(media, type) && !is_index(media));
+    if (write_more(db, q, of, w, e) < 0) {
         return -1;
     }
     jw_end(w);
@@ -159,16 +282,18 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
     struct list *l = &of->list;
     SCOPED(query_done) struct query q = {0};
     struct str tag = harbor_list_exact(l, "tags"), digest = harbor_list_exact(l, "digest");
+    struct str part = harbor_list_part(l, "tags");
     int r;
 
-    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "sss", of->repository,
-                      tag, digest) < 0 ||
+    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "ssssi",
+                      of->repository, tag, digest, part, of->project_id) < 0 ||
         query_open(&q, db, e,
                    "SELECT " ARTIFACT_COLUMNS FROM_ARTIFACTS
-                   " ORDER BY CASE ?4 WHEN 'push_time' THEN m.pushed_ms"
+                   " ORDER BY CASE ?6 WHEN 'push_time' THEN m.pushed_ms"
                    "   WHEN 'size' THEN m.total_bytes WHEN '-size' THEN -m.total_bytes"
-                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?5 OFFSET ?6",
-                   "ssssii", of->repository, tag, digest, l->sort, l->size, l->offset) < 0) {
+                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?7 OFFSET ?8",
+                   "ssssisii", of->repository, tag, digest, part, of->project_id, l->sort, l->size,
+                   l->offset) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -183,16 +308,14 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
 static int artifacts_of(struct http_req *r, struct artifacts *out, struct err *e)
 {
     const struct harbor *h = r->ctx;
-    int64_t id;
 
-    return harbor_project_id(r, &id, e) < 0 || harbor_repository_of(r, &out->repository, e) < 0
+    return harbor_project_id(r, &out->project_id, e) < 0 ||
+                   harbor_repository_of(r, &out->repository, e) < 0
                ? -1
-               : store_policy_get(h->registry, &r->arena, id, &out->policy, e);
+               : store_policy_get(h->registry, &r->arena, out->project_id, &out->policy, e);
 }
 
-/* What {ref} means: a tag or a digest. */
-static int find_artifact(struct http_req *r, struct artifacts *of, struct stored_manifest *m,
-                         struct err *e)
+int artifact_of(struct http_req *r, struct artifacts *of, struct stored_manifest *m, struct err *e)
 {
     const struct harbor *h = r->ctx;
     struct reference ref;
@@ -202,15 +325,33 @@ static int find_artifact(struct http_req *r, struct artifacts *of, struct stored
         store_manifest_get(h->registry, &r->arena, &ref, m, &r->error_code, e) < 0) {
         return -1;
     }
+    if (m->project_id != of->project_id) { /* of another one that got its name meanwhile */
+        return err_set(e, ERR_NOT_FOUND, "there is no such project");
+    }
     of->manifest_id = m->id;
     of->digest = m->digest;
     return 0;
+}
+
+static bool is_asked(const struct http_req *r, const char *parameter)
+{
+    return str_eq_nocase(http_query(r, parameter), STR("true"));
+}
+
+static void read_asked(struct http_req *r, struct artifacts *of)
+{
+    of->without_tags = str_eq_nocase(http_query(r, "with_tag"), STR("false"));
+    of->with_overview = is_asked(r, "with_scan_overview");
+    of->with_accessories = is_asked(r, "with_accessory");
+    of->report_type = report_type_of(r);
 }
 
 int harbor_artifacts(struct http_req *r, struct err *e)
 {
     static const char *const keys[] = {"tags", "digest", NULL};
     struct artifacts of = {0};
+
+    read_asked(r, &of);
 
     return harbor_list_begin(&of.list, r, keys, e) < 0 || artifacts_of(r, &of, e) < 0
                ? -1
@@ -242,8 +383,10 @@ int harbor_artifact(struct http_req *r, struct err *e)
     struct artifacts of = {0};
     struct buf b = BUF_MAX(4 * MIB);
 
+    of.list.r = r;
     of.list.w = JW(&b);
-    return find_artifact(r, &of, &m, e) < 0
+    read_asked(r, &of);
+    return artifact_of(r, &of, &m, e) < 0
                ? -1
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, artifact_fn, &of, e), e);
 }
@@ -255,7 +398,7 @@ int harbor_artifact_delete(struct http_req *r, struct err *e)
     struct artifacts of = {0};
     struct reference ref;
 
-    if (find_artifact(r, &of, &m, e) < 0 ||
+    if (artifact_of(r, &of, &m, e) < 0 ||
         reference_of(of.repository, str_of(m.digest), &ref, e) < 0 ||
         store_manifest_delete(h->registry, &ref, str_of(r->who.name), &r->error_code, e) < 0) {
         return -1;
@@ -292,7 +435,7 @@ int harbor_tags(struct http_req *r, struct err *e)
     struct artifacts of = {0};
     struct stored_manifest m;
 
-    return harbor_list_begin(&of.list, r, keys, e) < 0 || find_artifact(r, &of, &m, e) < 0
+    return harbor_list_begin(&of.list, r, keys, e) < 0 || artifact_of(r, &of, &m, e) < 0
                ? -1
                : harbor_list_reply(&of.list, fill_tags, e);
 }
@@ -308,7 +451,7 @@ int harbor_tag_add(struct http_req *r, struct err *e)
     struct manifest_put put = {.tags = &tag, .n_tags = 1};
 
     if (http_body_json(r, &body, e) < 0 || json_need_str(body, "name", &tag, e) < 0 ||
-        tag_check(tag, e) < 0 || find_artifact(r, &of, &m, e) < 0) {
+        tag_check(tag, e) < 0 || artifact_of(r, &of, &m, e) < 0 || harbor_refuse_cache(r, e) < 0) {
         return -1;
     }
     put.body = m.body;
@@ -333,7 +476,7 @@ int harbor_tag_delete(struct http_req *r, struct err *e)
     struct artifacts of = {0};
     struct reference ref;
 
-    if (find_artifact(r, &of, &m, e) < 0 || tag_check(tag, e) < 0 ||
+    if (artifact_of(r, &of, &m, e) < 0 || tag_check(tag, e) < 0 ||
         reference_of(of.repository, tag, &ref, e) < 0 ||
         store_manifest_get(h->registry, &r->arena, &ref, &named, &r->error_code, e) < 0) {
         return -1;
@@ -348,41 +491,16 @@ int harbor_tag_delete(struct http_req *r, struct err *e)
     return http_reply_empty(r, 200, e);
 }
 
-/* --- accessories: what names this artifact as its subject --- */
-
 static int fill_accessories(struct state_db *db, void *ctx, struct err *e)
 {
     struct artifacts *of = ctx;
     struct list *l = &of->list;
-    SCOPED(query_done) struct query q = {0};
-    struct str digest = str_of(of->digest);
-    int r;
 
-    if (state_one_i64(db, &l->total, e, "",
-                      "SELECT count(*) FROM manifests m JOIN repositories r ON"
-                      " r.id = m.repository_id WHERE r.name = ? AND m.subject = ?",
-                      "ss", of->repository, digest) < 0 ||
-        query_open(&q, db, e,
-                   "SELECT m.id, m.digest, m.artifact_type, length(m.body), m.total_bytes,"
-                   " m.pushed_ms FROM manifests m JOIN repositories r ON r.id = m.repository_id"
-                   " WHERE r.name = ? AND m.subject = ? ORDER BY m.id LIMIT ? OFFSET ?",
-                   "ssii", of->repository, digest, l->size, l->offset) < 0) {
-        return -1;
-    }
-    while ((r = query_step(&q, e)) > 0) {
-        jw_object(&l->w);
-        jw_kv_i64(&l->w, "id", query_i64(&q, 0));
-        jw_kv_i64(&l->w, "artifact_id", query_i64(&q, 0));
-        jw_kv_i64(&l->w, "subject_artifact_id", of->manifest_id);
-        jw_kv_str(&l->w, "subject_artifact_digest", digest);
-        jw_kv_str(&l->w, "subject_artifact_repo", of->repository);
-        jw_kv_str(&l->w, "digest", query_str(&q, 1));
-        jw_kv_str(&l->w, "type", query_str(&q, 2));
-        jw_kv_i64(&l->w, "size", query_i64(&q, 4));
-        jw_kv_time(&l->w, "creation_time", query_i64(&q, 5));
-        jw_end(&l->w);
-    }
-    return r;
+    return state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ABOUT, "i", of->manifest_id) <
+                   0
+               ? -1
+               : write_accessories(db, of->manifest_id, str_of(of->digest), of, l->size, l->offset,
+                                   &l->w, e);
 }
 
 int harbor_accessories(struct http_req *r, struct err *e)
@@ -391,7 +509,7 @@ int harbor_accessories(struct http_req *r, struct err *e)
     struct artifacts of = {0};
     struct stored_manifest m;
 
-    return harbor_list_begin(&of.list, r, keys, e) < 0 || find_artifact(r, &of, &m, e) < 0
+    return harbor_list_begin(&of.list, r, keys, e) < 0 || artifact_of(r, &of, &m, e) < 0
                ? -1
                : harbor_list_reply(&of.list, fill_accessories, e);
 }

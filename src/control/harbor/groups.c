@@ -51,6 +51,89 @@ int harbor_groups(struct http_req *r, struct err *e)
     return reply_names(r, "group_name", fill_groups, e);
 }
 
+/* --- names to choose from --- */
+
+/* Of the projects that ?1 is in. */
+#define HIS_PROJECTS                                                                               \
+    "(SELECT project_id FROM memberships WHERE user_id = ?1 AND (permission IS NULL"               \
+    " OR permission = 'member:read'))"
+/* ?2 whether he is admin, ?3 the word. Others are found who share a project with him; everybody is
+ * by his whole name, as when he is added to a project. */
+#define FROM_USERS                                                                                 \
+    " FROM users u WHERE instr(u.name, ?3) AND (?2 OR u.name = ?3 OR u.id IN (SELECT user_id"      \
+    " FROM memberships WHERE project_id IN " HIS_PROJECTS "))"
+#define FROM_GROUPS                                                                                \
+    " FROM user_groups g WHERE instr(g.name, ?3) AND (?2 OR g.name = ?3 OR g.id IN (SELECT"        \
+    " group_id FROM project_groups WHERE project_id IN " HIS_PROJECTS "))"
+
+static int fill_found(struct state_db *db, struct names *of, const char *count, const char *select,
+                      void (*write)(struct jw *w, const struct query *q), struct err *e)
+{
+    struct list *l = &of->list;
+    const struct principal *who = &l->r->who;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (state_one_i64(db, &l->total, e, "", count, "iis", who->user_id, (int64_t)who->is_admin,
+                      of->part) < 0 ||
+        query_open(&q, db, e, select, "iisii", who->user_id, (int64_t)who->is_admin, of->part,
+                   l->size, l->offset) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        write(&l->w, &q);
+    }
+    return r;
+}
+
+static void write_found_user(struct jw *w, const struct query *q)
+{
+    jw_object(w);
+    jw_kv_i64(w, "user_id", query_i64(q, 0));
+    jw_kv_str(w, "username", query_str(q, 1));
+    jw_end(w);
+}
+
+static int fill_found_users(struct state_db *db, void *ctx, struct err *e)
+{
+    return fill_found(db, ctx, "SELECT count(*)" FROM_USERS,
+                      "SELECT u.id, u.name" FROM_USERS
+                      " ORDER BY length(u.name), u.name LIMIT ?4 OFFSET ?5",
+                      write_found_user, e);
+}
+
+static int fill_found_groups(struct state_db *db, void *ctx, struct err *e)
+{
+    return fill_found(db, ctx, "SELECT count(*)" FROM_GROUPS,
+                      "SELECT g.id, g.name" FROM_GROUPS
+                      " ORDER BY length(g.name), g.name LIMIT ?4 OFFSET ?5",
+                      write_group, e);
+}
+
+static int reply_found(struct http_req *r, const char *parameter, state_fn *fill, struct err *e)
+{
+    struct str word = http_query(r, parameter);
+
+    if (!(r->who.scopes & PERM_BIT(PERM_MEMBER_READ))) {
+        return err_set(e, ERR_FORBIDDEN, "this token does not have the scope member:read");
+    }
+    return word.p == NULL || word.len == 0
+               ? err_set(e, ERR_INVALID, "%s: give a part of a name", parameter)
+               : reply_names(r, parameter, fill, e);
+}
+
+int harbor_user_search(struct http_req *r, struct err *e)
+{
+    return reply_found(r, "username", fill_found_users, e);
+}
+
+int harbor_group_search(struct http_req *r, struct err *e)
+{
+    return reply_found(r, "groupname", fill_found_groups, e);
+}
+
+/* --- one group --- */
+
 struct one {
     int64_t id;
     char name[NAME_SIZE];

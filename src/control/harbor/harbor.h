@@ -10,9 +10,12 @@
 #include "net/http.h"
 
 struct access;
+struct cfg;
+struct content;
 struct registry;
 struct replication;
 struct state;
+struct supply;
 struct webhooks;
 
 struct harbor {
@@ -21,6 +24,9 @@ struct harbor {
     struct registry *registry;
     struct webhooks *webhooks;
     struct replication *replication;
+    struct supply *supply;
+    struct content *content;
+    const struct cfg *cfg;
 };
 
 extern const struct route harbor_routes[]; /* ctx: struct harbor * */

@@ -34,7 +34,8 @@ struct str harbor_list_part(const struct list *l, const char *key);
 int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int result, struct err *e);
 /* {id} of the path as a number: ERR_NOT_FOUND when it is none. */
 int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e) MUST_USE;
-/* The id of the project that the path names. */
+/* The id of the project that the path names, where the right was asked for in the same look: what
+ * is read by it is not that of another project that got its name meanwhile. */
 int harbor_project_id(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
 /* The {r...} of the path: "project/name", also when it was escaped twice. */
 int harbor_repository_of(struct http_req *r, struct str *out, struct err *e) MUST_USE;
@@ -47,10 +48,14 @@ int harbor_reply_made(struct http_req *r, int64_t id, struct err *e);
 /* 201 with Location: HARBOR `path` and this id. */
 int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e);
 
+/* Whether users may create projects, by the settings. */
+bool harbor_everyone_creates(const struct harbor *h);
+
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
-    harbor_metadatas, harbor_metadata, harbor_metadata_set;
+    harbor_metadatas, harbor_metadata, harbor_metadata_add, harbor_metadata_set,
+    harbor_metadata_delete;
 http_handler harbor_members, harbor_member, harbor_member_add, harbor_member_change,
     harbor_member_delete;
 http_handler harbor_immutables, harbor_immutable_add, harbor_immutable_change,
@@ -67,11 +72,17 @@ http_handler harbor_policies, harbor_policy, harbor_policy_add, harbor_policy_ch
     harbor_run_tasks, harbor_run_log;
 http_handler harbor_search, harbor_groups, harbor_group, harbor_group_add, harbor_group_change,
     harbor_group_delete, harbor_logs, harbor_collections, harbor_collection, harbor_collection_log,
-    harbor_collection_schedule;
+    harbor_collection_schedule, harbor_collection_start, harbor_collection_change;
+http_handler harbor_user_search, harbor_group_search, harbor_configurations,
+    harbor_configurations_set, harbor_ldap_ping, harbor_ldap_none;
 http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
-    harbor_repository_delete;
-http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_tags, harbor_tag_add,
-    harbor_tag_delete, harbor_accessories;
+    harbor_repository_change, harbor_repository_delete;
+http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_copy, harbor_tags,
+    harbor_tag_add, harbor_tag_delete, harbor_accessories;
+http_handler harbor_vulnerabilities, harbor_addition, harbor_scan, harbor_scan_log;
+http_handler harbor_scanners, harbor_scanner, harbor_scanner_add, harbor_scanner_delete,
+    harbor_scanner_default, harbor_scanner_ping, harbor_scanner_metadata, harbor_project_scanner,
+    harbor_project_scanner_set;
 http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, harbor_user_delete,
     harbor_user_password, harbor_user_admin, harbor_permissions;
 http_handler harbor_quotas, harbor_quota, harbor_quota_set;

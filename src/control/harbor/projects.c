@@ -1,8 +1,6 @@
-#include "harbor_priv.h"
+#include "metadata.h"
 
 #include "registry/store.h"
-
-#include <stdio.h>
 
 /* ?1 his id, ?2 whether he is admin, ?3 his name. */
 #define SELECT_SEEN                                                                                \
@@ -20,7 +18,9 @@
     "p.id, p.name, p.public, p.created_ms, p.created_by, coalesce(u.id, 0),"                       \
     " iif(?2, 4, coalesce(his.rank, 0)),"                                                          \
     " (SELECT count(*) FROM repositories r WHERE r.project_id = p.id"                              \
-    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)), " HAS_RETENTION
+    "  AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)), " HAS_RETENTION       \
+    ", (SELECT s.policy FROM supply_projects s WHERE s.project_id = p.id),"                        \
+    " coalesce((SELECT x.id FROM replication_registries x WHERE x.name = p.proxy_registry), 0)"
 /* ?3 its name whole, ?4 a part, ?5 "true", "false" or "" , ?6 the owner. */
 #define PROJECTS_ASKED                                                                             \
     " AND (?3 IS NULL OR p.name = ?3) AND instr(p.name, ?4)"                                       \
@@ -35,31 +35,24 @@ static int64_t role_id_of_rank(int64_t rank)
     return ids[rank];
 }
 
-/* retention: the id of its retention, which is that of the project; 0: it has none. */
-static void write_metadata(struct jw *w, bool is_public, int64_t retention)
-{
-    char id[24];
-
-    jw_object(w);
-    jw_kv_c(w, "public", is_public ? "true" : "false");
-    if (retention > 0) {
-        (void)snprintf(id, sizeof(id), "%lld", (long long)retention);
-        jw_kv_c(w, "retention_id", id);
-    }
-    jw_end(w);
-}
-
-static void write_project(struct jw *w, const struct query *q)
+static int write_project(struct jw *w, struct arena *a, const struct query *q, struct err *e)
 {
     int64_t role = role_id_of_rank(query_i64(q, 6));
+    struct project_facts f = {.id = query_i64(q, 0),
+                              .is_public = query_i64(q, 2) != 0,
+                              .created_ms = query_i64(q, 3),
+                              .has_retention = query_i64(q, 8) > 0};
 
+    if (trust_policy_of_text(a, query_str(q, 9), &f.rules, e) < 0) {
+        return -1;
+    }
     jw_object(w);
-    jw_kv_i64(w, "project_id", query_i64(q, 0));
+    jw_kv_i64(w, "project_id", f.id);
     jw_kv_str(w, "name", query_str(q, 1));
     jw_kv_i64(w, "owner_id", query_i64(q, 5));
     jw_kv_str(w, "owner_name", query_str(q, 4));
-    jw_kv_time(w, "creation_time", query_i64(q, 3));
-    jw_kv_time(w, "update_time", query_i64(q, 3));
+    jw_kv_time(w, "creation_time", f.created_ms);
+    jw_kv_time(w, "update_time", f.created_ms);
     jw_kv_bool(w, "deleted", false);
     jw_kv_i64(w, "repo_count", query_i64(q, 7));
     jw_kv_i64(w, "current_user_role_id", role);
@@ -69,9 +62,15 @@ static void write_project(struct jw *w, const struct query *q)
         jw_i64(w, role);
     }
     jw_end(w);
+    if (query_i64(q, 10) != 0) {
+        jw_kv_i64(w, "registry_id", query_i64(q, 10));
+    }
     jw_key(w, "metadata");
-    write_metadata(w, query_i64(q, 2) != 0, query_i64(q, 8) > 0 ? query_i64(q, 0) : 0);
+    metadata_write(w, &f);
+    jw_key(w, "cve_allowlist");
+    allowlist_write(w, &f);
     jw_end(w);
+    return 0;
 }
 
 /* Both the old parameters and those of q. */
@@ -106,7 +105,9 @@ static int fill_projects(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        write_project(&l->w, &q);
+        if (write_project(&l->w, &l->r->arena, &q, e) < 0) {
+            return -1;
+        }
     }
     return r;
 }
@@ -161,8 +162,7 @@ static int project_fn(struct state_db *db, void *ctx, struct err *e)
     if (r == 0) {
         return err_set(e, ERR_NOT_FOUND, "there is no such project");
     }
-    write_project(o->w, &q);
-    return 0;
+    return write_project(o->w, &o->r->arena, &q, e);
 }
 
 int harbor_project(struct http_req *r, struct err *e)
@@ -177,111 +177,10 @@ int harbor_project(struct http_req *r, struct err *e)
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, project_fn, &o, e), e);
 }
 
-static int metadata_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    struct one *o = ctx;
-    SCOPED(query_done) struct query q = {0};
-    int r;
-
-    if (query_open(&q, db, e, "SELECT p.public, " HAS_RETENTION " FROM projects p WHERE p.id = ?",
-                   "i", o->id) < 0 ||
-        (r = query_step(&q, e)) < 0) {
-        return -1;
-    }
-    write_metadata(o->w, query_i64(&q, 0) != 0, query_i64(&q, 1) > 0 ? o->id : 0);
-    return 0;
-}
-
-int harbor_metadatas(struct http_req *r, struct err *e)
-{
-    const struct harbor *h = r->ctx;
-    struct buf b = BUF_MAX(4096);
-    struct jw w = JW(&b);
-    struct one o = {.r = r, .w = &w};
-
-    return harbor_project_id(r, &o.id, e) < 0
-               ? -1
-               : harbor_reply_and_free(r, 200, &b, state_read(h->state, metadata_fn, &o, e), e);
-}
-
-/* {name: value} of the name in the path. */
-int harbor_metadata(struct http_req *r, struct err *e)
-{
-    const struct harbor *h = r->ctx;
-    SCOPED(buf_done) struct buf all = BUF_MAX(4096);
-    SCOPED(json_decrefp) json_t *doc = NULL;
-    struct buf b = BUF_MAX(4096);
-    struct jw from = JW(&all), w = JW(&b);
-    struct one o = {.r = r, .w = &from};
-    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta")), *value;
-
-    if (harbor_project_id(r, &o.id, e) < 0 || state_read(h->state, metadata_fn, &o, e) < 0 ||
-        (doc = json_parse(buf_str(&all), e)) == NULL) {
-        return -1;
-    }
-    value = json_string_value(json_object_get(doc, name));
-    if (value == NULL) {
-        return err_set(e, ERR_NOT_FOUND, "the project has no such metadata");
-    }
-    jw_object(&w);
-    jw_kv_c(&w, name, value);
-    jw_end(&w);
-    return harbor_reply_and_free(r, 200, &b, 0, e);
-}
-
 /* --- changes --- */
 
-struct wanted {
-    enum change is_public;
-    int64_t storage; /* 0: not given; < 0: the default */
-};
-
-/* Switches of what is not here may be off: clients send all that they know. */
-static int parse_metadata(const json_t *meta, struct wanted *out, struct err *e)
-{
-    const char *key;
-    json_t *v;
-
-    json_object_foreach((json_t *)meta, key, v)
-    {
-        const char *text = json_is_string(v) ? json_string_value(v) : "";
-        bool is_on = str_eq_c(str_of(text), "true");
-
-        if (str_eq_c(str_of(key), "public")) {
-            out->is_public = is_on ? CHANGE_SET : CHANGE_CLEAR;
-        } else if (str_eq_c(str_of(key), "retention_id")) {
-            continue; /* clients send back what they read */
-        } else if (is_on) {
-            return err_set(e, ERR_INVALID,
-                           "metadata.%.64s: this registry cannot do that; leave it "
-                           "out, or \"false\"",
-                           key);
-        }
-    }
-    return 0;
-}
-
-static int parse_project(const json_t *body, struct wanted *out, struct err *e)
-{
-    const json_t *meta = json_object_get(body, "metadata");
-    const json_t *proxied = json_object_get(body, "registry_id");
-    bool is_public = false;
-
-    if (json_is_boolean(json_object_get(body, "public"))) {
-        is_public = json_is_true(json_object_get(body, "public"));
-        out->is_public = is_public ? CHANGE_SET : CHANGE_CLEAR;
-    }
-    if (json_is_integer(proxied) && json_integer_value(proxied) != 0) {
-        return err_set(e, ERR_INVALID, "registry_id: a proxy cache cannot be made by this API");
-    }
-    if (json_is_integer(json_object_get(body, "storage_limit"))) {
-        out->storage = json_integer_value(json_object_get(body, "storage_limit"));
-    }
-    return json_is_object(meta) ? parse_metadata(meta, out, e) : 0;
-}
-
 /* Only an administrator's quota counts; that of others is left alone, as in Harbor. */
-static int set_storage(struct http_req *r, int64_t id, const struct wanted *c, struct err *e)
+static int set_storage(struct http_req *r, int64_t id, const struct project_wish *c, struct err *e)
 {
     const struct harbor *h = r->ctx;
     struct err no;
@@ -292,22 +191,68 @@ static int set_storage(struct http_req *r, int64_t id, const struct wanted *c, s
     return store_quota_set(h->registry, id, c->storage, e);
 }
 
+struct registry_op {
+    struct arena *arena;
+    int64_t id;
+    struct str name;
+};
+
+static int registry_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct registry_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e, "SELECT name FROM replication_registries WHERE id = ?", "i", op->id) <
+            0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return err_set(e, ERR_INVALID, "registry_id: there is no registry of that id");
+    }
+    op->name = arena_str(op->arena, query_str(&q, 0));
+    return 0;
+}
+
+/* A cache spends the credentials that an administrator gave for the other registry. */
+static int read_registry(struct http_req *r, int64_t id, struct project_form *f, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct registry_op op = {.arena = &r->arena, .id = id};
+
+    if (id == 0) {
+        return 0;
+    }
+    if (access_authorize(h->access, r, PERM_SYSTEM_MANAGE, STR_EMPTY, e) < 0 ||
+        state_read(h->state, registry_fn, &op, e) < 0) {
+        return -1;
+    }
+    f->registry = op.name;
+    return 0;
+}
+
 int harbor_project_add(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
     SCOPED(json_decrefp) json_t *body = NULL;
-    struct wanted c = {0};
+    struct project_wish c = {0};
+    struct project_form form = {.ttl_sec = -1};
     struct str name;
     int64_t id;
 
     if (http_body_json(r, &body, e) < 0 || json_need_str(body, "project_name", &name, e) < 0 ||
-        parse_project(body, &c, e) < 0 ||
-        access_project_add(h->access, &r->who, name, c.is_public == CHANGE_SET ? PROJECT_PUBLIC : 0,
-                           e) < 0) {
+        project_wish_read(body, &c, e) < 0 || read_registry(r, c.registry_id, &form, e) < 0) {
+        return -1;
+    }
+    form.is_public = c.is_public;
+    c.is_public = CHANGE_KEEP;
+    if (access_project_make(h->access, &r->who, name, &form, e) < 0) {
         return -1;
     }
     r->project = arena_str(&r->arena, name); /* for the audit */
-    if (harbor_project_id(r, &id, e) < 0 || set_storage(r, id, &c, e) < 0) {
+    if (harbor_project_id(r, &id, e) < 0 || project_wish_follow(r, id, &c, e) < 0 ||
+        set_storage(r, id, &c, e) < 0) {
         return -1;
     }
     if (str_eq_nocase(http_header(r, "X-Resource-Name-In-Location"), STR("true"))) {
@@ -317,42 +262,16 @@ int harbor_project_add(struct http_req *r, struct err *e)
     return harbor_reply_created(r, "/projects", id, e);
 }
 
+/* What a project is a cache of stays; clients send back what they read. */
 int harbor_project_change(struct http_req *r, struct err *e)
 {
-    const struct harbor *h = r->ctx;
     SCOPED(json_decrefp) json_t *body = NULL;
-    struct wanted c = {0};
+    struct project_wish c = {0};
     int64_t id;
 
-    if (harbor_project_id(r, &id, e) < 0 || http_body_json(r, &body, e) < 0 ||
-        parse_project(body, &c, e) < 0 || set_storage(r, id, &c, e) < 0 ||
-        (c.is_public != CHANGE_KEEP &&
-         access_project_change(h->access, r->project,
-                               &(struct project_form){.is_public = c.is_public, .ttl_sec = -1},
-                               e) < 0)) {
-        return -1;
-    }
-    return http_reply_empty(r, 200, e);
-}
-
-int harbor_metadata_set(struct http_req *r, struct err *e)
-{
-    const struct harbor *h = r->ctx;
-    SCOPED(json_decrefp) json_t *body = NULL;
-    const char *name = arena_strdup(&r->arena, http_path_param(r, "meta"));
-    struct wanted c = {0};
-
-    if (http_body_json(r, &body, e) < 0) {
-        return -1;
-    }
-    if (json_object_size(body) != 1 || !json_is_string(json_object_get(body, name))) {
-        return err_set(e, ERR_INVALID, "give {\"%.64s\": a string}", name);
-    }
-    return parse_metadata(body, &c, e) < 0 ||
-                   (c.is_public != CHANGE_KEEP &&
-                    access_project_change(
-                        h->access, r->project,
-                        &(struct project_form){.is_public = c.is_public, .ttl_sec = -1}, e) < 0)
+    return harbor_project_id(r, &id, e) < 0 || http_body_json(r, &body, e) < 0 ||
+                   project_wish_read(body, &c, e) < 0 || set_storage(r, id, &c, e) < 0 ||
+                   project_wish_follow(r, id, &c, e) < 0
                ? -1
                : http_reply_empty(r, 200, e);
 }
@@ -491,7 +410,9 @@ static int search_projects(struct state_db *db, const struct search *s, struct e
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        write_project(s->w, &q);
+        if (write_project(s->w, &s->r->arena, &q, e) < 0) {
+            return -1;
+        }
     }
     return r;
 }
@@ -555,7 +476,9 @@ int harbor_search(struct http_req *r, struct err *e)
     if (check_scope(r, e) < 0) {
         return -1;
     }
-    s.word = s.word.p ? s.word : STR_EMPTY;
+    if (s.word.p == NULL) {
+        return err_set(e, ERR_INVALID, "q: give a part of a name");
+    }
     jw_object(&w);
     result = state_read(h->state, search_fn, &s, e);
     jw_end(&w);

@@ -4,7 +4,7 @@
 
 #define REPOSITORY_COLUMNS                                                                         \
     "r.id, r.project_id, r.name, r.created_ms, r.updated_ms,"                                      \
-    " (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), r.pulls"
+    " (SELECT count(*) FROM manifests m WHERE m.repository_id = r.id), r.pulls, r.description"
 #define IS_THERE " EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id) "
 /* Those he may pull from: ?1 his id, ?2 whether he is admin, ?3 a project's id or 0 for all, ?4
  * the name whole, ?5 a part of it. */
@@ -21,6 +21,7 @@ static void write_repository(struct jw *w, const struct query *q)
     jw_kv_i64(w, "id", query_i64(q, 0));
     jw_kv_i64(w, "project_id", query_i64(q, 1));
     jw_kv_str(w, "name", query_str(q, 2));
+    jw_kv_str(w, "description", query_str(q, 7));
     jw_kv_time(w, "creation_time", query_i64(q, 3));
     jw_kv_time(w, "update_time", query_i64(q, 4));
     jw_kv_i64(w, "artifact_count", query_i64(q, 5));
@@ -87,6 +88,7 @@ int harbor_all_repositories(struct http_req *r, struct err *e)
 
 struct one {
     struct str name;
+    int64_t project_id;
     struct jw *w;
 };
 
@@ -98,8 +100,8 @@ static int repository_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT " REPOSITORY_COLUMNS
-                   " FROM repositories r WHERE r.name = ? AND " IS_THERE,
-                   "s", o->name) < 0 ||
+                   " FROM repositories r WHERE r.name = ? AND r.project_id = ? AND " IS_THERE,
+                   "si", o->name, o->project_id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -113,13 +115,29 @@ static int repository_fn(struct state_db *db, void *ctx, struct err *e)
 int harbor_repository(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
-    struct buf b = BUF_MAX(16 * 1024);
+    struct buf b = BUF_MAX(128 * 1024);
     struct jw w = JW(&b);
     struct one o = {.w = &w};
 
-    return harbor_repository_of(r, &o.name, e) < 0
+    return harbor_project_id(r, &o.project_id, e) < 0 || harbor_repository_of(r, &o.name, e) < 0
                ? -1
                : harbor_reply_and_free(r, 200, &b, state_read(h->state, repository_fn, &o, e), e);
+}
+
+/* Its description; what else a client sends back is what it read. */
+int harbor_repository_change(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str name, text = STR_EMPTY;
+    int64_t project;
+
+    return harbor_project_id(r, &project, e) < 0 || harbor_repository_of(r, &name, e) < 0 ||
+                   http_body_json(r, &body, e) < 0 ||
+                   json_get_str(body, "description", &text, e) < 0 ||
+                   store_repository_describe(h->registry, project, name, text, e) < 0
+               ? -1
+               : http_reply_empty(r, 200, e);
 }
 
 int harbor_repository_delete(struct http_req *r, struct err *e)

@@ -419,6 +419,28 @@ int harbor_robot_add(struct http_req *r, struct err *e)
     return reply_made(r, &home, name, &c, secret, e);
 }
 
+/* A robot stays where it is kept, and one of a project may nothing elsewhere. */
+static int check_home(const json_t *body, const struct robot_change *c,
+                      const struct robot_home *home, struct err *e)
+{
+    bool of_project = home->project.len > 0;
+    struct str level = of_project ? STR("project") : STR("system");
+
+    if (json_get_str(body, "level", &level, e) < 0) {
+        return -1;
+    }
+    if (!str_eq_c(level, of_project ? "project" : "system")) {
+        return err_set(e, ERR_INVALID, "level: a robot stays one of its %s",
+                       of_project ? "project" : "system");
+    }
+    if (of_project && (c->n_grants != 1 || !str_eq(c->grants[0].project, home->project))) {
+        return err_set(e, ERR_INVALID,
+                       "permissions: this robot is kept in %.*s: give what it may there alone",
+                       STR_ARG(home->project));
+    }
+    return 0;
+}
+
 /* A PUT says all of it; without a duration the end stays. */
 int harbor_robot_change(struct http_req *r, struct err *e)
 {
@@ -429,7 +451,7 @@ int harbor_robot_change(struct http_req *r, struct err *e)
     struct one o;
 
     if (robot_of(r, &o, &home, e) < 0 || http_body_json(r, &body, e) < 0 ||
-        parse_change(r, body, &c, e) < 0) {
+        parse_change(r, body, &c, e) < 0 || check_home(body, &c, &home, e) < 0) {
         return -1;
     }
     c.has_expiry = json_object_get(body, "duration") != NULL;

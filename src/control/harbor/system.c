@@ -33,6 +33,7 @@ int harbor_health(struct http_req *r, struct err *e)
 /* The version is that of Harbor's API which is spoken here: clients choose by it what they ask. */
 int harbor_systeminfo(struct http_req *r, struct err *e)
 {
+    const struct harbor *h = r->ctx;
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
 
@@ -46,7 +47,8 @@ int harbor_systeminfo(struct http_req *r, struct err *e)
         jw_kv_str(
             &w, "external_url",
             str_of(arena_printf(&r->arena, "%.*s://%.*s", STR_ARG(r->scheme), STR_ARG(r->host))));
-        jw_kv_c(&w, "project_creation_restriction", "everyone");
+        jw_kv_c(&w, "project_creation_restriction",
+                harbor_everyone_creates(h) ? "everyone" : "adminonly");
         jw_kv_bool(&w, "has_ca_root", false);
         jw_kv_bool(&w, "read_only", false);
         jw_kv_bool(&w, "notification_enable", true);
@@ -75,7 +77,7 @@ static int count_fn(struct state_db *db, void *ctx, struct err *e)
                                         "private_repo_count", "public_repo_count"};
     struct count_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
-    int64_t sums[2] = {0};
+    int64_t sums[2] = {0}, bytes = 0; /* of all blobs, for administrators */
     int r;
 
     if (query_open(&q, db, e,
@@ -91,6 +93,12 @@ static int count_fn(struct state_db *db, void *ctx, struct err *e)
     }
     jw_kv_i64(op->w, "total_project_count", sums[0]);
     jw_kv_i64(op->w, "total_repo_count", sums[1]);
+    if (op->r->who.is_admin &&
+        state_one_i64(db, &bytes, e, "", "SELECT coalesce(sum(size_bytes), 0) FROM blobs", "") <
+            0) {
+        return -1;
+    }
+    jw_kv_i64(op->w, "total_storage_consumption", bytes);
     return 0;
 }
 

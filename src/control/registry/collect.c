@@ -119,19 +119,26 @@ static int find_fn(struct state_db *db, void *ctx, struct err *e)
 }
 
 /* For the last day of GET /api/v1/registry/storage. */
+static int note_hour(struct state_db *db, int64_t hour_ms, int64_t blobs, int64_t bytes,
+                     struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT INTO registry_freed VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                     " SET blobs = blobs + excluded.blobs, bytes = bytes + excluded.bytes",
+                     "iii", hour_ms, blobs, bytes) < 0
+               ? -1
+               : state_run(db, e, "DELETE FROM registry_freed WHERE hour_ms < ?", "i",
+                           hour_ms - 24 * HOUR_MS);
+}
+
+static int64_t this_hour(void)
+{
+    return clock_wall_ms() / HOUR_MS * HOUR_MS;
+}
+
 static int note_freed(struct state_db *db, int64_t blobs, int64_t bytes, struct err *e)
 {
-    int64_t hour_ms = clock_wall_ms() / HOUR_MS * HOUR_MS;
-
-    return blobs == 0 ||
-                   (state_run(db, e,
-                              "INSERT INTO registry_freed VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
-                              " SET blobs = blobs + excluded.blobs, bytes = bytes + excluded.bytes",
-                              "iii", hour_ms, blobs, bytes) == 0 &&
-                    state_run(db, e, "DELETE FROM registry_freed WHERE hour_ms < ?", "i",
-                              hour_ms - 24 * HOUR_MS) == 0)
-               ? 0
-               : -1;
+    return blobs == 0 ? 0 : note_hour(db, this_hour(), blobs, bytes, e);
 }
 
 static int to_trash_fn(struct state_db *db, void *ctx, struct err *e)
@@ -257,6 +264,33 @@ int registry_collect(struct registry *r, unsigned max, struct err *e)
     int64_t bytes = 0;
 
     return registry_collect_bytes(r, max, &bytes, e);
+}
+
+static int note_asked_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    return note_hour(db, *(const int64_t *)ctx, 0, 0, e);
+}
+
+int registry_collect_now(struct registry *r, struct collected *out, struct err *e)
+{
+    enum { STEP = 1000, FOR_MS = 20 * 1000 };
+    int64_t until_ms = clock_mono_ms() + FOR_MS;
+    struct collected c = {.hour_ms = this_hour()};
+    int n;
+
+    if (state_write(r->state, note_asked_fn, &c.hour_ms, e) < 0) {
+        return -1;
+    }
+    do {
+        n = registry_collect_bytes(r, STEP, &c.bytes, e);
+        if (n < 0) {
+            return -1;
+        }
+        c.blobs += n;
+    } while (n > 0 && clock_mono_ms() < until_ms);
+    c.more = n > 0;
+    *out = c;
+    return 0;
 }
 
 /* --- files without a row --- */

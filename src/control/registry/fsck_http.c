@@ -5,7 +5,7 @@
 #include "state/state.h"
 #include "store.h"
 
-enum { COLLECT_STEP = 1000, COLLECT_FOR_MS = 20 * 1000, DAY_MS = 24 * 3600 * 1000 };
+enum { DAY_MS = 24 * 3600 * 1000 };
 
 static int reply(struct http_req *req, int status, struct buf *b, int result, struct err *e)
 {
@@ -70,25 +70,20 @@ int api_storage(struct http_req *req, struct err *e)
     return reply(req, 200, &b, result, e);
 }
 
-/* In steps while others push; a client waits for so long only, and may ask again. */
+/* A client waits for so long only, and may ask again. */
 int api_collect(struct http_req *req, struct err *e)
 {
-    int64_t until_ms = clock_mono_ms() + COLLECT_FOR_MS, blobs = 0, bytes = 0;
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
-    int n;
+    struct collected c;
 
-    do {
-        n = registry_collect_bytes(req->ctx, COLLECT_STEP, &bytes, e);
-        if (n < 0) {
-            return -1;
-        }
-        blobs += n;
-    } while (n > 0 && clock_mono_ms() < until_ms);
+    if (registry_collect_now(req->ctx, &c, e) < 0) {
+        return -1;
+    }
     jw_object(&w);
-    jw_kv_i64(&w, "blobs", blobs);
-    jw_kv_i64(&w, "bytes", bytes);
-    jw_kv_bool(&w, "more", n > 0);
+    jw_kv_i64(&w, "blobs", c.blobs);
+    jw_kv_i64(&w, "bytes", c.bytes);
+    jw_kv_bool(&w, "more", c.more);
     jw_end(&w);
     return reply(req, 200, &b, 0, e);
 }

@@ -31,6 +31,10 @@ extern const struct route registry_api_routes[];  /* /api/v1/.../repositories; c
 extern const struct http_schema registry_schemas[];
 extern const struct cfg_item registry_config[];
 
+/* How long a token of /service/token is good: revoked rights end then at last; clients fetch a new
+ * one by themselves. */
+enum { REGISTRY_TOKEN_SEC = 300 };
+
 typedef void registry_digest(void *ctx, const char *digest);
 
 /* What became of images, for those who are told by it (webhooks). */
@@ -138,6 +142,13 @@ int registry_housekeep(struct registry *r, struct err *e);
 /* Online garbage collection step: deletes up to `max` blobs that no manifest has used for a day;
  * returns how many. Costs what it deletes. */
 int registry_collect(struct registry *r, unsigned max, struct err *e);
+/* Because somebody asks: in steps while others push, at most for some seconds. The hour is noted
+ * also when nothing was freed. */
+struct collected {
+    int64_t blobs, bytes, hour_ms;
+    bool more;
+};
+int registry_collect_now(struct registry *r, struct collected *out, struct err *e) MUST_USE;
 /* Checks at once, in a state directory that nobody serves, that files and tables agree:
  * {"check": RegistryCheck, "findings": [RegistryFinding]}, the first 1,000. */
 enum { REGISTRY_CHECK_DEEP = 1, REGISTRY_CHECK_REPAIR = 2 };

@@ -219,6 +219,9 @@ static const char charges[] =
     "    coalesce((SELECT size_bytes FROM blobs WHERE digest = OLD.digest), 0)"
     "    WHERE project_id = OLD.project_id; END;";
 
-static const char *const steps[] = {tables, policies, checks, caches, trash, charges, NULL};
+static const char texts[] =
+    "ALTER TABLE repositories ADD COLUMN description TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = {tables, policies, checks, caches, trash, charges, texts, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -91,6 +91,9 @@ int store_tag_or_repository_drop(struct registry *r, struct str repository, stru
                                  struct err *e) MUST_USE;
 int store_repository_drop(struct registry *r, struct str repository, struct str by,
                           struct err *e) MUST_USE;
+/* A text for people about one that holds manifests; of this project, whoever has its name now. */
+int store_repository_describe(struct registry *r, int64_t project_id, struct str repository,
+                              struct str text, struct err *e) MUST_USE;
 int store_project_drop(struct registry *r, int64_t project_id, struct str project,
                        struct err *e) MUST_USE;
 

@@ -529,6 +529,42 @@ int store_repository_drop(struct registry *r, struct str repository, struct str 
     return state_write(r->state, repository_drop_fn, &op, e);
 }
 
+struct describe_op {
+    int64_t project_id;
+    struct str repository, text;
+};
+
+static int describe_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct describe_op *op = ctx;
+
+    if (state_run(db, e,
+                  "UPDATE repositories SET description = ? WHERE name = ? AND project_id = ?"
+                  " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = repositories.id)",
+                  "ssi", op->text, op->repository, op->project_id) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0
+               ? 0
+               : err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(op->repository));
+}
+
+int store_repository_describe(struct registry *r, int64_t project_id, struct str repository,
+                              struct str text, struct err *e)
+{
+    struct describe_op op = {project_id, repository, text};
+    bool ok = text.len <= LIMIT_REPOSITORY_TEXT_BYTES;
+
+    for (size_t i = 0; i < text.len && ok; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+
+        ok = (c >= ' ' && c != 0x7f) || c == '\n' || c == '\r' || c == '\t';
+    }
+    return ok ? state_write(r->state, describe_fn, &op, e)
+              : err_set(e, ERR_INVALID, "description: text of at most %d bytes",
+                        LIMIT_REPOSITORY_TEXT_BYTES);
+}
+
 static int is_there(struct state_db *db, const char *sql, struct str repository, struct str tag,
                     int64_t *out, struct err *e)
 {

@@ -16,8 +16,7 @@
 #include <string.h>
 
 enum {
-    TOKEN_SECONDS =
-        300, /* revoked rights end then at last; clients fetch a new one by themselves */
+    TOKEN_SECONDS = REGISTRY_TOKEN_SEC,
     SCAN_SECONDS = 3600, /* a scanner fetches a large image and its database */
     REFRESH_SECONDS = 30 * 24 * 3600,
     SCOPES_MAX = 32,

@@ -119,3 +119,11 @@ void accessory_parse(struct arena *a, struct str artifact_type, struct str body,
         }
     }
 }
+
+enum accessory_kind accessory_kind_of(struct arena *a, const struct artifact *of)
+{
+    struct accessory self;
+
+    accessory_parse(a, of->artifact_type, of->body, &self);
+    return self.kind;
+}

@@ -12,7 +12,8 @@ struct policy_op {
     struct arena *arena;
     struct trust_policy *out;
     const struct trust_policy *in;
-    struct str allowed; /* JSON */
+    trust_change *change;
+    void *change_ctx;
 };
 
 static int allowed_of(struct arena *a, const json_t *list, struct trust_policy *out, struct err *e)
@@ -95,10 +96,21 @@ void trust_policy_write(const struct trust_policy *p, struct jw *w)
     jw_end(w);
 }
 
+int trust_policy_of_text(struct arena *a, struct str text, struct trust_policy *out, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *doc = NULL;
+
+    *out = (struct trust_policy){0};
+    if (text.len == 0) {
+        return 0;
+    }
+    doc = json_parse(text, e);
+    return doc == NULL ? -1 : trust_policy_parse(a, doc, out, e);
+}
+
 static int read_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct policy_op *op = ctx;
-    SCOPED(json_decrefp) json_t *doc = NULL;
     SCOPED(query_done) struct query q = {0};
     int r;
 
@@ -107,11 +119,7 @@ static int read_fn(struct state_db *db, void *ctx, struct err *e)
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
-    if (r == 0) {
-        return 0;
-    }
-    doc = json_parse(query_str(&q, 0), e);
-    return doc == NULL ? -1 : trust_policy_parse(op->arena, doc, op->out, e);
+    return trust_policy_of_text(op->arena, r > 0 ? query_str(&q, 0) : STR_EMPTY, op->out, e);
 }
 
 int trust_policy_read(struct supply *s, struct arena *a, int64_t project_id,
@@ -119,31 +127,57 @@ int trust_policy_read(struct supply *s, struct arena *a, int64_t project_id,
 {
     struct policy_op op = {.project_id = project_id, .arena = a, .out = out};
 
-    *out = (struct trust_policy){0};
     return state_read(s->state, read_fn, &op, e);
+}
+
+static int save(struct state_db *db, int64_t project_id, const struct trust_policy *p,
+                struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(512 * KIB);
+    struct jw w = JW(&text);
+
+    trust_policy_write(p, &w);
+    if (text.failed) {
+        return err_set(e, ERR_LIMIT, "the rules are too long");
+    }
+    return access_project_check(db, project_id, e) < 0
+               ? -1
+               : state_run(db, e,
+                           "INSERT INTO supply_projects(project_id, policy) VALUES (?, ?)"
+                           " ON CONFLICT(project_id) DO UPDATE SET policy = excluded.policy",
+                           "is", project_id, buf_str(&text));
 }
 
 static int save_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct policy_op *op = ctx;
 
-    return access_project_check(db, op->project_id, e) < 0
-               ? -1
-               : state_run(db, e,
-                           "INSERT INTO supply_projects(project_id, policy) VALUES (?, ?)"
-                           " ON CONFLICT(project_id) DO UPDATE SET policy = excluded.policy",
-                           "is", op->project_id, op->allowed);
+    return save(db, op->project_id, op->in, e);
 }
 
 int trust_policy_save(struct supply *s, int64_t project_id, const struct trust_policy *p,
                       struct err *e)
 {
-    SCOPED(buf_done) struct buf text = BUF_MAX(512 * KIB);
-    struct jw w = JW(&text);
-    struct policy_op op = {.project_id = project_id};
+    struct policy_op op = {.project_id = project_id, .in = p};
 
-    trust_policy_write(p, &w);
-    op.allowed = buf_str(&text);
-    return text.failed ? err_set(e, ERR_LIMIT, "the rules are too long")
-                       : state_write(s->state, save_fn, &op, e);
+    return state_write(s->state, save_fn, &op, e);
+}
+
+static int change_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct policy_op *op = ctx;
+
+    return read_fn(db, op, e) < 0 || op->change(op->change_ctx, op->out, e) < 0
+               ? -1
+               : save(db, op->project_id, op->out, e);
+}
+
+int trust_policy_change(struct supply *s, struct arena *a, int64_t project_id, trust_change *change,
+                        void *ctx, struct err *e)
+{
+    struct trust_policy p;
+    struct policy_op op = {
+        .project_id = project_id, .arena = a, .out = &p, .change = change, .change_ctx = ctx};
+
+    return state_write(s->state, change_fn, &op, e);
 }

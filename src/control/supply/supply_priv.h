@@ -7,7 +7,7 @@
 #include "base/map.h"
 #include "registry/artifacts.h"
 #include "state/state.h"
-#include "supply/supply.h"
+#include "supply/rows.h"
 
 #include <openssl/evp.h>
 #include <stdatomic.h>
@@ -32,15 +32,6 @@ struct supply {
 
 /* --- accessory.c: what a manifest is that belongs to an image --- */
 
-enum accessory_kind {
-    ACCESSORY_OTHER, /* an image, or something unknown */
-    ACCESSORY_COSIGN,
-    ACCESSORY_BUNDLE, /* sigstore bundle: a signature or an attestation of newer cosigns */
-    ACCESSORY_NOTATION,
-    ACCESSORY_SBOM,
-    ACCESSORY_ATTESTATION,
-    ACCESSORY_KINDS
-};
 const char *accessory_name(enum accessory_kind k);
 
 struct signed_layer {
@@ -99,10 +90,6 @@ int keys_write(struct supply *s, int64_t project_id, struct str name, struct str
 
 /* --- report.c: what scanners say --- */
 
-enum severity { SEV_UNKNOWN, SEV_LOW, SEV_MEDIUM, SEV_HIGH, SEV_CRITICAL, SEVERITIES };
-const char *severity_name(enum severity s);
-int severity_parse(struct str text, enum severity *out); /* ours, exactly; -1 */
-
 struct finding {
     struct str id, package, version, fixed, link, title;
     enum severity severity;
@@ -119,17 +106,6 @@ int report_of_json(struct arena *a, const json_t *doc, struct report *out, struc
 
 /* --- policy.c --- */
 
-enum need_signature { NEED_OFF, NEED_PULL, NEED_PULL_AND_RUN, NEEDS };
-struct trust_policy {
-    enum need_signature need;
-    bool blocks; /* findings of `severity` or worse */
-    enum severity severity;
-    bool blocks_unscanned, scans_on_push;
-    struct str *allowed; /* ids that do not count */
-    size_t n_allowed;
-};
-int trust_policy_read(struct supply *s, struct arena *a, int64_t project_id,
-                      struct trust_policy *out, struct err *e) MUST_USE;
 int trust_policy_parse(struct arena *a, const json_t *body, struct trust_policy *out,
                        struct err *e) MUST_USE;
 int trust_policy_save(struct supply *s, int64_t project_id, const struct trust_policy *p,
