@@ -208,6 +208,29 @@ def test_only_signed_images_are_pulled(project, keys):
     assert project.pull('1').status_code == 200
 
 
+def test_a_token_for_pulling_pulls_what_anybody_pulls(project, strata, keys):
+    """What a token was given decides, neither the tool's name nor what its user may besides."""
+    def get(token, agent='skopeo/1'):
+        return project.registry('GET', f'/v2/{project.name}/app/manifests/1', token=token, headers={'User-Agent': agent})
+    project.image()
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    scope = f'repository:{project.name}/app:'
+    pulls, pushes = (project.registry.token(scope + actions) for actions in ('pull', 'pull,push'))
+    assert get(pulls).status_code == 403 and get(pushes).status_code == 200
+    # A tool that signs is told to ask for more, as it does: the challenge names what.
+    told = get(pulls, 'cosign/v2 (linux)')
+    assert told.status_code == 401 and 'is not signed' in told.text, told.text
+    challenge = told.headers['WWW-Authenticate']
+    assert f'scope="{scope}pull,push"' in challenge and 'insufficient_scope' in challenge
+    assert get(pushes, 'cosign/v2 (linux)').status_code == 200
+    # For whoever cannot have more there is nothing to ask for.
+    strata.user('supply-reader', project.name, 'guest')
+    reader = Registry(strata, 'supply-reader', 'correct horse battery')
+    token = reader.token(scope + 'pull,push')
+    assert get(token, 'cosign/v2').status_code == get(token).status_code == 403
+
+
 def test_whoever_may_not_push_is_no_tool_that_signs(project, strata):
     project.image()
     project.rules(require_signature='pull')
@@ -234,6 +257,39 @@ def test_the_signature_of_an_index_covers_its_images(project, keys):
     assert [project.pull(r).status_code for r in (index, one, two)] == [403, 403, 403]
     project.cosign(index, keys())
     assert [project.pull(r).status_code for r in (index, one, two)] == [200, 200, 403]
+
+
+def test_every_index_that_lists_an_image_may_be_the_signed_one(project, keys):
+    one, two = project.image('1'), project.image('2')
+    signed = project.index(one, two, tag='signed')
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    project.cosign(signed, keys())
+    for n in range(3):
+        project.index(one, project.image(f'other{n}'), tag=f'later{n}')
+    outer = project.index(signed, tag='outer')
+    assert project.pull(one).status_code == project.pull(two).status_code == 200
+    assert project.pull(outer).status_code == 403
+    # Below two levels: the index of an index.
+    deep = project.index(project.image('deep'), tag='inner')
+    project.cosign(project.index(deep, tag='outermost'), keys())
+    assert project.pull(deep).status_code == project.pull('deep').status_code == 200
+
+
+def test_nothing_hides_an_older_signature(project, keys):
+    digest = project.image()
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    project.bundle(digest, keys())
+    for n in range(205):
+        project.refer(digest, b'{"n": %d}' % n, 'application/spdx+json')
+    assert project.pull('1').status_code == 200
+    # Nor do other bundles: attestations come in the same form.
+    other = project.image('2')
+    project.bundle(other, keys())
+    for n in range(205):
+        project.bundle(other, keys(), predicate=f'https://example.com/{n}')
+    assert project.pull('2').status_code == 200
 
 
 def test_real_clients_are_told_why(project, keys, tmp_path):

@@ -78,6 +78,7 @@
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
 #define LIMIT_SIGNATURE_BYTES (256 * KIB) /* what was signed, with certificates beside it */
+#define LIMIT_SIGNATURES 1000 /* looked at for one manifest, the newest first */
 #define LIMIT_ALLOWED_CVES 1000
 #define LIMIT_SCANNER_AUTH_BYTES (4 * KIB)
 #define LIMIT_REPORT_BYTES (16 * MIB) /* of a scanner: large images have thousands of findings */

@@ -61,8 +61,9 @@ enum { REGISTRY_ARTIFACTS_MAX = 100 };
 
 /* A manifest that somebody asks for. */
 struct registry_pull {
-    const struct principal *who;
-    struct str user_agent, repository;
+    const struct principal *who; /* NULL: nobody, it was fetched or restored */
+    struct str repository;
+    bool may_push; /* also to its repository, by what this very request was given */
     const char *digest;
     int64_t project_id;
 };

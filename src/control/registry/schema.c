@@ -219,6 +219,12 @@ static const char charges[] =
     "    coalesce((SELECT size_bytes FROM blobs WHERE digest = OLD.digest), 0)"
     "    WHERE project_id = OLD.project_id; END;";
 
-static const char *const steps[] = {tables, policies, checks, caches, trash, charges, NULL};
+/* Signatures among all that refers to an image. */
+static const char signatures[] =
+    "CREATE INDEX manifests_subject_type ON manifests(repository_id, subject, artifact_type)"
+    "  WHERE subject IS NOT NULL;";
+
+static const char *const steps[] = {tables, policies, checks,     caches,
+                                    trash,  charges,  signatures, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -208,18 +208,40 @@ int registry_bearer(void *ctx, struct http_req *req, struct str token, struct pr
     return 1;
 }
 
-uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository)
+/* p == NULL without one. */
+static struct str jwt_of(const struct http_req *req)
 {
     struct str value = http_header(req, "Authorization");
     struct str token = str_trim(str_from(value, 7));
+
+    return str_eq_nocase(str_first(value, 7), STR("Bearer ")) && !str_starts(token, STR("strata_"))
+               ? token
+               : (struct str){0};
+}
+
+bool request_has_jwt(const struct http_req *req)
+{
+    return jwt_of(req).p != NULL;
+}
+
+uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository)
+{
+    struct str token = jwt_of(req);
     struct allowed allowed;
     struct err ignored;
 
-    if (!str_eq_nocase(str_first(value, 7), STR("Bearer ")) || str_starts(token, STR("strata_"))) {
+    if (token.p == NULL) {
         return req->who.scopes;
     }
     return check_token(r, token, "repository", repository, &allowed, &ignored) < 0 ? 0
                                                                                    : allowed.perms;
+}
+
+bool request_is_signing_tool(const struct http_req *req)
+{
+    struct str agent = http_header(req, "User-Agent");
+
+    return str_find(agent, STR("cosign")) >= 0 || str_find(agent, STR("notation")) >= 0;
 }
 
 /* --- tokens going out --- */
@@ -301,14 +323,11 @@ int registry_scan_token(struct registry *r, int64_t user_id, struct str reposito
 
 bool request_scans(struct registry *r, const struct http_req *req, struct str repository)
 {
-    struct str value = http_header(req, "Authorization");
-    struct str token = str_trim(str_from(value, 7));
+    struct str token = jwt_of(req);
     struct allowed allowed;
     struct err ignored;
 
-    return str_eq_nocase(str_first(value, 7), STR("Bearer ")) &&
-           !str_starts(token, STR("strata_")) &&
-           check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
+    return token.p != NULL && check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
            allowed.perms != 0;
 }
 
