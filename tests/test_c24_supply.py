@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from conftest import wait_for
+from test_c23_replication import Side
 from test_c20_registry import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Registry, code, sha
 
 V1 = '/api/v1/projects/'
@@ -575,6 +576,85 @@ def test_scanners_that_cannot_be_are_refused(strata, project):
         assert strata.api('POST', '/api/v1/scanners', json=body).status_code == 400
     project.image()
     assert 'there is no scanner' in project.of('1', 'scan', 404, method='POST')['error']['message']
+
+
+def test_what_comes_back_has_its_report_again(project, strata):
+    """Deleting an image and restoring it, or pushing it again, does not lose what was found in it."""
+    def restore(item):
+        r = strata.api('POST', f'/api/v1/trash/{item["id"]}/restore')
+        assert r.status_code == 200, r.text
+
+    def drop(path='repositories/app/tags/1'):
+        assert strata.api('DELETE', f'{V1}{project.name}/{path}').status_code == 204
+    digest = project.image()
+    body = project.registry('GET', f'/v2/{project.name}/app/manifests/{digest}').content
+    project.of('1', 'vulnerabilities', method='PUT', json=SARIF)
+    project.rules(block_severity='critical')
+    drop()
+    restore(project.api('GET', 'trash')['items'][0])
+    assert 'CVE-2019-2' in project.pull('1').text and project.of('1', 'trust')['report']['critical'] == 1
+    drop()
+    project.registry.manifest(f'{project.name}/app', '1', body)
+    assert 'CVE-2019-2' in project.pull('1').text
+    assert [f['id'] for f in project.of('1', 'vulnerabilities')['items']] == ['CVE-2019-2', 'CVE-2019-1']
+    # It is of the digest, whatever else in the project has it.
+    for d in (json.loads(body)['layers'][0], json.loads(body)['config']):
+        project.registry('POST', f'/v2/{project.name}/other/blobs/uploads/', params={'mount': d['digest'], 'from': f'{project.name}/app'})
+    project.registry.manifest(f'{project.name}/other', '1', body)
+    assert project.registry('GET', f'/v2/{project.name}/other/manifests/1').status_code == 403
+    # And into another project of the same name.
+    assert strata.api('DELETE', f'{V1}{project.name}').status_code == 204
+    strata.project(project.name)
+    for item in strata.api('GET', '/api/v1/trash', params={'q': project.name + ' app'}).json()['items'][:1]:
+        restore(item)
+    project.rules(block_severity='critical')
+    assert 'CVE-2019-2' in project.pull('1').text
+
+
+def test_what_comes_back_is_scanned(project, scanner, strata):
+    project.image()
+    assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/1').status_code == 204
+    project.rules(scan_on_push=True, block_unscanned=True)
+    item = project.api('GET', 'trash')['items'][0]
+    project.api('POST', f'trash/{item["id"]}/restore')
+    assert 'not scanned' in project.pull('1').text or ended(project)
+    assert ended(project)['report']['high'] == 1 and project.pull('1').status_code == 200
+
+
+@pytest.mark.parametrize('way', ['replication', 'cache'])
+def test_what_comes_from_another_registry_is_scanned(own_strata, scanner, strata, way):
+    """Also where nobody who asked for it may pull: the rule of the project has it scanned."""
+    there = Side(own_strata().start())
+    there.strata.project('src')
+    digest, _ = there.registry.image('src/app', '1')
+    here, name = Side(strata), f'supply-from-{way}'
+    here.knows(there, name)
+    if way == 'cache':
+        r = strata.api('POST', V1[:-1], json={'name': name, 'proxy': {'registry': name}})
+        assert r.status_code == 201, r.text
+    else:
+        strata.project(name)
+    p = Project(strata, name)
+    p.rules(scan_on_push=True, block_unscanned=True)
+    if way == 'cache':
+        assert 'not scanned' in here.registry('GET', f'/v2/{name}/src/app/manifests/1').text
+        repo = 'src/app'
+    else:
+        here.rule(name, 'pull', registry=name, repositories='src/app', destination=name)
+        assert here.ended(here.start(name))['state'] == 'succeeded'
+        repo = strata.api('GET', f'{V1}{name}/repositories').json()['items'][0]['name']
+
+    def scanned():
+        trust = p.of(digest, 'trust', repo=repo)
+        return trust if trust['scan'] and trust['scan']['ended_at'] else None
+    trust = wait_for(scanned, 60, 'the scan has ended')
+    assert trust['scan']['state'] == 'succeeded' and trust['report']['high'] == 1, trust
+    assert here.registry('GET', f'/v2/{name}/{repo}/manifests/1').status_code == 200
+    # Its token pulls from this repository, and nothing else.
+    token = {'Authorization': scanner.asked[-1]['registry']['authorization']}
+    for method, path in (('PUT', f'/v2/{name}/{repo}/manifests/2'), ('GET', '/v2/_catalog'), ('GET', f'/v2/{name}/x/tags/list'),
+                         ('DELETE', f'/v2/{name}/{repo}/manifests/1'), ('GET', '/api/v1/projects')):
+        assert requests.request(method, strata.url + path, headers=token, timeout=30).status_code == 401, path
 
 
 # --- the command line ---

@@ -145,19 +145,6 @@ static int tags_of_push(struct http_req *req, const struct reference *ref, struc
     return 0;
 }
 
-static void tell_pushed(const struct http_req *req, const struct manifest_put *put)
-{
-    const struct registry *r = req->ctx;
-
-    if (r->hooks.pushed != NULL) {
-        r->hooks.pushed(r->hooks.ctx,
-                        &(struct registry_pull){.who = &req->who,
-                                                .repository = put->repository.name,
-                                                .digest = put->digest,
-                                                .project_id = put->repository.project_id});
-    }
-}
-
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
     struct str tags[PUSH_TAGS_MAX];
@@ -172,7 +159,6 @@ int v2_manifest_put(struct http_req *req, struct err *e)
                         &req->error_code, e) < 0) {
         return -1;
     }
-    tell_pushed(req, &put);
     for (size_t i = 0; i < put.n_tags; i++) {
         registry_emit(req->ctx, ref.repository, tags[i], put.digest, "pushed");
         if (ref.tag.p == NULL) {

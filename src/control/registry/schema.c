@@ -219,8 +219,9 @@ static const char charges[] =
     "    coalesce((SELECT size_bytes FROM blobs WHERE digest = OLD.digest), 0)"
     "    WHERE project_id = OLD.project_id; END;";
 
-/* Signatures among all that refers to an image. */
+/* Signatures among all that refers to an image; whether an image can still come back. */
 static const char signatures[] =
+    "CREATE INDEX trash_manifests_digest ON trash_manifests(digest);"
     "CREATE INDEX manifests_subject_type ON manifests(repository_id, subject, artifact_type)"
     "  WHERE subject IS NOT NULL;";
 

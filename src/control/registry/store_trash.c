@@ -102,7 +102,8 @@ int db_trash_project(struct state_db *db, const struct registry *r, int64_t proj
 
 struct restore_op {
     struct registry *r;
-    int64_t id, project_id; /* 0: of any */
+    int64_t id, project_id;  /* 0: of any */
+    int64_t from_project_id; /* it was deleted from */
     struct arena *arena;
     struct restored *out;
     struct str by, tag;
@@ -121,8 +122,9 @@ static int find_trash(struct state_db *db, struct restore_op *op, struct err *e)
 
     if (query_open(
             &q, db, e,
-            "SELECT repository, tag FROM trash WHERE id = ?1 AND (?2 = 0 OR project_id = ?2)", "ii",
-            op->id, op->project_id) < 0 ||
+            "SELECT repository, tag, project_id FROM trash WHERE id = ?1"
+            " AND (?2 = 0 OR project_id = ?2)",
+            "ii", op->id, op->project_id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -131,7 +133,38 @@ static int find_trash(struct state_db *db, struct restore_op *op, struct err *e)
     }
     op->out->repository = arena_str(op->arena, query_str(&q, 0));
     op->tag = query_is_null(&q, 1) ? (struct str){0} : arena_str(op->arena, query_str(&q, 1));
+    op->from_project_id = query_i64(&q, 2);
     return 0;
+}
+
+static int read_digests(struct state_db *db, const struct restore_op *op, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    size_t n = 0;
+    int r;
+
+    op->out->digests = arena_new_array(op->arena, const char *, RESTORED_MAX + 1);
+    if (query_open(&q, db, e, "SELECT digest FROM trash_manifests WHERE trash_id = ? LIMIT ?", "ii",
+                   op->id, (int64_t)RESTORED_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        op->out->digests[n++] = arena_strdup(op->arena, query_str(&q, 0));
+    }
+    return r;
+}
+
+static int tell_restoring(struct state_db *db, const struct restore_op *op, struct err *e)
+{
+    const struct registry_hooks *h = &op->r->hooks;
+
+    return h->restoring == NULL
+               ? 0
+               : h->restoring(h->ctx, db,
+                              &(struct registry_restore){.trash_id = op->id,
+                                                         .from_project_id = op->from_project_id,
+                                                         .project_id = op->out->project_id},
+                              e);
 }
 
 static int restore_rows(struct state_db *db, const struct restore_op *op, const struct repo_key *to,
@@ -217,7 +250,11 @@ static int restore_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     to.name = op->out->repository;
-    if (access_project_find(db, name_project(to.name), &to.project_id, e) < 0 ||
+    if (access_project_find(db, name_project(to.name), &to.project_id, e) < 0) {
+        return -1;
+    }
+    op->out->project_id = to.project_id;
+    if (read_digests(db, op, e) < 0 || tell_restoring(db, op, e) < 0 ||
         db_repository_make(db, &to, &id, e) < 0 || check_tag_is_free(db, op, id, e) < 0 ||
         db_quota_begin(db, op->r, to.project_id, &used, e) < 0 ||
         restore_rows(db, op, &to, id, e) < 0) {

@@ -196,6 +196,11 @@ int registry_bearer(void *ctx, struct http_req *req, struct str token, struct pr
         principal_of(r, &allowed, &who, e) < 0) {
         return -1;
     }
+    /* Nobody's token for scanners: our own, for this repository alone, and to pull only. */
+    if (allowed.user_id == 0 && request_scans(r, req, repository)) {
+        who.is_admin = true;
+        memcpy(who.name, "scanner", sizeof("scanner"));
+    }
     /* 401 and not 403: the client fetches a token with the scope the challenge names. */
     if ((is_catalog && allowed.perms == 0) || (perm_where(req->route->perm) == PERM_WHERE_PROJECT &&
                                                !(allowed.perms & PERM_BIT(req->route->perm)))) {
@@ -316,9 +321,12 @@ int registry_scan_token(struct registry *r, int64_t user_id, struct str reposito
 
     g.access[0] = (struct scope){STR("repository"), repository, SCOPE_PULL};
     g.access[1] = (struct scope){STR("scanner"), repository, SCOPE_PULL};
-    return access_principal(r->access, user_id, &who, e) < 0
-               ? -1
-               : sign_access(r, &who, &g, SCAN_SECONDS, out, e);
+    if (user_id == 0) {
+        who = (struct principal){.kind = PRINCIPAL_ANONYMOUS};
+    } else if (access_principal(r->access, user_id, &who, e) < 0) {
+        return -1;
+    }
+    return sign_access(r, &who, &g, SCAN_SECONDS, out, e);
 }
 
 bool request_scans(struct registry *r, const struct http_req *req, struct str repository)

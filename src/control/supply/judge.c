@@ -274,7 +274,7 @@ static int judge_one_report(struct supply *s, struct arena *a, const struct arti
                             const struct trust_policy *p, struct err *e)
 {
     struct finding worst = {.id = STR_EMPTY};
-    int r = findings_judge(s, a, of->id, p, &worst, e);
+    int r = findings_judge(s, a, of, p, &worst, e);
 
     if (r < 0) {
         return -1;

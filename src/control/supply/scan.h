@@ -26,8 +26,8 @@ int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
 
 /* --- scans.c --- */
 
-/* Takes the place of the one before; durable. */
-int scan_start(struct supply *s, const struct artifact *of, const struct principal *by,
+/* Takes the place of the one before; durable. user_id 0: the project's rule has it done. */
+int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e) MUST_USE;
 /* null without one. */
 int scan_write(struct supply *s, int64_t manifest_id, struct jw *w, struct err *e) MUST_USE;
