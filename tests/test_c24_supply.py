@@ -657,6 +657,36 @@ def test_what_comes_from_another_registry_is_scanned(own_strata, scanner, strata
         assert requests.request(method, strata.url + path, headers=token, timeout=30).status_code == 401, path
 
 
+@pytest.mark.parametrize('form', ['cosign', 'bundle', 'index'])
+def test_a_cache_fetches_the_signatures_that_a_rule_asks_for(own_strata, strata, keys, form):
+    there = Project(own_strata().start(), 'src')
+    digest, other = there.image('1'), there.image('2')
+    if form == 'index':
+        digest = there.index(digest, tag='1')
+        there.cosign(digest, keys())
+    else:
+        getattr(there, form)(digest, keys())
+    here, name = Side(strata), f'supply-cached-{form}'
+    here.knows(Side(there.strata), name)
+    r = strata.api('POST', V1[:-1], json={'name': name, 'proxy': {'registry': name, 'ttl_seconds': 0}})
+    assert r.status_code == 201, r.text
+    p = Project(strata, name)
+    p.trust('k', keys())
+    p.rules(require_signature='pull_and_run')
+
+    def pull(ref):
+        return p.registry('GET', f'/v2/{name}/src/app/manifests/{ref}').status_code
+    assert pull('1') == 200 and pull(digest) == 200
+    assert pull('2') == pull(other) == 403
+    if form == 'index':
+        assert pull(there.registry('GET', f'/v2/src/app/manifests/{digest}').json()['manifests'][0]['digest']) == 200
+    # One that is signed later counts when it is asked again; without the other registry what is here counts.
+    there.bundle(other, keys())
+    assert pull('2') == 200
+    there.strata.stop()
+    assert pull('1') == pull('2') == 200
+
+
 # --- the command line ---
 
 def test_the_command_line_says_the_same(project, keys, tmp_path):

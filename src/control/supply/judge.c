@@ -80,14 +80,16 @@ struct proof {
 };
 
 /* What one layer proves about the digest. -1: nothing; 1: it cannot be read now. */
-static int proof_of_layer(struct supply *s, struct arena *a, const char *digest,
+static int proof_of_layer(struct supply *s, struct arena *a, const struct artifact *of,
                           enum accessory_kind kind, const struct signed_layer *l, struct proof *out)
 {
+    const char *digest = of->digest;
     SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_SIGNATURE_BYTES);
     SCOPED(buf_done) struct buf signature = BUF_MAX(8 * KIB);
     struct dsse dsse;
     struct err ignored;
 
+    registry_fetch_blob(s->registry, of->repository, l->digest, LIMIT_SIGNATURE_BYTES);
     if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
         return 1;
     }
@@ -136,7 +138,7 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
     }
     for (size_t i = 0; i < a->n_layers && name->len == 0; i++) {
         struct proof p;
-        int r = proof_of_layer(s, arena, of->digest, a->kind, &a->layers[i], &p);
+        int r = proof_of_layer(s, arena, of, a->kind, &a->layers[i], &p);
 
         is_whole = is_whole && r <= 0;
         if (r == 0) {
@@ -170,8 +172,8 @@ static int signer_in_page(struct supply *s, struct arena *keep, const struct tru
     return 0;
 }
 
-static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,
-                         const struct artifact *of, struct str *name, struct err *e)
+static int signer_here(struct supply *s, struct arena *a, const struct trust_keys *keys,
+                       const struct artifact *of, struct str *name, struct err *e)
 {
     int64_t before = 0;
 
@@ -184,6 +186,20 @@ static int signer_of_one(struct supply *s, struct arena *a, const struct trust_k
         }
     }
     return 0;
+}
+
+/* In a cache of another registry a signature counts also when no client has asked for it yet. */
+static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,
+                         const struct artifact *of, struct str *name, struct err *e)
+{
+    if (signer_here(s, a, keys, of, name, e) < 0) {
+        return -1;
+    }
+    if (name->len > 0 || !registry_is_cache(s->registry, of->repository)) {
+        return 0;
+    }
+    registry_fetch_referrers(s->registry, of->repository, of->digest);
+    return signer_here(s, a, keys, of, name, e);
 }
 
 /* An image, the indexes that list it, those that list them: each once. */
