@@ -143,9 +143,9 @@ int registry_resolve(struct registry *r, struct str reference, const char *archi
  * that what arrives is scanned. */
 int registry_scan_token(struct registry *r, int64_t user_id, struct str repository, struct buf *out,
                         struct err *e) MUST_USE;
-/* In a cache of another registry, for those who judge an image: what refers to it there (also by the
- * tag that cosign gives its signatures), when that was not asked for the project's time; and a blob
- * of at most `max` bytes that a manifest here names. They do nothing elsewhere. */
+/* In a cache of another registry, for those who judge an image: what refers to it there (also by
+ * the tag that cosign gives its signatures), when that was not asked for the project's time; and a
+ * blob of at most `max` bytes that a manifest here names. They do nothing elsewhere. */
 bool registry_is_cache(struct registry *r, struct str repository);
 void registry_fetch_referrers(struct registry *r, struct str repository, const char *digest);
 void registry_fetch_blob(struct registry *r, struct str repository, const char *digest,

@@ -335,7 +335,8 @@ bool request_scans(struct registry *r, const struct http_req *req, struct str re
     struct allowed allowed;
     struct err ignored;
 
-    return token.p != NULL && check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
+    return token.p != NULL &&
+           check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
            allowed.perms != 0;
 }
 

@@ -55,9 +55,9 @@ static int store_fn(struct state_db *db, void *ctx, struct err *e)
                   "INSERT INTO supply_reports(project_id, digest, format, tool, created_ms,"
                   " created_by, unknown, low, medium, high, critical)"
                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "izzsisiiiii", op->of->project_id, op->of->digest, r->format, r->tool, clock_wall_ms(), op->by,
-                  r->counts[SEV_UNKNOWN], r->counts[SEV_LOW], r->counts[SEV_MEDIUM],
-                  r->counts[SEV_HIGH], r->counts[SEV_CRITICAL]) < 0) {
+                  "izzsisiiiii", op->of->project_id, op->of->digest, r->format, r->tool,
+                  clock_wall_ms(), op->by, r->counts[SEV_UNKNOWN], r->counts[SEV_LOW],
+                  r->counts[SEV_MEDIUM], r->counts[SEV_HIGH], r->counts[SEV_CRITICAL]) < 0) {
         return -1;
     }
     return add_findings(db, r, state_last_id(db), e);
@@ -143,8 +143,8 @@ static int findings_fn(struct state_db *db, void *ctx, struct err *e)
                    "SELECT " COLUMNS " FROM supply_findings WHERE " OF_REPORT " AND number > ?3"
                    " AND severity >= ?4 AND has_words(?5, vulnerability, package, version, title)"
                    " ORDER BY number LIMIT ?6",
-                   "iziisi", op->of->project_id, op->of->digest, p->after, (int64_t)p->at_least, p->q,
-                   p->limit + 1) < 0) {
+                   "iziisi", op->of->project_id, op->of->digest, p->after, (int64_t)p->at_least,
+                   p->q, p->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -184,8 +184,8 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (state_one_i64(db, &reports, e, "",
-                      "SELECT count(*) FROM supply_reports WHERE project_id = ? AND digest = ?", "iz",
-                      op->of->project_id, op->of->digest) < 0) {
+                      "SELECT count(*) FROM supply_reports WHERE project_id = ? AND digest = ?",
+                      "iz", op->of->project_id, op->of->digest) < 0) {
         return -1;
     }
     op->found = (int)reports;

@@ -381,9 +381,8 @@ static int judge(struct supply *s, int64_t project_id, struct str repository, co
 
 int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e)
 {
-    return p->may_push
-               ? 0 /* what is read to be signed */
-               : judge(s, p->project_id, p->repository, p->digest, JUDGED_PULL, e);
+    return p->may_push ? 0 /* what is read to be signed */
+                       : judge(s, p->project_id, p->repository, p->digest, JUDGED_PULL, e);
 }
 
 int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,

@@ -287,7 +287,8 @@ static int api_scan(struct http_req *req, struct err *e)
     struct jw w = JW(&b);
     struct artifact of;
 
-    return image_of(req, &of, e) < 0 || scan_start(req->ctx, &of, req->who.user_id, str_of(req->who.name), e) < 0
+    return image_of(req, &of, e) < 0 ||
+                   scan_start(req->ctx, &of, req->who.user_id, str_of(req->who.name), e) < 0
                ? -1
                : reply(req, 202, &b, scan_write(req->ctx, of.id, &w, e), e);
 }
