@@ -379,6 +379,7 @@ def test_findings_are_filtered_and_paged_on_the_server(project):
     ({}, 'this is no report'), ({'version': '2.0.0', 'runs': []}, '2.1.0 is taken'),
     ({'bomFormat': 'CycloneDX', 'specVersion': '1.3', 'vulnerabilities': []}, '1.4 to 1.6'),
     ({'bomFormat': 'CycloneDX', 'specVersion': '1.5', 'components': []}, 'attach'),
+    ({'version': '2.1.0', 'runs': [{'tool': {}}]}, 'runs[0]: results: there are none'), ({'scanner': {}, 'vulnerabilities': {}}, 'expected a list'),
     ({'version': '2.1.0', 'runs': [{'results': [{'message': {'text': 'x'}}]}]}, 'runs[0]: results[0]: a finding has no id')])
 def test_what_is_no_report_is_refused(strata, body, words):
     p = Project(strata, 'supply-no-report')
