@@ -177,3 +177,26 @@ def test_a_cut_or_hostile_archive_is_refused(strata, images, tmp_path):
     assert r.returncode != 0 and 'nested deeper' in r.stderr, r.stderr
     r = strata.cli('image', 'import', tmp_path / 'nothing', 'files/cut:1')
     assert r.returncode != 0 and 'No such file' in r.stderr
+
+
+def test_names_in_an_archive_do_not_steer_the_terminal(strata, tmp_path):
+    """Escapes of one byte and of Unicode, and what turns the direction of writing, are shown and not obeyed."""
+    evil = '\x1b]0;x\x07\x9b2J\u202ea\nforged'
+    index = json.dumps({'schemaVersion': 2, 'manifests': [{'mediaType': OCI_MANIFEST, 'digest': 'sha256:' + evil, 'size': 1}]})
+    path = archive(tmp_path / 'a.tar', [('index.json', index.encode())])
+    texts = [strata.cli('image', 'import', path, 'files/evil:1').stderr]
+    manifest = json.dumps([{'Config': 'c.json', 'RepoTags': [evil], 'Layers': []}])
+    path = archive(tmp_path / 'b.tar', [('c.json', b'{}'), ('manifest.json', manifest.encode())])
+    texts.append(strata.cli('image', 'import', path).stderr)
+    for text in texts:
+        assert len(text.splitlines()) == 1 and '0;x' in text, text
+        assert not any(c in text for c in '\x1b\x07\x9b\u202e'), text
+
+
+def test_a_digest_counts_beside_a_tag(strata, images):
+    def inspect(name, ok=True):
+        r = strata.cli('image', 'inspect', name)
+        assert (r.returncode == 0) == ok, r.stderr
+        return json.loads(r.stdout)['Digest'] if ok else r.stderr
+    assert inspect(f'files/one:none@{images["one"]}') == inspect(f'files/one@{images["one"]}') == images['one']
+    assert 'is no SHA-256 digest' in inspect('files/one@sha512:' + '0' * 128, ok=False)

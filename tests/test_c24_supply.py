@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from conftest import wait_for
+from test_c23_replication import Side
 from test_c20_registry import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, Registry, code, sha
 
 V1 = '/api/v1/projects/'
@@ -208,6 +209,29 @@ def test_only_signed_images_are_pulled(project, keys):
     assert project.pull('1').status_code == 200
 
 
+def test_a_token_for_pulling_pulls_what_anybody_pulls(project, strata, keys):
+    """What a token was given decides, neither the tool's name nor what its user may besides."""
+    def get(token, agent='skopeo/1'):
+        return project.registry('GET', f'/v2/{project.name}/app/manifests/1', token=token, headers={'User-Agent': agent})
+    project.image()
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    scope = f'repository:{project.name}/app:'
+    pulls, pushes = (project.registry.token(scope + actions) for actions in ('pull', 'pull,push'))
+    assert get(pulls).status_code == 403 and get(pushes).status_code == 200
+    # A tool that signs is told to ask for more, as it does: the challenge names what.
+    told = get(pulls, 'cosign/v2 (linux)')
+    assert told.status_code == 401 and 'is not signed' in told.text, told.text
+    challenge = told.headers['WWW-Authenticate']
+    assert f'scope="{scope}pull,push"' in challenge and 'insufficient_scope' in challenge
+    assert get(pushes, 'cosign/v2 (linux)').status_code == 200
+    # For whoever cannot have more there is nothing to ask for.
+    strata.user('supply-reader', project.name, 'guest')
+    reader = Registry(strata, 'supply-reader', 'correct horse battery')
+    token = reader.token(scope + 'pull,push')
+    assert get(token, 'cosign/v2').status_code == get(token).status_code == 403
+
+
 def test_whoever_may_not_push_is_no_tool_that_signs(project, strata):
     project.image()
     project.rules(require_signature='pull')
@@ -234,6 +258,39 @@ def test_the_signature_of_an_index_covers_its_images(project, keys):
     assert [project.pull(r).status_code for r in (index, one, two)] == [403, 403, 403]
     project.cosign(index, keys())
     assert [project.pull(r).status_code for r in (index, one, two)] == [200, 200, 403]
+
+
+def test_every_index_that_lists_an_image_may_be_the_signed_one(project, keys):
+    one, two = project.image('1'), project.image('2')
+    signed = project.index(one, two, tag='signed')
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    project.cosign(signed, keys())
+    for n in range(3):
+        project.index(one, project.image(f'other{n}'), tag=f'later{n}')
+    outer = project.index(signed, tag='outer')
+    assert project.pull(one).status_code == project.pull(two).status_code == 200
+    assert project.pull(outer).status_code == 403
+    # Below two levels: the index of an index.
+    deep = project.index(project.image('deep'), tag='inner')
+    project.cosign(project.index(deep, tag='outermost'), keys())
+    assert project.pull(deep).status_code == project.pull('deep').status_code == 200
+
+
+def test_nothing_hides_an_older_signature(project, keys):
+    digest = project.image()
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    project.bundle(digest, keys())
+    for n in range(205):
+        project.refer(digest, b'{"n": %d}' % n, 'application/spdx+json')
+    assert project.pull('1').status_code == 200
+    # Nor do other bundles: attestations come in the same form.
+    other = project.image('2')
+    project.bundle(other, keys())
+    for n in range(205):
+        project.bundle(other, keys(), predicate=f'https://example.com/{n}')
+    assert project.pull('2').status_code == 200
 
 
 def test_real_clients_are_told_why(project, keys, tmp_path):
@@ -322,6 +379,7 @@ def test_findings_are_filtered_and_paged_on_the_server(project):
     ({}, 'this is no report'), ({'version': '2.0.0', 'runs': []}, '2.1.0 is taken'),
     ({'bomFormat': 'CycloneDX', 'specVersion': '1.3', 'vulnerabilities': []}, '1.4 to 1.6'),
     ({'bomFormat': 'CycloneDX', 'specVersion': '1.5', 'components': []}, 'attach'),
+    ({'version': '2.1.0', 'runs': [{'tool': {}}]}, 'runs[0]: results: there are none'), ({'scanner': {}, 'vulnerabilities': {}}, 'expected a list'),
     ({'version': '2.1.0', 'runs': [{'results': [{'message': {'text': 'x'}}]}]}, 'runs[0]: results[0]: a finding has no id')])
 def test_what_is_no_report_is_refused(strata, body, words):
     p = Project(strata, 'supply-no-report')
@@ -519,6 +577,115 @@ def test_scanners_that_cannot_be_are_refused(strata, project):
         assert strata.api('POST', '/api/v1/scanners', json=body).status_code == 400
     project.image()
     assert 'there is no scanner' in project.of('1', 'scan', 404, method='POST')['error']['message']
+
+
+def test_what_comes_back_has_its_report_again(project, strata):
+    """Deleting an image and restoring it, or pushing it again, does not lose what was found in it."""
+    def restore(item):
+        r = strata.api('POST', f'/api/v1/trash/{item["id"]}/restore')
+        assert r.status_code == 200, r.text
+
+    def drop(path='repositories/app/tags/1'):
+        assert strata.api('DELETE', f'{V1}{project.name}/{path}').status_code == 204
+    digest = project.image()
+    body = project.registry('GET', f'/v2/{project.name}/app/manifests/{digest}').content
+    project.of('1', 'vulnerabilities', method='PUT', json=SARIF)
+    project.rules(block_severity='critical')
+    drop()
+    restore(project.api('GET', 'trash')['items'][0])
+    assert 'CVE-2019-2' in project.pull('1').text and project.of('1', 'trust')['report']['critical'] == 1
+    drop()
+    project.registry.manifest(f'{project.name}/app', '1', body)
+    assert 'CVE-2019-2' in project.pull('1').text
+    assert [f['id'] for f in project.of('1', 'vulnerabilities')['items']] == ['CVE-2019-2', 'CVE-2019-1']
+    # It is of the digest, whatever else in the project has it.
+    for d in (json.loads(body)['layers'][0], json.loads(body)['config']):
+        project.registry('POST', f'/v2/{project.name}/other/blobs/uploads/', params={'mount': d['digest'], 'from': f'{project.name}/app'})
+    project.registry.manifest(f'{project.name}/other', '1', body)
+    assert project.registry('GET', f'/v2/{project.name}/other/manifests/1').status_code == 403
+    # And into another project of the same name.
+    assert strata.api('DELETE', f'{V1}{project.name}').status_code == 204
+    strata.project(project.name)
+    for item in strata.api('GET', '/api/v1/trash', params={'q': project.name + ' app'}).json()['items'][:1]:
+        restore(item)
+    project.rules(block_severity='critical')
+    assert 'CVE-2019-2' in project.pull('1').text
+
+
+def test_what_comes_back_is_scanned(project, scanner, strata):
+    project.image()
+    assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/1').status_code == 204
+    project.rules(scan_on_push=True, block_unscanned=True)
+    item = project.api('GET', 'trash')['items'][0]
+    project.api('POST', f'trash/{item["id"]}/restore')
+    assert 'not scanned' in project.pull('1').text or ended(project)
+    assert ended(project)['report']['high'] == 1 and project.pull('1').status_code == 200
+
+
+@pytest.mark.parametrize('way', ['replication', 'cache'])
+def test_what_comes_from_another_registry_is_scanned(own_strata, scanner, strata, way):
+    """Also where nobody who asked for it may pull: the rule of the project has it scanned."""
+    there = Side(own_strata().start())
+    there.strata.project('src')
+    digest, _ = there.registry.image('src/app', '1')
+    here, name = Side(strata), f'supply-from-{way}'
+    here.knows(there, name)
+    if way == 'cache':
+        r = strata.api('POST', V1[:-1], json={'name': name, 'proxy': {'registry': name}})
+        assert r.status_code == 201, r.text
+    else:
+        strata.project(name)
+    p = Project(strata, name)
+    p.rules(scan_on_push=True, block_unscanned=True)
+    if way == 'cache':
+        assert 'not scanned' in here.registry('GET', f'/v2/{name}/src/app/manifests/1').text
+        repo = 'src/app'
+    else:
+        here.rule(name, 'pull', registry=name, repositories='src/app', destination=name)
+        assert here.ended(here.start(name))['state'] == 'succeeded'
+        repo = strata.api('GET', f'{V1}{name}/repositories').json()['items'][0]['name']
+
+    def scanned():
+        trust = p.of(digest, 'trust', repo=repo)
+        return trust if trust['scan'] and trust['scan']['ended_at'] else None
+    trust = wait_for(scanned, 60, 'the scan has ended')
+    assert trust['scan']['state'] == 'succeeded' and trust['report']['high'] == 1, trust
+    assert here.registry('GET', f'/v2/{name}/{repo}/manifests/1').status_code == 200
+    # Its token pulls from this repository, and nothing else.
+    token = {'Authorization': scanner.asked[-1]['registry']['authorization']}
+    for method, path in (('PUT', f'/v2/{name}/{repo}/manifests/2'), ('GET', '/v2/_catalog'), ('GET', f'/v2/{name}/x/tags/list'),
+                         ('DELETE', f'/v2/{name}/{repo}/manifests/1'), ('GET', '/api/v1/projects')):
+        assert requests.request(method, strata.url + path, headers=token, timeout=30).status_code == 401, path
+
+
+@pytest.mark.parametrize('form', ['cosign', 'bundle', 'index'])
+def test_a_cache_fetches_the_signatures_that_a_rule_asks_for(own_strata, strata, keys, form):
+    there = Project(own_strata().start(), 'src')
+    digest, other = there.image('1'), there.image('2')
+    if form == 'index':
+        digest = there.index(digest, tag='1')
+        there.cosign(digest, keys())
+    else:
+        getattr(there, form)(digest, keys())
+    here, name = Side(strata), f'supply-cached-{form}'
+    here.knows(Side(there.strata), name)
+    r = strata.api('POST', V1[:-1], json={'name': name, 'proxy': {'registry': name, 'ttl_seconds': 0}})
+    assert r.status_code == 201, r.text
+    p = Project(strata, name)
+    p.trust('k', keys())
+    p.rules(require_signature='pull_and_run')
+
+    def pull(ref):
+        return p.registry('GET', f'/v2/{name}/src/app/manifests/{ref}').status_code
+    assert pull('1') == 200 and pull(digest) == 200
+    assert pull('2') == pull(other) == 403
+    if form == 'index':
+        assert pull(there.registry('GET', f'/v2/src/app/manifests/{digest}').json()['manifests'][0]['digest']) == 200
+    # One that is signed later counts when it is asked again; without the other registry what is here counts.
+    there.bundle(other, keys())
+    assert pull('2') == 200
+    there.strata.stop()
+    assert pull('1') == pull('2') == 200
 
 
 # --- the command line ---

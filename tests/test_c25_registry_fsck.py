@@ -85,6 +85,35 @@ def test_what_is_stored_and_what_is_about_to_go_are_counted(server):
     assert server.api('POST', '/api/v1/registry/collect').json() == {'blobs': 0, 'bytes': 0, 'more': False}
 
 
+def test_a_repair_of_many_rows_goes_in_steps_and_mends_them_all(server):
+    """Steps are of 50 repositories and 5,000 blobs: pushes come between them."""
+    registry = Registry(server)
+    _, layers = push(registry)
+    body = registry('GET', '/v2/demo/app/manifests/1').content
+    for n in range(120):
+        for d in (*layers, sha(CONFIG)):
+            r = registry('POST', f'/v2/demo/r{n}/blobs/uploads/', params={'mount': d, 'from': 'demo/app'})
+            assert r.status_code == 201, r.text
+        registry.manifest(f'demo/r{n}', '1', body)
+    server.stop()
+    database(server, 'UPDATE repository_blobs SET manifests = 7, charged = 0', 'UPDATE registry_projects SET used_bytes = 1',
+             'UPDATE blobs SET repositories = 3', 'UPDATE manifests SET project_id = 99 WHERE repository_id % 2')
+    server.start()
+    registry = Registry(server)
+    pushed, stop = [], threading.Event()
+
+    def pushes():
+        while not stop.is_set():
+            pushed.append(push(registry, f'demo/new{len(pushed)}')[0])
+    t = threading.Thread(target=pushes)
+    t.start()
+    out = fsck(server, '--repair')
+    stop.set()
+    t.join(60)
+    assert set(kinds(out)) >= {'blob_manifests', 'blob_repositories', 'project_bytes', 'other_project'} and pushed
+    fsck(server, '--deep', code=0)
+
+
 def test_metrics_are_read_by_prometheus(server):
     registry = Registry(server)
     push(registry)

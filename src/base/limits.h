@@ -33,7 +33,18 @@
 #define LIMIT_MANIFEST_BYTES (4 * MIB) /* OCI dist-spec: registries SHOULD take 4 MiB */
 #define LIMIT_REPO_NAME_BYTES 255      /* as in distribution */
 #define LIMIT_TAG_BYTES 128            /* OCI dist-spec: [a-zA-Z0-9_][a-zA-Z0-9._-]{0,127} */
-#define LIMIT_LAYERS 127               /* overlay takes 500 lowers; docker stops at 127 */
+/* The trash copies what goes: in one transaction, and in one entry that is restored in one, no more
+ * than this; a large repository becomes several... */
+#define LIMIT_TRASH_ENTRY_MANIFESTS 1000
+#define LIMIT_TRASH_ENTRY_BYTES (16 * MIB) /* of manifests; one that is larger comes alone */
+/* ...and what cannot be parted (an image with all that refers to it) is gone at once when it is
+ * more than this. */
+#define LIMIT_TRASH_WHOLE_MANIFESTS 5000
+#define LIMIT_TRASH_WHOLE_BYTES (128 * MIB)
+/* Of the trash as a whole, in the database; past it the oldest goes before its time. */
+#define LIMIT_TRASH_MANIFESTS 500000
+#define LIMIT_TRASH_BYTES (2 * GIB)
+#define LIMIT_LAYERS 127 /* overlay takes 500 lowers; docker stops at 127 */
 
 /* rootfs */
 #define LIMIT_LAYER_BYTES (256 * GIB) /* unpacked; AI images have layers of 80 GB */
@@ -78,6 +89,7 @@
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
 #define LIMIT_SIGNATURE_BYTES (256 * KIB) /* what was signed, with certificates beside it */
+#define LIMIT_SIGNATURES 1000             /* looked at for one manifest, the newest first */
 #define LIMIT_ALLOWED_CVES 1000
 #define LIMIT_SCANNER_AUTH_BYTES (4 * KIB)
 #define LIMIT_REPORT_BYTES (16 * MIB) /* of a scanner: large images have thousands of findings */

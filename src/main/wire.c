@@ -137,11 +137,17 @@ static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)
     return supply_may_pull(w->supply, p, e);
 }
 
-static void pushed(void *ctx, const struct registry_pull *p)
+static void arrived(void *ctx, const struct registry_arrival *x)
 {
     const struct wire *w = ctx;
 
-    supply_pushed(w->supply, p);
+    supply_arrived(w->supply, x);
+}
+
+static int restoring(void *ctx UNUSED, struct state_db *db, const struct registry_restore *x,
+                     struct err *e)
+{
+    return supply_restoring(db, x, e);
 }
 
 static void publish_volume(void *ctx, const char *type, struct str project, struct str json)
@@ -435,7 +441,8 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                                                          .changed = tell_webhooks,
                                                          .upstream = open_upstream,
                                                          .may_pull = may_pull,
-                                                         .pushed = pushed,
+                                                         .arrived = arrived,
+                                                         .restoring = restoring,
                                                          .held = held_blobs},
                                 e);
     if (w->registry == NULL) {
@@ -587,7 +594,7 @@ int wire_reset_admin(struct wire *w, struct str password, struct err *e)
 
 void wire_housekeep(struct wire *w)
 {
-    struct err e, rules;
+    struct err e, rules, reports;
     int blobs = registry_collect(w->registry, COLLECT_STEP, &e);
     int orphans = blobs < 0 ? -1 : registry_sweep(w->registry, &e);
     int uploads = content_uploads_sweep(w->content, UPLOAD_KEEP_MS);
@@ -595,6 +602,9 @@ void wire_housekeep(struct wire *w)
     access_housekeep(w->access);
     if (registry_housekeep(w->registry, &rules) < 0) {
         log_warn("housekeep.retention_failed", "%s; trying again in a minute", rules.msg);
+    }
+    if (supply_housekeep(w->supply, &reports) < 0) {
+        log_warn("housekeep.reports_failed", "%s; trying again in a minute", reports.msg);
     }
     if (orphans < 0) {
         log_warn("housekeep.collect_failed", "%s; trying again in a minute", e.msg);

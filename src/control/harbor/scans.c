@@ -300,11 +300,11 @@ int harbor_scan(struct http_req *r, struct err *e)
         return -1;
     }
     for (size_t i = 0; i < parts.n; i++) {
-        if (scan_start(h->supply, &parts.items[i], &r->who, e) < 0) {
+        if (scan_start(h->supply, &parts.items[i], r->who.user_id, str_of(r->who.name), e) < 0) {
             return -1;
         }
     }
-    return parts.n == 0 && scan_start(h->supply, &whole, &r->who, e) < 0
+    return parts.n == 0 && scan_start(h->supply, &whole, r->who.user_id, str_of(r->who.name), e) < 0
                ? -1
                : http_reply_empty(r, 202, e);
 }

@@ -86,6 +86,16 @@ static int digest_of(struct str body, const char *want, char *out, const char **
     return err_set(e, ERR_INVALID, "the manifest has the digest %s, not %s", out, want);
 }
 
+void tell_arrived(const struct registry *r, const struct repo_key *to, const char *digest)
+{
+    if (r->hooks.arrived != NULL) {
+        r->hooks.arrived(r->hooks.ctx, &(struct registry_arrival){.repository = to->name,
+                                                                  .by = to->by,
+                                                                  .digest = digest,
+                                                                  .project_id = to->project_id});
+    }
+}
+
 int accept_manifest(struct registry *r, struct arena *a, struct manifest_put *put,
                     struct str content_type, const char *want, const char **code, struct err *e)
 {
@@ -107,5 +117,6 @@ int accept_manifest(struct registry *r, struct arena *a, struct manifest_put *pu
         return -1;
     }
     atomic_fetch_add(&r->pushes, 1);
+    tell_arrived(r, &put->repository, digest);
     return 0;
 }

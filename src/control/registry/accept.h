@@ -16,3 +16,6 @@ int accept_blob(struct registry *r, struct content_writer **w, const struct repo
 int accept_manifest(struct registry *r, struct arena *a, struct manifest_put *put,
                     struct str content_type, const char *want, const char **code,
                     struct err *e) MUST_USE;
+
+/* Tells those above of a manifest that is here now; accept_manifest has done so. */
+void tell_arrived(const struct registry *r, const struct repo_key *to, const char *digest);

@@ -13,7 +13,8 @@ struct artifact_op {
     struct registry *r;
     struct arena *arena;
     struct str repository, ref;
-    const char *sql; /* of a list: ?1 the repository's id, ?2 the text, ?3 the rows */
+    const char *sql; /* of a list: ?1 the repository's id, ?2 the text, ?3 the rows, ?4 */
+    int64_t before;
     struct artifact *out;
     struct artifact_list *list;
 };
@@ -75,7 +76,8 @@ static int list_fn(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (db_repository(db, op->repository, &id, &code, e) < 0 ||
-        query_open(&q, db, e, op->sql, "isi", id, op->ref, (int64_t)ARTIFACTS_LIST_MAX) < 0) {
+        query_open(&q, db, e, op->sql, "isii", id, op->ref, (int64_t)ARTIFACTS_LIST_MAX,
+                   op->before) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -87,18 +89,25 @@ static int list_fn(struct state_db *db, void *ctx, struct err *e)
     return r;
 }
 
-static int list(struct registry *r, struct arena *a, const struct artifact *of, const char *sql,
-                struct artifact_list *out, struct err *e)
+static int list_before(struct registry *r, struct arena *a, const struct artifact *of,
+                       const char *sql, int64_t before, struct artifact_list *out, struct err *e)
 {
     struct artifact_op op = {.r = r,
                              .arena = a,
                              .repository = of->repository,
                              .ref = str_of(of->digest),
                              .sql = sql,
+                             .before = before,
                              .list = out};
 
     *out = (struct artifact_list){arena_new_array(a, struct artifact, ARTIFACTS_LIST_MAX), 0};
     return state_read(r->state, list_fn, &op, e);
+}
+
+static int list(struct registry *r, struct arena *a, const struct artifact *of, const char *sql,
+                struct artifact_list *out, struct err *e)
+{
+    return list_before(r, a, of, sql, INT64_MAX, out, e);
 }
 
 int artifacts_about(struct registry *r, struct arena *a, const struct artifact *of,
@@ -110,8 +119,26 @@ int artifacts_about(struct registry *r, struct arena *a, const struct artifact *
                 "SELECT id FROM manifests WHERE repository_id = ?1 AND subject = ?2"
                 " UNION SELECT manifest_id FROM tags WHERE repository_id = ?1 AND name IN ("
                 "replace(?2, ':', '-') || '.sig', replace(?2, ':', '-') || '.att',"
-                " replace(?2, ':', '-') || '.sbom')) ORDER BY m.id DESC LIMIT ?3",
+                " replace(?2, ':', '-') || '.sbom')) AND m.id < ?4 ORDER BY m.id DESC LIMIT ?3",
                 out, e);
+}
+
+/* What cosign and sigstore call theirs, and what a manifest without a type of its own is called by
+ * its configuration: that of an image, or an empty one. */
+int artifacts_signatures(struct registry *r, struct arena *a, const struct artifact *of,
+                         int64_t before, struct artifact_list *out, struct err *e)
+{
+    return list_before(
+        r, a, of,
+        "SELECT " COLUMNS ", NULL FROM manifests m WHERE m.id IN ("
+        "SELECT id FROM manifests WHERE repository_id = ?1 AND subject = ?2"
+        " AND artifact_type >= 'application/vnd.dev.' AND artifact_type < 'application/vnd.dev/'"
+        " UNION SELECT id FROM manifests WHERE repository_id = ?1 AND subject = ?2"
+        " AND artifact_type IN ('application/vnd.oci.image.config.v1+json',"
+        " 'application/vnd.oci.empty.v1+json', '')"
+        " UNION SELECT manifest_id FROM tags WHERE repository_id = ?1"
+        " AND name = replace(?2, ':', '-') || '.sig') AND m.id < ?4 ORDER BY m.id DESC LIMIT ?3",
+        before > 0 ? before : INT64_MAX, out, e);
 }
 
 int artifacts_above(struct registry *r, struct arena *a, const struct artifact *of,
@@ -120,7 +147,8 @@ int artifacts_above(struct registry *r, struct arena *a, const struct artifact *
     return list(r, a, of,
                 "SELECT " COLUMNS ", NULL FROM manifest_children c"
                 " JOIN manifests m ON m.id = c.manifest_id"
-                " WHERE c.repository_id = ?1 AND c.digest = ?2 ORDER BY m.id DESC LIMIT ?3",
+                " WHERE c.repository_id = ?1 AND c.digest = ?2 AND m.id < ?4"
+                " ORDER BY m.id DESC LIMIT ?3",
                 out, e);
 }
 
@@ -131,6 +159,7 @@ int artifacts_below(struct registry *r, struct arena *a, const struct artifact *
                 "SELECT " COLUMNS ", NULL FROM manifests i"
                 " JOIN manifest_children c ON c.manifest_id = i.id"
                 " JOIN manifests m ON m.repository_id = ?1 AND m.digest = c.digest"
-                " WHERE i.repository_id = ?1 AND i.digest = ?2 ORDER BY m.id LIMIT ?3",
+                " WHERE i.repository_id = ?1 AND i.digest = ?2 AND m.id < ?4"
+                " ORDER BY m.id LIMIT ?3",
                 out, e);
 }

@@ -28,6 +28,10 @@ int artifact_find(struct registry *r, struct arena *a, struct str repository, st
  * cosign gives. The newest first. */
 int artifacts_about(struct registry *r, struct arena *a, const struct artifact *of,
                     struct artifact_list *out, struct err *e) MUST_USE;
+/* Those of them that may be signatures, by their type, so that nothing else hides one: a page of
+ * what came before the manifest numbered `before` (0: the newest). */
+int artifacts_signatures(struct registry *r, struct arena *a, const struct artifact *of,
+                         int64_t before, struct artifact_list *out, struct err *e) MUST_USE;
 /* The indexes that list it, and what an index lists. */
 int artifacts_above(struct registry *r, struct arena *a, const struct artifact *of,
                     struct artifact_list *out, struct err *e) MUST_USE;

@@ -50,6 +50,26 @@ int db_tell(struct state_db *db, const struct registry *r, int64_t repository_id
                            e);
 }
 
+int db_tell_deleted(struct state_db *db, const struct registry *r, int64_t repository_id,
+                    struct str by, const char *sql, struct str text, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    struct artifacts a = {.n = 0};
+    int result = 0;
+
+    if (r->hooks.changed == NULL) {
+        return 0;
+    }
+    if (query_open(&q, db, e, sql, "is", repository_id, text) < 0 ||
+        artifacts_read(&a, &q, e) < 0) {
+        result = -1;
+    } else if (a.n > 0) {
+        result = db_tell(db, r, repository_id, REGISTRY_DELETED, by, &a, e);
+    }
+    arena_done(&a.arena);
+    return result;
+}
+
 void registry_tell_pull(struct registry *r, const struct registry_change *c)
 {
     struct err ignored;

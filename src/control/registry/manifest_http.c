@@ -1,6 +1,7 @@
 #include "registry_priv.h"
 
 #include "accept.h"
+#include "access/access.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "manifest.h"
@@ -28,24 +29,53 @@ static int reference_of_path(struct http_req *req, struct str repository, struct
     return v2_fail(req, "TAG_INVALID", -1);
 }
 
+static bool may_push(const struct registry *r, const struct principal *who, struct str repository)
+{
+    return (access_permissions(r->access, who, name_project(repository)) &
+            PERM_BIT(PERM_IMAGE_PUSH)) != 0;
+}
+
+/* Whoever signs reads the image first. A token says with what it was given: for pulling alone it
+ * pulls what anybody pulls, whoever has it. Passwords and personal tokens do not say what somebody
+ * is about to do: there the tool does, which tokens for pushing spare. */
+static bool is_about_to_push(const struct http_req *req, struct str repository)
+{
+    return may_push(req->ctx, &req->who, repository) &&
+           (request_has_jwt(req) || request_is_signing_tool(req));
+}
+
+/* A tool that signs, whose token is for pulling alone although its user could have a larger one:
+ * 401 tells it which (v2.c), 403 would be the end. */
+static bool needs_larger_token(const struct http_req *req, struct str repository)
+{
+    struct principal who = req->who;
+
+    who.scopes = PERM_ALL;
+    return request_has_jwt(req) && request_is_signing_tool(req) &&
+           !may_push(req->ctx, &req->who, repository) && may_push(req->ctx, &who, repository);
+}
+
 /* HEAD is how clients look for a manifest before they push, sign or scan it. */
 static int may_pull(struct http_req *req, struct str repository, const struct stored_manifest *m,
                     struct err *e)
 {
     struct registry *r = req->ctx;
+    struct registry_pull p = {.who = &req->who,
+                              .may_push = is_about_to_push(req, repository),
+                              .repository = repository,
+                              .digest = m->digest,
+                              .project_id = m->project_id};
 
     if (req->method != HTTP_GET || r->hooks.may_pull == NULL || request_scans(r, req, repository)) {
         return 0;
     }
-    return v2_fail(
-        req, "DENIED",
-        r->hooks.may_pull(r->hooks.ctx,
-                          &(struct registry_pull){.who = &req->who,
-                                                  .user_agent = http_header(req, "User-Agent"),
-                                                  .repository = repository,
-                                                  .digest = m->digest,
-                                                  .project_id = m->project_id},
-                          e));
+    if (r->hooks.may_pull(r->hooks.ctx, &p, e) == 0) {
+        return 0;
+    }
+    if (e->kind == ERR_FORBIDDEN && needs_larger_token(req, repository)) {
+        e->kind = ERR_UNAUTHENTICATED;
+    }
+    return v2_fail(req, "DENIED", -1);
 }
 
 /* Accept is not a filter here: clients that cannot use what is stored say so themselves, with a
@@ -115,19 +145,6 @@ static int tags_of_push(struct http_req *req, const struct reference *ref, struc
     return 0;
 }
 
-static void tell_pushed(const struct http_req *req, const struct manifest_put *put)
-{
-    const struct registry *r = req->ctx;
-
-    if (r->hooks.pushed != NULL) {
-        r->hooks.pushed(r->hooks.ctx,
-                        &(struct registry_pull){.who = &req->who,
-                                                .repository = put->repository.name,
-                                                .digest = put->digest,
-                                                .project_id = put->repository.project_id});
-    }
-}
-
 int v2_manifest_put(struct http_req *req, struct err *e)
 {
     struct str tags[PUSH_TAGS_MAX];
@@ -142,7 +159,6 @@ int v2_manifest_put(struct http_req *req, struct err *e)
                         &req->error_code, e) < 0) {
         return -1;
     }
-    tell_pushed(req, &put);
     for (size_t i = 0; i < put.n_tags; i++) {
         registry_emit(req->ctx, ref.repository, tags[i], put.digest, "pushed");
         if (ref.tag.p == NULL) {

@@ -511,13 +511,10 @@ static int get_manifest(struct fetching *f, struct err *e)
 }
 
 /* HEAD first where something is here: it costs little, and nothing of the limit of Docker Hub. */
-static int fetch_manifest(struct fetching *f, struct err *e)
+static int refresh_manifest(struct fetching *f, struct err *e)
 {
     char digest[CONTENT_DIGEST_MAX] = "";
 
-    if (open_upstream(f, f->have.is_here ? PATIENCE_CACHED_SEC : PATIENCE_SEC, e) < 0) {
-        return -1;
-    }
     if (f->have.is_here) {
         if (remote_manifest_head(f->remote, f->from, f->ref.tag, digest, e) < 0) {
             return -1;
@@ -528,6 +525,13 @@ static int fetch_manifest(struct fetching *f, struct err *e)
         remote_set_patience(f->remote, PATIENCE_SEC);
     }
     return get_manifest(f, e);
+}
+
+static int fetch_manifest(struct fetching *f, struct err *e)
+{
+    return open_upstream(f, f->have.is_here ? PATIENCE_CACHED_SEC : PATIENCE_SEC, e) < 0
+               ? -1
+               : refresh_manifest(f, e);
 }
 
 static bool is_fresh(const struct fetching *f)
@@ -597,13 +601,31 @@ static int note_referrer(void *ctx, struct str name, struct err *e)
     return result < 0 && !is_outage(e) ? 0 : result; /* lists may be old, or lie */
 }
 
+/* "sha256-<hex>.sig": no list names what cosign puts there. Most images have none. */
+static int fetch_cosign_tag(struct fetching *f, const char *subject, struct err *e)
+{
+    char stem[CONTENT_DIGEST_MAX], tag[CONTENT_DIGEST_MAX + 4];
+    int result;
+
+    remote_referrers_tag(subject, stem);
+    (void)snprintf(tag, sizeof(tag), "%s.sig", stem);
+    f->ref = (struct reference){.repository = f->to.name, .tag = str_of(tag)};
+    if (store_cache_look(f->r, &f->ref, &f->have, e) < 0) {
+        return -1;
+    }
+    result = refresh_manifest(f, e);
+    f->ref.tag = (struct str){0};
+    return result < 0 && e->kind != ERR_NOT_FOUND ? -1 : 0;
+}
+
 static int fetch_referrers(struct fetching *f, struct err *e)
 {
     struct reference subject = f->ref;
     struct referrers l = {f, subject.digest, 0};
 
     if (open_upstream(f, PATIENCE_CACHED_SEC, e) < 0 ||
-        remote_referrers(f->remote, f->from, subject.digest, note_referrer, &l, e) < 0) {
+        remote_referrers(f->remote, f->from, subject.digest, note_referrer, &l, e) < 0 ||
+        fetch_cosign_tag(f, subject.digest, e) < 0) {
         return -1;
     }
     return store_cache_referrers_checked(f->r, &subject, e);
@@ -633,5 +655,31 @@ void proxy_referrers(struct registry *r, struct str by, struct str repository, c
     if (fetch_once(&f, key, fetch_referrers, &ignored, &e) < 0) {
         log_warn("proxy.referrers", "repository=%s digest=%s: %s; serving what is here",
                  Q(repository), digest, e.msg);
+    }
+}
+
+bool registry_is_cache(struct registry *r, struct str repository)
+{
+    struct project_proxy p;
+    struct err ignored;
+
+    return find_proxy(r, name_project(repository), &p, &ignored) > 0;
+}
+
+void registry_fetch_referrers(struct registry *r, struct str repository, const char *digest)
+{
+    proxy_referrers(r, STR_EMPTY, repository, digest);
+}
+
+void registry_fetch_blob(struct registry *r, struct str repository, const char *digest, int64_t max)
+{
+    const char *code;
+    struct err e;
+    int64_t size;
+
+    if (registry_is_cache(r, repository) &&
+        store_cache_wants(r, repository, digest, &size, &e) == 0 && size <= max &&
+        proxy_blob(r, STR_EMPTY, repository, digest, &code, &e) < 0) {
+        log_warn("proxy.signature", "repository=%s digest=%s: %s", Q(repository), digest, e.msg);
     }
 }

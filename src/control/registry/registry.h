@@ -63,12 +63,26 @@ struct registry_change {
 };
 enum { REGISTRY_ARTIFACTS_MAX = 100 };
 
+/* A manifest that is here now: pushed, copied from another registry, fetched for a cache, restored.
+ */
+struct registry_arrival {
+    struct str repository, by; /* the user */
+    const char *digest;
+    int64_t project_id;
+};
+
 /* A manifest that somebody asks for. */
 struct registry_pull {
     const struct principal *who;
-    struct str user_agent, repository;
+    struct str repository;
+    bool may_push; /* also to its repository, by what this very request was given */
     const char *digest;
     int64_t project_id;
+};
+
+struct registry_restore {
+    int64_t trash_id; /* rows of trash_manifests */
+    int64_t from_project_id, project_id;
 };
 
 struct registry_hooks {
@@ -85,8 +99,12 @@ struct registry_hooks {
     /* Before a manifest is given to a client: ERR_FORBIDDEN says why it is not, and what to do. May
      * be NULL. */
     int (*may_pull)(void *ctx, const struct registry_pull *p, struct err *e);
-    /* A manifest was pushed; before the client hears of it. May be NULL. */
-    void (*pushed)(void *ctx, const struct registry_pull *p);
+    /* After the commit, before the client hears of it. May be NULL. */
+    void (*arrived)(void *ctx, const struct registry_arrival *x);
+    /* Manifests of the trash come back, into a project that may be another one of the same name: in
+     * the transaction, before they are there. May be NULL. */
+    int (*restoring)(void *ctx, struct state_db *db, const struct registry_restore *x,
+                     struct err *e);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);
@@ -124,10 +142,18 @@ struct registry_image {
 int registry_resolve(struct registry *r, struct str reference, const char *architecture,
                      struct str by, struct arena *a, struct registry_image *out,
                      struct err *e) MUST_USE;
-/* A token with which a scanner pulls from this repository for an hour, on behalf of this user (his
- * rights end it too), whatever the rules say about the image. */
+/* A token with which a scanner pulls from this repository for an hour, whatever the rules say about
+ * the image: on behalf of this user (his rights end it too), or, user_id 0, of the project's rule
+ * that what arrives is scanned. */
 int registry_scan_token(struct registry *r, int64_t user_id, struct str repository, struct buf *out,
                         struct err *e) MUST_USE;
+/* In a cache of another registry, for those who judge an image: what refers to it there (also by
+ * the tag that cosign gives its signatures), when that was not asked for the project's time; and a
+ * blob of at most `max` bytes that a manifest here names. They do nothing elsewhere. */
+bool registry_is_cache(struct registry *r, struct str repository);
+void registry_fetch_referrers(struct registry *r, struct str repository, const char *digest);
+void registry_fetch_blob(struct registry *r, struct str repository, const char *digest,
+                         int64_t max);
 /* The "project/repository" of a reference. */
 int registry_repository_of(struct str reference, struct str *out, struct err *e) MUST_USE;
 /* The repositories with images that fit the filter `words`, the shortest names first, as {project,

@@ -110,6 +110,10 @@ void token_cache_free(struct token_cache *t);
 /* It carries a token of registry_scan_token. */
 bool request_scans(struct registry *r, const struct http_req *req, struct str repository);
 uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository);
+/* It carries a token of our token service, whose access list says what it was asked for. */
+bool request_has_jwt(const struct http_req *req);
+/* cosign, notation: by their User-Agent, so that is what they say and no more. */
+bool request_is_signing_tool(const struct http_req *req);
 
 /* Answers {"items": [...], "next": ...}: `write` adds the items of the page that the query names.
  */

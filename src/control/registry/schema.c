@@ -222,6 +222,46 @@ static const char charges[] =
 static const char texts[] =
     "ALTER TABLE repositories ADD COLUMN description TEXT NOT NULL DEFAULT '';";
 
-static const char *const steps[] = {tables, policies, checks, caches, trash, charges, texts, NULL};
+/* Signatures among all that refers to an image; whether an image can still come back. */
+static const char signatures[] =
+    "CREATE INDEX trash_manifests_digest ON trash_manifests(digest);"
+    "CREATE INDEX manifests_subject_type ON manifests(repository_id, subject, artifact_type)"
+    "  WHERE subject IS NOT NULL;";
+
+/* What the trash holds, of each project (one that is gone too) and of all (project 0): so its
+ * bounds cost nothing to look at. blob_bytes counts a blob in each entry that has it. */
+static const char totals[] =
+    "ALTER TABLE trash ADD COLUMN manifests INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE trash ADD COLUMN body_bytes INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE trash ADD COLUMN blob_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE trash_totals ("
+    "  project_id INTEGER PRIMARY KEY, entries INTEGER NOT NULL, manifests INTEGER NOT NULL,"
+    "  body_bytes INTEGER NOT NULL, blob_bytes INTEGER NOT NULL) STRICT;"
+    "INSERT INTO trash_totals VALUES (0, 0, 0, 0, 0);"
+    "CREATE TRIGGER trash_entry_added AFTER INSERT ON trash BEGIN"
+    "  INSERT INTO trash_totals VALUES (NEW.project_id, 0, 0, 0, 0) ON CONFLICT DO NOTHING;"
+    "  UPDATE trash_totals SET entries = entries + 1 WHERE project_id IN (0, NEW.project_id); END;"
+    "CREATE TRIGGER trash_entry_counted AFTER UPDATE OF blob_bytes ON trash BEGIN"
+    "  UPDATE trash_totals SET manifests = manifests + NEW.manifests - OLD.manifests,"
+    "    body_bytes = body_bytes + NEW.body_bytes - OLD.body_bytes,"
+    "    blob_bytes = blob_bytes + NEW.blob_bytes - OLD.blob_bytes"
+    "    WHERE project_id IN (0, NEW.project_id); END;"
+    "CREATE TRIGGER trash_entry_gone AFTER DELETE ON trash BEGIN"
+    "  UPDATE trash_totals SET entries = entries - 1, manifests = manifests - OLD.manifests,"
+    "    body_bytes = body_bytes - OLD.body_bytes, blob_bytes = blob_bytes - OLD.blob_bytes"
+    "    WHERE project_id IN (0, OLD.project_id);"
+    "  DELETE FROM trash_totals WHERE project_id = OLD.project_id AND project_id <> 0"
+    "    AND entries = 0; END;"
+    "INSERT INTO trash_totals SELECT project_id, count(*), 0, 0, 0 FROM trash GROUP BY project_id;"
+    "UPDATE trash_totals SET entries = (SELECT count(*) FROM trash) WHERE project_id = 0;"
+    "UPDATE trash SET"
+    "  manifests = (SELECT count(*) FROM trash_manifests WHERE trash_id = trash.id),"
+    "  body_bytes = (SELECT coalesce(sum(length(body)), 0) FROM trash_manifests"
+    "    WHERE trash_id = trash.id),"
+    "  blob_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM trash_blobs JOIN blobs USING (digest)"
+    "    WHERE trash_id = trash.id);";
+
+static const char *const steps[] = {tables,  policies,   checks, caches, trash,
+                                    charges, texts, signatures, totals, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -101,8 +101,11 @@ int store_project_drop(struct registry *r, int64_t project_id, struct str projec
 
 struct restored {
     struct str repository; /* in the arena */
+    int64_t project_id;    /* it came back to */
     int64_t tags, kept;    /* those that came back; those whose name was given again meanwhile */
+    const char **digests;  /* in the arena: of manifests, the first RESTORED_MAX; NULL at the end */
 };
+enum { RESTORED_MAX = 1000 };
 /* ERR_CONFLICT when it is one tag, and its name was given again. */
 int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id, int64_t id,
                         struct str by, struct restored *out, struct err *e) MUST_USE;

@@ -296,30 +296,9 @@ int store_manifest_put(struct registry *r, const struct manifest_put *p, const c
 struct delete_op {
     struct registry *r;
     const struct reference *ref;
-    struct str repository, tag, by;
-    char *digest; /* out */
+    struct str by;
     const char **code;
 };
-
-/* What is about to go: the rows of a statement, with the repository's id and a text. */
-static int tell_deleted(struct state_db *db, const struct delete_op *op, int64_t id,
-                        const char *sql, struct str text, struct err *e)
-{
-    SCOPED(query_done) struct query q = {0};
-    struct artifacts a = {.n = 0};
-    int result = 0;
-
-    if (op->r->hooks.changed == NULL) {
-        return 0;
-    }
-    if (query_open(&q, db, e, sql, "is", id, text) < 0 || artifacts_read(&a, &q, e) < 0) {
-        result = -1;
-    } else if (a.n > 0) {
-        result = db_tell(db, op->r, id, REGISTRY_DELETED, op->by, &a, e);
-    }
-    arena_done(&a.arena);
-    return result;
-}
 
 #define ARTIFACTS_OF_TAG                                                                           \
     "SELECT t.name, m.digest FROM tags t JOIN manifests m ON m.id = t.manifest_id"                 \
@@ -327,9 +306,6 @@ static int tell_deleted(struct state_db *db, const struct delete_op *op, int64_t
 #define ARTIFACTS_OF_MANIFEST                                                                      \
     "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
     " WHERE m.repository_id = ?1 AND m.digest = ?2"
-#define ARTIFACTS_OF_REPOSITORY                                                                    \
-    "SELECT t.name, m.digest FROM manifests m LEFT JOIN tags t ON t.manifest_id = m.id"            \
-    " WHERE m.repository_id = ?1 AND ?2 = ''"
 
 /* What is not there goes nowhere; the deletion says so. */
 static int trash_reference(struct state_db *db, const struct delete_op *op, int64_t repository_id,
@@ -337,13 +313,14 @@ static int trash_reference(struct state_db *db, const struct delete_op *op, int6
 {
     const struct reference *ref = op->ref;
     struct going g = {.repository_id = repository_id, .tag = ref->tag, .by = op->by};
-    int r = state_one_i64(db, &g.manifest_id, e, "",
+    int r = state_one_i64(db, &g.first_id, e, "",
                           ref->tag.p ? "SELECT manifest_id FROM tags WHERE repository_id = ?"
                                        " AND name = ?"
                                      : "SELECT id FROM manifests WHERE repository_id = ?"
                                        " AND digest = ?",
                           "is", repository_id, ref->tag.p ? ref->tag : str_of(ref->digest));
 
+    g.last_id = g.first_id;
     return r == 0 ? db_trash(db, op->r, &g, e) : e->kind == ERR_NOT_FOUND ? 0 : -1;
 }
 
@@ -358,8 +335,9 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
         db_tags_may_change(
             db, &(struct tags_named){.repository_id = id, .tag = ref->tag, .digest = ref->digest},
             op->code, e) < 0 ||
-        tell_deleted(db, op, id, ref->tag.p ? ARTIFACTS_OF_TAG : ARTIFACTS_OF_MANIFEST,
-                     ref->tag.p ? ref->tag : str_of(ref->digest), e) < 0) {
+        db_tell_deleted(db, op->r, id, op->by,
+                        ref->tag.p ? ARTIFACTS_OF_TAG : ARTIFACTS_OF_MANIFEST,
+                        ref->tag.p ? ref->tag : str_of(ref->digest), e) < 0) {
         return -1;
     }
     if (trash_reference(db, op, id, e) < 0) {
@@ -448,7 +426,7 @@ int db_prune(struct state_db *db, int64_t manifest_id, struct err *e)
     return r;
 }
 
-static int find_tag(struct state_db *db, struct delete_op *op, int64_t repository_id,
+static int find_tag(struct state_db *db, const struct tag_drop *op, int64_t repository_id,
                     int64_t *manifest_id, struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
@@ -469,19 +447,21 @@ static int find_tag(struct state_db *db, struct delete_op *op, int64_t repositor
     return str_copy(query_str(&q, 1), op->digest, CONTENT_DIGEST_MAX);
 }
 
-static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
+int db_tag_drop(struct state_db *db, const struct tag_drop *op, struct err *e)
 {
-    struct delete_op *op = ctx;
     int64_t id, manifest_id = 0;
 
     if (db_repository(db, op->repository, &id, op->code, e) < 0 ||
         find_tag(db, op, id, &manifest_id, e) < 0 ||
         db_tags_may_change(db, &(struct tags_named){.repository_id = id, .tag = op->tag}, op->code,
                            e) < 0 ||
-        tell_deleted(db, op, id, ARTIFACTS_OF_TAG, op->tag, e) < 0 ||
+        db_tell_deleted(db, op->r, id, op->by, ARTIFACTS_OF_TAG, op->tag, e) < 0 ||
         db_trash(db, op->r,
-                 &(struct going){
-                     .repository_id = id, .manifest_id = manifest_id, .tag = op->tag, .by = op->by},
+                 &(struct going){.repository_id = id,
+                                 .first_id = manifest_id,
+                                 .last_id = manifest_id,
+                                 .tag = op->tag,
+                                 .by = op->by},
                  e) < 0 ||
         state_run(db, e, "DELETE FROM tags WHERE repository_id = ? AND name = ?", "is", id,
                   op->tag) < 0 ||
@@ -492,41 +472,19 @@ static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
     return db_prune(db, manifest_id, e);
 }
 
+static int tag_drop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    return db_tag_drop(db, ctx, e);
+}
+
 int store_tag_drop(struct registry *r, struct str repository, struct str tag, struct str by,
                    char digest[CONTENT_DIGEST_MAX], struct err *e)
 {
     const char *code;
-    struct delete_op op = {
+    struct tag_drop op = {
         .r = r, .repository = repository, .tag = tag, .by = by, .digest = digest, .code = &code};
 
     return state_write(r->state, tag_drop_fn, &op, e);
-}
-
-static int drop_repository(struct state_db *db, const struct delete_op *op, int64_t id,
-                           struct err *e)
-{
-    return db_tags_may_change(db, &(struct tags_named){.repository_id = id}, op->code, e) < 0 ||
-                   tell_deleted(db, op, id, ARTIFACTS_OF_REPOSITORY, STR_EMPTY, e) < 0 ||
-                   db_trash(db, op->r, &(struct going){.repository_id = id, .by = op->by}, e) < 0
-               ? -1
-               : state_run(db, e, "DELETE FROM repositories WHERE id = ?", "i", id);
-}
-
-static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    struct delete_op *op = ctx;
-    int64_t id;
-
-    return db_repository(db, op->repository, &id, op->code, e) < 0 ? -1
-                                                                   : drop_repository(db, op, id, e);
-}
-
-int store_repository_drop(struct registry *r, struct str repository, struct str by, struct err *e)
-{
-    const char *code;
-    struct delete_op op = {.r = r, .repository = repository, .by = by, .code = &code};
-
-    return state_write(r->state, repository_drop_fn, &op, e);
 }
 
 struct describe_op {
@@ -563,90 +521,4 @@ int store_repository_describe(struct registry *r, int64_t project_id, struct str
     return ok ? state_write(r->state, describe_fn, &op, e)
               : err_set(e, ERR_INVALID, "description: text of at most %d bytes",
                         LIMIT_REPOSITORY_TEXT_BYTES);
-}
-
-static int is_there(struct state_db *db, const char *sql, struct str repository, struct str tag,
-                    int64_t *out, struct err *e)
-{
-    int64_t project_id;
-
-    return access_project_find(db, name_project(repository), &project_id, e) < 0
-               ? -1
-               : state_one_i64(db, out, e, "rows", sql, "ssi", repository, tag, project_id);
-}
-
-static int err_both(const struct delete_op *op, struct err *e)
-{
-    return err_set(e, ERR_CONFLICT,
-                   "there are the tag %.*s of %.*s and the repository %.*s/tags/%.*s: delete the "
-                   "tag with DELETE /v2/%.*s/manifests/%.*s, or the manifests of the repository "
-                   "with DELETE /v2/%.*s/tags/%.*s/manifests/DIGEST",
-                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->repository),
-                   STR_ARG(op->tag), STR_ARG(op->repository), STR_ARG(op->tag),
-                   STR_ARG(op->repository), STR_ARG(op->tag));
-}
-
-static int tag_or_repository_drop_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    struct delete_op *op = ctx;
-    int64_t tag = 0, repository = 0;
-
-    if (is_there(db,
-                 "SELECT EXISTS (SELECT 1 FROM repositories r JOIN tags t ON t.repository_id = r.id"
-                 " WHERE r.name = ?1 AND t.name = ?2 AND r.project_id = ?3)",
-                 op->repository, op->tag, &tag, e) < 0 ||
-        is_there(db,
-                 "SELECT coalesce((SELECT id FROM repositories WHERE name = ?1 || '/tags/' || ?2"
-                 " AND project_id = ?3), 0)",
-                 op->repository, op->tag, &repository, e) < 0) {
-        return -1;
-    }
-    if (tag && repository) {
-        return err_both(op, e);
-    }
-    if (!repository) {
-        return tag_drop_fn(db, op, e);
-    }
-    op->digest[0] = '\0';
-    return drop_repository(db, op, repository, e);
-}
-
-int store_tag_or_repository_drop(struct registry *r, struct str repository, struct str tag,
-                                 struct str by, char digest[CONTENT_DIGEST_MAX], struct err *e)
-{
-    const char *code;
-    struct delete_op op = {
-        .r = r, .repository = repository, .tag = tag, .by = by, .digest = digest, .code = &code};
-
-    return state_write(r->state, tag_or_repository_drop_fn, &op, e);
-}
-
-struct project_drop {
-    struct registry *r;
-    int64_t id;
-    struct str name;
-};
-
-/* All names between "project/" and "project0", the byte after '/'. */
-static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    struct project_drop *op = ctx;
-
-    return db_trash_project(db, op->r, op->id, e) < 0 ||
-                   state_run(db, e,
-                             "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
-                             "s", op->name) < 0 ||
-                   state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
-                             op->id) < 0 ||
-                   state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",
-                             op->id) < 0
-               ? -1
-               : 0;
-}
-
-int store_project_drop(struct registry *r, int64_t project_id, struct str project, struct err *e)
-{
-    struct project_drop op = {r, project_id, project};
-
-    return state_write(r->state, project_drop_fn, &op, e);
 }

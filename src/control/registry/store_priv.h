@@ -39,14 +39,31 @@ int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,
 
 /* What is about to be deleted goes into the trash first, if there is one (store_trash.c). */
 struct going {
-    int64_t repository_id, manifest_id; /* 0: the whole repository */
-    struct str tag;                     /* only this one of its names; p == NULL: all */
+    int64_t repository_id;
+    /* One manifest, with what only it holds together; or, when the two differ, all between. */
+    int64_t first_id, last_id;
+    bool is_whole;  /* these are of a repository that goes */
+    struct str tag; /* only this one of its names; p == NULL: all */
     struct str by;
 };
 int db_trash(struct state_db *db, const struct registry *r, const struct going *g,
              struct err *e) MUST_USE;
-int db_trash_project(struct state_db *db, const struct registry *r, int64_t project_id,
-                     struct err *e) MUST_USE;
+
+int trash_no_such(int64_t id, struct err *e); /* ERR_NOT_FOUND */
+
+/* Before the change, for those who are told: the rows of tag and digest that a statement finds with
+ * the repository's id and a text. */
+int db_tell_deleted(struct state_db *db, const struct registry *r, int64_t repository_id,
+                    struct str by, const char *sql, struct str text, struct err *e) MUST_USE;
+
+/* store_tag_drop, inside a transaction. */
+struct tag_drop {
+    struct registry *r;
+    struct str repository, tag, by;
+    char *digest; /* out: CONTENT_DIGEST_MAX */
+    const char **code;
+};
+int db_tag_drop(struct state_db *db, const struct tag_drop *op, struct err *e) MUST_USE;
 
 /* Deletes the manifest unless a tag or an index holds it, then those of its dependants (children of
  * an index, manifests about it) that nothing else holds, and so on. */

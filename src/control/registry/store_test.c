@@ -476,6 +476,92 @@ static void a_file_without_a_row_is_swept_after_an_hour(void **state)
     assert_false(stored(pushing));
 }
 
+/* --- the trash --- */
+
+static int add_manifests(struct state_db *db, void *ctx, struct err *err)
+{
+    return state_run(db, err,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+                     " INSERT INTO manifests(repository_id, project_id, digest, media_type,"
+                     " artifact_type, platform, total_bytes, pushed_ms, body) SELECT r.id,"
+                     " r.project_id, format('sha256:%064d', i), 'm', 'a', '', 2, 0, x'7b7d'"
+                     " FROM repositories r, n WHERE r.name = 'library/app'",
+                     "i", *(const int64_t *)ctx);
+}
+
+struct count {
+    const char *sql;
+    int64_t n;
+};
+
+static int count_fn(struct state_db *db, void *ctx, struct err *err)
+{
+    struct count *c = ctx;
+
+    return state_one_i64(db, &c->n, err, "rows", c->sql, "");
+}
+
+static int64_t count_of(const char *sql)
+{
+    struct count c = {.sql = sql};
+
+    assert_int_equal(state_read(st, count_fn, &c, &e), 0);
+    return c.n;
+}
+
+static void a_large_repository_is_kept_in_several_entries(void **state)
+{
+    int64_t n = 2500;
+
+    (void)state;
+    r->trash_ms = 24 * 3600 * 1000;
+    (void)push_image("library/app", "v1", "amd64", "layer");
+    assert_int_equal(state_write(st, add_manifests, &n, &e), 0);
+    assert_int_equal(store_repository_drop(r, STR("library/app"), STR("ada"), &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM repositories"), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 3);
+    assert_int_equal(count_of("SELECT max(manifests) FROM trash"), LIMIT_TRASH_ENTRY_MANIFESTS);
+    assert_int_equal(count_of("SELECT manifests FROM trash_totals WHERE project_id = 0"), 2501);
+    assert_int_equal(count_of("SELECT count(*) FROM trash_tags"), 1);
+    /* One round takes all that is due, however much was deleted in a minute. */
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 3);
+    clock_set_wall_ms(clock_wall_ms() + 2 * r->trash_ms);
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash_manifests"), 0);
+    assert_int_equal(count_of("SELECT sum(entries + manifests + body_bytes + blob_bytes) FROM"
+                              " trash_totals"),
+                     0);
+}
+
+static void the_trash_of_a_project_holds_no_more_than_the_project_may(void **state)
+{
+    struct repo_key key;
+    int64_t last;
+
+    (void)state;
+    r->trash_ms = 24 * 3600 * 1000;
+    assert_int_equal(key_of("library/app", &key), 0);
+    for (int i = 0; i < 5; i++) {
+        char layer[1001];
+        char digest[CONTENT_DIGEST_MAX];
+
+        memset(layer, 'a' + i, sizeof(layer) - 1);
+        layer[1000] = '\0';
+        (void)push_image("library/app", "v1", "amd64", layer);
+        assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), digest, &e),
+                         0);
+    }
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 5);
+    last = count_of("SELECT max(id) FROM trash");
+    assert_int_equal(store_quota_set(r, key.project_id, 3000, &e), 0);
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_in_range(count_of("SELECT count(*) FROM trash"), 1, 2);
+    assert_int_equal(count_of("SELECT max(id) FROM trash"), last);
+}
+
 static void names_in_a_deleted_project_are_not_touched_elsewhere(void **state)
 {
     (void)state;
@@ -754,6 +840,8 @@ int main(void)
         T(a_layer_that_a_waiting_job_needs_outlives_its_image),
         T(a_blob_asked_for_again_gets_new_grace),
         T(the_collector_leaves_a_digest_that_is_being_pushed),
+        T(a_large_repository_is_kept_in_several_entries),
+        T(the_trash_of_a_project_holds_no_more_than_the_project_may),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),
         T(a_file_without_a_row_is_swept_after_an_hour),
         T(a_push_never_lands_in_a_later_project_of_the_same_name),

@@ -7,44 +7,82 @@
 #include "store_priv.h"
 
 #include "access/access.h"
+#include "base/log.h"
 
-enum { PURGE_STEP = 100 };
+/* One; or those of a repository between two: the plus keeps SQLite from walking through all that
+ * lies between them in others. */
+#define NAMED                                                                                      \
+    "SELECT id FROM manifests WHERE ?4 = 0 AND id = ?2 AND repository_id = ?1"                     \
+    " UNION SELECT id FROM manifests WHERE ?4 <> 0 AND repository_id = ?1"                         \
+    " AND +id BETWEEN ?2 AND ?3"
 
-/* Those of a repository (?2 = 0), or one with what only it holds together: images of an index, and
- * what refers to it. */
+/* One comes with what only it holds together: images of an index, and what refers to it. */
 #define GOING                                                                                      \
-    "WITH RECURSIVE going(id) AS ("                                                                \
-    " SELECT id FROM manifests WHERE repository_id = ?1 AND (?2 = 0 OR id = ?2)"                   \
+    "WITH RECURSIVE going(id) AS (" NAMED                                                          \
     " UNION SELECT m.id FROM going g JOIN manifest_children c ON c.manifest_id = g.id"             \
     "   JOIN manifests m ON m.repository_id = c.repository_id AND m.digest = c.digest"             \
+    "   WHERE ?4 = 0"                                                                              \
     " UNION SELECT m.id FROM going g JOIN manifests d ON d.id = g.id JOIN manifests m"             \
-    "   ON m.repository_id = d.repository_id AND m.subject = d.digest) "
+    "   ON m.repository_id = d.repository_id AND m.subject = d.digest WHERE ?4 = 0) "
 
 static int copy_rows(struct state_db *db, int64_t trash_id, const struct going *g, struct err *e)
 {
     static const char *const copies[] = {
-        GOING "INSERT INTO trash_manifests SELECT ?3, m.digest, m.media_type, m.artifact_type,"
+        GOING "INSERT INTO trash_manifests SELECT ?5, m.digest, m.media_type, m.artifact_type,"
               " m.subject, m.platform, m.total_bytes, m.pushed_ms, m.annotations, m.body"
               " FROM going JOIN manifests m USING (id)",
-        GOING "INSERT INTO trash_references SELECT DISTINCT ?3, m.digest, b.digest, 0"
+        GOING "INSERT INTO trash_references SELECT DISTINCT ?5, m.digest, b.digest, 0"
               " FROM going JOIN manifests m USING (id) JOIN manifest_blobs b ON b.manifest_id = id",
-        GOING "INSERT INTO trash_references SELECT DISTINCT ?3, m.digest, c.digest, 1"
+        GOING "INSERT INTO trash_references SELECT DISTINCT ?5, m.digest, c.digest, 1"
               " FROM going JOIN manifests m USING (id) JOIN manifest_children c"
               " ON c.manifest_id = id",
-        GOING "INSERT INTO trash_blobs SELECT DISTINCT ?3, b.digest FROM going"
+        GOING "INSERT INTO trash_blobs SELECT DISTINCT ?5, b.digest FROM going"
               " JOIN manifest_blobs b ON b.manifest_id = id",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
-        if (state_run(db, e, copies[i], "iii", g->repository_id, g->manifest_id, trash_id) < 0) {
+        if (state_run(db, e, copies[i], "iiiii", g->repository_id, g->first_id, g->last_id,
+                      (int64_t)g->is_whole, trash_id) < 0) {
             return -1;
         }
     }
+    if (state_run(db, e,
+                  "INSERT INTO trash_tags SELECT ?5, t.name, m.digest, t.pushed_ms"
+                  " FROM (" NAMED ") g JOIN manifests m ON m.id = g.id"
+                  " JOIN tags t ON t.manifest_id = m.id WHERE ?6 IS NULL OR t.name = ?6",
+                  "iiiiis", g->repository_id, g->first_id, g->last_id, (int64_t)g->is_whole,
+                  trash_id, g->tag) < 0) {
+        return -1;
+    }
     return state_run(db, e,
-                     "INSERT INTO trash_tags SELECT ?3, t.name, m.digest, t.pushed_ms FROM tags t"
-                     " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?1"
-                     " AND (?2 = 0 OR m.id = ?2) AND (?4 IS NULL OR t.name = ?4)",
-                     "iiis", g->repository_id, g->manifest_id, trash_id, g->tag);
+                     "UPDATE trash SET"
+                     " manifests = (SELECT count(*) FROM trash_manifests WHERE trash_id = ?1),"
+                     " body_bytes = (SELECT coalesce(sum(length(body)), 0) FROM trash_manifests"
+                     "  WHERE trash_id = ?1),"
+                     " blob_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM trash_blobs"
+                     "  JOIN blobs USING (digest) WHERE trash_id = ?1) WHERE id = ?1",
+                     "i", trash_id);
+}
+
+/* 1: no more than may be copied in one transaction. */
+static int fits(struct state_db *db, const struct going *g, struct err *e)
+{
+    int64_t too_much;
+
+    if (state_one_i64(db, &too_much, e, "rows",
+                      GOING "SELECT count(*) > ?5 OR coalesce(sum(length(m.body)), 0) > ?6"
+                            " FROM going JOIN manifests m USING (id)",
+                      "iiiiii", g->repository_id, g->first_id, g->last_id, (int64_t)g->is_whole,
+                      (int64_t)LIMIT_TRASH_WHOLE_MANIFESTS, (int64_t)LIMIT_TRASH_WHOLE_BYTES) < 0) {
+        return -1;
+    }
+    if (too_much) {
+        log_warn("registry.not_kept",
+                 "repository_id=%lld: what refers to one image is more than "
+                 "%d manifests; the trash does not keep it",
+                 (long long)g->repository_id, LIMIT_TRASH_WHOLE_MANIFESTS);
+    }
+    return !too_much;
 }
 
 static int is_cache(struct state_db *db, int64_t repository_id, struct err *e)
@@ -61,55 +99,39 @@ static int is_cache(struct state_db *db, int64_t repository_id, struct err *e)
 
 int db_trash(struct state_db *db, const struct registry *r, const struct going *g, struct err *e)
 {
-    int cache = r->trash_ms > 0 ? is_cache(db, g->repository_id, e) : 1;
+    int cache = r->trash_ms > 0 ? is_cache(db, g->repository_id, e) : 1, fit;
 
     if (cache != 0) { /* what a cache had it fetches again */
         return cache < 0 ? -1 : 0;
     }
+    fit = fits(db, g, e);
+    if (fit <= 0) {
+        return fit;
+    }
     return state_run(db, e,
                      "INSERT INTO trash(project_id, repository, tag, digest, deleted_ms,"
-                     " deleted_by) SELECT project_id, name, ?2, (SELECT digest FROM manifests"
-                     " WHERE id = ?3), ?4, ?5 FROM repositories WHERE id = ?1 AND EXISTS"
-                     " (SELECT 1 FROM manifests WHERE repository_id = ?1)",
-                     "isiis", g->repository_id, g->tag, g->manifest_id, clock_wall_ms(), g->by) < 0
+                     " deleted_by) SELECT project_id, name, ?2, iif(?4, NULL, (SELECT digest FROM"
+                     " manifests WHERE id = ?3)), ?5, ?6 FROM repositories WHERE id = ?1",
+                     "isiiis", g->repository_id, g->tag, g->first_id, (int64_t)g->is_whole,
+                     clock_wall_ms(), g->by) < 0
                ? -1
            : state_changes(db) == 0 ? 0
                                     : copy_rows(db, state_last_id(db), g, e);
-}
-
-int db_trash_project(struct state_db *db, const struct registry *r, int64_t project_id,
-                     struct err *e)
-{
-    int64_t id = 0;
-
-    for (;;) { /* one after the other: rows of a query may not change under it */
-        if (state_one_i64(db, &id, e, "rows",
-                          "SELECT coalesce(min(id), 0) FROM repositories WHERE project_id = ?"
-                          " AND id > ?",
-                          "ii", project_id, id) < 0) {
-            return -1;
-        }
-        if (id == 0) {
-            return 0;
-        }
-        if (db_trash(db, r, &(struct going){.repository_id = id, .by = STR_EMPTY}, e) < 0) {
-            return -1;
-        }
-    }
 }
 
 /* --- restore --- */
 
 struct restore_op {
     struct registry *r;
-    int64_t id, project_id; /* 0: of any */
+    int64_t id, project_id;  /* 0: of any */
+    int64_t from_project_id; /* it was deleted from */
     struct arena *arena;
     struct restored *out;
     struct str by, tag;
     const char *code;
 };
 
-static int no_such(int64_t id, struct err *e)
+int trash_no_such(int64_t id, struct err *e)
 {
     return err_set(e, ERR_NOT_FOUND, "there is nothing numbered %lld in the trash", (long long)id);
 }
@@ -119,19 +141,50 @@ static int find_trash(struct state_db *db, struct restore_op *op, struct err *e)
     SCOPED(query_done) struct query q = {0};
     int r;
 
-    if (query_open(
-            &q, db, e,
-            "SELECT repository, tag FROM trash WHERE id = ?1 AND (?2 = 0 OR project_id = ?2)", "ii",
-            op->id, op->project_id) < 0 ||
+    if (query_open(&q, db, e,
+                   "SELECT repository, tag, project_id FROM trash WHERE id = ?1"
+                   " AND (?2 = 0 OR project_id = ?2)",
+                   "ii", op->id, op->project_id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
     if (r == 0) {
-        return no_such(op->id, e);
+        return trash_no_such(op->id, e);
     }
     op->out->repository = arena_str(op->arena, query_str(&q, 0));
     op->tag = query_is_null(&q, 1) ? (struct str){0} : arena_str(op->arena, query_str(&q, 1));
+    op->from_project_id = query_i64(&q, 2);
     return 0;
+}
+
+static int read_digests(struct state_db *db, const struct restore_op *op, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    size_t n = 0;
+    int r;
+
+    op->out->digests = arena_new_array(op->arena, const char *, RESTORED_MAX + 1);
+    if (query_open(&q, db, e, "SELECT digest FROM trash_manifests WHERE trash_id = ? LIMIT ?", "ii",
+                   op->id, (int64_t)RESTORED_MAX) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        op->out->digests[n++] = arena_strdup(op->arena, query_str(&q, 0));
+    }
+    return r;
+}
+
+static int tell_restoring(struct state_db *db, const struct restore_op *op, struct err *e)
+{
+    const struct registry_hooks *h = &op->r->hooks;
+
+    return h->restoring == NULL
+               ? 0
+               : h->restoring(h->ctx, db,
+                              &(struct registry_restore){.trash_id = op->id,
+                                                         .from_project_id = op->from_project_id,
+                                                         .project_id = op->out->project_id},
+                              e);
 }
 
 static int restore_rows(struct state_db *db, const struct restore_op *op, const struct repo_key *to,
@@ -217,7 +270,11 @@ static int restore_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     to.name = op->out->repository;
-    if (access_project_find(db, name_project(to.name), &to.project_id, e) < 0 ||
+    if (access_project_find(db, name_project(to.name), &to.project_id, e) < 0) {
+        return -1;
+    }
+    op->out->project_id = to.project_id;
+    if (read_digests(db, op, e) < 0 || tell_restoring(db, op, e) < 0 ||
         db_repository_make(db, &to, &id, e) < 0 || check_tag_is_free(db, op, id, e) < 0 ||
         db_quota_begin(db, op->r, to.project_id, &used, e) < 0 ||
         restore_rows(db, op, &to, id, e) < 0) {
@@ -241,59 +298,6 @@ int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id,
         .r = r, .id = id, .project_id = project_id, .arena = a, .out = out, .by = by};
 
     return state_write(r->state, restore_fn, &op, e);
-}
-
-/* --- empty --- */
-
-static int drop_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    const struct restore_op *op = ctx;
-
-    if (state_run(db, e,
-                  "DELETE FROM trash WHERE (?1 = 0 OR id = ?1) AND (?2 = 0 OR project_id = ?2)",
-                  "ii", op->id, op->project_id) < 0) {
-        return -1;
-    }
-    return op->id != 0 && state_changes(db) == 0 ? no_such(op->id, e) : 0;
-}
-
-int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e)
-{
-    struct restore_op op = {.id = id, .project_id = project_id};
-
-    return state_write(r->state, drop_fn, &op, e);
-}
-
-static int is_due_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    int64_t *before_ms = ctx, found;
-
-    if (state_one_i64(db, &found, e, "rows",
-                      "SELECT EXISTS (SELECT 1 FROM trash WHERE deleted_ms < ?)", "i",
-                      *before_ms) < 0) {
-        return -1;
-    }
-    *before_ms = found ? *before_ms : 0;
-    return 0;
-}
-
-static int purge_fn(struct state_db *db, void *ctx, struct err *e)
-{
-    const int64_t *before_ms = ctx;
-
-    return state_run(db, e,
-                     "DELETE FROM trash WHERE id IN (SELECT id FROM trash WHERE deleted_ms < ?"
-                     " ORDER BY deleted_ms LIMIT ?)",
-                     "ii", *before_ms, (int64_t)PURGE_STEP);
-}
-
-int store_trash_purge(struct registry *r, struct err *e)
-{
-    int64_t before_ms = clock_wall_ms() - r->trash_ms;
-
-    return state_read(r->state, is_due_fn, &before_ms, e) < 0 ? -1
-           : before_ms == 0                                   ? 0
-                            : state_write(r->state, purge_fn, &before_ms, e);
 }
 
 /* --- list --- */

@@ -195,6 +195,11 @@ int registry_bearer(void *ctx, struct http_req *req, struct str token, struct pr
         principal_of(r, &allowed, &who, e) < 0) {
         return -1;
     }
+    /* Nobody's token for scanners: our own, for this repository alone, and to pull only. */
+    if (allowed.user_id == 0 && request_scans(r, req, repository)) {
+        who.is_admin = true;
+        memcpy(who.name, "scanner", sizeof("scanner"));
+    }
     /* 401 and not 403: the client fetches a token with the scope the challenge names. */
     if ((is_catalog && allowed.perms == 0) || (perm_where(req->route->perm) == PERM_WHERE_PROJECT &&
                                                !(allowed.perms & PERM_BIT(req->route->perm)))) {
@@ -207,18 +212,40 @@ int registry_bearer(void *ctx, struct http_req *req, struct str token, struct pr
     return 1;
 }
 
-uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository)
+/* p == NULL without one. */
+static struct str jwt_of(const struct http_req *req)
 {
     struct str value = http_header(req, "Authorization");
     struct str token = str_trim(str_from(value, 7));
+
+    return str_eq_nocase(str_first(value, 7), STR("Bearer ")) && !str_starts(token, STR("strata_"))
+               ? token
+               : (struct str){0};
+}
+
+bool request_has_jwt(const struct http_req *req)
+{
+    return jwt_of(req).p != NULL;
+}
+
+uint64_t request_scopes(struct registry *r, const struct http_req *req, struct str repository)
+{
+    struct str token = jwt_of(req);
     struct allowed allowed;
     struct err ignored;
 
-    if (!str_eq_nocase(str_first(value, 7), STR("Bearer ")) || str_starts(token, STR("strata_"))) {
+    if (token.p == NULL) {
         return req->who.scopes;
     }
     return check_token(r, token, "repository", repository, &allowed, &ignored) < 0 ? 0
                                                                                    : allowed.perms;
+}
+
+bool request_is_signing_tool(const struct http_req *req)
+{
+    struct str agent = http_header(req, "User-Agent");
+
+    return str_find(agent, STR("cosign")) >= 0 || str_find(agent, STR("notation")) >= 0;
 }
 
 /* --- tokens going out --- */
@@ -293,20 +320,21 @@ int registry_scan_token(struct registry *r, int64_t user_id, struct str reposito
 
     g.access[0] = (struct scope){STR("repository"), repository, SCOPE_PULL};
     g.access[1] = (struct scope){STR("scanner"), repository, SCOPE_PULL};
-    return access_principal(r->access, user_id, &who, e) < 0
-               ? -1
-               : sign_access(r, &who, &g, SCAN_SECONDS, out, e);
+    if (user_id == 0) {
+        who = (struct principal){.kind = PRINCIPAL_ANONYMOUS};
+    } else if (access_principal(r->access, user_id, &who, e) < 0) {
+        return -1;
+    }
+    return sign_access(r, &who, &g, SCAN_SECONDS, out, e);
 }
 
 bool request_scans(struct registry *r, const struct http_req *req, struct str repository)
 {
-    struct str value = http_header(req, "Authorization");
-    struct str token = str_trim(str_from(value, 7));
+    struct str token = jwt_of(req);
     struct allowed allowed;
     struct err ignored;
 
-    return str_eq_nocase(str_first(value, 7), STR("Bearer ")) &&
-           !str_starts(token, STR("strata_")) &&
+    return token.p != NULL &&
            check_token(r, token, "scanner", repository, &allowed, &ignored) == 0 &&
            allowed.perms != 0;
 }

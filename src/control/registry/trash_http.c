@@ -2,6 +2,7 @@
  * again, also those of projects that are gone. */
 #include "registry_priv.h"
 
+#include "accept.h"
 #include "access/access.h"
 #include "base/json.h"
 #include "store.h"
@@ -44,6 +45,16 @@ int api_trash(struct http_req *req, struct err *e)
                                                   : reply_page(req, write_trash, &project_id, e);
 }
 
+static void tell_restored(const struct http_req *req, const struct restored *x)
+{
+    struct repo_key to = {
+        .name = x->repository, .project_id = x->project_id, .by = str_of(req->who.name)};
+
+    for (const char **digest = x->digests; *digest != NULL; digest++) {
+        tell_arrived(req->ctx, &to, *digest);
+    }
+}
+
 int api_trash_restore(struct http_req *req, struct err *e)
 {
     struct restored out = {.tags = 0};
@@ -59,6 +70,7 @@ int api_trash_restore(struct http_req *req, struct err *e)
         return -1;
     }
     registry_emit(req->ctx, out.repository, STR_EMPTY, "", "pushed");
+    tell_restored(req, &out);
     rest = out.repository;
     jw_object(&w);
     jw_kv_str(&w, "project", str_cut(&rest, '/'));

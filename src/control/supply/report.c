@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINE_LOOK = 4096 };
+
 static const char *const severities[SEVERITIES] = {"unknown", "low", "medium", "high", "critical"};
 
 /* What others call them; SARIF's levels are the last three. */
@@ -71,10 +73,8 @@ static struct str text_of(const json_t *object, const char *key)
 }
 
 /* Not in the middle of a character of UTF-8. */
-static struct str shortened(struct str s)
+static struct str shortened_to(struct str s, size_t n)
 {
-    size_t n = LIMIT_FINDING_TEXT;
-
     if (s.len <= n) {
         return s;
     }
@@ -84,9 +84,17 @@ static struct str shortened(struct str s)
     return str_first(s, n);
 }
 
+static struct str shortened(struct str s)
+{
+    return shortened_to(s, LIMIT_FINDING_TEXT);
+}
+
+/* One text of megabytes may be that of thousands of findings: no more of it is looked at. */
 static struct str first_line(struct str s)
 {
-    return str_trim(str_cut(&s, '\n'));
+    struct str beginning = shortened_to(s, LINE_LOOK);
+
+    return str_trim(str_cut(&beginning, '\n'));
 }
 
 /* Whoever clicks it shall land on a page. */
@@ -123,9 +131,14 @@ static int read_scanner(const json_t *doc, struct report *out, struct err *e)
     const json_t *one;
     size_t i;
 
+    const json_t *list = json_object_get(doc, "vulnerabilities");
+
     out->format = "scanner";
     out->tool = shortened(text_of(json_object_get(doc, "scanner"), "name"));
-    json_array_foreach(json_object_get(doc, "vulnerabilities"), i, one)
+    if (list != NULL && !json_is_null(list) && !json_is_array(list)) {
+        return err_set(e, ERR_INVALID, "vulnerabilities: expected a list");
+    }
+    json_array_foreach(list, i, one)
     {
         const json_t *link = json_array_get(json_object_get(one, "links"), 0);
         struct finding f = {.id = text_of(one, "id"),
@@ -181,7 +194,7 @@ static enum severity sarif_severity(const json_t *result, const json_t *rule, st
         own ? own : json_object_get(json_object_get(rule, "properties"), "security-severity");
     struct str said = line_of(message, STR("Severity:")), level = text_of(result, "level");
 
-    if (said.len > 0) {
+    if (severity_of(said) != SEV_UNKNOWN) {
         return severity_of(said);
     }
     if (score != NULL && number_of(score) > 0) {
@@ -242,6 +255,11 @@ static int read_run(const json_t *run, struct report *out, struct err *e)
     size_t i;
     int r = 0;
 
+    if (!json_is_array(json_object_get(run, "results"))) { /* SARIF 3.14.23 */
+        return err_set(e, ERR_INVALID,
+                       "results: there are none, so nothing was looked for: give the report of a "
+                       "run that has ended");
+    }
     if (out->tool.len == 0) {
         out->tool = shortened(text_of(driver, "name"));
     }
@@ -292,7 +310,11 @@ struct component_list {
 static void note_components(const json_t *doc, struct map *by_ref)
 {
     VEC(struct component_list) lists = {0};
+    json_t *whole = json_object_get(json_object_get(doc, "metadata"), "component");
 
+    if (text_of(whole, "bom-ref").len > 0) { /* what the document is about: the image itself */
+        (void)map_put(by_ref, text_of(whole, "bom-ref"), whole);
+    }
     *vec_push(&lists) = (struct component_list){json_object_get(doc, "components")};
     for (size_t n = 0; n < lists.len; n++) {
         const json_t *list = lists.p[n].items;

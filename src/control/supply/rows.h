@@ -58,7 +58,7 @@ int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
 /* --- scans.c --- */
 
 /* Takes the place of the one before. */
-int scan_start(struct supply *s, const struct artifact *of, const struct principal *by,
+int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e) MUST_USE;
 
 /* --- accessory.c: what a manifest is that belongs to an image --- */

@@ -37,8 +37,8 @@ struct scan_op {
     struct arena *arena;
     struct scan scan;
     const struct artifact *of;
-    const struct principal *by;
-    int64_t manifest_id;
+    struct str by;
+    int64_t user_id, manifest_id;
     int found;
     struct jw *w;
     const char *state, *error;
@@ -62,7 +62,7 @@ static int start_fn(struct state_db *db, void *ctx, struct err *e)
                   " SELECT id, ?2, ?3, ?4, ?5, ?6, ?7, 'waiting', ?8, ?8 FROM manifests"
                   " WHERE id = ?1",
                   "iiszsisi", op->of->id, op->of->project_id, op->of->repository, op->of->digest,
-                  op->of->media_type, op->by->user_id, str_of(op->by->name), now) < 0) {
+                  op->of->media_type, op->user_id, op->by, now) < 0) {
         return -1;
     }
     return state_changes(db) > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "the image was deleted meanwhile");
@@ -77,10 +77,10 @@ static void wake(struct supply *s)
     lock_broadcast(l);
 }
 
-int scan_start(struct supply *s, const struct artifact *of, const struct principal *by,
+int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e)
 {
-    struct scan_op op = {.of = of, .by = by};
+    struct scan_op op = {.of = of, .by = by, .user_id = user_id};
 
     if (str_find(of->media_type, STR("index")) >= 0 || str_find(of->media_type, STR("list")) >= 0) {
         return err_set(

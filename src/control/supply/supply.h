@@ -18,9 +18,12 @@ struct access;
 struct cidr;
 struct content;
 struct registry;
+struct registry_arrival;
 struct registry_pull;
+struct registry_restore;
 struct secrets;
 struct state;
+struct state_db;
 struct state_schema;
 struct supply;
 
@@ -44,8 +47,12 @@ void supply_close(struct supply *s);
 DEFINE_SCOPED(struct supply, supply_close)
 int supply_project_gone(struct supply *s, int64_t project_id, struct err *e) MUST_USE;
 
-/* Begins the scan of what was pushed, where the project has that done. */
-void supply_pushed(struct supply *s, const struct registry_pull *p);
+/* Begins the scan of what arrived, where the project has that done. */
+void supply_arrived(struct supply *s, const struct registry_arrival *x);
+/* What is known about images goes with them into another project. */
+int supply_restoring(struct state_db *db, const struct registry_restore *x, struct err *e) MUST_USE;
+/* Once a minute: reports of images that are gone, and cannot come back, go too. */
+int supply_housekeep(struct supply *s, struct err *e) MUST_USE;
 /* ERR_FORBIDDEN: the project's rules are against it. */
 int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e) MUST_USE;
 int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,

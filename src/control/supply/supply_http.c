@@ -166,7 +166,7 @@ static int api_trust(struct http_req *req, struct err *e)
     write_refusal(req->ctx, a, &of, &p, "run_refused", JUDGED_RUN, &w, &result, e);
     jw_key(&w, "report");
     if (result == 0) {
-        result = report_write(req->ctx, of.id, &w, e);
+        result = report_write(req->ctx, &of, &w, e);
     }
     jw_key(&w, "scan");
     if (result == 0) {
@@ -255,7 +255,7 @@ static int api_findings(struct http_req *req, struct err *e)
     jw_object(&w);
     jw_key(&w, "items");
     jw_array(&w);
-    result = findings_write(req->ctx, of.id, &page, &w, e);
+    result = findings_write(req->ctx, &of, &page, &w, e);
     jw_end(&w);
     (void)snprintf(next, sizeof(next), "%lld", (long long)page.next);
     jw_kv_c(&w, "next", page.next ? next : NULL);
@@ -278,7 +278,7 @@ static int api_report_put(struct http_req *req, struct err *e)
         report_store(req->ctx, &of, &report, str_of(req->who.name), e) < 0) {
         return -1;
     }
-    return reply(req, 200, &b, report_write(req->ctx, of.id, &w, e), e);
+    return reply(req, 200, &b, report_write(req->ctx, &of, &w, e), e);
 }
 
 static int api_scan(struct http_req *req, struct err *e)
@@ -287,7 +287,8 @@ static int api_scan(struct http_req *req, struct err *e)
     struct jw w = JW(&b);
     struct artifact of;
 
-    return image_of(req, &of, e) < 0 || scan_start(req->ctx, &of, &req->who, e) < 0
+    return image_of(req, &of, e) < 0 ||
+                   scan_start(req->ctx, &of, req->who.user_id, str_of(req->who.name), e) < 0
                ? -1
                : reply(req, 202, &b, scan_write(req->ctx, of.id, &w, e), e);
 }

@@ -112,21 +112,21 @@ int trust_policy_save(struct supply *s, int64_t project_id, const struct trust_p
                       struct err *e) MUST_USE;
 void trust_policy_write(const struct trust_policy *p, struct jw *w);
 
-/* --- findings.c --- */
+/* --- findings.c: a report is of a digest in a project, whatever its repositories call it --- */
 
 int report_store(struct supply *s, const struct artifact *of, const struct report *r, struct str by,
                  struct err *e) MUST_USE;
 /* null without one. */
-int report_write(struct supply *s, int64_t manifest_id, struct jw *w, struct err *e) MUST_USE;
+int report_write(struct supply *s, const struct artifact *of, struct jw *w, struct err *e) MUST_USE;
 struct finding_page {
     struct str q;
     enum severity at_least;
     int64_t after, limit, next; /* numbers of rows */
 };
-int findings_write(struct supply *s, int64_t manifest_id, struct finding_page *p, struct jw *w,
-                   struct err *e) MUST_USE;
+int findings_write(struct supply *s, const struct artifact *of, struct finding_page *p,
+                   struct jw *w, struct err *e) MUST_USE;
 /* 1: there is one; *worst is the first finding that counts, its id empty without. 0: no report. */
-int findings_judge(struct supply *s, struct arena *a, int64_t manifest_id,
+int findings_judge(struct supply *s, struct arena *a, const struct artifact *of,
                    const struct trust_policy *p, struct finding *worst, struct err *e) MUST_USE;
 
 /* --- judge.c --- */

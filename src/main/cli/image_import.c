@@ -7,6 +7,7 @@
 #include "main/cli/image.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -72,9 +73,9 @@ static ssize_t read_some(void *ctx, char *p, size_t n)
 
 static int read_failed(const struct reader *r, struct err *e)
 {
-    return r->tar ? err_set(e, ERR_INVALID, "%s: %s: %s", r->m->path, r->entry->name,
+    return r->tar ? err_set(e, ERR_INVALID, "%s: %s: %s", r->m->path, Q(str_of(r->entry->name)),
                             archive_error_string(r->tar))
-                  : err_sys(e, "%s/%s", r->m->path, r->entry->name);
+                  : err_sys(e, "%s: %s", r->m->path, Q(str_of(r->entry->name)));
 }
 
 typedef int each_file(struct reader *r, struct err *e);
@@ -185,7 +186,7 @@ static int walk_dir(struct importing *m, int dir, each_file *each, struct err *e
 
         r.fd = fd;
         if (fd < 0) {
-            return err_sys(e, "%s/%s", m->path, r.entry->name);
+            return err_sys(e, "%s: %s", m->path, Q(str_of(r.entry->name)));
         }
         if (each(&r, e) < 0) {
             return -1;
@@ -308,7 +309,7 @@ static struct entry *find_file(struct importing *m, const char *name)
 static json_t *json_of(struct importing *m, const struct entry *n, struct err *e)
 {
     if (n->text == NULL) {
-        err_set(e, ERR_INVALID, "%s: %s is no JSON of at most 4 MiB", m->path, n->name);
+        err_set(e, ERR_INVALID, "%s: %s is no JSON of at most 4 MiB", m->path, Q(str_of(n->name)));
         return NULL;
     }
     return json_parse(str_n(n->text, (size_t)n->size), e);
@@ -321,8 +322,8 @@ static int want_blob(struct importing *m, const char *digest, struct err *e)
     struct entry *n = entry_in(m, m->by_digest, digest);
 
     if (n == NULL) {
-        return err_set(e, ERR_INVALID, "%s lacks %.80s, which an image in it needs", m->path,
-                       digest);
+        return err_set(e, ERR_INVALID, "%s lacks %s, which an image in it needs", m->path,
+                       Q(str_of(digest)));
     }
     n->wanted = true;
     return 0;
@@ -347,7 +348,7 @@ static int want_manifest(struct importing *m, const char *digest, struct err *e)
         return err_set(e, ERR_LIMIT, "indexes are nested deeper than %d", IMAGE_DEPTH_MAX);
     }
     if (n == NULL) {
-        return err_set(e, ERR_INVALID, "%s lacks the manifest %.80s", m->path, digest);
+        return err_set(e, ERR_INVALID, "%s lacks the manifest %s", m->path, Q(str_of(digest)));
     }
     if (!is_new(m, digest)) {
         return 0;
@@ -559,7 +560,7 @@ static int push_image(struct importing *m, const char *digest, const char *repo,
         return -1;
     }
     if (!m->c->json) {
-        (void)printf("%s:%s %.19s...\n", repo, tag, digest);
+        print_done(m->c, "%s:%s %.19s...", repo, tag, digest);
     }
     return 0;
 }
@@ -577,11 +578,10 @@ static int name_of(const struct importing *m, const char *name, const char *repo
         return 0;
     }
     if (m->c->project == NULL || (colon == NULL && strchr(name, '/') == NULL)) {
-        return err_set(
-            e, ERR_INVALID,
-            "what shall '%s' be called? write strata image import %s PROJECT/REPOSITORY, "
-            "or -p PROJECT when it has a name of its own",
-            name, m->path);
+        return err_set(e, ERR_INVALID,
+                       "what shall %s be called? write strata image import %s PROJECT/REPOSITORY, "
+                       "or -p PROJECT when it has a name of its own",
+                       Q(str_of(name)), m->path);
     }
     *to =
         xasprintf("%s/%.*s", m->c->project, colon ? (int)(colon - last) : (int)strlen(last), last);

@@ -1,6 +1,7 @@
 #include "main/cli/image.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,11 @@
 int image_split(const struct cli *c, const char *name, char **repo, char **reference, struct err *e)
 {
     const char *at = strchr(name, '@'), *slash = strrchr(name, '/');
-    const char *colon = at ? NULL : strchr(slash ? slash : name, ':');
+    const char *colon = strchr(slash ? slash : name, ':');
     const char *end = at ? at : colon;
-    SCOPED(freep) char *given = end ? xstrndup(name, (size_t)(end - name)) : xstrdup(name);
+    /* "app:1@sha256:...": the digest says which, the tag is for people. */
+    const char *last = colon && (at == NULL || colon < at) ? colon : end;
+    SCOPED(freep) char *given = last ? xstrndup(name, (size_t)(last - name)) : xstrdup(name);
 
     if (given[0] == '\0' || (end && end[1] == '\0') || (slash == NULL && c->project == NULL)) {
         return err_set(e, ERR_INVALID, "'%s': write PROJECT/REPOSITORY:TAG", name);
@@ -33,7 +36,7 @@ int image_digest_check(const char *digest, struct err *e)
         strspn(digest + 7, "0123456789abcdef") == SHA256_HEX) {
         return 0;
     }
-    return err_set(e, ERR_UNSUPPORTED, "'%.80s' is no SHA-256 digest", digest);
+    return err_set(e, ERR_UNSUPPORTED, "%s is no SHA-256 digest", Q(str_of(digest)));
 }
 
 static int get(struct cli *c, const char *path, struct buf *bytes, struct err *e)
@@ -71,8 +74,10 @@ int image_manifest(struct cli *c, const char *repo, const char *reference, struc
     SCOPED(freep)
     char *path = xasprintf("/v2/%s/manifests/%s", url_path(repo), url_segment(reference));
 
-    if (get(c, path, bytes, e) < 0 ||
-        (strncmp(reference, "sha256:", 7) == 0 && check(reference, buf_str(bytes), e) < 0)) {
+    /* A digest that we cannot check is none: tags have no colon. */
+    if ((strchr(reference, ':') && image_digest_check(reference, e) < 0) ||
+        get(c, path, bytes, e) < 0 ||
+        (strchr(reference, ':') && check(reference, buf_str(bytes), e) < 0)) {
         return -1;
     }
     *manifest = json_parse(buf_str(bytes), e);
