@@ -492,30 +492,93 @@ def test_the_command_line_makes_a_cache(pair, name):
     assert shown['proxy']['ttl_seconds'] == 3600 and shown['description'] == 'images of the others'
 
 
-@pytest.fixture
-def distribution(scratch):
+def serve_distribution(scratch, more=''):
     """docker-registry 2.8 on loopback: url, and a function that ends it."""
     need('docker-registry')
     root = pathlib.Path(tempfile.mkdtemp(prefix='distribution-', dir=scratch))
     port = free_port()
     (root / 'config.yml').write_text(
         f'version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n'
-        f'http:\n  addr: 127.0.0.1:{port}\n')
+        f'http:\n  addr: 127.0.0.1:{port}\n{more}')
     with open(root / 'log', 'wb') as log:
         process = subprocess.Popen(['docker-registry', 'serve', root / 'config.yml'], stdout=log, stderr=log)
 
     def up():
         try:
-            return requests.get(f'http://127.0.0.1:{port}/v2/', timeout=5).status_code == 200
+            return requests.get(f'http://127.0.0.1:{port}/v2/', timeout=5).status_code in (200, 401)
         except requests.RequestException:
             return False
     wait_for(up, 30, 'docker-registry answers')
 
     def end():
-        process.terminate()
-        process.wait(10)
-    yield f'http://127.0.0.1:{port}', end
-    if process.poll() is None:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
+    return f'http://127.0.0.1:{port}', end
+
+
+@pytest.fixture
+def distribution(scratch):
+    url, end = serve_distribution(scratch)
+    yield url, end
+    end()
+
+
+class Forward(Upstream):
+    """A proxy of http_proxy that knows one name."""
+
+    def __init__(self, to):
+        super().__init__()
+        self.to, self.hosts, self.bearers = to, set(), 0
+
+    def answer(self, h):
+        host, path = re.fullmatch(r'http://([^/]+)(/.*)', h.path).groups()
+        self.hosts.add(host)
+        self.bearers += h.headers.get('Authorization', '').startswith('Bearer ')
+        headers = {k: v for k, v in h.headers.items() if k in ('Accept', 'Authorization', 'Range')}
+        r = requests.request(h.command, self.to + path, headers=headers, timeout=30)
+        kept = ('Content-Type', 'Docker-Content-Digest', 'WWW-Authenticate', 'Content-Range')
+        if h.command == 'HEAD':
+            h.send_response(r.status_code)
+            for key in (*kept, 'Content-Length'):
+                if key in r.headers:
+                    h.send_header(key, r.headers[key])
+            h.end_headers()
+            return
+        self.send(h, r.status_code, r.content, **{k.replace('-', '_'): r.headers[k] for k in kept if k in r.headers})
+
+
+def test_docker_hub_behind_its_token_service_and_a_proxy(own_strata, scratch, monkeypatch):
+    issuer = Side(own_strata().start())
+    cert = pathlib.Path(tempfile.mkdtemp(prefix='issuer-', dir=scratch)) / 'cert.pem'
+    command('openssl', 'req', '-x509', '-key', issuer.strata.state / 'registry.key', '-subj', '/CN=issuer', '-days', '2',
+            '-out', cert)
+    url, end = serve_distribution(scratch, f'auth:\n  token:\n    realm: {issuer.strata.url}/service/token\n'
+                                  f'    service: strata\n    issuer: strata\n    rootcertbundle: {cert}\n')
+    proxy = Forward(url)
+    try:
+        image = Registry(issuer.strata).image('library/alpine', 'v1')[0]
+        host, there = issuer.strata.url.removeprefix('http://'), url.removeprefix('http://')
+        creds = f'admin:{issuer.strata.admin_password}'
+        command('skopeo', 'copy', '--src-tls-verify=false', '--dest-tls-verify=false', '--src-creds', creds,
+                '--dest-creds', creds, '--format', 'oci', f'docker://{host}/library/alpine:v1', f'docker://{there}/library/alpine:v1')
+        monkeypatch.setenv('http_proxy', proxy.url)
+        monkeypatch.setenv('no_proxy', '127.0.0.1')
+        here = Side(own_strata().start())
+        here.remote('hub', 'http://registry-1.docker.io', user='admin', password=issuer.strata.admin_password)
+        cache(here, 'hub', registry='hub')
+        assert here.digest('hub/alpine', 'v1') == image
+        assert whole(here, 'hub/alpine', 'v1') == whole(here, 'hub/library/alpine', 'v1') == image
+        assert manifest(here, 'hub/other/alpine', 'v1').status_code in (403, 404)
+        assert proxy.hosts == {'registry-1.docker.io'} and proxy.bearers > 3
+        # Addresses that are denied are not asked for through it.
+        here.remote('keys', 'http://169.254.169.254')
+        cache(here, 'keys', registry='keys')
+        r = manifest(here, 'keys/latest', 'v1')
+        assert r.status_code == 403 and 'net.outbound_deny' in r.text
+        assert proxy.hosts == {'registry-1.docker.io'}
+    finally:
+        proxy.server.shutdown()
         end()
 
 
