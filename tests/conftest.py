@@ -205,6 +205,9 @@ class Strata:
         return self._busybox
 
     def submit(self, project, spec, status=202, user='admin'):
+        """Most commands of tests are process 1 and ignore SIGTERM: without a grace of its own, a job has a short one."""
+        if isinstance(spec, dict):
+            spec = {'grace': '1s', **spec}
         r = self.api('POST', f'/api/v1/projects/{project}/jobs', user=user, json=spec)
         assert r.status_code == status, f'{r.status_code} {r.text}'
         return r.json()

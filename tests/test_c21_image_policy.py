@@ -346,7 +346,9 @@ def test_a_schedule_runs_by_itself_also_behind_a_policy_that_cannot_be_read(own_
     for project in ('demo', 'other', 'broken'):
         set_policy(s, project, retention={'schedule': '* * * * *', 'rules': [{'keep': 'latest_pushed', 'n': 1}]})
     assert s.stop() == 0
-    subprocess.run(['sqlite3', s.state / 'state.db', "UPDATE registry_projects SET policy = '{\"later\": 1}', next_run_ms = 1"
+    # All three became due while nobody ran.
+    subprocess.run(['sqlite3', s.state / 'state.db', 'UPDATE registry_projects SET next_run_ms = 2 WHERE next_run_ms > 0;'
+                    "UPDATE registry_projects SET policy = '{\"later\": 1}', next_run_ms = 1"
                     " WHERE project_id = (SELECT id FROM projects WHERE name = 'broken')"], check=True)
     s.start()
     for project in ('demo', 'other'):

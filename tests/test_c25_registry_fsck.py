@@ -341,7 +341,7 @@ def test_a_check_without_a_server_tells_nobody(server):
         def log_message(self, *args):
             pass
     target = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Target)
-    threading.Thread(target=target.serve_forever, daemon=True).start()
+    threading.Thread(target=target.serve_forever, args=(0.05,), daemon=True).start()
     try:
         r = server.api('POST', '/api/v1/projects/demo/webhooks', json={
             'name': 'w', 'url': f'http://127.0.0.1:{target.server_port}/', 'events': ['PUSH_ARTIFACT']})

@@ -277,6 +277,195 @@ def test_a_kill_in_a_fetch_costs_only_the_rest(own_strata, name):
     assert whole(here, repo, 'v1') == digest
 
 
+# --- large blobs: served while they are fetched ---
+
+BIG = 3 << 20
+
+
+class Slow(Upstream):
+    """A registry of one image with a large layer, which it gives piece by piece as it is allowed to."""
+
+    def __init__(self):
+        super().__init__()
+        self.allow, self.honest, self.ranges = threading.Semaphore(0), True, []
+        self.data = os.urandom(BIG)
+        self.big = sha(self.data)
+        self.blobs[self.big] = self.data
+        body = json.loads(self.manifest)
+        body['layers'][0].update(digest=self.big, size=BIG)
+        self.manifest = json.dumps(body).encode()
+        self.fault = self.drip
+
+    def drip(self, h, kind):
+        if kind != 'blob' or self.big not in h.path or h.command == 'HEAD':
+            return False
+        self.ranges.append(h.headers.get('Range'))
+        begin = int(self.ranges[-1][6:-1]) if self.ranges[-1] else 0
+        data = self.data if self.honest else self.data[:-1] + bytes([self.data[-1] ^ 1])
+        h.send_response(206 if begin else 200)
+        h.send_header('Content-Length', str(BIG - begin))
+        h.end_headers()
+        for at in range(begin, BIG, BIG // 3):
+            self.allow.acquire(timeout=60)
+            h.wfile.write(data[at:min(at + BIG // 3, BIG)])
+            h.wfile.flush()
+        return True
+
+    def give(self, thirds):
+        for _ in range(thirds):
+            self.allow.release()
+
+
+@pytest.fixture
+def slow(pair, name):
+    u = Slow()
+    pair[0].remote(name, u.url)
+    cache(pair[0], name, registry=name)
+    assert manifest(pair[0], f'{name}/x/app', 'v1').status_code == 200
+    yield u
+    u.give(100)
+    u.server.shutdown()
+
+
+def begin_pull(side, repo, digest, **headers):
+    """A client that reads as it likes: r.raw.read(n)."""
+    r = side.registry('GET', f'/v2/{repo}/blobs/{digest}', stream=True, headers=headers, timeout=60)
+    assert r.status_code in (200, 206), r.text
+    return r
+
+
+def rest_of(r):
+    """What there is until the end or the cut."""
+    got = b''
+    try:
+        while piece := r.raw.read(65536):
+            got += piece
+    except Exception:
+        pass
+    return got
+
+
+def test_a_blob_is_served_while_it_is_fetched(pair, slow, name):
+    side, repo = pair[0], f'{name}/x/app'
+    slow.give(1)
+    first = begin_pull(side, repo, slow.big)
+    assert first.headers['Content-Length'] == str(BIG)
+    assert first.raw.read(BIG // 3) == slow.data[:BIG // 3]
+    # Others follow the same fetch: one from the middle, one that does not read, one that goes away.
+    others = [begin_pull(side, repo, slow.big) for _ in range(3)]
+    middle = begin_pull(side, repo, slow.big, Range=f'bytes={BIG // 4}-{BIG - 1000}')
+    assert middle.status_code == 206 and middle.headers['Content-Range'] == f'bytes {BIG // 4}-{BIG - 1000}/{BIG}'
+    assert middle.raw.read(1000) == slow.data[BIG // 4:BIG // 4 + 1000]
+    others.pop().close()
+    slow.give(1)
+    assert first.raw.read(BIG // 3) == slow.data[BIG // 3:BIG // 3 * 2]
+    slow.give(1)
+    assert first.raw.read() == slow.data[BIG // 3 * 2:]
+    assert middle.raw.read() == slow.data[BIG // 4 + 1000:BIG - 999]
+    assert all(r.raw.read() == slow.data for r in others)
+    assert blob(side, repo, slow.big).content == slow.data
+    assert slow.paths('blobs').count(f'/v2/x/app/blobs/{slow.big}') == 1
+
+
+def test_the_fetch_goes_on_when_nobody_waits_for_it(pair, slow, name):
+    side, repo = pair[0], f'{name}/x/app'
+    slow.give(1)
+    r = begin_pull(side, repo, slow.big)
+    assert r.raw.read(1000) == slow.data[:1000]
+    r.close()
+    slow.give(2)
+    tag = lambda: side.api('GET', f'{V1}projects/{name}/quota').json()['used_bytes']
+    wait_for(lambda: tag() > BIG, 20, 'the blob is here')
+    assert blob(side, repo, slow.big).content == slow.data
+    assert len(slow.ranges) == 1
+
+
+def test_a_digest_that_lies_ends_in_a_cut(pair, slow, name):
+    side, repo = pair[0], f'{name}/x/app'
+    slow.honest = False
+    slow.give(1)
+    whole_one = begin_pull(side, repo, slow.big)
+    part = begin_pull(side, repo, slow.big, Range='bytes=0-99')
+    slow.give(2)
+    assert len(rest_of(whole_one)) < BIG and len(rest_of(part)) < 100
+    slow.honest = True
+    slow.give(3)
+    # Nothing of it was kept: it is fetched from its first byte on.
+    assert blob(side, repo, slow.big).content == slow.data
+    assert slow.ranges == [None, None]
+
+
+def test_a_cut_there_is_gone_on_with_behind_the_clients_back(pair, slow, name):
+    side, repo = pair[0], f'{name}/x/app'
+    drip = slow.fault
+
+    def cut(h, kind):
+        if kind != 'blob' or slow.ranges or h.command == 'HEAD':
+            return drip(h, kind)
+        slow.ranges.append(None)
+        h.send_response(200)
+        h.send_header('Content-Length', str(BIG))
+        h.end_headers()
+        h.wfile.write(slow.data[:BIG // 2])
+        h.wfile.flush()
+        h.close_connection = True
+        return True
+    slow.fault = cut
+    slow.give(3)
+    assert begin_pull(side, repo, slow.big).raw.read() == slow.data
+    assert slow.ranges[0] is None and slow.ranges[1].startswith('bytes=')
+
+
+# --- questions that need no answer's body ---
+
+def test_head_fetches_nothing(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name)
+    for _ in range(3):
+        r = manifest(side, repo, 'v1', 'HEAD')
+        assert r.status_code == 200 and r.headers['Content-Length'] == str(len(upstream.manifest))
+        assert r.headers['Content-Type'] == OCI_MANIFEST
+        assert r.headers['Docker-Content-Digest'] == sha(upstream.manifest)
+    assert upstream.paths('manifests') == [] and len(upstream.paths('manifests', 'HEAD')) == 1
+    # As docker does it: HEAD of the tag, GET of the digest. The tag is known then.
+    assert manifest(side, repo, sha(upstream.manifest)).content == upstream.manifest
+    assert side.tags(repo) == ['v1']
+    r = side.registry('HEAD', f'/v2/{repo}/blobs/{upstream.layer}')
+    assert r.status_code == 200 and r.headers['Content-Length'] == '100000'
+    assert f'/v2/x/app/blobs/{upstream.layer}' not in upstream.paths('blobs')
+    assert side.registry('HEAD', f'/v2/{repo}/blobs/{sha(b"none")}').status_code == 404
+    upstream.fault = lambda h, kind: h.command == 'HEAD' and (upstream.send(h, 405), True)[1]
+    r = manifest(side, repo, 'v2', 'HEAD')
+    assert r.status_code == 200 and r.headers['Docker-Content-Digest'] == sha(upstream.manifest)
+    upstream.fault = lambda h, kind: h.command == 'HEAD' and (upstream.send(h, 404), True)[1]
+    assert manifest(side, repo, 'v3', 'HEAD').status_code == 404
+    assert side.registry('HEAD', f'/v2/{repo}/blobs/{upstream.layer}').status_code == 404
+
+
+def test_who_asks_to_be_left_alone_is(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    cache(side, name, registry=name, ttl_seconds=0)
+    digest = whole(side, repo, 'v1')
+    upstream.fault = lambda h, kind: (upstream.send(h, 429, Retry_After='600'), True)[1]
+    results = []
+    threads = [threading.Thread(target=lambda i=i: results.append(manifest(side, repo, f'new{i}'))) for i in range(12)]
+    before = upstream.count
+    assert manifest(side, repo, 'v2').status_code == 429
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    assert [r.status_code for r in results] == [429] * 12
+    assert all(500 < int(r.headers['Retry-After']) <= 600 for r in results)
+    assert manifest(side, repo, 'v3', 'HEAD').status_code == 429
+    assert whole(side, repo, 'v1') == digest
+    assert upstream.count == before + 1, upstream.asked
+    # Told of another address or password, it is asked again.
+    upstream.fault = None
+    assert side.api('PATCH', f'{V1}registries/{name}', json={'url': upstream.url + '/'}).status_code == 200
+    assert whole(side, repo, 'v2') == digest
+
+
 def test_only_administrators_make_caches(pair, name):
     side = pair[0]
     side.strata.user(name)
@@ -303,30 +492,93 @@ def test_the_command_line_makes_a_cache(pair, name):
     assert shown['proxy']['ttl_seconds'] == 3600 and shown['description'] == 'images of the others'
 
 
-@pytest.fixture
-def distribution(scratch):
+def serve_distribution(scratch, more=''):
     """docker-registry 2.8 on loopback: url, and a function that ends it."""
     need('docker-registry')
     root = pathlib.Path(tempfile.mkdtemp(prefix='distribution-', dir=scratch))
     port = free_port()
     (root / 'config.yml').write_text(
         f'version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {root}/data\n'
-        f'http:\n  addr: 127.0.0.1:{port}\n')
+        f'http:\n  addr: 127.0.0.1:{port}\n{more}')
     with open(root / 'log', 'wb') as log:
         process = subprocess.Popen(['docker-registry', 'serve', root / 'config.yml'], stdout=log, stderr=log)
 
     def up():
         try:
-            return requests.get(f'http://127.0.0.1:{port}/v2/', timeout=5).status_code == 200
+            return requests.get(f'http://127.0.0.1:{port}/v2/', timeout=5).status_code in (200, 401)
         except requests.RequestException:
             return False
     wait_for(up, 30, 'docker-registry answers')
 
     def end():
-        process.terminate()
-        process.wait(10)
-    yield f'http://127.0.0.1:{port}', end
-    if process.poll() is None:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
+    return f'http://127.0.0.1:{port}', end
+
+
+@pytest.fixture
+def distribution(scratch):
+    url, end = serve_distribution(scratch)
+    yield url, end
+    end()
+
+
+class Forward(Upstream):
+    """A proxy of http_proxy that knows one name."""
+
+    def __init__(self, to):
+        super().__init__()
+        self.to, self.hosts, self.bearers = to, set(), 0
+
+    def answer(self, h):
+        host, path = re.fullmatch(r'http://([^/]+)(/.*)', h.path).groups()
+        self.hosts.add(host)
+        self.bearers += h.headers.get('Authorization', '').startswith('Bearer ')
+        headers = {k: v for k, v in h.headers.items() if k in ('Accept', 'Authorization', 'Range')}
+        r = requests.request(h.command, self.to + path, headers=headers, timeout=30)
+        kept = ('Content-Type', 'Docker-Content-Digest', 'WWW-Authenticate', 'Content-Range')
+        if h.command == 'HEAD':
+            h.send_response(r.status_code)
+            for key in (*kept, 'Content-Length'):
+                if key in r.headers:
+                    h.send_header(key, r.headers[key])
+            h.end_headers()
+            return
+        self.send(h, r.status_code, r.content, **{k.replace('-', '_'): r.headers[k] for k in kept if k in r.headers})
+
+
+def test_docker_hub_behind_its_token_service_and_a_proxy(own_strata, scratch, monkeypatch):
+    issuer = Side(own_strata().start())
+    cert = pathlib.Path(tempfile.mkdtemp(prefix='issuer-', dir=scratch)) / 'cert.pem'
+    command('openssl', 'req', '-x509', '-key', issuer.strata.state / 'registry.key', '-subj', '/CN=issuer', '-days', '2',
+            '-out', cert)
+    url, end = serve_distribution(scratch, f'auth:\n  token:\n    realm: {issuer.strata.url}/service/token\n'
+                                  f'    service: strata\n    issuer: strata\n    rootcertbundle: {cert}\n')
+    proxy = Forward(url)
+    try:
+        image = Registry(issuer.strata).image('library/alpine', 'v1')[0]
+        host, there = issuer.strata.url.removeprefix('http://'), url.removeprefix('http://')
+        creds = f'admin:{issuer.strata.admin_password}'
+        command('skopeo', 'copy', '--src-tls-verify=false', '--dest-tls-verify=false', '--src-creds', creds,
+                '--dest-creds', creds, '--format', 'oci', f'docker://{host}/library/alpine:v1', f'docker://{there}/library/alpine:v1')
+        monkeypatch.setenv('http_proxy', proxy.url)
+        monkeypatch.setenv('no_proxy', '127.0.0.1')
+        here = Side(own_strata().start())
+        here.remote('hub', 'http://registry-1.docker.io', user='admin', password=issuer.strata.admin_password)
+        cache(here, 'hub', registry='hub')
+        assert here.digest('hub/alpine', 'v1') == image
+        assert whole(here, 'hub/alpine', 'v1') == whole(here, 'hub/library/alpine', 'v1') == image
+        assert manifest(here, 'hub/other/alpine', 'v1').status_code in (403, 404)
+        assert proxy.hosts == {'registry-1.docker.io'} and proxy.bearers > 3
+        # Addresses that are denied are not asked for through it.
+        here.remote('keys', 'http://169.254.169.254')
+        cache(here, 'keys', registry='keys')
+        r = manifest(here, 'keys/latest', 'v1')
+        assert r.status_code == 403 and 'net.outbound_deny' in r.text
+        assert proxy.hosts == {'registry-1.docker.io'}
+    finally:
+        proxy.server.shutdown()
         end()
 
 

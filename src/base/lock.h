@@ -17,6 +17,7 @@
     X(volumes)                                                                                     \
     X(replication)                                                                                 \
     X(registry)                                                                                    \
+    X(flight)                                                                                      \
     X(supply)                                                                                      \
     X(webhooks)                                                                                    \
     X(access)                                                                                      \

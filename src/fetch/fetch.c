@@ -97,23 +97,69 @@ static bool address_of(const struct curl_sockaddr *a, unsigned char out[16])
     return false;
 }
 
+static CURLU *parse_url(const char *text)
+{
+    CURLU *u = curl_url();
+
+    if (u != NULL && curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK) {
+        curl_url_cleanup(u);
+        return NULL;
+    }
+    return u;
+}
+
+static bool is_denied(const struct fetch *f, const unsigned char addr[16])
+{
+    for (size_t i = 0; i < f->n_denied; i++) {
+        if (cidr_has(&f->denied[i], addr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It names a denied address itself. Where requests go through a proxy (http_proxy in our
+ * environment), that is all we can see: names are the proxy's to resolve. */
+static bool names_denied(const struct fetch *f, const char *url)
+{
+    CURLU *u = parse_url(url);
+    char *host = NULL;
+    unsigned char addr[16];
+    bool denied = u != NULL && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+                  cidr_address(str_of(host), addr) == 0 && is_denied(f, addr);
+
+    curl_free(host);
+    curl_url_cleanup(u);
+    return denied;
+}
+
+/* A redirect that curl is about to follow. */
+static bool redirect_is_denied(const struct turn *t, struct str line)
+{
+    struct str value = line, name = str_cut(&value, ':');
+    const char *from = NULL;
+    char to[2048];
+    struct err ignored;
+
+    while (value.len > 0 && (value.p[value.len - 1] == '\n' || value.p[value.len - 1] == '\r')) {
+        value.len--;
+    }
+    return t->q->follows && value.p != NULL && str_eq_nocase(name, STR("Location")) &&
+           curl_easy_getinfo(t->f->curl, CURLINFO_EFFECTIVE_URL, &from) == CURLE_OK &&
+           from != NULL && fetch_url_join(from, str_trim(value), to, &ignored) == 0 &&
+           names_denied(t->f, to);
+}
+
 /* curl asks here for a socket to the address it is about to connect to. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
 {
     struct turn *t = ctx;
     unsigned char addr[16];
 
-    if (!address_of(to, addr)) {
-        t->is_denied = true;
+    t->is_denied = !address_of(to, addr) || is_denied(t->f, addr);
+    if (t->is_denied) { /* a name may have several addresses: the next may do */
         return CURL_SOCKET_BAD;
     }
-    for (size_t i = 0; i < t->f->n_denied; i++) {
-        if (cidr_has(&t->f->denied[i], addr)) {
-            t->is_denied = true;
-            return CURL_SOCKET_BAD;
-        }
-    }
-    t->is_denied = false; /* a name may have several addresses */
     return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
@@ -130,6 +176,10 @@ static size_t on_head(char *p, size_t size, size_t n, void *ctx)
     }
     if (buf_add(&t->out->head, line) < 0) {
         t->is_too_long = true;
+        return 0;
+    }
+    if (redirect_is_denied(t, line)) {
+        t->is_denied = true;
         return 0;
     }
     return size * n;
@@ -370,6 +420,10 @@ int fetch_do(struct fetch *f, const struct fetch_request *q, struct fetch_answer
     *out = (struct fetch_answer){
         .head = BUF_MAX(FETCH_HEAD_BYTES_MAX),
         .body = BUF_MAX(q->answer_max > ERROR_BODY_MAX ? q->answer_max : ERROR_BODY_MAX)};
+    if (names_denied(f, q->url)) {
+        t.is_denied = true;
+        return explain(&t, CURLE_COULDNT_CONNECT, detail, e);
+    }
     if (make_headers(q, &headers, e) < 0) {
         return -1;
     }
@@ -419,17 +473,6 @@ int64_t fetch_retry_after(const struct fetch_answer *a, int64_t def, int64_t max
 }
 
 /* --- addresses --- */
-
-static CURLU *parse_url(const char *text)
-{
-    CURLU *u = curl_url();
-
-    if (u != NULL && curl_url_set(u, CURLUPART_URL, text, 0) != CURLUE_OK) {
-        curl_url_cleanup(u);
-        return NULL;
-    }
-    return u;
-}
 
 int fetch_url_join(const char *base, struct str ref, char out[2048], struct err *e)
 {

@@ -5,7 +5,9 @@
  * Threads: a struct fetch belongs to one thread at a time; it keeps connections between requests.
  * Where requests may go is decided on the resolved address, right before the connect
  * (net.outbound_deny): a name that resolves to another address later, or a redirect, is looked at
- * too. A peer is hostile: answers have limits, and nobody may stand still for long. */
+ * too. Behind a proxy (http_proxy, https_proxy, no_proxy of the environment) addresses in URLs are
+ * looked at and the proxy's own; what a name means there is the proxy's to decide. A peer is
+ * hostile: answers have limits, and nobody may stand still for long. */
 #pragma once
 #include "base/buf.h"
 #include "base/cidr.h"

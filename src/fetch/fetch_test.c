@@ -160,6 +160,43 @@ static void a_denied_address_is_not_connected_to(void **state UNUSED)
     assert_non_null(strstr(e.msg, "net.outbound_deny"));
 }
 
+/* Who is asked through a proxy is named in the URL alone. */
+static void a_denied_address_is_not_asked_for_behind_a_proxy(void **state UNUSED)
+{
+    static const char *const urls[] = {"http://169.254.169.254/latest/", "http://2852039166/",
+                                       "http://[::ffff:169.254.169.254]/", "http://0xa9fea9fe:80/"};
+    SCOPED(fetch_freep) struct fetch *f = NULL;
+    struct cidr denied;
+    struct peer proxy;
+    char at[64];
+
+    assert_int_equal(cidr_parse(STR("169.254.0.0/16"), &denied), 0);
+    f = fetch_new(&(struct fetch_options){.denied = &denied, .n_denied = 1}, &e);
+    peer_open(&proxy, "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/x\r\n"
+                      "Content-Length: 0\r\n\r\n");
+    (void)snprintf(at, sizeof(at), "http://127.0.0.1:%u", proxy.port);
+    assert_int_equal(setenv("http_proxy", at, 1), 0);
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        SCOPED(fetch_answer_done) struct fetch_answer a = {0};
+
+        assert_int_equal(
+            fetch_do(f, &(struct fetch_request){.method = "GET", .url = urls[i]}, &a, &e), -1);
+        assert_int_equal(e.kind, ERR_FORBIDDEN);
+    }
+    assert_string_equal(proxy.heard, "");
+    SCOPED(fetch_answer_done) struct fetch_answer a = {0};
+
+    assert_int_equal(fetch_do(f,
+                              &(struct fetch_request){
+                                  .method = "GET", .url = "http://far.example/x", .follows = true},
+                              &a, &e),
+                     -1);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    peer_close(&proxy);
+    assert_int_equal(e.kind, ERR_FORBIDDEN);
+    assert_non_null(strstr(proxy.heard, "GET http://far.example/x HTTP/1.1\r\n"));
+}
+
 static void wrong_addresses_and_headers_are_refused(void **state UNUSED)
 {
     static const char *const urls[] = {"file:///etc/passwd", "gopher://x/", "http://",
@@ -193,6 +230,7 @@ int main(void)
         cmocka_unit_test(a_sink_takes_what_succeeded_only),
         cmocka_unit_test(what_is_cut_short_is_no_answer),
         cmocka_unit_test(a_denied_address_is_not_connected_to),
+        cmocka_unit_test(a_denied_address_is_not_asked_for_behind_a_proxy),
         cmocka_unit_test(wrong_addresses_and_headers_are_refused),
     };
 

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DRAIN_MS = 5000, HOUSEKEEP_SEC = 60 };
+enum { DRAIN_MS = 5000, HOUSEKEEP_SEC = 60, FIRST_HOUSEKEEP_SEC = 3 };
 
 const struct cfg_item server_config[] = {
     {"net.listen", CFG_STRING, "127.0.0.1:8080",
@@ -112,13 +112,14 @@ static void raise_open_files(void)
     }
 }
 
-/* Housekeeping until a signal asks us to stop. */
+/* Housekeeping until a signal asks us to stop; soon after the start too, for what became due while
+ * we were down, and where restarts are frequent. */
 static void wait_for_stop(struct wire *w, const sigset_t *stop)
 {
-    const struct timespec minute = {.tv_sec = HOUSEKEEP_SEC};
+    struct timespec pause = {.tv_sec = FIRST_HOUSEKEEP_SEC};
 
     for (;;) {
-        int sig = sigtimedwait(stop, NULL, &minute);
+        int sig = sigtimedwait(stop, NULL, &pause);
 
         if (sig > 0) {
             log_info("server.stopping", "signal=%d", sig);
@@ -126,6 +127,7 @@ static void wait_for_stop(struct wire *w, const sigset_t *stop)
         }
         if (errno == EAGAIN) {
             wire_housekeep(w);
+            pause.tv_sec = HOUSEKEEP_SEC;
         }
     }
 }

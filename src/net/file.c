@@ -181,6 +181,22 @@ static void set_file_headers(struct http_req *r, const struct http_file *f)
     http_set_header(r, "Accept-Ranges", "bytes");
 }
 
+static int send_grown(struct http_conn *c, const struct http_file *f, struct range part,
+                      struct err *e)
+{
+    int64_t at = part.first, end = part.first + part.len;
+
+    while (at < end) {
+        int64_t to = f->grown(f->ctx, at, end, e);
+
+        if (to < 0 || conn_send_file(c, f->fd, at, to - at, e) < 0) {
+            return -1;
+        }
+        at = to;
+    }
+    return 0;
+}
+
 static int send_part(struct http_req *r, int status, const struct http_file *f, struct range part,
                      struct err *e)
 {
@@ -193,10 +209,11 @@ static int send_part(struct http_req *r, int status, const struct http_file *f, 
     }
     with_body = !x->reply.no_body && part.len > 0;
     iov = (struct iovec){x->out.p, x->out.len};
-    if (conn_send_all(x->conn, &iov, 1, with_body ? MSG_MORE : 0, e) < 0) {
+    if (conn_send_all(x->conn, &iov, 1, with_body && !f->grown ? MSG_MORE : 0, e) < 0) {
         return -1;
     }
-    if (with_body && conn_send_file(x->conn, f->fd, part.first, part.len, e) < 0) {
+    if (with_body && (f->grown ? send_grown(x->conn, f, part, e)
+                               : conn_send_file(x->conn, f->fd, part.first, part.len, e)) < 0) {
         return -1;
     }
     x->reply.state = REPLY_SENT;

@@ -194,6 +194,11 @@ struct http_file {
     const char *etag;     /* quoted, or NULL */
     int64_t modified_ms;  /* 0: no Last-Modified */
     const char *filename; /* Content-Disposition: attachment, RFC 6266; or NULL */
+    /* A file that still grows; NULL: it is whole. Waits until something behind `at` may be sent and
+     * says up to where (at most `end`, where the answer ends). -1: it will never be whole; the
+     * connection is cut. */
+    int64_t (*grown)(void *ctx, int64_t at, int64_t end, struct err *e);
+    void *ctx;
 };
 /* 200, 206 (one range), 304, 412, 416; sendfile where it can. */
 int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e);

@@ -30,61 +30,96 @@ static bool range_is_backwards(const struct http_req *r)
     return str_to_u64(first, &a) == 0 && str_to_u64(last, &b) == 0 && b < a;
 }
 
-/* In a cache of another registry it may have to be fetched first. */
-static int find_blob(struct http_req *req, struct str repository, const char *digest,
-                     struct stored_blob *out, struct err *e)
-{
-    struct registry *r = req->ctx;
-    int fetched;
+/* What a request is answered with. */
+struct found {
+    int fd;
+    int64_t size_bytes;
+    struct proxy_follow follow; /* a blob that is being fetched */
+};
 
-    if (store_blob_find(r, repository, digest, out, &req->error_code, e) == 0) {
-        return 0;
+static void found_done(struct found *v)
+{
+    if (v->follow.flight == NULL) {
+        closep(&v->fd);
     }
-    if (e->kind != ERR_NOT_FOUND) {
-        return -1;
-    }
-    fetched = proxy_blob(r, str_of(req->who.name), repository, digest, &req->error_code, e);
-    return fetched <= 0 ? -1 : store_blob_find(r, repository, digest, out, &req->error_code, e);
+    proxy_follow_end(&v->follow);
 }
 
-/* HEAD asks whether the file is there and how long it is: clients do it for each layer they have. */
-static int open_blob(struct http_req *req, const char *digest, int *fd, int64_t *size,
-                     struct err *e)
+/* In a cache of another registry it may have to be fetched first. 1: it is here now; 2: *out is
+ * what there is of it. */
+static int ask_elsewhere(struct http_req *req, struct str repository, const char *digest,
+                         struct found *out, struct err *e)
 {
     struct registry *r = req->ctx;
+    struct str by = str_of(req->who.name);
+    int result;
 
-    return v2_fail(req, "BLOB_UNKNOWN",
-                   req->method == HTTP_HEAD ? content_blob_size(r->content, digest, size, e)
-                                            : content_blob_open(r->content, digest, fd, size, e));
+    if (req->method == HTTP_HEAD) {
+        result = proxy_blob_look(r, by, repository, digest, &out->size_bytes, &req->error_code, e);
+        return result == 1 ? 2 : result == 2 ? 1 : result;
+    }
+    result = proxy_blob_follow(r, by, repository, digest, &out->follow, &req->error_code, e);
+    if (result == 2) {
+        out->fd = out->follow.fd;
+        out->size_bytes = out->follow.size_bytes;
+    }
+    return result;
 }
 
-int v2_blob_get(struct http_req *req, struct err *e)
+static int open_blob(struct http_req *req, struct str repository, const char *digest,
+                     struct found *out, struct err *e)
 {
     struct registry *r = req->ctx;
-    struct str repository;
-    char digest[CONTENT_DIGEST_MAX], etag[CONTENT_DIGEST_MAX + 2];
-    SCOPED(closep) int fd = -1;
-    struct stored_blob blob;
-    int64_t size;
+    struct stored_blob blob = {0};
+    int result = store_blob_find(r, repository, digest, &blob, &req->error_code, e);
 
-    if (blob_of(req, &repository, digest, e) < 0 ||
-        find_blob(req, repository, digest, &blob, e) < 0 ||
-        open_blob(req, digest, &fd, &size, e) < 0) {
+    if (result < 0 && e->kind == ERR_NOT_FOUND) {
+        result = ask_elsewhere(req, repository, digest, out, e);
+        if (result < 0 && e->kind == ERR_THROTTLED) {
+            v2_pause(req, repository);
+        }
+        if (result <= 0 || result == 2) {
+            return result == 2 ? 0 : -1;
+        }
+        result = store_blob_find(r, repository, digest, &blob, &req->error_code, e);
+    }
+    if (result < 0) {
         return -1;
     }
     if (req->method == HTTP_HEAD && blob.is_stale) {
         store_blob_renew(r, repository, digest);
     }
+    /* HEAD asks whether the file is there and how long it is: clients do it for each layer they have. */
+    return v2_fail(req, "BLOB_UNKNOWN",
+                   req->method == HTTP_HEAD
+                       ? content_blob_size(r->content, digest, &out->size_bytes, e)
+                       : content_blob_open(r->content, digest, &out->fd, &out->size_bytes, e));
+}
+
+int v2_blob_get(struct http_req *req, struct err *e)
+{
+    struct str repository;
+    char digest[CONTENT_DIGEST_MAX], etag[CONTENT_DIGEST_MAX + 2];
+    SCOPED(found_done) struct found found = {.fd = -1, .follow = {.fd = -1}};
+
+    if (blob_of(req, &repository, digest, e) < 0 ||
+        open_blob(req, repository, digest, &found, e) < 0) {
+        return -1;
+    }
     if (range_is_backwards(req)) {
-        http_set_header(req, "Content-Range", "bytes */%lld", (long long)size);
+        http_set_header(req, "Content-Range", "bytes */%lld", (long long)found.size_bytes);
         return err_set(e, ERR_RANGE, "the range ends before it begins");
     }
     http_set_header(req, "Docker-Content-Digest", "%s", digest);
     (void)snprintf(etag, sizeof(etag), "\"%s\"", digest);
     return http_reply_file(
         req,
-        &(struct http_file){
-            .fd = fd, .size_bytes = size, .type = "application/octet-stream", .etag = etag},
+        &(struct http_file){.fd = found.fd,
+                            .size_bytes = found.size_bytes,
+                            .type = "application/octet-stream",
+                            .etag = etag,
+                            .grown = found.follow.flight ? proxy_follow_grown : NULL,
+                            .ctx = &found.follow},
         e);
 }
 

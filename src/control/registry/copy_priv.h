@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "manifest.h"
+#include "store.h"
 
 /* One copy under way. What a peer lists may go round in circles or without end: each digest is
  * looked at once, and no more than so many. */
@@ -23,3 +24,8 @@ bool copy_is_kind(enum copy_kind kind, const struct manifest *m);
 void copy_tell(const struct copying *y, int64_t total, int64_t done, int64_t moved);
 /* All blobs of a manifest are part of the copy from now on. */
 void copy_tell_total(const struct copying *y, const struct manifest *m);
+
+/* The upload that a pull writes a blob into: named after what it will be, so that another try (also
+ * after a restart) finds it. */
+enum { COPY_UPLOAD_ID = 65 };
+void copy_upload_id(const struct repo_key *to, const char *digest, char id[COPY_UPLOAD_ID]);

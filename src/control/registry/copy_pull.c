@@ -94,8 +94,7 @@ static int receive_all(struct receiving *v, struct err *e)
     return 0;
 }
 
-/* Named after what it will be, so that another try (also after a restart) finds it. */
-static void upload_id(const struct repo_key *to, const char *digest, char id[2 * SHA256_BYTES + 1])
+void copy_upload_id(const struct repo_key *to, const char *digest, char id[COPY_UPLOAD_ID])
 {
     struct buf b = BUF_MAX(1024);
     unsigned char sum[SHA256_BYTES];
@@ -146,13 +145,13 @@ static int receive_blob(struct receiving *v, const char *id, struct err *e)
 static int download(const struct pull *p, const struct descriptor *d, struct err *e)
 {
     struct registry *r = p->y.c->registry;
-    char id[2 * SHA256_BYTES + 1];
+    char id[COPY_UPLOAD_ID];
     const char *code = NULL;
     struct receiving v = {.p = p, .d = d};
     int64_t had;
     int result;
 
-    upload_id(p->to, d->digest, id);
+    copy_upload_id(p->to, d->digest, id);
     if (store_quota_fits(r, p->to, d->size_bytes, &code, e) < 0 ||
         (v.w = open_upload(r, id, e)) == NULL) {
         return -1;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "manifest.h"
+#include "remote.h"
 #include "store.h"
 
 #include <stdio.h>
@@ -78,6 +79,38 @@ static int may_pull(struct http_req *req, struct str repository, const struct st
     return v2_fail(req, "DENIED", -1);
 }
 
+/* A HEAD in a cache of another registry: what that one says, unless it is here. 1: answered. */
+static int look_elsewhere(struct http_req *req, const struct reference *ref, struct err *e)
+{
+    struct remote_head head;
+    int result =
+        proxy_manifest_look(req->ctx, str_of(req->who.name), ref, &head, &req->error_code, e);
+
+    if (result <= 0) {
+        return result;
+    }
+    http_set_header(req, "Docker-Content-Digest", "%s", head.digest);
+    http_set_header(req, "ETag", "\"%s\"", head.digest);
+    http_set_header(req, "Content-Length", "%lld", (long long)head.size_bytes);
+    return http_reply(req, 200, arena_strdup(&req->arena, str_of(head.media_type)), STR_EMPTY, e) <
+                   0
+               ? -1
+               : 1;
+}
+
+/* What a cache has to ask for first. 1: answered. */
+static int ask_elsewhere(struct http_req *req, const struct reference *ref, struct err *e)
+{
+    int result = req->method == HTTP_HEAD
+                     ? look_elsewhere(req, ref, e)
+                     : proxy_manifest(req->ctx, str_of(req->who.name), ref, &req->error_code, e);
+
+    if (result < 0 && e->kind == ERR_THROTTLED) {
+        v2_pause(req, ref->repository);
+    }
+    return result;
+}
+
 /* Accept is not a filter here: clients that cannot use what is stored say so themselves, with a
  * better message than ours, and old ones send no Accept at all. */
 int v2_manifest_get(struct http_req *req, struct err *e)
@@ -86,10 +119,16 @@ int v2_manifest_get(struct http_req *req, struct err *e)
     struct reference ref;
     struct stored_manifest m;
     struct str repository;
+    int answered;
 
     if (v2_repository(req, &repository, e) < 0 || reference_of_path(req, repository, &ref, e) < 0 ||
-        proxy_manifest(req->ctx, str_of(req->who.name), &ref, &req->error_code, e) < 0 ||
-        store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0 ||
+        (answered = ask_elsewhere(req, &ref, e)) < 0) {
+        return -1;
+    }
+    if (answered > 0) {
+        return 0;
+    }
+    if (store_manifest_get(req->ctx, &req->arena, &ref, &m, &req->error_code, e) < 0 ||
         may_pull(req, repository, &m, e) < 0) {
         return -1;
     }

@@ -1,220 +1,35 @@
 /* proxy - projects that are caches of another registry.
  *
- *   docker pull -> manifest_http.c, blob_http.c -> proxy_manifest, proxy_blob -> one fetch of each
- *   thing, whoever else asks waits for it -> remote.c, copy_pull.c -> accept.c
+ *   docker pull -> manifest_http.c -> proxy.c      -> one fetch of each thing (proxy_flight.c)
+ *               -> blob_http.c     -> proxy_blob.c -> remote.c, copy_pull.c -> accept.c
  *
  * A tag is asked again by HEAD when it was not for the project's ttl; what is named by its digest
  * is asked for once. A manifest is kept before what it names (the rows of manifest_wants say what
  * is to come): the images of an index and the blobs of an image are fetched when somebody asks for
  * them. When the other registry does not answer, or refuses, what is here is served.
  *
- * Who fetches is the worker of the first who asked; it goes on to the end also when he is gone. */
-#include "store_priv.h"
+ * HEAD keeps nothing: it is answered with what the other registry says. What it said of a tag is
+ * remembered for its ttl, so that the manifest that is then asked for by its digest gets that tag.
+ *
+ * Who fetches a manifest is the worker of the first who asked; it goes on to the end also when he
+ * is gone. */
+#include "proxy_priv.h"
 
 #include "accept.h"
-#include "access/access.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "copy_priv.h"
 #include "image.h"
 #include "retention.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-    FETCHES_MAX = 16,        /* of one registry at a time */
-    FETCHERS_MAX = 128,      /* workers that fetch or wait: the rest serve what is here */
-    SLOT_WAIT_MS = 60000,    /* for one of FETCHES_MAX */
-    IDLE_MAX = 4,            /* connections and tokens kept of one registry */
-    PATIENCE_SEC = 60,       /* for an answer when nothing is here */
-    PATIENCE_CACHED_SEC = 5, /* when something is */
-    DOWN_MS = 5000,          /* so long one that failed is not asked for what is here */
-    REFERRERS_MAX = 200
+    REFERRERS_MAX = 200,
+    NOTES_MAX = 1024, /* of tags that were looked at */
+    NOTE_MS = 60000   /* at least so long they are remembered for who asks by digest */
 };
-
-/* Another registry, as long as we run. All guarded by registry.lock. */
-struct upstream {
-    unsigned busy, generation;
-    int64_t down_until_ms; /* monotonic */
-    struct remote *idle[IDLE_MAX];
-    size_t n_idle;
-};
-
-/* One thing that is being fetched. Guarded by registry.lock until it is done. */
-struct flight {
-    unsigned users;
-    bool is_done;
-    int result;
-    const char *code;
-    struct err err;
-};
-
-/* One fetch. */
-struct fetching {
-    struct registry *r;
-    struct project_proxy proxy;
-    struct repo_key to;
-    struct reference ref;
-    struct stored_cache have;
-    int64_t size_bytes; /* of a blob */
-    const char *subject;
-    const char *code;
-    struct upstream *upstream;
-    unsigned generation;
-    struct remote *remote;
-    struct str from; /* the repository there */
-    char name[512];  /* where `from` lies when it is another one than here */
-};
-typedef int fetch_fn(struct fetching *f, struct err *e);
-
-/* --- other registries --- */
-
-static bool is_stopping(void *ctx)
-{
-    const struct registry *r = ctx;
-
-    return atomic_load(&r->is_stopping);
-}
-
-static struct upstream *upstream_locked(struct registry *r, struct str name)
-{
-    struct upstream *u = map_get(&r->upstreams, name);
-
-    if (u == NULL) {
-        u = xnew(struct upstream);
-        (void)map_put(&r->upstreams, name, u);
-    }
-    return u;
-}
-
-static bool is_down(const struct fetching *f)
-{
-    struct registry *r = f->r;
-    struct lock *l = &r->lock;
-
-    WITH_LOCK(l);
-    return upstream_locked(r, str_of(f->proxy.registry))->down_until_ms > clock_mono_ms();
-}
-
-/* Its turn, and a connection that somebody left. */
-static int take_turn(struct fetching *f, struct err *e)
-{
-    struct registry *r = f->r;
-    struct lock *l = &r->lock;
-    int64_t deadline = clock_mono_ms() + SLOT_WAIT_MS;
-    bool in_time = true;
-
-    WITH_LOCK(l);
-    f->upstream = upstream_locked(r, str_of(f->proxy.registry));
-    while (f->upstream->busy >= FETCHES_MAX && in_time && !is_stopping(r)) {
-        in_time = lock_wait_until(l, deadline);
-    }
-    if (f->upstream->busy >= FETCHES_MAX) {
-        f->upstream = NULL;
-        return err_set(e, ERR_UNAVAILABLE,
-                       "the registry %s is busy with %d other fetches of this cache: try again",
-                       f->proxy.registry, FETCHES_MAX);
-    }
-    f->upstream->busy++;
-    f->generation = f->upstream->generation;
-    if (f->upstream->n_idle > 0) {
-        f->remote = f->upstream->idle[--f->upstream->n_idle];
-    }
-    return 0;
-}
-
-static void end_turn(struct fetching *f)
-{
-    struct registry *r = f->r;
-    struct lock *l = &r->lock;
-
-    if (f->upstream == NULL) {
-        return;
-    }
-    lock_take(l);
-    f->upstream->busy--;
-    if (f->remote != NULL && f->generation == f->upstream->generation &&
-        f->upstream->n_idle < IDLE_MAX) {
-        f->upstream->idle[f->upstream->n_idle++] = TAKE(f->remote);
-    }
-    lock_broadcast(l);
-    lock_drop(l);
-    remote_close(f->remote);
-    f->remote = NULL;
-    f->upstream = NULL;
-}
-
-static int open_upstream(struct fetching *f, unsigned patience_sec, struct err *e)
-{
-    const struct registry_hooks *h = &f->r->hooks;
-    struct str rest = str_from(f->to.name, name_project(f->to.name).len + 1);
-
-    if (take_turn(f, e) < 0) {
-        return -1;
-    }
-    if (f->remote == NULL) {
-        f->remote = h->upstream
-                        ? h->upstream(h->ctx, str_of(f->proxy.registry), is_stopping, f->r, e)
-                        : (err_set(e, ERR_UNSUPPORTED, "no other registries here"), NULL);
-    }
-    if (f->remote == NULL) {
-        return -1;
-    }
-    remote_set_patience(f->remote, patience_sec);
-    f->from = rest;
-    if (remote_is_hub(f->remote) && str_find_char(rest, '/') < 0) {
-        (void)snprintf(f->name, sizeof(f->name), "library/%.*s", STR_ARG(rest));
-        f->from = str_of(f->name);
-    }
-    return 0;
-}
-
-static bool is_outage(const struct err *e)
-{
-    return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_THROTTLED;
-}
-
-static void note_outage(const struct fetching *f, const struct err *e)
-{
-    struct registry *r = f->r;
-    struct lock *l = &r->lock;
-    int64_t wait_ms = f->remote ? remote_retry_sec(f->remote) * 1000 : 0;
-
-    if (f->upstream == NULL) {
-        return; /* it had no turn: that says nothing of the other registry */
-    }
-    WITH_LOCK(l);
-    if (is_outage(e)) {
-        upstream_locked(r, str_of(f->proxy.registry))->down_until_ms =
-            clock_mono_ms() + (wait_ms > DOWN_MS ? wait_ms : DOWN_MS);
-    }
-}
-
-void registry_upstream_changed(struct registry *r, struct str name)
-{
-    struct remote *old[IDLE_MAX];
-    size_t n = 0;
-    struct lock *l = &r->lock;
-    struct upstream *u;
-
-    atomic_store(&r->has_caches, true);
-    if (name.p == NULL) {
-        return;
-    }
-    lock_take(l);
-    u = upstream_locked(r, name);
-    u->generation++;
-    u->down_until_ms = 0;
-    while (u->n_idle > 0) {
-        old[n++] = u->idle[--u->n_idle];
-    }
-    lock_drop(l);
-    while (n > 0) {
-        remote_close(old[--n]);
-    }
-}
 
 void registry_stop(struct registry *r)
 {
@@ -242,25 +57,28 @@ int proxy_open(struct registry *r, struct err *e)
     if (state_read(r->state, any_cache_fn, project, e) < 0) {
         return -1;
     }
+    proxy_fetchers_open(r);
     atomic_store(&r->has_caches, project[0] != '\0');
     return 0;
 }
 
-void proxy_close(struct registry *r)
+static void forget_notes(struct map *notes)
 {
     struct str key;
     void *value;
 
-    for (size_t i = 0; map_next(&r->upstreams, &i, &key, &value);) {
-        struct upstream *u = value;
-
-        while (u->n_idle > 0) {
-            remote_close(u->idle[--u->n_idle]);
-        }
-        free(u);
+    for (size_t i = 0; map_next(notes, &i, &key, &value);) {
+        free(value);
     }
-    map_done(&r->upstreams);
+    map_done(notes);
+}
+
+void proxy_close(struct registry *r)
+{
+    proxy_fetchers_close(r);
+    proxy_upstreams_close(r);
     map_done(&r->flights);
+    forget_notes(&r->notes);
 }
 
 /* --- which project is one --- */
@@ -299,8 +117,8 @@ int proxy_refuse(struct registry *r, struct str project, struct err *e)
     return is_cache <= 0 ? is_cache : err_is_cache(project, &p, e);
 }
 
-static int begin(struct registry *r, struct str by, struct str repository, struct fetching *f,
-                 struct err *e)
+int proxy_begin(struct registry *r, struct str by, struct str repository, struct fetching *f,
+                struct err *e)
 {
     int is_cache;
 
@@ -311,179 +129,126 @@ static int begin(struct registry *r, struct str by, struct str repository, struc
     return is_cache;
 }
 
-/* --- one fetch of a thing at a time --- */
+/* --- tags that were looked at --- */
 
-/* The flight of that key, for one more; NULL: too many wait. */
-static struct flight *board(struct registry *r, struct str key, bool *is_first)
+struct note {
+    struct remote_head head;
+    int64_t checked_ms;
+};
+
+static char *note_key(const struct fetching *f, struct str tag)
 {
-    struct flight *f;
-    struct lock *l = &r->lock;
-
-    WITH_LOCK(l);
-    if (r->n_fetchers >= FETCHERS_MAX) {
-        return NULL;
-    }
-    r->n_fetchers++;
-    f = map_get(&r->flights, key);
-    *is_first = f == NULL;
-    if (f == NULL) {
-        f = xnew(struct flight);
-        (void)map_put(&r->flights, key, f);
-    }
-    f->users++;
-    return f;
+    return xasprintf("%lld %.*s:%.*s", (long long)f->to.project_id, STR_ARG(f->to.name),
+                     STR_ARG(tag));
 }
 
-static int leave(struct registry *r, struct flight *f, const char **code, struct err *e)
+static void keep_note(const struct fetching *f)
 {
-    struct lock *l = &r->lock;
-    int result;
-    bool is_last;
-
-    lock_take(l);
-    while (!f->is_done) {
-        lock_wait(l);
-    }
-    result = f->result;
-    if (result < 0) {
-        *e = f->err;
-        *code = f->code;
-    }
-    r->n_fetchers--;
-    is_last = --f->users == 0;
-    lock_drop(l);
-    if (is_last) {
-        free(f);
-    }
-    return result;
-}
-
-/* What went wrong there, as our client is to hear it: his request was good. */
-static void translate(struct fetching *f, struct err *e)
-{
-    if (e->kind == ERR_NOT_FOUND || e->kind == ERR_THROTTLED || f->code != NULL) {
-        return;
-    }
-    f->code = e->kind == ERR_FORBIDDEN ? "DENIED" : NULL;
-    e->kind = e->kind == ERR_FORBIDDEN ? ERR_FORBIDDEN : ERR_UNAVAILABLE;
-}
-
-static int fetch_once(struct fetching *f, const char *key, fetch_fn *fetch, const char **code,
-                      struct err *e)
-{
+    SCOPED(freep) char *key = note_key(f, f->ref.tag);
     struct registry *r = f->r;
     struct lock *l = &r->lock;
-    bool is_first = false;
-    struct flight *flight = board(r, str_of(key), &is_first);
+    struct note *n = xnew(struct note);
 
-    if (flight == NULL) {
-        return err_set(e, ERR_UNAVAILABLE,
-                       "too many wait for other registries already: try again in a moment");
+    *n = (struct note){f->head, clock_wall_ms()};
+    WITH_LOCK(l);
+    if (r->notes.len >= NOTES_MAX) {
+        forget_notes(&r->notes);
     }
-    if (is_first) {
-        struct err why;
-        int result = fetch(f, &why);
-
-        if (result < 0) {
-            note_outage(f, &why);
-            translate(f, &why);
-            err_wrap(&why, "cache of %s", f->proxy.registry);
-        }
-        end_turn(f);
-        lock_take(l);
-        flight->result = result;
-        flight->code = f->code;
-        if (result < 0) {
-            flight->err = why;
-        }
-        flight->is_done = true;
-        (void)map_del(&r->flights, str_of(key));
-        lock_broadcast(l);
-        lock_drop(l);
-    }
-    return leave(r, flight, code, e);
+    free(map_put(&r->notes, str_of(key), n));
 }
 
-static char *key_of(const struct fetching *f, const char *what, struct str name)
+/* It was looked at within the project's ttl. */
+static bool find_note(const struct fetching *f, struct remote_head *out)
 {
-    return xasprintf("%s %lld %.*s %.*s", what, (long long)f->to.project_id,
-                     STR_ARG(what[0] == 'b' ? STR_EMPTY : f->to.name), STR_ARG(name));
+    SCOPED(freep) char *key = note_key(f, f->ref.tag);
+    struct lock *l = &f->r->lock;
+    const struct note *n;
+    int64_t age_ms;
+
+    WITH_LOCK(l);
+    n = map_get(&f->r->notes, str_of(key));
+    age_ms = n ? clock_wall_ms() - n->checked_ms : -1;
+    if (age_ms < 0 || age_ms >= f->proxy.ttl_sec * 1000) {
+        return false;
+    }
+    *out = n->head;
+    return true;
 }
 
-/* --- blobs --- */
+/* The tag that somebody looked at before he asked for this digest, for who frees it; or NULL. */
+static char *take_noted_tag(const struct fetching *f, const char *digest)
+{
+    SCOPED(freep) char *prefix = note_key(f, STR_EMPTY);
+    struct registry *r = f->r;
+    struct lock *l = &r->lock;
+    char *tag = NULL;
+    struct str key;
+    void *value;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; tag == NULL && map_next(&r->notes, &i, &key, &value);) {
+        const struct note *n = value;
+
+        int64_t age_ms = clock_wall_ms() - n->checked_ms;
+
+        if (age_ms >= 0 && (age_ms < NOTE_MS || age_ms < f->proxy.ttl_sec * 1000) &&
+            strcmp(n->head.digest, digest) == 0 && str_starts(key, str_of(prefix))) {
+            key = str_from(key, strlen(prefix));
+            tag = xstrndup(key.p, key.len);
+        }
+    }
+    return tag;
+}
+
+static void drop_note(const struct fetching *f, struct str tag)
+{
+    SCOPED(freep) char *key = note_key(f, tag);
+    struct lock *l = &f->r->lock;
+
+    WITH_LOCK(l);
+    free(map_del(&f->r->notes, str_of(key)));
+}
+
+/* --- manifests --- */
 
 static void not_told(void *ctx UNUSED, const struct copy_bytes *more UNUSED) {}
 
 static const struct copy_hooks no_hooks = {.bytes = not_told};
 
-static int get_blob(struct fetching *f, const struct descriptor *d, struct err *e)
-{
-    struct copy c = {.registry = f->r, .remote = f->remote, .hooks = &no_hooks};
-
-    return copy_pull_blob(&c, f->from, &f->to, d, e);
-}
-
-static int fetch_blob(struct fetching *f, struct err *e)
-{
-    struct descriptor d = {.size_bytes = f->size_bytes};
-
-    memcpy(d.digest, f->ref.digest, sizeof(d.digest));
-    return open_upstream(f, PATIENCE_SEC, e) < 0 ? -1 : get_blob(f, &d, e);
-}
-
-int proxy_blob(struct registry *r, struct str by, struct str repository, const char *digest,
-               const char **code, struct err *e)
-{
-    SCOPED(freep) char *key = NULL;
-    struct fetching f;
-    struct err why;
-    int is_cache = begin(r, by, repository, &f, &why);
-
-    if (is_cache == 0) {
-        return 0;
-    }
-    if (is_cache < 0) {
-        *e = why;
-        return -1;
-    }
-    (void)!str_copy(str_of(digest), f.ref.digest, sizeof(f.ref.digest));
-    key = key_of(&f, "b", str_of(digest));
-    /* Whoever waited for the fetch of another repository of the project links it then. */
-    for (int i = 0; i < 2; i++) {
-        struct stored_blob blob;
-
-        if (store_cache_wants(r, repository, digest, &f.size_bytes, &why) < 0) {
-            return store_blob_find(r, repository, digest, &blob, code, e) < 0 ? -1 : 1;
-        }
-        if (fetch_once(&f, key, fetch_blob, code, e) < 0) {
-            *code = e->kind == ERR_NOT_FOUND ? "BLOB_UNKNOWN" : *code;
-            return -1;
-        }
-    }
-    return 1;
-}
-
-/* --- manifests --- */
-
 /* A configuration is small, and tells the platform; whoever pulls asks for it next. */
 static void fetch_config(struct fetching *f, const struct manifest *m)
 {
+    struct copy c = {.registry = f->r, .remote = f->remote, .hooks = &no_hooks};
     struct err ignored;
 
     if (!m->is_index && !m->config.foreign && m->config.size_bytes <= IMAGE_CONFIG_BYTES_MAX) {
-        (void)!get_blob(f, &m->config, &ignored);
-        f->code = NULL;
+        (void)!copy_pull_blob(&c, f->from, &f->to, &m->config, &ignored);
     }
+}
+
+/* As `tag` (p == NULL: by its digest alone). */
+static int accept(struct fetching *f, struct str tag, struct str media_type, struct str body,
+                  const char *digest, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct manifest_put put = {
+        .repository = f->to, .tags = &tag, .n_tags = tag.p != NULL, .body = body};
+
+    if (accept_manifest(f->r, &a, &put, media_type, digest, &f->code, e) < 0) {
+        return -1;
+    }
+    registry_emit(f->r, f->to.name, tag.p ? tag : STR_EMPTY, put.digest, "pushed");
+    if (tag.p != NULL) {
+        drop_note(f, tag);
+    }
+    return 0;
 }
 
 static int keep_manifest(struct fetching *f, const struct remote_manifest *got, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
+    SCOPED(freep) char *noted = f->ref.tag.p ? NULL : take_noted_tag(f, got->digest);
     struct manifest m;
-    struct manifest_put put = {.repository = f->to,
-                               .tags = &f->ref.tag,
-                               .n_tags = f->ref.tag.p != NULL,
-                               .body = buf_str(&got->body)};
 
     if (manifest_parse(&a, str_of(got->media_type), buf_str(&got->body), &m, e) < 0) {
         return err_wrap(e, "%.*s there", STR_ARG(f->from));
@@ -492,11 +257,8 @@ static int keep_manifest(struct fetching *f, const struct remote_manifest *got, 
         return err_set(e, ERR_INVALID, "%s refers to something else", got->digest);
     }
     fetch_config(f, &m);
-    if (accept_manifest(f->r, &a, &put, str_of(got->media_type), got->digest, &f->code, e) < 0) {
-        return -1;
-    }
-    registry_emit(f->r, f->to.name, f->ref.tag.p ? f->ref.tag : STR_EMPTY, put.digest, "pushed");
-    return 0;
+    return accept(f, noted ? str_of(noted) : f->ref.tag, str_of(got->media_type),
+                  buf_str(&got->body), got->digest, e);
 }
 
 static int get_manifest(struct fetching *f, struct err *e)
@@ -510,28 +272,87 @@ static int get_manifest(struct fetching *f, struct err *e)
     return result;
 }
 
+/* 1: what the tag now names there is here already, and here it names it too. */
+static int move_tag(struct fetching *f, const char *digest, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct reference ref = {.repository = f->to.name};
+    struct stored_manifest m;
+    const char *code;
+
+    if (digest[0] == '\0') {
+        return 0;
+    }
+    if (strcmp(digest, f->have.digest) == 0) {
+        return store_cache_checked(f->r, &f->ref, e) < 0 ? -1 : 1;
+    }
+    (void)!str_copy(str_of(digest), ref.digest, sizeof(ref.digest));
+    if (store_manifest_get(f->r, &a, &ref, &m, &code, e) < 0) {
+        return e->kind == ERR_NOT_FOUND ? 0 : -1;
+    }
+    return accept(f, f->ref.tag, m.media_type, m.body, digest, e) < 0 ? -1 : 1;
+}
+
+/* A registry that knows no HEAD says nothing. */
+static int look(struct fetching *f, struct err *e)
+{
+    struct str reference = f->ref.tag.p ? f->ref.tag : str_of(f->ref.digest);
+
+    f->head = (struct remote_head){.size_bytes = -1};
+    return remote_manifest_look(f->remote, f->from, reference, &f->head, e) == 0 ||
+                   e->kind == ERR_UNSUPPORTED
+               ? 0
+               : -1;
+}
+
+static int take_turn(struct fetching *f, struct err *e)
+{
+    return proxy_take_turn(f, f->have.is_here ? PROXY_PATIENCE_CACHED_SEC : PROXY_PATIENCE_SEC, e);
+}
+
 /* HEAD first where something is here: it costs little, and nothing of the limit of Docker Hub. */
 static int refresh_manifest(struct fetching *f, struct err *e)
 {
-    char digest[CONTENT_DIGEST_MAX] = "";
+    int result = 0;
 
     if (f->have.is_here) {
-        if (remote_manifest_head(f->remote, f->from, f->ref.tag, digest, e) < 0) {
-            return -1;
-        }
-        if (strcmp(digest, f->have.digest) == 0) {
-            return store_cache_checked(f->r, &f->ref, e);
-        }
-        remote_set_patience(f->remote, PATIENCE_SEC);
+        result = look(f, e) < 0 ? -1 : move_tag(f, f->head.digest, e);
+        remote_set_patience(f->remote, PROXY_PATIENCE_SEC);
     }
-    return get_manifest(f, e);
+    return result < 0 ? -1 : result > 0 ? 0 : get_manifest(f, e);
+}
+
+/* What HEAD says is enough to answer one. */
+static bool says_enough(const struct fetching *f)
+{
+    const struct remote_head *h = &f->head;
+
+    return h->digest[0] != '\0' && copy_is_manifest(str_of(h->media_type)) && h->size_bytes > 0 &&
+           h->size_bytes <= (int64_t)LIMIT_MANIFEST_BYTES &&
+           (f->ref.tag.p != NULL || strcmp(h->digest, f->ref.digest) == 0);
+}
+
+/* f->head.size_bytes < 0 after it: the manifest was fetched. */
+static int look_manifest(struct fetching *f, struct err *e)
+{
+    int result = take_turn(f, e) < 0 ? -1 : look(f, e);
+
+    if (result == 0 && f->ref.tag.p != NULL) {
+        result = move_tag(f, f->head.digest, e);
+    }
+    if (result == 0 && says_enough(f)) {
+        if (f->ref.tag.p != NULL) {
+            keep_note(f);
+        }
+        return 0;
+    }
+    f->head.size_bytes = -1;
+    return result < 0 ? -1 : result > 0 ? 0 : get_manifest(f, e);
 }
 
 static int fetch_manifest(struct fetching *f, struct err *e)
 {
-    return open_upstream(f, f->have.is_here ? PATIENCE_CACHED_SEC : PATIENCE_SEC, e) < 0
-               ? -1
-               : refresh_manifest(f, e);
+    return take_turn(f, e) < 0 ? -1 : refresh_manifest(f, e);
 }
 
 static bool is_fresh(const struct fetching *f)
@@ -542,31 +363,64 @@ static bool is_fresh(const struct fetching *f)
            (f->ref.tag.p == NULL || (age_ms >= 0 && age_ms < f->proxy.ttl_sec * 1000));
 }
 
+/* 1: the other registry is to be asked for it. */
+static int must_ask(struct registry *r, struct str by, const struct reference *ref,
+                    struct fetching *f, struct err *e)
+{
+    int is_cache = proxy_begin(r, by, ref->repository, f, e);
+
+    if (is_cache <= 0 || store_cache_look(r, ref, &f->have, e) < 0) {
+        return is_cache == 0 ? 0 : -1;
+    }
+    f->ref = *ref;
+    return is_fresh(f) || (f->have.is_here && proxy_is_down(f)) ? 0 : 1;
+}
+
+/* 0: what is here is served though the other registry failed. */
+static int after_failure(const struct fetching *f, const char **code, const struct err *e)
+{
+    if (f->have.is_here && e->kind != ERR_NOT_FOUND) {
+        log_warn("proxy.stale", "repository=%s tag=%s: %s; serving what is here",
+                 Q(f->ref.repository), Q(f->ref.tag.p ? f->ref.tag : STR_EMPTY), e->msg);
+        return 0;
+    }
+    *code = e->kind == ERR_NOT_FOUND ? "MANIFEST_UNKNOWN" : *code;
+    return -1;
+}
+
 int proxy_manifest(struct registry *r, struct str by, const struct reference *ref,
                    const char **code, struct err *e)
 {
     SCOPED(freep) char *key = NULL;
     struct fetching f;
-    int is_cache = begin(r, by, ref->repository, &f, e);
+    int asks = must_ask(r, by, ref, &f, e);
 
-    if (is_cache <= 0 || store_cache_look(r, ref, &f.have, e) < 0) {
-        return is_cache == 0 ? 0 : -1;
+    if (asks <= 0) {
+        return asks;
     }
-    f.ref = *ref;
-    if (is_fresh(&f) || (f.have.is_here && is_down(&f))) {
-        return 0;
+    key = proxy_key(&f, "m", ref->tag.p ? ref->tag : str_of(ref->digest));
+    return proxy_fetch_once(&f, key, fetch_manifest, code, e) == 0 ? 0 : after_failure(&f, code, e);
+}
+
+int proxy_manifest_look(struct registry *r, struct str by, const struct reference *ref,
+                        struct remote_head *out, const char **code, struct err *e)
+{
+    SCOPED(freep) char *key = NULL;
+    struct fetching f;
+    int asks = must_ask(r, by, ref, &f, e);
+
+    if (asks <= 0) {
+        return asks;
     }
-    key = key_of(&f, "m", ref->tag.p ? ref->tag : str_of(ref->digest));
-    if (fetch_once(&f, key, fetch_manifest, code, e) == 0) {
-        return 0;
+    if (ref->tag.p != NULL && find_note(&f, out)) {
+        return 1;
     }
-    if (f.have.is_here && e->kind != ERR_NOT_FOUND) {
-        log_warn("proxy.stale", "repository=%s tag=%s: %s; serving what is here",
-                 Q(ref->repository), Q(ref->tag.p ? ref->tag : STR_EMPTY), e->msg);
-        return 0;
+    key = proxy_key(&f, "lm", ref->tag.p ? ref->tag : str_of(ref->digest));
+    if (proxy_fetch_once(&f, key, look_manifest, code, e) < 0) {
+        return after_failure(&f, code, e);
     }
-    *code = e->kind == ERR_NOT_FOUND ? "MANIFEST_UNKNOWN" : *code;
-    return -1;
+    *out = f.head;
+    return f.head.size_bytes < 0 ? 0 : 1;
 }
 
 /* --- what refers to a manifest --- */
@@ -598,7 +452,7 @@ static int note_referrer(void *ctx, struct str name, struct err *e)
     f->subject = l->subject;
     result = get_manifest(f, e);
     f->subject = NULL;
-    return result < 0 && !is_outage(e) ? 0 : result; /* lists may be old, or lie */
+    return result < 0 && !proxy_is_outage(e) ? 0 : result; /* lists may be old, or lie */
 }
 
 /* "sha256-<hex>.sig": no list names what cosign puts there. Most images have none. */
@@ -623,7 +477,7 @@ static int fetch_referrers(struct fetching *f, struct err *e)
     struct reference subject = f->ref;
     struct referrers l = {f, subject.digest, 0};
 
-    if (open_upstream(f, PATIENCE_CACHED_SEC, e) < 0 ||
+    if (proxy_take_turn(f, PROXY_PATIENCE_CACHED_SEC, e) < 0 ||
         remote_referrers(f->remote, f->from, subject.digest, note_referrer, &l, e) < 0 ||
         fetch_cosign_tag(f, subject.digest, e) < 0) {
         return -1;
@@ -639,20 +493,20 @@ void proxy_referrers(struct registry *r, struct str by, struct str repository, c
     struct err e;
     int64_t age_ms;
 
-    if (begin(r, by, repository, &f, &e) <= 0) {
+    if (proxy_begin(r, by, repository, &f, &e) <= 0) {
         return;
     }
     f.ref = (struct reference){.repository = repository};
     (void)!str_copy(str_of(digest), f.ref.digest, sizeof(f.ref.digest));
-    if (store_cache_look(r, &f.ref, &f.have, &e) < 0 || is_down(&f)) {
+    if (store_cache_look(r, &f.ref, &f.have, &e) < 0 || proxy_is_down(&f)) {
         return;
     }
     age_ms = clock_wall_ms() - f.have.referrers_ms;
     if (f.have.is_here && age_ms >= 0 && age_ms < f.proxy.ttl_sec * 1000) {
         return;
     }
-    key = key_of(&f, "r", str_of(digest));
-    if (fetch_once(&f, key, fetch_referrers, &ignored, &e) < 0) {
+    key = proxy_key(&f, "r", str_of(digest));
+    if (proxy_fetch_once(&f, key, fetch_referrers, &ignored, &e) < 0) {
         log_warn("proxy.referrers", "repository=%s digest=%s: %s; serving what is here",
                  Q(repository), digest, e.msg);
     }

@@ -59,9 +59,11 @@ struct registry {
     _Atomic bool retainer_runs, is_closing;
     struct map pulls; /* of the last minute (pulls.c); guarded by lock */
     _Atomic bool has_caches, is_stopping;
-    struct map flights;         /* what is being fetched (proxy.c); guarded by lock, as below */
-    unsigned n_fetchers;        /* workers in flights */
-    struct map upstreams;       /* other registries by name (proxy.c) */
+    struct map flights;   /* what is being fetched (proxy_flight.c); guarded by lock, as below */
+    unsigned n_fetchers;  /* workers in flights */
+    struct map upstreams; /* other registries by name (proxy_flight.c) */
+    struct map notes;     /* tags that were looked at there (proxy.c) */
+    struct fetcher *fetchers;   /* threads that fetch blobs (proxy_blob.c) */
     unsigned char next_shard;   /* of content, for registry_sweep; who calls that only */
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
@@ -82,20 +84,47 @@ int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes,
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
 
-/* --- proxy.c: caches of other registries; each does nothing where the project is none --- */
+/* --- proxy.c, proxy_blob.c: caches of other registries; each does nothing where the project is
+ * none --- */
 /* After it the manifest is as new as it can be had: then it is here, or nowhere. Errors tell why
  * there is none and may not be. */
 int proxy_manifest(struct registry *r, struct str by, const struct reference *ref,
                    const char **code, struct err *e) MUST_USE;
-/* The blob that was not found here, if a manifest here names it. 1: it is here now. */
+/* For HEAD. 1: *out is what the other registry says of it, nothing was fetched; 0: what is here
+ * counts. */
+struct remote_head;
+int proxy_manifest_look(struct registry *r, struct str by, const struct reference *ref,
+                        struct remote_head *out, const char **code, struct err *e) MUST_USE;
+/* The blob that was not found here, if a manifest here names it; waits for all of it. 1: it is here
+ * now. */
 int proxy_blob(struct registry *r, struct str by, struct str repository, const char *digest,
                const char **code, struct err *e) MUST_USE;
+/* For GET. 1: it is here now; 2: *out follows its file while it grows, until proxy_follow_end. */
+struct flight;
+struct proxy_follow {
+    struct registry *r;
+    struct flight *flight; /* NULL: follows nothing */
+    int fd;                /* the flight's */
+    int64_t size_bytes;
+};
+int proxy_blob_follow(struct registry *r, struct str by, struct str repository, const char *digest,
+                      struct proxy_follow *out, const char **code, struct err *e) MUST_USE;
+int64_t proxy_follow_grown(void *ctx, int64_t at, int64_t end, struct err *e);
+void proxy_follow_end(struct proxy_follow *v);
+/* For HEAD. 1: the other registry has it, of that size; 2: it is here now. */
+int proxy_blob_look(struct registry *r, struct str by, struct str repository, const char *digest,
+                    int64_t *size_bytes, const char **code, struct err *e) MUST_USE;
+/* Seconds for which the other registry asked to be left alone; 0: none. */
+int64_t proxy_pause_sec(struct registry *r, struct str repository);
 /* What refers to the manifest, when it can be had. */
 void proxy_referrers(struct registry *r, struct str by, struct str repository, const char *digest);
 /* ERR_FORBIDDEN in a cache: only what is fetched is put into it. */
 int proxy_refuse(struct registry *r, struct str project, struct err *e) MUST_USE;
 int proxy_open(struct registry *r, struct err *e) MUST_USE;
 void proxy_close(struct registry *r);
+void proxy_upstreams_close(struct registry *r);
+void proxy_fetchers_open(struct registry *r);
+void proxy_fetchers_close(struct registry *r);
 
 /* --- pulls.c --- */
 void registry_note_pull(struct registry *r, int64_t manifest_id);
@@ -133,6 +162,8 @@ int v2_repository(struct http_req *r, struct str *out, struct err *e) MUST_USE;
 /* The same, about to be written to by who asks with the permission of the route. */
 struct repo_key;
 int v2_key(struct http_req *r, struct repo_key *out, struct err *e) MUST_USE;
+/* Before a 429 that another registry caused: when to come back. */
+void v2_pause(struct http_req *r, struct str repository);
 /* Fails with an OCI error code. */
 int v2_fail(struct http_req *r, const char *code, int result);
 

@@ -559,12 +559,30 @@ int remote_manifest_get(struct remote *r, struct str repository, struct str refe
     return check_bytes(r, reference, fetch_answer_header(&a, "Docker-Content-Digest"), out, e);
 }
 
-int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
-                         char digest[CONTENT_DIGEST_MAX], struct err *e)
+static void read_head(const struct fetch_answer *a, struct remote_head *out)
+{
+    struct err unknown;
+    uint64_t size;
+
+    *out = (struct remote_head){.size_bytes = -1};
+    if (content_digest_parse(fetch_answer_header(a, "Docker-Content-Digest"), out->digest,
+                             &unknown) < 0) {
+        out->digest[0] = '\0';
+    }
+    if (str_copy(fetch_answer_header(a, "Content-Type"), out->media_type, sizeof(out->media_type)) <
+        0) {
+        out->media_type[0] = '\0';
+    }
+    if (str_to_u64(fetch_answer_header(a, "Content-Length"), &size) == 0 && size <= INT64_MAX) {
+        out->size_bytes = (int64_t)size;
+    }
+}
+
+int remote_manifest_look(struct remote *r, struct str repository, struct str reference,
+                         struct remote_head *out, struct err *e)
 {
     SCOPED(fetch_answer_done) struct fetch_answer a = {0};
     char url[URL_MAX], scope[1024];
-    struct err unknown;
     struct ask q = {.method = "HEAD",
                     .url = url,
                     .scope = scope_of(scope, repository, "pull", (struct str){0}),
@@ -576,10 +594,19 @@ int remote_manifest_head(struct remote *r, struct str repository, struct str ref
     if (a.status != 200) {
         return refuse(r, &q, &a, e);
     }
-    if (content_digest_parse(fetch_answer_header(&a, "Docker-Content-Digest"), digest, &unknown) <
-        0) {
-        digest[0] = '\0';
+    read_head(&a, out);
+    return 0;
+}
+
+int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
+                         char digest[CONTENT_DIGEST_MAX], struct err *e)
+{
+    struct remote_head head;
+
+    if (remote_manifest_look(r, repository, reference, &head, e) < 0) {
+        return -1;
     }
+    memcpy(digest, head.digest, CONTENT_DIGEST_MAX);
     return 0;
 }
 

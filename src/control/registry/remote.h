@@ -49,7 +49,14 @@ struct remote_manifest {
 /* By tag or digest. ERR_NOT_FOUND; ERR_INVALID when the bytes are not what the digest says. */
 int remote_manifest_get(struct remote *r, struct str repository, struct str reference,
                         struct remote_manifest *out, struct err *e) MUST_USE;
-/* The digest it says the reference has, "" when it does not say; ERR_NOT_FOUND. */
+/* What it says of a manifest without giving it; "" and -1 of what it does not say. */
+struct remote_head {
+    char media_type[256], digest[CONTENT_DIGEST_MAX];
+    int64_t size_bytes;
+};
+int remote_manifest_look(struct remote *r, struct str repository, struct str reference,
+                         struct remote_head *out, struct err *e) MUST_USE;
+/* The digest alone. ERR_NOT_FOUND, as above. */
 int remote_manifest_head(struct remote *r, struct str repository, struct str reference,
                          char digest[CONTENT_DIGEST_MAX], struct err *e) MUST_USE;
 int remote_manifest_put(struct remote *r, struct str repository, struct str reference,

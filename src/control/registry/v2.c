@@ -266,6 +266,15 @@ int v2_fail(struct http_req *r, const char *code, int result)
     return result;
 }
 
+void v2_pause(struct http_req *r, struct str repository)
+{
+    int64_t seconds = proxy_pause_sec(r->ctx, repository);
+
+    if (seconds > 0) {
+        http_set_header(r, "Retry-After", "%lld", (long long)seconds);
+    }
+}
+
 int v2_enter(struct http_req *r, struct err *e)
 {
     if (r->who.kind == PRINCIPAL_ANONYMOUS && http_header(r, "Authorization").p == NULL) {

@@ -79,6 +79,9 @@ DEFINE_SCOPED(struct content_writer, content_writer_close)
 /* Bytes on disk, also while somebody writes. ERR_NOT_FOUND. */
 int content_upload_size(struct content *c, const char *id, int64_t *size_bytes,
                         struct err *e) MUST_USE;
+/* What there is of it so far, to read, also while somebody writes; the caller closes the fd, which
+ * goes on reading the blob that the upload becomes. ERR_NOT_FOUND. */
+int content_upload_open(struct content *c, const char *id, int *fd, struct err *e) MUST_USE;
 /* ERR_CONFLICT while somebody writes. */
 int content_upload_delete(struct content *c, const char *id, struct err *e) MUST_USE;
 /* How many there are, and the bytes they have on disk. */

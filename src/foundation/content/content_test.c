@@ -221,6 +221,27 @@ static void an_upload_is_continued_in_the_same_process(void **state)
     assert_int_equal(content_writer_commit(w, HELLO, &size, &e), 0);
 }
 
+static void an_upload_is_read_while_it_grows_and_after_it_is_a_blob(void **state)
+{
+    struct content *c = *state;
+    struct content_writer *w = content_writer_new(c, "u1", &e);
+    SCOPED(closep) int fd = -1;
+    char got[8] = "";
+    int64_t size;
+
+    assert_int_equal(content_writer_add(w, STR("he"), &e), 0);
+    assert_int_equal(content_upload_open(c, "u1", &fd, &e), 0);
+    assert_int_equal(pread(fd, got, 5, 0), 2);
+    assert_int_equal(content_writer_add(w, STR("llo"), &e), 0);
+    assert_int_equal(content_writer_commit(w, HELLO, &size, &e), 0);
+    assert_int_equal(pread(fd, got, 5, 0), 5);
+    assert_string_equal(got, "hello");
+    assert_int_equal(content_upload_open(c, "u1", &fd, &e), -1);
+    assert_int_equal(e.kind, ERR_NOT_FOUND);
+    assert_int_equal(content_upload_open(c, "../u1", &fd, &e), -1);
+    assert_int_equal(e.kind, ERR_INVALID);
+}
+
 static void an_upload_is_continued_after_a_restart(void **state)
 {
     struct content_writer *w = content_writer_new(*state, "u1", &e);
@@ -450,6 +471,7 @@ int main(void)
         T(a_wrong_digest_keeps_the_upload),
         T(an_upload_is_cut_back_and_goes_on),
         T(an_upload_is_continued_in_the_same_process),
+        T(an_upload_is_read_while_it_grows_and_after_it_is_a_blob),
         T(an_upload_is_continued_after_a_restart),
         T(an_upload_complete_before_a_restart_is_committed_after_it),
         T(only_one_writer_holds_an_upload),

@@ -271,6 +271,15 @@ void content_writer_close(struct content_writer *w)
     }
 }
 
+static int no_upload(const char *id, struct err *e)
+{
+    return errno == ENOENT ? err_set(e, ERR_NOT_FOUND,
+                                     "upload %s does not exist (finished, "
+                                     "cancelled or too old)",
+                                     id)
+                           : err_sys(e, "upload %s", id);
+}
+
 int content_upload_size(struct content *c, const char *id, int64_t *size_bytes, struct err *e)
 {
     struct stat st;
@@ -279,13 +288,24 @@ int content_upload_size(struct content *c, const char *id, int64_t *size_bytes, 
         return -1;
     }
     if (fstatat(c->uploads, id, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-        return errno == ENOENT ? err_set(e, ERR_NOT_FOUND,
-                                         "upload %s does not exist (finished, "
-                                         "cancelled or too old)",
-                                         id)
-                               : err_sys(e, "upload %s", id);
+        return no_upload(id, e);
     }
     *size_bytes = st.st_size;
+    return 0;
+}
+
+int content_upload_open(struct content *c, const char *id, int *fd, struct err *e)
+{
+    int f;
+
+    if (id_check(id, e) < 0) {
+        return -1;
+    }
+    f = openat(c->uploads, id, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (f < 0) {
+        return no_upload(id, e);
+    }
+    *fd = f;
     return 0;
 }
 
