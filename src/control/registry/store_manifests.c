@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "base/vec.h"
 #include "copy_priv.h"
+#include "labels.h"
 
 #include <string.h>
 
@@ -603,7 +604,8 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
                    state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
                              op->id) < 0 ||
                    state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",
-                             op->id) < 0
+                             op->id) < 0 ||
+                   db_labels_project_gone(db, op->id, e) < 0
                ? -1
                : 0;
 }
