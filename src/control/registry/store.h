@@ -141,6 +141,12 @@ typedef int store_tag(void *ctx, struct str repository, struct str tag, struct e
 /* Of one repository, or (p == NULL) of all by name; one without tags comes with an empty one. */
 int store_each_tag(struct registry *r, struct str repository, store_tag *each, void *ctx,
                    struct err *e) MUST_USE;
+/* Only tags of images that have all `labels` (as in labels.h; p == NULL: all tags). */
+int store_each_tag_with(struct registry *r, struct str labels, store_tag *each, void *ctx,
+                        struct err *e) MUST_USE;
+/* The tags of a manifest. */
+int store_each_tag_of(struct registry *r, struct str repository, const char *digest,
+                      store_tag *each, void *ctx, struct err *e) MUST_USE;
 /* The tags of what a manifest refers to: of the image that a signature is about. */
 int store_each_subject_tag(struct registry *r, struct str repository, const char *digest,
                            store_tag *each, void *ctx, struct err *e) MUST_USE;

@@ -159,7 +159,7 @@ const struct http_schema registry_schemas[] = {
     {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},
     {"RetentionRule",
      "{id?: integer, repositories?: string, tags?: string, untagged?: boolean, n?: integer,"
-     " keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
+     " labels?: [string], keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
     {"ImagePolicyChange", "{immutable?: [ImmutableRule], retention?: {schedule?: string | null,"
                           " others?: 'keep' | 'remove', rules?: [RetentionRule]}}"},
     {"ImagePolicy", "{immutable: [ImmutableRule], retention: {schedule: string | null,"
