@@ -8,7 +8,8 @@
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
     " m.pushed_ms, m.pulled_ms, m.platform, m.annotations"
 /* As Harbor lists them: not the parts of an index, and not what refers to another, unless they
- * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all. */
+ * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all; ?4 a
+ * JSON array of the ids of labels that it has. */
 #define FROM_ARTIFACTS                                                                             \
     " FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE r.name = ?1"            \
     " AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) OR (m.subject IS NULL"         \
@@ -18,7 +19,10 @@
     " WHEN ?2 = '*' THEN EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                 \
     " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"           \
     " ELSE EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id AND t.name = ?2) END"           \
-    " AND (?3 IS NULL OR m.digest = ?3)"
+    " AND (?3 IS NULL OR m.digest = ?3)"                                                           \
+    " AND NOT EXISTS (SELECT 1 FROM json_each(?4) w WHERE NOT EXISTS (SELECT 1 FROM"               \
+    " manifest_labels x JOIN labels l ON l.id = x.label_id WHERE x.manifest_id = m.id"             \
+    " AND x.label_id = w.value AND l.gone = 0))"
 
 struct artifacts {
     struct list list; /* first: harbor_list_reply hands it over */
@@ -26,6 +30,7 @@ struct artifacts {
     struct policy policy; /* which tags are immutable */
     int64_t manifest_id;
     const char *digest;
+    bool with_label;
 };
 
 static struct str short_name(struct str repository)
@@ -146,11 +151,45 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
         jw_raw(w, query_str(q, 11));
     }
     if (write_tags(db, query_i64(q, 0), of, w, e) < 0 ||
-        write_references(db, query_i64(q, 0), w, e) < 0) {
+        write_references(db, query_i64(q, 0), w, e) < 0 ||
+        (of->with_label && harbor_write_labels(db, query_i64(q, 0), w, e) < 0)) {
         return -1;
     }
     jw_end(w);
     return 0;
+}
+
+/* "(1 2)", as Harbor writes a list of which all are meant, or "1". */
+static int ids_of(struct arena *a, struct str text, struct str *out, struct err *e)
+{
+    struct buf b = BUF_MAX(1024);
+    struct jw w = JW(&b);
+    uint64_t id;
+    int result = 0;
+
+    if (text.len > 1 && text.p[0] == '(' && text.p[text.len - 1] == ')') {
+        text = str_n(text.p + 1, text.len - 2);
+    }
+    jw_array(&w);
+    for (size_t n = 0; result == 0 && text.len > 0; n++) {
+        struct str one = str_cut(&text, ' ');
+
+        if (n == LIMIT_LABELS_ASKED || str_to_u64(one, &id) < 0 || id > INT64_MAX) {
+            result = err_set(e, ERR_INVALID, "q: labels: give at most %d ids, as in labels=(1 2)",
+                             LIMIT_LABELS_ASKED);
+        } else {
+            jw_i64(&w, (int64_t)id);
+        }
+    }
+    jw_end(&w);
+    *out = arena_str(a, buf_str(&b));
+    buf_done(&b);
+    return result;
+}
+
+static bool wants_labels(const struct http_req *r)
+{
+    return str_eq_c(http_query(r, "with_label"), "true");
 }
 
 static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
@@ -159,16 +198,18 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
     struct list *l = &of->list;
     SCOPED(query_done) struct query q = {0};
     struct str tag = harbor_list_exact(l, "tags"), digest = harbor_list_exact(l, "digest");
+    struct str labels = harbor_list_exact(l, "labels");
     int r;
 
-    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "sss", of->repository,
-                      tag, digest) < 0 ||
+    if ((labels.p != NULL && ids_of(&l->r->arena, labels, &labels, e) < 0) ||
+        state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "ssss",
+                      of->repository, tag, digest, labels) < 0 ||
         query_open(&q, db, e,
                    "SELECT " ARTIFACT_COLUMNS FROM_ARTIFACTS
-                   " ORDER BY CASE ?4 WHEN 'push_time' THEN m.pushed_ms"
+                   " ORDER BY CASE ?5 WHEN 'push_time' THEN m.pushed_ms"
                    "   WHEN 'size' THEN m.total_bytes WHEN '-size' THEN -m.total_bytes"
-                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?5 OFFSET ?6",
-                   "ssssii", of->repository, tag, digest, l->sort, l->size, l->offset) < 0) {
+                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?6 OFFSET ?7",
+                   "sssssii", of->repository, tag, digest, labels, l->sort, l->size, l->offset) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -209,8 +250,8 @@ static int find_artifact(struct http_req *r, struct artifacts *of, struct stored
 
 int harbor_artifacts(struct http_req *r, struct err *e)
 {
-    static const char *const keys[] = {"tags", "digest", NULL};
-    struct artifacts of = {0};
+    static const char *const keys[] = {"tags", "digest", "labels", NULL};
+    struct artifacts of = {.with_label = wants_labels(r)};
 
     return harbor_list_begin(&of.list, r, keys, e) < 0 || artifacts_of(r, &of, e) < 0
                ? -1
@@ -239,7 +280,7 @@ int harbor_artifact(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
     struct stored_manifest m;
-    struct artifacts of = {0};
+    struct artifacts of = {.with_label = wants_labels(r)};
     struct buf b = BUF_MAX(4 * MIB);
 
     of.list.w = JW(&b);

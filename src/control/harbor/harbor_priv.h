@@ -47,6 +47,11 @@ int harbor_reply_made(struct http_req *r, int64_t id, struct err *e);
 /* 201 with Location: HARBOR `path` and this id. */
 int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struct err *e);
 
+/* "labels" of a manifest, into an open object. */
+struct state_db;
+int harbor_write_labels(struct state_db *db, int64_t manifest, struct jw *w,
+                        struct err *e) MUST_USE;
+
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
@@ -72,6 +77,8 @@ http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
     harbor_repository_delete;
 http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_tags, harbor_tag_add,
     harbor_tag_delete, harbor_accessories;
+http_handler harbor_labels, harbor_label, harbor_label_add, harbor_label_change,
+    harbor_label_delete, harbor_artifact_label_add, harbor_artifact_label_delete;
 http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, harbor_user_delete,
     harbor_user_password, harbor_user_admin, harbor_permissions;
 http_handler harbor_quotas, harbor_quota, harbor_quota_set;

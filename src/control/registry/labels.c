@@ -7,8 +7,8 @@
 
 #define DEFAULT_COLOR "#0065ab"
 #define NAME_WANTED                                                                                \
-    "a label's name is text of 1 to 128 bytes without commas, control characters and spaces at "   \
-    "its ends"
+    "a label's name is text of 1 to 128 bytes without commas, slashes, control characters and "    \
+    "spaces at its ends"
 
 static bool is_text(struct str s, const char *except)
 {
@@ -25,7 +25,8 @@ static bool is_text(struct str s, const char *except)
 int label_name_check(struct str name, struct err *e)
 {
     return name.len > 0 && name.len <= LIMIT_LABEL_NAME_BYTES && is_text(name, ",") &&
-                   name.p[0] != ' ' && name.p[name.len - 1] != ' '
+                   str_find_char(name, '/') < 0 && name.p[0] != ' ' &&
+                   name.p[name.len - 1] != ' ' && !str_eq_c(name, ".") && !str_eq_c(name, "..")
                ? 0
                : err_set(e, ERR_INVALID, NAME_WANTED);
 }

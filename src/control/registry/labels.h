@@ -46,7 +46,8 @@ struct label_form {
     struct str name, description, color;
 };
 
-/* No control characters, no comma (lists of names have commas), no space at its ends. */
+/* No control characters, no comma (lists of names have commas), no slash (it is part of a path), no
+ * space at its ends. */
 int label_name_check(struct str name, struct err *e) MUST_USE;
 /* ?label=a,b as a JSON array of names for SQL_HAS_LABELS, in the arena; p == NULL: none. */
 int label_names_parse(struct arena *a, struct str text, struct str *out, struct err *e) MUST_USE;
