@@ -309,6 +309,7 @@ def images(api, p):
     assert [r['name'] for r in repositories] == ['tools/box']
     of = {'p': p, 'repo': 'tools/box'}
     assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
+    labels(api, p)
     rules(api, p)
     supply(api, p)
     replication(api, p)
@@ -316,6 +317,20 @@ def images(api, p):
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
     api.call('DELETE', P + '/repositories/{repo}', 204, **of)
     trash(api, p)
+
+
+def labels(api, p):
+    one = {'p': p, 'repo': 'tools/box', 'ref': '1'}
+    for home, of in ((V1 + '/labels', {}), (P + '/labels', {'p': p})):
+        made = api.call('POST', home, 201, json={'name': 'l-' + p, 'description': 'one', 'color': '#cf1322'}, **of)
+        assert api.call('PATCH', home + '/{label}', 200, label='l-' + p, json={'color': '#389e0d'}, **of)['id'] == made['id']
+        assert api.call('GET', home, 200, params={'q': p, 'limit': 1}, **of)['items']
+        api.call('PUT', P + '/repositories/{repo}/artifacts/{ref}/labels/{label}', 204, label='l-' + p, **one)
+        assert api.call('GET', P + '/repositories/{repo}/artifacts/{ref}/labels', 200, **one)['items'][0]['id'] == made['id']
+        assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'label': 'l-' + p}, p=p, repo='tools/box')['items']) == 2
+        api.call('DELETE', P + '/repositories/{repo}/artifacts/{ref}/labels/{label}', 204, label='l-' + p, **one)
+        api.call('DELETE', home + '/{label}', 204, label='l-' + p, **of)
+        api.refused(404, 'DELETE', f'{V1}/labels/l-{p}')
 
 
 def trash(api, p):

@@ -6,9 +6,6 @@
 /* --- names and colours --- */
 
 #define DEFAULT_COLOR "#0065ab"
-#define NAME_WANTED                                                                                \
-    "a label's name is text of 1 to 128 bytes without commas, slashes, control characters and "    \
-    "spaces at its ends"
 
 static bool is_text(struct str s, const char *except)
 {
@@ -28,7 +25,9 @@ int label_name_check(struct str name, struct err *e)
                    str_find_char(name, '/') < 0 && name.p[0] != ' ' &&
                    name.p[name.len - 1] != ' ' && !str_eq_c(name, ".") && !str_eq_c(name, "..")
                ? 0
-               : err_set(e, ERR_INVALID, NAME_WANTED);
+               : err_set(e, ERR_INVALID,
+                         "a label's name is text of 1 to 128 bytes without commas, slashes, "
+                         "control characters and spaces at its ends");
 }
 
 static int check_color(struct str color, struct err *e)
@@ -220,10 +219,8 @@ int store_label_make(struct registry *r, int64_t project_id, const struct label_
 {
     struct label_op op = {.project_id = project_id, .form = f, .by = by};
 
-    if (f->name.p == NULL) {
-        return err_set(e, ERR_INVALID, "name is missing: " NAME_WANTED);
-    }
-    if (check_form(f, e) < 0 || state_write(r->state, make_fn, &op, e) < 0) {
+    if (label_name_check(f->name.p ? f->name : STR_EMPTY, e) < 0 || check_form(f, e) < 0 ||
+         state_write(r->state, make_fn, &op, e) < 0) {
         return -1;
     }
     *id = op.id;
