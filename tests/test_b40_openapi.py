@@ -256,6 +256,10 @@ def projects(api, user, p):
     assert api.call('GET', P, 200, p=p, user=user)['role'] == 'developer'
     assert api.call('GET', V1 + '/me', 200, user=user)['projects'] == [{'name': p, 'role': 'developer'}]
     api.call('GET', P + '/members', 200, p=p)
+    api.call('PUT', P + '/logo', 204, p=p, data=b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1', media='image/png')
+    assert api.call('GET', P + '/logo', 200, p=p, user=user).content.startswith(b'\x89PNG')
+    api.call('DELETE', P + '/logo', 204, p=p)
+    api.refused(404, 'GET', f'{V1}/projects/{p}/logo')
     assert api.call('PATCH', P, 200, p=p, json={'public': True})['public']
     assert {i['role'] for i in api.call('GET', V1 + '/projects', 200, user=None)['items']} == {'anonymous'}
     api.call('GET', V1 + '/projects', 200, params={'limit': 1})

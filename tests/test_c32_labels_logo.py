@@ -336,3 +336,84 @@ def test_a_policy_of_harbor_filters_by_label(own_strata):
     assert near.api('GET', V1 + 'replication/rules/out').json()['labels'] == ['release', 'eu']
     told = near.api('GET', r.headers['Location']).json()['filters']
     assert {'type': 'label', 'value': ['release', 'eu'], 'decoration': 'matches'} in told
+
+
+# --- logos ---
+
+def png(width, height, noise=0):
+    """A grey picture; `noise` makes it larger, and another one."""
+    def chunk(kind, body):
+        return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', zlib.crc32(kind + body))
+    rows = b''.join(b'\0' + b'\x80' * width for _ in range(height))
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)) +
+            chunk(b'IDAT', zlib.compress(rows)) + (chunk(b'tEXt', os.urandom(noise)) if noise else b'') + chunk(b'IEND', b''))
+
+
+JPEG = b'\xff\xd8\xff\xe0\0\4ab\xff\xc0\0\x0b\x08\0\x10\0\x20\1'
+WEBP = b'RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0\x2f\x1f\xc0\x03' + b'\0' * 6
+
+
+def logo(side, name, body, status=204, **kwargs):
+    r = side.api('PUT', f'{V1}projects/{name}/logo', data=body, headers={'Content-Type': 'text/html'}, **kwargs)
+    assert r.status_code == status, r.text
+    return r.text
+
+
+def shown(side, name):
+    return side.api('GET', f'{V1}projects/{name}').json()['logo']
+
+
+def test_a_project_gets_a_logo(side, name):
+    assert shown(side, name) is None and side.api('GET', f'{V1}projects/{name}/logo').status_code == 404
+    versions = set()
+    for body, kind in ((png(16, 16), 'image/png'), (JPEG, 'image/jpeg'), (WEBP, 'image/webp')):
+        logo(side, name, body)
+        versions.add(shown(side, name))
+        r = side.api('GET', f'{V1}projects/{name}/logo')
+        # What it is is told by its bytes, whatever the client says; and it is nothing but a picture.
+        assert r.content == body and r.headers['Content-Type'] == kind
+        assert r.headers['X-Content-Type-Options'] == 'nosniff' and 'sandbox' in r.headers['Content-Security-Policy']
+        again = side.api('GET', f'{V1}projects/{name}/logo', headers={'If-None-Match': r.headers['ETag']})
+        assert again.status_code == 304 and again.content == b''
+    assert len(versions) == 3
+    listed = {x['name']: x['logo'] for x in side.api('GET', V1 + 'projects', params={'limit': 1000, 'q': name}).json()['items']}
+    assert listed[name] in versions
+    assert side.api('DELETE', f'{V1}projects/{name}/logo').status_code == 204 and shown(side, name) is None
+
+
+def test_what_is_no_picture_or_too_large_is_no_logo(side, name):
+    for body in (b'', b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>', b'GIF89a' + b'\0' * 20):
+        assert 'PNG, JPEG or WebP' in logo(side, name, body, 400)
+    assert 'does not tell its size' in logo(side, name, png(1, 1)[:20], 400)
+    assert '1025 x 1 pixels' in logo(side, name, png(1025, 1), 400)
+    assert 'at most 64 KiB' in logo(side, name, png(1, 1, 70_000), 413)
+    logo(side, name, png(1024, 1024, 60_000))
+
+
+def test_who_may_set_and_see_a_logo(side, name):
+    logo(side, name, png(8, 8))
+    for role, status in (('guest', 403), ('developer', 403), ('maintainer', 204)):
+        user = f'{role}-{name}'[:60]
+        side.strata.user(user, name, role)
+        logo(side, name, png(9, 9), status, user=user)
+        assert side.api('GET', f'{V1}projects/{name}/logo', user=user).status_code == 200
+    side.strata.user('out-' + name)
+    assert side.api('GET', f'{V1}projects/{name}/logo', user='out-' + name).status_code == 404
+    side.api('PATCH', f'{V1}projects/{name}', json={'public': True})
+    assert side.api('GET', f'{V1}projects/{name}/logo', user='out-' + name).status_code == 200
+
+
+def test_a_kill_loses_no_logo_and_a_deleted_project_takes_its_own_along(own_strata, tmp_path):
+    strata = own_strata().start()
+    strata.project('p')
+    (tmp_path / 'logo.png').write_bytes(png(32, 32))
+    strata.cli('project', 'logo', 'p', str(tmp_path / 'logo.png'), check=True)
+    strata.kill()
+    strata.start()
+    assert strata.api('GET', V1 + 'projects/p/logo').content == png(32, 32)
+    assert strata.api('DELETE', V1 + 'projects/p').status_code == 204
+    strata.project('p')
+    assert strata.api('GET', V1 + 'projects/p/logo').status_code == 404
+    strata.cli('project', 'logo', 'p', str(tmp_path / 'logo.png'), check=True)
+    strata.cli('project', 'logo', 'p', '--remove', check=True)
+    assert strata.api('GET', V1 + 'projects/p').json()['logo'] is None

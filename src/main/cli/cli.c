@@ -79,6 +79,7 @@ static const struct cli_option project_opts[] = {
 static const struct cli_option filter_opts[] = {FILTER, {0}};
 static const struct cli_option image_list_opts[] = {
     FILTER, {"label", 0, "LABELS", "only with images that have all of these: prod,eu"}, {0}};
+static const struct cli_option logo_opts[] = {{"remove", 0, NULL, "take it away"}, {0}};
 static const struct cli_option label_new_opts[] = {
     {"description", 0, "TEXT", "what it says of an image"},
     {"color", 0, "#RRGGBB", "of its chip in the console"},
@@ -351,6 +352,10 @@ const struct cli_verb cli_verbs[] = {
     {"project list", "", "List the projects you may see.", NULL, filter_opts, verb_project_list, S},
     {"project set", "NAME", "Change what a project is for, and whether it is public.",
      "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
+    {"project logo", "NAME [FILE]", "Give a project a picture (PNG, JPEG, WebP), or take it away.",
+     "  strata project logo demo logo.png\n"
+     "  strata project logo demo --remove",
+     logo_opts, verb_project_logo, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
     {"project members", "", "List members and roles.", NULL, filter_opts, verb_project_members, P},

@@ -241,6 +241,7 @@ int verb_user_password(struct cli *c, struct err *e);
 int verb_project_create(struct cli *c, struct err *e);
 int verb_project_list(struct cli *c, struct err *e);
 int verb_project_set(struct cli *c, struct err *e);
+int verb_project_logo(struct cli *c, struct err *e);
 int verb_project_delete(struct cli *c, struct err *e);
 int verb_project_members(struct cli *c, struct err *e);
 int verb_project_grant(struct cli *c, struct err *e);

@@ -101,5 +101,6 @@ export const images = {
   'labels.none': 'No labels yet. They sort images by what they are for: released, tested, old.',
   'labels.filter': 'Filter by labels',
   'labels.add': 'Add a label',
+  'labels.rule_hint': 'Only images that have all of these; empty: any image.',
   'labels.take': 'Take the label {name} off',
 } as const;

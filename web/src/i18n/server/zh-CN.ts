@@ -1254,4 +1254,9 @@ export const server: Record<string, string> = {
   'the image does not have this label': '镜像没有这个标记',
   'labels: another registry does not tell us of its labels; choose by repositories and tags, or let it push': 'labels：其他仓库不会告知标记；请按仓库和标签选择，或由对方推送',
   'mirror_deletions: not together with labels, which the other registry does not know: it could not be told what is yours there': 'mirror_deletions：不能与 labels 同时使用：对方仓库不认识标记，无法判断哪些是您的',
+  'a logo is a PNG, JPEG or WebP picture': '徽标须为 PNG、JPEG 或 WebP 图片',
+  'the picture is broken: it does not tell its size': '图片损坏：没有尺寸信息',
+  'the picture has %u x %u pixels: at most %d x %d': '图片为 {1} x {2} 像素：最多 {3} x {4}',
+  'the project has no logo': '项目没有徽标',
+  'a logo has at most %d KiB': '徽标最大 {1} KiB',
 };

@@ -1254,4 +1254,9 @@ export const server: Record<string, string> = {
   'the image does not have this label': '映像檔沒有這個標記',
   'labels: another registry does not tell us of its labels; choose by repositories and tags, or let it push': 'labels：其他登錄庫不會告知標記；請依儲存庫與標籤選擇，或由對方推送',
   'mirror_deletions: not together with labels, which the other registry does not know: it could not be told what is yours there': 'mirror_deletions：不能與 labels 並用：對方登錄庫不認得標記，無法判斷哪些是您的',
+  'a logo is a PNG, JPEG or WebP picture': '標誌須為 PNG、JPEG 或 WebP 圖片',
+  'the picture is broken: it does not tell its size': '圖片損壞：沒有尺寸資訊',
+  'the picture has %u x %u pixels: at most %d x %d': '圖片為 {1} x {2} 像素：最多 {3} x {4}',
+  'the project has no logo': '專案沒有標誌',
+  'a logo has at most %d KiB': '標誌最大 {1} KiB',
 };

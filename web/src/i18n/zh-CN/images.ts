@@ -101,5 +101,6 @@ export const images: Record<keyof typeof en, string> = {
   'labels.none': '还没有标记。标记按用途区分镜像：已发布、已测试、旧版。',
   'labels.filter': '按标记筛选',
   'labels.add': '加上标记',
+  'labels.rule_hint': '仅限具备所有这些标记的镜像；留空：任何镜像。',
   'labels.take': '移除标记 {name}',
 };

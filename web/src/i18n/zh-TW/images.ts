@@ -101,5 +101,6 @@ export const images: Record<keyof typeof en, string> = {
   'labels.none': '尚無標記。標記依用途區分映像檔：已發行、已測試、舊版。',
   'labels.filter': '依標記篩選',
   'labels.add': '加上標記',
+  'labels.rule_hint': '只限具備所有這些標記的映像檔；空白：任何映像檔。',
   'labels.take': '移除標記 {name}',
 };
