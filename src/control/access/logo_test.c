@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #define BYTES(literal) str_n(literal, sizeof(literal) - 1)
+#define CASE(literal) {(literal), sizeof(literal) - 1}
 
 #define PNG(w, h) "\x89PNG\r\n\x1a\n\0\0\0\rIHDR" w h
 #define JPEG "\xff\xd8\xff\xe0\0\4ab\xff\xff\xc2\0\x0b\x08\0\x10\0\x20\1"
@@ -20,11 +21,11 @@ static void the_kind_and_size_are_read_from_the_bytes(void **state)
         const char *type;
         unsigned width, height;
     } cases[] = {
-        {BYTES(PNG("\0\0\4\0", "\0\0\0\7")), "image/png", 1024, 7},
-        {BYTES(JPEG), "image/jpeg", 32, 16},
-        {BYTES(RIFF "VP8 \0\0\0\0\0\0\0\x9d\x01\x2a\x20\x40\x10\0"), "image/webp", 32, 16},
-        {BYTES(RIFF "VP8L\0\0\0\0\x2f\x1f\xc0\x03\0\0\0\0\0\0"), "image/webp", 32, 16},
-        {BYTES(RIFF "VP8X\0\0\0\0\0\0\0\0\x1f\0\0\x0f\0\0"), "image/webp", 32, 16},
+        {CASE(PNG("\0\0\4\0", "\0\0\0\7")), "image/png", 1024, 7},
+        {CASE(JPEG), "image/jpeg", 32, 16},
+        {CASE(RIFF "VP8 \0\0\0\0\0\0\0\x9d\x01\x2a\x20\x40\x10\0"), "image/webp", 32, 16},
+        {CASE(RIFF "VP8L\0\0\0\0\x2f\x1f\xc0\x03\0\0\0\0\0\0"), "image/webp", 32, 16},
+        {CASE(RIFF "VP8X\0\0\0\0\0\0\0\0\x1f\0\0\x0f\0\0"), "image/webp", 32, 16},
     };
 
     (void)state;
