@@ -256,6 +256,10 @@ def projects(api, user, p):
     assert api.call('GET', P, 200, p=p, user=user)['role'] == 'developer'
     assert api.call('GET', V1 + '/me', 200, user=user)['projects'] == [{'name': p, 'role': 'developer'}]
     api.call('GET', P + '/members', 200, p=p)
+    api.call('PUT', P + '/logo', 204, p=p, data=b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1', media='image/png')
+    assert api.call('GET', P + '/logo', 200, p=p, user=user).content.startswith(b'\x89PNG')
+    api.call('DELETE', P + '/logo', 204, p=p)
+    api.refused(404, 'GET', f'{V1}/projects/{p}/logo')
     assert api.call('PATCH', P, 200, p=p, json={'public': True})['public']
     assert {i['role'] for i in api.call('GET', V1 + '/projects', 200, user=None)['items']} == {'anonymous'}
     api.call('GET', V1 + '/projects', 200, params={'limit': 1})
@@ -309,6 +313,7 @@ def images(api, p):
     assert [r['name'] for r in repositories] == ['tools/box']
     of = {'p': p, 'repo': 'tools/box'}
     assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'limit': 1}, **of)['items']) == 1
+    labels(api, p)
     rules(api, p)
     supply(api, p)
     replication(api, p)
@@ -316,6 +321,20 @@ def images(api, p):
     api.refused(404, 'DELETE', f'{V1}/projects/{p}/repositories/tools/box/tags/1')
     api.call('DELETE', P + '/repositories/{repo}', 204, **of)
     trash(api, p)
+
+
+def labels(api, p):
+    one = {'p': p, 'repo': 'tools/box', 'ref': '1'}
+    for home, of in ((V1 + '/labels', {}), (P + '/labels', {'p': p})):
+        made = api.call('POST', home, 201, json={'name': 'l-' + p, 'description': 'one', 'color': '#cf1322'}, **of)
+        assert api.call('PATCH', home + '/{label}', 200, label='l-' + p, json={'color': '#389e0d'}, **of)['id'] == made['id']
+        assert api.call('GET', home, 200, params={'q': p, 'limit': 1}, **of)['items']
+        api.call('PUT', P + '/repositories/{repo}/artifacts/{ref}/labels/{label}', 204, label='l-' + p, **one)
+        assert api.call('GET', P + '/repositories/{repo}/artifacts/{ref}/labels', 200, **one)['items'][0]['id'] == made['id']
+        assert len(api.call('GET', P + '/repositories/{repo}/tags', 200, params={'label': 'l-' + p}, p=p, repo='tools/box')['items']) == 2
+        api.call('DELETE', P + '/repositories/{repo}/artifacts/{ref}/labels/{label}', 204, label='l-' + p, **one)
+        api.call('DELETE', home + '/{label}', 204, label='l-' + p, **of)
+        api.refused(404, 'DELETE', f'{V1}/labels/l-{p}')
 
 
 def trash(api, p):

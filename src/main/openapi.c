@@ -47,6 +47,7 @@ static const struct parameter {
     {"q", "string",
      "A filter: only rows in which each of these words occurs, upper and lower case"
      " alike; at most 200 bytes and 8 words. %, _ and * are characters."},
+    {"label", "string", "Only with images that have all these labels: names with commas between."},
     {"severity", "'unknown' | 'low' | 'medium' | 'high' | 'critical'", "Only these and worse."},
     {"rule", "string", "Only of this rule."},
     {"kind", "'admins' | 'disabled'", "Only these users."},

@@ -45,6 +45,7 @@ async function makeSamples(api) {
     '/p/:project/data/:volume/*': ['/p/twins/data/twin-data', "/p/twins/data/twin-data/it's%20a%20folder?preview=a%20file.txt"],
     '/p/:project/images': ['/p/demo/images'],
     '/p/:project/trash': ['/p/demo/trash'],
+    '/p/:project/labels': ['/p/twins/labels'],
     '/p/:project/images/*': ['/p/demo/images/busybox', '/p/demo/images/busybox?tag=1'],
     '/p/:project/image-rules': ['/p/twins/image-rules', '/p/twins/image-rules?tab=retention', '/p/twins/image-rules?tab=immutable', '/p/twins/image-rules?tab=webhooks'],
     '/p/:project/settings': ['/p/twins/settings'],

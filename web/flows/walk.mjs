@@ -29,6 +29,7 @@ const PAGES = [
   { name: 'folder-none', at: '/p/walk/data/set/nowhere' },
   { name: 'images', at: '/p/walk/images', offers: [['developer', 'button', 'Upload an archive']] },
   { name: 'trash', at: '/p/walk/trash', from: 'maintainer' },
+  { name: 'labels', at: '/p/walk/labels', offers: [['maintainer', 'button', 'New label']] },
   { name: 'repository', at: '/p/walk/images/tool', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   { name: 'image', at: '/p/walk/images/tool?tag=1', offers: [['maintainer', 'button', 'Delete the tag 1']] },
   { name: 'rules-storage', at: '/p/walk/image-rules', offers: [['admin', 'button', 'Change the limit']] },

@@ -26,6 +26,7 @@ http_handler access_http_users, access_http_user_add, access_http_user, access_h
     access_http_user_delete;
 http_handler access_http_projects, access_http_project_add, access_http_project,
     access_http_project_change, access_http_project_delete;
+http_handler access_http_logo, access_http_logo_put, access_http_logo_delete;
 http_handler access_http_members, access_http_member_put, access_http_member_delete,
     access_http_group_member_put, access_http_group_member_delete;
 http_handler access_http_robots, access_http_robot_add, access_http_robot, access_http_robot_change,

@@ -106,10 +106,11 @@ int access_project_json(struct access *a, const struct principal *who, struct st
 #define WITH_READ WITH_HIS("project:read")
 #define WITH_PULL WITH_HIS("image:pull")
 /* Those that he may see: ?1 his id, ?2 whether he is admin. */
+#define LOGO(id) "(SELECT version FROM project_logos WHERE project_id = " id ")" /* NULL: none */
 #define SELECT_PROJECTS                                                                            \
     WITH_READ                                                                                      \
     "SELECT p.name, p.public, his.rank, p.created_ms, p.description, p.proxy_registry, "           \
-    "p.proxy_ttl_sec FROM projects p "                                                             \
+    "p.proxy_ttl_sec, " LOGO("p.id") " FROM projects p "                                           \
     "LEFT JOIN his ON his.project_id = p.id "                                                      \
     "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "
 /* The role of a rank as the view `memberships` has it; ROLE_NONE of 0, which robots have. */

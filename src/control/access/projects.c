@@ -406,6 +406,7 @@ void access_project_row(struct jw *w, const struct query *q, const struct princi
         jw_kv_i64(w, "ttl_seconds", query_i64(q, 6));
         jw_end(w);
     }
+    jw_kv_str_or_null(w, "logo", query_str_or_null(q, 7));
     jw_end(w);
 }
 
@@ -424,18 +425,19 @@ static int open_projects(struct query *q, struct state_db *db, const struct proj
     if (l->who->is_admin) {
         return query_open(q, db, e,
                           "SELECT name, public, NULL, created_ms, description, proxy_registry, "
-                          "proxy_ttl_sec FROM projects WHERE deleting = 0 AND name > ? AND "
+                          "proxy_ttl_sec, " LOGO("projects.id") " FROM projects "
+                          "WHERE deleting = 0 AND name > ? AND "
                           "has_words(?, name, description) ORDER BY name LIMIT ?",
                           "ssi", p->after, p->q, p->limit + 1);
     }
     return query_open(q, db, e,
                       WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms, p.description, "
-                                "p.proxy_registry, p.proxy_ttl_sec FROM his "
+                                "p.proxy_registry, p.proxy_ttl_sec, " LOGO("p.id") " FROM his "
                                 "JOIN projects p ON p.id = his.project_id "
                                 "WHERE p.deleting = 0 AND p.name > ?2 AND "
                                 "has_words(?3, p.name, p.description) "
                                 "UNION ALL SELECT name, public, NULL, created_ms, description, "
-                                "proxy_registry, proxy_ttl_sec FROM projects "
+                                "proxy_registry, proxy_ttl_sec, " LOGO("projects.id") " FROM projects "
                                 "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
                                 "has_words(?3, name, description) "
                                 "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",

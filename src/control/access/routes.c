@@ -75,6 +75,13 @@ const struct route access_routes[] = {
      .gives = "200 Project"},
     {HTTP_DELETE, PROJECT, PERM_PROJECT_MANAGE, access_http_project_delete,
      "Deletes a project with its images, volumes, jobs and secrets.", .gives = "204"},
+    {HTTP_GET, PROJECT "/logo", PERM_PROJECT_READ, access_http_logo, "The picture of a project.",
+     .gives = "200 image/png image/jpeg image/webp"},
+    {HTTP_PUT, PROJECT "/logo", PERM_PROJECT_MANAGE, access_http_logo_put,
+     "Gives a project a picture: PNG, JPEG or WebP of at most 64 KiB and 1024 x 1024 pixels.",
+     .takes = "image/png image/jpeg image/webp", .gives = "204"},
+    {HTTP_DELETE, PROJECT "/logo", PERM_PROJECT_MANAGE, access_http_logo_delete,
+     "Takes the picture of a project away.", .gives = "204"},
     {HTTP_GET, PROJECT "/members", PERM_MEMBER_READ, access_http_members,
      "Lists members, users and then groups, and their roles.", .query = "q limit after",
      .gives = "200 [Member]"},
@@ -143,7 +150,7 @@ const struct http_schema access_schemas[] = {
     {"UserChange", "{password?: string, is_admin?: boolean, disabled?: boolean}"},
     {"ProjectProxy", "{registry: string, ttl_seconds: integer}"},
     {"Project", "{name: string, public: boolean, role: Role, created_at: time,"
-                " description: string, proxy: ProjectProxy | null}"},
+                " description: string, proxy: ProjectProxy | null, logo: string | null}"},
     {"ProjectNew", "{name: string, public?: boolean, description?: string,"
                    " proxy?: {registry: string, ttl_seconds?: integer} | null}"},
     {"ProjectChange", "{public?: boolean, description?: string,"

@@ -155,6 +155,10 @@ static const char *const steps[] = {
     "ALTER TABLE projects ADD COLUMN proxy_ttl_sec INTEGER NOT NULL DEFAULT 0;"
     "CREATE INDEX projects_of_registry ON projects(proxy_registry)"
     "  WHERE proxy_registry IS NOT NULL;",
+    "/* the picture of a project; the version is of its bytes */"
+    "CREATE TABLE project_logos("
+    "  project_id INTEGER PRIMARY KEY REFERENCES projects(id) ON DELETE CASCADE,"
+    "  type TEXT NOT NULL, version TEXT NOT NULL, body BLOB NOT NULL) STRICT;",
     NULL,
 };
 

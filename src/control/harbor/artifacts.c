@@ -11,24 +11,24 @@
 /* As Harbor lists them: not the parts of an index, and not what belongs to another (by its subject,
  * or by the tags that cosign gives to signatures), unless they have a tag. ?1 the repository, ?2
  * "*", or "nil" for those without a tag, or a tag; NULL: all. ?3 the digest, ?4 a part of a tag, ?5
- * the project. */
-#define HAS_TAG(which)                                                                             \
+ * the project, ?6 a JSON array of the ids of labels that it has. */
+#define TAGGED                                                                                     \
     "EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id"                                      \
-    " AND t.name NOT GLOB 'sha256-????????????????????????????????*.sig'" which ")"
+    " AND t.name NOT GLOB 'sha256-????????????????????????????????*.sig'"
+#define UNTAGGED "NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
+#define LACKS_A_LABEL                                                                              \
+    "EXISTS (SELECT 1 FROM json_each(?6) w WHERE NOT EXISTS (SELECT 1 FROM manifest_labels x"      \
+    " JOIN labels l ON l.id = x.label_id WHERE x.manifest_id = m.id AND x.label_id = w.value"      \
+    " AND l.gone = 0))"
 #define FROM_ARTIFACTS                                                                             \
     " FROM manifests m JOIN repositories r ON r.id = m.repository_id"                              \
-    " WHERE r.name = ?1 AND r.project_id = ?5 AND (" HAS_TAG(                                      \
-        "") " OR (m.subject IS NULL"                                                               \
-            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"                    \
-            " AND NOT EXISTS (SELECT 1 FROM manifest_children c"                                   \
-            " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                  \
-            " AND CASE WHEN ?2 IS NULL THEN 1 WHEN ?2 = '*' THEN " HAS_TAG(                        \
-                "") " WHEN ?2 = 'nil' THEN NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id "  \
-                    "= m.id)"                                                                      \
-                    " ELSE " HAS_TAG(" AND t.name = ?2") " END"                                    \
-                                                         " AND (?3 IS NULL OR m.digest = ?3) AND " \
-                                                         "(?4 = '' OR " HAS_TAG(                   \
-                                                             " AND instr(t.name, ?4)") ")"
+    " WHERE r.name = ?1 AND r.project_id = ?5 AND (" TAGGED                                        \
+    ") OR (m.subject IS NULL AND " UNTAGGED " AND NOT EXISTS (SELECT 1 FROM manifest_children c"   \
+    " WHERE c.repository_id = m.repository_id AND c.digest = m.digest)))"                          \
+    " AND CASE WHEN ?2 IS NULL THEN 1 WHEN ?2 = '*' THEN " TAGGED                                  \
+    ") WHEN ?2 = 'nil' THEN " UNTAGGED " ELSE " TAGGED " AND t.name = ?2) END"                     \
+    " AND (?3 IS NULL OR m.digest = ?3) AND (?4 = '' OR " TAGGED " AND instr(t.name, ?4)))"        \
+    " AND NOT " LACKS_A_LABEL
 
 static struct str short_name(struct str repository)
 {
@@ -269,11 +269,45 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
         jw_raw(w, query_str(q, 11));
     }
     write_links(w, of, query_str(q, 4), is_image(media, type) && !is_index(media));
-    if (write_more(db, q, of, w, e) < 0) {
+    if (write_more(db, q, of, w, e) < 0 ||
+        (of->with_label && harbor_write_labels(db, query_i64(q, 0), w, e) < 0)) {
         return -1;
     }
     jw_end(w);
     return 0;
+}
+
+/* "(1 2)", as Harbor writes a list of which all are meant, or "1". */
+static int ids_of(struct arena *a, struct str text, struct str *out, struct err *e)
+{
+    struct buf b = BUF_MAX(1024);
+    struct jw w = JW(&b);
+    uint64_t id;
+    int result = 0;
+
+    if (text.len > 1 && text.p[0] == '(' && text.p[text.len - 1] == ')') {
+        text = str_n(text.p + 1, text.len - 2);
+    }
+    jw_array(&w);
+    for (size_t n = 0; result == 0 && text.len > 0; n++) {
+        struct str one = str_cut(&text, ' ');
+
+        if (n == LIMIT_LABELS_ASKED || str_to_u64(one, &id) < 0 || id > INT64_MAX) {
+            result = err_set(e, ERR_INVALID, "q: labels: give at most %d ids, as in labels=(1 2)",
+                             LIMIT_LABELS_ASKED);
+        } else {
+            jw_i64(&w, (int64_t)id);
+        }
+    }
+    jw_end(&w);
+    *out = arena_str(a, buf_str(&b));
+    buf_done(&b);
+    return result;
+}
+
+static bool wants_labels(const struct http_req *r)
+{
+    return str_eq_c(http_query(r, "with_label"), "true");
 }
 
 static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
@@ -283,17 +317,19 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     struct str tag = harbor_list_exact(l, "tags"), digest = harbor_list_exact(l, "digest");
     struct str part = harbor_list_part(l, "tags");
+    struct str labels = harbor_list_exact(l, "labels");
     int r;
 
-    if (state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "ssssi",
-                      of->repository, tag, digest, part, of->project_id) < 0 ||
+    if ((labels.p != NULL && ids_of(&l->r->arena, labels, &labels, e) < 0) ||
+        state_one_i64(db, &l->total, e, "", "SELECT count(*)" FROM_ARTIFACTS, "ssssis",
+                      of->repository, tag, digest, part, of->project_id, labels) < 0 ||
         query_open(&q, db, e,
                    "SELECT " ARTIFACT_COLUMNS FROM_ARTIFACTS
-                   " ORDER BY CASE ?6 WHEN 'push_time' THEN m.pushed_ms"
+                   " ORDER BY CASE ?7 WHEN 'push_time' THEN m.pushed_ms"
                    "   WHEN 'size' THEN m.total_bytes WHEN '-size' THEN -m.total_bytes"
-                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?7 OFFSET ?8",
-                   "ssssisii", of->repository, tag, digest, part, of->project_id, l->sort, l->size,
-                   l->offset) < 0) {
+                   "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?8 OFFSET ?9",
+                   "ssssissii", of->repository, tag, digest, part, of->project_id, labels, l->sort,
+                   l->size, l->offset) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -348,8 +384,8 @@ static void read_asked(struct http_req *r, struct artifacts *of)
 
 int harbor_artifacts(struct http_req *r, struct err *e)
 {
-    static const char *const keys[] = {"tags", "digest", NULL};
-    struct artifacts of = {0};
+    static const char *const keys[] = {"tags", "digest", "labels", NULL};
+    struct artifacts of = {.with_label = wants_labels(r)};
 
     read_asked(r, &of);
 
@@ -380,7 +416,7 @@ int harbor_artifact(struct http_req *r, struct err *e)
 {
     const struct harbor *h = r->ctx;
     struct stored_manifest m;
-    struct artifacts of = {0};
+    struct artifacts of = {.with_label = wants_labels(r)};
     struct buf b = BUF_MAX(4 * MIB);
 
     of.list.r = r;

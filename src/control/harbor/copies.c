@@ -53,7 +53,6 @@ static int find_source(const struct copying *c, struct str ref, struct stored_ma
                ? supply_may_pull(
                      h->supply,
                      &(struct registry_pull){.who = &c->r->who,
-                                             .user_agent = http_header(c->r, "User-Agent"),
                                              .repository = c->from,
                                              .digest = out->digest,
                                              .project_id = c->from_project},
@@ -66,11 +65,6 @@ static void tell(const struct copying *c, struct str tag, const char *digest)
     const struct harbor *h = c->r->ctx;
 
     registry_emit(h->registry, c->to.name, tag.p ? tag : STR_EMPTY, digest, "pushed");
-    supply_pushed(h->supply, &(struct registry_pull){.who = &c->r->who,
-                                                     .user_agent = STR_EMPTY,
-                                                     .repository = c->to.name,
-                                                     .digest = digest,
-                                                     .project_id = c->to.project_id});
 }
 
 /* p == NULL of `tag`: by its digest alone. */

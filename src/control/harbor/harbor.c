@@ -161,6 +161,22 @@ const struct route harbor_routes[] = {
      "Says which scanner is asked.", .gives = NULL},
     {HTTP_GET, PROJECT "/scanner/candidates", PERM_PROJECT_MANAGE, harbor_scanners,
      "Lists scanners.", .gives = NULL},
+    {HTTP_POST, ARTIFACT "/labels", PERM_IMAGE_PUSH, harbor_artifact_label_add,
+     "Puts a label on an artifact.", .flags = ROUTE_RAW_PATH},
+    {HTTP_DELETE, ARTIFACT "/labels/{label}", PERM_IMAGE_PUSH, harbor_artifact_label_delete,
+     "Takes a label from an artifact.", .flags = ROUTE_RAW_PATH},
+
+    /* Their projects are in the query, in the body, or behind the id: the handlers ask. */
+    {HTTP_GET, HARBOR "/labels", PERM_SIGNED_IN, harbor_labels,
+     "Lists global labels, or those of a project.", .gives = NULL},
+    {HTTP_POST, HARBOR "/labels", PERM_SIGNED_IN, harbor_label_add,
+     "Makes a label, global or of a project.", .gives = NULL},
+    {HTTP_GET, HARBOR "/labels/{id}", PERM_SIGNED_IN, harbor_label, "Shows a label.",
+     .gives = NULL},
+    {HTTP_PUT, HARBOR "/labels/{id}", PERM_SIGNED_IN, harbor_label_change, "Changes a label.",
+     .gives = NULL},
+    {HTTP_DELETE, HARBOR "/labels/{id}", PERM_SIGNED_IN, harbor_label_delete, "Deletes a label.",
+     .gives = NULL},
 
     {HTTP_GET, HARBOR "/users", PERM_USER_MANAGE, harbor_users, "Lists users.", .gives = NULL},
     {HTTP_POST, HARBOR "/users", PERM_USER_MANAGE, harbor_user_add, "Makes a user.", .gives = NULL},

@@ -51,6 +51,11 @@ int harbor_reply_created(struct http_req *r, const char *path, int64_t id, struc
 /* Whether users may create projects, by the settings. */
 bool harbor_everyone_creates(const struct harbor *h);
 
+/* "labels" of a manifest, into an open object. */
+struct state_db;
+int harbor_write_labels(struct state_db *db, int64_t manifest, struct jw *w,
+                        struct err *e) MUST_USE;
+
 http_handler harbor_ping, harbor_health, harbor_systeminfo, harbor_statistics;
 http_handler harbor_projects, harbor_project_head, harbor_project_add, harbor_project,
     harbor_project_change, harbor_project_delete, harbor_project_deletable, harbor_project_summary,
@@ -83,6 +88,8 @@ http_handler harbor_vulnerabilities, harbor_addition, harbor_scan, harbor_scan_l
 http_handler harbor_scanners, harbor_scanner, harbor_scanner_add, harbor_scanner_delete,
     harbor_scanner_default, harbor_scanner_ping, harbor_scanner_metadata, harbor_project_scanner,
     harbor_project_scanner_set;
+http_handler harbor_labels, harbor_label, harbor_label_add, harbor_label_change,
+    harbor_label_delete, harbor_artifact_label_add, harbor_artifact_label_delete;
 http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, harbor_user_delete,
     harbor_user_password, harbor_user_admin, harbor_permissions;
 http_handler harbor_quotas, harbor_quota, harbor_quota_set;

@@ -10,7 +10,7 @@ struct artifacts {
     struct policy policy; /* which tags are immutable */
     int64_t project_id, manifest_id;
     const char *digest;
-    bool without_tags, with_overview, with_accessories;
+    bool without_tags, with_label, with_overview, with_accessories;
     const char *report_type; /* see report_type_of */
 };
 /* What {ref} of the path means: a tag or a digest. */

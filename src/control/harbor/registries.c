@@ -225,7 +225,7 @@ int harbor_registry_ping(struct http_req *r, struct err *e)
 /* What policies may say of one. */
 int harbor_registry_info(struct http_req *r, struct err *e)
 {
-    static const char *const filters[] = {"name", "tag", "resource"};
+    static const char *const filters[] = {"name", "tag", "resource", "label"};
     static const char *const triggers[] = {"manual", "scheduled", "event_based"};
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);

@@ -1,12 +1,13 @@
 /* Replication: policies are our rules, executions their runs. */
 #include "harbor_priv.h"
 
+#include "registry/labels.h"
 #include "replication/rows.h"
 
 #define POLICY_COLUMNS                                                                             \
     "r.id, r.name, r.direction, g.id, g.name, g.url, r.repositories, r.tags, r.kind,"              \
     " r.destination, r.strip_parts, r.trigger, r.schedule, r.mirror_deletions, r.rate_bytes,"      \
-    " r.enabled, r.created_ms"
+    " r.enabled, r.created_ms, r.labels"
 #define FROM_POLICIES                                                                              \
     " FROM replication_rules r JOIN replication_registries g ON g.id = r.registry_id"
 
@@ -37,6 +38,14 @@ static void write_filters(struct jw *w, const struct query *q)
     jw_array(w);
     write_filter(w, "name", query_str(q, 6));
     write_filter(w, "tag", query_str(q, 7));
+    if (query_str(q, 17).len > 0) {
+        jw_object(w);
+        jw_kv_c(w, "type", "label");
+        jw_key(w, "value");
+        label_names_write(w, query_str(q, 17));
+        jw_kv_c(w, "decoration", "matches");
+        jw_end(w);
+    }
     if (query_i64(q, 8) != 0) {
         jw_object(w);
         jw_kv_c(w, "type", "resource");
@@ -220,7 +229,7 @@ static int filter_read(struct arena *a, const json_t *f, json_t *out, struct err
         json_get_str(f, "decoration", &decoration, e) < 0) {
         return err_set(e, ERR_INVALID, "give type and value");
     }
-    if (json_get_str(f, "value", &value, e) < 0) {
+    if (!str_eq_c(type, "label") && json_get_str(f, "value", &value, e) < 0) {
         return -1;
     }
     if (str_eq_c(type, "name") || str_eq_c(type, "tag")) {
@@ -232,6 +241,10 @@ static int filter_read(struct arena *a, const json_t *f, json_t *out, struct err
         }
         return 0;
     }
+    if (str_eq_c(type, "label") && !str_eq_c(decoration, "excludes")) {
+        (void)json_object_set(out, "labels", json_object_get(f, "value")); /* rules read it */
+        return 0;
+    }
     if (str_eq_c(type, "resource")) {
         (void)json_object_set_new(out, "kind",
                                   json_string(str_eq_c(value, "image")      ? "images"
@@ -239,7 +252,7 @@ static int filter_read(struct arena *a, const json_t *f, json_t *out, struct err
                                                                             : "all"));
         return 0;
     }
-    return err_set(e, ERR_INVALID, "there is no filter %.*s here: name, tag or resource",
+    return err_set(e, ERR_INVALID, "there is no filter %.*s here: name, tag, resource or label",
                    STR_ARG(str_first(type, 64)));
 }
 
@@ -251,6 +264,7 @@ static int filters_read(struct arena *a, const json_t *body, json_t *out, struct
     (void)json_object_set_new(out, "repositories", json_string("**"));
     (void)json_object_set_new(out, "tags", json_string("**"));
     (void)json_object_set_new(out, "kind", json_string("all"));
+    (void)json_object_set_new(out, "labels", json_array());
     json_array_foreach(list, i, f)
     {
         if (filter_read(a, f, out, e) < 0) {

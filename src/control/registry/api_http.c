@@ -2,6 +2,7 @@
 #include "registry_priv.h"
 
 #include "base/json.h"
+#include "labels.h"
 #include "store.h"
 
 /* "<p>/<repo>" of the path, checked. */
@@ -26,7 +27,8 @@ int reply_page(struct http_req *req, page_writer *write, const void *of, struct 
     int result;
 
     if (http_query_i64(req, "limit", 100, 1, LIMIT_LIST_ROWS, &page.limit, e) < 0 ||
-        http_query_filter(req, &page.q, e) < 0) {
+        http_query_filter(req, &page.q, e) < 0 ||
+        label_names_parse(&req->arena, http_query(req, "label"), &page.labels, e) < 0) {
         return -1;
     }
     jw_object(&w);

@@ -1,5 +1,7 @@
 #include "policy.h"
 
+#include "labels.h"
+
 #include <string.h>
 
 static const struct {
@@ -77,6 +79,10 @@ static void read_keep(const struct reader *rd, const json_t *rule, struct tag_ru
         (keeps[out->keep].has_n && (out->n < 1 || out->n > POLICY_N_MAX))) {
         mistake(rd, "n", "expected a number from 1 to 100000 (of images, or of days)");
     }
+    if (label_names_json(rd->arena, json_object_get(rule, "labels"), "labels", &out->labels, &e) <
+        0) {
+        mistake(rd, "labels", e.msg);
+    }
     if (json_get_bool(rule, "untagged", &out->untagged, &e) < 0) {
         mistake(rd, "untagged", "expected true or false");
     }
@@ -85,10 +91,11 @@ static void read_keep(const struct reader *rd, const json_t *rule, struct tag_ru
 static void read_rule(const struct reader *rd, const json_t *rule, bool is_retention,
                       struct tag_rule *out)
 {
-    static const char *const keys[] = {"id", "repositories", "tags", "keep", "n", "untagged"};
+    static const char *const keys[] = {"id", "repositories", "tags", "keep", "n",
+                                       "untagged", "labels"};
     struct err e;
 
-    if (!json_is_object(rule) || json_only_keys(rule, keys, is_retention ? 6 : 3, &e) < 0) {
+    if (!json_is_object(rule) || json_only_keys(rule, keys, is_retention ? ARRAY_LEN(keys) : 3, &e) < 0) {
         mistake(rd, "", json_is_object(rule) ? e.msg : "expected an object");
         return;
     }
@@ -238,6 +245,8 @@ static void write_rule(const struct tag_rule *r, bool is_retention, struct jw *w
     jw_kv_str(w, "tags", r->tags.text);
     if (is_retention) {
         jw_kv_bool(w, "untagged", r->untagged);
+        jw_key(w, "labels");
+        label_names_write(w, r->labels);
         jw_kv_c(w, "keep", keeps[r->keep].name);
         if (keeps[r->keep].has_n) {
             jw_kv_i64(w, "n", r->n);

@@ -5,7 +5,7 @@
  *   {"immutable": [{"id": 1, "repositories": "**", "tags": "v*"}],
  *    "retention": {"schedule": "@daily", "others": "keep",
  *                  "rules": [{"id": 2, "repositories": "**", "tags": "!stable", "untagged": true,
- *                             "keep": "latest_pushed", "n": 10}]}}
+ *                             "labels": ["release"], "keep": "latest_pushed", "n": 10}]}}
  *
  * Patterns are globs (base/glob.h) over names without the project; "!" in front turns one around.
  */
@@ -35,7 +35,8 @@ struct selector {
 struct tag_rule {
     int64_t id; /* of the project, given once and kept: others name it */
     struct selector repositories, tags;
-    bool untagged; /* of retention, as all below: manifests without any tag too */
+    struct str labels; /* of retention, as all below: "a,b", the image has all; empty: any */
+    bool untagged;     /* manifests without any tag too */
     enum keep keep;
     int64_t n;
 };

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fsck.h"
+#include "labels.h"
 #include "retention.h"
 #include "state/state.h"
 #include "store.h"
@@ -132,7 +133,10 @@ void registry_emit(struct registry *r, struct str repository, struct str tag, co
 
 int registry_housekeep(struct registry *r, struct err *e)
 {
-    return registry_flush_pulls(r, e) < 0 || store_trash_purge(r, e) < 0 ? -1 : retention_due(r, e);
+    return registry_flush_pulls(r, e) < 0 || store_trash_purge(r, e) < 0 ||
+                   store_labels_purge(r, e) < 0
+               ? -1
+               : retention_due(r, e);
 }
 
 int registry_project_gone(struct registry *r, int64_t project_id, struct str name, struct err *e)

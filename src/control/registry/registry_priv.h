@@ -175,5 +175,7 @@ http_handler token_get, token_post;
 http_handler api_retain, api_retention_runs, api_retention_run, api_retention_rows;
 http_handler api_quota, api_quota_set, api_policy, api_policy_set;
 http_handler api_metrics, api_storage, api_collect, api_fsck, api_fsck_start, api_fsck_findings;
+http_handler api_labels, api_label_add, api_label_change, api_label_drop;
+http_handler api_image_labels, api_image_label_put, api_image_label_take;
 http_handler api_trash, api_trash_restore, api_trash_drop;
 http_handler api_repositories, api_tags, api_tag_delete, api_repository_delete;

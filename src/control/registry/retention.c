@@ -15,10 +15,31 @@ struct ranking {
     size_t n, n_images;   /* images: of the whole repository */
 };
 
+static bool has_label(struct str lines, struct str name)
+{
+    while (lines.len > 0) {
+        if (str_eq(str_cut(&lines, '\n'), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_labels(struct str lines, struct str names)
+{
+    while (names.len > 0) {
+        if (!has_label(lines, str_cut(&names, ','))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Untagged manifests have no name that a pattern could match: a rule is about them or it is not. */
 static bool is_about(const struct tag_rule *rule, const struct retained *item)
 {
-    return item->tag.p != NULL ? selector_matches(&rule->tags, item->tag) : rule->untagged;
+    return has_labels(item->labels, rule->labels) &&
+           (item->tag.p != NULL ? selector_matches(&rule->tags, item->tag) : rule->untagged);
 }
 
 static int newest_first(int64_t a, int64_t b)

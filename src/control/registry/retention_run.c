@@ -1,5 +1,7 @@
 /* Runs of retention: read a repository, decide, remove in steps, write down what and why. */
 #include "retention.h"
+
+#include "labels.h"
 #include "store_priv.h"
 
 #include "access/access.h"
@@ -119,7 +121,9 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
             .manifest_id = query_i64(&q, 1),
             .digest = arena_str(l->arena, query_str(&q, 2)),
             .pushed_ms = query_i64(&q, 3),
-            .pulled_ms = query_i64(&q, 4)};
+            .pulled_ms = query_i64(&q, 4),
+            .labels = query_is_null(&q, 5) ? (struct str){0}
+                                           : arena_str(l->arena, query_str(&q, 5))};
     }
     return r;
 }
@@ -133,12 +137,13 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
         return e->kind == ERR_NOT_FOUND ? 0 : -1; /* deleted meanwhile */
     }
     return read_items(db, l,
-                      "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms FROM tags t"
+                      "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
+                      " FROM tags t"
                       " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
                       e) < 0
                ? -1
                : read_items(db, l,
-                            "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms"
+                            "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
                             " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
                             " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
                             " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
@@ -161,12 +166,28 @@ static int gone(struct state_db *db, struct look *l, const struct retained *item
     return db_prune(db, item->manifest_id, e);
 }
 
-/* Whatever changed since we looked (pushed again, retagged, made immutable) is left alone. */
+static int has_same_labels(struct state_db *db, const struct retained *item, int64_t *same,
+                           struct err *e)
+{
+    return state_one_i64(db, same, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM manifests m WHERE m.id = ?1"
+                         " AND " SQL_LABEL_NAMES " IS ?2)",
+                         "is", item->manifest_id, item->labels);
+}
+
+/* Whatever changed since we looked (pushed again, retagged, labeled, made immutable) is left alone.
+ */
 static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
 {
     const char *code;
     int64_t is_same;
 
+    if (has_same_labels(db, item, &is_same, e) < 0) {
+        return -1;
+    }
+    if (!is_same) {
+        return leave(item, "changed meanwhile");
+    }
     if (item->tag.p != NULL) {
         if (db_tags_may_change(
                 db, &(struct tags_named){.repository_id = l->repository_id, .tag = item->tag},

@@ -24,7 +24,11 @@ static void decide(const char *policy, const char *repository, struct retained o
     static const struct {
         const char *tag;
         int image, pushed, pulled;
-    } rows[4] = {{"v1", 1, 40, 1}, {"old-name", 1, 45, 1}, {"v2", 2, 10, 20}, {NULL, 3, 5, 0}};
+        const char *labels;
+    } rows[4] = {{"v1", 1, 40, 1, "eu\nrelease"},
+                 {"old-name", 1, 45, 1, "eu\nrelease"},
+                 {"v2", 2, 10, 20, "release"},
+                 {NULL, 3, 5, 0, NULL}};
     const int64_t now = 1800000000000LL;
     struct policy p;
 
@@ -34,6 +38,8 @@ static void decide(const char *policy, const char *repository, struct retained o
     for (size_t i = 0; i < 4; i++) {
         out[i] = (struct retained){.tag = rows[i].tag ? str_of(rows[i].tag) : (struct str){0},
                                    .manifest_id = rows[i].image,
+                                   .labels = rows[i].labels ? str_of(rows[i].labels)
+                                                            : (struct str){0},
                                    .pushed_ms = now - rows[i].pushed * DAY,
                                    .pulled_ms = rows[i].pulled ? now - rows[i].pulled * DAY : 0};
     }
@@ -56,6 +62,10 @@ static void each_rule_keeps_what_it_says(void **state UNUSED)
         {"{\"keep\":\"pushed_days\",\"n\":10}", "nnyy"}, /* ten days ago is within ten days */
         {"{\"keep\":\"pulled_days\",\"n\":5}", "yyny"},
         {"{\"keep\":\"always\",\"tags\":\"v*\"}", "yyyy"},
+        /* All of its labels, whole names; what has not all of them the rule is not about. */
+        {"{\"keep\":\"latest_pushed\",\"n\":1,\"labels\":[\"release\"]}", "nnyy"},
+        {"{\"keep\":\"pushed_days\",\"n\":1,\"labels\":[\"release\",\"eu\"]}", "nnyy"},
+        {"{\"keep\":\"pushed_days\",\"n\":1,\"labels\":[\"rel\"]}", "yyyy"},
         {"{\"keep\":\"pushed_days\",\"n\":1,\"tags\":\"!v*\"}", "ynyy"},
         {"{\"keep\":\"pushed_days\",\"n\":1},{\"keep\":\"always\",\"tags\":\"old-*\"}", "nyny"},
         {"{\"keep\":\"pushed_days\",\"n\":1,\"repositories\":\"other\"}", "yyyy"},

@@ -261,7 +261,28 @@ static const char totals[] =
     "  blob_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM trash_blobs JOIN blobs USING (digest)"
     "    WHERE trash_id = trash.id);";
 
-static const char *const steps[] = {tables,  policies,   checks, caches, trash,
-                                    charges, texts, signatures, totals, NULL};
+/* project_id 0: global. `gone`: deleted, its rows below are on their way. */
+static const char labels[] =
+    "CREATE TABLE labels ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL, name TEXT NOT NULL,"
+    "  description TEXT NOT NULL, color TEXT NOT NULL, created_by TEXT NOT NULL,"
+    "  created_ms INTEGER NOT NULL, updated_ms INTEGER NOT NULL,"
+    "  gone INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE UNIQUE INDEX labels_name ON labels(project_id, name) WHERE gone = 0;"
+    "CREATE INDEX labels_gone ON labels(id) WHERE gone = 1;"
+    "CREATE TABLE manifest_labels ("
+    "  manifest_id INTEGER NOT NULL REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,"
+    "  PRIMARY KEY (manifest_id, label_id)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX manifest_labels_label ON manifest_labels(label_id);"
+    "CREATE TABLE trash_labels ("
+    "  trash_id INTEGER NOT NULL REFERENCES trash(id) ON DELETE CASCADE,"
+    "  digest TEXT NOT NULL,"
+    "  label_id INTEGER NOT NULL REFERENCES labels(id) ON DELETE CASCADE,"
+    "  PRIMARY KEY (trash_id, digest, label_id)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX trash_labels_label ON trash_labels(label_id);";
+
+static const char *const steps[] = {tables, policies,   checks, caches, trash, charges,
+                                    texts,  signatures, totals, labels, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -122,6 +122,7 @@ int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, stru
 struct page {
     struct str after; /* p == NULL: from the start */
     struct str q;     /* of tag and repository rows: the filter, or p == NULL */
+    struct str labels; /* of the same two: a JSON array of names, p == NULL: any (labels.h) */
     int64_t limit;
     struct arena *arena;
     int64_t n;          /* out: how many were written so far */
@@ -146,6 +147,12 @@ typedef int store_tag(void *ctx, struct str repository, struct str tag, struct e
 /* Of one repository, or (p == NULL) of all by name; one without tags comes with an empty one. */
 int store_each_tag(struct registry *r, struct str repository, store_tag *each, void *ctx,
                    struct err *e) MUST_USE;
+/* Only tags of images that have all `labels` (as in labels.h; p == NULL: all tags). */
+int store_each_tag_with(struct registry *r, struct str labels, store_tag *each, void *ctx,
+                        struct err *e) MUST_USE;
+/* The tags of a manifest. */
+int store_each_tag_of(struct registry *r, struct str repository, const char *digest,
+                      store_tag *each, void *ctx, struct err *e) MUST_USE;
 /* The tags of what a manifest refers to: of the image that a signature is about. */
 int store_each_subject_tag(struct registry *r, struct str repository, const char *digest,
                            store_tag *each, void *ctx, struct err *e) MUST_USE;

@@ -1,6 +1,7 @@
 /* Repositories and projects that go: a part of their images in each transaction, so that a large
  * one neither keeps others from pushing nor fills the log of the database. The newest go first:
  * what lists or signs an image goes before it, so that what is left after a kill is whole. */
+#include "labels.h"
 #include "store_priv.h"
 
 #include "access/access.h"
@@ -207,8 +208,10 @@ static int project_drop_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct project_drop *op = ctx;
 
-    return state_run(db, e, "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
-                     "s", op->name) < 0 ||
+    return db_labels_project_gone(db, op->id, e) < 0 ||
+                   state_run(db, e,
+                             "DELETE FROM repositories WHERE name > ?1 || '/' AND name < ?1 || '0'",
+                             "s", op->name) < 0 ||
                    state_run(db, e, "DELETE FROM registry_projects WHERE project_id = ?", "i",
                              op->id) < 0 ||
                    state_run(db, e, "DELETE FROM retention_runs WHERE project_id = ?", "i",

@@ -1,6 +1,7 @@
 #include "store_priv.h"
 
 #include "access/access.h"
+#include "labels.h"
 
 struct list_op {
     struct str repository, subject, artifact_type;
@@ -139,12 +140,13 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (db_repository(db, op->repository, &id, &code, e) < 0 ||
         query_open(&q, db, e,
-                   "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms"
-                   " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
-                   " WHERE t.repository_id = ? AND t.name > ? AND has_words(?, t.name, m.digest)"
-                   " ORDER BY t.name LIMIT ?",
-                   "issi", id, op->page->after.p ? op->page->after : STR_EMPTY, op->page->q,
-                   op->page->limit + 1) < 0) {
+                   "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms,"
+                   " " SQL_LABELS " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " WHERE t.repository_id = ?1 AND t.name > ?2"
+                   " AND has_words(?3, t.name, m.digest, " SQL_LABEL_NAMES ")"
+                   " AND " SQL_HAS_LABELS("?4") " ORDER BY t.name LIMIT ?5",
+                   "isssi", id, op->page->after.p ? op->page->after : STR_EMPTY, op->page->q,
+                   op->page->labels, op->page->limit + 1) < 0) {
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
@@ -155,6 +157,8 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 3));
         jw_kv_str(op->w, "platform", query_str(&q, 4));
         jw_kv_time(op->w, "pushed_at", query_i64(&q, 5));
+        jw_key(op->w, "labels");
+        jw_raw(op->w, query_str(&q, 6));
         jw_end(op->w);
     }
     return r;
@@ -186,10 +190,11 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    " r.updated_ms FROM repositories r"
                    " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
                    " AND has_words(?5, substr(r.name, length(?1) + 2))"
-                   " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)"
+                   " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id"
+                   "  AND " SQL_HAS_LABELS("?6") ")"
                    " ORDER BY r.name LIMIT ?3",
-                   "ssiis", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
-                   op->page->limit + 1, project_id, op->page->q) < 0) {
+                   "ssiiss", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
+                   op->page->limit + 1, project_id, op->page->q, op->page->labels) < 0) {
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {

@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "base/vec.h"
 #include "copy_priv.h"
+#include "labels.h"
 
 #include <string.h>
 

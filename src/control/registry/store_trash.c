@@ -36,6 +36,8 @@ static int copy_rows(struct state_db *db, int64_t trash_id, const struct going *
         GOING "INSERT INTO trash_references SELECT DISTINCT ?5, m.digest, c.digest, 1"
               " FROM going JOIN manifests m USING (id) JOIN manifest_children c"
               " ON c.manifest_id = id",
+        GOING "INSERT INTO trash_labels SELECT ?5, m.digest, x.label_id FROM going"
+              " JOIN manifests m USING (id) JOIN manifest_labels x ON x.manifest_id = m.id",
         GOING "INSERT INTO trash_blobs SELECT DISTINCT ?5, b.digest FROM going"
               " JOIN manifest_blobs b ON b.manifest_id = id",
     };
@@ -206,6 +208,12 @@ static int restore_rows(struct state_db *db, const struct restore_op *op, const 
         " SELECT m.id, ?2, t.refers_to FROM trash_references t JOIN manifests m"
         " ON m.repository_id = ?2 AND m.digest = t.digest"
         " WHERE t.trash_id = ?1 AND t.is_child = 1 AND ?3 > 0 AND ?4 > 0",
+        /* Those that there still are; an image that was pushed again keeps those it has. */
+        "INSERT INTO manifest_labels(manifest_id, label_id) SELECT m.id, l.id FROM trash_labels t"
+        " JOIN manifests m ON m.repository_id = ?2 AND m.digest = t.digest"
+        " JOIN labels l ON l.id = t.label_id WHERE t.trash_id = ?1 AND l.gone = 0"
+        " AND l.project_id IN (0, ?3) AND ?4 > 0"
+        " AND NOT EXISTS (SELECT 1 FROM manifest_labels x WHERE x.manifest_id = m.id)",
     };
     int64_t now = clock_wall_ms();
 

@@ -45,16 +45,45 @@ const struct route registry_v2_routes[] = {
     {0},
 };
 
+#define IMAGE "/api/v1/projects/{p}/repositories/{repo...}/artifacts/{ref}"
+
 const struct route registry_api_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/repositories", PERM_IMAGE_PULL, api_repositories,
-     "Repositories of a project.", .query = "q limit after", .gives = "200 [Repository]"},
+     "Repositories of a project.", .query = "q label limit after", .gives = "200 [Repository]"},
     {HTTP_GET, "/api/v1/projects/{p}/repositories/{repo...}/tags", PERM_IMAGE_PULL, api_tags,
-     "Tags of a repository with digest, size and platform.", .query = "q limit after",
-     .gives = "200 [Tag]"},
+     "Tags of a repository with digest, size, platform and labels.",
+     .query = "q label limit after", .gives = "200 [Tag]"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}/tags/{tag}", PERM_IMAGE_DELETE,
      api_tag_delete, "Deletes a tag, and the image when that was its last tag.", .gives = "204"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}", PERM_IMAGE_DELETE,
      api_repository_delete, "Deletes a repository with all its images.", .gives = "204"},
+    {HTTP_GET, "/api/v1/labels", PERM_SIGNED_IN, api_labels,
+     "Global labels, which images of all projects may have.", .query = "q limit after",
+     .gives = "200 [Label]"},
+    {HTTP_POST, "/api/v1/labels", PERM_SYSTEM_MANAGE, api_label_add, "Makes a global label.",
+     .takes = "LabelNew", .gives = "201 Label"},
+    {HTTP_PATCH, "/api/v1/labels/{label}", PERM_SYSTEM_MANAGE, api_label_change,
+     "Changes name, description or colour of a global label.", .takes = "LabelChange",
+     .gives = "200 Label"},
+    {HTTP_DELETE, "/api/v1/labels/{label}", PERM_SYSTEM_MANAGE, api_label_drop,
+     "Deletes a global label, and takes it from all images.", .gives = "204"},
+    {HTTP_GET, "/api/v1/projects/{p}/labels", PERM_IMAGE_PULL, api_labels,
+     "Labels that images of a project may have: its own and the global ones.",
+     .query = "q limit after", .gives = "200 [Label]"},
+    {HTTP_POST, "/api/v1/projects/{p}/labels", PERM_PROJECT_MANAGE, api_label_add,
+     "Makes a label of a project.", .takes = "LabelNew", .gives = "201 Label"},
+    {HTTP_PATCH, "/api/v1/projects/{p}/labels/{label}", PERM_PROJECT_MANAGE, api_label_change,
+     "Changes name, description or colour of a project's label.", .takes = "LabelChange",
+     .gives = "200 Label"},
+    {HTTP_DELETE, "/api/v1/projects/{p}/labels/{label}", PERM_PROJECT_MANAGE, api_label_drop,
+     "Deletes a label of a project, and takes it from its images.", .gives = "204"},
+    {HTTP_GET, IMAGE "/labels", PERM_IMAGE_PULL, api_image_labels, "Labels of an image.",
+     .gives = "200 [ImageLabel]"},
+    {HTTP_PUT, IMAGE "/labels/{label}", PERM_IMAGE_PUSH, api_image_label_put,
+     "Puts a label on an image: the project's own of that name, or else the global one.",
+     .gives = "204"},
+    {HTTP_DELETE, IMAGE "/labels/{label}", PERM_IMAGE_PUSH, api_image_label_take,
+     "Takes a label from an image.", .gives = "204"},
     {HTTP_GET, "/api/v1/projects/{p}/trash", PERM_IMAGE_DELETE, api_trash,
      "Deleted images of a project that can be restored, newest first.", .query = "q limit after",
      .gives = "200 [TrashItem]"},
@@ -114,7 +143,13 @@ const struct route registry_api_routes[] = {
 const struct http_schema registry_schemas[] = {
     {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time}"},
     {"Tag", "{tag: string, digest: string, media_type: string, size_bytes: integer,"
-            " platform: string, pushed_at: time}"},
+            " platform: string, pushed_at: time, labels: [ImageLabel]}"},
+    {"ImageLabel",
+     "{id: integer, name: string, color: string, scope: 'global' | 'project'}"},
+    {"LabelNew", "{name: string, description?: string, color?: string}"},
+    {"LabelChange", "{name?: string, description?: string, color?: string}"},
+    {"Label", "{id: integer, name: string, description: string, color: string,"
+              " scope: 'global' | 'project', created_by: string, created_at: time}"},
     {"TrashItem", "{id: integer, project: string, repository: string, tag: string | null,"
                   " digest: string | null, tags: integer, size_bytes: integer, deleted_at: time,"
                   " deleted_by: string, ends_at: time}"},
@@ -124,7 +159,7 @@ const struct http_schema registry_schemas[] = {
     {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},
     {"RetentionRule",
      "{id?: integer, repositories?: string, tags?: string, untagged?: boolean, n?: integer,"
-     " keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
+     " labels?: [string], keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
     {"ImagePolicyChange", "{immutable?: [ImmutableRule], retention?: {schedule?: string | null,"
                           " others?: 'keep' | 'remove', rules?: [RetentionRule]}}"},
     {"ImagePolicy", "{immutable: [ImmutableRule], retention: {schedule: string | null,"
@@ -147,7 +182,7 @@ const struct http_schema registry_schemas[] = {
     {"RegistryFinding", "{kind: string, level: 'problem' | 'note', name: string, text: string,"
                         " details: string, repaired: boolean}"},
     {"ImageEvent", "{project: string, repository: string, tag: string, digest: string,"
-                   " action: 'pushed' | 'deleted'}"},
+                   " action: 'pushed' | 'deleted' | 'labeled'}"},
     {0},
 };
 

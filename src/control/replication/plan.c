@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "base/map.h"
+#include "registry/labels.h"
 #include "registry/names.h"
 #include "registry/store.h"
 
@@ -237,9 +238,11 @@ int plan_run(struct replication *r, const struct rule *rule, struct remote *remo
              struct err *e)
 {
     struct plan p = {.r = r, .rule = rule, .remote = remote, .run_id = run_id};
-    int result = rule->direction == PULLS
+    struct str labels;
+    int result = label_names_parse(&p.arena, rule->labels, &labels, e) < 0 ? -1
+                 : rule->direction == PULLS
                      ? list_remote(&p, e)
-                     : store_each_tag(r->registry, (struct str){0}, local_tag, &p, e);
+                     : store_each_tag_with(r->registry, labels, local_tag, &p, e);
 
     if (result == 0 && rule->mirror_deletions) {
         result = plan_deletions(&p, e);

@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "registry/labels.h"
 #include "registry/names.h"
 #include "registry/registry.h"
 #include "registry/store.h"
@@ -254,11 +255,12 @@ static int add_scheduled(struct replication *r, struct look *k, struct err *e)
 
 struct image {
     struct str repository, tag;
-    bool is_deleted;
+    bool is_deleted, is_labeled;
 };
 
 struct taken {
     struct replication *r;
+    bool is_labeled; /* what is added now */
     struct arena arena;
     VEC(struct image) images;
 };
@@ -268,11 +270,24 @@ static int add_image(void *ctx, struct str repository, struct str tag, struct er
     struct taken *t = ctx;
 
     *vec_push(&t->images) = (struct image){.repository = arena_str(&t->arena, repository),
-                                           .tag = arena_str(&t->arena, tag)};
+                                           .tag = arena_str(&t->arena, tag),
+                                           .is_labeled = t->is_labeled};
     return 0;
 }
 
-/* What has no tag is part of something that has one; a signature came after it. */
+static int add_tags_of(struct taken *t, struct str action, struct str repository,
+                       const char *digest, struct err *e)
+{
+    t->is_labeled = str_eq_c(action, "labeled");
+    return t->is_labeled
+               ? store_each_tag_of(t->r->registry, repository, digest, add_image, t, e)
+           : str_eq_c(action, "pushed")
+               ? store_each_subject_tag(t->r->registry, repository, digest, add_image, t, e)
+               : 0;
+}
+
+/* What has no tag is part of something that has one; a signature came after it. A label is on all
+ * tags of its image. */
 static void read_event(struct taken *t, const char *text)
 {
     struct err e;
@@ -287,14 +302,28 @@ static void read_event(struct taken *t, const char *text)
         return;
     }
     name = str_of(arena_printf(&t->arena, "%.*s/%.*s", STR_ARG(project), STR_ARG(rest)));
+    t->is_labeled = false;
     if (tag.len > 0) {
         (void)add_image(t, name, tag, &e);
         t->images.p[t->images.len - 1].is_deleted = str_eq_c(action, "deleted");
-    } else if (str_eq_c(action, "pushed") &&
-               store_each_subject_tag(t->r->registry, name, digest.p, add_image, t, &e) < 0) {
+    } else if (add_tags_of(t, action, name, digest.p ? digest.p : "", &e) < 0) {
         log_warn("replication.event_lost", "repository=%s: %s; the next run brings it", Q(name),
                  e.msg);
     }
+}
+
+/* 1: the rule means it. Of an image that got a label only rules with labels want to hear. */
+static int is_meant(struct state_db *db, struct taken *t, const struct rule *rule,
+                    const struct image *m, struct err *e)
+{
+    if ((m->is_deleted && !rule->mirror_deletions) || (m->is_labeled && rule->labels.len == 0) ||
+        !pattern_matches(&rule->repositories, m->repository) ||
+        !pattern_matches(&rule->tags, m->tag)) {
+        return 0;
+    }
+    return rule->labels.len == 0
+               ? 1
+               : db_tag_has_labels(db, &t->arena, m->repository, m->tag, rule->labels, e);
 }
 
 static int add_for_rule(struct state_db *db, struct taken *t, const struct rule *rule,
@@ -306,13 +335,13 @@ static int add_for_rule(struct state_db *db, struct taken *t, const struct rule 
         const struct image *m = &t->images.p[i];
         struct task_row task = {
             .source = m->repository, .reference = m->tag, .deletes = m->is_deleted};
+        int meant = is_meant(db, t, rule, m, e);
 
-        if ((m->is_deleted && !rule->mirror_deletions) ||
-            !pattern_matches(&rule->repositories, m->repository) ||
-            !pattern_matches(&rule->tags, m->tag)) {
+        if (meant == 0) {
             continue;
         }
-        if (rule_destination(rule, &t->arena, m->repository, &task.destination, e) < 0 ||
+        if (meant < 0 ||
+            rule_destination(rule, &t->arena, m->repository, &task.destination, e) < 0 ||
             (run_id == 0 && run_add_event(db, rule, &run_id, e) < 0) ||
             task_add(db, run_id, &task, e) < 0) {
             return -1;

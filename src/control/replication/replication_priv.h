@@ -55,6 +55,7 @@ struct pattern {
 struct rule {
     int64_t id, registry_id, created_ms, next_run_ms, rate_bytes, strip_parts;
     struct str name, registry, destination, schedule, created_by;
+    struct str labels; /* "a,b": only images that have all of them; empty: any */
     enum direction direction;
     enum copy_kind kind;
     enum trigger trigger;

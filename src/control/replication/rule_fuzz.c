@@ -13,6 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                         .name = STR("fuzz"),
                         .registry = STR_EMPTY,
                         .destination = STR_EMPTY,
+                        .labels = STR_EMPTY,
                         .schedule = STR_EMPTY};
     struct str to;
     struct buf b = BUF_MAX(1024 * 1024);

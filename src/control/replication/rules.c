@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "list_http.h"
+#include "registry/labels.h"
 #include "registry/names.h"
 
 #include <string.h>
@@ -159,15 +160,35 @@ static int get_rest(const json_t *doc, struct rule *rule, struct err *e)
                : 0;
 }
 
+static int get_labels(struct arena *a, const json_t *doc, struct rule *rule, struct err *e)
+{
+    const json_t *list = json_object_get(doc, "labels");
+
+    if (list != NULL && label_names_json(a, list, "labels", &rule->labels, e) < 0) {
+        return -1;
+    }
+    if (rule->labels.len > 0 && rule->direction == PULLS) {
+        return err_set(e, ERR_INVALID,
+                       "labels: another registry does not tell us of its labels; choose by "
+                       "repositories and tags, or let it push");
+    }
+    return rule->labels.len > 0 && rule->mirror_deletions
+               ? err_set(e, ERR_INVALID,
+                         "mirror_deletions: not together with labels, which the other registry "
+                         "does not know: it could not be told what is yours there")
+               : 0;
+}
+
 int rule_read_json(struct arena *a, const json_t *doc, struct rule *rule, struct err *e)
 {
     static const char *const keys[] = {
         "name",       "direction",   "registry",         "repositories",  "tags",
         "kind",       "destination", "strip_parts",      "trigger",       "schedule",
-        "rate_bytes", "enabled",     "mirror_deletions", "with_referrers"};
+        "rate_bytes", "enabled",     "mirror_deletions", "with_referrers", "labels"};
 
     if (json_only_keys(doc, keys, ARRAY_LEN(keys), e) < 0 || get_enums(doc, rule, e) < 0 ||
         get_texts(doc, rule, e) < 0 || get_rest(doc, rule, e) < 0 ||
+        get_labels(a, doc, rule, e) < 0 ||
         thing_name_check(rule->name, e) < 0 || check_destination(rule, e) < 0 ||
         check_numbers(rule, e) < 0) {
         return -1;
@@ -193,6 +214,8 @@ void rule_write_json(const struct rule *rule, struct jw *w)
     jw_kv_str(w, "registry", rule->registry);
     jw_kv_str(w, "repositories", rule->repositories.text);
     jw_kv_str(w, "tags", rule->tags.text);
+    jw_key(w, "labels");
+    label_names_write(w, rule->labels);
     jw_kv_c(w, "kind", kinds[rule->kind]);
     jw_kv_str(w, "destination", rule->destination);
     jw_kv_i64(w, "strip_parts", rule->strip_parts);
@@ -236,7 +259,7 @@ int rule_destination(const struct rule *rule, struct arena *a, struct str reposi
 #define COLUMNS                                                                                    \
     "r.id, r.name, r.direction, r.registry_id, g.name, r.repositories, r.tags, r.kind,"            \
     " r.destination, r.strip_parts, r.trigger, r.schedule, r.mirror_deletions, r.with_referrers,"  \
-    " r.rate_bytes, r.enabled, r.created_by, r.created_ms, r.next_run_ms"
+    " r.rate_bytes, r.enabled, r.created_by, r.created_ms, r.next_run_ms, r.labels"
 #define FROM " FROM replication_rules r JOIN replication_registries g ON g.id = r.registry_id "
 
 static int read_rule(const struct query *q, struct arena *a, struct rule *out, struct err *e)
@@ -257,7 +280,8 @@ static int read_rule(const struct query *q, struct arena *a, struct rule *out, s
                          .enabled = query_i64(q, 15) != 0,
                          .created_by = arena_str(a, query_str(q, 16)),
                          .created_ms = query_i64(q, 17),
-                         .next_run_ms = query_i64(q, 18)};
+                         .next_run_ms = query_i64(q, 18),
+                         .labels = arena_str(a, query_str(q, 19))};
     return pattern_parse(a, arena_str(a, query_str(q, 5)), "repositories", &out->repositories, e) <
                        0 ||
                    pattern_parse(a, arena_str(a, query_str(q, 6)), "tags", &out->tags, e) < 0 ||
@@ -320,7 +344,7 @@ int rules_page(struct state_db *db, struct listing *l, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT " COLUMNS FROM "WHERE r.name > ? AND has_words(?, r.name, g.name,"
-                   " r.repositories, r.destination) ORDER BY r.name LIMIT ?",
+                   " r.repositories, r.destination, r.labels) ORDER BY r.name LIMIT ?",
                    "ssi", l->after, l->q, l->limit + 1) < 0) {
         return -1;
     }

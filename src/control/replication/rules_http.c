@@ -61,13 +61,14 @@ static int add_fn(struct state_db *db, void *ctx, struct err *e)
     if (state_run(db, e,
                   "INSERT INTO replication_rules(name, direction, registry_id, repositories, tags,"
                   " kind, destination, strip_parts, trigger, schedule, mirror_deletions,"
-                  " with_referrers, rate_bytes, enabled, created_by, created_ms, next_run_ms)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, nullif(?, -1))",
-                  "siissisiisiiiisii", n->name, (int64_t)n->direction, n->registry_id,
+                  " with_referrers, rate_bytes, enabled, created_by, created_ms, next_run_ms,"
+                  " labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,"
+                  " nullif(?, -1), ?)",
+                  "siissisiisiiiisiis", n->name, (int64_t)n->direction, n->registry_id,
                   n->repositories.text, n->tags.text, (int64_t)n->kind, n->destination,
                   n->strip_parts, (int64_t)n->trigger, n->schedule, (int64_t)n->mirror_deletions,
                   (int64_t)n->with_referrers, n->rate_bytes, (int64_t)n->enabled, n->created_by,
-                  n->created_ms, next_run(n)) < 0) {
+                  n->created_ms, next_run(n), n->labels) < 0) {
         return taken(x, e);
     }
     return rule_of_id(db, x->a, state_last_id(db), &x->rule, e);
@@ -86,12 +87,13 @@ static int change_fn(struct state_db *db, void *ctx, struct err *e)
                   "UPDATE replication_rules SET name = ?, direction = ?, registry_id = ?,"
                   " repositories = ?, tags = ?, kind = ?, destination = ?, strip_parts = ?,"
                   " trigger = ?, schedule = ?, mirror_deletions = ?, with_referrers = ?,"
-                  " rate_bytes = ?, enabled = ?, next_run_ms = nullif(?, -1) WHERE id = ?",
-                  "siissisiisiiiiii", n->name, (int64_t)n->direction, n->registry_id,
+                  " rate_bytes = ?, enabled = ?, next_run_ms = nullif(?, -1), labels = ?"
+                  " WHERE id = ?",
+                  "siissisiisiiiiisi", n->name, (int64_t)n->direction, n->registry_id,
                   n->repositories.text, n->tags.text, (int64_t)n->kind, n->destination,
                   n->strip_parts, (int64_t)n->trigger, n->schedule, (int64_t)n->mirror_deletions,
                   (int64_t)n->with_referrers, n->rate_bytes, (int64_t)n->enabled, next_run(n),
-                  n->id) < 0) {
+                  n->labels, n->id) < 0) {
         return taken(x, e);
     }
     return rule_of_id(db, x->a, n->id, n, e);
@@ -147,6 +149,7 @@ static int make(struct edit *x, struct str by, struct err *e)
     x->rule = (struct rule){.repositories = {.text = STR("**")},
                             .tags = {.text = STR("**")},
                             .destination = STR_EMPTY,
+                            .labels = STR_EMPTY,
                             .schedule = STR_EMPTY,
                             .with_referrers = true,
                             .enabled = true,

@@ -88,6 +88,11 @@ static void wrong_rules_are_refused_with_a_reason(void **arg UNUSED)
         {"{\"name\":\"A b\"}", "name"},
         {"{\"repositories\":\"\"}", "repositories"},
         {"{\"what\":1}", "what"},
+        {"{\"labels\":\"a\"}", "list of names"},
+        {"{\"labels\":[\"a,b\"]}", "without commas"},
+        {"{\"labels\":[1]}", "without commas"},
+        {"{\"direction\":\"pull\",\"labels\":[\"a\"]}", "does not tell us of its labels"},
+        {"{\"mirror_deletions\":true,\"labels\":[\"a\"]}", "not together with labels"},
     };
     SCOPED(arena_done) struct arena a = {0};
 
@@ -117,6 +122,7 @@ static void a_rule_reads_back_what_it_writes(void **arg UNUSED)
     rule_write_json(&rule, &w);
     assert_non_null(strstr(b.p, "\"schedule\":\"@daily\""));
     assert_non_null(strstr(b.p, "\"kind\":\"artifacts\""));
+    assert_non_null(strstr(b.p, "\"labels\":[]"));
 }
 
 int main(void)

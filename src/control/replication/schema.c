@@ -55,7 +55,11 @@ static const char tables[] =
     "  changed_ms INTEGER NOT NULL,"
     "  PRIMARY KEY (registry_id, repository, digest)) STRICT, WITHOUT ROWID;";
 
-static const char *const steps[] = {tables, NULL};
+/* Names with commas between: only what has all of them. */
+static const char labels[] =
+    "ALTER TABLE replication_rules ADD COLUMN labels TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = {tables, labels, NULL};
 
 const struct state_schema replication_schema = {"replication", steps};
 
@@ -106,7 +110,7 @@ const struct route replication_routes[] = {
 };
 
 #define RULE_FORM                                                                                  \
-    " repositories?: string, tags?: string, kind?: 'all' | 'images' | 'artifacts',"                \
+    " repositories?: string, tags?: string, labels?: [string], kind?: 'all' | 'images' | 'artifacts',"                \
     " destination?: string, strip_parts?: integer, trigger?: 'manual' | 'schedule' | 'event',"     \
     " schedule?: string | null, mirror_deletions?: boolean, with_referrers?: boolean,"             \
     " rate_bytes?: integer, enabled?: boolean}"
@@ -126,7 +130,7 @@ const struct http_schema replication_schemas[] = {
      "{name?: string, direction?: 'push' | 'pull', registry?: string," RULE_FORM},
     {"ReplicationRule",
      "{id: integer, name: string, direction: 'push' | 'pull', registry: string,"
-     " repositories: string, tags: string, kind: 'all' | 'images' | 'artifacts',"
+     " repositories: string, tags: string, labels: [string], kind: 'all' | 'images' | 'artifacts',"
      " destination: string, strip_parts: integer, trigger: 'manual' | 'schedule' | 'event',"
      " schedule: string | null, mirror_deletions: boolean, with_referrers: boolean,"
      " rate_bytes: integer, enabled: boolean, created_by: string, created_at: time,"

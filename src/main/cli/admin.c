@@ -1,7 +1,9 @@
 #include "main/cli/cli.h"
 
+#include "base/fs.h"
 #include "base/limits.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +201,34 @@ int verb_project_set(struct cli *c, struct err *e)
                        "what is to change? --public yes|no, --description, --proxy-ttl");
     }
     return cli_change(c, "PATCH", body, path, done, e);
+}
+
+int verb_project_logo(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *path = xasprintf("/api/v1/projects/%s/logo", url_segment(cli_arg(c, 0)));
+    SCOPED(client_answer_done) struct client_answer a = {0};
+    SCOPED(buf_done) struct buf b = BUF_MAX(LIMIT_LOGO_BYTES + 1);
+    const char *file = cli_arg(c, 1);
+
+    if (file == NULL) {
+        return cli_option(c, "remove")
+                   ? cli_change(c, "DELETE", NULL, path, "The logo is gone.", e)
+                   : err_set(e, ERR_INVALID, "which picture? give a file, or --remove");
+    }
+    if (fs_read(AT_FDCWD, file, &b, e) < 0 ||
+        client_send(c->client,
+                    &(struct client_request){.method = "PUT",
+                                             .path = str_of(path),
+                                             .type = "application/octet-stream",
+                                             .body = buf_str(&b)},
+                    &a, e) < 0) {
+        return -1;
+    }
+    if (a.status >= 400) {
+        return client_error(&a, e);
+    }
+    print_done(c, "Project %s has a logo.", cli_arg(c, 0));
+    return 0;
 }
 
 int verb_project_delete(struct cli *c, struct err *e)

@@ -77,6 +77,20 @@ static const struct cli_option project_opts[] = {
         "filter", 0, "WORDS", "only rows in which each of these words occurs"                      \
     }
 static const struct cli_option filter_opts[] = {FILTER, {0}};
+static const struct cli_option image_list_opts[] = {
+    FILTER, {"label", 0, "LABELS", "only with images that have all of these: prod,eu"}, {0}};
+static const struct cli_option logo_opts[] = {{"remove", 0, NULL, "take it away"}, {0}};
+static const struct cli_option label_new_opts[] = {
+    {"description", 0, "TEXT", "what it says of an image"},
+    {"color", 0, "#RRGGBB", "of its chip in the console"},
+    {0},
+};
+static const struct cli_option label_set_opts[] = {
+    {"name", 0, "NAME", "another name"},
+    {"description", 0, "TEXT", "what it says of an image"},
+    {"color", 0, "#RRGGBB", "of its chip in the console"},
+    {0},
+};
 static const struct cli_option project_set_opts[] = {
     {"public", 0, "yes|no", "whether anybody may see it and pull its images"},
     {"description", 0, "TEXT", "what it is for"},
@@ -94,6 +108,7 @@ static const struct cli_option retention_rule_opts[] = {
     {"keep", 0, "WHAT", "latest_pushed, latest_pulled, pushed_days, pulled_days or always"},
     {"n", 0, "N", "how many images, or how many days"},
     {"untagged", 0, NULL, "images without a tag too"},
+    {"labels", 0, "LABELS", "only images that have all of these: prod,eu"},
     {0},
 };
 static const struct cli_option retention_set_opts[] = {
@@ -288,6 +303,7 @@ static const struct cli_option rule_opts[] = {
     {"registry", 0, "NAME", "the other registry (strata registry list)"},
     {"repositories", 0, "PATTERN", "of the source: demo/**, library/alpine, !demo/tmp*"},
     {"tags", 0, "PATTERN", "of them: v*, latest, !*-rc*"},
+    {"labels", 0, "LABELS", "only images that have all of these: prod,eu; when pushing"},
     {"kind", 0, "KIND", "all, images or artifacts"},
     {"destination", 0, "NAME", "project or prefix that names go below; without: the same name"},
     {"strip-parts", 0, "N", "leave out so many first parts of the name at the destination"},
@@ -351,6 +367,10 @@ const struct cli_verb cli_verbs[] = {
     {"project list", "", "List the projects you may see.", NULL, filter_opts, verb_project_list, S},
     {"project set", "NAME", "Change what a project is for, and whether it is public.",
      "  strata project set vision --public yes", project_set_opts, verb_project_set, S},
+    {"project logo", "NAME [FILE]", "Give a project a picture (PNG, JPEG, WebP), or take it away.",
+     "  strata project logo demo logo.png\n"
+     "  strata project logo demo --remove",
+     logo_opts, verb_project_logo, S},
     {"project delete", "NAME", "Delete a project with everything in it.", NULL, sure_opts,
      verb_project_delete, S},
     {"project members", "", "List members and roles.", NULL, filter_opts, verb_project_members, P},
@@ -395,8 +415,9 @@ const struct cli_verb cli_verbs[] = {
      push_opts, verb_image_push, S},
     {"image list", "[REPOSITORY]", "List repositories, or the tags of one.",
      "  strata image list -p demo\n"
-     "  strata image list demo/tool",
-     filter_opts, verb_image_list, S},
+     "  strata image list demo/tool\n"
+     "  strata image list demo/tool --label prod",
+     image_list_opts, verb_image_list, S},
     {"image show", "IMAGE", "Show the layers of an image; with --json its manifest.",
      "  strata image show demo/tool:1", NULL, verb_image_show, S},
     {"image tree", "IMAGE", "Show an index, its platforms, their layers, and what refers to them.",
@@ -443,6 +464,22 @@ const struct cli_verb cli_verbs[] = {
      image_scan_opts, verb_image_scan, S},
     {"image vulnerabilities", "IMAGE", "List what a scanner found in an image.", NULL,
      image_findings_opts, verb_image_vulnerabilities, S},
+    {"image label list", "IMAGE", "List the labels of an image.", NULL, filter_opts,
+     verb_image_label_list, S},
+    {"image label add", "IMAGE LABEL...", "Put labels on an image.",
+     "  strata image label add demo/app:1 prod eu\n"
+     "A label is on what the tag names now: a tag that moves on leaves it behind.",
+     NULL, verb_image_label_add, S},
+    {"image label remove", "IMAGE LABEL...", "Take labels from an image.", NULL, NULL,
+     verb_image_label_remove, S},
+    {"label list", "", "List the labels of a project; without -p the global ones.", NULL,
+     filter_opts, verb_label_list, S},
+    {"label create", "LABEL", "Make a label of a project; without -p a global one.",
+     "  strata label create prod --color '#cf1322' -p demo", label_new_opts, verb_label_create, S},
+    {"label set", "LABEL", "Change name, description or colour of a label.", NULL, label_set_opts,
+     verb_label_set, S},
+    {"label delete", "LABEL", "Delete a label, and take it from all images.", NULL, sure_opts,
+     verb_label_delete, S},
     {"image delete", "IMAGE", "Delete a tag, or with --all a repository.",
      "  strata image delete demo/tool:1\n"
      "  strata image delete demo/tool --all",

@@ -180,6 +180,8 @@ int64_t json_number(const json_t *obj, const char *key);   /* 0 when missing */
 char *filter_query(const struct cli *c);
 /* What to say when a list is empty: `text`, unless there is a filter. */
 const char *empty_text(const struct cli *c, const char *text);
+/* "a,b" as a JSON array. */
+json_t *json_words(const char *text);
 /* GET of a whole list, with --filter: follows `next`. The caller owns it. */
 int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST_USE;
 
@@ -239,6 +241,7 @@ int verb_user_password(struct cli *c, struct err *e);
 int verb_project_create(struct cli *c, struct err *e);
 int verb_project_list(struct cli *c, struct err *e);
 int verb_project_set(struct cli *c, struct err *e);
+int verb_project_logo(struct cli *c, struct err *e);
 int verb_project_delete(struct cli *c, struct err *e);
 int verb_project_members(struct cli *c, struct err *e);
 int verb_project_grant(struct cli *c, struct err *e);
@@ -271,6 +274,14 @@ int verb_audit_export(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
+/* label.c */
+int verb_label_list(struct cli *c, struct err *e);
+int verb_label_create(struct cli *c, struct err *e);
+int verb_label_set(struct cli *c, struct err *e);
+int verb_label_delete(struct cli *c, struct err *e);
+int verb_image_label_list(struct cli *c, struct err *e);
+int verb_image_label_add(struct cli *c, struct err *e);
+int verb_image_label_remove(struct cli *c, struct err *e);
 /* trash.c */
 int verb_trash_list(struct cli *c, struct err *e);
 int verb_trash_restore(struct cli *c, struct err *e);
@@ -293,6 +304,9 @@ int verb_image_import(struct cli *c, struct err *e);
  * name, and c->project is set. */
 const char *image_within_project(struct cli *c, const char *name, struct err *e) MUST_USE;
 /* trust.c */
+/* "demo/app:1" or "demo/app@sha256:..." -> "/api/v1/projects/demo/repositories/app/artifacts/1".
+ * free(3). */
+char *image_url(struct cli *c, const char *name, struct err *e) MUST_USE;
 int verb_image_signatures(struct cli *c, struct err *e);
 int verb_image_vulnerabilities(struct cli *c, struct err *e);
 int verb_image_scan(struct cli *c, struct err *e);

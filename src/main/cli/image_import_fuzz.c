@@ -32,6 +32,16 @@ bool print_json(const struct cli *c, const json_t *value)
     return c->json;
 }
 
+void print_done(const struct cli *c, const char *fmt, ...)
+{
+    va_list ap;
+
+    (void)c;
+    va_start(ap, fmt);
+    (void)vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+}
+
 const char *json_text(const json_t *obj, const char *key)
 {
     const char *s = json_string_value(json_object_get(obj, key));

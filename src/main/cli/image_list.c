@@ -33,7 +33,7 @@ int verb_image_list(struct cli *c, struct err *e)
                                          {"PLATFORM", "platform", COLUMN_TEXT},
                                          {"SIZE", "size_bytes", COLUMN_BYTES},
                                          {"PUSHED", "pushed_at", COLUMN_AGE}};
-    const char *repo = cli_arg(c, 0);
+    const char *repo = cli_arg(c, 0), *label = cli_option(c, "label");
     SCOPED(freep) char *path = NULL;
     SCOPED(json_decrefp) json_t *items = NULL;
 
@@ -46,6 +46,12 @@ int verb_image_list(struct cli *c, struct err *e)
     path = repo ? xasprintf("/api/v1/projects/%s/repositories/%s/tags", url_segment(c->project),
                             url_path(repo))
                 : xasprintf("/api/v1/projects/%s/repositories", url_segment(c->project));
+    if (label) {
+        char *all = path;
+
+        path = xasprintf("%s?label=%s", all, url_segment(label));
+        free(all);
+    }
     if (list_all(c, str_of(path), &items, e) < 0) {
         return -1;
     }

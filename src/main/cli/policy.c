@@ -109,6 +109,9 @@ static int add_rule(struct cli *c, const char *kind, struct err *e)
             (void)json_object_set_new(rule, texts[i], json_string(cli_option(c, texts[i])));
         }
     }
+    if (cli_option(c, "labels")) {
+        (void)json_object_set_new(rule, "labels", json_words(cli_option(c, "labels")));
+    }
     if (cli_option(c, "untagged")) {
         (void)json_object_set_new(rule, "untagged", json_true());
     }

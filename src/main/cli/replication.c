@@ -12,7 +12,7 @@
 
 /* --- options into JSON --- */
 
-enum form { FORM_TEXT, FORM_YES, FORM_NUMBER, FORM_BYTES };
+enum form { FORM_TEXT, FORM_YES, FORM_NUMBER, FORM_BYTES, FORM_LIST };
 
 struct field {
     const char *option, *key;
@@ -44,6 +44,8 @@ static int set_field(struct cli *c, const struct field *f, json_t *body, struct 
             return err_wrap(e, "--%s", f->option);
         }
         return json_object_set_new(body, f->key, json_integer(bytes));
+    case FORM_LIST:
+        return json_object_set_new(body, f->key, json_words(value));
     case FORM_TEXT:
         break;
     }
@@ -212,6 +214,7 @@ static const struct field rule_fields[] = {
     {"registry", "registry", FORM_TEXT},
     {"repositories", "repositories", FORM_TEXT},
     {"tags", "tags", FORM_TEXT},
+    {"labels", "labels", FORM_LIST},
     {"kind", "kind", FORM_TEXT},
     {"destination", "destination", FORM_TEXT},
     {"strip-parts", "strip_parts", FORM_NUMBER},

@@ -242,6 +242,19 @@ const char *empty_text(const struct cli *c, const char *text)
     return cli_option(c, "filter") ? "Nothing fits the filter." : text;
 }
 
+json_t *json_words(const char *text)
+{
+    json_t *list = json_array();
+    struct str rest = str_of(text);
+
+    while (rest.len > 0) {
+        struct str word = str_trim(str_cut(&rest, ','));
+
+        (void)json_array_append_new(list, json_stringn(word.p, word.len));
+    }
+    return list;
+}
+
 int list_all(struct cli *c, struct str path, json_t **items, struct err *e)
 {
     SCOPED(json_decrefp) json_t *all = json_array();

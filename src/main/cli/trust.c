@@ -11,8 +11,7 @@
 
 enum { LOOK_US = 300 * 1000 };
 
-/* "demo/app:1" or "demo/app@sha256:..." -> "/api/v1/projects/demo/repositories/app/artifacts/1". */
-static char *image_url(struct cli *c, const char *name, struct err *e)
+char *image_url(struct cli *c, const char *name, struct err *e)
 {
     const char *rest = image_within_project(c, name, e);
     const char *at = rest ? strchr(rest, '@') : NULL;

@@ -61,6 +61,14 @@ export async function setDescription(project: string, description: string) {
   await touch('projects');
 }
 
+export const logoUrl = (project: string) => path`/api/v1/projects/${project}/logo`;
+
+/** null: none any more. */
+export async function setLogo(project: string, picture: Blob | null) {
+  await (picture ? api<void>('PUT', logoUrl(project), { bytes: picture }) : api<void>('DELETE', logoUrl(project)));
+  await touch('projects');
+}
+
 export async function deleteProject(project: string) {
   await api<void>('DELETE', path`/api/v1/projects/${project}`);
   await touch('projects');

@@ -62,6 +62,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
 export interface RequestOptions {
   body?: unknown; // sent as JSON
   text?: string; // sent as it is
+  bytes?: Blob; // the same for what is no text; it has a type of its own
   type?: string; // Content-Type of `text`
   signal?: AbortSignal;
   headers?: Record<string, string>; // besides the usual ones (Range)
@@ -71,8 +72,10 @@ export interface RequestOptions {
 
 export async function request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', ...csrfHeaders(), ...options.headers };
-  let body: string | undefined;
-  if (options.text !== undefined) {
+  let body: string | Blob | undefined;
+  if (options.bytes !== undefined) {
+    body = options.bytes;
+  } else if (options.text !== undefined) {
     headers['Content-Type'] = options.type ?? 'text/plain; charset=utf-8';
     body = options.text;
   } else if (options.body !== undefined) {

@@ -52,8 +52,8 @@ export interface StoredManifest {
 
 // --- /api/v1 ---
 
-export const useRepositories = (project: string, q = '') =>
-  usePages<Repository>(['images', project, 'repositories'], path`/api/v1/projects/${project}/repositories`, { params: { q } });
+export const useRepositories = (project: string, q = '', label = '') =>
+  usePages<Repository>(['images', project, 'repositories'], path`/api/v1/projects/${project}/repositories`, { params: { q, label } });
 
 /** undefined: not read yet, or there is none. */
 export const useRepository = (project: string, name: string): Repository | undefined =>
@@ -65,8 +65,8 @@ export const useRepository = (project: string, name: string): Repository | undef
 export const repositoryUrl = (project: string, repository: string) => path`/api/v1/projects/${project}/repositories/` + filePath(repository);
 export const tagsUrl = (project: string, repository: string) => `${repositoryUrl(project, repository)}/tags`;
 
-export const useTags = (project: string, repository: string, q = '') =>
-  usePages<Tag>(['images', project, repository, 'tags'], tagsUrl(project, repository), { params: { q } });
+export const useTags = (project: string, repository: string, q = '', label = '') =>
+  usePages<Tag>(['images', project, repository, 'tags'], tagsUrl(project, repository), { params: { q, label } });
 
 /** All tags that name this image. */
 export const tagsOf = (project: string, repository: string, digest: string) =>

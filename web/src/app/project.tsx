@@ -3,6 +3,7 @@ import { PlusOutlined } from '@ant-design/icons';
 import { App, Button, Checkbox, Form, Input, Modal, Select, Tag } from 'antd';
 import { useEffect, useState } from 'react';
 import { useLocation, useNavigate } from 'react-router-dom';
+import { logoUrl } from '../api/admin';
 import { ApiError, api, type Page } from '../api/client';
 import { queryClient, useGet, useProjects } from '../api/queries';
 import type { Project, RemoteRegistry } from '../api/types';
@@ -58,6 +59,11 @@ function CacheOf() {
 export function CacheTag({ project }: { project: Project }) {
   const t = useText();
   return project.proxy ? <Tag>{t('project.cache_tag', { registry: project.proxy.registry })}</Tag> : null;
+}
+
+/** Its picture, if it has one; the name stands beside it, so the picture says nothing by itself. */
+export function ProjectLogo({ project, size = 20 }: { project: Project; size?: number }) {
+  return project.logo ? <img className="project-logo" src={`${logoUrl(project.name)}?v=${project.logo}`} width={size} height={size} alt="" /> : null;
 }
 
 export function NewProject({ open, close }: { open: boolean; close: () => void }) {
@@ -158,7 +164,15 @@ export function ProjectSwitcher() {
           setOpen(to);
           setTyped('');
         }}
-        options={projects.map((p) => ({ value: p.name, label: p.name }))}
+        options={projects.map((p) => ({
+          value: p.name,
+          title: p.name,
+          label: (
+            <>
+              <ProjectLogo project={p} /> {p.name}
+            </>
+          ),
+        }))}
         popupRender={(list) => (
           <>
             {list}

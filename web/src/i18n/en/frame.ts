@@ -122,6 +122,10 @@ export const frame = {
   'project.cache_hint': 'What is pulled comes from there, and is kept. Nothing is pushed into a cache.',
   'project.cache_none': 'Add a registry under Replication first.',
   'project.cache_tag': 'cache of {registry}',
+  'project.logo': 'Logo',
+  'project.logo_choose': 'Choose a picture',
+  'project.logo_remove': 'Remove the logo',
+  'project.logo_hint': 'PNG, JPEG or WebP, at most 64 KiB and 1024 × 1024 pixels.',
   'project.description_saved': 'Saved',
   'project.ttl': 'Tags are believed for {seconds} s before they are asked for again.',
   // units and times

@@ -1,12 +1,12 @@
 // A project: who works in it, its secrets, whether anybody may read it, its end.
-import { App, Button, Card, Flex, Input, Skeleton, Typography } from 'antd';
+import { App, Button, Card, Flex, Input, Skeleton, Typography, Upload } from 'antd';
 import { useState } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
-import { setDescription, useMembers } from '../../api/admin';
+import { logoUrl, setDescription, setLogo, useMembers } from '../../api/admin';
 import { path, type ApiError } from '../../api/client';
 import { useGet } from '../../api/queries';
 import type { Project } from '../../api/types';
-import { CacheTag } from '../../app/project';
+import { CacheTag, ProjectLogo } from '../../app/project';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
@@ -61,6 +61,45 @@ function About({ project }: { project: Project }) {
   );
 }
 
+const LOGO_BYTES_MAX = 64 * 1024; // what the server takes
+const PICTURES = ['image/png', 'image/jpeg', 'image/webp'];
+
+function Logo({ project }: { project: Project }) {
+  const t = useText();
+  const { message } = App.useApp();
+  const [busy, setBusy] = useState(false);
+  const save = async (picture: Blob | null) => {
+    if (picture && picture.size > LOGO_BYTES_MAX) {
+      void message.error(t('project.logo_hint'));
+      return;
+    }
+    setBusy(true);
+    try {
+      await setLogo(project.name, picture);
+    } catch (e) {
+      void message.error((e as ApiError).message);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <Card title={t('project.logo')}>
+      <Flex gap={12} align="center" wrap>
+        <ProjectLogo project={project} size={48} />
+        <Upload accept={PICTURES.join(',')} showUploadList={false} beforeUpload={(file) => (void save(file), false)}>
+          <Button loading={busy}>{t('project.logo_choose')}</Button>
+        </Upload>
+        {project.logo && (
+          <Button danger onClick={() => void save(null)} disabled={busy}>
+            {t('project.logo_remove')}
+          </Button>
+        )}
+        <Typography.Text type="secondary">{t('project.logo_hint')}</Typography.Text>
+      </Flex>
+    </Card>
+  );
+}
+
 function DangerZone({ project }: { project: string }) {
   const t = useText();
   const navigate = useNavigate();
@@ -100,6 +139,7 @@ export default function ProjectSettings() {
               ]
             : []),
           { cli: `strata secret set NAME -p ${name} < FILE`, method: 'PUT', url: path`/api/v1/projects/${name}/secrets/NAME`, body: { value: 'VALUE' } },
+          ...(mayManage ? [{ cli: `strata project logo ${name} --remove`, method: 'DELETE' as const, url: logoUrl(name) }] : []),
           { cli: `strata project set ${name} --public no`, method: 'PATCH', url: path`/api/v1/projects/${name}`, body: { public: false } },
         ]}
       />
@@ -117,6 +157,7 @@ export default function ProjectSettings() {
           <div className="stack">
             {may('secret:read', name) && <Secrets project={name} />}
             {mayManage && <About key={project.data.description} project={project.data} />}
+            {mayManage && <Logo project={project.data} />}
             {mayManage && <TrustRules project={name} />}
             {mayManage && <Visibility project={project.data} />}
             {mayManage && <DangerZone project={name} />}

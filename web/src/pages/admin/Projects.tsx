@@ -6,7 +6,7 @@ import { Link, useNavigate } from 'react-router-dom';
 import { setPublic, useAllProjects, useMembers } from '../../api/admin';
 import type { ApiError } from '../../api/client';
 import type { Project } from '../../api/types';
-import { CacheTag, NewProject } from '../../app/project';
+import { CacheTag, NewProject, ProjectLogo } from '../../app/project';
 import { ErrorView } from '../../components/ErrorView';
 import { FilterBox } from '../../components/FilterBox';
 import { PagedTable } from '../../components/PagedTable';
@@ -72,7 +72,7 @@ export default function Projects() {
           columns={[
             { title: t('admin.name'), dataIndex: 'name', render: (n: string, p) => (
                 <>
-                  <Link to={`/p/${encodeURIComponent(n)}/jobs`}>{n}</Link> <CacheTag project={p} />
+                  <ProjectLogo project={p} /> <Link to={`/p/${encodeURIComponent(n)}/jobs`}>{n}</Link> <CacheTag project={p} />
                   {p.description && <Typography.Paragraph type="secondary" ellipsis={{ rows: 2 }}>{p.description}</Typography.Paragraph>}
                 </>
               ) },

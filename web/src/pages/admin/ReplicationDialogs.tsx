@@ -72,7 +72,17 @@ function fieldsOf(rule: ReplicationRule): Partial<Fields> {
 
 /** What the server takes. */
 function bodyOf({ rate_kib, ...f }: Fields): Partial<RuleFields> {
-  return { ...f, schedule: f.trigger === 'schedule' ? f.schedule : null, rate_bytes: (rate_kib ?? 0) * 1024 };
+  return { ...f, labels: f.direction === 'pull' ? [] : (f.labels ?? []), schedule: f.trigger === 'schedule' ? f.schedule : null, rate_bytes: (rate_kib ?? 0) * 1024 };
+}
+
+/** Of what is pushed: other registries do not tell of theirs. */
+function Labels() {
+  const t = useText();
+  return Form.useWatch<RuleFields['direction']>('direction') === 'pull' ? null : (
+    <Form.Item name="labels" label={t('labels.title')} extra={t('labels.rule_hint')}>
+      <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[',']} maxCount={10} />
+    </Form.Item>
+  );
 }
 
 function When() {
@@ -139,6 +149,7 @@ export function RuleDialog(props: { rule: ReplicationRule | null; registries: st
         <Form.Item name="tags" label={t('repl.tags')} extra={t('repl.tags_hint')} rules={[{ required: true, message: t('repl.tags_hint') }]}>
           <Input className="mono" autoComplete="off" />
         </Form.Item>
+        <Labels />
         <Form.Item name="destination" label={t('repl.destination')} extra={t('repl.destination_hint')}>
           <Input className="mono" autoComplete="off" />
         </Form.Item>

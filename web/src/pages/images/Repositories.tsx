@@ -19,6 +19,7 @@ import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import { pushCommands } from './commands';
 import { DeleteRepository } from './DeleteImage';
+import { LabelFilter } from './LabelChips';
 import { UploadArchive } from './UploadArchive';
 import './images.css';
 
@@ -82,12 +83,13 @@ export default function Repositories() {
   const project = useParams().project ?? '';
   const { may } = useSession();
   const [q] = useParam('q');
-  const repositories = useRepositories(project, q);
+  const [label] = useParam('label');
+  const repositories = useRepositories(project, q, label);
   const [upload, setUpload] = useState<{ file: File | null } | null>(null);
   const mayPush = may('image:push', project);
   const navigate = useNavigate();
   const trash = `/p/${encodeURIComponent(project)}/trash`;
-  const isEmpty = repositories.data !== undefined && repositories.items.length === 0 && q === '';
+  const isEmpty = repositories.data !== undefined && repositories.items.length === 0 && q === '' && label === '';
   const drop = (e: DragEvent) => {
     e.preventDefault();
     setUpload({ file: e.dataTransfer.files[0] ?? null });
@@ -99,6 +101,7 @@ export default function Repositories() {
         commands={[{ cli: `strata image list -p ${project}`, url: path`/api/v1/projects/${project}/repositories` }]}
         actions={
           <>
+            <LinkButton to={`/p/${encodeURIComponent(project)}/labels`}>{t('labels.title')}</LinkButton>
             {may('member:read', project) && <LinkButton to={`/p/${encodeURIComponent(project)}/image-rules`}>{t('rules.title')}</LinkButton>}
             {may('image:delete', project) && (
               <Button icon={<DeleteOutlined />} href={`/ui${trash}`} onClick={(e) => (e.preventDefault(), navigate(trash))}>
@@ -117,7 +120,10 @@ export default function Repositories() {
         {repositories.error && <ErrorView error={repositories.error} retry={() => void repositories.refetch()} />}
         {!isEmpty && !repositories.error && (
           <>
-            <FilterBox label={t('images.filter')} />
+            <Flex gap={8} wrap>
+              <FilterBox label={t('images.filter')} />
+              <LabelFilter project={project} />
+            </Flex>
             <RepositoryTable project={project} pages={repositories} />
           </>
         )}

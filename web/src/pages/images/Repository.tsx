@@ -15,6 +15,7 @@ import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import { DeleteRepository, DeleteTag } from './DeleteImage';
 import { Digest } from './Digest';
+import { LabelChips, LabelFilter } from './LabelChips';
 import { TagPage } from './TagPage';
 import './images.css';
 
@@ -36,7 +37,8 @@ function Tags({ project, repository }: { project: string; repository: string }) 
   const navigate = useNavigate();
   const { may } = useSession();
   const [q] = useParam('q');
-  const tags = useTags(project, repository, q);
+  const [label] = useParam('label');
+  const tags = useTags(project, repository, q, label);
   const row = useRepository(project, repository);
   const images = `/p/${encodeURIComponent(project)}/images`;
   const mayDelete = may('image:delete', project);
@@ -56,7 +58,10 @@ function Tags({ project, repository }: { project: string; repository: string }) 
         <ErrorView error={tags.error} retry={() => void tags.refetch()} />
       ) : (
         <Flex vertical gap={16}>
-          <FilterBox label={t('images.filter_tags')} />
+          <Flex gap={8} wrap>
+            <FilterBox label={t('images.filter_tags')} />
+            <LabelFilter project={project} />
+          </Flex>
           <PagedTable<Tag>
             rowKey="tag"
             pages={tags}
@@ -70,6 +75,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                       {tag}
                     </Link>
                     <Typography.Text copyable={{ text: `${location.host}/${project}/${repository}:${tag}`, tooltips: [t('images.copy_reference'), t('action.copied')] }} />
+                    <LabelChips labels={r.labels} />
                     <div className="secondary narrow-line">
                       {bytes(r.size_bytes)} · {r.platform}
                     </div>

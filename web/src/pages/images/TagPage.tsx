@@ -3,6 +3,7 @@ import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography
 import { lazy, Suspense } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
+import { imageLabelsUrl } from '../../api/labels';
 import { isImageConfig, repositoryUrl, tagsUrl, useImageConfig, useManifest, useTagsOf, type Descriptor, type StoredManifest } from '../../api/registry';
 import { useSession } from '../../app/session';
 import { Commands } from '../../components/Commands';
@@ -16,6 +17,7 @@ import { pullCommands } from './commands';
 import { ConfigFacts } from './ConfigFacts';
 import { DeleteTag } from './DeleteImage';
 import { Digest } from './Digest';
+import { ImageLabels } from './LabelChips';
 import { Layers } from './Layers';
 
 const Trust = lazy(() => import('./Trust').then((m) => ({ default: m.Trust }))); // the image is looked at first
@@ -138,6 +140,7 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
         commands={[
           { cli: `strata image show ${project}/${repository}:${tag}`, url: `/v2/${filePath(`${project}/${repository}`)}/manifests/${encodeURIComponent(tag)}` },
           { cli: `strata image vulnerabilities ${project}/${repository}:${tag}`, url: `${repositoryUrl(project, repository)}/artifacts/${encodeURIComponent(tag)}/vulnerabilities` },
+          { cli: `strata image label list ${project}/${repository}:${tag}`, url: imageLabelsUrl({ ...where, reference: tag }) },
           { cli: `strata image delete ${project}/${repository}:${tag}`, method: 'DELETE', url: `${tagsUrl(project, repository)}/${encodeURIComponent(tag)}` },
         ]}
         actions={may('image:delete', project) && row && <DeleteTag {...where} tag={row} label done={() => navigate(up)} />}
@@ -150,6 +153,7 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
                   {t('images.pushed')} <Ago at={row.pushed_at} />
                 </span>
               )}
+              <ImageLabels of={{ ...where, reference: stored.data.digest }} />
             </Flex>
           )
         }

@@ -2,6 +2,7 @@
 import { Checkbox, Form, Input, InputNumber, Modal, Select } from 'antd';
 import { changePolicy } from '../../../api/imageRules';
 import type { ImagePolicy, ImmutableRule, RetentionRule } from '../../../api/types';
+import { useLabelNames } from '../LabelChips';
 import { ErrorView } from '../../../components/ErrorView';
 import { useText } from '../../../i18n';
 import { useSave } from '../../../components/useSave';
@@ -52,6 +53,7 @@ export function RetentionDialog({ project, rule, close }: Props<RetentionRule>) 
   const t = useText();
   const [form] = Form.useForm<RetentionRule>();
   const keep = Form.useWatch('keep', form);
+  const names = useLabelNames(project);
   const save = ({ n, ...f }: RetentionRule) =>
     changePolicy(project, (p): ImagePolicy => {
       const { n: _, ...old } = rule ?? ({} as Partial<RetentionRule>);
@@ -68,6 +70,9 @@ export function RetentionDialog({ project, rule, close }: Props<RetentionRule>) 
         onFinish={(f) => void run(f)}
       >
         <About />
+        <Form.Item name="labels" label={t('labels.title')} extra={t('labels.rule_hint')}>
+          <Select mode="multiple" maxCount={10} options={names.map((value) => ({ value, label: value }))} />
+        </Form.Item>
         <Form.Item name="keep" label={t('rules.keep')}>
           <Select options={KEEPS.map((value) => ({ value, label: t(`rules.keep_${value}`, { n: 'N' }) }))} />
         </Form.Item>
