@@ -47,7 +47,7 @@ static int find_blob(struct http_req *req, struct str repository, const char *di
     return fetched <= 0 ? -1 : store_blob_find(r, repository, digest, out, &req->error_code, e);
 }
 
-/* HEAD asks whether the file is there and how long it is: clients do it for each layer they have. */
+/* HEAD asks whether the file is there and its length; clients do so for each layer they have. */
 static int open_blob(struct http_req *req, const char *digest, int *fd, int64_t *size,
                      struct err *e)
 {
