@@ -259,6 +259,42 @@ def memories(b, _):
           f' {b.peer_fresh:.1f}, then {theirs:.1f}), ratio {now / theirs:.2f}  goal <= 5 MB', flush=True)
 
 
+def collection(b, _):
+    """Rows and files of 100,000 blobs that nothing uses; their deletion while others push."""
+    s, owner = b.s, (b.s.state / 'blobs').stat()
+    s.stop()
+    with sqlite3.connect(s.state / 'state.db') as db:
+        repo, project = db.execute("SELECT id, project_id FROM repositories WHERE name = 'bench/app'").fetchone()
+        for n in range(100_000):
+            digest = hashlib.sha256(str(n).encode()).hexdigest()
+            path = s.state / 'blobs/sha256' / digest[:2] / digest
+            path.write_bytes(b'x')
+            os.chown(path, owner.st_uid, owner.st_gid)
+            db.execute('INSERT INTO blobs(digest, size_bytes) VALUES(?, 1)', ('sha256:' + digest,))
+            db.execute('INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id) VALUES(?, ?, ?, ?)',
+                       (repo, 'sha256:' + digest, n, project))  # as in life, their age says nothing of their shard
+    db.close()
+    s.start()
+    began, freed, pushes = time.monotonic(), 0, 0
+
+    def collect():
+        total = 0
+        while True:
+            step = s.api('POST', '/api/v1/registry/collect').json()
+            total += step['blobs']
+            if not step['more']:
+                return total
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        done = pool.submit(collect)
+        before = cpu([s.pids()['server']])
+        while not done.done():
+            b.registry.blob('bench/app', os.urandom(1000))
+            pushes += 1
+        freed = done.result()
+    print(f'collection of {freed} blobs: {time.monotonic() - began:.1f} s, {cpu([s.pids()["server"]]) - before:.1f} s of CPU, {pushes} pushes meanwhile'
+          '  goal <= 60 s')
+
+
 def tags(b, rounds):
     with sqlite3.connect(b.s.state / 'state.db', timeout=30) as db:
         repo, manifest = db.execute("SELECT r.id, m.id FROM repositories r JOIN manifests m ON m.repository_id = r.id"
