@@ -481,36 +481,11 @@ static int check_source(struct migration *m, struct err *e)
     return remote_ping(m->images_from, e);
 }
 
-/* Here it is the one who is signed in, his token as the password. */
-static int open_here(struct migration *m, struct err *e)
-{
-    SCOPED(json_decrefp) json_t *me = NULL;
-    struct remote_options o = {.url = client_server(m->c->client),
-                               .password = client_token(m->c->client)};
-
-    if (client_call(m->c->client, "GET", NULL, &me, e, "/api/v1/me") < 0) {
-        return -1;
-    }
-    o.user = json_text(me, "name");
-    m->images_to = remote_open(&o, e);
-    return m->images_to ? 0 : -1;
-}
-
-static char *spool_of(const struct cli *c)
-{
-    const char *given = cli_option(c, "spool"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-
-    return given             ? xstrdup(given)
-           : cache && *cache ? xasprintf("%s/strata/spool", cache)
-                             : xasprintf("%s/.cache/strata/spool", home && *home ? home : "/root");
-}
-
 static int open_all(struct migration *m, struct err *e)
 {
     SCOPED(buf_done) struct buf password = BUF_MAX(4 * KIB);
     SCOPED(buf_done) struct buf pem = BUF_MAX(64 * KIB);
-    SCOPED(freep) char *spool = spool_of(m->c);
+    SCOPED(freep) char *spool = transfer_spool(m->c);
     struct fetch_options trust = {0};
     struct transfer_options t = {.spool = spool};
     int result;
@@ -523,7 +498,7 @@ static int open_all(struct migration *m, struct err *e)
     if (password.p) {
         explicit_bzero(password.p, password.len);
     }
-    if (result < 0 || check_source(m, e) < 0 || open_here(m, e) < 0) {
+    if (result < 0 || check_source(m, e) < 0 || (m->images_to = transfer_here(m->c, e)) == NULL) {
         return -1;
     }
     t.from = m->images_from;
