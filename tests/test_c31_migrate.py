@@ -113,7 +113,7 @@ def test_a_dry_run_says_what_would_come_and_changes_nothing(servers, stock):
     assert r['dry_run'] is True and r['counts']['failed'] == 0 and r['counts']['brought'] == 0
     assert rows(r, 'would bring', 'project') == {'demo': ''}
     assert {'demo/team/app:v1', 'demo/team/app:multi', 'demo/other:latest'} <= set(rows(r, 'would bring', 'tag'))
-    assert f'demo/team/app@{stock["untagged"]}' in rows(r, 'would bring', 'image')
+    assert {f'demo/team/app@{stock[d]}' for d in ('untagged', 'signature')} <= set(rows(r, 'would bring', 'image'))
     assert {'robot$demo+ci'} == set(rows(r, 'would bring', 'robot'))
     assert set(rows(r, 'would bring')) >= {'demo: v*', 'demo: tell', 'demo: ada'}
     assert new.api('GET', '/api/v1/projects/demo').status_code == 404
