@@ -329,6 +329,7 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     _, new = servers
     liar.project('Upper_Case')
     liar.project('names')
+    liar.api['/projects/names/summary'] = lambda h: h.say(403, 'application/json', b'{}')
     liar.image('names/Bad..name', b'layer')
     liar.image('names/good', b'layer')
     liar.api['/projects/names/repositories'].append({'name': 'elsewhere/app'})
@@ -337,6 +338,7 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     assert '--map Upper_Case=NAME' in failed['Upper_Case']
     assert '--map names/Bad..name=names/NAME' in failed['names/Bad..name']
     assert 'none of the project names' in failed['elsewhere/app']
+    assert 'its quota is not told' in rows(report, 'to do', 'project')['names']
     assert new.tags('names/good') == ['v1'], 'what is in order comes all the same'
     liar.api['/projects/names/repositories'].pop()
     r = migrate(new, liar.url, '--map', 'Upper_Case=lower', '--map', 'names/Bad..name=names/tidy', auth=False)

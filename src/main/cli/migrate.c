@@ -239,15 +239,16 @@ static int find_here(struct migration *m, struct project *p, struct err *e)
                : 0;
 }
 
-/* Bytes that it may hold; 0: no limit of its own, or nobody says. */
-static int64_t quota_of(struct migration *m, const char *name)
+/* Bytes that it may hold; 0: no limit of its own, or it is not told. */
+static int64_t quota_of(struct migration *m, const struct project *p)
 {
-    SCOPED(freep) char *path = xasprintf("/projects/%s/summary", url_segment(name));
+    SCOPED(freep) char *path = xasprintf("/projects/%s/summary", url_segment(p->name));
     SCOPED(json_decrefp) json_t *summary = NULL;
-    struct err ignored;
+    struct err e = {0};
     int64_t n;
 
-    if (source_get(m->from, path, &summary, &ignored) < 0) {
+    if (source_get(m->from, path, &summary, &e) < 0) {
+        migrate_note(m, TODO, "project", p->to, "its quota is not told: %s", e.msg);
         return 0;
     }
     n = json_number(json_object_get(json_object_get(summary, "quota"), "hard"), "storage");
@@ -276,7 +277,7 @@ static void tell_metadata(struct migration *m, const struct project *p)
 /* false: told of, and nothing more is to be done with it. */
 static bool make_project(struct migration *m, struct project *p)
 {
-    int64_t quota = quota_of(m, p->name);
+    int64_t quota = quota_of(m, p);
     SCOPED(json_decrefp)
     json_t *body = json_pack("{s:s, s:{s:s}}", "project_name", p->to, "metadata", "public",
                              is_public(p->row) ? "true" : "false");
