@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Strata, wait_for
 from test_c20_registry import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, sha
-from test_c23_replication import Side, subject_of
+from test_c23_replication import Side, distribution, subject_of  # noqa: F401 - a fixture
 from test_c29_harbor import Harbor
 
 MIB = 1 << 20
@@ -113,7 +113,7 @@ def test_a_dry_run_says_what_would_come_and_changes_nothing(servers, stock):
     assert r['dry_run'] is True and r['counts']['failed'] == 0 and r['counts']['brought'] == 0
     assert rows(r, 'would bring', 'project') == {'demo': ''}
     assert {'demo/team/app:v1', 'demo/team/app:multi', 'demo/other:latest'} <= set(rows(r, 'would bring', 'tag'))
-    assert f'demo/team/app@{stock["untagged"]}' in rows(r, 'would bring', 'image')
+    assert {f'demo/team/app@{stock[d]}' for d in ('untagged', 'signature')} <= set(rows(r, 'would bring', 'image'))
     assert {'robot$demo+ci'} == set(rows(r, 'would bring', 'robot'))
     assert set(rows(r, 'would bring')) >= {'demo: v*', 'demo: tell', 'demo: ada'}
     assert new.api('GET', '/api/v1/projects/demo').status_code == 404
@@ -329,6 +329,7 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     _, new = servers
     liar.project('Upper_Case')
     liar.project('names')
+    liar.api['/projects/names/summary'] = lambda h: h.say(403, 'application/json', b'{}')
     liar.image('names/Bad..name', b'layer')
     liar.image('names/good', b'layer')
     liar.api['/projects/names/repositories'].append({'name': 'elsewhere/app'})
@@ -337,6 +338,7 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     assert '--map Upper_Case=NAME' in failed['Upper_Case']
     assert '--map names/Bad..name=names/NAME' in failed['names/Bad..name']
     assert 'none of the project names' in failed['elsewhere/app']
+    assert 'its quota is not told' in rows(report, 'to do', 'project')['names']
     assert new.tags('names/good') == ['v1'], 'what is in order comes all the same'
     liar.api['/projects/names/repositories'].pop()
     r = migrate(new, liar.url, '--map', 'Upper_Case=lower', '--map', 'names/Bad..name=names/tidy', auth=False)
@@ -491,3 +493,65 @@ def test_a_kill_in_the_middle_of_a_layer(servers, liar):
     got = new.registry('GET', f'/v2/cut/app/blobs/{sha(layer)}').content
     assert sha(got) == sha(layer) and not list(spool.iterdir())
     assert migrate(new, liar.url, auth=False, spool=spool)['counts']['brought'] == 0
+
+
+# --- one image, to and from elsewhere ---
+
+def copy(side, *args, code=0, **env):
+    r = side.strata.cli('image', 'cp', *map(str, args), '--spool', str(side.strata.state.parent / 'spool'), env=env)
+    assert r.returncode == code, r.stdout + r.stderr
+    return r.stderr
+
+
+def test_copies_to_another_registry_and_back(servers, distribution):
+    """Debian's docker-registry, open and with a password."""
+    _, new = servers
+    url, auth = distribution
+    project = f'copies-{"p" if auth else "o"}'
+    new.strata.project(project)
+    one, _ = new.registry.image(f'{project}/app', 'v1')
+    two, _ = new.registry.image(f'{project}/app', 'arm', architecture='arm64')
+    index = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': d, 'size': 500} for d in (one, two)]}).encode()
+    new.registry.manifest(f'{project}/app', 'multi', index, OCI_INDEX)
+    signature = new.artifact(f'{project}/app', None, subject_of(one))
+    to, back = (('--to-user', auth[0]), ('--from-user', auth[0])) if auth else ((), ())
+    passwords = {'STRATA_TO_PASSWORD': auth[1], 'STRATA_FROM_PASSWORD': auth[1]} if auth else {}
+    copy(new, f'{project}/app:multi', f'{url}/{project}/there:1', *to, **passwords)
+    copy(new, f'{url}/{project}/there:1', f'{project}/back:2', *back, **passwords)
+    assert new.digest(f'{project}/back', '2') == sha(index) and new.digest(f'{project}/back', two) == two
+    assert new.referrers(f'{project}/app', one) == [signature]
+    copy(new, f'{url}/{project}/there@{one}', f'{project}/back:one', *back, **passwords)
+    assert new.digest(f'{project}/back', 'one') == one
+    copy(new, f'{url}/{project}/there:1', f'{url}/{project}/twin:1', *back, *to, **passwords)
+    copy(new, f'{url}/{project}/twin:1', f'{project}/twin:1', *back, **passwords)
+    assert new.digest(f'{project}/twin', '1') == sha(index)
+    assert 'answers 404' in copy(new, f'{url}/{project}/there:none', f'{project}/x:1', *back, code=66, **passwords)
+    if auth:
+        assert 'a user and a password' in copy(new, f'{url}/{project}/there:1', f'{project}/x:1', code=77)
+        assert '(may this user do it?)' in copy(new, f'{url}/{project}/there:1', f'{project}/x:1', *back, code=77, STRATA_FROM_PASSWORD='no')
+
+
+def test_signatures_come_along(servers):
+    old, new = servers
+    old.strata.project('signed')
+    new.strata.project('signed')
+    one, _ = old.registry.image('signed/app', 'v1')
+    signature = old.artifact('signed/app', None, subject_of(one))
+    copy(new, f'{old.strata.url}/signed/app:v1', 'signed/app:v1', '--from-user', 'admin', STRATA_FROM_PASSWORD=old.strata.admin_password)
+    assert new.referrers('signed/app', one) == [signature]
+
+
+def test_copies_from_and_to_files(servers, scratch):
+    _, new = servers
+    new.strata.project('files')
+    one, _ = new.registry.image('files/app', 'v1')
+    for kind, place in (('oci-archive', 'a.tar'), ('docker-archive', 'b.tar'), ('oci', 'c')):
+        where = f'{kind}:{scratch}/{place}'
+        copy(new, 'files/app:v1', where)
+        copy(new, where, f'files/{kind}:1')
+        assert new.digest(f'files/{kind}', '1') == one
+    subprocess.run(['skopeo', 'inspect', f'oci-archive:{scratch}/a.tar'], check=True, capture_output=True, timeout=60)
+    assert 'copy it here first' in copy(new, f'oci:{scratch}/c', f'oci:{scratch}/d', code=69)
+    for wrong in ('docker://', 'docker://host', 'docker://host/', 'http:///x', 'docker://host/x:'):
+        assert 'write docker://HOST/NAME:TAG' in copy(new, wrong, 'files/app:2', code=65)

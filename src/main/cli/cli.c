@@ -190,6 +190,13 @@ static const struct cli_option image_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+static const struct cli_option image_copy_opts[] = {
+    {"from-user", 0, "NAME", "who signs in where it comes from, another registry"},
+    {"to-user", 0, "NAME", "who signs in where it goes to, another registry"},
+    {"password-stdin", 0, NULL, "read the passwords from standard input, a line each"},
+    {"spool", 0, "DIR", "where blobs lie on their way (default ~/.cache/strata/spool)"},
+    {0},
+};
 static const struct cli_option migrate_opts[] = {
     {"from-harbor", 0, "URL", "the Harbor that is left: https://harbor.example"},
     {"user", 'u', "NAME", "who signs in there: an administrator, to bring all of it"},
@@ -443,10 +450,16 @@ const struct cli_verb cli_verbs[] = {
      "  strata image import tool.tar demo/tool:1\n"
      "  strata image import images.tar.gz -p demo",
      NULL, verb_image_import, S},
-    {"image copy", "FROM TO", "Give an image another name, also in another project.",
-     "Layers are not moved. From and to other registries: strata replication, skopeo copy.\n"
-     "  strata image copy demo/tool:1 release/tool:stable",
-     NULL, verb_image_copy, S},
+    {"image copy", "FROM TO", "Copy an image: here, from or to another registry or a file.",
+     "Here layers are not moved. Others are named as skopeo does: docker://HOST/NAME:TAG (http:// "
+     "where\n"
+     "it has no HTTPS), oci:FOLDER, oci-archive:FILE, docker-archive:FILE. Signatures come along.\n"
+     "Passwords are asked for, or STRATA_FROM_PASSWORD and STRATA_TO_PASSWORD.\n"
+     "  strata image copy demo/tool:1 release/tool:stable\n"
+     "  strata image copy docker://docker.io/library/alpine:3 demo/alpine:3\n"
+     "  strata image copy demo/tool:1 docker://registry.example/team/tool:1 --to-user ada\n"
+     "  strata image copy demo/tool:1 oci-archive:tool.tar",
+     image_copy_opts, verb_image_copy, S},
     {"image migrate", "", "Bring projects, members, robots, images and rules of a Harbor here.",
      "Nothing is changed there, and here only what is missing is made: run it again after a "
      "break,\n"

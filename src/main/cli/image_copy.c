@@ -1,7 +1,9 @@
-/* An image under another name of the same registry: its blobs are mounted, not moved. */
+/* An image under another name of the same registry, where its blobs are mounted and not moved; from
+ * or to another registry; or from and to files, as import, export and pull do. */
 #include "main/cli/image.h"
 
 #include "base/limits.h"
+#include "main/cli/transfer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -84,7 +86,7 @@ static int copy(struct copying *y, const char *reference, const char *as, struct
                                     buf_str(&bytes), e);
 }
 
-int verb_image_copy(struct cli *c, struct err *e)
+static int copy_here(struct cli *c, struct err *e)
 {
     SCOPED(freep) char *from = NULL;
     SCOPED(freep) char *from_tag = NULL;
@@ -103,4 +105,179 @@ int verb_image_copy(struct cli *c, struct err *e)
     }
     print_done(c, "%s:%s is a copy of %s:%s.", to, to_tag, from, from_tag);
     return 0;
+}
+
+/* --- other registries: docker://HOST/NAME:TAG, http://HOST/... --- */
+
+struct place {
+    char *url; /* of another registry; NULL: ours */
+    char *repo, *reference;
+    struct remote *remote;
+};
+
+static void place_done(struct place *p)
+{
+    free(p->url);
+    free(p->repo);
+    free(p->reference);
+    remote_close(p->remote);
+    *p = (struct place){.url = NULL};
+}
+
+static bool is_elsewhere(const char *name)
+{
+    return strncmp(name, "docker://", 9) == 0 || strncmp(name, "https://", 8) == 0 ||
+           strncmp(name, "http://", 7) == 0;
+}
+
+/* What docker calls "alpine" is library/alpine of its Hub. */
+static void of_hub(struct place *p, struct str host)
+{
+    SCOPED(freep) char *name = p->repo;
+
+    p->url = str_eq_c(host, "docker.io") ? xstrdup("https://registry-1.docker.io")
+                                         : xasprintf("https://%.*s", STR_ARG(host));
+    p->repo = str_eq_c(host, "docker.io") && strchr(name, '/') == NULL
+                  ? xasprintf("library/%s", name)
+                  : xstrdup(name);
+}
+
+static int parse_elsewhere(const char *name, struct place *p, struct err *e)
+{
+    bool is_plain = strncmp(name, "http://", 7) == 0;
+    struct str rest = str_of(strstr(name, "://") + 3), host = str_cut(&rest, '/');
+    const char *image = rest.p ? rest.p : "", *slash = strrchr(image, '/');
+    const char *at = strchr(image, '@'), *colon = strchr(slash ? slash : image, ':');
+    const char *end = at ? at : colon;
+
+    if (host.len == 0 || image[0] == '\0' || end == image || (end && end[1] == '\0')) {
+        return err_set(e, ERR_INVALID, "'%.200s': write docker://HOST/NAME:TAG", name);
+    }
+    p->repo = end ? xstrndup(image, (size_t)(end - image)) : xstrdup(image);
+    p->reference = xstrdup(end ? end + 1 : "latest");
+    if (is_plain) {
+        p->url = xasprintf("http://%.*s", STR_ARG(host));
+    } else {
+        of_hub(p, host);
+    }
+    return 0;
+}
+
+static int read_password(struct cli *c, const char *user, const char *variable, struct buf *out,
+                         struct err *e)
+{
+    const char *of_environment = getenv(variable);
+
+    if (user == NULL) {
+        return 0;
+    }
+    if (of_environment != NULL && of_environment[0] && !cli_option(c, "password-stdin")) {
+        return buf_add_c(out, of_environment) < 0
+                   ? err_set(e, ERR_LIMIT, "%s is too long", variable)
+                   : 0;
+    }
+    return ask_password(c, out, e);
+}
+
+static int open_place(struct cli *c, const char *name, const char *user, const char *variable,
+                      struct place *p, struct err *e)
+{
+    SCOPED(buf_done) struct buf password = BUF_MAX(16 * KIB);
+    struct remote_options o = {.user = user};
+
+    if (!is_elsewhere(name)) {
+        p->remote =
+            image_split(c, name, &p->repo, &p->reference, e) < 0 ? NULL : transfer_here(c, e);
+        return p->remote ? 0 : -1;
+    }
+    if (parse_elsewhere(name, p, e) < 0 || read_password(c, user, variable, &password, e) < 0) {
+        return -1;
+    }
+    o.url = p->url;
+    o.password = password.p;
+    p->remote = remote_open(&o, e);
+    if (password.p) {
+        explicit_bzero(password.p, password.len);
+    }
+    return p->remote ? 0 : -1;
+}
+
+static int transfer(struct cli *c, const struct place *from, const struct place *to, struct err *e)
+{
+    SCOPED(freep) char *spool = transfer_spool(c);
+    SCOPED(transfer_closep)
+    struct transfer *t = transfer_open(
+        &(struct transfer_options){.from = from->remote, .to = to->remote, .spool = spool}, e);
+    struct remote_manifest got = {0};
+    int result = t == NULL ? -1
+                           : transfer_image(t, str_of(from->repo), str_of(from->reference),
+                                            str_of(to->repo), &got, e);
+
+    if (result >= 0 && strchr(to->reference, ':') == NULL) {
+        result = remote_manifest_put(to->remote, str_of(to->repo), str_of(to->reference),
+                                     got.media_type, buf_str(&got.body), e);
+    } else if (result >= 0 && strcmp(to->reference, got.digest) != 0) {
+        result = err_set(e, ERR_INVALID, "it is copied, but its digest is %s", got.digest);
+    }
+    buf_done(&got.body);
+    return result < 0 ? -1 : 0;
+}
+
+static int copy_elsewhere(struct cli *c, struct err *e)
+{
+    struct place from = {.url = NULL}, to = {.url = NULL};
+    int result =
+        open_place(c, cli_arg(c, 0), cli_option(c, "from-user"), "STRATA_FROM_PASSWORD", &from, e);
+
+    if (result == 0) {
+        result =
+            open_place(c, cli_arg(c, 1), cli_option(c, "to-user"), "STRATA_TO_PASSWORD", &to, e);
+    }
+    result = result < 0 ? -1 : transfer(c, &from, &to, e);
+    if (result == 0) {
+        print_done(c, "%s is a copy of %s.", cli_arg(c, 1), cli_arg(c, 0));
+    }
+    place_done(&from);
+    place_done(&to);
+    return result;
+}
+
+/* --- files: as skopeo names them --- */
+
+static const char *file_of(const char *name)
+{
+    static const char *const kinds[] = {"oci:", "oci-archive:", "docker-archive:"};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        if (strncmp(name, kinds[i], strlen(kinds[i])) == 0 && name[strlen(kinds[i])] != '\0') {
+            return name + strlen(kinds[i]);
+        }
+    }
+    return NULL;
+}
+
+/* A file is read by what is in it; written as a folder, or as an archive that is both kinds. */
+static int copy_file(struct cli *c, const char *from, const char *to, struct err *e)
+{
+    bool is_folder = strncmp(cli_arg(c, 1), "oci:", 4) == 0;
+
+    if ((from && to) || is_elsewhere(cli_arg(c, from ? 1 : 0))) {
+        return err_set(e, ERR_UNSUPPORTED,
+                       "one side of a copy from or to a file is this registry: copy it here first");
+    }
+    if (from) {
+        c->args.p[0] = from;
+        return verb_image_import(c, e);
+    }
+    c->args.p[1] = to;
+    return is_folder ? verb_image_pull(c, e) : verb_image_export(c, e);
+}
+
+int verb_image_copy(struct cli *c, struct err *e)
+{
+    const char *from = file_of(cli_arg(c, 0)), *to = file_of(cli_arg(c, 1));
+
+    return from || to                                                   ? copy_file(c, from, to, e)
+           : is_elsewhere(cli_arg(c, 0)) || is_elsewhere(cli_arg(c, 1)) ? copy_elsewhere(c, e)
+                                                                        : copy_here(c, e);
 }

@@ -239,15 +239,16 @@ static int find_here(struct migration *m, struct project *p, struct err *e)
                : 0;
 }
 
-/* Bytes that it may hold; 0: no limit of its own, or nobody says. */
-static int64_t quota_of(struct migration *m, const char *name)
+/* Bytes that it may hold; 0: no limit of its own, or it is not told. */
+static int64_t quota_of(struct migration *m, const struct project *p)
 {
-    SCOPED(freep) char *path = xasprintf("/projects/%s/summary", url_segment(name));
+    SCOPED(freep) char *path = xasprintf("/projects/%s/summary", url_segment(p->name));
     SCOPED(json_decrefp) json_t *summary = NULL;
-    struct err ignored;
+    struct err e = {0};
     int64_t n;
 
-    if (source_get(m->from, path, &summary, &ignored) < 0) {
+    if (source_get(m->from, path, &summary, &e) < 0) {
+        migrate_note(m, TODO, "project", p->to, "its quota is not told: %s", e.msg);
         return 0;
     }
     n = json_number(json_object_get(json_object_get(summary, "quota"), "hard"), "storage");
@@ -276,7 +277,7 @@ static void tell_metadata(struct migration *m, const struct project *p)
 /* false: told of, and nothing more is to be done with it. */
 static bool make_project(struct migration *m, struct project *p)
 {
-    int64_t quota = quota_of(m, p->name);
+    int64_t quota = quota_of(m, p);
     SCOPED(json_decrefp)
     json_t *body = json_pack("{s:s, s:{s:s}}", "project_name", p->to, "metadata", "public",
                              is_public(p->row) ? "true" : "false");
@@ -481,36 +482,11 @@ static int check_source(struct migration *m, struct err *e)
     return remote_ping(m->images_from, e);
 }
 
-/* Here it is the one who is signed in, his token as the password. */
-static int open_here(struct migration *m, struct err *e)
-{
-    SCOPED(json_decrefp) json_t *me = NULL;
-    struct remote_options o = {.url = client_server(m->c->client),
-                               .password = client_token(m->c->client)};
-
-    if (client_call(m->c->client, "GET", NULL, &me, e, "/api/v1/me") < 0) {
-        return -1;
-    }
-    o.user = json_text(me, "name");
-    m->images_to = remote_open(&o, e);
-    return m->images_to ? 0 : -1;
-}
-
-static char *spool_of(const struct cli *c)
-{
-    const char *given = cli_option(c, "spool"), *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-
-    return given             ? xstrdup(given)
-           : cache && *cache ? xasprintf("%s/strata/spool", cache)
-                             : xasprintf("%s/.cache/strata/spool", home && *home ? home : "/root");
-}
-
 static int open_all(struct migration *m, struct err *e)
 {
     SCOPED(buf_done) struct buf password = BUF_MAX(4 * KIB);
     SCOPED(buf_done) struct buf pem = BUF_MAX(64 * KIB);
-    SCOPED(freep) char *spool = spool_of(m->c);
+    SCOPED(freep) char *spool = transfer_spool(m->c);
     struct fetch_options trust = {0};
     struct transfer_options t = {.spool = spool};
     int result;
@@ -523,7 +499,7 @@ static int open_all(struct migration *m, struct err *e)
     if (password.p) {
         explicit_bzero(password.p, password.len);
     }
-    if (result < 0 || check_source(m, e) < 0 || open_here(m, e) < 0) {
+    if (result < 0 || check_source(m, e) < 0 || (m->images_to = transfer_here(m->c, e)) == NULL) {
         return -1;
     }
     t.from = m->images_from;

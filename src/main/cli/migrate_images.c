@@ -249,6 +249,21 @@ static int get(struct repository *r, const struct artifact *a, struct remote_man
     return there;
 }
 
+/* What would come along with an image. */
+static int would_bring(void *ctx, struct str digest, struct err *e)
+{
+    struct repository *r = ctx;
+    SCOPED(freep) char *name = xasprintf("%s@%.*s", r->to, STR_ARG(digest));
+    char one[CONTENT_DIGEST_MAX];
+    int is;
+
+    if (content_digest_parse(digest, one, e) < 0 || (is = standing(r, one, one, e)) < 0) {
+        return -1;
+    }
+    migrate_note(r->m, is == 1 ? THERE : WOULD, "image", name, "%s", "");
+    return 0;
+}
+
 static int bring(struct repository *r, const struct artifact *a, struct err *e)
 {
     struct remote_manifest got = {0};
@@ -266,6 +281,10 @@ static int bring(struct repository *r, const struct artifact *a, struct err *e)
         result = bring_tag(r, a->tags.p[i].name, &got, e);
     }
     buf_done(&got.body);
+    if (result >= 0 && r->m->is_dry) {
+        result =
+            remote_referrers(r->m->images_from, str_of(r->from), got.digest, would_bring, r, e);
+    }
     for (size_t i = 0; result >= 0 && i < a->accessories.len && !r->m->is_dry; i++) {
         struct remote_manifest other = {0};
 

@@ -97,6 +97,30 @@ void transfer_totals(const struct transfer *t, struct transfer_total *out)
     *out = t->total;
 }
 
+/* The token stands in for the password. */
+struct remote *transfer_here(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *me = NULL;
+    struct remote_options o = {.url = client_server(c->client),
+                               .password = client_token(c->client)};
+
+    if (client_call(c->client, "GET", NULL, &me, e, "/api/v1/me") < 0) {
+        return NULL;
+    }
+    o.user = json_text(me, "name");
+    return remote_open(&o, e);
+}
+
+char *transfer_spool(const struct cli *c)
+{
+    const char *given = cli_option(c, "spool"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+
+    return given             ? xstrdup(given)
+           : cache && *cache ? xasprintf("%s/strata/spool", cache)
+                             : xasprintf("%s/.cache/strata/spool", home && *home ? home : "/root");
+}
+
 /* --- a blob, down --- */
 
 struct arriving {

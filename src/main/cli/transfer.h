@@ -1,8 +1,8 @@
 /* transfer - images from one registry to another through this machine: manifests with all that
  * belongs to them, byte for byte.
  *
- *   image migrate -> transfer_image -> remote (there) -> a file per blob in the spool -> remote
- *   (here)
+ *   image migrate, image copy -> transfer_image -> remote (there) -> a file per blob in the spool
+ * -> remote (here)
  *
  * What is there already is not moved; a manifest comes after its parts, so an image is whole or not
  * there. On disk: <spool>/<sha256>.part, gone once its blob has arrived; one that a kill left is
@@ -10,7 +10,13 @@
 #pragma once
 #include "registry/remote.h"
 
+struct cli;
 struct transfer;
+
+/* This server's registry, as whoever is signed in. remote_close. */
+struct remote *transfer_here(struct cli *c, struct err *e) MUST_USE;
+/* --spool, or a folder of the user's cache; the caller frees it. */
+char *transfer_spool(const struct cli *c) MUST_USE;
 
 struct transfer_options {
     struct remote *from, *to; /* kept by the caller */
