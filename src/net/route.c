@@ -173,18 +173,33 @@ static void take_params(const struct compiled *c, const struct url *u, struct ro
     }
 }
 
-/* For the error format of paths that no route fits: the table that serves the neighbours. */
+/* How many segments from the start are the same words. */
+static size_t same_words(const struct compiled *c, const struct url *u)
+{
+    size_t n = 0;
+
+    while (n < c->n && n < u->n_segments && c->segments[n].kind == SEGMENT_LITERAL &&
+           c->segments[n].text.len > 0 && str_eq(c->segments[n].text, u->segments[n])) {
+        n++;
+    }
+    return n;
+}
+
+/* For the error format of paths that no route fits: the table that serves the nearest ones. */
 static const struct http_mount *neighbour(const struct route_table *t, const struct url *u)
 {
-    for (size_t i = 0; i < t->rows.len && u->n_segments > 0; i++) {
-        const struct segment *first = &t->rows.p[i].segments[0];
+    const struct http_mount *found = NULL;
+    size_t most = 0;
 
-        if (first->kind == SEGMENT_LITERAL && first->text.len > 0 &&
-            str_eq(first->text, u->segments[0])) {
-            return t->rows.p[i].mount;
+    for (size_t i = 0; i < t->rows.len; i++) {
+        size_t n = same_words(&t->rows.p[i], u);
+
+        if (n > most) {
+            most = n;
+            found = t->rows.p[i].mount;
         }
     }
-    return NULL;
+    return found;
 }
 
 unsigned route_allowed(const struct route_table *t, const struct url *u)

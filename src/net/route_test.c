@@ -210,6 +210,28 @@ static void permissions_have_names(void **state)
     assert_non_null(strstr(e.msg, "job:read"));
 }
 
+static void an_unknown_path_has_the_errors_of_its_nearest_neighbours(void **state)
+{
+    static const struct route ours[] = {
+        {HTTP_GET, "/api/v1/jobs", PERM_PUBLIC, nothing, "ours", .flags = 0}, {0}};
+    static const struct route theirs[] = {
+        {HTTP_GET, "/api/v2.0/longer/and/longer", PERM_PUBLIC, nothing, "theirs", .flags = 0}, {0}};
+    static const struct http_mount mounts[] = {{.routes = ours}, {.routes = theirs}};
+    struct route_table *t = route_table_new(mounts, 2, &e);
+    struct route_match m;
+    struct url u;
+
+    (void)state;
+    assert_non_null(t);
+    assert_int_equal(url_parse(&a, STR("/api/v1/nowhere"), &u, &e), 0);
+    route_find(t, HTTP_GET, &u, &m);
+    assert_ptr_equal(m.mount, &mounts[0]);
+    assert_int_equal(url_parse(&a, STR("/api/v2.0/nowhere"), &u, &e), 0);
+    route_find(t, HTTP_GET, &u, &m);
+    assert_ptr_equal(m.mount, &mounts[1]);
+    route_table_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest all[] = {
@@ -223,6 +245,7 @@ int main(void)
         cmocka_unit_test(bad_targets_are_refused),
         cmocka_unit_test(forms_are_decoded),
         cmocka_unit_test(permissions_have_names),
+        cmocka_unit_test(an_unknown_path_has_the_errors_of_its_nearest_neighbours),
     };
 
     return cmocka_run_group_tests(all, setup, teardown);
