@@ -144,6 +144,18 @@ static void arrived(void *ctx, const struct registry_arrival *x)
     supply_arrived(w->supply, x);
 }
 
+static int add_metrics(void *ctx, struct state_db *db, struct buf *out, struct err *e)
+{
+    struct wire *w = ctx;
+
+    if (w->http != NULL) {
+        http_server_metrics(w->http, out);
+    }
+    return webhooks_metrics(db, out, e) < 0 || replication_metrics(db, out, e) < 0
+               ? -1
+               : supply_metrics(db, out, e);
+}
+
 static int restoring(void *ctx UNUSED, struct state_db *db, const struct registry_restore *x,
                      struct err *e)
 {
@@ -443,6 +455,7 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                                                          .may_pull = may_pull,
                                                          .arrived = arrived,
                                                          .restoring = restoring,
+                                                         .metrics = add_metrics,
                                                          .held = held_blobs},
                                 e);
     if (w->registry == NULL) {

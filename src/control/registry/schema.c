@@ -258,7 +258,10 @@ static const char totals[] =
     "  blob_bytes = (SELECT coalesce(sum(size_bytes), 0) FROM trash_blobs JOIN blobs USING (digest)"
     "    WHERE trash_id = trash.id);";
 
+/* How often an image was pulled; when is there already. */
+static const char pulls[] = "ALTER TABLE manifests ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const steps[] = {tables,  policies,   checks, caches, trash,
-                                    charges, signatures, totals, NULL};
+                                    charges, signatures, totals, pulls,  NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -112,9 +112,10 @@ const struct route registry_api_routes[] = {
 };
 
 const struct http_schema registry_schemas[] = {
-    {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time}"},
+    {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time,"
+                   " pulled_at: time | null, pulls: integer}"},
     {"Tag", "{tag: string, digest: string, media_type: string, size_bytes: integer,"
-            " platform: string, pushed_at: time}"},
+            " platform: string, pushed_at: time, pulled_at: time | null, pulls: integer}"},
     {"TrashItem", "{id: integer, project: string, repository: string, tag: string | null,"
                   " digest: string | null, tags: integer, size_bytes: integer, deleted_at: time,"
                   " deleted_by: string, ends_at: time}"},

@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "registry/registry.h"
 
 #include <stdlib.h>
@@ -156,4 +157,24 @@ void supply_arrived(struct supply *s, const struct registry_arrival *x)
         log_warn("scan.not_started", "repository=%s digest=%s error=%s next=start it by hand",
                  Q(x->repository), x->digest, Q(str_of(e.msg)));
     }
+}
+
+int supply_metrics(struct state_db *db, struct buf *out, struct err *e)
+{
+    static const struct {
+        const char *name, *help, *sql;
+    } gauges[] = {
+        {"strata_scans_waiting", "Scans of images that wait or go on.",
+         "SELECT count(*) FROM supply_scans WHERE next_ms IS NOT NULL"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+        int64_t n;
+
+        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
+            return -1;
+        }
+        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
+    }
+    return 0;
 }

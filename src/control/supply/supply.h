@@ -57,3 +57,5 @@ int supply_housekeep(struct supply *s, struct err *e) MUST_USE;
 int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e) MUST_USE;
 int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,
                    struct err *e) MUST_USE;
+/* Adds its queue to /metrics. */
+int supply_metrics(struct state_db *db, struct buf *out, struct err *e) MUST_USE;

@@ -81,3 +81,5 @@ int webhooks_queue(struct webhooks *h, struct state_db *db, const struct webhook
 /* Never waits: written down within a second, lost by a kill before that. For what has no
  * transaction. Copies. */
 void webhooks_note(struct webhooks *h, const struct webhook_news *n);
+/* Adds its queue to /metrics. */
+int webhooks_metrics(struct state_db *db, struct buf *out, struct err *e) MUST_USE;
