@@ -130,6 +130,24 @@ static int tell_replicated(void *ctx, struct state_db *db, const struct replicat
                           e);
 }
 
+static int tell_scanned(void *ctx, struct state_db *db, const struct supply_scanned *x,
+                        struct err *e)
+{
+    struct wire *w = ctx;
+    struct webhook_image image = {x->tag, x->digest};
+
+    return webhooks_queue(
+        w->webhooks, db,
+        &(struct webhook_news){.event = x->failed ? WEBHOOK_SCAN_FAILED : WEBHOOK_SCANNED,
+                               .project_id = x->project_id,
+                               .repository = x->repository,
+                               .by = x->by,
+                               .images = &image,
+                               .n_images = 1,
+                               .about = x->overview},
+        e);
+}
+
 static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)
 {
     const struct wire *w = ctx;
@@ -422,6 +440,8 @@ static int open_supply(struct wire *w, const struct boot *b, struct err *e)
                                                    .denied = w->denied,
                                                    .n_denied = w->n_denied,
                                                    .url = url,
+                                                   .ctx = w,
+                                                   .scanned = tell_scanned,
                                                    .is_offline = w->is_offline},
                             e);
     return w->supply ? 0 : -1;

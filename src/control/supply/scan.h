@@ -29,7 +29,7 @@ int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
 /* Takes the place of the one before; durable. user_id 0: the project's rule has it done. */
 int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e) MUST_USE;
-/* null without one. */
+/* null without one; of an index that of its images: one that goes on, one that failed, the last. */
 int scan_write(struct supply *s, int64_t manifest_id, struct jw *w, struct err *e) MUST_USE;
 /* The worker, until supply_close. */
 int scan_worker_start(struct supply *s, struct err *e) MUST_USE;

@@ -96,6 +96,8 @@ struct supply *supply_open(const struct supply_parts *p, struct err *e)
     s->denied = p->denied;
     s->n_denied = p->n_denied;
     s->own_url = xstrdup(p->url);
+    s->ctx = p->ctx;
+    s->scanned = p->scanned;
     lock_init(&s->lock, LOCK_supply);
     return !p->is_offline && scan_worker_start(s, e) < 0 ? NULL : TAKE(s);
 }
@@ -143,8 +145,7 @@ static int scan_arrived(struct supply *s, const struct registry_arrival *x, stru
         return -1;
     }
     accessory_parse(&a, of.artifact_type, of.body, &self);
-    return self.kind != ACCESSORY_OTHER || str_find(of.media_type, STR("index")) >= 0 ||
-                   str_find(of.media_type, STR("list")) >= 0
+    return self.kind != ACCESSORY_OTHER || is_index(&of) /* its images arrived before it */
                ? 0
                : scan_start(s, &of, 0, x->by, e);
 }
