@@ -1120,3 +1120,18 @@ def test_a_full_disk_is_told_and_passes(own_strata, scratch):
         if strata.process.poll() is None:
             strata.stop()
         command('umount', '-l', disk)
+
+
+def test_lists_say_when_and_how_often_images_are_pulled(strata, registry):
+    """Noted in memory, written down before they are listed (every two seconds at most)."""
+    registry.image('reg/pulled', 'v1')
+
+    def rows():
+        base = f'{strata.url}/api/v1/projects/reg/repositories'
+        repository = next(r for r in requests.get(base, params={'q': 'pulled'}, auth=registry.auth, timeout=30).json()['items'] if r['name'] == 'pulled')
+        return repository, requests.get(f'{base}/pulled/tags', auth=registry.auth, timeout=30).json()['items'][0]
+    assert [(r['pulls'], r['pulled_at']) for r in rows()] == [(0, None)] * 2
+    registry('HEAD', '/v2/reg/pulled/manifests/v1')
+    for _ in range(3):
+        assert registry('GET', '/v2/reg/pulled/manifests/v1').status_code == 200
+    wait_for(lambda: all(r['pulls'] == 3 and r['pulled_at'] for r in rows()), 30, 'the pulls are counted')

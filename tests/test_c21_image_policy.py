@@ -65,6 +65,15 @@ def tags(registry, repo):
 
 # --- quota ---
 
+def test_an_upload_that_the_quota_refuses_is_given_back_at_once(strata, registry, project):
+    set_quota(strata, project, 1000)
+    for method, params in (('PATCH', {}), ('PUT', {'digest': sha(b'x' * 2000)})):
+        session = registry.upload(f'{project}/app')
+        r = registry(method, session, data=b'x' * 2000, params=params)
+        assert r.status_code == 403 and code(r) == 'DENIED', r.text
+        assert registry('GET', session).status_code == 404
+
+
 def test_a_quota_is_exact_while_many_push_at_once(strata, registry, project):
     mib = 1 << 20
     set_quota(strata, project, 10 * mib + 10)

@@ -537,7 +537,12 @@ def test_what_is_pushed_is_scanned_when_the_project_says_so(project, scanner, ke
     project.index(digest)
     assert ended(project)['report']['high'] == 1
     assert [a['artifact']['digest'] for a in scanner.asked] == [digest]
-    project.of('many', 'scan', 400, method='POST')
+    # The index: each image that it lists, and not what describes one.
+    assert project.of('many', 'scan', 202, method='POST')['state'] == 'waiting'
+    assert ended(project, 'many')['scan']['state'] == 'succeeded' and len(scanner.asked) == 2
+    body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': []}).encode()
+    project.registry.manifest(f'{project.name}/app', 'none', body, OCI_INDEX)
+    assert 'lists no image' in project.of('none', 'scan', 400, method='POST')['error']['message']
 
 
 def test_a_scan_is_tried_again_and_gives_up(project, scanner):
@@ -549,6 +554,29 @@ def test_a_scan_is_tried_again_and_gives_up(project, scanner):
     project.of('1', 'scan', 202, method='POST')
     trust = ended(project)
     assert trust['scan']['state'] == 'failed' and 'this is no report' in trust['scan']['error'] and trust['report']['high'] == 1
+
+
+def test_webhooks_tell_how_a_scan_ended(project, scanner):
+    h = project.api('POST', 'webhooks', 201, json={'name': 'w', 'url': 'http://127.0.0.1:9/x',
+                                                   'events': ['SCANNING_COMPLETED', 'SCANNING_FAILED'], 'enabled': True})
+
+    def told():
+        items = project.api('GET', f'webhooks/{h["id"]}/deliveries')['items']
+        return [json.loads(project.api('GET', f'webhooks/{h["id"]}/deliveries/{d["id"]}')['payload']) for d in reversed(items)]
+    digest = project.image()
+    project.of('1', 'scan', 202, method='POST')
+    ended(project)
+    scanner.report = lambda ask: {'no': 'report'}
+    project.of('1', 'scan', 202, method='POST')
+    ended(project)
+    good, bad = told()
+    assert (good['type'], bad['type'], good['operator']) == ('SCANNING_COMPLETED', 'SCANNING_FAILED', 'admin')
+    [resource] = good['event_data']['resources']
+    assert (resource['tag'], resource['digest']) == ('1', digest)
+    [overview] = resource['scan_overview'].values()
+    assert overview['scan_status'] == 'Success' and overview['severity'] == 'High' and overview['summary'] == {'total': 1, 'summary': {'High': 1}}
+    [overview] = bad['event_data']['resources'][0]['scan_overview'].values()
+    assert overview['scan_status'] == 'Error'
 
 
 def test_a_token_for_scanners_cannot_be_asked_for(project):

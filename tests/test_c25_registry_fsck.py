@@ -2,7 +2,9 @@
 import http.server
 import json
 import os
+import shutil
 import sqlite3
+import subprocess
 import threading
 
 import pytest
@@ -129,6 +131,13 @@ def test_metrics_are_read_by_prometheus(server):
             name, value = line.rsplit(' ', 1)
             values[name] = int(value)
             assert name.split('{')[0] in described, line
+    assert values['strata_http_requests_total{route="registry",code="201"}'] >= 4 and values['strata_http_connections'] >= 1
+    assert values['strata_http_requests_total{route="registry",code="200"}'] == 1
+    for name in ('webhooks_waiting', 'replication_runs_open', 'replication_tasks_open', 'scans_waiting', 'registry_uploads',
+                 'registry_trash_entries', 'registry_trash_manifests', 'registry_trash_bytes'):
+        assert values['strata_' + name] == 0, name
+    if shutil.which('promtool'):
+        subprocess.run(['promtool', 'check', 'metrics'], input=r.text, text=True, check=True)
     stored = 2 * 2000 + len(CONFIG)
     assert values['strata_registry_stored_bytes'] == stored and values['strata_registry_blobs'] == 3
     assert values['strata_registry_pushes_total'] == 1 and values['strata_registry_pulls_total'] == 1

@@ -187,3 +187,14 @@ def test_the_command_line_does_it_too(side, name):
     side.strata.cli('trash', 'delete', str(trash(side, name)[0]['id']), '-p', name, '--yes', check=True)
     side.strata.cli('trash', 'empty', '-p', name, '--yes', check=True)
     assert trash(side, name) == []
+
+
+def test_what_the_trash_holds_is_counted(side, name):
+    def entries():
+        return int(re.search(r'^strata_registry_trash_entries (\d+)$', side.api('GET', '/metrics').text, re.M).group(1))
+    before = entries()
+    side.registry.image(f'{name}/app', 'v1')
+    drop(side, f'projects/{name}/repositories/app')
+    assert entries() == before + 1
+    drop(side, f'projects/{name}/trash')
+    assert entries() == before

@@ -130,6 +130,24 @@ static int tell_replicated(void *ctx, struct state_db *db, const struct replicat
                           e);
 }
 
+static int tell_scanned(void *ctx, struct state_db *db, const struct supply_scanned *x,
+                        struct err *e)
+{
+    struct wire *w = ctx;
+    struct webhook_image image = {x->tag, x->digest};
+
+    return webhooks_queue(
+        w->webhooks, db,
+        &(struct webhook_news){.event = x->failed ? WEBHOOK_SCAN_FAILED : WEBHOOK_SCANNED,
+                               .project_id = x->project_id,
+                               .repository = x->repository,
+                               .by = x->by,
+                               .images = &image,
+                               .n_images = 1,
+                               .about = x->overview},
+        e);
+}
+
 static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)
 {
     const struct wire *w = ctx;
@@ -142,6 +160,18 @@ static void arrived(void *ctx, const struct registry_arrival *x)
     const struct wire *w = ctx;
 
     supply_arrived(w->supply, x);
+}
+
+static int add_metrics(void *ctx, struct state_db *db, struct buf *out, struct err *e)
+{
+    struct wire *w = ctx;
+
+    if (w->http != NULL) {
+        http_server_metrics(w->http, out);
+    }
+    return webhooks_metrics(db, out, e) < 0 || replication_metrics(db, out, e) < 0
+               ? -1
+               : supply_metrics(db, out, e);
 }
 
 static int restoring(void *ctx UNUSED, struct state_db *db, const struct registry_restore *x,
@@ -410,6 +440,8 @@ static int open_supply(struct wire *w, const struct boot *b, struct err *e)
                                                    .denied = w->denied,
                                                    .n_denied = w->n_denied,
                                                    .url = url,
+                                                   .ctx = w,
+                                                   .scanned = tell_scanned,
                                                    .is_offline = w->is_offline},
                             e);
     return w->supply ? 0 : -1;
@@ -443,6 +475,7 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
                                                          .may_pull = may_pull,
                                                          .arrived = arrived,
                                                          .restoring = restoring,
+                                                         .metrics = add_metrics,
                                                          .held = held_blobs},
                                 e);
     if (w->registry == NULL) {

@@ -150,6 +150,8 @@ unsigned http_server_port(const struct http_server *s);
 void http_server_drain(struct http_server *s, unsigned grace_ms);
 void http_server_close(struct http_server *s);
 void http_server_dump(struct http_server *s, struct buf *out);
+/* Answers by the kind of route and their status, for /metrics. */
+void http_server_metrics(struct http_server *s, struct buf *out);
 
 /* --- what handlers read --- */
 

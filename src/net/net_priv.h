@@ -140,6 +140,8 @@ struct worker_slot {
 
 enum { PROXIES_MAX = 32 };
 
+enum { ROUTE_KINDS = 6, STATUSES = 500 }; /* 100 to 599 */
+
 struct http_server {
     struct http_options options;
     struct route_table *routes;
@@ -174,7 +176,12 @@ struct http_server {
     _Atomic unsigned n_busy;  /* requests between head and end of answer */
 
     struct relay *relay;
+    _Atomic uint64_t answers[ROUTE_KINDS][STATUSES]; /* metrics.c */
 };
+
+/* --- metrics.c --- */
+
+void count_answer(struct http_server *s, struct str path, int status);
 
 /* --- conn.c: bytes in and out --- */
 

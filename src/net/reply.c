@@ -253,6 +253,7 @@ int reply_head(struct exchange *x, int status, const char *type, int64_t length,
     p->closes = p->closes || !x->head.keep_alive || body_is_too_much(x) ||
                 atomic_load_explicit(&x->server->draining, memory_order_relaxed);
     audit(x, status);
+    count_answer(x->server, x->req.path, status);
     build_head(x, type, length);
     p->state = REPLY_BROKEN; /* until it is out */
     return 0;

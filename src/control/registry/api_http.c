@@ -55,6 +55,7 @@ int api_repositories(struct http_req *req, struct err *e)
 {
     struct str project = http_path_param(req, "p");
 
+    registry_pulls_for_list(req->ctx);
     return reply_page(req, write_repositories, &project, e);
 }
 
@@ -68,8 +69,11 @@ int api_tags(struct http_req *req, struct err *e)
 {
     struct str repository;
 
-    return repository_of(req, &repository, e) < 0 ? -1
-                                                  : reply_page(req, write_tags, &repository, e);
+    if (repository_of(req, &repository, e) < 0) {
+        return -1;
+    }
+    registry_pulls_for_list(req->ctx);
+    return reply_page(req, write_tags, &repository, e);
 }
 
 /* "app/tags/v1" is also a name that a repository may have. */

@@ -1,6 +1,7 @@
 /* /metrics: what the registry holds and did, in the text format of Prometheus 0.0.4. */
 #include "registry_priv.h"
 
+#include "base/metric.h"
 #include "state/state.h"
 
 #include <stdio.h>
@@ -17,17 +18,19 @@ static const struct {
     {"strata_registry_tags", "gauge", "Tags.", "SELECT count(*) FROM tags"},
     {"strata_registry_trash_blobs", "gauge", "Blobs whose files are about to go.",
      "SELECT count(*) FROM blob_trash"},
+    {"strata_registry_trash_entries", "gauge", "Deletions that can be taken back.",
+     "SELECT entries FROM trash_totals WHERE project_id = 0"},
+    {"strata_registry_trash_manifests", "gauge", "Manifests in the trash.",
+     "SELECT manifests FROM trash_totals WHERE project_id = 0"},
+    {"strata_registry_trash_bytes", "gauge",
+     "Bytes of blobs in the trash; one that several entries have counts in each.",
+     "SELECT blob_bytes FROM trash_totals WHERE project_id = 0"},
     {"strata_registry_freed_last_day_bytes", "gauge", "Bytes that collection freed in a day.",
      "SELECT coalesce(sum(bytes), 0) FROM registry_freed"
      " WHERE hour_ms > (unixepoch() - 86400) * 1000"},
     {"strata_registry_check_problems", "gauge", "Problems that the last check found.",
      "SELECT problems FROM registry_checks"},
 };
-
-static void head(struct buf *b, const char *name, const char *type, const char *help)
-{
-    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
 
 static int write_numbers(struct state_db *db, struct buf *b, struct err *e)
 {
@@ -39,8 +42,7 @@ static int write_numbers(struct state_db *db, struct buf *b, struct err *e)
             return -1;
         }
         if (r > 0) {
-            head(b, numbers[i].name, numbers[i].type, numbers[i].help);
-            buf_printf(b, "%s %lld\n", numbers[i].name, (long long)query_i64(&q, 0));
+            metric_one(b, numbers[i].name, numbers[i].type, numbers[i].help, query_i64(&q, 0));
         }
     }
     return 0;
@@ -63,7 +65,7 @@ static int write_projects(struct state_db *db, struct buf *b, const char *name, 
     if (query_open(&q, db, e, sql, "") < 0) {
         return -1;
     }
-    head(b, name, "gauge", help);
+    metric_head(b, name, "gauge", help);
     while ((r = query_step(&q, e)) > 0) {
         buf_printf(b, "%s{project=\"%.*s\"} %lld\n", name, STR_ARG(name_project(query_str(&q, 0))),
                    (long long)query_i64(&q, 1));
@@ -71,10 +73,20 @@ static int write_projects(struct state_db *db, struct buf *b, const char *name, 
     return r;
 }
 
+struct metrics_op {
+    const struct registry *r;
+    struct buf *out;
+};
+
 static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    struct buf *b = ctx;
+    const struct metrics_op *op = ctx;
+    const struct registry_hooks *h = &op->r->hooks;
+    struct buf *b = op->out;
 
+    if (h->metrics != NULL && h->metrics(h->ctx, db, b, e) < 0) {
+        return -1;
+    }
     return write_numbers(db, b, e) < 0 ||
                    write_projects(db, b, "strata_registry_project_used_bytes",
                                   "Bytes of images that a project holds.", "p.used_bytes", e) < 0
@@ -85,28 +97,21 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
                                 "p.quota_bytes", e);
 }
 
-static void write_counter(struct buf *b, const char *name, const char *help, int64_t n)
-{
-    head(b, name, "counter", help);
-    buf_printf(b, "%s %lld\n", name, (long long)n);
-}
-
 int api_metrics(struct http_req *req, struct err *e)
 {
     struct registry *r = req->ctx;
     struct buf b = BUF_MAX(4 * MIB);
     int64_t uploads, bytes;
-    int result = state_read(r->state, write_fn, &b, e);
+    struct metrics_op op = {r, &b};
+    int result = state_read(r->state, write_fn, &op, e);
 
     content_uploads_count(r->content, &uploads, &bytes);
-    head(&b, "strata_registry_uploads", "gauge", "Uploads under way.");
-    buf_printf(&b, "strata_registry_uploads %lld\n", (long long)uploads);
-    head(&b, "strata_registry_upload_bytes", "gauge", "Bytes of uploads under way.");
-    buf_printf(&b, "strata_registry_upload_bytes %lld\n", (long long)bytes);
-    write_counter(&b, "strata_registry_pushes_total", "Manifests pushed since the start.",
-                  atomic_load(&r->pushes));
-    write_counter(&b, "strata_registry_pulls_total", "Manifests pulled since the start.",
-                  atomic_load(&r->pulled));
+    metric_one(&b, "strata_registry_uploads", "gauge", "Uploads under way.", uploads);
+    metric_one(&b, "strata_registry_upload_bytes", "gauge", "Bytes of uploads under way.", bytes);
+    metric_one(&b, "strata_registry_pushes_total", "counter", "Manifests pushed since the start.",
+               atomic_load(&r->pushes));
+    metric_one(&b, "strata_registry_pulls_total", "counter", "Manifests pulled since the start.",
+               atomic_load(&r->pulled));
     if (result == 0 && b.failed) {
         result = err_set(e, ERR_LIMIT, "there are more metrics than fit an answer");
     }

@@ -1,12 +1,15 @@
-/* When and how often images are pulled. Noted in memory and written down once a minute: a pull must
- * not cost a sync, and a minute of them lost by a kill changes no decision of anybody. */
+/* When and how often images are pulled. Noted in memory and written down once a minute, and before
+ * somebody lists them: a pull must not cost a sync, and a minute of them lost by a kill changes no
+ * decision of anybody. */
 #include "store_priv.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { LIST_EVERY_MS = 2000 };
 enum { PULLS_MAX = 65536 }; /* images in a minute; those past it are noted at their next pull */
 
 struct pull {
@@ -47,8 +50,10 @@ static int flush_fn(struct state_db *db, void *ctx, struct err *e)
                       "UPDATE repositories SET pulls = pulls + ? WHERE id ="
                       " (SELECT repository_id FROM manifests WHERE id = ?)",
                       "ii", p->times, p->manifest_id) < 0 ||
-            state_run(db, e, "UPDATE manifests SET pulled_ms = max(pulled_ms, ?) WHERE id = ?",
-                      "ii", p->last_ms, p->manifest_id) < 0) {
+            state_run(db, e,
+                      "UPDATE manifests SET pulled_ms = max(pulled_ms, ?), pulls = pulls + ?"
+                      " WHERE id = ?",
+                      "iii", p->last_ms, p->times, p->manifest_id) < 0) {
             return -1;
         }
     }
@@ -79,4 +84,19 @@ int registry_flush_pulls(struct registry *r, struct err *e)
     result = taken.len > 0 ? state_write(r->state, flush_fn, &taken, e) : 0;
     registry_free_pulls(&taken);
     return result;
+}
+
+void registry_pulls_for_list(struct registry *r)
+{
+    struct lock *l = &r->lock;
+    bool is_due;
+    struct err e;
+
+    lock_take(l);
+    is_due = r->pulls.len > 0 && clock_mono_ms() - r->pulls_listed_ms >= LIST_EVERY_MS;
+    r->pulls_listed_ms = is_due ? clock_mono_ms() : r->pulls_listed_ms;
+    lock_drop(l);
+    if (is_due && registry_flush_pulls(r, &e) < 0) {
+        log_warn("registry.pulls_lost", "error=%s", Q(str_of(e.msg)));
+    }
 }

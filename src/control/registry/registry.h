@@ -105,6 +105,8 @@ struct registry_hooks {
      * the transaction, before they are there. May be NULL. */
     int (*restoring)(void *ctx, struct state_db *db, const struct registry_restore *x,
                      struct err *e);
+    /* Adds to /metrics what others count. May be NULL. */
+    int (*metrics)(void *ctx, struct state_db *db, struct buf *out, struct err *e);
     /* Names the blobs that others still need although no repository has them (layers of a job that
      * waits); may name one twice. May be NULL. */
     int (*held)(void *ctx, registry_digest *each, void *each_ctx, struct err *e);

@@ -57,7 +57,8 @@ struct registry {
     int64_t opened_ms;              /* of the wall clock */
     _Atomic int64_t pushes, pulled; /* manifests since then */
     _Atomic bool retainer_runs, is_closing;
-    struct map pulls; /* of the last minute (pulls.c); guarded by lock */
+    struct map pulls; /* of the last minute (pulls.c); guarded by lock, as the next */
+    int64_t pulls_listed_ms;
     _Atomic bool has_caches, is_stopping;
     struct map flights;   /* what is being fetched (proxy_flight.c); guarded by lock, as below */
     unsigned n_fetchers;  /* workers in flights */
@@ -128,6 +129,8 @@ void proxy_fetchers_close(struct registry *r);
 
 /* --- pulls.c --- */
 void registry_note_pull(struct registry *r, int64_t manifest_id);
+/* So that a list shows them; every two seconds at most. */
+void registry_pulls_for_list(struct registry *r);
 int registry_flush_pulls(struct registry *r, struct err *e) MUST_USE;
 void registry_free_pulls(struct map *pulls);
 

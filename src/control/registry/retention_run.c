@@ -101,6 +101,7 @@ struct look {
     size_t from, to; /* the part of this transaction */
     int64_t removed;
     struct artifacts *gone; /* of this transaction */
+    struct policy *now;     /* as this transaction sees it */
 };
 
 static int read_items(struct state_db *db, struct look *l, const char *sql, struct err *e)
@@ -179,7 +180,6 @@ static int has_same_labels(struct state_db *db, const struct retained *item, int
  */
 static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
 {
-    const char *code;
     int64_t is_same;
 
     if (has_same_labels(db, item, &is_same, e) < 0) {
@@ -189,12 +189,9 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
         return leave(item, "changed meanwhile");
     }
     if (item->tag.p != NULL) {
-        if (db_tags_may_change(
-                db, &(struct tags_named){.repository_id = l->repository_id, .tag = item->tag},
-                &code, e) < 0) {
-            return e->kind == ERR_CONFLICT    ? leave(item, "became immutable meanwhile")
-                   : e->kind == ERR_NOT_FOUND ? leave(item, "deleted meanwhile")
-                                              : -1;
+        if (policy_immutable(l->now, str_from(l->repository, l->run->project.len + 1), item->tag) !=
+            NULL) {
+            return leave(item, "became immutable meanwhile");
         }
         if (state_run(db, e,
                       "DELETE FROM tags WHERE repository_id = ? AND name = ? AND manifest_id = ?"
@@ -232,10 +229,16 @@ static int write_row(struct state_db *db, struct look *l, const struct retained 
 static int part_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct look *l = ctx;
+    SCOPED(arena_done) struct arena arena = {0};
     struct artifacts gone = {.n = 0};
+    struct policy now;
     int64_t removed = 0, kept = 0;
     int result = 0;
 
+    if (db_policy(db, &arena, l->run->project_id, &now, e) < 0) {
+        return -1;
+    }
+    l->now = &now;
     l->gone = &gone;
     for (size_t i = l->from; result == 0 && i < l->to; i++) {
         struct retained *item = &l->items.p[i];

@@ -282,7 +282,10 @@ static const char labels[] =
     "  PRIMARY KEY (trash_id, digest, label_id)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX trash_labels_label ON trash_labels(label_id);";
 
+/* How often an image was pulled; when is there already. */
+static const char pulls[] = "ALTER TABLE manifests ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;";
+
 static const char *const steps[] = {tables, policies,   checks, caches, trash, charges,
-                                    texts,  signatures, totals, labels, NULL};
+                                    texts,  signatures, totals, labels, pulls, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

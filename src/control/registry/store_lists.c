@@ -141,7 +141,8 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
     if (db_repository(db, op->repository, &id, &code, e) < 0 ||
         query_open(&q, db, e,
                    "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms,"
-                   " " SQL_LABELS " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " m.pulled_ms, m.pulls, " SQL_LABELS
+                   " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
                    " WHERE t.repository_id = ?1 AND t.name > ?2"
                    " AND has_words(?3, t.name, m.digest, " SQL_LABEL_NAMES ")"
                    " AND " SQL_HAS_LABELS("?4") " ORDER BY t.name LIMIT ?5",
@@ -157,8 +158,10 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 3));
         jw_kv_str(op->w, "platform", query_str(&q, 4));
         jw_kv_time(op->w, "pushed_at", query_i64(&q, 5));
+        jw_kv_time(op->w, "pulled_at", query_i64(&q, 6));
+        jw_kv_i64(op->w, "pulls", query_i64(&q, 7));
         jw_key(op->w, "labels");
-        jw_raw(op->w, query_str(&q, 6));
+        jw_raw(op->w, query_str(&q, 8));
         jw_end(op->w);
     }
     return r;
@@ -187,12 +190,13 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    " (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
                    " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
-                   " r.updated_ms FROM repositories r"
+                   " r.updated_ms, r.pulls, (SELECT max(pulled_ms) FROM manifests m"
+                   "  WHERE m.repository_id = r.id) FROM repositories r"
                    " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
                    " AND has_words(?5, substr(r.name, length(?1) + 2))"
                    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id"
                    "  AND " SQL_HAS_LABELS("?6") ")"
-                   " ORDER BY r.name LIMIT ?3",
+                                                 " ORDER BY r.name LIMIT ?3",
                    "ssiiss", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
                    op->page->limit + 1, project_id, op->page->q, op->page->labels) < 0) {
         return -1;
@@ -203,6 +207,8 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "tags", query_i64(&q, 1));
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 2));
         jw_kv_time(op->w, "updated_at", query_i64(&q, 3));
+        jw_kv_time(op->w, "pulled_at", query_i64(&q, 5));
+        jw_kv_i64(op->w, "pulls", query_i64(&q, 4));
         jw_end(op->w);
     }
     return r;

@@ -279,15 +279,15 @@ int v2_upload_start(struct http_req *req, struct err *e)
 
 /* --- go on --- */
 
-/* What could not be written to a full disk would keep it full for a day: give the space back. The
- * content store itself would have kept it. */
+/* What could not be written to a full disk would keep it full for a day, and what the quota refused
+ * can never be committed: give the space back. The content store itself would have kept it. */
 static int drop_if_full(struct http_req *req, struct content_writer **w, const char *id,
                         struct err *e)
 {
     struct registry *r = req->ctx;
     struct err ignored;
 
-    if (e->kind == ERR_NO_SPACE && *w != NULL) {
+    if ((e->kind == ERR_NO_SPACE || e->kind == ERR_FORBIDDEN) && *w != NULL) {
         content_writer_close(TAKE(*w));
         (void)!content_upload_delete(r->content, id, &ignored);
     }

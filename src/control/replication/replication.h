@@ -65,3 +65,5 @@ struct remote *replication_open_remote(struct replication *r, struct str name,
 
 /* An "image" event of the registry (ImageEvent), after its commit. Any thread; never waits. */
 void replication_on_image(struct replication *r, struct str json);
+/* Adds its queue to /metrics. */
+int replication_metrics(struct state_db *db, struct buf *out, struct err *e) MUST_USE;

@@ -34,6 +34,7 @@ struct scan {
 };
 
 struct scan_op {
+    struct supply *s;
     struct arena *arena;
     struct scan scan;
     const struct artifact *of;
@@ -77,15 +78,40 @@ static void wake(struct supply *s)
     lock_broadcast(l);
 }
 
+/* The images of an index that are here; what describes them (attestations) is none. */
+static int start_below(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
+                       struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct artifact_list below;
+    size_t started = 0;
+
+    if (artifacts_below(s->registry, &a, of, &below, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < below.n; i++) {
+        struct accessory one;
+
+        accessory_parse(&a, below.items[i].artifact_type, below.items[i].body, &one);
+        if (one.kind == ACCESSORY_OTHER && !is_index(&below.items[i])) {
+            if (scan_start(s, &below.items[i], user_id, by, e) < 0) {
+                return -1;
+            }
+            started++;
+        }
+    }
+    return started > 0 ? 0
+                       : err_set(e, ERR_INVALID,
+                                 "this index lists no image that is here: scan what it lists");
+}
+
 int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e)
 {
     struct scan_op op = {.of = of, .by = by, .user_id = user_id};
 
-    if (str_find(of->media_type, STR("index")) >= 0 || str_find(of->media_type, STR("list")) >= 0) {
-        return err_set(
-            e, ERR_INVALID,
-            "this is an index of images: scan the images that it lists, by their digests");
+    if (is_index(of)) {
+        return start_below(s, of, user_id, by, e);
     }
     if (state_write(s->state, start_fn, &op, e) < 0) {
         return -1;
@@ -102,7 +128,10 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
 
     if (query_open(&q, db, e,
                    "SELECT state, started_ms, ended_ms, started_by, error FROM supply_scans"
-                   " WHERE manifest_id = ?",
+                   " WHERE manifest_id = ?1 OR manifest_id IN (SELECT m.id FROM manifests i"
+                   "  JOIN manifest_children c ON c.manifest_id = i.id JOIN manifests m"
+                   "  ON m.repository_id = i.repository_id AND m.digest = c.digest WHERE i.id = ?1)"
+                   " ORDER BY ended_ms IS NULL DESC, state = 'failed' DESC, ended_ms DESC LIMIT 1",
                    "i", op->manifest_id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
@@ -163,6 +192,71 @@ static int next_fn(struct state_db *db, void *ctx, struct err *e)
     return 0;
 }
 
+/* As Harbor's scan_overview: by the type of the report. */
+static void write_overview(const struct scan_op *op, const struct query *q, struct jw *w)
+{
+    static const char *const words[] = {"Unknown", "Low", "Medium", "High", "Critical"};
+    int64_t total = 0;
+    int worst = -1;
+
+    for (int i = 0; i < SEVERITIES; i++) {
+        total += query_i64(q, 1 + i);
+        worst = query_i64(q, 1 + i) > 0 ? i : worst;
+    }
+    jw_object(w);
+    jw_key(w, REPORT_TYPE);
+    jw_object(w);
+    jw_kv_c(w, "scan_status", op->error ? "Error" : "Success");
+    jw_kv_c(w, "severity", worst < 0 ? "None" : words[worst]);
+    jw_kv_time(w, "start_time", op->scan.started_ms);
+    jw_kv_time(w, "end_time", clock_wall_ms());
+    jw_key(w, "summary");
+    jw_object(w);
+    jw_kv_i64(w, "total", total);
+    jw_key(w, "summary");
+    jw_object(w);
+    for (int i = 0; i < SEVERITIES; i++) {
+        if (query_i64(q, 1 + i) > 0) {
+            jw_kv_i64(w, words[i], query_i64(q, 1 + i));
+        }
+    }
+    jw_end(w);
+    jw_end(w);
+    jw_end(w);
+    jw_end(w);
+}
+
+static int tell_scanned(struct state_db *db, const struct scan_op *op, struct err *e)
+{
+    const struct scan *n = &op->scan;
+    SCOPED(query_done) struct query q = {0};
+    SCOPED(buf_done) struct buf overview = BUF_MAX(4 * KIB);
+    struct jw w = JW(&overview);
+    int r;
+
+    if (op->s->scanned == NULL) {
+        return 0;
+    }
+    if (query_open(&q, db, e,
+                   "SELECT (SELECT name FROM tags WHERE manifest_id = ?1 LIMIT 1), unknown, low,"
+                   " medium, high, critical FROM (SELECT 1) LEFT JOIN supply_reports"
+                   " ON project_id = ?2 AND digest = ?3",
+                   "iis", n->manifest_id, n->project_id, n->digest) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    write_overview(op, &q, &w);
+    return op->s->scanned(op->s->ctx, db,
+                          &(struct supply_scanned){.failed = op->error != NULL,
+                                                   .project_id = n->project_id,
+                                                   .repository = n->repository,
+                                                   .tag = query_str_or_null(&q, 0),
+                                                   .digest = n->digest,
+                                                   .by = n->by,
+                                                   .overview = buf_str(&overview)},
+                          e);
+}
+
 /* Only of this scan: whoever started another one meanwhile goes on with his. */
 static int note_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -176,15 +270,19 @@ static int note_fn(struct state_db *db, void *ctx, struct err *e)
                          "zsiiizii", n->ticket.len ? "running" : "waiting", n->ticket, n->tries,
                          n->looks, n->next_ms, op->error, n->manifest_id, n->started_ms);
     }
-    return state_run(db, e,
-                     "UPDATE supply_scans SET state = ?, next_ms = NULL, ended_ms = ?, error = ?"
-                     " WHERE manifest_id = ? AND started_ms = ?",
-                     "zizii", op->state, clock_wall_ms(), op->error, n->manifest_id, n->started_ms);
+    if (state_run(db, e,
+                  "UPDATE supply_scans SET state = ?, next_ms = NULL, ended_ms = ?, error = ?"
+                  " WHERE manifest_id = ? AND started_ms = ? AND next_ms IS NOT NULL",
+                  "zizii", op->state, clock_wall_ms(), op->error, n->manifest_id,
+                  n->started_ms) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0 ? tell_scanned(db, op, e) : 0;
 }
 
 static void note(struct supply *s, const struct scan *n, const char *state, const char *error)
 {
-    struct scan_op op = {.scan = *n, .state = state, .error = error};
+    struct scan_op op = {.s = s, .scan = *n, .state = state, .error = error};
     struct err e;
 
     if (state_write(s->state, note_fn, &op, &e) < 0) {

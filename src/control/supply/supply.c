@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "registry/registry.h"
 
 #include <stdlib.h>
@@ -95,6 +96,8 @@ struct supply *supply_open(const struct supply_parts *p, struct err *e)
     s->denied = p->denied;
     s->n_denied = p->n_denied;
     s->own_url = xstrdup(p->url);
+    s->ctx = p->ctx;
+    s->scanned = p->scanned;
     lock_init(&s->lock, LOCK_supply);
     return !p->is_offline && scan_worker_start(s, e) < 0 ? NULL : TAKE(s);
 }
@@ -142,8 +145,7 @@ static int scan_arrived(struct supply *s, const struct registry_arrival *x, stru
         return -1;
     }
     accessory_parse(&a, of.artifact_type, of.body, &self);
-    return self.kind != ACCESSORY_OTHER || str_find(of.media_type, STR("index")) >= 0 ||
-                   str_find(of.media_type, STR("list")) >= 0
+    return self.kind != ACCESSORY_OTHER || is_index(&of) /* its images arrived before it */
                ? 0
                : scan_start(s, &of, 0, x->by, e);
 }
@@ -156,4 +158,24 @@ void supply_arrived(struct supply *s, const struct registry_arrival *x)
         log_warn("scan.not_started", "repository=%s digest=%s error=%s next=start it by hand",
                  Q(x->repository), x->digest, Q(str_of(e.msg)));
     }
+}
+
+int supply_metrics(struct state_db *db, struct buf *out, struct err *e)
+{
+    static const struct {
+        const char *name, *help, *sql;
+    } gauges[] = {
+        {"strata_scans_waiting", "Scans of images that wait or go on.",
+         "SELECT count(*) FROM supply_scans WHERE next_ms IS NOT NULL"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+        int64_t n;
+
+        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
+            return -1;
+        }
+        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
+    }
+    return 0;
 }

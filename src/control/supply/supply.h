@@ -31,6 +31,14 @@ extern const struct state_schema supply_schema;
 extern const struct route supply_routes[]; /* ctx: struct supply * */
 extern const struct http_schema supply_schemas[];
 
+/* A scan has ended; `overview`: a JSON object about it and what was found, as Harbor's webhooks
+ * have it. */
+struct supply_scanned {
+    bool failed;
+    int64_t project_id;
+    struct str repository, tag, digest, by, overview; /* tag.p NULL: none */
+};
+
 struct supply_parts {
     struct state *state;
     struct access *access;
@@ -41,6 +49,9 @@ struct supply_parts {
     size_t n_denied;
     const char *url; /* of this server, for scanners to pull from; copied */
     bool is_offline; /* asks no scanner: a check of a state that may be a copy */
+    void *ctx;
+    /* In the transaction that ends it. May be NULL. */
+    int (*scanned)(void *ctx, struct state_db *db, const struct supply_scanned *x, struct err *e);
 };
 struct supply *supply_open(const struct supply_parts *p, struct err *e) MUST_USE;
 void supply_close(struct supply *s);
@@ -57,3 +68,5 @@ int supply_housekeep(struct supply *s, struct err *e) MUST_USE;
 int supply_may_pull(struct supply *s, const struct registry_pull *p, struct err *e) MUST_USE;
 int supply_may_run(struct supply *s, int64_t project_id, struct str repository, const char *digest,
                    struct err *e) MUST_USE;
+/* Adds its queue to /metrics. */
+int supply_metrics(struct state_db *db, struct buf *out, struct err *e) MUST_USE;

@@ -21,6 +21,8 @@ struct supply {
     const struct cidr *denied;
     size_t n_denied;
     char *own_url;
+    void *ctx; /* of `scanned` */
+    int (*scanned)(void *ctx, struct state_db *db, const struct supply_scanned *x, struct err *e);
     pthread_t worker;
     bool has_worker;
     atomic_bool is_closing;
@@ -29,6 +31,12 @@ struct supply {
     struct map verified; /* see judge.c; guarded by lock, as generation */
     uint64_t generation; /* of the keys of all projects */
 };
+
+static inline bool is_index(const struct artifact *of)
+{
+    return str_find(of->media_type, STR("index")) >= 0 ||
+           str_find(of->media_type, STR("list")) >= 0;
+}
 
 /* --- accessory.c: what a manifest is that belongs to an image --- */
 

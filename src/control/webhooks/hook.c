@@ -7,8 +7,8 @@
 #include <string.h>
 
 static const char *const event_names[WEBHOOK_EVENTS] = {
-    "PUSH_ARTIFACT", "PULL_ARTIFACT", "DELETE_ARTIFACT", "QUOTA_EXCEED",
-    "QUOTA_WARNING", "TAG_RETENTION", "REPLICATION",     "PING"};
+    "PUSH_ARTIFACT", "PULL_ARTIFACT", "DELETE_ARTIFACT",    "QUOTA_EXCEED",    "QUOTA_WARNING",
+    "TAG_RETENTION", "REPLICATION",   "SCANNING_COMPLETED", "SCANNING_FAILED", "PING"};
 
 static const char *const format_names[HOOK_FORMATS] = {"Default", "CloudEvents"};
 

@@ -13,6 +13,8 @@ static const char *const cloud_types[WEBHOOK_EVENTS] = {"harbor.artifact.pushed"
                                                         "harbor.quota.warned",
                                                         "harbor.tag_retention.finished",
                                                         "harbor.replication.status.changed",
+                                                        "harbor.scan.completed",
+                                                        "harbor.scan.failed",
                                                         "strata.webhook.ping"};
 
 const char *payload_type(enum hook_format format)
@@ -20,9 +22,15 @@ const char *payload_type(enum hook_format format)
     return format == HOOK_CLOUDEVENTS ? "application/cloudevents+json" : "application/json";
 }
 
+static bool is_of_scans(enum webhook_event event)
+{
+    return event == WEBHOOK_SCANNED || event == WEBHOOK_SCAN_FAILED;
+}
+
 static bool is_of_images(enum webhook_event event)
 {
-    return event == WEBHOOK_PUSH || event == WEBHOOK_PULL || event == WEBHOOK_DELETE;
+    return is_of_scans(event) || event == WEBHOOK_PUSH || event == WEBHOOK_PULL ||
+           event == WEBHOOK_DELETE;
 }
 
 static struct str without_project(struct str repository)
@@ -67,6 +75,10 @@ static void write_image(const struct payload *p, const struct webhook_image *one
     jw_kv_str(w, "digest", one->digest);
     jw_kv_str(w, "tag", name);
     jw_kv_str(w, "resource_url", buf_str(&url));
+    if (is_of_scans(p->news->event) && p->news->about.len > 0) {
+        jw_key(w, "scan_overview");
+        jw_raw(w, p->news->about);
+    }
     jw_end(w);
     buf_done(&url);
 }
@@ -142,7 +154,7 @@ static void write_data(const struct payload *p, struct jw *w)
     if (n->repository.len > 0) {
         write_repository(p, w);
     }
-    if (n->about.len > 0) {
+    if (n->about.len > 0 && !is_of_scans(n->event)) {
         write_about(p, w);
     }
     if (n->details.len > 0 || n->n_left_out > 0) {

@@ -3,6 +3,7 @@
 #include "access/access.h"
 #include "base/cfg.h"
 #include "base/clock.h"
+#include "base/metric.h"
 #include "state/state.h"
 
 #include <stdlib.h>
@@ -149,5 +150,25 @@ int webhooks_project_gone(struct webhooks *h, int64_t project_id, struct err *e)
         return -1;
     }
     webhooks_changed(h, project_id, 0);
+    return 0;
+}
+
+int webhooks_metrics(struct state_db *db, struct buf *out, struct err *e)
+{
+    static const struct {
+        const char *name, *help, *sql;
+    } gauges[] = {
+        {"strata_webhooks_waiting", "Deliveries of webhooks that wait to be sent.",
+         "SELECT count(*) FROM webhook_deliveries WHERE state = 'waiting'"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
+        int64_t n;
+
+        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
+            return -1;
+        }
+        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
+    }
     return 0;
 }

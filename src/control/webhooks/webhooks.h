@@ -56,6 +56,8 @@ enum webhook_event {
     WEBHOOK_QUOTA_WARNING,
     WEBHOOK_RETENTION,
     WEBHOOK_REPLICATION,
+    WEBHOOK_SCANNED,
+    WEBHOOK_SCAN_FAILED,
     WEBHOOK_PING, /* asked for by somebody, for one hook */
     WEBHOOK_EVENTS
 };
@@ -73,7 +75,8 @@ struct webhook_news {
     const struct webhook_image *images;
     size_t n_images, n_left_out; /* left out: only counted */
     struct str details;          /* a sentence, or empty */
-    struct str about;            /* RETENTION, REPLICATION: the JSON object of that name */
+    struct str
+        about; /* RETENTION, REPLICATION: the JSON object of that name; scans: of the image */
 };
 /* Inside the transaction of what it tells of. Fails only when the database does. */
 int webhooks_queue(struct webhooks *h, struct state_db *db, const struct webhook_news *n,
@@ -81,3 +84,5 @@ int webhooks_queue(struct webhooks *h, struct state_db *db, const struct webhook
 /* Never waits: written down within a second, lost by a kill before that. For what has no
  * transaction. Copies. */
 void webhooks_note(struct webhooks *h, const struct webhook_news *n);
+/* Adds its queue to /metrics. */
+int webhooks_metrics(struct state_db *db, struct buf *out, struct err *e) MUST_USE;

@@ -551,7 +551,7 @@ const struct cli_verb cli_verbs[] = {
      S},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
-     "TAG_RETENTION REPLICATION\n"
+     "TAG_RETENTION REPLICATION SCANNING_COMPLETED SCANNING_FAILED\n"
      "  strata webhook create ci --url https://ci.example/hook --event PUSH_ARTIFACT -p demo",
      webhook_opts, verb_webhook_create, P},
     {"webhook list", "", "List webhooks.", NULL, NULL, verb_webhook_list, P},

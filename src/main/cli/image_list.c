@@ -27,12 +27,12 @@ int verb_image_list(struct cli *c, struct err *e)
     static const struct column repos[] = {{"REPOSITORY", "name", COLUMN_TEXT},
                                           {"TAGS", "tags", COLUMN_NUMBER},
                                           {"SIZE", "size_bytes", COLUMN_BYTES},
-                                          {"CHANGED", "updated_at", COLUMN_AGE}};
-    static const struct column tags[] = {{"TAG", "tag", COLUMN_TEXT},
-                                         {"DIGEST", "digest", COLUMN_TEXT},
-                                         {"PLATFORM", "platform", COLUMN_TEXT},
-                                         {"SIZE", "size_bytes", COLUMN_BYTES},
-                                         {"PUSHED", "pushed_at", COLUMN_AGE}};
+                                          {"CHANGED", "updated_at", COLUMN_AGE},
+                                          {"PULLED", "pulled_at", COLUMN_AGE}};
+    static const struct column tags[] = {
+        {"TAG", "tag", COLUMN_TEXT},           {"DIGEST", "digest", COLUMN_TEXT},
+        {"PLATFORM", "platform", COLUMN_TEXT}, {"SIZE", "size_bytes", COLUMN_BYTES},
+        {"PUSHED", "pushed_at", COLUMN_AGE},   {"PULLED", "pulled_at", COLUMN_AGE}};
     const char *repo = cli_arg(c, 0), *label = cli_option(c, "label");
     SCOPED(freep) char *path = NULL;
     SCOPED(json_decrefp) json_t *items = NULL;

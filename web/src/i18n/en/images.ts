@@ -20,6 +20,7 @@ export const images = {
   'images.digest': 'Digest',
   'images.platform': 'Platform',
   'images.pushed': 'Pushed',
+  'images.pulled': 'Pulled',
   'images.copy_reference': 'Copy the whole name',
   'images.summary': '{tags} tags · {size}',
   'images.filter': 'Filter by name',

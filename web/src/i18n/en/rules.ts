@@ -68,6 +68,8 @@ export const rules = {
   'hook.event_QUOTA_EXCEED': 'Push refused for lack of storage',
   'hook.event_TAG_RETENTION': 'Retention applied',
   'hook.event_REPLICATION': 'Replicated',
+  'hook.event_SCANNING_COMPLETED': 'Scanned',
+  'hook.event_SCANNING_FAILED': 'Scan failed',
   'hook.event_PING': 'Test',
   'hook.format': 'Form',
   'hook.format_default': 'As Harbor',

@@ -387,7 +387,10 @@ export const server: Record<string, string> = {
   'there is no scanner "%.*s"': '没有扫描器“{1}”',
   'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '没有扫描器：由管理员添加（strata scanner add），或为镜像上传报告（strata image scan --report）',
   // src/control/supply/scans.c
-  'this is an index of images: scan the images that it lists, by their digests': '这是镜像的索引：请按摘要扫描它列出的镜像',
+  'the server stopped before the end: try again': '服务器在结束前停止：请重试',
+  'vulnerabilities: expected a list': 'vulnerabilities：应为列表',
+  'results: there are none, so nothing was looked for: give the report of a run that has ended': 'results：没有结果，说明什么都没有检查：请提供已结束的运行的报告',
+  'this index lists no image that is here: scan what it lists': '这个索引没有列出此处的镜像：请扫描它列出的内容',
   'the scanner answered %d': '扫描器回应 {1}',
   'the scanner gave no id': '扫描器没有给编号',
   'cannot start a thread for scans: %s': '无法启动扫描的线程：{1}',

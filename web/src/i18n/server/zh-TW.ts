@@ -387,7 +387,10 @@ export const server: Record<string, string> = {
   'there is no scanner "%.*s"': '沒有掃描器「{1}」',
   'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '沒有掃描器：由管理員加入（strata scanner add），或為映像檔上傳報告（strata image scan --report）',
   // src/control/supply/scans.c
-  'this is an index of images: scan the images that it lists, by their digests': '這是映像檔的索引：請以摘要掃描它列出的映像檔',
+  'the server stopped before the end: try again': '伺服器在結束前停止：請再試一次',
+  'vulnerabilities: expected a list': 'vulnerabilities：應為清單',
+  'results: there are none, so nothing was looked for: give the report of a run that has ended': 'results：沒有結果，表示什麼都沒有檢查：請提供已結束的執行的報告',
+  'this index lists no image that is here: scan what it lists': '這個索引沒有列出此處的映像檔：請掃描它列出的內容',
   'the scanner answered %d': '掃描器回應 {1}',
   'the scanner gave no id': '掃描器沒有給編號',
   'cannot start a thread for scans: %s': '無法啟動掃描的執行緒：{1}',

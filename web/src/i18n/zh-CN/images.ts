@@ -21,6 +21,7 @@ export const images: Record<keyof typeof en, string> = {
   'images.digest': '摘要',
   'images.platform': '平台',
   'images.pushed': '推送时间',
+  'images.pulled': '拉取时间',
   'images.copy_reference': '复制完整名称',
   'images.summary': '{tags} 个标签 · {size}',
   'images.filter': '按名称筛选',

@@ -21,6 +21,7 @@ export const images: Record<keyof typeof en, string> = {
   'images.digest': '摘要',
   'images.platform': '平台',
   'images.pushed': '推送時間',
+  'images.pulled': '拉取時間',
   'images.copy_reference': '複製完整名稱',
   'images.summary': '{tags} 個標籤 · {size}',
   'images.filter': '依名稱篩選',

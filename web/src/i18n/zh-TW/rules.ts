@@ -69,6 +69,8 @@ export const rules: Record<keyof typeof en, string> = {
   'hook.event_QUOTA_EXCEED': '空間不足而拒絕推送',
   'hook.event_TAG_RETENTION': '已套用保留規則',
   'hook.event_REPLICATION': '映像複製',
+  'hook.event_SCANNING_COMPLETED': '掃描完成',
+  'hook.event_SCANNING_FAILED': '掃描失敗',
   'hook.event_PING': '測試',
   'hook.format': '格式',
   'hook.format_default': '與 Harbor 相同',

@@ -86,6 +86,7 @@ function Tags({ project, repository }: { project: string; repository: string }) 
               { title: t('images.platform'), dataIndex: 'platform', responsive: ['md'], render: (p: string) => <Platforms text={p} /> },
               { title: t('images.size'), dataIndex: 'size_bytes', align: 'right', width: 110, responsive: ['md'], render: bytes },
               { title: t('images.pushed'), dataIndex: 'pushed_at', width: 160, render: (at: string) => <Ago at={at} /> },
+              { title: t('images.pulled'), dataIndex: 'pulled_at', width: 160, responsive: ['lg'], render: (at: string | null) => (at ? <Ago at={at} /> : '–') },
               ...(mayDelete
                 ? [
                     {
