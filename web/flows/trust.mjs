@@ -79,17 +79,17 @@ export const flows = {
     });
     await page.goto(at);
     await page.getByText('Signed with release').waitFor();
-    await page.getByText('CVE-2026-1').waitFor();
-    await page.getByText('CVE-2026-2').waitFor();
+    await page.getByText('CVE-2026-1', { exact: true }).waitFor();
+    await page.getByText('CVE-2026-2', { exact: true }).waitFor();
     await choose(page, 'Only these and worse', 'High');
-    await page.getByText('CVE-2026-2').waitFor({ state: 'detached' });
-    await page.getByText('CVE-2026-1').waitFor();
+    await page.getByText('CVE-2026-2', { exact: true }).waitFor({ state: 'detached' });
+    await page.getByText('CVE-2026-1', { exact: true }).waitFor();
     await page.getByText('Cannot be pulled').waitFor(); // a finding is as bad as the rule says
     await accessible(page);
     await shot(page, 'findings');
     const small = await newPage({ width: 400, dark: true });
     await small.goto(at);
-    await small.getByText('CVE-2026-1').waitFor();
+    await small.getByText('CVE-2026-1', { exact: true }).waitFor();
     await accessible(small);
     await shot(small, 'findings-small');
     await small.goto(`${url}/ui/p/${P}/settings`);
