@@ -102,6 +102,96 @@ export const flows = {
     }
   },
 
+  'an archive that is dropped on the page is pushed': async ({ page, url, admin, api, shot }) => {
+    const folder = await baseImage(url, admin, api);
+    try {
+      const { docker } = archives(url, admin, folder);
+      await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-drop' });
+      await page.goto(`${url}/ui/p/flow-drop/images`);
+      await page.getByRole('button', { name: 'Upload an archive' }).first().waitFor();
+      const drop = async (where, bytes, name) => {
+        const carried = await page.evaluateHandle(
+          ([text, called]) => {
+            const all = new DataTransfer();
+            all.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], called));
+            return all;
+          },
+          [Buffer.from(bytes).toString('base64'), name],
+        );
+        await page.locator(where).dispatchEvent('dragover', { dataTransfer: carried });
+        await page.locator(where).dispatchEvent('drop', { dataTransfer: carried });
+      };
+      await drop('h1', 'no archive', 'notes.txt'); // on the page, which opens the dialog
+      await page.getByRole('dialog').getByRole('alert').waitFor();
+      await shot(page, 'dropped-nonsense');
+      await drop('.drop-zone', readFileSync(docker), 'image.tar'); // in the dialog
+      await page.getByLabel('Repository', { exact: true }).fill('dropped');
+      await page.getByLabel('Tag', { exact: true }).fill('v1');
+      await page.getByRole('button', { name: 'Push', exact: true }).click();
+      await page.getByText('flow-drop/dropped:v1 is here').waitFor();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  },
+
+  'a hundred thousand tags are read as one scrolls, and filtered': async ({ page, newPage, url, admin, api, shot, accessible }) => {
+    const folder = await baseImage(url, admin, api);
+    rmSync(folder, { recursive: true, force: true });
+    await ensure(api, 'POST', '/api/v1/projects', { name: 'flow-many' });
+    const creds = `${admin.user}:${admin.password}`;
+    run('skopeo', ['copy', '--src-tls-verify=false', '--src-creds', creds, '--dest-tls-verify=false', '--dest-creds', creds, `docker://${host(url)}/flow-images/base:1`, `docker://${host(url)}/flow-many/app:t`]);
+    run('sqlite3', ['-cmd', '.timeout 20000', join(process.env.STRATA_STATE, 'state.db'),
+      "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)" +
+      " INSERT INTO tags(repository_id, name, manifest_id, pushed_ms) SELECT t.repository_id, printf('v%06d', i), t.manifest_id, t.pushed_ms + i" +
+      " FROM n, tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = 'flow-many/app' AND t.name = 't'"]);
+    const measured = {};
+    const timed = async (name, act) => {
+      const began = performance.now();
+      await act();
+      measured[name] = Math.round(performance.now() - began);
+    };
+    const rows = page.locator('.ant-table-row');
+    const holder = page.locator('.ant-table-tbody-virtual-holder');
+    await timed('first_rows_ms', async () => {
+      await page.goto(`${url}/ui/p/flow-many/images/app`);
+      await page.getByRole('link', { name: 't', exact: true }).waitFor();
+    });
+    await page.getByText(/loaded, there are more/).waitFor();
+    for (let i = 0; i < 60 && !(await holder.count()); i++) {
+      await page.mouse.move(600, 500);
+      await page.mouse.wheel(0, 4000);
+      await page.waitForTimeout(100);
+    }
+    const loaded = async () => Number((await page.locator('.list-foot [role=status]').innerText()).match(/^[\d,]+/)[0].replace(',', ''));
+    await timed('to_3000_rows_ms', async () => {
+      while ((await loaded()) < 3000) {
+        await holder.hover();
+        await page.mouse.wheel(0, 20_000);
+        await page.waitForTimeout(20);
+      }
+    });
+    assert.ok((await rows.count()) < 80, 'only rows in sight exist');
+    const cdp = await page.context().newCDPSession(page);
+    await cdp.send('Performance.enable');
+    await cdp.send('HeapProfiler.collectGarbage');
+    measured.heap_mb = Math.round((await cdp.send('Performance.getMetrics')).metrics.find((m) => m.name === 'JSHeapUsedSize').value / 1e6);
+    assert.ok(measured.heap_mb < 150, `the page holds ${measured.heap_mb} MB`);
+    await accessible(page);
+    await shot(page, 'many-tags');
+    await timed('filter_ms', async () => {
+      await page.getByLabel('Filter by tag or digest').fill('77777');
+      await page.getByRole('link', { name: 'v077777' }).waitFor();
+    });
+    assert.equal(await rows.count(), 1);
+    await page.waitForURL(/q=77777/);
+    console.log(JSON.stringify(measured));
+    const small = await newPage({ width: 400, dark: true });
+    await small.goto(`${url}/ui/p/flow-many/images/app`);
+    await small.getByRole('link', { name: 't', exact: true }).waitFor();
+    await accessible(small);
+    await shot(small, 'many-tags-small');
+  },
+
   'a page without a secure context pushes too': async ({ page, url, admin, api }) => {
     const folder = await baseImage(url, admin, api);
     try {

@@ -83,6 +83,10 @@ export const flows = {
     await page.getByRole('button', { name: 'Run now: flow-rule' }).waitFor();
     await accessible(page);
     await shot(page, 'replication-rules');
+    await page.getByLabel('Filter by rule, registry or repository').fill('no-such-rule');
+    await page.getByRole('button', { name: 'Run now: flow-rule' }).waitFor({ state: 'detached' });
+    await page.getByLabel('Filter by rule, registry or repository').fill('FLOW-site');
+    await page.getByRole('button', { name: 'Run now: flow-rule' }).waitFor();
     await page.getByRole('button', { name: 'Run now: flow-rule' }).click();
     // It ends while one looks: events tell.
     const row = page.getByRole('row', { name: /flow-rule/ }).first();
@@ -92,6 +96,10 @@ export const flows = {
     await accessible(page);
     await shot(page, 'replication-run');
     const run = page.url();
+    await page.goto(`${url}/ui/admin/replication?tab=runs&runs=flow-rule`);
+    await row.waitFor();
+    await page.getByLabel('Filter by rule', { exact: true }).fill('other');
+    await page.getByText('Nothing fits this filter.').waitFor();
 
     const small = await newPage({ width: 400, dark: true });
     await small.goto(run);

@@ -167,8 +167,8 @@ static int runs_fn(struct state_db *db, void *ctx, struct err *e)
     if (number_of(l->after, INT64_MAX, &before, e) < 0 ||
         query_open(&q, db, e,
                    "SELECT " RUN_COLUMNS RUN_FROM "WHERE n.id < ?1 AND (?2 = '' OR r.name = ?2)"
-                   " ORDER BY n.id DESC LIMIT ?3",
-                   "isi", before, k->rule, l->limit + 1) < 0) {
+                   " AND has_words(?3, r.name, n.started_by) ORDER BY n.id DESC LIMIT ?4",
+                   "issi", before, k->rule, l->q, l->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -236,8 +236,8 @@ static int tasks_fn(struct state_db *db, void *ctx, struct err *e)
         query_open(&q, db, e,
                    "SELECT " TASK_COLUMNS " FROM replication_tasks WHERE run_id = ?1"
                    " AND number > ?2 AND (?3 = '' OR instr(',' || ?3 || ',', ',' || state || ','))"
-                   " ORDER BY number LIMIT ?4",
-                   "iisi", k->id, after, k->state, l->limit + 1) < 0) {
+                   " AND has_words(?4, source, reference, destination) ORDER BY number LIMIT ?5",
+                   "iissi", k->id, after, k->state, l->q, l->limit + 1) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {

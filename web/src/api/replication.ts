@@ -5,9 +5,10 @@ import type { ReplicationRule, ReplicationRun, ReplicationTask, RemoteRegistry }
 
 const touch = (...key: string[]) => queryClient.invalidateQueries({ queryKey: ['replication', ...key] });
 
-export const useRegistries = () => usePages<RemoteRegistry>(['replication', 'registries'], '/api/v1/registries', { limit: 1000 });
-export const useRules = () => usePages<ReplicationRule>(['replication', 'rules'], '/api/v1/replication/rules', { limit: 1000 });
-export const useRuns = () => usePages<ReplicationRun>(['replication', 'runs'], '/api/v1/replication/runs', { limit: 50, goesOn: (r) => !r.ended_at });
+export const useRegistries = (q = '') => usePages<RemoteRegistry>(['replication', 'registries'], '/api/v1/registries', { limit: 1000, params: { q } });
+export const useRules = (q = '') => usePages<ReplicationRule>(['replication', 'rules'], '/api/v1/replication/rules', { params: { q } });
+export const useRuns = (q = '') =>
+  usePages<ReplicationRun>(['replication', 'runs'], '/api/v1/replication/runs', { limit: 50, params: { q }, goesOn: (r) => !r.ended_at });
 export const useTasks = (id: number) =>
   usePages<ReplicationTask>(['replication', 'runs', id], `/api/v1/replication/runs/${id}/tasks`, { limit: 200, goesOn: (k) => !k.ended_at });
 

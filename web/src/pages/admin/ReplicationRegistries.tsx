@@ -1,11 +1,13 @@
 import { MoreOutlined } from '@ant-design/icons';
-import { App, Button, Dropdown, Empty } from 'antd';
+import { App, Button, Dropdown, Empty, Flex } from 'antd';
 import { deleteRegistry, pingRegistry, useRegistries } from '../../api/replication';
 import type { RemoteRegistry } from '../../api/types';
 import { useConfirm } from '../../components/confirm';
 import { ErrorView } from '../../components/ErrorView';
+import { FilterBox } from '../../components/FilterBox';
 import { PagedTable } from '../../components/PagedTable';
 import { Ago } from '../../components/time';
+import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 
 function Actions({ registry, edit }: { registry: RemoteRegistry; edit: () => void }) {
@@ -52,35 +54,39 @@ function Actions({ registry, edit }: { registry: RemoteRegistry; edit: () => voi
 
 export function RegistriesTable({ edit }: { edit: (registry: RemoteRegistry) => void }) {
   const t = useText();
-  const registries = useRegistries();
+  const [q] = useParam('registries');
+  const registries = useRegistries(q);
   if (registries.error) {
     return <ErrorView error={registries.error} retry={() => void registries.refetch()} />;
   }
   return (
-    <PagedTable<RemoteRegistry>
-      rowKey="name"
-      pages={registries}
-      locale={{ emptyText: <Empty description={t('repl.no_registries')} /> }}
-      columns={[
-        {
-          title: t('repl.name'),
-          dataIndex: 'name',
-          render: (name: string, r) => (
-            <>
-              <strong className="break">{name}</strong>
-              <div className="secondary break">{r.url}</div>
-            </>
-          ),
-        },
-        { title: t('repl.user'), dataIndex: 'user', responsive: ['md'], render: (user: string) => user || '–' },
-        { title: t('admin.created'), dataIndex: 'created_at', width: 160, responsive: ['md'], render: (at: string) => <Ago at={at} /> },
-        {
-          title: <span className="sr-only">{t('repl.actions_head')}</span>,
-          key: 'actions',
-          width: 56,
-          render: (_, r) => <Actions registry={r} edit={() => edit(r)} />,
-        },
-      ]}
-    />
+    <Flex vertical gap={16}>
+      <FilterBox label={t('repl.filter_registries')} name="registries" />
+      <PagedTable<RemoteRegistry>
+        rowKey="name"
+        pages={registries}
+        locale={{ emptyText: q ? t('list.none_fit') : <Empty description={t('repl.no_registries')} /> }}
+        columns={[
+          {
+            title: t('repl.name'),
+            dataIndex: 'name',
+            render: (name: string, r) => (
+              <>
+                <strong className="break">{name}</strong>
+                <div className="secondary break">{r.url}</div>
+              </>
+            ),
+          },
+          { title: t('repl.user'), dataIndex: 'user', responsive: ['md'], render: (user: string) => user || '–' },
+          { title: t('admin.created'), dataIndex: 'created_at', width: 160, responsive: ['md'], render: (at: string) => <Ago at={at} /> },
+          {
+            title: <span className="sr-only">{t('repl.actions_head')}</span>,
+            key: 'actions',
+            width: 56,
+            render: (_, r) => <Actions registry={r} edit={() => edit(r)} />,
+          },
+        ]}
+      />
+    </Flex>
   );
 }

@@ -1,8 +1,9 @@
-import { Button, Drawer, Empty, Progress, Tag } from 'antd';
+import { Button, Drawer, Empty, Flex, Progress, Tag } from 'antd';
 import { stopRun, useRuns, useTasks } from '../../api/replication';
 import type { ReplicationRun, ReplicationTask } from '../../api/types';
 import { ErrorView } from '../../components/ErrorView';
 import { bytes, duration } from '../../components/format';
+import { FilterBox } from '../../components/FilterBox';
 import { PagedTable } from '../../components/PagedTable';
 import { Ago, useNow } from '../../components/time';
 import { useParam } from '../../components/useParam';
@@ -96,18 +97,20 @@ function Tasks({ run, close }: { run: ReplicationRun; close: () => void }) {
 
 export function RunsTable() {
   const t = useText();
-  const runs = useRuns();
+  const [q] = useParam('runs');
+  const runs = useRuns(q);
   const [open, setOpen] = useParam('run');
   const shown = runs.items.find((r) => String(r.id) === open);
   if (runs.error) {
     return <ErrorView error={runs.error} retry={() => void runs.refetch()} />;
   }
   return (
-    <>
+    <Flex vertical gap={16}>
+      <FilterBox label={t('repl.filter_runs')} name="runs" />
       <PagedTable<ReplicationRun>
         rowKey="id"
         pages={runs}
-        locale={{ emptyText: <Empty description={t('repl.no_runs')} /> }}
+        locale={{ emptyText: q ? t('list.none_fit') : <Empty description={t('repl.no_runs')} /> }}
         columns={[
           {
             title: t('repl.run_id'),
@@ -149,6 +152,6 @@ export function RunsTable() {
         ]}
       />
       {shown && <Tasks run={shown} close={() => setOpen('')} />}
-    </>
+    </Flex>
   );
 }

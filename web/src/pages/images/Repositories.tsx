@@ -1,7 +1,7 @@
 // The repositories of a project, and for a project without any how to bring the first image.
 import { CloudUploadOutlined, DeleteOutlined } from '@ant-design/icons';
 import { Button, Card, Flex, Typography } from 'antd';
-import { useState, type DragEvent } from 'react';
+import { lazy, Suspense, useState, type DragEvent } from 'react';
 import { Link, useNavigate, useParams } from 'react-router-dom';
 import { filePath, path } from '../../api/client';
 import { useRepositories } from '../../api/registry';
@@ -20,8 +20,9 @@ import { useText } from '../../i18n';
 import { pushCommands } from './commands';
 import { DeleteRepository } from './DeleteImage';
 import { LabelFilter } from './LabelChips';
-import { UploadArchive } from './UploadArchive';
 import './images.css';
+
+const UploadArchive = lazy(() => import('./UploadArchive'));
 
 function HowToPush({ project, isEmpty, upload }: { project: string; isEmpty: boolean; upload: (() => void) | null }) {
   const t = useText();
@@ -132,7 +133,11 @@ export default function Repositories() {
         )}
         {!mayPush && isEmpty && <Card>{t('images.none_guest')}</Card>}
       </Flex>
-      {upload && <UploadArchive project={project} file={upload.file} close={() => setUpload(null)} />}
+      {upload && (
+        <Suspense>
+          <UploadArchive project={project} file={upload.file} close={() => setUpload(null)} />
+        </Suspense>
+      )}
     </div>
   );
 }

@@ -98,7 +98,7 @@ function Failed({ error }: { error: unknown }) {
   );
 }
 
-export function UploadArchive({ project, file, close }: { project: string; file: File | null; close: () => void }) {
+export default function UploadArchive({ project, file, close }: { project: string; file: File | null; close: () => void }) {
   const t = useText();
   const { stage, open, push, cancel } = useArchive(project, file);
   const isBusy = stage.is === 'reading' || stage.is === 'pushing';
