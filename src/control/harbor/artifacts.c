@@ -8,8 +8,8 @@
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
     " m.pushed_ms, m.pulled_ms, m.platform, m.annotations"
 /* As Harbor lists them: not the parts of an index, and not what refers to another, unless they
- * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all; ?4 a
- * JSON array of the ids of labels that it has. */
+ * have a tag. ?1 the repository, ?2 "*", or "nil" for those without a tag, or a tag; NULL: all; ?4
+ * a JSON array of the ids of labels that it has. */
 #define FROM_ARTIFACTS                                                                             \
     " FROM manifests m JOIN repositories r ON r.id = m.repository_id WHERE r.name = ?1"            \
     " AND (EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id) OR (m.subject IS NULL"         \
@@ -209,7 +209,8 @@ static int fill_artifacts(struct state_db *db, void *ctx, struct err *e)
                    " ORDER BY CASE ?5 WHEN 'push_time' THEN m.pushed_ms"
                    "   WHEN 'size' THEN m.total_bytes WHEN '-size' THEN -m.total_bytes"
                    "   ELSE -m.pushed_ms END, m.id DESC LIMIT ?6 OFFSET ?7",
-                   "sssssii", of->repository, tag, digest, labels, l->sort, l->size, l->offset) < 0) {
+                   "sssssii", of->repository, tag, digest, labels, l->sort, l->size,
+                   l->offset) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {

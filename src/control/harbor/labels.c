@@ -1,4 +1,5 @@
-/* Labels by their ids: global ones (scope g), those of projects (scope p), and those of artifacts. */
+/* Labels by their ids: global ones (scope g), those of projects (scope p), and those of artifacts.
+ */
 #include "registry/labels.h"
 
 #include "harbor_priv.h"
@@ -90,8 +91,9 @@ static int scope_of(struct str scope, int64_t asked_id, int64_t *project_id, str
     }
     *project_id = asked_id;
     return asked_id > 0 ? 0
-                        : err_set(e, ERR_INVALID, "project_id: give that of the project, with "
-                                                  "scope p");
+                        : err_set(e, ERR_INVALID,
+                                  "project_id: give that of the project, with "
+                                  "scope p");
 }
 
 int harbor_labels(struct http_req *r, struct err *e)

@@ -192,7 +192,7 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    " AND has_words(?5, substr(r.name, length(?1) + 2))"
                    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id"
                    "  AND " SQL_HAS_LABELS("?6") ")"
-                   " ORDER BY r.name LIMIT ?3",
+                                                 " ORDER BY r.name LIMIT ?3",
                    "ssiiss", op->repository, op->page->after.p ? op->page->after : STR_EMPTY,
                    op->page->limit + 1, project_id, op->page->q, op->page->labels) < 0) {
         return -1;

@@ -51,8 +51,8 @@ const struct route registry_api_routes[] = {
     {HTTP_GET, "/api/v1/projects/{p}/repositories", PERM_IMAGE_PULL, api_repositories,
      "Repositories of a project.", .query = "q label limit after", .gives = "200 [Repository]"},
     {HTTP_GET, "/api/v1/projects/{p}/repositories/{repo...}/tags", PERM_IMAGE_PULL, api_tags,
-     "Tags of a repository with digest, size, platform and labels.",
-     .query = "q label limit after", .gives = "200 [Tag]"},
+     "Tags of a repository with digest, size, platform and labels.", .query = "q label limit after",
+     .gives = "200 [Tag]"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}/tags/{tag}", PERM_IMAGE_DELETE,
      api_tag_delete, "Deletes a tag, and the image when that was its last tag.", .gives = "204"},
     {HTTP_DELETE, "/api/v1/projects/{p}/repositories/{repo...}", PERM_IMAGE_DELETE,
@@ -144,8 +144,7 @@ const struct http_schema registry_schemas[] = {
     {"Repository", "{name: string, tags: integer, size_bytes: integer, updated_at: time}"},
     {"Tag", "{tag: string, digest: string, media_type: string, size_bytes: integer,"
             " platform: string, pushed_at: time, labels: [ImageLabel]}"},
-    {"ImageLabel",
-     "{id: integer, name: string, color: string, scope: 'global' | 'project'}"},
+    {"ImageLabel", "{id: integer, name: string, color: string, scope: 'global' | 'project'}"},
     {"LabelNew", "{name: string, description?: string, color?: string}"},
     {"LabelChange", "{name?: string, description?: string, color?: string}"},
     {"Label", "{id: integer, name: string, description: string, color: string,"
@@ -159,7 +158,8 @@ const struct http_schema registry_schemas[] = {
     {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},
     {"RetentionRule",
      "{id?: integer, repositories?: string, tags?: string, untagged?: boolean, n?: integer,"
-     " labels?: [string], keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' | 'always'}"},
+     " labels?: [string], keep: 'latest_pushed' | 'latest_pulled' | 'pushed_days' | 'pulled_days' "
+     "| 'always'}"},
     {"ImagePolicyChange", "{immutable?: [ImmutableRule], retention?: {schedule?: string | null,"
                           " others?: 'keep' | 'remove', rules?: [RetentionRule]}}"},
     {"ImagePolicy", "{immutable: [ImmutableRule], retention: {schedule: string | null,"
