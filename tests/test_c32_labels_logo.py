@@ -318,7 +318,11 @@ def test_who_may_in_harbors_way(side, name):
     for role, reads, changes in (('guest', 200, 403), ('developer', 200, 403), ('maintainer', 200, 200), (None, 404, 404)):
         user = f'{role or "no"}-{name}'[:60]
         side.strata.user(user, *((name, role) if role else ()))
-        assert side.api('GET', path, user=user).status_code == reads
+        answer = side.api('GET', path, user=user)
+        assert answer.status_code == reads
+        if reads == 404:  # nor does he learn that it is there
+            none = side.api('GET', V2 + 'labels/987654', user=user).json()['errors'][0]
+            assert answer.json()['errors'][0]['message'] == none['message'].replace('987654', path.rpartition('/')[2])
         assert side.api('PUT', path, user=user, json={'name': 'prod'}).status_code == changes
         assert side.api('POST', V2 + 'labels', user=user, json={'name': 'mine-' + name, 'scope': 'g'}).status_code == 403
         assert side.api('GET', V2 + 'labels', user=user, params={'scope': 'p', 'project_id': project}).status_code == reads

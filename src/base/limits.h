@@ -97,13 +97,13 @@
 #define LIMIT_FINDING_TEXT 300 /* bytes of each of its texts; the rest is left out */
 
 /* labels of images, and the logo of a project */
-#define LIMIT_LABELS 500             /* global ones, and of each project */
-#define LIMIT_IMAGE_LABELS 50        /* on one image: each is shown in every row of a list */
-#define LIMIT_LABEL_NAME_BYTES 128   /* as in Harbor */
-#define LIMIT_LABELS_ASKED 10        /* in a filter or a rule */
-#define LIMIT_LABEL_STEP 1000        /* images that a transaction takes a deleted label from */
-#define LIMIT_LOGO_BYTES (64 * KIB)  /* it is shown 24 pixels wide */
-#define LIMIT_LOGO_PIXELS 1024       /* of a side: what a browser unpacks stays below 4 MiB */
+#define LIMIT_LABELS 500            /* global ones, and of each project */
+#define LIMIT_IMAGE_LABELS 50       /* on one image: each is shown in every row of a list */
+#define LIMIT_LABEL_NAME_BYTES 128  /* as in Harbor */
+#define LIMIT_LABELS_ASKED 10       /* in a filter or a rule */
+#define LIMIT_LABEL_STEP 1000       /* images that a transaction takes a deleted label from */
+#define LIMIT_LOGO_BYTES (64 * KIB) /* it is shown 24 pixels wide */
+#define LIMIT_LOGO_PIXELS 1024      /* of a side: what a browser unpacks stays below 4 MiB */
 
 /* webhooks */
 #define LIMIT_WEBHOOKS 20                   /* of a project: each event is written once for each */

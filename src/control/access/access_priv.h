@@ -110,9 +110,10 @@ int access_project_json(struct access *a, const struct principal *who, struct st
 #define SELECT_PROJECTS                                                                            \
     WITH_READ                                                                                      \
     "SELECT p.name, p.public, his.rank, p.created_ms, p.description, p.proxy_registry, "           \
-    "p.proxy_ttl_sec, " LOGO("p.id") " FROM projects p "                                           \
-    "LEFT JOIN his ON his.project_id = p.id "                                                      \
-    "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "
+    "p.proxy_ttl_sec, " LOGO(                                                                      \
+        "p.id") " FROM projects p "                                                                \
+                "LEFT JOIN his ON his.project_id = p.id "                                          \
+                "WHERE p.deleting = 0 AND (?2 OR p.public OR his.rank IS NOT NULL) "
 /* The role of a rank as the view `memberships` has it; ROLE_NONE of 0, which robots have. */
 enum role access_role_of_rank(int64_t rank);
 struct query;

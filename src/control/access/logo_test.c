@@ -8,7 +8,10 @@
 #include <cmocka.h>
 
 #define BYTES(literal) str_n(literal, sizeof(literal) - 1)
-#define CASE(literal) {(literal), sizeof(literal) - 1}
+#define CASE(literal)                                                                              \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    }
 
 #define PNG(w, h) "\x89PNG\r\n\x1a\n\0\0\0\rIHDR" w h
 #define JPEG "\xff\xd8\xff\xe0\0\4ab\xff\xff\xc2\0\x0b\x08\0\x10\0\x20\1"

@@ -423,25 +423,32 @@ static int open_projects(struct query *q, struct state_db *db, const struct proj
     const struct page *p = l->page;
 
     if (l->who->is_admin) {
-        return query_open(q, db, e,
-                          "SELECT name, public, NULL, created_ms, description, proxy_registry, "
-                          "proxy_ttl_sec, " LOGO("projects.id") " FROM projects "
-                          "WHERE deleting = 0 AND name > ? AND "
-                          "has_words(?, name, description) ORDER BY name LIMIT ?",
-                          "ssi", p->after, p->q, p->limit + 1);
+        return query_open(
+            q, db, e,
+            "SELECT name, public, NULL, created_ms, description, proxy_registry, "
+            "proxy_ttl_sec, " LOGO(
+                "projects.id") " FROM projects "
+                               "WHERE deleting = 0 AND name > ? AND "
+                               "has_words(?, name, description) ORDER BY name LIMIT ?",
+            "ssi", p->after, p->q, p->limit + 1);
     }
-    return query_open(q, db, e,
-                      WITH_READ "SELECT p.name, p.public, his.rank, p.created_ms, p.description, "
-                                "p.proxy_registry, p.proxy_ttl_sec, " LOGO("p.id") " FROM his "
-                                "JOIN projects p ON p.id = his.project_id "
-                                "WHERE p.deleting = 0 AND p.name > ?2 AND "
-                                "has_words(?3, p.name, p.description) "
-                                "UNION ALL SELECT name, public, NULL, created_ms, description, "
-                                "proxy_registry, proxy_ttl_sec, " LOGO("projects.id") " FROM projects "
-                                "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
-                                "has_words(?3, name, description) "
-                                "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 LIMIT ?4",
-                      "issi", l->who->user_id, p->after, p->q, p->limit + 1);
+    return query_open(
+        q, db, e,
+        WITH_READ
+        "SELECT p.name, p.public, his.rank, p.created_ms, p.description, "
+        "p.proxy_registry, p.proxy_ttl_sec, " LOGO(
+            "p.id") " FROM his "
+                    "JOIN projects p ON p.id = his.project_id "
+                    "WHERE p.deleting = 0 AND p.name > ?2 AND "
+                    "has_words(?3, p.name, p.description) "
+                    "UNION ALL SELECT name, public, NULL, created_ms, description, "
+                    "proxy_registry, proxy_ttl_sec, " LOGO(
+                        "projects.id") " FROM projects "
+                                       "WHERE public = 1 AND deleting = 0 AND name > ?2 AND "
+                                       "has_words(?3, name, description) "
+                                       "AND id NOT IN (SELECT project_id FROM his) ORDER BY 1 "
+                                       "LIMIT ?4",
+        "issi", l->who->user_id, p->after, p->q, p->limit + 1);
 }
 
 static int write_projects(struct state_db *db, void *ctx, struct err *e)

@@ -1,4 +1,5 @@
-/* Labels by their ids: global ones (scope g), those of projects (scope p), and those of artifacts. */
+/* Labels by their ids: global ones (scope g), those of projects (scope p), and those of artifacts.
+ */
 #include "registry/labels.h"
 
 #include "harbor_priv.h"
@@ -90,8 +91,9 @@ static int scope_of(struct str scope, int64_t asked_id, int64_t *project_id, str
     }
     *project_id = asked_id;
     return asked_id > 0 ? 0
-                        : err_set(e, ERR_INVALID, "project_id: give that of the project, with "
-                                                  "scope p");
+                        : err_set(e, ERR_INVALID,
+                                  "project_id: give that of the project, with "
+                                  "scope p");
 }
 
 int harbor_labels(struct http_req *r, struct err *e)
@@ -141,7 +143,8 @@ int harbor_label_add(struct http_req *r, struct err *e)
                : harbor_reply_created(r, "/labels", id, e);
 }
 
-/* The label of the path, of which `who` may do this. */
+/* The label of the path, of which `who` may do this. One of a project that he does not see is not
+ * there, in the same words. */
 static int label_of(struct http_req *r, const char *param, enum perm of_project,
                     enum perm of_system, struct label_key *k, struct err *e)
 {
@@ -149,11 +152,16 @@ static int label_of(struct http_req *r, const char *param, enum perm of_project,
     struct label l;
 
     *k = (struct label_key){.id = 0};
-    return harbor_path_id(r, param, &k->id, e) < 0 ||
-                   (k->id == 0 && err_set(e, ERR_NOT_FOUND, "there is no label of the id 0") < 0) ||
-                   store_label_find(h->registry, &r->arena, k, &l, e) < 0
-               ? -1
-               : authorize(r, l.project_id, of_project, of_system, e);
+    if (harbor_path_id(r, param, &k->id, e) < 0) {
+        return -1;
+    }
+    if (k->id > 0 && store_label_find(h->registry, &r->arena, k, &l, e) == 0 &&
+        authorize(r, l.project_id, of_project, of_system, e) == 0) {
+        return 0;
+    }
+    return k->id == 0 || e->kind == ERR_NOT_FOUND
+               ? err_set(e, ERR_NOT_FOUND, "there is no label of the id %lld", (long long)k->id)
+               : -1;
 }
 
 static int label_fn(struct state_db *db, void *ctx, struct err *e)

@@ -170,13 +170,13 @@ static int no_label(const struct label_key *k, struct err *e)
 /* The id of one that is there. */
 static int find_id(struct state_db *db, const struct label_key *k, int64_t *id, struct err *e)
 {
-    int result = k->id != 0 ? state_one_i64(db, id, e, "",
-                                            "SELECT id FROM labels WHERE id = ? AND gone = 0", "i",
-                                            k->id)
-                            : state_one_i64(db, id, e, "",
-                                            "SELECT id FROM labels WHERE project_id = ?"
-                                            " AND name = ? AND gone = 0",
-                                            "is", k->project_id, k->name);
+    int result = k->id != 0
+                     ? state_one_i64(db, id, e, "",
+                                     "SELECT id FROM labels WHERE id = ? AND gone = 0", "i", k->id)
+                     : state_one_i64(db, id, e, "",
+                                     "SELECT id FROM labels WHERE project_id = ?"
+                                     " AND name = ? AND gone = 0",
+                                     "is", k->project_id, k->name);
 
     return result < 0 && e->kind == ERR_NOT_FOUND ? no_label(k, e) : result;
 }
@@ -220,7 +220,7 @@ int store_label_make(struct registry *r, int64_t project_id, const struct label_
     struct label_op op = {.project_id = project_id, .form = f, .by = by};
 
     if (label_name_check(f->name.p ? f->name : STR_EMPTY, e) < 0 || check_form(f, e) < 0 ||
-         state_write(r->state, make_fn, &op, e) < 0) {
+        state_write(r->state, make_fn, &op, e) < 0) {
         return -1;
     }
     *id = op.id;
@@ -249,8 +249,7 @@ static int find_fn(struct state_db *db, void *ctx, struct err *e)
 int store_label_find(struct registry *r, struct arena *a, const struct label_key *k,
                      struct label *out, struct err *e)
 {
-    return state_read(r->state, find_fn,
-                      &(struct label_op){.arena = a, .key = k, .out = out}, e);
+    return state_read(r->state, find_fn, &(struct label_op){.arena = a, .key = k, .out = out}, e);
 }
 
 static int change_fn(struct state_db *db, void *ctx, struct err *e)
@@ -321,8 +320,8 @@ static int rows_fn(struct state_db *db, void *ctx, struct err *e)
     }
     while ((r = query_step(&q, e)) > 0) {
         if (op->page->n == op->page->limit) {
-            op->page->last = str_of(arena_printf(op->page->arena, "%lld %.*s", (long long)l.id,
-                                                 STR_ARG(l.name)));
+            op->page->last = str_of(
+                arena_printf(op->page->arena, "%lld %.*s", (long long)l.id, STR_ARG(l.name)));
             return 0;
         }
         read_label(&q, op->page->arena, &l);
@@ -369,8 +368,8 @@ int db_labels_project_gone(struct state_db *db, int64_t project_id, struct err *
 
 static int any_gone_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    return state_one_i64(db, ctx, e, "rows",
-                         "SELECT EXISTS (SELECT 1 FROM labels WHERE gone = 1)", "");
+    return state_one_i64(db, ctx, e, "rows", "SELECT EXISTS (SELECT 1 FROM labels WHERE gone = 1)",
+                         "");
 }
 
 static int purge_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
@@ -394,11 +393,12 @@ static int purge_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
         return -1;
     }
     return n < step && state_changes(db) < step - n
-               ? state_run(db, e,
-                           "DELETE FROM labels WHERE gone = 1 AND NOT EXISTS"
-                           " (SELECT 1 FROM manifest_labels WHERE label_id = labels.id)"
-                           " AND NOT EXISTS (SELECT 1 FROM trash_labels WHERE label_id = labels.id)",
-                           "")
+               ? state_run(
+                     db, e,
+                     "DELETE FROM labels WHERE gone = 1 AND NOT EXISTS"
+                     " (SELECT 1 FROM manifest_labels WHERE label_id = labels.id)"
+                     " AND NOT EXISTS (SELECT 1 FROM trash_labels WHERE label_id = labels.id)",
+                     "")
                : 0;
 }
 
@@ -447,8 +447,7 @@ static int find_image(struct state_db *db, const struct label_op *op, int64_t *m
                        STR_ARG(ref->repository), STR_ARG(str_first(what, 150)));
     }
     *manifest_id = query_i64(&q, 0);
-    return op->digest == NULL ||
-                   str_copy(query_str(&q, 1), op->digest, CONTENT_DIGEST_MAX) == 0
+    return op->digest == NULL || str_copy(query_str(&q, 1), op->digest, CONTENT_DIGEST_MAX) == 0
                ? 0
                : err_set(e, ERR_IO, "a digest is too long");
 }

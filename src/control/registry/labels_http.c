@@ -62,8 +62,7 @@ int api_labels(struct http_req *req, struct err *e)
 {
     int64_t project_id;
 
-    return project_of(req, &project_id, e) < 0 ? -1
-                                               : reply_page(req, write_labels, &project_id, e);
+    return project_of(req, &project_id, e) < 0 ? -1 : reply_page(req, write_labels, &project_id, e);
 }
 
 int api_label_add(struct http_req *req, struct err *e)

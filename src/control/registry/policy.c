@@ -91,11 +91,12 @@ static void read_keep(const struct reader *rd, const json_t *rule, struct tag_ru
 static void read_rule(const struct reader *rd, const json_t *rule, bool is_retention,
                       struct tag_rule *out)
 {
-    static const char *const keys[] = {"id", "repositories", "tags", "keep", "n",
-                                       "untagged", "labels"};
+    static const char *const keys[] = {"id", "repositories", "tags",  "keep",
+                                       "n",  "untagged",     "labels"};
     struct err e;
 
-    if (!json_is_object(rule) || json_only_keys(rule, keys, is_retention ? ARRAY_LEN(keys) : 3, &e) < 0) {
+    if (!json_is_object(rule) ||
+        json_only_keys(rule, keys, is_retention ? ARRAY_LEN(keys) : 3, &e) < 0) {
         mistake(rd, "", json_is_object(rule) ? e.msg : "expected an object");
         return;
     }

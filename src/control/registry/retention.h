@@ -14,7 +14,7 @@ struct registry;
 struct retained {
     struct str tag; /* p == NULL: none */
     struct str digest;
-    struct str labels; /* of the image, one a line; p == NULL: none */
+    struct str labels;                         /* of the image, one a line; p == NULL: none */
     int64_t manifest_id, pushed_ms, pulled_ms; /* never pulled: 0 */
     bool is_kept, is_named;                    /* named: some rule is about it */
     size_t image;                              /* tags of one manifest have one number */

@@ -123,8 +123,8 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
             .digest = arena_str(l->arena, query_str(&q, 2)),
             .pushed_ms = query_i64(&q, 3),
             .pulled_ms = query_i64(&q, 4),
-            .labels = query_is_null(&q, 5) ? (struct str){0}
-                                           : arena_str(l->arena, query_str(&q, 5))};
+            .labels =
+                query_is_null(&q, 5) ? (struct str){0} : arena_str(l->arena, query_str(&q, 5))};
     }
     return r;
 }
@@ -143,13 +143,14 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
                       " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
                       e) < 0
                ? -1
-               : read_items(db, l,
-                            "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                            " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
-                            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
-                            " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
-                            "  WHERE c.repository_id = m.repository_id AND c.digest = m.digest)",
-                            e);
+               : read_items(
+                     db, l,
+                     "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
+                     " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
+                     " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
+                     " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
+                     "  WHERE c.repository_id = m.repository_id AND c.digest = m.digest)",
+                     e);
 }
 
 /* --- what goes --- */

@@ -36,12 +36,12 @@ static void decide(const char *policy, const char *repository, struct retained o
         fail_msg("%s", e.msg);
     }
     for (size_t i = 0; i < 4; i++) {
-        out[i] = (struct retained){.tag = rows[i].tag ? str_of(rows[i].tag) : (struct str){0},
-                                   .manifest_id = rows[i].image,
-                                   .labels = rows[i].labels ? str_of(rows[i].labels)
-                                                            : (struct str){0},
-                                   .pushed_ms = now - rows[i].pushed * DAY,
-                                   .pulled_ms = rows[i].pulled ? now - rows[i].pulled * DAY : 0};
+        out[i] =
+            (struct retained){.tag = rows[i].tag ? str_of(rows[i].tag) : (struct str){0},
+                              .manifest_id = rows[i].image,
+                              .labels = rows[i].labels ? str_of(rows[i].labels) : (struct str){0},
+                              .pushed_ms = now - rows[i].pushed * DAY,
+                              .pulled_ms = rows[i].pulled ? now - rows[i].pulled * DAY : 0};
     }
     retention_decide(&p, &a, str_of(repository), out, 4, now);
 }

@@ -120,8 +120,8 @@ int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, stru
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */
 
 struct page {
-    struct str after; /* p == NULL: from the start */
-    struct str q;     /* of tag and repository rows: the filter, or p == NULL */
+    struct str after;  /* p == NULL: from the start */
+    struct str q;      /* of tag and repository rows: the filter, or p == NULL */
     struct str labels; /* of the same two: a JSON array of names, p == NULL: any (labels.h) */
     int64_t limit;
     struct arena *arena;

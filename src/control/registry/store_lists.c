@@ -129,11 +129,13 @@ int store_referrers(struct registry *r, struct str repository, const char *subje
     return state_read(r->state, referrers_fn, &op, e);
 }
 
+/* Labels may be many and long, so a page ends by size too. */
 static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
 {
+    enum { PAGE_BYTES = 2 << 20 };
     struct list_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
-    struct str last = {0};
+    struct str last = {0}, written = {0};
     const char *code;
     int64_t id, count = 0;
     int r;
@@ -151,6 +153,11 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     while ((r = next_row(&q, op, 0, &count, &last, e)) > 0) {
+        if (op->w->out->len > PAGE_BYTES) {
+            op->page->last = written;
+            return 0;
+        }
+        written = arena_str(op->page->arena, query_str(&q, 0));
         jw_object(op->w);
         jw_kv_str(op->w, "tag", query_str(&q, 0));
         jw_kv_str(op->w, "digest", query_str(&q, 1));

@@ -279,8 +279,7 @@ static int add_tags_of(struct taken *t, struct str action, struct str repository
                        const char *digest, struct err *e)
 {
     t->is_labeled = str_eq_c(action, "labeled");
-    return t->is_labeled
-               ? store_each_tag_of(t->r->registry, repository, digest, add_image, t, e)
+    return t->is_labeled ? store_each_tag_of(t->r->registry, repository, digest, add_image, t, e)
            : str_eq_c(action, "pushed")
                ? store_each_subject_tag(t->r->registry, repository, digest, add_image, t, e)
                : 0;

@@ -182,15 +182,14 @@ static int get_labels(struct arena *a, const json_t *doc, struct rule *rule, str
 int rule_read_json(struct arena *a, const json_t *doc, struct rule *rule, struct err *e)
 {
     static const char *const keys[] = {
-        "name",       "direction",   "registry",         "repositories",  "tags",
-        "kind",       "destination", "strip_parts",      "trigger",       "schedule",
+        "name",       "direction",   "registry",         "repositories",   "tags",
+        "kind",       "destination", "strip_parts",      "trigger",        "schedule",
         "rate_bytes", "enabled",     "mirror_deletions", "with_referrers", "labels"};
 
     if (json_only_keys(doc, keys, ARRAY_LEN(keys), e) < 0 || get_enums(doc, rule, e) < 0 ||
         get_texts(doc, rule, e) < 0 || get_rest(doc, rule, e) < 0 ||
-        get_labels(a, doc, rule, e) < 0 ||
-        thing_name_check(rule->name, e) < 0 || check_destination(rule, e) < 0 ||
-        check_numbers(rule, e) < 0) {
+        get_labels(a, doc, rule, e) < 0 || thing_name_check(rule->name, e) < 0 ||
+        check_destination(rule, e) < 0 || check_numbers(rule, e) < 0) {
         return -1;
     }
     /* A rule that is changed to another trigger need not say that it has no schedule any more. */

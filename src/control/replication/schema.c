@@ -110,7 +110,8 @@ const struct route replication_routes[] = {
 };
 
 #define RULE_FORM                                                                                  \
-    " repositories?: string, tags?: string, labels?: [string], kind?: 'all' | 'images' | 'artifacts',"                \
+    " repositories?: string, tags?: string, labels?: [string], kind?: 'all' | 'images' | "         \
+    "'artifacts',"                                                                                 \
     " destination?: string, strip_parts?: integer, trigger?: 'manual' | 'schedule' | 'event',"     \
     " schedule?: string | null, mirror_deletions?: boolean, with_referrers?: boolean,"             \
     " rate_bytes?: integer, enabled?: boolean}"

@@ -108,7 +108,7 @@ export default function Labels() {
           )
         }
       />
-      <div className="filters">
+      <div className="filters label-filters">
         <FilterBox label={t('images.filter')} />
       </div>
       {labels.error ? (

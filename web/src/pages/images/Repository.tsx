@@ -75,7 +75,11 @@ function Tags({ project, repository }: { project: string; repository: string }) 
                       {tag}
                     </Link>
                     <Typography.Text copyable={{ text: `${location.host}/${project}/${repository}:${tag}`, tooltips: [t('images.copy_reference'), t('action.copied')] }} />
-                    <LabelChips labels={r.labels} />
+                    {r.labels.length > 0 && (
+                      <Flex gap={4} wrap>
+                        <LabelChips labels={r.labels} />
+                      </Flex>
+                    )}
                     <div className="secondary narrow-line">
                       {bytes(r.size_bytes)} · {r.platform}
                     </div>
