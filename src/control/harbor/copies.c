@@ -50,13 +50,12 @@ static int find_source(const struct copying *c, struct str ref, struct stored_ma
         return -1;
     }
     return out->project_id == c->from_project
-               ? supply_may_pull(
-                     h->supply,
-                     &(struct registry_pull){.who = &c->r->who,
-                                             .repository = c->from,
-                                             .digest = out->digest,
-                                             .project_id = c->from_project},
-                     e)
+               ? supply_may_pull(h->supply,
+                                 &(struct registry_pull){.who = &c->r->who,
+                                                         .repository = c->from,
+                                                         .digest = out->digest,
+                                                         .project_id = c->from_project},
+                                 e)
                : err_set(e, ERR_NOT_FOUND, "from: there is no such project");
 }
 

@@ -89,7 +89,8 @@ static int open_blob(struct http_req *req, struct str repository, const char *di
     if (req->method == HTTP_HEAD && blob.is_stale) {
         store_blob_renew(r, repository, digest);
     }
-    /* HEAD asks whether the file is there and its length; clients do so for each layer they have. */
+    /* HEAD asks only whether it is there, and its length: clients do so for each layer they have.
+     */
     return v2_fail(req, "BLOB_UNKNOWN",
                    req->method == HTTP_HEAD
                        ? content_blob_size(r->content, digest, &out->size_bytes, e)
