@@ -205,3 +205,10 @@ def test_a_copy_obeys_both_projects(harbor, strata, project):
     there = harbor.made('/registries', {'name': 'i-hub', 'url': 'http://127.0.0.1:9', 'type': 'docker-registry'})
     harbor.made('/projects', {'project_name': 'i-cache', 'registry_id': there})
     harbor('POST', f'/projects/i-cache/repositories/app/artifacts?from={source}', 405)
+
+
+def test_a_copy_is_bounded(harbor, project):
+    digest = project.image()
+    project.index(*[digest] * 1001)
+    harbor.made('/projects', {'project_name': 'i-bounded'})
+    assert 'more than 1000' in harbor('POST', f'/projects/i-bounded/repositories/app/artifacts?from={project.name}/app:many', 400).text

@@ -35,6 +35,9 @@ def test_switches_are_the_rules_of_the_project(harbor, strata):
     assert policy(strata, 'r-rules')['block_severity'] is None and policy(strata, 'r-rules')['block_unscanned'] is False
     for wrong in ({'prevent_vul': 'maybe'}, {'severity': 'low'}, {'prevent_vul': 'true', 'severity': 'huge'}, {'public': True}):
         harbor('PUT', '/projects/r-rules', 400, json={'metadata': wrong})
+    for wrong in ({'metadata': {'severity': 'low'}}, {'cve_allowlist': {'items': [{}]}}):
+        harbor('POST', '/projects', 400, json={'project_name': 'r-not-made', **wrong})
+    harbor('HEAD', '/projects?project_name=r-not-made', 404)
 
 
 def test_what_is_blocked_cannot_be_pulled(harbor, strata):

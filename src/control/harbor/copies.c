@@ -10,13 +10,15 @@
 
 #include <string.h>
 
-enum { DEPTH_MAX = 4 }; /* of an index in an index */
+/* An index may list others, and one of them many times: a copy is bounded as a whole. */
+enum { DEPTH_MAX = 4, MANIFESTS_MAX = 1000, MANIFEST_BYTES_MAX = 32 * 1024 * 1024 };
 
 struct copying {
     struct http_req *r;
     struct str from;
     int64_t from_project;
     struct repo_key to;
+    size_t n_manifests, bytes;       /* read so far */
     char digest[CONTENT_DIGEST_MAX]; /* of what was copied */
 };
 
@@ -78,8 +80,15 @@ static int copy_manifest(struct copying *c, struct str ref, struct str tag, unsi
     if (depth > DEPTH_MAX) {
         return err_set(e, ERR_INVALID, "from: indexes are nested deeper than %d", DEPTH_MAX);
     }
-    if (find_source(c, ref, &stored, e) < 0 ||
-        manifest_parse(&c->r->arena, stored.media_type, stored.body, &m, e) < 0) {
+    if (find_source(c, ref, &stored, e) < 0) {
+        return -1;
+    }
+    c->bytes += stored.body.len;
+    if (++c->n_manifests > MANIFESTS_MAX || c->bytes > MANIFEST_BYTES_MAX) {
+        return err_set(e, ERR_INVALID, "from: more than %d manifests or %d bytes of them",
+                       MANIFESTS_MAX, MANIFEST_BYTES_MAX);
+    }
+    if (manifest_parse(&c->r->arena, stored.media_type, stored.body, &m, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < m.n_children; i++) {

@@ -274,6 +274,13 @@ static int follow(void *ctx, struct trust_policy *p, struct err *e)
                : 0;
 }
 
+int project_wish_check(struct http_req *r, const struct project_wish *c, struct err *e)
+{
+    struct trust_policy none = {0};
+
+    return follow(&(struct rules_op){c, &r->arena}, &none, e);
+}
+
 int project_wish_follow(struct http_req *r, int64_t id, const struct project_wish *c, struct err *e)
 {
     const struct harbor *h = r->ctx;

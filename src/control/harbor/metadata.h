@@ -14,6 +14,8 @@ struct project_wish {
 };
 /* `body` must outlive *out. */
 int project_wish_read(const json_t *body, struct project_wish *out, struct err *e) MUST_USE;
+/* Whether a project without rules could follow it: before one is made. */
+int project_wish_check(struct http_req *r, const struct project_wish *c, struct err *e) MUST_USE;
 /* All but storage and registry_id, of the project that the path or the body names. */
 int project_wish_follow(struct http_req *r, int64_t id, const struct project_wish *c,
                         struct err *e) MUST_USE;

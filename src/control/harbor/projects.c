@@ -242,7 +242,8 @@ int harbor_project_add(struct http_req *r, struct err *e)
     int64_t id;
 
     if (http_body_json(r, &body, e) < 0 || json_need_str(body, "project_name", &name, e) < 0 ||
-        project_wish_read(body, &c, e) < 0 || read_registry(r, c.registry_id, &form, e) < 0) {
+        project_wish_read(body, &c, e) < 0 || project_wish_check(r, &c, e) < 0 ||
+        read_registry(r, c.registry_id, &form, e) < 0) {
         return -1;
     }
     form.is_public = c.is_public;
@@ -270,8 +271,8 @@ int harbor_project_change(struct http_req *r, struct err *e)
     int64_t id;
 
     return harbor_project_id(r, &id, e) < 0 || http_body_json(r, &body, e) < 0 ||
-                   project_wish_read(body, &c, e) < 0 || set_storage(r, id, &c, e) < 0 ||
-                   project_wish_follow(r, id, &c, e) < 0
+                   project_wish_read(body, &c, e) < 0 || project_wish_follow(r, id, &c, e) < 0 ||
+                   set_storage(r, id, &c, e) < 0
                ? -1
                : http_reply_empty(r, 200, e);
 }
