@@ -336,7 +336,7 @@ def test_a_run_that_was_cut_short_is_over_after_the_restart(own_strata):
     registry.image('demo/app', 'v1')
     set_policy(s, 'demo', retention={'rules': [{'keep': 'always'}]})
     s.kill()
-    subprocess.run(['sqlite3', s.state / 'state.db', "INSERT INTO retention_runs(project_id, started_ms, dry_run, started_by)"
+    subprocess.run(['sqlite3', '-cmd', '.timeout 20000', s.state / 'state.db', "INSERT INTO retention_runs(project_id, started_ms, dry_run, started_by)"
                     " SELECT id, 1, 0, 'admin' FROM projects WHERE name = 'demo'"], check=True)
     s.start()
     cut, = s.api('GET', f'{V1}demo/retention/runs').json()['items']

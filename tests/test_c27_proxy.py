@@ -395,6 +395,23 @@ def test_a_digest_that_lies_ends_in_a_cut(pair, slow, name):
     assert slow.ranges == [None, None]
 
 
+def test_a_manifest_that_says_another_size_cuts_nothing_off(pair, slow, name):
+    side, repo = pair[0], f'{name}/x/app'
+    body = json.loads(slow.manifest)
+    body['layers'][0]['size'] = BIG - 1000
+    slow.manifest, honest = json.dumps(body).encode(), slow.manifest
+    assert manifest(side, f'{name}/x/other', 'v1').status_code == 200
+    slow.manifest = honest
+    slow.give(1)
+    first, got = begin_pull(side, repo, slow.big), []
+    other = threading.Thread(target=lambda: got.append(blob(side, f'{name}/x/other', slow.big)))
+    other.start()
+    slow.give(2)
+    assert first.raw.read() == slow.data
+    other.join(60)
+    assert got[0].content == slow.data and slow.ranges == [None]
+
+
 def test_a_cut_there_is_gone_on_with_behind_the_clients_back(pair, slow, name):
     side, repo = pair[0], f'{name}/x/app'
     drip = slow.fault

@@ -53,6 +53,7 @@ static void note_begin(struct task *t)
     }
     lock_take(&t->flight->lock);
     t->flight->fd = fd;
+    t->flight->size_bytes = t->f.size_bytes;
     lock_drop(&t->flight->lock);
 }
 
@@ -285,7 +286,9 @@ int proxy_blob_follow(struct registry *r, struct str by, struct str repository, 
         return wants == 1 ? -1 : wants > 0 ? 1 : wants;
     }
     lock_take(&flight->lock);
-    while (!flight->is_done && (flight->fd < 0 || flight->is_cut || f.size_bytes < FOLLOW_BYTES)) {
+    /* Whose manifest says another size waits: one of the two lies. */
+    while (!flight->is_done && (flight->fd < 0 || flight->is_cut || f.size_bytes < FOLLOW_BYTES ||
+                                f.size_bytes != flight->size_bytes)) {
         lock_wait(&flight->lock);
     }
     grows = !flight->is_done;

@@ -25,6 +25,7 @@ struct flight {
     struct err err;
     struct remote_head head; /* when it was only looked at */
     int fd;                  /* of a blob: its file as it grows, -1 before */
+    int64_t size_bytes;      /* of that blob, as who began it knows it */
     int64_t arrived;         /* so much of it */
     bool is_cut;             /* it was begun again: what was given out may be wrong */
 };
