@@ -440,7 +440,7 @@ def test_an_image_is_replicated_by_the_api_of_harbor(harbor, strata, stocked):
     again = harbor('GET', f'/replication/policies/{policy}', shape='ReplicationPolicy')
     assert again['trigger'] == {'type': 'scheduled', 'trigger_settings': {'cron': '0 0 2 * * *'}} and again['filters'] == told['filters']
     for wrong in ({'dest_registry': None}, {'override': False}, {'trigger': {'type': 'scheduled'}}, {'trigger': {'type': 'often'}},
-                  {'filters': [{'type': 'label', 'value': ['x']}]}, {'dest_registry': {'id': 999}}):
+                  {'filters': [{'type': 'label', 'value': 'x'}]}, {'filters': [{'type': 'label', 'value': ['x'], 'decoration': 'excludes'}]}, {'dest_registry': {'id': 999}}):
         harbor('PUT', f'/replication/policies/{policy}', 400, json={**body, **wrong})
     harbor('POST', '/replication/executions', 400, json={'policy_id': 999})
     run = harbor.made('/replication/executions', {'policy_id': policy})

@@ -232,7 +232,6 @@ static int tell_scanned(struct state_db *db, const struct scan_op *op, struct er
     SCOPED(query_done) struct query q = {0};
     SCOPED(buf_done) struct buf overview = BUF_MAX(4 * KIB);
     struct jw w = JW(&overview);
-    int r;
 
     if (op->s->scanned == NULL) {
         return 0;
@@ -242,7 +241,7 @@ static int tell_scanned(struct state_db *db, const struct scan_op *op, struct er
                    " medium, high, critical FROM (SELECT 1) LEFT JOIN supply_reports"
                    " ON project_id = ?2 AND digest = ?3",
                    "iis", n->manifest_id, n->project_id, n->digest) < 0 ||
-        (r = query_step(&q, e)) < 0) {
+        query_step(&q, e) < 0) {
         return -1;
     }
     write_overview(op, &q, &w);
