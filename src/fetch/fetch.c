@@ -133,21 +133,34 @@ static bool names_denied(const struct fetch *f, const char *url)
     return denied;
 }
 
+/* As curl reads it; what cannot be read is not followed. */
+static bool leads_to_denied(const struct fetch *f, const char *from, struct str to)
+{
+    SCOPED(freep) char *text = xstrndup(to.p, to.len);
+    CURLU *u = parse_url(from);
+    char *host = NULL;
+    unsigned char addr[16];
+    bool denied = u == NULL || curl_url_set(u, CURLUPART_URL, text, CURLU_URLENCODE) != CURLUE_OK ||
+                  curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+                  (cidr_address(str_of(host), addr) == 0 && is_denied(f, addr));
+
+    curl_free(host);
+    curl_url_cleanup(u);
+    return denied;
+}
+
 /* A redirect that curl is about to follow. */
 static bool redirect_is_denied(const struct turn *t, struct str line)
 {
     struct str value = line, name = str_cut(&value, ':');
     const char *from = NULL;
-    char to[2048];
-    struct err ignored;
 
     while (value.len > 0 && (value.p[value.len - 1] == '\n' || value.p[value.len - 1] == '\r')) {
         value.len--;
     }
     return t->q->follows && value.p != NULL && str_eq_nocase(name, STR("Location")) &&
-           curl_easy_getinfo(t->f->curl, CURLINFO_EFFECTIVE_URL, &from) == CURLE_OK &&
-           from != NULL && fetch_url_join(from, str_trim(value), to, &ignored) == 0 &&
-           names_denied(t->f, to);
+           (curl_easy_getinfo(t->f->curl, CURLINFO_EFFECTIVE_URL, &from) != CURLE_OK ||
+            from == NULL || leads_to_denied(t->f, from, str_trim(value)));
 }
 
 /* curl asks here for a socket to the address it is about to connect to. */

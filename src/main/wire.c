@@ -661,7 +661,9 @@ void wire_close(struct wire *w)
     }
     registry_stop(w->registry);
     http_server_close(w->http);
-    replication_close(TAKE(w->replication));
+    if (w->replication != NULL) {
+        replication_halt(w->replication);
+    }
     stop_exits(w);
     jobs_close(w->jobs);
     volume_close(w->volumes);
@@ -669,7 +671,8 @@ void wire_close(struct wire *w)
     helper_client_free(w->helper);
     runtime_free(w->runtime);
     supply_close(w->supply);
-    registry_close(w->registry);
+    registry_close(w->registry); /* its fetches ask for registries until then */
+    replication_close(w->replication);
     webhooks_close(w->webhooks);
     access_close(w->access);
     content_close(w->content);

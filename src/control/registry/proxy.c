@@ -257,8 +257,17 @@ static int keep_manifest(struct fetching *f, const struct remote_manifest *got, 
         return err_set(e, ERR_INVALID, "%s refers to something else", got->digest);
     }
     fetch_config(f, &m);
-    return accept(f, noted ? str_of(noted) : f->ref.tag, str_of(got->media_type),
-                  buf_str(&got->body), got->digest, e);
+    if (noted != NULL) {
+        if (accept(f, str_of(noted), str_of(got->media_type), buf_str(&got->body), got->digest,
+                   e) == 0) {
+            return 0;
+        }
+        if (e->kind != ERR_CONFLICT) {
+            return -1;
+        }
+        f->code = NULL; /* the tag is immutable here; the digest was asked for */
+    }
+    return accept(f, f->ref.tag, str_of(got->media_type), buf_str(&got->body), got->digest, e);
 }
 
 static int get_manifest(struct fetching *f, struct err *e)

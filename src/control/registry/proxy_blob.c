@@ -34,7 +34,8 @@ struct task {
     struct flight *flight;
     struct fetcher *me;
     char *key, *name, *by;
-    int64_t at; /* how much of the blob is here */
+    int64_t at;   /* how much of the blob is here */
+    bool is_deaf; /* nobody can follow */
 };
 
 /* --- the thread --- */
@@ -49,6 +50,7 @@ static void note_begin(struct task *t)
     copy_upload_id(&t->f.to, t->f.ref.digest, id);
     if (content_upload_open(t->f.r->content, id, &fd, &e) < 0) {
         log_warn("proxy.follow", "upload=%s: %s; its clients wait for all of it", id, e.msg);
+        t->is_deaf = true;
         return;
     }
     lock_take(&t->flight->lock);
@@ -63,7 +65,7 @@ static void note_bytes(void *ctx, const struct copy_bytes *more)
     struct flight *f = t->flight;
 
     t->at += more->done;
-    if (more->moved > 0 && f->fd < 0) { /* written by this thread only */
+    if (more->moved > 0 && f->fd < 0 && !t->is_deaf) { /* written by this thread only */
         note_begin(t);
     }
     lock_take(&f->lock);
@@ -292,7 +294,7 @@ int proxy_blob_follow(struct registry *r, struct str by, struct str repository, 
         lock_wait(&flight->lock);
     }
     grows = !flight->is_done;
-    *out = (struct proxy_follow){r, flight, flight->fd, f.size_bytes};
+    *out = (struct proxy_follow){r, flight, flight->fd, f.size_bytes, false};
     lock_drop(&flight->lock);
     if (grows) {
         return 2;
@@ -301,9 +303,8 @@ int proxy_blob_follow(struct registry *r, struct str by, struct str repository, 
     return leave(r, flight, code, e) < 0 ? -1 : proxy_blob(r, by, repository, digest, code, e);
 }
 
-int64_t proxy_follow_grown(void *ctx, int64_t at, int64_t end, struct err *e)
+static int64_t grown(const struct proxy_follow *v, int64_t at, int64_t end, struct err *e)
 {
-    const struct proxy_follow *v = ctx;
     struct flight *f = v->flight;
     struct lock *l = &f->lock;
 
@@ -322,10 +323,23 @@ int64_t proxy_follow_grown(void *ctx, int64_t at, int64_t end, struct err *e)
     }
 }
 
+int64_t proxy_follow_grown(void *ctx, int64_t at, int64_t end, struct err *e)
+{
+    struct proxy_follow *v = ctx;
+    int64_t to = grown(v, at, end, e);
+
+    if (to == end && !v->is_done) {
+        proxy_hold(v->r, v->flight);
+        proxy_unboard(v->r, v->flight);
+        v->is_done = true;
+    }
+    return to;
+}
+
 void proxy_follow_end(struct proxy_follow *v)
 {
     if (v->flight != NULL) {
-        proxy_unboard(v->r, v->flight);
+        (v->is_done ? proxy_let_go : proxy_unboard)(v->r, v->flight);
     }
     *v = (struct proxy_follow){.fd = -1};
 }

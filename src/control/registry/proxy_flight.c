@@ -77,6 +77,10 @@ static int take_slot(struct fetching *f, struct err *e)
     while (f->upstream->busy >= FETCHES_MAX && in_time && !is_stopping(r)) {
         in_time = lock_wait_until(l, deadline);
     }
+    if (is_stopping(r)) {
+        f->upstream = NULL;
+        return err_set(e, ERR_UNAVAILABLE, "the server stops: try again in a moment");
+    }
     if (wait_is_over(f, e) < 0) {
         f->upstream = NULL;
         return -1;
@@ -161,8 +165,11 @@ static void note_outage(const struct fetching *f, const struct err *e)
 
         WITH_LOCK(l);
         u = upstream_locked(r, str_of(f->proxy.registry));
-        u->down_until_ms = clock_mono_ms() + wait_ms;
-        u->throttled_until_ms = e->kind == ERR_THROTTLED ? u->down_until_ms : 0;
+        wait_ms += clock_mono_ms(); /* a longer pause that was asked for stays */
+        u->down_until_ms = u->down_until_ms > wait_ms ? u->down_until_ms : wait_ms;
+        if (e->kind == ERR_THROTTLED && u->throttled_until_ms < wait_ms) {
+            u->throttled_until_ms = wait_ms;
+        }
     }
 }
 

@@ -107,6 +107,7 @@ struct proxy_follow {
     struct flight *flight; /* NULL: follows nothing */
     int fd;                /* the flight's */
     int64_t size_bytes;
+    bool is_done; /* it waits for its client alone, and counts as nobody who fetches */
 };
 int proxy_blob_follow(struct registry *r, struct str by, struct str repository, const char *digest,
                       struct proxy_follow *out, const char **code, struct err *e) MUST_USE;

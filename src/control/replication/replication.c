@@ -516,11 +516,8 @@ struct replication *replication_open(const struct replication_parts *p, struct e
     return state_write(r->state, catch_up_fn, NULL, e) < 0 ? NULL : TAKE(r);
 }
 
-void replication_close(struct replication *r)
+void replication_halt(struct replication *r)
 {
-    if (r == NULL) {
-        return;
-    }
     atomic_store(&r->stopping, true);
     replication_wake(r);
     if (r->has_threads) {
@@ -531,6 +528,15 @@ void replication_close(struct replication *r)
             (void)pthread_join(r->slots[i].thread, NULL);
         }
     }
+    r->has_threads = false;
+}
+
+void replication_close(struct replication *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    replication_halt(r);
     for (size_t i = 0; i < r->events.len; i++) {
         free(r->events.p[i].json);
     }

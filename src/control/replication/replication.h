@@ -53,6 +53,8 @@ struct replication *replication_open(const struct replication_parts *p, struct e
 /* The threads, once replication_on_image may be called: unfinished runs go on. */
 int replication_start(struct replication *r, struct err *e) MUST_USE;
 /* Running transfers are cut, and go on at the next start. */
+/* Ends its threads. Caches still open other registries with it until it is closed. */
+void replication_halt(struct replication *r);
 void replication_close(struct replication *r);
 DEFINE_SCOPED(struct replication, replication_close)
 

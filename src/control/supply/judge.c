@@ -91,7 +91,7 @@ static int proof_of_layer(struct supply *s, struct arena *a, const struct artifa
 
     registry_fetch_blob(s->registry, of->repository, l->digest, LIMIT_SIGNATURE_BYTES);
     if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
-        return 1;
+        return ignored.kind == ERR_LIMIT ? -1 : 1; /* what is too large is no proof, ever */
     }
     if (kind == ACCESSORY_BUNDLE) {
         if (bundle_parse(a, buf_str(&text), digest, &dsse, &ignored) < 0) {
