@@ -1,4 +1,5 @@
 #include "registry_priv.h"
+#include "store_priv.h"
 
 #include "base/cfg.h"
 #include "base/hash.h"
@@ -52,7 +53,7 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     }
     random_bytes(&r->next_shard, 1); /* each gets its turn also where restarts are frequent */
     jwt_key_derive(r->key, "upload ids", r->upload_secret);
-    if (retention_recover(r, e) < 0 || proxy_open(r, e) < 0) {
+    if (store_drop_recover(r, e) < 0 || retention_recover(r, e) < 0 || proxy_open(r, e) < 0) {
         err_wrap(e, "registry");
         return NULL;
     }

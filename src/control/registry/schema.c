@@ -285,7 +285,10 @@ static const char labels[] =
 /* How often an image was pulled; when is there already. */
 static const char pulls[] = "ALTER TABLE manifests ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;";
 
-static const char *const steps[] = {tables, policies,   checks, caches, trash, charges,
-                                    texts,  signatures, totals, labels, pulls, NULL};
+/* Being deleted, in more than one step: nothing is pushed into it meanwhile. */
+static const char going[] = "ALTER TABLE repositories ADD COLUMN going INTEGER NOT NULL DEFAULT 0;";
+
+static const char *const steps[] = {tables,     policies, checks, caches, trash, charges, texts,
+                                    signatures, totals,   labels, pulls,  going, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

@@ -40,6 +40,21 @@ static int check_cache(struct state_db *db, const struct repo_key *key, struct e
                                             : err_is_cache(name_project(key->name), &p, e);
 }
 
+static int find_not_going(struct state_db *db, struct str name, int64_t *id, struct err *e)
+{
+    int64_t going;
+
+    if (state_one_i64(db, id, e, "repository", "SELECT id FROM repositories WHERE name = ?", "s",
+                      name) < 0 ||
+        state_one_i64(db, &going, e, "repository", "SELECT going FROM repositories WHERE id = ?",
+                      "i", *id) < 0) {
+        return -1;
+    }
+    return going ? err_set(e, ERR_UNAVAILABLE, "%.*s is being deleted: try again in a moment",
+                           STR_ARG(name))
+                 : 0;
+}
+
 int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t *id, struct err *e)
 {
     int64_t now = clock_wall_ms();
@@ -54,8 +69,7 @@ int db_repository_make(struct state_db *db, const struct repo_key *key, int64_t 
                   "isii", key->project_id, key->name, now, now) < 0) {
         return -1;
     }
-    return state_one_i64(db, id, e, "repository", "SELECT id FROM repositories WHERE name = ?", "s",
-                         key->name);
+    return find_not_going(db, key->name, id, e);
 }
 
 int db_blob_size(struct state_db *db, int64_t repository_id, const char *digest,

@@ -1,6 +1,7 @@
 /* Repositories and projects that go: a part of their images in each transaction, so that a large
  * one neither keeps others from pushing nor fills the log of the database. The newest go first:
- * what lists or signs an image goes before it, so that what is left after a kill is whole. */
+ * what lists or signs an image mostly goes before it. Nothing is pushed into a repository while it
+ * goes (repositories.going): it would go too, or refer to what does. */
 #include "labels.h"
 #include "store_priv.h"
 
@@ -70,6 +71,17 @@ static int step_fn(struct state_db *db, void *ctx, struct err *e)
                            "iii", op->repository_id, first, last);
 }
 
+static int set_going(struct state_db *db, const struct drop_op *op, int64_t going, struct err *e)
+{
+    return state_run(db, e, "UPDATE repositories SET going = ? WHERE id = ?", "ii", going,
+                     op->repository_id);
+}
+
+static int gone_on_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    return set_going(db, ctx, 0, e);
+}
+
 static int drop_rest(struct drop_op *op, struct err *e)
 {
     while (op->has_more) {
@@ -77,13 +89,40 @@ static int drop_rest(struct drop_op *op, struct err *e)
             return err_set(e, ERR_UNAVAILABLE, "the server stopped before the end: try again");
         }
         if (state_write(op->tag.r->state, step_fn, op, e) < 0) {
+            struct err ignored;
+
+            (void)!state_write(op->tag.r->state, gone_on_fn, op, &ignored); /* what is left stays */
             return -1;
         }
     }
     return 0;
 }
 
+static int recover_fn(struct state_db *db, void *ctx UNUSED, struct err *e)
+{
+    return state_run(db, e, "UPDATE repositories SET going = 0 WHERE going = 1", "");
+}
+
+int store_drop_recover(struct registry *r, struct err *e)
+{
+    return state_write(r->state, recover_fn, NULL, e);
+}
+
 /* --- a repository --- */
+
+/* The first step; a small repository goes with it. */
+static int first_step(struct state_db *db, struct drop_op *op, struct err *e)
+{
+    int64_t more;
+
+    if (step_fn(db, op, e) < 0 ||
+        state_one_i64(db, &more, e, "rows",
+                      "SELECT EXISTS (SELECT 1 FROM manifests WHERE repository_id = ?)", "i",
+                      op->repository_id) < 0) {
+        return -1;
+    }
+    return more ? set_going(db, op, 1, e) : step_fn(db, op, e);
+}
 
 /* May it go? Whoever is to be told is told with the first step. */
 static int begin_drop(struct state_db *db, struct drop_op *op, struct err *e)
@@ -100,7 +139,7 @@ static int begin_drop(struct state_db *db, struct drop_op *op, struct err *e)
                       id) < 0) {
         return -1;
     }
-    return step_fn(db, op, e);
+    return first_step(db, op, e);
 }
 
 static int repository_drop_fn(struct state_db *db, void *ctx, struct err *e)

@@ -90,3 +90,7 @@ struct tags_named {
 /* ERR_CONFLICT, DENIED when a rule makes one of them immutable. */
 int db_tags_may_change(struct state_db *db, const struct tags_named *t, const char **code,
                        struct err *e) MUST_USE;
+
+/* After a kill in the middle of a deletion: what is left of the repository can be pushed to again.
+ */
+int store_drop_recover(struct registry *r, struct err *e) MUST_USE;
