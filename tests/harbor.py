@@ -22,6 +22,8 @@ SHAPES = {
                  'repository_id': INT, 'repository_name': STRING, 'digest': STRING, 'size': INT, 'icon': STRING, 'push_time': STRING,
                  'pull_time': STRING, 'extra_attrs': MAP, 'annotations': MAP, 'references': LIST, 'tags': LIST, 'addition_links': MAP,
                  'labels': LIST, 'scan_overview': MAP, 'sbom_overview': MAP, 'accessories': LIST},
+    'Label': {'id': INT, 'name': STRING, 'description': STRING, 'color': STRING, 'scope': STRING, 'project_id': INT, 'creation_time': STRING,
+              'update_time': STRING},
     'Tag': {'id': INT, 'repository_id': INT, 'artifact_id': INT, 'name': STRING, 'push_time': STRING, 'pull_time': STRING, 'immutable': BOOL},
     'Reference': {'parent_id': INT, 'child_id': INT, 'child_digest': STRING, 'platform': MAP, 'annotations': MAP, 'urls': LIST},
     'Accessory': {'id': INT, 'artifact_id': INT, 'subject_artifact_id': INT, 'subject_artifact_digest': STRING,
@@ -112,6 +114,8 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /configurations GET=200{ConfigItem} PUT=200
 /health GET=200OverallHealthStatus
 /internalconfig GET=200{ConfigItem}
+/labels GET=200[Label] POST=201
+/labels/{id} GET=200Label PUT=200 DELETE=200
 /ldap/groups/search GET=200(UserGroup)
 /ldap/ping POST=200LdapPingResult
 /ldap/users/import POST=200
@@ -135,6 +139,8 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /projects/{p}/repositories/{r...}/artifacts/{ref}/accessories GET=200[Accessory]
 /projects/{p}/repositories/{r...}/artifacts/{ref}/additions/vulnerabilities GET=200{Report}
 /projects/{p}/repositories/{r...}/artifacts/{ref}/additions/{addition} GET=200(History)
+/projects/{p}/repositories/{r...}/artifacts/{ref}/labels POST=200
+/projects/{p}/repositories/{r...}/artifacts/{ref}/labels/{label} DELETE=200
 /projects/{p}/repositories/{r...}/artifacts/{ref}/scan POST=202
 /projects/{p}/repositories/{r...}/artifacts/{ref}/scan/{id}/log GET=200text
 /projects/{p}/repositories/{r...}/artifacts/{ref}/tags GET=200[Tag] POST=201

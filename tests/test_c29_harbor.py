@@ -391,7 +391,7 @@ def test_webhooks_are_ours(harbor, strata):
     harbor('PUT', f'{path}/policies/{hook}', 403, json=sloppy, auth=maintainer)
     harbor('PUT', f'{path}/policies/{hook}', json=sloppy)
     assert harbor('GET', f'{path}/policies/{hook}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is True
-    for wrong in ({**body, 'targets': []}, {**body, 'targets': [{**target, 'type': 'slack'}]}, {**body, 'event_types': ['SCANNING_FAILED']},
+    for wrong in ({**body, 'targets': []}, {**body, 'targets': [{**target, 'type': 'slack'}]}, {**body, 'event_types': ['SCANNING_STOPPED']},
                   {**body, 'targets': [{**target, 'address': 'ftp://x'}]}, {}):
         harbor('POST', path + '/policies', 400, json=wrong)
     assert [h['id'] for h in harbor('GET', path + '/policies?q=name%3Dci', shape='[WebhookPolicy]')] == [hook]

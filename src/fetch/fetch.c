@@ -140,9 +140,15 @@ static bool leads_to_denied(const struct fetch *f, const char *from, struct str 
     CURLU *u = parse_url(from);
     char *host = NULL;
     unsigned char addr[16];
-    bool denied = u == NULL || curl_url_set(u, CURLUPART_URL, text, CURLU_URLENCODE) != CURLUE_OK ||
-                  curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-                  (cidr_address(str_of(host), addr) == 0 && is_denied(f, addr));
+    CURLUcode read =
+        u != NULL ? curl_url_set(u, CURLUPART_URL, text, CURLU_URLENCODE) : CURLUE_OUT_OF_MEMORY;
+    bool denied = read != CURLUE_OK;
+
+    if (read == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+        denied = cidr_address(str_of(host), addr) == 0 && is_denied(f, addr);
+    } else if (read == CURLUE_OK || read == CURLUE_UNSUPPORTED_SCHEME) {
+        denied = false; /* no address of a server: curl does not go there, and says so */
+    }
 
     curl_free(host);
     curl_url_cleanup(u);

@@ -8,6 +8,11 @@
 #define REPORT_TYPE "application/vnd.security.vulnerability.report; version=1.1"
 #define REPORT_TYPE_OLD "application/vnd.scanner.adapter.vuln.report.harbor+json; version=1.0"
 
+/* Reports are of a digest in a project, whichever repository holds it. */
+#define REPORTS_OF_PARTS                                                                           \
+    "SELECT r.id FROM manifests m JOIN supply_reports r ON r.project_id = m.project_id"            \
+    " AND r.digest = m.digest WHERE m.id IN ids"
+
 static const char *const severities[SEVERITIES] = {"Unknown", "Low", "Medium", "High", "Critical"};
 
 static const char *report_type(struct str asked)
@@ -59,8 +64,8 @@ static int read_reports(struct state_db *db, int64_t manifest_id, struct overvie
                    WITH_PARTS "SELECT count(*), total(unknown), total(low), total(medium),"
                               " total(high), total(critical), max(created_ms), max(tool),"
                               " (SELECT count(*) FROM supply_findings f"
-                              "  WHERE f.manifest_id IN ids AND f.fixed <> '')"
-                              " FROM supply_reports r WHERE r.manifest_id IN ids",
+                              "  WHERE f.report_id IN (" REPORTS_OF_PARTS ") AND f.fixed <> '')"
+                              " FROM supply_reports r WHERE r.id IN (" REPORTS_OF_PARTS ")",
                    "i", manifest_id) < 0 ||
         query_step(&q, e) < 0) {
         return -1;
@@ -202,10 +207,10 @@ static int write_findings(struct state_db *db, int64_t manifest_id, struct jw *w
 
     if (query_open(&q, db, e,
                    WITH_PARTS "SELECT f.vulnerability, f.package, f.version, f.fixed, f.severity,"
-                              " f.title, f.link, m.digest FROM supply_findings f"
-                              " JOIN manifests m ON m.id = f.manifest_id"
-                              " WHERE f.manifest_id IN ids ORDER BY f.severity DESC, f.manifest_id,"
-                              " f.number",
+                              " f.title, f.link, r.digest FROM supply_findings f"
+                              " JOIN supply_reports r ON r.id = f.report_id"
+                              " WHERE r.id IN (" REPORTS_OF_PARTS ")"
+                              " ORDER BY f.severity DESC, r.id, f.number",
                    "i", manifest_id) < 0) {
         return -1;
     }
