@@ -12,7 +12,9 @@ int harbor_terms(struct str text, struct harbor_term out[HARBOR_TERMS_MAX], size
         if (value.p == NULL || key.len == 0) {
             return err_set(e, ERR_INVALID, "q: give key=value or key=~value, with commas between");
         }
-        if (value.len > 0 && str_find_char(STR("[{("), value.p[0]) >= 0) {
+        /* The list of labels, all of which are meant, is the only one there is. */
+        if (value.len > 0 && str_find_char(STR("[{("), value.p[0]) >= 0 &&
+            !(value.p[0] == '(' && str_eq_c(key, "labels"))) {
             return err_set(e, ERR_INVALID, "q: ranges and lists of values are not possible here");
         }
         if (*n == HARBOR_TERMS_MAX) {

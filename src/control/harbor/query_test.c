@@ -35,6 +35,8 @@ static void what_is_no_condition_is_refused(void **state)
     assert_int_equal(harbor_terms(STR("a=1,,b=2"), t, &n, &e), -1);
     assert_int_equal(harbor_terms(STR("a={x y}"), t, &n, &e), -1);
     assert_int_equal(harbor_terms(STR("a=[1~2]"), t, &n, &e), -1);
+    assert_int_equal(harbor_terms(STR("a=(1 2)"), t, &n, &e), -1);
+    assert_int_equal(harbor_terms(STR("labels=(1 2)"), t, &n, &e), 0);
     assert_int_equal(harbor_terms(STR("a=,a=,a=,a=,a=,a=,a=,a=,a="), t, &n, &e), -1);
 }
 

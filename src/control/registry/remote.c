@@ -183,6 +183,12 @@ static int get_token(struct remote *r, const struct challenge *c, struct str sco
     char realm[URL_MAX];
     int result = fetch_url_join(r->url, c->realm, realm, e);
 
+    if (result == 0 && r->stays && !fetch_same_origin(r->url, realm)) {
+        result = err_set(e, ERR_INVALID,
+                         "%s sends its users to %.200s to sign in, which is not followed: give the "
+                         "address that it calls its own",
+                         r->url, realm);
+    }
     if (result == 0) {
         (void)buf_printf(&url, "%s%sservice=", realm, strchr(realm, '?') ? "&" : "?");
         escape_into(&url, c->service.p ? c->service : STR_EMPTY);

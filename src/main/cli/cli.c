@@ -461,7 +461,7 @@ const struct cli_verb cli_verbs[] = {
      "  strata image copy demo/tool:1 oci-archive:tool.tar",
      image_copy_opts, verb_image_copy, S},
     {"image migrate", "", "Bring projects, members, robots, images and rules of a Harbor here.",
-     "Nothing is changed there, and here only what is missing is made: run it again after a "
+     "Nothing is written there (each image counts as pulled), and here only what is missing is made: run it again after a "
      "break,\n"
      "and once more on the day of the move. Passwords that a Harbor does not tell are listed.\n"
      "  strata image migrate --from-harbor https://harbor.example -u admin --dry-run\n"

@@ -319,6 +319,7 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     struct project p = {
         .name = name, .to = to ? to : name, .there_id = json_number(row, "project_id"), .row = row};
     struct err why = {0};
+    int64_t failed;
 
     if (json_number(row, "registry_id") > 0) {
         migrate_note(m, SKIPPED, "project", name,
@@ -341,14 +342,21 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     }
     migrate_members(m, &p);
     migrate_robots(m, &p);
+    failed = m->counts[FAILED];
     if (migrate_images(m, &p, &why) < 0) {
-        if (why.kind == ERR_UNAVAILABLE || why.kind == ERR_TIMEOUT || why.kind == ERR_NO_SPACE) {
+        if (why.kind == ERR_UNAVAILABLE || why.kind == ERR_TIMEOUT || why.kind == ERR_NO_SPACE ||
+            why.kind == ERR_THROTTLED) {
             *e = why;
             return err_wrap(e, "cut short (run it again, and it goes on)");
         }
         migrate_note(m, FAILED, "images", p.to, "%s", why.msg);
     }
-    migrate_policies(m, &p);
+    if (m->counts[FAILED] > failed) { /* rules about the newest would count what came late as new */
+        migrate_note(m, TODO, "policies", p.to,
+                     "rules and webhooks wait until all images are here: run it again");
+    } else {
+        migrate_policies(m, &p);
+    }
     return 0;
 }
 

@@ -4,7 +4,7 @@
  *   images (migrate_images.c, transfer.c), policies (migrate_policies.c) -> the report
  *
  * Read there: Harbor's API v2.0 (migrate_source.c) and /v2/. Written here: our own Harbor API,
- * which judges the shapes of Harbor already, and /v2/. Nothing is changed there, and here only what
+ * which judges the shapes of Harbor already, and /v2/. Nothing is written there, and here only what
  * is missing is made: a run that was cut is gone on with by another. The Harbor is not trusted:
  * lists, pages and sizes have limits, names are checked, no answer leads to another server. */
 #pragma once

@@ -315,6 +315,8 @@ static int bring_robot(void *ctx, const json_t *row, struct err *e UNUSED)
                      left_out.len ? left_out.p : "it has no permissions");
         return 0;
     }
+    /* Of the level that was asked for, whatever the row says. */
+    (void)json_object_set_new(body, "level", json_string(of->p ? "project" : "system"));
     add_robot(of, login, body);
     if (left_out.len > 0) {
         migrate_note(m, TODO, "robot", login, "robots here cannot be given: %.300s", left_out.p);

@@ -69,6 +69,22 @@ static int has_retention(const struct migration *m, const struct project *p, str
                : json_text(json_object_get(have, "metadata"), "retention_id")[0] != '\0';
 }
 
+/* Nothing was pulled here yet: such a rule would remove everything on its first run. */
+static bool counts_pulls(const json_t *policy)
+{
+    const json_t *rule;
+    size_t i;
+
+    json_array_foreach(json_object_get(policy, "rules"), i, rule)
+    {
+        if (!json_is_true(json_object_get(rule, "disabled")) &&
+            strstr(json_text(rule, "template"), "Pull") != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void bring_retention(struct migration *m, const struct project *p)
 {
     const char *id = json_text(json_object_get(p->row, "metadata"), "retention_id");
@@ -87,6 +103,14 @@ static void bring_retention(struct migration *m, const struct project *p)
     } else if (have < 0 || source_get(m->from, path, &policy, &e) < 0) {
         migrate_note(m, FAILED, "retention", p->to, "%s", e.msg);
     } else if ((body = translate_retention(policy, p->id)) != NULL) {
+        if (counts_pulls(policy)) {
+            (void)json_object_del(body, "trigger");
+            migrate_note(m, TODO, "retention", p->to,
+                         "it counts pulls, and nothing was pulled here yet: it is brought without "
+                         "its schedule; set that when clients have moved: strata retention set "
+                         "--schedule @daily -p %s",
+                         p->to);
+        }
         (void)here_add(m, "retention", p->to, "/retentions", body);
     }
 }

@@ -202,10 +202,10 @@ static int fetch_blob(struct moving *y, const struct descriptor *d, const char *
     int result;
 
     a.fd = openat(y->t->spool, file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *fd = a.fd;
     if (a.fd < 0 || fstat(a.fd, &st) < 0) {
         return err_sys(e, "the spool: %s", file);
     }
-    *fd = a.fd;
     a.at = st.st_size <= a.size ? st.st_size : 0;
     progress_begin(&a.bar, what);
     result = fetch_rest(&a, y->from, d->digest, e);
