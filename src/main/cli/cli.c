@@ -461,9 +461,9 @@ const struct cli_verb cli_verbs[] = {
      "  strata image copy demo/tool:1 oci-archive:tool.tar",
      image_copy_opts, verb_image_copy, S},
     {"image migrate", "", "Bring projects, members, robots, images and rules of a Harbor here.",
-     "Nothing is written there (each image counts as pulled), and here only what is missing is made: run it again after a "
-     "break,\n"
-     "and once more on the day of the move. Passwords that a Harbor does not tell are listed.\n"
+     "Nothing is written there (each image counts as pulled), and here only what is missing is\n"
+     "made: run it again after a break, and once more on the day of the move. Passwords that a "
+     "Harbor does not tell are listed.\n"
      "  strata image migrate --from-harbor https://harbor.example -u admin --dry-run\n"
      "  strata image migrate --from-harbor https://harbor.example -u admin --password-stdin \\\n"
      "    --secrets robots.txt -p demo --map Old_Name=new-name < password",

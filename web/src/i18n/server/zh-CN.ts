@@ -1265,4 +1265,7 @@ export const server: Record<string, string> = {
   'the picture has %u x %u pixels: at most %d x %d': '图片为 {1} x {2} 像素：最多 {3} x {4}',
   'the project has no logo': '项目没有徽标',
   'a logo has at most %d KiB': '徽标最大 {1} KiB',
+  'the server stops: try again in a moment': '服务器正在停止：请稍后再试',
+  '%s sends its users to %.200s to sign in, which is not followed: give the address that it calls its own': '{1} 要用户到 {2} 登录，这里不会跟过去：请改用它自己称呼的地址',
+  '%.*s is being deleted: try again in a moment': '{1} 正在删除：请稍后再试',
 };

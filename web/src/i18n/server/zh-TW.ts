@@ -1265,4 +1265,7 @@ export const server: Record<string, string> = {
   'the picture has %u x %u pixels: at most %d x %d': '圖片為 {1} x {2} 像素：最多 {3} x {4}',
   'the project has no logo': '專案沒有標誌',
   'a logo has at most %d KiB': '標誌最大 {1} KiB',
+  'the server stops: try again in a moment': '伺服器正在停止：請稍後再試',
+  '%s sends its users to %.200s to sign in, which is not followed: give the address that it calls its own': '{1} 要使用者到 {2} 登入，這裡不會跟過去：請改用它自己稱呼的位址',
+  '%.*s is being deleted: try again in a moment': '{1} 正在刪除：請稍後再試',
 };
