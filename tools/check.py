@@ -200,9 +200,10 @@ def side_by_side(*runs, env=None):
 
 
 def gate_blackbox():
-    """The browser beside all other clients in two halves, each with a server of its own: they wait most of the time."""
+    """The browser beside all other clients, both in two halves, each with a server of its own: they wait most of the time."""
+    console = 'tests/test_d10_console.py'
     others = sorted(f for f in (ROOT / 'tests').glob('test_*.py') if f.name != 'test_d10_console.py')
-    return side_by_side(others[::2], others[1::2], ['tests/test_d10_console.py'])
+    return side_by_side(others[::2], others[1::2], [console, '-k', 'walk or help'], [console, '-k', 'not walk and not help'])
 
 
 def gate_blackbox_asan():
