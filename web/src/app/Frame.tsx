@@ -52,11 +52,15 @@ function useItems() {
   ).map((i) => ({ ...i, path: i.to(project) }));
 }
 
+/** Pages about images whose address is not below theirs: a repository may have any name. */
+const BESIDE_IMAGES = ['image-rules', 'labels', 'trash'];
+
 function Navigation({ onChoose }: { onChoose?: () => void }) {
   const t = useText();
   const items = useItems();
   const parts = useLocation().pathname.split('/');
-  const here = parts[1] === 'p' ? (parts[3] ?? 'overview').replace('image-rules', 'images') : (parts[1] ?? '');
+  const page = parts[1] === 'p' ? (parts[3] ?? 'overview') : (parts[1] ?? '');
+  const here = BESIDE_IMAGES.includes(page) ? 'images' : page;
   return (
     <nav aria-label={t('nav.main')}>
       <Menu
