@@ -1,6 +1,7 @@
 #include "state_priv.h"
 
 #include "base/mem.h"
+#include "base/metric.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -378,6 +379,20 @@ int state_one_i64(struct state_db *db, int64_t *out, struct err *e, const char *
         return err_set(e, ERR_NOT_FOUND, "%s", what);
     }
     *out = query_i64(&q, 0);
+    return 0;
+}
+
+int state_gauges(struct state_db *db, const struct state_gauge *gauges, size_t n, struct buf *out,
+                 struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t value;
+
+        if (state_one_i64(db, &value, e, "rows", gauges[i].sql, "") < 0) {
+            return -1;
+        }
+        metric_one(out, gauges[i].name, "gauge", gauges[i].help, value);
+    }
     return 0;
 }
 

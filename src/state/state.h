@@ -72,5 +72,11 @@ int state_run(struct state_db *db, struct err *e, const char *sql, const char *t
 /* First column of the first row; ERR_NOT_FOUND (message: `what`) without one. */
 int state_one_i64(struct state_db *db, int64_t *out, struct err *e, const char *what,
                   const char *sql, const char *types, ...) MUST_USE;
+/* A number of rows for /metrics: name, what it says, and the statement that finds it. */
+struct state_gauge {
+    const char *name, *help, *sql;
+};
+int state_gauges(struct state_db *db, const struct state_gauge *gauges, size_t n, struct buf *out,
+                 struct err *e) MUST_USE;
 int64_t state_last_id(struct state_db *db);
 int64_t state_changes(struct state_db *db);

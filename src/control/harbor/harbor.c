@@ -390,6 +390,12 @@ int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int res
     return result;
 }
 
+int harbor_reply_log(struct http_req *r, const struct buf *b, struct err *e)
+{
+    return b->failed ? err_set(e, ERR_LIMIT, "the log is too long to be told at once")
+                     : http_reply(r, 200, "text/plain; charset=utf-8", buf_str(b), e);
+}
+
 int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e)
 {
     struct str text = http_path_param(r, name);

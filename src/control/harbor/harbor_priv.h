@@ -32,6 +32,8 @@ struct str harbor_list_exact(const struct list *l, const char *key);
 struct str harbor_list_part(const struct list *l, const char *key);
 
 int harbor_reply_and_free(struct http_req *r, int status, struct buf *b, int result, struct err *e);
+/* A log as plain text; ERR_LIMIT when it did not fit. */
+int harbor_reply_log(struct http_req *r, const struct buf *b, struct err *e);
 /* {id} of the path as a number: ERR_NOT_FOUND when it is none. */
 int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, struct err *e) MUST_USE;
 /* The id of the project that the path names, where the right was asked for in the same look: what

@@ -626,7 +626,7 @@ int harbor_run_log(struct http_req *r, struct err *e)
     }
     result = state_read(h->state, log_fn, &l, e);
     if (result == 0) {
-        result = http_reply(r, 200, "text/plain; charset=utf-8", buf_str(&l.text), e);
+        result = harbor_reply_log(r, &l.text, e);
     }
     buf_done(&l.text);
     return result;

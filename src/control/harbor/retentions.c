@@ -416,7 +416,7 @@ int harbor_retention_log(struct http_req *r, struct err *e)
     result = of.task == 0 ? err_set(e, ERR_NOT_FOUND, "the run has no such task")
                           : state_read(h->state, log_fn, &of, e);
     if (result == 0) {
-        result = http_reply(r, 200, "text/plain; charset=utf-8", buf_str(&of.list.body), e);
+        result = harbor_reply_log(r, &of.list.body, e);
     }
     buf_done(&of.list.body);
     return result;

@@ -360,5 +360,5 @@ int harbor_scan_log(struct http_req *r, struct err *e)
     }
     return state_read(h->state, log_fn, &(struct log_op){m.id, &b}, e) < 0
                ? -1
-               : http_reply(r, 200, "text/plain; charset=utf-8", buf_str(&b), e);
+               : harbor_reply_log(r, &b, e);
 }

@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
-#include "base/metric.h"
 #include "list_http.h"
 
 #include <string.h>
@@ -314,9 +313,7 @@ int api_run_stop(struct http_req *req, struct err *e)
 
 int replication_metrics(struct state_db *db, struct buf *out, struct err *e)
 {
-    static const struct {
-        const char *name, *help, *sql;
-    } gauges[] = {
+    static const struct state_gauge gauges[] = {
         {"strata_replication_runs_open", "Runs of replication that wait or go on.",
          "SELECT count(*) FROM replication_runs WHERE ended_ms IS NULL"},
         {"strata_replication_tasks_open", "Images that they have yet to copy.",
@@ -324,13 +321,5 @@ int replication_metrics(struct state_db *db, struct buf *out, struct err *e)
          " WHERE r.ended_ms IS NULL AND t.ended_ms IS NULL"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
-        int64_t n;
-
-        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
-            return -1;
-        }
-        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
-    }
-    return 0;
+    return state_gauges(db, gauges, ARRAY_LEN(gauges), out, e);
 }

@@ -3,7 +3,6 @@
 #include "access/access.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metric.h"
 #include "registry/registry.h"
 
 #include <stdlib.h>
@@ -162,20 +161,10 @@ void supply_arrived(struct supply *s, const struct registry_arrival *x)
 
 int supply_metrics(struct state_db *db, struct buf *out, struct err *e)
 {
-    static const struct {
-        const char *name, *help, *sql;
-    } gauges[] = {
+    static const struct state_gauge gauges[] = {
         {"strata_scans_waiting", "Scans of images that wait or go on.",
          "SELECT count(*) FROM supply_scans WHERE next_ms IS NOT NULL"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
-        int64_t n;
-
-        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
-            return -1;
-        }
-        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
-    }
-    return 0;
+    return state_gauges(db, gauges, ARRAY_LEN(gauges), out, e);
 }

@@ -3,7 +3,6 @@
 #include "access/access.h"
 #include "base/cfg.h"
 #include "base/clock.h"
-#include "base/metric.h"
 #include "state/state.h"
 
 #include <stdlib.h>
@@ -155,20 +154,10 @@ int webhooks_project_gone(struct webhooks *h, int64_t project_id, struct err *e)
 
 int webhooks_metrics(struct state_db *db, struct buf *out, struct err *e)
 {
-    static const struct {
-        const char *name, *help, *sql;
-    } gauges[] = {
+    static const struct state_gauge gauges[] = {
         {"strata_webhooks_waiting", "Deliveries of webhooks that wait to be sent.",
          "SELECT count(*) FROM webhook_deliveries WHERE state = 'waiting'"},
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(gauges); i++) {
-        int64_t n;
-
-        if (state_one_i64(db, &n, e, "rows", gauges[i].sql, "") < 0) {
-            return -1;
-        }
-        metric_one(out, gauges[i].name, "gauge", gauges[i].help, n);
-    }
-    return 0;
+    return state_gauges(db, gauges, ARRAY_LEN(gauges), out, e);
 }

@@ -274,11 +274,15 @@ static bool belongs(const struct robots *of, const json_t *row)
     struct str name = str_of(json_text(row, "name"));
     ptrdiff_t plus = str_find_char(name, '+');
     struct str before = plus < 0 ? STR_EMPTY : str_first(name, (size_t)plus);
-    size_t n = of->p ? strlen(of->p->name) : 0;
+    const char *project =
+        json_text(json_array_get(json_object_get(row, "permissions"), 0), "namespace");
 
-    return of->p == NULL
-               ? plus < 0
-               : before.len > n && str_eq_c(str_from(before, before.len - n), of->p->name);
+    if (of->p == NULL) {
+        return plus < 0;
+    }
+    /* robot$my-demo+ci is none of "demo", though its name ends alike. */
+    return str_ends(before, str_of(of->p->name)) && before.len > strlen(of->p->name) &&
+           (project[0] == '\0' || strcmp(project, of->p->name) == 0);
 }
 
 static int bring_robot(void *ctx, const json_t *row, struct err *e UNUSED)

@@ -352,6 +352,11 @@ static int bring_repository(void *ctx, const json_t *row, struct err *e)
                      "%s; give it another name: --map %s=%s/NAME", why.msg, from, of->p->to);
         return 0;
     }
+    if (!str_eq_c(name_project(str_of(own)), of->p->to)) { /* who sees it is of the project */
+        migrate_note(of->m, FAILED, "repository", from,
+                     "--map puts it into another project than %s: map the project", of->p->to);
+        return 0;
+    }
     if (look(&r, &why) < 0) {
         migrate_note(of->m, FAILED, "repository", from, "%s", why.msg);
     } else {
