@@ -298,17 +298,17 @@ static int rows_fn(struct state_db *db, void *ctx, struct err *e)
     SCOPED(query_done) struct query q = {0};
     struct str after = op->page->after.p ? op->page->after : STR_EMPTY;
     struct str name = after;
-    ptrdiff_t slash = str_find_char(after, ' ');
+    ptrdiff_t space = str_find_char(after, ' ');
     struct label l = {.id = 0};
     uint64_t after_id = 0;
     int r;
 
     if (after.len > 0) { /* "<id> <name>" */
-        if (slash < 0 || str_to_u64(str_first(after, (size_t)slash), &after_id) < 0 ||
+        if (space < 0 || str_to_u64(str_first(after, (size_t)space), &after_id) < 0 ||
             after_id > INT64_MAX) {
             return err_set(e, ERR_INVALID, "after: expected what 'next' said");
         }
-        name = str_from(after, (size_t)slash + 1);
+        name = str_from(after, (size_t)space + 1);
     }
     if (query_open(&q, db, e,
                    "SELECT " COLUMNS " FROM labels l WHERE l.project_id IN (0, ?1) AND l.gone = 0"
