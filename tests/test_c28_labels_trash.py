@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import sqlite3
 import time
 
 import pytest
@@ -198,3 +199,20 @@ def test_what_the_trash_holds_is_counted(side, name):
     assert entries() == before + 1
     drop(side, f'projects/{name}/trash')
     assert entries() == before
+
+
+def test_who_deletes_much_does_not_empty_the_trash_of_others(own_strata):
+    side = Side(own_strata().start())
+    for project in ('victim', 'hog'):
+        side.strata.project(project)
+        side.registry.image(f'{project}/app', 'v1')
+        drop(side, f'projects/{project}/repositories/app/tags/v1')
+    side.strata.stop()
+    with sqlite3.connect(side.strata.state / 'state.db', timeout=30) as db:  # as after pushing and deleting 2 GiB of manifests
+        hog, = db.execute("SELECT id FROM projects WHERE name = 'hog'").fetchone()
+        db.execute('UPDATE trash_totals SET body_bytes = ? WHERE project_id = ?', (2 << 30, hog))
+        db.execute('UPDATE trash_totals SET body_bytes = ? WHERE project_id = 0', ((2 << 30) + 1,))
+    db.close()
+    side.strata.start()
+    wait_for(lambda: trash(side, 'hog') == [], 90, 'the trash holds no more than it may')
+    assert [i['tag'] for i in trash(side, 'victim')] == ['v1']

@@ -41,7 +41,8 @@
  * more than this. */
 #define LIMIT_TRASH_WHOLE_MANIFESTS 5000
 #define LIMIT_TRASH_WHOLE_BYTES (128 * MIB)
-/* Of the trash as a whole, in the database; past it the oldest goes before its time. */
+/* Of the trash as a whole, in the database; past it the oldest of whoever has most goes before
+ * its time. */
 #define LIMIT_TRASH_MANIFESTS 500000
 #define LIMIT_TRASH_BYTES (2 * GIB)
 #define LIMIT_LAYERS 127 /* overlay takes 500 lowers; docker stops at 127 */

@@ -20,7 +20,11 @@ struct purge {
 
 #define ENTRIES(which) "SELECT id, manifests, blob_bytes FROM trash WHERE " which " LIMIT ?3"
 #define OVERDUE ENTRIES("deleted_ms < ?1 AND ?2 = 0 ORDER BY deleted_ms")
-#define OLDEST ENTRIES("?1 = 0 AND ?2 = 0 ORDER BY deleted_ms")
+/* Of the project that holds most, so that nobody empties the trash of others. */
+#define OLDEST                                                                                     \
+    ENTRIES("project_id = (SELECT project_id FROM trash_totals WHERE project_id <> 0"              \
+            " ORDER BY max(manifests * 4096, body_bytes) DESC LIMIT 1)"                            \
+            " AND ?1 = 0 AND ?2 = 0 ORDER BY id")
 #define OLDEST_OF ENTRIES("project_id = ?1 AND ?2 = 0 ORDER BY id")
 #define CHOSEN ENTRIES("(?1 = 0 OR id = ?1) AND (?2 = 0 OR project_id = ?2)")
 
