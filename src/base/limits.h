@@ -74,6 +74,13 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+/* metrics */
+#define LIMIT_LABEL_NAME_BYTES 4096
+#define LIMIT_REGEX_BYTES (64 * KIB) /* "a|b|c|..." of a dashboard's variable */
+#define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
+#define LIMIT_QUERY_DEPTH 150         /* levels of nesting: the parser recurses, 2 KiB of stack each */
+#define LIMIT_QUERY_HEIGHT 400        /* of the tree: a + b + c + ... is as high as it is long */
+
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
