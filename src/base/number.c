@@ -61,7 +61,7 @@ static void shortest(double v, struct decimal *d)
     if (few_digits(v, d)) {
         return;
     }
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = v < 2.3e-308 ? 1 : 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*e", digits - 1, v);
         if (strtod(text, NULL) == v) {
             break;
