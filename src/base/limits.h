@@ -76,6 +76,8 @@
 
 /* metrics */
 #define LIMIT_LABEL_NAME_BYTES 4096
+#define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
+#define LIMIT_SERIES_LABELS 128 /* GPU and Kubernetes targets have up to 40 */
 #define LIMIT_REGEX_BYTES (64 * KIB) /* "a|b|c|..." of a dashboard's variable */
 #define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
 #define LIMIT_QUERY_DEPTH 150         /* levels of nesting: the parser recurses, 2 KiB of stack each */

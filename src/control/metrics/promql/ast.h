@@ -25,7 +25,7 @@ enum promql_kind {
     PROMQL_CALL,
     PROMQL_AGGREGATE,
     PROMQL_BINARY,
-    PROMQL_UNARY, /* minus: a plus leaves nothing behind but its child */
+    PROMQL_UNARY, /* op: SUB, or ADD, which changes nothing */
     PROMQL_PAREN
 };
 
@@ -108,7 +108,7 @@ struct promql_node {
     bool without;
     struct promql_names grouping; /* AGGREGATE */
 
-    enum promql_op op; /* BINARY */
+    enum promql_op op; /* BINARY, UNARY */
     bool returns_bool;
     bool has_matching, on; /* on(...) or ignoring(...) stands there */
     enum promql_card card;

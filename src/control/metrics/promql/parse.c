@@ -606,10 +606,8 @@ static struct promql_node *parse_sign(struct parser *p, struct err *e)
                            promql_type_name(inner->type));
         return NULL;
     }
-    if (!minus) {
-        return inner;
-    }
     n = node_new(p, PROMQL_UNARY, inner->type, from);
+    n->op = minus ? PROMQL_SUB : PROMQL_ADD;
     add_child(p, n, inner);
     return n;
 }

@@ -224,7 +224,7 @@ void promql_print(const struct promql_node *n, struct buf *out)
         promql_print(n->children[1], out);
         break;
     case PROMQL_UNARY:
-        (void)buf_add(out, STR("-"));
+        (void)buf_add_c(out, promql_op_name(n->op));
         promql_print(n->children[0], out);
         break;
     case PROMQL_PAREN:
@@ -300,7 +300,7 @@ static void format(const struct promql_node *n, unsigned level, struct buf *out)
 
         format(n->children[0], level, &inner);
         indent(level, out);
-        (void)buf_add(out, STR("-"));
+        (void)buf_add_c(out, promql_op_name(n->op));
         (void)buf_add(out, str_from(buf_str(&inner), strspn(inner.p != NULL ? inner.p : "", " ")));
         buf_done(&inner);
         return;

@@ -17,8 +17,8 @@ enum {
     KIND_SPECIALS = 0x80  /* flag: a list of what is no decimal follows */
 };
 
-static const double powers[POWERS] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                      1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+static const double powers[POWERS] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                      1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 /* --- small numbers --- */
 
@@ -434,7 +434,8 @@ static int power_of(double v, unsigned power)
     return -1;
 }
 
-/* The power for the run. A value that has none, or that is too large for that of the others, is special. */
+/* The power for the run. A value that has none, or that is too large for that of the others, is
+ * special. */
 static unsigned run_power(const double *v, size_t n)
 {
     unsigned power = 0;
@@ -515,7 +516,8 @@ static int get_specials(struct str *in, double *v, size_t n)
         return -1;
     }
     for (uint64_t i = 0; i < count; i++) {
-        if (column_get_varint(in, &step) < 0 || step >= n || (place += step) >= n || get_u64(in, &bits) < 0) {
+        if (column_get_varint(in, &step) < 0 || step >= n || (place += step) >= n ||
+            get_u64(in, &bits) < 0) {
             return -1;
         }
         memcpy(&v[place], &bits, 8);
@@ -611,7 +613,8 @@ int column_get_times(struct str *in, int64_t *ms, size_t n, struct err *e)
         }
         return 0;
     }
-    if ((kind & 0x30) < KIND_VALUES || (kind & 0x8f) != 0 || get_wholes(kind & 0x30, kind, in, m, n) < 0) {
+    if ((kind & 0x30) < KIND_VALUES || (kind & 0x8f) != 0 ||
+        get_wholes(kind & 0x30, kind, in, m, n) < 0) {
         return damaged(e);
     }
     for (size_t i = 0; i < n; i++) {

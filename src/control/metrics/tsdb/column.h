@@ -1,14 +1,13 @@
 /* column - a run of numbers in few bytes: the values and the times of a chunk.
  *
- *   values    1433.5  1433.5  1434.25  ...      most measurements are decimals of few digits, so they
- *             143350  143350  143425            become whole numbers and one power of ten,
- *                  0       75                   then differences (of differences),
- *             [width 7][32 x 7 bits]            packed by 32, wide ones apart
+ *   values    1433.5  1433.5  1434.25  ...      most measurements are decimals of few digits, so
+ * they 143350  143350  143425            become whole numbers and one power of ten, 0       75 then
+ * differences (of differences), [width 7][32 x 7 bits]            packed by 32, wide ones apart
  *   times     1700000000000 + i * 15000         said in two numbers when they are regular
  *
- * Every value comes back bit for bit: what is no decimal (NaN with its payload, which marks staleness,
- * infinities, -0, 17 digits) is kept apart, or the whole run is kept as it is.
- * Threads: any. Limits: COLUMN_MAX numbers. Decoding hostile bytes gives an error, never more than `n`
+ * Every value comes back bit for bit: what is no decimal (NaN with its payload, which marks
+ * staleness, infinities, -0, 17 digits) is kept apart, or the whole run is kept as it is. Threads:
+ * any. Limits: COLUMN_MAX numbers. Decoding hostile bytes gives an error, never more than `n`
  * numbers. The format is in docs/formats/metrics.md. */
 #pragma once
 #include "base/buf.h"

@@ -40,8 +40,9 @@ static double round_trip(const double *v, size_t n)
 
 static void every_run_comes_back_bit_for_bit(void **state UNUSED)
 {
-    static const double odd[] = {0.0, -0.0, (double)NAN, (double)INFINITY, -(double)INFINITY, 1e300, 5e-324, 0.1,
-                                 123.456, -1e15, 9007199254740993.0, 1.0 / 3};
+    static const double odd[] = {
+        0.0,     -0.0,  (double)NAN,        (double)INFINITY, -(double)INFINITY, 1e300, 5e-324, 0.1,
+        123.456, -1e15, 9007199254740993.0, 1.0 / 3};
     double v[COLUMN_MAX];
 
     for (int turn = 0; turn < 3000; turn++) {
@@ -121,7 +122,9 @@ static void times_come_back_and_take_little(void **state UNUSED)
         int shape = turn % 3;
 
         for (size_t i = 0; i < n; i++) {
-            at += 15000 + (shape == 1 ? (int64_t)(random_bits() % 5) - 2 : shape == 2 ? (int64_t)(random_bits() >> 2) : 0);
+            at += 15000 + (shape == 1   ? (int64_t)(random_bits() % 5) - 2
+                           : shape == 2 ? (int64_t)(random_bits() >> 2)
+                                        : 0);
             ms[i] = at;
         }
         column_put_times(ms, n, &b);
@@ -158,8 +161,10 @@ static void damaged_bytes_are_an_error_or_numbers(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_run_comes_back_bit_for_bit), cmocka_unit_test(a_stale_marker_stays_what_it_is),
-        cmocka_unit_test(measurements_take_little),         cmocka_unit_test(times_come_back_and_take_little),
+        cmocka_unit_test(every_run_comes_back_bit_for_bit),
+        cmocka_unit_test(a_stale_marker_stays_what_it_is),
+        cmocka_unit_test(measurements_take_little),
+        cmocka_unit_test(times_come_back_and_take_little),
         cmocka_unit_test(damaged_bytes_are_an_error_or_numbers),
     };
 
