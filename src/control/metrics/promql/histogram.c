@@ -8,7 +8,8 @@ static const double SMALL = 1e-12;
 
 static int by_upper(const void *a, const void *b)
 {
-    double x = ((const struct promql_bucket *)a)->upper, y = ((const struct promql_bucket *)b)->upper;
+    double x = ((const struct promql_bucket *)a)->upper,
+           y = ((const struct promql_bucket *)b)->upper;
 
     return x < y ? -1 : x > y;
 }
@@ -91,8 +92,8 @@ double promql_bucket_fraction(double lower, double upper, struct promql_bucket *
     }
     n = prepare(b, n, &forced);
     total = b[n - 1].count;
-    if (!(isinf(b[n - 1].upper) && b[n - 1].upper > 0) || total == 0 || isnan(total) || isnan(lower) ||
-        isnan(upper)) {
+    if (!(isinf(b[n - 1].upper) && b[n - 1].upper > 0) || total == 0 || isnan(total) ||
+        isnan(lower) || isnan(upper)) {
         return (double)NAN;
     }
     if (lower >= upper) {
@@ -111,7 +112,8 @@ double promql_bucket_fraction(double lower, double upper, struct promql_bucket *
             start = b[i].upper;
             i++;
         }
-        /* Below the first bound nothing is said of where it begins: zero, when that lies before it. */
+        /* Below the first bound nothing is said of where it begins: zero, when that lies before it.
+         */
         if (i == 0) {
             start = b[0].upper > 0 ? 0 : -(double)INFINITY;
         }
