@@ -181,31 +181,6 @@ void jw_end(struct jw *w)
     w->depth--;
 }
 
-/* Length of the UTF-8 sequence at p (RFC 3629), 0 when it is none. */
-static size_t utf8_len(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80   ? 1
-               : p[0] < 0xc2 ? 0
-               : p[0] < 0xe0 ? 2
-               : p[0] < 0xf0 ? 3
-               : p[0] < 0xf5 ? 4
-                             : 0;
-
-    if (n == 0 || n > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
-        return 0;
-    }
-    return n;
-}
-
 static void add_escaped(struct buf *out, unsigned char c)
 {
     switch (c) {
@@ -233,7 +208,7 @@ static void add_string(struct buf *out, struct str s)
 
     buf_add_c(out, "\"");
     while (i < s.len) {
-        size_t n = utf8_len(p + i, s.len - i);
+        size_t n = str_utf8_len(p + i, s.len - i);
 
         if (n > 0 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7f) {
             i += n;

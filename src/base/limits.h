@@ -86,6 +86,16 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+/* metrics */
+#define LIMIT_LABEL_NAME_BYTES 4096
+#define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
+#define LIMIT_SERIES_LABELS 128 /* GPU and Kubernetes targets have up to 40 */
+#define LIMIT_REGEX_BYTES (64 * KIB) /* "a|b|c|..." of a dashboard's variable */
+#define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
+#define LIMIT_QUERY_NOTES 10 /* warnings and infos of a query */
+#define LIMIT_QUERY_DEPTH 150         /* levels of nesting: the parser recurses, 2 KiB of stack each */
+#define LIMIT_QUERY_HEIGHT 400        /* of the tree: a + b + c + ... is as high as it is long */
+
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
@@ -100,7 +110,7 @@
 /* labels of images, and the logo of a project */
 #define LIMIT_LABELS 500            /* global ones, and of each project */
 #define LIMIT_IMAGE_LABELS 50       /* on one image: each is shown in every row of a list */
-#define LIMIT_LABEL_NAME_BYTES 128  /* as in Harbor */
+#define LIMIT_IMAGE_LABEL_BYTES 128 /* as in Harbor */
 #define LIMIT_LABELS_ASKED 10       /* in a filter or a rule */
 #define LIMIT_LABEL_STEP 1000       /* images that a transaction takes a deleted label from */
 #define LIMIT_LOGO_BYTES (64 * KIB) /* it is shown 24 pixels wide */

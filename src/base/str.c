@@ -333,3 +333,42 @@ char *str_format_bytes(int64_t bytes, char out[16])
     (void)snprintf(out, 16, i == 0 ? "%.0f %s" : "%.1f %s", v, names[i]);
     return out;
 }
+
+size_t str_utf8_len(const unsigned char *p, size_t left)
+{
+    size_t n = p[0] < 0x80   ? 1
+               : p[0] < 0xc2 ? 0
+               : p[0] < 0xe0 ? 2
+               : p[0] < 0xf0 ? 3
+               : p[0] < 0xf5 ? 4
+                             : 0;
+
+    if (n == 0 || n > left) {
+        return 0;
+    }
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f)) {
+        return 0;
+    }
+    return n;
+}
+
+bool str_is_utf8(struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.p;
+
+    for (size_t i = 0; i < s.len;) {
+        size_t n = str_utf8_len(p + i, s.len - i);
+
+        if (n == 0) {
+            return false;
+        }
+        i += n;
+    }
+    return true;
+}

@@ -49,3 +49,6 @@ int str_parse_bytes(struct str s, int64_t *out, struct err *e) MUST_USE;
 int str_parse_seconds(struct str s, int64_t *out, struct err *e) MUST_USE;
 /* "1.0 GiB", at most 16 bytes with the NUL. Returns `out`. */
 char *str_format_bytes(int64_t bytes, char out[16]);
+/* Length of the UTF-8 sequence at p (RFC 3629), 0 when it is none. */
+size_t str_utf8_len(const unsigned char *p, size_t left);
+bool str_is_utf8(struct str s);

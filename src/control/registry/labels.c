@@ -21,7 +21,7 @@ static bool is_text(struct str s, const char *except)
 
 int label_name_check(struct str name, struct err *e)
 {
-    return name.len > 0 && name.len <= LIMIT_LABEL_NAME_BYTES && is_text(name, ",") &&
+    return name.len > 0 && name.len <= LIMIT_IMAGE_LABEL_BYTES && is_text(name, ",") &&
                    str_find_char(name, '/') < 0 && name.p[0] != ' ' &&
                    name.p[name.len - 1] != ' ' && !str_eq_c(name, ".") && !str_eq_c(name, "..")
                ? 0
@@ -164,7 +164,7 @@ static int no_label(const struct label_key *k, struct err *e)
     return k->id != 0
                ? err_set(e, ERR_NOT_FOUND, "there is no label of the id %lld", (long long)k->id)
                : err_set(e, ERR_NOT_FOUND, "there is no label \"%.*s\"",
-                         STR_ARG(str_first(k->name, LIMIT_LABEL_NAME_BYTES)));
+                         STR_ARG(str_first(k->name, LIMIT_IMAGE_LABEL_BYTES)));
 }
 
 /* The id of one that is there. */

@@ -1,0 +1,95 @@
+/* tsdb - samples of many series, by time.
+ *
+ *   scrape, remote write, rules --> appender --> WAL, head --> blocks
+ *   promql --> select --> series by series, runs of samples
+ *
+ * Threads: any. Appenders of different threads are committed one after the other; a reader sees
+ * whole commits, and sees what there was when it began. On disk: docs/formats/metrics.md. What
+ * tsdb_commit() with TSDB_DURABLE acknowledged survives kill -9 and power loss; without it, the
+ * last second may be lost with the power. Damaged files are reported, set aside and the rest is
+ * served. Limits: series in the head (`max_series`: past it new ones are refused and counted, old
+ * ones go on); labels of a series: LIMIT_SERIES_LABELS. */
+#pragma once
+#include "labels/labels.h"
+
+struct tsdb;
+
+struct tsdb_options {
+    int64_t retention_ms, retention_bytes; /* 0: no limit */
+    int64_t block_ms;                      /* 2 h; tests take less */
+    int64_t out_of_order_ms; /* how much older than the newest of its series a sample may be */
+    size_t max_series;
+};
+
+/* Opens what is in `dir`, creating it. Caller owns it. Reads the checkpoint and the log's tail. */
+struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err *e) MUST_USE;
+/* Writes a checkpoint, so that the next start reads no log. */
+void tsdb_close(struct tsdb *db);
+DEFINE_SCOPED(struct tsdb, tsdb_close)
+
+/* --- writing --- */
+
+/* The marker of staleness: the series ended. Any other NaN is a value. */
+#define TSDB_STALE_BITS 0x7ff0000000000002ULL
+double tsdb_stale(void);
+bool tsdb_is_stale(double v);
+
+/* A batch: one scrape, one request of remote write, one rule. Nothing of it is seen before the
+ * commit. */
+struct tsdb_appender;
+struct tsdb_appender *tsdb_appender_new(struct tsdb *db);
+void tsdb_appender_free(struct tsdb_appender *a); /* without commit: as if it had never been */
+DEFINE_SCOPED(struct tsdb_appender, tsdb_appender_free)
+
+typedef uint64_t tsdb_ref; /* of a series; 0: not known. Valid while the store is open. */
+
+/* Why a sample was not taken: the caller counts them, as Prometheus does. */
+enum tsdb_taken {
+    TSDB_TAKEN,
+    TSDB_TOO_OLD,
+    TSDB_OUT_OF_ORDER,
+    TSDB_DUPLICATE,
+    TSDB_TOO_MANY_SERIES
+};
+
+/* The reference of a series, made when it is new; 0 when there are too many. Labels as
+ * labels_normalize() leaves them; they are copied. */
+tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels s);
+enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts_ms, double v);
+
+enum tsdb_durability { TSDB_SOON, TSDB_DURABLE };
+int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e) MUST_USE;
+
+/* --- reading --- */
+
+struct tsdb_view; /* what there was at one moment; keeps the files it reads */
+
+struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
+void tsdb_view_close(struct tsdb_view *v);
+DEFINE_SCOPED(struct tsdb_view, tsdb_view_close)
+
+/* The series that all matchers take, in the order of their labels. In the arena; views valid while
+ * `v` is. */
+struct tsdb_found {
+    struct labels labels;
+    uint64_t id;
+};
+int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct arena *a,
+                struct tsdb_found **out, size_t *len, struct err *e) MUST_USE;
+/* Samples of one series with from < ts <= to (both sides as PromQL 3 has its ranges), by time, each
+ * time once. Grows the two arrays, which the caller keeps from series to series. */
+struct tsdb_samples {
+    int64_t *ts_ms;
+    double *v;
+    size_t len, cap;
+};
+void tsdb_samples_done(struct tsdb_samples *s);
+int tsdb_read(struct tsdb_view *v, const struct tsdb_found *series, int64_t from_ms, int64_t to_ms,
+              struct tsdb_samples *out, struct err *e) MUST_USE;
+/* Names, and the values of one, of the series that the matchers take; sorted, at most `limit` (0:
+ * all). */
+int tsdb_label_names(struct tsdb_view *v, const struct label_matcher *m, size_t n, size_t limit,
+                     struct arena *a, struct str **out, size_t *len, struct err *e) MUST_USE;
+int tsdb_label_values(struct tsdb_view *v, struct str name, const struct label_matcher *m, size_t n,
+                      size_t limit, struct arena *a, struct str **out, size_t *len,
+                      struct err *e) MUST_USE;
