@@ -7,7 +7,8 @@
 
 #define ARTIFACT_COLUMNS                                                                           \
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
-    " m.pushed_ms, m.pulled_ms, m.platform, m.annotations"
+    " m.pushed_ms, (SELECT pulled_ms FROM manifest_pulls WHERE manifest_id = m.id), m.platform,"   \
+    " m.annotations"
 /* As Harbor lists them: not the parts of an index, and not what belongs to another (by its subject,
  * or by the tags that cosign gives to signatures), unless they have a tag. ?1 the repository, ?2
  * "*", or "nil" for those without a tag, or a tag; NULL: all. ?3 the digest, ?4 a part of a tag, ?5
@@ -36,6 +37,18 @@ static struct str short_name(struct str repository)
     return repository;
 }
 
+static void write_pull_time(struct jw *w, const struct artifacts *of, int64_t manifest_id,
+                            int64_t written_ms)
+{
+    const struct harbor *h = of->list.r->ctx;
+    struct pulled now = store_pulled(h->registry, PULLED_MANIFEST, manifest_id,
+                                     (struct pulled){.last_ms = written_ms});
+
+    if (now.last_ms != 0) {
+        jw_kv_time(w, "pull_time", now.last_ms);
+    }
+}
+
 static void write_tag(struct jw *w, const struct query *q, const struct artifacts *of)
 {
     jw_object(w);
@@ -43,9 +56,7 @@ static void write_tag(struct jw *w, const struct query *q, const struct artifact
     jw_kv_i64(w, "artifact_id", query_i64(q, 3));
     jw_kv_str(w, "name", query_str(q, 0));
     jw_kv_time(w, "push_time", query_i64(q, 1));
-    if (query_i64(q, 4) != 0) {
-        jw_kv_time(w, "pull_time", query_i64(q, 4));
-    }
+    write_pull_time(w, of, query_i64(q, 3), query_i64(q, 4));
     jw_kv_bool(w, "immutable",
                policy_immutable(&of->policy, short_name(of->repository), query_str(q, 0)) != NULL);
     jw_end(w);
@@ -54,7 +65,9 @@ static void write_tag(struct jw *w, const struct query *q, const struct artifact
 #define FROM_TAGS                                                                                  \
     " FROM tags t JOIN manifests m ON m.id = t.manifest_id WHERE t.manifest_id = ?1"               \
     " AND (?2 IS NULL OR t.name = ?2) AND instr(t.name, ?3)"
-#define SELECT_TAGS "SELECT t.name, t.pushed_ms, t.repository_id, m.id, m.pulled_ms" FROM_TAGS
+#define SELECT_TAGS                                                                                \
+    "SELECT t.name, t.pushed_ms, t.repository_id, m.id,"                                           \
+    " (SELECT pulled_ms FROM manifest_pulls WHERE manifest_id = m.id)" FROM_TAGS
 
 static int write_tags(struct state_db *db, int64_t manifest, struct artifacts *of, struct jw *w,
                       struct err *e)
@@ -254,9 +267,7 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
     jw_kv_str(w, "manifest_media_type", media);
     jw_kv_i64(w, "size", query_i64(q, 7));
     jw_kv_time(w, "push_time", query_i64(q, 8));
-    if (query_i64(q, 9) != 0) {
-        jw_kv_time(w, "pull_time", query_i64(q, 9));
-    }
+    write_pull_time(w, of, query_i64(q, 0), query_i64(q, 9));
     jw_key(w, "extra_attrs");
     jw_object(w);
     if (os.len > 0) {

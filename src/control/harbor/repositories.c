@@ -15,8 +15,11 @@
     " AND (?4 IS NULL OR r.name = ?4 OR substr(r.name, length(p.name) + 2) = ?4)"                  \
     " AND instr(r.name, ?5) AND " IS_THERE
 
-static void write_repository(struct jw *w, const struct query *q)
+static void write_repository(const struct harbor *h, struct jw *w, const struct query *q)
 {
+    struct pulled pulled = store_pulled(h->registry, PULLED_REPOSITORY, query_i64(q, 0),
+                                        (struct pulled){.times = query_i64(q, 6)});
+
     jw_object(w);
     jw_kv_i64(w, "id", query_i64(q, 0));
     jw_kv_i64(w, "project_id", query_i64(q, 1));
@@ -25,7 +28,7 @@ static void write_repository(struct jw *w, const struct query *q)
     jw_kv_time(w, "creation_time", query_i64(q, 3));
     jw_kv_time(w, "update_time", query_i64(q, 4));
     jw_kv_i64(w, "artifact_count", query_i64(q, 5));
-    jw_kv_i64(w, "pull_count", query_i64(q, 6));
+    jw_kv_i64(w, "pull_count", pulled.times);
     jw_end(w);
 }
 
@@ -56,7 +59,7 @@ static int fill_repositories(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        write_repository(&l->w, &q);
+        write_repository(l->r->ctx, &l->w, &q);
     }
     return r;
 }
@@ -87,6 +90,7 @@ int harbor_all_repositories(struct http_req *r, struct err *e)
 }
 
 struct one {
+    const struct harbor *h;
     struct str name;
     int64_t project_id;
     struct jw *w;
@@ -108,7 +112,7 @@ static int repository_fn(struct state_db *db, void *ctx, struct err *e)
     if (r == 0) {
         return err_set(e, ERR_NOT_FOUND, "there is no repository %.*s", STR_ARG(o->name));
     }
-    write_repository(o->w, &q);
+    write_repository(o->h, o->w, &q);
     return 0;
 }
 
@@ -117,7 +121,7 @@ int harbor_repository(struct http_req *r, struct err *e)
     const struct harbor *h = r->ctx;
     struct buf b = BUF_MAX(128 * 1024);
     struct jw w = JW(&b);
-    struct one o = {.w = &w};
+    struct one o = {.h = h, .w = &w};
 
     return harbor_project_id(r, &o.project_id, e) < 0 || harbor_repository_of(r, &o.name, e) < 0
                ? -1

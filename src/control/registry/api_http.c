@@ -55,7 +55,6 @@ int api_repositories(struct http_req *req, struct err *e)
 {
     struct str project = http_path_param(req, "p");
 
-    registry_pulls_for_list(req->ctx);
     return reply_page(req, write_repositories, &project, e);
 }
 
@@ -72,7 +71,6 @@ int api_tags(struct http_req *req, struct err *e)
     if (repository_of(req, &repository, e) < 0) {
         return -1;
     }
-    registry_pulls_for_list(req->ctx);
     return reply_page(req, write_tags, &repository, e);
 }
 

@@ -69,8 +69,11 @@ static int read_digests(struct state_db *db, struct collect_op *op, const char *
     return r < 0 ? -1 : 0;
 }
 
-static int drop_empty_repositories(struct state_db *db, struct collect_op *op, struct err *e)
+/* A repository goes with its last blob. This looks at all of them: once in a step. */
+static int drop_empty_repositories(struct state_db *db, void *ctx, struct err *e)
 {
+    const struct collect_op *op = ctx;
+
     return state_run(db, e,
                      "DELETE FROM repositories WHERE updated_ms < ? AND NOT EXISTS"
                      " (SELECT 1 FROM manifests m WHERE m.repository_id = repositories.id)"
@@ -79,7 +82,7 @@ static int drop_empty_repositories(struct state_db *db, struct collect_op *op, s
                      "i", op->before_ms);
 }
 
-/* Blobs that repositories no longer need. Empty repositories go with their last blob. */
+/* Blobs that repositories no longer need. */
 static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct collect_op *op = ctx;
@@ -94,18 +97,21 @@ static int unlink_old_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     op->unlinked = state_changes(db);
-    return op->unlinked > 0 ? drop_empty_repositories(db, op, e) : 0;
+    return 0;
 }
 
 static int unlink_old(struct collect_op *op, struct err *e)
 {
+    int64_t all = 0;
+
     op->unlinked = op->max;
     for (int i = 0; i < UNLINKS_AHEAD && op->unlinked == op->max; i++) {
         if (state_write(op->r->state, unlink_old_fn, op, e) < 0) {
             return -1;
         }
+        all += op->unlinked;
     }
-    return 0;
+    return all > 0 ? state_write(op->r->state, drop_empty_repositories, op, e) : 0;
 }
 
 static int find_fn(struct state_db *db, void *ctx, struct err *e)
@@ -239,7 +245,10 @@ static int collect(struct collect_op *op, int *deleted, struct err *e)
                : state_write(s, empty_trash_fn, op, e);
 }
 
-int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes, struct err *e)
+/* *more: there may be more to do, although nothing was deleted: others still had what a repository
+ * gave up. */
+static int collect_bytes(struct registry *r, unsigned max, int64_t *bytes, bool *more,
+                         struct err *e)
 {
     struct collect_op op = {.r = r, .before_ms = clock_wall_ms() - BLOB_GRACE_MS, .max = max};
     int deleted = 0, result = collect(&op, &deleted, e);
@@ -255,6 +264,7 @@ int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes, str
     vec_done(&op.found);
     if (result == 0) {
         *bytes += op.freed_bytes;
+        *more = deleted > 0 || op.unlinked == op.max;
     }
     return result < 0 ? -1 : deleted;
 }
@@ -262,8 +272,9 @@ int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes, str
 int registry_collect(struct registry *r, unsigned max, struct err *e)
 {
     int64_t bytes = 0;
+    bool more;
 
-    return registry_collect_bytes(r, max, &bytes, e);
+    return collect_bytes(r, max, &bytes, &more, e);
 }
 
 static int note_asked_fn(struct state_db *db, void *ctx, struct err *e)
@@ -282,13 +293,12 @@ int registry_collect_now(struct registry *r, struct collected *out, struct err *
         return -1;
     }
     do {
-        n = registry_collect_bytes(r, STEP, &c.bytes, e);
+        n = collect_bytes(r, STEP, &c.bytes, &c.more, e);
         if (n < 0) {
             return -1;
         }
         c.blobs += n;
-    } while (n > 0 && clock_mono_ms() < until_ms);
-    c.more = n > 0;
+    } while (c.more && clock_mono_ms() < until_ms);
     *out = c;
     return 0;
 }

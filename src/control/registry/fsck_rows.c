@@ -12,7 +12,7 @@
 
 /* What a mend walks along: so many at a time, each time in a transaction of its own, so that pushes
  * come between. ?1 (beyond) and ?2 (up to) are ids, or digests. */
-enum walk { BY_MANIFEST, BY_REPOSITORY, BY_PROJECT, BY_DIGEST };
+enum walk { BY_MANIFEST, BY_REPOSITORY, BY_PROJECT, BY_DIGEST, BY_TRASH, AT_ONCE };
 
 static const struct {
     const char *next; /* where the range behind ?1 ends */
@@ -30,6 +30,9 @@ static const struct {
     [BY_DIGEST] = {"SELECT max(digest) FROM (SELECT digest FROM blobs WHERE digest > ?1"
                    " ORDER BY digest LIMIT 5000)",
                    true},
+    [BY_TRASH] = {"SELECT max(id) FROM (SELECT id FROM trash WHERE id > ?1 ORDER BY id LIMIT 50)",
+                  false},
+    [AT_ONCE] = {"SELECT NULL WHERE ?1 IS NULL", false},
 };
 
 struct row_check {
@@ -156,7 +159,7 @@ static const struct row_check checks[] = {
      " UNION ALL SELECT p.digest, format('%d, counted 0', p.repositories) FROM project_blobs p"
      " WHERE (p.project_id, p.digest) NOT IN (SELECT project_id, digest FROM " OF_REPOSITORIES ")",
      {{BY_DIGEST,
-       "DELETE FROM project_blobs WHERE " WITHIN(
+       "DELETE FROM project_blobs INDEXED BY project_blobs_digest WHERE " WITHIN(
            "digest") " AND (project_id, digest) NOT IN (SELECT project_id, digest"
                      " FROM repository_blobs WHERE " WITHIN("digest") " AND charged > 0)"},
       {BY_DIGEST, "INSERT INTO project_blobs SELECT project_id, digest, sum(charged) AS n"

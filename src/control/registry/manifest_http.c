@@ -111,6 +111,22 @@ static int ask_elsewhere(struct http_req *req, const struct reference *ref, stru
     return result;
 }
 
+static void note_pull(struct http_req *req, const struct reference *ref,
+                      const struct stored_manifest *m)
+{
+    struct registry_artifact one = {.tag = ref->tag, .digest = str_of(m->digest)};
+
+    registry_note_pull(req->ctx, m->id, m->repository_id);
+    registry_tell_pull(req->ctx,
+                       &(struct registry_change){.what = REGISTRY_PULLED,
+                                                 .project_id = m->project_id,
+                                                 .repository = ref->repository,
+                                                 .repository_created_ms = m->repository_created_ms,
+                                                 .by = str_of(req->who.name),
+                                                 .artifacts = &one,
+                                                 .n_artifacts = 1});
+}
+
 /* Accept is not a filter here: clients that cannot use what is stored say so themselves, with a
  * better message than ours, and old ones send no Accept at all. */
 int v2_manifest_get(struct http_req *req, struct err *e)
@@ -138,18 +154,9 @@ int v2_manifest_get(struct http_req *req, struct err *e)
     if (http_not_modified(req, etag)) {
         return http_reply_empty(req, 304, e);
     }
-    if (req->method == HTTP_GET) { /* HEAD is how clients ask whether there is something new */
-        struct registry_artifact one = {.tag = ref.tag, .digest = str_of(m.digest)};
-
-        registry_note_pull(req->ctx, m.id);
-        registry_tell_pull(
-            req->ctx, &(struct registry_change){.what = REGISTRY_PULLED,
-                                                .project_id = m.project_id,
-                                                .repository = repository,
-                                                .repository_created_ms = m.repository_created_ms,
-                                                .by = str_of(req->who.name),
-                                                .artifacts = &one,
-                                                .n_artifacts = 1});
+    /* HEAD is how clients ask whether there is something new; a scanner is nobody who needs it. */
+    if (req->method == HTTP_GET && !request_scans(req->ctx, req, repository)) {
+        note_pull(req, &ref, &m);
     }
     return http_reply(req, 200, arena_strdup(&req->arena, m.media_type), m.body, e);
 }

@@ -1,63 +1,81 @@
-/* When and how often images are pulled. Noted in memory and written down once a minute, and before
- * somebody lists them: a pull must not cost a sync, and a minute of them lost by a kill changes no
- * decision of anybody. */
+/* When and how often images are pulled. Noted in memory and written down once a minute, by the
+ * thread that keeps house: a pull must not cost a sync, and a minute of them lost by a kill changes
+ * no decision of anybody. Lists add what is noted, so that they are exact and write nothing. */
 #include "store_priv.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LIST_EVERY_MS = 2000 };
 enum { PULLS_MAX = 65536 }; /* images in a minute; those past it are noted at their next pull */
+enum { FLUSH_PART = 500 };  /* rows of a transaction */
 
 struct pull {
-    int64_t manifest_id, times, last_ms;
+    enum pulled_thing what;
+    int64_t id;
+    struct pulled seen;
 };
 
-void registry_note_pull(struct registry *r, int64_t manifest_id)
-{
-    struct lock *l = &r->lock;
-    struct pull *p;
-    char key[24];
-    int len = snprintf(key, sizeof(key), "%lld", (long long)manifest_id);
+struct pull_key {
+    char text[24];
+};
 
-    atomic_fetch_add(&r->pulled, 1);
-    WITH_LOCK(l);
-    p = map_get(&r->pulls, str_n(key, (size_t)len));
+static struct str key_of(enum pulled_thing what, int64_t id, struct pull_key *key)
+{
+    int len = snprintf(key->text, sizeof(key->text), "%d-%lld", what, (long long)id);
+
+    return str_n(key->text, (size_t)len);
+}
+
+/* Of the registry's lock. */
+static void add_locked(struct registry *r, enum pulled_thing what, int64_t id,
+                       const struct pulled *more)
+{
+    struct pull_key key;
+    struct str name = key_of(what, id, &key);
+    struct pull *p = map_get(&r->pulls, name);
+
     if (p == NULL && r->pulls.len < PULLS_MAX) {
         p = xnew(struct pull);
-        p->manifest_id = manifest_id;
-        (void)map_put(&r->pulls, str_n(key, (size_t)len), p);
+        *p = (struct pull){.what = what, .id = id};
+        (void)map_put(&r->pulls, name, p);
     }
     if (p != NULL) {
-        p->times++;
-        p->last_ms = clock_wall_ms();
+        p->seen.times += more->times;
+        p->seen.last_ms = more->last_ms > p->seen.last_ms ? more->last_ms : p->seen.last_ms;
     }
 }
 
-static int flush_fn(struct state_db *db, void *ctx, struct err *e)
+void registry_note_pull(struct registry *r, int64_t manifest_id, int64_t repository_id)
 {
-    const struct map *pulls = ctx;
-    struct str key;
-    void *value;
+    struct pulled once = {.times = 1, .last_ms = clock_wall_ms()};
+    struct lock *l = &r->lock;
 
-    for (size_t i = 0; map_next(pulls, &i, &key, &value);) {
-        const struct pull *p = value;
+    atomic_fetch_add(&r->pulled, 1);
+    WITH_LOCK(l);
+    add_locked(r, PULLED_MANIFEST, manifest_id, &once);
+    add_locked(r, PULLED_REPOSITORY, repository_id, &once);
+}
 
-        if (state_run(db, e,
-                      "UPDATE repositories SET pulls = pulls + ? WHERE id ="
-                      " (SELECT repository_id FROM manifests WHERE id = ?)",
-                      "ii", p->times, p->manifest_id) < 0 ||
-            state_run(db, e,
-                      "UPDATE manifests SET pulled_ms = max(pulled_ms, ?), pulls = pulls + ?"
-                      " WHERE id = ?",
-                      "iii", p->last_ms, p->times, p->manifest_id) < 0) {
-            return -1;
+struct pulled store_pulled(struct registry *r, enum pulled_thing what, int64_t id,
+                           struct pulled written)
+{
+    struct map *const maps[] = {&r->pulls, &r->pulls_going};
+    struct lock *l = &r->lock;
+    struct pull_key key;
+    struct str name = key_of(what, id, &key);
+
+    WITH_LOCK(l);
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        const struct pull *p = map_get(maps[i], name);
+
+        if (p != NULL && p->seen.times > 0) {
+            written.times += p->seen.times;
+            written.last_ms = p->seen.last_ms > written.last_ms ? p->seen.last_ms : written.last_ms;
         }
     }
-    return 0;
+    return written;
 }
 
 void registry_free_pulls(struct map *pulls)
@@ -71,32 +89,109 @@ void registry_free_pulls(struct map *pulls)
     map_done(pulls);
 }
 
-int registry_flush_pulls(struct registry *r, struct err *e)
-{
-    struct lock *l = &r->lock;
-    struct map taken;
-    int result;
+/* --- writing down --- */
 
-    lock_take(l);
-    taken = r->pulls;
-    r->pulls = (struct map){0};
-    lock_drop(l);
-    result = taken.len > 0 ? state_write(r->state, flush_fn, &taken, e) : 0;
-    registry_free_pulls(&taken);
-    return result;
+struct flush {
+    struct registry *r;
+    size_t at; /* in pulls_going, which only who flushes changes */
+    struct pull *part[FLUSH_PART];
+    size_t n;
+};
+
+static int flush_one(struct state_db *db, const struct pull *p, struct err *e)
+{
+    return p->what == PULLED_REPOSITORY
+               ? state_run(db, e, "UPDATE repositories SET pulls = pulls + ? WHERE id = ?", "ii",
+                           p->seen.times, p->id)
+               : state_run(db, e,
+                           "INSERT INTO manifest_pulls(manifest_id, repository_id, pulled_ms,"
+                           " pulls) SELECT id, repository_id, ?2, ?3 FROM manifests WHERE id = ?1"
+                           " ON CONFLICT DO UPDATE SET pulls = pulls + excluded.pulls,"
+                           " pulled_ms = max(pulled_ms, excluded.pulled_ms)",
+                           "iii", p->id, p->seen.last_ms, p->seen.times);
 }
 
-void registry_pulls_for_list(struct registry *r)
+static int flush_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct flush *f = ctx;
+
+    for (size_t i = 0; i < f->n; i++) {
+        if (flush_one(db, f->part[i], e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static size_t next_part(struct flush *f)
+{
+    struct str key;
+    void *value;
+
+    for (f->n = 0; f->n < FLUSH_PART && map_next(&f->r->pulls_going, &f->at, &key, &value);) {
+        f->part[f->n++] = value;
+    }
+    return f->n;
+}
+
+/* Lists find these in the tables now. */
+static void part_is_written(struct flush *f)
+{
+    struct lock *l = &f->r->lock;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; i < f->n; i++) {
+        f->part[i]->seen.times = 0;
+    }
+}
+
+/* One at a time; the next writes what came meanwhile. false: nothing did. */
+static bool begin_flush(struct registry *r)
 {
     struct lock *l = &r->lock;
-    bool is_due;
-    struct err e;
 
-    lock_take(l);
-    is_due = r->pulls.len > 0 && clock_mono_ms() - r->pulls_listed_ms >= LIST_EVERY_MS;
-    r->pulls_listed_ms = is_due ? clock_mono_ms() : r->pulls_listed_ms;
-    lock_drop(l);
-    if (is_due && registry_flush_pulls(r, &e) < 0) {
-        log_warn("registry.pulls_lost", "error=%s", Q(str_of(e.msg)));
+    WITH_LOCK(l);
+    while (r->pulls_going.len > 0) {
+        lock_wait(l);
     }
+    r->pulls_going = r->pulls;
+    r->pulls = (struct map){0};
+    return r->pulls_going.len > 0;
+}
+
+/* What could not be written is for the next time. */
+static void end_flush(struct registry *r)
+{
+    struct lock *l = &r->lock;
+    struct str key;
+    void *value;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; map_next(&r->pulls_going, &i, &key, &value);) {
+        const struct pull *p = value;
+
+        if (p->seen.times > 0) {
+            add_locked(r, p->what, p->id, &p->seen);
+        }
+    }
+    registry_free_pulls(&r->pulls_going);
+    lock_broadcast(l);
+}
+
+int registry_flush_pulls(struct registry *r, struct err *e)
+{
+    struct flush f = {.r = r};
+    int result = 0;
+
+    if (!begin_flush(r)) {
+        return 0;
+    }
+    while (result == 0 && next_part(&f) > 0) {
+        result = state_write(r->state, flush_fn, &f, e);
+        if (result == 0) {
+            part_is_written(&f);
+        }
+    }
+    end_flush(r);
+    return result;
 }

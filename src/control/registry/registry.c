@@ -43,6 +43,8 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
     r->access = a;
     r->project_quota = cfg ? cfg_i64(cfg, "registry.project_quota") : 0;
     r->trash_ms = trash_days(cfg) * 24 * 3600 * 1000;
+    r->trash_max = (struct trash_size){.manifests = LIMIT_TRASH_MANIFESTS,
+                                       .body_bytes = (int64_t)LIMIT_TRASH_BYTES};
     r->hooks = hooks ? *hooks : (struct registry_hooks){0};
     lock_init(&r->lock, LOCK_registry);
     r->tokens = token_cache_new();
@@ -65,9 +67,12 @@ void registry_close(struct registry *r)
     if (r == NULL) {
         return;
     }
+    struct err ignored; /* a minute of pulls */
+
     retention_stop(r);
     fsck_stop(r);
     proxy_close(r);
+    (void)!registry_flush_pulls(r, &ignored);
     map_done(&r->retaining);
     token_cache_free(r->tokens);
     jwt_key_free(r->key);

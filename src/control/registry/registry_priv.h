@@ -39,6 +39,10 @@ struct fsck {
 
 struct token_cache;
 
+struct trash_size {
+    int64_t manifests, body_bytes, blob_bytes;
+};
+
 struct registry {
     struct state *state;
     struct content *content;
@@ -46,6 +50,7 @@ struct registry {
     struct registry_hooks hooks;
     int64_t project_quota; /* bytes; 0: none */
     int64_t trash_ms;      /* 0: what is deleted is gone at once */
+    struct trash_size trash_max;
     struct jwt_key *key;
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
@@ -57,8 +62,8 @@ struct registry {
     int64_t opened_ms;              /* of the wall clock */
     _Atomic int64_t pushes, pulled; /* manifests since then */
     _Atomic bool retainer_runs, is_closing;
-    struct map pulls; /* of the last minute (pulls.c); guarded by lock, as the next */
-    int64_t pulls_listed_ms;
+    struct map pulls;       /* of the last minute (pulls.c); guarded by lock, as the next */
+    struct map pulls_going; /* those that are being written down */
     _Atomic bool has_caches, is_stopping;
     struct map flights;   /* what is being fetched (proxy_flight.c); guarded by lock, as below */
     unsigned n_fetchers;  /* workers in flights */
@@ -77,10 +82,6 @@ void registry_unpin(struct registry *r, const char *digest);
 
 /* A file whose row was refused: deleted unless somebody else has it. The digest is pinned. */
 void registry_drop_orphan(struct registry *r, const char *digest);
-
-/* registry_collect; adds the bytes it freed. */
-int registry_collect_bytes(struct registry *r, unsigned max, int64_t *bytes,
-                           struct err *e) MUST_USE;
 
 /* Tells of what has no transaction: a pull. */
 void registry_tell_pull(struct registry *r, const struct registry_change *c);
@@ -129,9 +130,8 @@ void proxy_fetchers_open(struct registry *r);
 void proxy_fetchers_close(struct registry *r);
 
 /* --- pulls.c --- */
-void registry_note_pull(struct registry *r, int64_t manifest_id);
-/* So that a list shows them; every two seconds at most. */
-void registry_pulls_for_list(struct registry *r);
+void registry_note_pull(struct registry *r, int64_t manifest_id, int64_t repository_id);
+/* Writes down what is noted, in parts. */
 int registry_flush_pulls(struct registry *r, struct err *e) MUST_USE;
 void registry_free_pulls(struct map *pulls);
 

@@ -138,15 +138,17 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
         return e->kind == ERR_NOT_FOUND ? 0 : -1; /* deleted meanwhile */
     }
     return read_items(db, l,
-                      "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                      " FROM tags t"
-                      " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
+                      "SELECT t.name, m.id, m.digest, t.pushed_ms, p.pulled_ms, " SQL_LABEL_NAMES
+                      " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                      " LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
+                      " WHERE t.repository_id = ?",
                       e) < 0
                ? -1
                : read_items(
                      db, l,
-                     "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                     " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
+                     "SELECT NULL, m.id, m.digest, m.pushed_ms, p.pulled_ms, " SQL_LABEL_NAMES
+                     " FROM manifests m LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
+                     " WHERE m.repository_id = ? AND m.subject IS NULL"
                      " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
                      " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
                      "  WHERE c.repository_id = m.repository_id AND c.digest = m.digest)",

@@ -288,7 +288,23 @@ static const char pulls[] = "ALTER TABLE manifests ADD COLUMN pulls INTEGER NOT 
 /* Being deleted, in more than one step: nothing is pushed into it meanwhile. */
 static const char going[] = "ALTER TABLE repositories ADD COLUMN going INTEGER NOT NULL DEFAULT 0;";
 
+/* Pulls in a table of their own: in the row of a manifest they lay behind its body, and lists read
+ * all of that. Manifests by the time of their push (their id) in a repository, by digest in a
+ * project; charges by digest. */
+static const char narrow[] =
+    "CREATE TABLE manifest_pulls ("
+    "  manifest_id INTEGER PRIMARY KEY REFERENCES manifests(id) ON DELETE CASCADE,"
+    "  repository_id INTEGER NOT NULL, pulled_ms INTEGER NOT NULL, pulls INTEGER NOT NULL) STRICT;"
+    "INSERT INTO manifest_pulls SELECT id, repository_id, pulled_ms, pulls FROM manifests"
+    "  WHERE pulled_ms > 0 OR pulls > 0;"
+    "CREATE INDEX manifest_pulls_repository ON manifest_pulls(repository_id, pulled_ms);"
+    "ALTER TABLE manifests DROP COLUMN pulls;"
+    "ALTER TABLE manifests DROP COLUMN pulled_ms;"
+    "CREATE INDEX manifests_repository ON manifests(repository_id);"
+    "CREATE INDEX manifests_project ON manifests(project_id, digest);"
+    "CREATE INDEX project_blobs_digest ON project_blobs(digest);";
+
 static const char *const steps[] = {tables,     policies, checks, caches, trash, charges, texts,
-                                    signatures, totals,   labels, pulls,  going, NULL};
+                                    signatures, totals,   labels, pulls,  going, narrow,  NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

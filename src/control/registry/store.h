@@ -44,7 +44,7 @@ int store_blob_unlink(struct registry *r, struct str repository, const char *dig
 /* --- manifests and tags --- */
 
 struct stored_manifest {
-    int64_t id, project_id, repository_created_ms;
+    int64_t id, project_id, repository_id, repository_created_ms;
     char digest[CONTENT_DIGEST_MAX];
     struct str media_type, body; /* in the arena */
 };
@@ -116,6 +116,14 @@ int store_trash_purge(struct registry *r, struct err *e) MUST_USE;
 struct page;
 int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, struct page *p,
                      struct jw *w, struct err *e) MUST_USE;
+
+/* How often and when something was pulled: what the tables say, and what is noted since. */
+enum pulled_thing { PULLED_MANIFEST, PULLED_REPOSITORY };
+struct pulled {
+    int64_t times, last_ms; /* 0: never */
+};
+struct pulled store_pulled(struct registry *r, enum pulled_thing what, int64_t id,
+                           struct pulled written);
 
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */
 

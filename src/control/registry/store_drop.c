@@ -23,12 +23,10 @@ static int find_step(struct state_db *db, const struct drop_op *op, int64_t *fir
     int64_t bytes = 0, n = 0;
     int r;
 
-    if (query_open(&q, db, e,
-                   "SELECT m.id, length(m.body) FROM (SELECT id FROM manifests"
-                   "  WHERE repository_id = ?1 AND +id <= ?2 ORDER BY id DESC LIMIT ?3) k"
-                   " JOIN manifests m ON m.id = k.id ORDER BY k.id DESC",
-                   "iii", op->repository_id, op->last_id,
-                   (int64_t)LIMIT_TRASH_ENTRY_MANIFESTS) < 0) {
+    if (query_open(
+            &q, db, e,
+            "SELECT id, length(body) FROM " SQL_MANIFESTS_BY_ID "<= ?2 ORDER BY id DESC LIMIT ?3",
+            "iii", op->repository_id, op->last_id, (int64_t)LIMIT_TRASH_ENTRY_MANIFESTS) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -66,9 +64,8 @@ static int step_fn(struct state_db *db, void *ctx, struct err *e)
                                     .by = op->tag.by},
                     e) < 0
                ? -1
-               : state_run(db, e,
-                           "DELETE FROM manifests WHERE repository_id = ? AND +id BETWEEN ? AND ?",
-                           "iii", op->repository_id, first, last);
+               : state_run(db, e, "DELETE FROM " SQL_MANIFESTS_BY_ID "BETWEEN ?2 AND ?3", "iii",
+                           op->repository_id, first, last);
 }
 
 static int set_going(struct state_db *db, const struct drop_op *op, int64_t going, struct err *e)

@@ -4,6 +4,7 @@
 #include "labels.h"
 
 struct list_op {
+    struct registry *r;
     struct str repository, subject, artifact_type;
     struct page *page;
     struct jw *w;
@@ -129,6 +130,15 @@ int store_referrers(struct registry *r, struct str repository, const char *subje
     return state_read(r->state, referrers_fn, &op, e);
 }
 
+static void write_pulled(const struct list_op *op, enum pulled_thing what, int64_t id,
+                         struct pulled written)
+{
+    struct pulled now = store_pulled(op->r, what, id, written);
+
+    jw_kv_time(op->w, "pulled_at", now.last_ms);
+    jw_kv_i64(op->w, "pulls", now.times);
+}
+
 /* Labels may be many and long, so a page ends by size too. */
 static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -143,8 +153,9 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
     if (db_repository(db, op->repository, &id, &code, e) < 0 ||
         query_open(&q, db, e,
                    "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms,"
-                   " m.pulled_ms, m.pulls, " SQL_LABELS
-                   " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " p.pulled_ms, p.pulls, " SQL_LABELS
+                   ", m.id FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   " LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
                    " WHERE t.repository_id = ?1 AND t.name > ?2"
                    " AND has_words(?3, t.name, m.digest, " SQL_LABEL_NAMES ")"
                    " AND " SQL_HAS_LABELS("?4") " ORDER BY t.name LIMIT ?5",
@@ -165,8 +176,8 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 3));
         jw_kv_str(op->w, "platform", query_str(&q, 4));
         jw_kv_time(op->w, "pushed_at", query_i64(&q, 5));
-        jw_kv_time(op->w, "pulled_at", query_i64(&q, 6));
-        jw_kv_i64(op->w, "pulls", query_i64(&q, 7));
+        write_pulled(op, PULLED_MANIFEST, query_i64(&q, 9),
+                     (struct pulled){.times = query_i64(&q, 7), .last_ms = query_i64(&q, 6)});
         jw_key(op->w, "labels");
         jw_raw(op->w, query_str(&q, 8));
         jw_end(op->w);
@@ -177,7 +188,7 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
 int store_tag_rows(struct registry *r, struct str repository, struct page *p, struct jw *w,
                    struct err *e)
 {
-    struct list_op op = {.repository = repository, .page = p, .w = w};
+    struct list_op op = {.r = r, .repository = repository, .page = p, .w = w};
 
     return state_read(r->state, tag_rows_fn, &op, e);
 }
@@ -197,8 +208,8 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    " (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
                    " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
-                   " r.updated_ms, r.pulls, (SELECT max(pulled_ms) FROM manifests m"
-                   "  WHERE m.repository_id = r.id) FROM repositories r"
+                   " r.updated_ms, r.pulls, (SELECT max(pulled_ms) FROM manifest_pulls m"
+                   "  WHERE m.repository_id = r.id), r.id FROM repositories r"
                    " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
                    " AND has_words(?5, substr(r.name, length(?1) + 2))"
                    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id"
@@ -214,8 +225,8 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "tags", query_i64(&q, 1));
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 2));
         jw_kv_time(op->w, "updated_at", query_i64(&q, 3));
-        jw_kv_time(op->w, "pulled_at", query_i64(&q, 5));
-        jw_kv_i64(op->w, "pulls", query_i64(&q, 4));
+        write_pulled(op, PULLED_REPOSITORY, query_i64(&q, 6),
+                     (struct pulled){.times = query_i64(&q, 4), .last_ms = query_i64(&q, 5)});
         jw_end(op->w);
     }
     return r;
@@ -224,7 +235,7 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
 int store_repository_rows(struct registry *r, struct str project, struct page *p, struct jw *w,
                           struct err *e)
 {
-    struct list_op op = {.repository = project, .page = p, .w = w};
+    struct list_op op = {.r = r, .repository = project, .page = p, .w = w};
 
     return state_read(r->state, repository_rows_fn, &op, e);
 }

@@ -59,6 +59,7 @@ static int get_fn(struct state_db *db, void *ctx, struct err *e)
     op->out->body = arena_str(op->arena, query_str(&q, 2));
     op->out->id = query_i64(&q, 3);
     op->out->project_id = query_i64(&q, 4);
+    op->out->repository_id = id;
     return str_copy(query_str(&q, 0), op->out->digest, sizeof(op->out->digest)) < 0
                ? -1
                : state_one_i64(db, &op->out->repository_created_ms, e, "repository",

@@ -6,6 +6,11 @@
 
 struct policy;
 
+/* Manifests of the repository ?1 whose id is... In it alone: between two of its ids lies all that
+ * was pushed into others meanwhile. */
+#define SQL_MANIFESTS_BY_ID                                                                        \
+    "manifests INDEXED BY manifests_repository WHERE repository_id = ?1 AND id "
+
 /* --- telling of changes (changes.c) --- */
 
 /* Up to REGISTRY_ARTIFACTS_MAX of them; the texts are in the arena. */

@@ -12,13 +12,15 @@ struct purge {
     /* Entries of this condition, the oldest first; ?1 and ?2 are its values. */
     const char *which;
     int64_t a, b;
-    int64_t bytes; /* of blobs that a step is to free; 0: all */
+    bool is_bounded; /* a step takes no more than is needed for these */
+    struct trash_size need;
     int64_t ids[STEP_ENTRIES];
     size_t n;
     int64_t purged;
 };
 
-#define ENTRIES(which) "SELECT id, manifests, blob_bytes FROM trash WHERE " which " LIMIT ?3"
+#define ENTRIES(which)                                                                             \
+    "SELECT id, manifests, body_bytes, blob_bytes FROM trash WHERE " which " LIMIT ?3"
 #define OVERDUE ENTRIES("deleted_ms < ?1 AND ?2 = 0 ORDER BY deleted_ms")
 /* Of the project that holds most, so that nobody empties the trash of others. */
 #define OLDEST                                                                                     \
@@ -28,22 +30,29 @@ struct purge {
 #define OLDEST_OF ENTRIES("project_id = ?1 AND ?2 = 0 ORDER BY id")
 #define CHOSEN ENTRIES("(?1 = 0 OR id = ?1) AND (?2 = 0 OR project_id = ?2)")
 
+static bool is_enough(const struct purge *p, const struct trash_size *taken)
+{
+    return taken->manifests >= STEP_MANIFESTS ||
+           (p->is_bounded && taken->manifests >= p->need.manifests &&
+            taken->body_bytes >= p->need.body_bytes && taken->blob_bytes >= p->need.blob_bytes);
+}
+
 static int find_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct purge *p = ctx;
     SCOPED(query_done) struct query q = {0};
-    int64_t manifests = 0, bytes = 0;
+    struct trash_size taken = {0};
     int r = 1;
 
     p->n = 0;
     if (query_open(&q, db, e, p->which, "iii", p->a, p->b, (int64_t)STEP_ENTRIES) < 0) {
         return -1;
     }
-    while (manifests < STEP_MANIFESTS && (p->bytes == 0 || bytes < p->bytes) &&
-           (r = query_step(&q, e)) > 0) {
+    while (!is_enough(p, &taken) && (r = query_step(&q, e)) > 0) {
         p->ids[p->n++] = query_i64(&q, 0);
-        manifests += query_i64(&q, 1);
-        bytes += query_i64(&q, 2);
+        taken.manifests += query_i64(&q, 1);
+        taken.body_bytes += query_i64(&q, 2);
+        taken.blob_bytes += query_i64(&q, 3);
     }
     return r < 0 ? -1 : 0;
 }
@@ -101,25 +110,37 @@ struct bound {
     int64_t default_quota;
 };
 
-static int is_over_fn(struct state_db *db, void *ctx, struct err *e)
+/* What is too much; negative: what there is room for. */
+static int excess_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    return state_one_i64(db, ctx, e, "rows",
-                         "SELECT manifests > ? OR body_bytes > ? FROM trash_totals"
-                         " WHERE project_id = 0",
-                         "ii", (int64_t)LIMIT_TRASH_MANIFESTS, (int64_t)LIMIT_TRASH_BYTES);
+    const struct registry *r = ((const struct purge *)ctx)->r;
+    struct trash_size *out = &((struct purge *)ctx)->need;
+    SCOPED(query_done) struct query q = {0};
+
+    if (query_open(&q, db, e,
+                   "SELECT sum(manifests) - ?, sum(body_bytes) - ? FROM trash_totals"
+                   " WHERE project_id = 0",
+                   "ii", r->trash_max.manifests, r->trash_max.body_bytes) < 0 ||
+        query_step(&q, e) < 0) {
+        return -1;
+    }
+    *out = (struct trash_size){.manifests = query_i64(&q, 0), .body_bytes = query_i64(&q, 1)};
+    return 0;
 }
 
 static int bound_whole(struct registry *r, struct err *e)
 {
-    struct purge p = {.r = r, .which = OLDEST};
-    int64_t is_over = 0;
+    struct purge p = {.r = r, .which = OLDEST, .is_bounded = true};
     int more = 1;
 
     while (more > 0 && !atomic_load(&r->is_closing)) {
-        if (state_read(r->state, is_over_fn, &is_over, e) < 0 ||
-            (more = is_over ? purge_step(&p, e) : 0) < 0) {
+        if (state_read(r->state, excess_fn, &p, e) < 0) {
             return -1;
         }
+        more = p.need.manifests > 0 || p.need.body_bytes > 0 ? purge_step(&p, e) : 0;
+    }
+    if (more < 0) {
+        return -1;
     }
     if (p.purged > 0) {
         log_warn("registry.trash_full", "entries=%lld went before their time", (long long)p.purged);
@@ -165,15 +186,15 @@ static int measure_fn(struct state_db *db, void *ctx, struct err *e)
  * disk past every quota. */
 static int bound_project(struct registry *r, struct bound *b, struct err *e)
 {
-    struct purge p = {.r = r, .which = OLDEST_OF, .a = b->project_id};
+    struct purge p = {.r = r, .which = OLDEST_OF, .a = b->project_id, .is_bounded = true};
     int more = 1;
 
     while (more > 0 && !atomic_load(&r->is_closing)) {
         if (state_read(r->state, measure_fn, b, e) < 0) {
             return -1;
         }
-        p.bytes = b->bytes - b->quota_bytes;
-        more = p.bytes > 0 ? purge_step(&p, e) : 0;
+        p.need.blob_bytes = b->bytes - b->quota_bytes;
+        more = p.need.blob_bytes > 0 ? purge_step(&p, e) : 0;
     }
     if (more < 0) {
         return -1;

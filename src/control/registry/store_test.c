@@ -3,10 +3,12 @@
 
 #include "access/access.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "refresh.h"
 #include "registry_priv.h"
 #include "state/state.h"
+#include "store_priv.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -492,6 +494,7 @@ static int add_manifests(struct state_db *db, void *ctx, struct err *err)
 struct count {
     const char *sql;
     int64_t n;
+    const char *text;
 };
 
 static int count_fn(struct state_db *db, void *ctx, struct err *err)
@@ -501,12 +504,148 @@ static int count_fn(struct state_db *db, void *ctx, struct err *err)
     return state_one_i64(db, &c->n, err, "rows", c->sql, "");
 }
 
+static int plan_fn(struct state_db *db, void *ctx, struct err *err)
+{
+    struct count *c = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int step;
+
+    c->text = "";
+    if ((strstr(c->sql, "?3") ? query_open(&q, db, err, c->sql, "iii", 0LL, 0LL, 0LL)
+                              : query_open(&q, db, err, c->sql, "ii", 0LL, 0LL)) < 0) {
+        return -1;
+    }
+    while ((step = query_step(&q, err)) > 0) {
+        c->text = arena_printf(&a, "%s%.*s\n", c->text, STR_ARG(query_str(&q, 3)));
+    }
+    return step;
+}
+
 static int64_t count_of(const char *sql)
 {
     struct count c = {.sql = sql};
 
     assert_int_equal(state_read(st, count_fn, &c, &e), 0);
     return c.n;
+}
+
+/* What the query's plan says, line by line. */
+static const char *plan_of(const char *sql)
+{
+    struct count c = {.sql = arena_printf(&a, "EXPLAIN QUERY PLAN %s", sql)};
+
+    assert_int_equal(state_read(st, plan_fn, &c, &e), 0);
+    return c.text;
+}
+
+static void a_step_of_a_deletion_reads_what_it_deletes(void **state)
+{
+    (void)state;
+    assert_non_null(
+        strstr(plan_of("SELECT id, length(body) FROM " SQL_MANIFESTS_BY_ID
+                       "<= ?2 ORDER BY id DESC LIMIT ?3"),
+               "SEARCH manifests USING INDEX manifests_repository (repository_id=? AND rowid<?)"));
+    assert_null(strstr(plan_of("SELECT id, length(body) FROM " SQL_MANIFESTS_BY_ID
+                               "<= ?2 ORDER BY id DESC LIMIT ?3"),
+                       "TEMP B-TREE"));
+    assert_non_null(strstr(plan_of("DELETE FROM " SQL_MANIFESTS_BY_ID "BETWEEN ?2 AND ?3"),
+                           "(repository_id=? AND rowid>? AND rowid<?)"));
+    assert_non_null(strstr(plan_of("SELECT 1 WHERE EXISTS (SELECT 1 FROM manifests m INDEXED BY"
+                                   " manifests_project WHERE m.project_id = ?1 AND m.digest = ?2)"),
+                           "(project_id=? AND digest=?)"));
+}
+
+/* --- pulls --- */
+
+static const char *rows_of(int (*rows)(struct registry *, struct str, struct page *, struct jw *,
+                                       struct err *),
+                           const char *of)
+{
+    struct page page = {.arena = &a, .limit = 10, .q = STR_EMPTY};
+    struct buf b = BUF_MAX(65536);
+    struct jw w = JW(&b);
+    char *text;
+
+    jw_array(&w);
+    assert_int_equal(rows(r, str_of(of), &page, &w, &e), 0);
+    jw_end(&w);
+    text = arena_strdup(&a, buf_str(&b));
+    buf_done(&b);
+    return text;
+}
+
+static void lists_tell_of_pulls_before_they_are_written(void **state)
+{
+    char *digest = push_image("library/app", "v1", "amd64", "one");
+    int64_t n = 1200, first, repository;
+
+    (void)state;
+    (void)digest;
+    first = count_of("SELECT max(id) FROM manifests");
+    repository = count_of("SELECT id FROM repositories");
+    assert_int_equal(state_write(st, add_manifests, &n, &e), 0);
+    assert_non_null(
+        strstr(rows_of(store_tag_rows, "library/app"), "\"pulled_at\":null,\"pulls\":0"));
+    registry_note_pull(r, first, repository);
+    registry_note_pull(r, first, repository);
+    assert_non_null(strstr(rows_of(store_tag_rows, "library/app"), "\"pulls\":2"));
+    assert_non_null(strstr(rows_of(store_repository_rows, "library"), "\"pulls\":2"));
+    assert_null(strstr(rows_of(store_repository_rows, "library"), "\"pulled_at\":null"));
+    assert_int_equal(count_of("SELECT count(*) FROM manifest_pulls"), 0);
+    for (int64_t i = 1; i <= n; i++) { /* more than go into one transaction */
+        registry_note_pull(r, first + i, repository);
+    }
+    assert_int_equal(registry_flush_pulls(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM manifest_pulls"), n + 1);
+    assert_int_equal(count_of("SELECT pulls FROM repositories"), n + 2);
+    assert_non_null(strstr(rows_of(store_tag_rows, "library/app"), "\"pulls\":2"));
+    registry_note_pull(r, first, repository);
+    assert_non_null(strstr(rows_of(store_tag_rows, "library/app"), "\"pulls\":3"));
+    assert_non_null(strstr(rows_of(store_repository_rows, "library"), "\"pulls\":1203"));
+    /* A stop that was asked for loses none. */
+    close_all();
+    assert_int_equal(open_all(), 0);
+    assert_non_null(strstr(rows_of(store_tag_rows, "library/app"), "\"pulls\":3"));
+    assert_int_equal(store_repository_drop(r, STR("library/app"), STR("ada"), &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM manifest_pulls"), 0);
+}
+
+static int old_rows(struct state_db *db, void *ctx UNUSED, struct err *err)
+{
+    return state_run(db, err,
+                     "INSERT INTO repositories(id, project_id, name, created_ms, updated_ms, pulls)"
+                     " VALUES (1, 1, 'library/app', 0, 0, 5)",
+                     "") < 0 ||
+                   state_run(
+                       db, err,
+                       "INSERT INTO manifests(id, repository_id, project_id, digest,"
+                       " media_type, artifact_type, platform, total_bytes, pushed_ms, body,"
+                       " pulled_ms, pulls) VALUES (7, 1, 1, 'd7', 'm', 'a', '', 2, 0, x'7b7d',"
+                       " 99, 5), (8, 1, 1, 'd8', 'm', 'a', '', 2, 0, x'7b7d', 0, 0)",
+                       "") < 0
+               ? -1
+               : 0;
+}
+
+static void pulls_of_an_older_state_are_kept(void **state)
+{
+    const char *steps[32] = {0};
+    struct state_schema old = {"registry", steps};
+    const struct state_schema *const schemas[] = {&access_schema, &old, NULL};
+
+    for (size_t i = 0; registry_schema.steps[i + 1] != NULL; i++) {
+        steps[i] = registry_schema.steps[i];
+    }
+    (void)teardown(state);
+    assert_non_null(st = state_open("state.db", schemas, &e));
+    assert_int_equal(state_write(st, old_rows, NULL, &e), 0);
+    state_close(st);
+    assert_int_equal(open_all(), 0);
+    assert_int_equal(count_of("SELECT manifest_id * 1000 + pulled_ms * 10 + pulls"
+                              " FROM manifest_pulls WHERE repository_id = 1"),
+                     7995);
+    assert_int_equal(count_of("SELECT count(*) FROM manifest_pulls"), 1);
+    assert_int_equal(count_of("SELECT count(*) FROM manifests"), 2);
 }
 
 static void a_large_repository_is_kept_in_several_entries(void **state)
@@ -840,6 +979,9 @@ int main(void)
         T(a_layer_that_a_waiting_job_needs_outlives_its_image),
         T(a_blob_asked_for_again_gets_new_grace),
         T(the_collector_leaves_a_digest_that_is_being_pushed),
+        T(a_step_of_a_deletion_reads_what_it_deletes),
+        T(lists_tell_of_pulls_before_they_are_written),
+        T(pulls_of_an_older_state_are_kept),
         T(a_large_repository_is_kept_in_several_entries),
         T(the_trash_of_a_project_holds_no_more_than_the_project_may),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),

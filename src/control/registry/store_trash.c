@@ -9,12 +9,10 @@
 #include "access/access.h"
 #include "base/log.h"
 
-/* One; or those of a repository between two: the plus keeps SQLite from walking through all that
- * lies between them in others. */
+/* One; or those of a repository between two. */
 #define NAMED                                                                                      \
     "SELECT id FROM manifests WHERE ?4 = 0 AND id = ?2 AND repository_id = ?1"                     \
-    " UNION SELECT id FROM manifests WHERE ?4 <> 0 AND repository_id = ?1"                         \
-    " AND +id BETWEEN ?2 AND ?3"
+    " UNION SELECT id FROM " SQL_MANIFESTS_BY_ID "BETWEEN ?2 AND ?3 AND ?4 <> 0"
 
 /* One comes with what only it holds together: images of an index, and what refers to it. */
 #define GOING                                                                                      \

@@ -230,9 +230,8 @@ int supply_restoring(struct state_db *db, const struct registry_restore *x, stru
 
 #define DUE "id IN (SELECT id FROM supply_reports WHERE unused_ms < ?1 ORDER BY unused_ms LIMIT ?2)"
 #define IS_USED                                                                                    \
-    "EXISTS (SELECT 1 FROM projects p JOIN repositories r ON r.name > p.name || '/'"               \
-    " AND r.name < p.name || '0' JOIN manifests m ON m.repository_id = r.id"                       \
-    " AND m.digest = supply_reports.digest WHERE p.id = supply_reports.project_id)"
+    "EXISTS (SELECT 1 FROM manifests m INDEXED BY manifests_project"                               \
+    " WHERE m.project_id = supply_reports.project_id AND m.digest = supply_reports.digest)"
 #define IS_IN_TRASH                                                                                \
     "EXISTS (SELECT 1 FROM trash_manifests t WHERE t.digest = supply_reports.digest)"
 
