@@ -678,7 +678,11 @@ def test_what_comes_from_another_registry_is_scanned(own_strata, scanner, strata
         return trust if trust['scan'] and trust['scan']['ended_at'] else None
     trust = wait_for(scanned, 60, 'the scan has ended')
     assert trust['scan']['state'] == 'succeeded' and trust['report']['high'] == 1, trust
+    # What the scanner fetches is no pull.
+    pulls = lambda: strata.api('GET', f'{V1}{name}/repositories').json()['items'][0]['pulls']  # noqa: E731
+    assert pulls() == 0
     assert here.registry('GET', f'/v2/{name}/{repo}/manifests/1').status_code == 200
+    assert pulls() == 1
     # Its token pulls from this repository, and nothing else.
     token = {'Authorization': scanner.asked[-1]['registry']['authorization']}
     for method, path in (('PUT', f'/v2/{name}/{repo}/manifests/2'), ('GET', '/v2/_catalog'), ('GET', f'/v2/{name}/x/tags/list'),

@@ -246,6 +246,8 @@ BROKEN = {
     'not_charged': ('UPDATE repository_blobs SET charged = 0 WHERE manifests > 0',),
     'lost_tag': ("INSERT INTO tags(repository_id, name, manifest_id, pushed_ms) SELECT repository_id, 'lost', 999, 0 FROM tags LIMIT 1",),
     'lost_reference': ("INSERT INTO manifest_children VALUES (999, 'sha256:" + 'cd' * 32 + "', 1)",),
+    'trash_entry': ('UPDATE trash SET manifests = manifests + 7',),
+    'trash_totals': ('UPDATE trash_totals SET entries = entries + 3, manifests = 0', 'INSERT INTO trash_totals VALUES (99, 1, 1, 1, 1)'),
     'trash_in_use': ('INSERT INTO blob_trash SELECT digest FROM blobs',),
     'unlinked_blob': ('DELETE FROM repository_blobs WHERE manifests > 0',),
     'blob_size': ('UPDATE blobs SET size_bytes = size_bytes + 1',),
@@ -256,6 +258,8 @@ BROKEN = {
 def test_wrong_rows_are_found_and_mended(server, kind):
     registry = Registry(server)
     digest, layers = push(registry)
+    push(registry, tag='gone')
+    assert server.api('DELETE', '/api/v1/projects/demo/repositories/app/tags/gone').status_code == 204
     if kind.startswith('lost_'):  # with such rows it would not start
         database(server, *BROKEN[kind])
     else:

@@ -69,7 +69,7 @@ def test_a_tag_comes_back_with_all_that_it_held(side, name):
     [item] = trash(side, name)
     assert (item['repository'], item['tag'], item['digest'], item['tags']) == ('app', 'multi', digest, 1)
     assert item['deleted_by'] == 'admin' and item['size_bytes'] > 0 and item['ends_at'] > item['deleted_at']
-    assert restore(side, name, item) == {'project': name, 'repository': 'app', 'tags': 1, 'kept': 0}
+    assert restore(side, name, item) == {'project': name, 'repository': 'app', 'tags': 1, 'kept': 0, 'missing': 0}
     assert side.digest(repo, 'multi') == digest and used(side, name) == before
     for part in parts:
         body = side.registry('GET', f'/v2/{repo}/manifests/{part}').json()
@@ -78,6 +78,27 @@ def test_a_tag_comes_back_with_all_that_it_held(side, name):
     assert side.referrers(repo, digest) == [signature]
     assert trash(side, name) == []
     restore(side, name, item, status=404)
+
+
+def test_an_index_comes_back_with_images_that_went_before_it(side, name):
+    repo = f'{name}/app'
+    index, parts, _ = multi(side, repo)
+    for digest in parts:
+        assert side.registry('DELETE', f'/v2/{repo}/manifests/{digest}').status_code == 202
+    drop(side, f'projects/{name}/repositories/app/tags/multi')
+    items = trash(side, name)
+    assert [i['digest'] for i in items] == [index, *reversed(parts)]
+    # What is gone for good is told of; what another deletion put there comes along, and stays there too.
+    drop(side, f'projects/{name}/trash/{items[2]["id"]}')
+    assert restore(side, name, items[0]) == {'project': name, 'repository': 'app', 'tags': 1, 'kept': 0, 'missing': 1}
+
+    def get(digest):
+        return side.registry('GET', f'/v2/{repo}/manifests/{digest}')
+    assert [get(d).status_code for d in ('multi', *parts)] == [200, 404, 200]
+    for layer in get(parts[1]).json()['layers']:
+        assert side.registry('GET', f'/v2/{repo}/blobs/{layer["digest"]}').status_code == 200
+    assert [i['digest'] for i in trash(side, name)] == [parts[1]]
+    assert restore(side, name, trash(side, name)[0])['missing'] == 0
 
 
 def test_a_name_is_free_at_once_and_what_has_it_stays(side, name):

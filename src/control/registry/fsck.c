@@ -31,6 +31,9 @@ static const struct fsck_kind kinds[] = {
     {"not_charged", "a blob in use is not charged to its project", FSCK_PROBLEM},
     {"project_blob", "a project is charged for a blob too often or not often enough", FSCK_PROBLEM},
     {"project_bytes", "the bytes of images that a project holds are wrong", FSCK_PROBLEM},
+    {"trash_entry", "what a deletion put into the trash is counted wrong", FSCK_PROBLEM},
+    {"trash_totals", "what is in the trash of a project, or of all, is counted wrong",
+     FSCK_PROBLEM},
     {"missing_child", "an index lists an image that was deleted", FSCK_NOTE},
     {"left_by_kill", "a file that a kill left; it goes by itself within hours", FSCK_NOTE},
 };

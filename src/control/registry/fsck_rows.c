@@ -56,6 +56,15 @@ struct row_check {
     "  FROM project_blobs p JOIN blobs b ON b.digest = p.digest"                                   \
     "  UNION ALL SELECT project_id, length(body) FROM manifests) GROUP BY id)"
 
+/* What a range of projects holds, one by one. */
+#define BYTES_OF_PROJECTS                                                                          \
+    "(SELECT project_id AS id, 0 AS bytes FROM registry_projects WHERE " WITHIN(                   \
+        "project_id") " UNION ALL SELECT p.project_id, b.size_bytes FROM project_blobs p"          \
+                      " JOIN blobs b ON b.digest = p.digest WHERE " WITHIN(                        \
+                          "p.project_id") " UNION ALL SELECT project_id, length(body)"             \
+                                          " FROM manifests INDEXED BY manifests_project"           \
+                                          " WHERE " WITHIN("project_id") ")"
+
 /* manifest_blobs of a range of repositories, by the index of their manifests. */
 #define IN_MANIFESTS                                                                               \
     "(SELECT mb.repository_id, mb.digest FROM manifests m JOIN manifest_blobs mb"                  \
@@ -65,6 +74,18 @@ struct row_check {
 #define HOLDERS                                                                                    \
     "((SELECT count(*) FROM repository_blobs rb WHERE rb.digest = blobs.digest) +"                 \
     " (SELECT count(*) FROM trash_blobs tb WHERE tb.digest = blobs.digest))"
+
+/* manifests, body_bytes and blob_bytes of an entry of the trash; of each project, and of all. */
+#define OF_ENTRY                                                                                   \
+    "((SELECT count(*) FROM trash_manifests x WHERE x.trash_id = trash.id),"                       \
+    " (SELECT coalesce(sum(length(body)), 0) FROM trash_manifests x WHERE x.trash_id = trash.id)," \
+    " (SELECT coalesce(sum(size_bytes), 0) FROM trash_blobs x JOIN blobs USING (digest)"           \
+    "  WHERE x.trash_id = trash.id))"
+#define OF_TRASH                                                                                   \
+    "(SELECT project_id AS id, count(*) AS n, sum(manifests) AS m, sum(body_bytes) AS b,"          \
+    " sum(blob_bytes) AS bb FROM trash GROUP BY 1 UNION ALL SELECT 0, count(*),"                   \
+    " coalesce(sum(manifests), 0), coalesce(sum(body_bytes), 0), coalesce(sum(blob_bytes), 0)"     \
+    " FROM trash)"
 
 static const struct row_check checks[] = {
     {"lost_manifest",
@@ -173,25 +194,25 @@ static const struct row_check checks[] = {
      " FROM registry_projects p FULL JOIN " OF_PROJECTS " c ON c.id = p.project_id"
      " WHERE coalesce(p.used_bytes, 0) <> coalesce(c.n, 0)",
      {{BY_PROJECT,
-       "INSERT INTO registry_projects(project_id, used_bytes) SELECT id, sum(bytes) FROM ("
-       " SELECT project_id AS id, 0 AS bytes FROM registry_projects WHERE " WITHIN(
-           "project_id") " UNION ALL SELECT p.project_id, b.size_bytes FROM project_blobs p"
-                         "  JOIN blobs b ON b.digest = p.digest WHERE " WITHIN(
-                             "p.project_id") " UNION ALL SELECT project_id, length(body) FROM "
-                                             "manifests WHERE " WITHIN("project_id") ") WHERE true "
-                                                                                     "GROUP BY id "
-                                                                                     "ON CONFLICT "
-                                                                                     "DO UPDATE "
-                                                                                     "SET "
-                                                                                     "used_bytes = "
-                                                                                     "excluded."
-                                                                                     "used_bytes"
-                                                                                     " WHERE "
-                                                                                     "used_bytes "
-                                                                                     "<> "
-                                                                                     "excluded."
-                                                                                     "used_"
-                                                                                     "bytes"}}},
+       "INSERT INTO registry_projects(project_id, used_bytes) SELECT id, sum(bytes)"
+       " FROM " BYTES_OF_PROJECTS " WHERE true GROUP BY id ON CONFLICT DO UPDATE"
+       " SET used_bytes = excluded.used_bytes WHERE used_bytes <> excluded.used_bytes"}}},
+    {"trash_entry",
+     "SELECT format('entry %d of the trash', id), '' FROM trash"
+     " WHERE (manifests, body_bytes, blob_bytes) <> " OF_ENTRY,
+     {{BY_TRASH, "UPDATE trash SET (manifests, body_bytes, blob_bytes) = " OF_ENTRY
+                 " WHERE " WITHIN("id") " AND (manifests, body_bytes, blob_bytes) <> " OF_ENTRY}}},
+    {"trash_totals",
+     "SELECT iif(coalesce(c.id, t.project_id) = 0, 'all', format('project %d', coalesce(c.id,"
+     " t.project_id))), format('%d entries, counted %d', coalesce(t.entries, 0), coalesce(c.n, 0))"
+     " FROM trash_totals t FULL JOIN " OF_TRASH " c ON c.id = t.project_id"
+     " WHERE (t.entries, t.manifests, t.body_bytes, t.blob_bytes) IS NOT (c.n, c.m, c.b, c.bb)",
+     {{AT_ONCE, "DELETE FROM trash_totals WHERE project_id <> 0"
+                " AND project_id NOT IN (SELECT project_id FROM trash) AND ?1 < ?2"},
+      {AT_ONCE, "INSERT INTO trash_totals SELECT id, n, m, b, bb FROM " OF_TRASH
+                " WHERE ?1 < ?2 ON CONFLICT DO UPDATE SET entries = excluded.entries,"
+                " manifests = excluded.manifests, body_bytes = excluded.body_bytes,"
+                " blob_bytes = excluded.blob_bytes"}}},
     {"missing_child",
      "SELECT r.name || '@' || c.digest, '' FROM manifest_children c"
      " JOIN repositories r ON r.id = c.repository_id WHERE NOT EXISTS (SELECT 1 FROM manifests m"

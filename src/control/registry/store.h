@@ -103,6 +103,7 @@ struct restored {
     struct str repository; /* in the arena */
     int64_t project_id;    /* it came back to */
     int64_t tags, kept;    /* those that came back; those whose name was given again meanwhile */
+    int64_t missing;       /* images that an index of it lists and that are gone for good */
     const char **digests;  /* in the arena: of manifests, the first RESTORED_MAX; NULL at the end */
 };
 enum { RESTORED_MAX = 1000 };
@@ -167,8 +168,9 @@ int store_each_subject_tag(struct registry *r, struct str repository, const char
 
 /* --- quota and policy of a project --- */
 
-/* ERR_FORBIDDEN when so many bytes alone are more than the project may hold. */
-int store_quota_fits(struct registry *r, const struct repo_key *to, int64_t bytes,
+/* ERR_FORBIDDEN when a blob of so many bytes cannot fit into the project now; *room is how many
+ * can. Whether it does is decided when it is committed. */
+int store_quota_room(struct registry *r, const struct repo_key *to, int64_t bytes, int64_t *room,
                      const char **code, struct err *e) MUST_USE;
 int store_quota_write(struct registry *r, int64_t project_id, struct jw *w, struct err *e) MUST_USE;
 /* < 0: the default of the settings. */

@@ -674,6 +674,29 @@ static void a_large_repository_is_kept_in_several_entries(void **state)
                      0);
 }
 
+static void a_full_trash_gives_up_no_more_than_it_must(void **state)
+{
+    char digest[CONTENT_DIGEST_MAX];
+
+    (void)state;
+    r->trash_ms = 24 * 3600 * 1000;
+    for (int i = 0; i < 5; i++) {
+        (void)push_image("library/app", "v1", "amd64", arena_printf(&a, "layer %d", i));
+        assert_int_equal(store_tag_drop(r, STR("library/app"), STR("v1"), STR("ada"), digest, &e),
+                         0);
+    }
+    r->trash_max.manifests = 4;
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 4);
+    r->trash_max.body_bytes = count_of("SELECT body_bytes FROM trash_totals WHERE project_id = 0");
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 4);
+    r->trash_max.body_bytes--;
+    assert_int_equal(store_trash_purge(r, &e), 0);
+    assert_int_equal(count_of("SELECT count(*) FROM trash"), 3);
+    assert_int_equal(count_of("SELECT min(id) FROM trash"), 3);
+}
+
 static void the_trash_of_a_project_holds_no_more_than_the_project_may(void **state)
 {
     struct repo_key key;
@@ -934,6 +957,38 @@ static void the_catalog_asks_for_visible_projects_only(void **state)
     assert_non_null(strstr(catalog(&admin, "", "", &page), "p002/private"));
 }
 
+static int share_blobs(struct state_db *db, void *ctx, struct err *err)
+{
+    return state_run(db, err,
+                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)"
+                     " INSERT INTO blobs(digest, size_bytes) SELECT format('sha256:%064d', i), 1"
+                     " FROM n",
+                     "i", *(const int64_t *)ctx) < 0
+               ? -1
+               : state_run(db, err,
+                           "INSERT INTO repository_blobs(repository_id, digest, manifests,"
+                           " touched_ms, project_id) SELECT r.id, b.digest, r.name = 'library/two',"
+                           " 0, r.project_id FROM repositories r, blobs b WHERE b.size_bytes = 1"
+                           " AND ?1 > 0",
+                           "i", *(const int64_t *)ctx);
+}
+
+/* Of what one repository gives up nothing can be deleted as long as another has it. */
+static void collecting_says_when_there_may_be_more(void **state)
+{
+    int64_t n = 33000; /* more than one step gives up */
+    struct collected c;
+
+    (void)state;
+    (void)push_blob("library/one", "layer");
+    (void)push_blob("library/two", "layer");
+    assert_int_equal(state_write(st, share_blobs, &n, &e), 0);
+    assert_int_equal(registry_collect_now(r, &c, &e), 0);
+    assert_int_equal(c.blobs, 0);
+    assert_false(c.more);
+    assert_int_equal(count_of("SELECT count(*) FROM repository_blobs WHERE manifests = 0"), 2);
+}
+
 static void events_name_the_repository_without_the_project(void **state)
 {
     (void)state;
@@ -984,6 +1039,7 @@ int main(void)
         T(pulls_of_an_older_state_are_kept),
         T(a_large_repository_is_kept_in_several_entries),
         T(the_trash_of_a_project_holds_no_more_than_the_project_may),
+        T(a_full_trash_gives_up_no_more_than_it_must),
         T(names_in_a_deleted_project_are_not_touched_elsewhere),
         T(a_file_without_a_row_is_swept_after_an_hour),
         T(a_push_never_lands_in_a_later_project_of_the_same_name),
@@ -995,6 +1051,7 @@ int main(void)
         T(layers_and_diff_ids_must_be_as_many),
         T(tags_are_listed_in_pages),
         T(the_catalog_asks_for_visible_projects_only),
+        T(collecting_says_when_there_may_be_more),
         T(events_name_the_repository_without_the_project),
         T(a_refresh_token_holds_its_password_for_its_user_only),
     };

@@ -125,6 +125,7 @@ struct restore_op {
     struct registry *r;
     int64_t id, project_id;  /* 0: of any */
     int64_t from_project_id; /* it was deleted from */
+    int64_t parts;           /* 1: images of its indexes come along */
     struct arena *arena;
     struct restored *out;
     struct str by, tag;
@@ -157,6 +158,36 @@ static int find_trash(struct state_db *db, struct restore_op *op, struct err *e)
     return 0;
 }
 
+/* What comes back with an entry (?1): its manifests; and of an index those that it lists and that
+ * are in other entries of its repository (?2 > 0), as a large repository goes in several and each
+ * image may have gone before it. */
+#define COMING                                                                                     \
+    "WITH RECURSIVE whole AS (SELECT project_id, repository FROM trash WHERE id = ?1),"            \
+    " coming(trash_id, digest) AS (SELECT trash_id, digest FROM trash_manifests"                   \
+    "  WHERE trash_id = ?1"                                                                        \
+    " UNION SELECT x.trash_id, x.digest FROM coming g JOIN trash_references c"                     \
+    "  ON c.trash_id = g.trash_id AND c.digest = g.digest AND c.is_child = 1"                      \
+    "  JOIN trash_manifests x ON x.digest = c.refers_to AND x.trash_id ="                          \
+    "   (SELECT y.trash_id FROM whole CROSS JOIN trash_manifests y JOIN trash t"                   \
+    "    ON t.id = y.trash_id WHERE y.digest = c.refers_to AND t.repository = whole.repository"    \
+    "    AND t.project_id = whole.project_id ORDER BY y.trash_id <> ?1, y.trash_id DESC LIMIT 1)"  \
+    "  WHERE ?2 > 0) "
+
+/* 1: no more comes along than may be copied in one transaction. */
+static int parts_fit(struct state_db *db, const struct restore_op *op, struct err *e)
+{
+    int64_t too_much;
+
+    return state_one_i64(db, &too_much, e, "rows",
+                         COMING "SELECT count(*) > ?3 OR sum(n) > ?4 FROM (SELECT length(x.body)"
+                                " AS n FROM coming JOIN trash_manifests x USING (trash_id, digest)"
+                                " WHERE trash_id <> ?1 LIMIT ?3 + 1)",
+                         "iiii", op->id, 1LL, (int64_t)LIMIT_TRASH_WHOLE_MANIFESTS,
+                         (int64_t)LIMIT_TRASH_WHOLE_BYTES) < 0
+               ? -1
+               : !too_much;
+}
+
 static int read_digests(struct state_db *db, const struct restore_op *op, struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
@@ -164,8 +195,8 @@ static int read_digests(struct state_db *db, const struct restore_op *op, struct
     int r;
 
     op->out->digests = arena_new_array(op->arena, const char *, RESTORED_MAX + 1);
-    if (query_open(&q, db, e, "SELECT digest FROM trash_manifests WHERE trash_id = ? LIMIT ?", "ii",
-                   op->id, (int64_t)RESTORED_MAX) < 0) {
+    if (query_open(&q, db, e, COMING "SELECT digest FROM coming LIMIT ?3", "iii", op->id, op->parts,
+                   (int64_t)RESTORED_MAX) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
@@ -191,32 +222,36 @@ static int restore_rows(struct state_db *db, const struct restore_op *op, const 
                         int64_t repository_id, struct err *e)
 {
     static const char *const copies[] = {
-        "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
-        " SELECT ?2, digest, ?4, ?3 FROM trash_blobs WHERE trash_id = ?1 ON CONFLICT DO UPDATE"
-        " SET touched_ms = excluded.touched_ms, charged = 1",
-        "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject, platform,"
-        " total_bytes, pushed_ms, annotations, body, project_id) SELECT ?2, digest, media_type,"
-        " artifact_type, subject, platform, total_bytes, pushed_ms, annotations, body, ?3"
-        " FROM trash_manifests WHERE trash_id = ?1 AND ?4 > 0 ON CONFLICT DO NOTHING",
-        "INSERT OR IGNORE INTO manifest_blobs(manifest_id, repository_id, digest)"
-        " SELECT m.id, ?2, t.refers_to FROM trash_references t JOIN manifests m"
-        " ON m.repository_id = ?2 AND m.digest = t.digest"
-        " WHERE t.trash_id = ?1 AND t.is_child = 0 AND ?3 > 0 AND ?4 > 0",
-        "INSERT OR IGNORE INTO manifest_children(manifest_id, repository_id, digest)"
-        " SELECT m.id, ?2, t.refers_to FROM trash_references t JOIN manifests m"
-        " ON m.repository_id = ?2 AND m.digest = t.digest"
-        " WHERE t.trash_id = ?1 AND t.is_child = 1 AND ?3 > 0 AND ?4 > 0",
+        COMING "INSERT INTO repository_blobs(repository_id, digest, touched_ms, project_id)"
+               " SELECT DISTINCT ?3, t.refers_to, ?5, ?4 FROM coming JOIN trash_references t"
+               " USING (trash_id, digest) WHERE t.is_child = 0 ON CONFLICT DO UPDATE"
+               " SET touched_ms = excluded.touched_ms, charged = 1",
+        COMING "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject,"
+               " platform, total_bytes, pushed_ms, annotations, body, project_id) SELECT ?3,"
+               " digest, media_type, artifact_type, subject, platform, total_bytes, pushed_ms,"
+               " annotations, body, ?4 FROM coming JOIN trash_manifests USING (trash_id, digest)"
+               " WHERE ?5 > 0 ON CONFLICT DO NOTHING",
+        COMING "INSERT OR IGNORE INTO manifest_blobs(manifest_id, repository_id, digest)"
+               " SELECT m.id, ?3, t.refers_to FROM coming JOIN trash_references t"
+               " USING (trash_id, digest) JOIN manifests m ON m.repository_id = ?3"
+               " AND m.digest = t.digest WHERE t.is_child = 0 AND ?4 > 0 AND ?5 > 0",
+        COMING "INSERT OR IGNORE INTO manifest_children(manifest_id, repository_id, digest)"
+               " SELECT m.id, ?3, t.refers_to FROM coming JOIN trash_references t"
+               " USING (trash_id, digest) JOIN manifests m ON m.repository_id = ?3"
+               " AND m.digest = t.digest WHERE t.is_child = 1 AND ?4 > 0 AND ?5 > 0",
         /* Those that there still are; an image that was pushed again keeps those it has. */
-        "INSERT INTO manifest_labels(manifest_id, label_id) SELECT m.id, l.id FROM trash_labels t"
-        " JOIN manifests m ON m.repository_id = ?2 AND m.digest = t.digest"
-        " JOIN labels l ON l.id = t.label_id WHERE t.trash_id = ?1 AND l.gone = 0"
-        " AND l.project_id IN (0, ?3) AND ?4 > 0"
-        " AND NOT EXISTS (SELECT 1 FROM manifest_labels x WHERE x.manifest_id = m.id)",
+        COMING "INSERT INTO manifest_labels(manifest_id, label_id) SELECT m.id, l.id FROM coming"
+               " JOIN trash_labels t USING (trash_id, digest)"
+               " JOIN manifests m ON m.repository_id = ?3 AND m.digest = t.digest"
+               " JOIN labels l ON l.id = t.label_id WHERE l.gone = 0"
+               " AND l.project_id IN (0, ?4) AND ?5 > 0"
+               " AND NOT EXISTS (SELECT 1 FROM manifest_labels x WHERE x.manifest_id = m.id)",
     };
     int64_t now = clock_wall_ms();
 
     for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
-        if (state_run(db, e, copies[i], "iiii", op->id, repository_id, to->project_id, now) < 0) {
+        if (state_run(db, e, copies[i], "iiiii", op->id, op->parts, repository_id, to->project_id,
+                      now) < 0) {
             return -1;
         }
     }
@@ -226,6 +261,19 @@ static int restore_rows(struct state_db *db, const struct restore_op *op, const 
                      " ON m.repository_id = ?2 AND m.digest = t.digest WHERE t.trash_id = ?1"
                      " ON CONFLICT DO NOTHING",
                      "ii", op->id, repository_id);
+}
+
+/* Images that an index of the entry lists and that are neither here nor in the trash. */
+static int count_missing(struct state_db *db, const struct restore_op *op, int64_t repository_id,
+                         struct err *e)
+{
+    return state_one_i64(db, &op->out->missing, e, "rows",
+                         "SELECT count(DISTINCT c.refers_to) FROM trash_references c"
+                         " WHERE c.trash_id = ?1 AND c.is_child = 1 AND NOT EXISTS (SELECT 1"
+                         "  FROM manifests WHERE repository_id = ?2 AND digest = c.refers_to)"
+                         " AND NOT EXISTS (SELECT 1 FROM repository_blobs"
+                         "  WHERE repository_id = ?2 AND digest = c.refers_to)",
+                         "ii", op->id, repository_id);
 }
 
 static int check_tag_is_free(struct state_db *db, const struct restore_op *op,
@@ -271,6 +319,7 @@ static int restore_fn(struct state_db *db, void *ctx, struct err *e)
     struct restore_op *op = ctx;
     struct repo_key to = {.by = op->by};
     int64_t id, used, wanted;
+    int fit;
 
     if (find_trash(db, op, e) < 0) {
         return -1;
@@ -280,6 +329,11 @@ static int restore_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     op->out->project_id = to.project_id;
+    fit = parts_fit(db, op, e);
+    if (fit < 0) {
+        return -1;
+    }
+    op->parts = fit;
     if (read_digests(db, op, e) < 0 || tell_restoring(db, op, e) < 0 ||
         db_repository_make(db, &to, &id, e) < 0 || check_tag_is_free(db, op, id, e) < 0 ||
         db_quota_begin(db, op->r, to.project_id, &used, e) < 0 ||
@@ -290,6 +344,7 @@ static int restore_fn(struct state_db *db, void *ctx, struct err *e)
     return state_one_i64(db, &wanted, e, "rows",
                          "SELECT count(*) FROM trash_tags WHERE trash_id = ?", "i", op->id) < 0 ||
                    (op->out->kept = wanted - op->out->tags, tell_restored(db, op, id, e)) < 0 ||
+                   count_missing(db, op, id, e) < 0 ||
                    db_quota_end(db, op->r, &to, used, &op->code, e) < 0 ||
                    state_run(db, e, "UPDATE repositories SET updated_ms = ? WHERE id = ?", "ii",
                              clock_wall_ms(), id) < 0

@@ -77,6 +77,7 @@ int api_trash_restore(struct http_req *req, struct err *e)
     jw_kv_str(&w, "repository", rest);
     jw_kv_i64(&w, "tags", out.tags);
     jw_kv_i64(&w, "kept", out.kept);
+    jw_kv_i64(&w, "missing", out.missing);
     jw_end(&w);
     result = http_reply_json(req, 200, &b, e);
     buf_done(&b);

@@ -154,7 +154,8 @@ const struct http_schema registry_schemas[] = {
     {"TrashItem", "{id: integer, project: string, repository: string, tag: string | null,"
                   " digest: string | null, tags: integer, size_bytes: integer, deleted_at: time,"
                   " deleted_by: string, ends_at: time}"},
-    {"TrashRestored", "{project: string, repository: string, tags: integer, kept: integer}"},
+    {"TrashRestored", "{project: string, repository: string, tags: integer, kept: integer,"
+                      " missing: integer}"},
     {"ImageQuota", "{used_bytes: integer, quota_bytes: integer | null, is_default: boolean}"},
     {"ImageQuotaChange", "{quota_bytes: integer | null}"},
     {"ImmutableRule", "{id?: integer, repositories?: string, tags?: string}"},

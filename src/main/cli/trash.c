@@ -30,18 +30,23 @@ int verb_trash_restore(struct cli *c, struct err *e)
 {
     SCOPED(freep) char *path = item_path(c, "/restore");
     SCOPED(json_decrefp) json_t *back = NULL;
-    int64_t kept;
+    int64_t kept, missing;
 
     if (client_json(c->client, "POST", str_of(path), NULL, &back, e) < 0) {
         return -1;
     }
     kept = json_number(back, "kept");
+    missing = json_number(back, "missing");
     if (!print_json(c, back)) {
         print_done(c, "%s/%s is back, with %lld tags.", json_text(back, "project"),
                    json_text(back, "repository"), (long long)json_number(back, "tags"));
     }
     if (kept > 0 && !c->json) {
         (void)printf("%lld tags have other images by now, and keep them.\n", (long long)kept);
+    }
+    if (missing > 0 && !c->json) {
+        (void)printf("%lld images that it lists are gone for good: push them again.\n",
+                     (long long)missing);
     }
     return 0;
 }

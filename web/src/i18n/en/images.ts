@@ -15,6 +15,7 @@ export const images = {
   'images.restore': 'Restore {name}',
   'images.restored': '{name} is back',
   'images.restored_but': '{name} is back; {kept} tags have other images by now, and keep them',
+  'images.restored_missing': '{name} is back; {missing} images that it lists are gone for good: push them again',
   'images.deleted': 'Deleted',
   'images.deleted_by': 'Deleted by',
   'images.digest': 'Digest',

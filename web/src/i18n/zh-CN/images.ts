@@ -16,6 +16,7 @@ export const images: Record<keyof typeof en, string> = {
   'images.restore': '还原 {name}',
   'images.restored': '{name} 已还原',
   'images.restored_but': '{name} 已还原；{kept} 个标签已指向其他镜像，保持不变',
+  'images.restored_missing': '{name} 已还原；它列出的 {missing} 个镜像已永久删除：请重新推送',
   'images.deleted': '删除时间',
   'images.deleted_by': '删除者',
   'images.digest': '摘要',

@@ -16,6 +16,7 @@ export const images: Record<keyof typeof en, string> = {
   'images.restore': '還原 {name}',
   'images.restored': '{name} 已還原',
   'images.restored_but': '{name} 已還原；{kept} 個標籤已指向其他映像檔，保持不變',
+  'images.restored_missing': '{name} 已還原；它列出的 {missing} 個映像檔已永久刪除：請重新推送',
   'images.deleted': '刪除時間',
   'images.deleted_by': '刪除者',
   'images.digest': '摘要',

@@ -30,7 +30,11 @@ function Actions({ project, item }: { project: string; item: TrashItem }) {
   const restore = async () => {
     try {
       const back = await restoreTrash(project, item.id);
-      void message.success(t(back.kept ? 'images.restored_but' : 'images.restored', { name, kept: back.kept }));
+      if (back.missing) {
+        void message.warning(t('images.restored_missing', { name, missing: back.missing }));
+      } else {
+        void message.success(t(back.kept ? 'images.restored_but' : 'images.restored', { name, kept: back.kept }));
+      }
       await refresh(project);
     } catch (e) {
       void message.error((e as ApiError).message);
