@@ -1,8 +1,11 @@
 """What a project may hold and what becomes of its tags: quota, immutable tags, retention."""
+import base64
 import concurrent.futures
 import json
 import os
+import socket
 import subprocess
+import urllib.parse
 
 import pytest
 import requests
@@ -128,6 +131,29 @@ def test_an_upload_larger_than_the_quota_is_refused_before_it_is_sent(strata, re
     assert r.status_code == 403 and code(r) == 'DENIED'
     assert set_quota(strata, project, 0)['quota_bytes'] == 0
     assert put_blob(registry, f'{project}/app', b'y').status_code == 403
+
+
+def test_an_upload_is_refused_as_soon_as_it_cannot_fit(strata, registry, project):
+    set_quota(strata, project, 3000)
+    registry.blob(f'{project}/app', os.urandom(2000))
+    # More than is left, and no more than what the project has already: it may be just that.
+    session = registry.upload(f'{project}/other')
+    for n, status in ((900, 202), (600, 202), (700, 403)):
+        r = registry('PATCH', session, data=b'x' * n)
+        assert r.status_code == status, r.text
+        session = r.headers.get('Location', session)
+    assert code(r) == 'DENIED' and registry('GET', session).status_code == 404
+    # A body that does not say how long it is: the answer comes before its end.
+    url = urllib.parse.urlsplit(registry.upload(f'{project}/other'))
+    basic = base64.b64encode(':'.join(registry.auth).encode()).decode()
+    server = urllib.parse.urlsplit(strata.url)
+    with socket.create_connection((server.hostname, server.port), timeout=30) as s:
+        s.sendall(f'PATCH {url.path} HTTP/1.1\r\nHost: {server.netloc}\r\nAuthorization: Basic {basic}\r\n'
+                  'Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n'.encode())
+        s.sendall(b'%x\r\n' % 4000 + b'x' * 4000 + b'\r\n')
+        answer = s.recv(65536)
+    assert b' 403 ' in answer.split(b'\r\n')[0], answer
+    assert used(strata, project) == 2000
 
 
 def test_mounting_is_charged_to_the_project_that_mounts(strata, registry, project):

@@ -148,11 +148,11 @@ static int download(const struct pull *p, const struct descriptor *d, struct err
     char id[COPY_UPLOAD_ID];
     const char *code = NULL;
     struct receiving v = {.p = p, .d = d};
-    int64_t had;
+    int64_t had, room;
     int result;
 
     copy_upload_id(p->to, d->digest, id);
-    if (store_quota_fits(r, p->to, d->size_bytes, &code, e) < 0 ||
+    if (store_quota_room(r, p->to, d->size_bytes, &room, &code, e) < 0 ||
         (v.w = open_upload(r, id, e)) == NULL) {
         return -1;
     }

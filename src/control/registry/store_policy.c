@@ -127,6 +127,7 @@ struct usage_op {
     int64_t project_id;
     struct usage usage;
     int64_t quota_bytes; /* to set; < 0: back to the default */
+    int64_t bytes, room_bytes;
 };
 
 static int usage_fn(struct state_db *db, void *ctx, struct err *e)
@@ -136,18 +137,47 @@ static int usage_fn(struct state_db *db, void *ctx, struct err *e)
     return read_usage(db, op->r, op->project_id, &op->usage, e);
 }
 
-int store_quota_fits(struct registry *r, const struct repo_key *to, int64_t bytes,
-                     const char **code, struct err *e)
+/* Bytes past what is left may be those of a blob that the project is charged for already: they cost
+ * nothing then, and only the end of the upload tells. */
+static int room_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    struct usage_op op = {.r = r, .project_id = to->project_id};
+    struct usage_op *op = ctx;
+    int64_t largest;
 
-    if (state_read(r->state, usage_fn, &op, e) < 0) {
+    if (usage_fn(db, op, e) < 0) {
         return -1;
     }
-    if (op.usage.quota_bytes < 0 || bytes <= op.usage.quota_bytes) {
+    op->room_bytes = op->usage.quota_bytes < 0 ? INT64_MAX
+                     : op->usage.used_bytes > op->usage.quota_bytes
+                         ? 0
+                         : op->usage.quota_bytes - op->usage.used_bytes;
+    if (op->bytes <= op->room_bytes) {
         return 0;
     }
-    op.usage.used_bytes = bytes;
+    if (state_one_i64(db, &largest, e, "rows",
+                      "SELECT coalesce(max(b.size_bytes), 0) FROM project_blobs p"
+                      " JOIN blobs b USING (digest) WHERE p.project_id = ?",
+                      "i", op->project_id) < 0) {
+        return -1;
+    }
+    op->room_bytes = largest > op->room_bytes ? largest : op->room_bytes;
+    return 0;
+}
+
+int store_quota_room(struct registry *r, const struct repo_key *to, int64_t bytes, int64_t *room,
+                     const char **code, struct err *e)
+{
+    struct usage_op op = {.r = r, .project_id = to->project_id, .bytes = bytes};
+
+    if (state_read(r->state, room_fn, &op, e) < 0) {
+        return -1;
+    }
+    *room = op.room_bytes;
+    if (bytes <= op.room_bytes) {
+        return 0;
+    }
+    op.usage.used_bytes =
+        bytes > INT64_MAX - op.usage.used_bytes ? INT64_MAX : op.usage.used_bytes + bytes;
     return over_quota(r, to, &op.usage, code, e);
 }
 

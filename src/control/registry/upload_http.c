@@ -88,7 +88,10 @@ static int reply_created(struct http_req *req, struct str repository, const char
 
 /* --- bytes --- */
 
-static int receive(struct http_req *req, struct content_writer *w, struct err *e)
+/* The body. What cannot fit into the project any more is not waited for: a body may not say how
+ * long it is. */
+static int receive(struct http_req *req, struct content_writer *w, const struct repo_key *to,
+                   int64_t room, struct err *e)
 {
     SCOPED(freep) char *chunk = NULL;
 
@@ -101,6 +104,11 @@ static int receive(struct http_req *req, struct content_writer *w, struct err *e
 
         if (n <= 0) {
             return n < 0 ? v2_fail(req, "BLOB_UPLOAD_INVALID", -1) : 0;
+        }
+        if (content_writer_offset(w) + n > room &&
+            store_quota_room(req->ctx, to, content_writer_offset(w) + n, &room, &req->error_code,
+                             e) < 0) {
+            return -1;
         }
         if (content_writer_add(w, str_n(chunk, (size_t)n), e) < 0) {
             return -1;
@@ -144,14 +152,15 @@ static int check_chunk_range(struct http_req *req, struct str repository, const 
     return length < 0 ? 0 : check_chunk_size(req, *chunk, length, e);
 }
 
-/* Bytes that alone are more than the project may hold need not be received at all. What comes
- * together with others is found too large when it is committed. */
+/* Bytes that cannot fit into the project need not be received at all. What comes together with
+ * others is found too large when it is committed. */
 static int check_room(struct http_req *req, const struct repo_key *to, int64_t offset,
-                      struct err *e)
+                      int64_t *room, struct err *e)
 {
     int64_t length = http_body_length(req);
 
-    return store_quota_fits(req->ctx, to, offset + (length > 0 ? length : 0), &req->error_code, e);
+    return store_quota_room(req->ctx, to, offset + (length > 0 ? length : 0), room,
+                            &req->error_code, e);
 }
 
 /* The next chunk, whole and as long as it said, or nothing of it; what a cut connection leaves is
@@ -159,11 +168,11 @@ static int check_room(struct http_req *req, const struct repo_key *to, int64_t o
 static int receive_chunk(struct http_req *req, struct content_writer *w, const struct repo_key *to,
                          const char *id, struct err *e)
 {
-    int64_t chunk, offset = content_writer_offset(w);
+    int64_t chunk, room, offset = content_writer_offset(w);
     struct err failed;
 
     if (check_chunk_range(req, to->name, id, offset, &chunk, e) < 0 ||
-        check_room(req, to, offset, e) < 0 || receive(req, w, e) < 0) {
+        check_room(req, to, offset, &room, e) < 0 || receive(req, w, to, room, e) < 0) {
         return -1;
     }
     if (chunk < 0 || check_chunk_size(req, chunk, content_writer_offset(w) - offset, e) == 0) {
@@ -232,16 +241,18 @@ static int upload_at_once(struct http_req *req, const struct repo_key *to, const
     SCOPED(content_writer_closep) struct content_writer *w = NULL;
     char digest[CONTENT_DIGEST_MAX];
     struct err ignored;
+    int64_t room;
     int result;
 
-    if (digest_param(req, "digest", digest, e) < 0 || check_room(req, to, 0, e) < 0) {
+    if (digest_param(req, "digest", digest, e) < 0 || check_room(req, to, 0, &room, e) < 0) {
         return -1;
     }
     w = content_writer_new(r->content, id, e);
     if (w == NULL) {
         return -1;
     }
-    result = receive(req, w, e) < 0 ? -1 : accept_blob(r, &w, to, digest, &req->error_code, e);
+    result =
+        receive(req, w, to, room, e) < 0 ? -1 : accept_blob(r, &w, to, digest, &req->error_code, e);
     if (result < 0) { /* nobody knows its id, so nobody could go on with it */
         content_writer_close(TAKE(w));
         (void)!content_upload_delete(r->content, id, &ignored);
