@@ -11,7 +11,7 @@
 #define MENDS_MAX 2
 
 /* What a mend walks along: so many at a time, each time in a transaction of its own, so that pushes
- * come between. ?1 (beyond) and ?2 (up to) are ids, or digests. */
+ * come between. ?1 (beyond) and ?2 (up to) are ids, or digests; AT_ONCE has one range. */
 enum walk { BY_MANIFEST, BY_REPOSITORY, BY_PROJECT, BY_DIGEST, BY_TRASH, AT_ONCE };
 
 static const struct {

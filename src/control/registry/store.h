@@ -110,7 +110,7 @@ enum { RESTORED_MAX = 1000 };
 /* ERR_CONFLICT when it is one tag, and its name was given again. */
 int store_trash_restore(struct registry *r, struct arena *a, int64_t project_id, int64_t id,
                         struct str by, struct restored *out, struct err *e) MUST_USE;
-/* id 0: all. */
+/* id 0: all of the project; project_id 0: of any. */
 int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e) MUST_USE;
 /* Some of what is over its time. */
 int store_trash_purge(struct registry *r, struct err *e) MUST_USE;

@@ -132,8 +132,7 @@ static int begin_drop(struct state_db *db, struct drop_op *op, struct err *e)
                         " ON t.manifest_id = m.id WHERE m.repository_id = ?1 AND ?2 = ''",
                         STR_EMPTY, e) < 0 ||
         state_one_i64(db, &op->last_id, e, "rows",
-                      "SELECT coalesce(max(id), 0) FROM manifests WHERE repository_id = ?", "i",
-                      id) < 0) {
+                      "SELECT coalesce(max(id), 0) FROM " SQL_MANIFESTS_BY_ID "> 0", "i", id) < 0) {
         return -1;
     }
     return first_step(db, op, e);

@@ -28,7 +28,7 @@ struct purge {
             " ORDER BY max(manifests * 4096, body_bytes) DESC LIMIT 1)"                            \
             " AND ?1 = 0 AND ?2 = 0 ORDER BY id")
 #define OLDEST_OF ENTRIES("project_id = ?1 AND ?2 = 0 ORDER BY id")
-#define CHOSEN ENTRIES("(?1 = 0 OR id = ?1) AND (?2 = 0 OR project_id = ?2)")
+#define CHOSEN ENTRIES("id = ?1 AND (?2 = 0 OR project_id = ?2)")
 
 static bool is_enough(const struct purge *p, const struct trash_size *taken)
 {
@@ -92,8 +92,11 @@ static int purge_all(struct purge *p, struct err *e)
 
 int store_trash_drop(struct registry *r, int64_t project_id, int64_t id, struct err *e)
 {
-    struct purge p = {.r = r, .which = CHOSEN, .a = id, .b = project_id};
+    struct purge p = {.r = r, .which = OLDEST_OF, .a = project_id};
 
+    if (id != 0) {
+        p = (struct purge){.r = r, .which = CHOSEN, .a = id, .b = project_id};
+    }
     if (purge_all(&p, e) < 0) {
         return -1;
     }
@@ -113,18 +116,18 @@ struct bound {
 /* What is too much; negative: what there is room for. */
 static int excess_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    const struct registry *r = ((const struct purge *)ctx)->r;
-    struct trash_size *out = &((struct purge *)ctx)->need;
+    struct purge *p = ctx;
+    const struct trash_size *max = &p->r->trash_max;
     SCOPED(query_done) struct query q = {0};
 
     if (query_open(&q, db, e,
                    "SELECT sum(manifests) - ?, sum(body_bytes) - ? FROM trash_totals"
                    " WHERE project_id = 0",
-                   "ii", r->trash_max.manifests, r->trash_max.body_bytes) < 0 ||
+                   "ii", max->manifests, max->body_bytes) < 0 ||
         query_step(&q, e) < 0) {
         return -1;
     }
-    *out = (struct trash_size){.manifests = query_i64(&q, 0), .body_bytes = query_i64(&q, 1)};
+    p->need = (struct trash_size){.manifests = query_i64(&q, 0), .body_bytes = query_i64(&q, 1)};
     return 0;
 }
 

@@ -648,6 +648,16 @@ static void pulls_of_an_older_state_are_kept(void **state)
     assert_int_equal(count_of("SELECT count(*) FROM manifests"), 2);
 }
 
+static size_t told, left_out;
+
+static int on_change(void *ctx UNUSED, struct state_db *db UNUSED, const struct registry_change *c,
+                     struct err *err UNUSED)
+{
+    told = c->what == REGISTRY_DELETED ? c->n_artifacts : told;
+    left_out = c->what == REGISTRY_DELETED ? c->n_left_out : left_out;
+    return 0;
+}
+
 static void a_large_repository_is_kept_in_several_entries(void **state)
 {
     int64_t n = 2500;
@@ -656,7 +666,10 @@ static void a_large_repository_is_kept_in_several_entries(void **state)
     r->trash_ms = 24 * 3600 * 1000;
     (void)push_image("library/app", "v1", "amd64", "layer");
     assert_int_equal(state_write(st, add_manifests, &n, &e), 0);
+    r->hooks.changed = on_change;
     assert_int_equal(store_repository_drop(r, STR("library/app"), STR("ada"), &e), 0);
+    assert_int_equal(told, REGISTRY_ARTIFACTS_MAX); /* what others are told of it has an end */
+    assert_int_equal(told + left_out, n + 1);
     assert_int_equal(count_of("SELECT count(*) FROM repositories"), 0);
     assert_int_equal(count_of("SELECT count(*) FROM trash"), 3);
     assert_int_equal(count_of("SELECT max(manifests) FROM trash"), LIMIT_TRASH_ENTRY_MANIFESTS);

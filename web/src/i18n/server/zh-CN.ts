@@ -177,6 +177,8 @@ export const server: Record<string, string> = {
   'a blob in use is not charged to its project': '使用中的数据块没有计入项目',
   'a project is charged for a blob too often or not often enough': '项目计入数据块的次数不正确',
   'the bytes of images that a project holds are wrong': '项目的镜像字节数不正确',
+  'what a deletion put into the trash is counted wrong': '一次删除放进回收站的内容计数不正确',
+  'what is in the trash of a project, or of all, is counted wrong': '项目或整体的回收站内容计数不正确',
   'an index lists an image that was deleted': '索引列出已删除的镜像',
   'a file that a kill left; it goes by itself within hours': '强制终止留下的文件，数小时内会自行移除',
   // src/control/registry/fsck_files.c

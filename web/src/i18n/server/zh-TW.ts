@@ -177,6 +177,8 @@ export const server: Record<string, string> = {
   'a blob in use is not charged to its project': '使用中的資料塊沒有計入專案',
   'a project is charged for a blob too often or not often enough': '專案計入資料塊的次數不正確',
   'the bytes of images that a project holds are wrong': '專案的映像檔位元組數不正確',
+  'what a deletion put into the trash is counted wrong': '一次刪除放進垃圾桶的內容計數不正確',
+  'what is in the trash of a project, or of all, is counted wrong': '專案或整體的垃圾桶內容計數不正確',
   'an index lists an image that was deleted': '索引列出已刪除的映像檔',
   'a file that a kill left; it goes by itself within hours': '強制終止留下的檔案，數小時內會自行移除',
   // src/control/registry/fsck_files.c
