@@ -64,11 +64,11 @@ struct registry *registry_open(struct state *s, struct content *c, struct access
 
 void registry_close(struct registry *r)
 {
+    struct err ignored; /* a minute of pulls */
+
     if (r == NULL) {
         return;
     }
-    struct err ignored; /* a minute of pulls */
-
     retention_stop(r);
     fsck_stop(r);
     proxy_close(r);
