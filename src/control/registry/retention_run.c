@@ -124,10 +124,19 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
             .pushed_ms = query_i64(&q, 3),
             .pulled_ms = query_i64(&q, 4),
             .labels =
-                query_is_null(&q, 5) ? (struct str){0} : arena_str(l->arena, query_str(&q, 5))};
+                query_is_null(&q, 5) ? (struct str){0} : arena_str(l->arena, query_str(&q, 5)),
+            .subject_id = query_i64(&q, 6)};
     }
     return r;
 }
+
+/* Of a tag sha256-<hex>, with .sig, .att or .sbom behind it or nothing (what had no referrers'
+ * API): the image that it belongs to. */
+#define SQL_SUBJECT_ID                                                                             \
+    "CASE WHEN t.name GLOB 'sha256-*' AND length(t.name) >= 71"                                    \
+    " AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*' AND substr(t.name, 72, 1) IN ('', '.')"     \
+    " THEN ifnull((SELECT s.id FROM manifests s WHERE s.repository_id = t.repository_id"           \
+    "  AND s.digest = 'sha256:' || substr(t.name, 8, 64)), -1) ELSE 0 END"
 
 static int look_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -139,14 +148,14 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
     }
     return read_items(db, l,
                       "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                      " FROM tags t"
+                      ", " SQL_SUBJECT_ID " FROM tags t"
                       " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
                       e) < 0
                ? -1
                : read_items(
                      db, l,
                      "SELECT NULL, m.id, m.digest, m.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                     " FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
+                     ", 0 FROM manifests m WHERE m.repository_id = ? AND m.subject IS NULL"
                      " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
                      " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
                      "  WHERE c.repository_id = m.repository_id AND c.digest = m.digest)",

@@ -312,6 +312,10 @@ export const server: Record<string, string> = {
   'no rule keeps it': '没有规则保留它',
   'no rule is about it, and others are removed': '没有规则涵盖它，而其余的会删除',
   'no rule is about it': '没有规则涵盖它',
+  'pushed less than a day ago: its image may still come': '推送未满一天：它的镜像可能还会来',
+  'its image is gone': '它的镜像已经不在',
+  'goes with its image': '随它的镜像移除',
+  'stays with its image': '随它的镜像保留',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c
