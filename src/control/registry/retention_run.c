@@ -134,7 +134,9 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
  * API): the image that it belongs to. */
 #define SQL_SUBJECT_ID                                                                             \
     "CASE WHEN t.name GLOB 'sha256-*' AND length(t.name) >= 71"                                    \
-    " AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*' AND substr(t.name, 72, 1) IN ('', '.')"     \
+    " AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*'"                                            \
+    " AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom')"                                     \
+    " AND 'sha256:' || substr(t.name, 8, 64) <> m.digest"                                          \
     " THEN ifnull((SELECT s.id FROM manifests s WHERE s.repository_id = t.repository_id"           \
     "  AND s.digest = 'sha256:' || substr(t.name, 8, 64)), -1) ELSE 0 END"
 
@@ -148,8 +150,9 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
     }
     return read_items(db, l,
                       "SELECT t.name, m.id, m.digest, t.pushed_ms, m.pulled_ms, " SQL_LABEL_NAMES
-                      ", " SQL_SUBJECT_ID " FROM tags t"
-                      " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?",
+                      ", " SQL_SUBJECT_ID " AS belongs_to FROM tags t"
+                      " JOIN manifests m ON m.id = t.manifest_id WHERE t.repository_id = ?"
+                      " ORDER BY belongs_to <> 0, t.name", /* signatures go behind their images */
                       e) < 0
                ? -1
                : read_items(
@@ -197,6 +200,18 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
     }
     if (!is_same) {
         return leave(item, "changed meanwhile");
+    }
+    if (item->subject_id > 0) {
+        int64_t stays;
+
+        if (state_one_i64(db, &stays, e, "rows",
+                          "SELECT EXISTS (SELECT 1 FROM tags WHERE manifest_id = ?)", "i",
+                          item->subject_id) < 0) {
+            return -1;
+        }
+        if (stays) {
+            return leave(item, "its image changed meanwhile");
+        }
     }
     if (item->tag.p != NULL) {
         if (policy_immutable(l->now, str_from(l->repository, l->run->project.len + 1), item->tag) !=
