@@ -305,7 +305,7 @@ def pytest_configure(config):
 def scratch():
     """A directory for everything of this run, gone afterwards. Outside of pytest's 0700 folders on
     purpose: only half of the tests; the server must also work in those."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix='strata-tests-'))
+    path = pathlib.Path(tempfile.mkdtemp(prefix='strata-'))
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
