@@ -1,4 +1,5 @@
 """Starts a real `strata up` and offers it to the tests. Root is needed: containers are real."""
+import contextlib
 import io
 import os
 import pathlib
@@ -102,6 +103,42 @@ class Strata:
             except ProcessLookupError:
                 pass
         self.process.wait(10)
+
+    def end_containers(self):
+        """What outlives a server by design: jobs, terminals and those who hold them. Only those of this state directory:
+        its number is in the names of its cgroups, its path in the arguments of its shims."""
+        if not self.state.exists():
+            return
+        at = self.state.stat()
+        run = pathlib.Path(f'/run/strata-{at.st_dev & 0xffffff:06x}{at.st_ino & 0xffffffffff:010x}')
+        own = [b'--state', str(self.state).encode()]
+
+        def left():
+            holders, held = [], []
+            for proc in pathlib.Path('/proc').glob('[0-9]*'):
+                try:
+                    if f'/{run.name}/' in (proc / 'cgroup').read_text():
+                        held.append(int(proc.name))
+                    elif own == (proc / 'cmdline').read_bytes().split(b'\0')[2:4]:
+                        holders.append(int(proc.name))
+                except OSError:
+                    continue
+            return holders, held
+
+        def end():
+            holders, held = left()
+            late = time.monotonic() > deadline
+            for pid in [*held, *(holders if late else [])]:  # who holds one writes down how it ended, and goes
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not holders and not held
+        deadline = time.monotonic() + 5
+        wait_for(end, 20, 'the containers have ended')
+        for top in [*pathlib.Path('/sys/fs/cgroup').glob(f'*/{run.name}'), pathlib.Path('/sys/fs/cgroup') / run.name]:
+            for cgroup in sorted(top.glob('**/'), reverse=True):
+                with contextlib.suppress(OSError):
+                    cgroup.rmdir()
+        shutil.rmtree(run, ignore_errors=True)
 
     def check_log(self):
         """What a sanitizer found is a failure, also where the supervisor started the role again."""
@@ -268,7 +305,7 @@ def pytest_configure(config):
 def scratch():
     """A directory for everything of this run, gone afterwards. Outside of pytest's 0700 folders on
     purpose: only half of the tests; the server must also work in those."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix='strata-tests-'))
+    path = pathlib.Path(tempfile.mkdtemp(prefix='strata-'))
     yield path
     shutil.rmtree(path, ignore_errors=True)
 
@@ -279,6 +316,7 @@ def strata(scratch):
     s = Strata(scratch / 'shared').start()
     yield s
     code = s.stop()
+    s.end_containers()
     keep = os.environ.get('STRATA_TEST_LOGS')
     if keep:
         pathlib.Path(keep).mkdir(parents=True, exist_ok=True)
@@ -300,4 +338,5 @@ def own_strata(scratch):
     for s in made:
         if s.process and s.process.poll() is None:
             s.stop()
+        s.end_containers()
         s.check_log()

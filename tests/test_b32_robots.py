@@ -368,6 +368,7 @@ def test_a_project_has_200_robots_at_most(own_strata):
 
 def test_the_command_line_makes_shows_changes_and_deletes_robots(strata):
     strata.project('bots')
+    strata.project('demo')
     r = strata.cli('robot', 'create', 'cli', '--allow', 'image:pull', '--allow', 'job:read', '--description', 'by hand', '-p', 'bots', check=True)
     secret = r.stdout.strip()
     assert secret.startswith('strata_') and "robot$bots+cli" in r.stderr

@@ -262,7 +262,7 @@ def test_logistic_regression_finds_scikit_learns_coefficients(tmp_path, name, sc
     metrics = pytest.importorskip('sklearn.metrics')
     x, y = data_of(name)
     x = x / scale if scale else (x - x.mean(0)) / x.std(0)
-    theirs = linear.LogisticRegression(C=1 / (l2 * len(x)), tol=1e-9, max_iter=100000,
+    theirs = linear.LogisticRegression(C=1 / (l2 * len(x)), tol=1e-9, max_iter=2000,
                                        solver='newton-cg').fit(x, y)
     write_data(tmp_path / 'd.csv', x, y)
     ok('chain', 'read_csv --param path=./d.csv --out table=t',
@@ -294,7 +294,7 @@ def test_sample_weights_and_class_weights_mean_the_same(tmp_path):
     for params, fit, total in ((['weight_col=w'], {'sample_weight': w}, w.sum()),
                                (['class_weight=balanced', 'feature_cols=@numeric,-w'], {}, len(x))):
         theirs = linear.LogisticRegression(
-            C=1 / (1e-2 * total), tol=1e-9, max_iter=100000, solver='newton-cg',
+            C=1 / (1e-2 * total), tol=1e-9, max_iter=2000, solver='newton-cg',
             class_weight=None if fit else 'balanced').fit(x, y, **fit)
         ok('chain', 'read_csv --param path=./d.csv --out table=t',
            'logistic_regression --in train=t --param label_col=label --param l2=0.01 '

@@ -281,6 +281,22 @@ def test_a_dry_run_says_exactly_what_the_real_one_does(strata, registry, project
         assert status == (200 if row['kept'] else 404), row
 
 
+def test_a_signature_is_no_image_and_stays_with_its_own(strata, registry, project):
+    repo = f'{project}/app'
+    digests = [registry.image(repo, f'v{i}')[0] for i in range(3)]
+    for digest in digests:  # later than all images, as cosign does
+        registry.image(repo, digest.replace(':', '-') + '.sig')
+    registry.image(repo, 'sha256-' + '0' * 64 + '.sig')
+    set_policy(strata, project, retention={'rules': [{'keep': 'latest_pushed', 'n': 1}]})
+    run, rows = retain(strata, project, dry_run=False)
+    says = {r['tag']: r['why'] for r in rows}
+    signature = [d.replace(':', '-') + '.sig' for d in digests]
+    assert says == {'v0': 'no rule keeps it', 'v1': 'no rule keeps it', 'v2': 'among the latest 1 pushed (rule 1)',
+                    signature[0]: 'goes with its image', signature[1]: 'goes with its image', signature[2]: 'stays with its image',
+                    'sha256-' + '0' * 64 + '.sig': 'pushed less than a day ago: its image may still come'}
+    assert tags(registry, repo) == sorted(['v2', signature[2], 'sha256-' + '0' * 64 + '.sig'])
+
+
 def test_others_are_removed_only_when_that_is_asked_for(strata, registry, project):
     repo = f'{project}/app'
     for tag in ('keep-me', 'scratch'):

@@ -529,7 +529,7 @@ def test_copies_to_another_registry_and_back(servers, distribution):
     assert 'answers 404' in copy(new, f'{url}/{project}/there:none', f'{project}/x:1', *back, code=66, **passwords)
     if auth:
         assert 'a user and a password' in copy(new, f'{url}/{project}/there:1', f'{project}/x:1', code=77)
-        assert '(may this user do it?)' in copy(new, f'{url}/{project}/there:1', f'{project}/x:1', *back, code=77, STRATA_FROM_PASSWORD='no')
+        assert '(may this user do it? is the project there?)' in copy(new, f'{url}/{project}/there:1', f'{project}/x:1', *back, code=77, STRATA_FROM_PASSWORD='no')
 
 
 def test_signatures_come_along(servers):

@@ -1,31 +1,16 @@
 """Labels of images: global ones and those of projects, in lists, rules, the trash, and Harbor's API; logos of projects."""
 import json
 import os
-import re
 import struct
 import zlib
 
-import pytest
-
 from conftest import wait_for
-from test_c20_registry import Registry, sha
+from test_c20_registry import Registry
 from test_c23_replication import FAST, Side
+from test_c28_labels_trash import drop, name, restore, side, trash  # two of them are fixtures
 
 V1 = '/api/v1/'
 V2 = '/api/v2.0/'
-
-
-@pytest.fixture(scope='module')
-def side(strata):
-    return Side(strata)
-
-
-@pytest.fixture
-def name(request, side):
-    node = request.node.name
-    name = re.sub('[^a-z0-9]+', '-', node.removeprefix('test_'))[:24].strip('-') + '-' + sha(node.encode())[-4:]
-    side.strata.project(name)
-    return name
 
 
 def make(side, name, label, status=201, **kwargs):
@@ -171,7 +156,7 @@ def test_a_deleted_label_is_gone_from_all_images(side, name):
     for i in range(3):
         side.registry.image(repo, f'v{i}', os.urandom(50))
         put(side, name, f'v{i}', 'old')
-    assert side.api('DELETE', f'{V1}projects/{name}/labels/old').status_code == 204
+    drop(side, f'projects/{name}/labels/old')
     assert all(labels(side, name, f'v{i}') == [] for i in range(3)) and tags(side, name, label='old') == []
     make(side, name, 'old')
     assert tags(side, name, label='old') == [], 'a new one of that name is another label'
@@ -194,10 +179,10 @@ def test_labels_come_back_from_the_trash(side, name):
     digest, _ = side.registry.image(f'{name}/app', 'v1')
     put(side, name, 'v1', 'kept')
     put(side, name, 'v1', 'lost')
-    assert side.api('DELETE', f'{V1}projects/{name}/repositories/app').status_code == 204
-    assert side.api('DELETE', f'{V1}projects/{name}/labels/lost').status_code == 204
-    [item] = side.api('GET', f'{V1}projects/{name}/trash').json()['items']
-    assert side.api('POST', f'{V1}projects/{name}/trash/{item["id"]}/restore').status_code == 200
+    drop(side, f'projects/{name}/repositories/app')
+    drop(side, f'projects/{name}/labels/lost')
+    [item] = trash(side, name)
+    restore(side, name, item)
     assert labels(side, name, digest) == ['kept']
 
 

@@ -9,6 +9,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -193,17 +194,32 @@ def pytest(*arguments, env=None):
     return Result(counts.get('passed', 0), failed, text[-20000:] if failed else skipped)
 
 
-def side_by_side(*runs, env=None):
+def memory():
+    """An environment whose temporary files lie in memory, where there is enough of it: a test mostly waits for fsync."""
+    place = '/dev/shm'
+    return {'TMPDIR': place} if os.path.isdir(place) and shutil.disk_usage(place).free >= 8 << 30 else {}
+
+
+def side_by_side(*runs):
+    """Of each the arguments and the environment."""
     with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
-        results = list(pool.map(lambda arguments: pytest(*arguments, env=env), runs))
+        results = list(pool.map(lambda one: pytest(*one[0], env=one[1]), runs))
     return Result(sum(r.passed for r in results), sum(r.failed for r in results), '\n'.join(r.text for r in results if r.text))
 
 
+def clients(*left_out):
+    """The tests of all clients but the browser, in two parts: what is about files, kills and full disks is on a disk."""
+    files = [f for f in sorted((ROOT / 'tests').glob('test_*.py')) if not f.name.startswith(('test_d10', *left_out))]
+    on_disk = [f for f in files if re.match('test_c(2[56]|4|50|52|60|70)', f.name)]
+    return on_disk, [f for f in files if f not in on_disk]
+
+
 def gate_blackbox():
-    """The browser beside all other clients, both in two halves, each with a server of its own: they wait most of the time."""
+    """The browser beside all other clients, both in two parts, each with a server of its own: they wait most of the time."""
     console = 'tests/test_d10_console.py'
-    others = sorted(f for f in (ROOT / 'tests').glob('test_*.py') if f.name != 'test_d10_console.py')
-    return side_by_side(others[::2], others[1::2], [console, '-k', 'walk or help'], [console, '-k', 'not walk and not help'])
+    on_disk, others = clients()
+    return side_by_side((on_disk, {}), (others, memory()),
+                        ([console, '-k', 'walk or help'], memory()), ([console, '-k', 'not walk and not help'], memory()))
 
 
 def gate_blackbox_asan():
@@ -213,9 +229,9 @@ def gate_blackbox_asan():
     if code != 0:
         return one(code, text)
     run('ln', '-sf', 'src/algorithms/strata-ml', 'build-asan/strata-ml')
-    files = [f for f in sorted((ROOT / 'tests').glob('test_*.py')) if not re.match('test_(b50|c26_power|c60|d10)', f.name)]
-    return side_by_side(*([*half, '-k', 'not dockerd'] for half in (files[::2], files[1::2])),
-                        env={**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'})
+    env = {**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'}
+    on_disk, others = clients('test_b50', 'test_c26_power', 'test_c60')
+    return side_by_side(([*on_disk, '-k', 'not dockerd'], env), ([*others, '-k', 'not dockerd'], {**env, **memory()}))
 
 
 def gate_web():

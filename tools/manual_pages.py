@@ -7,6 +7,7 @@ A page is there in every language with the same headings and the same blocks of 
 (anchors as git hosts and the console make them); every `strata …` is a command with such options; every route is in the
 table of routes; the reference of a job has exactly the keys that the program reads.
 """
+import functools
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ GENERATED = {'commands.md', 'settings.md', 'routes.md'}  # tools/manual.py; Engl
 FENCE = re.compile(r'^```([^\n]*)\n(.*?)^```$', re.M | re.S)
 
 
+@functools.cache  # the program does not change meanwhile
 def strata(*arguments):
     return subprocess.run([str(STRATA), *arguments], check=True, capture_output=True, text=True,
                           env={'HOME': '/nonexistent', 'PATH': '/usr/bin:/bin'}).stdout

@@ -339,7 +339,7 @@ static int refuse(const struct remote *r, const struct ask *q, const struct fetc
                    r->stays && a->status >= 300 && a->status < 400
                        ? " (it leads to another address, and is not followed)"
                    : kind != ERR_FORBIDDEN ? ""
-                   : r->basic              ? " (may this user do it?)"
+                   : r->basic              ? " (may this user do it? is the project there?)"
                                            : " (set a user and a password)");
 }
 

@@ -135,7 +135,9 @@ static void apply_rule(const struct tag_rule *rule, struct arena *a, struct reta
     for (size_t i = 0; i < n; i++) {
         if (is_about(rule, &items[i])) {
             items[i].is_named = true;
-            k.in[k.n++] = &items[i];
+            if (items[i].subject_id == SUBJECT_NONE) {
+                k.in[k.n++] = &items[i];
+            }
         }
     }
     if (k.n == 0) {
@@ -150,19 +152,26 @@ static void apply_rule(const struct tag_rule *rule, struct arena *a, struct reta
 
 /* --- all of them --- */
 
-static void judge_rest(const struct policy *p, struct arena *a, struct str repository,
-                       struct retained *item, int64_t now_ms)
+static bool is_frozen(const struct policy *p, struct arena *a, struct str repository,
+                      struct retained *item)
 {
     const struct tag_rule *frozen =
         item->tag.p != NULL ? policy_immutable(p, repository, item->tag) : NULL;
 
-    if (item->is_kept) {
+    if (frozen != NULL) {
+        keep(item, arena_printf(a, "immutable (rule %lld)", (long long)frozen->id));
+    }
+    return frozen != NULL;
+}
+
+static void judge_rest(const struct policy *p, struct arena *a, struct str repository,
+                       struct retained *item, int64_t now_ms)
+{
+    if (item->is_kept || item->subject_id != SUBJECT_NONE || is_frozen(p, a, repository, item)) {
         return;
     }
     if (item->tag.p == NULL && item->pushed_ms > now_ms - BLOB_GRACE_MS) {
         keep(item, "pushed less than a day ago: its tag or index may still come");
-    } else if (frozen != NULL) {
-        keep(item, arena_printf(a, "immutable (rule %lld)", (long long)frozen->id));
     } else if (item->is_named) {
         item->why = "no rule keeps it";
     } else if (p->removes_others && item->tag.p != NULL) {
@@ -179,21 +188,92 @@ static int by_manifest(const void *a, const void *b)
     return x->manifest_id < y->manifest_id ? -1 : x->manifest_id > y->manifest_id;
 }
 
-/* Numbers the images from 0; returns how many there are. */
-static size_t number_images(struct arena *a, struct retained *items, size_t n)
+/* Those of one image stand together. */
+static struct retained **sort_by_manifest(struct arena *a, struct retained *items, size_t n)
 {
     struct retained **sorted = arena_new_array(a, struct retained *, n);
-    size_t images = 0;
 
     for (size_t i = 0; i < n; i++) {
         sorted[i] = &items[i];
     }
     qsort(sorted, n, sizeof(struct retained *), by_manifest);
+    return sorted;
+}
+
+/* Numbers the images from 0; returns how many there are. */
+static size_t number_images(struct retained **sorted, size_t n)
+{
+    size_t images = 0;
+
     for (size_t i = 0; i < n; i++) {
         images += i == 0 || sorted[i]->manifest_id != sorted[i - 1]->manifest_id;
         sorted[i]->image = images - 1;
     }
     return images;
+}
+
+enum fate { FATE_STAYS, FATE_GOES, FATE_UNKNOWN };
+
+static size_t first_of(struct retained **sorted, size_t n, int64_t manifest_id)
+{
+    size_t lo = 0, hi = n;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (sorted[mid]->manifest_id < manifest_id) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+/* Of an image, whichever of its tags stays; an SBOM that is signed belongs to an image itself.
+ * Unknown: no tag of it was looked at. */
+static enum fate fate_of(struct retained **sorted, size_t n, int64_t manifest_id)
+{
+    enum fate fate = FATE_UNKNOWN;
+
+    for (int step = 0; step < 4 && fate == FATE_UNKNOWN && manifest_id > 0; step++) {
+        int64_t next_id = SUBJECT_NONE;
+
+        for (size_t i = first_of(sorted, n, manifest_id);
+             i < n && sorted[i]->manifest_id == manifest_id; i++) {
+            if (sorted[i]->subject_id != SUBJECT_NONE) {
+                next_id = sorted[i]->subject_id;
+            } else if (fate != FATE_STAYS) {
+                fate = sorted[i]->is_kept ? FATE_STAYS : FATE_GOES;
+            }
+        }
+        manifest_id = next_id;
+    }
+    return fate;
+}
+
+/* A signature or SBOM below a tag of its own: as its image, which may be one of an index and so
+ * have no tag that we looked at. */
+static void judge_belonging(const struct policy *p, struct arena *a, struct str repository,
+                            struct retained **sorted, size_t n, struct retained *item,
+                            int64_t now_ms)
+{
+    if (is_frozen(p, a, repository, item)) {
+        return;
+    }
+    if (item->subject_id == SUBJECT_GONE) {
+        if (item->pushed_ms > now_ms - BLOB_GRACE_MS) {
+            keep(item, "pushed less than a day ago: its image may still come");
+        } else if (item->is_named || p->removes_others) {
+            item->why = "its image is gone";
+        } else {
+            keep(item, "no rule is about it");
+        }
+    } else if (fate_of(sorted, n, item->subject_id) == FATE_GOES) {
+        item->why = "goes with its image";
+    } else {
+        keep(item, "stays with its image");
+    }
 }
 
 bool retention_is_about(const struct policy *p, struct str repository)
@@ -209,7 +289,8 @@ bool retention_is_about(const struct policy *p, struct str repository)
 void retention_decide(const struct policy *p, struct arena *a, struct str repository,
                       struct retained *items, size_t n, int64_t now_ms)
 {
-    size_t n_images = n > 0 ? number_images(a, items, n) : 0;
+    struct retained **sorted = n > 0 ? sort_by_manifest(a, items, n) : NULL;
+    size_t n_images = n > 0 ? number_images(sorted, n) : 0;
 
     for (size_t i = 0; i < p->n_rules && n > 0; i++) {
         if (selector_matches(&p->rules[i].repositories, repository)) {
@@ -218,5 +299,10 @@ void retention_decide(const struct policy *p, struct arena *a, struct str reposi
     }
     for (size_t i = 0; i < n; i++) {
         judge_rest(p, a, repository, &items[i], now_ms);
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (items[i].subject_id != SUBJECT_NONE) {
+            judge_belonging(p, a, repository, sorted, n, &items[i], now_ms);
+        }
     }
 }

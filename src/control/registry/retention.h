@@ -10,6 +10,8 @@
 
 struct registry;
 
+enum { SUBJECT_NONE = 0, SUBJECT_GONE = -1 };
+
 /* A tag, or a manifest without any. */
 struct retained {
     struct str tag; /* p == NULL: none */
@@ -18,12 +20,14 @@ struct retained {
     int64_t manifest_id, pushed_ms, pulled_ms; /* never pulled: 0 */
     bool is_kept, is_named;                    /* named: some rule is about it */
     size_t image;                              /* tags of one manifest have one number */
-    const char *why;                           /* in the arena */
+    int64_t subject_id; /* a tag of cosign's belongs to this manifest; SUBJECT_*: none, gone */
+    const char *why;    /* in the arena */
 };
 
 /* A repository that no rule is about is left alone. */
 bool retention_is_about(const struct policy *p, struct str repository);
-/* Fills is_kept and why of each (and the two above them). `repository` without the project. */
+/* Fills is_kept and why of each (and what it needs for that). `repository` without the project.
+ * The tags sha256-<hex> of signatures and SBOMs are no images: they stay and go with theirs. */
 void retention_decide(const struct policy *p, struct arena *a, struct str repository,
                       struct retained *items, size_t n, int64_t now_ms);
 

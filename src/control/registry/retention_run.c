@@ -124,10 +124,21 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
             .pushed_ms = query_i64(&q, 3),
             .pulled_ms = query_i64(&q, 4),
             .labels =
-                query_is_null(&q, 5) ? (struct str){0} : arena_str(l->arena, query_str(&q, 5))};
+                query_is_null(&q, 5) ? (struct str){0} : arena_str(l->arena, query_str(&q, 5)),
+            .subject_id = query_i64(&q, 6)};
     }
     return r;
 }
+
+/* Of a tag sha256-<hex>, with .sig, .att or .sbom behind it or nothing (what had no referrers'
+ * API): the image that it belongs to. */
+#define SQL_SUBJECT_ID                                                                             \
+    "CASE WHEN t.name GLOB 'sha256-*' AND length(t.name) >= 71"                                    \
+    " AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*'"                                            \
+    " AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom')"                                     \
+    " AND 'sha256:' || substr(t.name, 8, 64) <> m.digest"                                          \
+    " THEN ifnull((SELECT s.id FROM manifests s WHERE s.repository_id = t.repository_id"           \
+    "  AND s.digest = 'sha256:' || substr(t.name, 8, 64)), -1) ELSE 0 END"
 
 static int look_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -139,15 +150,17 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
     }
     return read_items(db, l,
                       "SELECT t.name, m.id, m.digest, t.pushed_ms, p.pulled_ms, " SQL_LABEL_NAMES
-                      " FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                      ", " SQL_SUBJECT_ID " AS belongs_to FROM tags t"
+                      " JOIN manifests m ON m.id = t.manifest_id"
                       " LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
-                      " WHERE t.repository_id = ?",
+                      " WHERE t.repository_id = ?"
+                      " ORDER BY belongs_to <> 0, t.name", /* signatures go behind their images */
                       e) < 0
                ? -1
                : read_items(
                      db, l,
                      "SELECT NULL, m.id, m.digest, m.pushed_ms, p.pulled_ms, " SQL_LABEL_NAMES
-                     " FROM manifests m LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
+                     ", 0 FROM manifests m LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
                      " WHERE m.repository_id = ? AND m.subject IS NULL"
                      " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.manifest_id = m.id)"
                      " AND NOT EXISTS (SELECT 1 FROM manifest_children c"
@@ -190,6 +203,18 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
     }
     if (!is_same) {
         return leave(item, "changed meanwhile");
+    }
+    if (item->subject_id > 0) {
+        int64_t stays;
+
+        if (state_one_i64(db, &stays, e, "rows",
+                          "SELECT EXISTS (SELECT 1 FROM tags WHERE manifest_id = ?)", "i",
+                          item->subject_id) < 0) {
+            return -1;
+        }
+        if (stays) {
+            return leave(item, "its image changed meanwhile");
+        }
     }
     if (item->tag.p != NULL) {
         if (policy_immutable(l->now, str_from(l->repository, l->run->project.len + 1), item->tag) !=

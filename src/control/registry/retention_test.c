@@ -103,11 +103,51 @@ static void others_go_only_where_a_rule_is_about_the_repository(void **state UNU
     assert_false(retention_is_about(&p, STR("app/x")));
 }
 
+/* An image that goes, one that stays, and what cosign put beside them; image 9 is one of an index.
+ */
+static void signatures_are_no_images_and_stay_with_theirs(void **state UNUSED)
+{
+    static const struct {
+        const char *tag, *why;
+        int image, subject, pushed;
+    } rows[] = {{"v1", "no rule keeps it", 1, SUBJECT_NONE, 9},
+                {"v2", "among the latest 1 pushed (rule 1)", 2, SUBJECT_NONE, 8},
+                {"sha256-1.sig", "goes with its image", 3, 1, 3},
+                {"sha256-2.sig", "stays with its image", 4, 2, 3},
+                {"sha256-3.sig", "goes with its image", 8, 3, 3}, /* what is signed is an SBOM */
+                {"sha256-9.sig", "stays with its image", 5, 9, 3},
+                {"sha256-8.sig", "its image is gone", 6, SUBJECT_GONE, 3},
+                {"sha256-7.sig", "pushed less than a day ago: its image may still come", 7,
+                 SUBJECT_GONE, 0}};
+    const int64_t now = 1800000000000LL;
+    struct retained out[ARRAY_LEN(rows)];
+    struct policy p;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        out[i] = (struct retained){.tag = str_of(rows[i].tag),
+                                   .manifest_id = rows[i].image,
+                                   .subject_id = rows[i].subject,
+                                   .pushed_ms = now - rows[i].pushed * DAY};
+    }
+    assert_int_equal(policy_parse(&a,
+                                  STR("{\"retention\":{\"rules\":[{\"keep\":\"latest_pushed\","
+                                      "\"n\":1}]}}"),
+                                  &p, &e),
+                     0);
+    retention_decide(&p, &a, STR("app"), out, ARRAY_LEN(rows), now);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_string_equal(out[i].why, rows[i].why);
+    }
+    assert_true(out[1].is_kept && out[3].is_kept && out[5].is_kept && out[7].is_kept);
+    assert_false(out[0].is_kept || out[2].is_kept || out[4].is_kept || out[6].is_kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(each_rule_keeps_what_it_says, teardown),
         cmocka_unit_test_teardown(others_go_only_where_a_rule_is_about_the_repository, teardown),
+        cmocka_unit_test_teardown(signatures_are_no_images_and_stay_with_theirs, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -255,15 +255,22 @@ static int agent_main(int sock, int go, struct err *e)
     return volume_agent_serve(sock, root, e);
 }
 
-static int map_ids(int proc, pid_t agent, uint32_t id_base, int go, struct err *e)
+static int map_ids(int proc, pid_t agent, uint32_t id_base, struct err *e)
+{
+    return write_map(proc, agent, "uid_map", id_base, e) < 0 ||
+                   write_map(proc, agent, "gid_map", id_base, e) < 0
+               ? -1
+               : 0;
+}
+
+/* From here on the socket is the agent's alone: as long as a copy is open, the server is not told
+ * that the agent has died. */
+static void let_go(int sock, int go)
 {
     char byte = 0;
 
-    if (write_map(proc, agent, "uid_map", id_base, e) < 0 ||
-        write_map(proc, agent, "gid_map", id_base, e) < 0) {
-        return -1;
-    }
-    return write(go, &byte, 1) == 1 ? 0 : err_sys(e, "start a files agent");
+    (void)close(sock);
+    (void)!write(go, &byte, 1); /* when it fails, the agent sees the pipe's end and says so */
 }
 
 /* fork(2) into a new user namespace at once: unshare(2) would refuse where a sanitizer has a
@@ -302,7 +309,11 @@ static int launch(const struct launch *l, int sock, struct err *e)
         (void)syscall(SYS_exit_group, 0);
     }
     (void)close(go[0]);
-    return map_ids(proc, agent, l->id_base, go[1], e);
+    if (map_ids(proc, agent, l->id_base, e) < 0) {
+        return -1;
+    }
+    let_go(sock, go[1]);
+    return 0;
 }
 
 static void launcher_main(void *ctx, int sock)

@@ -742,6 +742,9 @@ int cli_main(int argc, char **argv)
     struct err e = {0};
     int code = 0;
 
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        argv[1] += 2; /* as everybody types it; the verb is `version` */
+    }
     if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
         c.json = cli_option(&c, "json") != NULL;
         print_error(&c, &e);

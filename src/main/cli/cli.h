@@ -172,6 +172,8 @@ bool print_json(const struct cli *c, const json_t *value);
 void print_done(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* An object of texts: key, value, ..., NULL. Also where a value is no UTF-8. */
 void print_pairs(const char *const *pairs);
+/* The same for people: a line each, what is empty left out. */
+void print_facts(const char *const *pairs);
 /* Text from outside for a terminal: control bytes are shown, not obeyed. */
 void print_safe(FILE *out, struct str s);
 const char *json_text(const json_t *obj, const char *key); /* "" when missing */

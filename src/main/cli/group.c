@@ -64,7 +64,7 @@ int verb_group_show(struct cli *c, struct err *e)
     if (print_json(c, group)) {
         return 0;
     }
-    print_pairs((const char *[]){"group", json_text(group, "name"), "description",
+    print_facts((const char *[]){"group", json_text(group, "name"), "description",
                                  json_text(group, "description"), NULL});
     json_array_foreach(json_object_get(group, "members"), i, user)
     {

@@ -19,9 +19,9 @@ static int show_quota(struct cli *c, const json_t *quota)
     if (print_json(c, quota)) {
         return 0;
     }
-    (void)printf("%s of %s%s\n", str_format_bytes(json_number(quota, "used_bytes"), used),
-                 json_is_null(limit) ? "any number of bytes"
-                                     : str_format_bytes(json_integer_value(limit), most),
+    (void)printf("%s%s%s%s\n", str_format_bytes(json_number(quota, "used_bytes"), used),
+                 json_is_null(limit) ? " used, without a limit" : " of ",
+                 json_is_null(limit) ? "" : str_format_bytes(json_integer_value(limit), most),
                  json_is_true(json_object_get(quota, "is_default")) ? " (the server's default)"
                                                                     : "");
     return 0;

@@ -106,7 +106,7 @@ void cli_print_grants(const json_t *grants)
 
 static void print_robot(const json_t *robot)
 {
-    print_pairs((const char *[]){
+    print_facts((const char *[]){
         "login", json_text(robot, "login"), "description", json_text(robot, "description"),
         "expires",
         json_is_null(json_object_get(robot, "expires_at")) ? "never"

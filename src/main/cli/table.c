@@ -194,6 +194,22 @@ void print_pairs(const char *const *pairs)
     (void)printf("%s\n", b.p ? b.p : "{}");
 }
 
+void print_facts(const char *const *pairs)
+{
+    int width = 0;
+
+    for (const char *const *p = pairs; p[0]; p += 2) {
+        width = (int)strlen(p[0]) > width ? (int)strlen(p[0]) : width;
+    }
+    for (; pairs[0]; pairs += 2) {
+        if (pairs[1][0] != '\0') {
+            (void)printf("%-*s  ", width, pairs[0]);
+            print_safe(stdout, str_of(pairs[1]));
+            (void)putchar('\n');
+        }
+    }
+}
+
 /* What steers a terminal in UTF-8, besides ASCII's control characters: C1 (U+0080 to U+009F), and
  * what turns the direction of what follows (U+202A to U+202E, U+2066 to U+2069). Its length, or 0.
  */

@@ -38,11 +38,13 @@ int verb_trash_restore(struct cli *c, struct err *e)
     kept = json_number(back, "kept");
     missing = json_number(back, "missing");
     if (!print_json(c, back)) {
-        print_done(c, "%s/%s is back, with %lld tags.", json_text(back, "project"),
-                   json_text(back, "repository"), (long long)json_number(back, "tags"));
+        print_done(c, "%s/%s is back, with %lld tag%s.", json_text(back, "project"),
+                   json_text(back, "repository"), (long long)json_number(back, "tags"),
+                   json_number(back, "tags") == 1 ? "" : "s");
     }
     if (kept > 0 && !c->json) {
-        (void)printf("%lld tags have other images by now, and keep them.\n", (long long)kept);
+        (void)printf("Not given back, as another image has the name by now: %lld tag%s.\n",
+                     (long long)kept, kept == 1 ? "" : "s");
     }
     if (missing > 0 && !c->json) {
         (void)printf("%lld images that it lists are gone for good: push them again.\n",

@@ -226,19 +226,39 @@ int verb_key_delete(struct cli *c, struct err *e)
 
 /* --- rules --- */
 
+static void print_rules(const json_t *rules)
+{
+    const char *signed_for = json_text(rules, "require_signature");
+    const char *severity = json_text(rules, "block_severity");
+    SCOPED(buf_done) struct buf allowed = BUF_MAX(1 * MIB);
+    size_t i;
+    json_t *id;
+
+    json_array_foreach(json_object_get(rules, "allowed"), i, id)
+    {
+        buf_printf(&allowed, "%s%s", i > 0 ? " " : "", json_string_value(id));
+    }
+    print_facts((const char *[]){
+        "only signed",
+        strcmp(signed_for, "pull_and_run") == 0 ? "to pull and run"
+        : signed_for[0]                         ? "to pull"
+                                                : "no",
+        "refused from severity", severity[0] ? severity : "none", "refused without a report",
+        json_is_true(json_object_get(rules, "block_unscanned")) ? "yes" : "no",
+        "scanned when pushed", json_is_true(json_object_get(rules, "scan_on_push")) ? "yes" : "no",
+        "do not count", allowed.len > 0 ? allowed.p : "", NULL});
+}
+
 int verb_trust_show(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp) json_t *rules = NULL;
-    SCOPED(freep) char *text = NULL;
 
     if (client_call(c->client, "GET", NULL, &rules, e, "/api/v1/projects/%s/trust-policy",
                     url_segment(c->project)) < 0) {
         return -1;
     }
     if (!print_json(c, rules)) {
-        text = json_dumps(rules, JSON_INDENT(2));
-        print_safe(stdout, str_of(text));
-        (void)putchar('\n');
+        print_rules(rules);
     }
     return 0;
 }

@@ -36,6 +36,9 @@ export function setCsrf(token: string) {
   }
 }
 
+/** Which session requests of now belong to. */
+export const currentSession = () => csrf;
+
 export function csrfHeaders(): Record<string, string> {
   return csrf ? { 'X-CSRF-Token': csrf } : {};
 }
@@ -45,6 +48,13 @@ let onSignedOut: () => void = () => undefined;
 /** Called when the server says that nobody is signed in any more. */
 export function whenSignedOut(listener: () => void) {
   onSignedOut = listener;
+}
+
+/** A 401 to a request of `session`. It is late when somebody has signed in since: then it says nothing of now. */
+export function refused(session: string) {
+  if (session === csrf) {
+    onSignedOut();
+  }
 }
 
 export async function errorOf(response: Response): Promise<ApiError> {
@@ -72,6 +82,7 @@ export interface RequestOptions {
 
 export async function request(method: string, path: string, options: RequestOptions = {}): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', ...csrfHeaders(), ...options.headers };
+  const session = csrf;
   let body: string | Blob | undefined;
   if (options.bytes !== undefined) {
     body = options.bytes;
@@ -93,7 +104,7 @@ export async function request(method: string, path: string, options: RequestOpti
   }
   if (!response.ok) {
     if (response.status === 401 && !options.isSignIn) {
-      onSignedOut();
+      refused(session);
     }
     throw await errorOf(response);
   }

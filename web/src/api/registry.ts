@@ -1,6 +1,6 @@
 // Images: the lists of /api/v1 for pages, and /v2/ (OCI distribution-spec 1.1) by the session for what is inside.
 import { useQuery } from '@tanstack/react-query';
-import { ApiError, api, csrfHeaders, get, path, filePath, noteSignedOut, type Page } from './client';
+import { ApiError, api, csrfHeaders, get, path, filePath, currentSession, refused, type Page } from './client';
 import { useGet, usePages } from './queries';
 import type { Repository, Tag, TrashItem, TrashRestored } from './types';
 
@@ -107,6 +107,7 @@ async function v2Error(response: Response): Promise<ApiError> {
 }
 
 async function v2(method: string, url: string, init: RequestInit = {}, isFine: (status: number) => boolean = () => false): Promise<Response> {
+  const session = currentSession();
   let response: Response;
   try {
     response = await fetch(url, { ...init, method, credentials: 'same-origin', headers: { ...csrfHeaders(), ...init.headers } });
@@ -118,7 +119,7 @@ async function v2(method: string, url: string, init: RequestInit = {}, isFine: (
   }
   if (!response.ok && !isFine(response.status)) {
     if (response.status === 401) {
-      noteSignedOut();
+      refused(session);
     }
     throw await v2Error(response);
   }

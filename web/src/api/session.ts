@@ -1,19 +1,25 @@
 // Who is signed in.
-import { ApiError, api, get, setCsrf } from './client';
+import { ApiError, api, currentSession, get, setCsrf } from './client';
 import type { Me } from './types';
 
 /** null: nobody. */
 export async function whoAmI(): Promise<Me | null> {
+  const asked = currentSession();
   try {
     const me = await api<Me>('GET', '/api/v1/me', { isSignIn: true });
-    setCsrf(me.csrf ?? '');
-    return me;
+    if (asked === currentSession()) {
+      setCsrf(me.csrf ?? '');
+      return me;
+    }
   } catch (e) {
-    if (e instanceof ApiError && e.status === 401) {
+    if (!(e instanceof ApiError && e.status === 401)) {
+      throw e;
+    }
+    if (asked === currentSession()) {
       return null;
     }
-    throw e;
   }
+  return whoAmI(); // somebody has signed in meanwhile
 }
 
 export async function signIn(user: string, password: string): Promise<Me> {

@@ -314,9 +314,14 @@ export const server: Record<string, string> = {
   'no rule keeps it': '没有规则保留它',
   'no rule is about it, and others are removed': '没有规则涵盖它，而其余的会删除',
   'no rule is about it': '没有规则涵盖它',
+  'pushed less than a day ago: its image may still come': '推送未满一天：它的镜像可能还会来',
+  'its image is gone': '它的镜像已经不在',
+  'goes with its image': '随它的镜像移除',
+  'stays with its image': '随它的镜像保留',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c
+  'its image changed meanwhile': '它的镜像期间有变动',
   "a run of this project's retention is going on: wait for it": '这个项目的保留规则正在运行：请等它完成',
   'cut short: the server was stopped': '中途停止：服务器已停止',
   'a thread for the retention could not be made': '无法创建运行保留规则的线程',

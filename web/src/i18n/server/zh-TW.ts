@@ -314,9 +314,14 @@ export const server: Record<string, string> = {
   'no rule keeps it': '沒有規則保留它',
   'no rule is about it, and others are removed': '沒有規則涵蓋它，而其餘的會刪除',
   'no rule is about it': '沒有規則涵蓋它',
+  'pushed less than a day ago: its image may still come': '推送未滿一天：它的映像檔可能還會來',
+  'its image is gone': '它的映像檔已經不在',
+  'goes with its image': '隨它的映像檔移除',
+  'stays with its image': '隨它的映像檔保留',
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
   // src/control/registry/retention_run.c
+  'its image changed meanwhile': '它的映像檔期間有變動',
   "a run of this project's retention is going on: wait for it": '這個專案的保留規則正在執行：請等它完成',
   'cut short: the server was stopped': '中途停止：伺服器已停止',
   'a thread for the retention could not be made': '無法建立執行保留規則的執行緒',

@@ -108,7 +108,7 @@ export default function Labels() {
           )
         }
       />
-      <div className="filters label-filters">
+      <div className="filters">
         <FilterBox label={t('images.filter')} />
       </div>
       {labels.error ? (

@@ -20,7 +20,9 @@ import { Digest } from './Digest';
 import { ImageLabels } from './LabelChips';
 import { Layers } from './Layers';
 
-const Trust = lazy(() => import('./Trust').then((m) => ({ default: m.Trust }))); // the image is looked at first
+// The image is looked at first.
+const Trust = lazy(() => import('./Trust').then((m) => ({ default: m.Trust })));
+const Known = lazy(() => import('./Trust').then((m) => ({ default: m.Known })));
 
 interface Where {
   project: string;
@@ -132,6 +134,12 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
   const images = `/p/${encodeURIComponent(project)}/images`;
   const up = `${images}/${filePath(repository)}`;
   const where = { project, repository };
+  const isRefused = stored.error?.status === 403; // by the project's rules, which say why
+  const trust = (
+    <Suspense fallback={<Card loading title={t('trust.title')} />}>
+      <Trust of={{ ...where, reference: tag }} />
+    </Suspense>
+  );
   return (
     <>
       <PageHead
@@ -158,29 +166,34 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
           )
         }
       />
-      {stored.error && stored.error.status !== 403 ? (
+      {stored.error && !isRefused ? (
         <ErrorView error={stored.error} retry={() => void stored.refetch()} />
       ) : (
         <Row gutter={[16, 16]}>
           <Col xs={24} xl={15}>
-            {stored.error ? (
-              <ErrorView error={stored.error} retry={() => void stored.refetch()} />
-            ) : !stored.data ? (
-              <Card loading />
-            ) : stored.data.manifest.manifests ? (
-              <Index where={where} stored={stored.data} />
-            ) : (
-              <Image where={where} stored={stored.data} />
-            )}
+            <Flex vertical gap={16}>
+              {isRefused ? (
+                trust
+              ) : !stored.data ? (
+                <Card loading />
+              ) : stored.data.manifest.manifests ? (
+                <Index where={where} stored={stored.data} />
+              ) : (
+                <Image where={where} stored={stored.data} />
+              )}
+              {(isRefused || stored.data) && (
+                <Suspense fallback={<Card loading title={t('trust.findings')} />}>
+                  <Known of={{ ...where, reference: tag }} />
+                </Suspense>
+              )}
+            </Flex>
           </Col>
           <Col xs={24} xl={9}>
             <Flex vertical gap={16}>
               <Card title={t('images.get')}>
                 <Commands commands={pullCommands(t, project, repository, tag)} />
               </Card>
-              <Suspense fallback={<Card loading title={t('trust.title')} />}>
-                <Trust of={{ ...where, reference: tag }} />
-              </Suspense>
+              {!isRefused && trust}
             </Flex>
           </Col>
         </Row>

@@ -80,6 +80,7 @@ export default function Trash() {
     <>
       <PageHead
         title={t('images.trash')}
+        crumbs={[{ name: t('images.title'), to: `/p/${encodeURIComponent(project)}/images` }, { name: t('images.trash') }]}
         commands={[
           { cli: `strata trash list -p ${project}`, url: path`/api/v1/projects/${project}/trash` },
           { cli: `strata trash empty -p ${project}`, method: 'DELETE', url: path`/api/v1/projects/${project}/trash` },

@@ -131,21 +131,29 @@ function Scan({ of, trust }: { of: OfImage; trust: ImageTrust }) {
   );
 }
 
+/** Whether the image may be used, and why not. */
 export function Trust({ of }: { of: OfImage }) {
   const t = useText();
   const trust = useTrust(of.project, of.repository, of.reference);
-  if (trust.error) {
-    return <ErrorView error={trust.error} retry={() => void trust.refetch()} />;
-  }
+  return trust.error ? (
+    <ErrorView error={trust.error} retry={() => void trust.refetch()} />
+  ) : (
+    <Card title={t('trust.title')} loading={!trust.data}>
+      {trust.data && <Signer trust={trust.data} />}
+    </Card>
+  );
+}
+
+/** What belongs to the image, and what was found in it. */
+export function Known({ of }: { of: OfImage }) {
+  const t = useText();
+  const trust = useTrust(of.project, of.repository, of.reference);
   if (!trust.data) {
-    return <Card loading />;
+    return trust.error ? null : <Card loading title={t('trust.findings')} />;
   }
   const { report } = trust.data;
   return (
-    <Flex vertical gap={16}>
-      <Card title={t('trust.title')}>
-        <Signer trust={trust.data} />
-      </Card>
+    <>
       <Card title={t('trust.accessories')} className="flush">
         <Accessories of={of} />
       </Card>
@@ -162,6 +170,6 @@ export function Trust({ of }: { of: OfImage }) {
           {report && <Findings of={of} />}
         </Flex>
       </Card>
-    </Flex>
+    </>
   );
 }
