@@ -303,7 +303,8 @@ class Liar:
         body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST,
                            'config': {'mediaType': OCI_CONFIG, 'digest': sha(b'{}'), 'size': 2},
                            'layers': [{'mediaType': OCI_LAYER, 'digest': digest, 'size': size or len(layer)}]}).encode()
-        self.api.setdefault(f'/projects/{project}/repositories', []).append({'name': repository})
+        repositories = self.api.setdefault(f'/projects/{project}/repositories', [])
+        repositories += [] if {'name': repository} in repositories else [{'name': repository}]
         artifacts = self.api.setdefault(f'/projects/{project}/repositories/{rest.replace("/", "%252F")}/artifacts', [])
         artifacts.append({'digest': sha(body), 'push_time': f'2026-01-0{len(artifacts) + 1}T00:00:00Z', 'tags': [{'name': tag}]})
         for reference in (tag, sha(body)):
@@ -508,6 +509,7 @@ def test_what_a_project_asks_of_its_images_comes_along(servers, liar):
     liar.project('lax', metadata={'public': 'true', 'prevent_vul': 'true', 'severity': 'dreadful', 'reuse_sys_cve_allowlist': 'true'},
                  cve_allowlist={'items': [{'cve_id': 'CVE-2024-1'}]})
     liar.project('before', metadata={'auto_scan': 'true'})
+    liar.api['/system/CVEAllowlist'] = {'items': [{'cve_id': 'CVE-2024-7'}]}
     new.strata.project('before')
     liar.image('strict/app', os.urandom(20))
     r = migrate(new, liar.url, auth=False)
@@ -517,7 +519,9 @@ def test_what_a_project_asks_of_its_images_comes_along(servers, liar):
             'reuse_sys_cve_allowlist': 'false', 'public': 'false'}.items() <= strict['metadata'].items()
     assert [x['cve_id'] for x in strict['cve_allowlist']['items']] == ['CVE-2024-1']
     assert {'prevent_vul': 'true', 'severity': 'low', 'auto_scan': 'false', 'enable_content_trust': 'false', 'public': 'true'}.items() <= lax['metadata'].items()
-    assert lax['cve_allowlist']['items'] == [] and before['metadata']['auto_scan'] == 'false'
+    assert lax['metadata']['reuse_sys_cve_allowlist'] == 'true' and before['metadata']['auto_scan'] == 'false'
+    assert [x['cve_id'] for x in lax['cve_allowlist']['items']] == ['CVE-2024-1'], 'kept, and not in force, as there'
+    assert [x['cve_id'] for x in harbor('GET', '/system/CVEAllowlist').json()['items']] == ['CVE-2024-7']
     said = [i['why'] for i in r['items'] if i['outcome'] == 'to do' and i['name'] == 'strict']
     assert any('strata key add' in x for x in said) and any('strata scanner add' in x for x in said)
     assert 'strata trust set --scan-on-push yes -p before' in rows(r, 'to do', 'project')['before']

@@ -469,6 +469,33 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     return 0;
 }
 
+/* The list of the system, where there is none here. A Harbor may not tell it: then there is none.
+ */
+static void bring_allowlist(struct migration *m)
+{
+    SCOPED(json_decrefp) json_t *there = NULL;
+    SCOPED(json_decrefp) json_t *here = NULL;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct err e = {0};
+
+    if (source_get(m->from, "/system/CVEAllowlist", &there, &e) < 0 ||
+        (body = translate_allowlist(there)) == NULL) {
+        return;
+    }
+    if (client_call(m->c->client, "GET", NULL, &here, &e, "/api/v2.0/system/CVEAllowlist") < 0) {
+        migrate_note(m, FAILED, "allowlist", "system", "%s", e.msg);
+    } else if (json_array_size(json_object_get(here, "items")) > 0) {
+        migrate_note(m, THERE, "allowlist", "system", "%s", "");
+    } else if (m->is_dry) {
+        migrate_note(m, WOULD, "allowlist", "system", "%s", "");
+    } else if (client_call(m->c->client, "PUT", body, NULL, &e, "/api/v2.0/system/CVEAllowlist") <
+               0) {
+        migrate_refused(m, "allowlist", "system", &e);
+    } else {
+        migrate_note(m, BROUGHT, "allowlist", "system", "%s", "");
+    }
+}
+
 struct wanted {
     struct migration *m;
     const char *name;
@@ -506,6 +533,7 @@ static int bring_all(struct migration *m, struct err *e)
         return 0;
     }
     migrate_labels(m, NULL);
+    bring_allowlist(m);
     if (source_each(m->from, "/projects", bring_project, m, e) < 0) {
         return -1;
     }

@@ -113,6 +113,8 @@ void migrate_replication(struct migration *m);
 
 /* What the rules of a project ask of its images, for the body of a project here. */
 json_t *translate_metadata(const json_t *project);
+/* Findings that do not count; NULL: none, or not for ever. */
+json_t *translate_allowlist(const json_t *list);
 /* `left_out` receives what robots here cannot be given. NULL: nothing is left. */
 json_t *translate_robot(const json_t *row, const json_t *maps, const json_t *rights,
                         struct buf *left_out);

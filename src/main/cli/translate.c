@@ -45,12 +45,11 @@ static void copy_severity(json_t *out, const json_t *metadata)
     }
 }
 
-/* A list that is not in force, or will be so no more one day, does not come. */
-static json_t *allowlist_of(const json_t *project)
+/* A list that will be in force no more one day does not come. */
+json_t *translate_allowlist(const json_t *list)
 {
     static const char *const keys[] = {"cve_id"};
-    const json_t *list = json_object_get(project, "cve_allowlist"), *one;
-    const json_t *metadata = json_object_get(project, "metadata");
+    const json_t *one;
     json_t *items = json_array();
     size_t i;
 
@@ -58,8 +57,7 @@ static json_t *allowlist_of(const json_t *project)
     {
         (void)json_array_append_new(items, only(one, keys, ARRAY_LEN(keys)));
     }
-    if (json_array_size(items) == 0 || json_number(list, "expires_at") > 0 ||
-        strcmp(json_text(metadata, "reuse_sys_cve_allowlist"), "true") == 0) {
+    if (json_array_size(items) == 0 || json_number(list, "expires_at") > 0) {
         json_decref(items);
         return NULL;
     }
@@ -68,10 +66,15 @@ static json_t *allowlist_of(const json_t *project)
 
 json_t *translate_metadata(const json_t *project)
 {
-    static const char *const keys[] = {"public", "prevent_vul", "auto_scan", "enable_content_trust",
-                                       "enable_content_trust_cosign"};
+    static const char *const keys[] = {"public",
+                                       "prevent_vul",
+                                       "auto_scan",
+                                       "enable_content_trust",
+                                       "enable_content_trust_cosign",
+                                       "reuse_sys_cve_allowlist"};
     const json_t *metadata = json_object_get(project, "metadata");
-    json_t *out = json_object(), *allowed = allowlist_of(project);
+    json_t *out = json_object(),
+           *allowed = translate_allowlist(json_object_get(project, "cve_allowlist"));
 
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
         if (strcmp(json_text(metadata, keys[i]), "true") == 0) {
