@@ -472,6 +472,23 @@ def test_labels_come_with_what_asks_for_them(servers, stock):
     assert migrate(new, old)['counts']['brought'] == 0
 
 
+def test_a_label_of_what_stands_in_no_list_here_is_put_once(servers, liar):
+    """What names a subject is listed there, and here only with it."""
+    _, new = servers
+    liar.project('hidden')
+    subject = liar.image('hidden/app', os.urandom(20))
+    body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': {'mediaType': 'application/x', 'digest': sha(b'{}'), 'size': 2},
+                       'layers': [], 'subject': {'mediaType': OCI_MANIFEST, 'digest': subject, 'size': 400}}).encode()
+    liar.v2[f'/v2/hidden/app/manifests/{sha(body)}'] = (OCI_MANIFEST, body)
+    liar.api['/projects/hidden/repositories/app/artifacts'].append(
+        {'digest': sha(body), 'push_time': '2026-02-01T00:00:00Z', 'tags': None, 'manifest_media_type': OCI_MANIFEST, 'accessories': None,
+         'labels': [{'name': 'listed', 'scope': 'p'}]})
+    r = migrate(new, liar.url, auth=False)
+    assert f'hidden/app@{sha(body)}: listed' in rows(r, 'brought', 'label')
+    r = migrate(new, liar.url, auth=False)
+    assert r['counts']['brought'] == r['counts']['failed'] == 0
+
+
 def test_a_rule_for_a_label_that_is_not_here_is_off(servers, liar):
     _, new = servers
     liar.api['/registries'] = [{'name': 'plain', 'type': 'docker-registry', 'url': 'http://127.0.0.1:9', 'id': 1}]

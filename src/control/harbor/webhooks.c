@@ -188,12 +188,17 @@ static int read_skips(struct http_req *r, const struct one *o, bool skips, struc
                       struct err *e)
 {
     const struct harbor *h = r->ctx;
+    struct err no = {0};
 
     if (!skips && !o->skips) {
         return 0;
     }
-    if (access_authorize(h->access, r, PERM_SYSTEM_MANAGE, STR_EMPTY, e) < 0) {
-        return skips == o->skips ? 0 : -1;
+    if (access_authorize(h->access, r, PERM_SYSTEM_MANAGE, STR_EMPTY, &no) < 0) {
+        if (skips == o->skips) {
+            return 0;
+        }
+        *e = no;
+        return -1;
     }
     c->given |= HOOK_HAS_SKIPS;
     c->skips = skips;

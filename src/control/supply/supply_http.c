@@ -420,11 +420,10 @@ const struct http_schema supply_schemas[] = {
     {"TrustKeyNew", "{name: string, pem: string}"},
     {"TrustKey", "{name: string, algorithm: string, fingerprint: string, pem: string,"
                  " created_at: time, created_by: string}"},
-    {"TrustPolicyChange",
-     "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
-     " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
-     " block_unscanned?: boolean, scan_on_push?: boolean, allowed?: [string],"
-     " allowed_off?: boolean}"},
+    {"TrustPolicyChange", "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
+                          " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
+                          " block_unscanned?: boolean, scan_on_push?: boolean, allowed?: [string],"
+                          " allowed_off?: boolean}"},
     {"TrustPolicy", "{require_signature: 'off' | 'pull' | 'pull_and_run',"
                     " block_severity: 'low' | 'medium' | 'high' | 'critical' | null,"
                     " block_unscanned: boolean, scan_on_push: boolean, allowed: [string],"

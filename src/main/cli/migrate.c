@@ -469,17 +469,20 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     return 0;
 }
 
-/* The list of the system, where there is none here. A Harbor may not tell it: then there is none.
- */
+/* The list of the system, where there is none here. A Harbor may have none to tell. */
 static void bring_allowlist(struct migration *m)
 {
     SCOPED(json_decrefp) json_t *there = NULL;
     SCOPED(json_decrefp) json_t *here = NULL;
     SCOPED(json_decrefp) json_t *body = NULL;
     struct err e = {0};
+    bool is_told = source_get(m->from, "/system/CVEAllowlist", &there, &e) == 0;
 
-    if (source_get(m->from, "/system/CVEAllowlist", &there, &e) < 0 ||
-        (body = translate_allowlist(there)) == NULL) {
+    if (!is_told && (e.kind == ERR_UNAVAILABLE || e.kind == ERR_TIMEOUT)) {
+        migrate_note(m, FAILED, "allowlist", "system", "%s", e.msg);
+    }
+    body = is_told ? translate_allowlist(there) : NULL;
+    if (body == NULL) {
         return;
     }
     if (client_call(m->c->client, "GET", NULL, &here, &e, "/api/v2.0/system/CVEAllowlist") < 0) {

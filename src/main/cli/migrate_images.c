@@ -372,6 +372,22 @@ static int would_bring(void *ctx, struct str digest, struct err *e)
 
 /* --- labels --- */
 
+/* The list here may not have this artifact, which then has the label already all the same. */
+static void put_label(struct repository *r, const char *path, const char *name, const json_t *body)
+{
+    struct err e = {0};
+
+    if (r->m->is_dry) {
+        migrate_note(r->m, WOULD, "label", name, "%s", "");
+    } else if (client_call(r->m->c->client, "POST", body, NULL, &e, "/api/v2.0%s", path) == 0) {
+        migrate_note(r->m, BROUGHT, "label", name, "%s", "");
+    } else if (e.kind == ERR_CONFLICT) {
+        migrate_note(r->m, THERE, "label", name, "%s", "");
+    } else {
+        migrate_refused(r->m, "label", name, &e);
+    }
+}
+
 static void bring_labels(struct repository *r, const struct artifact *a, const char *digest)
 {
     SCOPED(freep)
@@ -387,7 +403,7 @@ static void bring_labels(struct repository *r, const struct artifact *a, const c
         if (map_get(&r->here_labels, str_of(label_key(r, digest, l->id))) != NULL) {
             migrate_note(r->m, THERE, "label", name, "%s", "");
         } else {
-            (void)here_add(r->m, "label", name, path, body);
+            put_label(r, path, name, body);
         }
     }
 }
