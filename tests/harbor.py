@@ -90,6 +90,11 @@ SHAPES = {
     'SearchRepository': {'project_id': INT, 'project_name': STRING, 'project_public': BOOL, 'repository_name': STRING, 'pull_count': INT,
                          'artifact_count': INT},
     'UserGroup': {'id': INT, 'group_name': STRING, 'group_type': INT, 'ldap_group_dn': STRING},
+    'Stats': {'total': INT, 'completed': INT, 'metrics': MAP, 'ongoing': BOOL, 'trigger': STRING},
+    'RetentionMetadata': {'templates': LIST, 'scope_selectors': LIST, 'tag_selectors': LIST},
+    'RetentionRuleMetadata': {'rule_template': STRING, 'display_text': STRING, 'action': STRING, 'params': LIST},
+    'RetentionRuleParamMetadata': {'type': STRING, 'unit': STRING, 'required': BOOL},
+    'RetentionSelectorMetadata': {'display_text': STRING, 'kind': STRING, 'decorations': LIST},
     'AuditLog': {'id': INT, 'username': STRING, 'resource': STRING, 'resource_type': STRING, 'operation': STRING, 'op_time': STRING},
     'GCHistory': {'id': INT, 'job_name': STRING, 'job_kind': STRING, 'job_parameters': STRING, 'schedule': MAP, 'job_status': STRING,
                   'deleted': BOOL, 'creation_time': STRING, 'update_time': STRING},
@@ -169,6 +174,7 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /replication/policies/{id} GET=200ReplicationPolicy PUT=200 DELETE=200
 /repositories GET=200[Repository]
 /retentions POST=201
+/retentions/metadatas GET=200RetentionMetadata
 /retentions/{p} GET=200RetentionPolicy PUT=200 DELETE=200
 /retentions/{p}/executions GET=200[RetentionExecution] POST=201
 /retentions/{p}/executions/{id}/tasks GET=200[RetentionExecutionTask]
@@ -177,10 +183,13 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /robots/{id} GET=200Robot PUT=200 PATCH=200RobotSec DELETE=200
 /scanners GET=200[ScannerRegistration] POST=201
 /scanners/ping POST=200
-/scanners/{scanner} GET=200ScannerRegistration PATCH=200 DELETE=200ScannerRegistration
+/scanners/{scanner} GET=200ScannerRegistration PUT=200 PATCH=200 DELETE=200ScannerRegistration
 /scanners/{scanner}/metadata GET=200ScannerAdapterMetadata
+/scans/all/metrics GET=200Stats
+/scans/schedule/metrics GET=200Stats
 /search GET=200Search
 /statistics GET=200Statistic
+/system/CVEAllowlist GET=200CVEAllowlist PUT=200
 /system/gc GET=200[GCHistory]
 /system/gc/schedule GET=200GCHistory POST=201 PUT=200
 /system/gc/{id} GET=200GCHistory
@@ -193,7 +202,7 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /users/current GET=200UserResp
 /users/current/permissions GET=200(Permission)
 /users/search GET=200[UserSearchRespItem]
-/users/{id} GET=200UserResp DELETE=200
+/users/{id} GET=200UserResp PUT=200 DELETE=200
 /users/{id}/password PUT=200
 /users/{id}/sysadmin PUT=200
 """

@@ -171,6 +171,15 @@ def test_users_by_their_ids(harbor, strata):
     assert harbor('GET', f'/users/{number}', shape='UserResp')['username'] == 'h-ada'
     assert [u['user_id'] for u in harbor('GET', '/users?q=username%3D~h-ad', shape='[UserResp]')] == [number]
     assert harbor('GET', '/users/current', shape='UserResp', auth=('h-ada', PASSWORD))['user_id'] == number
+    mine = harbor('GET', f'/users/{number}', shape='UserResp', auth=('h-ada', PASSWORD))
+    harbor('PUT', f'/users/{number}', json=mine, auth=('h-ada', PASSWORD))
+    harbor('PUT', f'/users/{number}', json={'email': '', 'realname': None})
+    for wrong in ({'email': 'ada@example.org'}, {'realname': 'Ada'}, {'comment': 'x'}, {'email': 7}):
+        harbor('PUT', f'/users/{number}', 400, json=wrong)
+    for method in ('GET', 'PUT'):
+        harbor(method, '/users/1', 403, json={}, auth=('h-ada', PASSWORD))
+        harbor(method, f'/users/{number}', 401, json={}, auth=None)
+        harbor(method, '/users/99999', 404, json={})
     harbor('PUT', f'/users/{number}/sysadmin', json={'sysadmin_flag': True})
     assert harbor('GET', '/users/current', shape='UserResp', auth=('h-ada', PASSWORD))['sysadmin_flag'] is True
     harbor('PUT', f'/users/{number}/password', json={'new_password': PASSWORD + '2'})
@@ -389,6 +398,16 @@ def test_webhooks_are_ours(harbor, strata):
     assert ours['enabled'] is False and ours['has_auth_header'] is True
     sloppy = {**told, 'targets': [{**target, 'skip_cert_verify': True}]}
     harbor('PUT', f'{path}/policies/{hook}', 403, json=sloppy, auth=maintainer)
+    harbor('POST', path + '/policies', 403, json={**body, 'name': 'sloppy', 'targets': sloppy['targets']}, auth=maintainer)
+    sure = harbor.made(path + '/policies', {**body, 'name': 'sloppy', 'targets': sloppy['targets']})
+    assert harbor('GET', f'{path}/policies/{sure}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is True
+    assert [h['id'] for h in harbor('GET', path + '/policies', shape='[WebhookPolicy]')] == [hook, sure], 'a refused one is not made'
+    moved = {**sloppy, 'name': 'sloppy', 'targets': [{**sloppy['targets'][0], 'address': 'https://else.example/'}]}
+    harbor('PUT', f'{path}/policies/{sure}', json=moved, auth=maintainer)
+    assert harbor('GET', f'{path}/policies/{sure}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is False, 'it was said of another server'
+    harbor('PUT', f'{path}/policies/{sure}', json=moved)
+    assert harbor('GET', f'{path}/policies/{sure}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is True
+    harbor('DELETE', f'{path}/policies/{sure}')
     harbor('PUT', f'{path}/policies/{hook}', json=sloppy)
     assert harbor('GET', f'{path}/policies/{hook}', shape='WebhookPolicy')['targets'][0]['skip_cert_verify'] is True
     for wrong in ({**body, 'targets': []}, {**body, 'targets': [{**target, 'type': 'slack'}]}, {**body, 'event_types': ['SCANNING_STOPPED']},
@@ -497,6 +516,32 @@ def test_what_was_done_is_told_to_administrators(harbor):
         assert harbor('GET', f'/system/gc/{run["id"]}', shape='GCHistory') == run
         assert 'freed' in harbor('GET', f'/system/gc/{run["id"]}/log').text
     harbor('GET', '/system/gc/1', 404)
+
+
+def test_members_see_what_was_done_in_their_project(harbor, strata):
+    """And not what was done in another one that had its name."""
+    number = harbor.made('/projects', {'project_name': 'h-mine'})
+    for user, role in (('h-seer', 'guest'), ('h-outer', None)):
+        strata.user(user, 'h-mine' if role else None, role)
+    harbor('PUT', f'/projects/{number}', json={'metadata': {'auto_scan': 'true'}})
+    harbor('DELETE', f'/projects/{number}')
+    number = harbor.made('/projects', {'project_name': 'h-mine', 'metadata': {'public': 'true'}})
+    strata.user('h-seer', 'h-mine', 'guest')
+    harbor('PUT', f'/projects/{number}', 403, json={'metadata': {'auto_scan': 'true'}}, auth=('h-seer', PASSWORD))
+    rows = harbor('GET', f'/projects/{number}/logs', shape='[AuditLog]', auth=('h-seer', PASSWORD))
+    assert [r['operation'] for r in rows] in (['update', 'create'], ['create', 'create']), rows
+    assert all(r['username'] == 'admin' for r in rows)
+    assert harbor('GET', '/projects/h-mine/logs?q=username%3Dadmin,resource%3D~members', shape='[AuditLog]', auth=('h-seer', PASSWORD)) == rows[:1]
+    assert harbor('GET', '/projects/h-mine/logs?q=username%3Dh-seer', shape='[AuditLog]') == []
+    harbor('GET', '/projects/h-mine/logs', 403, auth=('h-outer', PASSWORD))
+    harbor('GET', '/projects/h-mine/logs', 401, auth=None)
+
+
+def test_scans_are_counted(harbor):
+    for path in ('/scans/all/metrics', '/scans/schedule/metrics'):
+        told = harbor('GET', path, shape='Stats')
+        assert told['total'] == sum(told['metrics'].values()) >= told['completed'] and told['ongoing'] == (told['completed'] < told['total'])
+        harbor('GET', path, 403, auth=('h-stranger', PASSWORD))
 
 
 # --- the document ---

@@ -86,6 +86,19 @@ def test_a_scanner_is_registered_and_scans(harbor, project, registered, strata):
     second = harbor.headers['Location'].removeprefix(V2)
     harbor('PATCH', second, 400, json={'is_default': True})
     harbor('GET', second + '/metadata', 400)
+    # Another name and address; what it signs in with goes to no other server.
+    row = harbor('GET', second, shape='ScannerRegistration')
+    harbor('PUT', second, json={**row, 'name': 'third', 'url': 'http://127.0.0.1:9/adapter'})
+    assert harbor('GET', second, shape='ScannerRegistration') == {**row, 'name': 'third', 'url': 'http://127.0.0.1:9/adapter'}
+    ours = {s['name']: s['has_auth_header'] for s in strata.api('GET', '/api/v1/scanners').json()['items']}
+    assert ours == {'trivy': True, 'third': True}
+    harbor('PUT', second, 400, json={**row, 'url': 'http://127.0.0.1:10'})
+    harbor('PUT', second, 409, json={**row, 'name': 'trivy'})
+    harbor('PUT', second, 400, json={'name': 'third'})
+    harbor('PUT', '/scanners/none', 404, json=row)
+    harbor('PUT', second, json={**row, 'auth': 'Bearer', 'access_credential': 'x', 'url': 'http://127.0.0.1:10'})
+    harbor('PUT', second, json={**row, 'auth': None, 'url': 'http://127.0.0.1:11'})
+    assert not {s['name']: s['has_auth_header'] for s in strata.api('GET', '/api/v1/scanners').json()['items']}['second']
     harbor('DELETE', second, shape='ScannerRegistration')
     harbor('POST', '/scanners', 409, json={'name': 'trivy', 'url': registered.url})
     for wrong in ({'name': 'x'}, {'name': 'x', 'url': 'ftp://x'}, {'name': 'x', 'url': 'http://h', 'auth': 'Digest'},

@@ -90,8 +90,61 @@ def test_vulnerabilities_that_do_not_count(harbor, strata):
     for wrong in ({'items': [{'cve_id': ''}]}, {'items': ['CVE-1']}, {'items': items, 'expires_at': 1900000000},
                   {'items': [{'cve_id': 'x'}] * 1001}):
         harbor('PUT', f'/projects/{number}', 400, json={'cve_allowlist': wrong})
+    # The list of the system instead: its own is kept for another day.
+    for body in ({'metadata': {'reuse_sys_cve_allowlist': 'true'}}, {'metadata': {'reuse_sys_cve_allowlist': 'true'}, 'cve_allowlist': {'items': items}}):
+        harbor('PUT', f'/projects/{number}', json=body)
+        project = harbor('GET', f'/projects/{number}', shape='Project')
+        assert project['cve_allowlist']['items'] == items and project['metadata']['reuse_sys_cve_allowlist'] == 'true'
+        ours = policy(strata, 'r-cves')
+        assert ours['allowed'] == ['CVE-2024-1', 'CVE-2024-2'] and ours['allowed_off'] is True
+        assert strata.api('PUT', '/api/v1/projects/r-cves/trust-policy', json=ours).json() == ours
+    harbor('PUT', f'/projects/{number}/metadatas/reuse_sys_cve_allowlist', json={'reuse_sys_cve_allowlist': 'false'})
+    assert 'allowed_off' not in policy(strata, 'r-cves')
+    harbor('DELETE', f'/projects/{number}/metadatas/reuse_sys_cve_allowlist')
+    assert policy(strata, 'r-cves')['allowed_off'] is True
+    r = strata.cli('trust', 'set', '--allow', 'CVE-2024-3', '-p', 'r-cves')
+    assert r.returncode == 0 and policy(strata, 'r-cves')['allowed'] == ['CVE-2024-3'] and 'allowed_off' not in policy(strata, 'r-cves')
+
+
+def test_the_list_of_the_system_counts_where_there_is_no_other(harbor, strata):
+    listed = [{'cve_id': 'CVE-1'}]
+    assert harbor('GET', '/system/CVEAllowlist', shape='CVEAllowlist')['items'] == []
+    strata.user('r-reader')
+    for wrong in ({}, {'items': 7}, {'items': [{}]}, {'items': [{'cve_id': 'x'}], 'expires_at': 1900000000}):
+        harbor('PUT', '/system/CVEAllowlist', 400, json=wrong)
+    harbor('PUT', '/system/CVEAllowlist', 403, json={'items': listed}, auth=('r-reader', PASSWORD))
+    harbor('GET', '/system/CVEAllowlist', auth=('r-reader', PASSWORD))
+    number = harbor.made('/projects', {'project_name': 'r-system', 'metadata': {'prevent_vul': 'true', 'severity': 'critical'}})
+    digest = push(strata, 'r-system/app', 'v1')
+    report = {'scanner': {'name': 'Test'}, 'vulnerabilities': [{'id': 'CVE-1', 'package': 'zlib', 'version': '1', 'severity': 'Critical'}]}
+    assert strata.api('PUT', f'/api/v1/projects/r-system/repositories/app/artifacts/{digest}/vulnerabilities', json=report).ok
+
+    def pulls():
+        return skopeo(strata, 'inspect', f'docker://127.0.0.1:{strata.port}/r-system/app:v1', check=False).returncode == 0
+    assert not pulls()
+    harbor('PUT', '/system/CVEAllowlist', json={'items': listed, 'expires_at': None})
+    assert harbor('GET', '/system/CVEAllowlist', shape='CVEAllowlist')['items'] == listed and pulls()
+    strata.stop()
+    strata.start()
+    assert harbor('GET', '/system/CVEAllowlist', shape='CVEAllowlist')['items'] == listed and pulls()
+    harbor('PUT', f'/projects/{number}', json={'cve_allowlist': {'items': [{'cve_id': 'CVE-9'}]}, 'metadata': {'reuse_sys_cve_allowlist': 'false'}})
+    assert not pulls(), 'it has a list of its own'
     harbor('PUT', f'/projects/{number}', json={'metadata': {'reuse_sys_cve_allowlist': 'true'}})
-    assert policy(strata, 'r-cves')['allowed'] == []
+    assert pulls()
+    harbor('PUT', '/system/CVEAllowlist', json={'items': []})
+    assert not pulls()
+
+
+def test_which_rules_of_retention_there_are(harbor, strata):
+    strata.user('r-anyone')
+    told = harbor('GET', '/retentions/metadatas', shape='RetentionMetadata', auth=('r-anyone', PASSWORD))
+    assert [fits(t, 'RetentionRuleMetadata')['rule_template'] for t in told['templates']] == [
+        'latestPushedK', 'latestPulledN', 'nDaysSinceLastPush', 'nDaysSinceLastPull', 'always']
+    assert [fits(p, 'RetentionRuleParamMetadata')['unit'] for t in told['templates'] for p in t['params']] == ['COUNT', 'COUNT', 'DAYS', 'DAYS']
+    for key, decorations in (('scope_selectors', ['repoMatches', 'repoExcludes']), ('tag_selectors', ['matches', 'excludes'])):
+        one, = told[key]
+        assert fits(one, 'RetentionSelectorMetadata')['decorations'] == decorations
+    harbor('GET', '/retentions/metadatas', 401, auth=None)
 
 
 def test_a_project_is_made_as_a_cache(harbor, strata):

@@ -241,7 +241,7 @@ class Liar:
     """A Harbor of dicts: `api` of path -> rows or answer, `v2` of path -> (type, bytes) or a function of the handler."""
 
     def __init__(self):
-        self.api, self.v2, self.asked = {'/systeminfo': {'harbor_version': 'v2.11.0'}}, {}, []
+        self.api, self.v2, self.asked, self.got = {'/systeminfo': {'harbor_version': 'v2.11.0'}}, {}, [], []
         liar = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -250,6 +250,8 @@ class Liar:
             def do_GET(self):
                 liar.asked.append((self.path, self.headers.get('Authorization')))
                 path, _, query = self.path.partition('?')
+                if self.command == 'GET':
+                    liar.got.append(path)
                 if path.startswith('/api/v2.0'):
                     what = liar.api.get(path.removeprefix('/api/v2.0'), [])
                     if callable(what):
@@ -301,7 +303,8 @@ class Liar:
         body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST,
                            'config': {'mediaType': OCI_CONFIG, 'digest': sha(b'{}'), 'size': 2},
                            'layers': [{'mediaType': OCI_LAYER, 'digest': digest, 'size': size or len(layer)}]}).encode()
-        self.api.setdefault(f'/projects/{project}/repositories', []).append({'name': repository})
+        repositories = self.api.setdefault(f'/projects/{project}/repositories', [])
+        repositories += [] if {'name': repository} in repositories else [{'name': repository}]
         artifacts = self.api.setdefault(f'/projects/{project}/repositories/{rest.replace("/", "%252F")}/artifacts', [])
         artifacts.append({'digest': sha(body), 'push_time': f'2026-01-0{len(artifacts) + 1}T00:00:00Z', 'tags': [{'name': tag}]})
         for reference in (tag, sha(body)):
@@ -343,6 +346,218 @@ def test_names_that_are_not_legal_here_are_told_with_the_way_out(servers, liar):
     liar.api['/projects/names/repositories'].pop()
     r = migrate(new, liar.url, '--map', 'Upper_Case=lower', '--map', 'names/Bad..name=names/tidy', auth=False)
     assert new.tags('names/tidy') == ['v1'] and rows(r, 'brought', 'project') == {'lower': ''}
+
+
+def commands(report, *start):
+    """What is to be typed in a sentence of the report: the words after `start` as a shell reads them."""
+    found = []
+    for row in report['items']:
+        why = row.get('why', '')
+        assert all(ord(c) >= 32 and not 127 <= ord(c) < 160 and not 0x202a <= ord(c) <= 0x202e for c in why), row
+        if ' '.join(start) in why:
+            words = subprocess.run(['bash', '-c', 'printf "%s\\0" ' + why[why.index(' '.join(start)):]], capture_output=True, timeout=20)
+            assert words.returncode == 0 and not words.stderr, words.stderr
+            found.append([w.decode() for w in words.stdout.split(b'\0')[len(start):-1]])
+    return found
+
+
+EVIL = ["a b; touch pwned", "it's", '$(touch pwned)', '`touch pwned`', '\x1b]0;owned\x07', 'x\ny', '\u009b31m', '\u202eabc', '\\x41\'', '--help']
+
+
+@pytest.mark.parametrize('name', EVIL)
+def test_names_of_a_stranger_are_one_word_of_the_commands_that_are_told(servers, liar, name, scratch):
+    _, new = servers
+    said = 'NAME' if name.startswith('-') else name
+    project = f'evil-{EVIL.index(name)}'
+    liar.project(project)
+    liar.project(name)
+    liar.image(f'{project}/good', b'layer')
+    liar.api[f'/projects/{project}/repositories'].append({'name': f'{project}/{name}'})
+    liar.api[f'/projects/{project}/members'] = [{'entity_name': name, 'entity_type': 'u', 'role_id': 1}]
+    report, _ = lies(new, liar, '-p', project, '-p', name)
+    user, = commands(report, 'strata', 'user', 'create')
+    assert user[0] == said + ','
+    told, = [w for w in commands(report, '--map') if '/' in w[0]]
+    assert told[0] == f'{project}/{name}={project}/NAME'
+    told, = [w for w in commands(report, '--map') if '/' not in w[0]]
+    assert told[0] == f'{said}=NAME'
+    text = new.strata.cli('image', 'migrate', '--from-harbor', liar.url, '--spool', str(new.strata.state.parent / 'spool'))
+    assert not set(text.stdout + text.stderr) & set('\x1b\x07\x7f\u009b\u202e') and not pathlib.Path('pwned').exists()
+    shown = new.strata.cli('image', 'migrate', '--from-harbor', liar.url, '--spool', str(new.strata.state.parent / 'spool'), '--json')
+    assert not set(shown.stdout + shown.stderr) & set('\x1b\x07\x7f\u009b\u202e')
+
+
+def test_what_never_comes_is_not_waited_for(servers, liar):
+    """A repository that cannot be called so here, a layer that is not what its manifest says, a bad tag."""
+    _, new = servers
+    liar.project('waits', metadata={'public': 'false', 'retention_id': '4'})
+    liar.image('waits/good', os.urandom(20))
+    liar.image('waits/Bad..name', os.urandom(20))
+    liar.image('waits/lie', os.urandom(20), digest=sha(b'x'))
+    liar.api['/projects/waits/repositories/good/artifacts'][0]['tags'].append({'name': 'BAD TAG'})
+    liar.api['/projects/waits/immutabletagrules'] = [RULE]
+    liar.api['/retentions/4'] = retention(1)
+    report, _ = lies(new, liar)
+    assert report['counts']['failed'] == 3 and set(rows(report, 'brought')) >= {'waits', 'waits: v*'}
+    assert {'waits/Bad..name', 'waits/good:BAD TAG'} <= set(rows(report, 'failed'))
+    assert Harbor(new.strata)('GET', '/projects/waits/immutabletagrules').json()
+    text = new.strata.cli('image', 'migrate', '--from-harbor', liar.url, '--spool', str(new.strata.state.parent / 'spool'))
+    assert '--map waits/Bad..name=waits/NAME' in text.stdout[text.stdout.index('Failed:'):] and text.returncode == 1
+    # One that may come yet is: the Harbor had no answer for it.
+    liar.project('later')
+    liar.image('later/app', b'layer')
+    liar.v2[f'/v2/later/app/blobs/{sha(b"layer")}'] = lambda h: h.say(403, 'application/json', b'{}')
+    liar.api['/projects/later/immutabletagrules'] = [RULE]
+    report, _ = lies(new, liar, '-p', 'later')
+    assert 'run it again' in rows(report, 'to do', 'policies')['later'] and not Harbor(new.strata)('GET', '/projects/later/immutabletagrules').json()
+
+
+def test_a_second_run_asks_for_no_manifest(servers, liar):
+    """Two lists say that it is the same; a GET there would count as a pull."""
+    _, new = servers
+    liar.project('twice')
+    for i in range(3):
+        liar.image('twice/app', os.urandom(20), f'v{i}')
+    for row in liar.api['/projects/twice/repositories/app/artifacts']:
+        row.update(manifest_media_type=OCI_MANIFEST, accessories=None)
+    migrate(new, liar.url, auth=False)
+    assert sum('/manifests/sha256:' in p for p in liar.got) == 3
+    liar.got.clear()
+    liar.asked.clear()
+    r = migrate(new, liar.url, auth=False)
+    assert r['counts']['brought'] == 0 and r['counts']['there'] == 7, r
+    assert not [p for p, _ in liar.asked if '/manifests/' in p or '/blobs/' in p or '/referrers/' in p]
+    liar.image('twice/app', os.urandom(20), 'v1')
+    rows_ = liar.api['/projects/twice/repositories/app/artifacts']
+    rows_[1]['tags'] = []
+    r = migrate(new, liar.url, auth=False)
+    assert set(rows(r, 'brought', 'tag')) == {'twice/app:v1'} and sum('/manifests/sha256:' in p for p in liar.got) == 1
+    assert new.digest('twice/app', 'v1') == rows_[-1]['digest']
+
+
+def test_tags_come_in_the_order_of_their_pushes(servers, liar):
+    """Also from a Harbor that does not list tags itself."""
+    _, new = servers
+    liar.project('order')
+    liar.image('order/app', os.urandom(20), 'c')
+    row, = liar.api['/projects/order/repositories/app/artifacts']
+    row['tags'] = [{'name': n, 'push_time': f'2026-01-0{i}T00:00:00Z'} for n, i in (('c', 3), ('a', 1), ('d', 4), ('b', 2))]
+    r = migrate(new, liar.url, auth=False)
+    assert [i['name'][-1] for i in r['items'] if i['kind'] == 'tag'] == ['a', 'b', 'c', 'd']
+
+
+def test_labels_come_with_what_asks_for_them(servers, stock):
+    old, new = servers
+    there, here = Harbor(old.strata), Harbor(new.strata)
+    project = here('GET', '/projects/demo').json()['project_id']
+    labels = {name: there.made('/labels', {'name': name, 'color': '#112233', 'description': name + '!', **scope}) for name, scope in (
+        ('stable', {'scope': 'g'}), ('tested', {'scope': 'p', 'project_id': stock['number']}), ('idle', {'scope': 'g'}))}
+    path = f'/projects/demo/repositories/team%252Fapp/artifacts/{stock["one"]}'
+    for name in ('stable', 'tested'):
+        there('POST', path + '/labels', json={'id': labels[name]})
+    target = there('GET', '/registries?q=name%3Dopen').json()[0]['id']
+    there.made('/replication/policies', {'name': 'labelled', 'dest_registry': {'id': target}, 'enabled': True, 'override': True,
+                                         'trigger': {'type': 'manual'}, 'filters': [{'type': 'label', 'decoration': 'matches', 'value': ['tested']}]})
+    dry = migrate(new, old, '--dry-run')
+    assert {'stable', 'idle', 'demo: tested', f'demo/team/app@{stock["one"]}: stable'} <= set(rows(dry, 'would bring', 'label'))
+    r = migrate(new, old, '-p', 'demo')
+    assert set(rows(r, 'brought', 'label')) == {'stable', 'demo: tested'} | {f'demo/team/app@{stock["one"]}: {n}' for n in ('stable', 'tested')}
+    got = here('GET', path + '?with_label=true', shape='Artifact')['labels']
+    assert {(x['name'], x['scope'], x['project_id'], x['color'], x['description']) for x in got} == {
+        ('stable', 'g', 0, '#112233', 'stable!'), ('tested', 'p', project, '#112233', 'tested!')}
+    r = migrate(new, old)
+    assert set(rows(r, 'brought', 'label')) == {'idle'} and r['counts']['failed'] == 0
+    rule, = here('GET', '/replication/policies?q=name%3Dlabelled', shape='[ReplicationPolicy]')
+    assert rule['enabled'] is True and {'type': 'label', 'value': ['tested'], 'decoration': 'matches'}.items() <= rule['filters'][0].items()
+    assert migrate(new, old)['counts']['brought'] == 0
+
+
+def test_a_label_of_what_stands_in_no_list_here_is_put_once(servers, liar):
+    """What names a subject is listed there, and here only with it."""
+    _, new = servers
+    liar.project('hidden')
+    subject = liar.image('hidden/app', os.urandom(20))
+    body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': {'mediaType': 'application/x', 'digest': sha(b'{}'), 'size': 2},
+                       'layers': [], 'subject': {'mediaType': OCI_MANIFEST, 'digest': subject, 'size': 400}}).encode()
+    liar.v2[f'/v2/hidden/app/manifests/{sha(body)}'] = (OCI_MANIFEST, body)
+    liar.api['/projects/hidden/repositories/app/artifacts'].append(
+        {'digest': sha(body), 'push_time': '2026-02-01T00:00:00Z', 'tags': None, 'manifest_media_type': OCI_MANIFEST, 'accessories': None,
+         'labels': [{'name': 'listed', 'scope': 'p'}]})
+    r = migrate(new, liar.url, auth=False)
+    assert f'hidden/app@{sha(body)}: listed' in rows(r, 'brought', 'label')
+    r = migrate(new, liar.url, auth=False)
+    assert r['counts']['brought'] == r['counts']['failed'] == 0
+
+
+def test_a_rule_for_a_label_that_is_not_here_is_off(servers, liar):
+    _, new = servers
+    liar.api['/registries'] = [{'name': 'plain', 'type': 'docker-registry', 'url': 'http://127.0.0.1:9', 'id': 1}]
+    liar.api['/labels'] = [{'name': 'a,b', 'scope': 'g', 'id': 1}, {'name': 'fine', 'scope': 'g', 'id': 2, 'color': 'red'}]
+    liar.api['/replication/policies'] = [
+        {'name': f'by-{name}', 'src_registry': {'id': 0}, 'dest_registry': {'id': 1, 'name': 'plain'}, 'enabled': True, 'override': True,
+         'trigger': {'type': 'manual'}, 'filters': [{'type': 'label', 'decoration': 'matches', 'value': [name]}]} for name in ('fine', 'lost')]
+    r = migrate(new, liar.url, auth=False)
+    assert 'a,b' in rows(r, 'skipped', 'label') and 'fine' in rows(r, 'brought', 'label')
+    here = {p['name']: p['enabled'] for p in Harbor(new.strata)('GET', '/replication/policies').json()}
+    assert here['by-fine'] is True and here['by-lost'] is False
+    assert 'lost' in rows(r, 'to do', 'rule')['by-lost'] and 'strata rule set by-lost --enabled yes' in rows(r, 'to do', 'rule')['by-lost']
+
+
+def test_who_might_only_look_may_not_pull(servers, liar):
+    _, new = servers
+    liar.project('looks')
+    look = [{'resource': r, 'action': a} for r, a in (('repository', 'list'), ('artifact', 'read'), ('tag', 'list'))]
+    push, pull = ({'resource': 'repository', 'action': a} for a in ('push', 'pull'))
+    liar.api['/robots'] = [{'name': f'robot$looks+{name}', 'level': 'project', 'expires_at': -1,
+                            'permissions': [{'kind': 'project', 'namespace': 'looks', 'access': access}]}
+                           for name, access in (('only', look), ('pusher', [*look, push]), ('both', [*look, pull]))]
+    r = migrate(new, liar.url, auth=False)
+    assert 'list repository (without pull)' in rows(r, 'skipped', 'robot')['robot$looks+only']
+    assert 'without pull' in rows(r, 'to do', 'robot')['robot$looks+pusher'] and 'robot$looks+both' not in rows(r, 'to do', 'robot')
+    robots = {x['name']: [a['action'] for a in x['permissions'][0]['access']] for x in Harbor(new.strata)('GET', '/projects/looks/robots').json()}
+    assert robots == {'robot$looks+pusher': ['push'], 'robot$looks+both': ['pull']}
+
+
+def test_what_a_project_asks_of_its_images_comes_along(servers, liar):
+    _, new = servers
+    liar.project('strict', metadata={'public': 'false', 'prevent_vul': 'true', 'severity': 'high', 'auto_scan': 'true',
+                                     'enable_content_trust_cosign': 'true', 'reuse_sys_cve_allowlist': 'false', 'auto_sbom_generation': 'true'},
+                 cve_allowlist={'items': [{'cve_id': 'CVE-2024-1'}]})
+    liar.project('lax', metadata={'public': 'true', 'prevent_vul': 'true', 'severity': 'dreadful', 'reuse_sys_cve_allowlist': 'true'},
+                 cve_allowlist={'items': [{'cve_id': 'CVE-2024-1'}]})
+    liar.project('before', metadata={'auto_scan': 'true'})
+    liar.api['/system/CVEAllowlist'] = {'items': [{'cve_id': 'CVE-2024-7'}]}
+    new.strata.project('before')
+    liar.image('strict/app', os.urandom(20))
+    r = migrate(new, liar.url, auth=False)
+    harbor = Harbor(new.strata)
+    strict, lax, before = (harbor('GET', f'/projects/{name}', shape='Project') for name in ('strict', 'lax', 'before'))
+    assert {'prevent_vul': 'true', 'severity': 'high', 'auto_scan': 'true', 'enable_content_trust': 'true',
+            'reuse_sys_cve_allowlist': 'false', 'public': 'false'}.items() <= strict['metadata'].items()
+    assert [x['cve_id'] for x in strict['cve_allowlist']['items']] == ['CVE-2024-1']
+    assert {'prevent_vul': 'true', 'severity': 'low', 'auto_scan': 'false', 'enable_content_trust': 'false', 'public': 'true'}.items() <= lax['metadata'].items()
+    assert lax['metadata']['reuse_sys_cve_allowlist'] == 'true' and before['metadata']['auto_scan'] == 'false'
+    assert [x['cve_id'] for x in lax['cve_allowlist']['items']] == ['CVE-2024-1'], 'kept, and not in force, as there'
+    assert [x['cve_id'] for x in harbor('GET', '/system/CVEAllowlist').json()['items']] == ['CVE-2024-7']
+    said = [i['why'] for i in r['items'] if i['outcome'] == 'to do' and i['name'] == 'strict']
+    assert any('strata key add' in x for x in said) and any('strata scanner add' in x for x in said)
+    assert 'strata trust set --scan-on-push yes -p before' in rows(r, 'to do', 'project')['before']
+    assert new.tags('strict/app') == ['v1'], 'images that may not be pulled come all the same'
+    assert migrate(new, liar.url, auth=False)['counts']['brought'] == 0
+
+
+def test_the_report_has_a_limit(servers, liar):
+    """Names as long as they are told, of 70,000 rules that are not in force."""
+    _, new = servers
+    liar.project('long')
+
+    def rules(h):
+        page = int(h.path.split('page=')[1].split('&')[0])
+        what = [{**RULE, 'disabled': True, 'tag_selectors': [{'pattern': f'{page}-{i}-' + 'x' * 1100}]} for i in range(100 if page <= 700 else 0)]
+        h.say(200, 'application/json', json.dumps(what).encode())
+    liar.api['/projects/long/immutabletagrules'] = rules
+    r = migrate(new, liar.url, auth=False)
+    assert r['counts']['skipped'] == 70000 and 0 < r['left_out'] < 70000 and len(r['items']) + r['left_out'] == 70002
 
 
 def test_a_private_project_is_not_laid_open(servers, liar):
@@ -446,7 +661,8 @@ def test_what_cannot_be_here_is_left_out_and_told(servers, liar):
     assert '--proxy' in skipped['cached'] and 'limited guest' in skipped['rest: ada'] and 'strata user create' in skipped['rest: \x1b[31mred']
     assert 'scan' in skipped['robot$rest+none'] and 'expired' in skipped['robot$rest+late'] and 'create scan' in todo['robot$rest+some']
     assert 'someday' in skipped['rest'] and 'http' in skipped['rest: chat'] and 'not in force' in skipped['rest: v*']
-    assert 'strata trust set --block' in todo['rest'] and 'strata project grant bob maintainer' in todo['rest: bob']
+    assert 'strata scanner add' in todo['rest'] and 'strata project grant bob maintainer' in todo['rest: bob']
+    assert r['left_out'] == 0
     assert {line.split('\t')[0] for line in secrets.read_text().splitlines()} == {'robot$rest+some'}
     r = migrate(new, liar.url, '--dry-run', auth=False)
     assert rows(r, 'would bring', 'registry') and 'cached' in rows(r, 'skipped', 'project')

@@ -112,6 +112,7 @@
 #define LIMIT_IMAGE_LABELS 50       /* on one image: each is shown in every row of a list */
 #define LIMIT_IMAGE_LABEL_BYTES 128 /* as in Harbor */
 #define LIMIT_LABELS_ASKED 10       /* in a filter or a rule */
+#define LIMIT_LOGS_LOOKED_AT 50000  /* entries of the audit, by whoever asks in Harbor's way */
 #define LIMIT_LABEL_STEP 1000       /* images that a transaction takes a deleted label from */
 #define LIMIT_LOGO_BYTES (64 * KIB) /* it is shown 24 pixels wide */
 #define LIMIT_LOGO_PIXELS 1024      /* of a side: what a browser unpacks stays below 4 MiB */

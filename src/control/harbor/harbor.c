@@ -73,6 +73,8 @@ const struct route harbor_routes[] = {
     /* The id of a retention is that of its project. */
     {HTTP_POST, HARBOR "/retentions", PERM_SIGNED_IN, harbor_retention_add,
      "Says which tags of a project are kept.", .gives = NULL},
+    {HTTP_GET, HARBOR "/retentions/metadatas", PERM_SIGNED_IN, harbor_retention_kinds,
+     "Which rules there are.", .gives = NULL},
     {HTTP_GET, RETENTION, PERM_MEMBER_READ, harbor_retention, "Shows which tags are kept.",
      .gives = NULL},
     {HTTP_PUT, RETENTION, PERM_PROJECT_MANAGE, harbor_retention_change,
@@ -149,6 +151,8 @@ const struct route harbor_routes[] = {
      "Asks a scanner whether it answers.", ROUTE_NO_AUDIT, .gives = NULL},
     {HTTP_GET, HARBOR "/scanners/{scanner}", PERM_SYSTEM_MANAGE, harbor_scanner, "Shows a scanner.",
      .gives = NULL},
+    {HTTP_PUT, HARBOR "/scanners/{scanner}", PERM_SYSTEM_MANAGE, harbor_scanner_change,
+     "Changes a scanner.", .gives = NULL},
     {HTTP_PATCH, HARBOR "/scanners/{scanner}", PERM_SYSTEM_MANAGE, harbor_scanner_default,
      "Says which scanner is asked.", .gives = NULL},
     {HTTP_DELETE, HARBOR "/scanners/{scanner}", PERM_SYSTEM_MANAGE, harbor_scanner_delete,
@@ -186,7 +190,10 @@ const struct route harbor_routes[] = {
      "What one may in a project.", .gives = NULL},
     {HTTP_GET, HARBOR "/users/search", PERM_PERSON, harbor_user_search,
      "Finds users by a part of their names.", .gives = NULL},
-    {HTTP_GET, HARBOR "/users/{id}", PERM_USER_MANAGE, harbor_user, "Shows a user.", .gives = NULL},
+    {HTTP_GET, HARBOR "/users/{id}", PERM_PERSON, harbor_user,
+     "Shows a user to himself and to administrators.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/users/{id}", PERM_PERSON, harbor_user_change,
+     "Takes back what was told of a user.", .gives = NULL},
     {HTTP_DELETE, HARBOR "/users/{id}", PERM_USER_MANAGE, harbor_user_delete, "Deletes a user.",
      .gives = NULL},
     {HTTP_PUT, HARBOR "/users/{id}/password", PERM_USER_MANAGE, harbor_user_password,
@@ -269,8 +276,16 @@ const struct route harbor_routes[] = {
      "Deletes a group.", .gives = NULL},
     {HTTP_GET, HARBOR "/audit-logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done.",
      .gives = NULL},
-    {HTTP_GET, PROJECT "/logs", PERM_AUDIT_READ, harbor_logs, "Lists what was done in a project.",
-     .gives = NULL},
+    {HTTP_GET, PROJECT "/logs", PERM_MEMBER_READ, harbor_project_logs,
+     "Lists what was done in a project.", .gives = NULL},
+    {HTTP_GET, HARBOR "/scans/all/metrics", PERM_SYSTEM_READ, harbor_scans_metrics,
+     "Counts the scans of all images.", .gives = NULL},
+    {HTTP_GET, HARBOR "/scans/schedule/metrics", PERM_SYSTEM_READ, harbor_scans_metrics,
+     "Counts the scans of all images.", .gives = NULL},
+    {HTTP_GET, HARBOR "/system/CVEAllowlist", PERM_SIGNED_IN, harbor_allowlist,
+     "Shows the findings that count in no project without a list of its own.", .gives = NULL},
+    {HTTP_PUT, HARBOR "/system/CVEAllowlist", PERM_SYSTEM_MANAGE, harbor_allowlist_set,
+     "Says which findings count in no project without a list of its own.", .gives = NULL},
     {HTTP_GET, HARBOR "/system/gc", PERM_SYSTEM_READ, harbor_collections,
      "Lists hours in which collection freed something.", .gives = NULL},
     {HTTP_GET, HARBOR "/system/gc/schedule", PERM_SYSTEM_READ, harbor_collection_schedule,
@@ -407,6 +422,14 @@ int harbor_path_id(const struct http_req *r, const char *name, int64_t *id, stru
     }
     *id = (int64_t)n;
     return 0;
+}
+
+int harbor_row(struct query *q, struct state_db *db, const char *sql, int64_t id,
+               const char *missing, struct err *e)
+{
+    int r = query_open(q, db, e, sql, "i", id) < 0 ? -1 : query_step(q, e);
+
+    return r == 0 ? err_set(e, ERR_NOT_FOUND, "%s", missing) : r < 0 ? -1 : 0;
 }
 
 int harbor_project_id(struct http_req *r, int64_t *id, struct err *e)

@@ -168,15 +168,10 @@ static int label_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct labels *x = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
-    if (query_open(&q, db, e, "SELECT " LABEL_COLUMNS " FROM labels l WHERE l.id = ?", "i", x->id) <
-            0 ||
-        (r = query_step(&q, e)) < 0) {
+    if (harbor_row(&q, db, "SELECT " LABEL_COLUMNS " FROM labels l WHERE l.id = ?", x->id,
+                   "there is no label of that id", e) < 0) {
         return -1;
-    }
-    if (r == 0) {
-        return err_set(e, ERR_NOT_FOUND, "there is no label of the id %lld", (long long)x->id);
     }
     write_label(&x->list.w, &q);
     return 0;

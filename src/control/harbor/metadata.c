@@ -11,7 +11,7 @@ enum meta {
     META_BLOCKS,
     META_SEVERITY,
     META_SCANS,
-    META_NO_LIST, /* the list of the system alone, which is empty here */
+    META_NO_LIST, /* the list of the system, and not its own */
     META_RETENTION,
     META_OTHER
 };
@@ -45,9 +45,11 @@ void metadata_write(struct jw *w, const struct project_facts *f)
 {
     const struct trust_policy *p = &f->rules;
     const bool is_on[] = {
-        [META_PUBLIC] = f->is_public,       [META_SIGNED] = p->need != NEED_OFF,
-        [META_BLOCKS] = p->blocks,          [META_SCANS] = p->scans_on_push,
-        [META_NO_LIST] = p->n_allowed == 0,
+        [META_PUBLIC] = f->is_public,
+        [META_SIGNED] = p->need != NEED_OFF,
+        [META_BLOCKS] = p->blocks,
+        [META_SCANS] = p->scans_on_push,
+        [META_NO_LIST] = !trust_policy_lists(p),
     };
     char id[24];
 
@@ -65,19 +67,24 @@ void metadata_write(struct jw *w, const struct project_facts *f)
     jw_end(w);
 }
 
+static void items_write(struct jw *w, const struct trust_policy *p)
+{
+    jw_key(w, "items");
+    jw_array(w);
+    for (size_t i = 0; i < p->n_allowed; i++) {
+        jw_object(w);
+        jw_kv_str(w, "cve_id", p->allowed[i]);
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
 void allowlist_write(struct jw *w, const struct project_facts *f)
 {
     jw_object(w);
     jw_kv_i64(w, "id", f->id);
     jw_kv_i64(w, "project_id", f->id);
-    jw_key(w, "items");
-    jw_array(w);
-    for (size_t i = 0; i < f->rules.n_allowed; i++) {
-        jw_object(w);
-        jw_kv_str(w, "cve_id", f->rules.allowed[i]);
-        jw_end(w);
-    }
-    jw_end(w);
+    items_write(w, &f->rules);
     jw_kv_time(w, "creation_time", f->created_ms);
     jw_kv_time(w, "update_time", f->created_ms);
     jw_end(w);
@@ -143,11 +150,8 @@ static int read_meta(const char *name, struct str text, struct project_wish *out
     case META_SCANS:
         out->scans = change;
         break;
-    default: /* META_NO_LIST: its own list is of no use then */
-        if (is_on) {
-            out->has_allowed = true;
-            out->allowed = NULL;
-        }
+    default: /* META_NO_LIST: its own is kept, and not in force */
+        out->no_list = change;
     }
     return 0;
 }
@@ -178,8 +182,11 @@ static int read_allowlist(const json_t *list, struct project_wish *out, struct e
     const json_t *items = json_object_get(list, "items");
     const json_t *until = json_object_get(list, "expires_at");
 
-    if (!json_is_object(list)) {
+    if (!json_is_object(list) || items == NULL || json_is_null(items)) {
         return 0;
+    }
+    if (!json_is_array(items)) {
+        return err_set(e, ERR_INVALID, "cve_allowlist.items: give a list");
     }
     if (json_is_integer(until) && json_integer_value(until) != 0) {
         return err_set(e, ERR_INVALID, "cve_allowlist.expires_at: a list here does not expire");
@@ -266,6 +273,9 @@ static int follow(void *ctx, struct trust_policy *p, struct err *e)
     } else if (c->signed_only == CHANGE_CLEAR) {
         p->need = NEED_OFF;
     }
+    if (c->no_list != CHANGE_KEEP) {
+        p->allowed_off = c->no_list == CHANGE_SET;
+    }
     if (c->scans != CHANGE_KEEP) {
         p->scans_on_push = c->scans == CHANGE_SET;
     }
@@ -285,7 +295,8 @@ int project_wish_follow(struct http_req *r, int64_t id, const struct project_wis
 {
     const struct harbor *h = r->ctx;
     bool has_rules = c->signed_only != CHANGE_KEEP || c->blocks != CHANGE_KEEP ||
-                     c->scans != CHANGE_KEEP || c->severity != SEV_UNKNOWN || c->has_allowed;
+                     c->scans != CHANGE_KEEP || c->severity != SEV_UNKNOWN || c->has_allowed ||
+                     c->no_list != CHANGE_KEEP;
 
     if (has_rules && trust_policy_change(h->supply, &r->arena, id, follow,
                                          &(struct rules_op){c, &r->arena}, e) < 0) {
@@ -461,4 +472,42 @@ int harbor_metadata_delete(struct http_req *r, struct err *e)
                       : meta == META_NO_LIST ? STR("true")
                                              : STR("false"),
                       e);
+}
+
+/* --- the list of the system --- */
+
+int harbor_allowlist(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct buf b = BUF_MAX(256 * KIB);
+    struct jw w = JW(&b);
+    struct trust_policy p;
+
+    if (trust_policy_read(h->supply, &r->arena, TRUST_OF_SYSTEM, &p, e) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_kv_i64(&w, "id", 0);
+    jw_kv_i64(&w, "project_id", 0);
+    items_write(&w, &p);
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, 0, e);
+}
+
+int harbor_allowlist_set(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct project_wish c = {0};
+
+    if (http_body_json(r, &body, e) < 0 || read_allowlist(body, &c, e) < 0) {
+        return -1;
+    }
+    if (!c.has_allowed) {
+        return err_set(e, ERR_INVALID, "give {\"items\": [{\"cve_id\": \"CVE-2024-1234\"}]}");
+    }
+    return trust_policy_change(h->supply, &r->arena, TRUST_OF_SYSTEM, follow,
+                               &(struct rules_op){&c, &r->arena}, e) < 0
+               ? -1
+               : http_reply_empty(r, 200, e);
 }

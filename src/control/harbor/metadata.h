@@ -5,8 +5,8 @@
 
 /* What a body asks for beside the name of a project. */
 struct project_wish {
-    enum change is_public, signed_only, blocks, scans;
-    enum severity severity; /* SEV_UNKNOWN: not said */
+    enum change is_public, signed_only, blocks, scans, no_list; /* no_list: that of the system */
+    enum severity severity;                                     /* SEV_UNKNOWN: not said */
     bool has_allowed;
     const json_t *allowed; /* items of a list of ids, of the body */
     int64_t storage;       /* 0: not said; < 0: the default */

@@ -72,15 +72,10 @@ static int registry_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
-    if (query_open(&q, db, e, "SELECT " COLUMNS " FROM replication_registries WHERE id = ?", "i",
-                   o->id) < 0 ||
-        (r = query_step(&q, e)) < 0) {
+    if (harbor_row(&q, db, "SELECT " COLUMNS " FROM replication_registries WHERE id = ?", o->id,
+                   "there is no registry of that id", e) < 0) {
         return -1;
-    }
-    if (r == 0) {
-        return err_set(e, ERR_NOT_FOUND, "there is no registry of that id");
     }
     (void)!str_copy(query_str(&q, 1), o->name, sizeof(o->name));
     if (o->w) {

@@ -151,15 +151,10 @@ static int policy_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
-    if (query_open(&q, db, e, "SELECT " POLICY_COLUMNS FROM_POLICIES " WHERE r.id = ?", "i",
-                   o->id) < 0 ||
-        (r = query_step(&q, e)) < 0) {
+    if (harbor_row(&q, db, "SELECT " POLICY_COLUMNS FROM_POLICIES " WHERE r.id = ?", o->id,
+                   "there is no replication policy of that id", e) < 0) {
         return -1;
-    }
-    if (r == 0) {
-        return err_set(e, ERR_NOT_FOUND, "there is no replication policy of that id");
     }
     (void)!str_copy(query_str(&q, 1), o->name, sizeof(o->name));
     if (o->w) {
@@ -456,15 +451,10 @@ static int run_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
-    if (query_open(&q, db, e, "SELECT " RUN_COLUMNS " FROM replication_runs n WHERE n.id = ?", "i",
-                   o->id) < 0 ||
-        (r = query_step(&q, e)) < 0) {
+    if (harbor_row(&q, db, "SELECT " RUN_COLUMNS " FROM replication_runs n WHERE n.id = ?", o->id,
+                   "there is no execution of that id", e) < 0) {
         return -1;
-    }
-    if (r == 0) {
-        return err_set(e, ERR_NOT_FOUND, "there is no execution of that id");
     }
     if (o->w) {
         write_run(o->w, &q);

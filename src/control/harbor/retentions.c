@@ -421,3 +421,68 @@ int harbor_retention_log(struct http_req *r, struct err *e)
     buf_done(&of.list.body);
     return result;
 }
+
+/* --- what a rule may say --- */
+
+static void write_choice(struct jw *w, const char *key, const char *text, const char *is,
+                         const char *is_not)
+{
+    jw_key(w, key);
+    jw_array(w);
+    jw_object(w);
+    jw_kv_c(w, "display_text", text);
+    jw_kv_c(w, "kind", "doublestar");
+    jw_key(w, "decorations");
+    jw_array(w);
+    jw_str(w, str_of(is));
+    jw_str(w, str_of(is_not));
+    jw_end(w);
+    jw_end(w);
+    jw_end(w);
+}
+
+static void write_kind(struct jw *w, enum keep keep)
+{
+    static const char *const texts[KEEPS] = {
+        [KEEP_LATEST_PUSHED] = "the # artifacts that were pushed last",
+        [KEEP_LATEST_PULLED] = "the # artifacts that were pulled last",
+        [KEEP_PUSHED_DAYS] = "what was pushed within the last # days",
+        [KEEP_PULLED_DAYS] = "what was pulled within the last # days",
+        [KEEP_ALWAYS] = "everything"};
+
+    jw_object(w);
+    jw_kv_c(w, "rule_template", templates[keep]);
+    jw_kv_c(w, "display_text", texts[keep]);
+    jw_kv_c(w, "action", "retain");
+    jw_key(w, "params");
+    jw_array(w);
+    if (keep != KEEP_ALWAYS) {
+        bool in_days = keep == KEEP_PUSHED_DAYS || keep == KEEP_PULLED_DAYS;
+
+        jw_object(w);
+        jw_kv_c(w, "type", "int");
+        jw_kv_c(w, "unit", in_days ? "DAYS" : "COUNT");
+        jw_kv_bool(w, "required", true);
+        jw_end(w);
+    }
+    jw_end(w);
+    jw_end(w);
+}
+
+int harbor_retention_kinds(struct http_req *r, struct err *e)
+{
+    struct buf b = BUF_MAX(16 * KIB);
+    struct jw w = JW(&b);
+
+    jw_object(&w);
+    jw_key(&w, "templates");
+    jw_array(&w);
+    for (int keep = 0; keep < KEEPS; keep++) {
+        write_kind(&w, (enum keep)keep);
+    }
+    jw_end(&w);
+    write_choice(&w, "scope_selectors", "Repositories", "repoMatches", "repoExcludes");
+    write_choice(&w, "tag_selectors", "Tags", "matches", "excludes");
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, 0, e);
+}

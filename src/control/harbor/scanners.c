@@ -205,6 +205,32 @@ int harbor_scanner_add(struct http_req *r, struct err *e)
     return http_reply_empty(r, 201, e);
 }
 
+/* Nothing said of a sign-in, or what was told of it: it stays. null: it is taken away. */
+static bool says_auth(const json_t *body)
+{
+    const json_t *auth = json_object_get(body, "auth");
+
+    return auth != NULL && !(json_is_string(auth) && json_string_length(auth) == 0);
+}
+
+int harbor_scanner_change(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str name, url, auth;
+    struct one o = {0};
+
+    if (scanner_of(r, &o, e) < 0 || http_body_json(r, &body, e) < 0 ||
+        read_scanner(r, body, &name, &url, &auth, e) < 0) {
+        return -1;
+    }
+    r->audit_note = o.name;
+    return scanner_change(h->supply, o.id, name, url,
+                          says_auth(body) ? auth : (struct str){.p = NULL}, e) < 0
+               ? -1
+               : http_reply_empty(r, 200, e);
+}
+
 /* Harbor answers with what was deleted. */
 int harbor_scanner_delete(struct http_req *r, struct err *e)
 {

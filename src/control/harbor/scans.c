@@ -362,3 +362,58 @@ int harbor_scan_log(struct http_req *r, struct err *e)
                ? -1
                : harbor_reply_log(r, &b, e);
 }
+
+/* --- of all images --- */
+
+static int metrics_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    static const struct {
+        const char *state, *told;
+    } states[] = {{"waiting", "Pending"},
+                  {"running", "Running"},
+                  {"succeeded", "Success"},
+                  {"failed", "Error"},
+                  {"stopped", "Stopped"}};
+    struct jw *w = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int64_t total = 0, ended = 0;
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT state, count(*), sum(ended_ms IS NOT NULL) FROM supply_scans"
+                   " GROUP BY state",
+                   "") < 0) {
+        return -1;
+    }
+    jw_key(w, "metrics");
+    jw_object(w);
+    while ((r = query_step(&q, e)) > 0) {
+        for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+            if (str_eq_c(query_str(&q, 0), states[i].state)) {
+                jw_kv_i64(w, states[i].told, query_i64(&q, 1));
+            }
+        }
+        total += query_i64(&q, 1);
+        ended += query_i64(&q, 2);
+    }
+    jw_end(w);
+    jw_kv_i64(w, "total", total);
+    jw_kv_i64(w, "completed", ended);
+    jw_kv_bool(w, "ongoing", ended < total);
+    jw_kv_c(w, "trigger", "Event");
+    return r;
+}
+
+/* The last scan of each image: they are scanned when they come, or one by one. */
+int harbor_scans_metrics(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct buf b = BUF_MAX(4096);
+    struct jw w = JW(&b);
+    int result;
+
+    jw_object(&w);
+    result = state_read(h->state, metrics_fn, &w, e);
+    jw_end(&w);
+    return harbor_reply_and_free(r, 200, &b, result, e);
+}

@@ -61,15 +61,10 @@ static int user_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct one *o = ctx;
     SCOPED(query_done) struct query q = {0};
-    int r;
 
-    if (query_open(&q, db, e, "SELECT " USER_COLUMNS " FROM users u WHERE u.id = ?", "i", o->id) <
-            0 ||
-        (r = query_step(&q, e)) < 0) {
+    if (harbor_row(&q, db, "SELECT " USER_COLUMNS " FROM users u WHERE u.id = ?", o->id,
+                   "there is no user of that id", e) < 0) {
         return -1;
-    }
-    if (r == 0) {
-        return err_set(e, ERR_NOT_FOUND, "there is no user of that id");
     }
     (void)!str_copy(query_str(&q, 1), o->name, sizeof(o->name));
     if (o->w) {
@@ -88,11 +83,23 @@ static int reply_user(struct http_req *r, int64_t id, struct err *e)
         r, 200, &b, state_read(h->state, user_fn, &(struct one){.id = id, .w = &w}, e), e);
 }
 
+/* The id of the path: his own, or an administrator may have any. */
+static int seen_id(struct http_req *r, int64_t *id, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+
+    return harbor_path_id(r, "id", id, e) < 0 ||
+                   (*id != r->who.user_id &&
+                    access_authorize(h->access, r, PERM_USER_MANAGE, STR_EMPTY, e) < 0)
+               ? -1
+               : 0;
+}
+
 int harbor_user(struct http_req *r, struct err *e)
 {
     int64_t id;
 
-    return harbor_path_id(r, "id", &id, e) < 0 ? -1 : reply_user(r, id, e);
+    return seen_id(r, &id, e) < 0 ? -1 : reply_user(r, id, e);
 }
 
 int harbor_user_current(struct http_req *r, struct err *e)
@@ -135,6 +142,33 @@ int harbor_user_delete(struct http_req *r, struct err *e)
     struct one o;
 
     return user_of(r, &o, e) < 0 || access_user_delete(h->access, str_of(o.name), e) < 0
+               ? -1
+               : http_reply_empty(r, 200, e);
+}
+
+static int check_same(const json_t *body, const char *key, const char *is, struct err *e)
+{
+    struct str said = str_of(is);
+
+    if (!json_is_null(json_object_get(body, key)) && json_get_str(body, key, &said, e) < 0) {
+        return -1;
+    }
+    return said.len == 0 || str_eq_c(said, is)
+               ? 0
+               : err_set(e, ERR_INVALID, "%s: it is not kept here; leave it out", key);
+}
+
+/* Clients send back what they read. */
+int harbor_user_change(struct http_req *r, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *body = NULL;
+    int64_t id;
+    struct one o;
+
+    return seen_id(r, &id, e) < 0 || user_of(r, &o, e) < 0 || http_body_json(r, &body, e) < 0 ||
+                   check_same(body, "email", "", e) < 0 ||
+                   check_same(body, "realname", o.name, e) < 0 ||
+                   check_same(body, "comment", "", e) < 0
                ? -1
                : http_reply_empty(r, 200, e);
 }

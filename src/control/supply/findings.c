@@ -166,6 +166,17 @@ int findings_write(struct supply *s, const struct artifact *of, struct finding_p
     return state_read(s->state, findings_fn, &op, e);
 }
 
+/* The list that is in force. */
+static int list_of(struct state_db *db, const struct report_op *op, struct trust_policy *out,
+                   struct err *e)
+{
+    if (!trust_policy_lists(op->policy)) {
+        return trust_policy_load(db, op->arena, TRUST_OF_SYSTEM, out, e);
+    }
+    *out = *op->policy;
+    return 0;
+}
+
 static bool is_allowed(const struct trust_policy *p, struct str id)
 {
     for (size_t i = 0; i < p->n_allowed; i++) {
@@ -180,6 +191,7 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct report_op *op = ctx;
     SCOPED(query_done) struct query q = {0};
+    struct trust_policy list;
     int64_t reports;
     int r;
 
@@ -192,14 +204,15 @@ static int judge_fn(struct state_db *db, void *ctx, struct err *e)
     if (reports == 0 || !op->policy->blocks) {
         return 0;
     }
-    if (query_open(&q, db, e,
+    if (list_of(db, op, &list, e) < 0 ||
+        query_open(&q, db, e,
                    "SELECT " COLUMNS " FROM supply_findings WHERE " OF_REPORT
                    " AND severity >= ?3 ORDER BY number",
                    "izi", op->of->project_id, op->of->digest, (int64_t)op->policy->severity) < 0) {
         return -1;
     }
     while ((r = query_step(&q, e)) > 0) {
-        if (!is_allowed(op->policy, query_str(&q, 2))) {
+        if (!is_allowed(&list, query_str(&q, 2))) {
             read_finding(&q, op->arena, op->worst);
             return 0;
         }

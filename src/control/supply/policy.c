@@ -57,7 +57,7 @@ static int need_of(struct str text, struct trust_policy *out, struct err *e)
 int trust_policy_parse(struct arena *a, const json_t *body, struct trust_policy *out, struct err *e)
 {
     static const char *const keys[] = {"require_signature", "block_severity", "block_unscanned",
-                                       "allowed", "scan_on_push"};
+                                       "allowed",           "scan_on_push",   "allowed_off"};
     struct str need = STR("off"), severity = {0};
     const json_t *block = json_object_get(body, "block_severity");
     struct trust_policy p = {0};
@@ -67,6 +67,7 @@ int trust_policy_parse(struct arena *a, const json_t *body, struct trust_policy 
         (!json_is_null(block) && json_get_str(body, "block_severity", &severity, e) < 0) ||
         json_get_bool(body, "block_unscanned", &p.blocks_unscanned, e) < 0 ||
         json_get_bool(body, "scan_on_push", &p.scans_on_push, e) < 0 ||
+        json_get_bool(body, "allowed_off", &p.allowed_off, e) < 0 ||
         allowed_of(a, json_object_get(body, "allowed"), &p, e) < 0) {
         return -1;
     }
@@ -93,6 +94,9 @@ void trust_policy_write(const struct trust_policy *p, struct jw *w)
         jw_str(w, p->allowed[i]);
     }
     jw_end(w);
+    if (p->allowed_off && p->n_allowed > 0) {
+        jw_kv_bool(w, "allowed_off", true);
+    }
     jw_end(w);
 }
 
@@ -108,18 +112,30 @@ int trust_policy_of_text(struct arena *a, struct str text, struct trust_policy *
     return doc == NULL ? -1 : trust_policy_parse(a, doc, out, e);
 }
 
-static int read_fn(struct state_db *db, void *ctx, struct err *e)
+bool trust_policy_lists(const struct trust_policy *p)
 {
-    struct policy_op *op = ctx;
+    return p->n_allowed > 0 && !p->allowed_off;
+}
+
+int trust_policy_load(struct state_db *db, struct arena *a, int64_t project_id,
+                      struct trust_policy *out, struct err *e)
+{
     SCOPED(query_done) struct query q = {0};
     int r;
 
     if (query_open(&q, db, e, "SELECT policy FROM supply_projects WHERE project_id = ?", "i",
-                   op->project_id) < 0 ||
+                   project_id) < 0 ||
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
-    return trust_policy_of_text(op->arena, r > 0 ? query_str(&q, 0) : STR_EMPTY, op->out, e);
+    return trust_policy_of_text(a, r > 0 ? query_str(&q, 0) : STR_EMPTY, out, e);
+}
+
+static int read_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct policy_op *op = ctx;
+
+    return trust_policy_load(db, op->arena, op->project_id, op->out, e);
 }
 
 int trust_policy_read(struct supply *s, struct arena *a, int64_t project_id,
@@ -140,7 +156,7 @@ static int save(struct state_db *db, int64_t project_id, const struct trust_poli
     if (text.failed) {
         return err_set(e, ERR_LIMIT, "the rules are too long");
     }
-    return access_project_check(db, project_id, e) < 0
+    return project_id != TRUST_OF_SYSTEM && access_project_check(db, project_id, e) < 0
                ? -1
                : state_run(db, e,
                            "INSERT INTO supply_projects(project_id, policy) VALUES (?, ?)"

@@ -24,12 +24,19 @@ struct trust_policy {
     bool blocks_unscanned, scans_on_push;
     struct str *allowed; /* ids that do not count */
     size_t n_allowed;
+    bool allowed_off; /* they are kept, and not in force */
 };
+/* The list of the system counts for a project that has none of its own, or not in force. */
+bool trust_policy_lists(const struct trust_policy *p);
+enum { TRUST_OF_SYSTEM = 0 /* a project_id whose `allowed` is that list */ };
 int trust_policy_read(struct supply *s, struct arena *a, int64_t project_id,
                       struct trust_policy *out, struct err *e) MUST_USE;
 /* As the rows keep it; empty: no rules. */
 int trust_policy_of_text(struct arena *a, struct str text, struct trust_policy *out,
                          struct err *e) MUST_USE;
+/* The same in a transaction. */
+int trust_policy_load(struct state_db *db, struct arena *a, int64_t project_id,
+                      struct trust_policy *out, struct err *e) MUST_USE;
 /* Changes the rules in one transaction, which may be run again. */
 typedef int trust_change(void *ctx, struct trust_policy *p, struct err *e);
 int trust_policy_change(struct supply *s, struct arena *a, int64_t project_id, trust_change *change,
@@ -42,6 +49,10 @@ struct scanner {
 };
 int scanner_add(struct supply *s, struct str name, struct str url, struct str auth,
                 struct err *e) MUST_USE;
+/* `id` as the rows have it. auth.p == NULL: what it signs in with stays, as long as the server
+ * does. */
+int scanner_change(struct supply *s, int64_t id, struct str name, struct str url, struct str auth,
+                   struct err *e) MUST_USE;
 int scanner_drop(struct supply *s, struct str name, struct err *e) MUST_USE;
 /* p == NULL: the one that was added first. ERR_NOT_FOUND. */
 int scanner_get(struct supply *s, struct arena *a, struct str name, struct scanner *out,

@@ -28,28 +28,81 @@ static struct str place_of(int64_t id, char out[SECRETS_PLACE_MAX])
     return str_n(out, (size_t)n);
 }
 
-static int add_fn(struct state_db *db, void *ctx, struct err *e)
+static int name_taken(const struct scanner_op *op, int result, struct err *e)
 {
-    struct scanner_op *op = ctx;
+    return result < 0 && e->kind == ERR_CONFLICT
+               ? err_set(e, ERR_CONFLICT, "there is a scanner \"%.*s\" already", STR_ARG(op->name))
+               : result;
+}
+
+/* Empty: it signs in no more. */
+static int set_auth(struct state_db *db, const struct scanner_op *op, struct err *e)
+{
     SCOPED(buf_done) struct buf sealed = BUF_MAX(LIMIT_SCANNER_AUTH_BYTES + SECRETS_OVERHEAD);
     char place[SECRETS_PLACE_MAX];
-    int r = state_run(db, e, "INSERT INTO supply_scanners(name, url, created_ms) VALUES (?, ?, ?)",
-                      "ssi", op->name, op->url, clock_wall_ms());
 
-    if (r < 0) {
-        return e->kind == ERR_CONFLICT
-                   ? err_set(e, ERR_CONFLICT, "there is a scanner \"%.*s\" already",
-                             STR_ARG(op->name))
-                   : -1;
-    }
-    op->id = state_last_id(db);
     if (op->auth.len == 0) {
-        return 0;
+        return state_run(db, e, "UPDATE supply_scanners SET auth = NULL WHERE id = ?", "i", op->id);
     }
     return secrets_wrap(op->s->secrets, place_of(op->id, place), op->auth, &sealed, e) < 0
                ? -1
                : state_run(db, e, "UPDATE supply_scanners SET auth = ? WHERE id = ?", "bi",
                            buf_str(&sealed), op->id);
+}
+
+static int add_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct scanner_op *op = ctx;
+
+    if (name_taken(op,
+                   state_run(db, e,
+                             "INSERT INTO supply_scanners(name, url, created_ms) VALUES (?, ?, ?)",
+                             "ssi", op->name, op->url, clock_wall_ms()),
+                   e) < 0) {
+        return -1;
+    }
+    op->id = state_last_id(db);
+    return set_auth(db, op, e);
+}
+
+/* What nobody can read shall not be had by naming another server either. */
+static int check_server(struct state_db *db, const struct scanner_op *op, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    char before[LIMIT_WEBHOOK_URL_BYTES + 1] = "", after[LIMIT_WEBHOOK_URL_BYTES + 1] = "";
+    int r;
+
+    if (query_open(&q, db, e, "SELECT url, auth IS NOT NULL FROM supply_scanners WHERE id = ?", "i",
+                   op->id) < 0 ||
+        (r = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (r == 0) {
+        return err_set(e, ERR_NOT_FOUND, "there is no such scanner");
+    }
+    return op->auth.p == NULL && query_i64(&q, 1) != 0 &&
+                   (str_copy(query_str(&q, 0), before, sizeof(before)) < 0 ||
+                    str_copy(op->url, after, sizeof(after)) < 0 ||
+                    !fetch_same_origin(before, after))
+               ? err_set(e, ERR_INVALID,
+                         "what it signs in with was given for another server: give it again with "
+                         "the new url, or null")
+               : 0;
+}
+
+static int change_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct scanner_op *op = ctx;
+
+    return check_server(db, op, e) < 0 ||
+                   name_taken(op,
+                              state_run(db, e,
+                                        "UPDATE supply_scanners SET name = ?, url = ? WHERE id = ?",
+                                        "ssi", op->name, op->url, op->id),
+                              e) < 0 ||
+                   (op->auth.p != NULL && set_auth(db, op, e) < 0)
+               ? -1
+               : 0;
 }
 
 static bool is_plain(struct str s)
@@ -62,10 +115,8 @@ static bool is_plain(struct str s)
     return true;
 }
 
-int scanner_add(struct supply *s, struct str name, struct str url, struct str auth, struct err *e)
+static int check_form(struct str name, struct str url, struct str auth, struct err *e)
 {
-    struct scanner_op op = {.s = s, .name = name, .url = url, .auth = auth};
-
     if (thing_name_check(name, e) < 0) {
         return -1;
     }
@@ -80,7 +131,22 @@ int scanner_add(struct supply *s, struct str name, struct str url, struct str au
                        "auth_header: give the value of the Authorization header, such as \"Bearer "
                        "...\", in one line");
     }
-    return state_write(s->state, add_fn, &op, e);
+    return 0;
+}
+
+int scanner_add(struct supply *s, struct str name, struct str url, struct str auth, struct err *e)
+{
+    struct scanner_op op = {.s = s, .name = name, .url = url, .auth = auth};
+
+    return check_form(name, url, auth, e) < 0 ? -1 : state_write(s->state, add_fn, &op, e);
+}
+
+int scanner_change(struct supply *s, int64_t id, struct str name, struct str url, struct str auth,
+                   struct err *e)
+{
+    struct scanner_op op = {.s = s, .id = id, .name = name, .url = url, .auth = auth};
+
+    return check_form(name, url, auth, e) < 0 ? -1 : state_write(s->state, change_fn, &op, e);
 }
 
 static int drop_fn(struct state_db *db, void *ctx, struct err *e)

@@ -420,13 +420,14 @@ const struct http_schema supply_schemas[] = {
     {"TrustKeyNew", "{name: string, pem: string}"},
     {"TrustKey", "{name: string, algorithm: string, fingerprint: string, pem: string,"
                  " created_at: time, created_by: string}"},
-    {"TrustPolicyChange",
-     "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
-     " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
-     " block_unscanned?: boolean, scan_on_push?: boolean, allowed?: [string]}"},
+    {"TrustPolicyChange", "{require_signature?: 'off' | 'pull' | 'pull_and_run',"
+                          " block_severity?: 'low' | 'medium' | 'high' | 'critical' | null,"
+                          " block_unscanned?: boolean, scan_on_push?: boolean, allowed?: [string],"
+                          " allowed_off?: boolean}"},
     {"TrustPolicy", "{require_signature: 'off' | 'pull' | 'pull_and_run',"
                     " block_severity: 'low' | 'medium' | 'high' | 'critical' | null,"
-                    " block_unscanned: boolean, scan_on_push: boolean, allowed: [string]}"},
+                    " block_unscanned: boolean, scan_on_push: boolean, allowed: [string],"
+                    " allowed_off?: boolean}"},
     {"ImageTrust", "{digest: string, signed_by: string | null, pull_refused: string | null,"
                    " run_refused: string | null, report: ReportSummary | null,"
                    " scan: ImageScan | null}"},

@@ -22,7 +22,8 @@ enum hook_field {
     HOOK_HAS_AUTH = 64,
     HOOK_HAS_SECRET = 128,
     HOOK_HAS_CA = 256,
-    HOOK_HAS_ENABLED = 512
+    HOOK_HAS_ENABLED = 512,
+    HOOK_HAS_SKIPS = 1024 /* never of a body: an administrator's to say */
 };
 struct hook_change {
     unsigned given; /* hook_field */
@@ -30,6 +31,7 @@ struct hook_change {
     unsigned events; /* EVENT_BITs */
     enum hook_format format;
     bool enabled;
+    bool skips; /* any certificate is believed */
 };
 /* Views into `body`. Names every mistake at once. */
 int hook_change_parse(const json_t *body, struct hook_change *out, struct err *e) MUST_USE;

@@ -96,13 +96,14 @@ static int add_fn(struct state_db *db, void *ctx, struct err *e)
         name_taken(c,
                    state_run(db, e,
                              "INSERT INTO webhooks(project_id, name, url, events, format,"
-                             " repositories, tags, ca, enabled, created_ms, created_by, updated_ms)"
-                             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                             "issiisssiisi", op->key.project_id, c->name, c->url,
+                             " repositories, tags, ca, enabled, created_ms, created_by, updated_ms,"
+                             " skip_verify) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             "issiisssiisii", op->key.project_id, c->name, c->url,
                              (int64_t)c->events, (int64_t)c->format,
                              c->repositories.p ? c->repositories : STR_EMPTY,
                              c->tags.p ? c->tags : STR_EMPTY, c->ca.p ? c->ca : STR_EMPTY,
-                             (int64_t)c->enabled, now, op->by, now),
+                             (int64_t)c->enabled, now, op->by, now,
+                             (int64_t)((c->given & HOOK_HAS_SKIPS) && c->skips)),
                    e) < 0) {
         return -1;
     }
@@ -195,6 +196,11 @@ static int change_numbers(struct state_db *db, const struct hook_op *op, struct 
     if ((c->given & HOOK_HAS_EVENTS) &&
         state_run(db, e, "UPDATE webhooks SET events = ? WHERE id = ?", "ii", (int64_t)c->events,
                   op->key.id) < 0) {
+        return -1;
+    }
+    if ((c->given & HOOK_HAS_SKIPS) &&
+        state_run(db, e, "UPDATE webhooks SET skip_verify = ? WHERE id = ?", "ii",
+                  (int64_t)c->skips, op->key.id) < 0) {
         return -1;
     }
     return (c->given & HOOK_HAS_FORMAT) &&

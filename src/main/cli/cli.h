@@ -176,6 +176,10 @@ void print_pairs(const char *const *pairs);
 void print_facts(const char *const *pairs);
 /* Text from outside for a terminal: control bytes are shown, not obeyed. */
 void print_safe(FILE *out, struct str s);
+/* A name from outside as one word of a command that people copy: quoted where a shell would read
+ * something into it, without control bytes; "NAME" for one that is too long to be any here, or
+ * would be an option. In the arena of the process, as url_segment. */
+const char *shell_word(const char *s);
 const char *json_text(const json_t *obj, const char *key); /* "" when missing */
 int64_t json_number(const json_t *obj, const char *key);   /* 0 when missing */
 /* "&q=..." of --filter, or ""; the caller frees it. */

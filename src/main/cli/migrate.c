@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of the report; a migration may tell of millions. */
+enum { ROWS_BYTES_MAX = 64 * MIB };
+
 static const char *const outcomes[OUTCOMES] = {"brought", "would bring", "there",
                                                "skipped", "failed",      "to do"};
 
@@ -37,11 +40,34 @@ static json_t *text_of(const char *s)
     return text ? text : json_string(copy);
 }
 
+/* With --json all are told of at the end, else only what somebody has to see to. What came is the
+ * most: it takes at most half of the room. */
+static void keep_row(struct migration *m, enum outcome o, const char *kind, const char *name,
+                     const char *why)
+{
+    bool is_plain = o == BROUGHT || o == WOULD;
+    int64_t size = (int64_t)(256 + strnlen(name, 1024) + strnlen(why, 1024));
+    json_t *row;
+
+    if (is_plain && !m->c->json) {
+        return;
+    }
+    if (m->rows_bytes + size > (is_plain ? ROWS_BYTES_MAX / 2 : ROWS_BYTES_MAX)) {
+        m->rows_left_out++;
+        return;
+    }
+    m->rows_bytes += size;
+    row = json_pack("{s:s, s:s, s:o}", "outcome", outcomes[o], "kind", kind, "name", text_of(name));
+    if (why[0]) {
+        (void)json_object_set_new(row, "why", text_of(why));
+    }
+    (void)json_array_append_new(m->rows, row);
+}
+
 void migrate_note(struct migration *m, enum outcome o, const char *kind, const char *name,
                   const char *why_fmt, ...)
 {
     SCOPED(freep) char *why = NULL;
-    json_t *row;
     va_list ap;
 
     va_start(ap, why_fmt);
@@ -53,11 +79,7 @@ void migrate_note(struct migration *m, enum outcome o, const char *kind, const c
     if (o == THERE) { /* the most, and the least to say of */
         return;
     }
-    row = json_pack("{s:s, s:s, s:o}", "outcome", outcomes[o], "kind", kind, "name", text_of(name));
-    if (why[0]) {
-        (void)json_object_set_new(row, "why", text_of(why));
-    }
-    (void)json_array_append_new(m->rows, row);
+    keep_row(m, o, kind, name, why);
     if (!m->c->json) {
         SCOPED(freep)
         char *line = xasprintf("%-11s  %-10s  %.1024s%s%s", outcomes[o], kind, name,
@@ -66,6 +88,12 @@ void migrate_note(struct migration *m, enum outcome o, const char *kind, const c
         print_line(line);
         (void)fflush(stdout);
     }
+}
+
+void migrate_never(struct migration *m, const char *kind, const char *name, const char *why)
+{
+    m->never++;
+    migrate_note(m, FAILED, kind, name, "%s", why);
 }
 
 void migrate_refused(struct migration *m, const char *kind, const char *name, const struct err *e)
@@ -83,10 +111,11 @@ static json_t *report(const struct migration *m)
     for (int i = 0; i < OUTCOMES; i++) {
         (void)json_object_set_new(counts, outcomes[i], json_integer(m->counts[i]));
     }
-    return json_pack("{s:b, s:O, s:o, s:O, s:{s:I, s:I, s:I, s:I}}", "dry_run", m->is_dry, "items",
-                     m->rows, "counts", counts, "secrets", m->secrets, "moved", "manifests",
-                     (json_int_t)t.manifests, "blobs", (json_int_t)t.blobs, "mounted",
-                     (json_int_t)t.mounted, "bytes", (json_int_t)t.bytes);
+    return json_pack("{s:b, s:O, s:I, s:o, s:O, s:{s:I, s:I, s:I, s:I}}", "dry_run", m->is_dry,
+                     "items", m->rows, "left_out", (json_int_t)m->rows_left_out, "counts", counts,
+                     "secrets", m->secrets, "moved", "manifests", (json_int_t)t.manifests, "blobs",
+                     (json_int_t)t.blobs, "mounted", (json_int_t)t.mounted, "bytes",
+                     (json_int_t)t.bytes);
 }
 
 static void print_rows(const struct migration *m, enum outcome o, const char *title)
@@ -120,7 +149,10 @@ static void print_secrets(const struct migration *m)
     }
     json_array_foreach(m->secrets, i, one)
     {
-        (void)printf("  %s  %s\n", json_text(one, "robot"), json_text(one, "secret"));
+        SCOPED(freep)
+        char *line = xasprintf("  %s  %s", json_text(one, "robot"), json_text(one, "secret"));
+
+        print_line(line);
     }
 }
 
@@ -138,6 +170,9 @@ static void tell(const struct migration *m)
     print_rows(m, TODO, "To do by hand:");
     print_rows(m, SKIPPED, "Skipped:");
     print_rows(m, FAILED, "Failed:");
+    if (m->rows_left_out > 0) {
+        (void)printf("\n%lld more of these stand above alone.\n", (long long)m->rows_left_out);
+    }
     print_secrets(m);
     (void)printf(
         "\n%lld %s, %lld there already, %lld skipped, %lld failed; %lld blobs moved (%s).\n",
@@ -149,10 +184,22 @@ static void tell(const struct migration *m)
 
 /* --- what is here --- */
 
-int here_list(struct migration *m, const char *path, json_t **items, struct err *e)
+static int each_here(const json_t *page, source_row *each, void *ctx, struct err *e)
 {
-    SCOPED(json_decrefp) json_t *all = json_array();
+    const json_t *row;
+    size_t i;
 
+    json_array_foreach(page, i, row)
+    {
+        if (each(ctx, row, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int here_each(struct migration *m, const char *path, source_row *each, void *ctx, struct err *e)
+{
     for (int page = 1;; page++) {
         SCOPED(json_decrefp) json_t *some = NULL;
 
@@ -160,14 +207,32 @@ int here_list(struct migration *m, const char *path, json_t **items, struct err 
                         path, strchr(path, '?') ? '&' : '?', page) < 0) {
             return -1;
         }
-        if (json_array_extend(all, some) < 0) {
+        if (!json_is_array(some)) {
             return err_set(e, ERR_INTERNAL, "the server's list %s is none", path);
         }
+        if (each_here(some, each, ctx, e) < 0) {
+            return -1;
+        }
         if (json_array_size(some) < 100) {
-            *items = json_incref(all);
             return 0;
         }
     }
+}
+
+static int take_row(void *ctx, const json_t *row, struct err *e UNUSED)
+{
+    return json_array_append(ctx, (json_t *)(uintptr_t)row);
+}
+
+int here_list(struct migration *m, const char *path, json_t **items, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *all = json_array();
+
+    if (here_each(m, path, take_row, all, e) < 0) {
+        return -1;
+    }
+    *items = json_incref(all);
+    return 0;
 }
 
 const json_t *here_find(const json_t *items, const char *key, const char *value)
@@ -235,7 +300,7 @@ static int find_here(struct migration *m, struct project *p, struct err *e)
                ? err_set(e, ERR_CONFLICT,
                          "the project is public here and not there: strata project set %s --public "
                          "no, or give it another name, --map %s=NAME",
-                         p->to, p->name)
+                         p->to, shell_word(p->name))
                : 0;
 }
 
@@ -255,41 +320,81 @@ static int64_t quota_of(struct migration *m, const struct project *p)
     return n > 0 ? n : 0;
 }
 
-/* Switches that have another place here. */
-static void tell_metadata(struct migration *m, const struct project *p)
+/* What the rules of the project have not, though those there have it. Of a project that is here
+ * already nothing is changed, so that is told. */
+static void tell_rules(struct migration *m, const struct project *p, const json_t *here)
 {
     static const char *const switches[][2] = {
-        {"prevent_vul", "--block SEVERITY"},
+        {"prevent_vul", "--block SEVERITY --block-unscanned yes"},
         {"auto_scan", "--scan-on-push yes"},
         {"enable_content_trust", "--signed pull"},
         {"enable_content_trust_cosign", "--signed pull"},
     };
-    const json_t *metadata = json_object_get(p->row, "metadata");
+    const json_t *there = json_object_get(p->row, "metadata");
 
     for (size_t i = 0; i < ARRAY_LEN(switches); i++) {
-        if (strcmp(json_text(metadata, switches[i][0]), "true") == 0) {
-            migrate_note(m, TODO, "project", p->to, "%s is on there: strata trust set %s -p %s",
-                         switches[i][0], switches[i][1], p->to);
+        if (strcmp(json_text(there, switches[i][0]), "true") == 0 &&
+            strcmp(json_text(here, switches[i][0]), "true") != 0) {
+            migrate_note(m, TODO, "project", p->to,
+                         "%s is on there and off here: strata trust set %s -p %s", switches[i][0],
+                         switches[i][1], shell_word(p->to));
         }
     }
 }
 
-/* false: told of, and nothing more is to be done with it. */
+static void tell_there(struct migration *m, const struct project *p)
+{
+    SCOPED(json_decrefp) json_t *have = NULL;
+    struct err e = {0};
+
+    if (client_call(m->c->client, "GET", NULL, &have, &e, "/api/v2.0/projects/%lld",
+                    (long long)p->id) < 0) {
+        migrate_note(m, FAILED, "project", p->to, "%s", e.msg);
+        return;
+    }
+    tell_rules(m, p, json_object_get(have, "metadata"));
+}
+
+/* What its rules need that does not come from there. */
+static void tell_needs(struct migration *m, const struct project *p, const json_t *metadata)
+{
+    if (json_object_get(metadata, "enable_content_trust") != NULL ||
+        json_object_get(metadata, "enable_content_trust_cosign") != NULL) {
+        migrate_note(m, TODO, "project", p->to,
+                     "only signed images are pulled, as there, and signatures count by keys here: "
+                     "strata key add NAME FILE -p %s",
+                     shell_word(p->to));
+    }
+    if (json_object_get(metadata, "prevent_vul") != NULL) {
+        migrate_note(m, TODO, "project", p->to,
+                     "only images that were scanned are pulled, as there, and reports do not come: "
+                     "strata scanner add NAME --url URL, and scan them");
+    }
+    if (json_array_size(json_object_get(json_object_get(p->row, "cve_allowlist"), "items")) > 0 &&
+        json_number(json_object_get(p->row, "cve_allowlist"), "expires_at") > 0) {
+        migrate_note(m, TODO, "project", p->to,
+                     "its list of allowed findings ends one day there, which one here cannot: "
+                     "strata trust set --allow ID -p %s",
+                     shell_word(p->to));
+    }
+}
+
+/* false: told of, and nothing more is to be done with it. Its rules are there from the first: what
+ * may not be pulled there may not be pulled here either. */
 static bool make_project(struct migration *m, struct project *p)
 {
     int64_t quota = quota_of(m, p);
-    SCOPED(json_decrefp)
-    json_t *body = json_pack("{s:s, s:{s:s}}", "project_name", p->to, "metadata", "public",
-                             is_public(p->row) ? "true" : "false");
+    SCOPED(json_decrefp) json_t *body = translate_metadata(p->row);
     struct err e = {0};
 
+    (void)json_object_set_new(body, "project_name", json_string(p->to));
     if (quota > 0) {
         (void)json_object_set_new(body, "storage_limit", json_integer(quota));
     }
     if (!here_add(m, "project", p->to, "/projects", body)) {
         return false;
     }
-    tell_metadata(m, p);
+    tell_needs(m, p, json_object_get(body, "metadata"));
     if (!m->is_dry && find_here(m, p, &e) < 0) {
         migrate_note(m, FAILED, "project", p->to, "%s", e.msg);
     }
@@ -308,7 +413,7 @@ static bool is_legal(struct migration *m, const struct project *p)
     migrate_note(m, FAILED, "project", p->name,
                  "no project here can be called so (lower-case letters and digits, joined by '.', "
                  "'_' or '-', at most %d): give it another name, --map %s=NAME",
-                 LIMIT_NAME_BYTES, p->name);
+                 LIMIT_NAME_BYTES, shell_word(p->name));
     return false;
 }
 
@@ -319,13 +424,13 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     struct project p = {
         .name = name, .to = to ? to : name, .there_id = json_number(row, "project_id"), .row = row};
     struct err why = {0};
-    int64_t failed;
+    int64_t waits;
 
     if (json_number(row, "registry_id") > 0) {
         migrate_note(m, SKIPPED, "project", name,
                      "it is a cache of another registry: strata project create %s --proxy "
                      "REGISTRY; what it holds comes again by itself",
-                     p.to);
+                     shell_word(p.to));
         return 0;
     }
     if (!is_legal(m, &p)) {
@@ -337,12 +442,14 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
     }
     if (p.id != 0) {
         migrate_note(m, THERE, "project", p.to, "%s", "");
+        tell_there(m, &p);
     } else if (!make_project(m, &p)) {
         return 0;
     }
     migrate_members(m, &p);
     migrate_robots(m, &p);
-    failed = m->counts[FAILED];
+    waits = m->counts[FAILED] - m->never;
+    migrate_labels(m, &p);
     if (migrate_images(m, &p, &why) < 0) {
         if (why.kind == ERR_UNAVAILABLE || why.kind == ERR_TIMEOUT || why.kind == ERR_NO_SPACE ||
             why.kind == ERR_THROTTLED) {
@@ -351,13 +458,45 @@ static int bring_project(void *ctx, const json_t *row, struct err *e)
         }
         migrate_note(m, FAILED, "images", p.to, "%s", why.msg);
     }
-    if (m->counts[FAILED] > failed) { /* rules about the newest would count what came late as new */
+    /* Rules about the newest would count what came late as new. What never comes is not waited for.
+     */
+    if (m->counts[FAILED] - m->never > waits) {
         migrate_note(m, TODO, "policies", p.to,
                      "rules and webhooks wait until all images are here: run it again");
     } else {
         migrate_policies(m, &p);
     }
     return 0;
+}
+
+/* The list of the system, where there is none here. A Harbor may have none to tell. */
+static void bring_allowlist(struct migration *m)
+{
+    SCOPED(json_decrefp) json_t *there = NULL;
+    SCOPED(json_decrefp) json_t *here = NULL;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct err e = {0};
+    bool is_told = source_get(m->from, "/system/CVEAllowlist", &there, &e) == 0;
+
+    if (!is_told && (e.kind == ERR_UNAVAILABLE || e.kind == ERR_TIMEOUT)) {
+        migrate_note(m, FAILED, "allowlist", "system", "%s", e.msg);
+    }
+    body = is_told ? translate_allowlist(there) : NULL;
+    if (body == NULL) {
+        return;
+    }
+    if (client_call(m->c->client, "GET", NULL, &here, &e, "/api/v2.0/system/CVEAllowlist") < 0) {
+        migrate_note(m, FAILED, "allowlist", "system", "%s", e.msg);
+    } else if (json_array_size(json_object_get(here, "items")) > 0) {
+        migrate_note(m, THERE, "allowlist", "system", "%s", "");
+    } else if (m->is_dry) {
+        migrate_note(m, WOULD, "allowlist", "system", "%s", "");
+    } else if (client_call(m->c->client, "PUT", body, NULL, &e, "/api/v2.0/system/CVEAllowlist") <
+               0) {
+        migrate_refused(m, "allowlist", "system", &e);
+    } else {
+        migrate_note(m, BROUGHT, "allowlist", "system", "%s", "");
+    }
 }
 
 struct wanted {
@@ -396,6 +535,8 @@ static int bring_all(struct migration *m, struct err *e)
     if (cli_option(m->c, "project")) {
         return 0;
     }
+    migrate_labels(m, NULL);
+    bring_allowlist(m);
     if (source_each(m->from, "/projects", bring_project, m, e) < 0) {
         return -1;
     }
@@ -528,6 +669,9 @@ static void close_all(struct migration *m)
     json_decref(m->secrets);
     json_decref(m->known);
     json_decref(m->robot_rights);
+    json_decref(m->labels_here);
+    json_decref(m->project_labels_here);
+    json_decref(m->label_names);
 }
 
 /* What was done is told of also when the rest could not be. */
@@ -538,6 +682,7 @@ int verb_image_migrate(struct cli *c, struct err *e)
                           .maps = json_object(),
                           .rows = json_array(),
                           .secrets = json_array(),
+                          .label_names = json_object(),
                           .secrets_fd = -1};
     int result;
 

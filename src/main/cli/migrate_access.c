@@ -43,7 +43,8 @@ static bool make_group(struct migration *m, const char *name)
     if (!here_add(m, "group", name, "/usergroups", body)) {
         return false;
     }
-    migrate_note(m, TODO, "group", name, "nobody is in it yet: strata group add %s USER", name);
+    migrate_note(m, TODO, "group", name, "nobody is in it yet: strata group add %s USER",
+                 shell_word(name));
     return true;
 }
 
@@ -76,7 +77,7 @@ static void add_member(const struct members *of, const char *type, const char *n
         if (!is_group) {
             migrate_note(of->m, SKIPPED, "member", what,
                          "no user here has this name: strata user create %s, and run this again",
-                         name);
+                         shell_word(name));
             return;
         }
         if (!make_group(of->m, name)) {
@@ -112,12 +113,12 @@ static int bring_member(void *ctx, const json_t *row, struct err *e UNUSED)
         migrate_note(of->m, TODO, "member", what,
                      "Harbor's maintainer became a developer: strata project grant %s maintainer "
                      "-p %s gives more",
-                     name, of->p->to);
+                     shell_word(name), shell_word(of->p->to));
     } else if (roles[i].theirs == 5) {
         migrate_note(of->m, SKIPPED, "member", what,
                      "a limited guest is not here: strata project grant %s guest -p %s lets him "
                      "see the members too",
-                     name, of->p->to);
+                     shell_word(name), shell_word(of->p->to));
     }
     return 0;
 }

@@ -5,8 +5,10 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "main/cli/transfer.h"
+#include "registry/manifest.h"
 #include "registry/names.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,11 +17,18 @@ enum { ARTIFACTS_MAX = 500000 /* of a repository */, TAGS_MAX = 500000 };
 struct tag {
     const char *name, *pushed;
 };
+struct label {
+    int64_t id; /* here */
+    const char *name;
+};
 struct artifact {
     const char *reference; /* a digest, or a tag that the list does not have */
     const char *pushed;    /* RFC 3339, or "" */
+    bool is_image;         /* the list says so: nothing but layers belongs to it */
+    bool is_told;          /* the list says what refers to it */
     VEC(struct tag) tags;
-    VEC(const char *) accessories;
+    VEC(struct label) labels;
+    VEC(const char *) accessories, parts; /* parts: of an index, when they are told */
 };
 struct repository {
     struct migration *m;
@@ -29,6 +38,9 @@ struct repository {
     VEC(struct artifact) artifacts;
     struct map tags; /* names of those that the list has */
     size_t n_tags;
+    /* Of the list here, from before: digests; tag -> digest; "digest label-id". What it does not
+     * have is asked for one by one. */
+    struct map here, here_tags, here_labels;
 };
 
 static const char *keep(struct repository *r, const char *s)
@@ -56,12 +68,47 @@ static int take_tags(struct repository *r, struct artifact *a, const json_t *tag
     return 0;
 }
 
+static void take_labels(struct repository *r, struct artifact *a, const json_t *labels)
+{
+    const json_t *label;
+    size_t i;
+
+    json_array_foreach(labels, i, label)
+    {
+        int64_t id = migrate_label_id(r->m, r->p, label);
+
+        if (id != 0) {
+            *vec_push(&a->labels) = (struct label){id, keep(r, json_text(label, "name"))};
+        }
+    }
+}
+
+/* Lists below a row have as many rows as a page has room for. */
+static void take_belongings(struct repository *r, struct artifact *a, const json_t *row)
+{
+    const char *media = json_text(row, "manifest_media_type");
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(row, "accessories"), i, one)
+    {
+        if (json_text(one, "digest")[0]) {
+            *vec_push(&a->accessories) = keep(r, json_text(one, "digest"));
+        }
+    }
+    json_array_foreach(json_object_get(row, "references"), i, one)
+    {
+        *vec_push(&a->parts) = keep(r, json_text(one, "child_digest"));
+    }
+    a->is_told = json_object_get(row, "accessories") != NULL;
+    a->is_image =
+        strcmp(media, MEDIA_OCI_MANIFEST) == 0 || strcmp(media, MEDIA_DOCKER_MANIFEST) == 0;
+}
+
 static int take_artifact(void *ctx, const json_t *row, struct err *e)
 {
     struct repository *r = ctx;
-    const json_t *one;
     struct artifact *a;
-    size_t i;
 
     if (r->artifacts.len == ARTIFACTS_MAX) {
         return err_set(e, ERR_LIMIT, "%s has more than %d artifacts", r->from, ARTIFACTS_MAX);
@@ -69,13 +116,33 @@ static int take_artifact(void *ctx, const json_t *row, struct err *e)
     a = vec_push(&r->artifacts);
     *a = (struct artifact){.reference = keep(r, json_text(row, "digest")),
                            .pushed = keep(r, json_text(row, "push_time"))};
-    json_array_foreach(json_object_get(row, "accessories"), i, one)
-    {
-        if (json_text(one, "digest")[0]) {
-            *vec_push(&a->accessories) = keep(r, json_text(one, "digest"));
-        }
-    }
+    take_belongings(r, a, row);
+    take_labels(r, a, json_object_get(row, "labels"));
     return take_tags(r, a, json_object_get(row, "tags"), e);
+}
+
+static const char *label_key(struct repository *r, const char *digest, int64_t id)
+{
+    return arena_printf(&r->a, "%s %lld", digest, (long long)id);
+}
+
+static int take_here(void *ctx, const json_t *row, struct err *e UNUSED)
+{
+    struct repository *r = ctx;
+    const char *digest = keep(r, json_text(row, "digest"));
+    const json_t *one;
+    size_t i;
+
+    (void)map_put(&r->here, str_of(digest), r);
+    json_array_foreach(json_object_get(row, "tags"), i, one)
+    {
+        (void)map_put(&r->here_tags, str_of(json_text(one, "name")), (void *)(uintptr_t)digest);
+    }
+    json_array_foreach(json_object_get(row, "labels"), i, one)
+    {
+        (void)map_put(&r->here_labels, str_of(label_key(r, digest, json_number(one, "id"))), r);
+    }
+    return 0;
 }
 
 /* Tags of signatures stand in no list of artifacts. */
@@ -109,30 +176,16 @@ static int tag_by_time(const void *a, const void *b)
 }
 
 /* Harbor wants the slashes of a name escaped twice. */
-static char *artifacts_path(const struct repository *r)
+static char *artifacts_path(const char *project, const char *repository)
 {
-    const char *name = strchr(r->from, '/') + 1;
-
-    return xasprintf("/projects/%s/repositories/%s/"
-                     "artifacts?with_tag=true&with_accessory=true&sort=push_time",
-                     url_segment(r->p->name), url_segment(url_segment(name)));
+    return xasprintf("/projects/%s/repositories/%s/artifacts?with_tag=true&with_label=true"
+                     "&with_accessory=true&sort=push_time",
+                     url_segment(project), url_segment(url_segment(strchr(repository, '/') + 1)));
 }
 
-static int look(struct repository *r, struct err *e)
+/* Tags in the order of their pushes; one that is in no list has only its own name. */
+static void sort_all(struct repository *r, size_t listed)
 {
-    SCOPED(freep) char *path = artifacts_path(r);
-    size_t listed;
-
-    if (source_each(r->m->from, path, take_artifact, r, e) < 0) {
-        return -1;
-    }
-    if (r->artifacts.len > 1) {
-        qsort(r->artifacts.p, r->artifacts.len, sizeof(r->artifacts.p[0]), by_time);
-    }
-    listed = r->artifacts.len;
-    if (remote_tags(r->m->images_from, str_of(r->from), take_other_tag, r, e) < 0) {
-        return e->kind == ERR_NOT_FOUND ? 0 : -1;
-    }
     for (size_t i = 0; i < r->artifacts.len; i++) {
         struct artifact *a = &r->artifacts.p[i];
 
@@ -143,17 +196,54 @@ static int look(struct repository *r, struct err *e)
             *vec_push(&a->tags) = (struct tag){a->reference, ""};
         }
     }
-    return 0;
+}
+
+static int look_here(struct repository *r, struct err *e)
+{
+    char id[24];
+    SCOPED(freep) char *path = NULL;
+
+    if (r->p->id == 0) {
+        return 0;
+    }
+    (void)snprintf(id, sizeof(id), "%lld", (long long)r->p->id);
+    path = artifacts_path(id, r->to);
+    return here_each(r->m, path, take_here, r, e) < 0 && e->kind != ERR_NOT_FOUND ? -1 : 0;
+}
+
+static int look(struct repository *r, struct err *e)
+{
+    SCOPED(freep) char *path = artifacts_path(r->p->name, r->from);
+    size_t listed;
+
+    if (source_each(r->m->from, path, take_artifact, r, e) < 0) {
+        return -1;
+    }
+    if (r->artifacts.len > 1) {
+        qsort(r->artifacts.p, r->artifacts.len, sizeof(r->artifacts.p[0]), by_time);
+    }
+    listed = r->artifacts.len;
+    if (remote_tags(r->m->images_from, str_of(r->from), take_other_tag, r, e) < 0 &&
+        e->kind != ERR_NOT_FOUND) {
+        return -1;
+    }
+    sort_all(r, listed);
+    return look_here(r, e);
 }
 
 static void done(struct repository *r)
 {
     for (size_t i = 0; i < r->artifacts.len; i++) {
         vec_done(&r->artifacts.p[i].tags);
+        vec_done(&r->artifacts.p[i].labels);
         vec_done(&r->artifacts.p[i].accessories);
+        vec_done(&r->artifacts.p[i].parts);
     }
     vec_done(&r->artifacts);
     map_done(&r->tags);
+    map_done(&r->here);
+    map_done(&r->here_tags);
+    map_done(&r->here_labels);
     arena_done(&r->a);
 }
 
@@ -205,6 +295,22 @@ static int put_tag(struct repository *r, const char *tag, const char *name,
     return 0;
 }
 
+/* It is told as it is, not as it came: no further run finds it otherwise. */
+static bool is_final(enum err_kind kind)
+{
+    return kind == ERR_INVALID || kind == ERR_UNSUPPORTED || kind == ERR_NOT_FOUND;
+}
+
+static void tell_failed(struct repository *r, const char *kind, const char *name,
+                        const struct err *why)
+{
+    if (is_final(why->kind)) {
+        migrate_never(r->m, kind, name, why->msg);
+    } else {
+        migrate_note(r->m, FAILED, kind, name, "%s", why->msg);
+    }
+}
+
 static bool is_passing(enum err_kind kind)
 {
     return kind == ERR_UNAVAILABLE || kind == ERR_TIMEOUT || kind == ERR_THROTTLED;
@@ -224,7 +330,7 @@ static int bring_tag(struct repository *r, const char *tag, const struct remote_
         *e = why;
         return err_wrap(e, "%.200s", tag);
     }
-    migrate_note(r->m, FAILED, "tag", name, "%s", why.msg);
+    tell_failed(r, "tag", name, &why);
     return 0;
 }
 
@@ -264,7 +370,100 @@ static int would_bring(void *ctx, struct str digest, struct err *e)
     return 0;
 }
 
-static int bring(struct repository *r, const struct artifact *a, struct err *e)
+/* --- labels --- */
+
+/* The list here may not have this artifact, which then has the label already all the same. */
+static void put_label(struct repository *r, const char *path, const char *name, const json_t *body)
+{
+    struct err e = {0};
+
+    if (r->m->is_dry) {
+        migrate_note(r->m, WOULD, "label", name, "%s", "");
+    } else if (client_call(r->m->c->client, "POST", body, NULL, &e, "/api/v2.0%s", path) == 0) {
+        migrate_note(r->m, BROUGHT, "label", name, "%s", "");
+    } else if (e.kind == ERR_CONFLICT) {
+        migrate_note(r->m, THERE, "label", name, "%s", "");
+    } else {
+        migrate_refused(r->m, "label", name, &e);
+    }
+}
+
+static void bring_labels(struct repository *r, const struct artifact *a, const char *digest)
+{
+    SCOPED(freep)
+    char *path =
+        xasprintf("/projects/%lld/repositories/%s/artifacts/%s/labels", (long long)r->p->id,
+                  url_segment(url_segment(strchr(r->to, '/') + 1)), digest);
+
+    for (size_t i = 0; i < a->labels.len; i++) {
+        const struct label *l = &a->labels.p[i];
+        SCOPED(freep) char *name = xasprintf("%s@%.71s: %s", r->to, digest, l->name);
+        SCOPED(json_decrefp) json_t *body = json_pack("{s:I}", "id", (json_int_t)l->id);
+
+        if (map_get(&r->here_labels, str_of(label_key(r, digest, l->id))) != NULL) {
+            migrate_note(r->m, THERE, "label", name, "%s", "");
+        } else {
+            put_label(r, path, name, body);
+        }
+    }
+}
+
+/* --- what is here as it is there --- */
+
+/* Both lists say so: not a manifest is asked for, which would count as a pull there. */
+static bool is_same(const struct repository *r, const struct artifact *a)
+{
+    if (map_get(&r->here, str_of(a->reference)) == NULL || !(a->is_image || a->parts.len > 0)) {
+        return false;
+    }
+    for (size_t i = 0; i < a->tags.len; i++) {
+        const char *digest = map_get(&r->here_tags, str_of(a->tags.p[i].name));
+
+        if (digest == NULL || strcmp(digest, a->reference) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What refers to it may be new. 1: nothing was. */
+static int bring_referrers(struct repository *r, const char *digest, struct err *e)
+{
+    char one[CONTENT_DIGEST_MAX];
+
+    if (content_digest_parse(str_of(digest), one, e) < 0) {
+        return -1;
+    }
+    return r->m->is_dry
+               ? remote_referrers(r->m->images_from, str_of(r->from), one, would_bring, r, e)
+               : transfer_referrers(r->m->transfer, str_of(r->from), one, str_of(r->to), e);
+}
+
+static int bring_rest(struct repository *r, const struct artifact *a, struct err *e)
+{
+    SCOPED(freep) char *name = xasprintf("%s@%.71s", r->to, a->reference);
+    int same = 1;
+
+    if (!a->is_told || a->accessories.len > 0) {
+        same = bring_referrers(r, a->reference, e);
+    }
+    for (size_t i = 0; same >= 0 && i < a->parts.len; i++) {
+        int part = bring_referrers(r, a->parts.p[i], e);
+
+        same = part > 0 ? same : part;
+    }
+    if (same < 0) {
+        return -1;
+    }
+    migrate_note(r->m, same || r->m->is_dry ? THERE : BROUGHT, "image", name, "%s", "");
+    for (size_t i = 0; i < a->tags.len; i++) {
+        migrate_note(r->m, THERE, "tag", a->tags.p[i].name, "%s", "");
+    }
+    bring_labels(r, a, a->reference);
+    return 0;
+}
+
+static int bring_whole(struct repository *r, const struct artifact *a, struct err *e)
 {
     struct remote_manifest got = {0};
     int result = get(r, a, &got, e);
@@ -276,6 +475,7 @@ static int bring(struct repository *r, const struct artifact *a, struct err *e)
                      : r->m->is_dry ? WOULD
                                     : BROUGHT,
                      "image", name, "%s", "");
+        bring_labels(r, a, got.digest);
     }
     for (size_t i = 0; result >= 0 && i < a->tags.len; i++) {
         result = bring_tag(r, a->tags.p[i].name, &got, e);
@@ -295,13 +495,18 @@ static int bring(struct repository *r, const struct artifact *a, struct err *e)
     return result < 0 ? -1 : 0;
 }
 
+static int bring(struct repository *r, const struct artifact *a, struct err *e)
+{
+    return is_same(r, a) ? bring_rest(r, a, e) : bring_whole(r, a, e);
+}
+
 /* One that fails does not hold up the others, as long as both sides answer. */
 static int after_failure(struct repository *r, const char *reference, const struct err *why,
                          struct err *e)
 {
     SCOPED(freep) char *name = xasprintf("%s@%.80s", r->from, reference);
 
-    migrate_note(r->m, FAILED, "image", name, "%s", why->msg);
+    tell_failed(r, "image", name, why);
     if (why->kind == ERR_NO_SPACE) {
         *e = *why;
         return -1;
@@ -343,13 +548,16 @@ static int bring_repository(void *ctx, const json_t *row, struct err *e)
     int result = 0;
 
     if (!str_eq_c(project, of->p->name) || rest.p == NULL) {
-        migrate_note(of->m, FAILED, "repository", from, "it is none of the project %s",
-                     of->p->name);
+        (void)err_set(&why, ERR_INVALID, "it is none of the project %s", of->p->name);
+        migrate_never(of->m, "repository", from, why.msg);
         return 0;
     }
     if (name_check(str_of(own), &why) < 0) {
-        migrate_note(of->m, FAILED, "repository", from,
-                     "%s; give it another name: --map %s=%s/NAME", why.msg, from, of->p->to);
+        SCOPED(freep)
+        char *text = xasprintf("%s; give it another name: --map %s=%s/NAME", why.msg,
+                               shell_word(from), shell_word(of->p->to));
+
+        migrate_never(of->m, "repository", from, text);
         return 0;
     }
     if (!str_eq_c(name_project(str_of(own)), of->p->to)) { /* who sees it is of the project */

@@ -109,7 +109,7 @@ static void bring_retention(struct migration *m, const struct project *p)
                          "it counts pulls, and nothing was pulled here yet: it is brought without "
                          "its schedule; set that when clients have moved: strata retention set "
                          "--schedule @daily -p %s",
-                         p->to);
+                         shell_word(p->to));
         }
         (void)here_add(m, "retention", p->to, "/retentions", body);
     }
@@ -137,7 +137,7 @@ static int bring_webhook(void *ctx, const json_t *row, struct err *e UNUSED)
         migrate_note(of->m, TODO, "webhook", name,
                      "if it had an Authorization header, which is not told, set it: strata webhook "
                      "set %s --auth-header-file FILE -p %s",
-                     json_text(row, "name"), of->p->to);
+                     shell_word(json_text(row, "name")), shell_word(of->p->to));
     }
     return 0;
 }
@@ -172,8 +172,8 @@ static int bring_registry(void *ctx, const json_t *row, struct err *e UNUSED)
         migrate_note(of->m, THERE, "registry", name, "%s", "");
     } else if (here_add(of->m, "registry", name, "/registries", body) && has_secret) {
         migrate_note(of->m, TODO, "registry", name,
-                     "its password is not told: strata registry set %s --user %s", name,
-                     json_text(json_object_get(row, "credential"), "access_key"));
+                     "its password is not told: strata registry set %s --user %s", shell_word(name),
+                     shell_word(json_text(json_object_get(row, "credential"), "access_key")));
     }
     return 0;
 }
@@ -198,14 +198,29 @@ static const char *registry_of(const json_t *rule)
                      "name");
 }
 
-/* One that would run without the password of its registry waits until somebody has set that. */
+/* Why it is not to run yet, or NULL; the caller frees it. */
+static char *why_off(struct migration *m, const json_t *row)
+{
+    const char *label = translate_missing_label(row, m->label_names);
+
+    if (label != NULL) { /* without it nothing would be left out */
+        return xasprintf("no label here is called %.200s, which its filter asks for: when there is "
+                         "one,",
+                         label);
+    }
+    return !m->is_dry && lacks_password(m, registry_of(row))
+               ? xasprintf("%.200s has no password yet: when it has,", registry_of(row))
+               : NULL;
+}
+
+/* One that could not do what it does there is off until somebody has seen to it. */
 static int bring_rule(void *ctx, const json_t *row, struct err *e UNUSED)
 {
     const struct rows *of = ctx;
     struct migration *m = of->m;
     const char *name = json_text(row, "name");
     SCOPED(json_decrefp) json_t *body = NULL;
-    bool waits;
+    SCOPED(freep) char *why = NULL;
 
     if (here_find(of->here, "name", name) != NULL) {
         migrate_note(m, THERE, "rule", name, "%s", "");
@@ -216,15 +231,13 @@ static int bring_rule(void *ctx, const json_t *row, struct err *e UNUSED)
         migrate_note(m, SKIPPED, "rule", name, "its registry %.200s is not here", registry_of(row));
         return 0;
     }
-    waits = !m->is_dry && lacks_password(m, registry_of(row));
-    if (waits) {
+    why = why_off(m, row);
+    if (why != NULL) {
         (void)json_object_set_new(body, "enabled", json_false());
     }
-    if (here_add(m, "rule", name, "/replication/policies", body) && waits) {
-        migrate_note(m, TODO, "rule", name,
-                     "it is off until %.200s has its password: then strata rule set %s --enabled "
-                     "yes",
-                     registry_of(row), name);
+    if (here_add(m, "rule", name, "/replication/policies", body) && why != NULL) {
+        migrate_note(m, TODO, "rule", name, "it is off: %s strata rule set %s --enabled yes", why,
+                     shell_word(name));
     }
     return 0;
 }

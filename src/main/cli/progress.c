@@ -13,6 +13,13 @@ void progress_begin(struct progress *p, const char *what)
         .what = what, .began_ms = clock_mono_ms(), .on_terminal = isatty(STDERR_FILENO) == 1};
 }
 
+/* It may be a name from another registry. */
+static void draw_what(const struct progress *p)
+{
+    (void)fputc('\r', stderr);
+    print_safe(stderr, str_of(p->what));
+}
+
 static void draw(struct progress *p, double fraction, const char *note)
 {
     char bar[3 * BAR_WIDTH + 1];
@@ -24,7 +31,8 @@ static void draw(struct progress *p, double fraction, const char *note)
         n += 3;
     }
     bar[n] = '\0';
-    (void)fprintf(stderr, "\r%s %s %3.0f%%  %s\033[K", p->what, bar, fraction * 100, note);
+    draw_what(p);
+    (void)fprintf(stderr, " %s %3.0f%%  %s\033[K", bar, fraction * 100, note);
     (void)fflush(stderr);
 }
 
@@ -49,7 +57,8 @@ void progress_bytes(void *progress, int64_t done, int64_t total)
     if (total <= 0) { /* nobody knows */
         if (p->on_terminal && clock_mono_ms() - p->drawn_ms >= REDRAW_MS) {
             p->drawn_ms = clock_mono_ms();
-            (void)fprintf(stderr, "\r%s %s, %s/s\033[K", p->what, str_format_bytes(done, a),
+            draw_what(p);
+            (void)fprintf(stderr, " %s, %s/s\033[K", str_format_bytes(done, a),
                           str_format_bytes((int64_t)per_sec, rate));
         }
         return;

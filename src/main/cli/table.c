@@ -1,12 +1,14 @@
 #include "main/cli/cli.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
+#include "base/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { CELL_MAX = 80 };
+enum { CELL_MAX = 80, SHELL_WORD_MAX = 300 };
 
 const char *json_text(const json_t *obj, const char *key)
 {
@@ -150,16 +152,6 @@ void table_print(const json_t *items, const struct column *columns, size_t n, co
     free(widths);
 }
 
-bool print_json(const struct cli *c, const json_t *value)
-{
-    if (!c->json) {
-        return false;
-    }
-    (void)json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-    (void)putchar('\n');
-    return true;
-}
-
 void print_done(const struct cli *c, const char *fmt, ...)
 {
     SCOPED(freep) char *text = NULL;
@@ -228,6 +220,33 @@ static size_t steering(struct str s)
     return 0;
 }
 
+static bool steers(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        if (steering(str_from(s, i)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool print_json(const struct cli *c, const json_t *value)
+{
+    enum { FLAGS = JSON_INDENT(2) | JSON_ENCODE_ANY };
+    SCOPED(freep) char *text = NULL;
+
+    if (!c->json) {
+        return false;
+    }
+    text = json_dumps(value, FLAGS);
+    if (text != NULL && steers(str_of(text))) { /* ASCII's own control bytes are escaped always */
+        free(text);
+        text = json_dumps(value, FLAGS | JSON_ENSURE_ASCII);
+    }
+    (void)printf("%s\n", text ? text : "");
+    return true;
+}
+
 void print_safe(FILE *out, struct str s)
 {
     size_t escape_to = 0;
@@ -244,6 +263,60 @@ void print_safe(FILE *out, struct str s)
             (void)fputc(ch, out);
         }
     }
+}
+
+static bool is_plain_word(const char *s)
+{
+    size_t n =
+        strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-");
+
+    return n > 0 && s[n] == '\0';
+}
+
+static bool has_control(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
+
+        if (ch < 32 || ch == 127) {
+            return true;
+        }
+    }
+    return steers(s);
+}
+
+/* $'...' is of bash, zsh, ksh and POSIX of 2024: what else would write a control byte so that it
+ * can be read and copied? */
+const char *shell_word(const char *s)
+{
+    static struct arena arena; /* of the process, as for url_segment */
+    struct buf b = BUF_MAX(4 * KIB);
+    struct str all = str_of(s);
+    bool escapes = has_control(all);
+    const char *out;
+
+    if (s[0] == '-' || all.len > SHELL_WORD_MAX) { /* an option; half a word, where it is cut */
+        return "NAME";
+    }
+    if (is_plain_word(s)) {
+        return s;
+    }
+    (void)buf_add_c(&b, escapes ? "$'" : "'");
+    for (size_t i = 0; i < all.len; i++) {
+        unsigned char ch = (unsigned char)s[i];
+
+        if (escapes && (ch < 32 || ch >= 127)) {
+            (void)buf_printf(&b, "\\x%02x", ch);
+        } else if (ch == '\'' || (ch == '\\' && escapes)) {
+            (void)buf_printf(&b, escapes ? "\\%c" : "'\\%c'", ch);
+        } else {
+            (void)buf_printf(&b, "%c", ch);
+        }
+    }
+    (void)buf_add_c(&b, "'");
+    out = arena_strdup(&arena, buf_str(&b));
+    buf_done(&b);
+    return out;
 }
 
 char *filter_query(const struct cli *c)

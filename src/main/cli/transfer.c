@@ -289,12 +289,53 @@ static int move_blob(struct moving *y, const struct descriptor *d, struct err *e
 static int move_manifest(struct moving *y, struct str reference, struct remote_manifest *out,
                          struct err *e);
 
+static int move_referrers(struct moving *y, const char *digest, struct err *e);
+
+/* 1: here. */
+static int is_here(const struct moving *y, const char *digest, struct err *e)
+{
+    char ignored[CONTENT_DIGEST_MAX];
+
+    if (remote_manifest_head(y->t->to, y->to, str_of(digest), ignored, e) == 0) {
+        return 1;
+    }
+    return e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
+
+/* 1: it is here with all that it lists, as no index is known to be: what refers to its images may
+ * be new. */
+static int is_settled(const struct moving *y, const char *digest, struct err *e)
+{
+    struct remote_head head;
+    int here = is_here(y, digest, e);
+
+    if (here <= 0) {
+        return here;
+    }
+    return remote_manifest_look(y->t->from, y->from, str_of(digest), &head, e) < 0
+               ? -1
+               : strcmp(head.media_type, MEDIA_OCI_MANIFEST) == 0 ||
+                     strcmp(head.media_type, MEDIA_DOCKER_MANIFEST) == 0;
+}
+
 static int move_listed(struct moving *y, const char *digest, struct err *e)
 {
     struct remote_manifest m = {0};
-    int result = map_get(&y->seen, str_of(digest)) ? 0 : move_manifest(y, str_of(digest), &m, e);
+    int result;
 
-    buf_done(&m.body);
+    if (map_get(&y->seen, str_of(digest)) != NULL) {
+        return 0;
+    }
+    result = y->depth == DEPTH_MAX || y->seen.len == MANIFESTS_MAX ? 0 : is_settled(y, digest, e);
+    if (result == 0) {
+        result = move_manifest(y, str_of(digest), &m, e);
+        buf_done(&m.body);
+    } else if (result > 0) {
+        (void)map_put(&y->seen, str_of(digest), y);
+        y->depth++;
+        result = move_referrers(y, digest, e);
+        y->depth--;
+    }
     return result;
 }
 
@@ -350,17 +391,6 @@ static int move_referrers(struct moving *y, const char *digest, struct err *e)
     return result;
 }
 
-/* 1: here. */
-static int is_here(const struct moving *y, const char *digest, struct err *e)
-{
-    char ignored[CONTENT_DIGEST_MAX];
-
-    if (remote_manifest_head(y->t->to, y->to, str_of(digest), ignored, e) == 0) {
-        return 1;
-    }
-    return e->kind == ERR_NOT_FOUND ? 0 : -1;
-}
-
 static int move_one(struct moving *y, struct remote_manifest *got, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
@@ -404,6 +434,18 @@ static int move_manifest(struct moving *y, struct str reference, struct remote_m
     result = move_one(y, out, e);
     y->depth--;
     return result;
+}
+
+int transfer_referrers(struct transfer *t, struct str from, const char *digest, struct str to,
+                       struct err *e)
+{
+    struct moving y = {.t = t, .from = from, .to = to, .to_name = arena_strdup(&t->names, to)};
+    int result;
+
+    (void)map_put(&y.seen, str_of(digest), &y);
+    result = move_referrers(&y, digest, e);
+    map_done(&y.seen);
+    return result < 0 ? -1 : !y.changed;
 }
 
 int transfer_image(struct transfer *t, struct str from, struct str reference, struct str to,

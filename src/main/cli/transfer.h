@@ -32,6 +32,10 @@ DEFINE_SCOPED(struct transfer, transfer_close)
 int transfer_image(struct transfer *t, struct str from, struct str reference, struct str to,
                    struct remote_manifest *out, struct err *e) MUST_USE;
 
+/* Only what refers to `digest`, which is here already. 1: all of it was. */
+int transfer_referrers(struct transfer *t, struct str from, const char *digest, struct str to,
+                       struct err *e) MUST_USE;
+
 struct transfer_total {
     int64_t manifests, blobs, mounted, bytes; /* blobs and bytes that went over the line */
 };

@@ -31,6 +31,84 @@ static const char *mapped(const json_t *maps, const char *name)
     return to[0] ? to : name;
 }
 
+/* --- projects --- */
+
+static void copy_severity(json_t *out, const json_t *metadata)
+{
+    static const char *const known[] = {"none", "low", "medium", "high", "critical"};
+    const char *severity = json_text(metadata, "severity");
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        if (strcmp(severity, known[i]) == 0) { /* else the lowest, which blocks the most */
+            (void)json_object_set_new(out, "severity", json_string(severity));
+        }
+    }
+}
+
+/* A list that will be in force no more one day does not come. */
+json_t *translate_allowlist(const json_t *list)
+{
+    static const char *const keys[] = {"cve_id"};
+    const json_t *one;
+    json_t *items = json_array();
+    size_t i;
+
+    json_array_foreach(json_object_get(list, "items"), i, one)
+    {
+        (void)json_array_append_new(items, only(one, keys, ARRAY_LEN(keys)));
+    }
+    if (json_array_size(items) == 0 || json_number(list, "expires_at") > 0) {
+        json_decref(items);
+        return NULL;
+    }
+    return json_pack("{s:o}", "items", items);
+}
+
+json_t *translate_metadata(const json_t *project)
+{
+    static const char *const keys[] = {"public",
+                                       "prevent_vul",
+                                       "auto_scan",
+                                       "enable_content_trust",
+                                       "enable_content_trust_cosign",
+                                       "reuse_sys_cve_allowlist"};
+    const json_t *metadata = json_object_get(project, "metadata");
+    json_t *out = json_object(),
+           *allowed = translate_allowlist(json_object_get(project, "cve_allowlist"));
+
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        if (strcmp(json_text(metadata, keys[i]), "true") == 0) {
+            (void)json_object_set_new(out, keys[i], json_string("true"));
+        }
+    }
+    if (json_object_get(out, "prevent_vul") != NULL) {
+        copy_severity(out, metadata);
+    }
+    out = json_pack("{s:o}", "metadata", out);
+    if (allowed != NULL) {
+        (void)json_object_set_new(out, "cve_allowlist", allowed);
+    }
+    return out;
+}
+
+/* --- labels --- */
+
+json_t *translate_label(const json_t *row, int64_t project_id)
+{
+    static const char *const keys[] = {"name", "description"};
+    json_t *out = only(row, keys, ARRAY_LEN(keys));
+    const char *color = json_text(row, "color");
+
+    if (color[0] == '#' && strlen(color) == 7 && strspn(color + 1, "0123456789abcdefABCDEF") == 6) {
+        (void)json_object_set_new(out, "color", json_string(color));
+    }
+    (void)json_object_set_new(out, "scope", json_string(project_id ? "p" : "g"));
+    if (project_id != 0) {
+        (void)json_object_set_new(out, "project_id", json_integer(project_id));
+    }
+    return out;
+}
+
 /* --- robots --- */
 
 const char *translate_robot_name(const char *login)
@@ -60,6 +138,39 @@ static void leave_out(struct buf *left_out, const char *a, const char *b)
     (void)buf_printf(left_out, "%s%.40s %.40s", left_out->len ? ", " : "", a, b);
 }
 
+static bool is_right(const json_t *access, const char *resource, const char *action)
+{
+    return strcmp(json_text(access, "resource"), resource) == 0 &&
+           strcmp(json_text(access, "action"), action) == 0;
+}
+
+/* Who may look here may pull: there it is a right of its own. */
+static bool looks_only(const json_t *access)
+{
+    return is_right(access, "repository", "read") || is_right(access, "repository", "list") ||
+           is_right(access, "artifact", "read") || is_right(access, "artifact", "list") ||
+           is_right(access, "tag", "list") || is_right(access, "accessory", "list");
+}
+
+static bool is_denied(const json_t *access)
+{
+    return strcmp(json_text(access, "effect"), "deny") == 0;
+}
+
+static bool pulls(const json_t *permission)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach(json_object_get(permission, "access"), i, one)
+    {
+        if (is_right(one, "repository", "pull") && !is_denied(one)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static json_t *access_of(const json_t *permission, const json_t *rights, struct buf *left_out)
 {
     static const char *const keys[] = {"resource", "action"};
@@ -69,10 +180,13 @@ static json_t *access_of(const json_t *permission, const json_t *rights, struct 
 
     json_array_foreach(json_object_get(permission, "access"), i, one)
     {
-        if (strcmp(json_text(one, "effect"), "deny") == 0) {
+        if (is_denied(one)) {
             continue;
         }
-        if (can_be_given(rights, one)) {
+        if (looks_only(one) && !pulls(permission)) { /* nobody gets more than he had */
+            leave_out(left_out, json_text(one, "action"), json_text(one, "resource"));
+            (void)buf_add_c(left_out, " (without pull)");
+        } else if (can_be_given(rights, one)) {
             (void)json_array_append_new(out, only(one, keys, ARRAY_LEN(keys)));
         } else {
             leave_out(left_out, json_text(one, "action"), json_text(one, "resource"));
@@ -291,4 +405,24 @@ json_t *translate_rule(const json_t *row, const json_t *ids, const json_t *maps)
     (void)json_object_set_new(out, "dest_registry", dst ? dst : json_null());
     json_decref(copy);
     return out;
+}
+
+const char *translate_missing_label(const json_t *rule, const json_t *names)
+{
+    const json_t *filter, *name;
+    size_t i, j;
+
+    json_array_foreach(json_object_get(rule, "filters"), i, filter)
+    {
+        if (strcmp(json_text(filter, "type"), "label") != 0) {
+            continue;
+        }
+        json_array_foreach(json_object_get(filter, "value"), j, name)
+        {
+            if (json_is_string(name) && json_object_get(names, json_string_value(name)) == NULL) {
+                return json_string_value(name);
+            }
+        }
+    }
+    return NULL;
 }

@@ -52,6 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dump(translate_webhook(row));
     dump(translate_registry(row, &has_secret));
     dump(translate_rule(row, ids, maps));
+    dump(translate_metadata(row));
+    dump(translate_label(row, 7));
+    dump(translate_allowlist(row));
+    (void)translate_missing_label(row, ids);
     if (!translate_same_immutable(row, row) ||
         translate_robot_name(json_text(row, "name")) == NULL) {
         abort();

@@ -275,6 +275,7 @@ static void set_allowed(struct cli *c, json_t *rules)
         }
     }
     (void)json_object_set_new(rules, "allowed", list);
+    (void)json_object_del(rules, "allowed_off"); /* what is named now counts */
 }
 
 int verb_trust_set(struct cli *c, struct err *e)

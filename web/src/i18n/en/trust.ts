@@ -45,6 +45,7 @@ export const trust = {
   'trust.scan_on_push': 'Scan what is pushed',
   'trust.allowed': 'Findings that do not count',
   'trust.allowed_hint': 'Such as CVE-2024-1234',
+  'trust.allowed_off': 'Kept, but only the list of the system counts',
   'trust.keys': 'Keys for signatures',
   'trust.keys_hint': 'Public keys. What one of them verifies counts as signed.',
   'trust.no_keys': 'No keys yet.',

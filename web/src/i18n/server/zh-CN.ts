@@ -388,6 +388,8 @@ export const server: Record<string, string> = {
   'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '这份 CycloneDX 文档是 SBOM，没有“vulnerabilities”：请改为附加到镜像（cosign attach sbom、oras attach）',
   'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '这不是报告：应为 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或扫描器适配程序的报告',
   // src/control/supply/scanners.c
+  'there is no such scanner': '没有这个扫描器',
+  'what it signs in with was given for another server: give it again with the new url, or null': '它登录用的内容是给另一台服务器的：请连同新的 url 再填一次，或填 null',
   'there is a scanner "%.*s" already': '已有扫描器“{1}”',
   'url: give the address of the adapter, such as http://trivy:8080': 'url：请填适配程序的地址，例如 http://trivy:8080',
   'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：请填 Authorization 标头的值，例如“Bearer ...”，写成一行',

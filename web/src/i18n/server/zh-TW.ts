@@ -388,6 +388,8 @@ export const server: Record<string, string> = {
   'this CycloneDX document is an SBOM without "vulnerabilities": attach it to the image instead (cosign attach sbom, oras attach)': '這份 CycloneDX 文件是 SBOM，沒有「vulnerabilities」：請改為附加到映像檔（cosign attach sbom、oras attach）',
   'this is no report: expected SARIF 2.1.0, CycloneDX 1.4 to 1.6 in JSON, or the report of a scanner adapter': '這不是報告：應為 SARIF 2.1.0、JSON 格式的 CycloneDX 1.4 到 1.6，或掃描器轉接程式的報告',
   // src/control/supply/scanners.c
+  'there is no such scanner': '沒有這個掃描器',
+  'what it signs in with was given for another server: give it again with the new url, or null': '它登入用的內容是給另一台伺服器的：請連同新的 url 再填一次，或填 null',
   'there is a scanner "%.*s" already': '已有掃描器「{1}」',
   'url: give the address of the adapter, such as http://trivy:8080': 'url：請填轉接程式的位址，例如 http://trivy:8080',
   'auth_header: give the value of the Authorization header, such as "Bearer ...", in one line': 'auth_header：請填 Authorization 標頭的值，例如「Bearer ...」，寫成一行',

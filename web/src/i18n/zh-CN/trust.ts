@@ -45,6 +45,7 @@ export const trust = {
   'trust.scan_on_push': '推送时扫描',
   'trust.allowed': '不计入的漏洞',
   'trust.allowed_hint': '例如 CVE-2024-1234',
+  'trust.allowed_off': '保留，但只有系统的列表算数',
   'trust.keys': '签名密钥',
   'trust.keys_hint': '公钥。其中一个验证通过的，就算已签名。',
   'trust.no_keys': '还没有密钥。',

@@ -45,6 +45,7 @@ export const trust = {
   'trust.scan_on_push': '推送時掃描',
   'trust.allowed': '不計入的弱點',
   'trust.allowed_hint': '例如 CVE-2024-1234',
+  'trust.allowed_off': '保留，但只有系統的清單算數',
   'trust.keys': '簽章金鑰',
   'trust.keys_hint': '公鑰。其中一把驗證通過的，就算已簽章。',
   'trust.no_keys': '還沒有金鑰。',

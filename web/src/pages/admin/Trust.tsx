@@ -118,6 +118,9 @@ function Rules({ project, policy }: { project: string; policy: TrustPolicy }) {
         <Form.Item name="allowed" label={t('trust.allowed')} extra={t('trust.allowed_hint')}>
           <Select mode="tags" open={false} suffixIcon={null} tokenSeparators={[' ', ',']} />
         </Form.Item>
+        <Form.Item name="allowed_off" valuePropName="checked" hidden={!policy.allowed_off}>
+          <Checkbox>{t('trust.allowed_off')}</Checkbox>
+        </Form.Item>
         <Form.Item name="block_unscanned" valuePropName="checked">
           <Checkbox>{t('trust.block_unscanned')}</Checkbox>
         </Form.Item>
