@@ -288,7 +288,12 @@ static const char pulls[] = "ALTER TABLE manifests ADD COLUMN pulls INTEGER NOT 
 /* Being deleted, in more than one step: nothing is pushed into it meanwhile. */
 static const char going[] = "ALTER TABLE repositories ADD COLUMN going INTEGER NOT NULL DEFAULT 0;";
 
+/* Whose push was the last of these bytes; '': before this was kept, out of the
+ * trash, or fetched for a cache. */
+static const char pushers[] =
+    "ALTER TABLE manifests ADD COLUMN pushed_by TEXT NOT NULL DEFAULT '';";
+
 static const char *const steps[] = {tables,     policies, checks, caches, trash, charges, texts,
-                                    signatures, totals,   labels, pulls,  going, NULL};
+                                    signatures, totals,   labels, pulls,  going, pushers, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};
