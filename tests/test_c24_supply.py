@@ -191,7 +191,7 @@ def test_one_look_for_signatures_has_a_bound(project, keys):
                                        'annotations': {'dev.cosignproject.cosign/signature': 'AAAA'}}] * 100}).encode()
         project.registry.manifest(repo, sha(body), body)
     r = project.pull('1')
-    assert r.status_code == 403 and 'more signatures than are looked at in one go' in r.json()['errors'][0]['message'], r.text
+    assert r.status_code == 403 and 'too many signatures for one look' in r.json()['errors'][0]['message'], r.text
     # What was looked at is remembered: the next one comes to the good one.
     assert project.pull('1').status_code == 200
 

@@ -286,18 +286,27 @@ static int leave(struct registry *r, struct flight *flight, const char **code, s
     return 0;
 }
 
-/* After the fetch for another repository of the project: links what came of it, or does without. */
+/* After the fetch for another repository of the project: links what came of it (that needs no
+ * thread and no turn), or does without. */
 static int fetch_own(struct registry *r, struct str by, struct str repository, const char *digest,
                      const char **code, struct err *e)
 {
     struct fetching f;
     enum whose whose = OWN;
     int wants = look_up(r, by, repository, digest, &f, code, e);
-    struct flight *flight = wants == 1 ? join(&f, &whose, e) : NULL;
+    struct flight *flight;
 
     if (wants != 1) {
         return wants > 0 ? 1 : wants;
     }
+    if (store_blob_mount(r, (struct str){0}, &f.to, digest, code, e) == 0) {
+        return 1;
+    }
+    if (e->kind != ERR_NOT_FOUND) {
+        return -1;
+    }
+    *code = NULL;
+    flight = join(&f, &whose, e);
     return flight == NULL || leave(r, flight, code, e) < 0 ? -1 : 1;
 }
 

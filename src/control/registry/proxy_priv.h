@@ -14,7 +14,7 @@ enum {
     PROXY_SLOT_WAIT_MS = 60000,    /* for one of them, or for a turn */
 
     /* Of one registry: one that hangs leaves the others theirs. */
-    PROXY_FETCHERS_EACH = PROXY_FETCHERS_MAX / 2,
+    PROXY_FETCHERS_EACH = PROXY_FETCHERS_MAX / 4 * 3,
     PROXY_THREADS_EACH = PROXY_THREADS_MAX / 4,
     PROXY_IDLE_MAX = 4 /* connections and tokens kept */
 };

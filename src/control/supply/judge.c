@@ -308,9 +308,8 @@ static int judge_signature(struct supply *s, struct arena *a, const struct artif
     if (name.len == 0 && x.is_cut) {
         return err_set(
             e, ERR_FORBIDDEN,
-            "%.*s@%s has more signatures than are looked at in one go, and none of those "
-            "so far is by a key of the project, which takes only signed images: try "
-            "again, as what was looked at is remembered, or delete those that nobody needs",
+            "%.*s@%s has too many signatures for one look, and none so far is by a key of "
+            "the project: try again (what was seen is remembered), or delete some",
             STR_ARG(of->repository), of->digest);
     }
     return name.len > 0 ? 0

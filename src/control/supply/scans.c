@@ -520,6 +520,29 @@ static int fetch_report(struct supply *s, struct arena *a, const struct scanner 
     return r;
 }
 
+static int look_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct scan_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+
+    return query_open(&q, db, e,
+                      "SELECT 1 FROM supply_scans WHERE manifest_id = ? AND started_ms = ?"
+                      " AND next_ms IS NOT NULL",
+                      "ii", op->scan.manifest_id, op->scan.started_ms) < 0 ||
+                   (op->found = query_step(&q, e)) < 0
+               ? -1
+               : 0;
+}
+
+/* Asked after begin_step: whoever stops it now cuts the step, whoever did before is seen here. */
+static bool goes_on(struct supply *s, const struct scan *n)
+{
+    struct scan_op op = {.scan = *n};
+    struct err ignored;
+
+    return state_read(s->state, look_fn, &op, &ignored) == 0 && op.found > 0;
+}
+
 static void take_step(struct supply *s, struct arena *a, struct scan *n)
 {
     struct scanner to;
@@ -589,7 +612,9 @@ static void *work(void *arg)
         wait_ms = op.found ? op.scan.next_ms - clock_wall_ms() : -1;
         if (op.found && wait_ms <= 0) {
             begin_step(s, op.scan.manifest_id);
-            take_step(s, &arena, &op.scan);
+            if (goes_on(s, &op.scan)) {
+                take_step(s, &arena, &op.scan);
+            }
             begin_step(s, 0);
             wait_for(s, seen, STEP_MIN_MS); /* a step that cannot be written down */
         } else {

@@ -356,7 +356,7 @@ export const server: Record<string, string> = {
   // src/control/supply/findings.c
   'the image was deleted meanwhile': '镜像在此期间已被删除',
   // src/control/supply/judge.c
-  '%.*s@%s has more signatures than are looked at in one go, and none of those so far is by a key of the project, which takes only signed images: try again, as what was looked at is remembered, or delete those that nobody needs': '{1}@{2} 的签名多于一次检查的上限，目前检查过的都不是本项目密钥的签名，而本项目只接受已签名的镜像：请再试一次（检查过的会记住），或删除不需要的签名',
+  '%.*s@%s has too many signatures for one look, and none so far is by a key of the project: try again (what was seen is remembered), or delete some': '{1}@{2} 的签名多于一次检查的上限，目前看过的都不是本项目密钥的签名：请再试一次（看过的会记住），或删除一些',
   '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 没有用本项目的密钥签名，而本项目只接受已签名的镜像：请签名（cosign sign --key），或请维护者添加公钥',
   '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未扫描漏洞，而本项目只接受已扫描的镜像：请为它上传报告（strata image scan）',
   '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本项目不接受严重程度达到 {6} 及以上的镜像：请更新后扫描新的镜像，或请维护者允许这个漏洞',

@@ -356,7 +356,7 @@ export const server: Record<string, string> = {
   // src/control/supply/findings.c
   'the image was deleted meanwhile': '映像檔在此期間已被刪除',
   // src/control/supply/judge.c
-  '%.*s@%s has more signatures than are looked at in one go, and none of those so far is by a key of the project, which takes only signed images: try again, as what was looked at is remembered, or delete those that nobody needs': '{1}@{2} 的簽章多於一次檢查的上限，目前檢查過的都不是本專案金鑰的簽章，而本專案只接受已簽章的映像檔：請再試一次（檢查過的會記住），或刪除不需要的簽章',
+  '%.*s@%s has too many signatures for one look, and none so far is by a key of the project: try again (what was seen is remembered), or delete some': '{1}@{2} 的簽章多於一次檢查的上限，目前看過的都不是本專案金鑰的簽章：請再試一次（看過的會記住），或刪除一些',
   '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 沒有以本專案的金鑰簽章，而本專案只接受已簽章的映像檔：請簽章（cosign sign --key），或請維護者加入公鑰',
   '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未掃描弱點，而本專案只接受已掃描的映像檔：請為它上傳報告（strata image scan）',
   '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本專案不接受嚴重程度達 {6} 以上的映像檔：請更新後掃描新的映像檔，或請維護者允許這個弱點',
