@@ -158,6 +158,12 @@ static int check_references(struct state_db *db, struct put_op *op, struct err *
     return m->is_index ? 0 : check_blob(db, op, &m->config, e);
 }
 
+/* What is fetched for a cache, or comes from nobody, was pushed by nobody. */
+static struct str pusher_of(const struct repo_key *key)
+{
+    return key->is_cache || key->by.p == NULL ? STR_EMPTY : key->by;
+}
+
 static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e)
 {
     const struct manifest_put *p = op->put;
@@ -173,7 +179,7 @@ static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e
                   "izzszsiisbis", op->repository_id, p->digest, m->media_type, m->artifact_type,
                   m->subject[0] ? m->subject : NULL, p->platform, op->total_bytes, clock_wall_ms(),
                   m->annotations, p->body, p->repository.project_id,
-                  p->repository.is_cache ? STR_EMPTY : p->repository.by) < 0) {
+                  pusher_of(&p->repository)) < 0) {
         return -1;
     }
     return state_one_i64(db, &op->manifest_id, e, "manifest",
