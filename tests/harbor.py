@@ -147,6 +147,7 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /projects/{p}/repositories/{r...}/artifacts/{ref}/labels POST=200
 /projects/{p}/repositories/{r...}/artifacts/{ref}/labels/{label} DELETE=200
 /projects/{p}/repositories/{r...}/artifacts/{ref}/scan POST=202
+/projects/{p}/repositories/{r...}/artifacts/{ref}/scan/stop POST=202
 /projects/{p}/repositories/{r...}/artifacts/{ref}/scan/{id}/log GET=200text
 /projects/{p}/repositories/{r...}/artifacts/{ref}/tags GET=200[Tag] POST=201
 /projects/{p}/repositories/{r...}/artifacts/{ref}/tags/{tag} DELETE=200

@@ -376,6 +376,7 @@ def supply(api, p):
     assert scanner in api.call('GET', V1 + '/scanners', 200)['items']
     assert api.call('POST', V1 + '/scanners/{name}/ping', 200, name='s-' + p)['ok'] is False
     assert api.call('POST', image + '/scan', 202, **of)['ended_at'] is None
+    assert api.call('POST', image + '/scan/stop', 200, **of)['state'] == 'stopped'
     api.call('DELETE', V1 + '/scanners/{name}', 204, name='s-' + p)
     api.refused(404, 'DELETE', V1 + '/scanners/none')
     api.call('DELETE', P + '/trust-keys/{key}', 204, p=p, key='k')

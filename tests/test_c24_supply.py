@@ -150,7 +150,9 @@ def test_what_belongs_to_an_image_is_told_by_its_kind(project, keys):
         project.refer(digest, b'{}', media_type)
     project.bundle(digest, keys())
     project.cosign(digest, keys())
-    kinds = [(a['kind'], a['verified_by']) for a in project.of('1', 'accessories')['items']]
+    items = project.of('1', 'accessories')['items']
+    assert {a['pushed_by'] for a in items} == {'admin'} and all(a['pushed_at'] for a in items)
+    kinds = [(a['kind'], a['verified_by']) for a in items]
     assert kinds == [('cosign-signature', 'k'), ('sigstore-bundle', 'k'), ('other', None), ('attestation', None),
                      ('sbom', None), ('sbom', None), ('notation-signature', None)]
 
@@ -171,6 +173,27 @@ def test_a_signature_counts_for_what_was_signed_only(project, keys):
     project.registry('DELETE', f'/v2/{project.name}/app/manifests/{digest.replace(":", "-")}.sig')
     signature = project.of('1', 'accessories')['items']
     assert [a['kind'] for a in signature] == ['sigstore-bundle'] and project.of('1', 'trust')['signed_by'] is None
+
+
+def test_one_look_for_signatures_has_a_bound(project, keys):
+    """21 manifests with 100 spoiled signatures each, all newer than the good one."""
+    project.trust('k', keys())
+    project.rules(require_signature='pull')
+    digest = project.image()
+    project.bundle(digest, keys())
+    repo = f'{project.name}/app'
+    payload = json.dumps({'critical': {'image': {'docker-manifest-digest': digest}, 'type': 'cosign container image signature'}}).encode()
+    layer, config = (project.registry.blob(repo, data) for data in (payload, b'{}'))
+    for i in range(21):
+        body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': {'mediaType': OCI_CONFIG, 'digest': config, 'size': 2},
+                           'subject': {'mediaType': OCI_MANIFEST, 'digest': digest, 'size': 1}, 'annotations': {'n': str(i)},
+                           'layers': [{'mediaType': SIMPLE, 'digest': layer, 'size': len(payload),
+                                       'annotations': {'dev.cosignproject.cosign/signature': 'AAAA'}}] * 100}).encode()
+        project.registry.manifest(repo, sha(body), body)
+    r = project.pull('1')
+    assert r.status_code == 403 and 'too many signatures for one look' in r.json()['errors'][0]['message'], r.text
+    # What was looked at is remembered: the next one comes to the good one.
+    assert project.pull('1').status_code == 200
 
 
 def test_keys_that_cannot_be_are_refused(project, keys):
@@ -438,6 +461,7 @@ class Scanner:
 
     def __init__(self, auth='Bearer opensesame'):
         self.auth, self.asked, self.fails, self.looks = auth, [], 0, {}
+        self.hangs = None  # an event: no report before it is set
         scanner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -465,6 +489,9 @@ class Scanner:
                 if self.path == '/api/v1/metadata':
                     return self.answer(200, {'scanner': {'name': 'Test', 'vendor': 'us', 'version': '1.0'}, 'capabilities': []})
                 n = int(self.path.split('%20')[1].split('/')[0])
+                if scanner.hangs and n == 1:
+                    scanner.waited = True
+                    scanner.hangs.wait(60)
                 if 'version=1.1' in self.headers['Accept']:
                     return self.answer(406)
                 scanner.looks[n] = scanner.looks.get(n, 0) + 1
@@ -577,6 +604,38 @@ def test_webhooks_tell_how_a_scan_ended(project, scanner):
     assert overview['scan_status'] == 'Success' and overview['severity'] == 'High' and overview['summary'] == {'total': 1, 'summary': {'High': 1}}
     [overview] = bad['event_data']['resources'][0]['scan_overview'].values()
     assert overview['scan_status'] == 'Error'
+
+
+def test_a_scan_that_hangs_is_stopped(project, scanner, strata):
+    h = project.api('POST', 'webhooks', 201, json={'name': 'w', 'url': 'http://127.0.0.1:9/x', 'events': ['SCANNING_STOPPED'], 'enabled': True})
+    project.image()
+    assert 'no scan of this image goes on' in project.of('1', 'scan/stop', 409, method='POST')['error']['message']
+    scanner.hangs, scanner.waited = threading.Event(), False
+    project.of('1', 'scan', 202, method='POST')
+    wait_for(lambda: scanner.waited, 20, 'the scanner is asked for its report')
+    stopped = project.of('1', 'scan/stop', 200, method='POST')
+    assert stopped['state'] == 'stopped' and stopped['ended_at'] and stopped['error'] is None
+    # Nobody waits for it any longer: the next one is scanned while the first still hangs.
+    other = project.image('2')
+    project.of('2', 'scan', 202, method='POST')
+    assert ended(project, '2')['scan']['state'] == 'succeeded' and scanner.asked[-1]['artifact']['digest'] == other
+    scanner.hangs.set()
+    trust = project.of('1', 'trust')
+    assert trust['scan'] == stopped and trust['report'] is None
+    [told] = project.api('GET', f'webhooks/{h["id"]}/deliveries')['items']
+    body = json.loads(project.api('GET', f'webhooks/{h["id"]}/deliveries/{told["id"]}')['payload'])
+    [overview] = body['event_data']['resources'][0]['scan_overview'].values()
+    assert (body['type'], body['operator'], overview['scan_status']) == ('SCANNING_STOPPED', 'admin', 'Stopped')
+    # What waits its turn too; and of an index what it lists. It can be scanned again.
+    scanner.fails = 5
+    project.index(other)
+    project.of('many', 'scan', 202, method='POST')
+    r = strata.cli('image', 'scan', f'{project.name}/app:many', '--stop')
+    assert r.returncode == 0 and 'stopped' in r.stdout, r.stderr
+    assert project.of('many', 'trust')['scan']['state'] == 'stopped'
+    scanner.fails = 0
+    project.of('many', 'scan', 202, method='POST')
+    assert ended(project, 'many')['scan']['state'] == 'succeeded'
 
 
 def test_a_token_for_scanners_cannot_be_asked_for(project):

@@ -433,6 +433,92 @@ def test_a_cut_there_is_gone_on_with_behind_the_clients_back(pair, slow, name):
     assert slow.ranges[0] is None and slow.ranges[1].startswith('bytes=')
 
 
+# --- what one registry or repository does to others ---
+
+def layers(upstream, n):
+    """Gives its image n small layers of their own; their digests."""
+    more = [os.urandom(1000) for _ in range(n)]
+    upstream.blobs.update({sha(data): data for data in more})
+    body = json.loads(upstream.manifest)
+    body['layers'] += [{**body['layers'][0], 'digest': sha(data), 'size': len(data)} for data in more]
+    upstream.manifest = json.dumps(body).encode()
+    return [sha(data) for data in more]
+
+
+def test_a_registry_that_hangs_leaves_the_others_their_threads(pair, upstream, name):
+    side, repo = pair[0], f'{name}/x/app'
+    digests, good = layers(upstream, 120), Upstream()
+    cache(side, name, registry=name)
+    side.remote(name + '-good', good.url)
+    cache(side, name + '-good', registry=name + '-good')
+    assert manifest(side, repo, 'v1').status_code == 200
+    stop, results = threading.Event(), []
+    asked = lambda: [p for p in upstream.paths('blobs') if p.rsplit('/', 1)[1] in digests]
+
+    def hang(h, kind):
+        if kind == 'blob':
+            stop.wait(90)
+        return False
+    upstream.fault = hang
+    threads = [threading.Thread(target=lambda d=d: results.append(blob(side, repo, d))) for d in digests]
+    for t in threads:
+        t.start()
+    # Part of them wait for their turn, the others hear at once that too many do.
+    wait_for(lambda: len(results) >= 24 and len(asked()) >= 16, 30, 'the registry has its share')
+    assert all(r.status_code == 503 and name in r.json()['errors'][0]['message'] for r in results), results
+    assert len(asked()) == 16 and len(results) == 24
+    assert whole(side, f'{name}-good/x/app', 'v1') == sha(good.manifest)
+    stop.set()
+    for t in threads:
+        t.join(90)
+    done = [r for r in results if r.status_code == 200]
+    assert len(done) == 96 and len({sha(r.content) for r in done} & set(digests)) == 96
+    good.server.shutdown()
+
+
+@pytest.mark.parametrize('size', [1000, 1 << 20])
+def test_the_failure_of_another_repository_is_not_ours(pair, upstream, name, size):
+    side = pair[0]
+    cache(side, name, registry=name)
+    data = os.urandom(size)
+    digest = sha(data)
+    upstream.blobs[digest] = data
+    body = json.loads(upstream.manifest)
+    body['layers'][0].update(digest=digest, size=size)
+    upstream.manifest = json.dumps(body).encode()
+    for repo in ('x/app', 'x/hostile'):
+        assert manifest(side, f'{name}/{repo}', 'v1').status_code == 200
+    asked, gate, results = [], threading.Event(), {}
+
+    def fault(h, kind):
+        if kind != 'blob' or not h.path.endswith(digest):
+            return False
+        asked.append(h.path)
+        if '/x/hostile/' not in h.path:
+            return False
+        gate.wait(30)
+        upstream.send(h, 404)
+        return True
+    upstream.fault = fault
+
+    def pull(key, repo):
+        results[key] = blob(side, f'{name}/{repo}', digest)
+    threads = [threading.Thread(target=pull, args=('hostile', 'x/hostile'))]
+    threads[0].start()
+    wait_for(lambda: asked, 20, 'the hostile repository is asked')
+    threads += [threading.Thread(target=pull, args=(i, 'x/app')) for i in range(4)]
+    for t in threads[1:]:
+        t.start()
+    threads[-1].join(1)  # they board the hostile flight, or come after it: both must do
+    assert asked == [f'/v2/x/hostile/blobs/{digest}']
+    gate.set()
+    for t in threads:
+        t.join(60)
+    assert results.pop('hostile').status_code == 404
+    assert [r.content == data for r in results.values()] == [True] * 4, results
+    assert asked == [f'/v2/x/hostile/blobs/{digest}', f'/v2/x/app/blobs/{digest}']
+
+
 # --- questions that need no answer's body ---
 
 def test_head_fetches_nothing(pair, upstream, name):

@@ -116,8 +116,20 @@ def test_a_scanner_is_registered_and_scans(harbor, project, registered, strata):
     assert done['severity'] == 'High' and done['scanner']['name'] == 'Test' and done['summary']['fixable'] == 1
     assert 'succeeded' in harbor('GET', base(project) + f'/scan/{done["report_id"]}/log').text
     harbor('GET', base(project) + '/scan/999999/log', 404)
+    # One that hangs is stopped; one that has ended stays as it is, and what was never begun cannot be.
+    project.image('2')
+    harbor('POST', base(project, '2') + '/scan/stop', 400, json={'scan_type': 'vulnerability'})
+    registered.fails = 5
+    harbor('POST', base(project, '2') + '/scan', 202)
+    harbor('POST', base(project, '2') + '/scan/stop', 202, json={'scan_type': 'vulnerability'})
+    status = lambda ref: harbor('GET', base(project, ref) + '?with_scan_overview=true', shape='Artifact')['scan_overview'][OLD]['scan_status']
+    assert status('2') == 'Stopped'
+    registered.fails = 0
+    harbor('POST', base(project) + '/scan/stop', 202)
+    assert status('1') == 'Success'
     strata.user('i-reader', project.name, 'guest')
     harbor('POST', base(project) + '/scan', 403, auth=('i-reader', PASSWORD))
+    harbor('POST', base(project) + '/scan/stop', 403, auth=('i-reader', PASSWORD))
     harbor('GET', base(project) + '/additions/vulnerabilities', auth=('i-reader', PASSWORD))
     harbor('GET', '/scanners', 403, auth=('i-reader', PASSWORD))
     harbor('GET', f'/projects/{project.name}/scanner', 403, auth=('i-reader', PASSWORD))

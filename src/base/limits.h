@@ -101,6 +101,11 @@
 #define LIMIT_PUBLIC_KEY_BYTES (8 * KIB)  /* RSA of 16384 bits in PEM takes 3 */
 #define LIMIT_SIGNATURE_BYTES (256 * KIB) /* what was signed, with certificates beside it */
 #define LIMIT_SIGNATURES 1000             /* looked at for one manifest, the newest first */
+/* Of one judgement whether an image is signed, with all indexes above it. What was looked at is
+ * remembered, so that the next one comes further. */
+#define LIMIT_JUDGED_LAYERS 2000
+#define LIMIT_JUDGED_BYTES (64 * MIB)
+#define LIMIT_JUDGED_MS 30000 /* caches fetch what they look at */
 #define LIMIT_ALLOWED_CVES 1000
 #define LIMIT_SCANNER_AUTH_BYTES (4 * KIB)
 #define LIMIT_REPORT_BYTES (16 * MIB) /* of a scanner: large images have thousands of findings */

@@ -133,19 +133,21 @@ static int tell_replicated(void *ctx, struct state_db *db, const struct replicat
 static int tell_scanned(void *ctx, struct state_db *db, const struct supply_scanned *x,
                         struct err *e)
 {
+    static const enum webhook_event events[] = {[SCAN_SUCCEEDED] = WEBHOOK_SCANNED,
+                                                [SCAN_FAILED] = WEBHOOK_SCAN_FAILED,
+                                                [SCAN_STOPPED] = WEBHOOK_SCAN_STOPPED};
     struct wire *w = ctx;
     struct webhook_image image = {x->tag, x->digest};
 
-    return webhooks_queue(
-        w->webhooks, db,
-        &(struct webhook_news){.event = x->failed ? WEBHOOK_SCAN_FAILED : WEBHOOK_SCANNED,
-                               .project_id = x->project_id,
-                               .repository = x->repository,
-                               .by = x->by,
-                               .images = &image,
-                               .n_images = 1,
-                               .about = x->overview},
-        e);
+    return webhooks_queue(w->webhooks, db,
+                          &(struct webhook_news){.event = events[x->end],
+                                                 .project_id = x->project_id,
+                                                 .repository = x->repository,
+                                                 .by = x->by,
+                                                 .images = &image,
+                                                 .n_images = 1,
+                                                 .about = x->overview},
+                          e);
 }
 
 static int may_pull(void *ctx, const struct registry_pull *p, struct err *e)

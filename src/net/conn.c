@@ -275,10 +275,9 @@ static ssize_t send_file_part(struct http_conn *c, int fd, int64_t offset, int64
     return sent;
 }
 
-int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct err *e)
+int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct pace *pace,
+                   struct err *e)
 {
-    struct pace pace = {NET_STALL_MS};
-
     while (len > 0) {
         ssize_t sent = send_file_part(c, fd, offset, len);
 
@@ -286,10 +285,10 @@ int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, str
             return err_set(e, ERR_IO, "the file became shorter while it was sent");
         }
         if (sent > 0) {
-            pace_moved(&pace, (size_t)sent);
+            pace_moved(pace, (size_t)sent);
             offset += sent;
             len -= sent;
-        } else if (wait_to_send(c, &pace, e) < 0) {
+        } else if (wait_to_send(c, pace, e) < 0) {
             return -1;
         }
     }

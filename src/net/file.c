@@ -182,14 +182,14 @@ static void set_file_headers(struct http_req *r, const struct http_file *f)
 }
 
 static int send_grown(struct http_conn *c, const struct http_file *f, struct range part,
-                      struct err *e)
+                      struct pace *pace, struct err *e)
 {
     int64_t at = part.first, end = part.first + part.len;
 
     while (at < end) {
         int64_t to = f->grown(f->ctx, at, end, e);
 
-        if (to < 0 || conn_send_file(c, f->fd, at, to - at, e) < 0) {
+        if (to < 0 || conn_send_file(c, f->fd, at, to - at, pace, e) < 0) {
             return -1;
         }
         at = to;
@@ -201,6 +201,7 @@ static int send_part(struct http_req *r, int status, const struct http_file *f, 
                      struct err *e)
 {
     struct exchange *x = r->conn->x;
+    struct pace pace = {NET_STALL_MS}; /* of the whole answer, however many pieces it comes in */
     struct iovec iov;
     bool with_body;
 
@@ -212,8 +213,9 @@ static int send_part(struct http_req *r, int status, const struct http_file *f, 
     if (conn_send_all(x->conn, &iov, 1, with_body && !f->grown ? MSG_MORE : 0, e) < 0) {
         return -1;
     }
-    if (with_body && (f->grown ? send_grown(x->conn, f, part, e)
-                               : conn_send_file(x->conn, f->fd, part.first, part.len, e)) < 0) {
+    if (with_body &&
+        (f->grown ? send_grown(x->conn, f, part, &pace, e)
+                  : conn_send_file(x->conn, f->fd, part.first, part.len, &pace, e)) < 0) {
         return -1;
     }
     x->reply.state = REPLY_SENT;

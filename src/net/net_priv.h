@@ -198,7 +198,8 @@ ssize_t conn_send(struct http_conn *c, const struct iovec *iov, int n, int flags
 bool conn_has_hidden_bytes(const struct http_conn *c);
 /* All of it, under a minimum rate. ERR_TIMEOUT, ERR_IO. Changes `iov`. */
 int conn_send_all(struct http_conn *c, struct iovec *iov, int n, int flags, struct err *e);
-int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct err *e);
+int conn_send_file(struct http_conn *c, int fd, int64_t offset, int64_t len, struct pace *pace,
+                   struct err *e);
 
 void pace_moved(struct pace *p, size_t bytes);
 /* Waits for c->wants; false when the credit is used up. */

@@ -1,5 +1,7 @@
 // Keys and rules of a project, a signature as cosign makes it, and what a scanner found.
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 
 const P = 'flow-trust';
 const OCI = 'application/vnd.oci.image.manifest.v1+json';
@@ -95,6 +97,21 @@ export const flows = {
     await small.goto(`${url}/ui/p/${P}/settings`);
     await small.getByText('What may be pulled and run').scrollIntoViewIfNeeded();
     await shot(small, 'rules-small');
+
+    // A scanner that hangs.
+    const hanging = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(hanging, 'listening');
+    await api('POST', '/api/v1/scanners', { name: P, url: `http://127.0.0.1:${hanging.address().port}` });
+    await page.goto(at);
+    await page.getByRole('button', { name: 'Scan', exact: true }).click();
+    await page.getByRole('button', { name: 'Stop' }).click();
+    await page.getByText('The scan was stopped.').waitFor();
+    await page.getByRole('button', { name: 'Scan', exact: true }).waitFor();
+    await accessible(page);
+    await shot(page, 'stopped');
+    await api('DELETE', `/api/v1/scanners/${P}`);
+    hanging.closeAllConnections();
+    hanging.close();
 
     await page.goto(`${url}/ui/p/${P}/settings`);
     await page.getByRole('button', { name: 'Delete the key release' }).click();

@@ -140,6 +140,8 @@ const struct route harbor_routes[] = {
      "How an image was built.", .flags = ROUTE_RAW_PATH},
     {HTTP_POST, ARTIFACT "/scan", PERM_IMAGE_PUSH, harbor_scan, "Has an artifact scanned.",
      .flags = ROUTE_RAW_PATH},
+    {HTTP_POST, ARTIFACT "/scan/stop", PERM_IMAGE_PUSH, harbor_scan_stop, "Stops a scan.",
+     .flags = ROUTE_RAW_PATH},
     {HTTP_GET, ARTIFACT "/scan/{id}/log", PERM_IMAGE_PULL, harbor_scan_log, "How the scan went.",
      .flags = ROUTE_RAW_PATH},
 

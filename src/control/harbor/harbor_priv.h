@@ -91,8 +91,8 @@ http_handler harbor_repositories, harbor_all_repositories, harbor_repository,
     harbor_repository_change, harbor_repository_delete;
 http_handler harbor_artifacts, harbor_artifact, harbor_artifact_delete, harbor_copy, harbor_tags,
     harbor_tag_add, harbor_tag_delete, harbor_accessories;
-http_handler harbor_vulnerabilities, harbor_addition, harbor_scan, harbor_scan_log,
-    harbor_scans_metrics;
+http_handler harbor_vulnerabilities, harbor_addition, harbor_scan, harbor_scan_stop,
+    harbor_scan_log, harbor_scans_metrics;
 http_handler harbor_scanners, harbor_scanner, harbor_scanner_add, harbor_scanner_delete,
     harbor_scanner_change, harbor_scanner_default, harbor_scanner_ping, harbor_scanner_metadata,
     harbor_project_scanner, harbor_project_scanner_set;

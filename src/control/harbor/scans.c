@@ -86,6 +86,7 @@ static const char *status_of(struct str state)
     return str_eq_c(state, "waiting")   ? "Pending"
            : str_eq_c(state, "running") ? "Running"
            : str_eq_c(state, "failed")  ? "Error"
+           : str_eq_c(state, "stopped") ? "Stopped"
                                         : "Success";
 }
 
@@ -290,6 +291,18 @@ int harbor_vulnerabilities(struct http_req *r, struct err *e)
 
 /* --- scans --- */
 
+struct scan_of {
+    int64_t manifest_id;
+    struct overview *out;
+};
+
+static int scan_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct scan_of *op = ctx;
+
+    return read_scan(db, op->manifest_id, op->out, e);
+}
+
 /* Of an index its images are scanned. */
 int harbor_scan(struct http_req *r, struct err *e)
 {
@@ -312,6 +325,26 @@ int harbor_scan(struct http_req *r, struct err *e)
     return parts.n == 0 && scan_start(h->supply, &whole, r->who.user_id, str_of(r->who.name), e) < 0
                ? -1
                : http_reply_empty(r, 202, e);
+}
+
+/* One that has ended stays as it is; one that was never begun is a mistake. */
+int harbor_scan_stop(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    struct artifacts of = {0};
+    struct stored_manifest m;
+    struct overview o = {0};
+    struct artifact whole;
+    size_t n = 0;
+
+    if (artifact_of(r, &of, &m, e) < 0 ||
+        artifact_find(h->registry, &r->arena, of.repository, str_of(m.digest), &whole, e) < 0 ||
+        scan_stop(h->supply, &whole, str_of(r->who.name), &n, e) < 0 ||
+        (n == 0 && state_read(h->state, scan_fn, &(struct scan_of){m.id, &o}, e) < 0)) {
+        return -1;
+    }
+    return n == 0 && o.status == NULL ? err_set(e, ERR_INVALID, "the artifact was not scanned here")
+                                      : http_reply_empty(r, 202, e);
 }
 
 struct log_op {

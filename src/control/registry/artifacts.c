@@ -7,7 +7,7 @@
 
 #define COLUMNS                                                                                    \
     "m.id, m.project_id, m.pushed_ms, m.total_bytes, m.digest, m.media_type, m.artifact_type,"     \
-    " CASE WHEN length(m.body) <= 131072 THEN m.body END"
+    " CASE WHEN length(m.body) <= 131072 THEN m.body END, m.pushed_by"
 
 struct artifact_op {
     struct registry *r;
@@ -28,7 +28,8 @@ static void fill(struct artifact_op *op, const struct query *q, struct artifact 
                              .repository = op->repository,
                              .media_type = arena_str(op->arena, query_str(q, 5)),
                              .artifact_type = arena_str(op->arena, query_str(q, 6)),
-                             .body = arena_str(op->arena, query_str(q, 7))};
+                             .body = arena_str(op->arena, query_str(q, 7)),
+                             .pushed_by = arena_str(op->arena, query_str(q, 8))};
     (void)!str_copy(query_str(q, 4), out->digest, sizeof(out->digest));
 }
 
@@ -84,7 +85,7 @@ static int list_fn(struct state_db *db, void *ctx, struct err *e)
         struct artifact *one = &op->list->items[op->list->n++];
 
         fill(op, &q, one);
-        one->tag = arena_str(op->arena, query_str(&q, 8));
+        one->tag = arena_str(op->arena, query_str(&q, 9));
     }
     return r;
 }

@@ -14,6 +14,7 @@ struct artifact {
     int64_t id, project_id, pushed_ms, total_bytes;
     char digest[CONTENT_DIGEST_MAX];
     struct str repository;                           /* full name */
+    struct str pushed_by;                            /* empty: nobody knows any more */
     struct str media_type, artifact_type, tag, body; /* empty: none, or left out */
 };
 struct artifact_list {

@@ -8,8 +8,10 @@
  * is to come): the images of an index and the blobs of an image are fetched when somebody asks for
  * them. When the other registry does not answer, or refuses, what is here is served.
  *
- * HEAD keeps nothing: it is answered with what the other registry says. What it said of a tag is
- * remembered for its ttl, so that the manifest that is then asked for by its digest gets that tag.
+ * HEAD is answered with what the other registry says of the manifest, which is not fetched for it,
+ * except from one that knows no HEAD or does not say enough. What it said of a tag is remembered
+ * for its ttl, so that the manifest that is then asked for by its digest gets that tag. A tag that
+ * names something else there, which is here already, is moved by HEAD too.
  *
  * Who fetches a manifest is the worker of the first who asked; it goes on to the end also when he
  * is gone. */

@@ -6,7 +6,10 @@
  *                                   client client              behind what has arrived
  *
  * The last byte of an answer is sent when the whole blob has the digest it is named by: an answer
- * that ends is right. When it has another one, or is begun again, those who follow are cut. */
+ * that ends is right. When it has another one, or is begun again, those who follow are cut.
+ *
+ * Who wants a blob that is being fetched for another repository of his project waits for that. When
+ * it fails, it may be that repository's fault: his own is asked then, once. */
 #include "proxy_priv.h"
 
 #include "base/log.h"
@@ -33,7 +36,7 @@ struct task {
     struct fetching f;
     struct flight *flight;
     struct fetcher *me;
-    char *key, *name, *by;
+    char *name, *by;
     int64_t at;   /* how much of the blob is here */
     bool is_deaf; /* nobody can follow */
 };
@@ -98,16 +101,26 @@ static int fetch_blob(struct task *t, struct err *e)
 
 static void free_task(struct task *t)
 {
-    free(t->key);
     free(t->name);
     free(t->by);
     free(t);
+}
+
+static void give_back(struct registry *r, struct upstream *u, struct fetcher *f, int state)
+{
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    f->state = state;
+    u->threads--;
+    lock_broadcast(l);
 }
 
 static void *fetch_main(void *arg)
 {
     struct task *t = arg;
     struct registry *r = t->f.r;
+    struct upstream *u = t->flight->upstream;
     struct fetcher *me = t->me;
     struct err why;
     int result = fetch_blob(t, &why);
@@ -116,29 +129,41 @@ static void *fetch_main(void *arg)
         proxy_explain(&t->f, &why);
     }
     proxy_end_turn(&t->f);
-    proxy_land(&t->f, t->flight, str_of(t->key), result, &why);
+    proxy_land(&t->f, t->flight, result, &why);
     proxy_let_go(r, t->flight);
     free_task(t);
-    lock_take(&r->lock);
-    me->state = FETCHER_ENDED;
-    lock_drop(&r->lock);
+    give_back(r, u, me, FETCHER_ENDED);
     return NULL;
 }
 
-static struct fetcher *take_fetcher(struct registry *r)
+static struct fetcher *find_fetcher_locked(struct registry *r, const struct upstream *u)
 {
-    struct fetcher *found = NULL;
+    for (size_t i = 0; i < PROXY_THREADS_MAX && u->threads < PROXY_THREADS_EACH; i++) {
+        if (r->fetchers[i].state != FETCHER_RUNS) {
+            return &r->fetchers[i];
+        }
+    }
+    return NULL;
+}
+
+/* When one is free; NULL: none was for a while. */
+static struct fetcher *take_fetcher(struct registry *r, struct upstream *u)
+{
+    struct fetcher *found;
     struct lock *l = &r->lock;
-    bool has_ended;
+    int64_t deadline = clock_mono_ms() + PROXY_SLOT_WAIT_MS;
+    bool has_ended, in_time = true;
 
     {
         WITH_LOCK(l);
-        for (size_t i = 0; i < PROXY_THREADS_MAX && found == NULL; i++) {
-            found = r->fetchers[i].state != FETCHER_RUNS ? &r->fetchers[i] : NULL;
+        while ((found = find_fetcher_locked(r, u)) == NULL && in_time &&
+               !atomic_load(&r->is_stopping)) {
+            in_time = lock_wait_until(l, deadline);
         }
         if (found == NULL) {
             return NULL;
         }
+        u->threads++;
         has_ended = found->state == FETCHER_ENDED;
         found->state = FETCHER_RUNS;
     }
@@ -164,7 +189,7 @@ static int start_thread(pthread_t *thread, struct task *t)
     return rc;
 }
 
-static void start(const struct fetching *f, struct flight *flight, const char *key)
+static void start(const struct fetching *f, struct flight *flight)
 {
     struct registry *r = f->r;
     struct task *t = xnew(struct task);
@@ -173,8 +198,7 @@ static void start(const struct fetching *f, struct flight *flight, const char *k
 
     *t = (struct task){.f = *f,
                        .flight = flight,
-                       .me = take_fetcher(r),
-                       .key = xstrdup(key),
+                       .me = take_fetcher(r, flight->upstream),
                        .name = xstrndup(f->to.name.p, f->to.name.len),
                        .by = xstrndup(f->to.by.p, f->to.by.len)};
     t->f.to.name = str_of(t->name);
@@ -185,14 +209,14 @@ static void start(const struct fetching *f, struct flight *flight, const char *k
     if (rc == 0) {
         return;
     }
-    err_set(&e, ERR_UNAVAILABLE, "too many blobs are being fetched already: try again in a moment");
-    proxy_land(&t->f, flight, str_of(key), -1, &e);
-    proxy_let_go(r, flight);
+    err_set(&e, ERR_UNAVAILABLE,
+            "too many blobs of the registry %s are being fetched already: try again in a moment",
+            f->proxy.registry);
     if (t->me != NULL) {
-        lock_take(&r->lock);
-        t->me->state = FETCHER_FREE;
-        lock_drop(&r->lock);
+        give_back(r, flight->upstream, t->me, FETCHER_FREE);
     }
+    proxy_land(&t->f, flight, -1, &e);
+    proxy_let_go(r, flight);
     free_task(t);
 }
 
@@ -235,15 +259,21 @@ static int look_up(struct registry *r, struct str by, struct str repository, con
     return store_blob_find(r, repository, digest, &blob, code, e) < 0 ? -1 : 2;
 }
 
-static struct flight *join(struct fetching *f, struct err *e)
+/* Whose fetch is waited for. */
+enum whose { ANY, OWN };
+
+/* *whose is OWN after it when it is one for his own repository. */
+static struct flight *join(struct fetching *f, enum whose *whose, struct err *e)
 {
     SCOPED(freep) char *key = proxy_key(f, "b", str_of(f->ref.digest));
+    SCOPED(freep) char *shared = xasprintf("s %lld %s", (long long)f->to.project_id, f->ref.digest);
     bool is_first = false;
-    struct flight *flight = proxy_board(f->r, str_of(key), &is_first, e);
+    struct flight *flight = proxy_board(f, key, *whose == OWN ? NULL : shared, &is_first, e);
 
     if (flight != NULL && is_first) {
-        start(f, flight, key);
+        start(f, flight);
     }
+    *whose = flight == NULL || strcmp(flight->key, key) == 0 ? OWN : ANY;
     return flight;
 }
 
@@ -256,32 +286,66 @@ static int leave(struct registry *r, struct flight *flight, const char **code, s
     return 0;
 }
 
+/* After the fetch for another repository of the project: links what came of it (that needs no
+ * thread and no turn), or does without. */
+static int fetch_own(struct registry *r, struct str by, struct str repository, const char *digest,
+                     const char **code, struct err *e)
+{
+    struct fetching f;
+    enum whose whose = OWN;
+    int wants = look_up(r, by, repository, digest, &f, code, e);
+    struct flight *flight;
+
+    if (wants != 1) {
+        return wants > 0 ? 1 : wants;
+    }
+    if (store_blob_mount(r, (struct str){0}, &f.to, digest, code, e) == 0) {
+        return 1;
+    }
+    if (e->kind != ERR_NOT_FOUND) {
+        return -1;
+    }
+    *code = NULL;
+    flight = join(&f, &whose, e);
+    return flight == NULL || leave(r, flight, code, e) < 0 ? -1 : 1;
+}
+
+/* Waits for the end of that fetch. */
+static int arrive(const struct fetching *f, struct flight *flight, enum whose whose,
+                  const char **code, struct err *e)
+{
+    struct err theirs;
+
+    if (whose == OWN) {
+        return leave(f->r, flight, code, e) < 0 ? -1 : 1;
+    }
+    if (leave(f->r, flight, code, &theirs) < 0) {
+        *code = NULL;
+    }
+    return fetch_own(f->r, f->to.by, f->to.name, f->ref.digest, code, e);
+}
+
 int proxy_blob(struct registry *r, struct str by, struct str repository, const char *digest,
                const char **code, struct err *e)
 {
     struct fetching f;
+    enum whose whose = ANY;
+    int wants = look_up(r, by, repository, digest, &f, code, e);
+    struct flight *flight = wants == 1 ? join(&f, &whose, e) : NULL;
 
-    /* Whoever waited for the fetch of another repository of the project links it then. */
-    for (int i = 0; i < 2; i++) {
-        int wants = look_up(r, by, repository, digest, &f, code, e);
-        struct flight *flight = wants == 1 ? join(&f, e) : NULL;
-
-        if (wants != 1) {
-            return wants > 0 ? 1 : wants;
-        }
-        if (flight == NULL || leave(r, flight, code, e) < 0) {
-            return -1;
-        }
+    if (wants != 1) {
+        return wants > 0 ? 1 : wants;
     }
-    return 1;
+    return flight == NULL ? -1 : arrive(&f, flight, whose, code, e);
 }
 
 int proxy_blob_follow(struct registry *r, struct str by, struct str repository, const char *digest,
                       struct proxy_follow *out, const char **code, struct err *e)
 {
     struct fetching f;
+    enum whose whose = ANY;
     int wants = look_up(r, by, repository, digest, &f, code, e);
-    struct flight *flight = wants == 1 ? join(&f, e) : NULL;
+    struct flight *flight = wants == 1 ? join(&f, &whose, e) : NULL;
     bool grows;
 
     if (flight == NULL) {
@@ -300,7 +364,7 @@ int proxy_blob_follow(struct registry *r, struct str by, struct str repository, 
         return 2;
     }
     *out = (struct proxy_follow){.fd = -1};
-    return leave(r, flight, code, e) < 0 ? -1 : proxy_blob(r, by, repository, digest, code, e);
+    return arrive(&f, flight, whose, code, e);
 }
 
 static int64_t grown(const struct proxy_follow *v, int64_t at, int64_t end, struct err *e)

@@ -10,18 +10,8 @@
 #include <string.h>
 
 enum {
-    FETCHES_MAX = 16,     /* of one registry at a time */
-    SLOT_WAIT_MS = 60000, /* for one of FETCHES_MAX */
-    IDLE_MAX = 4,         /* connections and tokens kept of one registry */
-    DOWN_MS = 5000        /* so long one that failed is not asked for what is here */
-};
-
-/* Another registry, as long as we run. All guarded by registry.lock. */
-struct upstream {
-    unsigned busy, generation;
-    int64_t down_until_ms, throttled_until_ms; /* monotonic */
-    struct remote *idle[IDLE_MAX];
-    size_t n_idle;
+    FETCHES_MAX = 16, /* of one registry at a time */
+    DOWN_MS = 5000    /* so long one that failed is not asked for what is here */
 };
 
 /* --- other registries --- */
@@ -69,7 +59,7 @@ static int take_slot(struct fetching *f, struct err *e)
 {
     struct registry *r = f->r;
     struct lock *l = &r->lock;
-    int64_t deadline = clock_mono_ms() + SLOT_WAIT_MS;
+    int64_t deadline = clock_mono_ms() + PROXY_SLOT_WAIT_MS;
     bool in_time = true;
 
     WITH_LOCK(l);
@@ -110,7 +100,7 @@ void proxy_end_turn(struct fetching *f)
     lock_take(l);
     f->upstream->busy--;
     if (f->remote != NULL && f->generation == f->upstream->generation &&
-        f->upstream->n_idle < IDLE_MAX) {
+        f->upstream->n_idle < PROXY_IDLE_MAX) {
         f->upstream->idle[f->upstream->n_idle++] = TAKE(f->remote);
     }
     lock_broadcast(l);
@@ -190,7 +180,7 @@ int64_t proxy_pause_sec(struct registry *r, struct str repository)
 
 void registry_upstream_changed(struct registry *r, struct str name)
 {
-    struct remote *old[IDLE_MAX];
+    struct remote *old[PROXY_IDLE_MAX];
     size_t n = 0;
     struct lock *l = &r->lock;
     struct upstream *u;
@@ -230,28 +220,55 @@ void proxy_upstreams_close(struct registry *r)
 
 /* --- one fetch of a thing at a time --- */
 
-struct flight *proxy_board(struct registry *r, struct str key, bool *is_first, struct err *e)
+static struct flight *find_flight_locked(struct registry *r, const char *key, const char *shared)
 {
-    struct flight *f;
+    struct flight *f = map_get(&r->flights, str_of(key));
+
+    return f == NULL && shared != NULL ? map_get(&r->flights, str_of(shared)) : f;
+}
+
+static struct flight *new_flight_locked(struct registry *r, struct upstream *u, const char *key,
+                                        const char *shared)
+{
+    struct flight *f = xnew(struct flight);
+
+    lock_init(&f->lock, LOCK_flight);
+    f->fd = -1;
+    f->upstream = u;
+    f->key = xstrdup(key);
+    f->shared = shared ? xstrdup(shared) : NULL;
+    (void)map_put(&r->flights, str_of(key), f);
+    if (shared != NULL) {
+        (void)map_put(&r->flights, str_of(shared), f);
+    }
+    return f;
+}
+
+struct flight *proxy_board(const struct fetching *f, const char *key, const char *shared,
+                           bool *is_first, struct err *e)
+{
+    struct registry *r = f->r;
+    struct upstream *u;
+    struct flight *flight;
     struct lock *l = &r->lock;
 
     WITH_LOCK(l);
-    if (r->n_fetchers >= PROXY_FETCHERS_MAX) {
+    u = upstream_locked(r, str_of(f->proxy.registry));
+    if (r->n_fetchers >= PROXY_FETCHERS_MAX || u->workers >= PROXY_FETCHERS_EACH) {
         err_set(e, ERR_UNAVAILABLE,
-                "too many wait for other registries already: try again in a moment");
+                "too many wait for the registry %s already: try again in a moment",
+                f->proxy.registry);
         return NULL;
     }
-    r->n_fetchers++;
-    f = map_get(&r->flights, key);
-    *is_first = f == NULL;
-    if (f == NULL) {
-        f = xnew(struct flight);
-        lock_init(&f->lock, LOCK_flight);
-        f->fd = -1;
-        (void)map_put(&r->flights, key, f);
+    flight = find_flight_locked(r, key, shared);
+    *is_first = flight == NULL;
+    if (flight == NULL) {
+        flight = new_flight_locked(r, u, key, shared);
     }
-    f->users++;
-    return f;
+    r->n_fetchers++;
+    flight->upstream->workers++; /* it may be another one: the project was pointed elsewhere */
+    flight->users++;
+    return flight;
 }
 
 void proxy_hold(struct registry *r, struct flight *f)
@@ -268,11 +285,14 @@ static void drop(struct registry *r, struct flight *f, unsigned workers)
 
     lock_take(&r->lock);
     r->n_fetchers -= workers;
+    f->upstream->workers -= workers;
     is_last = --f->users == 0;
     lock_drop(&r->lock);
     if (is_last) {
         closep(&f->fd);
         lock_done(&f->lock);
+        free(f->key);
+        free(f->shared);
         free(f);
     }
 }
@@ -305,12 +325,20 @@ int proxy_leave(struct registry *r, struct flight *f, const char **code, struct 
     return result;
 }
 
-void proxy_land(struct fetching *f, struct flight *flight, struct str key, int result,
-                const struct err *why)
+static void forget_flight(struct registry *r, const struct flight *flight)
 {
-    lock_take(&f->r->lock);
-    (void)map_del(&f->r->flights, key);
-    lock_drop(&f->r->lock);
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    (void)map_del(&r->flights, str_of(flight->key));
+    if (flight->shared != NULL && map_get(&r->flights, str_of(flight->shared)) == flight) {
+        (void)map_del(&r->flights, str_of(flight->shared));
+    }
+}
+
+void proxy_land(struct fetching *f, struct flight *flight, int result, const struct err *why)
+{
+    forget_flight(f->r, flight);
     lock_take(&flight->lock);
     flight->result = result;
     flight->code = f->code;
@@ -345,7 +373,7 @@ int proxy_fetch_once(struct fetching *f, const char *key, fetch_fn *fetch, const
 {
     struct registry *r = f->r;
     bool is_first = false;
-    struct flight *flight = proxy_board(r, str_of(key), &is_first, e);
+    struct flight *flight = proxy_board(f, key, /* shared */ NULL, &is_first, e);
     int result;
 
     if (flight == NULL) {
@@ -359,7 +387,7 @@ int proxy_fetch_once(struct fetching *f, const char *key, fetch_fn *fetch, const
             proxy_explain(f, &why);
         }
         proxy_end_turn(f);
-        proxy_land(f, flight, str_of(key), result, &why);
+        proxy_land(f, flight, result, &why);
     }
     lock_take(&flight->lock);
     while (!flight->is_done) {
@@ -372,6 +400,6 @@ int proxy_fetch_once(struct fetching *f, const char *key, fetch_fn *fetch, const
 
 char *proxy_key(const struct fetching *f, const char *what, struct str name)
 {
-    return xasprintf("%s %lld %.*s %.*s", what, (long long)f->to.project_id,
-                     STR_ARG(what[0] == 'b' ? STR_EMPTY : f->to.name), STR_ARG(name));
+    return xasprintf("%s %lld %.*s %.*s", what, (long long)f->to.project_id, STR_ARG(f->to.name),
+                     STR_ARG(name));
 }

@@ -10,13 +10,28 @@ enum {
     PROXY_PATIENCE_SEC = 60,       /* for an answer when nothing is here */
     PROXY_PATIENCE_CACHED_SEC = 5, /* when something is */
     PROXY_FETCHERS_MAX = 128,      /* workers that fetch or wait: the rest serve what is here */
-    PROXY_THREADS_MAX = 64         /* that fetch blobs */
+    PROXY_THREADS_MAX = 64,        /* that fetch blobs */
+    PROXY_SLOT_WAIT_MS = 60000,    /* for one of them, or for a turn */
+
+    /* Of one registry: one that hangs leaves the others theirs. */
+    PROXY_FETCHERS_EACH = PROXY_FETCHERS_MAX / 4 * 3,
+    PROXY_THREADS_EACH = PROXY_THREADS_MAX / 4,
+    PROXY_IDLE_MAX = 4 /* connections and tokens kept */
 };
 
-struct upstream;
+/* Another registry, as long as we run. All guarded by registry.lock. */
+struct upstream {
+    unsigned busy, generation;
+    unsigned workers, threads;                 /* that fetch from it or wait for it */
+    int64_t down_until_ms, throttled_until_ms; /* monotonic */
+    struct remote *idle[PROXY_IDLE_MAX];
+    size_t n_idle;
+};
 
 /* One thing that is being fetched. */
 struct flight {
+    char *key, *shared; /* in registry.flights; `shared` may be NULL, or name another one there */
+    struct upstream *upstream;
     unsigned users;   /* guarded by registry.lock */
     struct lock lock; /* guards the rest */
     bool is_done;
@@ -63,12 +78,12 @@ void proxy_explain(struct fetching *f, struct err *e);
 bool proxy_is_outage(const struct err *e);
 
 char *proxy_key(const struct fetching *f, const char *what, struct str name) MUST_USE;
-/* The flight of that key, for one more; NULL: too many wait. proxy_leave. */
-struct flight *proxy_board(struct registry *r, struct str key, bool *is_first,
-                           struct err *e) MUST_USE;
+/* The flight of that key, else (not NULL) one that others share, else a new one, for one more;
+ * NULL: too many wait. proxy_leave. */
+struct flight *proxy_board(const struct fetching *f, const char *key, const char *shared,
+                           bool *is_first, struct err *e) MUST_USE;
 /* Whoever was first ends it. `why` says why when result < 0. */
-void proxy_land(struct fetching *f, struct flight *flight, struct str key, int result,
-                const struct err *why);
+void proxy_land(struct fetching *f, struct flight *flight, int result, const struct err *why);
 /* Waits for its end; what came of it. */
 int proxy_leave(struct registry *r, struct flight *f, const char **code, struct err *e) MUST_USE;
 /* Without waiting. */

@@ -304,7 +304,13 @@ static const char narrow[] =
     "CREATE INDEX manifests_project ON manifests(project_id, digest);"
     "CREATE INDEX project_blobs_digest ON project_blobs(digest);";
 
-static const char *const steps[] = {tables,     policies, checks, caches, trash, charges, texts,
-                                    signatures, totals,   labels, pulls,  going, narrow,  NULL};
+/* Whose push was the last of these bytes; '': before this was kept, out of the
+ * trash, or fetched for a cache. */
+static const char pushers[] =
+    "ALTER TABLE manifests ADD COLUMN pushed_by TEXT NOT NULL DEFAULT '';";
+
+static const char *const steps[] = {tables,  policies, checks,     caches,  trash,
+                                    charges, texts,    signatures, totals,  labels,
+                                    pulls,   going,    narrow,     pushers, NULL};
 
 const struct state_schema registry_schema = {"registry", steps};

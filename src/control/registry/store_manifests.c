@@ -159,6 +159,12 @@ static int check_references(struct state_db *db, struct put_op *op, struct err *
     return m->is_index ? 0 : check_blob(db, op, &m->config, e);
 }
 
+/* What is fetched for a cache, or comes from nobody, was pushed by nobody. */
+static struct str pusher_of(const struct repo_key *key)
+{
+    return key->is_cache || key->by.p == NULL ? STR_EMPTY : key->by;
+}
+
 static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e)
 {
     const struct manifest_put *p = op->put;
@@ -167,12 +173,14 @@ static int insert_manifest(struct state_db *db, struct put_op *op, struct err *e
     /* The same bytes again: only a missing mediaType inside lets the type differ. */
     if (state_run(db, e,
                   "INSERT INTO manifests(repository_id, digest, media_type, artifact_type, subject,"
-                  " platform, total_bytes, pushed_ms, annotations, body, project_id)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(repository_id, digest)"
-                  " DO UPDATE SET media_type = excluded.media_type, pushed_ms = excluded.pushed_ms",
-                  "izzszsiisbi", op->repository_id, p->digest, m->media_type, m->artifact_type,
+                  " platform, total_bytes, pushed_ms, annotations, body, project_id, pushed_by)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(repository_id, digest)"
+                  " DO UPDATE SET media_type = excluded.media_type, pushed_ms = excluded.pushed_ms,"
+                  " pushed_by = excluded.pushed_by",
+                  "izzszsiisbis", op->repository_id, p->digest, m->media_type, m->artifact_type,
                   m->subject[0] ? m->subject : NULL, p->platform, op->total_bytes, clock_wall_ms(),
-                  m->annotations, p->body, p->repository.project_id) < 0) {
+                  m->annotations, p->body, p->repository.project_id,
+                  pusher_of(&p->repository)) < 0) {
         return -1;
     }
     return state_one_i64(db, &op->manifest_id, e, "manifest",

@@ -2,6 +2,7 @@
 #include "supply_priv.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "registry/registry.h"
@@ -75,8 +76,24 @@ static void remember(struct supply *s, struct str key, struct str name, uint64_t
 
 /* --- one signature --- */
 
+int inspection_begin(struct supply *s, struct arena *a, int64_t project_id, struct inspection *out,
+                     struct err *e)
+{
+    *out = (struct inspection){.layers = LIMIT_JUDGED_LAYERS,
+                               .bytes = LIMIT_JUDGED_BYTES,
+                               .until_ms = clock_mono_ms() + LIMIT_JUDGED_MS};
+    return keys_read(s, a, project_id, &out->keys, e);
+}
+
+static bool is_used_up(struct inspection *x)
+{
+    x->is_cut = x->is_cut || x->layers <= 0 || x->bytes <= 0 || clock_mono_ms() >= x->until_ms;
+    return x->is_cut;
+}
+
 struct proof {
     struct str text, signature;
+    size_t cost; /* bytes that were read for it */
 };
 
 /* What one layer proves about the digest. -1: nothing; 1: it cannot be read now. */
@@ -89,22 +106,26 @@ static int proof_of_layer(struct supply *s, struct arena *a, const struct artifa
     struct dsse dsse;
     struct err ignored;
 
+    *out = (struct proof){.cost = 0};
     registry_fetch_blob(s->registry, of->repository, l->digest, LIMIT_SIGNATURE_BYTES);
     if (content_blob_read(s->content, l->digest, LIMIT_SIGNATURE_BYTES, &text, &ignored) < 0) {
         return ignored.kind == ERR_LIMIT ? -1 : 1; /* what is too large is no proof, ever */
     }
+    out->cost = text.len;
     if (kind == ACCESSORY_BUNDLE) {
         if (bundle_parse(a, buf_str(&text), digest, &dsse, &ignored) < 0) {
             return -1;
         }
-        *out = (struct proof){dsse.signed_text, dsse.signature};
+        out->text = dsse.signed_text;
+        out->signature = dsse.signature;
         return 0;
     }
     if (payload_check(buf_str(&text), digest, &ignored) < 0 ||
         base64_decode(l->signature, &signature) < 0) {
         return -1;
     }
-    *out = (struct proof){arena_str(a, buf_str(&text)), arena_str(a, buf_str(&signature))};
+    out->text = arena_str(a, buf_str(&text));
+    out->signature = arena_str(a, buf_str(&signature));
     return 0;
 }
 
@@ -124,7 +145,7 @@ static struct str key_that_verifies(const struct trust_keys *keys, const struct 
     return STR_EMPTY;
 }
 
-void accessory_signer(struct supply *s, const struct trust_keys *keys, const struct artifact *of,
+void accessory_signer(struct supply *s, struct inspection *x, const struct artifact *of,
                       const struct artifact *about, const struct accessory *a, struct str *name,
                       struct arena *arena)
 {
@@ -133,25 +154,31 @@ void accessory_signer(struct supply *s, const struct trust_keys *keys, const str
     bool is_whole = true;
 
     *name = STR_EMPTY;
-    if (a->n_layers == 0 || keys->n == 0 || recall(s, arena, key, name)) {
+    if (a->n_layers == 0 || x->keys.n == 0 || recall(s, arena, key, name)) {
         return;
     }
     for (size_t i = 0; i < a->n_layers && name->len == 0; i++) {
         struct proof p;
-        int r = proof_of_layer(s, arena, of, a->kind, &a->layers[i], &p);
+        int r;
 
+        if (is_used_up(x)) {
+            return;
+        }
+        r = proof_of_layer(s, arena, of, a->kind, &a->layers[i], &p);
+        x->layers--;
+        x->bytes -= (int64_t)p.cost;
         is_whole = is_whole && r <= 0;
         if (r == 0) {
-            *name = key_that_verifies(keys, &p);
+            *name = key_that_verifies(&x->keys, &p);
         }
     }
     if (is_whole || name->len > 0) {
-        remember(s, key, *name, keys->generation);
+        remember(s, key, *name, x->keys.generation);
     }
 }
 
 /* A page of what may be its signatures; *before is where the next one begins, 0 after the last. */
-static int signer_in_page(struct supply *s, struct arena *keep, const struct trust_keys *keys,
+static int signer_in_page(struct supply *s, struct arena *keep, struct inspection *x,
                           const struct artifact *of, int64_t *before, struct str *name,
                           struct err *e)
 {
@@ -161,27 +188,27 @@ static int signer_in_page(struct supply *s, struct arena *keep, const struct tru
     if (artifacts_signatures(s->registry, &a, of, *before, &page, e) < 0) {
         return -1;
     }
-    for (size_t i = 0; i < page.n && name->len == 0; i++) {
+    for (size_t i = 0; i < page.n && name->len == 0 && !x->is_cut; i++) {
         struct accessory one;
 
         accessory_parse(&a, page.items[i].artifact_type, page.items[i].body, &one);
-        accessory_signer(s, keys, of, &page.items[i], &one, name, &a);
+        accessory_signer(s, x, of, &page.items[i], &one, name, &a);
     }
     *name = arena_str(keep, *name);
     *before = page.n < ARTIFACTS_LIST_MAX ? 0 : page.items[page.n - 1].id;
     return 0;
 }
 
-static int signer_here(struct supply *s, struct arena *a, const struct trust_keys *keys,
+static int signer_here(struct supply *s, struct arena *a, struct inspection *x,
                        const struct artifact *of, struct str *name, struct err *e)
 {
     int64_t before = 0;
 
     for (int seen = 0; seen < LIMIT_SIGNATURES; seen += ARTIFACTS_LIST_MAX) {
-        if (signer_in_page(s, a, keys, of, &before, name, e) < 0) {
+        if (signer_in_page(s, a, x, of, &before, name, e) < 0) {
             return -1;
         }
-        if (name->len > 0 || before == 0) {
+        if (name->len > 0 || before == 0 || x->is_cut) {
             return 0;
         }
     }
@@ -189,17 +216,17 @@ static int signer_here(struct supply *s, struct arena *a, const struct trust_key
 }
 
 /* In a cache of another registry a signature counts also when no client has asked for it yet. */
-static int signer_of_one(struct supply *s, struct arena *a, const struct trust_keys *keys,
+static int signer_of_one(struct supply *s, struct arena *a, struct inspection *x,
                          const struct artifact *of, struct str *name, struct err *e)
 {
-    if (signer_here(s, a, keys, of, name, e) < 0) {
+    if (signer_here(s, a, x, of, name, e) < 0) {
         return -1;
     }
-    if (name->len > 0 || !registry_is_cache(s->registry, of->repository)) {
+    if (name->len > 0 || x->is_cut || !registry_is_cache(s->registry, of->repository)) {
         return 0;
     }
     registry_fetch_referrers(s->registry, of->repository, of->digest);
-    return signer_here(s, a, keys, of, name, e);
+    return signer_here(s, a, x, of, name, e);
 }
 
 /* An image, the indexes that list it, those that list them: each once. */
@@ -243,19 +270,18 @@ static int add_above(struct supply *s, struct above *all, size_t of, struct err 
 }
 
 /* Who signs an index signs what it lists. */
-int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of, struct str *name,
-                    struct err *e)
+int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of,
+                    struct inspection *x, struct str *name, struct err *e)
 {
     struct above *all = arena_new(a, struct above);
-    struct trust_keys keys;
 
     *name = STR_EMPTY;
-    if (keys_read(s, a, of->project_id, &keys, e) < 0) {
+    if (inspection_begin(s, a, of->project_id, x, e) < 0) {
         return -1;
     }
     all->items[all->n++] = *of;
-    for (size_t i = 0; i < all->n && keys.n > 0; i++) {
-        if (signer_of_one(s, a, &keys, &all->items[i], name, e) < 0) {
+    for (size_t i = 0; i < all->n && x->keys.n > 0 && !x->is_cut; i++) {
+        if (signer_of_one(s, a, x, &all->items[i], name, e) < 0) {
             return -1;
         }
         if (name->len > 0) {
@@ -273,10 +299,18 @@ int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of
 static int judge_signature(struct supply *s, struct arena *a, const struct artifact *of,
                            struct err *e)
 {
+    struct inspection x;
     struct str name;
 
-    if (artifact_signer(s, a, of, &name, e) < 0) {
+    if (artifact_signer(s, a, of, &x, &name, e) < 0) {
         return -1;
+    }
+    if (name.len == 0 && x.is_cut) {
+        return err_set(
+            e, ERR_FORBIDDEN,
+            "%.*s@%s has too many signatures for one look, and none so far is by a key of "
+            "the project: try again (what was seen is remembered), or delete some",
+            STR_ARG(of->repository), of->digest);
     }
     return name.len > 0 ? 0
                         : err_set(e, ERR_FORBIDDEN,

@@ -7,6 +7,8 @@
 #include "registry/artifacts.h"
 #include "supply/supply.h"
 
+#include <stdatomic.h>
+
 struct fetch_answer;
 struct principal;
 
@@ -60,6 +62,7 @@ int scanner_get(struct supply *s, struct arena *a, struct str name, struct scann
 struct scanner_request {
     const char *path, *type, *accept; /* type NULL: a GET */
     struct str body;
+    const atomic_bool *stop; /* ends it when it becomes true; may be NULL */
 };
 /* The caller frees *out with fetch_answer_done, also after -1. */
 int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
@@ -71,6 +74,10 @@ int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
 /* Takes the place of the one before. */
 int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, struct str by,
                struct err *e) MUST_USE;
+/* The scan of it that goes on, of an index those of its images; what is being asked of the scanner
+ * is cut short. *n: how many there were. */
+int scan_stop(struct supply *s, const struct artifact *of, struct str by, size_t *n,
+              struct err *e) MUST_USE;
 
 /* --- accessory.c: what a manifest is that belongs to an image --- */
 

@@ -238,11 +238,16 @@ int scanner_get(struct supply *s, struct arena *a, struct str name, struct scann
 
 /* --- one request to it --- */
 
+struct stops {
+    const struct supply *s;
+    const atomic_bool *asked; /* may be NULL */
+};
+
 static bool is_stopped(void *ctx)
 {
-    struct supply *s = ctx;
+    const struct stops *x = ctx;
 
-    return atomic_load(&s->is_closing);
+    return atomic_load(&x->s->is_closing) || (x->asked != NULL && atomic_load(x->asked));
 }
 
 int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
@@ -251,13 +256,14 @@ int scanner_ask(struct supply *s, struct arena *a, const struct scanner *to,
     SCOPED(fetch_freep)
     struct fetch *f =
         fetch_new(&(struct fetch_options){.denied = s->denied, .n_denied = s->n_denied}, e);
+    struct stops stops = {s, ask->stop};
     const char *slash = to->url[0] && to->url[strlen(to->url) - 1] == '/' ? "" : "/";
     struct fetch_request q = {.method = ask->body.p ? "POST" : "GET",
                               .url = arena_printf(a, "%s%s%s", to->url, slash, ask->path),
                               .body = ask->body,
                               .answer_max = LIMIT_REPORT_BYTES,
                               .stop = is_stopped,
-                              .stop_ctx = s,
+                              .stop_ctx = &stops,
                               .total_sec = ANSWER_SEC};
 
     if (f == NULL) {

@@ -42,8 +42,13 @@ struct scan_op {
     int64_t user_id, manifest_id;
     int found;
     struct jw *w;
-    const char *state, *error;
+    const char *error;
+    enum scan_end end;
+    bool has_ended;
 };
+
+static const char *const end_names[] = {
+    [SCAN_SUCCEEDED] = "succeeded", [SCAN_FAILED] = "failed", [SCAN_STOPPED] = "stopped"};
 
 static int start_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -119,6 +124,10 @@ int scan_start(struct supply *s, const struct artifact *of, int64_t user_id, str
     wake(s);
     return 0;
 }
+
+/* As Harbor calls it. */
+static const char *const end_words[] = {
+    [SCAN_SUCCEEDED] = "Success", [SCAN_FAILED] = "Error", [SCAN_STOPPED] = "Stopped"};
 
 static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -206,7 +215,7 @@ static void write_overview(const struct scan_op *op, const struct query *q, stru
     jw_object(w);
     jw_key(w, REPORT_TYPE);
     jw_object(w);
-    jw_kv_c(w, "scan_status", op->error ? "Error" : "Success");
+    jw_kv_c(w, "scan_status", end_words[op->end]);
     jw_kv_c(w, "severity", worst < 0 ? "None" : words[worst]);
     jw_kv_time(w, "start_time", op->scan.started_ms);
     jw_kv_time(w, "end_time", clock_wall_ms());
@@ -246,7 +255,7 @@ static int tell_scanned(struct state_db *db, const struct scan_op *op, struct er
     }
     write_overview(op, &q, &w);
     return op->s->scanned(op->s->ctx, db,
-                          &(struct supply_scanned){.failed = op->error != NULL,
+                          &(struct supply_scanned){.end = op->end,
                                                    .project_id = n->project_id,
                                                    .repository = n->repository,
                                                    .tag = query_str_or_null(&q, 0),
@@ -262,31 +271,125 @@ static int note_fn(struct state_db *db, void *ctx, struct err *e)
     const struct scan_op *op = ctx;
     const struct scan *n = &op->scan;
 
-    if (op->state == NULL) {
+    if (!op->has_ended) {
         return state_run(db, e,
                          "UPDATE supply_scans SET state = ?, ticket = ?, tries = ?, looks = ?,"
-                         " next_ms = ?, error = ? WHERE manifest_id = ? AND started_ms = ?",
+                         " next_ms = ?, error = ? WHERE manifest_id = ? AND started_ms = ?"
+                         " AND next_ms IS NOT NULL", /* nobody stopped it meanwhile */
                          "zsiiizii", n->ticket.len ? "running" : "waiting", n->ticket, n->tries,
                          n->looks, n->next_ms, op->error, n->manifest_id, n->started_ms);
     }
     if (state_run(db, e,
                   "UPDATE supply_scans SET state = ?, next_ms = NULL, ended_ms = ?, error = ?"
                   " WHERE manifest_id = ? AND started_ms = ? AND next_ms IS NOT NULL",
-                  "zizii", op->state, clock_wall_ms(), op->error, n->manifest_id,
+                  "zizii", end_names[op->end], clock_wall_ms(), op->error, n->manifest_id,
                   n->started_ms) < 0) {
         return -1;
     }
     return state_changes(db) > 0 ? tell_scanned(db, op, e) : 0;
 }
 
-static void note(struct supply *s, const struct scan *n, const char *state, const char *error)
+static void write_down(struct supply *s, struct scan_op *op)
 {
-    struct scan_op op = {.s = s, .scan = *n, .state = state, .error = error};
     struct err e;
 
-    if (state_write(s->state, note_fn, &op, &e) < 0) {
+    op->s = s;
+    if (state_write(s->state, note_fn, op, &e) < 0) {
         log_warn("scan.note_failed", "error=%s next=the step is taken again", Q(str_of(e.msg)));
     }
+}
+
+static void note_step(struct supply *s, const struct scan *n, const char *error)
+{
+    write_down(s, &(struct scan_op){.scan = *n, .error = error});
+}
+
+static void note_end(struct supply *s, const struct scan *n, enum scan_end end, const char *error)
+{
+    write_down(s, &(struct scan_op){.scan = *n, .has_ended = true, .end = end, .error = error});
+}
+
+/* --- stopping --- */
+
+static int stop_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct scan_op *op = ctx;
+    SCOPED(arena_done) struct arena a = {0};
+    struct scan_op found = {.s = op->s, .has_ended = true, .end = SCAN_STOPPED};
+    SCOPED(query_done) struct query q = {0};
+
+    if (query_open(&q, db, e,
+                   "SELECT project_id, started_ms, repository, digest FROM supply_scans"
+                   " WHERE manifest_id = ? AND next_ms IS NOT NULL",
+                   "i", op->of->id) < 0 ||
+        (op->found = query_step(&q, e)) < 0) {
+        return -1;
+    }
+    if (op->found == 0) {
+        return 0;
+    }
+    found.scan = (struct scan){.manifest_id = op->of->id,
+                               .project_id = query_i64(&q, 0),
+                               .started_ms = query_i64(&q, 1),
+                               .repository = arena_str(&a, query_str(&q, 2)),
+                               .digest = arena_str(&a, query_str(&q, 3)),
+                               .by = op->by};
+    query_done(&q);
+    return note_fn(db, &found, e);
+}
+
+/* Whoever waits for the scanner's answer to this one need not go on. */
+static void cut_step(struct supply *s, int64_t manifest_id)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    if (s->step_id == manifest_id) {
+        atomic_store(&s->step_stops, true);
+    }
+}
+
+static void begin_step(struct supply *s, int64_t manifest_id)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    s->step_id = manifest_id;
+    atomic_store(&s->step_stops, false);
+}
+
+static int stop_below(struct supply *s, const struct artifact *of, struct str by, size_t *n,
+                      struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct artifact_list below;
+
+    if (artifacts_below(s->registry, &a, of, &below, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < below.n; i++) {
+        if (!is_index(&below.items[i]) && scan_stop(s, &below.items[i], by, n, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int scan_stop(struct supply *s, const struct artifact *of, struct str by, size_t *n, struct err *e)
+{
+    struct scan_op op = {.s = s, .of = of, .by = by};
+
+    if (is_index(of)) {
+        return stop_below(s, of, by, n, e);
+    }
+    if (state_write(s->state, stop_fn, &op, e) < 0) {
+        return -1;
+    }
+    if (op.found > 0) {
+        cut_step(s, of->id);
+        ++*n;
+    }
+    return 0;
 }
 
 /* --- one step --- */
@@ -329,6 +432,7 @@ static int submit(struct supply *s, struct arena *a, const struct scanner *to, s
     struct scanner_request ask = {.path = "api/v1/scan",
                                   .type = REQUEST_TYPE,
                                   .accept = ANSWER_TYPE,
+                                  .stop = &s->step_stops,
                                   .body = request_of(s, a, n, e)};
     struct str id = STR_EMPTY;
     int r = ask.body.p == NULL ? -1 : scanner_ask(s, a, to, &ask, &got, e);
@@ -370,6 +474,9 @@ static int take_report(struct supply *s, struct arena *a, const struct scan *n, 
     struct artifact of = {.id = n->manifest_id, .project_id = n->project_id};
 
     (void)!str_copy(n->digest, of.digest, sizeof(of.digest));
+    if (atomic_load(&s->step_stops)) {
+        return err_set(e, ERR_CONFLICT, "the scan was stopped");
+    }
     if (json_count_check(text, e) < 0 || (doc = json_parse(text, e)) == NULL ||
         report_of_json(a, doc, &report, e) < 0) {
         e->kind = ERR_INVALID; /* it will say the same again */
@@ -383,7 +490,8 @@ static int fetch_report(struct supply *s, struct arena *a, const struct scanner 
                         struct err *e)
 {
     struct fetch_answer got = {.status = 0};
-    struct scanner_request ask = {.path = report_path(a, n->ticket), .accept = REPORT_TYPE};
+    struct scanner_request ask = {
+        .path = report_path(a, n->ticket), .accept = REPORT_TYPE, .stop = &s->step_stops};
     struct str after;
     uint64_t sec;
     int r = scanner_ask(s, a, to, &ask, &got, e);
@@ -412,6 +520,29 @@ static int fetch_report(struct supply *s, struct arena *a, const struct scanner 
     return r;
 }
 
+static int look_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct scan_op *op = ctx;
+    SCOPED(query_done) struct query q = {0};
+
+    return query_open(&q, db, e,
+                      "SELECT 1 FROM supply_scans WHERE manifest_id = ? AND started_ms = ?"
+                      " AND next_ms IS NOT NULL",
+                      "ii", op->scan.manifest_id, op->scan.started_ms) < 0 ||
+                   (op->found = query_step(&q, e)) < 0
+               ? -1
+               : 0;
+}
+
+/* Asked after begin_step: whoever stops it now cuts the step, whoever did before is seen here. */
+static bool goes_on(struct supply *s, const struct scan *n)
+{
+    struct scan_op op = {.scan = *n};
+    struct err ignored;
+
+    return state_read(s->state, look_fn, &op, &ignored) == 0 && op.found > 0;
+}
+
 static void take_step(struct supply *s, struct arena *a, struct scan *n)
 {
     struct scanner to;
@@ -425,15 +556,15 @@ static void take_step(struct supply *s, struct arena *a, struct scan *n)
         return;
     }
     if (r > 0) {
-        note(s, n, "succeeded", NULL);
+        note_end(s, n, SCAN_SUCCEEDED, NULL);
     } else if (r == 0) {
-        note(s, n, NULL, NULL);
+        note_step(s, n, NULL);
     } else if (++n->tries >= TRIES || e.kind == ERR_NOT_FOUND || e.kind == ERR_FORBIDDEN ||
                e.kind == ERR_INVALID || e.kind == ERR_LIMIT) {
-        note(s, n, "failed", e.msg);
+        note_end(s, n, SCAN_FAILED, e.msg);
     } else {
         n->next_ms = clock_wall_ms() + ((int64_t)RETRY_MS << (n->tries - 1));
-        note(s, n, NULL, e.msg);
+        note_step(s, n, e.msg);
     }
 }
 
@@ -480,7 +611,11 @@ static void *work(void *arg)
         }
         wait_ms = op.found ? op.scan.next_ms - clock_wall_ms() : -1;
         if (op.found && wait_ms <= 0) {
-            take_step(s, &arena, &op.scan);
+            begin_step(s, op.scan.manifest_id);
+            if (goes_on(s, &op.scan)) {
+                take_step(s, &arena, &op.scan);
+            }
+            begin_step(s, 0);
             wait_for(s, seen, STEP_MIN_MS); /* a step that cannot be written down */
         } else {
             wait_for(s, seen, op.found ? wait_ms : -1);

@@ -33,8 +33,9 @@ extern const struct http_schema supply_schemas[];
 
 /* A scan has ended; `overview`: a JSON object about it and what was found, as Harbor's webhooks
  * have it. */
+enum scan_end { SCAN_SUCCEEDED, SCAN_FAILED, SCAN_STOPPED };
 struct supply_scanned {
-    bool failed;
+    enum scan_end end;
     int64_t project_id;
     struct str repository, tag, digest, by, overview; /* tag.p NULL: none */
 };

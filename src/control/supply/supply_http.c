@@ -147,11 +147,12 @@ static int api_trust(struct http_req *req, struct err *e)
     struct arena *a = &req->arena;
     struct trust_policy p;
     struct artifact of;
+    struct inspection inspection;
     struct str signer;
     int result = 0;
 
     if (image_of(req, &of, e) < 0 || trust_policy_read(req->ctx, a, of.project_id, &p, e) < 0 ||
-        artifact_signer(req->ctx, a, &of, &signer, e) < 0) {
+        artifact_signer(req->ctx, a, &of, &inspection, &signer, e) < 0) {
         return -1;
     }
     jw_object(&w);
@@ -176,14 +177,14 @@ static int api_trust(struct http_req *req, struct err *e)
     return reply(req, 200, &b, result, e);
 }
 
-static void write_accessory(struct supply *s, struct arena *arena, const struct trust_keys *keys,
+static void write_accessory(struct supply *s, struct arena *arena, struct inspection *x,
                             const struct artifact *of, const struct artifact *one, struct jw *w)
 {
     struct accessory a;
     struct str signer;
 
     accessory_parse(arena, one->artifact_type, one->body, &a);
-    accessory_signer(s, keys, of, one, &a, &signer, arena);
+    accessory_signer(s, x, of, one, &a, &signer, arena);
     jw_object(w);
     jw_kv_c(w, "kind", accessory_name(a.kind));
     jw_kv_c(w, "digest", one->digest);
@@ -191,6 +192,7 @@ static void write_accessory(struct supply *s, struct arena *arena, const struct 
     jw_kv_str(w, "artifact_type", one->artifact_type);
     jw_kv_i64(w, "size_bytes", one->total_bytes);
     jw_kv_time(w, "pushed_at", one->pushed_ms);
+    jw_kv_c(w, "pushed_by", one->pushed_by.len > 0 ? arena_strdup(arena, one->pushed_by) : NULL);
     jw_kv_c(w, "tag", one->tag.len > 0 ? arena_strdup(arena, one->tag) : NULL);
     jw_kv_c(w, "verified_by", signer.len > 0 ? arena_strdup(arena, signer) : NULL);
     jw_end(w);
@@ -203,9 +205,9 @@ static int api_accessories(struct http_req *req, struct err *e)
     struct jw w = JW(&b);
     struct artifact of;
     struct artifact_list list;
-    struct trust_keys keys;
+    struct inspection x;
 
-    if (image_of(req, &of, e) < 0 || keys_read(s, &req->arena, of.project_id, &keys, e) < 0 ||
+    if (image_of(req, &of, e) < 0 || inspection_begin(s, &req->arena, of.project_id, &x, e) < 0 ||
         artifacts_about(s->registry, &req->arena, &of, &list, e) < 0) {
         return -1;
     }
@@ -213,7 +215,7 @@ static int api_accessories(struct http_req *req, struct err *e)
     jw_key(&w, "items");
     jw_array(&w);
     for (size_t i = 0; i < list.n; i++) {
-        write_accessory(s, &req->arena, &keys, &of, &list.items[i], &w);
+        write_accessory(s, &req->arena, &x, &of, &list.items[i], &w);
     }
     jw_end(&w);
     jw_kv_c(&w, "next", NULL);
@@ -291,6 +293,22 @@ static int api_scan(struct http_req *req, struct err *e)
                    scan_start(req->ctx, &of, req->who.user_id, str_of(req->who.name), e) < 0
                ? -1
                : reply(req, 202, &b, scan_write(req->ctx, of.id, &w, e), e);
+}
+
+static int api_scan_stop(struct http_req *req, struct err *e)
+{
+    struct buf b = BUF_MAX(REPLY_MAX);
+    struct jw w = JW(&b);
+    struct artifact of;
+    size_t n = 0;
+
+    if (image_of(req, &of, e) < 0 || scan_stop(req->ctx, &of, str_of(req->who.name), &n, e) < 0) {
+        return -1;
+    }
+    if (n == 0) {
+        return err_set(e, ERR_CONFLICT, "no scan of this image goes on");
+    }
+    return reply(req, 200, &b, scan_write(req->ctx, of.id, &w, e), e);
 }
 
 /* --- scanners --- */
@@ -404,6 +422,8 @@ const struct route supply_routes[] = {
     {HTTP_POST, IMAGE "/scan", PERM_IMAGE_PUSH, api_scan,
      "Has a scanner look into the image; its report takes the place of the one before.",
      .gives = "202 ImageScan"},
+    {HTTP_POST, IMAGE "/scan/stop", PERM_IMAGE_PUSH, api_scan_stop,
+     "Stops the scan of an image that goes on.", .gives = "200 ImageScan"},
     {HTTP_GET, "/api/v1/scanners", PERM_SYSTEM_MANAGE, api_scanners,
      "Scanner adapters; the first one is asked.", .gives = "200 [Scanner]"},
     {HTTP_POST, "/api/v1/scanners", PERM_SYSTEM_MANAGE, api_scanner_add,
@@ -434,15 +454,17 @@ const struct http_schema supply_schemas[] = {
     {"Accessory",
      "{kind: 'cosign-signature' | 'sigstore-bundle' | 'notation-signature' | 'sbom' |"
      " 'attestation' | 'other', digest: string, media_type: string, artifact_type: string,"
-     " size_bytes: integer, pushed_at: time, tag: string | null, verified_by: string | null}"},
+     " size_bytes: integer, pushed_at: time, pushed_by: string | null, tag: string | null,"
+     " verified_by: string | null}"},
     {"ReportSummary", "{unknown: integer, low: integer, medium: integer, high: integer,"
                       " critical: integer, format: 'sarif' | 'cyclonedx' | 'scanner',"
                       " tool: string, created_at: time, created_by: string}"},
     {"Vulnerability", "{severity: 'unknown' | 'low' | 'medium' | 'high' | 'critical', id: string,"
                       " package: string, version: string, fixed_version: string, link: string,"
                       " title: string}"},
-    {"ImageScan", "{state: 'waiting' | 'running' | 'succeeded' | 'failed', started_at: time,"
-                  " ended_at: time | null, started_by: string, error: string | null}"},
+    {"ImageScan",
+     "{state: 'waiting' | 'running' | 'succeeded' | 'failed' | 'stopped',"
+     " started_at: time, ended_at: time | null, started_by: string, error: string | null}"},
     {"ScannerNew", "{name: string, url: string, auth_header?: string | null}"},
     {"Scanner", "{name: string, url: string, has_auth_header: boolean, created_at: time}"},
     {"ScannerPing", "{ok: boolean, scanner: string, version: string, error: string | null}"},

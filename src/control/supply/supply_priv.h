@@ -27,9 +27,11 @@ struct supply {
     bool has_worker;
     atomic_bool is_closing;
     struct lock lock;
-    uint64_t looks;      /* raised when a scan was started; guarded by lock */
-    struct map verified; /* see judge.c; guarded by lock, as generation */
-    uint64_t generation; /* of the keys of all projects */
+    uint64_t looks;         /* raised when a scan was started; guarded by lock */
+    int64_t step_id;        /* the manifest whose scan is asked about now; guarded by lock */
+    atomic_bool step_stops; /* it is to be stopped */
+    struct map verified;    /* see judge.c; guarded by lock, as generation */
+    uint64_t generation;    /* of the keys of all projects */
 };
 
 static inline bool is_index(const struct artifact *of)
@@ -139,13 +141,22 @@ int findings_judge(struct supply *s, struct arena *a, const struct artifact *of,
 
 /* --- judge.c --- */
 
+/* One look for who signed something, and what it may still cost. */
+struct inspection {
+    struct trust_keys keys;
+    int layers;
+    int64_t bytes, until_ms; /* monotonic */
+    bool is_cut;             /* there is more than it may cost */
+};
+int inspection_begin(struct supply *s, struct arena *a, int64_t project_id, struct inspection *out,
+                     struct err *e) MUST_USE;
 /* The name of the key that verifies an accessory of `of`; empty: none does. */
-void accessory_signer(struct supply *s, const struct trust_keys *keys, const struct artifact *of,
+void accessory_signer(struct supply *s, struct inspection *x, const struct artifact *of,
                       const struct artifact *about, const struct accessory *a, struct str *name,
                       struct arena *arena);
 /* The same for an image, also by an index that lists it. */
-int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of, struct str *name,
-                    struct err *e) MUST_USE;
+int artifact_signer(struct supply *s, struct arena *a, const struct artifact *of,
+                    struct inspection *x, struct str *name, struct err *e) MUST_USE;
 enum judged { JUDGED_PULL, JUDGED_RUN };
 /* ERR_FORBIDDEN with the sentence. */
 int artifact_judge(struct supply *s, struct arena *a, const struct artifact *of,

@@ -8,7 +8,8 @@
 
 static const char *const event_names[WEBHOOK_EVENTS] = {
     "PUSH_ARTIFACT", "PULL_ARTIFACT", "DELETE_ARTIFACT",    "QUOTA_EXCEED",    "QUOTA_WARNING",
-    "TAG_RETENTION", "REPLICATION",   "SCANNING_COMPLETED", "SCANNING_FAILED", "PING"};
+    "TAG_RETENTION", "REPLICATION",   "SCANNING_COMPLETED", "SCANNING_FAILED", "SCANNING_STOPPED",
+    "PING"};
 
 static const char *const format_names[HOOK_FORMATS] = {"Default", "CloudEvents"};
 

@@ -15,6 +15,7 @@ static const char *const cloud_types[WEBHOOK_EVENTS] = {"harbor.artifact.pushed"
                                                         "harbor.replication.status.changed",
                                                         "harbor.scan.completed",
                                                         "harbor.scan.failed",
+                                                        "harbor.scan.stopped",
                                                         "strata.webhook.ping"};
 
 const char *payload_type(enum hook_format format)
@@ -24,7 +25,8 @@ const char *payload_type(enum hook_format format)
 
 static bool is_of_scans(enum webhook_event event)
 {
-    return event == WEBHOOK_SCANNED || event == WEBHOOK_SCAN_FAILED;
+    return event == WEBHOOK_SCANNED || event == WEBHOOK_SCAN_FAILED ||
+           event == WEBHOOK_SCAN_STOPPED;
 }
 
 static bool is_of_images(enum webhook_event event)

@@ -58,6 +58,7 @@ enum webhook_event {
     WEBHOOK_REPLICATION,
     WEBHOOK_SCANNED,
     WEBHOOK_SCAN_FAILED,
+    WEBHOOK_SCAN_STOPPED,
     WEBHOOK_PING, /* asked for by somebody, for one hook */
     WEBHOOK_EVENTS
 };

@@ -261,7 +261,8 @@ const struct route webhooks_routes[] = {
 
 #define EVENTS                                                                                     \
     "'PUSH_ARTIFACT' | 'PULL_ARTIFACT' | 'DELETE_ARTIFACT' | 'QUOTA_EXCEED' | 'QUOTA_WARNING'"     \
-    " | 'TAG_RETENTION' | 'REPLICATION' | 'SCANNING_COMPLETED' | 'SCANNING_FAILED'"
+    " | 'TAG_RETENTION' | 'REPLICATION' | 'SCANNING_COMPLETED' | 'SCANNING_FAILED'"                \
+    " | 'SCANNING_STOPPED'"
 #define DELIVERY                                                                                   \
     "id: integer, event: 'PING' | " EVENTS ", request_id: string,"                                 \
     " state: 'waiting' | 'sent' | 'failed' | 'cancelled', created_at: time,"                       \

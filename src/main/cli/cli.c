@@ -214,6 +214,7 @@ static const struct cli_option migrate_opts[] = {
 };
 static const struct cli_option image_scan_opts[] = {
     {"report", 0, "FILE", "SARIF 2.1.0, or CycloneDX 1.4 to 1.6 in JSON; - for standard input"},
+    {"stop", 0, NULL, "stop the scan that goes on"},
     {0},
 };
 static const struct cli_option image_findings_opts[] = {
@@ -473,7 +474,8 @@ const struct cli_verb cli_verbs[] = {
     {"image scan", "IMAGE", "Have an image scanned, or give it the report of a scanner.",
      "  strata image scan demo/app:1\n"
      "  trivy image --format sarif -o report.json HOST:PORT/demo/app:1\n"
-     "  strata image scan demo/app:1 --report report.json",
+     "  strata image scan demo/app:1 --report report.json\n"
+     "  strata image scan demo/app:1 --stop",
      image_scan_opts, verb_image_scan, S},
     {"image vulnerabilities", "IMAGE", "List what a scanner found in an image.", NULL,
      image_findings_opts, verb_image_vulnerabilities, S},
@@ -551,7 +553,7 @@ const struct cli_verb cli_verbs[] = {
      S},
     {"webhook create", "NAME", "Tell another program what becomes of a project's images.",
      "Events: PUSH_ARTIFACT PULL_ARTIFACT DELETE_ARTIFACT QUOTA_EXCEED QUOTA_WARNING\n"
-     "TAG_RETENTION REPLICATION SCANNING_COMPLETED SCANNING_FAILED\n"
+     "TAG_RETENTION REPLICATION SCANNING_COMPLETED SCANNING_FAILED SCANNING_STOPPED\n"
      "  strata webhook create ci --url https://ci.example/hook --event PUSH_ARTIFACT -p demo",
      webhook_opts, verb_webhook_create, P},
     {"webhook list", "", "List webhooks.", NULL, NULL, verb_webhook_list, P},

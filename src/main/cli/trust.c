@@ -64,11 +64,10 @@ static void print_trust(const json_t *trust)
 
 int verb_image_signatures(struct cli *c, struct err *e)
 {
-    static const struct column columns[] = {{"KIND", "kind", COLUMN_TEXT},
-                                            {"VERIFIED BY", "verified_by", COLUMN_TEXT},
-                                            {"DIGEST", "digest", COLUMN_TEXT},
-                                            {"SIZE", "size_bytes", COLUMN_BYTES},
-                                            {"PUSHED", "pushed_at", COLUMN_AGE}};
+    static const struct column columns[] = {
+        {"KIND", "kind", COLUMN_TEXT},       {"VERIFIED BY", "verified_by", COLUMN_TEXT},
+        {"DIGEST", "digest", COLUMN_TEXT},   {"SIZE", "size_bytes", COLUMN_BYTES},
+        {"PUSHED", "pushed_at", COLUMN_AGE}, {"BY", "pushed_by", COLUMN_TEXT}};
     SCOPED(freep) char *url = image_url(c, cli_arg(c, 0), e);
     SCOPED(freep) char *path = url ? xasprintf("%s/accessories", url) : NULL;
     SCOPED(json_decrefp) json_t *items = NULL;
@@ -144,10 +143,22 @@ static int scan(struct cli *c, const char *url, struct err *e)
         }
         state = json_object_get(trust, "scan");
     } while (json_text(state, "started_at")[0] && json_text(state, "ended_at")[0] == '\0');
+    if (strcmp(json_text(state, "state"), "stopped") == 0) {
+        return err_set(e, ERR_CONFLICT, "not scanned: the scan was stopped");
+    }
     if (strcmp(json_text(state, "state"), "succeeded") != 0) {
         return err_set(e, ERR_UNAVAILABLE, "not scanned: %s", json_text(state, "error"));
     }
     print_summary(c, json_object_get(trust, "report"));
+    return 0;
+}
+
+static int stop_scan(struct cli *c, const char *url, struct err *e)
+{
+    if (client_call(c->client, "POST", NULL, NULL, e, "%s/scan/stop", url) < 0) {
+        return -1;
+    }
+    print_done(c, "The scan of %s is stopped.", cli_arg(c, 0));
     return 0;
 }
 
@@ -162,6 +173,9 @@ int verb_image_scan(struct cli *c, struct err *e)
 
     if (url == NULL) {
         return -1;
+    }
+    if (cli_option(c, "stop") != NULL) {
+        return stop_scan(c, url, e);
     }
     if (file == NULL) {
         return scan(c, url, e);

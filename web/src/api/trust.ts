@@ -26,6 +26,11 @@ export async function scan(project: string, repository: string, reference: strin
   await queryClient.invalidateQueries({ queryKey: ['images', project, repository] });
 }
 
+export async function stopScan(project: string, repository: string, reference: string) {
+  await api('POST', `${artifactUrl(project, repository, reference)}/scan/stop`);
+  await queryClient.invalidateQueries({ queryKey: ['images', project, repository] });
+}
+
 // --- of a project ---
 
 const keysUrl = (project: string) => path`/api/v1/projects/${project}/trust-keys`;

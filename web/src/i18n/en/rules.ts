@@ -70,6 +70,7 @@ export const rules = {
   'hook.event_REPLICATION': 'Replicated',
   'hook.event_SCANNING_COMPLETED': 'Scanned',
   'hook.event_SCANNING_FAILED': 'Scan failed',
+  'hook.event_SCANNING_STOPPED': 'Scan stopped',
   'hook.event_PING': 'Test',
   'hook.format': 'Form',
   'hook.format_default': 'As Harbor',

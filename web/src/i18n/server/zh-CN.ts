@@ -363,6 +363,7 @@ export const server: Record<string, string> = {
   // src/control/supply/findings.c
   'the image was deleted meanwhile': '镜像在此期间已被删除',
   // src/control/supply/judge.c
+  '%.*s@%s has too many signatures for one look, and none so far is by a key of the project: try again (what was seen is remembered), or delete some': '{1}@{2} 的签名多于一次检查的上限，目前看过的都不是本项目密钥的签名：请再试一次（看过的会记住），或删除一些',
   '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 没有用本项目的密钥签名，而本项目只接受已签名的镜像：请签名（cosign sign --key），或请维护者添加公钥',
   '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未扫描漏洞，而本项目只接受已扫描的镜像：请为它上传报告（strata image scan）',
   '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本项目不接受严重程度达到 {6} 及以上的镜像：请更新后扫描新的镜像，或请维护者允许这个漏洞',
@@ -396,6 +397,7 @@ export const server: Record<string, string> = {
   'there is no scanner "%.*s"': '没有扫描器“{1}”',
   'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '没有扫描器：由管理员添加（strata scanner add），或为镜像上传报告（strata image scan --report）',
   // src/control/supply/scans.c
+  'the scan was stopped': '扫描已停止',
   'the server stopped before the end: try again': '服务器在结束前停止：请重试',
   'vulnerabilities: expected a list': 'vulnerabilities：应为列表',
   'results: there are none, so nothing was looked for: give the report of a run that has ended': 'results：没有结果，说明什么都没有检查：请提供已结束的运行的报告',
@@ -411,6 +413,7 @@ export const server: Record<string, string> = {
   'no such digest': '没有这种摘要',
   'the bundle holds no in-toto statement': 'bundle 不含 in-toto 陈述',
   // src/control/supply/supply_http.c
+  'no scan of this image goes on': '这个镜像没有进行中的扫描',
   'severity: expected unknown, low, medium, high or critical': 'severity：应为 unknown、low、medium、high 或 critical',
   // src/control/supply/verify.c
   'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '这是私钥：请自行保管，改给公钥（cosign.pub）',
@@ -1239,10 +1242,10 @@ export const server: Record<string, string> = {
   'proxy.registry: a cache stays one of its registry; make another project': 'proxy.registry：缓存的镜像仓库不能更改；请另建项目',
   'the registry %s is busy with %d other fetches of this cache: try again': '镜像仓库 {1} 正忙于 {2} 个其他获取：请再试',
   'no other registries here': '这里没有其他镜像仓库',
-  'too many blobs are being fetched already: try again in a moment': '正在获取的 blob 已经太多：请稍后再试',
+  'too many blobs of the registry %s are being fetched already: try again in a moment': '正在从镜像仓库 {1} 获取的 blob 已经太多：请稍后再试',
   'the registry there has no blob %s': '该镜像仓库没有 blob {1}',
   'the registry %s answered 429 and is not asked again for %lld seconds': '镜像仓库 {1} 回应了 429，{2} 秒内不再询问',
-  'too many wait for other registries already: try again in a moment': '等待其他镜像仓库的请求太多：请稍后再试',
+  'too many wait for the registry %s already: try again in a moment': '等待镜像仓库 {1} 的请求太多：请稍后再试',
   'cache of %s: %s': '{1} 的缓存：{2}',
   '%s refers to something else': '{1} 引用的是别的内容',
   'project %.*s is a cache of the registry %s: what is pulled from it comes from there, and nothing is pushed into it; push to another project': '项目 {1} 是镜像仓库 {2} 的缓存：从它拉取的内容来自该处，不能推送；请推送到其他项目',

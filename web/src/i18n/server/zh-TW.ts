@@ -363,6 +363,7 @@ export const server: Record<string, string> = {
   // src/control/supply/findings.c
   'the image was deleted meanwhile': '映像檔在此期間已被刪除',
   // src/control/supply/judge.c
+  '%.*s@%s has too many signatures for one look, and none so far is by a key of the project: try again (what was seen is remembered), or delete some': '{1}@{2} 的簽章多於一次檢查的上限，目前看過的都不是本專案金鑰的簽章：請再試一次（看過的會記住），或刪除一些',
   '%.*s@%s is not signed with a key of the project, which takes only signed images: sign it (cosign sign --key), or ask a maintainer to add the public key': '{1}@{2} 沒有以本專案的金鑰簽章，而本專案只接受已簽章的映像檔：請簽章（cosign sign --key），或請維護者加入公鑰',
   '%.*s@%s was not scanned for vulnerabilities, and the project takes only images that were: give it a report (strata image scan)': '{1}@{2} 尚未掃描弱點，而本專案只接受已掃描的映像檔：請為它上傳報告（strata image scan）',
   '%.*s@%s has %.*s (%s) in %.*s, and the project takes no images with findings of severity %s or worse: update it and scan the new image, or ask a maintainer to allow this finding': '{1}@{2} 的 {5} 有 {3}（{4}），而本專案不接受嚴重程度達 {6} 以上的映像檔：請更新後掃描新的映像檔，或請維護者允許這個弱點',
@@ -396,6 +397,7 @@ export const server: Record<string, string> = {
   'there is no scanner "%.*s"': '沒有掃描器「{1}」',
   'there is no scanner: an administrator adds one (strata scanner add), or give the image a report (strata image scan --report)': '沒有掃描器：由管理員加入（strata scanner add），或為映像檔上傳報告（strata image scan --report）',
   // src/control/supply/scans.c
+  'the scan was stopped': '掃描已停止',
   'the server stopped before the end: try again': '伺服器在結束前停止：請再試一次',
   'vulnerabilities: expected a list': 'vulnerabilities：應為清單',
   'results: there are none, so nothing was looked for: give the report of a run that has ended': 'results：沒有結果，表示什麼都沒有檢查：請提供已結束的執行的報告',
@@ -411,6 +413,7 @@ export const server: Record<string, string> = {
   'no such digest': '沒有這種摘要',
   'the bundle holds no in-toto statement': 'bundle 不含 in-toto 陳述',
   // src/control/supply/supply_http.c
+  'no scan of this image goes on': '這個映像檔沒有進行中的掃描',
   'severity: expected unknown, low, medium, high or critical': 'severity：應為 unknown、low、medium、high 或 critical',
   // src/control/supply/verify.c
   'this is a private key: keep it to yourself, and give the public one (cosign.pub)': '這是私鑰：請自行保管，改給公鑰（cosign.pub）',
@@ -1239,10 +1242,10 @@ export const server: Record<string, string> = {
   'proxy.registry: a cache stays one of its registry; make another project': 'proxy.registry：快取的登錄庫不能變更；請另建專案',
   'the registry %s is busy with %d other fetches of this cache: try again': '登錄庫 {1} 正忙於 {2} 個其他取得：請再試',
   'no other registries here': '這裡沒有其他登錄庫',
-  'too many blobs are being fetched already: try again in a moment': '正在取得的 blob 已經太多：請稍後再試',
+  'too many blobs of the registry %s are being fetched already: try again in a moment': '正在從登錄庫 {1} 取得的 blob 已經太多：請稍後再試',
   'the registry there has no blob %s': '該登錄庫沒有 blob {1}',
   'the registry %s answered 429 and is not asked again for %lld seconds': '登錄庫 {1} 回應了 429，{2} 秒內不再詢問',
-  'too many wait for other registries already: try again in a moment': '等待其他登錄庫的請求太多：請稍後再試',
+  'too many wait for the registry %s already: try again in a moment': '等待登錄庫 {1} 的請求太多：請稍後再試',
   'cache of %s: %s': '{1} 的快取：{2}',
   '%s refers to something else': '{1} 參照的是別的內容',
   'project %.*s is a cache of the registry %s: what is pulled from it comes from there, and nothing is pushed into it; push to another project': '專案 {1} 是登錄庫 {2} 的快取：從它拉取的內容來自該處，不能推送；請推送到其他專案',

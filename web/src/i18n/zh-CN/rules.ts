@@ -71,6 +71,7 @@ export const rules: Record<keyof typeof en, string> = {
   'hook.event_REPLICATION': '镜像复制',
   'hook.event_SCANNING_COMPLETED': '扫描完成',
   'hook.event_SCANNING_FAILED': '扫描失败',
+  'hook.event_SCANNING_STOPPED': '扫描停止',
   'hook.event_PING': '测试',
   'hook.format': '格式',
   'hook.format_default': '与 Harbor 相同',

@@ -71,6 +71,7 @@ export const rules: Record<keyof typeof en, string> = {
   'hook.event_REPLICATION': '映像複製',
   'hook.event_SCANNING_COMPLETED': '掃描完成',
   'hook.event_SCANNING_FAILED': '掃描失敗',
+  'hook.event_SCANNING_STOPPED': '掃描停止',
   'hook.event_PING': '測試',
   'hook.format': '格式',
   'hook.format_default': '與 Harbor 相同',

@@ -2,7 +2,7 @@
 import { Alert, Button, Card, Flex, Select, Table, Tag, Typography } from 'antd';
 import { useEffect, useState } from 'react';
 import { queryClient } from '../../api/queries';
-import { scan, SEVERITIES, useAccessories, useFindings, useTrust, type Severity } from '../../api/trust';
+import { scan, SEVERITIES, stopScan, useAccessories, useFindings, useTrust, type Severity } from '../../api/trust';
 import type { Accessory, ImageTrust, Vulnerability } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
@@ -54,6 +54,7 @@ function Accessories({ of }: { of: OfImage }) {
         { title: t('images.digest'), dataIndex: 'digest', render: (d: string) => <Digest digest={d} /> },
         { title: t('trust.size'), dataIndex: 'size_bytes', render: (n: number) => bytes(n) },
         { title: t('trust.pushed'), dataIndex: 'pushed_at', render: (at: string) => <Ago at={at} /> },
+        { title: t('trust.pushed_by'), dataIndex: 'pushed_by', render: (who: string | null) => <span className="break">{who ?? '–'}</span> },
       ]}
     />
   );
@@ -118,13 +119,25 @@ function Scan({ of, trust }: { of: OfImage; trust: ImageTrust }) {
     setError(null);
     scan(of.project, of.repository, of.reference).catch(setError);
   };
+  const stop = () => {
+    setError(null);
+    stopScan(of.project, of.repository, of.reference).catch(setError);
+  };
   return (
     <Flex vertical gap={8} align="start">
       {may('image:push', of.project) && (
-        <Button size="small" onClick={start} loading={isScanning}>
-          {t(isScanning ? 'trust.scanning' : 'trust.scan')}
-        </Button>
+        <Flex gap={8}>
+          <Button size="small" onClick={start} loading={isScanning}>
+            {t(isScanning ? 'trust.scanning' : 'trust.scan')}
+          </Button>
+          {isScanning && (
+            <Button size="small" onClick={stop}>
+              {t('trust.scan_stop')}
+            </Button>
+          )}
+        </Flex>
       )}
+      {trust.scan?.state === 'stopped' && <Typography.Text type="secondary">{t('trust.scan_stopped')}</Typography.Text>}
       {trust.scan?.state === 'failed' && <Alert type="error" showIcon message={t('trust.scan_failed')} description={serverText(trust.scan.error ?? '')} />}
       {error !== null && <ErrorView error={error} />}
     </Flex>

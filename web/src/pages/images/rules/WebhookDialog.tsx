@@ -6,7 +6,7 @@ import { ErrorView } from '../../../components/ErrorView';
 import { useText } from '../../../i18n';
 import { useSave } from '../../../components/useSave';
 
-export const EVENTS: WebhookEvent[] = ['PUSH_ARTIFACT', 'PULL_ARTIFACT', 'DELETE_ARTIFACT', 'QUOTA_WARNING', 'QUOTA_EXCEED', 'TAG_RETENTION', 'REPLICATION', 'SCANNING_COMPLETED', 'SCANNING_FAILED'];
+export const EVENTS: WebhookEvent[] = ['PUSH_ARTIFACT', 'PULL_ARTIFACT', 'DELETE_ARTIFACT', 'QUOTA_WARNING', 'QUOTA_EXCEED', 'TAG_RETENTION', 'REPLICATION', 'SCANNING_COMPLETED', 'SCANNING_FAILED', 'SCANNING_STOPPED'];
 
 interface Fields {
   name: string;
