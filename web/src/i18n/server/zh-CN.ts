@@ -321,7 +321,6 @@ export const server: Record<string, string> = {
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '没有这次运行：{1} 不是数字',
   // src/control/registry/retention_run.c
-  'its image changed meanwhile': '它的镜像期间有变动',
   "a run of this project's retention is going on: wait for it": '这个项目的保留规则正在运行：请等它完成',
   'cut short: the server was stopped': '中途停止：服务器已停止',
   'a thread for the retention could not be made': '无法创建运行保留规则的线程',

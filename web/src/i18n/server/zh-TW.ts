@@ -321,7 +321,6 @@ export const server: Record<string, string> = {
   // src/control/registry/retention_http.c
   'there is no such run: %.*s is no number': '沒有這次執行：{1} 不是數字',
   // src/control/registry/retention_run.c
-  'its image changed meanwhile': '它的映像檔期間有變動',
   "a run of this project's retention is going on: wait for it": '這個專案的保留規則正在執行：請等它完成',
   'cut short: the server was stopped': '中途停止：伺服器已停止',
   'a thread for the retention could not be made': '無法建立執行保留規則的執行緒',
