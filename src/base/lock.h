@@ -21,6 +21,7 @@
     X(supply)                                                                                      \
     X(webhooks)                                                                                    \
     X(access)                                                                                      \
+    X(metrics)                                                                                     \
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \

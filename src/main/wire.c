@@ -13,15 +13,19 @@
 #include "helper/helper.h"
 #include "jobs/jobs.h"
 #include "main/console.h"
+#include "main/own_scrape.h"
 #include "main/system_http.h"
+#include "metrics/api/metrics.h"
 #include "net/http.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "rootfs/rootfs.h"
 #include "runtime/runtime.h"
+#include "scrape/scrape.h"
 #include "secrets/secrets.h"
 #include "state/state.h"
 #include "supply/supply.h"
+#include "tsdb/tsdb.h"
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
@@ -52,7 +56,11 @@ struct wire {
     struct jobs *jobs;
     bool is_offline; /* wire_check */
     struct system_http system;
-    struct http_mount mounts[11];
+    struct tsdb *tsdb;
+    struct scrape *scrape;
+    struct metrics *metrics;
+    struct own_scrape own_scrape;
+    struct http_mount mounts[12];
     struct harbor harbor;
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
@@ -169,9 +177,31 @@ static int add_metrics(void *ctx, struct state_db *db, struct buf *out, struct e
     if (w->http != NULL) {
         http_server_metrics(w->http, out);
     }
+    if (w->scrape != NULL) {
+        scrape_metrics(w->scrape, out);
+    }
     return webhooks_metrics(db, out, e) < 0 || replication_metrics(db, out, e) < 0
                ? -1
                : supply_metrics(db, out, e);
+}
+
+static int projects_seen(void *ctx, const struct principal *who, struct arena *a,
+                         struct str **names, size_t *n, struct err *e)
+{
+    const struct wire *w = ctx;
+
+    return access_projects_of(w->access, who, PERM_METRIC_READ, a, names, n, e);
+}
+
+/* Our own scraper, or somebody with a JWT of the registry. */
+static int bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
+                  struct err *e)
+{
+    struct wire *w = ctx;
+
+    return own_scrape_is(&w->own_scrape, token, out)
+               ? 1
+               : registry_bearer(w->registry, r, token, out, e);
 }
 
 static int restoring(void *ctx UNUSED, struct state_db *db, const struct registry_restore *x,
@@ -481,7 +511,8 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     if (w->registry == NULL) {
         return -1;
     }
-    access_set_bearer(w->access, registry_bearer, w->registry);
+    own_scrape_init(&w->own_scrape);
+    access_set_bearer(w->access, bearer, w);
     return open_supply(w, b, e);
 }
 
@@ -542,6 +573,35 @@ static const char *path_or_null(const struct cfg *c, const char *key)
     return s.len > 0 ? s.p : NULL;
 }
 
+static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
+{
+    const struct tsdb_options o = {.retention_ms = cfg_i64(b->cfg, "metrics.retention") * 1000,
+                                   .retention_bytes = cfg_i64(b->cfg, "metrics.retention_bytes"),
+                                   .block_ms = 2 * 3600 * 1000,
+                                   .out_of_order_ms =
+                                       cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
+                                   .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
+
+    w->tsdb = tsdb_open("metrics", &o, e);
+    if (w->tsdb == NULL) {
+        return -1;
+    }
+    w->scrape = scrape_start(
+        &(struct scrape_options){.db = w->tsdb,
+                                 .config_file = path_or_null(b->cfg, "metrics.scrape_config"),
+                                 .dir = "metrics/remote_write"},
+        e);
+    if (w->scrape == NULL) {
+        return err_wrap(e, "metrics.scrape_config");
+    }
+    w->metrics =
+        metrics_new(&(struct metrics_parts){.db = w->tsdb,
+                                            .scrape = w->scrape,
+                                            .cfg = b->cfg,
+                                            .hooks = {.ctx = w, .projects = projects_seen}});
+    return 0;
+}
+
 static int open_http(struct wire *w, const struct boot *b, struct err *e)
 {
     w->mounts[0] = (struct http_mount){system_routes, &w->system, NULL};
@@ -556,7 +616,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->harbor = (struct harbor){w->state,       w->access, w->registry, w->webhooks,
                                 w->replication, w->supply, w->content,  b->cfg};
     w->mounts[9] = (struct http_mount){harbor_routes, &w->harbor, &harbor_style};
-    w->mounts[10] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[10] = (struct http_mount){metrics_routes, w->metrics, &metrics_style};
+    w->mounts[11] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -585,7 +646,7 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
 
     lock_init(&w->lock, LOCK_wire);
     if (open_foundation(w, b, e) < 0 || open_compute(w, b, socket, e) < 0 ||
-        open_replication(w, b, e) < 0 || open_http(w, b, e) < 0) {
+        open_replication(w, b, e) < 0 || open_metrics(w, b, e) < 0 || open_http(w, b, e) < 0) {
         wire_close(w);
         return NULL;
     }
@@ -608,6 +669,17 @@ int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct er
 struct http_server *wire_http(struct wire *w)
 {
     return w->http;
+}
+
+void wire_serves(struct wire *w, const struct cfg *cfg)
+{
+    SCOPED(buf_done) struct buf yaml = BUF_MAX(4096);
+    struct err e;
+
+    own_scrape_config(&w->own_scrape, cfg, http_server_port(w->http), &yaml);
+    if (scrape_set_own(w->scrape, yaml.p, &e) < 0) {
+        log_warn("metrics.own_failed", "%s; this server does not scrape itself", e.msg);
+    }
 }
 
 int wire_is_first_start(struct wire *w, struct err *e)
@@ -661,6 +733,9 @@ void wire_close(struct wire *w)
     }
     registry_stop(w->registry);
     http_server_close(w->http);
+    metrics_free(w->metrics);
+    scrape_stop(w->scrape);
+    tsdb_close(w->tsdb);
     if (w->replication != NULL) {
         replication_halt(w->replication);
     }

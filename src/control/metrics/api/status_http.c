@@ -1,0 +1,674 @@
+/* What the server, its targets and its store are like. */
+#include "metrics_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "promql/promql.h"
+#include "scrape/remote_write.h"
+#include "scrape/scrape.h"
+#include "tsdb/tsdb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How Prometheus writes times of its own: with all digits of Go. */
+static void kv_time(struct jw *w, const char *key, int64_t ms)
+{
+    char when[32];
+
+    jw_kv_c(w, key, ms == 0 ? "0001-01-01T00:00:00Z" : clock_format(ms, when));
+}
+
+static void kv_duration(struct jw *w, const char *key, int64_t ms)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), ms % 1000 ? "%lldms" : "%llds",
+                   (long long)(ms % 1000 ? ms : ms / 1000));
+    jw_kv_c(w, key, text);
+}
+
+static int serve(struct http_req *req, int (*how)(struct ask *a, struct answer *out, struct err *e),
+                 struct err *e)
+{
+    struct ask a = {0};
+    struct answer out = {0};
+    int result = ask_init(&a, req, e);
+
+    if (result == 0) {
+        answer_json(&out, req);
+        result = how(&a, &out, e);
+    }
+    if (result == 0) {
+        result = answer_json_end(&out, NULL, e);
+    }
+    answer_done(&out);
+    ask_done(&a);
+    return result;
+}
+
+/* --- the server --- */
+
+/* Clients choose what they send by this version: that of the semantics we have. */
+#define API_LEVEL "3.5.0"
+
+static int buildinfo(struct ask *a UNUSED, struct answer *out, struct err *e UNUSED)
+{
+    struct jw w = JW(&out->buf);
+
+    jw_object(&w);
+    jw_kv_c(&w, "version", API_LEVEL);
+    jw_kv_c(&w, "revision", "strata");
+    jw_kv_c(&w, "branch", "");
+    jw_kv_c(&w, "buildUser", "");
+    jw_kv_c(&w, "buildDate", "");
+    jw_kv_c(&w, "goVersion", "");
+    jw_end(&w);
+    return 0;
+}
+
+static int config(struct ask *a, struct answer *out, struct err *e UNUSED)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_ANSWER_PIECE_BYTES / 4);
+    struct jw w = JW(&out->buf);
+
+    scrape_config_text(a->m->scrape, &text);
+    jw_object(&w);
+    jw_kv_str(&w, "yaml", buf_str(&text));
+    jw_end(&w);
+    return 0;
+}
+
+static int flags(struct ask *a, struct answer *out, struct err *e UNUSED)
+{
+    const struct metrics *m = a->m;
+    struct jw w = JW(&out->buf);
+    char number[32];
+
+    jw_object(&w);
+    jw_kv_str(&w, "config.file", cfg_str(m->cfg, "metrics.scrape_config"));
+    jw_kv_c(&w, "enable-feature", "");
+    jw_kv_c(&w, "web.enable-remote-write-receiver", "true");
+    (void)snprintf(number, sizeof(number), "%u", m->gate.max);
+    jw_kv_c(&w, "query.max-concurrency", number);
+    (void)snprintf(number, sizeof(number), "%zu", m->max_samples);
+    jw_kv_c(&w, "query.max-samples", number);
+    kv_duration(&w, "query.timeout", m->timeout_ms);
+    kv_duration(&w, "query.lookback-delta", m->lookback_ms);
+    kv_duration(&w, "storage.tsdb.retention.time", cfg_i64(m->cfg, "metrics.retention") * 1000);
+    (void)snprintf(number, sizeof(number), "%lld",
+                   (long long)cfg_i64(m->cfg, "metrics.retention_bytes"));
+    jw_kv_c(&w, "storage.tsdb.retention.size", number);
+    jw_end(&w);
+    return 0;
+}
+
+static int runtimeinfo(struct ask *a, struct answer *out, struct err *e UNUSED)
+{
+    const struct metrics *m = a->m;
+    struct jw w = JW(&out->buf);
+    char text[48];
+
+    jw_object(&w);
+    kv_time(&w, "startTime", m->started_ms);
+    jw_kv_c(&w, "CWD", "metrics");
+    jw_kv_bool(&w, "reloadConfigSuccess", true);
+    kv_time(&w, "lastConfigTime", m->started_ms);
+    jw_kv_i64(&w, "corruptionCount", 0);
+    jw_kv_i64(&w, "goroutineCount", 0);
+    jw_kv_i64(&w, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
+    jw_kv_c(&w, "GOGC", "");
+    jw_kv_c(&w, "GODEBUG", "");
+    (void)snprintf(text, sizeof(text), "%llds", (long long)cfg_i64(m->cfg, "metrics.retention"));
+    jw_kv_c(&w, "storageRetention", text);
+    jw_end(&w);
+    return 0;
+}
+
+int prom_buildinfo(struct http_req *req, struct err *e)
+{
+    return serve(req, buildinfo, e);
+}
+
+int prom_config(struct http_req *req, struct err *e)
+{
+    return serve(req, config, e);
+}
+
+int prom_flags(struct http_req *req, struct err *e)
+{
+    return serve(req, flags, e);
+}
+
+int prom_runtimeinfo(struct http_req *req, struct err *e)
+{
+    return serve(req, runtimeinfo, e);
+}
+
+/* --- the store, counted from the series of the last hours --- */
+
+enum { TOP = 10, STATUS_HOURS_MS = 2 * 3600 * 1000 };
+
+struct count {
+    struct str what;
+    uint64_t n;
+};
+struct counts {
+    struct arena *arena;
+    struct map by_name;
+    VEC(struct count *) all;
+};
+
+static struct count *count_add(struct counts *c, struct str what, uint64_t n)
+{
+    struct count *one = map_get(&c->by_name, what);
+
+    if (one == NULL) {
+        one = arena_new(c->arena, struct count);
+        one->what = arena_str(c->arena, what);
+        (void)map_put(&c->by_name, what, one);
+        *vec_push(&c->all) = one;
+    }
+    one->n += n;
+    return one;
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct count *x = *(struct count *const *)a, *y = *(struct count *const *)b;
+
+    return x->n != y->n ? (x->n < y->n ? 1 : -1) : str_cmp(x->what, y->what);
+}
+
+static void write_top(struct jw *w, const char *key, struct counts *c, size_t limit)
+{
+    if (c->all.len > 0) {
+        qsort(c->all.p, c->all.len, sizeof(struct count *), compare_counts);
+    }
+    jw_key(w, key);
+    jw_array(w);
+    for (size_t i = 0; i < c->all.len && i < limit; i++) {
+        jw_object(w);
+        jw_kv_str(w, "name", c->all.p[i]->what);
+        jw_kv_i64(w, "value", (int64_t)c->all.p[i]->n);
+        jw_end(w);
+    }
+    jw_end(w);
+}
+
+static void counts_done(struct counts *c)
+{
+    map_done(&c->by_name);
+    vec_done(&c->all);
+}
+
+struct census {
+    struct counts metrics, pairs, names, bytes;
+};
+
+static void census_take(struct census *c, struct labels s)
+{
+    struct buf pair = BUF_MAX(2 * LIMIT_LABEL_VALUE_BYTES);
+
+    (void)count_add(&c->metrics, labels_get(s, STR(LABEL_NAME)), 1);
+    for (size_t i = 0; i < s.len; i++) {
+        struct count *p;
+
+        buf_clear(&pair);
+        (void)buf_add(&pair, s.p[i].name);
+        (void)buf_add(&pair, STR("="));
+        (void)buf_add(&pair, s.p[i].value);
+        p = count_add(&c->pairs, buf_str(&pair), 1);
+        (void)count_add(&c->names, s.p[i].name, p->n == 1);
+        (void)count_add(&c->bytes, s.p[i].name, p->n == 1 ? s.p[i].value.len : 0);
+    }
+    buf_done(&pair);
+}
+
+static void census_write(struct census *c, size_t n_series, int64_t from, int64_t to, size_t limit,
+                         struct answer *out)
+{
+    struct jw w = JW(&out->buf);
+
+    jw_object(&w);
+    jw_key(&w, "headStats");
+    jw_object(&w);
+    jw_kv_i64(&w, "numSeries", (int64_t)n_series);
+    jw_kv_i64(&w, "numLabelPairs", (int64_t)c->pairs.all.len);
+    jw_kv_i64(&w, "chunkCount", (int64_t)n_series);
+    jw_kv_i64(&w, "minTime", from);
+    jw_kv_i64(&w, "maxTime", to);
+    jw_end(&w);
+    write_top(&w, "seriesCountByMetricName", &c->metrics, limit);
+    write_top(&w, "labelValueCountByLabelName", &c->names, limit);
+    write_top(&w, "memoryInBytesByLabelName", &c->bytes, limit);
+    write_top(&w, "seriesCountByLabelValuePair", &c->pairs, limit);
+    jw_end(&w);
+}
+
+static int tsdb_status(struct ask *a, struct answer *out, struct err *e)
+{
+    int64_t to = clock_wall_ms(), from = to - STATUS_HOURS_MS;
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(a->m->db, from, to);
+    struct census c = {
+        {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}};
+    struct tsdb_found *found;
+    size_t n, limit = 0;
+
+    if (ask_limit(a, "limit", &limit, e) < 0 ||
+        tsdb_select(view, NULL, 0, &a->arena, &found, &n, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        census_take(&c, found[i].labels);
+    }
+    limit = limit == 0 ? TOP : limit;
+    census_write(&c, n, from, to, limit < LIMIT_LIST_ROWS ? limit : LIMIT_LIST_ROWS, out);
+    counts_done(&c.metrics);
+    counts_done(&c.pairs);
+    counts_done(&c.names);
+    counts_done(&c.bytes);
+    return 0;
+}
+
+int prom_tsdb(struct http_req *req, struct err *e)
+{
+    return serve(req, tsdb_status, e);
+}
+
+/* --- targets --- */
+
+static void kv_labels(struct jw *w, const char *key, struct labels s)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_ANSWER_PIECE_BYTES);
+
+    put_labels(&text, s);
+    jw_key(w, key);
+    jw_raw(w, buf_str(&text));
+}
+
+static void write_target(struct jw *w, const struct scrape_target *t)
+{
+    static const char *const healths[] = {
+        [SCRAPE_UNKNOWN] = "unknown", [SCRAPE_UP] = "up", [SCRAPE_DOWN] = "down"};
+
+    jw_object(w);
+    kv_labels(w, "discoveredLabels", t->discovered);
+    kv_labels(w, "labels", t->labels);
+    jw_kv_str(w, "scrapePool", t->pool);
+    jw_kv_str(w, "scrapeUrl", t->url);
+    jw_kv_str(w, "globalUrl", t->url);
+    jw_kv_str(w, "lastError", t->error);
+    kv_time(w, "lastScrape", t->last_scrape_ms);
+    jw_key(w, "lastScrapeDuration");
+    jw_double(w, t->last_duration_sec);
+    jw_kv_c(w, "health", healths[t->health]);
+    kv_duration(w, "scrapeInterval", t->interval_ms);
+    kv_duration(w, "scrapeTimeout", t->timeout_ms);
+    jw_end(w);
+}
+
+struct wanted { /* targets of this request */
+    struct sight sight;
+    struct str pool;
+    struct scrape_target *all;
+    size_t n;
+};
+
+static bool is_wanted(const struct wanted *w, const struct scrape_target *t)
+{
+    return (w->pool.len == 0 || str_eq(w->pool, t->pool)) &&
+           sight_takes(&w->sight, t->is_dropped ? t->discovered : t->labels);
+}
+
+static int write_targets(const struct wanted *w, struct answer *out, const char *key, bool dropped,
+                         struct err *e)
+{
+    bool first = true;
+
+    (void)buf_printf(&out->buf, "\"%s\":[", key);
+    for (size_t i = 0; i < w->n; i++) {
+        struct jw one = JW(&out->buf);
+
+        if (w->all[i].is_dropped != dropped || !is_wanted(w, &w->all[i])) {
+            continue;
+        }
+        (void)buf_add(&out->buf, first ? STR_EMPTY : STR(","));
+        first = false;
+        if (dropped) {
+            jw_object(&one);
+            kv_labels(&one, "discoveredLabels", w->all[i].discovered);
+            jw_kv_str(&one, "scrapePool", w->all[i].pool);
+            jw_end(&one);
+        } else {
+            write_target(&one, &w->all[i]);
+        }
+        if (answer_more(out, e) < 0) {
+            return -1;
+        }
+    }
+    (void)buf_add(&out->buf, STR("]"));
+    return 0;
+}
+
+/* How many a pool dropped is known where not all of them are kept. */
+static void write_dropped(struct ask *a, const struct wanted *w, struct answer *out)
+{
+    struct scrape_pool *pools;
+    struct jw j = JW(&out->buf);
+    size_t n;
+    bool first = true;
+
+    scrape_pools(a->m->scrape, &a->arena, &pools, &n);
+    (void)buf_add(&out->buf, STR("\"droppedTargetCounts\":{"));
+    for (size_t i = 0; w->sight.all && i < n; i++) {
+        (void)buf_add(&out->buf, first ? STR_EMPTY : STR(","));
+        first = false;
+        put_text(&out->buf, pools[i].name);
+        (void)buf_add(&out->buf, STR(":"));
+        j = JW(&out->buf);
+        jw_i64(&j, (int64_t)pools[i].dropped);
+    }
+    (void)buf_add(&out->buf, STR("}"));
+}
+
+static int targets(struct ask *a, struct answer *out, struct err *e)
+{
+    struct wanted w = {.pool = ask_str(a, "scrapePool")};
+    struct str state = ask_str(a, "state");
+    bool active = state.len == 0 || str_eq_c(state, "active") || str_eq_c(state, "any");
+    bool dropped = state.len == 0 || str_eq_c(state, "dropped") || str_eq_c(state, "any");
+
+    if (ask_sight(a, &w.sight, e) < 0) {
+        return -1;
+    }
+    scrape_targets(a->m->scrape, &a->arena, &w.all, &w.n);
+    (void)buf_add(&out->buf, STR("{"));
+    if (!active) {
+        (void)buf_add(&out->buf, STR("\"activeTargets\":[]"));
+    } else if (write_targets(&w, out, "activeTargets", false, e) < 0) {
+        return -1;
+    }
+    (void)buf_add(&out->buf, STR(","));
+    if (!dropped) {
+        (void)buf_add(&out->buf, STR("\"droppedTargets\":[]"));
+    } else if (write_targets(&w, out, "droppedTargets", true, e) < 0) {
+        return -1;
+    }
+    (void)buf_add(&out->buf, STR(","));
+    write_dropped(a, &w, out);
+    (void)buf_add(&out->buf, STR("}"));
+    return 0;
+}
+
+int prom_targets(struct http_req *req, struct err *e)
+{
+    return serve(req, targets, e);
+}
+
+static int pools(struct ask *a, struct answer *out, struct err *e)
+{
+    struct jw w = JW(&out->buf);
+    struct sight sight;
+    struct scrape_pool *all;
+    size_t n;
+
+    if (ask_sight(a, &sight, e) < 0) {
+        return -1;
+    }
+    scrape_pools(a->m->scrape, &a->arena, &all, &n);
+    jw_object(&w);
+    jw_key(&w, "scrapePools");
+    jw_array(&w);
+    for (size_t i = 0; sight.all && i < n; i++) {
+        jw_str(&w, all[i].name);
+    }
+    jw_end(&w);
+    jw_end(&w);
+    return 0;
+}
+
+int prom_scrape_pools(struct http_req *req, struct err *e)
+{
+    return serve(req, pools, e);
+}
+
+/* --- metadata --- */
+
+static int compare_metadata(const void *a, const void *b)
+{
+    const struct scrape_metadata *x = a, *y = b;
+    int by = str_cmp(x->metric, y->metric);
+
+    by = by != 0 ? by : str_cmp(x->type, y->type);
+    by = by != 0 ? by : str_cmp(x->help, y->help);
+    return by != 0 ? by : str_cmp(x->unit, y->unit);
+}
+
+/* Sorted, of targets that he may see. */
+static int find_metadata(struct ask *a, struct scrape_metadata **out, size_t *n, struct err *e)
+{
+    struct sight sight;
+    size_t all, kept = 0;
+
+    if (ask_sight(a, &sight, e) < 0) {
+        return -1;
+    }
+    scrape_metadata(a->m->scrape, ask_str(a, "metric"), 0, &a->arena, out, &all);
+    for (size_t i = 0; i < all; i++) {
+        if (sight_takes(&sight, (*out)[i].target)) {
+            (*out)[kept++] = (*out)[i];
+        }
+    }
+    *n = kept;
+    return 0;
+}
+
+static void write_metadata(struct jw *w, const struct scrape_metadata *m)
+{
+    jw_kv_str(w, "type", m->type);
+    jw_kv_str(w, "help", m->help);
+    jw_kv_str(w, "unit", m->unit);
+}
+
+/* {"up":[{"type":...}, ...], ...}: each thing that targets say of a metric once. */
+static int metadata(struct ask *a, struct answer *out, struct err *e)
+{
+    struct scrape_metadata *all;
+    size_t n, metrics = 0, limit = 0, per_metric = 0, of_it = 0;
+
+    if (ask_limit(a, "limit", &limit, e) < 0 ||
+        ask_limit(a, "limit_per_metric", &per_metric, e) < 0 || find_metadata(a, &all, &n, e) < 0) {
+        return -1;
+    }
+    if (n > 0) {
+        qsort(all, n, sizeof(*all), compare_metadata);
+    }
+    (void)buf_add(&out->buf, STR("{"));
+    for (size_t i = 0; i < n; i++) {
+        bool is_new = i == 0 || !str_eq(all[i].metric, all[i - 1].metric);
+        struct jw w = JW(&out->buf);
+
+        if (is_new && limit > 0 && metrics == limit) {
+            break;
+        }
+        if ((!is_new && compare_metadata(&all[i], &all[i - 1]) == 0) ||
+            (!is_new && per_metric > 0 && of_it == per_metric)) {
+            continue;
+        }
+        of_it = is_new ? 1 : of_it + 1;
+        if (is_new) {
+            (void)buf_add(&out->buf, metrics++ > 0 ? STR("],") : STR_EMPTY);
+            put_text(&out->buf, all[i].metric);
+            (void)buf_add(&out->buf, STR(":["));
+        } else {
+            (void)buf_add(&out->buf, STR(","));
+        }
+        jw_object(&w);
+        write_metadata(&w, &all[i]);
+        jw_end(&w);
+        if (answer_more(out, e) < 0) {
+            return -1;
+        }
+    }
+    (void)buf_add(&out->buf, metrics > 0 ? STR("]}") : STR("}"));
+    return 0;
+}
+
+int prom_metadata(struct http_req *req, struct err *e)
+{
+    return serve(req, metadata, e);
+}
+
+/* Whether a target is one that match_target chooses. */
+static int fits_target(const struct promql_node *chosen, struct labels target, struct err *e)
+{
+    return chosen == NULL ? 1
+                          : label_matchers_match(chosen->matchers, chosen->n_matchers, target, e);
+}
+
+static int targets_metadata(struct ask *a, struct answer *out, struct err *e)
+{
+    struct str match = ask_str(a, "match_target");
+    struct promql_node *chosen = NULL;
+    struct scrape_metadata *all;
+    size_t n, limit = 0, written = 0;
+
+    if (match.len > 0 && (chosen = promql_parse_selector(&a->arena, match, e)) == NULL) {
+        return err_wrap(e, "invalid parameter \"match_target\"");
+    }
+    if (ask_limit(a, "limit", &limit, e) < 0 || find_metadata(a, &all, &n, e) < 0) {
+        return -1;
+    }
+    (void)buf_add(&out->buf, STR("["));
+    for (size_t i = 0; i < n && (limit == 0 || written < limit); i++) {
+        int fits = fits_target(chosen, all[i].target, e);
+        struct jw w = JW(&out->buf);
+
+        if (fits < 0) {
+            return -1;
+        }
+        if (fits == 0) {
+            continue;
+        }
+        (void)buf_add(&out->buf, written++ > 0 ? STR(",") : STR_EMPTY);
+        jw_object(&w);
+        kv_labels(&w, "target", all[i].target);
+        jw_kv_str(&w, "metric", all[i].metric);
+        write_metadata(&w, &all[i]);
+        jw_end(&w);
+        if (answer_more(out, e) < 0) {
+            return -1;
+        }
+    }
+    (void)buf_add(&out->buf, STR("]"));
+    return 0;
+}
+
+int prom_targets_metadata(struct http_req *req, struct err *e)
+{
+    return serve(req, targets_metadata, e);
+}
+
+/* --- rules: none are worked out here yet --- */
+
+static int rules(struct ask *a UNUSED, struct answer *out, struct err *e UNUSED)
+{
+    (void)buf_add(&out->buf, STR("{\"groups\":[]}"));
+    return 0;
+}
+
+static int alerts(struct ask *a UNUSED, struct answer *out, struct err *e UNUSED)
+{
+    (void)buf_add(&out->buf, STR("{\"alerts\":[]}"));
+    return 0;
+}
+
+int prom_rules(struct http_req *req, struct err *e)
+{
+    return serve(req, rules, e);
+}
+
+int prom_alerts(struct http_req *req, struct err *e)
+{
+    return serve(req, alerts, e);
+}
+
+/* --- for those who run it --- */
+
+int prom_healthy(struct http_req *req, struct err *e)
+{
+    return http_reply(req, 200, "text/plain; charset=utf-8", STR("Prometheus Server is Healthy.\n"),
+                      e);
+}
+
+int prom_ready(struct http_req *req, struct err *e)
+{
+    return http_reply(req, 200, "text/plain; charset=utf-8", STR("Prometheus Server is Ready.\n"),
+                      e);
+}
+
+int prom_reload(struct http_req *req, struct err *e)
+{
+    struct metrics *m = req->ctx;
+
+    return scrape_reload(m->scrape, e) < 0 ? -1 : http_reply_empty(req, 200, e);
+}
+
+static int reply_written(struct http_req *req, const struct remote_write_answer *a,
+                         const struct err *why, struct err *e)
+{
+    if (a->is_v2) {
+        http_set_header(req, "X-Prometheus-Remote-Write-Samples-Written", "%llu",
+                        (unsigned long long)a->samples);
+        http_set_header(req, "X-Prometheus-Remote-Write-Histograms-Written", "%llu",
+                        (unsigned long long)a->histograms);
+        http_set_header(req, "X-Prometheus-Remote-Write-Exemplars-Written", "%llu",
+                        (unsigned long long)a->exemplars);
+    }
+    return why == NULL
+               ? http_reply_empty(req, a->status, e)
+               : http_reply(req, a->status, "text/plain; charset=utf-8", str_of(why->msg), e);
+}
+
+/* Reads the body into memory of its own, which does not stay with the worker. */
+static int read_body(struct http_req *req, struct buf *out, struct err *e)
+{
+    for (;;) {
+        char *room = buf_reserve(out, 64 * KIB);
+        ssize_t n = room == NULL ? -1 : http_body_read(req, room, 64 * KIB, e);
+
+        if (room == NULL) {
+            return err_set(e, ERR_LIMIT, "a request of remote write takes at most %d MiB",
+                           (int)(LIMIT_REMOTE_WRITE_BYTES / MIB));
+        }
+        if (n <= 0) {
+            return n < 0 ? -1 : 0;
+        }
+        out->len += (size_t)n;
+    }
+}
+
+int prom_write(struct http_req *req, struct err *e)
+{
+    struct metrics *m = req->ctx;
+    SCOPED(buf_done) struct buf body = BUF_MAX(LIMIT_REMOTE_WRITE_BYTES + 64 * KIB);
+    struct label project = {STR("project"), http_path_param(req, "p")};
+    struct labels require = {&project, project.value.len > 0};
+    struct remote_write_answer answer = {0};
+    struct err why;
+    int result;
+
+    if (read_body(req, &body, e) < 0) {
+        return -1;
+    }
+    result = remote_write_take(m->db, http_header(req, "Content-Type"),
+                               http_header(req, "Content-Encoding"), buf_str(&body), require,
+                               &answer, &why);
+    return reply_written(req, &answer, result < 0 ? &why : NULL, e);
+}
