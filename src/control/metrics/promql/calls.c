@@ -10,7 +10,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct call {
     struct eval *ev;
@@ -52,15 +51,20 @@ static double fn_deg(double v, double a UNUSED, double b UNUSED)
     return v * 180 / M_PI;
 }
 
-/* As Go's math.Max and math.Min: not a number stays one. */
+/* As Go's math.Max and math.Min: infinite wins over what is no number, and that over the rest. */
 static double larger(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : a > b ? a : b;
+    double infinite = (double)INFINITY;
+
+    return a == infinite || b == infinite ? infinite
+           : isnan(a) || isnan(b)         ? (double)NAN
+           : a > b                        ? a
+                                          : b;
 }
 
 static double smaller(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : a < b ? a : b;
+    return -larger(-a, -b);
 }
 
 static double fn_clamp(double v, double a, double b)
@@ -113,61 +117,85 @@ OF_LIBM(atanh)
 
 /* --- functions of a moment, UTC --- */
 
-static struct tm moment(double v)
-{
-    time_t t = isfinite(v) && fabs(v) < 6e16 ? (time_t)v : 0;
-    struct tm tm;
+struct moment {
+    int64_t year;
+    int month, day, weekday, yearday, hour, minute;
+};
 
-    (void)gmtime_r(&t, &tm);
-    return tm;
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
 }
 
-static bool is_leap(int year)
+static bool is_leap(int64_t year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+/* Years of any size: what cannot be a number of seconds (NaN, infinities, 1e30) is the moment that
+ * Go makes of it, in the year 292277026596. */
+static struct moment moment(double v)
+{
+    bool fits = v > -9.2233719e18 && v < 9223372036854775808.0;
+    int64_t t = fits ? (int64_t)v : 0, days = fits ? floor_div(t, 86400) : 106751991167300;
+    int64_t seconds = fits ? t - days * 86400 : 55808;
+    int64_t shifted = days + 719468; /* from 1 March of the year 0: leap days come last */
+    int64_t era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
+    int64_t years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * years + years / 4 - years / 100);
+    int month = (int)(5 * of_year + 2) / 153; /* 0: March */
+    struct moment m = {.year = years + era * 400 + (month >= 10),
+                       .month = month < 10 ? month + 3 : month - 9,
+                       .day = (int)(of_year - (153 * month + 2) / 5) + 1,
+                       .weekday = (int)(days + 4 - floor_div(days + 4, 7) * 7),
+                       .hour = (int)(seconds / 3600),
+                       .minute = (int)(seconds / 60 % 60)};
+
+    m.yearday = (int)(month >= 10 ? of_year - 305 : of_year + 60 + is_leap(m.year));
+    return m;
+}
+
 static double fn_minute(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_min;
+    return moment(v).minute;
 }
 
 static double fn_hour(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_hour;
+    return moment(v).hour;
 }
 
 static double fn_day_of_week(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_wday;
+    return moment(v).weekday;
 }
 
 static double fn_day_of_month(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_mday;
+    return moment(v).day;
 }
 
 static double fn_day_of_year(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_yday + 1;
+    return moment(v).yearday;
 }
 
 static double fn_days_in_month(double v, double a UNUSED, double b UNUSED)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    struct tm tm = moment(v);
+    struct moment m = moment(v);
 
-    return days[tm.tm_mon] + (tm.tm_mon == 1 && is_leap(tm.tm_year + 1900));
+    return days[m.month - 1] + (m.month == 2 && is_leap(m.year));
 }
 
 static double fn_month(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_mon + 1;
+    return moment(v).month;
 }
 
 static double fn_year(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_year + 1900;
+    return (double)moment(v).year;
 }
 
 static const struct math {
@@ -270,15 +298,15 @@ static void call_done(struct call *c)
 }
 
 /* Through a table, as a name that goes may make two series one. */
-static int through_table(struct call *c, const struct promql_node *from, eval_told *fn,
+static int through_table(struct call *c, const struct promql_node *from, bool times, eval_told *fn,
                          struct err *e)
 {
     struct eval_table t = {.ev = c->ev};
-    struct eval_sink out = c->out;
+    struct eval_sink out = c->out, in = {fn, c};
     int result;
 
     c->out = (struct eval_sink){eval_table_tell, &t};
-    result = eval_vector(c->ev, from, (struct eval_sink){fn, c}, e);
+    result = times ? eval_sample_times(c->ev, from, in, e) : eval_vector(c->ev, from, in, e);
     c->out = out;
     result = result < 0 ? -1 : eval_table_tell_all(&t, out, e);
     eval_table_done(&t);
@@ -334,7 +362,7 @@ static int call_math(struct call *c, struct err *e)
         (n->function->n_args > 2 && take_scalar(c, 1, 2, 0, e) < 0)) {
         return -1;
     }
-    return through_table(c, n->children[0], tell_number, e);
+    return through_table(c, n->children[0], false, tell_number, e);
 }
 
 /* --- windows --- */
@@ -802,10 +830,9 @@ static int call_vector(struct call *c, struct err *e)
 static int call_timestamp(struct call *c, struct err *e)
 {
     const struct promql_node *n = bare(c->node->children[0]);
+    bool stored = n->kind == PROMQL_SELECTOR;
 
-    return n->kind == PROMQL_SELECTOR
-               ? eval_sample_times(c->ev, n, (struct eval_sink){tell_sample_time, c}, e)
-               : through_table(c, n, tell_step_time, e);
+    return through_table(c, n, stored, stored ? tell_sample_time : tell_step_time, e);
 }
 
 static int call_by_name(struct call *c, struct err *e)

@@ -37,7 +37,7 @@ void eval_give(struct eval *ev, double *v, size_t n)
     }
 }
 
-static int go_on(const struct eval *ev, struct err *e)
+int eval_go_on(const struct eval *ev, struct err *e)
 {
     const struct promql_limits *l = ev->query->limits;
 
@@ -130,11 +130,11 @@ struct str eval_key(struct labels s, struct buf *out)
 static void note(struct eval *ev, const struct promql_node *at, const char *kind,
                  const char ***list, size_t *n, const char *fmt, va_list ap)
 {
-    char what[400];
-    const char *text, **grown;
+    char what[400], text[480];
+    const char **grown;
 
     vsnprintf(what, sizeof(what), fmt, ap);
-    text = arena_printf(ev->query->arena, "PromQL %s: %s (1:%zu)", kind, what, at->from + 1);
+    snprintf(text, sizeof(text), "PromQL %s: %s (1:%zu)", kind, what, at->from + 1);
     for (size_t i = 0; i < *n; i++) {
         if (strcmp((*list)[i], text) == 0) {
             return;
@@ -147,7 +147,7 @@ static void note(struct eval *ev, const struct promql_node *at, const char *kind
     if (*n > 0) {
         memcpy(grown, *list, *n * sizeof(char *));
     }
-    grown[(*n)++] = text;
+    grown[(*n)++] = arena_strdup(ev->query->arena, str_of(text));
     *list = grown;
 }
 
@@ -308,7 +308,7 @@ static int read_series(const struct reading *r, size_t i, int64_t before_ms, str
     const struct eval *ev = r->ev;
 
     s->len = 0;
-    if (go_on(ev, e) < 0 ||
+    if (eval_go_on(ev, e) < 0 ||
         tsdb_read(ev->query->view, &r->found[i], moved(ev, r->selector, 0) - before_ms,
                   moved(ev, r->selector, ev->steps - 1), s, e) < 0) {
         return -1;
@@ -494,7 +494,7 @@ static int eval_unary(struct eval *ev, const struct promql_node *n, struct eval_
 
 int eval_vector(struct eval *ev, const struct promql_node *n, struct eval_sink out, struct err *e)
 {
-    if (go_on(ev, e) < 0) {
+    if (eval_go_on(ev, e) < 0) {
         return -1;
     }
     switch (n->kind) {

@@ -34,6 +34,8 @@ static inline int64_t eval_time(const struct eval *ev, size_t step)
     return ev->start_ms + (int64_t)step * ev->step_ms;
 }
 
+/* -1 when the query is over: its time, or who asked went away. */
+int eval_go_on(const struct eval *ev, struct err *e) MUST_USE;
 /* Any expression of type VECTOR. */
 int eval_vector(struct eval *ev, const struct promql_node *n, struct eval_sink out,
                 struct err *e) MUST_USE;
