@@ -177,8 +177,9 @@ static int add_metrics(void *ctx, struct state_db *db, struct buf *out, struct e
     if (w->http != NULL) {
         http_server_metrics(w->http, out);
     }
-    if (w->scrape != NULL) {
+    if (w->metrics != NULL) {
         scrape_metrics(w->scrape, out);
+        metrics_own(w->metrics, out);
     }
     return webhooks_metrics(db, out, e) < 0 || replication_metrics(db, out, e) < 0
                ? -1

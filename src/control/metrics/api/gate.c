@@ -63,3 +63,11 @@ void gate_sent(struct gate *g, size_t bytes)
     g->sending -= bytes;
     lock_broadcast(l);
 }
+
+unsigned gate_running(struct gate *g)
+{
+    struct lock *l = &g->lock;
+    WITH_LOCK(l);
+
+    return g->running;
+}

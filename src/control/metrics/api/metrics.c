@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,26 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
                         : queries > LIMIT_WORKERS / 4 ? LIMIT_WORKERS / 4
                                                       : (unsigned)queries);
     return m;
+}
+
+void metrics_own(struct metrics *m, struct buf *out)
+{
+    struct tsdb_status s;
+
+    tsdb_status(m->db, &s);
+    metric_one(out, "strata_tsdb_series", "gauge", "Series that are written.", (int64_t)s.series);
+    metric_one(out, "strata_tsdb_samples_total", "counter", "Samples taken since the start.",
+               (int64_t)s.samples_appended);
+    metric_one(out, "strata_tsdb_series_refused_total", "counter",
+               "New series refused because of metrics.max_series.", (int64_t)s.series_refused);
+    metric_one(out, "strata_tsdb_samples_lost_total", "counter",
+               "Samples in damaged parts of the log.", (int64_t)s.samples_lost);
+    metric_one(out, "strata_tsdb_damaged_total", "counter",
+               "Places in files that could not be read.", (int64_t)s.damaged);
+    metric_one(out, "strata_tsdb_paused", "gauge", "1: nothing can be written, the disk is full.",
+               s.paused_since_ms != 0);
+    metric_one(out, "strata_metrics_queries", "gauge", "Queries that run.",
+               (int64_t)gate_running(&m->gate));
 }
 
 void metrics_free(struct metrics *m)

@@ -40,3 +40,5 @@ struct metrics_parts {
 
 struct metrics *metrics_new(const struct metrics_parts *parts);
 void metrics_free(struct metrics *m);
+/* Numbers of the store and of queries for /metrics. */
+void metrics_own(struct metrics *m, struct buf *out);

@@ -10,14 +10,15 @@
 #include "base/lock.h"
 #include "labels/labels.h"
 #include "metrics/api/metrics.h"
+#include "tsdb/tsdb.h"
 
 #include <zlib.h>
 
 struct promql_node;
 struct promql_notes;
 
-#define TIME_MIN (INT64_MIN / 4)
-#define TIME_MAX (INT64_MAX / 4)
+#define TIME_MIN TSDB_TIME_MIN
+#define TIME_MAX TSDB_TIME_MAX
 
 struct gate {
     struct lock lock;
@@ -44,6 +45,7 @@ void gate_done(struct gate *g);
 int gate_enter(struct gate *g, int64_t deadline_mono_ms, struct err *e) MUST_USE;
 /* The query has its answer, which holds so many bytes until gate_sent(). */
 void gate_leave(struct gate *g, size_t bytes);
+unsigned gate_running(struct gate *g);
 void gate_sent(struct gate *g, size_t bytes);
 
 /* --- ask.c --- */

@@ -230,7 +230,7 @@ static void census_take(struct census *c, struct labels s)
     buf_done(&pair);
 }
 
-static void census_write(struct census *c, size_t n_series, int64_t from, int64_t to, size_t limit,
+static void census_write(struct census *c, const struct tsdb_status *head, size_t limit,
                          struct answer *out)
 {
     struct jw w = JW(&out->buf);
@@ -238,11 +238,11 @@ static void census_write(struct census *c, size_t n_series, int64_t from, int64_
     jw_object(&w);
     jw_key(&w, "headStats");
     jw_object(&w);
-    jw_kv_i64(&w, "numSeries", (int64_t)n_series);
+    jw_kv_i64(&w, "numSeries", (int64_t)head->series);
     jw_kv_i64(&w, "numLabelPairs", (int64_t)c->pairs.all.len);
-    jw_kv_i64(&w, "chunkCount", (int64_t)n_series);
-    jw_kv_i64(&w, "minTime", from);
-    jw_kv_i64(&w, "maxTime", to);
+    jw_kv_i64(&w, "chunkCount", (int64_t)head->series);
+    jw_kv_i64(&w, "minTime", head->min_ms);
+    jw_kv_i64(&w, "maxTime", head->max_ms);
     jw_end(&w);
     write_top(&w, "seriesCountByMetricName", &c->metrics, limit);
     write_top(&w, "labelValueCountByLabelName", &c->names, limit);
@@ -251,12 +251,13 @@ static void census_write(struct census *c, size_t n_series, int64_t from, int64_
     jw_end(&w);
 }
 
-static int tsdb_status(struct ask *a, struct answer *out, struct err *e)
+static int store(struct ask *a, struct answer *out, struct err *e)
 {
     int64_t to = clock_wall_ms(), from = to - STATUS_HOURS_MS;
     SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(a->m->db, from, to);
     struct census c = {
         {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}};
+    struct tsdb_status head;
     struct tsdb_found *found;
     size_t n, limit = 0;
 
@@ -268,7 +269,8 @@ static int tsdb_status(struct ask *a, struct answer *out, struct err *e)
         census_take(&c, found[i].labels);
     }
     limit = limit == 0 ? TOP : limit;
-    census_write(&c, n, from, to, limit < LIMIT_LIST_ROWS ? limit : LIMIT_LIST_ROWS, out);
+    tsdb_status(a->m->db, &head);
+    census_write(&c, &head, limit < LIMIT_LIST_ROWS ? limit : LIMIT_LIST_ROWS, out);
     counts_done(&c.metrics);
     counts_done(&c.pairs);
     counts_done(&c.names);
@@ -278,7 +280,7 @@ static int tsdb_status(struct ask *a, struct answer *out, struct err *e)
 
 int prom_tsdb(struct http_req *req, struct err *e)
 {
-    return serve(req, tsdb_status, e);
+    return serve(req, store, e);
 }
 
 /* --- targets --- */
