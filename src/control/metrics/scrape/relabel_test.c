@@ -1,5 +1,5 @@
-#include "scrape/relabel.h"
 #include "base/buf.h"
+#include "scrape/relabel.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
