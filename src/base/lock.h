@@ -26,6 +26,8 @@
     X(content)                                                                                     \
     X(scrape)                                                                                      \
     X(discovery)                                                                                   \
+    X(tsdb_log)                                                                                    \
+    X(tsdb_head)                                                                                   \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,

@@ -133,7 +133,8 @@ static int set_authorization(struct client_call *c, const struct http_config *h,
 
 static void set_blob(CURL *c, CURLoption option, struct str pem)
 {
-    struct curl_blob blob = {.data = (void *)(uintptr_t)pem.p, .len = pem.len, .flags = CURL_BLOB_COPY};
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)pem.p, .len = pem.len, .flags = CURL_BLOB_COPY};
 
     (void)curl_easy_setopt(c, option, &blob);
 }
@@ -183,8 +184,9 @@ static void set_way(CURL *c, const struct http_config *h)
     (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
     (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, h->follow_redirects ? 1L : 0L);
     (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-    (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION,
-                           (long)(h->enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    (void)curl_easy_setopt(
+        c, CURLOPT_HTTP_VERSION,
+        (long)(h->enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
     (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
     (void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
     if (h->proxy_url.len > 0) {

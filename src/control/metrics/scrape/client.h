@@ -13,8 +13,8 @@ struct client_call {
     struct buf body;
     bool is_too_long, was_stopped;
     char detail[CURL_ERROR_SIZE];
-    char type[128];              /* Content-Type of the answer */
-    const bool *stop;            /* ends it when true; may be NULL */
+    char type[128];                           /* Content-Type of the answer */
+    const bool *stop;                         /* ends it when true; may be NULL */
     int (*sink)(void *ctx, struct str piece); /* instead of body; -1 ends it */
     void *ctx;
 };

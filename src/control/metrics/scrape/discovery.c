@@ -97,8 +97,7 @@ void discovery_fail(struct discovery *d, const struct err *e)
         memcpy(d->error, e->msg, sizeof(d->error));
     }
     if (is_new) {
-        log_warn("scrape.discovery", "error=%s keeping what was found before",
-                 Q(str_of(e->msg)));
+        log_warn("scrape.discovery", "error=%s keeping what was found before", Q(str_of(e->msg)));
         d->changed(d->ctx);
     }
 }
@@ -156,7 +155,8 @@ static void watch_folders(struct discovery *d)
     for (size_t i = 0; i < d->config->files.len; i++) {
         struct str f = d->config->files.p[i];
         ptrdiff_t slash = str_rfind_char(f, '/');
-        SCOPED(freep) char *folder = slash < 0 ? xstrdup(".") : str_dup(str_first(f, (size_t)slash + 1));
+        SCOPED(freep)
+        char *folder = slash < 0 ? xstrdup(".") : str_dup(str_first(f, (size_t)slash + 1));
 
         (void)inotify_add_watch(d->watch_fd, folder,
                                 IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE);

@@ -1,4 +1,5 @@
-/* discovery - who tells which targets there are: one of a job's static_configs, file_sd_configs, ...
+/* discovery - who tells which targets there are: one of a job's static_configs, file_sd_configs,
+ * ...
  *
  *   file, HTTP, DNS, Docker, Kubernetes --> groups --> changed() --> scrape's manager
  *

@@ -176,10 +176,9 @@ static void accept_header(struct client_call *c, const struct scrape_config *s)
             bool is_it = s->protocols.len > 0 ? str_eq_c(s->protocols.p[i], known[k].name) : i == k;
 
             if (is_it) {
-                (void)buf_printf(&b, "%s%s%.*s;q=0.%zu,", known[k].type,
-                                 known[k].escapes ? ";escaping=" : "",
-                                 known[k].escapes ? (int)s->escaping.len : 0, s->escaping.p,
-                                 n + 1 - i);
+                (void)buf_printf(
+                    &b, "%s%s%.*s;q=0.%zu,", known[k].type, known[k].escapes ? ";escaping=" : "",
+                    known[k].escapes ? (int)s->escaping.len : 0, s->escaping.p, n + 1 - i);
             }
         }
     }
@@ -191,9 +190,10 @@ static int begin(struct loop *l, struct err *e)
 {
     const struct scrape_config *s = l->pool->scrape;
     struct client_call *c = l->call;
-    size_t max = s->limits.body_bytes > 0 && (uint64_t)s->limits.body_bytes < LIMIT_SCRAPE_BODY_BYTES
-                     ? (size_t)s->limits.body_bytes
-                     : LIMIT_SCRAPE_BODY_BYTES;
+    size_t max =
+        s->limits.body_bytes > 0 && (uint64_t)s->limits.body_bytes < LIMIT_SCRAPE_BODY_BYTES
+            ? (size_t)s->limits.body_bytes
+            : LIMIT_SCRAPE_BODY_BYTES;
 
     if (c->curl == NULL) {
         return err_set(e, ERR_INTERNAL, "libcurl does not start");
@@ -252,11 +252,20 @@ static void start(struct loop *l, int64_t now)
         l->call = xnew(struct client_call);
         l->call->curl = curl_easy_init();
     }
+    bool is_full;
+    size_t n_targets;
+
     {
         WITH_LOCK(g->lock);
         l->phase = LOOP_FETCHING;
+        is_full = l->pool->is_full;
+        n_targets = l->pool->n_targets;
     }
-    if (begin(l, &l->error) < 0) {
+    if (is_full) {
+        err_set(&l->error, ERR_LIMIT, "target_limit exceeded (number of targets: %zu, limit: %llu)",
+                n_targets, (unsigned long long)l->pool->scrape->limits.targets);
+    }
+    if (is_full || begin(l, &l->error) < 0) {
         hand_over(l);
     }
 }
@@ -400,7 +409,10 @@ static const char *const report_names[REPORTS] = {"up",
 
 static void report_one(struct loop *l, struct tsdb_appender *a, size_t i, double v)
 {
-    if (l->reports[i] == 0) {
+    if (l->reports[i] != 0 && tsdb_append(a, l->reports[i], l->ts_ms, v) != TSDB_GONE) {
+        return;
+    }
+    {
         struct label list[LIMIT_SERIES_LABELS + 1];
         struct labels s = {list, 0};
         struct err ignored;
@@ -419,8 +431,8 @@ static void report_one(struct loop *l, struct tsdb_appender *a, size_t i, double
     }
 }
 
-static void report(struct loop *l, struct tsdb_appender *a, const struct page_counts *c,
-                   bool is_up, double seconds, size_t body_bytes)
+static void report(struct loop *l, struct tsdb_appender *a, const struct page_counts *c, bool is_up,
+                   double seconds, size_t body_bytes)
 {
     const struct scrape_config *s = l->pool->scrape;
 
@@ -557,8 +569,8 @@ static void read_answer(struct loop *l, unsigned reader)
     bool is_up = l->has_answer && format_of(l, &format, &l->error) == 0, has_meta = false;
     double seconds;
 
-    if (is_up && page_read(l->memory, a, &rules, buf_str(&l->body), format, l->ts_ms, &c,
-                           &has_meta, &l->error) < 0) {
+    if (is_up && page_read(l->memory, a, &rules, buf_str(&l->body), format, l->ts_ms, &c, &has_meta,
+                           &l->error) < 0) {
         is_up = false;
         page_settle(l->memory, false);
     } else if (is_up) {

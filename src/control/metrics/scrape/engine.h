@@ -21,8 +21,11 @@ struct pool_rules {
     const struct scrape_config *scrape;
     struct arena arena;
     struct relabel relabel[ENGINE_READERS_MAX];
+    bool is_full; /* more than target_limit: all fail. Guarded by the lock */
+    size_t n_targets;
 };
-struct pool_rules *pool_rules_new(struct config *c, const struct scrape_config *s, unsigned readers);
+struct pool_rules *pool_rules_new(struct config *c, const struct scrape_config *s,
+                                  unsigned readers);
 void pool_rules_unref(struct pool_rules *p);
 
 struct engine *engine_start(struct tsdb *db, struct lock *lock, unsigned readers,

@@ -8,7 +8,7 @@
 
 /* A line's series as it was printed. */
 struct entry {
-    tsdb_ref ref; /* 0: dropped by relabeling, or the store has too many */
+    tsdb_ref ref;  /* 0: dropped by relabeling, or the store has too many */
     uint32_t seen; /* the last page that had it */
     uint32_t born;
     bool is_dropped;
@@ -103,9 +103,9 @@ static int check_names(const struct page_rules *r, struct labels s, struct err *
                            STR_ARG(str_first(name, 50)));
         }
     }
-    return metric_name_is_plain(name) ? 0
-                                      : err_set(e, ERR_INVALID, "invalid metric name: %.*s",
-                                                STR_ARG(str_first(name, 50)));
+    return metric_name_is_plain(name)
+               ? 0
+               : err_set(e, ERR_INVALID, "invalid metric name: %.*s", STR_ARG(str_first(name, 50)));
 }
 
 /* Its labels in the arena; 1, 0: dropped, -1. */
@@ -201,27 +201,43 @@ static void count(struct page_counts *c, enum tsdb_taken t)
     c->too_many_series += t == TSDB_TOO_MANY_SERIES;
 }
 
+/* Gives a series to the store. `n` NULL: it is new here. */
+static struct entry *introduce(struct page_memory *m, struct tsdb_appender *a,
+                               const struct page_rules *r, const struct exposition *x,
+                               struct entry *n, struct page_counts *c, struct err *e)
+{
+    uint64_t limit = r->config->limits.samples;
+    struct labels s;
+    int keep = resolve(m, r, x->series, &s, e);
+
+    if (keep < 0) {
+        (void)err_wrap(e, "line %u", x->line);
+        return NULL;
+    }
+    n = n == NULL ? entry_new(m, x->series) : n;
+    n->is_dropped = keep == 0;
+    if (keep == 1 && (limit == 0 || c->kept < limit)) {
+        n->ref = tsdb_series(a, s);
+        c->added += n->ref != 0 && n->born == m->turn;
+    }
+    return n;
+}
+
 static int sample(struct page_memory *m, struct tsdb_appender *a, const struct page_rules *r,
                   const struct exposition *x, int64_t ts_ms, size_t *at, struct page_counts *c,
                   struct err *e)
 {
     struct entry *n = find(m, at, x->series);
     bool own_time = x->has_time && r->config->honor_timestamps;
+    int64_t ts = own_time ? x->time_ms : ts_ms;
     uint64_t limit = r->config->limits.samples;
+    enum tsdb_taken taken;
 
     c->scraped++;
     if (n == NULL || (n->ref == 0 && !n->is_dropped)) {
-        struct labels s;
-        int keep = resolve(m, r, x->series, &s, e);
-
-        if (keep < 0) {
-            return err_wrap(e, "line %u", x->line);
-        }
-        n = n == NULL ? entry_new(m, x->series) : n;
-        n->is_dropped = keep == 0;
-        if (keep == 1 && (limit == 0 || c->kept < limit)) {
-            n->ref = tsdb_series(a, s);
-            c->added += n->ref != 0 && n->born == m->turn;
+        n = introduce(m, a, r, x, n, c, e);
+        if (n == NULL) {
+            return -1;
         }
     }
     if (n->seen != m->turn) {
@@ -242,7 +258,15 @@ static int sample(struct page_memory *m, struct tsdb_appender *a, const struct p
     n->is_tracked = !own_time || r->config->track_timestamps_staleness;
     c->added += n->has_ended;
     n->has_ended = false;
-    count(c, tsdb_append(a, n->ref, own_time ? x->time_ms : ts_ms, x->value));
+    taken = tsdb_append(a, n->ref, ts, x->value);
+    if (taken == TSDB_GONE) { /* the store forgot it meanwhile */
+        n->ref = 0;
+        if (introduce(m, a, r, x, n, c, e) == NULL) {
+            return -1;
+        }
+        taken = n->ref == 0 ? TSDB_TOO_MANY_SERIES : tsdb_append(a, n->ref, ts, x->value);
+    }
+    count(c, taken);
     return 0;
 }
 

@@ -62,7 +62,8 @@ static void add_params(struct buf *b, const struct scrape_config *c, struct labe
             struct str value = STR_EMPTY;
 
             if (k == 0) {
-                (void)snprintf(name, sizeof(name), "__param_%.*s", STR_ARG(str_first(c->params[i], 200)));
+                (void)snprintf(name, sizeof(name), "__param_%.*s",
+                               STR_ARG(str_first(c->params[i], 200)));
                 value = labels_get(s, str_of(name));
             }
             add_param(b, c->params[i], value.len > 0 ? value : c->params_values[i].p[k]);
@@ -91,7 +92,8 @@ static int make_url(struct arena *a, const struct scrape_config *c, struct label
     struct str path = labels_get(s, STR("__metrics_path__")),
                scheme = labels_get(s, STR("__scheme__"));
 
-    (void)buf_printf(&b, "%.*s://%.*s%s", STR_ARG(scheme), STR_ARG(labels_get(s, STR("__address__"))),
+    (void)buf_printf(&b, "%.*s://%.*s%s", STR_ARG(scheme),
+                     STR_ARG(labels_get(s, STR("__address__"))),
                      path.len > 0 && path.p[0] == '/' ? "" : "/");
     for (size_t i = 0; i < path.len; i++) {
         unsigned char ch = (unsigned char)path.p[i];
@@ -124,7 +126,8 @@ static int read_times(struct labels s, struct target *t, struct err *e)
                        STR_ARG(str_first(timeout, 60)));
     }
     if (t->timeout_ms > t->interval_ms) {
-        return err_set(e, ERR_INVALID, "the scrape timeout of a target is longer than its interval");
+        return err_set(e, ERR_INVALID,
+                       "the scrape timeout of a target is longer than its interval");
     }
     return 0;
 }
@@ -132,7 +135,8 @@ static int read_times(struct labels s, struct target *t, struct err *e)
 static struct labels discovered(struct arena *a, const struct scrape_config *c, struct labels group,
                                 struct labels one)
 {
-    struct labels s = {.p = arena_new_array(a, struct label, group.len + one.len + c->n_params + 8)};
+    struct labels s = {.p =
+                           arena_new_array(a, struct label, group.len + one.len + c->n_params + 8)};
 
     for (size_t i = 0; i < group.len; i++) {
         set(&s, group.p[i].name, group.p[i].value);
