@@ -25,6 +25,8 @@
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(scrape)                                                                                      \
+    X(discovery)                                                                                   \
     X(tsdb_log)                                                                                    \
     X(tsdb_head)                                                                                   \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */

@@ -2,15 +2,16 @@
 
 #include "base/limits.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <yaml.h>
 
-enum { MAX_DEPTH = 32, MAX_NODES = 20000 };
+enum { MAX_DEPTH = 32 };
 
 struct reader {
     yaml_parser_t parser;
     struct arena *arena;
-    size_t n_nodes;
+    size_t n_nodes, max_nodes;
     struct err *e;
 };
 
@@ -138,8 +139,11 @@ static int take_event(struct reader *r, struct builder *b, const yaml_event_t *e
         b->depth -= b->depth > 0; /* libyaml ends only what it began */
         return 0;
     }
-    if (++r->n_nodes > MAX_NODES) {
-        return fail_at(r, &ev->start_mark, ERR_LIMIT, "more than 20000 values");
+    if (++r->n_nodes > r->max_nodes) {
+        char why[64];
+
+        (void)snprintf(why, sizeof(why), "more than %zu values", r->max_nodes);
+        return fail_at(r, &ev->start_mark, ERR_LIMIT, why);
     }
     if (at && at->node->kind == YAML_MAP && !at->has_key) {
         return take_key(r, at, ev);
@@ -186,14 +190,15 @@ static int read_document(struct reader *r, struct builder *b)
     }
 }
 
-struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e)
+struct yaml_node *yaml_parse_up_to(struct arena *a, struct str text, size_t max_bytes,
+                                   size_t max_nodes, struct err *e)
 {
-    struct reader r = {.arena = a, .e = e};
+    struct reader r = {.arena = a, .max_nodes = max_nodes, .e = e};
     struct builder b = {0};
     int rc;
 
-    if (text.len > LIMIT_SPEC_BYTES) {
-        err_set(e, ERR_LIMIT, "YAML is larger than %llu bytes", LIMIT_SPEC_BYTES);
+    if (text.len > max_bytes) {
+        err_set(e, ERR_LIMIT, "YAML is larger than %zu bytes", max_bytes);
         return NULL;
     }
     if (!yaml_parser_initialize(&r.parser)) {
@@ -212,6 +217,11 @@ struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e)
         return NULL;
     }
     return b.root;
+}
+
+struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e)
+{
+    return yaml_parse_up_to(a, text, LIMIT_SPEC_BYTES, 20000, e);
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)

@@ -71,7 +71,8 @@ struct tsdb_status {
     uint64_t samples_appended; /* since the start */
     uint64_t series_refused;   /* by max_series */
     uint64_t samples_lost;     /* in the log, of series that a damaged part of it had named */
-    uint64_t damaged;          /* places in files that could not be read */
+    uint64_t damaged;          /* places in files that could not be read; damaged/ has copies */
+    uint64_t torn;             /* ends of the log that a crash left half written */
     int64_t paused_since_ms;   /* nothing can be written (the disk is full); 0: it can */
     char paused_why[256];
     uint64_t series; /* in the head */

@@ -40,7 +40,7 @@ struct series {
     struct late *late;
     uint32_t step, late_appended;
     uint8_t len, cap, n_pairs;
-    bool logged; /* leader only: the log or the checkpoint has its labels */
+    bool logged; /* the log or the checkpoint has its labels */
     uint32_t pairs[];
 };
 
@@ -110,6 +110,12 @@ struct tsdb {
     pthread_t keeper;
     bool has_keeper;
 };
+
+/* --- tsdb.c --- */
+/* Numbers of the files "%08x" in a directory, ascending. */
+int numbered_files(int dir, struct ids *out, struct err *e) MUST_USE;
+/* A damaged file is kept in damaged/ for who wants to look at it; the rest of it is served. */
+void tsdb_set_aside(struct tsdb *db, int at, const char *name);
 
 /* --- users.c: who may look at what is retired --- */
 struct user {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -108,6 +109,29 @@ static size_t count_all(struct tsdb *db)
     return count_samples(v, "__name__", LABEL_IS, "m", &n);
 }
 
+/* Does it in a process that ends as by kill -9. */
+static void killed_after(void (*work)(struct tsdb *db))
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct tsdb *db = tsdb_open(dir, &options, &e);
+
+        if (db != NULL) {
+            work(db);
+        }
+        _exit(db == NULL);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+}
+
+static void hundred_of_ten(struct tsdb *db)
+{
+    fill(db, 10, 1, 100);
+}
+
 static void what_was_committed_is_read(void **state UNUSED)
 {
     struct tsdb *db = open_db();
@@ -119,13 +143,16 @@ static void what_was_committed_is_read(void **state UNUSED)
 
 static void what_was_committed_is_there_after_a_restart(void **state UNUSED)
 {
-    struct tsdb *db = open_db();
+    struct tsdb *db;
 
-    for (int turn = 0; turn < 4; turn++) {
+    killed_after(hundred_of_ten);
+    db = open_db();
+    assert_int_equal(count_all(db), 1000);
+    for (int turn = 10; turn < 14; turn++) {
         fill(db, 20, 1000 + turn * 100, 100);
         tsdb_close(db);
         db = open_db();
-        assert_int_equal(count_all(db), 20 * 100 * (turn + 1));
+        assert_int_equal(count_all(db), 1000 + 20 * 100 * (turn - 9));
     }
     tsdb_close(db);
 }
@@ -301,11 +328,10 @@ static void damage_log(off_t at, const char *with)
 
 static void a_damaged_record_costs_itself(void **state UNUSED)
 {
-    struct tsdb *db = open_db();
+    struct tsdb *db;
     struct tsdb_status s;
 
-    fill(db, 10, 1, 100);
-    tsdb_close(db);
+    killed_after(hundred_of_ten);
     damage_log(3020, "!");
     db = open_db();
     assert_int_equal(count_all(db), 10 * 99);
