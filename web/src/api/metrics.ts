@@ -47,7 +47,7 @@ export function seriesOf(answer: Answer | undefined): Series[] {
     return [];
   }
   const { data } = answer;
-  return data.resultType === 'vector' || data.resultType === 'matrix' ? data.result : [{ metric: {}, value: data.result }];
+  return data.resultType === 'scalar' || data.resultType === 'string' ? [{ metric: {}, value: data.result as Sample }] : (data.result as Series[]);
 }
 
 const retry = (count: number, error: Error) => count < 3 && error instanceof ApiError && error.status === 0;
