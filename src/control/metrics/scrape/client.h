@@ -3,6 +3,7 @@
  * Threads: a call belongs to one. Private to scrape. Administrators name the peers, so any address
  * is allowed; what they answer has limits. */
 #pragma once
+#include "base/buf.h"
 #include "scrape/config.h"
 
 #include <curl/curl.h>

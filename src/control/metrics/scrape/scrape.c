@@ -7,6 +7,7 @@
 #include "scrape/discovery.h"
 #include "scrape/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,7 +95,7 @@ static void want_one(struct wanted *w, const struct scrape_config *job, struct l
         return;
     }
     if (r < 0) {
-        (void)str_copy(str_of(e.msg), w->error, sizeof(w->error));
+        memcpy(w->error, e.msg, sizeof(w->error));
         return;
     }
     w->n_dropped++;
@@ -126,7 +127,7 @@ static void want_all(struct wanted *w, struct pool *p)
 
         (void)discovery_groups(p->sd[i], &w->arena, &g, &n, &error);
         if (error.len > 0) {
-            (void)str_copy(error, w->error, sizeof(w->error));
+            (void)snprintf(w->error, sizeof(w->error), "%.*s", STR_ARG(error));
         }
         for (size_t k = 0; k < n; k++) {
             for (size_t t = 0; t < g[k].n_targets && seen < LIMIT_SCRAPE_TARGETS; t++, seen++) {

@@ -1,4 +1,5 @@
 #include "scrape/target.h"
+#include "base/buf.h"
 #include "base/limits.h"
 
 #include <stdio.h>

@@ -1,0 +1,229 @@
+#include "base/fs.h"
+#include "scrape/proto.h"
+#include "scrape/remote_write.h"
+#include "scrape/snappy.h"
+#include "tsdb/tsdb.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct err e;
+static char dir[64];
+static struct tsdb *db;
+static const int64_t now = 1700000000000;
+
+static int open_store(void **state UNUSED)
+{
+    struct tsdb_options o = {.block_ms = 7200000, .max_series = 2};
+
+    (void)snprintf(dir, sizeof(dir), "/tmp/write-test-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    db = tsdb_open(dir, &o, &e);
+    assert_non_null(db);
+    return 0;
+}
+
+static int close_store(void **state UNUSED)
+{
+    tsdb_close(db);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, dir, &e), 0);
+    return 0;
+}
+
+/* A message in `to` as field `number`. */
+static void wrap(struct buf *to, unsigned number, struct buf *inner)
+{
+    proto_put_bytes(to, number, buf_str(inner));
+    buf_done(inner);
+}
+
+static void put_sample(struct buf *series, double v, int64_t ts)
+{
+    struct buf s = BUF_MAX(100);
+
+    proto_put_double(&s, 1, v);
+    proto_put_int(&s, 2, (uint64_t)ts);
+    wrap(series, 2, &s);
+}
+
+static void put_v1(struct buf *request, const char *name, const char *job, double v, int64_t ts)
+{
+    struct buf series = BUF_MAX(1000), label = BUF_MAX(100);
+
+    proto_put_bytes(&label, 1, STR(LABEL_NAME));
+    proto_put_bytes(&label, 2, str_of(name));
+    wrap(&series, 1, &label);
+    label = BUF_MAX(100);
+    proto_put_bytes(&label, 1, STR("job"));
+    proto_put_bytes(&label, 2, str_of(job));
+    wrap(&series, 1, &label);
+    put_sample(&series, v, ts);
+    wrap(request, 1, &series);
+}
+
+static struct remote_write_answer answer;
+
+static int send_packed(struct str body, const char *type, struct labels require)
+{
+    return remote_write_take(db, str_of(type), STR("snappy"), body, require, &answer, &e);
+}
+
+static int send(struct buf *request, const char *type)
+{
+    struct buf packed = BUF_MAX(100000);
+    int rc;
+
+    snappy_pack(buf_str(request), &packed);
+    rc = send_packed(buf_str(&packed), type, (struct labels){0});
+    buf_done(&packed);
+    buf_done(request);
+    return rc;
+}
+
+static double stored(const char *name, const char *job)
+{
+    struct arena a = {0};
+    struct tsdb_view *v = tsdb_view_open(db, now - 1000000, now + 1000000);
+    struct label_matcher m[2];
+    struct tsdb_found *found;
+    struct tsdb_samples s = {0};
+    size_t n;
+    double value = -1;
+
+    assert_int_equal(label_matcher_init(&m[0], &a, STR(LABEL_NAME), LABEL_IS, str_of(name), &e), 0);
+    assert_int_equal(label_matcher_init(&m[1], &a, STR("job"), LABEL_IS, str_of(job), &e), 0);
+    assert_int_equal(tsdb_select(v, m, 2, &a, &found, &n, &e), 0);
+    if (n == 1) {
+        assert_int_equal(tsdb_read(v, &found[0], now - 1000000, now + 1000000, &s, &e), 0);
+        value = s.len > 0 ? s.v[s.len - 1] : -1;
+    }
+    tsdb_samples_done(&s);
+    tsdb_view_close(v);
+    arena_done(&a);
+    return value;
+}
+
+static void version_1_is_stored(void **state UNUSED)
+{
+    struct buf r = BUF_MAX(10000);
+
+    put_v1(&r, "a", "x", 1.5, now);
+    put_v1(&r, "b", "x", 2.5, now);
+    assert_int_equal(send(&r, "application/x-protobuf"), 0);
+    assert_int_equal(answer.status, 204);
+    assert_int_equal(answer.samples, 2);
+    assert_true(!answer.is_v2);
+    assert_true(stored("a", "x") == 1.5 && stored("b", "x") == 2.5);
+}
+
+static void version_2_is_stored_and_counted(void **state UNUSED)
+{
+    static const char *const symbols[] = {"", LABEL_NAME, "a", "job", "x"};
+    struct buf r = BUF_MAX(10000), series = BUF_MAX(1000);
+
+    for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
+        proto_put_bytes(&r, 4, str_of(symbols[i]));
+    }
+    proto_put_bytes(&series, 1, STR("\1\2\3\4"));
+    put_sample(&series, 7, now);
+    put_sample(&series, 8, now + 1000);
+    wrap(&r, 5, &series);
+    assert_int_equal(send(&r, "application/x-protobuf;proto=io.prometheus.write.v2.Request"), 0);
+    assert_true(answer.is_v2);
+    assert_int_equal(answer.samples, 2);
+    assert_true(stored("a", "x") == 8);
+    r = BUF_MAX(10000);
+    series = BUF_MAX(1000);
+    proto_put_bytes(&r, 4, STR(""));
+    proto_put_bytes(&series, 1, STR("\1\2"));
+    wrap(&r, 5, &series);
+    assert_int_equal(send(&r, "application/x-protobuf;proto=io.prometheus.write.v2.Request"), -1);
+    assert_int_equal(answer.status, 400);
+}
+
+static void a_writer_cannot_say_he_is_another(void **state UNUSED)
+{
+    struct buf r = BUF_MAX(10000), packed = BUF_MAX(10000);
+    struct label l = {STR("job"), STR("mine")};
+
+    put_v1(&r, "a", "theirs", 1, now);
+    snappy_pack(buf_str(&r), &packed);
+    assert_int_equal(
+        send_packed(buf_str(&packed), "application/x-protobuf", (struct labels){&l, 1}), 0);
+    assert_true(stored("a", "mine") == 1 && stored("a", "theirs") == -1);
+    buf_done(&r);
+    buf_done(&packed);
+}
+
+static void what_is_wrong_has_its_status(void **state UNUSED)
+{
+    struct buf r = BUF_MAX(10000);
+
+    put_v1(&r, "a", "x", 1, now);
+    assert_int_equal(send(&r, "text/plain"), -1);
+    assert_int_equal(answer.status, 415);
+    assert_int_equal(remote_write_take(db, STR("application/x-protobuf"), STR("gzip"), STR("x"),
+                                       (struct labels){0}, &answer, &e),
+                     -1);
+    assert_int_equal(answer.status, 415);
+    assert_int_equal(
+        send_packed(STR("\xff\xff\xff\xff\xff"), "application/x-protobuf", (struct labels){0}), -1);
+    assert_int_equal(answer.status, 400);
+    r = BUF_MAX(10000);
+    put_v1(&r, "", "x", 1, now);
+    assert_int_equal(send(&r, "application/x-protobuf"), -1);
+    assert_int_equal(answer.status, 400);
+    r = BUF_MAX(10000);
+    put_v1(&r, "a", "x", 1, now);
+    put_v1(&r, "b", "x", 1, now);
+    put_v1(&r, "c", "x", 1, now); /* one series too many: the others are taken */
+    assert_int_equal(send(&r, "application/x-protobuf"), -1);
+    assert_int_equal(answer.status, 400);
+    assert_int_equal(answer.samples, 2);
+    assert_non_null(strstr(e.msg, "too many series"));
+    assert_true(stored("a", "x") == 1);
+    r = BUF_MAX(10000);
+    put_v1(&r, "a", "x", 2, now);
+    assert_int_equal(send(&r, "application/x-protobuf"), -1);
+    assert_int_equal(answer.status, 400);
+}
+
+static void snappy_packs_and_unpacks(void **state UNUSED)
+{
+    struct buf text = BUF_MAX(1 << 20), packed = BUF_MAX(1 << 20), back = BUF_MAX(1 << 20);
+
+    for (int i = 0; i < 20000; i++) {
+        (void)buf_printf(&text, "series_%d;", i % 97);
+    }
+    snappy_pack(buf_str(&text), &packed);
+    assert_true(packed.len * 4 < text.len);
+    assert_int_equal(snappy_unpack(buf_str(&packed), &back, &e), 0);
+    assert_true(str_eq(buf_str(&text), buf_str(&back)));
+    buf_clear(&back);
+    assert_int_equal(snappy_unpack(STR("\x05\x10hell"), &back, &e), -1);
+    assert_int_equal(snappy_unpack(STR("\xff\xff\xff\xff\x0f"), &back, &e), -1);
+    buf_done(&text);
+    buf_done(&packed);
+    buf_done(&back);
+}
+
+#define IN_A_STORE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN_A_STORE(version_1_is_stored),
+        IN_A_STORE(version_2_is_stored_and_counted),
+        IN_A_STORE(a_writer_cannot_say_he_is_another),
+        IN_A_STORE(what_is_wrong_has_its_status),
+        cmocka_unit_test(snappy_packs_and_unpacks),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
