@@ -385,6 +385,10 @@ static void make_series(struct tsdb *db, const struct loaded *from)
     for (uint32_t i = 0; i < from->n_late; i++) {
         (void)head_append_late(db, s, from->late.ts[i], from->late.v[i]);
     }
+    if (from->late_chunks != 0) {
+        s->late = s->late != NULL ? s->late : xnew(struct late);
+        s->late->chunks_max = from->last_ts != INT64_MIN ? from->last_ts : db->head.floor;
+    }
     s->last_ts = from->last_ts;
     s->last_bits = __builtin_bswap64(from->last_bits);
     s->first_ts = from->first_ts;

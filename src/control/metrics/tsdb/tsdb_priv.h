@@ -5,6 +5,7 @@
  *
  * Locks: `log` (who leads, what is durable), then `head` (series, index, runs, lists of files). */
 #pragma once
+#include "tsdb/block.h"
 #include "tsdb/chunks.h"
 #include "tsdb/index.h"
 #include "tsdb/log.h"
@@ -20,6 +21,7 @@ enum { RUN_MAX = 64, SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
 /* Samples older than the newest of their series, by time. */
 struct late {
     uint32_t len;
+    int64_t chunks_max; /* of its full runs; INT64_MIN: none */
     int64_t ts[LATE_MAX];
     double v[LATE_MAX];
 };
@@ -40,6 +42,7 @@ struct series {
     struct late *late;
     uint32_t step, late_appended;
     uint8_t len, cap, n_pairs;
+    bool gone;   /* taken out of the head */
     bool logged; /* the log or the checkpoint has its labels */
     uint32_t pairs[];
 };
@@ -105,8 +108,12 @@ struct tsdb {
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
 
-    struct block_set *blocks;  /* guarded by head_lock, refcounted */
-    struct tsdb_status status; /* counters: guarded by head_lock */
+    VEC(struct block *) blocks; /* by time; guarded by head_lock */
+    int blocks_dir;
+    uint32_t last_block;        /* whoever is `working` */
+    bool working;               /* guarded by log: one at a time changes what is on disk */
+    _Atomic uint32_t forgotten; /* how often series were taken out of the head */
+    struct tsdb_status status;  /* counters: guarded by head_lock */
     pthread_t keeper;
     bool has_keeper;
 };
@@ -153,7 +160,7 @@ struct sample {
 struct tsdb_appender {
     struct tsdb *db;
     struct user user;
-    uint32_t number;
+    uint32_t number, forgotten;
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
@@ -169,3 +176,28 @@ void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
+
+/* --- view.c --- */
+void samples_in_order(struct tsdb_samples *s); /* each time once */
+/* All of it, whatever the view saw when it began; returns how many late samples it has taken. */
+uint32_t view_read_head(struct tsdb_view *v, struct series *s, int64_t from_ms, int64_t to_ms,
+                        struct tsdb_samples *out);
+
+/* --- blocks.c: what is on disk besides the head --- */
+/* One at a time cuts, merges, deletes, takes a snapshot. */
+void work_begin(struct tsdb *db);
+void work_end(struct tsdb *db);
+int blocks_load(struct tsdb *db, struct err *e) MUST_USE;
+/* Puts one into the list, by time; takes it. */
+void blocks_add(struct tsdb *db, struct block *b);
+/* Takes one out, with its file. */
+void blocks_remove(struct tsdb *db, uint32_t number);
+int blocks_compact(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+void blocks_retain(struct tsdb *db);
+void blocks_unload_idle(struct tsdb *db);
+
+/* --- cut.c --- */
+/* Everything of the head before `end` becomes blocks. */
+int head_cut(struct tsdb *db, int64_t end, struct err *e) MUST_USE;
+/* When it is time; *any: it was. */
+int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;

@@ -342,6 +342,60 @@ static void a_damaged_record_costs_itself(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* --- blocks --- */
+
+static void cut(struct tsdb *db, int64_t end_sec)
+{
+    work_begin(db);
+    if (head_cut(db, end_sec * 1000, &e) < 0) {
+        print_error("%s\n", e.msg);
+        fail();
+    }
+    work_end(db);
+}
+
+static void merge_all(struct tsdb *db)
+{
+    bool any = true;
+
+    work_begin(db);
+    while (any) {
+        assert_int_equal(blocks_compact(db, &any, &e), 0);
+    }
+    work_end(db);
+}
+
+static void what_is_cut_is_read_from_blocks(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_status s;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 20, 1000, 350);
+    cut(db, 1300);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 20 * 350);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 20);
+    fill(db, 30, 1350, 50);
+    cut(db, 1400);
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 0);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    fill(db, 30, 1400, 50);
+    merge_all(db);
+    assert_int_equal(db->blocks.len, 3); /* 900 to 1200, and of 1200 to 1500 what there is */
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+}
+
 struct writer {
     struct tsdb *db;
     int first;
@@ -400,6 +454,7 @@ int main(void)
         WITH_DIR(matchers_choose_series),
         WITH_DIR(names_and_values_are_listed),
         WITH_DIR(a_damaged_record_costs_itself),
+        WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(threads_write_and_read_at_once),
     };
 
