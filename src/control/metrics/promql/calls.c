@@ -8,6 +8,7 @@
 #include "base/number.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -442,8 +443,7 @@ static int call_window(struct call *c, struct err *e)
     }
     for (size_t k = 0; c->window == promql_quantile_over_time && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }
@@ -622,7 +622,7 @@ static int call_relabel(struct call *c, bool joins, struct err *e)
         r.from = text_of(n->children[3]);
         r.regex = label_regex_new(c->ev->query->arena, text_of(n->children[4]), e);
         if (r.regex == NULL) {
-            return -1;
+            return err_wrap(e, "invalid regular expression in label_replace()");
         }
     }
     c->out = (struct eval_sink){eval_table_tell, &t};
@@ -683,6 +683,7 @@ struct bucket_row {
 
 struct histogram {
     struct labels labels;
+    struct str name; /* of the first of its buckets */
     VEC(struct bucket_row) buckets;
 };
 
@@ -713,6 +714,16 @@ static bool upper_of(struct labels s, double *upper)
     return *end == '\0' && end != text;
 }
 
+/* ` for metric name "x"`, when there is one; for notes. */
+static const char *of_metric(struct str name, char out[200])
+{
+    out[0] = '\0';
+    if (name.len > 0) {
+        snprintf(out, 200, " for metric name \"%.*s\"", STR_ARG(name));
+    }
+    return out;
+}
+
 static void sort_into(struct call *c, const struct eval_table *t, struct histograms *h)
 {
     struct str le = STR("le");
@@ -725,17 +736,20 @@ static void sort_into(struct call *c, const struct eval_table *t, struct histogr
         struct str k;
         size_t index;
         double upper;
+        char metric[200];
 
         if (!upper_of(t->p[i].labels, &upper)) {
-            eval_warn(c->ev, c->node,
-                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"",
-                      STR_ARG(labels_get(t->p[i].labels, le)));
+            eval_warn(c->ev, c->node->children[c->node->n_children - 1],
+                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
+                      STR_ARG(labels_get(t->p[i].labels, le)),
+                      of_metric(labels_get(t->p[i].labels, STR(LABEL_NAME)), metric));
             continue;
         }
         k = eval_key(s, &key);
         index = (size_t)(uintptr_t)map_get(&h->by_labels, k);
         if (index == 0) {
-            *vec_push(&h->list) = (struct histogram){.labels = s};
+            *vec_push(&h->list) = (struct histogram){
+                .labels = s, .name = labels_get(t->p[i].labels, STR(LABEL_NAME))};
             index = h->list.len;
             (void)map_put(&h->by_labels, k, (void *)(uintptr_t)index);
         }
@@ -764,10 +778,13 @@ static double of_buckets(struct call *c, const struct histogram *h, size_t k,
     }
     result = promql_bucket_quantile(c->parameter[0][k], room, n, &forced);
     if (forced) {
-        eval_inform(
-            c->ev, c->node,
-            "input to histogram_quantile needed to be fixed for monotonicity (see "
-            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+        char metric[200];
+
+        eval_inform(c->ev, c->node->children[1],
+                    "input to histogram_quantile needed to be fixed for monotonicity (see "
+                    "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                    "#histogram_quantile)%s",
+                    of_metric(h->name, metric));
     }
     return result;
 }
@@ -803,8 +820,7 @@ static int call_histogram(struct call *c, bool fraction, struct err *e)
     }
     for (size_t k = 0; !fraction && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }

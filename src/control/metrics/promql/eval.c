@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -169,6 +170,14 @@ void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt,
     va_start(ap, fmt);
     note(ev, at, "info", &notes->infos, &notes->n_infos, fmt, ap);
     va_end(ap);
+}
+
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q)
+{
+    char text[NUMBER_TEXT_MAX];
+    int n = (int)number_short(q, text);
+
+    eval_warn(ev, at, "quantile value should be between 0 and 1, got %.*s", n, text);
 }
 
 /* --- tables --- */

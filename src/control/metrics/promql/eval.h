@@ -101,3 +101,4 @@ void eval_warn(struct eval *ev, const struct promql_node *at, const char *fmt, .
     PRINTF_LIKE(3, 4);
 void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q);
