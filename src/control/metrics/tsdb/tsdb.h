@@ -48,9 +48,14 @@ enum tsdb_taken {
     TSDB_TAKEN,
     TSDB_TOO_OLD,
     TSDB_OUT_OF_ORDER,
-    TSDB_DUPLICATE,
-    TSDB_TOO_MANY_SERIES
+    TSDB_DUPLICATE, /* another value at the same time; the same one again is taken */
+    TSDB_TOO_MANY_SERIES,
+    TSDB_GONE /* no sample for so long that the series was forgotten: ask for it again */
 };
+
+/* What a time may be, in milliseconds: 36 million years around 1970. */
+#define TSDB_TIME_MAX (1LL << 60)
+#define TSDB_TIME_MIN (-TSDB_TIME_MAX)
 
 /* The reference of a series, made when it is new; 0 when there are too many. Labels as
  * labels_normalize() leaves them; they are copied. */
@@ -59,6 +64,20 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
 
 enum tsdb_durability { TSDB_SOON, TSDB_DURABLE };
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e) MUST_USE;
+
+/* --- how it is --- */
+
+struct tsdb_status {
+    uint64_t samples_appended; /* since the start */
+    uint64_t series_refused;   /* by max_series */
+    uint64_t samples_lost;     /* in the log, of series that a damaged part of it had named */
+    uint64_t damaged;          /* places in files that could not be read */
+    int64_t paused_since_ms;   /* nothing can be written (the disk is full); 0: it can */
+    char paused_why[256];
+    uint64_t series; /* in the head */
+    int64_t min_ms, max_ms, floor_ms;
+};
+void tsdb_status(struct tsdb *db, struct tsdb_status *out);
 
 /* --- reading --- */
 

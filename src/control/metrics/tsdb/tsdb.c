@@ -1,0 +1,290 @@
+#include "tsdb/tsdb_priv.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define SEGMENT_MAX (4 * GIB)
+
+double tsdb_stale(void)
+{
+    uint64_t bits = TSDB_STALE_BITS;
+    double v;
+
+    memcpy(&v, &bits, sizeof(v));
+    return v;
+}
+
+bool tsdb_is_stale(double v)
+{
+    uint64_t bits;
+
+    memcpy(&bits, &v, sizeof(bits));
+    return bits == TSDB_STALE_BITS;
+}
+
+/* --- opening --- */
+
+static int open_dir(int at, const char *name, struct err *e)
+{
+    int fd;
+
+    if (fs_mkdir(at, name, 0700, e) < 0) {
+        return -1;
+    }
+    fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        err_sys(e, "open %s", name);
+    }
+    return fd;
+}
+
+/* Numbers of the files "%08x" in a directory, ascending. */
+static int list_numbered(int dir, struct ids *out, struct err *e)
+{
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *ent;
+
+    if (d == NULL) {
+        err_sys(e, "open a directory of metrics");
+        closep(&fd);
+        return -1;
+    }
+    while ((ent = readdir(d)) != NULL) {
+        char *end;
+        unsigned long number = strtoul(ent->d_name, &end, 16);
+
+        if (strlen(ent->d_name) == 8 && *end == '\0' && number > 0) {
+            uint32_t id = (uint32_t)number;
+            size_t at = out->len;
+
+            ids_add(out, &id, 1);
+            for (; at > 0 && out->p[at - 1] > id; at--) {
+                out->p[at] = out->p[at - 1];
+            }
+            out->p[at] = id;
+        }
+    }
+    (void)closedir(d);
+    return 0;
+}
+
+static int take_record(void *ctx, uint8_t type, struct str payload)
+{
+    struct tsdb *db = ctx;
+
+    WITH_LOCK(&db->head_lock);
+    return apply_record(db, type, payload);
+}
+
+static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
+{
+    struct buf bytes = BUF_MAX(SEGMENT_MAX);
+    struct wal_found found = {0};
+    char name[16];
+    int rc;
+
+    (void)snprintf(name, sizeof(name), "%08x", number);
+    rc = fs_read(db->wal.dir, name, &bytes, e);
+    if (rc == 0) {
+        (void)wal_replay(buf_str(&bytes), take_record, db, &found);
+        db->status.damaged += found.damaged;
+    }
+    buf_done(&bytes);
+    return rc;
+}
+
+static int replay(struct tsdb *db, struct err *e)
+{
+    SCOPED(ids_done) struct ids segments = {0};
+
+    if (list_numbered(db->wal.dir, &segments, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < segments.len; i++) {
+        if (replay_segment(db, segments.p[i], e) < 0 ||
+            (chunk_files_pending(&db->chunks) > MIB && lead_write_chunks(db, 0, e) < 0)) {
+            return -1;
+        }
+        db->wal.segment = segments.p[i];
+    }
+    return 0;
+}
+
+static int forget_head_files(struct tsdb *db, struct err *e)
+{
+    SCOPED(ids_done) struct ids files = {0};
+    char name[16];
+
+    if (list_numbered(db->chunks.dir, &files, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < files.len; i++) {
+        (void)snprintf(name, sizeof(name), "%08x", files.p[i]);
+        if (unlinkat(db->chunks.dir, name, 0) < 0 && errno != ENOENT) {
+            return err_sys(e, "remove head/%s", name);
+        }
+    }
+    return 0;
+}
+
+static int load(struct tsdb *db, struct err *e)
+{
+    struct chunk_file *f;
+
+    if (forget_head_files(db, e) < 0) {
+        return -1;
+    }
+    f = chunk_files_next(&db->chunks, e);
+    if (f == NULL) {
+        return -1;
+    }
+    chunk_files_push(&db->chunks, f);
+    return replay(db, e);
+}
+
+/* --- the thread that keeps it in order --- */
+
+static void sync_soon(struct tsdb *db)
+{
+    struct err e;
+    uint64_t written;
+
+    lock_take(&db->log);
+    while (db->leading) {
+        lock_wait(&db->log);
+    }
+    written = db->wal.written;
+    lock_drop(&db->log);
+    if (log_sync(db, written, &e) < 0) {
+        log_error("metrics.sync", "error=%s", e.msg);
+    }
+}
+
+static void *keep(void *ctx)
+{
+    struct tsdb *db = ctx;
+    int64_t next = clock_mono_ms();
+
+    for (;;) {
+        bool stopping;
+
+        next += 1000;
+        lock_take(&db->log);
+        while (!db->stopping && clock_mono_ms() < next) {
+            (void)lock_wait_until(&db->log, next);
+        }
+        stopping = db->stopping;
+        lock_drop(&db->log);
+        if (stopping) {
+            return NULL;
+        }
+        sync_soon(db);
+    }
+}
+
+static void stop_keeper(struct tsdb *db)
+{
+    lock_take(&db->log);
+    db->stopping = true;
+    lock_broadcast(&db->log);
+    lock_drop(&db->log);
+    if (db->has_keeper) {
+        (void)pthread_join(db->keeper, NULL);
+    }
+}
+
+static void free_all(struct tsdb *db)
+{
+    head_done(db);
+    chunk_files_done(&db->chunks);
+    wal_done(&db->wal);
+    vec_done(&db->retired);
+    vec_done(&db->undo);
+    vec_done(&db->deleted);
+    lock_done(&db->log);
+    lock_done(&db->head_lock);
+    closep(&db->dir);
+    free(db);
+}
+
+static int open_dirs(struct tsdb *db, const char *dir, struct err *e)
+{
+    int wal, head;
+
+    db->dir = open_dir(AT_FDCWD, dir, e);
+    if (db->dir < 0) {
+        return -1;
+    }
+    if (flock(db->dir, LOCK_EX | LOCK_NB) < 0) {
+        return err_set(e, ERR_CONFLICT, "%s is in use by another process", dir);
+    }
+    wal = open_dir(db->dir, "wal", e);
+    if (wal < 0) {
+        return -1;
+    }
+    wal_init(&db->wal, wal, 0);
+    head = open_dir(db->dir, "head", e);
+    if (head < 0) {
+        return -1;
+    }
+    chunk_files_init(&db->chunks, head);
+    return fs_sync_dir(db->dir, ".", e);
+}
+
+struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err *e)
+{
+    struct tsdb *db = xnew(struct tsdb);
+
+    db->o = *o;
+    db->dir = -1;
+    db->chunks.dir = -1;
+    wal_init(&db->wal, -1, 0);
+    lock_init(&db->log, LOCK_tsdb_log);
+    lock_init(&db->head_lock, LOCK_tsdb_head);
+    list_init(&db->users);
+    list_init(&db->waiting);
+    head_init(&db->head);
+    if (open_dirs(db, dir, e) < 0 || load(db, e) < 0) {
+        err_wrap(e, "the metrics in %s", dir);
+        free_all(db);
+        return NULL;
+    }
+    if (pthread_create(&db->keeper, NULL, keep, db) != 0) {
+        err_set(e, ERR_UNAVAILABLE, "no thread for the metrics");
+        free_all(db);
+        return NULL;
+    }
+    db->has_keeper = true;
+    return db;
+}
+
+void tsdb_close(struct tsdb *db)
+{
+    if (db == NULL) {
+        return;
+    }
+    stop_keeper(db);
+    sync_soon(db);
+    free_all(db);
+}
+
+void tsdb_status(struct tsdb *db, struct tsdb_status *out)
+{
+    WITH_LOCK(&db->head_lock);
+    *out = db->status;
+    out->series = db->head.n_series;
+    out->min_ms = db->head.min_ts;
+    out->max_ms = db->head.max_ts;
+    out->floor_ms = db->head.floor;
+}

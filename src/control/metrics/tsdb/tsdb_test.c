@@ -1,0 +1,381 @@
+#include "base/fs.h"
+#include "tsdb/tsdb_priv.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static struct err e;
+static struct tsdb_options options;
+
+static int make_dir(void **state UNUSED)
+{
+    options = (struct tsdb_options){.block_ms = 7200000, .max_series = 100000};
+    (void)snprintf(dir, sizeof(dir), "/tmp/tsdb-test-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int remove_dir(void **state UNUSED)
+{
+    return fs_remove_tree(AT_FDCWD, dir, &e);
+}
+
+static struct tsdb *open_db(void)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    if (db == NULL) {
+        print_error("%s\n", e.msg);
+    }
+    assert_non_null(db);
+    return db;
+}
+
+/* {__name__=name, i=number} */
+static tsdb_ref series(struct tsdb_appender *a, const char *name, int number)
+{
+    char text[16];
+    struct label l[2] = {{STR("__name__"), str_of(name)}, {STR("i"), {text, 0}}};
+
+    l[1].value.len = (size_t)snprintf(text, sizeof(text), "%d", number);
+    return tsdb_series(a, (struct labels){l, 2});
+}
+
+static void commit(struct tsdb_appender *a, enum tsdb_durability d)
+{
+    if (tsdb_commit(a, d, &e) < 0) {
+        print_error("%s\n", e.msg);
+        fail();
+    }
+}
+
+/* n samples of each of `count` series, a second apart, from `from` seconds on. */
+static void fill(struct tsdb *db, int count, int64_t from, int n)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(db);
+
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(
+                tsdb_append(a, series(a, "m", i), (from + k) * 1000, (double)((from + k) * 10 + i)),
+                TSDB_TAKEN);
+        }
+        commit(a, TSDB_SOON);
+    }
+}
+
+/* All series that one matcher takes, all samples of them: how many of each, checked when they come
+ * from fill(). */
+static size_t count_samples(struct tsdb_view *v, const char *name, enum label_match op,
+                            const char *value, size_t *n_series)
+{
+    struct arena a = {0};
+    struct label_matcher m;
+    struct tsdb_found *found;
+    struct tsdb_samples s = {0};
+    size_t len, total = 0;
+
+    assert_int_equal(label_matcher_init(&m, &a, str_of(name), op, str_of(value), &e), 0);
+    assert_int_equal(tsdb_select(v, &m, 1, &a, &found, &len, &e), 0);
+    for (size_t i = 0; i < len; i++) {
+        int64_t number = strtoll(labels_get(found[i].labels, STR("i")).p, NULL, 10);
+
+        assert_int_equal(tsdb_read(v, &found[i], INT64_MIN, INT64_MAX, &s, &e), 0);
+        for (size_t k = 0; k < s.len; k++) {
+            assert_true(s.v[k] == (double)(s.ts_ms[k] / 100 + number));
+            assert_true(k == 0 || s.ts_ms[k] > s.ts_ms[k - 1]);
+        }
+        assert_true(i == 0 || labels_cmp(found[i - 1].labels, found[i].labels) < 0);
+        total += s.len;
+    }
+    tsdb_samples_done(&s);
+    arena_done(&a);
+    *n_series = len;
+    return total;
+}
+
+static size_t count_all(struct tsdb *db)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    size_t n;
+
+    return count_samples(v, "__name__", LABEL_IS, "m", &n);
+}
+
+static void what_was_committed_is_read(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+
+    fill(db, 20, 1000, 300);
+    assert_int_equal(count_all(db), 20 * 300);
+    tsdb_close(db);
+}
+
+static void what_was_committed_is_there_after_a_restart(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+
+    for (int turn = 0; turn < 4; turn++) {
+        fill(db, 20, 1000 + turn * 100, 100);
+        tsdb_close(db);
+        db = open_db();
+        assert_int_equal(count_all(db), 20 * 100 * (turn + 1));
+    }
+    tsdb_close(db);
+}
+
+static void nothing_is_seen_before_the_commit(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+    struct tsdb_view *v;
+    size_t n;
+
+    fill(db, 1, 1, 100);
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 200000, 2000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, series(a, "m", 7), 200000, 2007), TSDB_TAKEN);
+    v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    commit(a, TSDB_DURABLE);
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 100);
+    assert_int_equal(n, 1);
+    fill(db, 1, 300, 100); /* through several runs */
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 100);
+    tsdb_view_close(v);
+    assert_int_equal(count_all(db), 202);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+}
+
+static void a_batch_without_commit_leaves_nothing(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 1000, 10), TSDB_TAKEN);
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 0);
+    fill(db, 1, 2, 1);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 1);
+    tsdb_close(db);
+}
+
+static void samples_that_are_not_taken_say_why(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_appender *a;
+    tsdb_ref s;
+
+    options.out_of_order_ms = 10000;
+    options.max_series = 2;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    s = series(a, "m", 0);
+    assert_int_equal(tsdb_append(a, s, 100000, 1000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 100000, 1000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 100000, 1001), TSDB_DUPLICATE);
+    assert_int_equal(tsdb_append(a, s, 95000, 950), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+    assert_int_equal(tsdb_append(a, s, 94000, 940), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 89999, 1), TSDB_TOO_OLD);
+    assert_int_equal(tsdb_append(a, 12345, 89999, 1), TSDB_GONE);
+    assert_true(series(a, "m", 1) != 0);
+    assert_true(series(a, "m", 2) == 0);
+    assert_int_equal(tsdb_append(a, 0, 1, 1), TSDB_TOO_MANY_SERIES);
+    assert_int_equal(tsdb_append(a, s, 101000, 1010), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 4);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 4);
+    tsdb_close(db);
+    options.out_of_order_ms = 0;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 100500, 1), TSDB_OUT_OF_ORDER);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+}
+
+static void late_samples_stand_where_they_belong(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_appender *a;
+
+    options.out_of_order_ms = 1000000;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    for (int k = 0; k < 500; k += 2) {
+        assert_int_equal(tsdb_append(a, series(a, "m", 0), k * 1000, k * 10), TSDB_TAKEN);
+    }
+    commit(a, TSDB_SOON);
+    for (int k = 499; k > 0; k -= 2) {
+        assert_int_equal(tsdb_append(a, series(a, "m", 0), k * 1000, k * 10), TSDB_TAKEN);
+        commit(a, TSDB_SOON);
+    }
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+}
+
+static void matchers_choose_series(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v;
+    size_t n;
+    static const struct {
+        const char *name, *value;
+        enum label_match op;
+        size_t n;
+    } rows[] = {
+        {"i", "7", LABEL_IS, 1},          {"i", "7", LABEL_IS_NOT, 99},
+        {"i", "1.*", LABEL_LIKE, 11},     {"i", "1|2|300", LABEL_LIKE, 2},
+        {"i", "1.*", LABEL_NOT_LIKE, 89}, {"none", "", LABEL_IS, 100},
+        {"i", "", LABEL_IS, 0},           {"i", "", LABEL_IS_NOT, 100},
+        {"none", ".*", LABEL_LIKE, 100},  {"none", ".+", LABEL_LIKE, 0},
+        {"i", ".*", LABEL_NOT_LIKE, 0},   {"none", "x", LABEL_IS_NOT, 100},
+    };
+
+    fill(db, 100, 1, 1);
+    v = tsdb_view_open(db, 0, 10000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        (void)count_samples(v, rows[i].name, rows[i].op, rows[i].value, &n);
+        assert_int_equal(n, rows[i].n);
+    }
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, 1000, 10000); /* left open */
+    (void)count_samples(v, "i", LABEL_LIKE, ".+", &n);
+    assert_int_equal(n, 0);
+    tsdb_view_close(v);
+    tsdb_close(db);
+}
+
+static void names_and_values_are_listed(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v;
+    struct arena a = {0};
+    struct label_matcher m;
+    struct str *list;
+    size_t len;
+
+    fill(db, 12, 1, 1);
+    v = tsdb_view_open(db, 0, 10000);
+    assert_int_equal(tsdb_label_names(v, NULL, 0, 0, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 2);
+    assert_true(str_eq_c(list[0], "__name__") && str_eq_c(list[1], "i"));
+    assert_int_equal(tsdb_label_values(v, STR("i"), NULL, 0, 3, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 3);
+    assert_true(str_eq_c(list[2], "10"));
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_LIKE, STR("1."), &e), 0);
+    assert_int_equal(tsdb_label_values(v, STR("i"), &m, 1, 0, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 2);
+    arena_done(&a);
+    tsdb_view_close(v);
+    tsdb_close(db);
+}
+
+/* Writes over bytes of the only segment of the log. */
+static void damage_log(off_t at, const char *with)
+{
+    char path[128];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/wal/00000001", dir);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, with, strlen(with), at), (ssize_t)strlen(with));
+    (void)close(fd);
+}
+
+static void a_damaged_record_costs_itself(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_status s;
+
+    fill(db, 10, 1, 100);
+    tsdb_close(db);
+    damage_log(3020, "!");
+    db = open_db();
+    assert_int_equal(count_all(db), 10 * 99);
+    tsdb_status(db, &s);
+    assert_int_equal(s.damaged, 1);
+    fill(db, 10, 200, 1);
+    assert_int_equal(count_all(db), 10 * 100);
+    tsdb_close(db);
+}
+
+struct writer {
+    struct tsdb *db;
+    int first;
+};
+
+static void *write_much(void *ctx)
+{
+    struct writer *w = ctx;
+    struct tsdb_appender *a = tsdb_appender_new(w->db);
+    struct err failed;
+
+    for (int k = 0; k < 200; k++) {
+        for (int i = w->first; i < w->first + 50; i++) {
+            (void)tsdb_append(a, series(a, "m", i), k * 1000, k * 10 + i);
+        }
+        if (tsdb_commit(a, k % 50 == 0 ? TSDB_DURABLE : TSDB_SOON, &failed) < 0) {
+            break;
+        }
+    }
+    tsdb_appender_free(a);
+    return NULL;
+}
+
+static void threads_write_and_read_at_once(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    pthread_t t[4];
+    struct writer w[4];
+    size_t seen;
+
+    for (int i = 0; i < 4; i++) {
+        w[i] = (struct writer){db, i * 50};
+        assert_int_equal(pthread_create(&t[i], NULL, write_much, &w[i]), 0);
+    }
+    do {
+        seen = count_all(db);
+        assert_int_equal(seen % 50, 0); /* whole commits */
+    } while (seen < 4 * 50 * 200);
+    for (int i = 0; i < 4; i++) {
+        (void)pthread_join(t[i], NULL);
+    }
+    tsdb_close(db);
+}
+
+#define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIR(what_was_committed_is_read),
+        WITH_DIR(what_was_committed_is_there_after_a_restart),
+        WITH_DIR(nothing_is_seen_before_the_commit),
+        WITH_DIR(a_batch_without_commit_leaves_nothing),
+        WITH_DIR(samples_that_are_not_taken_say_why),
+        WITH_DIR(late_samples_stand_where_they_belong),
+        WITH_DIR(matchers_choose_series),
+        WITH_DIR(names_and_values_are_listed),
+        WITH_DIR(a_damaged_record_costs_itself),
+        WITH_DIR(threads_write_and_read_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
