@@ -22,7 +22,8 @@ struct call {
     promql_window_fn window;
     bool keeps_name;
     double *scratch;
-    size_t scratch_len;
+    uint32_t *falls;
+    size_t scratch_len; /* of both */
 };
 
 static const struct promql_node *bare(const struct promql_node *n)
@@ -296,6 +297,7 @@ static void call_done(struct call *c)
     eval_give(c->ev, c->parameter[0], c->ev->steps);
     eval_give(c->ev, c->parameter[1], c->ev->steps);
     free(c->scratch);
+    free(c->falls);
 }
 
 /* Through a table, as a name that goes may make two series one. */
@@ -368,28 +370,42 @@ static int call_math(struct call *c, struct err *e)
 
 /* --- windows --- */
 
-static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
-                        struct err *e)
+static bool counts_up(promql_window_fn fn)
 {
-    struct call *c = ctx;
-    const struct promql_node *range =
-        bare(c->node->children[c->node->n_children == 2 && c->parameter[0] &&
-                               c->node->function->args[0] == PROMQL_SCALAR]);
-    size_t first = 0, behind = 0;
-    bool any = false;
+    return fn == promql_rate || fn == promql_increase;
+}
 
+/* Room that a series with n samples needs. */
+static void prepare_windows(struct call *c, const struct tsdb_samples *s)
+{
     if (s->len > c->scratch_len) {
         free(c->scratch);
+        free(c->falls);
         c->scratch_len = s->len;
         c->scratch = xnew_array(double, s->len);
+        c->falls = xnew_array(uint32_t, s->len);
     }
-    for (size_t k = 0; k < c->ev->steps; k++) {
+    if (counts_up(c->window)) {
+        promql_find_falls(s->v, s->len, c->falls);
+    }
+}
+
+static bool work_windows(struct call *c, const struct promql_node *range,
+                         const struct tsdb_samples *s)
+{
+    size_t first = 0, behind = 0;
+    bool any = false;
+    int64_t end, length = range->range_ms, step = eval_moves(range) ? c->ev->step_ms : 0, from;
+
+    eval_window(c->ev, range, 0, &from, &end);
+    for (size_t k = 0; k < c->ev->steps; k++, end += step) {
         struct promql_window w = {.now_ms = eval_time(c->ev, k),
                                   .parameter = c->parameter[0] ? c->parameter[0][k] : 0,
-                                  .scratch = c->scratch};
+                                  .scratch = c->scratch,
+                                  .start_ms = end - length,
+                                  .end_ms = end};
 
-        eval_window(c->ev, range, k, &w.start_ms, &w.end_ms);
-        while (behind < s->len && s->ts_ms[behind] <= w.end_ms) {
+        while (behind < s->len && s->ts_ms[behind] <= end) {
             behind++;
         }
         while (first < behind && s->ts_ms[first] <= w.start_ms) {
@@ -398,12 +414,25 @@ static int tell_windows(void *ctx, struct labels labels, const struct tsdb_sampl
         w.ts_ms = s->ts_ms + first;
         w.v = s->v + first;
         w.n = behind - first;
+        w.falls = counts_up(c->window) && w.n > 0 ? c->falls + first : NULL;
+        w.first = (uint32_t)first;
         if (w.n == 0 || !c->window(&w, &c->v[k])) {
             c->v[k] = tsdb_stale();
+        } else {
+            any = true;
         }
-        any = any || !tsdb_is_stale(c->v[k]);
     }
-    if (!any) {
+    return any;
+}
+
+static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
+                        struct err *e)
+{
+    struct call *c = ctx;
+    size_t argument = c->node->n_children == 2 && c->node->function->args[0] == PROMQL_SCALAR;
+
+    prepare_windows(c, s);
+    if (!work_windows(c, bare(c->node->children[argument]), s)) {
         return 0;
     }
     return c->keeps_name ? c->out.fn(c->out.ctx, labels, c->v, e) : tell_unnamed(c, labels, e);

@@ -266,6 +266,11 @@ static const struct promql_node *carrier(const struct promql_node *n)
     return n->kind == PROMQL_RANGE ? n->children[0] : n;
 }
 
+bool eval_moves(const struct promql_node *n)
+{
+    return carrier(n)->at == PROMQL_AT_NONE;
+}
+
 void eval_window(const struct eval *ev, const struct promql_node *n, size_t step, int64_t *from_ms,
                  int64_t *to_ms)
 {
@@ -277,13 +282,12 @@ void eval_window(const struct eval *ev, const struct promql_node *n, size_t step
 static bool last_samples(const struct eval *ev, const struct promql_node *n,
                          const struct tsdb_samples *s, bool times, double *v)
 {
-    int64_t lookback = ev->query->limits->lookback_ms;
+    int64_t lookback = ev->query->limits->lookback_ms, t = moved(ev, n, 0);
+    int64_t step = eval_moves(n) ? ev->step_ms : 0;
     size_t behind = 0;
     bool any = false;
 
-    for (size_t k = 0; k < ev->steps; k++) {
-        int64_t t = moved(ev, n, k);
-
+    for (size_t k = 0; k < ev->steps; k++, t += step) {
         while (behind < s->len && s->ts_ms[behind] <= t) {
             behind++;
         }
