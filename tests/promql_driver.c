@@ -1,34 +1,95 @@
 /* promql-driver - answers queries over series from a file, for tests/test_e10_promql.py.
  *
- *   promql-driver FILE       FILE: a line a series, `{__name__="a", b="c"} MS:VALUE MS:VALUE ...`
- *   stdin                    i MS QUERY  or  r FROM_MS TO_MS STEP_MS QUERY, a line each
+ *   promql-driver FILE DIR   a store in DIR; FILE: a line a series, `{__name__="a", b="c"} MS:VALUE
+ * MS:VALUE ...` stdin                    i MS QUERY  or  r FROM_MS TO_MS STEP_MS QUERY, a line each
  *   stdout                   a line of JSON each, as Prometheus' API answers */
-#include "base/buf.h"
-#include "control/metrics/promql/store_test.h"
+#include "base/vec.h"
 #include "promql/promql.h"
 #include "promql/series.h"
+#include "tsdb/tsdb.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-static int read_line(struct tsdb_view *view, struct arena *a, struct str line, struct err *e)
+struct sample {
+    int64_t ts_ms;
+    double v;
+    tsdb_ref series;
+};
+
+struct loading {
+    struct arena arena;
+    struct tsdb_appender *appender;
+    VEC(struct sample) samples;
+};
+
+static int read_line(struct loading *l, struct str line, struct err *e)
 {
     ptrdiff_t end = str_rfind_char(line, '}');
     struct labels labels;
-    struct stored *s;
+    tsdb_ref series;
     char *at;
 
-    if (end < 0 || promql_parse_labels(a, str_first(line, (size_t)end + 1), &labels, e) < 0) {
+    if (end < 0 ||
+        promql_parse_labels(&l->arena, str_first(line, (size_t)end + 1), &labels, e) < 0) {
         return -1;
     }
-    s = stored_of(view, labels);
-    for (at = arena_strdup(a, str_from(line, (size_t)end + 1)); *at == ' ';) {
+    series = tsdb_series(l->appender, labels);
+    for (at = arena_strdup(&l->arena, str_from(line, (size_t)end + 1)); *at == ' ';) {
         int64_t ts = strtoll(at + 1, &at, 10);
+        bool stale = strncmp(at, ":stale", 6) == 0;
+        double v = stale ? tsdb_stale() : strtod(at + 1, &at);
 
-        store_sample(s, ts,
-                     strncmp(at, ":stale", 6) == 0 ? (at += 6, tsdb_stale()) : strtod(at + 1, &at));
+        at += stale ? 6 : 0;
+        *vec_push(&l->samples) = (struct sample){ts, v, series};
     }
+    arena_reset(&l->arena);
     return 0;
+}
+
+static int by_time(const void *a, const void *b)
+{
+    const struct sample *x = a, *y = b;
+
+    return x->ts_ms < y->ts_ms ? -1 : x->ts_ms > y->ts_ms;
+}
+
+/* All series of the file, in the order of time, as a scraper would bring them. */
+static int load(struct tsdb *db, const char *path, struct err *e)
+{
+    struct loading l = {.appender = tsdb_appender_new(db)};
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    int result = 0;
+    FILE *in = fopen(path, "re");
+
+    if (in == NULL) {
+        tsdb_appender_free(l.appender);
+        return err_sys(e, "open %s", path);
+    }
+    while (result == 0 && (n = getline(&line, &cap, in)) > 0) {
+        result = read_line(&l, str_n(line, (size_t)n - 1), e);
+    }
+    fclose(in);
+    qsort(l.samples.p, l.samples.len, sizeof(struct sample), by_time);
+    for (size_t i = 0; result == 0 && i < l.samples.len; i++) {
+        const struct sample *s = &l.samples.p[i];
+
+        if (tsdb_append(l.appender, s->series, s->ts_ms, s->v) != TSDB_TAKEN) {
+            result = err_set(e, ERR_INVALID, "a sample at %lld was not taken", (long long)s->ts_ms);
+        }
+        if (result == 0 && (i % 10000 == 9999 || i + 1 == l.samples.len)) {
+            result = tsdb_commit(l.appender, TSDB_SOON, e);
+        }
+    }
+    free(line);
+    vec_done(&l.samples);
+    arena_done(&l.arena);
+    tsdb_appender_free(l.appender);
+    return result;
 }
 
 static void put_text(struct str s)
@@ -91,18 +152,26 @@ static void put_answer(const struct promql_answer *out)
     printf("}\n");
 }
 
-static int answer(struct tsdb_view *view, struct arena *a, char *line, struct err *e)
+static int answer(struct tsdb *db, struct arena *a, char *line, struct err *e)
 {
     static const struct promql_limits limits = {50000000, 300000, 60000, NULL, NULL};
     char kind = line[0], *at = line + 1;
     struct promql_range range = {.start_ms = strtoll(at, &at, 10)};
     struct promql_answer out;
     struct promql_node *n;
+    int64_t from, to;
 
     range.end_ms = kind == 'r' ? strtoll(at, &at, 10) : range.start_ms;
     range.step_ms = kind == 'r' ? strtoll(at, &at, 10) : 0;
     n = promql_parse(a, str_of(at + 1), e);
-    if (n == NULL || promql_run(view, n, &range, &limits, a, &out, e) < 0) {
+    if (n == NULL) {
+        return -1;
+    }
+    promql_times(n, &range, &limits, &from, &to);
+
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(db, from, to);
+
+    if (promql_run(view, n, &range, &limits, a, &out, e) < 0) {
         return -1;
     }
     put_answer(&out);
@@ -111,29 +180,27 @@ static int answer(struct tsdb_view *view, struct arena *a, char *line, struct er
 
 int main(int argc, char **argv)
 {
-    struct tsdb_view view = {0};
+    static const struct tsdb_options options = {.block_ms = 2 * 3600 * 1000, .max_series = 1000000};
     struct arena a = {0};
     struct err e = {0};
+    struct tsdb *db;
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
-    FILE *in = argc == 2 ? fopen(argv[1], "re") : NULL;
 
-    if (in == NULL) {
-        fprintf(stderr, "usage: promql-driver FILE\n");
+    if (argc != 3) {
+        fprintf(stderr, "usage: promql-driver FILE DIRECTORY\n");
         return 64;
     }
-    while ((n = getline(&line, &cap, in)) > 0) {
-        if (read_line(&view, &a, str_n(line, (size_t)n - 1), &e) < 0) {
-            fprintf(stderr, "%s: %s\n", argv[1], e.msg);
-            return 65;
-        }
-        arena_reset(&a);
+    db = tsdb_open(argv[2], &options, &e);
+    if (db == NULL || load(db, argv[1], &e) < 0) {
+        fprintf(stderr, "%s: %s\n", argv[1], e.msg);
+        tsdb_close(db);
+        return 65;
     }
-    fclose(in);
     while ((n = getline(&line, &cap, stdin)) > 0) {
         line[n - 1] = '\0';
-        if (answer(&view, &a, line, &e) < 0) {
+        if (answer(db, &a, line, &e) < 0) {
             printf("{\"error\":");
             put_text(str_of(e.msg));
             printf("}\n");
@@ -143,6 +210,6 @@ int main(int argc, char **argv)
     }
     free(line);
     arena_done(&a);
-    store_done(&view);
+    tsdb_close(db);
     return 0;
 }

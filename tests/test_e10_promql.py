@@ -372,7 +372,7 @@ class Ours:
         file.write_text(''.join(
             '{' + labels_text(labels) + '} ' + ' '.join(f'{ms}:{text(v)}' for ms, v in samples) + '\n'
             for labels, samples in data))
-        self.process = subprocess.Popen([str(BUILD / 'tests' / 'promql-driver'), str(file)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([str(BUILD / 'tests' / 'promql-driver'), str(file), str(directory / 'ours')], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def ask(self, query, start, end, step):

@@ -233,7 +233,10 @@ static int how_many(double k, size_t *out, struct err *e)
         return err_set(e, ERR_INVALID, "Parameter value is NaN");
     }
     if (k > 9.2e18 || k < -9.2e18) {
-        return err_set(e, ERR_INVALID, "Scalar value %g overflows int64", k);
+        char text[NUMBER_TEXT_MAX];
+
+        return err_set(e, ERR_INVALID, "Scalar value %.*s overflows int64",
+                       (int)number_short(k, text), text);
     }
     *out = k < 1 ? 0 : (size_t)k;
     return 0;
@@ -320,8 +323,7 @@ static int quantiles(struct choosing *c, struct eval_sink out, struct err *e)
 
     for (size_t k = 0; result == 0 && k < c->ev->steps; k++) {
         if (!(c->parameter[k] >= 0 && c->parameter[k] <= 1)) {
-            eval_warn(c->ev, c->node->children[1],
-                      "quantile value should be between 0 and 1, got %g", c->parameter[k]);
+            eval_warn_of_quantile(c->ev, c->node->children[1], c->parameter[k]);
             break;
         }
     }

@@ -8,6 +8,7 @@
 #include "base/number.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +22,8 @@ struct call {
     promql_window_fn window;
     bool keeps_name;
     double *scratch;
-    size_t scratch_len;
+    uint32_t *falls;
+    size_t scratch_len; /* of both */
 };
 
 static const struct promql_node *bare(const struct promql_node *n)
@@ -295,6 +297,7 @@ static void call_done(struct call *c)
     eval_give(c->ev, c->parameter[0], c->ev->steps);
     eval_give(c->ev, c->parameter[1], c->ev->steps);
     free(c->scratch);
+    free(c->falls);
 }
 
 /* Through a table, as a name that goes may make two series one. */
@@ -367,28 +370,42 @@ static int call_math(struct call *c, struct err *e)
 
 /* --- windows --- */
 
-static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
-                        struct err *e)
+static bool counts_up(promql_window_fn fn)
 {
-    struct call *c = ctx;
-    const struct promql_node *range =
-        bare(c->node->children[c->node->n_children == 2 && c->parameter[0] &&
-                               c->node->function->args[0] == PROMQL_SCALAR]);
-    size_t first = 0, behind = 0;
-    bool any = false;
+    return fn == promql_rate || fn == promql_increase;
+}
 
+/* Room that a series with n samples needs. */
+static void prepare_windows(struct call *c, const struct tsdb_samples *s)
+{
     if (s->len > c->scratch_len) {
         free(c->scratch);
+        free(c->falls);
         c->scratch_len = s->len;
         c->scratch = xnew_array(double, s->len);
+        c->falls = xnew_array(uint32_t, s->len);
     }
-    for (size_t k = 0; k < c->ev->steps; k++) {
+    if (counts_up(c->window)) {
+        promql_find_falls(s->v, s->len, c->falls);
+    }
+}
+
+static bool work_windows(struct call *c, const struct promql_node *range,
+                         const struct tsdb_samples *s)
+{
+    size_t first = 0, behind = 0;
+    bool any = false;
+    int64_t end, length = range->range_ms, step = eval_moves(range) ? c->ev->step_ms : 0, from;
+
+    eval_window(c->ev, range, 0, &from, &end);
+    for (size_t k = 0; k < c->ev->steps; k++, end += step) {
         struct promql_window w = {.now_ms = eval_time(c->ev, k),
                                   .parameter = c->parameter[0] ? c->parameter[0][k] : 0,
-                                  .scratch = c->scratch};
+                                  .scratch = c->scratch,
+                                  .start_ms = end - length,
+                                  .end_ms = end};
 
-        eval_window(c->ev, range, k, &w.start_ms, &w.end_ms);
-        while (behind < s->len && s->ts_ms[behind] <= w.end_ms) {
+        while (behind < s->len && s->ts_ms[behind] <= end) {
             behind++;
         }
         while (first < behind && s->ts_ms[first] <= w.start_ms) {
@@ -397,12 +414,25 @@ static int tell_windows(void *ctx, struct labels labels, const struct tsdb_sampl
         w.ts_ms = s->ts_ms + first;
         w.v = s->v + first;
         w.n = behind - first;
+        w.falls = counts_up(c->window) && w.n > 0 ? c->falls + first : NULL;
+        w.first = (uint32_t)first;
         if (w.n == 0 || !c->window(&w, &c->v[k])) {
             c->v[k] = tsdb_stale();
+        } else {
+            any = true;
         }
-        any = any || !tsdb_is_stale(c->v[k]);
     }
-    if (!any) {
+    return any;
+}
+
+static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
+                        struct err *e)
+{
+    struct call *c = ctx;
+    size_t argument = c->node->n_children == 2 && c->node->function->args[0] == PROMQL_SCALAR;
+
+    prepare_windows(c, s);
+    if (!work_windows(c, bare(c->node->children[argument]), s)) {
         return 0;
     }
     return c->keeps_name ? c->out.fn(c->out.ctx, labels, c->v, e) : tell_unnamed(c, labels, e);
@@ -442,8 +472,7 @@ static int call_window(struct call *c, struct err *e)
     }
     for (size_t k = 0; c->window == promql_quantile_over_time && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }
@@ -622,7 +651,7 @@ static int call_relabel(struct call *c, bool joins, struct err *e)
         r.from = text_of(n->children[3]);
         r.regex = label_regex_new(c->ev->query->arena, text_of(n->children[4]), e);
         if (r.regex == NULL) {
-            return -1;
+            return err_wrap(e, "invalid regular expression in label_replace()");
         }
     }
     c->out = (struct eval_sink){eval_table_tell, &t};
@@ -683,6 +712,7 @@ struct bucket_row {
 
 struct histogram {
     struct labels labels;
+    struct str name; /* of the first of its buckets */
     VEC(struct bucket_row) buckets;
 };
 
@@ -713,6 +743,16 @@ static bool upper_of(struct labels s, double *upper)
     return *end == '\0' && end != text;
 }
 
+/* ` for metric name "x"`, when there is one; for notes. */
+static const char *of_metric(struct str name, char out[200])
+{
+    out[0] = '\0';
+    if (name.len > 0) {
+        snprintf(out, 200, " for metric name \"%.*s\"", STR_ARG(name));
+    }
+    return out;
+}
+
 static void sort_into(struct call *c, const struct eval_table *t, struct histograms *h)
 {
     struct str le = STR("le");
@@ -725,17 +765,20 @@ static void sort_into(struct call *c, const struct eval_table *t, struct histogr
         struct str k;
         size_t index;
         double upper;
+        char metric[200];
 
         if (!upper_of(t->p[i].labels, &upper)) {
-            eval_warn(c->ev, c->node,
-                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"",
-                      STR_ARG(labels_get(t->p[i].labels, le)));
+            eval_warn(c->ev, c->node->children[c->node->n_children - 1],
+                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
+                      STR_ARG(labels_get(t->p[i].labels, le)),
+                      of_metric(labels_get(t->p[i].labels, STR(LABEL_NAME)), metric));
             continue;
         }
         k = eval_key(s, &key);
         index = (size_t)(uintptr_t)map_get(&h->by_labels, k);
         if (index == 0) {
-            *vec_push(&h->list) = (struct histogram){.labels = s};
+            *vec_push(&h->list) = (struct histogram){
+                .labels = s, .name = labels_get(t->p[i].labels, STR(LABEL_NAME))};
             index = h->list.len;
             (void)map_put(&h->by_labels, k, (void *)(uintptr_t)index);
         }
@@ -764,10 +807,13 @@ static double of_buckets(struct call *c, const struct histogram *h, size_t k,
     }
     result = promql_bucket_quantile(c->parameter[0][k], room, n, &forced);
     if (forced) {
-        eval_inform(
-            c->ev, c->node,
-            "input to histogram_quantile needed to be fixed for monotonicity (see "
-            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+        char metric[200];
+
+        eval_inform(c->ev, c->node->children[1],
+                    "input to histogram_quantile needed to be fixed for monotonicity (see "
+                    "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                    "#histogram_quantile)%s",
+                    of_metric(h->name, metric));
     }
     return result;
 }
@@ -803,8 +849,7 @@ static int call_histogram(struct call *c, bool fraction, struct err *e)
     }
     for (size_t k = 0; !fraction && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -171,6 +172,14 @@ void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt,
     va_end(ap);
 }
 
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q)
+{
+    char text[NUMBER_TEXT_MAX];
+    int n = (int)number_short(q, text);
+
+    eval_warn(ev, at, "quantile value should be between 0 and 1, got %.*s", n, text);
+}
+
 /* --- tables --- */
 
 static int merge(const struct eval_table *t, double *into, const double *v, struct err *e)
@@ -257,6 +266,11 @@ static const struct promql_node *carrier(const struct promql_node *n)
     return n->kind == PROMQL_RANGE ? n->children[0] : n;
 }
 
+bool eval_moves(const struct promql_node *n)
+{
+    return carrier(n)->at == PROMQL_AT_NONE;
+}
+
 void eval_window(const struct eval *ev, const struct promql_node *n, size_t step, int64_t *from_ms,
                  int64_t *to_ms)
 {
@@ -268,13 +282,12 @@ void eval_window(const struct eval *ev, const struct promql_node *n, size_t step
 static bool last_samples(const struct eval *ev, const struct promql_node *n,
                          const struct tsdb_samples *s, bool times, double *v)
 {
-    int64_t lookback = ev->query->limits->lookback_ms;
+    int64_t lookback = ev->query->limits->lookback_ms, t = moved(ev, n, 0);
+    int64_t step = eval_moves(n) ? ev->step_ms : 0;
     size_t behind = 0;
     bool any = false;
 
-    for (size_t k = 0; k < ev->steps; k++) {
-        int64_t t = moved(ev, n, k);
-
+    for (size_t k = 0; k < ev->steps; k++, t += step) {
         while (behind < s->len && s->ts_ms[behind] <= t) {
             behind++;
         }

@@ -93,6 +93,8 @@ typedef int eval_windows(void *ctx, struct labels labels, const struct tsdb_samp
                          struct err *e);
 int eval_each_range(struct eval *ev, const struct promql_node *n, eval_windows *fn, void *ctx,
                     struct err *e) MUST_USE;
+/* Whether windows move with the steps: not when @ fixes them. */
+bool eval_moves(const struct promql_node *n);
 /* (from, to] of a step in the time of the samples. */
 void eval_window(const struct eval *ev, const struct promql_node *n, size_t step, int64_t *from_ms,
                  int64_t *to_ms);
@@ -101,3 +103,4 @@ void eval_warn(struct eval *ev, const struct promql_node *at, const char *fmt, .
     PRINTF_LIKE(3, 4);
 void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q);

@@ -168,6 +168,12 @@ int promql_parse_points(struct arena *a, struct str text, struct promql_series *
     return 0;
 }
 
+static bool opens_labels(struct str s)
+{
+    s = str_trim(s);
+    return str_starts(s, STR("{")) && !str_starts(s, STR("{{"));
+}
+
 /* Where the labels end: behind the brace, or at the first space. */
 static size_t labels_end(struct str s)
 {
@@ -186,8 +192,7 @@ static size_t labels_end(struct str s)
             braces = true;
         } else if (c == '}') {
             return i + 1;
-        } else if (!braces && (c == ' ' || c == '\t') &&
-                   !str_starts(str_trim(str_from(s, i)), STR("{"))) {
+        } else if (!braces && (c == ' ' || c == '\t') && !opens_labels(str_from(s, i))) {
             return i;
         }
     }
