@@ -2,7 +2,7 @@
 
 #include "base/fs.h"
 #include "base/limits.h"
-#include "tsdb/column.h"
+#include "tsdb/bytes.h"
 #include "tsdb/crc32c.h"
 
 #include <errno.h>
@@ -19,33 +19,6 @@ uint32_t chunk_file_of(uint64_t position)
     return (uint32_t)(position >> 32);
 }
 
-static void put_u32(uint32_t v, char *to)
-{
-    for (int i = 0; i < 4; i++) {
-        to[i] = (char)(v >> (8 * i));
-    }
-}
-
-static uint32_t get_u32(const char *p)
-{
-    uint32_t v = 0;
-
-    for (int i = 0; i < 4; i++) {
-        v |= (uint32_t)(unsigned char)p[i] << (8 * i);
-    }
-    return v;
-}
-
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
-}
-
-static int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1 ^ (0 - (v & 1)));
-}
-
 /* --- one chunk --- */
 
 static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const double *v,
@@ -57,7 +30,7 @@ static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const
     (void)buf_add(out, str_n("\0\0\0\0\0\0\0\0", CHUNK_HEAD));
     column_put_varint(series, out);
     column_put_varint(before, out);
-    column_put_varint(zigzag(ts[0]), out);
+    column_put_varint(bytes_zigzag(ts[0]), out);
     column_put_varint((uint64_t)(ts[n - 1] - ts[0]), out);
     column_put_varint(n, out);
     column_put_times(ts, n, out);
@@ -66,8 +39,8 @@ static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const
         return;
     }
     body = str_from(buf_str(out), start + CHUNK_HEAD);
-    put_u32((uint32_t)body.len, out->p + start);
-    put_u32(crc32c(body), out->p + start + 4);
+    bytes_put_u32((uint32_t)body.len, out->p + start);
+    bytes_put_u32(crc32c(body), out->p + start + 4);
 }
 
 int chunk_parse(struct str bytes, struct chunk *c, struct err *e)
@@ -75,11 +48,11 @@ int chunk_parse(struct str bytes, struct chunk *c, struct err *e)
     uint64_t series, first, span, n;
     struct str body = str_from(bytes, CHUNK_HEAD);
 
-    if (bytes.len < CHUNK_HEAD || get_u32(bytes.p) > body.len) {
+    if (bytes.len < CHUNK_HEAD || bytes_get_u32(bytes.p) > body.len) {
         return err_set(e, ERR_IO, "a run of samples is cut short");
     }
-    body.len = get_u32(bytes.p);
-    if (crc32c(body) != get_u32(bytes.p + 4)) {
+    body.len = bytes_get_u32(bytes.p);
+    if (crc32c(body) != bytes_get_u32(bytes.p + 4)) {
         return err_set(e, ERR_IO, "a run of samples is damaged: its checksum does not fit");
     }
     if (column_get_varint(&body, &series) < 0 || column_get_varint(&body, &c->before) < 0 ||
@@ -88,7 +61,7 @@ int chunk_parse(struct str bytes, struct chunk *c, struct err *e)
         return err_set(e, ERR_IO, "a run of samples has no valid head");
     }
     c->series = (uint32_t)series;
-    c->min_ts = unzigzag(first);
+    c->min_ts = bytes_unzigzag(first);
     c->max_ts = (int64_t)((uint64_t)c->min_ts + span);
     c->n = n;
     c->times_values = body;
@@ -139,9 +112,9 @@ struct chunk_file *chunk_file_open(int dir, uint32_t number, struct err *e)
     return open_file(dir, number, 0, e);
 }
 
-struct chunk_file *chunk_files_next(const struct chunk_files *c, struct err *e)
+struct chunk_file *chunk_files_next(const struct chunk_files *c, uint32_t after, struct err *e)
 {
-    uint32_t number = c->files.len > 0 ? c->files.p[c->files.len - 1]->number + 1 : 1;
+    uint32_t number = after + 1;
     struct chunk_file *f = open_file(c->dir, number, O_CREAT | O_TRUNC, e);
 
     if (f == NULL) {
@@ -189,6 +162,7 @@ uint64_t chunk_files_add(struct chunk_files *c, uint32_t series, uint64_t before
     struct chunk_file *f = c->files.p[c->files.len - 1];
     uint64_t at = c->filling_at + c->filling.len;
 
+    c->n++;
     put_chunk(series, before, ts, v, n, &c->filling);
     f->min_ts = ts[0] < f->min_ts ? ts[0] : f->min_ts;
     f->max_ts = ts[n - 1] > f->max_ts ? ts[n - 1] : f->max_ts;
@@ -243,16 +217,6 @@ void chunk_files_write_end(struct chunk_files *c)
     }
 }
 
-int chunk_files_sync(struct chunk_files *c, struct err *e)
-{
-    for (size_t i = 0; i < c->files.len; i++) {
-        if (fdatasync(c->files.p[i]->fd) < 0) {
-            return err_sys(e, "fsync head/%08x", c->files.p[i]->number);
-        }
-    }
-    return 0;
-}
-
 struct str chunk_files_in_memory(const struct chunk_files *c, uint64_t position)
 {
     uint64_t at = position & UINT32_MAX;
@@ -285,14 +249,14 @@ int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, s
             return err_sys(e, "read head/%08x", f->number);
         }
         have += (size_t)n;
-        if (have >= CHUNK_HEAD && get_u32(room) + CHUNK_HEAD <= have) {
+        if (have >= CHUNK_HEAD && bytes_get_u32(room) + CHUNK_HEAD <= have) {
             *bytes = str_n(room, have);
             return 0;
         }
-        if (n == 0 || have < CHUNK_HEAD || get_u32(room) + CHUNK_HEAD > CHUNK_MAX_BYTES) {
+        if (n == 0 || have < CHUNK_HEAD || bytes_get_u32(room) + CHUNK_HEAD > CHUNK_MAX_BYTES) {
             return err_set(e, ERR_IO, "head/%08x has no run of samples at %jd", f->number,
                            (intmax_t)at);
         }
-        want = get_u32(room) + CHUNK_HEAD;
+        want = bytes_get_u32(room) + CHUNK_HEAD;
     }
 }

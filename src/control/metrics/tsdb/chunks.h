@@ -20,6 +20,7 @@ struct chunk_file {
 
 struct chunk_files {
     int dir;
+    uint64_t n;                     /* chunks written since the start */
     VEC(struct chunk_file *) files; /* the last one is written to */
     struct buf filling, writing;
     uint64_t writing_at, filling_at; /* offsets in the last file */
@@ -48,11 +49,11 @@ void chunk_files_write_end(struct chunk_files *c);
 size_t chunk_files_pending(const struct chunk_files *c);
 /* The next file: made without the lock, written to from the push on (under it). Nothing may be
  * pending. */
-struct chunk_file *chunk_files_next(const struct chunk_files *c, struct err *e) MUST_USE;
+struct chunk_file *chunk_files_next(const struct chunk_files *c, uint32_t after,
+                                    struct err *e) MUST_USE;
 void chunk_files_push(struct chunk_files *c, struct chunk_file *f);
 /* What an earlier process wrote; NULL: not there. */
 struct chunk_file *chunk_file_open(int dir, uint32_t number, struct err *e) MUST_USE;
-int chunk_files_sync(struct chunk_files *c, struct err *e) MUST_USE;
 void chunk_file_unref(struct chunk_file *f);
 /* The bytes of the chunk when they are still in memory. */
 struct str chunk_files_in_memory(const struct chunk_files *c, uint64_t position);

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "tsdb/column.h"
+#include "tsdb/bytes.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,16 +12,6 @@
 #define RECORD_MAX (1 * GIB) /* a batch has as many samples as its caller lets in */
 
 /* --- records --- */
-
-static uint64_t zigzag(int64_t v)
-{
-    return (uint64_t)v << 1 ^ (uint64_t)(v >> 63);
-}
-
-static int64_t unzigzag(uint64_t v)
-{
-    return (int64_t)(v >> 1 ^ (0 - (v & 1)));
-}
 
 /* A sample: [step of the number of its series : 4 | bytes of the value : 4], then what did not fit.
  * The value without the zero bytes at its end: whole numbers take two or three. */
@@ -43,9 +33,9 @@ static void put_sample(const struct sample *x, int64_t base, uint32_t before, st
     memcpy(text + 1, &bits, 8);
     if (code == STEP_FAR || code == STEP_TIMED) {
         (void)buf_add(out, str_n(text, 1));
-        column_put_varint(zigzag(step), out);
+        column_put_varint(bytes_zigzag(step), out);
         if (code == STEP_TIMED) {
-            column_put_varint(zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)), out);
+            column_put_varint(bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)), out);
         }
         (void)buf_add(out, str_n(text + 1, (size_t)bytes));
         return;
@@ -62,7 +52,7 @@ static void put_samples(uint8_t type, const struct sample *p, size_t n, struct b
         return;
     }
     begun = wal_begin(out, type);
-    column_put_varint(zigzag(p[0].ts), out);
+    column_put_varint(bytes_zigzag(p[0].ts), out);
     for (size_t i = 0; i < n; i++) {
         put_sample(&p[i], p[0].ts, before, out);
         before = p[i].s->id;
@@ -80,7 +70,7 @@ static int get_sample(struct str *in, int64_t base, uint32_t *id, int64_t *ts, d
         if (column_get_varint(in, &step) < 0) {
             return -1;
         }
-        step = (uint64_t)unzigzag(step);
+        step = (uint64_t)bytes_unzigzag(step);
     }
     if (code == STEP_TIMED && column_get_varint(in, &late) < 0) {
         return -1;
@@ -93,25 +83,7 @@ static int get_sample(struct str *in, int64_t base, uint32_t *id, int64_t *ts, d
     memcpy(v, &bits, sizeof(*v));
     *in = str_from(*in, bytes);
     *id = (uint32_t)(*id + step);
-    *ts = (int64_t)((uint64_t)base + (uint64_t)unzigzag(late));
-    return 0;
-}
-
-static void put_text(struct str s, struct buf *out)
-{
-    column_put_varint(s.len, out);
-    (void)buf_add(out, s);
-}
-
-static int get_text(struct str *in, struct str *out)
-{
-    uint64_t len;
-
-    if (column_get_varint(in, &len) < 0 || len > in->len) {
-        return -1;
-    }
-    *out = str_n(in->p, (size_t)len);
-    *in = str_from(*in, (size_t)len);
+    *ts = (int64_t)((uint64_t)base + (uint64_t)bytes_unzigzag(late));
     return 0;
 }
 
@@ -124,8 +96,8 @@ static void put_series(const struct tsdb *db, const struct series *s, struct buf
     for (size_t i = 0; i < s->n_pairs; i++) {
         const struct pair *p = index_at(db->head.index, s->pairs[i]);
 
-        put_text(p->name, out);
-        put_text(p->value, out);
+        bytes_put_text(p->name, out);
+        bytes_put_text(p->value, out);
     }
     wal_end(out, begun);
 }
@@ -144,7 +116,8 @@ static int replay_series(struct tsdb *db, struct str in)
         return -1;
     }
     for (; l.len < n; l.len++) {
-        if (get_text(&in, &room[l.len].name) < 0 || get_text(&in, &room[l.len].value) < 0) {
+        if (bytes_get_text(&in, &room[l.len].name) < 0 ||
+            bytes_get_text(&in, &room[l.len].value) < 0) {
             return -1;
         }
     }
@@ -171,7 +144,7 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
     while (in.len > 0) {
         struct series *s;
 
-        if (get_sample(&in, unzigzag(base), &id, &ts, &v) < 0) {
+        if (get_sample(&in, bytes_unzigzag(base), &id, &ts, &v) < 0) {
             return -1;
         }
         s = head_series(db, id);
@@ -180,6 +153,19 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
         } else {
             (void)(late ? head_append_late : head_append)(db, s, ts, v);
         }
+    }
+    return 0;
+}
+
+static int replay_deleted(struct tsdb *db, struct str in)
+{
+    struct deleted_range d;
+
+    while (in.len > 0) {
+        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
+            return -1;
+        }
+        *vec_push(&db->deleted) = d;
     }
     return 0;
 }
@@ -193,6 +179,8 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload)
         return replay_samples(db, payload, false);
     case WAL_LATE:
         return replay_samples(db, payload, true);
+    case WAL_DELETED:
+        return replay_deleted(db, payload);
     default:
         return -1;
     }
@@ -269,7 +257,7 @@ int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e)
     if (!any) {
         return 0;
     }
-    next = chunk_files_next(&db->chunks, e);
+    next = chunk_files_next(&db->chunks, db->chunks.files.p[db->chunks.files.len - 1]->number, e);
     if (next == NULL) {
         return -1;
     }
@@ -303,6 +291,9 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
     struct buf b = BUF_MAX(RECORD_MAX);
     int rc;
 
+    if (a->fresh.len == 0) {
+        return 0;
+    }
     lock_take(&db->head_lock);
     for (size_t i = 0; i < a->fresh.len; i++) {
         if (!a->fresh.p[i]->logged) {
@@ -311,9 +302,11 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
     }
     lock_drop(&db->head_lock);
     rc = b.len == 0 ? 0 : wal_write(&db->wal, buf_str(&b), e);
+    lock_take(&db->head_lock);
     for (size_t i = 0; rc == 0 && i < a->fresh.len; i++) {
         a->fresh.p[i]->logged = true;
     }
+    lock_drop(&db->head_lock);
     buf_done(&b);
     return rc;
 }
@@ -332,8 +325,59 @@ static int pause_or_go_on(struct tsdb *db, int rc, const struct err *e)
     return rc;
 }
 
+static void encode(struct tsdb_appender *a)
+{
+    buf_clear(&a->record);
+    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
+    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
+}
+
+/* Series that were forgotten while the batch was made are made again. */
+static void revive(struct tsdb *db, struct tsdb_appender *a, struct sample *p, size_t n)
+{
+    struct arena room = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct series *s = p[i].s;
+        struct labels l;
+
+        if (!s->gone) {
+            continue;
+        }
+        arena_reset(&room);
+        l = head_labels(db->head.index, s, &room);
+        p[i].s = head_find(db, l, s->hash);
+        if (p[i].s == NULL) {
+            p[i].s = head_add(db, db->head.last_id + 1, l, s->hash);
+            *vec_push(&a->fresh) = p[i].s;
+        }
+    }
+    arena_done(&room);
+}
+
+static void revive_all(struct tsdb *db, struct tsdb_appender *a)
+{
+    if (a->forgotten == db->forgotten) {
+        return;
+    }
+    a->forgotten = db->forgotten;
+    lock_take(&db->head_lock);
+    revive(db, a, a->samples.p, a->samples.len);
+    revive(db, a, a->late.p, a->late.len);
+    for (size_t i = 0, kept = 0; i <= a->fresh.len; i++) {
+        if (i == a->fresh.len) {
+            a->fresh.len = kept;
+        } else if (!a->fresh.p[i]->gone) {
+            a->fresh.p[kept++] = a->fresh.p[i];
+        }
+    }
+    lock_drop(&db->head_lock);
+    encode(a);
+}
+
 static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
 {
+    revive_all(db, a);
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
@@ -359,13 +403,6 @@ static void lead(struct tsdb *db, struct list *batches)
     if (lead_write_chunks(db, 256 * KIB, &e) < 0) {
         return; /* tried again at the next commit, which fails when too much waits */
     }
-}
-
-static void encode(struct tsdb_appender *a)
-{
-    buf_clear(&a->record);
-    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
-    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
 }
 
 static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
@@ -411,6 +448,7 @@ struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
     a->number = atomic_fetch_add(&db->appenders, 1) + 1;
     list_init(&a->link);
     WITH_LOCK(&db->head_lock);
+    a->forgotten = db->forgotten;
     users_enter(db, &a->user);
     return a;
 }

@@ -3,6 +3,7 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "tsdb/bytes.h"
 #include "tsdb/crc32c.h"
 
 #include <errno.h>
@@ -12,23 +13,6 @@
 #include <unistd.h>
 
 static const char mark[4] = {'S', 'w', 'a', '\xf1'};
-
-static void put_u32(uint32_t v, char *to)
-{
-    for (int i = 0; i < 4; i++) {
-        to[i] = (char)(v >> (8 * i));
-    }
-}
-
-static uint32_t get_u32(const char *p)
-{
-    uint32_t v = 0;
-
-    for (int i = 0; i < 4; i++) {
-        v |= (uint32_t)(unsigned char)p[i] << (8 * i);
-    }
-    return v;
-}
 
 size_t wal_begin(struct buf *b, uint8_t type)
 {
@@ -48,8 +32,8 @@ void wal_end(struct buf *b, size_t begun)
         return;
     }
     body = str_from(buf_str(b), begun + WAL_HEAD - 1);
-    put_u32((uint32_t)body.len, b->p + begun + 4);
-    put_u32(crc32c(body), b->p + begun + 8);
+    bytes_put_u32((uint32_t)body.len, b->p + begun + 4);
+    bytes_put_u32(crc32c(body), b->p + begun + 8);
 }
 
 void wal_init(struct wal *w, int dir, uint32_t last)
@@ -125,10 +109,10 @@ static bool next_record(struct str *in, struct str *body, bool *passed_over)
         size_t len;
 
         if (memcmp(in->p, mark, sizeof(mark)) == 0) {
-            len = get_u32(in->p + 4);
+            len = bytes_get_u32(in->p + 4);
             if (len > 0 && len <= in->len - (WAL_HEAD - 1)) {
                 *body = str_n(in->p + WAL_HEAD - 1, len);
-                if (crc32c(*body) == get_u32(in->p + 8)) {
+                if (crc32c(*body) == bytes_get_u32(in->p + 8)) {
                     *in = str_from(*in, WAL_HEAD - 1 + len);
                     return true;
                 }

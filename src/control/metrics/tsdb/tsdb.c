@@ -1,3 +1,4 @@
+#include "tsdb/checkpoint.h"
 #include "tsdb/tsdb_priv.h"
 
 #include "base/clock.h"
@@ -48,8 +49,7 @@ static int open_dir(int at, const char *name, struct err *e)
     return fd;
 }
 
-/* Numbers of the files "%08x" in a directory, ascending. */
-static int list_numbered(int dir, struct ids *out, struct err *e)
+int numbered_files(int dir, struct ids *out, struct err *e)
 {
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -79,6 +79,21 @@ static int list_numbered(int dir, struct ids *out, struct err *e)
     return 0;
 }
 
+void tsdb_set_aside(struct tsdb *db, int at, const char *name)
+{
+    struct err e;
+    char to[128];
+
+    lock_take(&db->head_lock);
+    db->status.damaged++;
+    lock_drop(&db->head_lock);
+    (void)snprintf(to, sizeof(to), "damaged/%.60s.%jd", name, (intmax_t)clock_wall_ms());
+    log_error("metrics.damaged", "file=%s kept=%s", name, to);
+    if (fs_mkdir(db->dir, "damaged", 0700, &e) < 0 || linkat(at, name, db->dir, to, 0) < 0) {
+        log_warn("metrics.damaged", "file=%s: no copy of it is kept", name);
+    }
+}
+
 static int take_record(void *ctx, uint8_t type, struct str payload)
 {
     struct tsdb *db = ctx;
@@ -98,22 +113,32 @@ static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
     rc = fs_read(db->wal.dir, name, &bytes, e);
     if (rc == 0) {
         (void)wal_replay(buf_str(&bytes), take_record, db, &found);
-        db->status.damaged += found.damaged;
     }
     buf_done(&bytes);
+    if (found.damaged > 0) {
+        tsdb_set_aside(db, db->wal.dir, name);
+    }
+    db->status.torn += found.torn;
     return rc;
 }
 
-static int replay(struct tsdb *db, struct err *e)
+/* What was logged after the checkpoint. Segments before are what a kill left of its end. */
+static int replay(struct tsdb *db, uint32_t first, struct err *e)
 {
     SCOPED(ids_done) struct ids segments = {0};
+    char name[16];
 
-    if (list_numbered(db->wal.dir, &segments, e) < 0) {
+    if (numbered_files(db->wal.dir, &segments, e) < 0) {
         return -1;
     }
+    db->wal.segment = first > 0 ? first - 1 : 0; /* a number never comes twice */
     for (size_t i = 0; i < segments.len; i++) {
-        if (replay_segment(db, segments.p[i], e) < 0 ||
-            (chunk_files_pending(&db->chunks) > MIB && lead_write_chunks(db, 0, e) < 0)) {
+        if (segments.p[i] < first) {
+            (void)snprintf(name, sizeof(name), "%08x", segments.p[i]);
+            (void)unlinkat(db->wal.dir, name, 0);
+            continue;
+        }
+        if (replay_segment(db, segments.p[i], e) < 0) {
             return -1;
         }
         db->wal.segment = segments.p[i];
@@ -121,17 +146,25 @@ static int replay(struct tsdb *db, struct err *e)
     return 0;
 }
 
-static int forget_head_files(struct tsdb *db, struct err *e)
+/* Files of the head that no checkpoint knows: the log makes them again. */
+static int forget_head_files(struct tsdb *db, uint32_t *last, struct err *e)
 {
     SCOPED(ids_done) struct ids files = {0};
     char name[16];
 
-    if (list_numbered(db->chunks.dir, &files, e) < 0) {
+    if (numbered_files(db->chunks.dir, &files, e) < 0) {
         return -1;
     }
+    *last = 0;
     for (size_t i = 0; i < files.len; i++) {
+        bool known = false;
+
+        for (size_t k = 0; k < db->chunks.files.len; k++) {
+            known = known || db->chunks.files.p[k]->number == files.p[i];
+        }
+        *last = files.p[i];
         (void)snprintf(name, sizeof(name), "%08x", files.p[i]);
-        if (unlinkat(db->chunks.dir, name, 0) < 0 && errno != ENOENT) {
+        if (!known && unlinkat(db->chunks.dir, name, 0) < 0 && errno != ENOENT) {
             return err_sys(e, "remove head/%s", name);
         }
     }
@@ -141,16 +174,18 @@ static int forget_head_files(struct tsdb *db, struct err *e)
 static int load(struct tsdb *db, struct err *e)
 {
     struct chunk_file *f;
+    uint32_t first_segment, last_file;
 
-    if (forget_head_files(db, e) < 0) {
+    if (checkpoint_load(db, &first_segment, e) < 0 || blocks_load(db, e) < 0 ||
+        forget_head_files(db, &last_file, e) < 0) {
         return -1;
     }
-    f = chunk_files_next(&db->chunks, e);
+    f = chunk_files_next(&db->chunks, last_file, e);
     if (f == NULL) {
         return -1;
     }
     chunk_files_push(&db->chunks, f);
-    return replay(db, e);
+    return replay(db, first_segment, e);
 }
 
 /* --- the thread that keeps it in order --- */
@@ -169,6 +204,49 @@ static void sync_soon(struct tsdb *db)
     if (log_sync(db, written, &e) < 0) {
         log_error("metrics.sync", "error=%s", e.msg);
     }
+}
+
+/* So that a start has few samples to read: how many may be logged between two checkpoints. */
+enum { LOGGED_MAX = 2000000 };
+
+static void checkpoint_when_due(struct tsdb *db)
+{
+    uint64_t logged;
+    struct err e;
+
+    lead_begin(db);
+    logged = db->wal.samples;
+    lead_end(db);
+    if (logged < LOGGED_MAX) {
+        return;
+    }
+    work_begin(db);
+    if (checkpoint_write(db, &e) < 0) {
+        log_error("metrics.checkpoint", "error=%s", e.msg);
+    }
+    work_end(db);
+}
+
+/* Blocks are cut, merged and dropped as long as there is something to do. */
+static void tidy(struct tsdb *db)
+{
+    bool any = true;
+    struct err e;
+
+    work_begin(db);
+    if (head_cut_when_due(db, &any, &e) < 0) {
+        log_error("metrics.cut", "error=%s", e.msg);
+    }
+    any = true;
+    while (any) {
+        if (blocks_compact(db, &any, &e) < 0) {
+            log_error("metrics.merge", "error=%s", e.msg);
+            any = false;
+        }
+    }
+    blocks_retain(db);
+    blocks_unload_idle(db);
+    work_end(db);
 }
 
 static void *keep(void *ctx)
@@ -190,6 +268,8 @@ static void *keep(void *ctx)
             return NULL;
         }
         sync_soon(db);
+        checkpoint_when_due(db);
+        tidy(db);
     }
 }
 
@@ -207,6 +287,11 @@ static void stop_keeper(struct tsdb *db)
 static void free_all(struct tsdb *db)
 {
     head_done(db);
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        block_unref(db->blocks.p[i]);
+    }
+    vec_done(&db->blocks);
+    closep(&db->blocks_dir);
     chunk_files_done(&db->chunks);
     wal_done(&db->wal);
     vec_done(&db->retired);
@@ -239,6 +324,10 @@ static int open_dirs(struct tsdb *db, const char *dir, struct err *e)
         return -1;
     }
     chunk_files_init(&db->chunks, head);
+    db->blocks_dir = open_dir(db->dir, "blocks", e);
+    if (db->blocks_dir < 0) {
+        return -1;
+    }
     return fs_sync_dir(db->dir, ".", e);
 }
 
@@ -248,7 +337,7 @@ struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err
 
     db->o = *o;
     db->dir = -1;
-    db->chunks.dir = -1;
+    db->chunks.dir = db->blocks_dir = -1;
     wal_init(&db->wal, -1, 0);
     lock_init(&db->log, LOCK_tsdb_log);
     lock_init(&db->head_lock, LOCK_tsdb_head);
@@ -271,11 +360,16 @@ struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err
 
 void tsdb_close(struct tsdb *db)
 {
+    struct err e;
+
     if (db == NULL) {
         return;
     }
     stop_keeper(db);
     sync_soon(db);
+    if (checkpoint_write(db, &e) < 0) {
+        log_error("metrics.checkpoint", "error=%s", e.msg);
+    }
     free_all(db);
 }
 
@@ -284,6 +378,12 @@ void tsdb_status(struct tsdb *db, struct tsdb_status *out)
     WITH_LOCK(&db->head_lock);
     *out = db->status;
     out->series = db->head.n_series;
+    out->chunks = db->chunks.n + db->head.n_series;
+    out->blocks = db->blocks.len;
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        out->block_bytes += db->blocks.p[i]->bytes;
+        out->block_samples += db->blocks.p[i]->meta.n_samples;
+    }
     out->min_ms = db->head.min_ts;
     out->max_ms = db->head.max_ts;
     out->floor_ms = db->head.floor;
