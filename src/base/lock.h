@@ -24,6 +24,7 @@
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(rules)                                                                                       \
     X(tsdb_log)                                                                                    \
     X(tsdb_head)                                                                                   \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */

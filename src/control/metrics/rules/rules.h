@@ -85,6 +85,40 @@ const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule)
 const struct rule_alert *rule_run_alerts(const struct rule_run *r, size_t rule, size_t *n);
 const char *rule_alert_state_name(enum rule_alert_state s);
 
+/* --- all of a server --- */
+
+struct rules_parts {
+    struct tsdb *db;
+    const char *const *files; /* patterns expanded */
+    size_t n_files;
+    int64_t interval_ms;    /* of groups that have none: evaluation_interval */
+    size_t max_samples;     /* of each rule, as in struct promql_limits */
+    struct labels external; /* both live as long as the rules */
+    struct str external_url;
+};
+
+struct rules; /* a thread that works out all groups, each at its interval */
+/* A file with a mistake is an error: nothing runs. Rules begin at their next interval. */
+struct rules *rules_open(const struct rules_parts *parts, struct err *e) MUST_USE;
+void rules_close(struct rules *r);
+DEFINE_SCOPED(struct rules, rules_close)
+
+struct rules_shown_rule {
+    const struct rule *rule;
+    struct rule_health health;
+    const struct rule_alert *alerts;
+    size_t n_alerts;
+};
+struct rules_shown {
+    const char *file;
+    const struct rule_group *group;
+    int64_t interval_ms, at_ms, took_ms;  /* at 0: not yet */
+    const struct rules_shown_rule *rules; /* group->n_rules */
+};
+typedef void rules_visitor(void *ctx, const struct rules_shown *g);
+/* Each group as it was the last time. A lock is held meanwhile: `fn` copies, and calls nobody. */
+void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
+
 /* --- tests of rules --- */
 
 /* Runs a file of tests, whose rule files are relative to it. The report says what each test
