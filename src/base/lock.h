@@ -25,6 +25,7 @@
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(rules)                                                                                       \
     X(scrape)                                                                                      \
     X(discovery)                                                                                   \
     X(tsdb_log)                                                                                    \

@@ -578,6 +578,15 @@ const struct cli_verb cli_verbs[] = {
      verb_webhook_log, P},
     {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
      verb_webhook_redeliver, P},
+    {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",
+     "Every mistake with its line; ends with 1 when there is one.\n"
+     "  strata metrics check rules rules/*.yml",
+     NULL, verb_metrics_check_rules, 0},
+    {"metrics test", "FILE...", "Run tests of rules, in the format of promtool test rules.",
+     "Series of the test, rules over them, and what must come of it; ends with 1 when a test "
+     "fails.\n"
+     "  strata metrics test tests/disk.yml",
+     NULL, verb_metrics_test, 0},
     {"webhook trust", "NAME yes|no", "Believe any certificate of its server (administrators).",
      NULL, NULL, verb_webhook_trust, P},
     {"registry add", "NAME URL", "Add another registry to copy images from or to.",

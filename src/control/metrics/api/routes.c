@@ -11,6 +11,13 @@
             ROUTE_NO_AUDIT, .takes = "application/x-www-form-urlencoded", .gives = "200 " answers  \
     }
 
+/* As in Prometheus: both verbs. */
+#define CARE(path, handler, about, asks, answers)                                                  \
+    {HTTP_POST, ADMIN path, PERM_SYSTEM_MANAGE, handler, about, .query = asks, .gives = answers},  \
+    {                                                                                              \
+        HTTP_PUT, ADMIN path, PERM_SYSTEM_MANAGE, handler, about, .query = asks, .gives = answers  \
+    }
+
 const struct route metrics_routes[] = {
     BOTH("/query", prom_query, "A PromQL query at one moment.", "query time timeout limit",
          "PrometheusResult"),
@@ -52,6 +59,12 @@ const struct route metrics_routes[] = {
     {HTTP_POST, API "/write", PERM_SYSTEM_MANAGE, prom_write,
      "Samples of remote write 1.0 or 2.0, of any project.", ROUTE_NO_AUDIT,
      .takes = "application/x-protobuf", .gives = "204"},
+    CARE("/delete_series", prom_delete_series, "Deletes samples of what selectors find.",
+         "match[] start end", "204"),
+    CARE("/snapshot", prom_snapshot, "Makes a copy of the store, under metrics/snapshots.", NULL,
+         "200 PrometheusObject"),
+    CARE("/clean_tombstones", prom_clean_tombstones,
+         "Nothing: the room of deleted samples comes back by itself.", NULL, "204"),
     {HTTP_GET, "/prometheus/federate", PERM_SIGNED_IN, prom_federate,
      "The newest samples of what selectors find, as text.", .query = "match[]",
      .gives = "200 text/plain"},

@@ -2,18 +2,20 @@
 #include "metrics_priv.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/limits.h"
-#include "base/map.h"
-#include "base/vec.h"
 #include "promql/promql.h"
 #include "scrape/remote_write.h"
 #include "scrape/scrape.h"
 #include "tsdb/tsdb.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* How Prometheus writes times of its own: with all digits of Go. */
@@ -150,131 +152,55 @@ int prom_runtimeinfo(struct http_req *req, struct err *e)
     return serve(req, runtimeinfo, e);
 }
 
-/* --- the store, counted from the series of the last hours --- */
+/* --- the store --- */
 
-enum { TOP = 10, STATUS_HOURS_MS = 2 * 3600 * 1000 };
+enum { TOP = 10 };
 
-struct count {
-    struct str what;
-    uint64_t n;
-};
-struct counts {
-    struct arena *arena;
-    struct map by_name;
-    VEC(struct count *) all;
-};
-
-static struct count *count_add(struct counts *c, struct str what, uint64_t n)
+static void write_top(struct jw *w, const char *key, const struct tsdb_count *top, size_t n)
 {
-    struct count *one = map_get(&c->by_name, what);
-
-    if (one == NULL) {
-        one = arena_new(c->arena, struct count);
-        one->what = arena_str(c->arena, what);
-        (void)map_put(&c->by_name, what, one);
-        *vec_push(&c->all) = one;
-    }
-    one->n += n;
-    return one;
-}
-
-static int compare_counts(const void *a, const void *b)
-{
-    const struct count *x = *(struct count *const *)a, *y = *(struct count *const *)b;
-
-    return x->n != y->n ? (x->n < y->n ? 1 : -1) : str_cmp(x->what, y->what);
-}
-
-static void write_top(struct jw *w, const char *key, struct counts *c, size_t limit)
-{
-    if (c->all.len > 0) {
-        qsort(c->all.p, c->all.len, sizeof(struct count *), compare_counts);
-    }
     jw_key(w, key);
     jw_array(w);
-    for (size_t i = 0; i < c->all.len && i < limit; i++) {
+    for (size_t i = 0; i < n; i++) {
+        SCOPED(buf_done) struct buf pair = BUF_MAX(2 * LIMIT_LABEL_VALUE_BYTES);
+
+        (void)buf_add(&pair, top[i].name);
+        (void)buf_add(&pair, top[i].value.len > 0 ? STR("=") : STR_EMPTY);
+        (void)buf_add(&pair, top[i].value);
         jw_object(w);
-        jw_kv_str(w, "name", c->all.p[i]->what);
-        jw_kv_i64(w, "value", (int64_t)c->all.p[i]->n);
+        jw_kv_str(w, "name", buf_str(&pair));
+        jw_kv_i64(w, "value", (int64_t)top[i].n);
         jw_end(w);
     }
     jw_end(w);
 }
 
-static void counts_done(struct counts *c)
+static int store(struct ask *a, struct answer *out, struct err *e)
 {
-    map_done(&c->by_name);
-    vec_done(&c->all);
-}
-
-struct census {
-    struct counts metrics, pairs, names, bytes;
-};
-
-static void census_take(struct census *c, struct labels s)
-{
-    struct buf pair = BUF_MAX(2 * LIMIT_LABEL_VALUE_BYTES);
-
-    (void)count_add(&c->metrics, labels_get(s, STR(LABEL_NAME)), 1);
-    for (size_t i = 0; i < s.len; i++) {
-        struct count *p;
-
-        buf_clear(&pair);
-        (void)buf_add(&pair, s.p[i].name);
-        (void)buf_add(&pair, STR("="));
-        (void)buf_add(&pair, s.p[i].value);
-        p = count_add(&c->pairs, buf_str(&pair), 1);
-        (void)count_add(&c->names, s.p[i].name, p->n == 1);
-        (void)count_add(&c->bytes, s.p[i].name, p->n == 1 ? s.p[i].value.len : 0);
-    }
-    buf_done(&pair);
-}
-
-static void census_write(struct census *c, const struct tsdb_status *head, size_t limit,
-                         struct answer *out)
-{
+    struct tsdb_status head;
+    struct tsdb_tops tops;
     struct jw w = JW(&out->buf);
+    size_t limit = 0;
 
+    if (ask_limit(a, "limit", &limit, e) < 0) {
+        return -1;
+    }
+    limit = limit == 0 ? TOP : limit < LIMIT_LIST_ROWS ? limit : LIMIT_LIST_ROWS;
+    tsdb_status(a->m->db, &head);
+    tsdb_tops(a->m->db, limit, &a->arena, &tops);
     jw_object(&w);
     jw_key(&w, "headStats");
     jw_object(&w);
-    jw_kv_i64(&w, "numSeries", (int64_t)head->series);
-    jw_kv_i64(&w, "numLabelPairs", (int64_t)c->pairs.all.len);
-    jw_kv_i64(&w, "chunkCount", (int64_t)head->series);
-    jw_kv_i64(&w, "minTime", head->min_ms);
-    jw_kv_i64(&w, "maxTime", head->max_ms);
+    jw_kv_i64(&w, "numSeries", (int64_t)head.series);
+    jw_kv_i64(&w, "numLabelPairs", (int64_t)tops.label_pairs);
+    jw_kv_i64(&w, "chunkCount", (int64_t)head.chunks);
+    jw_kv_i64(&w, "minTime", head.min_ms);
+    jw_kv_i64(&w, "maxTime", head.max_ms);
     jw_end(&w);
-    write_top(&w, "seriesCountByMetricName", &c->metrics, limit);
-    write_top(&w, "labelValueCountByLabelName", &c->names, limit);
-    write_top(&w, "memoryInBytesByLabelName", &c->bytes, limit);
-    write_top(&w, "seriesCountByLabelValuePair", &c->pairs, limit);
+    write_top(&w, "seriesCountByMetricName", tops.series_by_name, tops.n_names);
+    write_top(&w, "labelValueCountByLabelName", tops.values_by_label, tops.n_labels);
+    write_top(&w, "memoryInBytesByLabelName", tops.bytes_by_label, tops.n_bytes);
+    write_top(&w, "seriesCountByLabelValuePair", tops.series_by_pair, tops.n_pairs);
     jw_end(&w);
-}
-
-static int store(struct ask *a, struct answer *out, struct err *e)
-{
-    int64_t to = clock_wall_ms(), from = to - STATUS_HOURS_MS;
-    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(a->m->db, from, to);
-    struct census c = {
-        {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}, {.arena = &a->arena}};
-    struct tsdb_status head;
-    struct tsdb_found *found;
-    size_t n, limit = 0;
-
-    if (ask_limit(a, "limit", &limit, e) < 0 ||
-        tsdb_select(view, NULL, 0, &a->arena, &found, &n, e) < 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < n; i++) {
-        census_take(&c, found[i].labels);
-    }
-    limit = limit == 0 ? TOP : limit;
-    tsdb_status(a->m->db, &head);
-    census_write(&c, &head, limit < LIMIT_LIST_ROWS ? limit : LIMIT_LIST_ROWS, out);
-    counts_done(&c.metrics);
-    counts_done(&c.pairs);
-    counts_done(&c.names);
-    counts_done(&c.bytes);
     return 0;
 }
 
@@ -575,6 +501,59 @@ static int targets_metadata(struct ask *a, struct answer *out, struct err *e)
 int prom_targets_metadata(struct http_req *req, struct err *e)
 {
     return serve(req, targets_metadata, e);
+}
+
+/* --- care of the store --- */
+
+int prom_delete_series(struct http_req *req, struct err *e)
+{
+    struct ask a = {0};
+    struct sight all = {.all = true};
+    struct selectors chosen;
+    int64_t from = TIME_MIN, to = TIME_MAX;
+    int result = ask_init(&a, req, e);
+
+    if (result == 0 && (ask_time(&a, "start", &from, e) < 0 || ask_time(&a, "end", &to, e) < 0 ||
+                        ask_selectors(&a, &all, &chosen, e) < 0)) {
+        result = -1;
+    } else if (result == 0 && chosen.len == 0) {
+        result = err_set(e, ERR_INVALID, "no match[] parameter provided");
+    }
+    for (size_t i = 0; result == 0 && i < chosen.len; i++) {
+        result = tsdb_delete(a.m->db, chosen.p[i].m, chosen.p[i].n, from, to, e);
+    }
+    ask_done(&a);
+    return result < 0 ? -1 : http_reply_empty(req, 204, e);
+}
+
+/* Named as Prometheus names them: when, and something that no other has. */
+int prom_snapshot(struct http_req *req, struct err *e)
+{
+    struct metrics *m = req->ctx;
+    SCOPED(buf_done) struct buf b = BUF_MAX(KIB);
+    char name[40], letters[17], dir[80];
+    int64_t now = clock_wall_ms() / 1000;
+    time_t seconds = (time_t)now;
+    struct tm tm;
+
+    random_name(letters, 16);
+    (void)gmtime_r(&seconds, &tm);
+    (void)strftime(name, sizeof(name), "%Y%m%dT%H%M%SZ", &tm);
+    (void)snprintf(dir, sizeof(dir), "metrics/snapshots/%s-%s", name, letters);
+    if (mkdir("metrics/snapshots", 0750) < 0 && errno != EEXIST) {
+        return err_sys(e, "mkdir metrics/snapshots");
+    }
+    if (tsdb_snapshot(m->db, dir, e) < 0) {
+        return -1;
+    }
+    (void)buf_printf(&b, "{\"status\":\"success\",\"data\":{\"name\":\"%s-%s\"}}", name, letters);
+    return http_reply_json(req, 200, &b, e);
+}
+
+/* Blocks that are merged give the room back by themselves: there is nothing to ask for. */
+int prom_clean_tombstones(struct http_req *req, struct err *e)
+{
+    return http_reply_empty(req, 204, e);
 }
 
 /* --- rules: none are worked out here yet --- */

@@ -571,6 +571,7 @@ static void series_are_written_as_in_tests_of_rules(void **state UNUSED)
         {"{} 1", "{} 1"},
         {"{\"a.b\", c=\"d\"} 1", "a.b{c=d} 1"},
         {"m 0+10x3", "m 0 10 20 30"},
+        {"m 1+0x2 0-0x1", "m 1 1 1 0 0"},
         {"m 10-5x2 1x2", "m 10 5 0 1 1 1"},
         {"m -1-1x1 _ _x2 7", "m -1 -2 _ _ _ 7"},
         {"m 0x2 stale NaN Inf -Inf", "m 0 0 0 stale NaN inf -inf"},

@@ -74,8 +74,6 @@ static bool take_number(struct str *s, double *v)
     if (str_eq_nocase(str_first(rest, 3), STR("inf")) ||
         str_eq_nocase(str_first(rest, 3), STR("nan"))) {
         n += 3;
-    } else if (rest.len > 1 && rest.p[0] == '0' && (rest.p[1] == 'x' || rest.p[1] == 'X')) {
-        return false; /* 0x3 is the value zero, and three times again */
     }
     while (n < s->len && (is_digit(s->p[n]) || s->p[n] == '.')) {
         n++;
@@ -132,7 +130,7 @@ static int put_word(struct words *w, struct str word, struct err *e)
     } else if (str_starts(s, STR("{{"))) {
         return err_set(e, ERR_INVALID, "native histograms are not stored here: %.*s",
                        STR_ARG(str_first(s, 60)));
-    } else if (str_starts(s, STR("0x")) ? (s = str_from(s, 1), true) : take_number(&s, &v)) {
+    } else if (take_number(&s, &v)) {
         bool steps = s.len > 0 && (s.p[0] == '+' || s.p[0] == '-') && take_number(&s, &step);
 
         if (s.len == 0 && !steps) {

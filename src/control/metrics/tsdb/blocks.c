@@ -144,8 +144,15 @@ int blocks_load(struct tsdb *db, struct err *e)
             *e = why;
             return -1;
         }
+        if (block_load_deleted(db->blocks_dir, b, &why) < 0) {
+            log_error("metrics.block", "error=%s", why.msg);
+            db->status.damaged++;
+        }
         if (b->meta.floor > db->head.floor) {
             db->head.floor = b->meta.floor;
+        }
+        if (b->meta.floor > db->head.cut_end) {
+            db->head.cut_end = b->meta.floor;
         }
         blocks_add(db, b);
     }

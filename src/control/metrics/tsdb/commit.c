@@ -157,6 +157,19 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
     return 0;
 }
 
+static int replay_deleted(struct tsdb *db, struct str in)
+{
+    struct deleted_range d;
+
+    while (in.len > 0) {
+        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
+            return -1;
+        }
+        *vec_push(&db->deleted) = d;
+    }
+    return 0;
+}
+
 int apply_record(struct tsdb *db, uint8_t type, struct str payload)
 {
     switch (type) {
@@ -166,6 +179,8 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload)
         return replay_samples(db, payload, false);
     case WAL_LATE:
         return replay_samples(db, payload, true);
+    case WAL_DELETED:
+        return replay_deleted(db, payload);
     default:
         return -1;
     }

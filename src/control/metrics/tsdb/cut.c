@@ -146,13 +146,16 @@ static int write_all(struct cutting *c, struct err *e)
 
 static int publish(struct cutting *c, struct err *e)
 {
-    struct block_meta meta = {.floor = c->end};
+    struct block_meta meta = {.floor = INT64_MIN};
 
     for (size_t i = 0; i < c->n; i++) {
         uint32_t number;
         struct block *b;
 
         number = block_writer_number(c->writers[i]);
+        if (i + 1 == c->n) {
+            meta.floor = c->end; /* only when all are there */
+        }
         if (block_writer_finish(c->writers[i], &meta, e) < 0) {
             return -1;
         }
@@ -255,7 +258,9 @@ static void forget_deleted(struct tsdb *db)
     size_t kept = 0;
 
     for (size_t i = 0; i < db->deleted.len; i++) {
-        if (db->deleted.p[i].to >= db->head.floor && !is_gone(db, db->deleted.p[i].id)) {
+        const struct series *s = head_series(db, db->deleted.p[i].id);
+
+        if (s != NULL && (s->late != NULL || db->deleted.p[i].to >= db->head.cut_end)) {
             db->deleted.p[kept++] = db->deleted.p[i];
         }
     }
@@ -309,6 +314,7 @@ static int shrink_head(struct cutting *c, struct err *e)
     lead_begin(db);
     rc = turn_file(db, e);
     lock_take(&db->head_lock);
+    db->head.cut_end = c->end > db->head.cut_end ? c->end : db->head.cut_end;
     forget_series(c);
     narrow_head(db);
     forget_deleted(db);

@@ -265,7 +265,7 @@ void head_init(struct head *h)
     h->index = index_new();
     h->min_ts = INT64_MAX;
     h->max_ts = INT64_MIN;
-    h->floor = INT64_MIN;
+    h->floor = h->cut_end = INT64_MIN;
 }
 
 void head_done(struct tsdb *db)

@@ -378,6 +378,12 @@ void tsdb_status(struct tsdb *db, struct tsdb_status *out)
     WITH_LOCK(&db->head_lock);
     *out = db->status;
     out->series = db->head.n_series;
+    out->chunks = db->chunks.n + db->head.n_series;
+    out->blocks = db->blocks.len;
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        out->block_bytes += db->blocks.p[i]->bytes;
+        out->block_samples += db->blocks.p[i]->meta.n_samples;
+    }
     out->min_ms = db->head.min_ts;
     out->max_ms = db->head.max_ts;
     out->floor_ms = db->head.floor;

@@ -64,7 +64,8 @@ struct head {
     struct id_table by_labels;
     struct index *index;
     _Atomic int64_t min_ts, max_ts; /* of what it holds; INT64_MAX, INT64_MIN: nothing */
-    _Atomic int64_t floor;          /* what is older is in blocks: INT64_MIN, nothing yet */
+    _Atomic int64_t floor;          /* older ones are late; INT64_MIN: nothing was cut */
+    int64_t cut_end;                /* what is older and in order is read from blocks */
     uint64_t seq;                   /* commits */
 };
 
@@ -179,6 +180,8 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay *
 
 /* --- view.c --- */
 void samples_in_order(struct tsdb_samples *s); /* each time once */
+int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
+                     struct err *e) MUST_USE;
 /* All of it, whatever the view saw when it began; returns how many late samples it has taken. */
 uint32_t view_read_head(struct tsdb_view *v, struct series *s, int64_t from_ms, int64_t to_ms,
                         struct tsdb_samples *out);
@@ -201,3 +204,9 @@ void blocks_unload_idle(struct tsdb *db);
 int head_cut(struct tsdb *db, int64_t end, struct err *e) MUST_USE;
 /* When it is time; *any: it was. */
 int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+
+/* --- delete.c --- */
+void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
+int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
+/* Reads 0000002a.del beside the block, if there is one. */
+int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;

@@ -28,6 +28,7 @@ struct tsdb_view {
     struct tsdb *db;
     struct user user;
     int64_t from_ms, to_ms;
+    int64_t cut_end; /* of the head when it began */
     struct index *index;
     VEC(struct chunk_file *) files;
     VEC(struct view_block) blocks; /* by time */
@@ -47,6 +48,7 @@ struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms
     v->user.is_view = true;
     WITH_LOCK(&db->head_lock);
     users_enter(db, &v->user);
+    v->cut_end = db->head.cut_end;
     v->index = index_ref(db->head.index);
     for (size_t i = 0; i < db->chunks.files.len; i++) {
         *vec_push(&v->files) = db->chunks.files.p[i];
@@ -233,6 +235,12 @@ static int by_labels(const void *a, const void *b)
 {
     return labels_cmp(((const struct tsdb_found *)a)->labels,
                       ((const struct tsdb_found *)b)->labels);
+}
+
+int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
+                     struct err *e)
+{
+    return choose_series(&head_ops, v, m, n, out, e);
 }
 
 static int select_head(struct tsdb_view *v, const struct label_matcher *m, size_t n,
@@ -528,16 +536,20 @@ static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int
 {
     struct part *parts = xnew_array(struct part, PARTS_MAX);
     size_t in_order = 0, all;
+    int64_t in_order_from = from_ms;
     struct in_memory m;
 
+    if (v->cut_end != INT64_MIN && v->cut_end - 1 > from_ms) {
+        in_order_from = v->cut_end - 1;
+    }
     copy_memory(v, f, &m);
-    gather_chain(v, f->head, m.chunks, from_ms, m.hidden, parts, &in_order, PARTS_MAX);
+    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden, parts, &in_order, PARTS_MAX);
     all = in_order;
     gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0, parts, &all, PARTS_MAX);
     for (size_t i = in_order; i > 0; i--) {
-        emit(v, parts[i - 1], from_ms, to_ms, out);
+        emit(v, parts[i - 1], in_order_from, to_ms, out);
     }
-    emit(v, m.open, from_ms, to_ms, out);
+    emit(v, m.open, in_order_from, to_ms, out);
     for (size_t i = all; i > in_order; i--) {
         emit(v, parts[i - 1], from_ms, to_ms, out);
     }
