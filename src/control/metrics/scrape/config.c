@@ -506,6 +506,13 @@ static int read_message(const struct decoder *d, const struct yaml_node *n, void
         name, type, offsetof(struct remote_write_config, member), NULL, NULL                       \
     }
 
+static int no_exemplars(const struct decoder *d, const struct yaml_node *n, void *out UNUSED)
+{
+    return yaml_is_null(n) || str_eq_c(n->scalar, "false")
+               ? 0
+               : decode_refuse(d, n, "exemplars are not kept: remove it, or say false");
+}
+
 static int read_queue(const struct decoder *d, const struct yaml_node *n, void *out)
 {
     static const struct key keys[] = {
@@ -561,7 +568,7 @@ static int remote_write(const struct decoder *d, const struct yaml_node *n,
          relabel_configs, NULL},
         {"protobuf_message", KEY_FN, offsetof(struct remote_write_config, is_v2), read_message,
          NULL},
-        {"send_exemplars", KEY_FN, 0, only_false, NULL},
+        {"send_exemplars", KEY_FN, 0, no_exemplars, NULL},
         {"send_native_histograms", KEY_FN, 0, only_false, NULL},
         {"queue_config", KEY_FN, 0, read_queue, NULL},
         {"metadata_config", KEY_FN, 0, read_metadata, NULL},

@@ -243,7 +243,6 @@ static void start(struct loop *l, int64_t now)
     int64_t off = now - l->due_ms,
             near = l->target.interval_ms / 100 < ALIGN_MS ? l->target.interval_ms / 100 : ALIGN_MS;
 
-    l->ts_ms = off <= near ? l->due_ms : now;
     l->start_us = clock_mono_us();
     l->has_answer = false;
     if (g->spare.len > 0) {
@@ -258,6 +257,7 @@ static void start(struct loop *l, int64_t now)
     {
         WITH_LOCK(g->lock);
         l->phase = LOOP_FETCHING;
+        l->ts_ms = off <= near ? l->due_ms : now;
         is_full = l->pool->is_full;
         n_targets = l->pool->n_targets;
     }
@@ -778,4 +778,19 @@ const struct loop_meta *loop_metadata(const struct loop *l, size_t *n)
 struct engine_counts engine_counts(const struct engine *g)
 {
     return g->counts;
+}
+
+int64_t engine_safe_ms(const struct engine *g)
+{
+    int64_t safe = INT64_MAX;
+
+    list_each(i, &g->all)
+    {
+        const struct loop *l = list_entry(i, struct loop, all);
+
+        if (l->phase != LOOP_IDLE && l->ts_ms - 1 < safe) {
+            safe = l->ts_ms - 1;
+        }
+    }
+    return safe;
 }

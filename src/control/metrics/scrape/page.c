@@ -307,7 +307,14 @@ int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_
     m->turn++;
     m->now.len = 0;
     exposition_init(&x, page, format);
-    while ((kind = exposition_next(&x, e)) > 0) {
+    for (;;) {
+        const struct entry *next = at < m->last.len ? m->last.p[at] : NULL;
+
+        x.expected = next != NULL ? str_n(next->text, next->len) : STR_EMPTY;
+        kind = exposition_next(&x, e);
+        if (kind <= 0) {
+            break;
+        }
         if (kind != EXPOSITION_SAMPLE) {
             meta = print(print(meta ^ (uint64_t)kind, x.name), x.text);
         } else if (sample(m, a, r, &x, ts_ms, &at, counts, e) < 0) {

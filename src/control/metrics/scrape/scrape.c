@@ -1,12 +1,15 @@
 #include "scrape/scrape.h"
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "base/vec.h"
 #include "scrape/discovery.h"
 #include "scrape/engine.h"
+#include "scrape/remote_out.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +38,7 @@ struct scrape {
     struct lock lock; /* of what follows, and of the engine */
     VEC(struct pool *) pools;
     struct config *config, *next; /* next: to be applied by the manager */
+    VEC(struct remote_out *) writers;
     bool stop, is_dirty;
 };
 
@@ -249,6 +253,59 @@ static void apply(struct scrape *s, struct config *c)
     config_unref(before);
 }
 
+static int64_t safe_ms(void *ctx)
+{
+    struct scrape *s = ctx;
+
+    WITH_LOCK(&s->lock);
+    return engine_safe_ms(s->engine);
+}
+
+/* Peers that did not change go on as they are. */
+static void apply_writers(struct scrape *s, struct config *c)
+{
+    VEC(struct remote_out *) next = {0};
+    VEC(struct remote_out *) old = {0};
+
+    {
+        WITH_LOCK(&s->lock);
+        old.p = s->writers.p; /* nobody sees them while they change */
+        old.len = s->writers.len;
+        s->writers.p = NULL;
+        s->writers.len = s->writers.cap = 0;
+    }
+    for (size_t i = 0; i < c->n_writes && s->dir != NULL; i++) {
+        struct remote_out_options o = {.db = s->db,
+                                       .dir = s->dir,
+                                       .config = c,
+                                       .write = &c->writes[i],
+                                       .safe_ms = safe_ms,
+                                       .ctx = s};
+        struct remote_out *r = NULL;
+        struct err e;
+
+        for (size_t k = 0; k < old.len && r == NULL; k++) {
+            if (old.p[k] != NULL && remote_out_is(old.p[k], c, &c->writes[i])) {
+                r = TAKE(old.p[k]);
+            }
+        }
+        r = r != NULL ? r : remote_out_start(&o, &e);
+        if (r != NULL) {
+            *vec_push(&next) = r;
+        } else {
+            log_error("remote_write.start", "error=%s", Q(str_of(e.msg)));
+        }
+    }
+    for (size_t k = 0; k < old.len; k++) {
+        remote_out_stop(old.p[k]);
+    }
+    free(old.p);
+    WITH_LOCK(&s->lock);
+    s->writers.p = next.p;
+    s->writers.len = next.len;
+    s->writers.cap = next.cap;
+}
+
 static void *manage(void *ctx)
 {
     struct scrape *s = ctx;
@@ -273,6 +330,7 @@ static void *manage(void *ctx)
         }
         if (next != NULL) {
             apply(s, next);
+            apply_writers(s, next);
         }
         for (size_t i = 0; i < s->pools.len; i++) {
             sync_pool(s, s->pools.p[i]);
@@ -310,6 +368,9 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     s->file = o->config_file ? xstrdup(o->config_file) : NULL;
     s->own = o->own_config ? xstrdup(o->own_config) : NULL;
     s->dir = o->dir ? xstrdup(o->dir) : NULL;
+    if (s->dir != NULL && fs_mkdir(AT_FDCWD, s->dir, 0700, e) < 0) {
+        return NULL;
+    }
     c = config_read(s->file, s->own, e);
     if (c == NULL) {
         return NULL;
@@ -347,6 +408,10 @@ void scrape_stop(struct scrape *s)
     if (s->has_manager) {
         (void)pthread_join(s->manager, NULL);
     }
+    for (size_t i = 0; i < s->writers.len; i++) {
+        remote_out_stop(s->writers.p[i]);
+    }
+    vec_done(&s->writers);
     engine_stop(s->engine);
     for (size_t i = 0; i < s->pools.len; i++) {
         pool_free(s->pools.p[i]);
@@ -523,6 +588,48 @@ int64_t scrape_evaluation_interval_ms(struct scrape *s)
     return s->config->evaluation_ms;
 }
 
+static void writer_row(struct buf *out, const char *name, struct str peer, uint64_t v)
+{
+    (void)buf_printf(out, "%s{peer=\"", name);
+    for (size_t i = 0; i < peer.len; i++) {
+        (void)buf_printf(out, peer.p[i] == '"' || peer.p[i] == '\\' ? "\\%c" : "%c", peer.p[i]);
+    }
+    (void)buf_printf(out, "\"} %llu\n", (unsigned long long)v);
+}
+
+static void writer_metrics(struct scrape *s, struct buf *out)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } rows[] = {
+        {"strata_remote_write_samples_total", "counter", "Samples that the peer took."},
+        {"strata_remote_write_samples_dropped_total", "counter",
+         "Samples that the peer refused, or that were too old to be sent."},
+        {"strata_remote_write_retries_total", "counter", "Requests that were sent again."},
+        {"strata_remote_write_shards", "gauge", "Requests that may be under way at once."},
+        {"strata_remote_write_position_ms", "gauge",
+         "Up to which time (Unix, ms) the peer has the samples."},
+    };
+    struct remote_out_counts c[64];
+    size_t n = 0;
+
+    {
+        WITH_LOCK(&s->lock);
+        for (; n < s->writers.len && n < ARRAY_LEN(c); n++) {
+            c[n] = remote_out_counts(s->writers.p[n]);
+        }
+    }
+    for (size_t i = 0; n > 0 && i < ARRAY_LEN(rows); i++) {
+        metric_head(out, rows[i].name, rows[i].type, rows[i].help);
+        for (size_t k = 0; k < n; k++) {
+            const uint64_t values[] = {c[k].sent, c[k].dropped, c[k].retries, c[k].shards,
+                                       (uint64_t)c[k].position_ms};
+
+            writer_row(out, rows[i].name, c[k].name, values[i]);
+        }
+    }
+}
+
 void scrape_metrics(struct scrape *s, struct buf *out)
 {
     struct engine_counts c;
@@ -557,6 +664,7 @@ void scrape_metrics(struct scrape *s, struct buf *out)
     metric_one(out, "strata_scrape_samples_over_series_limit_total", "counter",
                "Samples not taken: the store has as many series as it may.",
                (int64_t)c.too_many_series);
+    writer_metrics(s, out);
 }
 
 int scrape_check(const char *file, struct buf *out, struct err *e)
