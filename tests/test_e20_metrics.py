@@ -112,7 +112,7 @@ def test_what_grafana_calls(served):
     assert ask(served, '/query', method='POST', query='1+1', time=4) == {'status': 'success', 'data': {'resultType': 'scalar', 'result': [4, '2']}}
     r = ask(served, '/query_range', method='POST', query='rate(mx_requests_total{project="mx-one"}[1m])', start=NOW - 120, end=NOW, step='15')
     assert r['data']['resultType'] == 'matrix' and len(r['data']['result']) == 2
-    assert [v for _, v in r['data']['result'][0]['values']] == ['1'] * 9
+    assert [round(float(v), 9) for _, v in r['data']['result'][0]['values']] == [1] * 9
     assert 'mx_requests_total' in ask(served, '/label/__name__/values', **{'match[]': '{job="mx"}', 'limit': 40000})['data']
     assert ask(served, '/label/U__my_20_label/values')['data'] == ['a b']
     assert ask(served, '/labels', **{'match[]': 'mx_requests_total', 'start': NOW - 300, 'end': NOW})['data'] == ['__name__', 'instance', 'job', 'project']
@@ -190,7 +190,7 @@ TRIES = [
     'mx_requests_total @ end()', 'mx_requests_total offset 15s', 'topk(9, mx_requests_total)', 'mx_requests_total unless mx_requests_total{project="x"}',
     '({project="mx-three"})', '-mx_requests_total', 'sum by (project, instance) (mx_requests_total)', 'last_over_time({project=~"mx-.*"}[5m])',
 ]
-SUMS = ['sum(mx_requests_total)', 'scalar(sum(mx_requests_total))', 'sum(label_replace(mx_requests_total, "project", "mx-one", "", ""))',
+SUMS = ['sum(mx_requests_total)', 'scalar(sum(mx_requests_total))', 'sum(label_replace(mx_requests_total, "other", "$1", "project", "(.*)"))',
         'sum(sum_over_time(mx_requests_total[1s:1s]))', 'count_values("v", mx_requests_total)', 'quantile(1, mx_requests_total{project=~"|mx-three"})']
 
 
@@ -274,7 +274,7 @@ def heavy(tmp_path_factory):
 
 
 BIG = {'query': 'mx_many', 'start': NOW - 200, 'end': NOW + 9800, 'step': 1}
-LONG = {'query': 'max_over_time(vector(1)[1d:1s])', 'start': NOW - 10000, 'end': NOW, 'step': 1}
+LONG = {'query': 'quantile_over_time(0.5, vector(1)[1d:1s])', 'start': NOW - 10000, 'end': NOW, 'step': 1}
 
 
 def test_answers_are_packed_for_who_wants_it(heavy):
@@ -382,6 +382,60 @@ def test_what_remote_write_does_not_understand_is_refused(served):
     for body, headers in ((b'x', {'Content-Encoding': 'snappy'}), (snappy(b'\x0a\xff'), {'Content-Encoding': 'snappy'}), (b'x', {'Content-Encoding': 'gzip'})):
         r = served.api('POST', API + '/write', data=body, headers={'Content-Type': 'application/x-protobuf', **headers})
         assert 400 <= r.status_code < 500 and r.text
+
+
+def test_samples_are_deleted_and_copied(served):
+    write(served, [({'__name__': 'mx_gone', 'i': str(i)}, [(NOW - 15, 1.0), (NOW, 1.0)]) for i in range(3)])
+    r = served.api('POST', API + '/admin/tsdb/delete_series', params={'match[]': 'mx_gone{i="0"}'})
+    assert r.status_code == 204 and len(ask(served, '/query', query='mx_gone', time=NOW)['data']['result']) == 2
+    assert served.api('POST', API + '/admin/tsdb/delete_series').status_code == 400
+    assert served.api('PUT', API + '/admin/tsdb/clean_tombstones').status_code == 204
+    name = served.api('POST', API + '/admin/tsdb/snapshot').json()['data']['name']
+    assert any((served.state / 'metrics/snapshots' / name).iterdir())
+    for path in ('delete_series', 'snapshot', 'clean_tombstones'):
+        assert served.api('POST', f'{API}/admin/tsdb/{path}', user='mx-dev').status_code == 403
+
+
+def test_a_project_takes_its_series_along(served):
+    served.project('mx-short')
+    write(served, [({'__name__': 'mx_short', 'project': 'mx-short'}, [(NOW, 1.0)])])
+    assert ask(served, '/query', query='mx_short', time=NOW)['data']['result']
+    assert served.api('DELETE', '/api/v1/projects/mx-short').status_code == 204
+    served.user('mx-heir', 'mx-short', 'guest')
+    assert ask(served, '/query', user='mx-heir', query='mx_short', time=NOW)['data']['result'] == []
+    assert ask(served, '/query', query='mx_short', time=NOW)['data']['result'] == []
+
+
+RULES = """groups:
+- name: g
+  interval: 1s
+  rules:
+  - {record: mx:up:count, expr: count(up)}
+  - {alert: Always, expr: vector(1), labels: {project: mx-seen}, annotations: {about: "it is {{ $value }}"}}
+  - {alert: Hidden, expr: vector(1)}
+"""
+
+
+def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
+    base = pathlib.Path(f'/tmp/strata-rules-{free_port()}')
+    base.mkdir(mode=0o755)
+    (base / 'rules.yml').write_text(RULES)
+    (base / 'p.yml').write_text(f'rule_files: [{base}/rules.yml]\n')
+    [p.chmod(0o644) for p in base.iterdir()]
+    try:
+        s = own_strata(args=('--set', f'metrics.scrape_config={base}/p.yml')).start()
+        assert wait_for(lambda: ask(s, '/query', query='mx:up:count')['data']['result'], 60, 'the recorded series')
+        wait_for(lambda: len(ask(s, '/alerts')['data']['alerts']) == 2, 60, 'both alerts fire')
+        group = ask(s, '/rules')['data']['groups'][0]
+        assert [(r['type'], r['name'], r['health']) for r in group['rules']] == [('recording', 'mx:up:count', 'ok'), ('alerting', 'Always', 'ok'), ('alerting', 'Hidden', 'ok')]
+        assert group['rules'][1]['alerts'][0]['annotations'] == {'about': 'it is 1'} and group['rules'][1]['state'] == 'firing'
+        assert [r['name'] for r in ask(s, '/rules', type='record')['data']['groups'][0]['rules']] == ['mx:up:count']
+        s.user('mx-sees', 'mx-seen', 'guest')
+        assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
+        assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']
+        assert {x['metric']['alertname'] for x in ask(s, '/query', user='mx-sees', query='ALERTS')['data']['result']} == {'Always'}
+    finally:
+        shutil.rmtree(base)
 
 
 def test_healthy_and_ready_need_no_sign_in(served):

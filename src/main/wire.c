@@ -12,6 +12,7 @@
 #include "harbor/harbor.h"
 #include "helper/helper.h"
 #include "jobs/jobs.h"
+#include "labels/labels.h"
 #include "main/console.h"
 #include "main/own_scrape.h"
 #include "main/system_http.h"
@@ -20,6 +21,7 @@
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "rootfs/rootfs.h"
+#include "rules/rules.h"
 #include "runtime/runtime.h"
 #include "scrape/scrape.h"
 #include "secrets/secrets.h"
@@ -58,6 +60,8 @@ struct wire {
     struct system_http system;
     struct tsdb *tsdb;
     struct scrape *scrape;
+    struct rules *rules;
+    struct arena rules_arena; /* external labels, as long as the rules */
     struct metrics *metrics;
     struct own_scrape own_scrape;
     struct http_mount mounts[12];
@@ -237,6 +241,17 @@ static bool still_may(void *ctx, const struct principal *who, enum perm perm, st
     return access_still_may(w->access, who, perm, project);
 }
 
+/* Whoever makes a project of the same name later must not see them. */
+static int forget_series(struct wire *w, struct str name, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct label_matcher m;
+
+    return label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0
+               ? -1
+               : tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e);
+}
+
 static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
@@ -245,6 +260,9 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
         registry_project_gone(w->registry, id, name, e) < 0 ||
         supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
+        return -1;
+    }
+    if (forget_series(w, name, e) < 0) {
         return -1;
     }
     http_events_forget(w->events, name);
@@ -574,6 +592,34 @@ static const char *path_or_null(const struct cfg *c, const char *key)
     return s.len > 0 ? s.p : NULL;
 }
 
+/* The rule files that the scrape configuration names. */
+static int open_rules(struct wire *w, const struct boot *b, struct err *e)
+{
+    struct arena *a = &w->rules_arena;
+    struct str *files;
+    const char **paths;
+    size_t n;
+
+    scrape_rule_files(w->scrape, a, &files, &n);
+    if (n == 0) {
+        return 0;
+    }
+    paths = arena_new_array(a, const char *, n);
+    for (size_t i = 0; i < n; i++) {
+        paths[i] = arena_strdup(a, files[i]);
+    }
+    w->rules = rules_open(
+        &(struct rules_parts){.db = w->tsdb,
+                              .files = paths,
+                              .n_files = n,
+                              .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                              .max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples"),
+                              .external = scrape_external_labels(w->scrape, a),
+                              .external_url = STR_EMPTY},
+        e);
+    return w->rules != NULL ? 0 : err_wrap(e, "rule_files of metrics.scrape_config");
+}
+
 static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
 {
     const struct tsdb_options o = {.retention_ms = cfg_i64(b->cfg, "metrics.retention") * 1000,
@@ -595,9 +641,13 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     if (w->scrape == NULL) {
         return err_wrap(e, "metrics.scrape_config");
     }
+    if (open_rules(w, b, e) < 0) {
+        return -1;
+    }
     w->metrics =
         metrics_new(&(struct metrics_parts){.db = w->tsdb,
                                             .scrape = w->scrape,
+                                            .rules = w->rules,
                                             .cfg = b->cfg,
                                             .hooks = {.ctx = w, .projects = projects_seen}});
     return 0;
@@ -735,6 +785,8 @@ void wire_close(struct wire *w)
     registry_stop(w->registry);
     http_server_close(w->http);
     metrics_free(w->metrics);
+    rules_close(w->rules);
+    arena_done(&w->rules_arena);
     scrape_stop(w->scrape);
     tsdb_close(w->tsdb);
     if (w->replication != NULL) {

@@ -33,6 +33,7 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
 
     *m = (struct metrics){.db = parts->db,
                           .scrape = parts->scrape,
+                          .rules = parts->rules,
                           .cfg = parts->cfg,
                           .hooks = parts->hooks,
                           .started_ms = clock_wall_ms(),

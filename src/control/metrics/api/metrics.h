@@ -15,6 +15,7 @@
 #include "net/http.h"
 
 struct metrics;
+struct rules;
 struct scrape;
 struct tsdb;
 
@@ -34,6 +35,7 @@ struct metrics_hooks {
 struct metrics_parts {
     struct tsdb *db;
     struct scrape *scrape;
+    struct rules *rules; /* NULL: there are none */
     const struct cfg *cfg;
     struct metrics_hooks hooks;
 };

@@ -31,6 +31,7 @@ struct gate {
 struct metrics {
     struct tsdb *db;
     struct scrape *scrape;
+    struct rules *rules;
     const struct cfg *cfg;
     struct metrics_hooks hooks;
     struct gate gate;
