@@ -1310,4 +1310,7 @@ export const server: Record<string, string> = {
   // src/control/metrics/api/tree_http.c
   'the formatted query takes more than %d MiB': '格式化后的查询超过 {1} MiB',
   'the query is %u levels high; a tree is shown up to %d': '查询有 {1} 层；最多显示 {2} 层的树',
+  // src/main/wire.c
+  'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config的rule_files：{1}',
+  'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
 };

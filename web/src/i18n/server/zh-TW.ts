@@ -1310,4 +1310,7 @@ export const server: Record<string, string> = {
   // src/control/metrics/api/tree_http.c
   'the formatted query takes more than %d MiB': '格式化後的查詢超過 {1} MiB',
   'the query is %u levels high; a tree is shown up to %d': '查詢有 {1} 層；最多顯示 {2} 層的樹',
+  // src/main/wire.c
+  'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config 的rule_files：{1}',
+  'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
 };
