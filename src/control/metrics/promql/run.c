@@ -108,6 +108,9 @@ static int keep_row(struct answering *a, struct labels labels, const int64_t *ts
 {
     struct eval_query *q = a->ev->query;
 
+    if (eval_hold_labels(a->ev, labels, e) < 0) {
+        return -1;
+    }
     if (n > q->limits->samples - q->samples) {
         return err_set(e, ERR_LIMIT,
                        "query processing would load too many samples into memory: more than %zu",
