@@ -168,7 +168,7 @@ static void mistakes_are_refused_with_their_place(void **state UNUSED)
          "1:6: parse error: expected type scalar in aggregation parameter, got string"},
         {"sum(1)",
          "1:5: parse error: expected type instant vector in aggregation expression, got scalar"},
-        {"1 == 2", "1:1: parse error: comparisons between scalars must use BOOL modifier"},
+        {"1 == 2", "1:3: parse error: comparisons between scalars must use BOOL modifier"},
         {"1 and up",
          "1:1: parse error: set operator \"and\" not allowed in binary scalar expression"},
         {"a + bool b", "1:5: parse error: bool modifier can only be used on comparison operators"},

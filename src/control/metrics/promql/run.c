@@ -223,7 +223,7 @@ int promql_run(struct tsdb_view *view, const struct promql_node *query,
     }
     result = answer(&a, query, is_range, e);
     if (result == 0) {
-        if (is_range || query->type == PROMQL_MATRIX) {
+        if (a.rows.len > 0 && (is_range || query->type == PROMQL_MATRIX)) {
             qsort(a.rows.p, a.rows.len, sizeof(struct promql_row), by_labels);
         }
         out->n_rows = a.rows.len;
