@@ -174,7 +174,7 @@ static void mistakes_are_refused_with_their_place(void **state UNUSED)
         {"a + bool b", "1:5: parse error: bool modifier can only be used on comparison operators"},
         {"a + on(x) 1", "1:1: parse error: vector matching only allowed between instant vectors"},
         {"a + on(x) group_left(x) b",
-         "1:1: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
+         "1:3: parse error: label \"x\" must not occur in ON and GROUP clause at once"},
         {"a and on(x) group_left b",
          "1:13: parse error: no grouping allowed for \"and\" operation"},
         {"\"a\" + 1",
