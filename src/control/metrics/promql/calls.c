@@ -695,7 +695,7 @@ static int call_sort(struct call *c, bool down, struct err *e)
         return eval_vector(c->ev, c->node->children[0], c->out, e);
     }
     result = eval_table_fill(c->ev, c->node->children[0], &t, e);
-    if (result == 0) {
+    if (result == 0 && t.len > 0) {
         qsort(t.p, t.len, sizeof(struct eval_series), down ? by_last_value_down : by_last_value);
         result = eval_table_tell_all(&t, c->out, e);
     }

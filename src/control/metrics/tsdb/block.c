@@ -264,6 +264,11 @@ static int find_pages(struct block_index *x)
     return 0;
 }
 
+int block_index_find(struct block_index *x)
+{
+    return find_pairs(x) < 0 || find_series(x) < 0 || find_pages(x) < 0 ? -1 : 0;
+}
+
 struct block_index *block_index_load(const struct block *b, struct err *e)
 {
     struct block_index *x = xnew(struct block_index);
@@ -280,7 +285,7 @@ struct block_index *block_index_load(const struct block *b, struct err *e)
         block_index_unref(x);
         return NULL;
     }
-    if (find_pairs(x) < 0 || find_series(x) < 0 || find_pages(x) < 0) {
+    if (block_index_find(x) < 0) {
         err_set(e, ERR_IO, "blocks/%08x: its index is damaged", b->number);
         block_index_unref(x);
         return NULL;

@@ -60,6 +60,8 @@ struct block {
 struct block *block_open(int dir, uint32_t number, struct err *e) MUST_USE;
 void block_unref(struct block *b);
 struct block_index *block_index_load(const struct block *b, struct err *e) MUST_USE;
+/* Takes the bytes of the sections apart, which are in `x`; -1: they are damaged. */
+int block_index_find(struct block_index *x) MUST_USE;
 void block_index_unref(struct block_index *x);
 
 /* For choose_series(). Pairs are numbered from 1, series too. */
