@@ -454,7 +454,7 @@ static bool is_deleted(const struct block *b, uint32_t series, int64_t ts)
     return false;
 }
 
-static void samples_reserve(struct tsdb_samples *s, size_t n)
+void samples_reserve(struct tsdb_samples *s, size_t n)
 {
     if (s->len + n > s->cap) {
         s->cap = s->len + n > 2 * s->cap ? s->len + n : 2 * s->cap;

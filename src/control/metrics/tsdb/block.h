@@ -71,6 +71,8 @@ struct labels block_labels(const struct block_index *x, uint32_t series, struct 
 /* Whether it may have samples with from < ts <= to. */
 bool block_has(const struct block_index *x, uint32_t series, int64_t from_ms, int64_t to_ms);
 
+void samples_reserve(struct tsdb_samples *s, size_t n);
+
 /* The last page that was read, for the next series is in it, too. */
 struct block_cursor {
     struct buf page;

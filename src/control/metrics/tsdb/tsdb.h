@@ -76,6 +76,15 @@ int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_
  * was called. tsdb_open() opens it. Blocks are linked, not copied. */
 int tsdb_snapshot(struct tsdb *db, const char *dir, struct err *e) MUST_USE;
 
+/* Takes over a block of Prometheus, or all blocks in its data directory, whose server does not run
+ * (what is in its log only, is not taken: stop it after a snapshot). Native histograms are counted
+ * and left out. What was imported stays when a later block fails. */
+struct tsdb_imported {
+    uint64_t blocks, series, samples, histograms;
+};
+int tsdb_import(struct tsdb *db, const char *path, struct tsdb_imported *out,
+                struct err *e) MUST_USE;
+
 /* --- how it is --- */
 
 struct tsdb_status {

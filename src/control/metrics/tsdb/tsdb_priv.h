@@ -54,7 +54,7 @@ struct series_page {
 /* The pages by number; replaced as a whole when it grows, so that it is read without a lock. */
 struct series_dir {
     uint32_t n;
-    struct series_page *pages[];
+    _Atomic(struct series_page *) pages[];
 };
 
 struct head {
@@ -142,6 +142,8 @@ void head_init(struct head *h);
 void head_done(struct tsdb *db);
 /* No lock. NULL: no such series (any more). */
 struct series *head_series(struct tsdb *db, uint32_t id);
+uint32_t head_next_id(struct tsdb *db, uint32_t after); /* of a series; 0: there is none */
+void head_free_pages(struct tsdb *db);
 struct series *head_find(struct tsdb *db, struct labels l, uint64_t hash);
 struct series *head_add(struct tsdb *db, uint32_t id, struct labels l, uint64_t hash);
 void head_put_series(struct tsdb *db, struct series *s); /* a made one, into table and index */

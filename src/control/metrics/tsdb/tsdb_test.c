@@ -457,6 +457,68 @@ static void a_snapshot_is_a_store(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* One of Prometheus, as promtool makes them; without promtool nothing is tested. */
+static bool make_prometheus_block(const char *text)
+{
+    char command[512], path[128];
+    const char *tool = access("/tmp/prom/x/usr/bin/promtool", X_OK) == 0
+                           ? "/tmp/prom/x/usr/bin/promtool"
+                           : "/usr/bin/promtool";
+    pid_t child;
+    int status;
+
+    if (access(tool, X_OK) < 0) {
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s/text", dir);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, path, str_of(text), 0600, &e), 0);
+    (void)snprintf(command, sizeof(command), "%s/prometheus", dir);
+    child = fork();
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL) {
+            _exit(1);
+        }
+        (void)execl(tool, "promtool", "tsdb", "create-blocks-from", "openmetrics", path, command,
+                    (char *)NULL);
+        _exit(1);
+    }
+    assert_true(waitpid(child, &status, 0) == child && status == 0);
+    return true;
+}
+
+static void blocks_of_prometheus_are_taken_over(void **state UNUSED)
+{
+    struct buf text = BUF_MAX(1 << 20);
+    struct tsdb *db;
+    struct tsdb_imported told;
+    char path[128];
+
+    for (int i = 0; i < 5; i++) {
+        for (int k = 0; k < 400; k++) {
+            int64_t at = 1700000000 + k * 15 + (k % 3 == 0);
+
+            (void)buf_printf(&text, "m{i=\"%d\"} %jd %jd\n", i, (intmax_t)at * 10 + i,
+                             (intmax_t)at);
+        }
+    }
+    (void)buf_add_c(&text, "# EOF\n");
+    if (make_prometheus_block(text.p)) {
+        (void)snprintf(path, sizeof(path), "%s/prometheus", dir);
+        options.block_ms = 7200000;
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        if (tsdb_import(db, path, &told, &e) < 0) {
+            print_error("%s\n", e.msg);
+            fail();
+        }
+        assert_int_equal(told.samples, 2000);
+        assert_int_equal(count_all(db), 2000);
+        assert_int_equal(tsdb_import(db, "/etc", &told, &e), -1);
+        tsdb_close(db);
+    }
+    buf_done(&text);
+}
+
 struct writer {
     struct tsdb *db;
     int first;
@@ -518,6 +580,7 @@ int main(void)
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(a_snapshot_is_a_store),
+        WITH_DIR(blocks_of_prometheus_are_taken_over),
         WITH_DIR(threads_write_and_read_at_once),
     };
 

@@ -98,15 +98,6 @@ void tsdb_samples_done(struct tsdb_samples *s)
     *s = (struct tsdb_samples){0};
 }
 
-static void reserve(struct tsdb_samples *s, size_t n)
-{
-    if (s->len + n > s->cap) {
-        s->cap = s->len + n > 2 * s->cap ? s->len + n : 2 * s->cap;
-        s->ts_ms = xrealloc(s->ts_ms, s->cap * sizeof(*s->ts_ms));
-        s->v = xrealloc(s->v, s->cap * sizeof(*s->v));
-    }
-}
-
 /* --- the index of the head as choose_series() wants it --- */
 
 static uint32_t head_pair(void *ctx, struct str name, struct str value)
@@ -149,10 +140,8 @@ static void head_all(void *ctx, struct ids *out)
     struct tsdb_view *v = ctx;
 
     WITH_LOCK(&v->db->head_lock);
-    for (uint32_t id = 1; id <= v->db->head.last_id; id++) {
-        if (head_series(v->db, id) != NULL) {
-            ids_add(out, &id, 1);
-        }
+    for (uint32_t id = 0; (id = head_next_id(v->db, id)) != 0;) {
+        ids_add(out, &id, 1);
     }
 }
 
@@ -442,7 +431,7 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
         if (rc == 0) {
             return;
         }
-        reserve(out, CHUNK_SAMPLES);
+        samples_reserve(out, CHUNK_SAMPLES);
         if (rc < 0 || c.series != s->id || c.before >= at ||
             chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0) {
             note_damage(v->db, 1);
@@ -479,7 +468,7 @@ static void emit(const struct tsdb_view *v, struct part p, int64_t from_ms, int6
 {
     const struct tsdb_samples *from = &v->scratch;
 
-    reserve(out, p.len);
+    samples_reserve(out, p.len);
     for (size_t i = p.start; i < p.start + p.len; i++) {
         if (from->ts_ms[i] > from_ms && from->ts_ms[i] <= to_ms && !is_deleted(v, from->ts_ms[i])) {
             out->ts_ms[out->len] = from->ts_ms[i];
@@ -502,7 +491,7 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
     struct tsdb_samples *to = &v->scratch;
 
     to->len = 0;
-    reserve(to, RUN_MAX + LATE_MAX);
+    samples_reserve(to, RUN_MAX + LATE_MAX);
     WITH_LOCK(&v->db->head_lock);
     m->open = (struct part){0, run_copy(s, to->ts_ms, to->v)};
     m->late = (struct part){m->open.len, s->late == NULL ? 0 : s->late->len};
