@@ -17,6 +17,11 @@ struct found_series {
     uint32_t first, last; /* block_ref; 0: none */
 };
 
+/* A run in the scratch space. */
+struct part {
+    size_t start, len;
+};
+
 struct view_block {
     struct block *b;
     struct block_index *index; /* NULL: not asked for yet, or it cannot be read */
@@ -36,6 +41,7 @@ struct tsdb_view {
     VEC(struct block_ref) refs;
     VEC(struct deleted_range) deleted; /* of the series that is read */
     struct tsdb_samples scratch;
+    VEC(struct part) parts; /* of it */
 };
 
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms)
@@ -88,6 +94,7 @@ void tsdb_view_close(struct tsdb_view *v)
     vec_done(&v->deleted);
     index_unref(v->index);
     tsdb_samples_done(&v->scratch);
+    vec_done(&v->parts);
     free(v);
 }
 
@@ -366,11 +373,6 @@ int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, st
 
 /* --- samples --- */
 
-/* A run in the scratch space. */
-struct part {
-    size_t start, len;
-};
-
 static struct chunk_file *file_of(struct tsdb_view *v, uint32_t number)
 {
     struct chunk_file *f = NULL;
@@ -418,14 +420,14 @@ static int read_chunk(struct tsdb_view *v, uint64_t at, char *room, struct chunk
 
 /* The chunks of a chain that reach behind `from_ms`, newest first, into the scratch space. */
 static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t at, int64_t from_ms,
-                         uint32_t hidden, struct part *parts, size_t *n_parts, size_t max_parts)
+                         uint32_t hidden)
 {
     char room[CHUNK_MAX_BYTES];
     struct tsdb_samples *out = &v->scratch;
     struct chunk c;
     struct err e;
 
-    while (at != 0 && *n_parts < max_parts) {
+    while (at != 0) {
         int rc = read_chunk(v, at, room, &c, &e);
 
         if (rc == 0) {
@@ -445,13 +447,11 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
             hidden -= (uint32_t)c.n;
             continue;
         }
-        parts[(*n_parts)++] = (struct part){out->len, c.n - hidden};
+        *vec_push(&v->parts) = (struct part){out->len, c.n - hidden};
         out->len += c.n;
         hidden = 0;
     }
 }
-
-enum { PARTS_MAX = 16384 }; /* of 64 samples: 12 days of seconds */
 
 static bool is_deleted(const struct tsdb_view *v, int64_t ts)
 {
@@ -523,8 +523,7 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
 static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int64_t from_ms,
                           int64_t to_ms, struct tsdb_samples *out)
 {
-    struct part *parts = xnew_array(struct part, PARTS_MAX);
-    size_t in_order = 0, all;
+    size_t in_order;
     int64_t in_order_from = from_ms;
     struct in_memory m;
 
@@ -532,18 +531,18 @@ static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int
         in_order_from = v->cut_end - 1;
     }
     copy_memory(v, f, &m);
-    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden, parts, &in_order, PARTS_MAX);
-    all = in_order;
-    gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0, parts, &all, PARTS_MAX);
+    v->parts.len = 0;
+    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden);
+    in_order = v->parts.len;
+    gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0);
     for (size_t i = in_order; i > 0; i--) {
-        emit(v, parts[i - 1], in_order_from, to_ms, out);
+        emit(v, v->parts.p[i - 1], in_order_from, to_ms, out);
     }
     emit(v, m.open, in_order_from, to_ms, out);
-    for (size_t i = all; i > in_order; i--) {
-        emit(v, parts[i - 1], from_ms, to_ms, out);
+    for (size_t i = v->parts.len; i > in_order; i--) {
+        emit(v, v->parts.p[i - 1], from_ms, to_ms, out);
     }
     emit(v, m.late, from_ms, to_ms, out);
-    free(parts);
     return m.late_appended;
 }
 
