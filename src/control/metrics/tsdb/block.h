@@ -55,6 +55,7 @@ struct block {
     struct deleted *deleted;
     size_t n_deleted;
     bool unreadable; /* some of it, when it was to be merged */
+    bool reported;   /* that it is damaged */
 };
 
 struct block *block_open(int dir, uint32_t number, struct err *e) MUST_USE;

@@ -299,6 +299,44 @@ bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
     return true;
 }
 
+/* --- texts that no series has any more --- */
+
+static void index_again(struct tsdb *db)
+{
+    struct index *old = db->head.index, *x = index_new();
+
+    for (uint32_t id = 0; (id = head_next_id(db, id)) != 0;) {
+        struct series *s = head_series(db, id);
+
+        for (size_t i = 0; i < s->n_pairs; i++) {
+            const struct pair *p = index_at(old, s->pairs[i]);
+
+            s->pairs[i] = index_intern(x, p->name, p->value);
+            pair_add(index_at(x, s->pairs[i]), id);
+        }
+    }
+    db->head.index = x;
+    index_unref(old);
+}
+
+void head_drop_texts(struct tsdb *db)
+{
+    const struct index *x = db->head.index;
+    uint32_t dead = 0;
+
+    WITH_LOCK(&db->head_lock);
+    if (db->indexed_at == db->forgotten || !list_empty(&db->users)) {
+        return; /* somebody may look at pairs by their number */
+    }
+    db->indexed_at = db->forgotten;
+    for (uint32_t i = 1; i <= x->n_pairs; i++) {
+        dead += index_at(x, i)->len == 0;
+    }
+    if (dead > x->n_pairs / 2) {
+        index_again(db);
+    }
+}
+
 /* --- all of it --- */
 
 void head_init(struct head *h)

@@ -102,6 +102,10 @@ struct tsdb_status {
 };
 void tsdb_status(struct tsdb *db, struct tsdb_status *out);
 
+/* Names of the copies in damaged/, at most 1000; in the arena. */
+int tsdb_damaged_files(struct tsdb *db, struct arena *a, struct str **out, size_t *len,
+                       struct err *e) MUST_USE;
+
 /* Of the head, the `limit` largest of each kind, largest first; views into the arena. */
 struct tsdb_count {
     struct str name, value; /* value: of a pair */

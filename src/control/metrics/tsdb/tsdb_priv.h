@@ -114,6 +114,9 @@ struct tsdb {
     uint32_t last_block;        /* whoever is `working` */
     bool working;               /* guarded by log: one at a time changes what is on disk */
     _Atomic uint32_t forgotten; /* how often series were taken out of the head */
+    uint32_t indexed_at;        /* what it was when texts were dropped; guarded by head_lock */
+    int64_t retry_mono_ms;      /* keeper only: something failed, and is not tried before */
+    _Atomic bool no_room;       /* the disk has only its reserve left */
     struct tsdb_status status;  /* counters: guarded by head_lock */
     pthread_t keeper;
     bool has_keeper;
@@ -144,6 +147,8 @@ void head_done(struct tsdb *db);
 struct series *head_series(struct tsdb *db, uint32_t id);
 uint32_t head_next_id(struct tsdb *db, uint32_t after); /* of a series; 0: there is none */
 void head_free_pages(struct tsdb *db);
+/* Whoever is `working`, without the lock: makes the index anew when most of it is of the past. */
+void head_drop_texts(struct tsdb *db);
 struct series *head_find(struct tsdb *db, struct labels l, uint64_t hash);
 struct series *head_add(struct tsdb *db, uint32_t id, struct labels l, uint64_t hash);
 void head_put_series(struct tsdb *db, struct series *s); /* a made one, into table and index */

@@ -457,6 +457,60 @@ static void a_snapshot_is_a_store(void **state UNUSED)
     tsdb_close(db);
 }
 
+static void what_is_gone_takes_no_memory(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct arena a = {0};
+    struct tsdb_tops tops;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 500, 1000, 2);
+    cut(db, 1100);
+    fill(db, 3, 1100, 2);
+    work_begin(db);
+    head_drop_texts(db);
+    assert_int_equal(db->head.index->n_pairs, 4);
+    work_end(db);
+    assert_int_equal(count_all(db), 1006);
+    tsdb_tops(db, 2, &a, &tops);
+    assert_int_equal(tops.label_pairs, 4);
+    assert_int_equal(tops.n_pairs, 2);
+    assert_true(str_eq_c(tops.series_by_name[0].name, "m") && tops.series_by_name[0].n == 3);
+    assert_true(str_eq_c(tops.values_by_label[0].name, "i") && tops.values_by_label[0].n == 3);
+    arena_done(&a);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 1006);
+    tsdb_close(db);
+}
+
+static void old_blocks_go(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    options.retention_ms = 250000;
+    db = open_db();
+    fill(db, 3, 1000, 600);
+    cut(db, 1600);
+    assert_int_equal(db->blocks.len, 6);
+    work_begin(db);
+    blocks_retain(db);
+    work_end(db);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 900);
+    db->o.retention_bytes = (int64_t)(db->blocks.p[1]->bytes + db->blocks.p[2]->bytes);
+    work_begin(db);
+    blocks_retain(db);
+    work_end(db);
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+}
+
 /* One of Prometheus, as promtool makes them; without promtool nothing is tested. */
 static bool make_prometheus_block(const char *text)
 {
@@ -580,6 +634,8 @@ int main(void)
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(a_snapshot_is_a_store),
+        WITH_DIR(what_is_gone_takes_no_memory),
+        WITH_DIR(old_blocks_go),
         WITH_DIR(blocks_of_prometheus_are_taken_over),
         WITH_DIR(threads_write_and_read_at_once),
     };

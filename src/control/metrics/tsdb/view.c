@@ -2,6 +2,7 @@
 #include "tsdb/tsdb_priv.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -264,6 +265,21 @@ static void note_damage(struct tsdb *db, uint64_t places)
     db->status.damaged += places;
 }
 
+/* Of a block it is said once. */
+static void note_damaged_block(struct tsdb *db, struct block *b, const char *why)
+{
+    bool first;
+
+    lock_take(&db->head_lock);
+    first = !b->reported;
+    b->reported = true;
+    db->status.damaged += first;
+    lock_drop(&db->head_lock);
+    if (first) {
+        log_error("metrics.block", "block=%08x error=%s", b->number, why);
+    }
+}
+
 static struct block_index *known_index(struct tsdb *db, struct block *b)
 {
     WITH_LOCK(&db->head_lock);
@@ -289,7 +305,7 @@ static struct block_index *index_of(struct tsdb_view *v, struct view_block *vb)
     vb->index = block_index_load(vb->b, &e);
     if (vb->index == NULL) {
         vb->failed = true;
-        note_damage(v->db, 1);
+        note_damaged_block(v->db, vb->b, e.msg);
         return NULL;
     }
     WITH_LOCK(&v->db->head_lock);
@@ -602,7 +618,7 @@ int tsdb_read(struct tsdb_view *v, const struct tsdb_found *series, int64_t from
             block_read(vb->b, vb->index, ref->series, from_ms, to_ms, &vb->at, out, &damaged);
         }
         if (damaged > 0) {
-            note_damage(v->db, damaged);
+            note_damaged_block(v->db, vb->b, "runs of samples cannot be read");
         }
     }
     if (f->head != NULL) {
