@@ -265,10 +265,14 @@ static void look_at_room(struct tsdb *db)
 
 static void work(struct tsdb *db)
 {
+    struct err e;
+
     work_begin(db);
-    blocks_retain(db); /* first: it makes room */
     look_at_room(db);
     if (clock_mono_ms() >= db->retry_mono_ms) {
+        if (blocks_retain(db, &e) < 0) { /* first: it makes room */
+            complain(db, "retention", &e);
+        }
         tidy(db);
     }
     blocks_unload_idle(db);

@@ -203,7 +203,8 @@ void blocks_add(struct tsdb *db, struct block *b);
 /* Takes one out, with its file. */
 void blocks_remove(struct tsdb *db, uint32_t number);
 int blocks_compact(struct tsdb *db, bool *any, struct err *e) MUST_USE;
-void blocks_retain(struct tsdb *db);
+/* What is too old or too much goes, or becomes a block of wider windows. */
+int blocks_retain(struct tsdb *db, struct err *e) MUST_USE;
 void blocks_unload_idle(struct tsdb *db);
 
 /* --- cut.c --- */
@@ -217,3 +218,6 @@ void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
 int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
 /* Reads 0000002a.del beside the block, if there is one. */
 int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;
+
+/* --- thin.c --- */
+void samples_thin(struct tsdb_samples *s, int64_t window_ms);

@@ -496,19 +496,83 @@ static void old_blocks_go(void **state UNUSED)
     cut(db, 1600);
     assert_int_equal(db->blocks.len, 6);
     work_begin(db);
-    blocks_retain(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
     work_end(db);
     assert_int_equal(db->blocks.len, 3);
     assert_int_equal(count_all(db), 900);
     db->o.retention_bytes = (int64_t)(db->blocks.p[1]->bytes + db->blocks.p[2]->bytes);
     work_begin(db);
-    blocks_retain(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
     work_end(db);
     assert_int_equal(count_all(db), 600);
     tsdb_close(db);
     db = open_db();
     assert_int_equal(count_all(db), 600);
     tsdb_close(db);
+}
+
+static void old_samples_become_fewer(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_view *v;
+    size_t n;
+
+    options.block_ms = 3600000;
+    options.retention_ms = 3600000;
+    options.tier_5m_ms = 3600000 * 3;
+    options.tier_1h_ms = 3600000 * 9;
+    db = open_db();
+    fill(db, 2, 0, 7200); /* 0 to 2 h, each second */
+    cut(db, 7200);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 14400); /* the first ends not more than an hour ago */
+    fill(db, 2, 7200, 3600);
+    cut(db, 10800);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (7200 + 12 * 2)); /* it rises: first and last of each */
+    v = tsdb_view_open(db, INT64_MIN, 3000000);
+    assert_int_equal(tsdb_view_window_ms(v), 300000);
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, 3600000, 7200000);
+    assert_int_equal(tsdb_view_window_ms(v), 0);
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 14400);
+    tsdb_view_close(v);
+    fill(db, 2, 3600 * 5, 60);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+}
+
+static void thin_samples_keep_peaks_and_resets(void **state UNUSED)
+{
+    int64_t ts[200];
+    double v[200];
+    struct tsdb_samples s = {ts, v, 200, 200};
+
+    for (int i = 0; i < 200; i++) { /* a counter that begins anew at 150 */
+        ts[i] = i * 1000;
+        v[i] = i < 150 ? i : i - 150;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 4);
+    assert_true(v[0] == 0 && v[1] == 149 && v[2] == 0 && v[3] == 49);
+    s.len = 200;
+    for (int i = 0; i < 200; i++) { /* a gauge with a peak */
+        ts[i] = i * 1000;
+        v[i] = i == 77 ? 99 : i % 5;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 3);
+    assert_true(v[0] == 0 && v[1] == 99 && ts[2] == 199000);
 }
 
 /* One of Prometheus, as promtool makes them; without promtool nothing is tested. */
@@ -636,6 +700,8 @@ int main(void)
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(old_blocks_go),
+        WITH_DIR(old_samples_become_fewer),
+        WITH_DIR(thin_samples_keep_peaks_and_resets),
         WITH_DIR(blocks_of_prometheus_are_taken_over),
         WITH_DIR(threads_write_and_read_at_once),
     };

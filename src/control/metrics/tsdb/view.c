@@ -72,6 +72,18 @@ struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms
     return v;
 }
 
+int64_t tsdb_view_window_ms(const struct tsdb_view *v)
+{
+    int64_t widest = 0;
+
+    for (size_t i = 0; i < v->blocks.len; i++) {
+        int64_t w = v->blocks.p[i].b->meta.window_ms;
+
+        widest = w > widest ? w : widest;
+    }
+    return widest;
+}
+
 void tsdb_view_close(struct tsdb_view *v)
 {
     if (v == NULL) {
