@@ -111,12 +111,13 @@ static int get_meta(struct str in, struct block_meta *m)
 
     if (bytes_get_u32v(&in, &version) < 0 || version != 1 ||
         bytes_get_signed(&in, &m->min_ts) < 0 || bytes_get_signed(&in, &m->max_ts) < 0 ||
-        bytes_get_signed(&in, &m->floor) < 0 || column_get_varint(&in, &m->n_samples) < 0 ||
-        column_get_varint(&in, &m->n_runs) < 0 || bytes_get_u32v(&in, &m->n_series) < 0 ||
-        bytes_get_u32v(&in, &m->n_pairs) < 0 || bytes_get_u32v(&in, &m->n_pages) < 0 ||
-        column_get_varint(&in, &m->pairs_at) < 0 || column_get_varint(&in, &m->postings_at) < 0 ||
-        column_get_varint(&in, &m->series_at) < 0 || column_get_varint(&in, &m->table_at) < 0 ||
-        bytes_get_u32v(&in, &m->n_parents) < 0 || m->n_parents > BLOCK_PARENTS) {
+        bytes_get_signed(&in, &m->floor) < 0 || bytes_get_signed(&in, &m->window_ms) < 0 ||
+        column_get_varint(&in, &m->n_samples) < 0 || column_get_varint(&in, &m->n_runs) < 0 ||
+        bytes_get_u32v(&in, &m->n_series) < 0 || bytes_get_u32v(&in, &m->n_pairs) < 0 ||
+        bytes_get_u32v(&in, &m->n_pages) < 0 || column_get_varint(&in, &m->pairs_at) < 0 ||
+        column_get_varint(&in, &m->postings_at) < 0 || column_get_varint(&in, &m->series_at) < 0 ||
+        column_get_varint(&in, &m->table_at) < 0 || bytes_get_u32v(&in, &m->n_parents) < 0 ||
+        m->n_parents > BLOCK_PARENTS) {
         return -1;
     }
     for (uint32_t i = 0; i < m->n_parents; i++) {
@@ -454,7 +455,7 @@ static bool is_deleted(const struct block *b, uint32_t series, int64_t ts)
     return false;
 }
 
-static void samples_reserve(struct tsdb_samples *s, size_t n)
+void samples_reserve(struct tsdb_samples *s, size_t n)
 {
     if (s->len + n > s->cap) {
         s->cap = s->len + n > 2 * s->cap ? s->len + n : 2 * s->cap;

@@ -2,6 +2,7 @@
  * says which file. Checksums are made to fit, or nothing would get past them. */
 #include "base/limits.h"
 #include "tsdb/checkpoint.h"
+#include "tsdb/prom_block.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,46 @@ static void block(struct str in)
     block_index_unref(x);
 }
 
+/* A record of the corpus is a whole one: its checksums fit until they are touched. */
+static void prom_index(struct str in)
+{
+    struct prom_index x;
+    struct prom_series s;
+    struct arena a = {0};
+    struct err e;
+
+    if (prom_index_open(&x, in, &e) == 0) {
+        while (prom_index_next(&x, &a, &s, &e) > 0) {
+        }
+        prom_index_done(&x);
+    }
+    arena_done(&a);
+}
+
+static void prom_chunk(struct str in)
+{
+    static int64_t ts[PROM_CHUNK_SAMPLES];
+    static double v[PROM_CHUNK_SAMPLES];
+    size_t n, need;
+    int encoding;
+    struct str data;
+    struct err e;
+
+    (void)!prom_chunk_open(in, &encoding, &data, &need, &e);
+    (void)!prom_xor_decode(in, ts, v, &n, &e);
+}
+
+static void prom_tombstones(struct str in)
+{
+    struct prom_tombstone *t;
+    size_t n;
+    struct err e;
+
+    if (prom_tombstones_read(in, &t, &n, &e) == 0) {
+        free(t);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct str in = str_n((const char *)data, size);
@@ -178,7 +219,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     in = str_from(in, 1);
-    switch (data[0] % 4) {
+    switch (data[0] % 7) {
+    case 4:
+        prom_index(in);
+        break;
+    case 5:
+        prom_chunk(in);
+        break;
+    case 6:
+        prom_tombstones(in);
+        break;
     case 0:
         records(in, false);
         break;
