@@ -89,10 +89,12 @@
 /* metrics */
 #define LIMIT_LABEL_NAME_BYTES 4096
 #define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
-#define LIMIT_SERIES_LABELS 128       /* GPU and Kubernetes targets have up to 40 */
-#define LIMIT_REGEX_BYTES (64 * KIB)  /* "a|b|c|..." of a dashboard's variable */
-#define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
-#define LIMIT_QUERY_NOTES 10          /* warnings and infos of a query */
+#define LIMIT_SERIES_LABELS 128           /* GPU and Kubernetes targets have up to 40 */
+#define LIMIT_REGEX_BYTES (64 * KIB)      /* "a|b|c|..." of a dashboard's variable */
+#define LIMIT_QUERY_BYTES (128 * KIB)     /* of PromQL: generated dashboards have 20 */
+#define LIMIT_QUERY_NOTES 10              /* warnings and infos of a query */
+#define LIMIT_RULE_REPORT_BYTES (4 * MIB) /* of what failed in a file of tests */
+#define LIMIT_TEST_POINTS 1000000         /* values on a line of a test of rules */
 #define LIMIT_QUERY_DEPTH 150  /* levels of nesting: the parser recurses, 2 KiB of stack each */
 #define LIMIT_QUERY_HEIGHT 400 /* of the tree: a + b + c + ... is as high as it is long */
 
@@ -110,6 +112,13 @@
 #define LIMIT_RELABEL_LABELS 4096                 /* on the way: annotations of Kubernetes */
 #define LIMIT_REMOTE_WRITE_BYTES (32 * MIB)       /* packed */
 #define LIMIT_REMOTE_WRITE_WHOLE_BYTES (32 * MIB) /* as in Prometheus */
+
+/* metrics over HTTP */
+#define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */
+#define LIMIT_QUERIES_WAITING 64 /* each holds a worker: the others are for those who do not query */
+#define LIMIT_MATCHES 100        /* match[] of one request */
+#define LIMIT_ANSWERS_BYTES (512 * MIB) /* of answers that wait for slow clients; then queries wait */
+#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: one series with the longest labels */
 
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */

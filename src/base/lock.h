@@ -21,9 +21,11 @@
     X(supply)                                                                                      \
     X(webhooks)                                                                                    \
     X(access)                                                                                      \
+    X(metrics)                                                                                     \
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(rules)                                                                                       \
     X(scrape)                                                                                      \
     X(discovery)                                                                                   \
     X(tsdb_log)                                                                                    \

@@ -2,11 +2,12 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { CELL_MAX = 80 };
+enum { CELL_MAX = 80, CHART_COLUMNS = 60 };
 
 const char *json_text(const json_t *obj, const char *key)
 {
@@ -228,6 +229,27 @@ void print_safe(FILE *out, struct str s)
             (void)fputc(ch, out);
         }
     }
+}
+
+/* A bar for each column: the highest of the samples it stands for, between the two. */
+void print_chart(const double *values, size_t n, double least, double most)
+{
+    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    size_t columns = n < CHART_COLUMNS ? n : CHART_COLUMNS;
+
+    for (size_t c = 0; c < columns; c++) {
+        double high = NAN;
+
+        for (size_t i = c * n / columns; i < (c + 1) * n / columns; i++) {
+            high = isnan(high) || values[i] > high ? values[i] : high;
+        }
+        (void)fputs(isnan(high) ? " "
+                    : most > least
+                        ? bars[(size_t)((fmax(least, high) - least) / (most - least) * 7)]
+                        : bars[0],
+                    stdout);
+    }
+    (void)putchar('\n');
 }
 
 char *filter_query(const struct cli *c)

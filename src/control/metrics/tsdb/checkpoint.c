@@ -121,6 +121,7 @@ static void put_head(struct writing *w, uint32_t first_segment)
     column_put_varint(VERSION, &w->out);
     column_put_varint(first_segment, &w->out);
     bytes_put_signed(w->db->head.floor, &w->out);
+    bytes_put_signed(w->db->head.cut_end, &w->out);
     wal_end(&w->out, begun);
 }
 
@@ -131,9 +132,7 @@ static void put_deleted(struct writing *w)
     for (size_t i = 0; i < w->db->deleted.len; i++) {
         const struct deleted_range *d = &w->db->deleted.p[i];
 
-        column_put_varint(d->id, &w->out);
-        bytes_put_signed(d->from, &w->out);
-        bytes_put_signed(d->to, &w->out);
+        deleted_put(d->id, d->from, d->to, &w->out);
     }
     wal_end(&w->out, begun);
 }
@@ -380,10 +379,16 @@ static void make_series(struct tsdb *db, const struct loaded *from)
     s->logged = true;
     head_put_series(db, s);
     for (uint32_t i = 0; i < from->n; i++) {
-        (void)head_append(db, s, from->ts[i], from->v[i]);
+        if (from->ts[i] >= db->head.cut_end) { /* others are in blocks */
+            (void)head_append(db, s, from->ts[i], from->v[i]);
+        }
     }
     for (uint32_t i = 0; i < from->n_late; i++) {
         (void)head_append_late(db, s, from->late.ts[i], from->late.v[i]);
+    }
+    if (from->late_chunks != 0) {
+        s->late = s->late != NULL ? s->late : xnew(struct late);
+        s->late->chunks_max = from->last_ts != INT64_MIN ? from->last_ts : db->head.floor;
     }
     s->last_ts = from->last_ts;
     s->last_bits = __builtin_bswap64(from->last_bits);
@@ -415,13 +420,15 @@ static int load_series(struct loading *l, struct str in)
 static int load_head(struct loading *l, struct str in)
 {
     uint32_t version;
-    int64_t floor;
+    int64_t floor, cut_end;
 
     if (bytes_get_u32v(&in, &version) < 0 || version != VERSION ||
-        bytes_get_u32v(&in, &l->first_segment) < 0 || bytes_get_signed(&in, &floor) < 0) {
+        bytes_get_u32v(&in, &l->first_segment) < 0 || bytes_get_signed(&in, &floor) < 0 ||
+        bytes_get_signed(&in, &cut_end) < 0) {
         return -1;
     }
     l->db->head.floor = floor;
+    l->db->head.cut_end = cut_end;
     return 0;
 }
 
@@ -457,8 +464,7 @@ static int load_deleted(struct loading *l, struct str in)
     while (in.len > 0) {
         struct deleted_range d;
 
-        if (bytes_get_u32v(&in, &d.id) < 0 || bytes_get_signed(&in, &d.from) < 0 ||
-            bytes_get_signed(&in, &d.to) < 0) {
+        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
             return -1;
         }
         *vec_push(&l->db->deleted) = d;

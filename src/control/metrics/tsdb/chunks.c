@@ -162,6 +162,7 @@ uint64_t chunk_files_add(struct chunk_files *c, uint32_t series, uint64_t before
     struct chunk_file *f = c->files.p[c->files.len - 1];
     uint64_t at = c->filling_at + c->filling.len;
 
+    c->n++;
     put_chunk(series, before, ts, v, n, &c->filling);
     f->min_ts = ts[0] < f->min_ts ? ts[0] : f->min_ts;
     f->max_ts = ts[n - 1] > f->max_ts ? ts[n - 1] : f->max_ts;

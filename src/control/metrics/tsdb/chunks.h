@@ -20,6 +20,7 @@ struct chunk_file {
 
 struct chunk_files {
     int dir;
+    uint64_t n;                     /* chunks written since the start */
     VEC(struct chunk_file *) files; /* the last one is written to */
     struct buf filling, writing;
     uint64_t writing_at, filling_at; /* offsets in the last file */

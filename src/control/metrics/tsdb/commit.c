@@ -157,6 +157,19 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
     return 0;
 }
 
+static int replay_deleted(struct tsdb *db, struct str in)
+{
+    struct deleted_range d;
+
+    while (in.len > 0) {
+        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
+            return -1;
+        }
+        *vec_push(&db->deleted) = d;
+    }
+    return 0;
+}
+
 int apply_record(struct tsdb *db, uint8_t type, struct str payload)
 {
     switch (type) {
@@ -166,6 +179,8 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload)
         return replay_samples(db, payload, false);
     case WAL_LATE:
         return replay_samples(db, payload, true);
+    case WAL_DELETED:
+        return replay_deleted(db, payload);
     default:
         return -1;
     }
@@ -310,8 +325,59 @@ static int pause_or_go_on(struct tsdb *db, int rc, const struct err *e)
     return rc;
 }
 
+static void encode(struct tsdb_appender *a)
+{
+    buf_clear(&a->record);
+    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
+    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
+}
+
+/* Series that were forgotten while the batch was made are made again. */
+static void revive(struct tsdb *db, struct tsdb_appender *a, struct sample *p, size_t n)
+{
+    struct arena room = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct series *s = p[i].s;
+        struct labels l;
+
+        if (!s->gone) {
+            continue;
+        }
+        arena_reset(&room);
+        l = head_labels(db->head.index, s, &room);
+        p[i].s = head_find(db, l, s->hash);
+        if (p[i].s == NULL) {
+            p[i].s = head_add(db, db->head.last_id + 1, l, s->hash);
+            *vec_push(&a->fresh) = p[i].s;
+        }
+    }
+    arena_done(&room);
+}
+
+static void revive_all(struct tsdb *db, struct tsdb_appender *a)
+{
+    if (a->forgotten == db->forgotten) {
+        return;
+    }
+    a->forgotten = db->forgotten;
+    lock_take(&db->head_lock);
+    revive(db, a, a->samples.p, a->samples.len);
+    revive(db, a, a->late.p, a->late.len);
+    for (size_t i = 0, kept = 0; i <= a->fresh.len; i++) {
+        if (i == a->fresh.len) {
+            a->fresh.len = kept;
+        } else if (!a->fresh.p[i]->gone) {
+            a->fresh.p[kept++] = a->fresh.p[i];
+        }
+    }
+    lock_drop(&db->head_lock);
+    encode(a);
+}
+
 static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
 {
+    revive_all(db, a);
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
@@ -337,13 +403,6 @@ static void lead(struct tsdb *db, struct list *batches)
     if (lead_write_chunks(db, 256 * KIB, &e) < 0) {
         return; /* tried again at the next commit, which fails when too much waits */
     }
-}
-
-static void encode(struct tsdb_appender *a)
-{
-    buf_clear(&a->record);
-    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
-    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
 }
 
 static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
@@ -389,6 +448,7 @@ struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
     a->number = atomic_fetch_add(&db->appenders, 1) + 1;
     list_init(&a->link);
     WITH_LOCK(&db->head_lock);
+    a->forgotten = db->forgotten;
     users_enter(db, &a->user);
     return a;
 }

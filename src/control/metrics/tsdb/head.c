@@ -197,30 +197,13 @@ static void note_undo(struct tsdb *db, const struct series *s)
     }
 }
 
-bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
-{
-    uint64_t bits;
-
-    if (ts <= atomic_load_explicit(&s->last_ts, memory_order_relaxed)) {
-        return false;
-    }
-    note_undo(db, s);
-    if (s->len == RUN_MAX || (s->len > 0 && (uint64_t)ts - (uint64_t)s->t0 > UINT32_MAX)) {
-        head_flush_run(db, s);
-    }
-    add_to_run(s, ts, v);
-    s->appended++;
-    memcpy(&bits, &v, sizeof(bits));
-    atomic_store_explicit(&s->last_bits, bits, memory_order_relaxed);
-    atomic_store_explicit(&s->last_ts, ts, memory_order_relaxed);
-    note_times(db, s, ts);
-    return true;
-}
-
 static void flush_late(struct tsdb *db, struct series *s)
 {
     s->late_chunks =
         chunk_files_add(&db->chunks, s->id, s->late_chunks, s->late->ts, s->late->v, s->late->len);
+    if (s->late->ts[s->late->len - 1] > s->late->chunks_max) {
+        s->late->chunks_max = s->late->ts[s->late->len - 1];
+    }
     s->late->len = 0;
 }
 
@@ -231,6 +214,7 @@ bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v)
 
     if (l == NULL) {
         l = s->late = xnew(struct late);
+        l->chunks_max = INT64_MIN;
     }
     for (at = l->len; at > 0 && l->ts[at - 1] >= ts; at--) {
         if (l->ts[at - 1] == ts) {
@@ -251,6 +235,29 @@ bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v)
     return true;
 }
 
+bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
+{
+    uint64_t bits;
+
+    if (ts <= atomic_load_explicit(&s->last_ts, memory_order_relaxed)) {
+        return false;
+    }
+    if (ts < atomic_load_explicit(&db->head.floor, memory_order_relaxed)) {
+        return head_append_late(db, s, ts, v); /* blocks were cut since it was taken */
+    }
+    note_undo(db, s);
+    if (s->len == RUN_MAX || (s->len > 0 && (uint64_t)ts - (uint64_t)s->t0 > UINT32_MAX)) {
+        head_flush_run(db, s);
+    }
+    add_to_run(s, ts, v);
+    s->appended++;
+    memcpy(&bits, &v, sizeof(bits));
+    atomic_store_explicit(&s->last_bits, bits, memory_order_relaxed);
+    atomic_store_explicit(&s->last_ts, ts, memory_order_relaxed);
+    note_times(db, s, ts);
+    return true;
+}
+
 /* --- all of it --- */
 
 void head_init(struct head *h)
@@ -258,7 +265,7 @@ void head_init(struct head *h)
     h->index = index_new();
     h->min_ts = INT64_MAX;
     h->max_ts = INT64_MIN;
-    h->floor = INT64_MIN;
+    h->floor = h->cut_end = INT64_MIN;
 }
 
 void head_done(struct tsdb *db)

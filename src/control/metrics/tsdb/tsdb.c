@@ -176,7 +176,8 @@ static int load(struct tsdb *db, struct err *e)
     struct chunk_file *f;
     uint32_t first_segment, last_file;
 
-    if (checkpoint_load(db, &first_segment, e) < 0 || forget_head_files(db, &last_file, e) < 0) {
+    if (checkpoint_load(db, &first_segment, e) < 0 || blocks_load(db, e) < 0 ||
+        forget_head_files(db, &last_file, e) < 0) {
         return -1;
     }
     f = chunk_files_next(&db->chunks, last_file, e);
@@ -206,7 +207,7 @@ static void sync_soon(struct tsdb *db)
 }
 
 /* So that a start has few samples to read: how many may be logged between two checkpoints. */
-enum { LOGGED_MAX = 4000000 };
+enum { LOGGED_MAX = 2000000 };
 
 static void checkpoint_when_due(struct tsdb *db)
 {
@@ -216,9 +217,36 @@ static void checkpoint_when_due(struct tsdb *db)
     lead_begin(db);
     logged = db->wal.samples;
     lead_end(db);
-    if (logged >= LOGGED_MAX && checkpoint_write(db, &e) < 0) {
+    if (logged < LOGGED_MAX) {
+        return;
+    }
+    work_begin(db);
+    if (checkpoint_write(db, &e) < 0) {
         log_error("metrics.checkpoint", "error=%s", e.msg);
     }
+    work_end(db);
+}
+
+/* Blocks are cut, merged and dropped as long as there is something to do. */
+static void tidy(struct tsdb *db)
+{
+    bool any = true;
+    struct err e;
+
+    work_begin(db);
+    if (head_cut_when_due(db, &any, &e) < 0) {
+        log_error("metrics.cut", "error=%s", e.msg);
+    }
+    any = true;
+    while (any) {
+        if (blocks_compact(db, &any, &e) < 0) {
+            log_error("metrics.merge", "error=%s", e.msg);
+            any = false;
+        }
+    }
+    blocks_retain(db);
+    blocks_unload_idle(db);
+    work_end(db);
 }
 
 static void *keep(void *ctx)
@@ -241,6 +269,7 @@ static void *keep(void *ctx)
         }
         sync_soon(db);
         checkpoint_when_due(db);
+        tidy(db);
     }
 }
 
@@ -258,6 +287,11 @@ static void stop_keeper(struct tsdb *db)
 static void free_all(struct tsdb *db)
 {
     head_done(db);
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        block_unref(db->blocks.p[i]);
+    }
+    vec_done(&db->blocks);
+    closep(&db->blocks_dir);
     chunk_files_done(&db->chunks);
     wal_done(&db->wal);
     vec_done(&db->retired);
@@ -290,6 +324,10 @@ static int open_dirs(struct tsdb *db, const char *dir, struct err *e)
         return -1;
     }
     chunk_files_init(&db->chunks, head);
+    db->blocks_dir = open_dir(db->dir, "blocks", e);
+    if (db->blocks_dir < 0) {
+        return -1;
+    }
     return fs_sync_dir(db->dir, ".", e);
 }
 
@@ -299,7 +337,7 @@ struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err
 
     db->o = *o;
     db->dir = -1;
-    db->chunks.dir = -1;
+    db->chunks.dir = db->blocks_dir = -1;
     wal_init(&db->wal, -1, 0);
     lock_init(&db->log, LOCK_tsdb_log);
     lock_init(&db->head_lock, LOCK_tsdb_head);
@@ -340,6 +378,12 @@ void tsdb_status(struct tsdb *db, struct tsdb_status *out)
     WITH_LOCK(&db->head_lock);
     *out = db->status;
     out->series = db->head.n_series;
+    out->chunks = db->chunks.n + db->head.n_series;
+    out->blocks = db->blocks.len;
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        out->block_bytes += db->blocks.p[i]->bytes;
+        out->block_samples += db->blocks.p[i]->meta.n_samples;
+    }
     out->min_ms = db->head.min_ts;
     out->max_ms = db->head.max_ts;
     out->floor_ms = db->head.floor;

@@ -65,6 +65,17 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
 enum tsdb_durability { TSDB_SOON, TSDB_DURABLE };
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e) MUST_USE;
 
+/* --- care --- */
+
+/* Deletes samples with from <= ts <= to of the series that all matchers take (at least one). They
+ * are not read any more at once; their room is given back when blocks are merged. Durable. Samples
+ * that are put in later count, but late ones within the range. */
+int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_t from_ms,
+                int64_t to_ms, struct err *e) MUST_USE;
+/* A copy in a new directory on the same disk: what is committed when it returns, at least when it
+ * was called. tsdb_open() opens it. Blocks are linked, not copied. */
+int tsdb_snapshot(struct tsdb *db, const char *dir, struct err *e) MUST_USE;
+
 /* --- how it is --- */
 
 struct tsdb_status {
@@ -76,9 +87,23 @@ struct tsdb_status {
     int64_t paused_since_ms;   /* nothing can be written (the disk is full); 0: it can */
     char paused_why[256];
     uint64_t series; /* in the head */
-    int64_t min_ms, max_ms, floor_ms;
+    uint64_t chunks; /* full runs, written since the start, and open ones */
+    uint64_t blocks, block_bytes, block_samples;
+    int64_t min_ms, max_ms, floor_ms; /* of the head */
 };
 void tsdb_status(struct tsdb *db, struct tsdb_status *out);
+
+/* Of the head, the `limit` largest of each kind, largest first; views into the arena. */
+struct tsdb_count {
+    struct str name, value; /* value: of a pair */
+    uint64_t n;
+};
+struct tsdb_tops {
+    uint64_t label_pairs;
+    struct tsdb_count *series_by_name, *values_by_label, *bytes_by_label, *series_by_pair;
+    size_t n_names, n_labels, n_bytes, n_pairs;
+};
+void tsdb_tops(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_tops *out);
 
 /* --- reading --- */
 

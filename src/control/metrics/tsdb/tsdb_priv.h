@@ -5,6 +5,7 @@
  *
  * Locks: `log` (who leads, what is durable), then `head` (series, index, runs, lists of files). */
 #pragma once
+#include "tsdb/block.h"
 #include "tsdb/chunks.h"
 #include "tsdb/index.h"
 #include "tsdb/log.h"
@@ -20,6 +21,7 @@ enum { RUN_MAX = 64, SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
 /* Samples older than the newest of their series, by time. */
 struct late {
     uint32_t len;
+    int64_t chunks_max; /* of its full runs; INT64_MIN: none */
     int64_t ts[LATE_MAX];
     double v[LATE_MAX];
 };
@@ -40,6 +42,7 @@ struct series {
     struct late *late;
     uint32_t step, late_appended;
     uint8_t len, cap, n_pairs;
+    bool gone;   /* taken out of the head */
     bool logged; /* the log or the checkpoint has its labels */
     uint32_t pairs[];
 };
@@ -61,7 +64,8 @@ struct head {
     struct id_table by_labels;
     struct index *index;
     _Atomic int64_t min_ts, max_ts; /* of what it holds; INT64_MAX, INT64_MIN: nothing */
-    _Atomic int64_t floor;          /* what is older is in blocks: INT64_MIN, nothing yet */
+    _Atomic int64_t floor;          /* older ones are late; INT64_MIN: nothing was cut */
+    int64_t cut_end;                /* what is older and in order is read from blocks */
     uint64_t seq;                   /* commits */
 };
 
@@ -105,8 +109,12 @@ struct tsdb {
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
 
-    struct block_set *blocks;  /* guarded by head_lock, refcounted */
-    struct tsdb_status status; /* counters: guarded by head_lock */
+    VEC(struct block *) blocks; /* by time; guarded by head_lock */
+    int blocks_dir;
+    uint32_t last_block;        /* whoever is `working` */
+    bool working;               /* guarded by log: one at a time changes what is on disk */
+    _Atomic uint32_t forgotten; /* how often series were taken out of the head */
+    struct tsdb_status status;  /* counters: guarded by head_lock */
     pthread_t keeper;
     bool has_keeper;
 };
@@ -153,7 +161,7 @@ struct sample {
 struct tsdb_appender {
     struct tsdb *db;
     struct user user;
-    uint32_t number;
+    uint32_t number, forgotten;
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
@@ -169,3 +177,36 @@ void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
+
+/* --- view.c --- */
+void samples_in_order(struct tsdb_samples *s); /* each time once */
+int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
+                     struct err *e) MUST_USE;
+/* All of it, whatever the view saw when it began; returns how many late samples it has taken. */
+uint32_t view_read_head(struct tsdb_view *v, struct series *s, int64_t from_ms, int64_t to_ms,
+                        struct tsdb_samples *out);
+
+/* --- blocks.c: what is on disk besides the head --- */
+/* One at a time cuts, merges, deletes, takes a snapshot. */
+void work_begin(struct tsdb *db);
+void work_end(struct tsdb *db);
+int blocks_load(struct tsdb *db, struct err *e) MUST_USE;
+/* Puts one into the list, by time; takes it. */
+void blocks_add(struct tsdb *db, struct block *b);
+/* Takes one out, with its file. */
+void blocks_remove(struct tsdb *db, uint32_t number);
+int blocks_compact(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+void blocks_retain(struct tsdb *db);
+void blocks_unload_idle(struct tsdb *db);
+
+/* --- cut.c --- */
+/* Everything of the head before `end` becomes blocks. */
+int head_cut(struct tsdb *db, int64_t end, struct err *e) MUST_USE;
+/* When it is time; *any: it was. */
+int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+
+/* --- delete.c --- */
+void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
+int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
+/* Reads 0000002a.del beside the block, if there is one. */
+int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;

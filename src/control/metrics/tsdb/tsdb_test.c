@@ -342,6 +342,121 @@ static void a_damaged_record_costs_itself(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* --- blocks --- */
+
+static void cut(struct tsdb *db, int64_t end_sec)
+{
+    work_begin(db);
+    if (head_cut(db, end_sec * 1000, &e) < 0) {
+        print_error("%s\n", e.msg);
+        fail();
+    }
+    work_end(db);
+}
+
+static void merge_all(struct tsdb *db)
+{
+    bool any = true;
+
+    work_begin(db);
+    while (any) {
+        assert_int_equal(blocks_compact(db, &any, &e), 0);
+    }
+    work_end(db);
+}
+
+static void what_is_cut_is_read_from_blocks(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_status s;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 20, 1000, 350);
+    cut(db, 1300);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 20 * 350);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 20);
+    fill(db, 30, 1350, 50);
+    cut(db, 1400);
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 0);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    fill(db, 30, 1400, 50);
+    merge_all(db);
+    assert_int_equal(db->blocks.len, 3); /* 900 to 1200, and of 1200 to 1500 what there is */
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+}
+
+static void delete_one(struct tsdb *db, const char *value, int64_t from_sec, int64_t to_sec)
+{
+    struct arena a = {0};
+    struct label_matcher m;
+
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_IS, str_of(value), &e), 0);
+    assert_int_equal(tsdb_delete(db, &m, 1, from_sec * 1000, to_sec * 1000, &e), 0);
+    arena_done(&a);
+}
+
+static void what_is_deleted_is_not_read_again(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "1", 1090, 1109);
+    assert_int_equal(count_all(db), 600 - 20);
+    delete_one(db, "2", INT64_MIN / 1000, INT64_MAX / 1000);
+    assert_int_equal(count_all(db), 400 - 20);
+    fill(db, 3, 1200, 10); /* what comes later counts */
+    assert_int_equal(count_all(db), 400 - 20 + 30);
+    tsdb_close(db);
+    for (int turn = 0; turn < 3; turn++) {
+        db = open_db();
+        assert_int_equal(count_all(db), 400 - 20 + 30);
+        if (turn == 0) {
+            cut(db, 1200);
+            assert_int_equal(count_all(db), 400 - 20 + 30);
+        }
+        merge_all(db);
+        assert_int_equal(count_all(db), 400 - 20 + 30);
+        tsdb_close(db);
+    }
+}
+
+static void a_snapshot_is_a_store(void **state UNUSED)
+{
+    struct tsdb *db, *copy;
+    char to[128];
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 10, 1000, 250);
+    cut(db, 1100);
+    delete_one(db, "3", 1050, 1059);
+    (void)snprintf(to, sizeof(to), "%s/snapshot", dir);
+    assert_int_equal(tsdb_snapshot(db, to, &e), 0);
+    fill(db, 10, 1250, 250);
+    cut(db, 1300);
+    copy = tsdb_open(to, &options, &e);
+    assert_non_null(copy);
+    assert_int_equal(count_all(copy), 2490);
+    tsdb_close(copy);
+    assert_int_equal(count_all(db), 4990);
+    assert_int_equal(tsdb_snapshot(db, to, &e), -1); /* it is there */
+    tsdb_close(db);
+}
+
 struct writer {
     struct tsdb *db;
     int first;
@@ -400,6 +515,9 @@ int main(void)
         WITH_DIR(matchers_choose_series),
         WITH_DIR(names_and_values_are_listed),
         WITH_DIR(a_damaged_record_costs_itself),
+        WITH_DIR(what_is_cut_is_read_from_blocks),
+        WITH_DIR(what_is_deleted_is_not_read_again),
+        WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(threads_write_and_read_at_once),
     };
 

@@ -1,21 +1,40 @@
 #include "tsdb/choose.h"
 #include "tsdb/tsdb_priv.h"
 
+#include "base/clock.h"
+
 #include <string.h>
+
+/* Where a series is in a block; those of one series are chained by number, from 1. */
+struct block_ref {
+    uint32_t block, series, next;
+};
 
 /* A series that was found: where its samples are. */
 struct found_series {
-    struct series *head; /* NULL: only in blocks */
-    uint32_t appended;   /* what of it the view sees */
+    struct series *head;  /* NULL: only in blocks */
+    uint32_t appended;    /* what of it the view sees */
+    uint32_t first, last; /* block_ref; 0: none */
+};
+
+struct view_block {
+    struct block *b;
+    struct block_index *index; /* NULL: not asked for yet, or it cannot be read */
+    bool failed;
+    struct block_cursor at;
 };
 
 struct tsdb_view {
     struct tsdb *db;
     struct user user;
     int64_t from_ms, to_ms;
+    int64_t cut_end; /* of the head when it began */
     struct index *index;
     VEC(struct chunk_file *) files;
+    VEC(struct view_block) blocks; /* by time */
     VEC(struct found_series) found;
+    VEC(struct block_ref) refs;
+    VEC(struct deleted_range) deleted; /* of the series that is read */
     struct tsdb_samples scratch;
 };
 
@@ -29,10 +48,19 @@ struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms
     v->user.is_view = true;
     WITH_LOCK(&db->head_lock);
     users_enter(db, &v->user);
+    v->cut_end = db->head.cut_end;
     v->index = index_ref(db->head.index);
     for (size_t i = 0; i < db->chunks.files.len; i++) {
         *vec_push(&v->files) = db->chunks.files.p[i];
         db->chunks.files.p[i]->refs++;
+    }
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        struct block *b = db->blocks.p[i];
+
+        if (b->meta.min_ts <= to_ms && b->meta.max_ts > from_ms) {
+            b->refs++;
+            *vec_push(&v->blocks) = (struct view_block){.b = b};
+        }
     }
     return v;
 }
@@ -48,8 +76,16 @@ void tsdb_view_close(struct tsdb_view *v)
     for (size_t i = 0; i < v->files.len; i++) {
         chunk_file_unref(v->files.p[i]);
     }
+    for (size_t i = 0; i < v->blocks.len; i++) {
+        block_cursor_done(&v->blocks.p[i].at);
+        block_index_unref(v->blocks.p[i].index);
+        block_unref(v->blocks.p[i].b);
+    }
     vec_done(&v->files);
+    vec_done(&v->blocks);
     vec_done(&v->found);
+    vec_done(&v->refs);
+    vec_done(&v->deleted);
     index_unref(v->index);
     tsdb_samples_done(&v->scratch);
     free(v);
@@ -124,13 +160,6 @@ static const struct index_ops head_ops = {head_pair, head_values, head_series_of
 
 /* --- what the view sees of a series --- */
 
-/* The first change after the view began says how much there was; by number of the series. */
-struct before {
-    struct id_table by_id;
-    const struct undo *undo;
-    const size_t *at; /* of entry k in `undo` */
-};
-
 static int by_id_then_seq(const void *a, const void *b)
 {
     const struct undo *x = a, *y = b;
@@ -173,7 +202,7 @@ static bool is_seen(const struct tsdb_view *v, const struct series *s, uint32_t 
     return s->first_ts <= v->to_ms &&
            (atomic_load_explicit(&s->last_ts, memory_order_relaxed) > v->from_ms ||
             s->late != NULL) &&
-           (s->first_ts != INT64_MAX) && (appended > 0 || s->late != NULL);
+           s->first_ts != INT64_MAX && (appended > 0 || s->late != NULL);
 }
 
 /* Chosen series that have something for the view. */
@@ -195,7 +224,8 @@ static void find_in_head(struct tsdb_view *v, const struct ids *chosen, struct a
             continue;
         }
         out[*len] = (struct tsdb_found){head_labels(v->index, s, a), v->found.len};
-        *vec_push(&v->found) = (struct found_series){s, u != NULL ? u->appended : s->appended};
+        *vec_push(&v->found) =
+            (struct found_series){.head = s, .appended = u != NULL ? u->appended : s->appended};
         (*len)++;
     }
     free(undo);
@@ -207,23 +237,141 @@ static int by_labels(const void *a, const void *b)
                       ((const struct tsdb_found *)b)->labels);
 }
 
-int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct arena *a,
-                struct tsdb_found **out, size_t *len, struct err *e)
+int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
+                     struct err *e)
+{
+    return choose_series(&head_ops, v, m, n, out, e);
+}
+
+static int select_head(struct tsdb_view *v, const struct label_matcher *m, size_t n,
+                       struct arena *a, struct tsdb_found **out, size_t *len, struct err *e)
 {
     struct ids chosen = {0};
-    struct tsdb_found *found;
-    size_t kept = 0;
 
+    *len = 0;
     if (choose_series(&head_ops, v, m, n, &chosen, e) < 0) {
         ids_done(&chosen);
         return -1;
     }
-    found = arena_new_array(a, struct tsdb_found, chosen.len + 1);
-    find_in_head(v, &chosen, a, found, &kept);
+    *out = arena_new_array(a, struct tsdb_found, chosen.len + 1);
+    find_in_head(v, &chosen, a, *out, len);
     ids_done(&chosen);
-    qsort(found, kept, sizeof(*found), by_labels);
+    qsort(*out, *len, sizeof(**out), by_labels);
+    return 0;
+}
+
+/* --- what blocks have --- */
+
+static void note_damage(struct tsdb *db, uint64_t places)
+{
+    WITH_LOCK(&db->head_lock);
+    db->status.damaged += places;
+}
+
+static struct block_index *known_index(struct tsdb *db, struct block *b)
+{
+    WITH_LOCK(&db->head_lock);
+    if (b->index != NULL) {
+        b->index->refs++;
+    }
+    b->used_mono_ms = clock_mono_ms();
+    return b->index;
+}
+
+/* NULL: it cannot be read, which is noted; the rest is served. */
+static struct block_index *index_of(struct tsdb_view *v, struct view_block *vb)
+{
+    struct err e;
+
+    if (vb->index != NULL || vb->failed) {
+        return vb->index;
+    }
+    vb->index = known_index(v->db, vb->b);
+    if (vb->index != NULL) {
+        return vb->index;
+    }
+    vb->index = block_index_load(vb->b, &e);
+    if (vb->index == NULL) {
+        vb->failed = true;
+        note_damage(v->db, 1);
+        return NULL;
+    }
+    WITH_LOCK(&v->db->head_lock);
+    if (vb->b->index == NULL) {
+        vb->b->index = vb->index;
+        vb->index->refs++;
+    }
+    return vb->index;
+}
+
+/* Puts the series of a block, which are in the order of labels, among those that were found. */
+static void merge_block(struct tsdb_view *v, uint32_t block, const struct ids *chosen,
+                        struct arena *a, struct tsdb_found **found, size_t *len)
+{
+    const struct block_index *x = v->blocks.p[block].index;
+    struct tsdb_found *merged = arena_new_array(a, struct tsdb_found, *len + chosen->len + 1);
+    size_t i = 0, n = 0;
+
+    for (size_t k = 0; k < chosen->len; k++) {
+        uint32_t series = chosen->p[k], ref;
+        struct labels l;
+        struct found_series *f;
+
+        if (!block_has(x, series, v->from_ms, v->to_ms)) {
+            continue;
+        }
+        l = block_labels(x, series, a);
+        while (i < *len && labels_cmp((*found)[i].labels, l) < 0) {
+            merged[n++] = (*found)[i++];
+        }
+        if (i == *len || labels_cmp((*found)[i].labels, l) != 0) {
+            merged[n++] = (struct tsdb_found){l, v->found.len};
+            *vec_push(&v->found) = (struct found_series){0};
+        } else {
+            merged[n++] = (*found)[i++];
+        }
+        *vec_push(&v->refs) = (struct block_ref){block, series, 0};
+        ref = (uint32_t)v->refs.len;
+        f = &v->found.p[merged[n - 1].id];
+        if (f->first == 0) {
+            f->first = ref;
+        } else {
+            v->refs.p[f->last - 1].next = ref;
+        }
+        f->last = ref;
+    }
+    while (i < *len) {
+        merged[n++] = (*found)[i++];
+    }
+    *found = merged;
+    *len = n;
+}
+
+int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct arena *a,
+                struct tsdb_found **out, size_t *len, struct err *e)
+{
+    struct tsdb_found *found = NULL;
+    size_t n_found = 0;
+
+    if (select_head(v, m, n, a, &found, &n_found, e) < 0) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < v->blocks.len; i++) {
+        SCOPED(ids_done) struct ids chosen = {0};
+        struct block_index *x = index_of(v, &v->blocks.p[i]);
+
+        if (x == NULL) {
+            continue;
+        }
+        if (choose_series(&block_ops, x, m, n, &chosen, e) < 0) {
+            return -1;
+        }
+        if (chosen.len > 0) {
+            merge_block(v, i, &chosen, a, &found, &n_found);
+        }
+    }
     *out = found;
-    *len = kept;
+    *len = n_found;
     return 0;
 }
 
@@ -279,12 +427,6 @@ static int read_chunk(struct tsdb_view *v, uint64_t at, char *room, struct chunk
     return chunk_parse(bytes, c, e) < 0 ? -1 : 1;
 }
 
-static void note_damage(struct tsdb *db)
-{
-    WITH_LOCK(&db->head_lock);
-    db->status.damaged++;
-}
-
 /* The chunks of a chain that reach behind `from_ms`, newest first, into the scratch space. */
 static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t at, int64_t from_ms,
                          uint32_t hidden, struct part *parts, size_t *n_parts, size_t max_parts)
@@ -303,7 +445,7 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
         reserve(out, CHUNK_SAMPLES);
         if (rc < 0 || c.series != s->id || c.before >= at ||
             chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0) {
-            note_damage(v->db);
+            note_damage(v->db, 1);
             return;
         }
         if (c.max_ts <= from_ms) {
@@ -322,12 +464,24 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
 
 enum { PARTS_MAX = 16384 }; /* of 64 samples: 12 days of seconds */
 
-static void emit(const struct tsdb_samples *from, struct part p, int64_t from_ms, int64_t to_ms,
+static bool is_deleted(const struct tsdb_view *v, int64_t ts)
+{
+    for (size_t i = 0; i < v->deleted.len; i++) {
+        if (ts >= v->deleted.p[i].from && ts <= v->deleted.p[i].to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void emit(const struct tsdb_view *v, struct part p, int64_t from_ms, int64_t to_ms,
                  struct tsdb_samples *out)
 {
+    const struct tsdb_samples *from = &v->scratch;
+
     reserve(out, p.len);
     for (size_t i = p.start; i < p.start + p.len; i++) {
-        if (from->ts_ms[i] > from_ms && from->ts_ms[i] <= to_ms) {
+        if (from->ts_ms[i] > from_ms && from->ts_ms[i] <= to_ms && !is_deleted(v, from->ts_ms[i])) {
             out->ts_ms[out->len] = from->ts_ms[i];
             out->v[out->len++] = from->v[i];
         }
@@ -338,6 +492,7 @@ static void emit(const struct tsdb_samples *from, struct part p, int64_t from_ms
 struct in_memory {
     struct part open, late;
     uint64_t chunks, late_chunks;
+    uint32_t late_appended;
     uint32_t hidden; /* newer than the view, not in the open run */
 };
 
@@ -359,6 +514,13 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
     m->hidden = s->appended - f->appended;
     m->chunks = s->chunks;
     m->late_chunks = s->late_chunks;
+    m->late_appended = s->late_appended;
+    v->deleted.len = 0;
+    for (size_t i = 0; i < v->db->deleted.len; i++) {
+        if (v->db->deleted.p[i].id == s->id) {
+            *vec_push(&v->deleted) = v->db->deleted.p[i];
+        }
+    }
     if (m->hidden < m->open.len) {
         m->open.len -= m->hidden;
         m->hidden = 0;
@@ -368,26 +530,32 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
     }
 }
 
-static void read_head(struct tsdb_view *v, const struct found_series *f, int64_t from_ms,
-                      int64_t to_ms, struct tsdb_samples *out)
+/* Returns what of the late ones was there. */
+static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int64_t from_ms,
+                          int64_t to_ms, struct tsdb_samples *out)
 {
     struct part *parts = xnew_array(struct part, PARTS_MAX);
     size_t in_order = 0, all;
+    int64_t in_order_from = from_ms;
     struct in_memory m;
 
+    if (v->cut_end != INT64_MIN && v->cut_end - 1 > from_ms) {
+        in_order_from = v->cut_end - 1;
+    }
     copy_memory(v, f, &m);
-    gather_chain(v, f->head, m.chunks, from_ms, m.hidden, parts, &in_order, PARTS_MAX);
+    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden, parts, &in_order, PARTS_MAX);
     all = in_order;
     gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0, parts, &all, PARTS_MAX);
     for (size_t i = in_order; i > 0; i--) {
-        emit(&v->scratch, parts[i - 1], from_ms, to_ms, out);
+        emit(v, parts[i - 1], in_order_from, to_ms, out);
     }
-    emit(&v->scratch, m.open, from_ms, to_ms, out);
+    emit(v, m.open, in_order_from, to_ms, out);
     for (size_t i = all; i > in_order; i--) {
-        emit(&v->scratch, parts[i - 1], from_ms, to_ms, out);
+        emit(v, parts[i - 1], from_ms, to_ms, out);
     }
-    emit(&v->scratch, m.late, from_ms, to_ms, out);
+    emit(v, m.late, from_ms, to_ms, out);
     free(parts);
+    return m.late_appended;
 }
 
 /* --- each time once, by time --- */
@@ -405,7 +573,7 @@ static int by_time(const void *a, const void *b)
     return x->ts != y->ts ? (x->ts < y->ts ? -1 : 1) : x->place < y->place ? -1 : 1;
 }
 
-static void put_in_order(struct tsdb_samples *s)
+void samples_in_order(struct tsdb_samples *s)
 {
     struct placed *p;
     size_t i = 1, kept = 0;
@@ -437,11 +605,38 @@ int tsdb_read(struct tsdb_view *v, const struct tsdb_found *series, int64_t from
     const struct found_series *f = &v->found.p[series->id];
 
     out->len = 0;
-    if (f->head != NULL) {
-        read_head(v, f, from_ms, to_ms, out);
+    for (uint32_t r = f->first; r != 0; r = v->refs.p[r - 1].next) {
+        const struct block_ref *ref = &v->refs.p[r - 1];
+        struct view_block *vb = &v->blocks.p[ref->block];
+        uint64_t damaged = 0;
+
+        if (vb->b->meta.min_ts <= to_ms && vb->b->meta.max_ts > from_ms) {
+            block_read(vb->b, vb->index, ref->series, from_ms, to_ms, &vb->at, out, &damaged);
+        }
+        if (damaged > 0) {
+            note_damage(v->db, damaged);
+        }
     }
-    put_in_order(out);
+    if (f->head != NULL) {
+        (void)read_head(v, f, from_ms, to_ms, out);
+    }
+    samples_in_order(out);
     return 0;
+}
+
+uint32_t view_read_head(struct tsdb_view *v, struct series *s, int64_t from_ms, int64_t to_ms,
+                        struct tsdb_samples *out)
+{
+    struct found_series f = {.head = s};
+    uint32_t late;
+
+    lock_take(&v->db->head_lock);
+    f.appended = s->appended;
+    lock_drop(&v->db->head_lock);
+    out->len = 0;
+    late = read_head(v, &f, from_ms, to_ms, out);
+    samples_in_order(out);
+    return late;
 }
 
 /* --- names and values --- */
@@ -528,6 +723,21 @@ static void of_head(struct tsdb_view *v, const struct wanted *w, struct map *see
     }
 }
 
+static void of_blocks(struct tsdb_view *v, const struct wanted *w, struct map *seen)
+{
+    for (size_t i = 0; i < v->blocks.len; i++) {
+        const struct block_index *x = index_of(v, &v->blocks.p[i]);
+
+        for (uint32_t k = 0; x != NULL && k < x->n_pairs; k++) {
+            const struct block_pair *p = &x->pairs[k];
+
+            if (w->names ? k == 0 || p->name.p != p[-1].name.p : str_eq(p->name, w->name)) {
+                add_text(seen, w->names ? p->name : p->value);
+            }
+        }
+    }
+}
+
 static int list_texts(struct tsdb_view *v, const struct wanted *w, const struct label_matcher *m,
                       size_t n, size_t limit, struct arena *a, struct str **out, size_t *len,
                       struct err *e)
@@ -544,6 +754,7 @@ static int list_texts(struct tsdb_view *v, const struct wanted *w, const struct 
         }
     } else {
         of_head(v, w, &seen);
+        of_blocks(v, w, &seen);
     }
     p = arena_new_array(a, struct str, seen.len + 1);
     for (size_t i = 0; map_next(&seen, &i, &key, &value);) {
