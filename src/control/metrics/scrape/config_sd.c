@@ -100,8 +100,8 @@ int config_groups(struct arena *a, struct str text, const char *name, struct tar
                   size_t *n, struct err *e)
 {
     struct decoder d = {.a = a, .file = name, .e = e};
-    struct yaml_node *root =
-        yaml_parse_up_to(a, text, LIMIT_SCRAPE_CONFIG_BYTES, LIMIT_SCRAPE_CONFIG_NODES, e);
+    struct yaml_node *root = yaml_parse_up_to(a, text, LIMIT_SCRAPE_CONFIG_BYTES,
+                                              LIMIT_SCRAPE_CONFIG_NODES, YAML_ALIASES, e);
     size_t i = 0, targets = 0;
 
     if (root == NULL) {
