@@ -399,6 +399,8 @@ int verb_webhook_trust(struct cli *c, struct err *e);
 int verb_webhook_ping(struct cli *c, struct err *e);
 int verb_webhook_log(struct cli *c, struct err *e);
 int verb_webhook_redeliver(struct cli *c, struct err *e);
+/* metrics_config.c */
+int verb_metrics_check_config(struct cli *c, struct err *e);
 /* metrics_rules.c */
 int verb_metrics_check_rules(struct cli *c, struct err *e);
 int verb_metrics_test(struct cli *c, struct err *e);

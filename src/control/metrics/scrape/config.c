@@ -134,7 +134,7 @@ static struct yaml_node *parse_file(const struct decoder *d, const char *path)
 
     if (fs_read(AT_FDCWD, path, &b, d->e) == 0) {
         root = yaml_parse_up_to(d->a, buf_str(&b), LIMIT_SCRAPE_CONFIG_BYTES,
-                                LIMIT_SCRAPE_CONFIG_NODES, d->e);
+                                LIMIT_SCRAPE_CONFIG_NODES, YAML_ALIASES, d->e);
         if (root == NULL) {
             (void)err_wrap(d->e, "%s", path);
         }
@@ -777,7 +777,7 @@ static int read_own(struct config *c, const char *own, struct err *e)
     struct decoder d = {.a = &c->arena, .file = "own targets", .e = e};
     struct global g;
     struct yaml_node *root = yaml_parse_up_to(&c->arena, str_of(own), LIMIT_SCRAPE_CONFIG_BYTES,
-                                              LIMIT_SCRAPE_CONFIG_NODES, e);
+                                              LIMIT_SCRAPE_CONFIG_NODES, YAML_ALIASES, e);
 
     return root == NULL || read_global(&d, yaml_get(root, "global"), &g) < 0
                ? -1

@@ -100,8 +100,8 @@ int config_groups(struct arena *a, struct str text, const char *name, struct tar
                   size_t *n, struct err *e)
 {
     struct decoder d = {.a = a, .file = name, .e = e};
-    struct yaml_node *root =
-        yaml_parse_up_to(a, text, LIMIT_SCRAPE_CONFIG_BYTES, LIMIT_SCRAPE_CONFIG_NODES, e);
+    struct yaml_node *root = yaml_parse_up_to(a, text, LIMIT_SCRAPE_CONFIG_BYTES,
+                                              LIMIT_SCRAPE_CONFIG_NODES, YAML_ALIASES, e);
     size_t i = 0, targets = 0;
 
     if (root == NULL) {
@@ -272,7 +272,14 @@ static int k8s_namespaces(const struct decoder *d, const struct yaml_node *n, vo
         {"names", KEY_STRS, offsetof(struct sd_config, namespaces.names), NULL, NULL},
     };
 
-    return decode_map(d, n, keys, ARRAY_LEN(keys), out);
+    const struct sd_config *c = out;
+
+    if (decode_map(d, n, keys, ARRAY_LEN(keys), out) < 0) {
+        return -1;
+    }
+    return c->namespaces.own && c->namespaces.names.len > 0
+               ? decode_refuse(d, n, "own_namespace and names stand side by side: keep one")
+               : 0;
 }
 
 static int k8s_attach(const struct decoder *d, const struct yaml_node *n, void *out)

@@ -159,6 +159,31 @@ static void what_we_do_not_have_is_refused_with_its_line(void **state UNUSED)
     }
 }
 
+static void anchors_and_merges_stand_for_what_they_name(void **state UNUSED)
+{
+    struct config *c = read_text("scrape_configs:\n"
+                                 "- &base\n"
+                                 "  job_name: a\n"
+                                 "  scrape_interval: 5s\n"
+                                 "  relabel_configs: &rules\n"
+                                 "  - {action: drop, source_labels: [x], regex: y}\n"
+                                 "- job_name: b\n"
+                                 "  relabel_configs: *rules\n"
+                                 "- <<: *base\n"
+                                 "  job_name: c\n");
+
+    if (c == NULL) {
+        fail_msg("%s", e.msg);
+    }
+    assert_int_equal(c->n_scrape, 3);
+    assert_int_equal(c->scrape[1].relabel.len, 1);
+    assert_int_equal(c->scrape[2].interval_ms, 5000);
+    assert_true(str_eq_c(c->scrape[2].job_name, "c"));
+    config_unref(c);
+    assert_null(read_text("a: &a [*a]\n"));
+    assert_null(read_text("a: *b\n"));
+}
+
 static void durations_are_read_and_written(void **state UNUSED)
 {
     static const struct {
@@ -209,6 +234,7 @@ int main(void)
         cmocka_unit_test(defaults_are_prometheus),
         cmocka_unit_test(global_is_what_jobs_begin_with),
         cmocka_unit_test(what_we_do_not_have_is_refused_with_its_line),
+        cmocka_unit_test(anchors_and_merges_stand_for_what_they_name),
         cmocka_unit_test(durations_are_read_and_written),
         cmocka_unit_test(groups_are_yaml_and_json),
     };

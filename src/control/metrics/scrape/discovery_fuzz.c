@@ -1,10 +1,25 @@
-/* discovery: answers of DNS and of Docker give targets or an error. The first byte chooses. */
+/* discovery: answers of DNS, Docker and Kubernetes give targets or an error. The first byte
+ * chooses. */
+#include "base/json.h"
 #include "scrape/sd_dns.h"
 #include "scrape/sd_docker.h"
+#include "scrape/sd_kubernetes.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int read_kubernetes(struct arena *a, struct str in, unsigned role, struct target_group *g,
+                           struct err *e)
+{
+    static const struct str roles[] = {STR("node"),      STR("pod"),           STR("service"),
+                                       STR("endpoints"), STR("endpointslice"), STR("ingress")};
+    struct sd_config c = {.role = roles[role], .attach_node = true, .attach_namespace = true};
+    SCOPED(json_decrefp) json_t *all = json_parse(in, e);
+    struct k8s_lists l = {all, all, all, all, all};
+
+    return all == NULL ? -1 : sd_kubernetes_read(a, &c, &l, g, e);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -19,7 +34,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) {
         return 0;
     }
-    if (data[0] % 6 < 5) {
+    if (data[0] % 12 >= 6) {
+        rc = read_kubernetes(&a, in, data[0] % 12 - 6, &g, &e);
+    } else if (data[0] % 6 < 5) {
         rc = sd_dns_read(&a, in, STR("x"), types[data[0] % 6], 80, &g, &e);
     } else {
         struct str first = str_cut(&rest, '\n');

@@ -65,7 +65,7 @@ static int check_labels(struct intake *in, struct labels *s)
         return err_set(in->e, ERR_INVALID, "%s", why.msg);
     }
     if (labels_get(all, STR(LABEL_NAME)).len == 0) {
-        return err_set(in->e, ERR_INVALID, "a series has no " LABEL_NAME);
+        return err_set(in->e, ERR_INVALID, "a series has no __name__");
     }
     if (all.len > LIMIT_SERIES_LABELS) {
         return err_set(in->e, ERR_LIMIT, "a series has more than %d labels: %.*s",
