@@ -89,12 +89,39 @@
 /* metrics */
 #define LIMIT_LABEL_NAME_BYTES 4096
 #define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
-#define LIMIT_SERIES_LABELS 128       /* GPU and Kubernetes targets have up to 40 */
-#define LIMIT_REGEX_BYTES (64 * KIB)  /* "a|b|c|..." of a dashboard's variable */
-#define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
-#define LIMIT_QUERY_NOTES 10          /* warnings and infos of a query */
+#define LIMIT_SERIES_LABELS 128           /* GPU and Kubernetes targets have up to 40 */
+#define LIMIT_REGEX_BYTES (64 * KIB)      /* "a|b|c|..." of a dashboard's variable */
+#define LIMIT_QUERY_BYTES (128 * KIB)     /* of PromQL: generated dashboards have 20 */
+#define LIMIT_QUERY_NOTES 10              /* warnings and infos of a query */
+#define LIMIT_RULE_REPORT_BYTES (4 * MIB) /* of what failed in a file of tests */
+#define LIMIT_TEST_POINTS 1000000         /* values on a line of a test of rules */
 #define LIMIT_QUERY_DEPTH 150  /* levels of nesting: the parser recurses, 2 KiB of stack each */
 #define LIMIT_QUERY_HEIGHT 400 /* of the tree: a + b + c + ... is as high as it is long */
+
+/* scraping */
+#define LIMIT_SCRAPE_CONFIG_BYTES (16 * MIB) /* generated for Kubernetes: 1 MB and more */
+#define LIMIT_SCRAPE_CONFIG_NODES 1000000
+#define LIMIT_SCRAPE_FILES 10000            /* that one pattern names */
+#define LIMIT_SCRAPE_TARGETS 100000         /* of a pool before relabeling */
+#define LIMIT_SCRAPE_DROPPED 1000           /* of a pool, shown */
+#define LIMIT_SCRAPE_METADATA 100000        /* in one answer */
+#define LIMIT_SCRAPE_TARGET_METADATA 20000  /* families kept of a target */
+#define LIMIT_SCRAPE_BODY_BYTES (256 * MIB) /* of a page: 2.5 million samples */
+#define LIMIT_DISCOVERY_BYTES (64 * MIB)    /* of an answer of Kubernetes: 10,000 pods */
+#define LIMIT_RELABEL_RULES 1000
+#define LIMIT_RELABEL_LABELS 4096                 /* on the way: annotations of Kubernetes */
+#define LIMIT_REMOTE_WRITE_BYTES (32 * MIB)       /* packed */
+#define LIMIT_REMOTE_WRITE_WHOLE_BYTES (32 * MIB) /* as in Prometheus */
+
+/* metrics over HTTP */
+#define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */
+#define LIMIT_QUERIES_WAITING                                                                      \
+    64                    /* each holds a worker: the others are for those who do not query */
+#define LIMIT_MATCHES 100 /* match[] of one request */
+#define LIMIT_ANSWERS_BYTES                                                                        \
+    (512 * MIB) /* of answers that wait for slow clients; then queries wait */
+#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: one series with the longest labels  \
+                                             */
 
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */

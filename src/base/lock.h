@@ -21,9 +21,15 @@
     X(supply)                                                                                      \
     X(webhooks)                                                                                    \
     X(access)                                                                                      \
+    X(metrics)                                                                                     \
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(rules)                                                                                       \
+    X(scrape)                                                                                      \
+    X(discovery)                                                                                   \
+    X(tsdb_log)                                                                                    \
+    X(tsdb_head)                                                                                   \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,

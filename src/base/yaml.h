@@ -18,5 +18,10 @@ struct yaml_node {
 
 /* All in the arena. The text may be freed afterwards. The error names line and column. */
 struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e) MUST_USE;
+/* Files that an administrator wrote: with other limits, and with aliases, whose copies count. */
+enum yaml_aliases { YAML_NO_ALIASES, YAML_ALIASES };
+struct yaml_node *yaml_parse_up_to(struct arena *a, struct str text, size_t max_bytes,
+                                   size_t max_nodes, enum yaml_aliases aliases,
+                                   struct err *e) MUST_USE;
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key); /* or NULL */
 bool yaml_is_null(const struct yaml_node *n); /* NULL, or an unquoted empty, ~ or null */

@@ -6,6 +6,7 @@
 #include "main/console.h"
 #include "main/main_priv.h"
 #include "main/system_http.h"
+#include "metrics/api/metrics.h"
 #include "net/http.h"
 #include "net/schema.h"
 #include "registry/registry.h"
@@ -27,6 +28,7 @@ const struct openapi_part openapi_parts[] = {
     {supply_routes, supply_schemas},
     {webhooks_routes, webhooks_schemas},
     {replication_routes, replication_schemas},
+    {metrics_routes, metrics_schemas},
     {harbor_routes, NULL},
     {volume_routes, volume_schemas},
     {jobs_routes, jobs_schemas},
@@ -66,6 +68,17 @@ static const struct parameter {
     {"stderr", "boolean", "false: its error output is dropped."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
     {"format", "'ndjson' | 'csv'", "Lines of JSON (also when not given), or CSV."},
+    {"query", "string", "An expression of PromQL."},
+    {"time", "string", "Seconds since 1970 or RFC 3339; now when not given."},
+    {"start", "string", "From when on: seconds since 1970 or RFC 3339."},
+    {"end", "string", "Until when: seconds since 1970 or RFC 3339."},
+    {"step", "string", "From one moment to the next: seconds, or such as 5m."},
+    {"timeout", "string", "After which a query is ended: seconds, or such as 30s."},
+    {"match[]", "[string]", "A selector of series; given again for each."},
+    {"metric", "string", "Only of this metric."},
+    {"limit_per_metric", "integer", "At most so many of each metric."},
+    {"scrapePool", "string", "Only of this scrape job."},
+    {"match_target", "string", "Only of targets that this selector finds."},
     {"recursive", "'1'", "1: a directory with all that is in it."},
 };
 

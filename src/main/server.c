@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "jobs/jobs.h"
 #include "main/wire.h"
+#include "metrics/api/metrics.h"
 #include "net/http.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
@@ -48,8 +49,8 @@ const struct cfg_item server_config[] = {
 };
 
 const struct cfg_item *const all_config[] = {
-    server_config, access_config, registry_config, replication_config, webhooks_config,
-    jobs_config,   NULL};
+    server_config,   access_config, registry_config, replication_config,
+    webhooks_config, jobs_config,   metrics_config,  NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 
@@ -150,6 +151,7 @@ static int serve(const struct boot *b, int socket, const sigset_t *stop, struct 
         wire_close(w);
         return -1;
     }
+    wire_serves(w, b->cfg);
     log_info("server.ready", "port=%u start_ms=%lld state=%s", http_server_port(wire_http(w)),
              (long long)(clock_mono_ms() - began_ms), b->state_dir);
     wait_for_stop(w, stop);

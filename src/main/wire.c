@@ -12,16 +12,22 @@
 #include "harbor/harbor.h"
 #include "helper/helper.h"
 #include "jobs/jobs.h"
+#include "labels/labels.h"
 #include "main/console.h"
+#include "main/own_scrape.h"
 #include "main/system_http.h"
+#include "metrics/api/metrics.h"
 #include "net/http.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "rootfs/rootfs.h"
+#include "rules/rules.h"
 #include "runtime/runtime.h"
+#include "scrape/scrape.h"
 #include "secrets/secrets.h"
 #include "state/state.h"
 #include "supply/supply.h"
+#include "tsdb/tsdb.h"
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
@@ -52,7 +58,13 @@ struct wire {
     struct jobs *jobs;
     bool is_offline; /* wire_check */
     struct system_http system;
-    struct http_mount mounts[11];
+    struct tsdb *tsdb;
+    struct scrape *scrape;
+    struct rules *rules;
+    struct arena rules_arena; /* external labels, as long as the rules */
+    struct metrics *metrics;
+    struct own_scrape own_scrape;
+    struct http_mount mounts[12];
     struct harbor harbor;
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
@@ -171,9 +183,32 @@ static int add_metrics(void *ctx, struct state_db *db, struct buf *out, struct e
     if (w->http != NULL) {
         http_server_metrics(w->http, out);
     }
+    if (w->metrics != NULL) {
+        scrape_metrics(w->scrape, out);
+        metrics_own(w->metrics, out);
+    }
     return webhooks_metrics(db, out, e) < 0 || replication_metrics(db, out, e) < 0
                ? -1
                : supply_metrics(db, out, e);
+}
+
+static int projects_seen(void *ctx, const struct principal *who, struct arena *a,
+                         struct str **names, size_t *n, struct err *e)
+{
+    const struct wire *w = ctx;
+
+    return access_projects_of(w->access, who, PERM_METRIC_READ, a, names, n, e);
+}
+
+/* Our own scraper, or somebody with a JWT of the registry. */
+static int bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
+                  struct err *e)
+{
+    struct wire *w = ctx;
+
+    return own_scrape_is(&w->own_scrape, token, out)
+               ? 1
+               : registry_bearer(w->registry, r, token, out, e);
 }
 
 static int restoring(void *ctx UNUSED, struct state_db *db, const struct registry_restore *x,
@@ -208,6 +243,17 @@ static bool still_may(void *ctx, const struct principal *who, enum perm perm, st
     return access_still_may(w->access, who, perm, project);
 }
 
+/* Whoever makes a project of the same name later must not see them. */
+static int forget_series(struct wire *w, struct str name, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct label_matcher m;
+
+    return label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0
+               ? -1
+               : tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e);
+}
+
 static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
@@ -216,6 +262,9 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
         registry_project_gone(w->registry, id, name, e) < 0 ||
         supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
+        return -1;
+    }
+    if (forget_series(w, name, e) < 0) {
         return -1;
     }
     http_events_forget(w->events, name);
@@ -483,7 +532,8 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
     if (w->registry == NULL) {
         return -1;
     }
-    access_set_bearer(w->access, registry_bearer, w->registry);
+    own_scrape_init(&w->own_scrape);
+    access_set_bearer(w->access, bearer, w);
     return open_supply(w, b, e);
 }
 
@@ -544,6 +594,67 @@ static const char *path_or_null(const struct cfg *c, const char *key)
     return s.len > 0 ? s.p : NULL;
 }
 
+/* The rule files that the scrape configuration names. */
+static int open_rules(struct wire *w, const struct boot *b, struct err *e)
+{
+    struct arena *a = &w->rules_arena;
+    struct str *files;
+    const char **paths;
+    size_t n;
+
+    scrape_rule_files(w->scrape, a, &files, &n);
+    if (n == 0) {
+        return 0;
+    }
+    paths = arena_new_array(a, const char *, n);
+    for (size_t i = 0; i < n; i++) {
+        paths[i] = arena_strdup(a, files[i]);
+    }
+    w->rules = rules_open(
+        &(struct rules_parts){.db = w->tsdb,
+                              .files = paths,
+                              .n_files = n,
+                              .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                              .max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples"),
+                              .external = scrape_external_labels(w->scrape, a),
+                              .external_url = STR_EMPTY},
+        e);
+    return w->rules != NULL ? 0 : err_wrap(e, "rule_files of metrics.scrape_config");
+}
+
+static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
+{
+    const struct tsdb_options o = {.retention_ms = cfg_i64(b->cfg, "metrics.retention") * 1000,
+                                   .retention_bytes = cfg_i64(b->cfg, "metrics.retention_bytes"),
+                                   .block_ms = 2 * 3600 * 1000,
+                                   .out_of_order_ms =
+                                       cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
+                                   .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
+
+    w->tsdb = tsdb_open("metrics", &o, e);
+    if (w->tsdb == NULL) {
+        return -1;
+    }
+    w->scrape = scrape_start(
+        &(struct scrape_options){.db = w->tsdb,
+                                 .config_file = path_or_null(b->cfg, "metrics.scrape_config"),
+                                 .dir = "metrics/remote_write"},
+        e);
+    if (w->scrape == NULL) {
+        return err_wrap(e, "metrics.scrape_config");
+    }
+    if (open_rules(w, b, e) < 0) {
+        return -1;
+    }
+    w->metrics =
+        metrics_new(&(struct metrics_parts){.db = w->tsdb,
+                                            .scrape = w->scrape,
+                                            .rules = w->rules,
+                                            .cfg = b->cfg,
+                                            .hooks = {.ctx = w, .projects = projects_seen}});
+    return 0;
+}
+
 static int open_http(struct wire *w, const struct boot *b, struct err *e)
 {
     w->mounts[0] = (struct http_mount){system_routes, &w->system, NULL};
@@ -558,7 +669,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
     w->harbor = (struct harbor){w->state,       w->access, w->registry, w->webhooks,
                                 w->replication, w->supply, w->content,  b->cfg};
     w->mounts[9] = (struct http_mount){harbor_routes, &w->harbor, &harbor_style};
-    w->mounts[10] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[10] = (struct http_mount){metrics_routes, w->metrics, &metrics_style};
+    w->mounts[11] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -587,7 +699,7 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e)
 
     lock_init(&w->lock, LOCK_wire);
     if (open_foundation(w, b, e) < 0 || open_compute(w, b, socket, e) < 0 ||
-        open_replication(w, b, e) < 0 || open_http(w, b, e) < 0) {
+        open_replication(w, b, e) < 0 || open_metrics(w, b, e) < 0 || open_http(w, b, e) < 0) {
         wire_close(w);
         return NULL;
     }
@@ -610,6 +722,17 @@ int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct er
 struct http_server *wire_http(struct wire *w)
 {
     return w->http;
+}
+
+void wire_serves(struct wire *w, const struct cfg *cfg)
+{
+    SCOPED(buf_done) struct buf yaml = BUF_MAX(4096);
+    struct err e;
+
+    own_scrape_config(&w->own_scrape, cfg, http_server_port(w->http), &yaml);
+    if (scrape_set_own(w->scrape, yaml.p, &e) < 0) {
+        log_warn("metrics.own_failed", "%s; this server does not scrape itself", e.msg);
+    }
 }
 
 int wire_is_first_start(struct wire *w, struct err *e)
@@ -663,6 +786,11 @@ void wire_close(struct wire *w)
     }
     registry_stop(w->registry);
     http_server_close(w->http);
+    metrics_free(w->metrics);
+    rules_close(w->rules);
+    arena_done(&w->rules_arena);
+    scrape_stop(w->scrape);
+    tsdb_close(w->tsdb);
     if (w->replication != NULL) {
         replication_halt(w->replication);
     }

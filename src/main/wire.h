@@ -14,6 +14,8 @@ struct wire *wire_open(const struct boot *b, int socket, struct err *e) MUST_USE
 struct http_server *wire_http(struct wire *w);
 /* Checks the registry of the current directory, which nobody serves: registry_check. */
 int wire_check(const struct boot *b, unsigned flags, struct buf *json, struct err *e) MUST_USE;
+/* http serves now: from here on the server scrapes itself. */
+void wire_serves(struct wire *w, const struct cfg *cfg);
 /* Is this the first start? Then wire_bootstrap makes the user admin with this password. */
 int wire_is_first_start(struct wire *w, struct err *e) MUST_USE; /* 1, 0, -1 error */
 int wire_bootstrap(struct wire *w, struct str password, struct err *e) MUST_USE;

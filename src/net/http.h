@@ -205,6 +205,9 @@ struct http_file {
 /* 200, 206 (one range), 304, 412, 416; sendfile where it can. */
 int http_reply_file(struct http_req *r, const struct http_file *f, struct err *e);
 
+/* The client hung up: nobody waits for the answer. Costs a system call. */
+bool http_client_is_gone(const struct http_req *r);
+
 /* RFC 9110 13.1.2: the client has this representation; `etag` is quoted. Then answer 304. */
 bool http_not_modified(const struct http_req *r, const char *etag);
 

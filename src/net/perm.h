@@ -29,6 +29,7 @@
     X(VOLUME_READ, "volume:read", PROJECT)                                                         \
     X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
     X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \
+    X(METRIC_READ, "metric:read", PROJECT) /* series with the label project */                     \
     X(SECRET_READ, "secret:read", PROJECT) /* names only: values are write-only */                 \
     X(SECRET_WRITE, "secret:write", PROJECT)
 

@@ -1,5 +1,6 @@
 #include "net/net_priv.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -257,6 +258,13 @@ int reply_head(struct exchange *x, int status, const char *type, int64_t length,
     build_head(x, type, length);
     p->state = REPLY_BROKEN; /* until it is out */
     return 0;
+}
+
+bool http_client_is_gone(const struct http_req *r)
+{
+    struct pollfd p = {.fd = r->conn->x->conn->fd, .events = POLLRDHUP};
+
+    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
 }
 
 /* --- whole answers --- */

@@ -14,7 +14,7 @@ const SRC = path.join(path.dirname(new URL(import.meta.url).pathname), '../src')
 
 /** Every address of the console, as its routes are written; what only leads elsewhere is none. */
 async function addresses() {
-  const files = ['app/pages.tsx', ...['account', 'admin', 'data', 'images', 'jobs'].map((area) => `pages/${area}/routes.tsx`)];
+  const files = ['app/pages.tsx', ...['account', 'admin', 'data', 'images', 'jobs', 'metrics'].map((area) => `pages/${area}/routes.tsx`)];
   const found = [];
   for (const file of files) {
     const text = await readFile(path.join(SRC, file), 'utf8');
@@ -60,6 +60,8 @@ async function makeSamples(api) {
     health: ['/admin/health'],
     nodes: ['/admin/nodes'],
     settings: ['/admin/settings'],
+    '/monitoring': ["/monitoring?q=sum(up{job%3D'strata'})&range=6h", '/monitoring'],
+    '/monitoring/targets': ['/monitoring/targets'],
     '/account': ['/account'],
   };
 }

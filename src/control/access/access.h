@@ -130,6 +130,10 @@ int access_search_projects(struct access *a, const struct principal *who, struct
  * most LIMIT_LIST_ROWS. An admin may everywhere: then `ids` stays empty. */
 int access_search_scope(struct access *a, const struct principal *who, enum perm perm,
                         struct buf *ids, struct err *e) MUST_USE;
+/* The names of the projects where he may do `perm`, in the arena. 1: he may everywhere, also where
+ * there is no project. */
+int access_projects_of(struct access *a, const struct principal *who, enum perm perm,
+                       struct arena *arena, struct str **names, size_t *n, struct err *e) MUST_USE;
 /* "" when it is gone. */
 int access_project_name(struct access *a, int64_t id, char out[65], struct err *e) MUST_USE;
 

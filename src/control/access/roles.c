@@ -7,7 +7,9 @@
 #define ANYBODY (P(PUBLIC))
 #define USER (ANYBODY | P(SIGNED_IN) | P(PERSON) | P(PROJECT_CREATE))
 #define VISITOR (ANYBODY | P(PROJECT_READ) | P(IMAGE_PULL))
-#define GUEST (VISITOR | P(SIGNED_IN) | P(PERSON) | P(MEMBER_READ) | P(JOB_READ) | P(VOLUME_READ))
+#define GUEST                                                                                      \
+    (VISITOR | P(SIGNED_IN) | P(PERSON) | P(MEMBER_READ) | P(JOB_READ) | P(VOLUME_READ) |          \
+     P(METRIC_READ))
 #define DEVELOPER                                                                                  \
     (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(JOB_EXEC) | P(VOLUME_WRITE) |       \
      P(VOLUME_MANAGE) | P(SECRET_READ))

@@ -2,6 +2,7 @@
 #include "access_priv.h"
 
 #include "base/json.h"
+#include "base/vec.h"
 #include "state/state.h"
 
 #include <string.h>
@@ -86,6 +87,60 @@ int access_search_scope(struct access *a, const struct principal *who, enum perm
     jw_array(&w);
     r = who->is_admin ? 0 : state_read(a->state, read_scope, &(struct scope){who, perm, &w}, e);
     jw_end(&w);
+    return r;
+}
+
+struct names_of {
+    const struct principal *who;
+    enum perm perm;
+    struct arena *arena;
+    VEC(struct str) names;
+};
+
+static int read_names(struct state_db *db, void *ctx, struct err *e)
+{
+    struct names_of *s = ctx;
+    SCOPED(query_done) struct query q = {0};
+    int r;
+
+    if (query_open(&q, db, e,
+                   "SELECT p.id, p.name, max(m.rank), m.permission FROM memberships m "
+                   "JOIN projects p ON p.id = m.project_id WHERE m.user_id = ?1 "
+                   "AND p.deleting = 0 AND (m.permission IS NULL OR m.permission = ?2) "
+                   "GROUP BY p.id ORDER BY p.name",
+                   "iz", s->who->user_id, perm_name(s->perm)) < 0) {
+        return -1;
+    }
+    while ((r = query_step(&q, e)) > 0) {
+        const struct place p = {.project_id = query_i64(&q, 0),
+                                .member = access_role_of_rank(query_i64(&q, 2)),
+                                .robot = query_is_null(&q, 3) ? 0 : PERM_BIT(s->perm)};
+
+        if (access_rights(s->who, &p) & PERM_BIT(s->perm)) {
+            *vec_push(&s->names) = arena_str(s->arena, query_str(&q, 1));
+        }
+    }
+    return r;
+}
+
+int access_projects_of(struct access *a, const struct principal *who, enum perm perm,
+                       struct arena *arena, struct str **names, size_t *n, struct err *e)
+{
+    struct names_of s = {.who = who, .perm = perm, .arena = arena};
+    int r;
+
+    *n = 0;
+    *names = NULL;
+    if (who->is_admin && who->scopes & PERM_BIT(perm)) {
+        return 1;
+    }
+    r = who->is_admin ? 0 : state_read(a->state, read_names, &s, e);
+    if (r == 0 && s.names.len > 0) {
+        *n = s.names.len;
+        *names = arena_new_array(arena, struct str, *n);
+        memcpy(*names, s.names.p, *n * sizeof(**names));
+    }
+    vec_done(&s.names);
     return r;
 }
 

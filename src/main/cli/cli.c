@@ -161,6 +161,17 @@ static const struct cli_option robot_delete_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
 };
+static const struct cli_option query_opts[] = {
+    {"time", 0, "TIME", "at this moment: RFC 3339, seconds since 1970, or 1h: an hour ago"},
+    {"start", 0, "TIME", "from when on (default with --end or --step: 1h)"},
+    {"end", 0, "TIME", "until when (default: now)"},
+    {"step", 0, "TIME", "from one moment to the next: 30, 5m (default: 120 of them)"},
+    {0},
+};
+static const struct cli_option analyze_opts[] = {
+    {"limit", 0, "N", "rows of each table (default 10)"},
+    {0},
+};
 static const struct cli_option audit_opts[] = {
     FILTER,
     {"user", 'u', "NAME", "only what this user did"},
@@ -569,6 +580,19 @@ const struct cli_verb cli_verbs[] = {
      verb_webhook_log, P},
     {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
      verb_webhook_redeliver, P},
+    {"metrics check config", "FILE...", "Check files of Prometheus' scrape configuration.",
+     "The first mistake of each with its line; ends with 1 when there is one.\n"
+     "  strata metrics check config prometheus.yml",
+     NULL, verb_metrics_check_config, 0},
+    {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",
+     "Every mistake with its line; ends with 1 when there is one.\n"
+     "  strata metrics check rules rules/*.yml",
+     NULL, verb_metrics_check_rules, 0},
+    {"metrics test", "FILE...", "Run tests of rules, in the format of promtool test rules.",
+     "Series of the test, rules over them, and what must come of it; ends with 1 when a test "
+     "fails.\n"
+     "  strata metrics test tests/disk.yml",
+     NULL, verb_metrics_test, 0},
     {"webhook trust", "NAME yes|no", "Believe any certificate of its server (administrators).",
      NULL, NULL, verb_webhook_trust, P},
     {"registry add", "NAME URL", "Add another registry to copy images from or to.",
@@ -661,6 +685,15 @@ const struct cli_verb cli_verbs[] = {
      verb_job_cancel, P},
     {"job delete", "JOB...", "Forget finished jobs with their logs and samples.", NULL, NULL,
      verb_job_delete, P},
+    {"query", "EXPRESSION", "Ask the metrics, in PromQL.",
+     "Now, or as a line over time with --start, --end or --step.\n\n"
+     "  strata query 'sum by (job) (up)'\n"
+     "  strata query 'rate(strata_http_requests_total[5m])' --start 1h",
+     query_opts, verb_query, S},
+    {"metrics targets", "", "Show what is scraped, and how the last time went.", NULL, NULL,
+     verb_metrics_targets, S},
+    {"metrics tsdb analyze", "", "Show what takes the most series (administrators).", NULL,
+     analyze_opts, verb_metrics_analyze, S},
     {"node list", "", "Show machines and what is free.", NULL, NULL, verb_node_list, S},
     {"role list", "", "Show roles and what each may do.", NULL, NULL, verb_role_list, S},
     {"server health", "", "Show what strata doctor finds on the server (administrators).", NULL,

@@ -170,6 +170,8 @@ void table_print(const json_t *items, const struct column *columns, size_t n, co
 bool print_json(const struct cli *c, const json_t *value);
 /* What was done: a sentence, or {"done": true} with --json. */
 void print_done(const struct cli *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A line of bars, NaN a gap: between `least` and `most`. */
+void print_chart(const double *values, size_t n, double least, double most);
 /* An object of texts: key, value, ..., NULL. Also where a value is no UTF-8. */
 void print_pairs(const char *const *pairs);
 /* The same for people: a line each, what is empty left out. */
@@ -221,6 +223,10 @@ int cli_expiry(struct cli *c, const char *def, int64_t *sec, struct err *e) MUST
 void cli_print_grants(const json_t *grants);
 
 /* --- verbs, by file --- */
+/* metrics.c */
+int verb_query(struct cli *c, struct err *e);
+int verb_metrics_targets(struct cli *c, struct err *e);
+int verb_metrics_analyze(struct cli *c, struct err *e);
 /* host.c */
 int verb_up(struct cli *c, struct err *e);
 int verb_doctor(struct cli *c, struct err *e);
@@ -399,5 +405,10 @@ int verb_webhook_trust(struct cli *c, struct err *e);
 int verb_webhook_ping(struct cli *c, struct err *e);
 int verb_webhook_log(struct cli *c, struct err *e);
 int verb_webhook_redeliver(struct cli *c, struct err *e);
+/* metrics_config.c */
+int verb_metrics_check_config(struct cli *c, struct err *e);
+/* metrics_rules.c */
+int verb_metrics_check_rules(struct cli *c, struct err *e);
+int verb_metrics_test(struct cli *c, struct err *e);
 /* usage.c */
 int verb_job_usage(struct cli *c, struct err *e);

@@ -276,6 +276,9 @@ int client_error(const struct client_answer *a, struct err *e)
         return err_set(e, kind, "%s (request %s)", json_text(error, "message"),
                        json_text(error, "request_id"));
     }
+    if (json_is_string(error)) { /* Prometheus */
+        return err_set(e, kind, "%s", json_string_value(error));
+    }
     if (first) { /* OCI distribution-spec, "Error Codes" */
         return err_set(e, kind, "%s: %s", json_text(first, "code"), json_text(first, "message"));
     }

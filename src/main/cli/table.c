@@ -4,11 +4,12 @@
 #include "base/clock.h"
 #include "base/limits.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { CELL_MAX = 80, SHELL_WORD_MAX = 300 };
+enum { CELL_MAX = 80, SHELL_WORD_MAX = 300, CHART_COLUMNS = 60 };
 
 const char *json_text(const json_t *obj, const char *key)
 {
@@ -317,6 +318,27 @@ const char *shell_word(const char *s)
     out = arena_strdup(&arena, buf_str(&b));
     buf_done(&b);
     return out;
+}
+
+/* A bar for each column: the highest of the samples it stands for, between the two. */
+void print_chart(const double *values, size_t n, double least, double most)
+{
+    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    size_t columns = n < CHART_COLUMNS ? n : CHART_COLUMNS;
+
+    for (size_t c = 0; c < columns; c++) {
+        double high = NAN;
+
+        for (size_t i = c * n / columns; i < (c + 1) * n / columns; i++) {
+            high = isnan(high) || values[i] > high ? values[i] : high;
+        }
+        (void)fputs(isnan(high) ? " "
+                    : most > least
+                        ? bars[(size_t)((fmax(least, high) - least) / (most - least) * 7)]
+                        : bars[0],
+                    stdout);
+    }
+    (void)putchar('\n');
 }
 
 char *filter_query(const struct cli *c)

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <time.h>
 
-enum { CHART_COLUMNS = 60 };
-
 enum usage_kind { USAGE_CORES, USAGE_BYTES, USAGE_BYTES_PER_SECOND, USAGE_COUNT };
 
 /* The lines of the table. */
@@ -98,26 +96,6 @@ static const char *format_value(double v, enum usage_kind kind, char out[32])
     return out;
 }
 
-/* A bar for each column: the highest of the samples it stands for, against the highest of all. */
-static void print_chart(const double *values, size_t n, double most)
-{
-    static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-    size_t columns = n < CHART_COLUMNS ? n : CHART_COLUMNS;
-
-    for (size_t c = 0; c < columns; c++) {
-        double high = NAN;
-
-        for (size_t i = c * n / columns; i < (c + 1) * n / columns; i++) {
-            high = higher(high, values[i]);
-        }
-        (void)fputs(isnan(high) ? " "
-                    : most > 0  ? bars[(size_t)(higher(0, high) / most * 7)]
-                                : bars[0],
-                    stdout);
-    }
-    (void)putchar('\n');
-}
-
 static void print_line(const json_t *usage, size_t n, const struct usage_line *line)
 {
     SCOPED(freep) double *values = xnew_array(double, n);
@@ -135,7 +113,7 @@ static void print_line(const json_t *usage, size_t n, const struct usage_line *l
     (void)printf("%-10s  %10s  %10s  %10s  ", line->title, format_value(last, line->kind, cells[0]),
                  format_value(most, line->kind, cells[1]),
                  format_value(limit, line->kind, cells[2]));
-    print_chart(values, n, most);
+    print_chart(values, n, 0, most);
 }
 
 static void print_usage(const json_t *usage)

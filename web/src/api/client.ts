@@ -60,9 +60,13 @@ export function refused(session: string) {
 export async function errorOf(response: Response): Promise<ApiError> {
   const id = response.headers.get('X-Request-Id');
   try {
-    const { error } = (await response.json()) as {
-      error: { kind: string; message: string; request_id?: string; mistakes?: Mistake[] };
+    const { error, errorType } = (await response.json()) as {
+      error: { kind: string; message: string; request_id?: string; mistakes?: Mistake[] } | string;
+      errorType?: string;
     };
+    if (typeof error === 'string') {
+      return new ApiError(response.status, errorType ?? 'unknown', error, id); // Prometheus' API
+    }
     return new ApiError(response.status, error.kind, error.message, error.request_id ?? id, error.mistakes);
   } catch {
     return new ApiError(response.status, 'unknown', response.statusText || `HTTP ${response.status}`, id);

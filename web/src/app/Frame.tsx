@@ -4,6 +4,7 @@ import {
   ControlOutlined,
   DatabaseOutlined,
   DashboardOutlined,
+  LineChartOutlined,
   MenuOutlined,
   PlayCircleOutlined,
   SettingOutlined,
@@ -40,6 +41,7 @@ export const NAVIGATION: Item[] = [
   { key: 'jobs', letter: 'j', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
   { key: 'data', letter: 'd', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
   { key: 'images', letter: 'i', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
+  { key: 'monitoring', letter: 'm', label: 'metrics.title', icon: <LineChartOutlined />, to: () => '/monitoring' },
   { key: 'settings', label: 'admin.project_settings', icon: <ControlOutlined />, to: (p) => (p ? `/p/${p}/settings` : '/overview'), permission: 'project:read' },
   { key: 'admin', label: 'nav.admin', icon: <SettingOutlined />, to: () => '/admin', adminOnly: true },
 ];

@@ -7,6 +7,7 @@ import { adminRoutes } from '../pages/admin/routes';
 import { dataRoutes } from '../pages/data/routes';
 import { imagesRoutes } from '../pages/images/routes';
 import { jobsRoutes } from '../pages/jobs/routes';
+import { metricsRoutes } from '../pages/metrics/routes';
 import { NotFound } from './NotFound';
 import { useProjectName } from './project';
 
@@ -27,6 +28,7 @@ export const pages: RouteObject[] = [
   ...jobsRoutes,
   ...dataRoutes,
   ...imagesRoutes,
+  ...metricsRoutes,
   ...adminRoutes,
   ...accountRoutes,
   { path: '*', element: <NotFound />, handle: helpOn('troubleshooting') },

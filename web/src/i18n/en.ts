@@ -4,12 +4,13 @@ import { data } from './en/data';
 import { frame } from './en/frame';
 import { images } from './en/images';
 import { jobs } from './en/jobs';
+import { metrics } from './en/metrics';
 import { people } from './en/people';
 import { replication } from './en/replication';
 import { trust } from './en/trust';
 import { rules } from './en/rules';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

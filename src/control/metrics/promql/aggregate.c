@@ -45,7 +45,7 @@ static struct labels group_labels(const struct eval *ev, const struct promql_nod
                       : eval_only(ev->query->arena, s, &n->grouping);
 }
 
-/* The number of the group, from 1. */
+/* The number of the group, from 1: that of its labels, or `next` when they are new. */
 static size_t group_of(struct map *by_labels, struct labels s, size_t next)
 {
     struct buf key =
@@ -53,7 +53,7 @@ static size_t group_of(struct map *by_labels, struct labels s, size_t next)
     struct str k = eval_key(s, &key);
     size_t index = (size_t)(uintptr_t)map_get(by_labels, k);
 
-    if (index == 0) {
+    if (index == 0 && next > 0) {
         index = next;
         (void)map_put(by_labels, k, (void *)(uintptr_t)index);
     }
@@ -121,7 +121,9 @@ static int add_series(void *ctx, struct labels labels, const double *v, struct e
     struct cell *cells;
 
     if (index > g->groups.len) {
-        double *room = eval_take(g->ev, g->ev->steps * CELL_NUMBERS, e);
+        double *room = eval_hold_labels(g->ev, s, e) < 0
+                           ? NULL
+                           : eval_take(g->ev, g->ev->steps * CELL_NUMBERS, e);
 
         if (room == NULL) {
             return -1;
@@ -233,7 +235,10 @@ static int how_many(double k, size_t *out, struct err *e)
         return err_set(e, ERR_INVALID, "Parameter value is NaN");
     }
     if (k > 9.2e18 || k < -9.2e18) {
-        return err_set(e, ERR_INVALID, "Scalar value %g overflows int64", k);
+        char text[NUMBER_TEXT_MAX];
+
+        return err_set(e, ERR_INVALID, "Scalar value %.*s overflows int64",
+                       (int)number_short(k, text), text);
     }
     *out = k < 1 ? 0 : (size_t)k;
     return 0;
@@ -320,8 +325,7 @@ static int quantiles(struct choosing *c, struct eval_sink out, struct err *e)
 
     for (size_t k = 0; result == 0 && k < c->ev->steps; k++) {
         if (!(c->parameter[k] >= 0 && c->parameter[k] <= 1)) {
-            eval_warn(c->ev, c->node->children[1],
-                      "quantile value should be between 0 and 1, got %g", c->parameter[k]);
+            eval_warn_of_quantile(c->ev, c->node->children[1], c->parameter[k]);
             break;
         }
     }
@@ -343,47 +347,91 @@ static int quantiles(struct choosing *c, struct eval_sink out, struct err *e)
     return result;
 }
 
-/* count_values: each value that occurs becomes a label. */
-static int count_values(struct choosing *c, struct eval_sink out, struct err *e)
+/* count_values: each value that occurs becomes a label, before the labels are chosen. */
+struct counting {
+    struct eval *ev;
+    const struct promql_node *node;
+    struct str name;
+    struct eval_table counts;
+    double *none;
+    struct arena arena; /* of one value */
+};
+
+static int count_value(struct counting *c, struct labels labels, size_t step, double v,
+                       struct err *e)
 {
-    const struct promql_node *text = c->node->children[1];
-    struct eval_table counts = {.ev = c->ev};
-    struct arena *a = c->ev->query->arena;
-    double *one = eval_take(c->ev, c->ev->steps, e);
-    int result = one == NULL ? -1 : 0;
+    const struct promql_node *n = c->node;
+    char text[NUMBER_TEXT_MAX];
+    struct labels s;
+    size_t index;
+    double *cell;
+
+    arena_reset(&c->arena);
+    s = eval_with(&c->arena, labels, c->name, str_n(text, number_plain(v, text)));
+    if (n->without) {
+        s = eval_without(&c->arena, s, &n->grouping);
+    } else {
+        struct promql_names names = {arena_new_array(&c->arena, struct str, n->grouping.len + 1),
+                                     n->grouping.len + 1};
+
+        for (size_t i = 0; i < n->grouping.len; i++) {
+            names.p[i] = n->grouping.p[i];
+        }
+        names.p[n->grouping.len] = c->name;
+        s = eval_only(&c->arena, s, &names);
+    }
+    index = group_of(&c->counts.by_labels, s, 0);
+    if (index == 0) {
+        if (eval_table_tell(&c->counts, s, c->none, e) < 0) {
+            return -1;
+        }
+        index = c->counts.len;
+    }
+    cell = &c->counts.p[index - 1].v[step];
+    *cell = tsdb_is_stale(*cell) ? 1 : *cell + 1;
+    return 0;
+}
+
+static int count_all(struct counting *c, const struct eval_table *all, struct err *e)
+{
+    for (size_t i = 0; i < all->len; i++) {
+        if (eval_go_on(c->ev, e) < 0) {
+            return -1;
+        }
+        for (size_t k = 0; k < c->ev->steps; k++) {
+            if (!tsdb_is_stale(all->p[i].v[k]) &&
+                count_value(c, all->p[i].labels, k, all->p[i].v[k], e) < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+static int count_values(struct choosing *chosen, struct eval_sink out, struct err *e)
+{
+    struct eval *ev = chosen->ev;
+    const struct promql_node *text = chosen->node->children[1];
+    struct counting c = {
+        .ev = ev, .node = chosen->node, .counts = {.ev = ev}, .none = eval_take(ev, ev->steps, e)};
+    int result = c.none == NULL ? -1 : 0;
 
     while (text->kind == PROMQL_PAREN) {
         text = text->children[0];
     }
-    if (result == 0 && !label_name_is_valid(text->text)) {
-        result = err_set(e, ERR_INVALID, "invalid label name \"%.*s\"", STR_ARG(text->text));
+    c.name = text->text;
+    if (result == 0 && !label_name_is_valid(c.name)) {
+        result = err_set(e, ERR_INVALID, "invalid label name \"%.*s\"", STR_ARG(c.name));
     }
-    for (size_t k = 0; result == 0 && k < c->ev->steps; k++) {
-        one[k] = tsdb_stale();
+    for (size_t k = 0; result == 0 && k < ev->steps; k++) {
+        c.none[k] = tsdb_stale();
     }
-    for (size_t i = 0; result == 0 && i < c->all.len; i++) {
-        for (size_t k = 0; result == 0 && k < c->ev->steps; k++) {
-            char value[NUMBER_TEXT_MAX];
-            struct labels s;
-            size_t before = counts.len;
-
-            if (tsdb_is_stale(c->all.p[i].v[k])) {
-                continue;
-            }
-            s = eval_with(a, c->labels[c->group[i] - 1], text->text,
-                          arena_str(a, str_n(value, number_plain(c->all.p[i].v[k], value))));
-            result = eval_table_tell(&counts, s, one, e);
-            if (result == 0) {
-                size_t index = counts.len > before ? counts.len : group_of(&counts.by_labels, s, 0);
-                double *cell = &counts.p[index - 1].v[k];
-
-                *cell = tsdb_is_stale(*cell) ? 1 : *cell + 1;
-            }
-        }
-    }
-    result = result < 0 ? -1 : eval_table_tell_all(&counts, out, e);
-    eval_table_done(&counts);
-    eval_give(c->ev, one, c->ev->steps);
+    result = result < 0 || count_all(&c, &chosen->all, e) < 0
+                 ? -1
+                 : eval_table_tell_all(&c.counts, out, e);
+    eval_table_done(&c.counts);
+    arena_done(&c.arena);
+    eval_give(ev, c.none, ev->steps);
     return result;
 }
 

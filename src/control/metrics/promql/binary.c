@@ -61,9 +61,10 @@ static double combine(const struct promql_node *n, double a, double b, double ke
     return eval_compare(n->op, a, b) ? kept : tsdb_stale();
 }
 
+/* As in Prometheus, where atan2 keeps it. */
 static bool drops_name(const struct promql_node *n)
 {
-    return n->returns_bool || !promql_op_compares(n->op);
+    return n->returns_bool || !(promql_op_compares(n->op) || n->op == PROMQL_ATAN2);
 }
 
 static bool has_value(const struct eval *ev, const double *v)
@@ -369,12 +370,25 @@ static int pair_step(struct pairing *p, size_t i, size_t step, struct err *e)
     return 0;
 }
 
+static bool any_at(const struct side *s, size_t step)
+{
+    for (size_t i = 0; i < s->all.len; i++) {
+        if (!tsdb_is_stale(s->all.p[i].v[step])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int pair_all(struct pairing *p, struct err *e)
 {
     const struct matching *m = p->m;
 
     for (size_t k = 0; k < m->ev->steps; k++) {
-        if (mark_one(m, p->one, k, p->partner, e) < 0) {
+        if (!any_at(p->many, k)) {
+            continue; /* whatever the other side has, twice or not: nothing matches */
+        }
+        if (eval_go_on(m->ev, e) < 0 || mark_one(m, p->one, k, p->partner, e) < 0) {
             return -1;
         }
         for (size_t i = 0; i < p->many->all.len; i++) {

@@ -8,9 +8,9 @@
 #include "base/number.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct call {
     struct eval *ev;
@@ -22,7 +22,8 @@ struct call {
     promql_window_fn window;
     bool keeps_name;
     double *scratch;
-    size_t scratch_len;
+    uint32_t *falls;
+    size_t scratch_len; /* of both */
 };
 
 static const struct promql_node *bare(const struct promql_node *n)
@@ -52,15 +53,20 @@ static double fn_deg(double v, double a UNUSED, double b UNUSED)
     return v * 180 / M_PI;
 }
 
-/* As Go's math.Max and math.Min: not a number stays one. */
+/* As Go's math.Max and math.Min: infinite wins over what is no number, and that over the rest. */
 static double larger(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : a > b ? a : b;
+    double infinite = (double)INFINITY;
+
+    return a == infinite || b == infinite ? infinite
+           : isnan(a) || isnan(b)         ? (double)NAN
+           : a > b                        ? a
+                                          : b;
 }
 
 static double smaller(double a, double b)
 {
-    return isnan(a) || isnan(b) ? (double)NAN : a < b ? a : b;
+    return -larger(-a, -b);
 }
 
 static double fn_clamp(double v, double a, double b)
@@ -113,61 +119,85 @@ OF_LIBM(atanh)
 
 /* --- functions of a moment, UTC --- */
 
-static struct tm moment(double v)
-{
-    time_t t = isfinite(v) && fabs(v) < 6e16 ? (time_t)v : 0;
-    struct tm tm;
+struct moment {
+    int64_t year;
+    int month, day, weekday, yearday, hour, minute;
+};
 
-    (void)gmtime_r(&t, &tm);
-    return tm;
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
 }
 
-static bool is_leap(int year)
+static bool is_leap(int64_t year)
 {
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+/* Years of any size: what cannot be a number of seconds (NaN, infinities, 1e30) is the moment that
+ * Go makes of it, in the year 292277026596. */
+static struct moment moment(double v)
+{
+    bool fits = v > -9.2233719e18 && v < 9223372036854775808.0;
+    int64_t t = fits ? (int64_t)v : 0, days = fits ? floor_div(t, 86400) : 106751991167300;
+    int64_t seconds = fits ? t - days * 86400 : 55808;
+    int64_t shifted = days + 719468; /* from 1 March of the year 0: leap days come last */
+    int64_t era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
+    int64_t years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * years + years / 4 - years / 100);
+    int month = (int)(5 * of_year + 2) / 153; /* 0: March */
+    struct moment m = {.year = years + era * 400 + (month >= 10),
+                       .month = month < 10 ? month + 3 : month - 9,
+                       .day = (int)(of_year - (153 * month + 2) / 5) + 1,
+                       .weekday = (int)(days + 4 - floor_div(days + 4, 7) * 7),
+                       .hour = (int)(seconds / 3600),
+                       .minute = (int)(seconds / 60 % 60)};
+
+    m.yearday = (int)(month >= 10 ? of_year - 305 : of_year + 60 + is_leap(m.year));
+    return m;
+}
+
 static double fn_minute(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_min;
+    return moment(v).minute;
 }
 
 static double fn_hour(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_hour;
+    return moment(v).hour;
 }
 
 static double fn_day_of_week(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_wday;
+    return moment(v).weekday;
 }
 
 static double fn_day_of_month(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_mday;
+    return moment(v).day;
 }
 
 static double fn_day_of_year(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_yday + 1;
+    return moment(v).yearday;
 }
 
 static double fn_days_in_month(double v, double a UNUSED, double b UNUSED)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    struct tm tm = moment(v);
+    struct moment m = moment(v);
 
-    return days[tm.tm_mon] + (tm.tm_mon == 1 && is_leap(tm.tm_year + 1900));
+    return days[m.month - 1] + (m.month == 2 && is_leap(m.year));
 }
 
 static double fn_month(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_mon + 1;
+    return moment(v).month;
 }
 
 static double fn_year(double v, double a UNUSED, double b UNUSED)
 {
-    return moment(v).tm_year + 1900;
+    return (double)moment(v).year;
 }
 
 static const struct math {
@@ -267,18 +297,19 @@ static void call_done(struct call *c)
     eval_give(c->ev, c->parameter[0], c->ev->steps);
     eval_give(c->ev, c->parameter[1], c->ev->steps);
     free(c->scratch);
+    free(c->falls);
 }
 
 /* Through a table, as a name that goes may make two series one. */
-static int through_table(struct call *c, const struct promql_node *from, eval_told *fn,
+static int through_table(struct call *c, const struct promql_node *from, bool times, eval_told *fn,
                          struct err *e)
 {
     struct eval_table t = {.ev = c->ev};
-    struct eval_sink out = c->out;
+    struct eval_sink out = c->out, in = {fn, c};
     int result;
 
     c->out = (struct eval_sink){eval_table_tell, &t};
-    result = eval_vector(c->ev, from, (struct eval_sink){fn, c}, e);
+    result = times ? eval_sample_times(c->ev, from, in, e) : eval_vector(c->ev, from, in, e);
     c->out = out;
     result = result < 0 ? -1 : eval_table_tell_all(&t, out, e);
     eval_table_done(&t);
@@ -334,33 +365,50 @@ static int call_math(struct call *c, struct err *e)
         (n->function->n_args > 2 && take_scalar(c, 1, 2, 0, e) < 0)) {
         return -1;
     }
-    return through_table(c, n->children[0], tell_number, e);
+    return through_table(c, n->children[0], false, tell_number, e);
 }
 
 /* --- windows --- */
 
-static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
-                        struct err *e)
+static bool counts_up(promql_window_fn fn)
 {
-    struct call *c = ctx;
-    const struct promql_node *range =
-        bare(c->node->children[c->node->n_children == 2 && c->parameter[0] &&
-                               c->node->function->args[0] == PROMQL_SCALAR]);
-    size_t first = 0, behind = 0;
-    bool any = false;
+    return fn == promql_rate || fn == promql_increase;
+}
 
+/* Room that a series with n samples needs. */
+static void prepare_windows(struct call *c, const struct tsdb_samples *s)
+{
     if (s->len > c->scratch_len) {
         free(c->scratch);
+        free(c->falls);
         c->scratch_len = s->len;
         c->scratch = xnew_array(double, s->len);
+        c->falls = xnew_array(uint32_t, s->len);
     }
-    for (size_t k = 0; k < c->ev->steps; k++) {
+    if (counts_up(c->window)) {
+        promql_find_falls(s->v, s->len, c->falls);
+    }
+}
+
+enum { SAMPLES_BETWEEN_LOOKS = 1 << 20 }; /* some milliseconds */
+
+/* 1: there is a value. -1: the query is over; long windows are read again for each step. */
+static int work_windows(struct call *c, const struct promql_node *range,
+                        const struct tsdb_samples *s, struct err *e)
+{
+    size_t first = 0, behind = 0, unlooked = 0;
+    int any = 0;
+    int64_t end, length = range->range_ms, step = eval_moves(range) ? c->ev->step_ms : 0, from;
+
+    eval_window(c->ev, range, 0, &from, &end);
+    for (size_t k = 0; k < c->ev->steps; k++, end += step) {
         struct promql_window w = {.now_ms = eval_time(c->ev, k),
                                   .parameter = c->parameter[0] ? c->parameter[0][k] : 0,
-                                  .scratch = c->scratch};
+                                  .scratch = c->scratch,
+                                  .start_ms = end - length,
+                                  .end_ms = end};
 
-        eval_window(c->ev, range, k, &w.start_ms, &w.end_ms);
-        while (behind < s->len && s->ts_ms[behind] <= w.end_ms) {
+        while (behind < s->len && s->ts_ms[behind] <= end) {
             behind++;
         }
         while (first < behind && s->ts_ms[first] <= w.start_ms) {
@@ -369,13 +417,36 @@ static int tell_windows(void *ctx, struct labels labels, const struct tsdb_sampl
         w.ts_ms = s->ts_ms + first;
         w.v = s->v + first;
         w.n = behind - first;
+        w.falls = counts_up(c->window) && w.n > 0 ? c->falls + first : NULL;
+        w.first = (uint32_t)first;
         if (w.n == 0 || !c->window(&w, &c->v[k])) {
             c->v[k] = tsdb_stale();
+        } else {
+            any = 1;
         }
-        any = any || !tsdb_is_stale(c->v[k]);
+        unlooked += w.n;
+        if (unlooked > SAMPLES_BETWEEN_LOOKS) {
+            unlooked = 0;
+            if (eval_go_on(c->ev, e) < 0) {
+                return -1;
+            }
+        }
     }
-    if (!any) {
-        return 0;
+    return any;
+}
+
+static int tell_windows(void *ctx, struct labels labels, const struct tsdb_samples *s,
+                        struct err *e)
+{
+    struct call *c = ctx;
+    size_t argument = c->node->n_children == 2 && c->node->function->args[0] == PROMQL_SCALAR;
+
+    int any;
+
+    prepare_windows(c, s);
+    any = work_windows(c, bare(c->node->children[argument]), s, e);
+    if (any <= 0) {
+        return any;
     }
     return c->keeps_name ? c->out.fn(c->out.ctx, labels, c->v, e) : tell_unnamed(c, labels, e);
 }
@@ -414,8 +485,7 @@ static int call_window(struct call *c, struct err *e)
     }
     for (size_t k = 0; c->window == promql_quantile_over_time && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }
@@ -594,7 +664,7 @@ static int call_relabel(struct call *c, bool joins, struct err *e)
         r.from = text_of(n->children[3]);
         r.regex = label_regex_new(c->ev->query->arena, text_of(n->children[4]), e);
         if (r.regex == NULL) {
-            return -1;
+            return err_wrap(e, "invalid regular expression in label_replace()");
         }
     }
     c->out = (struct eval_sink){eval_table_tell, &t};
@@ -638,7 +708,7 @@ static int call_sort(struct call *c, bool down, struct err *e)
         return eval_vector(c->ev, c->node->children[0], c->out, e);
     }
     result = eval_table_fill(c->ev, c->node->children[0], &t, e);
-    if (result == 0) {
+    if (result == 0 && t.len > 0) {
         qsort(t.p, t.len, sizeof(struct eval_series), down ? by_last_value_down : by_last_value);
         result = eval_table_tell_all(&t, c->out, e);
     }
@@ -655,6 +725,7 @@ struct bucket_row {
 
 struct histogram {
     struct labels labels;
+    struct str name; /* of the first of its buckets */
     VEC(struct bucket_row) buckets;
 };
 
@@ -685,6 +756,16 @@ static bool upper_of(struct labels s, double *upper)
     return *end == '\0' && end != text;
 }
 
+/* ` for metric name "x"`, when there is one; for notes. */
+static const char *of_metric(struct str name, char out[200])
+{
+    out[0] = '\0';
+    if (name.len > 0) {
+        snprintf(out, 200, " for metric name \"%.*s\"", STR_ARG(name));
+    }
+    return out;
+}
+
 static void sort_into(struct call *c, const struct eval_table *t, struct histograms *h)
 {
     struct str le = STR("le");
@@ -697,17 +778,20 @@ static void sort_into(struct call *c, const struct eval_table *t, struct histogr
         struct str k;
         size_t index;
         double upper;
+        char metric[200];
 
         if (!upper_of(t->p[i].labels, &upper)) {
-            eval_warn(c->ev, c->node,
-                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"",
-                      STR_ARG(labels_get(t->p[i].labels, le)));
+            eval_warn(c->ev, c->node->children[c->node->n_children - 1],
+                      "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s",
+                      STR_ARG(labels_get(t->p[i].labels, le)),
+                      of_metric(labels_get(t->p[i].labels, STR(LABEL_NAME)), metric));
             continue;
         }
         k = eval_key(s, &key);
         index = (size_t)(uintptr_t)map_get(&h->by_labels, k);
         if (index == 0) {
-            *vec_push(&h->list) = (struct histogram){.labels = s};
+            *vec_push(&h->list) = (struct histogram){
+                .labels = s, .name = labels_get(t->p[i].labels, STR(LABEL_NAME))};
             index = h->list.len;
             (void)map_put(&h->by_labels, k, (void *)(uintptr_t)index);
         }
@@ -736,10 +820,13 @@ static double of_buckets(struct call *c, const struct histogram *h, size_t k,
     }
     result = promql_bucket_quantile(c->parameter[0][k], room, n, &forced);
     if (forced) {
-        eval_inform(
-            c->ev, c->node,
-            "input to histogram_quantile needed to be fixed for monotonicity (see "
-            "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)");
+        char metric[200];
+
+        eval_inform(c->ev, c->node->children[1],
+                    "input to histogram_quantile needed to be fixed for monotonicity (see "
+                    "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                    "#histogram_quantile)%s",
+                    of_metric(h->name, metric));
     }
     return result;
 }
@@ -775,8 +862,7 @@ static int call_histogram(struct call *c, bool fraction, struct err *e)
     }
     for (size_t k = 0; !fraction && k < c->ev->steps; k++) {
         if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn(c->ev, n->children[0], "quantile value should be between 0 and 1, got %g",
-                      c->parameter[0][k]);
+            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
             break;
         }
     }
@@ -802,10 +888,9 @@ static int call_vector(struct call *c, struct err *e)
 static int call_timestamp(struct call *c, struct err *e)
 {
     const struct promql_node *n = bare(c->node->children[0]);
+    bool stored = n->kind == PROMQL_SELECTOR;
 
-    return n->kind == PROMQL_SELECTOR
-               ? eval_sample_times(c->ev, n, (struct eval_sink){tell_sample_time, c}, e)
-               : through_table(c, n, tell_step_time, e);
+    return through_table(c, n, stored, stored ? tell_sample_time : tell_step_time, e);
 }
 
 static int call_by_name(struct call *c, struct err *e)

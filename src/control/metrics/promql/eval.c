@@ -2,6 +2,7 @@
 #include "base/buf.h"
 #include "base/limits.h"
 #include "base/map.h"
+#include "base/number.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +18,21 @@ static int held_too_much(const struct eval *ev, struct err *e)
         "query processing would load too many samples into memory: more than %zu; ask for fewer "
         "series, a shorter range or a longer step",
         ev->query->limits->samples);
+}
+
+int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
+{
+    size_t bytes = sizeof(struct eval_series) + s.len * sizeof(struct label), n;
+
+    for (size_t i = 0; i < s.len; i++) {
+        bytes += s.p[i].name.len + s.p[i].value.len;
+    }
+    n = bytes / sizeof(double);
+    if (n > ev->query->limits->samples - ev->query->samples) {
+        return held_too_much(ev, e);
+    }
+    ev->query->samples += n;
+    return 0;
 }
 
 double *eval_take(struct eval *ev, size_t n, struct err *e)
@@ -37,7 +53,7 @@ void eval_give(struct eval *ev, double *v, size_t n)
     }
 }
 
-static int go_on(const struct eval *ev, struct err *e)
+int eval_go_on(const struct eval *ev, struct err *e)
 {
     const struct promql_limits *l = ev->query->limits;
 
@@ -130,11 +146,11 @@ struct str eval_key(struct labels s, struct buf *out)
 static void note(struct eval *ev, const struct promql_node *at, const char *kind,
                  const char ***list, size_t *n, const char *fmt, va_list ap)
 {
-    char what[400];
-    const char *text, **grown;
+    char what[400], text[480];
+    const char **grown;
 
     vsnprintf(what, sizeof(what), fmt, ap);
-    text = arena_printf(ev->query->arena, "PromQL %s: %s (1:%zu)", kind, what, at->from + 1);
+    snprintf(text, sizeof(text), "PromQL %s: %s (1:%zu)", kind, what, at->from + 1);
     for (size_t i = 0; i < *n; i++) {
         if (strcmp((*list)[i], text) == 0) {
             return;
@@ -147,7 +163,7 @@ static void note(struct eval *ev, const struct promql_node *at, const char *kind
     if (*n > 0) {
         memcpy(grown, *list, *n * sizeof(char *));
     }
-    grown[(*n)++] = text;
+    grown[(*n)++] = arena_strdup(ev->query->arena, str_of(text));
     *list = grown;
 }
 
@@ -169,6 +185,14 @@ void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt,
     va_start(ap, fmt);
     note(ev, at, "info", &notes->infos, &notes->n_infos, fmt, ap);
     va_end(ap);
+}
+
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q)
+{
+    char text[NUMBER_TEXT_MAX];
+    int n = (int)number_short(q, text);
+
+    eval_warn(ev, at, "quantile value should be between 0 and 1, got %.*s", n, text);
 }
 
 /* --- tables --- */
@@ -199,7 +223,8 @@ int eval_table_tell(void *table, struct labels labels, const double *v, struct e
     if (index > 0) {
         r = merge(t, t->p[index - 1].v, v, e);
     } else {
-        double *copy = eval_take(t->ev, t->ev->steps, e);
+        double *copy =
+            eval_hold_labels(t->ev, labels, e) < 0 ? NULL : eval_take(t->ev, t->ev->steps, e);
 
         if (copy == NULL) {
             r = -1;
@@ -257,6 +282,11 @@ static const struct promql_node *carrier(const struct promql_node *n)
     return n->kind == PROMQL_RANGE ? n->children[0] : n;
 }
 
+bool eval_moves(const struct promql_node *n)
+{
+    return carrier(n)->at == PROMQL_AT_NONE;
+}
+
 void eval_window(const struct eval *ev, const struct promql_node *n, size_t step, int64_t *from_ms,
                  int64_t *to_ms)
 {
@@ -268,13 +298,12 @@ void eval_window(const struct eval *ev, const struct promql_node *n, size_t step
 static bool last_samples(const struct eval *ev, const struct promql_node *n,
                          const struct tsdb_samples *s, bool times, double *v)
 {
-    int64_t lookback = ev->query->limits->lookback_ms;
+    int64_t lookback = ev->query->limits->lookback_ms, t = moved(ev, n, 0);
+    int64_t step = eval_moves(n) ? ev->step_ms : 0;
     size_t behind = 0;
     bool any = false;
 
-    for (size_t k = 0; k < ev->steps; k++) {
-        int64_t t = moved(ev, n, k);
-
+    for (size_t k = 0; k < ev->steps; k++, t += step) {
         while (behind < s->len && s->ts_ms[behind] <= t) {
             behind++;
         }
@@ -308,7 +337,7 @@ static int read_series(const struct reading *r, size_t i, int64_t before_ms, str
     const struct eval *ev = r->ev;
 
     s->len = 0;
-    if (go_on(ev, e) < 0 ||
+    if (eval_go_on(ev, e) < 0 ||
         tsdb_read(ev->query->view, &r->found[i], moved(ev, r->selector, 0) - before_ms,
                   moved(ev, r->selector, ev->steps - 1), s, e) < 0) {
         return -1;
@@ -494,7 +523,7 @@ static int eval_unary(struct eval *ev, const struct promql_node *n, struct eval_
 
 int eval_vector(struct eval *ev, const struct promql_node *n, struct eval_sink out, struct err *e)
 {
-    if (go_on(ev, e) < 0) {
+    if (eval_go_on(ev, e) < 0) {
         return -1;
     }
     switch (n->kind) {

@@ -34,6 +34,8 @@ static inline int64_t eval_time(const struct eval *ev, size_t step)
     return ev->start_ms + (int64_t)step * ev->step_ms;
 }
 
+/* -1 when the query is over: its time, or who asked went away. */
+int eval_go_on(const struct eval *ev, struct err *e) MUST_USE;
 /* Any expression of type VECTOR. */
 int eval_vector(struct eval *ev, const struct promql_node *n, struct eval_sink out,
                 struct err *e) MUST_USE;
@@ -43,6 +45,9 @@ int eval_sample_times(struct eval *ev, const struct promql_node *n, struct eval_
 /* Of type SCALAR: a value for each step, into v. */
 int eval_scalar(struct eval *ev, const struct promql_node *n, double *v, struct err *e) MUST_USE;
 
+/* Labels that stay in the arena until the query ends count as samples too, by their bytes: a
+ * million series of one sample are not small. */
+int eval_hold_labels(struct eval *ev, struct labels s, struct err *e) MUST_USE;
 /* Room for samples; counts against the limit. */
 double *eval_take(struct eval *ev, size_t n, struct err *e) MUST_USE;
 void eval_give(struct eval *ev, double *v, size_t n);
@@ -91,6 +96,8 @@ typedef int eval_windows(void *ctx, struct labels labels, const struct tsdb_samp
                          struct err *e);
 int eval_each_range(struct eval *ev, const struct promql_node *n, eval_windows *fn, void *ctx,
                     struct err *e) MUST_USE;
+/* Whether windows move with the steps: not when @ fixes them. */
+bool eval_moves(const struct promql_node *n);
 /* (from, to] of a step in the time of the samples. */
 void eval_window(const struct eval *ev, const struct promql_node *n, size_t step, int64_t *from_ms,
                  int64_t *to_ms);
@@ -99,3 +106,4 @@ void eval_warn(struct eval *ev, const struct promql_node *at, const char *fmt, .
     PRINTF_LIKE(3, 4);
 void eval_inform(struct eval *ev, const struct promql_node *at, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+void eval_warn_of_quantile(struct eval *ev, const struct promql_node *at, double q);

@@ -1,4 +1,5 @@
 #include "promql/lex.h"
+#include "promql/parse.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -45,7 +45,5 @@ int promql_next(struct promql_lex *l, struct err *e) MUST_USE;
 int promql_error(const struct promql_lex *l, size_t at, struct err *e, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 #define promql_error(...) err_minus_one(promql_error(__VA_ARGS__))
-/* A duration as Prometheus writes it, "1h30m", "0s"; -1 when it is none or exceeds 64 bits. */
-int promql_duration(struct str s, int64_t *ms) MUST_USE;
 /* What stands there, for messages: `identifier "foo"`, `end of input`. In the arena. */
 const char *promql_token_text(const struct promql_lex *l);

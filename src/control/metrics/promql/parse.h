@@ -18,3 +18,5 @@ int promql_check(const struct promql_lex *l, struct promql_node *n, struct err *
 void promql_print(const struct promql_node *n, struct buf *out);
 /* On many lines, broken where it is wider than 100 columns: format_query. */
 void promql_format(const struct promql_node *n, struct buf *out);
+/* A duration as Prometheus writes it, "1h30m", "0s"; -1 when it is none or exceeds 64 bits. */
+int promql_duration(struct str s, int64_t *ms) MUST_USE;

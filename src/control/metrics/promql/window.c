@@ -92,6 +92,33 @@ static double reach(double gap, double usual)
     return gap >= usual * 1.1 ? usual / 2 : gap;
 }
 
+void promql_find_falls(const double *v, size_t n, uint32_t *falls)
+{
+    uint32_t next = (uint32_t)n;
+
+    for (size_t i = n; i-- > 0;) {
+        falls[i] = next;
+        next = i > 0 && v[i] < v[i - 1] ? (uint32_t)i : next;
+    }
+}
+
+/* What a counter had reached each time when it began anew. */
+static double before_falls(const struct promql_window *w, double sum)
+{
+    if (w->falls == NULL) {
+        for (size_t i = 1; i < w->n; i++) {
+            if (w->v[i] < w->v[i - 1]) {
+                sum += w->v[i - 1];
+            }
+        }
+        return sum;
+    }
+    for (size_t i = w->falls[0]; i < w->first + w->n; i = w->falls[i - w->first]) {
+        sum += w->v[i - w->first - 1];
+    }
+    return sum;
+}
+
 static bool extrapolated(const struct promql_window *w, bool counter, bool per_second, double *out)
 {
     size_t last = w->n - 1;
@@ -101,11 +128,7 @@ static bool extrapolated(const struct promql_window *w, bool counter, bool per_s
         return false;
     }
     result = w->v[last] - w->v[0];
-    for (size_t i = 1; counter && i < w->n; i++) {
-        if (w->v[i] < w->v[i - 1]) { /* it began anew */
-            result += w->v[i - 1];
-        }
-    }
+    result = counter ? before_falls(w, result) : result;
     sampled = (double)(w->ts_ms[last] - w->ts_ms[0]) / 1000;
     usual = sampled / (double)last;
     before = reach((double)(w->ts_ms[0] - w->start_ms) / 1000, usual);

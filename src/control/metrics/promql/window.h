@@ -19,6 +19,11 @@ struct promql_window {
     int64_t now_ms;   /* the moment asked for: predict_linear */
     double parameter; /* quantile_over_time, predict_linear */
     double *scratch;  /* room for n: quantile_over_time */
+    /* For each sample the next one that is smaller than the one before it, from the first of the
+     * window: a counter that began anew. What is past the window does not count. NULL: not known.
+     */
+    const uint32_t *falls;
+    uint32_t first; /* what the first sample is called in `falls` */
 };
 
 /* True with a number; false when the samples give none (too few). */
@@ -43,6 +48,9 @@ bool promql_present_over_time(const struct promql_window *w, double *out);
 bool promql_stddev_over_time(const struct promql_window *w, double *out);
 bool promql_stdvar_over_time(const struct promql_window *w, double *out);
 bool promql_quantile_over_time(const struct promql_window *w, double *out);
+
+/* falls[i] of n samples: the smallest j > i with v[j] < v[j - 1]; n when there is none. */
+void promql_find_falls(const double *v, size_t n, uint32_t *falls);
 
 /* Compensated sums: value + lost is the sum. */
 struct promql_sum {

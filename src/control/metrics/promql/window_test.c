@@ -15,7 +15,7 @@ static bool over(promql_window_fn fn, const double *v, size_t n, double paramete
 {
     int64_t ts[POINTS];
     double scratch[POINTS];
-    struct promql_window w = {ts, v, n, 0, 60000, 60000, parameter, scratch};
+    struct promql_window w = {ts, v, n, 0, 60000, 60000, parameter, scratch, NULL, 0};
 
     for (size_t i = 0; i < n; i++) { /* 10 s apart; the last one 5 s before the end */
         ts[i] = 55000 - (int64_t)(n - 1 - i) * 10000;

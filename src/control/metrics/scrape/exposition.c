@@ -224,9 +224,17 @@ static int read_time(const struct exposition *x, struct str s, int64_t *ms)
 
 /* --- the lines of a page --- */
 
+static bool is_expected(const struct exposition *x, struct str line)
+{
+    size_t n = x->expected.len;
+
+    return n > 0 && n + 1 < line.len && line.p[n] == ' ' && line.p[n + 1] != ' ' &&
+           line.p[n + 1] != '\t' && line.p[n + 1] != '{' && memcmp(line.p, x->expected.p, n) == 0;
+}
+
 static int read_sample(struct exposition *x, struct str line, struct err *e)
 {
-    size_t n = series_len(line);
+    size_t n = is_expected(x, line) ? x->expected.len : series_len(line);
     struct str rest, word;
 
     if (n == 0) {

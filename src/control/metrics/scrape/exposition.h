@@ -28,6 +28,9 @@ struct exposition {
     size_t at;
     unsigned line;
     enum exposition_format format;
+    /* The series that the caller expects next; a line that begins with it is not searched for the
+     * end of its braces. Empty: none. */
+    struct str expected;
 
     /* of the line that was read */
     struct str series; /* SAMPLE */

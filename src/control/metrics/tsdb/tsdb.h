@@ -19,6 +19,10 @@ struct tsdb_options {
     int64_t block_ms;                      /* 2 h; tests take less */
     int64_t out_of_order_ms; /* how much older than the newest of its series a sample may be */
     size_t max_series;
+    /* Past retention_ms, what is left of a window of 5 minutes (of an hour) is kept as long as
+     * this: the last, least and greatest sample of each series, and where a counter began anew. 0:
+     * not. */
+    int64_t tier_5m_ms, tier_1h_ms;
 };
 
 /* Opens what is in `dir`, creating it. Caller owns it. Reads the checkpoint and the log's tail. */
@@ -48,9 +52,14 @@ enum tsdb_taken {
     TSDB_TAKEN,
     TSDB_TOO_OLD,
     TSDB_OUT_OF_ORDER,
-    TSDB_DUPLICATE,
-    TSDB_TOO_MANY_SERIES
+    TSDB_DUPLICATE, /* another value at the same time; the same one again is taken */
+    TSDB_TOO_MANY_SERIES,
+    TSDB_GONE /* no sample for so long that the series was forgotten: ask for it again */
 };
+
+/* What a time may be, in milliseconds: 36 million years around 1970. */
+#define TSDB_TIME_MAX (1LL << 60)
+#define TSDB_TIME_MIN (-TSDB_TIME_MAX)
 
 /* The reference of a series, made when it is new; 0 when there are too many. Labels as
  * labels_normalize() leaves them; they are copied. */
@@ -60,10 +69,66 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
 enum tsdb_durability { TSDB_SOON, TSDB_DURABLE };
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e) MUST_USE;
 
+/* --- care --- */
+
+/* Deletes samples with from <= ts <= to of the series that all matchers take (at least one). They
+ * are not read any more at once; their room is given back when blocks are merged. Durable. Samples
+ * that are put in later count, but late ones within the range. */
+int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_t from_ms,
+                int64_t to_ms, struct err *e) MUST_USE;
+/* A copy in a new directory on the same disk: what is committed when it returns, at least when it
+ * was called. tsdb_open() opens it. Blocks are linked, not copied. */
+int tsdb_snapshot(struct tsdb *db, const char *dir, struct err *e) MUST_USE;
+
+/* Takes over a block of Prometheus, or all blocks in its data directory, whose server does not run
+ * (what is in its log only, is not taken: stop it after a snapshot). Native histograms are counted
+ * and left out. What was imported stays when a later block fails. */
+struct tsdb_imported {
+    uint64_t blocks, series, samples, histograms;
+};
+int tsdb_import(struct tsdb *db, const char *path, struct tsdb_imported *out,
+                struct err *e) MUST_USE;
+
+/* --- how it is --- */
+
+struct tsdb_status {
+    uint64_t samples_appended; /* since the start */
+    uint64_t series_refused;   /* by max_series */
+    uint64_t samples_lost;     /* in the log, of series that a damaged part of it had named */
+    uint64_t damaged;          /* places in files that could not be read; damaged/ has copies */
+    uint64_t torn;             /* ends of the log that a crash left half written */
+    int64_t paused_since_ms;   /* nothing can be written (the disk is full); 0: it can */
+    char paused_why[256];
+    uint64_t series; /* in the head */
+    uint64_t chunks; /* full runs, written since the start, and open ones */
+    uint64_t blocks, block_bytes, block_samples;
+    int64_t min_ms, max_ms, floor_ms; /* of the head */
+};
+void tsdb_status(struct tsdb *db, struct tsdb_status *out);
+
+/* Names of the copies in damaged/, at most 1000; in the arena. */
+int tsdb_damaged_files(struct tsdb *db, struct arena *a, struct str **out, size_t *len,
+                       struct err *e) MUST_USE;
+
+/* Of the head, the `limit` largest of each kind, largest first; views into the arena. */
+struct tsdb_count {
+    struct str name, value; /* value: of a pair */
+    uint64_t n;
+};
+struct tsdb_tops {
+    uint64_t label_pairs;
+    struct tsdb_count *series_by_name, *values_by_label, *bytes_by_label, *series_by_pair;
+    size_t n_names, n_labels, n_bytes, n_pairs;
+};
+void tsdb_tops(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_tops *out);
+
 /* --- reading --- */
 
 struct tsdb_view; /* what there was at one moment; keeps the files it reads */
 
+/* The longest window of which the view has no more than that, 0 when it has every sample: look back
+ * at least as far. */
+int64_t tsdb_view_window_ms(const struct tsdb_view *v);
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
 void tsdb_view_close(struct tsdb_view *v);
 DEFINE_SCOPED(struct tsdb_view, tsdb_view_close)

@@ -1,0 +1,126 @@
+/* rules - Prometheus' rule files: recording rules that write series, alerting rules that keep
+ * alerts, and the tests that people write for both.
+ *
+ *   rules.yml --rules_parse--> groups --rule_run_eval(now)--> samples in tsdb, ALERTS
+ *   tests.yml --rules_test--> report                          (the same, over series of the test)
+ *
+ * The rules of a group are worked out in their order, for one moment; each sees what those before
+ * it wrote. A series that a rule no longer gives ends with a marker of staleness. Routing and
+ * sending of alerts is not done here.
+ *
+ * Threads: any; a run on one at a time. Limits: LIMIT_SPEC_BYTES a file. Source:
+ * https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/ and
+ * .../unit_testing_rules/ */
+#pragma once
+#include "base/buf.h"
+#include "promql/promql.h"
+
+struct tsdb;
+
+struct rule {
+    bool is_alert;
+    unsigned line;
+    struct str name; /* of the series, or of the alert */
+    struct str text; /* of the expression */
+    const struct promql_node *expression;
+    struct labels labels, annotations; /* values are templates in alerts */
+    int64_t for_ms, keep_firing_ms;
+};
+
+struct rule_group {
+    struct str name;
+    int64_t interval_ms; /* 0: that of the configuration */
+    int64_t query_offset_ms;
+    uint64_t limit; /* of series or alerts of each rule; 0: none */
+    struct rule *rules;
+    size_t n_rules;
+};
+
+struct rule_file {
+    struct rule_group *groups;
+    size_t n_groups;
+};
+
+/* All in the arena; the text may go. Every mistake with its line is in `errors`: -1 when there is
+ * one. What Prometheus' files have is taken, any other key is a mistake. */
+int rules_parse(struct arena *a, struct str text, struct rule_file *out,
+                struct err_list *errors) MUST_USE;
+
+/* --- running them --- */
+
+struct rule_host {
+    struct tsdb *db;
+    struct labels external; /* $externalLabels */
+    struct str external_url;
+    const struct promql_limits *limits;
+};
+
+enum rule_alert_state { RULE_INACTIVE, RULE_PENDING, RULE_FIRING };
+
+struct rule_alert {
+    struct arena arena, notes; /* of its labels, of its annotations */
+    struct labels labels, annotations;
+    double value;
+    enum rule_alert_state state;
+    int64_t active_at_ms, fired_at_ms, resolved_at_ms, keep_since_ms; /* 0: not */
+    bool seen;
+};
+
+/* How a rule went the last time. */
+struct rule_health {
+    int64_t at_ms; /* 0: not yet */
+    char error[512];
+    size_t samples; /* written, markers too */
+    size_t refused; /* that the store did not take: too old, too many series */
+};
+
+struct rule_run; /* of one group: what is known from one time to the next */
+/* The group lives as long as the run. */
+struct rule_run *rule_run_new(const struct rule_group *g) MUST_USE;
+void rule_run_free(struct rule_run *r);
+void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms);
+const struct rule_group *rule_run_group(const struct rule_run *r);
+const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule);
+/* Alerts of a rule, resolved ones of the last 15 minutes too; valid until the next eval. */
+const struct rule_alert *rule_run_alerts(const struct rule_run *r, size_t rule, size_t *n);
+const char *rule_alert_state_name(enum rule_alert_state s);
+
+/* --- all of a server --- */
+
+struct rules_parts {
+    struct tsdb *db;
+    const char *const *files; /* patterns expanded */
+    size_t n_files;
+    int64_t interval_ms;    /* of groups that have none: evaluation_interval */
+    size_t max_samples;     /* of each rule, as in struct promql_limits */
+    struct labels external; /* both live as long as the rules */
+    struct str external_url;
+};
+
+struct rules; /* a thread that works out all groups, each at its interval */
+/* A file with a mistake is an error: nothing runs. Rules begin at their next interval. */
+struct rules *rules_open(const struct rules_parts *parts, struct err *e) MUST_USE;
+void rules_close(struct rules *r);
+DEFINE_SCOPED(struct rules, rules_close)
+
+struct rules_shown_rule {
+    const struct rule *rule;
+    struct rule_health health;
+    const struct rule_alert *alerts;
+    size_t n_alerts;
+};
+struct rules_shown {
+    const char *file;
+    const struct rule_group *group;
+    int64_t interval_ms, at_ms, took_ms;  /* at 0: not yet */
+    const struct rules_shown_rule *rules; /* group->n_rules */
+};
+typedef void rules_visitor(void *ctx, const struct rules_shown *g);
+/* Each group as it was the last time. A lock is held meanwhile: `fn` copies, and calls nobody. */
+void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
+
+/* --- tests of rules --- */
+
+/* Runs a file of tests, whose rule files are relative to it. The report says what each test
+ * expected and what came. -1: the file cannot be read; else the number of tests that failed. */
+int rules_test(const char *path, struct buf *report, struct err *e) MUST_USE;

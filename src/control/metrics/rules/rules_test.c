@@ -1,0 +1,371 @@
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/lock.h"
+#include "rules/rules.h"
+#include "rules/template.h"
+#include "tsdb/tsdb.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct err e;
+static const struct promql_limits limits = {1000000, 300000, 60000, NULL, NULL};
+
+struct world {
+    char dir[64];
+    struct tsdb *db;
+    struct arena arena;
+    struct rule_file file;
+    struct rule_run *run;
+    struct buf out;
+};
+
+static void open_world(struct world *w, const char *rules)
+{
+    static const struct tsdb_options options = {.block_ms = 7200000, .max_series = 1000};
+    struct err_list errors = {0};
+
+    memset(w, 0, sizeof(*w));
+    snprintf(w->dir, sizeof(w->dir), "/tmp/rules-test-XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    w->db = tsdb_open(w->dir, &options, &e);
+    assert_non_null(w->db);
+    w->out = BUF_MAX(1 << 20);
+    if (rules_parse(&w->arena, str_of(rules), &w->file, &errors) < 0) {
+        fail_msg("line %u: %s", errors.items[0].line, errors.items[0].msg);
+    }
+    w->run = w->file.n_groups > 0 ? rule_run_new(&w->file.groups[0]) : NULL;
+}
+
+static void close_world(struct world *w)
+{
+    rule_run_free(w->run);
+    tsdb_close(w->db);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, w->dir, &e), 0);
+    arena_done(&w->arena);
+    buf_done(&w->out);
+}
+
+/* A sample of m{i="<instance>"}. */
+static void put(struct world *w, const char *instance, int64_t ts_ms, double v)
+{
+    struct tsdb_appender *a = tsdb_appender_new(w->db);
+    struct label p[] = {{STR(LABEL_NAME), STR("m")}, {STR("i"), str_of(instance)}};
+
+    assert_int_equal(tsdb_append(a, tsdb_series(a, (struct labels){p, 2}), ts_ms, v), TSDB_TAKEN);
+    assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
+    tsdb_appender_free(a);
+}
+
+static void work(struct world *w, int64_t at_ms)
+{
+    struct rule_host host = {.db = w->db, .limits = &limits};
+
+    rule_run_eval(w->run, &host, at_ms);
+}
+
+/* "x{i=1} 2; ..." of a query at a moment. */
+static const char *ask(struct world *w, int64_t at_ms, const char *query)
+{
+    struct promql_node *n = promql_parse(&w->arena, str_of(query), &e);
+    struct promql_range now = {at_ms, at_ms, 0};
+    struct promql_answer a;
+    int64_t from, to;
+
+    assert_non_null(n);
+    promql_times(n, &now, &limits, &from, &to);
+
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(w->db, from, to);
+
+    assert_int_equal(promql_run(view, n, &now, &limits, &w->arena, &a, &e), 0);
+    buf_clear(&w->out);
+    for (size_t i = 0; i < a.n_rows; i++) {
+        (void)buf_add(&w->out, i > 0 ? STR("; ") : STR_EMPTY);
+        (void)buf_add(&w->out, labels_get(a.rows[i].labels, STR(LABEL_NAME)));
+        for (size_t k = 0; k < a.rows[i].labels.len; k++) {
+            struct label l = a.rows[i].labels.p[k];
+
+            if (!str_eq(l.name, STR(LABEL_NAME))) {
+                (void)buf_printf(&w->out, ",%.*s=%.*s", STR_ARG(l.name), STR_ARG(l.value));
+            }
+        }
+        (void)buf_printf(&w->out, " %g", a.rows[i].v[0]);
+    }
+    return w->out.len > 0 ? w->out.p : "";
+}
+
+static void a_later_rule_sees_what_an_earlier_one_wrote(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  labels: {team: t, a: group}\n  rules:\n"
+                   "  - {record: one, expr: m, labels: {a: rule, i: ''}}\n"
+                   "  - {record: two, expr: one + 1}\n"
+                   "  - {record: three, expr: 3}\n");
+    put(&w, "1", 1000, 5);
+    work(&w, 1500);
+    assert_string_equal(ask(&w, 1500, "one"), "one,a=rule,team=t 5");
+    assert_string_equal(ask(&w, 1500, "two"), "two,a=group,team=t 6");
+    assert_string_equal(ask(&w, 1500, "three"), "three,a=group,team=t 3");
+    assert_int_equal(rule_run_health(w.run, 1)->samples, 1);
+    close_world(&w);
+}
+
+static void a_series_that_does_not_come_again_ends(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {record: r, expr: m > 1}\n");
+    put(&w, "1", 1000, 5);
+    put(&w, "2", 1000, 6);
+    work(&w, 2000);
+    put(&w, "1", 60000, 0);
+    work(&w, 60000);
+    assert_string_equal(ask(&w, 59999, "r"), "r,i=1 5; r,i=2 6");
+    assert_string_equal(ask(&w, 60000, "r"), "r,i=2 6");
+    close_world(&w);
+}
+
+static void the_moment_asked_for_is_moved_by_the_offset(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  query_offset: 1m\n  rules:\n  - {record: r, expr: m}\n");
+    put(&w, "1", 1000, 5);
+    put(&w, "1", 61000, 6);
+    work(&w, 100000);
+    assert_string_equal(ask(&w, 40000, "r"), "r,i=1 5");
+    assert_string_equal(ask(&w, 39999, "r"), "");
+    close_world(&w);
+}
+
+static void too_many_and_equal_series_are_errors(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  limit: 1\n  rules:\n  - {record: r, expr: m}\n"
+                   "  - {record: s, expr: m, labels: {i: same}}\n");
+    put(&w, "1", 1000, 5);
+    work(&w, 1000);
+    assert_string_equal(rule_run_health(w.run, 0)->error, "");
+    put(&w, "2", 2000, 5);
+    work(&w, 2000);
+    assert_string_equal(rule_run_health(w.run, 0)->error, "exceeded limit of 1 with 2 series");
+    assert_string_equal(
+        rule_run_health(w.run, 1)->error,
+        "vector contains metrics with the same labelset after applying rule labels");
+    assert_string_equal(ask(&w, 2000, "{__name__=~\"r|s\"}"), "");
+    close_world(&w);
+}
+
+static const struct rule_alert *alert(struct world *w, size_t n)
+{
+    size_t len;
+    const struct rule_alert *a = rule_run_alerts(w->run, 0, &len);
+
+    assert_int_equal(len, n);
+    return a;
+}
+
+static void an_alert_waits_fires_is_kept_and_ends(void **state UNUSED)
+{
+    struct world w;
+    const struct rule_alert *a;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - alert: Down\n    expr: m == 0\n    for: 1m\n"
+                   "    keep_firing_for: 2m\n    labels: {sev: 'x{{ $labels.i }}'}\n"
+                   "    annotations: {text: '{{ $value }}'}\n");
+    put(&w, "1", 0, 0);
+    work(&w, 1000);
+    a = alert(&w, 1);
+    assert_int_equal(a[0].state, RULE_PENDING);
+    assert_string_equal(ask(&w, 1000, "ALERTS"),
+                        "ALERTS,alertname=Down,alertstate=pending,i=1,sev=x1 1");
+    put(&w, "1", 61000, 0);
+    work(&w, 61000);
+    a = alert(&w, 1);
+    assert_int_equal(a[0].state, RULE_FIRING);
+    assert_true(str_eq(labels_get(a[0].annotations, STR("text")), STR("0")));
+    assert_string_equal(ask(&w, 61000, "ALERTS"),
+                        "ALERTS,alertname=Down,alertstate=firing,i=1,sev=x1 1");
+    assert_string_equal(ask(&w, 61000, "ALERTS_FOR_STATE"),
+                        "ALERTS_FOR_STATE,alertname=Down,i=1,sev=x1 1");
+    put(&w, "1", 121000, 1);
+    work(&w, 121000);
+    assert_int_equal(alert(&w, 1)[0].state, RULE_FIRING); /* kept from here on, two minutes */
+    work(&w, 181000);
+    assert_int_equal(alert(&w, 1)[0].state, RULE_FIRING);
+    work(&w, 241000);
+    assert_int_equal(alert(&w, 1)[0].state, RULE_INACTIVE);
+    assert_string_equal(ask(&w, 241000, "ALERTS"), "");
+    work(&w, 241000 + 15 * 60000);
+    (void)alert(&w, 1);
+    work(&w, 241000 + 16 * 60000);
+    (void)alert(&w, 0);
+    close_world(&w);
+}
+
+static void a_pending_alert_that_goes_is_forgotten(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0, for: 1h}\n");
+    put(&w, "1", 0, 0);
+    work(&w, 1000);
+    (void)alert(&w, 1);
+    put(&w, "1", 2000, 1);
+    work(&w, 2000);
+    (void)alert(&w, 0);
+    close_world(&w);
+}
+
+static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
+{
+    static const struct {
+        unsigned line;
+        const char *msg;
+    } expected[] = {
+        {3, "a group has no key \"intervall\"; is it \"interval\"?"},
+        {5, "a recording rule has no for"},
+        {6, "could not parse expression: 1:5: parse error: unexpected end of input"},
+        {8, "one of \"record\" and \"alert\" must be set"},
+        {9, "t: \"nope\" is not known in templates here; there are $labels, $value, printf, "
+            "humanize, humanizeDuration and a few more"},
+        {10, "groupname: \"a\" is repeated in the same file"},
+    };
+    struct err_list errors = {0};
+    struct arena a = {0};
+    struct rule_file file;
+
+    assert_int_equal(
+        rules_parse(&a,
+                    STR("groups:\n"
+                        "- name: a\n"
+                        "  intervall: 1m\n"
+                        "  rules:\n"
+                        "  - record: x\n"
+                        "    expr: sum(\n"
+                        "    for: 5m\n"
+                        "  - expr: up\n"
+                        "  - {alert: b, expr: up, annotations: {t: '{{ $value | nope }}'}}\n"
+                        "- name: a\n"),
+                    &file, &errors),
+        -1);
+    assert_int_equal(errors.len, ARRAY_LEN(expected));
+    for (size_t i = 0; i < errors.len; i++) {
+        assert_int_equal(errors.items[i].line, expected[i].line);
+        assert_string_equal(errors.items[i].msg, expected[i].msg);
+    }
+    err_list_done(&errors);
+    arena_done(&a);
+}
+
+static void templates_say_what_gos_would(void **state UNUSED)
+{
+    static const struct {
+        const char *text, *out;
+    } rows[] = {
+        {"plain", "plain"},
+        {"{{ $labels.i }}/{{ .Labels.i }}/{{$labels.none}}.", "a b/a b/."},
+        {"{{ $value }} {{ .Value }}", "1.2345675e+06 1.2345675e+06"},
+        {"{{ $value | humanize }} {{ humanize 0.00012 }} {{ humanize 0 }}", "1.235M 120u 0"},
+        {"{{ $value | humanize1024 }}", "1.177Mi"},
+        {"{{ humanizeDuration 0.5 }} {{ humanizeDuration 59.5 }} {{ humanizeDuration 86461 }}",
+         "500ms 59.5s 1d 0h 1m 1s"},
+        {"{{ humanizeDuration -125 }} {{ 0.256 | humanizePercentage }}", "-2m 5s 25.6%"},
+        {"{{ humanizeTimestamp 1435065584.128 }}", "2015-06-23 13:19:44.128 +0000 UTC"},
+        {"{{ printf \"%.2f %s %v %5.1f%%\" $value $labels.i 3 7 }}", "1234567.50 a b 3   7.0%"},
+        {"{{ $labels.i | title }} {{ toUpper \"x\" }} {{ \"Y\" | toLower }}", "A B X y"},
+        {"{{ index $labels \"i\" }} {{ (printf \"%s\" `q`) }}", "a b q"},
+        {"{{ reReplaceAll \"(.)\\\\s(.)\" \"$2$1\" $labels.i }}", "ba"},
+        {"{{ match \"b\" $labels.i }}", "true"},
+        {"a {{- /* none */ -}} b", "ab"},
+        {"{{ $labels }}", "map[i:a b]"},
+        {"{{ $externalURL }}", "http://x"},
+        {"{{ $value", "{{ has no }} in \" $value\""},
+        {"{{ }}", "a command is missing in a template"},
+        {"{{ 1 | 2 }}", "only a function stands behind a pipe"},
+        {"{{ humanize }}", "humanize takes 1 argument(s), not 0"},
+        {"{{ printf \"%d\" \"a\" }}", "printf: %d is not known here"},
+        {"{{ ((((((((((((((((((1)))))))))))))))))) }}", "a template has more than 16 parentheses"},
+    };
+    struct label p = {STR("i"), STR("a b")};
+    struct rule_values v = {.labels = {&p, 1}, .external_url = STR("http://x"), .value = 1234567.5};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf out = BUF_MAX(LIMIT_LABEL_VALUE_BYTES);
+
+        if (rule_template(str_of(rows[i].text), &v, &out, &e) < 0) {
+            assert_string_equal(e.msg, rows[i].out);
+        } else {
+            assert_string_equal(out.p, rows[i].out);
+        }
+        buf_done(&out);
+    }
+}
+
+static void note_time(void *ctx, const struct rules_shown *g)
+{
+    *(int64_t *)ctx = g->at_ms;
+}
+
+static void a_server_works_out_its_groups_at_their_interval(void **state UNUSED)
+{
+    struct world w;
+    const char *path;
+    int64_t at_ms = 0;
+
+    open_world(&w, "");
+    path = arena_printf(&w.arena, "%s.yml", w.dir);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, path,
+                                     STR("groups:\n- name: g\n  interval: 10ms\n  rules:\n"
+                                         "  - {record: now, expr: time()}\n"),
+                                     0600, &e),
+                     0);
+
+    struct rules *r = rules_open(
+        &(struct rules_parts){
+            .db = w.db, .files = &path, .n_files = 1, .interval_ms = 60000, .max_samples = 1000},
+        &e);
+    struct lock l;
+    int64_t deadline = clock_mono_ms() + 20000;
+
+    assert_non_null(r);
+    lock_init(&l, LOCK_wire);
+    lock_take(&l);
+    while (at_ms == 0 && clock_mono_ms() < deadline) {
+        (void)lock_wait_until(&l, clock_mono_ms() + 5);
+        rules_visit(r, note_time, &at_ms);
+    }
+    lock_drop(&l);
+    lock_done(&l);
+    rules_close(r);
+    assert_true(at_ms > 0);
+    assert_memory_equal(ask(&w, clock_wall_ms(), "now"), "now ", 4);
+    (void)remove(path);
+    close_world(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_later_rule_sees_what_an_earlier_one_wrote),
+        cmocka_unit_test(a_series_that_does_not_come_again_ends),
+        cmocka_unit_test(the_moment_asked_for_is_moved_by_the_offset),
+        cmocka_unit_test(too_many_and_equal_series_are_errors),
+        cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),
+        cmocka_unit_test(a_pending_alert_that_goes_is_forgotten),
+        cmocka_unit_test(mistakes_are_all_told_with_their_lines),
+        cmocka_unit_test(templates_say_what_gos_would),
+        cmocka_unit_test(a_server_works_out_its_groups_at_their_interval),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+#include "scrape/client.h"
+#include "base/fs.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SECRET_MAX = 64 * 1024, REDIRECTS_MAX = 10 };
+
+static pthread_once_t started = PTHREAD_ONCE_INIT;
+
+static void start_curl(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+void client_init(void)
+{
+    (void)pthread_once(&started, start_curl);
+}
+
+/* --- the answer --- */
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+    struct client_call *c = ctx;
+    struct str piece = str_n(p, size * n);
+    long status = 0;
+
+    if (c->sink != NULL) {
+        (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+        if (status == 200) {
+            return c->sink(c->ctx, piece) < 0 ? 0 : piece.len;
+        }
+    }
+    if (buf_add(&c->body, piece) < 0) {
+        c->is_too_long = true;
+        return 0;
+    }
+    return piece.len;
+}
+
+static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t d UNUSED,
+                       curl_off_t f UNUSED)
+{
+    struct client_call *c = ctx;
+
+    c->was_stopped = c->stop != NULL && __atomic_load_n(c->stop, __ATOMIC_RELAXED);
+    return c->was_stopped;
+}
+
+/* --- what a configuration says --- */
+
+/* The value itself, or what its file holds now, without the line's end. */
+static int secret(struct str value, struct str file, struct buf *out, struct err *e)
+{
+    if (file.len == 0) {
+        return buf_add(out, value) < 0 ? err_set(e, ERR_LIMIT, "a secret is too long") : 0;
+    }
+    SCOPED(freep) char *path = str_dup(file);
+
+    if (fs_read(AT_FDCWD, path, out, e) < 0) {
+        return -1;
+    }
+    while (out->len > 0 && (out->p[out->len - 1] == '\n' || out->p[out->len - 1] == '\r' ||
+                            out->p[out->len - 1] == ' ')) {
+        out->p[--out->len] = '\0';
+    }
+    return 0;
+}
+
+static void set_text(CURL *c, CURLoption option, struct str s)
+{
+    SCOPED(freep) char *text = str_dup(s);
+
+    (void)curl_easy_setopt(c, option, text); /* is copied */
+}
+
+static int set_basic(struct client_call *c, const struct http_config *h, struct err *e)
+{
+    struct buf user = BUF_MAX(SECRET_MAX), password = BUF_MAX(SECRET_MAX);
+    int rc = secret(h->username, h->username_file, &user, e) < 0 ||
+                     secret(h->password, h->password_file, &password, e) < 0
+                 ? -1
+                 : 0;
+
+    if (rc == 0) {
+        (void)curl_easy_setopt(c->curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        (void)curl_easy_setopt(c->curl, CURLOPT_USERNAME, user.len > 0 ? user.p : "");
+        (void)curl_easy_setopt(c->curl, CURLOPT_PASSWORD, password.len > 0 ? password.p : "");
+    }
+    buf_done(&user);
+    buf_done(&password);
+    return rc;
+}
+
+int client_header(struct client_call *c, const char *fmt, ...)
+{
+    struct curl_slist *longer;
+    va_list ap;
+    SCOPED(freep) char *text = NULL;
+
+    va_start(ap, fmt);
+    if (vasprintf(&text, fmt, ap) < 0) {
+        text = NULL;
+    }
+    va_end(ap);
+    if (text == NULL || strpbrk(text, "\r\n") != NULL) {
+        return -1;
+    }
+    longer = curl_slist_append(c->headers, text);
+    c->headers = longer != NULL ? longer : c->headers;
+    return longer != NULL ? 0 : -1;
+}
+
+static int set_authorization(struct client_call *c, const struct http_config *h, struct err *e)
+{
+    struct buf token = BUF_MAX(SECRET_MAX);
+    int rc = secret(h->credentials, h->credentials_file, &token, e);
+
+    if (rc == 0 && client_header(c, "Authorization: %.*s %s",
+                                 STR_ARG(h->auth_type.len > 0 ? h->auth_type : STR("Bearer")),
+                                 token.len > 0 ? token.p : "") < 0) {
+        rc = err_set(e, ERR_INVALID, "authorization: the credentials have more than one line");
+    }
+    buf_done(&token);
+    return rc;
+}
+
+static void set_blob(CURL *c, CURLoption option, struct str pem)
+{
+    struct curl_blob blob = {
+        .data = (void *)(uintptr_t)pem.p, .len = pem.len, .flags = CURL_BLOB_COPY};
+
+    (void)curl_easy_setopt(c, option, &blob);
+}
+
+static long tls_version(struct str s, long none)
+{
+    static const long versions[] = {CURL_SSLVERSION_TLSv1_0, CURL_SSLVERSION_TLSv1_1,
+                                    CURL_SSLVERSION_TLSv1_2, CURL_SSLVERSION_TLSv1_3};
+
+    return s.len == 5 && s.p[4] >= '0' && s.p[4] <= '3' ? versions[s.p[4] - '0'] : none;
+}
+
+static void set_tls(CURL *c, const struct http_config *h)
+{
+    static const long most[] = {CURL_SSLVERSION_MAX_TLSv1_0, CURL_SSLVERSION_MAX_TLSv1_1,
+                                CURL_SSLVERSION_MAX_TLSv1_2, CURL_SSLVERSION_MAX_TLSv1_3};
+    long min = tls_version(h->tls.min_version, CURL_SSLVERSION_TLSv1_2);
+    long max = h->tls.max_version.len == 5 ? most[(h->tls.max_version.p[4] - '0') & 3]
+                                           : CURL_SSLVERSION_MAX_DEFAULT;
+
+    (void)curl_easy_setopt(c, CURLOPT_SSLVERSION, min | max);
+    if (h->tls.insecure) {
+        (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (h->tls.ca.len > 0) {
+        set_blob(c, CURLOPT_CAINFO_BLOB, h->tls.ca);
+    } else if (h->tls.ca_file.len > 0) {
+        set_text(c, CURLOPT_CAINFO, h->tls.ca_file);
+    }
+    if (h->tls.cert.len > 0) {
+        set_blob(c, CURLOPT_SSLCERT_BLOB, h->tls.cert);
+    } else if (h->tls.cert_file.len > 0) {
+        set_text(c, CURLOPT_SSLCERT, h->tls.cert_file);
+    }
+    if (h->tls.key.len > 0) {
+        set_blob(c, CURLOPT_SSLKEY_BLOB, h->tls.key);
+    } else if (h->tls.key_file.len > 0) {
+        set_text(c, CURLOPT_SSLKEY, h->tls.key_file);
+    }
+}
+
+static void set_way(CURL *c, const struct http_config *h)
+{
+    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, h->follow_redirects ? 1L : 0L);
+    (void)curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    (void)curl_easy_setopt(
+        c, CURLOPT_HTTP_VERSION,
+        (long)(h->enable_http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    (void)curl_easy_setopt(c, CURLOPT_BUFFERSIZE, 128L * 1024);
+    (void)curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (h->proxy_url.len > 0) {
+        set_text(c, CURLOPT_PROXY, h->proxy_url);
+        set_text(c, CURLOPT_NOPROXY, h->no_proxy);
+    } else if (!h->proxy_from_environment) {
+        (void)curl_easy_setopt(c, CURLOPT_PROXY, "");
+    }
+}
+
+int client_prepare(struct client_call *c, const struct http_config *h, size_t max, struct err *e)
+{
+    curl_easy_reset(c->curl);
+    c->headers = curl_slist_append(NULL, "Expect:");
+    c->body = BUF_MAX(max);
+    c->is_too_long = c->was_stopped = false;
+    c->detail[0] = '\0';
+    c->type[0] = '\0';
+    set_way(c->curl, h);
+    set_tls(c->curl, h);
+    if ((h->has_basic && set_basic(c, h, e) < 0) ||
+        (h->has_authorization && set_authorization(c, h, e) < 0)) {
+        return -1;
+    }
+    for (size_t i = 0; i < h->headers.len; i++) {
+        (void)client_header(c, "%.*s: %.*s", STR_ARG(h->headers.p[i].name),
+                            STR_ARG(h->headers.p[i].value));
+    }
+    (void)curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "strata");
+    (void)curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->detail);
+    (void)curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
+    if (c->stop != NULL) {
+        (void)curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+        (void)curl_easy_setopt(c->curl, CURLOPT_XFERINFODATA, c);
+        (void)curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
+    }
+    return 0;
+}
+
+int client_result(struct client_call *c, CURLcode code, struct err *e)
+{
+    const char *type = NULL, *text = c->detail[0] ? c->detail : curl_easy_strerror(code);
+    long status = 0;
+
+    if (c->was_stopped) {
+        return err_set(e, ERR_CONFLICT, "stopped");
+    }
+    if (c->is_too_long) {
+        return err_set(e, ERR_LIMIT, "body size limit exceeded (%zu bytes)", c->body.max);
+    }
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+        return err_set(e, ERR_TIMEOUT, "the target did not answer in time: %s", text);
+    }
+    if (code != CURLE_OK) {
+        return err_set(e, ERR_UNAVAILABLE, "%s", text);
+    }
+    (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(c->curl, CURLINFO_CONTENT_TYPE, &type);
+    if (type == NULL || str_copy(str_of(type), c->type, sizeof(c->type)) < 0) {
+        c->type[0] = '\0';
+    }
+    if (status != 200) {
+        return err_set(e, err_kind_of_http((int)status), "server returned HTTP status %ld", status);
+    }
+    return 0;
+}
+
+void client_done(struct client_call *c)
+{
+    curl_slist_free_all(c->headers);
+    c->headers = NULL;
+    buf_done(&c->body);
+}
+
+int client_get(const struct http_config *h, const char *url, const char *unix_socket,
+               const char *accept, int64_t timeout_ms, const bool *stop, struct buf *out,
+               struct err *e)
+{
+    struct client_call c = {.stop = stop};
+    int rc;
+
+    client_init();
+    c.curl = curl_easy_init();
+    if (c.curl == NULL) {
+        return err_set(e, ERR_INTERNAL, "libcurl does not start");
+    }
+    rc = client_prepare(&c, h, out->max, e);
+    if (rc == 0) {
+        (void)client_header(&c, "Accept: %s", accept);
+        (void)curl_easy_setopt(c.curl, CURLOPT_HTTPHEADER, c.headers);
+        (void)curl_easy_setopt(c.curl, CURLOPT_URL, url);
+        (void)curl_easy_setopt(c.curl, CURLOPT_ACCEPT_ENCODING, "gzip");
+        (void)curl_easy_setopt(c.curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+        if (unix_socket != NULL) {
+            (void)curl_easy_setopt(c.curl, CURLOPT_UNIX_SOCKET_PATH, unix_socket);
+        }
+        rc = client_result(&c, curl_easy_perform(c.curl), e);
+    }
+    if (rc == 0) {
+        buf_done(out);
+        *out = c.body;
+        c.body = BUF_MAX(0);
+    } else {
+        (void)err_wrap(e, "%s", url);
+    }
+    client_done(&c);
+    curl_easy_cleanup(c.curl);
+    return rc;
+}

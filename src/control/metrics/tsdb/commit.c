@@ -1,0 +1,577 @@
+#include "tsdb/tsdb_priv.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "tsdb/bytes.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RECORD_MAX (1 * GIB) /* a batch has as many samples as its caller lets in */
+
+/* --- records --- */
+
+/* A sample: [step of the number of its series : 4 | bytes of the value : 4], then what did not fit.
+ * The value without the zero bytes at its end: whole numbers take two or three. */
+enum { STEP_FAR = 0, STEP_TIMED = 15 };
+
+static void put_sample(const struct sample *x, int64_t base, uint32_t before, struct buf *out)
+{
+    uint64_t bits;
+    int64_t step = (int64_t)x->s->id - before;
+    int zeros, bytes;
+    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
+    char text[9];
+
+    memcpy(&bits, &x->v, sizeof(bits));
+    zeros = bits == 0 ? 8 : __builtin_ctzll(bits) / 8;
+    bytes = 8 - zeros;
+    text[0] = (char)(code << 4 | bytes);
+    bits = __builtin_bswap64(bits);
+    memcpy(text + 1, &bits, 8);
+    if (code == STEP_FAR || code == STEP_TIMED) {
+        (void)buf_add(out, str_n(text, 1));
+        column_put_varint(bytes_zigzag(step), out);
+        if (code == STEP_TIMED) {
+            column_put_varint(bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)), out);
+        }
+        (void)buf_add(out, str_n(text + 1, (size_t)bytes));
+        return;
+    }
+    (void)buf_add(out, str_n(text, (size_t)bytes + 1));
+}
+
+static void put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out)
+{
+    uint32_t before = 0;
+    size_t begun;
+
+    if (n == 0) {
+        return;
+    }
+    begun = wal_begin(out, type);
+    column_put_varint(bytes_zigzag(p[0].ts), out);
+    for (size_t i = 0; i < n; i++) {
+        put_sample(&p[i], p[0].ts, before, out);
+        before = p[i].s->id;
+    }
+    wal_end(out, begun);
+}
+
+static int get_sample(struct str *in, int64_t base, uint32_t *id, int64_t *ts, double *v)
+{
+    unsigned head = (unsigned char)in->p[0], code = head >> 4, bytes = head & 15;
+    uint64_t step = code, late = 0, bits = 0;
+
+    *in = str_from(*in, 1);
+    if (code == STEP_FAR || code == STEP_TIMED) {
+        if (column_get_varint(in, &step) < 0) {
+            return -1;
+        }
+        step = (uint64_t)bytes_unzigzag(step);
+    }
+    if (code == STEP_TIMED && column_get_varint(in, &late) < 0) {
+        return -1;
+    }
+    if (bytes > 8 || in->len < bytes) {
+        return -1;
+    }
+    memcpy(&bits, in->p, bytes);
+    bits = __builtin_bswap64(bits);
+    memcpy(v, &bits, sizeof(*v));
+    *in = str_from(*in, bytes);
+    *id = (uint32_t)(*id + step);
+    *ts = (int64_t)((uint64_t)base + (uint64_t)bytes_unzigzag(late));
+    return 0;
+}
+
+static void put_series(const struct tsdb *db, const struct series *s, struct buf *out)
+{
+    size_t begun = wal_begin(out, WAL_SERIES);
+
+    column_put_varint(s->id, out);
+    column_put_varint(s->n_pairs, out);
+    for (size_t i = 0; i < s->n_pairs; i++) {
+        const struct pair *p = index_at(db->head.index, s->pairs[i]);
+
+        bytes_put_text(p->name, out);
+        bytes_put_text(p->value, out);
+    }
+    wal_end(out, begun);
+}
+
+/* --- replay --- */
+
+static int replay_series(struct tsdb *db, struct str in)
+{
+    struct label room[LIMIT_SERIES_LABELS];
+    struct labels l = {room, 0};
+    uint64_t id, n, hash;
+    struct series *s;
+
+    if (column_get_varint(&in, &id) < 0 || id == 0 || id > UINT32_MAX / 2 ||
+        column_get_varint(&in, &n) < 0 || n > ARRAY_LEN(room)) {
+        return -1;
+    }
+    for (; l.len < n; l.len++) {
+        if (bytes_get_text(&in, &room[l.len].name) < 0 ||
+            bytes_get_text(&in, &room[l.len].value) < 0) {
+            return -1;
+        }
+    }
+    hash = labels_hash(l);
+    if (head_series(db, (uint32_t)id) != NULL || head_find(db, l, hash) != NULL) {
+        return 0; /* the checkpoint has it */
+    }
+    s = head_add(db, (uint32_t)id, l, hash);
+    s->logged = true;
+    return 0;
+}
+
+static int replay_samples(struct tsdb *db, struct str in, bool late)
+{
+    uint64_t base;
+    uint32_t id = 0;
+    int64_t ts;
+    double v;
+
+    if (column_get_varint(&in, &base) < 0) {
+        return -1;
+    }
+    db->head.seq++;
+    while (in.len > 0) {
+        struct series *s;
+
+        if (get_sample(&in, bytes_unzigzag(base), &id, &ts, &v) < 0) {
+            return -1;
+        }
+        s = head_series(db, id);
+        if (s == NULL) {
+            db->status.samples_lost++;
+        } else {
+            (void)(late ? head_append_late : head_append)(db, s, ts, v);
+        }
+    }
+    return 0;
+}
+
+static int replay_deleted(struct tsdb *db, struct str in)
+{
+    struct deleted_range d;
+
+    while (in.len > 0) {
+        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
+            return -1;
+        }
+        *vec_push(&db->deleted) = d;
+    }
+    return 0;
+}
+
+int apply_record(struct tsdb *db, uint8_t type, struct str payload)
+{
+    switch (type) {
+    case WAL_SERIES:
+        return replay_series(db, payload);
+    case WAL_SAMPLES:
+        return replay_samples(db, payload, false);
+    case WAL_LATE:
+        return replay_samples(db, payload, true);
+    case WAL_DELETED:
+        return replay_deleted(db, payload);
+    default:
+        return -1;
+    }
+}
+
+/* --- who leads --- */
+
+void lead_begin(struct tsdb *db)
+{
+    WITH_LOCK(&db->log);
+    while (db->leading) {
+        lock_wait(&db->log);
+    }
+    db->leading = true;
+}
+
+void lead_end(struct tsdb *db)
+{
+    WITH_LOCK(&db->log);
+    db->leading = false;
+    lock_broadcast(&db->log);
+}
+
+/* Makes durable what is in the log up to `position`: one fsync for all who wait. */
+int log_sync(struct tsdb *db, uint64_t position, struct err *e)
+{
+    WITH_LOCK(&db->log);
+    while (db->synced < position) {
+        uint64_t target;
+        int fd, rc;
+
+        if (db->syncing || db->leading) {
+            lock_wait(&db->log);
+            continue;
+        }
+        target = db->wal.written;
+        fd = fcntl(db->wal.fd, F_DUPFD_CLOEXEC, 3); /* the leader may begin the next segment */
+        db->syncing = true;
+        lock_drop(&db->log);
+        rc = fd < 0 || fdatasync(fd) < 0 ? err_sys(e, "fsync the log of the metrics") : 0;
+        closep(&fd);
+        lock_take(&db->log);
+        db->wal.broken = db->wal.broken || (rc < 0 && !db->leading);
+        db->syncing = false;
+        db->synced = rc == 0 && target > db->synced ? target : db->synced;
+        lock_broadcast(&db->log);
+        if (rc < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- the leader's work --- */
+
+int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e)
+{
+    struct chunk_file *next;
+    bool any;
+
+    lock_take(&db->head_lock);
+    any = chunk_files_write_begin(&db->chunks, at_least);
+    lock_drop(&db->head_lock);
+    if (!any) {
+        return 0;
+    }
+    if (chunk_files_write(&db->chunks, e) < 0) {
+        return -1;
+    }
+    lock_take(&db->head_lock);
+    chunk_files_write_end(&db->chunks);
+    any = db->chunks.filling_at > 64 * MIB && db->chunks.filling.len == 0;
+    lock_drop(&db->head_lock);
+    if (!any) {
+        return 0;
+    }
+    next = chunk_files_next(&db->chunks, db->chunks.files.p[db->chunks.files.len - 1]->number, e);
+    if (next == NULL) {
+        return -1;
+    }
+    lock_take(&db->head_lock);
+    chunk_files_push(&db->chunks, next);
+    lock_drop(&db->head_lock);
+    return 0;
+}
+
+static void apply(struct tsdb *db, struct tsdb_appender *a)
+{
+    size_t taken = 0;
+
+    WITH_LOCK(&db->head_lock);
+    db->head.seq++;
+    for (size_t i = 0; i < a->samples.len; i++) {
+        const struct sample *x = &a->samples.p[i];
+
+        taken += head_append(db, x->s, x->ts, x->v);
+    }
+    for (size_t i = 0; i < a->late.len; i++) {
+        const struct sample *x = &a->late.p[i];
+
+        taken += head_append_late(db, x->s, x->ts, x->v);
+    }
+    db->status.samples_appended += taken;
+}
+
+static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
+{
+    struct buf b = BUF_MAX(RECORD_MAX);
+    int rc;
+
+    if (a->fresh.len == 0) {
+        return 0;
+    }
+    lock_take(&db->head_lock);
+    for (size_t i = 0; i < a->fresh.len; i++) {
+        if (!a->fresh.p[i]->logged) {
+            put_series(db, a->fresh.p[i], &b);
+        }
+    }
+    lock_drop(&db->head_lock);
+    rc = b.len == 0 ? 0 : wal_write(&db->wal, buf_str(&b), e);
+    lock_take(&db->head_lock);
+    for (size_t i = 0; rc == 0 && i < a->fresh.len; i++) {
+        a->fresh.p[i]->logged = true;
+    }
+    lock_drop(&db->head_lock);
+    buf_done(&b);
+    return rc;
+}
+
+static int pause_or_go_on(struct tsdb *db, int rc, const struct err *e)
+{
+    WITH_LOCK(&db->head_lock);
+    if (rc == 0) {
+        db->status.paused_since_ms = 0;
+    } else if (db->status.paused_since_ms == 0) {
+        db->status.paused_since_ms = clock_wall_ms();
+    }
+    if (rc < 0) {
+        (void)snprintf(db->status.paused_why, sizeof(db->status.paused_why), "%s", e->msg);
+    }
+    return rc;
+}
+
+static void encode(struct tsdb_appender *a)
+{
+    buf_clear(&a->record);
+    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
+    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
+}
+
+/* Series that were forgotten while the batch was made are made again. */
+static void revive(struct tsdb *db, struct tsdb_appender *a, struct sample *p, size_t n)
+{
+    struct arena room = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        struct series *s = p[i].s;
+        struct labels l;
+
+        if (!s->gone) {
+            continue;
+        }
+        arena_reset(&room);
+        l = head_labels(db->head.index, s, &room);
+        p[i].s = head_find(db, l, s->hash);
+        if (p[i].s == NULL) {
+            p[i].s = head_add(db, db->head.last_id + 1, l, s->hash);
+            *vec_push(&a->fresh) = p[i].s;
+        }
+    }
+    arena_done(&room);
+}
+
+static void revive_all(struct tsdb *db, struct tsdb_appender *a)
+{
+    if (a->forgotten == db->forgotten) {
+        return;
+    }
+    a->forgotten = db->forgotten;
+    lock_take(&db->head_lock);
+    revive(db, a, a->samples.p, a->samples.len);
+    revive(db, a, a->late.p, a->late.len);
+    for (size_t i = 0, kept = 0; i <= a->fresh.len; i++) {
+        if (i == a->fresh.len) {
+            a->fresh.len = kept;
+        } else if (!a->fresh.p[i]->gone) {
+            a->fresh.p[kept++] = a->fresh.p[i];
+        }
+    }
+    lock_drop(&db->head_lock);
+    encode(a);
+}
+
+static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
+{
+    if (db->no_room) {
+        return err_set(
+            e, ERR_NO_SPACE,
+            "the disk of the metrics is full: No space left on device; make room, and it "
+            "goes on by itself");
+    }
+    revive_all(db, a);
+    if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
+        return -1; /* the disk is full: no more into memory */
+    }
+    if (write_fresh(db, a, e) < 0 || wal_write(&db->wal, buf_str(&a->record), e) < 0) {
+        return -1;
+    }
+    db->wal.samples += a->samples.len + a->late.len;
+    a->end = db->wal.written;
+    apply(db, a);
+    return 0;
+}
+
+static void lead(struct tsdb *db, struct list *batches)
+{
+    struct err e;
+
+    list_each(l, batches)
+    {
+        struct tsdb_appender *a = list_entry(l, struct tsdb_appender, link);
+
+        a->rc = pause_or_go_on(db, commit_one(db, a, &a->err), &a->err);
+    }
+    if (lead_write_chunks(db, 256 * KIB, &e) < 0) {
+        return; /* tried again at the next commit, which fails when too much waits */
+    }
+}
+
+static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
+{
+    struct list mine;
+
+    WITH_LOCK(&db->log);
+    a->done = false;
+    list_append(&db->waiting, &a->link);
+    while (!a->done && db->leading) {
+        lock_wait(&db->log);
+    }
+    if (a->done) {
+        return;
+    }
+    db->leading = true;
+    list_init(&mine);
+    list_each(l, &db->waiting)
+    {
+        list_remove(l);
+        list_append(&mine, l);
+    }
+    lock_drop(&db->log);
+    lead(db, &mine);
+    lock_take(&db->log);
+    list_each(l, &mine)
+    {
+        list_remove(l);
+        list_entry(l, struct tsdb_appender, link)->done = true;
+    }
+    db->leading = false;
+    lock_broadcast(&db->log);
+}
+
+/* --- appenders --- */
+
+struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
+{
+    struct tsdb_appender *a = xnew(struct tsdb_appender);
+
+    a->db = db;
+    a->record = BUF_MAX(RECORD_MAX);
+    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
+    list_init(&a->link);
+    WITH_LOCK(&db->head_lock);
+    a->forgotten = db->forgotten;
+    users_enter(db, &a->user);
+    return a;
+}
+
+void tsdb_appender_free(struct tsdb_appender *a)
+{
+    if (a == NULL) {
+        return;
+    }
+    lock_take(&a->db->head_lock);
+    users_leave(a->db, &a->user);
+    lock_drop(&a->db->head_lock);
+    vec_done(&a->samples);
+    vec_done(&a->late);
+    vec_done(&a->fresh);
+    buf_done(&a->record);
+    free(a);
+}
+
+tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
+{
+    struct tsdb *db = a->db;
+    uint64_t hash = labels_hash(l);
+    struct series *s;
+
+    WITH_LOCK(&db->head_lock);
+    s = head_find(db, l, hash);
+    if (s != NULL) {
+        return s->id;
+    }
+    if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
+        db->head.last_id >= UINT32_MAX / 2) {
+        db->status.series_refused++;
+        return 0;
+    }
+    return head_add(db, db->head.last_id + 1, l, hash)->id;
+}
+
+/* The newest sample of the series, this batch's included. */
+static void newest_of(const struct tsdb_appender *a, const struct series *s, int64_t *ts,
+                      uint64_t *bits)
+{
+    uint64_t touched = atomic_load_explicit(&s->touched, memory_order_relaxed);
+    uint32_t place = (uint32_t)touched;
+
+    *ts = atomic_load_explicit(&s->last_ts, memory_order_relaxed);
+    *bits = atomic_load_explicit(&s->last_bits, memory_order_relaxed);
+    if (touched >> 32 == a->number && place < a->samples.len && a->samples.p[place].s == s) {
+        *ts = a->samples.p[place].ts;
+        memcpy(bits, &a->samples.p[place].v, sizeof(*bits));
+    }
+}
+
+/* Not the newest: whether the window takes it. */
+static enum tsdb_taken judge_late(struct tsdb *db, int64_t newest, int64_t ts)
+{
+    int64_t window = db->o.out_of_order_ms;
+    int64_t floor = atomic_load_explicit(&db->head.floor, memory_order_relaxed);
+    int64_t from = newest == INT64_MIN ? floor : newest;
+
+    if (window <= 0) {
+        return ts < newest ? TSDB_OUT_OF_ORDER : TSDB_TOO_OLD;
+    }
+    return ts < from && from - ts > window ? TSDB_TOO_OLD : TSDB_TAKEN;
+}
+
+enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts, double v)
+{
+    struct tsdb *db = a->db;
+    struct series *s = series > UINT32_MAX ? NULL : head_series(db, (uint32_t)series);
+    int64_t newest;
+    uint64_t newest_bits, bits;
+    enum tsdb_taken taken = TSDB_TAKEN;
+
+    if (s == NULL) {
+        return series == 0 ? TSDB_TOO_MANY_SERIES : TSDB_GONE;
+    }
+    if (ts < TSDB_TIME_MIN || ts > TSDB_TIME_MAX) {
+        return TSDB_TOO_OLD;
+    }
+    newest_of(a, s, &newest, &newest_bits);
+    memcpy(&bits, &v, sizeof(bits));
+    if (ts == newest) {
+        return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
+    }
+    if (newest == INT64_MIN) {
+        *vec_push(&a->fresh) = s;
+    }
+    if (ts > newest && ts >= atomic_load_explicit(&db->head.floor, memory_order_relaxed)) {
+        atomic_store_explicit(&s->touched, (uint64_t)a->number << 32 | a->samples.len,
+                              memory_order_relaxed);
+        *vec_push(&a->samples) = (struct sample){s, ts, v};
+        return TSDB_TAKEN;
+    }
+    taken = judge_late(db, newest, ts);
+    if (taken == TSDB_TAKEN) {
+        *vec_push(&a->late) = (struct sample){s, ts, v};
+    }
+    return taken;
+}
+
+int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
+{
+    struct tsdb *db = a->db;
+
+    encode(a);
+    if (a->record.failed) {
+        return err_set(e, ERR_LIMIT, "a batch of samples is larger than 1 GiB");
+    }
+    if (a->record.len > 0) {
+        join_or_lead(db, a);
+        if (a->rc < 0) {
+            *e = a->err;
+            return -1;
+        }
+    }
+    a->samples.len = a->late.len = a->fresh.len = 0;
+    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
+    return d == TSDB_DURABLE ? log_sync(db, a->end, e) : 0;
+}

@@ -1,0 +1,37 @@
+/* log - the write-ahead log: wal/00000001, ... segments of records.
+ *
+ *   [mark u32][length u32][crc u32][type][payload]
+ *
+ * Written by the leader alone. A record that is cut short or damaged is passed over when it is
+ * read: the next mark is looked for. */
+#pragma once
+#include "base/buf.h"
+
+enum { WAL_HEAD = 13, WAL_SERIES = 1, WAL_SAMPLES = 2, WAL_LATE = 3, WAL_DELETED = 4 };
+
+struct wal {
+    int dir, fd;
+    uint32_t segment; /* being written; 0: none yet */
+    uint64_t offset;  /* in it */
+    uint64_t written; /* since the start, of all */
+    uint64_t samples; /* logged since the last checkpoint */
+    bool broken;      /* a write failed half way and could not be taken back */
+};
+
+/* A record is put together in a buffer: begin, payload, end. */
+size_t wal_begin(struct buf *b, uint8_t type);
+void wal_end(struct buf *b, size_t begun);
+/* Takes `dir`; the next segment is made at the first write. `last`: the highest there is. */
+void wal_init(struct wal *w, int dir, uint32_t last);
+void wal_done(struct wal *w);
+/* All or nothing. */
+int wal_write(struct wal *w, struct str bytes, struct err *e) MUST_USE;
+/* Syncs the segment and begins the next. */
+int wal_rotate(struct wal *w, struct err *e) MUST_USE;
+
+struct wal_found {
+    uint64_t records, damaged; /* places that were passed over */
+    bool torn;                 /* the last of it: a write that did not end */
+};
+typedef int wal_record(void *ctx, uint8_t type, struct str payload);
+int wal_replay(struct str bytes, wal_record *take, void *ctx, struct wal_found *found);

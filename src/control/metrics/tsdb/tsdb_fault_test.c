@@ -1,0 +1,435 @@
+/* What acknowledged samples survive: a process that dies at each of its calls that change the disk,
+ * a disk that is full, bytes that change. The calls below stand before those of libc. */
+#include "base/fs.h"
+#include "tsdb/checkpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static struct err e;
+static struct tsdb_options options;
+
+static _Atomic int calls, die_at; /* 0: never */
+static _Atomic int full;          /* writes fail */
+
+static void one_call(void)
+{
+    if (die_at > 0 && ++calls == die_at) {
+        _exit(77);
+    }
+}
+
+ssize_t write(int fd, const void *p, size_t n)
+{
+    one_call();
+    if (full) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_write, fd, p, n);
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    one_call();
+    if (full) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+int renameat(int from, const char *old, int to, const char *name)
+{
+    one_call();
+    return (int)syscall(SYS_renameat, from, old, to, name);
+}
+
+int unlinkat(int at, const char *name, int flags)
+{
+    one_call();
+    return (int)syscall(SYS_unlinkat, at, name, flags);
+}
+
+/* A dead process loses nothing that it has written: syncs need not be real. */
+int fsync(int fd UNUSED)
+{
+    one_call();
+    return 0;
+}
+
+int fdatasync(int fd UNUSED)
+{
+    one_call();
+    return 0;
+}
+
+static int make_dir(void **state UNUSED)
+{
+    options =
+        (struct tsdb_options){.block_ms = 100000, .max_series = 1000, .out_of_order_ms = 1000000};
+    (void)snprintf(dir, sizeof(dir), "/tmp/tsdb-fault-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int remove_dir(void **state UNUSED)
+{
+    return fs_remove_tree(AT_FDCWD, dir, &e);
+}
+
+/* --- what is written --- */
+
+enum { SERIES = 5, TIMES = 400 };
+
+/* Which samples were acknowledged; seen by the process that looks afterwards. */
+struct told {
+    bool acked[SERIES][TIMES], tried[SERIES][TIMES];
+};
+
+static tsdb_ref series(struct tsdb_appender *a, int number)
+{
+    char text[16];
+    struct label l[2] = {{STR("__name__"), STR("m")}, {STR("i"), {text, 0}}};
+
+    l[1].value.len = (size_t)snprintf(text, sizeof(text), "%d", number);
+    return tsdb_series(a, (struct labels){l, 2});
+}
+
+/* Ten times one after the other, every second of them late when they are `late`. */
+static int put(struct tsdb *db, struct told *t, int from, bool late)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(db);
+    struct err why;
+
+    for (int i = 0; i < SERIES; i++) {
+        tsdb_ref s = series(a, i);
+
+        for (int k = from; k < from + 10; k++) {
+            if ((k % 7 == 3) == late) {
+                t->tried[i][k] = true;
+                (void)tsdb_append(a, s, k * 1000, k * 10 + i);
+            }
+        }
+    }
+    if (tsdb_commit(a, TSDB_DURABLE, &why) < 0) {
+        return -1;
+    }
+    for (int i = 0; i < SERIES; i++) {
+        for (int k = from; k < from + 10; k++) {
+            t->acked[i][k] = t->acked[i][k] || (k % 7 == 3) == late;
+        }
+    }
+    return 0;
+}
+
+/* Ingest, checkpoint, cut and merge. */
+static void live(struct tsdb *db, struct told *t)
+{
+    struct err why;
+    bool any = true;
+
+    for (int k = 0; k < TIMES; k += 10) {
+        (void)put(db, t, k, false);
+        if (k % 50 == 40) {
+            (void)put(db, t, k - 20, true);
+        }
+        if (k % 100 == 50) {
+            work_begin(db);
+            (void)!checkpoint_write(db, &why);
+            work_end(db);
+        }
+        if (k % 100 == 90) {
+            work_begin(db);
+            (void)!head_cut(db, (k - 30) * 1000, &why);
+            work_end(db);
+        }
+    }
+    work_begin(db);
+    while (any && blocks_compact(db, &any, &why) == 0) {
+    }
+    work_end(db);
+}
+
+/* Nothing that was acknowledged is missing, nothing is there that was not written, nor twice. */
+static void check(struct tsdb *db, const struct told *t)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    struct arena a = {0};
+    struct tsdb_found *found;
+    struct tsdb_samples s = {0};
+    static bool seen[SERIES][TIMES];
+    size_t n;
+
+    memset(seen, 0, sizeof(seen));
+    assert_int_equal(tsdb_select(v, NULL, 0, &a, &found, &n, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        int64_t number = strtoll(labels_get(found[i].labels, STR("i")).p, NULL, 10);
+
+        assert_int_equal(tsdb_read(v, &found[i], INT64_MIN, INT64_MAX, &s, &e), 0);
+        for (size_t k = 0; k < s.len; k++) {
+            int64_t at = s.ts_ms[k] / 1000;
+
+            assert_true(number >= 0 && number < SERIES && at >= 0 && at < TIMES);
+            assert_true(t->tried[number][at] && !seen[number][at]);
+            assert_true(s.v[k] == (double)(at * 10 + number));
+            seen[number][at] = true;
+        }
+    }
+    for (int i = 0; i < SERIES; i++) {
+        for (int k = 0; k < TIMES; k++) {
+            assert_true(seen[i][k] || !t->acked[i][k]);
+        }
+    }
+    tsdb_samples_done(&s);
+    arena_done(&a);
+}
+
+static struct told *shared_told(void)
+{
+    struct told *t =
+        mmap(NULL, sizeof(*t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    assert_true(t != MAP_FAILED);
+    return t;
+}
+
+/* 0: the process came to its end before the call. */
+static int die_in_call(int number, struct told *t)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct tsdb *db;
+
+        die_at = number;
+        db = tsdb_open(dir, &options, &e);
+        if (db == NULL) {
+            _exit(1);
+        }
+        live(db, t);
+        _exit(0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status));
+    assert_true(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+    return WEXITSTATUS(status);
+}
+
+static void a_process_may_die_at_any_call(void **state)
+{
+    int died = 1;
+
+    for (int number = 1; died != 0; number++) {
+        struct told *t = shared_told();
+        struct tsdb *db;
+        struct tsdb_status s;
+
+        died = die_in_call(number, t);
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        check(db, t);
+        tsdb_status(db, &s);
+        assert_int_equal(s.damaged, 0);
+        assert_int_equal(s.samples_lost, 0);
+        tsdb_close(db);
+        (void)munmap(t, sizeof(*t));
+        assert_int_equal(remove_dir(state), 0);
+        assert_int_equal(mkdir(dir, 0700), 0);
+    }
+}
+
+static void a_full_disk_pauses_and_goes_on(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    struct tsdb_status s;
+
+    assert_non_null(db);
+    assert_int_equal(put(db, t, 0, false), 0);
+    full = 1;
+    assert_int_equal(put(db, t, 10, false), -1);
+    tsdb_status(db, &s);
+    assert_true(s.paused_since_ms > 0);
+    assert_non_null(strstr(s.paused_why, "No space left"));
+    work_begin(db);
+    assert_int_equal(head_cut(db, 8000, &e), -1);
+    work_end(db);
+    full = 0;
+    assert_int_equal(put(db, t, 10, false), 0);
+    tsdb_status(db, &s);
+    assert_int_equal(s.paused_since_ms, 0);
+    check(db, t);
+    tsdb_close(db);
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    check(db, t);
+    work_begin(db);
+    assert_int_equal(head_cut(db, 15000, &e), 0);
+    work_end(db);
+    check(db, t);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+/* Turns a byte of a file over. */
+static void damage(const char *name, off_t at)
+{
+    char path[128], c;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &c, 1, at), 1);
+    c ^= 0x55;
+    assert_int_equal(pwrite(fd, &c, 1, at), 1);
+    (void)close(fd);
+}
+
+static size_t count_all(struct tsdb *db)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    struct arena a = {0};
+    struct tsdb_found *found;
+    struct tsdb_samples s = {0};
+    size_t n, total = 0;
+
+    assert_int_equal(tsdb_select(v, NULL, 0, &a, &found, &n, &e), 0);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(tsdb_read(v, &found[i], INT64_MIN, INT64_MAX, &s, &e), 0);
+        total += s.len;
+    }
+    tsdb_samples_done(&s);
+    arena_done(&a);
+    return total;
+}
+
+/* Two blocks, 00000001 and 00000002, of 500 samples each, and nothing else. */
+static void make_blocks(void)
+{
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    assert_non_null(db);
+    for (int k = 0; k < 200; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+        assert_int_equal(put(db, t, k, true), 0);
+    }
+    assert_int_equal(count_all(db), 1000);
+    work_begin(db);
+    assert_int_equal(head_cut(db, 200000, &e), 0);
+    work_end(db);
+    assert_int_equal(db->blocks.len, 2);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+static void a_damaged_block_costs_itself(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_status s;
+    struct stat st;
+    char path[128];
+
+    make_blocks();
+    damage("blocks/00000001", 30); /* a page */
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    assert_int_equal(count_all(db), 500);
+    tsdb_status(db, &s);
+    assert_true(s.damaged > 0);
+    tsdb_close(db);
+
+    (void)snprintf(path, sizeof(path), "%s/blocks/00000002", dir);
+    assert_int_equal(stat(path, &st), 0);
+    damage("blocks/00000002", st.st_size - 10); /* the end */
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    assert_int_equal(count_all(db), 0);
+    tsdb_status(db, &s);
+    assert_true(s.damaged > 0);
+    assert_int_equal(stat(path, &st), -1);
+    tsdb_close(db);
+}
+
+static void any_damaged_byte_is_found(void **state UNUSED)
+{
+    struct stat st;
+    char path[128];
+
+    make_blocks();
+    (void)snprintf(path, sizeof(path), "%s/blocks/00000001", dir);
+    assert_int_equal(stat(path, &st), 0);
+    for (off_t at = 8; at < st.st_size; at += 7) {
+        struct tsdb *db;
+        struct tsdb_status s;
+
+        if (at >= st.st_size - 16 && at < st.st_size) {
+            continue; /* the end itself: the file is set aside, the test above */
+        }
+        damage("blocks/00000001", at);
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        assert_in_range(count_all(db), 500, 999);
+        tsdb_status(db, &s);
+        assert_true(s.damaged > 0);
+        if (db->blocks.len == 1) { /* it was set aside: put it back */
+            tsdb_close(db);
+            return;
+        }
+        tsdb_close(db);
+        damage("blocks/00000001", at);
+    }
+}
+
+static void a_damaged_checkpoint_costs_a_part(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    struct tsdb_status s;
+
+    assert_non_null(db);
+    for (int k = 0; k < 100; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+    }
+    tsdb_close(db);
+    damage("checkpoint", 60);
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    (void)count_all(db);
+    tsdb_status(db, &s);
+    assert_true(s.damaged > 0);
+    assert_int_equal(put(db, t, 100, false), 0);
+    tsdb_close(db);
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    tsdb_status(db, &s);
+    assert_int_equal(s.damaged, 0);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+#define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIR(a_process_may_die_at_any_call),     WITH_DIR(a_full_disk_pauses_and_goes_on),
+        WITH_DIR(a_damaged_block_costs_itself),      WITH_DIR(any_damaged_byte_is_found),
+        WITH_DIR(a_damaged_checkpoint_costs_a_part),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+/* tsdb_priv - what the files of this module share.
+ *
+ *   commit --> leader: one thread at a time writes the log, puts into the head, writes full runs
+ *   reader --> copies under `head`, reads files without a lock
+ *
+ * Locks: `log` (who leads, what is durable), then `head` (series, index, runs, lists of files). */
+#pragma once
+#include "tsdb/block.h"
+#include "tsdb/chunks.h"
+#include "tsdb/index.h"
+#include "tsdb/log.h"
+#include "tsdb/tsdb.h"
+
+#include "base/list.h"
+#include "base/lock.h"
+
+#include <stdatomic.h>
+
+enum { RUN_MAX = 64, SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
+
+/* Samples older than the newest of their series, by time. */
+struct late {
+    uint32_t len;
+    int64_t chunks_max; /* of its full runs; INT64_MIN: none */
+    int64_t ts[LATE_MAX];
+    double v[LATE_MAX];
+};
+
+struct series {
+    uint32_t id;
+    uint32_t appended; /* samples put in, in order; wraps */
+    uint64_t hash;
+    _Atomic int64_t last_ts;    /* INT64_MIN: none yet */
+    _Atomic uint64_t last_bits; /* its value */
+    /* The appender that touched it last, and where in its batch: (number << 32) | place. */
+    _Atomic uint64_t touched;
+    int64_t first_ts;             /* of what the head holds, late ones included */
+    uint64_t chunks, late_chunks; /* where its last one is; 0: none */
+    int64_t t0;                   /* of the open run: t0 + i * step, or t0 + offsets[i] */
+    double *v;
+    uint32_t *offsets; /* NULL: regular */
+    struct late *late;
+    uint32_t step, late_appended;
+    uint8_t len, cap, n_pairs;
+    bool gone;   /* taken out of the head */
+    bool logged; /* the log or the checkpoint has its labels */
+    uint32_t pairs[];
+};
+
+struct series_page {
+    _Atomic(struct series *) at[SERIES_PER_PAGE];
+};
+
+/* The pages by number; replaced as a whole when it grows, so that it is read without a lock. */
+struct series_dir {
+    uint32_t n;
+    _Atomic(struct series_page *) pages[];
+};
+
+struct head {
+    _Atomic(struct series_dir *) dir;
+    uint32_t last_id;
+    size_t n_series;
+    struct id_table by_labels;
+    struct index *index;
+    _Atomic int64_t min_ts, max_ts; /* of what it holds; INT64_MAX, INT64_MIN: nothing */
+    _Atomic int64_t floor;          /* older ones are late; INT64_MIN: nothing was cut */
+    int64_t cut_end;                /* what is older and in order is read from blocks */
+    uint64_t seq;                   /* commits */
+};
+
+/* What the series had before a commit, while readers are there that began before it. */
+struct undo {
+    uint64_t seq;
+    uint32_t id, appended;
+};
+
+/* Memory that some reader or appender may still look at. */
+struct retired {
+    uint64_t epoch;
+    void *p;
+    struct series *series;
+};
+
+struct deleted_range {
+    uint32_t id;
+    int64_t from, to; /* both of them too */
+};
+
+struct tsdb {
+    int dir;
+    struct tsdb_options o;
+    struct lock log, head_lock;
+
+    /* guarded by log */
+    bool leading, syncing, stopping;
+    uint64_t synced; /* positions of the log */
+    struct list waiting;
+    struct wal wal; /* leader only, but synced */
+
+    struct chunk_files chunks; /* leader writes; guarded by head_lock */
+    /* guarded by head_lock */
+    struct head head;
+    struct list users; /* views and appenders, by epoch */
+    uint64_t epoch;
+    VEC(struct retired) retired;
+    VEC(struct undo) undo;
+    VEC(struct deleted_range) deleted;
+    size_t n_views;
+    _Atomic uint32_t appenders; /* their numbers */
+
+    VEC(struct block *) blocks; /* by time; guarded by head_lock */
+    int blocks_dir;
+    uint32_t last_block;        /* whoever is `working` */
+    bool working;               /* guarded by log: one at a time changes what is on disk */
+    _Atomic uint32_t forgotten; /* how often series were taken out of the head */
+    uint32_t indexed_at;        /* what it was when texts were dropped; guarded by head_lock */
+    int64_t retry_mono_ms;      /* keeper only: something failed, and is not tried before */
+    _Atomic bool no_room;       /* the disk has only its reserve left */
+    struct tsdb_status status;  /* counters: guarded by head_lock */
+    pthread_t keeper;
+    bool has_keeper;
+};
+
+/* --- tsdb.c --- */
+/* Numbers of the files "%08x" in a directory, ascending. */
+int numbered_files(int dir, struct ids *out, struct err *e) MUST_USE;
+/* A damaged file is kept in damaged/ for who wants to look at it; the rest of it is served. */
+void tsdb_set_aside(struct tsdb *db, int at, const char *name);
+
+/* --- users.c: who may look at what is retired --- */
+struct user {
+    struct list link;
+    uint64_t epoch;
+    bool is_view;
+    uint64_t seq; /* of a view: the commits it sees */
+};
+void users_enter(struct tsdb *db, struct user *u);       /* head_lock held */
+void users_leave(struct tsdb *db, struct user *u);       /* head_lock held */
+void retire(struct tsdb *db, void *p, struct series *s); /* head_lock held */
+void series_free(struct series *s);
+
+/* --- head.c; head_lock held unless said --- */
+void head_init(struct head *h);
+void head_done(struct tsdb *db);
+/* No lock. NULL: no such series (any more). */
+struct series *head_series(struct tsdb *db, uint32_t id);
+uint32_t head_next_id(struct tsdb *db, uint32_t after); /* of a series; 0: there is none */
+void head_free_pages(struct tsdb *db);
+/* Whoever is `working`, without the lock: makes the index anew when most of it is of the past. */
+void head_drop_texts(struct tsdb *db);
+struct series *head_find(struct tsdb *db, struct labels l, uint64_t hash);
+struct series *head_add(struct tsdb *db, uint32_t id, struct labels l, uint64_t hash);
+void head_put_series(struct tsdb *db, struct series *s); /* a made one, into table and index */
+struct labels head_labels(const struct index *x, const struct series *s, struct arena *a);
+/* Puts it in; false: it was not taken. */
+bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v);
+bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v);
+void head_flush_run(struct tsdb *db, struct series *s);
+size_t run_copy(const struct series *s, int64_t *ts, double *v);
+
+/* --- commit.c --- */
+struct sample {
+    struct series *s;
+    int64_t ts;
+    double v;
+};
+struct tsdb_appender {
+    struct tsdb *db;
+    struct user user;
+    uint32_t number, forgotten;
+    VEC(struct sample) samples, late;
+    VEC(struct series *) fresh; /* series whose labels the log may lack */
+    struct buf record;
+    struct list link; /* of waiting */
+    bool done;
+    struct err err;
+    int rc;
+    uint64_t end; /* of its record in the log */
+};
+/* Only one leads: writes the log and the files. */
+void lead_begin(struct tsdb *db);
+void lead_end(struct tsdb *db);
+int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
+int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
+int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
+
+/* --- view.c --- */
+void samples_in_order(struct tsdb_samples *s); /* each time once */
+int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
+                     struct err *e) MUST_USE;
+/* All of it, whatever the view saw when it began; returns how many late samples it has taken. */
+uint32_t view_read_head(struct tsdb_view *v, struct series *s, int64_t from_ms, int64_t to_ms,
+                        struct tsdb_samples *out);
+
+/* --- blocks.c: what is on disk besides the head --- */
+/* One at a time cuts, merges, deletes, takes a snapshot. */
+void work_begin(struct tsdb *db);
+void work_end(struct tsdb *db);
+int blocks_load(struct tsdb *db, struct err *e) MUST_USE;
+/* Puts one into the list, by time; takes it. */
+void blocks_add(struct tsdb *db, struct block *b);
+/* Takes one out, with its file. */
+void blocks_remove(struct tsdb *db, uint32_t number);
+int blocks_compact(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+/* What is too old or too much goes, or becomes a block of wider windows. */
+int blocks_retain(struct tsdb *db, struct err *e) MUST_USE;
+void blocks_unload_idle(struct tsdb *db);
+
+/* --- cut.c --- */
+/* Everything of the head before `end` becomes blocks. */
+int head_cut(struct tsdb *db, int64_t end, struct err *e) MUST_USE;
+/* When it is time; *any: it was. */
+int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;
+
+/* --- delete.c --- */
+void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
+int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
+/* Reads 0000002a.del beside the block, if there is one. */
+int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;
+
+/* --- thin.c --- */
+void samples_thin(struct tsdb_samples *s, int64_t window_ms);

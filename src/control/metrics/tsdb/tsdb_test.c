@@ -1,0 +1,710 @@
+#include "base/fs.h"
+#include "tsdb/tsdb_priv.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char dir[64];
+static struct err e;
+static struct tsdb_options options;
+
+static int make_dir(void **state UNUSED)
+{
+    options = (struct tsdb_options){.block_ms = 7200000, .max_series = 100000};
+    (void)snprintf(dir, sizeof(dir), "/tmp/tsdb-test-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int remove_dir(void **state UNUSED)
+{
+    return fs_remove_tree(AT_FDCWD, dir, &e);
+}
+
+static struct tsdb *open_db(void)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    if (db == NULL) {
+        print_error("%s\n", e.msg);
+    }
+    assert_non_null(db);
+    return db;
+}
+
+/* {__name__=name, i=number} */
+static tsdb_ref series(struct tsdb_appender *a, const char *name, int number)
+{
+    char text[16];
+    struct label l[2] = {{STR("__name__"), str_of(name)}, {STR("i"), {text, 0}}};
+
+    l[1].value.len = (size_t)snprintf(text, sizeof(text), "%d", number);
+    return tsdb_series(a, (struct labels){l, 2});
+}
+
+static void commit(struct tsdb_appender *a, enum tsdb_durability d)
+{
+    if (tsdb_commit(a, d, &e) < 0) {
+        print_error("%s\n", e.msg);
+        fail();
+    }
+}
+
+/* n samples of each of `count` series, a second apart, from `from` seconds on. */
+static void fill(struct tsdb *db, int count, int64_t from, int n)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(db);
+
+    for (int k = 0; k < n; k++) {
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(
+                tsdb_append(a, series(a, "m", i), (from + k) * 1000, (double)((from + k) * 10 + i)),
+                TSDB_TAKEN);
+        }
+        commit(a, TSDB_SOON);
+    }
+}
+
+/* All series that one matcher takes, all samples of them: how many of each, checked when they come
+ * from fill(). */
+static size_t count_samples(struct tsdb_view *v, const char *name, enum label_match op,
+                            const char *value, size_t *n_series)
+{
+    struct arena a = {0};
+    struct label_matcher m;
+    struct tsdb_found *found;
+    struct tsdb_samples s = {0};
+    size_t len, total = 0;
+
+    assert_int_equal(label_matcher_init(&m, &a, str_of(name), op, str_of(value), &e), 0);
+    assert_int_equal(tsdb_select(v, &m, 1, &a, &found, &len, &e), 0);
+    for (size_t i = 0; i < len; i++) {
+        int64_t number = strtoll(labels_get(found[i].labels, STR("i")).p, NULL, 10);
+
+        assert_int_equal(tsdb_read(v, &found[i], INT64_MIN, INT64_MAX, &s, &e), 0);
+        for (size_t k = 0; k < s.len; k++) {
+            assert_true(s.v[k] == (double)(s.ts_ms[k] / 100 + number));
+            assert_true(k == 0 || s.ts_ms[k] > s.ts_ms[k - 1]);
+        }
+        assert_true(i == 0 || labels_cmp(found[i - 1].labels, found[i].labels) < 0);
+        total += s.len;
+    }
+    tsdb_samples_done(&s);
+    arena_done(&a);
+    *n_series = len;
+    return total;
+}
+
+static size_t count_all(struct tsdb *db)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    size_t n;
+
+    return count_samples(v, "__name__", LABEL_IS, "m", &n);
+}
+
+/* Does it in a process that ends as by kill -9. */
+static void killed_after(void (*work)(struct tsdb *db))
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct tsdb *db = tsdb_open(dir, &options, &e);
+
+        if (db != NULL) {
+            work(db);
+        }
+        _exit(db == NULL);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(status, 0);
+}
+
+static void hundred_of_ten(struct tsdb *db)
+{
+    fill(db, 10, 1, 100);
+}
+
+static void what_was_committed_is_read(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+
+    fill(db, 20, 1000, 300);
+    assert_int_equal(count_all(db), 20 * 300);
+    tsdb_close(db);
+}
+
+static void what_was_committed_is_there_after_a_restart(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    killed_after(hundred_of_ten);
+    db = open_db();
+    assert_int_equal(count_all(db), 1000);
+    for (int turn = 10; turn < 14; turn++) {
+        fill(db, 20, 1000 + turn * 100, 100);
+        tsdb_close(db);
+        db = open_db();
+        assert_int_equal(count_all(db), 1000 + 20 * 100 * (turn - 9));
+    }
+    tsdb_close(db);
+}
+
+static void nothing_is_seen_before_the_commit(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+    struct tsdb_view *v;
+    size_t n;
+
+    fill(db, 1, 1, 100);
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 200000, 2000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, series(a, "m", 7), 200000, 2007), TSDB_TAKEN);
+    v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    commit(a, TSDB_DURABLE);
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 100);
+    assert_int_equal(n, 1);
+    fill(db, 1, 300, 100); /* through several runs */
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 100);
+    tsdb_view_close(v);
+    assert_int_equal(count_all(db), 202);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+}
+
+static void a_batch_without_commit_leaves_nothing(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 1000, 10), TSDB_TAKEN);
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 0);
+    fill(db, 1, 2, 1);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 1);
+    tsdb_close(db);
+}
+
+static void samples_that_are_not_taken_say_why(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_appender *a;
+    tsdb_ref s;
+
+    options.out_of_order_ms = 10000;
+    options.max_series = 2;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    s = series(a, "m", 0);
+    assert_int_equal(tsdb_append(a, s, 100000, 1000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 100000, 1000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 100000, 1001), TSDB_DUPLICATE);
+    assert_int_equal(tsdb_append(a, s, 95000, 950), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+    assert_int_equal(tsdb_append(a, s, 94000, 940), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, s, 89999, 1), TSDB_TOO_OLD);
+    assert_int_equal(tsdb_append(a, 12345, 89999, 1), TSDB_GONE);
+    assert_true(series(a, "m", 1) != 0);
+    assert_true(series(a, "m", 2) == 0);
+    assert_int_equal(tsdb_append(a, 0, 1, 1), TSDB_TOO_MANY_SERIES);
+    assert_int_equal(tsdb_append(a, s, 101000, 1010), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 4);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 4);
+    tsdb_close(db);
+    options.out_of_order_ms = 0;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 100500, 1), TSDB_OUT_OF_ORDER);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+}
+
+static void late_samples_stand_where_they_belong(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_appender *a;
+
+    options.out_of_order_ms = 1000000;
+    db = open_db();
+    a = tsdb_appender_new(db);
+    for (int k = 0; k < 500; k += 2) {
+        assert_int_equal(tsdb_append(a, series(a, "m", 0), k * 1000, k * 10), TSDB_TAKEN);
+    }
+    commit(a, TSDB_SOON);
+    for (int k = 499; k > 0; k -= 2) {
+        assert_int_equal(tsdb_append(a, series(a, "m", 0), k * 1000, k * 10), TSDB_TAKEN);
+        commit(a, TSDB_SOON);
+    }
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+}
+
+static void matchers_choose_series(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v;
+    size_t n;
+    static const struct {
+        const char *name, *value;
+        enum label_match op;
+        size_t n;
+    } rows[] = {
+        {"i", "7", LABEL_IS, 1},          {"i", "7", LABEL_IS_NOT, 99},
+        {"i", "1.*", LABEL_LIKE, 11},     {"i", "1|2|300", LABEL_LIKE, 2},
+        {"i", "1.*", LABEL_NOT_LIKE, 89}, {"none", "", LABEL_IS, 100},
+        {"i", "", LABEL_IS, 0},           {"i", "", LABEL_IS_NOT, 100},
+        {"none", ".*", LABEL_LIKE, 100},  {"none", ".+", LABEL_LIKE, 0},
+        {"i", ".*", LABEL_NOT_LIKE, 0},   {"none", "x", LABEL_IS_NOT, 100},
+    };
+
+    fill(db, 100, 1, 1);
+    v = tsdb_view_open(db, 0, 10000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        (void)count_samples(v, rows[i].name, rows[i].op, rows[i].value, &n);
+        assert_int_equal(n, rows[i].n);
+    }
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, 1000, 10000); /* left open */
+    (void)count_samples(v, "i", LABEL_LIKE, ".+", &n);
+    assert_int_equal(n, 0);
+    tsdb_view_close(v);
+    tsdb_close(db);
+}
+
+static void names_and_values_are_listed(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v;
+    struct arena a = {0};
+    struct label_matcher m;
+    struct str *list;
+    size_t len;
+
+    fill(db, 12, 1, 1);
+    v = tsdb_view_open(db, 0, 10000);
+    assert_int_equal(tsdb_label_names(v, NULL, 0, 0, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 2);
+    assert_true(str_eq_c(list[0], "__name__") && str_eq_c(list[1], "i"));
+    assert_int_equal(tsdb_label_values(v, STR("i"), NULL, 0, 3, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 3);
+    assert_true(str_eq_c(list[2], "10"));
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_LIKE, STR("1."), &e), 0);
+    assert_int_equal(tsdb_label_values(v, STR("i"), &m, 1, 0, &a, &list, &len, &e), 0);
+    assert_int_equal(len, 2);
+    arena_done(&a);
+    tsdb_view_close(v);
+    tsdb_close(db);
+}
+
+/* Writes over bytes of the only segment of the log. */
+static void damage_log(off_t at, const char *with)
+{
+    char path[128];
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/wal/00000001", dir);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, with, strlen(with), at), (ssize_t)strlen(with));
+    (void)close(fd);
+}
+
+static void a_damaged_record_costs_itself(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_status s;
+
+    killed_after(hundred_of_ten);
+    damage_log(3020, "!");
+    db = open_db();
+    assert_int_equal(count_all(db), 10 * 99);
+    tsdb_status(db, &s);
+    assert_int_equal(s.damaged, 1);
+    fill(db, 10, 200, 1);
+    assert_int_equal(count_all(db), 10 * 100);
+    tsdb_close(db);
+}
+
+/* --- blocks --- */
+
+static void cut(struct tsdb *db, int64_t end_sec)
+{
+    work_begin(db);
+    if (head_cut(db, end_sec * 1000, &e) < 0) {
+        print_error("%s\n", e.msg);
+        fail();
+    }
+    work_end(db);
+}
+
+static void merge_all(struct tsdb *db)
+{
+    bool any = true;
+
+    work_begin(db);
+    while (any) {
+        assert_int_equal(blocks_compact(db, &any, &e), 0);
+    }
+    work_end(db);
+}
+
+static void what_is_cut_is_read_from_blocks(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_status s;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 20, 1000, 350);
+    cut(db, 1300);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 20 * 350);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 20);
+    fill(db, 30, 1350, 50);
+    cut(db, 1400);
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    tsdb_status(db, &s);
+    assert_int_equal(s.series, 0);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 50);
+    fill(db, 30, 1400, 50);
+    merge_all(db);
+    assert_int_equal(db->blocks.len, 3); /* 900 to 1200, and of 1200 to 1500 what there is */
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 20 * 350 + 30 * 100);
+    tsdb_close(db);
+}
+
+static void delete_one(struct tsdb *db, const char *value, int64_t from_sec, int64_t to_sec)
+{
+    struct arena a = {0};
+    struct label_matcher m;
+
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_IS, str_of(value), &e), 0);
+    assert_int_equal(tsdb_delete(db, &m, 1, from_sec * 1000, to_sec * 1000, &e), 0);
+    arena_done(&a);
+}
+
+static void what_is_deleted_is_not_read_again(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "1", 1090, 1109);
+    assert_int_equal(count_all(db), 600 - 20);
+    delete_one(db, "2", INT64_MIN / 1000, INT64_MAX / 1000);
+    assert_int_equal(count_all(db), 400 - 20);
+    fill(db, 3, 1200, 10); /* what comes later counts */
+    assert_int_equal(count_all(db), 400 - 20 + 30);
+    tsdb_close(db);
+    for (int turn = 0; turn < 3; turn++) {
+        db = open_db();
+        assert_int_equal(count_all(db), 400 - 20 + 30);
+        if (turn == 0) {
+            cut(db, 1200);
+            assert_int_equal(count_all(db), 400 - 20 + 30);
+        }
+        merge_all(db);
+        assert_int_equal(count_all(db), 400 - 20 + 30);
+        tsdb_close(db);
+    }
+}
+
+static void a_snapshot_is_a_store(void **state UNUSED)
+{
+    struct tsdb *db, *copy;
+    char to[128];
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 10, 1000, 250);
+    cut(db, 1100);
+    delete_one(db, "3", 1050, 1059);
+    (void)snprintf(to, sizeof(to), "%s/snapshot", dir);
+    assert_int_equal(tsdb_snapshot(db, to, &e), 0);
+    fill(db, 10, 1250, 250);
+    cut(db, 1300);
+    copy = tsdb_open(to, &options, &e);
+    assert_non_null(copy);
+    assert_int_equal(count_all(copy), 2490);
+    tsdb_close(copy);
+    assert_int_equal(count_all(db), 4990);
+    assert_int_equal(tsdb_snapshot(db, to, &e), -1); /* it is there */
+    tsdb_close(db);
+}
+
+static void what_is_gone_takes_no_memory(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct arena a = {0};
+    struct tsdb_tops tops;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 500, 1000, 2);
+    cut(db, 1100);
+    fill(db, 3, 1100, 2);
+    work_begin(db);
+    head_drop_texts(db);
+    assert_int_equal(db->head.index->n_pairs, 4);
+    work_end(db);
+    assert_int_equal(count_all(db), 1006);
+    tsdb_tops(db, 2, &a, &tops);
+    assert_int_equal(tops.label_pairs, 4);
+    assert_int_equal(tops.n_pairs, 2);
+    assert_true(str_eq_c(tops.series_by_name[0].name, "m") && tops.series_by_name[0].n == 3);
+    assert_true(str_eq_c(tops.values_by_label[0].name, "i") && tops.values_by_label[0].n == 3);
+    arena_done(&a);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 1006);
+    tsdb_close(db);
+}
+
+static void old_blocks_go(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    options.retention_ms = 250000;
+    db = open_db();
+    fill(db, 3, 1000, 600);
+    cut(db, 1600);
+    assert_int_equal(db->blocks.len, 6);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 900);
+    db->o.retention_bytes = (int64_t)(db->blocks.p[1]->bytes + db->blocks.p[2]->bytes);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+}
+
+static void old_samples_become_fewer(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_view *v;
+    size_t n;
+
+    options.block_ms = 3600000;
+    options.retention_ms = 3600000;
+    options.tier_5m_ms = 3600000 * 3;
+    options.tier_1h_ms = 3600000 * 9;
+    db = open_db();
+    fill(db, 2, 0, 7200); /* 0 to 2 h, each second */
+    cut(db, 7200);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 14400); /* the first ends not more than an hour ago */
+    fill(db, 2, 7200, 3600);
+    cut(db, 10800);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (7200 + 12 * 2)); /* it rises: first and last of each */
+    v = tsdb_view_open(db, INT64_MIN, 3000000);
+    assert_int_equal(tsdb_view_window_ms(v), 300000);
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, 3600000, 7200000);
+    assert_int_equal(tsdb_view_window_ms(v), 0);
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 14400);
+    tsdb_view_close(v);
+    fill(db, 2, 3600 * 5, 60);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+}
+
+static void thin_samples_keep_peaks_and_resets(void **state UNUSED)
+{
+    int64_t ts[200];
+    double v[200];
+    struct tsdb_samples s = {ts, v, 200, 200};
+
+    for (int i = 0; i < 200; i++) { /* a counter that begins anew at 150 */
+        ts[i] = i * 1000;
+        v[i] = i < 150 ? i : i - 150;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 4);
+    assert_true(v[0] == 0 && v[1] == 149 && v[2] == 0 && v[3] == 49);
+    s.len = 200;
+    for (int i = 0; i < 200; i++) { /* a gauge with a peak */
+        ts[i] = i * 1000;
+        v[i] = i == 77 ? 99 : i % 5;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 3);
+    assert_true(v[0] == 0 && v[1] == 99 && ts[2] == 199000);
+}
+
+/* One of Prometheus, as promtool makes them; without promtool nothing is tested. */
+static bool make_prometheus_block(const char *text)
+{
+    char command[512], path[128];
+    const char *tool = access("/tmp/prom/x/usr/bin/promtool", X_OK) == 0
+                           ? "/tmp/prom/x/usr/bin/promtool"
+                           : "/usr/bin/promtool";
+    pid_t child;
+    int status;
+
+    if (access(tool, X_OK) < 0) {
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s/text", dir);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, path, str_of(text), 0600, &e), 0);
+    (void)snprintf(command, sizeof(command), "%s/prometheus", dir);
+    child = fork();
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL) {
+            _exit(1);
+        }
+        (void)execl(tool, "promtool", "tsdb", "create-blocks-from", "openmetrics", path, command,
+                    (char *)NULL);
+        _exit(1);
+    }
+    assert_true(waitpid(child, &status, 0) == child && status == 0);
+    return true;
+}
+
+static void blocks_of_prometheus_are_taken_over(void **state UNUSED)
+{
+    struct buf text = BUF_MAX(1 << 20);
+    struct tsdb *db;
+    struct tsdb_imported told;
+    char path[128];
+
+    for (int i = 0; i < 5; i++) {
+        for (int k = 0; k < 400; k++) {
+            int64_t at = 1700000000 + k * 15 + (k % 3 == 0);
+
+            (void)buf_printf(&text, "m{i=\"%d\"} %jd %jd\n", i, (intmax_t)at * 10 + i,
+                             (intmax_t)at);
+        }
+    }
+    (void)buf_add_c(&text, "# EOF\n");
+    if (make_prometheus_block(text.p)) {
+        (void)snprintf(path, sizeof(path), "%s/prometheus", dir);
+        options.block_ms = 7200000;
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        if (tsdb_import(db, path, &told, &e) < 0) {
+            print_error("%s\n", e.msg);
+            fail();
+        }
+        assert_int_equal(told.samples, 2000);
+        assert_int_equal(count_all(db), 2000);
+        assert_int_equal(tsdb_import(db, "/etc", &told, &e), -1);
+        tsdb_close(db);
+    }
+    buf_done(&text);
+}
+
+struct writer {
+    struct tsdb *db;
+    int first;
+};
+
+static void *write_much(void *ctx)
+{
+    struct writer *w = ctx;
+    struct tsdb_appender *a = tsdb_appender_new(w->db);
+    struct err failed;
+
+    for (int k = 0; k < 200; k++) {
+        for (int i = w->first; i < w->first + 50; i++) {
+            (void)tsdb_append(a, series(a, "m", i), k * 1000, k * 10 + i);
+        }
+        if (tsdb_commit(a, k % 50 == 0 ? TSDB_DURABLE : TSDB_SOON, &failed) < 0) {
+            break;
+        }
+    }
+    tsdb_appender_free(a);
+    return NULL;
+}
+
+static void threads_write_and_read_at_once(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    pthread_t t[4];
+    struct writer w[4];
+    size_t seen;
+
+    for (int i = 0; i < 4; i++) {
+        w[i] = (struct writer){db, i * 50};
+        assert_int_equal(pthread_create(&t[i], NULL, write_much, &w[i]), 0);
+    }
+    do {
+        seen = count_all(db);
+        assert_int_equal(seen % 50, 0); /* whole commits */
+    } while (seen < 4 * 50 * 200);
+    for (int i = 0; i < 4; i++) {
+        (void)pthread_join(t[i], NULL);
+    }
+    tsdb_close(db);
+}
+
+#define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_DIR(what_was_committed_is_read),
+        WITH_DIR(what_was_committed_is_there_after_a_restart),
+        WITH_DIR(nothing_is_seen_before_the_commit),
+        WITH_DIR(a_batch_without_commit_leaves_nothing),
+        WITH_DIR(samples_that_are_not_taken_say_why),
+        WITH_DIR(late_samples_stand_where_they_belong),
+        WITH_DIR(matchers_choose_series),
+        WITH_DIR(names_and_values_are_listed),
+        WITH_DIR(a_damaged_record_costs_itself),
+        WITH_DIR(what_is_cut_is_read_from_blocks),
+        WITH_DIR(what_is_deleted_is_not_read_again),
+        WITH_DIR(a_snapshot_is_a_store),
+        WITH_DIR(what_is_gone_takes_no_memory),
+        WITH_DIR(old_blocks_go),
+        WITH_DIR(old_samples_become_fewer),
+        WITH_DIR(thin_samples_keep_peaks_and_resets),
+        WITH_DIR(blocks_of_prometheus_are_taken_over),
+        WITH_DIR(threads_write_and_read_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

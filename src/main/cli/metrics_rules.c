@@ -1,0 +1,108 @@
+/* What is done with files of rules without a server: their check, and the tests written for them.
+ */
+#include "main/cli/cli.h"
+
+#include "base/fs.h"
+#include "base/limits.h"
+#include "rules/rules.h"
+
+#include <fcntl.h>
+#include <string.h>
+
+static json_t *mistakes_of(const struct err_list *l)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < l->len; i++) {
+        json_array_append_new(list,
+                              json_pack("{s:i, s:i, s:s}", "line", (int)l->items[i].line, "column",
+                                        (int)l->items[i].column, "message", l->items[i].msg));
+    }
+    return list;
+}
+
+static void print_mistakes(const struct err_list *l)
+{
+    for (size_t i = 0; i < l->len; i++) {
+        (void)printf(l->items[i].line > 0 ? "  line %u: " : "  ", l->items[i].line);
+        print_safe(stdout, str_of(l->items[i].msg));
+        (void)putchar('\n');
+    }
+    if (l->dropped > 0) {
+        (void)printf("  and %zu more\n", l->dropped);
+    }
+}
+
+/* 1: it has mistakes. */
+static int check_file(const struct cli *c, const char *path, json_t *all, struct err *e)
+{
+    struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
+    struct err_list errors = {0};
+    struct rule_file file;
+    struct arena a = {0};
+    size_t n = 0;
+    int result = fs_read(AT_FDCWD, path, &text, e);
+
+    if (result == 0) {
+        result = rules_parse(&a, buf_str(&text), &file, &errors) < 0;
+        for (size_t i = 0; i < file.n_groups; i++) {
+            n += file.groups[i].n_rules;
+        }
+        if (!c->json) {
+            (void)printf("Checking %s\n", path);
+            print_mistakes(&errors);
+            if (result == 0) {
+                (void)printf("  SUCCESS: %zu rule%s found\n", n, n == 1 ? "" : "s");
+            }
+        }
+        json_array_append_new(all, json_pack("{s:s, s:I, s:o}", "file", path, "rules",
+                                             (json_int_t)n, "mistakes", mistakes_of(&errors)));
+    }
+    err_list_done(&errors);
+    arena_done(&a);
+    buf_done(&text);
+    return result;
+}
+
+int verb_metrics_check_rules(struct cli *c, struct err *e)
+{
+    json_auto_t *all = json_array();
+
+    for (size_t i = 0; cli_arg(c, i) != NULL; i++) {
+        int result = check_file(c, cli_arg(c, i), all, e);
+
+        if (result < 0) {
+            return -1;
+        }
+        c->exit_code = result > 0 ? 1 : c->exit_code;
+    }
+    (void)print_json(c, all);
+    return 0;
+}
+
+int verb_metrics_test(struct cli *c, struct err *e)
+{
+    json_auto_t *all = json_array();
+
+    for (size_t i = 0; cli_arg(c, i) != NULL; i++) {
+        const char *path = cli_arg(c, i);
+        struct buf report = BUF_MAX(LIMIT_RULE_REPORT_BYTES);
+        int failed = rules_test(path, &report, e);
+
+        if (failed < 0) {
+            buf_done(&report);
+            return -1;
+        }
+        c->exit_code = failed > 0 ? 1 : c->exit_code;
+        if (!c->json) {
+            (void)printf("Unit Testing: %s\n", path);
+            print_safe(stdout, buf_str(&report));
+            (void)printf(failed > 0 ? "  %d of its tests failed\n" : "  SUCCESS\n", failed);
+        }
+        json_array_append_new(all, json_pack("{s:s, s:i, s:s%}", "file", path, "failed", failed,
+                                             "report", report.len > 0 ? report.p : "", report.len));
+        buf_done(&report);
+    }
+    (void)print_json(c, all);
+    return 0;
+}

@@ -1,0 +1,209 @@
+"""Scraping and remote write: what Prometheus' configuration promises, targets that mean ill, peers that come and go."""
+import gzip
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import threading
+
+import pytest
+import requests
+
+from conftest import free_port, wait_for
+from test_e20_metrics import API, ask, program
+
+HAS_PROMETHEUS = any(os.path.exists(p) for p in ('/usr/bin/prometheus', '/tmp/prom/x/usr/bin/prometheus'))
+
+
+class Target:
+    """Answers /metrics with what it is told: text, a type, or one of the tricks below."""
+
+    def __init__(self):
+        self.pages = {}
+        self.heard = {}
+        self.stop = threading.Event()
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.heard[self.path] = dict(self.headers)
+                page = outer.pages.get(self.path.split('?')[0])
+                if page == 'hang':
+                    outer.stop.wait(60)
+                    return
+                if page is None:
+                    self.send_error(404)
+                    return
+                body, kind = page if isinstance(page, tuple) else (page, 'text/plain; version=0.0.4')
+                self.send_response(200)
+                self.send_header('Content-Type', kind)
+                if body == 'endless':
+                    self.end_headers()
+                    while not outer.stop.is_set():
+                        try:
+                            self.wfile.write(b'# endless\n' * 10000)
+                        except OSError:
+                            return
+                    return
+                data = body.encode()
+                if 'gzip' in self.headers.get('Accept-Encoding', ''):
+                    data = gzip.compress(data)
+                    self.send_header('Content-Encoding', 'gzip')
+                self.send_header('Content-Length', str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.port = self.server.server_address[1]
+        self.address = f'127.0.0.1:{self.port}'
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.stop.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def target():
+    t = Target()
+    yield t
+    t.close()
+
+
+@pytest.fixture
+def folder():
+    """Where the user strata may read."""
+    base = pathlib.Path(f'/tmp/strata-scrape-{free_port()}')
+    base.mkdir(mode=0o755)
+    yield base
+    shutil.rmtree(base)
+
+
+def put(path, text):
+    beside = path.with_name('.' + path.name)
+    beside.write_text(text)
+    beside.chmod(0o644)
+    beside.rename(path)
+
+
+def start(own_strata, folder, config):
+    put(folder / 'p.yml', config)
+    return own_strata(args=('--set', f'metrics.scrape_config={folder}/p.yml')).start()
+
+
+def value(s, query):
+    found = ask(s, '/query', query=query)['data']['result']
+    return found[0]['value'][1] if found else None
+
+
+def target_of(s, pool):
+    found = [t for t in ask(s, '/targets')['data']['activeTargets'] if t['scrapePool'] == pool]
+    return found[0] if found else None
+
+
+def test_targets_are_found_relabeled_and_forgotten(own_strata, folder, target):
+    target.pages['/metrics'] = '# TYPE a gauge\na{x="1"} 5\nb 1\n'
+    target.pages['/other'] = ('# TYPE o counter\no_total 7\n# EOF\n', 'application/openmetrics-text; version=1.0.0')
+    target.pages['/sd'] = (json.dumps([{'targets': [target.address], 'labels': {'__metrics_path__': '/other'}}]), 'application/json')
+    put(folder / 't.json', json.dumps([{'targets': [target.address, 'drop.me:1'], 'labels': {'rack': 'r1', '__meta_zone': 'z'}}]))
+    s = start(own_strata, folder, f"""
+global: {{scrape_interval: 500ms}}
+scrape_configs:
+- job_name: files
+  file_sd_configs: [{{files: [t*.json]}}]
+  relabel_configs:
+  - {{source_labels: [__address__], regex: 'drop.*', action: drop}}
+  - {{source_labels: [__meta_zone], target_label: zone}}
+  metric_relabel_configs:
+  - {{source_labels: [__name__], regex: b, action: drop}}
+- job_name: http
+  http_sd_configs: [{{url: 'http://{target.address}/sd', refresh_interval: 1s}}]
+""")
+    wait_for(lambda: value(s, 'a{rack="r1",zone="z",x="1"}') == '5', 60, 'the target of the file')
+    wait_for(lambda: value(s, 'o_total{job="http"}') == '7', 60, 'the target of HTTP')
+    assert value(s, 'b{job="files"}') is None and value(s, 'scrape_samples_post_metric_relabeling{job="files"}') == '1'
+    assert 'openmetrics' in target.heard['/metrics']['Accept'] and target.heard['/metrics']['X-Prometheus-Scrape-Timeout-Seconds'] == '0.5'
+    dropped = ask(s, '/targets')['data']['droppedTargets']
+    assert [d['discoveredLabels']['__address__'] for d in dropped] == ['drop.me:1']
+    put(folder / 't.json', '[]')
+    wait_for(lambda: value(s, 'a') is None and value(s, 'up{job="files"}') is None, 60, 'the series end')
+    assert value(s, 'o_total') == '7'
+
+
+def test_targets_that_mean_ill_are_down_and_harm_nobody(own_strata, folder, target):
+    target.pages.update({'/good': 'good 1\n', '/hang': 'hang', '/endless': 'endless', '/invalid': 'a 1\nb eins\n', '/html': ('<html>', 'text/html'),
+                         '/many': ''.join(f'many{{i="{i}"}} 1\n' for i in range(5000)), '/bytes': 'x{a="\x00\u2603\\n\\""} 1\n'})
+    jobs = ''.join(f'- {{job_name: {p}, metrics_path: /{p}, scrape_interval: 1s, sample_limit: 1000, body_size_limit: 10MB, '
+                   f'static_configs: [{{targets: ["{target.address}"]}}]}}\n' for p in ('good', 'hang', 'endless', 'invalid', 'html', 'many', 'bytes'))
+    s = start(own_strata, folder, 'scrape_configs:\n' + jobs)
+    for pool, why in (('hang', 'in time'), ('endless', ''), ('invalid', 'line 2'), ('html', 'text/html'), ('many', 'sample limit exceeded')):
+        down = wait_for(lambda p=pool: (t := target_of(s, p)) and t['health'] == 'down' and t, 60, f'{pool} is down')
+        assert down['lastError'] and why in down['lastError']
+        wait_for(lambda p=pool: value(s, f'up{{job="{p}"}}') == '0', 30, 'up is 0')
+    wait_for(lambda: value(s, 'good') == '1' and value(s, 'up{job="good"}') == '1', 30, 'the good one')
+    assert value(s, 'a') is None and value(s, 'count(many)') is None and value(s, 'scrape_samples_scraped{job="many"}') == '5000'
+    wait_for(lambda: value(s, 'x{a="\\u0000\u2603\\n\\""}') == '1', 30, 'any bytes')
+
+
+def test_a_configuration_is_checked_as_promtool_does(strata, folder):
+    put(folder / 'good.yml', 'scrape_configs:\n- job_name: a\n  static_configs: [{targets: [a:1]}]\n')
+    put(folder / 'bad.yml', 'scrape_configs:\n- job_name: a\n  consul_sd_configs: [{server: x}]\n')
+    good = strata.cli('metrics', 'check', 'config', str(folder / 'good.yml'))
+    assert good.returncode == 0 and 'SUCCESS' in good.stdout
+    bad = strata.cli('metrics', 'check', 'config', str(folder / 'bad.yml'))
+    assert bad.returncode != 0 and 'bad.yml:3: consul_sd_configs' in bad.stdout + bad.stderr
+
+
+@pytest.mark.skipif(not HAS_PROMETHEUS, reason='no prometheus')
+@pytest.mark.parametrize('message', ('prometheus.WriteRequest',))
+def test_a_peer_gets_everything_though_it_was_away_and_we_were_killed(own_strata, folder, target, message):
+    port = free_port()
+    target.pages['/metrics'] = ''.join(f'kept{{i="{i}"}} {i}\n' for i in range(50))
+    put(folder / 'prom.yml', '{}')
+
+    def prometheus():
+        p = subprocess.Popen([program('prometheus'), f'--config.file={folder}/prom.yml', f'--storage.tsdb.path={folder}/data', '--web.enable-remote-write-receiver',
+                              f'--web.listen-address=127.0.0.1:{port}'], stderr=subprocess.DEVNULL)
+        wait_for(lambda: p.poll() is None and requests.get(f'http://127.0.0.1:{port}/-/ready', timeout=5).ok, 60, 'prometheus')
+        return p
+
+    def there(query):
+        found = requests.get(f'http://127.0.0.1:{port}/api/v1/query', params={'query': query}, timeout=10).json()['data']['result']
+        return float(found[0]['value'][1]) if found else 0
+    p = prometheus()
+    try:
+        s = start(own_strata, folder, f"""
+global: {{external_labels: {{site: here}}}}
+scrape_configs:
+- {{job_name: j, scrape_interval: 500ms, static_configs: [{{targets: ['{target.address}']}}]}}
+remote_write:
+- url: http://127.0.0.1:{port}/api/v1/write
+  name: peer
+  protobuf_message: {message}
+  queue_config: {{batch_send_deadline: 1s}}
+  write_relabel_configs:
+  - {{source_labels: [__name__], regex: 'kept|up', action: keep}}
+""")
+        wait_for(lambda: there('sum(kept{site="here"})') == 1225, 60, 'samples arrive')
+        assert there('count({__name__=~"scrape_.*"})') == 0
+        p.kill()
+        p.wait()
+        before = float(value(s, 'sum(count_over_time(kept[1h]))'))
+        wait_for(lambda: float(value(s, 'sum(count_over_time(kept[1h]))')) >= before + 200, 60, 'more samples while it is away')
+        s.kill()
+        s.start()
+        p = prometheus()
+        wait_for(lambda: value(s, 'kept{i="1"}') == '1', 60, 'scraping goes on')
+        at = int(ask(s, '/query', query='time()')['data']['result'][0]) - 2
+        first = there('min_over_time(timestamp(kept{i="1"})[1h:1s])')
+        mine = float(ask(s, '/query', query=f'sum(count_over_time(kept[1h] @ {at})) - sum(count_over_time(kept[1h] @ {int(first)}) or vector(0))')['data']['result'][0]['value'][1])
+        wait_for(lambda: there(f'sum(count_over_time(kept[1h] @ {at})) - sum(count_over_time(kept[1h] @ {int(first)}) or vector(0))') == mine, 60, 'it has what we have')
+    finally:
+        p.kill()
+        p.wait()

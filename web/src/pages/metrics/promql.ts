@@ -1,0 +1,80 @@
+// What can stand where the cursor is in a query, and how series are written.
+import type { Labels } from '../../api/metrics';
+
+export const FUNCTIONS = (
+  'abs absent absent_over_time avg avg_over_time bottomk ceil changes clamp clamp_max clamp_min count count_over_time count_values day_of_month day_of_week ' +
+  'days_in_month delta deriv exp floor group histogram_quantile hour idelta increase irate label_join label_replace last_over_time ln log10 log2 max ' +
+  'max_over_time min min_over_time minute month predict_linear quantile quantile_over_time rate resets round scalar sgn sort sort_desc sqrt stddev ' +
+  'stddev_over_time stdvar sum sum_over_time time timestamp topk vector year'
+).split(' ');
+
+/** Where the cursor is: a name (of metrics, functions), a label of a selector, or the value of one. */
+export type Place = { kind: 'name'; from: number } | { kind: 'label'; from: number; metric: string } | { kind: 'value'; from: number; metric: string; label: string };
+
+/** The text outside of strings: what stands in them is blanked. */
+const blank = (text: string) => text.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'/g, (s) => s[0] + ' '.repeat(s.length - 2) + s[0]);
+
+export function placeAt(text: string, pos: number): Place | null {
+  const before = blank(text.slice(0, pos));
+  const open = before.lastIndexOf('{');
+  if (open > before.lastIndexOf('}')) {
+    const metric = /([a-zA-Z_:][\w:]*)\s*$/.exec(before.slice(0, open))?.[1] ?? '';
+    const value = /([a-zA-Z_]\w*)\s*(=~|!~|!=|=)\s*["']([^"']*)$/.exec(before.slice(open));
+    if (value) {
+      return { kind: 'value', from: pos - value[3]!.length, metric, label: value[1]! };
+    }
+    const label = /[{,]\s*(\w*)$/.exec(before.slice(open));
+    return label ? { kind: 'label', from: pos - label[1]!.length, metric } : null;
+  }
+  if (/["'][^"']*$/.test(before.replace(/(["']) *\1/g, ''))) {
+    return null; // inside of a string
+  }
+  const by = /\b(by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)$/.exec(before);
+  if (by) {
+    const label = /(\w*)$/.exec(before)![1]!;
+    return { kind: 'label', from: pos - label.length, metric: '' };
+  }
+  const name = /[a-zA-Z_:][\w:]*$/.exec(before);
+  return name ? { kind: 'name', from: name.index } : { kind: 'name', from: pos };
+}
+
+/** name{a="b"} */
+export function seriesName(metric: Labels): string {
+  const labels = Object.entries(metric)
+    .filter(([k]) => k !== '__name__')
+    .map(([k, v]) => `${k}=${JSON.stringify(v)}`);
+  const name = metric.__name__ ?? '';
+  return labels.length > 0 || !name ? `${name}{${labels.join(', ')}}` : name;
+}
+
+/** Where the server says that a query is wrong: 'invalid parameter "query": 1:5: parse error: ...'. */
+export function mistakeIn(message: string): { line: number; column: number; text: string } | null {
+  const found = /^invalid parameter "query": (\d+):(\d+): (?:parse error: )?(.*)$/s.exec(message);
+  return found ? { line: Number(found[1]), column: Number(found[2]), text: found[3]! } : null;
+}
+
+const UNITS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
+
+/** "90s", "6h" in seconds; NaN for what is none. */
+export function secondsOf(text: string): number {
+  const found = /^(\d+)([smhdw])$/.exec(text);
+  return found ? Number(found[1]) * UNITS[found[2]!]! : NaN;
+}
+
+/** Some 250 points, on steps that people like. */
+export function stepFor(seconds: number): number {
+  return [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200].find((s) => seconds / s <= 250) ?? 86400;
+}
+
+/** Numbers as people read them. */
+export function shown(v: number): string {
+  if (!Number.isFinite(v)) {
+    return String(v);
+  }
+  const size = Math.abs(v);
+  if (size !== 0 && (size < 1e-4 || size >= 1e15)) {
+    return v.toExponential(3);
+  }
+  const [unit, by] = size >= 1e12 ? ['T', 1e12] : size >= 1e9 ? ['G', 1e9] : size >= 1e6 ? ['M', 1e6] : size >= 1e4 ? ['k', 1e3] : ['', 1];
+  return `${Number((v / (by as number)).toPrecision(4))}${unit}`;
+}
