@@ -24,6 +24,9 @@
     X(helper_client)                                                                               \
     X(rootfs)                                                                                      \
     X(content)                                                                                     \
+    X(exporter)                                                                                    \
+    X(exporter_self)                                                                               \
+    X(exporter_ask)                                                                                \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,
