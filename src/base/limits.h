@@ -86,6 +86,8 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+#define LIMIT_JOB_LABELS_BYTES (16 * KIB) /* of the file jobs/<id>/labels */
+
 /* metrics */
 #define LIMIT_EXPOSITION_BYTES (64 * MIB) /* of a page that our exporter makes */
 #define LIMIT_NODE_FILE_BYTES (16 * MIB)  /* of /proc and /sys: /proc/net/udp of a large server */

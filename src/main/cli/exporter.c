@@ -51,8 +51,9 @@ static int serve(struct cli *c, struct exporter *x, struct err *e)
                                      .started_ms = clock_wall_ms()};
 
     if (o.path[0] != '/' || o.path[1] == '\0') {
-        return err_set(e, ERR_INVALID, "--web.telemetry-path begins with / and is not the start "
-                                       "page: /metrics");
+        return err_set(e, ERR_INVALID,
+                       "--web.telemetry-path begins with / and is not the start "
+                       "page: /metrics");
     }
     return exporter_serve(x, &o, e);
 }

@@ -38,7 +38,7 @@ struct row {
     struct str labels;
     const double *v;
 };
-void collect_columns(struct page *p, const struct column *c, size_t n_columns, const struct row *rows,
-                     size_t n_rows);
+void collect_columns(struct page *p, const struct column *c, size_t n_columns,
+                     const struct row *rows, size_t n_rows);
 /* The text of labels, in the node's arena: label, value, ..., NULL. */
 struct str collect_labels(struct node *n, ...) __attribute__((sentinel));

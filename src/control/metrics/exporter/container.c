@@ -346,10 +346,9 @@ static struct str read_file(struct node *n, const struct containers *all, struct
         return (struct str){0};
     }
     if (c->fds[f] == -1) {
-        const char *path =
-            all->v2 ? arena_printf(&n->arena, "fs/cgroup/%s/%s", c->path, name)
-                    : arena_printf(&n->arena, "fs/cgroup/%s/%s/%s", files[f].controller, c->path,
-                                   name);
+        const char *path = all->v2 ? arena_printf(&n->arena, "fs/cgroup/%s/%s", c->path, name)
+                                   : arena_printf(&n->arena, "fs/cgroup/%s/%s/%s",
+                                                  files[f].controller, c->path, name);
 
         c->fds[f] = openat(n->sys, path, O_RDONLY | O_CLOEXEC);
         if (c->fds[f] < 0) {
@@ -385,12 +384,16 @@ static double first_number(struct str text, double otherwise)
 /* "key value" lines. */
 static double keyed(struct str text, const char *key)
 {
-    while (text.p && text.len > 0) {
-        struct str line = text_line(&text);
+    size_t len = strlen(key);
 
-        if (str_eq_c(text_word(&line), key)) {
-            return text_or(text_word(&line), NAN);
+    while (text.p && text.len > len) {
+        const char *end = memchr(text.p, '\n', text.len);
+
+        if (text.p[len] == ' ' && memcmp(text.p, key, len) == 0) {
+            text = str_from(text, len);
+            return text_or(text_word(&text), NAN);
         }
+        text = end ? str_from(text, (size_t)(end - text.p) + 1) : STR_EMPTY;
     }
     return NAN;
 }
@@ -413,9 +416,8 @@ static void read_cpu_v2(struct node *n, const struct containers *all, struct con
         c->v[C_PERIOD] = text_or(text_word(&text), NAN);
     }
     /* As crun and runc convert shares to weights, the other way round. */
-    c->v[C_SHARES] = round((first_number(read_file(n, all, c, F_CPU_SHARES), NAN) - 1) * 262142 /
-                               9999 +
-                           2);
+    c->v[C_SHARES] =
+        round((first_number(read_file(n, all, c, F_CPU_SHARES), NAN) - 1) * 262142 / 9999 + 2);
 }
 
 static void read_cpu_v1(struct node *n, const struct containers *all, struct container *c)
@@ -708,8 +710,7 @@ static void show_parts(struct node *n, struct page *p, const struct containers *
                                 net ? network[f][1] : io[f][1]);
                 }
                 begun = true;
-                page_put(p,
-                         with(n, c, net ? "interface" : "device", net ? parts[k].name : device),
+                page_put(p, with(n, c, net ? "interface" : "device", net ? parts[k].name : device),
                          parts[k].v[f]);
             }
         }
@@ -742,16 +743,17 @@ static void show_machine(struct node *n, struct page *p)
     struct str boot = node_line(n, NODE_PROC, "sys/kernel/random/boot_id");
     struct str machine = node_line(n, NODE_ROOT, "etc/machine-id");
     struct str uuid = node_line(n, NODE_SYS, "class/dmi/id/product_uuid");
-    struct str labels = collect_labels(n, "boot_id", boot.p ? boot.p : "", "machine_id",
-                                       machine.p ? machine.p : "", "system_uuid",
-                                       uuid.p ? uuid.p : "", NULL);
+    struct str labels =
+        collect_labels(n, "boot_id", boot.p ? boot.p : "", "machine_id", machine.p ? machine.p : "",
+                       "system_uuid", uuid.p ? uuid.p : "", NULL);
     struct str text;
     struct err e;
 
     page_family(p, "machine_cpu_cores", PAGE_GAUGE, "Number of logical CPU cores.");
     page_put(p, labels, (double)sysconf(_SC_NPROCESSORS_ONLN));
     if (node_read(n, NODE_PROC, &text, &e, "meminfo") == 0) {
-        page_family(p, "machine_memory_bytes", PAGE_GAUGE, "Amount of memory installed on the machine.");
+        page_family(p, "machine_memory_bytes", PAGE_GAUGE,
+                    "Amount of memory installed on the machine.");
         page_put(p, labels, keyed(text, "MemTotal:") * 1024);
     }
 }

@@ -34,8 +34,10 @@ bool container_recognize(const char *parent, const char *name, struct container_
     static const struct {
         const char *prefix;
         enum container_engine engine;
-    } scopes[] = {{"docker-", ENGINE_DOCKER},       {"cri-containerd-", ENGINE_CONTAINERD},
-                  {"nerdctl-", ENGINE_CONTAINERD},  {"crio-", ENGINE_CRIO},
+    } scopes[] = {{"docker-", ENGINE_DOCKER},
+                  {"cri-containerd-", ENGINE_CONTAINERD},
+                  {"nerdctl-", ENGINE_CONTAINERD},
+                  {"crio-", ENGINE_CRIO},
                   {"libpod-", ENGINE_PODMAN}};
     struct str s = str_of(name), last;
     const char *slash;
@@ -60,7 +62,7 @@ bool container_recognize(const char *parent, const char *name, struct container_
     if (!is_hex_id(s)) {
         return false;
     }
-    *out = (struct container_kind){strstr(parent, "docker")    ? ENGINE_DOCKER
+    *out = (struct container_kind){strstr(parent, "docker")   ? ENGINE_DOCKER
                                    : strstr(parent, "libpod") ? ENGINE_PODMAN
                                                               : ENGINE_CONTAINERD,
                                    s};
@@ -116,7 +118,8 @@ static bool name_podman(struct node *n, struct str id, struct container_names *o
     size_t i;
     json_t *one;
 
-    json_array_foreach(all, i, one) {
+    json_array_foreach(all, i, one)
+    {
         const char *metadata = json_string_value(json_object_get(one, "metadata"));
         SCOPED(json_decrefp) json_t *m = NULL;
         struct err e;
@@ -209,7 +212,8 @@ static bool name_strata(struct node *n, struct str id, struct container_names *o
     take(&out->user, json_object_get(j, "user"));
     take(&out->image, json_object_get(j, "image"));
     devices = json_object_get(j, "devices");
-    json_array_foreach(devices, i, one) {
+    json_array_foreach(devices, i, one)
+    {
         const char *path_of = json_string_value(one);
         uint64_t minor;
 
@@ -251,8 +255,8 @@ bool container_names_find(struct node *n, const struct container_kind *kind,
 
 void container_names_done(struct container_names *c)
 {
-    char **all[] = {&c->name, &c->image, &c->namespace, &c->pod,
-                    &c->container, &c->project, &c->job, &c->user};
+    char **all[] = {&c->name,      &c->image,   &c->namespace, &c->pod,
+                    &c->container, &c->project, &c->job,       &c->user};
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         free(*all[i]);
@@ -264,8 +268,8 @@ void container_label(struct buf *labels, const struct container_names *c)
 {
     const struct {
         const char *name, *value;
-    } optional[] = {{"namespace", c->namespace}, {"pod", c->pod},         {"container", c->container},
-                    {"project", c->project},     {"job", c->job},         {"user", c->user}};
+    } optional[] = {{"namespace", c->namespace}, {"pod", c->pod}, {"container", c->container},
+                    {"project", c->project},     {"job", c->job}, {"user", c->user}};
 
     page_label(labels, "image", str_of(c->image));
     page_label(labels, "name", str_of(c->name));

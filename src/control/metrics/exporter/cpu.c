@@ -45,8 +45,7 @@ int collect_stat(struct node *n, struct page *p, struct err *e)
 
         for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
             if (str_eq_c(key, keys[i].key)) {
-                page_one(p, keys[i].name, keys[i].type, keys[i].help,
-                         text_or(text_word(&line), 0));
+                page_one(p, keys[i].name, keys[i].type, keys[i].help, text_or(text_word(&line), 0));
             }
         }
     }
@@ -124,8 +123,8 @@ static void put_throttles(struct node *n, struct page *p, const struct cpu_list 
 
     for (size_t i = 0; i < cpus->len; i++) {
         const char *dir = "devices/system/cpu/cpu";
-        struct str package = node_line(n, NODE_SYS, "%s%s/topology/physical_package_id", dir,
-                                       cpus->p[i].cpu);
+        struct str package =
+            node_line(n, NODE_SYS, "%s%s/topology/physical_package_id", dir, cpus->p[i].cpu);
         struct str core = node_line(n, NODE_SYS, "%s%s/topology/core_id", dir, cpus->p[i].cpu);
         struct str labels;
         double v;
@@ -150,8 +149,8 @@ static void put_throttles(struct node *n, struct page *p, const struct cpu_list 
 
 int collect_cpu(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const modes[] = {"user", "nice", "system", "idle",
-                                        "iowait", "irq", "softirq", "steal"};
+    static const char *const modes[] = {"user",   "nice", "system",  "idle",
+                                        "iowait", "irq",  "softirq", "steal"};
     struct cpu_list cpus;
 
     if (read_times(n, &cpus, e) < 0) {
@@ -194,8 +193,8 @@ static bool cpuinfo_field(struct str line, const char *key, struct str *out)
 int collect_cpu_info(struct node *n, struct page *p, struct err *e)
 {
     static const char *const keys[][2] = {
-        {"physical id", "package"}, {"core id", "core"},         {"processor", "cpu"},
-        {"vendor_id", "vendor"},    {"cpu family", "family"},    {"model", "model"},
+        {"physical id", "package"},   {"core id", "core"},        {"processor", "cpu"},
+        {"vendor_id", "vendor"},      {"cpu family", "family"},   {"model", "model"},
         {"model name", "model_name"}, {"microcode", "microcode"}, {"stepping", "stepping"},
         {"cache size", "cachesize"}};
     struct str text;
@@ -244,9 +243,8 @@ static int list_cpus(struct node *n, struct node_names *out, struct err *e)
 
 int collect_cpufreq(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const files[] = {"cpuinfo_cur_freq", "cpuinfo_min_freq",
-                                        "cpuinfo_max_freq", "scaling_cur_freq",
-                                        "scaling_min_freq", "scaling_max_freq"};
+    static const char *const files[] = {"cpuinfo_cur_freq", "cpuinfo_min_freq", "cpuinfo_max_freq",
+                                        "scaling_cur_freq", "scaling_min_freq", "scaling_max_freq"};
     static const struct column columns[] = {
         {"node_cpu_frequency_hertz", PAGE_GAUGE, "Current CPU thread frequency in hertz.", 1000},
         {"node_cpu_frequency_min_hertz", PAGE_GAUGE, "Minimum CPU thread frequency in hertz.",
@@ -281,11 +279,10 @@ int collect_cpufreq(struct node *n, struct page *p, struct err *e)
     }
     collect_columns(p, columns, ARRAY_LEN(columns), rows, cpus.len);
     for (size_t i = 0; i < cpus.len; i++) {
-        struct str now = node_line(n, NODE_SYS, "devices/system/cpu/cpu%s/cpufreq/scaling_governor",
-                                   cpus.p[i]);
-        struct str all = node_line(n, NODE_SYS,
-                                   "devices/system/cpu/cpu%s/cpufreq/scaling_available_governors",
-                                   cpus.p[i]);
+        struct str now =
+            node_line(n, NODE_SYS, "devices/system/cpu/cpu%s/cpufreq/scaling_governor", cpus.p[i]);
+        struct str all = node_line(
+            n, NODE_SYS, "devices/system/cpu/cpu%s/cpufreq/scaling_available_governors", cpus.p[i]);
 
         while (now.p && all.len > 0) {
             struct str one = text_word(&all);

@@ -79,8 +79,8 @@ static void disk_infos(struct node *n, struct page *p, struct disk *disks, size_
 
         d->udev = STR_EMPTY;
         if (node_read(n, NODE_ROOT, &text, &e, "%s/b%s:%s",
-                      n->o->udev_data ? n->o->udev_data : "run/udev/data", d->major, d->minor) ==
-            0) {
+                      n->o->udev_data ? n->o->udev_data : "run/udev/data", d->major,
+                      d->minor) == 0) {
             d->udev = arena_str(&n->arena, text);
         }
         const char *serial = udev_value(n, d, "SCSI_IDENT_SERIAL");
@@ -97,8 +97,7 @@ static void disk_infos(struct node *n, struct page *p, struct disk *disks, size_
             continue;
         }
         if (!any) {
-            page_family(p, "node_disk_filesystem_info", PAGE_GAUGE,
-                        "Info about disk filesystem.");
+            page_family(p, "node_disk_filesystem_info", PAGE_GAUGE, "Info about disk filesystem.");
         }
         any = true;
         page_add(p, 1, "device", disks[i].device, "type", type, "usage",
@@ -356,8 +355,7 @@ int collect_zfs(struct node *n, struct page *p, struct err *e)
             for (char *c = name; *c; c++) {
                 *c = *c == '-' || *c == '.' ? '_' : *c;
             }
-            (void)snprintf(help, sizeof(help), "kstat.zfs.misc.%s.%.*s", files[i][0],
-                           STR_ARG(key));
+            (void)snprintf(help, sizeof(help), "kstat.zfs.misc.%s.%.*s", files[i][0], STR_ARG(key));
             page_one(p, name, PAGE_UNTYPED, help, v);
         }
     }
@@ -398,8 +396,7 @@ static const struct {
         "Number of block map for read operations for a filesystem."),
     XFS("blk_map", 1, "block_mapping_writes",
         "Number of block map for write operations for a filesystem."),
-    XFS("blk_map", 2, "block_mapping_unmaps",
-        "Number of block unmaps (deletes) for a filesystem."),
+    XFS("blk_map", 2, "block_mapping_unmaps", "Number of block unmaps (deletes) for a filesystem."),
     XFS("blk_map", 3, "block_mapping_extent_list_insertions",
         "Number of extent list insertions for a filesystem."),
     XFS("blk_map", 4, "block_mapping_extent_list_deletions",
@@ -442,8 +439,7 @@ static const struct {
         "another purpose."),
     XFS("ig", 6, "inode_operation_attribute_changes",
         "Number of times the OS explicitly changed the attributes of an XFS inode."),
-    XFS("rw", 0, "write_calls",
-        "Number of write(2) system calls made to files in a filesystem."),
+    XFS("rw", 0, "write_calls", "Number of write(2) system calls made to files in a filesystem."),
     XFS("rw", 1, "read_calls", "Number of read(2) system calls made to files in a filesystem."),
     XFS("vnodes", 0, "vnode_active", "Number of vnodes not on free lists for a filesystem."),
     XFS("vnodes", 1, "vnode_allocate", "Number of times vn_alloc called for a filesystem."),

@@ -206,8 +206,10 @@ static int choose(struct exporter *x, const char *const *names, size_t n, bool o
         ptrdiff_t at = find(str_of(names[i]));
 
         if (at < 0) {
-            return err_set(e, ERR_INVALID, "there is no collector \"%s\": see strata exporter "
-                           "--help", names[i]);
+            return err_set(e, ERR_INVALID,
+                           "there is no collector \"%s\": see strata exporter "
+                           "--help",
+                           names[i]);
         }
         x->on[at] = on;
     }
@@ -386,7 +388,8 @@ static void show_outcomes(struct page *p, const struct outcome *outcomes)
     }
 }
 
-int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf *out, struct err *e)
+int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf *out,
+                  struct err *e)
 {
     int64_t deadline = clock_mono_ms() + ask->within_ms;
     struct page p = {.out = out, .format = ask->format};

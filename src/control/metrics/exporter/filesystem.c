@@ -145,9 +145,10 @@ void filesystem_forget(struct node *n)
 /* Those of this machine's own memory and disks answer at once. */
 static bool may_hang(const char *type)
 {
-    static const char *const own[] = {"btrfs", "ext2",  "ext3",     "ext4",  "f2fs",   "ramfs",
-                                      "tmpfs", "vfat",  "xfs",      "zfs",   "overlay", "exfat",
-                                      "erofs", "squashfs", "efivarfs", "ntfs3", "rootfs", "bcachefs"};
+    static const char *const own[] = {"btrfs",   "ext2",   "ext3",    "ext4",     "f2fs",
+                                      "ramfs",   "tmpfs",  "vfat",    "xfs",      "zfs",
+                                      "overlay", "exfat",  "erofs",   "squashfs", "efivarfs",
+                                      "ntfs3",   "rootfs", "bcachefs"};
 
     for (size_t i = 0; i < ARRAY_LEN(own); i++) {
         if (strcmp(type, own[i]) == 0) {
@@ -165,8 +166,8 @@ static char *unescaped(struct node *n, struct str s)
 
     for (size_t i = 0; i < s.len; i++) {
         if (s.p[i] == '\\' && i + 3 < s.len && s.p[i + 1] >= '0' && s.p[i + 1] <= '3') {
-            out[len++] = (char)((s.p[i + 1] - '0') * 64 + (s.p[i + 2] - '0') * 8 +
-                                (s.p[i + 3] - '0'));
+            out[len++] =
+                (char)((s.p[i + 1] - '0') * 64 + (s.p[i + 2] - '0') * 8 + (s.p[i + 3] - '0'));
             i += 3;
         } else {
             out[len++] = s.p[i];
@@ -191,8 +192,7 @@ static const char *seen_at(struct node *n, const char *mount)
 {
     const char *root = n->o->rootfs;
 
-    return !root || strcmp(root, "/") == 0 ? mount
-                                           : arena_printf(&n->arena, "%s%s", root, mount);
+    return !root || strcmp(root, "/") == 0 ? mount : arena_printf(&n->arena, "%s%s", root, mount);
 }
 
 static void measure(struct node *n, const char *mount, const char *type, bool read_only, double *v)
@@ -253,8 +253,8 @@ int collect_filesystem(struct node *n, struct page *p, struct err *e)
         if (node_takes(n, 'm', n->mounts, str_of(at)) || node_takes(n, 't', n->types, type)) {
             continue;
         }
-        labels = collect_labels(n, "device", unescaped(n, device), "fstype", kind, "mountpoint",
-                                at, NULL);
+        labels = collect_labels(n, "device", unescaped(n, device), "fstype", kind, "mountpoint", at,
+                                NULL);
         if (map_put(&seen, labels, n)) {
             continue; /* mounted over itself */
         }

@@ -175,11 +175,9 @@ static const struct column columns[] = {
     COUNTER("POWER_VIOLATION", "Throttling duration due to power constraints (in us)."),
     COUNTER("THERMAL_VIOLATION", "Throttling duration due to thermal constraints (in us)."),
     COUNTER("SYNC_BOOST_VIOLATION", "Throttling duration due to sync-boost constraints (in us)."),
-    COUNTER("BOARD_LIMIT_VIOLATION",
-            "Throttling duration due to board limit constraints (in us)."),
+    COUNTER("BOARD_LIMIT_VIOLATION", "Throttling duration due to board limit constraints (in us)."),
     COUNTER("LOW_UTIL_VIOLATION", "Throttling duration due to low utilization (in us)."),
-    COUNTER("RELIABILITY_VIOLATION",
-            "Throttling duration due to reliability constraints (in us)."),
+    COUNTER("RELIABILITY_VIOLATION", "Throttling duration due to reliability constraints (in us)."),
     GAUGE("FB_FREE", "Framebuffer memory free (in MiB)."),
     GAUGE("FB_USED", "Framebuffer memory used (in MiB)."),
     GAUGE("FB_RESERVED", "Framebuffer memory reserved (in MiB)."),
@@ -190,15 +188,12 @@ static const struct column columns[] = {
     COUNTER("RETIRED_SBE", "Total number of retired pages due to single-bit errors."),
     COUNTER("RETIRED_DBE", "Total number of retired pages due to double-bit errors."),
     COUNTER("RETIRED_PENDING", "Total number of pages pending retirement."),
-    COUNTER("NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL",
-            "Total number of NVLink flow-control CRC errors."),
+    COUNTER("NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL", "Total number of NVLink flow-control CRC errors."),
     COUNTER("NVLINK_CRC_DATA_ERROR_COUNT_TOTAL", "Total number of NVLink data CRC errors."),
     COUNTER("NVLINK_REPLAY_ERROR_COUNT_TOTAL", "Total number of NVLink retries."),
     COUNTER("NVLINK_RECOVERY_ERROR_COUNT_TOTAL", "Total number of NVLink recovery errors."),
-    COUNTER("NVLINK_BANDWIDTH_TOTAL",
-            "Total number of NVLink bandwidth counters for all lanes"),
-    COUNTER("UNCORRECTABLE_REMAPPED_ROWS",
-            "Number of remapped rows for uncorrectable errors"),
+    COUNTER("NVLINK_BANDWIDTH_TOTAL", "Total number of NVLink bandwidth counters for all lanes"),
+    COUNTER("UNCORRECTABLE_REMAPPED_ROWS", "Number of remapped rows for uncorrectable errors"),
     COUNTER("CORRECTABLE_REMAPPED_ROWS", "Number of remapped rows for correctable errors"),
     GAUGE("ROW_REMAP_FAILURE", "Whether remapping of rows has failed"),
 };
@@ -368,10 +363,10 @@ static void read_fields(const struct nvml *l, nvml_device d, double *v)
         double scale;
         bool all_links;
     } ids[] = {
-        {82, G_MEMORY_TEMP, 1, false},        {197, G_PCIE_TX, 1.0 / 1024, false},
-        {198, G_PCIE_RX, 1.0 / 1024, false},  {38, G_NVLINK_FLIT, 1, false},
-        {45, G_NVLINK_DATA, 1, false},        {52, G_NVLINK_REPLAY, 1, false},
-        {59, G_NVLINK_RECOVERY, 1, false},    {138, G_NVLINK_BANDWIDTH, 1, true},
+        {82, G_MEMORY_TEMP, 1, false},       {197, G_PCIE_TX, 1.0 / 1024, false},
+        {198, G_PCIE_RX, 1.0 / 1024, false}, {38, G_NVLINK_FLIT, 1, false},
+        {45, G_NVLINK_DATA, 1, false},       {52, G_NVLINK_REPLAY, 1, false},
+        {59, G_NVLINK_RECOVERY, 1, false},   {138, G_NVLINK_BANDWIDTH, 1, true},
         {139, G_NVLINK_BANDWIDTH, 1, true},
     };
     struct nvml_field fields[ARRAY_LEN(ids)] = {{0}};

@@ -78,10 +78,9 @@ struct sensor {
 
 static bool split_sensor(struct node *n, const char *file, struct sensor *out)
 {
-    static const char *const kinds[] = {"vrm",  "beep_enable", "update_interval", "in",
-                                        "cpu",  "fan",         "pwm",             "temp",
-                                        "curr", "power",       "energy",          "humidity",
-                                        "intrusion", "freq"};
+    static const char *const kinds[] = {
+        "vrm",  "beep_enable", "update_interval", "in",     "cpu",      "fan",       "pwm",
+        "temp", "curr",        "power",           "energy", "humidity", "intrusion", "freq"};
 
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         size_t len = strlen(kinds[i]), end = len;
@@ -384,9 +383,9 @@ static const struct {
 
 int collect_powersupply(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const words[] = {"capacity_level", "charge_type", "health", "manufacturer",
-                                        "model_name", "scope", "serial_number", "status",
-                                        "technology", "type", "usb_type"};
+    static const char *const words[] = {
+        "capacity_level", "charge_type", "health",     "manufacturer", "model_name", "scope",
+        "serial_number",  "status",      "technology", "type",         "usb_type"};
     struct node_names all;
     char name[NAME_BYTES], help[NAME_BYTES];
     double v;
@@ -470,8 +469,8 @@ int collect_rapl(struct node *n, struct page *p, struct err *e)
         } else {
             (void)snprintf(z.index, sizeof(z.index), "%zu", same);
         }
-        z.path = arena_printf(&n->arena, "%s/class/powercap/%s",
-                              n->o->sysfs ? n->o->sysfs : "/sys", all.p[i]);
+        z.path = arena_printf(&n->arena, "%s/class/powercap/%s", n->o->sysfs ? n->o->sysfs : "/sys",
+                              all.p[i]);
         z.joules = uj / 1e6;
         *vec_push(&zones) = z;
     }
@@ -546,29 +545,39 @@ int collect_watchdog(struct node *n, struct page *p, struct err *e)
     for (size_t i = 0; i < all.len; i++) {
         const char *d = "class/watchdog";
 
-        page_add(p, 1, "name", all.p[i], "options", sys_text(n, d, all.p[i], "options"),
-                 "identity", sys_text(n, d, all.p[i], "identity"), "state",
-                 sys_text(n, d, all.p[i], "state"), "status", sys_text(n, d, all.p[i], "status"),
-                 "pretimeout_governor", sys_text(n, d, all.p[i], "pretimeout_governor"), NULL);
+        page_add(p, 1, "name", all.p[i], "options", sys_text(n, d, all.p[i], "options"), "identity",
+                 sys_text(n, d, all.p[i], "identity"), "state", sys_text(n, d, all.p[i], "state"),
+                 "status", sys_text(n, d, all.p[i], "status"), "pretimeout_governor",
+                 sys_text(n, d, all.p[i], "pretimeout_governor"), NULL);
     }
     return 0;
 }
 
 int collect_fibrechannel(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const counters[] = {
-        "dumped_frames", "error_frames", "fcp_packet_aborts", "invalid_crc_count",
-        "invalid_tx_word_count", "link_failure_count", "loss_of_signal_count",
-        "loss_of_sync_count", "nos_count", "rx_frames", "rx_words", "seconds_since_last_reset",
-        "tx_frames", "tx_words"};
+    static const char *const counters[] = {"dumped_frames",
+                                           "error_frames",
+                                           "fcp_packet_aborts",
+                                           "invalid_crc_count",
+                                           "invalid_tx_word_count",
+                                           "link_failure_count",
+                                           "loss_of_signal_count",
+                                           "loss_of_sync_count",
+                                           "nos_count",
+                                           "rx_frames",
+                                           "rx_words",
+                                           "seconds_since_last_reset",
+                                           "tx_frames",
+                                           "tx_words"};
     static const char *const names[] = {
-        "dumped_frames_total", "error_frames_total", "fcp_packet_aborts_total",
-        "invalid_crc_total", "invalid_tx_words_total", "link_failure_total",
-        "loss_of_signal_total", "loss_of_sync_total", "nos_total", "rx_frames_total",
-        "rx_words_total", "seconds_since_last_reset_total", "tx_frames_total", "tx_words_total"};
-    static const char *const words[] = {"speed", "port_state", "port_type", "port_id", "port_name",
-                                        "fabric_name", "symbolic_name", "supported_classes",
-                                        "supported_speeds", "dev_loss_tmo"};
+        "dumped_frames_total",  "error_frames_total",     "fcp_packet_aborts_total",
+        "invalid_crc_total",    "invalid_tx_words_total", "link_failure_total",
+        "loss_of_signal_total", "loss_of_sync_total",     "nos_total",
+        "rx_frames_total",      "rx_words_total",         "seconds_since_last_reset_total",
+        "tx_frames_total",      "tx_words_total"};
+    static const char *const words[] = {
+        "speed",       "port_state",    "port_type",         "port_id",          "port_name",
+        "fabric_name", "symbolic_name", "supported_classes", "supported_speeds", "dev_loss_tmo"};
     struct node_names all;
 
     if (node_list(n, NODE_SYS, &all, e, "class/fc_host") < 0) {
@@ -583,8 +592,7 @@ int collect_fibrechannel(struct node *n, struct page *p, struct err *e)
 
         page_label(&labels, "fc_host", str_of(all.p[i]));
         for (size_t k = 0; k < ARRAY_LEN(words); k++) {
-            page_label(&labels, words[k],
-                       str_of(sys_text(n, "class/fc_host", all.p[i], words[k])));
+            page_label(&labels, words[k], str_of(sys_text(n, "class/fc_host", all.p[i], words[k])));
         }
         page_put(p, buf_str(&labels), 1);
     }
@@ -592,8 +600,8 @@ int collect_fibrechannel(struct node *n, struct page *p, struct err *e)
         bool begun = false;
 
         for (size_t i = 0; i < all.len; i++) {
-            struct str s = node_line(n, NODE_SYS, "class/fc_host/%s/statistics/%s", all.p[i],
-                                     counters[k]);
+            struct str s =
+                node_line(n, NODE_SYS, "class/fc_host/%s/statistics/%s", all.p[i], counters[k]);
             char name[NAME_BYTES];
             uint64_t v;
 

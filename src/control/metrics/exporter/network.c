@@ -22,20 +22,18 @@ static bool shows(struct node *n, const char *device)
 static const struct column netdev_columns[] = {
 #define RECEIVE(x)                                                                                 \
     {                                                                                              \
-        "node_network_receive_" x "_total", PAGE_COUNTER, "Network device statistic receive_" x    \
-                                                          ".",                                     \
-            0                                                                                      \
+        "node_network_receive_" x "_total", PAGE_COUNTER,                                          \
+            "Network device statistic receive_" x ".", 0                                           \
     }
 #define TRANSMIT(x)                                                                                \
     {                                                                                              \
-        "node_network_transmit_" x "_total", PAGE_COUNTER, "Network device statistic transmit_" x  \
-                                                           ".",                                    \
-            0                                                                                      \
+        "node_network_transmit_" x "_total", PAGE_COUNTER,                                         \
+            "Network device statistic transmit_" x ".", 0                                          \
     }
-    RECEIVE("bytes"),     RECEIVE("packets"),    RECEIVE("errs"),     RECEIVE("drop"),
-    RECEIVE("fifo"),      RECEIVE("frame"),      RECEIVE("compressed"), RECEIVE("multicast"),
-    TRANSMIT("bytes"),    TRANSMIT("packets"),   TRANSMIT("errs"),    TRANSMIT("drop"),
-    TRANSMIT("fifo"),     TRANSMIT("colls"),     TRANSMIT("carrier"), TRANSMIT("compressed"),
+    RECEIVE("bytes"),     RECEIVE("packets"),  RECEIVE("errs"),       RECEIVE("drop"),
+    RECEIVE("fifo"),      RECEIVE("frame"),    RECEIVE("compressed"), RECEIVE("multicast"),
+    TRANSMIT("bytes"),    TRANSMIT("packets"), TRANSMIT("errs"),      TRANSMIT("drop"),
+    TRANSMIT("fifo"),     TRANSMIT("colls"),   TRANSMIT("carrier"),   TRANSMIT("compressed"),
     RECEIVE("nohandler"),
 };
 enum { NETDEV_COLUMNS = ARRAY_LEN(netdev_columns), NETDEV_NOHANDLER = NETDEV_COLUMNS - 1 };
@@ -337,8 +335,7 @@ static void conntrack_stat(struct str text, struct page *p)
         {"invalid", "Number of packets seen which can not be tracked."},
         {"ignore", "Number of packets seen which are already connected to a conntrack entry."},
         {"insert", "Number of entries inserted into the list."},
-        {"insert_failed",
-         "Number of entries for which list insertion was attempted but failed."},
+        {"insert_failed", "Number of entries for which list insertion was attempted but failed."},
         {"drop", "Number of packets dropped due to conntrack failure."},
         {"early_drop", "Number of dropped conntrack entries to make room for new ones, if maximum "
                        "table size was reached."},
@@ -440,9 +437,9 @@ int collect_bonding(struct node *n, struct page *p, struct err *e)
         bonds[len].slaves = bonds[len].up = 0;
         slaves = node_line(n, NODE_SYS, "class/net/%s/bonding/slaves", bonds[len].name);
         while (slaves.p && (slave = text_word(&slaves)).len > 0) {
-            struct str state = node_line(n, NODE_SYS,
-                                         "class/net/%s/lower_%.*s/bonding_slave/mii_status",
-                                         bonds[len].name, STR_ARG(slave));
+            struct str state =
+                node_line(n, NODE_SYS, "class/net/%s/lower_%.*s/bonding_slave/mii_status",
+                          bonds[len].name, STR_ARG(slave));
 
             if (!state.p) { /* before Linux 4 it was slave_ */
                 state = node_line(n, NODE_SYS, "class/net/%s/slave_%.*s/bonding_slave/mii_status",
@@ -547,16 +544,19 @@ static const struct {
        "Number of unicast packets received", 0),
     IB("counters_ext/port_unicast_xmit_packets", "legacy_unicast_packets_transmitted_total",
        "Number of unicast packets transmitted", 0),
-    {"state", {"node_infiniband_state_id", PAGE_GAUGE,
-               "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, "
-               "5: act defer)",
-               0}},
-    {"phys_state", {"node_infiniband_physical_state_id", PAGE_GAUGE,
-                    "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: "
-                    "disable, 4: shift, 5: link up, 6: link error recover, 7: phytest)",
-                    0}},
-    {"rate", {"node_infiniband_rate_bytes_per_second", PAGE_GAUGE,
-              "Maximum signal transfer rate", 1e9 / 8}}, /* "100 Gb/sec" */
+    {"state",
+     {"node_infiniband_state_id", PAGE_GAUGE,
+      "State of the InfiniBand port (0: no change, 1: down, 2: init, 3: armed, 4: active, "
+      "5: act defer)",
+      0}},
+    {"phys_state",
+     {"node_infiniband_physical_state_id", PAGE_GAUGE,
+      "Physical state of the InfiniBand port (0: no change, 1: sleep, 2: polling, 3: "
+      "disable, 4: shift, 5: link up, 6: link error recover, 7: phytest)",
+      0}},
+    {"rate",
+     {"node_infiniband_rate_bytes_per_second", PAGE_GAUGE, "Maximum signal transfer rate",
+      1e9 / 8}}, /* "100 Gb/sec" */
 };
 
 /* "4: ACTIVE", "100 Gb/sec (4X EDR)", "123", "N/A (no PMA)" */

@@ -50,8 +50,8 @@ int node_init(struct node *n, const struct exporter_options *o, struct err *e)
                 "hugetlbfs|iso9660|mqueue|nsfs|overlay|proc|procfs|pstore|rpc_pipefs|securityfs|"
                 "selinuxfs|squashfs|sysfs|tracefs",
                 &n->types, e) < 0 ||
-        compile(n, o->disks_exclude,
-                "(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+", &n->disks, e) < 0 ||
+        compile(n, o->disks_exclude, "(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+", &n->disks,
+                e) < 0 ||
         compile(n, o->interfaces_exclude, "", &n->interfaces, e) < 0 ||
         compile(n, o->netstat_fields,
                 "(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|"

@@ -15,10 +15,10 @@ struct node {
     int proc, sys, root; /* directories */
     struct map files;    /* "p:stat" -> kept descriptor */
     size_t n_files;
-    struct map asking; /* mounts that have not answered yet: filesystem.c */
-    struct map taken;  /* names that a regular expression was asked about */
-    struct buf text;     /* of the file read last */
-    struct arena arena;  /* of the collector that runs */
+    struct map asking;  /* mounts that have not answered yet: filesystem.c */
+    struct map taken;   /* names that a regular expression was asked about */
+    struct buf text;    /* of the file read last */
+    struct arena arena; /* of the collector that runs */
     struct label_regex *mounts, *types, *disks, *interfaces, *netstat, *vmstat;
     struct arena regexes;
     /* Theirs from page to page. */
@@ -56,7 +56,8 @@ int node_read_fd(struct node *n, int fd, const char *name, struct str *out, stru
 /* The last part of what a link points to, in the arena; NULL when it is none. */
 const char *node_link(struct node *n, enum node_tree tree, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Whether the expression takes the name, asked once for each name. `kind`: a letter for each use. */
+/* Whether the expression takes the name, asked once for each name. `kind`: a letter for each use.
+ */
 bool node_takes(struct node *n, char kind, struct label_regex *r, struct str name);
 
 /* What collectors keep: container.c, gpu.c, filesystem.c. */

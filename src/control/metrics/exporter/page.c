@@ -6,9 +6,11 @@
 #include <stdarg.h>
 #include <string.h>
 
-static const char *const type_names[][2] = {
-    {"gauge", "gauge"}, {"counter", "counter"}, {"untyped", "unknown"},
-    {"histogram", "histogram"}, {"summary", "summary"}};
+static const char *const type_names[][2] = {{"gauge", "gauge"},
+                                            {"counter", "counter"},
+                                            {"untyped", "unknown"},
+                                            {"histogram", "histogram"},
+                                            {"summary", "summary"}};
 
 /* OpenMetrics 1.0: the family of a counter has no _total, its sample has. */
 void page_family(struct page *p, const char *name, enum page_type type, const char *help)

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/log.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "exporter/node.h"
 #include "exporter/page.h"

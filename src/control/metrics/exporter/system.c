@@ -38,8 +38,8 @@ static void clock_sources(struct node *n, struct page *p, const struct node_name
 {
     page_family(p, name, PAGE_GAUGE, help);
     for (size_t i = 0; i < dirs->len; i++) {
-        struct str all = node_line(n, NODE_SYS, "devices/system/clocksource/%s/%s", dirs->p[i],
-                                   file);
+        struct str all =
+            node_line(n, NODE_SYS, "devices/system/clocksource/%s/%s", dirs->p[i], file);
 
         for (struct str one; all.p && (one = text_word(&all)).len > 0;) {
             page_add(p, 1, "clocksource", arena_strdup(&n->arena, one), "device", dirs->p[i] + 11,
@@ -100,8 +100,7 @@ int collect_timex(struct node *n UNUSED, struct page *p, struct err *e)
         {"status", "Value of the status array bits.", t.status, PAGE_GAUGE},
         {"loop_time_constant", "Phase-locked loop time constant.", (double)t.constant, PAGE_GAUGE},
         {"tick_seconds", "Seconds between clock ticks.", (double)t.tick / 1e6, PAGE_GAUGE},
-        {"pps_frequency_hertz", "Pulse per second frequency.", (double)t.ppsfreq / ppm,
-         PAGE_GAUGE},
+        {"pps_frequency_hertz", "Pulse per second frequency.", (double)t.ppsfreq / ppm, PAGE_GAUGE},
         {"pps_jitter_seconds", "Pulse per second jitter.", (double)t.jitter / unit, PAGE_GAUGE},
         {"pps_shift_seconds", "Pulse per second interval duration.", t.shift, PAGE_GAUGE},
         {"pps_stability_hertz", "Pulse per second stability, average of recent frequency changes.",
@@ -179,13 +178,18 @@ static const char *os_value(struct node *n, struct str text, const char *key)
 
 int collect_os(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const keys[][2] = {
-        {"BUILD_ID", "build_id"},         {"ID", "id"},
-        {"ID_LIKE", "id_like"},           {"IMAGE_ID", "image_id"},
-        {"IMAGE_VERSION", "image_version"}, {"NAME", "name"},
-        {"PRETTY_NAME", "pretty_name"},   {"VARIANT", "variant"},
-        {"VARIANT_ID", "variant_id"},     {"VERSION", "version"},
-        {"VERSION_CODENAME", "version_codename"}, {"VERSION_ID", "version_id"}};
+    static const char *const keys[][2] = {{"BUILD_ID", "build_id"},
+                                          {"ID", "id"},
+                                          {"ID_LIKE", "id_like"},
+                                          {"IMAGE_ID", "image_id"},
+                                          {"IMAGE_VERSION", "image_version"},
+                                          {"NAME", "name"},
+                                          {"PRETTY_NAME", "pretty_name"},
+                                          {"VARIANT", "variant"},
+                                          {"VARIANT_ID", "variant_id"},
+                                          {"VERSION", "version"},
+                                          {"VERSION_CODENAME", "version_codename"},
+                                          {"VERSION_ID", "version_id"}};
     SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
     struct str text;
     char *end;
@@ -216,13 +220,13 @@ int collect_os(struct node *n, struct page *p, struct err *e)
 
 int collect_dmi(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const files[] = {
-        "bios_date",       "bios_release",   "bios_vendor",       "bios_version",
-        "board_asset_tag", "board_name",     "board_serial",      "board_vendor",
-        "board_version",   "chassis_asset_tag", "chassis_serial", "chassis_type",
-        "chassis_vendor",  "chassis_version", "product_family",   "product_name",
-        "product_serial",  "product_sku",    "product_uuid",      "product_version",
-        "sys_vendor"};
+    static const char *const files[] = {"bios_date",         "bios_release",    "bios_vendor",
+                                        "bios_version",      "board_asset_tag", "board_name",
+                                        "board_serial",      "board_vendor",    "board_version",
+                                        "chassis_asset_tag", "chassis_serial",  "chassis_type",
+                                        "chassis_vendor",    "chassis_version", "product_family",
+                                        "product_name",      "product_serial",  "product_sku",
+                                        "product_uuid",      "product_version", "sys_vendor"};
     SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -415,8 +419,7 @@ int collect_textfile(struct node *n, struct page *p, struct err *e)
         if (!str_ends(str_of(path), STR(".prom"))) {
             continue;
         }
-        if (fs_read(n->root, path, &text, e) < 0 ||
-            show_file(n, p, buf_str(&text), &seen, e) < 0) {
+        if (fs_read(n->root, path, &text, e) < 0 || show_file(n, p, buf_str(&text), &seen, e) < 0) {
             (void)err_wrap(e, "%s", files.p[i]);
             bad++;
             continue;
