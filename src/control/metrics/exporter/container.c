@@ -236,12 +236,12 @@ static void name_it(struct node *n, struct container *c, const struct container_
     container_label(&c->labels, &c->names);
 }
 
-/* Directories have a link for each one in them: who has two is a leaf. */
+/* Directories have a link for each one in them: who has two is a leaf. (btrfs always says one.) */
 static bool has_children(const struct node *n, const char *path)
 {
     struct stat st;
 
-    return fstatat(n->sys, path, &st, 0) == 0 && st.st_nlink > 2;
+    return fstatat(n->sys, path, &st, 0) == 0 && st.st_nlink != 2;
 }
 
 static void walk(struct node *n, struct containers *all, const char *top, const char *path,

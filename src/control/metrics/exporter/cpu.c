@@ -147,6 +147,31 @@ static void put_throttles(struct node *n, struct page *p, const struct cpu_list 
     }
 }
 
+/* "1-3,5": processors that the scheduler leaves alone. */
+static void put_isolated(struct node *n, struct page *p)
+{
+    struct str all = node_line(n, NODE_SYS, "devices/system/cpu/isolated");
+
+    if (all.len == 0) {
+        return;
+    }
+    page_family(p, "node_cpu_isolated", PAGE_GAUGE, "Whether each core is isolated.");
+    while (all.p) {
+        struct str last = str_cut(&all, ','), first = str_cut(&last, '-');
+        uint64_t from, to;
+
+        if (str_to_u64(first, &from) < 0 || str_to_u64(last.p ? last : first, &to) < 0) {
+            return;
+        }
+        for (; from <= to && from < LIMIT_NODE_CPUS; from++) {
+            char cpu[32];
+
+            (void)snprintf(cpu, sizeof(cpu), "%llu", (unsigned long long)from);
+            page_add(p, 1, "cpu", cpu, NULL);
+        }
+    }
+}
+
 int collect_cpu(struct node *n, struct page *p, struct err *e)
 {
     static const char *const modes[] = {"user",   "nice", "system",  "idle",
@@ -175,6 +200,7 @@ int collect_cpu(struct node *n, struct page *p, struct err *e)
         put_throttles(n, p, &cpus, "package", "node_cpu_package_throttles_total",
                       "Number of times this CPU package has been throttled.");
     }
+    put_isolated(n, p);
     return 0;
 }
 

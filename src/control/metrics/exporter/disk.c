@@ -185,7 +185,8 @@ static bool md_head(struct node *n, struct str line, struct md *out)
         out->failed += str_find(word, STR("(F)")) >= 0;
         out->spare += str_find(word, STR("(S)")) >= 0;
     }
-    out->active = out->required = disks - out->failed - out->spare;
+    out->active = out->required =
+        strcmp(out->state, "active") == 0 ? disks - out->failed - out->spare : 0;
     return true;
 }
 
@@ -207,7 +208,8 @@ static void md_line(struct str line, struct md *m)
             if (word.p[0] == '[' && str_ends(word, STR("]")) && str_find_char(word, '/') > 0) {
                 in.len--;
                 left = str_cut(&in, '/');
-                if (text_number(left, &a) && text_number(in, &b)) {
+                if (strcmp(m->state, "inactive") != 0 && text_number(left, &a) &&
+                    text_number(in, &b)) {
                     m->required = a;
                     m->active = b;
                 }
@@ -496,6 +498,19 @@ int collect_xfs(struct node *n, struct page *p, struct err *e)
 
 /* --- btrfs --- */
 
+/* How many bytes of the disks a byte takes in a layout. */
+static double btrfs_ratio(const char *mode, size_t devices)
+{
+    double n = (double)devices;
+
+    return strcmp(mode, "dup") == 0 || strcmp(mode, "raid1") == 0 || strcmp(mode, "raid10") == 0 ? 2
+           : strcmp(mode, "raid1c3") == 0                                                        ? 3
+           : strcmp(mode, "raid1c4") == 0                                                        ? 4
+           : strcmp(mode, "raid5") == 0 && devices > 1 ? n / (n - 1)
+           : strcmp(mode, "raid6") == 0 && devices > 2 ? n / (n - 2)
+                                                       : 1;
+}
+
 static bool is_btrfs(const char *name)
 {
     return strlen(name) == 36; /* of a UUID; "features" stands beside them */
@@ -525,8 +540,14 @@ static void btrfs_groups(struct node *n, struct page *p, const struct node_names
                 continue;
             }
             for (size_t m = 0; m < modes.len; m++) {
+                struct node_names devices = {0};
+
                 if (node_number(n, NODE_SYS, &v, "fs/btrfs/%s/allocation/%s/%s/%s", all->p[i],
-                                kinds[k], modes.p[m], file)) {
+                                kinds[k], modes.p[m], file ? file : "total_bytes")) {
+                    if (!file && node_list(n, NODE_SYS, &devices, &ignored, "fs/btrfs/%s/devices",
+                                           all->p[i]) == 0) {
+                        v = btrfs_ratio(modes.p[m], devices.len);
+                    }
                     page_add(p, v, "block_group_type", kinds[k], "mode", modes.p[m], "uuid",
                              all->p[i], NULL);
                 }
@@ -585,5 +606,7 @@ int collect_btrfs(struct node *n, struct page *p, struct err *e)
                  "Amount of used space by a layout/data type");
     btrfs_groups(n, p, &all, "total_bytes", true, "node_btrfs_size_bytes",
                  "Amount of space allocated for a layout/data type");
+    btrfs_groups(n, p, &all, NULL, true, "node_btrfs_allocation_ratio",
+                 "Data allocation ratio for a layout/data type");
     return 0;
 }

@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum collector_flags { DEFAULT = 1, LANE = 2 };
+/* FOREIGN: what it shows was named by others, who may have taken a name that is there. */
+enum collector_flags { DEFAULT = 1, LANE = 2, FOREIGN = 4 };
 
 static const struct collector {
     const char *name;
@@ -64,7 +65,7 @@ static const struct collector {
     {"sockstat", collect_sockstat, DEFAULT},
     {"softnet", collect_softnet, DEFAULT},
     {"stat", collect_stat, DEFAULT},
-    {"textfile", collect_textfile, DEFAULT | LANE},
+    {"textfile", collect_textfile, DEFAULT | LANE | FOREIGN},
     {"thermal_zone", collect_thermal_zone, DEFAULT},
     {"time", collect_time, DEFAULT},
     {"timex", collect_timex, DEFAULT},
@@ -358,12 +359,48 @@ static bool await_lane(struct exporter *x, const struct lane *lane, int64_t dead
     return true;
 }
 
+static bool has_family(const struct buf *page, struct str name)
+{
+    SCOPED(buf_done) struct buf head = BUF_MAX(LIMIT_EXPOSITION_BYTES);
+
+    (void)buf_printf(&head, "\n# TYPE %.*s ", STR_ARG(name));
+    return str_find(buf_str(page), buf_str(&head)) >= 0;
+}
+
+/* Family by family, without those that the page has already. False: there were such. */
+static bool add_foreign(struct buf *page, struct str text)
+{
+    bool all = true, skip = false;
+
+    while (text.len > 0) {
+        struct str line = text_line(&text), rest = line;
+
+        if (str_starts(line, STR("# HELP "))) {
+            (void)text_word(&rest);
+            (void)text_word(&rest);
+            skip = has_family(page, text_word(&rest));
+            all = all && !skip;
+        }
+        if (!skip) {
+            (void)buf_add(page, line);
+            (void)buf_add_c(page, "\n");
+        }
+    }
+    return all;
+}
+
 static void show_lane(struct exporter *x, struct lane *lane, int64_t deadline, struct page *p,
                       struct outcome *out)
 {
     if (await_lane(x, lane, deadline)) {
-        (void)buf_add(p->out, buf_str(&lane->out));
         *out = lane->outcome;
+        if (!(lane->c->flags & FOREIGN)) {
+            (void)buf_add(p->out, buf_str(&lane->out));
+        } else if (!add_foreign(p->out, buf_str(&lane->out))) {
+            log_warn("exporter.twice", "collector=%s; what the page has already is left out",
+                     lane->c->name);
+            out->ok = false;
+        }
         return;
     }
     log_warn("exporter.late", "collector=%s; the page goes without", lane->c->name);

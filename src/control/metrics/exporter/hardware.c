@@ -95,7 +95,8 @@ static bool split_sensor(struct node *n, const char *file, struct sensor *out)
             continue;
         }
         out->kind = kinds[i];
-        out->sensor = arena_strdup(&n->arena, str_n(file, end));
+        /* one without a number is number 0 */
+        out->sensor = arena_printf(&n->arena, "%.*s%s", (int)end, file, end == len ? "0" : "");
         out->property = file[end] == '_' ? arena_strdup(&n->arena, str_of(file + end + 1)) : "";
         return true;
     }
@@ -342,28 +343,28 @@ static const struct {
     {"present", "present", 1},
     {"time_to_empty_now", "time_to_empty_seconds", 1},
     {"time_to_full_now", "time_to_full_seconds", 1},
-    {"current_boot", "current_boot_ampere", 1e-6},
-    {"current_max", "current_max_ampere", 1e-6},
+    {"current_boot", "current_boot", 1e-6},
+    {"current_max", "current_max", 1e-6},
     {"current_now", "current_ampere", 1e-6},
-    {"energy_empty", "energy_empty_watthour", 1e-6},
-    {"energy_empty_design", "energy_empty_design_watthour", 1e-6},
-    {"energy_full", "energy_full_watthour", 1e-6},
-    {"energy_full_design", "energy_full_design_watthour", 1e-6},
+    {"energy_empty", "energy_empty", 1e-6},
+    {"energy_empty_design", "energy_empty_design", 1e-6},
+    {"energy_full", "energy_full", 1e-6},
+    {"energy_full_design", "energy_full_design", 1e-6},
     {"energy_now", "energy_watthour", 1e-6},
-    {"voltage_boot", "voltage_boot_volt", 1e-6},
-    {"voltage_max", "voltage_max_volt", 1e-6},
-    {"voltage_max_design", "voltage_max_design_volt", 1e-6},
-    {"voltage_min", "voltage_min_volt", 1e-6},
-    {"voltage_min_design", "voltage_min_design_volt", 1e-6},
+    {"voltage_boot", "voltage_boot", 1e-6},
+    {"voltage_max", "voltage_max", 1e-6},
+    {"voltage_max_design", "voltage_max_design", 1e-6},
+    {"voltage_min", "voltage_min", 1e-6},
+    {"voltage_min_design", "voltage_min_design", 1e-6},
     {"voltage_now", "voltage_volt", 1e-6},
-    {"voltage_ocv", "voltage_ocv_volt", 1e-6},
-    {"charge_control_limit", "charge_control_limit", 1},
-    {"charge_control_limit_max", "charge_control_limit_max", 1},
-    {"charge_counter", "charge_counter", 1},
-    {"charge_empty", "charge_empty_ampere", 1e-6},
-    {"charge_empty_design", "charge_empty_design_ampere", 1e-6},
-    {"charge_full", "charge_full_ampere", 1e-6},
-    {"charge_full_design", "charge_full_design_ampere", 1e-6},
+    {"voltage_ocv", "voltage_ocv", 1e-6},
+    {"charge_control_limit", "charge_control_limit", 1e-6},
+    {"charge_control_limit_max", "charge_control_limit_max", 1e-6},
+    {"charge_counter", "charge_counter", 1e-6},
+    {"charge_empty", "charge_empty", 1e-6},
+    {"charge_empty_design", "charge_empty_design", 1e-6},
+    {"charge_full", "charge_full", 1e-6},
+    {"charge_full_design", "charge_full_design", 1e-6},
     {"charge_now", "charge_ampere", 1e-6},
     {"charge_term_current", "charge_term_current", 1e-6},
     {"constant_charge_current", "constant_charge_current", 1e-6},
@@ -371,11 +372,13 @@ static const struct {
     {"constant_charge_voltage", "constant_charge_voltage", 1e-6},
     {"constant_charge_voltage_max", "constant_charge_voltage_max", 1e-6},
     {"precharge_current", "precharge_current", 1e-6},
-    {"input_current_limit", "input_current_limit_ampere", 1e-6},
+    {"input_current_limit", "input_current_limit", 1e-6},
     {"power_now", "power_watt", 1e-6},
     {"temp", "temp_celsius", 0.1},
     {"temp_alert_max", "temp_alert_max_celsius", 0.1},
     {"temp_alert_min", "temp_alert_min_celsius", 0.1},
+    {"temp_ambient_max", "temp_ambient_max_celsius", 0.1},
+    {"temp_ambient_min", "temp_ambient_min_celsius", 0.1},
     {"temp_ambient", "temp_ambient_celsius", 0.1},
     {"temp_max", "temp_max_celsius", 0.1},
     {"temp_min", "temp_min_celsius", 0.1},
@@ -592,7 +595,9 @@ int collect_fibrechannel(struct node *n, struct page *p, struct err *e)
 
         page_label(&labels, "fc_host", str_of(all.p[i]));
         for (size_t k = 0; k < ARRAY_LEN(words); k++) {
-            page_label(&labels, words[k], str_of(sys_text(n, "class/fc_host", all.p[i], words[k])));
+            const char *word = sys_text(n, "class/fc_host", all.p[i], words[k]);
+
+            page_label(&labels, words[k], str_of(strncmp(word, "0x", 2) == 0 ? word + 2 : word));
         }
         page_put(p, buf_str(&labels), 1);
     }

@@ -121,21 +121,16 @@ struct calls {
     int skip; /* numbers before the first call */
 };
 
+/* An older kernel has fewer calls: none was made of those. */
 static void put_calls(struct page *p, struct str text, const struct calls *c)
 {
     struct str line = line_of(text, c->key);
 
-    for (int i = 0; line.p && i < c->skip; i++) {
+    for (int i = 0; i < c->skip; i++) {
         (void)text_word(&line);
     }
-    for (size_t i = 0; line.p && i < c->n; i++) {
-        struct str word = text_word(&line);
-        double v;
-
-        if (!text_number(word, &v)) {
-            return; /* an older kernel has fewer calls */
-        }
-        page_add(p, v, "method", c->names[i], "proto", c->proto, NULL);
+    for (size_t i = 0; i < c->n; i++) {
+        page_add(p, text_or(text_word(&line), 0), "method", c->names[i], "proto", c->proto, NULL);
     }
 }
 

@@ -12,19 +12,19 @@ static const char *const type_names[][2] = {{"gauge", "gauge"},
                                             {"histogram", "histogram"},
                                             {"summary", "summary"}};
 
-/* OpenMetrics 1.0: the family of a counter has no _total, its sample has. */
+/* OpenMetrics 1.0: the family of a counter has no _total, its sample has. A counter that others
+ * named without keeps its name, for their dashboards, and is of an unknown type there. */
 void page_family(struct page *p, const char *name, enum page_type type, const char *help)
 {
     bool open = p->format == EXPORTER_OPENMETRICS;
     struct str family = str_of(name);
 
     p->name = name;
-    p->suffix = "";
     if (open && type == PAGE_COUNTER) {
         if (str_ends(family, STR("_total"))) {
             family.len -= strlen("_total");
         } else {
-            p->suffix = "_total";
+            type = PAGE_UNTYPED;
         }
     }
     (void)buf_add_c(p->out, "# HELP ");
@@ -111,7 +111,6 @@ void page_add(struct page *p, double v, ...)
     va_list ap;
 
     (void)buf_add_c(p->out, p->name);
-    (void)buf_add_c(p->out, p->suffix);
     va_start(ap, v);
     while ((name = va_arg(ap, const char *))) {
         const char *value = va_arg(ap, const char *);
@@ -131,7 +130,6 @@ void page_add(struct page *p, double v, ...)
 void page_put(struct page *p, struct str labels, double v)
 {
     (void)buf_add_c(p->out, p->name);
-    (void)buf_add_c(p->out, p->suffix);
     if (labels.len > 0) {
         (void)buf_add_c(p->out, "{");
         (void)buf_add(p->out, labels);

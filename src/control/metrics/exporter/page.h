@@ -9,7 +9,6 @@ struct page {
     struct buf *out;
     enum exporter_format format;
     const char *name; /* of the family that is written */
-    const char *suffix;
 };
 
 /* Begins a family; each comes once on a page. Its samples follow. */

@@ -220,13 +220,12 @@ int collect_os(struct node *n, struct page *p, struct err *e)
 
 int collect_dmi(struct node *n, struct page *p, struct err *e)
 {
-    static const char *const files[] = {"bios_date",         "bios_release",    "bios_vendor",
-                                        "bios_version",      "board_asset_tag", "board_name",
-                                        "board_serial",      "board_vendor",    "board_version",
-                                        "chassis_asset_tag", "chassis_serial",  "chassis_type",
-                                        "chassis_vendor",    "chassis_version", "product_family",
-                                        "product_name",      "product_serial",  "product_sku",
-                                        "product_uuid",      "product_version", "sys_vendor"};
+    static const char *const files[] = {
+        "bios_date",       "bios_release",      "bios_vendor",     "bios_version",
+        "board_asset_tag", "board_name",        "board_serial",    "board_vendor",
+        "board_version",   "chassis_asset_tag", "chassis_serial",  "chassis_vendor",
+        "chassis_version", "product_family",    "product_name",    "product_serial",
+        "product_sku",     "product_uuid",      "product_version", "sys_vendor"};
     SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -263,39 +262,76 @@ int collect_selinux(struct node *n, struct page *p, struct err *e UNUSED)
     return 0;
 }
 
+/* The state and the number of threads that a stat file tells. */
+static bool read_task(struct node *n, const char *path, char *state, double *threads)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(4096);
+    struct str rest;
+    struct err gone;
+    ptrdiff_t at;
+
+    if (fs_read(n->proc, path, &text, &gone) < 0 ||
+        (at = str_rfind_char(buf_str(&text), ')')) < 0) {
+        return false;
+    }
+    rest = str_trim(str_from(buf_str(&text), (size_t)at + 1));
+    *state = (char)(rest.len > 0 ? rest.p[0] & 127 : '?');
+    for (int k = 0; k < 17; k++) {
+        (void)text_word(&rest);
+    }
+    *threads = text_or(text_word(&rest), 1);
+    return true;
+}
+
+static void count_threads(struct node *n, const char *pid, double states[128])
+{
+    struct node_names tasks;
+    struct err gone;
+    double unused;
+    char path[96], state;
+
+    if (node_list(n, NODE_PROC, &tasks, &gone, "%.20s/task", pid) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < tasks.len; i++) {
+        (void)snprintf(path, sizeof(path), "%.20s/task/%.20s/stat", pid, tasks.p[i]);
+        if (read_task(n, path, &state, &unused)) {
+            states[(int)state]++;
+        }
+    }
+}
+
+static void put_states(struct page *p, const char *label, const double states[128])
+{
+    for (int c = 'A'; c < 'z'; c++) {
+        char name[2] = {(char)c, '\0'};
+
+        if (states[c] > 0) {
+            page_add(p, states[c], label, name, NULL);
+        }
+    }
+}
+
 int collect_processes(struct node *n, struct page *p, struct err *e)
 {
     struct node_names all;
-    double states[128] = {0}, pids = 0, threads = 0, max;
+    double states[128] = {0}, of_threads[128] = {0}, pids = 0, threads = 0, max;
 
     if (node_list(n, NODE_PROC, &all, e, ".") < 0) {
         return -1;
     }
     for (size_t i = 0; i < all.len; i++) {
-        SCOPED(buf_done) struct buf text = BUF_MAX(4096);
-        struct str rest;
-        struct err gone;
-        char path[64];
-        ptrdiff_t at;
-        char state;
+        char path[64], state;
+        double its;
 
-        if (all.p[i][0] < '0' || all.p[i][0] > '9') {
-            continue;
-        }
         (void)snprintf(path, sizeof(path), "%.40s/stat", all.p[i]);
-        if (fs_read(n->proc, path, &text, &gone) < 0 ||
-            (at = str_rfind_char(buf_str(&text), ')')) < 0) {
+        if (all.p[i][0] < '0' || all.p[i][0] > '9' || !read_task(n, path, &state, &its)) {
             continue;
-        }
-        rest = str_from(buf_str(&text), (size_t)at + 1);
-        rest = str_trim(rest);
-        state = rest.len > 0 ? rest.p[0] : '?';
-        for (int k = 0; k < 17; k++) {
-            (void)text_word(&rest);
         }
         pids++;
-        threads += text_or(text_word(&rest), 1);
-        states[state & 127]++;
+        threads += its;
+        count_threads(n, all.p[i], of_threads);
+        states[(int)state]++;
     }
     page_one(p, "node_processes_threads", PAGE_GAUGE, "Allocated threads in system", threads);
     page_one(p, "node_processes_pids", PAGE_GAUGE, "Number of PIDs", pids);
@@ -307,13 +343,9 @@ int collect_processes(struct node *n, struct page *p, struct err *e)
         page_one(p, "node_processes_max_processes", PAGE_GAUGE, "Number of max PIDs limit", max);
     }
     page_family(p, "node_processes_state", PAGE_GAUGE, "Number of processes in each state.");
-    for (int c = 'A'; c < 'z'; c++) {
-        char name[2] = {(char)c, '\0'};
-
-        if (states[c] > 0) {
-            page_add(p, states[c], "state", name, NULL);
-        }
-    }
+    put_states(p, "state", states);
+    page_family(p, "node_processes_threads_state", PAGE_GAUGE, "Number of threads in each state.");
+    put_states(p, "thread_state", of_threads);
     return 0;
 }
 
@@ -330,66 +362,108 @@ static enum page_type type_of(struct str word, bool open, struct str name)
                                          : PAGE_UNTYPED;
 }
 
-/* Whether "x_bucket" belongs to the family "x". */
-static bool of_family(struct str name, struct str family)
+/* Whether "x_bucket" belongs to the family "x" of that type. */
+static bool of_family(struct str name, struct str family, enum page_type type)
 {
-    static const char *const ends[] = {"", "_bucket", "_sum", "_count"};
+    struct str rest = str_from(name, family.len);
 
-    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-        struct str rest = str_from(name, family.len);
+    if (family.len == 0 || !str_starts(name, family)) {
+        return false;
+    }
+    return rest.len == 0 || (type == PAGE_HISTOGRAM && str_eq_c(rest, "_bucket")) ||
+           ((type == PAGE_HISTOGRAM || type == PAGE_SUMMARY) &&
+            (str_eq_c(rest, "_sum") || str_eq_c(rest, "_count")));
+}
 
-        if (str_starts(name, family) && str_eq_c(rest, ends[i])) {
-            return true;
+/* What the files have shown: "f" and a family, "s" and a series -> whether its file counts. */
+static int note(struct node *n, struct map *seen, char kind, struct str name, bool *file,
+                struct err *e)
+{
+    static const char *const ours[] = {"node_exporter_", "node_scrape_collector_", "node_textfile_",
+                                       "process_"};
+    struct str key = str_of(arena_printf(&n->arena, "%c%.*s", kind, STR_ARG(name)));
+    const bool *before = map_get(seen, key);
+
+    for (size_t i = 0; kind == 'f' && i < ARRAY_LEN(ours); i++) {
+        if (str_starts(name, str_of(ours[i]))) {
+            return err_set(e, ERR_INVALID, "%s: the exporter says that of itself", Q(name));
         }
     }
-    return false;
+    if (before && *before) {
+        return err_set(e, ERR_INVALID, "%s is there twice", Q(name));
+    }
+    (void)map_put(seen, key, file);
+    return 0;
+}
+
+struct textfile {
+    struct node *n;
+    struct page *p;
+    struct map *seen;
+    bool *counts;
+    struct str help, family;
+    enum page_type type;
+};
+
+static int begin_family(struct textfile *t, struct str name, enum page_type type, struct err *e)
+{
+    t->family = arena_str(&t->n->arena, name);
+    t->type = type;
+    if (note(t->n, t->seen, 'f', t->family, t->counts, e) < 0) {
+        return -1;
+    }
+    page_family(t->p, t->family.p, type,
+                t->help.len > 0 ? arena_strdup(&t->n->arena, t->help) : "Metric read from a file.");
+    t->help = STR_EMPTY;
+    return 0;
+}
+
+static int show_sample(struct textfile *t, const struct exposition *x, struct err *e)
+{
+    struct str rest = x->series, name = str_cut(&rest, '{');
+
+    if (x->has_time) {
+        return err_set(e, ERR_INVALID, "samples of files carry no time, they are of now");
+    }
+    if (!of_family(name, t->family, t->type) && begin_family(t, name, PAGE_UNTYPED, e) < 0) {
+        return -1;
+    }
+    if (note(t->n, t->seen, 's', x->series, t->counts, e) < 0) {
+        return -1;
+    }
+    t->p->name = arena_strdup(&t->n->arena, x->series);
+    page_put(t->p, STR_EMPTY, x->value);
+    return 0;
 }
 
 /* All of a file or, with a mistake, nothing of it. */
-static int show_file(struct node *n, struct page *p, struct str text, struct map *seen,
-                     struct err *e)
+static int show_file(struct textfile *t, struct str text, struct err *e)
 {
-    bool open = p->format == EXPORTER_OPENMETRICS;
-    struct str help = STR_EMPTY, family = STR_EMPTY;
-    size_t began = p->out->len;
+    bool open = t->p->format == EXPORTER_OPENMETRICS;
+    size_t began = t->p->out->len;
     struct exposition x;
-    int kind;
+    int kind, rc = 0;
 
     exposition_init(&x, text, EXPOSITION_TEXT);
-    while ((kind = exposition_next(&x, e)) > 0) {
-        if (kind == EXPOSITION_HELP) {
-            help = x.text;
+    while (rc == 0 && (kind = exposition_next(&x, e)) != EXPOSITION_END) {
+        if (kind < 0) {
+            rc = -1;
+        } else if (kind == EXPOSITION_HELP) {
+            t->help = x.text;
         } else if (kind == EXPOSITION_TYPE) {
-            family = arena_str(&n->arena, x.name);
-            if (map_put(seen, family, n)) {
-                kind = err_set(e, ERR_INVALID, "line %u: %s is there twice", x.line, Q(family));
-                break;
-            }
-            page_family(p, family.p, type_of(x.text, open, family),
-                        help.len > 0 ? arena_strdup(&n->arena, help) : "Metric read from a file.");
-            help = STR_EMPTY;
+            rc = begin_family(t, x.name, type_of(x.text, open, x.name), e);
         } else if (kind == EXPOSITION_SAMPLE) {
-            struct str rest = x.series, name = str_cut(&rest, '{');
-
-            if (x.has_time) {
-                kind = err_set(e, ERR_INVALID,
-                               "line %u: samples of files carry no time, they are of now", x.line);
-                break;
-            }
-            if (family.len == 0 || !of_family(name, family)) {
-                family = arena_str(&n->arena, name);
-                page_family(p, family.p, PAGE_UNTYPED, "Metric read from a file.");
-            }
-            p->name = arena_strdup(&n->arena, x.series);
-            p->suffix = "";
-            page_put(p, STR_EMPTY, x.value);
+            rc = show_sample(t, &x, e);
+        }
+        if (rc < 0 && kind > 0) {
+            (void)err_wrap(e, "line %u", x.line);
         }
     }
-    if (kind < 0) {
-        p->out->len = began;
-        return -1;
+    if (rc < 0) {
+        *t->counts = false;
+        t->p->out->len = began;
     }
-    return 0;
+    return rc;
 }
 
 int collect_textfile(struct node *n, struct page *p, struct err *e)
@@ -415,11 +489,14 @@ int collect_textfile(struct node *n, struct page *p, struct err *e)
         SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_NODE_FILE_BYTES);
         SCOPED(freep) char *path = xasprintf("%s/%s", dir, files.p[i]);
         struct stat st;
+        bool *counts = arena_new_array(&n->arena, bool, 1);
+        struct textfile t = {.n = n, .p = p, .seen = &seen, .counts = counts};
 
         if (!str_ends(str_of(path), STR(".prom"))) {
             continue;
         }
-        if (fs_read(n->root, path, &text, e) < 0 || show_file(n, p, buf_str(&text), &seen, e) < 0) {
+        *counts = true;
+        if (fs_read(n->root, path, &text, e) < 0 || show_file(&t, buf_str(&text), e) < 0) {
             (void)err_wrap(e, "%s", files.p[i]);
             bad++;
             continue;
