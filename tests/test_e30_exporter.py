@@ -1,6 +1,7 @@
 """`strata exporter`: the names, labels and values of node_exporter, cAdvisor, dcgm-exporter and lustrefs-exporter in one process.
 Debian's node_exporter is the judge of the first: both read the same machine, and the same trees of machines we do not have."""
 import contextlib
+import json
 import math
 import os
 import re
@@ -99,12 +100,12 @@ def programs(tmp_path):
         assert not re.search(r'ERROR: \w+Sanitizer|runtime error:', one.log()), one.log()
 
 
-def strata(*args):
+def exporter(*args):
     return [str(BUILD / 'strata'), 'exporter', *map(str, args)]
 
 
 def once(*args):
-    r = subprocess.run(strata('--once', *args), capture_output=True, text=True, timeout=60)
+    r = subprocess.run(exporter('--once', *args), capture_output=True, text=True, timeout=60)
     assert r.returncode == 0, r.stderr
     return parse(r.stdout)
 
@@ -153,7 +154,7 @@ def same(theirs, ours, drift=0.0, but=()):
 def test_this_machine_as_node_exporter_shows_it(programs, tmp_path):
     extra = ['cpu.info', 'meminfo_numa', 'processes']
     theirs = programs(NODE_EXPORTER, '--collector.processes', '--collector.cpu.info', '--collector.meminfo_numa')
-    ours = programs(*strata(*(f'--collector={name}' for name in extra)))
+    ours = programs(*exporter(*(f'--collector={name}' for name in extra)))
     ours.get(), theirs.get()  # warm
     a, b = theirs.get(), ours.get()
     # A machine that tests run on moves: counts of what runs now are compared in the trees below.
@@ -163,7 +164,7 @@ def test_this_machine_as_node_exporter_shows_it(programs, tmp_path):
 
 
 def test_both_formats_are_accepted(programs):
-    ours = programs(*strata('--no-collector=containers'))  # they come and go
+    ours = programs(*exporter('--no-collector=containers'))  # they come and go
     text = ours.get()
     assert promtool(text) == []
     plain = parse(text)
@@ -175,7 +176,7 @@ def test_both_formats_are_accepted(programs):
 
 
 def test_gzip(programs):
-    ours = programs(*strata())
+    ours = programs(*exporter())
     raw = requests.get(ours.url, headers={'Accept-Encoding': 'identity'}, timeout=30)
     assert 'Content-Encoding' not in raw.headers
     zipped = requests.get(ours.url, headers={'Accept-Encoding': 'br, gzip;q=0.5'}, timeout=30)
@@ -186,7 +187,7 @@ def test_gzip(programs):
 
 
 def test_collect_and_exclude(programs):
-    ours = programs(*strata())
+    ours = programs(*exporter())
     names = {name for name, _ in parse(ours.get(params={'collect[]': ['loadavg', 'uname']}))[0]}
     assert names == {'node_load1', 'node_load5', 'node_load15', 'node_uname_info', 'node_scrape_collector_duration_seconds',
                      'node_scrape_collector_success'}
@@ -202,7 +203,7 @@ def test_unknown_collectors_and_addresses_are_clear_errors(tmp_path):
     for args, words in ((['--collector=nonsense'], 'there is no collector "nonsense"'), (['--no-collector=nonsense'], 'there is no collector'),
                         (['--path.procfs=/nonexistent'], '/nonexistent'), (['--web.telemetry-path=/'], '--web.telemetry-path'),
                         (['--collector.vmstat.fields=('], '')):
-        r = subprocess.run(strata(*args), capture_output=True, text=True, timeout=30)
+        r = subprocess.run(exporter(*args), capture_output=True, text=True, timeout=30)
         assert r.returncode != 0 and words in r.stderr, (args, r.stderr)
 
 
@@ -242,7 +243,7 @@ def test_text_files(programs, tmp_path):
                                      'h_sum 3\nh_count 2\nplain 1\n')
     (files / 'ignored.txt').write_text('not = a metric\n')
     theirs = programs(NODE_EXPORTER, '--collector.disable-defaults', '--collector.textfile', f'--collector.textfile.directory={files}')
-    ours = programs(*strata(*only('textfile'), f'--collector.textfile.directory={files}'))
+    ours = programs(*exporter(*only('textfile'), f'--collector.textfile.directory={files}'))
     a, b = parse(theirs.get()), parse(ours.get())
     same(a, b, but=('node_textfile_mtime_seconds', 'backup_seconds', 'plain'))  # they escape and type as they like
     assert b[0]['backup_seconds', (('what', 'a\\"b\\\\\\n'),)] == 12.5 and b[0]['plain', ()] == 1
@@ -264,7 +265,164 @@ def test_text_files(programs, tmp_path):
         assert parse(ours.get())[0]['node_textfile_scrape_error', ()] == 0
 
     (files / 'load.prom').write_text('# TYPE node_load1 gauge\nnode_load1 77\nnode_mine 4\n')
-    both = programs(*strata(*only('textfile', 'loadavg'), f'--collector.textfile.directory={files}'))
+    both = programs(*exporter(*only('textfile', 'loadavg'), f'--collector.textfile.directory={files}'))
     samples, _ = parse(both.get())
     assert samples['node_load1', ()] != 77 and samples['node_mine', ()] == 4
     assert samples['node_scrape_collector_success', (('collector', 'textfile'),)] == 0
+
+
+# --- containers ---
+
+ID = {name: f'{i:x}' * 64 for i, name in enumerate(('docker', 'docker2', 'k8s', 'k8s_fs', 'crio', 'podman', 'sandbox', 'nerdctl'), 1)}
+
+NOTES = {
+    f'root/var/lib/docker/containers/{ID["docker"]}/config.v2.json': json.dumps(
+        {'Name': '/web "1"', 'Config': {'Image': 'nginx:1.25', 'Labels': {'x': 'y'}}}),
+    f'root/var/lib/docker/containers/{ID["docker2"]}/config.v2.json': json.dumps(
+        {'Name': '/k8s_c', 'Config': {'Image': 'sha256:1', 'Labels': {
+            'io.kubernetes.pod.namespace': 'ns', 'io.kubernetes.pod.name': 'pod-d', 'io.kubernetes.container.name': 'main'}}}),
+    f'root/run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID["k8s"]}/config.json': json.dumps({'annotations': {
+        'io.kubernetes.cri.sandbox-namespace': 'ml', 'io.kubernetes.cri.sandbox-name': 'train-0',
+        'io.kubernetes.cri.image-name': 'docker.io/library/torch:2', 'io.kubernetes.cri.container-name': 'torch',
+        'io.kubernetes.cri.container-type': 'container'}}),
+    f'root/run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID["sandbox"]}/config.json': json.dumps({'annotations': {
+        'io.kubernetes.cri.sandbox-namespace': 'ml', 'io.kubernetes.cri.sandbox-name': 'train-0',
+        'io.kubernetes.cri.container-type': 'sandbox'}}),
+    f'root/run/containerd/io.containerd.runtime.v2.task/k8s.io/{ID["k8s_fs"]}/config.json': '{"annotations": 7',  # broken
+    f'root/run/containerd/io.containerd.runtime.v2.task/default/{ID["nerdctl"]}/config.json': json.dumps({'annotations': {'nerdctl/name': 'shell'}}),
+    f'root/run/containers/storage/overlay-containers/{ID["crio"]}/userdata/config.json': json.dumps({'annotations': {
+        'io.kubernetes.pod.namespace': 'kube-system', 'io.kubernetes.pod.name': 'dns', 'io.kubernetes.container.name': 'coredns',
+        'io.kubernetes.cri-o.ImageName': 'coredns:1.9'}}),
+    'root/var/lib/containers/storage/overlay-containers/containers.json': json.dumps(
+        [{'id': '0' * 64, 'names': ['other']}, {'id': ID['podman'], 'names': ['db'], 'metadata': json.dumps({'image-name': 'postgres:15'})}]),
+    'root/var/lib/strata/jobs/j-abc-1/labels': json.dumps(
+        {'project': 'vision', 'job': 'j-abc', 'user': 'ann', 'image': 'vision/train:1', 'devices': ['/dev/nvidia1', '/dev/fuse']}),
+    'proc/meminfo': 'MemTotal:       1000 kB\n', 'root/etc/machine-id': 'abcd\n', 'proc/sys/kernel/random/boot_id': 'boot\n',
+}
+
+GROUPS = {
+    'docker': f'system.slice/docker-{ID["docker"]}.scope', 'docker2': f'docker/{ID["docker2"]}',
+    'k8s': f'kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-{ID["k8s"]}.scope',
+    'sandbox': f'kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-containerd-{ID["sandbox"]}.scope',
+    'k8s_fs': f'kubepods/besteffort/pod2/{ID["k8s_fs"]}', 'crio': f'kubepods.slice/kubepods-pod3.slice/crio-{ID["crio"]}.scope',
+    'podman': f'machine.slice/libpod-{ID["podman"]}.scope', 'nerdctl': f'system.slice/nerdctl-{ID["nerdctl"]}.scope',
+    'strata': 'strata-0123/j-abc-1',
+}
+
+EXPECTED = {
+    'docker': {'name': 'web \\"1\\"', 'image': 'nginx:1.25'},
+    'docker2': {'name': 'k8s_c', 'image': 'sha256:1', 'namespace': 'ns', 'pod': 'pod-d', 'container': 'main'},
+    'k8s': {'name': ID['k8s'], 'image': 'docker.io/library/torch:2', 'namespace': 'ml', 'pod': 'train-0', 'container': 'torch'},
+    'sandbox': {'name': ID['sandbox'], 'namespace': 'ml', 'pod': 'train-0', 'container': 'POD'},
+    'k8s_fs': {'name': ID['k8s_fs']}, 'nerdctl': {'name': 'shell'},
+    'crio': {'name': ID['crio'], 'image': 'coredns:1.9', 'namespace': 'kube-system', 'pod': 'dns', 'container': 'coredns'},
+    'podman': {'name': 'db', 'image': 'postgres:15'},
+    'strata': {'name': 'j-abc-1', 'image': 'vision/train:1', 'project': 'vision', 'job': 'j-abc', 'user': 'ann'},
+}
+
+CGROUP2 = {
+    'cpu.stat': trees.lines('usage_usec 90500000', 'user_usec 60000000', 'system_usec 30500000', 'nr_periods 100', 'nr_throttled 7', 'throttled_usec 2500000'),
+    'cpu.max': '150000 100000\n', 'cpu.weight': '100\n', 'memory.current': '104857600\n', 'memory.peak': '209715200\n',
+    'memory.stat': trees.lines('anon 50331648', 'file 40894464', 'kernel 2097152', 'file_mapped 1048576', 'inactive_file 4857600', 'pgfault 900', 'pgmajfault 9'),
+    'memory.events': trees.lines('low 0', 'high 0', 'max 5', 'oom 2', 'oom_kill 1', 'oom_group_kill 0'), 'memory.max': '1073741824\n',
+    'memory.low': '0\n', 'memory.swap.current': '4096\n', 'memory.swap.max': 'max\n', 'pids.current': '12\n', 'pids.max': 'max\n',
+    'io.stat': trees.lines('8:0 rbytes=1048576 wbytes=2097152 rios=10 wios=20 dbytes=0 dios=0', '259:1 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0'),
+    'cgroup.procs': '4242\n4243\n',
+}
+CGROUP1 = {
+    'cpuacct': {'cpuacct.usage': '90500000000\n', 'cpuacct.stat': 'user 6000\nsystem 3050\n'},
+    'cpu': {'cpu.stat': 'nr_periods 100\nnr_throttled 7\nthrottled_time 2500000000\n', 'cpu.cfs_quota_us': '150000\n',
+            'cpu.cfs_period_us': '100000\n', 'cpu.shares': '2597\n'},
+    'memory': {'memory.usage_in_bytes': '104857600\n', 'memory.max_usage_in_bytes': '209715200\n', 'memory.failcnt': '5\n',
+               'memory.stat': trees.lines('cache 1', 'rss 1', 'total_cache 40894464', 'total_rss 50331648', 'total_mapped_file 1048576',
+                                          'total_swap 4096', 'total_pgfault 900', 'total_pgmajfault 9', 'total_inactive_file 4857600'),
+               'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 1\n', 'memory.limit_in_bytes': '1073741824\n',
+               'memory.soft_limit_in_bytes': '9223372036854771712\n', 'memory.memsw.limit_in_bytes': '9223372036854771712\n',
+               'cgroup.procs': '4242\n4243\n'},
+    'pids': {'pids.current': '12\n', 'pids.max': 'max\n'},
+    'blkio': {'blkio.throttle.io_service_bytes_recursive': trees.lines('8:0 Read 1048576', '8:0 Write 2097152', '8:0 Sync 1', '8:0 Total 3145728',
+                                                                       '259:1 Read 1', '259:1 Write 2', 'Total 3145731'),
+              'blkio.throttle.io_serviced_recursive': trees.lines('8:0 Read 10', '8:0 Write 20', '259:1 Read 3', '259:1 Write 4', 'Total 37')},
+}
+NET = trees.lines('Inter-|   Receive |  Transmit', ' face |bytes packets', '    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0',
+                  '  eth0: 1000 10 1 2 0 0 0 0 2000 20 3 4 0 0 0 0')
+
+
+def container_tree(root, version):
+    files = dict(NOTES, **{'sys/dev/block/8:0': '->../../devices/x/block/sda', 'proc/4242/net/dev': NET, 'proc/1/ns/net': '', 'proc/4242/ns/net': ''})
+    if version == 2:
+        files['sys/fs/cgroup/cgroup.controllers'] = 'cpu io memory pids\n'
+        files |= {f'sys/fs/cgroup/{group}/{name}': text for group in GROUPS.values() for name, text in CGROUP2.items()}
+    else:
+        files |= {f'sys/fs/cgroup/{controller}/{group}/{name}': text for controller, all_of in CGROUP1.items()
+                  for group in GROUPS.values() for name, text in all_of.items()}
+    files['sys/fs/cgroup/' + ('' if version == 2 else 'memory/') + 'system.slice/ssh.service/cgroup.procs'] = '1\n'  # not a container
+    return trees.write(root, files)
+
+
+@pytest.mark.parametrize('version', (1, 2))
+def test_containers_of_every_engine(tmp_path, version):
+    root = container_tree(tmp_path, version)
+    samples, types = once(*paths(root), *only('containers'))
+    ids = {dict(labels)['id'] for name, labels in samples if name == 'container_last_seen'}
+    assert ids == {'/', *('/' + group for group in GROUPS.values())}
+
+    for engine, group in GROUPS.items():
+        labels = {'id': '/' + group, **EXPECTED[engine]}
+
+        def value(name, **more):
+            return samples.get((name, tuple(sorted({**labels, **more}.items()))))
+        for name, wanted in (
+                ('cpu_user_seconds_total', 60), ('cpu_system_seconds_total', 30.5), ('cpu_cfs_periods_total', 100),
+                ('cpu_cfs_throttled_periods_total', 7), ('cpu_cfs_throttled_seconds_total', 2.5), ('memory_usage_bytes', 104857600),
+                ('memory_working_set_bytes', 100000000), ('memory_rss', 50331648), ('memory_cache', 40894464), ('memory_mapped_file', 1048576),
+                ('memory_swap', 4096), ('memory_max_usage_bytes', 209715200), ('memory_failcnt', 5), ('oom_events_total', 1), ('processes', 2),
+                ('threads', 12), ('spec_cpu_period', 100000), ('spec_cpu_quota', 150000), ('spec_cpu_shares', 2597),
+                ('spec_memory_limit_bytes', 1073741824), ('spec_memory_reservation_limit_bytes', 0), ('spec_memory_swap_limit_bytes', 0)):
+            assert value('container_' + name) == wanted, (engine, name, value('container_' + name))
+        assert value('container_threads_max') == 0  # no limit, as cAdvisor says it
+        assert value('container_cpu_usage_seconds_total', cpu='total') == 90.5
+        assert value('container_memory_failures_total', failure_type='pgmajfault', scope='hierarchy') == 9
+        assert value('container_fs_reads_bytes_total', device='/dev/sda') == 1048576
+        assert value('container_fs_writes_total', device='/dev/sda') == 20
+        assert value('container_fs_writes_bytes_total', device='259:1') == 2
+        assert value('container_network_receive_bytes_total', interface='eth0') == 1000
+        assert value('container_network_transmit_packets_dropped_total', interface='eth0') == 4
+        assert value('container_network_receive_bytes_total', interface='lo') is None
+    assert types['container_memory_failcnt'] == 'counter'
+    assert samples['machine_memory_bytes', (('boot_id', 'boot'), ('machine_id', 'abcd'))] == 1024000
+
+
+def test_containers_come_and_go_and_get_their_name_late(programs, tmp_path):
+    root = container_tree(tmp_path, 2)
+    ours = programs(*exporter(*paths(root), *only('containers')))
+    late = root / 'sys/fs/cgroup/strata-0123/j-late-1'
+    late.mkdir()
+    for name, text in CGROUP2.items():
+        (late / name).write_text(text)
+
+    def of(name):
+        return [dict(labels) for key, labels in parse(ours.get())[0] if key == 'container_memory_usage_bytes' and ('name', name) in labels]
+    assert of('j-late-1') == [{'id': '/strata-0123/j-late-1', 'name': 'j-late-1'}]
+    notes = root / 'root/var/lib/strata/jobs/j-late-1'
+    notes.mkdir()
+    (notes / 'labels').write_text('{"project": "p", "job": "j-late", "user": "u"}')
+    assert of('j-late-1') == [{'id': '/strata-0123/j-late-1', 'name': 'j-late-1', 'project': 'p', 'job': 'j-late', 'user': 'u'}]
+    shutil.rmtree(late)
+    assert of('j-late-1') == []
+
+
+def test_a_job_of_strata_shows_whose_it_is(strata):
+    strata.project('demo')
+    job = strata.submit('demo', {'image': strata.busybox, 'command': ['sleep', '600'], 'resources': {'cpu': '100m', 'memory': '64Mi'}})['id']
+    strata.wait_job('demo', job, states=('running',))
+
+    def shown():
+        samples, _ = once(f'--state={strata.state}', *only('containers'))
+        return [dict(labels) for name, labels in samples if name == 'container_memory_usage_bytes' and ('job', job) in labels]
+    mine = shown()
+    assert len(mine) == 1 and mine[0]['project'] == 'demo' and mine[0]['user'] == 'admin', mine
+    assert mine[0]['image'] == strata.busybox
+    strata.api('POST', f'/api/v1/projects/demo/jobs/{job}/cancel')
+    strata.wait_job('demo', job)
+    assert shown() == []
