@@ -1,6 +1,8 @@
 """`strata exporter`: the names, labels and values of node_exporter, cAdvisor, dcgm-exporter and lustrefs-exporter in one process.
 Debian's node_exporter is the judge of the first: both read the same machine, and the same trees of machines we do not have."""
+import concurrent.futures
 import contextlib
+import ctypes
 import json
 import math
 import os
@@ -8,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
@@ -60,11 +61,11 @@ def parse(text, openmetrics=False):
 class Program:
     """Something that serves /metrics; `trees`: the folder with proc, sys, root of another machine."""
 
-    def __init__(self, args, tmp):
+    def __init__(self, args, tmp, **popen):
         self.listen = f'127.0.0.1:{free_port()}'
         self.log_path = tmp / f'exporter-{self.listen.split(":")[1]}.log'
         with open(self.log_path, 'wb') as log:
-            self.process = subprocess.Popen([*args, f'--web.listen-address={self.listen}'], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*args, f'--web.listen-address={self.listen}'], stdin=subprocess.DEVNULL, stdout=log, stderr=log, **popen)
         self.url = f'http://{self.listen}/metrics'
 
         def up():
@@ -91,8 +92,8 @@ class Program:
 def programs(tmp_path):
     running = []
 
-    def start(*args):
-        running.append(Program([str(a) for a in args], tmp_path))
+    def start(*args, **popen):
+        running.append(Program([str(a) for a in args], tmp_path, **popen))
         return running[-1]
     yield start
     for one in running:
@@ -426,3 +427,145 @@ def test_a_job_of_strata_shows_whose_it_is(strata):
     strata.api('POST', f'/api/v1/projects/demo/jobs/{job}/cancel')
     strata.wait_job('demo', job)
     assert shown() == []
+
+
+# --- GPUs ---
+
+NVML = BUILD / 'tests/libfake-nvml.so'
+
+
+def gpu_tree(tmp_path):
+    """One job holds /dev/nvidia1."""
+    return container_tree(tmp_path / 'tree', 2)
+
+
+def test_gpus_as_dcgm_shows_them(tmp_path):
+    samples, types = once(*paths(gpu_tree(tmp_path)), *only('gpu'), f'--nvml={NVML}')
+    seen = {}
+    for (name, labels), value in samples.items():
+        labels = dict(labels)
+        if name.startswith('DCGM_'):
+            assert labels['Hostname'] == os.uname().nodename and labels['DCGM_FI_DRIVER_VERSION'] == '535.161.08'
+            assert labels['modelName'] == 'NVIDIA A100-SXM4-40GB'
+            seen[name[len('DCGM_FI_DEV_'):], labels['gpu'], labels.get('GPU_I_ID')] = value, labels
+    whole = seen['GPU_TEMP', '1', None][1]
+    assert {name: whole[name] for name in ('UUID', 'pci_bus_id', 'device', 'project', 'job', 'user')} == {
+        'UUID': 'GPU-00000001', 'pci_bus_id': '00000000:08:00.0', 'device': 'nvidia1', 'project': 'vision', 'job': 'j-abc', 'user': 'ann'}
+    assert 'job' not in seen['GPU_TEMP', '0', None][1]
+
+    values = {(name, gpu): value for (name, gpu, part), (value, _) in seen.items() if part is None}
+    for name, zero, one in (
+            ('SM_CLOCK', 1410, 1411), ('MEM_CLOCK', 1215, 1216), ('GPU_TEMP', 41, 42), ('MEMORY_TEMP', 77, None), ('POWER_USAGE', 61.25, 61.251),
+            ('POWER_MGMT_LIMIT', None, None), ('TOTAL_ENERGY_CONSUMPTION', 123456789, 123456790), ('FAN_SPEED', 30, None),
+            ('PCIE_REPLAY_COUNTER', 3, None), ('GPU_UTIL', None, 97), ('MEM_COPY_UTIL', None, 42), ('ENC_UTIL', None, 5), ('DEC_UTIL', None, None),
+            ('XID_ERRORS', 0, 79), ('FB_FREE', 4000, 30720), ('FB_USED', 520, 10240), ('FB_RESERVED', 600, None), ('ECC_SBE_VOL_TOTAL', 1, None),
+            ('ECC_DBE_VOL_TOTAL', 2, None), ('ECC_SBE_AGG_TOTAL', 3, None), ('ECC_DBE_AGG_TOTAL', 4, None), ('RETIRED_SBE', 4, None),
+            ('RETIRED_DBE', 0, None), ('RETIRED_PENDING', None, None), ('CORRECTABLE_REMAPPED_ROWS', 1, None),
+            ('UNCORRECTABLE_REMAPPED_ROWS', 2, None), ('ROW_REMAP_FAILURE', 0, None), ('POWER_VIOLATION', 1000, None),
+            ('THERMAL_VIOLATION', 2000, None), ('RELIABILITY_VIOLATION', 6000, None), ('PCIE_TX_THROUGHPUT', 10, 10), ('PCIE_RX_THROUGHPUT', None, None),
+            ('NVLINK_BANDWIDTH_TOTAL', 277, 277), ('NVLINK_REPLAY_ERROR_COUNT_TOTAL', None, None)):
+        assert (values.get((name, '0')), values.get((name, '1'))) == (zero, one), name
+
+    parts = {key: value for key, value in seen.items() if key[2]}
+    assert {key[2] for key in parts} == {'7', '8'} and {key[0] for key in parts} == {'FB_FREE', 'FB_USED', 'FB_RESERVED'}
+    assert parts['FB_FREE', '0', '8'][0] == 4002 and parts['FB_FREE', '0', '8'][1]['GPU_I_PROFILE'] == '1g.5gb'
+    assert types['DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION'] == 'counter' and types['DCGM_FI_DEV_GPU_UTIL'] == 'gauge'
+
+
+def test_the_last_xid_stays_and_names_stay_in_openmetrics(programs, tmp_path):
+    ours = programs(*exporter(*paths(gpu_tree(tmp_path)), *only('gpu'), f'--nvml={NVML}'))
+    for _ in range(2):
+        samples, types = parse(ours.get(headers={'Accept': OPEN}), openmetrics=True)
+        assert [value for (name, labels), value in samples.items() if name == 'DCGM_FI_DEV_XID_ERRORS' and ('gpu', '1') in labels] == [79]
+        assert types['DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION'] == 'unknown'  # not ..._total: dashboards ask for this name
+
+
+def test_a_machine_without_gpu_and_a_broken_library(tmp_path):
+    assert once(*only('gpu'), '--nvml=/nonexistent.so')[0]['node_scrape_collector_success', (('collector', 'gpu'),)] == 0
+    (tmp_path / 'broken.so').write_bytes(b'no library')
+    assert once(*only('gpu'), f'--nvml={tmp_path}/broken.so')[0]['node_scrape_collector_success', (('collector', 'gpu'),)] == 0
+
+
+# --- what hangs ---
+
+GPU_OK = 'node_scrape_collector_success', (('collector', 'gpu'),)
+
+
+def timed(get, *args, **kwargs):
+    began = time.monotonic()
+    return get(*args, **kwargs), time.monotonic() - began
+
+
+def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
+    hangs = tmp_path / 'hangs'
+    hangs.touch()
+    ours = programs(*exporter(*only('gpu', 'loadavg'), f'--nvml={NVML}'), env={**os.environ, 'FAKE_NVML_HANGS': str(hangs)})
+    text, took = timed(ours.get, headers={'X-Prometheus-Scrape-Timeout-Seconds': '2'})
+    samples, _ = parse(text)
+    assert 1 < took < 2 and samples[GPU_OK] == 0 and ('node_load1', ()) in samples
+    assert ('node_scrape_collector_duration_seconds', (('collector', 'gpu'),)) not in samples
+    assert not [name for name, _ in samples if name.startswith('DCGM')]
+    wait_for(lambda: 'exporter.late collector=gpu' in ours.log(), 5, 'it is reported')
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:  # nobody waits for it again
+        for text, took in pool.map(lambda _: timed(ours.get), range(20)):
+            assert took < 2 and parse(text)[0][GPU_OK] == 0
+    hangs.unlink()
+    wait_for(lambda: parse(ours.get())[0][GPU_OK] == 1, 10, 'it is back')
+    hangs.touch()
+    ours.get(headers={'X-Prometheus-Scrape-Timeout-Seconds': '1'})
+    ours.process.terminate()
+    assert ours.process.wait(8) == 0  # a thread that hangs holds nobody
+
+
+@pytest.fixture
+def dead_mount(tmp_path):
+    """(path, keywords for Popen): in a mount namespace of its own, a file system whose server never answers."""
+    path = tmp_path / 'dead'
+    path.mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open('/dev/fuse', os.O_RDWR)
+
+    def enter():
+        MS_REC_PRIVATE, CLONE_NEWNS = 0x4000 | 0x40000, 0x20000
+        options = f'fd={fd},rootmode=40000,user_id=0,group_id=0'.encode()
+        if libc.unshare(CLONE_NEWNS) or libc.mount(b'none', b'/', None, MS_REC_PRIVATE, None) or \
+                libc.mount(b'dead', os.fsencode(path), b'fuse', 0, options):
+            raise OSError(ctypes.get_errno(), 'mount')
+    yield path, {'preexec_fn': enter, 'pass_fds': (fd,)}
+    os.close(fd)
+
+
+def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_path):
+    path, popen = dead_mount
+    root = trees.write(tmp_path / 'tree', {'proc/1/mounts': f'/dev/vda / ext4 rw 0 0\ndead {path} fuse rw 0 0\n', 'proc/loadavg': '1 2 3 1/2 3\n'})
+    ours = programs(*exporter(f'--path.procfs={root}/proc', *only('filesystem', 'loadavg')), **popen)
+
+    def page():
+        text, took = timed(ours.get)
+        samples, _ = parse(text)
+        at = {dict(labels)['mountpoint']: value for (name, labels), value in samples.items() if name == 'node_filesystem_device_error'}
+        assert at[str(path)] == 1 and at['/'] == 0
+        assert not [1 for name, labels in samples if name == 'node_filesystem_size_bytes' and ('mountpoint', str(path)) in labels]
+        assert ('node_filesystem_size_bytes', '/') in {(name, dict(labels).get('mountpoint')) for name, labels in samples}
+        assert samples['node_scrape_collector_success', (('collector', 'filesystem'),)] == 1
+        return took
+    assert page() < 5
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        assert max(pool.map(lambda _: page(), range(20))) < 2  # it is not asked again
+    ours.process.terminate()
+    assert ours.process.wait(8) == 0
+
+
+def test_twenty_scrapes_at_once(programs):
+    ours = programs(*exporter())
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        pages = list(pool.map(lambda i: parse(ours.get(headers={'Accept': OPEN} if i % 2 else {}), openmetrics=bool(i % 2)), range(60)))
+    assert all(len(samples) > 300 for samples, _ in pages)
+
+
+def test_it_ends_at_once_by_either_signal(programs):
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        ours = programs(*exporter())
+        ours.get()
+        ours.process.send_signal(sig)
+        assert ours.process.wait(8) == 0

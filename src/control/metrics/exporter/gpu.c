@@ -9,6 +9,7 @@
 #include "base/vec.h"
 
 #include <dlfcn.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -337,6 +338,12 @@ static void take_events(struct nvml *l)
 
 #define ASK(l, f, ...) ((l)->f && (l)->f(__VA_ARGS__) == 0)
 
+/* NVML_VALUE_NOT_AVAILABLE is -1 of whatever type. */
+static double number(unsigned long long v)
+{
+    return v == UINT_MAX || v == ULLONG_MAX ? NAN : (double)v;
+}
+
 static double field_value(const struct nvml_field *f)
 {
     if (f->rc != 0) {
@@ -346,11 +353,11 @@ static double field_value(const struct nvml_field *f)
     case 0:
         return f->v.d;
     case 1:
-        return f->v.u;
+        return number(f->v.u);
     case 4:
-        return (double)f->v.ll;
+        return number((unsigned long long)f->v.ll);
     default:
-        return (double)f->v.ull;
+        return number(f->v.ull);
     }
 }
 
@@ -415,7 +422,7 @@ static void read_errors(const struct nvml *l, nvml_device d, double *v)
         unsigned long long errors;
 
         if (ASK(l, ecc, d, i % 2, i / 2, &errors)) {
-            v[G_ECC + i] = (double)errors;
+            v[G_ECC + i] = number(errors);
         }
     }
     for (int cause = 0; cause < 2; cause++) {
@@ -452,38 +459,38 @@ static void read_device(const struct nvml *l, unsigned i, double *v)
     unsigned x, period;
 
     if (ASK(l, clock, d, 1, &x)) {
-        v[G_SM_CLOCK] = x;
+        v[G_SM_CLOCK] = number(x);
     }
     if (ASK(l, clock, d, 2, &x)) {
-        v[G_MEM_CLOCK] = x;
+        v[G_MEM_CLOCK] = number(x);
     }
     if (ASK(l, temperature, d, 0, &x)) {
-        v[G_GPU_TEMP] = x;
+        v[G_GPU_TEMP] = number(x);
     }
     if (ASK(l, power, d, &x)) {
-        v[G_POWER] = x / 1000.0;
+        v[G_POWER] = number(x) / 1000;
     }
     if (ASK(l, power_limit, d, &x)) {
-        v[G_POWER_LIMIT] = x / 1000.0;
+        v[G_POWER_LIMIT] = number(x) / 1000;
     }
     if (ASK(l, fan, d, &x)) {
-        v[G_FAN] = x;
+        v[G_FAN] = number(x);
     }
     if (ASK(l, energy, d, &energy)) {
-        v[G_ENERGY] = (double)energy;
+        v[G_ENERGY] = number(energy);
     }
     if (ASK(l, replays, d, &x)) {
-        v[G_REPLAYS] = x;
+        v[G_REPLAYS] = number(x);
     }
     if (ASK(l, utilization, d, &u)) {
-        v[G_UTIL] = u.gpu;
-        v[G_MEM_UTIL] = u.memory;
+        v[G_UTIL] = number(u.gpu);
+        v[G_MEM_UTIL] = number(u.memory);
     }
     if (ASK(l, encoder, d, &x, &period)) {
-        v[G_ENC] = x;
+        v[G_ENC] = number(x);
     }
     if (ASK(l, decoder, d, &x, &period)) {
-        v[G_DEC] = x;
+        v[G_DEC] = number(x);
     }
     v[G_XID] = (double)l->last_xid[i];
     read_memory(l, d, v);
