@@ -20,7 +20,7 @@ BUILD = ROOT / os.environ.get('BUILD', 'build')
 PYTHON = '/usr/bin/python3'
 Result = collections.namedtuple('Result', 'passed failed text')
 PRODUCT = ['all', 'strata', 'strata-ml']
-TEST_PROGRAMS = ['tests/http-test-server', 'tests/runtime-driver', 'tests/promql-driver']
+TEST_PROGRAMS = ['tests/http-test-server', 'tests/runtime-driver', 'tests/promql-driver', 'tests/libfake-nvml.so']
 
 # strcpy and friends have no bound, gmtime and localtime are not thread-safe, system runs a shell.
 BANNED = {'strcpy', 'strcat', 'strncpy', 'strncat', 'sprintf', 'vsprintf', 'strtok', 'atoi', 'atol',

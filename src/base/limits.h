@@ -86,7 +86,17 @@
 /* Of the note in an archive: more names are only counted. */
 #define LIMIT_LEFT_OUT_BYTES (64 * KIB)
 
+#define LIMIT_JOB_LABELS_BYTES (16 * KIB) /* of the file jobs/<id>/labels */
+
 /* metrics */
+#define LIMIT_EXPOSITION_BYTES (64 * MIB) /* of a page that our exporter makes */
+#define LIMIT_NODE_FILE_BYTES (16 * MIB)  /* of /proc and /sys: /proc/net/udp of a large server */
+#define LIMIT_NODE_NAMES 65536            /* interfaces, disks, mounts: in one directory */
+#define LIMIT_NODE_CPUS 1024
+#define LIMIT_NODE_FIELD_BYTES 256 /* names that a regular expression chooses among */
+#define LIMIT_NODE_STUCK 64        /* mounts that hold a thread each because they do not answer */
+#define LIMIT_NODE_CONTAINERS 4096
+#define LIMIT_CONTAINER_NAME_BYTES 1024
 #define LIMIT_LABEL_NAME_BYTES 4096
 #define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
 #define LIMIT_SERIES_LABELS 128           /* GPU and Kubernetes targets have up to 40 */

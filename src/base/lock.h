@@ -30,6 +30,9 @@
     X(discovery)                                                                                   \
     X(tsdb_log)                                                                                    \
     X(tsdb_head)                                                                                   \
+    X(exporter)                                                                                    \
+    X(exporter_self)                                                                               \
+    X(exporter_ask)                                                                                \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */
 
 #define LOCK_ENUM(name) LOCK_##name,

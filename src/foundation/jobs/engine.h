@@ -18,6 +18,7 @@ struct job_launch {
     char (*volume_ids)[65];  /* of spec->volumes */
     const char *const *devices;
     int64_t log_max_bytes; /* 0: no limit */
+    const char *labels;    /* JSON: project, job, user, image, devices */
 };
 
 struct job_engine {

@@ -78,6 +78,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
                              .log_max_bytes = l->log_max_bytes,
                              .devices = l->devices,
                              .network = networks[s->network],
+                             .labels = l->labels,
                          },
                          e);
 }

@@ -227,6 +227,28 @@ static void build_devices(struct attempt *at)
     at->launch.devices = n > 0 ? nodes : NULL;
 }
 
+/* What the exporter says of the container and of its GPUs. */
+static int build_labels(struct attempt *at, struct err *e)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_JOB_LABELS_BYTES);
+    struct jw writer = JW(&text), *w = &writer;
+
+    jw_object(w);
+    jw_kv_c(w, "project", at->row.project);
+    jw_kv_c(w, "job", at->row.id);
+    jw_kv_c(w, "user", at->row.user);
+    jw_kv_c(w, "image", at->row.image);
+    jw_key(w, "devices");
+    jw_array(w);
+    for (size_t i = 0; at->launch.devices && at->launch.devices[i]; i++) {
+        jw_str(w, str_of(at->launch.devices[i]));
+    }
+    jw_end(w);
+    jw_end(w);
+    at->launch.labels = arena_strdup(&at->arena, buf_str(&text));
+    return text.failed ? err_set(e, ERR_LIMIT, "the job's names are too long") : 0;
+}
+
 static int build_launch(struct attempt *at, struct err *e)
 {
     SCOPED(err_list_done) struct err_list mistakes = {0};
@@ -239,6 +261,9 @@ static int build_launch(struct attempt *at, struct err *e)
     }
     l->args = jobs_args_of(&at->arena, &at->spec, &at->pin.image);
     build_devices(at);
+    if (build_labels(at, e) < 0) {
+        return -1;
+    }
     l->spec = &at->spec;
     l->image = &at->pin.image;
     l->id_base = at->pin.id_base;

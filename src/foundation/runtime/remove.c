@@ -15,7 +15,7 @@
 
 /* What a container leaves beside its log and its samples. `exit` goes last: while it is there the
  * container is listed. */
-static const char *const leftovers[] = {"rootfs",    "config.json", "shim",     "shim.tmp",
+static const char *const leftovers[] = {"rootfs",    "config.json", "labels",   "shim", "shim.tmp",
                                         "usage.tmp", "signal",      "exit.tmp", "exit"};
 
 int remove_files(const char *id, struct err *e)

@@ -39,6 +39,7 @@ struct runtime_spec {
     int64_t log_max_bytes;      /* what it writes beyond is dropped and counted; 0: no limit */
     const char *const *devices; /* host device nodes (GPU), NULL-terminated; or NULL */
     enum runtime_network network;
+    const char *labels; /* whose it is, as JSON, for who measures: jobs/<id>/labels; or NULL */
 };
 
 /* The same rules for whoever takes a job: absolute, at most LIMIT_PATH_BYTES, no empty, "." or ".."

@@ -16,6 +16,7 @@
 #define RUNTIME_OOM_SCORE_ADJ 500         /* when the whole machine is out of memory: jobs first */
 #define RUNTIME_EXECS_MAX 512             /* shells of the machine: a keeper of 1 MB each */
 #define RUNTIME_DEVICES_MAX 64            /* nodes of GPUs */
+#define RUNTIME_LABELS_MAX (16U << 10)    /* names of a job, and its GPUs */
 #define RUNTIME_MEMORY_MIN (4LL << 20)    /* crun itself needs about 3 MiB inside */
 #define RUNTIME_IDS 65536U                /* size of the id range of a container */
 #define RUNTIME_RECORD_MAX 4096           /* exit and shim files */

@@ -94,6 +94,23 @@ static int open_log(struct shim *s, struct err *e)
     return s->log < 0 ? err_sys(e, "create %s", path) : 0;
 }
 
+/* Whose container it is, where the exporter may read it. It is no secret: what `ps` shows. */
+static int put_labels(const struct shim *s, struct err *e)
+{
+    SCOPED(closep) int fd = -1;
+    char path[96];
+
+    if (!s->job->spec->labels || !*s->job->spec->labels) {
+        return 0;
+    }
+    (void)snprintf(path, sizeof(path), "%s/labels", s->dir);
+    (void)setfsgid(s->job->group);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
+    (void)setfsgid(0);
+    return fd < 0 ? err_sys(e, "create %s", path)
+                  : fs_write_all(fd, str_of(s->job->spec->labels), e);
+}
+
 /* The container writes into a pipe of ours and we into the log. crun gives the descriptors it hands
  * on to the container's user (fchown), on the host's inode: a log handed on directly would from
  * then on be the job's to truncate and unreadable for the server, and /dev/null would change its
@@ -205,8 +222,8 @@ static int make_container(struct shim *s, struct err *e)
         return -1;
     }
     child_keep_only(s->job->answer); /* rootfs may keep descriptors for box_make */
-    if (open_log(s, e) < 0 || reserve_exit(s, e) < 0 || open_output(s, e) < 0 ||
-        write_config(s, e) < 0 || shim_start_crun(s, e) < 0) {
+    if (open_log(s, e) < 0 || put_labels(s, e) < 0 || reserve_exit(s, e) < 0 ||
+        open_output(s, e) < 0 || write_config(s, e) < 0 || shim_start_crun(s, e) < 0) {
         return -1;
     }
     s->record.started_ms = clock_wall_ms();

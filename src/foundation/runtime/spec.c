@@ -44,6 +44,7 @@ void spec_put(struct buf *b, const struct runtime_spec *s)
     wire_put_u64(b, (uint64_t)s->log_max_bytes);
     put_strings(b, s->devices);
     wire_put_u64(b, s->network);
+    wire_put_str(b, str_of(s->labels));
 }
 
 /* --- reading --- */
@@ -128,6 +129,7 @@ int spec_get(struct str payload, struct arena *a, struct runtime_spec *out, stru
     s.log_max_bytes = (int64_t)wire_get_u64(&r);
     s.devices = get_strings(&r, a, RUNTIME_DEVICES_MAX);
     network = wire_get_u64(&r);
+    s.labels = get_string(&r, a, RUNTIME_LABELS_MAX);
     if (wire_end(&r, e) < 0) {
         return err_wrap(e, "start a container");
     }

@@ -35,7 +35,8 @@ static struct runtime_spec good(void)
                                  .memory_bytes = 1 << 28,
                                  .pids = 64,
                                  .log_max_bytes = 1LL << 40,
-                                 .network = RUNTIME_NET_BRIDGE};
+                                 .network = RUNTIME_NET_BRIDGE,
+                                 .labels = "{\"project\":\"demo\"}"};
 }
 
 static int check(const struct runtime_spec *s)
@@ -58,6 +59,7 @@ static void a_spec_comes_through_the_wire_as_it_was(void **state)
     spec_put(&b, &in);
     assert_int_equal(spec_get(buf_str(&b), &a, &out, &e), 0);
     assert_int_equal(check(&out), 0);
+    assert_string_equal(out.labels, in.labels);
     assert_string_equal(out.id, in.id);
     assert_string_equal(out.args[2], "echo hi");
     assert_null(out.args[3]);

@@ -28,6 +28,30 @@ static const struct cli_option up_opts[] = {
     {"reset-admin", 0, NULL, "give admin a new password, written to DIR/admin.password"},
     {0},
 };
+static const struct cli_option exporter_opts[] = {
+    {"web.listen-address", 0, "HOST:PORT", "address to serve on (default 127.0.0.1:9100)"},
+    {"web.telemetry-path", 0, "PATH", "of the page (default /metrics)"},
+    {"tls-cert", 0, "FILE", "certificate chain (PEM) for HTTPS; empty serves plain HTTP"},
+    {"tls-key", 0, "FILE", "private key (PEM) of it"},
+    {"path.procfs", 0, "DIR", "where /proc is (default /proc)"},
+    {"path.sysfs", 0, "DIR", "where /sys is (default /sys)"},
+    {"path.rootfs", 0, "DIR", "where / is (default /)"},
+    {"path.udev.data", 0, "DIR", "where udev keeps its notes (default /run/udev/data)"},
+    {"state", 0, "DIR", "Strata's state directory, for the names of jobs (default /var/lib/strata)"},
+    {"nvml", 0, "FILE", "NVIDIA's management library (default libnvidia-ml.so.1)"},
+    {"collector", 0, "NAME", "a collector that is off by default; may be repeated"},
+    {"no-collector", 0, "NAME", "without this collector; may be repeated"},
+    {"collector.disable-defaults", 0, NULL, "only those named by --collector"},
+    {"collector.textfile.directory", 0, "DIR", "show the files *.prom of it"},
+    {"collector.filesystem.mount-points-exclude", 0, "REGEX", "mounts to leave out"},
+    {"collector.filesystem.fs-types-exclude", 0, "REGEX", "types of file systems to leave out"},
+    {"collector.diskstats.device-exclude", 0, "REGEX", "disks to leave out"},
+    {"collector.netdev.device-exclude", 0, "REGEX", "interfaces to leave out"},
+    {"collector.netstat.fields", 0, "REGEX", "fields of netstat and snmp to show"},
+    {"collector.vmstat.fields", 0, "REGEX", "fields of vmstat to show"},
+    {"once", 0, NULL, "print one page and end"},
+    {0},
+};
 static const struct cli_option doctor_opts[] = {
     {"state", 0, "DIR", "state directory whose file system is tried"},
     {"mend", 0, NULL, "mend what may be mended"},
@@ -354,6 +378,12 @@ const struct cli_verb cli_verbs[] = {
      up_opts, verb_up, 0},
     {"doctor", "", "Check whether this host can run containers, and say how to mend it.", NULL,
      doctor_opts, verb_doctor, 0},
+    {"exporter", "", "Serve the figures of this machine to Prometheus: node, containers, GPUs.",
+     "Names, types and labels are those of node_exporter, cAdvisor and dcgm-exporter. As root it\n"
+     "also names containers of other engines and counts their networks.\n\n"
+     "  strata exporter --web.listen-address 0.0.0.0:9100 --no-collector zfs\n"
+     "  strata exporter --once | grep node_load",
+     exporter_opts, verb_exporter, 0},
     {"config", "", "Print every setting with its value, unit and meaning.", NULL, config_opts,
      verb_config, 0},
     {"login", "", "Sign in and keep a personal token.",

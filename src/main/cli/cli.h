@@ -284,6 +284,8 @@ int verb_role_list(struct cli *c, struct err *e);
 int verb_audit(struct cli *c, struct err *e);
 int verb_audit_export(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
+/* exporter.c */
+int verb_exporter(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
 /* label.c */

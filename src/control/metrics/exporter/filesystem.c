@@ -1,0 +1,268 @@
+/* File systems: how full each mount is. One that does not answer (a server that is gone) must not
+ * hold up the others: what may hang is asked in a thread of its own, for a few seconds. */
+#include "exporter/collect.h"
+
+#include "base/limits.h"
+#include "base/lock.h"
+#include "base/map.h"
+#include "base/vec.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { ASK_MS = 2000, ASK_STACK_BYTES = 64 * 1024 };
+
+static const struct column columns[] = {
+    {"node_filesystem_size_bytes", PAGE_GAUGE, "Filesystem size in bytes.", 0},
+    {"node_filesystem_free_bytes", PAGE_GAUGE, "Filesystem free space in bytes.", 0},
+    {"node_filesystem_avail_bytes", PAGE_GAUGE,
+     "Filesystem space available to non-root users in bytes.", 0},
+    {"node_filesystem_files", PAGE_GAUGE, "Filesystem total file nodes.", 0},
+    {"node_filesystem_files_free", PAGE_GAUGE, "Filesystem total free file nodes.", 0},
+    {"node_filesystem_readonly", PAGE_GAUGE, "Filesystem read-only status.", 0},
+    {"node_filesystem_device_error", PAGE_GAUGE,
+     "Whether an error occurred while getting statistics for the given device.", 0},
+};
+enum { READONLY = 5, DEVICE_ERROR = 6, COLUMNS = ARRAY_LEN(columns) };
+
+/* One question to a mount. Shared by who asks and the thread: the last of them frees it. */
+struct ask {
+    struct lock lock;
+    int users;  /* guarded by lock */
+    bool done;  /* guarded by lock */
+    int failed; /* errno */
+    struct statvfs is;
+    char path[];
+};
+
+static void leave(struct ask *a)
+{
+    bool last;
+
+    lock_take(&a->lock);
+    last = --a->users == 0;
+    lock_drop(&a->lock);
+    if (last) {
+        lock_done(&a->lock);
+        free(a);
+    }
+}
+
+static void *ask_main(void *ctx)
+{
+    struct ask *a = ctx;
+    struct statvfs is = {0};
+    int failed = statvfs(a->path, &is) < 0 ? errno : 0;
+
+    lock_take(&a->lock);
+    a->is = is;
+    a->failed = failed;
+    a->done = true;
+    lock_broadcast(&a->lock);
+    lock_drop(&a->lock);
+    leave(a);
+    return NULL;
+}
+
+static bool await(struct ask *a, struct statvfs *out)
+{
+    int64_t deadline = clock_mono_ms() + ASK_MS;
+    struct lock *l = &a->lock;
+    WITH_LOCK(l);
+
+    while (!a->done) {
+        if (!lock_wait_until(l, deadline)) {
+            return false;
+        }
+    }
+    *out = a->is;
+    return a->failed == 0;
+}
+
+/* The questions that were not answered are kept in n->asking, and not asked again meanwhile. */
+static bool ask_aside(struct node *n, const char *path, struct statvfs *out)
+{
+    struct ask *before = map_get(&n->asking, str_of(path));
+    size_t bytes = strlen(path) + 1;
+    pthread_attr_t attr;
+    pthread_t thread;
+    struct ask *a;
+    bool ok;
+    int rc;
+
+    if (before) {
+        bool done;
+
+        lock_take(&before->lock);
+        done = before->done;
+        lock_drop(&before->lock);
+        if (!done) {
+            return false;
+        }
+        (void)map_del(&n->asking, str_of(path));
+        leave(before);
+    }
+    a = xcalloc(1, sizeof(*a) + bytes);
+    lock_init(&a->lock, LOCK_exporter_ask);
+    a->users = 2;
+    memcpy(a->path, path, bytes);
+    (void)pthread_attr_init(&attr);
+    (void)pthread_attr_setstacksize(&attr, ASK_STACK_BYTES);
+    (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    rc = pthread_create(&thread, &attr, ask_main, a);
+    (void)pthread_attr_destroy(&attr);
+    if (rc != 0) {
+        leave(a);
+        leave(a);
+        return false;
+    }
+    ok = await(a, out);
+    if (ok || n->asking.len >= LIMIT_NODE_STUCK) {
+        leave(a);
+    } else {
+        (void)map_put(&n->asking, str_of(path), a);
+    }
+    return ok;
+}
+
+void filesystem_forget(struct node *n)
+{
+    struct str key;
+    void *a;
+
+    for (size_t i = 0; map_next(&n->asking, &i, &key, &a);) {
+        leave(a);
+    }
+    map_done(&n->asking);
+}
+
+/* Those of this machine's own memory and disks answer at once. */
+static bool may_hang(const char *type)
+{
+    static const char *const own[] = {"btrfs",   "ext2",   "ext3",    "ext4",     "f2fs",
+                                      "ramfs",   "tmpfs",  "vfat",    "xfs",      "zfs",
+                                      "overlay", "exfat",  "erofs",   "squashfs", "efivarfs",
+                                      "ntfs3",   "rootfs", "bcachefs"};
+
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        if (strcmp(type, own[i]) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "\040" of /proc/mounts is a space. */
+static char *unescaped(struct node *n, struct str s)
+{
+    char *out = arena_alloc(&n->arena, s.len + 1);
+    size_t len = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.p[i] == '\\' && i + 3 < s.len && s.p[i + 1] >= '0' && s.p[i + 1] <= '3') {
+            out[len++] =
+                (char)((s.p[i + 1] - '0') * 64 + (s.p[i + 2] - '0') * 8 + (s.p[i + 3] - '0'));
+            i += 3;
+        } else {
+            out[len++] = s.p[i];
+        }
+    }
+    out[len] = '\0';
+    return out;
+}
+
+static bool has_option(struct str options, const char *want)
+{
+    while (options.p) {
+        if (str_eq_c(str_cut(&options, ','), want)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where a mount of the host is for us: --path.rootfs may be a bind of it. */
+static const char *seen_at(struct node *n, const char *mount)
+{
+    const char *root = n->o->rootfs;
+
+    return !root || strcmp(root, "/") == 0 ? mount : arena_printf(&n->arena, "%s%s", root, mount);
+}
+
+static void measure(struct node *n, const char *mount, const char *type, bool read_only, double *v)
+{
+    const char *path = seen_at(n, mount);
+    struct statvfs is;
+    bool ok = may_hang(type) ? ask_aside(n, path, &is) : statvfs(path, &is) == 0;
+
+    for (size_t i = 0; i < COLUMNS; i++) {
+        v[i] = NAN;
+    }
+    v[DEVICE_ERROR] = !ok;
+    if (!ok) {
+        return;
+    }
+    v[0] = (double)is.f_blocks * (double)is.f_frsize;
+    v[1] = (double)is.f_bfree * (double)is.f_frsize;
+    v[2] = (double)is.f_bavail * (double)is.f_frsize;
+    v[3] = (double)is.f_files;
+    v[4] = (double)is.f_ffree;
+    v[READONLY] = read_only || (is.f_flag & ST_RDONLY);
+}
+
+/* Below --path.rootfs the mounts of the host stand with that in front. */
+static const char *in_host(const struct node *n, const char *mount)
+{
+    const char *root = n->o->rootfs;
+    size_t len = root ? strlen(root) : 0;
+
+    if (len <= 1 || strncmp(mount, root, len) != 0) {
+        return mount;
+    }
+    return mount[len] == '\0' ? "/" : mount + len;
+}
+
+int collect_filesystem(struct node *n, struct page *p, struct err *e)
+{
+    SCOPED(map_done) struct map seen = {0};
+    VEC(struct row) rows = {0};
+    struct str text;
+
+    if (node_read(n, NODE_PROC, &text, e, "1/mounts") < 0 &&
+        node_read(n, NODE_PROC, &text, e, "mounts") < 0) {
+        return -1;
+    }
+    text = arena_str(&n->arena, text);
+    while (text.len > 0 && rows.len < LIMIT_NODE_NAMES) {
+        struct str line = text_line(&text), device = text_word(&line), mount = text_word(&line);
+        struct str type = text_word(&line), options = text_word(&line), labels;
+        const char *at, *kind;
+        double *v;
+
+        if (options.len == 0) {
+            continue;
+        }
+        at = in_host(n, unescaped(n, mount));
+        kind = arena_strdup(&n->arena, type);
+        if (node_takes(n, 'm', n->mounts, str_of(at)) || node_takes(n, 't', n->types, type)) {
+            continue;
+        }
+        labels = collect_labels(n, "device", unescaped(n, device), "fstype", kind, "mountpoint", at,
+                                NULL);
+        if (map_put(&seen, labels, n)) {
+            continue; /* mounted over itself */
+        }
+        v = arena_new_array(&n->arena, double, COLUMNS);
+        measure(n, at, kind, has_option(options, "ro"), v);
+        *vec_push(&rows) = (struct row){labels, v};
+    }
+    collect_columns(p, columns, COLUMNS, rows.p, rows.len);
+    vec_done(&rows);
+    return 0;
+}
