@@ -1,8 +1,9 @@
 /* main - the process roles and what they share: settings, the state directory, the wiring.
  *
- *   strata up        supervisor (root, tiny): starts the two below and watches them
+ *   strata up        supervisor (root, tiny): starts those below and watches them
  *     |- helper      root, no network: helper.c
- *     `- server      user strata, every socket and parser: server.c, wire.c
+ *     |- server      user strata, every socket and parser: server.c, wire.c
+ *     `- exporter    user strata, the figures of this machine: exporter.c
  *
  * The supervisor forks without exec, so the roles need no path to the program. */
 #pragma once
@@ -15,6 +16,7 @@
 #define STRATA_DEFAULT_STATE "/var/lib/strata"
 
 extern const struct cfg_item server_config[];
+extern const struct cfg_item exporter_config[];
 
 /* All settings tables; ends with NULL. */
 extern const struct cfg_item *const all_config[];
@@ -46,6 +48,7 @@ int up_load_config(const struct up_options *o, struct cfg **out, struct err *e) 
 /* --- roles: called in the forked child, return its exit code --- */
 int helper_role(const struct boot *b, int socket);
 int server_role(const struct boot *b, int socket);
+int exporter_role(const struct boot *b, int socket);
 
 /* --- confine.c --- */
 /* Becomes uid/gid for good, keeps only CAP_NET_BIND_SERVICE, no new privileges. */

@@ -56,7 +56,11 @@ void own_scrape_config(const struct own_scrape *o, const struct cfg *cfg, unsign
                      "  authorization: {credentials: '%s'}\n"
                      "%s"
                      "  static_configs:\n"
-                     "  - targets: ['%s']\n",
+                     "  - targets: ['%s']\n"
+                     "- job_name: node\n"
+                     "  scrape_interval: 15s\n"
+                     "  file_sd_configs:\n"
+                     "  - files: [metrics/exporter.json]\n",
                      tls ? "https" : "http", o->key,
                      tls ? "  tls_config: {insecure_skip_verify: true}\n" : "", address);
 }

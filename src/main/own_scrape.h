@@ -1,6 +1,7 @@
-/* own_scrape - this server as a target of its own scraper, so that there is something to see from
- * the first minute: how it is found, and the key by which /metrics knows it. The key is made at
- * every start, is nowhere on disk, and opens what needs system:read. */
+/* own_scrape - this server, and the exporter it starts, as targets of its own scraper, so that
+ * there is something to see from the first minute: how it is found, and the key by which /metrics
+ * knows it. The key is made at every start, is nowhere on disk, and opens what needs system:read.
+ */
 #pragma once
 #include "base/buf.h"
 #include "net/perm.h"

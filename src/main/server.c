@@ -48,9 +48,9 @@ const struct cfg_item server_config[] = {
     {0},
 };
 
-const struct cfg_item *const all_config[] = {
-    server_config,   access_config, registry_config, replication_config,
-    webhooks_config, jobs_config,   metrics_config,  NULL};
+const struct cfg_item *const all_config[] = {server_config,      access_config,   registry_config,
+                                             replication_config, webhooks_config, jobs_config,
+                                             metrics_config,     exporter_config, NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 

@@ -1,5 +1,6 @@
 /* The supervisor: makes the ground ready, starts helper and server, and starts them again when one
- * of them dies. Running containers do not notice: their shims hold them. */
+ * of them dies. Running containers do not notice: their shims hold them. The exporter is started
+ * beside them, alone. */
 #include "main/main_priv.h"
 
 #include "base/clock.h"
@@ -27,12 +28,14 @@ enum {
     STOP_SERVER_MS = 8000,
     STOP_HELPER_MS = 1500,
     RESTART_MAX_MS = 5000,
-    FIRST_START_MS = 30000
+    FIRST_START_MS = 30000,
+    EXPORTER_AGAIN_MS = 5000
 };
 
 struct supervisor {
     struct boot boot;
-    pid_t server, helper; /* 0: not running */
+    pid_t server, helper, exporter; /* 0: not running */
+    int64_t exporter_at_ms;         /* it is not started again before; -1: never */
     int exit_code;
     int64_t restart_ms; /* wait before the next start: grows while starts keep failing */
     int64_t started_ms;
@@ -131,7 +134,7 @@ static pid_t start_role(struct supervisor *s, const char *name, const sigset_t *
     pid_t pid = fork();
 
     if (pid == 0) {
-        (void)close(others);
+        closep(&others);
         become_child(name, parent, signals);
         _exit(role(&s->boot, own));
     }
@@ -159,6 +162,20 @@ static int start_both(struct supervisor *s, const sigset_t *signals, struct err 
     return 0;
 }
 
+/* It needs nobody and nobody needs it: its end ends no other, and it comes back after a while. */
+static void start_exporter(struct supervisor *s, const sigset_t *signals)
+{
+    if (s->exporter > 0 || s->exporter_at_ms < 0 || clock_mono_ms() < s->exporter_at_ms) {
+        return;
+    }
+    s->exporter = start_role(s, "strata-exporter", signals, -1, -1, exporter_role);
+    s->exporter_at_ms = clock_mono_ms() + EXPORTER_AGAIN_MS;
+    if (s->exporter < 0) {
+        s->exporter = 0;
+        log_warn("up.no_exporter", "%s; trying again", strerror(errno));
+    }
+}
+
 /* One of ours ended: note it. A server that ends by itself with an error (port in use, state of a
  * newer version) would do so again, so its code becomes ours; a role that was killed is started
  * again. */
@@ -166,6 +183,15 @@ static void note_end(struct supervisor *s, pid_t pid, int status)
 {
     bool is_server = pid == s->server;
 
+    if (pid == s->exporter) {
+        s->exporter = 0;
+        if (!s->stopping) {
+            log_warn("up.role_ended", "role=exporter %s=%d; starting again in a moment",
+                     WIFSIGNALED(status) ? "signal" : "code",
+                     WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        }
+        return;
+    }
     if (!is_server && pid != s->helper) {
         return;
     }
@@ -261,10 +287,15 @@ static int supervise(struct supervisor *s, const sigset_t *signals, struct err *
         if (start_both(s, signals, e) < 0) {
             s->stopping = true;
             stop_both(s, signals);
+            stop_one(s, &s->exporter, STOP_HELPER_MS, signals);
             return -1;
         }
         while (!s->stopping && s->server > 0 && s->helper > 0) {
-            int sig = wait_signal(signals, -1);
+            int sig;
+
+            start_exporter(s, signals);
+            sig = wait_signal(signals,
+                              s->exporter > 0 || s->exporter_at_ms < 0 ? -1 : s->exporter_at_ms);
 
             s->stopping = sig == SIGTERM || sig == SIGINT;
             reap(s);
@@ -277,6 +308,7 @@ static int supervise(struct supervisor *s, const sigset_t *signals, struct err *
         }
     }
     stop_both(s, signals);
+    stop_one(s, &s->exporter, STOP_HELPER_MS, signals);
     return 0;
 }
 
@@ -297,6 +329,7 @@ static int prepare(struct supervisor *s, const struct up_options *o, struct cfg 
     }
     b->cfg = *cfg;
     b->reset_admin = o->reset_admin;
+    s->exporter_at_ms = cfg_str(*cfg, "exporter.listen").len > 0 ? 0 : -1;
     return 0;
 }
 

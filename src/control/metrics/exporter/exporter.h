@@ -54,5 +54,7 @@ struct exporter_serve {
     const char *tls_cert, *tls_key; /* or NULL */
     const char *version;
     int64_t started_ms; /* clock_wall_ms() */
+    void (*ready)(void *ctx, unsigned port); /* it listens; or NULL */
+    void *ctx;
 };
 int exporter_serve(struct exporter *x, const struct exporter_serve *o, struct err *e) MUST_USE;

@@ -243,6 +243,9 @@ int exporter_serve(struct exporter *x, const struct exporter_serve *o, struct er
     if (http && http_server_start(http, e) == 0) {
         log_info("exporter.ready", "listen=%s port=%u path=%s", o->listen, http_server_port(http),
                  o->path);
+        if (o->ready) {
+            o->ready(o->ctx, http_server_port(http));
+        }
         wait_for_end();
         http_server_drain(http, DRAIN_MS);
         rc = 0;

@@ -1,0 +1,92 @@
+/* The role exporter: user strata, the figures of this machine for our own scraper. It reads /proc,
+ * /sys and the labels of jobs; where it listens it writes to metrics/exporter.json, in which the
+ * scraper looks (file discovery). */
+#include "main/main_priv.h"
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "exporter/exporter.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+const struct cfg_item exporter_config[] = {
+    {"exporter.listen", CFG_STRING, "127.0.0.1:0",
+     "Where the figures of this machine are served to our own scraper: an address and a port, 0 "
+     "for "
+     "any that is free. Empty: this server starts no exporter. Nobody is asked who he is there."},
+    {0},
+};
+
+/* The address with the port that was given to us. */
+static void tell(void *ctx, unsigned port)
+{
+    struct str listen = cfg_str(((const struct boot *)ctx)->cfg, "exporter.listen");
+    ptrdiff_t colon = str_rfind_char(listen, ':');
+    SCOPED(buf_done) struct buf text = BUF_MAX(4 * KIB);
+    char address[300], host[HOST_NAME_MAX + 1] = "";
+    struct jw writer = JW(&text), *w = &writer;
+    struct str where = str_first(listen, colon < 0 ? listen.len : (size_t)colon);
+    struct err e;
+
+    if (where.len == 0 || str_eq_c(where, "0.0.0.0") || str_eq_c(where, "*")) {
+        where = STR("127.0.0.1");
+    } else if (str_eq_c(where, "[::]")) {
+        where = STR("[::1]");
+    }
+    (void)snprintf(address, sizeof(address), "%.*s:%u", STR_ARG(str_first(where, 280)), port);
+    (void)gethostname(host, sizeof(host) - 1);
+    jw_array(w);
+    jw_object(w);
+    jw_key(w, "targets");
+    jw_array(w);
+    jw_str(w, str_of(address));
+    jw_end(w);
+    jw_key(w, "labels");
+    jw_object(w);
+    jw_kv_c(w, "instance", *host ? host : "localhost");
+    jw_end(w);
+    jw_end(w);
+    jw_end(w);
+    if (fs_write_atomic(AT_FDCWD, "metrics/exporter.json", buf_str(&text), 0640, &e) < 0) {
+        log_warn("exporter.untold", "%s; our own scraper does not find us", e.msg);
+    }
+}
+
+int exporter_role(const struct boot *b, int socket)
+{
+    char state[PATH_MAX];
+    struct exporter_options o = {0};
+    struct exporter_serve serve = {.path = "/metrics",
+                                   .version = STRATA_VERSION,
+                                   .started_ms = clock_wall_ms(),
+                                   .ready = tell,
+                                   .ctx = (void *)(uintptr_t)b};
+    SCOPED(exporter_closep) struct exporter *x = NULL;
+    sigset_t stop;
+    struct err e;
+
+    (void)close(socket);
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTERM);
+    (void)sigaddset(&stop, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
+    serve.listen = cfg_str(b->cfg, "exporter.listen").p;
+    o.strata_state = getcwd(state, sizeof(state));
+    if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
+        x = exporter_open(&o, &e);
+    }
+    if (!x || exporter_serve(x, &serve, &e) < 0) {
+        log_error("exporter.failed", "%s", e.msg);
+        return err_exit_code(e.kind);
+    }
+    return EX_OK;
+}
