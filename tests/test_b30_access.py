@@ -30,6 +30,7 @@ MAY = {
     'volume:read': {'admin', 'maintainer', 'developer', 'guest'},
     'volume:write': {'admin', 'maintainer', 'developer'},
     'volume:manage': {'admin', 'maintainer', 'developer'},
+    'metric:read': {'admin', 'maintainer', 'developer', 'guest'},
     'secret:read': {'admin', 'maintainer', 'developer'},
     'secret:write': {'admin', 'maintainer'},
 }

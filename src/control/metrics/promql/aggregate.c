@@ -121,7 +121,9 @@ static int add_series(void *ctx, struct labels labels, const double *v, struct e
     struct cell *cells;
 
     if (index > g->groups.len) {
-        double *room = eval_take(g->ev, g->ev->steps * CELL_NUMBERS, e);
+        double *room = eval_hold_labels(g->ev, s, e) < 0
+                           ? NULL
+                           : eval_take(g->ev, g->ev->steps * CELL_NUMBERS, e);
 
         if (room == NULL) {
             return -1;

@@ -390,11 +390,14 @@ static void prepare_windows(struct call *c, const struct tsdb_samples *s)
     }
 }
 
-static bool work_windows(struct call *c, const struct promql_node *range,
-                         const struct tsdb_samples *s)
+enum { SAMPLES_BETWEEN_LOOKS = 1 << 20 }; /* some milliseconds */
+
+/* 1: there is a value. -1: the query is over; long windows are read again for each step. */
+static int work_windows(struct call *c, const struct promql_node *range,
+                        const struct tsdb_samples *s, struct err *e)
 {
-    size_t first = 0, behind = 0;
-    bool any = false;
+    size_t first = 0, behind = 0, unlooked = 0;
+    int any = 0;
     int64_t end, length = range->range_ms, step = eval_moves(range) ? c->ev->step_ms : 0, from;
 
     eval_window(c->ev, range, 0, &from, &end);
@@ -419,7 +422,14 @@ static bool work_windows(struct call *c, const struct promql_node *range,
         if (w.n == 0 || !c->window(&w, &c->v[k])) {
             c->v[k] = tsdb_stale();
         } else {
-            any = true;
+            any = 1;
+        }
+        unlooked += w.n;
+        if (unlooked > SAMPLES_BETWEEN_LOOKS) {
+            unlooked = 0;
+            if (eval_go_on(c->ev, e) < 0) {
+                return -1;
+            }
         }
     }
     return any;
@@ -431,9 +441,12 @@ static int tell_windows(void *ctx, struct labels labels, const struct tsdb_sampl
     struct call *c = ctx;
     size_t argument = c->node->n_children == 2 && c->node->function->args[0] == PROMQL_SCALAR;
 
+    int any;
+
     prepare_windows(c, s);
-    if (!work_windows(c, bare(c->node->children[argument]), s)) {
-        return 0;
+    any = work_windows(c, bare(c->node->children[argument]), s, e);
+    if (any <= 0) {
+        return any;
     }
     return c->keeps_name ? c->out.fn(c->out.ctx, labels, c->v, e) : tell_unnamed(c, labels, e);
 }
@@ -695,7 +708,7 @@ static int call_sort(struct call *c, bool down, struct err *e)
         return eval_vector(c->ev, c->node->children[0], c->out, e);
     }
     result = eval_table_fill(c->ev, c->node->children[0], &t, e);
-    if (result == 0) {
+    if (result == 0 && t.len > 0) {
         qsort(t.p, t.len, sizeof(struct eval_series), down ? by_last_value_down : by_last_value);
         result = eval_table_tell_all(&t, c->out, e);
     }

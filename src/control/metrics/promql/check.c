@@ -2,6 +2,8 @@
 #include "promql/lex.h"
 #include "promql/parse.h"
 
+#include <string.h>
+
 const char *promql_type_name(enum promql_type t)
 {
     static const char *const names[] = {"none", "scalar", "instant vector", "range vector",
@@ -74,6 +76,17 @@ static bool has_name(const struct promql_names *names, struct str name)
     return false;
 }
 
+/* Where the operator stands. */
+static size_t operator_at(const struct promql_lex *l, const struct promql_node *n)
+{
+    size_t at = n->children[0]->to;
+
+    while (at < l->text.len && strchr(" \t\r\n", l->text.p[at]) != NULL) {
+        at++;
+    }
+    return at;
+}
+
 static int check_binary(const struct promql_lex *l, const struct promql_node *n, struct err *e)
 {
     const struct promql_node *a = n->children[0], *b = n->children[1];
@@ -88,7 +101,8 @@ static int check_binary(const struct promql_lex *l, const struct promql_node *n,
         }
     }
     if (scalars && promql_op_compares(n->op) && !n->returns_bool) {
-        return promql_error(l, n->from, e, "comparisons between scalars must use BOOL modifier");
+        return promql_error(l, operator_at(l, n), e,
+                            "comparisons between scalars must use BOOL modifier");
     }
     if (promql_op_is_set(n->op) && !vectors) {
         return promql_error(l, n->from, e,
@@ -100,7 +114,7 @@ static int check_binary(const struct promql_lex *l, const struct promql_node *n,
     }
     for (size_t i = 0; n->on && i < n->include.len; i++) {
         if (has_name(&n->matching, n->include.p[i])) {
-            return promql_error(l, n->from, e,
+            return promql_error(l, operator_at(l, n), e,
                                 "label \"%.*s\" must not occur in ON and GROUP clause at once",
                                 STR_ARG(n->include.p[i]));
         }

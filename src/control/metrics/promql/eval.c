@@ -20,6 +20,21 @@ static int held_too_much(const struct eval *ev, struct err *e)
         ev->query->limits->samples);
 }
 
+int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
+{
+    size_t bytes = sizeof(struct eval_series) + s.len * sizeof(struct label), n;
+
+    for (size_t i = 0; i < s.len; i++) {
+        bytes += s.p[i].name.len + s.p[i].value.len;
+    }
+    n = bytes / sizeof(double);
+    if (n > ev->query->limits->samples - ev->query->samples) {
+        return held_too_much(ev, e);
+    }
+    ev->query->samples += n;
+    return 0;
+}
+
 double *eval_take(struct eval *ev, size_t n, struct err *e)
 {
     if (n > ev->query->limits->samples - ev->query->samples) {
@@ -208,7 +223,8 @@ int eval_table_tell(void *table, struct labels labels, const double *v, struct e
     if (index > 0) {
         r = merge(t, t->p[index - 1].v, v, e);
     } else {
-        double *copy = eval_take(t->ev, t->ev->steps, e);
+        double *copy =
+            eval_hold_labels(t->ev, labels, e) < 0 ? NULL : eval_take(t->ev, t->ev->steps, e);
 
         if (copy == NULL) {
             r = -1;

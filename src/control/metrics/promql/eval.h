@@ -45,6 +45,9 @@ int eval_sample_times(struct eval *ev, const struct promql_node *n, struct eval_
 /* Of type SCALAR: a value for each step, into v. */
 int eval_scalar(struct eval *ev, const struct promql_node *n, double *v, struct err *e) MUST_USE;
 
+/* Labels that stay in the arena until the query ends count as samples too, by their bytes: a
+ * million series of one sample are not small. */
+int eval_hold_labels(struct eval *ev, struct labels s, struct err *e) MUST_USE;
 /* Room for samples; counts against the limit. */
 double *eval_take(struct eval *ev, size_t n, struct err *e) MUST_USE;
 void eval_give(struct eval *ev, double *v, size_t n);

@@ -217,7 +217,12 @@ void promql_print(const struct promql_node *n, struct buf *out)
         (void)buf_add(out, STR(")"));
         break;
     case PROMQL_BINARY:
-        promql_print(n->children[0], out);
+        if (n->op == PROMQL_POW && n->children[0]->kind == PROMQL_NUMBER &&
+            isinf(n->children[0]->number)) {
+            (void)buf_add(out, STR("Inf")); /* a sign would be read as one of the whole power */
+        } else {
+            promql_print(n->children[0], out);
+        }
         (void)buf_printf(out, " %s", promql_op_name(n->op));
         print_matching(n, out);
         (void)buf_add(out, STR(" "));

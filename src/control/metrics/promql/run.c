@@ -108,6 +108,9 @@ static int keep_row(struct answering *a, struct labels labels, const int64_t *ts
 {
     struct eval_query *q = a->ev->query;
 
+    if (eval_hold_labels(a->ev, labels, e) < 0) {
+        return -1;
+    }
     if (n > q->limits->samples - q->samples) {
         return err_set(e, ERR_LIMIT,
                        "query processing would load too many samples into memory: more than %zu",
@@ -220,7 +223,7 @@ int promql_run(struct tsdb_view *view, const struct promql_node *query,
     }
     result = answer(&a, query, is_range, e);
     if (result == 0) {
-        if (is_range || query->type == PROMQL_MATRIX) {
+        if (a.rows.len > 0 && (is_range || query->type == PROMQL_MATRIX)) {
             qsort(a.rows.p, a.rows.len, sizeof(struct promql_row), by_labels);
         }
         out->n_rows = a.rows.len;

@@ -40,7 +40,7 @@ static void store_sample(struct stored *s, int64_t ts, double v)
     *vec_push(&s->v) = v;
 }
 
-static void store_done(struct tsdb_view *s)
+UNUSED static void store_done(struct tsdb_view *s)
 {
     for (size_t i = 0; i < s->series.len; i++) {
         vec_done(&s->series.p[i].ts);

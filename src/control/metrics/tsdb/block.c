@@ -111,12 +111,13 @@ static int get_meta(struct str in, struct block_meta *m)
 
     if (bytes_get_u32v(&in, &version) < 0 || version != 1 ||
         bytes_get_signed(&in, &m->min_ts) < 0 || bytes_get_signed(&in, &m->max_ts) < 0 ||
-        bytes_get_signed(&in, &m->floor) < 0 || column_get_varint(&in, &m->n_samples) < 0 ||
-        column_get_varint(&in, &m->n_runs) < 0 || bytes_get_u32v(&in, &m->n_series) < 0 ||
-        bytes_get_u32v(&in, &m->n_pairs) < 0 || bytes_get_u32v(&in, &m->n_pages) < 0 ||
-        column_get_varint(&in, &m->pairs_at) < 0 || column_get_varint(&in, &m->postings_at) < 0 ||
-        column_get_varint(&in, &m->series_at) < 0 || column_get_varint(&in, &m->table_at) < 0 ||
-        bytes_get_u32v(&in, &m->n_parents) < 0 || m->n_parents > BLOCK_PARENTS) {
+        bytes_get_signed(&in, &m->floor) < 0 || bytes_get_signed(&in, &m->window_ms) < 0 ||
+        column_get_varint(&in, &m->n_samples) < 0 || column_get_varint(&in, &m->n_runs) < 0 ||
+        bytes_get_u32v(&in, &m->n_series) < 0 || bytes_get_u32v(&in, &m->n_pairs) < 0 ||
+        bytes_get_u32v(&in, &m->n_pages) < 0 || column_get_varint(&in, &m->pairs_at) < 0 ||
+        column_get_varint(&in, &m->postings_at) < 0 || column_get_varint(&in, &m->series_at) < 0 ||
+        column_get_varint(&in, &m->table_at) < 0 || bytes_get_u32v(&in, &m->n_parents) < 0 ||
+        m->n_parents > BLOCK_PARENTS) {
         return -1;
     }
     for (uint32_t i = 0; i < m->n_parents; i++) {
@@ -264,6 +265,11 @@ static int find_pages(struct block_index *x)
     return 0;
 }
 
+int block_index_find(struct block_index *x)
+{
+    return find_pairs(x) < 0 || find_series(x) < 0 || find_pages(x) < 0 ? -1 : 0;
+}
+
 struct block_index *block_index_load(const struct block *b, struct err *e)
 {
     struct block_index *x = xnew(struct block_index);
@@ -280,7 +286,7 @@ struct block_index *block_index_load(const struct block *b, struct err *e)
         block_index_unref(x);
         return NULL;
     }
-    if (find_pairs(x) < 0 || find_series(x) < 0 || find_pages(x) < 0) {
+    if (block_index_find(x) < 0) {
         err_set(e, ERR_IO, "blocks/%08x: its index is damaged", b->number);
         block_index_unref(x);
         return NULL;
@@ -449,7 +455,7 @@ static bool is_deleted(const struct block *b, uint32_t series, int64_t ts)
     return false;
 }
 
-static void samples_reserve(struct tsdb_samples *s, size_t n)
+void samples_reserve(struct tsdb_samples *s, size_t n)
 {
     if (s->len + n > s->cap) {
         s->cap = s->len + n > 2 * s->cap ? s->len + n : 2 * s->cap;

@@ -16,7 +16,8 @@ enum { BLOCK_RUN = 960, BLOCK_PAGE_BYTES = 64 * 1024, BLOCK_PARENTS = 64 };
 
 struct block_meta {
     int64_t min_ts, max_ts;
-    int64_t floor; /* the head held nothing older when it was cut; INT64_MIN: it was not cut */
+    int64_t floor;     /* the head held nothing older when it was cut; INT64_MIN: it was not cut */
+    int64_t window_ms; /* of what was made of each; 0: it has every sample */
     uint64_t n_samples, n_runs;
     uint32_t n_series, n_pairs, n_pages;
     uint64_t pairs_at, postings_at, series_at, table_at; /* sections */
@@ -55,11 +56,14 @@ struct block {
     struct deleted *deleted;
     size_t n_deleted;
     bool unreadable; /* some of it, when it was to be merged */
+    bool reported;   /* that it is damaged */
 };
 
 struct block *block_open(int dir, uint32_t number, struct err *e) MUST_USE;
 void block_unref(struct block *b);
 struct block_index *block_index_load(const struct block *b, struct err *e) MUST_USE;
+/* Takes the bytes of the sections apart, which are in `x`; -1: they are damaged. */
+int block_index_find(struct block_index *x) MUST_USE;
 void block_index_unref(struct block_index *x);
 
 /* For choose_series(). Pairs are numbered from 1, series too. */
@@ -68,6 +72,8 @@ struct labels block_labels(const struct block_index *x, uint32_t series, struct 
 
 /* Whether it may have samples with from < ts <= to. */
 bool block_has(const struct block_index *x, uint32_t series, int64_t from_ms, int64_t to_ms);
+
+void samples_reserve(struct tsdb_samples *s, size_t n);
 
 /* The last page that was read, for the next series is in it, too. */
 struct block_cursor {
@@ -89,7 +95,7 @@ void block_writer_free(struct block_writer *w);
 /* Samples of a series, ascending; series in the order of their labels. */
 int block_writer_add(struct block_writer *w, struct labels l, const int64_t *ts, const double *v,
                      size_t n, struct err *e) MUST_USE;
-/* Durable. `meta`: floor and parents are taken from it. */
+/* Durable. `meta`: floor, window and parents are taken from it. */
 int block_writer_finish(struct block_writer *w, const struct block_meta *meta,
                         struct err *e) MUST_USE;
 uint32_t block_writer_number(const struct block_writer *w);

@@ -327,6 +327,7 @@ static int put_meta(struct block_writer *w, struct err *e)
     bytes_put_signed(m->min_ts, &b);
     bytes_put_signed(m->max_ts, &b);
     bytes_put_signed(m->floor, &b);
+    bytes_put_signed(m->window_ms, &b);
     column_put_varint(m->n_samples, &b);
     column_put_varint(m->n_runs, &b);
     column_put_varint(m->n_series, &b);
@@ -375,6 +376,7 @@ int block_writer_finish(struct block_writer *w, const struct block_meta *meta, s
     int rc;
 
     w->meta.floor = meta->floor;
+    w->meta.window_ms = meta->window_ms;
     w->meta.n_parents = meta->n_parents;
     memcpy(w->meta.parents, meta->parents, sizeof(meta->parents));
     rc = end_page(w, e) < 0 || put_pairs(w, renumbered, e) < 0 ||

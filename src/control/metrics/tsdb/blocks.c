@@ -174,6 +174,8 @@ struct source {
 struct merging {
     struct source src[BLOCK_PARENTS];
     size_t n;
+    int64_t window_ms; /* of what becomes of them */
+    bool thin;
 };
 
 static void step(struct source *s)
@@ -244,6 +246,9 @@ static int merge_into(struct merging *m, struct block_writer *w, struct err *e)
             }
         }
         samples_in_order(&all);
+        if (m->thin) {
+            samples_thin(&all, m->window_ms);
+        }
         rc = block_writer_add(w, l, all.ts_ms, all.v, all.len, e);
     }
     if (rc == 0 && damaged > 0) {
@@ -257,7 +262,7 @@ static int merge_into(struct merging *m, struct block_writer *w, struct err *e)
 static int merge(struct tsdb *db, struct merging *m, struct err *e)
 {
     SCOPED(block_writer_freep) struct block_writer *w = NULL;
-    struct block_meta meta = {.floor = INT64_MIN};
+    struct block_meta meta = {.floor = INT64_MIN, .window_ms = m->window_ms};
     uint32_t number = ++db->last_block;
     struct block *b;
 
@@ -308,7 +313,8 @@ static size_t pick_span(const struct tsdb *db, int64_t span, bool smallest, stru
         for (size_t k = i; k < db->blocks.len && n < BLOCK_PARENTS; k++) {
             struct block *b = db->blocks.p[k];
 
-            if (b->meta.min_ts >= start && b->meta.max_ts < start + span && !b->unreadable) {
+            if (b->meta.min_ts >= start && b->meta.max_ts < start + span && !b->unreadable &&
+                b->meta.window_ms == db->blocks.p[i]->meta.window_ms) {
                 out[n++] = b;
             }
         }
@@ -349,6 +355,7 @@ int blocks_compact(struct tsdb *db, bool *any, struct err *e)
     int rc = 0;
 
     *any = n > 0;
+    m->window_ms = n > 0 ? picked[0]->meta.window_ms : 0;
     for (size_t i = 0; i < n; i++) {
         m->n = i + 1;
         m->src[i].b = picked[i];
@@ -374,9 +381,32 @@ int blocks_compact(struct tsdb *db, bool *any, struct err *e)
 
 /* --- what is too old or too much --- */
 
-static uint32_t oldest_to_drop(struct tsdb *db)
+enum { TIERS = 3 };
+static const int64_t windows[TIERS] = {0, 300000, 3600000};
+
+static size_t tier_of(const struct block *b)
 {
-    int64_t newest = INT64_MIN, bytes = 0;
+    return b->meta.window_ms == 0 ? 0 : b->meta.window_ms <= windows[1] ? 1 : 2;
+}
+
+static int64_t kept_for(const struct tsdb *db, size_t tier)
+{
+    return tier == 0 ? db->o.retention_ms : tier == 1 ? db->o.tier_5m_ms : db->o.tier_1h_ms;
+}
+
+/* The tier that keeps it, when its own does not any more; TIERS: none. */
+static size_t next_tier(const struct tsdb *db, size_t tier, int64_t age_ms)
+{
+    do {
+        tier++;
+    } while (tier < TIERS && kept_for(db, tier) < age_ms);
+    return tier;
+}
+
+/* A block that has to go, or (*tier below TIERS) to become one of that tier. Referenced. */
+static struct block *pick_old(struct tsdb *db, size_t *tier)
+{
+    int64_t newest = INT64_MIN, bytes = 0, now = clock_wall_ms();
     struct block *oldest = NULL;
 
     WITH_LOCK(&db->head_lock);
@@ -388,24 +418,57 @@ static uint32_t oldest_to_drop(struct tsdb *db)
         oldest = oldest == NULL || b->meta.max_ts < oldest->meta.max_ts ? b : oldest;
     }
     newest = db->head.max_ts > newest ? db->head.max_ts : newest;
-    newest = newest < clock_wall_ms() ? newest : clock_wall_ms();
-    if (oldest == NULL) {
-        return 0;
+    newest = newest < now ? newest : now; /* a clock that is ahead deletes nothing */
+    *tier = TIERS;
+    if (oldest != NULL && db->o.retention_bytes > 0 && bytes > db->o.retention_bytes) {
+        oldest->refs++;
+        return oldest;
     }
-    if (db->o.retention_ms > 0 && oldest->meta.max_ts < newest - db->o.retention_ms) {
-        return oldest->number;
+    for (size_t i = 0; i < db->blocks.len; i++) {
+        struct block *b = db->blocks.p[i];
+        int64_t age = newest - b->meta.max_ts, kept = kept_for(db, tier_of(b));
+
+        if ((kept > 0 || tier_of(b) > 0) && age > kept) {
+            *tier = next_tier(db, tier_of(b), age);
+            b->refs++;
+            return b;
+        }
     }
-    return db->o.retention_bytes > 0 && bytes > db->o.retention_bytes ? oldest->number : 0;
+    return NULL;
 }
 
-void blocks_retain(struct tsdb *db)
+static int make_tier(struct tsdb *db, struct block *b, size_t tier, struct err *e)
 {
-    uint32_t number;
+    struct merging *m = xnew(struct merging);
+    int rc;
 
-    while ((number = oldest_to_drop(db)) != 0) {
-        log_info("metrics.retention", "block=%08x", number);
-        blocks_remove(db, number);
+    m->n = 1;
+    m->thin = true;
+    m->window_ms = windows[tier];
+    m->src[0].b = b;
+    b->refs++;
+    rc = begin_source(&m->src[0], b, e) < 0 || merge(db, m, e) < 0 ? -1 : 0;
+    merging_done(m);
+    free(m);
+    return rc;
+}
+
+int blocks_retain(struct tsdb *db, struct err *e)
+{
+    struct block *b;
+    size_t tier;
+    int rc = 0;
+
+    while (rc == 0 && (b = pick_old(db, &tier)) != NULL) {
+        if (tier < TIERS) {
+            rc = make_tier(db, b, tier, e);
+        } else {
+            log_info("metrics.retention", "block=%08x", b->number);
+            blocks_remove(db, b->number);
+        }
+        block_unref(b);
     }
+    return rc;
 }
 
 void blocks_unload_idle(struct tsdb *db)

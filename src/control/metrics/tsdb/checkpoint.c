@@ -95,6 +95,7 @@ static void put_series(const struct series *s, struct buf *out)
 /* Some series, and before them the pairs that they may have. head_lock held. */
 static bool put_some(struct writing *w)
 {
+    uint32_t next = 0;
     size_t begun;
 
     if (w->pairs < w->db->head.index->n_pairs) {
@@ -102,16 +103,17 @@ static bool put_some(struct writing *w)
         return true;
     }
     begun = wal_begin(&w->out, CK_SERIES);
-    for (uint32_t n = 0; w->ids < w->db->head.last_id && n < SERIES_AT_ONCE; n++) {
-        const struct series *s = head_series(w->db, ++w->ids);
+    for (uint32_t n = 0; n < SERIES_AT_ONCE && (next = head_next_id(w->db, w->ids)) != 0; n++) {
+        const struct series *s = head_series(w->db, next);
 
-        if (s != NULL && s->logged) {
+        w->ids = next;
+        if (s->logged) {
             put_series(s, &w->out);
             w->n_series++;
         }
     }
     wal_end(&w->out, begun);
-    return w->ids < w->db->head.last_id;
+    return next != 0;
 }
 
 static void put_head(struct writing *w, uint32_t first_segment)

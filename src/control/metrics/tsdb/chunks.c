@@ -43,9 +43,24 @@ static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const
     bytes_put_u32(crc32c(body), out->p + start + 4);
 }
 
+int chunk_parse_body(struct str body, struct chunk *c, struct err *e)
+{
+    uint64_t first, span, n;
+
+    if (bytes_get_u32v(&body, &c->series) < 0 || column_get_varint(&body, &c->before) < 0 ||
+        column_get_varint(&body, &first) < 0 || column_get_varint(&body, &span) < 0 ||
+        column_get_varint(&body, &n) < 0 || n == 0 || n > CHUNK_SAMPLES) {
+        return err_set(e, ERR_IO, "a run of samples has no valid head");
+    }
+    c->min_ts = bytes_unzigzag(first);
+    c->max_ts = (int64_t)((uint64_t)c->min_ts + span);
+    c->n = n;
+    c->times_values = body;
+    return 0;
+}
+
 int chunk_parse(struct str bytes, struct chunk *c, struct err *e)
 {
-    uint64_t series, first, span, n;
     struct str body = str_from(bytes, CHUNK_HEAD);
 
     if (bytes.len < CHUNK_HEAD || bytes_get_u32(bytes.p) > body.len) {
@@ -55,17 +70,7 @@ int chunk_parse(struct str bytes, struct chunk *c, struct err *e)
     if (crc32c(body) != bytes_get_u32(bytes.p + 4)) {
         return err_set(e, ERR_IO, "a run of samples is damaged: its checksum does not fit");
     }
-    if (column_get_varint(&body, &series) < 0 || column_get_varint(&body, &c->before) < 0 ||
-        column_get_varint(&body, &first) < 0 || column_get_varint(&body, &span) < 0 ||
-        column_get_varint(&body, &n) < 0 || n == 0 || n > CHUNK_SAMPLES || series > UINT32_MAX) {
-        return err_set(e, ERR_IO, "a run of samples has no valid head");
-    }
-    c->series = (uint32_t)series;
-    c->min_ts = bytes_unzigzag(first);
-    c->max_ts = (int64_t)((uint64_t)c->min_ts + span);
-    c->n = n;
-    c->times_values = body;
-    return 0;
+    return chunk_parse_body(body, c, e);
 }
 
 int chunk_decode(const struct chunk *c, int64_t *ts, double *v, struct err *e)

@@ -61,5 +61,6 @@ struct str chunk_files_in_memory(const struct chunk_files *c, uint64_t position)
 int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, struct str *bytes,
                     struct err *e) MUST_USE;
 int chunk_parse(struct str bytes, struct chunk *c, struct err *e) MUST_USE;
+int chunk_parse_body(struct str body, struct chunk *c, struct err *e) MUST_USE; /* behind the crc */
 int chunk_decode(const struct chunk *c, int64_t *ts, double *v, struct err *e) MUST_USE;
 uint32_t chunk_file_of(uint64_t position);

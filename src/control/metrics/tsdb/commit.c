@@ -377,6 +377,12 @@ static void revive_all(struct tsdb *db, struct tsdb_appender *a)
 
 static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
 {
+    if (db->no_room) {
+        return err_set(
+            e, ERR_NO_SPACE,
+            "the disk of the metrics is full: No space left on device; make room, and it "
+            "goes on by itself");
+    }
     revive_all(db, a);
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */

@@ -63,10 +63,10 @@ static void collect(struct cutting *c)
     lock_take(&c->db->head_lock);
     h->floor = c->end > h->floor ? c->end : h->floor;
     c->series = xnew_array(struct series *, h->n_series + 1);
-    for (uint32_t id = 1; id <= h->last_id; id++) {
+    for (uint32_t id = 0; (id = head_next_id(c->db, id)) != 0;) {
         struct series *s = head_series(c->db, id);
 
-        if (s != NULL && s->first_ts < c->end) {
+        if (s->first_ts < c->end) {
             c->series[c->n_series++] = s;
         }
     }
@@ -235,6 +235,7 @@ static void forget_series(struct cutting *c)
     for (uint32_t i = 1; gone > 0 && i <= h->index->n_pairs; i++) {
         pair_sweep(index_at(h->index, i), is_gone, db);
     }
+    head_free_pages(db);
     db->forgotten += gone > 0;
 }
 
@@ -242,10 +243,10 @@ static void narrow_head(struct tsdb *db)
 {
     int64_t least = INT64_MAX;
 
-    for (uint32_t id = 1; id <= db->head.last_id; id++) {
+    for (uint32_t id = 0; (id = head_next_id(db, id)) != 0;) {
         const struct series *s = head_series(db, id);
 
-        least = s != NULL && s->first_ts < least ? s->first_ts : least;
+        least = s->first_ts < least ? s->first_ts : least;
     }
     db->head.min_ts = least;
     if (least == INT64_MAX) {

@@ -8,12 +8,51 @@ struct series *head_series(struct tsdb *db, uint32_t id)
 {
     struct series_dir *d = atomic_load_explicit(&db->head.dir, memory_order_acquire);
 
-    if (id == 0 || d == NULL || id / SERIES_PER_PAGE >= d->n ||
-        d->pages[id / SERIES_PER_PAGE] == NULL) {
+    struct series_page *page;
+
+    if (id == 0 || d == NULL || id / SERIES_PER_PAGE >= d->n) {
         return NULL;
     }
-    return atomic_load_explicit(&d->pages[id / SERIES_PER_PAGE]->at[id % SERIES_PER_PAGE],
-                                memory_order_acquire);
+    page = atomic_load_explicit(&d->pages[id / SERIES_PER_PAGE], memory_order_acquire);
+    return page == NULL
+               ? NULL
+               : atomic_load_explicit(&page->at[id % SERIES_PER_PAGE], memory_order_acquire);
+}
+
+uint32_t head_next_id(struct tsdb *db, uint32_t after)
+{
+    struct series_dir *d = db->head.dir;
+
+    for (uint64_t id = after + 1ULL; id <= db->head.last_id;) {
+        const struct series_page *page = d->pages[id / SERIES_PER_PAGE];
+
+        if (page == NULL) {
+            id = (id / SERIES_PER_PAGE + 1) * SERIES_PER_PAGE;
+        } else if (page->at[id % SERIES_PER_PAGE] != NULL) {
+            return (uint32_t)id;
+        } else {
+            id++;
+        }
+    }
+    return 0;
+}
+
+/* Pages without series; the last one is still filled. */
+void head_free_pages(struct tsdb *db)
+{
+    struct series_dir *d = db->head.dir;
+
+    for (uint32_t p = 0; d != NULL && p + 1 < d->n; p++) {
+        bool any = false;
+
+        for (uint32_t i = 0; d->pages[p] != NULL && i < SERIES_PER_PAGE && !any; i++) {
+            any = d->pages[p]->at[i] != NULL;
+        }
+        if (d->pages[p] != NULL && !any) {
+            retire(db, d->pages[p], NULL);
+            atomic_store(&d->pages[p], NULL);
+        }
+    }
 }
 
 /* Readers may hold the old directory: it is retired, and pages are shared. */
@@ -28,7 +67,9 @@ static struct series_page *page_of(struct tsdb *db, uint32_t id)
     n = page >= n ? page + 1 : n;
     bigger = xcalloc(1, sizeof(*bigger) + n * sizeof(bigger->pages[0]));
     if (d != NULL) {
-        memcpy(bigger->pages, d->pages, d->n * sizeof(bigger->pages[0]));
+        for (uint32_t i = 0; i < d->n; i++) {
+            bigger->pages[i] = d->pages[i];
+        }
     }
     bigger->n = n;
     bigger->pages[page] = xnew(struct series_page);
@@ -256,6 +297,44 @@ bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
     atomic_store_explicit(&s->last_ts, ts, memory_order_relaxed);
     note_times(db, s, ts);
     return true;
+}
+
+/* --- texts that no series has any more --- */
+
+static void index_again(struct tsdb *db)
+{
+    struct index *old = db->head.index, *x = index_new();
+
+    for (uint32_t id = 0; (id = head_next_id(db, id)) != 0;) {
+        struct series *s = head_series(db, id);
+
+        for (size_t i = 0; i < s->n_pairs; i++) {
+            const struct pair *p = index_at(old, s->pairs[i]);
+
+            s->pairs[i] = index_intern(x, p->name, p->value);
+            pair_add(index_at(x, s->pairs[i]), id);
+        }
+    }
+    db->head.index = x;
+    index_unref(old);
+}
+
+void head_drop_texts(struct tsdb *db)
+{
+    const struct index *x = db->head.index;
+    uint32_t dead = 0;
+
+    WITH_LOCK(&db->head_lock);
+    if (db->indexed_at == db->forgotten || !list_empty(&db->users)) {
+        return; /* somebody may look at pairs by their number */
+    }
+    db->indexed_at = db->forgotten;
+    for (uint32_t i = 1; i <= x->n_pairs; i++) {
+        dead += index_at(x, i)->len == 0;
+    }
+    if (dead > x->n_pairs / 2) {
+        index_again(db);
+    }
 }
 
 /* --- all of it --- */

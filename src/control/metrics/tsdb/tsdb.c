@@ -16,6 +16,8 @@
 
 #define SEGMENT_MAX (4 * GIB)
 
+enum { DAMAGED_LISTED = 1000 };
+
 double tsdb_stale(void)
 {
     uint64_t bits = TSDB_STALE_BITS;
@@ -209,6 +211,15 @@ static void sync_soon(struct tsdb *db)
 /* So that a start has few samples to read: how many may be logged between two checkpoints. */
 enum { LOGGED_MAX = 2000000 };
 
+/* What fails (the disk is full) is not tried again at once: it is much work. */
+enum { RETRY_MS = 15000 };
+
+static void complain(struct tsdb *db, const char *what, const struct err *e)
+{
+    log_error("metrics.store", "failed=%s error=%s", what, e->msg);
+    db->retry_mono_ms = clock_mono_ms() + RETRY_MS;
+}
+
 static void checkpoint_when_due(struct tsdb *db)
 {
     uint64_t logged;
@@ -217,14 +228,9 @@ static void checkpoint_when_due(struct tsdb *db)
     lead_begin(db);
     logged = db->wal.samples;
     lead_end(db);
-    if (logged < LOGGED_MAX) {
-        return;
+    if (logged >= LOGGED_MAX && checkpoint_write(db, &e) < 0) {
+        complain(db, "checkpoint", &e);
     }
-    work_begin(db);
-    if (checkpoint_write(db, &e) < 0) {
-        log_error("metrics.checkpoint", "error=%s", e.msg);
-    }
-    work_end(db);
 }
 
 /* Blocks are cut, merged and dropped as long as there is something to do. */
@@ -233,19 +239,44 @@ static void tidy(struct tsdb *db)
     bool any = true;
     struct err e;
 
-    work_begin(db);
+    checkpoint_when_due(db);
     if (head_cut_when_due(db, &any, &e) < 0) {
-        log_error("metrics.cut", "error=%s", e.msg);
+        complain(db, "cut", &e);
     }
     any = true;
     while (any) {
         if (blocks_compact(db, &any, &e) < 0) {
-            log_error("metrics.merge", "error=%s", e.msg);
+            complain(db, "merge", &e);
             any = false;
         }
     }
-    blocks_retain(db);
+}
+
+/* The last of the disk is for others: the database of the server lies there, too. */
+static void look_at_room(struct tsdb *db)
+{
+    struct fs_room room;
+    struct err e;
+
+    if (fs_room(db->dir, LIMIT_DISK_RESERVE_BYTES / 4, &room, &e) == 0) {
+        db->no_room = room.bytes == 0 || room.files == 0;
+    }
+}
+
+static void work(struct tsdb *db)
+{
+    struct err e;
+
+    work_begin(db);
+    look_at_room(db);
+    if (clock_mono_ms() >= db->retry_mono_ms) {
+        if (blocks_retain(db, &e) < 0) { /* first: it makes room */
+            complain(db, "retention", &e);
+        }
+        tidy(db);
+    }
     blocks_unload_idle(db);
+    head_drop_texts(db);
     work_end(db);
 }
 
@@ -268,8 +299,7 @@ static void *keep(void *ctx)
             return NULL;
         }
         sync_soon(db);
-        checkpoint_when_due(db);
-        tidy(db);
+        work(db);
     }
 }
 
@@ -368,9 +398,41 @@ void tsdb_close(struct tsdb *db)
     stop_keeper(db);
     sync_soon(db);
     if (checkpoint_write(db, &e) < 0) {
-        log_error("metrics.checkpoint", "error=%s", e.msg);
+        complain(db, "checkpoint", &e);
     }
     free_all(db);
+}
+
+int tsdb_damaged_files(struct tsdb *db, struct arena *a, struct str **out, size_t *len,
+                       struct err *e)
+{
+    int fd = openat(db->dir, "damaged", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    VEC(struct str) names = {0};
+    struct dirent *ent;
+
+    *out = NULL;
+    *len = 0;
+    if (d == NULL) {
+        int why = errno;
+
+        closep(&fd);
+        errno = why;
+        return why == ENOENT ? 0 : err_sys(e, "open damaged");
+    }
+    while ((ent = readdir(d)) != NULL && names.len < DAMAGED_LISTED) {
+        if (ent->d_name[0] != '.') {
+            *vec_push(&names) = arena_str(a, str_of(ent->d_name));
+        }
+    }
+    (void)closedir(d);
+    *len = names.len;
+    *out = arena_new_array(a, struct str, names.len + 1);
+    if (names.len > 0) {
+        memcpy(*out, names.p, names.len * sizeof(names.p[0]));
+    }
+    vec_done(&names);
+    return 0;
 }
 
 void tsdb_status(struct tsdb *db, struct tsdb_status *out)

@@ -19,6 +19,10 @@ struct tsdb_options {
     int64_t block_ms;                      /* 2 h; tests take less */
     int64_t out_of_order_ms; /* how much older than the newest of its series a sample may be */
     size_t max_series;
+    /* Past retention_ms, what is left of a window of 5 minutes (of an hour) is kept as long as
+     * this: the last, least and greatest sample of each series, and where a counter began anew. 0:
+     * not. */
+    int64_t tier_5m_ms, tier_1h_ms;
 };
 
 /* Opens what is in `dir`, creating it. Caller owns it. Reads the checkpoint and the log's tail. */
@@ -76,6 +80,15 @@ int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_
  * was called. tsdb_open() opens it. Blocks are linked, not copied. */
 int tsdb_snapshot(struct tsdb *db, const char *dir, struct err *e) MUST_USE;
 
+/* Takes over a block of Prometheus, or all blocks in its data directory, whose server does not run
+ * (what is in its log only, is not taken: stop it after a snapshot). Native histograms are counted
+ * and left out. What was imported stays when a later block fails. */
+struct tsdb_imported {
+    uint64_t blocks, series, samples, histograms;
+};
+int tsdb_import(struct tsdb *db, const char *path, struct tsdb_imported *out,
+                struct err *e) MUST_USE;
+
 /* --- how it is --- */
 
 struct tsdb_status {
@@ -93,6 +106,10 @@ struct tsdb_status {
 };
 void tsdb_status(struct tsdb *db, struct tsdb_status *out);
 
+/* Names of the copies in damaged/, at most 1000; in the arena. */
+int tsdb_damaged_files(struct tsdb *db, struct arena *a, struct str **out, size_t *len,
+                       struct err *e) MUST_USE;
+
 /* Of the head, the `limit` largest of each kind, largest first; views into the arena. */
 struct tsdb_count {
     struct str name, value; /* value: of a pair */
@@ -109,6 +126,9 @@ void tsdb_tops(struct tsdb *db, size_t limit, struct arena *a, struct tsdb_tops 
 
 struct tsdb_view; /* what there was at one moment; keeps the files it reads */
 
+/* The longest window of which the view has no more than that, 0 when it has every sample: look back
+ * at least as far. */
+int64_t tsdb_view_window_ms(const struct tsdb_view *v);
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
 void tsdb_view_close(struct tsdb_view *v);
 DEFINE_SCOPED(struct tsdb_view, tsdb_view_close)

@@ -54,7 +54,7 @@ struct series_page {
 /* The pages by number; replaced as a whole when it grows, so that it is read without a lock. */
 struct series_dir {
     uint32_t n;
-    struct series_page *pages[];
+    _Atomic(struct series_page *) pages[];
 };
 
 struct head {
@@ -114,6 +114,9 @@ struct tsdb {
     uint32_t last_block;        /* whoever is `working` */
     bool working;               /* guarded by log: one at a time changes what is on disk */
     _Atomic uint32_t forgotten; /* how often series were taken out of the head */
+    uint32_t indexed_at;        /* what it was when texts were dropped; guarded by head_lock */
+    int64_t retry_mono_ms;      /* keeper only: something failed, and is not tried before */
+    _Atomic bool no_room;       /* the disk has only its reserve left */
     struct tsdb_status status;  /* counters: guarded by head_lock */
     pthread_t keeper;
     bool has_keeper;
@@ -142,6 +145,10 @@ void head_init(struct head *h);
 void head_done(struct tsdb *db);
 /* No lock. NULL: no such series (any more). */
 struct series *head_series(struct tsdb *db, uint32_t id);
+uint32_t head_next_id(struct tsdb *db, uint32_t after); /* of a series; 0: there is none */
+void head_free_pages(struct tsdb *db);
+/* Whoever is `working`, without the lock: makes the index anew when most of it is of the past. */
+void head_drop_texts(struct tsdb *db);
 struct series *head_find(struct tsdb *db, struct labels l, uint64_t hash);
 struct series *head_add(struct tsdb *db, uint32_t id, struct labels l, uint64_t hash);
 void head_put_series(struct tsdb *db, struct series *s); /* a made one, into table and index */
@@ -196,7 +203,8 @@ void blocks_add(struct tsdb *db, struct block *b);
 /* Takes one out, with its file. */
 void blocks_remove(struct tsdb *db, uint32_t number);
 int blocks_compact(struct tsdb *db, bool *any, struct err *e) MUST_USE;
-void blocks_retain(struct tsdb *db);
+/* What is too old or too much goes, or becomes a block of wider windows. */
+int blocks_retain(struct tsdb *db, struct err *e) MUST_USE;
 void blocks_unload_idle(struct tsdb *db);
 
 /* --- cut.c --- */
@@ -210,3 +218,6 @@ void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
 int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
 /* Reads 0000002a.del beside the block, if there is one. */
 int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;
+
+/* --- thin.c --- */
+void samples_thin(struct tsdb_samples *s, int64_t window_ms);

@@ -457,6 +457,186 @@ static void a_snapshot_is_a_store(void **state UNUSED)
     tsdb_close(db);
 }
 
+static void what_is_gone_takes_no_memory(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct arena a = {0};
+    struct tsdb_tops tops;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 500, 1000, 2);
+    cut(db, 1100);
+    fill(db, 3, 1100, 2);
+    work_begin(db);
+    head_drop_texts(db);
+    assert_int_equal(db->head.index->n_pairs, 4);
+    work_end(db);
+    assert_int_equal(count_all(db), 1006);
+    tsdb_tops(db, 2, &a, &tops);
+    assert_int_equal(tops.label_pairs, 4);
+    assert_int_equal(tops.n_pairs, 2);
+    assert_true(str_eq_c(tops.series_by_name[0].name, "m") && tops.series_by_name[0].n == 3);
+    assert_true(str_eq_c(tops.values_by_label[0].name, "i") && tops.values_by_label[0].n == 3);
+    arena_done(&a);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 1006);
+    tsdb_close(db);
+}
+
+static void old_blocks_go(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    options.retention_ms = 250000;
+    db = open_db();
+    fill(db, 3, 1000, 600);
+    cut(db, 1600);
+    assert_int_equal(db->blocks.len, 6);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(db->blocks.len, 3);
+    assert_int_equal(count_all(db), 900);
+    db->o.retention_bytes = (int64_t)(db->blocks.p[1]->bytes + db->blocks.p[2]->bytes);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 600);
+    tsdb_close(db);
+}
+
+static void old_samples_become_fewer(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_view *v;
+    size_t n;
+
+    options.block_ms = 3600000;
+    options.retention_ms = 3600000;
+    options.tier_5m_ms = 3600000 * 3;
+    options.tier_1h_ms = 3600000 * 9;
+    db = open_db();
+    fill(db, 2, 0, 7200); /* 0 to 2 h, each second */
+    cut(db, 7200);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 14400); /* the first ends not more than an hour ago */
+    fill(db, 2, 7200, 3600);
+    cut(db, 10800);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (7200 + 12 * 2)); /* it rises: first and last of each */
+    v = tsdb_view_open(db, INT64_MIN, 3000000);
+    assert_int_equal(tsdb_view_window_ms(v), 300000);
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, 3600000, 7200000);
+    assert_int_equal(tsdb_view_window_ms(v), 0);
+    assert_int_equal(count_samples(v, "i", LABEL_LIKE, ".+", &n), 14400);
+    tsdb_view_close(v);
+    fill(db, 2, 3600 * 5, 60);
+    work_begin(db);
+    assert_int_equal(blocks_retain(db, &e), 0);
+    work_end(db);
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 2 * (2 + 2 + 12 * 2 + 60));
+    tsdb_close(db);
+}
+
+static void thin_samples_keep_peaks_and_resets(void **state UNUSED)
+{
+    int64_t ts[200];
+    double v[200];
+    struct tsdb_samples s = {ts, v, 200, 200};
+
+    for (int i = 0; i < 200; i++) { /* a counter that begins anew at 150 */
+        ts[i] = i * 1000;
+        v[i] = i < 150 ? i : i - 150;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 4);
+    assert_true(v[0] == 0 && v[1] == 149 && v[2] == 0 && v[3] == 49);
+    s.len = 200;
+    for (int i = 0; i < 200; i++) { /* a gauge with a peak */
+        ts[i] = i * 1000;
+        v[i] = i == 77 ? 99 : i % 5;
+    }
+    samples_thin(&s, 3600000);
+    assert_int_equal(s.len, 3);
+    assert_true(v[0] == 0 && v[1] == 99 && ts[2] == 199000);
+}
+
+/* One of Prometheus, as promtool makes them; without promtool nothing is tested. */
+static bool make_prometheus_block(const char *text)
+{
+    char command[512], path[128];
+    const char *tool = access("/tmp/prom/x/usr/bin/promtool", X_OK) == 0
+                           ? "/tmp/prom/x/usr/bin/promtool"
+                           : "/usr/bin/promtool";
+    pid_t child;
+    int status;
+
+    if (access(tool, X_OK) < 0) {
+        return false;
+    }
+    (void)snprintf(path, sizeof(path), "%s/text", dir);
+    assert_int_equal(fs_write_atomic(AT_FDCWD, path, str_of(text), 0600, &e), 0);
+    (void)snprintf(command, sizeof(command), "%s/prometheus", dir);
+    child = fork();
+    if (child == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL) {
+            _exit(1);
+        }
+        (void)execl(tool, "promtool", "tsdb", "create-blocks-from", "openmetrics", path, command,
+                    (char *)NULL);
+        _exit(1);
+    }
+    assert_true(waitpid(child, &status, 0) == child && status == 0);
+    return true;
+}
+
+static void blocks_of_prometheus_are_taken_over(void **state UNUSED)
+{
+    struct buf text = BUF_MAX(1 << 20);
+    struct tsdb *db;
+    struct tsdb_imported told;
+    char path[128];
+
+    for (int i = 0; i < 5; i++) {
+        for (int k = 0; k < 400; k++) {
+            int64_t at = 1700000000 + k * 15 + (k % 3 == 0);
+
+            (void)buf_printf(&text, "m{i=\"%d\"} %jd %jd\n", i, (intmax_t)at * 10 + i,
+                             (intmax_t)at);
+        }
+    }
+    (void)buf_add_c(&text, "# EOF\n");
+    if (make_prometheus_block(text.p)) {
+        (void)snprintf(path, sizeof(path), "%s/prometheus", dir);
+        options.block_ms = 7200000;
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        if (tsdb_import(db, path, &told, &e) < 0) {
+            print_error("%s\n", e.msg);
+            fail();
+        }
+        assert_int_equal(told.samples, 2000);
+        assert_int_equal(count_all(db), 2000);
+        assert_int_equal(tsdb_import(db, "/etc", &told, &e), -1);
+        tsdb_close(db);
+    }
+    buf_done(&text);
+}
+
 struct writer {
     struct tsdb *db;
     int first;
@@ -518,6 +698,11 @@ int main(void)
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(a_snapshot_is_a_store),
+        WITH_DIR(what_is_gone_takes_no_memory),
+        WITH_DIR(old_blocks_go),
+        WITH_DIR(old_samples_become_fewer),
+        WITH_DIR(thin_samples_keep_peaks_and_resets),
+        WITH_DIR(blocks_of_prometheus_are_taken_over),
         WITH_DIR(threads_write_and_read_at_once),
     };
 

@@ -2,6 +2,7 @@
 #include "tsdb/tsdb_priv.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -15,6 +16,11 @@ struct found_series {
     struct series *head;  /* NULL: only in blocks */
     uint32_t appended;    /* what of it the view sees */
     uint32_t first, last; /* block_ref; 0: none */
+};
+
+/* A run in the scratch space. */
+struct part {
+    size_t start, len;
 };
 
 struct view_block {
@@ -36,6 +42,7 @@ struct tsdb_view {
     VEC(struct block_ref) refs;
     VEC(struct deleted_range) deleted; /* of the series that is read */
     struct tsdb_samples scratch;
+    VEC(struct part) parts; /* of it */
 };
 
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms)
@@ -65,6 +72,18 @@ struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms
     return v;
 }
 
+int64_t tsdb_view_window_ms(const struct tsdb_view *v)
+{
+    int64_t widest = 0;
+
+    for (size_t i = 0; i < v->blocks.len; i++) {
+        int64_t w = v->blocks.p[i].b->meta.window_ms;
+
+        widest = w > widest ? w : widest;
+    }
+    return widest;
+}
+
 void tsdb_view_close(struct tsdb_view *v)
 {
     if (v == NULL) {
@@ -88,6 +107,7 @@ void tsdb_view_close(struct tsdb_view *v)
     vec_done(&v->deleted);
     index_unref(v->index);
     tsdb_samples_done(&v->scratch);
+    vec_done(&v->parts);
     free(v);
 }
 
@@ -96,15 +116,6 @@ void tsdb_samples_done(struct tsdb_samples *s)
     free(s->ts_ms);
     free(s->v);
     *s = (struct tsdb_samples){0};
-}
-
-static void reserve(struct tsdb_samples *s, size_t n)
-{
-    if (s->len + n > s->cap) {
-        s->cap = s->len + n > 2 * s->cap ? s->len + n : 2 * s->cap;
-        s->ts_ms = xrealloc(s->ts_ms, s->cap * sizeof(*s->ts_ms));
-        s->v = xrealloc(s->v, s->cap * sizeof(*s->v));
-    }
 }
 
 /* --- the index of the head as choose_series() wants it --- */
@@ -149,10 +160,8 @@ static void head_all(void *ctx, struct ids *out)
     struct tsdb_view *v = ctx;
 
     WITH_LOCK(&v->db->head_lock);
-    for (uint32_t id = 1; id <= v->db->head.last_id; id++) {
-        if (head_series(v->db, id) != NULL) {
-            ids_add(out, &id, 1);
-        }
+    for (uint32_t id = 0; (id = head_next_id(v->db, id)) != 0;) {
+        ids_add(out, &id, 1);
     }
 }
 
@@ -268,6 +277,21 @@ static void note_damage(struct tsdb *db, uint64_t places)
     db->status.damaged += places;
 }
 
+/* Of a block it is said once. */
+static void note_damaged_block(struct tsdb *db, struct block *b, const char *why)
+{
+    bool first;
+
+    lock_take(&db->head_lock);
+    first = !b->reported;
+    b->reported = true;
+    db->status.damaged += first;
+    lock_drop(&db->head_lock);
+    if (first) {
+        log_error("metrics.block", "block=%08x error=%s", b->number, why);
+    }
+}
+
 static struct block_index *known_index(struct tsdb *db, struct block *b)
 {
     WITH_LOCK(&db->head_lock);
@@ -293,7 +317,7 @@ static struct block_index *index_of(struct tsdb_view *v, struct view_block *vb)
     vb->index = block_index_load(vb->b, &e);
     if (vb->index == NULL) {
         vb->failed = true;
-        note_damage(v->db, 1);
+        note_damaged_block(v->db, vb->b, e.msg);
         return NULL;
     }
     WITH_LOCK(&v->db->head_lock);
@@ -377,11 +401,6 @@ int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, st
 
 /* --- samples --- */
 
-/* A run in the scratch space. */
-struct part {
-    size_t start, len;
-};
-
 static struct chunk_file *file_of(struct tsdb_view *v, uint32_t number)
 {
     struct chunk_file *f = NULL;
@@ -429,20 +448,20 @@ static int read_chunk(struct tsdb_view *v, uint64_t at, char *room, struct chunk
 
 /* The chunks of a chain that reach behind `from_ms`, newest first, into the scratch space. */
 static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t at, int64_t from_ms,
-                         uint32_t hidden, struct part *parts, size_t *n_parts, size_t max_parts)
+                         uint32_t hidden)
 {
     char room[CHUNK_MAX_BYTES];
     struct tsdb_samples *out = &v->scratch;
     struct chunk c;
     struct err e;
 
-    while (at != 0 && *n_parts < max_parts) {
+    while (at != 0) {
         int rc = read_chunk(v, at, room, &c, &e);
 
         if (rc == 0) {
             return;
         }
-        reserve(out, CHUNK_SAMPLES);
+        samples_reserve(out, CHUNK_SAMPLES);
         if (rc < 0 || c.series != s->id || c.before >= at ||
             chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0) {
             note_damage(v->db, 1);
@@ -456,13 +475,11 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
             hidden -= (uint32_t)c.n;
             continue;
         }
-        parts[(*n_parts)++] = (struct part){out->len, c.n - hidden};
+        *vec_push(&v->parts) = (struct part){out->len, c.n - hidden};
         out->len += c.n;
         hidden = 0;
     }
 }
-
-enum { PARTS_MAX = 16384 }; /* of 64 samples: 12 days of seconds */
 
 static bool is_deleted(const struct tsdb_view *v, int64_t ts)
 {
@@ -479,7 +496,7 @@ static void emit(const struct tsdb_view *v, struct part p, int64_t from_ms, int6
 {
     const struct tsdb_samples *from = &v->scratch;
 
-    reserve(out, p.len);
+    samples_reserve(out, p.len);
     for (size_t i = p.start; i < p.start + p.len; i++) {
         if (from->ts_ms[i] > from_ms && from->ts_ms[i] <= to_ms && !is_deleted(v, from->ts_ms[i])) {
             out->ts_ms[out->len] = from->ts_ms[i];
@@ -502,7 +519,7 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
     struct tsdb_samples *to = &v->scratch;
 
     to->len = 0;
-    reserve(to, RUN_MAX + LATE_MAX);
+    samples_reserve(to, RUN_MAX + LATE_MAX);
     WITH_LOCK(&v->db->head_lock);
     m->open = (struct part){0, run_copy(s, to->ts_ms, to->v)};
     m->late = (struct part){m->open.len, s->late == NULL ? 0 : s->late->len};
@@ -534,8 +551,7 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
 static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int64_t from_ms,
                           int64_t to_ms, struct tsdb_samples *out)
 {
-    struct part *parts = xnew_array(struct part, PARTS_MAX);
-    size_t in_order = 0, all;
+    size_t in_order;
     int64_t in_order_from = from_ms;
     struct in_memory m;
 
@@ -543,18 +559,18 @@ static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int
         in_order_from = v->cut_end - 1;
     }
     copy_memory(v, f, &m);
-    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden, parts, &in_order, PARTS_MAX);
-    all = in_order;
-    gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0, parts, &all, PARTS_MAX);
+    v->parts.len = 0;
+    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden);
+    in_order = v->parts.len;
+    gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0);
     for (size_t i = in_order; i > 0; i--) {
-        emit(v, parts[i - 1], in_order_from, to_ms, out);
+        emit(v, v->parts.p[i - 1], in_order_from, to_ms, out);
     }
     emit(v, m.open, in_order_from, to_ms, out);
-    for (size_t i = all; i > in_order; i--) {
-        emit(v, parts[i - 1], from_ms, to_ms, out);
+    for (size_t i = v->parts.len; i > in_order; i--) {
+        emit(v, v->parts.p[i - 1], from_ms, to_ms, out);
     }
     emit(v, m.late, from_ms, to_ms, out);
-    free(parts);
     return m.late_appended;
 }
 
@@ -614,7 +630,7 @@ int tsdb_read(struct tsdb_view *v, const struct tsdb_found *series, int64_t from
             block_read(vb->b, vb->index, ref->series, from_ms, to_ms, &vb->at, out, &damaged);
         }
         if (damaged > 0) {
-            note_damage(v->db, damaged);
+            note_damaged_block(v->db, vb->b, "runs of samples cannot be read");
         }
     }
     if (f->head != NULL) {

@@ -1349,4 +1349,49 @@ export const server: Record<string, string> = {
   'the server stops: try again in a moment': '服务器正在停止：请稍后再试',
   '%s sends its users to %.200s to sign in, which is not followed: give the address that it calls its own': '{1} 要用户到 {2} 登录，这里不会跟过去：请改用它自己称呼的地址',
   '%.*s is being deleted: try again in a moment': '{1} 正在删除：请稍后再试',
+  // src/control/metrics/api/answer.c
+  'a piece of the answer is too large': '响应中有一段过大',
+  'one series of the answer takes more than %d MiB': '响应中有一条序列超过 {1} MiB',
+  // src/control/metrics/api/ask.c
+  'invalid parameter "%s": cannot parse "%.*s" to a valid %s': '参数“{1}”无效：“{2}”不是有效的 {3}',
+  'invalid parameter "%s": "%.*s" is no whole number from 0': '参数“{1}”无效：“{2}”不是 0 以上的整数',
+  'you are in %zu projects, more than one query can choose among; use a token or robot of fewer': '您属于 {1} 个项目，超过一个查询能筛选的数量；请使用较少项目的令牌或机器人',
+  'invalid parameter "match[]": %s': '参数“match[]”无效：{1}',
+  'match[] must contain at least one non-empty matcher': 'match[] 至少要有一个不会匹配空值的条件',
+  'more than %d match[]': 'match[] 超过 {1} 个',
+  // src/control/metrics/api/gate.c
+  '%u queries run and %u wait (metrics.max_queries); try again in a moment': '有 {1} 个查询执行中、{2} 个等待中（metrics.max_queries）；请稍后再试',
+  'query timed out in query queue: %u run already (metrics.max_queries)': '查询在等待时超时：已有 {1} 个执行中（metrics.max_queries）',
+  'query timed out in query queue: answers of %zu MiB wait for their clients': '查询在等待时超时：有 {1} MiB 的响应还在等客户端接收',
+  // src/control/metrics/api/metrics.c
+  'Samples older than this are deleted.': '比这更旧的样本会被删除。',
+  'The oldest samples are deleted when the store takes more than this; 0: no limit.': '存储超过这个大小时删除最旧的样本；0：没有限制。',
+  'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同时写入的序列数；超过后，新的会被拒绝并计数，已有的照常写入。',
+  'How much older than the newest sample of its series a sample may be.': '样本最多可比其序列的最新样本早多久。',
+  'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的配置文件（scrape_configs、rule_files、remote_write），由用户 strata 读取；空：只采集这台服务器本身。',
+  'Queries that run at a time; others wait.': '同时执行的查询数；其余等待。',
+  'Samples that one query may hold in memory, 16 bytes each; it is refused past them.': '一个查询在内存中最多可持有的样本数，每个 16 字节；超过即被拒绝。',
+  'A query that takes longer is ended.': '超过这个时间的查询会被结束。',
+  // src/control/metrics/api/query_http.c
+  'invalid parameter "query": %s': '参数“query”无效：{1}',
+  'invalid parameter "%s": cannot parse "" to a valid %s': '参数“{1}”无效：空白不是有效的 {2}',
+  'invalid parameter "end": end timestamp must not be before start time': '参数“end”无效：结束不可早于开始',
+  'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer': '参数“step”无效：间隔必须大于零',
+  'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)': '每条序列超过 11,000 个点的上限；请加大间隔（?step=XX）',
+  'invalid parameter "query": invalid expression type "%s" for range query, must be Scalar or instant Vector': '参数“query”无效：范围查询不接受“{1}”类型，必须是标量或瞬时向量',
+  'end timestamp must not be before start timestamp': '结束不可早于开始',
+  // src/control/metrics/api/series_http.c
+  'no match[] parameter provided': '缺少参数 match[]',
+  'invalid label name: "%.*s"': '标签名称无效：“{1}”',
+  // src/control/metrics/api/status_http.c
+  'invalid parameter "match_target": %s': '参数“match_target”无效：{1}',
+  'mkdir metrics/snapshots: %s': '创建 metrics/snapshots：{1}',
+  'not supported value "%.*s"': '不支持的值“{1}”',
+  'a request of remote write takes at most %d MiB': 'remote write 的请求最大为 {1} MiB',
+  // src/control/metrics/api/tree_http.c
+  'the formatted query takes more than %d MiB': '格式化后的查询超过 {1} MiB',
+  'the query is %u levels high; a tree is shown up to %d': '查询有 {1} 层；最多显示 {2} 层的树',
+  // src/main/wire.c
+  'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config的rule_files：{1}',
+  'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
 };

@@ -1349,4 +1349,49 @@ export const server: Record<string, string> = {
   'the server stops: try again in a moment': '伺服器正在停止：請稍後再試',
   '%s sends its users to %.200s to sign in, which is not followed: give the address that it calls its own': '{1} 要使用者到 {2} 登入，這裡不會跟過去：請改用它自己稱呼的位址',
   '%.*s is being deleted: try again in a moment': '{1} 正在刪除：請稍後再試',
+  // src/control/metrics/api/answer.c
+  'a piece of the answer is too large': '回應中有一段過大',
+  'one series of the answer takes more than %d MiB': '回應中有一條序列超過 {1} MiB',
+  // src/control/metrics/api/ask.c
+  'invalid parameter "%s": cannot parse "%.*s" to a valid %s': '參數「{1}」無效：「{2}」不是有效的 {3}',
+  'invalid parameter "%s": "%.*s" is no whole number from 0': '參數「{1}」無效：「{2}」不是 0 以上的整數',
+  'you are in %zu projects, more than one query can choose among; use a token or robot of fewer': '您屬於 {1} 個專案，超過一個查詢能篩選的數量；請使用較少專案的權杖或機器人',
+  'invalid parameter "match[]": %s': '參數「match[]」無效：{1}',
+  'match[] must contain at least one non-empty matcher': 'match[] 至少要有一個不會符合空值的條件',
+  'more than %d match[]': 'match[] 超過 {1} 個',
+  // src/control/metrics/api/gate.c
+  '%u queries run and %u wait (metrics.max_queries); try again in a moment': '有 {1} 個查詢執行中、{2} 個等待中（metrics.max_queries）；請稍後再試',
+  'query timed out in query queue: %u run already (metrics.max_queries)': '查詢在等待時逾時：已有 {1} 個執行中（metrics.max_queries）',
+  'query timed out in query queue: answers of %zu MiB wait for their clients': '查詢在等待時逾時：有 {1} MiB 的回應還在等用戶端接收',
+  // src/control/metrics/api/metrics.c
+  'Samples older than this are deleted.': '比這更舊的樣本會被刪除。',
+  'The oldest samples are deleted when the store takes more than this; 0: no limit.': '儲存超過這個大小時刪除最舊的樣本；0：沒有限制。',
+  'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同時寫入的序列數；超過後，新的會被拒絕並計數，已有的照常寫入。',
+  'How much older than the newest sample of its series a sample may be.': '樣本最多可比其序列的最新樣本早多久。',
+  'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的設定檔（scrape_configs、rule_files、remote_write），由使用者 strata 讀取；空白：只採集這台伺服器本身。',
+  'Queries that run at a time; others wait.': '同時執行的查詢數；其餘等待。',
+  'Samples that one query may hold in memory, 16 bytes each; it is refused past them.': '一個查詢在記憶體中最多可持有的樣本數，每個 16 位元組；超過即被拒絕。',
+  'A query that takes longer is ended.': '超過這個時間的查詢會被結束。',
+  // src/control/metrics/api/query_http.c
+  'invalid parameter "query": %s': '參數「query」無效：{1}',
+  'invalid parameter "%s": cannot parse "" to a valid %s': '參數「{1}」無效：空白不是有效的 {2}',
+  'invalid parameter "end": end timestamp must not be before start time': '參數「end」無效：結束不可早於開始',
+  'invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer': '參數「step」無效：間隔必須大於零',
+  'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)': '每條序列超過 11,000 個點的上限；請加大間隔（?step=XX）',
+  'invalid parameter "query": invalid expression type "%s" for range query, must be Scalar or instant Vector': '參數「query」無效：範圍查詢不接受「{1}」型別，必須是純量或瞬時向量',
+  'end timestamp must not be before start timestamp': '結束不可早於開始',
+  // src/control/metrics/api/series_http.c
+  'no match[] parameter provided': '缺少參數 match[]',
+  'invalid label name: "%.*s"': '標籤名稱無效：「{1}」',
+  // src/control/metrics/api/status_http.c
+  'invalid parameter "match_target": %s': '參數「match_target」無效：{1}',
+  'mkdir metrics/snapshots: %s': '建立 metrics/snapshots：{1}',
+  'not supported value "%.*s"': '不支援的值「{1}」',
+  'a request of remote write takes at most %d MiB': 'remote write 的請求最大為 {1} MiB',
+  // src/control/metrics/api/tree_http.c
+  'the formatted query takes more than %d MiB': '格式化後的查詢超過 {1} MiB',
+  'the query is %u levels high; a tree is shown up to %d': '查詢有 {1} 層；最多顯示 {2} 層的樹',
+  // src/main/wire.c
+  'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config 的rule_files：{1}',
+  'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
 };

@@ -41,7 +41,7 @@ export default function Graph({ times, lines, label, onRange }: Props) {
       {
         width: el.clientWidth,
         height: HEIGHT,
-        legend: { show: lines.length <= 8 },
+        legend: { show: false }, // ours is below
         cursor: { y: false, focus: { prox: 24 } },
         focus: { alpha: 0.3 },
         axes: [
