@@ -130,8 +130,7 @@
 #define LIMIT_MATCHES 100 /* match[] of one request */
 #define LIMIT_ANSWERS_BYTES                                                                        \
     (512 * MIB) /* of answers that wait for slow clients; then queries wait */
-#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: one series with the longest labels  \
-                                             */
+#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: one series, longest labels */
 
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AHEAD_MS = 600000 }; /* of our clock: as much as Prometheus takes */
+
 /* A line's series as it was printed. */
 struct entry {
     tsdb_ref ref;  /* 0: dropped by relabeling, or the store has too many */
@@ -234,6 +236,10 @@ static int sample(struct page_memory *m, struct tsdb_appender *a, const struct p
     enum tsdb_taken taken;
 
     c->scraped++;
+    if (limit > 0 && c->kept > limit) {
+        c->kept++; /* the page fails: its rest is only counted */
+        return 0;
+    }
     if (n == NULL || (n->ref == 0 && !n->is_dropped)) {
         n = introduce(m, a, r, x, n, c, e);
         if (n == NULL) {
@@ -249,7 +255,12 @@ static int sample(struct page_memory *m, struct tsdb_appender *a, const struct p
     }
     c->kept++;
     if (limit > 0 && c->kept > limit) {
-        return 0; /* the page fails; the rest is counted */
+        return 0;
+    }
+    if (ts > ts_ms + AHEAD_MS || ts < TSDB_TIME_MIN) { /* it would hold back all that follow */
+        c->too_old += ts < ts_ms;
+        c->out_of_order += ts > ts_ms;
+        return 0;
     }
     if (n->ref == 0) {
         c->too_many_series++;

@@ -158,6 +158,13 @@ static void limits_fail_the_page(void **state UNUSED)
     assert_int_equal(scrape("a{x=\"12345\"} 1\n"), 0);
 }
 
+static void times_far_ahead_are_not_taken(void **state UNUSED)
+{
+    assert_int_equal(scrape("a 1 9000000000000\nb 1\n"), 0);
+    assert_int_equal(counts.out_of_order, 1);
+    assert_string_equal(stored(), "__name__=b 1\n");
+}
+
 static void rules_drop_and_change_series(void **state UNUSED)
 {
     struct arena a = {0};
@@ -189,6 +196,7 @@ int main(void)
         IN_A_STORE(a_bad_line_ends_the_page_and_its_series),
         IN_A_STORE(labels_of_the_target_win_or_give_way),
         IN_A_STORE(limits_fail_the_page),
+        IN_A_STORE(times_far_ahead_are_not_taken),
         IN_A_STORE(rules_drop_and_change_series),
     };
 

@@ -477,7 +477,9 @@ static void add_ingress(struct k8s *k, const json_t *o)
         const json_t *paths = sd_at(rule, "http.paths");
         size_t n = json_array_size(paths);
 
-        host = host.len > 0 ? host : STR("*");
+        if (host.len == 0) {
+            host = STR("*");
+        }
         for (size_t p = 0; p < (n > 0 ? n : 1); p++) {
             struct sd_set t = {.a = k->a};
             struct str path = sd_text(k->a, json_array_get(paths, p), "path");

@@ -179,9 +179,9 @@ static void objects_of_kubernetes_become_targets(void **state UNUSED)
               "kubernetes_service_port_number=80 kubernetes_service_port_protocol=TCP "
               "kubernetes_service_type=ClusterIP\n");
     read_role("node", &(struct k8s_lists){.main = nodes},
-              "__address__=10.1.0.1:10250 instance=n1 kubernetes_node_address_Hostname=h "
+              "__address__=10.1.0.1:10250 kubernetes_node_address_Hostname=h "
               "kubernetes_node_address_InternalIP=10.1.0.1 kubernetes_node_name=n1 "
-              "kubernetes_node_provider_id=\n");
+              "kubernetes_node_provider_id= instance=n1\n");
     read_role(
         "ingress", &(struct k8s_lists){.main = ingresses},
         "__address__=a.x kubernetes_ingress_host=a.x kubernetes_ingress_name=g "
