@@ -11,7 +11,7 @@
 
 /* --- memory --- */
 
-static int held_too_much(const struct eval *ev, struct err *e)
+int eval_held_too_much(const struct eval *ev, struct err *e)
 {
     return err_set(
         e, ERR_LIMIT,
@@ -29,7 +29,7 @@ int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
     }
     n = bytes / sizeof(double);
     if (n > ev->query->limits->samples - ev->query->samples) {
-        return held_too_much(ev, e);
+        return eval_held_too_much(ev, e);
     }
     ev->query->samples += n;
     return 0;
@@ -38,7 +38,7 @@ int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
 double *eval_take(struct eval *ev, size_t n, struct err *e)
 {
     if (n > ev->query->limits->samples - ev->query->samples) {
-        (void)held_too_much(ev, e);
+        (void)eval_held_too_much(ev, e);
         return NULL;
     }
     ev->query->samples += n;
@@ -342,7 +342,7 @@ static int read_series(const struct reading *r, size_t i, int64_t before_ms, str
                   moved(ev, r->selector, ev->steps - 1), s, e) < 0) {
         return -1;
     }
-    return s->len > ev->query->limits->samples - ev->query->samples ? held_too_much(ev, e) : 0;
+    return s->len > ev->query->limits->samples - ev->query->samples ? eval_held_too_much(ev, e) : 0;
 }
 
 static int select_last(struct eval *ev, const struct promql_node *n, bool times,
