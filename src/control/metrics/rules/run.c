@@ -308,6 +308,7 @@ static void write_alert(struct working *w, const struct rule_alert *a)
 {
     struct labels s = {NULL, 0};
     struct label *p = arena_new_array(&w->arena, struct label, 2);
+    int64_t since_sec = a->active_at_ms / 1000;
 
     p[0] = (struct label){STR("alertstate"), str_of(rule_alert_state_name(a->state))};
     s = (struct labels){p, 1};
@@ -316,7 +317,7 @@ static void write_alert(struct working *w, const struct rule_alert *a)
     *vec_push(&w->results) =
         (struct result){put_over(&w->arena, a->labels, (struct labels){NULL, 0}, STR(LABEL_NAME),
                                  STR("ALERTS_FOR_STATE")),
-                        (double)(a->active_at_ms / 1000)};
+                        (double)since_sec};
 }
 
 static int alerts(struct working *w, const struct promql_answer *a, struct err *e)
