@@ -413,12 +413,9 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     result = ask(&w, &answer, &e);
     if (result == 0) {
         result = w.rule->is_alert ? alerts(&w, &answer, &e) : record(&w, &answer, &e);
-        if (result < 0) {
-            w.results.len = 0; /* what there was ends */
-        }
-        if (write_results(&w, result < 0 ? &(struct err){.msg = ""} : &e) < 0) {
-            result = -1;
-        }
+    }
+    if (result == 0) { /* after a mistake nothing ends: the next time may be better */
+        result = write_results(&w, &e);
     }
     if (result < 0) {
         snprintf(w.state->health.error, sizeof(w.state->health.error), "%s", e.msg);
