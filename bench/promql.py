@@ -29,7 +29,7 @@ QUERIES = (
 def data():
     r = random.Random(1)
     for i in range(1000):
-        v, phase, samples = r.randrange(10000) / 100, r.randrange(1, 14999), []
+        v, phase, samples = 10000 + r.randrange(10000) / 100, r.randrange(1, 14999), []
         for k in range(DAY // 15):
             v = round(v + r.randrange(0, 300) / 100, 2)
             samples.append((BASE * 1000 + k * 15000 + phase, v))

@@ -73,7 +73,7 @@ static void shortest(double v, struct decimal *d)
     for (const char *p = text + 2; p < exponent; p++) {
         d->digits[d->len++] = *p;
     }
-    d->point = atoi(exponent + 1) + 1;
+    d->point = (int)strtol(exponent + 1, NULL, 10) + 1;
     trim_zeros(d);
 }
 
