@@ -20,7 +20,7 @@ struct call {
     double *parameter[2]; /* scalars, a value for each step */
     const struct math *math;
     promql_window_fn window;
-    bool keeps_name;
+    bool keeps_name, any_told;
     double *scratch;
     uint32_t *falls;
     size_t scratch_len; /* of both */
@@ -448,6 +448,7 @@ static int tell_windows(void *ctx, struct labels labels, const struct tsdb_sampl
     if (any <= 0) {
         return any;
     }
+    c->any_told = true;
     return c->keeps_name ? c->out.fn(c->out.ctx, labels, c->v, e) : tell_unnamed(c, labels, e);
 }
 
@@ -472,6 +473,12 @@ static void inform_of_counter(struct call *c, const struct promql_node *range)
     }
 }
 
+/* Series that stay different without their name need no table: one after the other goes on. */
+static bool has_one_name(const struct promql_node *range)
+{
+    return range->kind == PROMQL_RANGE && range->children[0]->has_name;
+}
+
 static int call_window(struct call *c, struct err *e)
 {
     const struct promql_node *n = c->node;
@@ -490,10 +497,12 @@ static int call_window(struct call *c, struct err *e)
         }
     }
     c->keeps_name = c->window == promql_last_over_time;
-    c->out = (struct eval_sink){eval_table_tell, &t};
+    if (!c->keeps_name && !has_one_name(bare(n->children[range]))) {
+        c->out = (struct eval_sink){eval_table_tell, &t};
+    }
     result = eval_each_range(c->ev, n->children[range], tell_windows, c, e);
     c->out = out;
-    if (result == 0 && t.len > 0) {
+    if (result == 0 && c->any_told) {
         inform_of_counter(c, bare(n->children[range]));
     }
     result = result < 0 ? -1 : eval_table_tell_all(&t, out, e);

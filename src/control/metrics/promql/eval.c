@@ -11,7 +11,7 @@
 
 /* --- memory --- */
 
-static int held_too_much(const struct eval *ev, struct err *e)
+int eval_held_too_much(const struct eval *ev, struct err *e)
 {
     return err_set(
         e, ERR_LIMIT,
@@ -20,25 +20,31 @@ static int held_too_much(const struct eval *ev, struct err *e)
         ev->query->limits->samples);
 }
 
-int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
+static int hold_bytes(struct eval *ev, size_t bytes, struct err *e)
 {
-    size_t bytes = sizeof(struct eval_series) + s.len * sizeof(struct label), n;
+    size_t n = bytes / sizeof(double);
 
-    for (size_t i = 0; i < s.len; i++) {
-        bytes += s.p[i].name.len + s.p[i].value.len;
-    }
-    n = bytes / sizeof(double);
     if (n > ev->query->limits->samples - ev->query->samples) {
-        return held_too_much(ev, e);
+        return eval_held_too_much(ev, e);
     }
     ev->query->samples += n;
     return 0;
 }
 
+int eval_hold_labels(struct eval *ev, struct labels s, struct err *e)
+{
+    size_t bytes = sizeof(struct eval_series) + s.len * sizeof(struct label);
+
+    for (size_t i = 0; i < s.len; i++) {
+        bytes += s.p[i].name.len + s.p[i].value.len;
+    }
+    return hold_bytes(ev, bytes, e);
+}
+
 double *eval_take(struct eval *ev, size_t n, struct err *e)
 {
     if (n > ev->query->limits->samples - ev->query->samples) {
-        (void)held_too_much(ev, e);
+        (void)eval_held_too_much(ev, e);
         return NULL;
     }
     ev->query->samples += n;
@@ -334,15 +340,17 @@ static int find_series(struct reading *r, struct err *e)
 static int read_series(const struct reading *r, size_t i, int64_t before_ms, struct tsdb_samples *s,
                        struct err *e)
 {
-    const struct eval *ev = r->ev;
+    struct eval *ev = r->ev;
 
+    /* What is found, and the labels that functions make of it, stay in the arena. */
     s->len = 0;
     if (eval_go_on(ev, e) < 0 ||
+        hold_bytes(ev, (r->found[i].labels.len + 1) * sizeof(struct label), e) < 0 ||
         tsdb_read(ev->query->view, &r->found[i], moved(ev, r->selector, 0) - before_ms,
                   moved(ev, r->selector, ev->steps - 1), s, e) < 0) {
         return -1;
     }
-    return s->len > ev->query->limits->samples - ev->query->samples ? held_too_much(ev, e) : 0;
+    return s->len > ev->query->limits->samples - ev->query->samples ? eval_held_too_much(ev, e) : 0;
 }
 
 static int select_last(struct eval *ev, const struct promql_node *n, bool times,

@@ -45,6 +45,7 @@ int eval_sample_times(struct eval *ev, const struct promql_node *n, struct eval_
 /* Of type SCALAR: a value for each step, into v. */
 int eval_scalar(struct eval *ev, const struct promql_node *n, double *v, struct err *e) MUST_USE;
 
+int eval_held_too_much(const struct eval *ev, struct err *e); /* -1, with the limit */
 /* Labels that stay in the arena until the query ends count as samples too, by their bytes: a
  * million series of one sample are not small. */
 int eval_hold_labels(struct eval *ev, struct labels s, struct err *e) MUST_USE;

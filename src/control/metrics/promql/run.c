@@ -112,9 +112,7 @@ static int keep_row(struct answering *a, struct labels labels, const int64_t *ts
         return -1;
     }
     if (n > q->limits->samples - q->samples) {
-        return err_set(e, ERR_LIMIT,
-                       "query processing would load too many samples into memory: more than %zu",
-                       q->limits->samples);
+        return eval_held_too_much(a->ev, e);
     }
     q->samples += n;
     *vec_push(&a->rows) = (struct promql_row){labels_copy(q->arena, labels), n, ts_ms, v};

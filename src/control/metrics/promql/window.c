@@ -263,10 +263,32 @@ bool promql_resets(const struct promql_window *w, double *out)
 
 /* --- over time --- */
 
+/* A compensated sum in registers; not finite where one must look closer. */
+static bool quick_sum(const struct promql_window *w, struct promql_sum *out)
+{
+    double value = 0, lost = 0;
+
+    for (size_t i = 0; i < w->n; i++) {
+        double v = w->v[i], t = value + v;
+        bool larger = fabs(value) >= fabs(v);
+        double high = larger ? value : v, low = larger ? v : value;
+
+        lost += (high - t) + low;
+        value = t;
+    }
+    *out = (struct promql_sum){value, lost};
+    return isfinite(value) && isfinite(lost);
+}
+
 bool promql_avg_over_time(const struct promql_window *w, double *out)
 {
     struct promql_mean m = {.count = 0};
+    struct promql_sum s;
 
+    if (quick_sum(w, &s)) {
+        *out = s.value / (double)w->n + s.lost / (double)w->n;
+        return true;
+    }
     for (size_t i = 0; i < w->n; i++) {
         promql_mean_add(&m, w->v[i]);
     }
@@ -276,8 +298,12 @@ bool promql_avg_over_time(const struct promql_window *w, double *out)
 
 bool promql_sum_over_time(const struct promql_window *w, double *out)
 {
-    struct promql_sum s = {0};
+    struct promql_sum s = {0}, quick;
 
+    if (quick_sum(w, &quick)) {
+        *out = promql_sum_of(&quick);
+        return true;
+    }
     for (size_t i = 0; i < w->n; i++) {
         promql_sum_add(&s, w->v[i]);
     }

@@ -273,9 +273,12 @@ int rules_parse(struct arena *a, struct str text, struct rule_file *out, struct 
     }
     groups =
         rules_only_keys(n, keys, ARRAY_LEN(keys), "a rule file", l) ? yaml_get(n, "groups") : NULL;
-    if (!yaml_is_null(groups) && groups->kind != YAML_LIST) {
+    if (groups == NULL || yaml_is_null(groups)) {
+        return l->len > 0 ? -1 : 0;
+    }
+    if (groups->kind != YAML_LIST) {
         rules_mistake(l, groups, "\"groups\" is a list");
-    } else if (!yaml_is_null(groups)) {
+    } else {
         out->groups = arena_new_array(a, struct rule_group, groups->n_children + 1);
         for (const struct yaml_node *c = groups->children; c != NULL; c = c->next) {
             struct rule_group *g = &out->groups[out->n_groups++];

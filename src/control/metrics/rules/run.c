@@ -308,6 +308,7 @@ static void write_alert(struct working *w, const struct rule_alert *a)
 {
     struct labels s = {NULL, 0};
     struct label *p = arena_new_array(&w->arena, struct label, 2);
+    int64_t since_sec = a->active_at_ms / 1000;
 
     p[0] = (struct label){STR("alertstate"), str_of(rule_alert_state_name(a->state))};
     s = (struct labels){p, 1};
@@ -316,7 +317,7 @@ static void write_alert(struct working *w, const struct rule_alert *a)
     *vec_push(&w->results) =
         (struct result){put_over(&w->arena, a->labels, (struct labels){NULL, 0}, STR(LABEL_NAME),
                                  STR("ALERTS_FOR_STATE")),
-                        (double)(a->active_at_ms / 1000)};
+                        (double)since_sec};
 }
 
 static int alerts(struct working *w, const struct promql_answer *a, struct err *e)
@@ -412,12 +413,9 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     result = ask(&w, &answer, &e);
     if (result == 0) {
         result = w.rule->is_alert ? alerts(&w, &answer, &e) : record(&w, &answer, &e);
-        if (result < 0) {
-            w.results.len = 0; /* what there was ends */
-        }
-        if (write_results(&w, result < 0 ? &(struct err){.msg = ""} : &e) < 0) {
-            result = -1;
-        }
+    }
+    if (result == 0) { /* after a mistake nothing ends: the next time may be better */
+        result = write_results(&w, &e);
     }
     if (result < 0) {
         snprintf(w.state->health.error, sizeof(w.state->health.error), "%s", e.msg);

@@ -62,11 +62,15 @@ struct test {
     struct str external_url;
 };
 
+struct loaded {
+    const struct rule_group *group;
+};
+
 struct suite {
     struct arena arena;
     int64_t interval_ms;
     bool fuzzy;
-    VEC(const struct rule_group *) groups;
+    VEC(struct loaded) groups;
     struct test *tests;
     size_t n_tests;
     struct err_list errors;
@@ -256,7 +260,7 @@ static int load_rules(struct suite *s, const char *path, struct err *e)
         result = -1;
     }
     for (size_t i = 0; result == 0 && i < file.n_groups; i++) {
-        *vec_push(&s->groups) = &file.groups[i];
+        *vec_push(&s->groups) = (struct loaded){&file.groups[i]};
     }
     err_list_done(&errors);
     return result;
@@ -290,11 +294,11 @@ static void order_groups(struct suite *s, const struct yaml_node *names)
 {
     for (const struct yaml_node *n = names; n != NULL; n = n->next) {
         for (size_t i = 0; i < s->groups.len; i++) {
-            const struct rule_group *g = s->groups.p[i];
+            struct loaded g = s->groups.p[i];
 
-            if (str_eq(g->name, n->scalar)) {
+            if (str_eq(g.group->name, n->scalar)) {
                 memmove(s->groups.p + i, s->groups.p + i + 1,
-                        (s->groups.len - i - 1) * sizeof(*s->groups.p));
+                        (s->groups.len - i - 1) * sizeof(struct loaded));
                 s->groups.p[s->groups.len - 1] = g;
                 break;
             }
@@ -414,11 +418,11 @@ static void put_alert(struct buf *out, struct labels labels, struct labels annot
 
 static void check_alerts(struct world *w, const struct alert_case *c)
 {
-    VEC(const struct rule_alert *) firing = {0};
+    VEC(struct rule_alert) firing = {0}; /* views */
     size_t matched = 0;
 
     for (size_t g = 0; g < w->suite->groups.len; g++) {
-        const struct rule_group *group = w->suite->groups.p[g];
+        const struct rule_group *group = w->suite->groups.p[g].group;
 
         for (size_t i = 0; i < group->n_rules; i++) {
             size_t n;
@@ -426,14 +430,14 @@ static void check_alerts(struct world *w, const struct alert_case *c)
 
             for (size_t k = 0; str_eq(group->rules[i].name, c->name) && k < n; k++) {
                 if (all[k].state == RULE_FIRING) {
-                    *vec_push(&firing) = &all[k];
+                    *vec_push(&firing) = all[k];
                 }
             }
         }
     }
     for (size_t x = 0; x < c->n_alerts; x++) {
         for (size_t i = 0; i < firing.len; i++) {
-            if (same_alert(&c->alerts[x], firing.p[i])) {
+            if (same_alert(&c->alerts[x], &firing.p[i])) {
                 matched++;
                 break;
             }
@@ -447,7 +451,7 @@ static void check_alerts(struct world *w, const struct alert_case *c)
         }
         (void)buf_add(w->suite->report, STR("        came:\n"));
         for (size_t i = 0; i < firing.len; i++) {
-            put_alert(w->suite->report, firing.p[i]->labels, firing.p[i]->annotations);
+            put_alert(w->suite->report, firing.p[i].labels, firing.p[i].annotations);
         }
     }
     vec_done(&firing);
@@ -556,11 +560,11 @@ static int run_steps(struct world *w, struct err *e)
         }
         for (size_t g = 0; g < s->groups.len; g++) {
             rule_run_eval(w->runs[g], &host, at);
-            for (size_t i = 0; i < s->groups.p[g]->n_rules; i++) {
+            for (size_t i = 0; i < s->groups.p[g].group->n_rules; i++) {
                 const struct rule_health *h = rule_run_health(w->runs[g], i);
 
                 if (h->error[0] != '\0') {
-                    begin_failure(w, t->line, "rule", s->groups.p[g]->rules[i].name, at);
+                    begin_failure(w, t->line, "rule", s->groups.p[g].group->rules[i].name, at);
                     (void)buf_printf(s->report, "        %s\n", h->error);
                 }
             }
@@ -593,7 +597,7 @@ static int run_test(struct suite *s, const struct test *t, struct err *e)
 
     w.runs = xnew_array(struct rule_run *, s->groups.len + 1);
     for (size_t g = 0; g < s->groups.len; g++) {
-        w.runs[g] = rule_run_new(s->groups.p[g]);
+        w.runs[g] = rule_run_new(s->groups.p[g].group);
     }
     if (mkdtemp(dir) == NULL) {
         err_sys(e, "mkdtemp %s", dir);
