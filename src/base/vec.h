@@ -13,9 +13,10 @@
     }
 
 #define vec_push(v)                                                                                \
-    (((v)->len == (v)->cap ? (void)((v)->cap = (v)->cap ? (v)->cap * 2 : 8,                        \
-                                    (v)->p = xrealloc((v)->p, (v)->cap * sizeof(*(v)->p)))         \
-                           : (void)0),                                                             \
+    (((v)->len == (v)->cap                                                                         \
+          ? (void)((v)->cap = (v)->cap ? (v)->cap * 2 : 8,                                         \
+                   (v)->p = xrealloc((v)->p, (v)->cap * sizeof(__typeof__((v)->p[0]))))            \
+          : (void)0),                                                                              \
      &(v)->p[(v)->len++])
 
 #define vec_done(v) (free((v)->p), (v)->p = NULL, (v)->len = (v)->cap = 0)
