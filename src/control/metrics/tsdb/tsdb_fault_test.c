@@ -22,6 +22,7 @@ static struct tsdb_options options;
 
 static _Atomic int calls, die_at; /* 0: never */
 static _Atomic int full;          /* writes fail */
+static _Atomic int failing_syncs;
 
 static void one_call(void)
 {
@@ -72,6 +73,11 @@ int fsync(int fd UNUSED)
 int fdatasync(int fd UNUSED)
 {
     one_call();
+    if (failing_syncs > 0) {
+        failing_syncs--;
+        errno = EIO;
+        return -1;
+    }
     return 0;
 }
 
@@ -283,6 +289,24 @@ static void a_full_disk_pauses_and_goes_on(void **state UNUSED)
     (void)munmap(t, sizeof(*t));
 }
 
+static void a_failed_sync_is_told_once_and_for_all(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    uint32_t segment;
+
+    assert_non_null(db);
+    assert_int_equal(put(db, t, 0, false), 0);
+    segment = db->wal.segment;
+    failing_syncs = 1;
+    assert_int_equal(put(db, t, 10, false), -1);
+    assert_int_equal(put(db, t, 20, false), 0); /* in the next segment */
+    assert_true(db->wal.segment > segment);
+    check(db, t);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
 /* Turns a byte of a file over. */
 static void damage(const char *name, off_t at)
 {
@@ -426,8 +450,11 @@ static void a_damaged_checkpoint_costs_a_part(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_DIR(a_process_may_die_at_any_call),     WITH_DIR(a_full_disk_pauses_and_goes_on),
-        WITH_DIR(a_damaged_block_costs_itself),      WITH_DIR(any_damaged_byte_is_found),
+        WITH_DIR(a_process_may_die_at_any_call),
+        WITH_DIR(a_full_disk_pauses_and_goes_on),
+        WITH_DIR(a_failed_sync_is_told_once_and_for_all),
+        WITH_DIR(a_damaged_block_costs_itself),
+        WITH_DIR(any_damaged_byte_is_found),
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
     };
 

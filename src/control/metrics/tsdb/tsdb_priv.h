@@ -94,7 +94,8 @@ struct tsdb {
 
     /* guarded by log */
     bool leading, syncing, stopping;
-    uint64_t synced; /* positions of the log */
+    uint64_t synced;             /* positions of the log */
+    uint64_t lost_from, lost_to; /* what a sync failed for; 0: none */
     struct list waiting;
     struct wal wal; /* leader only, but synced */
 
