@@ -388,6 +388,31 @@ static void a_damaged_block_costs_itself(void **state UNUSED)
     tsdb_close(db);
 }
 
+static void a_damaged_run_costs_itself(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    struct tsdb_status s;
+
+    assert_non_null(db);
+    for (int k = 0; k < TIMES; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+    }
+    tsdb_close(db);
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    assert_int_equal(count_all(db), SERIES * 343);
+    tsdb_close(db);
+    damage("head/00000001", 600);
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    assert_int_equal(count_all(db), SERIES * 343 - 64);
+    tsdb_status(db, &s);
+    assert_true(s.damaged > 0);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
 static void any_damaged_byte_is_found(void **state UNUSED)
 {
     struct stat st;
@@ -455,6 +480,7 @@ int main(void)
         WITH_DIR(a_failed_sync_is_told_once_and_for_all),
         WITH_DIR(a_damaged_block_costs_itself),
         WITH_DIR(any_damaged_byte_is_found),
+        WITH_DIR(a_damaged_run_costs_itself),
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
     };
 
