@@ -207,6 +207,7 @@ void lead_end(struct tsdb *db)
 {
     WITH_LOCK(&db->log);
     db->leading = false;
+    db->logged = db->wal.samples;
     lock_broadcast(&db->log);
 }
 
@@ -459,6 +460,7 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
         list_entry(l, struct tsdb_appender, link)->done = true;
     }
     db->leading = false;
+    db->logged = db->wal.samples;
     lock_broadcast(&db->log);
 }
 

@@ -298,17 +298,23 @@ static void work(struct tsdb *db)
     work_end(db);
 }
 
+/* log held */
+static bool is_checkpoint_due(const struct tsdb *db)
+{
+    return db->logged >= LOGGED_MAX && clock_mono_ms() >= db->retry_mono_ms;
+}
+
 static void *keep(void *ctx)
 {
     struct tsdb *db = ctx;
-    int64_t next = clock_mono_ms();
+    int64_t next;
 
     for (;;) {
         bool stopping;
 
-        next += 1000;
+        next = clock_mono_ms() + 1000;
         lock_take(&db->log);
-        while (!db->stopping && clock_mono_ms() < next) {
+        while (!db->stopping && clock_mono_ms() < next && !is_checkpoint_due(db)) {
             (void)lock_wait_until(&db->log, next);
         }
         stopping = db->stopping;
