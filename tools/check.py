@@ -174,7 +174,7 @@ def gate_units_asan():
     return unit_tests('build-asan', env=SANITIZER_ENV) if code == 0 else one(code, text)
 
 
-THREADED = ['base', 'net', 'state', 'helper', 'secrets', 'content', 'rootfs', 'volume', 'jobs', 'access', 'registry']
+THREADED = ['base', 'net', 'state', 'helper', 'secrets', 'content', 'rootfs', 'volume', 'jobs', 'tsdb', 'access', 'registry']
 
 
 def gate_units_tsan():

@@ -287,7 +287,7 @@ static int put_pairs(struct block_writer *w, uint32_t *renumbered, struct err *e
 static int put_series(struct block_writer *w, const uint32_t *renumbered, struct err *e)
 {
     struct buf out = BUF_MAX(SECTION_MAX), one = BUF_MAX(SECTION_MAX);
-    struct str in = buf_str(&w->series), runs;
+    struct str in = buf_str(&w->series), runs = STR_EMPTY;
     int rc;
 
     for (uint32_t i = 0; i < w->meta.n_series; i++) {

@@ -43,7 +43,7 @@ void blocks_add(struct tsdb *db, struct block *b)
 {
     WITH_LOCK(&db->head_lock);
     *vec_push(&db->blocks) = b;
-    qsort(db->blocks.p, db->blocks.len, sizeof(*db->blocks.p), by_time);
+    qsort(db->blocks.p, db->blocks.len, sizeof(struct block *), by_time);
 }
 
 static struct block *take_out(struct tsdb *db, uint32_t number)

@@ -15,6 +15,9 @@ static void make_set(struct ids *s)
     uint64_t *bits;
     size_t kept = 0;
 
+    if (s->len == 0) {
+        return;
+    }
     for (size_t i = 0; i < s->len; i++) {
         most = s->p[i] > most ? s->p[i] : most;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PENDING_MAX (64 * MIB)
+#define PENDING_MAX (3 * GIB) /* commits stop long before; a replay on a full disk does not */
 #define FILE_MAGIC "strataH1" /* 8 bytes, so that no chunk has the offset 0 */
 
 uint32_t chunk_file_of(uint64_t position)
@@ -264,4 +264,21 @@ int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, s
         }
         want = bytes_get_u32(room) + CHUNK_HEAD;
     }
+}
+
+uint64_t chunk_file_find(const struct chunk_file *f, uint32_t series, uint64_t before_offset)
+{
+    uint64_t at = sizeof(FILE_MAGIC) - 1, found = 0;
+    char room[CHUNK_MAX_BYTES];
+    struct chunk c;
+    struct str bytes;
+    struct err e;
+
+    while (at < before_offset && chunk_file_read(f, at, room, &bytes, &e) == 0) {
+        if (chunk_parse(bytes, &c, &e) == 0 && c.series == series) {
+            found = (uint64_t)f->number << 32 | at;
+        }
+        at += CHUNK_HEAD + bytes_get_u32(room);
+    }
+    return found;
 }

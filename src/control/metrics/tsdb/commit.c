@@ -188,20 +188,37 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload)
 
 /* --- who leads --- */
 
+static void take_lead(struct tsdb *db)
+{
+    db->leading = true;
+    db->wal.broken = db->wal.broken || db->lost_to > 0;
+}
+
 void lead_begin(struct tsdb *db)
 {
     WITH_LOCK(&db->log);
     while (db->leading) {
         lock_wait(&db->log);
     }
-    db->leading = true;
+    take_lead(db);
 }
 
 void lead_end(struct tsdb *db)
 {
     WITH_LOCK(&db->log);
     db->leading = false;
+    db->logged = db->wal.samples;
     lock_broadcast(&db->log);
+}
+
+/* A sync that failed: the kernel may have dropped what it was for, and the next one says nothing of
+ * it. Whoever waits for that is told, the segment is left, and a checkpoint has it all again.
+ * log held. */
+static void note_lost(struct tsdb *db, uint64_t to)
+{
+    db->lost_from = db->lost_to > db->lost_from ? db->lost_from : db->synced;
+    db->lost_to = to;
+    db->synced = to > db->synced ? to : db->synced;
 }
 
 /* Makes durable what is in the log up to `position`: one fsync for all who wait. */
@@ -220,16 +237,19 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
         fd = fcntl(db->wal.fd, F_DUPFD_CLOEXEC, 3); /* the leader may begin the next segment */
         db->syncing = true;
         lock_drop(&db->log);
-        rc = fd < 0 || fdatasync(fd) < 0 ? err_sys(e, "fsync the log of the metrics") : 0;
+        rc = fd < 0 ? -1 : fdatasync(fd);
         closep(&fd);
         lock_take(&db->log);
-        db->wal.broken = db->wal.broken || (rc < 0 && !db->leading);
         db->syncing = false;
-        db->synced = rc == 0 && target > db->synced ? target : db->synced;
-        lock_broadcast(&db->log);
         if (rc < 0) {
-            return -1;
+            note_lost(db, target);
+        } else if (target > db->synced) {
+            db->synced = target;
         }
+        lock_broadcast(&db->log);
+    }
+    if (position > db->lost_from && position <= db->lost_to) {
+        return err_set(e, ERR_IO, "the log of the metrics could not be written to the disk");
     }
     return 0;
 }
@@ -424,7 +444,7 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     if (a->done) {
         return;
     }
-    db->leading = true;
+    take_lead(db);
     list_init(&mine);
     list_each(l, &db->waiting)
     {
@@ -440,6 +460,7 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
         list_entry(l, struct tsdb_appender, link)->done = true;
     }
     db->leading = false;
+    db->logged = db->wal.samples;
     lock_broadcast(&db->log);
 }
 

@@ -33,7 +33,7 @@ static int64_t align_down(int64_t ts, int64_t span)
 
 static int by_labels(const void *a, const void *b, void *ctx)
 {
-    const struct index *x = ctx;
+    struct pair *const *pages = ctx;
     const struct series *s = *(struct series *const *)a, *t = *(struct series *const *)b;
 
     for (size_t i = 0; i < s->n_pairs && i < t->n_pairs; i++) {
@@ -43,8 +43,8 @@ static int by_labels(const void *a, const void *b, void *ctx)
         if (s->pairs[i] == t->pairs[i]) {
             continue;
         }
-        p = index_at(x, s->pairs[i]);
-        q = index_at(x, t->pairs[i]);
+        p = pair_at(pages, s->pairs[i]);
+        q = pair_at(pages, t->pairs[i]);
         r = str_cmp(p->name, q->name);
         r = r != 0 ? r : str_cmp(p->value, q->value);
         if (r != 0) {
@@ -58,7 +58,8 @@ static int by_labels(const void *a, const void *b, void *ctx)
 static void collect(struct cutting *c)
 {
     struct head *h = &c->db->head;
-    struct index *x;
+    struct pair **pages; /* stay where they are; their list grows meanwhile */
+    size_t n_pages;
 
     lock_take(&c->db->head_lock);
     h->floor = c->end > h->floor ? c->end : h->floor;
@@ -66,15 +67,19 @@ static void collect(struct cutting *c)
     for (uint32_t id = 0; (id = head_next_id(c->db, id)) != 0;) {
         struct series *s = head_series(c->db, id);
 
-        if (s->first_ts < c->end) {
+        if (s != NULL && s->first_ts < c->end) {
             c->series[c->n_series++] = s;
         }
     }
-    x = index_ref(h->index);
+    n_pages = h->index->pages.len;
+    pages = xnew_array(struct pair *, n_pages + 1);
+    for (size_t i = 0; i < n_pages; i++) {
+        pages[i] = h->index->pages.p[i];
+    }
     lock_drop(&c->db->head_lock);
     c->late = xnew_array(uint32_t, c->n_series + 1);
-    qsort_r(c->series, c->n_series, sizeof(*c->series), by_labels, x);
-    index_unref(x);
+    qsort_r(c->series, c->n_series, sizeof(struct series *), by_labels, pages);
+    free(pages);
 }
 
 static uint32_t next_number(struct tsdb *db)

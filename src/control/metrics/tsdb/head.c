@@ -308,7 +308,7 @@ static void index_again(struct tsdb *db)
     for (uint32_t id = 0; (id = head_next_id(db, id)) != 0;) {
         struct series *s = head_series(db, id);
 
-        for (size_t i = 0; i < s->n_pairs; i++) {
+        for (size_t i = 0; s != NULL && i < s->n_pairs; i++) {
             const struct pair *p = index_at(old, s->pairs[i]);
 
             s->pairs[i] = index_intern(x, p->name, p->value);

@@ -157,9 +157,14 @@ void index_unref(struct index *x)
     }
 }
 
+struct pair *pair_at(struct pair *const *pages, uint32_t pair)
+{
+    return &pages[(pair - 1) / PAIRS_PER_PAGE][(pair - 1) % PAIRS_PER_PAGE];
+}
+
 struct pair *index_at(const struct index *x, uint32_t pair)
 {
-    return &x->pages.p[(pair - 1) / PAIRS_PER_PAGE][(pair - 1) % PAIRS_PER_PAGE];
+    return pair_at(x->pages.p, pair);
 }
 
 struct sought {

@@ -63,6 +63,7 @@ struct index {
 struct index *index_new(void);
 struct index *index_ref(struct index *x);
 void index_unref(struct index *x);
+struct pair *pair_at(struct pair *const *pages, uint32_t pair);
 struct pair *index_at(const struct index *x, uint32_t pair);
 uint32_t index_find(const struct index *x, struct str name, struct str value); /* 0: none */
 uint32_t index_intern(struct index *x, struct str name, struct str value);

@@ -99,9 +99,18 @@ void tsdb_set_aside(struct tsdb *db, int at, const char *name)
 static int take_record(void *ctx, uint8_t type, struct str payload)
 {
     struct tsdb *db = ctx;
+    size_t pending;
+    struct err e;
+    int rc;
 
-    WITH_LOCK(&db->head_lock);
-    return apply_record(db, type, payload);
+    lock_take(&db->head_lock);
+    rc = apply_record(db, type, payload);
+    pending = chunk_files_pending(&db->chunks);
+    lock_drop(&db->head_lock);
+    if (pending > 8 * MIB && lead_write_chunks(db, 0, &e) < 0) {
+        log_warn("metrics.replay", "error=%s: kept in memory", e.msg);
+    }
+    return rc;
 }
 
 static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
@@ -222,15 +231,24 @@ static void complain(struct tsdb *db, const char *what, const struct err *e)
 
 static void checkpoint_when_due(struct tsdb *db)
 {
-    uint64_t logged;
+    uint64_t logged, lost;
     struct err e;
 
     lead_begin(db);
     logged = db->wal.samples;
+    lost = db->lost_to;
     lead_end(db);
-    if (logged >= LOGGED_MAX && checkpoint_write(db, &e) < 0) {
-        complain(db, "checkpoint", &e);
+    if (logged < LOGGED_MAX && lost == 0) {
+        return;
     }
+    if (checkpoint_write(db, &e) < 0) {
+        complain(db, "checkpoint", &e);
+        return;
+    }
+    lock_take(&db->log);
+    db->lost_to = db->lost_to == lost ? 0 : db->lost_to;
+    db->lost_from = db->lost_to == 0 ? 0 : db->lost_from;
+    lock_drop(&db->log);
 }
 
 /* Blocks are cut, merged and dropped as long as there is something to do. */
@@ -280,17 +298,23 @@ static void work(struct tsdb *db)
     work_end(db);
 }
 
+/* log held */
+static bool is_checkpoint_due(const struct tsdb *db)
+{
+    return db->logged >= LOGGED_MAX && clock_mono_ms() >= db->retry_mono_ms;
+}
+
 static void *keep(void *ctx)
 {
     struct tsdb *db = ctx;
-    int64_t next = clock_mono_ms();
+    int64_t next;
 
     for (;;) {
         bool stopping;
 
-        next += 1000;
+        next = clock_mono_ms() + 1000;
         lock_take(&db->log);
-        while (!db->stopping && clock_mono_ms() < next) {
+        while (!db->stopping && clock_mono_ms() < next && !is_checkpoint_due(db)) {
             (void)lock_wait_until(&db->log, next);
         }
         stopping = db->stopping;

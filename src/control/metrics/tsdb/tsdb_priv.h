@@ -94,9 +94,11 @@ struct tsdb {
 
     /* guarded by log */
     bool leading, syncing, stopping;
-    uint64_t synced; /* positions of the log */
+    uint64_t synced;             /* positions of the log */
+    uint64_t lost_from, lost_to; /* what a sync failed for; 0: none */
     struct list waiting;
-    struct wal wal; /* leader only, but synced */
+    uint64_t logged; /* samples since the last checkpoint */
+    struct wal wal;  /* leader only, but synced */
 
     struct chunk_files chunks; /* leader writes; guarded by head_lock */
     /* guarded by head_lock */

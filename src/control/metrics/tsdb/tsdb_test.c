@@ -485,6 +485,33 @@ static void what_is_gone_takes_no_memory(void **state UNUSED)
     tsdb_close(db);
 }
 
+static void a_batch_outlives_what_the_head_forgets(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_appender *a;
+    tsdb_ref s;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 2, 1000, 10);
+    a = tsdb_appender_new(db);
+    s = series(a, "m", 0);
+    assert_int_equal(tsdb_append(a, s, 1200000, 12000), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(a, series(a, "m", 5), 1200000, 12005), TSDB_TAKEN);
+    cut(db, 1100);
+    commit(a, TSDB_SOON);
+    assert_int_equal(count_all(db), 22);
+    assert_int_equal(tsdb_append(a, s, 1201000, 12010), TSDB_GONE);
+    assert_int_equal(tsdb_append(a, series(a, "m", 0), 1201000, 12010), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+    tsdb_appender_free(a);
+    assert_int_equal(count_all(db), 23);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 23);
+    tsdb_close(db);
+}
+
 static void old_blocks_go(void **state UNUSED)
 {
     struct tsdb *db;
@@ -699,6 +726,7 @@ int main(void)
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
+        WITH_DIR(a_batch_outlives_what_the_head_forgets),
         WITH_DIR(old_blocks_go),
         WITH_DIR(old_samples_become_fewer),
         WITH_DIR(thin_samples_keep_peaks_and_resets),

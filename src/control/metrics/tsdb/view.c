@@ -446,6 +446,24 @@ static int read_chunk(struct tsdb_view *v, uint64_t at, char *room, struct chunk
     return chunk_parse(bytes, c, e) < 0 ? -1 : 1;
 }
 
+/* Where the chain goes on behind a damaged chunk. Of late chunks and others one is as good as the
+ * other: each time is read once. */
+static uint64_t mend_chain(struct tsdb_view *v, uint32_t series, uint64_t at)
+{
+    uint64_t offset = at & UINT32_MAX, found = 0;
+
+    for (uint32_t number = chunk_file_of(at); number > 0 && found == 0; number--) {
+        const struct chunk_file *f = file_of(v, number);
+
+        if (f == NULL) {
+            break; /* what was there is in blocks */
+        }
+        found = chunk_file_find(f, series, offset);
+        offset = UINT64_MAX;
+    }
+    return found;
+}
+
 /* The chunks of a chain that reach behind `from_ms`, newest first, into the scratch space. */
 static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t at, int64_t from_ms,
                          uint32_t hidden)
@@ -465,7 +483,8 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
         if (rc < 0 || c.series != s->id || c.before >= at ||
             chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0) {
             note_damage(v->db, 1);
-            return;
+            at = mend_chain(v, s->id, at);
+            continue;
         }
         if (c.max_ts <= from_ms) {
             return;
