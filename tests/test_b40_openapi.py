@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import threading
+import urllib.parse
 import uuid
 
 import jsonschema
@@ -90,7 +91,7 @@ def test_every_route_of_the_api_is_described(document):
     described = {(m.upper(), p) for m, p in operations(document)}
     for route in strata_debug('routes'):
         path = route['path'].replace('...', '')
-        if path.startswith(V1 + '/') or path in ('/version', '/healthz', '/readyz', '/metrics'):
+        if path.startswith((V1 + '/', '/prometheus/')) or path in ('/version', '/healthz', '/readyz', '/metrics'):
             assert (route['method'], path) in described
             described.remove((route['method'], path))
     assert not described
@@ -453,6 +454,30 @@ def webhooks(api, p):
     api.call('DELETE', P + '/webhooks/{id}', 204, **of)
 
 
+M = '/prometheus/api/v1'
+
+
+def metrics(api):
+    asked = {'/query': {'query': 'up', 'time': '4'}, '/query_range': {'query': 'up', 'start': '1', 'end': '2', 'step': '1'}, '/series': {'match[]': 'up'},
+             '/query_exemplars': {'query': 'up', 'start': '1', 'end': '2'}, '/labels': {'limit': '9'}, '/format_query': {'query': 'up'}, '/parse_query': {'query': '-up'}}
+    for path, params in asked.items():
+        api.call('GET', M + path, 200, params=params)
+        api.call('POST', M + path, 200, data=urllib.parse.urlencode(params), media='application/x-www-form-urlencoded')
+    api.call('GET', M + '/label/{name}/values', 200, name='job')
+    for path in ('metadata', 'targets', 'targets/metadata', 'scrape_pools', 'rules', 'alerts', 'status/buildinfo', 'status/runtimeinfo', 'status/config',
+                 'status/flags', 'status/tsdb'):
+        api.call('GET', f'{M}/{path}', 200)
+    api.call('POST', M + '/write', 204, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})
+    for method in ('POST', 'PUT'):
+        api.call(method, M + '/admin/tsdb/delete_series', 204, params={'match[]': 'no_such_series'})
+        api.call(method, M + '/admin/tsdb/snapshot', 200)
+        api.call(method, M + '/admin/tsdb/clean_tombstones', 204)
+        api.call(method, '/prometheus/-/reload', 200)
+    api.call('GET', '/prometheus/federate', 200, params={'match[]': 'up'})
+    api.call('GET', '/prometheus/-/healthy', 200)
+    api.call('GET', '/prometheus/-/ready', 200)
+
+
 def uploads(api, files, of):
     half = {**of, 'path': 'big', 'params': {'upload': 'abcdefgh'}}
     api.call('PUT', files, 202, data=b'123', headers={'Content-Range': 'bytes 0-2/6'}, **half)
@@ -588,6 +613,7 @@ def test_every_route_answers_as_the_document_says(strata, document):
     robots(api, p)
     images(api, p)
     webhooks(api, p)
+    metrics(api)
     volumes(api, p)
     jobs_that_end(api, p)
     tree(api, p)
