@@ -61,7 +61,7 @@ static void tell(void *ctx, unsigned port)
     }
 }
 
-int exporter_role(const struct boot *b, int socket)
+int exporter_role(const struct boot *b, int socket UNUSED)
 {
     char state[PATH_MAX];
     struct exporter_options o = {0};
@@ -74,7 +74,6 @@ int exporter_role(const struct boot *b, int socket)
     sigset_t stop;
     struct err e;
 
-    (void)close(socket);
     (void)sigemptyset(&stop);
     (void)sigaddset(&stop, SIGTERM);
     (void)sigaddset(&stop, SIGINT);

@@ -36,6 +36,7 @@ struct supervisor {
     struct boot boot;
     pid_t server, helper, exporter; /* 0: not running */
     int64_t exporter_at_ms;         /* it is not started again before; -1: never */
+    int lock_fd;                    /* of the state directory: held by all but the exporter */
     int exit_code;
     int64_t restart_ms; /* wait before the next start: grows while starts keep failing */
     int64_t started_ms;
@@ -168,7 +169,7 @@ static void start_exporter(struct supervisor *s, const sigset_t *signals)
     if (s->exporter > 0 || s->exporter_at_ms < 0 || clock_mono_ms() < s->exporter_at_ms) {
         return;
     }
-    s->exporter = start_role(s, "strata-exporter", signals, -1, -1, exporter_role);
+    s->exporter = start_role(s, "strata-exporter", signals, -1, s->lock_fd, exporter_role);
     s->exporter_at_ms = clock_mono_ms() + EXPORTER_AGAIN_MS;
     if (s->exporter < 0) {
         s->exporter = 0;
@@ -329,6 +330,7 @@ static int prepare(struct supervisor *s, const struct up_options *o, struct cfg 
     }
     b->cfg = *cfg;
     b->reset_admin = o->reset_admin;
+    s->lock_fd = *lock_fd;
     s->exporter_at_ms = cfg_str(*cfg, "exporter.listen").len > 0 ? 0 : -1;
     return 0;
 }

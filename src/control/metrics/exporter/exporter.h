@@ -53,7 +53,7 @@ struct exporter_serve {
     const char *listen, *path;
     const char *tls_cert, *tls_key; /* or NULL */
     const char *version;
-    int64_t started_ms; /* clock_wall_ms() */
+    int64_t started_ms;                      /* clock_wall_ms() */
     void (*ready)(void *ctx, unsigned port); /* it listens; or NULL */
     void *ctx;
 };
