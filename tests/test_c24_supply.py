@@ -789,7 +789,12 @@ def test_the_command_line_says_the_same(project, keys, tmp_path):
     cli('key', 'add', 'release', str(tmp_path / 'k.pub'), '-p', project.name)
     cli('key', 'add', 'second', '-', '-p', project.name, input=keys(name='b').pem)
     assert 'release' in cli('key', 'list', '-p', project.name)
+    def facts():
+        return dict(line.split('  ', 1) for line in cli('trust', 'show', '-p', project.name).splitlines())
+    assert {k: v.strip() for k, v in facts().items()} == {
+        'only signed': 'no', 'refused from severity': 'none', 'refused without a report': 'no', 'scanned when pushed': 'no'}
     cli('trust', 'set', '--signed', 'pull', '--block', 'high', '--block-unscanned', 'yes', '-p', project.name)
+    assert facts()['only signed'].strip() == 'to pull'
     cli('trust', 'set', '--allow', 'CVE-1', '-p', project.name)
     assert json.loads(cli('trust', 'show', '--json', '-p', project.name)) == {
         'require_signature': 'pull', 'block_severity': 'high', 'block_unscanned': True, 'scan_on_push': False, 'allowed': ['CVE-1']}
