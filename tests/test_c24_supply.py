@@ -699,6 +699,22 @@ def test_what_comes_back_has_its_report_again(project, strata):
     assert 'CVE-2019-2' in project.pull('1').text
 
 
+def test_what_comes_back_with_an_index_has_its_report_again(project, strata):
+    """Also when it was deleted before the index was, and the project is another one of that name by now."""
+    digest = project.image()
+    project.of('1', 'vulnerabilities', method='PUT', json=SARIF)
+    project.index(digest)
+    assert project.registry('DELETE', f'/v2/{project.name}/app/manifests/{digest}').status_code == 202
+    assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/many').status_code == 204
+    index, part = project.api('GET', 'trash')['items']
+    assert (index['tag'], part['digest']) == ('many', digest)
+    assert strata.api('DELETE', f'{V1}{project.name}').status_code == 204
+    strata.project(project.name)
+    project.rules(block_severity='critical')
+    assert strata.api('POST', f'/api/v1/trash/{index["id"]}/restore').json()['missing'] == 0
+    assert 'CVE-2019-2' in project.pull(digest).text
+
+
 def test_what_comes_back_is_scanned(project, scanner, strata):
     project.image()
     assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/1').status_code == 204
