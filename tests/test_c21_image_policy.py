@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from conftest import wait_for
-from test_c20_registry import OCI_LAYER, OCI_MANIFEST, Registry, code, sha
+from test_c20_registry import OCI_INDEX, OCI_LAYER, OCI_MANIFEST, Registry, code, sha
 
 V1 = '/api/v1/projects/'
 
@@ -295,6 +295,31 @@ def test_a_signature_is_no_image_and_stays_with_its_own(strata, registry, projec
                     signature[0]: 'goes with its image', signature[1]: 'goes with its image', signature[2]: 'stays with its image',
                     'sha256-' + '0' * 64 + '.sig': 'pushed less than a day ago: its image may still come'}
     assert tags(registry, repo) == sorted(['v2', signature[2], 'sha256-' + '0' * 64 + '.sig'])
+
+
+def test_a_signature_stays_as_long_as_its_image_may_be_had(strata, registry, project):
+    """One that an index lists although its own tag goes, one in the trash; and what is only called like a signature."""
+    repo = f'{project}/app'
+    part, body = registry.image(repo, 'v1-amd64')
+    trashed, _ = registry.image(repo, 'oops')
+    for digest in (part, trashed):
+        registry.image(repo, digest.replace(':', '-') + '.sig')
+    index = json.dumps({'schemaVersion': 2, 'mediaType': OCI_INDEX, 'manifests': [
+        {'mediaType': OCI_MANIFEST, 'digest': part, 'size': len(body), 'platform': {'os': 'linux', 'architecture': 'amd64'}}]}).encode()
+    registry.manifest(repo, 'v1', index, OCI_INDEX)
+    hashes = ['sha256-' + c * 64 for c in '12']
+    for tag in hashes:
+        registry.image(repo, tag)
+    assert strata.api('DELETE', f'/api/v1/projects/{project}/repositories/app/tags/oops').status_code == 204
+    set_policy(strata, project, retention={'rules': [{'tags': 'v1', 'keep': 'always'}, {'tags': hashes[0], 'keep': 'always'},
+                                                     {'tags': '**', 'keep': 'latest_pushed', 'n': 1}]})
+    _, rows = retain(strata, project, dry_run=False)
+    says = {r['tag']: r['why'] for r in rows}
+    signatures = [d.replace(':', '-') + '.sig' for d in (part, trashed)]
+    assert says == {'v1': 'always kept (rule 1)', 'v1-amd64': 'no rule keeps it', hashes[0]: 'always kept (rule 2)',
+                    hashes[1]: 'among the latest 1 pushed (rule 3)', **{t: 'stays with its image' for t in signatures}}
+    assert registry('GET', f'/v2/{repo}/manifests/{part}').status_code == 200
+    assert tags(registry, repo) == sorted(['v1', *hashes, *signatures])
 
 
 def test_others_are_removed_only_when_that_is_asked_for(strata, registry, project):

@@ -699,6 +699,22 @@ def test_what_comes_back_has_its_report_again(project, strata):
     assert 'CVE-2019-2' in project.pull('1').text
 
 
+def test_what_comes_back_with_an_index_has_its_report_again(project, strata):
+    """Also when it was deleted before the index was, and the project is another one of that name by now."""
+    digest = project.image()
+    project.of('1', 'vulnerabilities', method='PUT', json=SARIF)
+    project.index(digest)
+    assert project.registry('DELETE', f'/v2/{project.name}/app/manifests/{digest}').status_code == 202
+    assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/many').status_code == 204
+    index, part = project.api('GET', 'trash')['items']
+    assert (index['tag'], part['digest']) == ('many', digest)
+    assert strata.api('DELETE', f'{V1}{project.name}').status_code == 204
+    strata.project(project.name)
+    project.rules(block_severity='critical')
+    assert strata.api('POST', f'/api/v1/trash/{index["id"]}/restore').json()['missing'] == 0
+    assert 'CVE-2019-2' in project.pull(digest).text
+
+
 def test_what_comes_back_is_scanned(project, scanner, strata):
     project.image()
     assert strata.api('DELETE', f'{V1}{project.name}/repositories/app/tags/1').status_code == 204
@@ -789,7 +805,12 @@ def test_the_command_line_says_the_same(project, keys, tmp_path):
     cli('key', 'add', 'release', str(tmp_path / 'k.pub'), '-p', project.name)
     cli('key', 'add', 'second', '-', '-p', project.name, input=keys(name='b').pem)
     assert 'release' in cli('key', 'list', '-p', project.name)
+    def facts():
+        return dict(line.split('  ', 1) for line in cli('trust', 'show', '-p', project.name).splitlines())
+    assert {k: v.strip() for k, v in facts().items()} == {
+        'only signed': 'no', 'refused from severity': 'none', 'refused without a report': 'no', 'scanned when pushed': 'no'}
     cli('trust', 'set', '--signed', 'pull', '--block', 'high', '--block-unscanned', 'yes', '-p', project.name)
+    assert facts()['only signed'].strip() == 'to pull'
     cli('trust', 'set', '--allow', 'CVE-1', '-p', project.name)
     assert json.loads(cli('trust', 'show', '--json', '-p', project.name)) == {
         'require_signature': 'pull', 'block_severity': 'high', 'block_unscanned': True, 'scan_on_push': False, 'allowed': ['CVE-1']}

@@ -8,7 +8,7 @@
 #define ARTIFACT_COLUMNS                                                                           \
     "m.id, r.project_id, r.id, r.name, m.digest, m.media_type, m.artifact_type, m.total_bytes,"    \
     " m.pushed_ms, (SELECT pulled_ms FROM manifest_pulls WHERE manifest_id = m.id), m.platform,"   \
-    " m.annotations"
+    " m.annotations, r.created_ms"
 /* As Harbor lists them: not the parts of an index, and not what belongs to another (by its subject,
  * or by the tags that cosign gives to signatures), unless they have a tag. ?1 the repository, ?2
  * "*", or "nil" for those without a tag, or a tag; NULL: all. ?3 the digest, ?4 a part of a tag, ?5
@@ -37,12 +37,11 @@ static struct str short_name(struct str repository)
     return repository;
 }
 
-static void write_pull_time(struct jw *w, const struct artifacts *of, int64_t manifest_id,
-                            int64_t written_ms)
+static void write_pull_time(struct jw *w, const struct artifacts *of,
+                            const struct pulled_thing *what, int64_t written_ms)
 {
     const struct harbor *h = of->list.r->ctx;
-    struct pulled now = store_pulled(h->registry, PULLED_MANIFEST, manifest_id,
-                                     (struct pulled){.last_ms = written_ms});
+    struct pulled now = store_pulled(h->registry, what, (struct pulled){.last_ms = written_ms});
 
     if (now.last_ms != 0) {
         jw_kv_time(w, "pull_time", now.last_ms);
@@ -56,7 +55,9 @@ static void write_tag(struct jw *w, const struct query *q, const struct artifact
     jw_kv_i64(w, "artifact_id", query_i64(q, 3));
     jw_kv_str(w, "name", query_str(q, 0));
     jw_kv_time(w, "push_time", query_i64(q, 1));
-    write_pull_time(w, of, query_i64(q, 3), query_i64(q, 4));
+    write_pull_time(w, of,
+                    &(struct pulled_thing){query_i64(q, 2), query_i64(q, 5), query_str(q, 6)},
+                    query_i64(q, 4));
     jw_kv_bool(w, "immutable",
                policy_immutable(&of->policy, short_name(of->repository), query_str(q, 0)) != NULL);
     jw_end(w);
@@ -67,7 +68,8 @@ static void write_tag(struct jw *w, const struct query *q, const struct artifact
     " AND (?2 IS NULL OR t.name = ?2) AND instr(t.name, ?3)"
 #define SELECT_TAGS                                                                                \
     "SELECT t.name, t.pushed_ms, t.repository_id, m.id,"                                           \
-    " (SELECT pulled_ms FROM manifest_pulls WHERE manifest_id = m.id)" FROM_TAGS
+    " (SELECT pulled_ms FROM manifest_pulls WHERE manifest_id = m.id),"                            \
+    " (SELECT created_ms FROM repositories WHERE id = m.repository_id), m.digest" FROM_TAGS
 
 static int write_tags(struct state_db *db, int64_t manifest, struct artifacts *of, struct jw *w,
                       struct err *e)
@@ -267,7 +269,9 @@ static int write_artifact(struct state_db *db, const struct query *q, struct art
     jw_kv_str(w, "manifest_media_type", media);
     jw_kv_i64(w, "size", query_i64(q, 7));
     jw_kv_time(w, "push_time", query_i64(q, 8));
-    write_pull_time(w, of, query_i64(q, 0), query_i64(q, 9));
+    write_pull_time(w, of,
+                    &(struct pulled_thing){query_i64(q, 2), query_i64(q, 12), query_str(q, 4)},
+                    query_i64(q, 9));
     jw_key(w, "extra_attrs");
     jw_object(w);
     if (os.len > 0) {

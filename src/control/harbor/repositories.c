@@ -17,8 +17,9 @@
 
 static void write_repository(const struct harbor *h, struct jw *w, const struct query *q)
 {
-    struct pulled pulled = store_pulled(h->registry, PULLED_REPOSITORY, query_i64(q, 0),
-                                        (struct pulled){.times = query_i64(q, 6)});
+    struct pulled pulled = store_pulled(
+        h->registry, &(struct pulled_thing){query_i64(q, 0), query_i64(q, 3), STR_EMPTY},
+        (struct pulled){.times = query_i64(q, 6)});
 
     jw_object(w);
     jw_kv_i64(w, "id", query_i64(q, 0));

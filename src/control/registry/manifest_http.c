@@ -116,7 +116,7 @@ static void note_pull(struct http_req *req, const struct reference *ref,
 {
     struct registry_artifact one = {.tag = ref->tag, .digest = str_of(m->digest)};
 
-    registry_note_pull(req->ctx, m->id, m->repository_id);
+    registry_note_pull(req->ctx, m);
     registry_tell_pull(req->ctx,
                        &(struct registry_change){.what = REGISTRY_PULLED,
                                                  .project_id = m->project_id,

@@ -1,6 +1,7 @@
 /* When and how often images are pulled. Noted in memory and written down once a minute, by the
  * thread that keeps house: a pull must not cost a sync, and a minute of them lost by a kill changes
- * no decision of anybody. Lists add what is noted, so that they are exact and write nothing. */
+ * no decision of anybody. Lists add what is noted, so that they are exact and write nothing. What
+ * is noted names its image by more than an id, which the next one gets after a deletion. */
 #include "store_priv.h"
 
 #include "base/mem.h"
@@ -12,33 +13,36 @@ enum { PULLS_MAX = 65536 }; /* images in a minute; those past it are noted at th
 enum { FLUSH_PART = 500 };  /* rows of a transaction */
 
 struct pull {
-    enum pulled_thing what;
-    int64_t id;
+    int64_t repository_id, created_ms;
+    char digest[CONTENT_DIGEST_MAX]; /* empty: of the repository */
     struct pulled seen;
 };
 
 struct pull_key {
-    char text[24];
+    char text[48 + CONTENT_DIGEST_MAX];
 };
 
-static struct str key_of(enum pulled_thing what, int64_t id, struct pull_key *key)
+static struct str key_of(const struct pulled_thing *of, struct pull_key *key)
 {
-    int len = snprintf(key->text, sizeof(key->text), "%d-%lld", what, (long long)id);
+    int len = snprintf(key->text, sizeof(key->text), "%lld %lld %.*s", (long long)of->repository_id,
+                       (long long)of->repository_created_ms,
+                       STR_ARG(str_first(of->digest, CONTENT_DIGEST_MAX - 1)));
 
     return str_n(key->text, (size_t)len);
 }
 
 /* Of the registry's lock. */
-static void add_locked(struct registry *r, enum pulled_thing what, int64_t id,
-                       const struct pulled *more)
+static void add_locked(struct registry *r, const struct pulled_thing *of, const struct pulled *more)
 {
     struct pull_key key;
-    struct str name = key_of(what, id, &key);
+    struct str name = key_of(of, &key);
     struct pull *p = map_get(&r->pulls, name);
 
     if (p == NULL && r->pulls.len < PULLS_MAX) {
         p = xnew(struct pull);
-        *p = (struct pull){.what = what, .id = id};
+        *p = (struct pull){.repository_id = of->repository_id,
+                           .created_ms = of->repository_created_ms};
+        (void)!str_copy(of->digest, p->digest, sizeof(p->digest));
         (void)map_put(&r->pulls, name, p);
     }
     if (p != NULL) {
@@ -47,24 +51,25 @@ static void add_locked(struct registry *r, enum pulled_thing what, int64_t id,
     }
 }
 
-void registry_note_pull(struct registry *r, int64_t manifest_id, int64_t repository_id)
+void registry_note_pull(struct registry *r, const struct stored_manifest *m)
 {
+    struct pulled_thing of = {m->repository_id, m->repository_created_ms, STR_EMPTY};
     struct pulled once = {.times = 1, .last_ms = clock_wall_ms()};
     struct lock *l = &r->lock;
 
     atomic_fetch_add(&r->pulled, 1);
     WITH_LOCK(l);
-    add_locked(r, PULLED_MANIFEST, manifest_id, &once);
-    add_locked(r, PULLED_REPOSITORY, repository_id, &once);
+    add_locked(r, &of, &once);
+    of.digest = str_of(m->digest);
+    add_locked(r, &of, &once);
 }
 
-struct pulled store_pulled(struct registry *r, enum pulled_thing what, int64_t id,
-                           struct pulled written)
+struct pulled store_pulled(struct registry *r, const struct pulled_thing *of, struct pulled written)
 {
     struct map *const maps[] = {&r->pulls, &r->pulls_going};
     struct lock *l = &r->lock;
     struct pull_key key;
-    struct str name = key_of(what, id, &key);
+    struct str name = key_of(of, &key);
 
     WITH_LOCK(l);
     for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
@@ -100,15 +105,20 @@ struct flush {
 
 static int flush_one(struct state_db *db, const struct pull *p, struct err *e)
 {
-    return p->what == PULLED_REPOSITORY
-               ? state_run(db, e, "UPDATE repositories SET pulls = pulls + ? WHERE id = ?", "ii",
-                           p->seen.times, p->id)
+    return p->digest[0] == '\0'
+               ? state_run(db, e,
+                           "UPDATE repositories SET pulls = pulls + ? WHERE id = ?"
+                           " AND created_ms = ?",
+                           "iii", p->seen.times, p->repository_id, p->created_ms)
                : state_run(db, e,
                            "INSERT INTO manifest_pulls(manifest_id, repository_id, pulled_ms,"
-                           " pulls) SELECT id, repository_id, ?2, ?3 FROM manifests WHERE id = ?1"
+                           " pulls) SELECT m.id, r.id, ?4, ?5 FROM repositories r JOIN manifests m"
+                           " ON m.repository_id = r.id WHERE r.id = ?1 AND r.created_ms = ?2"
+                           " AND m.digest = ?3"
                            " ON CONFLICT DO UPDATE SET pulls = pulls + excluded.pulls,"
                            " pulled_ms = max(pulled_ms, excluded.pulled_ms)",
-                           "iii", p->id, p->seen.last_ms, p->seen.times);
+                           "iizii", p->repository_id, p->created_ms, p->digest, p->seen.last_ms,
+                           p->seen.times);
 }
 
 static int flush_fn(struct state_db *db, void *ctx, struct err *e)
@@ -171,7 +181,9 @@ static void end_flush(struct registry *r)
         const struct pull *p = value;
 
         if (p->seen.times > 0) {
-            add_locked(r, p->what, p->id, &p->seen);
+            add_locked(r,
+                       &(struct pulled_thing){p->repository_id, p->created_ms, str_of(p->digest)},
+                       &p->seen);
         }
     }
     registry_free_pulls(&r->pulls_going);

@@ -81,7 +81,7 @@ struct registry_pull {
 };
 
 struct registry_restore {
-    int64_t trash_id; /* rows of trash_manifests */
+    int64_t trash_id; /* and others of its repository, when an index lists what is in them */
     int64_t from_project_id, project_id;
 };
 

@@ -130,7 +130,8 @@ void proxy_fetchers_open(struct registry *r);
 void proxy_fetchers_close(struct registry *r);
 
 /* --- pulls.c --- */
-void registry_note_pull(struct registry *r, int64_t manifest_id, int64_t repository_id);
+struct stored_manifest;
+void registry_note_pull(struct registry *r, const struct stored_manifest *m);
 /* Writes down what is noted, in parts. */
 int registry_flush_pulls(struct registry *r, struct err *e) MUST_USE;
 void registry_free_pulls(struct map *pulls);

@@ -34,7 +34,7 @@ static int read_manifest(struct registry *r, struct arena *a, const struct refer
         return -1;
     }
     memcpy(digest, stored.digest, CONTENT_DIGEST_MAX);
-    registry_note_pull(r, stored.id, stored.repository_id);
+    registry_note_pull(r, &stored);
     return manifest_parse(a, stored.media_type, stored.body, out, e);
 }
 

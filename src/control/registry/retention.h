@@ -10,7 +10,7 @@
 
 struct registry;
 
-enum { SUBJECT_NONE = 0, SUBJECT_GONE = -1 };
+enum { SUBJECT_NONE = 0, SUBJECT_GONE = -1, SUBJECT_STAYS = -2 };
 
 /* A tag, or a manifest without any. */
 struct retained {
@@ -20,7 +20,7 @@ struct retained {
     int64_t manifest_id, pushed_ms, pulled_ms; /* never pulled: 0 */
     bool is_kept, is_named;                    /* named: some rule is about it */
     size_t image;                              /* tags of one manifest have one number */
-    int64_t subject_id; /* a tag of cosign's belongs to this manifest; SUBJECT_*: none, gone */
+    int64_t subject_id; /* a tag of cosign's belongs to this manifest, or SUBJECT_* */
     const char *why;    /* in the arena */
 };
 

@@ -2,6 +2,7 @@
 #include "retention.h"
 
 #include "labels.h"
+#include "manifest.h"
 #include "store_priv.h"
 
 #include "access/access.h"
@@ -130,15 +131,23 @@ static int read_items(struct state_db *db, struct look *l, const char *sql, stru
     return r;
 }
 
-/* Of a tag sha256-<hex>, with .sig, .att or .sbom behind it or nothing (what had no referrers'
- * API): the image that it belongs to. */
+/* Of a tag sha256-<hex>.sig, .att or .sbom, or without more of an index (what had no referrers'
+ * API): the image that it belongs to. One that stands in an index goes with that, and one in the
+ * trash may come back. A tag without more whose image is nowhere may be called so by whoever likes.
+ */
+#define SUBJECT_DIGEST "'sha256:' || substr(t.name, 8, 64)"
 #define SQL_SUBJECT_ID                                                                             \
     "CASE WHEN t.name GLOB 'sha256-*' AND length(t.name) >= 71"                                    \
     " AND substr(t.name, 8, 64) NOT GLOB '*[^0-9a-f]*'"                                            \
-    " AND substr(t.name, 72) IN ('', '.sig', '.att', '.sbom')"                                     \
-    " AND 'sha256:' || substr(t.name, 8, 64) <> m.digest"                                          \
-    " THEN ifnull((SELECT s.id FROM manifests s WHERE s.repository_id = t.repository_id"           \
-    "  AND s.digest = 'sha256:' || substr(t.name, 8, 64)), -1) ELSE 0 END"
+    " AND (substr(t.name, 72) IN ('.sig', '.att', '.sbom')"                                        \
+    "  OR length(t.name) = 71 AND m.media_type = '" MEDIA_OCI_INDEX "')"                           \
+    " AND " SUBJECT_DIGEST " <> m.digest THEN coalesce("                                           \
+    "(SELECT iif(EXISTS (SELECT 1 FROM manifest_children c WHERE c.repository_id ="                \
+    "  s.repository_id AND c.digest = s.digest), -2, s.id) FROM manifests s"                       \
+    "  WHERE s.repository_id = t.repository_id AND s.digest = " SUBJECT_DIGEST "),"                \
+    "(SELECT -2 FROM trash_manifests y JOIN trash z ON z.id = y.trash_id"                          \
+    "  WHERE y.digest = " SUBJECT_DIGEST " AND z.project_id = m.project_id),"                      \
+    " iif(length(t.name) = 71, 0, -1)) ELSE 0 END"
 
 static int look_fn(struct state_db *db, void *ctx, struct err *e)
 {
@@ -192,6 +201,19 @@ static int has_same_labels(struct state_db *db, const struct retained *item, int
                          "is", item->manifest_id, item->labels);
 }
 
+/* Of a signature that goes: whether its image is here with a tag or in an index, or came back. */
+static int its_image_stays(struct state_db *db, const struct look *l, const struct retained *item,
+                           int64_t *stays, struct err *e)
+{
+    return state_one_i64(db, stays, e, "rows",
+                         "SELECT EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = ?1"
+                         " AND m.digest = 'sha256:' || substr(?2, 8, 64) AND (?3 < 0"
+                         " OR EXISTS (SELECT 1 FROM tags WHERE manifest_id = m.id)"
+                         " OR EXISTS (SELECT 1 FROM manifest_children c"
+                         "  WHERE c.repository_id = ?1 AND c.digest = m.digest)))",
+                         "isi", l->repository_id, item->tag, item->subject_id);
+}
+
 /* Whatever changed since we looked (pushed again, retagged, labeled, made immutable) is left alone.
  */
 static int remove_one(struct state_db *db, struct look *l, struct retained *item, struct err *e)
@@ -204,12 +226,10 @@ static int remove_one(struct state_db *db, struct look *l, struct retained *item
     if (!is_same) {
         return leave(item, "changed meanwhile");
     }
-    if (item->subject_id > 0) {
+    if (item->subject_id != SUBJECT_NONE) {
         int64_t stays;
 
-        if (state_one_i64(db, &stays, e, "rows",
-                          "SELECT EXISTS (SELECT 1 FROM tags WHERE manifest_id = ?)", "i",
-                          item->subject_id) < 0) {
+        if (its_image_stays(db, l, item, &stays, e) < 0) {
             return -1;
         }
         if (stays) {

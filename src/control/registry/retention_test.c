@@ -117,6 +117,7 @@ static void signatures_are_no_images_and_stay_with_theirs(void **state UNUSED)
                 {"sha256-3.sig", "goes with its image", 8, 3, 3}, /* what is signed is an SBOM */
                 {"sha256-9.sig", "stays with its image", 5, 9, 3},
                 {"sha256-8.sig", "its image is gone", 6, SUBJECT_GONE, 3},
+                {"sha256-6.sig", "stays with its image", 10, SUBJECT_STAYS, 3},
                 {"sha256-7.sig", "pushed less than a day ago: its image may still come", 7,
                  SUBJECT_GONE, 0}};
     const int64_t now = 1800000000000LL;
@@ -138,7 +139,8 @@ static void signatures_are_no_images_and_stay_with_theirs(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_string_equal(out[i].why, rows[i].why);
     }
-    assert_true(out[1].is_kept && out[3].is_kept && out[5].is_kept && out[7].is_kept);
+    assert_true(out[1].is_kept && out[3].is_kept && out[5].is_kept && out[7].is_kept &&
+                out[8].is_kept);
     assert_false(out[0].is_kept || out[2].is_kept || out[4].is_kept || out[6].is_kept);
 }
 

@@ -119,11 +119,14 @@ int store_trash_rows(struct registry *r, int64_t project_id, int64_t after, stru
                      struct jw *w, struct err *e) MUST_USE;
 
 /* How often and when something was pulled: what the tables say, and what is noted since. */
-enum pulled_thing { PULLED_MANIFEST, PULLED_REPOSITORY };
+struct pulled_thing {
+    int64_t repository_id, repository_created_ms;
+    struct str digest; /* empty: the repository itself */
+};
 struct pulled {
     int64_t times, last_ms; /* 0: never */
 };
-struct pulled store_pulled(struct registry *r, enum pulled_thing what, int64_t id,
+struct pulled store_pulled(struct registry *r, const struct pulled_thing *of,
                            struct pulled written);
 
 /* --- lists; each writes the items of a JSON array that is open in `w` --- */

@@ -130,10 +130,10 @@ int store_referrers(struct registry *r, struct str repository, const char *subje
     return state_read(r->state, referrers_fn, &op, e);
 }
 
-static void write_pulled(const struct list_op *op, enum pulled_thing what, int64_t id,
+static void write_pulled(const struct list_op *op, const struct pulled_thing *of,
                          struct pulled written)
 {
-    struct pulled now = store_pulled(op->r, what, id, written);
+    struct pulled now = store_pulled(op->r, of, written);
 
     jw_kv_time(op->w, "pulled_at", now.last_ms);
     jw_kv_i64(op->w, "pulls", now.times);
@@ -154,7 +154,8 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         query_open(&q, db, e,
                    "SELECT t.name, m.digest, m.media_type, m.total_bytes, m.platform, t.pushed_ms,"
                    " p.pulled_ms, p.pulls, " SQL_LABELS
-                   ", m.id FROM tags t JOIN manifests m ON m.id = t.manifest_id"
+                   ", r.created_ms FROM tags t JOIN repositories r ON r.id = t.repository_id"
+                   " JOIN manifests m ON m.id = t.manifest_id"
                    " LEFT JOIN manifest_pulls p ON p.manifest_id = m.id"
                    " WHERE t.repository_id = ?1 AND t.name > ?2"
                    " AND has_words(?3, t.name, m.digest, " SQL_LABEL_NAMES ")"
@@ -176,7 +177,7 @@ static int tag_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 3));
         jw_kv_str(op->w, "platform", query_str(&q, 4));
         jw_kv_time(op->w, "pushed_at", query_i64(&q, 5));
-        write_pulled(op, PULLED_MANIFEST, query_i64(&q, 9),
+        write_pulled(op, &(struct pulled_thing){id, query_i64(&q, 9), query_str(&q, 1)},
                      (struct pulled){.times = query_i64(&q, 7), .last_ms = query_i64(&q, 6)});
         jw_key(op->w, "labels");
         jw_raw(op->w, query_str(&q, 8));
@@ -209,7 +210,7 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
                    " (SELECT total(b.size_bytes) FROM repository_blobs rb JOIN blobs b"
                    "   USING (digest) WHERE rb.repository_id = r.id AND rb.manifests > 0),"
                    " r.updated_ms, r.pulls, (SELECT max(pulled_ms) FROM manifest_pulls m"
-                   "  WHERE m.repository_id = r.id), r.id FROM repositories r"
+                   "  WHERE m.repository_id = r.id), r.id, r.created_ms FROM repositories r"
                    " WHERE r.name > ?1 || '/' || ?2 AND r.name < ?1 || '0' AND r.project_id = ?4"
                    " AND has_words(?5, substr(r.name, length(?1) + 2))"
                    " AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id"
@@ -225,7 +226,7 @@ static int repository_rows_fn(struct state_db *db, void *ctx, struct err *e)
         jw_kv_i64(op->w, "tags", query_i64(&q, 1));
         jw_kv_i64(op->w, "size_bytes", query_i64(&q, 2));
         jw_kv_time(op->w, "updated_at", query_i64(&q, 3));
-        write_pulled(op, PULLED_REPOSITORY, query_i64(&q, 6),
+        write_pulled(op, &(struct pulled_thing){query_i64(&q, 6), query_i64(&q, 7), STR_EMPTY},
                      (struct pulled){.times = query_i64(&q, 4), .last_ms = query_i64(&q, 5)});
         jw_end(op->w);
     }

@@ -230,14 +230,16 @@ int findings_judge(struct supply *s, struct arena *a, const struct artifact *of,
 
 /* --- reports of what is gone --- */
 
+/* Of all that was deleted from the repository: an index comes with images of other entries. */
 int supply_restoring(struct state_db *db, const struct registry_restore *x, struct err *e)
 {
     return x->from_project_id == x->project_id
                ? 0
                : state_run(db, e,
                            "UPDATE OR IGNORE supply_reports SET project_id = ?1 WHERE project_id ="
-                           " ?2 AND digest IN (SELECT digest FROM trash_manifests"
-                           " WHERE trash_id = ?3)",
+                           " ?2 AND digest IN (SELECT x.digest FROM trash z JOIN trash y"
+                           " ON y.project_id = z.project_id AND y.repository = z.repository"
+                           " JOIN trash_manifests x ON x.trash_id = y.id WHERE z.id = ?3)",
                            "iii", x->project_id, x->from_project_id, x->trash_id);
 }
 

@@ -255,12 +255,13 @@ static void print_rules(const json_t *rules)
     print_facts((const char *[]){
         "only signed",
         strcmp(signed_for, "pull_and_run") == 0 ? "to pull and run"
-        : signed_for[0]                         ? "to pull"
+        : strcmp(signed_for, "pull") == 0       ? "to pull"
                                                 : "no",
         "refused from severity", severity[0] ? severity : "none", "refused without a report",
         json_is_true(json_object_get(rules, "block_unscanned")) ? "yes" : "no",
         "scanned when pushed", json_is_true(json_object_get(rules, "scan_on_push")) ? "yes" : "no",
-        "do not count", allowed.len > 0 ? allowed.p : "", NULL});
+        "do not count", allowed.len > 0 ? allowed.p : "", "that list",
+        json_is_true(json_object_get(rules, "allowed_off")) ? "not in force" : "", NULL});
 }
 
 int verb_trust_show(struct cli *c, struct err *e)
