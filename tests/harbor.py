@@ -151,7 +151,8 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /projects/{p}/repositories/{r...}/artifacts/{ref}/scan/{id}/log GET=200text
 /projects/{p}/repositories/{r...}/artifacts/{ref}/tags GET=200[Tag] POST=201
 /projects/{p}/repositories/{r...}/artifacts/{ref}/tags/{tag} DELETE=200
-/projects/{p}/robots GET=200[Robot]
+/projects/{p}/robots GET=200[Robot] POST=201RobotCreated
+/projects/{p}/robots/{id} GET=200Robot PUT=200 DELETE=200
 /projects/{p}/scanner GET=200ScannerRegistration PUT=200
 /projects/{p}/scanner/candidates GET=200[ScannerRegistration]
 /projects/{p}/summary GET=200ProjectSummary
@@ -178,6 +179,7 @@ OPERATIONS = """/audit-logs GET=200[AuditLog]
 /retentions/metadatas GET=200RetentionMetadata
 /retentions/{p} GET=200RetentionPolicy PUT=200 DELETE=200
 /retentions/{p}/executions GET=200[RetentionExecution] POST=201
+/retentions/{p}/executions/{id} PATCH=200
 /retentions/{p}/executions/{id}/tasks GET=200[RetentionExecutionTask]
 /retentions/{p}/executions/{id}/tasks/{task} GET=200text
 /robots GET=200[Robot] POST=201RobotCreated

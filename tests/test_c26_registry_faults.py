@@ -1,4 +1,6 @@
-"""What is acknowledged survives: the registry is killed at each step of push and collection, its disk fills up, its clock jumps."""
+"""What is acknowledged survives: the registry is killed at each step of push, replication and collection, its disk fills up, its clock jumps."""
+import gzip
+import json
 import os
 import pathlib
 import shutil
@@ -9,8 +11,9 @@ import pytest
 import requests
 
 from conftest import wait_for
-from test_c20_registry import Registry, sha
-from test_c25_registry_fsck import database, fsck, push
+from test_c20_registry import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Registry, command, need, sha
+from test_c23_replication import FAST, Side
+from test_c25_registry_fsck import CONFIG, database, fsck, push
 
 needs_strace = pytest.mark.skipif(not shutil.which('strace'), reason='strace is not installed')
 
@@ -78,6 +81,95 @@ def test_killed_at_each_step_of_a_push(own_strata, call):
             push_until_death(registry, 'demo/app', acknowledged)
         detach(tracer)
         check(strata, 'demo/app', acknowledged)
+
+
+@pytest.fixture(scope='module')
+def saved(scratch):
+    """An image of many layers as skopeo keeps one, so that each thread of the server gets some; and its digest."""
+    path = scratch / 'saved'
+    path.mkdir()
+    layers = []
+    for _ in range(48):
+        data = gzip.compress(os.urandom(30000))  # or it would be compressed on the way
+        (path / sha(data)[7:]).write_bytes(data)
+        layers.append({'mediaType': OCI_LAYER, 'digest': sha(data), 'size': len(data)})
+    (path / sha(CONFIG)[7:]).write_bytes(CONFIG)
+    body = json.dumps({'schemaVersion': 2, 'mediaType': OCI_MANIFEST, 'config': {'mediaType': OCI_CONFIG, 'digest': sha(CONFIG), 'size': len(CONFIG)},
+                       'layers': layers}).encode()
+    (path / 'manifest.json').write_bytes(body)
+    (path / 'version').write_text('Directory Transport Version: 1.1\n')
+    return path, sha(body)
+
+
+@needs_strace
+@pytest.mark.parametrize('call, when', [('renameat', 1), ('renameat', 2), ('fdatasync', 1), ('fdatasync', 3), ('fsync', 1), ('fsync', 3),
+                                        ('pwrite64', 1), ('pwrite64', 6)])
+def test_a_client_that_lost_its_server_pushes_the_same_again(own_strata, saved, call, when):
+    """What half of its first try left does not stand in its way."""
+    need('skopeo')
+    strata, (path, digest) = own_strata().start(), saved
+    strata.project('demo')
+
+    def copy(check=True):
+        return command('skopeo', 'copy', '--dest-tls-verify=false', '--dest-creds', f'admin:{strata.admin_password}', f'dir:{path}',
+                       f'docker://127.0.0.1:{strata.port}/demo/app:v1', check=check)
+    before = strata.pids()['server']
+    tracer = kill_at(strata, call, when)
+    copy(check=False)
+    detach(tracer)
+    strata.wait_ready()
+    assert strata.pids()['server'] != before, f'no thread came to {call} {when} times'
+    copy()
+    r = Registry(strata)('GET', '/v2/demo/app/manifests/v1')
+    assert r.status_code == 200 and sha(r.content) == digest
+    fsck(strata, '--deep', code=0)
+
+
+WRITES, SENDS = ('renameat', 'fdatasync', 'fsync', 'pwrite64'), ('sendmsg', 'sendfile')
+
+
+@needs_strace
+@pytest.mark.parametrize('direction, victim, call', [
+    *(('push', 'target', c) for c in WRITES), *(('push', 'source', c) for c in ('fdatasync', 'pwrite64', 'connect')),
+    *(('pull', 'target', c) for c in (*WRITES, 'connect')), *(('pull', 'source', c) for c in SENDS)])
+def test_killed_at_each_step_of_a_replication(own_strata, direction, victim, call):
+    """What was asked for arrives, by itself or when it is asked for again, and both stores are whole."""
+    source, target = Side(own_strata(FAST).start()), Side(own_strata(FAST).start())
+    for side in (source, target):
+        side.strata.project('demo')
+    runs_on, other = (source, target) if direction == 'push' else (target, source)
+    runs_on.knows(other)
+    runs_on.rule('all', direction, repositories='demo/**')
+    dies, kills = (source if victim == 'source' else target).strata, 0
+    for when in (1, 2, 4, 7):  # of one thread
+        digests = {f'w{when}-{n}': push(source.registry, 'demo/app', f'w{when}-{n}', layers=2, size=200000)[0] for n in range(3)}
+        before, run, known = dies.pids()['server'], None, [r['id'] for r in runs_on.runs('all')]
+        tracer = kill_at(dies, call, when)
+        try:
+            run = runs_on.start('all')
+        except requests.RequestException:
+            assert dies is runs_on.strata
+
+        def over():
+            if dies.pids().get('server') != before:  # noqa: B023
+                return True
+            try:
+                return run and runs_on.get(run)['ended_at']  # noqa: B023
+            except (requests.RequestException, KeyError):
+                return False
+        wait_for(over, 60, 'a kill, or the end of the run')
+        detach(tracer)
+        kills += dies.pids().get('server') != before
+        dies.wait_ready()
+        if run is None:
+            run = next((r for r in runs_on.runs('all') if r['id'] not in known), None)
+        if run is None or not runs_on.ended(run, 60) or runs_on.get(run)['state'] != 'succeeded':
+            runs_on.run('all')
+        for tag, digest in digests.items():
+            assert target.digest('demo/app', tag) == digest, (run, runs_on.tasks(run) if run else None)
+        for side in (source, target):
+            fsck(side.strata, '--deep', code=0)
+    assert kills
 
 
 @needs_strace

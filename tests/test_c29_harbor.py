@@ -1,6 +1,9 @@
 """Harbor's API v2.0: what its clients use, in the shapes of its published description."""
 import json
+import sqlite3
 import subprocess
+import threading
+import time
 
 import pytest
 import requests
@@ -235,6 +238,44 @@ def test_a_robot_of_a_project_pulls_and_no_more(harbor, strata, stocked):
     harbor('GET', f'/robots/{made["id"]}', 404)
 
 
+def test_whoever_manages_a_project_manages_its_robots(harbor, strata, stocked):
+    """As clients did when robots were made in their projects: resources with the project before them, an end in seconds."""
+    strata.project('h-elsewhere')
+    number, other = (harbor('GET', f'/projects/{name}', shape='Project')['project_id'] for name in ('harbored', 'h-elsewhere'))
+    strata.user('h-keeper', 'harbored', 'maintainer')
+    strata.user('h-maker', 'harbored', 'developer')
+    keeper, maker = ('h-keeper', PASSWORD), ('h-maker', PASSWORD)
+    body = {'name': 'old-ci', 'description': 'of a script', 'expires_at': int(time.time()) + 3600, 'access': [
+        {'resource': f'/project/{number}/repository', 'action': 'pull'}, {'resource': f'/project/{number}/repository', 'action': 'push'}]}
+    robots = f'/projects/{number}/robots'
+    harbor('POST', robots, 403, json=body, auth=maker)
+    made = harbor('POST', robots, 201, shape='RobotCreated', json=body, auth=keeper)
+    where = f'/projects/{number}/robots/{made["id"]}'
+    assert harbor.headers['Location'] == V2 + where and made['expires_at'] == body['expires_at'] and made['name'] == 'robot$harbored+old-ci'
+    of_robot = (made['name'], made['secret'])
+    image = f'docker://127.0.0.1:{strata.port}/harbored/team/app'
+    assert skopeo(strata, 'inspect', image + ':v1', creds=':'.join(of_robot)).returncode == 0
+    row = harbor('GET', where, shape='Robot', auth=keeper)
+    assert (row['level'], row['expires_at'], row['permissions'][0]['namespace']) == ('project', body['expires_at'], 'harbored')
+    assert made['id'] in [x['id'] for x in harbor('GET', '/projects/harbored/robots', shape='[Robot]', auth=keeper)]
+    for method, more in (('GET', {}), ('PUT', {'json': {**row, 'disable': True}}), ('DELETE', {})):
+        harbor(method, where, 403, auth=maker, **more)
+        harbor(method, f'/projects/{other}/robots/{made["id"]}', 404, **more)
+    harbor('PUT', where, json={**row, 'disable': True}, auth=keeper)
+    changed = harbor('GET', where, shape='Robot', auth=keeper)
+    assert changed['disable'] is True and changed['permissions'] == row['permissions'] and changed['expires_at'] == row['expires_at']
+    harbor('GET', '/projects/harbored/repositories', 401, auth=of_robot)
+    harbor('PUT', where, json={**row, 'disable': False}, auth=keeper)
+    harbor('GET', '/projects/harbored/repositories', auth=of_robot)
+    harbor('POST', robots, 409, json=body, auth=keeper)
+    for wrong in ({'name': 'x', 'access': []}, {'name': 'x'}, {**body, 'name': 'x', 'expires_at': 12}, {**body, 'name': 'x', 'expires_at': 1 << 62},
+                  {**body, 'name': 'x', 'access': [{'resource': '/project/', 'action': 'pull'}]},
+                  {**body, 'name': 'x', 'access': [{'resource': f'/project/{number}/scan', 'action': 'create'}]}):
+        harbor('POST', robots, 400, json=wrong, auth=keeper)
+    harbor('DELETE', where, auth=keeper)
+    harbor('GET', where, 404, auth=keeper)
+
+
 def test_a_robot_of_the_system_and_what_is_refused(harbor):
     body = robot_body('h-all', '*', ('repository', 'pull'), ('repository', 'push'), level='system')
     made = harbor('POST', '/robots', 201, shape='RobotCreated', json=body)
@@ -335,6 +376,37 @@ def test_immutable_rules_are_those_of_our_policy(harbor, strata):
     harbor('DELETE', f'{path}/{two}')
     harbor('DELETE', f'{path}/{two}', 404)
     assert len(harbor('GET', path, shape='[ImmutableRule]')) == 1
+
+
+def test_a_run_of_retention_is_stopped(harbor, strata):
+    number = harbor.made('/projects', {'project_name': 'h-stopped'})
+    push(strata, 'h-stopped/app', 'keep')
+    with sqlite3.connect(strata.state / 'state.db', timeout=30) as db:
+        db.execute("""WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 29999)
+                      INSERT INTO tags(repository_id, name, manifest_id, pushed_ms) SELECT t.repository_id, printf('v%05d', i), t.manifest_id,
+                      t.pushed_ms FROM n, tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = 'h-stopped/app'""")
+    db.close()
+    rule = {'action': 'retain', 'template': 'always', 'params': {}, **selectors('keep', extras='{"untagged":true}')}
+    policy = {'algorithm': 'or', 'rules': [rule], 'trigger': {'kind': 'Schedule', 'settings': {'cron': ''}}, 'scope': {'level': 'project', 'ref': number}}
+    runs = f'/retentions/{harbor.made("/retentions", policy)}/executions'
+    run = threading.Thread(target=Harbor(strata), args=('POST', runs, 201), kwargs={'json': {'dry_run': False}})
+    run.start()
+    row, = wait_for(lambda: harbor('GET', runs, shape='[RetentionExecution]'), 60, 'the run has begun')
+    assert row['status'] == 'Running'
+    one = f'{runs}/{row["id"]}'
+    harbor('PATCH', one, 400, json={'action': 'start'})
+    harbor('PATCH', f'{runs}/999999', 404, json={'action': 'stop'})
+    harbor('PATCH', one, json={'action': 'stop'})
+    run.join(60)
+    row, = harbor('GET', runs, shape='[RetentionExecution]')
+    assert row['status'] == 'Stopped' and row['end_time']
+    ours = strata.api('GET', '/api/v1/projects/h-stopped/retention/runs').json()['items'][0]
+    assert ours['error'].startswith('stopped') and ours['removed'] < 30000
+    left = strata.api('GET', '/api/v1/projects/h-stopped/repositories').json()['items'][0]['tags']
+    assert left == 30001 - ours['removed'] and left > 1
+    harbor('PATCH', one, json={'action': 'stop'})  # nothing is left to stop
+    harbor('POST', runs, 201, json={'dry_run': False})
+    assert strata.api('GET', '/api/v1/projects/h-stopped/repositories').json()['items'][0]['tags'] == 1
 
 
 def test_a_retention_is_made_run_and_told(harbor, strata):

@@ -72,8 +72,8 @@ http_handler harbor_members, harbor_member, harbor_member_add, harbor_member_cha
 http_handler harbor_immutables, harbor_immutable_add, harbor_immutable_change,
     harbor_immutable_delete;
 http_handler harbor_retention_add, harbor_retention, harbor_retention_change,
-    harbor_retention_delete, harbor_retention_runs, harbor_retention_run, harbor_retention_tasks,
-    harbor_retention_log, harbor_retention_kinds;
+    harbor_retention_delete, harbor_retention_runs, harbor_retention_run, harbor_retention_stop,
+    harbor_retention_tasks, harbor_retention_log, harbor_retention_kinds;
 http_handler harbor_hooks, harbor_hook, harbor_hook_add, harbor_hook_change, harbor_hook_delete,
     harbor_hook_last, harbor_hook_jobs, harbor_hook_events;
 http_handler harbor_registries, harbor_registry, harbor_registry_add, harbor_registry_change,
@@ -102,4 +102,5 @@ http_handler harbor_users, harbor_user, harbor_user_current, harbor_user_add, ha
     harbor_user_change, harbor_user_password, harbor_user_admin, harbor_permissions;
 http_handler harbor_quotas, harbor_quota, harbor_quota_set;
 http_handler harbor_robots, harbor_project_robots, harbor_robot, harbor_robot_add,
-    harbor_robot_change, harbor_robot_secret, harbor_robot_delete;
+    harbor_robot_change, harbor_robot_secret, harbor_robot_delete, harbor_project_robot_add,
+    harbor_project_robot_change;

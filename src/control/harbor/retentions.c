@@ -280,9 +280,10 @@ static int fill_runs(struct state_db *db, void *ctx, struct err *e)
             jw_kv_time(&l->w, "end_time", query_i64(&q, 2));
         }
         jw_kv_c(&l->w, "status",
-                query_is_null(&q, 2)   ? "Running"
-                : query_is_null(&q, 5) ? "Succeed"
-                                       : "Failed");
+                query_is_null(&q, 2)                           ? "Running"
+                : query_is_null(&q, 5)                         ? "Succeed"
+                : str_starts(query_str(&q, 5), STR("stopped")) ? "Stopped"
+                                                               : "Failed");
         jw_kv_c(&l->w, "trigger", str_eq_c(query_str(&q, 4), "schedule") ? "Schedule" : "Manual");
         jw_kv_bool(&l->w, "dry_run", query_i64(&q, 3) != 0);
         jw_end(&l->w);
@@ -375,6 +376,47 @@ int harbor_retention_tasks(struct http_req *r, struct err *e)
                    harbor_list_begin(&of.list, r, keys, e) < 0
                ? -1
                : harbor_list_reply(&of.list, fill_tasks, e);
+}
+
+struct stop {
+    struct runs of; /* first: check_run takes it */
+    int64_t is_open;
+};
+
+static int open_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct stop *s = ctx;
+
+    return check_run(db, &s->of, e) < 0
+               ? -1
+               : state_one_i64(db, &s->is_open, e, "rows",
+                               "SELECT ended_ms IS NULL FROM retention_runs WHERE id = ?", "i",
+                               s->of.run_id);
+}
+
+/* One that is over has nothing to stop. */
+int harbor_retention_stop(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str action = STR_EMPTY;
+    struct stop s = {0};
+
+    if (harbor_project_id(r, &s.of.project_id, e) < 0 ||
+        harbor_path_id(r, "id", &s.of.run_id, e) < 0 || http_body_json(r, &body, e) < 0 ||
+        json_need_str(body, "action", &action, e) < 0) {
+        return -1;
+    }
+    if (!str_eq_c(action, "stop")) {
+        return err_set(e, ERR_INVALID, "action: give stop");
+    }
+    if (state_read(h->state, open_fn, &s, e) < 0) {
+        return -1;
+    }
+    if (s.is_open) {
+        retention_cancel(h->registry, s.of.project_id);
+    }
+    return http_reply_empty(r, 200, e);
 }
 
 static int log_fn(struct state_db *db, void *ctx, struct err *e)

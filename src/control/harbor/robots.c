@@ -22,7 +22,7 @@ static const struct {
     {"quota", "read", PERM_MEMBER_READ},
 };
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+enum { DAY_MS = 24 * 3600 * 1000, DAYS_MAX = 36500 };
 
 #define ROBOT_COLUMNS "r.id, r.name, p.name, r.description, r.disabled, r.created_ms, r.expires_ms"
 /* ?1 a project's id; 0: those of the system; -1: all. ?2 the name whole, ?3 a part. */
@@ -192,6 +192,7 @@ int harbor_project_robots(struct http_req *r, struct err *e)
 
 struct one {
     int64_t id;
+    struct str within;        /* a project: where it must be kept; empty: anywhere */
     struct str project, name; /* in the arena */
     struct arena *arena;
     struct jw *w; /* or NULL */
@@ -210,7 +211,7 @@ static int robot_fn(struct state_db *db, void *ctx, struct err *e)
         (r = query_step(&q, e)) < 0) {
         return -1;
     }
-    if (r == 0) {
+    if (r == 0 || (o->within.len > 0 && !str_eq(query_str(&q, 2), o->within))) {
         return err_set(e, ERR_NOT_FOUND, "there is no robot of that id");
     }
     o->name = arena_str(o->arena, query_str(&q, 1));
@@ -223,7 +224,7 @@ int harbor_robot(struct http_req *r, struct err *e)
     const struct harbor *h = r->ctx;
     struct buf b = BUF_MAX(256 * 1024);
     struct jw w = JW(&b);
-    struct one o = {.arena = &r->arena, .w = &w};
+    struct one o = {.within = r->project, .arena = &r->arena, .w = &w};
 
     return harbor_path_id(r, "id", &o.id, e) < 0
                ? -1
@@ -235,7 +236,7 @@ static int robot_of(struct http_req *r, struct one *o, struct robot_home *home, 
 {
     const struct harbor *h = r->ctx;
 
-    *o = (struct one){.arena = &r->arena};
+    *o = (struct one){.within = r->project, .arena = &r->arena};
     if (harbor_path_id(r, "id", &o->id, e) < 0 || state_read(h->state, robot_fn, o, e) < 0) {
         return -1;
     }
@@ -245,6 +246,20 @@ static int robot_of(struct http_req *r, struct one *o, struct robot_home *home, 
 }
 
 /* --- bodies --- */
+
+/* "/project/3/repository" was the name of a resource when robots were made in their projects. */
+static struct str resource_name(struct str s)
+{
+    struct str rest = s;
+
+    if (!str_starts(s, STR("/project/"))) {
+        return s;
+    }
+    (void)str_cut(&rest, '/');
+    (void)str_cut(&rest, '/');
+    (void)str_cut(&rest, '/');
+    return rest;
+}
 
 static int parse_access(const json_t *list, uint64_t *perms, struct err *e)
 {
@@ -261,6 +276,7 @@ static int parse_access(const json_t *list, uint64_t *perms, struct err *e)
             json_need_str(item, "action", &action, e) < 0) {
             return err_set(e, ERR_INVALID, "access[%zu]: give resource and action", i);
         }
+        resource = resource_name(resource);
         while (row < ARRAY_LEN(accesses) && !(str_eq_c(resource, accesses[row].resource) &&
                                               str_eq_c(action, accesses[row].action))) {
             row++;
@@ -323,7 +339,6 @@ static int parse_permissions(struct http_req *r, const json_t *list, struct robo
 static int parse_change(struct http_req *r, const json_t *body, struct robot_change *c,
                         struct err *e)
 {
-    enum { DAYS_MAX = 36500 };
     int64_t duration = -1;
     bool disabled = false;
 
@@ -374,7 +389,7 @@ static int named_fn(struct state_db *db, void *ctx, struct err *e)
                          "ss", o->name, o->project);
 }
 
-/* What is shown once. */
+/* What is shown once. It is at the path where it was made. */
 static int reply_made(struct http_req *r, const struct robot_home *home, struct str name,
                       const struct robot_change *c, char secret[TOKEN_SIZE], struct err *e)
 {
@@ -383,6 +398,7 @@ static int reply_made(struct http_req *r, const struct robot_home *home, struct 
     char login[LIMIT_LOGIN_BYTES + 1];
     struct buf b = BUF_MAX(4096);
     struct jw w = JW(&b);
+    struct str path = r->path;
     int result = state_read(h->state, named_fn, &o, e);
 
     access_robot_login(home->project, name, login);
@@ -395,7 +411,7 @@ static int reply_made(struct http_req *r, const struct robot_home *home, struct 
     jw_end(&w);
     explicit_bzero(secret, TOKEN_SIZE);
     http_set_header(r, "Cache-Control", "no-store");
-    http_set_header(r, "Location", HARBOR "/robots/%lld", (long long)o.id);
+    http_set_header(r, "Location", "%.*s/%lld", STR_ARG(path), (long long)o.id);
     return harbor_reply_and_free(r, 201, &b, result, e);
 }
 
@@ -417,6 +433,63 @@ int harbor_robot_add(struct http_req *r, struct err *e)
     }
     r->audit_note = arena_str(&r->arena, name);
     return reply_made(r, &home, name, &c, secret, e);
+}
+
+/* Robots of a project, for those who manage it. expires_at: seconds since 1970. */
+int harbor_project_robot_add(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct robot_grant grant = {.project = r->project};
+    struct robot_change c = {.has_expiry = true, .grants = &grant, .n_grants = 1};
+    struct robot_home home;
+    char secret[TOKEN_SIZE];
+    int64_t expires = -1;
+    struct str name;
+
+    if (http_body_json(r, &body, e) < 0 || json_need_str(body, "name", &name, e) < 0 ||
+        json_get_str(body, "description", &c.description, e) < 0 ||
+        access_check_description(c.description, e) < 0 ||
+        json_get_i64(body, "expires_at", &expires, e) < 0 ||
+        parse_access(json_object_get(body, "access"), &grant.perms, e) < 0) {
+        return -1;
+    }
+    if (expires > 0) {
+        int64_t now = clock_wall_ms() / 1000;
+
+        if (expires <= now || expires > now + (int64_t)DAYS_MAX * (DAY_MS / 1000)) {
+            return err_set(e, ERR_INVALID,
+                           "expires_at: give seconds since 1970, from now to %d days on, or -1 for "
+                           "ever",
+                           DAYS_MAX);
+        }
+        c.expires_ms = expires * 1000;
+    }
+    if (access_robot_home(h->access, &r->who, r->project, &home, e) < 0 ||
+        access_robot_add(h->access, &home, r->who.name, name, &c, secret, e) < 0) {
+        return -1;
+    }
+    r->audit_note = arena_str(&r->arena, name);
+    return reply_made(r, &home, name, &c, secret, e);
+}
+
+/* Of all that a client sends back, only whether it is disabled. */
+int harbor_project_robot_change(struct http_req *r, struct err *e)
+{
+    const struct harbor *h = r->ctx;
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct robot_change c = {0};
+    struct robot_home home;
+    bool disabled = false;
+    struct one o;
+
+    if (robot_of(r, &o, &home, e) < 0 || http_body_json(r, &body, e) < 0 ||
+        json_get_bool(body, "disable", &disabled, e) < 0) {
+        return -1;
+    }
+    c.disabled = disabled ? CHANGE_SET : CHANGE_CLEAR;
+    return access_robot_change(h->access, &home, o.name, &c, e) < 0 ? -1
+                                                                    : http_reply_empty(r, 200, e);
 }
 
 /* A robot stays where it is kept, and one of a project may nothing elsewhere. */

@@ -55,7 +55,7 @@ struct registry {
     unsigned char upload_secret[32]; /* signs the ids of uploads */
     struct lock lock;
     struct map pinned;    /* digests being added or removed right now; guarded by lock */
-    struct map retaining; /* ids of projects whose retention runs; guarded by lock */
+    struct map retaining; /* project id -> bool, whether its run of retention shall stop; lock */
     pthread_t retainer;   /* runs what is due; housekeeping and close only, as has_retainer */
     bool has_retainer;
     struct fsck fsck;

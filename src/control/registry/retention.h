@@ -43,6 +43,9 @@ int retention_recover(struct registry *r, struct err *e) MUST_USE;
 int retention_due(struct registry *r, struct err *e);
 /* Ends that thread: a run under way says that it was cut short. */
 void retention_stop(struct registry *r);
+/* Stops the run of a project that is going on, between two steps (its error begins with "stopped"
+ * then); without one it does nothing. */
+void retention_cancel(struct registry *r, int64_t project_id);
 
 int retention_run_write(struct registry *r, int64_t project_id, int64_t id, struct jw *w,
                         struct err *e) MUST_USE;

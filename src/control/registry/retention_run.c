@@ -24,6 +24,7 @@ struct run {
     struct registry *r;
     int64_t project_id, id, number, started_ms;
     unsigned flags;
+    const _Atomic bool *is_stopped; /* by somebody */
     struct str project, started_by;
     struct arena arena; /* of the whole run: policy and names of repositories */
     struct policy policy;
@@ -324,6 +325,16 @@ static void tell(const struct look *l)
     }
 }
 
+static int go_on(const struct run *run, struct err *e)
+{
+    if (atomic_load(&run->r->is_closing)) {
+        return err_set(e, ERR_UNAVAILABLE, "cut short: the server was stopped");
+    }
+    return !atomic_load(run->is_stopped)
+               ? 0
+               : err_set(e, ERR_UNAVAILABLE, "stopped; what it says of tags is what it had done");
+}
+
 static int run_repository(struct run *run, struct str repository, struct err *e)
 {
     SCOPED(arena_done) struct arena arena = {0};
@@ -336,9 +347,7 @@ static int run_repository(struct run *run, struct str repository, struct err *e)
     }
     for (; result == 0 && l.from < l.items.len; l.from = l.to) {
         l.to = l.items.len - l.from > REMOVE_AT_ONCE ? l.from + REMOVE_AT_ONCE : l.items.len;
-        result = atomic_load(&run->r->is_closing)
-                     ? err_set(e, ERR_UNAVAILABLE, "cut short: the server was stopped")
-                     : state_write(run->r->state, part_fn, &l, e);
+        result = go_on(run, e) < 0 ? -1 : state_write(run->r->state, part_fn, &l, e);
         if (result == 0) {
             tell(&l);
         }
@@ -440,10 +449,7 @@ static int run_all(struct run *run, struct err *e)
         return -1;
     }
     for (size_t i = 0; i < run->repositories.len; i++) {
-        if (atomic_load(&run->r->is_closing)) {
-            return err_set(e, ERR_UNAVAILABLE, "cut short: the server was stopped");
-        }
-        if (run_repository(run, run->repositories.p[i], e) < 0) {
+        if (go_on(run, e) < 0 || run_repository(run, run->repositories.p[i], e) < 0) {
             return -1;
         }
     }
@@ -451,9 +457,11 @@ static int run_all(struct run *run, struct err *e)
 }
 
 static int run_alone(struct registry *r, struct str project, int64_t project_id, unsigned flags,
-                     struct str started_by, int64_t *id, struct err *e)
+                     struct str started_by, const _Atomic bool *is_stopped, int64_t *id,
+                     struct err *e)
 {
     struct run run = {.r = r,
+                      .is_stopped = is_stopped,
                       .project = project,
                       .project_id = project_id,
                       .flags = flags,
@@ -476,8 +484,15 @@ static int run_alone(struct registry *r, struct str project, int64_t project_id,
     return result;
 }
 
+enum { KEY_SIZE = 24 };
+
+static void key_of(int64_t project_id, char key[KEY_SIZE])
+{
+    (void)snprintf(key, KEY_SIZE, "%lld", (long long)project_id);
+}
+
 /* One run of a project at a time. */
-static int claim(struct registry *r, const char *key, struct err *e)
+static int claim(struct registry *r, const char *key, _Atomic bool *is_stopped, struct err *e)
 {
     struct lock *l = &r->lock;
     WITH_LOCK(l);
@@ -486,7 +501,7 @@ static int claim(struct registry *r, const char *key, struct err *e)
         return err_set(e, ERR_CONFLICT,
                        "a run of this project's retention is going on: wait for it");
     }
-    (void)map_put(&r->retaining, str_of(key), r);
+    (void)map_put(&r->retaining, str_of(key), is_stopped);
     return 0;
 }
 
@@ -501,16 +516,31 @@ static void give_up(struct registry *r, const char *key)
 int retention_run(struct registry *r, struct str project, int64_t project_id, unsigned flags,
                   struct str started_by, int64_t *id, struct err *e)
 {
-    char key[24];
+    _Atomic bool is_stopped = false;
+    char key[KEY_SIZE];
     int result;
 
-    (void)snprintf(key, sizeof(key), "%lld", (long long)project_id);
-    if (claim(r, key, e) < 0) {
+    key_of(project_id, key);
+    if (claim(r, key, &is_stopped, e) < 0) {
         return -1;
     }
-    result = run_alone(r, project, project_id, flags, started_by, id, e);
+    result = run_alone(r, project, project_id, flags, started_by, &is_stopped, id, e);
     give_up(r, key);
     return result;
+}
+
+void retention_cancel(struct registry *r, int64_t project_id)
+{
+    struct lock *l = &r->lock;
+    _Atomic bool *is_stopped;
+    char key[KEY_SIZE];
+
+    key_of(project_id, key);
+    WITH_LOCK(l);
+    is_stopped = map_get(&r->retaining, str_of(key));
+    if (is_stopped != NULL) {
+        atomic_store(is_stopped, true);
+    }
 }
 
 static int recover_fn(struct state_db *db, void *ctx UNUSED, struct err *e)

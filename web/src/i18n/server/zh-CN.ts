@@ -404,6 +404,7 @@ export const server: Record<string, string> = {
   // src/control/registry/retention_run.c
   "a run of this project's retention is going on: wait for it": '这个项目的保留规则正在运行：请等它完成',
   'cut short: the server was stopped': '中途停止：服务器已停止',
+  'stopped; what it says of tags is what it had done': '已停止；关于标签的记录就是它已完成的部分',
   'a thread for the retention could not be made': '无法创建运行保留规则的线程',
   'project %.*s has no retention rules: add one first': '项目 {1} 没有保留规则：请先添加一条',
   'repository %.*s has more than %d tags': '仓库 {1} 的标签超过 {2} 个',

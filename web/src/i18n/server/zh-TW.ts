@@ -404,6 +404,7 @@ export const server: Record<string, string> = {
   // src/control/registry/retention_run.c
   "a run of this project's retention is going on: wait for it": '這個專案的保留規則正在執行：請等它完成',
   'cut short: the server was stopped': '中途停止：伺服器已停止',
+  'stopped; what it says of tags is what it had done': '已停止；關於標籤的紀錄就是它已完成的部分',
   'a thread for the retention could not be made': '無法建立執行保留規則的執行緒',
   'project %.*s has no retention rules: add one first': '專案 {1} 沒有保留規則：請先新增一條',
   'repository %.*s has more than %d tags': '儲存庫 {1} 的標籤超過 {2} 個',
