@@ -96,15 +96,17 @@
 #define LIMIT_NODE_FIELD_BYTES 256 /* names that a regular expression chooses among */
 #define LIMIT_NODE_STUCK 64        /* mounts that hold a thread each because they do not answer */
 #define LIMIT_NODE_CONTAINERS 4096
+#define LIMIT_LUSTRE_SAMPLES                                                                       \
+    200000 /* jobs that a server of Lustre remembers, each with all its operations */
 #define LIMIT_CONTAINER_NAME_BYTES 1024
 #define LIMIT_LABEL_NAME_BYTES 4096
 #define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
-#define LIMIT_SERIES_LABELS 128 /* GPU and Kubernetes targets have up to 40 */
-#define LIMIT_REGEX_BYTES (64 * KIB) /* "a|b|c|..." of a dashboard's variable */
+#define LIMIT_SERIES_LABELS 128       /* GPU and Kubernetes targets have up to 40 */
+#define LIMIT_REGEX_BYTES (64 * KIB)  /* "a|b|c|..." of a dashboard's variable */
 #define LIMIT_QUERY_BYTES (128 * KIB) /* of PromQL: generated dashboards have 20 */
-#define LIMIT_QUERY_NOTES 10 /* warnings and infos of a query */
-#define LIMIT_QUERY_DEPTH 150         /* levels of nesting: the parser recurses, 2 KiB of stack each */
-#define LIMIT_QUERY_HEIGHT 400        /* of the tree: a + b + c + ... is as high as it is long */
+#define LIMIT_QUERY_NOTES 10          /* warnings and infos of a query */
+#define LIMIT_QUERY_DEPTH 150  /* levels of nesting: the parser recurses, 2 KiB of stack each */
+#define LIMIT_QUERY_HEIGHT 400 /* of the tree: a + b + c + ... is as high as it is long */
 
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */
