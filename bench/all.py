@@ -17,8 +17,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 QUICK = {'ml': ['--quick'], 'web': ['--rounds', '3', '--seconds', '2'], 'volume_upload': ['--rounds', '3'],
          'container_start': ['3', '20'], 'registry': ['--mib', '256', '--rounds', '3']}
-TAKES_BUILD = ('start', 'idle', 'jobs')
-ORDER = ('start', 'idle', 'container_start', 'jobs', 'web', 'volume_upload', 'ml')
+TAKES_BUILD = ('start', 'idle', 'jobs', 'exporter')
+ORDER = ('start', 'idle', 'exporter', 'container_start', 'jobs', 'web', 'volume_upload', 'ml')
 LIMIT_SECONDS = 1800
 
 RATIO = re.compile(r'ratio\s+([\d.]+)')

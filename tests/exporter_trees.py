@@ -322,3 +322,41 @@ def write(root, files):
     for top in ('proc', 'sys', 'root', 'udev'):
         (root / top).mkdir(exist_ok=True)
     return root
+
+# --- Lustre: a client, and a server of metadata and objects, as versions 2.12 to 2.15 lay it out ---
+
+_STATS = lines('snapshot_time             1790276932.808885887 secs.nsecs', 'start_time                1790276703.756800462 secs.nsecs')
+_JOBS = lines('job_stats:', '- job_id:          "j-abc"', '  snapshot_time:   1537070542',
+              '  read_bytes:      { samples:         256, unit: bytes, min: 4096, max: 4194304, sum:      1073741824, sumsq: 1 }',
+              '  write_bytes:     { samples:           3, unit: bytes, min: 1, max: 2, sum: 5 }',
+              '  punch:           { samples:           1, unit:  reqs }', '- job_id:          cp.0',
+              '  read_bytes:      { samples:           9, unit: bytes, min: 7, max: 8, sum: 70 }')
+LUSTRE = {
+    'sys/fs/lustre/version': 'lustre: 2.15.3\n', 'sys/fs/lustre/health_check': 'healthy\n', 'proc/sys/lnet/lnet_memused': '178729063\n',
+    'sys/fs/lustre/memused': '72132771\n', 'sys/fs/lustre/memused_max': '80000000\n',
+    'sys/kernel/debug/lnet/stats': '0 123 1 33503282 39769486 5 2 6673532934057 3943753915256 6 7\n',
+    'sys/fs/lustre/llite/scratch-ffff9239aa0c4800/blocksize': '4096\n',
+    'sys/kernel/debug/lustre/llite/scratch-ffff9239aa0c4800/stats': _STATS + lines(
+        'read_bytes                82152 samples [bytes] 0 1048576 86022414336', 'ioctl                     2 samples [reqs]',
+        'open                      434 samples [usecs] 1 1229 10438 10028664'),
+    'sys/kernel/debug/lustre/llite/scratch-ffff9239aa0c4800/read_ahead_stats': _STATS + 'hits                      10772 samples [pages]\n',
+    'sys/kernel/debug/lustre/osc/my-fs-OST0001-osc-ffff9239aa0c4800/stats': _STATS + lines(
+        'req_waittime              1714 samples [usecs] 660 63833 1483797 5629611603', 'read_bytes 12 samples [bytes] 1 2 24'),
+    'sys/fs/lustre/osc/my-fs-OST0001-osc-ffff9239aa0c4800/cur_grant_bytes': '8437760\n',
+    'sys/kernel/debug/lustre/mdc/scratch-MDT0000-mdc-ffff9239aa0c4800/md_stats': _STATS + 'close                     434 samples [reqs]\n',
+    'sys/fs/lustre/osd-ldiskfs/scratch-MDT0000/kbytestotal': '1000\n', 'sys/fs/lustre/osd-ldiskfs/scratch-MDT0000/filesfree': '77\n',
+    'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/kbytestotal': '2000\n', 'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/kbytesfree': '1900\n',
+    'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/kbytesavail': '1800\n', 'sys/fs/lustre/osd-ldiskfs/MGS/kbytestotal': '30\n',
+    'proc/fs/lustre/mdt/scratch-MDT0000/md_stats': _STATS + 'open                      9 samples [usecs] 2 30 90 1000\nmknod 3 samples [reqs]\n',
+    'proc/fs/lustre/mdt/scratch-MDT0000/job_stats': lines('job_stats:', '- job_id: j-abc', '  open: { samples: 4, unit: usecs, min: 1, max: 2, sum: 3 }'),
+    'proc/fs/lustre/mdt/scratch-MDT0000/recovery_status': lines('status: WAITING_FOR_CLIENTS', 'completed_clients: 1', 'connected_clients: 2/3'),
+    'sys/fs/lustre/mdt/scratch-MDT0000/num_exports': '12\n',
+    'proc/fs/lustre/obdfilter/scratch-OST0000/stats': _STATS + lines('write_bytes 5 samples [bytes] 4096 8192 30000', 'ping 3 samples [usecs] 1 2 3'),
+    'proc/fs/lustre/obdfilter/scratch-OST0000/job_stats': _JOBS,
+    'proc/fs/lustre/obdfilter/scratch-OST0000/recovery_status': lines('status: COMPLETE', 'completed_clients: 3/3', 'evicted_clients: 0'),
+    'sys/fs/lustre/obdfilter/scratch-OST0000/num_exports': '6\n', 'sys/fs/lustre/obdfilter/scratch-OST0000/tot_granted': '999\n',
+    'proc/fs/lustre/mds/MDS/mdt/stats': _STATS + 'req_waittime              7 samples [usecs] 1 2 3 4\n',
+    'sys/kernel/debug/lustre/ldlm/services/ldlm_canceld/stats': _STATS + 'ldlm_cancel               8 samples [usecs] 1 2 3 4\n',
+    'sys/fs/lustre/ldlm/namespaces/filter-scratch-OST0000_UUID/lock_count': '41\n',
+    'sys/fs/lustre/ldlm/namespaces/scratch-OST0000-osc-ffff/lock_count': '1\n',
+}

@@ -569,3 +569,57 @@ def test_it_ends_at_once_by_either_signal(programs):
         ours.get()
         ours.process.send_signal(sig)
         assert ours.process.wait(8) == 0
+
+
+# --- Lustre ---
+
+def test_lustre(tmp_path):
+    root = trees.write(tmp_path, trees.LUSTRE)
+    samples, types = once(*paths(root), *only('lustre'))
+    client, ost, mdt = 'scratch-ffff9239aa0c4800', {'component': 'ost', 'target': 'scratch-OST0000'}, {'component': 'mdt', 'target': 'scratch-MDT0000'}
+    osc = {'fs': 'my-fs', 'target': 'my-fs-OST0001-osc-ffff9239aa0c4800'}
+    wanted = [
+        ('lustre_version_info', {'version': '2.15.3'}, 1), ('lustre_health_healthy', {}, 1), ('lustre_mem_used', {}, 72132771),
+        ('lustre_mem_used_max', {}, 80000000), ('lustre_lnet_mem_used', {}, 178729063), ('lustre_send_count_total', {}, 33503282),
+        ('lustre_receive_count_total', {}, 39769486), ('lustre_drop_count_total', {}, 2), ('lustre_send_bytes_total', {}, 6673532934057),
+        ('lustre_receive_bytes_total', {}, 3943753915256), ('lustre_drop_bytes_total', {}, 7),
+        ('lustre_client_stats', {'operation': 'read_bytes', 'target': client}, 82152), ('lustre_client_stats', {'operation': 'ioctl', 'target': client}, 2),
+        ('lustre_client_stats', {'operation': 'open', 'target': client}, 434),
+        ('lustre_client_read_ahead_stats_total', {'operation': 'hits', 'target': client}, 10772),
+        ('lustre_client_osc_stats_total', {**osc, 'operation': 'req_waittime'}, 1714), ('lustre_client_osc_stats_total', {**osc, 'operation': 'read_bytes'}, 12),
+        ('lustre_client_osc_read_bytes_total', osc, 24), ('lustre_client_osc_cur_grant_bytes', osc, 8437760),
+        ('lustre_client_mdc_md_stats_requests_total', {'fs': 'scratch', 'target': 'scratch-MDT0000-mdc-ffff9239aa0c4800', 'operation': 'close'}, 434),
+        ('lustre_capacity_kilobytes', mdt, 1000), ('lustre_inodes_free', mdt, 77), ('lustre_capacity_kilobytes', ost, 2000),
+        ('lustre_free_kilobytes', ost, 1900), ('lustre_available_kilobytes', ost, 1800),
+        ('lustre_capacity_kilobytes', {'component': 'mgt', 'target': 'MGS'}, 30), ('lustre_connected_clients', mdt, 12),
+        ('lustre_exports_total', ost, 6), ('lustre_exports_granted_total', ost, 999), ('lustre_stats_total', {**mdt, 'operation': 'open'}, 9),
+        ('lustre_stats_total', {**mdt, 'operation': 'mknod'}, 3), ('lustre_stats_time_min', {**mdt, 'operation': 'open'}, 2),
+        ('lustre_stats_time_max', {**mdt, 'operation': 'open'}, 30), ('lustre_stats_time_total', {**mdt, 'operation': 'open'}, 90),
+        ('lustre_write_samples_total', {**ost, 'operation': 'write'}, 5), ('lustre_write_minimum_size_bytes', {**ost, 'operation': 'write'}, 4096),
+        ('lustre_write_maximum_size_bytes', {**ost, 'operation': 'write'}, 8192), ('lustre_write_bytes_total', {**ost, 'operation': 'write'}, 30000),
+        ('lustre_mds_mdt_stats', {'operation': 'req_waittime', 'units': 'usecs'}, 7), ('lustre_ldlm_canceld_stats', {'operation': 'ldlm_cancel'}, 8),
+        ('lustre_lock_count_total', ost, 41), ('recovery_status', {'kind': 'MDT', 'target': 'scratch-MDT0000'}, 3),
+        ('recovery_status_completed_clients', {'kind': 'MDT', 'target': 'scratch-MDT0000'}, 1),
+        ('recovery_status_connected_clients', {'kind': 'MDT', 'target': 'scratch-MDT0000'}, 2),
+        ('recovery_status', {'kind': 'OST', 'target': 'scratch-OST0000'}, 0), ('recovery_status_completed_clients', {'kind': 'OST', 'target': 'scratch-OST0000'}, 3),
+        ('recovery_status_evicted_clients', {'kind': 'OST', 'target': 'scratch-OST0000'}, 0),
+        ('lustre_job_stats_total', {**mdt, 'jobid': 'j-abc', 'operation': 'open'}, 4), ('lustre_job_stats_total', {**ost, 'jobid': 'j-abc', 'operation': 'punch'}, 1),
+        *((f'lustre_job_read_{what}', {**ost, 'jobid': 'j-abc', 'operation': 'read_bytes'}, value) for what, value in (
+            ('samples_total', 256), ('minimum_size_bytes', 4096), ('maximum_size_bytes', 4194304), ('bytes_total', 1073741824))),
+        *((f'lustre_job_write_{what}', {**ost, 'jobid': 'j-abc', 'operation': 'write_bytes'}, value) for what, value in (
+            ('samples_total', 3), ('minimum_size_bytes', 1), ('maximum_size_bytes', 2), ('bytes_total', 5))),
+        *((f'lustre_job_read_{what}', {**ost, 'jobid': 'cp.0', 'operation': 'read_bytes'}, value) for what, value in (
+            ('samples_total', 9), ('minimum_size_bytes', 7), ('maximum_size_bytes', 8), ('bytes_total', 70))),
+    ]
+    assert {key: value for key, value in samples.items() if not OWN.match(key[0])} == {
+        (name, tuple(sorted(labels.items()))): value for name, labels, value in wanted}
+    assert types['lustre_job_read_bytes_total'] == 'counter' and types['recovery_status'] == 'gauge'
+
+    (root / 'sys/fs/lustre/health_check').write_text('device scratch-OST0000 reported unhealthy\nNOT HEALTHY\n')
+    samples, _ = once(*paths(root), *only('lustre'))
+    assert samples['lustre_health_healthy', ()] == 0 and samples['lustre_health_healthy', (('target', 'scratch-OST0000'),)] == 0
+
+
+def test_lustre_is_not_there(tmp_path):
+    root = trees.write(tmp_path, {})
+    assert once(*paths(root), *only('lustre'))[0]['node_scrape_collector_success', (('collector', 'lustre'),)] == 0

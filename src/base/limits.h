@@ -96,6 +96,8 @@
 #define LIMIT_NODE_FIELD_BYTES 256 /* names that a regular expression chooses among */
 #define LIMIT_NODE_STUCK 64        /* mounts that hold a thread each because they do not answer */
 #define LIMIT_NODE_CONTAINERS 4096
+#define LIMIT_LUSTRE_SAMPLES                                                                       \
+    200000 /* jobs that a server of Lustre remembers, each with all its operations */
 #define LIMIT_CONTAINER_NAME_BYTES 1024
 #define LIMIT_LABEL_NAME_BYTES 4096
 #define LIMIT_LABEL_VALUE_BYTES (64 * KIB)
@@ -125,12 +127,10 @@
 
 /* metrics over HTTP */
 #define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */
-#define LIMIT_QUERIES_WAITING                                                                      \
-    64                    /* each holds a worker: the others are for those who do not query */
-#define LIMIT_MATCHES 100 /* match[] of one request */
-#define LIMIT_ANSWERS_BYTES                                                                        \
-    (512 * MIB) /* of answers that wait for slow clients; then queries wait */
-#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: one series, longest labels */
+#define LIMIT_QUERIES_WAITING 64 /* each holds a worker: the others serve who does not query */
+#define LIMIT_MATCHES 100        /* match[] of one request */
+#define LIMIT_ANSWERS_BYTES (512 * MIB)     /* that wait for slow clients; past it queries wait */
+#define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: a series with long labels */
 
 /* supply */
 #define LIMIT_TRUST_KEYS 50               /* of a project: each is tried on each signature */

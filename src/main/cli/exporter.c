@@ -8,12 +8,13 @@
 #include "main/cli/cli.h"
 #include "main/main_priv.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { ONCE_MS = 10000 };
+enum { ONCE_MS = 10000, PAGE_HEAP_BYTES = 64 * 1024 };
 
 struct names {
     VEC(const char *) v;
@@ -92,6 +93,10 @@ int verb_exporter(struct cli *c, struct err *e)
     (void)sigaddset(&stop, SIGINT);
     (void)sigprocmask(SIG_BLOCK, &stop, NULL); /* before the threads are made */
     (void)signal(SIGPIPE, SIG_IGN);
+    /* One heap: the few threads hardly meet. Pages are given back when they are sent. */
+    (void)mallopt(M_ARENA_MAX, 1);
+    (void)mallopt(M_MMAP_THRESHOLD, PAGE_HEAP_BYTES);
+    (void)mallopt(M_TRIM_THRESHOLD, PAGE_HEAP_BYTES);
     (void)prctl(PR_SET_NAME, "strata-exporter", 0, 0, 0);
     log_set_role("exporter");
     x = exporter_open(&o, e);

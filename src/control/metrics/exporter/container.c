@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 512, DEPTH_MAX = 10, TRIES_MAX = 5, USER_HZ = 100 };
+enum { PATH_BYTES = 512, DEPTH_MAX = 10, TRIES_MAX = 5, USER_HZ = 100, SPEC_MS = 15000 };
 
 enum file {
     F_CPU,
@@ -143,6 +143,9 @@ struct part {
     char name[64];
     double v[NET_FIGURES];
 };
+struct parts {
+    VEC(struct part) v;
+};
 
 struct container {
     char *path; /* below the root of the hierarchy; "" is that itself */
@@ -152,11 +155,11 @@ struct container {
     int tries;      /* for its names */
     bool named, seen;
     double cpu, v[COLUMNS], faults, major_faults;
-    struct part io[PARTS_MAX], net[PARTS_MAX];
-    size_t n_io, n_net;
+    struct parts io, net;
     double started;
-    pid_t pid;     /* one of its processes */
-    pid_t net_pid; /* whose network `net_fd` is; -1: it is the host's, or we may not know */
+    int64_t spec_until_ms; /* clock_mono_ms(): its limits are read again then */
+    pid_t pid;             /* one of its processes */
+    pid_t net_pid;         /* whose network `net_fd` is; -1: it is the host's, or we may not know */
     int net_fd;
 };
 
@@ -175,6 +178,8 @@ static void container_free(struct container *c)
     closep(&c->net_fd);
     container_names_done(&c->names);
     buf_done(&c->labels);
+    vec_done(&c->io.v);
+    vec_done(&c->net.v);
     free(c->path);
     free(c);
 }
@@ -408,16 +413,6 @@ static void read_cpu_v2(struct node *n, const struct containers *all, struct con
     c->v[C_PERIODS] = keyed(text, "nr_periods");
     c->v[C_THROTTLED] = keyed(text, "nr_throttled");
     c->v[C_THROTTLED_TIME] = keyed(text, "throttled_usec") / 1e6;
-    text = read_file(n, all, c, F_CPU_QUOTA); /* "max 100000" */
-    if (text.p) {
-        struct str quota = text_word(&text);
-
-        c->v[C_QUOTA] = text_or(quota, NAN);
-        c->v[C_PERIOD] = text_or(text_word(&text), NAN);
-    }
-    /* As crun and runc convert shares to weights, the other way round. */
-    c->v[C_SHARES] =
-        round((first_number(read_file(n, all, c, F_CPU_SHARES), NAN) - 1) * 262142 / 9999 + 2);
 }
 
 static void read_cpu_v1(struct node *n, const struct containers *all, struct container *c)
@@ -432,18 +427,6 @@ static void read_cpu_v1(struct node *n, const struct containers *all, struct con
     c->v[C_PERIODS] = keyed(text, "nr_periods");
     c->v[C_THROTTLED] = keyed(text, "nr_throttled");
     c->v[C_THROTTLED_TIME] = keyed(text, "throttled_time") / 1e9;
-    c->v[C_QUOTA] = first_number(read_file(n, all, c, F_CPU_QUOTA), NAN);
-    if (c->v[C_QUOTA] < 0) {
-        c->v[C_QUOTA] = NAN;
-    }
-    c->v[C_PERIOD] = first_number(read_file(n, all, c, F_CPU_PERIOD), NAN);
-    c->v[C_SHARES] = first_number(read_file(n, all, c, F_CPU_SHARES), NAN);
-}
-
-/* Version 1 says "no limit" with a number just below 2^63. */
-static double limit(double v)
-{
-    return v > 9e18 ? 0 : v;
 }
 
 static void read_memory(struct node *n, const struct containers *all, struct container *c)
@@ -474,29 +457,28 @@ static void read_memory(struct node *n, const struct containers *all, struct con
     c->v[C_OOM] = keyed(text, "oom_kill");
     c->v[C_FAILCNT] =
         v2 ? keyed(text, "max") : first_number(read_file(n, all, c, F_MEMORY_FAIL), NAN);
-    c->v[C_LIMIT] = limit(first_number(read_file(n, all, c, F_MEMORY_MAX), NAN));
-    c->v[C_RESERVATION] = limit(first_number(read_file(n, all, c, F_MEMORY_LOW), NAN));
-    c->v[C_SWAP_LIMIT] = limit(first_number(read_file(n, all, c, F_SWAP_MAX), NAN));
 }
 
-static struct part *part_of(struct part *parts, size_t *len, struct str name)
+static struct part *part_of(struct parts *parts, struct str name)
 {
+    struct part *part;
     char text[64];
 
     if (str_copy(name, text, sizeof(text)) < 0) {
         return NULL;
     }
-    for (size_t i = 0; i < *len; i++) {
-        if (strcmp(parts[i].name, text) == 0) {
-            return &parts[i];
+    for (size_t i = 0; i < parts->v.len; i++) {
+        if (strcmp(parts->v.p[i].name, text) == 0) {
+            return &parts->v.p[i];
         }
     }
-    if (*len == PARTS_MAX) {
+    if (parts->v.len == PARTS_MAX) {
         return NULL;
     }
-    parts[*len] = (struct part){0};
-    memcpy(parts[*len].name, text, sizeof(text));
-    return &parts[(*len)++];
+    part = vec_push(&parts->v);
+    *part = (struct part){0};
+    memcpy(part->name, text, sizeof(text));
+    return part;
 }
 
 /* "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0" */
@@ -507,7 +489,7 @@ static void read_io_v2(struct node *n, const struct containers *all, struct cont
 
     while (text.p && text.len > 0) {
         struct str line = text_line(&text), device = text_word(&line), word;
-        struct part *part = part_of(c->io, &c->n_io, device);
+        struct part *part = part_of(&c->io, device);
 
         while (part && (word = text_word(&line)).len > 0) {
             struct str key = str_cut(&word, '=');
@@ -535,7 +517,7 @@ static void read_io_v1(struct node *n, const struct containers *all, struct cont
         if (!reads && !str_eq_c(what, "Write")) {
             continue;
         }
-        part = part_of(c->io, &c->n_io, device);
+        part = part_of(&c->io, device);
         if (part) {
             part->v[at + !reads] = text_or(text_word(&line), 0);
         }
@@ -559,7 +541,6 @@ static void read_procs(struct node *n, const struct containers *all, struct cont
     }
     c->v[C_PROCESSES] = processes;
     c->v[C_THREADS] = first_number(read_file(n, all, c, F_PIDS), NAN);
-    c->v[C_THREADS_MAX] = first_number(read_file(n, all, c, F_PIDS_MAX), NAN);
 }
 
 /* The interfaces of the network that `pid` is in: -1 when that is the host's own, or when we may
@@ -583,7 +564,7 @@ static void read_net(struct node *n, const struct containers *all, struct contai
     struct str text;
     struct err e;
 
-    c->n_net = 0;
+    c->net.v.len = 0;
     if (c->pid != c->net_pid) {
         closep(&c->net_fd);
         c->net_pid = c->pid;
@@ -601,7 +582,7 @@ static void read_net(struct node *n, const struct containers *all, struct contai
         if (!line.p || str_eq_c(name, "lo")) {
             continue;
         }
-        part = part_of(c->net, &c->n_net, name);
+        part = part_of(&c->net, name);
         for (size_t i = 0; i < 16; i++) {
             v[i] = text_or(text_word(&line), 0);
         }
@@ -622,12 +603,67 @@ static double started(struct node *n, const struct containers *all, const struct
                : NAN;
 }
 
+/* Version 1 says "no limit" with a number just below 2^63. */
+static double limit(double v)
+{
+    return v > 9e18 ? 0 : v;
+}
+
+/* "max 100000" */
+static void read_quota_v2(struct node *n, const struct containers *all, struct container *c)
+{
+    struct str text = read_file(n, all, c, F_CPU_QUOTA), quota;
+
+    if (text.p) {
+        quota = text_word(&text);
+        c->v[C_QUOTA] = text_or(quota, NAN);
+        c->v[C_PERIOD] = text_or(text_word(&text), NAN);
+    }
+    /* As crun and runc convert shares to weights, the other way round. */
+    c->v[C_SHARES] =
+        round((first_number(read_file(n, all, c, F_CPU_SHARES), NAN) - 1) * 262142 / 9999 + 2);
+}
+
+static void read_quota_v1(struct node *n, const struct containers *all, struct container *c)
+{
+    c->v[C_QUOTA] = first_number(read_file(n, all, c, F_CPU_QUOTA), NAN);
+    if (c->v[C_QUOTA] < 0) {
+        c->v[C_QUOTA] = NAN;
+    }
+    c->v[C_PERIOD] = first_number(read_file(n, all, c, F_CPU_PERIOD), NAN);
+    c->v[C_SHARES] = first_number(read_file(n, all, c, F_CPU_SHARES), NAN);
+}
+
+static bool is_spec(size_t column)
+{
+    return column == C_THREADS_MAX || (column >= C_PERIOD && column <= C_SWAP_LIMIT);
+}
+
+/* Limits change seldom: half of a container's files need not be read for each page. */
+static void read_spec(struct node *n, const struct containers *all, struct container *c)
+{
+    (all->v2 ? read_quota_v2 : read_quota_v1)(n, all, c);
+    c->v[C_LIMIT] = limit(first_number(read_file(n, all, c, F_MEMORY_MAX), NAN));
+    c->v[C_RESERVATION] = limit(first_number(read_file(n, all, c, F_MEMORY_LOW), NAN));
+    c->v[C_SWAP_LIMIT] = limit(first_number(read_file(n, all, c, F_SWAP_MAX), NAN));
+    if (*c->path) {
+        c->v[C_THREADS_MAX] = first_number(read_file(n, all, c, F_PIDS_MAX), NAN);
+    }
+}
+
 static void read_one(struct node *n, const struct containers *all, struct container *c)
 {
+    int64_t now_ms = clock_mono_ms();
+    bool spec = now_ms >= c->spec_until_ms;
+
     for (size_t i = 0; i < COLUMNS; i++) {
-        c->v[i] = NAN;
+        c->v[i] = spec || !is_spec(i) ? NAN : c->v[i];
     }
-    c->n_io = 0;
+    if (spec) {
+        read_spec(n, all, c);
+        c->spec_until_ms = now_ms + SPEC_MS;
+    }
+    c->io.v.len = 0;
     if (all->v2) {
         read_cpu_v2(n, all, c);
         read_io_v2(n, all, c);
@@ -647,14 +683,14 @@ static void read_one(struct node *n, const struct containers *all, struct contai
 
 /* --- showing them --- */
 
-static struct str with(struct node *n, const struct container *c, const char *name,
+/* The labels of a container and one more, in `b`. */
+static struct str with(struct buf *b, const struct container *c, const char *name,
                        const char *value)
 {
-    SCOPED(buf_done) struct buf b = BUF_MAX(LIMIT_NODE_FILE_BYTES);
-
-    (void)buf_add(&b, buf_str(&c->labels));
-    page_label(&b, name, str_of(value));
-    return arena_str(&n->arena, buf_str(&b));
+    buf_clear(b);
+    (void)buf_add(b, buf_str(&c->labels));
+    page_label(b, name, str_of(value));
+    return buf_str(b);
 }
 
 /* "254:0" -> "/dev/vda", looked up once a page. */
@@ -693,14 +729,15 @@ static void show_parts(struct node *n, struct page *p, const struct containers *
          "Cumulative count of packets dropped while transmitting"}};
     size_t figures = net ? NET_FIGURES : IO_FIGURES;
     SCOPED(map_done) struct map devices = {0};
+    SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
 
     for (size_t f = 0; f < figures; f++) {
         bool begun = false;
 
         for (size_t i = 0; i < all->all.len; i++) {
             struct container *c = all->all.p[i];
-            const struct part *parts = net ? c->net : c->io;
-            size_t len = net ? c->n_net : c->n_io;
+            const struct part *parts = net ? c->net.v.p : c->io.v.p;
+            size_t len = net ? c->net.v.len : c->io.v.len;
 
             for (size_t k = 0; k < len; k++) {
                 const char *device = net ? NULL : device_of(n, &devices, parts[k].name);
@@ -710,15 +747,18 @@ static void show_parts(struct node *n, struct page *p, const struct containers *
                                 net ? network[f][1] : io[f][1]);
                 }
                 begun = true;
-                page_put(p, with(n, c, net ? "interface" : "device", net ? parts[k].name : device),
-                         parts[k].v[f]);
+                page_put(
+                    p, with(&labels, c, net ? "interface" : "device", net ? parts[k].name : device),
+                    parts[k].v[f]);
             }
         }
     }
 }
 
-static void show_faults(struct node *n, struct page *p, const struct containers *all)
+static void show_faults(struct page *p, const struct containers *all)
 {
+    SCOPED(buf_done) struct buf b = BUF_MAX(LIMIT_NODE_FILE_BYTES);
+
     page_family(p, "container_memory_failures_total", PAGE_COUNTER,
                 "Cumulative count of memory allocation failures.");
     for (size_t i = 0; i < all->all.len; i++) {
@@ -727,12 +767,9 @@ static void show_faults(struct node *n, struct page *p, const struct containers 
 
         for (size_t k = 0; k < ARRAY_LEN(v); k++) {
             if (!isnan(v[k])) {
-                SCOPED(buf_done) struct buf b = BUF_MAX(LIMIT_NODE_FILE_BYTES);
-
-                (void)buf_add(&b, buf_str(&c->labels));
-                page_label(&b, "failure_type", str_of(k == 0 ? "pgfault" : "pgmajfault"));
+                (void)with(&b, c, "failure_type", k == 0 ? "pgfault" : "pgmajfault");
                 page_label(&b, "scope", STR("hierarchy"));
-                page_put(p, arena_str(&n->arena, buf_str(&b)), v[k]);
+                page_put(p, buf_str(&b), v[k]);
             }
         }
     }
@@ -761,6 +798,7 @@ static void show_machine(struct node *n, struct page *p)
 static void show_all(struct node *n, struct page *p, const struct containers *all)
 {
     struct row *rows = arena_new_array(&n->arena, struct row, all->all.len);
+    SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
 
     page_family(p, "container_cpu_usage_seconds_total", PAGE_COUNTER,
                 "Cumulative cpu time consumed in seconds.");
@@ -769,11 +807,11 @@ static void show_all(struct node *n, struct page *p, const struct containers *al
 
         rows[i] = (struct row){buf_str(&c->labels), c->v};
         if (!isnan(c->cpu)) {
-            page_put(p, with(n, c, "cpu", "total"), c->cpu);
+            page_put(p, with(&labels, c, "cpu", "total"), c->cpu);
         }
     }
     collect_columns(p, columns, COLUMNS, rows, all->all.len);
-    show_faults(n, p, all);
+    show_faults(p, all);
     show_parts(n, p, all, false);
     show_parts(n, p, all, true);
     show_machine(n, p);

@@ -55,7 +55,7 @@ bool container_recognize(const char *parent, const char *name, struct container_
     }
     slash = strrchr(parent, '/');
     last = str_of(slash ? slash + 1 : parent);
-    if (str_starts(last, STR("strata-")) && parent + strlen("strata-") <= last.p + last.len) {
+    if (str_starts(last, STR("strata-")) && last.len > strlen("strata-")) {
         *out = (struct container_kind){ENGINE_STRATA, s};
         return true;
     }

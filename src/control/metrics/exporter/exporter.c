@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FOREIGN: what it shows was named by others, who may have taken a name that is there. */
-enum collector_flags { DEFAULT = 1, LANE = 2, FOREIGN = 4 };
+/* FOREIGN: what it shows was named by others, who may have taken a name that is there.
+ * CHOOSES: a lane that needs the regular expressions. */
+enum collector_flags { DEFAULT = 1, LANE = 2, FOREIGN = 4, CHOOSES = 8 };
 
 static const struct collector {
     const char *name;
@@ -39,7 +40,7 @@ static const struct collector {
     {"entropy", collect_entropy, DEFAULT},
     {"fibrechannel", collect_fibrechannel, DEFAULT},
     {"filefd", collect_filefd, DEFAULT},
-    {"filesystem", collect_filesystem, DEFAULT | LANE},
+    {"filesystem", collect_filesystem, DEFAULT | LANE | CHOOSES},
     {"gpu", collect_gpu, DEFAULT | LANE},
     {"hwmon", collect_hwmon, DEFAULT | LANE},
     {"infiniband", collect_infiniband, DEFAULT},
@@ -77,7 +78,7 @@ static const struct collector {
     {"zfs", collect_zfs, DEFAULT},
 };
 
-enum { N = ARRAY_LEN(collectors), LANE_STACK_BYTES = 256 * 1024 };
+enum { N = ARRAY_LEN(collectors), LANE_STACK_BYTES = 256 * 1024, LANE_KEPT_BYTES = 32 * 1024 };
 
 /* What one turn of a collector gave. */
 struct outcome {
@@ -183,7 +184,8 @@ static int start_lane(struct exporter *x, size_t i, struct err *e)
     int rc;
 
     *l = (struct lane){.x = x, .c = &collectors[i], .out = BUF_MAX(LIMIT_EXPOSITION_BYTES)};
-    if (node_init(&l->node, &x->o, e) < 0) {
+    if (node_init(&l->node, &x->o, e) < 0 ||
+        ((l->c->flags & CHOOSES) && node_expressions(&l->node, e) < 0)) {
         node_done(&l->node);
         free(l);
         return -1;
@@ -226,8 +228,8 @@ struct exporter *exporter_open(const struct exporter_options *o, struct err *e)
     for (size_t i = 0; i < N; i++) {
         x->on[i] = (collectors[i].flags & DEFAULT) && !o->only_on;
     }
-    if (node_init(&x->node, &x->o, e) < 0 || choose(x, o->on, o->n_on, true, e) < 0 ||
-        choose(x, o->off, o->n_off, false, e) < 0) {
+    if (node_init(&x->node, &x->o, e) < 0 || node_expressions(&x->node, e) < 0 ||
+        choose(x, o->on, o->n_on, true, e) < 0 || choose(x, o->off, o->n_off, false, e) < 0) {
         return NULL;
     }
     for (size_t i = 0; i < N; i++) {
@@ -400,6 +402,10 @@ static void show_lane(struct exporter *x, struct lane *lane, int64_t deadline, s
             log_warn("exporter.twice", "collector=%s; what the page has already is left out",
                      lane->c->name);
             out->ok = false;
+        }
+        if (lane->out.cap > LANE_KEPT_BYTES) {
+            buf_done(&lane->out);
+            lane->out = BUF_MAX(LIMIT_EXPOSITION_BYTES);
         }
         return;
     }

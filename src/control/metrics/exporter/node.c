@@ -40,6 +40,13 @@ int node_init(struct node *n, const struct exporter_options *o, struct err *e)
         open_dir(o->rootfs ? o->rootfs : "/", &n->root, e) < 0) {
         return -1;
     }
+    return 0;
+}
+
+int node_expressions(struct node *n, struct err *e)
+{
+    const struct exporter_options *o = n->o;
+
     /* node_exporter's search anywhere; ours are anchored, so these say .* where it matters. */
     if (compile(n, o->mount_points_exclude,
                 "/(dev|proc|run/credentials/.+|sys|var/lib/docker/.+|var/lib/containers/storage/.+)"

@@ -29,6 +29,8 @@ struct node {
 };
 
 int node_init(struct node *n, const struct exporter_options *o, struct err *e) MUST_USE;
+/* Makes the regular expressions, for those whose collectors choose by them. */
+int node_expressions(struct node *n, struct err *e) MUST_USE;
 void node_done(struct node *n);
 
 /* The whole of a file, valid until the next read. -1 with ERR_NOT_FOUND where there is none: this

@@ -10,6 +10,7 @@
 #include "exporter/page.h"
 #include "net/http.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +101,7 @@ static int make_page(struct server *s, const struct exporter_ask *ask, struct bu
     if (exporter_page(s->x, ask, out, e) < 0) {
         return -1;
     }
+    (void)malloc_trim(0); /* what the collectors needed; the next page is seconds away */
     if (ask->n_collect == 0) {
         struct lock *l = &s->lock;
         WITH_LOCK(l);
