@@ -6,7 +6,8 @@
 
 A sentence is a format of printf as it stands in the C source. `err_wrap` and `err_sys` put ": <what was said before>" behind theirs, so
 there the format ends with ": %s". Places stand in a translation as {1}, {2} in the order of the format; texts (%s) without a
-letter between them are one place. Left out: what only roles at their start, the root helper's protocol and the command line say."""
+letter between them are one place. Left out: what only roles at their start, the root helper's protocol, the exporter (a process of
+its own, which answers scrapers) and the command line say."""
 import pathlib
 import re
 import sys
@@ -21,13 +22,14 @@ LEFT_OUT = re.compile(r'_test\.c$|_fuzz\.c$|src/control/metrics/exporter/|src/ma
                       r'|src/base/(cfg|err|fs)\.c|src/state/migrate|src/net/(server|tls|route|schema|relay|worker|proxy)\.c'
                       r'|src/foundation/helper/(frame|fork|wire|server)\.c|/confine\.c$|agent_wire|seccomp_profile|secrets/key'
                       r'|control/harbor/'  # the console asks our own API only
+                      r'|metrics/exporter/'  # says it in its log and to scrapers
                       r'|volume/(agents|agent_end|agent|volume_helper)\.c|rootfs/(stage|ops|unpack)\.c|runtime/(box|record|remove|shim|usage)\.c')
 # function: the argument that is the format, and what follows it
 SAYS = {'err_set': (2, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''),
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
 WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|access/(names|authorize)\.c'
-                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c')
+                   r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c|labels/regex\.c')
 NO_SENTENCE = re.compile(r'^[^a-z\'%]|SELECT|INSERT|UPDATE|DELETE|jobs\.seq|seq, id|denied: unknown|directory: unknown|^%s:? %s$|not found$'
                          r'|^mount `|^mkdir `|^openat2 `|^the target `|file `|format error|dynamic library|^open executable|mode not supported'
                          r'|^command $|^exec container|^is a directory$|says nothing|^detail |^look at$|^rename to$|^%c|^bytes $')

@@ -23,6 +23,6 @@ export default defineConfig({
   },
   server: {
     fs: { allow: ['..'] }, // docs/manual is the console's help
-    proxy: Object.fromEntries(['/api', '/v2', '/service', '/version'].map((p) => [p, { target: server, ws: true }])),
+    proxy: Object.fromEntries(['/api', '/v2', '/service', '/version', '/prometheus'].map((p) => [p, { target: server, ws: true }])),
   },
 });

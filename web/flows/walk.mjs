@@ -41,6 +41,7 @@ const PAGES = [
     at: '/p/walk/settings',
     offers: [['maintainer', 'button', 'Add'], ['maintainer', 'button', 'New secret'], ['maintainer', 'button', 'Delete the project walk']],
   },
+  { name: 'metrics-start', at: '/monitoring', project: false, offers: [['none', 'button', 'Add a query']] },
   { name: 'metrics', at: '/monitoring?q=up&q=strata_http_connections', project: false, offers: [['none', 'button', 'Add a query']] },
   { name: 'metrics-table', at: '/monitoring?q=up&tab=table', project: false },
   { name: 'targets', at: '/monitoring/targets', project: false },

@@ -76,7 +76,7 @@ static int copy_escape(struct reader *rd, bool in_class)
                         : buf_printf(&rd->out, "[%s%s]", c == 'S' ? "^" : "", space);
     }
     if (c == 'x' && peek(rd, 2) != '{' && !(peek(rd, 2) != '\0' && peek(rd, 3) != '\0')) {
-        return refuse(rd, "\\x without two digits");
+        return refuse(rd, "a \\x without two digits");
     }
     if (strchr("afnrtdDSwWpPx0", c) != NULL || (!in_class && strchr("AbBz", c) != NULL) ||
         ((unsigned char)c < 0x80 &&

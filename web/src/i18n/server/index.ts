@@ -6,7 +6,7 @@ export type Catalogue = Record<string, string>;
 
 interface Compiled {
   literals: string[]; // around the places: one more than kinds
-  kinds: ('text' | 'number')[];
+  kinds: ('text' | 'number' | 'hex')[];
   weight: number; // letters that are not of places
   to: string;
 }
@@ -27,7 +27,7 @@ function compile(format: string, to: string): Compiled {
   for (const m of format.matchAll(CONVERSION)) {
     add(format.slice(at, m.index));
     at = m.index + m[0].length;
-    const kind = m[1] === 's' || m[1] === 'c' ? 'text' : 'number';
+    const kind = m[1] === 's' || m[1] === 'c' ? 'text' : /x/i.test(m[1] ?? '') ? 'hex' : 'number';
     if (m[1] === undefined) {
       add('%');
     } else if (!(kind === 'text' && kinds[kinds.length - 1] === 'text' && literals[literals.length - 1] === '')) {
@@ -40,6 +40,7 @@ function compile(format: string, to: string): Compiled {
 }
 
 const NUMBER = /-?(?:0x[\da-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)/y;
+const HEX = /(?:0x)?[\da-f]+/iy;
 
 /** What stands in the places, or null. From left to right and never back: the time is that of reading the sentence. */
 function match({ literals, kinds }: Compiled, s: string): string[] | null {
@@ -53,9 +54,10 @@ function match({ literals, kinds }: Compiled, s: string): string[] | null {
     const next = literals[i + 1] ?? '';
     const isLast = i === kinds.length - 1;
     let end: number;
-    if (kinds[i] === 'number') {
-      NUMBER.lastIndex = at;
-      const digits = NUMBER.exec(s)?.[0];
+    if (kinds[i] !== 'text') {
+      const number = kinds[i] === 'hex' ? HEX : NUMBER;
+      number.lastIndex = at;
+      const digits = number.exec(s)?.[0];
       end = at + (digits?.length ?? 0);
       if (!digits || !s.startsWith(next, end)) {
         return null;
@@ -104,7 +106,7 @@ export class Translator {
   private place(c: Compiled, i: number, value: string, depth: number): string {
     const before = c.literals[i] ?? '';
     const quote = /['"`]$/.exec(before)?.[0];
-    if (c.kinds[i] === 'number' || (quote && c.literals[i + 1]?.startsWith(quote))) {
+    if (c.kinds[i] !== 'text' || (quote && c.literals[i + 1]?.startsWith(quote))) {
       return value;
     }
     if (value === 's' && /[a-zA-Z]$/.test(before)) {

@@ -39,6 +39,15 @@ describe('sentences of the server', () => {
     expect(say('a new wrapper: there is no user "lin"')).toBe('a new wrapper：沒有使用者「lin」');
   });
 
+  it('have hexadecimal numbers where the format says so, and nowhere else', () => {
+    expect(say('read blocks/0000002a: Input/output error')).toBe('讀取 blocks/0000002a：輸入/輸出錯誤');
+    expect(say('blocks/00ab34ff is damaged at 4096: its checksum does not fit')).toBe('blocks/00ab34ff 在位移 4096 處損毀：檢查碼不符');
+    expect(say('blocks/no is damaged')).toBe('blocks/no is damaged');
+    expect(say('the regular expression "(?=a)" has a group that RE2 does not have (look-around, conditions) at byte 1')).toBe(
+      '正規表示式「(?=a)」在第 1 個位元組有問題：有 RE2 不支援的群組（環視、條件）',
+    );
+  });
+
   it('that are unknown, cut off or in another form come out as they are', () => {
     for (const s of ['', 'no such sentence', 'there is no user "lin', 'THERE IS NO USER "lin"', ' is missing…', '%s', '{1}', 'x'.repeat(5000)]) {
       expect(say(s)).toBe(s);

@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useAppearance } from '../../app/theme';
 import { useLanguage } from '../../i18n';
-import { shown } from './promql';
+import { shownIn, type Unit } from './promql';
 
 export interface Line {
   name: string;
@@ -16,20 +16,22 @@ interface Props {
   times: number[];
   lines: Line[];
   label: string;
+  unit: Unit;
   onRange: (start: number, end: number) => void;
+  onCursor: (at: number | null) => void; // the place in times that the pointer is at
 }
 
 const HEIGHT = 320;
 
-export default function Graph({ times, lines, label, onRange }: Props) {
+export default function Graph({ times, lines, label, unit, onRange, onCursor }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { dark } = useAppearance();
   const { language, t } = useLanguage();
   const shape = lines.map((l) => l.name + l.color).join('\n');
   const data = [times, ...lines.map((l) => l.values)] as uPlot.AlignedData;
-  const latest = useRef({ data, onRange });
-  latest.current = { data, onRange };
+  const latest = useRef({ data, onRange, onCursor });
+  latest.current = { data, onRange, onCursor };
 
   useEffect(() => {
     const el = box.current as HTMLDivElement;
@@ -46,7 +48,7 @@ export default function Graph({ times, lines, label, onRange }: Props) {
         focus: { alpha: 0.3 },
         axes: [
           { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((s) => clock.format(s * 1000)), space: 110 },
-          { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map(shown), size: 72 },
+          { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((v) => shownIn(v, unit)), size: 80 },
         ],
         series: [
           { label: t('metrics.time'), value: (_u, s) => (s ? clock.format(s * 1000) : '') },
@@ -55,10 +57,11 @@ export default function Graph({ times, lines, label, onRange }: Props) {
             stroke: l.color,
             width: 1.5,
             points: { show: times.length < 3 },
-            value: (_: uPlot, v: number | null) => (v === null || v === undefined ? '–' : shown(v)),
+            value: (_: uPlot, v: number | null) => (v === null || v === undefined ? '–' : shownIn(v, unit)),
           })),
         ],
         hooks: {
+          setCursor: [(u) => latest.current.onCursor(u.cursor.left !== undefined && u.cursor.left >= 0 ? (u.cursor.idx ?? null) : null)],
           setSelect: [
             (u) => {
               if (u.select.width > 5) {
@@ -79,7 +82,7 @@ export default function Graph({ times, lines, label, onRange }: Props) {
       made.destroy();
     };
     // eslint-disable-next-line react-hooks/exhaustive-deps -- new samples do not make a new chart
-  }, [shape, dark, language]);
+  }, [shape, dark, language, unit]);
   useEffect(() => plot.current?.setData(latest.current.data), [times, lines]);
 
   return <div ref={box} className="plot" role="img" aria-label={label} />;

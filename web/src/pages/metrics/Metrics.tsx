@@ -5,6 +5,7 @@ import { lazy, Suspense, useMemo, useState } from 'react';
 import { Link, useSearchParams } from 'react-router-dom';
 import { ApiError } from '../../api/client';
 import { instantUrl, rangeUrl, seriesOf, useAnswers, type Answer, type Range } from '../../api/metrics';
+import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { quote } from '../../components/shell';
@@ -12,13 +13,13 @@ import { useText } from '../../i18n';
 import type { Line } from './Graph';
 import { Legend } from './Legend';
 import './metrics.css';
-import { mistakeIn, secondsOf, seriesName, stepFor } from './promql';
+import { Examples } from './Examples';
+import { mistakeIn, secondsOf, seriesName, stepFor, unitOf } from './promql';
 
 const Graph = lazy(() => import('./Graph'));
 const QueryInput = lazy(() => import('./QueryInput'));
 
 const RANGES = ['5m', '15m', '1h', '3h', '6h', '12h', '1d', '2d', '1w', '4w'];
-const SAMPLES = ['up', 'rate(strata_http_requests_total[5m])', 'strata_tsdb_series', 'sum by (job) (scrape_samples_scraped)'];
 const DRAWN = 100;
 const COLORS = ['#0b7a75', '#b06000', '#5b6ee1', '#c2374f', '#3f8f3a', '#8a4fbf', '#997a00', '#0f7fb5', '#b0418f', '#64737a'];
 const letter = (i: number) => String.fromCharCode(65 + (i % 26)) + (i >= 26 ? String(Math.floor(i / 26)) : '');
@@ -90,6 +91,18 @@ function Notes({ name, answer }: { name: string; answer: Answer | undefined }) {
   return notes.map((n) => <Alert key={n.text} type={n.type} showIcon title={t('metrics.with_query', { name })} description={<span lang="en">{n.text}</span>} />);
 }
 
+/** Why an answer may be empty, as far as it can be told. */
+function Nothing() {
+  const t = useText();
+  const { me } = useSession();
+  return (
+    <>
+      <p>{t('metrics.none')}</p>
+      <p>{me.is_admin ? <Link to="/monitoring/targets">{t('metrics.to_targets')}</Link> : t('metrics.none_seen')}</p>
+    </>
+  );
+}
+
 function Values({ answers }: { answers: (Answer | undefined)[] }) {
   const t = useText();
   const rows = answers.flatMap((a, i) =>
@@ -100,7 +113,7 @@ function Values({ answers }: { answers: (Answer | undefined)[] }) {
       size="small"
       dataSource={rows}
       pagination={rows.length > 50 ? { pageSize: 50, showSizeChanger: false } : false}
-      locale={{ emptyText: t('metrics.none') }}
+      locale={{ emptyText: <Nothing /> }}
       columns={[
         ...(answers.length > 1 ? [{ title: '#', dataIndex: 'query', width: 48 }] : []),
         { title: t('metrics.series'), dataIndex: 'name', render: (name: string) => <span className="mono break">{name}</span>, sorter: (a, b) => a.name.localeCompare(b.name) },
@@ -110,10 +123,14 @@ function Values({ answers }: { answers: (Answer | undefined)[] }) {
   );
 }
 
-function Chart({ answers, several, onRange }: { answers: (Answer | undefined)[]; several: boolean; onRange: (start: number, end: number) => void }) {
+function Chart({ answers, queries, onRange }: { answers: (Answer | undefined)[]; queries: string[]; onRange: (start: number, end: number) => void }) {
   const t = useText();
   const [hidden, setHidden] = useState<Set<string>>(new Set());
+  const [cursor, setCursor] = useState<number | null>(null);
+  const several = queries.length > 1;
   const { times, lines, all } = useMemo(() => linesOf(answers, several), [answers, several]);
+  const units = new Set(queries.map(unitOf));
+  const unit = units.size === 1 ? [...units][0]! : '';
   const visible = useMemo(() => lines.filter((l) => !hidden.has(l.name)), [lines, hidden]);
   const toggle = (name: string) =>
     setHidden((h) => {
@@ -121,15 +138,15 @@ function Chart({ answers, several, onRange }: { answers: (Answer | undefined)[];
       return (next.delete(name) || next.add(name), next);
     });
   if (lines.length === 0) {
-    return <Empty description={t('metrics.none')} />;
+    return <Empty description={<Nothing />} />;
   }
   return (
     <>
       <Suspense fallback={<Skeleton.Node active style={{ width: '100%', height: 320 }} />}>
-        <Graph times={times} lines={visible} label={`${t('metrics.graph')}: ${t('metrics.n_series', { n: all })}`} onRange={onRange} />
+        <Graph times={times} lines={visible} label={`${t('metrics.graph')}: ${t('metrics.n_series', { n: all })}`} unit={unit} onRange={onRange} onCursor={setCursor} />
       </Suspense>
       {all > DRAWN && <Alert type="info" title={t('metrics.first_shown', { shown: DRAWN, n: all })} />}
-      <Legend lines={lines} hidden={hidden} toggle={toggle} />
+      <Legend times={times} at={cursor !== null && cursor < times.length ? cursor : null} lines={lines} unit={unit} hidden={hidden} toggle={toggle} />
     </>
   );
 }
@@ -229,16 +246,7 @@ export default function Metrics() {
           />
         </Flex>
         {asked.length === 0 ? (
-          <div>
-            <p>{t('metrics.start')}</p>
-            <Flex gap={8} wrap>
-              {SAMPLES.map((s) => (
-                <Button key={s} className="mono" onClick={() => change({ q: [s] })}>
-                  {s}
-                </Button>
-              ))}
-            </Flex>
-          </div>
+          <Examples onAsk={(q) => change({ q: [q], tab: '' })} />
         ) : results.every((r) => !r.data && !r.error) ? (
           <Skeleton.Node active style={{ width: '100%', height: 320 }} />
         ) : tab === 'table' ? (
@@ -246,7 +254,7 @@ export default function Metrics() {
         ) : (
           <Chart
             answers={answers}
-            several={asked.length > 1}
+            queries={asked}
             onRange={(from, to) => change({ end: new Date(Math.ceil(to) * 1000).toISOString(), range: `${Math.max(10, Math.round(to - from))}s` })}
           />
         )}

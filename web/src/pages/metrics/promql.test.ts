@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mistakeIn, placeAt, secondsOf, seriesName, shown, stepFor } from './promql';
+import { mistakeIn, placeAt, secondsOf, seriesName, shown, shownIn, stepFor, unitOf } from './promql';
 
 const at = (text: string) => placeAt(text.replace('|', ''), text.indexOf('|'));
 
@@ -38,5 +38,28 @@ describe('numbers and times', () => {
     expect(seriesName({ __name__: 'up', job: 'a"b' })).toBe('up{job="a\\"b"}');
     expect(seriesName({})).toBe('{}');
     expect(seriesName({ __name__: 'up' })).toBe('up');
+  });
+});
+
+describe('the unit of a query', () => {
+  it('is that of the names in it', () => {
+    expect(unitOf('node_memory_MemAvailable_bytes')).toBe('B');
+    expect(unitOf('sum by (x) (rate(node_network_receive_bytes_total{device!="a/b"}[5m]))')).toBe('B/s');
+    expect(unitOf('scrape_duration_seconds')).toBe('s');
+    expect(unitOf('100 * (1 - a_bytes / b_bytes)')).toBe('%');
+  });
+  it('is none where they do not agree or make something else', () => {
+    for (const q of ['', 'up', 'a_bytes / b_bytes', 'rate(cpu_seconds_total[5m])', 'count(a_bytes)', 'a_bytes + b_seconds', 'up{x="a_bytes"}']) {
+      expect(unitOf(q), q).toBe('');
+    }
+  });
+  it('is written with the number', () => {
+    expect(shownIn(1536, 'B')).toBe('1.5 KiB');
+    expect(shownIn(0, 'B/s')).toBe('0 B/s');
+    expect(shownIn(-3 * 1024 ** 3, 'B')).toBe('-3 GiB');
+    expect(shownIn(0.0025, 's')).toBe('2.5 ms');
+    expect(shownIn(0.0000031, 's')).toBe('3.1 µs');
+    expect(shownIn(12.3456, '%')).toBe('12.35 %');
+    expect(shownIn(12000, '')).toBe('12k');
   });
 });

@@ -78,3 +78,37 @@ export function shown(v: number): string {
   const [unit, by] = size >= 1e12 ? ['T', 1e12] : size >= 1e9 ? ['G', 1e9] : size >= 1e6 ? ['M', 1e6] : size >= 1e4 ? ['k', 1e3] : ['', 1];
   return `${Number((v / (by as number)).toPrecision(4))}${unit}`;
 }
+
+export type Unit = '' | 'B' | 'B/s' | 's' | '%';
+
+/** What the numbers of a query are, as the names in it say; '' where they do not agree or the query makes something else of them. */
+export function unitOf(query: string): Unit {
+  const text = blank(query);
+  const rate = /\b(rate|irate|deriv)\s*\(/.test(text);
+  const names = text.replace(/\{[^}]*\}/g, '').match(/[a-zA-Z_:][\w:]*_(bytes|seconds|ratio)(_total)?\b/g) ?? [];
+  const kinds = new Set(names.map((n) => /(bytes|seconds|ratio)(_total)?$/.exec(n)![1]));
+  if (/^\s*100\s*\*/.test(text)) {
+    return '%';
+  }
+  if (kinds.size !== 1 || /[*/]|\b(count|changes|resets|time|timestamp)\b/.test(text)) {
+    return '';
+  }
+  return kinds.has('bytes') ? (rate ? 'B/s' : 'B') : kinds.has('seconds') && !rate ? 's' : '';
+}
+
+/** With its unit: bytes by 1024, seconds down to µs. */
+export function shownIn(v: number, unit: Unit): string {
+  if (unit === '' || !Number.isFinite(v)) {
+    return shown(v);
+  }
+  if (unit === '%') {
+    return `${Number(v.toPrecision(4))} %`;
+  }
+  const size = Math.abs(v);
+  if (unit === 's') {
+    const [name, by] = size === 0 || size >= 1 ? ['s', 1] : size >= 1e-3 ? ['ms', 1e-3] : ['µs', 1e-6];
+    return size >= 1e4 ? `${shown(v)} s` : `${Number((v / (by as number)).toPrecision(4))} ${name}`;
+  }
+  const power = size < 1024 ? 0 : Math.min(5, Math.floor(Math.log2(size) / 10));
+  return `${Number((v / 1024 ** power).toPrecision(4))} ${['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'][power]}${unit}`;
+}
