@@ -434,6 +434,30 @@ static void what_is_deleted_is_not_read_again(void **state UNUSED)
     }
 }
 
+/* Killed between the two files of a block that retention removes: the next one takes its number. */
+static void what_was_deleted_of_a_block_goes_with_it(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "1", 1000, 1999);
+    assert_int_equal(db->blocks.len, 1);
+    assert_int_equal(unlinkat(db->blocks_dir, "00000001", 0), 0);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 200);
+    fill(db, 3, 1200, 100);
+    cut(db, 1300);
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+}
+
 static void a_snapshot_is_a_store(void **state UNUSED)
 {
     struct tsdb *db, *copy;
@@ -724,6 +748,7 @@ int main(void)
         WITH_DIR(a_damaged_record_costs_itself),
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
+        WITH_DIR(what_was_deleted_of_a_block_goes_with_it),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
