@@ -288,6 +288,51 @@ static void matchers_choose_series(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* A regular expression that takes too long at a value says nothing of it to him whose other
+ * matchers leave it out. */
+static void matchers_tell_nothing_of_other_series(void **state UNUSED)
+{
+    static const char long_one[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    struct tsdb *db = open_db();
+    struct tsdb_appender *w = tsdb_appender_new(db);
+    struct tsdb_view *v;
+    struct arena a = {0};
+
+    for (int i = 0; i < 2; i++) {
+        struct label l[3] = {{STR("__name__"), STR("m")},
+                             {STR("job"), str_of(i == 0 ? "ok" : long_one)},
+                             {STR("project"), str_of(i == 0 ? "a" : "b")}};
+
+        assert_int_equal(tsdb_append(w, tsdb_series(w, (struct labels){l, 3}), 1000, 1),
+                         TSDB_TAKEN);
+    }
+    commit(w, TSDB_SOON);
+    tsdb_appender_free(w);
+    v = tsdb_view_open(db, 0, 10000);
+    for (int i = 0; i < 8; i++) {
+        bool sees = i % 2, like = i / 2 % 2, is_not = i / 4;
+        struct label_matcher m[2];
+        struct tsdb_found *found;
+        size_t n;
+
+        assert_int_equal(label_matcher_init(&m[0], &a, STR("project"), like ? LABEL_LIKE : LABEL_IS,
+                                            like   ? str_of(sees ? "b|c" : "a|c")
+                                            : sees ? STR("b")
+                                                   : STR("a"),
+                                            &e),
+                         0);
+        assert_int_equal(label_matcher_init(&m[1], &a, STR("job"),
+                                            is_not ? LABEL_NOT_LIKE : LABEL_LIKE,
+                                            STR("(x+x+)+[yz]|o[k]"), &e),
+                         0);
+        assert_int_equal(tsdb_select(v, m, 2, &a, &found, &n, &e), sees ? -1 : 0);
+        assert_int_equal(sees ? 1 : n, sees ? 1 : is_not ? 0 : 1);
+    }
+    tsdb_view_close(v);
+    tsdb_close(db);
+    arena_done(&a);
+}
+
 static void names_and_values_are_listed(void **state UNUSED)
 {
     struct tsdb *db = open_db();
@@ -744,6 +789,7 @@ int main(void)
         WITH_DIR(samples_that_are_not_taken_say_why),
         WITH_DIR(late_samples_stand_where_they_belong),
         WITH_DIR(matchers_choose_series),
+        WITH_DIR(matchers_tell_nothing_of_other_series),
         WITH_DIR(names_and_values_are_listed),
         WITH_DIR(a_damaged_record_costs_itself),
         WITH_DIR(what_is_cut_is_read_from_blocks),
