@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "promql/functions.h"
 #include "promql/lex.h"
+#include "tsdb/tsdb.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -410,6 +411,9 @@ static struct promql_node *parse_name(struct parser *p, struct err *e)
 
 /* --- what stands behind an expression --- */
 
+/* 292 years, as in Prometheus: however deep they are nested, no sum of them overflows. */
+#define DURATION_MAX (INT64_MAX / 1000000)
+
 static int duration(struct parser *p, const char *where, int64_t *ms, struct err *e)
 {
     double v = p->lex.number * 1000;
@@ -417,7 +421,7 @@ static int duration(struct parser *p, const char *where, int64_t *ms, struct err
     if (p->lex.token != TOKEN_DURATION && p->lex.token != TOKEN_NUMBER) {
         return unexpected(p, where, "number or duration", e);
     }
-    if (!(v >= -9.2e18 && v <= 9.2e18)) {
+    if (!(v >= -(double)TSDB_TIME_MAX && v <= (double)TSDB_TIME_MAX)) {
         return promql_error(&p->lex, p->lex.from, e, "duration out of range");
     }
     *ms = p->lex.token == TOKEN_DURATION ? p->lex.ms : (int64_t)v;
@@ -431,10 +435,15 @@ static int signed_duration(struct parser *p, const char *where, int64_t *ms, str
     if ((minus || (p->lex.token == TOKEN_OPERATOR && p->lex.op == PROMQL_ADD)) && next(p, e) < 0) {
         return -1;
     }
+    size_t at = p->lex.from;
+
     if (duration(p, where, ms, e) < 0) {
         return -1;
     }
     *ms = minus ? -*ms : *ms;
+    if (where[0] != '@' && (*ms < -DURATION_MAX || *ms > DURATION_MAX)) {
+        return promql_error(&p->lex, at, e, "duration out of range");
+    }
     return 0;
 }
 

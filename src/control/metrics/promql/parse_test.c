@@ -188,6 +188,10 @@ static void mistakes_are_refused_with_their_place(void **state UNUSED)
         {"up[5m:0s]", "1:3: parse error: duration must be greater than 0"},
         {"sum(up)[5m]", "1:1: parse error: ranges only allowed for vector selectors"},
         {"up offset 5m [5m]", "1:1: parse error: no offset modifiers allowed before range"},
+        {"up offset 300y", "1:11: parse error: duration out of range"},
+        {"up[9300000000]", "1:4: parse error: duration out of range"},
+        {"up[5m] offset -9300000000", "1:16: parse error: duration out of range"},
+        {"up @ 9e15", "1:6: parse error: duration out of range"},
         {"up offset 5m offset 5m", "1:14: parse error: offset may not be set multiple times"},
         {"sum(up) offset 5m",
          "1:1: parse error: offset modifier must be preceded by an instant vector selector or "

@@ -276,8 +276,10 @@ void promql_restrict(struct promql_node *query, struct arena *a, const struct la
     if (query->kind == PROMQL_SELECTOR) {
         struct label_matcher *all = arena_new_array(a, struct label_matcher, query->n_matchers + n);
 
-        memcpy(all, query->matchers, query->n_matchers * sizeof(*all));
-        memcpy(all + query->n_matchers, m, n * sizeof(*all));
+        memcpy(all, m, n * sizeof(*all)); /* first: others look at what is left by them */
+        if (query->n_matchers > 0) {
+            memcpy(all + n, query->matchers, query->n_matchers * sizeof(*all));
+        }
         query->matchers = all;
         query->n_matchers += n;
     }

@@ -81,7 +81,18 @@ void blocks_remove(struct tsdb *db, uint32_t number)
 
 /* --- at the start --- */
 
-/* What a kill left half written. */
+/* "0000002a.del" of a block that was removed just before a kill: another block will have that number.
+ */
+static bool is_orphan(const struct tsdb *db, const char *name)
+{
+    char block[9] = "";
+
+    return strlen(name) == 12 && strcmp(name + 8, ".del") == 0 &&
+           str_copy(str_n(name, 8), block, sizeof(block)) == 0 &&
+           faccessat(db->blocks_dir, block, F_OK, 0) < 0 && errno == ENOENT;
+}
+
+/* What a kill left half written or half removed. */
 static void remove_unfinished(struct tsdb *db)
 {
     int fd = openat(db->blocks_dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -93,7 +104,7 @@ static void remove_unfinished(struct tsdb *db)
         return;
     }
     while ((ent = readdir(d)) != NULL) {
-        if (strncmp(ent->d_name, "tmp.", 4) == 0) {
+        if (strncmp(ent->d_name, "tmp.", 4) == 0 || is_orphan(db, ent->d_name)) {
             (void)unlinkat(db->blocks_dir, ent->d_name, 0);
         }
     }
@@ -119,8 +130,9 @@ static void set_block_aside(struct tsdb *db, uint32_t number, const struct err *
 
     (void)snprintf(name, sizeof(name), "%08x", number);
     log_error("metrics.block", "error=%s", why->msg);
-    tsdb_set_aside(db, db->blocks_dir, name);
-    remove_files(db, number);
+    if (tsdb_set_aside(db, db->blocks_dir, name)) {
+        remove_files(db, number);
+    }
 }
 
 int blocks_load(struct tsdb *db, struct err *e)

@@ -527,7 +527,7 @@ int checkpoint_load(struct tsdb *db, uint32_t *first_segment, struct err *e)
     }
     buf_done(&bytes);
     if (rc == 0 && damaged) {
-        tsdb_set_aside(db, db->dir, name_now);
+        (void)tsdb_set_aside(db, db->dir, name_now);
     }
     return rc;
 }

@@ -57,19 +57,41 @@ static int add_exact(struct chooser *c, struct str name, struct str value, struc
     return pair == 0 ? 0 : c->ops->series_of(c->ctx, pair, out, c->e);
 }
 
-/* Series with a value of the name that the matcher takes, or (when `wanted` is 0) does not. */
+/* Whether a series among those has the pair; NULL: any may. */
+static int has_pair(struct chooser *c, uint32_t pair, const struct ids *among)
+{
+    struct ids both = {0};
+    int rc = among == NULL ? 1 : c->ops->series_of(c->ctx, pair, &both, c->e);
+
+    if (rc == 0) {
+        make_set(&both);
+        keep(&both, among, true);
+        rc = both.len > 0;
+    }
+    ids_done(&both);
+    return rc;
+}
+
+/* Series with a value of the name that the matcher takes, or (when `wanted` is 0) does not. A value
+ * that it cannot tell of is an error only where a series `among` those has it: nobody learns
+ * of values by it that he must not see. */
 static int add_matching(struct chooser *c, const struct label_matcher *m, int wanted,
-                        struct ids *out)
+                        const struct ids *among, struct ids *out)
 {
     struct index_values values = {0};
     int rc = 0;
 
     c->ops->values(c->ctx, m->name, &values);
     for (size_t i = 0; rc == 0 && i < values.len; i++) {
-        int r = label_matcher_match(m, values.p[i].value, c->e);
+        struct err why;
+        int r = label_matcher_match(m, values.p[i].value, &why);
 
         if (r < 0) {
-            rc = -1;
+            rc = has_pair(c, values.p[i].pair, among);
+            if (rc > 0) {
+                *c->e = why;
+                rc = -1;
+            }
         } else if (r == wanted) {
             rc = c->ops->series_of(c->ctx, values.p[i].pair, out, c->e);
         }
@@ -78,7 +100,8 @@ static int add_matching(struct chooser *c, const struct label_matcher *m, int wa
     return rc;
 }
 
-static int add_taken(struct chooser *c, const struct label_matcher *m, struct ids *out)
+static int add_taken(struct chooser *c, const struct label_matcher *m, const struct ids *among,
+                     struct ids *out)
 {
     size_t n = 0;
     const struct str *few = m->op == LABEL_LIKE ? label_regex_literals(m->regex, &n) : NULL;
@@ -91,7 +114,7 @@ static int add_taken(struct chooser *c, const struct label_matcher *m, struct id
             return -1;
         }
     }
-    return few != NULL ? 0 : add_matching(c, m, 1, out);
+    return few != NULL ? 0 : add_matching(c, m, 1, among, out);
 }
 
 static bool takes_all(const struct label_matcher *m)
@@ -103,6 +126,7 @@ static bool takes_all(const struct label_matcher *m)
 static int apply(struct chooser *c, const struct label_matcher *m, int takes_empty,
                  struct ids *chosen, bool first)
 {
+    const struct ids *among = first ? NULL : chosen;
     struct ids set = {0};
     int rc;
 
@@ -112,7 +136,7 @@ static int apply(struct chooser *c, const struct label_matcher *m, int takes_emp
     if (takes_empty && m->op == LABEL_IS_NOT) {
         rc = add_exact(c, m->name, m->value, &set);
     } else {
-        rc = takes_empty ? add_matching(c, m, 0, &set) : add_taken(c, m, &set);
+        rc = takes_empty ? add_matching(c, m, 0, among, &set) : add_taken(c, m, among, &set);
     }
     if (rc == 0) {
         make_set(&set);

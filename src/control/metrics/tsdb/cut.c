@@ -22,6 +22,7 @@ struct cutting {
     struct series **series; /* in the order of their labels */
     uint32_t *late;         /* how many late samples of it were taken */
     size_t n_series;
+    uint32_t filling; /* the file of the head that was written to when it began */
 };
 
 static int64_t align_down(int64_t ts, int64_t span)
@@ -63,6 +64,7 @@ static void collect(struct cutting *c)
 
     lock_take(&c->db->head_lock);
     h->floor = c->end > h->floor ? c->end : h->floor;
+    c->filling = c->db->chunks.files.p[c->db->chunks.files.len - 1]->number;
     c->series = xnew_array(struct series *, h->n_series + 1);
     for (uint32_t id = 0; (id = head_next_id(c->db, id)) != 0;) {
         struct series *s = head_series(c->db, id);
@@ -292,15 +294,17 @@ static int turn_file(struct tsdb *db, struct err *e)
 }
 
 /* Files whose samples are all in blocks leave the list; they are removed after the checkpoint that
- * does not name them. */
-static void drop_files(struct tsdb *db, int64_t end, struct ids *dropped)
+ * does not name them. What was written to since the cut began may hold late samples that came after
+ * their series was read. */
+static void drop_files(const struct cutting *c, struct ids *dropped)
 {
+    struct tsdb *db = c->db;
     size_t kept = 0;
 
     for (size_t i = 0; i < db->chunks.files.len; i++) {
         struct chunk_file *f = db->chunks.files.p[i];
 
-        if (f->max_ts < end && i + 1 < db->chunks.files.len) {
+        if (f->max_ts < c->end && f->number < c->filling) {
             ids_add(dropped, &f->number, 1);
             chunk_file_unref(f);
         } else {
@@ -324,7 +328,7 @@ static int shrink_head(struct cutting *c, struct err *e)
     forget_series(c);
     narrow_head(db);
     forget_deleted(db);
-    drop_files(db, c->end, &dropped);
+    drop_files(c, &dropped);
     lock_drop(&db->head_lock);
     lead_end(db);
     if (rc < 0 || checkpoint_write(db, e) < 0) {

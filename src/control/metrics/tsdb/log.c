@@ -71,7 +71,7 @@ static int start_segment(struct wal *w, struct err *e)
 
 int wal_rotate(struct wal *w, struct err *e)
 {
-    if (w->fd >= 0 && !w->broken && fdatasync(w->fd) < 0) {
+    if (w->fd >= 0 && fdatasync(w->fd) < 0 && !w->broken) { /* also what stands before a breach */
         w->broken = true;
         return err_sys(e, "fsync wal/%08x", w->segment);
     }

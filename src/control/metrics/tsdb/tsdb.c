@@ -81,7 +81,7 @@ int numbered_files(int dir, struct ids *out, struct err *e)
     return 0;
 }
 
-void tsdb_set_aside(struct tsdb *db, int at, const char *name)
+bool tsdb_set_aside(struct tsdb *db, int at, const char *name)
 {
     struct err e;
     char to[128];
@@ -93,7 +93,9 @@ void tsdb_set_aside(struct tsdb *db, int at, const char *name)
     log_error("metrics.damaged", "file=%s kept=%s", name, to);
     if (fs_mkdir(db->dir, "damaged", 0700, &e) < 0 || linkat(at, name, db->dir, to, 0) < 0) {
         log_warn("metrics.damaged", "file=%s: no copy of it is kept", name);
+        return false;
     }
+    return true;
 }
 
 static int take_record(void *ctx, uint8_t type, struct str payload)
@@ -127,7 +129,7 @@ static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
     }
     buf_done(&bytes);
     if (found.damaged > 0) {
-        tsdb_set_aside(db, db->wal.dir, name);
+        (void)tsdb_set_aside(db, db->wal.dir, name);
     }
     db->status.torn += found.torn;
     return rc;

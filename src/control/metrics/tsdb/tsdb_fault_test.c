@@ -30,6 +30,7 @@ static struct tsdb_options options;
 static _Atomic int calls, die_at; /* 0: never */
 static _Atomic int full;          /* writes fail */
 static _Atomic int failing_syncs;
+static void (*at_next_write)(void);
 
 static void one_call(void)
 {
@@ -38,9 +39,20 @@ static void one_call(void)
     }
 }
 
+static void maybe_go_on_elsewhere(void)
+{
+    void (*what)(void) = at_next_write;
+
+    at_next_write = NULL;
+    if (what != NULL) {
+        what();
+    }
+}
+
 ssize_t write(int fd, const void *p, size_t n)
 {
     one_call();
+    maybe_go_on_elsewhere();
     if (full) {
         errno = ENOSPC;
         return -1;
@@ -398,6 +410,28 @@ static void a_damaged_block_costs_itself(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* No copy can be made of it: then it stays where it is. */
+static void a_damaged_block_is_not_thrown_away(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct stat st;
+    char path[128], aside[128];
+
+    make_blocks();
+    (void)snprintf(aside, sizeof(aside), "%s/damaged", dir);
+    (void)snprintf(path, sizeof(path), "%s/blocks/00000001", dir);
+    assert_int_equal(symlink("/nowhere/at/all", aside), 0);
+    assert_int_equal(stat(path, &st), 0);
+    damage("blocks/00000001", st.st_size - 10);
+    for (int turn = 0; turn < 2; turn++) {
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        assert_int_equal(count_all(db), 500);
+        assert_int_equal(stat(path, &st), 0);
+        tsdb_close(db);
+    }
+}
+
 static void a_damaged_run_costs_itself(void **state UNUSED)
 {
     struct told *t = shared_told();
@@ -480,6 +514,51 @@ static void a_damaged_checkpoint_costs_a_part(void **state UNUSED)
     (void)munmap(t, sizeof(*t));
 }
 
+static struct tsdb *open_one;
+
+static void put_every(int from, int to, int step)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(open_one);
+    tsdb_ref s = series(a, 0);
+
+    for (int k = from; k < to; k += step) {
+        assert_int_equal(tsdb_append(a, s, k * 1000, k * 10), TSDB_TAKEN);
+    }
+    assert_int_equal(tsdb_commit(a, TSDB_DURABLE, &e), 0);
+}
+
+/* More than stays in memory of a series: they go to the file of the head, which has nothing else.
+ */
+static void put_late_ones(void)
+{
+    for (int k = 100; k < 180; k += 10) {
+        put_every(k + 1, k + 10, 1);
+    }
+}
+
+static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
+{
+    for (int turn = 0; turn < 3; turn++) {
+        open_one = tsdb_open(dir, &options, &e);
+        assert_non_null(open_one);
+        if (turn == 0) {
+            put_every(0, 400, 10);
+            work_begin(open_one);
+            at_next_write = put_late_ones;
+            assert_int_equal(head_cut(open_one, 300000, &e), 0);
+            work_end(open_one);
+            assert_null(at_next_write);
+        }
+        if (turn == 1) {
+            work_begin(open_one);
+            assert_int_equal(head_cut(open_one, 350000, &e), 0);
+            work_end(open_one);
+        }
+        assert_int_equal(count_all(open_one), 40 + 8 * 9);
+        tsdb_close(open_one);
+    }
+}
+
 #define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void)
@@ -489,9 +568,11 @@ int main(void)
         WITH_DIR(a_full_disk_pauses_and_goes_on),
         WITH_DIR(a_failed_sync_is_told_once_and_for_all),
         WITH_DIR(a_damaged_block_costs_itself),
+        WITH_DIR(a_damaged_block_is_not_thrown_away),
         WITH_DIR(any_damaged_byte_is_found),
         WITH_DIR(a_damaged_run_costs_itself),
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
+        WITH_DIR(what_comes_late_while_blocks_are_cut_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,8 +127,9 @@ struct tsdb {
 /* --- tsdb.c --- */
 /* Numbers of the files "%08x" in a directory, ascending. */
 int numbered_files(int dir, struct ids *out, struct err *e) MUST_USE;
-/* A damaged file is kept in damaged/ for who wants to look at it; the rest of it is served. */
-void tsdb_set_aside(struct tsdb *db, int at, const char *name);
+/* A damaged file is kept in damaged/ for who wants to look at it; the rest of it is served. false:
+ * there is no copy (the disk is full). */
+bool tsdb_set_aside(struct tsdb *db, int at, const char *name);
 
 /* --- users.c: who may look at what is retired --- */
 struct user {

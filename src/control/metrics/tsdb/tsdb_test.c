@@ -288,6 +288,51 @@ static void matchers_choose_series(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* A regular expression that takes too long at a value says nothing of it to him whose other
+ * matchers leave it out. */
+static void matchers_tell_nothing_of_other_series(void **state UNUSED)
+{
+    static const char long_one[] = "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+    struct tsdb *db = open_db();
+    struct tsdb_appender *w = tsdb_appender_new(db);
+    struct tsdb_view *v;
+    struct arena a = {0};
+
+    for (int i = 0; i < 2; i++) {
+        struct label l[3] = {{STR("__name__"), STR("m")},
+                             {STR("job"), str_of(i == 0 ? "ok" : long_one)},
+                             {STR("project"), str_of(i == 0 ? "a" : "b")}};
+
+        assert_int_equal(tsdb_append(w, tsdb_series(w, (struct labels){l, 3}), 1000, 1),
+                         TSDB_TAKEN);
+    }
+    commit(w, TSDB_SOON);
+    tsdb_appender_free(w);
+    v = tsdb_view_open(db, 0, 10000);
+    for (int i = 0; i < 8; i++) {
+        bool sees = i % 2, like = i / 2 % 2, is_not = i / 4;
+        struct label_matcher m[2];
+        struct tsdb_found *found;
+        size_t n;
+
+        assert_int_equal(label_matcher_init(&m[0], &a, STR("project"), like ? LABEL_LIKE : LABEL_IS,
+                                            like   ? str_of(sees ? "b|c" : "a|c")
+                                            : sees ? STR("b")
+                                                   : STR("a"),
+                                            &e),
+                         0);
+        assert_int_equal(label_matcher_init(&m[1], &a, STR("job"),
+                                            is_not ? LABEL_NOT_LIKE : LABEL_LIKE,
+                                            STR("(x+x+)+[yz]|o[k]"), &e),
+                         0);
+        assert_int_equal(tsdb_select(v, m, 2, &a, &found, &n, &e), sees ? -1 : 0);
+        assert_int_equal(sees ? 1 : n, sees ? 1 : is_not ? 0 : 1);
+    }
+    tsdb_view_close(v);
+    tsdb_close(db);
+    arena_done(&a);
+}
+
 static void names_and_values_are_listed(void **state UNUSED)
 {
     struct tsdb *db = open_db();
@@ -432,6 +477,30 @@ static void what_is_deleted_is_not_read_again(void **state UNUSED)
         assert_int_equal(count_all(db), 400 - 20 + 30);
         tsdb_close(db);
     }
+}
+
+/* Killed between the two files of a block that retention removes: the next one takes its number. */
+static void what_was_deleted_of_a_block_goes_with_it(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "1", 1000, 1999);
+    assert_int_equal(db->blocks.len, 1);
+    assert_int_equal(unlinkat(db->blocks_dir, "00000001", 0), 0);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 200);
+    fill(db, 3, 1200, 100);
+    cut(db, 1300);
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_all(db), 500);
+    tsdb_close(db);
 }
 
 static void a_snapshot_is_a_store(void **state UNUSED)
@@ -720,10 +789,12 @@ int main(void)
         WITH_DIR(samples_that_are_not_taken_say_why),
         WITH_DIR(late_samples_stand_where_they_belong),
         WITH_DIR(matchers_choose_series),
+        WITH_DIR(matchers_tell_nothing_of_other_series),
         WITH_DIR(names_and_values_are_listed),
         WITH_DIR(a_damaged_record_costs_itself),
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
+        WITH_DIR(what_was_deleted_of_a_block_goes_with_it),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
