@@ -731,6 +731,24 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
+/* No rule can tell it: what rules read is not written then. */
+static void show_pause(struct ask *a, struct showing *s)
+{
+    struct tsdb_status store;
+    char when[32];
+
+    tsdb_status(a->m->db, &store);
+    if (store.paused_since_ms == 0 || !s->sight->all) {
+        return;
+    }
+    comma(s->out, &s->any);
+    (void)buf_add(s->out, STR("{\"labels\":{\"alertname\":\"StrataMetricsPaused\",\"severity\":"
+                              "\"critical\"},\"annotations\":{\"summary\":"));
+    put_text(s->out, str_of(store.paused_why));
+    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
+                     clock_format(store.paused_since_ms, when));
+}
+
 static int alerts(struct ask *a, struct answer *out, struct err *e)
 {
     struct sight sight;
@@ -740,6 +758,7 @@ static int alerts(struct ask *a, struct answer *out, struct err *e)
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"alerts\":["));
+    show_pause(a, &s);
     show(a, &s);
     (void)buf_add(&out->buf, STR("]}"));
     return 0;

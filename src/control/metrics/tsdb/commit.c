@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "tsdb/bytes.h"
 
 #include <fcntl.h>
@@ -333,14 +334,19 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
 
 static int pause_or_go_on(struct tsdb *db, int rc, const struct err *e)
 {
-    WITH_LOCK(&db->head_lock);
-    if (rc == 0) {
-        db->status.paused_since_ms = 0;
-    } else if (db->status.paused_since_ms == 0) {
-        db->status.paused_since_ms = clock_wall_ms();
-    }
+    int64_t now = clock_wall_ms(), since;
+
+    lock_take(&db->head_lock);
+    since = db->status.paused_since_ms;
+    db->status.paused_since_ms = rc == 0 ? 0 : since != 0 ? since : now;
     if (rc < 0) {
         (void)snprintf(db->status.paused_why, sizeof(db->status.paused_why), "%s", e->msg);
+    }
+    lock_drop(&db->head_lock);
+    if (rc < 0 && since == 0) {
+        log_error("metrics.paused", "error=%s", e->msg);
+    } else if (rc == 0 && since != 0) {
+        log_info("metrics.resumed", "seconds=%jd", (intmax_t)(now - since) / 1000);
     }
     return rc;
 }
