@@ -57,7 +57,7 @@ void own_scrape_config(const struct own_scrape *o, const struct cfg *cfg, unsign
                      "%s"
                      "  static_configs:\n"
                      "  - targets: ['%s']\n"
-                     "- job_name: node\n"
+                     "- job_name: strata-node\n"
                      "  scrape_interval: 15s\n"
                      "  file_sd_configs:\n"
                      "  - files: [metrics/exporter.json]\n",

@@ -61,7 +61,7 @@ struct wire {
     struct tsdb *tsdb;
     struct scrape *scrape;
     struct rules *rules;
-    struct arena rules_arena; /* external labels, as long as the rules */
+    size_t max_samples; /* of a rule */
     struct metrics *metrics;
     struct own_scrape own_scrape;
     struct http_mount mounts[12];
@@ -595,31 +595,38 @@ static const char *path_or_null(const struct cfg *c, const char *key)
 }
 
 /* The rule files that the scrape configuration names. */
-static int open_rules(struct wire *w, const struct boot *b, struct err *e)
+static int read_rules(struct wire *w, struct err *e)
 {
-    struct arena *a = &w->rules_arena;
-    struct str *files;
+    SCOPED(arena_done) struct arena a = {0};
+    struct rules_parts parts = {.db = w->tsdb,
+                                .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                                .max_samples = w->max_samples,
+                                .external = scrape_external_labels(w->scrape, &a),
+                                .external_url = STR_EMPTY};
     const char **paths;
-    size_t n;
+    struct str *files;
+    int result = 0;
 
-    scrape_rule_files(w->scrape, a, &files, &n);
-    if (n == 0) {
-        return 0;
+    scrape_rule_files(w->scrape, &a, &files, &parts.n_files);
+    paths = arena_new_array(&a, const char *, parts.n_files + 1);
+    for (size_t i = 0; i < parts.n_files; i++) {
+        paths[i] = arena_strdup(&a, files[i]);
     }
-    paths = arena_new_array(a, const char *, n);
-    for (size_t i = 0; i < n; i++) {
-        paths[i] = arena_strdup(a, files[i]);
+    parts.files = paths;
+    if (w->rules == NULL) {
+        w->rules = rules_open(&parts, e);
+        result = w->rules != NULL ? 0 : -1;
+    } else {
+        result = rules_reload(w->rules, &parts, e);
     }
-    w->rules = rules_open(
-        &(struct rules_parts){.db = w->tsdb,
-                              .files = paths,
-                              .n_files = n,
-                              .interval_ms = scrape_evaluation_interval_ms(w->scrape),
-                              .max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples"),
-                              .external = scrape_external_labels(w->scrape, a),
-                              .external_url = STR_EMPTY},
-        e);
-    return w->rules != NULL ? 0 : err_wrap(e, "rule_files of metrics.scrape_config");
+    return result < 0 ? err_wrap(e, "rule_files of metrics.scrape_config") : 0;
+}
+
+static int reload_metrics(void *ctx, struct err *e)
+{
+    struct wire *w = ctx;
+
+    return scrape_reload(w->scrape, e) < 0 ? -1 : read_rules(w, e);
 }
 
 static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
@@ -631,6 +638,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
                                        cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
                                    .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
 
+    w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
     w->tsdb = tsdb_open("metrics", &o, e);
     if (w->tsdb == NULL) {
         return -1;
@@ -643,7 +651,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     if (w->scrape == NULL) {
         return err_wrap(e, "metrics.scrape_config");
     }
-    if (open_rules(w, b, e) < 0) {
+    if (read_rules(w, e) < 0) {
         return -1;
     }
     w->metrics =
@@ -651,7 +659,9 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
                                             .scrape = w->scrape,
                                             .rules = w->rules,
                                             .cfg = b->cfg,
-                                            .hooks = {.ctx = w, .projects = projects_seen}});
+                                            .hooks = {.ctx = w,
+                                                      .projects = projects_seen,
+                                                      .reload = reload_metrics}});
     return 0;
 }
 
@@ -788,7 +798,6 @@ void wire_close(struct wire *w)
     http_server_close(w->http);
     metrics_free(w->metrics);
     rules_close(w->rules);
-    arena_done(&w->rules_arena);
     scrape_stop(w->scrape);
     tsdb_close(w->tsdb);
     if (w->replication != NULL) {

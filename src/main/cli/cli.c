@@ -197,6 +197,11 @@ static const struct cli_option analyze_opts[] = {
     {"limit", 0, "N", "rows of each table (default 10)"},
     {0},
 };
+static const struct cli_option span_opts[] = {
+    {"start", 0, "TIME", "from this time on: a date, or 1h: an hour ago"},
+    {"end", 0, "TIME", "until this time"},
+    {0},
+};
 static const struct cli_option audit_opts[] = {
     FILTER,
     {"user", 'u', "NAME", "only what this user did"},
@@ -725,6 +730,15 @@ const struct cli_verb cli_verbs[] = {
      verb_metrics_targets, S},
     {"metrics tsdb analyze", "", "Show what takes the most series (administrators).", NULL,
      analyze_opts, verb_metrics_analyze, S},
+    {"metrics tsdb delete", "SELECTOR", "Delete samples of the series found (administrators).",
+     "  strata metrics tsdb delete 'node_load1{instance=\"old:9100\"}'", span_opts,
+     verb_metrics_delete, S},
+    {"metrics tsdb import", "NAME",
+     "Take over the blocks of Prometheus in metrics/import/NAME of the state directory.",
+     "  strata metrics tsdb import prometheus", NULL, verb_metrics_import, S},
+    {"metrics tsdb snapshot", "",
+     "Copy the store to metrics/snapshots of the state directory (administrators).", NULL, NULL,
+     verb_metrics_snapshot, S},
     {"node list", "", "Show machines and what is free.", NULL, NULL, verb_node_list, S},
     {"role list", "", "Show roles and what each may do.", NULL, NULL, verb_role_list, S},
     {"server health", "", "Show what strata doctor finds on the server (administrators).", NULL,

@@ -227,6 +227,9 @@ void cli_print_grants(const json_t *grants);
 int verb_query(struct cli *c, struct err *e);
 int verb_metrics_targets(struct cli *c, struct err *e);
 int verb_metrics_analyze(struct cli *c, struct err *e);
+int verb_metrics_delete(struct cli *c, struct err *e);
+int verb_metrics_import(struct cli *c, struct err *e);
+int verb_metrics_snapshot(struct cli *c, struct err *e);
 /* host.c */
 int verb_up(struct cli *c, struct err *e);
 int verb_doctor(struct cli *c, struct err *e);

@@ -1,4 +1,4 @@
-/* Queries in PromQL, what is scraped, what takes the most series. */
+/* Queries in PromQL, what is scraped, care of the store. */
 #include "main/cli/cli.h"
 
 #include "base/clock.h"
@@ -74,6 +74,9 @@ static int ask(struct cli *c, const char *path, struct str form, json_t **out, s
     }
     if (a.status >= 400) {
         return client_error(&a, e);
+    }
+    if (out == NULL) {
+        return 0;
     }
     *out = json_parse(buf_str(&a.body), e);
     return *out == NULL ? err_wrap(e, "the answer") : 0;
@@ -329,5 +332,68 @@ int verb_metrics_analyze(struct cli *c, struct err *e)
     print_top(data, "seriesCountByMetricName", "METRIC", "SERIES");
     print_top(data, "labelValueCountByLabelName", "LABEL", "VALUES");
     print_top(data, "seriesCountByLabelValuePair", "LABEL=VALUE", "SERIES");
+    return 0;
+}
+
+/* --- care of the store --- */
+
+#define ADMIN "/prometheus/api/v1/admin/tsdb"
+
+int verb_metrics_delete(struct cli *c, struct err *e)
+{
+    SCOPED(buf_done) struct buf form = BUF_MAX(4 * LIMIT_QUERY_BYTES);
+    int64_t now_ms = clock_wall_ms();
+
+    add_param(&form, "match[]", cli_arg(c, 0));
+    for (size_t i = 0; i < 2; i++) {
+        const char *name = i == 0 ? "start" : "end", *time = cli_option(c, name);
+
+        if (time != NULL) {
+            SCOPED(freep) char *at = moment(time, now_ms);
+
+            add_param(&form, name, at);
+        }
+    }
+    if (form.failed) {
+        return err_set(e, ERR_LIMIT, "the selector is too long");
+    }
+    return ask(c, ADMIN "/delete_series", buf_str(&form), NULL, e);
+}
+
+int verb_metrics_import(struct cli *c, struct err *e)
+{
+    SCOPED(buf_done) struct buf form = BUF_MAX(4 * KIB);
+    SCOPED(json_decrefp) json_t *answer = NULL;
+    const json_t *data;
+
+    add_param(&form, "name", cli_arg(c, 0));
+    if (ask(c, ADMIN "/import", buf_str(&form), &answer, e) < 0) {
+        return -1;
+    }
+    if (print_json(c, answer)) {
+        return 0;
+    }
+    data = json_object_get(answer, "data");
+    (void)printf("%lld blocks, %lld series, %lld samples taken over\n",
+                 (long long)json_number(data, "blocks"), (long long)json_number(data, "series"),
+                 (long long)json_number(data, "samples"));
+    if (json_number(data, "histograms") > 0) {
+        (void)printf("%lld pieces of native histograms left out\n",
+                     (long long)json_number(data, "histograms"));
+    }
+    return 0;
+}
+
+int verb_metrics_snapshot(struct cli *c, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *answer = NULL;
+
+    if (ask(c, ADMIN "/snapshot", STR_EMPTY, &answer, e) < 0) {
+        return -1;
+    }
+    if (!print_json(c, answer)) {
+        (void)printf("metrics/snapshots/%s\n",
+                     json_text(json_object_get(answer, "data"), "name"));
+    }
     return 0;
 }

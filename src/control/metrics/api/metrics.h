@@ -30,12 +30,14 @@ struct metrics_hooks {
      * what is of no project. */
     int (*projects)(void *ctx, const struct principal *who, struct arena *a, struct str **names,
                     size_t *n, struct err *e);
+    /* Reads the scrape configuration and its rules again. */
+    int (*reload)(void *ctx, struct err *e);
 };
 
 struct metrics_parts {
     struct tsdb *db;
     struct scrape *scrape;
-    struct rules *rules; /* NULL: there are none */
+    struct rules *rules;
     const struct cfg *cfg;
     struct metrics_hooks hooks;
 };

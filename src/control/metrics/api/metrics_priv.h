@@ -140,4 +140,4 @@ http_handler prom_metadata, prom_targets, prom_targets_metadata, prom_scrape_poo
     prom_alerts;
 http_handler prom_buildinfo, prom_config, prom_flags, prom_runtimeinfo, prom_tsdb;
 http_handler prom_healthy, prom_ready, prom_reload, prom_write;
-http_handler prom_delete_series, prom_snapshot, prom_clean_tombstones;
+http_handler prom_delete_series, prom_snapshot, prom_import, prom_clean_tombstones;

@@ -63,6 +63,8 @@ const struct route metrics_routes[] = {
          "match[] start end", "204"),
     CARE("/snapshot", prom_snapshot, "Makes a copy of the store, under metrics/snapshots.", NULL,
          "200 PrometheusObject"),
+    CARE("/import", prom_import, "Takes over blocks of Prometheus from metrics/import/NAME.", "name",
+         "200 PrometheusObject"),
     CARE("/clean_tombstones", prom_clean_tombstones,
          "Nothing: the room of deleted samples comes back by itself.", NULL, "204"),
     {HTTP_GET, "/prometheus/federate", PERM_SIGNED_IN, prom_federate,

@@ -13,6 +13,7 @@
 #include "tsdb/tsdb.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -552,6 +553,40 @@ int prom_snapshot(struct http_req *req, struct err *e)
     return http_reply_json(req, 200, &b, e);
 }
 
+/* Below the state directory alone: who manages the system over the network reads no other files. */
+int prom_import(struct http_req *req, struct err *e)
+{
+    struct metrics *m = req->ctx;
+    SCOPED(buf_done) struct buf b = BUF_MAX(KIB);
+    struct tsdb_imported done = {0};
+    char dir[sizeof("metrics/import/") + NAME_MAX];
+    struct ask a = {0};
+    struct str name;
+    int result = ask_init(&a, req, e);
+
+    name = ask_str(&a, "name");
+    if (result == 0 && (name.len == 0 || name.len > NAME_MAX || name.p[0] == '.' ||
+                        memchr(name.p, '/', name.len) != NULL ||
+                        memchr(name.p, '\0', name.len) != NULL)) {
+        result = err_set(e, ERR_INVALID,
+                         "name: the name of a directory in metrics/import of the state directory");
+    }
+    if (result == 0) {
+        (void)snprintf(dir, sizeof(dir), "metrics/import/%.*s", (int)name.len, name.p);
+        result = tsdb_import(m->db, dir, &done, e);
+    }
+    ask_done(&a);
+    if (result < 0) {
+        return -1;
+    }
+    (void)buf_printf(&b,
+                     "{\"status\":\"success\",\"data\":{\"blocks\":%llu,\"series\":%llu,"
+                     "\"samples\":%llu,\"histograms\":%llu}}",
+                     (unsigned long long)done.blocks, (unsigned long long)done.series,
+                     (unsigned long long)done.samples, (unsigned long long)done.histograms);
+    return http_reply_json(req, 200, &b, e);
+}
+
 /* Blocks that are merged give the room back by themselves: there is nothing to ask for. */
 int prom_clean_tombstones(struct http_req *req, struct err *e)
 {
@@ -704,9 +739,7 @@ static void show_group(void *ctx, const struct rules_shown *g)
 
 static void show(struct ask *a, struct showing *s)
 {
-    if (a->m->rules != NULL) {
-        rules_visit(a->m->rules, show_group, s);
-    }
+    rules_visit(a->m->rules, show_group, s);
 }
 
 static int rules(struct ask *a, struct answer *out, struct err *e)
@@ -792,7 +825,7 @@ int prom_reload(struct http_req *req, struct err *e)
 {
     struct metrics *m = req->ctx;
 
-    return scrape_reload(m->scrape, e) < 0 ? -1 : http_reply_empty(req, 200, e);
+    return m->hooks.reload(m->hooks.ctx, e) < 0 ? -1 : http_reply_empty(req, 200, e);
 }
 
 static int reply_written(struct http_req *req, const struct remote_write_answer *a,

@@ -25,12 +25,18 @@ struct scheduled {
     struct arena arena;       /* of `shown`; guarded by lock */
 };
 
-struct rules {
+/* What was read at one time. */
+struct rule_set {
     struct arena arena;
-    struct rules_parts parts;
+    struct rule_host host;
     struct promql_limits limits;
     struct scheduled *groups;
     size_t n_groups;
+};
+
+struct rules {
+    struct rule_set *set; /* changed by the engine thread, guarded by lock */
+    struct rule_set *coming; /* guarded by lock */
     pthread_t thread;
     struct lock lock;
     bool is_closing; /* guarded by lock */
@@ -87,8 +93,8 @@ void rules_visit(struct rules *r, rules_visitor *fn, void *ctx)
     struct lock *l = &r->lock;
 
     WITH_LOCK(l);
-    for (size_t i = 0; i < r->n_groups; i++) {
-        fn(ctx, &r->groups[i].shown);
+    for (size_t i = 0; i < r->set->n_groups; i++) {
+        fn(ctx, &r->set->groups[i].shown);
     }
 }
 
@@ -104,11 +110,10 @@ static int64_t slot(const struct scheduled *s, int64_t now_ms)
 
 static void work(struct rules *r, struct scheduled *s, int64_t at_ms)
 {
-    struct rule_host host = {r->parts.db, r->parts.external, r->parts.external_url, &r->limits};
     const struct rule_group *g = rule_run_group(s->run);
     int64_t began_ms = clock_mono_ms();
 
-    rule_run_eval(s->run, &host, at_ms);
+    rule_run_eval(s->run, &r->set->host, at_ms);
     publish(r, s, at_ms, clock_mono_ms() - began_ms);
     for (size_t i = 0; i < g->n_rules && !atomic_load(&r->stops); i++) {
         const struct rule_health *h = rule_run_health(s->run, i);
@@ -125,8 +130,8 @@ static int64_t work_due(struct rules *r, int64_t now_ms)
 {
     int64_t next = now_ms + LOOK_MS;
 
-    for (size_t i = 0; i < r->n_groups && !atomic_load(&r->stops); i++) {
-        struct scheduled *s = &r->groups[i];
+    for (size_t i = 0; i < r->set->n_groups && !atomic_load(&r->stops); i++) {
+        struct scheduled *s = &r->set->groups[i];
 
         if (s->next_ms - now_ms > s->interval_ms) {
             s->next_ms = slot(s, now_ms) + s->interval_ms; /* the clock went back */
@@ -140,6 +145,62 @@ static int64_t work_due(struct rules *r, int64_t now_ms)
     return next;
 }
 
+/* --- another set --- */
+
+static void set_free(struct rule_set *set)
+{
+    for (size_t i = 0; i < set->n_groups; i++) {
+        rule_run_free(set->groups[i].run);
+        arena_done(&set->groups[i].arena);
+    }
+    free(set->groups);
+    arena_done(&set->arena);
+    free(set);
+}
+
+static void adopt(struct rule_set *fresh, struct rule_set *old)
+{
+    for (size_t i = 0; i < fresh->n_groups; i++) {
+        struct scheduled *to = &fresh->groups[i];
+
+        for (size_t k = 0; k < old->n_groups; k++) {
+            struct scheduled *from = &old->groups[k];
+
+            if (strcmp(to->file, from->file) == 0 &&
+                str_eq(rule_run_group(to->run)->name, rule_run_group(from->run)->name)) {
+                rule_run_adopt(to->run, from->run);
+                break;
+            }
+        }
+    }
+}
+
+/* With the lock, which is let go while the store is written. */
+static void change(struct rules *r)
+{
+    struct rule_set *old = r->set, *fresh = r->coming;
+    int64_t now_ms = clock_wall_ms();
+    struct err e;
+
+    lock_drop(&r->lock);
+    adopt(fresh, old);
+    for (size_t i = 0; i < old->n_groups; i++) {
+        if (rule_run_end(old->groups[i].run, &old->host, now_ms, &e) < 0) {
+            log_warn("rules.failed", "file=%s %s", old->groups[i].file, Q(str_of(e.msg)));
+        }
+    }
+    for (size_t i = 0; i < fresh->n_groups; i++) {
+        publish(r, &fresh->groups[i], 0, 0);
+    }
+    lock_take(&r->lock);
+    r->set = fresh;
+    r->coming = NULL;
+    lock_broadcast(&r->lock);
+    lock_drop(&r->lock);
+    set_free(old);
+    lock_take(&r->lock);
+}
+
 static void *run(void *arg)
 {
     struct rules *r = arg;
@@ -148,11 +209,14 @@ static void *run(void *arg)
     while (!r->is_closing) {
         int64_t now_ms, wait_ms;
 
+        if (r->coming != NULL) {
+            change(r);
+        }
         lock_drop(&r->lock);
         now_ms = clock_wall_ms();
         wait_ms = work_due(r, now_ms) - clock_wall_ms();
         lock_take(&r->lock);
-        if (!r->is_closing && wait_ms > 0) {
+        if (!r->is_closing && r->coming == NULL && wait_ms > 0) {
             (void)lock_wait_until(&r->lock, clock_mono_ms() + wait_ms);
         }
     }
@@ -167,14 +231,14 @@ static bool stops(void *ctx)
 
 /* --- life --- */
 
-static int load(struct rules *r, const char *path, struct rule_file *out, struct err *e)
+static int load(struct rule_set *set, const char *path, struct rule_file *out, struct err *e)
 {
     struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
     struct err_list errors = {0};
     int result = fs_read(AT_FDCWD, path, &text, e);
 
     if (result == 0 &&
-        rules_parse(&r->arena, arena_str(&r->arena, buf_str(&text)), out, &errors) < 0) {
+        rules_parse(&set->arena, arena_str(&set->arena, buf_str(&text)), out, &errors) < 0) {
         (void)err_list_result(&errors, path, e);
         result = -1;
     }
@@ -183,48 +247,62 @@ static int load(struct rules *r, const char *path, struct rule_file *out, struct
     return result;
 }
 
-static void schedule(struct rules *r, const char *path, const struct rule_group *g)
+static void schedule(struct rule_set *set, const char *path, const struct rule_group *g)
 {
-    struct scheduled *s = &r->groups[r->n_groups++];
+    struct scheduled *s = &set->groups[set->n_groups++];
     struct label named[2] = {{STR("file"), str_of(path)}, {STR("group"), g->name}};
     uint64_t hash = labels_hash((struct labels){named, 2});
 
-    *s = (struct scheduled){.file = arena_strdup(&r->arena, str_of(path)),
+    *s = (struct scheduled){.file = arena_strdup(&set->arena, str_of(path)),
                             .run = rule_run_new(g),
                             .interval_ms =
-                                g->interval_ms > 0 ? g->interval_ms : r->parts.interval_ms};
+                                g->interval_ms > 0 ? g->interval_ms : set->limits.default_step_ms};
     s->phase_ms = (int64_t)(hash % (uint64_t)s->interval_ms);
     s->next_ms = slot(s, clock_wall_ms()) + s->interval_ms;
-    publish(r, s, 0, 0);
+}
+
+static struct rule_set *read_set(struct rules *r, const struct rules_parts *parts, struct err *e)
+{
+    struct rule_set *set = xnew(struct rule_set);
+    struct rule_file *files = arena_new_array(&set->arena, struct rule_file, parts->n_files + 1);
+    size_t n = 0;
+
+    set->limits = (struct promql_limits){.samples = parts->max_samples,
+                                         .lookback_ms = 5 * 60 * 1000,
+                                         .default_step_ms = parts->interval_ms,
+                                         .is_over = stops,
+                                         .ctx = r};
+    set->host =
+        (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
+                           arena_str(&set->arena, parts->external_url), &set->limits};
+    for (size_t i = 0; i < parts->n_files; i++) {
+        if (load(set, parts->files[i], &files[i], e) < 0) {
+            set_free(set);
+            return NULL;
+        }
+        n += files[i].n_groups;
+    }
+    set->groups = xnew_array(struct scheduled, n + 1);
+    for (size_t i = 0; i < parts->n_files; i++) {
+        for (size_t k = 0; k < files[i].n_groups; k++) {
+            schedule(set, parts->files[i], &files[i].groups[k]);
+        }
+    }
+    return set;
 }
 
 struct rules *rules_open(const struct rules_parts *parts, struct err *e)
 {
     struct rules *r = xnew(struct rules);
-    struct rule_file *files = arena_new_array(&r->arena, struct rule_file, parts->n_files + 1);
-    size_t n = 0;
 
-    r->parts = *parts;
-    r->limits = (struct promql_limits){.samples = parts->max_samples,
-                                       .lookback_ms = 5 * 60 * 1000,
-                                       .default_step_ms = parts->interval_ms,
-                                       .is_over = stops,
-                                       .ctx = r};
-    lock_init(&r->lock, LOCK_rules);
-    for (size_t i = 0; i < parts->n_files; i++) {
-        if (load(r, parts->files[i], &files[i], e) < 0) {
-            lock_done(&r->lock);
-            arena_done(&r->arena);
-            free(r);
-            return NULL;
-        }
-        n += files[i].n_groups;
+    r->set = read_set(r, parts, e);
+    if (r->set == NULL) {
+        free(r);
+        return NULL;
     }
-    r->groups = xnew_array(struct scheduled, n + 1);
-    for (size_t i = 0; i < parts->n_files; i++) {
-        for (size_t k = 0; k < files[i].n_groups; k++) {
-            schedule(r, parts->files[i], &files[i].groups[k]);
-        }
+    lock_init(&r->lock, LOCK_rules);
+    for (size_t i = 0; i < r->set->n_groups; i++) {
+        publish(r, &r->set->groups[i], 0, 0);
     }
     if (pthread_create(&r->thread, NULL, run, r) != 0) {
         err_set(e, ERR_UNAVAILABLE, "no thread for rules");
@@ -233,6 +311,30 @@ struct rules *rules_open(const struct rules_parts *parts, struct err *e)
         return NULL;
     }
     return r;
+}
+
+int rules_reload(struct rules *r, const struct rules_parts *parts, struct err *e)
+{
+    struct rule_set *fresh = read_set(r, parts, e);
+    struct lock *l = &r->lock;
+
+    if (fresh == NULL) {
+        return -1;
+    }
+    WITH_LOCK(l);
+    while (r->coming != NULL && !r->is_closing) { /* of somebody else */
+        (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
+    }
+    if (r->is_closing) {
+        set_free(fresh);
+        return 0;
+    }
+    r->coming = fresh;
+    lock_broadcast(l);
+    while (r->coming == fresh && !r->is_closing) {
+        (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
+    }
+    return 0;
 }
 
 void rules_close(struct rules *r)
@@ -248,12 +350,10 @@ void rules_close(struct rules *r)
     if (r->thread != 0) {
         pthread_join(r->thread, NULL);
     }
-    for (size_t i = 0; i < r->n_groups; i++) {
-        rule_run_free(r->groups[i].run);
-        arena_done(&r->groups[i].arena);
+    set_free(r->set);
+    if (r->coming != NULL) {
+        set_free(r->coming);
     }
-    free(r->groups);
     lock_done(&r->lock);
-    arena_done(&r->arena);
     free(r);
 }

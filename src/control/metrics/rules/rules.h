@@ -79,6 +79,11 @@ struct rule_run; /* of one group: what is known from one time to the next */
 struct rule_run *rule_run_new(const struct rule_group *g) MUST_USE;
 void rule_run_free(struct rule_run *r);
 void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms);
+/* Rules that have the name and labels of one of `from` go on with its alerts and series. */
+void rule_run_adopt(struct rule_run *to, struct rule_run *from);
+/* What it wrote the last time, ends. */
+int rule_run_end(struct rule_run *r, const struct rule_host *h, int64_t at_ms,
+                 struct err *e) MUST_USE;
 const struct rule_group *rule_run_group(const struct rule_run *r);
 const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule);
 /* Alerts of a rule, resolved ones of the last 15 minutes too; valid until the next eval. */
@@ -93,13 +98,16 @@ struct rules_parts {
     size_t n_files;
     int64_t interval_ms;    /* of groups that have none: evaluation_interval */
     size_t max_samples;     /* of each rule, as in struct promql_limits */
-    struct labels external; /* both live as long as the rules */
+    struct labels external; /* it and the files are copied */
     struct str external_url;
 };
 
 struct rules; /* a thread that works out all groups, each at its interval */
 /* A file with a mistake is an error: nothing runs. Rules begin at their next interval. */
 struct rules *rules_open(const struct rules_parts *parts, struct err *e) MUST_USE;
+/* Takes these files from now on, with the alerts of rules that stay; series of those that go, end.
+ * After a mistake everything is as it was. Returns when nothing of the old is worked out any more. */
+int rules_reload(struct rules *r, const struct rules_parts *parts, struct err *e) MUST_USE;
 void rules_close(struct rules *r);
 DEFINE_SCOPED(struct rules, rules_close)
 

@@ -316,6 +316,23 @@ static void note_time(void *ctx, const struct rules_shown *g)
     *(int64_t *)ctx = g->at_ms;
 }
 
+/* When the group was worked out for the first time since it was read; 0: not within 20 s. */
+static int64_t first_time(struct rules *r)
+{
+    struct lock l;
+    int64_t at_ms = 0, deadline = clock_mono_ms() + 20000;
+
+    lock_init(&l, LOCK_wire);
+    lock_take(&l);
+    while (at_ms == 0 && clock_mono_ms() < deadline) {
+        (void)lock_wait_until(&l, clock_mono_ms() + 5);
+        rules_visit(r, note_time, &at_ms);
+    }
+    lock_drop(&l);
+    lock_done(&l);
+    return at_ms;
+}
+
 static void a_server_works_out_its_groups_at_their_interval(void **state UNUSED)
 {
     struct world w;
@@ -330,25 +347,29 @@ static void a_server_works_out_its_groups_at_their_interval(void **state UNUSED)
                                      0600, &e),
                      0);
 
-    struct rules *r = rules_open(
-        &(struct rules_parts){
-            .db = w.db, .files = &path, .n_files = 1, .interval_ms = 60000, .max_samples = 1000},
-        &e);
-    struct lock l;
-    int64_t deadline = clock_mono_ms() + 20000;
+    const struct rules_parts parts = {
+        .db = w.db, .files = &path, .n_files = 1, .interval_ms = 60000, .max_samples = 1000};
+    struct rules *r = rules_open(&parts, &e);
 
     assert_non_null(r);
-    lock_init(&l, LOCK_wire);
-    lock_take(&l);
-    while (at_ms == 0 && clock_mono_ms() < deadline) {
-        (void)lock_wait_until(&l, clock_mono_ms() + 5);
-        rules_visit(r, note_time, &at_ms);
-    }
-    lock_drop(&l);
-    lock_done(&l);
-    rules_close(r);
+    at_ms = first_time(r);
     assert_true(at_ms > 0);
     assert_memory_equal(ask(&w, clock_wall_ms(), "now"), "now ", 4);
+    /* another rule in the same file: "late" comes, "now" ends; a mistake changes nothing */
+    for (int broken = 0; broken < 2; broken++) {
+        assert_int_equal(fs_write_atomic(AT_FDCWD, path,
+                                         broken ? STR("groups: 1\n")
+                                                : STR("groups:\n- name: g\n  interval: 10ms\n"
+                                                      "  rules:\n"
+                                                      "  - {record: late, expr: time()}\n"),
+                                         0600, &e),
+                         0);
+        assert_int_equal(rules_reload(r, &parts, &e), broken ? -1 : 0);
+        assert_true(first_time(r) > 0);
+        assert_memory_equal(ask(&w, clock_wall_ms(), "late"), "late ", 5);
+        assert_string_equal(ask(&w, clock_wall_ms(), "now"), "");
+    }
+    rules_close(r);
     (void)remove(path);
     close_world(&w);
 }

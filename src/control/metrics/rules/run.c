@@ -430,3 +430,42 @@ void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
         eval_rule(r, i, h, at_ms);
     }
 }
+
+/* --- when the files are read again --- */
+
+static bool same_rule(const struct rule *a, const struct rule *b)
+{
+    return a->is_alert == b->is_alert && str_eq(a->name, b->name) &&
+           labels_eq(a->labels, b->labels);
+}
+
+void rule_run_adopt(struct rule_run *to, struct rule_run *from)
+{
+    SCOPED(freep) bool *taken = xnew_array(bool, from->group->n_rules + 1);
+
+    for (size_t i = 0; i < to->group->n_rules; i++) {
+        for (size_t k = 0; k < from->group->n_rules; k++) {
+            if (!taken[k] && same_rule(&to->group->rules[i], &from->group->rules[k])) {
+                to->rules[i] = from->rules[k];
+                from->rules[k] = (struct running){.last = {.list = {0}}};
+                taken[k] = true;
+                break;
+            }
+        }
+    }
+}
+
+int rule_run_end(struct rule_run *r, const struct rule_host *h, int64_t at_ms, struct err *e)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(h->db);
+
+    for (size_t i = 0; i < r->group->n_rules; i++) {
+        struct working w = {
+            .state = &r->rules[i], .at_ms = at_ms, .query_ms = at_ms - r->group->query_offset_ms};
+
+        for (size_t k = 0; k < r->rules[i].last.list.len; k++) {
+            append(&w, a, r->rules[i].last.list.p[k], tsdb_stale());
+        }
+    }
+    return tsdb_commit(a, TSDB_SOON, e);
+}

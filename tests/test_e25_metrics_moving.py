@@ -1,0 +1,183 @@
+"""Moving from Prometheus: its configuration, its rules, its data and its own tools, with a Prometheus of Debian beside us."""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import time
+
+import pytest
+import requests
+
+from conftest import free_port, wait_for
+from test_e20_metrics import API, ask, program
+
+NOW = int(time.time())
+PACKAGED = all(shutil.which(p) or os.path.exists(f'/tmp/prom/x/usr/bin/{p}') for p in ('prometheus', 'promtool', 'prometheus-node-exporter'))
+pytestmark = pytest.mark.skipif(not PACKAGED, reason='prometheus and node_exporter of Debian are not installed')
+
+RULES = '''groups:
+- name: node
+  interval: 1s
+  rules:
+  - record: job:up:count
+    expr: count by (job) (up)
+  - alert: Gone
+    expr: up == 0
+    labels: {severity: page}
+    annotations: {summary: "{{ $labels.instance }} of {{ $labels.job }} is {{ $value }}"}
+'''
+CONFIG = '''global:
+  scrape_interval: 1s
+  scrape_timeout: 1s
+  evaluation_interval: 1s
+  external_labels: {{site: one}}
+rule_files: ["{dir}/rules.yml"]
+scrape_configs:
+- job_name: node
+  file_sd_configs: [{{files: ["{dir}/targets/*.json"], refresh_interval: 1s}}]
+  relabel_configs:
+  - source_labels: [__address__]
+    regex: '([^:]+):\\d+'
+    target_label: host
+    replacement: 'h-$1'
+  - {{regex: '__meta_filepath', action: labeldrop}}
+  - {{source_labels: [rack], regex: 'r9', action: drop}}
+  metric_relabel_configs:
+  - {{source_labels: [__name__], regex: 'node_(cpu|load|memory|uname).*', action: keep}}
+  - {{regex: 'mode', replacement: 'm_mode', action: labelmap}}
+- job_name: guarded
+  scheme: http
+  basic_auth: {{username: prom, password_file: "{dir}/password"}}
+  metrics_path: /metrics
+  params: {{'collect[]': [loadavg]}}
+  static_configs: [{{targets: ["127.0.0.1:{port}"], labels: {{env: prod}}}}]
+- job_name: down
+  honor_labels: true
+  static_configs: [{{targets: ["127.0.0.1:1"]}}]
+remote_write:
+- url: {url}
+  write_relabel_configs: [{{source_labels: [__name__], regex: 'up|node_load1', action: keep}}]
+{auth}'''
+
+
+@pytest.fixture
+def moving(own_strata):
+    """Node_exporter, and where the user strata may read files."""
+    where = pathlib.Path(tempfile.mkdtemp(prefix='strata-moving-', dir='/tmp'))
+    where.chmod(0o755)
+    (where / 'targets').mkdir()
+    port = free_port()
+    (where / 'targets/a.json').write_text(json.dumps([{'targets': [f'127.0.0.1:{port}'], 'labels': {'rack': 'r1'}},
+                                                      {'targets': ['127.0.0.1:2'], 'labels': {'rack': 'r9'}}]))
+    (where / 'password').write_text('secret\n')
+    (where / 'rules.yml').write_text(RULES)
+    processes = [subprocess.Popen([program('prometheus-node-exporter'), f'--web.listen-address=127.0.0.1:{port}'], stderr=subprocess.DEVNULL)]
+    yield where, port, processes
+    for p in processes:
+        p.kill()
+        p.wait()
+    shutil.rmtree(where)
+
+
+def prometheus(where, processes, config):
+    port = free_port()
+    path = where / 'theirs.yml'
+    path.write_text(config)
+    data = where / 'data'
+    processes.append(subprocess.Popen([program('prometheus'), f'--config.file={path}', f'--storage.tsdb.path={data}', f'--web.listen-address=127.0.0.1:{port}',
+                                       '--web.enable-remote-write-receiver', '--web.enable-admin-api'], stderr=(where / 'prometheus.log').open('wb')))
+    url = f'http://127.0.0.1:{port}'
+
+    def ready():
+        try:
+            return requests.get(url + '/-/ready', timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+    wait_for(ready, 60, 'prometheus is ready')
+    return url
+
+
+def theirs(url, query):
+    return requests.get(url + API.removeprefix('/prometheus') + '/query', params={'query': query}, timeout=30).json()['data']['result']
+
+
+def label_sets(result):
+    return {tuple(sorted(s['metric'].items())) for s in result}
+
+
+def test_a_configuration_of_prometheus_gives_the_same(own_strata, moving):
+    where, port, processes = moving
+    s = own_strata(args=('--set', f'metrics.scrape_config={where}/ours.yml'))
+    (where / 'ours.yml').write_text('scrape_configs: []\n')
+    s.start()
+    (where / 'token').write_text(s.token())
+    them = prometheus(where, processes, CONFIG.format(dir=where, port=port, url=s.url + '/prometheus/api/v1/write',
+                                                      auth=f'  authorization: {{credentials_file: "{where}/token"}}\n'))
+    (where / 'ours.yml').write_text(CONFIG.format(dir=where, port=port, url=them + '/api/v1/write', auth=''))
+    checked = s.cli('metrics', 'check', 'config', where / 'ours.yml')
+    assert checked.returncode == 0, checked.stderr
+    assert s.cli('metrics', 'check', 'rules', where / 'rules.yml').returncode == 0
+    r = s.api('POST', '/prometheus/-/reload')
+    assert r.status_code == 200, r.text
+    for query in ('up{job=~"node|guarded|down",site=""}', '{__name__=~"node_.*",job="node",site=""}', 'job:up:count{job=~"node|guarded|down"}', 'ALERTS{job="down"}'):
+        def same():
+            ours, other = label_sets(ask(s, '/query', query=query)['data']['result']), label_sets(theirs(them, query))
+            return ours and ours == other
+        wait_for(same, 60, query)
+    def targets(answer):
+        return sorted((t['scrapePool'], t['scrapeUrl'], t['health'], tuple(sorted(t['labels'].items()))) for t in answer['data']['activeTargets'])
+    def same_targets():
+        return [t for t in targets(ask(s, '/targets')) if t[0] in ('node', 'guarded', 'down')] == targets(requests.get(them + '/api/v1/targets', timeout=30).json())
+    wait_for(same_targets, 30, 'the same targets')
+    assert [t['discoveredLabels']['rack'] for t in ask(s, '/targets')['data']['droppedTargets']] == ['r9']
+    # both write to each other, with their outer labels
+    wait_for(lambda: ask(s, '/query', query='up{job="guarded",site="one"}')['data']['result'], 60, 'theirs are here')
+    wait_for(lambda: theirs(them, 'up{job="strata",site="one"}'), 60, 'ours are there')
+    assert not theirs(them, '{__name__="node_load5",site="one"}')
+    gone = next(a for a in ask(s, '/alerts')['data']['alerts'] if a['labels']['alertname'] == 'Gone' and a['labels']['job'] == 'down')
+    assert gone['labels']['severity'] == 'page' and gone['annotations']['summary'] == '127.0.0.1:1 of down is 0'
+
+
+def text_of_blocks(where):
+    lines = ['# TYPE mv_total counter']
+    for i in range(3):
+        lines += [f'mv_total{{i="{i}"}} {k * (i + 1)} {NOW - 7200 * 3 + k * 60}' for k in range(300)]
+    (where / 'om.txt').write_text('\n'.join([*lines, '# EOF', '']))
+    made = subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', str(where / 'om.txt'), str(where / 'blocks')], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return where / 'blocks'
+
+
+def test_data_of_prometheus_is_taken_over(own_strata, moving):
+    where, _, _ = moving
+    s = own_strata().start()
+    blocks = text_of_blocks(where)
+    there = s.state / 'metrics/import/old'
+    none = s.cli('metrics', 'tsdb', 'import', 'old')
+    assert none.returncode != 0 and 'metrics/import/old' in none.stderr
+    for bad in ('', '../secrets', '.', 'a/b'):
+        assert s.api('POST', API + '/admin/tsdb/import', data={'name': bad}).status_code == 400, bad
+    assert s.api('POST', API + '/admin/tsdb/import', data={'name': 'old'}, user=s.user('mv-nosy')).status_code == 403
+    shutil.copytree(blocks, there)
+    for path in (there, *there.rglob('*')):
+        path.chmod(0o755)
+    for _ in range(2):  # once more changes nothing
+        said = s.cli('metrics', 'tsdb', 'import', 'old', check=True).stdout
+        assert '900 samples' in said, said
+        assert ask(s, '/query', query='sum(count_over_time(mv_total[7h]))', time=NOW)['data']['result'][0]['value'][1] == '900'
+    name = s.cli('metrics', 'tsdb', 'snapshot', check=True).stdout.strip()
+    assert name.startswith('metrics/snapshots/2')
+    s.cli('metrics', 'tsdb', 'delete', 'mv_total{i="0"}', check=True)
+    assert s.cli('metrics', 'tsdb', 'delete', 'mv_total{').returncode != 0
+    count = 'count by (i) (count_over_time(mv_total[7h]))'
+    assert len(ask(s, '/query', query=count, time=NOW)['data']['result']) == 2
+    s.cli('metrics', 'tsdb', 'delete', 'mv_total{i="1"}', '--start', NOW - 7200 * 3 + 60, check=True)
+    assert ask(s, '/query', query='sum(count_over_time(mv_total{i="1"}[7h]))', time=NOW)['data']['result'][0]['value'][1] == '1'
+    # restored as the manual says
+    s.stop()
+    (s.state / 'metrics').rename(s.state / 'metrics.old')
+    subprocess.run(['cp', '-a', s.state / 'metrics.old' / name.removeprefix('metrics/'), s.state / 'metrics'], check=True)
+    s.start()
+    assert len(ask(s, '/query', query=count, time=NOW)['data']['result']) == 3
