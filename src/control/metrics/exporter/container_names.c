@@ -114,7 +114,6 @@ static bool name_podman(struct node *n, struct str id, struct container_names *o
 {
     SCOPED(json_decrefp)
     json_t *all = read_json(n, "var/lib/containers/storage/overlay-containers/containers.json");
-    SCOPED(json_decrefp) json_t *volatiles = NULL;
     size_t i;
     json_t *one;
 

@@ -47,7 +47,6 @@ static const char *chip_of(struct node *n, const char *dir)
     if (len > 0) {
         /* Relative to where the class's link leads, which all but the first parts name. */
         SCOPED(freep) char *full = NULL;
-        SCOPED(freep) char *base = NULL;
         char root[PATH_BYTES];
 
         (void)snprintf(root, sizeof(root), "%s/%s", n->o->sysfs ? n->o->sysfs : "/sys", path);
