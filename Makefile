@@ -43,7 +43,7 @@ setup:
 bench:
 	@tools/setup test
 	@$(MAKE) --no-print-directory all
-	@ninja -C $(BUILD) tests/http-test-server tests/runtime-driver tests/promql-driver tests/libfake-nvml.so
+	@ninja -C $(BUILD) tests/http-test-server tests/runtime-driver tests/promql-driver
 	@$(PYTHON) bench/all.py
 
 format:

@@ -224,6 +224,7 @@ static struct container *container_of(struct containers *all, const char *path)
     for (int i = 0; i < FILES; i++) {
         c->fds[i] = -1;
     }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     *vec_push(&all->all) = c;
     return c;
 }
@@ -678,7 +679,7 @@ static void read_one(struct node *n, const struct containers *all, struct contai
         read_net(n, all, c);
     }
     c->v[C_STARTED] = c->started = c->started == 0 ? started(n, all, c) : c->started;
-    c->v[C_SEEN] = (double)(clock_wall_ms() / 1000);
+    c->v[C_SEEN] = floor((double)clock_wall_ms() / 1000);
 }
 
 /* --- showing them --- */
