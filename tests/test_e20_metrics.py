@@ -392,7 +392,7 @@ def test_samples_are_deleted_and_copied(served):
     assert served.api('PUT', API + '/admin/tsdb/clean_tombstones').status_code == 204
     name = served.api('POST', API + '/admin/tsdb/snapshot').json()['data']['name']
     assert any((served.state / 'metrics/snapshots' / name).iterdir())
-    for path in ('delete_series', 'snapshot', 'clean_tombstones'):
+    for path in ('delete_series', 'snapshot', 'import', 'clean_tombstones'):
         assert served.api('POST', f'{API}/admin/tsdb/{path}', user='mx-dev').status_code == 403
 
 
