@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 import urllib.parse
 import uuid
 
@@ -11,6 +12,7 @@ import pytest
 import requests
 
 from conftest import BUILD, ROOT, wait_for
+from test_e20_metrics import program
 
 V1 = '/api/v1'
 METHODS = ('get', 'put', 'post', 'delete', 'patch')
@@ -468,9 +470,16 @@ def metrics(api):
                  'status/flags', 'status/tsdb'):
         api.call('GET', f'{M}/{path}', 200)
     api.call('POST', M + '/write', 204, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})
+    old = api.strata.state / 'metrics/import/old'
+    old.parent.mkdir()
+    samples = f'# TYPE old_total counter\nold_total 1 {int(time.time()) - 20000}\n# EOF\n'
+    subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', '/dev/stdin', old], input=samples, text=True, check=True, capture_output=True)
+    for path in (old, *old.rglob('*')):
+        path.chmod(0o755)
     for method in ('POST', 'PUT'):
         api.call(method, M + '/admin/tsdb/delete_series', 204, params={'match[]': 'no_such_series'})
         api.call(method, M + '/admin/tsdb/snapshot', 200)
+        api.call(method, M + '/admin/tsdb/import', 200, params={'name': 'old'})
         api.call(method, M + '/admin/tsdb/clean_tombstones', 204)
         api.call(method, '/prometheus/-/reload', 200)
     api.call('GET', '/prometheus/federate', 200, params={'match[]': 'up'})

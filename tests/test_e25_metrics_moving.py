@@ -10,7 +10,7 @@ import time
 import pytest
 import requests
 
-from conftest import free_port, wait_for
+from conftest import free_port, make_busybox_tar, wait_for
 from test_e20_metrics import API, ask, program
 
 NOW = int(time.time())
@@ -181,3 +181,20 @@ def test_data_of_prometheus_is_taken_over(own_strata, moving):
     subprocess.run(['cp', '-a', s.state / 'metrics.old' / name.removeprefix('metrics/'), s.state / 'metrics'], check=True)
     s.start()
     assert len(ask(s, '/query', query=count, time=NOW)['data']['result']) == 3
+
+
+def test_a_member_sees_the_containers_of_his_jobs(own_strata, scratch):
+    s = own_strata().start()
+    s.user('mv-member', 'mv-one', 'developer')
+    s.user('mv-other', 'mv-two', 'developer')
+    make_busybox_tar(scratch / 'mv.tar')
+    s.cli('image', 'push', 'mv-one/busybox:1', '--tar', scratch / 'mv.tar', '--cmd', '/bin/sh', check=True)
+    r = s.api('POST', '/api/v1/projects/mv-one/jobs', user='mv-member', json={'image': 'mv-one/busybox:1', 'command': ['sleep', '300']})
+    assert r.status_code == 202, r.text
+    job = r.json()['id']
+    query = f'container_memory_usage_bytes{{exported_job="{job}"}}'
+    found = wait_for(lambda: ask(s, '/query', query=query, user='mv-member')['data']['result'], 90, 'the container')
+    labels = found[0]['metric']
+    assert (labels['project'], labels['user'], labels['image'], labels['job']) == ('mv-one', 'mv-member', 'mv-one/busybox:1', 'strata-node')
+    assert ask(s, '/query', query=query, user='mv-other')['data']['result'] == []
+    assert ask(s, '/query', query='node_load1', user='mv-member')['data']['result'] == []

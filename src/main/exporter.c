@@ -63,7 +63,6 @@ static void tell(void *ctx, unsigned port)
 
 int exporter_role(const struct boot *b, int socket UNUSED)
 {
-    char state[PATH_MAX];
     struct exporter_options o = {0};
     struct exporter_serve serve = {.path = "/metrics",
                                    .version = STRATA_VERSION,
@@ -79,7 +78,7 @@ int exporter_role(const struct boot *b, int socket UNUSED)
     (void)sigaddset(&stop, SIGINT);
     (void)sigprocmask(SIG_BLOCK, &stop, NULL);
     serve.listen = cfg_str(b->cfg, "exporter.listen").p;
-    o.strata_state = getcwd(state, sizeof(state));
+    o.strata_state = "/proc/self/cwd"; /* its parents may be closed to us */
     if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
         x = exporter_open(&o, &e);
     }

@@ -74,6 +74,7 @@ static const struct parameter {
     {"end", "string", "Until when: seconds since 1970 or RFC 3339."},
     {"step", "string", "From one moment to the next: seconds, or such as 5m."},
     {"timeout", "string", "After which a query is ended: seconds, or such as 30s."},
+    {"name", "string", "Of a directory, without a path."},
     {"match[]", "[string]", "A selector of series; given again for each."},
     {"metric", "string", "Only of this metric."},
     {"limit_per_metric", "integer", "At most so many of each metric."},

@@ -654,14 +654,12 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     if (read_rules(w, e) < 0) {
         return -1;
     }
-    w->metrics =
-        metrics_new(&(struct metrics_parts){.db = w->tsdb,
-                                            .scrape = w->scrape,
-                                            .rules = w->rules,
-                                            .cfg = b->cfg,
-                                            .hooks = {.ctx = w,
-                                                      .projects = projects_seen,
-                                                      .reload = reload_metrics}});
+    w->metrics = metrics_new(&(struct metrics_parts){
+        .db = w->tsdb,
+        .scrape = w->scrape,
+        .rules = w->rules,
+        .cfg = b->cfg,
+        .hooks = {.ctx = w, .projects = projects_seen, .reload = reload_metrics}});
     return 0;
 }
 

@@ -392,8 +392,7 @@ int verb_metrics_snapshot(struct cli *c, struct err *e)
         return -1;
     }
     if (!print_json(c, answer)) {
-        (void)printf("metrics/snapshots/%s\n",
-                     json_text(json_object_get(answer, "data"), "name"));
+        (void)printf("metrics/snapshots/%s\n", json_text(json_object_get(answer, "data"), "name"));
     }
     return 0;
 }

@@ -69,11 +69,18 @@ static void clean(const char *s, char *out)
     out[n] = '\0';
 }
 
+/* How Prometheus' API writes a time that has not been. */
+static bool is_never(const char *time)
+{
+    return strncmp(time, "0001-01-01", 10) == 0;
+}
+
 static void format_cell(const json_t *v, enum column_kind kind, char out[CELL_MAX + 1])
 {
     char small[32];
 
-    if (v == NULL || json_is_null(v) || (kind == COLUMN_AGE && !json_is_string(v))) {
+    if (v == NULL || json_is_null(v) ||
+        (kind == COLUMN_AGE && (!json_is_string(v) || is_never(json_string_value(v))))) {
         (void)snprintf(out, CELL_MAX, "-");
     } else if (kind == COLUMN_BYTES) {
         (void)snprintf(out, CELL_MAX, "%s", str_format_bytes(json_integer_value(v), small));

@@ -565,9 +565,9 @@ int prom_import(struct http_req *req, struct err *e)
     int result = ask_init(&a, req, e);
 
     name = ask_str(&a, "name");
-    if (result == 0 && (name.len == 0 || name.len > NAME_MAX || name.p[0] == '.' ||
-                        memchr(name.p, '/', name.len) != NULL ||
-                        memchr(name.p, '\0', name.len) != NULL)) {
+    if (result == 0 &&
+        (name.len == 0 || name.len > NAME_MAX || name.p[0] == '.' ||
+         memchr(name.p, '/', name.len) != NULL || memchr(name.p, '\0', name.len) != NULL)) {
         result = err_set(e, ERR_INVALID,
                          "name: the name of a directory in metrics/import of the state directory");
     }

@@ -35,7 +35,7 @@ struct rule_set {
 };
 
 struct rules {
-    struct rule_set *set; /* changed by the engine thread, guarded by lock */
+    struct rule_set *set;    /* changed by the engine thread, guarded by lock */
     struct rule_set *coming; /* guarded by lock */
     pthread_t thread;
     struct lock lock;
@@ -272,9 +272,8 @@ static struct rule_set *read_set(struct rules *r, const struct rules_parts *part
                                          .default_step_ms = parts->interval_ms,
                                          .is_over = stops,
                                          .ctx = r};
-    set->host =
-        (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
-                           arena_str(&set->arena, parts->external_url), &set->limits};
+    set->host = (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
+                                   arena_str(&set->arena, parts->external_url), &set->limits};
     for (size_t i = 0; i < parts->n_files; i++) {
         if (load(set, parts->files[i], &files[i], e) < 0) {
             set_free(set);

@@ -106,7 +106,8 @@ struct rules; /* a thread that works out all groups, each at its interval */
 /* A file with a mistake is an error: nothing runs. Rules begin at their next interval. */
 struct rules *rules_open(const struct rules_parts *parts, struct err *e) MUST_USE;
 /* Takes these files from now on, with the alerts of rules that stay; series of those that go, end.
- * After a mistake everything is as it was. Returns when nothing of the old is worked out any more. */
+ * After a mistake everything is as it was. Returns when nothing of the old is worked out any more.
+ */
 int rules_reload(struct rules *r, const struct rules_parts *parts, struct err *e) MUST_USE;
 void rules_close(struct rules *r);
 DEFINE_SCOPED(struct rules, rules_close)

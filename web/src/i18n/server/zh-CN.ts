@@ -1397,6 +1397,7 @@ export const server: Record<string, string> = {
   'invalid label name: "%.*s"': '标签名称无效：“{1}”',
   // src/control/metrics/api/status_http.c
   'invalid parameter "match_target": %s': '参数“match_target”无效：{1}',
+  'name: the name of a directory in metrics/import of the state directory': 'name：状态目录的 metrics/import 里的目录名称',
   'mkdir metrics/snapshots: %s': '创建 metrics/snapshots：{1}',
   'not supported value "%.*s"': '不支持的值“{1}”',
   'a request of remote write takes at most %d MiB': 'remote write 的请求最大为 {1} MiB',

@@ -1397,6 +1397,7 @@ export const server: Record<string, string> = {
   'invalid label name: "%.*s"': '標籤名稱無效：「{1}」',
   // src/control/metrics/api/status_http.c
   'invalid parameter "match_target": %s': '參數「match_target」無效：{1}',
+  'name: the name of a directory in metrics/import of the state directory': 'name：狀態目錄的 metrics/import 裡的目錄名稱',
   'mkdir metrics/snapshots: %s': '建立 metrics/snapshots：{1}',
   'not supported value "%.*s"': '不支援的值「{1}」',
   'a request of remote write takes at most %d MiB': 'remote write 的請求最大為 {1} MiB',
