@@ -14,6 +14,7 @@ export interface Line {
 
 interface Props {
   times: number[];
+  range: [number, number]; // what was asked; there may be samples of a part of it only
   lines: Line[];
   label: string;
   unit: Unit;
@@ -23,26 +24,27 @@ interface Props {
 
 const HEIGHT = 320;
 
-export default function Graph({ times, lines, label, unit, onRange, onCursor }: Props) {
+export default function Graph({ times, range, lines, label, unit, onRange, onCursor }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const { dark } = useAppearance();
   const { language, t } = useLanguage();
   const shape = lines.map((l) => l.name + l.color).join('\n');
   const data = [times, ...lines.map((l) => l.values)] as uPlot.AlignedData;
-  const latest = useRef({ data, onRange, onCursor });
-  latest.current = { data, onRange, onCursor };
+  const latest = useRef({ data, range, onRange, onCursor });
+  latest.current = { data, range, onRange, onCursor };
 
   useEffect(() => {
     const el = box.current as HTMLDivElement;
     const ink = dark ? '#b3bfc0' : '#4d5a5c';
     const grid = { stroke: dark ? '#263333' : '#e3e8e8', width: 1 };
-    const width = (times.at(-1) ?? 0) - (times[0] ?? 0);
+    const width = range[1] - range[0];
     const clock = new Intl.DateTimeFormat(language, width > 86400 ? { month: 'numeric', day: 'numeric', hour: '2-digit', minute: '2-digit' } : { timeStyle: 'medium' });
     const made = new uPlot(
       {
         width: el.clientWidth,
         height: HEIGHT,
+        scales: { x: { range: () => latest.current.range } },
         legend: { show: false }, // ours is below
         cursor: { y: false, focus: { prox: 24 } },
         focus: { alpha: 0.3 },
@@ -82,8 +84,8 @@ export default function Graph({ times, lines, label, unit, onRange, onCursor }: 
       made.destroy();
     };
     // eslint-disable-next-line react-hooks/exhaustive-deps -- new samples do not make a new chart
-  }, [shape, dark, language, unit]);
-  useEffect(() => plot.current?.setData(latest.current.data), [times, lines]);
+  }, [shape, dark, language, unit, range[1] - range[0] > 86400]);
+  useEffect(() => plot.current?.setData(latest.current.data), [times, lines, range[0], range[1]]); // eslint-disable-line react-hooks/exhaustive-deps -- its ends, not the list
 
   return <div ref={box} className="plot" role="img" aria-label={label} />;
 }

@@ -123,7 +123,7 @@ function Values({ answers }: { answers: (Answer | undefined)[] }) {
   );
 }
 
-function Chart({ answers, queries, onRange }: { answers: (Answer | undefined)[]; queries: string[]; onRange: (start: number, end: number) => void }) {
+function Chart({ answers, queries, range, onRange }: { answers: (Answer | undefined)[]; queries: string[]; range: Range; onRange: (start: number, end: number) => void }) {
   const t = useText();
   const [hidden, setHidden] = useState<Set<string>>(new Set());
   const [cursor, setCursor] = useState<number | null>(null);
@@ -143,7 +143,7 @@ function Chart({ answers, queries, onRange }: { answers: (Answer | undefined)[];
   return (
     <>
       <Suspense fallback={<Skeleton.Node active style={{ width: '100%', height: 320 }} />}>
-        <Graph times={times} lines={visible} label={`${t('metrics.graph')}: ${t('metrics.n_series', { n: all })}`} unit={unit} onRange={onRange} onCursor={setCursor} />
+        <Graph times={times} range={[range.start, range.end]} lines={visible} label={`${t('metrics.graph')}: ${t('metrics.n_series', { n: all })}`} unit={unit} onRange={onRange} onCursor={setCursor} />
       </Suspense>
       {all > DRAWN && <Alert type="info" title={t('metrics.first_shown', { shown: DRAWN, n: all })} />}
       <Legend times={times} at={cursor !== null && cursor < times.length ? cursor : null} lines={lines} unit={unit} hidden={hidden} toggle={toggle} />
@@ -255,6 +255,7 @@ export default function Metrics() {
           <Chart
             answers={answers}
             queries={asked}
+            range={rangeAt()}
             onRange={(from, to) => change({ end: new Date(Math.ceil(to) * 1000).toISOString(), range: `${Math.max(10, Math.round(to - from))}s` })}
           />
         )}
