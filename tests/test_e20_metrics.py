@@ -369,6 +369,26 @@ def test_node_exporter_is_scraped_by_prometheus_own_configuration(own_strata, tm
         config.unlink()
 
 
+def test_the_exporter_ends_with_its_supervisor(own_strata):
+    s = own_strata().start()
+
+    def exporters():
+        found = []
+        for stat in pathlib.Path('/proc').glob('[0-9]*/stat'):
+            try:
+                name, rest = stat.read_text().split('(', 1)[1].rsplit(')', 1)
+            except OSError:
+                continue
+            if name == 'strata-exporter' and int(rest.split()[1]) == s.process.pid:
+                found.append(stat.parent)
+        return found
+    [exporter] = wait_for(exporters, 20, 'the exporter runs')
+    # by then it is another user
+    wait_for((s.state / 'metrics/exporter.json').exists, 20, 'it tells where it is')
+    s.kill()
+    wait_for(lambda: not exporter.exists(), 20, 'it is gone')
+
+
 @pytest.mark.parametrize('how', ('stop', 'kill'))
 def test_samples_outlive_the_server(own_strata, how):
     s = own_strata().start()

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ int exporter_role(const struct boot *b, int socket UNUSED)
                                    .ready = tell,
                                    .ctx = (void *)(uintptr_t)b};
     SCOPED(exporter_closep) struct exporter *x = NULL;
+    pid_t parent = getppid();
     sigset_t stop;
     struct err e;
 
@@ -80,6 +82,10 @@ int exporter_role(const struct boot *b, int socket UNUSED)
     serve.listen = cfg_str(b->cfg, "exporter.listen").p;
     o.strata_state = "/proc/self/cwd"; /* its parents may be closed to us */
     if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* a change of user clears it */
+        if (getppid() != parent) {
+            return EX_TEMPFAIL; /* it died before the line above */
+        }
         x = exporter_open(&o, &e);
     }
     if (!x || exporter_serve(x, &serve, &e) < 0) {

@@ -72,6 +72,7 @@ static size_t look_found(struct look *l)
 {
     size_t bytes = l->ask.arena.used_bytes;
 
+    tsdb_view_selected(l->view);
     gate_leave(&l->ask.m->gate, bytes);
     l->entered = false;
     return bytes;
@@ -366,20 +367,43 @@ static void write_newest(struct buf *out, struct str *last_name, const struct ts
     (void)buf_printf(out, " %lld\n", (long long)ts_ms);
 }
 
-static int write_federate(struct look *l, const struct tsdb_found *found, size_t n, struct err *e)
-{
-    SCOPED(answer_done) struct answer out = {0};
-    SCOPED(tsdb_samples_done) struct tsdb_samples s = {0};
-    struct str last_name = {0};
+struct newest {
+    struct tsdb_found series;
+    int64_t ts_ms;
+    double v;
+};
 
-    answer_init(&out, l->ask.req, "text/plain; version=0.0.4; charset=utf-8");
+/* Of each series that has not ended. */
+static int read_newest(struct look *l, const struct tsdb_found *found, size_t n,
+                       struct newest **out, size_t *len, struct err *e)
+{
+    SCOPED(tsdb_samples_done) struct tsdb_samples s = {0};
+
+    *out = arena_new_array(&l->ask.arena, struct newest, n + 1);
+    *len = 0;
     for (size_t i = 0; i < n; i++) {
+        if (patience_is_over(&l->patience)) {
+            return err_set(e, ERR_TIMEOUT, "query timed out or was cancelled");
+        }
+        s.len = 0;
         if (tsdb_read(l->view, &found[i], l->from, l->to, &s, e) < 0) {
             return -1;
         }
         if (s.len > 0 && !tsdb_is_stale(s.v[s.len - 1])) {
-            write_newest(&out.buf, &last_name, &found[i], s.ts_ms[s.len - 1], s.v[s.len - 1]);
+            (*out)[(*len)++] = (struct newest){found[i], s.ts_ms[s.len - 1], s.v[s.len - 1]};
         }
+    }
+    return 0;
+}
+
+static int write_federate(struct look *l, const struct newest *all, size_t n, struct err *e)
+{
+    SCOPED(answer_done) struct answer out = {0};
+    struct str last_name = {0};
+
+    answer_init(&out, l->ask.req, "text/plain; version=0.0.4; charset=utf-8");
+    for (size_t i = 0; i < n; i++) {
+        write_newest(&out.buf, &last_name, &all[i].series, all[i].ts_ms, all[i].v);
         if (answer_more(&out, e) < 0) {
             return -1;
         }
@@ -390,6 +414,7 @@ static int write_federate(struct look *l, const struct tsdb_found *found, size_t
 static int federate(struct look *l, struct err *e)
 {
     struct tsdb_found *found = NULL;
+    struct newest *all;
     size_t n = 0, bytes;
     int result;
 
@@ -407,8 +432,11 @@ static int federate(struct look *l, struct err *e)
     if (n > 0) {
         qsort(found, n, sizeof(*found), compare_metrics);
     }
+    if (read_newest(l, found, n, &all, &n, e) < 0) {
+        return answer_refuse(l->ask.req, &l->patience, e);
+    }
     bytes = look_found(l);
-    result = write_federate(l, found, n, e);
+    result = write_federate(l, all, n, e);
     gate_sent(&l->ask.m->gate, bytes);
     return result;
 }

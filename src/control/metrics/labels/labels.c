@@ -71,7 +71,9 @@ int labels_normalize(struct labels *s, struct err *e)
 {
     size_t kept = 0;
 
-    qsort(s->p, s->len, sizeof(struct label), by_name);
+    if (s->len > 1) {
+        qsort(s->p, s->len, sizeof(struct label), by_name);
+    }
     for (size_t i = 0; i < s->len; i++) {
         if (i > 0 && str_eq(s->p[i].name, s->p[i - 1].name)) {
             return err_set(e, ERR_INVALID, "the label %.*s stands there twice",

@@ -364,6 +364,7 @@ static int send_window(struct remote_out *r, int64_t from, int64_t to, struct er
                  ? -1
                  : 0;
 
+    tsdb_view_selected(view); /* the peer may be away for days */
     for (size_t i = 0; rc == 0 && i < n && !is_stopped(r); i++) {
         struct labels s = found[i].labels;
 

@@ -179,6 +179,42 @@ static void nothing_is_seen_before_the_commit(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* A client, or a peer of remote write, that is slow at taking it. */
+static void nothing_is_remembered_for_who_has_selected(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v, *w;
+    struct tsdb_samples s = {0};
+    struct tsdb_found *found;
+    struct label_matcher m;
+    struct arena a = {0};
+    size_t n;
+
+    fill(db, 10, 1, 10);
+    v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    w = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    fill(db, 10, 11, 10);
+    assert_int_equal(db->undo.len, 100);
+    tsdb_view_selected(v);
+    tsdb_view_selected(v);
+    assert_int_equal(db->undo.len, 100);
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_IS, STR("3"), &e), 0);
+    assert_int_equal(tsdb_select(w, &m, 1, &a, &found, &n, &e), 0);
+    assert_int_equal(n, 1);
+    tsdb_view_selected(w);
+    assert_int_equal(db->undo.len, 0);
+    fill(db, 10, 21, 200);
+    assert_int_equal(db->undo.len, 0);
+    assert_int_equal(tsdb_read(w, &found[0], INT64_MIN, INT64_MAX, &s, &e), 0);
+    assert_int_equal(s.len, 10); /* what there was when the view began */
+    tsdb_view_close(v);
+    tsdb_view_close(w);
+    assert_int_equal(db->n_views, 0);
+    tsdb_samples_done(&s);
+    arena_done(&a);
+    tsdb_close(db);
+}
+
 static void a_batch_without_commit_leaves_nothing(void **state UNUSED)
 {
     struct tsdb *db = open_db();
@@ -785,6 +821,7 @@ int main(void)
         WITH_DIR(what_was_committed_is_read),
         WITH_DIR(what_was_committed_is_there_after_a_restart),
         WITH_DIR(nothing_is_seen_before_the_commit),
+        WITH_DIR(nothing_is_remembered_for_who_has_selected),
         WITH_DIR(a_batch_without_commit_leaves_nothing),
         WITH_DIR(samples_that_are_not_taken_say_why),
         WITH_DIR(late_samples_stand_where_they_belong),

@@ -66,16 +66,22 @@ static void trim_undo(struct tsdb *db)
     }
 }
 
+void users_want_no_past(struct tsdb *db, struct user *u)
+{
+    if (u->is_view) {
+        u->is_view = false;
+        db->n_views--;
+        trim_undo(db);
+    }
+}
+
 void users_leave(struct tsdb *db, struct user *u)
 {
     uint64_t oldest = UINT64_MAX;
     size_t gone = 0;
 
     list_remove(&u->link);
-    if (u->is_view) {
-        db->n_views--;
-        trim_undo(db);
-    }
+    users_want_no_past(db, u);
     if (!list_empty(&db->users)) {
         oldest = list_entry(db->users.next, struct user, link)->epoch;
     }

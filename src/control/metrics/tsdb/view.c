@@ -84,6 +84,12 @@ int64_t tsdb_view_window_ms(const struct tsdb_view *v)
     return widest;
 }
 
+void tsdb_view_selected(struct tsdb_view *v)
+{
+    WITH_LOCK(&v->db->head_lock);
+    users_want_no_past(v->db, &v->user);
+}
+
 void tsdb_view_close(struct tsdb_view *v)
 {
     if (v == NULL) {
