@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -82,6 +83,7 @@ int exporter_role(const struct boot *b, int socket)
     serve.listen = cfg_str(b->cfg, "exporter.listen").p;
     o.strata_state = getcwd(state, sizeof(state));
     if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* a change of user clears it */
         x = exporter_open(&o, &e);
     }
     if (!x || exporter_serve(x, &serve, &e) < 0) {
