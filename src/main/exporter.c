@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -81,6 +82,8 @@ int exporter_role(const struct boot *b, int socket)
     serve.listen = cfg_str(b->cfg, "exporter.listen").p;
     o.strata_state = "/proc/self/cwd"; /* its parents may be closed to us */
     if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
+        /* A change of user clears it; who outlived the supervisor would hold its lock. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         x = exporter_open(&o, &e);
     }
     if (!x || exporter_serve(x, &serve, &e) < 0) {
