@@ -472,8 +472,9 @@ def metrics(api):
     api.call('POST', M + '/write', 204, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})
     old = api.strata.state / 'metrics/import/old'
     old.parent.mkdir()
-    samples = f'# TYPE old_total counter\nold_total 1 {int(time.time()) - 20000}\n# EOF\n'
-    subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', '/dev/stdin', old], input=samples, text=True, check=True, capture_output=True)
+    text = old.parent / 'old.txt'
+    text.write_text(f'# TYPE old_total counter\nold_total 1 {int(time.time()) - 20000}\n# EOF\n')
+    subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', text, old], check=True, capture_output=True)
     for path in (old, *old.rglob('*')):
         path.chmod(0o755)
     for method in ('POST', 'PUT'):
