@@ -32,6 +32,7 @@ export const flows = {
     await page.goto(`${t.url}/ui/monitoring?q=sum(up`);
     await page.getByRole('alert').getByText('Query A, line 1, column 4:').waitFor();
     await page.locator('.cm-lintRange-error, .cm-lintPoint-error').first().waitFor();
+    assert.equal(await page.locator('.ant-empty').count(), 0, 'a mistake is no empty answer');
     await t.shot(page, 'metrics-mistake');
     await t.accessible(page);
     await page.goto(`${t.url}/ui/monitoring?q=no_such_metric`);

@@ -249,7 +249,7 @@ export default function Metrics() {
           <Examples onAsk={(q) => change({ q: [q], tab: '' })} />
         ) : results.every((r) => !r.data && !r.error) ? (
           <Skeleton.Node active style={{ width: '100%', height: 320 }} />
-        ) : tab === 'table' ? (
+        ) : results.some((r) => r.error) && results.every((r) => !r.data) ? null : tab === 'table' ? (
           <Values answers={answers} />
         ) : (
           <Chart
