@@ -383,7 +383,8 @@ static int read_newest(struct look *l, const struct tsdb_found *found, size_t n,
     *len = 0;
     for (size_t i = 0; i < n; i++) {
         if (patience_is_over(&l->patience)) {
-            return err_set(e, ERR_TIMEOUT, "query timed out or was cancelled");
+            return err_set(e, ERR_TIMEOUT,
+                           "query timed out or was cancelled in expression evaluation");
         }
         s.len = 0;
         if (tsdb_read(l->view, &found[i], l->from, l->to, &s, e) < 0) {

@@ -81,7 +81,8 @@ void blocks_remove(struct tsdb *db, uint32_t number)
 
 /* --- at the start --- */
 
-/* "0000002a.del" of a block that was removed just before a kill: another block will have that number.
+/* "0000002a.del" of a block that was removed just before a kill: another block will have that
+ * number.
  */
 static bool is_orphan(const struct tsdb *db, const char *name)
 {

@@ -130,8 +130,8 @@ struct tsdb_view; /* what there was at one moment; keeps the files it reads */
  * at least as far. */
 int64_t tsdb_view_window_ms(const struct tsdb_view *v);
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
-/* No other tsdb_select() comes, nor names or values; what was found is read, maybe for long: nothing
- * is remembered any more of what series had when the view began. */
+/* No other tsdb_select() comes, nor names or values; what was found is read, maybe for long:
+ * nothing is remembered any more of what series had when the view began. */
 void tsdb_view_selected(struct tsdb_view *v);
 void tsdb_view_close(struct tsdb_view *v);
 DEFINE_SCOPED(struct tsdb_view, tsdb_view_close)

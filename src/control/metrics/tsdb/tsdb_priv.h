@@ -138,10 +138,10 @@ struct user {
     bool is_view;
     uint64_t seq; /* of a view: the commits it sees */
 };
-void users_enter(struct tsdb *db, struct user *u);       /* head_lock held */
-void users_leave(struct tsdb *db, struct user *u);       /* head_lock held */
+void users_enter(struct tsdb *db, struct user *u);        /* head_lock held */
+void users_leave(struct tsdb *db, struct user *u);        /* head_lock held */
 void users_want_no_past(struct tsdb *db, struct user *u); /* a view selects no more */
-void retire(struct tsdb *db, void *p, struct series *s); /* head_lock held */
+void retire(struct tsdb *db, void *p, struct series *s);  /* head_lock held */
 void series_free(struct series *s);
 
 /* --- head.c; head_lock held unless said --- */
