@@ -192,7 +192,7 @@ def test_a_member_sees_the_containers_of_his_jobs(own_strata, scratch):
     r = s.api('POST', '/api/v1/projects/mv-one/jobs', user='mv-member', json={'image': 'mv-one/busybox:1', 'command': ['sleep', '300']})
     assert r.status_code == 202, r.text
     job = r.json()['id']
-    query = f'container_memory_usage_bytes{{exported_job="{job}"}}'
+    query = f'container_memory_usage_bytes{{job="{job}"}}'
     found = wait_for(lambda: ask(s, '/query', query=query, user='mv-member')['data']['result'], 90, 'the container')
     labels = found[0]['metric']
     assert (labels['project'], labels['user'], labels['image'], labels['job']) == ('mv-one', 'mv-member', 'mv-one/busybox:1', 'strata-node')

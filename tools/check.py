@@ -208,17 +208,18 @@ def side_by_side(*runs):
 
 
 def clients(*left_out):
-    """The tests of all clients but the browser, in two parts: what is about files, kills and full disks is on a disk."""
+    """The tests of all clients but the browser, in three parts: what is about files, kills and full disks is on a disk."""
     files = [f for f in sorted((ROOT / 'tests').glob('test_*.py')) if not f.name.startswith(('test_d10', *left_out))]
     on_disk = [f for f in files if re.match('test_c(2[56]|4|50|52|60|70)', f.name)]
-    return on_disk, [f for f in files if f not in on_disk]
+    metrics = [f for f in files if f.name.startswith('test_e')]
+    return on_disk, metrics, [f for f in files if f not in (*on_disk, *metrics)]
 
 
 def gate_blackbox():
-    """The browser beside all other clients, both in two parts, each with a server of its own: they wait most of the time."""
+    """The browser in two parts beside all other clients, each part with a server of its own: they wait most of the time."""
     console = 'tests/test_d10_console.py'
-    on_disk, others = clients()
-    return side_by_side((on_disk, {}), (others, memory()),
+    on_disk, metrics, others = clients()
+    return side_by_side((on_disk, {}), (metrics, memory()), (others, memory()),
                         ([console, '-k', 'walk or help'], memory()), ([console, '-k', 'not walk and not help'], memory()))
 
 
@@ -230,8 +231,10 @@ def gate_blackbox_asan():
         return one(code, text)
     run('ln', '-sf', 'src/algorithms/strata-ml', 'build-asan/strata-ml')
     env = {**SANITIZER_ENV, 'STRATA_BUILD': 'build-asan'}
-    on_disk, others = clients('test_b50', 'test_c26_power', 'test_c60')
-    return side_by_side(([*on_disk, '-k', 'not dockerd'], env), ([*others, '-k', 'not dockerd'], {**env, **memory()}))
+    on_disk, metrics, others = clients('test_b50', 'test_c26_power', 'test_c60')
+    env['PROMQL_QUERIES'] = '300'
+    return side_by_side(([*on_disk, '-k', 'not dockerd'], env), (metrics, {**env, **memory()}),
+                        ([*others, '-k', 'not dockerd'], {**env, **memory()}))
 
 
 def gate_web():

@@ -59,6 +59,7 @@ void own_scrape_config(const struct own_scrape *o, const struct cfg *cfg, unsign
                      "  - targets: ['%s']\n"
                      "- job_name: strata-node\n"
                      "  scrape_interval: 15s\n"
+                     "  honor_labels: true\n" /* a container's job is its job */
                      "  file_sd_configs:\n"
                      "  - files: [metrics/exporter.json]\n",
                      tls ? "https" : "http", o->key,
