@@ -195,6 +195,6 @@ def test_a_member_sees_the_containers_of_his_jobs(own_strata, scratch):
     query = f'container_memory_usage_bytes{{job="{job}"}}'
     found = wait_for(lambda: ask(s, '/query', query=query, user='mv-member')['data']['result'], 90, 'the container')
     labels = found[0]['metric']
-    assert (labels['project'], labels['user'], labels['image'], labels['job']) == ('mv-one', 'mv-member', 'mv-one/busybox:1', 'strata-node')
+    assert (labels['project'], labels['user'], labels['image'], labels['job']) == ('mv-one', 'mv-member', 'mv-one/busybox:1', job)
     assert ask(s, '/query', query=query, user='mv-other')['data']['result'] == []
     assert ask(s, '/query', query='node_load1', user='mv-member')['data']['result'] == []
