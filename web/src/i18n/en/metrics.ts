@@ -47,7 +47,7 @@ export const metrics = {
   'metrics.target': 'Target',
   'metrics.health': 'Health',
   'metrics.health_up': 'up',
-  'metrics.health_down': 'down',
+  'metrics.health_down': 'no answer',
   'metrics.health_unknown': 'not yet asked',
   'metrics.last_scrape': 'Last scrape',
   'metrics.took': 'Took',
