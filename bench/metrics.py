@@ -251,7 +251,7 @@ def node_data():
             m = LINE.match(line)
             if m is not None and not line.startswith('#'):
                 labels = ','.join(x for x in ('instance="node:9100",job="node"', m.group(2)) if x)
-                out.setdefault((m.group(1), labels), []).append((ms, m.group(3)))
+                out.setdefault((m.group(1), labels), []).append((ms - 86400_000, m.group(3)))  # of yesterday: what is new stays in the head
     return out
 
 
