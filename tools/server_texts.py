@@ -78,7 +78,7 @@ def arguments(text, at):
 
 def settings(text):
     """The prose of settings, which the console shows."""
-    for m in re.finditer(rf'\{{"[a-z_.]+", CFG_\w+,\s*(?:{LITERAL}|\w+),\s*((?:{LITERAL}\s*)+)', text):
+    for m in re.finditer(rf'\{{"[a-z0-9_.]+", CFG_\w+,\s*(?:{LITERAL}|\w+),\s*((?:{LITERAL}\s*)+)', text):
         yield words(m.group(1))
 
 

@@ -633,6 +633,8 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
 {
     const struct tsdb_options o = {.retention_ms = cfg_i64(b->cfg, "metrics.retention") * 1000,
                                    .retention_bytes = cfg_i64(b->cfg, "metrics.retention_bytes"),
+                                   .tier_5m_ms = cfg_i64(b->cfg, "metrics.retention_5m") * 1000,
+                                   .tier_1h_ms = cfg_i64(b->cfg, "metrics.retention_1h") * 1000,
                                    .block_ms = 2 * 3600 * 1000,
                                    .out_of_order_ms =
                                        cfg_i64(b->cfg, "metrics.out_of_order") * 1000,

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 
 const struct cfg_item metrics_config[] = {
-    {"metrics.retention", CFG_SECONDS, "15d", "Samples older than this are deleted."},
+    {"metrics.retention", CFG_SECONDS, "15d",
+     "Every sample is kept for this long; of what is older only the next two keep anything."},
+    {"metrics.retention_5m", CFG_SECONDS, "90d",
+     "How long the last, least and greatest sample of each five minutes are kept; 0: not."},
+    {"metrics.retention_1h", CFG_SECONDS, "730d",
+     "How long the last, least and greatest sample of each hour are kept; 0: not."},
     {"metrics.retention_bytes", CFG_BYTES, "0",
      "The oldest samples are deleted when the store takes more than this; 0: no limit."},
     {"metrics.max_series", CFG_INT, "2000000",

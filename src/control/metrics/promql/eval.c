@@ -300,9 +300,30 @@ void eval_window(const struct eval *ev, const struct promql_node *n, size_t step
     *from_ms = *to_ms - n->range_ms;
 }
 
+/* How far each step looks back: where the store keeps a sample of each hour only, an hour. NULL: as
+ * far as the query says, everywhere. */
+static int64_t *look_backs(const struct eval *ev, const struct promql_node *n, int64_t *widest)
+{
+    int64_t t = moved(ev, n, 0), step = eval_moves(n) ? ev->step_ms : 0, *out;
+
+    *widest = ev->query->limits->lookback_ms;
+    if (tsdb_view_window_ms(ev->query->view) <= *widest) {
+        return NULL;
+    }
+    out = arena_new_array(ev->query->arena, int64_t, ev->steps);
+    for (size_t k = 0; k < ev->steps; k++, t += step) {
+        int64_t window = tsdb_view_window_at(ev->query->view, t);
+
+        out[k] = window > ev->query->limits->lookback_ms ? window : ev->query->limits->lookback_ms;
+        *widest = out[k] > *widest ? out[k] : *widest;
+    }
+    return out;
+}
+
 /* The last sample at or before each step, when it is younger than the lookback and no marker. */
 static bool last_samples(const struct eval *ev, const struct promql_node *n,
-                         const struct tsdb_samples *s, bool times, double *v)
+                         const struct tsdb_samples *s, const int64_t *look_back, bool times,
+                         double *v)
 {
     int64_t lookback = ev->query->limits->lookback_ms, t = moved(ev, n, 0);
     int64_t step = eval_moves(n) ? ev->step_ms : 0;
@@ -313,6 +334,7 @@ static bool last_samples(const struct eval *ev, const struct promql_node *n,
         while (behind < s->len && s->ts_ms[behind] <= t) {
             behind++;
         }
+        lookback = look_back ? look_back[k] : lookback;
         v[k] = behind > 0 && s->ts_ms[behind - 1] > t - lookback ? s->v[behind - 1] : tsdb_stale();
         if (!tsdb_is_stale(v[k])) {
             any = true;
@@ -360,10 +382,11 @@ static int select_last(struct eval *ev, const struct promql_node *n, bool times,
     struct tsdb_samples s = {0};
     double *v = eval_take(ev, ev->steps, e);
     int result = v == NULL || find_series(&r, e) < 0 ? -1 : 0;
+    int64_t widest, *look_back = result == 0 ? look_backs(ev, n, &widest) : NULL;
 
     for (size_t i = 0; result == 0 && i < r.len; i++) {
-        result = read_series(&r, i, ev->query->limits->lookback_ms, &s, e);
-        if (result == 0 && last_samples(ev, n, &s, times, v)) {
+        result = read_series(&r, i, widest, &s, e);
+        if (result == 0 && last_samples(ev, n, &s, look_back, times, v)) {
             result = out.fn(out.ctx, r.found[i].labels, v, e);
         }
     }

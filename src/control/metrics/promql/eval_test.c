@@ -186,6 +186,23 @@ static void ranges_and_lookback_are_open_at_their_left(void **state UNUSED)
     world_done(&w);
 }
 
+static void where_samples_are_few_selectors_look_further(void **state UNUSED)
+{
+    static const struct row rows[] = {
+        {3000, "m", "m 1"},           {3600, "m", "m 2"}, {7199, "m", "m 2"},
+        {7201, "m", "m 3"},           {7500, "m", ""},    {3000, "timestamp(m)", "{} 0"},
+        {7200, "m offset 1h", "m 2"},
+    };
+    struct world w = world();
+
+    load(&w, 3600000, "m 1+1x2");
+    w.view.window_ms = 3600000;
+    w.view.thin_until = 7200000;
+    answers_are(&w, rows, ARRAY_LEN(rows));
+    range_is(&w, 1800, 7800, 1800, "m", "m 1 2 2 3");
+    world_done(&w);
+}
+
 static void a_marker_ends_a_series_at_once(void **state UNUSED)
 {
     static const struct row rows[] = {
@@ -520,12 +537,12 @@ static void a_query_says_what_times_it_reads(void **state UNUSED)
         const char *query;
         int64_t from, to;
     } rows[] = {
-        {"m", 700, 2000},
-        {"m offset 1m", 640, 1940},
+        {"m", -2600, 2000}, /* an hour, where the store may keep so little */
+        {"m offset 1m", -2660, 1940},
         {"rate(m[10m])", 400, 2000},
         {"rate(m[10m] @ 100)", -500, 100},
-        {"max_over_time(m[10m:1m])", 100, 2000},
-        {"a @ end() + b @ start()", 700, 2000},
+        {"max_over_time(m[10m:1m])", -3200, 2000},
+        {"a @ end() + b @ start()", -2600, 2000},
     };
     struct world w = world();
 
@@ -609,6 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ranges_and_lookback_are_open_at_their_left),
+        cmocka_unit_test(where_samples_are_few_selectors_look_further),
         cmocka_unit_test(a_marker_ends_a_series_at_once),
         cmocka_unit_test(a_rate_reaches_the_edges_but_not_below_zero),
         cmocka_unit_test(aggregations_group_by_labels),

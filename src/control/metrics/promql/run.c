@@ -236,6 +236,12 @@ int promql_run(struct tsdb_view *view, const struct promql_node *query,
 
 /* --- before a query --- */
 
+/* As far as a selector may look: further where the store keeps less than every sample. */
+static int64_t reach(const struct promql_limits *l)
+{
+    return l->lookback_ms > TSDB_WINDOW_MAX_MS ? l->lookback_ms : TSDB_WINDOW_MAX_MS;
+}
+
 static void widen(const struct promql_node *n, const struct promql_range *asked,
                   const struct promql_limits *l, int64_t start, int64_t end, int64_t *from,
                   int64_t *to)
@@ -248,7 +254,7 @@ static void widen(const struct promql_node *n, const struct promql_range *asked,
                           : s->at == PROMQL_AT_START ? asked->start_ms
                                                      : asked->end_ms;
         }
-        start -= s->offset_ms + (n->kind == PROMQL_SELECTOR ? l->lookback_ms : n->range_ms);
+        start -= s->offset_ms + (n->kind == PROMQL_SELECTOR ? reach(l) : n->range_ms);
         end -= s->offset_ms;
     }
     if (n->kind == PROMQL_SELECTOR || n->kind == PROMQL_RANGE) {

@@ -16,6 +16,7 @@ struct stored {
 struct tsdb_view {
     struct arena arena;
     VEC(struct stored) series;
+    int64_t window_ms, thin_until; /* up to there only one sample of a window is kept */
 };
 
 static struct stored *stored_of(struct tsdb_view *s, struct labels labels)
@@ -72,6 +73,16 @@ void tsdb_samples_done(struct tsdb_samples *s)
     free(s->ts_ms);
     free(s->v);
     memset(s, 0, sizeof(*s));
+}
+
+int64_t tsdb_view_window_ms(const struct tsdb_view *v)
+{
+    return v->window_ms;
+}
+
+int64_t tsdb_view_window_at(const struct tsdb_view *v, int64_t ts_ms)
+{
+    return ts_ms <= v->thin_until ? v->window_ms : 0;
 }
 
 int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct arena *a,

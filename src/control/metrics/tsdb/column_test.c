@@ -122,9 +122,11 @@ static void times_come_back_and_take_little(void **state UNUSED)
         int shape = turn % 3;
 
         for (size_t i = 0; i < n; i++) {
-            at += 15000 + (shape == 1   ? (int64_t)(random_bits() % 5) - 2
-                           : shape == 2 ? (int64_t)(random_bits() >> 2)
-                                        : 0);
+            uint64_t jitter = shape == 1   ? random_bits() % 5 - 2
+                              : shape == 2 ? random_bits() >> 2
+                                           : 0;
+
+            at = (int64_t)((uint64_t)at + 15000 + jitter); /* all bits: it may wrap */
             ms[i] = at;
         }
         column_put_times(ms, n, &b);

@@ -129,6 +129,9 @@ struct tsdb_view; /* what there was at one moment; keeps the files it reads */
 /* The longest window of which the view has no more than that, 0 when it has every sample: look back
  * at least as far. */
 int64_t tsdb_view_window_ms(const struct tsdb_view *v);
+/* The same of what there is around a moment. */
+int64_t tsdb_view_window_at(const struct tsdb_view *v, int64_t ts_ms);
+#define TSDB_WINDOW_MAX_MS (3600 * 1000)
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
 /* No other tsdb_select() comes, nor names or values; what was found is read, maybe for long:
  * nothing is remembered any more of what series had when the view began. */

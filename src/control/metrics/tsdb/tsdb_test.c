@@ -668,6 +668,11 @@ static void old_samples_become_fewer(void **state UNUSED)
     assert_int_equal(count_all(db), 2 * (7200 + 12 * 2)); /* it rises: first and last of each */
     v = tsdb_view_open(db, INT64_MIN, 3000000);
     assert_int_equal(tsdb_view_window_ms(v), 300000);
+    assert_int_equal(tsdb_view_window_at(v, 1000000), 300000);
+    tsdb_view_close(v);
+    v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    assert_int_equal(tsdb_view_window_at(v, 3000000), 300000);
+    assert_int_equal(tsdb_view_window_at(v, 7000000), 0);
     tsdb_view_close(v);
     v = tsdb_view_open(db, 3600000, 7200000);
     assert_int_equal(tsdb_view_window_ms(v), 0);

@@ -84,6 +84,21 @@ int64_t tsdb_view_window_ms(const struct tsdb_view *v)
     return widest;
 }
 
+int64_t tsdb_view_window_at(const struct tsdb_view *v, int64_t ts_ms)
+{
+    int64_t widest = 0;
+
+    for (size_t i = 0; i < v->blocks.len; i++) {
+        const struct block *b = v->blocks.p[i].b;
+        int64_t w = b->meta.window_ms;
+
+        if (w > widest && ts_ms >= b->meta.min_ts && ts_ms - w <= b->meta.max_ts) {
+            widest = w;
+        }
+    }
+    return widest;
+}
+
 void tsdb_view_selected(struct tsdb_view *v)
 {
     WITH_LOCK(&v->db->head_lock);

@@ -1376,7 +1376,9 @@ export const server: Record<string, string> = {
   'query timed out in query queue: %u run already (metrics.max_queries)': '查询在等待时超时：已有 {1} 个执行中（metrics.max_queries）',
   'query timed out in query queue: answers of %zu MiB wait for their clients': '查询在等待时超时：有 {1} MiB 的响应还在等客户端接收',
   // src/control/metrics/api/metrics.c
-  'Samples older than this are deleted.': '比这更旧的样本会被删除。',
+  'Every sample is kept for this long; of what is older only the next two keep anything.': '每个样本保留这么久；更旧的只按接下来两项设置保留一部分。',
+  'How long the last, least and greatest sample of each five minutes are kept; 0: not.': '每五分钟的最后、最小和最大样本保留多久；0：不保留。',
+  'How long the last, least and greatest sample of each hour are kept; 0: not.': '每小时的最后、最小和最大样本保留多久；0：不保留。',
   'The oldest samples are deleted when the store takes more than this; 0: no limit.': '存储超过这个大小时删除最旧的样本；0：没有限制。',
   'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同时写入的序列数；超过后，新的会被拒绝并计数，已有的照常写入。',
   'How much older than the newest sample of its series a sample may be.': '样本最多可比其序列的最新样本早多久。',

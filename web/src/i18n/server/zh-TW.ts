@@ -1376,7 +1376,9 @@ export const server: Record<string, string> = {
   'query timed out in query queue: %u run already (metrics.max_queries)': '查詢在等待時逾時：已有 {1} 個執行中（metrics.max_queries）',
   'query timed out in query queue: answers of %zu MiB wait for their clients': '查詢在等待時逾時：有 {1} MiB 的回應還在等用戶端接收',
   // src/control/metrics/api/metrics.c
-  'Samples older than this are deleted.': '比這更舊的樣本會被刪除。',
+  'Every sample is kept for this long; of what is older only the next two keep anything.': '每個樣本保留這麼久；更舊的只依接下來兩項設定保留一部分。',
+  'How long the last, least and greatest sample of each five minutes are kept; 0: not.': '每五分鐘的最後、最小與最大樣本保留多久；0：不保留。',
+  'How long the last, least and greatest sample of each hour are kept; 0: not.': '每小時的最後、最小與最大樣本保留多久；0：不保留。',
   'The oldest samples are deleted when the store takes more than this; 0: no limit.': '儲存超過這個大小時刪除最舊的樣本；0：沒有限制。',
   'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同時寫入的序列數；超過後，新的會被拒絕並計數，已有的照常寫入。',
   'How much older than the newest sample of its series a sample may be.': '樣本最多可比其序列的最新樣本早多久。',
