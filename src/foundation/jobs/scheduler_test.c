@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEADLINE_MS = 20000, MAX_CONTAINERS = 512, PROJECT = 7 };
+enum { DEADLINE_MS = 60000, MAX_CONTAINERS = 512, PROJECT = 7 };
 
 /* --- an engine whose containers the test moves; it outlives the jobs that are opened on it --- */
 

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -361,6 +362,7 @@ static int pair_step(struct pairing *p, size_t i, size_t step, struct err *e)
     if (p->pairs[i].one != partner && open_result(p, i, partner, e) < 0) {
         return -1;
     }
+    assert(p->results.p != NULL); /* open_result() made one */
     cell = &p->results.p[p->pairs[i].result - 1].v[step];
     if (!tsdb_is_stale(*cell)) {
         return err_set(e, ERR_INVALID,

@@ -53,7 +53,7 @@ struct str rules_text(const struct yaml_node *map, const char *key, struct err_l
         rules_mistake(l, n, "\"%s\" is a text", key);
         return STR_EMPTY;
     }
-    return yaml_is_null(n) ? STR_EMPTY : n->scalar;
+    return n == NULL || yaml_is_null(n) ? STR_EMPTY : n->scalar;
 }
 
 int64_t rules_duration(const struct yaml_node *map, const char *key, int64_t otherwise,

@@ -319,9 +319,7 @@ int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_
     m->now.len = 0;
     exposition_init(&x, page, format);
     for (;;) {
-        const struct entry *next = at < m->last.len ? m->last.p[at] : NULL;
-
-        x.expected = next != NULL ? str_n(next->text, next->len) : STR_EMPTY;
+        x.expected = at < m->last.len ? str_n(m->last.p[at]->text, m->last.p[at]->len) : STR_EMPTY;
         kind = exposition_next(&x, e);
         if (kind <= 0) {
             break;

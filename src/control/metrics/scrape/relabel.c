@@ -219,7 +219,7 @@ static int expand(struct work *w, const struct relabel_rule *r, struct str s, st
 
 static int replace(struct work *w, const struct relabel_rule *r, struct str value)
 {
-    struct str name = r->target_label, text;
+    struct str name = r->target_label, text = STR_EMPTY;
     int matched = expand(w, r, value, r->replacement, &text);
 
     if (matched <= 0) {

@@ -446,7 +446,7 @@ int scrape_reload(struct scrape *s, struct err *e)
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
 {
     struct config *c = config_read(s->file, own_config, e);
-    SCOPED(freep) char *old = NULL;
+    char *old;
 
     if (c == NULL) {
         return -1;
@@ -456,6 +456,7 @@ int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
         old = s->own;
         s->own = own_config ? xstrdup(own_config) : NULL;
     }
+    free(old);
     hand_config(s, c);
     return 0;
 }

@@ -112,7 +112,7 @@ static void add_container(struct docker *d, const json_t *c)
     struct sd_set common = {.a = d->a};
     const json_t *networks = networks_of(d, c);
     const char **names = arena_new_array(d->a, const char *, json_object_size(networks) + 1);
-    struct str name = STR_EMPTY;
+    struct str name;
     const json_t *first = json_array_get(json_object_get(c, "Names"), 0);
     size_t n = 0;
     const char *key;
