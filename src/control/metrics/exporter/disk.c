@@ -136,7 +136,7 @@ int collect_diskstats(struct node *n, struct page *p, struct err *e)
     }
     while (text.len > 0 && disks.len < LIMIT_NODE_NAMES) {
         struct str line = text_line(&text);
-        struct disk d;
+        struct disk d = {0};
         double *v;
 
         d.major = arena_strdup(&n->arena, text_word(&line));
@@ -254,7 +254,7 @@ int collect_mdadm(struct node *n, struct page *p, struct err *e)
             md_line(line, &all.p[all.len - 1]);
         }
     }
-    if (all.len > 0) {
+    if (all.p != NULL) {
         page_family(p, "node_md_state", PAGE_GAUGE, "Indicates the state of md-device.");
         for (size_t i = 0; i < all.len; i++) {
             for (size_t k = 0; k < ARRAY_LEN(states); k++) {

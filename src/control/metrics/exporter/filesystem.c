@@ -118,7 +118,7 @@ static bool ask_aside(struct node *n, const char *path, struct statvfs *out)
     rc = pthread_create(&thread, &attr, ask_main, a);
     (void)pthread_attr_destroy(&attr);
     if (rc != 0) {
-        leave(a);
+        a->users = 1;
         leave(a);
         return false;
     }
