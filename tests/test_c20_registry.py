@@ -113,7 +113,7 @@ def code(r):
 @pytest.fixture(scope='module')
 def work(scratch):
     path = scratch / 'registry'
-    path.mkdir()
+    path.mkdir(exist_ok=True)  # test_c20_registry_traps has it too
     return path
 
 

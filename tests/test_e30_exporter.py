@@ -6,10 +6,12 @@ import ctypes
 import json
 import math
 import os
+import pathlib
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -522,10 +524,10 @@ def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
 
 
 @pytest.fixture
-def dead_mount(tmp_path):
-    """(path, keywords for Popen): in a mount namespace of its own, a file system whose server never answers."""
-    path = tmp_path / 'dead'
-    path.mkdir()
+def dead_mount():
+    """(path, keywords for Popen): in a mount namespace of its own, a file system whose server never answers. Not below
+    /dev, where no mount is looked at."""
+    path = pathlib.Path(tempfile.mkdtemp(dir='/var/tmp'))
     libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open('/dev/fuse', os.O_RDWR)
 
@@ -539,6 +541,7 @@ def dead_mount(tmp_path):
     env = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
     yield path, {'preexec_fn': enter, 'pass_fds': (fd,), 'env': env}
     os.close(fd)
+    path.rmdir()
 
 
 def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_path):

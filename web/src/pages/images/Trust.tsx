@@ -43,7 +43,8 @@ function Accessories({ of }: { of: OfImage }) {
     <Table<Accessory>
       rowKey="digest"
       size="small"
-      scroll={list.data?.items.length ? { x: 480 } : undefined}
+      showHeader={!!list.data?.items.length}
+      scroll={list.data?.items.length ? { x: 560 } : undefined}
       loading={list.isLoading}
       dataSource={list.data?.items ?? []}
       pagination={{ pageSize: 10, hideOnSinglePage: true, showSizeChanger: false }}
