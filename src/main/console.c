@@ -24,23 +24,6 @@ static const struct console_file *find(struct str path)
     return NULL;
 }
 
-/* RFC 9110, 12.5.3: whether gzip is listed and not with q=0. */
-static bool takes_gzip(const struct http_req *r)
-{
-    struct str rest = http_header(r, "Accept-Encoding");
-
-    while (rest.p) {
-        struct str params = str_trim(str_cut(&rest, ','));
-        struct str coding = str_trim(str_cut(&params, ';'));
-
-        if (str_eq_nocase(coding, STR("gzip")) || str_eq_c(coding, "*")) {
-            params = params.p ? str_trim(params) : STR_EMPTY;
-            return !str_eq_c(params, "q=0") && !str_starts(params, STR("q=0.0"));
-        }
-    }
-    return false;
-}
-
 static int unpack(struct http_req *r, const struct console_file *f, struct str *out, struct err *e)
 {
     unsigned char *plain = arena_alloc(&r->arena, f->plain_bytes + 1);
@@ -83,7 +66,7 @@ static int reply_asset(struct http_req *r, const struct console_file *f, struct 
     if (str_eq_c(http_header(r, "If-None-Match"), f->etag)) {
         return http_reply_empty(r, 304, e);
     }
-    if (takes_gzip(r)) {
+    if (http_takes(r, "Accept-Encoding", "gzip")) {
         http_set_header(r, "Content-Encoding", "gzip");
     } else if (unpack(r, f, &body, e) < 0) {
         return -1;

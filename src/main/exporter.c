@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "exporter/exporter.h"
+#include "main/own_scrape.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -30,20 +31,13 @@ const struct cfg_item exporter_config[] = {
 /* The address with the port that was given to us. */
 static void tell(void *ctx, unsigned port)
 {
-    struct str listen = cfg_str(((const struct boot *)ctx)->cfg, "exporter.listen");
-    ptrdiff_t colon = str_rfind_char(listen, ':');
+    const struct boot *b = ctx;
     SCOPED(buf_done) struct buf text = BUF_MAX(4 * KIB);
     char address[300], host[HOST_NAME_MAX + 1] = "";
     struct jw writer = JW(&text), *w = &writer;
-    struct str where = str_first(listen, colon < 0 ? listen.len : (size_t)colon);
     struct err e;
 
-    if (where.len == 0 || str_eq_c(where, "0.0.0.0") || str_eq_c(where, "*")) {
-        where = STR("127.0.0.1");
-    } else if (str_eq_c(where, "[::]")) {
-        where = STR("[::1]");
-    }
-    (void)snprintf(address, sizeof(address), "%.*s:%u", STR_ARG(str_first(where, 280)), port);
+    own_address(cfg_str(b->cfg, "exporter.listen"), port, address);
     (void)gethostname(host, sizeof(host) - 1);
     jw_array(w);
     jw_object(w);

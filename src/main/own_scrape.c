@@ -27,8 +27,7 @@ bool own_scrape_is(const struct own_scrape *o, struct str token, struct principa
     return true;
 }
 
-/* Where we listen at all addresses, this machine's own. */
-static void own_address(struct str listen, unsigned port, char out[300])
+void own_address(struct str listen, unsigned port, char out[300])
 {
     ptrdiff_t colon = str_rfind_char(listen, ':');
     struct str host = str_first(listen, colon < 0 ? listen.len : (size_t)colon);

@@ -12,6 +12,8 @@ struct own_scrape {
     char key[65];
 };
 
+/* How this machine reaches what listens there: all addresses are its own. */
+void own_address(struct str listen, unsigned port, char out[300]);
 void own_scrape_init(struct own_scrape *o);
 bool own_scrape_is(const struct own_scrape *o, struct str token, struct principal *out);
 /* A configuration of scrape: the job "strata". */

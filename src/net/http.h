@@ -157,6 +157,9 @@ void http_server_metrics(struct http_server *s, struct buf *out);
 
 /* First header of that name (case-insensitive), or the empty view with p == NULL. */
 struct str http_header(const struct http_req *r, const char *name);
+/* Whether the list in that header (Accept, Accept-Encoding) names `what`, or "*", and not with a
+ * weight of zero (RFC 9110, 12.4.2). */
+bool http_takes(const struct http_req *r, const char *header, const char *what);
 /* A decoded query or path parameter; p == NULL when missing. */
 struct str http_query(const struct http_req *r, const char *name);
 struct str http_path_param(const struct http_req *r, const char *name);

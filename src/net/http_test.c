@@ -274,9 +274,40 @@ static void a_server_can_be_closed_before_it_starts(void **state)
     http_server_close(NULL);
 }
 
+static void a_list_in_a_header_is_read_with_its_weights(void **state)
+{
+    static const struct {
+        const char *value;
+        bool gzip;
+    } rows[] = {
+        {"gzip", true},
+        {"deflate, GZIP;q=1.0, *;q=0.5", true},
+        {"br , gzip ; q=0.001", true},
+        {"*", true},
+        {"gzip;q=0", false},
+        {"gzip; q=0.000, deflate", false},
+        {"gzip;level=1;q=0.", false},
+        {"*;q=0", false},
+        {"xgzip, deflate", false},
+        {"", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct http_header header = {STR("accept-encoding"), str_of(rows[i].value)};
+        const struct http_req r = {.headers = &header, .n_headers = 1};
+
+        if (http_takes(&r, "Accept-Encoding", "gzip") != rows[i].gzip) {
+            fail_msg("%s", rows[i].value);
+        }
+    }
+    assert_false(http_takes(&(struct http_req){0}, "Accept", "text/plain"));
+}
+
 int main(void)
 {
     const struct CMUnitTest shared[] = {
+        cmocka_unit_test(a_list_in_a_header_is_read_with_its_weights),
         cmocka_unit_test(a_handler_answers),
         cmocka_unit_test(a_line_break_in_a_header_is_never_sent),
         cmocka_unit_test(mistakes_of_handlers_do_not_hang_the_client),

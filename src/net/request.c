@@ -23,6 +23,38 @@ struct str http_header(const struct http_req *r, const char *name)
     return (struct str){NULL, 0};
 }
 
+/* "q=0", "q=0.", ... "q=0.000" among parameters. */
+static bool weighs_nothing(struct str params)
+{
+    while (params.p) {
+        struct str weight = str_trim(str_cut(&params, ';'));
+        bool nothing = true;
+
+        if (!str_starts(weight, STR("q=")) && !str_starts(weight, STR("Q="))) {
+            continue;
+        }
+        for (size_t i = 2; i < weight.len; i++) {
+            nothing = nothing && (weight.p[i] == '0' || weight.p[i] == '.');
+        }
+        return nothing;
+    }
+    return false;
+}
+
+bool http_takes(const struct http_req *r, const char *header, const char *what)
+{
+    struct str rest = http_header(r, header);
+
+    while (rest.p) {
+        struct str params = str_cut(&rest, ','), name = str_trim(str_cut(&params, ';'));
+
+        if (str_eq_nocase(name, str_of(what)) || str_eq_c(name, "*")) {
+            return !weighs_nothing(params);
+        }
+    }
+    return false;
+}
+
 static struct str find_param(const struct http_param *params, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++) {

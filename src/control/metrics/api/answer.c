@@ -58,30 +58,13 @@ void put_value(struct buf *out, double v)
 
 /* --- sending --- */
 
-static bool takes_gzip(const struct http_req *r)
-{
-    struct str rest = http_header(r, "Accept-Encoding");
-
-    while (rest.p != NULL) {
-        struct str params = str_cut(&rest, ',');
-        struct str name = str_trim(str_cut(&params, ';'));
-
-        params = str_trim(params);
-        if (str_eq_nocase(name, STR("gzip"))) {
-            return !str_eq_c(params, "q=0") && !str_eq_c(params, "q=0.0") &&
-                   !str_eq_c(params, "q=0.00") && !str_eq_c(params, "q=0.000");
-        }
-    }
-    return false;
-}
-
 void answer_init(struct answer *a, struct http_req *req, const char *type)
 {
     *a = (struct answer){.req = req,
                          .type = type,
                          .buf = BUF_MAX(LIMIT_ANSWER_PIECE_BYTES),
                          .packed = BUF_MAX(LIMIT_ANSWER_PIECE_BYTES),
-                         .gzip = takes_gzip(req)};
+                         .gzip = http_takes(req, "Accept-Encoding", "gzip")};
 }
 
 void answer_done(struct answer *a)

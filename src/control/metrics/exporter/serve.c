@@ -29,24 +29,6 @@ struct server {
     struct lock lock;
 };
 
-/* RFC 9110, 12.5: whether a list names it, and not with q=0. */
-static bool takes(struct str list, const char *want)
-{
-    while (list.p) {
-        struct str one = str_trim(str_cut(&list, ',')), parameters = one;
-        struct str name = str_trim(str_cut(&parameters, ';'));
-        ptrdiff_t q = parameters.p ? str_find(parameters, STR("q=0")) : -1;
-
-        if (str_eq_nocase(name, str_of(want))) {
-            struct str rest = q < 0 ? STR_EMPTY : str_from(parameters, (size_t)q + 3);
-
-            return q < 0 || str_starts(rest, STR(".1")) ||
-                   (str_starts(rest, STR(".")) && strspn(rest.p + 1, "0") < rest.len - 1);
-        }
-    }
-    return false;
-}
-
 /* What node_exporter's client library says of its process, for the dashboards' last row. */
 static void show_process(struct server *s, struct page *p)
 {
@@ -165,14 +147,14 @@ static int get_metrics(struct http_req *r, struct err *e)
 
     ask.n_collect = named(r, "collect[]", collect);
     ask.n_exclude = named(r, "exclude[]", exclude);
-    if (takes(http_header(r, "Accept"), "application/openmetrics-text")) {
+    if (http_takes(r, "Accept", "application/openmetrics-text")) {
         ask.format = EXPORTER_OPENMETRICS;
         type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     }
     if (make_page(s, &ask, &page, e) < 0) {
         return -1;
     }
-    if (!takes(http_header(r, "Accept-Encoding"), "gzip")) {
+    if (!http_takes(r, "Accept-Encoding", "gzip")) {
         return http_reply(r, 200, type, buf_str(&page), e);
     }
     if (zip(buf_str(&page), &zipped, e) < 0) {

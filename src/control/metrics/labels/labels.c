@@ -32,9 +32,8 @@ bool labels_eq(struct labels a, struct labels b)
     return a.len == b.len && labels_cmp(a, b) == 0;
 }
 
-/* FNV-1a over words of eight bytes, mixed at the end. Not for hostile keys: they are compared too.
- */
-static uint64_t hash_bytes(uint64_t h, struct str s)
+/* FNV-1a over words of eight bytes, mixed at the end. */
+uint64_t labels_mix(uint64_t h, struct str s)
 {
     while (s.len >= 8) {
         uint64_t w;
@@ -55,7 +54,7 @@ uint64_t labels_hash(struct labels s)
     uint64_t h = 0xcbf29ce484222325ULL;
 
     for (size_t i = 0; i < s.len; i++) {
-        h = hash_bytes(hash_bytes(h, s.p[i].name), s.p[i].value);
+        h = labels_mix(labels_mix(h, s.p[i].name), s.p[i].value);
     }
     h ^= h >> 32;
     h *= 0xd6e8feb86659fd93ULL;

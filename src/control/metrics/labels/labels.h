@@ -27,6 +27,8 @@ struct str labels_get(struct labels s, struct str name);
 int labels_cmp(struct labels a, struct labels b);
 bool labels_eq(struct labels a, struct labels b);
 uint64_t labels_hash(struct labels s);
+/* Mixes `s` into a hash. Not for hostile keys: whoever finds by it compares too. */
+uint64_t labels_mix(uint64_t h, struct str s);
 /* Sorts, drops labels without value. -1 when a name comes twice. */
 int labels_normalize(struct labels *s, struct err *e) MUST_USE;
 /* A copy, views and bytes in the arena. */

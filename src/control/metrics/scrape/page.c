@@ -289,22 +289,6 @@ static void mark(struct entry *n, struct tsdb_appender *a, int64_t ts_ms)
     n->has_ended = true;
 }
 
-static uint64_t print(uint64_t h, struct str s)
-{
-    while (s.len >= 8) {
-        uint64_t w;
-
-        memcpy(&w, s.p, 8);
-        h = (h ^ w) * 0x9e3779b97f4a7c15ULL;
-        h ^= h >> 29;
-        s = str_from(s, 8);
-    }
-    for (size_t i = 0; i < s.len; i++) {
-        h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3ULL;
-    }
-    return (h ^ 0xff) * 0x9e3779b97f4a7c15ULL;
-}
-
 int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_rules *r,
               struct str page, enum exposition_format format, int64_t ts_ms,
               struct page_counts *counts, bool *has_new_metadata, struct err *e)
@@ -325,7 +309,7 @@ int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_
             break;
         }
         if (kind != EXPOSITION_SAMPLE) {
-            meta = print(print(meta ^ (uint64_t)kind, x.name), x.text);
+            meta = labels_mix(labels_mix(meta ^ (uint64_t)kind, x.name), x.text);
         } else if (sample(m, a, r, &x, ts_ms, &at, counts, e) < 0) {
             return -1;
         }
