@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import threading
 
 import pytest
@@ -112,9 +113,7 @@ def code(r):
 
 @pytest.fixture(scope='module')
 def work(scratch):
-    path = scratch / 'registry'
-    path.mkdir(exist_ok=True)  # test_c20_registry_traps has it too
-    return path
+    return pathlib.Path(tempfile.mkdtemp(prefix='registry-', dir=scratch))  # test_c20_registry_traps asks for one too
 
 
 @pytest.fixture(scope='module')
