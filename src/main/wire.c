@@ -638,6 +638,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
                                    .block_ms = 2 * 3600 * 1000,
                                    .out_of_order_ms =
                                        cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
+                                   .follow_bytes = cfg_i64(b->cfg, "metrics.remote_write_backlog"),
                                    .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
 
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
@@ -647,8 +648,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     }
     w->scrape = scrape_start(
         &(struct scrape_options){.db = w->tsdb,
-                                 .config_file = path_or_null(b->cfg, "metrics.scrape_config"),
-                                 .dir = "metrics/remote_write"},
+                                 .config_file = path_or_null(b->cfg, "metrics.scrape_config")},
         e);
     if (w->scrape == NULL) {
         return err_wrap(e, "metrics.scrape_config");

@@ -24,6 +24,10 @@ const struct cfg_item metrics_config[] = {
     {"metrics.scrape_config", CFG_STRING, "",
      "A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the "
      "user strata; empty: only this server itself is scraped."},
+    {"metrics.remote_write_backlog", CFG_BYTES, "4Gi",
+     "How much of the log (10 bytes a sample) is kept for peers of remote_write that are away; "
+     "past "
+     "it they lose the oldest; 0: no limit."},
     {"metrics.max_queries", CFG_INT, "20", "Queries that run at a time; others wait."},
     {"metrics.max_samples", CFG_INT, "10000000",
      "Samples that one query may hold in memory, 16 bytes each; it is refused past them."},

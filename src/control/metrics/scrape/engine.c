@@ -779,18 +779,3 @@ struct engine_counts engine_counts(const struct engine *g)
 {
     return g->counts;
 }
-
-int64_t engine_safe_ms(const struct engine *g)
-{
-    int64_t safe = INT64_MAX;
-
-    list_each(i, &g->all)
-    {
-        const struct loop *l = list_entry(i, struct loop, all);
-
-        if (l->phase != LOOP_IDLE && l->ts_ms - 1 < safe) {
-            safe = l->ts_ms - 1;
-        }
-    }
-    return safe;
-}

@@ -56,9 +56,6 @@ struct loop_meta {
 };
 const struct loop_meta *loop_metadata(const struct loop *l, size_t *n);
 
-/* Holding the lock: samples of scrapes that began before this are in the store. */
-int64_t engine_safe_ms(const struct engine *g);
-
 struct engine_counts {
     uint64_t scrapes, failed, late, samples, too_old, out_of_order, duplicate, too_many_series;
 };

@@ -32,7 +32,7 @@ struct pool {
 struct scrape {
     struct tsdb *db;
     struct engine *engine;
-    char *file, *own, *dir;
+    char *file, *own;
     pthread_t manager;
     bool has_manager;
     struct lock lock; /* of what follows, and of the engine */
@@ -253,19 +253,12 @@ static void apply(struct scrape *s, struct config *c)
     config_unref(before);
 }
 
-static int64_t safe_ms(void *ctx)
-{
-    struct scrape *s = ctx;
-
-    WITH_LOCK(&s->lock);
-    return engine_safe_ms(s->engine);
-}
-
 /* Peers that did not change go on as they are. */
 static void apply_writers(struct scrape *s, struct config *c)
 {
     VEC(struct remote_out *) next = {0};
     VEC(struct remote_out *) old = {0};
+    struct str *names = xnew_array(struct str, c->n_writes + 1);
 
     {
         WITH_LOCK(&s->lock);
@@ -274,31 +267,38 @@ static void apply_writers(struct scrape *s, struct config *c)
         s->writers.p = NULL;
         s->writers.len = s->writers.cap = 0;
     }
-    for (size_t i = 0; i < c->n_writes && s->dir != NULL; i++) {
-        struct remote_out_options o = {.db = s->db,
-                                       .dir = s->dir,
-                                       .config = c,
-                                       .write = &c->writes[i],
-                                       .safe_ms = safe_ms,
-                                       .ctx = s};
+    for (size_t i = 0; i < c->n_writes; i++) {
         struct remote_out *r = NULL;
-        struct err e;
 
         for (size_t k = 0; k < old.len && r == NULL; k++) {
             if (old.p[k] != NULL && remote_out_is(old.p[k], c, &c->writes[i])) {
                 r = TAKE(old.p[k]);
             }
         }
-        r = r != NULL ? r : remote_out_start(&o, &e);
-        if (r != NULL) {
-            *vec_push(&next) = r;
+        *vec_push(&next) = r;
+        names[i] = c->writes[i].name;
+    }
+    for (size_t k = 0; k < old.len; k++) { /* before others follow under their names */
+        remote_out_stop(old.p[k]);
+    }
+    tsdb_follow_only(s->db, names, c->n_writes);
+    for (size_t i = 0, kept = 0; i <= c->n_writes; i++) {
+        struct remote_out_options o = {.db = s->db, .config = c};
+        struct err e;
+
+        if (i == c->n_writes) {
+            next.len = kept;
+            break;
+        }
+        o.write = &c->writes[i];
+        next.p[kept] = next.p[i] != NULL ? next.p[i] : remote_out_start(&o, &e);
+        if (next.p[kept] != NULL) {
+            kept++;
         } else {
             log_error("remote_write.start", "error=%s", Q(str_of(e.msg)));
         }
     }
-    for (size_t k = 0; k < old.len; k++) {
-        remote_out_stop(old.p[k]);
-    }
+    free(names);
     free(old.p);
     WITH_LOCK(&s->lock);
     s->writers.p = next.p;
@@ -367,10 +367,6 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     lock_init(&s->lock, LOCK_scrape);
     s->file = o->config_file ? xstrdup(o->config_file) : NULL;
     s->own = o->own_config ? xstrdup(o->own_config) : NULL;
-    s->dir = o->dir ? xstrdup(o->dir) : NULL;
-    if (s->dir != NULL && fs_mkdir(AT_FDCWD, s->dir, 0700, e) < 0) {
-        return NULL;
-    }
     c = config_read(s->file, s->own, e);
     if (c == NULL) {
         return NULL;
@@ -422,7 +418,6 @@ void scrape_stop(struct scrape *s)
     lock_done(&s->lock);
     free(s->file);
     free(s->own);
-    free(s->dir);
     free(s);
 }
 
@@ -608,8 +603,10 @@ static void writer_metrics(struct scrape *s, struct buf *out)
          "Samples that the peer refused, or that were too old to be sent."},
         {"strata_remote_write_retries_total", "counter", "Requests that were sent again."},
         {"strata_remote_write_shards", "gauge", "Requests that may be under way at once."},
-        {"strata_remote_write_position_ms", "gauge",
-         "Up to which time (Unix, ms) the peer has the samples."},
+        {"strata_remote_write_newest_ms", "gauge", "Time (Unix, ms) of the newest sample sent."},
+        {"strata_remote_write_waiting_bytes", "gauge", "Of the log, not yet sent."},
+        {"strata_remote_write_lost_bytes_total", "counter",
+         "Of the log, dropped before the peer had it: more than metrics.remote_write_backlog."},
     };
     struct remote_out_counts c[64];
     size_t n = 0;
@@ -623,8 +620,13 @@ static void writer_metrics(struct scrape *s, struct buf *out)
     for (size_t i = 0; n > 0 && i < ARRAY_LEN(rows); i++) {
         metric_head(out, rows[i].name, rows[i].type, rows[i].help);
         for (size_t k = 0; k < n; k++) {
-            const uint64_t values[] = {c[k].sent, c[k].dropped, c[k].retries, c[k].shards,
-                                       (uint64_t)c[k].position_ms};
+            const uint64_t values[] = {c[k].sent,
+                                       c[k].dropped,
+                                       c[k].retries,
+                                       c[k].shards,
+                                       (uint64_t)c[k].newest_ms,
+                                       c[k].waiting_bytes,
+                                       c[k].lost_bytes};
 
             writer_row(out, rows[i].name, c[k].name, values[i]);
         }

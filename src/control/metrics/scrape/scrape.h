@@ -9,7 +9,7 @@
  * its file and line. After a change of the file: scrape_reload(); what did not change goes on
  * undisturbed.
  *
- * Threads: any. On disk: `dir` holds the positions of remote write (docs/formats/metrics.md).
+ * Threads: any. On disk: nothing; what peers have of the store, the store knows.
  * Limits: LIMIT_SCRAPE_*. A target is hostile: endless bodies, hanging answers and invalid text end
  * in `up 0` with the reason in scrape_targets(). */
 #pragma once
@@ -23,7 +23,6 @@ struct scrape_options {
     struct tsdb *db;         /* outlives the scraper */
     const char *config_file; /* absolute; NULL: only what is ours */
     const char *own_config;  /* YAML of the same form: own nodes and services; NULL: none */
-    const char *dir;         /* of remote write; made when it is missing; NULL: none */
     unsigned threads;        /* that read pages; 0: two */
 };
 
