@@ -175,6 +175,11 @@ static int post(struct remote_out *r, struct str body, bool *again, int64_t *aft
             rc = 0;
         } else if (code == CURLE_OK) {
             *again = status >= 500 || (status == 429 && w->retry_on_429);
+            if (status == 500 && c.body.len > 0 &&
+                memmem(c.body.p, c.body.len, "too old sample", 14) != NULL) {
+                *again = false; /* Prometheus 2.39 and later: it will never take it */
+                status = 400;
+            }
             *refused = status;
             rc = err_set(e, err_kind_of_http((int)status), "the peer answers %ld: %.*s", status,
                          STR_ARG(str_first(buf_str(&c.body), 200)));
