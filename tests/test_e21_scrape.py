@@ -20,13 +20,17 @@ HAS_PROMETHEUS = any(os.path.exists(p) for p in ('/usr/bin/prometheus', '/tmp/pr
 class Target:
     """Answers /metrics with what it is told: text, a type, or one of the tricks below."""
 
-    def __init__(self):
+    def __init__(self, host='127.0.0.1'):
         self.pages = {}
         self.heard = {}
         self.stop = threading.Event()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers['Content-Length']))
+                self.do_GET()
+
             def do_GET(self):
                 outer.heard[self.path] = dict(self.headers)
                 page = outer.pages.get(self.path.split('?')[0])
@@ -35,6 +39,12 @@ class Target:
                     return
                 if page is None:
                     self.send_error(404)
+                    return
+                if page[0] == 'redirect':
+                    self.send_response(302)
+                    self.send_header('Location', page[1])
+                    self.send_header('Content-Length', '0')
+                    self.end_headers()
                     return
                 body, kind = page if isinstance(page, tuple) else (page, 'text/plain; version=0.0.4')
                 self.send_response(200)
@@ -58,9 +68,9 @@ class Target:
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self.port = self.server.server_address[1]
-        self.address = f'127.0.0.1:{self.port}'
+        self.address = f'{host}:{self.port}'
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -92,9 +102,10 @@ def put(path, text):
     beside.rename(path)
 
 
-def start(own_strata, folder, config):
+def start(own_strata, folder, config, **settings):
     put(folder / 'p.yml', config)
-    return own_strata(args=('--set', f'metrics.scrape_config={folder}/p.yml')).start()
+    more = [x for key, v in settings.items() for x in ('--set', f'{key.replace("__", ".")}={v}')]
+    return own_strata(args=('--set', f'metrics.scrape_config={folder}/p.yml', *more)).start()
 
 
 def value(s, query):
@@ -149,6 +160,35 @@ def test_targets_that_mean_ill_are_down_and_harm_nobody(own_strata, folder, targ
     wait_for(lambda: value(s, 'good') == '1' and value(s, 'up{job="good"}') == '1', 30, 'the good one')
     assert value(s, 'a') is None and value(s, 'count(many)') is None and value(s, 'scrape_samples_scraped{job="many"}') == '5000'
     wait_for(lambda: value(s, 'x{a="\\u0000\u2603\\n\\""}') == '1', 30, 'any bytes')
+
+
+def test_nothing_goes_where_the_server_does_not_and_secrets_stay_with_their_host(own_strata, folder, target):
+    other, denied = Target('127.0.0.2'), Target('127.0.0.3')
+    try:
+        denied.pages['/metrics'] = other.pages['/metrics'] = 'found 1\n'
+        target.pages.update({'/far': ('redirect', f'http://{other.address}/metrics'), '/near': ('redirect', '/metrics'), '/metrics': 'found 1\n',
+                             '/bad': ('redirect', f'http://{denied.address}/metrics'), '/send': ('redirect', f'http://{denied.address}/write')})
+        job = '- {{job_name: {0}, metrics_path: /{0}, scrape_interval: 500ms, authorization: {{credentials: key1}}, ' \
+              'http_headers: {{X-Key: {{secrets: [key2]}}}}, static_configs: [{{targets: ["{1}"]}}]}}\n'
+        s = start(own_strata, folder, 'scrape_configs:\n' + ''.join(job.format(p, target.address) for p in ('far', 'near', 'bad')) + job.format('metrics', denied.address)
+                  + f'- {{job_name: sd, http_sd_configs: [{{url: "http://{denied.address}/sd", refresh_interval: 1s}}]}}\n'
+                  + f'- {{job_name: docker, docker_sd_configs: [{{host: "tcp://{denied.address}", refresh_interval: 1s}}]}}\n'
+                  + f'- {{job_name: k8s, kubernetes_sd_configs: [{{role: node, api_server: "http://{denied.address}"}}]}}\n'
+                  + f'remote_write:\n- {{url: "http://{denied.address}/write", queue_config: {{batch_send_deadline: 1s}}}}\n'
+                  + f'- {{url: "http://{target.address}/send", queue_config: {{batch_send_deadline: 1s}}}}\n', net__outbound_deny='127.0.0.3,169.254.0.0/16')
+        for pool in ('bad', 'metrics'):
+            down = wait_for(lambda p=pool: (t := target_of(s, p)) and t['health'] == 'down' and t, 60, f'{pool} is down')
+            assert 'net.outbound_deny' in down['lastError']
+        wait_for(lambda: value(s, 'found{job="far"}') == '1' and value(s, 'found{job="near"}') == '1', 60, 'redirects are followed')
+        assert target.heard['/metrics']['X-Key'] == 'key2' and target.heard['/metrics']['Authorization'] == 'Bearer key1'
+        assert target.heard['/far']['X-Key'] == 'key2'
+        assert not {'X-Key', 'Authorization'} & set(other.heard['/metrics']) and 'Accept' in other.heard['/metrics']
+        wait_for(lambda: '/send' in target.heard, 60, 'samples are sent')
+        wait_for(lambda: s.log().count('leads to an address that this server does not connect to') >= 5, 60, 'each of them says so')
+        assert denied.heard == {}
+    finally:
+        other.close()
+        denied.close()
 
 
 def test_a_configuration_is_checked_as_promtool_does(strata, folder):

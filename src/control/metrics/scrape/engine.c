@@ -207,8 +207,9 @@ static int begin(struct loop *l, struct err *e)
     if (l->body_hint > 0 && l->body_hint + l->body_hint / 16 < max) {
         (void)buf_reserve(&c->body, l->body_hint + l->body_hint / 16);
     }
-    (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-    (void)curl_easy_setopt(c->curl, CURLOPT_URL, l->target.url.p);
+    if (client_go_to(c, l->target.url.p, e) < 0) {
+        return -1;
+    }
     (void)curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)l->target.timeout_ms);
     (void)curl_easy_setopt(c->curl, CURLOPT_PRIVATE, l);
     if (s->enable_compression) {

@@ -392,7 +392,7 @@ static struct remote_out *send_out(const char *message, struct config **c)
                    "  queue_config: {batch_send_deadline: 10ms, retry_on_http_429: true}\n",
                    peer.port, message);
     assert_int_equal(fs_write_atomic(AT_FDCWD, path, str_of(text), 0600, &e), 0);
-    *c = config_read(path, NULL, &e);
+    *c = config_read(path, NULL, NULL, &e);
     if (*c == NULL) {
         fail_msg("%s", e.msg);
     }

@@ -33,6 +33,7 @@ struct scrape {
     struct tsdb *db;
     struct engine *engine;
     char *file, *own, *dir;
+    struct fetch_deny deny;
     pthread_t manager;
     bool has_manager;
     struct lock lock; /* of what follows, and of the engine */
@@ -364,6 +365,7 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     struct config *c;
 
     s->db = o->db;
+    s->deny = o->deny;
     lock_init(&s->lock, LOCK_scrape);
     s->file = o->config_file ? xstrdup(o->config_file) : NULL;
     s->own = o->own_config ? xstrdup(o->own_config) : NULL;
@@ -371,7 +373,7 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     if (s->dir != NULL && fs_mkdir(AT_FDCWD, s->dir, 0700, e) < 0) {
         return NULL;
     }
-    c = config_read(s->file, s->own, e);
+    c = config_read(s->file, s->own, &s->deny, e);
     if (c == NULL) {
         return NULL;
     }
@@ -435,7 +437,7 @@ int scrape_reload(struct scrape *s, struct err *e)
         WITH_LOCK(&s->lock);
         own = s->own ? xstrdup(s->own) : NULL;
     }
-    c = config_read(s->file, own, e);
+    c = config_read(s->file, own, &s->deny, e);
     if (c == NULL) {
         return -1;
     }
@@ -445,7 +447,7 @@ int scrape_reload(struct scrape *s, struct err *e)
 
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
 {
-    struct config *c = config_read(s->file, own_config, e);
+    struct config *c = config_read(s->file, own_config, &s->deny, e);
     char *old;
 
     if (c == NULL) {
@@ -673,7 +675,7 @@ int scrape_check(const char *file, struct buf *out, struct err *e)
     struct config *c;
 
     (void)buf_printf(out, "Checking %s\n", file);
-    c = config_read(file, NULL, e);
+    c = config_read(file, NULL, NULL, e);
     if (c == NULL) {
         (void)buf_printf(out, "  FAILED: %s\n\n", e->msg);
         return -1;

@@ -14,6 +14,7 @@
  * in `up 0` with the reason in scrape_targets(). */
 #pragma once
 #include "base/buf.h"
+#include "fetch/deny.h"
 #include "labels/labels.h"
 
 struct scrape;
@@ -25,6 +26,9 @@ struct scrape_options {
     const char *own_config;  /* YAML of the same form: own nodes and services; NULL: none */
     const char *dir;         /* of remote write; made when it is missing; NULL: none */
     unsigned threads;        /* that read pages; 0: two */
+    /* Where nothing that config_file or discovery says leads; kept by the caller. What is ours goes
+     * anywhere. */
+    struct fetch_deny deny;
 };
 
 /* Reads the configuration (ERR_INVALID names file, line, key and what to do) and begins. */
