@@ -162,6 +162,29 @@ def test_targets_that_mean_ill_are_down_and_harm_nobody(own_strata, folder, targ
     wait_for(lambda: value(s, 'x{a="\\u0000\u2603\\n\\""}') == '1', 30, 'any bytes')
 
 
+def test_a_new_project_of_an_old_name_sees_nothing_of_the_old_one(own_strata, folder, target):
+    target.pages['/metrics'] = 'mine{project="again",container="old-secret"} 1\nother{container="x"} 1\n'
+    put(folder / 'rules.yml', 'groups: [{name: g, interval: 1s, rules: [{alert: Kept, expr: "mine > 0", keep_firing_for: 1h}, {record: copied, expr: "mine"}]}]\n')
+    s = start(own_strata, folder, f"""
+rule_files: ['{folder}/rules.yml']
+scrape_configs:
+- {{job_name: node, scrape_interval: 2s, honor_labels: true, static_configs: [{{targets: ['{target.address}']}}]}}
+""")
+    s.user('ag-old', 'again', 'guest')
+    wait_for(lambda: ask(s, '/alerts', user='ag-old')['data']['alerts'] and value(s, 'copied'), 60, 'what the old one sees')
+    target.pages['/metrics'] = 'other{container="x"} 1\n'
+    assert s.api('DELETE', '/api/v1/projects/again').status_code == 204
+    s.user('ag-new', 'again', 'guest')
+    before = float(value(s, 'scrape_samples_scraped{job="node"} * 0 + timestamp(up{job="node"})'))
+    for _ in range(2):
+        everything = {path: ask(s, path, user='ag-new', **({'match[]': '{project="again"}'} if path == '/series' else {}))['data'] for path in
+                      ('/series', '/labels', '/label/container/values', '/label/__name__/values', '/alerts')}
+        assert everything == {'/series': [], '/labels': [], '/label/container/values': [], '/label/__name__/values': [], '/alerts': {'alerts': []}}
+        assert ask(s, '/query', user='ag-new', query='last_over_time({project="again"}[1h])')['data']['result'] == []
+        wait_for(lambda: float(value(s, 'timestamp(up{job="node"})')) >= before + 2, 60, 'another scrape')
+    assert ask(s, '/series', **{'match[]': '{project="again"}'})['data'] == [], 'nor do administrators'
+
+
 def test_nothing_goes_where_the_server_does_not_and_secrets_stay_with_their_host(own_strata, folder, target):
     other, denied = Target('127.0.0.2'), Target('127.0.0.3')
     try:

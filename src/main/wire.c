@@ -243,15 +243,24 @@ static bool still_may(void *ctx, const struct principal *who, enum perm perm, st
     return access_still_may(w->access, who, perm, project);
 }
 
-/* Whoever makes a project of the same name later must not see them. */
+/* Whoever makes a project of the same name later must not see them. Its jobs are gone: first what
+ * pages under way still tell of them comes in, and in the end goes what rules made of it meanwhile.
+ */
 static int forget_series(struct wire *w, struct str name, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
+    int64_t recent = clock_wall_ms() - 3600 * 1000;
     struct label_matcher m;
 
-    return label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0
-               ? -1
-               : tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e);
+    if (label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0) {
+        return -1;
+    }
+    scrape_settle(w->scrape);
+    if (tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e) < 0) {
+        return -1;
+    }
+    rules_forget(w->rules, STR("project"), name);
+    return tsdb_delete(w->tsdb, &m, 1, recent, TSDB_TIME_MAX, e);
 }
 
 static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)

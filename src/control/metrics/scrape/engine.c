@@ -50,7 +50,8 @@ struct engine {
     struct lock *lock;
     unsigned n_readers;
     pthread_t io, readers[ENGINE_READERS_MAX];
-    unsigned started; /* readers */
+    unsigned started;  /* readers */
+    unsigned settling; /* guarded: how many wait for scrapes to end */
     bool has_io, stop;
     CURLM *multi;
     struct list all, news, gone, queue; /* guarded */
@@ -537,6 +538,9 @@ static void end_loop(struct loop *l)
         WITH_LOCK(g->lock);
         list_remove(&l->all);
         g->n_loops--;
+        if (g->settling > 0) {
+            lock_broadcast(g->lock);
+        }
     }
     loop_free(l);
 }
@@ -626,6 +630,9 @@ static void *run_reader(void *ctx)
             WITH_LOCK(g->lock);
             is_leaving = l->is_leaving;
             l->phase = is_leaving ? LOOP_READING : LOOP_IDLE;
+            if (g->settling > 0) {
+                lock_broadcast(g->lock);
+            }
         }
         if (is_leaving) {
             end_loop(l);
@@ -794,4 +801,16 @@ int64_t engine_safe_ms(const struct engine *g)
         }
     }
     return safe;
+}
+
+void engine_settle(struct engine *g, int64_t now_ms, int64_t until_mono_ms)
+{
+    bool in_time = true;
+
+    lock_assert(g->lock);
+    g->settling++;
+    while (in_time && !g->stop && engine_safe_ms(g) < now_ms) {
+        in_time = lock_wait_until(g->lock, until_mono_ms);
+    }
+    g->settling--;
 }

@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNC_EVERY_MS = 1000 }; /* discovery that tells much is heard once in a while */
+enum {
+    SYNC_EVERY_MS = 1000, /* discovery that tells much is heard once in a while */
+    SETTLE_MS = 10000
+};
 
 /* One job: manager's thread, but what the lock guards. */
 struct pool {
@@ -461,6 +464,12 @@ int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
     free(old);
     hand_config(s, c);
     return 0;
+}
+
+void scrape_settle(struct scrape *s)
+{
+    WITH_LOCK(&s->lock);
+    engine_settle(s->engine, clock_wall_ms(), clock_mono_ms() + SETTLE_MS);
 }
 
 /* --- what there is --- */

@@ -41,6 +41,10 @@ int scrape_reload(struct scrape *s, struct err *e) MUST_USE;
 /* Other targets of our own from now on (nodes came and went). Failing, nothing changes. */
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e) MUST_USE;
 
+/* Returns when what is asked for now (a target may still tell of what ended meanwhile) is in the
+ * store; a target that keeps us waiting for ten seconds is not waited for. */
+void scrape_settle(struct scrape *s);
+
 /* --- what there is --- */
 
 enum scrape_health { SCRAPE_UNKNOWN, SCRAPE_UP, SCRAPE_DOWN };

@@ -175,12 +175,17 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
 static int replay_deleted(struct tsdb *db, struct str in)
 {
     struct deleted_range d;
+    struct series *s;
 
     while (in.len > 0) {
         if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
             return -1;
         }
         *vec_push(&db->deleted) = d;
+        s = head_series(db, d.id);
+        if (s != NULL) {
+            series_note_deleted(s, d.from, d.to);
+        }
     }
     return 0;
 }
@@ -581,6 +586,9 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
     memcpy(&bits, &v, sizeof(bits));
     if (ts == newest) {
         return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
+    }
+    if (bits == TSDB_STALE_BITS && newest_bits == bits && ts > newest && newest != INT64_MIN) {
+        return TSDB_TAKEN; /* it has ended, or was deleted: nobody shall find it by its end */
     }
     if (newest == INT64_MIN) {
         *vec_push(&a->fresh) = s;
