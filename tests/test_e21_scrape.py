@@ -162,6 +162,27 @@ def test_targets_that_mean_ill_are_down_and_harm_nobody(own_strata, folder, targ
     wait_for(lambda: value(s, 'x{a="\\u0000\u2603\\n\\""}') == '1', 30, 'any bytes')
 
 
+def test_members_see_of_a_target_what_is_no_secret(own_strata, folder, target):
+    target.pages['/metrics'] = 'a 1\n'
+    s = start(own_strata, folder, f"""
+scrape_configs:
+- job_name: j
+  scrape_interval: 500ms
+  params: {{token: [hidden-1], module: ['hidden-2 x']}}
+  static_configs: [{{targets: ['{target.address}'], labels: {{project: tg-one, instance: i, __meta_key: hidden-4}}}}]
+- {{job_name: dropped, relabel_configs: [{{action: drop}}], static_configs: [{{targets: ['x:1'], labels: {{project: tg-one, __meta_key: hidden-5}}}}]}}
+""")
+    s.user('tg-dev', 'tg-one', 'maintainer')
+    s.user('tg-other', 'tg-two', 'maintainer')
+    wait_for(lambda: all(t['health'] == 'up' for t in ask(s, '/targets')['data']['activeTargets'] if t['scrapePool'] == 'j'), 60, 'it is up')
+    mine = ask(s, '/targets', user='tg-dev')['data']
+    assert 'hidden' not in str(mine) and mine['droppedTargets'] == [] and len(mine['activeTargets']) == 1
+    assert {t['scrapeUrl'] for t in mine['activeTargets']} == {f'http://{target.address}/metrics?token=xxxxx&module=xxxxx'}
+    assert all(t['health'] == 'up' and t['labels']['project'] == 'tg-one' and t['discoveredLabels'] == {} for t in mine['activeTargets'])
+    assert ask(s, '/targets', user='tg-other')['data']['activeTargets'] == []
+    assert all(f'hidden-{i}' in str(ask(s, '/targets')['data']) for i in (1, 2, 4, 5)), 'administrators see it all'
+
+
 def test_a_new_project_of_an_old_name_sees_nothing_of_the_old_one(own_strata, folder, target):
     target.pages['/metrics'] = 'mine{project="again",container="old-secret"} 1\nother{container="x"} 1\n'
     put(folder / 'rules.yml', 'groups: [{name: g, interval: 1s, rules: [{alert: Kept, expr: "mine > 0", keep_firing_for: 1h}, {record: copied, expr: "mine"}]}]\n')

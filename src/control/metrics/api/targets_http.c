@@ -10,17 +10,40 @@
 
 /* --- targets --- */
 
-static void write_target(struct jw *w, const struct scrape_target *t)
+/* Without the values of its parameters, which may be tokens. An address has no user and password:
+ * the scraper refuses them. */
+static struct str url_for_members(struct arena *a, struct str url)
 {
+    SCOPED(buf_done) struct buf b = BUF_MAX(64 * KIB);
+    struct str query = url;
+    bool first = true;
+
+    (void)buf_add(&b, str_cut(&query, '?'));
+    while (query.p != NULL && query.len > 0) {
+        struct str value = str_cut(&query, '&'), name = str_cut(&value, '=');
+
+        (void)buf_printf(&b, value.p != NULL ? "%s%.*s=xxxxx" : "%sxxxxx", first ? "?" : "&",
+                         STR_ARG(name));
+        first = false;
+    }
+    return arena_str(a, buf_str(&b));
+}
+
+/* Members see of a target what its series tell, and how it went: what discovery knew of it and the
+ * values in its address may be secrets of whoever wrote the configuration. */
+static void write_target(struct jw *w, const struct scrape_target *t, bool whole, struct arena *a)
+{
+    struct str url = whole ? t->url : url_for_members(a, t->url);
+
     static const char *const healths[] = {
         [SCRAPE_UNKNOWN] = "unknown", [SCRAPE_UP] = "up", [SCRAPE_DOWN] = "down"};
 
     jw_object(w);
-    kv_labels(w, "discoveredLabels", t->discovered);
+    kv_labels(w, "discoveredLabels", whole ? t->discovered : (struct labels){0});
     kv_labels(w, "labels", t->labels);
     jw_kv_str(w, "scrapePool", t->pool);
-    jw_kv_str(w, "scrapeUrl", t->url);
-    jw_kv_str(w, "globalUrl", t->url);
+    jw_kv_str(w, "scrapeUrl", url);
+    jw_kv_str(w, "globalUrl", url);
     jw_kv_str(w, "lastError", t->error);
     kv_time(w, "lastScrape", t->last_scrape_ms);
     jw_key(w, "lastScrapeDuration");
@@ -41,11 +64,11 @@ struct wanted { /* targets of this request */
 static bool is_wanted(const struct wanted *w, const struct scrape_target *t)
 {
     return (w->pool.len == 0 || str_eq(w->pool, t->pool)) &&
-           sight_takes(&w->sight, t->is_dropped ? t->discovered : t->labels);
+           (t->is_dropped ? w->sight.all : sight_takes(&w->sight, t->labels));
 }
 
-static int write_targets(const struct wanted *w, struct answer *out, const char *key, bool dropped,
-                         struct err *e)
+static int write_targets(struct arena *a, const struct wanted *w, struct answer *out,
+                         const char *key, bool dropped, struct err *e)
 {
     bool first = true;
 
@@ -64,7 +87,7 @@ static int write_targets(const struct wanted *w, struct answer *out, const char 
             jw_kv_str(&one, "scrapePool", w->all[i].pool);
             jw_end(&one);
         } else {
-            write_target(&one, &w->all[i]);
+            write_target(&one, &w->all[i], w->sight.all, a);
         }
         if (answer_more(out, e) < 0) {
             return -1;
@@ -109,13 +132,13 @@ static int targets(struct ask *a, struct answer *out, struct err *e)
     (void)buf_add(&out->buf, STR("{"));
     if (!active) {
         (void)buf_add(&out->buf, STR("\"activeTargets\":[]"));
-    } else if (write_targets(&w, out, "activeTargets", false, e) < 0) {
+    } else if (write_targets(&a->arena, &w, out, "activeTargets", false, e) < 0) {
         return -1;
     }
     (void)buf_add(&out->buf, STR(","));
     if (!dropped) {
         (void)buf_add(&out->buf, STR("\"droppedTargets\":[]"));
-    } else if (write_targets(&w, out, "droppedTargets", true, e) < 0) {
+    } else if (write_targets(&a->arena, &w, out, "droppedTargets", true, e) < 0) {
         return -1;
     }
     (void)buf_add(&out->buf, STR(","));

@@ -96,12 +96,24 @@ static size_t on_head(char *p, size_t size, size_t n, void *ctx)
     return c->is_denied ? 0 : size * n;
 }
 
+/* Of the address only what is no secret: it is shown to whoever sees the target. */
 static int is_denied(const char *url, struct err *e)
 {
-    return err_set(e, ERR_FORBIDDEN,
-                   "%s leads to an address that this server does not connect to "
-                   "(net.outbound_deny)",
-                   url);
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL;
+
+    if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        (void)curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+        (void)curl_url_get(u, CURLUPART_HOST, &host, 0);
+    }
+    err_set(e, ERR_FORBIDDEN,
+            "%s://%s leads to an address that this server does not connect to "
+            "(net.outbound_deny)",
+            scheme != NULL ? scheme : "?", host != NULL ? host : "?");
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return -1;
 }
 
 int client_go_to(struct client_call *c, const char *url, struct err *e)
