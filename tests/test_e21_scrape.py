@@ -7,12 +7,13 @@ import pathlib
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
 
 from conftest import free_port, wait_for
-from test_e20_metrics import API, ask, program
+from test_e20_metrics import API, ask, program, push
 
 HAS_PROMETHEUS = any(os.path.exists(p) for p in ('/usr/bin/prometheus', '/tmp/prom/x/usr/bin/prometheus'))
 
@@ -171,7 +172,7 @@ scrape_configs:
   params: {{token: [hidden-1], module: ['hidden-2 x']}}
   static_configs: [{{targets: ['{target.address}'], labels: {{project: tg-one, instance: i, __meta_key: hidden-4}}}}]
 - {{job_name: dropped, relabel_configs: [{{action: drop}}], static_configs: [{{targets: ['x:1'], labels: {{project: tg-one, __meta_key: hidden-5}}}}]}}
-""")
+""", metrics__project_series=20)
     s.user('tg-dev', 'tg-one', 'maintainer')
     s.user('tg-other', 'tg-two', 'maintainer')
     wait_for(lambda: all(t['health'] == 'up' for t in ask(s, '/targets')['data']['activeTargets'] if t['scrapePool'] == 'j'), 60, 'it is up')
@@ -179,6 +180,12 @@ scrape_configs:
     assert 'hidden' not in str(mine) and mine['droppedTargets'] == [] and len(mine['activeTargets']) == 1
     assert {t['scrapeUrl'] for t in mine['activeTargets']} == {f'http://{target.address}/metrics?token=xxxxx&module=xxxxx'}
     assert all(t['health'] == 'up' and t['labels']['project'] == 'tg-one' and t['discoveredLabels'] == {} for t in mine['activeTargets'])
+    new = [({'__name__': 'pushed', 'i': str(i)}, [(time.time(), i)]) for i in range(30)]
+    r = push(s, new, 'tg-dev', 'tg-one')
+    assert r.status_code == 400 and 'metrics.project_series' in r.text
+    assert value(s, 'count({project="tg-one"})') == '20' and value(s, 'pushed{i="0"}') == '0', 'as many as there is room for'
+    assert push(s, new, 'tg-other', 'tg-two').status_code == 400 and value(s, 'count(pushed{project="tg-two"})') == '20'
+    assert push(s, new[:3], 'tg-dev', 'tg-one').status_code == 204, 'what is there goes on'
     assert ask(s, '/targets', user='tg-other')['data']['activeTargets'] == []
     assert all(f'hidden-{i}' in str(ask(s, '/targets')['data']) for i in (1, 2, 4, 5)), 'administrators see it all'
 

@@ -39,7 +39,10 @@ struct metrics {
     struct metrics_hooks hooks;
     struct gate gate;
     int64_t started_ms, timeout_ms, lookback_ms;
-    size_t max_samples;
+    size_t max_samples, project_series;
+    struct lock write_lock; /* guards the two below */
+    unsigned write_turn;    /* 0 or 1: which of them counts those who begin */
+    unsigned writing[2];    /* how many write as a project */
 };
 
 /* --- gate.c --- */
@@ -149,5 +152,5 @@ http_handler prom_series, prom_labels, prom_label_values, prom_federate;
 http_handler prom_metadata, prom_targets, prom_targets_metadata, prom_scrape_pools, prom_rules,
     prom_alerts;
 http_handler prom_buildinfo, prom_config, prom_flags, prom_runtimeinfo, prom_tsdb;
-http_handler prom_healthy, prom_ready, prom_reload, prom_write;
+http_handler prom_healthy, prom_ready, prom_reload, prom_write, prom_write_project;
 http_handler prom_delete_series, prom_snapshot, prom_import, prom_clean_tombstones;

@@ -38,21 +38,76 @@ static int read_body(struct http_req *req, struct buf *out, struct err *e)
     }
 }
 
+/* --- of a project --- */
+
+/* A deletion waits for those that looked before whether they may. */
+static unsigned begin_write(struct metrics *m)
+{
+    WITH_LOCK(&m->write_lock);
+    m->writing[m->write_turn]++;
+    return m->write_turn;
+}
+
+static void end_write(struct metrics *m, unsigned turn)
+{
+    WITH_LOCK(&m->write_lock);
+    m->writing[turn]--;
+    lock_broadcast(&m->write_lock);
+}
+
+void metrics_settle(struct metrics *m)
+{
+    unsigned before;
+
+    WITH_LOCK(&m->write_lock);
+    while (m->writing[!m->write_turn] > 0) { /* of another deletion */
+        lock_wait(&m->write_lock);
+    }
+    before = m->write_turn;
+    m->write_turn = !before;
+    while (m->writing[before] > 0) {
+        lock_wait(&m->write_lock);
+    }
+}
+
+static int take(struct http_req *req, struct str body, const struct remote_write_owner *owner,
+                struct err *e)
+{
+    struct metrics *m = req->ctx;
+    struct remote_write_answer answer = {0};
+    struct err why;
+    int result =
+        remote_write_take(m->db, http_header(req, "Content-Type"),
+                          http_header(req, "Content-Encoding"), body, owner, &answer, &why);
+
+    return reply_written(req, &answer, result < 0 ? &why : NULL, e);
+}
+
 int prom_write(struct http_req *req, struct err *e)
+{
+    SCOPED(buf_done) struct buf body = BUF_MAX(LIMIT_REMOTE_WRITE_BYTES + 64 * KIB);
+    struct remote_write_owner anybody = {.max_series = 0};
+
+    return read_body(req, &body, e) < 0 ? -1 : take(req, buf_str(&body), &anybody, e);
+}
+
+/* The body may have come slowly: the project may be another one of that name by now. */
+int prom_write_project(struct http_req *req, struct err *e)
 {
     struct metrics *m = req->ctx;
     SCOPED(buf_done) struct buf body = BUF_MAX(LIMIT_REMOTE_WRITE_BYTES + 64 * KIB);
-    struct label project = {STR("project"), http_path_param(req, "p")};
-    struct labels require = {&project, project.value.len > 0};
-    struct remote_write_answer answer = {0};
-    struct err why;
+    struct remote_write_owner owner = {{STR("project"), http_path_param(req, "p")},
+                                       m->project_series};
+    unsigned turn;
     int result;
 
     if (read_body(req, &body, e) < 0) {
         return -1;
     }
-    result = remote_write_take(m->db, http_header(req, "Content-Type"),
-                               http_header(req, "Content-Encoding"), buf_str(&body), require,
-                               &answer, &why);
-    return reply_written(req, &answer, result < 0 ? &why : NULL, e);
+    turn = begin_write(m);
+    result = m->hooks.may_write(m->hooks.ctx, &req->who, owner.label.value, e) < 0
+                 ? -1
+                 : take(req, buf_str(&body), &owner, e);
+    end_write(m, turn);
+    return result;
 }

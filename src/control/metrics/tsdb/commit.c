@@ -521,6 +521,21 @@ void tsdb_appender_free(struct tsdb_appender *a)
     free(a);
 }
 
+void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max)
+{
+    a->limited = of;
+    a->limit = max;
+}
+
+/* head_lock held */
+static bool is_over_limit(const struct tsdb_appender *a)
+{
+    const struct index *x = a->db->head.index;
+    uint32_t pair = a->limited.name.len > 0 ? index_find(x, a->limited.name, a->limited.value) : 0;
+
+    return a->limited.name.len > 0 && (pair == 0 ? 0 : index_at(x, pair)->len) >= a->limit;
+}
+
 tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
 {
     struct tsdb *db = a->db;
@@ -533,7 +548,7 @@ tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
         return s->id;
     }
     if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
-        db->head.last_id >= UINT32_MAX / 2) {
+        db->head.last_id >= UINT32_MAX / 2 || is_over_limit(a)) {
         db->status.series_refused++;
         return 0;
     }

@@ -177,6 +177,8 @@ struct tsdb_appender {
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
+    struct label limited; /* name empty: no limit of its own */
+    size_t limit;
     struct list link; /* of waiting */
     bool done;
     struct err err;
