@@ -61,9 +61,13 @@ def snappy(data):
     return out
 
 
+def push(strata, series, user='admin', project=None):
+    return strata.api('POST', API + (f'/projects/{project}/write' if project else '/write'), user=user, data=snappy(write_request(series)),
+                      headers={'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+
+
 def write(strata, series, user='admin'):
-    r = strata.api('POST', API + '/write', user=user, data=snappy(write_request(series)),
-                   headers={'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+    r = push(strata, series, user)
     assert r.status_code == 204, r.text
     return r
 
@@ -402,6 +406,23 @@ def test_what_remote_write_does_not_understand_is_refused(served):
     for body, headers in ((b'x', {'Content-Encoding': 'snappy'}), (snappy(b'\x0a\xff'), {'Content-Encoding': 'snappy'}), (b'x', {'Content-Encoding': 'gzip'})):
         r = served.api('POST', API + '/write', data=body, headers={'Content-Type': 'application/x-protobuf', **headers})
         assert 400 <= r.status_code < 500 and r.text
+
+
+def test_a_project_pushes_series_of_its_own(served):
+    robot = served.robot('mx-one', 'mx-pushes', ['metric:write'])
+    loss = lambda name, **labels: [({'__name__': name, 'run': '7', **labels}, [(NOW - 15, 0.5), (NOW, 0.25)])]
+    assert push(served, loss('mx_loss'), robot, 'mx-one').status_code == 204
+    assert push(served, loss('mx_loss', project='mx-two', host='a'), 'mx-dev', 'mx-one').status_code == 204
+    seen = ask(served, '/query', user='mx-both', query='mx_loss', time=NOW)['data']['result']
+    assert [(s['metric']['project'], s['value'][1]) for s in seen] == [('mx-one', '0.25')] * 2
+    assert ask(served, '/query', user='mx-guest', query='mx_loss', time=NOW)['data']['result'] == []
+    assert ask(served, '/query', user=robot, query='mx_loss', time=NOW)['data']['result'] == [], 'it may write, not read'
+    for user, project, status in (('mx-guest', 'mx-two', 403), ('mx-both', 'mx-one', 403), ('mx-dev', 'mx-two', 403), (robot, 'mx-two', 403),
+                                  ('mx-nobody', 'mx-one', 403), (None, 'mx-one', 401), ('admin', 'mx-not-there', 404)):
+        assert push(served, loss('mx_not'), user, project).status_code in {status, 404 if status == 403 else status}, (user, project)
+    assert push(served, loss('mx_not'), robot).status_code == 403
+    assert push(served, [({'__name__': 'mx_not'}, [(time.time() + 3600, 1.0)])], robot, 'mx-one').status_code == 400
+    assert ask(served, '/query', query='count_over_time(mx_not[1d] @ 9e9) or last_over_time(mx_not[1d])')['data']['result'] == []
 
 
 def test_samples_are_deleted_and_copied(served):

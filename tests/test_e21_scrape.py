@@ -7,12 +7,13 @@ import pathlib
 import shutil
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
 
 from conftest import free_port, wait_for
-from test_e20_metrics import API, ask, program
+from test_e20_metrics import API, ask, program, push
 
 HAS_PROMETHEUS = any(os.path.exists(p) for p in ('/usr/bin/prometheus', '/tmp/prom/x/usr/bin/prometheus'))
 
@@ -20,13 +21,17 @@ HAS_PROMETHEUS = any(os.path.exists(p) for p in ('/usr/bin/prometheus', '/tmp/pr
 class Target:
     """Answers /metrics with what it is told: text, a type, or one of the tricks below."""
 
-    def __init__(self):
+    def __init__(self, host='127.0.0.1'):
         self.pages = {}
         self.heard = {}
         self.stop = threading.Event()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers['Content-Length']))
+                self.do_GET()
+
             def do_GET(self):
                 outer.heard[self.path] = dict(self.headers)
                 page = outer.pages.get(self.path.split('?')[0])
@@ -35,6 +40,12 @@ class Target:
                     return
                 if page is None:
                     self.send_error(404)
+                    return
+                if page[0] == 'redirect':
+                    self.send_response(302)
+                    self.send_header('Location', page[1])
+                    self.send_header('Content-Length', '0')
+                    self.end_headers()
                     return
                 body, kind = page if isinstance(page, tuple) else (page, 'text/plain; version=0.0.4')
                 self.send_response(200)
@@ -58,9 +69,9 @@ class Target:
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        self.server = http.server.ThreadingHTTPServer((host, 0), Handler)
         self.port = self.server.server_address[1]
-        self.address = f'127.0.0.1:{self.port}'
+        self.address = f'{host}:{self.port}'
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def close(self):
@@ -92,9 +103,10 @@ def put(path, text):
     beside.rename(path)
 
 
-def start(own_strata, folder, config):
+def start(own_strata, folder, config, **settings):
     put(folder / 'p.yml', config)
-    return own_strata(args=('--set', f'metrics.scrape_config={folder}/p.yml')).start()
+    more = [x for key, v in settings.items() for x in ('--set', f'{key.replace("__", ".")}={v}')]
+    return own_strata(args=('--set', f'metrics.scrape_config={folder}/p.yml', *more)).start()
 
 
 def value(s, query):
@@ -149,6 +161,85 @@ def test_targets_that_mean_ill_are_down_and_harm_nobody(own_strata, folder, targ
     wait_for(lambda: value(s, 'good') == '1' and value(s, 'up{job="good"}') == '1', 30, 'the good one')
     assert value(s, 'a') is None and value(s, 'count(many)') is None and value(s, 'scrape_samples_scraped{job="many"}') == '5000'
     wait_for(lambda: value(s, 'x{a="\\u0000\u2603\\n\\""}') == '1', 30, 'any bytes')
+
+
+def test_members_see_of_a_target_what_is_no_secret(own_strata, folder, target):
+    target.pages['/metrics'] = 'a 1\n'
+    s = start(own_strata, folder, f"""
+scrape_configs:
+- job_name: j
+  scrape_interval: 500ms
+  params: {{token: [hidden-1], module: ['hidden-2 x']}}
+  static_configs: [{{targets: ['{target.address}'], labels: {{project: tg-one, instance: i, __meta_key: hidden-4}}}}]
+- {{job_name: dropped, relabel_configs: [{{action: drop}}], static_configs: [{{targets: ['x:1'], labels: {{project: tg-one, __meta_key: hidden-5}}}}]}}
+""", metrics__project_series=20)
+    s.user('tg-dev', 'tg-one', 'maintainer')
+    s.user('tg-other', 'tg-two', 'maintainer')
+    wait_for(lambda: all(t['health'] == 'up' for t in ask(s, '/targets')['data']['activeTargets'] if t['scrapePool'] == 'j'), 60, 'it is up')
+    mine = ask(s, '/targets', user='tg-dev')['data']
+    assert 'hidden' not in str(mine) and mine['droppedTargets'] == [] and len(mine['activeTargets']) == 1
+    assert {t['scrapeUrl'] for t in mine['activeTargets']} == {f'http://{target.address}/metrics?token=xxxxx&module=xxxxx'}
+    assert all(t['health'] == 'up' and t['labels']['project'] == 'tg-one' and t['discoveredLabels'] == {} for t in mine['activeTargets'])
+    new = [({'__name__': 'pushed', 'i': str(i)}, [(time.time(), i)]) for i in range(30)]
+    r = push(s, new, 'tg-dev', 'tg-one')
+    assert r.status_code == 400 and 'metrics.project_series' in r.text
+    assert value(s, 'count({project="tg-one"})') == '20' and value(s, 'pushed{i="0"}') == '0', 'as many as there is room for'
+    assert push(s, new, 'tg-other', 'tg-two').status_code == 400 and value(s, 'count(pushed{project="tg-two"})') == '20'
+    assert push(s, new[:3], 'tg-dev', 'tg-one').status_code == 204, 'what is there goes on'
+    assert ask(s, '/targets', user='tg-other')['data']['activeTargets'] == []
+    assert all(f'hidden-{i}' in str(ask(s, '/targets')['data']) for i in (1, 2, 4, 5)), 'administrators see it all'
+
+
+def test_a_new_project_of_an_old_name_sees_nothing_of_the_old_one(own_strata, folder, target):
+    target.pages['/metrics'] = 'mine{project="again",container="old-secret"} 1\nother{container="x"} 1\n'
+    put(folder / 'rules.yml', 'groups: [{name: g, interval: 1s, rules: [{alert: Kept, expr: "mine > 0", keep_firing_for: 1h}, {record: copied, expr: "mine"}]}]\n')
+    s = start(own_strata, folder, f"""
+rule_files: ['{folder}/rules.yml']
+scrape_configs:
+- {{job_name: node, scrape_interval: 2s, honor_labels: true, static_configs: [{{targets: ['{target.address}']}}]}}
+""")
+    s.user('ag-old', 'again', 'guest')
+    wait_for(lambda: ask(s, '/alerts', user='ag-old')['data']['alerts'] and value(s, 'copied'), 60, 'what the old one sees')
+    target.pages['/metrics'] = 'other{container="x"} 1\n'
+    assert s.api('DELETE', '/api/v1/projects/again').status_code == 204
+    s.user('ag-new', 'again', 'guest')
+    before = float(value(s, 'scrape_samples_scraped{job="node"} * 0 + timestamp(up{job="node"})'))
+    for _ in range(2):
+        everything = {path: ask(s, path, user='ag-new', **({'match[]': '{project="again"}'} if path == '/series' else {}))['data'] for path in
+                      ('/series', '/labels', '/label/container/values', '/label/__name__/values', '/alerts')}
+        assert everything == {'/series': [], '/labels': [], '/label/container/values': [], '/label/__name__/values': [], '/alerts': {'alerts': []}}
+        assert ask(s, '/query', user='ag-new', query='last_over_time({project="again"}[1h])')['data']['result'] == []
+        wait_for(lambda: float(value(s, 'timestamp(up{job="node"})')) >= before + 2, 60, 'another scrape')
+    assert ask(s, '/series', **{'match[]': '{project="again"}'})['data'] == [], 'nor do administrators'
+
+
+def test_nothing_goes_where_the_server_does_not_and_secrets_stay_with_their_host(own_strata, folder, target):
+    other, denied = Target('127.0.0.2'), Target('127.0.0.3')
+    try:
+        denied.pages['/metrics'] = other.pages['/metrics'] = 'found 1\n'
+        target.pages.update({'/far': ('redirect', f'http://{other.address}/metrics'), '/near': ('redirect', '/metrics'), '/metrics': 'found 1\n',
+                             '/bad': ('redirect', f'http://{denied.address}/metrics'), '/send': ('redirect', f'http://{denied.address}/write')})
+        job = '- {{job_name: {0}, metrics_path: /{0}, scrape_interval: 500ms, authorization: {{credentials: key1}}, ' \
+              'http_headers: {{X-Key: {{secrets: [key2]}}}}, static_configs: [{{targets: ["{1}"]}}]}}\n'
+        s = start(own_strata, folder, 'scrape_configs:\n' + ''.join(job.format(p, target.address) for p in ('far', 'near', 'bad')) + job.format('metrics', denied.address)
+                  + f'- {{job_name: sd, http_sd_configs: [{{url: "http://{denied.address}/sd", refresh_interval: 1s}}]}}\n'
+                  + f'- {{job_name: docker, docker_sd_configs: [{{host: "tcp://{denied.address}", refresh_interval: 1s}}]}}\n'
+                  + f'- {{job_name: k8s, kubernetes_sd_configs: [{{role: node, api_server: "http://{denied.address}"}}]}}\n'
+                  + f'remote_write:\n- {{url: "http://{denied.address}/write", queue_config: {{batch_send_deadline: 1s}}}}\n'
+                  + f'- {{url: "http://{target.address}/send", queue_config: {{batch_send_deadline: 1s}}}}\n', net__outbound_deny='127.0.0.3,169.254.0.0/16')
+        for pool in ('bad', 'metrics'):
+            down = wait_for(lambda p=pool: (t := target_of(s, p)) and t['health'] == 'down' and t, 60, f'{pool} is down')
+            assert 'net.outbound_deny' in down['lastError']
+        wait_for(lambda: value(s, 'found{job="far"}') == '1' and value(s, 'found{job="near"}') == '1', 60, 'redirects are followed')
+        assert target.heard['/metrics']['X-Key'] == 'key2' and target.heard['/metrics']['Authorization'] == 'Bearer key1'
+        assert target.heard['/far']['X-Key'] == 'key2'
+        assert not {'X-Key', 'Authorization'} & set(other.heard['/metrics']) and 'Accept' in other.heard['/metrics']
+        wait_for(lambda: '/send' in target.heard, 60, 'samples are sent')
+        wait_for(lambda: s.log().count('leads to an address that this server does not connect to') >= 5, 60, 'each of them says so')
+        assert denied.heard == {}
+    finally:
+        other.close()
+        denied.close()
 
 
 def test_a_configuration_is_checked_as_promtool_does(strata, folder):

@@ -19,6 +19,9 @@ const struct cfg_item metrics_config[] = {
     {"metrics.max_series", CFG_INT, "2000000",
      "Series that are written at a time; past it new ones are refused and counted, old ones go "
      "on."},
+    {"metrics.project_series", CFG_INT, "200000",
+     "Series that are written with a project's label at a time, up to which its members may push "
+     "new ones."},
     {"metrics.out_of_order", CFG_SECONDS, "0",
      "How much older than the newest sample of its series a sample may be."},
     {"metrics.scrape_config", CFG_STRING, "",
@@ -48,7 +51,9 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
                           .started_ms = clock_wall_ms(),
                           .timeout_ms = cfg_i64(parts->cfg, "metrics.query_timeout") * 1000,
                           .lookback_ms = 5 * 60 * 1000,
-                          .max_samples = (size_t)cfg_i64(parts->cfg, "metrics.max_samples")};
+                          .max_samples = (size_t)cfg_i64(parts->cfg, "metrics.max_samples"),
+                          .project_series = (size_t)cfg_i64(parts->cfg, "metrics.project_series")};
+    lock_init(&m->write_lock, LOCK_metrics);
     gate_init(&m->gate, queries < 1                   ? 1
                         : queries > LIMIT_WORKERS / 4 ? LIMIT_WORKERS / 4
                                                       : (unsigned)queries);
@@ -79,6 +84,7 @@ void metrics_free(struct metrics *m)
 {
     if (m != NULL) {
         gate_done(&m->gate);
+        lock_done(&m->write_lock);
         free(m);
     }
 }

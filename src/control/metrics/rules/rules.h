@@ -89,6 +89,8 @@ const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule)
 /* Alerts of a rule, resolved ones of the last 15 minutes too; valid until the next eval. */
 const struct rule_alert *rule_run_alerts(const struct rule_run *r, size_t rule, size_t *n);
 const char *rule_alert_state_name(enum rule_alert_state s);
+/* Alerts of which the label `name` has this value are as if they had never been. */
+void rule_run_forget(struct rule_run *r, struct str name, struct str value);
 
 /* --- all of a server --- */
 
@@ -127,6 +129,10 @@ struct rules_shown {
 typedef void rules_visitor(void *ctx, const struct rules_shown *g);
 /* Each group as it was the last time. A lock is held meanwhile: `fn` copies, and calls nobody. */
 void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
+
+/* The same in all groups, when it returns; what an evaluation wrote before is still in the store.
+ */
+void rules_forget(struct rules *r, struct str name, struct str value);
 
 /* --- tests of rules --- */
 

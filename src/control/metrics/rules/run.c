@@ -59,6 +59,27 @@ static void forget_alerts(struct running *r)
     vec_done(&r->alerts);
 }
 
+static void forget_labelled(struct running *r, struct str name, struct str value)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->alerts.len; i++) {
+        if (str_eq(labels_get(r->alerts.p[i].labels, name), value)) {
+            alert_done(&r->alerts.p[i]);
+        } else {
+            r->alerts.p[kept++] = r->alerts.p[i];
+        }
+    }
+    r->alerts.len = kept;
+}
+
+void rule_run_forget(struct rule_run *r, struct str name, struct str value)
+{
+    for (size_t i = 0; i < r->group->n_rules; i++) {
+        forget_labelled(&r->rules[i], name, value);
+    }
+}
+
 void rule_run_free(struct rule_run *r)
 {
     for (size_t i = 0; r != NULL && i < r->group->n_rules; i++) {

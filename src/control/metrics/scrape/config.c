@@ -469,7 +469,7 @@ static int scrape_files(struct config *c, const struct decoder *d, const struct 
             return -1;
         }
         for (size_t k = 0; k < files.len; k++) {
-            struct decoder inner = {.a = d->a, .file = files.p[k].p, .e = d->e};
+            struct decoder inner = {.a = d->a, .file = files.p[k].p, .e = d->e, .deny = d->deny};
             struct yaml_node *root = parse_file(&inner, inner.file);
 
             if (root == NULL) {
@@ -587,7 +587,7 @@ static int remote_write(const struct decoder *d, const struct yaml_node *n,
                                       .deadline_ms = 5000,
                                       .min_backoff_ms = 30,
                                       .max_backoff_ms = 5000};
-    http_config_init(&w->http);
+    http_config_init(d, &w->http);
     if (decode_map(d, n, keys, ARRAY_LEN(keys), w) < 0) {
         return -1;
     }
@@ -656,7 +656,7 @@ static int read_global(const struct decoder *d, const struct yaml_node *n, struc
                                .enable_compression = true,
                                .extra_metrics = true},
                          .node = n};
-    http_config_init(&g->s.http);
+    http_config_init(d, &g->s.http);
     if (n != NULL && decode_map(d, n, global_keys, ARRAY_LEN(global_keys), g) < 0) {
         return -1;
     }
@@ -784,10 +784,11 @@ static int read_own(struct config *c, const char *own, struct err *e)
                : scrape_list(c, &d, yaml_get(root, "scrape_configs"), &g);
 }
 
-struct config *config_read(const char *file, const char *own, struct err *e)
+struct config *config_read(const char *file, const char *own, const struct fetch_deny *deny,
+                           struct err *e)
 {
     SCOPED(config_unrefp) struct config *c = xnew(struct config);
-    struct decoder d = {.a = &c->arena, .file = file, .e = e};
+    struct decoder d = {.a = &c->arena, .file = file, .e = e, .deny = deny};
     struct global g;
 
     c->refs = 1;

@@ -364,7 +364,7 @@ int sd_config_read(const struct decoder *d, const struct yaml_node *n, enum sd_k
                                        dns_sd,    docker_sd, kubernetes_sd};
 
     *out = (struct sd_config){.kind = kind, .line = n->line};
-    http_config_init(&out->http);
+    http_config_init(d, &out->http);
     if (by_kind[kind](d, n, out) < 0 || http_config_check(d, n, &out->http) < 0) {
         return -1;
     }

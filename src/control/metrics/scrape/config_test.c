@@ -49,7 +49,7 @@ static int clean_up(void **state UNUSED)
 static struct config *read_text(const char *text)
 {
     write_file("p.yml", text);
-    return config_read(path_of("p.yml"), NULL, &e);
+    return config_read(path_of("p.yml"), NULL, NULL, &e);
 }
 
 static void defaults_are_prometheus(void **state UNUSED)

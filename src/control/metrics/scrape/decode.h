@@ -6,10 +6,13 @@
 #include "base/yaml.h"
 #include "labels/labels.h"
 
+struct fetch_deny;
+
 struct decoder {
     struct arena *a;
     const char *file; /* as people gave it: for sentences, and relative paths begin in its folder */
     struct err *e;
+    const struct fetch_deny *deny; /* for the http_config of what is read */
 };
 
 struct strs {

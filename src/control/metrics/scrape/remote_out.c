@@ -151,19 +151,17 @@ static int post(struct remote_out *r, struct str body, bool *again, int64_t *aft
 
     *again = true;
     if (rc == 0) {
-        CURLcode code;
-
         (void)client_header(&c, "Content-Encoding: snappy");
         (void)client_header(&c, "Content-Type: application/x-protobuf%s",
                             w->is_v2 ? ";proto=io.prometheus.write.v2.Request" : "");
         (void)client_header(&c, "X-Prometheus-Remote-Write-Version: %s",
                             w->is_v2 ? "2.0.0" : "0.1.0");
-        for (size_t i = 0; i < w->headers.len; i++) {
-            (void)client_header(&c, "%.*s: %.*s", STR_ARG(w->headers.p[i].name),
-                                STR_ARG(w->headers.p[i].value));
-        }
-        (void)curl_easy_setopt(c.curl, CURLOPT_HTTPHEADER, c.headers);
-        (void)curl_easy_setopt(c.curl, CURLOPT_URL, r->url);
+        client_own_headers(&c, w->headers);
+        rc = client_go_to(&c, r->url, e);
+    }
+    if (rc == 0) {
+        CURLcode code;
+
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDS, body.p);
         (void)curl_easy_setopt(c.curl, CURLOPT_TIMEOUT_MS, (long)w->timeout_ms);

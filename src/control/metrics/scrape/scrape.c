@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNC_EVERY_MS = 1000 }; /* discovery that tells much is heard once in a while */
+enum {
+    SYNC_EVERY_MS = 1000, /* discovery that tells much is heard once in a while */
+    SETTLE_MS = 10000
+};
 
 /* One job: manager's thread, but what the lock guards. */
 struct pool {
@@ -33,6 +36,7 @@ struct scrape {
     struct tsdb *db;
     struct engine *engine;
     char *file, *own;
+    struct fetch_deny deny;
     pthread_t manager;
     bool has_manager;
     struct lock lock; /* of what follows, and of the engine */
@@ -364,10 +368,11 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     struct config *c;
 
     s->db = o->db;
+    s->deny = o->deny;
     lock_init(&s->lock, LOCK_scrape);
     s->file = o->config_file ? xstrdup(o->config_file) : NULL;
     s->own = o->own_config ? xstrdup(o->own_config) : NULL;
-    c = config_read(s->file, s->own, e);
+    c = config_read(s->file, s->own, &s->deny, e);
     if (c == NULL) {
         return NULL;
     }
@@ -430,7 +435,7 @@ int scrape_reload(struct scrape *s, struct err *e)
         WITH_LOCK(&s->lock);
         own = s->own ? xstrdup(s->own) : NULL;
     }
-    c = config_read(s->file, own, e);
+    c = config_read(s->file, own, &s->deny, e);
     if (c == NULL) {
         return -1;
     }
@@ -440,7 +445,7 @@ int scrape_reload(struct scrape *s, struct err *e)
 
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
 {
-    struct config *c = config_read(s->file, own_config, e);
+    struct config *c = config_read(s->file, own_config, &s->deny, e);
     char *old;
 
     if (c == NULL) {
@@ -454,6 +459,12 @@ int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
     free(old);
     hand_config(s, c);
     return 0;
+}
+
+void scrape_settle(struct scrape *s)
+{
+    WITH_LOCK(&s->lock);
+    engine_settle(s->engine, clock_wall_ms(), clock_mono_ms() + SETTLE_MS);
 }
 
 /* --- what there is --- */
@@ -675,7 +686,7 @@ int scrape_check(const char *file, struct buf *out, struct err *e)
     struct config *c;
 
     (void)buf_printf(out, "Checking %s\n", file);
-    c = config_read(file, NULL, e);
+    c = config_read(file, NULL, NULL, e);
     if (c == NULL) {
         (void)buf_printf(out, "  FAILED: %s\n\n", e->msg);
         return -1;

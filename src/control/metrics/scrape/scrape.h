@@ -14,6 +14,7 @@
  * in `up 0` with the reason in scrape_targets(). */
 #pragma once
 #include "base/buf.h"
+#include "fetch/deny.h"
 #include "labels/labels.h"
 
 struct scrape;
@@ -24,6 +25,9 @@ struct scrape_options {
     const char *config_file; /* absolute; NULL: only what is ours */
     const char *own_config;  /* YAML of the same form: own nodes and services; NULL: none */
     unsigned threads;        /* that read pages; 0: two */
+    /* Where nothing that config_file or discovery says leads; kept by the caller. What is ours goes
+     * anywhere. */
+    struct fetch_deny deny;
 };
 
 /* Reads the configuration (ERR_INVALID names file, line, key and what to do) and begins. */
@@ -35,6 +39,10 @@ DEFINE_SCOPED(struct scrape, scrape_stop)
 int scrape_reload(struct scrape *s, struct err *e) MUST_USE;
 /* Other targets of our own from now on (nodes came and went). Failing, nothing changes. */
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e) MUST_USE;
+
+/* Returns when what is asked for now (a target may still tell of what ended meanwhile) is in the
+ * store; a target that keeps us waiting for ten seconds is not waited for. */
+void scrape_settle(struct scrape *s);
 
 /* --- what there is --- */
 

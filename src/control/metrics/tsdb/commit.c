@@ -212,15 +212,17 @@ static int replay_samples(struct tsdb *db, struct str in, bool late)
 static int replay_deleted(struct tsdb *db, struct str in)
 {
     struct deleted_range d;
+    struct series *s;
 
     while (in.len > 0) {
-        const struct series *s;
-
         if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
             return -1;
         }
         s = head_series_named(db, d.id);
-        d.id = s != NULL ? s->id : d.id;
+        if (s != NULL) {
+            d.id = s->id;
+            series_note_deleted(s, d.from, d.to);
+        }
         *vec_push(&db->deleted) = d;
     }
     return 0;
@@ -562,6 +564,21 @@ void tsdb_appender_free(struct tsdb_appender *a)
     free(a);
 }
 
+void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max)
+{
+    a->limited = of;
+    a->limit = max;
+}
+
+/* head_lock held */
+static bool is_over_limit(const struct tsdb_appender *a)
+{
+    const struct index *x = a->db->head.index;
+    uint32_t pair = a->limited.name.len > 0 ? index_find(x, a->limited.name, a->limited.value) : 0;
+
+    return a->limited.name.len > 0 && (pair == 0 ? 0 : index_at(x, pair)->len) >= a->limit;
+}
+
 tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
 {
     struct tsdb *db = a->db;
@@ -574,7 +591,7 @@ tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
         return s->id;
     }
     if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
-        db->head.last_id >= UINT32_MAX / 2) {
+        db->head.last_id >= UINT32_MAX / 2 || is_over_limit(a)) {
         db->status.series_refused++;
         return 0;
     }
@@ -627,6 +644,9 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
     memcpy(&bits, &v, sizeof(bits));
     if (ts == newest) {
         return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
+    }
+    if (bits == TSDB_STALE_BITS && newest_bits == bits && ts > newest && newest != INT64_MIN) {
+        return TSDB_TAKEN; /* it has ended, or was deleted: nobody shall find it by its end */
     }
     if (newest == INT64_MIN) {
         *vec_push(&a->fresh) = s;

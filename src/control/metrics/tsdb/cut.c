@@ -69,7 +69,9 @@ static void collect(struct cutting *c)
     for (uint32_t id = 0; (id = head_next_id(c->db, id)) != 0;) {
         struct series *s = head_series(c->db, id);
 
-        if (s != NULL && s->first_ts < c->end) {
+        if (s != NULL &&
+            (s->first_ts < c->end || (s->first_ts == INT64_MAX && s->last_ts < c->end &&
+                                      s->last_ts != INT64_MIN /* deleted */))) {
             c->series[c->n_series++] = s;
         }
     }

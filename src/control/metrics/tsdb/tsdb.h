@@ -62,6 +62,10 @@ enum tsdb_taken {
 #define TSDB_TIME_MAX (1LL << 60)
 #define TSDB_TIME_MIN (-TSDB_TIME_MAX)
 
+/* Of this batch: tsdb_series() makes none with this label when the store writes `max` of them. The
+ * texts outlive the batch. */
+void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max);
+
 /* The reference of a series, made when it is new; 0 when there are too many. Labels as
  * labels_normalize() leaves them; they are copied. */
 tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels s);

@@ -34,7 +34,8 @@ struct series {
     _Atomic uint64_t last_bits; /* its value */
     /* The appender that touched it last, and where in its batch: (number << 32) | place. */
     _Atomic uint64_t touched;
-    int64_t first_ts;             /* of what the head holds, late ones included */
+    int64_t first_ts;             /* of what the head holds, late ones included; INT64_MAX: nothing,
+                                   * or all of it was deleted */
     uint64_t chunks, late_chunks; /* where its last one is; 0: none */
     int64_t t0;                   /* of the open run: t0 + i * step, or t0 + offsets[i] */
     double *v;
@@ -186,6 +187,8 @@ struct tsdb_appender {
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
+    struct label limited; /* name empty: no limit of its own */
+    size_t limit;
     struct list link; /* of waiting */
     bool done;
     struct err err;
@@ -254,6 +257,9 @@ int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;
 /* --- delete.c --- */
 void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
 int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
+/* When that is all the head holds of it: nobody finds the series until more comes, and its end
+ * needs no marker any more. head_lock held. */
+void series_note_deleted(struct series *s, int64_t from, int64_t to);
 /* Reads 0000002a.del beside the block, if there is one. */
 int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;
 

@@ -516,6 +516,48 @@ static void what_is_deleted_is_not_read_again(void **state UNUSED)
     }
 }
 
+static size_t count_series(struct tsdb *db)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    size_t n;
+
+    (void)count_samples(v, "__name__", LABEL_IS, "m", &n);
+    return n;
+}
+
+static void end_series(struct tsdb *db, int number, int64_t at)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(db);
+
+    assert_int_equal(tsdb_append(a, series(a, "m", number), at * 1000, tsdb_stale()), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+}
+
+static void nobody_finds_what_is_deleted_until_more_comes(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "2", INT64_MIN / 1000, INT64_MAX / 1000);
+    assert_int_equal(count_series(db), 2); /* in the head, and in the block */
+    end_series(db, 2, 1200);
+    assert_int_equal(count_series(db), 2);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_series(db), 2);
+    fill(db, 2, 1201, 1);
+    cut(db, 1200);
+    assert_int_equal(count_series(db), 2);
+    assert_int_equal(db->head.n_series, 2); /* nothing is left of it */
+    fill(db, 3, 1202, 1);
+    assert_int_equal(count_series(db), 3);
+    assert_int_equal(count_all(db), 2 * 202 + 1);
+    tsdb_close(db);
+}
+
 /* Killed between the two files of a block that retention removes: the next one takes its number. */
 static void what_was_deleted_of_a_block_goes_with_it(void **state UNUSED)
 {
@@ -959,6 +1001,7 @@ int main(void)
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(what_was_deleted_of_a_block_goes_with_it),
+        WITH_DIR(nobody_finds_what_is_deleted_until_more_comes),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
