@@ -400,6 +400,25 @@ static int check_times(const struct decoder *d, const struct yaml_node *n, const
     return 0;
 }
 
+/* Relabeling may make an address of a URL (as for the blackbox exporter): what comes of it is
+ * looked at when the target is made. */
+static int check_addresses(const struct decoder *d, const struct yaml_node *n)
+{
+    const struct yaml_node *groups = yaml_get(n, "static_configs"), *targets;
+
+    for (const struct yaml_node *g = groups ? groups->children : NULL; g != NULL; g = g->next) {
+        targets = yaml_get(g, "targets");
+        for (const struct yaml_node *t = targets ? targets->children : NULL; t; t = t->next) {
+            if (str_find_char(t->scalar, '/') >= 0) {
+                return decode_refuse(d, t,
+                                     "\"%.*s\" is no host and port (a path goes to metrics_path)",
+                                     STR_ARG(str_first(t->scalar, 100)));
+            }
+        }
+    }
+    return 0;
+}
+
 static int scrape_config(const struct decoder *d, const struct yaml_node *n, const struct global *g,
                          struct scrape_config *s)
 {
@@ -413,7 +432,8 @@ static int scrape_config(const struct decoder *d, const struct yaml_node *n, con
     if (s->job_name.len == 0) {
         return decode_refuse(d, n, "a scrape configuration needs job_name");
     }
-    if (check_times(d, n, g, s) < 0 || http_config_check(d, n, &s->http) < 0) {
+    if (check_times(d, n, g, s) < 0 || http_config_check(d, n, &s->http) < 0 ||
+        (s->relabel.len == 0 && check_addresses(d, n) < 0)) {
         return -1;
     }
     s->print = print_node(print_node(print_bytes(1, str_of(d->file)), g->node), n);
