@@ -180,6 +180,31 @@ def test_promtool_reads_from_us_what_we_have(served):
     assert promtool('labels', ['instance'], '--match=mx_requests_total') == 'n1:80\nn2:80\n'
 
 
+def test_federation_is_read_by_old_and_new_readers(own_strata, tmp_path):
+    config = pathlib.Path(f'/tmp/strata-federate-{free_port()}.yml')  # where the user strata may read
+    config.write_text('global: {external_labels: {site: one, job: other}}\n')
+    try:
+        s = own_strata(args=('--set', f'metrics.scrape_config={config}')).start()
+    finally:
+        config.unlink()
+    write(s, [({'__name__': 'fd_plain', 'job': 'a', 'l': 'x"\\\n\u2603'}, [(NOW, 1.0)]), ({'__name__': 'fd.dötted', 'my label': 'v', 'instance': 'i'}, [(NOW, 2.0)])])
+
+    def federate(accept):
+        r = s.api('GET', '/prometheus/federate', params={'match[]': '{__name__=~"fd.*"}'}, headers={'Accept': accept})
+        return r.headers['Content-Type'], r.text
+    old, text = federate('text/plain;version=0.0.4;q=1,*/*;q=0.1')
+    assert old == 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
+    # without an instance an empty one, so that honor_labels gives none; outer labels where there are none
+    assert text == (f'# TYPE fd_d_tted untyped\nfd_d_tted{{instance="i",my_label="v",job="other",site="one"}} 2 {NOW}000\n'
+                    f'# TYPE fd_plain untyped\nfd_plain{{job="a",l="x\\"\\\\\\n\u2603",site="one",instance=""}} 1 {NOW}000\n')
+    assert federate('*/*')[1] == text
+    checked = subprocess.run([program('promtool'), 'check', 'metrics'], input=text, capture_output=True, text=True)
+    assert 'error while linting' not in checked.stderr and checked.returncode != 1, checked.stderr
+    new, text = federate('application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0; escaping=allow-utf-8;q=0.3')
+    assert new == 'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
+    assert f'\n{{"fd.dötted",instance="i","my label"="v",job="other",site="one"}} 2 {NOW}000\n' in '\n' + text
+
+
 # --- who sees what ---
 
 SEEN = {'admin': {'', 'mx-one', 'mx-two', 'mx-three'}, 'mx-dev': {'mx-one'}, 'mx-guest': {'mx-two'}, 'mx-both': {'mx-one', 'mx-two'}, 'mx-nobody': set()}

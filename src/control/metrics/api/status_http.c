@@ -764,22 +764,39 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
-/* No rule can tell it: what rules read is not written then. */
-static void show_pause(struct ask *a, struct showing *s)
+static void show_own(struct showing *s, const char *name, const char *severity, struct str summary,
+                     int64_t since_ms)
 {
-    struct tsdb_status store;
     char when[32];
 
-    tsdb_status(a->m->db, &store);
-    if (store.paused_since_ms == 0 || !s->sight->all) {
-        return;
-    }
     comma(s->out, &s->any);
-    (void)buf_add(s->out, STR("{\"labels\":{\"alertname\":\"StrataMetricsPaused\",\"severity\":"
-                              "\"critical\"},\"annotations\":{\"summary\":"));
-    put_text(s->out, str_of(store.paused_why));
+    (void)buf_printf(s->out,
+                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"%s\"},"
+                     "\"annotations\":{\"summary\":",
+                     name, severity);
+    put_text(s->out, summary);
     (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
-                     clock_format(store.paused_since_ms, when));
+                     clock_format(since_ms, when));
+}
+
+/* No rule can tell it: what rules read and write is not taken then. */
+static void show_store(struct ask *a, struct showing *s)
+{
+    struct tsdb_status store;
+    char text[160];
+
+    tsdb_status(a->m->db, &store);
+    if (store.paused_since_ms != 0 && s->sight->all) {
+        show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
+                 store.paused_since_ms);
+    }
+    if (store.full_since_ms != 0 && s->sight->all) {
+        (void)snprintf(text, sizeof(text),
+                       "metrics.max_series: there are %llu series; new ones are refused, %llu so "
+                       "far",
+                       (unsigned long long)store.series, (unsigned long long)store.series_refused);
+        show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
+    }
 }
 
 static int alerts(struct ask *a, struct answer *out, struct err *e)
@@ -791,7 +808,7 @@ static int alerts(struct ask *a, struct answer *out, struct err *e)
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"alerts\":["));
-    show_pause(a, &s);
+    show_store(a, &s);
     show(a, &s);
     (void)buf_add(&out->buf, STR("]}"));
     return 0;
