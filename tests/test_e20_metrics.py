@@ -497,6 +497,11 @@ def test_queries_from_a_terminal(served):
     assert '0 to 3600, last 3600' in out and out.splitlines()[2].strip().startswith('▁') and out.rstrip().endswith('█')
     whole = json.loads(served.cli('query', 'mx_requests_total', '--json', '--time', NOW, check=True).stdout)
     assert len(whole['data']['result']) == 8
+    # a series is printed whole, as a selector that finds it, whatever its bytes are
+    write(served, [({'__name__': 'mx.bytes', 'my label': 'ta\t"q"\\\n\0\u2603', 'long': 'x' * 200}, [(NOW, 7.0)])])
+    shown = served.cli('query', '{"mx.bytes"}', '--time', NOW, check=True).stdout.splitlines()[1]
+    assert shown == '{"mx.bytes", long="' + 'x' * 200 + '", "my label"="ta\\x09\\"q\\"\\\\\\n\\x00\u2603"}  7'
+    assert served.cli('query', shown.removesuffix('  7'), '--time', NOW, check=True).stdout.splitlines()[1] == shown
     bad = served.cli('query', 'sum(')
     assert bad.returncode != 0 and '1:5: parse error' in bad.stderr
     assert 'mx_requests_total' in served.cli('metrics', 'tsdb', 'analyze', '--limit', '500', check=True).stdout
