@@ -158,6 +158,12 @@ def test_a_configuration_is_checked_as_promtool_does(strata, folder):
     assert good.returncode == 0 and 'SUCCESS' in good.stdout
     bad = strata.cli('metrics', 'check', 'config', str(folder / 'bad.yml'))
     assert bad.returncode != 0 and 'bad.yml:3: consul_sd_configs' in bad.stdout + bad.stderr
+    # all of them at once, each with its line
+    put(folder / 'bad.yml', 'tracing: {}\nglobal: {query_log_file: x}\nscrape_configs:\n- &a {job_name: a, nonsense: 1, scrape_interval: 5}\n- {<<: *a, job_name: b}\n'
+                            '- job_name: c\n  relabel_configs: [{action: kepp}]\nremote_write:\n- {url: http://x, sigv4: {}}\n- {name: y}\nstorage: {}\n')
+    bad = strata.cli('metrics', 'check', 'config', str(folder / 'bad.yml'))
+    found = [line.split('bad.yml:')[1].split(': ')[:2] for line in bad.stdout.splitlines() if 'FAILED' in line]
+    assert found == [['1', 'tracing'], ['11', 'storage'], ['2', 'query_log_file'], ['4', 'nonsense'], ['4', 'scrape_interval'], ['7', 'unknown action "kepp"'], ['9', 'sigv4'], ['10', 'remote write needs url']], bad.stdout
 
 
 FIELD = """

@@ -3,6 +3,7 @@
  *
  * Threads: any. Memory: the arena. Private to scrape. */
 #pragma once
+#include "base/err.h"
 #include "base/yaml.h"
 #include "labels/labels.h"
 
@@ -10,6 +11,8 @@ struct decoder {
     struct arena *a;
     const char *file; /* as people gave it: for sentences, and relative paths begin in its folder */
     struct err *e;
+    struct err_list
+        *all; /* goes on after a mistake, to tell all of them; NULL: ends at the first */
 };
 
 struct strs {
