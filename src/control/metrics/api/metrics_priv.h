@@ -4,7 +4,9 @@
  *   answer.c       the envelope, JSON in pieces, refusals
  *   gate.c         how many queries run, how much waits to be sent
  *   query_http.c   query, query_range        tree_http.c     format_query, parse_query
- *   series_http.c  series, labels, federate  status_http.c   the server, its targets and rules */
+ *   series_http.c  series, labels, federate  targets_http.c  targets and their metadata
+ *   rules_http.c   rules and alerts          write_http.c    remote write
+ *   status_http.c  the server and its store */
 #pragma once
 #include "base/buf.h"
 #include "base/lock.h"
@@ -14,6 +16,7 @@
 
 #include <zlib.h>
 
+struct jw;
 struct promql_node;
 struct promql_notes;
 
@@ -128,6 +131,13 @@ int answer_refuse(struct http_req *req, const struct patience *p, struct err *e)
 #define LIMIT_WARNING "results truncated due to limit"
 extern const struct promql_notes notes_truncated;
 
+/* A route that asks no more than its parameters: what `how` writes is the data of the answer. */
+int answer_ask(struct http_req *req, int (*how)(struct ask *a, struct answer *out, struct err *e),
+               struct err *e) MUST_USE;
+
+void kv_time(struct jw *w, const char *key, int64_t ms); /* RFC 3339; 0: as Go writes "never" */
+void kv_duration(struct jw *w, const char *key, int64_t ms);
+void kv_labels(struct jw *w, const char *key, struct labels s);
 void put_text(struct buf *out, struct str s); /* quoted */
 void put_labels(struct buf *out, struct labels s);
 void put_time(struct buf *out, int64_t ms); /* seconds, as a number */
