@@ -475,6 +475,17 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         assert [(r['type'], r['name'], r['health']) for r in group['rules']] == [('recording', 'mx:up:count', 'ok'), ('alerting', 'Always', 'ok'), ('alerting', 'Hidden', 'ok')]
         assert group['rules'][1]['alerts'][0]['annotations'] == {'about': 'it is 1'} and group['rules'][1]['state'] == 'firing'
         assert [r['name'] for r in ask(s, '/rules', type='record')['data']['groups'][0]['rules']] == ['mx:up:count']
+
+        def chosen(**params):
+            return [r['name'] for g in ask(s, '/rules', **params)['data']['groups'] for r in g['rules']]
+        assert chosen(**{'rule_name[]': ['Always', 'mx:up:count']}) == ['mx:up:count', 'Always'] and chosen(**{'rule_name[]': 'x'}) == []
+        assert len(chosen(**{'rule_group[]': ['x', 'g']})) == 3 and chosen(**{'rule_group[]': 'x'}) == []
+        assert len(chosen(**{'file[]': f'{base}/rules.yml'})) == 3 and chosen(**{'file[]': 'rules.yml'}) == []
+        assert chosen(**{'match[]': ['{project=~"mx-.*"}', '{a="b"}']}) == ['Always']
+        bare = ask(s, '/rules', exclude_alerts='true', **{'rule_name[]': 'Always'})['data']['groups'][0]['rules'][0]
+        assert (bare['state'], bare['alerts']) == ('firing', [])
+        for bad in ({'exclude_alerts': 'x'}, {'match[]': '{'}, {'type': 'x'}):
+            assert s.api('GET', API + '/rules', params=bad).status_code == 400, bad
         s.user('mx-sees', 'mx-seen', 'guest')
         assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
         assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']

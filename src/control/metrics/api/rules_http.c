@@ -14,6 +14,10 @@ struct showing {
     bool alerts_only; /* for /alerts */
     bool with_alerts, with_records;
     bool any;
+    /* of /rules */
+    const struct ask *ask;
+    struct selectors selectors;
+    bool no_alerts;
 };
 
 static void comma(struct buf *out, bool *any)
@@ -43,7 +47,7 @@ static bool is_shown(const struct showing *s, const struct rule_alert *a)
 
 static void write_alerts(struct showing *s, const struct rules_shown_rule *r, bool *any)
 {
-    for (size_t i = 0; i < r->n_alerts; i++) {
+    for (size_t i = 0; i < r->n_alerts && !s->no_alerts; i++) {
         if (is_shown(s, &r->alerts[i])) {
             comma(s->out, any);
             write_alert(s->out, &r->alerts[i]);
@@ -102,13 +106,37 @@ static void write_rule(struct showing *s, const struct rules_shown_rule *r, int6
     (void)buf_add(s->out, STR("}"));
 }
 
+static bool is_selected(const struct showing *s, struct labels labels)
+{
+    struct err ignored; /* an expression that takes too long chooses nothing */
+
+    for (size_t i = 0; i < s->selectors.len; i++) {
+        const struct selector *one = &s->selectors.p[i];
+
+        if (label_matchers_match(one->m, one->n, labels, &ignored) == 1) {
+            return true;
+        }
+    }
+    return s->selectors.len == 0;
+}
+
 static bool rule_is_wanted(const struct showing *s, const struct rule *r)
 {
-    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels);
+    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
+           ask_takes(s->ask, "rule_name[]", r->name) && is_selected(s, r->labels);
+}
+
+static struct str file_of(const struct showing *s, const struct rules_shown *g)
+{
+    return str_of(s->sight->all ? g->file : "");
 }
 
 static bool group_is_wanted(const struct showing *s, const struct rules_shown *g)
 {
+    if (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
+        !ask_takes(s->ask, "file[]", file_of(s, g))) {
+        return false;
+    }
     for (size_t i = 0; i < g->group->n_rules; i++) {
         if (rule_is_wanted(s, g->rules[i].rule)) {
             return true;
@@ -133,7 +161,7 @@ static void show_group(void *ctx, const struct rules_shown *g)
     (void)buf_add(s->out, STR("{\"name\":"));
     put_text(s->out, g->group->name);
     (void)buf_add(s->out, STR(",\"file\":"));
-    put_text(s->out, str_of(s->sight->all ? g->file : ""));
+    put_text(s->out, file_of(s, g));
     (void)buf_printf(s->out,
                      ",\"interval\":%g,\"limit\":%llu,\"evaluationTime\":%g,"
                      "\"lastEvaluation\":\"%s\",\"rules\":[",
@@ -156,10 +184,12 @@ static void show(struct ask *a, struct showing *s)
 
 static int rules(struct ask *a, struct answer *out, struct err *e)
 {
-    struct str type = ask_str(a, "type");
+    struct str type = ask_str(a, "type"), exclude = ask_str(a, "exclude_alerts");
     struct sight sight;
     struct showing s = {.sight = &sight,
                         .out = &out->buf,
+                        .ask = a,
+                        .no_alerts = str_eq_c(exclude, "true") || str_eq_c(exclude, "1"),
                         .with_alerts = !str_eq_c(type, "record"),
                         .with_records = !str_eq_c(type, "alert")};
 
@@ -167,7 +197,10 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
         return err_set(e, ERR_INVALID, "not supported value \"%.*s\"",
                        STR_ARG(str_first(type, 40)));
     }
-    if (ask_sight(a, &sight, e) < 0) {
+    if (exclude.len > 0 && !s.no_alerts && !str_eq_c(exclude, "false") && !str_eq_c(exclude, "0")) {
+        return err_set(e, ERR_INVALID, "invalid parameter \"exclude_alerts\": true or false");
+    }
+    if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0) {
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"groups\":["));
