@@ -198,7 +198,9 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
                        STR_ARG(str_first(type, 40)));
     }
     if (exclude.len > 0 && !s.no_alerts && !str_eq_c(exclude, "false") && !str_eq_c(exclude, "0")) {
-        return err_set(e, ERR_INVALID, "invalid parameter \"exclude_alerts\": true or false");
+        return err_set(e, ERR_INVALID,
+                       "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid %s",
+                       "exclude_alerts", STR_ARG(str_first(exclude, 40)), "boolean");
     }
     if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0) {
         return -1;
