@@ -103,7 +103,7 @@ static void quote(struct buf *b, struct str s)
 /* name{a="b"}, {"other name", "other label"="b"}: a selector that finds it. */
 static char *series_text(const json_t *metric)
 {
-    struct buf b = BUF_MAX(MIB);
+    struct buf b = BUF_MAX(32 * MIB);
     struct str name = str_of(json_text(metric, "__name__"));
     bool plain = metric_name_is_plain(name), open = false;
     const char *key;
@@ -132,6 +132,10 @@ static char *series_text(const json_t *metric)
         quote(&b, str_n(json_string_value(value), json_string_length(value)));
     }
     (void)buf_add(&b, open ? STR("}") : plain ? STR_EMPTY : STR("{}"));
+    if (b.failed || b.len == 0) {
+        buf_done(&b);
+        return xstrdup("{...}");
+    }
     return buf_take(&b);
 }
 
@@ -234,7 +238,7 @@ static void print_series(const json_t *series, bool is_graph)
     double end = json_number_value(json_array_get(json_array_get(values, n - 1), 0));
     double step = n > 1 ? INFINITY : 1;
 
-    print_safe(stdout, str_of(name ? name : "{}"));
+    print_safe(stdout, str_of(name));
     (void)putchar('\n');
     if (!is_graph || n == 0) {
         print_samples(series);

@@ -363,7 +363,7 @@ static void text_series(const struct page *p, struct labels s)
         text_name(p, name, metric_name_is_plain);
     }
     (void)buf_add(p->out, STR("{"));
-    if (!outside && name.len > 0) {
+    if (!outside) {
         text_escaped(p->out, name);
         first = false;
     }
@@ -459,7 +459,9 @@ static int write_federate(struct look *l, const struct newest *all, size_t n, st
                 p.utf8 ? "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
                        : "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
     for (size_t i = 0; i < n; i++) {
-        write_newest(&p, &all[i].series, all[i].ts_ms, all[i].v);
+        if (labels_get(all[i].series.labels, STR(LABEL_NAME)).len > 0) { /* as text it needs one */
+            write_newest(&p, &all[i].series, all[i].ts_ms, all[i].v);
+        }
         if (answer_more(&out, e) < 0) {
             return -1;
         }

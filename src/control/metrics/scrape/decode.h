@@ -11,8 +11,7 @@ struct decoder {
     struct arena *a;
     const char *file; /* as people gave it: for sentences, and relative paths begin in its folder */
     struct err *e;
-    struct err_list
-        *all; /* goes on after a mistake, to tell all of them; NULL: ends at the first */
+    struct err_list *all; /* of mistakes, so that it goes on; NULL: it ends at the first */
 };
 
 struct strs {
