@@ -184,6 +184,31 @@ def test_promtool_reads_from_us_what_we_have(served):
     assert promtool('labels', ['instance'], '--match=mx_requests_total') == 'n1:80\nn2:80\n'
 
 
+def test_federation_is_read_by_old_and_new_readers(own_strata, tmp_path):
+    config = pathlib.Path(f'/tmp/strata-federate-{free_port()}.yml')  # where the user strata may read
+    config.write_text('global: {external_labels: {site: one, job: other}}\n')
+    try:
+        s = own_strata(args=('--set', f'metrics.scrape_config={config}')).start()
+    finally:
+        config.unlink()
+    write(s, [({'__name__': 'fd_plain', 'job': 'a', 'l': 'x"\\\n\u2603'}, [(NOW, 1.0)]), ({'__name__': 'fd.dötted', 'my label': 'v', 'instance': 'i'}, [(NOW, 2.0)])])
+
+    def federate(accept):
+        r = s.api('GET', '/prometheus/federate', params={'match[]': '{__name__=~"fd.*"}'}, headers={'Accept': accept})
+        return r.headers['Content-Type'], r.text
+    old, text = federate('text/plain;version=0.0.4;q=1,*/*;q=0.1')
+    assert old == 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
+    # without an instance an empty one, so that honor_labels gives none; outer labels where there are none
+    assert text == (f'# TYPE fd_d_tted untyped\nfd_d_tted{{instance="i",my_label="v",job="other",site="one"}} 2 {NOW}000\n'
+                    f'# TYPE fd_plain untyped\nfd_plain{{job="a",l="x\\"\\\\\\n\u2603",site="one",instance=""}} 1 {NOW}000\n')
+    assert federate('*/*')[1] == text
+    checked = subprocess.run([program('promtool'), 'check', 'metrics'], input=text, capture_output=True, text=True)
+    assert 'error while linting' not in checked.stderr and checked.returncode != 1, checked.stderr
+    new, text = federate('application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0; escaping=allow-utf-8;q=0.3')
+    assert new == 'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
+    assert f'\n{{"fd.dötted",instance="i","my label"="v",job="other",site="one"}} 2 {NOW}000\n' in '\n' + text
+
+
 # --- who sees what ---
 
 SEEN = {'admin': {'', 'mx-one', 'mx-two', 'mx-three'}, 'mx-dev': {'mx-one'}, 'mx-guest': {'mx-two'}, 'mx-both': {'mx-one', 'mx-two'}, 'mx-nobody': set()}
@@ -471,6 +496,17 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         assert [(r['type'], r['name'], r['health']) for r in group['rules']] == [('recording', 'mx:up:count', 'ok'), ('alerting', 'Always', 'ok'), ('alerting', 'Hidden', 'ok')]
         assert group['rules'][1]['alerts'][0]['annotations'] == {'about': 'it is 1'} and group['rules'][1]['state'] == 'firing'
         assert [r['name'] for r in ask(s, '/rules', type='record')['data']['groups'][0]['rules']] == ['mx:up:count']
+
+        def chosen(**params):
+            return [r['name'] for g in ask(s, '/rules', **params)['data']['groups'] for r in g['rules']]
+        assert chosen(**{'rule_name[]': ['Always', 'mx:up:count']}) == ['mx:up:count', 'Always'] and chosen(**{'rule_name[]': 'x'}) == []
+        assert len(chosen(**{'rule_group[]': ['x', 'g']})) == 3 and chosen(**{'rule_group[]': 'x'}) == []
+        assert len(chosen(**{'file[]': f'{base}/rules.yml'})) == 3 and chosen(**{'file[]': 'rules.yml'}) == []
+        assert chosen(**{'match[]': ['{project=~"mx-.*"}', '{a="b"}']}) == ['Always']
+        bare = ask(s, '/rules', exclude_alerts='true', **{'rule_name[]': 'Always'})['data']['groups'][0]['rules'][0]
+        assert (bare['state'], bare['alerts']) == ('firing', [])
+        for bad in ({'exclude_alerts': 'x'}, {'match[]': '{'}, {'type': 'x'}):
+            assert s.api('GET', API + '/rules', params=bad).status_code == 400, bad
         s.user('mx-sees', 'mx-seen', 'guest')
         assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
         assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']
@@ -493,6 +529,11 @@ def test_queries_from_a_terminal(served):
     assert '0 to 3600, last 3600' in out and out.splitlines()[2].strip().startswith('▁') and out.rstrip().endswith('█')
     whole = json.loads(served.cli('query', 'mx_requests_total', '--json', '--time', NOW, check=True).stdout)
     assert len(whole['data']['result']) == 8
+    # a series is printed whole, as a selector that finds it, whatever its bytes are
+    write(served, [({'__name__': 'mx.bytes', 'my label': 'ta\t"q"\\\n\0\u2603', 'long': 'x' * 200}, [(NOW, 7.0)])])
+    shown = served.cli('query', '{"mx.bytes"}', '--time', NOW, check=True).stdout.splitlines()[1]
+    assert shown == '{"mx.bytes", long="' + 'x' * 200 + '", "my label"="ta\\x09\\"q\\"\\\\\\n\\x00\u2603"}  7'
+    assert served.cli('query', shown.removesuffix('  7'), '--time', NOW, check=True).stdout.splitlines()[1] == shown
     bad = served.cli('query', 'sum(')
     assert bad.returncode != 0 and '1:5: parse error' in bad.stderr
     assert 'mx_requests_total' in served.cli('metrics', 'tsdb', 'analyze', '--limit', '500', check=True).stdout

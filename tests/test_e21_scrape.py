@@ -249,6 +249,73 @@ def test_a_configuration_is_checked_as_promtool_does(strata, folder):
     assert good.returncode == 0 and 'SUCCESS' in good.stdout
     bad = strata.cli('metrics', 'check', 'config', str(folder / 'bad.yml'))
     assert bad.returncode != 0 and 'bad.yml:3: consul_sd_configs' in bad.stdout + bad.stderr
+    # all of them at once, each with its line
+    put(folder / 'bad.yml', 'tracing: {}\nglobal: {query_log_file: x}\nscrape_configs:\n- &a {job_name: a, nonsense: 1, scrape_interval: 5}\n- {<<: *a, job_name: b}\n'
+                            '- job_name: c\n  relabel_configs: [{action: kepp}]\nremote_write:\n- {url: http://x, sigv4: {}}\n- {name: y}\nstorage: {}\n')
+    bad = strata.cli('metrics', 'check', 'config', str(folder / 'bad.yml'))
+    found = [line.split('bad.yml:')[1].split(': ')[:2] for line in bad.stdout.splitlines() if 'FAILED' in line]
+    assert found == [['1', 'tracing'], ['11', 'storage'], ['2', 'query_log_file'], ['4', 'nonsense'], ['4', 'scrape_interval'], ['7', 'unknown action "kepp"'], ['9', 'sigv4'], ['10', 'remote write needs url']], bad.stdout
+
+
+FIELD = """
+global:
+  scrape_interval: 15s
+  scrape_protocols: [OpenMetricsText1.0.0, OpenMetricsText0.0.1, PrometheusText1.0.0, PrometheusText0.0.4]
+  metric_name_validation_scheme: utf8
+  metric_name_escaping_scheme: allow-utf-8
+  scrape_native_histograms: false
+  always_scrape_classic_histograms: true
+  convert_classic_histograms_to_nhcb: false
+  body_size_limit: 15MB
+  keep_dropped_targets: 10
+  external_labels: {monitor: codelab}
+  runtime: {gogc: 75}
+scrape_configs:
+- job_name: blackbox
+  metrics_path: /probe
+  params: {module: [http_2xx]}
+  static_configs: [{targets: ['http://prometheus.io', 'https://example.com:8080/a?b=c']}]
+  relabel_configs:
+  - {source_labels: [__address__], target_label: __param_target}
+  - {source_labels: [__param_target], target_label: instance}
+  - {target_label: __address__, replacement: '127.0.0.1:9115'}
+- job_name: utf8
+  fallback_scrape_protocol: PrometheusText0.0.4
+  scrape_classic_histograms: true
+  track_timestamps_staleness: true
+  metric_relabel_configs:
+  - {source_labels: ['my.label', "☃"], target_label: 'dot.ted', action: replace}
+  static_configs: [{targets: ['[2001:db8::1]:9116', localhost]}]
+- job_name: kubernetes-pods
+  kubernetes_sd_configs: [{role: pod, namespaces: {names: [a]}, attach_metadata: {node: true}}]
+  relabel_configs:
+  - {source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], action: keep, regex: true}
+  - {source_labels: [__address__, __meta_kubernetes_pod_annotation_prometheus_io_port], regex: '([^:]+)(?::\\d+)?;(\\d+)', replacement: '$1:$2', target_label: __address__}
+  - {action: labelmap, regex: __meta_kubernetes_pod_label_(.+)}
+- job_name: guarded
+  scheme: https
+  authorization: {type: Bearer, credentials: x}
+  http_headers: {X-Scope: {values: [a]}}
+  tls_config: {insecure_skip_verify: true, min_version: TLS12}
+  follow_redirects: false
+  enable_http2: false
+  proxy_url: http://127.0.0.1:3128
+  no_proxy: localhost
+  static_configs: [{targets: [a:1]}]
+"""
+
+
+def test_what_is_written_for_prometheus_3_loads(strata, folder):
+    put(folder / 'field.yml', FIELD)
+    r = strata.cli('metrics', 'check', 'config', str(folder / 'field.yml'))
+    assert r.returncode == 0, r.stdout
+    lines = FIELD.splitlines()
+    for key, value in (('native_histogram_bucket_limit', 100), ('scrape_native_histograms', 'true'), ('scrape_protocols', '[PrometheusProto]'), ('oauth2', '{client_id: a}'),
+                       ('scrape_failure_log_file', 'x')):
+        at = lines.index('- job_name: utf8') + 1
+        put(folder / 'field.yml', '\n'.join([*lines[:at], f'  {key}: {value}', *lines[at:]]))
+        r = strata.cli('metrics', 'check', 'config', str(folder / 'field.yml'))
+        assert r.returncode == 1 and f'field.yml:{at + 1}: {key}: ' in r.stdout, r.stdout
 
 
 def is_ready(port):

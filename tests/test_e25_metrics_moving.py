@@ -203,10 +203,10 @@ def test_a_peer_gets_what_is_committed_whenever_it_is(own_strata, moving):
         wait_for(lambda: ours <= samples(theirs(them, series + '{site="here"}[10m]')), 60, series)
 
 
-def text_of_blocks(where):
+def text_of_blocks(where, shift=0):
     lines = ['# TYPE mv_total counter']
     for i in range(3):
-        lines += [f'mv_total{{i="{i}"}} {k * (i + 1)} {NOW - 7200 * 3 + k * 60}' for k in range(300)]
+        lines += [f'mv_total{{i="{i}"}} {k * (i + 1)} {NOW - 7200 * 3 + k * 60 + shift}' for k in range(300)]
     (where / 'om.txt').write_text('\n'.join([*lines, '# EOF', '']))
     made = subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', str(where / 'om.txt'), str(where / 'blocks')], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
@@ -244,6 +244,28 @@ def test_data_of_prometheus_is_taken_over(own_strata, moving):
     subprocess.run(['cp', '-a', s.state / 'metrics.old' / name.removeprefix('metrics/'), s.state / 'metrics'], check=True)
     s.start()
     assert len(ask(s, '/query', query=count, time=NOW)['data']['result']) == 3
+
+
+def test_what_prometheus_deleted_or_took_late_is_taken_over_so(own_strata, moving):
+    """Tombstones, and blocks that lie over each other, as samples out of order make them."""
+    where, _, processes = moving
+    for shift in (0, 30):
+        shutil.copytree(text_of_blocks(where, shift), where / 'data', dirs_exist_ok=True)
+    them = prometheus(where, processes, '{}')
+    for match, end in (('mv_total{i="2"}', NOW), ('mv_total{i="1"}', NOW - 7200 * 3 + 100 * 60)):
+        r = requests.post(f'{them}/api/v1/admin/tsdb/delete_series', params={'match[]': match, 'end': end}, timeout=30)
+        assert r.status_code == 204, r.text
+    asked = [f'{f}(mv_total[8h])' for f in ('count_over_time', 'sum_over_time', 'changes')]
+    want = [sorted((str(x['metric']), x['value'][1]) for x in theirs(them, q)) for q in asked]
+    assert [n for _, n in want[0]] == ['600', '399'], want
+    processes[-1].terminate()
+    processes[-1].wait()
+    s = own_strata().start()
+    shutil.copytree(where / 'data', s.state / 'metrics/import/data')
+    for path in (s.state / 'metrics/import', *(s.state / 'metrics/import').rglob('*')):
+        path.chmod(0o755)
+    s.cli('metrics', 'tsdb', 'import', 'data', check=True)
+    assert [sorted((str(x['metric']), x['value'][1]) for x in ask(s, '/query', query=q)['data']['result']) for q in asked] == want
 
 
 def test_a_member_sees_the_containers_of_his_jobs(own_strata, scratch):

@@ -673,8 +673,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     w->scrape = scrape_start(
         &(struct scrape_options){.db = w->tsdb,
                                  .config_file = path_or_null(b->cfg, "metrics.scrape_config"),
-                                 .deny = {w->denied, w->n_denied},
-                                 .dir = "metrics/remote_write"},
+                                 .deny = {w->denied, w->n_denied}},
         e);
     if (w->scrape == NULL) {
         return err_wrap(e, "metrics.scrape_config");

@@ -617,7 +617,7 @@ const struct cli_verb cli_verbs[] = {
     {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
      verb_webhook_redeliver, P},
     {"metrics check config", "FILE...", "Check files of Prometheus' scrape configuration.",
-     "The first mistake of each with its line; ends with 1 when there is one.\n"
+     "All mistakes with their lines; ends with 1 when there is one.\n"
      "  strata metrics check config prometheus.yml",
      NULL, verb_metrics_check_config, 0},
     {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",

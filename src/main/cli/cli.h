@@ -158,7 +158,16 @@ int credentials_save(const char *server, const char *token, int64_t id, struct e
 int credentials_forget(const char *server, int64_t *id, struct err *e) MUST_USE;
 
 /* --- table.c --- */
-enum column_kind { COLUMN_TEXT, COLUMN_BYTES, COLUMN_CPU, COLUMN_AGE, COLUMN_NUMBER, COLUMN_YES };
+/* WHOLE: text that is not cut, for the last column */
+enum column_kind {
+    COLUMN_TEXT,
+    COLUMN_BYTES,
+    COLUMN_CPU,
+    COLUMN_AGE,
+    COLUMN_NUMBER,
+    COLUMN_YES,
+    COLUMN_WHOLE
+};
 struct column {
     const char *title;
     const char *key; /* dotted: "exit.text" */

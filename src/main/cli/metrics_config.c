@@ -3,7 +3,7 @@
 
 #include "scrape/scrape.h"
 
-/* Each file as promtool prints it; the first mistake of each, with its line. */
+/* Each file as promtool prints it; all mistakes with their lines. */
 int verb_metrics_check_config(struct cli *c, struct err *e UNUSED)
 {
     json_auto_t *all = json_array();

@@ -153,7 +153,14 @@ void table_print(const json_t *items, const struct column *columns, size_t n, co
     json_array_foreach(items, i, row)
     {
         for (size_t k = 0; k < n; k++) {
-            format_cell(follow(row, columns[k].key), columns[k].kind, cell);
+            const json_t *v = follow(row, columns[k].key);
+
+            if (columns[k].kind == COLUMN_WHOLE && json_is_string(v)) {
+                print_safe(stdout, str_of(json_string_value(v)));
+                (void)putchar('\n');
+                continue;
+            }
+            format_cell(v, columns[k].kind, cell);
             print_cell(cell, widths[k], columns[k].kind, k + 1 == n);
         }
     }

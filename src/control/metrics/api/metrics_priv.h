@@ -67,6 +67,9 @@ int ask_init(struct ask *a, struct http_req *req, struct err *e) MUST_USE;
 void ask_done(struct ask *a);
 /* Of the form, then of the path; p == NULL when missing. */
 struct str ask_str(const struct ask *a, const char *name);
+/* Of what may stand several times ("file[]"): whether one of them is this value, or none is there.
+ */
+bool ask_takes(const struct ask *a, const char *name, struct str value);
 /* Seconds since 1970 or RFC 3339. Missing: left alone. */
 int ask_time(const struct ask *a, const char *name, int64_t *ms, struct err *e) MUST_USE;
 /* Seconds or "1h30m". Missing: left alone. */

@@ -43,6 +43,7 @@ const struct route metrics_routes[] = {
     {HTTP_GET, API "/scrape_pools", PERM_SIGNED_IN, prom_scrape_pools, "Names of scrape jobs.",
      .gives = "200 PrometheusObject"},
     {HTTP_GET, API "/rules", PERM_SIGNED_IN, prom_rules, "Rules and how they went.",
+     .query = "type rule_name[] rule_group[] file[] match[] exclude_alerts",
      .gives = "200 PrometheusObject"},
     {HTTP_GET, API "/alerts", PERM_SIGNED_IN, prom_alerts, "Alerts that are pending or firing.",
      .gives = "200 PrometheusObject"},

@@ -14,6 +14,10 @@ struct showing {
     bool alerts_only; /* for /alerts */
     bool with_alerts, with_records;
     bool any;
+    /* of /rules */
+    const struct ask *ask;
+    struct selectors selectors;
+    bool no_alerts;
 };
 
 static void comma(struct buf *out, bool *any)
@@ -43,7 +47,7 @@ static bool is_shown(const struct showing *s, const struct rule_alert *a)
 
 static void write_alerts(struct showing *s, const struct rules_shown_rule *r, bool *any)
 {
-    for (size_t i = 0; i < r->n_alerts; i++) {
+    for (size_t i = 0; i < r->n_alerts && !s->no_alerts; i++) {
         if (is_shown(s, &r->alerts[i])) {
             comma(s->out, any);
             write_alert(s->out, &r->alerts[i]);
@@ -102,13 +106,37 @@ static void write_rule(struct showing *s, const struct rules_shown_rule *r, int6
     (void)buf_add(s->out, STR("}"));
 }
 
+static bool is_selected(const struct showing *s, struct labels labels)
+{
+    struct err ignored; /* an expression that takes too long chooses nothing */
+
+    for (size_t i = 0; i < s->selectors.len; i++) {
+        const struct selector *one = &s->selectors.p[i];
+
+        if (label_matchers_match(one->m, one->n, labels, &ignored) == 1) {
+            return true;
+        }
+    }
+    return s->selectors.len == 0;
+}
+
 static bool rule_is_wanted(const struct showing *s, const struct rule *r)
 {
-    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels);
+    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
+           ask_takes(s->ask, "rule_name[]", r->name) && is_selected(s, r->labels);
+}
+
+static struct str file_of(const struct showing *s, const struct rules_shown *g)
+{
+    return str_of(s->sight->all ? g->file : "");
 }
 
 static bool group_is_wanted(const struct showing *s, const struct rules_shown *g)
 {
+    if (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
+        !ask_takes(s->ask, "file[]", file_of(s, g))) {
+        return false;
+    }
     for (size_t i = 0; i < g->group->n_rules; i++) {
         if (rule_is_wanted(s, g->rules[i].rule)) {
             return true;
@@ -133,7 +161,7 @@ static void show_group(void *ctx, const struct rules_shown *g)
     (void)buf_add(s->out, STR("{\"name\":"));
     put_text(s->out, g->group->name);
     (void)buf_add(s->out, STR(",\"file\":"));
-    put_text(s->out, str_of(s->sight->all ? g->file : ""));
+    put_text(s->out, file_of(s, g));
     (void)buf_printf(s->out,
                      ",\"interval\":%g,\"limit\":%llu,\"evaluationTime\":%g,"
                      "\"lastEvaluation\":\"%s\",\"rules\":[",
@@ -156,10 +184,12 @@ static void show(struct ask *a, struct showing *s)
 
 static int rules(struct ask *a, struct answer *out, struct err *e)
 {
-    struct str type = ask_str(a, "type");
+    struct str type = ask_str(a, "type"), exclude = ask_str(a, "exclude_alerts");
     struct sight sight;
     struct showing s = {.sight = &sight,
                         .out = &out->buf,
+                        .ask = a,
+                        .no_alerts = str_eq_c(exclude, "true") || str_eq_c(exclude, "1"),
                         .with_alerts = !str_eq_c(type, "record"),
                         .with_records = !str_eq_c(type, "alert")};
 
@@ -167,7 +197,12 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
         return err_set(e, ERR_INVALID, "not supported value \"%.*s\"",
                        STR_ARG(str_first(type, 40)));
     }
-    if (ask_sight(a, &sight, e) < 0) {
+    if (exclude.len > 0 && !s.no_alerts && !str_eq_c(exclude, "false") && !str_eq_c(exclude, "0")) {
+        return err_set(e, ERR_INVALID,
+                       "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid %s",
+                       "exclude_alerts", STR_ARG(str_first(exclude, 40)), "boolean");
+    }
+    if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0) {
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"groups\":["));
@@ -176,22 +211,39 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
-/* No rule can tell it: what rules read is not written then. */
-static void show_pause(struct ask *a, struct showing *s)
+static void show_own(struct showing *s, const char *name, const char *severity, struct str summary,
+                     int64_t since_ms)
 {
-    struct tsdb_status store;
     char when[32];
 
-    tsdb_status(a->m->db, &store);
-    if (store.paused_since_ms == 0 || !s->sight->all) {
-        return;
-    }
     comma(s->out, &s->any);
-    (void)buf_add(s->out, STR("{\"labels\":{\"alertname\":\"StrataMetricsPaused\",\"severity\":"
-                              "\"critical\"},\"annotations\":{\"summary\":"));
-    put_text(s->out, str_of(store.paused_why));
+    (void)buf_printf(s->out,
+                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"%s\"},"
+                     "\"annotations\":{\"summary\":",
+                     name, severity);
+    put_text(s->out, summary);
     (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
-                     clock_format(store.paused_since_ms, when));
+                     clock_format(since_ms, when));
+}
+
+/* No rule can tell it: what rules read and write is not taken then. */
+static void show_store(struct ask *a, struct showing *s)
+{
+    struct tsdb_status store;
+    char text[160];
+
+    tsdb_status(a->m->db, &store);
+    if (store.paused_since_ms != 0 && s->sight->all) {
+        show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
+                 store.paused_since_ms);
+    }
+    if (store.full_since_ms != 0 && s->sight->all) {
+        (void)snprintf(text, sizeof(text),
+                       "metrics.max_series: there are %llu series; new ones are refused, %llu so "
+                       "far",
+                       (unsigned long long)store.series, (unsigned long long)store.series_refused);
+        show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
+    }
 }
 
 static int alerts(struct ask *a, struct answer *out, struct err *e)
@@ -203,7 +255,7 @@ static int alerts(struct ask *a, struct answer *out, struct err *e)
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"alerts\":["));
-    show_pause(a, &s);
+    show_store(a, &s);
     show(a, &s);
     (void)buf_add(&out->buf, STR("]}"));
     return 0;

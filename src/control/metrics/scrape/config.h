@@ -117,6 +117,9 @@ struct config {
  * `own`: more scrape_configs as YAML; may be NULL. Caller owns it. */
 struct config *config_read(const char *file, const char *own, const struct fetch_deny *deny,
                            struct err *e) MUST_USE;
+/* All that config_read() would refuse in the file, as "FILE:LINE: what"; empty when it could not be
+ * read at all. */
+void config_mistakes(const char *file, struct err_list *all);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 DEFINE_SCOPED(struct config, config_unref)

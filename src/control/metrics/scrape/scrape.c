@@ -683,12 +683,20 @@ void scrape_metrics(struct scrape *s, struct buf *out)
 
 int scrape_check(const char *file, struct buf *out, struct err *e)
 {
+    SCOPED(err_list_done) struct err_list all = {0};
     struct config *c;
 
     (void)buf_printf(out, "Checking %s\n", file);
     c = config_read(file, NULL, NULL, e);
     if (c == NULL) {
-        (void)buf_printf(out, "  FAILED: %s\n\n", e->msg);
+        config_mistakes(file, &all);
+        (void)buf_printf(out, "  FAILED: %s\n", e->msg);
+        for (size_t i = 0; i < all.len; i++) {
+            if (strcmp(all.items[i].msg, e->msg) != 0) {
+                (void)buf_printf(out, "  FAILED: %s\n", all.items[i].msg);
+            }
+        }
+        (void)buf_add(out, all.dropped > 0 ? STR("  and more\n\n") : STR("\n"));
         return -1;
     }
     if (c->rule_files.len > 0) {

@@ -579,23 +579,40 @@ static bool is_over_limit(const struct tsdb_appender *a)
     return a->limited.name.len > 0 && (pair == 0 ? 0 : index_at(x, pair)->len) >= a->limit;
 }
 
-tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
+/* 0: refused; `full` is set when it is the first one for want of room. */
+static tsdb_ref find_or_add(struct tsdb_appender *a, struct labels l, bool *full)
 {
     struct tsdb *db = a->db;
     uint64_t hash = labels_hash(l);
-    struct series *s;
+    struct series *s = head_find(db, l, hash);
+    bool room = db->head.n_series < db->o.max_series;
 
-    WITH_LOCK(&db->head_lock);
-    s = head_find(db, l, hash);
     if (s != NULL) {
         return s->id;
     }
-    if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
-        db->head.last_id >= UINT32_MAX / 2 || is_over_limit(a)) {
+    if (!room || l.len > LIMIT_SERIES_LABELS || db->head.last_id >= UINT32_MAX / 2 ||
+        is_over_limit(a)) {
         db->status.series_refused++;
+        *full = !room && db->status.full_since_ms == 0;
+        db->status.full_since_ms = *full ? clock_wall_ms() : db->status.full_since_ms;
         return 0;
     }
+    db->status.full_since_ms = 0;
     return head_add(db, db->head.last_id + 1, l, hash)->id;
+}
+
+tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
+{
+    bool full = false;
+    tsdb_ref id;
+
+    lock_take(&a->db->head_lock);
+    id = find_or_add(a, l, &full);
+    lock_drop(&a->db->head_lock);
+    if (full) {
+        log_error("metrics.full", "max_series=%zu: new series are refused", a->db->o.max_series);
+    }
+    return id;
 }
 
 /* The newest sample of the series, this batch's included. */

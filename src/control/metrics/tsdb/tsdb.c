@@ -483,6 +483,7 @@ void tsdb_status(struct tsdb *db, struct tsdb_status *out)
     WITH_LOCK(&db->head_lock);
     *out = db->status;
     out->series = db->head.n_series;
+    out->full_since_ms = out->series < db->o.max_series ? 0 : out->full_since_ms;
     out->chunks = db->chunks.n + db->head.n_series;
     out->blocks = db->blocks.len;
     for (size_t i = 0; i < db->blocks.len; i++) {

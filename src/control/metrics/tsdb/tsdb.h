@@ -139,6 +139,7 @@ int tsdb_import(struct tsdb *db, const char *path, struct tsdb_imported *out,
 struct tsdb_status {
     uint64_t samples_appended; /* since the start */
     uint64_t series_refused;   /* by max_series */
+    int64_t full_since_ms;     /* the first of them since one was taken; 0: there is room */
     uint64_t samples_lost;     /* in the log, of series that a damaged part of it had named */
     uint64_t damaged;          /* places in files that could not be read; damaged/ has copies */
     uint64_t torn;             /* ends of the log that a crash left half written */

@@ -235,6 +235,7 @@ static void samples_that_are_not_taken_say_why(void **state UNUSED)
 {
     struct tsdb *db;
     struct tsdb_appender *a;
+    struct tsdb_status status;
     tsdb_ref s;
 
     options.out_of_order_ms = 10000;
@@ -251,7 +252,11 @@ static void samples_that_are_not_taken_say_why(void **state UNUSED)
     assert_int_equal(tsdb_append(a, s, 89999, 1), TSDB_TOO_OLD);
     assert_int_equal(tsdb_append(a, 12345, 89999, 1), TSDB_GONE);
     assert_true(series(a, "m", 1) != 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 0 && status.full_since_ms == 0);
     assert_true(series(a, "m", 2) == 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 1 && status.full_since_ms != 0);
     assert_int_equal(tsdb_append(a, 0, 1, 1), TSDB_TOO_MANY_SERIES);
     assert_int_equal(tsdb_append(a, s, 101000, 1010), TSDB_TAKEN);
     commit(a, TSDB_SOON);
