@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 import re
+import socket
 import statistics
 import subprocess
 import tempfile
@@ -39,8 +40,15 @@ def pss_mb(pid):
     return total / 1024
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
 class Exporter:
-    def __init__(self, port, *args):
+    def __init__(self, *args):
+        port = free_port()
         self.process = subprocess.Popen([*map(str, args), f'--web.listen-address=127.0.0.1:{port}'], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         self.url = f'http://127.0.0.1:{port}/metrics'
@@ -112,9 +120,9 @@ def main():
     args = options.parse_args()
     strata = [ROOT / args.build / 'strata', 'exporter']
     with tempfile.TemporaryDirectory() as folder, containers(pathlib.Path(folder)) as tree:
-        theirs = Exporter(19391, 'prometheus-node-exporter')
-        ours = Exporter(19392, *strata, '--no-collector=containers')
-        many = Exporter(19393, *strata, f'--path.sysfs={tree}')
+        theirs = Exporter('prometheus-node-exporter')
+        ours = Exporter(*strata, '--no-collector=containers')
+        many = Exporter(*strata, f'--path.sysfs={tree}')
         shown = many.text.count('container_last_seen{') - 1
         assert shown == CONTAINERS, f'{shown} containers are shown'
         for _ in range(args.rounds):
