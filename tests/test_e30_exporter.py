@@ -525,8 +525,8 @@ def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
 
 @pytest.fixture
 def dead_mount():
-    """(path, keywords for Popen): in a mount namespace of its own, a file system whose server never answers. Not below
-    /dev, where no mount is looked at."""
+    """(path, keywords for Popen, what ends it): in a mount namespace of its own, a file system whose server never answers, until
+    it is gone. Not below /dev, where no mount is looked at."""
     path = pathlib.Path(tempfile.mkdtemp(dir='/var/tmp'))
     libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open('/dev/fuse', os.O_RDWR)
@@ -539,13 +539,14 @@ def dead_mount():
             raise OSError(ctypes.get_errno(), 'mount')
     # What looks for leaks stops every thread first, and waits for the one in the kernel.
     env = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
-    yield path, {'preexec_fn': enter, 'pass_fds': (fd,), 'env': env}
-    os.close(fd)
+    with contextlib.ExitStack() as server:
+        server.callback(os.close, fd)  # the program keeps none: its mount goes with the last
+        yield path, {'preexec_fn': enter, 'env': env}, server.close
     path.rmdir()
 
 
 def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_path):
-    path, popen = dead_mount
+    path, popen, _ = dead_mount
     root = trees.write(tmp_path / 'tree', {'proc/1/mounts': f'/dev/vda / ext4 rw 0 0\ndead {path} fuse rw 0 0\n', 'proc/loadavg': '1 2 3 1/2 3\n'})
     ours = programs(*exporter(f'--path.procfs={root}/proc', *only('filesystem', 'loadavg')), **popen)
 
@@ -563,6 +564,44 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
         assert max(pool.map(lambda _: page(), range(20))) < 2  # it is not asked again
     ours.process.terminate()
     assert ours.process.wait(8) == 0
+
+
+def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_mount, tmp_path):
+    path, popen, answers_again = dead_mount
+    root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'sys/class/power_supply': f'->{path}',
+                                           'proc/sys/fs/file-nr': '1024\t0\t1631329\n'})
+    ours = programs(*exporter(*paths(root), *only('netstat', 'powersupplyclass', 'loadavg', 'filefd')), **popen)
+
+    def page():
+        text, took = timed(ours.get, headers={'X-Prometheus-Scrape-Timeout-Seconds': '3'})
+        samples, _ = parse(text)
+        assert samples['node_load1', ()] == 1 and samples['node_filefd_allocated', ()] == 1024
+        ok = {dict(labels)['collector']: value for (name, labels), value in samples.items() if name == 'node_scrape_collector_success'}
+        assert ok == {'netstat': 0, 'powersupplyclass': 0, 'loadavg': 1, 'filefd': 1}
+        return took, {dict(labels)['collector'] for name, labels in samples if name == 'node_scrape_collector_duration_seconds'}
+    took, came_back = page()
+    assert took < 3 and came_back == {'loadavg', 'filefd'}
+    assert ours.log().count('exporter.hangs') == 2
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:  # nobody waits for them again
+        for took, came_back in pool.map(lambda _: page(), range(20)):
+            assert took < 1 and came_back == {'loadavg', 'filefd'}
+    answers_again()
+    wait_for(lambda: page()[1] == {'loadavg', 'filefd', 'netstat', 'powersupplyclass'}, 10, 'they are asked again')
+    assert 'collector=netstat error=' in ours.log()
+
+
+def test_a_pipe_in_place_of_a_file_fails_at_once(tmp_path):
+    root = trees.write(tmp_path, {'proc/stat': trees.STAT, 'sys/fs/cgroup/cgroup.controllers': 'cpu\n',
+                                  'sys/fs/cgroup/strata-0123/j-abc-1/memory.current': '1\n', 'sys/class/hwmon/hwmon0/name': 'x\n'})
+    for name in ('proc/loadavg', 'proc/meminfo', 'proc/diskstats', 'proc/1/mounts', 'sys/class/hwmon/hwmon0/temp1_input',
+                 'sys/fs/cgroup/strata-0123/j-abc-1/cpu.stat', 'root/etc/os-release'):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(root / name)
+    names = ('loadavg', 'meminfo', 'diskstats', 'filesystem', 'hwmon', 'containers', 'os', 'stat')
+    (samples, _), took = timed(once, *paths(root), *only(*names))
+    assert took < 5 and ('node_forks_total', ()) in samples
+    for name in names:
+        assert samples['node_scrape_collector_success', (('collector', name),)] == (name in ('stat', 'containers', 'hwmon')), name
 
 
 def test_twenty_scrapes_at_once(programs):

@@ -356,7 +356,7 @@ static struct str read_file(struct node *n, const struct containers *all, struct
                                    : arena_printf(&n->arena, "fs/cgroup/%s/%s/%s",
                                                   files[f].controller, c->path, name);
 
-        c->fds[f] = openat(n->sys, path, O_RDONLY | O_CLOEXEC);
+        c->fds[f] = openat(n->sys, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (c->fds[f] < 0) {
             c->fds[f] = -2;
             return (struct str){0};
@@ -557,7 +557,7 @@ static int open_net(const struct node *n, const struct containers *all, pid_t pi
         return -1;
     }
     (void)snprintf(path, sizeof(path), "%d/net/dev", (int)pid);
-    return openat(n->proc, path, O_RDONLY | O_CLOEXEC);
+    return openat(n->proc, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
 static void read_net(struct node *n, const struct containers *all, struct container *c)
