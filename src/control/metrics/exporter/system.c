@@ -409,6 +409,9 @@ static int begin_family(struct textfile *t, struct str name, enum page_type type
 {
     t->family = arena_str(&t->n->arena, name);
     t->type = type;
+    if (!page_is_name(name)) {
+        return err_set(e, ERR_INVALID, "%s: a page of text has no such names", Q(name));
+    }
     if (note(t->n, t->seen, 'f', t->family, t->counts, e) < 0) {
         return -1;
     }
