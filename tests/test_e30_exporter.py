@@ -634,6 +634,23 @@ def test_lustre(tmp_path):
         ('lustre_client_stats', {'operation': 'read_bytes', 'target': client}, 82152), ('lustre_client_stats', {'operation': 'ioctl', 'target': client}, 2),
         ('lustre_client_stats', {'operation': 'open', 'target': client}, 434),
         ('lustre_client_read_ahead_stats_total', {'operation': 'hits', 'target': client}, 10772),
+        ('lustre_client_read_ahead_stats_total', {'operation': 'readahead_to_eof', 'target': client}, 7),
+        ('lustre_client_read_ahead_stats_total', {'operation': 'failed_to_fast_read', 'target': client}, 5),
+        ('lustre_client_llite_read_bytes_total', {'fs': 'scratch', 'target': client}, 86022414336),
+        *((f'lustre_client_osc_stats_time_microseconds_{what}', {**osc, 'operation': 'req_waittime'}, value)
+          for what, value in (('min', 660), ('max', 63833), ('total', 1483797))),
+        *((name, {**ost, 'operation': operation, 'size': size}, value) for name, size, values in (
+            ('lustre_pages_per_bulk_rw_total', '256', (1, 8)), ('lustre_disk_io_total', '4096', (152547869, 30342047)),
+            ('lustre_disk_io_total', '1048576', (0, 32))) for operation, value in zip(('read', 'write'), values)),
+        ('lustre_quota_used_inodes', {**ost, 'accounting': 'user', 'id': '1337'}, 209),
+        ('lustre_quota_used_kbytes', {**ost, 'accounting': 'user', 'id': '1337'}, 2880),
+        *((f'lustre_quota_{what}', {'accounting': 'project', 'id': one, 'manager': 'dt', 'target': 'scratch-QMT0000'}, value)
+          for one, values in (('0', (0, 0, 0)), ('7', (309200, 307200, 1025032))) for what, value in zip(('hard', 'soft', 'granted'), values)),
+        *((f'lustre_quota_{what}', {'accounting': 'user', 'id': '1', 'manager': 'md', 'pool': 'fast', 'target': 'scratch-QMT0000'}, value)
+          for what, value in (('hard', 5), ('soft', 4), ('granted', 3))),
+        ('recovery_status_time_remaining_seconds', {'kind': 'MDT', 'target': 'scratch-MDT0000'}, 12),
+        ('recovery_status_total_clients', {'kind': 'OST', 'target': 'scratch-OST0000'}, 4),
+        ('recovery_status_duration_seconds', {'kind': 'OST', 'target': 'scratch-OST0000'}, 57),
         ('lustre_client_osc_stats_total', {**osc, 'operation': 'req_waittime'}, 1714), ('lustre_client_osc_stats_total', {**osc, 'operation': 'read_bytes'}, 12),
         ('lustre_client_osc_read_bytes_total', osc, 24), ('lustre_client_osc_cur_grant_bytes', osc, 8437760),
         ('lustre_client_mdc_md_stats_requests_total', {'fs': 'scratch', 'target': 'scratch-MDT0000-mdc-ffff9239aa0c4800', 'operation': 'close'}, 434),
