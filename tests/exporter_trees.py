@@ -201,6 +201,21 @@ ZFS = {
     'proc/spl/kstat/zfs/fm': lines('0 1 0x01 4 192 5266997922 97951858082072', 'name type data', 'erpt-dropped 4 18'),
 }
 
+_BCACHE = 'sys/fs/bcache/deaddd54-c735-46d5-868e-f331c5fd7c74/'
+_BCACHE_STATS = {'bypassed': '0', 'cache_bypass_hits': '1', 'cache_bypass_misses': '2', 'cache_hits': '546', 'cache_miss_collisions': '3',
+                 'cache_misses': '4', 'cache_readaheads': '5'}
+BCACHE = {_BCACHE + name: value + '\n' for name, value in {
+    'average_key_size': '7', 'btree_cache_size': '1.5M', 'cache_available_percent': '100', 'congested': '0', 'root_usage_percent': '10', 'tree_depth': '2',
+    'internal/active_journal_entries': '1', 'internal/btree_nodes': '3', 'internal/btree_read_average_duration_us': '1305', 'internal/cache_read_races': '6',
+    'bdev0/dirty_data': '512k', 'cache0/io_errors': '1', 'cache0/metadata_written': '512', 'cache0/written': '9.9G',
+    'bdev0/writeback_rate_debug': 'rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t427.5k\nintegral:\t790.0k\nchange:\t\t321.5k/sec\nnext io:\t17ms',
+    'cache0/priority_stats': 'Unused:\t\t99%\nMetadata:\t0%\nAverage:\t10473\nSectors per Q:\t64\nQuantiles:\t[0 0]',
+    **{f'{top}{period}/{name}': value for top in ('', 'bdev0/') for period in ('stats_total', 'stats_five_minute') for name, value in _BCACHE_STATS.items()},
+}.items()} | {'sys/fs/bcache/register': ''}
+
+TAPES = {f'sys/class/scsi_tape/{name}/stats/{file}': f'{at + 1000000007 * i}\n' for at, name in ((1, 'st0'), (5, 'nst0'), (9, 'st0a')) for i, file in enumerate((
+    'in_flight', 'io_ns', 'other_cnt', 'read_byte_cnt', 'read_cnt', 'read_ns', 'resid_cnt', 'write_byte_cnt', 'write_cnt', 'write_ns'))}
+
 FIBRE = {'sys/class/fc_host/host0/' + k: v for k, v in {
     'speed': '16 Gbit\n', 'port_state': 'Online\n', 'port_type': 'Point-To-Point (direct nport connection)\n', 'port_id': '0x000002\n',
     'port_name': '0x1000e0071bce95f2\n', 'node_name': '0x2000e0071bce95f2\n', 'symbolic_name': 'Emulex SN1100E2P FV12.4.270.3\n',
@@ -306,6 +321,7 @@ AREAS = {
     'bonding': (['bonding'], BONDING), 'nvme': (['nvme'], NVME), 'xfs': (['xfs'], XFS), 'btrfs': (['btrfs'], BTRFS), 'zfs': (['zfs'], ZFS),
     'fibrechannel': (['fibrechannel'], FIBRE), 'conntrack': (['conntrack'], CONNTRACK), 'processes': (['processes'], PROCESSES),
     'numa': (['meminfo_numa'], NUMA), 'cpu': (['cpu', 'stat'], CPU), 'dmi': (['dmi'], DMI), 'disks': (['diskstats'], DISKS),
+    'bcache': (['bcache'], BCACHE), 'tapes': (['tapestats'], TAPES),
     'various': (['loadavg', 'filefd', 'entropy', 'softnet', 'arp', 'udp_queues', 'ipvs', 'pressure'], VARIOUS),
 }
 

@@ -33,6 +33,11 @@ static const struct group {
     const char *files[24];
 } groups[] = {
     {'a', {collect_arp, collect_udp_queues}, {"proc/net/arp", "proc/net/udp", "proc/net/udp6"}},
+    {'B',
+     {collect_bcache, collect_tapestats, collect_kernel_hung},
+     {"sys/fs/bcache/a-b/tree_depth", "sys/fs/bcache/a-b/bdev0/dirty_data",
+      "sys/fs/bcache/a-b/bdev0/writeback_rate_debug", "sys/fs/bcache/a-b/cache0/written",
+      "sys/class/scsi_tape/st0/stats/io_ns", "proc/sys/kernel/hung_task_detect_count"}},
     {'b', {collect_bonding}, {NET "bonding_masters", NET "bond0/bonding/slaves"}},
     {'c', {collect_stat, collect_cpu}, {"proc/stat", "sys/devices/system/cpu/isolated"}},
     {'C', {collect_cpu_info, collect_cpufreq}, {"proc/cpuinfo"}},

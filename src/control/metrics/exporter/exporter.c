@@ -17,6 +17,7 @@
 
 static const struct collector collectors[] = {
     {"arp", collect_arp, ON},
+    {"bcache", collect_bcache, ON},
     {"bonding", collect_bonding, ON},
     {"btrfs", collect_btrfs, ON},
     {"conntrack", collect_conntrack, ON},
@@ -35,6 +36,7 @@ static const struct collector collectors[] = {
     {"hwmon", collect_hwmon, ON | OWN_LANE},
     {"infiniband", collect_infiniband, ON},
     {"ipvs", collect_ipvs, ON},
+    {"kernel_hung", collect_kernel_hung, ON},
     {"loadavg", collect_loadavg, ON},
     {"lustre", collect_lustre, ON | OWN_LANE},
     {"mdadm", collect_mdadm, ON},
@@ -56,6 +58,7 @@ static const struct collector collectors[] = {
     {"sockstat", collect_sockstat, ON},
     {"softnet", collect_softnet, ON},
     {"stat", collect_stat, ON},
+    {"tapestats", collect_tapestats, ON},
     {"textfile", collect_textfile, ON | OWN_LANE | FOREIGN},
     {"thermal_zone", collect_thermal_zone, ON},
     {"time", collect_time, ON},

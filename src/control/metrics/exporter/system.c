@@ -146,6 +146,18 @@ int collect_filefd(struct node *n, struct page *p, struct err *e)
     return 0;
 }
 
+int collect_kernel_hung(struct node *n, struct page *p, struct err *e)
+{
+    double v;
+
+    if (!node_number(n, NODE_PROC, &v, "sys/kernel/hung_task_detect_count")) {
+        return err_set(e, ERR_NOT_FOUND, "there is no sys/kernel/hung_task_detect_count");
+    }
+    page_one(p, "node_kernel_hung_tasks_total", PAGE_COUNTER,
+             "Total number of tasks that have been detected as hung since the system booted.", v);
+    return 0;
+}
+
 int collect_entropy(struct node *n, struct page *p, struct err *e)
 {
     double available, size;
