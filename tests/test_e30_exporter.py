@@ -239,6 +239,27 @@ def test_nfs_operations_that_node_exporter_counts_wrongly(tmp_path):
     assert found['Access'] == 1003 and found['SetClientID'] == 1035 and found['Verify'] == 1037 and found['RelLockOwner'] == 1039
 
 
+def test_what_node_exporter_has_since(tmp_path):
+    root = trees.write(tmp_path, {'proc/sys/kernel/hung_task_detect_count': '3\n', 'sys/class/watchdog/watchdog0/timeout': '60\n'})
+    samples, types = once(*paths(root), *only('kernel_hung', 'watchdog'))
+    assert samples['node_kernel_hung_tasks_total', ()] == 3 and types['node_kernel_hung_tasks_total'] == 'counter'
+    assert samples['node_watchdog_timeout_seconds', (('name', 'watchdog0'),)] == 60
+
+
+def test_names_that_the_kernel_gives_cannot_spoil_the_page(programs, tmp_path):
+    root = trees.write(tmp_path, {'proc/meminfo': 'MemTotal: 1 kB\nNode 0 MemFree: 2 kB\n\\back"slash: 3 kB\n', 'proc/vmstat': 'pgpgin{a="b"} 4\npgp\\x 5\n'})
+    samples, _ = once(*paths(root), *only('meminfo', 'vmstat'))
+    assert samples['node_memory_Node_0_MemFree_bytes', ()] == 2048 and samples['node_memory__back_slash_bytes', ()] == 3072
+    assert samples['node_vmstat_pgpgin_a__b__', ()] == 4 and samples['node_vmstat_pgpg_x', ()] == 5
+    files = tmp_path / 'files'
+    files.mkdir()
+    (files / 'quoted.prom').write_text('{"a.b", x="y"} 1\n')
+    (files / 'good.prom').write_text('good 1\n')
+    ours = programs(*exporter(*only('textfile'), f'--collector.textfile.directory={files}'))
+    samples, _ = parse(ours.get())
+    assert samples['good', ()] == 1 and samples['node_textfile_scrape_error', ()] == 1 and 'no such names' in ours.log()
+
+
 # --- text files ---
 
 def test_text_files(programs, tmp_path):

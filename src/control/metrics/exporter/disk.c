@@ -5,7 +5,6 @@
 #include "base/vec.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { NAME_BYTES = 160, SECTOR = 512 };
@@ -286,13 +285,6 @@ int collect_mdadm(struct node *n, struct page *p, struct err *e)
     return 0;
 }
 
-static const char *sys_word(struct node *n, const char *dir, const char *name, const char *file)
-{
-    struct str s = node_line(n, NODE_SYS, "%s/%s/%s", dir, name, file);
-
-    return s.p ? s.p : "";
-}
-
 int collect_nvme(struct node *n, struct page *p, struct err *e)
 {
     struct node_names devices;
@@ -308,10 +300,10 @@ int collect_nvme(struct node *n, struct page *p, struct err *e)
         const char *d = devices.p[i];
 
         page_add(p, 1, "device", d, "firmware_revision",
-                 sys_word(n, "class/nvme", d, "firmware_rev"), "model",
-                 sys_word(n, "class/nvme", d, "model"), "serial",
-                 sys_word(n, "class/nvme", d, "serial"), "state",
-                 sys_word(n, "class/nvme", d, "state"), NULL);
+                 node_word(n, NODE_SYS, "class/nvme/%s/firmware_rev", d), "model",
+                 node_word(n, NODE_SYS, "class/nvme/%s/model", d), "serial",
+                 node_word(n, NODE_SYS, "class/nvme/%s/serial", d), "state",
+                 node_word(n, NODE_SYS, "class/nvme/%s/state", d), NULL);
     }
     return 0;
 }

@@ -1,9 +1,6 @@
 /* File systems that count for themselves. */
 #include "exporter/collect.h"
 
-#include "base/limits.h"
-#include "base/vec.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -210,13 +207,6 @@ static bool is_btrfs(const char *name)
     return strlen(name) == 36; /* of a UUID; "features" stands beside them */
 }
 
-static const char *btrfs_label(struct node *n, const char *name)
-{
-    struct str s = node_line(n, NODE_SYS, "fs/btrfs/%s/label", name);
-
-    return s.p ? s.p : "";
-}
-
 static void btrfs_groups(struct node *n, struct page *p, const struct node_names *all,
                          const char *file, bool of_mode, const char *name, const char *help)
 {
@@ -276,7 +266,8 @@ int collect_btrfs(struct node *n, struct page *p, struct err *e)
     page_family(p, "node_btrfs_info", PAGE_GAUGE, "Filesystem information");
     for (size_t i = 0; i < all.len; i++) {
         if (is_btrfs(all.p[i])) {
-            page_add(p, 1, "label", btrfs_label(n, all.p[i]), "uuid", all.p[i], NULL);
+            page_add(p, 1, "label", node_word(n, NODE_SYS, "fs/btrfs/%s/label", all.p[i]), "uuid",
+                     all.p[i], NULL);
         }
     }
     page_family(p, "node_btrfs_global_rsv_size_bytes", PAGE_GAUGE, "Size of global reserve.");
