@@ -247,7 +247,7 @@ def test_what_node_exporter_has_since(tmp_path):
 
 
 def test_names_that_the_kernel_gives_cannot_spoil_the_page(programs, tmp_path):
-    root = trees.write(tmp_path, {'proc/meminfo': 'MemTotal: 1 kB\nNode 0 MemFree: 2 kB\n\\back"slash: 3 kB\n', 'proc/vmstat': 'pgpgin{a="b"} 4\npgp\\x 5\n'})
+    root = trees.write(tmp_path, {'proc/meminfo': 'MemTotal: 1 kB\nNode 0 MemFree: 2 kB\n\\back"slash: 3 kB\n', 'proc/vmstat': 'pgpgin{a="b"} 4\npgpg\\x 5\n'})
     samples, _ = once(*paths(root), *only('meminfo', 'vmstat'))
     assert samples['node_memory_Node_0_MemFree_bytes', ()] == 2048 and samples['node_memory__back_slash_bytes', ()] == 3072
     assert samples['node_vmstat_pgpgin_a__b__', ()] == 4 and samples['node_vmstat_pgpg_x', ()] == 5
