@@ -206,6 +206,18 @@ def test_collect_and_exclude(programs):
         assert requests.get(ours.url, params={parameter: 'cpu.info'}, timeout=30).status_code == 400  # it is off
 
 
+def test_it_becomes_the_small_program_where_that_is(programs, tmp_path):
+    ours = programs(*exporter(*only('loadavg')))
+    assert os.readlink(f'/proc/{ours.process.pid}/exe') == str((BUILD / 'strata-exporter').resolve())
+    libraries = set(re.findall(r'/(lib\S+?)\.so', pathlib.Path(f'/proc/{ours.process.pid}/maps').read_text()))
+    assert not libraries & {'libcurl', 'libarchive', 'libsqlite3', 'libyaml-0'}, libraries
+    shutil.copy(BUILD / 'strata', tmp_path)
+    r = subprocess.run([tmp_path / 'strata', 'exporter', '--once', *only('loadavg')], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and ('node_load1', ()) in parse(r.stdout)[0]
+    r = subprocess.run(exporter('--collector=\x1b[2J', '--json'), capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and '\x1b' not in r.stderr and json.loads(r.stderr)['error']['kind'] == 'invalid'
+
+
 def test_unknown_collectors_and_addresses_are_clear_errors(tmp_path):
     for args, words in ((['--collector=nonsense'], 'there is no collector "nonsense"'), (['--no-collector=nonsense'], 'there is no collector'),
                         (['--path.procfs=/nonexistent'], '/nonexistent'), (['--web.telemetry-path=/'], '--web.telemetry-path'),

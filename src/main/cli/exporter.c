@@ -103,8 +103,10 @@ static void become_small(char **argv)
     }
     path[len] = '\0';
     slash = strrchr(path, '/');
-    (void)memcpy(slash + 1, name, sizeof(name));
-    (void)execv(path, argv);
+    if (slash) {
+        (void)memcpy(slash + 1, name, sizeof(name));
+        (void)execv(path, argv);
+    }
 }
 
 int verb_exporter(struct cli *c, struct err *e)

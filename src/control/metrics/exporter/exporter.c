@@ -291,6 +291,7 @@ static void take_out(struct buf *from, struct buf *out)
         *from = empty;
     } else {
         (void)buf_add(out, buf_str(from));
+        out->failed = out->failed || from->failed;
     }
     if (from->cap > KEPT_BYTES) {
         buf_done(from);
