@@ -239,6 +239,13 @@ def test_nfs_operations_that_node_exporter_counts_wrongly(tmp_path):
     assert found['Access'] == 1003 and found['SetClientID'] == 1035 and found['Verify'] == 1037 and found['RelLockOwner'] == 1039
 
 
+def test_states_of_connections(tmp_path):
+    root = trees.write(tmp_path, trees.SOCKETS)
+    found = {dict(labels)['state']: value for (name, labels), value in once(*paths(root), *only('tcpstat'))[0].items() if name == 'node_tcp_connection_states'}
+    assert found == {'established': 2, 'syn_sent': 0, 'syn_recv': 0, 'fin_wait1': 1, 'fin_wait2': 1, 'time_wait': 1, 'close': 0, 'close_wait': 0, 'last_ack': 0,
+                     'listen': 3, 'closing': 0, 'rx_queued_bytes': sum(range(7)) + 3, 'tx_queued_bytes': 16 * sum(range(7))}
+
+
 # --- text files ---
 
 def test_text_files(programs, tmp_path):

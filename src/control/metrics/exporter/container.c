@@ -560,13 +560,30 @@ static int open_net(const struct node *n, const struct containers *all, pid_t pi
     return openat(n->proc, path, O_RDONLY | O_CLOEXEC);
 }
 
+/* The machine's network is that of its first process. */
+static int open_host_net(const struct node *n)
+{
+    int fd = openat(n->proc, "1/net/dev", O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? openat(n->proc, "net/dev", O_RDONLY | O_CLOEXEC) : fd;
+}
+
+/* What cAdvisor leaves out too: the machine's ends of its containers' links count twice. */
+static bool is_inner(struct str interface)
+{
+    return str_eq_c(interface, "lo") || str_starts(interface, STR("veth")) ||
+           str_starts(interface, STR("docker")) || str_starts(interface, STR("nerdctl"));
+}
+
 static void read_net(struct node *n, const struct containers *all, struct container *c)
 {
     struct str text;
     struct err e;
 
     c->net.v.len = 0;
-    if (c->pid != c->net_pid) {
+    if (!*c->path) {
+        c->net_fd = c->net_fd < 0 ? open_host_net(n) : c->net_fd;
+    } else if (c->pid != c->net_pid) {
         closep(&c->net_fd);
         c->net_pid = c->pid;
         c->net_fd = c->pid > 0 ? open_net(n, all, c->pid) : -1;
@@ -580,7 +597,7 @@ static void read_net(struct node *n, const struct containers *all, struct contai
         double v[16];
         struct part *part;
 
-        if (!line.p || str_eq_c(name, "lo")) {
+        if (!line.p || is_inner(name)) {
             continue;
         }
         part = part_of(&c->net, name);
@@ -676,8 +693,8 @@ static void read_one(struct node *n, const struct containers *all, struct contai
     read_memory(n, all, c);
     if (*c->path) {
         read_procs(n, all, c);
-        read_net(n, all, c);
     }
+    read_net(n, all, c);
     c->v[C_STARTED] = c->started = c->started == 0 ? started(n, all, c) : c->started;
     c->v[C_SEEN] = floor((double)clock_wall_ms() / 1000);
 }
@@ -776,6 +793,37 @@ static void show_faults(struct page *p, const struct containers *all)
     }
 }
 
+/* The disks of the machine, as cAdvisor shows them of the root. What a container's own layer takes
+ * is not counted: that would be a walk through all its files. */
+static void show_disks(struct node *n, struct page *p)
+{
+    static const struct column of_disks[] = {
+        {"container_fs_limit_bytes", PAGE_GAUGE,
+         "Number of bytes that can be consumed by the container on this filesystem.", 0},
+        {"container_fs_usage_bytes", PAGE_GAUGE,
+         "Number of bytes that are consumed by the container on this filesystem.", 0},
+        {"container_fs_inodes_total", PAGE_GAUGE, "Number of Inodes", 0},
+        {"container_fs_inodes_free", PAGE_GAUGE, "Number of available Inodes", 0}};
+    enum { FIGURES = ARRAY_LEN(of_disks) };
+    struct filesystem_disk *disks = NULL;
+    size_t len = filesystem_disks(n, &disks);
+    struct row *rows = arena_new_array(&n->arena, struct row, len);
+
+    for (size_t i = 0; i < len; i++) {
+        double *v = arena_new_array(&n->arena, double, FIGURES);
+
+        v[0] = disks[i].size;
+        v[1] = disks[i].used;
+        v[2] = disks[i].files;
+        v[3] = disks[i].files_free;
+        rows[i] = (struct row){
+            collect_labels(n, "device", disks[i].device, "id", "/", "image", "", "name", "", NULL),
+            v};
+    }
+    collect_columns(p, of_disks, FIGURES, rows, len);
+    free(disks);
+}
+
 static void show_machine(struct node *n, struct page *p)
 {
     struct str boot = node_line(n, NODE_PROC, "sys/kernel/random/boot_id");
@@ -815,6 +863,9 @@ static void show_all(struct node *n, struct page *p, const struct containers *al
     show_faults(p, all);
     show_parts(n, p, all, false);
     show_parts(n, p, all, true);
+    show_disks(n, p);
+    page_one(p, "container_scrape_error", PAGE_GAUGE,
+             "1 if there was an error while getting container metrics, 0 otherwise", 0);
     show_machine(n, p);
 }
 
