@@ -493,6 +493,20 @@ def test_the_last_xid_stays_and_names_stay_in_openmetrics(programs, tmp_path):
         assert types['DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION'] == 'unknown'  # not ..._total: dashboards ask for this name
 
 
+def test_what_the_units_of_a_gpu_did_since_the_page_before(programs, tmp_path):
+    ours = programs(*exporter(*paths(gpu_tree(tmp_path)), *only('gpu'), f'--nvml={NVML}'))
+
+    def seen():
+        return {(name[len('DCGM_FI_PROF_'):], dict(labels)['gpu'], dict(labels).get('GPU_I_ID')): value
+                for (name, labels), value in parse(ours.get())[0].items() if name.startswith('DCGM_FI_PROF_')}
+    assert seen() == {}  # there is no page before
+    now = wait_for(seen, 10, 'a second page')
+    assert {key[1:] for key in now} == {('0', None), ('0', '7'), ('0', '8')}  # the other GPU is too old
+    assert now['GR_ENGINE_ACTIVE', '0', None] == 0.01 and now['PIPE_TENSOR_ACTIVE', '0', '8'] == 0.13 and now['PIPE_FP16_ACTIVE', '0', None] == 0.13
+    assert now['PCIE_TX_BYTES', '0', None] == 20 * 2**20 and ('NVLINK_TX_BYTES', '0', None) not in now
+    assert seen().keys() == now.keys()  # two who ask at once get the same
+
+
 def test_a_machine_without_gpu_and_a_broken_library(tmp_path):
     assert once(*only('gpu'), '--nvml=/nonexistent.so')[0]['node_scrape_collector_success', (('collector', 'gpu'),)] == 0
     (tmp_path / 'broken.so').write_bytes(b'no library')

@@ -154,11 +154,13 @@ GPUS = [
     f'max(DCGM_FI_DEV_GPU_TEMP{{{GPU}}}) by (Hostname, gpu, uuid)', f'avg(DCGM_FI_DEV_GPU_TEMP{{{GPU}}})', f'max(DCGM_FI_DEV_POWER_USAGE{{{GPU}}}) by (Hostname, gpu, uuid)',
     f'sum(max(DCGM_FI_DEV_POWER_USAGE{{{GPU}}}) by (gpu))', f'max(DCGM_FI_DEV_SM_CLOCK{{{GPU}}} * 1000000) by (Hostname, UUID, gpu)',
     *(f'max({name}{{{GPU}}}) by (Hostname, gpu, GPU_I_ID, GPU_I_PROFILE)' for name in
-      ('DCGM_FI_DEV_FB_USED',)),
+      ('DCGM_FI_PROF_GR_ENGINE_ACTIVE', 'DCGM_FI_PROF_PIPE_TENSOR_ACTIVE', 'DCGM_FI_DEV_FB_USED')),
     *(f'DCGM_FI_DEV_{name}{{{GPU}}}' for name in ('GPU_UTIL', 'MEM_COPY_UTIL', 'FB_FREE', 'FB_USED', 'MEM_CLOCK', 'XID_ERRORS')),
     f'DCGM_FI_DEV_FB_USED{{{GPU}}} / (DCGM_FI_DEV_FB_USED{{{GPU}}} + DCGM_FI_DEV_FB_FREE{{{GPU}}}) * 100',
     f'sum by (modelName) (rate(DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION{{{GPU}}}[$R]))', f'avg by (gpu) (DCGM_FI_DEV_GPU_UTIL{{modelName=~".+",{GPU}}})',
     'sum by (project, user) (DCGM_FI_DEV_POWER_USAGE{project!=""})',
+    *(f'avg(DCGM_FI_PROF_{name}{{{GPU}}})' for name in ('SM_ACTIVE', 'SM_OCCUPANCY', 'DRAM_ACTIVE', 'PIPE_FP64_ACTIVE', 'PIPE_FP32_ACTIVE', 'PIPE_FP16_ACTIVE')),
+    f'sum by (Hostname) (DCGM_FI_PROF_PCIE_TX_BYTES{{{GPU}}} + DCGM_FI_PROF_PCIE_RX_BYTES{{{GPU}}})',
 ]
 
 # What only this machine's own kernel, or only the trees, can show.
