@@ -3,14 +3,17 @@ asked as Grafana asks, of this machine and of trees of machines that the tests d
 
 The lists are ours: which figures a dashboard draws, and in which shape it asks for them. They stand for Node Exporter Full (1860),
 the dashboard of dcgm-exporter (12239), those of cAdvisor (14282, 893, 193, 315) and kubernetes-mixin's of pods and namespaces."""
+import json
 import os
 import pathlib
 import re
 import shutil
+import subprocess
 import tempfile
 import time
 
 import pytest
+import requests
 
 import exporter_trees as trees
 from conftest import Strata, free_port, wait_for
@@ -215,7 +218,8 @@ def wall(scratch, tmp_path_factory):
     config.parent.chmod(0o755)
     config.write_text('global: {scrape_interval: 1s}\nscrape_configs:\n' + ''.join(
         f'- job_name: {name}\n  static_configs: [{{targets: ["{p.listen}"], labels: {{instance: {name}}}}}]\n' for name, p in (('here', here), ('there', there))))
-    s = Strata(pathlib.Path(tempfile.mkdtemp(prefix='wall-', dir=scratch)) / 'state', args=('--set', f'metrics.scrape_config={config}')).start()
+    s = Strata(pathlib.Path(tempfile.mkdtemp(prefix='wall-', dir=scratch)) / 'state', args=(
+        '--set', f'metrics.scrape_config={config}', '--set', 'exporter.collectors=tcpstat  processes')).start()
     try:
         for job in ('here', 'there'):
             wait_for(lambda: ask(s, '/query', query=f'rate(node_time_seconds{{job="{job}"}}[1m])')['data']['result'], 60, f'two scrapes of {job}')
@@ -239,3 +243,12 @@ def test_the_wall_of_cadvisor(wall):
 
 def test_the_wall_of_dcgm_exporter(wall):
     assert wall.empty(GPUS, ('there',)) == []
+
+
+def test_the_servers_own_exporter_shows_what_it_was_asked_for(wall):
+    [told] = json.loads(wait_for(lambda: [p.read_text() for p in [wall.strata.state / 'metrics/exporter.json'] if p.exists()], 20, 'it tells where it is')[0])
+    page = requests.get(f'http://{told["targets"][0]}/metrics', timeout=30).text
+    assert 'node_tcp_connection_states{' in page and 'node_processes_pids ' in page and 'node_interrupts_total{' not in page
+    r = subprocess.run([wall.strata.binary, 'up', '--state', str(wall.strata.state.parent / 'none'), '--set', 'exporter.collectors=cpu nonsense'],
+                       capture_output=True, text=True, timeout=60)
+    assert r.returncode == 65 and 'exporter.collectors: there is no collector "nonsense"' in r.stderr
