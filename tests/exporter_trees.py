@@ -15,6 +15,7 @@ HWMON = {
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_input': '55000\n',
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_crit': '100000\n',
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_crit_alarm': '0\n',
+    'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_crit_hyst': '95000\n',
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_label': 'Package id 0\n',
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp1_max': '84000\n',
     'sys/devices/platform/coretemp.0/hwmon/hwmon0/temp2_input': '54500\n',
@@ -313,6 +314,18 @@ VARIOUS = {
     'proc/pressure/memory': lines('some avg10=0.00 avg60=0.00 avg300=0.00 total=0', 'full avg10=0.00 avg60=0.00 avg300=0.00 total=7'),
 }
 
+INTERRUPTS = {'proc/interrupts': lines(
+    '            CPU0       CPU1       ', '   0:         18          0   IO-APIC   2-edge      timer', '   1:      17960        105   IO-APIC   1-edge      i8042',
+    '  47:    5031      3   PCI-MSI 524288-edge      xhci_hcd  more words', ' NMI:         47       5031   Non-maskable interrupts',
+    ' LOC:   174326351  135776678   Local timer interrupts', ' ERR:          0', ' MIS:          0', ' PIW:          0          0 ', ' TLB:  1 2 TLB shootdowns')}
+
+_SOCKET = '%4d: 0100007F:%04X 00000000:0000 %02X %08X:%08X 00:00000000 00000000   999        0 27909322 1 00000000d402bed0 100 0 0 10 0'
+SOCKETS = {
+    'proc/net/tcp': lines('  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode',
+                          *(_SOCKET % (i, 4000 + i, state, 16 * i, i) for i, state in enumerate((10, 1, 1, 6, 5, 4, 10)))),
+    'proc/net/tcp6': lines('  sl  local_address', _SOCKET.replace('0100007F', '0' * 32).replace('00000000:0000', '0' * 32 + ':0000') % (0, 80, 10, 0, 3)),
+}
+
 # area -> (collectors, files)
 AREAS = {
     'hwmon': (['hwmon'], HWMON), 'edac': (['edac'], EDAC), 'infiniband': (['infiniband'], INFINIBAND), 'nfs': (['nfs'], NFS),
@@ -320,7 +333,7 @@ AREAS = {
     'thermal': (['thermal_zone'], THERMAL), 'rapl': (['rapl'], RAPL), 'power': (['powersupplyclass'], POWER),
     'bonding': (['bonding'], BONDING), 'nvme': (['nvme'], NVME), 'xfs': (['xfs'], XFS), 'btrfs': (['btrfs'], BTRFS), 'zfs': (['zfs'], ZFS),
     'fibrechannel': (['fibrechannel'], FIBRE), 'conntrack': (['conntrack'], CONNTRACK), 'processes': (['processes'], PROCESSES),
-    'numa': (['meminfo_numa'], NUMA), 'cpu': (['cpu', 'stat'], CPU), 'dmi': (['dmi'], DMI), 'disks': (['diskstats'], DISKS),
+    'numa': (['meminfo_numa'], NUMA), 'cpu': (['cpu', 'stat'], CPU), 'dmi': (['dmi'], DMI), 'disks': (['diskstats'], DISKS), 'interrupts': (['interrupts'], INTERRUPTS),
     'bcache': (['bcache'], BCACHE), 'tapes': (['tapestats'], TAPES),
     'various': (['loadavg', 'filefd', 'entropy', 'softnet', 'arp', 'udp_queues', 'ipvs', 'pressure'], VARIOUS),
 }

@@ -1,6 +1,6 @@
 /* A library with the interface of NVIDIA's NVML and two GPUs behind it, for a machine without one:
- * the first is divided (MIG), the second answers less. While the file that FAKE_NVML_HANGS names is
- * there, asking for power does not come back. */
+ * the first is divided (MIG) and counts what its units do (GPM), the second answers less. While the
+ * file that FAKE_NVML_HANGS names is there, asking for power does not come back. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +46,23 @@ struct event {
     unsigned gpu_instance, compute_instance;
 };
 
+struct support {
+    unsigned version, supported;
+};
+struct sample {
+    unsigned turn, instance; /* instance 0: of the whole */
+};
+struct question {
+    unsigned version, n;
+    struct sample *from, *to;
+    struct {
+        unsigned id;
+        int rc;
+        double value;
+        char *names[3];
+    } metrics[333];
+};
+
 int nvmlInit_v2(void);
 int nvmlShutdown(void);
 int nvmlSystemGetDriverVersion(char *out, unsigned len);
@@ -80,6 +97,12 @@ int nvmlDeviceGetGpuInstanceId(struct gpu *g, unsigned *out);
 int nvmlEventSetCreate(void **out);
 int nvmlDeviceRegisterEvents(struct gpu *g, unsigned long long types, void *set);
 int nvmlEventSetWait_v2(void *set, struct event *out, unsigned timeout_ms);
+int nvmlGpmQueryDeviceSupport(struct gpu *g, struct support *out);
+int nvmlGpmSampleAlloc(struct sample **out);
+int nvmlGpmSampleFree(struct sample *s);
+int nvmlGpmSampleGet(struct gpu *g, struct sample *s);
+int nvmlGpmMigSampleGet(struct gpu *g, unsigned instance, struct sample *s);
+int nvmlGpmMetricsGet(struct question *q);
 
 int nvmlInit_v2(void)
 {
@@ -323,5 +346,52 @@ int nvmlEventSetWait_v2(void *set, struct event *out, unsigned timeout_ms)
     }
     events_left--;
     *out = (struct event){&gpus[1], 8, 79, ~0U, ~0U};
+    return OK;
+}
+
+int nvmlGpmQueryDeviceSupport(struct gpu *g, struct support *out)
+{
+    out->supported = g->index == 0;
+    return out->version == 1 ? OK : INVALID;
+}
+
+int nvmlGpmSampleAlloc(struct sample **out)
+{
+    *out = calloc(1, sizeof(**out));
+    return *out ? OK : INVALID;
+}
+
+int nvmlGpmSampleFree(struct sample *s)
+{
+    free(s);
+    return OK;
+}
+
+int nvmlGpmSampleGet(struct gpu *g, struct sample *s)
+{
+    static unsigned turn;
+
+    *s = (struct sample){++turn, 0};
+    return g->index == 0 && !g->part ? OK : NOT_SUPPORTED;
+}
+
+int nvmlGpmMigSampleGet(struct gpu *g, unsigned instance, struct sample *s)
+{
+    int rc = nvmlGpmSampleGet(g, s);
+
+    s->instance = instance;
+    return rc;
+}
+
+/* Of metric 13 it says 13 %, of the part with instance 7 20 %. NVLink: not here. */
+int nvmlGpmMetricsGet(struct question *q)
+{
+    if (q->version != 1 || q->from->turn >= q->to->turn || q->from->instance != q->to->instance) {
+        return INVALID;
+    }
+    for (unsigned i = 0; i < q->n; i++) {
+        q->metrics[i].rc = q->metrics[i].id < 60 ? OK : NOT_SUPPORTED;
+        q->metrics[i].value = q->metrics[i].id + q->to->instance;
+    }
     return OK;
 }

@@ -111,6 +111,14 @@ def test_a_new_server_has_numbers_of_itself(strata):
     assert target['health'] == 'up' and target['labels']['job'] == 'strata' and target['lastError'] == ''
 
 
+def test_its_machine_has_figures_with_their_types(strata):
+    """Also of those that do not end in _total: who builds a query is told to take the rate of them."""
+    kinds = {'container_memory_failcnt': 'counter', 'container_memory_rss': 'gauge', 'node_load1': 'gauge', 'node_cpu_seconds_total': 'counter'}
+    for name, kind in kinds.items():
+        wait_for(lambda: ask(strata, '/metadata', metric=name)['data'].get(name), 60, name)
+        assert [one['type'] for one in ask(strata, '/metadata', metric=name)['data'][name]] == [kind]
+
+
 def test_what_grafana_calls(served):
     # its health check asks at the fourth second of 1970
     assert ask(served, '/query', method='POST', query='1+1', time=4) == {'status': 'success', 'data': {'resultType': 'scalar', 'result': [4, '2']}}
@@ -131,6 +139,60 @@ def test_what_grafana_calls(served):
     tree = ask(served, '/parse_query', query='sum by (a) (rate(up{b="c"}[5m])) / 2')['data']
     assert (tree['type'], tree['op'], tree['lhs']['type'], tree['lhs']['grouping']) == ('binaryExpr', '/', 'aggregation', ['a'])
     assert tree['lhs']['expr']['args'][0]['range'] == 300000 and tree['rhs'] == {'type': 'numberLiteral', 'val': '2'}
+
+
+GRAFANA = {'User-Agent': 'Grafana/11.3.0', 'Accept-Encoding': 'gzip', 'X-Dashboard-Uid': 'rYdddlPWk', 'X-Panel-Id': '77', 'X-Datasource-Uid': 'prom',
+           'X-Grafana-Org-Id': '1', 'X-Query-Group-Id': 'q'}
+MX = 'mx_requests_total{project="mx-one"}'
+FROM_TO = {'start': f'{NOW - 120}.000', 'end': f'{NOW}.000'}
+
+
+@pytest.mark.parametrize('path, form', (
+    ('/query_range', {**FROM_TO, 'query': MX, 'step': '15.000', 'timeout': '60s'}), ('/query_range', {**FROM_TO, 'query': MX, 'step': '15s', 'stats': 'all'}),
+    ('/query', {'query': MX, 'time': f'{NOW}.000'}), ('/query', {'query': MX, 'time': '2026-01-02T03:04:05.000Z', '_': '17'}),
+    ('/labels', {**FROM_TO, 'match[]': MX, 'limit': '40000'}), ('/series', {**FROM_TO, 'match[]': [MX, 'up'], 'limit': '40000'}),
+    ('/query_exemplars', {**FROM_TO, 'query': MX}), ('/parse_query', {'query': MX}), ('/format_query', {'query': MX})))
+def test_grafana_posts_forms_and_falls_back_to_get(served, path, form):
+    """Its data source asks by POST with a form, and by GET where it was told to; both say the same, headers and all."""
+    posted = served.api('POST', API + path, data=form, headers=GRAFANA)
+    got = served.api('GET', API + path, params=form, headers=GRAFANA)
+    assert posted.status_code == got.status_code == 200, posted.text
+    assert posted.text == got.text
+    for r in (posted, got):
+        assert r.headers['Content-Type'] == 'application/json' and r.headers['Vary'] == 'Accept-Encoding'
+    if path.startswith('/query') and 'exemplars' not in path:  # it reads as it comes, and needs to know what comes
+        assert posted.text.index('"resultType"') < posted.text.index('"result":')
+
+
+def test_grafana_signs_in_with_a_token_in_either_way(served):
+    token = served.token('mx-dev')
+    for auth in ({'auth': ('mx-dev', token)}, {'headers': {'Authorization': f'Bearer {token}'}}):
+        r = requests.post(served.url + API + '/query', data={'query': '1+1', 'time': '4'}, timeout=30, **auth)
+        assert (r.status_code, r.json()['data']) == (200, {'resultType': 'scalar', 'result': [4, '2']})
+    r = requests.post(served.url + API + '/query', data={'query': '1+1'}, timeout=30)
+    assert (r.status_code, r.json()['status'], r.json()['errorType']) == (401, 'error', 'unauthorized')
+
+
+def test_grafana_fills_in_variables(served):
+    """label_values(), query_result(), metrics(), label_names(), and what its query builder reads."""
+    values = {'match[]': '{__name__=~"mx_.*",project=~"mx-(one|two)"}', 'start': NOW - 300, 'end': NOW, 'limit': 40000}
+    assert ask(served, '/label/project/values', **values)['data'] == ['mx-one', 'mx-two']
+    assert ask(served, '/label/instance/values', **{**values, 'limit': 1}) == {'status': 'success', 'data': ['n1:80'], 'warnings': ['results truncated due to limit']}
+    assert ask(served, '/label/nosuch/values')['data'] == []
+    assert len(ask(served, '/query', method='POST', query='count by (project) (mx_requests_total)', time=NOW)['data']['result']) == 4
+    assert len(ask(served, '/metadata', limit=2)['data']) == 2
+    assert all(len(kinds) == 1 for kinds in ask(served, '/metadata', limit_per_metric=1)['data'].values())
+    assert ask(served, '/metadata', metric='nosuch')['data'] == {}
+    for asks in ({'type': 'alert'}, {'type': 'record', 'rule_name[]': 'x', 'rule_group[]': ['y', 'z'], 'file[]': 'f'}, {'exclude_alerts': 'true', 'group_limit': 5}):
+        assert ask(served, '/rules', **asks)['data'] == {'groups': []}
+    r = served.api('GET', API + '/rules?type=nonsense')
+    assert (r.status_code, r.json()['errorType']) == (400, 'bad_data')
+    # which of the kinds of server it is: neither of the others
+    assert 'features' not in ask(served, '/status/buildinfo')['data']
+    r = served.api('GET', API + '/features')
+    assert (r.status_code, r.json()['status'], r.json()['errorType']) == (404, 'error', 'not_found')
+    r = served.api('DELETE', API + '/query')
+    assert r.status_code == 405 and {'GET', 'POST'} <= set(r.headers['Allow'].replace(' ', '').split(','))
 
 
 def test_numbers_are_written_as_prometheus_writes_them(served):

@@ -272,6 +272,13 @@ def test_names_that_the_kernel_gives_cannot_spoil_the_page(programs, tmp_path):
     assert samples['good', ()] == 1 and samples['node_textfile_scrape_error', ()] == 1 and 'no such names' in ours.log()
 
 
+def test_states_of_connections(tmp_path):
+    root = trees.write(tmp_path, trees.SOCKETS)
+    found = {dict(labels)['state']: value for (name, labels), value in once(*paths(root), *only('tcpstat'))[0].items() if name == 'node_tcp_connection_states'}
+    assert found == {'established': 2, 'syn_sent': 0, 'syn_recv': 0, 'fin_wait1': 1, 'fin_wait2': 1, 'time_wait': 1, 'close': 0, 'close_wait': 0, 'last_ack': 0,
+                     'listen': 3, 'closing': 0, 'rx_queued_bytes': sum(range(7)) + 3, 'tx_queued_bytes': 16 * sum(range(7))}
+
+
 # --- text files ---
 
 def test_text_files(programs, tmp_path):
@@ -517,6 +524,20 @@ def test_the_last_xid_stays_and_names_stay_in_openmetrics(programs, tmp_path):
         samples, types = parse(ours.get(headers={'Accept': OPEN}), openmetrics=True)
         assert [value for (name, labels), value in samples.items() if name == 'DCGM_FI_DEV_XID_ERRORS' and ('gpu', '1') in labels] == [79]
         assert types['DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION'] == 'unknown'  # not ..._total: dashboards ask for this name
+
+
+def test_what_the_units_of_a_gpu_did_since_the_page_before(programs, tmp_path):
+    ours = programs(*exporter(*paths(gpu_tree(tmp_path)), *only('gpu'), f'--nvml={NVML}'))
+
+    def seen():
+        return {(name[len('DCGM_FI_PROF_'):], dict(labels)['gpu'], dict(labels).get('GPU_I_ID')): value
+                for (name, labels), value in parse(ours.get())[0].items() if name.startswith('DCGM_FI_PROF_')}
+    assert seen() == {}  # there is no page before
+    now = wait_for(seen, 10, 'a second page')
+    assert {key[1:] for key in now} == {('0', None), ('0', '7'), ('0', '8')}  # the other GPU is too old
+    assert now['GR_ENGINE_ACTIVE', '0', None] == 0.01 and now['PIPE_TENSOR_ACTIVE', '0', '8'] == 0.13 and now['PIPE_FP16_ACTIVE', '0', None] == 0.13
+    assert now['PCIE_TX_BYTES', '0', None] == 20 * 2**20 and ('NVLINK_TX_BYTES', '0', None) not in now
+    assert seen().keys() == now.keys()  # two who ask at once get the same
 
 
 def test_a_machine_without_gpu_and_a_broken_library(tmp_path):

@@ -3,6 +3,7 @@
  * scraper looks (file discovery). */
 #include "main/main_priv.h"
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
@@ -20,13 +21,65 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+enum { COLLECTORS_MAX = 64 };
+
 const struct cfg_item exporter_config[] = {
     {"exporter.listen", CFG_STRING, "127.0.0.1:0",
      "Where the figures of this machine are served to our own scraper: an address and a port, 0 "
      "for "
      "any that is free. Empty: this server starts no exporter. Nobody is asked who he is there."},
+    {"exporter.collectors", CFG_STRING, "",
+     "Collectors beside those that are on by default, with a blank between them: processes tcpstat "
+     "interrupts cpu.info meminfo_numa."},
     {0},
 };
+
+static bool is_collector(const char *name)
+{
+    bool on;
+    const char *one;
+
+    for (size_t i = 0; (one = exporter_collector(i, &on)); i++) {
+        if (strcmp(one, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The names of exporter.collectors, in the arena. */
+static int collectors_of(const struct cfg *cfg, struct arena *a, const char *out[COLLECTORS_MAX],
+                         size_t *n, struct err *e)
+{
+    struct str rest = cfg_str(cfg, "exporter.collectors");
+
+    *n = 0;
+    while (rest.len > 0) {
+        struct str word = str_cut(&rest, ' ');
+        const char *name = arena_strdup(a, word);
+
+        if (word.len == 0) {
+            continue;
+        }
+        if (!is_collector(name) || *n == COLLECTORS_MAX) {
+            return err_set(e, ERR_INVALID,
+                           "exporter.collectors: there is no collector %s: strata exporter --help "
+                           "lists them",
+                           Q(word));
+        }
+        out[(*n)++] = name;
+    }
+    return 0;
+}
+
+int exporter_check(const struct cfg *cfg, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    const char *names[COLLECTORS_MAX];
+    size_t n;
+
+    return collectors_of(cfg, &a, names, &n, e);
+}
 
 /* The address with the port that was given to us. */
 static void tell(void *ctx, unsigned port)
@@ -65,6 +118,8 @@ int exporter_role(const struct boot *b, int socket UNUSED)
                                    .ready = tell,
                                    .ctx = (void *)(uintptr_t)b};
     SCOPED(exporter_closep) struct exporter *x = NULL;
+    SCOPED(arena_done) struct arena a = {0};
+    const char *on[COLLECTORS_MAX];
     pid_t parent = getppid();
     sigset_t stop;
     struct err e;
@@ -75,7 +130,9 @@ int exporter_role(const struct boot *b, int socket UNUSED)
     (void)sigprocmask(SIG_BLOCK, &stop, NULL);
     serve.listen = cfg_str(b->cfg, "exporter.listen").p;
     o.strata_state = "/proc/self/cwd"; /* its parents may be closed to us */
-    if (confine_drop(b->uid, b->gid, &e) == 0 && confine_no_exec(&e) == 0) {
+    o.on = on;
+    if (collectors_of(b->cfg, &a, on, &o.n_on, &e) == 0 && confine_drop(b->uid, b->gid, &e) == 0 &&
+        confine_no_exec(&e) == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0); /* a change of user clears it */
         if (getppid() != parent) {
             return EX_TEMPFAIL; /* it died before the line above */

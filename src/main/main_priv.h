@@ -49,6 +49,8 @@ int up_load_config(const struct up_options *o, struct cfg **out, struct err *e) 
 int helper_role(const struct boot *b, int socket);
 int server_role(const struct boot *b, int socket);
 int exporter_role(const struct boot *b, int socket);
+/* Whether its settings can be obeyed. */
+int exporter_check(const struct cfg *cfg, struct err *e) MUST_USE;
 
 /* --- confine.c --- */
 /* Becomes uid/gid for good, keeps only CAP_NET_BIND_SERVICE, no new privileges. */

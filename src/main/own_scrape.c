@@ -59,6 +59,8 @@ void own_scrape_config(const struct own_scrape *o, const struct cfg *cfg, unsign
                      "- job_name: strata-node\n"
                      "  scrape_interval: 15s\n"
                      "  honor_labels: true\n" /* a container's job is its job */
+                     /* which tells the types of all; OpenMetrics has no counter without _total */
+                     "  scrape_protocols: [PrometheusText0.0.4]\n"
                      "  file_sd_configs:\n"
                      "  - files: [metrics/exporter.json]\n",
                      tls ? "https" : "http", o->key,

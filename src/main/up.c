@@ -323,7 +323,8 @@ static int prepare(struct supervisor *s, const struct up_options *o, struct cfg 
                        "strata up starts containers and needs root: sudo strata up");
     }
     b->state_dir = o->state_dir ? o->state_dir : STRATA_DEFAULT_STATE;
-    if (up_load_config(o, cfg, e) < 0 || statedir_user(&b->uid, &b->gid, e) < 0 ||
+    if (up_load_config(o, cfg, e) < 0 || exporter_check(*cfg, e) < 0 ||
+        statedir_user(&b->uid, &b->gid, e) < 0 ||
         statedir_enter(b->state_dir, b->uid, b->gid, lock_fd, e) < 0 ||
         statedir_instance(b->instance, e) < 0) {
         return -1;

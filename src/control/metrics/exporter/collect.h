@@ -10,6 +10,8 @@ typedef int collect_fn(struct node *n, struct page *p, struct err *e);
 /* cpu.c */
 collect_fn collect_stat, collect_cpu, collect_cpufreq, collect_schedstat, collect_loadavg,
     collect_softnet, collect_pressure, collect_cpu_info;
+/* interrupts.c, tcp.c */
+collect_fn collect_interrupts, collect_tcpstat;
 /* memory.c */
 collect_fn collect_meminfo, collect_vmstat, collect_numa, collect_edac;
 /* disk.c, pools.c, bcache.c, filesystem.c */
@@ -40,5 +42,11 @@ struct row {
 };
 void collect_columns(struct page *p, const struct column *c, size_t n_columns,
                      const struct row *rows, size_t n_rows);
+/* How full the machine's own disks are, each once; `out` is the caller's to free. filesystem.c */
+struct filesystem_disk {
+    const char *device; /* in the node's arena */
+    double size, used, files, files_free;
+};
+size_t filesystem_disks(struct node *n, struct filesystem_disk **out);
 /* The text of labels, in the node's arena: label, value, ..., NULL. */
 struct str collect_labels(struct node *n, ...) __attribute__((sentinel));

@@ -319,6 +319,37 @@ static void show_faults(struct page *p, const struct containers *all)
     }
 }
 
+/* The disks of the machine, as cAdvisor shows them of the root. What a container's own layer takes
+ * is not counted: that would be a walk through all its files. */
+static void show_disks(struct node *n, struct page *p)
+{
+    static const struct column of_disks[] = {
+        {"container_fs_limit_bytes", PAGE_GAUGE,
+         "Number of bytes that can be consumed by the container on this filesystem.", 0},
+        {"container_fs_usage_bytes", PAGE_GAUGE,
+         "Number of bytes that are consumed by the container on this filesystem.", 0},
+        {"container_fs_inodes_total", PAGE_GAUGE, "Number of Inodes", 0},
+        {"container_fs_inodes_free", PAGE_GAUGE, "Number of available Inodes", 0}};
+    enum { FIGURES = ARRAY_LEN(of_disks) };
+    struct filesystem_disk *disks = NULL;
+    size_t len = filesystem_disks(n, &disks);
+    struct row *rows = arena_new_array(&n->arena, struct row, len);
+
+    for (size_t i = 0; i < len; i++) {
+        double *v = arena_new_array(&n->arena, double, FIGURES);
+
+        v[0] = disks[i].size;
+        v[1] = disks[i].used;
+        v[2] = disks[i].files;
+        v[3] = disks[i].files_free;
+        rows[i] = (struct row){
+            collect_labels(n, "device", disks[i].device, "id", "/", "image", "", "name", "", NULL),
+            v};
+    }
+    collect_columns(p, of_disks, FIGURES, rows, len);
+    free(disks);
+}
+
 static void show_machine(struct node *n, struct page *p)
 {
     struct str boot = node_line(n, NODE_PROC, "sys/kernel/random/boot_id");
@@ -358,6 +389,9 @@ static void show_all(struct node *n, struct page *p, const struct containers *al
     show_faults(p, all);
     show_parts(n, p, all, false);
     show_parts(n, p, all, true);
+    show_disks(n, p);
+    page_one(p, "container_scrape_error", PAGE_GAUGE,
+             "1 if there was an error while getting container metrics, 0 otherwise", 0);
     show_machine(n, p);
 }
 

@@ -242,13 +242,30 @@ static int open_net(const struct node *n, const struct containers *all, pid_t pi
     return openat(n->proc, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
+/* The machine's network is that of its first process. */
+static int open_host_net(const struct node *n)
+{
+    int fd = openat(n->proc, "1/net/dev", O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    return fd < 0 ? openat(n->proc, "net/dev", O_RDONLY | O_CLOEXEC | O_NONBLOCK) : fd;
+}
+
+/* What cAdvisor leaves out too: the machine's ends of its containers' links count twice. */
+static bool is_inner(struct str interface)
+{
+    return str_eq_c(interface, "lo") || str_starts(interface, STR("veth")) ||
+           str_starts(interface, STR("docker")) || str_starts(interface, STR("nerdctl"));
+}
+
 static void read_net(struct node *n, const struct containers *all, struct container *c)
 {
     struct str text;
     struct err e;
 
     c->net.v.len = 0;
-    if (c->pid != c->net_pid) {
+    if (!*c->path) {
+        c->net_fd = c->net_fd < 0 ? open_host_net(n) : c->net_fd;
+    } else if (c->pid != c->net_pid) {
         closep(&c->net_fd);
         c->net_pid = c->pid;
         c->net_fd = c->pid > 0 ? open_net(n, all, c->pid) : -1;
@@ -262,7 +279,7 @@ static void read_net(struct node *n, const struct containers *all, struct contai
         double v[16];
         struct part *part;
 
-        if (!line.p || str_eq_c(name, "lo")) {
+        if (!line.p || is_inner(name)) {
             continue;
         }
         part = part_of(&c->net, name);
@@ -358,8 +375,8 @@ void container_read(struct node *n, const struct containers *all, struct contain
     read_memory(n, all, c);
     if (*c->path) {
         read_procs(n, all, c);
-        read_net(n, all, c);
     }
+    read_net(n, all, c);
     c->v[C_STARTED] = c->started = c->started == 0 ? started(n, all, c) : c->started;
     c->v[C_SEEN] = floor((double)clock_wall_ms() / 1000);
 }

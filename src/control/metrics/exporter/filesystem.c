@@ -228,38 +228,94 @@ static const char *in_host(const struct node *n, const char *mount)
     return mount[len] == '\0' ? "/" : mount + len;
 }
 
-int collect_filesystem(struct node *n, struct page *p, struct err *e)
+/* The next mount of the host; 0 at the end. Views into `text`, strings in the arena. */
+struct mount {
+    const char *device, *at, *type;
+    struct str options;
+};
+
+static bool next_mount(struct node *n, struct str *text, struct mount *out)
 {
-    SCOPED(map_done) struct map seen = {0};
-    VEC(struct row) rows = {0};
+    while (text->len > 0) {
+        struct str line = text_line(text), device = text_word(&line), at = text_word(&line);
+        struct str type = text_word(&line);
+
+        out->options = text_word(&line);
+        if (out->options.len > 0) {
+            out->device = unescaped(n, device);
+            out->at = in_host(n, unescaped(n, at));
+            out->type = arena_strdup(&n->arena, type);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_mounts(struct node *n, struct str *out, struct err *e)
+{
     struct str text;
 
     if (node_read(n, NODE_PROC, &text, e, "1/mounts") < 0 &&
         node_read(n, NODE_PROC, &text, e, "mounts") < 0) {
         return -1;
     }
-    text = arena_str(&n->arena, text);
-    while (text.len > 0 && rows.len < LIMIT_NODE_NAMES) {
-        struct str line = text_line(&text), device = text_word(&line), mount = text_word(&line);
-        struct str type = text_word(&line), options = text_word(&line), labels;
-        const char *at, *kind;
+    *out = arena_str(&n->arena, text);
+    return 0;
+}
+
+size_t filesystem_disks(struct node *n, struct filesystem_disk **out)
+{
+    SCOPED(map_done) struct map seen = {0};
+    VEC(struct filesystem_disk) disks = {0};
+    struct mount m;
+    struct str text;
+    struct err e;
+
+    if (read_mounts(n, &text, &e) < 0) {
+        return 0;
+    }
+    while (disks.len < LIMIT_NODE_NAMES && next_mount(n, &text, &m)) {
+        struct statvfs is;
+
+        if (!str_starts(str_of(m.device), STR("/dev/")) || may_hang(m.type) ||
+            map_put(&seen, str_of(m.device), n) || statvfs(seen_at(n, m.at), &is) < 0) {
+            continue;
+        }
+        *vec_push(&disks) = (struct filesystem_disk){
+            .device = m.device,
+            .size = (double)is.f_blocks * (double)is.f_frsize,
+            .used = (double)(is.f_blocks - is.f_bfree) * (double)is.f_frsize,
+            .files = (double)is.f_files,
+            .files_free = (double)is.f_ffree};
+    }
+    *out = disks.p;
+    return disks.len;
+}
+
+int collect_filesystem(struct node *n, struct page *p, struct err *e)
+{
+    SCOPED(map_done) struct map seen = {0};
+    VEC(struct row) rows = {0};
+    struct mount m;
+    struct str text;
+
+    if (read_mounts(n, &text, e) < 0) {
+        return -1;
+    }
+    while (rows.len < LIMIT_NODE_NAMES && next_mount(n, &text, &m)) {
+        struct str labels;
         double *v;
 
-        if (options.len == 0) {
+        if (node_takes(n, 'm', n->mounts, str_of(m.at)) ||
+            node_takes(n, 't', n->types, str_of(m.type))) {
             continue;
         }
-        at = in_host(n, unescaped(n, mount));
-        kind = arena_strdup(&n->arena, type);
-        if (node_takes(n, 'm', n->mounts, str_of(at)) || node_takes(n, 't', n->types, type)) {
-            continue;
-        }
-        labels = collect_labels(n, "device", unescaped(n, device), "fstype", kind, "mountpoint", at,
-                                NULL);
+        labels = collect_labels(n, "device", m.device, "fstype", m.type, "mountpoint", m.at, NULL);
         if (map_put(&seen, labels, n)) {
             continue; /* mounted over itself */
         }
         v = arena_new_array(&n->arena, double, COLUMNS);
-        measure(n, at, kind, has_option(options, "ro"), v);
+        measure(n, m.at, m.type, has_option(m.options, "ro"), v);
         *vec_push(&rows) = (struct row){labels, v};
     }
     collect_columns(p, columns, COLUMNS, rows.p, rows.len);

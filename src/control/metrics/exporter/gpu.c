@@ -1,6 +1,7 @@
 /* GPUs by NVIDIA's management library, which is loaded when it is there; names as dcgm-exporter's.
  * What a device does not answer is left out. Source: NVML API reference. */
 #include "exporter/container.h"
+#include "exporter/gpu_profile.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
@@ -64,6 +65,7 @@ struct nvml {
     int64_t retry_at_ms; /* clock_mono_ms(); when there is no library */
     char driver[80];
     nvml_events events;
+    struct gpu_profile *profile; /* NULL: this driver has none */
     unsigned long long last_xid[GPUS_MAX];
     nvml_device devices[GPUS_MAX];
     unsigned n;
@@ -242,6 +244,7 @@ void nvml_free(struct nvml *l)
     if (!l) {
         return;
     }
+    gpu_profile_free(l->profile);
     if (l->library) {
         if (l->shutdown) {
             (void)l->shutdown();
@@ -314,6 +317,7 @@ static struct nvml *library(struct node *n, struct err *e)
         return NULL;
     }
     find_devices(l);
+    l->profile = gpu_profile_new(l->library);
     return l;
 }
 
@@ -555,9 +559,18 @@ static double *no_values(struct node *n)
     return v;
 }
 
-/* A part of a GPU counts its own memory only; the name ends in its profile, "MIG 1g.5gb". */
+static const double *profile_of(struct node *n, const struct nvml *l, unsigned i, int instance)
+{
+    double *v = arena_new_array(&n->arena, double, GPU_PROFILE_COLUMNS);
+
+    gpu_profile_read(l->profile, i, l->devices[i], instance, v);
+    return v;
+}
+
+/* A part of a GPU counts its own memory and work only; the name ends in its profile, "MIG 1g.5gb".
+ */
 static size_t read_mig(struct node *n, const struct nvml *l, unsigned i,
-                       const struct container_names *job, struct row *rows)
+                       const struct container_names *job, struct row *rows, struct row *profiles)
 {
     unsigned now, later, parts, instance;
     size_t len = 0;
@@ -572,6 +585,7 @@ static size_t read_mig(struct node *n, const struct nvml *l, unsigned i,
         const char *profile;
         nvml_device mig;
         double *v;
+        int which = INT_MAX;
 
         if (!ASK(l, mig_by_index, l->devices[i], k, &mig)) {
             continue;
@@ -579,11 +593,14 @@ static size_t read_mig(struct node *n, const struct nvml *l, unsigned i,
         profile = ASK(l, name, mig, name, sizeof(name)) ? strstr(name, "MIG ") : NULL;
         if (ASK(l, mig_instance, mig, &instance)) {
             (void)snprintf(id, sizeof(id), "%u", instance);
+            which = (int)(instance & INT_MAX);
         }
         device_labels(l, i, job, profile ? profile + 4 : "", id, &labels);
         v = no_values(n);
         read_memory(l, mig, v);
-        rows[len++] = (struct row){arena_str(&n->arena, buf_str(&labels)), v};
+        rows[len] = (struct row){arena_str(&n->arena, buf_str(&labels)), v};
+        profiles[len] = (struct row){rows[len].labels, profile_of(n, l, i, which)};
+        len++;
     }
     return len;
 }
@@ -592,7 +609,7 @@ int collect_gpu(struct node *n, struct page *p, struct err *e)
 {
     struct nvml *l = library(n, e);
     struct container_list jobs;
-    struct row *rows;
+    struct row *rows, *profiles;
     size_t len = 0;
 
     if (!l) {
@@ -601,6 +618,7 @@ int collect_gpu(struct node *n, struct page *p, struct err *e)
     containers_of_strata(n, &jobs);
     take_events(l);
     rows = arena_new_array(&n->arena, struct row, (size_t)l->n * (1 + MIG_MAX));
+    profiles = arena_new_array(&n->arena, struct row, (size_t)l->n * (1 + MIG_MAX));
     for (unsigned i = 0; i < l->n; i++) {
         SCOPED(buf_done) struct buf labels = BUF_MAX(LIMIT_NODE_FILE_BYTES);
         const struct container_names *job = job_of(&jobs, l, l->devices[i]);
@@ -608,10 +626,13 @@ int collect_gpu(struct node *n, struct page *p, struct err *e)
 
         device_labels(l, i, job, NULL, NULL, &labels);
         read_device(l, i, v);
-        rows[len++] = (struct row){arena_str(&n->arena, buf_str(&labels)), v};
-        len += read_mig(n, l, i, job, rows + len);
+        rows[len] = (struct row){arena_str(&n->arena, buf_str(&labels)), v};
+        profiles[len] = (struct row){rows[len].labels, profile_of(n, l, i, GPU_WHOLE)};
+        len++;
+        len += read_mig(n, l, i, job, rows + len, profiles + len);
     }
     collect_columns(p, columns, COLUMNS, rows, len);
+    collect_columns(p, gpu_profile_columns, GPU_PROFILE_COLUMNS, profiles, len);
     for (size_t i = 0; i < jobs.len; i++) {
         container_names_done(&jobs.p[i]);
     }

@@ -61,13 +61,14 @@ int node_expressions(struct node *n, struct err *e)
         compile(n, o->disks_exclude, "(ram|loop|fd|(h|s|v|xv)d[a-z]|nvme\\d+n\\d+p)\\d+", &n->disks,
                 e) < 0 ||
         compile(n, o->interfaces_exclude, "", &n->interfaces, e) < 0 ||
-        compile(n, o->netstat_fields,
-                "(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|"
-                "Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|"
-                "TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|"
-                "RetransSegs|CurrEstab)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|"
-                "SndbufErrors))",
-                &n->netstat, e) < 0 ||
+        compile(
+            n, o->netstat_fields,
+            "(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|"
+            "Icmp6?_(InMsgs|OutMsgs)|TcpExt_(Listen.*|Syncookies.*|TCPSynRetrans|TCPTimeouts|"
+            "TCPOFOQueue|TCPRcvQDrop)|Tcp_(ActiveOpens|InSegs|OutSegs|OutRsts|PassiveOpens|"
+            "RetransSegs|CurrEstab|MaxConn)|Udp6?_(InDatagrams|OutDatagrams|NoPorts|RcvbufErrors|"
+            "SndbufErrors))",
+            &n->netstat, e) < 0 ||
         compile(n, o->vmstat_fields, "(oom_kill|pgpg|pswp|pg.*fault).*", &n->vmstat, e) < 0) {
         return -1;
     }

@@ -1539,4 +1539,6 @@ export const server: Record<string, string> = {
   "the job's names are too long": '作业的名称太长',
   // src/main/exporter.c
   'Where the figures of this machine are served to our own scraper: an address and a port, 0 for any that is free. Empty: this server starts no exporter. Nobody is asked who he is there.': '在哪里把这台机器的数据提供给我们自己的采集器：地址和端口，0 表示任意空闲端口。空：这台服务器不启动 exporter。那里不验证来访者的身份。',
+  'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在默认开启的项目之外再开启哪些采集项目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
+  'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：没有 {1} 这个采集项目：strata exporter --help 会列出全部',
 };

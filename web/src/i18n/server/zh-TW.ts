@@ -1539,4 +1539,6 @@ export const server: Record<string, string> = {
   "the job's names are too long": '工作的名稱太長',
   // src/main/exporter.c
   'Where the figures of this machine are served to our own scraper: an address and a port, 0 for any that is free. Empty: this server starts no exporter. Nobody is asked who he is there.': '在哪裡把這台機器的數據提供給我們自己的採集器：位址與連接埠，0 表示任一可用的連接埠。空白：這台伺服器不啟動 exporter。那裡不驗證來訪者的身分。',
+  'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在預設開啟的項目之外再開啟哪些收集項目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
+  'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：沒有 {1} 這個收集項目：strata exporter --help 會列出全部',
 };
