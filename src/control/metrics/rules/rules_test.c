@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "rules/rules.h"
-#include "rules/template.h"
 #include "tsdb/tsdb.h"
 
 #include <fcntl.h>
@@ -236,8 +235,7 @@ static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
         {5, "a recording rule has no for"},
         {6, "could not parse expression: 1:5: parse error: unexpected end of input"},
         {8, "one of \"record\" and \"alert\" must be set"},
-        {9, "t: \"nope\" is not known in templates here; there are $labels, $value, printf, "
-            "humanize, humanizeDuration and a few more"},
+        {9, "t: function \"nope\" is not known in templates of alerts"},
         {10, "groupname: \"a\" is repeated in the same file"},
     };
     struct err_list errors = {0};
@@ -265,50 +263,6 @@ static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
     }
     err_list_done(&errors);
     arena_done(&a);
-}
-
-static void templates_say_what_gos_would(void **state UNUSED)
-{
-    static const struct {
-        const char *text, *out;
-    } rows[] = {
-        {"plain", "plain"},
-        {"{{ $labels.i }}/{{ .Labels.i }}/{{$labels.none}}.", "a b/a b/."},
-        {"{{ $value }} {{ .Value }}", "1.2345675e+06 1.2345675e+06"},
-        {"{{ $value | humanize }} {{ humanize 0.00012 }} {{ humanize 0 }}", "1.235M 120u 0"},
-        {"{{ $value | humanize1024 }}", "1.177Mi"},
-        {"{{ humanizeDuration 0.5 }} {{ humanizeDuration 59.5 }} {{ humanizeDuration 86461 }}",
-         "500ms 59.5s 1d 0h 1m 1s"},
-        {"{{ humanizeDuration -125 }} {{ 0.256 | humanizePercentage }}", "-2m 5s 25.6%"},
-        {"{{ humanizeTimestamp 1435065584.128 }}", "2015-06-23 13:19:44.128 +0000 UTC"},
-        {"{{ printf \"%.2f %s %v %5.1f%%\" $value $labels.i 3 7 }}", "1234567.50 a b 3   7.0%"},
-        {"{{ $labels.i | title }} {{ toUpper \"x\" }} {{ \"Y\" | toLower }}", "A B X y"},
-        {"{{ index $labels \"i\" }} {{ (printf \"%s\" `q`) }}", "a b q"},
-        {"{{ reReplaceAll \"(.)\\\\s(.)\" \"$2$1\" $labels.i }}", "ba"},
-        {"{{ match \"b\" $labels.i }}", "true"},
-        {"a {{- /* none */ -}} b", "ab"},
-        {"{{ $labels }}", "map[i:a b]"},
-        {"{{ $externalURL }}", "http://x"},
-        {"{{ $value", "{{ has no }} in \" $value\""},
-        {"{{ }}", "a command is missing in a template"},
-        {"{{ 1 | 2 }}", "only a function stands behind a pipe"},
-        {"{{ humanize }}", "humanize takes 1 argument(s), not 0"},
-        {"{{ printf \"%d\" \"a\" }}", "printf: %d is not known here"},
-        {"{{ ((((((((((((((((((1)))))))))))))))))) }}", "a template has more than 16 parentheses"},
-    };
-    struct label p = {STR("i"), STR("a b")};
-    struct rule_values v = {.labels = {&p, 1}, .external_url = STR("http://x"), .value = 1234567.5};
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct buf out = BUF_MAX(LIMIT_LABEL_VALUE_BYTES);
-
-        if (rule_template(str_of(rows[i].text), &v, &out, &e) < 0) {
-            assert_string_equal(e.msg, rows[i].out);
-        } else {
-            assert_string_equal(out.p, rows[i].out);
-        }
-        buf_done(&out);
-    }
 }
 
 static void note_time(void *ctx, const struct rules_shown *g)
@@ -384,7 +338,6 @@ int main(void)
         cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),
         cmocka_unit_test(a_pending_alert_that_goes_is_forgotten),
         cmocka_unit_test(mistakes_are_all_told_with_their_lines),
-        cmocka_unit_test(templates_say_what_gos_would),
         cmocka_unit_test(a_server_works_out_its_groups_at_their_interval),
     };
 

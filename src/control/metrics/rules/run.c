@@ -110,16 +110,17 @@ struct working {
     VEC(struct result) results; /* what will be written */
 };
 
-static int ask(struct working *w, struct promql_answer *out, struct err *e)
+static int ask(const struct rule_host *h, const struct promql_node *query, int64_t at_ms,
+               struct arena *a, struct promql_answer *out, struct err *e)
 {
-    struct promql_range now = {w->query_ms, w->query_ms, 0};
+    struct promql_range now = {at_ms, at_ms, 0};
     int64_t from, to;
 
-    promql_times(w->rule->expression, &now, w->host->limits, &from, &to);
+    promql_times(query, &now, h->limits, &from, &to);
 
-    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(w->host->db, from, to);
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(h->db, from, to);
 
-    return promql_run(view, w->rule->expression, &now, w->host->limits, &w->arena, out, e);
+    return promql_run(view, query, &now, h->limits, a, out, e);
 }
 
 static int by_labels(const void *a, const void *b)
@@ -202,6 +203,16 @@ static int record(struct working *w, const struct promql_answer *a, struct err *
 
 /* --- alerts --- */
 
+/* {{ query "..." }} of a template. */
+static int ask_template(void *ctx, struct str text, struct arena *a, struct promql_answer *out,
+                        struct err *e)
+{
+    const struct working *w = ctx;
+    struct promql_node *query = promql_parse(a, text, e);
+
+    return query == NULL ? -1 : ask(w->host, query, w->at_ms, a, out, e);
+}
+
 /* Templates that fail say so where their text would be. */
 static struct str expand(struct working *w, struct str text, const struct rule_values *v)
 {
@@ -241,7 +252,13 @@ static struct rule_alert *alert_of(struct running *r, struct labels s)
 /* One element of the result is one alert. */
 static int see_alert(struct working *w, struct labels found, double value, struct err *e)
 {
-    struct rule_values v = {found, w->host->external, w->host->external_url, value};
+    struct rule_values v = {.labels = found,
+                            .external = w->host->external,
+                            .external_url = w->host->external_url,
+                            .value = value,
+                            .at_ms = w->at_ms,
+                            .query = ask_template,
+                            .ctx = w};
     struct labels s = put_over(&w->arena, found, expand_all(w, w->rule->labels, &v),
                                STR("alertname"), w->rule->name);
     struct labels notes = expand_all(w, w->rule->annotations, &v);
@@ -410,7 +427,7 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     int result;
 
     w.state->health = (struct rule_health){.at_ms = at_ms};
-    result = ask(&w, &answer, &e);
+    result = ask(h, w.rule->expression, w.query_ms, &w.arena, &answer, &e);
     if (result == 0) {
         result = w.rule->is_alert ? alerts(&w, &answer, &e) : record(&w, &answer, &e);
     }
