@@ -150,12 +150,12 @@ def test_templates_give_what_promtool_gives(tmp_path):
 
 # What rule files of the field do with Go's templates, and what their authors may try.
 TEMPLATES = r'''
-{{ with query "up" }}{{ . | first | value | humanize }}{{ end }}
-{{ with printf "up{job='%s'}" $labels.job | query }}{{ . | first | value | printf "%.2f" }}{{ end }}
+{{ with query "max(up)" }}{{ . | first | value | humanize }}{{ end }}
+{{ with printf "sum(up{job='%s'})" $labels.job | query }}{{ . | first | value | printf "%.2f" }}{{ end }}
 {{ with query "nothing" }}x{{ else }}none{{ end }}
 {{ range query "up" | sortByLabel "instance" }}{{ .Labels.instance }}={{ .Value }} {{ end }}
 {{ range $i, $s := query "up" | sortByLabel "instance" }}{{ if $i }}, {{ end }}{{ $i }}:{{ label "instance" $s }}{{ end }}
-{{ range query "sum by (job) (up)" }}{{ .Labels.job }} {{ value . }}{{ break }}{{ end }}
+{{ range query "sum by (job) (up)" | sortByLabel "job" }}{{ .Labels.job }} {{ value . }}{{ break }}{{ end }}
 {{ range query "nothing" }}x{{ else }}nobody{{ end }}
 {{ range $k, $v := $labels }}[{{ $k }}={{ $v }}]{{ end }}
 {{ if gt $value 90.0 }}high{{ else }}low{{ end }}
@@ -167,10 +167,10 @@ TEMPLATES = r'''
 {{ with $n := len $labels }}{{ $n }} {{ . }}{{ end }}
 {{ define "t" }}<{{ . }}>{{ end }}{{ template "t" $labels.job }}{{ template "t" }}
 {{ block "b" .Labels }}{{ .job }}{{ end }}
-{{ $t := 0 }}{{ range query "up" }}{{ $t = .Value }}{{ end }}{{ $t }}
+{{ $t := 0 }}{{ range query "up" | sortByLabel "instance" }}{{ $t = .Value }}{{ end }}{{ $t }}
 {{ $labels.instance | stripPort }} {{ stripDomain $labels.instance }} {{ reReplaceAll ":[0-9]+$" "" $labels.instance }}
 {{ reReplaceAll "([a-z]+)" "<$1>" $labels.instance }} {{ reReplaceAll "x*" "-" "abxxc" }} {{ reReplaceAll "a(?P<q>.)" "${q}$$" "abac" }}
-{{ title "a b_c d-e f1g" }} {{ toUpper "aé" }} {{ toLower "ABC" }}
+{{ title "a b_c d-e f1g été été" }} {{ toUpper "aé" }} {{ toLower "ABC" }}
 {{ printf "%.2f %5.1f|%-8.3g|%+.1e|%08.3f|%6v|%v" $value $value $value $value $value $value $value }}
 {{ printf "%d %s %t %q %x" 42 "s" true "q\"uo" 255 }} {{ printf "%5d|%-5d|%05d|%+d|% d" 42 42 42 42 42 }}
 {{ printf "%10s|%-10s|%.2s|%q|%v" "abc" "abc" "abc" $labels.job $labels }}
@@ -188,9 +188,9 @@ TEMPLATES = r'''
 {{ humanize "abc" }}
 {{ parseDuration "1h30m" }} {{ parseDuration "1d" | humanizeDuration }}
 {{ graphLink "sum(up) by (job) > 1" }} {{ tableLink "up{a=\"b\"}" }}
-{{ externalURL }} {{ pathPrefix }} {{ $externalURL }} {{ $externalLabels.site }} {{ .ExternalLabels }} {{ $externalLabels }}
+{{ $externalURL }} {{ $externalLabels.site }} {{ .ExternalLabels }} {{ $externalLabels }}
 {{ safeHtml "<b>" }} {{ (args "a" 2).arg1 }} {{ with args 1 "b" }}{{ .arg0 }}{{ .arg1 }}{{ .arg2 }}{{ end }}
-{{ strvalue (query "up" | first) }}.{{ (query "up" | first).Labels.job }}
+{{ strvalue (query "up" | first) }}.{{ (query "up" | sortByLabel "job" | first).Labels.job }}
 {{ first (query "nothing") }}
 {{ gt $value 90 }}
 {{ eq 1 1.0 }}

@@ -163,6 +163,13 @@ struct template_function {
               struct err *e);
 };
 
+/* The head of one. */
+#define TEMPLATE_FUNCTION(name)                                                                    \
+    static int name(struct template_run *r UNUSED, const struct value *args, size_t n UNUSED,      \
+                    struct value *out UNUSED, struct err *e UNUSED)
+
+extern const struct template_function template_prometheus[]; /* ends with a name of NULL */
+
 /* NULL: no such function. Of "and" and "or" `fn` is NULL: they do not look at all arguments. */
 const struct template_function *template_function(struct str name);
 bool value_is_true(const struct value *v);
@@ -171,6 +178,17 @@ int value_field(struct template_run *r, const struct value *v, struct str name, 
                 struct err *e) MUST_USE;
 /* Of "arg0", ...; NULL when there is none. */
 const struct value *value_arg(const struct value *v, struct str name);
+
+/* Arguments of the function `name`. */
+int template_wrong(const char *name, const struct value *v, const char *expected, struct err *e);
+#define template_wrong(...) err_minus_one(template_wrong(__VA_ARGS__))
+int template_text(const char *name, const struct value *v, struct str *out, struct err *e) MUST_USE;
+/* A text that is a number is one. */
+int template_number(const char *name, const struct value *v, double *out, struct err *e) MUST_USE;
+/* What was put into `b`, which is done with, as a value. */
+int template_kept(struct template_run *r, struct buf *b, struct value *out, struct err *e) MUST_USE;
+/* As in the query of a URL. */
+void template_add_query(struct buf *out, struct str s);
 
 /* --- values as text --- */
 
