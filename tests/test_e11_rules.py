@@ -270,3 +270,28 @@ def test_both_refuse(tmp_path, rules):
     assert theirs('check', 'rules', path).returncode != 0
     run = ours('metrics', 'check', 'rules', path)
     assert run.returncode == 1 and 'SUCCESS' not in run.stdout, run.stdout + run.stderr
+
+
+def test_rules_that_are_there_twice_are_told_as_by_promtool(tmp_path):
+    twice = """groups:
+- name: a
+  rules:
+  - {record: x, expr: up}
+  - {record: x, expr: up + 1}
+  - {alert: A, expr: up, labels: {a: b}}
+- name: b
+  rules:
+  - {alert: A, expr: up, labels: {a: b}}
+  - {alert: A, expr: up, labels: {a: c}}
+"""
+    path, _ = write(tmp_path, rules=twice)
+    (tmp_path / 'p.yml').write_text('rule_files: [rules.yml]\n')
+    config = str(tmp_path / 'p.yml')
+    for args in (('check', 'rules', path), ('check', 'rules', '--lint=none', path), ('check', 'rules', '--lint-fatal', path),
+                 ('check', 'config', config), ('check', 'config', '--lint-fatal', config)):
+        a, b = theirs(*args), ours('metrics', *args)
+        assert b.returncode == a.returncode, (args, a.stderr, b.stdout, b.stderr)
+        for what in ('2 duplicate rule(s) found', ):
+            assert (what in b.stdout) == (what in a.stderr), (args, a.stderr, b.stdout)
+    (tmp_path / 'rules.yml').write_text(twice.replace('up + 1', 'up +'))
+    assert theirs('check', 'config', config).returncode == ours('metrics', 'check', 'config', config).returncode == 1

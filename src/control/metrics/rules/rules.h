@@ -46,6 +46,9 @@ struct rule_file {
 int rules_parse(struct arena *a, struct str text, struct rule_file *out,
                 struct err_list *errors) MUST_USE;
 
+/* Rules of the file that are the same as another: how many, each in `out`. */
+size_t rules_duplicates(const struct rule_file *f, struct arena *a, struct err_list *out);
+
 /* --- running them --- */
 
 struct rule_host {
