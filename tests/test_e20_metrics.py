@@ -1,4 +1,5 @@
 """Metrics for users: Prometheus' HTTP API, each for his own projects, against promtool and what Grafana calls."""
+import datetime
 import gzip
 import json
 import os
@@ -542,6 +543,12 @@ RULES = """groups:
   - {alert: Always, expr: vector(1), labels: {project: mx-seen}, annotations: {about: "it is {{ $value }}"}}
   - {alert: Hidden, expr: vector(1)}
 """
+WAITS = "  - {alert: Waits, expr: vector(1), for: 1h, annotations: {about: '{{ range query \"mx:up:count\" }}{{ .Value }} up{{ end }}'}}\n"
+
+
+def ages(strata):
+    """How many seconds ago the alerts began."""
+    return [time.time() - datetime.datetime.fromisoformat(a['activeAt'][:19] + '+00:00').timestamp() for a in ask(strata, '/alerts')['data']['alerts']]
 
 
 def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
@@ -572,7 +579,18 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         s.user('mx-sees', 'mx-seen', 'guest')
         assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
         assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']
+        assert wait_for(lambda: ask(s, '/query', query='ALERTS')['data']['result'], 60, 'what alerts write, after two turns')
         assert {x['metric']['alertname'] for x in ask(s, '/query', user='mx-sees', query='ALERTS')['data']['result']} == {'Always'}
+
+        # an alert that was pending for half an hour when the machine lost its power, waits for the rest of its hour
+        write(s, [({'__name__': 'ALERTS_FOR_STATE', 'alertname': 'Waits'}, [(time.time(), time.time() - 1800)])])
+        for _ in range(2):
+            s.kill()
+            (base / 'rules.yml').write_text(RULES + WAITS)
+            s.start()
+            assert wait_for(lambda: any(1500 < age < 2100 for age in ages(s)), 60, 'the alert goes on')
+            waits = [a for a in ask(s, '/alerts')['data']['alerts'] if a['labels']['alertname'] == 'Waits'][0]
+            assert waits['state'] == 'pending' and waits['annotations']['about'].endswith(' up')
     finally:
         shutil.rmtree(base)
 

@@ -51,6 +51,11 @@ static const struct cli_option password_opts[] = {
     {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
     {0},
 };
+static const struct cli_option lint_opts[] = {
+    {"lint", 0, "WHAT", "duplicate-rules: tell of rules that are there twice (the default); none"},
+    {"lint-fatal", 0, NULL, "end with 3 when there are any"},
+    {0},
+};
 static const struct cli_option sure_opts[] = {
     {"yes", 'y', NULL, "do not ask whether it is meant"},
     {0},
@@ -583,13 +588,14 @@ const struct cli_verb cli_verbs[] = {
     {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
      verb_webhook_redeliver, P},
     {"metrics check config", "FILE...", "Check files of Prometheus' scrape configuration.",
-     "All mistakes with their lines; ends with 1 when there is one.\n"
+     "All mistakes with their lines, those of the rule files it names too; ends with 1 when there "
+     "is one.\n"
      "  strata metrics check config prometheus.yml",
-     NULL, verb_metrics_check_config, 0},
+     lint_opts, verb_metrics_check_config, 0},
     {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",
      "Every mistake with its line; ends with 1 when there is one.\n"
      "  strata metrics check rules rules/*.yml",
-     NULL, verb_metrics_check_rules, 0},
+     lint_opts, verb_metrics_check_rules, 0},
     {"metrics test", "FILE...", "Run tests of rules, in the format of promtool test rules.",
      "Series of the test, rules over them, and what must come of it; ends with 1 when a test "
      "fails.\n"

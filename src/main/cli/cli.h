@@ -430,6 +430,8 @@ int verb_webhook_redeliver(struct cli *c, struct err *e);
 /* metrics_config.c */
 int verb_metrics_check_config(struct cli *c, struct err *e);
 /* metrics_rules.c */
+/* One file of them, told as `all` wants it: 1 when it has mistakes. */
+int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e) MUST_USE;
 int verb_metrics_check_rules(struct cli *c, struct err *e);
 int verb_metrics_test(struct cli *c, struct err *e);
 /* usage.c */

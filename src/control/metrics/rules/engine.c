@@ -322,6 +322,7 @@ struct rules *rules_open(const struct rules_parts *parts, struct err *e)
     }
     lock_init(&r->lock, LOCK_rules);
     for (size_t i = 0; i < r->set->n_groups; i++) {
+        rule_run_restore(r->set->groups[i].run);
         publish(r, &r->set->groups[i], 0, 0);
     }
     if (pthread_create(&r->thread, NULL, run, r) != 0) {

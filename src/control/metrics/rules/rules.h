@@ -46,6 +46,9 @@ struct rule_file {
 int rules_parse(struct arena *a, struct str text, struct rule_file *out,
                 struct err_list *errors) MUST_USE;
 
+/* Rules of the file that are the same as another: how many, each in `out`. */
+size_t rules_duplicates(const struct rule_file *f, struct arena *a, struct err_list *out);
+
 /* --- running them --- */
 
 struct rule_host {
@@ -78,6 +81,10 @@ struct rule_run; /* of one group: what is known from one time to the next */
 /* The group lives as long as the run. */
 struct rule_run *rule_run_new(const struct rule_group *g) MUST_USE;
 void rule_run_free(struct rule_run *r);
+/* After a restart: alerts go on from what they wrote before. That is looked at after two turns, as
+ * Prometheus does, when scrapes and the rules before have written what alerts depend on; until
+ * then alerts write nothing. */
+void rule_run_restore(struct rule_run *r);
 void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms);
 /* Rules that have the name and labels of one of `from` go on with its alerts and series. */
 void rule_run_adopt(struct rule_run *to, struct rule_run *from);

@@ -681,7 +681,8 @@ void scrape_metrics(struct scrape *s, struct buf *out)
     writer_metrics(s, out);
 }
 
-int scrape_check(const char *file, struct buf *out, struct err *e)
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+                 struct err *e)
 {
     SCOPED(err_list_done) struct err_list all = {0};
     struct config *c;
@@ -699,8 +700,13 @@ int scrape_check(const char *file, struct buf *out, struct err *e)
         (void)buf_add(out, all.dropped > 0 ? STR("  and more\n\n") : STR("\n"));
         return -1;
     }
-    if (c->rule_files.len > 0) {
-        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", c->rule_files.len);
+    *n = c->rule_files.len;
+    *rules = arena_new_array(a, struct str, *n + 1);
+    for (size_t i = 0; i < *n; i++) {
+        (*rules)[i] = str_of(arena_strdup(a, c->rule_files.p[i]));
+    }
+    if (*n > 0) {
+        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", *n);
     }
     (void)buf_printf(out, " SUCCESS: %s is valid prometheus config file syntax\n\n", file);
     config_unref(c);

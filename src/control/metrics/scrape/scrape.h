@@ -90,5 +90,6 @@ int64_t scrape_evaluation_interval_ms(struct scrape *s);
 void scrape_metrics(struct scrape *s, struct buf *out);
 
 /* `promtool check config`: what was found in the file, line by line. -1: it is refused (the text
- * says why). */
-int scrape_check(const char *file, struct buf *out, struct err *e) MUST_USE;
+ * says why). `rules`: the rule files it names, each with a NUL behind it. */
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+                 struct err *e) MUST_USE;
