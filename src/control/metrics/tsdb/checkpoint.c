@@ -87,7 +87,7 @@ static void put_series(const struct series *s, struct buf *out)
     column_put_varint(__builtin_bswap64(bits), out);
     column_put_varint(s->chunks, out);
     column_put_varint(s->late_chunks, out);
-    put_run(ts, v, run_copy(s, ts, v), out);
+    put_run(ts, v, run_copy(&s->run, ts, v), out);
     put_run(s->late == NULL ? NULL : s->late->ts, s->late == NULL ? NULL : s->late->v,
             s->late == NULL ? 0 : s->late->len, out);
 }

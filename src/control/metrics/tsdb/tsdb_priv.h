@@ -9,6 +9,7 @@
 #include "tsdb/chunks.h"
 #include "tsdb/index.h"
 #include "tsdb/log.h"
+#include "tsdb/run.h"
 #include "tsdb/tsdb.h"
 
 #include "base/list.h"
@@ -16,7 +17,7 @@
 
 #include <stdatomic.h>
 
-enum { RUN_MAX = 64, SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
+enum { SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
 
 /* Samples older than the newest of their series, by time. */
 struct late {
@@ -36,12 +37,10 @@ struct series {
     _Atomic uint64_t touched;
     int64_t first_ts;             /* of what the head holds, late ones included */
     uint64_t chunks, late_chunks; /* where its last one is; 0: none */
-    int64_t t0;                   /* of the open run: t0 + i * step, or t0 + offsets[i] */
-    double *v;
-    uint32_t *offsets; /* NULL: regular */
+    struct run run;               /* what came since */
     struct late *late;
-    uint32_t step, late_appended;
-    uint8_t len, cap, n_pairs;
+    uint32_t late_appended;
+    uint8_t n_pairs;
     bool gone;   /* taken out of the head */
     bool logged; /* the log or the checkpoint has its labels */
     uint32_t pairs[];
@@ -161,7 +160,6 @@ struct labels head_labels(const struct index *x, const struct series *s, struct 
 bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v);
 bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v);
 void head_flush_run(struct tsdb *db, struct series *s);
-size_t run_copy(const struct series *s, int64_t *ts, double *v);
 
 /* --- commit.c --- */
 struct sample {

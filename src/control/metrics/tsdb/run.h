@@ -1,0 +1,33 @@
+/* run - the newest samples of a series, not yet a chunk: in few bytes, and one more is put in at
+ * once.
+ *
+ *   times    t0, step    how far the i-th is from t0 + i * step    none of it when it is regular
+ *   values   first       how far the i-th is from the first        none of it when it is constant
+ *
+ * How far is a whole number of 1, 2 or 4 bytes for most of what is counted or measured, as wide for
+ * all as for the farthest. A run with a value that does not come back so, bit for bit, has 8 bytes
+ * of each. Not thread-safe: the head locks. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { RUN_MAX = 64 };
+
+struct narrow;
+
+struct run {
+    int64_t t0;
+    double first;
+    struct narrow *times, *values;
+    uint32_t step;
+    uint8_t len;
+};
+
+/* Newer than all that it has; at most RUN_MAX. */
+void run_push(struct run *r, int64_t ts, double v);
+/* All of it; returns how many. */
+size_t run_copy(const struct run *r, int64_t *ts, double *v);
+/* Empties it. Its room stays for the next samples, which will be like these. */
+void run_clear(struct run *r);
+void run_done(struct run *r);
