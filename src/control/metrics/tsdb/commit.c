@@ -18,43 +18,37 @@
  * The value without the zero bytes at its end: whole numbers take two or three. */
 enum { STEP_FAR = 0, STEP_TIMED = 15 };
 
-static void put_sample(const struct sample *x, int64_t base, uint32_t before, struct buf *out)
+static char *put_varint(char *to, uint64_t v)
 {
-    uint64_t bits;
-    int64_t step = (int64_t)x->s->id - before;
-    int zeros, bytes;
-    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
-    char text[9];
-
-    memcpy(&bits, &x->v, sizeof(bits));
-    zeros = bits == 0 ? 8 : __builtin_ctzll(bits) / 8;
-    bytes = 8 - zeros;
-    text[0] = (char)(code << 4 | bytes);
-    bits = __builtin_bswap64(bits);
-    memcpy(text + 1, &bits, 8);
-    if (code == STEP_FAR || code == STEP_TIMED) {
-        (void)buf_add(out, str_n(text, 1));
-        column_put_varint(bytes_zigzag(step), out);
-        if (code == STEP_TIMED) {
-            column_put_varint(bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)), out);
-        }
-        (void)buf_add(out, str_n(text + 1, (size_t)bytes));
-        return;
+    for (; v >= 0x80; v >>= 7) {
+        *to++ = (char)(v | 0x80);
     }
-    (void)buf_add(out, str_n(text, (size_t)bytes + 1));
+    *to++ = (char)v;
+    return to;
 }
 
-/* The series of a batch lie far apart in memory: those that come soon are asked for early. */
-static void fetch_ahead(const struct sample *p, size_t i, size_t n)
+enum { SAMPLE_MAX = 1 + 10 + 10 + 8 };
+
+/* Behind what it wrote. */
+static char *put_sample(const struct sample *x, int64_t base, uint32_t before, char *to)
 {
-    enum { AHEAD = 12 };
+    uint64_t bits;
+    int64_t step = (int64_t)x->id - before;
+    int bytes;
+    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
 
-    if (i + AHEAD < n) {
-        const char *s = (const char *)p[i + AHEAD].s;
-
-        __builtin_prefetch(s, 1);
-        __builtin_prefetch(s + 64, 1);
+    memcpy(&bits, &x->v, sizeof(bits));
+    bytes = bits == 0 ? 0 : 8 - __builtin_ctzll(bits) / 8;
+    *to++ = (char)(code << 4 | bytes);
+    if (code == STEP_FAR || code == STEP_TIMED) {
+        to = put_varint(to, bytes_zigzag(step));
+        if (code == STEP_TIMED) {
+            to = put_varint(to, bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)));
+        }
     }
+    bits = __builtin_bswap64(bits);
+    memcpy(to, &bits, sizeof(bits));
+    return to + bytes;
 }
 
 static void put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out)
@@ -68,9 +62,16 @@ static void put_samples(uint8_t type, const struct sample *p, size_t n, struct b
     begun = wal_begin(out, type);
     column_put_varint(bytes_zigzag(p[0].ts), out);
     for (size_t i = 0; i < n; i++) {
-        fetch_ahead(p, i, n);
-        put_sample(&p[i], p[0].ts, before, out);
-        before = p[i].s->id;
+        char *to = out->p + out->len;
+
+        if (out->cap - out->len <= SAMPLE_MAX) {
+            to = buf_reserve(out, SAMPLE_MAX);
+        }
+        if (to == NULL) {
+            return; /* the buffer says that it failed */
+        }
+        out->len = (size_t)(put_sample(&p[i], p[0].ts, before, to) - out->p);
+        before = p[i].id;
     }
     wal_end(out, begun);
 }
@@ -302,6 +303,21 @@ int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e)
     return 0;
 }
 
+/* The series of a batch lie far apart in memory, and what they hold too: both are asked for before
+ * they are needed. */
+static void fetch_ahead(const struct sample *p, size_t i, size_t n)
+{
+    enum { SERIES_AHEAD = 16, RUN_AHEAD = 8 };
+
+    if (i + SERIES_AHEAD < n) {
+        const char *s = (const char *)p[i + SERIES_AHEAD].s;
+
+        __builtin_prefetch(s, 1);
+        __builtin_prefetch(s + 64, 1);
+        __builtin_prefetch(p[i + RUN_AHEAD].s->run.values, 1);
+    }
+}
+
 static void apply(struct tsdb *db, struct tsdb_appender *a)
 {
     size_t taken = 0;
@@ -392,6 +408,7 @@ static void revive(struct tsdb *db, struct tsdb_appender *a, struct sample *p, s
             p[i].s = head_add(db, db->head.last_id + 1, l, s->hash);
             *vec_push(&a->fresh) = p[i].s;
         }
+        p[i].id = p[i].s->id;
     }
     arena_done(&room);
 }
@@ -588,12 +605,12 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
     if (ts > newest && ts >= atomic_load_explicit(&db->head.floor, memory_order_relaxed)) {
         atomic_store_explicit(&s->touched, (uint64_t)a->number << 32 | a->samples.len,
                               memory_order_relaxed);
-        *vec_push(&a->samples) = (struct sample){s, ts, v};
+        *vec_push(&a->samples) = (struct sample){s, ts, v, s->id};
         return TSDB_TAKEN;
     }
     taken = judge_late(db, newest, ts);
     if (taken == TSDB_TAKEN) {
-        *vec_push(&a->late) = (struct sample){s, ts, v};
+        *vec_push(&a->late) = (struct sample){s, ts, v, s->id};
     }
     return taken;
 }

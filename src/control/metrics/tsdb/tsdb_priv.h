@@ -166,6 +166,7 @@ struct sample {
     struct series *s;
     int64_t ts;
     double v;
+    uint32_t id; /* of the series, which is far away in memory */
 };
 struct tsdb_appender {
     struct tsdb *db;
