@@ -67,7 +67,7 @@ static void put_run(const int64_t *ts, const double *v, size_t n, struct buf *ou
     column_put_varint(n, out);
     if (n > 0) {
         column_put_times(ts, n, out);
-        column_put_values(v, n, out);
+        column_put_values_quick(v, n, out);
     }
 }
 

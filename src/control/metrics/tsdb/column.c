@@ -441,6 +441,11 @@ static void put_smallest(int flags, const int64_t *m, size_t n, struct buf *out)
     put_wholes(best, &w, out);
 }
 
+static void put_deltas(int flags, const int64_t *m, size_t n, struct buf *out)
+{
+    put_wholes(KIND_DELTAS, &(struct wholes){m, n, flags, m[0], m[0], 1}, out);
+}
+
 /* --- values --- */
 
 enum { WHOLE_MAX_BITS = 53 };
@@ -501,7 +506,9 @@ static void put_raw(const double *v, size_t n, struct buf *out)
     }
 }
 
-void column_put_values(const double *v, size_t n, struct buf *out)
+typedef void put_wholes_fn(int flags, const int64_t *m, size_t n, struct buf *out);
+
+static void put_values(const double *v, size_t n, put_wholes_fn *put, struct buf *out)
 {
     int64_t m[COLUMN_MAX];
     uint16_t specials[COLUMN_MAX];
@@ -518,6 +525,7 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         put_u64(bits_of(v[0]), out);
         return;
     }
+    m[0] = 0;
     power = run_power(v, n);
     for (size_t i = 0; i < n; i++) {
         if (!as_decimal(v[i], power, &m[i])) {
@@ -529,7 +537,7 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         put_raw(v, n, out);
         return;
     }
-    put_smallest((int)power | (n_specials > 0 ? KIND_SPECIALS : 0), m, n, out);
+    put((int)power | (n_specials > 0 ? KIND_SPECIALS : 0), m, n, out);
     if (n_specials > 0) {
         column_put_varint(n_specials, out);
         for (size_t i = 0; i < n_specials; i++) {
@@ -542,6 +550,16 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         out->len = start;
         put_raw(v, n, out);
     }
+}
+
+void column_put_values(const double *v, size_t n, struct buf *out)
+{
+    put_values(v, n, put_smallest, out);
+}
+
+void column_put_values_quick(const double *v, size_t n, struct buf *out)
+{
+    put_values(v, n, put_deltas, out);
 }
 
 static int get_specials(struct str *in, double *v, size_t n)

@@ -16,6 +16,8 @@ enum { COLUMN_MAX = 4096 };
 
 /* Appends to `out`, n from 1 to COLUMN_MAX. */
 void column_put_values(const double *v, size_t n, struct buf *out);
+/* Somewhat larger, in a third of the time: for what is soon written anew. */
+void column_put_values_quick(const double *v, size_t n, struct buf *out);
 void column_put_times(const int64_t *ms, size_t n, struct buf *out);
 /* Reads n numbers from the front of *in and moves it behind them. */
 int column_get_values(struct str *in, double *v, size_t n, struct err *e) MUST_USE;

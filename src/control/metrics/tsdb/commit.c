@@ -303,18 +303,19 @@ int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e)
     return 0;
 }
 
-/* The series of a batch lie far apart in memory, and what they hold too: both are asked for before
- * they are needed. */
+/* The series of a batch lie far apart in memory, and so does what they hold: all of it is asked for
+ * before it is needed. */
 static void fetch_ahead(const struct sample *p, size_t i, size_t n)
 {
-    enum { SERIES_AHEAD = 16, RUN_AHEAD = 8 };
+    enum { SERIES_AHEAD = 18, RUN_AHEAD = 12, PLACE_AHEAD = 6 };
 
     if (i + SERIES_AHEAD < n) {
         const char *s = (const char *)p[i + SERIES_AHEAD].s;
 
         __builtin_prefetch(s, 1);
         __builtin_prefetch(s + 64, 1);
-        __builtin_prefetch(p[i + RUN_AHEAD].s->run.values, 1);
+        run_fetch(&p[i + RUN_AHEAD].s->run);
+        run_fetch_place(&p[i + PLACE_AHEAD].s->run);
     }
 }
 

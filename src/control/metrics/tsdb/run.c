@@ -212,6 +212,18 @@ void run_push(struct run *r, int64_t ts, double v)
     r->len++;
 }
 
+void run_fetch(const struct run *r)
+{
+    __builtin_prefetch(r->values, 1);
+}
+
+void run_fetch_place(const struct run *r)
+{
+    if (r->values != NULL) {
+        __builtin_prefetch(r->values->at + (size_t)r->len * r->values->width, 1);
+    }
+}
+
 size_t run_copy(const struct run *r, int64_t *ts, double *v)
 {
     for (size_t i = 0; i < r->len; i++) {

@@ -26,6 +26,10 @@ struct run {
 
 /* Newer than all that it has; at most RUN_MAX. */
 void run_push(struct run *r, int64_t ts, double v);
+/* Asks for the memory that run_push() will write to, which is far away: what the first one asked
+ * for, the second one needs. */
+void run_fetch(const struct run *r);
+void run_fetch_place(const struct run *r);
 /* All of it; returns how many. */
 size_t run_copy(const struct run *r, int64_t *ts, double *v);
 /* Empties it. Its room stays for the next samples, which will be like these. */
