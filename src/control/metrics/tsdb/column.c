@@ -648,6 +648,24 @@ void column_put_times(const int64_t *ms, size_t n, struct buf *out)
     column_put_varint(zigzag((int64_t)step), out);
 }
 
+void column_put_times_again(struct column_times *last, const int64_t *ms, size_t n, struct buf *out)
+{
+    size_t start = out->len;
+
+    if (n == last->n && memcmp(ms, last->ms, n * sizeof(*ms)) == 0) {
+        (void)buf_add(out, str_n(last->coded, last->len));
+        return;
+    }
+    column_put_times(ms, n, out);
+    last->n = 0;
+    if (n <= ARRAY_LEN(last->ms) && !out->failed && out->len - start <= sizeof(last->coded)) {
+        last->n = n;
+        last->len = out->len - start;
+        memcpy(last->ms, ms, n * sizeof(*ms));
+        memcpy(last->coded, out->p + start, last->len);
+    }
+}
+
 int column_get_times(struct str *in, int64_t *ms, size_t n, struct err *e)
 {
     uint64_t m[COLUMN_MAX], start, step;
