@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECORD_MAX (1 * GIB) /* a batch has as many samples as its caller lets in */
-
 /* --- records --- */
 
 /* A sample: [step of the number of its series : 4 | bytes of the value : 4], then what did not fit.
@@ -443,6 +441,9 @@ static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
             "goes on by itself");
     }
     revive_all(db, a);
+    if (batch_order(a)) {
+        encode(a);
+    }
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
@@ -503,119 +504,6 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     lock_broadcast(&db->log);
 }
 
-/* --- appenders --- */
-
-struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
-{
-    struct tsdb_appender *a = xnew(struct tsdb_appender);
-
-    a->db = db;
-    a->record = BUF_MAX(RECORD_MAX);
-    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
-    list_init(&a->link);
-    WITH_LOCK(&db->head_lock);
-    a->forgotten = db->forgotten;
-    users_enter(db, &a->user);
-    return a;
-}
-
-void tsdb_appender_free(struct tsdb_appender *a)
-{
-    if (a == NULL) {
-        return;
-    }
-    lock_take(&a->db->head_lock);
-    users_leave(a->db, &a->user);
-    lock_drop(&a->db->head_lock);
-    vec_done(&a->samples);
-    vec_done(&a->late);
-    vec_done(&a->fresh);
-    buf_done(&a->record);
-    free(a);
-}
-
-tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
-{
-    struct tsdb *db = a->db;
-    uint64_t hash = labels_hash(l);
-    struct series *s;
-
-    WITH_LOCK(&db->head_lock);
-    s = head_find(db, l, hash);
-    if (s != NULL) {
-        return s->id;
-    }
-    if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
-        db->head.last_id >= UINT32_MAX / 2) {
-        db->status.series_refused++;
-        return 0;
-    }
-    return head_add(db, db->head.last_id + 1, l, hash)->id;
-}
-
-/* The newest sample of the series, this batch's included. */
-static void newest_of(const struct tsdb_appender *a, const struct series *s, int64_t *ts,
-                      uint64_t *bits)
-{
-    uint64_t touched = atomic_load_explicit(&s->touched, memory_order_relaxed);
-    uint32_t place = (uint32_t)touched;
-
-    *ts = atomic_load_explicit(&s->last_ts, memory_order_relaxed);
-    *bits = atomic_load_explicit(&s->last_bits, memory_order_relaxed);
-    if (touched >> 32 == a->number && place < a->samples.len && a->samples.p[place].s == s) {
-        *ts = a->samples.p[place].ts;
-        memcpy(bits, &a->samples.p[place].v, sizeof(*bits));
-    }
-}
-
-/* Not the newest: whether the window takes it. */
-static enum tsdb_taken judge_late(struct tsdb *db, int64_t newest, int64_t ts)
-{
-    int64_t window = db->o.out_of_order_ms;
-    int64_t floor = atomic_load_explicit(&db->head.floor, memory_order_relaxed);
-    int64_t from = newest == INT64_MIN ? floor : newest;
-
-    if (window <= 0) {
-        return ts < newest ? TSDB_OUT_OF_ORDER : TSDB_TOO_OLD;
-    }
-    return ts < from && from - ts > window ? TSDB_TOO_OLD : TSDB_TAKEN;
-}
-
-enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts, double v)
-{
-    struct tsdb *db = a->db;
-    struct series *s = series > UINT32_MAX ? NULL : head_series(db, (uint32_t)series);
-    int64_t newest;
-    uint64_t newest_bits, bits;
-    enum tsdb_taken taken = TSDB_TAKEN;
-
-    if (s == NULL) {
-        return series == 0 ? TSDB_TOO_MANY_SERIES : TSDB_GONE;
-    }
-    if (ts < TSDB_TIME_MIN || ts > TSDB_TIME_MAX) {
-        return TSDB_TOO_OLD;
-    }
-    newest_of(a, s, &newest, &newest_bits);
-    memcpy(&bits, &v, sizeof(bits));
-    if (ts == newest) {
-        return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
-    }
-    if (newest == INT64_MIN) {
-        *vec_push(&a->fresh) = s;
-    }
-    if (ts > newest && ts >= atomic_load_explicit(&db->head.floor, memory_order_relaxed)) {
-        atomic_store_explicit(&s->touched, (uint64_t)a->number << 32 | a->samples.len,
-                              memory_order_relaxed);
-        *vec_push(&a->samples) = (struct sample){s, ts, v, s->id};
-        return TSDB_TAKEN;
-    }
-    taken = judge_late(db, newest, ts);
-    if (taken == TSDB_TAKEN) {
-        *vec_push(&a->late) = (struct sample){s, ts, v, s->id};
-    }
-    return taken;
-}
-
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
 {
     struct tsdb *db = a->db;
@@ -631,7 +519,6 @@ int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
             return -1;
         }
     }
-    a->samples.len = a->late.len = a->fresh.len = 0;
-    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
+    batch_begin(a);
     return d == TSDB_DURABLE ? log_sync(db, a->end, e) : 0;
 }

@@ -161,7 +161,9 @@ bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v);
 bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v);
 void head_flush_run(struct tsdb *db, struct series *s);
 
-/* --- commit.c --- */
+/* --- a batch --- */
+#define RECORD_MAX (1 * GIB) /* it has as many samples as its caller lets in */
+
 struct sample {
     struct series *s;
     int64_t ts;
@@ -172,6 +174,7 @@ struct tsdb_appender {
     struct tsdb *db;
     struct user user;
     uint32_t number, forgotten;
+    bool is_contested; /* another one wrote to a series of it meanwhile */
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
@@ -181,7 +184,13 @@ struct tsdb_appender {
     int rc;
     uint64_t end; /* of its record in the log */
 };
-/* Only one leads: writes the log and the files. */
+/* --- append.c --- */
+void batch_begin(struct tsdb_appender *a);
+/* The leader, before the record is written: what other appenders made late meanwhile goes to the
+ * late ones. true: the record has to be made anew. */
+bool batch_order(struct tsdb_appender *a);
+
+/* --- commit.c: only one leads, and writes the log and the files --- */
 void lead_begin(struct tsdb *db);
 void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
