@@ -237,10 +237,10 @@ bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
         return head_append_late(db, s, ts, v); /* blocks were cut since it was taken */
     }
     note_undo(db, s);
-    if (s->run.len == RUN_MAX) {
+    if (!run_has_room(&s->run, ts)) {
         head_flush_run(db, s);
     }
-    run_push(&s->run, ts, v);
+    run_push(&s->run, &db->head.memo, ts, v);
     s->appended++;
     memcpy(&bits, &v, sizeof(bits));
     atomic_store_explicit(&s->last_bits, bits, memory_order_relaxed);
@@ -313,4 +313,5 @@ void head_done(struct tsdb *db)
     free(d);
     id_table_done(&h->by_labels);
     index_unref(h->index);
+    run_memo_done(&h->memo);
 }

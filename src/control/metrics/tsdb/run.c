@@ -107,30 +107,91 @@ static void narrow_clear(struct narrow **n)
 
 /* --- times --- */
 
-static int64_t regular_time(const struct run *r, size_t i)
+/* From t0 on; the first is 0. Who shares it has the first ones of it, as many as its run has. */
+struct run_times {
+    int64_t t0;
+    uint32_t refs, len;
+    uint32_t at[RUN_MAX];
+};
+
+static void times_unref(struct run_times *t)
 {
-    return r->t0 + (int64_t)(i * (uint64_t)r->step);
+    if (t != NULL && --t->refs == 0) {
+        free(t);
+    }
 }
 
-static void add_time(struct run *r, int64_t ts)
+void run_memo_done(struct run_memo *m)
 {
-    int64_t far;
-    uint8_t width;
+    for (size_t i = 0; i < sizeof(m->last) / sizeof(m->last[0]); i++) {
+        times_unref(m->last[i]);
+        m->last[i] = NULL;
+    }
+}
+
+static uint32_t time_at(const struct run *r, size_t i)
+{
+    return r->times != NULL ? r->times->at[i] : (uint32_t)(i * r->step);
+}
+
+/* Whether it begins with those of the run and then `next`, or can be made to. */
+static bool times_go_on(struct run_times *t, const struct run *r, uint32_t next)
+{
+    if (t == NULL || t->t0 != r->t0 || t->len < r->len) {
+        return false;
+    }
+    for (size_t i = 0; i < r->len; i++) {
+        if (t->at[i] != time_at(r, i)) {
+            return false;
+        }
+    }
+    if (t->len == r->len) {
+        t->at[t->len++] = next;
+    }
+    return t->at[r->len] == next;
+}
+
+static struct run_times *times_for(const struct run *r, struct run_memo *m, uint32_t next)
+{
+    struct run_times **last = &m->last[(uint64_t)r->t0 % (sizeof(m->last) / sizeof(m->last[0]))];
+
+    if (!times_go_on(*last, r, next)) {
+        struct run_times *t = xnew(struct run_times);
+
+        t->t0 = r->t0;
+        t->refs = 1;
+        for (; t->len < r->len; t->len++) {
+            t->at[t->len] = time_at(r, t->len);
+        }
+        t->at[t->len++] = next;
+        times_unref(*last);
+        *last = t;
+    }
+    (*last)->refs++;
+    return *last;
+}
+
+bool run_has_room(const struct run *r, int64_t ts)
+{
+    return r->len == 0 || (r->len < RUN_MAX && (uint64_t)ts - (uint64_t)r->t0 <= UINT32_MAX);
+}
+
+static void add_time(struct run *r, struct run_memo *m, int64_t ts)
+{
+    uint32_t next = (uint32_t)((uint64_t)ts - (uint64_t)r->t0);
+    struct run_times *t = r->times;
 
     if (r->len == 0) {
         r->t0 = ts;
-        r->step = 0;
     } else if (r->len == 1) {
-        r->step = ts - r->t0 > UINT32_MAX ? 0 : (uint32_t)(ts - r->t0);
-    }
-    far = ts - regular_time(r, r->len);
-    width = width_of(far);
-    if (!has_room(r->times, r->len, width)) {
-        r->times = narrow_grow(r->times, r->len, width);
-    }
-    if (r->times != NULL) {
-        note_needed(r->times, width);
-        narrow_put(r->times, r->len, far);
+        r->step = next;
+    } else if (t != NULL && t->len > r->len && t->at[r->len] == next) {
+        return;
+    } else if (t != NULL && t->len == r->len) {
+        t->at[t->len++] = next;
+    } else if (t != NULL || next != (uint64_t)r->len * r->step) {
+        r->times = times_for(r, m, next);
+        times_unref(t);
     }
 }
 
@@ -205,9 +266,9 @@ static void add_value(struct run *r, double v)
 
 /* --- both --- */
 
-void run_push(struct run *r, int64_t ts, double v)
+void run_push(struct run *r, struct run_memo *m, int64_t ts, double v)
 {
-    add_time(r, ts);
+    add_time(r, m, ts);
     add_value(r, v);
     r->len++;
 }
@@ -227,7 +288,7 @@ void run_fetch_place(const struct run *r)
 size_t run_copy(const struct run *r, int64_t *ts, double *v)
 {
     for (size_t i = 0; i < r->len; i++) {
-        ts[i] = regular_time(r, i) + (r->times == NULL ? 0 : narrow_get(r->times, i));
+        ts[i] = (int64_t)((uint64_t)r->t0 + time_at(r, i));
         v[i] = get_value(r, i);
     }
     return r->len;
@@ -235,14 +296,15 @@ size_t run_copy(const struct run *r, int64_t *ts, double *v)
 
 void run_clear(struct run *r)
 {
-    narrow_clear(&r->times);
+    times_unref(r->times);
+    r->times = NULL;
     narrow_clear(&r->values);
     r->len = 0;
 }
 
 void run_done(struct run *r)
 {
-    free(r->times);
+    times_unref(r->times);
     free(r->values);
     *r = (struct run){0};
 }

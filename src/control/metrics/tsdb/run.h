@@ -1,8 +1,8 @@
 /* run - the newest samples of a series, not yet a chunk: in few bytes, and one more is put in at
  * once.
  *
- *   times    t0, step    how far the i-th is from t0 + i * step    none of it when it is regular
- *   values   first       how far the i-th is from the first        none of it when it is constant
+ *   times    t0, and i * step when it is regular; else a list that runs of one target share
+ *   values   the first, and how far the i-th is from it; nothing more when it is constant
  *
  * How far is a whole number of 1, 2 or 4 bytes for most of what is counted or measured, as wide for
  * all as for the farthest. A run with a value that does not come back so, bit for bit, has 8 bytes
@@ -15,17 +15,26 @@
 enum { RUN_MAX = 64 };
 
 struct narrow;
+struct run_times;
+
+/* The lists that runs got the last, by their t0. */
+struct run_memo {
+    struct run_times *last[8];
+};
+void run_memo_done(struct run_memo *m);
 
 struct run {
     int64_t t0;
     double first;
-    struct narrow *times, *values;
+    struct run_times *times; /* NULL: regular */
+    struct narrow *values;   /* NULL: constant */
     uint32_t step;
     uint8_t len;
 };
 
-/* Newer than all that it has; at most RUN_MAX. */
-void run_push(struct run *r, int64_t ts, double v);
+/* Whether it takes a time: newer than all that it has, as run_push() expects it. */
+bool run_has_room(const struct run *r, int64_t ts);
+void run_push(struct run *r, struct run_memo *m, int64_t ts, double v);
 /* Asks for the memory that run_push() will write to, which is far away: what the first one asked
  * for, the second one needs. */
 void run_fetch(const struct run *r);

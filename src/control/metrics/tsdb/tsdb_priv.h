@@ -62,6 +62,7 @@ struct head {
     size_t n_series;
     struct id_table by_labels;
     struct index *index;
+    struct run_memo memo;
     _Atomic int64_t min_ts, max_ts; /* of what it holds; INT64_MAX, INT64_MIN: nothing */
     _Atomic int64_t floor;          /* older ones are late; INT64_MIN: nothing was cut */
     int64_t cut_end;                /* what is older and in order is read from blocks */
