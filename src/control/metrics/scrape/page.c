@@ -26,7 +26,7 @@ struct page_memory {
     bool has_map;
     uint32_t turn;
     size_t n_again; /* of `last`, those that are in this page */
-    uint64_t meta; /* of all TYPE, HELP and UNIT lines */
+    uint64_t meta;  /* of all TYPE, HELP and UNIT lines */
     struct arena arena;
 };
 
