@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,6 +141,9 @@ static int serve(const struct boot *b, int socket, const sigset_t *stop, struct 
     struct wire *w;
 
     raise_open_files();
+    /* One heap: small pieces a thread has at hand anyway, and in heaps of their own stays what the
+     * other threads could use (a series of the metrics took 1.04 KB with them, 0.87 KB without). */
+    (void)mallopt(M_ARENA_MAX, 1);
     if (confine_drop(b->uid, b->gid, e) < 0 || confine_no_exec(e) < 0) {
         return -1;
     }

@@ -116,57 +116,64 @@ static size_t series_len(struct str line)
 
 /* --- numbers --- */
 
-/* Decimals as programs print them, exactly: up to 15 digits and a power of ten that is exact
- * itself. */
-static bool fast_number(struct str s, double *out)
+static const char *skip_digits(const char *p, const char *end, uint64_t *m)
+{
+    for (; p < end && *p >= '0' && *p <= '9'; p++) {
+        *m = *m * 10 + (uint64_t)(*p - '0');
+    }
+    return p;
+}
+
+/* The power of ten behind a mantissa; NULL: none that is exact. */
+static const char *read_exponent(const char *p, const char *end, int decimals, int *exponent)
+{
+    uint64_t n = 0;
+    bool down = false;
+    const char *begun;
+
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        down = p + 1 < end && p[1] == '-';
+        begun = p + 1 + (p + 1 < end && (p[1] == '-' || p[1] == '+'));
+        p = skip_digits(begun, end, &n);
+        if (p == begun || p - begun > 3) {
+            return NULL;
+        }
+    }
+    *exponent = (down ? -(int)n : (int)n) - decimals;
+    return *exponent >= -22 && *exponent <= 22 ? p : NULL;
+}
+
+/* A decimal as programs print it, at the front: how many bytes it is; 0: none. Exact, as the digits
+ * are a whole number below 2^53, and the power of ten is exact too. */
+static size_t front_number(struct str s, double *out)
 {
     static const double powers[] = {1,    1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-    bool negative = s.len > 0 && s.p[0] == '-';
-    size_t i = negative || (s.len > 0 && s.p[0] == '+');
+    enum { DIGITS_MAX = 19 }; /* of a uint64_t */
+    const char *end = s.p + s.len, *p = s.p, *begun, *point = NULL;
+    bool negative = s.len > 0 && *p == '-';
     uint64_t m = 0;
-    int digits = 0, decimals = 0, exponent = 0;
-    bool point = false;
+    int exponent;
 
-    for (; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if (c == '.' && !point) {
-            point = true;
-        } else if (c >= '0' && c <= '9') {
-            m = m * 10 + (uint64_t)(c - '0');
-            digits += m > 0 || digits > 0;
-            decimals += point;
-            if (digits > 15) {
-                return false;
-            }
-        } else {
-            break;
-        }
+    p += negative || (s.len > 0 && *p == '+');
+    begun = p;
+    p = skip_digits(p, end, &m);
+    if (p < end && *p == '.') {
+        point = p;
+        p = skip_digits(p + 1, end, &m);
     }
-    if (i == 0 || (i == 1 && !(s.p[0] >= '0' && s.p[0] <= '9')) || (digits == 0 && m != 0)) {
-        return false;
+    if (p - begun == (point != NULL) || p - begun - (point != NULL) > DIGITS_MAX ||
+        m > (uint64_t)1 << 53) {
+        return 0;
     }
-    if (i < s.len && (s.p[i] == 'e' || s.p[i] == 'E')) {
-        bool down = i + 1 < s.len && s.p[i + 1] == '-';
-        size_t from = i + 1 + (down || (i + 1 < s.len && s.p[i + 1] == '+'));
-
-        for (i = from; i < s.len && i < from + 3 && s.p[i] >= '0' && s.p[i] <= '9'; i++) {
-            exponent = exponent * 10 + (s.p[i] - '0');
-        }
-        if (i == from) {
-            return false;
-        }
-        exponent = down ? -exponent : exponent;
-    }
-    exponent -= decimals;
-    if (i != s.len || exponent > 22 || exponent < -22) {
-        return false;
+    p = read_exponent(p, end, point != NULL ? (int)(p - point - 1) : 0, &exponent);
+    if (p == NULL) {
+        return 0;
     }
     *out = exponent < 0 ? (double)m / powers[-exponent] : (double)m * powers[exponent];
     *out = negative ? -*out : *out;
-    return true;
+    return (size_t)(p - s.p);
 }
 
 static int read_number(struct str s, double *out)
@@ -174,7 +181,7 @@ static int read_number(struct str s, double *out)
     char text[128], *end;
     struct str word = s;
 
-    if (fast_number(s, out)) {
+    if (s.len > 0 && front_number(s, out) == s.len) {
         return 0;
     }
     if (s.len == 0 || str_copy(s, text, sizeof(text)) < 0) {
@@ -224,17 +231,32 @@ static int read_time(const struct exposition *x, struct str s, int64_t *ms)
 
 /* --- the lines of a page --- */
 
-static bool is_expected(const struct exposition *x, struct str line)
+/* Nearly all lines of nearly all pages: the series that is expected, a blank, a plain number. */
+static bool read_expected(struct exposition *x)
 {
-    size_t n = x->expected.len;
+    struct str line = str_from(x->in, x->at);
+    size_t n = x->expected.len, digits;
 
-    return n > 0 && n + 1 < line.len && line.p[n] == ' ' && line.p[n + 1] != ' ' &&
-           line.p[n + 1] != '\t' && line.p[n + 1] != '{' && memcmp(line.p, x->expected.p, n) == 0;
+    x->is_expected = false;
+    if (n == 0 || line.len <= n || line.p[n] != ' ' || memcmp(line.p, x->expected.p, n) != 0) {
+        return false;
+    }
+    digits = front_number(str_from(line, n + 1), &x->value);
+    n += 1 + digits;
+    if (digits == 0 || n == line.len || line.p[n] != '\n') {
+        return false;
+    }
+    x->series = str_first(line, x->expected.len);
+    x->has_time = x->has_exemplar = false;
+    x->is_expected = true;
+    x->at += n + 1;
+    x->line++;
+    return true;
 }
 
 static int read_sample(struct exposition *x, struct str line, struct err *e)
 {
-    size_t n = is_expected(x, line) ? x->expected.len : series_len(line);
+    size_t n = series_len(line);
     struct str rest, word;
 
     if (n == 0) {
@@ -306,6 +328,9 @@ static struct str take_line(struct exposition *x)
 
 int exposition_next(struct exposition *x, struct err *e)
 {
+    if (read_expected(x)) {
+        return EXPOSITION_SAMPLE;
+    }
     while (x->at < x->in.len) {
         struct str line = take_line(x);
         int kind;

@@ -28,12 +28,13 @@ struct exposition {
     size_t at;
     unsigned line;
     enum exposition_format format;
-    /* The series that the caller expects next; a line that begins with it is not searched for the
-     * end of its braces. Empty: none. */
+    /* The series that the caller expects next: when it stands there with a plain number, nothing is
+     * looked for. Empty: none. */
     struct str expected;
 
     /* of the line that was read */
     struct str series; /* SAMPLE */
+    bool is_expected;
     double value;
     bool has_time;
     int64_t time_ms;

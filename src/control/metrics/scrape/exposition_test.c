@@ -96,6 +96,68 @@ static void openmetrics_has_seconds_exemplars_and_an_end(void **state UNUSED)
     assert_int_equal(exposition_next(&x, &e), EXPOSITION_END);
 }
 
+/* A line that is expected is read by a shorter way: with the same outcome. */
+static void an_expected_line_is_read_as_any_other(void **state UNUSED)
+{
+    static const char *const lines[] = {"up 1\n",    "up 1",
+                                        "up  1\n",   "up\t1\n",
+                                        "up 1 5\n",  "up 1 \n",
+                                        "up 1\r\n",  "up 0x1p3\n",
+                                        "up +Inf\n", "up nan\n",
+                                        "up -.\n",   "up .\n",
+                                        "up \n",     "up -0\n",
+                                        "up 1e\n",   "up 1e5\n",
+                                        "up 1_0\n",  "up {a=\"b\"} 1\n",
+                                        "upper 1\n", "up{a=\"b\"} 1\n",
+                                        "u 1\n",     " up 1\n"};
+
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+        struct exposition plain, expecting;
+        int kind;
+
+        exposition_init(&plain, str_of(lines[i]), EXPOSITION_TEXT);
+        exposition_init(&expecting, str_of(lines[i]), EXPOSITION_TEXT);
+        expecting.expected = STR("up");
+        kind = exposition_next(&plain, &e);
+        assert_int_equal(exposition_next(&expecting, &e), kind);
+        assert_int_equal(expecting.line, plain.line);
+        if (kind == EXPOSITION_SAMPLE) {
+            assert_true(str_eq(expecting.series, plain.series));
+            assert_memory_equal(&expecting.value, &plain.value, sizeof(double));
+            assert_int_equal(expecting.at, plain.at);
+            assert_int_equal(expecting.has_time, plain.has_time);
+        }
+    }
+}
+
+/* As strtod() has them, which rounds correctly. */
+static void numbers_are_exact(void **state UNUSED)
+{
+    char line[64];
+
+    srandom(5);
+    for (int i = 0; i < 20000; i++) {
+        long whole = random() % (1L << random() % 31), more = random() % (1L << random() % 31);
+        int power = (int)(random() % 60) - 30;
+        const char *sign = i % 3 == 0 ? "-" : "";
+        struct exposition x;
+        double want;
+
+        if (i % 2 == 0) {
+            (void)snprintf(line, sizeof(line), "up %s%ld%ld\n", sign, whole, more);
+        } else {
+            (void)snprintf(line, sizeof(line),
+                           i % 5 == 0 ? "up %s%ld.%lde%d\n" : "up %s%ld.%ld%.d\n", sign, whole,
+                           more, i % 5 == 0 ? power : 0);
+        }
+        want = strtod(line + 3, NULL);
+        exposition_init(&x, str_of(line), EXPOSITION_TEXT);
+        x.expected = STR("up");
+        assert_int_equal(exposition_next(&x, &e), EXPOSITION_SAMPLE);
+        assert_memory_equal(&x.value, &want, sizeof(want));
+    }
+}
+
 static void mistakes_are_refused_with_their_line(void **state UNUSED)
 {
     static const struct {
@@ -112,6 +174,7 @@ static void mistakes_are_refused_with_their_line(void **state UNUSED)
         {"up --1\n", EXPOSITION_TEXT, "line 1: expected a number behind the series: up --1"},
         {"up 1e\n", EXPOSITION_TEXT, "line 1: expected a number behind the series: up 1e"},
         {"up .\n", EXPOSITION_TEXT, "line 1: expected a number behind the series: up ."},
+        {"up -.\n", EXPOSITION_TEXT, "line 1: expected a number behind the series: up -."},
         {"up 1 # {} 1\n", EXPOSITION_TEXT,
          "line 1: nothing is expected behind the time: up 1 # {} 1"},
         {"up 1\n", EXPOSITION_OPENMETRICS,
@@ -190,6 +253,8 @@ int main(void)
         cmocka_unit_test(not_a_number_is_the_one_that_means_nothing_else),
         cmocka_unit_test(types_help_and_comments_are_told_apart),
         cmocka_unit_test(openmetrics_has_seconds_exemplars_and_an_end),
+        cmocka_unit_test(an_expected_line_is_read_as_any_other),
+        cmocka_unit_test(numbers_are_exact),
         cmocka_unit_test(mistakes_are_refused_with_their_line),
         cmocka_unit_test(labels_are_taken_apart),
     };

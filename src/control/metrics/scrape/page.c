@@ -25,7 +25,8 @@ struct page_memory {
     struct map by_text;            /* made when a page differs from the last one */
     bool has_map;
     uint32_t turn;
-    uint64_t meta; /* of all TYPE, HELP and UNIT lines */
+    size_t n_again; /* of `last`, those that are in this page */
+    uint64_t meta;  /* of all TYPE, HELP and UNIT lines */
     struct arena arena;
 };
 
@@ -166,11 +167,12 @@ static bool is_at(const struct page_memory *m, size_t at, struct str text)
 }
 
 /* The memory of a line; *at is where the next one is expected. NULL: it is new. */
-static struct entry *find(struct page_memory *m, size_t *at, struct str text)
+static struct entry *find(struct page_memory *m, size_t *at, const struct exposition *x)
 {
+    struct str text = x->series;
     struct entry *n;
 
-    if (is_at(m, *at, text)) {
+    if (x->is_expected || is_at(m, *at, text)) {
         return m->last.p[(*at)++];
     }
     if (m->last.len == 0) {
@@ -229,7 +231,7 @@ static int sample(struct page_memory *m, struct tsdb_appender *a, const struct p
                   const struct exposition *x, int64_t ts_ms, size_t *at, struct page_counts *c,
                   struct err *e)
 {
-    struct entry *n = find(m, at, x->series);
+    struct entry *n = find(m, at, x);
     bool own_time = x->has_time && r->config->honor_timestamps;
     int64_t ts = own_time ? x->time_ms : ts_ms;
     uint64_t limit = r->config->limits.samples;
@@ -248,6 +250,7 @@ static int sample(struct page_memory *m, struct tsdb_appender *a, const struct p
     }
     if (n->seen != m->turn) {
         n->seen = m->turn;
+        m->n_again += n->born != m->turn;
         *vec_push(&m->now) = n;
     }
     if (n->is_dropped) {
@@ -300,7 +303,7 @@ int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_
 
     *counts = (struct page_counts){0};
     m->turn++;
-    m->now.len = 0;
+    m->now.len = m->n_again = 0;
     exposition_init(&x, page, format);
     for (;;) {
         x.expected = at < m->last.len ? str_n(m->last.p[at]->text, m->last.p[at]->len) : STR_EMPTY;
@@ -322,7 +325,7 @@ int page_read(struct page_memory *m, struct tsdb_appender *a, const struct page_
                        (unsigned long long)counts->kept,
                        (unsigned long long)r->config->limits.samples);
     }
-    for (size_t i = 0; i < m->last.len; i++) {
+    for (size_t i = 0; m->n_again < m->last.len && i < m->last.len; i++) {
         if (m->last.p[i]->seen != m->turn) {
             mark(m->last.p[i], a, ts_ms);
         }
@@ -346,7 +349,7 @@ static void forget(struct page_memory *m, struct entry *n)
 void page_settle(struct page_memory *m, bool is_good)
 {
     if (is_good) {
-        for (size_t i = 0; i < m->last.len; i++) {
+        for (size_t i = 0; m->n_again < m->last.len && i < m->last.len; i++) {
             if (m->last.p[i]->seen != m->turn) {
                 forget(m, m->last.p[i]);
             }

@@ -26,6 +26,7 @@ struct writing {
     struct buf out;
     uint32_t pairs, ids; /* written up to here */
     uint64_t n_series;
+    struct column_times times;
 };
 
 static int flush(struct writing *w, size_t at_least, struct err *e)
@@ -62,17 +63,20 @@ static void put_pairs(struct writing *w, uint32_t most)
     wal_end(&w->out, begun);
 }
 
-static void put_run(const int64_t *ts, const double *v, size_t n, struct buf *out)
+static void put_run(struct writing *w, const int64_t *ts, const double *v, size_t n)
 {
+    struct buf *out = &w->out;
+
     column_put_varint(n, out);
     if (n > 0) {
-        column_put_times(ts, n, out);
-        column_put_values(v, n, out);
+        column_put_times_again(&w->times, ts, n, out);
+        column_put_values_quick(v, n, out);
     }
 }
 
-static void put_series(const struct series *s, struct buf *out)
+static void put_series(struct writing *w, const struct series *s)
 {
+    struct buf *out = &w->out;
     int64_t ts[RUN_MAX];
     double v[RUN_MAX];
     uint64_t bits = s->last_bits;
@@ -87,9 +91,9 @@ static void put_series(const struct series *s, struct buf *out)
     column_put_varint(__builtin_bswap64(bits), out);
     column_put_varint(s->chunks, out);
     column_put_varint(s->late_chunks, out);
-    put_run(ts, v, run_copy(s, ts, v), out);
-    put_run(s->late == NULL ? NULL : s->late->ts, s->late == NULL ? NULL : s->late->v,
-            s->late == NULL ? 0 : s->late->len, out);
+    put_run(w, ts, v, run_copy(&s->run, ts, v));
+    put_run(w, s->late == NULL ? NULL : s->late->ts, s->late == NULL ? NULL : s->late->v,
+            s->late == NULL ? 0 : s->late->len);
 }
 
 /* Some series, and before them the pairs that they may have. head_lock held. */
@@ -108,7 +112,7 @@ static bool put_some(struct writing *w)
 
         w->ids = next;
         if (s->logged) {
-            put_series(s, &w->out);
+            put_series(w, s);
             w->n_series++;
         }
     }

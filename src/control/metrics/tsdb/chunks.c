@@ -21,8 +21,8 @@ uint32_t chunk_file_of(uint64_t position)
 
 /* --- one chunk --- */
 
-static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const double *v,
-                      size_t n, struct buf *out)
+static void put_chunk(struct column_times *times, uint32_t series, uint64_t before,
+                      const int64_t *ts, const double *v, size_t n, struct buf *out)
 {
     size_t start = out->len;
     struct str body;
@@ -33,7 +33,7 @@ static void put_chunk(uint32_t series, uint64_t before, const int64_t *ts, const
     column_put_varint(bytes_zigzag(ts[0]), out);
     column_put_varint((uint64_t)(ts[n - 1] - ts[0]), out);
     column_put_varint(n, out);
-    column_put_times(ts, n, out);
+    column_put_times_again(times, ts, n, out);
     column_put_values(v, n, out);
     if (out->failed) {
         return;
@@ -168,7 +168,7 @@ uint64_t chunk_files_add(struct chunk_files *c, uint32_t series, uint64_t before
     uint64_t at = c->filling_at + c->filling.len;
 
     c->n++;
-    put_chunk(series, before, ts, v, n, &c->filling);
+    put_chunk(&c->times, series, before, ts, v, n, &c->filling);
     f->min_ts = ts[0] < f->min_ts ? ts[0] : f->min_ts;
     f->max_ts = ts[n - 1] > f->max_ts ? ts[n - 1] : f->max_ts;
     return (uint64_t)f->number << 32 | at;

@@ -7,6 +7,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/vec.h"
+#include "tsdb/column.h"
 
 #include <stdatomic.h>
 
@@ -22,6 +23,7 @@ struct chunk_files {
     int dir;
     uint64_t n;                     /* chunks written since the start */
     VEC(struct chunk_file *) files; /* the last one is written to */
+    struct column_times times;      /* of the last chunk */
     struct buf filling, writing;
     uint64_t writing_at, filling_at; /* offsets in the last file */
 };

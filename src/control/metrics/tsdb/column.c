@@ -76,33 +76,47 @@ int column_get_varint(struct str *in, uint64_t *v)
  *   n x width bits, low ones first        ceil(n * width / 8) bytes
  *   how many are wider, then for each: its place, and its upper bits as a varint */
 
-static unsigned best_width(const uint64_t *v, size_t n, size_t *wider)
+/* How a group is written smallest: the width, how many are wider, and the bytes behind the first.
+ */
+struct group_plan {
+    unsigned width;
+    size_t wider, size;
+};
+
+static unsigned bits_in(uint64_t v)
 {
-    size_t at_least[66] = {0}, best = SIZE_MAX;
-    unsigned width = 0;
+    return v == 0 ? 0 : 64 - (unsigned)__builtin_clzll(v);
+}
+
+/* A wide one costs its place and a byte for each 7 of its upper bits. What is wider is few, so it
+ * is known by its bits alone, and few widths are looked at. */
+static struct group_plan plan_group(const uint64_t *v, size_t n)
+{
+    enum { WIDER_MAX = 8 };
+    unsigned char count[65] = {0}, wider[WIDER_MAX];
+    struct group_plan best = {.size = SIZE_MAX};
+    uint64_t all = 0;
 
     for (size_t i = 0; i < n; i++) {
-        at_least[v[i] == 0 ? 0 : 64 - __builtin_clzll(v[i])]++;
+        count[bits_in(v[i])]++;
+        all |= v[i];
     }
-    for (int w = 64, above = 0; w >= 0; above += (int)at_least[w], w--) {
-        /* an exception: its place and about a byte for each 7 bits */
-        size_t size = (n * (size_t)w + 7) / 8 + (above > 0 ? 1 : 0);
+    for (unsigned w = bits_in(all), above = 0;; w--) {
+        size_t size = (n * w + 7) / 8 + (above > 0 ? 1 : 0);
 
-        if (above > 8) {
-            break;
+        for (unsigned i = 0; i < above; i++) {
+            size += 1 + (wider[i] - w + 6) / 7;
         }
-        for (size_t i = 0; above > 0 && i < n; i++) {
-            uint64_t upper = w == 64 ? 0 : v[i] >> w;
-
-            size += upper > 0 ? 1 + varint_len(upper) : 0;
+        if (size <= best.size) {
+            best = (struct group_plan){w, above, size};
         }
-        if (size <= best) {
-            best = size;
-            width = (unsigned)w;
-            *wider = (size_t)above;
+        if (w == 0 || above + count[w] > WIDER_MAX) {
+            return best;
+        }
+        for (unsigned k = count[w]; k > 0; k--) {
+            wider[above++] = (unsigned char)w;
         }
     }
-    return width;
 }
 
 static uint64_t low_bits(unsigned width)
@@ -112,13 +126,13 @@ static uint64_t low_bits(unsigned width)
 
 static void put_group(const uint64_t *v, size_t n, struct buf *out)
 {
-    size_t wider = 0;
-    unsigned width = best_width(v, n, &wider), held = 0;
+    struct group_plan plan = plan_group(v, n);
+    unsigned width = plan.width, held = 0;
     unsigned char packed[GROUP * 8 + 8];
     size_t len = 0;
     unsigned __int128 bits = 0;
 
-    packed[len++] = (unsigned char)(width | (wider > 0 ? 0x80 : 0));
+    packed[len++] = (unsigned char)(width | (plan.wider > 0 ? 0x80 : 0));
     for (size_t i = 0; i < n; i++) {
         bits |= (unsigned __int128)(v[i] & low_bits(width)) << held;
         for (held += width; held >= 8; held -= 8) {
@@ -130,10 +144,10 @@ static void put_group(const uint64_t *v, size_t n, struct buf *out)
         packed[len++] = (unsigned char)bits;
     }
     (void)buf_add(out, str_n((const char *)packed, len));
-    if (wider == 0) {
+    if (plan.wider == 0) {
         return;
     }
-    column_put_varint(wider, out);
+    column_put_varint(plan.wider, out);
     for (size_t i = 0; i < n; i++) {
         uint64_t upper = width == 64 ? 0 : v[i] >> width;
 
@@ -201,6 +215,16 @@ static void put_groups(const uint64_t *v, size_t n, struct buf *out)
     }
 }
 
+static size_t groups_size(const uint64_t *v, size_t n)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < n; i += GROUP) {
+        size += 1 + plan_group(v + i, n - i < GROUP ? n - i : GROUP).size;
+    }
+    return size;
+}
+
 static int get_groups(struct str *in, uint64_t *v, size_t n)
 {
     for (size_t i = 0; i < n; i += GROUP) {
@@ -249,16 +273,21 @@ static int get_u64(struct str *in, uint64_t *v)
 /* The numbers of a kind: what is packed. The first (and second) are packed as they are. */
 static void derive(int kind, const int64_t *m, size_t n, int64_t least, uint64_t *out)
 {
-    uint64_t before = 0, step = 0;
+    if (kind == KIND_VALUES) {
+        for (size_t i = 0; i < n; i++) {
+            out[i] = (uint64_t)m[i] - (uint64_t)least;
+        }
+        return;
+    }
+    out[0] = zigzag(m[0]);
+    if (n > 1) {
+        out[1] = zigzag((int64_t)((uint64_t)m[1] - (uint64_t)m[0]));
+    }
+    for (size_t i = 2; i < n; i++) {
+        uint64_t delta = (uint64_t)m[i] - (uint64_t)m[i - 1];
+        uint64_t before = (uint64_t)m[i - 1] - (uint64_t)m[i - 2];
 
-    for (size_t i = 0; i < n; i++) {
-        uint64_t delta = (uint64_t)m[i] - before;
-
-        out[i] = kind == KIND_VALUES   ? (uint64_t)m[i] - (uint64_t)least
-                 : kind == KIND_DELTAS ? zigzag((int64_t)delta)
-                                       : zigzag((int64_t)(delta - step));
-        step = i > 0 ? delta : 0;
-        before = (uint64_t)m[i];
+        out[i] = zigzag((int64_t)(kind == KIND_DELTAS ? delta : delta - before));
     }
 }
 
@@ -294,35 +323,43 @@ struct wholes {
     const int64_t *m;
     size_t n;
     int flags;
-    int64_t first; /* SCALED */
+    int64_t first, least; /* first: SCALED */
     uint64_t factor;
 };
 
+/* Bytes of put_wholes(), without what all kinds have. */
+static size_t wholes_size(int kind, const struct wholes *w)
+{
+    uint64_t derived[COLUMN_MAX];
+    size_t size = kind == KIND_VALUES ? varint_len(zigzag(w->least)) : 0;
+    size_t heads = heads_of(kind, w->n);
+
+    derive(kind, w->m, w->n, w->least, derived);
+    for (size_t i = 0; i < heads; i++) {
+        size += varint_len(derived[i]);
+    }
+    return size + groups_size(derived + heads, w->n - heads);
+}
+
 static void put_wholes(int kind, const struct wholes *w, struct buf *out)
 {
-    const int64_t *m = w->m;
     uint64_t derived[COLUMN_MAX];
-    int64_t least = m[0];
-    char first;
-    size_t n = w->n, heads = heads_of(kind, n);
+    char first = (char)(kind | w->flags);
+    size_t heads = heads_of(kind, w->n);
 
-    for (size_t i = 0; i < n; i++) {
-        least = m[i] < least ? m[i] : least;
-    }
-    derive(kind, m, n, least, derived);
-    first = (char)(kind | w->flags);
+    derive(kind, w->m, w->n, w->least, derived);
     (void)buf_add(out, str_n(&first, 1));
     if ((w->flags & KIND_SCALED) != 0) {
         column_put_varint(zigzag(w->first), out);
         column_put_varint(w->factor, out);
     }
     if (kind == KIND_VALUES) {
-        column_put_varint(zigzag(least), out);
+        column_put_varint(zigzag(w->least), out);
     }
     for (size_t i = 0; i < heads; i++) {
         column_put_varint(derived[i], out);
     }
-    put_groups(derived + heads, n - heads, out);
+    put_groups(derived + heads, w->n - heads, out);
 }
 
 static int get_wholes(int kind, int flags, struct str *in, uint64_t *v, size_t n)
@@ -378,31 +415,35 @@ static uint64_t common_factor(const int64_t *m, size_t n)
 static void put_smallest(int flags, const int64_t *m, size_t n, struct buf *out)
 {
     static const int kinds[] = {KIND_DELTAS, KIND_DELTAS2, KIND_VALUES};
-    size_t start = out->len, best_len = SIZE_MAX;
-    int best = KIND_DELTAS, last = 0;
+    size_t best_size = SIZE_MAX;
+    int best = KIND_DELTAS;
     uint64_t factor = common_factor(m, n);
     int64_t small[COLUMN_MAX];
-    struct wholes w = {m, n, flags, m[0], 1};
+    struct wholes w = {m, n, flags, m[0], m[0], 1};
 
     if (factor > 1) {
         for (size_t i = 0; i < n; i++) {
             small[i] = (m[i] - m[0]) / (int64_t)factor;
         }
-        w = (struct wholes){small, n, flags | KIND_SCALED, m[0], factor};
+        w = (struct wholes){small, n, flags | KIND_SCALED, m[0], small[0], factor};
+    }
+    for (size_t i = 0; i < n; i++) {
+        w.least = w.m[i] < w.least ? w.m[i] : w.least;
     }
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-        out->len = start;
-        put_wholes(kinds[k], &w, out);
-        last = kinds[k];
-        if (out->len - start < best_len) {
-            best_len = out->len - start;
+        size_t size = wholes_size(kinds[k], &w);
+
+        if (size < best_size) {
+            best_size = size;
             best = kinds[k];
         }
     }
-    if (best != last) {
-        out->len = start;
-        put_wholes(best, &w, out);
-    }
+    put_wholes(best, &w, out);
+}
+
+static void put_deltas(int flags, const int64_t *m, size_t n, struct buf *out)
+{
+    put_wholes(KIND_DELTAS, &(struct wholes){m, n, flags, m[0], m[0], 1}, out);
 }
 
 /* --- values --- */
@@ -465,7 +506,9 @@ static void put_raw(const double *v, size_t n, struct buf *out)
     }
 }
 
-void column_put_values(const double *v, size_t n, struct buf *out)
+typedef void put_wholes_fn(int flags, const int64_t *m, size_t n, struct buf *out);
+
+static void put_values(const double *v, size_t n, put_wholes_fn *put, struct buf *out)
 {
     int64_t m[COLUMN_MAX];
     uint16_t specials[COLUMN_MAX];
@@ -482,6 +525,7 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         put_u64(bits_of(v[0]), out);
         return;
     }
+    m[0] = 0;
     power = run_power(v, n);
     for (size_t i = 0; i < n; i++) {
         if (!as_decimal(v[i], power, &m[i])) {
@@ -493,7 +537,7 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         put_raw(v, n, out);
         return;
     }
-    put_smallest((int)power | (n_specials > 0 ? KIND_SPECIALS : 0), m, n, out);
+    put((int)power | (n_specials > 0 ? KIND_SPECIALS : 0), m, n, out);
     if (n_specials > 0) {
         column_put_varint(n_specials, out);
         for (size_t i = 0; i < n_specials; i++) {
@@ -506,6 +550,16 @@ void column_put_values(const double *v, size_t n, struct buf *out)
         out->len = start;
         put_raw(v, n, out);
     }
+}
+
+void column_put_values(const double *v, size_t n, struct buf *out)
+{
+    put_values(v, n, put_smallest, out);
+}
+
+void column_put_values_quick(const double *v, size_t n, struct buf *out)
+{
+    put_values(v, n, put_deltas, out);
 }
 
 static int get_specials(struct str *in, double *v, size_t n)
@@ -592,6 +646,24 @@ void column_put_times(const int64_t *ms, size_t n, struct buf *out)
     (void)buf_add(out, str_n(&kind, 1));
     column_put_varint(zigzag(ms[0]), out);
     column_put_varint(zigzag((int64_t)step), out);
+}
+
+void column_put_times_again(struct column_times *last, const int64_t *ms, size_t n, struct buf *out)
+{
+    size_t start = out->len;
+
+    if (n == last->n && memcmp(ms, last->ms, n * sizeof(*ms)) == 0) {
+        (void)buf_add(out, str_n(last->coded, last->len));
+        return;
+    }
+    column_put_times(ms, n, out);
+    last->n = 0;
+    if (n <= ARRAY_LEN(last->ms) && !out->failed && out->len - start <= sizeof(last->coded)) {
+        last->n = n;
+        last->len = out->len - start;
+        memcpy(last->ms, ms, n * sizeof(*ms));
+        memcpy(last->coded, out->p + start, last->len);
+    }
 }
 
 int column_get_times(struct str *in, int64_t *ms, size_t n, struct err *e)

@@ -140,6 +140,30 @@ static void times_come_back_and_take_little(void **state UNUSED)
     }
 }
 
+static void equal_times_are_coded_once(void **state UNUSED)
+{
+    struct column_times last = {0};
+    struct buf often = BUF_MAX(1 << 20), once = BUF_MAX(1 << 20);
+    int64_t ms[300];
+
+    for (int turn = 0; turn < 200; turn++) {
+        size_t n = turn % 10 == 0 ? 300 : random_bits() % 64 + 1;
+
+        for (size_t i = 0; i < n; i++) {
+            ms[i] = 1700000000000 + (int64_t)(i * 15000 + random_bits() % 5);
+        }
+        for (int again = 0; again < 3; again++) {
+            ms[n - 1] += again / 2; /* the last time they differ */
+            column_put_times_again(&last, ms, n, &often);
+            column_put_times(ms, n, &once);
+        }
+    }
+    assert_int_equal(often.len, once.len);
+    assert_memory_equal(often.p, once.p, once.len);
+    buf_done(&often);
+    buf_done(&once);
+}
+
 static void damaged_bytes_are_an_error_or_numbers(void **state UNUSED)
 {
     double v[100], back[100];
@@ -167,6 +191,7 @@ int main(void)
         cmocka_unit_test(a_stale_marker_stays_what_it_is),
         cmocka_unit_test(measurements_take_little),
         cmocka_unit_test(times_come_back_and_take_little),
+        cmocka_unit_test(equal_times_are_coded_once),
         cmocka_unit_test(damaged_bytes_are_an_error_or_numbers),
     };
 

@@ -10,51 +10,43 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RECORD_MAX (1 * GIB) /* a batch has as many samples as its caller lets in */
-
 /* --- records --- */
 
 /* A sample: [step of the number of its series : 4 | bytes of the value : 4], then what did not fit.
  * The value without the zero bytes at its end: whole numbers take two or three. */
 enum { STEP_FAR = 0, STEP_TIMED = 15 };
 
-static void put_sample(const struct sample *x, int64_t base, uint32_t before, struct buf *out)
+static char *put_varint(char *to, uint64_t v)
 {
-    uint64_t bits;
-    int64_t step = (int64_t)x->s->id - before;
-    int zeros, bytes;
-    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
-    char text[9];
-
-    memcpy(&bits, &x->v, sizeof(bits));
-    zeros = bits == 0 ? 8 : __builtin_ctzll(bits) / 8;
-    bytes = 8 - zeros;
-    text[0] = (char)(code << 4 | bytes);
-    bits = __builtin_bswap64(bits);
-    memcpy(text + 1, &bits, 8);
-    if (code == STEP_FAR || code == STEP_TIMED) {
-        (void)buf_add(out, str_n(text, 1));
-        column_put_varint(bytes_zigzag(step), out);
-        if (code == STEP_TIMED) {
-            column_put_varint(bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)), out);
-        }
-        (void)buf_add(out, str_n(text + 1, (size_t)bytes));
-        return;
+    for (; v >= 0x80; v >>= 7) {
+        *to++ = (char)(v | 0x80);
     }
-    (void)buf_add(out, str_n(text, (size_t)bytes + 1));
+    *to++ = (char)v;
+    return to;
 }
 
-/* The series of a batch lie far apart in memory: those that come soon are asked for early. */
-static void fetch_ahead(const struct sample *p, size_t i, size_t n)
+enum { SAMPLE_MAX = 1 + 10 + 10 + 8 };
+
+/* Behind what it wrote. */
+static char *put_sample(const struct sample *x, int64_t base, uint32_t before, char *to)
 {
-    enum { AHEAD = 12 };
+    uint64_t bits;
+    int64_t step = (int64_t)x->id - before;
+    int bytes;
+    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
 
-    if (i + AHEAD < n) {
-        const char *s = (const char *)p[i + AHEAD].s;
-
-        __builtin_prefetch(s, 1);
-        __builtin_prefetch(s + 64, 1);
+    memcpy(&bits, &x->v, sizeof(bits));
+    bytes = bits == 0 ? 0 : 8 - __builtin_ctzll(bits) / 8;
+    *to++ = (char)(code << 4 | bytes);
+    if (code == STEP_FAR || code == STEP_TIMED) {
+        to = put_varint(to, bytes_zigzag(step));
+        if (code == STEP_TIMED) {
+            to = put_varint(to, bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)));
+        }
     }
+    bits = __builtin_bswap64(bits);
+    memcpy(to, &bits, sizeof(bits));
+    return to + bytes;
 }
 
 static void put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out)
@@ -68,9 +60,16 @@ static void put_samples(uint8_t type, const struct sample *p, size_t n, struct b
     begun = wal_begin(out, type);
     column_put_varint(bytes_zigzag(p[0].ts), out);
     for (size_t i = 0; i < n; i++) {
-        fetch_ahead(p, i, n);
-        put_sample(&p[i], p[0].ts, before, out);
-        before = p[i].s->id;
+        char *to = out->p + out->len;
+
+        if (out->cap - out->len <= SAMPLE_MAX) {
+            to = buf_reserve(out, SAMPLE_MAX);
+        }
+        if (to == NULL) {
+            return; /* the buffer says that it failed */
+        }
+        out->len = (size_t)(put_sample(&p[i], p[0].ts, before, to) - out->p);
+        before = p[i].id;
     }
     wal_end(out, begun);
 }
@@ -352,6 +351,22 @@ int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e)
     return 0;
 }
 
+/* The series of a batch lie far apart in memory, and so does what they hold: all of it is asked for
+ * before it is needed. */
+static void fetch_ahead(const struct sample *p, size_t i, size_t n)
+{
+    enum { SERIES_AHEAD = 18, RUN_AHEAD = 12, PLACE_AHEAD = 6 };
+
+    if (i + SERIES_AHEAD < n) {
+        const char *s = (const char *)p[i + SERIES_AHEAD].s;
+
+        __builtin_prefetch(s, 1);
+        __builtin_prefetch(s + 64, 1);
+        run_fetch(&p[i + RUN_AHEAD].s->run);
+        run_fetch_place(&p[i + PLACE_AHEAD].s->run);
+    }
+}
+
 static void apply(struct tsdb *db, struct tsdb_appender *a)
 {
     size_t taken = 0;
@@ -442,6 +457,7 @@ static void revive(struct tsdb *db, struct tsdb_appender *a, struct sample *p, s
             p[i].s = head_add(db, db->head.last_id + 1, l, s->hash);
             *vec_push(&a->fresh) = p[i].s;
         }
+        p[i].id = p[i].s->id;
     }
     arena_done(&room);
 }
@@ -475,6 +491,9 @@ static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
             "goes on by itself");
     }
     revive_all(db, a);
+    if (batch_order(a)) {
+        encode(a);
+    }
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
@@ -533,154 +552,6 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     drop_lead(db);
 }
 
-/* --- appenders --- */
-
-struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
-{
-    struct tsdb_appender *a = xnew(struct tsdb_appender);
-
-    a->db = db;
-    a->record = BUF_MAX(RECORD_MAX);
-    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
-    list_init(&a->link);
-    WITH_LOCK(&db->head_lock);
-    a->forgotten = db->forgotten;
-    users_enter(db, &a->user);
-    return a;
-}
-
-void tsdb_appender_free(struct tsdb_appender *a)
-{
-    if (a == NULL) {
-        return;
-    }
-    lock_take(&a->db->head_lock);
-    users_leave(a->db, &a->user);
-    lock_drop(&a->db->head_lock);
-    vec_done(&a->samples);
-    vec_done(&a->late);
-    vec_done(&a->fresh);
-    buf_done(&a->record);
-    free(a);
-}
-
-void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max)
-{
-    a->limited = of;
-    a->limit = max;
-}
-
-/* head_lock held */
-static bool is_over_limit(const struct tsdb_appender *a)
-{
-    const struct index *x = a->db->head.index;
-    uint32_t pair = a->limited.name.len > 0 ? index_find(x, a->limited.name, a->limited.value) : 0;
-
-    return a->limited.name.len > 0 && (pair == 0 ? 0 : index_at(x, pair)->len) >= a->limit;
-}
-
-/* 0: refused; `full` is set when it is the first one for want of room. */
-static tsdb_ref find_or_add(struct tsdb_appender *a, struct labels l, bool *full)
-{
-    struct tsdb *db = a->db;
-    uint64_t hash = labels_hash(l);
-    struct series *s = head_find(db, l, hash);
-    bool room = db->head.n_series < db->o.max_series;
-
-    if (s != NULL) {
-        return s->id;
-    }
-    if (!room || l.len > LIMIT_SERIES_LABELS || db->head.last_id >= UINT32_MAX / 2 ||
-        is_over_limit(a)) {
-        db->status.series_refused++;
-        *full = !room && db->status.full_since_ms == 0;
-        db->status.full_since_ms = *full ? clock_wall_ms() : db->status.full_since_ms;
-        return 0;
-    }
-    db->status.full_since_ms = 0;
-    return head_add(db, db->head.last_id + 1, l, hash)->id;
-}
-
-tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
-{
-    bool full = false;
-    tsdb_ref id;
-
-    lock_take(&a->db->head_lock);
-    id = find_or_add(a, l, &full);
-    lock_drop(&a->db->head_lock);
-    if (full) {
-        log_error("metrics.full", "max_series=%zu: new series are refused", a->db->o.max_series);
-    }
-    return id;
-}
-
-/* The newest sample of the series, this batch's included. */
-static void newest_of(const struct tsdb_appender *a, const struct series *s, int64_t *ts,
-                      uint64_t *bits)
-{
-    uint64_t touched = atomic_load_explicit(&s->touched, memory_order_relaxed);
-    uint32_t place = (uint32_t)touched;
-
-    *ts = atomic_load_explicit(&s->last_ts, memory_order_relaxed);
-    *bits = atomic_load_explicit(&s->last_bits, memory_order_relaxed);
-    if (touched >> 32 == a->number && place < a->samples.len && a->samples.p[place].s == s) {
-        *ts = a->samples.p[place].ts;
-        memcpy(bits, &a->samples.p[place].v, sizeof(*bits));
-    }
-}
-
-/* Not the newest: whether the window takes it. */
-static enum tsdb_taken judge_late(struct tsdb *db, int64_t newest, int64_t ts)
-{
-    int64_t window = db->o.out_of_order_ms;
-    int64_t floor = atomic_load_explicit(&db->head.floor, memory_order_relaxed);
-    int64_t from = newest == INT64_MIN ? floor : newest;
-
-    if (window <= 0) {
-        return ts < newest ? TSDB_OUT_OF_ORDER : TSDB_TOO_OLD;
-    }
-    return ts < from && from - ts > window ? TSDB_TOO_OLD : TSDB_TAKEN;
-}
-
-enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts, double v)
-{
-    struct tsdb *db = a->db;
-    struct series *s = series > UINT32_MAX ? NULL : head_series(db, (uint32_t)series);
-    int64_t newest;
-    uint64_t newest_bits, bits;
-    enum tsdb_taken taken = TSDB_TAKEN;
-
-    if (s == NULL) {
-        return series == 0 ? TSDB_TOO_MANY_SERIES : TSDB_GONE;
-    }
-    if (ts < TSDB_TIME_MIN || ts > TSDB_TIME_MAX) {
-        return TSDB_TOO_OLD;
-    }
-    newest_of(a, s, &newest, &newest_bits);
-    memcpy(&bits, &v, sizeof(bits));
-    if (ts == newest) {
-        return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
-    }
-    if (bits == TSDB_STALE_BITS && newest_bits == bits && ts > newest && newest != INT64_MIN) {
-        return TSDB_TAKEN; /* it has ended, or was deleted: nobody shall find it by its end */
-    }
-    if (newest == INT64_MIN) {
-        *vec_push(&a->fresh) = s;
-    }
-    if (ts > newest && ts >= atomic_load_explicit(&db->head.floor, memory_order_relaxed)) {
-        atomic_store_explicit(&s->touched, (uint64_t)a->number << 32 | a->samples.len,
-                              memory_order_relaxed);
-        *vec_push(&a->samples) = (struct sample){s, ts, v};
-        return TSDB_TAKEN;
-    }
-    taken = judge_late(db, newest, ts);
-    if (taken == TSDB_TAKEN) {
-        *vec_push(&a->late) = (struct sample){s, ts, v};
-    }
-    return taken;
-}
-
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
 {
     struct tsdb *db = a->db;
@@ -696,7 +567,6 @@ int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
             return -1;
         }
     }
-    a->samples.len = a->late.len = a->fresh.len = 0;
-    a->number = atomic_fetch_add(&db->appenders, 1) + 1;
+    batch_begin(a);
     return d == TSDB_DURABLE ? log_sync(db, a->end, e) : 0;
 }

@@ -156,66 +156,16 @@ struct labels head_labels(const struct index *x, const struct series *s, struct 
 
 /* --- runs --- */
 
-static int64_t run_time(const struct series *s, size_t i)
-{
-    return s->t0 + (int64_t)(s->offsets != NULL ? s->offsets[i] : i * (uint64_t)s->step);
-}
-
-size_t run_copy(const struct series *s, int64_t *ts, double *v)
-{
-    for (size_t i = 0; i < s->len; i++) {
-        ts[i] = run_time(s, i);
-    }
-    if (s->len > 0) {
-        memcpy(v, s->v, s->len * sizeof(*v));
-    }
-    return s->len;
-}
-
 void head_flush_run(struct tsdb *db, struct series *s)
 {
     int64_t ts[RUN_MAX];
     double v[RUN_MAX];
-    size_t n = run_copy(s, ts, v);
+    size_t n = run_copy(&s->run, ts, v);
 
     if (n > 0) {
         s->chunks = chunk_files_add(&db->chunks, s->id, s->chunks, ts, v, n);
     }
-    free(s->offsets);
-    s->offsets = NULL;
-    s->len = 0;
-}
-
-static void make_irregular(struct series *s)
-{
-    s->offsets = xnew_array(uint32_t, RUN_MAX);
-    for (size_t i = 0; i < s->len; i++) {
-        s->offsets[i] = (uint32_t)(i * s->step);
-    }
-}
-
-static void add_to_run(struct series *s, int64_t ts, double v)
-{
-    uint64_t offset;
-
-    if (s->len == s->cap) {
-        s->cap = s->cap == 0 ? 8 : (uint8_t)(s->cap * 2);
-        s->v = xrealloc(s->v, s->cap * sizeof(*s->v));
-    }
-    if (s->len == 0) {
-        s->t0 = ts;
-        s->step = 0;
-    }
-    offset = (uint64_t)ts - (uint64_t)s->t0;
-    if (s->len == 1 && s->offsets == NULL) {
-        s->step = (uint32_t)offset;
-    } else if (s->offsets == NULL && offset != s->len * (uint64_t)s->step) {
-        make_irregular(s);
-    }
-    if (s->offsets != NULL) {
-        s->offsets[s->len] = (uint32_t)offset;
-    }
-    s->v[s->len++] = v;
+    run_clear(&s->run);
 }
 
 static void note_times(struct tsdb *db, struct series *s, int64_t ts)
@@ -287,10 +237,10 @@ bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v)
         return head_append_late(db, s, ts, v); /* blocks were cut since it was taken */
     }
     note_undo(db, s);
-    if (s->len == RUN_MAX || (s->len > 0 && (uint64_t)ts - (uint64_t)s->t0 > UINT32_MAX)) {
+    if (!run_has_room(&s->run, ts)) {
         head_flush_run(db, s);
     }
-    add_to_run(s, ts, v);
+    run_push(&s->run, &db->head.memo, ts, v);
     s->appended++;
     memcpy(&bits, &v, sizeof(bits));
     atomic_store_explicit(&s->last_bits, bits, memory_order_relaxed);
@@ -363,4 +313,5 @@ void head_done(struct tsdb *db)
     free(d);
     id_table_done(&h->by_labels);
     index_unref(h->index);
+    run_memo_done(&h->memo);
 }

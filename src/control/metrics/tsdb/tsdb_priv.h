@@ -9,6 +9,7 @@
 #include "tsdb/chunks.h"
 #include "tsdb/index.h"
 #include "tsdb/log.h"
+#include "tsdb/run.h"
 #include "tsdb/tsdb.h"
 
 #include "base/list.h"
@@ -16,7 +17,7 @@
 
 #include <stdatomic.h>
 
-enum { RUN_MAX = 64, SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
+enum { SERIES_PER_PAGE = 4096, LATE_MAX = 32 };
 
 /* Samples older than the newest of their series, by time. */
 struct late {
@@ -37,12 +38,10 @@ struct series {
     int64_t first_ts;             /* of what the head holds, late ones included; INT64_MAX: nothing,
                                    * or all of it was deleted */
     uint64_t chunks, late_chunks; /* where its last one is; 0: none */
-    int64_t t0;                   /* of the open run: t0 + i * step, or t0 + offsets[i] */
-    double *v;
-    uint32_t *offsets; /* NULL: regular */
+    struct run run;               /* what came since */
     struct late *late;
-    uint32_t step, late_appended;
-    uint8_t len, cap, n_pairs;
+    uint32_t late_appended;
+    uint8_t n_pairs;
     bool gone;   /* taken out of the head */
     bool logged; /* the log or the checkpoint has its labels */
     uint32_t pairs[];
@@ -64,6 +63,7 @@ struct head {
     size_t n_series;
     struct id_table by_labels;
     struct index *index;
+    struct run_memo memo;
     _Atomic int64_t min_ts, max_ts; /* of what it holds; INT64_MAX, INT64_MIN: nothing */
     _Atomic int64_t floor;          /* older ones are late; INT64_MIN: nothing was cut */
     int64_t cut_end;                /* what is older and in order is read from blocks */
@@ -172,18 +172,21 @@ struct labels head_labels(const struct index *x, const struct series *s, struct 
 bool head_append(struct tsdb *db, struct series *s, int64_t ts, double v);
 bool head_append_late(struct tsdb *db, struct series *s, int64_t ts, double v);
 void head_flush_run(struct tsdb *db, struct series *s);
-size_t run_copy(const struct series *s, int64_t *ts, double *v);
 
-/* --- commit.c --- */
+/* --- a batch --- */
+#define RECORD_MAX (1 * GIB) /* it has as many samples as its caller lets in */
+
 struct sample {
     struct series *s;
     int64_t ts;
     double v;
+    uint32_t id; /* of the series, which is far away in memory */
 };
 struct tsdb_appender {
     struct tsdb *db;
     struct user user;
     uint32_t number, forgotten;
+    bool is_contested; /* another one wrote to a series of it meanwhile */
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
@@ -195,7 +198,13 @@ struct tsdb_appender {
     int rc;
     uint64_t end; /* of its record in the log */
 };
-/* Only one leads: writes the log and the files. */
+/* --- append.c --- */
+void batch_begin(struct tsdb_appender *a);
+/* The leader, before the record is written: what other appenders made late meanwhile goes to the
+ * late ones. true: the record has to be made anew. */
+bool batch_order(struct tsdb_appender *a);
+
+/* --- commit.c: only one leads, and writes the log and the files --- */
 void lead_begin(struct tsdb *db);
 void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;

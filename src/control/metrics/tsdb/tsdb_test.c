@@ -298,6 +298,42 @@ static void late_samples_stand_where_they_belong(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* What two appenders took of one series at once: each time has its value, also after a kill. */
+static void two_at_once(struct tsdb *db)
+{
+    struct tsdb_appender *older = tsdb_appender_new(db), *newer = tsdb_appender_new(db);
+    tsdb_ref s = series(older, "m", 0);
+
+    assert_int_equal(tsdb_append(older, s, 1000, 10), TSDB_TAKEN);
+    commit(older, TSDB_SOON);
+    assert_int_equal(tsdb_append(older, s, 5000, 50), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(newer, s, 4000, 40), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(older, s, 2000, 20), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(newer, s, 7000, 70), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(newer, s, 3000, 30), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(older, s, 6000, 60), TSDB_TAKEN);
+    commit(newer, TSDB_SOON);
+    commit(older, TSDB_SOON);
+    assert_int_equal(tsdb_append(older, s, 9000, 90), TSDB_TAKEN);
+    assert_int_equal(tsdb_append(newer, s, 8000, 80), TSDB_TAKEN);
+    commit(older, TSDB_SOON);
+    commit(newer, TSDB_SOON);
+    assert_int_equal(count_all(db), 9);
+    tsdb_appender_free(older);
+    tsdb_appender_free(newer);
+}
+
+static void two_appenders_of_one_series_lose_nothing(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.out_of_order_ms = 1000000;
+    killed_after(two_at_once);
+    db = open_db();
+    assert_int_equal(count_all(db), 9);
+    tsdb_close(db);
+}
+
 static void matchers_choose_series(void **state UNUSED)
 {
     struct tsdb *db = open_db();
@@ -998,6 +1034,7 @@ int main(void)
         WITH_DIR(nothing_is_remembered_for_who_has_selected),
         WITH_DIR(a_batch_without_commit_leaves_nothing),
         WITH_DIR(samples_that_are_not_taken_say_why),
+        WITH_DIR(two_appenders_of_one_series_lose_nothing),
         WITH_DIR(late_samples_stand_where_they_belong),
         WITH_DIR(matchers_choose_series),
         WITH_DIR(matchers_tell_nothing_of_other_series),

@@ -7,8 +7,7 @@
 
 void series_free(struct series *s)
 {
-    free(s->v);
-    free(s->offsets);
+    run_done(&s->run);
     free(s->late);
     free(s);
 }

@@ -562,7 +562,7 @@ static void copy_memory(struct tsdb_view *v, const struct found_series *f, struc
     to->len = 0;
     samples_reserve(to, RUN_MAX + LATE_MAX);
     WITH_LOCK(&v->db->head_lock);
-    m->open = (struct part){0, run_copy(s, to->ts_ms, to->v)};
+    m->open = (struct part){0, run_copy(&s->run, to->ts_ms, to->v)};
     m->late = (struct part){m->open.len, s->late == NULL ? 0 : s->late->len};
     if (m->late.len > 0) {
         memcpy(to->ts_ms + m->late.start, s->late->ts, m->late.len * sizeof(int64_t));
