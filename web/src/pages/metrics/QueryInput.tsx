@@ -9,7 +9,7 @@ import { useEffect, useRef } from 'react';
 import { labelNames, labelValues, metricNames } from '../../api/metrics';
 import { useAppearance } from '../../app/theme';
 import { useText } from '../../i18n';
-import { FUNCTIONS, placeAt } from './promql';
+import { FUNCTIONS, labelText, metricText, placeAt, valueText } from './promql';
 
 interface Props {
   name: string;
@@ -54,14 +54,18 @@ export default function QueryInput({ name, value, mistake, onRun }: Props) {
         return {
           from: place.from,
           options: [
-            ...metrics.map((label) => ({ label, type: 'variable', detail: t('metrics.metric') })),
+            ...metrics.map((label) => ({ label, type: 'variable', detail: t('metrics.metric'), apply: metricText(label) })),
             ...FUNCTIONS.map((label) => ({ label, type: 'function', detail: t('metrics.function'), apply: `${label}(`, boost: -1 })),
           ],
           validFor: /^[\w:]*$/,
         };
       }
       const list = place.kind === 'label' ? await labelNames(place.metric) : await labelValues(place.label, place.metric);
-      const options = list.filter((label) => label !== '__name__').map((label) => ({ label, detail: place.kind === 'label' ? t('metrics.label') : undefined }));
+      const quote = c.state.sliceDoc(place.from - 1, place.from);
+      const options =
+        place.kind === 'label'
+          ? list.filter((label) => label !== '__name__').map((label) => ({ label, detail: t('metrics.label'), apply: labelText(label) }))
+          : list.map((label) => ({ label, apply: valueText(label, quote) }));
       return { from: place.from, options, validFor: place.kind === 'label' ? /^\w*$/ : /^[^"']*$/ };
     };
     const run = (): boolean => (now.current.onRun(view.current?.state.doc.toString() ?? ''), true);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mistakeIn, placeAt, secondsOf, seriesName, shown, shownIn, stepFor, unitOf } from './promql';
+import { labelText, metricText, mistakeIn, placeAt, secondsOf, seriesName, shown, shownIn, stepFor, unitOf, valueText } from './promql';
 
 const at = (text: string) => placeAt(text.replace('|', ''), text.indexOf('|'));
 
@@ -38,6 +38,13 @@ describe('numbers and times', () => {
     expect(seriesName({ __name__: 'up', job: 'a"b' })).toBe('up{job="a\\"b"}');
     expect(seriesName({})).toBe('{}');
     expect(seriesName({ __name__: 'up' })).toBe('up');
+    expect(seriesName({ __name__: 'my.metric', 'my label': 'x' })).toBe('{"my.metric", "my label"="x"}');
+    expect(seriesName({ __name__: 'température' })).toBe('{"température"}');
+  });
+  it('what is completed is quoted where it must be', () => {
+    expect(['up', 'a:b', 'my.metric'].map(metricText)).toEqual(['up', 'a:b', '{"my.metric"}']);
+    expect(['job', 'a:b', 'my label'].map(labelText)).toEqual(['job', '"a:b"', '"my label"']);
+    expect([valueText('a"b\\', '"'), valueText('a"b\'c\\', "'")]).toEqual(['a\\"b\\\\', 'a"b\\\'c\\\\']);
   });
 });
 

@@ -2,10 +2,11 @@
 import type { Labels } from '../../api/metrics';
 
 export const FUNCTIONS = (
-  'abs absent absent_over_time avg avg_over_time bottomk ceil changes clamp clamp_max clamp_min count count_over_time count_values day_of_month day_of_week ' +
-  'days_in_month delta deriv exp floor group histogram_quantile hour idelta increase irate label_join label_replace last_over_time ln log10 log2 max ' +
-  'max_over_time min min_over_time minute month predict_linear quantile quantile_over_time rate resets round scalar sgn sort sort_desc sqrt stddev ' +
-  'stddev_over_time stdvar sum sum_over_time time timestamp topk vector year'
+  'abs absent absent_over_time acos acosh asin asinh atan atanh avg avg_over_time bottomk ceil changes clamp clamp_max clamp_min cos cosh count ' +
+  'count_over_time count_values day_of_month day_of_week day_of_year days_in_month deg delta deriv exp floor group histogram_fraction histogram_quantile ' +
+  'hour idelta increase irate label_join label_replace last_over_time ln log10 log2 max max_over_time min min_over_time minute month pi predict_linear ' +
+  'present_over_time quantile quantile_over_time rad rate resets round scalar sgn sin sinh sort sort_desc sqrt stddev stddev_over_time stdvar ' +
+  'stdvar_over_time sum sum_over_time tan tanh time timestamp topk vector year'
 ).split(' ');
 
 /** Where the cursor is: a name (of metrics, functions), a label of a selector, or the value of one. */
@@ -38,13 +39,26 @@ export function placeAt(text: string, pos: number): Place | null {
   return name ? { kind: 'name', from: name.index } : { kind: 'name', from: pos };
 }
 
-/** name{a="b"} */
+const isPlainMetric = (name: string) => /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
+
+/** How names and values stand in a query: quoted where they have dots, spaces or other letters. */
+export const metricText = (name: string) => (isPlainMetric(name) ? name : `{${JSON.stringify(name)}}`);
+export const labelText = (name: string) => (/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : JSON.stringify(name));
+/** Within quotes of that kind. */
+export const valueText = (value: string, quote: string) =>
+  quote === "'" ? JSON.stringify(value).slice(1, -1).replace(/\\"/g, '"').replace(/'/g, "\\'") : JSON.stringify(value).slice(1, -1);
+
+/** name{a="b"}, {"other name", a="b"}: a selector that finds it */
 export function seriesName(metric: Labels): string {
-  const labels = Object.entries(metric)
-    .filter(([k]) => k !== '__name__')
-    .map(([k, v]) => `${k}=${JSON.stringify(v)}`);
   const name = metric.__name__ ?? '';
-  return labels.length > 0 || !name ? `${name}{${labels.join(', ')}}` : name;
+  const plain = isPlainMetric(name);
+  const inside = Object.entries(metric)
+    .filter(([k]) => k !== '__name__')
+    .map(([k, v]) => `${labelText(k)}=${JSON.stringify(v)}`);
+  if (name && !plain) {
+    inside.unshift(JSON.stringify(name));
+  }
+  return inside.length > 0 || !name ? `${plain ? name : ''}{${inside.join(', ')}}` : name;
 }
 
 /** Where the server says that a query is wrong: 'invalid parameter "query": 1:5: parse error: ...'. */
