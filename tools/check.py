@@ -220,9 +220,11 @@ def memory():
 
 
 def side_by_side(*runs):
-    """Of each the arguments and the environment."""
+    """Of each the arguments and the environment; each has ports of its own."""
+    share = (32000 - 12000) // len(runs)
+    ports = [{'STRATA_PORTS': f'{first}-{first + share}'} for first in range(12000, 32000, share)]
     with concurrent.futures.ThreadPoolExecutor(len(runs)) as pool:
-        results = list(pool.map(lambda one: pytest(*one[0], env=one[1]), runs))
+        results = list(pool.map(lambda one, own: pytest(*one[0], env={**one[1], **own}), runs, ports))
     return Result(sum(r.passed for r in results), sum(r.failed for r in results), '\n'.join(r.text for r in results if r.text))
 
 
