@@ -23,7 +23,9 @@ FINAL = ('succeeded', 'failed', 'cancelled', 'lost')
 
 
 def wait_for(condition, timeout=30, what='condition'):
-    """The first true value of condition(), asked often until the deadline."""
+    """The first true value of condition(), asked often until the deadline. No test asserts by it that something is quick:
+    on a busy machine all is late, so it is never sooner than in half a minute."""
+    timeout = max(timeout, 30)
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
@@ -33,17 +35,26 @@ def wait_for(condition, timeout=30, what='condition'):
         threading.Event().wait(0.02)
 
 
+PORTS = range(*(int(n) for n in os.environ.get('STRATA_PORTS', '12000-32000').split('-')))
+given_ports = set()
+
+
 def free_port():
     """Below the ephemeral range: a client that tries again while its server is down would otherwise be given
-    that very port one day, connect to itself and keep it."""
+    that very port one day, connect to itself and keep it. Never one that was given before, nor one of the tests
+    that run beside these (STRATA_PORTS): its server may just be down and come back."""
+    if 2 * len(given_ports) > len(PORTS):
+        given_ports.clear()
     while True:
-        port = random.randrange(12000, 32000)
+        port = random.choice(PORTS)
         with socket.socket() as s:
             try:
                 s.bind(('127.0.0.1', port))
-                return port
             except OSError:
                 continue
+        if port not in given_ports:
+            given_ports.add(port)
+            return port
 
 
 class Strata:
@@ -89,7 +100,7 @@ class Strata:
                 return False
         wait_for(ok, timeout, '/readyz answers 200')
 
-    def stop(self, timeout=15):
+    def stop(self, timeout=60):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout)

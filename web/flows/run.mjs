@@ -55,7 +55,7 @@ class Browser {
     dark = false, signIn = true } = {}) {
     const context = await this.browser.newContext({ viewport: { width, height }, locale, colorScheme: dark ? 'dark' : 'light',
       reducedMotion: 'reduce', acceptDownloads: true });
-    context.setDefaultTimeout(20_000);
+    context.setDefaultTimeout(60_000); // a busy machine is no failure
     const page = await context.newPage();
     this.watch(page);
     await page.goto(`${this.url}/ui/`);

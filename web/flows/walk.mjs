@@ -153,7 +153,7 @@ async function offers(page, p, role, mayOpen) {
   for (const [from, kind, name] of p.offers ?? []) {
     const found = page.getByRole(kind, { name: new RegExp(`(^| )${name}$`) }).first(); // an icon's name may come before
     if (mayOpen && rank(role) >= rank(from)) {
-      await found.waitFor({ timeout: 5000 });
+      await found.waitFor();
     } else {
       assert.equal(await found.count(), 0, `"${name}" is there`);
     }
@@ -163,7 +163,7 @@ async function offers(page, p, role, mayOpen) {
 /** Soon after: what Ant Design says comes with a file of its own. */
 async function speaksOnly(page, language) {
   let left = [];
-  for (let i = 0; i < 30; i++) {
+  for (let i = 0; i < 200; i++) {
     left = leftOver(language, await words(page));
     if (left.length === 0) {
       return;
@@ -175,7 +175,7 @@ async function speaksOnly(page, language) {
 
 async function onSmallScreen(page, shoot) {
   await page.setViewportSize({ width: 400, height: 800 });
-  const fits = page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 3000 });
+  const fits = page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth, null, { timeout: 20_000 });
   const [wide] = await Promise.allSettled([fits]);
   await shoot();
   await page.setViewportSize({ width: 1280, height: 860 });
@@ -196,7 +196,7 @@ async function walk(role, { page: adminPage, newPage, api, url, admin, shot, acc
     await go(page, p.at.replace(/\{(\w+)\}/g, (_, id) => ids[id]));
     await check('what is offered', offers(page, p, role, mayOpen));
     if (!mayOpen && p.name !== 'overview') {
-      await check('it is refused', page.getByText(REFUSED).first().waitFor({ timeout: 5000 }));
+      await check('it is refused', page.getByText(REFUSED).first().waitFor());
       const said = await page.locator('.content').innerText();
       if (refusals.has(said)) {
         continue;

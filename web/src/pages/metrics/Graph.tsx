@@ -87,5 +87,6 @@ export default function Graph({ times, range, lines, label, unit, onRange, onCur
   }, [shape, dark, language, unit, range[1] - range[0] > 86400]);
   useEffect(() => plot.current?.setData(latest.current.data), [times, lines, range[0], range[1]]); // eslint-disable-line react-hooks/exhaustive-deps -- its ends, not the list
 
-  return <div ref={box} className="plot" role="img" aria-label={label} />;
+  // Its height is there before the chart is, which comes after the first picture of the page.
+  return <div ref={box} className="plot" role="img" aria-label={label} style={{ minHeight: HEIGHT }} />;
 }
