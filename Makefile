@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 .PHONY: all web run test check fresh setup clean format bench
 
 all: web $(BUILD)/build.ninja
-	@ninja -C $(BUILD) strata strata-ml
+	@ninja -C $(BUILD) strata strata-exporter strata-ml
 	@ln -sf src/algorithms/strata-ml $(BUILD)/strata-ml
 
 # The console, where Node is there: web/dist, which the program takes in.

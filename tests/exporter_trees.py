@@ -202,6 +202,21 @@ ZFS = {
     'proc/spl/kstat/zfs/fm': lines('0 1 0x01 4 192 5266997922 97951858082072', 'name type data', 'erpt-dropped 4 18'),
 }
 
+_BCACHE = 'sys/fs/bcache/deaddd54-c735-46d5-868e-f331c5fd7c74/'
+_BCACHE_STATS = {'bypassed': '0', 'cache_bypass_hits': '1', 'cache_bypass_misses': '2', 'cache_hits': '546', 'cache_miss_collisions': '3',
+                 'cache_misses': '4', 'cache_readaheads': '5'}
+BCACHE = {_BCACHE + name: value + '\n' for name, value in {
+    'average_key_size': '7', 'btree_cache_size': '1.5M', 'cache_available_percent': '100', 'congested': '0', 'root_usage_percent': '10', 'tree_depth': '2',
+    'internal/active_journal_entries': '1', 'internal/btree_nodes': '3', 'internal/btree_read_average_duration_us': '1305', 'internal/cache_read_races': '6',
+    'bdev0/dirty_data': '512k', 'cache0/io_errors': '1', 'cache0/metadata_written': '512', 'cache0/written': '9.9G',
+    'bdev0/writeback_rate_debug': 'rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t427.5k\nintegral:\t790.0k\nchange:\t\t321.5k/sec\nnext io:\t17ms',
+    'cache0/priority_stats': 'Unused:\t\t99%\nMetadata:\t0%\nAverage:\t10473\nSectors per Q:\t64\nQuantiles:\t[0 0]',
+    **{f'{top}{period}/{name}': value for top in ('', 'bdev0/') for period in ('stats_total', 'stats_five_minute') for name, value in _BCACHE_STATS.items()},
+}.items()} | {'sys/fs/bcache/register': ''}
+
+TAPES = {f'sys/class/scsi_tape/{name}/stats/{file}': f'{at + 1000000007 * i}\n' for at, name in ((1, 'st0'), (5, 'nst0'), (9, 'st0a')) for i, file in enumerate((
+    'in_flight', 'io_ns', 'other_cnt', 'read_byte_cnt', 'read_cnt', 'read_ns', 'resid_cnt', 'write_byte_cnt', 'write_cnt', 'write_ns'))}
+
 FIBRE = {'sys/class/fc_host/host0/' + k: v for k, v in {
     'speed': '16 Gbit\n', 'port_state': 'Online\n', 'port_type': 'Point-To-Point (direct nport connection)\n', 'port_id': '0x000002\n',
     'port_name': '0x1000e0071bce95f2\n', 'node_name': '0x2000e0071bce95f2\n', 'symbolic_name': 'Emulex SN1100E2P FV12.4.270.3\n',
@@ -319,6 +334,7 @@ AREAS = {
     'bonding': (['bonding'], BONDING), 'nvme': (['nvme'], NVME), 'xfs': (['xfs'], XFS), 'btrfs': (['btrfs'], BTRFS), 'zfs': (['zfs'], ZFS),
     'fibrechannel': (['fibrechannel'], FIBRE), 'conntrack': (['conntrack'], CONNTRACK), 'processes': (['processes'], PROCESSES),
     'numa': (['meminfo_numa'], NUMA), 'cpu': (['cpu', 'stat'], CPU), 'dmi': (['dmi'], DMI), 'disks': (['diskstats'], DISKS), 'interrupts': (['interrupts'], INTERRUPTS),
+    'bcache': (['bcache'], BCACHE), 'tapes': (['tapestats'], TAPES),
     'various': (['loadavg', 'filefd', 'entropy', 'softnet', 'arp', 'udp_queues', 'ipvs', 'pressure'], VARIOUS),
 }
 
@@ -352,7 +368,20 @@ LUSTRE = {
     'sys/kernel/debug/lustre/llite/scratch-ffff9239aa0c4800/stats': _STATS + lines(
         'read_bytes                82152 samples [bytes] 0 1048576 86022414336', 'ioctl                     2 samples [reqs]',
         'open                      434 samples [usecs] 1 1229 10438 10028664'),
-    'sys/kernel/debug/lustre/llite/scratch-ffff9239aa0c4800/read_ahead_stats': _STATS + 'hits                      10772 samples [pages]\n',
+    'sys/kernel/debug/lustre/llite/scratch-ffff9239aa0c4800/read_ahead_stats': _STATS + lines(
+        'hits                      10772 samples [pages]', 'read-ahead to EOF         7 samples [pages]', 'failed to fast read       5 samples [pages]'),
+    'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/brw_stats': lines(
+        'snapshot_time:         1534158712.738772898 (secs.nsecs)', '', '                           read      |     write',
+        'pages per bulk r/w     rpcs  % cum % |  rpcs        % cum %', '256:\t\t         1   2   3   |    8  88 100', '',
+        '                           read      |     write', 'disk I/O size          ios   % cum % |  ios         % cum %',
+        '4K:              152547869  73  73   | 30342047  40  40', '1M:\t\t         0   0   0   |   32  96 100', '',
+        '                           read      |     write', '4K I/O time (1/1000s)     ios   % cum % |  ios         % cum %', '1: 5 1 1 | 6 1 1'),
+    'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/quota_slave/acct_user': lines(
+        'usr_accounting:', '- id:      1337', '  usage:   { inodes:                  209, kbytes:                 2880 }'),
+    'sys/fs/lustre/qmt/scratch-QMT0000/dt-0x0/glb-prj': lines(
+        'global_pool0_dt_prj', '- id:      0', '  limits:  { hard:                    0, soft:                    0, granted:                    0, time:               604800 }',
+        '- id:      7', '  limits:  { hard:               309200, soft:               307200, granted:              1025032, time:           1687277628 }'),
+    'sys/fs/lustre/qmt/scratch-QMT0000/md-fast/glb-usr': lines('pool', '- id: 1', '  limits:  { hard: 5, soft: 4, granted: 3, time: 2 }'),
     'sys/kernel/debug/lustre/osc/my-fs-OST0001-osc-ffff9239aa0c4800/stats': _STATS + lines(
         'req_waittime              1714 samples [usecs] 660 63833 1483797 5629611603', 'read_bytes 12 samples [bytes] 1 2 24'),
     'sys/fs/lustre/osc/my-fs-OST0001-osc-ffff9239aa0c4800/cur_grant_bytes': '8437760\n',
@@ -362,11 +391,11 @@ LUSTRE = {
     'sys/fs/lustre/osd-ldiskfs/scratch-OST0000/kbytesavail': '1800\n', 'sys/fs/lustre/osd-ldiskfs/MGS/kbytestotal': '30\n',
     'proc/fs/lustre/mdt/scratch-MDT0000/md_stats': _STATS + 'open                      9 samples [usecs] 2 30 90 1000\nmknod 3 samples [reqs]\n',
     'proc/fs/lustre/mdt/scratch-MDT0000/job_stats': lines('job_stats:', '- job_id: j-abc', '  open: { samples: 4, unit: usecs, min: 1, max: 2, sum: 3 }'),
-    'proc/fs/lustre/mdt/scratch-MDT0000/recovery_status': lines('status: WAITING_FOR_CLIENTS', 'completed_clients: 1', 'connected_clients: 2/3'),
+    'proc/fs/lustre/mdt/scratch-MDT0000/recovery_status': lines('status: WAITING_FOR_CLIENTS', 'time_remaining: 12', 'completed_clients: 1', 'connected_clients: 2/3'),
     'sys/fs/lustre/mdt/scratch-MDT0000/num_exports': '12\n',
     'proc/fs/lustre/obdfilter/scratch-OST0000/stats': _STATS + lines('write_bytes 5 samples [bytes] 4096 8192 30000', 'ping 3 samples [usecs] 1 2 3'),
     'proc/fs/lustre/obdfilter/scratch-OST0000/job_stats': _JOBS,
-    'proc/fs/lustre/obdfilter/scratch-OST0000/recovery_status': lines('status: COMPLETE', 'completed_clients: 3/3', 'evicted_clients: 0'),
+    'proc/fs/lustre/obdfilter/scratch-OST0000/recovery_status': lines('status: COMPLETE', 'recovery_duration: 57', 'completed_clients: 3/4', 'evicted_clients: 0'),
     'sys/fs/lustre/obdfilter/scratch-OST0000/num_exports': '6\n', 'sys/fs/lustre/obdfilter/scratch-OST0000/tot_granted': '999\n',
     'proc/fs/lustre/mds/MDS/mdt/stats': _STATS + 'req_waittime              7 samples [usecs] 1 2 3 4\n',
     'sys/kernel/debug/lustre/ldlm/services/ldlm_canceld/stats': _STATS + 'ldlm_cancel               8 samples [usecs] 1 2 3 4\n',

@@ -31,6 +31,7 @@ MAY = {
     'volume:write': {'admin', 'maintainer', 'developer'},
     'volume:manage': {'admin', 'maintainer', 'developer'},
     'metric:read': {'admin', 'maintainer', 'developer', 'guest'},
+    'metric:write': {'admin', 'maintainer', 'developer'},
     'secret:read': {'admin', 'maintainer', 'developer'},
     'secret:write': {'admin', 'maintainer'},
 }

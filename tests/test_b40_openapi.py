@@ -459,7 +459,7 @@ def webhooks(api, p):
 M = '/prometheus/api/v1'
 
 
-def metrics(api):
+def metrics(api, p):
     asked = {'/query': {'query': 'up', 'time': '4'}, '/query_range': {'query': 'up', 'start': '1', 'end': '2', 'step': '1'}, '/series': {'match[]': 'up'},
              '/query_exemplars': {'query': 'up', 'start': '1', 'end': '2'}, '/labels': {'limit': '9'}, '/format_query': {'query': 'up'}, '/parse_query': {'query': '-up'}}
     for path, params in asked.items():
@@ -470,6 +470,7 @@ def metrics(api):
                  'status/flags', 'status/tsdb'):
         api.call('GET', f'{M}/{path}', 200)
     api.call('POST', M + '/write', 204, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})
+    api.call('POST', M + '/projects/{p}/write', 204, p=p, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})
     old = api.strata.state / 'metrics/import/old'
     old.parent.mkdir()
     text = old.parent / 'old.txt'
@@ -623,7 +624,7 @@ def test_every_route_answers_as_the_document_says(strata, document):
     robots(api, p)
     images(api, p)
     webhooks(api, p)
-    metrics(api)
+    metrics(api, p)
     volumes(api, p)
     jobs_that_end(api, p)
     tree(api, p)

@@ -1,4 +1,5 @@
 """Metrics for users: Prometheus' HTTP API, each for his own projects, against promtool and what Grafana calls."""
+import datetime
 import gzip
 import json
 import os
@@ -61,9 +62,13 @@ def snappy(data):
     return out
 
 
+def push(strata, series, user='admin', project=None):
+    return strata.api('POST', API + (f'/projects/{project}/write' if project else '/write'), user=user, data=snappy(write_request(series)),
+                      headers={'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+
+
 def write(strata, series, user='admin'):
-    r = strata.api('POST', API + '/write', user=user, data=snappy(write_request(series)),
-                   headers={'Content-Type': 'application/x-protobuf', 'Content-Encoding': 'snappy', 'X-Prometheus-Remote-Write-Version': '0.1.0'})
+    r = push(strata, series, user)
     assert r.status_code == 204, r.text
     return r
 
@@ -240,6 +245,31 @@ def test_promtool_reads_from_us_what_we_have(served):
     assert out == f'{{}} =>\n3240 @[{NOW - 30}]\n3420 @[{NOW - 15}]\n3600 @[{NOW}]\n'
     assert promtool('series', [], '--match=mx_requests_total{project="mx-two"}').count('\n') == 2
     assert promtool('labels', ['instance'], '--match=mx_requests_total') == 'n1:80\nn2:80\n'
+
+
+def test_federation_is_read_by_old_and_new_readers(own_strata, tmp_path):
+    config = pathlib.Path(f'/tmp/strata-federate-{free_port()}.yml')  # where the user strata may read
+    config.write_text('global: {external_labels: {site: one, job: other}}\n')
+    try:
+        s = own_strata(args=('--set', f'metrics.scrape_config={config}')).start()
+    finally:
+        config.unlink()
+    write(s, [({'__name__': 'fd_plain', 'job': 'a', 'l': 'x"\\\n\u2603'}, [(NOW, 1.0)]), ({'__name__': 'fd.dötted', 'my label': 'v', 'instance': 'i'}, [(NOW, 2.0)])])
+
+    def federate(accept):
+        r = s.api('GET', '/prometheus/federate', params={'match[]': '{__name__=~"fd.*"}'}, headers={'Accept': accept})
+        return r.headers['Content-Type'], r.text
+    old, text = federate('text/plain;version=0.0.4;q=1,*/*;q=0.1')
+    assert old == 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores'
+    # without an instance an empty one, so that honor_labels gives none; outer labels where there are none
+    assert text == (f'# TYPE fd_d_tted untyped\nfd_d_tted{{instance="i",my_label="v",job="other",site="one"}} 2 {NOW}000\n'
+                    f'# TYPE fd_plain untyped\nfd_plain{{job="a",l="x\\"\\\\\\n\u2603",site="one",instance=""}} 1 {NOW}000\n')
+    assert federate('*/*')[1] == text
+    checked = subprocess.run([program('promtool'), 'check', 'metrics'], input=text, capture_output=True, text=True)
+    assert 'error while linting' not in checked.stderr and checked.returncode != 1, checked.stderr
+    new, text = federate('application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0; escaping=allow-utf-8;q=0.3')
+    assert new == 'text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8'
+    assert f'\n{{"fd.dötted",instance="i","my label"="v",job="other",site="one"}} 2 {NOW}000\n' in '\n' + text
 
 
 # --- who sees what ---
@@ -466,6 +496,23 @@ def test_what_remote_write_does_not_understand_is_refused(served):
         assert 400 <= r.status_code < 500 and r.text
 
 
+def test_a_project_pushes_series_of_its_own(served):
+    robot = served.robot('mx-one', 'mx-pushes', ['metric:write'])
+    loss = lambda name, **labels: [({'__name__': name, 'run': '7', **labels}, [(NOW - 15, 0.5), (NOW, 0.25)])]
+    assert push(served, loss('mx_loss'), robot, 'mx-one').status_code == 204
+    assert push(served, loss('mx_loss', project='mx-two', host='a'), 'mx-dev', 'mx-one').status_code == 204
+    seen = ask(served, '/query', user='mx-both', query='mx_loss', time=NOW)['data']['result']
+    assert [(s['metric']['project'], s['value'][1]) for s in seen] == [('mx-one', '0.25')] * 2
+    assert ask(served, '/query', user='mx-guest', query='mx_loss', time=NOW)['data']['result'] == []
+    assert ask(served, '/query', user=robot, query='mx_loss', time=NOW)['data']['result'] == [], 'it may write, not read'
+    for user, project, status in (('mx-guest', 'mx-two', 403), ('mx-both', 'mx-one', 403), ('mx-dev', 'mx-two', 403), (robot, 'mx-two', 403),
+                                  ('mx-nobody', 'mx-one', 403), (None, 'mx-one', 401), ('admin', 'mx-not-there', 404)):
+        assert push(served, loss('mx_not'), user, project).status_code in {status, 404 if status == 403 else status}, (user, project)
+    assert push(served, loss('mx_not'), robot).status_code == 403
+    assert push(served, [({'__name__': 'mx_not'}, [(time.time() + 3600, 1.0)])], robot, 'mx-one').status_code == 400
+    assert ask(served, '/query', query='count_over_time(mx_not[1d] @ 9e9) or last_over_time(mx_not[1d])')['data']['result'] == []
+
+
 def test_samples_are_deleted_and_copied(served):
     write(served, [({'__name__': 'mx_gone', 'i': str(i)}, [(NOW - 15, 1.0), (NOW, 1.0)]) for i in range(3)])
     r = served.api('POST', API + '/admin/tsdb/delete_series', params={'match[]': 'mx_gone{i="0"}'})
@@ -496,6 +543,12 @@ RULES = """groups:
   - {alert: Always, expr: vector(1), labels: {project: mx-seen}, annotations: {about: "it is {{ $value }}"}}
   - {alert: Hidden, expr: vector(1)}
 """
+WAITS = "  - {alert: Waits, expr: vector(1), for: 1h, annotations: {about: '{{ range query \"mx:up:count\" }}{{ .Value }} up{{ end }}'}}\n"
+
+
+def ages(strata):
+    """How many seconds ago the alerts began."""
+    return [time.time() - datetime.datetime.fromisoformat(a['activeAt'][:19] + '+00:00').timestamp() for a in ask(strata, '/alerts')['data']['alerts']]
 
 
 def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
@@ -512,10 +565,32 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         assert [(r['type'], r['name'], r['health']) for r in group['rules']] == [('recording', 'mx:up:count', 'ok'), ('alerting', 'Always', 'ok'), ('alerting', 'Hidden', 'ok')]
         assert group['rules'][1]['alerts'][0]['annotations'] == {'about': 'it is 1'} and group['rules'][1]['state'] == 'firing'
         assert [r['name'] for r in ask(s, '/rules', type='record')['data']['groups'][0]['rules']] == ['mx:up:count']
+
+        def chosen(**params):
+            return [r['name'] for g in ask(s, '/rules', **params)['data']['groups'] for r in g['rules']]
+        assert chosen(**{'rule_name[]': ['Always', 'mx:up:count']}) == ['mx:up:count', 'Always'] and chosen(**{'rule_name[]': 'x'}) == []
+        assert len(chosen(**{'rule_group[]': ['x', 'g']})) == 3 and chosen(**{'rule_group[]': 'x'}) == []
+        assert len(chosen(**{'file[]': f'{base}/rules.yml'})) == 3 and chosen(**{'file[]': 'rules.yml'}) == []
+        assert chosen(**{'match[]': ['{project=~"mx-.*"}', '{a="b"}']}) == ['Always']
+        bare = ask(s, '/rules', exclude_alerts='true', **{'rule_name[]': 'Always'})['data']['groups'][0]['rules'][0]
+        assert (bare['state'], bare['alerts']) == ('firing', [])
+        for bad in ({'exclude_alerts': 'x'}, {'match[]': '{'}, {'type': 'x'}):
+            assert s.api('GET', API + '/rules', params=bad).status_code == 400, bad
         s.user('mx-sees', 'mx-seen', 'guest')
         assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
         assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']
+        assert wait_for(lambda: ask(s, '/query', query='ALERTS')['data']['result'], 60, 'what alerts write, after two turns')
         assert {x['metric']['alertname'] for x in ask(s, '/query', user='mx-sees', query='ALERTS')['data']['result']} == {'Always'}
+
+        # an alert that was pending for half an hour when the machine lost its power, waits for the rest of its hour
+        write(s, [({'__name__': 'ALERTS_FOR_STATE', 'alertname': 'Waits'}, [(time.time(), time.time() - 1800)])])
+        for _ in range(2):
+            s.kill()
+            (base / 'rules.yml').write_text(RULES + WAITS)
+            s.start()
+            assert wait_for(lambda: any(1500 < age < 2100 for age in ages(s)), 60, 'the alert goes on')
+            waits = [a for a in ask(s, '/alerts')['data']['alerts'] if a['labels']['alertname'] == 'Waits'][0]
+            assert waits['state'] == 'pending' and waits['annotations']['about'].endswith(' up')
     finally:
         shutil.rmtree(base)
 
@@ -534,6 +609,11 @@ def test_queries_from_a_terminal(served):
     assert '0 to 3600, last 3600' in out and out.splitlines()[2].strip().startswith('▁') and out.rstrip().endswith('█')
     whole = json.loads(served.cli('query', 'mx_requests_total', '--json', '--time', NOW, check=True).stdout)
     assert len(whole['data']['result']) == 8
+    # a series is printed whole, as a selector that finds it, whatever its bytes are
+    write(served, [({'__name__': 'mx.bytes', 'my label': 'ta\t"q"\\\n\0\u2603', 'long': 'x' * 200}, [(NOW, 7.0)])])
+    shown = served.cli('query', '{"mx.bytes"}', '--time', NOW, check=True).stdout.splitlines()[1]
+    assert shown == '{"mx.bytes", long="' + 'x' * 200 + '", "my label"="ta\\x09\\"q\\"\\\\\\n\\x00\u2603"}  7'
+    assert served.cli('query', shown.removesuffix('  7'), '--time', NOW, check=True).stdout.splitlines()[1] == shown
     bad = served.cli('query', 'sum(')
     assert bad.returncode != 0 and '1:5: parse error' in bad.stderr
     assert 'mx_requests_total' in served.cli('metrics', 'tsdb', 'analyze', '--limit', '500', check=True).stdout

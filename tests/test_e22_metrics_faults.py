@@ -221,6 +221,9 @@ scrape_configs:
     target.pages['/big'] = ''.join(f'big{{i="{i}"}} 1\n' for i in range(1_000_000))
     wait_for(lambda: number(s, 'strata_tsdb_series_refused_total') > 900_000, 180, 'new series are refused and counted')
     assert number(s, 'strata_tsdb_series') <= 5000
+    [full] = [x for x in ask(s, '/alerts')['data']['alerts'] if x['labels']['alertname'] == 'StrataMetricsFull']
+    assert full['state'] == 'firing' and 'metrics.max_series: there are 5000 series' in full['annotations']['summary']
+    assert 'metrics.full' in s.log()
     target.pages['/small'] = 'tick 2\n'
     wait_for(lambda: value(s, 'tick') == '2' and value(s, 'up{job="small"}') == '1', 60, 'old series go on')
     assert 1000 < float(value(s, 'count(last_over_time(big[5m]))')) <= 5000  # our own machine's are there already

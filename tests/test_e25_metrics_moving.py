@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from conftest import free_port, make_busybox_tar, wait_for
-from test_e20_metrics import API, ask, program
+from test_e20_metrics import API, ask, program, write
 
 NOW = int(time.time())
 PACKAGED = all(shutil.which(p) or os.path.exists(f'/tmp/prom/x/usr/bin/{p}') for p in ('prometheus', 'promtool', 'prometheus-node-exporter'))
@@ -81,8 +81,8 @@ def moving(own_strata):
     shutil.rmtree(where)
 
 
-def prometheus(where, processes, config):
-    port = free_port()
+def prometheus(where, processes, config, port=None):
+    port = port or free_port()
     path = where / 'theirs.yml'
     path.write_text(config)
     data = where / 'data'
@@ -140,10 +140,73 @@ def test_a_configuration_of_prometheus_gives_the_same(own_strata, moving):
     assert gone['labels']['severity'] == 'page' and gone['annotations']['summary'] == '127.0.0.1:1 of down is 0'
 
 
-def text_of_blocks(where):
+PEER = '''storage: {tsdb: {out_of_order_time_window: 1h}}
+'''
+SENDER = '''global: {{external_labels: {{site: here}}, scrape_interval: 1s, scrape_timeout: 1s}}
+rule_files: ["{dir}/slow.yml"]
+scrape_configs:
+- job_name: node
+  static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+  metric_relabel_configs: [{{source_labels: [__name__], regex: node_load1, action: keep}}]
+remote_write:
+- url: {url}/api/v1/write
+  name: peer
+  queue_config: {{batch_send_deadline: 500ms, max_samples_per_send: 50}}
+  write_relabel_configs: [{{source_labels: [__name__], regex: 'node_load1|late_rule|mv_.*', action: keep}}]
+'''
+SLOW = '''groups:
+- name: slow
+  interval: 1s
+  query_offset: 20s
+  rules: [{record: late_rule, expr: vector(1)}]
+'''
+
+
+def test_a_peer_gets_what_is_committed_whenever_it_is(own_strata, moving):
+    """Scrapes, a rule whose samples are of twenty seconds before, remote write of old samples, late ones; what the peer refuses costs nothing else."""
+    where, port, processes = moving
+    (where / 'slow.yml').write_text(SLOW)
+    (where / 'ours.yml').write_text('scrape_configs: []\n')
+    them = prometheus(where, processes, PEER)
+    (where / 'ours.yml').write_text(SENDER.format(dir=where, port=port, url=them))
+    s = own_strata(args=('--set', f'metrics.scrape_config={where}/ours.yml', '--set', 'metrics.out_of_order=10h')).start()
+    now, written = int(time.time()), {}
+
+    def put(k, at):
+        write(s, [({'__name__': 'mv_old', 'k': str(k), 'i': str(i)}, [(at, float(i))]) for i in range(20)])
+        written[k] = written.get(k, 0) + 1
+
+    def have():
+        return {x['metric']['k']: float(x['value'][1]) for x in theirs(them, 'sum by (k) (count_over_time(mv_old{site="here"}[3h]))')}
+    for at in (now - 600, now - 5, now - 300):  # the last one is late
+        put('late', at)
+    write(s, [({'__name__': 'mv_ancient'}, [(now - 5 * 3600, 1.0)]), ({'__name__': 'mv_beside'}, [(now - 60, 1.0)])])
+    wait_for(lambda: theirs(them, 'last_over_time(late_rule[5m])') and theirs(them, 'node_load1{site="here"}'), 60, 'scrapes and rules')
+    peer = processes.pop()
+    peer.kill()  # it is away
+    peer.wait()
+    for k in range(5):
+        put(f'away{k}', now - 100 + k)
+    s.kill()
+    s.start()
+    for k in range(5):
+        put(f'after{k}', now - 50 + k)
+    prometheus(where, processes, PEER, int(them.rsplit(':', 1)[1]))
+    wait_for(lambda: have() == {k: 20.0 * n for k, n in written.items()}, 60, 'all of it')
+    assert theirs(them, 'mv_beside[10m]') and not theirs(them, 'mv_ancient[1d]')
+
+    def samples(result):
+        return {tuple(x) for series in result for x in series['values']}
+    for series in ('late_rule', 'node_load1'):
+        ours = samples(ask(s, '/query', query=series + '{site=""}[10m]')['data']['result'])
+        assert ours
+        wait_for(lambda: ours <= samples(theirs(them, series + '{site="here"}[10m]')), 60, series)
+
+
+def text_of_blocks(where, shift=0):
     lines = ['# TYPE mv_total counter']
     for i in range(3):
-        lines += [f'mv_total{{i="{i}"}} {k * (i + 1)} {NOW - 7200 * 3 + k * 60}' for k in range(300)]
+        lines += [f'mv_total{{i="{i}"}} {k * (i + 1)} {NOW - 7200 * 3 + k * 60 + shift}' for k in range(300)]
     (where / 'om.txt').write_text('\n'.join([*lines, '# EOF', '']))
     made = subprocess.run([program('promtool'), 'tsdb', 'create-blocks-from', 'openmetrics', str(where / 'om.txt'), str(where / 'blocks')], capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
@@ -181,6 +244,28 @@ def test_data_of_prometheus_is_taken_over(own_strata, moving):
     subprocess.run(['cp', '-a', s.state / 'metrics.old' / name.removeprefix('metrics/'), s.state / 'metrics'], check=True)
     s.start()
     assert len(ask(s, '/query', query=count, time=NOW)['data']['result']) == 3
+
+
+def test_what_prometheus_deleted_or_took_late_is_taken_over_so(own_strata, moving):
+    """Tombstones, and blocks that lie over each other, as samples out of order make them."""
+    where, _, processes = moving
+    for shift in (0, 30):
+        shutil.copytree(text_of_blocks(where, shift), where / 'data', dirs_exist_ok=True)
+    them = prometheus(where, processes, '{}')
+    for match, end in (('mv_total{i="2"}', NOW), ('mv_total{i="1"}', NOW - 7200 * 3 + 100 * 60)):
+        r = requests.post(f'{them}/api/v1/admin/tsdb/delete_series', params={'match[]': match, 'end': end}, timeout=30)
+        assert r.status_code == 204, r.text
+    asked = [f'{f}(mv_total[8h])' for f in ('count_over_time', 'sum_over_time', 'changes')]
+    want = [sorted((str(x['metric']), x['value'][1]) for x in theirs(them, q)) for q in asked]
+    assert [n for _, n in want[0]] == ['600', '399'], want
+    processes[-1].terminate()
+    processes[-1].wait()
+    s = own_strata().start()
+    shutil.copytree(where / 'data', s.state / 'metrics/import/data')
+    for path in (s.state / 'metrics/import', *(s.state / 'metrics/import').rglob('*')):
+        path.chmod(0o755)
+    s.cli('metrics', 'tsdb', 'import', 'data', check=True)
+    assert [sorted((str(x['metric']), x['value'][1]) for x in ask(s, '/query', query=q)['data']['result']) for q in asked] == want
 
 
 def test_a_member_sees_the_containers_of_his_jobs(own_strata, scratch):

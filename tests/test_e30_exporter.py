@@ -206,6 +206,18 @@ def test_collect_and_exclude(programs):
         assert requests.get(ours.url, params={parameter: 'cpu.info'}, timeout=30).status_code == 400  # it is off
 
 
+def test_it_becomes_the_small_program_where_that_is(programs, tmp_path):
+    ours = programs(*exporter(*only('loadavg')))
+    assert os.readlink(f'/proc/{ours.process.pid}/exe') == str((BUILD / 'strata-exporter').resolve())
+    libraries = set(re.findall(r'/(lib\S+?)\.so', pathlib.Path(f'/proc/{ours.process.pid}/maps').read_text()))
+    assert not libraries & {'libcurl', 'libarchive', 'libsqlite3', 'libyaml-0'}, libraries
+    shutil.copy(BUILD / 'strata', tmp_path)
+    r = subprocess.run([tmp_path / 'strata', 'exporter', '--once', *only('loadavg')], capture_output=True, text=True, timeout=60)
+    assert r.returncode == 0 and ('node_load1', ()) in parse(r.stdout)[0]
+    r = subprocess.run(exporter('--collector=\x1b[2J', '--json'), capture_output=True, text=True, timeout=60)
+    assert r.returncode != 0 and '\x1b' not in r.stderr and json.loads(r.stderr)['error']['kind'] == 'invalid'
+
+
 def test_unknown_collectors_and_addresses_are_clear_errors(tmp_path):
     for args, words in ((['--collector=nonsense'], 'there is no collector "nonsense"'), (['--no-collector=nonsense'], 'there is no collector'),
                         (['--path.procfs=/nonexistent'], '/nonexistent'), (['--web.telemetry-path=/'], '--web.telemetry-path'),
@@ -237,6 +249,27 @@ def test_nfs_operations_that_node_exporter_counts_wrongly(tmp_path):
     found = {dict(labels)['method']: value for (name, labels), value in once(*paths(root), *only('nfsd'))[0].items()
              if name == 'node_nfsd_requests_total' and ('proto', '4') in labels}
     assert found['Access'] == 1003 and found['SetClientID'] == 1035 and found['Verify'] == 1037 and found['RelLockOwner'] == 1039
+
+
+def test_what_node_exporter_has_since(tmp_path):
+    root = trees.write(tmp_path, {'proc/sys/kernel/hung_task_detect_count': '3\n', 'sys/class/watchdog/watchdog0/timeout': '60\n'})
+    samples, types = once(*paths(root), *only('kernel_hung', 'watchdog'))
+    assert samples['node_kernel_hung_tasks_total', ()] == 3 and types['node_kernel_hung_tasks_total'] == 'counter'
+    assert samples['node_watchdog_timeout_seconds', (('name', 'watchdog0'),)] == 60
+
+
+def test_names_that_the_kernel_gives_cannot_spoil_the_page(programs, tmp_path):
+    root = trees.write(tmp_path, {'proc/meminfo': 'MemTotal: 1 kB\nNode 0 MemFree: 2 kB\n\\back"slash: 3 kB\n', 'proc/vmstat': 'pgpgin{a="b"} 4\npgpg\\x 5\n'})
+    samples, _ = once(*paths(root), *only('meminfo', 'vmstat'))
+    assert samples['node_memory_Node_0_MemFree_bytes', ()] == 2048 and samples['node_memory__back_slash_bytes', ()] == 3072
+    assert samples['node_vmstat_pgpgin_a__b__', ()] == 4 and samples['node_vmstat_pgpg_x', ()] == 5
+    files = tmp_path / 'files'
+    files.mkdir()
+    (files / 'quoted.prom').write_text('{"a.b", x="y"} 1\n')
+    (files / 'good.prom').write_text('good 1\n')
+    ours = programs(*exporter(*only('textfile'), f'--collector.textfile.directory={files}'))
+    samples, _ = parse(ours.get())
+    assert samples['good', ()] == 1 and samples['node_textfile_scrape_error', ()] == 1 and 'no such names' in ours.log()
 
 
 def test_states_of_connections(tmp_path):
@@ -546,8 +579,8 @@ def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
 
 @pytest.fixture
 def dead_mount():
-    """(path, keywords for Popen): in a mount namespace of its own, a file system whose server never answers. Not below
-    /dev, where no mount is looked at."""
+    """(path, keywords for Popen, what ends it): in a mount namespace of its own, a file system whose server never answers, until
+    it is gone. Not below /dev, where no mount is looked at."""
     path = pathlib.Path(tempfile.mkdtemp(dir='/var/tmp'))
     libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open('/dev/fuse', os.O_RDWR)
@@ -560,13 +593,14 @@ def dead_mount():
             raise OSError(ctypes.get_errno(), 'mount')
     # What looks for leaks stops every thread first, and waits for the one in the kernel.
     env = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
-    yield path, {'preexec_fn': enter, 'pass_fds': (fd,), 'env': env}
-    os.close(fd)
+    with contextlib.ExitStack() as server:
+        server.callback(os.close, fd)  # the program keeps none: its mount goes with the last
+        yield path, {'preexec_fn': enter, 'env': env}, server.close
     path.rmdir()
 
 
 def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_path):
-    path, popen = dead_mount
+    path, popen, _ = dead_mount
     root = trees.write(tmp_path / 'tree', {'proc/1/mounts': f'/dev/vda / ext4 rw 0 0\ndead {path} fuse rw 0 0\n', 'proc/loadavg': '1 2 3 1/2 3\n'})
     ours = programs(*exporter(f'--path.procfs={root}/proc', *only('filesystem', 'loadavg')), **popen)
 
@@ -584,6 +618,44 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
         assert max(pool.map(lambda _: page(), range(20))) < 2  # it is not asked again
     ours.process.terminate()
     assert ours.process.wait(8) == 0
+
+
+def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_mount, tmp_path):
+    path, popen, answers_again = dead_mount
+    root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'sys/class/power_supply': f'->{path}',
+                                           'proc/sys/fs/file-nr': '1024\t0\t1631329\n'})
+    ours = programs(*exporter(*paths(root), *only('netstat', 'powersupplyclass', 'loadavg', 'filefd')), **popen)
+
+    def page():
+        text, took = timed(ours.get, headers={'X-Prometheus-Scrape-Timeout-Seconds': '3'})
+        samples, _ = parse(text)
+        assert samples['node_load1', ()] == 1 and samples['node_filefd_allocated', ()] == 1024
+        ok = {dict(labels)['collector']: value for (name, labels), value in samples.items() if name == 'node_scrape_collector_success'}
+        assert ok == {'netstat': 0, 'powersupplyclass': 0, 'loadavg': 1, 'filefd': 1}
+        return took, {dict(labels)['collector'] for name, labels in samples if name == 'node_scrape_collector_duration_seconds'}
+    took, came_back = page()
+    assert took < 3 and came_back == {'loadavg', 'filefd'}
+    assert ours.log().count('exporter.hangs') == 2
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:  # nobody waits for them again
+        for took, came_back in pool.map(lambda _: page(), range(20)):
+            assert took < 1 and came_back == {'loadavg', 'filefd'}
+    answers_again()
+    wait_for(lambda: page()[1] == {'loadavg', 'filefd', 'netstat', 'powersupplyclass'}, 10, 'they are asked again')
+    assert 'collector=netstat error=' in ours.log()
+
+
+def test_a_pipe_in_place_of_a_file_fails_at_once(tmp_path):
+    root = trees.write(tmp_path, {'proc/stat': trees.STAT, 'sys/fs/cgroup/cgroup.controllers': 'cpu\n',
+                                  'sys/fs/cgroup/strata-0123/j-abc-1/memory.current': '1\n', 'sys/class/hwmon/hwmon0/name': 'x\n'})
+    for name in ('proc/loadavg', 'proc/meminfo', 'proc/diskstats', 'proc/1/mounts', 'sys/class/hwmon/hwmon0/temp1_input',
+                 'sys/fs/cgroup/strata-0123/j-abc-1/cpu.stat', 'root/etc/os-release'):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(root / name)
+    names = ('loadavg', 'meminfo', 'diskstats', 'filesystem', 'hwmon', 'containers', 'os', 'stat')
+    (samples, _), took = timed(once, *paths(root), *only(*names))
+    assert took < 5 and ('node_forks_total', ()) in samples
+    for name in names:
+        assert samples['node_scrape_collector_success', (('collector', name),)] == (name in ('stat', 'containers', 'hwmon')), name
 
 
 def test_twenty_scrapes_at_once(programs):
@@ -616,6 +688,23 @@ def test_lustre(tmp_path):
         ('lustre_client_stats', {'operation': 'read_bytes', 'target': client}, 82152), ('lustre_client_stats', {'operation': 'ioctl', 'target': client}, 2),
         ('lustre_client_stats', {'operation': 'open', 'target': client}, 434),
         ('lustre_client_read_ahead_stats_total', {'operation': 'hits', 'target': client}, 10772),
+        ('lustre_client_read_ahead_stats_total', {'operation': 'readahead_to_eof', 'target': client}, 7),
+        ('lustre_client_read_ahead_stats_total', {'operation': 'failed_to_fast_read', 'target': client}, 5),
+        ('lustre_client_llite_read_bytes_total', {'fs': 'scratch', 'target': client}, 86022414336),
+        *((f'lustre_client_osc_stats_time_microseconds_{what}', {**osc, 'operation': 'req_waittime'}, value)
+          for what, value in (('min', 660), ('max', 63833), ('total', 1483797))),
+        *((name, {**ost, 'operation': operation, 'size': size}, value) for name, size, values in (
+            ('lustre_pages_per_bulk_rw_total', '256', (1, 8)), ('lustre_disk_io_total', '4096', (152547869, 30342047)),
+            ('lustre_disk_io_total', '1048576', (0, 32))) for operation, value in zip(('read', 'write'), values)),
+        ('lustre_quota_used_inodes', {**ost, 'accounting': 'user', 'id': '1337'}, 209),
+        ('lustre_quota_used_kbytes', {**ost, 'accounting': 'user', 'id': '1337'}, 2880),
+        *((f'lustre_quota_{what}', {'accounting': 'project', 'id': one, 'manager': 'dt', 'target': 'scratch-QMT0000'}, value)
+          for one, values in (('0', (0, 0, 0)), ('7', (309200, 307200, 1025032))) for what, value in zip(('hard', 'soft', 'granted'), values)),
+        *((f'lustre_quota_{what}', {'accounting': 'user', 'id': '1', 'manager': 'md', 'pool': 'fast', 'target': 'scratch-QMT0000'}, value)
+          for what, value in (('hard', 5), ('soft', 4), ('granted', 3))),
+        ('recovery_status_time_remaining_seconds', {'kind': 'MDT', 'target': 'scratch-MDT0000'}, 12),
+        ('recovery_status_total_clients', {'kind': 'OST', 'target': 'scratch-OST0000'}, 4),
+        ('recovery_status_duration_seconds', {'kind': 'OST', 'target': 'scratch-OST0000'}, 57),
         ('lustre_client_osc_stats_total', {**osc, 'operation': 'req_waittime'}, 1714), ('lustre_client_osc_stats_total', {**osc, 'operation': 'read_bytes'}, 12),
         ('lustre_client_osc_read_bytes_total', osc, 24), ('lustre_client_osc_cur_grant_bytes', osc, 8437760),
         ('lustre_client_mdc_md_stats_requests_total', {'fs': 'scratch', 'target': 'scratch-MDT0000-mdc-ffff9239aa0c4800', 'operation': 'close'}, 434),

@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / os.environ.get('BUILD', 'build')
 PYTHON = '/usr/bin/python3'
 Result = collections.namedtuple('Result', 'passed failed text')
-PRODUCT = ['all', 'strata', 'strata-ml']
+PRODUCT = ['all', 'strata', 'strata-exporter', 'strata-ml']
 TEST_PROGRAMS = ['tests/http-test-server', 'tests/runtime-driver', 'tests/promql-driver', 'tests/libfake-nvml.so']
 
 # strcpy and friends have no bound, gmtime and localtime are not thread-safe, system runs a shell.

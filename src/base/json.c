@@ -31,7 +31,7 @@ static unsigned nesting_of(struct str text)
     return deepest;
 }
 
-json_t *json_parse(struct str text, struct err *e)
+static json_t *parse(struct str text, size_t flags, struct err *e)
 {
     json_error_t why;
     json_t *j;
@@ -40,11 +40,21 @@ json_t *json_parse(struct str text, struct err *e)
         err_set(e, ERR_LIMIT, "JSON is nested deeper than %d levels", LIMIT_JSON_DEPTH);
         return NULL;
     }
-    j = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+    j = json_loadb(text.p, text.len, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (j == NULL) {
         err_set(e, ERR_INVALID, "JSON line %d column %d: %s", why.line, why.column, why.text);
     }
     return j;
+}
+
+json_t *json_parse(struct str text, struct err *e)
+{
+    return parse(text, 0, e);
+}
+
+json_t *json_parse_answer(struct str text, struct err *e)
+{
+    return parse(text, JSON_ALLOW_NUL, e);
 }
 
 static int wrong_type(const char *key, const char *want, struct err *e)

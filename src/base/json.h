@@ -9,6 +9,8 @@
 
 /* The error names line and column. */
 json_t *json_parse(struct str text, struct err *e) MUST_USE;
+/* The same with \u0000 in values: labels of metrics have any bytes. */
+json_t *json_parse_answer(struct str text, struct err *e) MUST_USE;
 
 /* SCOPED(json_decrefp) json_t *j; is jansson's own. */
 

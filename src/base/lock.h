@@ -31,6 +31,7 @@
     X(tsdb_log)                                                                                    \
     X(tsdb_head)                                                                                   \
     X(exporter)                                                                                    \
+    X(exporter_lane)                                                                               \
     X(exporter_self)                                                                               \
     X(exporter_ask)                                                                                \
     X(secrets) X(state_queue) X(net_events) X(net_workers) X(net_conns) /* outermost first */

@@ -1,9 +1,9 @@
 #include "fetch/fetch.h"
 
 #include "base/mem.h"
+#include "fetch/deny.h"
 
 #include <curl/curl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,8 +19,7 @@ enum {
 
 struct fetch {
     CURL *curl;
-    const struct cidr *denied;
-    size_t n_denied;
+    struct fetch_deny deny;
     char *ca_pem;
     bool insecure;
 };
@@ -36,7 +35,6 @@ struct turn {
     bool was_stopped;
     bool callback_failed;
     struct err failed; /* of a callback */
-    char denied[INET6_ADDRSTRLEN];
 };
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
@@ -56,8 +54,7 @@ struct fetch *fetch_new(const struct fetch_options *o, struct err *e)
         err_set(e, ERR_INTERNAL, "libcurl does not start");
         return NULL;
     }
-    f->denied = o->denied;
-    f->n_denied = o->n_denied;
+    f->deny = (struct fetch_deny){o->denied, o->n_denied};
     f->ca_pem = o->ca_pem ? xstrdup(o->ca_pem) : NULL;
     f->insecure = o->insecure;
     return TAKE(f);
@@ -81,22 +78,6 @@ void fetch_answer_done(struct fetch_answer *a)
 
 /* --- where it may go --- */
 
-static bool address_of(const struct curl_sockaddr *a, unsigned char out[16])
-{
-    static const unsigned char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-    if (a->family == AF_INET) {
-        memcpy(out, mapped, sizeof(mapped));
-        memcpy(out + 12, &((const struct sockaddr_in *)(const void *)&a->addr)->sin_addr, 4);
-        return true;
-    }
-    if (a->family == AF_INET6) {
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)&a->addr)->sin6_addr, 16);
-        return true;
-    }
-    return false;
-}
-
 static CURLU *parse_url(const char *text)
 {
     CURLU *u = curl_url();
@@ -106,53 +87,6 @@ static CURLU *parse_url(const char *text)
         return NULL;
     }
     return u;
-}
-
-static bool is_denied(const struct fetch *f, const unsigned char addr[16])
-{
-    for (size_t i = 0; i < f->n_denied; i++) {
-        if (cidr_has(&f->denied[i], addr)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* It names a denied address itself. Where requests go through a proxy (http_proxy in our
- * environment), that is all we can see: names are the proxy's to resolve. */
-static bool names_denied(const struct fetch *f, const char *url)
-{
-    CURLU *u = parse_url(url);
-    char *host = NULL;
-    unsigned char addr[16];
-    bool denied = u != NULL && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-                  cidr_address(str_of(host), addr) == 0 && is_denied(f, addr);
-
-    curl_free(host);
-    curl_url_cleanup(u);
-    return denied;
-}
-
-/* As curl reads it; what cannot be read is not followed. */
-static bool leads_to_denied(const struct fetch *f, const char *from, struct str to)
-{
-    SCOPED(freep) char *text = xstrndup(to.p, to.len);
-    CURLU *u = parse_url(from);
-    char *host = NULL;
-    unsigned char addr[16];
-    CURLUcode read =
-        u != NULL ? curl_url_set(u, CURLUPART_URL, text, CURLU_URLENCODE) : CURLUE_OUT_OF_MEMORY;
-    bool denied = read != CURLUE_OK;
-
-    if (read == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
-        denied = cidr_address(str_of(host), addr) == 0 && is_denied(f, addr);
-    } else if (read == CURLUE_OK || read == CURLUE_UNSUPPORTED_SCHEME) {
-        denied = false; /* no address of a server: curl does not go there, and says so */
-    }
-
-    curl_free(host);
-    curl_url_cleanup(u);
-    return denied;
 }
 
 /* A redirect that curl is about to follow. */
@@ -166,20 +100,15 @@ static bool redirect_is_denied(const struct turn *t, struct str line)
     }
     return t->q->follows && value.p != NULL && str_eq_nocase(name, STR("Location")) &&
            (curl_easy_getinfo(t->f->curl, CURLINFO_EFFECTIVE_URL, &from) != CURLE_OK ||
-            from == NULL || leads_to_denied(t->f, from, str_trim(value)));
+            from == NULL || fetch_deny_location(&t->f->deny, from, str_trim(value)));
 }
 
 /* curl asks here for a socket to the address it is about to connect to. */
 static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
 {
     struct turn *t = ctx;
-    unsigned char addr[16];
 
-    t->is_denied = !address_of(to, addr) || is_denied(t->f, addr);
-    if (t->is_denied) { /* a name may have several addresses: the next may do */
-        return CURL_SOCKET_BAD;
-    }
-    return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    return fetch_deny_socket(&t->f->deny, to, &t->is_denied);
 }
 
 /* --- bytes --- */
@@ -439,7 +368,7 @@ int fetch_do(struct fetch *f, const struct fetch_request *q, struct fetch_answer
     *out = (struct fetch_answer){
         .head = BUF_MAX(FETCH_HEAD_BYTES_MAX),
         .body = BUF_MAX(q->answer_max > ERROR_BODY_MAX ? q->answer_max : ERROR_BODY_MAX)};
-    if (names_denied(f, q->url)) {
+    if (fetch_deny_url(&f->deny, q->url)) {
         t.is_denied = true;
         return explain(&t, CURLE_COULDNT_CONNECT, detail, e);
     }

@@ -80,6 +80,11 @@ static const struct parameter {
     {"limit_per_metric", "integer", "At most so many of each metric."},
     {"scrapePool", "string", "Only of this scrape job."},
     {"match_target", "string", "Only of targets that this selector finds."},
+    {"type", "'alert' | 'record'", "Only rules of this kind."},
+    {"rule_name[]", "[string]", "Only rules of these names."},
+    {"rule_group[]", "[string]", "Only of groups of these names."},
+    {"file[]", "[string]", "Only of these files."},
+    {"exclude_alerts", "boolean", "true: rules without their alerts."},
     {"recursive", "'1'", "1: a directory with all that is in it."},
 };
 

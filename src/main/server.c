@@ -43,8 +43,9 @@ const struct cfg_item server_config[] = {
     {"net.outbound_deny", CFG_STRING,
      "0.0.0.0/8,169.254.0.0/16,100.100.100.200,168.63.129.16,::,fe80::/10,fd00:ec2::254,"
      "64:ff9b::169.254.0.0/112,2002:a9fe::/32",
-     "Addresses or CIDR, separated by commas, where webhooks, replication and other requests of "
-     "the server do not go: by default nobody's, of the link alone, and where clouds keep keys."},
+     "Addresses or CIDR, separated by commas, where webhooks, replication, scraping and other "
+     "requests of the server do not go: by default nobody's, of the link alone, and where clouds "
+     "keep keys."},
     {0},
 };
 

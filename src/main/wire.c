@@ -200,6 +200,20 @@ static int projects_seen(void *ctx, const struct principal *who, struct arena *a
     return access_projects_of(w->access, who, PERM_METRIC_READ, a, names, n, e);
 }
 
+static int may_write_series(void *ctx, const struct principal *who, struct str project,
+                            struct err *e)
+{
+    const struct wire *w = ctx;
+    uint32_t id_base;
+    int64_t id;
+
+    return access_project(w->access, project, &id, &id_base, e) < 0 ? -1
+           : access_still_may(w->access, who, PERM_METRIC_WRITE, project)
+               ? 0
+               : err_set(e, ERR_FORBIDDEN, "you may not write metrics of %.*s any more",
+                         STR_ARG(project));
+}
+
 /* Our own scraper, or somebody with a JWT of the registry. */
 static int bearer(void *ctx, struct http_req *r, struct str token, struct principal *out,
                   struct err *e)
@@ -243,15 +257,25 @@ static bool still_may(void *ctx, const struct principal *who, enum perm perm, st
     return access_still_may(w->access, who, perm, project);
 }
 
-/* Whoever makes a project of the same name later must not see them. */
+/* Whoever makes a project of the same name later must not see them. Its jobs are gone: first what
+ * pages under way still tell of them comes in, and in the end goes what rules made of it meanwhile.
+ */
 static int forget_series(struct wire *w, struct str name, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
+    int64_t recent = clock_wall_ms() - 3600 * 1000;
     struct label_matcher m;
 
-    return label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0
-               ? -1
-               : tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e);
+    if (label_matcher_init(&m, &a, STR("project"), LABEL_IS, name, e) < 0) {
+        return -1;
+    }
+    metrics_settle(w->metrics);
+    scrape_settle(w->scrape);
+    if (tsdb_delete(w->tsdb, &m, 1, TSDB_TIME_MIN, TSDB_TIME_MAX, e) < 0) {
+        return -1;
+    }
+    rules_forget(w->rules, STR("project"), name);
+    return tsdb_delete(w->tsdb, &m, 1, recent, TSDB_TIME_MAX, e);
 }
 
 static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
@@ -638,6 +662,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
                                    .block_ms = 2 * 3600 * 1000,
                                    .out_of_order_ms =
                                        cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
+                                   .follow_bytes = cfg_i64(b->cfg, "metrics.remote_write_backlog"),
                                    .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
 
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
@@ -648,7 +673,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     w->scrape = scrape_start(
         &(struct scrape_options){.db = w->tsdb,
                                  .config_file = path_or_null(b->cfg, "metrics.scrape_config"),
-                                 .dir = "metrics/remote_write"},
+                                 .deny = {w->denied, w->n_denied}},
         e);
     if (w->scrape == NULL) {
         return err_wrap(e, "metrics.scrape_config");
@@ -656,12 +681,14 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     if (read_rules(w, e) < 0) {
         return -1;
     }
-    w->metrics = metrics_new(&(struct metrics_parts){
-        .db = w->tsdb,
-        .scrape = w->scrape,
-        .rules = w->rules,
-        .cfg = b->cfg,
-        .hooks = {.ctx = w, .projects = projects_seen, .reload = reload_metrics}});
+    w->metrics = metrics_new(&(struct metrics_parts){.db = w->tsdb,
+                                                     .scrape = w->scrape,
+                                                     .rules = w->rules,
+                                                     .cfg = b->cfg,
+                                                     .hooks = {.ctx = w,
+                                                               .projects = projects_seen,
+                                                               .may_write = may_write_series,
+                                                               .reload = reload_metrics}});
     return 0;
 }
 

@@ -30,6 +30,7 @@
     X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
     X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \
     X(METRIC_READ, "metric:read", PROJECT) /* series with the label project */                     \
+    X(METRIC_WRITE, "metric:write", PROJECT)                                                       \
     X(SECRET_READ, "secret:read", PROJECT) /* names only: values are write-only */                 \
     X(SECRET_WRITE, "secret:write", PROJECT)
 

@@ -12,7 +12,7 @@
      P(METRIC_READ))
 #define DEVELOPER                                                                                  \
     (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(JOB_EXEC) | P(VOLUME_WRITE) |       \
-     P(VOLUME_MANAGE) | P(SECRET_READ))
+     P(VOLUME_MANAGE) | P(METRIC_WRITE) | P(SECRET_READ))
 #define MAINTAINER (DEVELOPER | P(PROJECT_MANAGE) | P(IMAGE_DELETE) | P(SECRET_WRITE))
 
 /* The one table of permissions. */

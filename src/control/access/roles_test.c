@@ -22,7 +22,8 @@ static const struct {
     {"image:push", "---DMA"},     {"image:delete", "----MA"},   {"job:read", "--GDMA"},
     {"job:submit", "---DMA"},     {"job:cancel", "---DMA"},     {"job:exec", "---DMA"},
     {"volume:read", "--GDMA"},    {"volume:write", "---DMA"},   {"volume:manage", "---DMA"},
-    {"metric:read", "--GDMA"},    {"secret:read", "---DMA"},    {"secret:write", "----MA"},
+    {"metric:read", "--GDMA"},    {"metric:write", "---DMA"},   {"secret:read", "---DMA"},
+    {"secret:write", "----MA"},
 };
 
 static void every_role_holds_exactly_its_permissions(void **arg UNUSED)

@@ -4,15 +4,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-const struct cli_option cli_global_options[] = {
-    {"server", 0, "URL", "Strata server (STRATA_SERVER; else the one signed in to last)"},
-    {"token", 0, "TOKEN", "personal access token (STRATA_TOKEN; else the one of strata login)"},
-    {"project", 'p', "NAME", "project (STRATA_PROJECT)"},
-    {"json", 0, NULL, "print JSON for programs"},
-    {"help", 'h', NULL, "help on this command"},
-    {0},
-};
-
 static const struct cli_option config_opts[] = {
     {"state", 0, "DIR", "state directory (default /var/lib/strata)"},
     {"listen", 0, "HOST:PORT", "address to serve on (default: net.listen, 127.0.0.1:8080)"},
@@ -26,31 +17,6 @@ static const struct cli_option up_opts[] = {
     {"config", 0, "FILE", "settings (default: strata.yaml in the state directory)"},
     {"set", 0, "KEY=VALUE", "one setting, over the file; may be repeated"},
     {"reset-admin", 0, NULL, "give admin a new password, written to DIR/admin.password"},
-    {0},
-};
-static const struct cli_option exporter_opts[] = {
-    {"web.listen-address", 0, "HOST:PORT", "address to serve on (default 127.0.0.1:9100)"},
-    {"web.telemetry-path", 0, "PATH", "of the page (default /metrics)"},
-    {"tls-cert", 0, "FILE", "certificate chain (PEM) for HTTPS; empty serves plain HTTP"},
-    {"tls-key", 0, "FILE", "private key (PEM) of it"},
-    {"path.procfs", 0, "DIR", "where /proc is (default /proc)"},
-    {"path.sysfs", 0, "DIR", "where /sys is (default /sys)"},
-    {"path.rootfs", 0, "DIR", "where / is (default /)"},
-    {"path.udev.data", 0, "DIR", "where udev keeps its notes (default /run/udev/data)"},
-    {"state", 0, "DIR",
-     "Strata's state directory, for the names of jobs (default /var/lib/strata)"},
-    {"nvml", 0, "FILE", "NVIDIA's management library (default libnvidia-ml.so.1)"},
-    {"collector", 0, "NAME", "a collector that is off by default; may be repeated"},
-    {"no-collector", 0, "NAME", "without this collector; may be repeated"},
-    {"collector.disable-defaults", 0, NULL, "only those named by --collector"},
-    {"collector.textfile.directory", 0, "DIR", "show the files *.prom of it"},
-    {"collector.filesystem.mount-points-exclude", 0, "REGEX", "mounts to leave out"},
-    {"collector.filesystem.fs-types-exclude", 0, "REGEX", "types of file systems to leave out"},
-    {"collector.diskstats.device-exclude", 0, "REGEX", "disks to leave out"},
-    {"collector.netdev.device-exclude", 0, "REGEX", "interfaces to leave out"},
-    {"collector.netstat.fields", 0, "REGEX", "fields of netstat and snmp to show"},
-    {"collector.vmstat.fields", 0, "REGEX", "fields of vmstat to show"},
-    {"once", 0, NULL, "print one page and end"},
     {0},
 };
 static const struct cli_option doctor_opts[] = {
@@ -83,6 +49,11 @@ static const struct cli_option user_set_opts[] = {
 };
 static const struct cli_option password_opts[] = {
     {"password-stdin", 0, NULL, "read it from standard input (so without a terminal)"},
+    {0},
+};
+static const struct cli_option lint_opts[] = {
+    {"lint", 0, "WHAT", "duplicate-rules: tell of rules that are there twice (the default); none"},
+    {"lint-fatal", 0, NULL, "end with 3 when there are any"},
     {0},
 };
 static const struct cli_option sure_opts[] = {
@@ -389,7 +360,7 @@ const struct cli_verb cli_verbs[] = {
      "also names containers of other engines and counts their networks.\n\n"
      "  strata exporter --web.listen-address 0.0.0.0:9100 --no-collector zfs\n"
      "  strata exporter --once | grep node_load",
-     exporter_opts, verb_exporter, 0},
+     exporter_options, verb_exporter, 0},
     {"config", "", "Print every setting with its value, unit and meaning.", NULL, config_opts,
      verb_config, 0},
     {"login", "", "Sign in and keep a personal token.",
@@ -617,13 +588,14 @@ const struct cli_verb cli_verbs[] = {
     {"webhook redeliver", "NAME ID", "Send a delivery of the log again.", NULL, NULL,
      verb_webhook_redeliver, P},
     {"metrics check config", "FILE...", "Check files of Prometheus' scrape configuration.",
-     "The first mistake of each with its line; ends with 1 when there is one.\n"
+     "All mistakes with their lines, those of the rule files it names too; ends with 1 when there "
+     "is one.\n"
      "  strata metrics check config prometheus.yml",
-     NULL, verb_metrics_check_config, 0},
+     lint_opts, verb_metrics_check_config, 0},
     {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",
      "Every mistake with its line; ends with 1 when there is one.\n"
      "  strata metrics check rules rules/*.yml",
-     NULL, verb_metrics_check_rules, 0},
+     lint_opts, verb_metrics_check_rules, 0},
     {"metrics test", "FILE...", "Run tests of rules, in the format of promtool test rules.",
      "Series of the test, rules over them, and what must come of it; ends with 1 when a test "
      "fails.\n"
@@ -796,29 +768,9 @@ static int run_verb(struct cli *c, struct err *e)
     return c->verb->run(c, e);
 }
 
-static void print_error(const struct cli *c, const struct err *e)
-{
-    SCOPED(freep) char *text = NULL;
-    json_t *j;
-
-    if (!c->json) {
-        (void)fprintf(stderr, "strata: ");
-        print_safe(stderr, str_of(e->msg));
-        (void)fputc('\n', stderr);
-        if (e->kind == ERR_UNAUTHENTICATED) {
-            (void)fprintf(stderr, "Sign in: strata login --user NAME\n");
-        }
-        return;
-    }
-    j = json_pack("{s:{s:s, s:s}}", "error", "kind", err_name(e->kind), "message", e->msg);
-    text = j ? json_dumps(j, 0) : NULL;
-    (void)fprintf(stderr, "%s\n", text ? text : "{\"error\":{}}");
-    json_decref(j);
-}
-
 int cli_main(int argc, char **argv)
 {
-    struct cli c = {0};
+    struct cli c = {.argv = argv};
     struct err e = {0};
     int code = 0;
 
@@ -827,7 +779,7 @@ int cli_main(int argc, char **argv)
     }
     if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
         c.json = cli_option(&c, "json") != NULL;
-        print_error(&c, &e);
+        cli_print_error(&c, &e);
         code = EX_USAGE;
     } else if (c.verb == NULL) {
         cli_help_group(cli_option(&c, "help") ? stdout : stderr, STR_EMPTY);
@@ -835,7 +787,7 @@ int cli_main(int argc, char **argv)
     } else if (cli_option(&c, "help")) {
         cli_help(stdout, c.verb);
     } else if (run_verb(&c, &e) < 0) {
-        print_error(&c, &e);
+        cli_print_error(&c, &e);
         code = err_exit_code(e.kind);
     } else {
         code = c.exit_code;

@@ -48,6 +48,7 @@ struct cli {
     const struct cli_verb *verb;
     VEC(const char *) args;
     VEC(struct cli_given) given;
+    char **argv; /* of the process; NULL in strata-exporter */
     bool json;
     const char *project;
     char *spec_project; /* owned: where the job spec names it */
@@ -64,6 +65,14 @@ const char *cli_option(const struct cli *c, const char *name); /* last value, or
 /* The nth use of a repeatable option, or NULL. */
 const char *cli_option_nth(const struct cli *c, const char *name, size_t n);
 const char *cli_arg(const struct cli *c, size_t i); /* or NULL */
+
+/* --- safe.c --- */
+/* Text from outside for a terminal: control bytes are shown, not obeyed. */
+void print_safe(FILE *out, struct str s);
+/* Whether a terminal would obey something in it that is no control character of ASCII. */
+bool steers_terminal(struct str s);
+/* On standard error: a sentence, or JSON with --json. */
+void cli_print_error(const struct cli *c, const struct err *e);
 
 /* --- docs.c --- */
 void cli_help(FILE *out, const struct cli_verb *verb);
@@ -158,7 +167,16 @@ int credentials_save(const char *server, const char *token, int64_t id, struct e
 int credentials_forget(const char *server, int64_t *id, struct err *e) MUST_USE;
 
 /* --- table.c --- */
-enum column_kind { COLUMN_TEXT, COLUMN_BYTES, COLUMN_CPU, COLUMN_AGE, COLUMN_NUMBER, COLUMN_YES };
+/* WHOLE: text that is not cut, for the last column */
+enum column_kind {
+    COLUMN_TEXT,
+    COLUMN_BYTES,
+    COLUMN_CPU,
+    COLUMN_AGE,
+    COLUMN_NUMBER,
+    COLUMN_YES,
+    COLUMN_WHOLE
+};
 struct column {
     const char *title;
     const char *key; /* dotted: "exit.text" */
@@ -176,8 +194,6 @@ void print_chart(const double *values, size_t n, double least, double most);
 void print_pairs(const char *const *pairs);
 /* The same for people: a line each, what is empty left out. */
 void print_facts(const char *const *pairs);
-/* Text from outside for a terminal: control bytes are shown, not obeyed. */
-void print_safe(FILE *out, struct str s);
 /* A name from outside as one word of a command that people copy: quoted where a shell would read
  * something into it, without control bytes; "NAME" for one that is too long to be any here, or
  * would be an option. In the arena of the process, as url_segment. */
@@ -288,6 +304,7 @@ int verb_audit(struct cli *c, struct err *e);
 int verb_audit_export(struct cli *c, struct err *e);
 int verb_node_list(struct cli *c, struct err *e);
 /* exporter.c */
+extern const struct cli_option exporter_options[];
 int verb_exporter(struct cli *c, struct err *e);
 /* image.c */
 int verb_image_push(struct cli *c, struct err *e);
@@ -413,6 +430,8 @@ int verb_webhook_redeliver(struct cli *c, struct err *e);
 /* metrics_config.c */
 int verb_metrics_check_config(struct cli *c, struct err *e);
 /* metrics_rules.c */
+/* One file of them, told as `all` wants it: 1 when it has mistakes. */
+int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e) MUST_USE;
 int verb_metrics_check_rules(struct cli *c, struct err *e);
 int verb_metrics_test(struct cli *c, struct err *e);
 /* usage.c */

@@ -304,7 +304,7 @@ int client_json(struct client *c, const char *method, struct str path, const jso
     if (out == NULL) {
         return 0;
     }
-    *out = json_parse(buf_str(&a.body), e);
+    *out = json_parse_answer(buf_str(&a.body), e);
     return *out ? 0 : err_wrap(e, "%s is not a Strata server", c->server);
 }
 

@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "labels/labels.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-enum { SERIES_SHOWN = 50, DEFAULT_POINTS = 120 };
+enum { SERIES_SHOWN = 50, SERIES_COLUMNS = 100, DEFAULT_POINTS = 120 };
 
 /* --- what is asked for --- */
 
@@ -78,29 +79,63 @@ static int ask(struct cli *c, const char *path, struct str form, json_t **out, s
     if (out == NULL) {
         return 0;
     }
-    *out = json_parse(buf_str(&a.body), e);
+    *out = json_parse_answer(buf_str(&a.body), e);
     return *out == NULL ? err_wrap(e, "the answer") : 0;
 }
 
 /* --- what comes back --- */
 
-/* name{a="b"} */
-static char *series_text(const json_t *metric)
+static void quote(struct buf *b, struct str s)
 {
-    struct buf b = BUF_MAX(MIB);
-    const char *name = json_text(metric, "__name__"), *key;
-    json_t *value;
-    bool first = true;
+    (void)buf_add(b, STR("\""));
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char ch = (unsigned char)s.p[i];
 
-    (void)buf_add_c(&b, name);
-    json_object_foreach((json_t *)(uintptr_t)metric, key, value)
-    {
-        if (strcmp(key, "__name__") != 0) {
-            (void)buf_printf(&b, "%s%s=\"%s\"", first ? "{" : ", ", key, json_string_value(value));
-            first = false;
+        if (ch < 32 || ch == 127) {
+            (void)buf_printf(b, ch == '\n' ? "\\n" : "\\x%02x", ch);
+        } else {
+            (void)buf_printf(b, ch == '"' || ch == '\\' ? "\\%c" : "%c", ch);
         }
     }
-    (void)buf_add_c(&b, first ? (name[0] ? "" : "{}") : "}");
+    (void)buf_add(b, STR("\""));
+}
+
+/* name{a="b"}, {"other name", "other label"="b"}: a selector that finds it. */
+static char *series_text(const json_t *metric)
+{
+    struct buf b = BUF_MAX(32 * MIB);
+    struct str name = str_of(json_text(metric, "__name__"));
+    bool plain = metric_name_is_plain(name), open = false;
+    const char *key;
+    json_t *value;
+
+    if (plain) {
+        (void)buf_add(&b, name);
+    } else if (name.len > 0) {
+        (void)buf_add(&b, STR("{"));
+        quote(&b, name);
+        open = true;
+    }
+    json_object_foreach((json_t *)(uintptr_t)metric, key, value)
+    {
+        if (strcmp(key, "__name__") == 0) {
+            continue;
+        }
+        (void)buf_add(&b, open ? STR(", ") : STR("{"));
+        open = true;
+        if (label_name_is_plain(str_of(key))) {
+            (void)buf_add_c(&b, key);
+        } else {
+            quote(&b, str_of(key));
+        }
+        (void)buf_add(&b, STR("="));
+        quote(&b, str_n(json_string_value(value), json_string_length(value)));
+    }
+    (void)buf_add(&b, open ? STR("}") : plain ? STR_EMPTY : STR("{}"));
+    if (b.failed || b.len == 0) {
+        buf_done(&b);
+        return xstrdup("{...}");
+    }
     return buf_take(&b);
 }
 
@@ -111,28 +146,44 @@ static double number_of(const json_t *sample)
     return text ? strtod(text, NULL) : NAN;
 }
 
-static json_t *row_of(const json_t *series)
+static int width_of(const char *s)
 {
-    SCOPED(freep) char *name = series_text(json_object_get(series, "metric"));
-    const json_t *value = json_array_get(json_object_get(series, "value"), 1);
+    int n = 0;
 
-    return json_pack("{s:s, s:s}", "series", name ? name : "{}", "value",
-                     json_string_value(value) ? json_string_value(value) : "");
+    for (; *s; s++) { /* continuation bytes of UTF-8 take no column */
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    }
+    return n < SERIES_COLUMNS ? n : SERIES_COLUMNS;
 }
 
+/* No table: a series is not cut, many differ at their end only. */
 static void print_vector(const json_t *result)
 {
-    static const struct column columns[] = {{"SERIES", "series", COLUMN_TEXT},
-                                            {"VALUE", "value", COLUMN_TEXT}};
-    SCOPED(json_decrefp) json_t *rows = json_array();
+    size_t n = json_array_size(result), i;
+    SCOPED(freep) char **names = xnew_array(char *, n + 1);
+    int width = width_of("SERIES");
     const json_t *series;
-    size_t i;
 
+    if (n == 0) {
+        (void)printf("No series.\n");
+        return;
+    }
     json_array_foreach(result, i, series)
     {
-        (void)json_array_append_new(rows, row_of(series));
+        names[i] = series_text(json_object_get(series, "metric"));
+        width = width_of(names[i]) > width ? width_of(names[i]) : width;
     }
-    table_print(rows, columns, ARRAY_LEN(columns), "No series.");
+    (void)printf("%-*s  VALUE\n", width, "SERIES");
+    json_array_foreach(result, i, series)
+    {
+        const char *value = json_string_value(json_array_get(json_object_get(series, "value"), 1));
+
+        print_safe(stdout, str_of(names[i]));
+        (void)printf("%*s  ", width - width_of(names[i]), "");
+        print_safe(stdout, str_of(value ? value : ""));
+        (void)putchar('\n');
+        free(names[i]);
+    }
 }
 
 /* Samples that one range vector has at one moment. */
@@ -187,7 +238,7 @@ static void print_series(const json_t *series, bool is_graph)
     double end = json_number_value(json_array_get(json_array_get(values, n - 1), 0));
     double step = n > 1 ? INFINITY : 1;
 
-    print_safe(stdout, str_of(name ? name : "{}"));
+    print_safe(stdout, str_of(name));
     (void)putchar('\n');
     if (!is_graph || n == 0) {
         print_samples(series);
@@ -287,7 +338,7 @@ int verb_metrics_targets(struct cli *c, struct err *e)
                                             {"TARGET", "scrapeUrl", COLUMN_TEXT},
                                             {"HEALTH", "health", COLUMN_TEXT},
                                             {"SCRAPED", "lastScrape", COLUMN_AGE},
-                                            {"ERROR", "lastError", COLUMN_TEXT}};
+                                            {"ERROR", "lastError", COLUMN_WHOLE}};
     SCOPED(json_decrefp) json_t *answer = NULL;
 
     if (client_call(c->client, "GET", NULL, &answer, e, "/prometheus/api/v1/targets?state=active") <

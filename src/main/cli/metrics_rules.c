@@ -33,33 +33,50 @@ static void print_mistakes(const struct err_list *l)
     }
 }
 
-/* 1: it has mistakes. */
-static int check_file(const struct cli *c, const char *path, json_t *all, struct err *e)
+enum { EXIT_LINT = 3 }; /* as promtool */
+
+static int check_text(const struct cli *c, const char *path, struct str text, json_t *all)
 {
-    struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
-    struct err_list errors = {0};
+    bool lints = cli_option(c, "lint") == NULL || strcmp(cli_option(c, "lint"), "none") != 0;
+    struct err_list errors = {0}, twice = {0};
     struct rule_file file;
     struct arena a = {0};
     size_t n = 0;
+    int result = rules_parse(&a, text, &file, &errors) < 0;
+
+    for (size_t i = 0; i < file.n_groups; i++) {
+        n += file.groups[i].n_rules;
+    }
+    if (result == 0 && lints && rules_duplicates(&file, &a, &twice) > 0 &&
+        cli_option(c, "lint-fatal") != NULL) {
+        result = EXIT_LINT;
+    }
+    if (!c->json) {
+        (void)printf("Checking %s\n", path);
+        print_mistakes(&errors);
+        if (twice.len > 0) {
+            (void)printf("  %zu duplicate rule(s) found:\n", twice.len);
+            print_mistakes(&twice);
+        }
+        if (errors.len == 0) {
+            (void)printf("  SUCCESS: %zu rule%s found\n", n, n == 1 ? "" : "s");
+        }
+    }
+    json_array_append_new(all, json_pack("{s:s, s:I, s:o, s:o}", "file", path, "rules",
+                                         (json_int_t)n, "mistakes", mistakes_of(&errors),
+                                         "duplicates", mistakes_of(&twice)));
+    err_list_done(&errors);
+    err_list_done(&twice);
+    arena_done(&a);
+    return result;
+}
+
+int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e)
+{
+    struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
     int result = fs_read(AT_FDCWD, path, &text, e);
 
-    if (result == 0) {
-        result = rules_parse(&a, buf_str(&text), &file, &errors) < 0;
-        for (size_t i = 0; i < file.n_groups; i++) {
-            n += file.groups[i].n_rules;
-        }
-        if (!c->json) {
-            (void)printf("Checking %s\n", path);
-            print_mistakes(&errors);
-            if (result == 0) {
-                (void)printf("  SUCCESS: %zu rule%s found\n", n, n == 1 ? "" : "s");
-            }
-        }
-        json_array_append_new(all, json_pack("{s:s, s:I, s:o}", "file", path, "rules",
-                                             (json_int_t)n, "mistakes", mistakes_of(&errors)));
-    }
-    err_list_done(&errors);
-    arena_done(&a);
+    result = result < 0 ? -1 : check_text(c, path, buf_str(&text), all);
     buf_done(&text);
     return result;
 }
@@ -69,12 +86,12 @@ int verb_metrics_check_rules(struct cli *c, struct err *e)
     json_auto_t *all = json_array();
 
     for (size_t i = 0; cli_arg(c, i) != NULL; i++) {
-        int result = check_file(c, cli_arg(c, i), all, e);
+        int result = check_rule_file(c, cli_arg(c, i), all, e);
 
         if (result < 0) {
             return -1;
         }
-        c->exit_code = result > 0 ? 1 : c->exit_code;
+        c->exit_code = result == 0 || c->exit_code == 1 ? c->exit_code : result;
     }
     (void)print_json(c, all);
     return 0;

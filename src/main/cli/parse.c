@@ -2,6 +2,15 @@
 
 #include <string.h>
 
+const struct cli_option cli_global_options[] = {
+    {"server", 0, "URL", "Strata server (STRATA_SERVER; else the one signed in to last)"},
+    {"token", 0, "TOKEN", "personal access token (STRATA_TOKEN; else the one of strata login)"},
+    {"project", 'p', "NAME", "project (STRATA_PROJECT)"},
+    {"json", 0, NULL, "print JSON for programs"},
+    {"help", 'h', NULL, "help on this command"},
+    {0},
+};
+
 /* Short names of the last words of verbs, as other programs have them. */
 static bool is_word(struct str word, const char *given)
 {

@@ -153,7 +153,14 @@ void table_print(const json_t *items, const struct column *columns, size_t n, co
     json_array_foreach(items, i, row)
     {
         for (size_t k = 0; k < n; k++) {
-            format_cell(follow(row, columns[k].key), columns[k].kind, cell);
+            const json_t *v = follow(row, columns[k].key);
+
+            if (columns[k].kind == COLUMN_WHOLE && json_is_string(v)) {
+                print_safe(stdout, str_of(json_string_value(v)));
+                (void)putchar('\n');
+                continue;
+            }
+            format_cell(v, columns[k].kind, cell);
             print_cell(cell, widths[k], columns[k].kind, k + 1 == n);
         }
     }
@@ -210,34 +217,6 @@ void print_facts(const char *const *pairs)
     }
 }
 
-/* What steers a terminal in UTF-8, besides ASCII's control characters: C1 (U+0080 to U+009F), and
- * what turns the direction of what follows (U+202A to U+202E, U+2066 to U+2069). Its length, or 0.
- */
-static size_t steering(struct str s)
-{
-    const unsigned char *p = (const unsigned char *)s.p;
-
-    if (s.len >= 2 && p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f) {
-        return 2;
-    }
-    if (s.len >= 3 && p[0] == 0xe2 &&
-        ((p[1] == 0x80 && p[2] >= 0xaa && p[2] <= 0xae) ||
-         (p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9))) {
-        return 3;
-    }
-    return 0;
-}
-
-static bool steers(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        if (steering(str_from(s, i)) > 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool print_json(const struct cli *c, const json_t *value)
 {
     enum { FLAGS = JSON_INDENT(2) | JSON_ENCODE_ANY };
@@ -247,30 +226,13 @@ bool print_json(const struct cli *c, const json_t *value)
         return false;
     }
     text = json_dumps(value, FLAGS);
-    if (text != NULL && steers(str_of(text))) { /* ASCII's own control bytes are escaped always */
+    if (text != NULL &&
+        steers_terminal(str_of(text))) { /* ASCII's own control bytes are escaped always */
         free(text);
         text = json_dumps(value, FLAGS | JSON_ENSURE_ASCII);
     }
     (void)printf("%s\n", text ? text : "");
     return true;
-}
-
-void print_safe(FILE *out, struct str s)
-{
-    size_t escape_to = 0;
-
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char ch = (unsigned char)s.p[i];
-
-        if (i >= escape_to) {
-            escape_to = i + steering(str_from(s, i));
-        }
-        if ((ch < 32 && ch != '\n' && ch != '\t') || ch == 127 || i < escape_to) {
-            (void)fprintf(out, "\\x%02x", ch);
-        } else {
-            (void)fputc(ch, out);
-        }
-    }
 }
 
 static bool is_plain_word(const char *s)
@@ -290,7 +252,7 @@ static bool has_control(struct str s)
             return true;
         }
     }
-    return steers(s);
+    return steers_terminal(s);
 }
 
 /* $'...' is of bash, zsh, ksh and POSIX of 2024: what else would write a control byte so that it

@@ -1,5 +1,6 @@
 #include "metrics_priv.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/number.h"
@@ -54,6 +55,32 @@ void put_value(struct buf *out, double v)
     (void)buf_add(out, STR("\""));
     (void)buf_add(out, str_n(text, n));
     (void)buf_add(out, STR("\""));
+}
+
+/* How Prometheus writes times of its own: with all digits of Go. */
+void kv_time(struct jw *w, const char *key, int64_t ms)
+{
+    char when[32];
+
+    jw_kv_c(w, key, ms == 0 ? "0001-01-01T00:00:00Z" : clock_format(ms, when));
+}
+
+void kv_duration(struct jw *w, const char *key, int64_t ms)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), ms % 1000 ? "%lldms" : "%llds",
+                   (long long)(ms % 1000 ? ms : ms / 1000));
+    jw_kv_c(w, key, text);
+}
+
+void kv_labels(struct jw *w, const char *key, struct labels s)
+{
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_ANSWER_PIECE_BYTES);
+
+    put_labels(&text, s);
+    jw_key(w, key);
+    jw_raw(w, buf_str(&text));
 }
 
 /* --- sending --- */
@@ -239,4 +266,23 @@ int answer_refuse(struct http_req *req, const struct patience *p, struct err *e)
         write_error(&b, "execution", e->msg);
     }
     return http_reply(req, gone || late ? 503 : 422, "application/json", buf_str(&b), e);
+}
+
+int answer_ask(struct http_req *req, int (*how)(struct ask *a, struct answer *out, struct err *e),
+               struct err *e)
+{
+    struct ask a = {0};
+    struct answer out = {0};
+    int result = ask_init(&a, req, e);
+
+    if (result == 0) {
+        answer_json(&out, req);
+        result = how(&a, &out, e);
+    }
+    if (result == 0) {
+        result = answer_json_end(&out, NULL, e);
+    }
+    answer_done(&out);
+    ask_done(&a);
+    return result;
 }

@@ -44,6 +44,28 @@ struct str ask_str(const struct ask *a, const char *name)
     return http_query(a->req, name);
 }
 
+static bool holds(const struct http_param *p, size_t n, const char *name, struct str value,
+                  bool *is_there)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (str_eq_c(p[i].name, name)) {
+            *is_there = true;
+            if (str_eq(p[i].value, value)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool ask_takes(const struct ask *a, const char *name, struct str value)
+{
+    bool is_there = false;
+
+    return holds(a->form, a->n_form, name, value, &is_there) ||
+           holds(a->req->query, a->req->n_query, name, value, &is_there) || !is_there;
+}
+
 /* --- times --- */
 
 static int parse_number(struct str text, double *out)

@@ -19,11 +19,18 @@ const struct cfg_item metrics_config[] = {
     {"metrics.max_series", CFG_INT, "2000000",
      "Series that are written at a time; past it new ones are refused and counted, old ones go "
      "on."},
+    {"metrics.project_series", CFG_INT, "200000",
+     "Series that are written with a project's label at a time, up to which its members may push "
+     "new ones."},
     {"metrics.out_of_order", CFG_SECONDS, "0",
      "How much older than the newest sample of its series a sample may be."},
     {"metrics.scrape_config", CFG_STRING, "",
      "A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the "
      "user strata; empty: only this server itself is scraped."},
+    {"metrics.remote_write_backlog", CFG_BYTES, "4Gi",
+     "How much of the log (10 bytes a sample) is kept for peers of remote_write that are away; "
+     "past "
+     "it they lose the oldest; 0: no limit."},
     {"metrics.max_queries", CFG_INT, "20", "Queries that run at a time; others wait."},
     {"metrics.max_samples", CFG_INT, "10000000",
      "Samples that one query may hold in memory, 16 bytes each; it is refused past them."},
@@ -44,7 +51,9 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
                           .started_ms = clock_wall_ms(),
                           .timeout_ms = cfg_i64(parts->cfg, "metrics.query_timeout") * 1000,
                           .lookback_ms = 5 * 60 * 1000,
-                          .max_samples = (size_t)cfg_i64(parts->cfg, "metrics.max_samples")};
+                          .max_samples = (size_t)cfg_i64(parts->cfg, "metrics.max_samples"),
+                          .project_series = (size_t)cfg_i64(parts->cfg, "metrics.project_series")};
+    lock_init(&m->write_lock, LOCK_metrics);
     gate_init(&m->gate, queries < 1                   ? 1
                         : queries > LIMIT_WORKERS / 4 ? LIMIT_WORKERS / 4
                                                       : (unsigned)queries);
@@ -75,6 +84,7 @@ void metrics_free(struct metrics *m)
 {
     if (m != NULL) {
         gate_done(&m->gate);
+        lock_done(&m->write_lock);
         free(m);
     }
 }

@@ -30,6 +30,9 @@ struct metrics_hooks {
      * what is of no project. */
     int (*projects)(void *ctx, const struct principal *who, struct arena *a, struct str **names,
                     size_t *n, struct err *e);
+    /* ERR_NOT_FOUND, ERR_FORBIDDEN: that project is gone, or he may not write its series (any
+     * more). */
+    int (*may_write)(void *ctx, const struct principal *who, struct str project, struct err *e);
     /* Reads the scrape configuration and its rules again. */
     int (*reload)(void *ctx, struct err *e);
 };
@@ -44,5 +47,8 @@ struct metrics_parts {
 
 struct metrics *metrics_new(const struct metrics_parts *parts);
 void metrics_free(struct metrics *m);
+/* Returns when nobody writes any more who looked before whether he may: what is deleted now, stays
+ * deleted. */
+void metrics_settle(struct metrics *m);
 /* Numbers of the store and of queries for /metrics. */
 void metrics_own(struct metrics *m, struct buf *out);

@@ -4,7 +4,9 @@
  *   answer.c       the envelope, JSON in pieces, refusals
  *   gate.c         how many queries run, how much waits to be sent
  *   query_http.c   query, query_range        tree_http.c     format_query, parse_query
- *   series_http.c  series, labels, federate  status_http.c   the server, its targets and rules */
+ *   series_http.c  series, labels, federate  targets_http.c  targets and their metadata
+ *   rules_http.c   rules and alerts          write_http.c    remote write
+ *   status_http.c  the server and its store */
 #pragma once
 #include "base/buf.h"
 #include "base/lock.h"
@@ -14,6 +16,7 @@
 
 #include <zlib.h>
 
+struct jw;
 struct promql_node;
 struct promql_notes;
 
@@ -36,7 +39,10 @@ struct metrics {
     struct metrics_hooks hooks;
     struct gate gate;
     int64_t started_ms, timeout_ms, lookback_ms;
-    size_t max_samples;
+    size_t max_samples, project_series;
+    struct lock write_lock; /* guards the two below */
+    unsigned write_turn;    /* 0 or 1: which of them counts those who begin */
+    unsigned writing[2];    /* how many write as a project */
 };
 
 /* --- gate.c --- */
@@ -61,6 +67,9 @@ int ask_init(struct ask *a, struct http_req *req, struct err *e) MUST_USE;
 void ask_done(struct ask *a);
 /* Of the form, then of the path; p == NULL when missing. */
 struct str ask_str(const struct ask *a, const char *name);
+/* Of what may stand several times ("file[]"): whether one of them is this value, or none is there.
+ */
+bool ask_takes(const struct ask *a, const char *name, struct str value);
 /* Seconds since 1970 or RFC 3339. Missing: left alone. */
 int ask_time(const struct ask *a, const char *name, int64_t *ms, struct err *e) MUST_USE;
 /* Seconds or "1h30m". Missing: left alone. */
@@ -128,6 +137,13 @@ int answer_refuse(struct http_req *req, const struct patience *p, struct err *e)
 #define LIMIT_WARNING "results truncated due to limit"
 extern const struct promql_notes notes_truncated;
 
+/* A route that asks no more than its parameters: what `how` writes is the data of the answer. */
+int answer_ask(struct http_req *req, int (*how)(struct ask *a, struct answer *out, struct err *e),
+               struct err *e) MUST_USE;
+
+void kv_time(struct jw *w, const char *key, int64_t ms); /* RFC 3339; 0: as Go writes "never" */
+void kv_duration(struct jw *w, const char *key, int64_t ms);
+void kv_labels(struct jw *w, const char *key, struct labels s);
 void put_text(struct buf *out, struct str s); /* quoted */
 void put_labels(struct buf *out, struct labels s);
 void put_time(struct buf *out, int64_t ms); /* seconds, as a number */
@@ -139,5 +155,5 @@ http_handler prom_series, prom_labels, prom_label_values, prom_federate;
 http_handler prom_metadata, prom_targets, prom_targets_metadata, prom_scrape_pools, prom_rules,
     prom_alerts;
 http_handler prom_buildinfo, prom_config, prom_flags, prom_runtimeinfo, prom_tsdb;
-http_handler prom_healthy, prom_ready, prom_reload, prom_write;
+http_handler prom_healthy, prom_ready, prom_reload, prom_write, prom_write_project;
 http_handler prom_delete_series, prom_snapshot, prom_import, prom_clean_tombstones;

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/number.h"
 #include "promql/promql.h"
+#include "scrape/scrape.h"
 #include "tsdb/tsdb.h"
 
 #include <stdlib.h>
@@ -315,56 +316,89 @@ static void text_escaped(struct buf *out, struct str s)
     (void)buf_add(out, STR("\""));
 }
 
-static void text_name(struct buf *out, struct str s, bool plain)
+struct page {
+    struct buf *out;
+    bool utf8;              /* else names are written with _ for what is not of [a-zA-Z0-9_:] */
+    struct labels external; /* stand on each series that has not its own */
+    struct str last_name;
+};
+
+static void text_name(const struct page *p, struct str s, bool (*is_plain)(struct str))
 {
-    if (plain) {
-        (void)buf_add(out, s);
-    } else {
-        text_escaped(out, s);
+    if (is_plain(s)) {
+        (void)buf_add(p->out, s);
+        return;
+    }
+    if (p->utf8) {
+        text_escaped(p->out, s);
+        return;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        struct str c = str_n(s.p + i, 1);
+        bool digit = c.p[0] >= '0' && c.p[0] <= '9';
+
+        if (((unsigned char)c.p[0] & 0xc0) != 0x80) { /* one _ for a character of several bytes */
+            (void)buf_add(p->out, is_plain(c) || (digit && i > 0) ? c : STR("_"));
+        }
     }
 }
 
-/* name{a="b"}, or {"other name","a"="b"}. */
-static void text_series(struct buf *out, struct labels s)
+static void text_label(const struct page *p, bool *first, struct str name, struct str value)
+{
+    (void)buf_add(p->out, *first ? STR_EMPTY : STR(","));
+    *first = false;
+    text_name(p, name, label_name_is_plain);
+    (void)buf_add(p->out, STR("="));
+    text_escaped(p->out, value);
+}
+
+/* name{a="b"}, or {"other name","a"="b"}. Like Prometheus: an empty instance where there is none,
+ * so that who scrapes this with honor_labels does not put his own there. */
+static void text_series(const struct page *p, struct labels s)
 {
     struct str name = labels_get(s, STR(LABEL_NAME));
-    bool plain = metric_name_is_plain(name), first = true;
+    bool outside = metric_name_is_plain(name) || !p->utf8, first = true;
 
-    (void)buf_add(out, plain ? name : STR_EMPTY);
-    (void)buf_add(out, STR("{"));
-    if (!plain && name.len > 0) {
-        text_escaped(out, name);
+    if (outside) {
+        text_name(p, name, metric_name_is_plain);
+    }
+    (void)buf_add(p->out, STR("{"));
+    if (!outside) {
+        text_escaped(p->out, name);
         first = false;
     }
     for (size_t i = 0; i < s.len; i++) {
-        if (str_eq_c(s.p[i].name, LABEL_NAME)) {
-            continue;
+        if (!str_eq_c(s.p[i].name, LABEL_NAME)) {
+            text_label(p, &first, s.p[i].name, s.p[i].value);
         }
-        (void)buf_add(out, first ? STR_EMPTY : STR(","));
-        first = false;
-        text_name(out, s.p[i].name, label_name_is_plain(s.p[i].name));
-        (void)buf_add(out, STR("="));
-        text_escaped(out, s.p[i].value);
     }
-    (void)buf_add(out, STR("}"));
+    for (size_t i = 0; i < p->external.len; i++) {
+        if (labels_get(s, p->external.p[i].name).len == 0) {
+            text_label(p, &first, p->external.p[i].name, p->external.p[i].value);
+        }
+    }
+    if (labels_get(s, STR("instance")).len == 0 &&
+        labels_get(p->external, STR("instance")).len == 0) {
+        text_label(p, &first, STR("instance"), STR_EMPTY);
+    }
+    (void)buf_add(p->out, STR("}"));
 }
 
-static void write_newest(struct buf *out, struct str *last_name, const struct tsdb_found *f,
-                         int64_t ts_ms, double v)
+static void write_newest(struct page *p, const struct tsdb_found *f, int64_t ts_ms, double v)
 {
     struct str name = labels_get(f->labels, STR(LABEL_NAME));
     char text[NUMBER_TEXT_MAX];
 
-    if (last_name->p == NULL || !str_eq(name, *last_name)) {
-        (void)buf_add(out, STR("# TYPE "));
-        text_name(out, name, metric_name_is_plain(name));
-        (void)buf_add(out, STR(" untyped\n"));
-        *last_name = name;
+    if (p->last_name.p == NULL || !str_eq(name, p->last_name)) {
+        (void)buf_add(p->out, STR("# TYPE "));
+        text_name(p, name, metric_name_is_plain);
+        (void)buf_add(p->out, STR(" untyped\n"));
+        p->last_name = name;
     }
-    text_series(out, f->labels);
-    (void)buf_add(out, STR(" "));
-    (void)buf_add(out, str_n(text, number_short(v, text)));
-    (void)buf_printf(out, " %lld\n", (long long)ts_ms);
+    text_series(p, f->labels);
+    (void)buf_add(p->out, STR(" "));
+    (void)buf_add(p->out, str_n(text, number_short(v, text)));
+    (void)buf_printf(p->out, " %lld\n", (long long)ts_ms);
 }
 
 struct newest {
@@ -397,14 +431,37 @@ static int read_newest(struct look *l, const struct tsdb_found *found, size_t n,
     return 0;
 }
 
+/* Prometheus 2 and who asks for nothing do not read quoted names: one would cost them the page. */
+static bool reads_utf8(const struct http_req *req)
+{
+    struct str rest = http_header(req, "Accept");
+
+    while (rest.p) {
+        struct str params = str_cut(&rest, ','), type = str_trim(str_cut(&params, ';'));
+
+        while (params.p && str_eq_nocase(type, STR("text/plain"))) {
+            if (str_eq_nocase(str_trim(str_cut(&params, ';')), STR("escaping=allow-utf-8"))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static int write_federate(struct look *l, const struct newest *all, size_t n, struct err *e)
 {
     SCOPED(answer_done) struct answer out = {0};
-    struct str last_name = {0};
+    struct page p = {.out = &out.buf,
+                     .utf8 = reads_utf8(l->ask.req),
+                     .external = scrape_external_labels(l->ask.m->scrape, &l->ask.arena)};
 
-    answer_init(&out, l->ask.req, "text/plain; version=0.0.4; charset=utf-8");
+    answer_init(&out, l->ask.req,
+                p.utf8 ? "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8"
+                       : "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
     for (size_t i = 0; i < n; i++) {
-        write_newest(&out.buf, &last_name, &all[i].series, all[i].ts_ms, all[i].v);
+        if (labels_get(all[i].series.labels, STR(LABEL_NAME)).len > 0) { /* as text it needs one */
+            write_newest(&p, &all[i].series, all[i].ts_ms, all[i].v);
+        }
         if (answer_more(&out, e) < 0) {
             return -1;
         }

@@ -14,17 +14,17 @@ collect_fn collect_stat, collect_cpu, collect_cpufreq, collect_schedstat, collec
 collect_fn collect_interrupts, collect_tcpstat;
 /* memory.c */
 collect_fn collect_meminfo, collect_vmstat, collect_numa, collect_edac;
-/* disk.c, filesystem.c */
-collect_fn collect_diskstats, collect_mdadm, collect_nvme, collect_zfs, collect_xfs, collect_btrfs,
-    collect_filesystem;
+/* disk.c, pools.c, bcache.c, filesystem.c */
+collect_fn collect_diskstats, collect_mdadm, collect_nvme, collect_tapestats, collect_zfs,
+    collect_xfs, collect_btrfs, collect_bcache, collect_filesystem;
 /* network.c */
 collect_fn collect_netdev, collect_netclass, collect_netstat, collect_sockstat, collect_arp,
     collect_conntrack, collect_udp_queues, collect_bonding, collect_infiniband, collect_ipvs;
 /* system.c */
 collect_fn collect_uname, collect_time, collect_timex, collect_filefd, collect_entropy, collect_os,
-    collect_dmi, collect_selinux, collect_textfile, collect_rapl, collect_powersupply,
-    collect_thermal_zone, collect_hwmon, collect_watchdog, collect_processes, collect_nfs,
-    collect_nfsd, collect_fibrechannel;
+    collect_kernel_hung, collect_dmi, collect_selinux, collect_textfile, collect_rapl,
+    collect_powersupply, collect_thermal_zone, collect_hwmon, collect_watchdog, collect_processes,
+    collect_nfs, collect_nfsd, collect_fibrechannel;
 /* container.c, gpu.c, lustre.c */
 collect_fn collect_containers, collect_gpu, collect_lustre;
 

@@ -1,8 +1,7 @@
 /* The list of collectors, and the page they make together.
  *
- * Most are done in the thread that answers. Those that wait for a device, a mount or a driver
- * (LANE) have a thread each, so that one which hangs holds up neither the page nor the others: it
- * is left out until it comes back. */
+ * Those that wait for a device, a mount or a driver have a lane each. The others share one, for
+ * that is cheap, until one of them hangs: it keeps that lane, and they get another. */
 #include "exporter/exporter.h"
 
 #include "base/clock.h"
@@ -10,109 +9,82 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "exporter/collect.h"
+#include "exporter/lane.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* FOREIGN: what it shows was named by others, who may have taken a name that is there.
- * CHOOSES: a lane that needs the regular expressions. */
-enum collector_flags { DEFAULT = 1, LANE = 2, FOREIGN = 4, CHOOSES = 8 };
-
-static const struct collector {
-    const char *name;
-    collect_fn *collect;
-    unsigned flags;
-} collectors[] = {
-    {"arp", collect_arp, DEFAULT},
-    {"bonding", collect_bonding, DEFAULT},
-    {"btrfs", collect_btrfs, DEFAULT},
-    {"conntrack", collect_conntrack, DEFAULT},
-    {"containers", collect_containers, DEFAULT | LANE},
-    {"cpu", collect_cpu, DEFAULT},
+static const struct collector collectors[] = {
+    {"arp", collect_arp, ON},
+    {"bcache", collect_bcache, ON},
+    {"bonding", collect_bonding, ON},
+    {"btrfs", collect_btrfs, ON},
+    {"conntrack", collect_conntrack, ON},
+    {"containers", collect_containers, ON | OWN_LANE},
+    {"cpu", collect_cpu, ON},
     {"cpu.info", collect_cpu_info, 0},
-    {"cpufreq", collect_cpufreq, DEFAULT},
-    {"diskstats", collect_diskstats, DEFAULT},
-    {"dmi", collect_dmi, DEFAULT},
-    {"edac", collect_edac, DEFAULT},
-    {"entropy", collect_entropy, DEFAULT},
-    {"fibrechannel", collect_fibrechannel, DEFAULT},
-    {"filefd", collect_filefd, DEFAULT},
-    {"filesystem", collect_filesystem, DEFAULT | LANE | CHOOSES},
-    {"gpu", collect_gpu, DEFAULT | LANE},
-    {"hwmon", collect_hwmon, DEFAULT | LANE},
-    {"infiniband", collect_infiniband, DEFAULT},
+    {"cpufreq", collect_cpufreq, ON},
+    {"diskstats", collect_diskstats, ON},
+    {"dmi", collect_dmi, ON},
+    {"edac", collect_edac, ON},
+    {"entropy", collect_entropy, ON},
+    {"fibrechannel", collect_fibrechannel, ON},
+    {"filefd", collect_filefd, ON},
+    {"filesystem", collect_filesystem, ON | OWN_LANE | CHOOSES},
+    {"gpu", collect_gpu, ON | OWN_LANE},
+    {"hwmon", collect_hwmon, ON | OWN_LANE},
+    {"infiniband", collect_infiniband, ON},
     {"interrupts", collect_interrupts, 0},
-    {"ipvs", collect_ipvs, DEFAULT},
-    {"loadavg", collect_loadavg, DEFAULT},
-    {"lustre", collect_lustre, DEFAULT | LANE},
-    {"mdadm", collect_mdadm, DEFAULT},
-    {"meminfo", collect_meminfo, DEFAULT},
+    {"ipvs", collect_ipvs, ON},
+    {"kernel_hung", collect_kernel_hung, ON},
+    {"loadavg", collect_loadavg, ON},
+    {"lustre", collect_lustre, ON | OWN_LANE},
+    {"mdadm", collect_mdadm, ON},
+    {"meminfo", collect_meminfo, ON},
     {"meminfo_numa", collect_numa, 0},
-    {"netclass", collect_netclass, DEFAULT},
-    {"netdev", collect_netdev, DEFAULT},
-    {"netstat", collect_netstat, DEFAULT},
-    {"nfs", collect_nfs, DEFAULT},
-    {"nfsd", collect_nfsd, DEFAULT},
-    {"nvme", collect_nvme, DEFAULT},
-    {"os", collect_os, DEFAULT},
-    {"powersupplyclass", collect_powersupply, DEFAULT},
-    {"pressure", collect_pressure, DEFAULT},
+    {"netclass", collect_netclass, ON},
+    {"netdev", collect_netdev, ON},
+    {"netstat", collect_netstat, ON},
+    {"nfs", collect_nfs, ON},
+    {"nfsd", collect_nfsd, ON},
+    {"nvme", collect_nvme, ON},
+    {"os", collect_os, ON},
+    {"powersupplyclass", collect_powersupply, ON},
+    {"pressure", collect_pressure, ON},
     {"processes", collect_processes, 0},
-    {"rapl", collect_rapl, DEFAULT},
-    {"schedstat", collect_schedstat, DEFAULT},
-    {"selinux", collect_selinux, DEFAULT},
-    {"sockstat", collect_sockstat, DEFAULT},
-    {"softnet", collect_softnet, DEFAULT},
-    {"stat", collect_stat, DEFAULT},
-    {"tcpstat", collect_tcpstat, LANE},
-    {"textfile", collect_textfile, DEFAULT | LANE | FOREIGN},
-    {"thermal_zone", collect_thermal_zone, DEFAULT},
-    {"time", collect_time, DEFAULT},
-    {"timex", collect_timex, DEFAULT},
-    {"udp_queues", collect_udp_queues, DEFAULT},
-    {"uname", collect_uname, DEFAULT},
-    {"vmstat", collect_vmstat, DEFAULT},
-    {"watchdog", collect_watchdog, DEFAULT},
-    {"xfs", collect_xfs, DEFAULT},
-    {"zfs", collect_zfs, DEFAULT},
+    {"rapl", collect_rapl, ON},
+    {"schedstat", collect_schedstat, ON},
+    {"selinux", collect_selinux, ON},
+    {"sockstat", collect_sockstat, ON},
+    {"softnet", collect_softnet, ON},
+    {"stat", collect_stat, ON},
+    {"tapestats", collect_tapestats, ON},
+    {"tcpstat", collect_tcpstat, OWN_LANE},
+    {"textfile", collect_textfile, ON | OWN_LANE | FOREIGN},
+    {"thermal_zone", collect_thermal_zone, ON},
+    {"time", collect_time, ON},
+    {"timex", collect_timex, ON},
+    {"udp_queues", collect_udp_queues, ON},
+    {"uname", collect_uname, ON},
+    {"vmstat", collect_vmstat, ON},
+    {"watchdog", collect_watchdog, ON},
+    {"xfs", collect_xfs, ON},
+    {"zfs", collect_zfs, ON},
 };
 
-enum { N = ARRAY_LEN(collectors), LANE_STACK_BYTES = 256 * 1024, LANE_KEPT_BYTES = 32 * 1024 };
-
-/* What one turn of a collector gave. */
-struct outcome {
-    double seconds;
-    bool ok, shown;
-};
-
-enum lane_state { LANE_IDLE, LANE_ASKED, LANE_RUNS, LANE_DONE, LANE_ENDS };
-
-/* The thread of one collector. `out` and `outcome` are its own while it runs, the page's when it is
- * done. */
-struct lane {
-    struct exporter *x;
-    const struct collector *c;
-    struct node node;
-    struct buf out;
-    struct outcome outcome;
-    enum exporter_format format;
-    enum lane_state state; /* guarded by x->lock */
-    bool stuck;            /* it still ran when this page began */
-    bool told;             /* its error was logged, and is the same since */
-    pthread_t thread;
-};
+/* A collector hangs when it takes a quarter of what the page may: two such leave time for the rest.
+ */
+enum { N = ARRAY_LEN(collectors), KEPT_BYTES = 32 * 1024, HANGS_PART = 4 };
+_Static_assert(ARRAY_LEN(collectors) <= COLLECTORS_MAX, "a lane has room for all");
 
 struct exporter {
     struct exporter_options o;
     struct lock lock;
-    bool busy; /* guarded by lock: a page is being made */
+    bool busy; /* guarded by lock: a page is being made, which owns what follows */
     bool on[N];
-    bool told[N];
-    struct lane *lanes[N]; /* NULL: done in the thread that answers */
-    struct node node;
+    struct lane *lanes[N]; /* NULL: in the shared one */
+    struct lane *shared;   /* NULL: it could not be made again */
 };
 
 const char *exporter_collector(size_t i, bool *on_by_default)
@@ -120,7 +92,7 @@ const char *exporter_collector(size_t i, bool *on_by_default)
     if (i >= N) {
         return NULL;
     }
-    *on_by_default = collectors[i].flags & DEFAULT;
+    *on_by_default = collectors[i].flags & ON;
     return collectors[i].name;
 }
 
@@ -132,77 +104,6 @@ static ptrdiff_t find(struct str name)
         }
     }
     return -1;
-}
-
-/* A failure is logged when it begins, not with each page. */
-static void run(const struct collector *c, struct node *n, struct page *p, bool *told,
-                struct outcome *out)
-{
-    int64_t began_us = clock_mono_us();
-    struct err e = {0};
-    int rc = c->collect(n, p, &e);
-
-    arena_reset(&n->arena);
-    if (rc < 0 && e.kind != ERR_NOT_FOUND && !*told) {
-        log_warn("exporter.collector", "collector=%s error=%s; the page goes without", c->name,
-                 Q(str_of(e.msg)));
-    }
-    *told = rc < 0;
-    out->ok = rc == 0;
-    out->shown = true;
-    out->seconds = (double)(clock_mono_us() - began_us) / 1e6;
-}
-
-static void *lane_main(void *ctx)
-{
-    struct lane *l = ctx;
-    struct lock *lock = &l->x->lock;
-
-    lock_take(lock);
-    while (l->state != LANE_ENDS) {
-        if (l->state != LANE_ASKED) {
-            lock_wait(lock);
-            continue;
-        }
-        l->state = LANE_RUNS;
-        lock_drop(lock);
-        struct page p = {.out = &l->out, .format = l->format};
-        buf_clear(&l->out);
-        run(l->c, &l->node, &p, &l->told, &l->outcome);
-        lock_take(lock);
-        if (l->state == LANE_RUNS) {
-            l->state = LANE_DONE;
-        }
-        lock_broadcast(lock);
-    }
-    lock_drop(lock);
-    return NULL;
-}
-
-static int start_lane(struct exporter *x, size_t i, struct err *e)
-{
-    struct lane *l = xnew(struct lane);
-    pthread_attr_t attr;
-    int rc;
-
-    *l = (struct lane){.x = x, .c = &collectors[i], .out = BUF_MAX(LIMIT_EXPOSITION_BYTES)};
-    if (node_init(&l->node, &x->o, e) < 0 ||
-        ((l->c->flags & CHOOSES) && node_expressions(&l->node, e) < 0)) {
-        node_done(&l->node);
-        free(l);
-        return -1;
-    }
-    (void)pthread_attr_init(&attr);
-    (void)pthread_attr_setstacksize(&attr, LANE_STACK_BYTES);
-    rc = pthread_create(&l->thread, &attr, lane_main, l);
-    (void)pthread_attr_destroy(&attr);
-    if (rc != 0) {
-        node_done(&l->node);
-        free(l);
-        return err_set(e, ERR_UNAVAILABLE, "a thread for %s: %s", collectors[i].name, strerror(rc));
-    }
-    x->lanes[i] = l;
-    return 0;
 }
 
 static int choose(struct exporter *x, const char *const *names, size_t n, bool on, struct err *e)
@@ -228,39 +129,27 @@ struct exporter *exporter_open(const struct exporter_options *o, struct err *e)
     x->o = *o;
     lock_init(&x->lock, LOCK_exporter);
     for (size_t i = 0; i < N; i++) {
-        x->on[i] = (collectors[i].flags & DEFAULT) && !o->only_on;
+        x->on[i] = (collectors[i].flags & ON) && !o->only_on;
     }
-    if (node_init(&x->node, &x->o, e) < 0 || node_expressions(&x->node, e) < 0 ||
-        choose(x, o->on, o->n_on, true, e) < 0 || choose(x, o->off, o->n_off, false, e) < 0) {
+    if (choose(x, o->on, o->n_on, true, e) < 0 || choose(x, o->off, o->n_off, false, e) < 0) {
+        return NULL;
+    }
+    x->shared = lane_open(&x->o, collectors, N, LANE_CHOOSES, e);
+    if (!x->shared) {
         return NULL;
     }
     for (size_t i = 0; i < N; i++) {
-        if (x->on[i] && (collectors[i].flags & LANE) && start_lane(x, i, e) < 0) {
-            return NULL;
+        unsigned flags = collectors[i].flags;
+
+        if (x->on[i] && (flags & OWN_LANE)) {
+            x->lanes[i] =
+                lane_open(&x->o, collectors, N, (flags & CHOOSES) ? LANE_CHOOSES : LANE_PLAIN, e);
+            if (!x->lanes[i]) {
+                return NULL;
+            }
         }
     }
     return TAKE(x);
-}
-
-/* A lane that hangs cannot be waited for: its memory stays, the process ends anyway. */
-static bool end_lane(struct exporter *x, struct lane *l)
-{
-    bool runs;
-
-    lock_take(&x->lock);
-    runs = l->state == LANE_RUNS;
-    l->state = LANE_ENDS;
-    lock_broadcast(&x->lock);
-    lock_drop(&x->lock);
-    if (runs) {
-        (void)pthread_detach(l->thread);
-        return false;
-    }
-    (void)pthread_join(l->thread, NULL);
-    node_done(&l->node);
-    buf_done(&l->out);
-    free(l);
-    return true;
 }
 
 void exporter_close(struct exporter *x)
@@ -272,11 +161,13 @@ void exporter_close(struct exporter *x)
     }
     for (size_t i = 0; i < N; i++) {
         if (x->lanes[i]) {
-            all = end_lane(x, x->lanes[i]) && all;
+            all = lane_close(x->lanes[i]) && all;
         }
     }
-    node_done(&x->node);
-    if (all) {
+    if (x->shared) {
+        all = lane_close(x->shared) && all;
+    }
+    if (all) { /* a lane that hangs looks at the options */
         lock_done(&x->lock);
         free(x);
     }
@@ -314,7 +205,7 @@ static bool asked(const struct exporter *x, const struct exporter_ask *ask, size
 }
 
 /* One page at a time: the buffers of the lanes hold one. */
-static bool begin(struct exporter *x, const struct exporter_ask *ask, int64_t deadline)
+static bool begin(struct exporter *x, int64_t deadline)
 {
     struct lock *l = &x->lock;
     WITH_LOCK(l);
@@ -325,18 +216,6 @@ static bool begin(struct exporter *x, const struct exporter_ask *ask, int64_t de
         }
     }
     x->busy = true;
-    for (size_t i = 0; i < N; i++) {
-        struct lane *lane = x->lanes[i];
-
-        if (lane) {
-            lane->stuck = lane->state == LANE_RUNS || lane->state == LANE_ASKED;
-        }
-        if (lane && !lane->stuck && asked(x, ask, i)) {
-            lane->format = ask->format;
-            lane->state = LANE_ASKED;
-        }
-    }
-    lock_broadcast(l);
     return true;
 }
 
@@ -347,20 +226,6 @@ static void finish(struct exporter *x)
 
     x->busy = false;
     lock_broadcast(l);
-}
-
-/* Waits for a lane; what it gave is ours to read then. */
-static bool await_lane(struct exporter *x, const struct lane *lane, int64_t deadline)
-{
-    struct lock *l = &x->lock;
-    WITH_LOCK(l);
-
-    while (lane->state != LANE_DONE) {
-        if (lane->stuck || !lock_wait_until(l, deadline)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool has_family(const struct buf *page, struct str name)
@@ -393,26 +258,133 @@ static bool add_foreign(struct buf *page, struct str text)
     return all;
 }
 
-static void show_lane(struct exporter *x, struct lane *lane, int64_t deadline, struct page *p,
-                      struct outcome *out)
+/* What came of a page, so far: which lanes of their own were asked, and what they gave. */
+struct turn {
+    const struct exporter_ask *ask;
+    int64_t deadline;
+    bool began[N];
+    struct outcome outcomes[N];
+};
+
+static void late(struct turn *t, size_t i)
 {
-    if (await_lane(x, lane, deadline)) {
-        *out = lane->outcome;
-        if (!(lane->c->flags & FOREIGN)) {
-            (void)buf_add(p->out, buf_str(&lane->out));
-        } else if (!add_foreign(p->out, buf_str(&lane->out))) {
-            log_warn("exporter.twice", "collector=%s; what the page has already is left out",
-                     lane->c->name);
-            out->ok = false;
-        }
-        if (lane->out.cap > LANE_KEPT_BYTES) {
-            buf_done(&lane->out);
-            lane->out = BUF_MAX(LIMIT_EXPOSITION_BYTES);
-        }
+    log_warn("exporter.late", "collector=%s; the page goes without", collectors[i].name);
+    t->outcomes[i] = (struct outcome){.shown = true, .seconds = NAN};
+}
+
+static void ask_lanes(struct exporter *x, struct turn *t)
+{
+    for (size_t i = 0; i < N; i++) {
+        bool which[N] = {0};
+
+        which[i] = true;
+        t->began[i] =
+            x->lanes[i] && asked(x, t->ask, i) && lane_ask(x->lanes[i], which, t->ask->format);
+    }
+}
+
+/* The page has it; what is larger than most are is given back. */
+static void take_out(struct buf *from, struct buf *out)
+{
+    if (out->len == 0) {
+        struct buf empty = *out;
+
+        *out = *from;
+        *from = empty;
+    } else {
+        (void)buf_add(out, buf_str(from));
+        out->failed = out->failed || from->failed;
+    }
+    if (from->cap > KEPT_BYTES) {
+        buf_done(from);
+        *from = BUF_MAX(LIMIT_EXPOSITION_BYTES);
+    }
+}
+
+static void show_lane(struct exporter *x, size_t i, struct turn *t, struct page *p)
+{
+    struct lane *l = x->lanes[i];
+
+    if (!t->began[i] || lane_await(l, t->deadline, 0, /* at */ NULL) != LANE_DONE) {
+        late(t, i);
         return;
     }
-    log_warn("exporter.late", "collector=%s; the page goes without", lane->c->name);
-    *out = (struct outcome){.shown = true, .seconds = NAN};
+    t->outcomes[i] = lane_outcomes(l)[i];
+    if ((collectors[i].flags & FOREIGN) && !add_foreign(p->out, buf_str(lane_out(l)))) {
+        log_warn("exporter.twice", "collector=%s; what the page has already is left out",
+                 collectors[i].name);
+        t->outcomes[i].ok = false;
+    }
+    if (collectors[i].flags & FOREIGN) {
+        buf_clear(lane_out(l));
+    }
+    take_out(lane_out(l), p->out);
+}
+
+/* Those that share a lane and are asked for. */
+static bool sharing(const struct exporter *x, const struct turn *t, bool which[N])
+{
+    bool any = false;
+
+    for (size_t i = 0; i < N; i++) {
+        which[i] = !x->lanes[i] && asked(x, t->ask, i);
+        any = any || which[i];
+    }
+    return any;
+}
+
+/* One that hangs keeps the lane. */
+static void give_away(struct exporter *x, size_t at)
+{
+    log_warn("exporter.hangs", "collector=%s; the others go on without it", collectors[at].name);
+    x->lanes[at] = x->shared;
+    x->shared = NULL;
+}
+
+/* One turn of the lane that is shared. False: another is to be made, without the one that hangs. */
+static bool run_shared(struct exporter *x, const bool which[N], struct turn *t,
+                       enum lane_answer *answer)
+{
+    size_t at;
+    struct err e;
+
+    *answer = LANE_LATE;
+    if (!x->shared) {
+        x->shared = lane_open(&x->o, collectors, N, LANE_CHOOSES, &e);
+    }
+    if (!x->shared) {
+        log_warn("exporter.no_lane", "%s", e.msg);
+        return true;
+    }
+    if (lane_ask(x->shared, which, t->ask->format)) {
+        *answer = lane_await(x->shared, t->deadline, t->ask->within_ms / HANGS_PART, &at);
+        if (*answer != LANE_HANGS) {
+            return true;
+        }
+    } else if (!lane_leave(x->shared, &at)) {
+        return true;
+    }
+    give_away(x, at);
+    return false;
+}
+
+static void show_shared(struct exporter *x, struct turn *t, struct page *p)
+{
+    enum lane_answer answer = LANE_LATE;
+    bool which[N];
+
+    while (sharing(x, t, which) && !run_shared(x, which, t, &answer)) {
+    }
+    for (size_t i = 0; i < N; i++) {
+        if (which[i] && answer == LANE_DONE) {
+            t->outcomes[i] = lane_outcomes(x->shared)[i];
+        } else if (which[i]) {
+            late(t, i);
+        }
+    }
+    if (answer == LANE_DONE) {
+        take_out(lane_out(x->shared), p->out);
+    }
 }
 
 static void show_outcomes(struct page *p, const struct outcome *outcomes)
@@ -436,29 +408,25 @@ static void show_outcomes(struct page *p, const struct outcome *outcomes)
 int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf *out,
                   struct err *e)
 {
-    int64_t deadline = clock_mono_ms() + ask->within_ms;
+    struct turn t = {.ask = ask, .deadline = clock_mono_ms() + ask->within_ms};
     struct page p = {.out = out, .format = ask->format};
-    struct outcome outcomes[N] = {{0}};
 
     if (check(x, ask->collect, ask->n_collect, e) < 0 ||
         check(x, ask->exclude, ask->n_exclude, e) < 0) {
         return -1;
     }
-    if (!begin(x, ask, deadline)) {
+    if (!begin(x, t.deadline)) {
         return err_set(e, ERR_UNAVAILABLE, "other pages are still being made: try again");
     }
+    ask_lanes(x, &t);
+    show_shared(x, &t, &p);
     for (size_t i = 0; i < N; i++) {
-        if (asked(x, ask, i) && !x->lanes[i]) {
-            run(&collectors[i], &x->node, &p, &x->told[i], &outcomes[i]);
-        }
-    }
-    for (size_t i = 0; i < N; i++) {
-        if (asked(x, ask, i) && x->lanes[i]) {
-            show_lane(x, x->lanes[i], deadline, &p, &outcomes[i]);
+        if (x->lanes[i] && asked(x, ask, i)) {
+            show_lane(x, i, &t, &p);
         }
     }
     finish(x);
-    show_outcomes(&p, outcomes);
+    show_outcomes(&p, t.outcomes);
     if (out->failed) {
         return err_set(e, ERR_LIMIT, "the page is larger than %zu bytes: switch collectors off",
                        out->max);

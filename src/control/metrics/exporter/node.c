@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,6 +228,21 @@ struct str node_line(struct node *n, enum node_tree tree, const char *fmt, ...)
     return arena_str(&n->arena, str_trim(text_line(&text)));
 }
 
+const char *node_word(struct node *n, enum node_tree tree, const char *fmt, ...)
+{
+    char key[PATH_BYTES];
+    struct str text;
+    struct err e;
+    va_list ap;
+
+    va_start(ap, fmt);
+    key_of(key, tree, fmt, ap);
+    va_end(ap);
+    return read_key(n, key, tree, &text, &e) < 0
+               ? ""
+               : arena_strdup(&n->arena, str_trim(text_line(&text)));
+}
+
 bool node_number(struct node *n, enum node_tree tree, double *out, const char *fmt, ...)
 {
     char key[PATH_BYTES];
@@ -365,6 +381,22 @@ double text_or(struct str s, double otherwise)
     double v;
 
     return text_number(s, &v) ? v : otherwise;
+}
+
+double text_keyed(struct str text, const char *key)
+{
+    size_t len = strlen(key);
+
+    while (text.p && text.len > len) {
+        const char *end = memchr(text.p, '\n', text.len);
+
+        if (text.p[len] == ' ' && memcmp(text.p, key, len) == 0) {
+            text = str_from(text, len);
+            return text_or(text_word(&text), NAN);
+        }
+        text = end ? str_from(text, (size_t)(end - text.p) + 1) : STR_EMPTY;
+    }
+    return NAN;
 }
 
 bool text_hex(struct str s, uint64_t *out)

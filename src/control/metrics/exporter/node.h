@@ -40,6 +40,8 @@ int node_read(struct node *n, enum node_tree tree, struct str *out, struct err *
               ...) PRINTF_LIKE(5, 6) MUST_USE;
 /* Its first line without blanks around, in the arena; p == NULL: there is none. */
 struct str node_line(struct node *n, enum node_tree tree, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same, "" where there is none. */
+const char *node_word(struct node *n, enum node_tree tree, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* One number: what the first word of the file says. */
 bool node_number(struct node *n, enum node_tree tree, double *out, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
@@ -74,4 +76,6 @@ struct str text_word(struct str *rest);
 /* Decimal, with sign, point, exponent. */
 bool text_number(struct str s, double *out);
 double text_or(struct str s, double otherwise);
+/* Of lines "key value"; NAN: there is none. */
+double text_keyed(struct str text, const char *key);
 bool text_hex(struct str s, uint64_t *out);

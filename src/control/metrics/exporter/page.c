@@ -12,30 +12,33 @@ static const char *const type_names[][2] = {{"gauge", "gauge"},
                                             {"histogram", "histogram"},
                                             {"summary", "summary"}};
 
-/* OpenMetrics 1.0: the family of a counter has no _total, its sample has. A counter that others
- * named without keeps its name, for their dashboards, and is of an unknown type there. */
-void page_family(struct page *p, const char *name, enum page_type type, const char *help)
+bool page_is_name(struct str s)
 {
-    bool open = p->format == EXPORTER_OPENMETRICS;
-    struct str family = str_of(name);
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
 
-    p->name = name;
-    if (open && type == PAGE_COUNTER) {
-        if (str_ends(family, STR("_total"))) {
-            family.len -= strlen("_total");
-        } else {
-            type = PAGE_UNTYPED;
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && c != '_' && c != ':' &&
+            (i == 0 || c < '0' || c > '9')) {
+            return false;
         }
     }
-    (void)buf_add_c(p->out, "# HELP ");
-    (void)buf_add(p->out, family);
-    (void)buf_add_c(p->out, " ");
-    (void)buf_add_c(p->out, help);
-    (void)buf_add_c(p->out, "\n# TYPE ");
-    (void)buf_add(p->out, family);
-    (void)buf_add_c(p->out, " ");
-    (void)buf_add_c(p->out, type_names[type][open]);
-    (void)buf_add_c(p->out, "\n");
+    return s.len > 0;
+}
+
+/* Some names are made of what the kernel and its drivers call a figure. */
+static const char *clean(struct page *p, const char *name)
+{
+    size_t i = 0;
+
+    if (page_is_name(str_of(name))) {
+        return name;
+    }
+    for (; name[i] && i < sizeof(p->clean) - 1; i++) {
+        p->clean[i] =
+            page_is_name(str_n(name + i, 1)) || (name[i] >= '0' && name[i] <= '9') ? name[i] : '_';
+    }
+    p->clean[i] = '\0';
+    return p->clean;
 }
 
 /* Whole numbers, which most are, are written digit by digit. */
@@ -87,6 +90,54 @@ static bool is_plain(struct str s)
         }
     }
     return true;
+}
+
+/* Its escapes are a backslash's and a line feed's. */
+static void put_help(struct buf *b, struct str s)
+{
+    if (is_plain(s)) {
+        (void)buf_add(b, s);
+        return;
+    }
+    for (size_t i = 0, n; i < s.len; i += n) {
+        unsigned char c = (unsigned char)s.p[i];
+        bool escape = c == '\\' && i + 1 < s.len && (s.p[i + 1] == '\\' || s.p[i + 1] == 'n');
+
+        n = escape ? 2 : c < 0x80 ? 1 : str_utf8_len((const unsigned char *)s.p + i, s.len - i);
+        if (n == 0) {
+            n = 1;
+            (void)buf_add_c(b, "\xef\xbf\xbd");
+        } else {
+            (void)buf_add(b, c == '\\' && !escape ? STR("\\\\") : str_n(s.p + i, n));
+        }
+    }
+}
+
+/* OpenMetrics 1.0: the family of a counter has no _total, its sample has. A counter that others
+ * named without keeps its name, for their dashboards, and is of an unknown type there. */
+void page_family(struct page *p, const char *name, enum page_type type, const char *help)
+{
+    bool open = p->format == EXPORTER_OPENMETRICS;
+    struct str family;
+
+    p->name = clean(p, name);
+    family = str_of(p->name);
+    if (open && type == PAGE_COUNTER) {
+        if (str_ends(family, STR("_total"))) {
+            family.len -= strlen("_total");
+        } else {
+            type = PAGE_UNTYPED;
+        }
+    }
+    (void)buf_add_c(p->out, "# HELP ");
+    (void)buf_add(p->out, family);
+    (void)buf_add_c(p->out, " ");
+    put_help(p->out, str_of(help));
+    (void)buf_add_c(p->out, "\n# TYPE ");
+    (void)buf_add(p->out, family);
+    (void)buf_add_c(p->out, " ");
+    (void)buf_add_c(p->out, type_names[type][open]);
+    (void)buf_add_c(p->out, "\n");
 }
 
 void page_label(struct buf *b, const char *name, struct str value)

@@ -9,9 +9,13 @@ struct page {
     struct buf *out;
     enum exporter_format format;
     const char *name; /* of the family that is written */
+    char clean[256];  /* that, where the one given is none */
 };
 
-/* Begins a family; each comes once on a page. Its samples follow. */
+/* Of a metric: letters, digits, _ and : */
+bool page_is_name(struct str s);
+/* Begins a family; each comes once on a page. Its samples follow. Bytes that no name has become _.
+ */
 void page_family(struct page *p, const char *name, enum page_type type, const char *help);
 /* One sample of it: label, value, label, value, ..., NULL. Values are any bytes. */
 void page_add(struct page *p, double v, ...) __attribute__((sentinel));

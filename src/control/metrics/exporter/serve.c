@@ -83,7 +83,6 @@ static int make_page(struct server *s, const struct exporter_ask *ask, struct bu
     if (exporter_page(s->x, ask, out, e) < 0) {
         return -1;
     }
-    (void)malloc_trim(0); /* what the collectors needed; the next page is seconds away */
     if (ask->n_collect == 0) {
         struct lock *l = &s->lock;
         WITH_LOCK(l);
@@ -155,11 +154,14 @@ static int get_metrics(struct http_req *r, struct err *e)
         return -1;
     }
     if (!http_takes(r, "Accept-Encoding", "gzip")) {
+        (void)malloc_trim(0);
         return http_reply(r, 200, type, buf_str(&page), e);
     }
     if (zip(buf_str(&page), &zipped, e) < 0) {
         return -1;
     }
+    buf_done(&page);
+    (void)malloc_trim(0); /* what the page needed; the next is seconds away */
     http_set_header(r, "Content-Encoding", "gzip");
     return http_reply(r, 200, type, buf_str(&zipped), e);
 }

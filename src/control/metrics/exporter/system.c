@@ -146,6 +146,18 @@ int collect_filefd(struct node *n, struct page *p, struct err *e)
     return 0;
 }
 
+int collect_kernel_hung(struct node *n, struct page *p, struct err *e)
+{
+    double v;
+
+    if (!node_number(n, NODE_PROC, &v, "sys/kernel/hung_task_detect_count")) {
+        return err_set(e, ERR_NOT_FOUND, "there is no sys/kernel/hung_task_detect_count");
+    }
+    page_one(p, "node_kernel_hung_tasks_total", PAGE_COUNTER,
+             "Total number of tasks that have been detected as hung since the system booted.", v);
+    return 0;
+}
+
 int collect_entropy(struct node *n, struct page *p, struct err *e)
 {
     double available, size;
@@ -409,6 +421,9 @@ static int begin_family(struct textfile *t, struct str name, enum page_type type
 {
     t->family = arena_str(&t->n->arena, name);
     t->type = type;
+    if (!page_is_name(name)) {
+        return err_set(e, ERR_INVALID, "%s: a page of text has no such names", Q(name));
+    }
     if (note(t->n, t->seen, 'f', t->family, t->counts, e) < 0) {
         return -1;
     }

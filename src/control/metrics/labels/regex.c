@@ -309,7 +309,14 @@ static void give_memory(void *p UNUSED, void *arena UNUSED) {}
 
 enum { STEPS_MAX = 200000, HEAP_MAX_KIB = 4096 };
 
-static int compile(struct label_regex *r, struct arena *a, struct str text, struct err *e)
+enum {
+    ANCHORED = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL,
+    SEARCHING = 0,
+    ALWAYS = PCRE2_DOLLAR_ENDONLY | PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C
+};
+
+static int compile(struct label_regex *r, struct arena *a, struct str text, uint32_t how,
+                   struct err *e)
 {
     pcre2_general_context *general = pcre2_general_context_create(take_memory, give_memory, a);
     pcre2_compile_context *settings = pcre2_compile_context_create(general);
@@ -317,11 +324,7 @@ static int compile(struct label_regex *r, struct arena *a, struct str text, stru
     int code;
 
     (void)pcre2_set_max_pattern_length(settings, LIMIT_REGEX_BYTES * 8);
-    r->code =
-        pcre2_compile((PCRE2_SPTR)text.p, text.len,
-                      PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY |
-                          PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C,
-                      &code, &where, settings);
+    r->code = pcre2_compile((PCRE2_SPTR)text.p, text.len, how | ALWAYS, &code, &where, settings);
     if (r->code == NULL) {
         char why[128];
 
@@ -336,7 +339,8 @@ static int compile(struct label_regex *r, struct arena *a, struct str text, stru
     return 0;
 }
 
-struct label_regex *label_regex_new(struct arena *a, struct str pattern, struct err *e)
+static struct label_regex *regex_new(struct arena *a, struct str pattern, uint32_t how,
+                                     struct err *e)
 {
     struct label_regex *r = arena_new(a, struct label_regex);
     struct reader rd = {.in = pattern, .out = BUF_MAX(LIMIT_REGEX_BYTES * 8), .err = e};
@@ -349,16 +353,28 @@ struct label_regex *label_regex_new(struct arena *a, struct str pattern, struct 
     }
     r->pattern = arena_str(a, pattern);
     r->prefix = STR_EMPTY;
-    find_literals(r, a);
-    find_prefix(r);
-    failed = translate(&rd) < 0 || compile(r, a, buf_str(&rd.out), e) < 0;
+    if (how == ANCHORED) {
+        find_literals(r, a);
+        find_prefix(r);
+    }
+    failed = translate(&rd) < 0 || compile(r, a, buf_str(&rd.out), how, e) < 0;
     buf_done(&rd.out);
     return failed ? NULL : r;
 }
 
-static int run(struct label_regex *r, struct str s, struct err *e)
+struct label_regex *label_regex_new(struct arena *a, struct str pattern, struct err *e)
 {
-    int n = pcre2_match(r->code, (PCRE2_SPTR)s.p, s.len, 0, 0, r->match, r->context);
+    return regex_new(a, pattern, ANCHORED, e);
+}
+
+struct label_regex *label_regex_search_new(struct arena *a, struct str pattern, struct err *e)
+{
+    return regex_new(a, pattern, SEARCHING, e);
+}
+
+static int run(struct label_regex *r, struct str s, size_t from, struct err *e)
+{
+    int n = pcre2_match(r->code, (PCRE2_SPTR)s.p, s.len, from, 0, r->match, r->context);
 
     if (n >= 0) {
         return 1;
@@ -381,7 +397,7 @@ int label_regex_match(struct label_regex *r, struct str s, struct err *e)
     if (!str_starts(s, r->prefix)) {
         return 0;
     }
-    return run(r, s, e);
+    return run(r, s, 0, e);
 }
 
 const struct str *label_regex_literals(const struct label_regex *r, size_t *n)
@@ -449,12 +465,10 @@ static size_t reference(struct str s, struct str *name)
     return n + braces;
 }
 
-int label_regex_expand(struct label_regex *r, struct str s, struct str template, struct buf *out,
-                       struct err *e)
+/* The template with what the last match of `s` found. */
+static void expand(const struct label_regex *r, struct str s, struct str template, struct buf *out)
 {
-    int matched = run(r, s, e);
-
-    while (matched == 1 && template.len > 0) {
+    while (template.len > 0) {
         ptrdiff_t dollar = str_find_char(template, '$');
         struct str name, rest;
         size_t n;
@@ -467,18 +481,54 @@ int label_regex_expand(struct label_regex *r, struct str s, struct str template,
         n = reference(rest, &name);
         if (n > 0) {
             (void)buf_add(out, group(r, s, name));
-        } else {
-            n = rest.len > 1 && rest.p[1] == '$' ? 2 : 1; /* "$$" is one */
-            (void)buf_add(out, n == 2 ? STR("$") : STR_EMPTY);
-            if (n ==
-                1) { /* Go: a template that cannot be read goes on behind the dollar, with it */
-                (void)buf_add(out, STR("$"));
-            }
+        } else { /* "$$" is one; Go: what cannot be read goes on behind the dollar, with it */
+            n = rest.len > 1 && rest.p[1] == '$' ? 2 : 1;
+            (void)buf_add(out, STR("$"));
         }
         template = str_from(rest, n);
     }
-    if (out->failed) {
-        return err_set(e, ERR_LIMIT, "a replacement is longer than %zu bytes", out->max);
+}
+
+static int too_long(const struct buf *out, struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "a replacement is longer than %zu bytes", out->max);
+}
+
+int label_regex_expand(struct label_regex *r, struct str s, struct str template, struct buf *out,
+                       struct err *e)
+{
+    int matched = run(r, s, 0, e);
+
+    if (matched == 1) {
+        expand(r, s, template, out);
     }
-    return matched;
+    return out->failed ? too_long(out, e) : matched;
+}
+
+int label_regex_replace(struct label_regex *r, struct str s, struct str template, struct buf *out,
+                        struct err *e)
+{
+    size_t done = 0, from = 0;
+
+    while (from <= s.len && !out->failed) {
+        const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
+        int matched = run(r, s, from, e);
+        size_t width = str_utf8_len((const unsigned char *)s.p + from, s.len - from);
+
+        if (matched < 0) {
+            return -1;
+        }
+        if (matched == 0) {
+            break;
+        }
+        (void)buf_add(out, str_n(s.p + done, at[0] - done));
+        if (at[1] > done || at[0] == 0) { /* Go: no empty match right behind another */
+            expand(r, s, template, out);
+        }
+        done = at[1];
+        width = width > 0 ? width : 1;
+        from = from + width > at[1] ? from + width : at[1];
+    }
+    (void)buf_add(out, str_from(s, done));
+    return out->failed ? too_long(out, e) : 0;
 }

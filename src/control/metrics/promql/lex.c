@@ -1,6 +1,8 @@
 #include "promql/lex.h"
 #include "promql/parse.h"
 
+#include "base/utf8.h"
+
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -235,36 +237,7 @@ static int hex_digit(char c)
                                        : (c | 0x20) - 'a' + 10;
 }
 
-/* The bytes of a code point in UTF-8: how many, 0 for what is none. */
-static size_t put_utf8(uint32_t c, char out[4])
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000)) {
-        return 0;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
-}
-
-/* The escape behind the backslash at s.p[0]: returns its length, its bytes in `out`. 0: none. */
-static size_t unescape(struct str s, char quote, char out[4], size_t *n)
+size_t promql_unescape(struct str s, char quote, char out[4], size_t *n)
 {
     static const char names[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
     char c = s.len > 1 ? s.p[1] : '\0';
@@ -290,7 +263,7 @@ static size_t unescape(struct str s, char quote, char out[4], size_t *n)
             out[0] = (char)v;
             return 4;
         }
-        *n = put_utf8(v, out);
+        *n = utf8_put(out, v);
         return *n > 0 ? 2 + digits : 0;
     }
     for (size_t i = 1; i < 4; i++) { /* \377 */
@@ -323,7 +296,7 @@ static int lex_string(struct promql_lex *l, struct err *e)
             break;
         }
         if (c == '\\' && quote != '`') {
-            size_t used = unescape(str_from(l->text, l->at), quote, value + len, &n);
+            size_t used = promql_unescape(str_from(l->text, l->at), quote, value + len, &n);
 
             if (used == 0) {
                 return promql_error(l, l->at, e, "unknown escape sequence in a string");

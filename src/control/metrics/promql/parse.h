@@ -20,3 +20,6 @@ void promql_print(const struct promql_node *n, struct buf *out);
 void promql_format(const struct promql_node *n, struct buf *out);
 /* A duration as Prometheus writes it, "1h30m", "0s"; -1 when it is none or exceeds 64 bits. */
 int promql_duration(struct str s, int64_t *ms) MUST_USE;
+/* The escape of Go's strings behind the backslash at s.p[0]: returns its length, its bytes in
+ * `out`. 0: none. */
+size_t promql_unescape(struct str s, char quote, char out[4], size_t *n);

@@ -35,8 +35,9 @@ struct rule_set {
 };
 
 struct rules {
-    struct rule_set *set;    /* changed by the engine thread, guarded by lock */
-    struct rule_set *coming; /* guarded by lock */
+    struct rule_set *set;       /* changed by the engine thread, guarded by lock */
+    struct rule_set *coming;    /* guarded by lock */
+    const struct label *forget; /* guarded by lock: alerts of this label, for whoever waits */
     pthread_t thread;
     struct lock lock;
     bool is_closing; /* guarded by lock */
@@ -201,6 +202,23 @@ static void change(struct rules *r)
     lock_take(&r->lock);
 }
 
+/* With the lock, which is let go meanwhile. */
+static void forget(struct rules *r)
+{
+    const struct label *l = r->forget;
+
+    lock_drop(&r->lock);
+    for (size_t i = 0; i < r->set->n_groups; i++) {
+        struct scheduled *s = &r->set->groups[i];
+
+        rule_run_forget(s->run, l->name, l->value);
+        publish(r, s, s->shown.at_ms, s->shown.took_ms);
+    }
+    lock_take(&r->lock);
+    r->forget = NULL;
+    lock_broadcast(&r->lock);
+}
+
 static void *run(void *arg)
 {
     struct rules *r = arg;
@@ -212,11 +230,14 @@ static void *run(void *arg)
         if (r->coming != NULL) {
             change(r);
         }
+        if (r->forget != NULL) {
+            forget(r);
+        }
         lock_drop(&r->lock);
         now_ms = clock_wall_ms();
         wait_ms = work_due(r, now_ms) - clock_wall_ms();
         lock_take(&r->lock);
-        if (!r->is_closing && r->coming == NULL && wait_ms > 0) {
+        if (!r->is_closing && r->coming == NULL && r->forget == NULL && wait_ms > 0) {
             (void)lock_wait_until(&r->lock, clock_mono_ms() + wait_ms);
         }
     }
@@ -301,6 +322,7 @@ struct rules *rules_open(const struct rules_parts *parts, struct err *e)
     }
     lock_init(&r->lock, LOCK_rules);
     for (size_t i = 0; i < r->set->n_groups; i++) {
+        rule_run_restore(r->set->groups[i].run);
         publish(r, &r->set->groups[i], 0, 0);
     }
     if (pthread_create(&r->thread, NULL, run, r) != 0) {
@@ -334,6 +356,22 @@ int rules_reload(struct rules *r, const struct rules_parts *parts, struct err *e
         (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
     }
     return 0;
+}
+
+void rules_forget(struct rules *r, struct str name, struct str value)
+{
+    const struct label which = {name, value};
+    struct lock *l = &r->lock;
+
+    WITH_LOCK(l);
+    while (r->forget != NULL && !r->is_closing) { /* of somebody else */
+        (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
+    }
+    r->forget = r->is_closing ? NULL : &which;
+    lock_broadcast(l);
+    while (r->forget == &which && !r->is_closing) {
+        (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
+    }
 }
 
 void rules_close(struct rules *r)

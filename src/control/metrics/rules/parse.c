@@ -114,18 +114,14 @@ static void check_labels(const struct yaml_node *at, struct labels s, bool annot
     }
 }
 
-static void check_templates(const struct yaml_node *at, struct labels s, struct err_list *l)
+static void check_templates(const struct yaml_node *map, struct err_list *l)
 {
-    static const struct rule_values nothing = {.value = 0};
-
-    for (size_t i = 0; i < s.len; i++) {
-        struct buf b = BUF_MAX(LIMIT_LABEL_VALUE_BYTES);
+    for (const struct yaml_node *c = map != NULL ? map->children : NULL; c != NULL; c = c->next) {
         struct err e;
 
-        if (rule_template(s.p[i].value, &nothing, &b, &e) < 0) {
-            rules_mistake(l, at, "%.*s: %s", STR_ARG(str_first(s.p[i].name, 100)), e.msg);
+        if (c->kind == YAML_SCALAR && rule_template_check(c->scalar, &e) < 0) {
+            rules_mistake(l, c, "%.*s: %s", STR_ARG(str_first(c->key, 100)), e.msg);
         }
-        buf_done(&b);
     }
 }
 
@@ -148,8 +144,8 @@ static void check_rule(const struct yaml_node *n, const struct rule *r, struct e
         return;
     }
     check_labels(annotations ? annotations : n, r->annotations, true, l);
-    check_templates(labels ? labels : n, r->labels, l);
-    check_templates(annotations ? annotations : n, r->annotations, l);
+    check_templates(labels, l);
+    check_templates(annotations, l);
 }
 
 static void parse_rule(struct arena *a, const struct yaml_node *n, struct rule *r,

@@ -46,6 +46,9 @@ struct rule_file {
 int rules_parse(struct arena *a, struct str text, struct rule_file *out,
                 struct err_list *errors) MUST_USE;
 
+/* Rules of the file that are the same as another: how many, each in `out`. */
+size_t rules_duplicates(const struct rule_file *f, struct arena *a, struct err_list *out);
+
 /* --- running them --- */
 
 struct rule_host {
@@ -78,6 +81,10 @@ struct rule_run; /* of one group: what is known from one time to the next */
 /* The group lives as long as the run. */
 struct rule_run *rule_run_new(const struct rule_group *g) MUST_USE;
 void rule_run_free(struct rule_run *r);
+/* After a restart: alerts go on from what they wrote before. That is looked at after two turns, as
+ * Prometheus does, when scrapes and the rules before have written what alerts depend on; until
+ * then alerts write nothing. */
+void rule_run_restore(struct rule_run *r);
 void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms);
 /* Rules that have the name and labels of one of `from` go on with its alerts and series. */
 void rule_run_adopt(struct rule_run *to, struct rule_run *from);
@@ -89,6 +96,8 @@ const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule)
 /* Alerts of a rule, resolved ones of the last 15 minutes too; valid until the next eval. */
 const struct rule_alert *rule_run_alerts(const struct rule_run *r, size_t rule, size_t *n);
 const char *rule_alert_state_name(enum rule_alert_state s);
+/* Alerts of which the label `name` has this value are as if they had never been. */
+void rule_run_forget(struct rule_run *r, struct str name, struct str value);
 
 /* --- all of a server --- */
 
@@ -127,6 +136,10 @@ struct rules_shown {
 typedef void rules_visitor(void *ctx, const struct rules_shown *g);
 /* Each group as it was the last time. A lock is held meanwhile: `fn` copies, and calls nobody. */
 void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
+
+/* The same in all groups, when it returns; what an evaluation wrote before is still in the store.
+ */
+void rules_forget(struct rules *r, struct str name, struct str value);
 
 /* --- tests of rules --- */
 

@@ -1,4 +1,5 @@
-/* rules_priv - reading YAML that knows its keys; used by rule files and their tests. */
+/* rules_priv - reading YAML that knows its keys, for rule files and their tests; alerts that go on
+ * over a restart. */
 #pragma once
 #include "rules/rules.h"
 
@@ -15,3 +16,19 @@ int64_t rules_duration(const struct yaml_node *map, const char *key, int64_t oth
 /* By name; those without value too. */
 struct labels rules_labels(struct arena *a, const struct yaml_node *map, const char *key,
                            struct err_list *l);
+
+/* --- over a restart --- */
+
+struct tsdb_view;
+
+/* Moves the beginning of alerts to where it was. Of a view on the last hour. */
+void rule_restore_for(struct tsdb_view *view, const struct rule *rule, struct rule_alert *alerts,
+                      size_t n, int64_t now_ms);
+/* An alert that was firing at `seen_ms`, and would be kept until now. */
+struct rule_kept {
+    struct labels labels;
+    int64_t seen_ms;
+};
+size_t rule_restore_kept(struct tsdb_view *view, const struct rule *rule, int64_t now_ms,
+                         struct arena *a, struct rule_kept **out);
+#define RULES_RESTORE_MS (60 * 60 * 1000) /* what the view must have */

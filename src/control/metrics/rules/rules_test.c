@@ -3,7 +3,6 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "rules/rules.h"
-#include "rules/template.h"
 #include "tsdb/tsdb.h"
 
 #include <fcntl.h>
@@ -226,6 +225,90 @@ static void a_pending_alert_that_goes_is_forgotten(void **state UNUSED)
     close_world(&w);
 }
 
+/* Another process: nothing is known but what is in the store. */
+static void start_again(struct world *w)
+{
+    rule_run_free(w->run);
+    w->run = rule_run_new(&w->file.groups[0]);
+    rule_run_restore(w->run);
+}
+
+static void an_alert_waits_on_after_a_restart(void **state UNUSED)
+{
+    static const struct {
+        int64_t ran, down, active; /* minutes: until it stops, not running, since when it is then */
+    } rows[] = {
+        {20, 5, 5},   /* the time without us does not count */
+        {55, 10, 15}, /* five minutes were left: it gets ten */
+        {61, 10, 0},  /* it was firing */
+        {20, 70, 90}, /* too long ago: anew, at the first turn after the start */
+    };
+    const int64_t min = 60000;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int64_t now = (rows[i].ran + rows[i].down) * min;
+        char since[80];
+        struct world w;
+
+        open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0, for: 1h}\n");
+        for (int64_t t = 0; t <= rows[i].ran; t++) {
+            put(&w, "1", t * min, 0);
+            work(&w, t * min);
+        }
+        start_again(&w);
+        put(&w, "1", now, 0);
+        work(&w, now);
+        assert_int_equal(alert(&w, 1)->state, RULE_PENDING);
+        assert_int_equal(alert(&w, 1)->active_at_ms, now);
+        work(&w, now);
+        assert_int_equal(alert(&w, 1)->active_at_ms, rows[i].active * min);
+        put(&w, "1", now + min, 0);
+        work(&w, now + min);
+        assert_int_equal(alert(&w, 1)->state, rows[i].ran > 60 ? RULE_FIRING : RULE_PENDING);
+        snprintf(since, sizeof(since), "ALERTS_FOR_STATE,alertname=A,i=1 %lld",
+                 (long long)rows[i].active * 60);
+        assert_string_equal(ask(&w, now + min, "ALERTS_FOR_STATE"), since);
+        close_world(&w);
+    }
+}
+
+static void a_short_wait_begins_anew_after_a_restart(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0, for: 5m}\n");
+    put(&w, "1", 0, 0);
+    work(&w, 1000);
+    start_again(&w);
+    work(&w, 61000);
+    work(&w, 62000);
+    assert_int_equal(alert(&w, 1)->active_at_ms, 61000);
+    close_world(&w);
+}
+
+static void an_alert_is_kept_firing_over_a_restart(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0, "
+                   "keep_firing_for: 5m, labels: {sev: page}}\n"
+                   "  - {alert: A, expr: m == 0, keep_firing_for: 5m, labels: {sev: other}}\n");
+    put(&w, "1", 0, 0);
+    work(&w, 1000);
+    start_again(&w);
+    put(&w, "1", 60000, 1);
+    work(&w, 60000);
+    (void)alert(&w, 0);
+    work(&w, 61000);
+    assert_int_equal(alert(&w, 1)->state, RULE_FIRING);
+    work(&w, 62000);
+    assert_string_equal(ask(&w, 62000, "ALERTS{sev='page'}"),
+                        "ALERTS,alertname=A,alertstate=firing,i=1,sev=page 1");
+    work(&w, 301000);
+    assert_int_equal(alert(&w, 1)->state, RULE_INACTIVE);
+    close_world(&w);
+}
+
 static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
 {
     static const struct {
@@ -236,8 +319,7 @@ static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
         {5, "a recording rule has no for"},
         {6, "could not parse expression: 1:5: parse error: unexpected end of input"},
         {8, "one of \"record\" and \"alert\" must be set"},
-        {9, "t: \"nope\" is not known in templates here; there are $labels, $value, printf, "
-            "humanize, humanizeDuration and a few more"},
+        {9, "t: function \"nope\" is not known in templates of alerts"},
         {10, "groupname: \"a\" is repeated in the same file"},
     };
     struct err_list errors = {0};
@@ -265,50 +347,6 @@ static void mistakes_are_all_told_with_their_lines(void **state UNUSED)
     }
     err_list_done(&errors);
     arena_done(&a);
-}
-
-static void templates_say_what_gos_would(void **state UNUSED)
-{
-    static const struct {
-        const char *text, *out;
-    } rows[] = {
-        {"plain", "plain"},
-        {"{{ $labels.i }}/{{ .Labels.i }}/{{$labels.none}}.", "a b/a b/."},
-        {"{{ $value }} {{ .Value }}", "1.2345675e+06 1.2345675e+06"},
-        {"{{ $value | humanize }} {{ humanize 0.00012 }} {{ humanize 0 }}", "1.235M 120u 0"},
-        {"{{ $value | humanize1024 }}", "1.177Mi"},
-        {"{{ humanizeDuration 0.5 }} {{ humanizeDuration 59.5 }} {{ humanizeDuration 86461 }}",
-         "500ms 59.5s 1d 0h 1m 1s"},
-        {"{{ humanizeDuration -125 }} {{ 0.256 | humanizePercentage }}", "-2m 5s 25.6%"},
-        {"{{ humanizeTimestamp 1435065584.128 }}", "2015-06-23 13:19:44.128 +0000 UTC"},
-        {"{{ printf \"%.2f %s %v %5.1f%%\" $value $labels.i 3 7 }}", "1234567.50 a b 3   7.0%"},
-        {"{{ $labels.i | title }} {{ toUpper \"x\" }} {{ \"Y\" | toLower }}", "A B X y"},
-        {"{{ index $labels \"i\" }} {{ (printf \"%s\" `q`) }}", "a b q"},
-        {"{{ reReplaceAll \"(.)\\\\s(.)\" \"$2$1\" $labels.i }}", "ba"},
-        {"{{ match \"b\" $labels.i }}", "true"},
-        {"a {{- /* none */ -}} b", "ab"},
-        {"{{ $labels }}", "map[i:a b]"},
-        {"{{ $externalURL }}", "http://x"},
-        {"{{ $value", "{{ has no }} in \" $value\""},
-        {"{{ }}", "a command is missing in a template"},
-        {"{{ 1 | 2 }}", "only a function stands behind a pipe"},
-        {"{{ humanize }}", "humanize takes 1 argument(s), not 0"},
-        {"{{ printf \"%d\" \"a\" }}", "printf: %d is not known here"},
-        {"{{ ((((((((((((((((((1)))))))))))))))))) }}", "a template has more than 16 parentheses"},
-    };
-    struct label p = {STR("i"), STR("a b")};
-    struct rule_values v = {.labels = {&p, 1}, .external_url = STR("http://x"), .value = 1234567.5};
-
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct buf out = BUF_MAX(LIMIT_LABEL_VALUE_BYTES);
-
-        if (rule_template(str_of(rows[i].text), &v, &out, &e) < 0) {
-            assert_string_equal(e.msg, rows[i].out);
-        } else {
-            assert_string_equal(out.p, rows[i].out);
-        }
-        buf_done(&out);
-    }
 }
 
 static void note_time(void *ctx, const struct rules_shown *g)
@@ -383,8 +421,10 @@ int main(void)
         cmocka_unit_test(too_many_and_equal_series_are_errors),
         cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),
         cmocka_unit_test(a_pending_alert_that_goes_is_forgotten),
+        cmocka_unit_test(an_alert_waits_on_after_a_restart),
+        cmocka_unit_test(a_short_wait_begins_anew_after_a_restart),
+        cmocka_unit_test(an_alert_is_kept_firing_over_a_restart),
         cmocka_unit_test(mistakes_are_all_told_with_their_lines),
-        cmocka_unit_test(templates_say_what_gos_would),
         cmocka_unit_test(a_server_works_out_its_groups_at_their_interval),
     };
 

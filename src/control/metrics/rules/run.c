@@ -1,5 +1,5 @@
 /* run - a group of rules, worked out for one moment. */
-#include "rules/rules.h"
+#include "rules/rules_priv.h"
 #include "rules/template.h"
 
 #include "base/limits.h"
@@ -28,6 +28,7 @@ struct running {
 struct rule_run {
     const struct rule_group *group;
     struct running *rules;
+    unsigned restores_after; /* turns: until then no alert is written, so that what was stays */
 };
 
 struct rule_run *rule_run_new(const struct rule_group *g)
@@ -57,6 +58,27 @@ static void forget_alerts(struct running *r)
         alert_done(&r->alerts.p[i]);
     }
     vec_done(&r->alerts);
+}
+
+static void forget_labelled(struct running *r, struct str name, struct str value)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->alerts.len; i++) {
+        if (str_eq(labels_get(r->alerts.p[i].labels, name), value)) {
+            alert_done(&r->alerts.p[i]);
+        } else {
+            r->alerts.p[kept++] = r->alerts.p[i];
+        }
+    }
+    r->alerts.len = kept;
+}
+
+void rule_run_forget(struct rule_run *r, struct str name, struct str value)
+{
+    for (size_t i = 0; i < r->group->n_rules; i++) {
+        forget_labelled(&r->rules[i], name, value);
+    }
 }
 
 void rule_run_free(struct rule_run *r)
@@ -104,22 +126,24 @@ struct working {
     const struct rule_group *group;
     const struct rule *rule;
     struct running *state;
+    bool writes_alerts;
     int64_t at_ms;    /* of the iteration */
     int64_t query_ms; /* that, less the offset of the group: what is asked and written */
     struct arena arena;
     VEC(struct result) results; /* what will be written */
 };
 
-static int ask(struct working *w, struct promql_answer *out, struct err *e)
+static int ask(const struct rule_host *h, const struct promql_node *query, int64_t at_ms,
+               struct arena *a, struct promql_answer *out, struct err *e)
 {
-    struct promql_range now = {w->query_ms, w->query_ms, 0};
+    struct promql_range now = {at_ms, at_ms, 0};
     int64_t from, to;
 
-    promql_times(w->rule->expression, &now, w->host->limits, &from, &to);
+    promql_times(query, &now, h->limits, &from, &to);
 
-    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(w->host->db, from, to);
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(h->db, from, to);
 
-    return promql_run(view, w->rule->expression, &now, w->host->limits, &w->arena, out, e);
+    return promql_run(view, query, &now, h->limits, a, out, e);
 }
 
 static int by_labels(const void *a, const void *b)
@@ -202,6 +226,16 @@ static int record(struct working *w, const struct promql_answer *a, struct err *
 
 /* --- alerts --- */
 
+/* {{ query "..." }} of a template. */
+static int ask_template(void *ctx, struct str text, struct arena *a, struct promql_answer *out,
+                        struct err *e)
+{
+    const struct working *w = ctx;
+    struct promql_node *query = promql_parse(a, text, e);
+
+    return query == NULL ? -1 : ask(w->host, query, w->at_ms, a, out, e);
+}
+
 /* Templates that fail say so where their text would be. */
 static struct str expand(struct working *w, struct str text, const struct rule_values *v)
 {
@@ -241,7 +275,13 @@ static struct rule_alert *alert_of(struct running *r, struct labels s)
 /* One element of the result is one alert. */
 static int see_alert(struct working *w, struct labels found, double value, struct err *e)
 {
-    struct rule_values v = {found, w->host->external, w->host->external_url, value};
+    struct rule_values v = {.labels = found,
+                            .external = w->host->external,
+                            .external_url = w->host->external_url,
+                            .value = value,
+                            .at_ms = w->at_ms,
+                            .query = ask_template,
+                            .ctx = w};
     struct labels s = put_over(&w->arena, found, expand_all(w, w->rule->labels, &v),
                                STR("alertname"), w->rule->name);
     struct labels notes = expand_all(w, w->rule->annotations, &v);
@@ -344,7 +384,9 @@ static int alerts(struct working *w, const struct promql_answer *a, struct err *
         r->alerts.p[kept] = r->alerts.p[i];
         if (r->alerts.p[kept].state != RULE_INACTIVE) {
             active++;
-            write_alert(w, &r->alerts.p[kept]);
+            if (w->writes_alerts) {
+                write_alert(w, &r->alerts.p[kept]);
+            }
         }
         kept++;
     }
@@ -403,6 +445,7 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
                         .group = r->group,
                         .rule = &r->group->rules[i],
                         .state = &r->rules[i],
+                        .writes_alerts = r->restores_after == 0,
                         .at_ms = at_ms,
                         .query_ms = at_ms - r->group->query_offset_ms};
     struct promql_answer answer;
@@ -410,7 +453,7 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     int result;
 
     w.state->health = (struct rule_health){.at_ms = at_ms};
-    result = ask(&w, &answer, &e);
+    result = ask(h, w.rule->expression, w.query_ms, &w.arena, &answer, &e);
     if (result == 0) {
         result = w.rule->is_alert ? alerts(&w, &answer, &e) : record(&w, &answer, &e);
     }
@@ -424,10 +467,55 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     arena_done(&w.arena);
 }
 
+/* --- after a restart --- */
+
+/* Takes up an alert that was firing and is not seen any more. */
+static void keep(struct running *r, const struct rule_kept *k)
+{
+    struct rule_alert a = {.state = RULE_FIRING,
+                           .active_at_ms = k->seen_ms,
+                           .fired_at_ms = k->seen_ms,
+                           .keep_since_ms = k->seen_ms};
+
+    if (alert_of(r, k->labels) == NULL) {
+        a.labels = labels_copy(&a.arena, k->labels);
+        *vec_push(&r->alerts) = a;
+    }
+}
+
+static void restore(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    SCOPED(tsdb_view_closep)
+    struct tsdb_view *view = tsdb_view_open(h->db, at_ms - RULES_RESTORE_MS, at_ms);
+
+    for (size_t i = 0; i < r->group->n_rules; i++) {
+        struct running *rule = &r->rules[i];
+        struct rule_kept *kept = NULL;
+        size_t n = 0;
+
+        if (r->group->rules[i].is_alert) {
+            n = rule_restore_kept(view, &r->group->rules[i], at_ms, &a, &kept);
+            for (size_t k = 0; k < n; k++) {
+                keep(rule, &kept[k]);
+            }
+            rule_restore_for(view, &r->group->rules[i], rule->alerts.p, rule->alerts.len, at_ms);
+        }
+    }
+}
+
+void rule_run_restore(struct rule_run *r)
+{
+    r->restores_after = 2;
+}
+
 void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
 {
     for (size_t i = 0; i < r->group->n_rules; i++) {
         eval_rule(r, i, h, at_ms);
+    }
+    if (r->restores_after > 0 && --r->restores_after == 0) {
+        restore(r, h, at_ms);
     }
 }
 
@@ -443,6 +531,7 @@ void rule_run_adopt(struct rule_run *to, struct rule_run *from)
 {
     SCOPED(freep) bool *taken = xnew_array(bool, from->group->n_rules + 1);
 
+    to->restores_after = from->restores_after;
     for (size_t i = 0; i < to->group->n_rules; i++) {
         for (size_t k = 0; k < from->group->n_rules; k++) {
             if (!taken[k] && same_rule(&to->group->rules[i], &from->group->rules[k])) {

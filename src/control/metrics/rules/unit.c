@@ -373,6 +373,20 @@ static int load_until(struct world *w, int64_t at_ms, struct err *e)
     return tsdb_commit(a, TSDB_SOON, e);
 }
 
+static void put_quoted(struct buf *out, struct str s)
+{
+    (void)buf_add(out, STR("\""));
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+
+        (void)buf_add(out, c == '"'    ? STR("\\\"")
+                           : c == '\\' ? STR("\\\\")
+                           : c == '\n' ? STR("\\n")
+                                       : str_n(s.p + i, 1));
+    }
+    (void)buf_add(out, STR("\""));
+}
+
 static void put_labels(struct buf *out, struct labels s, bool named)
 {
     struct str name = named ? labels_get(s, STR(LABEL_NAME)) : STR_EMPTY;
@@ -382,8 +396,8 @@ static void put_labels(struct buf *out, struct labels s, bool named)
     (void)buf_add(out, STR("{"));
     for (size_t i = 0; i < s.len; i++) {
         if (name.len == 0 || !str_eq(s.p[i].name, STR(LABEL_NAME))) {
-            (void)buf_printf(out, "%s%.*s=\"%.*s\"", n++ > 0 ? ", " : "", STR_ARG(s.p[i].name),
-                             STR_ARG(s.p[i].value));
+            (void)buf_printf(out, "%s%.*s=", n++ > 0 ? ", " : "", STR_ARG(s.p[i].name));
+            put_quoted(out, s.p[i].value);
         }
     }
     (void)buf_add(out, STR("}"));

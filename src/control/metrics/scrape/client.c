@@ -2,12 +2,15 @@
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "fetch/deny.h"
+#include "fetch/fetch.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { SECRET_MAX = 64 * 1024, REDIRECTS_MAX = 10 };
 
@@ -51,6 +54,76 @@ static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl
 
     c->was_stopped = c->stop != NULL && __atomic_load_n(c->stop, __ATOMIC_RELAXED);
     return c->was_stopped;
+}
+
+/* --- where it goes --- */
+
+static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
+{
+    struct client_call *c = ctx;
+
+    if (c->is_unix && to->family == AF_UNIX) {
+        return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    }
+    return fetch_deny_socket(c->http->deny, to, &c->is_denied);
+}
+
+/* What another host must not see is taken away before curl asks it. */
+static void mind_redirect(struct client_call *c, const char *from, struct str to)
+{
+    char url[2048];
+    struct err ignored;
+
+    c->is_denied = fetch_deny_location(c->http->deny, from, to);
+    if (fetch_url_join(from, to, url, &ignored) < 0 || !fetch_same_origin(from, url)) {
+        (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->common);
+    }
+}
+
+static size_t on_head(char *p, size_t size, size_t n, void *ctx)
+{
+    struct client_call *c = ctx;
+    struct str value = str_n(p, size * n), name = str_cut(&value, ':');
+    const char *from = NULL;
+
+    while (value.len > 0 && (value.p[value.len - 1] == '\n' || value.p[value.len - 1] == '\r')) {
+        value.len--;
+    }
+    if (c->http->follow_redirects && value.p != NULL && str_eq_nocase(name, STR("Location")) &&
+        curl_easy_getinfo(c->curl, CURLINFO_EFFECTIVE_URL, &from) == CURLE_OK && from != NULL) {
+        mind_redirect(c, from, str_trim(value));
+    }
+    return c->is_denied ? 0 : size * n;
+}
+
+/* Of the address only what is no secret: it is shown to whoever sees the target. */
+static int is_denied(const char *url, struct err *e)
+{
+    CURLU *u = curl_url();
+    char *scheme = NULL, *host = NULL;
+
+    if (curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        (void)curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+        (void)curl_url_get(u, CURLUPART_HOST, &host, 0);
+    }
+    err_set(e, ERR_FORBIDDEN,
+            "%s://%s leads to an address that this server does not connect to "
+            "(net.outbound_deny)",
+            scheme != NULL ? scheme : "?", host != NULL ? host : "?");
+    curl_free(scheme);
+    curl_free(host);
+    curl_url_cleanup(u);
+    return -1;
+}
+
+int client_go_to(struct client_call *c, const char *url, struct err *e)
+{
+    if (fetch_deny_url(c->http->deny, url)) {
+        return is_denied(url, e);
+    }
+    (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
+    (void)curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    return 0;
 }
 
 /* --- what a configuration says --- */
@@ -98,9 +171,24 @@ static int set_basic(struct client_call *c, const struct http_config *h, struct 
     return rc;
 }
 
+static int add_header(struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer =
+        strpbrk(text, "\r\n") == NULL ? curl_slist_append(*list, text) : NULL;
+
+    *list = longer != NULL ? longer : *list;
+    return longer != NULL ? 0 : -1;
+}
+
+static int own_header(struct client_call *c, struct str name, const char *between, struct str value)
+{
+    SCOPED(freep) char *text = xasprintf("%.*s%s%.*s", STR_ARG(name), between, STR_ARG(value));
+
+    return add_header(&c->headers, text);
+}
+
 int client_header(struct client_call *c, const char *fmt, ...)
 {
-    struct curl_slist *longer;
     va_list ap;
     SCOPED(freep) char *text = NULL;
 
@@ -109,12 +197,14 @@ int client_header(struct client_call *c, const char *fmt, ...)
         text = NULL;
     }
     va_end(ap);
-    if (text == NULL || strpbrk(text, "\r\n") != NULL) {
-        return -1;
+    return text == NULL || add_header(&c->headers, text) < 0 ? -1 : add_header(&c->common, text);
+}
+
+void client_own_headers(struct client_call *c, struct labels headers)
+{
+    for (size_t i = 0; i < headers.len; i++) {
+        (void)own_header(c, headers.p[i].name, ": ", headers.p[i].value);
     }
-    longer = curl_slist_append(c->headers, text);
-    c->headers = longer != NULL ? longer : c->headers;
-    return longer != NULL ? 0 : -1;
 }
 
 static int set_authorization(struct client_call *c, const struct http_config *h, struct err *e)
@@ -122,9 +212,11 @@ static int set_authorization(struct client_call *c, const struct http_config *h,
     struct buf token = BUF_MAX(SECRET_MAX);
     int rc = secret(h->credentials, h->credentials_file, &token, e);
 
-    if (rc == 0 && client_header(c, "Authorization: %.*s %s",
-                                 STR_ARG(h->auth_type.len > 0 ? h->auth_type : STR("Bearer")),
-                                 token.len > 0 ? token.p : "") < 0) {
+    SCOPED(freep)
+    char *name = xasprintf("Authorization: %.*s",
+                           STR_ARG(h->auth_type.len > 0 ? h->auth_type : STR("Bearer")));
+
+    if (rc == 0 && own_header(c, str_of(name), " ", buf_str(&token)) < 0) {
         rc = err_set(e, ERR_INVALID, "authorization: the credentials have more than one line");
     }
     buf_done(&token);
@@ -201,7 +293,10 @@ static void set_way(CURL *c, const struct http_config *h)
 int client_prepare(struct client_call *c, const struct http_config *h, size_t max, struct err *e)
 {
     curl_easy_reset(c->curl);
-    c->headers = curl_slist_append(NULL, "Expect:");
+    c->headers = c->common = NULL;
+    c->http = h;
+    c->is_denied = false;
+    (void)client_header(c, "Expect:");
     c->body = BUF_MAX(max);
     c->is_too_long = c->was_stopped = false;
     c->detail[0] = '\0';
@@ -212,10 +307,11 @@ int client_prepare(struct client_call *c, const struct http_config *h, size_t ma
         (h->has_authorization && set_authorization(c, h, e) < 0)) {
         return -1;
     }
-    for (size_t i = 0; i < h->headers.len; i++) {
-        (void)client_header(c, "%.*s: %.*s", STR_ARG(h->headers.p[i].name),
-                            STR_ARG(h->headers.p[i].value));
-    }
+    client_own_headers(c, h->headers);
+    (void)curl_easy_setopt(c->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    (void)curl_easy_setopt(c->curl, CURLOPT_OPENSOCKETDATA, c);
+    (void)curl_easy_setopt(c->curl, CURLOPT_HEADERFUNCTION, on_head);
+    (void)curl_easy_setopt(c->curl, CURLOPT_HEADERDATA, c);
     (void)curl_easy_setopt(c->curl, CURLOPT_USERAGENT, "strata");
     (void)curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->detail);
     (void)curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -235,6 +331,12 @@ int client_result(struct client_call *c, CURLcode code, struct err *e)
 
     if (c->was_stopped) {
         return err_set(e, ERR_CONFLICT, "stopped");
+    }
+    if (c->is_denied && code != CURLE_OK) {
+        const char *url = NULL;
+
+        (void)curl_easy_getinfo(c->curl, CURLINFO_EFFECTIVE_URL, &url);
+        return is_denied(url != NULL ? url : "it", e);
     }
     if (c->is_too_long) {
         return err_set(e, ERR_LIMIT, "body size limit exceeded (%zu bytes)", c->body.max);
@@ -259,7 +361,8 @@ int client_result(struct client_call *c, CURLcode code, struct err *e)
 void client_done(struct client_call *c)
 {
     curl_slist_free_all(c->headers);
-    c->headers = NULL;
+    curl_slist_free_all(c->common);
+    c->headers = c->common = NULL;
     buf_done(&c->body);
 }
 
@@ -267,7 +370,7 @@ int client_get(const struct http_config *h, const char *url, const char *unix_so
                const char *accept, int64_t timeout_ms, const bool *stop, struct buf *out,
                struct err *e)
 {
-    struct client_call c = {.stop = stop};
+    struct client_call c = {.stop = stop, .is_unix = unix_socket != NULL};
     int rc;
 
     client_init();
@@ -278,8 +381,9 @@ int client_get(const struct http_config *h, const char *url, const char *unix_so
     rc = client_prepare(&c, h, out->max, e);
     if (rc == 0) {
         (void)client_header(&c, "Accept: %s", accept);
-        (void)curl_easy_setopt(c.curl, CURLOPT_HTTPHEADER, c.headers);
-        (void)curl_easy_setopt(c.curl, CURLOPT_URL, url);
+        rc = client_go_to(&c, url, e);
+    }
+    if (rc == 0) {
         (void)curl_easy_setopt(c.curl, CURLOPT_ACCEPT_ENCODING, "gzip");
         (void)curl_easy_setopt(c.curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
         if (unix_socket != NULL) {

@@ -400,6 +400,25 @@ static int check_times(const struct decoder *d, const struct yaml_node *n, const
     return 0;
 }
 
+/* Relabeling may make an address of a URL (as for the blackbox exporter): what comes of it is
+ * looked at when the target is made. */
+static int check_addresses(const struct decoder *d, const struct yaml_node *n)
+{
+    const struct yaml_node *groups = yaml_get(n, "static_configs"), *targets;
+
+    for (const struct yaml_node *g = groups ? groups->children : NULL; g != NULL; g = g->next) {
+        targets = yaml_get(g, "targets");
+        for (const struct yaml_node *t = targets ? targets->children : NULL; t; t = t->next) {
+            if (str_find_char(t->scalar, '/') >= 0) {
+                return decode_refuse(d, t,
+                                     "\"%.*s\" is no host and port (a path goes to metrics_path)",
+                                     STR_ARG(str_first(t->scalar, 100)));
+            }
+        }
+    }
+    return 0;
+}
+
 static int scrape_config(const struct decoder *d, const struct yaml_node *n, const struct global *g,
                          struct scrape_config *s)
 {
@@ -413,7 +432,8 @@ static int scrape_config(const struct decoder *d, const struct yaml_node *n, con
     if (s->job_name.len == 0) {
         return decode_refuse(d, n, "a scrape configuration needs job_name");
     }
-    if (check_times(d, n, g, s) < 0 || http_config_check(d, n, &s->http) < 0) {
+    if (check_times(d, n, g, s) < 0 || http_config_check(d, n, &s->http) < 0 ||
+        (s->relabel.len == 0 && check_addresses(d, n) < 0)) {
         return -1;
     }
     s->print = print_node(print_node(print_bytes(1, str_of(d->file)), g->node), n);
@@ -424,6 +444,7 @@ static int scrape_list(struct config *c, const struct decoder *d, const struct y
                        const struct global *g)
 {
     struct scrape_config *more;
+    int rc = 0;
 
     if (yaml_is_null(list)) {
         return 0;
@@ -440,7 +461,11 @@ static int scrape_list(struct config *c, const struct decoder *d, const struct y
         struct scrape_config *s = &c->scrape[c->n_scrape];
 
         if (scrape_config(d, n, g, s) < 0) {
-            return -1;
+            rc = -1;
+            if (d->all == NULL) {
+                return -1;
+            }
+            continue;
         }
         for (size_t i = 0; i < c->n_scrape; i++) {
             if (str_eq(c->scrape[i].job_name, s->job_name)) {
@@ -451,7 +476,7 @@ static int scrape_list(struct config *c, const struct decoder *d, const struct y
         }
         c->n_scrape++;
     }
-    return 0;
+    return rc;
 }
 
 static int scrape_files(struct config *c, const struct decoder *d, const struct yaml_node *list,
@@ -469,12 +494,13 @@ static int scrape_files(struct config *c, const struct decoder *d, const struct 
             return -1;
         }
         for (size_t k = 0; k < files.len; k++) {
-            struct decoder inner = {.a = d->a, .file = files.p[k].p, .e = d->e};
+            struct decoder inner = {.a = d->a, .file = files.p[k].p, .e = d->e, .deny = d->deny};
             struct yaml_node *root = parse_file(&inner, inner.file);
 
             if (root == NULL) {
                 return -1;
             }
+            inner.all = d->all;
             for (const struct yaml_node *n = root->children; n != NULL; n = n->next) {
                 if (!str_eq_c(n->key, "scrape_configs")) {
                     return decode_refuse(&inner, n, "such a file holds scrape_configs only");
@@ -587,7 +613,7 @@ static int remote_write(const struct decoder *d, const struct yaml_node *n,
                                       .deadline_ms = 5000,
                                       .min_backoff_ms = 30,
                                       .max_backoff_ms = 5000};
-    http_config_init(&w->http);
+    http_config_init(d, &w->http);
     if (decode_map(d, n, keys, ARRAY_LEN(keys), w) < 0) {
         return -1;
     }
@@ -603,6 +629,8 @@ static int remote_write(const struct decoder *d, const struct yaml_node *n,
 
 static int remote_writes(struct config *c, const struct decoder *d, const struct yaml_node *list)
 {
+    int rc = 0;
+
     if (yaml_is_null(list)) {
         return 0;
     }
@@ -614,7 +642,11 @@ static int remote_writes(struct config *c, const struct decoder *d, const struct
         struct remote_write_config *w = &c->writes[c->n_writes];
 
         if (remote_write(d, n, w) < 0) {
-            return -1;
+            rc = -1;
+            if (d->all == NULL) {
+                return -1;
+            }
+            continue;
         }
         for (size_t i = 0; i < c->n_writes; i++) {
             if (str_eq(c->writes[i].name, w->name)) {
@@ -623,7 +655,7 @@ static int remote_writes(struct config *c, const struct decoder *d, const struct
         }
         c->n_writes++;
     }
-    return 0;
+    return rc;
 }
 
 /* --- the file --- */
@@ -647,8 +679,17 @@ static const struct key global_keys[] = {
     NOT_YET("query_log_file", "not supported: slow queries are in the server's log"),
 };
 
+/* Whether to go on after this part. */
+static bool goes_on(const struct decoder *d, int *rc, int part)
+{
+    *rc |= part;
+    return *rc == 0 || d->all != NULL;
+}
+
 static int read_global(const struct decoder *d, const struct yaml_node *n, struct global *g)
 {
+    int rc = 0;
+
     *g = (struct global){.s = {.metrics_path = STR("/metrics"),
                                .scheme = STR("http"),
                                .escaping = STR("allow-utf-8"),
@@ -656,8 +697,8 @@ static int read_global(const struct decoder *d, const struct yaml_node *n, struc
                                .enable_compression = true,
                                .extra_metrics = true},
                          .node = n};
-    http_config_init(&g->s.http);
-    if (n != NULL && decode_map(d, n, global_keys, ARRAY_LEN(global_keys), g) < 0) {
+    http_config_init(d, &g->s.http);
+    if (!goes_on(d, &rc, n ? decode_map(d, n, global_keys, ARRAY_LEN(global_keys), g) : 0)) {
         return -1;
     }
     g->s.interval_ms = g->s.interval_ms == 0 ? 60000 : g->s.interval_ms;
@@ -671,7 +712,7 @@ static int read_global(const struct decoder *d, const struct yaml_node *n, struc
     if (g->query_offset_ms != 0) {
         return decode_refuse(d, yaml_get(n, "rule_query_offset"), "not supported: remove it");
     }
-    return labels_normalize(&g->external, d->e);
+    return rc < 0 ? -1 : labels_normalize(&g->external, d->e);
 }
 
 /* Files have it with nothing in it: that is taken. */
@@ -755,13 +796,14 @@ static int read_root(struct config *c, const struct decoder *d, const struct yam
                      struct global *g)
 {
     struct buf text = BUF_MAX(LIMIT_SCRAPE_CONFIG_BYTES);
+    int rc = 0;
 
-    if (decode_map(d, root, file_keys, ARRAY_LEN(file_keys), c) < 0 ||
-        read_global(d, yaml_get(root, "global"), g) < 0 ||
-        scrape_list(c, d, yaml_get(root, "scrape_configs"), g) < 0 ||
-        scrape_files(c, d, yaml_get(root, "scrape_config_files"), g) < 0 ||
-        rule_files(c, d, yaml_get(root, "rule_files")) < 0 ||
-        remote_writes(c, d, yaml_get(root, "remote_write")) < 0) {
+    if (!goes_on(d, &rc, decode_map(d, root, file_keys, ARRAY_LEN(file_keys), c)) ||
+        !goes_on(d, &rc, read_global(d, yaml_get(root, "global"), g)) ||
+        !goes_on(d, &rc, scrape_list(c, d, yaml_get(root, "scrape_configs"), g)) ||
+        !goes_on(d, &rc, scrape_files(c, d, yaml_get(root, "scrape_config_files"), g)) ||
+        !goes_on(d, &rc, rule_files(c, d, yaml_get(root, "rule_files"))) ||
+        !goes_on(d, &rc, remote_writes(c, d, yaml_get(root, "remote_write"))) || rc < 0) {
         return -1;
     }
     write_node(&text, root, 0, false);
@@ -784,10 +826,11 @@ static int read_own(struct config *c, const char *own, struct err *e)
                : scrape_list(c, &d, yaml_get(root, "scrape_configs"), &g);
 }
 
-struct config *config_read(const char *file, const char *own, struct err *e)
+struct config *config_read(const char *file, const char *own, const struct fetch_deny *deny,
+                           struct err *e)
 {
     SCOPED(config_unrefp) struct config *c = xnew(struct config);
-    struct decoder d = {.a = &c->arena, .file = file, .e = e};
+    struct decoder d = {.a = &c->arena, .file = file, .e = e, .deny = deny};
     struct global g;
 
     c->refs = 1;
@@ -804,6 +847,20 @@ struct config *config_read(const char *file, const char *own, struct err *e)
         return NULL;
     }
     return TAKE(c);
+}
+
+void config_mistakes(const char *file, struct err_list *all)
+{
+    SCOPED(config_unrefp) struct config *c = xnew(struct config);
+    struct err e;
+    struct decoder d = {.a = &c->arena, .file = file, .e = &e, .all = all};
+    struct yaml_node *root = parse_file(&d, file);
+    struct global g;
+
+    c->refs = 1;
+    if (root != NULL) {
+        (void)read_root(c, &d, root, &g);
+    }
 }
 
 struct config *config_ref(struct config *c)

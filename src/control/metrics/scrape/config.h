@@ -6,6 +6,8 @@
 #include "scrape/decode.h"
 #include "scrape/relabel.h"
 
+struct fetch_deny;
+
 /* How to talk to a peer: of scrape_configs, discovery and remote_write. */
 struct http_config {
     bool has_basic, has_authorization;
@@ -18,7 +20,8 @@ struct http_config {
     } tls;
     struct str proxy_url, no_proxy;
     bool proxy_from_environment, follow_redirects, enable_http2;
-    struct labels headers; /* name: value, each once a value */
+    struct labels headers;         /* name: value, each once a value */
+    const struct fetch_deny *deny; /* where it does not go; NULL: our own targets */
 };
 
 enum sd_kind { SD_STATIC, SD_FILE, SD_HTTP, SD_DNS, SD_DOCKER, SD_KUBERNETES };
@@ -110,8 +113,13 @@ struct config {
     struct str text; /* of the main file, secrets taken out */
 };
 
-/* `file` NULL: none. `own`: more scrape_configs as YAML; may be NULL. Caller owns it. */
-struct config *config_read(const char *file, const char *own, struct err *e) MUST_USE;
+/* `file` NULL: none; where it leads must not be of `deny`, which the caller keeps (NULL: anywhere).
+ * `own`: more scrape_configs as YAML; may be NULL. Caller owns it. */
+struct config *config_read(const char *file, const char *own, const struct fetch_deny *deny,
+                           struct err *e) MUST_USE;
+/* All that config_read() would refuse in the file, as "FILE:LINE: what"; empty when it could not be
+ * read at all. */
+void config_mistakes(const char *file, struct err_list *all);
 struct config *config_ref(struct config *c);
 void config_unref(struct config *c);
 DEFINE_SCOPED(struct config, config_unref)

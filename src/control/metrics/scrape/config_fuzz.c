@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t n;
     struct err e;
     char *text = str_dup(str_n((const char *)data, size));
-    struct config *c = config_read(NULL, text, &e);
+    struct config *c = config_read(NULL, text, NULL, &e);
 
     config_unref(c);
     if (config_groups(&a, str_n((const char *)data, size), "groups", &groups, &n, &e) == 0 &&

@@ -2,9 +2,9 @@
 
 #include <stddef.h>
 
-void http_config_init(struct http_config *h)
+void http_config_init(const struct decoder *d, struct http_config *h)
 {
-    *h = (struct http_config){.follow_redirects = true, .enable_http2 = true};
+    *h = (struct http_config){.follow_redirects = true, .enable_http2 = true, .deny = d->deny};
 }
 
 int http_basic_auth(const struct decoder *d, const struct yaml_node *n, void *out)

@@ -59,15 +59,6 @@ int relabel_configs(const struct decoder *d, const struct yaml_node *n, void *ou
 
 /* --- groups --- */
 
-static int check_address(const struct decoder *d, const struct yaml_node *n, struct str address)
-{
-    if (str_find_char(address, '/') >= 0) {
-        return decode_refuse(d, n, "\"%.*s\" is no host and port (a path goes to metrics_path)",
-                             STR_ARG(str_first(address, 100)));
-    }
-    return 0;
-}
-
 int sd_static_group(const struct decoder *d, const struct yaml_node *n, struct target_group *out)
 {
     struct group {
@@ -87,9 +78,6 @@ int sd_static_group(const struct decoder *d, const struct yaml_node *n, struct t
     for (size_t i = 0; i < one.targets.len; i++) {
         struct label *address = arena_new(d->a, struct label);
 
-        if (check_address(d, n, one.targets.p[i]) < 0) {
-            return -1;
-        }
         *address = (struct label){STR("__address__"), one.targets.p[i]};
         out->targets[out->n_targets++] = (struct labels){address, 1};
     }
@@ -364,7 +352,7 @@ int sd_config_read(const struct decoder *d, const struct yaml_node *n, enum sd_k
                                        dns_sd,    docker_sd, kubernetes_sd};
 
     *out = (struct sd_config){.kind = kind, .line = n->line};
-    http_config_init(&out->http);
+    http_config_init(d, &out->http);
     if (by_kind[kind](d, n, out) < 0 || http_config_check(d, n, &out->http) < 0) {
         return -1;
     }

@@ -1,4 +1,5 @@
 #include "scrape/config.h"
+#include "scrape/target.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -49,7 +50,7 @@ static int clean_up(void **state UNUSED)
 static struct config *read_text(const char *text)
 {
     write_file("p.yml", text);
-    return config_read(path_of("p.yml"), NULL, &e);
+    return config_read(path_of("p.yml"), NULL, NULL, &e);
 }
 
 static void defaults_are_prometheus(void **state UNUSED)
@@ -77,6 +78,35 @@ static void defaults_are_prometheus(void **state UNUSED)
     assert_true(
         str_eq_c(labels_get(s->sd.p[0].groups[0].targets[1], STR("__address__")), "b:9100"));
     assert_true(str_eq_c(labels_get(s->sd.p[0].groups[0].labels, STR("rack")), "r1"));
+    config_unref(c);
+}
+
+static void relabeling_makes_addresses_of_urls(void **state UNUSED)
+{
+    struct config *c =
+        read_text("scrape_configs:\n"
+                  "- job_name: blackbox\n"
+                  "  metrics_path: /probe\n"
+                  "  params: {module: [http_2xx]}\n"
+                  "  static_configs:\n"
+                  "  - targets: ['http://example.com/a?b=c']\n"
+                  "  relabel_configs:\n"
+                  "  - {source_labels: [__address__], target_label: __param_target}\n"
+                  "  - {source_labels: [__param_target], target_label: instance}\n"
+                  "  - {target_label: __address__, replacement: '127.0.0.1:9115'}\n");
+    struct target_group *g;
+    struct target t;
+    struct arena a = {0};
+
+    if (c == NULL) {
+        fail_msg("%s", e.msg);
+    }
+    g = c->scrape[0].sd.p[0].groups;
+    assert_int_equal(target_make(&a, &c->scrape[0], g->labels, g->targets[0], &t, &e), 1);
+    assert_true(str_eq_c(labels_get(t.labels, STR("instance")), "http://example.com/a?b=c"));
+    assert_true(str_eq_c(t.url, "http://127.0.0.1:9115/probe?module=http_2xx&target="
+                                "http%3A%2F%2Fexample.com%2Fa%3Fb%3Dc"));
+    arena_done(&a);
     config_unref(c);
 }
 
@@ -232,6 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_prometheus),
+        cmocka_unit_test(relabeling_makes_addresses_of_urls),
         cmocka_unit_test(global_is_what_jobs_begin_with),
         cmocka_unit_test(what_we_do_not_have_is_refused_with_its_line),
         cmocka_unit_test(anchors_and_merges_stand_for_what_they_name),

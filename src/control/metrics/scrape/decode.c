@@ -6,6 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void remember(struct err_list *all, const char *msg)
+{
+    for (size_t i = 0; i < all->len; i++) {
+        if (strcmp(all->items[i].msg, msg) == 0) {
+            return; /* what an anchor names is read again and again */
+        }
+    }
+    err_list_add(all, 0, 0, NULL, "%s", msg);
+}
+
 #undef decode_refuse
 int decode_refuse(const struct decoder *d, const struct yaml_node *n, const char *fmt, ...)
 {
@@ -15,9 +25,12 @@ int decode_refuse(const struct decoder *d, const struct yaml_node *n, const char
     va_start(ap, fmt);
     (void)vsnprintf(what, sizeof(what), fmt, ap);
     va_end(ap);
-    return err_set(d->e, ERR_INVALID, "%s:%u: %.*s%s%s", d->file, n->line,
-                   (int)(n->key.len < 80 ? n->key.len : 80), n->key.p, n->key.len > 0 ? ": " : "",
-                   what);
+    err_set(d->e, ERR_INVALID, "%s:%u: %.*s%s%s", d->file, n->line,
+            (int)(n->key.len < 80 ? n->key.len : 80), n->key.p, n->key.len > 0 ? ": " : "", what);
+    if (d->all != NULL) {
+        remember(d->all, d->e->msg);
+    }
+    return -1;
 }
 #define decode_refuse(...) err_minus_one(decode_refuse(__VA_ARGS__))
 
@@ -273,6 +286,8 @@ static int unknown(const struct decoder *d, const struct yaml_node *n, const str
 int decode_map(const struct decoder *d, const struct yaml_node *n, const struct key *keys,
                size_t n_keys, void *base)
 {
+    int rc = 0;
+
     if (yaml_is_null(n)) {
         return 0;
     }
@@ -285,12 +300,10 @@ int decode_map(const struct decoder *d, const struct yaml_node *n, const struct 
         while (i < n_keys && !str_eq_c(c->key, keys[i].name)) {
             i++;
         }
-        if (i == n_keys) {
-            return unknown(d, c, keys, n_keys);
-        }
-        if (read_value(d, c, &keys[i], base) < 0) {
+        rc |= i == n_keys ? unknown(d, c, keys, n_keys) : read_value(d, c, &keys[i], base);
+        if (rc < 0 && d->all == NULL) {
             return -1;
         }
     }
-    return 0;
+    return rc;
 }

@@ -3,13 +3,18 @@
  *
  * Threads: any. Memory: the arena. Private to scrape. */
 #pragma once
+#include "base/err.h"
 #include "base/yaml.h"
 #include "labels/labels.h"
+
+struct fetch_deny;
 
 struct decoder {
     struct arena *a;
     const char *file; /* as people gave it: for sentences, and relative paths begin in its folder */
     struct err *e;
+    const struct fetch_deny *deny; /* for the http_config of what is read */
+    struct err_list *all; /* of mistakes, so that it goes on; NULL: it ends at the first */
 };
 
 struct strs {

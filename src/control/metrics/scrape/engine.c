@@ -50,7 +50,8 @@ struct engine {
     struct lock *lock;
     unsigned n_readers;
     pthread_t io, readers[ENGINE_READERS_MAX];
-    unsigned started; /* readers */
+    unsigned started;  /* readers */
+    unsigned settling; /* guarded: how many wait for scrapes to end */
     bool has_io, stop;
     CURLM *multi;
     struct list all, news, gone, queue; /* guarded */
@@ -207,8 +208,9 @@ static int begin(struct loop *l, struct err *e)
     if (l->body_hint > 0 && l->body_hint + l->body_hint / 16 < max) {
         (void)buf_reserve(&c->body, l->body_hint + l->body_hint / 16);
     }
-    (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->headers);
-    (void)curl_easy_setopt(c->curl, CURLOPT_URL, l->target.url.p);
+    if (client_go_to(c, l->target.url.p, e) < 0) {
+        return -1;
+    }
     (void)curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)l->target.timeout_ms);
     (void)curl_easy_setopt(c->curl, CURLOPT_PRIVATE, l);
     if (s->enable_compression) {
@@ -536,6 +538,9 @@ static void end_loop(struct loop *l)
         WITH_LOCK(g->lock);
         list_remove(&l->all);
         g->n_loops--;
+        if (g->settling > 0) {
+            lock_broadcast(g->lock);
+        }
     }
     loop_free(l);
 }
@@ -625,6 +630,9 @@ static void *run_reader(void *ctx)
             WITH_LOCK(g->lock);
             is_leaving = l->is_leaving;
             l->phase = is_leaving ? LOOP_READING : LOOP_IDLE;
+            if (g->settling > 0) {
+                lock_broadcast(g->lock);
+            }
         }
         if (is_leaving) {
             end_loop(l);
@@ -780,7 +788,8 @@ struct engine_counts engine_counts(const struct engine *g)
     return g->counts;
 }
 
-int64_t engine_safe_ms(const struct engine *g)
+/* With the lock: samples of scrapes that began before this are in the store. */
+static int64_t safe_ms(const struct engine *g)
 {
     int64_t safe = INT64_MAX;
 
@@ -793,4 +802,16 @@ int64_t engine_safe_ms(const struct engine *g)
         }
     }
     return safe;
+}
+
+void engine_settle(struct engine *g, int64_t now_ms, int64_t until_mono_ms)
+{
+    bool in_time = true;
+
+    lock_assert(g->lock);
+    g->settling++;
+    while (in_time && !g->stop && safe_ms(g) < now_ms) {
+        in_time = lock_wait_until(g->lock, until_mono_ms);
+    }
+    g->settling--;
 }

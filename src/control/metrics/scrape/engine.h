@@ -56,8 +56,9 @@ struct loop_meta {
 };
 const struct loop_meta *loop_metadata(const struct loop *l, size_t *n);
 
-/* Holding the lock: samples of scrapes that began before this are in the store. */
-int64_t engine_safe_ms(const struct engine *g);
+/* Holding the lock, which is let go meanwhile: waits until what scrapes that began before `now_ms`
+ * brought is in the store, or they take longer. */
+void engine_settle(struct engine *g, int64_t now_ms, int64_t until_mono_ms);
 
 struct engine_counts {
     uint64_t scrapes, failed, late, samples, too_old, out_of_order, duplicate, too_many_series;

@@ -27,7 +27,7 @@
 key_fn http_basic_auth, http_authorization, http_bearer_token, http_bearer_token_file, http_tls,
     http_headers;
 /* Defaults, and what may not stand together. */
-void http_config_init(struct http_config *h);
+void http_config_init(const struct decoder *d, struct http_config *h);
 int http_config_check(const struct decoder *d, const struct yaml_node *n,
                       const struct http_config *h) MUST_USE;
 

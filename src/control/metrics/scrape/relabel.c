@@ -1,13 +1,11 @@
 #include "scrape/relabel.h"
 #include "base/buf.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 
-#include <locale.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <wctype.h>
 
 static const char *const names[RELABEL_ACTIONS] = {
     "replace",  "keep",      "drop",      "keepequal", "dropequal", "hashmod",
@@ -246,71 +244,6 @@ static int hashmod(struct work *w, const struct relabel_rule *r, struct str valu
                str_of(arena_printf(w->a, "%llu", (unsigned long long)(n % r->modulus))));
 }
 
-static locale_t utf8;
-static pthread_once_t utf8_once = PTHREAD_ONCE_INIT;
-
-static void make_utf8(void)
-{
-    utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-}
-
-static size_t put_utf8(char *to, uint32_t c)
-{
-    if (c < 0x80) {
-        to[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        to[0] = (char)(0xc0 | c >> 6);
-        to[1] = (char)(0x80 | (c & 63));
-        return 2;
-    }
-    if (c < 0x10000) {
-        to[0] = (char)(0xe0 | c >> 12);
-        to[1] = (char)(0x80 | (c >> 6 & 63));
-        to[2] = (char)(0x80 | (c & 63));
-        return 3;
-    }
-    to[0] = (char)(0xf0 | c >> 18);
-    to[1] = (char)(0x80 | (c >> 12 & 63));
-    to[2] = (char)(0x80 | (c >> 6 & 63));
-    to[3] = (char)(0x80 | (c & 63));
-    return 4;
-}
-
-static uint32_t get_utf8(const unsigned char *p, size_t n)
-{
-    uint32_t c = n == 1 ? p[0] : p[0] & (0x7fU >> n);
-
-    for (size_t i = 1; i < n; i++) {
-        c = c << 6 | (p[i] & 63);
-    }
-    return c;
-}
-
-static int change_case(struct work *w, const struct relabel_rule *r, struct str value)
-{
-    char *to = arena_alloc(w->a, value.len * 4 + 1);
-    size_t len = 0;
-
-    (void)pthread_once(&utf8_once, make_utf8);
-    for (size_t i = 0; i < value.len;) {
-        const unsigned char *p = (const unsigned char *)value.p + i;
-        size_t n = str_utf8_len(p, value.len - i);
-
-        if (n == 0 || utf8 == (locale_t)0) {
-            to[len++] = value.p[i++];
-            continue;
-        }
-        wint_t c = get_utf8(p, n);
-
-        c = r->action == RELABEL_LOWERCASE ? towlower_l(c, utf8) : towupper_l(c, utf8);
-        len += put_utf8(to + len, c);
-        i += n;
-    }
-    return set(w, r->target_label, str_n(to, len));
-}
-
 static int labelmap(struct work *w, const struct relabel_rule *r)
 {
     size_t before = w->len; /* what this rule adds, it does not see */
@@ -369,7 +302,8 @@ static int apply(struct work *w, const struct relabel_rule *r)
         return hashmod(w, r, value) < 0 ? -1 : 1;
     case RELABEL_LOWERCASE:
     case RELABEL_UPPERCASE:
-        return change_case(w, r, value) < 0 ? -1 : 1;
+        value = utf8_cased(w->a, value, r->action == RELABEL_LOWERCASE ? UTF8_LOWER : UTF8_UPPER);
+        return set(w, r->target_label, value) < 0 ? -1 : 1;
     case RELABEL_LABELMAP:
         return labelmap(w, r) < 0 ? -1 : 1;
     default:

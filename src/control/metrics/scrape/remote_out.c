@@ -1,16 +1,15 @@
 #include "scrape/remote_out.h"
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "scrape/client.h"
 #include "scrape/proto.h"
 #include "scrape/snappy.h"
 #include "tsdb/tsdb.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,14 +18,19 @@
 
 enum {
     SHARDS_MAX = 16,
-    WINDOW_MS = 60000, /* read at once, when much is left to send */
-    BEHIND_MS = 500,   /* commits of the moment */
-    BATCH_BYTES_MAX = 16 * 1024 * 1024
+    BATCH_BYTES_MAX = 16 * 1024 * 1024,
+    SPLITS_MAX = 40 /* of a request that is refused */
+};
+
+/* A series in a request: where it ends, and how many samples there are up to there. */
+struct part {
+    size_t end, samples;
 };
 
 /* A request that is being filled. */
 struct batch {
     struct buf series, symbols; /* symbols: version 2 */
+    VEC(struct part) parts;
     struct map refs;
     size_t n_refs, samples;
 };
@@ -40,12 +44,10 @@ struct shard {
 };
 
 struct remote_out {
-    struct tsdb *db;
+    struct tsdb_follower *follower;
     struct config *config;
     const struct remote_write_config *write;
-    int64_t (*safe_ms)(void *ctx);
-    void *ctx;
-    char *path, *url;
+    char *url;
     pthread_t thread;
     bool has_thread, stop;
     int wake_fd;
@@ -107,20 +109,21 @@ static void put_labels(struct batch *b, bool is_v2, struct labels s, struct buf 
     buf_done(&inner);
 }
 
-static void put_series(struct batch *b, bool is_v2, struct labels s, const struct tsdb_samples *v,
-                       size_t from, size_t n)
+static void put_series(struct batch *b, bool is_v2, struct labels s, const struct tsdb_followed *v,
+                       size_t n)
 {
     struct buf series = BUF_MAX(BATCH_BYTES_MAX), one = BUF_MAX(64);
 
     put_labels(b, is_v2, s, &series);
-    for (size_t i = from; i < from + n; i++) {
+    for (size_t i = 0; i < n; i++) {
         buf_clear(&one);
-        proto_put_double(&one, 1, v->v[i]);
-        proto_put_int(&one, 2, (uint64_t)v->ts_ms[i]);
+        proto_put_double(&one, 1, v[i].v);
+        proto_put_int(&one, 2, (uint64_t)v[i].ts_ms);
         proto_put_bytes(&series, 2, buf_str(&one));
     }
     proto_put_bytes(&b->series, is_v2 ? 5 : 1, buf_str(&series));
     b->samples += n;
+    *vec_push(&b->parts) = (struct part){b->series.len, b->samples};
     buf_done(&series);
     buf_done(&one);
 }
@@ -129,6 +132,7 @@ static void batch_done(struct batch *b)
 {
     buf_done(&b->series);
     buf_done(&b->symbols);
+    vec_done(&b->parts);
     map_done(&b->refs);
     *b = (struct batch){.series = BUF_MAX(2 * BATCH_BYTES_MAX),
                         .symbols = BUF_MAX(2 * BATCH_BYTES_MAX)};
@@ -136,7 +140,7 @@ static void batch_done(struct batch *b)
 
 /* One try. 0; -1 with `again`: whether another may help. */
 static int post(struct remote_out *r, struct str body, bool *again, int64_t *after_ms,
-                struct err *e)
+                long *refused, struct err *e)
 {
     const struct remote_write_config *w = r->write;
     struct client_call c = {.stop = &r->stop, .curl = curl_easy_init()};
@@ -147,19 +151,17 @@ static int post(struct remote_out *r, struct str body, bool *again, int64_t *aft
 
     *again = true;
     if (rc == 0) {
-        CURLcode code;
-
         (void)client_header(&c, "Content-Encoding: snappy");
         (void)client_header(&c, "Content-Type: application/x-protobuf%s",
                             w->is_v2 ? ";proto=io.prometheus.write.v2.Request" : "");
         (void)client_header(&c, "X-Prometheus-Remote-Write-Version: %s",
                             w->is_v2 ? "2.0.0" : "0.1.0");
-        for (size_t i = 0; i < w->headers.len; i++) {
-            (void)client_header(&c, "%.*s: %.*s", STR_ARG(w->headers.p[i].name),
-                                STR_ARG(w->headers.p[i].value));
-        }
-        (void)curl_easy_setopt(c.curl, CURLOPT_HTTPHEADER, c.headers);
-        (void)curl_easy_setopt(c.curl, CURLOPT_URL, r->url);
+        client_own_headers(&c, w->headers);
+        rc = client_go_to(&c, r->url, e);
+    }
+    if (rc == 0) {
+        CURLcode code;
+
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDS, body.p);
         (void)curl_easy_setopt(c.curl, CURLOPT_TIMEOUT_MS, (long)w->timeout_ms);
@@ -171,6 +173,12 @@ static int post(struct remote_out *r, struct str body, bool *again, int64_t *aft
             rc = 0;
         } else if (code == CURLE_OK) {
             *again = status >= 500 || (status == 429 && w->retry_on_429);
+            if (status == 500 && c.body.len > 0 &&
+                memmem(c.body.p, c.body.len, "too old sample", 14) != NULL) {
+                *again = false; /* Prometheus 2.39 and later: it will never take it */
+                status = 400;
+            }
+            *refused = status;
             rc = err_set(e, err_kind_of_http((int)status), "the peer answers %ld: %.*s", status,
                          STR_ARG(str_first(buf_str(&c.body), 200)));
         }
@@ -181,33 +189,24 @@ static int post(struct remote_out *r, struct str body, bool *again, int64_t *aft
     return rc;
 }
 
-/* Until the peer has it, does not want it, or we end. */
-static void deliver(struct remote_out *r, struct batch *b)
+/* Until the peer has it (0), does not want it (-1: *refused is its status), or we end. */
+static int insist(struct remote_out *r, struct str packed, long *refused, struct err *e)
 {
-    struct buf packed = BUF_MAX(4 * BATCH_BYTES_MAX);
     int64_t backoff = r->write->min_backoff_ms, after;
     bool again = true, warned = false;
-    struct err e;
 
-    (void)buf_add(&b->symbols, buf_str(&b->series));
-    snappy_pack(buf_str(&b->symbols), &packed);
-    while (again && !is_stopped(r)) {
-        int rc = post(r, buf_str(&packed), &again, &after, &e);
-
-        if (rc == 0 || !again) {
-            if (rc < 0) {
-                log_warn("remote_write.dropped", "peer=%s samples=%zu error=%s going on",
-                         Q(r->write->name), b->samples, Q(str_of(e.msg)));
-            }
-            WITH_LOCK(&r->lock);
-            r->counts.sent += rc == 0 ? b->samples : 0;
-            r->counts.dropped += rc < 0 ? b->samples : 0;
-            break;
+    *refused = 0;
+    while (!is_stopped(r)) {
+        if (post(r, packed, &again, &after, refused, e) == 0) {
+            return 0;
+        }
+        if (!again) {
+            return -1;
         }
         if (!warned && !is_stopped(r)) {
             warned = true;
             log_warn("remote_write.retry", "peer=%s error=%s trying until it takes it",
-                     Q(r->write->name), Q(str_of(e.msg)));
+                     Q(r->write->name), Q(str_of(e->msg)));
         }
         {
             WITH_LOCK(&r->lock);
@@ -216,7 +215,53 @@ static void deliver(struct remote_out *r, struct batch *b)
         wait_ms(r, after > 0 ? after : backoff);
         backoff = backoff * 2 > r->write->max_backoff_ms ? r->write->max_backoff_ms : backoff * 2;
     }
+    *refused = 0;
+    return -1;
+}
+
+static void count(struct remote_out *r, uint64_t sent, uint64_t dropped)
+{
+    WITH_LOCK(&r->lock);
+    r->counts.sent += sent;
+    r->counts.dropped += dropped;
+}
+
+/* Prometheus refuses a request whole for one sample that it does not take: its halves are sent
+ * then, and theirs, so that the others arrive. */
+static void deliver_parts(struct remote_out *r, struct batch *b, size_t from, size_t to,
+                          unsigned *splits)
+{
+    struct buf all = BUF_MAX(4 * BATCH_BYTES_MAX), packed = BUF_MAX(4 * BATCH_BYTES_MAX);
+    size_t begin = from == 0 ? 0 : b->parts.p[from - 1].end,
+           samples = b->parts.p[to - 1].samples - (from == 0 ? 0 : b->parts.p[from - 1].samples);
+    long refused;
+    struct err e;
+    int rc;
+
+    (void)buf_add(&all, buf_str(&b->symbols));
+    (void)buf_add(&all, str_n(b->series.p + begin, b->parts.p[to - 1].end - begin));
+    snappy_pack(buf_str(&all), &packed);
+    buf_done(&all);
+    rc = insist(r, buf_str(&packed), &refused, &e);
     buf_done(&packed);
+    if (rc == 0) {
+        count(r, samples, 0);
+    } else if (refused == 400 && to - from > 1 && *splits < SPLITS_MAX) {
+        (*splits)++;
+        deliver_parts(r, b, from, from + (to - from) / 2, splits);
+        deliver_parts(r, b, from + (to - from) / 2, to, splits);
+    } else if (refused != 0) {
+        log_warn("remote_write.dropped", "peer=%s samples=%zu error=%s going on", Q(r->write->name),
+                 samples, Q(str_of(e.msg)));
+        count(r, 0, samples);
+    }
+}
+
+static void deliver(struct remote_out *r, struct batch *b)
+{
+    unsigned splits = 0;
+
+    deliver_parts(r, b, 0, b->parts.len, &splits);
 }
 
 /* --- shards --- */
@@ -274,11 +319,23 @@ static bool is_any_busy(const struct remote_out *r)
     return false;
 }
 
-static void flush(struct remote_out *r)
+static void submit_all(struct remote_out *r)
 {
-    for (size_t i = 0; i < r->n_shards; i++) {
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
         submit(r, &r->shards[i]);
     }
+}
+
+static void drop_filled(struct remote_out *r)
+{
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        batch_done(&r->shards[i].filling);
+    }
+}
+
+static void flush(struct remote_out *r)
+{
+    submit_all(r);
     WITH_LOCK(&r->lock);
     while (is_any_busy(r) && !is_stopped(r)) {
         lock_wait(&r->lock);
@@ -325,25 +382,23 @@ static int labels_to_send(struct remote_out *r, struct arena *a, struct labels *
     return relabel_apply(r->write->relabel, a, s, e);
 }
 
-static void send_series(struct remote_out *r, struct labels s, const struct tsdb_samples *v)
+static void send_series(struct remote_out *r, struct labels s, const struct tsdb_followed *v,
+                        size_t n)
 {
     struct shard *shard = &r->shards[labels_hash(s) % r->n_shards];
     int64_t oldest = r->write->age_limit_ms > 0 ? clock_wall_ms() - r->write->age_limit_ms : 0;
     size_t at = 0;
 
-    while (at < v->len && v->ts_ms[at] < oldest) {
+    while (r->write->age_limit_ms > 0 && at < n && v[at].ts_ms < oldest) {
         at++;
     }
-    {
-        WITH_LOCK(&r->lock);
-        r->counts.dropped += at;
-    }
-    while (at < v->len && !is_stopped(r)) {
+    count(r, 0, at);
+    while (at < n && !is_stopped(r)) {
         size_t room = r->write->max_samples - shard->filling.samples,
-               n = v->len - at < room ? v->len - at : room;
+               some = n - at < room ? n - at : room;
 
-        put_series(&shard->filling, r->write->is_v2, s, v, at, n);
-        at += n;
+        put_series(&shard->filling, r->write->is_v2, s, v + at, some);
+        at += some;
         if (shard->filling.samples == r->write->max_samples ||
             shard->filling.series.len > BATCH_BYTES_MAX) {
             submit(r, shard);
@@ -351,117 +406,107 @@ static void send_series(struct remote_out *r, struct labels s, const struct tsdb
     }
 }
 
-static int send_window(struct remote_out *r, int64_t from, int64_t to, struct err *e)
+/* Late ones last, in requests of their own: a peer that takes none refuses only these. */
+static int by_series(const void *a, const void *b)
 {
-    struct arena a = {0}, one = {0};
-    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(r->db, from, to);
-    struct label_matcher m;
-    struct tsdb_found *found;
-    struct tsdb_samples v = {0};
-    size_t n = 0;
-    int rc = label_matcher_init(&m, &a, STR(LABEL_NAME), LABEL_IS_NOT, STR(""), e) < 0 ||
-                     tsdb_select(view, &m, 1, &a, &found, &n, e) < 0
-                 ? -1
-                 : 0;
+    const struct tsdb_followed *x = a, *y = b;
 
-    tsdb_view_selected(view); /* the peer may be away for days */
-    for (size_t i = 0; rc == 0 && i < n && !is_stopped(r); i++) {
-        struct labels s = found[i].labels;
+    return x->late != y->late       ? (x->late ? 1 : -1)
+           : x->series != y->series ? (x->series < y->series ? -1 : 1)
+           : x->ts_ms < y->ts_ms    ? -1
+                                    : x->ts_ms > y->ts_ms;
+}
 
-        rc = tsdb_read(view, &found[i], from, to, &v, e);
-        if (rc == 0 && v.len > 0) {
-            arena_reset(&one);
-            rc = labels_to_send(r, &one, &s, e);
-            if (rc == 1) {
-                send_series(r, s, &v);
-            }
-            rc = rc < 0 ? -1 : 0;
+static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n, struct err *e)
+{
+    struct arena a = {0};
+    int rc = 0;
+
+    qsort(v, n, sizeof(*v), by_series);
+    for (size_t at = 0, end; rc == 0 && at < n && !is_stopped(r); at = end) {
+        struct labels s;
+
+        for (end = at + 1; end < n && v[end].series == v[at].series && v[end].late == v[at].late;
+             end++) {
         }
+        if (at > 0 && v[at].late && !v[at - 1].late) {
+            submit_all(r);
+        }
+        arena_reset(&a);
+        if (tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0) {
+            count(r, 0, end - at);
+            continue;
+        }
+        rc = labels_to_send(r, &a, &s, e);
+        if (rc == 1) {
+            send_series(r, s, v + at, end - at);
+        }
+        rc = rc < 0 ? -1 : 0;
     }
-    tsdb_samples_done(&v);
-    arena_done(&one);
     arena_done(&a);
-    if (rc == 0) {
-        flush(r);
-    }
     return rc;
 }
 
-/* --- how far the peer has it --- */
-
-static int64_t read_position(const struct remote_out *r)
+static void written_down(int rc, const struct err *e)
 {
-    struct buf b = BUF_MAX(64);
-    struct err e;
-    uint64_t ms = 0;
-    bool is_there = fs_read(AT_FDCWD, r->path, &b, &e) == 0;
-
-    while (b.len > 0 && b.p[b.len - 1] == '\n') {
-        b.len--;
-    }
-    if (!is_there || str_to_u64(buf_str(&b), &ms) < 0 || ms > (uint64_t)clock_wall_ms()) {
-        ms = (uint64_t)clock_wall_ms(); /* a new peer gets what is new */
-    }
-    buf_done(&b);
-    return (int64_t)ms;
-}
-
-static void write_position(struct remote_out *r, int64_t ms)
-{
-    char text[32];
-    struct err e;
-
-    (void)snprintf(text, sizeof(text), "%lld\n", (long long)ms);
-    if (fs_write_atomic(AT_FDCWD, r->path, str_of(text), 0600, &e) < 0) {
+    if (rc < 0) {
         log_warn("remote_write.position", "error=%s sending some again after a restart",
-                 Q(str_of(e.msg)));
+                 Q(str_of(e->msg)));
     }
-    WITH_LOCK(&r->lock);
-    r->counts.position_ms = ms;
 }
 
-static int64_t sendable_until(struct remote_out *r)
+/* What was being sent when we were killed is sent in the same requests: those that the peer has
+ * already, it refuses, and loses nothing by it. */
+static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err *e)
 {
-    int64_t safe = r->safe_ms(r->ctx), now = clock_wall_ms() - BEHIND_MS;
+    int64_t newest = 0;
+    struct err why;
 
-    return safe < now ? safe : now;
+    if (tsdb_follow_read(r->follower, piece, e) < 0) {
+        return -1;
+    }
+    if (piece->len > 0) {
+        if (piece->again && piece->note > 0) {
+            want_shards(r, piece->note);
+        }
+        written_down(tsdb_follow_begin(r->follower, r->n_shards, &why), &why);
+    }
+    for (size_t i = 0; i < piece->len; i++) {
+        newest = piece->p[i].ts_ms > newest ? piece->p[i].ts_ms : newest;
+    }
+    if (send_samples(r, piece->p, piece->len, e) < 0) {
+        drop_filled(r);
+        return -1;
+    }
+    flush(r);
+    if (is_stopped(r)) {
+        return 0; /* part of it may be sent: it is sent again */
+    }
+    written_down(tsdb_follow_end(r->follower, &why), &why);
+    WITH_LOCK(&r->lock);
+    r->counts.newest_ms = newest > r->counts.newest_ms ? newest : r->counts.newest_ms;
+    return 0;
 }
 
 static void *run(void *ctx)
 {
     struct remote_out *r = ctx;
-    int64_t position = read_position(r);
+    struct tsdb_piece piece = {0};
 
-    write_position(r, position);
     want_shards(r, r->write->min_shards);
     while (!is_stopped(r)) {
-        int64_t to = sendable_until(r), began;
         struct err e;
 
-        if (to - position < r->write->deadline_ms) {
-            wait_ms(r, r->write->deadline_ms - (to - position));
-            to = sendable_until(r);
-        }
-        to = to > position + WINDOW_MS ? position + WINDOW_MS : to;
-        if (to <= position || is_stopped(r)) {
-            wait_ms(r, BEHIND_MS);
-            continue;
-        }
-        began = clock_mono_ms();
-        if (send_window(r, position, to, &e) < 0) {
+        if (send_piece(r, &piece, &e) < 0) {
             log_warn("remote_write.read", "error=%s trying again in 5 s", Q(str_of(e.msg)));
             wait_ms(r, 5000);
-            continue;
-        }
-        if (is_stopped(r)) { /* part of it may be sent: it is sent again */
-            break;
-        }
-        if (clock_mono_ms() - began > (to - position) / 2) {
+        } else if (piece.more) {
             want_shards(r, (uint64_t)r->n_shards * 2);
+        } else {
+            wait_ms(r, r->write->deadline_ms);
         }
-        position = to;
-        write_position(r, position);
     }
+    tsdb_piece_done(&piece);
     return NULL;
 }
 
@@ -470,17 +515,11 @@ struct remote_out *remote_out_start(const struct remote_out_options *o, struct e
     struct remote_out *r = xnew(struct remote_out);
 
     client_init();
-    r->db = o->db;
+    r->follower = tsdb_follow(o->db, o->write->name);
     r->config = config_ref(o->config);
     r->write = o->write;
-    r->safe_ms = o->safe_ms;
-    r->ctx = o->ctx;
     lock_init(&r->lock, LOCK_discovery);
     r->url = str_dup(o->write->url);
-    r->path = xasprintf("%s/%.*s.position", o->dir, STR_ARG(str_first(o->write->name, 100)));
-    for (char *p = r->path + strlen(o->dir) + 1; *p != '\0'; p++) {
-        *p = *p == '/' ? '_' : *p;
-    }
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     r->counts.name = o->write->name;
     r->has_thread = pthread_create(&r->thread, NULL, run, r) == 0;
@@ -520,7 +559,6 @@ void remote_out_stop(struct remote_out *r)
     closep(&r->wake_fd);
     lock_done(&r->lock);
     config_unref(r->config);
-    free(r->path);
     free(r->url);
     free(r);
 }
@@ -534,6 +572,13 @@ bool remote_out_is(const struct remote_out *r, const struct config *c,
 
 struct remote_out_counts remote_out_counts(struct remote_out *r)
 {
-    WITH_LOCK(&r->lock);
-    return r->counts;
+    struct tsdb_behind b = tsdb_follow_behind(r->follower);
+    struct remote_out_counts c;
+
+    lock_take(&r->lock);
+    c = r->counts;
+    lock_drop(&r->lock);
+    c.waiting_bytes = b.waiting_bytes;
+    c.lost_bytes = b.lost_bytes;
+    return c;
 }

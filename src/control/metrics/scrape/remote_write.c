@@ -1,4 +1,5 @@
 #include "scrape/remote_write.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/vec.h"
 #include "scrape/proto.h"
@@ -10,10 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AHEAD_MS = 600000 };
+
 /* What a request brings, while it is read. */
 struct intake {
     struct tsdb_appender *a;
-    struct labels require;
+    const struct remote_write_owner *owner;
+    int64_t latest_ms;  /* of a sample: as for pages, or it would hold back all that follow */
     struct arena arena; /* of one series */
     VEC(struct str) symbols;
     struct remote_write_answer *out;
@@ -42,17 +46,17 @@ static void refuse(struct intake *in, uint64_t n, const char *why, struct labels
 
 static int check_labels(struct intake *in, struct labels *s)
 {
-    struct labels all = {
-        .p = arena_new_array(&in->arena, struct label, s->len + in->require.len + 1)};
+    struct labels all = {.p = arena_new_array(&in->arena, struct label, s->len + 2)};
+    const struct label *own = &in->owner->label;
     struct err why;
 
     for (size_t i = 0; i < s->len; i++) {
-        if (labels_get(in->require, s->p[i].name).len == 0) {
+        if (own->name.len == 0 || !str_eq(own->name, s->p[i].name)) {
             all.p[all.len++] = s->p[i];
         }
     }
-    for (size_t i = 0; i < in->require.len; i++) {
-        all.p[all.len++] = in->require.p[i];
+    if (own->name.len > 0) {
+        all.p[all.len++] = *own;
     }
     for (size_t i = 0; i < s->len; i++) {
         if (!label_name_is_valid(s->p[i].name) || !str_is_utf8(s->p[i].value) ||
@@ -96,12 +100,21 @@ static int take_sample(struct intake *in, struct labels s, tsdb_ref *ref, struct
     if (r < 0 || ts > TSDB_TIME_MAX || ts < TSDB_TIME_MIN) {
         return damaged(in, "a sample");
     }
+    if (ts > in->latest_ms) {
+        refuse(in, 1, "more than ten minutes ahead of the server's clock", s);
+        return 0;
+    }
     *ref = *ref == 0 ? tsdb_series(in->a, s) : *ref;
     t = *ref == 0 ? TSDB_TOO_MANY_SERIES : tsdb_append(in->a, *ref, ts, v);
     if (t == TSDB_TAKEN) {
         in->out->samples++;
     } else {
-        refuse(in, 1, t < ARRAY_LEN(why) ? why[t] : "not taken", s);
+        refuse(in, 1,
+               t == TSDB_TOO_MANY_SERIES && in->owner->label.name.len > 0
+                   ? "too many series (metrics.project_series, metrics.max_series)"
+               : t < ARRAY_LEN(why) ? why[t]
+                                    : "not taken",
+               s);
     }
     return 0;
 }
@@ -296,6 +309,9 @@ static int fail(struct remote_write_answer *out, const struct err *e)
 static int take(struct intake *in, struct tsdb *db, struct str body)
 {
     in->a = tsdb_appender_new(db);
+    if (in->owner->label.name.len > 0) {
+        tsdb_appender_limit(in->a, in->owner->label, in->owner->max_series);
+    }
     if (take_all(in, body) < 0 || tsdb_commit(in->a, TSDB_DURABLE, in->e) < 0) {
         in->out->samples = 0; /* all or nothing, but for single samples */
         return fail(in->out, in->e);
@@ -310,10 +326,11 @@ static int take(struct intake *in, struct tsdb *db, struct str body)
 }
 
 int remote_write_take(struct tsdb *db, struct str content_type, struct str content_encoding,
-                      struct str body, struct labels require, struct remote_write_answer *out,
-                      struct err *e)
+                      struct str body, const struct remote_write_owner *owner,
+                      struct remote_write_answer *out, struct err *e)
 {
-    struct intake in = {.require = require, .out = out, .e = e};
+    struct intake in = {
+        .owner = owner, .latest_ms = clock_wall_ms() + AHEAD_MS, .out = out, .e = e};
     struct buf whole = BUF_MAX(LIMIT_REMOTE_WRITE_WHOLE_BYTES + 1);
     int rc;
 

@@ -17,10 +17,15 @@ struct remote_write_answer {
     uint64_t samples, histograms, exemplars;
 };
 
-/* Headers as they came (p == NULL: none): Content-Type and Content-Encoding. Labels in `require`
- * are set on every series (a project's writer cannot write as another). 0: status 2xx. -1: status
- * 4xx or 5xx with the sentence; some of the samples may have been taken (those are counted). What
- * it took is durable. */
+/* Whose samples they are: a project's writer cannot write as another. */
+struct remote_write_owner {
+    struct label label; /* is set on every series; name empty: those of an administrator */
+    size_t max_series;  /* with that label, past which new ones are refused */
+};
+
+/* Headers as they came (p == NULL: none): Content-Type and Content-Encoding. 0: status 2xx. -1:
+ * status 4xx or 5xx with the sentence; some of the samples may have been taken (those are counted).
+ * What it took is durable. */
 int remote_write_take(struct tsdb *db, struct str content_type, struct str content_encoding,
-                      struct str body, struct labels require, struct remote_write_answer *out,
-                      struct err *e) MUST_USE;
+                      struct str body, const struct remote_write_owner *owner,
+                      struct remote_write_answer *out, struct err *e) MUST_USE;

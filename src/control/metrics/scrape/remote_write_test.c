@@ -77,9 +77,11 @@ static void put_v1(struct buf *request, const char *name, const char *job, doubl
 
 static struct remote_write_answer answer;
 
-static int send_packed(struct str body, const char *type, struct labels require)
+static const struct remote_write_owner nobody = {.label = {.name = {NULL, 0}}};
+
+static int send_packed(struct str body, const char *type, const struct remote_write_owner *owner)
 {
-    return remote_write_take(db, str_of(type), STR("snappy"), body, require, &answer, &e);
+    return remote_write_take(db, str_of(type), STR("snappy"), body, owner, &answer, &e);
 }
 
 static int give(struct buf *request, const char *type)
@@ -88,7 +90,7 @@ static int give(struct buf *request, const char *type)
     int rc;
 
     snappy_pack(buf_str(request), &packed);
-    rc = send_packed(buf_str(&packed), type, (struct labels){0});
+    rc = send_packed(buf_str(&packed), type, &nobody);
     buf_done(&packed);
     buf_done(request);
     return rc;
@@ -163,7 +165,8 @@ static void a_writer_cannot_say_he_is_another(void **state UNUSED)
     put_v1(&r, "a", "theirs", 1, now);
     snappy_pack(buf_str(&r), &packed);
     assert_int_equal(
-        send_packed(buf_str(&packed), "application/x-protobuf", (struct labels){&l, 1}), 0);
+        send_packed(buf_str(&packed), "application/x-protobuf", &(struct remote_write_owner){l, 2}),
+        0);
     assert_true(stored("a", "mine") == 1 && stored("a", "theirs") == -1);
     buf_done(&r);
     buf_done(&packed);
@@ -177,11 +180,11 @@ static void what_is_wrong_has_its_status(void **state UNUSED)
     assert_int_equal(give(&r, "text/plain"), -1);
     assert_int_equal(answer.status, 415);
     assert_int_equal(remote_write_take(db, STR("application/x-protobuf"), STR("gzip"), STR("x"),
-                                       (struct labels){0}, &answer, &e),
+                                       &nobody, &answer, &e),
                      -1);
     assert_int_equal(answer.status, 415);
-    assert_int_equal(
-        send_packed(STR("\xff\xff\xff\xff\xff"), "application/x-protobuf", (struct labels){0}), -1);
+    assert_int_equal(send_packed(STR("\xff\xff\xff\xff\xff"), "application/x-protobuf", &nobody),
+                     -1);
     assert_int_equal(answer.status, 400);
     r = BUF_MAX(10000);
     put_v1(&r, "", "x", 1, now);
@@ -266,8 +269,7 @@ static void answer_one(int c)
                               v2 != NULL ? STR("application/x-protobuf;"
                                                "proto=io.prometheus.write.v2.Request")
                                          : STR("application/x-protobuf"),
-                              STR("snappy"), str_n(body, length), (struct labels){0}, &took,
-                              &why) < 0) {
+                              STR("snappy"), str_n(body, length), &nobody, &took, &why) < 0) {
             (void)fprintf(stderr, "%s\n", why.msg);
         }
     }
@@ -317,25 +319,15 @@ static int close_peer(void **state)
     return close_store(state);
 }
 
-/* As scrapes do: up to where everything is committed. A slow machine may take long for that. */
-static _Atomic int64_t committed_ms = INT64_MAX;
-
-static int64_t safe_ms(void *ctx UNUSED)
-{
-    return committed_ms;
-}
-
 /* One sample of "out" a moment ago, here. */
 static void put_here(double v)
 {
     struct label l[] = {{STR(LABEL_NAME), STR("out")}, {STR("job"), STR("x")}};
     struct tsdb_appender *a = tsdb_appender_new(db);
 
-    committed_ms = clock_wall_ms() - 1;
     assert_int_equal(tsdb_append(a, tsdb_series(a, (struct labels){l, 2}), clock_wall_ms(), v),
                      TSDB_TAKEN);
     assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
-    committed_ms = INT64_MAX;
     tsdb_appender_free(a);
 }
 
@@ -382,7 +374,7 @@ static void until_there(double v)
 static struct remote_out *send_out(const char *message, struct config **c)
 {
     char path[128], text[512];
-    struct remote_out_options o = {.db = db, .dir = peer.dir, .safe_ms = safe_ms};
+    struct remote_out_options o = {.db = db};
     struct remote_out *r;
 
     (void)snprintf(path, sizeof(path), "%s/out.yml", peer.dir);
@@ -392,7 +384,7 @@ static struct remote_out *send_out(const char *message, struct config **c)
                    "  queue_config: {batch_send_deadline: 10ms, retry_on_http_429: true}\n",
                    peer.port, message);
     assert_int_equal(fs_write_atomic(AT_FDCWD, path, str_of(text), 0600, &e), 0);
-    *c = config_read(path, NULL, &e);
+    *c = config_read(path, NULL, NULL, &e);
     if (*c == NULL) {
         fail_msg("%s", e.msg);
     }
@@ -403,23 +395,11 @@ static struct remote_out *send_out(const char *message, struct config **c)
     return r;
 }
 
-/* The first start writes its position down, and sends what comes after it. */
-static void until_started(struct remote_out *r)
-{
-    int64_t deadline = clock_mono_ms() + 20000;
-
-    while (remote_out_counts(r).position_ms == 0) {
-        assert_true(clock_mono_ms() < deadline);
-        rest();
-    }
-}
-
 static void samples_arrive_after_trouble_and_restarts(void **state UNUSED)
 {
     struct config *c;
     struct remote_out *r = send_out("prometheus.WriteRequest", &c);
 
-    until_started(r);
     put_here(1);
     until_there(1);
     peer.status = 503;

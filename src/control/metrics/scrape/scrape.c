@@ -14,7 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SYNC_EVERY_MS = 1000 }; /* discovery that tells much is heard once in a while */
+enum {
+    SYNC_EVERY_MS = 1000, /* discovery that tells much is heard once in a while */
+    SETTLE_MS = 10000
+};
 
 /* One job: manager's thread, but what the lock guards. */
 struct pool {
@@ -32,7 +35,8 @@ struct pool {
 struct scrape {
     struct tsdb *db;
     struct engine *engine;
-    char *file, *own, *dir;
+    char *file, *own;
+    struct fetch_deny deny;
     pthread_t manager;
     bool has_manager;
     struct lock lock; /* of what follows, and of the engine */
@@ -253,19 +257,12 @@ static void apply(struct scrape *s, struct config *c)
     config_unref(before);
 }
 
-static int64_t safe_ms(void *ctx)
-{
-    struct scrape *s = ctx;
-
-    WITH_LOCK(&s->lock);
-    return engine_safe_ms(s->engine);
-}
-
 /* Peers that did not change go on as they are. */
 static void apply_writers(struct scrape *s, struct config *c)
 {
     VEC(struct remote_out *) next = {0};
     VEC(struct remote_out *) old = {0};
+    struct str *names = xnew_array(struct str, c->n_writes + 1);
 
     {
         WITH_LOCK(&s->lock);
@@ -274,31 +271,38 @@ static void apply_writers(struct scrape *s, struct config *c)
         s->writers.p = NULL;
         s->writers.len = s->writers.cap = 0;
     }
-    for (size_t i = 0; i < c->n_writes && s->dir != NULL; i++) {
-        struct remote_out_options o = {.db = s->db,
-                                       .dir = s->dir,
-                                       .config = c,
-                                       .write = &c->writes[i],
-                                       .safe_ms = safe_ms,
-                                       .ctx = s};
+    for (size_t i = 0; i < c->n_writes; i++) {
         struct remote_out *r = NULL;
-        struct err e;
 
         for (size_t k = 0; k < old.len && r == NULL; k++) {
             if (old.p[k] != NULL && remote_out_is(old.p[k], c, &c->writes[i])) {
                 r = TAKE(old.p[k]);
             }
         }
-        r = r != NULL ? r : remote_out_start(&o, &e);
-        if (r != NULL) {
-            *vec_push(&next) = r;
+        *vec_push(&next) = r;
+        names[i] = c->writes[i].name;
+    }
+    for (size_t k = 0; k < old.len; k++) { /* before others follow under their names */
+        remote_out_stop(old.p[k]);
+    }
+    tsdb_follow_only(s->db, names, c->n_writes);
+    for (size_t i = 0, kept = 0; i <= c->n_writes; i++) {
+        struct remote_out_options o = {.db = s->db, .config = c};
+        struct err e;
+
+        if (i == c->n_writes) {
+            next.len = kept;
+            break;
+        }
+        o.write = &c->writes[i];
+        next.p[kept] = next.p[i] != NULL ? next.p[i] : remote_out_start(&o, &e);
+        if (next.p[kept] != NULL) {
+            kept++;
         } else {
             log_error("remote_write.start", "error=%s", Q(str_of(e.msg)));
         }
     }
-    for (size_t k = 0; k < old.len; k++) {
-        remote_out_stop(old.p[k]);
-    }
+    free(names);
     free(old.p);
     WITH_LOCK(&s->lock);
     s->writers.p = next.p;
@@ -364,14 +368,11 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     struct config *c;
 
     s->db = o->db;
+    s->deny = o->deny;
     lock_init(&s->lock, LOCK_scrape);
     s->file = o->config_file ? xstrdup(o->config_file) : NULL;
     s->own = o->own_config ? xstrdup(o->own_config) : NULL;
-    s->dir = o->dir ? xstrdup(o->dir) : NULL;
-    if (s->dir != NULL && fs_mkdir(AT_FDCWD, s->dir, 0700, e) < 0) {
-        return NULL;
-    }
-    c = config_read(s->file, s->own, e);
+    c = config_read(s->file, s->own, &s->deny, e);
     if (c == NULL) {
         return NULL;
     }
@@ -422,7 +423,6 @@ void scrape_stop(struct scrape *s)
     lock_done(&s->lock);
     free(s->file);
     free(s->own);
-    free(s->dir);
     free(s);
 }
 
@@ -435,7 +435,7 @@ int scrape_reload(struct scrape *s, struct err *e)
         WITH_LOCK(&s->lock);
         own = s->own ? xstrdup(s->own) : NULL;
     }
-    c = config_read(s->file, own, e);
+    c = config_read(s->file, own, &s->deny, e);
     if (c == NULL) {
         return -1;
     }
@@ -445,7 +445,7 @@ int scrape_reload(struct scrape *s, struct err *e)
 
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
 {
-    struct config *c = config_read(s->file, own_config, e);
+    struct config *c = config_read(s->file, own_config, &s->deny, e);
     char *old;
 
     if (c == NULL) {
@@ -459,6 +459,12 @@ int scrape_set_own(struct scrape *s, const char *own_config, struct err *e)
     free(old);
     hand_config(s, c);
     return 0;
+}
+
+void scrape_settle(struct scrape *s)
+{
+    WITH_LOCK(&s->lock);
+    engine_settle(s->engine, clock_wall_ms(), clock_mono_ms() + SETTLE_MS);
 }
 
 /* --- what there is --- */
@@ -608,8 +614,10 @@ static void writer_metrics(struct scrape *s, struct buf *out)
          "Samples that the peer refused, or that were too old to be sent."},
         {"strata_remote_write_retries_total", "counter", "Requests that were sent again."},
         {"strata_remote_write_shards", "gauge", "Requests that may be under way at once."},
-        {"strata_remote_write_position_ms", "gauge",
-         "Up to which time (Unix, ms) the peer has the samples."},
+        {"strata_remote_write_newest_ms", "gauge", "Time (Unix, ms) of the newest sample sent."},
+        {"strata_remote_write_waiting_bytes", "gauge", "Of the log, not yet sent."},
+        {"strata_remote_write_lost_bytes_total", "counter",
+         "Of the log, dropped before the peer had it: more than metrics.remote_write_backlog."},
     };
     struct remote_out_counts c[64];
     size_t n = 0;
@@ -623,8 +631,13 @@ static void writer_metrics(struct scrape *s, struct buf *out)
     for (size_t i = 0; n > 0 && i < ARRAY_LEN(rows); i++) {
         metric_head(out, rows[i].name, rows[i].type, rows[i].help);
         for (size_t k = 0; k < n; k++) {
-            const uint64_t values[] = {c[k].sent, c[k].dropped, c[k].retries, c[k].shards,
-                                       (uint64_t)c[k].position_ms};
+            const uint64_t values[] = {c[k].sent,
+                                       c[k].dropped,
+                                       c[k].retries,
+                                       c[k].shards,
+                                       (uint64_t)c[k].newest_ms,
+                                       c[k].waiting_bytes,
+                                       c[k].lost_bytes};
 
             writer_row(out, rows[i].name, c[k].name, values[i]);
         }
@@ -668,18 +681,32 @@ void scrape_metrics(struct scrape *s, struct buf *out)
     writer_metrics(s, out);
 }
 
-int scrape_check(const char *file, struct buf *out, struct err *e)
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+                 struct err *e)
 {
+    SCOPED(err_list_done) struct err_list all = {0};
     struct config *c;
 
     (void)buf_printf(out, "Checking %s\n", file);
-    c = config_read(file, NULL, e);
+    c = config_read(file, NULL, NULL, e);
     if (c == NULL) {
-        (void)buf_printf(out, "  FAILED: %s\n\n", e->msg);
+        config_mistakes(file, &all);
+        (void)buf_printf(out, "  FAILED: %s\n", e->msg);
+        for (size_t i = 0; i < all.len; i++) {
+            if (strcmp(all.items[i].msg, e->msg) != 0) {
+                (void)buf_printf(out, "  FAILED: %s\n", all.items[i].msg);
+            }
+        }
+        (void)buf_add(out, all.dropped > 0 ? STR("  and more\n\n") : STR("\n"));
         return -1;
     }
-    if (c->rule_files.len > 0) {
-        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", c->rule_files.len);
+    *n = c->rule_files.len;
+    *rules = arena_new_array(a, struct str, *n + 1);
+    for (size_t i = 0; i < *n; i++) {
+        (*rules)[i] = str_of(arena_strdup(a, c->rule_files.p[i]));
+    }
+    if (*n > 0) {
+        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", *n);
     }
     (void)buf_printf(out, " SUCCESS: %s is valid prometheus config file syntax\n\n", file);
     config_unref(c);

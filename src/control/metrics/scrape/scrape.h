@@ -9,11 +9,12 @@
  * its file and line. After a change of the file: scrape_reload(); what did not change goes on
  * undisturbed.
  *
- * Threads: any. On disk: `dir` holds the positions of remote write (docs/formats/metrics.md).
+ * Threads: any. On disk: nothing; what peers have of the store, the store knows.
  * Limits: LIMIT_SCRAPE_*. A target is hostile: endless bodies, hanging answers and invalid text end
  * in `up 0` with the reason in scrape_targets(). */
 #pragma once
 #include "base/buf.h"
+#include "fetch/deny.h"
 #include "labels/labels.h"
 
 struct scrape;
@@ -23,8 +24,10 @@ struct scrape_options {
     struct tsdb *db;         /* outlives the scraper */
     const char *config_file; /* absolute; NULL: only what is ours */
     const char *own_config;  /* YAML of the same form: own nodes and services; NULL: none */
-    const char *dir;         /* of remote write; made when it is missing; NULL: none */
     unsigned threads;        /* that read pages; 0: two */
+    /* Where nothing that config_file or discovery says leads; kept by the caller. What is ours goes
+     * anywhere. */
+    struct fetch_deny deny;
 };
 
 /* Reads the configuration (ERR_INVALID names file, line, key and what to do) and begins. */
@@ -36,6 +39,10 @@ DEFINE_SCOPED(struct scrape, scrape_stop)
 int scrape_reload(struct scrape *s, struct err *e) MUST_USE;
 /* Other targets of our own from now on (nodes came and went). Failing, nothing changes. */
 int scrape_set_own(struct scrape *s, const char *own_config, struct err *e) MUST_USE;
+
+/* Returns when what is asked for now (a target may still tell of what ended meanwhile) is in the
+ * store; a target that keeps us waiting for ten seconds is not waited for. */
+void scrape_settle(struct scrape *s);
 
 /* --- what there is --- */
 
@@ -83,5 +90,6 @@ int64_t scrape_evaluation_interval_ms(struct scrape *s);
 void scrape_metrics(struct scrape *s, struct buf *out);
 
 /* `promtool check config`: what was found in the file, line by line. -1: it is refused (the text
- * says why). */
-int scrape_check(const char *file, struct buf *out, struct err *e) MUST_USE;
+ * says why). `rules`: the rule files it names, each with a NUL behind it. */
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+                 struct err *e) MUST_USE;

@@ -233,12 +233,11 @@ static void watch(struct discovery *d, const struct k8s_api *k, const char *vers
     full = xasprintf("%s?watch=1&timeoutSeconds=%d&resourceVersion=%s%s", url, WATCH_SEC, version,
                      mark + strlen("?resourceVersion=0"));
     call.curl = curl_easy_init();
-    if (call.curl != NULL && client_prepare(&call, &k->http, 65536, &e) == 0) {
+    if (call.curl != NULL && client_prepare(&call, &k->http, 65536, &e) == 0 &&
+        client_go_to(&call, full, &e) == 0) {
         CURLcode code;
         long status = 0;
 
-        (void)curl_easy_setopt(call.curl, CURLOPT_HTTPHEADER, call.headers);
-        (void)curl_easy_setopt(call.curl, CURLOPT_URL, full);
         (void)curl_easy_setopt(call.curl, CURLOPT_TIMEOUT_MS, (long)(WATCH_SEC + 10) * 1000);
         code = curl_easy_perform(call.curl);
         (void)curl_easy_getinfo(call.curl, CURLINFO_RESPONSE_CODE, &status);

@@ -443,12 +443,22 @@ static int get_run_at(struct str *in, struct run_at *r)
                : 0;
 }
 
-static bool is_deleted(const struct block *b, uint32_t series, int64_t ts)
+/* Whether one of the ranges of a series has all from `from` to `to`. */
+static bool is_deleted(const struct block *b, uint32_t series, int64_t from, int64_t to)
 {
-    for (size_t i = 0; i < b->n_deleted; i++) {
-        const struct deleted *d = &b->deleted[i];
+    size_t first = 0, end = b->n_deleted;
 
-        if (d->series == series && ts >= d->from && ts <= d->to) {
+    while (first < end) {
+        size_t middle = (first + end) / 2;
+
+        if (b->deleted[middle].series < series) {
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    for (size_t i = first; i < b->n_deleted && b->deleted[i].series == series; i++) {
+        if (from >= b->deleted[i].from && to <= b->deleted[i].to) {
             return true;
         }
     }
@@ -490,7 +500,7 @@ static void keep_wanted(const struct block *b, uint32_t series, bool any_deleted
     for (size_t i = out->len; i < end; i++) {
         int64_t ts = out->ts_ms[i];
 
-        if (ts > from_ms && ts <= to_ms && !(any_deleted && is_deleted(b, series, ts))) {
+        if (ts > from_ms && ts <= to_ms && !(any_deleted && is_deleted(b, series, ts, ts))) {
             out->ts_ms[out->len] = ts;
             out->v[out->len++] = out->v[i];
         }
@@ -519,12 +529,16 @@ static bool reaches_into(const struct run_at *r, int64_t from_ms, int64_t to_ms)
     return r->min_ts <= to_ms && (int64_t)((uint64_t)r->min_ts + r->span) > from_ms;
 }
 
-bool block_has(const struct block_index *x, uint32_t series, int64_t from_ms, int64_t to_ms)
+bool block_has(const struct block *b, const struct block_index *x, uint32_t series, int64_t from_ms,
+               int64_t to_ms)
 {
     struct str in;
     struct run_at r;
     uint64_t n;
 
+    if (is_deleted(b, series, b->meta.min_ts, b->meta.max_ts)) {
+        return false;
+    }
     if (get_n_runs(x, series, &in, &n) < 0) {
         return true; /* reading says what is wrong */
     }

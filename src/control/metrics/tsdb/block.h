@@ -71,7 +71,8 @@ extern const struct index_ops block_ops; /* ctx: struct block_index */
 struct labels block_labels(const struct block_index *x, uint32_t series, struct arena *a);
 
 /* Whether it may have samples with from < ts <= to. */
-bool block_has(const struct block_index *x, uint32_t series, int64_t from_ms, int64_t to_ms);
+bool block_has(const struct block *b, const struct block_index *x, uint32_t series, int64_t from_ms,
+               int64_t to_ms);
 
 void samples_reserve(struct tsdb_samples *s, size_t n);
 

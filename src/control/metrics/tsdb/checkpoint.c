@@ -206,22 +206,6 @@ static int put_all(struct writing *w, uint32_t first_segment, struct err *e)
     return 0;
 }
 
-/* Segments that are not read any more. */
-static void forget_segments(struct tsdb *db, uint32_t before)
-{
-    SCOPED(ids_done) struct ids segments = {0};
-    struct err e;
-    char name[16];
-
-    if (numbered_files(db->wal.dir, &segments, &e) < 0) {
-        return; /* they cost room only */
-    }
-    for (size_t i = 0; i < segments.len && segments.p[i] < before; i++) {
-        (void)snprintf(name, sizeof(name), "%08x", segments.p[i]);
-        (void)unlinkat(db->wal.dir, name, 0);
-    }
-}
-
 static int begin_segment(struct tsdb *db, uint32_t *segment, struct err *e)
 {
     int rc;
@@ -243,7 +227,7 @@ int checkpoint_write(struct tsdb *db, struct err *e)
     uint32_t segment;
     int rc;
 
-    if (begin_segment(db, &segment, e) < 0) {
+    if (followers_save_gone(db, e) < 0 || begin_segment(db, &segment, e) < 0) {
         return -1;
     }
     fd = openat(db->dir, name_next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -263,7 +247,8 @@ int checkpoint_write(struct tsdb *db, struct err *e)
     if (fs_sync_dir(db->dir, ".", e) < 0) {
         return -1;
     }
-    forget_segments(db, segment);
+    db->first_segment = segment;
+    followers_trim(db, segment);
     return 0;
 }
 

@@ -102,7 +102,7 @@ static int get_sample(struct str *in, int64_t base, uint32_t *id, int64_t *ts, d
     return 0;
 }
 
-static void put_series(const struct tsdb *db, const struct series *s, struct buf *out)
+void wal_put_series(const struct tsdb *db, const struct series *s, struct buf *out)
 {
     size_t begun = wal_begin(out, WAL_SERIES);
 
@@ -119,66 +119,109 @@ static void put_series(const struct tsdb *db, const struct series *s, struct buf
 
 /* --- replay --- */
 
+int wal_get_series(struct str in, uint32_t *id, struct labels *l)
+{
+    uint32_t n;
+
+    if (bytes_get_u32v(&in, id) < 0 || *id == 0 || *id > UINT32_MAX / 2 ||
+        bytes_get_u32v(&in, &n) < 0 || n > LIMIT_SERIES_LABELS) {
+        return -1;
+    }
+    for (l->len = 0; l->len < n; l->len++) {
+        if (bytes_get_text(&in, &l->p[l->len].name) < 0 ||
+            bytes_get_text(&in, &l->p[l->len].value) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int replay_series(struct tsdb *db, struct str in)
 {
     struct label room[LIMIT_SERIES_LABELS];
     struct labels l = {room, 0};
-    uint64_t id, n, hash;
     struct series *s;
+    uint64_t hash;
+    uint32_t id;
 
-    if (column_get_varint(&in, &id) < 0 || id == 0 || id > UINT32_MAX / 2 ||
-        column_get_varint(&in, &n) < 0 || n > ARRAY_LEN(room)) {
+    if (wal_get_series(in, &id, &l) < 0) {
         return -1;
     }
-    for (; l.len < n; l.len++) {
-        if (bytes_get_text(&in, &room[l.len].name) < 0 ||
-            bytes_get_text(&in, &room[l.len].value) < 0) {
-            return -1;
-        }
-    }
     hash = labels_hash(l);
-    if (head_series(db, (uint32_t)id) != NULL || head_find(db, l, hash) != NULL) {
+    s = head_find(db, l, hash);
+    if (head_series(db, id) != NULL) {
         return 0; /* the checkpoint has it */
     }
-    s = head_add(db, (uint32_t)id, l, hash);
+    if (s != NULL) { /* it was forgotten and came again before a checkpoint said so */
+        *vec_push(&db->aliases) = (struct alias){id, s->id};
+        db->head.last_id = id > db->head.last_id ? id : db->head.last_id;
+        return 0;
+    }
+    s = head_add(db, id, l, hash);
     s->logged = true;
     return 0;
 }
 
+int wal_samples_begin(struct str payload, struct wal_samples *out)
+{
+    *out = (struct wal_samples){.in = payload};
+    return bytes_get_signed(&out->in, &out->base);
+}
+
+int wal_samples_next(struct wal_samples *r)
+{
+    if (r->in.len == 0) {
+        return 0;
+    }
+    return get_sample(&r->in, r->base, &r->id, &r->ts, &r->v) < 0 ? -1 : 1;
+}
+
+struct series *head_series_named(struct tsdb *db, uint32_t id)
+{
+    struct series *s = head_series(db, id);
+
+    for (size_t i = 0; s == NULL && i < db->aliases.len; i++) {
+        if (db->aliases.p[i].id == id) {
+            s = head_series(db, db->aliases.p[i].is);
+        }
+    }
+    return s;
+}
+
 static int replay_samples(struct tsdb *db, struct str in, bool late)
 {
-    uint64_t base;
-    uint32_t id = 0;
-    int64_t ts;
-    double v;
+    struct wal_samples r;
+    int rc;
 
-    if (column_get_varint(&in, &base) < 0) {
+    if (wal_samples_begin(in, &r) < 0) {
         return -1;
     }
     db->head.seq++;
-    while (in.len > 0) {
-        struct series *s;
+    while ((rc = wal_samples_next(&r)) > 0) {
+        struct series *s = head_series_named(db, r.id);
 
-        if (get_sample(&in, bytes_unzigzag(base), &id, &ts, &v) < 0) {
-            return -1;
-        }
-        s = head_series(db, id);
         if (s == NULL) {
             db->status.samples_lost++;
         } else {
-            (void)(late ? head_append_late : head_append)(db, s, ts, v);
+            (void)(late ? head_append_late : head_append)(db, s, r.ts, r.v);
         }
     }
-    return 0;
+    return rc;
 }
 
 static int replay_deleted(struct tsdb *db, struct str in)
 {
     struct deleted_range d;
+    struct series *s;
 
     while (in.len > 0) {
         if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
             return -1;
+        }
+        s = head_series_named(db, d.id);
+        if (s != NULL) {
+            d.id = s->id;
+            series_note_deleted(s, d.from, d.to);
         }
         *vec_push(&db->deleted) = d;
     }
@@ -209,6 +252,15 @@ static void take_lead(struct tsdb *db)
     db->wal.broken = db->wal.broken || db->lost_to > 0;
 }
 
+/* log held */
+static void drop_lead(struct tsdb *db)
+{
+    db->leading = false;
+    db->logged = db->wal.samples;
+    db->log_end = wal_end_place(&db->wal);
+    lock_broadcast(&db->log);
+}
+
 void lead_begin(struct tsdb *db)
 {
     WITH_LOCK(&db->log);
@@ -221,9 +273,7 @@ void lead_begin(struct tsdb *db)
 void lead_end(struct tsdb *db)
 {
     WITH_LOCK(&db->log);
-    db->leading = false;
-    db->logged = db->wal.samples;
-    lock_broadcast(&db->log);
+    drop_lead(db);
 }
 
 /* A sync that failed: the kernel may have dropped what it was for, and the next one says nothing of
@@ -333,7 +383,7 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
     lock_take(&db->head_lock);
     for (size_t i = 0; i < a->fresh.len; i++) {
         if (!a->fresh.p[i]->logged) {
-            put_series(db, a->fresh.p[i], &b);
+            wal_put_series(db, a->fresh.p[i], &b);
         }
     }
     lock_drop(&db->head_lock);
@@ -480,9 +530,7 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
         list_remove(l);
         list_entry(l, struct tsdb_appender, link)->done = true;
     }
-    db->leading = false;
-    db->logged = db->wal.samples;
-    lock_broadcast(&db->log);
+    drop_lead(db);
 }
 
 /* --- appenders --- */
@@ -516,23 +564,55 @@ void tsdb_appender_free(struct tsdb_appender *a)
     free(a);
 }
 
-tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
+void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max)
+{
+    a->limited = of;
+    a->limit = max;
+}
+
+/* head_lock held */
+static bool is_over_limit(const struct tsdb_appender *a)
+{
+    const struct index *x = a->db->head.index;
+    uint32_t pair = a->limited.name.len > 0 ? index_find(x, a->limited.name, a->limited.value) : 0;
+
+    return a->limited.name.len > 0 && (pair == 0 ? 0 : index_at(x, pair)->len) >= a->limit;
+}
+
+/* 0: refused; `full` is set when it is the first one for want of room. */
+static tsdb_ref find_or_add(struct tsdb_appender *a, struct labels l, bool *full)
 {
     struct tsdb *db = a->db;
     uint64_t hash = labels_hash(l);
-    struct series *s;
+    struct series *s = head_find(db, l, hash);
+    bool room = db->head.n_series < db->o.max_series;
 
-    WITH_LOCK(&db->head_lock);
-    s = head_find(db, l, hash);
     if (s != NULL) {
         return s->id;
     }
-    if (db->head.n_series >= db->o.max_series || l.len > LIMIT_SERIES_LABELS ||
-        db->head.last_id >= UINT32_MAX / 2) {
+    if (!room || l.len > LIMIT_SERIES_LABELS || db->head.last_id >= UINT32_MAX / 2 ||
+        is_over_limit(a)) {
         db->status.series_refused++;
+        *full = !room && db->status.full_since_ms == 0;
+        db->status.full_since_ms = *full ? clock_wall_ms() : db->status.full_since_ms;
         return 0;
     }
+    db->status.full_since_ms = 0;
     return head_add(db, db->head.last_id + 1, l, hash)->id;
+}
+
+tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels l)
+{
+    bool full = false;
+    tsdb_ref id;
+
+    lock_take(&a->db->head_lock);
+    id = find_or_add(a, l, &full);
+    lock_drop(&a->db->head_lock);
+    if (full) {
+        log_error("metrics.full", "max_series=%zu: new series are refused", a->db->o.max_series);
+    }
+    return id;
 }
 
 /* The newest sample of the series, this batch's included. */
@@ -581,6 +661,9 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
     memcpy(&bits, &v, sizeof(bits));
     if (ts == newest) {
         return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
+    }
+    if (bits == TSDB_STALE_BITS && newest_bits == bits && ts > newest && newest != INT64_MIN) {
+        return TSDB_TAKEN; /* it has ended, or was deleted: nobody shall find it by its end */
     }
     if (newest == INT64_MIN) {
         *vec_push(&a->fresh) = s;

@@ -69,7 +69,9 @@ static void collect(struct cutting *c)
     for (uint32_t id = 0; (id = head_next_id(c->db, id)) != 0;) {
         struct series *s = head_series(c->db, id);
 
-        if (s != NULL && s->first_ts < c->end) {
+        if (s != NULL &&
+            (s->first_ts < c->end || (s->first_ts == INT64_MAX && s->last_ts < c->end &&
+                                      s->last_ts != INT64_MIN /* deleted */))) {
             c->series[c->n_series++] = s;
         }
     }
@@ -217,7 +219,7 @@ static bool is_gone(const void *ctx, uint32_t id)
 }
 
 /* Leader, head_lock held. */
-static void forget_series(struct cutting *c)
+static void forget_series(struct cutting *c, bool followed)
 {
     struct tsdb *db = c->db;
     struct head *h = &db->head;
@@ -234,6 +236,9 @@ static void forget_series(struct cutting *c)
             h->dir->pages[s->id / SERIES_PER_PAGE]->at[s->id % SERIES_PER_PAGE] = NULL;
             id_table_del(&h->by_labels, s->hash, s->id);
             s->gone = true;
+            if (followed) {
+                wal_put_series(db, s, &db->gone);
+            }
             h->n_series--;
             retire(db, NULL, s);
             gone++;
@@ -319,13 +324,17 @@ static int shrink_head(struct cutting *c, struct err *e)
     SCOPED(ids_done) struct ids dropped = {0};
     struct tsdb *db = c->db;
     char name[16];
+    bool followed;
     int rc;
 
     lead_begin(db);
+    lock_take(&db->log);
+    followed = db->followers.len > 0;
+    lock_drop(&db->log);
     rc = turn_file(db, e);
     lock_take(&db->head_lock);
     db->head.cut_end = c->end > db->head.cut_end ? c->end : db->head.cut_end;
-    forget_series(c);
+    forget_series(c, followed);
     narrow_head(db);
     forget_deleted(db);
     drop_files(c, &dropped);

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,7 +32,22 @@ int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to)
                : 0;
 }
 
+void series_note_deleted(struct series *s, int64_t from, int64_t to)
+{
+    if (s->first_ts != INT64_MAX && from <= s->first_ts && to >= s->last_ts) {
+        s->first_ts = INT64_MAX;
+        s->last_bits = TSDB_STALE_BITS;
+    }
+}
+
 /* --- of a block: 0000002a.del --- */
+
+static int by_series(const void *a, const void *b)
+{
+    uint32_t x = ((const struct deleted *)a)->series, y = ((const struct deleted *)b)->series;
+
+    return x < y ? -1 : x > y;
+}
 
 static int take_ranges(void *ctx, uint8_t type, struct str in)
 {
@@ -70,6 +86,9 @@ int block_load_deleted(int dir, struct block *b, struct err *e)
         if (found.damaged > 0 || found.torn) {
             rc = err_set(e, ERR_IO, "blocks/%s is damaged: some deleted samples may be back", name);
         }
+    }
+    if (b->n_deleted > 0) {
+        qsort(b->deleted, b->n_deleted, sizeof(*b->deleted), by_series);
     }
     buf_done(&bytes);
     return rc;
@@ -179,7 +198,12 @@ static int delete_in_head(struct tsdb *db, struct tsdb_view *v, const struct lab
     end = db->wal.written;
     lock_take(&db->head_lock);
     for (size_t i = 0; rc == 0 && i < ranges.len; i++) {
+        struct series *s = head_series(db, ranges.p[i].id);
+
         *vec_push(&db->deleted) = ranges.p[i];
+        if (s != NULL) {
+            series_note_deleted(s, ranges.p[i].from, ranges.p[i].to);
+        }
     }
     lock_drop(&db->head_lock);
     lead_end(db);

@@ -23,7 +23,7 @@ uint32_t head_next_id(struct tsdb *db, uint32_t after)
 {
     struct series_dir *d = db->head.dir;
 
-    for (uint64_t id = after + 1ULL; id <= db->head.last_id;) {
+    for (uint64_t id = after + 1ULL; d != NULL && id / SERIES_PER_PAGE < d->n;) {
         const struct series_page *page = d->pages[id / SERIES_PER_PAGE];
 
         if (page == NULL) {

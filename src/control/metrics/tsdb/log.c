@@ -98,10 +98,15 @@ int wal_write(struct wal *w, struct str bytes, struct err *e)
     return 0;
 }
 
+struct wal_place wal_end_place(const struct wal *w)
+{
+    return w->fd < 0 ? (struct wal_place){w->segment + 1, 0}
+                     : (struct wal_place){w->segment, w->offset};
+}
+
 /* --- reading --- */
 
-/* The next whole record in *in; false when there is none. */
-static bool next_record(struct str *in, struct str *body, bool *passed_over)
+bool wal_next(struct str *in, enum wal_rest rest, struct str *body, bool *passed_over)
 {
     *passed_over = false;
     while (in->len >= WAL_HEAD) {
@@ -110,6 +115,9 @@ static bool next_record(struct str *in, struct str *body, bool *passed_over)
 
         if (memcmp(in->p, mark, sizeof(mark)) == 0) {
             len = bytes_get_u32(in->p + 4);
+            if (rest == WAL_MORE && len > in->len - (WAL_HEAD - 1)) {
+                return false;
+            }
             if (len > 0 && len <= in->len - (WAL_HEAD - 1)) {
                 *body = str_n(in->p + WAL_HEAD - 1, len);
                 if (crc32c(*body) == bytes_get_u32(in->p + 8)) {
@@ -120,7 +128,12 @@ static bool next_record(struct str *in, struct str *body, bool *passed_over)
         }
         *passed_over = true;
         at = memmem(in->p + 1, in->len - 1, mark, sizeof(mark));
-        *in = at == NULL ? STR_EMPTY : str_from(*in, (size_t)(at - in->p));
+        *in = at != NULL         ? str_from(*in, (size_t)(at - in->p))
+              : rest == WAL_MORE ? str_from(*in, in->len - (sizeof(mark) - 1))
+                                 : STR_EMPTY;
+    }
+    if (rest == WAL_MORE) {
+        return false;
     }
     *passed_over = *passed_over || in->len > 0;
     return false;
@@ -131,7 +144,7 @@ int wal_replay(struct str bytes, wal_record *take, void *ctx, struct wal_found *
     struct str body;
     bool passed_over;
 
-    while (next_record(&bytes, &body, &passed_over)) {
+    while (wal_next(&bytes, WAL_ALL, &body, &passed_over)) {
         found->damaged += passed_over;
         if (take(ctx, (uint8_t)body.p[0], str_from(body, 1)) < 0) {
             found->damaged++; /* the checksum fits, the content does not */

@@ -18,6 +18,12 @@ struct wal {
     bool broken;      /* a write failed half way and could not be taken back */
 };
 
+/* Between two records. */
+struct wal_place {
+    uint32_t segment;
+    uint64_t offset;
+};
+
 /* A record is put together in a buffer: begin, payload, end. */
 size_t wal_begin(struct buf *b, uint8_t type);
 void wal_end(struct buf *b, size_t begun);
@@ -28,10 +34,15 @@ void wal_done(struct wal *w);
 int wal_write(struct wal *w, struct str bytes, struct err *e) MUST_USE;
 /* Syncs the segment and begins the next. */
 int wal_rotate(struct wal *w, struct err *e) MUST_USE;
+struct wal_place wal_end_place(const struct wal *w); /* what is written next stands there */
 
 struct wal_found {
     uint64_t records, damaged; /* places that were passed over */
     bool torn;                 /* the last of it: a write that did not end */
 };
 typedef int wal_record(void *ctx, uint8_t type, struct str payload);
+/* The next whole record in *in, its type first; false when there is none. WAL_MORE: other bytes
+ * follow on *in, which is left where a record may begin that ends in them. */
+enum wal_rest { WAL_ALL, WAL_MORE };
+bool wal_next(struct str *in, enum wal_rest rest, struct str *body, bool *passed_over);
 int wal_replay(struct str bytes, wal_record *take, void *ctx, struct wal_found *found);

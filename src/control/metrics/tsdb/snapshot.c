@@ -117,8 +117,9 @@ static int copy_log(struct tsdb *db, int to, struct err *e)
     offset = db->wal.offset;
     lead_end(db);
     for (size_t i = 0; i < segments.len && segments.p[i] <= last; i++) {
-        if (copy_segment(db, dir, segments.p[i], segments.p[i] == last ? offset : UINT64_MAX, e) <
-            0) {
+        if (segments.p[i] >= db->first_segment &&
+            copy_segment(db, dir, segments.p[i], segments.p[i] == last ? offset : UINT64_MAX, e) <
+                0) {
             return -1;
         }
     }

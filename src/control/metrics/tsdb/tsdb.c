@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define SEGMENT_MAX (4 * GIB)
+#define GONE_MAX (4 * GIB)
 
 enum { DAMAGED_LISTED = 1000 };
 
@@ -135,7 +136,8 @@ static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
     return rc;
 }
 
-/* What was logged after the checkpoint. Segments before are what a kill left of its end. */
+/* What was logged after the checkpoint. Segments before are of followers, or what a kill left of
+ * its end. */
 static int replay(struct tsdb *db, uint32_t first, struct err *e)
 {
     SCOPED(ids_done) struct ids segments = {0};
@@ -145,10 +147,13 @@ static int replay(struct tsdb *db, uint32_t first, struct err *e)
         return -1;
     }
     db->wal.segment = first > 0 ? first - 1 : 0; /* a number never comes twice */
+    db->first_segment = first;
     for (size_t i = 0; i < segments.len; i++) {
         if (segments.p[i] < first) {
             (void)snprintf(name, sizeof(name), "%08x", segments.p[i]);
-            (void)unlinkat(db->wal.dir, name, 0);
+            if (segments.p[i] < followers_need(db, first)) {
+                (void)unlinkat(db->wal.dir, name, 0);
+            }
             continue;
         }
         if (replay_segment(db, segments.p[i], e) < 0) {
@@ -190,7 +195,7 @@ static int load(struct tsdb *db, struct err *e)
     uint32_t first_segment, last_file;
 
     if (checkpoint_load(db, &first_segment, e) < 0 || blocks_load(db, e) < 0 ||
-        forget_head_files(db, &last_file, e) < 0) {
+        followers_load(db, e) < 0 || forget_head_files(db, &last_file, e) < 0) {
         return -1;
     }
     f = chunk_files_next(&db->chunks, last_file, e);
@@ -198,7 +203,11 @@ static int load(struct tsdb *db, struct err *e)
         return -1;
     }
     chunk_files_push(&db->chunks, f);
-    return replay(db, first_segment, e);
+    if (replay(db, first_segment, e) < 0) {
+        return -1;
+    }
+    db->log_end = wal_end_place(&db->wal);
+    return 0;
 }
 
 /* --- the thread that keeps it in order --- */
@@ -353,6 +362,9 @@ static void free_all(struct tsdb *db)
     vec_done(&db->retired);
     vec_done(&db->undo);
     vec_done(&db->deleted);
+    vec_done(&db->aliases);
+    buf_done(&db->gone);
+    followers_done(db);
     lock_done(&db->log);
     lock_done(&db->head_lock);
     closep(&db->dir);
@@ -384,6 +396,10 @@ static int open_dirs(struct tsdb *db, const char *dir, struct err *e)
     if (db->blocks_dir < 0) {
         return -1;
     }
+    db->followers_dir = open_dir(db->dir, "followers", e);
+    if (db->followers_dir < 0) {
+        return -1;
+    }
     return fs_sync_dir(db->dir, ".", e);
 }
 
@@ -393,7 +409,8 @@ struct tsdb *tsdb_open(const char *dir, const struct tsdb_options *o, struct err
 
     db->o = *o;
     db->dir = -1;
-    db->chunks.dir = db->blocks_dir = -1;
+    db->chunks.dir = db->blocks_dir = db->followers_dir = -1;
+    db->gone = BUF_MAX(GONE_MAX);
     wal_init(&db->wal, -1, 0);
     lock_init(&db->log, LOCK_tsdb_log);
     lock_init(&db->head_lock, LOCK_tsdb_head);
@@ -466,6 +483,7 @@ void tsdb_status(struct tsdb *db, struct tsdb_status *out)
     WITH_LOCK(&db->head_lock);
     *out = db->status;
     out->series = db->head.n_series;
+    out->full_since_ms = out->series < db->o.max_series ? 0 : out->full_since_ms;
     out->chunks = db->chunks.n + db->head.n_series;
     out->blocks = db->blocks.len;
     for (size_t i = 0; i < db->blocks.len; i++) {

@@ -23,6 +23,7 @@ struct tsdb_options {
      * this: the last, least and greatest sample of each series, and where a counter began anew. 0:
      * not. */
     int64_t tier_5m_ms, tier_1h_ms;
+    int64_t follow_bytes; /* of the log, kept for followers that are behind; 0: no limit */
 };
 
 /* Opens what is in `dir`, creating it. Caller owns it. Reads the checkpoint and the log's tail. */
@@ -61,6 +62,10 @@ enum tsdb_taken {
 #define TSDB_TIME_MAX (1LL << 60)
 #define TSDB_TIME_MIN (-TSDB_TIME_MAX)
 
+/* Of this batch: tsdb_series() makes none with this label when the store writes `max` of them. The
+ * texts outlive the batch. */
+void tsdb_appender_limit(struct tsdb_appender *a, struct label of, size_t max);
+
 /* The reference of a series, made when it is new; 0 when there are too many. Labels as
  * labels_normalize() leaves them; they are copied. */
 tsdb_ref tsdb_series(struct tsdb_appender *a, struct labels s);
@@ -68,6 +73,46 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
 
 enum tsdb_durability { TSDB_SOON, TSDB_DURABLE };
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e) MUST_USE;
+
+/* --- following --- */
+
+/* Reads every sample that is committed, in that order, from the log, which is kept for him over
+ * restarts (up to `follow_bytes`: past that he loses the oldest of it). One thread at a time. */
+struct tsdb_follower;
+/* `name` is of a file; a new one begins with what comes. Valid until tsdb_follow_only() without the
+ * name, or the end of the store. */
+struct tsdb_follower *tsdb_follow(struct tsdb *db, struct str name);
+/* Of all other followers nothing is kept any more. */
+void tsdb_follow_only(struct tsdb *db, const struct str *names, size_t n);
+
+struct tsdb_followed {
+    uint32_t series;
+    bool late; /* older than the newest of its series */
+    int64_t ts_ms;
+    double v;
+};
+/* Some whole batches, as they were committed. */
+struct tsdb_piece {
+    struct tsdb_followed *p;
+    size_t len, cap;
+    uint64_t note; /* of one that was begun before a restart: what tsdb_follow_begin() was given */
+    bool again;    /* it is such a one: some of it may have been handled */
+    bool more;     /* there is more behind it */
+};
+void tsdb_piece_done(struct tsdb_piece *p);
+/* The next piece, which is empty when there is nothing new. Until tsdb_follow_end() it is always
+ * the same one; after tsdb_follow_begin() also over a restart. Begin and end are durable; when they
+ * cannot be written down, they hold until a restart. */
+int tsdb_follow_read(struct tsdb_follower *f, struct tsdb_piece *out, struct err *e) MUST_USE;
+int tsdb_follow_begin(struct tsdb_follower *f, uint64_t note, struct err *e) MUST_USE;
+int tsdb_follow_end(struct tsdb_follower *f, struct err *e) MUST_USE;
+/* 1: the labels of a series of the piece, in the arena. 0: damage took them. */
+int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a,
+                       struct labels *out);
+struct tsdb_behind {
+    uint64_t waiting_bytes, lost_bytes; /* of the log; lost: since the start */
+};
+struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f);
 
 /* --- care --- */
 
@@ -94,6 +139,7 @@ int tsdb_import(struct tsdb *db, const char *path, struct tsdb_imported *out,
 struct tsdb_status {
     uint64_t samples_appended; /* since the start */
     uint64_t series_refused;   /* by max_series */
+    int64_t full_since_ms;     /* the first of them since one was taken; 0: there is room */
     uint64_t samples_lost;     /* in the log, of series that a damaged part of it had named */
     uint64_t damaged;          /* places in files that could not be read; damaged/ has copies */
     uint64_t torn;             /* ends of the log that a crash left half written */

@@ -70,9 +70,15 @@ ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
     return syscall(SYS_pwrite64, fd, p, n, at);
 }
 
+static void (*at_checkpoint)(void);
+
 int renameat(int from, const char *old, int to, const char *name)
 {
     one_call();
+    if (at_checkpoint != NULL && strcmp(name, "checkpoint") == 0) {
+        at_checkpoint();
+        _exit(77);
+    }
     return (int)syscall(SYS_renameat, from, old, to, name);
 }
 
@@ -120,6 +126,8 @@ enum { SERIES = 5, TIMES = 400 };
 /* Which samples were acknowledged; seen by the process that looks afterwards. */
 struct told {
     bool acked[SERIES][TIMES], tried[SERIES][TIMES];
+    unsigned char followed[SERIES][TIMES]; /* how often the follower got it */
+    bool is_followed;
 };
 
 static tsdb_ref series(struct tsdb_appender *a, int number)
@@ -158,12 +166,40 @@ static int put(struct tsdb *db, struct told *t, int from, bool late)
     return 0;
 }
 
+/* Takes all that is new. */
+static void follow(struct tsdb *db, struct told *t)
+{
+    struct tsdb_follower *f = tsdb_follow(db, STR("peer"));
+    struct tsdb_piece p = {.more = true};
+    struct arena a = {0};
+    struct err why;
+
+    while (p.more) {
+        assert_int_equal(tsdb_follow_read(f, &p, &why), 0);
+        (void)!tsdb_follow_begin(f, 7, &why);
+        for (size_t i = 0; i < p.len; i++) {
+            struct labels l;
+            int64_t number, at = p.p[i].ts_ms / 1000;
+
+            assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+            number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
+            assert_true(p.p[i].v == (double)(at * 10 + number));
+            t->followed[number][at]++;
+        }
+        (void)!tsdb_follow_end(f, &why);
+    }
+    tsdb_piece_done(&p);
+    arena_done(&a);
+}
+
 /* Ingest, checkpoint, cut and merge. */
 static void live(struct tsdb *db, struct told *t)
 {
     struct err why;
     bool any = true;
 
+    (void)tsdb_follow(db, STR("peer"));
+    t->is_followed = true;
     for (int k = 0; k < TIMES; k += 10) {
         (void)put(db, t, k, false);
         if (k % 50 == 40) {
@@ -173,6 +209,9 @@ static void live(struct tsdb *db, struct told *t)
             work_begin(db);
             (void)!checkpoint_write(db, &why);
             work_end(db);
+        }
+        if (k % 100 == 70) {
+            follow(db, t);
         }
         if (k % 100 == 90) {
             work_begin(db);
@@ -218,6 +257,17 @@ static void check(struct tsdb *db, const struct told *t)
     }
     tsdb_samples_done(&s);
     arena_done(&a);
+}
+
+/* He got all of it, and twice only what he had begun when the process died. */
+static void check_followed(const struct told *t)
+{
+    for (int i = 0; i < SERIES; i++) {
+        for (int k = 0; k < TIMES; k++) {
+            assert_true(t->followed[i][k] > 0 || !t->acked[i][k]);
+            assert_true(t->followed[i][k] <= (t->tried[i][k] ? 2 : 0));
+        }
+    }
 }
 
 static struct told *shared_told(void)
@@ -268,6 +318,10 @@ static void a_process_may_die_at_any_call(void **state)
         db = tsdb_open(dir, &options, &e);
         assert_non_null(db);
         check(db, t);
+        if (t->is_followed) {
+            follow(db, t);
+            check_followed(t);
+        }
         tsdb_status(db, &s);
         assert_int_equal(s.damaged, 0);
         assert_int_equal(s.samples_lost, 0);
@@ -536,6 +590,41 @@ static void put_late_ones(void)
     }
 }
 
+static void put_again(void)
+{
+    put_every(350, 360, 1);
+}
+
+/* A series is forgotten, comes again while that is written down, and the process dies then. */
+static void what_comes_again_while_it_is_forgotten_stays(void **state UNUSED)
+{
+    open_one = tsdb_open(dir, &options, &e);
+    assert_non_null(open_one);
+    put_every(0, 100, 10);
+    if (MAY_FORK) {
+        pid_t child;
+        int status = 0;
+
+        tsdb_close(open_one);
+        child = fork();
+        if (child == 0) {
+            struct err why;
+
+            open_one = tsdb_open(dir, &options, &why);
+            work_begin(open_one);
+            (void)tsdb_follow(open_one, STR("peer"));
+            at_checkpoint = put_again;
+            _exit(head_cut(open_one, 300000, &why) == 0 ? 0 : 1);
+        }
+        assert_true(child > 0 && waitpid(child, &status, 0) == child);
+        assert_int_equal(WEXITSTATUS(status), 77);
+        open_one = tsdb_open(dir, &options, &e);
+        assert_non_null(open_one);
+        assert_int_equal(count_all(open_one), 10 + 10);
+    }
+    tsdb_close(open_one);
+}
+
 static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
 {
     for (int turn = 0; turn < 3; turn++) {
@@ -573,6 +662,7 @@ int main(void)
         WITH_DIR(a_damaged_run_costs_itself),
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
         WITH_DIR(what_comes_late_while_blocks_are_cut_stays),
+        WITH_DIR(what_comes_again_while_it_is_forgotten_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,8 @@ struct series {
     _Atomic uint64_t last_bits; /* its value */
     /* The appender that touched it last, and where in its batch: (number << 32) | place. */
     _Atomic uint64_t touched;
-    int64_t first_ts;             /* of what the head holds, late ones included */
+    int64_t first_ts;             /* of what the head holds, late ones included; INT64_MAX: nothing,
+                                   * or all of it was deleted */
     uint64_t chunks, late_chunks; /* where its last one is; 0: none */
     int64_t t0;                   /* of the open run: t0 + i * step, or t0 + offsets[i] */
     double *v;
@@ -82,6 +83,11 @@ struct retired {
     struct series *series;
 };
 
+/* What the log calls `id` is the series `is`. */
+struct alias {
+    uint32_t id, is;
+};
+
 struct deleted_range {
     uint32_t id;
     int64_t from, to; /* both of them too */
@@ -98,7 +104,9 @@ struct tsdb {
     uint64_t lost_from, lost_to; /* what a sync failed for; 0: none */
     struct list waiting;
     uint64_t logged; /* samples since the last checkpoint */
-    struct wal wal;  /* leader only, but synced */
+    struct wal_place log_end;
+    VEC(struct tsdb_follower *) followers;
+    struct wal wal; /* leader only, but synced */
 
     struct chunk_files chunks; /* leader writes; guarded by head_lock */
     /* guarded by head_lock */
@@ -108,11 +116,14 @@ struct tsdb {
     VEC(struct retired) retired;
     VEC(struct undo) undo;
     VEC(struct deleted_range) deleted;
+    VEC(struct alias) aliases; /* made at the start, then only read */
+    struct buf gone;           /* names of forgotten series, for the file wal/gone */
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
 
     VEC(struct block *) blocks; /* by time; guarded by head_lock */
-    int blocks_dir;
+    int blocks_dir, followers_dir;
+    uint32_t first_segment;     /* of the log, that a start reads; whoever is `working` */
     uint32_t last_block;        /* whoever is `working` */
     bool working;               /* guarded by log: one at a time changes what is on disk */
     _Atomic uint32_t forgotten; /* how often series were taken out of the head */
@@ -176,6 +187,8 @@ struct tsdb_appender {
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;
+    struct label limited; /* name empty: no limit of its own */
+    size_t limit;
     struct list link; /* of waiting */
     bool done;
     struct err err;
@@ -188,6 +201,30 @@ void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
+/* The series of a number in the log; NULL: it is forgotten. head_lock held, or at the start. */
+struct series *head_series_named(struct tsdb *db, uint32_t id);
+void wal_put_series(const struct tsdb *db, const struct series *s, struct buf *out);
+/* `l` has room for LIMIT_SERIES_LABELS. */
+int wal_get_series(struct str in, uint32_t *id, struct labels *l) MUST_USE;
+struct wal_samples {
+    struct str in;
+    int64_t base, ts;
+    uint32_t id;
+    double v;
+};
+int wal_samples_begin(struct str payload, struct wal_samples *out) MUST_USE;
+int wal_samples_next(struct wal_samples *r); /* 1; 0: no more; -1: it is no such record */
+
+/* --- follow.c: who has not yet taken what of the log --- */
+int followers_load(struct tsdb *db, struct err *e) MUST_USE;
+void followers_done(struct tsdb *db);
+/* The first segment that is needed, when a start needs those from `first` on. */
+uint32_t followers_need(struct tsdb *db, uint32_t first);
+/* Whoever is `working`: segments before `first` go when nobody waits for them, or when they are
+ * too much. */
+void followers_trim(struct tsdb *db, uint32_t first);
+/* Names of series that were forgotten, to the disk: before the checkpoint that lacks them. */
+int followers_save_gone(struct tsdb *db, struct err *e) MUST_USE;
 
 /* --- view.c --- */
 void samples_in_order(struct tsdb_samples *s); /* each time once */
@@ -220,6 +257,9 @@ int head_cut_when_due(struct tsdb *db, bool *any, struct err *e) MUST_USE;
 /* --- delete.c --- */
 void deleted_put(uint32_t series, int64_t from, int64_t to, struct buf *out);
 int deleted_get(struct str *in, uint32_t *series, int64_t *from, int64_t *to) MUST_USE;
+/* When that is all the head holds of it: nobody finds the series until more comes, and its end
+ * needs no marker any more. head_lock held. */
+void series_note_deleted(struct series *s, int64_t from, int64_t to);
 /* Reads 0000002a.del beside the block, if there is one. */
 int block_load_deleted(int dir, struct block *b, struct err *e) MUST_USE;
 

@@ -1,4 +1,5 @@
 #include "base/fs.h"
+#include "tsdb/checkpoint.h"
 #include "tsdb/tsdb_priv.h"
 
 #include <fcntl.h>
@@ -234,6 +235,7 @@ static void samples_that_are_not_taken_say_why(void **state UNUSED)
 {
     struct tsdb *db;
     struct tsdb_appender *a;
+    struct tsdb_status status;
     tsdb_ref s;
 
     options.out_of_order_ms = 10000;
@@ -250,7 +252,11 @@ static void samples_that_are_not_taken_say_why(void **state UNUSED)
     assert_int_equal(tsdb_append(a, s, 89999, 1), TSDB_TOO_OLD);
     assert_int_equal(tsdb_append(a, 12345, 89999, 1), TSDB_GONE);
     assert_true(series(a, "m", 1) != 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 0 && status.full_since_ms == 0);
     assert_true(series(a, "m", 2) == 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 1 && status.full_since_ms != 0);
     assert_int_equal(tsdb_append(a, 0, 1, 1), TSDB_TOO_MANY_SERIES);
     assert_int_equal(tsdb_append(a, s, 101000, 1010), TSDB_TAKEN);
     commit(a, TSDB_SOON);
@@ -513,6 +519,48 @@ static void what_is_deleted_is_not_read_again(void **state UNUSED)
         assert_int_equal(count_all(db), 400 - 20 + 30);
         tsdb_close(db);
     }
+}
+
+static size_t count_series(struct tsdb *db)
+{
+    SCOPED(tsdb_view_closep) struct tsdb_view *v = tsdb_view_open(db, INT64_MIN, INT64_MAX);
+    size_t n;
+
+    (void)count_samples(v, "__name__", LABEL_IS, "m", &n);
+    return n;
+}
+
+static void end_series(struct tsdb *db, int number, int64_t at)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(db);
+
+    assert_int_equal(tsdb_append(a, series(a, "m", number), at * 1000, tsdb_stale()), TSDB_TAKEN);
+    commit(a, TSDB_SOON);
+}
+
+static void nobody_finds_what_is_deleted_until_more_comes(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "2", INT64_MIN / 1000, INT64_MAX / 1000);
+    assert_int_equal(count_series(db), 2); /* in the head, and in the block */
+    end_series(db, 2, 1200);
+    assert_int_equal(count_series(db), 2);
+    tsdb_close(db);
+    db = open_db();
+    assert_int_equal(count_series(db), 2);
+    fill(db, 2, 1201, 1);
+    cut(db, 1200);
+    assert_int_equal(count_series(db), 2);
+    assert_int_equal(db->head.n_series, 2); /* nothing is left of it */
+    fill(db, 3, 1202, 1);
+    assert_int_equal(count_series(db), 3);
+    assert_int_equal(count_all(db), 2 * 202 + 1);
+    tsdb_close(db);
 }
 
 /* Killed between the two files of a block that retention removes: the next one takes its number. */
@@ -818,6 +866,127 @@ static void threads_write_and_read_at_once(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* --- following --- */
+
+/* Takes a piece of samples of "m" as fill() makes them; how many. */
+static size_t take_piece(struct tsdb_follower *f, bool end)
+{
+    struct tsdb_piece p = {0};
+    struct arena a = {0};
+    size_t n;
+
+    assert_int_equal(tsdb_follow_read(f, &p, &e), 0);
+    for (size_t i = 0; i < p.len; i++) {
+        struct labels l;
+        int64_t number;
+
+        assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+        assert_true(str_eq_c(labels_get(l, STR("__name__")), "m"));
+        number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
+        assert_true(p.p[i].v == (double)(p.p[i].ts_ms / 100 + number));
+    }
+    assert_int_equal(tsdb_follow_begin(f, 1, &e), 0);
+    if (end) {
+        assert_int_equal(tsdb_follow_end(f, &e), 0);
+    }
+    n = p.len;
+    tsdb_piece_done(&p);
+    arena_done(&a);
+    return n;
+}
+
+static void who_follows_gets_each_sample_once(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_follower *f;
+
+    fill(db, 3, 0, 10);
+    f = tsdb_follow(db, STR("p/1"));
+    assert_int_equal(take_piece(f, true), 0); /* what was before is not his */
+    fill(db, 3, 10, 10);
+    assert_int_equal(take_piece(f, true), 30);
+    fill(db, 3, 20, 5);
+    assert_int_equal(take_piece(f, false), 15);
+    fill(db, 3, 25, 5);
+    assert_int_equal(take_piece(f, false), 15); /* the same as long as it is not done */
+    tsdb_close(db);
+    db = open_db();
+    fill(db, 3, 30, 5);
+    f = tsdb_follow(db, STR("p/1"));
+    assert_int_equal(take_piece(f, true), 15);
+    assert_int_equal(take_piece(f, true), 30);
+    assert_int_equal(take_piece(f, true), 0);
+    assert_int_equal(tsdb_follow_behind(f).waiting_bytes, 0);
+    tsdb_close(db);
+}
+
+static size_t count_files(const char *name)
+{
+    char path[128];
+    struct ids all = {0};
+    size_t n;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", dir, name);
+    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(numbered_files(fd, &all, &e), 0);
+    n = all.len;
+    ids_done(&all);
+    closep(&fd);
+    return n;
+}
+
+/* Series 0 to 4 are forgotten before he has them, and others get no number of theirs. */
+static void who_follows_gets_what_was_forgotten(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_follower *f = tsdb_follow(db, STR("p"));
+
+    fill(db, 5, 0, 10);
+    cut(db, 7200);
+    assert_int_equal(db->head.n_series, 0);
+    tsdb_close(db);
+    for (int turn = 0; turn < 2; turn++) {
+        db = open_db();
+        fill(db, 7, 10000 + turn * 10000, 10);
+        cut(db, 18000 + turn * 10000);
+        tsdb_close(db);
+    }
+    db = open_db();
+    f = tsdb_follow(db, STR("p"));
+    assert_int_equal(take_piece(f, true), 50 + 70 + 70);
+    cut(db, 50000);
+    assert_int_equal(count_files("wal"), 1);
+    tsdb_close(db);
+}
+
+static void the_log_is_not_kept_without_end(void **state UNUSED)
+{
+    struct tsdb *db;
+    struct tsdb_follower *f;
+    struct str other = STR("q");
+
+    options.follow_bytes = 3000;
+    db = open_db();
+    f = tsdb_follow(db, STR("p"));
+    for (int k = 0; k < 10; k++) {
+        fill(db, 5, k * 10, 10);
+        work_begin(db);
+        assert_int_equal(checkpoint_write(db, &e), 0);
+        work_end(db);
+    }
+    assert_in_range(count_files("wal"), 3, 9);
+    assert_true(tsdb_follow_behind(f).lost_bytes > 0);
+    assert_in_range(take_piece(f, true), 50, 450);
+    fill(db, 5, 100, 10);
+    assert_int_equal(take_piece(f, true), 50);
+    fill(db, 5, 110, 10);
+    tsdb_follow_only(db, &other, 1);
+    f = tsdb_follow(db, STR("p"));
+    assert_int_equal(take_piece(f, true), 0);
+    tsdb_close(db);
+}
+
 #define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, make_dir, remove_dir)
 
 int main(void)
@@ -837,9 +1006,13 @@ int main(void)
         WITH_DIR(what_is_cut_is_read_from_blocks),
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(what_was_deleted_of_a_block_goes_with_it),
+        WITH_DIR(nobody_finds_what_is_deleted_until_more_comes),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
+        WITH_DIR(who_follows_gets_each_sample_once),
+        WITH_DIR(who_follows_gets_what_was_forgotten),
+        WITH_DIR(the_log_is_not_kept_without_end),
         WITH_DIR(old_blocks_go),
         WITH_DIR(old_samples_become_fewer),
         WITH_DIR(thin_samples_keep_peaks_and_resets),

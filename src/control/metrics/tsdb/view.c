@@ -353,6 +353,7 @@ static struct block_index *index_of(struct tsdb_view *v, struct view_block *vb)
 static void merge_block(struct tsdb_view *v, uint32_t block, const struct ids *chosen,
                         struct arena *a, struct tsdb_found **found, size_t *len)
 {
+    const struct block *b = v->blocks.p[block].b;
     const struct block_index *x = v->blocks.p[block].index;
     struct tsdb_found *merged = arena_new_array(a, struct tsdb_found, *len + chosen->len + 1);
     size_t i = 0, n = 0;
@@ -362,7 +363,7 @@ static void merge_block(struct tsdb_view *v, uint32_t block, const struct ids *c
         struct labels l;
         struct found_series *f;
 
-        if (!block_has(x, series, v->from_ms, v->to_ms)) {
+        if (!block_has(b, x, series, v->from_ms, v->to_ms)) {
             continue;
         }
         l = block_labels(x, series, a);

@@ -1381,6 +1381,7 @@ export const server: Record<string, string> = {
   'How long the last, least and greatest sample of each hour are kept; 0: not.': '每小时的最后、最小和最大样本保留多久；0：不保留。',
   'The oldest samples are deleted when the store takes more than this; 0: no limit.': '存储超过这个大小时删除最旧的样本；0：没有限制。',
   'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同时写入的序列数；超过后，新的会被拒绝并计数，已有的照常写入。',
+  "Series that are written with a project's label at a time, up to which its members may push new ones.": '新序列推送的上限：带有项目标签的序列同时写入少于这个数目时，成员才能推送新的。',
   'How much older than the newest sample of its series a sample may be.': '样本最多可比其序列的最新样本早多久。',
   'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的配置文件（scrape_configs、rule_files、remote_write），由用户 strata 读取；空：只采集这台服务器本身。',
   'Queries that run at a time; others wait.': '同时执行的查询数；其余等待。',
@@ -1397,7 +1398,7 @@ export const server: Record<string, string> = {
   // src/control/metrics/api/series_http.c
   'no match[] parameter provided': '缺少参数 match[]',
   'invalid label name: "%.*s"': '标签名称无效：“{1}”',
-  // src/control/metrics/api/status_http.c
+  // src/control/metrics/api: status, targets, rules, write
   'invalid parameter "match_target": %s': '参数“match_target”无效：{1}',
   'name: the name of a directory in metrics/import of the state directory': 'name：状态目录的 metrics/import 里的目录名称',
   'mkdir metrics/snapshots: %s': '创建 metrics/snapshots：{1}',
@@ -1407,6 +1408,8 @@ export const server: Record<string, string> = {
   'the formatted query takes more than %d MiB': '格式化后的查询超过 {1} MiB',
   'the query is %u levels high; a tree is shown up to %d': '查询有 {1} 层；最多显示 {2} 层的树',
   // src/main/wire.c
+  '%s://%s leads to an address that this server does not connect to (net.outbound_deny)': '{1}://{2} 会连到本服务器不连接的地址（net.outbound_deny）',
+  'you may not write metrics of %.*s any more': '您已不能写入 {1} 的指标',
   'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config的rule_files：{1}',
   'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
   // src/control/metrics/promql, rules

@@ -1381,6 +1381,7 @@ export const server: Record<string, string> = {
   'How long the last, least and greatest sample of each hour are kept; 0: not.': '每小時的最後、最小與最大樣本保留多久；0：不保留。',
   'The oldest samples are deleted when the store takes more than this; 0: no limit.': '儲存超過這個大小時刪除最舊的樣本；0：沒有限制。',
   'Series that are written at a time; past it new ones are refused and counted, old ones go on.': '同時寫入的序列數；超過後，新的會被拒絕並計數，已有的照常寫入。',
+  "Series that are written with a project's label at a time, up to which its members may push new ones.": '新序列推送的上限：帶有專案標籤的序列同時寫入少於這個數目時，成員才能推送新的。',
   'How much older than the newest sample of its series a sample may be.': '樣本最多可比其序列的最新樣本早多久。',
   'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的設定檔（scrape_configs、rule_files、remote_write），由使用者 strata 讀取；空白：只採集這台伺服器本身。',
   'Queries that run at a time; others wait.': '同時執行的查詢數；其餘等待。',
@@ -1397,7 +1398,7 @@ export const server: Record<string, string> = {
   // src/control/metrics/api/series_http.c
   'no match[] parameter provided': '缺少參數 match[]',
   'invalid label name: "%.*s"': '標籤名稱無效：「{1}」',
-  // src/control/metrics/api/status_http.c
+  // src/control/metrics/api: status, targets, rules, write
   'invalid parameter "match_target": %s': '參數「match_target」無效：{1}',
   'name: the name of a directory in metrics/import of the state directory': 'name：狀態目錄的 metrics/import 裡的目錄名稱',
   'mkdir metrics/snapshots: %s': '建立 metrics/snapshots：{1}',
@@ -1407,6 +1408,8 @@ export const server: Record<string, string> = {
   'the formatted query takes more than %d MiB': '格式化後的查詢超過 {1} MiB',
   'the query is %u levels high; a tree is shown up to %d': '查詢有 {1} 層；最多顯示 {2} 層的樹',
   // src/main/wire.c
+  '%s://%s leads to an address that this server does not connect to (net.outbound_deny)': '{1}://{2} 會連到本伺服器不連線的位址（net.outbound_deny）',
+  'you may not write metrics of %.*s any more': '您已不能寫入 {1} 的指標',
   'rule_files of metrics.scrape_config: %s': 'metrics.scrape_config 的rule_files：{1}',
   'metrics.scrape_config: %s': 'metrics.scrape_config：{1}',
   // src/control/metrics/promql, rules

@@ -1,0 +1,272 @@
+/* Rules, how they went, and the alerts that came of them. */
+#include "metrics_priv.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/number.h"
+#include "rules/rules.h"
+#include "tsdb/tsdb.h"
+
+/* What is shown is copied while the rules are held. */
+struct showing {
+    const struct sight *sight;
+    struct buf *out;
+    bool alerts_only; /* for /alerts */
+    bool with_alerts, with_records;
+    bool any;
+    /* of /rules */
+    const struct ask *ask;
+    struct selectors selectors;
+    bool no_alerts;
+};
+
+static void comma(struct buf *out, bool *any)
+{
+    (void)buf_add(out, *any ? STR(",") : STR_EMPTY);
+    *any = true;
+}
+
+static void write_alert(struct buf *out, const struct rule_alert *a)
+{
+    struct jw w = JW(out);
+    char text[NUMBER_TEXT_MAX];
+
+    jw_object(&w);
+    kv_labels(&w, "labels", a->labels);
+    kv_labels(&w, "annotations", a->annotations);
+    jw_kv_c(&w, "state", rule_alert_state_name(a->state));
+    kv_time(&w, "activeAt", a->active_at_ms);
+    jw_kv_str(&w, "value", str_n(text, number_short(a->value, text)));
+    jw_end(&w);
+}
+
+static bool is_shown(const struct showing *s, const struct rule_alert *a)
+{
+    return a->state != RULE_INACTIVE && sight_takes(s->sight, a->labels);
+}
+
+static void write_alerts(struct showing *s, const struct rules_shown_rule *r, bool *any)
+{
+    for (size_t i = 0; i < r->n_alerts && !s->no_alerts; i++) {
+        if (is_shown(s, &r->alerts[i])) {
+            comma(s->out, any);
+            write_alert(s->out, &r->alerts[i]);
+        }
+    }
+}
+
+static const char *state_of(const struct rules_shown_rule *r)
+{
+    enum rule_alert_state most = RULE_INACTIVE;
+
+    for (size_t i = 0; i < r->n_alerts; i++) {
+        most = r->alerts[i].state > most ? r->alerts[i].state : most;
+    }
+    return rule_alert_state_name(most);
+}
+
+static void write_alerting(struct showing *s, const struct rules_shown_rule *r)
+{
+    bool any = false;
+
+    (void)buf_printf(s->out,
+                     ",\"state\":\"%s\",\"duration\":%g,\"keepFiringFor\":%g,\"annotations\":",
+                     s->sight->all ? state_of(r) : "unknown", (double)r->rule->for_ms / 1000,
+                     (double)r->rule->keep_firing_ms / 1000);
+    put_labels(s->out, r->rule->annotations);
+    (void)buf_add(s->out, STR(",\"alerts\":["));
+    write_alerts(s, r, &any);
+    (void)buf_add(s->out, STR("]"));
+}
+
+static void write_rule(struct showing *s, const struct rules_shown_rule *r, int64_t took_ms)
+{
+    const struct rule *rule = r->rule;
+    char when[32];
+
+    (void)buf_add(s->out, STR("{\"name\":"));
+    put_text(s->out, rule->name);
+    (void)buf_add(s->out, STR(",\"query\":"));
+    put_text(s->out, rule->text);
+    (void)buf_add(s->out, STR(",\"labels\":"));
+    put_labels(s->out, rule->labels);
+    (void)buf_printf(s->out, ",\"health\":\"%s\",\"lastError\":",
+                     r->health.at_ms == 0      ? "unknown"
+                     : r->health.error[0] != 0 ? "err"
+                                               : "ok");
+    put_text(s->out, str_of(r->health.error));
+    (void)buf_printf(s->out, ",\"evaluationTime\":%g,\"lastEvaluation\":\"%s\",\"type\":\"%s\"",
+                     (double)took_ms / 1000,
+                     r->health.at_ms == 0 ? "0001-01-01T00:00:00Z"
+                                          : clock_format(r->health.at_ms, when),
+                     rule->is_alert ? "alerting" : "recording");
+    if (rule->is_alert) {
+        write_alerting(s, r);
+    }
+    (void)buf_add(s->out, STR("}"));
+}
+
+static bool is_selected(const struct showing *s, struct labels labels)
+{
+    struct err ignored; /* an expression that takes too long chooses nothing */
+
+    for (size_t i = 0; i < s->selectors.len; i++) {
+        const struct selector *one = &s->selectors.p[i];
+
+        if (label_matchers_match(one->m, one->n, labels, &ignored) == 1) {
+            return true;
+        }
+    }
+    return s->selectors.len == 0;
+}
+
+static bool rule_is_wanted(const struct showing *s, const struct rule *r)
+{
+    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
+           ask_takes(s->ask, "rule_name[]", r->name) && is_selected(s, r->labels);
+}
+
+static struct str file_of(const struct showing *s, const struct rules_shown *g)
+{
+    return str_of(s->sight->all ? g->file : "");
+}
+
+static bool group_is_wanted(const struct showing *s, const struct rules_shown *g)
+{
+    if (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
+        !ask_takes(s->ask, "file[]", file_of(s, g))) {
+        return false;
+    }
+    for (size_t i = 0; i < g->group->n_rules; i++) {
+        if (rule_is_wanted(s, g->rules[i].rule)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void show_group(void *ctx, const struct rules_shown *g)
+{
+    struct showing *s = ctx;
+    bool any = false;
+    char when[32];
+
+    for (size_t i = 0; s->alerts_only && i < g->group->n_rules; i++) {
+        write_alerts(s, &g->rules[i], &s->any);
+    }
+    if (s->alerts_only || !group_is_wanted(s, g)) {
+        return;
+    }
+    comma(s->out, &s->any);
+    (void)buf_add(s->out, STR("{\"name\":"));
+    put_text(s->out, g->group->name);
+    (void)buf_add(s->out, STR(",\"file\":"));
+    put_text(s->out, file_of(s, g));
+    (void)buf_printf(s->out,
+                     ",\"interval\":%g,\"limit\":%llu,\"evaluationTime\":%g,"
+                     "\"lastEvaluation\":\"%s\",\"rules\":[",
+                     (double)g->interval_ms / 1000, (unsigned long long)g->group->limit,
+                     (double)g->took_ms / 1000,
+                     g->at_ms == 0 ? "0001-01-01T00:00:00Z" : clock_format(g->at_ms, when));
+    for (size_t i = 0; i < g->group->n_rules; i++) {
+        if (rule_is_wanted(s, g->rules[i].rule)) {
+            comma(s->out, &any);
+            write_rule(s, &g->rules[i], g->took_ms);
+        }
+    }
+    (void)buf_add(s->out, STR("]}"));
+}
+
+static void show(struct ask *a, struct showing *s)
+{
+    rules_visit(a->m->rules, show_group, s);
+}
+
+static int rules(struct ask *a, struct answer *out, struct err *e)
+{
+    struct str type = ask_str(a, "type"), exclude = ask_str(a, "exclude_alerts");
+    struct sight sight;
+    struct showing s = {.sight = &sight,
+                        .out = &out->buf,
+                        .ask = a,
+                        .no_alerts = str_eq_c(exclude, "true") || str_eq_c(exclude, "1"),
+                        .with_alerts = !str_eq_c(type, "record"),
+                        .with_records = !str_eq_c(type, "alert")};
+
+    if (type.len > 0 && !str_eq_c(type, "alert") && !str_eq_c(type, "record")) {
+        return err_set(e, ERR_INVALID, "not supported value \"%.*s\"",
+                       STR_ARG(str_first(type, 40)));
+    }
+    if (exclude.len > 0 && !s.no_alerts && !str_eq_c(exclude, "false") && !str_eq_c(exclude, "0")) {
+        return err_set(e, ERR_INVALID,
+                       "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid %s",
+                       "exclude_alerts", STR_ARG(str_first(exclude, 40)), "boolean");
+    }
+    if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0) {
+        return -1;
+    }
+    (void)buf_add(&out->buf, STR("{\"groups\":["));
+    show(a, &s);
+    (void)buf_add(&out->buf, STR("]}"));
+    return 0;
+}
+
+static void show_own(struct showing *s, const char *name, const char *severity, struct str summary,
+                     int64_t since_ms)
+{
+    char when[32];
+
+    comma(s->out, &s->any);
+    (void)buf_printf(s->out,
+                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"%s\"},"
+                     "\"annotations\":{\"summary\":",
+                     name, severity);
+    put_text(s->out, summary);
+    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
+                     clock_format(since_ms, when));
+}
+
+/* No rule can tell it: what rules read and write is not taken then. */
+static void show_store(struct ask *a, struct showing *s)
+{
+    struct tsdb_status store;
+    char text[160];
+
+    tsdb_status(a->m->db, &store);
+    if (store.paused_since_ms != 0 && s->sight->all) {
+        show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
+                 store.paused_since_ms);
+    }
+    if (store.full_since_ms != 0 && s->sight->all) {
+        (void)snprintf(text, sizeof(text),
+                       "metrics.max_series: there are %llu series; new ones are refused, %llu so "
+                       "far",
+                       (unsigned long long)store.series, (unsigned long long)store.series_refused);
+        show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
+    }
+}
+
+static int alerts(struct ask *a, struct answer *out, struct err *e)
+{
+    struct sight sight;
+    struct showing s = {.sight = &sight, .out = &out->buf, .alerts_only = true};
+
+    if (ask_sight(a, &sight, e) < 0) {
+        return -1;
+    }
+    (void)buf_add(&out->buf, STR("{\"alerts\":["));
+    show_store(a, &s);
+    show(a, &s);
+    (void)buf_add(&out->buf, STR("]}"));
+    return 0;
+}
+
+int prom_rules(struct http_req *req, struct err *e)
+{
+    return answer_ask(req, rules, e);
+}
+
+int prom_alerts(struct http_req *req, struct err *e)
+{
+    return answer_ask(req, alerts, e);
+}
