@@ -106,6 +106,9 @@ static const struct group {
      {collect_processes},
      {"proc/1/stat", "proc/1/task/1/stat", "proc/sys/kernel/threads-max"}},
     {'r', {collect_nfs, collect_nfsd}, {"proc/net/rpc/nfs", "proc/net/rpc/nfsd"}},
+    {'T',
+     {collect_interrupts, collect_tcpstat},
+     {"proc/interrupts", "proc/net/tcp", "proc/net/tcp6"}},
     {'t', {collect_textfile}, {"root/text/a.prom", "root/text/b.prom"}},
     {'u',
      {collect_containers}, /* with a cgroup of version 2 */

@@ -4,7 +4,7 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useAppearance } from '../../app/theme';
 import { useLanguage } from '../../i18n';
-import { shownIn, type Unit } from './promql';
+import { shownIn, stepsOf, type Unit } from './promql';
 
 export interface Line {
   name: string;
@@ -23,6 +23,7 @@ interface Props {
 }
 
 const HEIGHT = 320;
+const LETTER = 7; // the width of most, at the size of an axis
 
 export default function Graph({ times, range, lines, label, unit, onRange, onCursor }: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -50,7 +51,14 @@ export default function Graph({ times, range, lines, label, unit, onRange, onCur
         focus: { alpha: 0.3 },
         axes: [
           { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((s) => clock.format(s * 1000)), space: 110 },
-          { stroke: ink, grid, ticks: grid, values: (_u, ticks) => ticks.map((v) => shownIn(v, unit)), size: 80 },
+          {
+            stroke: ink,
+            grid,
+            ticks: grid,
+            values: (_u, ticks) => ticks.map((v) => shownIn(v, unit)),
+            incrs: stepsOf(unit),
+            size: (_u, texts) => 24 + LETTER * Math.max(3, ...(texts ?? []).map((text) => text.length)),
+          },
         ],
         series: [
           { label: t('metrics.time'), value: (_u, s) => (s ? clock.format(s * 1000) : '') },

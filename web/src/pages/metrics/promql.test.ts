@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { labelText, metricText, mistakeIn, placeAt, secondsOf, seriesName, shown, shownIn, stepFor, unitOf, valueText } from './promql';
+import { labelText, metricText, mistakeIn, placeAt, secondsOf, seriesName, shown, shownIn, stepFor, stepsOf, unitOf, valueText } from './promql';
 
 const at = (text: string) => placeAt(text.replace('|', ''), text.indexOf('|'));
 
@@ -68,5 +68,14 @@ describe('the unit of a query', () => {
     expect(shownIn(0.0000031, 's')).toBe('3.1 µs');
     expect(shownIn(12.3456, '%')).toBe('12.35 %');
     expect(shownIn(12000, '')).toBe('12k');
+  });
+  it('has round steps on an axis, one larger than the other', () => {
+    for (const unit of ['', 'B', 'B/s', 's', '%'] as const) {
+      const steps = stepsOf(unit);
+      expect(steps.every((step, i) => i === 0 || step > steps[i - 1]!)).toBe(true);
+      expect(steps).toContain(0.05);
+    }
+    expect(stepsOf('B').filter((step) => step >= 1024).every((step) => /^\d+ [KMGTP]iB$/.test(shownIn(step, 'B')) || step >= 2 ** 60)).toBe(true);
+    expect(stepsOf('s')).toContain(500);
   });
 });

@@ -126,3 +126,13 @@ export function shownIn(v: number, unit: Unit): string {
   const power = size < 1024 ? 0 : Math.min(5, Math.floor(Math.log2(size) / 10));
   return `${Number((v / 1024 ** power).toPrecision(4))} ${['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi'][power]}${unit}`;
 }
+
+/** Between two lines of an axis: bytes have round numbers at powers of two. */
+export function stepsOf(unit: Unit): number[] {
+  const small = Array.from({ length: 18 }, (_, i) => i - 18).flatMap((e) => [1, 2, 5].map((n) => Number(`${n}e${e}`)));
+  const large =
+    unit === 'B' || unit === 'B/s'
+      ? Array.from({ length: 63 }, (_, i) => 2 ** i)
+      : Array.from({ length: 24 }, (_, i) => i).flatMap((e) => [1, 2, 5].map((n) => Number(`${n}e${e}`)));
+  return [...small, ...large];
+}
