@@ -587,10 +587,12 @@ int prom_import(struct http_req *req, struct err *e)
     return http_reply_json(req, 200, &b, e);
 }
 
-/* Blocks that are merged give the room back by themselves: there is nothing to ask for. */
+/* It would happen by itself within seconds: who asks is answered when it is done. */
 int prom_clean_tombstones(struct http_req *req, struct err *e)
 {
-    return http_reply_empty(req, 204, e);
+    struct metrics *m = req->ctx;
+
+    return tsdb_clean(m->db, e) < 0 ? -1 : http_reply_empty(req, 204, e);
 }
 
 /* --- rules and their alerts --- */
@@ -764,22 +766,39 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
-/* No rule can tell it: what rules read is not written then. */
-static void show_pause(struct ask *a, struct showing *s)
+static void show_own(struct showing *s, const char *name, int64_t since_ms, struct str summary)
 {
-    struct tsdb_status store;
     char when[32];
 
+    comma(s->out, &s->any);
+    (void)buf_printf(s->out,
+                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"critical\"},"
+                     "\"annotations\":{\"summary\":",
+                     name);
+    put_text(s->out, summary);
+    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
+                     clock_format(since_ms, when));
+}
+
+enum { LOST_SHOWN_MS = 3600 * 1000 };
+
+/* No rule can tell these: what rules read is not written then, or nobody wrote one. */
+static void show_store(struct ask *a, struct showing *s)
+{
+    struct tsdb_status store;
+
     tsdb_status(a->m->db, &store);
-    if (store.paused_since_ms == 0 || !s->sight->all) {
+    if (!s->sight->all) {
         return;
     }
-    comma(s->out, &s->any);
-    (void)buf_add(s->out, STR("{\"labels\":{\"alertname\":\"StrataMetricsPaused\",\"severity\":"
-                              "\"critical\"},\"annotations\":{\"summary\":"));
-    put_text(s->out, str_of(store.paused_why));
-    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
-                     clock_format(store.paused_since_ms, when));
+    if (store.paused_since_ms != 0) {
+        show_own(s, "StrataMetricsPaused", store.paused_since_ms, str_of(store.paused_why));
+    }
+    if (store.lost_ms != 0 && clock_wall_ms() - store.lost_ms < LOST_SHOWN_MS) {
+        show_own(s, "StrataRemoteWriteLost", store.lost_ms,
+                 STR("a peer of remote_write was away for so long that samples for it were "
+                     "dropped; metrics.remote_write_backlog says how much is kept"));
+    }
 }
 
 static int alerts(struct ask *a, struct answer *out, struct err *e)
@@ -791,7 +810,7 @@ static int alerts(struct ask *a, struct answer *out, struct err *e)
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"alerts\":["));
-    show_pause(a, &s);
+    show_store(a, &s);
     show(a, &s);
     (void)buf_add(&out->buf, STR("]}"));
     return 0;

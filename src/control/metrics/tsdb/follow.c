@@ -1,5 +1,6 @@
 #include "tsdb/tsdb_priv.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -282,6 +283,9 @@ void followers_trim(struct tsdb *db, uint32_t first)
     }
     lock_drop(&db->log);
     if (lost > 0) {
+        lock_take(&db->head_lock);
+        db->status.lost_ms = clock_wall_ms();
+        lock_drop(&db->head_lock);
         log_error("metrics.follower", "lost=%ju bytes of the log, who reads it is too far behind",
                   (uintmax_t)lost);
     }
