@@ -122,6 +122,7 @@ struct tsdb {
 
     VEC(struct block *) blocks; /* by time; guarded by head_lock */
     int blocks_dir, followers_dir;
+    bool checkpoint_damaged;    /* the one that was read at the start */
     uint32_t first_segment;     /* of the log, that a start reads; whoever is `working` */
     uint32_t last_block;        /* whoever is `working` */
     bool working;               /* guarded by log: one at a time changes what is on disk */
