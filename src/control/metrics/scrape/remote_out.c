@@ -19,6 +19,7 @@
 enum {
     SHARDS_MAX = 16,
     BATCH_BYTES_MAX = 16 * 1024 * 1024,
+    WAIT_MIN_MS = 10,
     SPLITS_MAX = 40 /* of a request that is refused */
 };
 
@@ -505,7 +506,7 @@ static void *run(void *ctx)
         } else if (piece.more) {
             want_shards(r, (uint64_t)r->n_shards * 2);
         } else {
-            wait_ms(r, r->write->deadline_ms);
+            wait_ms(r, r->write->deadline_ms > WAIT_MIN_MS ? r->write->deadline_ms : WAIT_MIN_MS);
         }
     }
     tsdb_piece_done(&piece);

@@ -224,6 +224,7 @@ static int load(struct tsdb *db, struct err *e)
         return -1;
     }
     db->log_end = wal_end_place(&db->wal);
+    followers_clamp(db);
     return 0;
 }
 

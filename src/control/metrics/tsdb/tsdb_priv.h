@@ -116,7 +116,7 @@ struct tsdb {
     VEC(struct undo) undo;
     VEC(struct deleted_range) deleted;
     VEC(struct alias) aliases; /* made at the start, then only read */
-    struct buf gone;           /* names of forgotten series, for the file wal/gone */
+    struct buf gone;           /* names of forgotten series, for a file wal/NNNN.gone */
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
 
@@ -216,6 +216,8 @@ int wal_samples_next(struct wal_samples *r); /* 1; 0: no more; -1: it is no such
 /* --- follow.c: who has not yet taken what of the log --- */
 int followers_load(struct tsdb *db, struct err *e) MUST_USE;
 void followers_done(struct tsdb *db);
+/* Nobody is behind the end of the log, whatever his file says. */
+void followers_clamp(struct tsdb *db);
 /* The first segment that is needed, when a start needs those from `first` on. */
 uint32_t followers_need(struct tsdb *db, uint32_t first);
 /* Whoever is `working`: segments before `first` go when nobody waits for them, or when they are

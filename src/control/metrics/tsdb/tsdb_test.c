@@ -3,6 +3,7 @@
 #include "tsdb/tsdb_priv.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -936,6 +937,7 @@ static void who_follows_gets_each_sample_once(void **state UNUSED)
     db = open_db();
     fill(db, 3, 30, 5);
     f = tsdb_follow(db, STR("p/1"));
+    assert_true(tsdb_follow(db, STR("p_1")) != f);
     assert_int_equal(take_piece(f, true), 15);
     assert_int_equal(take_piece(f, true), 30);
     assert_int_equal(take_piece(f, true), 0);
@@ -956,6 +958,20 @@ static size_t count_files(const char *name)
     n = all.len;
     ids_done(&all);
     closep(&fd);
+    return n;
+}
+
+static size_t count_gone(void)
+{
+    char path[128];
+    size_t n = 0;
+    glob_t g;
+
+    (void)snprintf(path, sizeof(path), "%s/wal/*.gone", dir);
+    if (glob(path, 0, NULL, &g) == 0) {
+        n = g.gl_pathc;
+        globfree(&g);
+    }
     return n;
 }
 
@@ -980,6 +996,7 @@ static void who_follows_gets_what_was_forgotten(void **state UNUSED)
     assert_int_equal(take_piece(f, true), 50 + 70 + 70);
     cut(db, 50000);
     assert_int_equal(count_files("wal"), 1);
+    assert_int_equal(count_gone(), 0);
     tsdb_close(db);
 }
 
