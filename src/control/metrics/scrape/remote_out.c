@@ -235,14 +235,22 @@ static void deliver_parts(struct remote_out *r, struct batch *b, size_t from, si
                           unsigned *splits)
 {
     struct buf all = BUF_MAX(4 * BATCH_BYTES_MAX), packed = BUF_MAX(4 * BATCH_BYTES_MAX);
-    size_t begin = from == 0 ? 0 : b->parts.p[from - 1].end,
-           samples = b->parts.p[to - 1].samples - (from == 0 ? 0 : b->parts.p[from - 1].samples);
+    const struct part *parts = b->parts.p;
+    struct part before = {0};
+    size_t samples;
     long refused;
     struct err e;
     int rc;
 
+    if (parts == NULL || from == to) {
+        return;
+    }
+    if (from > 0) {
+        before = parts[from - 1];
+    }
+    samples = parts[to - 1].samples - before.samples;
     (void)buf_add(&all, buf_str(&b->symbols));
-    (void)buf_add(&all, str_n(b->series.p + begin, b->parts.p[to - 1].end - begin));
+    (void)buf_add(&all, str_n(b->series.p + before.end, parts[to - 1].end - before.end));
     snappy_pack(buf_str(&all), &packed);
     buf_done(&all);
     rc = insist(r, buf_str(&packed), &refused, &e);
