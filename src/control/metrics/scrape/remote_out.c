@@ -433,7 +433,9 @@ static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n,
     struct arena a = {0};
     int rc = 0;
 
-    qsort(v, n, sizeof(*v), by_series);
+    if (n > 0) {
+        qsort(v, n, sizeof(*v), by_series);
+    }
     for (size_t at = 0, end; rc == 0 && at < n && !is_stopped(r); at = end) {
         struct labels s;
 

@@ -676,7 +676,9 @@ static void read_gone(struct tsdb_follower *f)
     }
     take_names(f, buf_str(&b));
     buf_done(&b);
-    qsort(f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);
+    if (f->gone.len > 0) {
+        qsort(f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);
+    }
 }
 
 int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a,
