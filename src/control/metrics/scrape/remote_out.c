@@ -337,13 +337,6 @@ static void submit_all(struct remote_out *r)
     }
 }
 
-static void drop_filled(struct remote_out *r)
-{
-    for (size_t i = 0; i < SHARDS_MAX; i++) {
-        batch_done(&r->shards[i].filling);
-    }
-}
-
 static void flush(struct remote_out *r)
 {
     submit_all(r);
@@ -428,16 +421,18 @@ static int by_series(const void *a, const void *b)
                                     : x->ts_ms > y->ts_ms;
 }
 
-static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n, struct err *e)
+static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n)
 {
     struct arena a = {0};
-    int rc = 0;
+    bool warned = false;
 
     if (n > 0) {
         qsort(v, n, sizeof(*v), by_series);
     }
-    for (size_t at = 0, end; rc == 0 && at < n && !is_stopped(r); at = end) {
+    for (size_t at = 0, end; at < n && !is_stopped(r); at = end) {
         struct labels s;
+        struct err e;
+        int rc;
 
         for (end = at + 1; end < n && v[end].series == v[at].series && v[end].late == v[at].late;
              end++) {
@@ -446,18 +441,21 @@ static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n,
             submit_all(r);
         }
         arena_reset(&a);
-        if (tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0) {
-            count(r, 0, end - at);
-            continue;
-        }
-        rc = labels_to_send(r, &a, &s, e);
+        rc = tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0
+                 ? err_set(&e, ERR_IO, "damage took the labels of a series")
+                 : labels_to_send(r, &a, &s, &e);
         if (rc == 1) {
             send_series(r, s, v + at, end - at);
+        } else if (rc < 0) { /* others must not wait for it */
+            count(r, 0, end - at);
+            if (!warned) {
+                log_warn("remote_write.dropped", "peer=%s error=%s going on", Q(r->write->name),
+                         Q(str_of(e.msg)));
+            }
+            warned = true;
         }
-        rc = rc < 0 ? -1 : 0;
     }
     arena_done(&a);
-    return rc;
 }
 
 static void written_down(int rc, const struct err *e)
@@ -487,10 +485,7 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
     for (size_t i = 0; i < piece->len; i++) {
         newest = piece->p[i].ts_ms > newest ? piece->p[i].ts_ms : newest;
     }
-    if (send_samples(r, piece->p, piece->len, e) < 0) {
-        drop_filled(r);
-        return -1;
-    }
+    send_samples(r, piece->p, piece->len);
     flush(r);
     if (is_stopped(r)) {
         return 0; /* part of it may be sent: it is sent again */

@@ -1526,6 +1526,7 @@ export const server: Record<string, string> = {
   'wal/%s: %s': 'wal/{1}：{2}',
   'fsync wal/%s: %s': '将 wal/{1} 写入磁盘（fsync）：{2}',
   'open wal: %s': '打开 wal：{1}',
+  'damage took the labels of a series': '损坏使一个序列的标签丢失',
   'a record of the log is too large': '日志中有一条记录过大',
   'read the log: %s': '读取日志：{1}',
   'open wal/%s: %s': '打开 wal/{1}：{2}',

@@ -1526,6 +1526,7 @@ export const server: Record<string, string> = {
   'wal/%s: %s': 'wal/{1}：{2}',
   'fsync wal/%s: %s': '將 wal/{1} 寫入磁碟（fsync）：{2}',
   'open wal: %s': '開啟 wal：{1}',
+  'damage took the labels of a series': '損毀使一個序列的標籤遺失',
   'a record of the log is too large': '日誌中有一筆記錄過大',
   'read the log: %s': '讀取日誌：{1}',
   'open wal/%s: %s': '開啟 wal/{1}：{2}',
