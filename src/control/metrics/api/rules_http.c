@@ -226,23 +226,34 @@ static void show_own(struct showing *s, const char *name, const char *severity, 
                      clock_format(since_ms, when));
 }
 
-/* No rule can tell it: what rules read and write is not taken then. */
+enum { LOST_SHOWN_MS = 3600 * 1000 };
+
+/* No rule can tell these: what rules read and write is not taken then, or nobody wrote one. */
 static void show_store(struct ask *a, struct showing *s)
 {
     struct tsdb_status store;
     char text[160];
 
     tsdb_status(a->m->db, &store);
-    if (store.paused_since_ms != 0 && s->sight->all) {
+    if (!s->sight->all) {
+        return;
+    }
+    if (store.paused_since_ms != 0) {
         show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
                  store.paused_since_ms);
     }
-    if (store.full_since_ms != 0 && s->sight->all) {
+    if (store.full_since_ms != 0) {
         (void)snprintf(text, sizeof(text),
                        "metrics.max_series: there are %llu series; new ones are refused, %llu so "
                        "far",
                        (unsigned long long)store.series, (unsigned long long)store.series_refused);
         show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
+    }
+    if (store.lost_ms != 0 && clock_wall_ms() - store.lost_ms < LOST_SHOWN_MS) {
+        show_own(s, "StrataRemoteWriteLost", "critical",
+                 STR("a peer of remote_write was away for so long that samples for it were "
+                     "dropped; metrics.remote_write_backlog says how much is kept"),
+                 store.lost_ms);
     }
 }
 

@@ -51,6 +51,7 @@ static int look_open(struct look *l, struct err *e)
     }
     l->entered = true;
     l->view = tsdb_view_open(l->ask.m->db, l->from, l->to);
+    tsdb_view_heed(l->view, patience_is_over, &l->patience);
     return 0;
 }
 

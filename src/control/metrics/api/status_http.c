@@ -252,10 +252,12 @@ int prom_import(struct http_req *req, struct err *e)
     return http_reply_json(req, 200, &b, e);
 }
 
-/* Blocks that are merged give the room back by themselves: there is nothing to ask for. */
+/* It would happen by itself within seconds: who asks is answered when it is done. */
 int prom_clean_tombstones(struct http_req *req, struct err *e)
 {
-    return http_reply_empty(req, 204, e);
+    struct metrics *m = req->ctx;
+
+    return tsdb_clean(m->db, e) < 0 ? -1 : http_reply_empty(req, 204, e);
 }
 
 /* --- for those who run it --- */

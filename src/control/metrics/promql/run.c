@@ -212,6 +212,7 @@ int promql_run(struct tsdb_view *view, const struct promql_node *query,
     struct answering a = {.ev = &ev, .out = out};
     int result;
 
+    tsdb_view_heed(view, limits->is_over, limits->ctx);
     *out = (struct promql_answer){.type = is_range ? PROMQL_MATRIX : query->type};
     if (is_range && query->type != PROMQL_SCALAR && query->type != PROMQL_VECTOR) {
         return err_set(

@@ -75,6 +75,10 @@ void tsdb_samples_done(struct tsdb_samples *s)
     memset(s, 0, sizeof(*s));
 }
 
+void tsdb_view_heed(struct tsdb_view *v UNUSED, bool (*is_over)(void *ctx) UNUSED, void *ctx UNUSED)
+{
+}
+
 int64_t tsdb_view_window_ms(const struct tsdb_view *v)
 {
     return v->window_ms;

@@ -19,6 +19,7 @@
 enum {
     SHARDS_MAX = 16,
     BATCH_BYTES_MAX = 16 * 1024 * 1024,
+    WAIT_MIN_MS = 10,
     SPLITS_MAX = 40 /* of a request that is refused */
 };
 
@@ -232,14 +233,22 @@ static void deliver_parts(struct remote_out *r, struct batch *b, size_t from, si
                           unsigned *splits)
 {
     struct buf all = BUF_MAX(4 * BATCH_BYTES_MAX), packed = BUF_MAX(4 * BATCH_BYTES_MAX);
-    size_t begin = from == 0 ? 0 : b->parts.p[from - 1].end,
-           samples = b->parts.p[to - 1].samples - (from == 0 ? 0 : b->parts.p[from - 1].samples);
+    const struct part *parts = b->parts.p;
+    struct part before = {0};
+    size_t samples;
     long refused;
     struct err e;
     int rc;
 
+    if (parts == NULL || from == to) {
+        return;
+    }
+    if (from > 0) {
+        before = parts[from - 1];
+    }
+    samples = parts[to - 1].samples - before.samples;
     (void)buf_add(&all, buf_str(&b->symbols));
-    (void)buf_add(&all, str_n(b->series.p + begin, b->parts.p[to - 1].end - begin));
+    (void)buf_add(&all, str_n(b->series.p + before.end, parts[to - 1].end - before.end));
     snappy_pack(buf_str(&all), &packed);
     buf_done(&all);
     rc = insist(r, buf_str(&packed), &refused, &e);
@@ -323,13 +332,6 @@ static void submit_all(struct remote_out *r)
 {
     for (size_t i = 0; i < SHARDS_MAX; i++) {
         submit(r, &r->shards[i]);
-    }
-}
-
-static void drop_filled(struct remote_out *r)
-{
-    for (size_t i = 0; i < SHARDS_MAX; i++) {
-        batch_done(&r->shards[i].filling);
     }
 }
 
@@ -417,14 +419,18 @@ static int by_series(const void *a, const void *b)
                                     : x->ts_ms > y->ts_ms;
 }
 
-static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n, struct err *e)
+static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n)
 {
     struct arena a = {0};
-    int rc = 0;
+    bool warned = false;
 
-    qsort(v, n, sizeof(*v), by_series);
-    for (size_t at = 0, end; rc == 0 && at < n && !is_stopped(r); at = end) {
+    if (n > 0) {
+        qsort(v, n, sizeof(*v), by_series);
+    }
+    for (size_t at = 0, end; at < n && !is_stopped(r); at = end) {
         struct labels s;
+        struct err e;
+        int rc;
 
         for (end = at + 1; end < n && v[end].series == v[at].series && v[end].late == v[at].late;
              end++) {
@@ -433,18 +439,21 @@ static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n,
             submit_all(r);
         }
         arena_reset(&a);
-        if (tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0) {
-            count(r, 0, end - at);
-            continue;
-        }
-        rc = labels_to_send(r, &a, &s, e);
+        rc = tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0
+                 ? err_set(&e, ERR_IO, "damage took the labels of a series")
+                 : labels_to_send(r, &a, &s, &e);
         if (rc == 1) {
             send_series(r, s, v + at, end - at);
+        } else if (rc < 0) { /* others must not wait for it */
+            count(r, 0, end - at);
+            if (!warned) {
+                log_warn("remote_write.dropped", "peer=%s error=%s going on", Q(r->write->name),
+                         Q(str_of(e.msg)));
+            }
+            warned = true;
         }
-        rc = rc < 0 ? -1 : 0;
     }
     arena_done(&a);
-    return rc;
 }
 
 static void written_down(int rc, const struct err *e)
@@ -474,10 +483,7 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
     for (size_t i = 0; i < piece->len; i++) {
         newest = piece->p[i].ts_ms > newest ? piece->p[i].ts_ms : newest;
     }
-    if (send_samples(r, piece->p, piece->len, e) < 0) {
-        drop_filled(r);
-        return -1;
-    }
+    send_samples(r, piece->p, piece->len);
     flush(r);
     if (is_stopped(r)) {
         return 0; /* part of it may be sent: it is sent again */
@@ -503,7 +509,7 @@ static void *run(void *ctx)
         } else if (piece.more) {
             want_shards(r, (uint64_t)r->n_shards * 2);
         } else {
-            wait_ms(r, r->write->deadline_ms);
+            wait_ms(r, r->write->deadline_ms > WAIT_MIN_MS ? r->write->deadline_ms : WAIT_MIN_MS);
         }
     }
     tsdb_piece_done(&piece);

@@ -515,6 +515,7 @@ int checkpoint_load(struct tsdb *db, uint32_t *first_segment, struct err *e)
         checkpoint_parse(db, buf_str(&bytes), first_segment, &damaged);
     }
     buf_done(&bytes);
+    db->checkpoint_damaged = damaged;
     if (rc == 0 && damaged) {
         (void)tsdb_set_aside(db, db->dir, name_now);
     }

@@ -5,8 +5,11 @@
 struct chooser {
     const struct index_ops *ops;
     void *ctx;
+    struct choose_patience patience;
     struct err *e;
 };
+
+enum { ASK_EVERY = 32 };
 
 /* Sorts, and leaves each once: numbers are dense, so a bit for each is quickest. */
 static void make_set(struct ids *s)
@@ -84,8 +87,15 @@ static int add_matching(struct chooser *c, const struct label_matcher *m, int wa
     c->ops->values(c->ctx, m->name, &values);
     for (size_t i = 0; rc == 0 && i < values.len; i++) {
         struct err why;
-        int r = label_matcher_match(m, values.p[i].value, &why);
+        int r;
 
+        if (i % ASK_EVERY == 0 && c->patience.is_over != NULL &&
+            c->patience.is_over(c->patience.ctx)) {
+            rc = err_set(c->e, ERR_TIMEOUT,
+                         "query timed out or was cancelled in expression evaluation");
+            break;
+        }
+        r = label_matcher_match(m, values.p[i].value, &why);
         if (r < 0) {
             rc = has_pair(c, values.p[i].pair, among);
             if (rc > 0) {
@@ -156,10 +166,10 @@ static int rank_of(const struct label_matcher *m, int takes_empty)
     return takes_empty ? 2 : m->op == LABEL_IS ? 0 : 1;
 }
 
-int choose_series(const struct index_ops *ops, void *ctx, const struct label_matcher *m, size_t n,
-                  struct ids *out, struct err *e)
+int choose_series(const struct index_ops *ops, void *ctx, struct choose_patience patience,
+                  const struct label_matcher *m, size_t n, struct ids *out, struct err *e)
 {
-    struct chooser c = {ops, ctx, e};
+    struct chooser c = {ops, ctx, patience, e};
     bool first = true;
 
     for (int rank = 0; rank < 3; rank++) {

@@ -19,6 +19,12 @@ struct index_ops {
     void (*all)(void *ctx, struct ids *out);
 };
 
+/* Asked now and then, while expressions are tried on many values. */
+struct choose_patience {
+    bool (*is_over)(void *ctx); /* NULL: without end */
+    void *ctx;
+};
+
 /* Numbers of series, ascending. */
-int choose_series(const struct index_ops *ops, void *ctx, const struct label_matcher *m, size_t n,
-                  struct ids *out, struct err *e) MUST_USE;
+int choose_series(const struct index_ops *ops, void *ctx, struct choose_patience patience,
+                  const struct label_matcher *m, size_t n, struct ids *out, struct err *e) MUST_USE;

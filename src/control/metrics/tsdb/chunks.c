@@ -266,6 +266,22 @@ int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, s
     }
 }
 
+void chunk_file_note_times(struct chunk_file *f)
+{
+    char room[CHUNK_MAX_BYTES];
+    struct chunk c;
+    struct str bytes;
+    struct err e;
+
+    for (uint64_t at = sizeof(FILE_MAGIC) - 1; chunk_file_read(f, at, room, &bytes, &e) == 0;
+         at += CHUNK_HEAD + bytes_get_u32(room)) {
+        if (chunk_parse(bytes, &c, &e) == 0) {
+            f->min_ts = c.min_ts < f->min_ts ? c.min_ts : f->min_ts;
+            f->max_ts = c.max_ts > f->max_ts ? c.max_ts : f->max_ts;
+        }
+    }
+}
+
 uint64_t chunk_file_find(const struct chunk_file *f, uint32_t series, uint64_t before_offset)
 {
     uint64_t at = sizeof(FILE_MAGIC) - 1, found = 0;

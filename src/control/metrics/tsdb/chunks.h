@@ -62,6 +62,8 @@ struct str chunk_files_in_memory(const struct chunk_files *c, uint64_t position)
 /* From the file; into room of CHUNK_MAX_BYTES. */
 int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, struct str *bytes,
                     struct err *e) MUST_USE;
+/* Its times, by reading all of it. */
+void chunk_file_note_times(struct chunk_file *f);
 /* The last whole chunk of a series before the offset, found by reading all that stand there: a
  * chain is broken. 0: none. */
 uint64_t chunk_file_find(const struct chunk_file *f, uint32_t series, uint64_t before_offset);

@@ -151,7 +151,7 @@ static int delete_in_block(struct tsdb *db, struct block *b, const struct label_
     if (x == NULL) {
         return -1;
     }
-    rc = choose_series(&block_ops, x, m, n, &chosen, e);
+    rc = choose_series(&block_ops, x, (struct choose_patience){0}, m, n, &chosen, e);
     block_index_unref(x);
     if (rc < 0 || chosen.len == 0) {
         return rc;
@@ -210,6 +210,19 @@ static int delete_in_head(struct tsdb *db, struct tsdb_view *v, const struct lab
     buf_done(&out);
     vec_done(&ranges);
     return rc < 0 ? -1 : log_sync(db, end, e);
+}
+
+int tsdb_clean(struct tsdb *db, struct err *e)
+{
+    bool any = true;
+    int rc = 0;
+
+    work_begin(db);
+    while (rc == 0 && any) {
+        rc = blocks_compact(db, &any, e);
+    }
+    work_end(db);
+    return rc;
 }
 
 int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_t from_ms,

@@ -1,5 +1,6 @@
 #include "tsdb/tsdb_priv.h"
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "base/limits.h"
 #include "base/log.h"
@@ -12,17 +13,15 @@
 #include <unistd.h>
 
 /* Followers read the log itself: what is committed, late or not, stands there in its order. Kept of
- * each is how far he is, in followers/NAME. Series that leave the head are named in wal/gone as
- * long as the log behind it may speak of them. */
+ * each is how far he is, in followers/NAME. Series that leave the head are named in wal/NNNN.gone
+ * as long as somebody may read of them in the segments up to NNNN. */
 
 #define WINDOW_BYTES (1 * MIB)
 #define SEGMENT_MAX (4 * GIB)
 
 enum { PIECE_SAMPLES = 100000, NAME_MAX_BYTES = 100 };
 
-static const char gone_name[] = "gone";
-
-/* A name of wal/gone. */
+/* A name of wal/NNNN.gone. */
 struct named {
     uint32_t id;
     struct labels labels;
@@ -116,11 +115,39 @@ static void load_one(struct tsdb *db, const char *name)
     buf_done(&b);
 }
 
-static int read_names(struct tsdb *db, struct buf *out, struct err *e)
+/* 0: it is none of wal/NNNN.gone. */
+static uint32_t gone_number(const char *name)
 {
-    return faccessat(db->wal.dir, gone_name, F_OK, 0) < 0 && errno == ENOENT
-               ? 0
-               : fs_read(db->wal.dir, gone_name, out, e);
+    char *end;
+    unsigned long n = strtoul(name, &end, 16);
+
+    return strlen(name) == 13 && end == name + 8 && strcmp(end, ".gone") == 0 ? (uint32_t)n : 0;
+}
+
+/* Reads all files of names, or (out NULL) removes those of segments before `first`. */
+static int each_gone(struct tsdb *db, uint32_t first, struct buf *out, struct err *e)
+{
+    int fd = openat(db->wal.dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *ent;
+    int rc = 0;
+
+    if (d == NULL) {
+        err_sys(e, "open wal");
+        closep(&fd);
+        return -1;
+    }
+    while (rc == 0 && (ent = readdir(d)) != NULL) {
+        uint32_t number = gone_number(ent->d_name);
+
+        if (number > 0 && out != NULL) {
+            rc = fs_read(db->wal.dir, ent->d_name, out, e);
+        } else if (number > 0 && number < first) {
+            (void)unlinkat(db->wal.dir, ent->d_name, 0);
+        }
+    }
+    (void)closedir(d);
+    return rc;
 }
 
 /* Numbers that the log still speaks of are not given to others. */
@@ -129,7 +156,7 @@ static int load_gone(struct tsdb *db, struct err *e)
     struct buf b = BUF_MAX(SEGMENT_MAX);
     struct label room[LIMIT_SERIES_LABELS];
     struct labels l = {room, 0};
-    int rc = read_names(db, &b, e);
+    int rc = each_gone(db, 0, &b, e);
     struct str in = buf_str(&b), body;
     bool passed_over;
     uint32_t id;
@@ -172,25 +199,29 @@ int followers_save_gone(struct tsdb *db, struct err *e)
 {
     SCOPED(closep) int fd = -1;
     struct buf b;
+    char name[16];
     off_t size;
 
+    lock_take(&db->log);
+    (void)snprintf(name, sizeof(name), "%08x.gone", db->log_end.segment);
+    lock_drop(&db->log);
     lock_take(&db->head_lock);
     b = db->gone;
     lock_drop(&db->head_lock);
     if (b.len == 0) {
         return 0;
     }
-    fd = openat(db->wal.dir, gone_name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    fd = openat(db->wal.dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0) {
-        return err_sys(e, "create wal/gone");
+        return err_sys(e, "create wal/%s", name);
     }
     size = lseek(fd, 0, SEEK_END);
     if (fs_write_all(fd, buf_str(&b), e) < 0) {
         (void)!ftruncate(fd, size); /* half a record is passed over, too */
-        return err_wrap(e, "wal/gone");
+        return err_wrap(e, "wal/%s", name);
     }
     if (fsync(fd) < 0) {
-        return err_sys(e, "fsync wal/gone");
+        return err_sys(e, "fsync wal/%s", name);
     }
     if (fs_sync_dir(db->wal.dir, ".", e) < 0) {
         return -1;
@@ -213,6 +244,21 @@ uint32_t followers_need(struct tsdb *db, uint32_t first)
         first = f->at.segment < first ? f->at.segment : first;
     }
     return first;
+}
+
+void followers_clamp(struct tsdb *db)
+{
+    WITH_LOCK(&db->log);
+    for (size_t i = 0; i < db->followers.len; i++) {
+        struct tsdb_follower *f = db->followers.p[i];
+
+        if (is_before(db->log_end, f->at)) {
+            f->at = db->log_end;
+        }
+        if (is_before(db->log_end, f->begun) || !is_before(f->at, f->begun)) {
+            f->begun = (struct wal_place){0};
+        }
+    }
 }
 
 static uint64_t size_of(const struct tsdb *db, uint32_t segment)
@@ -282,6 +328,9 @@ void followers_trim(struct tsdb *db, uint32_t first)
     }
     lock_drop(&db->log);
     if (lost > 0) {
+        lock_take(&db->head_lock);
+        db->status.lost_ms = clock_wall_ms();
+        lock_drop(&db->head_lock);
         log_error("metrics.follower", "lost=%ju bytes of the log, who reads it is too far behind",
                   (uintmax_t)lost);
     }
@@ -290,9 +339,7 @@ void followers_trim(struct tsdb *db, uint32_t first)
         (void)snprintf(name, sizeof(name), "%08x", segments.p[i]);
         (void)unlinkat(db->wal.dir, name, 0);
     }
-    if (need == first) {
-        (void)unlinkat(db->wal.dir, gone_name, 0);
-    }
+    (void)!each_gone(db, need, NULL, &e);
 }
 
 struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f)
@@ -317,14 +364,22 @@ struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f)
 
 /* --- who follows --- */
 
+/* Other names, other files: what is no letter or digit is written as %XX. */
 static char *file_name(struct str name)
 {
-    char *s = xasprintf("%.*s", STR_ARG(str_first(name, NAME_MAX_BYTES)));
+    struct buf b = BUF_MAX(1024);
 
-    for (char *p = s; *p != '\0'; p++) {
-        *p = *p == '/' || *p == '.' || (unsigned char)*p < ' ' ? '_' : *p;
+    for (size_t i = 0; i < name.len && b.len < NAME_MAX_BYTES; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-';
+
+        (void)buf_printf(&b, plain ? "%c" : "%%%02x", c);
     }
-    return s;
+    if (b.len >= NAME_MAX_BYTES) {
+        (void)buf_printf(&b, "%%%016jx", (uintmax_t)labels_mix(0, name));
+    }
+    return buf_take(&b);
 }
 
 /* log held */
@@ -543,6 +598,10 @@ int tsdb_follow_read(struct tsdb_follower *f, struct tsdb_piece *out, struct err
     rc = read_log(f, &at, out->again ? begun : end, out->again, out, e);
     f->read_to = out->again ? begun : at;
     out->more = is_before(f->read_to, end);
+    if (out->len == 0) { /* names of the past are not asked for any more */
+        vec_done(&f->gone);
+        arena_done(&f->texts);
+    }
     return rc;
 }
 
@@ -612,12 +671,14 @@ static void read_gone(struct tsdb_follower *f)
     lock_drop(&f->db->head_lock);
     take_names(f, buf_str(&b));
     buf_clear(&b);
-    if (read_names(f->db, &b, &e) < 0) {
+    if (each_gone(f->db, 0, &b, &e) < 0) {
         log_warn("metrics.follower", "error=%s: some series have no name", e.msg);
     }
     take_names(f, buf_str(&b));
     buf_done(&b);
-    qsort(f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);
+    if (f->gone.len > 0) {
+        qsort(f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);
+    }
 }
 
 int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a,

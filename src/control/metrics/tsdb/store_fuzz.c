@@ -7,6 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Read in windows, a log has the records that it has when it is read whole. */
+static void windows(struct str in)
+{
+    size_t window = in.len > 0 ? 1 + (unsigned char)in.p[0] : 1, want = window, at = 0, n = 0;
+    struct str whole = in, body;
+    bool passed_over;
+
+    while (wal_next(&whole, WAL_ALL, &body, &passed_over)) {
+        n++;
+    }
+    while (at < in.len) {
+        struct str part = str_first(str_from(in, at), want);
+        enum wal_rest rest = at + part.len < in.len ? WAL_MORE : WAL_ALL;
+        size_t began = at, len = part.len;
+
+        while (wal_next(&part, rest, &body, &passed_over)) {
+            at = began + (len - part.len);
+            n--;
+        }
+        if (rest == WAL_ALL) {
+            break;
+        }
+        want = at == began ? want * 4 : window;
+    }
+    if (n != 0) {
+        abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct tsdb *make(void)
@@ -219,7 +248,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     in = str_from(in, 1);
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 4:
         prom_index(in);
         break;
@@ -228,6 +257,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 6:
         prom_tombstones(in);
+        break;
+    case 7:
+        windows(in);
         break;
     case 0:
         records(in, false);

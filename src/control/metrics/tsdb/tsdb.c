@@ -164,7 +164,20 @@ static int replay(struct tsdb *db, uint32_t first, struct err *e)
     return 0;
 }
 
-/* Files of the head that no checkpoint knows: the log makes them again. */
+static int keep_head_file(struct tsdb *db, uint32_t number, struct err *e)
+{
+    struct chunk_file *f = chunk_file_open(db->chunks.dir, number, e);
+
+    if (f == NULL) {
+        return -1;
+    }
+    chunk_file_note_times(f);
+    chunk_files_push(&db->chunks, f);
+    return 0;
+}
+
+/* Files of the head that no checkpoint knows: the log makes them again. But when a part of the
+ * checkpoint is damaged, that may be the one which named them. */
 static int forget_head_files(struct tsdb *db, uint32_t *last, struct err *e)
 {
     SCOPED(ids_done) struct ids files = {0};
@@ -182,7 +195,11 @@ static int forget_head_files(struct tsdb *db, uint32_t *last, struct err *e)
         }
         *last = files.p[i];
         (void)snprintf(name, sizeof(name), "%08x", files.p[i]);
-        if (!known && unlinkat(db->chunks.dir, name, 0) < 0 && errno != ENOENT) {
+        if (!known && db->checkpoint_damaged) {
+            if (keep_head_file(db, files.p[i], e) < 0) {
+                return -1;
+            }
+        } else if (!known && unlinkat(db->chunks.dir, name, 0) < 0 && errno != ENOENT) {
             return err_sys(e, "remove head/%s", name);
         }
     }
@@ -207,6 +224,7 @@ static int load(struct tsdb *db, struct err *e)
         return -1;
     }
     db->log_end = wal_end_place(&db->wal);
+    followers_clamp(db);
     return 0;
 }
 

@@ -121,6 +121,8 @@ struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f);
  * that are put in later count, but late ones within the range. */
 int tsdb_delete(struct tsdb *db, const struct label_matcher *m, size_t n, int64_t from_ms,
                 int64_t to_ms, struct err *e) MUST_USE;
+/* Merges what there is to merge: then no block has deleted samples, but damaged ones. */
+int tsdb_clean(struct tsdb *db, struct err *e) MUST_USE;
 /* A copy in a new directory on the same disk: what is committed when it returns, at least when it
  * was called. tsdb_open() opens it. Blocks are linked, not copied. */
 int tsdb_snapshot(struct tsdb *db, const char *dir, struct err *e) MUST_USE;
@@ -145,6 +147,7 @@ struct tsdb_status {
     uint64_t torn;             /* ends of the log that a crash left half written */
     int64_t paused_since_ms;   /* nothing can be written (the disk is full); 0: it can */
     char paused_why[256];
+    int64_t lost_ms; /* when a follower lost some of the log last; 0: never */
     uint64_t series; /* in the head */
     uint64_t chunks; /* full runs, written since the start, and open ones */
     uint64_t blocks, block_bytes, block_samples;
@@ -179,6 +182,8 @@ int64_t tsdb_view_window_ms(const struct tsdb_view *v);
 int64_t tsdb_view_window_at(const struct tsdb_view *v, int64_t ts_ms);
 #define TSDB_WINDOW_MAX_MS (3600 * 1000)
 struct tsdb_view *tsdb_view_open(struct tsdb *db, int64_t from_ms, int64_t to_ms);
+/* What is asked now and then while series are chosen: ERR_TIMEOUT when it says so. */
+void tsdb_view_heed(struct tsdb_view *v, bool (*is_over)(void *ctx), void *ctx);
 /* No other tsdb_select() comes, nor names or values; what was found is read, maybe for long:
  * nothing is remembered any more of what series had when the view began. */
 void tsdb_view_selected(struct tsdb_view *v);

@@ -3,8 +3,10 @@
 #include "base/fs.h"
 #include "tsdb/checkpoint.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,15 +30,29 @@ static struct err e;
 static struct tsdb_options options;
 
 static _Atomic int calls, die_at; /* 0: never */
-static _Atomic int full;          /* writes fail */
+static void (*when_dying)(void);
+static _Atomic int full;      /* writes fail */
+static _Atomic int writes;    /* how many there were */
+static int full_from, full_n; /* those fail; 0: none */
 static _Atomic int failing_syncs;
 static void (*at_next_write)(void);
 
 static void one_call(void)
 {
     if (die_at > 0 && ++calls == die_at) {
+        if (when_dying != NULL) {
+            when_dying();
+        }
         _exit(77);
     }
+}
+
+static bool is_full(void)
+{
+    int n = ++writes;
+
+    errno = ENOSPC;
+    return full || (full_from > 0 && n >= full_from && n < full_from + full_n);
 }
 
 static void maybe_go_on_elsewhere(void)
@@ -53,8 +69,7 @@ ssize_t write(int fd, const void *p, size_t n)
 {
     one_call();
     maybe_go_on_elsewhere();
-    if (full) {
-        errno = ENOSPC;
+    if (is_full()) {
         return -1;
     }
     return syscall(SYS_write, fd, p, n);
@@ -63,8 +78,7 @@ ssize_t write(int fd, const void *p, size_t n)
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
     one_call();
-    if (full) {
-        errno = ENOSPC;
+    if (is_full()) {
         return -1;
     }
     return syscall(SYS_pwrite64, fd, p, n, at);
@@ -88,16 +102,24 @@ int unlinkat(int at, const char *name, int flags)
     return (int)syscall(SYS_unlinkat, at, name, flags);
 }
 
+static void (*at_sync)(int fd);
+
 /* A dead process loses nothing that it has written: syncs need not be real. */
-int fsync(int fd UNUSED)
+int fsync(int fd)
 {
     one_call();
+    if (at_sync != NULL) {
+        at_sync(fd);
+    }
     return 0;
 }
 
-int fdatasync(int fd UNUSED)
+int fdatasync(int fd)
 {
     one_call();
+    if (at_sync != NULL) {
+        at_sync(fd);
+    }
     if (failing_syncs > 0) {
         failing_syncs--;
         errno = EIO;
@@ -110,7 +132,8 @@ static int make_dir(void **state UNUSED)
 {
     options =
         (struct tsdb_options){.block_ms = 100000, .max_series = 1000, .out_of_order_ms = 1000000};
-    (void)snprintf(dir, sizeof(dir), "/tmp/tsdb-fault-XXXXXX");
+    (void)snprintf(dir, sizeof(dir), "%s/tsdb-fault-XXXXXX",
+                   access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"); /* thousands of stores */
     return mkdtemp(dir) == NULL ? -1 : 0;
 }
 
@@ -332,6 +355,241 @@ static void a_process_may_die_at_any_call(void **state)
     }
 }
 
+/* --- power that is lost: what was synced is there --- */
+
+enum { SYNCED_MAX = 900, NAMES_MAX = 200 };
+
+struct entry {
+    char name[64];
+    ino_t ino;
+};
+
+/* What is known to be on the disk of a file or directory; it is held, so that no other gets its
+ * number. */
+static struct synced {
+    ino_t ino;
+    int fd;
+    char *bytes;
+    size_t len;
+    struct entry *names;
+    size_t n_names;
+} synced[SYNCED_MAX];
+static size_t n_synced;
+static bool names_are_safe; /* of directories nothing is lost: only what stands in files */
+static pthread_mutex_t recording = PTHREAD_MUTEX_INITIALIZER;
+
+static struct synced *synced_of(ino_t ino, int at, const char *name)
+{
+    size_t i = 0;
+
+    while (i < n_synced && synced[i].ino != ino) {
+        i++;
+    }
+    if (i == n_synced && i < SYNCED_MAX) {
+        n_synced++;
+        synced[i] = (struct synced){.ino = ino, .fd = openat(at, name, O_RDONLY | O_CLOEXEC)};
+    }
+    return i < SYNCED_MAX ? &synced[i] : NULL;
+}
+
+static void note_names(struct synced *s, int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy < 0 ? NULL : fdopendir(copy);
+    struct dirent *ent;
+
+    s->n_names = 0;
+    s->names = s->names != NULL ? s->names : xnew_array(struct entry, NAMES_MAX);
+    while (d != NULL && (ent = readdir(d)) != NULL && s->n_names < NAMES_MAX) {
+        if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0) {
+            struct entry *x = &s->names[s->n_names++];
+
+            (void)snprintf(x->name, sizeof(x->name), "%s", ent->d_name);
+            x->ino = ent->d_ino;
+            (void)synced_of(x->ino, fd, x->name);
+        }
+    }
+    if (d != NULL) {
+        (void)closedir(d);
+    }
+}
+
+static void note_sync(int fd)
+{
+    char path[32];
+    struct synced *s;
+    struct stat st;
+
+    (void)pthread_mutex_lock(&recording);
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    s = fstat(fd, &st) == 0 ? synced_of(st.st_ino, AT_FDCWD, path) : NULL;
+    if (s != NULL && S_ISDIR(st.st_mode)) {
+        note_names(s, fd);
+    } else if (s != NULL) {
+        s->len = (size_t)st.st_size;
+        s->bytes = xrealloc(s->bytes, s->len + 1);
+        s->len = s->len > 0 ? (size_t)pread(s->fd, s->bytes, s->len, 0) : 0;
+    }
+    (void)pthread_mutex_unlock(&recording);
+}
+
+static void put_back(const char *to, ino_t ino)
+{
+    struct synced *s = synced_of(ino, AT_FDCWD, "/nowhere");
+    struct stat st;
+
+    if (s == NULL || s->fd < 0 || fstat(s->fd, &st) < 0) {
+        return;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        (void)mkdir(to, 0700);
+        if (names_are_safe) {
+            note_names(s, s->fd);
+        }
+        for (size_t i = 0; i < s->n_names; i++) {
+            char path[200];
+
+            (void)snprintf(path, sizeof(path), "%s/%s", to, s->names[i].name);
+            put_back(path, s->names[i].ino);
+        }
+    } else {
+        int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+        (void)!syscall(SYS_write, fd, s->bytes, s->len);
+        (void)close(fd);
+    }
+}
+
+/* DIR.lost is what is left. */
+static void lose_power(void)
+{
+    char to[128];
+    struct stat st;
+
+    (void)pthread_mutex_lock(&recording); /* for ever */
+    (void)snprintf(to, sizeof(to), "%s.lost", dir);
+    if (stat(dir, &st) == 0) {
+        put_back(to, st.st_ino);
+    }
+}
+
+static int lose_power_at(int number, struct told *t)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct tsdb *db;
+
+        die_at = number;
+        when_dying = lose_power;
+        at_sync = note_sync;
+        db = tsdb_open(dir, &options, &e);
+        if (db == NULL) {
+            _exit(1);
+        }
+        live(db, t);
+        _exit(0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void power_may_be_lost_at_any_call(void **state)
+{
+    char lost[128];
+    int died = 77;
+
+    if (!MAY_FORK) {
+        skip();
+    }
+    (void)snprintf(lost, sizeof(lost), "%s.lost", dir);
+    for (int number = 3; died == 77; number += 5) {
+        struct told *t = shared_told();
+        struct tsdb *db;
+        struct tsdb_status s;
+
+        names_are_safe = number % 2 == 0;
+        died = lose_power_at(number, t);
+        assert_true(died == 0 || died == 77);
+        if (died == 77) {
+            (void)mkdir(lost, 0700);
+            db = tsdb_open(lost, &options, &e);
+            assert_non_null(db);
+            check(db, t);
+            tsdb_status(db, &s);
+            assert_int_equal(s.samples_lost, 0);
+            assert_int_equal(s.damaged, 0);
+            tsdb_close(db);
+            assert_int_equal(fs_remove_tree(AT_FDCWD, lost, &e), 0);
+        }
+        (void)munmap(t, sizeof(*t));
+        assert_int_equal(remove_dir(state), 0);
+        assert_int_equal(mkdir(dir, 0700), 0);
+    }
+}
+
+/* --- a disk that is full --- */
+
+/* Some writes fail: of the log, of runs, of a checkpoint, of a block that is cut or merged. Then
+ * there is room again. */
+static void a_disk_may_be_full_at_any_write(void **state)
+{
+    int before = 0;
+    bool came;
+
+    full_from = 2; /* a store must come into being */
+    do {
+        struct told *t = shared_told();
+        struct tsdb *db;
+        struct tsdb_status s;
+        struct err why;
+        bool any = true;
+
+        writes = 0;
+        full_n = 1 + full_from % 9;
+        db = tsdb_open(dir, &options, &why);
+        came = db != NULL;
+        if (!came) {
+            assert_int_equal(why.sys, ENOSPC);
+        } else {
+            live(db, t);
+            before = writes;
+            check(db, t);
+            full_n = 0;
+            assert_int_equal(put(db, t, TIMES - 10, false), 0);
+            tsdb_status(db, &s);
+            assert_int_equal(s.paused_since_ms, 0);
+            work_begin(db);
+            assert_int_equal(head_cut(db, (TIMES - 20) * 1000, &e), 0);
+            while (any) {
+                assert_int_equal(blocks_compact(db, &any, &e), 0);
+            }
+            work_end(db);
+            check(db, t);
+            follow(db, t);
+            tsdb_close(db);
+        }
+        full_n = 0;
+        db = tsdb_open(dir, &options, &e);
+        assert_non_null(db);
+        check(db, t);
+        if (t->is_followed) {
+            check_followed(t);
+        }
+        tsdb_status(db, &s);
+        assert_int_equal(s.damaged, 0);
+        assert_int_equal(s.samples_lost, 0);
+        tsdb_close(db);
+        (void)munmap(t, sizeof(*t));
+        assert_int_equal(remove_dir(state), 0);
+        assert_int_equal(mkdir(dir, 0700), 0);
+        full_from += 5;
+    } while (!came || full_from < before);
+    full_from = 0;
+}
+
 static void a_full_disk_pauses_and_goes_on(void **state UNUSED)
 {
     struct told *t = shared_told();
@@ -541,6 +799,59 @@ static void any_damaged_byte_is_found(void **state UNUSED)
     }
 }
 
+/* In a process of its own, which leaves the files as they were: 0 when all is well. */
+static int look_at_damage(size_t all)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct tsdb *db = tsdb_open(dir, &options, &e);
+        struct tsdb_status s;
+        size_t n;
+
+        if (db == NULL) {
+            _exit(1);
+        }
+        n = count_all(db);
+        tsdb_status(db, &s);
+        _exit(n > all || (n < all && s.damaged + s.samples_lost == 0) ? 2 : 0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What is missing is reported; whatever the byte, the store opens and serves the rest. */
+static void any_damaged_byte_of_the_head_is_found(void **state UNUSED)
+{
+    static const char *const names[] = {"checkpoint", "head/00000001"};
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    assert_non_null(db);
+    for (int k = 0; k < TIMES; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+    }
+    tsdb_close(db);
+    for (size_t i = 0; MAY_FORK && i < ARRAY_LEN(names); i++) {
+        struct stat st;
+        char path[128];
+
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        assert_int_equal(stat(path, &st), 0);
+        for (off_t at = 0; at < st.st_size; at += 1 + st.st_size / 60) {
+            damage(names[i], at);
+            assert_int_equal(look_at_damage(SERIES * 343), 0);
+            damage(names[i], at);
+        }
+    }
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    assert_int_equal(count_all(db), SERIES * 343);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
 static void a_damaged_checkpoint_costs_a_part(void **state UNUSED)
 {
     struct told *t = shared_told();
@@ -654,12 +965,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_DIR(a_process_may_die_at_any_call),
+        WITH_DIR(power_may_be_lost_at_any_call),
+        WITH_DIR(a_disk_may_be_full_at_any_write),
         WITH_DIR(a_full_disk_pauses_and_goes_on),
         WITH_DIR(a_failed_sync_is_told_once_and_for_all),
         WITH_DIR(a_damaged_block_costs_itself),
         WITH_DIR(a_damaged_block_is_not_thrown_away),
         WITH_DIR(any_damaged_byte_is_found),
         WITH_DIR(a_damaged_run_costs_itself),
+        WITH_DIR(any_damaged_byte_of_the_head_is_found),
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
         WITH_DIR(what_comes_late_while_blocks_are_cut_stays),
         WITH_DIR(what_comes_again_while_it_is_forgotten_stays),

@@ -117,12 +117,13 @@ struct tsdb {
     VEC(struct undo) undo;
     VEC(struct deleted_range) deleted;
     VEC(struct alias) aliases; /* made at the start, then only read */
-    struct buf gone;           /* names of forgotten series, for the file wal/gone */
+    struct buf gone;           /* names of forgotten series, for a file wal/NNNN.gone */
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
 
     VEC(struct block *) blocks; /* by time; guarded by head_lock */
     int blocks_dir, followers_dir;
+    bool checkpoint_damaged;    /* the one that was read at the start */
     uint32_t first_segment;     /* of the log, that a start reads; whoever is `working` */
     uint32_t last_block;        /* whoever is `working` */
     bool working;               /* guarded by log: one at a time changes what is on disk */
@@ -227,6 +228,8 @@ int wal_samples_next(struct wal_samples *r); /* 1; 0: no more; -1: it is no such
 /* --- follow.c: who has not yet taken what of the log --- */
 int followers_load(struct tsdb *db, struct err *e) MUST_USE;
 void followers_done(struct tsdb *db);
+/* Nobody is behind the end of the log, whatever his file says. */
+void followers_clamp(struct tsdb *db);
 /* The first segment that is needed, when a start needs those from `first` on. */
 uint32_t followers_need(struct tsdb *db, uint32_t first);
 /* Whoever is `working`: segments before `first` go when nobody waits for them, or when they are

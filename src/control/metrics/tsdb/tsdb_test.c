@@ -3,6 +3,7 @@
 #include "tsdb/tsdb_priv.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -623,6 +624,76 @@ static void what_was_deleted_of_a_block_goes_with_it(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* The keeper may have been there before: the answer is the same. */
+static void deleted_samples_leave_their_blocks_when_it_is_asked(void **state UNUSED)
+{
+    struct tsdb *db;
+
+    options.block_ms = 100000;
+    db = open_db();
+    fill(db, 3, 1000, 200);
+    cut(db, 1100);
+    delete_one(db, "1", 1000, 1050);
+    assert_int_equal(tsdb_clean(db, &e), 0);
+    assert_int_equal(db->blocks.len, 1);
+    assert_int_equal(db->blocks.p[0]->n_deleted, 0);
+    assert_true(db->blocks.p[0]->number > 1);
+    assert_int_equal(count_all(db), 600 - 51);
+    tsdb_close(db);
+}
+
+static bool is_over(void *ctx)
+{
+    return ++*(int *)ctx > 2;
+}
+
+static void who_has_no_patience_chooses_no_series(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_view *v;
+    struct arena a = {0};
+    struct label_matcher m;
+    struct tsdb_found *found;
+    size_t n;
+    int asked = 0;
+
+    fill(db, 100, 1, 1);
+    v = tsdb_view_open(db, 0, 10000);
+    tsdb_view_heed(v, is_over, &asked);
+    assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_LIKE, STR("[0-9]+"), &e), 0);
+    assert_int_equal(tsdb_select(v, &m, 1, &a, &found, &n, &e), -1);
+    assert_int_equal(e.kind, ERR_TIMEOUT);
+    assert_int_equal(asked, 3);
+    tsdb_view_close(v);
+    arena_done(&a);
+    tsdb_close(db);
+}
+
+/* Of a chain of runs, a view reads those that it asks for, wherever they are in it. */
+static void a_view_reads_the_middle(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    size_t n;
+
+    fill(db, 1, 1, 1000);
+    for (int from = 0; from < 1000; from += 37) {
+        SCOPED(tsdb_view_closep)
+        struct tsdb_view *v = tsdb_view_open(db, from * 1000LL, (from + 100) * 1000LL);
+        struct arena a = {0};
+        struct label_matcher m;
+        struct tsdb_found *found;
+        struct tsdb_samples s = {0};
+
+        assert_int_equal(label_matcher_init(&m, &a, STR("i"), LABEL_IS, STR("0"), &e), 0);
+        assert_int_equal(tsdb_select(v, &m, 1, &a, &found, &n, &e), 0);
+        assert_int_equal(tsdb_read(v, &found[0], from * 1000LL, (from + 100) * 1000LL, &s, &e), 0);
+        assert_int_equal(s.len, from + 100 > 1000 ? 1000 - from : 100);
+        tsdb_samples_done(&s);
+        arena_done(&a);
+    }
+    tsdb_close(db);
+}
+
 static void a_snapshot_is_a_store(void **state UNUSED)
 {
     struct tsdb *db, *copy;
@@ -949,6 +1020,7 @@ static void who_follows_gets_each_sample_once(void **state UNUSED)
     db = open_db();
     fill(db, 3, 30, 5);
     f = tsdb_follow(db, STR("p/1"));
+    assert_true(tsdb_follow(db, STR("p_1")) != f);
     assert_int_equal(take_piece(f, true), 15);
     assert_int_equal(take_piece(f, true), 30);
     assert_int_equal(take_piece(f, true), 0);
@@ -969,6 +1041,20 @@ static size_t count_files(const char *name)
     n = all.len;
     ids_done(&all);
     closep(&fd);
+    return n;
+}
+
+static size_t count_gone(void)
+{
+    char path[128];
+    size_t n = 0;
+    glob_t g;
+
+    (void)snprintf(path, sizeof(path), "%s/wal/*.gone", dir);
+    if (glob(path, 0, NULL, &g) == 0) {
+        n = g.gl_pathc;
+        globfree(&g);
+    }
     return n;
 }
 
@@ -993,6 +1079,7 @@ static void who_follows_gets_what_was_forgotten(void **state UNUSED)
     assert_int_equal(take_piece(f, true), 50 + 70 + 70);
     cut(db, 50000);
     assert_int_equal(count_files("wal"), 1);
+    assert_int_equal(count_gone(), 0);
     tsdb_close(db);
 }
 
@@ -1044,6 +1131,9 @@ int main(void)
         WITH_DIR(what_is_deleted_is_not_read_again),
         WITH_DIR(what_was_deleted_of_a_block_goes_with_it),
         WITH_DIR(nobody_finds_what_is_deleted_until_more_comes),
+        WITH_DIR(deleted_samples_leave_their_blocks_when_it_is_asked),
+        WITH_DIR(who_has_no_patience_chooses_no_series),
+        WITH_DIR(a_view_reads_the_middle),
         WITH_DIR(a_snapshot_is_a_store),
         WITH_DIR(what_is_gone_takes_no_memory),
         WITH_DIR(a_batch_outlives_what_the_head_forgets),

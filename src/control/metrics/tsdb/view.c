@@ -33,6 +33,7 @@ struct view_block {
 struct tsdb_view {
     struct tsdb *db;
     struct user user;
+    struct choose_patience patience;
     int64_t from_ms, to_ms;
     int64_t cut_end; /* of the head when it began */
     struct index *index;
@@ -97,6 +98,11 @@ int64_t tsdb_view_window_at(const struct tsdb_view *v, int64_t ts_ms)
         }
     }
     return widest;
+}
+
+void tsdb_view_heed(struct tsdb_view *v, bool (*is_over)(void *ctx), void *ctx)
+{
+    v->patience = (struct choose_patience){is_over, ctx};
 }
 
 void tsdb_view_selected(struct tsdb_view *v)
@@ -270,7 +276,7 @@ static int by_labels(const void *a, const void *b)
 int view_choose_head(struct tsdb_view *v, const struct label_matcher *m, size_t n, struct ids *out,
                      struct err *e)
 {
-    return choose_series(&head_ops, v, m, n, out, e);
+    return choose_series(&head_ops, v, v->patience, m, n, out, e);
 }
 
 static int select_head(struct tsdb_view *v, const struct label_matcher *m, size_t n,
@@ -279,7 +285,7 @@ static int select_head(struct tsdb_view *v, const struct label_matcher *m, size_
     struct ids chosen = {0};
 
     *len = 0;
-    if (choose_series(&head_ops, v, m, n, &chosen, e) < 0) {
+    if (choose_series(&head_ops, v, v->patience, m, n, &chosen, e) < 0) {
         ids_done(&chosen);
         return -1;
     }
@@ -409,7 +415,7 @@ int tsdb_select(struct tsdb_view *v, const struct label_matcher *m, size_t n, st
         if (x == NULL) {
             continue;
         }
-        if (choose_series(&block_ops, x, m, n, &chosen, e) < 0) {
+        if (choose_series(&block_ops, x, v->patience, m, n, &chosen, e) < 0) {
             return -1;
         }
         if (chosen.len > 0) {
@@ -486,9 +492,10 @@ static uint64_t mend_chain(struct tsdb_view *v, uint32_t series, uint64_t at)
     return found;
 }
 
-/* The chunks of a chain that reach behind `from_ms`, newest first, into the scratch space. */
+/* The chunks of a chain that reach behind `from_ms` and begin up to `to_ms`, newest first, into the
+ * scratch space. */
 static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t at, int64_t from_ms,
-                         uint32_t hidden)
+                         int64_t to_ms, uint32_t hidden)
 {
     char room[CHUNK_MAX_BYTES];
     struct tsdb_samples *out = &v->scratch;
@@ -503,7 +510,8 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
         }
         samples_reserve(out, CHUNK_SAMPLES);
         if (rc < 0 || c.series != s->id || c.before >= at ||
-            chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0) {
+            (c.min_ts <= to_ms &&
+             chunk_decode(&c, out->ts_ms + out->len, out->v + out->len, &e) < 0)) {
             note_damage(v->db, 1);
             at = mend_chain(v, s->id, at);
             continue;
@@ -516,8 +524,10 @@ static void gather_chain(struct tsdb_view *v, const struct series *s, uint64_t a
             hidden -= (uint32_t)c.n;
             continue;
         }
-        *vec_push(&v->parts) = (struct part){out->len, c.n - hidden};
-        out->len += c.n;
+        if (c.min_ts <= to_ms) {
+            *vec_push(&v->parts) = (struct part){out->len, c.n - hidden};
+            out->len += c.n;
+        }
         hidden = 0;
     }
 }
@@ -601,9 +611,9 @@ static uint32_t read_head(struct tsdb_view *v, const struct found_series *f, int
     }
     copy_memory(v, f, &m);
     v->parts.len = 0;
-    gather_chain(v, f->head, m.chunks, in_order_from, m.hidden);
+    gather_chain(v, f->head, m.chunks, in_order_from, to_ms, m.hidden);
     in_order = v->parts.len;
-    gather_chain(v, f->head, m.late_chunks, INT64_MIN, 0);
+    gather_chain(v, f->head, m.late_chunks, INT64_MIN, to_ms, 0);
     for (size_t i = in_order; i > 0; i--) {
         emit(v, v->parts.p[i - 1], in_order_from, to_ms, out);
     }
