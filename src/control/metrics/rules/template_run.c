@@ -82,7 +82,7 @@ static int call(struct template_run *r, const struct value *dot, const struct op
                 const struct value *piped, struct value *out, struct err *e)
 {
     const struct template_function *f = template_function(o->name);
-    struct value args[TEMPLATE_ARGS];
+    struct value args[TEMPLATE_ARGS] = {{.kind = VALUE_NONE}};
     size_t n = 0;
     bool is_and = f->name[0] == 'a', decides = f->fn == NULL;
 
