@@ -509,7 +509,7 @@ static const struct template_function functions[] = {
     {"print", 0, TEMPLATE_ARGS, fn_print},
     {"printf", 1, TEMPLATE_ARGS, fn_printf},
     {"println", 0, TEMPLATE_ARGS, fn_println},
-    {"slice", 1, 4, fn_slice},
+    {"slice", 1, 3, fn_slice},
     {"urlquery", 0, TEMPLATE_ARGS, fn_urlquery},
     {NULL, 0, 0, NULL},
 };
