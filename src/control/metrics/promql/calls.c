@@ -1,6 +1,7 @@
 /* calls - the functions of PromQL over what their arguments give. */
 #include "promql/eval.h"
 #include "promql/histogram.h"
+#include "promql/numbers.h"
 
 #include "base/buf.h"
 #include "base/limits.h"
@@ -18,7 +19,7 @@ struct call {
     struct eval_sink out;
     double *v;            /* a value for each step */
     double *parameter[2]; /* scalars, a value for each step */
-    const struct math *math;
+    const struct promql_number *math;
     promql_window_fn window;
     bool keeps_name, any_told;
     double *scratch;
@@ -33,213 +34,6 @@ static const struct promql_node *bare(const struct promql_node *n)
     }
     return n;
 }
-
-/* --- functions of one number --- */
-
-typedef double number_fn(double v, double a, double b);
-
-static double fn_sgn(double v, double a UNUSED, double b UNUSED)
-{
-    return v < 0 ? -1 : v > 0 ? 1 : v;
-}
-
-static double fn_rad(double v, double a UNUSED, double b UNUSED)
-{
-    return v * M_PI / 180;
-}
-
-static double fn_deg(double v, double a UNUSED, double b UNUSED)
-{
-    return v * 180 / M_PI;
-}
-
-/* As Go's math.Max and math.Min: infinite wins over what is no number, and that over the rest. */
-static double larger(double a, double b)
-{
-    double infinite = (double)INFINITY;
-
-    return a == infinite || b == infinite ? infinite
-           : isnan(a) || isnan(b)         ? (double)NAN
-           : a > b                        ? a
-                                          : b;
-}
-
-static double smaller(double a, double b)
-{
-    return -larger(-a, -b);
-}
-
-static double fn_clamp(double v, double a, double b)
-{
-    return larger(a, smaller(b, v));
-}
-
-static double fn_clamp_min(double v, double a, double b UNUSED)
-{
-    return larger(a, v);
-}
-
-static double fn_clamp_max(double v, double a, double b UNUSED)
-{
-    return smaller(a, v);
-}
-
-static double fn_round(double v, double a, double b UNUSED)
-{
-    double inverse = 1 / a;
-
-    return floor(v * inverse + 0.5) / inverse;
-}
-
-#define OF_LIBM(name)                                                                              \
-    static double fn_##name(double v, double a UNUSED, double b UNUSED)                            \
-    {                                                                                              \
-        return name(v);                                                                            \
-    }
-OF_LIBM(fabs)
-OF_LIBM(ceil)
-OF_LIBM(floor)
-OF_LIBM(exp)
-OF_LIBM(log)
-OF_LIBM(log2)
-OF_LIBM(log10)
-OF_LIBM(sqrt)
-OF_LIBM(sin)
-OF_LIBM(cos)
-OF_LIBM(tan)
-OF_LIBM(asin)
-OF_LIBM(acos)
-OF_LIBM(atan)
-OF_LIBM(sinh)
-OF_LIBM(cosh)
-OF_LIBM(tanh)
-OF_LIBM(asinh)
-OF_LIBM(acosh)
-OF_LIBM(atanh)
-
-/* --- functions of a moment, UTC --- */
-
-struct moment {
-    int64_t year;
-    int month, day, weekday, yearday, hour, minute;
-};
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static bool is_leap(int64_t year)
-{
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-/* Years of any size: what cannot be a number of seconds (NaN, infinities, 1e30) is the moment that
- * Go makes of it, in the year 292277026596. */
-static struct moment moment(double v)
-{
-    bool fits = v > -9.2233719e18 && v < 9223372036854775808.0;
-    int64_t t = fits ? (int64_t)v : 0, days = fits ? floor_div(t, 86400) : 106751991167300;
-    int64_t seconds = fits ? t - days * 86400 : 55808;
-    int64_t shifted = days + 719468; /* from 1 March of the year 0: leap days come last */
-    int64_t era = floor_div(shifted, 146097), of_era = shifted - era * 146097;
-    int64_t years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * years + years / 4 - years / 100);
-    int month = (int)(5 * of_year + 2) / 153; /* 0: March */
-    struct moment m = {.year = years + era * 400 + (month >= 10),
-                       .month = month < 10 ? month + 3 : month - 9,
-                       .day = (int)(of_year - (153 * month + 2) / 5) + 1,
-                       .weekday = (int)(days + 4 - floor_div(days + 4, 7) * 7),
-                       .hour = (int)(seconds / 3600),
-                       .minute = (int)(seconds / 60 % 60)};
-
-    m.yearday = (int)(month >= 10 ? of_year - 305 : of_year + 60 + is_leap(m.year));
-    return m;
-}
-
-static double fn_minute(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).minute;
-}
-
-static double fn_hour(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).hour;
-}
-
-static double fn_day_of_week(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).weekday;
-}
-
-static double fn_day_of_month(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).day;
-}
-
-static double fn_day_of_year(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).yearday;
-}
-
-static double fn_days_in_month(double v, double a UNUSED, double b UNUSED)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    struct moment m = moment(v);
-
-    return days[m.month - 1] + (m.month == 2 && is_leap(m.year));
-}
-
-static double fn_month(double v, double a UNUSED, double b UNUSED)
-{
-    return moment(v).month;
-}
-
-static double fn_year(double v, double a UNUSED, double b UNUSED)
-{
-    return (double)moment(v).year;
-}
-
-static const struct math {
-    const char *name;
-    number_fn *fn;
-} maths[] = {
-    {"abs", fn_fabs},
-    {"ceil", fn_ceil},
-    {"floor", fn_floor},
-    {"exp", fn_exp},
-    {"ln", fn_log},
-    {"log2", fn_log2},
-    {"log10", fn_log10},
-    {"sqrt", fn_sqrt},
-    {"sin", fn_sin},
-    {"cos", fn_cos},
-    {"tan", fn_tan},
-    {"asin", fn_asin},
-    {"acos", fn_acos},
-    {"atan", fn_atan},
-    {"sinh", fn_sinh},
-    {"cosh", fn_cosh},
-    {"tanh", fn_tanh},
-    {"asinh", fn_asinh},
-    {"acosh", fn_acosh},
-    {"atanh", fn_atanh},
-    {"sgn", fn_sgn},
-    {"rad", fn_rad},
-    {"deg", fn_deg},
-    {"clamp", fn_clamp},
-    {"clamp_min", fn_clamp_min},
-    {"clamp_max", fn_clamp_max},
-    {"round", fn_round},
-    {"minute", fn_minute},
-    {"hour", fn_hour},
-    {"day_of_week", fn_day_of_week},
-    {"day_of_month", fn_day_of_month},
-    {"day_of_year", fn_day_of_year},
-    {"days_in_month", fn_days_in_month},
-    {"month", fn_month},
-    {"year", fn_year},
-};
 
 static const struct {
     const char *name;
@@ -325,14 +119,12 @@ static int tell_unnamed(struct call *c, struct labels labels, struct err *e)
 
 static void apply(const struct call *c, const double *v)
 {
-    bool is_clamp = c->math->fn == fn_clamp;
-
     for (size_t k = 0; k < c->ev->steps; k++) {
         double a = c->parameter[0] ? c->parameter[0][k] : 0,
                b = c->parameter[1] ? c->parameter[1][k] : 0;
 
-        c->v[k] =
-            tsdb_is_stale(v[k]) || (is_clamp && a > b) ? tsdb_stale() : c->math->fn(v[k], a, b);
+        c->v[k] = tsdb_is_stale(v[k]) || (c->math->needs_order && a > b) ? tsdb_stale()
+                                                                         : c->math->fn(v[k], a, b);
     }
 }
 
@@ -906,11 +698,9 @@ static int call_by_name(struct call *c, struct err *e)
 {
     const struct promql_node *n = c->node;
 
-    for (size_t i = 0; i < ARRAY_LEN(maths); i++) {
-        if (is_called(n, maths[i].name)) {
-            c->math = &maths[i];
-            return call_math(c, e);
-        }
+    c->math = promql_number(n->function->name);
+    if (c->math != NULL) {
+        return call_math(c, e);
     }
     for (size_t i = 0; i < ARRAY_LEN(windows); i++) {
         if (is_called(n, windows[i].name)) {

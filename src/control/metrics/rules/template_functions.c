@@ -176,9 +176,12 @@ static int comparable(const struct value *a, const struct value *b, struct err *
         bool mixed = (a->kind == VALUE_INT && b->kind == VALUE_FLOAT) ||
                      (a->kind == VALUE_FLOAT && b->kind == VALUE_INT);
 
-        return err_set(e, ERR_INVALID, "incompatible types for comparison: %s and %s%s",
-                       value_type(a), value_type(b),
-                       mixed ? "; write whole numbers with a point, as in 90.0" : "");
+        return mixed ? err_set(e, ERR_INVALID,
+                               "incompatible types for comparison: %s and %s; write whole numbers "
+                               "with a point, as in 90.0",
+                               value_type(a), value_type(b))
+                     : err_set(e, ERR_INVALID, "incompatible types for comparison: %s and %s",
+                               value_type(a), value_type(b));
     }
     return 0;
 }
@@ -506,7 +509,7 @@ static const struct template_function functions[] = {
     {"print", 0, TEMPLATE_ARGS, fn_print},
     {"printf", 1, TEMPLATE_ARGS, fn_printf},
     {"println", 0, TEMPLATE_ARGS, fn_println},
-    {"slice", 1, 4, fn_slice},
+    {"slice", 1, 3, fn_slice},
     {"urlquery", 0, TEMPLATE_ARGS, fn_urlquery},
     {NULL, 0, 0, NULL},
 };

@@ -63,11 +63,23 @@ static size_t word_length(const struct template_lex *l, size_t from)
     return n - from;
 }
 
+/* How long a string is as it is written, without its end. */
+static size_t written_length(const struct template_lex *l, char quote)
+{
+    size_t n = 0;
+
+    while (l->at + n < l->text.len && template_look(l, n) != quote) {
+        n += template_look(l, n) == '\\' && quote != '`' ? 2 : 1;
+    }
+    return n;
+}
+
 /* "text", `text` or 'c'. */
 static int quoted(struct template_lex *l)
 {
     char quote = l->text.p[l->at++];
-    char *text = arena_alloc(l->arena, l->text.len - l->at + 5);
+    char *text =
+        arena_alloc(l->arena, written_length(l, quote) + 5); /* what escapes give is less */
     size_t n = 0, more, used;
 
     for (;;) {

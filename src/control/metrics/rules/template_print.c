@@ -208,7 +208,6 @@ static void pad_signed(struct buf *out, const struct verb *f, struct str s)
     (void)buf_add(out, str_n(&sign, 1));
     if (f->zero && more > 0) {
         fill(out, "0", more);
-        more = 0;
     }
     (void)buf_add(out, str_from(s, 1));
     fill(out, " ", f->minus ? f->width - (int)s.len : 0);

@@ -82,7 +82,7 @@ static int call(struct template_run *r, const struct value *dot, const struct op
                 const struct value *piped, struct value *out, struct err *e)
 {
     const struct template_function *f = template_function(o->name);
-    struct value args[TEMPLATE_ARGS];
+    struct value args[TEMPLATE_ARGS] = {{.kind = VALUE_NONE}};
     size_t n = 0;
     bool is_and = f->name[0] == 'a', decides = f->fn == NULL;
 
@@ -99,9 +99,10 @@ static int call(struct template_run *r, const struct value *dot, const struct op
         args[n++] = *piped;
     }
     if (n < f->least || n > f->most) {
-        return err_set(e, ERR_INVALID, "%s takes %s%u argument%s, not %zu", f->name,
-                       f->least == f->most ? "" : "at least ", f->least, f->least == 1 ? "" : "s",
-                       n);
+        return n < f->least ? err_set(e, ERR_INVALID, "%s takes %u argument(s) at least, not %zu",
+                                      f->name, f->least, n)
+                            : err_set(e, ERR_INVALID, "%s takes %u argument(s) at most, not %zu",
+                                      f->name, f->most, n);
     }
     if (decides) {
         *out = args[n - 1];

@@ -182,7 +182,7 @@ static void mistakes_are_named(void **state UNUSED)
         {"{{ $value", "{{ has no }}"},
         {"{{ }}", "a value is missing in an action"},
         {"{{ 1 | 2 }}", "only a function stands behind a pipe"},
-        {"{{ humanize }}", "humanize takes 1 argument, not 0"},
+        {"{{ humanize }}", "humanize takes 1 argument(s) at least, not 0"},
         {"{{ if $value }}x", "a block has no {{ end }}"},
         {"x\n{{ end }}", "line 2 of the template: {{ end }} stands in no block"},
         {"{{ break }}", "{{ break }} stands in no range"},
