@@ -12,9 +12,26 @@ struct showing {
     const struct sight *sight;
     struct buf *out;
     bool alerts_only; /* for /alerts */
-    bool with_alerts, with_records;
+    bool with_alerts, with_records, without_active;
     bool any;
+    const struct ask *ask; /* rule_name[], rule_group[], file[] */
 };
+
+/* Whether a value is among those of the parameter; all are when it has none. */
+static bool is_asked(const struct ask *a, const char *name, struct str value)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < a->req->n_query; i++) {
+        if (str_eq_c(a->req->query[i].name, name)) {
+            any = true;
+            if (str_eq(a->req->query[i].value, value)) {
+                return true;
+            }
+        }
+    }
+    return !any;
+}
 
 static void comma(struct buf *out, bool *any)
 {
@@ -71,7 +88,9 @@ static void write_alerting(struct showing *s, const struct rules_shown_rule *r)
                      (double)r->rule->keep_firing_ms / 1000);
     put_labels(s->out, r->rule->annotations);
     (void)buf_add(s->out, STR(",\"alerts\":["));
-    write_alerts(s, r, &any);
+    if (!s->without_active) {
+        write_alerts(s, r, &any);
+    }
     (void)buf_add(s->out, STR("]"));
 }
 
@@ -104,11 +123,16 @@ static void write_rule(struct showing *s, const struct rules_shown_rule *r, int6
 
 static bool rule_is_wanted(const struct showing *s, const struct rule *r)
 {
-    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels);
+    return (r->is_alert ? s->with_alerts : s->with_records) &&
+           is_asked(s->ask, "rule_name[]", r->name) && sight_takes(s->sight, r->labels);
 }
 
 static bool group_is_wanted(const struct showing *s, const struct rules_shown *g)
 {
+    if (!is_asked(s->ask, "rule_group[]", g->group->name) ||
+        !is_asked(s->ask, "file[]", str_of(s->sight->all ? g->file : ""))) {
+        return false;
+    }
     for (size_t i = 0; i < g->group->n_rules; i++) {
         if (rule_is_wanted(s, g->rules[i].rule)) {
             return true;
@@ -160,6 +184,8 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     struct sight sight;
     struct showing s = {.sight = &sight,
                         .out = &out->buf,
+                        .ask = a,
+                        .without_active = str_eq_c(ask_str(a, "exclude_alerts"), "true"),
                         .with_alerts = !str_eq_c(type, "record"),
                         .with_records = !str_eq_c(type, "alert")};
 
@@ -197,7 +223,7 @@ static void show_pause(struct ask *a, struct showing *s)
 static int alerts(struct ask *a, struct answer *out, struct err *e)
 {
     struct sight sight;
-    struct showing s = {.sight = &sight, .out = &out->buf, .alerts_only = true};
+    struct showing s = {.sight = &sight, .out = &out->buf, .ask = a, .alerts_only = true};
 
     if (ask_sight(a, &sight, e) < 0) {
         return -1;
