@@ -390,9 +390,9 @@ def test_a_query_ends_at_its_timeout(heavy):
     assert 'timed out' in r.json()['error']
 
 
-def running(s):
+def running(s, name='strata_metrics_queries'):
     text = s.api('GET', '/metrics').text
-    return int(next(line.split()[1] for line in text.splitlines() if line.startswith('strata_metrics_queries ')))
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(name + ' ')))
 
 
 def raw_get(s, params, path=API + '/query_range'):
@@ -412,6 +412,11 @@ def test_a_query_ends_when_its_client_hangs_up(heavy):
 def test_queries_wait_for_their_turn(heavy):
     socks = [raw_get(heavy, LONG) for _ in range(2)]
     wait_for(lambda: running(heavy) == 2, 30, 'both run')
+    waits = raw_get(heavy, LONG)
+    wait_for(lambda: running(heavy, 'strata_metrics_queries_waiting') == 1, 30, 'a third one waits')
+    waits.close()
+    wait_for(lambda: running(heavy, 'strata_metrics_queries_waiting') == 0, 30, 'it does not wait for nobody')
+    assert running(heavy) == 2
     r = heavy.api('GET', API + '/query', params={'query': '1', 'timeout': '200ms'})
     assert r.status_code == 503 and 'metrics.max_queries' in r.json()['error']
     assert heavy.api('GET', '/healthz').status_code == 200
@@ -564,6 +569,10 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         group = ask(s, '/rules')['data']['groups'][0]
         assert [(r['type'], r['name'], r['health']) for r in group['rules']] == [('recording', 'mx:up:count', 'ok'), ('alerting', 'Always', 'ok'), ('alerting', 'Hidden', 'ok')]
         assert group['rules'][1]['alerts'][0]['annotations'] == {'about': 'it is 1'} and group['rules'][1]['state'] == 'firing'
+        rules = lambda **asked: [r['name'] for g in ask(s, '/rules', **asked)['data']['groups'] for r in g['rules']]
+        assert rules(**{'rule_name[]': ['Always', 'mx:up:count']}) == ['mx:up:count', 'Always'] and rules(**{'rule_group[]': 'h'}) == []
+        assert len(rules(**{'file[]': f'{base}/rules.yml'})) == 3 and rules(**{'file[]': 'x'}) == []
+        assert 'alerts' in group['rules'][1] and ask(s, '/rules', exclude_alerts='true')['data']['groups'][0]['rules'][1]['alerts'] == []
         assert [r['name'] for r in ask(s, '/rules', type='record')['data']['groups'][0]['rules']] == ['mx:up:count']
 
         def chosen(**params):
@@ -593,6 +602,29 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
             assert waits['state'] == 'pending' and waits['annotations']['about'].endswith(' up')
     finally:
         shutil.rmtree(base)
+
+
+def test_pages_of_prometheus_lead_to_the_console(served):
+    for path, to in (('', '/ui/monitoring'), ('/', '/ui/monitoring'), ('/targets', '/ui/monitoring/targets'),
+                     ('/graph?g0.expr=rate%28up%5B5m%5D%29%20%26%201&g0.tab=1&g1.expr=b&g0.range_input=2h', '/ui/monitoring?q=rate%28up%5B5m%5D%29%20%26%201&q=b&range=2h&tab=table'),
+                     ('/query?g0.expr=up&g0.end_input=2026-01-31%2010:00:00&g0.range_input=x', '/ui/monitoring?q=up&end=2026-01-31T10%3A00%3A00.000Z')):
+        r = requests.get(served.url + '/prometheus' + path, timeout=10, allow_redirects=False)
+        assert (r.status_code, r.headers['Location']) == (302, to)
+
+
+def test_the_server_says_how_it_is(served):
+    info = ask(served, '/status/runtimeinfo')['data']
+    assert info['CWD'] == str(served.state) and info['goroutineCount'] > 4 and info['storageRetention'] == '15d' and info['corruptionCount'] == 0
+    assert info['startTime'] <= info['lastConfigTime'] <= info['serverTime'] and info['reloadConfigSuccess'] is True and info['hostname']
+    assert served.api('POST', '/prometheus/-/reload').status_code == 200
+    assert ask(served, '/status/runtimeinfo')['data']['lastConfigTime'] > info['lastConfigTime']
+    seen = ask(served, '/status/runtimeinfo', user='mx-dev')['data']
+    assert seen['CWD'] == seen['hostname'] == ''
+    for path, more in (('/query', {'time': NOW}), ('/query_range', {'start': NOW - 60, 'end': NOW, 'step': 15})):
+        plain, full = (ask(served, path, query='sum(mx_requests_total{project="mx-one"})', **more, **stats)['data'] for stats in ({}, {'stats': 'all'}))
+        assert 'stats' not in plain and plain['result'] == full['result']
+        assert full['stats']['samples']['totalQueryableSamples'] >= 2 and full['stats']['samples']['peakSamples'] >= 1
+        assert full['stats']['timings']['execTotalTime'] >= full['stats']['timings']['evalTotalTime'] >= 0
 
 
 def test_healthy_and_ready_need_no_sign_in(served):

@@ -1,11 +1,13 @@
 """Scraping and remote write: what Prometheus' configuration promises, targets that mean ill, peers that come and go."""
 import gzip
 import http.server
+import io
 import json
 import os
 import pathlib
 import shutil
 import subprocess
+import tarfile
 import threading
 import time
 
@@ -370,3 +372,57 @@ remote_write:
     finally:
         p.kill()
         p.wait()
+
+
+@pytest.fixture
+def docker():
+    """Debian's dockerd, of this test alone; its socket open for the user strata."""
+    if not all(shutil.which(p) for p in ('dockerd', 'docker', 'busybox')):
+        pytest.skip('no docker')
+    path = pathlib.Path(f'/tmp/strata-sd-docker-{os.getpid()}')
+    path.mkdir(mode=0o755)
+    env = {**os.environ, 'DOCKER_HOST': f'unix://{path}/sock', 'DOCKER_CONFIG': str(path / 'config')}
+    call = lambda *a, **kw: subprocess.run(['docker', *a], env=env, capture_output=True, timeout=60, **kw)
+    with open(path / 'log', 'wb') as log:
+        daemon = subprocess.Popen(['dockerd', '--bridge=none', '--iptables=false', '-s', 'vfs', '--data-root', path / 'data', '--exec-root', path / 'exec',
+                                   '-H', f'unix://{path}/sock', '--pidfile', path / 'pid'], stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: daemon.poll() is not None or call('version').returncode == 0, 60, 'dockerd answers')
+        if daemon.poll() is not None:
+            pytest.skip('dockerd does not start here: ' + (path / 'log').read_text()[-500:])
+        (path / 'sock').chmod(0o666)
+        yield path / 'sock', call
+        ids = call('ps', '-aq').stdout.split()
+        if ids:
+            call('rm', '-f', *ids)
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def test_containers_of_a_real_docker_are_found(own_strata, folder, target, docker):
+    sock, call = docker
+    target.pages['/metrics'] = 'contained 1\n'
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w') as tar:
+        tar.add(os.path.realpath(shutil.which('busybox')), 'bin/busybox')
+    assert call('import', '-', 'sd:1', input=buffer.getvalue()).returncode == 0
+    run = lambda name, *more: call('run', '-d', '--network', 'host', '--name', name, *more, 'sd:1', '/bin/busybox', 'sleep', '600')
+    first = run('sd-one', '--label', f'port={target.port}', '--label', 'team=vision')
+    if first.returncode != 0:
+        pytest.skip('docker runs no container here: ' + first.stderr.decode()[-300:])
+    s = start(own_strata, folder, f"""
+scrape_configs:
+- job_name: docker
+  scrape_interval: 500ms
+  docker_sd_configs: [{{host: 'unix://{sock}', refresh_interval: 1s, host_networking_host: 127.0.0.1}}]
+  relabel_configs:
+  - {{source_labels: [__address__, __meta_docker_container_label_port], separator: ':', target_label: __address__}}
+  - {{source_labels: [__meta_docker_container_name], target_label: container}}
+  - {{regex: __meta_docker_container_label_(team), action: labelmap}}
+""")
+    wait_for(lambda: value(s, 'contained{container="/sd-one",team="vision"}') == '1', 60, 'the container is scraped')
+    assert target_of(s, 'docker')['discoveredLabels']['__meta_docker_container_network_mode'] == 'host'
+    assert call('rm', '-f', 'sd-one').returncode == 0
+    wait_for(lambda: target_of(s, 'docker') is None, 60, 'it is forgotten')

@@ -2,6 +2,7 @@
  * take it; but the answers that wait hold memory, so new queries wait when that is much. */
 #include "metrics_priv.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 
 void gate_init(struct gate *g, unsigned max)
@@ -15,7 +16,22 @@ void gate_done(struct gate *g)
     lock_done(&g->lock);
 }
 
-int gate_enter(struct gate *g, int64_t deadline_mono_ms, struct err *e)
+enum { LOOK_EVERY_MS = 200 };
+
+/* Waits for a place a while; false: nobody waits for it any more. The lock is let go meanwhile. */
+static bool wait_a_while(struct lock *l, struct patience *p)
+{
+    int64_t look = clock_mono_ms() + LOOK_EVERY_MS;
+    bool over;
+
+    (void)lock_wait_until(l, look < p->deadline_ms ? look : p->deadline_ms);
+    lock_drop(l);
+    over = patience_is_over(p);
+    lock_take(l);
+    return !over;
+}
+
+int gate_enter(struct gate *g, struct patience *p, struct err *e)
 {
     struct lock *l = &g->lock;
     bool in_time = true;
@@ -28,9 +44,12 @@ int gate_enter(struct gate *g, int64_t deadline_mono_ms, struct err *e)
     }
     g->waiting++;
     while ((g->running >= g->max || g->sending > LIMIT_ANSWERS_BYTES) && in_time) {
-        in_time = lock_wait_until(l, deadline_mono_ms);
+        in_time = wait_a_while(l, p);
     }
     g->waiting--;
+    if (!in_time && p->why == TIME_IS_OVER) {
+        p->why = PATIENT; /* our sentences say more */
+    }
     if (!in_time && g->running >= g->max) {
         return err_set(e, ERR_TIMEOUT,
                        "query timed out in query queue: %u run already (metrics.max_queries)",
@@ -64,10 +83,11 @@ void gate_sent(struct gate *g, size_t bytes)
     lock_broadcast(l);
 }
 
-unsigned gate_running(struct gate *g)
+void gate_counts(struct gate *g, unsigned *running, unsigned *waiting)
 {
     struct lock *l = &g->lock;
     WITH_LOCK(l);
 
-    return g->running;
+    *running = g->running;
+    *waiting = g->waiting;
 }

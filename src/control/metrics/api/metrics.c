@@ -53,6 +53,7 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
                           .lookback_ms = 5 * 60 * 1000,
                           .max_samples = (size_t)cfg_i64(parts->cfg, "metrics.max_samples"),
                           .project_series = (size_t)cfg_i64(parts->cfg, "metrics.project_series")};
+    m->config_ms = m->started_ms;
     lock_init(&m->write_lock, LOCK_metrics);
     gate_init(&m->gate, queries < 1                   ? 1
                         : queries > LIMIT_WORKERS / 4 ? LIMIT_WORKERS / 4
@@ -62,6 +63,7 @@ struct metrics *metrics_new(const struct metrics_parts *parts)
 
 void metrics_own(struct metrics *m, struct buf *out)
 {
+    unsigned running, waiting;
     struct tsdb_status s;
 
     tsdb_status(m->db, &s);
@@ -76,8 +78,10 @@ void metrics_own(struct metrics *m, struct buf *out)
                "Places in files that could not be read.", (int64_t)s.damaged);
     metric_one(out, "strata_tsdb_paused", "gauge", "1: nothing can be written, the disk is full.",
                s.paused_since_ms != 0);
-    metric_one(out, "strata_metrics_queries", "gauge", "Queries that run.",
-               (int64_t)gate_running(&m->gate));
+    gate_counts(&m->gate, &running, &waiting);
+    metric_one(out, "strata_metrics_queries", "gauge", "Queries that run.", running);
+    metric_one(out, "strata_metrics_queries_waiting", "gauge", "Queries that wait for their turn.",
+               waiting);
 }
 
 void metrics_free(struct metrics *m)

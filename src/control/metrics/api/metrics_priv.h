@@ -6,7 +6,7 @@
  *   query_http.c   query, query_range        tree_http.c     format_query, parse_query
  *   series_http.c  series, labels, federate  targets_http.c  targets and their metadata
  *   rules_http.c   rules and alerts          write_http.c    remote write
- *   status_http.c  the server and its store */
+ *   status_http.c  the server and its store  links_http.c    pages of Prometheus, led to ours */
 #pragma once
 #include "base/buf.h"
 #include "base/lock.h"
@@ -40,6 +40,8 @@ struct metrics {
     struct gate gate;
     int64_t started_ms, timeout_ms, lookback_ms;
     size_t max_samples, project_series;
+    int64_t config_ms; /* guarded by write_lock: when it was read last */
+    bool config_failed;
     struct lock write_lock; /* guards the two below */
     unsigned write_turn;    /* 0 or 1: which of them counts those who begin */
     unsigned writing[2];    /* how many write as a project */
@@ -48,11 +50,13 @@ struct metrics {
 /* --- gate.c --- */
 void gate_init(struct gate *g, unsigned max);
 void gate_done(struct gate *g);
-/* ERR_UNAVAILABLE when too many wait already, or it is not our turn until the deadline. */
-int gate_enter(struct gate *g, int64_t deadline_mono_ms, struct err *e) MUST_USE;
+struct patience;
+/* ERR_UNAVAILABLE when too many wait already, ERR_TIMEOUT when it is not our turn before patience
+ * is over. */
+int gate_enter(struct gate *g, struct patience *p, struct err *e) MUST_USE;
 /* The query has its answer, which holds so many bytes until gate_sent(). */
 void gate_leave(struct gate *g, size_t bytes);
-unsigned gate_running(struct gate *g);
+void gate_counts(struct gate *g, unsigned *running, unsigned *waiting);
 void gate_sent(struct gate *g, size_t bytes);
 
 /* --- ask.c --- */
@@ -156,4 +160,5 @@ http_handler prom_metadata, prom_targets, prom_targets_metadata, prom_scrape_poo
     prom_alerts;
 http_handler prom_buildinfo, prom_config, prom_flags, prom_runtimeinfo, prom_tsdb;
 http_handler prom_healthy, prom_ready, prom_reload, prom_write, prom_write_project;
+http_handler prom_page_graph, prom_page_targets;
 http_handler prom_delete_series, prom_snapshot, prom_import, prom_clean_tombstones;

@@ -14,6 +14,10 @@ struct work { /* one query */
     struct promql_range range;
     struct promql_limits limits;
     size_t limit;
+    bool with_stats;
+    struct {
+        int64_t began_us, entered_us, done_us;
+    } took;
     struct promql_answer out;
 };
 
@@ -31,6 +35,7 @@ static int read_query(struct work *w, struct promql_node **out, struct err *e)
     if (lookback <= 0) {
         lookback = a->m->lookback_ms;
     }
+    w->with_stats = ask_str(a, "stats").len > 0;
     w->limits = (struct promql_limits){.samples = a->m->max_samples,
                                        .lookback_ms = lookback,
                                        .default_step_ms = 60 * 1000,
@@ -96,13 +101,16 @@ static int work_out(struct work *w, const struct promql_node *query, struct err 
     int64_t from, to;
     int result;
 
-    if (gate_enter(g, w->patience.deadline_ms, e) < 0) {
+    w->took.began_us = clock_mono_us();
+    if (gate_enter(g, &w->patience, e) < 0) {
         return -1;
     }
+    w->took.entered_us = clock_mono_us();
     promql_times(query, &w->range, &w->limits, &from, &to);
     view = tsdb_view_open(w->ask.m->db, from, to);
     result = promql_run(view, query, &w->range, &w->limits, &w->ask.arena, &w->out, e);
     tsdb_view_close(view);
+    w->took.done_us = clock_mono_us();
     gate_leave(g, result == 0 ? w->ask.arena.used_bytes : 0);
     return result;
 }
@@ -171,6 +179,19 @@ static void note_limit(struct work *w)
     w->out.n_rows = w->limit;
 }
 
+static void write_stats(struct buf *b, const struct work *w)
+{
+    double queue = (double)(w->took.entered_us - w->took.began_us) / 1e6,
+           eval = (double)(w->took.done_us - w->took.entered_us) / 1e6;
+
+    (void)buf_printf(b,
+                     ",\"stats\":{\"timings\":{\"evalTotalTime\":%.6f,\"execQueueTime\":%.6f,"
+                     "\"execTotalTime\":%.6f},\"samples\":{\"totalQueryableSamples\":%llu,"
+                     "\"peakSamples\":%llu}}",
+                     eval, queue, queue + eval, (unsigned long long)w->out.samples_read,
+                     (unsigned long long)w->out.samples_peak);
+}
+
 static int write_result(struct work *w, struct answer *out, struct err *e)
 {
     answer_json(out, w->ask.req);
@@ -189,6 +210,9 @@ static int write_result(struct work *w, struct answer *out, struct err *e)
             }
         }
         (void)buf_add(&out->buf, STR("]"));
+    }
+    if (w->with_stats) {
+        write_stats(&out->buf, w);
     }
     (void)buf_add(&out->buf, STR("}"));
     return answer_json_end(out, &w->out.notes, e);

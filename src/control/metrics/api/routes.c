@@ -19,10 +19,10 @@
     }
 
 const struct route metrics_routes[] = {
-    BOTH("/query", prom_query, "A PromQL query at one moment.", "query time timeout limit",
-         "PrometheusResult"),
+    BOTH("/query", prom_query, "A PromQL query at one moment.",
+         "query time timeout limit lookback_delta stats", "PrometheusResult"),
     BOTH("/query_range", prom_query_range, "A PromQL query over a range of time.",
-         "query start end step timeout limit", "PrometheusResult"),
+         "query start end step timeout limit lookback_delta stats", "PrometheusResult"),
     BOTH("/query_exemplars", prom_exemplars, "Exemplars of a query: none are kept.",
          "query start end", "PrometheusList"),
     BOTH("/series", prom_series, "The series that selectors find.", "match[] start end limit",
@@ -74,6 +74,14 @@ const struct route metrics_routes[] = {
     {HTTP_GET, "/prometheus/federate", PERM_SIGNED_IN, prom_federate,
      "The newest samples of what selectors find, as text.", .query = "match[]",
      .gives = "200 text/plain"},
+    {HTTP_GET, "/prometheus", PERM_PUBLIC, prom_page_graph, "Leads to the console.", .flags = 0},
+    {HTTP_GET, "/prometheus/", PERM_PUBLIC, prom_page_graph, "Leads to the console.", .flags = 0},
+    {HTTP_GET, "/prometheus/graph", PERM_PUBLIC, prom_page_graph,
+     "Leads to the queries of the address (g0.expr) in the console.", .flags = 0},
+    {HTTP_GET, "/prometheus/query", PERM_PUBLIC, prom_page_graph,
+     "Leads to the queries of the address (g0.expr) in the console.", .flags = 0},
+    {HTTP_GET, "/prometheus/targets", PERM_PUBLIC, prom_page_targets, "Leads to the console.",
+     .flags = 0},
     {HTTP_GET, "/prometheus/-/healthy", PERM_PUBLIC, prom_healthy, "The process answers.",
      .gives = "200 text/plain"},
     {HTTP_GET, "/prometheus/-/ready", PERM_PUBLIC, prom_ready, "Queries are answered.",

@@ -260,7 +260,7 @@ static void show_store(struct ask *a, struct showing *s)
 static int alerts(struct ask *a, struct answer *out, struct err *e)
 {
     struct sight sight;
-    struct showing s = {.sight = &sight, .out = &out->buf, .alerts_only = true};
+    struct showing s = {.sight = &sight, .out = &out->buf, .ask = a, .alerts_only = true};
 
     if (ask_sight(a, &sight, e) < 0) {
         return -1;

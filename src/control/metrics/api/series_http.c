@@ -46,7 +46,7 @@ static void look_at_all(struct look *l)
 
 static int look_open(struct look *l, struct err *e)
 {
-    if (gate_enter(&l->ask.m->gate, l->patience.deadline_ms, e) < 0) {
+    if (gate_enter(&l->ask.m->gate, &l->patience, e) < 0) {
         return answer_refuse(l->ask.req, &l->patience, e) < 0 ? -1 : 1;
     }
     l->entered = true;

@@ -2,6 +2,7 @@
 #include "metrics_priv.h"
 
 #include "base/clock.h"
+#include "base/fs.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/limits.h"
@@ -9,8 +10,10 @@
 #include "tsdb/tsdb.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -72,24 +75,61 @@ static int flags(struct ask *a, struct answer *out, struct err *e UNUSED)
     return 0;
 }
 
-static int runtimeinfo(struct ask *a, struct answer *out, struct err *e UNUSED)
+/* Of this process; 0: not known. */
+static int64_t count_threads(void)
 {
-    const struct metrics *m = a->m;
-    struct jw w = JW(&out->buf);
-    char text[48];
+    SCOPED(buf_done) struct buf b = BUF_MAX(64 * KIB);
+    struct err ignored;
+    ptrdiff_t at = fs_read(AT_FDCWD, "/proc/self/status", &b, &ignored) < 0
+                       ? -1
+                       : str_find(buf_str(&b), STR("\nThreads:"));
 
+    return at < 0 ? 0 : strtoll(b.p + at + 9, NULL, 10);
+}
+
+/* "15d or 1073741824B" */
+static void put_retention(const struct metrics *m, struct buf *out)
+{
+    long long sec = cfg_i64(m->cfg, "metrics.retention"),
+              bytes = cfg_i64(m->cfg, "metrics.retention_bytes");
+
+    (void)buf_printf(out, sec % 86400 == 0 ? "%lldd" : "%llds",
+                     sec % 86400 == 0 ? sec / 86400 : sec);
+    if (bytes > 0) {
+        (void)buf_printf(out, " or %lldB", bytes);
+    }
+}
+
+static int runtimeinfo(struct ask *a, struct answer *out, struct err *e)
+{
+    struct metrics *m = a->m;
+    SCOPED(buf_done) struct buf text = BUF_MAX(KIB);
+    char dir[PATH_MAX], host[256];
+    struct tsdb_status store;
+    struct sight sight;
+    struct jw w = JW(&out->buf);
+
+    if (ask_sight(a, &sight, e) < 0) {
+        return -1;
+    }
+    tsdb_status(m->db, &store);
     jw_object(&w);
     kv_time(&w, "startTime", m->started_ms);
-    jw_kv_c(&w, "CWD", "metrics");
-    jw_kv_bool(&w, "reloadConfigSuccess", true);
-    kv_time(&w, "lastConfigTime", m->started_ms);
-    jw_kv_i64(&w, "corruptionCount", 0);
-    jw_kv_i64(&w, "goroutineCount", 0);
+    kv_time(&w, "serverTime", clock_wall_ms());
+    jw_kv_c(&w, "CWD", sight.all && getcwd(dir, sizeof(dir)) != NULL ? dir : "");
+    jw_kv_c(&w, "hostname", sight.all && gethostname(host, sizeof(host)) == 0 ? host : "");
+    {
+        WITH_LOCK(&m->write_lock);
+        jw_kv_bool(&w, "reloadConfigSuccess", !m->config_failed);
+        kv_time(&w, "lastConfigTime", m->config_ms);
+    }
+    jw_kv_i64(&w, "corruptionCount", (int64_t)store.damaged);
+    jw_kv_i64(&w, "goroutineCount", count_threads());
     jw_kv_i64(&w, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
     jw_kv_c(&w, "GOGC", "");
     jw_kv_c(&w, "GODEBUG", "");
-    (void)snprintf(text, sizeof(text), "%llds", (long long)cfg_i64(m->cfg, "metrics.retention"));
-    jw_kv_c(&w, "storageRetention", text);
+    put_retention(m, &text);
+    jw_kv_str(&w, "storageRetention", buf_str(&text));
     jw_end(&w);
     return 0;
 }
@@ -277,6 +317,12 @@ int prom_ready(struct http_req *req, struct err *e)
 int prom_reload(struct http_req *req, struct err *e)
 {
     struct metrics *m = req->ctx;
+    int result = m->hooks.reload(m->hooks.ctx, e);
 
-    return m->hooks.reload(m->hooks.ctx, e) < 0 ? -1 : http_reply_empty(req, 200, e);
+    {
+        WITH_LOCK(&m->write_lock);
+        m->config_failed = result < 0;
+        m->config_ms = result < 0 ? m->config_ms : clock_wall_ms();
+    }
+    return result < 0 ? -1 : http_reply_empty(req, 200, e);
 }

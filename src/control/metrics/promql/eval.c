@@ -11,6 +11,11 @@
 
 /* --- memory --- */
 
+static void note_peak(struct eval_query *q, size_t samples)
+{
+    q->peak = samples > q->peak ? samples : q->peak;
+}
+
 int eval_held_too_much(const struct eval *ev, struct err *e)
 {
     return err_set(
@@ -28,6 +33,7 @@ static int hold_bytes(struct eval *ev, size_t bytes, struct err *e)
         return eval_held_too_much(ev, e);
     }
     ev->query->samples += n;
+    note_peak(ev->query, ev->query->samples);
     return 0;
 }
 
@@ -48,6 +54,7 @@ double *eval_take(struct eval *ev, size_t n, struct err *e)
         return NULL;
     }
     ev->query->samples += n;
+    note_peak(ev->query, ev->query->samples);
     return xcalloc(n > 0 ? n : 1, sizeof(double));
 }
 
@@ -372,6 +379,8 @@ static int read_series(const struct reading *r, size_t i, int64_t before_ms, str
                   moved(ev, r->selector, ev->steps - 1), s, e) < 0) {
         return -1;
     }
+    ev->query->read += s->len;
+    note_peak(ev->query, ev->query->samples + s->len);
     return s->len > ev->query->limits->samples - ev->query->samples ? eval_held_too_much(ev, e) : 0;
 }
 

@@ -14,6 +14,8 @@ struct eval_query { /* of the whole query */
     struct arena *arena;
     struct promql_range range; /* what @ start() and @ end() mean */
     size_t samples;            /* held now */
+    size_t peak;               /* the most of it */
+    uint64_t read;             /* samples, from the store */
     struct promql_notes *notes;
 };
 

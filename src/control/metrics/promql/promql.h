@@ -48,6 +48,7 @@ struct promql_answer {
     double scalar;   /* SCALAR */
     struct str text; /* STRING */
     struct promql_notes notes;
+    uint64_t samples_read, samples_peak; /* from the store; held at once, as the limit counts */
 };
 
 /* Everything in the arena. Rows of a range are in the order of their labels. */

@@ -221,6 +221,8 @@ int promql_run(struct tsdb_view *view, const struct promql_node *query,
             promql_type_name(query->type));
     }
     result = answer(&a, query, is_range, e);
+    out->samples_read = q.read;
+    out->samples_peak = q.samples > q.peak ? q.samples : q.peak;
     if (result == 0) {
         if (a.rows.len > 0 && (is_range || query->type == PROMQL_MATRIX)) {
             qsort(a.rows.p, a.rows.len, sizeof(struct promql_row), by_labels);

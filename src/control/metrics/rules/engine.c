@@ -241,6 +241,8 @@ static void *run(void *arg)
             (void)lock_wait_until(&r->lock, clock_mono_ms() + wait_ms);
         }
     }
+    r->forget = NULL;
+    lock_broadcast(&r->lock);
     lock_drop(&r->lock);
     return NULL;
 }
@@ -369,7 +371,7 @@ void rules_forget(struct rules *r, struct str name, struct str value)
     }
     r->forget = r->is_closing ? NULL : &which;
     lock_broadcast(l);
-    while (r->forget == &which && !r->is_closing) {
+    while (r->forget == &which) {
         (void)lock_wait_until(l, clock_mono_ms() + LOOK_MS);
     }
 }

@@ -68,16 +68,20 @@ static curl_socket_t open_socket(void *ctx, curlsocktype purpose UNUSED, struct 
     return fetch_deny_socket(c->http->deny, to, &c->is_denied);
 }
 
-/* What another host must not see is taken away before curl asks it. */
-static void mind_redirect(struct client_call *c, const char *from, struct str to)
+/* What another host must not see is taken away before curl asks it. False: it is denied. */
+static bool mind_redirect(struct client_call *c, const char *from, struct str to)
 {
     char url[2048];
     struct err ignored;
 
-    c->is_denied = fetch_deny_location(c->http->deny, from, to);
+    if (fetch_deny_location(c->http->deny, from, to)) {
+        c->is_denied = true;
+        return false;
+    }
     if (fetch_url_join(from, to, url, &ignored) < 0 || !fetch_same_origin(from, url)) {
         (void)curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, c->common);
     }
+    return true;
 }
 
 static size_t on_head(char *p, size_t size, size_t n, void *ctx)
@@ -91,9 +95,9 @@ static size_t on_head(char *p, size_t size, size_t n, void *ctx)
     }
     if (c->http->follow_redirects && value.p != NULL && str_eq_nocase(name, STR("Location")) &&
         curl_easy_getinfo(c->curl, CURLINFO_EFFECTIVE_URL, &from) == CURLE_OK && from != NULL) {
-        mind_redirect(c, from, str_trim(value));
+        return mind_redirect(c, from, str_trim(value)) ? size * n : 0;
     }
-    return c->is_denied ? 0 : size * n;
+    return size * n;
 }
 
 /* Of the address only what is no secret: it is shown to whoever sees the target. */

@@ -329,8 +329,11 @@ int remote_write_take(struct tsdb *db, struct str content_type, struct str conte
                       struct str body, const struct remote_write_owner *owner,
                       struct remote_write_answer *out, struct err *e)
 {
-    struct intake in = {
-        .owner = owner, .latest_ms = clock_wall_ms() + AHEAD_MS, .out = out, .e = e};
+    struct intake in = {.owner = owner,
+                        .latest_ms =
+                            owner->label.name.len > 0 ? clock_wall_ms() + AHEAD_MS : TSDB_TIME_MAX,
+                        .out = out,
+                        .e = e};
     struct buf whole = BUF_MAX(LIMIT_REMOTE_WRITE_WHOLE_BYTES + 1);
     int rc;
 

@@ -23,6 +23,12 @@ describe('sentences of the server', () => {
     );
   });
 
+  it('say where a query is wrong', () => {
+    expect(say('invalid parameter "query": 1:7: parse error: unexpected ")"')).toBe('參數「query」無效：第 1 行第 7 欄：語法錯誤：非預期的 ")"');
+    expect(say('invalid parameter "query": 2:1: parse error: unknown function with name "ratee"')).toBe('參數「query」無效：第 2 行第 1 欄：語法錯誤：沒有名為「ratee」的函式');
+    expect(new Translator(cn).translate('1:4: parse error: unexpected end of input')).toBe('第 1 行第 4 列：语法错误：表达式未完就结束');
+  });
+
   it('may have their places in another order, endings and plurals', () => {
     expect(say('waits for 2 GPUs: 1 of 4 free')).toBe('等待 2 個 GPU：4 個中有 1 個可用');
     expect(say('exit code 127: command not found')).toBe('結束碼 127：找不到命令');

@@ -14,6 +14,7 @@ import type { Line } from './Graph';
 import { Legend } from './Legend';
 import './metrics.css';
 import { Examples } from './Examples';
+import { Said } from './Said';
 import { mistakeIn, secondsOf, seriesName, stepFor, unitOf } from './promql';
 
 const Graph = lazy(() => import('./Graph'));
@@ -80,7 +81,7 @@ function Problems({ name, error }: { name: string; error: unknown }) {
       type="error"
       showIcon
       title={mistake ? t('metrics.at', { name, line: mistake.line, column: mistake.column }) : t('metrics.with_query', { name })}
-      description={<span lang="en" className="break">{mistake ? mistake.text : error.message}</span>}
+      description={<Said text={mistake ? mistake.text : error.original} />}
     />
   );
 }
@@ -88,7 +89,7 @@ function Problems({ name, error }: { name: string; error: unknown }) {
 function Notes({ name, answer }: { name: string; answer: Answer | undefined }) {
   const t = useText();
   const notes = [...(answer?.warnings ?? []).map((text) => ({ text, type: 'warning' as const })), ...(answer?.infos ?? []).map((text) => ({ text, type: 'info' as const }))];
-  return notes.map((n) => <Alert key={n.text} type={n.type} showIcon title={t('metrics.with_query', { name })} description={<span lang="en">{n.text}</span>} />);
+  return notes.map((n) => <Alert key={n.text} type={n.type} showIcon title={t('metrics.with_query', { name })} description={<Said text={n.text} />} />);
 }
 
 /** Why an answer may be empty, as far as it can be told. */

@@ -7,6 +7,7 @@ import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { Ago } from '../../components/time';
 import { useText } from '../../i18n';
+import { Said } from './Said';
 import './metrics.css';
 
 const ICONS: Record<Target['health'], ReactNode> = { up: <CheckCircleOutlined />, down: <CloseCircleOutlined />, unknown: <QuestionCircleOutlined /> };
@@ -54,7 +55,7 @@ export default function Targets() {
               render: (_, r) => (
                 <>
                   <span className="mono break">{r.scrapeUrl}</span>
-                  {r.lastError && <div className="break" lang="en">{r.lastError}</div>}
+                  {r.lastError && <Said text={r.lastError} />}
                   <div>
                     {Object.entries(r.labels).map(([k, v]) => (
                       <Tag key={k} className="mono">
