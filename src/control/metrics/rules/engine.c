@@ -29,6 +29,7 @@ struct scheduled {
 struct rule_set {
     struct arena arena;
     struct rule_host host;
+    struct rule_sink sink;
     struct promql_limits limits;
     struct scheduled *groups;
     size_t n_groups;
@@ -115,6 +116,7 @@ static void work(struct rules *r, struct scheduled *s, int64_t at_ms)
     int64_t began_ms = clock_mono_ms();
 
     rule_run_eval(s->run, &r->set->host, at_ms);
+    rule_run_send(s->run, &r->set->sink, at_ms, s->interval_ms);
     publish(r, s, at_ms, clock_mono_ms() - began_ms);
     for (size_t i = 0; i < g->n_rules && !atomic_load(&r->stops); i++) {
         const struct rule_health *h = rule_run_health(s->run, i);
@@ -295,6 +297,7 @@ static struct rule_set *read_set(struct rules *r, const struct rules_parts *part
                                          .ctx = r};
     set->host = (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
                                    arena_str(&set->arena, parts->external_url), &set->limits};
+    set->sink = parts->sink;
     for (size_t i = 0; i < parts->n_files; i++) {
         if (load(set, parts->files[i], &files[i], e) < 0) {
             set_free(set);

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEEP_RESOLVED_MS = 15 * 60 * 1000 };
+enum { KEEP_RESOLVED_MS = 15 * 60 * 1000, RESEND_MS = 60 * 1000 };
 
 /* The series that a rule wrote the last time, in their order: those that do not come again end. */
 struct written {
@@ -516,6 +516,34 @@ void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
     }
     if (r->restores_after > 0 && --r->restores_after == 0) {
         restore(r, h, at_ms);
+    }
+}
+
+/* --- sending --- */
+
+static bool is_due(const struct rule_alert *a, int64_t at_ms)
+{
+    if (a->state == RULE_PENDING) {
+        return false;
+    }
+    return a->resolved_at_ms > a->sent_at_ms || a->sent_at_ms + RESEND_MS < at_ms;
+}
+
+void rule_run_send(struct rule_run *r, const struct rule_sink *to, int64_t at_ms,
+                   int64_t interval_ms)
+{
+    int64_t valid_ms = 4 * (interval_ms > RESEND_MS ? interval_ms : RESEND_MS);
+
+    for (size_t i = 0; to->emit != NULL && i < r->group->n_rules; i++) {
+        for (size_t k = 0; k < r->rules[i].alerts.len; k++) {
+            struct rule_alert *a = &r->rules[i].alerts.p[k];
+
+            if (is_due(a, at_ms)) {
+                a->sent_at_ms = at_ms;
+                to->emit(to->ctx, &r->group->rules[i], a,
+                         a->state == RULE_INACTIVE ? a->resolved_at_ms : at_ms + valid_ms);
+            }
+        }
     }
 }
 
