@@ -526,7 +526,8 @@ static bool is_due(const struct rule_alert *a, int64_t at_ms)
     if (a->state == RULE_PENDING) {
         return false;
     }
-    return a->resolved_at_ms > a->sent_at_ms || a->sent_at_ms + RESEND_MS < at_ms;
+    return a->sent_at_ms == 0 || a->resolved_at_ms > a->sent_at_ms ||
+           a->sent_at_ms + RESEND_MS < at_ms;
 }
 
 void rule_run_send(struct rule_run *r, const struct rule_sink *to, int64_t at_ms,

@@ -143,8 +143,8 @@ static void global_is_what_jobs_begin_with(void **state UNUSED)
     assert_int_equal(c->n_scrape, 2);
     assert_int_equal(c->alerting.n_managers, 2);
     assert_int_equal(c->alerting.relabel.len, 1);
-    assert_str(c->alerting.managers[0].s.metrics_path, "/api/v2/alerts");
-    assert_str(c->alerting.managers[1].s.metrics_path, "/am/api/v2/alerts");
+    assert_true(str_eq_c(c->alerting.managers[0].s.metrics_path, "/api/v2/alerts"));
+    assert_true(str_eq_c(c->alerting.managers[1].s.metrics_path, "/am/api/v2/alerts"));
     assert_int_equal(c->alerting.managers[1].s.sd.len, 1);
     assert_int_equal(c->scrape[0].interval_ms, 15000);
     assert_int_equal(c->scrape[1].interval_ms, 5000);

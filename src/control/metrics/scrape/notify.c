@@ -57,6 +57,7 @@ struct set {
     const struct alertmanager_config *c;
     struct discovery **sd;
     size_t n_sd;
+    bool warned;              /* manager's */
     VEC(struct peer *) peers; /* guarded, changed by the manager */
     VEC(char *) dropped;      /* guarded: their addresses */
 };
@@ -395,7 +396,8 @@ static void find_all(struct notify *n, struct set *s, struct arena *a, struct fo
                     find_one(n, s, url, f);
                 } else if (rc == 0 && f->dropped.len < LIMIT_SCRAPE_DROPPED) {
                     *vec_push(&f->dropped) = xstrdup(url);
-                } else if (rc < 0) {
+                } else if (rc < 0 && !s->warned) {
+                    s->warned = true; /* once, not each time that discovery tells something */
                     log_warn("alertmanager.failed", "error=%s", Q(str_of(e.msg)));
                 }
             }
