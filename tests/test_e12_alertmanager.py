@@ -68,7 +68,7 @@ def test_alerts_reach_alertmanagers(own_strata, folder, target, managers):  # no
     rules = folder / 'rules.yml'
     put(rules, RULES)
     target.pages['/metrics'] = 'a 4\n'
-    s = start(own_strata, folder, DEBIAN.read_text())
+    s = start(own_strata, folder, DEBIAN.read_text(), metrics__max_series=5000)
     assert ask(s, '/alertmanagers')['data'] == {'activeAlertmanagers': [{'url': 'http://localhost:9093/api/v2/alerts'}], 'droppedAlertmanagers': []}
     assert subprocess.run([str(BUILD / 'strata'), 'metrics', 'check', 'config', str(DEBIAN)], capture_output=True, timeout=60).returncode == 0
     put(folder / 'p.yml', f'''
@@ -111,6 +111,10 @@ scrape_configs:
     wait_for(lambda: 'Meanwhile' in one.alerts(), 60, 'the first is told once it is back')
     target.pages['/metrics'] = 'a 5\n'
     wait_for(lambda: not one.alerts() and not two.alerts(), 60, 'they end')
+    target.pages['/metrics'] = 'a 5\n' + ''.join(f'b{{i="{i}"}} 1\n' for i in range(6000))
+    full = wait_for(lambda: one.alerts().get('StrataMetricsFull'), 60, 'so does the alert of the store itself')
+    assert full['labels'] == {'alertname': 'StrataMetricsFull', 'severity': 'warning', 'site': 'here'}
+    assert full['annotations']['summary'].startswith('metrics.max_series: there are 5000 series')
     text = s.api('GET', '/metrics').text
     assert f'strata_notifications_dropped_total{{alertmanager="http://127.0.0.1:{one.port}/api/v2/alerts"}} 0\n' in text
     errors = [line for line in text.splitlines() if line.startswith('strata_notifications_errors_total')]

@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "rules/rules.h"
-#include "tsdb/tsdb.h"
 
 /* What is shown is copied while the rules are held. */
 struct showing {
@@ -211,38 +210,16 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
-static void show_own(struct showing *s, const char *name, const char *severity, struct str summary,
-                     int64_t since_ms)
-{
-    char when[32];
-
-    comma(s->out, &s->any);
-    (void)buf_printf(s->out,
-                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"%s\"},"
-                     "\"annotations\":{\"summary\":",
-                     name, severity);
-    put_text(s->out, summary);
-    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
-                     clock_format(since_ms, when));
-}
-
-/* No rule can tell it: what rules read and write is not taken then. */
 static void show_store(struct ask *a, struct showing *s)
 {
-    struct tsdb_status store;
-    char text[160];
+    struct rule_alert own[RULES_OWN];
 
-    tsdb_status(a->m->db, &store);
-    if (store.paused_since_ms != 0 && s->sight->all) {
-        show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
-                 store.paused_since_ms);
-    }
-    if (store.full_since_ms != 0 && s->sight->all) {
-        (void)snprintf(text, sizeof(text),
-                       "metrics.max_series: there are %llu series; new ones are refused, %llu so "
-                       "far",
-                       (unsigned long long)store.series, (unsigned long long)store.series_refused);
-        show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
+    rules_own_alerts(a->m->db, &a->arena, own);
+    for (size_t i = 0; s->sight->all && i < RULES_OWN; i++) {
+        if (own[i].state == RULE_FIRING) {
+            comma(s->out, &s->any);
+            write_alert(s->out, &own[i]);
+        }
     }
 }
 

@@ -521,28 +521,33 @@ void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
 
 /* --- sending --- */
 
-static bool is_due(const struct rule_alert *a, int64_t at_ms)
+bool rule_alert_is_due(const struct rule_alert *a, int64_t at_ms)
 {
-    if (a->state == RULE_PENDING) {
+    if (a->state == RULE_PENDING ||
+        (a->state == RULE_INACTIVE && at_ms - a->resolved_at_ms > KEEP_RESOLVED_MS)) {
         return false;
     }
     return a->sent_at_ms == 0 || a->resolved_at_ms > a->sent_at_ms ||
            a->sent_at_ms + RESEND_MS < at_ms;
 }
 
+int64_t rule_alert_ends(const struct rule_alert *a, int64_t at_ms, int64_t interval_ms)
+{
+    return a->state == RULE_INACTIVE
+               ? a->resolved_at_ms
+               : at_ms + 4 * (interval_ms > RESEND_MS ? interval_ms : RESEND_MS);
+}
+
 void rule_run_send(struct rule_run *r, const struct rule_sink *to, int64_t at_ms,
                    int64_t interval_ms)
 {
-    int64_t valid_ms = 4 * (interval_ms > RESEND_MS ? interval_ms : RESEND_MS);
-
     for (size_t i = 0; to->emit != NULL && i < r->group->n_rules; i++) {
         for (size_t k = 0; k < r->rules[i].alerts.len; k++) {
             struct rule_alert *a = &r->rules[i].alerts.p[k];
 
-            if (is_due(a, at_ms)) {
+            if (rule_alert_is_due(a, at_ms)) {
                 a->sent_at_ms = at_ms;
-                to->emit(to->ctx, &r->group->rules[i], a,
-                         a->state == RULE_INACTIVE ? a->resolved_at_ms : at_ms + valid_ms);
+                to->emit(to->ctx, &r->group->rules[i], a, rule_alert_ends(a, at_ms, interval_ms));
             }
         }
     }
