@@ -14,7 +14,7 @@ struct decoder {
     const char *file; /* as people gave it: for sentences, and relative paths begin in its folder */
     struct err *e;
     const struct fetch_deny *deny; /* for the http_config of what is read */
-    struct err_list *all; /* of mistakes, so that it goes on; NULL: it ends at the first */
+    struct err_list *all;          /* of mistakes, so that it goes on; NULL: it ends at the first */
 };
 
 struct strs {
