@@ -15,7 +15,7 @@
 enum {
     BATCH = 64,
     QUEUE_MAX = 10000,
-    QUEUE_BYTES_MAX = 64 * 1024 * 1024,
+    QUEUE_BYTES_MAX = 16 * 1024 * 1024,
     ALERT_BYTES_MAX = 1024 * 1024,
     ANSWER_BYTES_MAX = 64 * 1024,
     PEERS_MAX = 64,
@@ -140,6 +140,7 @@ static int post(struct peer *p, struct str body, bool *again, struct err *e)
 
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         (void)curl_easy_setopt(c.curl, CURLOPT_POSTFIELDS, body.p);
+        (void)curl_easy_setopt(c.curl, CURLOPT_POSTREDIR, (long)CURL_REDIR_POST_ALL);
         (void)curl_easy_setopt(c.curl, CURLOPT_TIMEOUT_MS, (long)p->c->s.timeout_ms);
         code = curl_easy_perform(c.curl);
         rc = client_result(&c, code, e);
@@ -303,6 +304,16 @@ static const char *url_of(struct arena *a, struct labels s)
                         path.len > 0 && path.p[0] == '/' ? "" : "/", STR_ARG(path));
 }
 
+static bool is_plain(const char *url)
+{
+    for (const char *c = url; *c != '\0'; c++) {
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void put_default(struct labels *s, const char *name, struct str value)
 {
     if (labels_get(*s, str_of(name)).len == 0) {
@@ -339,12 +350,13 @@ static int find_url(struct arena *a, const struct scrape_config *c, struct label
     }
     address = labels_get(s, STR("__address__"));
     scheme = labels_get(s, STR("__scheme__"));
-    if (address.len == 0 || str_find_char(address, '/') >= 0 || str_find_char(address, '@') >= 0 ||
+    *url = url_of(a, s);
+    if (!is_plain(*url) || address.len == 0 || str_find_char(address, '/') >= 0 ||
+        str_find_char(address, '@') >= 0 ||
         (!str_eq_c(scheme, "http") && !str_eq_c(scheme, "https"))) {
         return err_set(e, ERR_INVALID, "\"%.*s://%.*s\" is no address of an Alertmanager",
                        STR_ARG(str_first(scheme, 20)), STR_ARG(str_first(address, 100)));
     }
-    *url = url_of(a, s);
     return 1;
 }
 

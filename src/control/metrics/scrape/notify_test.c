@@ -80,11 +80,11 @@ static void what_a_reload_does_not_change_goes_on(void **state UNUSED)
 {
     static const char *const texts[] = {
         "alerting:\n  alertmanagers:\n"
-        "  - static_configs: [{targets: ['127.0.0.1:1', 'b/c', '127.0.0.1:1', d]}]\n"
+        "  - static_configs: [{targets: ['127.0.0.1:1', 'b/c', '127.0.0.1:1', d, \"a\\nb\"]}]\n"
         "    relabel_configs:\n"
         "    - {source_labels: [__address__], regex: d, action: drop}\n",
         "alerting:\n  alertmanagers:\n"
-        "  - static_configs: [{targets: ['127.0.0.1:1', 'b/c', '127.0.0.1:1', d]}]\n"
+        "  - static_configs: [{targets: ['127.0.0.1:1', 'b/c', '127.0.0.1:1', d, \"a\\nb\"]}]\n"
         "    relabel_configs:\n"
         "    - {source_labels: [__address__], regex: d, action: drop}\n"
         "  - {static_configs: [{targets: ['127.0.0.1:2']}], path_prefix: x, scheme: https}\n",
