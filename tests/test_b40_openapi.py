@@ -466,7 +466,7 @@ def metrics(api, p):
         api.call('GET', M + path, 200, params=params)
         api.call('POST', M + path, 200, data=urllib.parse.urlencode(params), media='application/x-www-form-urlencoded')
     api.call('GET', M + '/label/{name}/values', 200, name='job')
-    for path in ('metadata', 'targets', 'targets/metadata', 'scrape_pools', 'rules', 'alerts', 'status/buildinfo', 'status/runtimeinfo', 'status/config',
+    for path in ('metadata', 'targets', 'targets/metadata', 'scrape_pools', 'rules', 'alerts', 'alertmanagers', 'status/buildinfo', 'status/runtimeinfo', 'status/config',
                  'status/flags', 'status/tsdb'):
         api.call('GET', f'{M}/{path}', 200)
     api.call('POST', M + '/write', 204, data=b'\0', media='application/x-protobuf', headers={'Content-Encoding': 'snappy'})

@@ -121,10 +121,23 @@ size_t number_plain(double v, char out[NUMBER_TEXT_MAX])
     return sign + write_plain(&d, out + sign);
 }
 
+static size_t write_exponent(const struct decimal *d, char *out)
+{
+    size_t n = 0;
+
+    out[n++] = d->digits[0];
+    if (d->len > 1) {
+        out[n++] = '.';
+        memcpy(out + n, d->digits + 1, d->len - 1);
+        n += d->len - 1;
+    }
+    return n + (size_t)snprintf(out + n, 8, "e%+03d", d->point - 1);
+}
+
 size_t number_short(double v, char out[NUMBER_TEXT_MAX])
 {
     struct decimal d;
-    size_t n = signbit(v) && !isnan(v) ? 1 : 0;
+    size_t sign = signbit(v) && !isnan(v) ? 1 : 0;
 
     if (!isfinite(v)) {
         return special(v, out);
@@ -134,11 +147,18 @@ size_t number_short(double v, char out[NUMBER_TEXT_MAX])
         return number_plain(v, out);
     }
     out[0] = '-';
-    out[n++] = d.digits[0];
-    if (d.len > 1) {
-        out[n++] = '.';
-        memcpy(out + n, d.digits + 1, d.len - 1);
-        n += d.len - 1;
+    return sign + write_exponent(&d, out + sign);
+}
+
+size_t number_exponent(double v, char out[NUMBER_TEXT_MAX])
+{
+    struct decimal d;
+    size_t sign = signbit(v) && !isnan(v) ? 1 : 0;
+
+    if (!isfinite(v)) {
+        return special(v, out);
     }
-    return n + (size_t)snprintf(out + n, 8, "e%+03d", d.point - 1);
+    out[0] = '-';
+    shortest(fabs(v), &d);
+    return sign + write_exponent(&d, out + sign);
 }

@@ -9,3 +9,5 @@ enum { NUMBER_TEXT_MAX = 360 }; /* 1e308 without an exponent, the sign and the N
 size_t number_plain(double v, char out[NUMBER_TEXT_MAX]);
 /* With an exponent below 1e-4 and from 1e6: how Go prints a float64. */
 size_t number_short(double v, char out[NUMBER_TEXT_MAX]);
+/* Always with an exponent, 1e+00: how the API of Prometheus writes values of alerts. */
+size_t number_exponent(double v, char out[NUMBER_TEXT_MAX]);

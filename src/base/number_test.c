@@ -54,6 +54,21 @@ static void numbers_are_as_short_as_they_can_be(void **state UNUSED)
     }
 }
 
+static void alerts_have_an_exponent(void **state UNUSED)
+{
+    static const struct {
+        double v;
+        const char *text;
+    } rows[] = {{1, "1e+00"},      {0, "0e+00"},   {-12.5, "-1.25e+01"},      {1e-300, "1e-300"},
+                {1e100, "1e+100"}, {0.5, "5e-01"}, {(double)INFINITY, "+Inf"}};
+    char text[NUMBER_TEXT_MAX];
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(number_exponent(rows[i].v, text), strlen(rows[i].text));
+        assert_string_equal(text, rows[i].text);
+    }
+}
+
 static void every_number_reads_back_as_itself(void **state UNUSED)
 {
     uint64_t bits = 88172645463325252ULL;
@@ -79,6 +94,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_as_short_as_they_can_be),
+        cmocka_unit_test(alerts_have_an_exponent),
         cmocka_unit_test(every_number_reads_back_as_itself),
     };
 

@@ -618,6 +618,20 @@ static const char *path_or_null(const struct cfg *c, const char *key)
     return s.len > 0 ? s.p : NULL;
 }
 
+static void send_alert(void *ctx, const struct rule *rule, const struct rule_alert *alert,
+                       int64_t ends_ms)
+{
+    struct wire *w = ctx;
+
+    scrape_alert(w->scrape, &(struct scrape_alert){.labels = alert->labels,
+                                                   .annotations = alert->annotations,
+                                                   .expression = rule->text,
+                                                   .external_url = STR_EMPTY,
+                                                   .starts_ms = alert->fired_at_ms,
+                                                   .ends_ms = ends_ms,
+                                                   .is_resolved = alert->state == RULE_INACTIVE});
+}
+
 /* The rule files that the scrape configuration names. */
 static int read_rules(struct wire *w, struct err *e)
 {
@@ -626,7 +640,8 @@ static int read_rules(struct wire *w, struct err *e)
                                 .interval_ms = scrape_evaluation_interval_ms(w->scrape),
                                 .max_samples = w->max_samples,
                                 .external = scrape_external_labels(w->scrape, &a),
-                                .external_url = STR_EMPTY};
+                                .external_url = STR_EMPTY,
+                                .sink = {send_alert, w}};
     const char **paths;
     struct str *files;
     int result = 0;

@@ -157,7 +157,7 @@ void put_value(struct buf *out, double v);  /* quoted */
 http_handler prom_query, prom_query_range, prom_exemplars, prom_format_query, prom_parse_query;
 http_handler prom_series, prom_labels, prom_label_values, prom_federate;
 http_handler prom_metadata, prom_targets, prom_targets_metadata, prom_scrape_pools, prom_rules,
-    prom_alerts;
+    prom_alerts, prom_alertmanagers;
 http_handler prom_buildinfo, prom_config, prom_flags, prom_runtimeinfo, prom_tsdb;
 http_handler prom_healthy, prom_ready, prom_reload, prom_write, prom_write_project;
 http_handler prom_page_graph, prom_page_targets;

@@ -47,6 +47,8 @@ const struct route metrics_routes[] = {
      .gives = "200 PrometheusObject"},
     {HTTP_GET, API "/alerts", PERM_SIGNED_IN, prom_alerts, "Alerts that are pending or firing.",
      .gives = "200 PrometheusObject"},
+    {HTTP_GET, API "/alertmanagers", PERM_SYSTEM_READ, prom_alertmanagers,
+     "Alertmanagers that are told of alerts.", .gives = "200 PrometheusObject"},
     {HTTP_GET, API "/status/buildinfo", PERM_SIGNED_IN, prom_buildinfo,
      "Which version of Prometheus' API this is.", .gives = "200 PrometheusObject"},
     {HTTP_GET, API "/status/runtimeinfo", PERM_SIGNED_IN, prom_runtimeinfo, "Since when it runs.",

@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "base/number.h"
 #include "rules/rules.h"
-#include "tsdb/tsdb.h"
 
 /* What is shown is copied while the rules are held. */
 struct showing {
@@ -36,7 +35,7 @@ static void write_alert(struct buf *out, const struct rule_alert *a)
     kv_labels(&w, "annotations", a->annotations);
     jw_kv_c(&w, "state", rule_alert_state_name(a->state));
     kv_time(&w, "activeAt", a->active_at_ms);
-    jw_kv_str(&w, "value", str_n(text, number_short(a->value, text)));
+    jw_kv_str(&w, "value", str_n(text, number_exponent(a->value, text)));
     jw_end(&w);
 }
 
@@ -211,49 +210,16 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
     return 0;
 }
 
-static void show_own(struct showing *s, const char *name, const char *severity, struct str summary,
-                     int64_t since_ms)
-{
-    char when[32];
-
-    comma(s->out, &s->any);
-    (void)buf_printf(s->out,
-                     "{\"labels\":{\"alertname\":\"%s\",\"severity\":\"%s\"},"
-                     "\"annotations\":{\"summary\":",
-                     name, severity);
-    put_text(s->out, summary);
-    (void)buf_printf(s->out, "},\"state\":\"firing\",\"activeAt\":\"%s\",\"value\":\"1e+00\"}",
-                     clock_format(since_ms, when));
-}
-
-enum { LOST_SHOWN_MS = 3600 * 1000 };
-
-/* No rule can tell these: what rules read and write is not taken then, or nobody wrote one. */
 static void show_store(struct ask *a, struct showing *s)
 {
-    struct tsdb_status store;
-    char text[160];
+    struct rule_alert own[RULES_OWN];
 
-    tsdb_status(a->m->db, &store);
-    if (!s->sight->all) {
-        return;
-    }
-    if (store.paused_since_ms != 0) {
-        show_own(s, "StrataMetricsPaused", "critical", str_of(store.paused_why),
-                 store.paused_since_ms);
-    }
-    if (store.full_since_ms != 0) {
-        (void)snprintf(text, sizeof(text),
-                       "metrics.max_series: there are %llu series; new ones are refused, %llu so "
-                       "far",
-                       (unsigned long long)store.series, (unsigned long long)store.series_refused);
-        show_own(s, "StrataMetricsFull", "warning", str_of(text), store.full_since_ms);
-    }
-    if (store.lost_ms != 0 && clock_wall_ms() - store.lost_ms < LOST_SHOWN_MS) {
-        show_own(s, "StrataRemoteWriteLost", "critical",
-                 STR("a peer of remote_write was away for so long that samples for it were "
-                     "dropped; metrics.remote_write_backlog says how much is kept"),
-                 store.lost_ms);
+    rules_own_alerts(a->m->db, &a->arena, own);
+    for (size_t i = 0; s->sight->all && i < RULES_OWN; i++) {
+        if (own[i].state == RULE_FIRING) {
+            comma(s->out, &s->any);
+            write_alert(s->out, &own[i]);
+        }
     }
 }
 

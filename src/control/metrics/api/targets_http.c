@@ -179,6 +179,40 @@ int prom_scrape_pools(struct http_req *req, struct err *e)
     return answer_ask(req, pools, e);
 }
 
+static void write_alertmanagers(struct jw *w, const char *key, bool dropped,
+                                const struct scrape_alertmanager *all, size_t n)
+{
+    jw_key(w, key);
+    jw_array(w);
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].is_dropped == dropped) {
+            jw_object(w);
+            jw_kv_str(w, "url", all[i].url);
+            jw_end(w);
+        }
+    }
+    jw_end(w);
+}
+
+static int alertmanagers(struct ask *a, struct answer *out, struct err *e UNUSED)
+{
+    struct jw w = JW(&out->buf);
+    struct scrape_alertmanager *all;
+    size_t n;
+
+    scrape_alertmanagers(a->m->scrape, &a->arena, &all, &n);
+    jw_object(&w);
+    write_alertmanagers(&w, "activeAlertmanagers", false, all, n);
+    write_alertmanagers(&w, "droppedAlertmanagers", true, all, n);
+    jw_end(&w);
+    return 0;
+}
+
+int prom_alertmanagers(struct http_req *req, struct err *e)
+{
+    return answer_ask(req, alertmanagers, e);
+}
+
 /* --- metadata --- */
 
 static int compare_metadata(const void *a, const void *b)

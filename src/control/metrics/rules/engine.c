@@ -1,5 +1,5 @@
 /* engine - one thread that works out the groups of all rule files, each at its interval. */
-#include "rules/rules.h"
+#include "rules/rules_priv.h"
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -29,6 +29,7 @@ struct scheduled {
 struct rule_set {
     struct arena arena;
     struct rule_host host;
+    struct rule_sink sink;
     struct promql_limits limits;
     struct scheduled *groups;
     size_t n_groups;
@@ -38,6 +39,8 @@ struct rules {
     struct rule_set *set;       /* changed by the engine thread, guarded by lock */
     struct rule_set *coming;    /* guarded by lock */
     const struct label *forget; /* guarded by lock: alerts of this label, for whoever waits */
+    struct rule_own own;        /* engine thread only, and the next */
+    int64_t own_at_ms;
     pthread_t thread;
     struct lock lock;
     bool is_closing; /* guarded by lock */
@@ -115,6 +118,7 @@ static void work(struct rules *r, struct scheduled *s, int64_t at_ms)
     int64_t began_ms = clock_mono_ms();
 
     rule_run_eval(s->run, &r->set->host, at_ms);
+    rule_run_send(s->run, &r->set->sink, at_ms, s->interval_ms);
     publish(r, s, at_ms, clock_mono_ms() - began_ms);
     for (size_t i = 0; i < g->n_rules && !atomic_load(&r->stops); i++) {
         const struct rule_health *h = rule_run_health(s->run, i);
@@ -123,6 +127,14 @@ static void work(struct rules *r, struct scheduled *s, int64_t at_ms)
             log_warn("rules.failed", "file=%s group=%s rule=%s %s", s->file, Q(g->name),
                      Q(g->rules[i].name), Q(str_of(h->error)));
         }
+    }
+}
+
+static void send_own(struct rules *r, int64_t now_ms)
+{
+    if (now_ms - r->own_at_ms >= LOOK_MS || now_ms < r->own_at_ms) {
+        r->own_at_ms = now_ms;
+        rule_own_send(&r->own, r->set->host.db, &r->set->sink, now_ms);
     }
 }
 
@@ -235,6 +247,7 @@ static void *run(void *arg)
         }
         lock_drop(&r->lock);
         now_ms = clock_wall_ms();
+        send_own(r, now_ms);
         wait_ms = work_due(r, now_ms) - clock_wall_ms();
         lock_take(&r->lock);
         if (!r->is_closing && r->coming == NULL && r->forget == NULL && wait_ms > 0) {
@@ -297,6 +310,7 @@ static struct rule_set *read_set(struct rules *r, const struct rules_parts *part
                                          .ctx = r};
     set->host = (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
                                    arena_str(&set->arena, parts->external_url), &set->limits};
+    set->sink = parts->sink;
     for (size_t i = 0; i < parts->n_files; i++) {
         if (load(set, parts->files[i], &files[i], e) < 0) {
             set_free(set);
@@ -393,6 +407,7 @@ void rules_close(struct rules *r)
     if (r->coming != NULL) {
         set_free(r->coming);
     }
+    rule_own_done(&r->own);
     lock_done(&r->lock);
     free(r);
 }

@@ -5,8 +5,8 @@
  *   tests.yml --rules_test--> report                          (the same, over series of the test)
  *
  * The rules of a group are worked out in their order, for one moment; each sees what those before
- * it wrote. A series that a rule no longer gives ends with a marker of staleness. Routing and
- * sending of alerts is not done here.
+ * it wrote. A series that a rule no longer gives ends with a marker of staleness. Alerts
+ * are handed to a sink; sending and routing is not done here.
  *
  * Threads: any; a run on one at a time. Limits: LIMIT_SPEC_BYTES a file. Source:
  * https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/ and
@@ -65,7 +65,7 @@ struct rule_alert {
     struct labels labels, annotations;
     double value;
     enum rule_alert_state state;
-    int64_t active_at_ms, fired_at_ms, resolved_at_ms, keep_since_ms; /* 0: not */
+    int64_t active_at_ms, fired_at_ms, resolved_at_ms, keep_since_ms, sent_at_ms; /* 0: not */
     bool seen;
 };
 
@@ -86,6 +86,16 @@ void rule_run_free(struct rule_run *r);
  * then alerts write nothing. */
 void rule_run_restore(struct rule_run *r);
 void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms);
+/* Whoever sends alerts on: called without a lock, must not wait. */
+struct rule_sink {
+    void (*emit)(void *ctx, const struct rule *rule, const struct rule_alert *alert,
+                 int64_t ends_ms); /* when it ended, or until when it is believed */
+    void *ctx;
+};
+/* Those that began or ended since they were sent, and again each minute those that go on or ended
+ * within 15 minutes. */
+void rule_run_send(struct rule_run *r, const struct rule_sink *to, int64_t at_ms,
+                   int64_t interval_ms);
 /* Rules that have the name and labels of one of `from` go on with its alerts and series. */
 void rule_run_adopt(struct rule_run *to, struct rule_run *from);
 /* What it wrote the last time, ends. */
@@ -109,6 +119,7 @@ struct rules_parts {
     size_t max_samples;     /* of each rule, as in struct promql_limits */
     struct labels external; /* it and the files are copied */
     struct str external_url;
+    struct rule_sink sink; /* emit NULL: alerts are not sent on */
 };
 
 struct rules; /* a thread that works out all groups, each at its interval */
@@ -140,6 +151,11 @@ void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
 /* The same in all groups, when it returns; what an evaluation wrote before is still in the store.
  */
 void rules_forget(struct rules *r, struct str name, struct str value);
+
+/* Alerts of the store itself, which no rule can tell: StrataMetricsPaused and StrataMetricsFull,
+ * firing or inactive. In the arena. rules_open() sends them to its sink, too. */
+enum { RULES_OWN = 3 };
+void rules_own_alerts(struct tsdb *db, struct arena *a, struct rule_alert out[RULES_OWN]);
 
 /* --- tests of rules --- */
 

@@ -17,6 +17,20 @@ int64_t rules_duration(const struct yaml_node *map, const char *key, int64_t oth
 struct labels rules_labels(struct arena *a, const struct yaml_node *map, const char *key,
                            struct err_list *l);
 
+/* --- sending --- */
+
+/* It began or ended since it was sent, or a minute has gone. */
+bool rule_alert_is_due(const struct rule_alert *a, int64_t at_ms);
+/* When it ended, or until when it is to be believed. */
+int64_t rule_alert_ends(const struct rule_alert *a, int64_t at_ms, int64_t interval_ms);
+
+/* rules_own_alerts() as they were the last time. */
+struct rule_own {
+    struct rule_alert alerts[RULES_OWN];
+};
+void rule_own_send(struct rule_own *o, struct tsdb *db, const struct rule_sink *to, int64_t at_ms);
+void rule_own_done(struct rule_own *o);
+
 /* --- over a restart --- */
 
 struct tsdb_view;

@@ -211,6 +211,42 @@ static void an_alert_waits_fires_is_kept_and_ends(void **state UNUSED)
     close_world(&w);
 }
 
+/* "Down 301;" for each that was sent: until when it is believed, in seconds. */
+static void note_sent(void *ctx, const struct rule *rule, const struct rule_alert *a UNUSED,
+                      int64_t ends_ms)
+{
+    (void)buf_printf(ctx, "%.*s %lld;", STR_ARG(rule->name), (long long)ends_ms / 1000);
+}
+
+static const char *sent(struct world *w, int64_t at_ms)
+{
+    struct rule_sink to = {note_sent, &w->out};
+
+    work(w, at_ms);
+    buf_clear(&w->out);
+    rule_run_send(w->run, &to, at_ms, 15000);
+    return w->out.len > 0 ? w->out.p : "";
+}
+
+static void alerts_are_sent_when_they_fire_each_minute_and_when_they_end(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0}\n"
+                   "  - {alert: Pending, expr: m == 0, for: 1h}\n");
+    put(&w, "1", 0, 0);
+    assert_string_equal(sent(&w, 1000), "A 241;");
+    assert_string_equal(sent(&w, 16000), "");
+    assert_string_equal(sent(&w, 62000), "A 302;");
+    put(&w, "1", 70000, 1);
+    assert_string_equal(sent(&w, 76000), "A 76;");
+    assert_string_equal(sent(&w, 91000), "");
+    assert_string_equal(sent(&w, 137000), "A 76;");
+    put(&w, "1", 140000, 0); /* anew, at once */
+    assert_string_equal(sent(&w, 141000), "A 381;");
+    close_world(&w);
+}
+
 static void a_pending_alert_that_goes_is_forgotten(void **state UNUSED)
 {
     struct world w;
@@ -420,6 +456,7 @@ int main(void)
         cmocka_unit_test(the_moment_asked_for_is_moved_by_the_offset),
         cmocka_unit_test(too_many_and_equal_series_are_errors),
         cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),
+        cmocka_unit_test(alerts_are_sent_when_they_fire_each_minute_and_when_they_end),
         cmocka_unit_test(a_pending_alert_that_goes_is_forgotten),
         cmocka_unit_test(an_alert_waits_on_after_a_restart),
         cmocka_unit_test(a_short_wait_begins_anew_after_a_restart),

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KEEP_RESOLVED_MS = 15 * 60 * 1000 };
+enum { KEEP_RESOLVED_MS = 15 * 60 * 1000, RESEND_MS = 60 * 1000 };
 
 /* The series that a rule wrote the last time, in their order: those that do not come again end. */
 struct written {
@@ -516,6 +516,40 @@ void rule_run_eval(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
     }
     if (r->restores_after > 0 && --r->restores_after == 0) {
         restore(r, h, at_ms);
+    }
+}
+
+/* --- sending --- */
+
+bool rule_alert_is_due(const struct rule_alert *a, int64_t at_ms)
+{
+    if (a->state == RULE_PENDING ||
+        (a->state == RULE_INACTIVE && at_ms - a->resolved_at_ms > KEEP_RESOLVED_MS)) {
+        return false;
+    }
+    return a->sent_at_ms == 0 || a->resolved_at_ms > a->sent_at_ms ||
+           a->sent_at_ms + RESEND_MS < at_ms;
+}
+
+int64_t rule_alert_ends(const struct rule_alert *a, int64_t at_ms, int64_t interval_ms)
+{
+    return a->state == RULE_INACTIVE
+               ? a->resolved_at_ms
+               : at_ms + 4 * (interval_ms > RESEND_MS ? interval_ms : RESEND_MS);
+}
+
+void rule_run_send(struct rule_run *r, const struct rule_sink *to, int64_t at_ms,
+                   int64_t interval_ms)
+{
+    for (size_t i = 0; to->emit != NULL && i < r->group->n_rules; i++) {
+        for (size_t k = 0; k < r->rules[i].alerts.len; k++) {
+            struct rule_alert *a = &r->rules[i].alerts.p[k];
+
+            if (rule_alert_is_due(a, at_ms)) {
+                a->sent_at_ms = at_ms;
+                to->emit(to->ctx, &r->group->rules[i], a, rule_alert_ends(a, at_ms, interval_ms));
+            }
+        }
     }
 }
 

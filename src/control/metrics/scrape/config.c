@@ -21,14 +21,14 @@ static uint64_t print_bytes(uint64_t h, struct str s)
 }
 
 /* Recursion ends at yaml's own depth. */
-static uint64_t print_node(uint64_t h, const struct yaml_node *n)
+uint64_t config_print(uint64_t h, const struct yaml_node *n)
 {
     if (n == NULL) {
         return h;
     }
     h = print_bytes(print_bytes(h ^ (uint64_t)n->kind, n->key), n->scalar);
     for (const struct yaml_node *c = n->children; c != NULL; c = c->next) {
-        h = print_node(h, c);
+        h = config_print(h, c);
     }
     return (h ^ 0xfe) * 0x100000001b3ULL;
 }
@@ -262,7 +262,7 @@ static int read_params(const struct decoder *d, const struct yaml_node *n, void 
     return 0;
 }
 
-static int read_scheme(const struct decoder *d, const struct yaml_node *n, void *out)
+int scheme_key(const struct decoder *d, const struct yaml_node *n, void *out)
 {
     if (!str_eq_c(n->scalar, "http") && !str_eq_c(n->scalar, "https")) {
         return decode_refuse(d, n, "expected http or https");
@@ -293,7 +293,7 @@ static int read_discovery(const struct decoder *d, const struct yaml_node *n,
 }
 
 #define READ_SD(name, kind)                                                                        \
-    static int read_##name(const struct decoder *d, const struct yaml_node *n, void *out)          \
+    int sd_##name##_key(const struct decoder *d, const struct yaml_node *n, void *out)             \
     {                                                                                              \
         return read_discovery(d, n, out, kind);                                                    \
     }
@@ -326,17 +326,13 @@ READ_SD(kubernetes, SD_KUBERNETES)
         NOT_YET("scrape_failure_log_file",                                                         \
                 "not supported: the last error of each target is at /api/v1/targets")
 
-#define NO_SD(name)                                                                                \
-    NOT_YET(name "_sd_configs", "this discovery is not supported: write targets to a file for "    \
-                                "file_sd_configs, or serve them for http_sd_configs")
-
 static const struct key scrape_keys[] = {
     {"job_name", KEY_STR, offsetof(struct scrape_config, job_name), NULL, NULL},
     SHARED_KEYS(struct scrape_config, ),
     {"fallback_scrape_protocol", KEY_FN, offsetof(struct scrape_config, fallback), read_fallback,
      NULL},
     {"metrics_path", KEY_STR, offsetof(struct scrape_config, metrics_path), NULL, NULL},
-    {"scheme", KEY_FN, offsetof(struct scrape_config, scheme), read_scheme, NULL},
+    {"scheme", KEY_FN, offsetof(struct scrape_config, scheme), scheme_key, NULL},
     {"params", KEY_FN, 0, read_params, NULL},
     {"honor_labels", KEY_BOOL, offsetof(struct scrape_config, honor_labels), NULL, NULL},
     {"honor_timestamps", KEY_BOOL, offsetof(struct scrape_config, honor_timestamps), NULL, NULL},
@@ -348,42 +344,11 @@ static const struct key scrape_keys[] = {
     {"metric_relabel_configs", KEY_FN, offsetof(struct scrape_config, metric_relabel),
      relabel_configs, NULL},
     HTTP_KEYS(struct scrape_config, http),
-    {"static_configs", KEY_FN, 0, read_static, NULL},
-    {"file_sd_configs", KEY_FN, 0, read_file, NULL},
-    {"http_sd_configs", KEY_FN, 0, read_http, NULL},
-    {"dns_sd_configs", KEY_FN, 0, read_dns, NULL},
-    {"docker_sd_configs", KEY_FN, 0, read_docker, NULL},
-    {"kubernetes_sd_configs", KEY_FN, 0, read_kubernetes, NULL},
+    SD_KEYS,
     {"scrape_classic_histograms", KEY_FN, 0, any_bool, NULL},
     NOT_YET("native_histogram_bucket_limit", "native histograms are not supported yet: remove it"),
     NOT_YET("native_histogram_min_bucket_factor",
             "native histograms are not supported yet: remove it"),
-    NO_SD("aws"),
-    NO_SD("azure"),
-    NO_SD("consul"),
-    NO_SD("digitalocean"),
-    NO_SD("dockerswarm"),
-    NO_SD("ec2"),
-    NO_SD("ecs"),
-    NO_SD("eureka"),
-    NO_SD("gce"),
-    NO_SD("hetzner"),
-    NO_SD("ionos"),
-    NO_SD("kuma"),
-    NO_SD("lightsail"),
-    NO_SD("linode"),
-    NO_SD("marathon"),
-    NO_SD("nerve"),
-    NO_SD("nomad"),
-    NO_SD("openstack"),
-    NO_SD("ovhcloud"),
-    NO_SD("puppetdb"),
-    NO_SD("scaleway"),
-    NO_SD("serverset"),
-    NO_SD("stackit"),
-    NO_SD("triton"),
-    NO_SD("uyuni"),
-    NO_SD("vultr"),
 };
 
 static int check_times(const struct decoder *d, const struct yaml_node *n, const struct global *g,
@@ -436,7 +401,7 @@ static int scrape_config(const struct decoder *d, const struct yaml_node *n, con
         (s->relabel.len == 0 && check_addresses(d, n) < 0)) {
         return -1;
     }
-    s->print = print_node(print_node(print_bytes(1, str_of(d->file)), g->node), n);
+    s->print = config_print(config_print(print_bytes(1, str_of(d->file)), g->node), n);
     return 0;
 }
 
@@ -620,7 +585,7 @@ static int remote_write(const struct decoder *d, const struct yaml_node *n,
     if (w->url.len == 0) {
         return decode_refuse(d, n, "remote write needs url");
     }
-    w->print = print_node(3, n);
+    w->print = config_print(3, n);
     if (w->name.len == 0) {
         w->name = str_of(arena_printf(d->a, "%06llx", (unsigned long long)(w->print & 0xffffff)));
     }
@@ -715,35 +680,6 @@ static int read_global(const struct decoder *d, const struct yaml_node *n, struc
     return rc < 0 ? -1 : labels_normalize(&g->external, d->e);
 }
 
-/* Files have it with nothing in it: that is taken. */
-static int read_alerting(const struct decoder *d, const struct yaml_node *n, void *out UNUSED)
-{
-    const struct yaml_node *managers = yaml_get(n, "alertmanagers");
-
-    if (managers == NULL) {
-        return yaml_is_null(n) || n->n_children == 0
-                   ? 0
-                   : decode_refuse(d, n->children,
-                                   "alerts are not sent to an Alertmanager yet: remove it");
-    }
-    for (const struct yaml_node *m = managers->children; m != NULL; m = m->next) {
-        const struct yaml_node *groups = yaml_get(m, "static_configs");
-
-        if (groups == NULL || m->n_children != 1) {
-            return decode_refuse(d, m, "alerts are not sent to an Alertmanager yet: remove it");
-        }
-        for (const struct yaml_node *s = groups->children; s != NULL; s = s->next) {
-            const struct yaml_node *targets = yaml_get(s, "targets");
-
-            if (targets != NULL && targets->n_children > 0) {
-                return decode_refuse(d, targets,
-                                     "alerts are not sent to an Alertmanager yet: remove them");
-            }
-        }
-    }
-    return 0;
-}
-
 static int later(const struct decoder *d UNUSED, const struct yaml_node *n UNUSED, void *out UNUSED)
 {
     return 0; /* read by name, once global is known */
@@ -756,7 +692,7 @@ static const struct key file_keys[] = {
     {"rule_files", KEY_FN, 0, later, NULL},
     {"remote_write", KEY_FN, 0, later, NULL},
     {"runtime", KEY_FN, 0, read_runtime, NULL},
-    {"alerting", KEY_FN, 0, read_alerting, NULL},
+    {"alerting", KEY_FN, offsetof(struct config, alerting), alerting_key, NULL},
     NOT_YET("storage", "retention and the out-of-order window are settings of strata.yaml "
                        "(metrics.*): remove it here"),
     NOT_YET("remote_read", "not supported: remove it"),

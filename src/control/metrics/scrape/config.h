@@ -100,6 +100,19 @@ struct remote_write_config {
     uint64_t print;
 };
 
+/* Who is told of alerts. Of `s` counts how they are found and asked; metrics_path is where alerts
+ * go. */
+struct alertmanager_config {
+    struct scrape_config s;
+    struct relabel alert_relabel;
+};
+
+struct alerting_config {
+    struct relabel relabel;
+    struct alertmanager_config *managers;
+    size_t n_managers;
+};
+
 struct config {
     struct arena arena;
     unsigned refs;
@@ -107,6 +120,7 @@ struct config {
     size_t n_scrape;
     struct remote_write_config *writes;
     size_t n_writes;
+    struct alerting_config alerting;
     struct strs rule_files; /* patterns expanded */
     struct labels external;
     int64_t evaluation_ms;

@@ -126,6 +126,10 @@ static void global_is_what_jobs_begin_with(void **state UNUSED)
                   "  alertmanagers:\n"
                   "  - static_configs:\n"
                   "    - targets:\n"
+                  "  - static_configs: [{targets: ['a:1']}]\n"
+                  "    path_prefix: am/\n"
+                  "    scheme: https\n"
+                  "  alert_relabel_configs: [{action: labeldrop, regex: replica}]\n"
                   "rule_files: [rules.yml, 'more/*.yml']\n"
                   "scrape_config_files: [one*.yml]\n"
                   "scrape_configs:\n"
@@ -137,6 +141,11 @@ static void global_is_what_jobs_begin_with(void **state UNUSED)
         fail_msg("%s", e.msg);
     }
     assert_int_equal(c->n_scrape, 2);
+    assert_int_equal(c->alerting.n_managers, 2);
+    assert_int_equal(c->alerting.relabel.len, 1);
+    assert_true(str_eq_c(c->alerting.managers[0].s.metrics_path, "/api/v2/alerts"));
+    assert_true(str_eq_c(c->alerting.managers[1].s.metrics_path, "/am/api/v2/alerts"));
+    assert_int_equal(c->alerting.managers[1].s.sd.len, 1);
     assert_int_equal(c->scrape[0].interval_ms, 15000);
     assert_int_equal(c->scrape[1].interval_ms, 5000);
     assert_int_equal(c->scrape[1].timeout_ms, 5000);
@@ -172,7 +181,10 @@ static void what_we_do_not_have_is_refused_with_its_line(void **state UNUSED)
          ":3:", "take it from"},
         {"scrape_configs:\n- job_name: a\n  scrape_native_histograms: true\n", ":3:", "native"},
         {"tracing: {}\n", ":1:", "tracing"},
-        {"alerting: {alertmanagers: [{static_configs: [{targets: [a:1]}]}]}\n", ":1:", "Alertm"},
+        {"alerting:\n  alertmanagers:\n  - api_version: v1\n", ":3:", "v2"},
+        {"alerting:\n  alertmanagers:\n  - sigv4: {}\n", ":3:", "proxy"},
+        {"alerting:\n  alertmanagers:\n  - timeout: 0s\n", ":3:", "timeout"},
+        {"alerting:\n  nonsense: []\n", ":2:", "nonsense"},
         {"global:\n  query_log_file: x\n", ":2:", "query_log_file"},
         {"remote_write:\n- name: x\n", ":2:", "url"},
         {"rule_files: [none.yml]\n", ":1:", "not there"},

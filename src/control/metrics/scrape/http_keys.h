@@ -24,6 +24,24 @@
                           "authorization with credentials_file"),                                  \
         NOT_YET("proxy_connect_header", "not supported: put the credentials into proxy_url")
 
+/* Of a map that begins with a struct scrape_config: who tells which targets there are. */
+#define NO_SD(name)                                                                                \
+    NOT_YET(name "_sd_configs", "this discovery is not supported: write targets to a file for "    \
+                                "file_sd_configs, or serve them for http_sd_configs")
+#define SD_KEYS                                                                                    \
+    {"static_configs", KEY_FN, 0, sd_static_key, NULL},                                            \
+        {"file_sd_configs", KEY_FN, 0, sd_file_key, NULL},                                         \
+        {"http_sd_configs", KEY_FN, 0, sd_http_key, NULL},                                         \
+        {"dns_sd_configs", KEY_FN, 0, sd_dns_key, NULL},                                           \
+        {"docker_sd_configs", KEY_FN, 0, sd_docker_key, NULL},                                     \
+        {"kubernetes_sd_configs", KEY_FN, 0, sd_kubernetes_key, NULL}, NO_SD("aws"),               \
+        NO_SD("azure"), NO_SD("consul"), NO_SD("digitalocean"), NO_SD("dockerswarm"),              \
+        NO_SD("ec2"), NO_SD("ecs"), NO_SD("eureka"), NO_SD("gce"), NO_SD("hetzner"),               \
+        NO_SD("ionos"), NO_SD("kuma"), NO_SD("lightsail"), NO_SD("linode"), NO_SD("marathon"),     \
+        NO_SD("nerve"), NO_SD("nomad"), NO_SD("openstack"), NO_SD("ovhcloud"), NO_SD("puppetdb"),  \
+        NO_SD("scaleway"), NO_SD("serverset"), NO_SD("stackit"), NO_SD("triton"), NO_SD("uyuni"),  \
+        NO_SD("vultr")
+
 key_fn http_basic_auth, http_authorization, http_bearer_token, http_bearer_token_file, http_tls,
     http_headers;
 /* Defaults, and what may not stand together. */
@@ -31,8 +49,14 @@ void http_config_init(const struct decoder *d, struct http_config *h);
 int http_config_check(const struct decoder *d, const struct yaml_node *n,
                       const struct http_config *h) MUST_USE;
 
-/* The lists of a scrape configuration that are read elsewhere. */
+/* The parts that several maps have. */
 key_fn relabel_configs; /* struct relabel */
+key_fn scheme_key;      /* struct str */
+key_fn sd_static_key, sd_file_key, sd_http_key, sd_dns_key, sd_docker_key,
+    sd_kubernetes_key; /* struct scrape_config */
+key_fn alerting_key;   /* struct alerting_config */
+/* Equal when nothing changed. */
+uint64_t config_print(uint64_t h, const struct yaml_node *n);
 int sd_config_read(const struct decoder *d, const struct yaml_node *n, enum sd_kind kind,
                    struct sd_config *out) MUST_USE;
 int sd_static_group(const struct decoder *d, const struct yaml_node *n,

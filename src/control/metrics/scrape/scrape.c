@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "scrape/discovery.h"
 #include "scrape/engine.h"
+#include "scrape/notify.h"
 #include "scrape/remote_out.h"
 
 #include <fcntl.h>
@@ -35,6 +36,7 @@ struct pool {
 struct scrape {
     struct tsdb *db;
     struct engine *engine;
+    struct notify *notify;
     char *file, *own;
     struct fetch_deny deny;
     pthread_t manager;
@@ -335,10 +337,12 @@ static void *manage(void *ctx)
         if (next != NULL) {
             apply(s, next);
             apply_writers(s, next);
+            notify_apply(s->notify, next);
         }
         for (size_t i = 0; i < s->pools.len; i++) {
             sync_pool(s, s->pools.p[i]);
         }
+        notify_sync(s->notify);
         synced_ms = clock_mono_ms();
         WITH_LOCK(&s->lock);
         s->next = s->next == next ? NULL : s->next;
@@ -381,6 +385,7 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
         config_unref(c);
         return NULL;
     }
+    s->notify = notify_new(on_discovery, s);
     s->next = c;
     s->has_manager = pthread_create(&s->manager, NULL, manage, s) == 0;
     if (!s->has_manager) {
@@ -413,6 +418,7 @@ void scrape_stop(struct scrape *s)
         remote_out_stop(s->writers.p[i]);
     }
     vec_done(&s->writers);
+    notify_free(s->notify);
     engine_stop(s->engine);
     for (size_t i = 0; i < s->pools.len; i++) {
         pool_free(s->pools.p[i]);
@@ -589,6 +595,17 @@ struct labels scrape_external_labels(struct scrape *s, struct arena *a)
     return labels_copy(a, s->config->external);
 }
 
+void scrape_alert(struct scrape *s, const struct scrape_alert *alert)
+{
+    notify_alert(s->notify, alert);
+}
+
+void scrape_alertmanagers(struct scrape *s, struct arena *a, struct scrape_alertmanager **out,
+                          size_t *n)
+{
+    notify_managers(s->notify, a, out, n);
+}
+
 int64_t scrape_evaluation_interval_ms(struct scrape *s)
 {
     WITH_LOCK(&s->lock);
@@ -679,6 +696,7 @@ void scrape_metrics(struct scrape *s, struct buf *out)
                "Samples not taken: the store has as many series as it may.",
                (int64_t)c.too_many_series);
     writer_metrics(s, out);
+    notify_metrics(s->notify, out);
 }
 
 int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,

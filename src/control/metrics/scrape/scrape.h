@@ -5,9 +5,9 @@
  *                                                   pages)
  *
  * The configuration is a file of Prometheus 3, unchanged: `global`, `scrape_configs`,
- * `scrape_config_files`, `rule_files`, `remote_write`. A key that we do not have is refused with
- * its file and line. After a change of the file: scrape_reload(); what did not change goes on
- * undisturbed.
+ * `scrape_config_files`, `rule_files`, `remote_write`, `alerting`. A key that we do not have is
+ * refused with its file and line. After a change of the file: scrape_reload(); what did not change
+ * goes on undisturbed.
  *
  * Threads: any. On disk: nothing; what peers have of the store, the store knows.
  * Limits: LIMIT_SCRAPE_*. A target is hostile: endless bodies, hanging answers and invalid text end
@@ -80,13 +80,31 @@ struct scrape_metadata {
 void scrape_metadata(struct scrape *s, struct str metric, size_t limit, struct arena *a,
                      struct scrape_metadata **out, size_t *n);
 
+/* --- alerts --- */
+
+struct scrape_alert {
+    struct labels labels, annotations; /* by name */
+    struct str expression, external_url;
+    int64_t starts_ms, ends_ms; /* ends: when it ended, or until when it is believed */
+    bool is_resolved;
+};
+/* Tells it to the Alertmanagers of `alerting`, later: it never waits for them. On one thread at a
+ * time. */
+void scrape_alert(struct scrape *s, const struct scrape_alert *alert);
+struct scrape_alertmanager {
+    struct str url;
+    bool is_dropped; /* by relabeling */
+};
+void scrape_alertmanagers(struct scrape *s, struct arena *a, struct scrape_alertmanager **out,
+                          size_t *n);
+
 /* The configuration as it was read, secrets replaced by <secret>: /api/v1/status/config. */
 void scrape_config_text(struct scrape *s, struct buf *out);
 /* `rule_files`, globs expanded; `external_labels`; `evaluation_interval`. */
 void scrape_rule_files(struct scrape *s, struct arena *a, struct str **out, size_t *n);
 struct labels scrape_external_labels(struct scrape *s, struct arena *a);
 int64_t scrape_evaluation_interval_ms(struct scrape *s);
-/* Own counters as text 0.0.4: strata_scrape_* and strata_remote_write_*. */
+/* Own counters as text 0.0.4: strata_scrape_*, strata_remote_write_*, strata_notifications_*. */
 void scrape_metrics(struct scrape *s, struct buf *out);
 
 /* `promtool check config`: what was found in the file, line by line. -1: it is refused (the text

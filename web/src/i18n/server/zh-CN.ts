@@ -225,6 +225,8 @@ export const server: Record<string, string> = {
   'the label %.*s of a target is no UTF-8': '有目标的标签 {1} 不是 UTF-8',
   'the message is prometheus.WriteRequest or io.prometheus.write.v2.Request, not %.*s': '消息应为 prometheus.WriteRequest 或 io.prometheus.write.v2.Request，而不是 {1}',
   'the page ends without # EOF, so a part of it may be missing': '页面结束时没有 # EOF，可能缺少一部分',
+  'the Alertmanager answers %ld: %.*s': 'Alertmanager 应答 {1}：{2}',
+  '"%.*s://%.*s" is no address of an Alertmanager': '“{1}://{2}”不是 Alertmanager 的地址',
   'the peer answers %ld: %.*s': '对端应答 {1}：{2}',
   'the scrape timeout of a target is longer than its interval': '有目标的抓取超时比间隔还长',
   'the store does not take it: %s': '存储不接受：{1}',

@@ -225,6 +225,8 @@ export const server: Record<string, string> = {
   'the label %.*s of a target is no UTF-8': '有目標的標籤 {1} 不是 UTF-8',
   'the message is prometheus.WriteRequest or io.prometheus.write.v2.Request, not %.*s': '訊息應為 prometheus.WriteRequest 或 io.prometheus.write.v2.Request，而不是 {1}',
   'the page ends without # EOF, so a part of it may be missing': '頁面結束時沒有 # EOF，可能缺少一部分',
+  'the Alertmanager answers %ld: %.*s': 'Alertmanager 回應 {1}：{2}',
+  '"%.*s://%.*s" is no address of an Alertmanager': '「{1}://{2}」不是 Alertmanager 的位址',
   'the peer answers %ld: %.*s': '對端回應 {1}：{2}',
   'the scrape timeout of a target is longer than its interval': '有目標的擷取逾時比間隔還長',
   'the store does not take it: %s': '儲存庫不接受：{1}',
