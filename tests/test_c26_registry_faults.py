@@ -20,12 +20,15 @@ needs_strace = pytest.mark.skipif(not shutil.which('strace'), reason='strace is 
 
 def kill_at(strata, call, when):
     """The server dies by SIGKILL at its next such system call; returns when strace has it."""
-    tracer = subprocess.Popen(['strace', '-f', '-qq', '-o', '/dev/null', '-p', str(strata.pids()['server']), '-e', f'trace={call}',
+    pid = strata.pids()['server']
+    tracer = subprocess.Popen(['strace', '-f', '-qq', '-o', '/dev/null', '-p', str(pid), '-e', f'trace={call}',
                                '-e', f'inject={call}:signal=KILL:when={when}'], stderr=subprocess.PIPE, text=True)
 
     def attached():
-        status = open(f'/proc/{strata.pids()["server"]}/status').read()
-        return f'TracerPid:\t{tracer.pid}' in status
+        try:
+            return f'TracerPid:\t{tracer.pid}' in open(f'/proc/{pid}/status').read()
+        except (FileNotFoundError, ProcessLookupError):
+            return True  # its call has come already
     wait_for(attached, 20, 'strace holds the server')
     return tracer
 

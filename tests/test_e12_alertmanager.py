@@ -91,8 +91,8 @@ scrape_configs:
     put(folder / 'managers.yml', f"[{{targets: ['127.0.0.1:{two.port}']}}]")
     assert s.api('POST', '/prometheus/-/reload').status_code == 200
 
-    first = wait_for(lambda: one.alerts().get('Low'), 60, 'it fires at the first')
-    second = wait_for(lambda: two.alerts().get('Low'), 60, 'it fires at the second')
+    first = wait_for(lambda: one.alerts().get('Low'), 180, 'it fires at the first')
+    second = wait_for(lambda: two.alerts().get('Low'), 180, 'it fires at the second')  # found late, it is told a minute later
     assert first['labels'] == {'alertname': 'Low', 'severity': 'page', 'site': 'here', 'instance': target.address, 'job': 'j'}
     assert second['labels'] == {**first['labels'], 'two': 'yes'}
     assert first['annotations'] == {'summary': 'it is 4'} and first['startsAt'] < first['endsAt']
