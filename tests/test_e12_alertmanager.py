@@ -96,7 +96,7 @@ scrape_configs:
     assert first['labels'] == {'alertname': 'Low', 'severity': 'page', 'site': 'here', 'instance': target.address, 'job': 'j'}
     assert second['labels'] == {**first['labels'], 'two': 'yes'}
     assert first['annotations'] == {'summary': 'it is 4'} and first['startsAt'] < first['endsAt']
-    assert first['generatorURL'].endswith('/graph?g0.expr=a+%3C+5&g0.tab=1')
+    assert first['generatorURL'] == f'http://{s.listen}/prometheus/graph?g0.expr=a+%3C+5&g0.tab=1'
     assert set(one.alerts()) == set(two.alerts()) == {'Low'}
     seen = ask(s, '/alertmanagers')['data']
     assert [a['url'] for a in seen['activeAlertmanagers']] == [f'http://127.0.0.1:{m.port}/api/v2/alerts' for m in managers]

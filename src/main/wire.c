@@ -61,7 +61,8 @@ struct wire {
     struct tsdb *tsdb;
     struct scrape *scrape;
     struct rules *rules;
-    size_t max_samples; /* of a rule */
+    size_t max_samples;       /* of a rule */
+    char prometheus_url[340]; /* of what Prometheus serves, for links in alerts */
     struct metrics *metrics;
     struct own_scrape own_scrape;
     struct http_mount mounts[12];
@@ -483,6 +484,16 @@ static void public_host(const struct cfg *cfg, char out[300])
     (void)snprintf(out, 300, "%s%.*s", name, STR_ARG(str_from(listen, at.len)));
 }
 
+/* Where people and other programs find us: "https://strata.example.org". */
+static void public_url(const struct cfg *cfg, char out[320])
+{
+    char host[300];
+
+    public_host(cfg, host);
+    (void)snprintf(out, 320, "%s://%s", cfg_str(cfg, "net.tls_cert").len > 0 ? "https" : "http",
+                   host);
+}
+
 static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
 {
     char host[300];
@@ -502,11 +513,9 @@ static int open_webhooks(struct wire *w, const struct boot *b, struct err *e)
 
 static int open_supply(struct wire *w, const struct boot *b, struct err *e)
 {
-    char host[300], url[320];
+    char url[320];
 
-    public_host(b->cfg, host);
-    (void)snprintf(url, sizeof(url), "%s://%s",
-                   cfg_str(b->cfg, "net.tls_cert").len > 0 ? "https" : "http", host);
+    public_url(b->cfg, url);
     w->supply = supply_open(&(struct supply_parts){.state = w->state,
                                                    .access = w->access,
                                                    .registry = w->registry,
@@ -626,7 +635,7 @@ static void send_alert(void *ctx, const struct rule *rule, const struct rule_ale
     scrape_alert(w->scrape, &(struct scrape_alert){.labels = alert->labels,
                                                    .annotations = alert->annotations,
                                                    .expression = rule->text,
-                                                   .external_url = STR_EMPTY,
+                                                   .external_url = str_of(w->prometheus_url),
                                                    .starts_ms = alert->fired_at_ms,
                                                    .ends_ms = ends_ms,
                                                    .is_resolved = alert->state == RULE_INACTIVE});
@@ -640,7 +649,7 @@ static int read_rules(struct wire *w, struct err *e)
                                 .interval_ms = scrape_evaluation_interval_ms(w->scrape),
                                 .max_samples = w->max_samples,
                                 .external = scrape_external_labels(w->scrape, &a),
-                                .external_url = STR_EMPTY,
+                                .external_url = str_of(w->prometheus_url),
                                 .sink = {send_alert, w}};
     const char **paths;
     struct str *files;
@@ -679,7 +688,10 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
                                        cfg_i64(b->cfg, "metrics.out_of_order") * 1000,
                                    .follow_bytes = cfg_i64(b->cfg, "metrics.remote_write_backlog"),
                                    .max_series = (size_t)cfg_i64(b->cfg, "metrics.max_series")};
+    char url[320];
 
+    public_url(b->cfg, url);
+    (void)snprintf(w->prometheus_url, sizeof(w->prometheus_url), "%s/prometheus", url);
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
     w->tsdb = tsdb_open("metrics", &o, e);
     if (w->tsdb == NULL) {
