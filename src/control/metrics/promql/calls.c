@@ -277,14 +277,16 @@ static int call_window(struct call *c, struct err *e)
     size_t range = n->function->args[0] == PROMQL_SCALAR ? 1 : 0;
     struct eval_table t = {.ev = c->ev};
     struct eval_sink out = c->out;
+    const double *quantiles;
     int result;
 
     if (n->function->n_args == 2 && take_scalar(c, 0, 1 - range, 0, e) < 0) {
         return -1;
     }
-    for (size_t k = 0; c->window == promql_quantile_over_time && k < c->ev->steps; k++) {
-        if (!(c->parameter[0][k] >= 0 && c->parameter[0][k] <= 1)) {
-            eval_warn_of_quantile(c->ev, n->children[0], c->parameter[0][k]);
+    quantiles = c->window == promql_quantile_over_time ? c->parameter[0] : NULL;
+    for (size_t k = 0; quantiles != NULL && k < c->ev->steps; k++) {
+        if (!(quantiles[k] >= 0 && quantiles[k] <= 1)) {
+            eval_warn_of_quantile(c->ev, n->children[0], quantiles[k]);
             break;
         }
     }
