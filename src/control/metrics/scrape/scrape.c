@@ -265,6 +265,7 @@ static void apply_writers(struct scrape *s, struct config *c)
     VEC(struct remote_out *) next = {0};
     VEC(struct remote_out *) old = {0};
     struct str *names = xnew_array(struct str, c->n_writes + 1);
+    size_t kept = 0;
 
     {
         WITH_LOCK(&s->lock);
@@ -288,22 +289,19 @@ static void apply_writers(struct scrape *s, struct config *c)
         remote_out_stop(old.p[k]);
     }
     tsdb_follow_only(s->db, names, c->n_writes);
-    for (size_t i = 0, kept = 0; i <= c->n_writes; i++) {
-        struct remote_out_options o = {.db = s->db, .config = c};
+    for (size_t i = 0; i < next.len; i++) {
+        struct remote_out_options o = {.db = s->db, .config = c, .write = &c->writes[i]};
+        struct remote_out *r = next.p[i];
         struct err e;
 
-        if (i == c->n_writes) {
-            next.len = kept;
-            break;
-        }
-        o.write = &c->writes[i];
-        next.p[kept] = next.p[i] != NULL ? next.p[i] : remote_out_start(&o, &e);
-        if (next.p[kept] != NULL) {
-            kept++;
+        r = r != NULL ? r : remote_out_start(&o, &e);
+        if (r != NULL) {
+            next.p[kept++] = r;
         } else {
             log_error("remote_write.start", "error=%s", Q(str_of(e.msg)));
         }
     }
+    next.len = kept;
     free(names);
     free(old.p);
     WITH_LOCK(&s->lock);
