@@ -365,7 +365,11 @@ remote_write:
         s.start()
         p = prometheus()
         wait_for(lambda: value(s, 'kept{i="1"}') == '1', 60, 'scraping goes on')
-        at = int(ask(s, '/query', query='time()')['data']['result'][0]) - 2
+
+        def settled():
+            t = int(time.time()) - 2
+            return t if float(value(s, f'sum(count_over_time(kept[1h] @ {t})) or vector(0)')) >= before + 200 else 0
+        at = wait_for(settled, 60, 'what was there at the kill is some seconds old')
         first = there('min_over_time(timestamp(kept{i="1"})[1h:1s])')
         mine = float(ask(s, '/query', query=f'sum(count_over_time(kept[1h] @ {at})) - sum(count_over_time(kept[1h] @ {int(first)}) or vector(0))')['data']['result'][0]['value'][1])
         wait_for(lambda: there(f'sum(count_over_time(kept[1h] @ {at})) - sum(count_over_time(kept[1h] @ {int(first)}) or vector(0))') == mine, 60, 'it has what we have')
