@@ -1,6 +1,6 @@
 // One image: its platforms, layers, configuration, and how to get it.
 import { Card, Col, Collapse, Flex, Row, Select, Skeleton, Statistic, Typography } from 'antd';
-import { lazy, Suspense } from 'react';
+import { lazy, Suspense, type ReactNode } from 'react';
 import { useNavigate } from 'react-router-dom';
 import { filePath } from '../../api/client';
 import { imageLabelsUrl } from '../../api/labels';
@@ -48,7 +48,8 @@ function Parts({ parts }: { parts: Descriptor[] }) {
   );
 }
 
-function Image({ where, stored }: { where: Where; stored: StoredManifest }) {
+/** What follows the layers comes together with them, and `last` behind it: nothing moves down. */
+function Image({ where, stored, last }: { where: Where; stored: StoredManifest; last: ReactNode }) {
   const t = useText();
   const { manifest } = stored;
   const layers = manifest.layers ?? [];
@@ -67,14 +68,19 @@ function Image({ where, stored }: { where: Where; stored: StoredManifest }) {
       <Card title={t(isImage ? 'images.layers' : 'images.parts')}>
         {config.isLoading ? <Skeleton active title={false} /> : isImage ? <Layers layers={layers} config={config.data} /> : <Parts parts={layers} />}
       </Card>
-      {config.error && <ErrorView error={config.error} retry={() => void config.refetch()} />}
-      {config.data && (
-        <Card title={t('images.config')}>
-          <ConfigFacts image={config.data} />
-        </Card>
+      {!config.isLoading && (
+        <>
+          {config.error && <ErrorView error={config.error} retry={() => void config.refetch()} />}
+          {config.data && (
+            <Card title={t('images.config')}>
+              <ConfigFacts image={config.data} />
+            </Card>
+          )}
+          {!isImage && <Typography.Text type="secondary">{t('images.artifact', { type: manifest.artifactType ?? manifest.config?.mediaType ?? '?' })}</Typography.Text>}
+          <Raw stored={stored} />
+          {last}
+        </>
       )}
-      {!isImage && <Typography.Text type="secondary">{t('images.artifact', { type: manifest.artifactType ?? manifest.config?.mediaType ?? '?' })}</Typography.Text>}
-      <Raw stored={stored} />
     </Flex>
   );
 }
@@ -99,7 +105,7 @@ function Raw({ stored }: { stored: StoredManifest }) {
   );
 }
 
-function Index({ where, stored }: { where: Where; stored: StoredManifest }) {
+function Index({ where, stored, last }: { where: Where; stored: StoredManifest; last: ReactNode }) {
   const t = useText();
   const children = stored.manifest.manifests ?? [];
   const first = children.find((d) => platformOf(d) === 'linux/amd64') ?? children.find((d) => !isAbout(d)) ?? children[0];
@@ -120,7 +126,16 @@ function Index({ where, stored }: { where: Where; stored: StoredManifest }) {
           }))}
         />
       </Flex>
-      {child.error ? <ErrorView error={child.error} /> : child.data ? <Image where={where} stored={child.data} /> : <Skeleton active />}
+      {child.error ? (
+        <>
+          <ErrorView error={child.error} />
+          {last}
+        </>
+      ) : child.data ? (
+        <Image where={where} stored={child.data} last={last} />
+      ) : (
+        <Skeleton active />
+      )}
     </Flex>
   );
 }
@@ -138,6 +153,11 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
   const trust = (
     <Suspense fallback={<Card loading title={t('trust.title')} />}>
       <Trust of={{ ...where, reference: tag }} />
+    </Suspense>
+  );
+  const known = (
+    <Suspense fallback={<Card loading title={t('trust.findings')} />}>
+      <Known of={{ ...where, reference: tag }} />
     </Suspense>
   );
   return (
@@ -173,18 +193,16 @@ export function TagPage({ project, repository, tag }: Where & { tag: string }) {
           <Col xs={24} xl={15}>
             <Flex vertical gap={16}>
               {isRefused ? (
-                trust
+                <>
+                  {trust}
+                  {known}
+                </>
               ) : !stored.data ? (
                 <Card loading />
               ) : stored.data.manifest.manifests ? (
-                <Index where={where} stored={stored.data} />
+                <Index where={where} stored={stored.data} last={known} />
               ) : (
-                <Image where={where} stored={stored.data} />
-              )}
-              {(isRefused || stored.data) && (
-                <Suspense fallback={<Card loading title={t('trust.findings')} />}>
-                  <Known of={{ ...where, reference: tag }} />
-                </Suspense>
+                <Image where={where} stored={stored.data} last={known} />
               )}
             </Flex>
           </Col>
