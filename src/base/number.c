@@ -108,19 +108,6 @@ static size_t write_plain(const struct decimal *d, char *out)
     return (size_t)(p - out);
 }
 
-size_t number_plain(double v, char out[NUMBER_TEXT_MAX])
-{
-    struct decimal d;
-    size_t sign = signbit(v) && !isnan(v) ? 1 : 0;
-
-    if (!isfinite(v)) {
-        return special(v, out);
-    }
-    out[0] = '-';
-    shortest(fabs(v), &d);
-    return sign + write_plain(&d, out + sign);
-}
-
 static size_t write_exponent(const struct decimal *d, char *out)
 {
     size_t n = 0;
@@ -134,31 +121,34 @@ static size_t write_exponent(const struct decimal *d, char *out)
     return n + (size_t)snprintf(out + n, 8, "e%+03d", d->point - 1);
 }
 
-size_t number_short(double v, char out[NUMBER_TEXT_MAX])
+enum style { PLAIN, SHORT, EXPONENT };
+
+static size_t write_number(double v, enum style style, char *out)
 {
     struct decimal d;
     size_t sign = signbit(v) && !isnan(v) ? 1 : 0;
+    bool plain;
 
     if (!isfinite(v)) {
         return special(v, out);
     }
     shortest(fabs(v), &d);
-    if (v == 0 || (d.point >= -3 && d.point <= 6)) {
-        return number_plain(v, out);
-    }
+    plain = style == PLAIN || (style == SHORT && (v == 0 || (d.point >= -3 && d.point <= 6)));
     out[0] = '-';
-    return sign + write_exponent(&d, out + sign);
+    return sign + (plain ? write_plain : write_exponent)(&d, out + sign);
+}
+
+size_t number_plain(double v, char out[NUMBER_TEXT_MAX])
+{
+    return write_number(v, PLAIN, out);
+}
+
+size_t number_short(double v, char out[NUMBER_TEXT_MAX])
+{
+    return write_number(v, SHORT, out);
 }
 
 size_t number_exponent(double v, char out[NUMBER_TEXT_MAX])
 {
-    struct decimal d;
-    size_t sign = signbit(v) && !isnan(v) ? 1 : 0;
-
-    if (!isfinite(v)) {
-        return special(v, out);
-    }
-    out[0] = '-';
-    shortest(fabs(v), &d);
-    return sign + write_exponent(&d, out + sign);
+    return write_number(v, EXPONENT, out);
 }
