@@ -70,7 +70,7 @@ static void add_panels(struct http_req *req, struct buf *out)
 
 static int lead_to(struct http_req *req, const char *page, struct err *e)
 {
-    SCOPED(buf_done) struct buf to = BUF_MAX(64 * KIB);
+    SCOPED(buf_done) struct buf to = BUF_MAX(16 * KIB);
 
     (void)buf_add_c(&to, page);
     add_panels(req, &to);

@@ -72,7 +72,7 @@ const struct route metrics_routes[] = {
     CARE("/import", prom_import, "Takes over blocks of Prometheus from metrics/import/NAME.",
          "name", "200 PrometheusObject"),
     CARE("/clean_tombstones", prom_clean_tombstones,
-         "Nothing: the room of deleted samples comes back by itself.", NULL, "204"),
+         "Answers when what was deleted has left its blocks.", NULL, "204"),
     {HTTP_GET, "/prometheus/federate", PERM_SIGNED_IN, prom_federate,
      "The newest samples of what selectors find, as text.", .query = "match[]",
      .gives = "200 text/plain"},

@@ -71,43 +71,51 @@ void metrics_settle(struct metrics *m)
 }
 
 static int take(struct http_req *req, struct str body, const struct remote_write_owner *owner,
-                struct err *e)
+                struct remote_write_answer *out, struct err *e)
 {
     struct metrics *m = req->ctx;
-    struct remote_write_answer answer = {0};
-    struct err why;
-    int result =
-        remote_write_take(m->db, http_header(req, "Content-Type"),
-                          http_header(req, "Content-Encoding"), body, owner, &answer, &why);
 
-    return reply_written(req, &answer, result < 0 ? &why : NULL, e);
+    return remote_write_take(m->db, http_header(req, "Content-Type"),
+                             http_header(req, "Content-Encoding"), body, owner, out, e);
 }
 
 int prom_write(struct http_req *req, struct err *e)
 {
     SCOPED(buf_done) struct buf body = BUF_MAX(LIMIT_REMOTE_WRITE_BYTES + 64 * KIB);
     struct remote_write_owner anybody = {.max_series = 0};
+    struct remote_write_answer answer = {0};
+    struct err why;
 
-    return read_body(req, &body, e) < 0 ? -1 : take(req, buf_str(&body), &anybody, e);
+    if (read_body(req, &body, e) < 0) {
+        return -1;
+    }
+    return take(req, buf_str(&body), &anybody, &answer, &why) < 0
+               ? reply_written(req, &answer, &why, e)
+               : reply_written(req, &answer, NULL, e);
 }
 
-/* The body may have come slowly: the project may be another one of that name by now. */
+/* The body may have come slowly: the project may be another one of that name by now. Who reads the
+ * answer slowly holds up no deletion. */
 int prom_write_project(struct http_req *req, struct err *e)
 {
     struct metrics *m = req->ctx;
     SCOPED(buf_done) struct buf body = BUF_MAX(LIMIT_REMOTE_WRITE_BYTES + 64 * KIB);
     struct remote_write_owner owner = {{STR("project"), http_path_param(req, "p")},
                                        m->project_series};
+    struct remote_write_answer answer = {0};
+    struct err why;
     unsigned turn;
-    int result;
+    bool may;
+    int result = 0;
 
     if (read_body(req, &body, e) < 0) {
         return -1;
     }
     turn = begin_write(m);
-    result = m->hooks.may_write(m->hooks.ctx, &req->who, owner.label.value, e) < 0
-                 ? -1
-                 : take(req, buf_str(&body), &owner, e);
+    may = m->hooks.may_write(m->hooks.ctx, &req->who, owner.label.value, e) == 0;
+    if (may) {
+        result = take(req, buf_str(&body), &owner, &answer, &why);
+    }
     end_write(m, turn);
-    return result;
+    return may ? reply_written(req, &answer, result < 0 ? &why : NULL, e) : -1;
 }

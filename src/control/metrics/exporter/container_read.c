@@ -67,8 +67,9 @@ static struct str read_file(struct node *n, const struct containers *all, struct
 
         got = p ? pread(c->fds[f], p, 4096, (off_t)n->text.len) : -1;
         n->text.len += got > 0 ? (size_t)got : 0;
-        if (got < 4096) {
-            break; /* a short read of a cgroup's file is its end */
+        /* A short read of a cgroup's file is its end, but of a list of processes. */
+        if (got <= 0 || (got < 4096 && f != F_PROCS)) {
+            break;
         }
     }
     return got < 0 ? (struct str){0} : buf_str(&n->text);

@@ -142,6 +142,8 @@ static void drop(struct node *n, const char *key)
 /* Files of /proc are as long as they turn out to be. */
 static int read_all(int fd, enum node_tree tree, struct buf *out, const char *name, struct err *e)
 {
+    bool is_whole = tree == NODE_SYS && !str_starts(str_of(name), STR("kernel/debug/"));
+
     buf_clear(out);
     for (off_t at = 0;;) {
         size_t want = at == 0 ? 4096 : 32768;
@@ -157,8 +159,9 @@ static int read_all(int fd, enum node_tree tree, struct buf *out, const char *na
         }
         out->len += (size_t)got;
         at += got;
-        /* A short read of /proc may not be the end; one of /sys is, and spares a system call. */
-        if (got == 0 || (tree == NODE_SYS && (size_t)got < want)) {
+        /* A short read may not be the end where a file is made of records, as in /proc and debugfs;
+         * one of sysfs is, and spares a system call. */
+        if (got == 0 || (is_whole && (size_t)got < want)) {
             return 0;
         }
     }

@@ -132,7 +132,8 @@ static int64_t patience(const struct http_req *r)
     double sec = text.p ? text_or(text, 0) : 0;
     int64_t ms = sec > 0 && sec < 600 ? (int64_t)(sec * 1000) - MARGIN_MS : WITHIN_MS;
 
-    return ms < MARGIN_MS ? MARGIN_MS : ms;
+    /* Others wait for this page: who has more patience does not make them have it. */
+    return ms < MARGIN_MS ? MARGIN_MS : ms > WITHIN_MS ? WITHIN_MS : ms;
 }
 
 static int get_metrics(struct http_req *r, struct err *e)

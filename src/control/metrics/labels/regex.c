@@ -513,7 +513,8 @@ int label_regex_replace(struct label_regex *r, struct str s, struct str template
     while (from <= s.len && !out->failed) {
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
         int matched = run(r, s, from, e);
-        size_t width = str_utf8_len((const unsigned char *)s.p + from, s.len - from);
+        size_t width =
+            from < s.len ? str_utf8_len((const unsigned char *)s.p + from, s.len - from) : 1;
 
         if (matched < 0) {
             return -1;

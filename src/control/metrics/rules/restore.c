@@ -24,7 +24,7 @@ static bool last_of(struct tsdb_view *view, const struct tsdb_found *series, int
     if (there) {
         *at_ms = s.ts_ms[s.len - 1];
         *v = s.v[s.len - 1];
-        there = !tsdb_is_stale(*v);
+        there = !tsdb_is_stale(*v) && *v >= 0 && *v <= (double)now_ms / 1000;
     }
     tsdb_samples_done(&s);
     return there;

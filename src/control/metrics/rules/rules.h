@@ -152,8 +152,9 @@ void rules_visit(struct rules *r, rules_visitor *fn, void *ctx);
  */
 void rules_forget(struct rules *r, struct str name, struct str value);
 
-/* Alerts of the store itself, which no rule can tell: StrataMetricsPaused and StrataMetricsFull,
- * firing or inactive. In the arena. rules_open() sends them to its sink, too. */
+/* Alerts of the store itself, which no rule can tell: StrataMetricsPaused, StrataMetricsFull,
+ * StrataRemoteWriteLost, firing or inactive. In the arena. rules_open() sends them to its sink,
+ * too. */
 enum { RULES_OWN = 3 };
 void rules_own_alerts(struct tsdb *db, struct arena *a, struct rule_alert out[RULES_OWN]);
 

@@ -219,7 +219,7 @@ static bool one_float(struct buf *out, struct verb *f, double v)
     char format[8] = {'%', '+', '.', '*', c, '\0'}, text[NUMBER_TEXT_MAX + PRECISION_MAX + 8];
     size_t n;
 
-    if (strchr("eEfgG", c) == NULL) {
+    if (c == '\0' || strchr("eEfgG", c) == NULL) {
         return false;
     }
     if (!isfinite(v)) {
@@ -249,7 +249,7 @@ static bool one_int(struct buf *out, struct verb *f, int64_t v)
     char text[PRECISION_MAX + 80];
     size_t at = sizeof(text);
 
-    if (strchr("dvxXob", c) == NULL) {
+    if (c == '\0' || strchr("dvxXob", c) == NULL) {
         return false;
     }
     do {
@@ -295,7 +295,7 @@ static bool one_text(struct buf *out, struct verb *f, struct str s)
     char c = f->letter[0];
     struct buf b = BUF_MAX(out->max);
 
-    if (strchr("svqxX", c) == NULL) {
+    if (c == '\0' || strchr("svqxX", c) == NULL) {
         return false;
     }
     for (size_t i = 0, n = 0; f->precision >= 0 && i < s.len; i++) {

@@ -71,6 +71,10 @@ static int check_labels(struct intake *in, struct labels *s)
     if (labels_get(all, STR(LABEL_NAME)).len == 0) {
         return err_set(in->e, ERR_INVALID, "a series has no __name__");
     }
+    if (own->name.len > 0 && (str_eq_c(labels_get(all, STR(LABEL_NAME)), "ALERTS") ||
+                              str_eq_c(labels_get(all, STR(LABEL_NAME)), "ALERTS_FOR_STATE"))) {
+        return err_set(in->e, ERR_INVALID, "ALERTS and ALERTS_FOR_STATE are written by rules only");
+    }
     if (all.len > LIMIT_SERIES_LABELS) {
         return err_set(in->e, ERR_LIMIT, "a series has more than %d labels: %.*s",
                        LIMIT_SERIES_LABELS,

@@ -10,7 +10,7 @@ void batch_begin(struct tsdb_appender *a)
 {
     a->samples.len = a->late.len = a->fresh.len = 0;
     a->number = atomic_fetch_add(&a->db->appenders, 1) + 1;
-    a->is_contested = false;
+    a->is_contested = a->repeats = false;
 }
 
 struct tsdb_appender *tsdb_appender_new(struct tsdb *db)
@@ -193,6 +193,7 @@ enum tsdb_taken tsdb_append(struct tsdb_appender *a, tsdb_ref series, int64_t ts
     newest_of(a, s, &newest, &newest_bits);
     memcpy(&bits, &v, sizeof(bits));
     if (ts == newest) {
+        a->repeats = a->repeats || bits == newest_bits;
         return bits == newest_bits ? TSDB_TAKEN : TSDB_DUPLICATE;
     }
     if (bits == TSDB_STALE_BITS && newest_bits == bits && ts > newest && newest != INT64_MIN) {

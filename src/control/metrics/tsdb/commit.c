@@ -552,9 +552,27 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     drop_lead(db);
 }
 
+/* Makes all durable that was committed before. */
+static int sync_all(struct tsdb *db, struct err *e)
+{
+    uint64_t all;
+    bool lost;
+
+    lock_take(&db->log);
+    while (db->leading) {
+        lock_wait(&db->log);
+    }
+    all = db->wal.written;
+    lost = db->lost_to > 0;
+    lock_drop(&db->log);
+    return lost ? err_set(e, ERR_IO, "the log of the metrics could not be written to the disk")
+                : log_sync(db, all, e);
+}
+
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
 {
     struct tsdb *db = a->db;
+    bool repeats = a->repeats;
 
     encode(a);
     if (a->record.failed) {
@@ -568,5 +586,8 @@ int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
         }
     }
     batch_begin(a);
-    return d == TSDB_DURABLE ? log_sync(db, a->end, e) : 0;
+    if (d != TSDB_DURABLE) {
+        return 0;
+    }
+    return repeats ? sync_all(db, e) : log_sync(db, a->end, e);
 }

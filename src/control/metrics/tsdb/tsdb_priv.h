@@ -188,6 +188,7 @@ struct tsdb_appender {
     struct user user;
     uint32_t number, forgotten;
     bool is_contested; /* another one wrote to a series of it meanwhile */
+    bool repeats;      /* some of it was there before, and may not be on the disk yet */
     VEC(struct sample) samples, late;
     VEC(struct series *) fresh; /* series whose labels the log may lack */
     struct buf record;

@@ -175,6 +175,7 @@ export const server: Record<string, string> = {
   'a series has more than %d labels': '有序列的标签超过 {1} 个',
   'a series has more than %d labels: %.*s': '有序列的标签超过 {1} 个：{2}',
   'a series has no __name__': '有序列没有 __name__',
+  'ALERTS and ALERTS_FOR_STATE are written by rules only': 'ALERTS 和 ALERTS_FOR_STATE 只由规则写入',
   'a target has more than %d labels': '有目标的标签超过 {1} 个',
   'a target has no __address__ after relabeling': '有目标在重新打标签之后没有 __address__',
   'authorization: the credentials have more than one line': 'authorization：凭据不止一行',

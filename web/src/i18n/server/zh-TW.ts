@@ -175,6 +175,7 @@ export const server: Record<string, string> = {
   'a series has more than %d labels': '有序列的標籤超過 {1} 個',
   'a series has more than %d labels: %.*s': '有序列的標籤超過 {1} 個：{2}',
   'a series has no __name__': '有序列沒有 __name__',
+  'ALERTS and ALERTS_FOR_STATE are written by rules only': 'ALERTS 與 ALERTS_FOR_STATE 只由規則寫入',
   'a target has more than %d labels': '有目標的標籤超過 {1} 個',
   'a target has no __address__ after relabeling': '有目標在重新標記之後沒有 __address__',
   'authorization: the credentials have more than one line': 'authorization：憑證不只一行',
