@@ -93,7 +93,10 @@ static void write_rule(struct showing *s, const struct rules_shown_rule *r, int6
                      r->health.at_ms == 0      ? "unknown"
                      : r->health.error[0] != 0 ? "err"
                                                : "ok");
-    put_text(s->out, str_of(r->health.error));
+    /* It may name series of others. */
+    put_text(s->out, s->sight->all || r->health.error[0] == 0
+                         ? str_of(r->health.error)
+                         : STR("the rule failed; administrators see why"));
     (void)buf_printf(s->out, ",\"evaluationTime\":%g,\"lastEvaluation\":\"%s\",\"type\":\"%s\"",
                      (double)took_ms / 1000,
                      r->health.at_ms == 0 ? "0001-01-01T00:00:00Z"
