@@ -77,7 +77,7 @@ class Reader:
         data = pathlib.Path(path).read_bytes()
         assert data[:8] == b'\x89STR' + kind + b'\r\n\x1a'
         version, _, size, _ = struct.unpack_from('<IIQQ', data, 8)
-        assert version == 1 and size == len(data) - 32
+        assert version == 2 and size == len(data) - 32
         self.data, self.at = data, 32
 
     def take(self, fmt):
@@ -105,7 +105,8 @@ class Reader:
 
 def read_model(path):
     r = Reader(path, b'M')
-    m = {'kind': r.u32(), 'label': r.text()}
+    m = {'kind': r.u32(), 'task': r.u32(), 'label': r.text()}
+    assert m['task'] == 1
     numeric, n = r.u32() == 1, r.u32()
     m['classes'] = [r.text() for _ in range(n)]
     if numeric:
@@ -113,6 +114,8 @@ def read_model(path):
     d = r.u32()
     m['features'] = [r.text() for _ in range(d)]
     m['fill'] = r.take(f'{d}d')
+    m['missing_kept'] = r.u32()
+    assert [r.u32() for _ in range(d)] == [0xffffffff] * d  # no categories
     m['transforms'] = r.transforms()
     if m['kind'] == 1:
         k = 1 if n == 2 else n

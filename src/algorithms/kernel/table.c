@@ -132,6 +132,11 @@ int table_add_copy(struct table *t, const struct column *from, struct err *e)
     return add_rows(t, from, /* rows */ NULL, t->n_rows, e);
 }
 
+const char *column_type_name(const struct column *c)
+{
+    return c->kind == COLUMN_TEXT ? "text" : "real";
+}
+
 const struct column *table_column(const struct table *t, struct str name)
 {
     size_t at = (size_t)map_get(&t->names, name);
@@ -169,21 +174,15 @@ const struct column *table_need_numbers(const struct table *t, struct str name, 
     return c;
 }
 
-int table_note_applied(struct table *t, const struct transform *x, struct err *e)
+int table_note_applied(struct table *t, struct transform *x, struct err *e)
 {
-    struct transform *copy;
-
     if (t->n_applied == ML_LIMIT_TRANSFORMS) {
         return err_set(e, ERR_INVALID, "at most %d transforms can follow each other",
                        ML_LIMIT_TRANSFORMS);
     }
-    copy = transform_copy(x, e);
-    if (copy == NULL) {
-        return -1;
-    }
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     t->applied = xrealloc(t->applied, (t->n_applied + 1) * sizeof(*t->applied));
-    t->applied[t->n_applied++] = copy;
+    t->applied[t->n_applied++] = transform_ref(x);
     return 0;
 }
 
@@ -212,4 +211,11 @@ struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n, 
 struct table *table_copy(const struct table *t, struct err *e)
 {
     return some_rows(t, /* rows */ NULL, t->n_rows, e);
+}
+
+struct column *table_own_numbers(struct table *t, struct str name, struct err *e)
+{
+    const struct column *c = table_need_numbers(t, name, e);
+
+    return c ? &t->columns[c - t->columns] : NULL;
 }

@@ -41,6 +41,9 @@ struct column *table_add_text(struct table *t, struct str name, struct dict *dic
 /* A copy of a column of `from`, which has as many rows. */
 int table_add_copy(struct table *t, const struct column *from, struct err *e) MUST_USE;
 
+const char *column_type_name(const struct column *c); /* "real", "text" */
+/* The column of numbers for writing. */
+struct column *table_own_numbers(struct table *t, struct str name, struct err *e) MUST_USE;
 /* NULL when there is none. */
 const struct column *table_column(const struct table *t, struct str name);
 /* With the error that suggests the nearest name: "the table has no column 'agee': did you mean". */
@@ -52,5 +55,5 @@ const struct column *table_need_numbers(const struct table *t, struct str name,
 struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n,
                          struct err *e) MUST_USE;
 struct table *table_copy(const struct table *t, struct err *e) MUST_USE;
-/* Takes a reference of its own: copies the transform. */
-int table_note_applied(struct table *t, const struct transform *x, struct err *e) MUST_USE;
+/* Takes a reference of its own. */
+int table_note_applied(struct table *t, struct transform *x, struct err *e) MUST_USE;
