@@ -73,8 +73,13 @@ int transform_apply(const struct transform *x, struct table *t, struct err *e)
         }
     }
     for (size_t i = 0; i < x->n; i++) {
-        double *v = table_column(t, str_of(x->columns[i]))->numbers;
+        struct column *c = table_own_numbers(t, str_of(x->columns[i]), e);
+        double *v = c ? c->numbers : NULL;
 
+        if (v == NULL) {
+            return -1;
+        }
+        c->as = AS_REAL;
         for (size_t r = 0; r < t->n_rows; r++) {
             v[r] = (v[r] - x->shift[i]) * x->factor[i];
         }

@@ -88,6 +88,9 @@ static int add_numbers(const struct step *s, const struct classes *c, const doub
 {
     struct column *to = table_add_numbers(out, step_text(s, "pred_col"), e);
 
+    if (to) {
+        to->as = c->as;
+    }
     for (size_t r = 0; to && r < out->n_rows; r++) {
         to->numbers[r] = c->values[likeliest(p + r * c->n, c->n)];
     }
