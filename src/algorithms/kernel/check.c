@@ -43,6 +43,7 @@ static struct table *columns_of(const struct table *t, struct err *e)
         if (add_empty(out, str_of(t->columns[i].name), t->columns[i].kind, e) < 0) {
             return NULL;
         }
+        out->columns[i].as = t->columns[i].as;
     }
     return TAKE(out);
 }

@@ -60,6 +60,7 @@ static struct table *scale_apply(const void *body, const struct table *t, struct
             err_wrap(e, "the transform was fitted on column '%s'", x->columns[i]);
             return NULL;
         }
+        c->as = AS_REAL;
         for (size_t r = 0; r < t->n_rows; r++) {
             c->numbers[r] = (c->numbers[r] - x->shift[i]) * x->factor[i];
         }
