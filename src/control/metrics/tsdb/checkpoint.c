@@ -210,13 +210,14 @@ static int put_all(struct writing *w, uint32_t first_segment, struct err *e)
     return 0;
 }
 
-static int begin_segment(struct tsdb *db, uint32_t *segment, struct err *e)
+static int begin_segment(struct tsdb *db, uint32_t *segment, uint64_t *before, struct err *e)
 {
     int rc;
 
     lead_begin(db);
-    rc = lead_write_chunks(db, 0, e) < 0 ? -1 : wal_rotate(&db->wal, e);
+    rc = lead_write_chunks(db, 0, e) < 0 ? -1 : lead_rotate(db, e);
     *segment = db->wal.segment;
+    *before = db->wal.written;
     if (rc == 0) {
         db->wal.samples = 0;
     }
@@ -229,9 +230,10 @@ int checkpoint_write(struct tsdb *db, struct err *e)
     struct writing w = {.db = db, .out = BUF_MAX(PIECE_MAX)};
     SCOPED(closep) int fd = -1;
     uint32_t segment;
+    uint64_t before;
     int rc;
 
-    if (followers_save_gone(db, e) < 0 || begin_segment(db, &segment, e) < 0) {
+    if (followers_save_gone(db, e) < 0 || begin_segment(db, &segment, &before, e) < 0) {
         return -1;
     }
     fd = openat(db->dir, name_next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -252,6 +254,7 @@ int checkpoint_write(struct tsdb *db, struct err *e)
         return -1;
     }
     db->first_segment = segment;
+    log_is_safe(db, before, segment);
     followers_trim(db, segment);
     return 0;
 }

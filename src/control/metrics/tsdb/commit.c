@@ -248,7 +248,8 @@ int apply_record(struct tsdb *db, uint8_t type, struct str payload)
 static void take_lead(struct tsdb *db)
 {
     db->leading = true;
-    db->wal.broken = db->wal.broken || db->lost_to > 0;
+    db->wal.broken =
+        db->wal.broken || (db->lost_segment > 0 && db->lost_segment == db->wal.segment);
 }
 
 /* log held */
@@ -276,21 +277,28 @@ void lead_end(struct tsdb *db)
 }
 
 /* A sync that failed: the kernel may have dropped what it was for, and the next one says nothing of
- * it. Whoever waits for that is told, the segment is left, and a checkpoint has it all again.
- * log held. */
-static void note_lost(struct tsdb *db, uint64_t to)
+ * it. The segment is left; until a checkpoint has all of it again, nothing new is durable: samples
+ * in later segments may be of series that this one named. log held. */
+static void note_lost(struct tsdb *db, uint32_t segment)
 {
-    db->lost_from = db->lost_to > db->lost_from ? db->lost_from : db->synced;
-    db->lost_to = to;
-    db->synced = to > db->synced ? to : db->synced;
+    db->lost_segment = segment > db->lost_segment ? segment : db->lost_segment;
+}
+
+void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment)
+{
+    WITH_LOCK(&db->log);
+    db->synced = position > db->synced ? position : db->synced;
+    db->lost_segment = db->lost_segment < segment ? 0 : db->lost_segment;
+    lock_broadcast(&db->log);
 }
 
 /* Makes durable what is in the log up to `position`: one fsync for all who wait. */
 int log_sync(struct tsdb *db, uint64_t position, struct err *e)
 {
     WITH_LOCK(&db->log);
-    while (db->synced < position) {
+    while (db->synced < position && db->lost_segment == 0) {
         uint64_t target;
+        uint32_t segment;
         int fd, rc;
 
         if (db->syncing || db->leading) {
@@ -298,6 +306,7 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
             continue;
         }
         target = db->wal.written;
+        segment = db->wal.segment;
         fd = fcntl(db->wal.fd, F_DUPFD_CLOEXEC, 3); /* the leader may begin the next segment */
         db->syncing = true;
         lock_drop(&db->log);
@@ -306,16 +315,43 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
         lock_take(&db->log);
         db->syncing = false;
         if (rc < 0) {
-            note_lost(db, target);
+            note_lost(db, segment);
         } else if (target > db->synced) {
             db->synced = target;
         }
         lock_broadcast(&db->log);
     }
-    if (position > db->lost_from && position <= db->lost_to) {
-        return err_set(e, ERR_IO, "the log of the metrics could not be written to the disk");
+    return db->synced < position
+               ? err_set(e, ERR_IO, "the log of the metrics could not be written to the disk")
+               : 0;
+}
+
+/* A failed sync is told once to all who share the file: nobody else may be told of this one. */
+int lead_rotate(struct tsdb *db, struct err *e)
+{
+    uint32_t segment = db->wal.segment;
+    bool lost;
+    int rc;
+
+    lock_take(&db->log);
+    while (db->syncing) {
+        lock_wait(&db->log);
     }
-    return 0;
+    lock_drop(&db->log);
+    rc = wal_rotate(&db->wal, &lost, e);
+    if (lost) {
+        WITH_LOCK(&db->log);
+        note_lost(db, segment);
+    }
+    return rc;
+}
+
+int lead_write_log(struct tsdb *db, struct str records, struct err *e)
+{
+    if (wal_is_over(&db->wal) && lead_rotate(db, e) < 0) {
+        return -1;
+    }
+    return wal_write(&db->wal, records, e);
 }
 
 /* --- the leader's work --- */
@@ -402,7 +438,7 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
         }
     }
     lock_drop(&db->head_lock);
-    rc = b.len == 0 ? 0 : wal_write(&db->wal, buf_str(&b), e);
+    rc = b.len == 0 ? 0 : lead_write_log(db, buf_str(&b), e);
     lock_take(&db->head_lock);
     for (size_t i = 0; rc == 0 && i < a->fresh.len; i++) {
         a->fresh.p[i]->logged = true;
@@ -497,7 +533,7 @@ static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
-    if (write_fresh(db, a, e) < 0 || wal_write(&db->wal, buf_str(&a->record), e) < 0) {
+    if (write_fresh(db, a, e) < 0 || lead_write_log(db, buf_str(&a->record), e) < 0) {
         return -1;
     }
     db->wal.samples += a->samples.len + a->late.len;
@@ -556,17 +592,14 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
 static int sync_all(struct tsdb *db, struct err *e)
 {
     uint64_t all;
-    bool lost;
 
     lock_take(&db->log);
     while (db->leading) {
         lock_wait(&db->log);
     }
     all = db->wal.written;
-    lost = db->lost_to > 0;
     lock_drop(&db->log);
-    return lost ? err_set(e, ERR_IO, "the log of the metrics could not be written to the disk")
-                : log_sync(db, all, e);
+    return log_sync(db, all, e);
 }
 
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)

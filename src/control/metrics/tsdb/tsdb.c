@@ -260,24 +260,18 @@ static void complain(struct tsdb *db, const char *what, const struct err *e)
 
 static void checkpoint_when_due(struct tsdb *db)
 {
-    uint64_t logged, lost;
     struct err e;
+    bool due;
 
     lead_begin(db);
-    logged = db->wal.samples;
-    lost = db->lost_to;
+    due = db->wal.samples >= LOGGED_MAX;
     lead_end(db);
-    if (logged < LOGGED_MAX && lost == 0) {
-        return;
-    }
-    if (checkpoint_write(db, &e) < 0) {
-        complain(db, "checkpoint", &e);
-        return;
-    }
     lock_take(&db->log);
-    db->lost_to = db->lost_to == lost ? 0 : db->lost_to;
-    db->lost_from = db->lost_to == 0 ? 0 : db->lost_from;
+    due = due || db->lost_segment > 0;
     lock_drop(&db->log);
+    if (due && checkpoint_write(db, &e) < 0) {
+        complain(db, "checkpoint", &e);
+    }
 }
 
 /* Blocks are cut, merged and dropped as long as there is something to do. */
@@ -330,7 +324,8 @@ static void work(struct tsdb *db)
 /* log held */
 static bool is_checkpoint_due(const struct tsdb *db)
 {
-    return db->logged >= LOGGED_MAX && clock_mono_ms() >= db->retry_mono_ms;
+    return (db->logged >= LOGGED_MAX || db->lost_segment > 0) &&
+           clock_mono_ms() >= db->retry_mono_ms;
 }
 
 static void *keep(void *ctx)

@@ -114,16 +114,26 @@ int fsync(int fd)
     return 0;
 }
 
+static ino_t failed_ino; /* what was to be synced is dropped, and no later sync brings it back */
+
+static ino_t ino_of(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
 int fdatasync(int fd)
 {
     one_call();
-    if (at_sync != NULL) {
-        at_sync(fd);
-    }
     if (failing_syncs > 0) {
         failing_syncs--;
+        failed_ino = ino_of(fd);
         errno = EIO;
         return -1;
+    }
+    if (at_sync != NULL && ino_of(fd) != failed_ino) {
+        at_sync(fd);
     }
     return 0;
 }
@@ -623,21 +633,91 @@ static void a_full_disk_pauses_and_goes_on(void **state UNUSED)
     (void)munmap(t, sizeof(*t));
 }
 
-static void a_failed_sync_is_told_once_and_for_all(void **state UNUSED)
+/* Until a checkpoint has again what may be lost, nothing new is durable. */
+static void a_failed_sync_is_told_until_a_checkpoint(void **state UNUSED)
 {
     struct told *t = shared_told();
     struct tsdb *db = tsdb_open(dir, &options, &e);
     uint32_t segment;
 
     assert_non_null(db);
+    work_begin(db); /* nobody else writes a checkpoint */
     assert_int_equal(put(db, t, 0, false), 0);
     segment = db->wal.segment;
     failing_syncs = 1;
     assert_int_equal(put(db, t, 10, false), -1);
-    assert_int_equal(put(db, t, 20, false), 0); /* in the next segment */
-    assert_true(db->wal.segment > segment);
+    assert_int_equal(put(db, t, 20, false), -1); /* in the next segment */
+    assert_int_equal(put(db, t, 30, false), -1); /* in the same one */
+    assert_int_equal(db->wal.segment, segment + 1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+    assert_int_equal(put(db, t, 10, false), 0);
+    assert_int_equal(put(db, t, 40, false), 0);
+    work_end(db);
     check(db, t);
     tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+/* Others wait for what was in a segment when it is left. */
+static void a_failed_sync_of_a_left_segment_is_told(void **state UNUSED)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = NULL;
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    assert_non_null(db);
+    work_begin(db);
+    assert_int_equal(put(db, t, 0, false), 0);
+    a = tsdb_appender_new(db);
+    assert_int_equal(tsdb_append(a, series(a, 0), 11000, 110), TSDB_TAKEN);
+    assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
+    lead_begin(db);
+    failing_syncs = 1;
+    assert_int_equal(lead_rotate(db, &e), 0);
+    lead_end(db);
+    assert_int_equal(tsdb_append(a, series(a, 0), 11000, 110), TSDB_TAKEN);
+    assert_int_equal(tsdb_commit(a, TSDB_DURABLE, &e), -1); /* what was committed before */
+    assert_int_equal(put(db, t, 10, false), -1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+    assert_int_equal(put(db, t, 10, false), 0);
+    work_end(db);
+    tsdb_appender_free(TAKE(a));
+    check(db, t);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+/* The series were named in what is lost. */
+static void what_a_failed_sync_lost_takes_nothing_with_it(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    struct tsdb *db;
+    char lost[128];
+    int status = 0;
+    pid_t child;
+
+    if (!MAY_FORK) {
+        skip();
+    }
+    child = fork();
+    if (child == 0) {
+        at_sync = note_sync;
+        db = tsdb_open(dir, &options, &e);
+        work_begin(db);
+        failing_syncs = 1;
+        (void)put(db, t, 0, false);
+        (void)put(db, t, 10, false);
+        lose_power();
+        _exit(77);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    (void)snprintf(lost, sizeof(lost), "%s.lost", dir);
+    db = tsdb_open(lost, &options, &e);
+    assert_non_null(db);
+    check(db, t);
+    tsdb_close(db);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, lost, &e), 0);
     (void)munmap(t, sizeof(*t));
 }
 
@@ -968,7 +1048,9 @@ int main(void)
         WITH_DIR(power_may_be_lost_at_any_call),
         WITH_DIR(a_disk_may_be_full_at_any_write),
         WITH_DIR(a_full_disk_pauses_and_goes_on),
-        WITH_DIR(a_failed_sync_is_told_once_and_for_all),
+        WITH_DIR(a_failed_sync_is_told_until_a_checkpoint),
+        WITH_DIR(a_failed_sync_of_a_left_segment_is_told),
+        WITH_DIR(what_a_failed_sync_lost_takes_nothing_with_it),
         WITH_DIR(a_damaged_block_costs_itself),
         WITH_DIR(a_damaged_block_is_not_thrown_away),
         WITH_DIR(any_damaged_byte_is_found),

@@ -100,8 +100,8 @@ struct tsdb {
 
     /* guarded by log */
     bool leading, syncing, stopping;
-    uint64_t synced;             /* positions of the log */
-    uint64_t lost_from, lost_to; /* what a sync failed for; 0: none */
+    uint64_t synced;       /* a position of the log: what is before is on the disk */
+    uint32_t lost_segment; /* a sync of it failed, and no checkpoint has it all again; 0: none */
     struct list waiting;
     uint64_t logged; /* samples since the last checkpoint */
     struct wal_place log_end;
@@ -210,6 +210,11 @@ bool batch_order(struct tsdb_appender *a);
 void lead_begin(struct tsdb *db);
 void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
+int lead_write_log(struct tsdb *db, struct str records, struct err *e) MUST_USE;
+int lead_rotate(struct tsdb *db, struct err *e) MUST_USE; /* the next segment */
+/* A checkpoint has all that was before `position`, and is on the disk; `segment` is the first that
+ * it does not stand for. */
+void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment);
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
 /* The series of a number in the log; NULL: it is forgotten. head_lock held, or at the start. */
