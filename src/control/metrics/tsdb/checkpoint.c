@@ -233,7 +233,7 @@ int checkpoint_write(struct tsdb *db, struct err *e)
     uint64_t before;
     int rc;
 
-    if (followers_save_gone(db, e) < 0 || begin_segment(db, &segment, &before, e) < 0) {
+    if (gone_save(db, e) < 0 || begin_segment(db, &segment, &before, e) < 0) {
         return -1;
     }
     fd = openat(db->dir, name_next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

@@ -104,6 +104,11 @@ struct wal_place wal_end_place(const struct wal *w)
                      : (struct wal_place){w->segment, w->offset};
 }
 
+bool wal_is_before(struct wal_place a, struct wal_place b)
+{
+    return a.segment != b.segment ? a.segment < b.segment : a.offset < b.offset;
+}
+
 /* --- reading --- */
 
 bool wal_next(struct str *in, enum wal_rest rest, struct str *body, bool *passed_over)

@@ -37,6 +37,7 @@ int wal_write(struct wal *w, struct str bytes, struct err *e) MUST_USE;
 /* Syncs the segment and begins the next. *lost, also without an error: the sync failed. */
 int wal_rotate(struct wal *w, bool *lost, struct err *e) MUST_USE;
 struct wal_place wal_end_place(const struct wal *w); /* what is written next stands there */
+bool wal_is_before(struct wal_place a, struct wal_place b);
 
 struct wal_found {
     uint64_t records, damaged; /* places that were passed over */

@@ -241,8 +241,9 @@ uint32_t followers_need(struct tsdb *db, uint32_t first);
 /* Whoever is `working`: segments before `first` go when nobody waits for them, or when they are
  * too much. */
 void followers_trim(struct tsdb *db, uint32_t first);
+/* --- gone.c --- */
 /* Names of series that were forgotten, to the disk: before the checkpoint that lacks them. */
-int followers_save_gone(struct tsdb *db, struct err *e) MUST_USE;
+int gone_save(struct tsdb *db, struct err *e) MUST_USE;
 
 /* --- view.c --- */
 void samples_in_order(struct tsdb_samples *s); /* each time once */
