@@ -144,16 +144,23 @@ static uint64_t size_of(const struct tsdb *db, uint32_t segment)
     return fstatat(db->wal.dir, name, &st, 0) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+/* A segment of the log as it was found on the disk. */
+struct found {
+    uint32_t number;
+    uint64_t size;
+};
+
 /* What a follower loses when only segments from `first` on are kept. log held. */
-static uint64_t lose(struct tsdb_follower *f, const struct ids *segments, uint32_t first)
+static uint64_t lose(struct tsdb_follower *f, const struct found *segments, size_t n,
+                     uint32_t first)
 {
     uint64_t lost = 0;
 
-    for (size_t i = 0; i < segments->len && segments->p[i] < first; i++) {
-        uint64_t size = size_of(f->db, segments->p[i]);
-        uint64_t taken = segments->p[i] == f->at.segment ? f->at.offset : 0;
+    for (size_t i = 0; i < n && segments[i].number < first; i++) {
+        uint64_t size = segments[i].size;
+        uint64_t taken = segments[i].number == f->at.segment ? f->at.offset : 0;
 
-        lost += segments->p[i] < f->at.segment || taken > size ? 0 : size - taken;
+        lost += segments[i].number < f->at.segment || taken > size ? 0 : size - taken;
     }
     if (f->at.segment < first) {
         f->at = (struct wal_place){first, 0};
@@ -167,38 +174,54 @@ static uint64_t lose(struct tsdb_follower *f, const struct ids *segments, uint32
 
 /* The oldest segment that they may have: of those before `first`, as many as follow_bytes allows.
  */
-static uint32_t oldest_kept(const struct tsdb *db, const struct ids *segments, uint32_t first)
+static uint32_t oldest_kept(const struct tsdb *db, const struct found *segments, size_t n,
+                            uint32_t first)
 {
     uint64_t kept = 0;
     uint32_t oldest = first;
 
-    for (size_t i = segments->len; i > 0; i--) {
-        if (segments->p[i - 1] < first) {
-            kept += size_of(db, segments->p[i - 1]);
-            if (db->o.follow_bytes > 0 && kept > (uint64_t)db->o.follow_bytes) {
-                break;
-            }
-            oldest = segments->p[i - 1];
+    for (size_t i = n; i > 0; i--) {
+        kept += segments[i - 1].size;
+        if (db->o.follow_bytes > 0 && kept > (uint64_t)db->o.follow_bytes) {
+            break;
         }
+        oldest = segments[i - 1].number;
     }
     return oldest;
 }
 
+/* Those before `first` that are not needed to start, but may be by somebody; ascending. */
+static int find_segments(struct tsdb *db, uint32_t first, struct found **out, size_t *n,
+                         struct err *e)
+{
+    SCOPED(ids_done) struct ids numbers = {0};
+
+    if (numbered_files(db->wal.dir, &numbers, e) < 0) {
+        return -1;
+    }
+    *out = xnew_array(struct found, numbers.len + 1);
+    for (*n = 0; *n < numbers.len && numbers.p[*n] < first; (*n)++) {
+        (*out)[*n] = (struct found){numbers.p[*n], size_of(db, numbers.p[*n])};
+    }
+    return 0;
+}
+
 void followers_trim(struct tsdb *db, uint32_t first)
 {
-    SCOPED(ids_done) struct ids segments = {0};
+    struct found *segments;
     uint64_t lost = 0;
     uint32_t need, oldest;
     struct err e;
+    size_t n;
     char name[16];
 
-    if (numbered_files(db->wal.dir, &segments, &e) < 0) {
+    if (find_segments(db, first, &segments, &n, &e) < 0) {
         return; /* they cost room only */
     }
-    oldest = oldest_kept(db, &segments, first);
+    oldest = oldest_kept(db, segments, n, first);
     lock_take(&db->log);
     for (size_t i = 0; i < db->followers.len; i++) {
-        lost += lose(db->followers.p[i], &segments, oldest);
+        lost += lose(db->followers.p[i], segments, n, oldest);
     }
     lock_drop(&db->log);
     if (lost > 0) {
@@ -209,10 +232,11 @@ void followers_trim(struct tsdb *db, uint32_t first)
                   (uintmax_t)lost);
     }
     need = followers_need(db, first);
-    for (size_t i = 0; i < segments.len && segments.p[i] < need; i++) {
-        (void)snprintf(name, sizeof(name), "%08x", segments.p[i]);
+    for (size_t i = 0; i < n && segments[i].number < need; i++) {
+        (void)snprintf(name, sizeof(name), "%08x", segments[i].number);
         (void)unlinkat(db->wal.dir, name, 0);
     }
+    free(segments);
     gone_trim(db, need);
 }
 
