@@ -135,6 +135,35 @@ int wal_get_series(struct str in, uint32_t *id, struct labels *l)
     return 0;
 }
 
+/* Where the number stands among the aliases, or belongs. */
+static size_t alias_place(const struct tsdb *db, uint32_t id)
+{
+    size_t from = 0, to = db->aliases.len;
+
+    while (from < to) {
+        size_t mid = from + (to - from) / 2;
+
+        if (db->aliases.p[mid].id < id) {
+            from = mid + 1;
+        } else {
+            to = mid;
+        }
+    }
+    return from;
+}
+
+/* Numbers come in order, or nearly so. */
+static void note_alias(struct tsdb *db, struct alias a)
+{
+    size_t at = alias_place(db, a.id), n = db->aliases.len;
+
+    if (at == n || db->aliases.p[at].id != a.id) {
+        (void)vec_push(&db->aliases);
+        memmove(db->aliases.p + at + 1, db->aliases.p + at, (n - at) * sizeof(a));
+    }
+    db->aliases.p[at] = a;
+}
+
 static int replay_series(struct tsdb *db, struct str in)
 {
     struct label room[LIMIT_SERIES_LABELS];
@@ -142,6 +171,7 @@ static int replay_series(struct tsdb *db, struct str in)
     struct series *s;
     uint64_t hash;
     uint32_t id;
+    size_t begun;
 
     if (wal_get_series(in, &id, &l) < 0) {
         return -1;
@@ -152,8 +182,13 @@ static int replay_series(struct tsdb *db, struct str in)
         return 0; /* the checkpoint has it */
     }
     if (s != NULL) { /* it was forgotten and came again before a checkpoint said so */
-        *vec_push(&db->aliases) = (struct alias){id, s->id};
+        note_alias(db, (struct alias){id, s->id});
         db->head.last_id = id > db->head.last_id ? id : db->head.last_id;
+        if (db->followers.len > 0) { /* no checkpoint has the number, and they may read of it */
+            begun = wal_begin(&db->gone, WAL_SERIES);
+            (void)buf_add(&db->gone, in);
+            wal_end(&db->gone, begun);
+        }
         return 0;
     }
     s = head_add(db, id, l, hash);
@@ -178,13 +213,11 @@ int wal_samples_next(struct wal_samples *r)
 struct series *head_series_named(struct tsdb *db, uint32_t id)
 {
     struct series *s = head_series(db, id);
+    size_t at = s == NULL ? alias_place(db, id) : db->aliases.len;
 
-    for (size_t i = 0; s == NULL && i < db->aliases.len; i++) {
-        if (db->aliases.p[i].id == id) {
-            s = head_series(db, db->aliases.p[i].is);
-        }
-    }
-    return s;
+    return at < db->aliases.len && db->aliases.p[at].id == id
+               ? head_series(db, db->aliases.p[at].is)
+               : s;
 }
 
 static int replay_samples(struct tsdb *db, struct str in, bool late)

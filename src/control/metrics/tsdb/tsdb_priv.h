@@ -116,7 +116,7 @@ struct tsdb {
     VEC(struct retired) retired;
     VEC(struct undo) undo;
     VEC(struct deleted_range) deleted;
-    VEC(struct alias) aliases; /* made at the start, then only read */
+    VEC(struct alias) aliases; /* by number; made at the start, then only read */
     struct buf gone;           /* names of forgotten series, for a file wal/NNNN.gone */
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
