@@ -18,7 +18,8 @@ struct tsdb_follower {
     uint64_t note, lost_bytes;
     /* his thread only */
     struct wal_place read_to;
-    uint32_t forgotten; /* when `gone` was read */
+    bool has_gone;      /* `gone` was read, all of it, */
+    uint32_t forgotten; /* and how often series had left the head then */
     VEC(struct named) gone;
     struct arena texts;
 };

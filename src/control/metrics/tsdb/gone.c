@@ -2,9 +2,9 @@
 
 #include "base/fs.h"
 #include "base/limits.h"
-#include "base/log.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +38,18 @@ static int each_gone(struct tsdb *db, uint32_t first, struct buf *out, struct er
         closep(&fd);
         return -1;
     }
-    while (rc == 0 && (ent = readdir(d)) != NULL) {
+    while (rc == 0 && (errno = 0, ent = readdir(d)) != NULL) {
         uint32_t number = gone_number(ent->d_name);
 
         if (number > 0 && out != NULL) {
             rc = fs_read(db->wal.dir, ent->d_name, out, e);
+            rc = rc < 0 && e->sys == ENOENT ? 0 : rc; /* nobody needs it any more */
         } else if (number > 0 && number < first) {
             (void)unlinkat(db->wal.dir, ent->d_name, 0);
         }
+    }
+    if (rc == 0 && errno != 0) {
+        rc = err_sys(e, "read wal");
     }
     (void)closedir(d);
     return rc;
@@ -120,6 +124,7 @@ void gone_forget(struct tsdb_follower *f)
 {
     vec_done(&f->gone);
     arena_done(&f->texts);
+    f->has_gone = false;
 }
 
 static int by_id(const void *a, const void *b)
@@ -145,31 +150,36 @@ static void take_names(struct tsdb_follower *f, struct str in)
 }
 
 /* What the file has, and what is not yet in it. */
-static void read_gone(struct tsdb_follower *f)
+static int read_gone(struct tsdb_follower *f, struct err *e)
 {
     struct buf b = BUF_MAX(GONE_MAX);
-    struct err e;
+    uint32_t forgotten;
+    int rc;
 
     f->gone.len = 0;
+    f->has_gone = false;
     arena_reset(&f->texts);
     lock_take(&f->db->head_lock);
-    f->forgotten = f->db->forgotten;
+    forgotten = f->db->forgotten;
     (void)buf_add(&b, buf_str(&f->db->gone));
     lock_drop(&f->db->head_lock);
     take_names(f, buf_str(&b));
     buf_clear(&b);
-    if (each_gone(f->db, 0, &b, &e) < 0) {
-        log_warn("metrics.follower", "error=%s: some series have no name", e.msg);
-    }
+    rc = each_gone(f->db, 0, &b, e);
     take_names(f, buf_str(&b));
     buf_done(&b);
     if (f->gone.len > 0) {
         qsort(f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);
     }
+    if (rc == 0) {
+        f->forgotten = forgotten;
+        f->has_gone = true;
+    }
+    return rc;
 }
 
 int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a,
-                       struct labels *out)
+                       struct labels *out, struct err *e)
 {
     struct tsdb *db = f->db;
     struct named key = {.id = series};
@@ -184,8 +194,8 @@ int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a
             return 1;
         }
     }
-    if (f->gone.len == 0 || f->forgotten != db->forgotten) {
-        read_gone(f);
+    if ((!f->has_gone || f->forgotten != db->forgotten) && read_gone(f, e) < 0) {
+        return -1;
     }
     found =
         f->gone.len == 0 ? NULL : bsearch(&key, f->gone.p, f->gone.len, sizeof(*f->gone.p), by_id);

@@ -37,8 +37,29 @@ static int full_from, full_n; /* those fail; 0: none */
 static _Atomic int failing_syncs;
 static void (*at_next_write)(void);
 
+static _Atomic(struct tsdb *) watched; /* no lock of it is held over a call */
+
+/* Another thread may have it for a moment; whoever calls would have it for ever. */
+static void check_free(struct lock *l)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    if (pthread_mutex_timedlock(&l->mutex, &until) != 0) {
+        abort();
+    }
+    (void)pthread_mutex_unlock(&l->mutex);
+}
+
 static void one_call(void)
 {
+    struct tsdb *db = watched;
+
+    if (db != NULL) {
+        check_free(&db->log);
+        check_free(&db->head_lock);
+    }
     if (die_at > 0 && ++calls == die_at) {
         if (when_dying != NULL) {
             when_dying();
@@ -100,6 +121,12 @@ int unlinkat(int at, const char *name, int flags)
 {
     one_call();
     return (int)syscall(SYS_unlinkat, at, name, flags);
+}
+
+int fstatat(int at, const char *name, struct stat *out, int flags)
+{
+    one_call();
+    return (int)syscall(SYS_newfstatat, at, name, out, flags);
 }
 
 static void (*at_sync)(int fd);
@@ -214,7 +241,7 @@ static void follow(struct tsdb *db, struct told *t)
             struct labels l;
             int64_t number, at = p.p[i].ts_ms / 1000;
 
-            assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+            assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l, &why), 1);
             number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
             assert_true(p.p[i].v == (double)(at * 10 + number));
             t->followed[number][at]++;
@@ -256,6 +283,22 @@ static void live(struct tsdb *db, struct told *t)
     while (any && blocks_compact(db, &any, &why) == 0) {
     }
     work_end(db);
+}
+
+static void no_lock_is_held_over_a_call(void **state UNUSED)
+{
+    struct told *t = xnew(struct told);
+    struct tsdb *db;
+
+    options.follow_bytes = 3000;
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    watched = db;
+    live(db, t);
+    assert_true(tsdb_follow_behind(tsdb_follow(db, STR("peer"))).lost_bytes > 0);
+    watched = NULL;
+    tsdb_close(db);
+    free(t);
 }
 
 /* Nothing that was acknowledged is missing, nothing is there that was not written, nor twice. */
@@ -1016,6 +1059,73 @@ static void what_comes_again_while_it_is_forgotten_stays(void **state UNUSED)
     tsdb_close(open_one);
 }
 
+/* As above; what came again has another number in the log than in the head, and the follower reads
+ * it after other series came. */
+static void what_comes_again_keeps_its_number(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    pid_t child;
+    int status = 0;
+
+    if (!MAY_FORK) {
+        skip();
+    }
+    open_one = tsdb_open(dir, &options, &e);
+    assert_non_null(open_one);
+    put_every(0, 100, 10);
+    tsdb_close(open_one);
+    child = fork();
+    if (child == 0) {
+        struct err why;
+
+        open_one = tsdb_open(dir, &options, &why);
+        work_begin(open_one);
+        (void)tsdb_follow(open_one, STR("peer"));
+        at_checkpoint = put_again;
+        _exit(head_cut(open_one, 300000, &why) == 0 ? 0 : 1);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    for (int turn = 0; turn < 2; turn++) {
+        open_one = tsdb_open(dir, &options, &e);
+        assert_non_null(open_one);
+        if (turn == 1) {
+            assert_int_equal(put(open_one, t, 370, false), 0); /* new series, new numbers */
+            follow(open_one, t);
+            assert_int_equal(t->followed[0][355], 1);
+            assert_int_equal(t->followed[4][375], 1);
+        }
+        tsdb_close(open_one);
+    }
+    (void)munmap(t, sizeof(*t));
+}
+
+static void numbers_of_what_came_again_are_found(void **state UNUSED)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    enum { N = 5000 };
+    struct buf b = BUF_MAX(1000);
+
+    assert_non_null(db);
+    lock_take(&db->head_lock);
+    for (uint32_t i = 0; i <= N; i++) {
+        buf_clear(&b);
+        column_put_varint(i == 0 ? 1 : 10 + (i * 7) % N, &b); /* in no order */
+        column_put_varint(0, &b);                             /* no labels */
+        assert_int_equal(apply_record(db, WAL_SERIES, buf_str(&b)), 0);
+    }
+    assert_int_equal(db->head.n_series, 1);
+    assert_int_equal(db->aliases.len, N);
+    for (uint32_t id = 0; id < N + 20; id++) {
+        bool is_one = id == 1 || (id >= 10 && id < 10 + N);
+
+        assert_true((head_series_named(db, id) != NULL) == is_one);
+    }
+    lock_drop(&db->head_lock);
+    buf_done(&b);
+    tsdb_close(db);
+}
+
 static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
 {
     for (int turn = 0; turn < 3; turn++) {
@@ -1044,6 +1154,7 @@ static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_DIR(no_lock_is_held_over_a_call),
         WITH_DIR(a_process_may_die_at_any_call),
         WITH_DIR(power_may_be_lost_at_any_call),
         WITH_DIR(a_disk_may_be_full_at_any_write),
@@ -1059,6 +1170,8 @@ int main(void)
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
         WITH_DIR(what_comes_late_while_blocks_are_cut_stays),
         WITH_DIR(what_comes_again_while_it_is_forgotten_stays),
+        WITH_DIR(what_comes_again_keeps_its_number),
+        WITH_DIR(numbers_of_what_came_again_are_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
