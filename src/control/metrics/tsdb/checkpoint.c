@@ -143,11 +143,22 @@ static void put_deleted(struct writing *w)
     wal_end(&w->out, begun);
 }
 
+/* A sync that failed is told once; what it was for may be dropped by then. */
+static int sync_file(struct chunk_file *f, uint64_t size, struct err *e)
+{
+    if (f->is_unsure && chunk_file_write_again(f, size, e) < 0) {
+        return -1;
+    }
+    f->is_unsure = fdatasync(f->fd) < 0;
+    return f->is_unsure ? err_sys(e, "fsync head/%08x", f->number) : 0;
+}
+
 /* The files that hold all that the written series point at, made durable. */
 static int sync_files(struct writing *w, struct err *e)
 {
     struct tsdb *db = w->db;
     VEC(struct chunk_file *) files = {0};
+    VEC(uint64_t) sizes = {0};
     size_t begun;
     int rc;
 
@@ -160,6 +171,7 @@ static int sync_files(struct writing *w, struct err *e)
 
         f->refs++;
         *vec_push(&files) = f;
+        *vec_push(&sizes) = f->size;
         column_put_varint(f->number, &w->out);
         column_put_varint(f->size, &w->out);
         bytes_put_signed(f->min_ts, &w->out);
@@ -169,12 +181,11 @@ static int sync_files(struct writing *w, struct err *e)
     lock_drop(&db->head_lock);
     lead_end(db);
     for (size_t i = 0; i < files.len; i++) {
-        if (rc == 0 && fdatasync(files.p[i]->fd) < 0) {
-            rc = err_sys(e, "fsync head/%08x", files.p[i]->number);
-        }
+        rc = rc == 0 ? sync_file(files.p[i], sizes.p[i], e) : rc;
         chunk_file_unref(files.p[i]);
     }
     vec_done(&files);
+    vec_done(&sizes);
     return rc;
 }
 

@@ -325,6 +325,8 @@ void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment)
     lock_broadcast(&db->log);
 }
 
+static const char not_durable[] = "the log of the metrics could not be written to the disk";
+
 /* Makes durable what is in the log up to `position`: one fsync for all who wait. */
 int log_sync(struct tsdb *db, uint64_t position, struct err *e)
 {
@@ -354,9 +356,7 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
         }
         lock_broadcast(&db->log);
     }
-    return db->synced < position
-               ? err_set(e, ERR_IO, "the log of the metrics could not be written to the disk")
-               : 0;
+    return db->synced < position ? err_set(e, ERR_IO, not_durable) : 0;
 }
 
 /* A failed sync is told once to all who share the file: nobody else may be told of this one. */
@@ -621,18 +621,20 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     drop_lead(db);
 }
 
-/* Makes all durable that was committed before. */
+/* Makes all durable that was committed before, also before the start. */
 static int sync_all(struct tsdb *db, struct err *e)
 {
     uint64_t all;
+    bool lost;
 
     lock_take(&db->log);
     while (db->leading) {
         lock_wait(&db->log);
     }
     all = db->wal.written;
+    lost = db->lost_segment > 0;
     lock_drop(&db->log);
-    return log_sync(db, all, e);
+    return lost ? err_set(e, ERR_IO, not_durable) : log_sync(db, all, e);
 }
 
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)

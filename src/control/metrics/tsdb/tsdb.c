@@ -120,13 +120,18 @@ static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
 {
     struct buf bytes = BUF_MAX(SEGMENT_MAX);
     struct wal_found found = {0};
+    SCOPED(closep) int fd = -1;
     char name[16];
     int rc;
 
     (void)snprintf(name, sizeof(name), "%08x", number);
-    rc = fs_read(db->wal.dir, name, &bytes, e);
+    fd = openat(db->wal.dir, name, O_RDONLY | O_CLOEXEC);
+    rc = fd < 0 ? err_sys(e, "open wal/%s", name) : fs_read_fd(fd, name, &bytes, e);
     if (rc == 0) {
         (void)wal_replay(buf_str(&bytes), take_record, db, &found);
+        if (fdatasync(fd) < 0) { /* a kill came before; who sends it again asks for it */
+            db->lost_segment = number;
+        }
     }
     buf_done(&bytes);
     if (found.damaged > 0) {

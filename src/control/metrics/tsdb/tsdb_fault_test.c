@@ -52,7 +52,7 @@ static void check_free(struct lock *l)
     (void)pthread_mutex_unlock(&l->mutex);
 }
 
-static void one_call(void)
+static void watch(void)
 {
     struct tsdb *db = watched;
 
@@ -60,6 +60,11 @@ static void one_call(void)
         check_free(&db->log);
         check_free(&db->head_lock);
     }
+}
+
+static void one_call(void)
+{
+    watch();
     if (die_at > 0 && ++calls == die_at) {
         if (when_dying != NULL) {
             when_dying();
@@ -96,11 +101,30 @@ ssize_t write(int fd, const void *p, size_t n)
     return syscall(SYS_write, fd, p, n);
 }
 
+static ino_t failed_ino; /* what was to be synced is dropped, and no later sync brings it back */
+static size_t written_again;
+
+static bool is_of(int fd, const char *part)
+{
+    char path[32], to[256];
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    n = readlink(path, to, sizeof(to) - 1);
+    to[n < 0 ? 0 : n] = '\0';
+    return strstr(to, part) != NULL;
+}
+
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
+    struct stat st;
+
     one_call();
     if (is_full()) {
         return -1;
+    }
+    if (failed_ino != 0 && fstat(fd, &st) == 0 && st.st_ino == failed_ino) {
+        written_again += n;
     }
     return syscall(SYS_pwrite64, fd, p, n, at);
 }
@@ -123,6 +147,20 @@ int unlinkat(int at, const char *name, int flags)
     return (int)syscall(SYS_unlinkat, at, name, flags);
 }
 
+int openat(int at, const char *name, int flags, ...)
+{
+    va_list ap;
+    mode_t mode = 0;
+
+    watch();
+    if (flags & O_CREAT) {
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+    }
+    return (int)syscall(SYS_openat, at, name, flags, mode);
+}
+
 int fstatat(int at, const char *name, struct stat *out, int flags)
 {
     one_call();
@@ -141,25 +179,24 @@ int fsync(int fd)
     return 0;
 }
 
-static ino_t failed_ino; /* what was to be synced is dropped, and no later sync brings it back */
-
-static ino_t ino_of(int fd)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
+static const char *failing_of = ""; /* a part of the path */
 
 int fdatasync(int fd)
 {
+    struct stat st;
+
     one_call();
-    if (failing_syncs > 0) {
+    if (fstat(fd, &st) < 0) {
+        return -1;
+    }
+    if (failing_syncs > 0 && is_of(fd, failing_of)) {
         failing_syncs--;
-        failed_ino = ino_of(fd);
+        failed_ino = st.st_ino;
+        written_again = 0;
         errno = EIO;
         return -1;
     }
-    if (at_sync != NULL && ino_of(fd) != failed_ino) {
+    if (at_sync != NULL && (st.st_ino != failed_ino || written_again >= (size_t)st.st_size)) {
         at_sync(fd);
     }
     return 0;
@@ -730,26 +767,20 @@ static void a_failed_sync_of_a_left_segment_is_told(void **state UNUSED)
     (void)munmap(t, sizeof(*t));
 }
 
-/* The series were named in what is lost. */
-static void what_a_failed_sync_lost_takes_nothing_with_it(void **state UNUSED)
+/* Does it in a process that loses its power then. */
+static void lose_power_after(void (*what)(struct told *t))
 {
     struct told *t = shared_told();
     struct tsdb *db;
+    struct tsdb_status s;
     char lost[128];
     int status = 0;
-    pid_t child;
+    pid_t child = fork();
 
-    if (!MAY_FORK) {
-        skip();
-    }
-    child = fork();
     if (child == 0) {
         at_sync = note_sync;
-        db = tsdb_open(dir, &options, &e);
-        work_begin(db);
-        failing_syncs = 1;
-        (void)put(db, t, 0, false);
-        (void)put(db, t, 10, false);
+        names_are_safe = true;
+        what(t);
         lose_power();
         _exit(77);
     }
@@ -759,9 +790,111 @@ static void what_a_failed_sync_lost_takes_nothing_with_it(void **state UNUSED)
     db = tsdb_open(lost, &options, &e);
     assert_non_null(db);
     check(db, t);
+    tsdb_status(db, &s);
+    assert_int_equal(s.damaged, 0);
     tsdb_close(db);
     assert_int_equal(fs_remove_tree(AT_FDCWD, lost, &e), 0);
     (void)munmap(t, sizeof(*t));
+}
+
+static void lose_names(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    work_begin(db);
+    failing_syncs = 1;
+    (void)put(db, t, 0, false);
+    (void)put(db, t, 10, false);
+}
+
+/* The series were named in what is lost. */
+static void what_a_failed_sync_lost_takes_nothing_with_it(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(lose_names);
+}
+
+static void lose_runs(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    work_begin(db);
+    for (int k = 0; k < TIMES; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+    }
+    failing_of = "/head/";
+    failing_syncs = 1;
+    assert_int_equal(checkpoint_write(db, &e), -1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+}
+
+/* A checkpoint that names them comes after one that failed. */
+static void a_failed_sync_loses_no_runs(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(lose_runs);
+}
+
+static int put_one(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    struct tsdb_appender *a = tsdb_appender_new(db);
+
+    work_begin(db);
+    t->tried[0][5] = true;
+    assert_int_equal(tsdb_append(a, series(a, 0), 5000, 50), TSDB_TAKEN);
+    return tsdb_commit(a, TSDB_DURABLE, &e);
+}
+
+static void send_again(struct told *t)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        failing_syncs = 1; /* it is killed before */
+        _exit(put_one(t) < 0 ? 77 : 0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    assert_int_equal(put_one(t), 0);
+    t->acked[0][5] = true;
+}
+
+/* A start that cannot sync what it has read tells nobody that it is safe before a checkpoint. */
+static void send_again_in_vain(struct told *t)
+{
+    int status;
+    pid_t child = fork();
+
+    failing_syncs = 1;
+    if (child == 0) {
+        _exit(put_one(t) < 0 ? 77 : 0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    t->acked[0][5] = put_one(t) == 0; /* a checkpoint may have it already */
+}
+
+/* What another process logged is no safer by that. */
+static void what_is_sent_again_after_a_kill_is_durable(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(send_again);
+}
+
+static void what_cannot_be_synced_at_a_start_is_not_durable(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(send_again_in_vain);
 }
 
 /* Turns a byte of a file over. */
@@ -1162,6 +1295,9 @@ int main(void)
         WITH_DIR(a_failed_sync_is_told_until_a_checkpoint),
         WITH_DIR(a_failed_sync_of_a_left_segment_is_told),
         WITH_DIR(what_a_failed_sync_lost_takes_nothing_with_it),
+        WITH_DIR(a_failed_sync_loses_no_runs),
+        WITH_DIR(what_is_sent_again_after_a_kill_is_durable),
+        WITH_DIR(what_cannot_be_synced_at_a_start_is_not_durable),
         WITH_DIR(a_damaged_block_costs_itself),
         WITH_DIR(a_damaged_block_is_not_thrown_away),
         WITH_DIR(any_damaged_byte_is_found),
