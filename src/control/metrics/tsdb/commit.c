@@ -325,7 +325,10 @@ void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment)
     lock_broadcast(&db->log);
 }
 
-static const char not_durable[] = "the log of the metrics could not be written to the disk";
+static int not_durable(struct err *e)
+{
+    return err_set(e, ERR_IO, "the log of the metrics could not be written to the disk");
+}
 
 /* Makes durable what is in the log up to `position`: one fsync for all who wait. */
 int log_sync(struct tsdb *db, uint64_t position, struct err *e)
@@ -356,7 +359,7 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
         }
         lock_broadcast(&db->log);
     }
-    return db->synced < position ? err_set(e, ERR_IO, not_durable) : 0;
+    return db->synced < position ? not_durable(e) : 0;
 }
 
 /* A failed sync is told once to all who share the file: nobody else may be told of this one. */
@@ -634,7 +637,7 @@ static int sync_all(struct tsdb *db, struct err *e)
     all = db->wal.written;
     lost = db->lost_segment > 0;
     lock_drop(&db->log);
-    return lost ? err_set(e, ERR_IO, not_durable) : log_sync(db, all, e);
+    return lost ? not_durable(e) : log_sync(db, all, e);
 }
 
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)
