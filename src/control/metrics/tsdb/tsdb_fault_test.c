@@ -101,8 +101,9 @@ ssize_t write(int fd, const void *p, size_t n)
     return syscall(SYS_write, fd, p, n);
 }
 
-static ino_t failed_ino; /* what was to be synced is dropped, and no later sync brings it back */
-static size_t written_again;
+/* What was to be synced is dropped, and no later sync brings it back. */
+static _Atomic ino_t failed_ino;
+static _Atomic size_t written_again;
 
 static bool is_of(int fd, const char *part)
 {
