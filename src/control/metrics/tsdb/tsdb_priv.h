@@ -216,9 +216,12 @@ int lead_rotate(struct tsdb *db, struct err *e) MUST_USE; /* the next segment */
  * it does not stand for. */
 void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment);
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
+
+/* --- records.c: what stands in the log --- */
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
 /* The series of a number in the log; NULL: it is forgotten. head_lock held, or at the start. */
 struct series *head_series_named(struct tsdb *db, uint32_t id);
+void wal_put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out);
 void wal_put_series(const struct tsdb *db, const struct series *s, struct buf *out);
 /* `l` has room for LIMIT_SERIES_LABELS. */
 int wal_get_series(struct str in, uint32_t *id, struct labels *l) MUST_USE;
