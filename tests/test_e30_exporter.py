@@ -644,6 +644,25 @@ def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_
     assert 'collector=netstat error=' in ours.log()
 
 
+def test_a_page_in_a_hurry_shows_what_came_before_one_that_hangs(programs, dead_mount, tmp_path):
+    path, popen, answers_again = dead_mount
+    root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'proc/vmstat': 'pgpgin 7\n'})
+    ours = programs(*exporter(*paths(root), *only('netstat', 'loadavg', 'vmstat')), **popen)
+
+    def page():
+        samples, _ = parse(ours.get(headers={'X-Prometheus-Scrape-Timeout-Seconds': '1'}))
+        return {dict(labels)['collector'] for (name, labels), value in samples.items()
+                if name == 'node_scrape_collector_success' and value == 1}, samples
+    ok, samples = page()
+    assert ok == {'loadavg'} and samples['node_load1', ()] == 1
+    assert 'exporter.hangs' not in ours.log()  # half a second is no proof of that
+    wait_for(lambda: page()[0] == {'loadavg', 'vmstat'}, 10, 'the next finds it')
+    assert ours.log().count('exporter.hangs collector=netstat') == 1
+    page()
+    assert ours.log().count('exporter.late collector=netstat') == 1  # not with each page
+    answers_again()
+
+
 def test_a_pipe_in_place_of_a_file_fails_at_once(tmp_path):
     root = trees.write(tmp_path, {'proc/stat': trees.STAT, 'sys/fs/cgroup/cgroup.controllers': 'cpu\n',
                                   'sys/fs/cgroup/strata-0123/j-abc-1/memory.current': '1\n', 'sys/class/hwmon/hwmon0/name': 'x\n'})
