@@ -620,6 +620,38 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
     assert ours.process.wait(8) == 0
 
 
+def test_mounts_that_do_not_answer_have_a_bounded_number_of_threads(programs, dead_mount, tmp_path):
+    path, popen, answers_again = dead_mount
+    (tmp_path / 'good').mkdir()
+    good = f'good {tmp_path}/good nfs rw 0 0\n'
+    refused = [f'gone{i} {tmp_path}/gone{i} nfs rw 0 0\n' for i in range(70)]  # these answer, with an error
+    dead = [f'dead{i} {path}/{i} nfs rw 0 0\n' for i in range(70)]
+    root = trees.write(tmp_path / 'tree', {'proc/1/mounts': ''.join(refused) + dead[0] + good, 'proc/loadavg': '1 2 3 1/2 3\n'})
+    ours = programs(*exporter(f'--path.procfs={root}/proc', *only('filesystem')), **popen)
+
+    def failed():
+        samples, _ = parse(ours.get())
+        assert samples['node_scrape_collector_success', (('collector', 'filesystem'),)] == 1
+        return {dict(labels)['device'] for (name, labels), value in samples.items() if name == 'node_filesystem_device_error' and value == 1}
+
+    def threads():
+        return len(os.listdir(f'/proc/{ours.process.pid}/task'))
+    without = {f'gone{i}' for i in range(70)}
+    assert failed() == failed() == without | {'dead0'}  # who answers takes no place of one that does not
+    trees.write(root, {'proc/1/mounts': good + ''.join(dead)})
+    few = threads()
+    assert failed() == {f'dead{i}' for i in range(70)}  # and in the time of a page
+    many = threads()
+    for _ in range(3):
+        failed()
+    assert threads() <= many + 2 and many <= few + 64, (few, many, threads())
+    answers_again()
+    trees.write(root, {'proc/1/mounts': good})
+    wait_for(lambda: failed() == set() and threads() <= few, 10, 'their threads end')
+    trees.write(root, {'proc/1/mounts': good + dead[69]})
+    assert failed() == {'dead69'}  # at once: that server is gone
+
+
 def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_mount, tmp_path):
     path, popen, answers_again = dead_mount
     root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'sys/class/power_supply': f'->{path}',
