@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -316,6 +317,18 @@ def test_text_files(programs, tmp_path):
     samples, _ = parse(both.get())
     assert samples['node_load1', ()] != 77 and samples['node_mine', ()] == 4
     assert samples['node_scrape_collector_success', (('collector', 'textfile'),)] == 0
+    both.get()
+    assert both.log().count('exporter.twice') == 1  # not with each page
+
+
+def test_a_hundred_thousand_families_of_text_files(tmp_path):
+    for i in range(10):
+        (tmp_path / f'{i}.prom').write_text(''.join(f'# TYPE made_{i}_{k} gauge\nmade_{i}_{k} {k}\n' for k in range(10000)))
+    r = subprocess.run(exporter('--once', *only('textfile', 'loadavg'), f'--collector.textfile.directory={tmp_path}'), capture_output=True, text=True,
+                       timeout=120, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (10, 10)))
+    assert r.returncode == 0, (r.returncode, r.stderr)
+    lines = r.stdout.splitlines()
+    assert sum(line.startswith('made_') for line in lines) == 100000 and 'node_scrape_collector_success{collector="textfile"} 1' in lines
 
 
 # --- containers ---

@@ -8,12 +8,14 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "exporter/lane.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct collector collectors[] = {
     {"arp", collect_arp, ON},
@@ -230,31 +232,45 @@ static void finish(struct exporter *x)
     lock_broadcast(l);
 }
 
-static bool has_family(const struct buf *page, struct str name)
+/* "# TYPE name gauge": its name, as the page has it. Empty: another line. */
+static struct str family_of(struct str line)
 {
-    SCOPED(buf_done) struct buf head = BUF_MAX(LIMIT_EXPOSITION_BYTES);
-
-    (void)buf_printf(&head, "\n# TYPE %.*s ", STR_ARG(name));
-    return str_find(buf_str(page), buf_str(&head)) >= 0;
+    if (!str_starts(line, STR("# TYPE "))) {
+        return STR_EMPTY;
+    }
+    line = str_from(line, strlen("# TYPE "));
+    return str_cut(&line, ' ');
 }
 
-/* Family by family, without those that the page has already. False: there were such. */
+static void add_families(struct map *families, struct str page)
+{
+    while (page.len > 0) {
+        struct str family = family_of(text_line(&page));
+
+        if (family.len > 0) {
+            (void)map_put(families, family, families);
+        }
+    }
+}
+
+/* Family by family, each from its HELP to the next, without those that the page has already. False:
+ * there were such. */
 static bool add_foreign(struct buf *page, struct str text)
 {
-    bool all = true, skip = false;
+    SCOPED(map_done) struct map families = {0};
+    bool all = true;
 
+    add_families(&families, buf_str(page));
     while (text.len > 0) {
-        struct str line = text_line(&text), rest = line;
+        ptrdiff_t end = str_find(text, STR("\n# HELP "));
+        struct str part = end < 0 ? text : str_n(text.p, (size_t)end + 1);
+        struct str rest = str_from(part, strlen("# HELP "));
 
-        if (str_starts(line, STR("# HELP "))) {
-            (void)text_word(&rest);
-            (void)text_word(&rest);
-            skip = has_family(page, text_word(&rest));
-            all = all && !skip;
-        }
-        if (!skip) {
-            (void)buf_add(page, line);
-            (void)buf_add_c(page, "\n");
+        text = str_from(text, part.len);
+        if (map_get(&families, str_cut(&rest, ' '))) {
+            all = false;
+        } else {
+            (void)buf_add(page, part);
         }
     }
     return all;
@@ -285,7 +301,7 @@ static void add_lane(struct exporter *x, size_t i, struct turn *t, struct page *
     SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_EXPOSITION_BYTES);
     bool twice;
 
-    if (!(collectors[i].flags & FOREIGN)) {
+    if (!(collectors[i].flags & FOREIGN) || !x->o.textfile_dir) {
         lane_take(x->lanes[i], p->out, t->outcomes);
         return;
     }
@@ -304,6 +320,15 @@ static void show_lane(struct exporter *x, size_t i, struct turn *t, struct page 
 {
     if (t->began[i] && lane_await(x->lanes[i], t->deadline, 0, /* at */ NULL) == LANE_DONE) {
         add_lane(x, i, t, p);
+    }
+}
+
+static void show_lanes(struct exporter *x, unsigned foreign, struct turn *t, struct page *p)
+{
+    for (size_t i = 0; i < N; i++) {
+        if (x->lanes[i] && (collectors[i].flags & FOREIGN) == foreign) {
+            show_lane(x, i, t, p);
+        }
     }
 }
 
@@ -412,11 +437,8 @@ int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf
     }
     ask_lanes(x, &t);
     show_shared(x, &t, &p);
-    for (size_t i = 0; i < N; i++) {
-        if (x->lanes[i]) {
-            show_lane(x, i, &t, &p);
-        }
-    }
+    show_lanes(x, 0, &t, &p);
+    show_lanes(x, FOREIGN, &t, &p); /* the page has all that they may not repeat */
     miss(x, &t);
     finish(x);
     show_outcomes(&p, t.outcomes);
