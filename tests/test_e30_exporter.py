@@ -590,6 +590,17 @@ def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
     assert ours.process.wait(8) == 0  # a thread that hangs holds nobody
 
 
+def test_who_waited_for_a_page_that_hung_gets_the_rest(programs, tmp_path):
+    hangs = tmp_path / 'hangs'
+    hangs.touch()
+    ours = programs(*exporter(*only('gpu', 'loadavg', 'vmstat'), f'--nvml={NVML}'), env={**os.environ, 'FAKE_NVML_HANGS': str(hangs)})
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for text in pool.map(lambda _: ours.get(headers={'X-Prometheus-Scrape-Timeout-Seconds': '1'}), range(4)):
+            samples, _ = parse(text)
+            assert samples[GPU_OK] == 0 and ('node_load1', ()) in samples and ('node_vmstat_pgpgin', ()) in samples
+    hangs.unlink()
+
+
 @pytest.fixture
 def dead_mount():
     """(path, keywords for Popen, what ends it): in a mount namespace of its own, a file system whose server never answers, until
@@ -631,6 +642,16 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
         assert max(pool.map(lambda _: page(), range(20))) < 2  # it is not asked again
     ours.process.terminate()
     assert ours.process.wait(8) == 0
+
+
+def test_mounts_below_the_root_of_the_host_stand_as_there(tmp_path):
+    for one in ('host/data', 'hostess'):
+        (tmp_path / one).mkdir(parents=True)
+    trees.write(tmp_path, {'proc/1/mounts': ''.join(f'd{i} {tmp_path}/{at} ext4 rw 0 0\n' for i, at in enumerate(('host', 'host/data', 'hostess')))})
+    for root in ('host', 'host//'):
+        samples, _ = once(*only('filesystem'), f'--path.procfs={tmp_path}/proc', f'--path.rootfs={tmp_path}/{root}')
+        at = {dict(labels)['device']: (dict(labels)['mountpoint'], value) for (name, labels), value in samples.items() if name == 'node_filesystem_device_error'}
+        assert at == {'d0': ('/', 0), 'd1': ('/data', 0), 'd2': (f'{tmp_path}/hostess', 1)}
 
 
 def test_mounts_that_do_not_answer_have_a_bounded_number_of_threads(programs, dead_mount, tmp_path):

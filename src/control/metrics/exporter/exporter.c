@@ -78,7 +78,7 @@ static const struct collector collectors[] = {
 /* A collector hangs when it takes a quarter of what the page may: two such leave time for the rest.
  * On a busy machine the healthy ones take long too: where the page has little time, the next finds
  * the one that hangs. */
-enum { N = ARRAY_LEN(collectors), HANGS_PART = 4, HANGS_MS = 1000 };
+enum { N = ARRAY_LEN(collectors), HANGS_PART = 4, HANGS_MS = 1000, LEAST_MS = 200 };
 _Static_assert(ARRAY_LEN(collectors) <= COLLECTORS_MAX, "a lane has room for all");
 
 struct exporter {
@@ -208,18 +208,22 @@ static bool asked(const struct exporter *x, const struct exporter_ask *ask, size
            !named(ask->exclude, ask->n_exclude, name);
 }
 
-/* One page at a time: the buffers of the lanes hold one. */
-static bool begin(struct exporter *x, int64_t deadline)
+/* One page at a time: the buffers of the lanes hold one. It waits for one that was begun at the
+ * same time and used up all of it, and has a moment then. */
+static bool begin(struct exporter *x, int64_t *deadline)
 {
     struct lock *l = &x->lock;
+    int64_t least;
     WITH_LOCK(l);
 
     while (x->busy) {
-        if (!lock_wait_until(l, deadline)) {
+        if (!lock_wait_until(l, *deadline + LEAST_MS)) {
             return false;
         }
     }
     x->busy = true;
+    least = clock_mono_ms() + LEAST_MS;
+    *deadline = *deadline < least ? least : *deadline;
     return true;
 }
 
@@ -432,7 +436,7 @@ int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf
         check(x, ask->exclude, ask->n_exclude, e) < 0) {
         return -1;
     }
-    if (!begin(x, t.deadline)) {
+    if (!begin(x, &t.deadline)) {
         return err_set(e, ERR_UNAVAILABLE, "other pages are still being made: try again");
     }
     ask_lanes(x, &t);

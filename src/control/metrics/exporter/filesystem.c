@@ -253,7 +253,10 @@ static const char *in_host(const struct node *n, const char *mount)
     const char *root = n->o->rootfs;
     size_t len = root ? strlen(root) : 0;
 
-    if (len <= 1 || strncmp(mount, root, len) != 0) {
+    while (len > 0 && root[len - 1] == '/') {
+        len--;
+    }
+    if (len == 0 || strncmp(mount, root, len) != 0 || (mount[len] != '/' && mount[len] != '\0')) {
         return mount;
     }
     return mount[len] == '\0' ? "/" : mount + len;

@@ -25,7 +25,7 @@ enum { WITHIN_MS = 8000, MARGIN_MS = 500, ASKED_MAX = 64, GZIP_LEVEL = 1, DRAIN_
 struct server {
     struct exporter *x;
     const struct exporter_serve *o;
-    struct node node; /* for what concerns this process; guarded by being one page at a time */
+    struct node node; /* for what concerns this process; guarded by lock */
     struct lock lock;
 };
 
