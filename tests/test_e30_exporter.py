@@ -312,6 +312,11 @@ def test_text_files(programs, tmp_path):
         bad.unlink()
         assert parse(ours.get())[0]['node_textfile_scrape_error', ()] == 0
 
+    os.mkfifo(files / 'pipe.prom')
+    assert parse(ours.get())[0]['plain', ()] == 1
+    wait_for(lambda: 'pipe.prom is no regular file' in ours.log(), 5, 'it is not waited for')
+    (files / 'pipe.prom').unlink()
+
     (files / 'load.prom').write_text('# TYPE node_load1 gauge\nnode_load1 77\nnode_mine 4\n')
     both = programs(*exporter(*only('textfile', 'loadavg'), f'--collector.textfile.directory={files}'))
     samples, _ = parse(both.get())
