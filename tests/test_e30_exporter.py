@@ -219,10 +219,25 @@ def test_it_becomes_the_small_program_where_that_is(programs, tmp_path):
     assert r.returncode != 0 and '\x1b' not in r.stderr and json.loads(r.stderr)['error']['kind'] == 'invalid'
 
 
+def test_a_port_alone_is_all_addresses_as_there():
+    args = exporter(*only('loadavg'), f'--web.listen-address=:{free_port()}')
+
+    def answers():
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f'http://127.0.0.2:{args[-1].rsplit(":")[-1]}/metrics', timeout=5).ok
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_for(answers, 30, 'it answers')
+            r = subprocess.run(args, capture_output=True, text=True, timeout=30)
+            assert r.returncode != 0 and 'in use by another program' in r.stderr and 'choose another port with --web.listen-address' in r.stderr, r.stderr
+        finally:
+            process.terminate()
+
+
 def test_unknown_collectors_and_addresses_are_clear_errors(tmp_path):
     for args, words in ((['--collector=nonsense'], 'there is no collector "nonsense"'), (['--no-collector=nonsense'], 'there is no collector'),
                         (['--path.procfs=/nonexistent'], '/nonexistent'), (['--web.telemetry-path=/'], '--web.telemetry-path'),
-                        (['--collector.vmstat.fields=('], '')):
+                        (['--web.listen-address=9100'], '--web.listen-address: "9100" is not ADDRESS:PORT'), (['--collector.vmstat.fields=('], '')):
         r = subprocess.run(exporter(*args), capture_output=True, text=True, timeout=30)
         assert r.returncode != 0 and words in r.stderr, (args, r.stderr)
 

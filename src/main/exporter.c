@@ -117,7 +117,8 @@ static void tell(void *ctx, unsigned port)
 int exporter_role(const struct boot *b, int socket UNUSED)
 {
     struct exporter_options o = {0};
-    struct exporter_serve serve = {.path = "/metrics",
+    struct exporter_serve serve = {.listen_name = "exporter.listen",
+                                   .path = "/metrics",
                                    .version = STRATA_VERSION,
                                    .started_ms = clock_wall_ms(),
                                    .ready = tell,

@@ -216,6 +216,7 @@ int exporter_serve(struct exporter *x, const struct exporter_serve *o, struct er
     struct server s = {.x = x, .o = o};
     const struct http_mount mount = {routes, &s, NULL};
     const struct http_options options = {.listen = str_of(o->listen),
+                                         .listen_name = o->listen_name,
                                          .tls_cert = o->tls_cert,
                                          .tls_key = o->tls_key,
                                          .mounts = &mount,
