@@ -1389,7 +1389,7 @@ export const server: Record<string, string> = {
   'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的配置文件（scrape_configs、rule_files、remote_write），由用户 strata 读取；空：只采集这台服务器本身。',
   'Queries that run at a time; others wait.': '同时执行的查询数；其余等待。',
   'Samples that one query may hold in memory, 16 bytes each; it is refused past them.': '一个查询在内存中最多可持有的样本数，每个 16 字节；超过即被拒绝。',
-  'A query that takes longer is ended.': '超过这个时间的查询会被结束。',
+  'A query, or a rule, that takes longer is ended.': '超过这个时间的查询或规则会被结束。',
   'the query is too long for an address': '查询太长，放不进网址',
   // src/control/metrics/api/query_http.c
   'invalid parameter "query": %s': '参数“query”无效：{1}',
@@ -1479,6 +1479,8 @@ export const server: Record<string, string> = {
   'vector contains metrics with the same labelset after applying %s labels': '应用 {1} 标签后有标签完全相同的序列',
   'vector contains metrics with the same labelset after applying alert labels': '应用告警标签后有标签完全相同的序列',
   'exceeded limit of %llu with %zu %s': '超过上限 {1}：有 {2} 个（{3}）',
+  'the templates of %zu alerts take too long: aggregate the expression, or give the group a limit': '{1} 个告警的模板耗时过长：请对表达式做聚合，或给该组设置上限',
+  'the expression gives %zu alerts; at most %d are kept: aggregate it, or choose fewer series': '表达式产生 {1} 个告警，最多保留 {2} 个：请做聚合，或选取更少的序列',
   'a string has no end': '字符串没有结尾',
   'a parenthesis has no end': '括号没有结尾',
   '"%.*s" cannot be read in a template': '模板里的“{1}”无法读取',

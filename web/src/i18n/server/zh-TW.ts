@@ -1389,7 +1389,7 @@ export const server: Record<string, string> = {
   'A configuration file of Prometheus (scrape_configs, rule_files, remote_write), read by the user strata; empty: only this server itself is scraped.': 'Prometheus 的設定檔（scrape_configs、rule_files、remote_write），由使用者 strata 讀取；空白：只採集這台伺服器本身。',
   'Queries that run at a time; others wait.': '同時執行的查詢數；其餘等待。',
   'Samples that one query may hold in memory, 16 bytes each; it is refused past them.': '一個查詢在記憶體中最多可持有的樣本數，每個 16 位元組；超過即被拒絕。',
-  'A query that takes longer is ended.': '超過這個時間的查詢會被結束。',
+  'A query, or a rule, that takes longer is ended.': '超過這個時間的查詢或規則會被結束。',
   'the query is too long for an address': '查詢太長，放不進網址',
   // src/control/metrics/api/query_http.c
   'invalid parameter "query": %s': '參數「query」無效：{1}',
@@ -1479,6 +1479,8 @@ export const server: Record<string, string> = {
   'vector contains metrics with the same labelset after applying %s labels': '套用 {1} 標籤後有標籤完全相同的序列',
   'vector contains metrics with the same labelset after applying alert labels': '套用告警標籤後有標籤完全相同的序列',
   'exceeded limit of %llu with %zu %s': '超過上限 {1}：有 {2} 個（{3}）',
+  'the templates of %zu alerts take too long: aggregate the expression, or give the group a limit': '{1} 個告警的範本花太久：請把運算式彙總，或給這個群組設上限',
+  'the expression gives %zu alerts; at most %d are kept: aggregate it, or choose fewer series': '運算式產生 {1} 個告警，最多保留 {2} 個：請彙總，或選取較少的序列',
   'a string has no end': '字串沒有結尾',
   'a parenthesis has no end': '括號沒有結尾',
   '"%.*s" cannot be read in a template': '範本裡的「{1}」無法讀取',
