@@ -150,6 +150,20 @@ static void a_series_that_does_not_come_again_ends(void **state UNUSED)
     close_world(&w);
 }
 
+static void what_was_written_in_this_moment_ends_behind_it(void **state UNUSED)
+{
+    struct world w;
+    struct rule_host host = {.limits = &limits};
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {record: r, expr: m}\n");
+    host.db = w.db;
+    put(&w, "1", 1000, 5);
+    work(&w, 2000);
+    assert_int_equal(rule_run_end(w.run, &host, 2000, &e), 0);
+    assert_string_equal(ask(&w, 2001, "r"), "");
+    close_world(&w);
+}
+
 static void the_moment_asked_for_is_moved_by_the_offset(void **state UNUSED)
 {
     struct world w;
@@ -579,6 +593,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_later_rule_sees_what_an_earlier_one_wrote),
         cmocka_unit_test(a_series_that_does_not_come_again_ends),
+        cmocka_unit_test(what_was_written_in_this_moment_ends_behind_it),
         cmocka_unit_test(the_moment_asked_for_is_moved_by_the_offset),
         cmocka_unit_test(too_many_and_equal_series_are_errors),
         cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),

@@ -306,6 +306,7 @@ static void find_alert(struct working *w, struct labels element, double value)
                             .value = value,
                             .at_ms = w->at_ms,
                             .query = ask_template,
+                            .is_over = is_over,
                             .ctx = w};
     struct labels own = expand_all(w, w->rule->labels, &v);
 
@@ -326,13 +327,13 @@ static int find_alerts(struct working *w, const struct promql_answer *a, struct 
         find_alert(w, (struct labels){NULL, 0}, a->scalar);
     }
     for (size_t i = 0; i < a->n_rows; i++) {
-        if (is_over(w)) {
+        find_alert(w, a->rows[i].labels, a->rows[i].v[0]);
+        if (is_over(w)) { /* in the midst of its templates, perhaps */
             return err_set(e, ERR_TIMEOUT,
                            "the templates of %zu alerts take too long: aggregate the expression, "
                            "or give the group a limit",
                            a->n_rows);
         }
-        find_alert(w, a->rows[i].labels, a->rows[i].v[0]);
     }
     if (w->found.len > 0) {
         qsort(w->found.p, w->found.len, sizeof(struct found), found_by_labels);
@@ -691,8 +692,11 @@ int rule_run_end(struct rule_run *r, const struct rule_host *h, int64_t at_ms, s
     SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(h->db);
 
     for (size_t i = 0; i < r->group->n_rules; i++) {
-        struct working w = {
-            .state = &r->rules[i], .at_ms = at_ms, .query_ms = at_ms - r->group->query_offset_ms};
+        int64_t wrote_ms = r->rules[i].health.at_ms; /* a sample of then is no end */
+        struct working w = {.state = &r->rules[i],
+                            .at_ms = at_ms > wrote_ms ? at_ms : wrote_ms + 1};
+
+        w.query_ms = w.at_ms - r->group->query_offset_ms;
 
         for (size_t k = 0; k < r->rules[i].last.list.len; k++) {
             append(&w, a, r->rules[i].last.list.p[k], tsdb_stale());
