@@ -1046,7 +1046,11 @@ static void who_follows_gets_each_sample_once(void **state UNUSED)
     assert_int_equal(take_piece(f, true), 15);
     assert_int_equal(take_piece(f, true), 30);
     assert_int_equal(take_piece(f, true), 0);
-    assert_int_equal(tsdb_follow_behind(f).waiting_bytes, 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("p/1")).waiting_bytes, 0);
+    assert_true(tsdb_follow_behind(db, STR("p_1")).waiting_bytes == 0);
+    fill(db, 3, 40, 5);
+    assert_true(tsdb_follow_behind(db, STR("p/1")).waiting_bytes > 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("nobody")).waiting_bytes, 0);
     tsdb_close(db);
 }
 
@@ -1121,7 +1125,7 @@ static void the_log_is_not_kept_without_end(void **state UNUSED)
         work_end(db);
     }
     assert_in_range(count_files("wal"), 3, 9);
-    assert_true(tsdb_follow_behind(f).lost_bytes > 0);
+    assert_true(tsdb_follow_behind(db, STR("p")).lost_bytes > 0);
     assert_in_range(take_piece(f, true), 50, 450);
     fill(db, 5, 100, 10);
     assert_int_equal(take_piece(f, true), 50);
