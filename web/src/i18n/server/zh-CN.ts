@@ -1552,6 +1552,7 @@ export const server: Record<string, string> = {
   'the regular expression "%.*s" needs more than %d steps: name what it is to match more exactly, without repetitions inside of repetitions': '正则表达式“{1}”需要超过 {2} 步：请更精确地写出要匹配的内容，不要在重复里再嵌套重复',
   'the regular expression "%.*s" matches more than %d times in one text: match longer pieces of it': '正则表达式“{1}”在一段文本里匹配超过 {2} 次：请一次匹配更长的部分',
   'a template takes too long': '模板耗时过长',
+  'it has more than %d bytes': '它超过 {1} 字节',
   'a replacement is longer than %zu bytes': '替换后的文本超过 {1} 字节',
   'a backslash with nothing behind it': '反斜杠后面没有字符',
   'a \\x without two digits': '\\x 后面没有两位数字',

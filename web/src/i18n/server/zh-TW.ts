@@ -1552,6 +1552,7 @@ export const server: Record<string, string> = {
   'the regular expression "%.*s" needs more than %d steps: name what it is to match more exactly, without repetitions inside of repetitions': '正規表示式「{1}」需要超過 {2} 步：請更精確地寫出要比對的內容，不要在重複裡再放重複',
   'the regular expression "%.*s" matches more than %d times in one text: match longer pieces of it': '正規表示式「{1}」在一段文字裡比對到超過 {2} 次：請一次比對較長的部分',
   'a template takes too long': '範本花太久',
+  'it has more than %d bytes': '它超過 {1} 位元組',
   'a replacement is longer than %zu bytes': '取代後的文字超過 {1} 位元組',
   'a backslash with nothing behind it': '反斜線後面沒有字元',
   'a \\x without two digits': '\\x 後面沒有兩位數字',
