@@ -124,12 +124,12 @@
 #define LIMIT_RELABEL_LABELS 4096                 /* on the way: annotations of Kubernetes */
 #define LIMIT_REMOTE_WRITE_BYTES (32 * MIB)       /* packed */
 #define LIMIT_REMOTE_WRITE_WHOLE_BYTES (32 * MIB) /* as in Prometheus */
+#define LIMIT_RULE_ALERTS 20000                   /* of one rule, 16 KiB each */
 
 /* metrics over HTTP */
 #define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */
 #define LIMIT_QUERIES_WAITING 64 /* each holds a worker: the others serve who does not query */
 #define LIMIT_MATCHES 100        /* match[] of one request */
-#define LIMIT_RULE_ALERTS 20000  /* of one rule, 16 KiB each */
 #define LIMIT_ANSWERS_BYTES (512 * MIB)     /* that wait for slow clients; past it queries wait */
 #define LIMIT_ANSWER_PIECE_BYTES (32 * MIB) /* unsent at once: a series with long labels */
 

@@ -175,24 +175,42 @@ static void copy_rule(struct showing *s, const struct rules_shown_rule *from,
     copy_alerts(s, from, to);
 }
 
+static bool rule_is_wanted(const struct showing *s, const struct rule *r)
+{
+    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
+           ask_takes(s->ask, "rule_name[]", r->name);
+}
+
+/* What can be told without an expression is left out here. */
 static void copy_group(void *ctx, const struct rules_shown *g)
 {
     struct showing *s = ctx;
     struct arena *a = &s->ask->arena;
-    struct rules_shown_rule *rules =
-        arena_new_array(a, struct rules_shown_rule, g->group->n_rules + 1);
-    struct rule_group *group = arena_new(a, struct rule_group);
-    struct rules_shown *to = vec_push(&s->groups);
+    struct rules_shown_rule *rules;
+    struct rule_group *group;
 
+    if (!s->alerts_only && (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
+                            !ask_takes(s->ask, "file[]", file_of(s, g)))) {
+        return;
+    }
+    rules = arena_new_array(a, struct rules_shown_rule, g->group->n_rules + 1);
+    group = arena_new(a, struct rule_group);
     *group = *g->group;
     group->name = arena_str(a, group->name);
     group->rules = NULL;
-    *to = *g;
-    to->file = arena_strdup(a, str_of(g->file));
-    to->group = group;
-    to->rules = rules;
-    for (size_t i = 0; i < group->n_rules; i++) {
-        copy_rule(s, &g->rules[i], &rules[i]);
+    group->n_rules = 0;
+    for (size_t i = 0; i < g->group->n_rules; i++) {
+        if (s->alerts_only || rule_is_wanted(s, g->rules[i].rule)) {
+            copy_rule(s, &g->rules[i], &rules[group->n_rules++]);
+        }
+    }
+    if (group->n_rules > 0) {
+        struct rules_shown *to = vec_push(&s->groups);
+
+        *to = *g;
+        to->file = arena_strdup(a, str_of(g->file));
+        to->group = group;
+        to->rules = rules;
     }
 }
 
@@ -213,28 +231,18 @@ static int is_selected(struct showing *s, struct labels labels, struct err *e)
     return taken;
 }
 
-static bool rule_is_wanted(const struct showing *s, const struct rule *r)
-{
-    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
-           ask_takes(s->ask, "rule_name[]", r->name);
-}
-
-/* Leaves the rules that are asked for: 1; 0: the group has none. */
+/* Leaves the rules that match[] takes: 1; 0: there is none. */
 static int choose(struct showing *s, struct rules_shown *g, struct err *e)
 {
+    struct arena *a = &s->ask->arena;
     struct rules_shown_rule *rules =
-        arena_new_array(&s->ask->arena, struct rules_shown_rule, g->group->n_rules + 1);
-    struct rule_group *group = arena_new(&s->ask->arena, struct rule_group);
+        arena_new_array(a, struct rules_shown_rule, g->group->n_rules + 1);
+    struct rule_group *group = arena_new(a, struct rule_group);
 
     *group = *g->group;
     group->n_rules = 0;
-    if (!ask_takes(s->ask, "rule_group[]", group->name) ||
-        !ask_takes(s->ask, "file[]", file_of(s, g))) {
-        return 0;
-    }
     for (size_t i = 0; i < g->group->n_rules; i++) {
-        int taken =
-            rule_is_wanted(s, g->rules[i].rule) ? is_selected(s, g->rules[i].rule->labels, e) : 0;
+        int taken = is_selected(s, g->rules[i].rule->labels, e);
 
         if (taken < 0) {
             return -1;

@@ -180,7 +180,7 @@ export const server: Record<string, string> = {
   'a target has no __address__ after relabeling': '有目标在重新打标签之后没有 __address__',
   'authorization: the credentials have more than one line': 'authorization：凭据不止一行',
   'body size limit exceeded (%zu bytes)': '超过正文大小上限（{1} 字节）',
-  'discovery: no thread: %s': '发现：无法创建线程：{1}',
+  'discovery: no thread': '发现：无法创建线程',
   'expected a name, or "}" behind the labels': '应为名称，或标签之后的“}”',
   'expected a number behind the series': '序列之后应为数字',
   'expected a time behind the value': '数值之后应为时间',

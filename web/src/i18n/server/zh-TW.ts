@@ -180,7 +180,7 @@ export const server: Record<string, string> = {
   'a target has no __address__ after relabeling': '有目標在重新標記之後沒有 __address__',
   'authorization: the credentials have more than one line': 'authorization：憑證不只一行',
   'body size limit exceeded (%zu bytes)': '超過內容大小上限（{1} 位元組）',
-  'discovery: no thread: %s': '探索：無法建立執行緒：{1}',
+  'discovery: no thread': '探索：無法建立執行緒',
   'expected a name, or "}" behind the labels': '應為名稱，或標籤之後的「}」',
   'expected a number behind the series': '序列之後應為數字',
   'expected a time behind the value': '數值之後應為時間',
