@@ -729,11 +729,6 @@ struct row {
     uint64_t values[COLUMNS];
 };
 
-static int by_url(const void *a, const void *b)
-{
-    return strcmp(((const struct row *)a)->url, ((const struct row *)b)->url);
-}
-
 /* Holding the lock. */
 static struct row *copy_rows(const struct notify *n, struct arena *a, size_t peers)
 {
@@ -752,21 +747,23 @@ static struct row *copy_rows(const struct notify *n, struct arena *a, size_t pee
     return rows;
 }
 
-/* Each address once: how many. */
+/* Each address once, in their order: how many. There are few. */
 static size_t merge_rows(struct row *rows, size_t len)
 {
     size_t kept = 0;
 
-    if (len > 0) {
-        qsort(rows, len, sizeof(*rows), by_url);
-    }
     for (size_t i = 0; i < len; i++) {
-        if (kept == 0 || strcmp(rows[kept - 1].url, rows[i].url) != 0) {
+        size_t at = 0;
+
+        while (at < kept && strcmp(rows[at].url, rows[i].url) != 0) {
+            at++;
+        }
+        if (at == kept) {
             rows[kept++] = rows[i];
             continue;
         }
         for (size_t k = 0; k < COLUMNS; k++) {
-            rows[kept - 1].values[k] += rows[i].values[k];
+            rows[at].values[k] += rows[i].values[k];
         }
     }
     return kept;

@@ -164,7 +164,7 @@ static void an_address_of_two_items_has_one_row(void **state UNUSED)
     struct config *c =
         read_config("alerting:\n  alertmanagers:\n"
                     "  - static_configs: [{targets: ['127.0.0.1:1']}]\n"
-                    "  - static_configs: [{targets: ['127.0.0.1:1', '127.0.0.1:2']}]\n");
+                    "  - static_configs: [{targets: ['127.0.0.1:0', '127.0.0.1:1']}]\n");
     struct notify *n = notify_new(on_change, NULL);
     struct label p[] = {{STR("alertname"), STR("A")}};
     struct scrape_alert alert = {.labels = {p, 1}, .ends_ms = INT64_MAX};
@@ -178,6 +178,8 @@ static void an_address_of_two_items_has_one_row(void **state UNUSED)
     first = strstr(b.p, "strata_notifications_queue_length" ONE);
     assert_non_null(first);
     assert_null(strstr(first + 1, "strata_notifications_queue_length" ONE));
+    assert_non_null(strstr(first, "strata_notifications_queue_length{"
+                                  "alertmanager=\"http://127.0.0.1:0/api/v2/alerts\"}"));
     assert_int_equal(number(n, "strata_notifications_queue_length" ONE), 2);
     assert_int_equal(number(n, "\nstrata_notifications_alertmanagers_discovered "), 3);
     notify_free(n);
