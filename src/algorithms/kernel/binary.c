@@ -86,11 +86,23 @@ struct binw *binw_open_text(const char *path, struct err *e)
     return open_writer(path, e);
 }
 
+struct binw *binw_open_memory(size_t max)
+{
+    struct binw *w = xnew(struct binw);
+
+    w->fd = -1;
+    w->memory = BUF_MAX(max);
+    w->block = xcalloc(1, BLOCK_BYTES);
+    checksum_init(&w->sum);
+    return w;
+}
+
 void binw_close(struct binw *w)
 {
     if (w == NULL) {
         return;
     }
+    buf_done(&w->memory);
     if (w->fd >= 0) {
         (void)close(w->fd);
         (void)unlink(w->tmp); /* after a commit the name is gone already */
@@ -103,7 +115,9 @@ void binw_close(struct binw *w)
 
 static void flush(struct binw *w)
 {
-    if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
+    if (w->fd < 0) {
+        (void)buf_add(&w->memory, str_n(w->block, w->block_len));
+    } else if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
         w->failed = true;
     }
     w->block_len = 0;
@@ -113,6 +127,9 @@ void binw_bytes(struct binw *w, const void *p, size_t len)
 {
     const char *from = p;
 
+    if (len == 0) { /* `p` may be NULL */
+        return;
+    }
     w->len += len;
     checksum_add(&w->sum, p, len);
     while (len > 0) {
@@ -137,6 +154,14 @@ static int put_head(struct binw *w, struct err *e)
     }
     make_head(head, w->kind, w->len - sizeof(head), checksum_value(&w->sum));
     return pwrite(w->fd, head, sizeof(head), 0) == sizeof(head) ? 0 : err_sys(e, "write");
+}
+
+int binw_memory(struct binw *w, struct err *e)
+{
+    flush(w);
+    return w->memory.failed
+               ? err_set(e, ERR_DATA, "more than %zu bytes are to be kept", w->memory.max)
+               : 0;
 }
 
 int binw_commit(struct binw *w, struct err *e)
@@ -195,7 +220,7 @@ void binw_u32s(struct binw *w, const uint32_t *v, size_t n)
 
 static const char *kind_name(int kind)
 {
-    return kind == BINARY_TABLE ? "table" : kind == BINARY_MODEL ? "model" : "transform";
+    return kind == BINARY_MODEL ? "model" : "transform";
 }
 
 /* Whether the first bytes are ours; names the likely mistake when not. */
@@ -205,8 +230,9 @@ static int check_magic(struct str bytes, enum binary_kind kind, struct err *e)
 
     make_head(head, bytes.len > 4 ? bytes.p[4] : 0, 0, 0);
     if (bytes.len < sizeof(head) || memcmp(bytes.p, head, 8) != 0) {
-        return err_set(e, ERR_DATA, "not a Strata %s%s", kind_name((int)kind),
-                       kind == BINARY_TABLE ? ": text is read by the module read_csv" : "");
+        return err_set(e, ERR_DATA, "%s Strata %s",
+                       str_starts(bytes, STR("ARROW1")) ? "a table, and not a" : "not a",
+                       kind_name((int)kind));
     }
     if (bytes.p[4] != (char)kind) {
         return err_set(e, ERR_DATA, "a Strata %s, and a %s is needed here", kind_name(bytes.p[4]),
