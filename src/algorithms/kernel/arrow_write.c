@@ -45,18 +45,17 @@ static int64_t padded(int64_t n)
     return (n + ARROW_ALIGN - 1) & ~(int64_t)(ARROW_ALIGN - 1);
 }
 
-/* A column that calls itself int and holds 0.5 is written as what it is. */
+static bool is_there(const struct column *c, size_t i)
+{
+    return c->kind == COLUMN_TEXT ? c->codes[i] != DICT_MISSING : !isnan(c->numbers[i]);
+}
+
 static struct planned plan(const struct column *c, size_t n_rows)
 {
-    struct planned p = {.column = c, .as = c->as};
+    struct planned p = {.column = c, .as = column_as_is(c, n_rows)};
 
     for (size_t i = 0; i < n_rows; i++) {
-        if (c->kind == COLUMN_TEXT) {
-            p.missing += c->codes[i] == DICT_MISSING;
-            continue;
-        }
-        p.missing += isnan(c->numbers[i]);
-        p.as = p.as != AS_REAL && !as_holds(p.as, c->numbers[i]) ? AS_REAL : p.as;
+        p.missing += !is_there(c, i);
     }
     return p;
 }
@@ -259,19 +258,9 @@ static void write_dictionary(struct writer *w, size_t id)
 /* --- the values --------------------------------------------------------------------------------
  */
 
-static bool is_missing(const struct column *c, size_t i)
-{
-    return c->kind == COLUMN_TEXT ? c->codes[i] == DICT_MISSING : isnan(c->numbers[i]);
-}
-
 static bool is_true(const struct column *c, size_t i)
 {
     return c->numbers[i] == 1;
-}
-
-static bool is_there(const struct column *c, size_t i)
-{
-    return !is_missing(c, i);
 }
 
 /* A bit a row. */
@@ -298,7 +287,7 @@ static void write_whole(struct writer *w, const struct column *c, size_t width)
     size_t used = 0;
 
     for (size_t i = 0; i < w->t->n_rows; i++) {
-        int64_t v = is_missing(c, i)         ? 0
+        int64_t v = !is_there(c, i)          ? 0
                     : c->kind == COLUMN_TEXT ? (int64_t)c->codes[i]
                                              : (int64_t)c->numbers[i];
 
