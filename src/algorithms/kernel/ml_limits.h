@@ -19,3 +19,5 @@
 #define ML_LIMIT_WORDS 256               /* in one step */
 #define ML_LIMIT_THREADS 256
 #define ML_LIMIT_NULL_VALUES 64
+#define ML_LIMIT_ARROW_BYTES (256 * MIB) /* metadata of one message: 65,536 columns take 80 */
+#define ML_LIMIT_ARROW_BATCHES 1000000

@@ -4,6 +4,8 @@
 const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
+    &module_read_parquet,
+    &module_write_parquet,
     &module_split,
     /* transform */
     &module_standard_scaler,

@@ -12,8 +12,10 @@ extern const struct module
     module_mlp,
     module_predict,
     module_read_csv,
+    module_read_parquet,
     module_split,
-    module_standard_scaler;
+    module_standard_scaler,
+    module_write_parquet;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
