@@ -9,7 +9,10 @@ const struct module *const modules_all[] = {
     &module_standard_scaler,
     /* classification */
     &module_logistic_regression,
+    &module_gbdt_classifier,
     &module_mlp,
+    /* regression */
+    &module_gbdt_regressor,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -17,10 +20,12 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp */
+/* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
+    &model_gbdt_classifier,
+    &model_gbdt_regressor,
     NULL,
 };
 

@@ -8,6 +8,8 @@
 /* clang-format off */
 extern const struct module
     module_evaluate_multiclass,
+    module_gbdt_classifier,
+    module_gbdt_regressor,
     module_logistic_regression,
     module_mlp,
     module_predict,
@@ -17,6 +19,8 @@ extern const struct module
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_gbdt_classifier,
+    model_gbdt_regressor,
     model_logistic_regression,
     model_mlp;
 
