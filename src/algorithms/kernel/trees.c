@@ -131,48 +131,6 @@ void trees_cut(struct trees *t, size_t n)
     }
 }
 
-static void append_node(struct trees *t, const struct tree_node *from, size_t nodes, size_t sets,
-                        size_t leaves)
-{
-    struct tree_node *to = &t->nodes[t->n_nodes++];
-
-    *to = *from;
-    if (from->child) {
-        to->child += (uint32_t)nodes;
-        to->slot += from->feature & TREE_SET ? sets : 0;
-    } else if (t->width > 1) {
-        to->slot += leaves;
-    }
-}
-
-int trees_append(struct trees *t, const struct trees *from, struct err *e)
-{
-    size_t nodes = t->n_nodes, sets = t->n_sets, leaves = t->n_outputs / t->width;
-
-    if (room(&t->roots, &t->trees_cap, t->n_trees, from->n_trees, sizeof(*t->roots), e) < 0 ||
-        room(&t->nodes, &t->nodes_cap, nodes, from->n_nodes, sizeof(*t->nodes), e) < 0 ||
-        room(&t->sets, &t->sets_cap, sets, from->n_sets, sizeof(*t->sets), e) < 0 ||
-        room(&t->outputs, &t->outputs_cap, t->n_outputs, from->n_outputs, sizeof(float), e) < 0) {
-        return -1;
-    }
-    for (size_t i = 0; i < from->n_trees; i++) {
-        t->roots[t->n_trees++] = from->roots[i] + (uint32_t)nodes;
-    }
-    for (size_t i = 0; i < from->n_nodes; i++) {
-        append_node(t, &from->nodes[i], nodes, sets, leaves);
-    }
-    for (size_t i = 0; i < from->n_sets; i++) {
-        t->sets[t->n_sets++] = from->sets[i];
-    }
-    for (size_t i = 0; i < from->n_outputs; i++) {
-        t->outputs[t->n_outputs++] = from->outputs[i];
-    }
-    for (size_t j = 0; j < t->n_features; j++) {
-        t->gains[j] += from->gains[j];
-    }
-    return 0;
-}
-
 /* --- walking ---------------------------------------------------------------------------------- */
 
 /* 1 for the second child. A comparison with NaN is false, so what is missing goes there unless the
@@ -296,6 +254,11 @@ static int check_node(const struct trees *t, size_t i, size_t end, struct err *e
 
 static int check_nodes(const struct trees *t, struct err *e)
 {
+    SCOPED(big_freep) unsigned char *has_parent = big_alloc(t->n_nodes, 1, what, e);
+
+    if (has_parent == NULL) {
+        return -1;
+    }
     for (size_t i = 0; i < t->n_trees; i++) {
         size_t from = t->roots[i], end = i + 1 < t->n_trees ? t->roots[i + 1] : t->n_nodes;
 
@@ -303,8 +266,16 @@ static int check_nodes(const struct trees *t, struct err *e)
             return err_set(e, ERR_DATA, "damaged: tree %zu has no nodes", i);
         }
         for (size_t k = from; k < end; k++) {
+            uint32_t child = t->nodes[k].child;
+
             if (check_node(t, k, end, e) < 0) {
                 return -1;
+            }
+            if (child && (has_parent[child] || has_parent[child + 1])) {
+                return damaged_node(child, "has two parents", e);
+            }
+            if (child) {
+                has_parent[child] = has_parent[child + 1] = 1;
             }
         }
     }
@@ -425,7 +396,8 @@ static int by_gain(const void *a, const void *b)
     return x->feature < y->feature ? -1 : 1;
 }
 
-enum { SHOWN_FEATURES = 200 };
+/* No deeper than JSON may nest. */
+enum { SHOWN_FEATURES = 200, SHOWN_NODES = 200, SHOWN_DEPTH = 24, SHOWN_CATEGORIES = 50 };
 
 void trees_describe_importance(const struct trees *t, const struct features *f, struct jw *w)
 {
@@ -446,4 +418,85 @@ void trees_describe_importance(const struct trees *t, const struct features *f, 
         jw_end(w);
     }
     jw_end(w);
+}
+
+struct show {
+    const struct trees *t;
+    const struct features *f;
+    struct jw *w;
+    size_t n_classes;
+};
+
+/* Texts of the categories that go to the first child, as many as people read. */
+static void show_categories(const struct show *s, const struct tree_node *n)
+{
+    size_t feature = n->feature & TREE_FEATURE, shown = 0;
+
+    jw_key(s->w, "categories");
+    jw_array(s->w);
+    for (uint32_t k = 0; k < s->t->n_categories[feature] && shown < SHOWN_CATEGORIES; k++) {
+        uint8_t bin = s->t->of_category[feature][k];
+
+        if (s->t->sets[n->slot].bits[bin / 64] >> bin % 64 & 1) {
+            jw_str(s->w, str_of(s->f->categories[feature].names[k]));
+            shown++;
+        }
+    }
+    jw_end(s->w);
+}
+
+/* One number, or shares of all classes. */
+static void show_value(const struct show *s, size_t node)
+{
+    const double *out = s->t->node_outputs + node * s->t->width;
+
+    jw_key(s->w, "value");
+    if (s->n_classes == 0) {
+        jw_double(s->w, out[0]);
+        return;
+    }
+    jw_array(s->w);
+    for (size_t k = 0; k < s->n_classes; k++) {
+        jw_double(s->w, s->n_classes > 2 ? out[k] : k == 1 ? out[0] : 1 - out[0]);
+    }
+    jw_end(s->w);
+}
+
+static void show_node(const struct show *s, uint32_t node, unsigned depth)
+{
+    const struct tree_node *n = &s->t->nodes[node];
+    bool inner = n->child && n->child + 1 < SHOWN_NODES && depth < SHOWN_DEPTH;
+
+    jw_object(s->w);
+    if (n->child) {
+        jw_kv_c(s->w, "feature", s->f->names[n->feature & TREE_FEATURE]);
+    }
+    if (n->child && n->feature & TREE_SET) {
+        show_categories(s, n);
+    } else if (n->child) {
+        jw_key(s->w, "threshold");
+        jw_double(s->w, n->value);
+    }
+    if (n->child) {
+        jw_kv_c(s->w, "missing", n->feature & TREE_MISSING_LEFT ? "left" : "right");
+    }
+    jw_key(s->w, "n");
+    jw_double(s->w, s->t->node_rows[node]);
+    show_value(s, node);
+    for (unsigned side = 0; inner && side < 2; side++) {
+        jw_key(s->w, side == 0 ? "left" : "right");
+        show_node(s, n->child + side, depth + 1);
+    }
+    jw_end(s->w);
+}
+
+void trees_describe_tree(const struct trees *t, const struct features *f, size_t n_classes,
+                         struct jw *w)
+{
+    struct show s = {t, f, w, n_classes};
+
+    if (t->node_rows && t->n_trees == 1) {
+        jw_key(w, "tree");
+        show_node(&s, 0, 0);
+    }
 }

@@ -60,8 +60,6 @@ int trees_set_outputs(struct trees *t, uint32_t node, const double *outputs,
                       struct err *e) MUST_USE;
 /* Forgets the trees from number n on. */
 void trees_cut(struct trees *t, size_t n);
-/* Appends the trees of another with the same features and outputs. */
-int trees_append(struct trees *t, const struct trees *from, struct err *e) MUST_USE;
 
 enum { TREES_SLICE = 256 };
 /* The leaf (its node) of each of n <= TREES_SLICE rows; rows NULL: first ..; else rows[first ..] */
@@ -75,3 +73,7 @@ int trees_read(struct binr *r, struct trees *t, const struct features *f, size_t
 
 /* "importance": the share of each feature in all gains, the largest first. */
 void trees_describe_importance(const struct trees *t, const struct features *f, struct jw *w);
+/* "tree": of one tree with rows and outputs of its nodes, the first 200 of them. n_classes 0: of a
+ * number. */
+void trees_describe_tree(const struct trees *t, const struct features *f, size_t n_classes,
+                         struct jw *w);

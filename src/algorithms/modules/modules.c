@@ -9,6 +9,8 @@ const struct module *const modules_all[] = {
     &module_standard_scaler,
     /* classification */
     &module_logistic_regression,
+    &module_decision_tree,
+    &module_random_forest,
     &module_gbdt_classifier,
     &module_mlp,
     /* regression */
@@ -20,12 +22,15 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor */
+/* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
+ * 12 random_forest, 13 decision_tree */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
     &model_gbdt_classifier,
     &model_gbdt_regressor,
+    &model_random_forest,
+    &model_decision_tree,
     NULL,
 };
 
