@@ -196,8 +196,8 @@ static bool judge(struct cart *c, const struct open *o)
     impurity = c->data.classes ? judge_classes(c, o, &all) : judge_numbers(c, o, &all);
     c->heavy[o->node] = all;
     c->risk[o->node] = impurity * all / c->weight_sum;
-    return impurity > 0 && o->n > 1 && (c->o.max_depth == 0 || o->depth < c->o.max_depth) &&
-           all >= 2 * c->o.min_leaf * (1 - 1e-9);
+    return impurity > 0 && o->n > 1 && o->n >= 2 * c->o.min_leaf &&
+           (c->o.max_depth == 0 || o->depth < c->o.max_depth);
 }
 
 static int keep_open(struct cart *c, const struct open *o, struct err *e)
@@ -279,6 +279,7 @@ int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err 
     round_rows(c);
     c->finder.row = c->row;
     c->finder.rng = rng;
+    cart_finder_start(&c->finder);
     trees_cut(&c->grown, 0);
     c->n_open = 0;
     root.n = c->n;

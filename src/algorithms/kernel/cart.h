@@ -14,7 +14,7 @@ struct cart_options {
     enum cart_criterion criterion; /* CART_SQUARES: of numbers */
     unsigned max_depth;            /* 0: no end */
     size_t max_features;           /* looked at in a node, of those that are not constant there */
-    double min_leaf;               /* least weight of a leaf; the mean row has 1 */
+    size_t min_leaf;               /* fewest rows of a leaf; drawn twice counts once */
 };
 
 /* What is told of rows. */
@@ -33,7 +33,7 @@ struct cart *cart_new(const struct cart_data *data, const struct cart_options *o
 void cart_free(struct cart *c);
 DEFINE_SCOPED(struct cart, cart_free)
 
-/* `draws`: how often each row counts; NULL: once. Only features and never rows are drawn by rng. */
+/* The same tree whatever was grown before. `draws`: how often each row counts; NULL: once. Only features and never rows are drawn by rng. */
 int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err *e) MUST_USE;
 
 /* The grown tree behind those of `t`, less the branches that lower the risk (impurity x share of

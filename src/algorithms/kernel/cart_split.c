@@ -22,18 +22,21 @@ struct list {
     bool missing; /* there are rows with none; not in the list */
 };
 
-static size_t lane_bytes(const struct cart_data *d)
+static size_t lane_bytes(const struct cart_finder *f)
 {
-    return d->classes ? d->n_classes * sizeof(uint32_t) : sizeof(struct cart_lanes);
+    return f->data->classes ? f->stride * sizeof(uint32_t) : sizeof(struct cart_lanes);
 }
 
 int cart_finder_init(struct cart_finder *f, const struct cart_data *data,
                      const struct cart_options *o, struct err *e)
 {
-    size_t d = data->bins->n_features, bytes = lane_bytes(data) * CART_BINS;
+    size_t d = data->bins->n_features, bytes;
     static const char what[] = "the histograms of a tree";
 
-    *f = (struct cart_finder){.data = data, .o = o, .batch = cells_bytes_max / bytes};
+    *f = (struct cart_finder){.data = data, .o = o, .counted = o->min_leaf > 1};
+    f->stride = data->n_classes + f->counted;
+    bytes = lane_bytes(f) * CART_BINS;
+    f->batch = cells_bytes_max / bytes;
     f->batch = f->batch > BATCH_MAX ? BATCH_MAX : f->batch < 1 ? 1 : f->batch;
     f->batch = f->batch > o->max_features ? o->max_features : f->batch;
     f->cells = big_alloc(f->batch, bytes, what, e);
@@ -43,10 +46,14 @@ int cart_finder_init(struct cart_finder *f, const struct cart_data *data,
         return -1;
     }
     f->total = f->left + data->n_classes;
-    for (size_t j = 0; j < d; j++) {
+    return 0;
+}
+
+void cart_finder_start(struct cart_finder *f)
+{
+    for (size_t j = 0; j < f->data->bins->n_features; j++) {
         f->order[j] = (uint32_t)j;
     }
-    return 0;
 }
 
 void cart_finder_done(struct cart_finder *f)
@@ -79,7 +86,7 @@ static inline void count_numbers(const struct cart_finder *f, const uint32_t *ro
             uint8_t bin = cell[features[j]];
 
             cells[j * CART_BINS + bin].g += row.g;
-            cells[j * CART_BINS + bin].h += row.h;
+            cells[j * CART_BINS + bin].h += row.h + CART_ROW;
             meet(met, j, bin);
         }
     }
@@ -89,7 +96,7 @@ static inline void count_classes(const struct cart_finder *f, const uint32_t *ro
                                  const uint32_t *features, size_t n_features, struct met *met)
 {
     const struct bins *b = f->data->bins;
-    size_t k = f->data->n_classes;
+    size_t k = f->stride, counted = f->counted;
     uint32_t *cells = f->cells;
 
     for (size_t i = 0; i < n; i++) {
@@ -100,6 +107,9 @@ static inline void count_classes(const struct cart_finder *f, const uint32_t *ro
             uint8_t bin = cell[features[j]];
 
             cells[(j * CART_BINS + bin) * k + (size_t)row.g] += row.h;
+            if (counted) {
+                cells[(j * CART_BINS + bin) * k + k - 1]++;
+            }
             meet(met, j, bin);
         }
     }
@@ -107,7 +117,7 @@ static inline void count_classes(const struct cart_finder *f, const uint32_t *ro
 
 static bool is_empty(const struct cart_finder *f, size_t cell)
 {
-    const uint32_t *classes = (const uint32_t *)f->cells + cell * f->data->n_classes;
+    const uint32_t *classes = (const uint32_t *)f->cells + cell * f->stride;
     uint32_t any = 0;
 
     if (f->data->classes == NULL) {
@@ -141,7 +151,7 @@ static void list_bins(const struct cart_finder *f, size_t j, uint32_t feature,
 
 static void clear(struct cart_finder *f, size_t cell)
 {
-    size_t bytes = lane_bytes(f->data);
+    size_t bytes = lane_bytes(f);
 
     memset((char *)f->cells + cell * bytes, 0, bytes);
 }
@@ -149,9 +159,13 @@ static void clear(struct cart_finder *f, size_t cell)
 /* --- gains ------------------------------------------------------------------------------------ */
 
 /* What is on the left while bins go there one by one; totals are of the node. */
+struct amount {
+    int64_t g, h;
+    size_t rows; /* when counted, or of numbers */
+};
 struct side {
     struct cart_finder *f;
-    struct cart_lanes left, total; /* of classes: h is the sum over them */
+    struct amount left, total; /* of classes: h is the sum over them */
 };
 
 static void add_cell(struct side *s, size_t cell)
@@ -162,11 +176,13 @@ static void add_cell(struct side *s, size_t cell)
         const struct cart_lanes *c = (const struct cart_lanes *)f->cells + cell;
 
         s->left.g += c->g;
-        s->left.h += c->h;
+        s->left.h += (int64_t)(c->h & (CART_ROW - 1));
+        s->left.rows += c->h / CART_ROW;
         return;
     }
-    for (size_t k = 0, n = f->data->n_classes; k < n; k++) {
-        uint32_t c = ((const uint32_t *)f->cells)[cell * n + k];
+    s->left.rows += f->counted ? ((const uint32_t *)f->cells)[(cell + 1) * f->stride - 1] : 0;
+    for (size_t k = 0; k < f->data->n_classes; k++) {
+        uint32_t c = ((const uint32_t *)f->cells)[cell * f->stride + k];
 
         f->left[k] += c;
         s->left.h += c;
@@ -222,16 +238,17 @@ static double purity_before(const struct side *s)
 
 static bool heavy_enough(const struct side *s)
 {
-    double least = s->f->o->min_leaf * (1 - 1e-9);
-    int64_t right = s->total.h - s->left.h;
+    size_t least = s->f->o->min_leaf;
 
-    return s->left.h > 0 && right > 0 && (double)s->left.h * s->f->h_unit >= least &&
-           (double)right * s->f->h_unit >= least;
+    if (s->f->counted && (s->left.rows < least || s->total.rows - s->left.rows < least)) {
+        return false;
+    }
+    return s->left.h > 0 && s->total.h > s->left.h;
 }
 
 static void start_left(struct side *s)
 {
-    s->left = (struct cart_lanes){0, 0};
+    s->left = (struct amount){0};
     memset(s->f->left, 0, s->f->data->n_classes * sizeof(uint64_t));
 }
 
@@ -240,12 +257,12 @@ static void start_left(struct side *s)
 /* What a leaf of these rows alone would say: categories go left in this order. */
 static double key_of(const struct cart_finder *f, size_t cell, size_t of_class)
 {
-    const uint32_t *c = (const uint32_t *)f->cells + cell * f->data->n_classes;
+    const uint32_t *c = (const uint32_t *)f->cells + cell * f->stride;
     const struct cart_lanes *v = (const struct cart_lanes *)f->cells + cell;
     double sum = 0;
 
     if (f->data->classes == NULL) {
-        return (double)v->g / (double)v->h;
+        return (double)v->g / (double)(v->h & (CART_ROW - 1));
     }
     for (size_t k = 0; k < f->data->n_classes; k++) {
         sum += c[k];
@@ -331,6 +348,7 @@ static bool scan(struct side *s, size_t j, uint32_t feature, struct list *l, str
 static void total_of(struct cart_finder *f, const uint32_t *rows, size_t n, struct side *s)
 {
     memset(f->total, 0, f->data->n_classes * sizeof(uint64_t));
+    s->total.rows = n;
     for (size_t i = 0; i < n; i++) {
         struct cart_row row = f->row[rows[i]];
 

@@ -10,9 +10,12 @@ struct cart_row {
     uint32_t h; /* its weight; 0: not drawn */
 };
 
-struct cart_lanes { /* of numbers; of classes there is a count for each */
-    int64_t g, h;
+/* Of numbers. Of classes: a weight for each, and behind them the rows when those are asked for. */
+struct cart_lanes {
+    int64_t g;
+    uint64_t h; /* weights; rows times CART_ROW */
 };
+#define CART_ROW ((uint64_t)1 << 33)
 
 struct cart_best {
     bool found, missing_left, by_set;
@@ -28,6 +31,8 @@ struct cart_finder {
     const struct cart_options *o;
     const struct cart_row *row; /* [n_rows] */
     double g_unit, h_unit;
+    bool counted;     /* weight does not tell how many rows there are, and a leaf must have some */
+    size_t stride;    /* of classes: numbers in a cell */
     size_t batch;     /* features counted at a time */
     void *cells;      /* [batch][CART_BINS] of lanes, zero between nodes */
     uint32_t *order;  /* [feature]: drawn from its front */
@@ -39,5 +44,7 @@ int cart_finder_init(struct cart_finder *f, const struct cart_data *data,
                      const struct cart_options *o, struct err *e) MUST_USE;
 void cart_finder_done(struct cart_finder *f);
 
+/* Before each tree. */
+void cart_finder_start(struct cart_finder *f);
 /* Of some rows, all with weight. `best` is written anyway. */
 void cart_find(struct cart_finder *f, const uint32_t *rows, size_t n, struct cart_best *best);

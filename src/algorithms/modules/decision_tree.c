@@ -30,8 +30,7 @@ static const struct param params[] = {
      "How mixed classes are measured; for regression it is always the squared error."},
     {"max_depth", PARAM_INT, "0", 0, 1000, NULL,
      "Most questions on the way to a leaf; 0: no limit."},
-    {"min_samples_leaf", PARAM_REAL, "1", 0, 1e12, NULL,
-     "Fewest rows of a leaf; with weights they are counted so that the mean row is 1."},
+    {"min_samples_leaf", PARAM_INT, "1", 1, 1e9, NULL, "Fewest rows of a leaf."},
     {"ccp_alpha", PARAM_REAL, "0", 0, 1e12, NULL,
      "Branches go that lower impurity by no more than this for each of their leaves."},
     {"max_bins", PARAM_INT, "255", 2, 255, NULL, "Most different values told apart."},
@@ -46,7 +45,7 @@ static int grow(struct step *s, struct training *t, struct bins *bins, struct er
     struct cart_options o = {.criterion = forest_criterion(s),
                              .max_depth = (unsigned)step_int(s, "max_depth"),
                              .max_features = t->model->features.n,
-                             .min_leaf = step_real(s, "min_samples_leaf")};
+                             .min_leaf = (size_t)step_int(s, "min_samples_leaf")};
     SCOPED(cart_freep) struct cart *c = NULL;
 
     if (forest_data(s, t, bins, &data, &weights, e) < 0 ||

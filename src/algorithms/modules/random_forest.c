@@ -35,8 +35,8 @@ static const struct param params[] = {
      "How mixed classes are measured; for regression it is always the squared error."},
     {"max_depth", PARAM_INT, "0", 0, 1000, NULL,
      "Most questions on the way to a leaf; 0: no limit."},
-    {"min_samples_leaf", PARAM_REAL, "1", 0, 1e12, NULL,
-     "Fewest rows of a leaf; drawn twice counts twice, and weights are scaled to a mean of 1."},
+    {"min_samples_leaf", PARAM_INT, "1", 1, 1e9, NULL,
+     "Fewest different rows of a leaf."},
     {"feature_fraction", PARAM_TEXT, "sqrt", 0, 0, NULL,
      "Features looked at for each split: sqrt, log2, all, or a share such as 0.3."},
     {"bootstrap", PARAM_BOOL, "true", 0, 0, NULL,
@@ -270,7 +270,7 @@ static int prepare(struct fit *f, struct err *e)
         .criterion = forest_criterion(f->s),
         .max_depth = (unsigned)step_int(f->s, "max_depth"),
         .max_features = features_per_split(step_text(f->s, "feature_fraction"), features->n),
-        .min_leaf = step_real(f->s, "min_samples_leaf")};
+        .min_leaf = (size_t)step_int(f->s, "min_samples_leaf")};
 
     if (o.max_features == 0) {
         return err_set(e, ERR_INVALID, "%s", wrong_fraction);
