@@ -15,6 +15,8 @@ const struct module *const modules_all[] = {
     &module_mlp,
     /* regression */
     &module_gbdt_regressor,
+    /* anomaly */
+    &module_isolation_forest,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -23,7 +25,7 @@ const struct module *const modules_all[] = {
 };
 
 /* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
- * 12 random_forest, 13 decision_tree */
+ * 12 random_forest, 13 decision_tree, 14 isolation_forest */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
@@ -31,6 +33,7 @@ const struct model_type *const model_types[] = {
     &model_gbdt_regressor,
     &model_random_forest,
     &model_decision_tree,
+    &model_isolation_forest,
     NULL,
 };
 

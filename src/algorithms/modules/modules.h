@@ -11,6 +11,7 @@ extern const struct module
     module_evaluate_multiclass,
     module_gbdt_classifier,
     module_gbdt_regressor,
+    module_isolation_forest,
     module_logistic_regression,
     module_mlp,
     module_predict,
@@ -24,6 +25,7 @@ extern const struct model_type
     model_decision_tree,
     model_gbdt_classifier,
     model_gbdt_regressor,
+    model_isolation_forest,
     model_logistic_regression,
     model_mlp,
     model_random_forest;
