@@ -17,8 +17,8 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get('STRATA_BUILD', ROOT / 'build')).resolve()
 DIGITS = ROOT / 'examples/data/digits.csv'
-MODULES = ['read_csv', 'split', 'standard_scaler', 'logistic_regression', 'mlp', 'predict',
-           'evaluate_multiclass']
+MODULES = ['read_csv', 'split', 'select_columns', 'impute', 'standard_scaler', 'min_max_scaler', 'robust_scaler', 'bin', 'one_hot',
+           'string_index', 'apply_transform', 'logistic_regression', 'mlp', 'predict', 'evaluate_multiclass']
 
 
 def program():

@@ -6,7 +6,15 @@ const struct module *const modules_all[] = {
     &module_read_csv,
     &module_split,
     /* transform */
+    &module_select_columns,
+    &module_impute,
     &module_standard_scaler,
+    &module_min_max_scaler,
+    &module_robust_scaler,
+    &module_bin,
+    &module_one_hot,
+    &module_string_index,
+    &module_apply_transform,
     /* classification */
     &module_logistic_regression,
     &module_mlp,
@@ -24,8 +32,8 @@ const struct model_type *const model_types[] = {
     NULL,
 };
 
-/* kind: 1 scale */
+/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin */
 const struct transform_type *const transform_types[] = {
-    &transform_scale,
-    NULL,
+    &transform_scale,        &transform_impute, &transform_one_hot,
+    &transform_string_index, &transform_bin,    NULL,
 };

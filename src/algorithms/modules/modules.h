@@ -7,13 +7,21 @@
 
 /* clang-format off */
 extern const struct module
+    module_apply_transform,
+    module_bin,
     module_evaluate_multiclass,
+    module_impute,
     module_logistic_regression,
+    module_min_max_scaler,
     module_mlp,
+    module_one_hot,
     module_predict,
     module_read_csv,
+    module_robust_scaler,
+    module_select_columns,
     module_split,
-    module_standard_scaler;
+    module_standard_scaler,
+    module_string_index;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
@@ -21,7 +29,11 @@ extern const struct model_type
     model_mlp;
 
 extern const struct transform_type
-    transform_scale;
+    transform_bin,
+    transform_impute,
+    transform_one_hot,
+    transform_scale,
+    transform_string_index;
 /* clang-format on */
 
 extern const struct module *const modules_all[]; /* ends with NULL */

@@ -1,0 +1,195 @@
+"""strata-ml: transforms against pandas and scikit-learn, their bad input, and that serving repeats them."""
+import pytest
+
+from test_b50_algorithms import ROOT, ok, refused
+
+pd = pytest.importorskip('pandas')
+np = pytest.importorskip('numpy')
+
+PENGUINS = ROOT / 'examples/data/penguins.csv'
+CHURN = ROOT / 'examples/data/churn.csv'
+
+
+def chain(tmp_path, *steps, path=PENGUINS, **options):
+    """read_csv as `t`, the steps, and the table `out` back as pandas sees it."""
+    ok('chain', f'read_csv --param path={path} --out table=t', *steps, cwd=tmp_path, **options)
+    return load(tmp_path / 'out.csv') if (tmp_path / 'out.csv').exists() else None
+
+
+def load(path):
+    return pd.read_csv(path, keep_default_na=False, na_values=['', 'NA'])
+
+
+def refuse(tmp_path, code, sentence, *steps, path=PENGUINS):
+    return refused(code, sentence, 'chain', f'read_csv --param path={path} --out table=t', *steps, cwd=tmp_path)
+
+
+def same(mine, theirs, rtol=1e-12):
+    """Equal columns, order, text and missing values; numbers within rtol."""
+    assert list(mine.columns) == list(theirs.columns)
+    assert len(mine) == len(theirs)
+    for name in mine.columns:
+        a, b = mine[name], theirs[name].reset_index(drop=True)
+        if a.dtype == object or b.dtype == object:
+            a, b = a.where(a.notna(), None), b.where(b.notna(), None)
+            assert list(map(str, a)) == list(map(str, b)), name
+        else:
+            np.testing.assert_allclose(a.astype(float), b.astype(float), rtol=rtol, atol=1e-12, err_msg=name)
+
+
+def table(tmp_path, text, name='in.csv'):
+    (tmp_path / name).write_text(text)
+    return tmp_path / name
+
+
+BOTH = pytest.mark.parametrize('path', [PENGUINS, CHURN], ids=['penguins', 'churn'])
+
+
+# --- columns ---
+
+@BOTH
+def test_select_columns_keeps_some(tmp_path, path):
+    theirs = load(path)
+    keep = list(theirs.columns[2:5])
+    same(chain(tmp_path, f'select_columns --in table=t --param columns={keep[2]},{keep[0]},{keep[1]} --out table=./out.csv',
+               path=path), theirs[keep])
+    refuse(tmp_path, 2, "columns: the table has no column 'none'",
+           'select_columns --in table=t --param columns=none --out table=./out.csv', path=path)
+
+
+# --- impute ---
+
+@BOTH
+@pytest.mark.parametrize('how', ['mean', 'median', 'mode'])
+def test_impute_fills_as_scikit_learn(tmp_path, path, how):
+    impute = pytest.importorskip('sklearn.impute')
+    theirs = load(path)
+    names = list(theirs.select_dtypes('number').columns)
+    mine = chain(tmp_path, f'impute --in table=t --param strategy={how} --out table=./out.csv', path=path)
+    strategy = {'mode': 'most_frequent'}.get(how, how)
+    theirs[names] = impute.SimpleImputer(strategy=strategy).fit_transform(theirs[names])
+    same(mine, theirs)
+
+
+@BOTH
+def test_impute_of_text_with_a_mark_and_without_rows(tmp_path, path):
+    theirs = load(path)
+    texts = list(theirs.select_dtypes('object').columns)
+    whole = theirs.dropna()
+    same(chain(tmp_path, 'impute --in table=t --param cols=@all --param strategy=drop_row --out table=./out.csv', path=path), whole)
+    filled = theirs.copy()
+    filled[texts] = filled[texts].fillna('none')
+    for name in texts:
+        filled[f'{name}_missing'] = theirs[name].isna().astype(int)
+    same(chain(tmp_path, 'impute --in table=t --param cols=@text --param strategy=value --param value=none --param indicator=true '
+               '--out table=./out.csv', path=path), filled)
+
+
+def test_impute_says_what_cannot_be_filled(tmp_path):
+    path = table(tmp_path, 'a,b,c,d\n1,x,1,\n2,,inf,\n')
+    refuse(tmp_path, 3, "column 'b' holds text, which has no mean: use strategy=mode or value",
+           'impute --in table=t --param cols=b --out table=./out.csv', path=path)
+    refuse(tmp_path, 3, "column 'c', row 2: the value is infinite", 'impute --in table=t --out table=./out.csv', path=path)
+    refuse(tmp_path, 2, "value: 'x' is not a number, and column 'a' holds numbers",
+           'impute --in table=t --param cols=a --param strategy=value --param value=x --out table=./out.csv', path=path)
+    refuse(tmp_path, 3, "all its values are missing",
+           'impute --in table=t --param cols=d --param strategy=mode --out table=./out.csv', path=path)
+
+
+# --- scalers ---
+
+@BOTH
+def test_scalers_scale_as_scikit_learn(tmp_path, path):
+    scalers = pytest.importorskip('sklearn.preprocessing')
+    theirs = load(path)
+    names = list(theirs.select_dtypes('number').columns)
+    for words, peer in (('min_max_scaler', scalers.MinMaxScaler()),
+                        ('min_max_scaler --param min=-2 --param max=3', scalers.MinMaxScaler((-2, 3))),
+                        ('robust_scaler', scalers.RobustScaler()),
+                        ('robust_scaler --param q_low=0.1 --param q_high=0.8 --param with_centering=false',
+                         scalers.RobustScaler(quantile_range=(10, 80), with_centering=False))):
+        want = theirs.copy()
+        want[names] = peer.fit_transform(theirs[names])
+        same(chain(tmp_path, f'{words} --in table=t --out table=./out.csv', path=path), want, rtol=1e-9)
+    refuse(tmp_path, 2, 'max: 0 is not larger than min', 'min_max_scaler --in table=t --param max=0 --out table=./out.csv')
+
+
+# --- encoders ---
+
+@BOTH
+def test_one_hot_and_string_index_encode_as_pandas(tmp_path, path):
+    theirs = load(path)
+    texts = list(theirs.select_dtypes('object').columns)
+    mine = chain(tmp_path, 'one_hot --in table=t --param cols=@text --out table=./out.csv', path=path)
+    want = pd.get_dummies(theirs, columns=texts)
+    same(mine[want.columns], want)
+    mine = chain(tmp_path, 'one_hot --in table=t --param cols=@text --param drop_first=true --out table=./out.csv', path=path)
+    want = pd.get_dummies(theirs, columns=texts, drop_first=True)
+    same(mine[want.columns], want)
+    mine = chain(tmp_path, 'string_index --in table=t --param order=alpha --out table=./out.csv', path=path)
+    for name in texts:
+        codes = theirs[name].astype('category').cat.codes
+        assert list(mine[name].fillna(-1)) == list(codes), name
+    mine = chain(tmp_path, 'string_index --in table=t --out table=./out.csv', path=path)
+    for name in texts:
+        counts = theirs[name].value_counts()
+        order = sorted(counts.index, key=lambda k: (-counts[k], k))
+        assert list(mine[name].dropna()) == [order.index(v) for v in theirs[name].dropna()], name
+
+
+def test_rare_and_unknown_categories(tmp_path):
+    fit = table(tmp_path, 'c,x\na,1\na,2\nb,3\nb,4\nc,5\n,6\n')
+    later = table(tmp_path, 'c,x\na,1\nz,2\n,3\n', 'later.csv')
+    ok('chain', f'read_csv --param path={fit} --out table=t', f'read_csv --param path={later} --out table=u',
+       'one_hot --in table=t --param min_count=2 --out table=./fit.csv --out transform=./x.sxfm --out transform=x',
+       'apply_transform --in transform=x --in table=u --out table=./out.csv', cwd=tmp_path)
+    assert (tmp_path / 'fit.csv').read_text() == 'c_a,c_b,x\n1,0,1\n1,0,2\n0,1,3\n0,1,4\n0,0,5\n0,0,6\n'
+    assert (tmp_path / 'out.csv').read_text() == 'c_a,c_b,x\n1,0,1\n0,0,2\n0,0,3\n'
+    ok('chain', f'read_csv --param path={fit} --out table=t', f'read_csv --param path={later} --out table=u',
+       'string_index --in table=t --out table=i --out transform=x',
+       'apply_transform --in transform=x --in table=u --out table=./out.csv', cwd=tmp_path)
+    assert (tmp_path / 'out.csv').read_text() == 'c,x\n0,1\n3,2\n,3\n'
+    refused(3, "column 'c', row 2: 'z' was not there when string_index was fitted", 'chain',
+            f'read_csv --param path={fit} --out table=t', f'read_csv --param path={later} --out table=u',
+            'string_index --in table=t --param unknown=error --out table=i --out transform=x',
+            'apply_transform --in transform=x --in table=u --out table=./out.csv', cwd=tmp_path)
+    refused(3, "column 'c' holds numbers, and the transform was fitted on text", 'chain',
+            f'read_csv --param path={table(tmp_path, "c,x" + chr(10) + "1,2" + chr(10), "n.csv")} --out table=u',
+            'apply_transform --in transform=./x.sxfm --in table=u --out table=./out.csv', cwd=tmp_path)
+
+
+@BOTH
+def test_bins_are_those_of_pandas(tmp_path, path):
+    theirs = load(path)
+    names = list(theirs.select_dtypes('number').columns)[1:]
+    mine = chain(tmp_path, f'bin --in table=t --param cols={",".join(names)} --param n=5 --out table=./out.csv', path=path)
+    width = chain(tmp_path, f'bin --in table=t --param cols={",".join(names)} --param n=4 --param method=width --out table=./out.csv',
+                  path=path)
+    for name in names:
+        edges = np.unique(np.nanquantile(theirs[name], [0.2, 0.4, 0.6, 0.8]))
+        cut = pd.cut(theirs[name], [-np.inf, *edges, np.inf], labels=False)
+        assert list(mine[name].dropna()) == list(cut.dropna()), name
+        cut = pd.cut(theirs[name], 4, labels=False)
+        assert list(width[name].dropna()) == list(cut.dropna()), name
+    refuse(tmp_path, 2, "edges: '3' is not a number above those before it",
+           'bin --in table=t --param method=custom --param edges=5,3 --out table=./out.csv')
+
+
+# --- fitted transforms go along ---
+
+def test_a_model_repeats_all_transforms_on_raw_rows(tmp_path):
+    steps = ['split --in table=t --out train=a --out test=./b.stbl --out test=b',
+             'impute --in table=a --param cols=@numeric,-year --param strategy=median --param indicator=true --out table=a1 --out transform=x1',
+             'impute --in table=a1 --param cols=sex --param strategy=mode --out table=a2 --out transform=x2',
+             'bin --in table=a2 --param cols=year --param n=3 --out table=a3 --out transform=x3',
+             'one_hot --in table=a3 --param cols=island,sex --out table=a4 --out transform=x4',
+             'min_max_scaler --in table=a4 --out table=a5 --out transform=x5',
+             'logistic_regression --in train=a5 --param label_col=species --out model=./m.smdl',
+             *(f'apply_transform --in transform=x{i + 1} --in table={"b" if i == 0 else f"b{i}"} --out table=b{i + 1}' for i in range(5)),
+             'predict --in model=./m.smdl --in table=b5 --param keep_cols= --out table=./here.csv']
+    chain(tmp_path, *steps)
+    ok('predict', '--in', 'model=m.smdl', '--in', 'table=b.stbl', '--param', 'keep_cols=', '--out', 'table=later.csv', cwd=tmp_path)
+    here = (tmp_path / 'here.csv').read_text()
+    assert here == (tmp_path / 'later.csv').read_text() and here.count('\n') > 60
+    species = load(tmp_path / 'later.csv')['prediction']
+    assert set(species) <= {'Adelie', 'Chinstrap', 'Gentoo'}
