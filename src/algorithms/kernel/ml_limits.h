@@ -2,20 +2,21 @@
 #pragma once
 #include "base/limits.h"
 
-#define ML_LIMIT_COLUMNS 65536            /* a table as wide as a small image */
-#define ML_LIMIT_ROWS 0x7fffffffULL       /* row numbers are 32 bits */
-#define ML_LIMIT_CELL_BYTES (1 * MIB)     /* one cell of text; longer is a quote left open */
-#define ML_LIMIT_NAME_BYTES 1024          /* a column name */
-#define ML_LIMIT_DICT_BYTES (16 * GIB)    /* different texts of one column */
-#define ML_LIMIT_CLASSES 4096             /* a label with more is no label */
-#define ML_LIMIT_CATEGORIES 65536         /* different texts of one feature */
-#define ML_LIMIT_VOCABULARY (1024 * 1024) /* values an encoder numbers, terms of a text */
-#define ML_LIMIT_PARAMETERS (256 * MIB)   /* numbers in one model */
-#define ML_LIMIT_LAYERS 32                /* of an mlp */
-#define ML_LIMIT_LAYER_WIDTH 65536        /* units in one of them */
-#define ML_LIMIT_TRANSFORMS 64            /* fitted on the way to one table */
-#define ML_LIMIT_REPORT_BYTES (64 * MIB)  /* a confusion matrix of 4096 x 4096 needs 40 */
-#define ML_LIMIT_STEPS 64                 /* in one chain */
-#define ML_LIMIT_WORDS 256                /* in one step */
+#define ML_LIMIT_COLUMNS 65536           /* a table as wide as a small image */
+#define ML_LIMIT_ROWS 0x7fffffffULL      /* row numbers are 32 bits */
+#define ML_LIMIT_CELL_BYTES (1 * MIB)    /* one cell of text; longer is a quote left open */
+#define ML_LIMIT_NAME_BYTES 1024         /* a column name */
+#define ML_LIMIT_DICT_BYTES (16 * GIB)   /* different texts of one column */
+#define ML_LIMIT_CLASSES 4096            /* a label with more is no label */
+#define ML_LIMIT_CATEGORIES 65536        /* different texts of one feature */
+#define ML_LIMIT_VOCABULARY (1 * MIB)    /* values an encoder numbers, terms of a text */
+#define ML_LIMIT_PARAMETERS (256 * MIB)  /* numbers in one model */
+#define ML_LIMIT_LAYERS 32               /* of an mlp */
+#define ML_LIMIT_LAYER_WIDTH 65536       /* units in one of them */
+#define ML_LIMIT_TRANSFORMS 64           /* fitted on the way to one table */
+#define ML_LIMIT_REPORT_BYTES (64 * MIB) /* a confusion matrix of 4096 x 4096 needs 40 */
+#define ML_LIMIT_PREVIEW_BYTES (4 * MIB) /* 500 columns with their figures */
+#define ML_LIMIT_STEPS 64                /* in one chain */
+#define ML_LIMIT_WORDS 256               /* in one step */
 #define ML_LIMIT_THREADS 256
 #define ML_LIMIT_NULL_VALUES 64

@@ -54,6 +54,7 @@ static struct table *scale_apply(const void *body, const struct table *t, struct
         if (c == NULL) {
             return NULL;
         }
+        c->as = AS_REAL;
         for (size_t r = 0; r < t->n_rows; r++) {
             c->numbers[r] = (c->numbers[r] - shift) * factor;
         }
@@ -172,9 +173,17 @@ int scale_run(struct step *s, scale_rule rule, struct err *e)
 
 void scale_check(struct check *c)
 {
-    size_t n;
+    size_t n = 0;
+    SCOPED(freep)
+    uint32_t *found =
+        check_columns(c, "table", "cols", CHECK_NUMBERS, /* never */ NULL, 0, /* fix */ NULL, &n);
+    struct table *out = found ? check_copy(c, "table") : NULL;
 
-    free(check_columns(c, "table", "cols", CHECK_NUMBERS, /* never */ NULL, 0, /* fix */ NULL, &n));
-    check_out_same(c, "table", "table");
+    for (size_t i = 0; out && i < n; i++) {
+        out->columns[found[i]].as = AS_REAL;
+    }
+    if (out) {
+        check_out_table(c, "table", out, check_open(c, "table"));
+    }
     check_out_transform(c, "transform");
 }

@@ -104,7 +104,7 @@ static int keep_entries(struct vocab *v, const struct entry *all, size_t n, stru
     uint32_t code;
 
     if (n > ML_LIMIT_VOCABULARY) {
-        return err_set(e, ERR_DATA, "%zu different values are more than the %d that are taken", n,
+        return err_set(e, ERR_DATA, "%zu different values are more than the %llu that are taken", n,
                        ML_LIMIT_VOCABULARY);
     }
     if (v->kind == COLUMN_TEXT) {

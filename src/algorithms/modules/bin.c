@@ -95,6 +95,7 @@ static struct table *bins_apply(const void *body, const struct table *t, struct 
         if (c == NULL) {
             return NULL;
         }
+        c->as = AS_INT;
         for (size_t r = 0; r < t->n_rows; r++) {
             c->numbers[r] = bin_of(x->edges[i], x->n_edges[i], c->numbers[r]);
         }

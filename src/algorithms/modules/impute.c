@@ -75,6 +75,9 @@ static int add_indicator(struct table *out, const struct column *c, struct err *
     SCOPED(freep) char *name = xasprintf("%s_missing", c->name);
     struct column *to = table_add_numbers(out, str_of(name), e);
 
+    if (to) {
+        to->as = AS_INT;
+    }
     for (size_t r = 0; to && r < out->n_rows; r++) {
         to->numbers[r] =
             c->kind == COLUMN_TEXT ? c->codes[r] == DICT_MISSING : isnan(c->numbers[r]);
@@ -82,10 +85,19 @@ static int add_indicator(struct table *out, const struct column *c, struct err *
     return to ? 0 : err_wrap(e, "indicator");
 }
 
+/* What the column means with the number in it: 2.5 makes a column of whole numbers real. */
+static enum column_as fill_as(enum column_as as, double number)
+{
+    return as_holds(as, number) ? as : AS_REAL;
+}
+
 static int fill_numbers(struct table *out, const struct column *c, double number, struct err *e)
 {
     struct column *to = table_add_numbers(out, str_of(c->name), e);
 
+    if (to) {
+        to->as = fill_as(c->as, number);
+    }
     for (size_t r = 0; to && r < out->n_rows; r++) {
         to->numbers[r] = isnan(c->numbers[r]) ? number : c->numbers[r];
     }
@@ -231,6 +243,7 @@ static int learn_number(enum strategy how, const struct column *c, size_t n_rows
     if (n < 0) {
         return -1;
     }
+    *out = c->as >= AS_DATE ? floor(*out) : *out; /* days and times are whole */
     if (n == 0 || !isfinite(*out)) {
         return err_set(e, ERR_DATA, "column '%s' has no %s: %s; leave it out or use strategy=value",
                        c->name, how == MEAN ? "mean" : "median",

@@ -37,6 +37,9 @@ static int add_columns(struct table *out, const struct vocab *v, unsigned drop_f
                             STR_ARG(str_first(text, 60)));
         }
     }
+    for (size_t k = first; k < out->n_columns; k++) {
+        out->columns[k].as = AS_INT;
+    }
     for (size_t r = 0; codes && r < out->n_rows; r++) {
         if (codes[r] >= drop_first && codes[r] < v->n) {
             out->columns[first + codes[r] - drop_first].numbers[r] = 1;

@@ -109,6 +109,9 @@ static int add_numbers(const struct step *s, const struct classes *c, const doub
 {
     struct column *to = result_column(s, out, e);
 
+    if (to) {
+        to->as = c->as;
+    }
     for (size_t r = 0; to && r < out->n_rows; r++) {
         to->numbers[r] = c->values[likeliest(p + r * c->n, c->n)];
     }

@@ -24,6 +24,9 @@ static const struct param params[] = {
     {"on_bad_row", PARAM_CHOICE, "error", 0, 0, "error|skip|null",
      "A line with too many or too few cells: stop, leave it out, or fill and cut it."},
     {"encoding", PARAM_CHOICE, "utf-8", 0, 0, "utf-8|latin1", "The encoding of the text."},
+    {"types", PARAM_TEXT, "", 0, 0, NULL,
+     "Columns whose type is known, as column:type with real, int, bool, date, time or text, "
+     "comma-separated; another value there is an error."},
     {"text_cols", PARAM_COLUMNS, "", 0, 0, NULL,
      "Columns that are text whatever they hold (postal codes), comma-separated."},
     {"number_cols", PARAM_COLUMNS, "", 0, 0, NULL,
@@ -44,6 +47,7 @@ static struct csv_options options_of(const struct step *s)
         .bad_row = (enum csv_bad_row)step_choice(s, "on_bad_row"),
         .encoding = (enum csv_encoding)step_choice(s, "encoding"),
         .null_values = step_text(s, "null_values"),
+        .types = step_text(s, "types"),
         .text_columns = step_text(s, "text_cols"),
         .number_columns = step_text(s, "number_cols"),
         .max_rows = (uint64_t)step_int(s, "max_rows"),
@@ -157,11 +161,12 @@ const struct module module_read_csv = {
     .name = "read_csv",
     .title = "Read CSV",
     .description =
-        "Reads a table from delimited text. Kinds of columns (number or text), delimiter "
-        "and header are found by looking. Errors name line and column. A column with leading "
+        "Reads a table from delimited text. Types of columns (int, real, bool, date, time, text), "
+        "delimiter and header are found by looking. Errors name line and column. A column with "
+        "leading "
         "zeros (0012) or integers that a number does not hold exactly is text.",
     .category = "data",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = (const struct port[]){{0}},
     .outputs = outputs,
     .params = params,

@@ -50,7 +50,11 @@ static int index_column(struct table *out, const struct encoding *x, size_t i,
 {
     struct column *to = table_add_numbers(out, str_of(c->name), e);
 
-    return to ? number_rows(to, &x->vocabs[i], x->flag, c, out->n_rows, e) : -1;
+    if (to == NULL) {
+        return -1;
+    }
+    to->as = AS_INT;
+    return number_rows(to, &x->vocabs[i], x->flag, c, out->n_rows, e);
 }
 
 static struct table *index_apply(const void *body, const struct table *t, struct err *e)
