@@ -1,4 +1,6 @@
 """strata-ml: transforms against pandas and scikit-learn, their bad input, and that serving repeats them."""
+import csv
+
 import pytest
 
 from test_b50_algorithms import ROOT, ok, refused
@@ -193,3 +195,139 @@ def test_a_model_repeats_all_transforms_on_raw_rows(tmp_path):
     assert here == (tmp_path / 'later.csv').read_text() and here.count('\n') > 60
     species = load(tmp_path / 'later.csv')['prediction']
     assert set(species) <= {'Adelie', 'Chinstrap', 'Gentoo'}
+
+
+# --- expressions ---
+
+DATES = '''d,t,a,b,s,flag
+2024-02-29,2024-02-29T23:30:00Z,1,2.5,Taipei,true
+2023-12-31,2023-12-31T00:00:01Z,-7,0,台北 City,false
+,1999-01-04T12:00:00Z,3,,,
+1999-01-04,,,-2.5,"it's, ""so""",true
+'''
+
+
+def compute(tmp_path, expr, path=None):
+    """The values of one expression over DATES, as text."""
+    path = path or table(tmp_path, DATES, 'dates.csv')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "compute_columns --in table=t --param 'exprs=r = " + expr.replace("'", '"') + "' --out table=c",
+       'select_columns --in table=c --param columns=r --out table=./r.csv', cwd=tmp_path)
+    return load_column(tmp_path / 'r.csv')
+
+
+def load_column(path):
+    with open(path, newline='') as f:
+        return [row[0] if row else '' for row in list(csv.reader(f))[1:]]
+
+
+@pytest.mark.parametrize('expr,want', [
+    ('a + 1', ['2', '-6', '4', '']),
+    ('a * b + 0', ['2.5', '0', '', '']),
+    ('a / 2', ['0.5', '-3.5', '1.5', '']),
+    ('1 / (a - 1)', ['', '-0.125', '0.5', '']),
+    ('a % 3', ['1', '2', '0', '']),
+    ('-2 ^ 2', ['-4'] * 4),
+    ('2 ^ 3 ^ 2', ['512'] * 4),
+    ('7 - 2 - 1 * 2', ['3'] * 4),
+    ('round(b) + round(1.25, 1)', ['4.3', '1.3', '', '-1.7']),
+    ('floor(b)', ['2', '0', '', '-3']),
+    ('abs(b) >= 2.5 and a < 3', ['true', 'false', 'false', '']),
+    ('a = 1 or b is missing', ['true', 'false', 'true', '']),
+    ('not (a > 0)', ['false', 'true', 'false', '']),
+    ('a in (1, 3, 5)', ['true', 'false', 'true', '']),
+    ('a not in (1, 3)', ['false', 'true', 'false', '']),
+    ('a between -7 and 1', ['true', 'true', 'false', '']),
+    ("s in ('Taipei', 'x')", ['true', 'false', '', 'false']),
+    ("if(flag, 'yes', 'no')", ['yes', 'no', 'no', 'yes']),
+    ('if(a > 0, a, missing)', ['1', '', '3', '']),
+    ('coalesce(b, a, 9)', ['2.5', '0', '3', '-2.5']),
+    ('min(a, b)', ['1', '-7', '3', '-2.5']),
+    ('max(a, b, 0)', ['2.5', '0', '3', '0']),
+    ('length(s)', ['6', '7', '', '10']),
+    ('upper(s)', ['TAIPEI', '台北 CITY', '', 'IT\'S, "SO"']),
+    ("lower('ÄÖÜ ΑΒΓ ДЖ') = 'äöü αβγ дж'", ['true'] * 4),
+    ("substr(s, 2, 3)", ['aip', '北 C', '', "t's"]),
+    ("contains(s, 'i')", ['true', 'true', '', 'true']),
+    ("starts_with(s, '台')", ['false', 'true', '', 'false']),
+    ("replace(s, 'i', '__')", ['Ta__pe__', '台北 C__ty', '', '__t\'s, "so"']),
+    ("trim('  x ') + '-' + text(a)", ['x-1', 'x--7', 'x-3', '']),
+    ("number(substr('12x', 1, 2)) + 1", ['13'] * 4),
+    ("number('x')", [''] * 4),
+    ('year(d) * 100 + month(d)', ['202402', '202312', '', '199901']),
+    ('weekday(d)', ['4', '7', '', '1']),
+    ('day(t)', ['29', '31', '4', '']),
+    ('hour(t) * 60 + minute(t)', ['1410', '0', '720', '']),
+    ('second(t)', ['0', '1', '0', '']),
+    ("date_diff('hour', d, t)", ['23.5', '0.0002777777777777778', '', '']),
+    ("date_diff('month', d, t)", ['0', '0', '', '']),
+    ("d >= '2023-12-31'", ['true', 'true', '', 'false']),
+    ('d + 1', ['2024-03-01', '2024-01-01', '', '1999-01-05']),
+    ("d - parse_date('1999-01-04')", ['9187', '9127', '', '0']),
+    ('date(t)', ['2024-02-29', '2023-12-31', '1999-01-04', '']),
+    ('`a`', ['1', '-7', '3', '']),
+    ('missing', [''] * 4),
+    ("text(d)", ['2024-02-29', '2023-12-31', '', '1999-01-04']),
+])
+def test_expressions_give(tmp_path, expr, want):
+    assert compute(tmp_path, expr) == want
+
+
+@pytest.mark.parametrize('expr,sentence', [
+    ('a + ', 'it ends where a value is expected'),
+    ('a + + b', "a value is expected, and not '+'"),
+    ('(a', "it ends where ')' is expected"),
+    ('a b', "an operator or the end is expected, and not 'b'"),
+    ('agge', "character 1: the table has no column 'agge'"),
+    ('roud(a)', "there is no function 'roud': did you mean 'round'?"),
+    ('s + 1', "+ needs a number, and column 's' is text"),
+    ('s > 1', '>: text and int do not go together'),
+    ('a and flag', "and needs true or false, and column 'a' is int"),
+    ('d > a', 'date and int do not go together'),
+    ("d > 'soon'", "'soon' is no date: write '2024-02-29'"),
+    ('substr(s)', 'substr takes at least 2 values, and gets 1'),
+    ("date_diff('eon', d, d)", 'a unit is one of'),
+    ('a # 3', "'#' means nothing here"),
+    ("'abc", 'is never closed'),
+    ('(' * 70 + '1' + ')' * 70, 'nested more than 64 deep'),
+    ('1' + '+1' * 5000, 'the expression is too long'),
+    ('floor(1e300)', '1e+300 is no int'),
+])
+def test_expressions_that_make_no_sense_are_explained(tmp_path, expr, sentence):
+    path = table(tmp_path, DATES, 'dates.csv')
+    code = 3 if sentence.startswith('1e') else 2
+    ok('read_csv', '--param', f'path={path}', '--out', 'table=t.arrow', cwd=tmp_path)
+    refused(code, sentence, 'compute_columns', '--in', 'table=t.arrow', '--param', f'exprs=r = {expr}', '--out', 'table=r.csv',
+            cwd=tmp_path)
+
+
+@BOTH
+def test_filters_keep_the_rows_pandas_keeps(tmp_path, path):
+    theirs = load(path)
+    pairs = {PENGUINS: [('body_mass_g > 4000 and sex = "female"', (theirs.get('body_mass_g', 0) > 4000) & (theirs.get('sex') == 'female')),
+                        ('island in ("Dream", "Biscoe") or bill_length_mm is missing',
+                         theirs.get('island', theirs.iloc[:, 0]).isin(['Dream', 'Biscoe'])
+                         | theirs.get('bill_length_mm', theirs.iloc[:, 0]).isna())],
+             CHURN: [('monthly_charges * tenure > 2000', theirs.get('monthly_charges', 0) * theirs.get('tenure', 0) > 2000),
+                     ('not contains(payment_method, "auto") and churn = "Yes"',
+                      ~theirs.get('payment_method', theirs.iloc[:, 1]).astype(str).str.contains('auto') & (theirs.get('churn') == 'Yes'))]}
+    for expr, rows in pairs[path]:
+        same(chain(tmp_path, f"filter_rows --in table=t --param 'expr={expr}' --out table=./out.csv", path=path), theirs[rows])
+    refuse(tmp_path, 2, 'expr: it gives int, and true or false is needed',
+           'filter_rows --in table=t --param expr=rownames --out table=./out.csv', path=path)
+
+
+def test_computed_columns_are_repeated_by_predict(tmp_path):
+    chain(tmp_path,
+          'compute_columns --in table=t --param "exprs=ratio = bill_length_mm / bill_depth_mm; big = ratio > 2.5;\nsex = coalesce(sex, `island`)" '
+          '--out table=c --out table=./c.csv',
+          'impute --in table=c --param cols=ratio --out table=d',
+          'logistic_regression --in train=d --param label_col=species --param feature_cols=ratio --out model=./m.smdl')
+    made = load(tmp_path / 'c.csv')
+    raw = load(PENGUINS)
+    assert list(made.columns) == [*raw.columns, 'ratio', 'big']
+    np.testing.assert_allclose(made.ratio, raw.bill_length_mm / raw.bill_depth_mm, rtol=1e-15)
+    assert list(made.sex) == list(raw.sex.fillna(raw.island))
+    ok('chain', f'read_csv --param path={PENGUINS} --out table=t',
+       'predict --in model=./m.smdl --in table=t --out table=./p.csv', cwd=tmp_path)
+    assert (load(tmp_path / 'p.csv').prediction == raw.species).mean() > 0.8

@@ -7,6 +7,8 @@ const struct module *const modules_all[] = {
     &module_split,
     /* transform */
     &module_select_columns,
+    &module_filter_rows,
+    &module_compute_columns,
     &module_impute,
     &module_standard_scaler,
     &module_min_max_scaler,
@@ -32,8 +34,13 @@ const struct model_type *const model_types[] = {
     NULL,
 };
 
-/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin */
+/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin, 54 compute */
 const struct transform_type *const transform_types[] = {
-    &transform_scale,        &transform_impute, &transform_one_hot,
-    &transform_string_index, &transform_bin,    NULL,
+    &transform_scale,
+    &transform_impute,
+    &transform_one_hot,
+    &transform_string_index,
+    &transform_bin,
+    &transform_compute,
+    NULL,
 };

@@ -9,7 +9,9 @@
 extern const struct module
     module_apply_transform,
     module_bin,
+    module_compute_columns,
     module_evaluate_multiclass,
+    module_filter_rows,
     module_impute,
     module_logistic_regression,
     module_min_max_scaler,
@@ -30,6 +32,7 @@ extern const struct model_type
 
 extern const struct transform_type
     transform_bin,
+    transform_compute,
     transform_impute,
     transform_one_hot,
     transform_scale,
