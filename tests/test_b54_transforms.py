@@ -331,3 +331,83 @@ def test_computed_columns_are_repeated_by_predict(tmp_path):
     ok('chain', f'read_csv --param path={PENGUINS} --out table=t',
        'predict --in model=./m.smdl --in table=t --out table=./p.csv', cwd=tmp_path)
     assert (load(tmp_path / 'p.csv').prediction == raw.species).mean() > 0.8
+
+
+# --- rows ---
+
+JOIN_A = 'id,day,x\n3,2024-01-01,1\n1,2024-01-02,2\n,2024-01-01,3\n2,2024-01-01,4\n1,2024-01-01,5\n'
+JOIN_B = 'key,day,x,city\n1,2024-01-01,10,Taipei\n1,2024-01-02,20,\n9,2024-01-01,30,台北\n3,2024-01-01,40,Taipei\n,2024-01-01,50,x\n1,2024-01-01,60,y\n'
+
+
+@pytest.mark.parametrize('how', ['inner', 'left', 'right'])
+def test_joins_are_those_of_pandas(tmp_path, how):
+    a, b = table(tmp_path, JOIN_A, 'a.csv'), table(tmp_path, JOIN_B, 'b.csv')
+    ok('chain', f'read_csv --param path={a} --out table=a', f'read_csv --param path={b} --out table=b',
+       f"join --in left=a --in right=b --param keys=id=key,day --param type={how} --out table=./out.csv", cwd=tmp_path)
+    left, right = load(a), load(b).rename(columns={'key': 'id'})
+    left.loc[left.id.isna(), 'id'] = -1  # a missing key meets nobody
+    right.loc[right.id.isna(), 'id'] = -2
+    want = left.merge(right, on=['id', 'day'], how=how, suffixes=('', '_right'))
+    want.loc[want.id < 0, 'id'] = np.nan
+    same(load(tmp_path / 'out.csv'), want)
+
+
+def test_full_semi_and_anti_joins(tmp_path):
+    a, b = table(tmp_path, JOIN_A, 'a.csv'), table(tmp_path, JOIN_B, 'b.csv')
+    read = [f'read_csv --param path={a} --out table=a', f'read_csv --param path={b} --out table=b']
+    for how, want in (('full', 'id,day,x,day_r,x_r,city\n3,2024-01-01,1,2024-01-01,40,Taipei\n1,2024-01-02,2,2024-01-01,10,Taipei\n'
+                       '1,2024-01-02,2,2024-01-02,20,\n1,2024-01-02,2,2024-01-01,60,y\n,2024-01-01,3,,,\n2,2024-01-01,4,,,\n'
+                       '1,2024-01-01,5,2024-01-01,10,Taipei\n1,2024-01-01,5,2024-01-02,20,\n1,2024-01-01,5,2024-01-01,60,y\n'
+                       '9,,,2024-01-01,30,台北\n,,,2024-01-01,50,x\n'),
+                      ('semi', 'id,day,x\n3,2024-01-01,1\n1,2024-01-02,2\n1,2024-01-01,5\n'),
+                      ('anti', 'id,day,x\n,2024-01-01,3\n2,2024-01-01,4\n')):
+        ok('chain', *read, f'join --in left=a --in right=b --param keys=id=key --param suffix=_r --param type={how} --out table=./out.csv',
+           cwd=tmp_path)
+        assert (tmp_path / 'out.csv').read_text() == want, how
+    refused(2, "keys: right: the table has no column 'id'", 'chain', *read, 'join --in left=a --in right=b --param keys=id --out table=./o.csv',
+            cwd=tmp_path)
+    refused(2, "keys: column 'id' of left holds int, and 'city' of right holds text", 'chain', *read,
+            'join --in left=a --in right=b --param keys=id=city --out table=./o.csv', cwd=tmp_path)
+
+
+def test_a_large_join_of_texts(tmp_path):
+    theirs = load(CHURN)
+    means = theirs.groupby('payment_method', as_index=False).agg(mean=('tenure', 'mean'))
+    means.sample(frac=1, random_state=1).to_csv(tmp_path / 'm.csv', index=False)
+    ok('chain', f'read_csv --param path={CHURN} --out table=a', 'read_csv --param path=./m.csv --out table=b',
+       'join --in left=a --in right=b --param keys=payment_method --param type=left --out table=./out.csv', cwd=tmp_path)
+    same(load(tmp_path / 'out.csv'), theirs.merge(means, on='payment_method', how='left'), rtol=1e-9)
+
+
+@BOTH
+def test_sort_and_distinct_order_as_pandas(tmp_path, path):
+    theirs = load(path)
+    by = {PENGUINS: (['sex', 'body_mass_g', 'bill_length_mm'], [False, True, False]),
+          CHURN: (['contract', 'total_charges', 'tenure'], [True, False, True])}[path]
+    words = ', '.join(f'{c} {"asc" if up else "desc"}' for c, up in zip(*by))
+    mine = chain(tmp_path, f"sort --in table=t --param 'by={words}' --out table=./out.csv", path=path)
+    want = theirs.copy()
+    for c, up in reversed(list(zip(*by))):
+        want = want.sort_values(c, ascending=up, kind='stable', na_position='last')
+    same(mine, want)
+    for keep in ('first', 'last'):
+        mine = chain(tmp_path, f'distinct --in table=t --param cols={",".join(by[0][:2])} --param keep={keep} --out table=./out.csv', path=path)
+        same(mine, theirs.drop_duplicates(by[0][:2], keep=keep))
+    assert len(chain(tmp_path, 'distinct --in table=t --out table=./out.csv', path=path)) == len(theirs)
+    refuse(tmp_path, 2, "by: the table has no column 'desc'", "sort --in table=t --param by=desc --out table=./out.csv", path=path)
+
+
+def test_rows_are_appended_by_name_and_by_place(tmp_path):
+    a, b = table(tmp_path, 'n,s,d\n1,x,2024-01-01\n2,y,\n', 'a.csv'), table(tmp_path, 's,n,more\nz,2.5,7\nx,4,8\n', 'b.csv')
+    read = [f'read_csv --param path={a} --out table=a', f'read_csv --param path={b} --out table=b']
+    ok('chain', *read, 'append_rows --in first=a --in second=b --in third=a --out table=./out.csv', cwd=tmp_path)
+    same(load(tmp_path / 'out.csv'), pd.concat([load(a), load(b), load(a)]))
+    ok('chain', *read, 'select_columns --in table=b --param columns=n,more --out table=c',
+       'append_rows --in first=c --in second=c --param align=position --out table=./out.csv', cwd=tmp_path)
+    assert (tmp_path / 'out.csv').read_text() == 'n,more\n2.5,7\n4,8\n2.5,7\n4,8\n'
+    refused(3, "second: column 'n' holds int, and 's' of the other table holds text", 'chain', *read,
+            'append_rows --in first=a --in second=b --param align=position --out table=./out.csv', cwd=tmp_path)
+    ok('chain', *read, 'standard_scaler --in table=a --param cols=n --out table=scaled',
+       'append_rows --in first=scaled --in second=scaled --out table=./out.csv', cwd=tmp_path)
+    refused(3, 'went through different transforms', 'chain', *read, 'standard_scaler --in table=a --param cols=n --out table=scaled',
+            'append_rows --in first=scaled --in second=a --out table=./out.csv', cwd=tmp_path)

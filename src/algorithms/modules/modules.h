@@ -7,12 +7,15 @@
 
 /* clang-format off */
 extern const struct module
+    module_append_rows,
     module_apply_transform,
     module_bin,
     module_compute_columns,
+    module_distinct,
     module_evaluate_multiclass,
     module_filter_rows,
     module_impute,
+    module_join,
     module_logistic_regression,
     module_min_max_scaler,
     module_mlp,
@@ -21,6 +24,7 @@ extern const struct module
     module_read_csv,
     module_robust_scaler,
     module_select_columns,
+    module_sort,
     module_split,
     module_standard_scaler,
     module_string_index;
