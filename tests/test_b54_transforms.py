@@ -411,3 +411,71 @@ def test_rows_are_appended_by_name_and_by_place(tmp_path):
        'append_rows --in first=scaled --in second=scaled --out table=./out.csv', cwd=tmp_path)
     refused(3, 'went through different transforms', 'chain', *read, 'standard_scaler --in table=a --param cols=n --out table=scaled',
             'append_rows --in first=scaled --in second=a --out table=./out.csv', cwd=tmp_path)
+
+
+@BOTH
+def test_groups_are_those_of_pandas(tmp_path, path):
+    theirs = load(path)
+    keys, number, text = {PENGUINS: (['species', 'sex'], 'body_mass_g', 'island'),
+                          CHURN: (['contract', 'churn'], 'total_charges', 'payment_method')}[path]
+    mine = chain(tmp_path, f"group_by --in table=t --param keys={','.join(keys)} --param 'aggs=count(), n = count({number}), sum({number}), "
+                 f"mean({number}), min({number}), max({number}), std({number}), median({number}), first({number}), last({number}), "
+                 f"distinct({number}), min({text}), `the last` = max({text}), distinct({text})' --out table=./out.csv", path=path)
+    keys = [c for c in theirs.columns if c in keys]  # in the order of the table
+    g = theirs.groupby(keys, dropna=False, sort=True)
+    want = g.agg(count=(theirs.columns[0], 'size'), n=(number, 'count'),
+                 **{f'{f}_{number}': (number, f) for f in ('sum', 'mean', 'min', 'max', 'std', 'median', 'first', 'last')},
+                 **{f'distinct_{number}': (number, 'nunique'), f'min_{text}': (text, 'min'), 'the last': (text, 'max'),
+                    f'distinct_{text}': (text, 'nunique')}).reset_index()
+    same(mine, want)
+    for aggs, sentence in (('sum(nothing)', "aggs: the table has no column 'nothing'"), ('suum(x)', "did you mean 'sum'?"),
+                           (f'mean({text})', f"mean needs numbers, and column '{text}' holds text"), ('count(', 'a name is expected'),
+                           ('sum()', 'sum needs a column'), ('', 'name at least one figure'), ('count(), count()', 'already')):
+        refuse(tmp_path, 2, sentence, f"group_by --in table=t --param keys={keys[0]} --param 'aggs={aggs}' --out table=./o.csv", path=path)
+
+
+def test_samples_keep_proportions_and_follow_the_seed(tmp_path):
+    theirs = load(CHURN)
+
+    def draw(params, **options):
+        return chain(tmp_path, f'sample --in table=t {" ".join(f"--param {p}" for p in params.split())} --out table=./out.csv', path=CHURN, **options)
+
+    one = draw('n=200 seed=1 stratify_col=contract')
+    assert len(one) == 200 and one.rownames.is_unique and list(one.rownames) == sorted(one.rownames)
+    for name, n in theirs.contract.value_counts().items():
+        assert abs((one.contract == name).sum() - 200 * n / len(theirs)) <= 1
+    assert one.equals(draw('n=200 seed=1 stratify_col=contract', threads=3))
+    assert not one.equals(draw('n=200 seed=2 stratify_col=contract'))
+    assert len(draw('fraction=0.25')) == (len(theirs) + 2) // 4  # halves up
+    many = draw('fraction=3 replacement=true')
+    assert len(many) == 3 * len(theirs) and not many.rownames.is_unique
+    assert 0.93 < many.rownames.nunique() / len(theirs) < 0.97  # 1 - e^-3
+    assert set(draw(f'n={len(theirs)}').rownames) == set(theirs.rownames)
+    refuse(tmp_path, 3, 'n: more rows are wanted than the 1018 there are', 'sample --in table=t --param n=5000 --out table=./o.csv', path=CHURN)
+
+
+def test_split_by_time_leaves_the_latest_to_test(tmp_path):
+    days = [3, 1, 2, 2, 5, 4, 2, 1]
+    path = table(tmp_path, 'day,x\n' + ''.join(f'2024-01-0{d},{i}\n' for i, d in enumerate(days)))
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       'split --in table=t --param mode=time --param time_col=day --param fraction=0.5 --out train=./a.csv --out test=./b.csv', cwd=tmp_path)
+    # the fourth of eight rows is one of the 2nd: all of that day go to test
+    assert list(load(tmp_path / 'a.csv').x) == [1, 7]
+    assert list(load(tmp_path / 'b.csv').x) == [0, 2, 3, 4, 5, 6]
+    refuse(tmp_path, 3, "column 'day', row 2: the time is missing",
+           'split --in table=t --param mode=time --param time_col=day --out train=./a.csv',
+           path=table(tmp_path, 'day,x\n2024-01-01,1\n,2\n'))
+    refuse(tmp_path, 2, 'stratify_col: mode=time keeps no proportions',
+           'split --in table=t --param mode=time --param time_col=year --param stratify_col=sex --out train=./a.csv')
+
+
+def test_tables_without_rows_go_through(tmp_path):
+    chain(tmp_path, "filter_rows --in table=t --param 'expr=year < 0' --out table=none",
+          'sort --in table=none --param by=year --out table=a', 'distinct --in table=a --out table=b', 'sample --in table=b --out table=c',
+          'group_by --in table=c --param keys=species --param aggs=mean(year),median(year),min(sex),count() --out table=./g.csv',
+          'join --in left=c --in right=t --param keys=rownames --param type=left --out table=d', 'append_rows --in first=d --in second=d --out table=./out.csv',
+          'one_hot --in table=c --out table=e', 'string_index --in table=c --out table=f', 'bin --in table=c --out table=g',
+          'min_max_scaler --in table=c --out table=h', 'robust_scaler --in table=c --out table=i',
+          "compute_columns --in table=c --param 'exprs=a = year + 1; b = upper(sex)' --out table=./k.csv")
+    assert (tmp_path / 'g.csv').read_text() == 'species,mean_year,median_year,min_sex,count\n'
+    assert (tmp_path / 'k.csv').read_text().startswith('rownames,') and (tmp_path / 'k.csv').read_text().count('\n') == 1
