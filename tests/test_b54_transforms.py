@@ -479,3 +479,75 @@ def test_tables_without_rows_go_through(tmp_path):
           "compute_columns --in table=c --param 'exprs=a = year + 1; b = upper(sex)' --out table=./k.csv")
     assert (tmp_path / 'g.csv').read_text() == 'species,mean_year,median_year,min_sex,count\n'
     assert (tmp_path / 'k.csv').read_text().startswith('rownames,') and (tmp_path / 'k.csv').read_text().count('\n') == 1
+
+
+# --- names, types, words ---
+
+def test_columns_get_other_names_and_types(tmp_path):
+    path = table(tmp_path, 'id,n,when,flag,t\n007,1.0,2024-02-29,true,2024-02-29T23:00:00Z\n010,2.5,,false,\nx,,2023-01-01,,2023-01-01T00:00:00Z\n')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "edit_columns --in table=t --param 'rename=id=code, n = number' --param 'types=id:int, when:time, flag:int, t:date' "
+       '--param on_bad=missing --out table=./out.csv', cwd=tmp_path)
+    assert (tmp_path / 'out.csv').read_text() == ('code,number,when,flag,t\n7,1,2024-02-29T00:00:00Z,1,2024-02-29\n10,2.5,,0,\n'
+                                                  ',,2023-01-01T00:00:00Z,,2023-01-01\n')
+    for params, code, sentence in (("types=id:int", 3, "column 'id', row 3: 'x' is no int; on_bad=missing"),
+                                   ('types=n:int', 3, "column 'n', row 2: '2.5' is no int"),
+                                   ('types=n:date', 2, "types: column 'n' holds real, which cannot become date"),
+                                   ('types=n:number', 2, "types: 'number' is no type"),
+                                   ('rename=n=t', 2, "the table has a column 't' already"),
+                                   ('rename=n', 2, "rename: 'n' is none: write old=new"),
+                                   ('drop=nn', 2, "drop: the table has no column 'nn'")):
+        refuse(tmp_path, code, sentence, f'edit_columns --in table=t --param {params} --out table=./o.csv', path=path)
+    assert list(chain(tmp_path, 'edit_columns --in table=t --param drop=@text --param types=n:text,when:text --out table=./out.csv',
+                      path=path).columns) == ['n', 'when', 'flag', 't']
+    assert list(load(tmp_path / 'out.csv').n.dropna()) == [1, 2.5]
+
+
+def words_of(text):
+    """kernel/tokens.h, by other means."""
+    import re
+    cjk = '\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3'
+    out = []
+    for part in re.findall(f'[{cjk}]+|[a-z0-9_]+', text.lower()):
+        if re.match(f'[{cjk}]', part):
+            out += [part] if len(part) == 1 else [part[i:i + 2] for i in range(len(part) - 1)]
+        elif len(part) > 1:
+            out.append(part)
+    return out
+
+
+@pytest.mark.parametrize('source', ['docs/architecture.md', 'docs/manual/zh-TW/jobs.md'])
+def test_words_weigh_what_scikit_learn_says(tmp_path, source):
+    text = pytest.importorskip('sklearn.feature_extraction.text')
+    lines = [line.encode().decode('utf-8', 'ignore') for line in (ROOT / source).read_text().splitlines() if line.strip()][:150]
+    lines = [''.join(c if c.isascii() or '\u4e00' <= c <= '\u9fff' else ' ' for c in line) for line in lines]
+    with open(tmp_path / 'in.csv', 'w', newline='') as f:
+        csv.writer(f, quoting=csv.QUOTE_ALL).writerows([['n', 'text'], *enumerate(lines)])
+
+    def pairs(line):
+        words = words_of(line)
+        return words + [' '.join(p) for p in zip(words, words[1:])]
+
+    for params, peer in (('max_features=60000', text.TfidfVectorizer(analyzer=words_of)),
+                         ('max_features=60000 min_df=2 max_df=0.3 ngram_max=2 norm=l1',
+                          text.TfidfVectorizer(analyzer=pairs, min_df=2, max_df=0.3, norm='l1'))):
+        mine = chain(tmp_path, f'tfidf --in table=t --param col=text {" ".join(f"--param {p}" for p in params.split())} --out table=./out.csv',
+                     path=tmp_path / 'in.csv')
+        theirs = peer.fit_transform(lines).toarray()
+        names = [f'text_{w}' for w in peer.get_feature_names_out()]
+        assert sorted(mine.columns[1:]) == sorted(names) and len(names) > 50
+        np.testing.assert_allclose(mine[names].to_numpy(float), theirs, rtol=1e-12, atol=1e-14)
+
+
+def test_words_of_later_rows_are_those_that_were_learned(tmp_path):
+    table(tmp_path, 'n,text\n1,red apple\n2,green apple\n3,\n')
+    table(tmp_path, 'n,text\n4,"red blue, RED"\n5,\n6,blue\n', 'later.csv')
+    ok('chain', 'read_csv --param path=./in.csv --out table=t', 'read_csv --param path=./later.csv --out table=u',
+       'tfidf --in table=t --param col=text --param max_features=2 --param norm=none --out table=./fit.csv --out transform=./x.sxfm --out transform=x',
+       'apply_transform --in transform=x --in table=u --out table=./out.csv', cwd=tmp_path)
+    assert list(load(tmp_path / 'fit.csv').columns) == ['n', 'text_apple', 'text_green']
+    assert load(tmp_path / 'out.csv').text_apple.isna().sum() == 0 and load(tmp_path / 'out.csv').iloc[:, 1:].sum().sum() == 0
+    refused(2, "col: the table has no column 'texts': did you mean 'text'?", 'chain', 'read_csv --param path=./in.csv --out table=t',
+            'tfidf --in table=t --param col=texts --out table=./o.csv', cwd=tmp_path)
+    refused(3, 'has no words left', 'chain', 'read_csv --param path=./in.csv --out table=t',
+            'tfidf --in table=t --param col=text --param min_df=3 --out table=./o.csv', cwd=tmp_path)

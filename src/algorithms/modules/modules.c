@@ -7,6 +7,7 @@ const struct module *const modules_all[] = {
     &module_split,
     /* transform */
     &module_select_columns,
+    &module_edit_columns,
     &module_filter_rows,
     &module_compute_columns,
     &module_sort,
@@ -22,6 +23,7 @@ const struct module *const modules_all[] = {
     &module_bin,
     &module_one_hot,
     &module_string_index,
+    &module_tfidf,
     &module_apply_transform,
     /* classification */
     &module_logistic_regression,
@@ -40,13 +42,8 @@ const struct model_type *const model_types[] = {
     NULL,
 };
 
-/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin, 54 compute */
+/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin, 54 compute, 55 tfidf */
 const struct transform_type *const transform_types[] = {
-    &transform_scale,
-    &transform_impute,
-    &transform_one_hot,
-    &transform_string_index,
-    &transform_bin,
-    &transform_compute,
-    NULL,
+    &transform_scale, &transform_impute,  &transform_one_hot, &transform_string_index,
+    &transform_bin,   &transform_compute, &transform_tfidf,   NULL,
 };

@@ -12,6 +12,7 @@ extern const struct module
     module_bin,
     module_compute_columns,
     module_distinct,
+    module_edit_columns,
     module_evaluate_multiclass,
     module_filter_rows,
     module_group_by,
@@ -29,7 +30,8 @@ extern const struct module
     module_sort,
     module_split,
     module_standard_scaler,
-    module_string_index;
+    module_string_index,
+    module_tfidf;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
@@ -42,7 +44,8 @@ extern const struct transform_type
     transform_impute,
     transform_one_hot,
     transform_scale,
-    transform_string_index;
+    transform_string_index,
+    transform_tfidf;
 /* clang-format on */
 
 extern const struct module *const modules_all[]; /* ends with NULL */
