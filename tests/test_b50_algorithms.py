@@ -77,7 +77,7 @@ class Reader:
         data = pathlib.Path(path).read_bytes()
         assert data[:8] == b'\x89STR' + kind + b'\r\n\x1a'
         version, _, size, _ = struct.unpack_from('<IIQQ', data, 8)
-        assert version == 1 and size == len(data) - 32
+        assert version == 2 and size == len(data) - 32
         self.data, self.at = data, 32
 
     def take(self, fmt):
@@ -105,14 +105,17 @@ class Reader:
 
 def read_model(path):
     r = Reader(path, b'M')
-    m = {'kind': r.u32(), 'label': r.text()}
-    numeric, n = r.u32() == 1, r.u32()
+    m = {'kind': r.u32(), 'task': r.u32(), 'label': r.text()}
+    assert m['task'] == 1
+    numeric, n = r.u32() % 256 == 1, r.u32()
     m['classes'] = [r.text() for _ in range(n)]
     if numeric:
         m['values'] = r.take(f'{n}d')
     d = r.u32()
     m['features'] = [r.text() for _ in range(d)]
     m['fill'] = r.take(f'{d}d')
+    m['missing_kept'] = r.u32()
+    assert [r.u32() for _ in range(d)] == [0xffffffff] * d  # no categories
     m['transforms'] = r.transforms()
     if m['kind'] == 1:
         k = 1 if n == 2 else n
@@ -595,3 +598,25 @@ def test_a_full_standard_output_is_an_error():
         with open('/dev/full', 'w') as full:
             done = subprocess.run([program(), *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         assert done.returncode == 1 and 'standard output' in done.stderr, words
+
+
+# --- types of columns ------------------------------------------------------------------------------
+
+def test_types_go_through_a_csv_file_and_labels_keep_their_words(tmp_path):
+    rows = [['7', '0.5', 'true', '2024-02-29', '2024-02-29T08:00:00Z', 'Taipei'],
+            ['', '2', 'false', '', '1969-12-31T23:59:59.500Z', ''],
+            ['1000000000000000', '', '', '9999-12-31', '', 'x, y']]
+    write_csv(tmp_path / 'a.csv', ['i', 'r', 'b', 'd', 't', 's'], rows)
+    ok('read_csv', '--param', 'path=a.csv', '--out', 'table=b.csv', cwd=tmp_path)
+    assert (tmp_path / 'b.csv').read_text() == (tmp_path / 'a.csv').read_text().replace('\r', '')
+    refused(3, "line 2, column 1 ('i'): '7' is not a time", 'read_csv', '--param', 'path=a.csv', '--param', 'types=i:time',
+            '--out', 'table=c.csv', cwd=tmp_path)
+    write_csv(tmp_path / 'l.csv', ['x', 'when', 'gone'],
+              [[i % 17, '2024-01-01', 'True' if i % 17 > 8 else 'False'] for i in range(200)])
+    ok('chain', 'read_csv --param path=./l.csv --out table=t',
+       'logistic_regression --in train=t --param label_col=gone --out model=./m.smdl',
+       'predict --in model=./m.smdl --in table=t --out table=./p.csv', cwd=tmp_path)
+    model = read_model(tmp_path / 'm.smdl')
+    assert model['classes'] == ['false', 'true'] and model['features'] == ['x']  # a date is no @numeric
+    first = read_csv(tmp_path / 'p.csv')[0]
+    assert (first['prediction'], first['when']) == ('false', '2024-01-01') and 'prob_true' in first

@@ -1,10 +1,10 @@
 /* evaluate_multiclass - predictions against labels. */
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/labels.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
-#include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -328,6 +328,19 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
+static void check(struct check *c)
+{
+    const struct column *label = check_column(c, "table", "label_col", CHECK_ANY);
+    const struct column *pred = check_column(c, "table", "pred_col", CHECK_ANY);
+
+    if (label && pred && label->kind != pred->kind) {
+        check_mistake(c, "table", "pred_col", pred->name,
+                      "'%s' holds %s and '%s' holds %s: labels and predictions must be alike",
+                      label->name, column_type_name(label), pred->name, column_type_name(pred));
+    }
+    check_out_report(c, "report");
+}
+
 const struct module module_evaluate_multiclass = {
     .name = "evaluate_multiclass",
     .title = "Evaluate classes",
@@ -338,5 +351,7 @@ const struct module module_evaluate_multiclass = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };
