@@ -27,7 +27,7 @@ const char *step_suffix(enum value_type type)
 {
     switch (type) {
     case VALUE_TABLE:
-        return ".stbl";
+        return ".arrow";
     case VALUE_MODEL:
         return ".smdl";
     case VALUE_TRANSFORM:
