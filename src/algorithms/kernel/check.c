@@ -77,7 +77,7 @@ void schema_json(const struct schema *s, struct jw *w)
 {
     jw_object(w);
     jw_kv_c(w, "type", value_type_name(s->type));
-    if (s->type == VALUE_MODEL) {
+    if (s->type == VALUE_MODEL && s->task != 0) {
         jw_kv_c(w, "task", model_task_name(s->task));
         jw_kv_c(w, "label", s->label ? s->label : "");
     }

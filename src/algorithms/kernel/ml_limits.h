@@ -14,6 +14,7 @@
 #define ML_LIMIT_LAYER_WIDTH 65536       /* units in one of them */
 #define ML_LIMIT_TRANSFORMS 64           /* fitted on the way to one table */
 #define ML_LIMIT_REPORT_BYTES (64 * MIB) /* a confusion matrix of 4096 x 4096 needs 40 */
+#define ML_LIMIT_PREVIEW_BYTES (4 * MIB) /* 500 columns with their figures */
 #define ML_LIMIT_STEPS 64                /* in one chain */
 #define ML_LIMIT_WORDS 256               /* in one step */
 #define ML_LIMIT_THREADS 256
