@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum { TAR_BLOCK = 512, CHUNK = 256 * 1024 };
-#define UPLOAD_ID "strata-ml"
+#define UPLOAD_ID "strataml"
 
 /* POSIX.1-2001 ustar: one file, root's, everybody may run it, of no time. */
 static void tar_head(int64_t size, char h[TAR_BLOCK])
