@@ -7,23 +7,23 @@
 
 enum { MISTAKES_MAX = 500 };
 
-struct mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
+struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
                              const char *param, const char *fmt, ...)
 {
-    static struct mistake spare; /* written, never read: there are too many */
+    static struct graph_mistake spare; /* written, never read: there are too many */
     struct err text;
-    struct mistake *m = &spare;
+    struct graph_mistake *m = &spare;
     va_list ap;
 
     if (l->items == NULL) {
-        l->items = arena_new_array(l->a, struct mistake, MISTAKES_MAX);
+        l->items = arena_new_array(l->a, struct graph_mistake, MISTAKES_MAX);
     }
     if (l->n < MISTAKES_MAX) {
         m = &l->items[l->n++];
         va_start(ap, fmt);
         (void)err_setv(&text, ERR_INVALID, fmt, ap);
         va_end(ap);
-        *m = (struct mistake){.node = node,
+        *m = (struct graph_mistake){.node = node,
                               .port = port,
                               .param = param,
                               .message = arena_strdup(l->a, str_of(text.msg))};
@@ -42,18 +42,17 @@ void mistakes_json(const struct mistakes *l, struct jw *w)
 {
     jw_array(w);
     for (size_t i = 0; i < l->n; i++) {
-        const struct mistake *m = &l->items[i];
+        const struct graph_mistake *m = &l->items[i];
 
+        if (m->json) {
+            jw_raw(w, str_of(m->json));
+            continue;
+        }
         jw_object(w);
         kv_given(w, "node", m->node);
         kv_given(w, "port", m->port);
         kv_given(w, "param", m->param);
-        kv_given(w, "column", m->column);
         jw_kv_c(w, "message", m->message);
-        if (m->fix) {
-            jw_key(w, "fix");
-            jw_raw(w, str_of(m->fix));
-        }
         jw_end(w);
     }
     jw_end(w);

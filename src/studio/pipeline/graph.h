@@ -10,17 +10,17 @@
 #include "pipeline/document.h"
 
 /* One thing that is wrong, and where an editor shows it; parts that do not apply are NULL. */
-struct mistake {
-    const char *node, *port, *param, *column, *message;
-    const char *fix; /* JSON, or NULL */
+struct graph_mistake {
+    const char *node, *port, *param, *message;
+    const char *json; /* all of it, as its module wrote it; or NULL */
 };
 struct mistakes {
     struct arena *a;
-    struct mistake *items;
+    struct graph_mistake *items;
     size_t n, cap;
 };
 PRINTF_LIKE(5, 6)
-struct mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
+struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
                              const char *param, const char *fmt, ...);
 void mistakes_json(const struct mistakes *l, struct jw *w); /* an array */
 

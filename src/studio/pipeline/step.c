@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STEP_MEMORY_BASE (64 * MIB) /* the program with what it needs for itself */
-#define STEP_MEMORY_FACTOR 4        /* of what it reads */
 
 const struct module *run_module(const struct run *r, const struct run_node *n)
 {
@@ -244,6 +242,8 @@ static void write_command(struct run *r, const struct run_node *n, struct jw *w)
     jw_str(w, STR(STEP_PROGRAM));
     jw_str(w, STR("--progress"));
     jw_str(w, STR("json"));
+    jw_str(w, STR("--outputs"));
+    jw_str(w, STR("yes"));
     jw_str(w, str_of(m->name));
     for (size_t i = 0; m->inputs[i].name; i++) {
         const struct run_node *from = g->from[i] >= 0 ? node_of(r, g->from[i]) : NULL;
@@ -310,12 +310,26 @@ static void write_volumes(struct run *r, const struct run_node *n, struct jw *w)
     jw_end(w);
 }
 
+/* "3*input+64Mi", of our own tables. */
+static int64_t memory_of(const struct module *m, int64_t input_bytes)
+{
+    struct str rest = str_of(m->memory ? m->memory : "2*input+64Mi"), factor = str_cut(&rest, '*');
+    int64_t base = 64 * MIB;
+    uint64_t times = 2;
+    struct err e;
+
+    (void)str_cut(&rest, '+');
+    if (str_to_u64(factor, &times) < 0 || str_parse_bytes(rest, &base, &e) < 0) {
+        return 2 * input_bytes + 64 * (int64_t)MIB;
+    }
+    return (int64_t)times * input_bytes + base;
+}
+
 static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,
                             int64_t input_bytes, struct jw *w)
 {
-    bool is_light = strcmp(m->category, "data") == 0 || strcmp(m->category, "transform") == 0;
-    int64_t want = (int64_t)STEP_MEMORY_BASE + STEP_MEMORY_FACTOR * input_bytes;
-    int64_t cpu, memory;
+    bool is_light = (m->flags & MODULE_LIGHT) != 0;
+    int64_t want = memory_of(m, input_bytes), cpu, memory;
 
     jobs_machine_totals(s->parts.jobs, &cpu, &memory);
     if (is_light && cpu > 1000) {
