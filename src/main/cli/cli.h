@@ -413,6 +413,20 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* pipeline.c */
+int verb_pipeline_list(struct cli *c, struct err *e);
+int verb_pipeline_get(struct cli *c, struct err *e);
+int verb_pipeline_put(struct cli *c, struct err *e);
+int verb_pipeline_check(struct cli *c, struct err *e);
+int verb_pipeline_run(struct cli *c, struct err *e);
+int verb_pipeline_runs(struct cli *c, struct err *e);
+int verb_pipeline_cancel(struct cli *c, struct err *e);
+int verb_pipeline_diff(struct cli *c, struct err *e);
+int verb_pipeline_delete(struct cli *c, struct err *e);
+/* module.c */
+int verb_module_list(struct cli *c, struct err *e);
+int verb_module_describe(struct cli *c, struct err *e);
+int verb_module_test(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);
 /* exec.c */

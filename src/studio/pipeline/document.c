@@ -536,17 +536,12 @@ static const struct key doc_keys[] = {{"pipeline", read_version},
                                       {"nodes", read_nodes},
                                       {"comments", read_comments}};
 
-int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list *mistakes,
-              struct err *e)
+static int read_document(struct arena *a, const struct yaml_node *root, struct doc *out,
+                         struct err_list *mistakes, struct err *e)
 {
     struct reader r = {.a = a, .mistakes = mistakes, .out = out};
-    struct yaml_node *root =
-        yaml_parse_or_json(a, text, LIMIT_PIPELINE_BYTES, LIMIT_PIPELINE_VALUES, e);
 
     *out = (struct doc){.volume = "studio"};
-    if (root == NULL) {
-        return -1;
-    }
     if (root->kind != YAML_MAP) {
         return err_set(e, ERR_INVALID, "a pipeline is a map of keys such as 'nodes: ...'");
     }
@@ -555,6 +550,21 @@ int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list
         err_list_add(mistakes, 0, 0, "pipeline", "is missing: write 'pipeline: 1'");
     }
     return err_list_result(mistakes, "the pipeline", e);
+}
+
+int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list *mistakes,
+              struct err *e)
+{
+    struct yaml_node *root =
+        yaml_parse_or_json(a, text, LIMIT_PIPELINE_BYTES, LIMIT_PIPELINE_VALUES, e);
+
+    return root ? read_document(a, root, out, mistakes, e) : -1;
+}
+
+int doc_from_json(struct arena *a, const json_t *root, struct doc *out, struct err_list *mistakes,
+                  struct err *e)
+{
+    return read_document(a, yaml_of_json(a, root), out, mistakes, e);
 }
 
 struct doc_node *doc_find(const struct doc *d, struct str id)
