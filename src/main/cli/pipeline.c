@@ -26,7 +26,7 @@ static int read_file(const char *file, struct buf *text, struct err *e)
 
 /* --- what is wrong: a line each --- */
 
-static void print_mistake(const json_t *m)
+static void show_mistake(const json_t *m)
 {
     const char *parts[] = {json_text(m, "node"),   json_text(m, "port"), json_text(m, "param"),
                            json_text(m, "column"), json_text(m, "key")};
@@ -52,14 +52,14 @@ static void print_mistake(const json_t *m)
     (void)fputc('\n', stderr);
 }
 
-static void print_mistakes(const json_t *mistakes)
+static void show_mistakes(const json_t *mistakes)
 {
     size_t i;
     const json_t *m;
 
     json_array_foreach(mistakes, i, m)
     {
-        print_mistake(m);
+        show_mistake(m);
     }
 }
 
@@ -80,7 +80,7 @@ static int send(struct cli *c, const char *method, const char *path, const char 
         SCOPED(json_decrefp) json_t *j = json_parse(buf_str(&a.body), &ignored);
 
         if (!c->json) {
-            print_mistakes(json_object_get(json_object_get(j, "error"), "mistakes"));
+            show_mistakes(json_object_get(json_object_get(j, "error"), "mistakes"));
         }
         return client_error(&a, e);
     }
@@ -187,7 +187,7 @@ int verb_pipeline_check(struct cli *c, struct err *e)
     if (print_json(c, found)) {
         return 0;
     }
-    print_mistakes(json_object_get(found, "mistakes"));
+    show_mistakes(json_object_get(found, "mistakes"));
     (void)printf(c->exit_code == 0 ? "%s: nothing is wrong.\n" : "%s: cannot run.\n",
                  cli_arg(c, 0));
     return 0;

@@ -1,6 +1,7 @@
 #include "pipeline/document.h"
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "base/yaml.h"
 
 #include <math.h>
@@ -173,6 +174,32 @@ static bool is_json_number(struct str s)
     return i == s.len && s.len <= 64;
 }
 
+/* In the one form that every reader of JSON gives back: 0.80 is 0.8. Longer integers than all
+ * readers take stay texts. */
+static bool is_number(const struct reader *r, struct str s, struct doc_value *v)
+{
+    char number[NUMBER_TEXT_MAX], *end;
+    double d;
+
+    if (!is_json_number(s)) {
+        return false;
+    }
+    if (strpbrk(v->text, ".eE") == NULL) {
+        if (s.len > 18) {
+            return false;
+        }
+        v->text = arena_printf(r->a, "%lld", strtoll(v->text, &end, 10));
+        return true;
+    }
+    d = strtod(v->text, &end);
+    if (!isfinite(d)) {
+        return false;
+    }
+    (void)number_short(d, number);
+    v->text = arena_strdup(r->a, str_of(number));
+    return true;
+}
+
 /* [age, city] is "age,city": how selectors and lists of numbers are written. */
 static struct doc_value list_value(struct reader *r, struct place at)
 {
@@ -214,8 +241,8 @@ static struct doc_value value_of(struct reader *r, struct place at)
         return v;
     }
     v.text = text;
-    v.is_text = at.node->quoted ||
-                !(str_eq_c(s, "true") || str_eq_c(s, "false") || is_json_number(s));
+    v.is_text =
+        at.node->quoted || !(str_eq_c(s, "true") || str_eq_c(s, "false") || is_number(r, s, &v));
     return v;
 }
 

@@ -197,7 +197,7 @@ static int reply_graph_mistakes(struct http_req *r, const struct mistakes *m, co
     jw_kv_c(w, "message", why->msg);
     jw_kv_c(w, "request_id", r->id);
     jw_key(w, "mistakes");
-    mistakes_json(m, w);
+    graph_mistakes_json(m, w);
     jw_end(w);
     jw_end(w);
     return studio_reply(r, err_http_status(why->kind), &out, 0, e);
