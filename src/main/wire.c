@@ -293,7 +293,8 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
 
-    if (pipelines_project_gone(w->pipelines, id, e) < 0 || jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
+    if (pipelines_project_gone(w->pipelines, id, e) < 0 || jobs_project_gone(w->jobs, id, e) < 0 ||
+        volume_project_gone(w->volumes, id, e) < 0 ||
         registry_project_gone(w->registry, id, name, e) < 0 ||
         supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
@@ -475,9 +476,8 @@ static void release_early_exits(struct wire *w)
 /* --- making it all, layer by layer --- */
 
 static const struct state_schema *const schemas[] = {
-    &access_schema,   &secrets_schema,     &registry_schema,
-    &supply_schema,   &volume_schema,      &jobs_schema,
-    &webhooks_schema, &replication_schema, &pipeline_schema, NULL};
+    &access_schema, &secrets_schema,  &registry_schema,    &supply_schema,   &volume_schema,
+    &jobs_schema,   &webhooks_schema, &replication_schema, &pipeline_schema, NULL};
 
 /* As others write it in front of an image's name. */
 static void public_host(const struct cfg *cfg, char out[300])
