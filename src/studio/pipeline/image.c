@@ -19,7 +19,7 @@ static void tar_head(int64_t size, char h[TAR_BLOCK])
     unsigned sum = 0;
 
     memset(h, 0, TAR_BLOCK);
-    (void)snprintf(h, 100, "%s", STEP_PROGRAM + 1);
+    (void)snprintf(h, 100, "%s", &STEP_PROGRAM[1]);
     memcpy(h + 100, "0000755", 8);
     memcpy(h + 108, "0000000", 8);
     memcpy(h + 116, "0000000", 8);
