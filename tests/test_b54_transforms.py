@@ -551,3 +551,63 @@ def test_words_of_later_rows_are_those_that_were_learned(tmp_path):
             'tfidf --in table=t --param col=texts --out table=./o.csv', cwd=tmp_path)
     refused(3, 'has no words left', 'chain', 'read_csv --param path=./in.csv --out table=t',
             'tfidf --in table=t --param col=text --param min_df=3 --out table=./o.csv', cwd=tmp_path)
+
+
+# --- sql ---
+
+@BOTH
+def test_queries_give_what_pandas_gives(tmp_path, path):
+    theirs = load(path)
+    key, number = {PENGUINS: ('species', 'body_mass_g'), CHURN: ('contract', 'total_charges')}[path]
+    mine = chain(tmp_path, f"sql --in t1=t --param 'query=select {key}, count(*) as n, avg({number}) as mean, max({number}) as most from t1 "
+                 f"group by {key} order by {key}' --out table=./out.csv", path=path)
+    same(mine, theirs.groupby(key).agg(n=(key, 'size'), mean=(number, 'mean'), most=(number, 'max')).reset_index())
+    mine = chain(tmp_path, f'group_by --in table=t --param keys={key} --param aggs=mean({number}) --out table=g',
+                 f"sql --in t1=t --in t2=g --param 'query=select t1.rownames, t1.{number} - t2.mean_{number} as more from t1 join t2 using ({key}) "
+                 "order by t1.rownames' --out table=./out.csv", path=path)
+    want = pd.DataFrame({'rownames': theirs.rownames, 'more': theirs[number] - theirs.groupby(key)[number].transform('mean')})
+    same(mine, want, rtol=1e-9)
+
+
+def test_queries_keep_types_and_join_fast(tmp_path):
+    path = table(tmp_path, DATES, 'dates.csv')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "sql --in t1=t --param \"query=select d, date(d, '+1 day') as next, t, flag, a, a * 2.5 as x, s, case when a > 0 then a else 'no' end as mixed "
+       "from t1 where d >= '2000-01-01' or d is null order by d\" --out table=./o.arrow --out table=./out.csv", cwd=tmp_path)
+    assert (tmp_path / 'out.csv').read_text() == (
+        'd,next,t,flag,a,x,s,mixed\n,,1999-01-04T12:00:00Z,,3,7.5,,3\n'
+        '2023-12-31,2024-01-01,2023-12-31T00:00:01Z,false,-7,-17.5,台北 City,no\n'
+        '2024-02-29,2024-03-01,2024-02-29T23:30:00Z,true,1,2.5,Taipei,1\n')
+    n = 20000  # without an index this would be 400 million comparisons of rows
+    with open(tmp_path / 'big.csv', 'w') as f:
+        f.write('k,s\n' + ''.join(f'{i * 7919 % n},w{i * 31 % n}\n' for i in range(n)))
+    done = ok('chain', 'read_csv --param path=./big.csv --out table=t',
+              "sql --in t1=t --in t2=t --param 'query=select count(*) as n, sum(a.k) as k from t1 a join t2 b on a.k = b.k join t1 c on c.s = b.s' "
+              '--param seconds=60 --out table=./out.csv', cwd=tmp_path)
+    assert done and (tmp_path / 'out.csv').read_text() == f'n,k\n{n},{n * (n - 1) // 2}\n'
+
+
+@pytest.mark.parametrize('query,code,sentence', [
+    ('select nope from t1', 2, 'query: no such column: nope'),
+    ('select * from t3', 2, 'query: no such table: t3'),
+    ('select 1; select 2', 2, 'query: write one SELECT'),
+    ('', 2, 'query: write one SELECT'),
+    ('drop table t1', 2, 'query: '),
+    ("attach '/tmp/x' as x", 2, 'it can only read t1 to t4'),
+    ('pragma database_list', 2, 'it can only read t1 to t4'),
+    ("select load_extension('x')", 2, 'query: '),
+    ('select random()', 2, 'query: '),
+    ("select zeroblob(3)", 2, 'gives bytes'),
+    ('select sex, sex from t1', 2, "query: the table has a column 'sex' already"),
+    ('with recursive r(x) as (select 1 union all select x + 1 from r) select sum(x) as s from r', 2, 'seconds: the query took longer'),
+])
+def test_queries_that_cannot_be_are_refused(tmp_path, query, code, sentence):
+    refuse(tmp_path, code, sentence, f'sql --in t1=t --param seconds=1 --param "query={query}" --out table=./o.csv')
+    assert not (tmp_path / 'o.csv').exists()
+
+
+def test_a_query_is_the_same_every_day_and_keeps_to_its_memory(tmp_path):
+    mine = chain(tmp_path, "sql --in t1=t --param \"query=select date('now') as today, count(*) as n from t1\" --out table=./out.csv")
+    assert mine.today.isna().all() and list(mine.n) == [344]
+    refused(4, 'not enough memory', '--memory', '32Mi', 'chain', f'read_csv --param path={PENGUINS} --out table=t',
+            "sql --in t1=t --param 'query=select a.*, b.island as i from t1 a, t1 b, t1 c order by a.year' --out table=./o.csv", cwd=tmp_path)
