@@ -1,9 +1,11 @@
 """strata-ml: transforms against pandas and scikit-learn, their bad input, and that serving repeats them."""
 import csv
+import json
+import shlex
 
 import pytest
 
-from test_b50_algorithms import ROOT, ok, refused
+from test_b50_algorithms import ROOT, ml, ok, refused
 
 pd = pytest.importorskip('pandas')
 np = pytest.importorskip('numpy')
@@ -611,3 +613,61 @@ def test_a_query_is_the_same_every_day_and_keeps_to_its_memory(tmp_path):
     assert mine.today.isna().all() and list(mine.n) == [344]
     refused(4, 'not enough memory', '--memory', '32Mi', 'chain', f'read_csv --param path={PENGUINS} --out table=t',
             "sql --in t1=t --param 'query=select a.*, b.island as i from t1 a, t1 b, t1 c order by a.year' --out table=./o.csv", cwd=tmp_path)
+
+
+# --- before a run, and with more threads ---
+
+STEPS = [
+    'select_columns --in table=./t.arrow --param columns=@all,-sex',
+    "filter_rows --in table=./t.arrow --param 'expr=year > 2007'",
+    "compute_columns --in table=./t.arrow --param 'exprs=a = year / 2; b = year > 2007; c = upper(sex); year = year + 1'",
+    "edit_columns --in table=./t.arrow --param rename=sex=gender --param 'types=year:text, rownames:real' --param drop=island",
+    'append_rows --in first=./t.arrow --in second=./t.arrow',
+    "group_by --in table=./t.arrow --param keys=species,sex --param 'aggs=count(), mean(year), sum(year), min(island), median(body_mass_g)'",
+    'join --in left=./t.arrow --in right=./t.arrow --param keys=species,sex --param type=full --param suffix=_2',
+    "sort --in table=./t.arrow --param 'by=sex desc, body_mass_g'",
+    'distinct --in table=./t.arrow --param cols=species,sex',
+    'sample --in table=./t.arrow --param fraction=0.5 --param stratify_col=species',
+    'impute --in table=./t.arrow --param cols=@all --param strategy=mode --param indicator=true',
+    'min_max_scaler --in table=./t.arrow', 'robust_scaler --in table=./t.arrow', 'bin --in table=./t.arrow', 'string_index --in table=./t.arrow',
+    "sql --in t1=./t.arrow --param 'query=select species, year, sex as s from t1 where year > 2007'",
+]
+
+
+@pytest.fixture(scope='module')
+def penguins(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('penguins')
+    ok('read_csv', '--param', f'path={PENGUINS}', '--out', 'table=./t.arrow', cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize('step', [*STEPS, 'one_hot --in table=./t.arrow', 'tfidf --in table=./t.arrow --param col=island'])
+def test_what_a_check_says_is_what_a_run_gives_for_any_threads(tmp_path, penguins, step):
+    words = [w.replace('./t.arrow', str(penguins / 't.arrow')) for w in shlex.split(step)]
+    told = json.loads(ok('--schema-only', *words, cwd=tmp_path).stdout)['outputs']['table']
+    ok(*words, '--out', 'table=./one.arrow', cwd=tmp_path, threads=1)
+    ok(*words, '--out', 'table=./three.arrow', cwd=tmp_path, threads=3)
+    assert (tmp_path / 'one.arrow').read_bytes() == (tmp_path / 'three.arrow').read_bytes()
+    is_there = json.loads(ok('--schema-only', 'sample', '--in', 'table=./one.arrow', cwd=tmp_path).stdout)['outputs']['table']['columns']
+    if step in STEPS:
+        assert told['columns'] == is_there and not told['open']
+    else:  # which categories and words there are, only the run knows
+        assert told['open'] and all(c in is_there for c in told['columns'])
+
+
+@pytest.mark.parametrize('step,param,sentence', [
+    ("filter_rows --in table=./t.arrow --param 'expr=yeer > 3'", 'expr', "character 1: the table has no column 'yeer': did you mean 'year'?"),
+    ("compute_columns --in table=./t.arrow --param 'exprs=a = sex * 2'", 'exprs', "a: * needs a number, and column 'sex' is text"),
+    ('join --in left=./t.arrow --in right=./t.arrow --param keys=island=year', 'keys', "column 'island' of left holds text"),
+    ("sql --in t1=./t.arrow --param 'query=select nope from t1'", 'query', 'no such column: nope'),
+    ('group_by --in table=./t.arrow --param keys=sex --param aggs=mean(island)', 'aggs', "mean needs numbers"),
+    ('bin --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
+    ('impute --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
+    ('impute --in table=./t.arrow --param cols=year --param strategy=value --param value=x', 'value', "'x' is not a number"),
+    ('split --in table=./t.arrow --param mode=time', 'time_col', 'mode=time needs a column of times'),
+])
+def test_checks_name_the_parameter(tmp_path, penguins, step, param, sentence):
+    words = [w.replace('./t.arrow', str(penguins / 't.arrow')) for w in shlex.split(step)]
+    done = ml('--schema-only', *words, cwd=tmp_path)
+    first = json.loads(done.stdout)['mistakes'][0]
+    assert done.returncode == 2 and first['param'] == param and sentence in first['message'], first

@@ -313,12 +313,12 @@ bool sql_table_type(const char *declared, enum column_kind *kind, enum column_as
 {
     *kind = COLUMN_TEXT;
     *as = AS_REAL;
-    if (declared == NULL || strcmp(declared, "text") == 0) {
+    if (declared == NULL || sqlite3_stricmp(declared, "text") == 0) {
         return declared != NULL;
     }
     *kind = COLUMN_NUMBER;
     for (unsigned i = AS_REAL; i <= AS_TIME; i++) {
-        if (strcmp(declared, as_name((enum column_as)i)) == 0) {
+        if (sqlite3_stricmp(declared, as_name((enum column_as)i)) == 0) {
             *as = (enum column_as)i;
             return true;
         }
