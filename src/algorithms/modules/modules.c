@@ -18,6 +18,7 @@ const struct module *const modules_all[] = {
     &module_join,
     &module_append_rows,
     &module_group_by,
+    &module_sql,
     &module_impute,
     &module_standard_scaler,
     &module_min_max_scaler,

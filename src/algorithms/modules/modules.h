@@ -35,6 +35,7 @@ extern const struct module
     module_select_columns,
     module_sort,
     module_split,
+    module_sql,
     module_standard_scaler,
     module_string_index,
     module_tfidf,
