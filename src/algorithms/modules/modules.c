@@ -13,7 +13,10 @@ const struct module *const modules_all[] = {
     /* scoring */
     &module_predict,
     /* evaluation */
+    &module_evaluate_binary,
     &module_evaluate_multiclass,
+    &module_evaluate_regression,
+    &module_evaluate_forecast,
     NULL,
 };
 

@@ -7,13 +7,22 @@
 
 /* clang-format off */
 extern const struct module
+    module_correlation,
+    module_cross_validate,
+    module_evaluate_binary,
+    module_evaluate_clustering,
+    module_evaluate_forecast,
     module_evaluate_multiclass,
+    module_evaluate_regression,
     module_logistic_regression,
     module_mlp,
+    module_permutation_importance,
     module_predict,
     module_read_csv,
     module_split,
-    module_standard_scaler;
+    module_standard_scaler,
+    module_summarize,
+    module_tune;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
