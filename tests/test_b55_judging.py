@@ -206,3 +206,157 @@ def test_forecasts_at_the_edges(tmp_path):
     short = judge(tmp_path, 'evaluate_forecast', [['y', 'prediction'], [0, 0], [0, 1]], 'label_col=y', 'period=5')['metrics']
     assert short['mase'] is None and short['mape'] is None and short['smape'] == 1
     refuse(tmp_path, 3, 'the table has no rows', 'evaluate_forecast', 'y,prediction\n', 'label_col=y')
+
+
+# --- a learner as a parameter ---
+
+FIT = 'standardize=false;epsilon=1e-9;max_iter=5000'
+
+
+def sklearn_scores(x, y, fold, l2):
+    """Scores of every fold, as our logistic regression has to give them."""
+    from sklearn.linear_model import LogisticRegression
+    out = []
+    for f in sorted(set(fold)):
+        a, b = fold != f, fold == f
+        m = LogisticRegression(C=1 / (l2 * sum(a)), tol=1e-7, max_iter=5000, solver='newton-cg').fit(x[a], y[a])
+        p, guess = m.predict_proba(x[b]), m.predict(x[b])
+        auc = metrics.roc_auc_score(y[b], p[:, 1] if p.shape[1] == 2 else p, multi_class='ovr')
+        out.append({'accuracy': m.score(x[b], y[b]), 'auc': auc, 'logloss': metrics.log_loss(y[b], p),
+                    'f1': metrics.f1_score(y[b], guess, average='macro'), 'mcc': metrics.matthews_corrcoef(y[b], guess)})
+    return out
+
+
+def validated(folder, name, module, *params, outputs='--out table=./out.csv', **options):
+    x, y = data_of(name)
+    x = (x - x.mean(0)) / x.std(0)
+    write_data(folder / 'd.csv', x, y)
+    words = ''.join(f" --param '{p}'" for p in ('learner=logistic_regression', 'label_col=label', *params))
+    ok('chain', 'read_csv --param path=./d.csv --out table=t',
+       f'{module} --in train=t{words} {outputs} --out report=./report.json', cwd=folder, **options)
+    return x, y, json.loads((folder / 'report.json').read_text()), read_csv(folder / 'out.csv')
+
+
+@pytest.mark.parametrize('name', ['iris', 'cancer'])
+def test_cross_validation_gives_scikit_learns_scores(tmp_path, name):
+    x, y, report, rows = validated(tmp_path, name, 'cross_validate', f'learner_params=l2=0.01;{FIT}', 'folds=4', 'seed=9')
+    fold = np.array([int(r['fold']) for r in rows])
+    assert set(fold) == {1, 2, 3, 4}
+    for k in set(y):  # every class is dealt evenly
+        counts = np.bincount(fold[y == k])[1:]
+        assert max(counts) - min(counts) <= 1
+    theirs = sklearn_scores(x, y, fold, 0.01)
+    for key in theirs[0]:
+        near(report['metrics'][key], np.mean([s[key] for s in theirs]), 1e-5)
+        near(report['metrics'][f'{key}_std'], np.std([s[key] for s in theirs]), 1e-5)
+    assert report['metric'] == ('auc' if name == 'cancer' else 'accuracy')
+    hit = np.mean([float(r['prediction']) == float(r['label']) for r in rows])
+    near(hit, np.average([s['accuracy'] for s in theirs], weights=np.bincount(fold)[1:]))
+    other = validated(tmp_path, name, 'cross_validate', f'learner_params=l2=0.01;{FIT}', 'folds=4', 'seed=8')[3]
+    assert [r['fold'] for r in other] != [r['fold'] for r in rows]
+
+
+@pytest.mark.parametrize('name', ['iris', 'cancer'])
+def test_tuning_finds_the_best_point_of_the_grid(tmp_path, name):
+    both = '--out table=./out.csv --out model=./best.smdl'
+    x, y, report, trials = validated(tmp_path, name, 'tune', f'learner_params={FIT}', 'space=l2=log(0.001..10):4', 'folds=3',
+                                     'mode=grid', 'metric=logloss', outputs=both)
+    assert [float(t['l2']) for t in trials] == pytest.approx([0.001, 0.0215443, 0.464159, 10], rel=1e-5)
+    model = (tmp_path / 'best.smdl').read_bytes()
+    fold = np.array([int(r['fold']) for r in validated(
+        tmp_path, name, 'cross_validate', f'learner_params={FIT}', 'folds=3')[3]])
+    theirs = [np.mean([s['logloss'] for s in sklearn_scores(x, y, fold, float(t['l2']))]) for t in trials]
+    near([float(t['score_logloss']) for t in trials], theirs, 1e-5)
+    best = int(np.argmin(theirs))
+    assert report['trial'] == best + 1 and float(report['best']['l2']) == float(trials[best]['l2'])
+    near(report['metrics']['logloss'], min(theirs), 1e-5)
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', 'logistic_regression --in train=t --param label_col=label'
+       f' --param l2={trials[best]["l2"]} ' + ' '.join(f'--param {p}' for p in FIT.split(';')) + ' --out model=./own.smdl',
+       cwd=tmp_path)
+    assert (tmp_path / 'own.smdl').read_bytes() == model  # all rows, the best parameters
+
+
+def test_random_search_and_halving_are_the_same_for_any_number_of_threads(tmp_path):
+    outputs = '--out table=./out.csv --out model=./best.smdl'
+    space = 'space=l2=log(1e-5..1);standardize=true,false;max_iter=5..50'
+    for mode in ('random', 'halving'):
+        seen = []
+        for n in ('1', '3'):
+            _, _, report, trials = validated(tmp_path, 'cancer', 'tune', space, f'mode={mode}', 'trials=7', 'seed=4',
+                                             outputs=outputs, env={'STRATA_THREADS': n})
+            seen.append([(tmp_path / f).read_bytes() for f in ('out.csv', 'best.smdl', 'report.json')])
+        assert seen[0] == seen[1]
+        for t in trials:
+            assert 1e-5 <= float(t['l2']) <= 1 and 5 <= int(t['max_iter']) <= 50 and t['standardize'] in ('true', 'false')
+        assert len({t['l2'] for t in trials}) == 7
+        most = [t for t in trials if t['rows'] == '569']
+        assert float(report['metrics']['auc']) == max(float(t['score_auc']) for t in most)
+        assert len(most) == (7 if mode == 'random' else 2)
+    assert [t['rows'] for t in trials].count('190') == 5  # a third of the rows, in halving's first round
+
+
+def test_a_learner_that_cannot_be_says_why_before_and_in_a_run(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['a', 'city', 'y'], [[i, 'pq'[i % 2], 'uv'[i % 3 == 0]] for i in range(40)])
+    ok('read_csv', '--param', 'path=d.csv', '--out', 'table=./d.arrow', cwd=tmp_path)
+    learn = ('learner=logistic_regression', 'label_col=y')
+    wrong = [(2, "learner: strata-ml has no module 'logistik_regression': did you mean 'logistic_regression'?",
+              'cross_validate', ('learner=logistik_regression', 'label_col=y'), 'learner'),
+             (2, "learner: strata-ml has no module 'tune'", 'cross_validate', ('learner=tune', 'label_col=y'), 'learner'),
+             (2, "has no parameter 'l3': did you mean 'l2'?", 'tune', (*learn, 'learner_params=l3=1', 'space=l2=1'),
+              'learner_params'),
+             (2, 'write name=value;name=value', 'tune', (*learn, 'learner_params=l2', 'space=l2=1'), 'learner_params'),
+             (2, 'label_col is a parameter of its own', 'tune', (*learn, 'learner_params=label_col=a', 'space=l2=1'),
+              'learner_params'),
+             (2, "feature_cols: column 'city' holds text", 'cross_validate', (*learn, 'learner_params=feature_cols=@all'),
+              'learner_params'),
+             (2, "the table has no column 'yy': did you mean", 'cross_validate', (learn[0], 'label_col=yy'), 'label_col'),
+             (2, "space: logistic_regression has no parameter 'l3' to search: did you mean 'l2'?", 'tune',
+              (*learn, 'space=l3=1'), 'space'),
+             (2, 'from below to', 'tune', (*learn, 'space=l2=2..1'), 'space'),
+             (2, 'log() is for ranges above 0', 'tune', (*learn, 'space=l2=log(0..1)'), 'space'),
+             (2, 'is no number: list its values', 'tune', (*learn, 'space=standardize=0..1'), 'space'),
+             (2, 'is not between 0 and', 'tune', (*learn, 'space=l2=1,-1'), 'space'),
+             (2, 'given twice', 'tune', (*learn, 'space=l2=1;l2=2'), 'space'),
+             (2, 'nothing to search', 'tune', (*learn, 'space=;'), 'space'),
+             (2, 'grid has more than 1000 points', 'tune',
+              (*learn, 'mode=grid', 'space=l2=0..1:64;epsilon=0..1:64'), None),
+             (2, 'metric rmse is not for classification', 'cross_validate', (*learn, 'metric=rmse'), None),
+             (3, '40 rows cannot make 41 folds', 'cross_validate', (*learn, 'folds=41'), None)]
+    for code, sentence, module, params, told in wrong:
+        words = [w for p in params for w in ('--param', p)]
+        refused(code, sentence, module, '--in', 'train=./d.arrow', *words, cwd=tmp_path)
+        if told:
+            from test_b50_algorithms import ml
+            seen = json.loads(ml('--schema-only', module, '--in', 'train=./d.arrow', *words, cwd=tmp_path).stdout)
+            assert [m['param'] for m in seen['mistakes']][0] == told, (sentence, seen)
+    seen = json.loads(ok('--schema-only', 'tune', '--in', 'train=./d.arrow', '--param', 'space=l2=1', '--param', learn[0],
+                         '--param', learn[1], cwd=tmp_path).stdout)
+    assert seen['outputs']['model'] == {'type': 'model', 'task': 'classification', 'label': 'y',
+                                        'columns': [{'name': 'a', 'type': 'int'}]}
+
+
+def test_a_trial_that_fails_is_told_and_a_missing_label_stops_all(tmp_path):
+    rows = [[i, i % 2] for i in range(30)]
+    write_csv(tmp_path / 'd.csv', ['a', 'y'], [['' if i == 3 else a, y] for i, (a, y) in enumerate(rows)])
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', "tune --in train=t --param learner=logistic_regression"
+       " --param label_col=y --param space=missing=error,mean --param mode=grid --out report=./r.json", cwd=tmp_path)
+    report = json.loads((tmp_path / 'r.json').read_text())
+    assert report['metrics']['failed'] == 1 and report['best'] == {'missing': 'mean'}
+    assert "'a'" in table(report, 'Trials')[0][5] and table(report, 'Trials')[1][5] == ''
+    refused(3, 'no trial could be scored: ', 'chain', 'read_csv --param path=./d.csv --out table=t',
+            'tune --in train=t --param learner=logistic_regression --param label_col=y --param space=l2=1 --out report=./r.json',
+            cwd=tmp_path)
+    write_csv(tmp_path / 'm.csv', ['a', 'y'], [[a, '' if i == 3 else y] for i, (a, y) in enumerate(rows)])
+    refused(3, "label column 'y', row 4: the label is missing", 'chain', 'read_csv --param path=./m.csv --out table=t',
+            'cross_validate --in train=t --param learner=logistic_regression --param label_col=y', cwd=tmp_path)
+
+
+def test_a_class_that_a_fold_lacks_costs_what_it_must(tmp_path):
+    rows = [[i, 'abr'[2 if i == 0 else i % 2]] for i in range(41)]  # r occurs once: its fold's model does not know it
+    write_csv(tmp_path / 'd.csv', ['x', 'y'], rows)
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', 'cross_validate --in train=t --param label_col=y'
+       ' --param learner=logistic_regression --out table=./out.csv --out report=./r.json', cwd=tmp_path)
+    out = read_csv(tmp_path / 'out.csv')
+    assert out[0]['y'] == 'r' and float(out[0]['prob_r']) == 0 and out[0]['prediction'] != 'r'
+    for r in out:
+        near(sum(float(r[f'prob_{k}']) for k in 'abr'), 1)

@@ -17,6 +17,8 @@ const struct module *const modules_all[] = {
     &module_evaluate_multiclass,
     &module_evaluate_regression,
     &module_evaluate_forecast,
+    &module_cross_validate,
+    &module_tune,
     NULL,
 };
 
