@@ -360,3 +360,173 @@ def test_a_class_that_a_fold_lacks_costs_what_it_must(tmp_path):
     assert out[0]['y'] == 'r' and float(out[0]['prob_r']) == 0 and out[0]['prediction'] != 'r'
     for r in out:
         near(sum(float(r[f'prob_{k}']) for k in 'abr'), 1)
+
+
+# --- importance ---
+
+@pytest.mark.parametrize('name', ['iris', 'wine'])
+def test_shuffled_columns_cost_what_they_cost_scikit_learn(tmp_path, name):
+    from sklearn.inspection import permutation_importance
+    from sklearn.linear_model import LogisticRegression
+    x, y = data_of(name)
+    x = (x - x.mean(0)) / x.std(0)
+    write_data(tmp_path / 'd.csv', x, y)
+    theirs = LogisticRegression(C=1 / (0.1 * len(x)), tol=1e-7, solver='newton-cg').fit(x, y)
+    for metric, scoring in (('accuracy', 'accuracy'), ('logloss', 'neg_log_loss')):
+        ok('chain', 'read_csv --param path=./d.csv --out table=t',
+           'logistic_regression --in train=t --param label_col=label --param l2=0.1 --param standardize=false --out model=m',
+           f'permutation_importance --in model=m --in table=t --param repeats=200 --param metric={metric}'
+           ' --out table=./out.csv --out report=./r.json', cwd=tmp_path)
+        ours = {r['feature']: r for r in read_csv(tmp_path / 'out.csv')}
+        judged = permutation_importance(theirs, x, y, scoring=scoring, n_repeats=200, random_state=0)
+        for j in range(x.shape[1]):
+            mine = ours[f'x{j}']
+            error = np.hypot(float(mine['deviation']), judged.importances_std[j]) / np.sqrt(200)
+            assert abs(float(mine['importance']) - judged.importances_mean[j]) <= 5 * error + 1e-9
+            assert 0.7 * judged.importances_std[j] - 1e-9 <= float(mine['deviation']) <= 1.4 * judged.importances_std[j] + 1e-9
+        order = [float(r['importance']) for r in read_csv(tmp_path / 'out.csv')]
+        assert order == sorted(order, reverse=True)
+    report = json.loads((tmp_path / 'r.json').read_text())
+    assert chart(report, 'importance')['labels'][0] == table(report, 'Features')[0][0]
+    near(report['metrics']['logloss'], metrics.log_loss(y, theirs.predict_proba(x)), 1e-4)
+
+
+def test_importance_goes_through_the_models_transforms_and_refuses_bad_rows(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'y'], [[i, i * 7 % 11, 'uv'[i % 40 > 20]] for i in range(200)])
+    (tmp_path / 'one.csv').write_text('a,b,y\n1,2,u\n2,3,u\n')
+    (tmp_path / 'hole.csv').write_text('a,b,y\n1,2,u\n2,3,\n')
+    (tmp_path / 'none.csv').write_text('a,b,y\n')
+    train = ['read_csv --param path=./d.csv --out table=t', 'standard_scaler --in table=t --param cols=a --out table=s',
+             'logistic_regression --in train=s --param label_col=y --out model=./m.smdl']
+    ok('chain', *train, cwd=tmp_path)
+    seen = []
+    for n in ('1', '3'):  # the raw table is scaled as the model needs it
+        ok('chain', 'read_csv --param path=./d.csv --out table=t',
+           'permutation_importance --in model=./m.smdl --in table=t --out table=./out.csv', cwd=tmp_path,
+           env={'STRATA_THREADS': n})
+        seen.append((tmp_path / 'out.csv').read_bytes())
+    assert seen[0] == seen[1]
+    for code, sentence, name in ((3, 'auc is not defined on these rows', 'one'), (3, 'row 2: the label is missing', 'hole'),
+                                 (3, 'the table has no rows', 'none')):
+        refused(code, sentence, 'chain', f'read_csv --param path=./{name}.csv --out table=t',
+                'permutation_importance --in model=./m.smdl --in table=t', cwd=tmp_path)
+    refused(2, 'metric r2 is not for classification', 'chain', 'read_csv --param path=./d.csv --out table=t',
+            'permutation_importance --in model=./m.smdl --in table=t --param metric=r2', cwd=tmp_path)
+
+
+# --- what a table holds ---
+
+def looked_at(folder, module, header, rows, *params, **options):
+    write_csv(folder / 'd.csv', header, rows)
+    words = ''.join(f" --param '{p}'" for p in params)
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', f'{module} --in table=t{words} --out table=./out.csv'
+       ' --out report=./r.json', cwd=folder, **options)
+    return read_csv(folder / 'out.csv'), json.loads((folder / 'r.json').read_text())
+
+
+@pytest.mark.parametrize('name', ['wine', 'diabetes'])
+def test_a_summary_has_scipys_figures(tmp_path, name):
+    stats = pytest.importorskip('scipy.stats')
+    x = (datasets.load_wine() if name == 'wine' else datasets.load_diabetes()).data
+    rows = [['' if i % 9 == 4 and j == 1 else repr(float(v)) for j, v in enumerate(r)] for i, r in enumerate(x)]
+    out, report = looked_at(tmp_path, 'summarize', [f'x{j}' for j in range(x.shape[1])], rows)
+    assert report['kind'] == 'summary' and len(table(report, 'Columns')) == len(out) == x.shape[1]
+    for j, r in enumerate(out):
+        v = np.delete(x[:, j], [i for i in range(len(x)) if i % 9 == 4]) if j == 1 else x[:, j]
+        assert (int(r['count']), int(r['missing']), int(r['distinct'])) == (len(v), len(x) - len(v), len(set(v)))
+        near([float(r[k]) for k in ('min', 'p5', 'p25', 'p50', 'p75', 'p95', 'max')],
+             np.quantile(v, [0, .05, .25, .5, .75, .95, 1]), 1e-9)
+        near(float(r['mean']), v.mean(), 1e-9)
+        near(float(r['std']), v.std(ddof=1), 1e-9)
+        near(float(r['skewness']), stats.skew(v, bias=False), 1e-6)
+        near(float(r['kurtosis']), stats.kurtosis(v, bias=False), 1e-6)
+    assert sum(report['charts'][0]['y']) == len(x)
+
+
+def test_a_summary_of_text_dates_and_nothing(tmp_path):
+    out, report = looked_at(tmp_path, 'summarize', ['city', 'day', 'c', 'n', 'v'],
+                            [['b', '2024-02-01', 5, '', 'inf'], ['a', '2024-02-29', 5, '', 1], ['b', '', 5, '', 2],
+                             ['', '2024-02-03', 5, '', 3]])
+    city, day, c, n, v = out
+    assert (city['type'], city['top'], city['top_count'], city['missing'], city['distinct']) == ('text', 'b', '2', '1', '2')
+    assert day['type'] == 'date' and day['missing'] == '1'
+    rows = {r[0]: r for r in table(report, 'Columns')}
+    assert '2024-02-01' in rows['day'] and '2024-02-29' in rows['day']
+    assert (c['std'], c['skewness'], c['p50']) == ('0', '', '5')
+    assert n['count'] == '0' and n['mean'] == '' and (v['infinite'], v['mean']) == ('1', '2')
+    empty, _ = looked_at(tmp_path, 'summarize', ['a'], [])
+    assert empty[0]['count'] == '0'
+    refuse(tmp_path, 2, "cols: the table has no column 'b'", 'summarize', 'a\n1\n', 'cols=b')
+
+
+@pytest.mark.parametrize('name', ['wine', 'diabetes'])
+@pytest.mark.parametrize('method', ['pearson', 'spearman'])
+def test_correlations_are_scipys(tmp_path, name, method):
+    stats = pytest.importorskip('scipy.stats')
+    x = (datasets.load_wine() if name == 'wine' else datasets.load_diabetes()).data.copy()
+    x[::7, 2] = np.nan
+    x[1::5, 3] = np.nan
+    names = [f'x{j}' for j in range(x.shape[1])]
+    rows = [['' if np.isnan(v) else repr(float(v)) for v in r] for r in x]
+    seen = []
+    for n in ('1', '3'):
+        out, report = looked_at(tmp_path, 'correlation', names, rows, f'method={method}', env={'STRATA_THREADS': n})
+        seen.append((tmp_path / 'r.json').read_bytes())
+    assert seen[0] == seen[1]
+    ours = np.array([[float(r[k]) for k in names] for r in out])
+    for j in range(len(names)):
+        for k in range(len(names)):
+            there = ~np.isnan(x[:, j]) & ~np.isnan(x[:, k])
+            theirs = (stats.pearsonr if method == 'pearson' else stats.spearmanr)(x[there, j], x[there, k])[0]
+            near(ours[j, k], 1 if j == k else theirs, 1e-9)
+    a, b, r = table(report, 'Strongest pairs')[0]
+    off = ours - np.eye(len(names)) * 2
+    near(abs(r), np.max(np.abs(ours[~np.eye(len(names), dtype=bool)])), 1e-12)
+    near(off[names.index(a), names.index(b)], r, 1e-12)
+
+
+def test_correlations_at_the_edges(tmp_path):
+    out, report = looked_at(tmp_path, 'correlation', ['a', 'flat', 'none|of', 'b'],
+                            [[1, 3, '', 2], [2, 3, '', 4], [3, 3, '', 7]])
+    assert [r['flat'] for r in out] == ['', '', '', ''] and out[0]['none|of'] == '' and out[0]['a'] == '1'
+    assert len(table(report, 'Strongest pairs')) == 1
+    refuse(tmp_path, 3, "column 'c' holds text", 'correlation', 'a,c\n1,x\n', 'cols=@all')
+    refuse(tmp_path, 3, 'the table has no rows', 'correlation', 'a,b\n')
+    refuse(tmp_path, 2, '501 columns', 'correlation', ','.join(f'x{i}' for i in range(501)) + '\n' + '1,' * 500 + '1\n')
+
+
+# --- clusters ---
+
+@pytest.mark.parametrize('name', ['iris', 'wine'])
+def test_clusters_are_judged_as_scikit_learn_does(tmp_path, name):
+    from sklearn.cluster import KMeans
+    x, y = data_of(name)
+    got = KMeans(4, n_init=1, random_state=0).fit_predict(x)
+    rows = [[*[f'x{j}' for j in range(x.shape[1])], 'c', 'y'],
+            *[[*map(lambda v: repr(float(v)), a), f'c{c}', k] for a, c, k in zip(x, got, y)]]
+    m = judge(tmp_path, 'evaluate_clustering', rows, 'cluster_col=c', 'label_col=y')['metrics']
+    near(m['silhouette'], metrics.silhouette_score(x, got), 1e-9)
+    near(m['davies_bouldin'], metrics.davies_bouldin_score(x, got), 1e-9)
+    near(m['calinski_harabasz'], metrics.calinski_harabasz_score(x, got), 1e-9)
+    near(m['ari'], metrics.adjusted_rand_score(y, got), 1e-9)
+    near(m['nmi'], metrics.normalized_mutual_info_score(y, got), 1e-9)
+    near(m['purity'], metrics.cluster.contingency_matrix(got, y).max(1).sum() / len(y))
+    part = judge(tmp_path, 'evaluate_clustering', rows, 'cluster_col=c', 'feature_cols=@numeric,-y', 'sample=100')
+    assert part['metrics']['silhouette_rows'] == 100 and 'ari' not in part['metrics']
+    assert abs(part['metrics']['silhouette'] - m['silhouette']) < 0.05
+    near(part['metrics']['davies_bouldin'], m['davies_bouldin'])
+    assert [r[1] for r in table(part, 'Clusters')] == list(np.bincount(got))
+
+
+def test_clusters_at_the_edges(tmp_path):
+    one = judge(tmp_path, 'evaluate_clustering', [['a', 'c'], [1, 0], [2, 0]], 'cluster_col=c')['metrics']
+    assert one['silhouette'] is None and one['davies_bouldin'] is None and one['inertia'] == 0.5
+    alone = judge(tmp_path, 'evaluate_clustering', [['a', 'c'], [1, 0], [1, 1], [1, 1]], 'cluster_col=c')['metrics']
+    assert alone['silhouette'] == 0 and alone['calinski_harabasz'] is None
+    same = judge(tmp_path, 'evaluate_clustering', [['a', 'c', 'y'], [1, 0, 'u'], [2, 0, 'u']], 'cluster_col=c',
+                 'label_col=y')['metrics']
+    assert same['ari'] == same['nmi'] == same['purity'] == 1
+    refuse(tmp_path, 3, "'c', row 2: the value is missing", 'evaluate_clustering', 'a,c\n1,0\n2,\n', 'cluster_col=c')
+    refuse(tmp_path, 3, "column 'a'", 'evaluate_clustering', 'a,c\n1,0\n,1\n', 'cluster_col=c')
+    refuse(tmp_path, 2, "cluster_col: the table has no column 'prediction'", 'evaluate_clustering', 'a,c\n1,0\n')
+    refuse(tmp_path, 3, 'the table has no rows', 'evaluate_clustering', 'a,prediction\n')

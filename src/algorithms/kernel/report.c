@@ -110,20 +110,39 @@ void report_tables(struct report *r)
     jw_array(&r->w);
 }
 
-void report_table(struct report *r, const char *title, const char *columns)
+static void table_head(struct report *r, const char *title)
 {
-    struct str rest = str_of(columns);
-
     jw_object(&r->w);
     jw_kv_c(&r->w, "title", title);
     jw_key(&r->w, "columns");
     jw_array(&r->w);
-    while (rest.p) {
-        jw_str(&r->w, str_cut(&rest, '|'));
-    }
+}
+
+static void table_rows_begin(struct report *r)
+{
     jw_end(&r->w);
     jw_key(&r->w, "rows");
     jw_array(&r->w);
+}
+
+void report_table(struct report *r, const char *title, const char *columns)
+{
+    struct str rest = str_of(columns);
+
+    table_head(r, title);
+    while (rest.p) {
+        jw_str(&r->w, str_cut(&rest, '|'));
+    }
+    table_rows_begin(r);
+}
+
+void report_table_of(struct report *r, const char *title, const char *const *columns, size_t n)
+{
+    table_head(r, title);
+    for (size_t i = 0; i < n; i++) {
+        jw_str(&r->w, str_of(columns[i]));
+    }
+    table_rows_begin(r);
 }
 
 void report_row(struct report *r)

@@ -38,6 +38,8 @@ void report_confusion(struct report *r, const char *const *labels, const double 
 void report_tables(struct report *r);
 /* `columns` are separated by '|'; then rows of values, then report_table_end(). */
 void report_table(struct report *r, const char *title, const char *columns);
+/* The same with columns of any name. */
+void report_table_of(struct report *r, const char *title, const char *const *columns, size_t n);
 void report_row(struct report *r);
 void report_number(struct report *r, double v);
 void report_text(struct report *r, const char *text);
