@@ -1,12 +1,15 @@
-/* order - numbers in ascending order, by a radix sort: stable, so the same for any machine. */
+/* order - rows in the order of some columns: numbers by value, texts by bytes, what is missing
+ * last, equal ones as they were. */
 #pragma once
-#include "base/err.h"
+#include "algorithms/kernel/table.h"
 
-#include <stddef.h>
-#include <stdint.h>
+struct order_key {
+    const struct column *column;
+    bool descending;
+};
 
-/* The indexes of n <= 2^32 - 1 numbers (no NaN), v[0], v[stride], ..., from the least up; equal
- * ones (-0 is 0) stay as they are. Big memory. ERR_MEMORY. */
-uint32_t *order_numbers(const double *v, size_t stride, size_t n, struct err *e) MUST_USE;
-/* Their ranks from 1, equal ones have the mean of theirs. ERR_MEMORY. */
-int order_ranks(const double *v, size_t n, double *ranks, struct err *e) MUST_USE;
+/* Row numbers in order; big memory. keys[0] decides first. */
+uint32_t *order_rows(const struct order_key *keys, size_t n_keys, size_t n_rows,
+                     struct err *e) MUST_USE;
+/* The place of each text of a dictionary in byte order; big memory. */
+uint32_t *order_texts(const struct dict *d, struct err *e) MUST_USE;

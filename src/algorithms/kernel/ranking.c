@@ -1,7 +1,7 @@
 #include "algorithms/kernel/ranking.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/order.h"
+#include "algorithms/kernel/ranks.h"
 
 #include <math.h>
 
@@ -14,7 +14,7 @@ void ranking_done(struct ranking *r)
 int ranking_of(const double *score, size_t stride, const uint32_t *classes, uint32_t positive,
                const double *weights, size_t n, struct ranking *r, struct err *e)
 {
-    SCOPED(big_freep) uint32_t *order = order_numbers(score, stride, n, e);
+    SCOPED(big_freep) uint32_t *order = ranks_order(score, stride, n, e);
 
     *r = (struct ranking){0};
     r->points = order ? big_alloc(n, sizeof(*r->points), "the ranking", e) : NULL;

@@ -2,7 +2,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/order.h"
+#include "algorithms/kernel/ranks.h"
 #include "algorithms/kernel/report.h"
 #include "algorithms/kernel/select.h"
 #include "algorithms/kernel/step.h"
@@ -88,7 +88,7 @@ static void prepare(void *ctx, size_t j, unsigned worker)
     if (c->x[j] == NULL) {
         return;
     }
-    if (c->ranks && !c->holes[j] && order_ranks(from, n, c->x[j], &c->errors[j]) < 0) {
+    if (c->ranks && !c->holes[j] && ranks_of(from, n, c->x[j], &c->errors[j]) < 0) {
         return;
     }
     if (!c->ranks || c->holes[j]) {
@@ -136,7 +136,7 @@ static double of_pairs(struct correlation *c, size_t j, size_t k, double *a, dou
     if (c->ranks) {
         u = a + c->t->n_rows;
         v = b + c->t->n_rows;
-        if (order_ranks(a, n, u, e) < 0 || order_ranks(b, n, v, e) < 0) {
+        if (ranks_of(a, n, u, e) < 0 || ranks_of(b, n, v, e) < 0) {
             return NAN;
         }
     }

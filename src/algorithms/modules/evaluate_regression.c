@@ -1,7 +1,7 @@
 /* evaluate_regression - predicted numbers against true ones. */
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/order.h"
+#include "algorithms/kernel/ranks.h"
 #include "algorithms/modules/judging.h"
 #include "algorithms/modules/modules.h"
 
@@ -211,7 +211,7 @@ static int run(struct step *s, struct err *e)
         return -1;
     }
     add_up(&v);
-    v.order = order_numbers(v.errors, 1, t->n_rows, e);
+    v.order = ranks_order(v.errors, 1, t->n_rows, e);
     if (v.order == NULL) {
         return -1;
     }

@@ -2,9 +2,9 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/order.h"
 #include "algorithms/kernel/report.h"
 #include "algorithms/kernel/select.h"
+#include "algorithms/kernel/sort.h"
 #include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
 #include "base/mem.h"
@@ -81,16 +81,16 @@ static void moments(const double *v, size_t n, struct figures *f)
     }
 }
 
-static void from_order(const double *v, const uint32_t *order, size_t n, struct figures *f)
+static void from_sorted(const double *v, size_t n, struct figures *f)
 {
     for (size_t q = 0; q < QUANTILES; q++) {
         double at = parts[q] * (double)(n - 1);
         size_t low = (size_t)at, high = low + 1 < n ? low + 1 : low;
 
-        f->quantiles[q] = v[order[low]] + (at - (double)low) * (v[order[high]] - v[order[low]]);
+        f->quantiles[q] = v[low] + (at - (double)low) * (v[high] - v[low]);
     }
     for (size_t i = 0; i < n; i++) {
-        f->distinct += i == 0 || v[order[i]] != v[order[i - 1]];
+        f->distinct += i == 0 || v[i] != v[i - 1];
     }
     f->low = f->quantiles[0];
     f->width = f->quantiles[QUANTILES - 1] / BINS - f->low / BINS;
@@ -104,7 +104,7 @@ static void from_order(const double *v, const uint32_t *order, size_t n, struct 
 static void numbers_of(const struct column *c, size_t n_rows, struct figures *f)
 {
     SCOPED(big_freep) double *v = big_alloc(n_rows, sizeof(*v), "a column", &f->e);
-    SCOPED(big_freep) uint32_t *order = NULL;
+    SCOPED(big_freep) uint64_t *scratch = NULL;
     size_t n = 0;
 
     for (size_t r = 0; v && r < n_rows; r++) {
@@ -115,10 +115,11 @@ static void numbers_of(const struct column *c, size_t n_rows, struct figures *f)
         }
     }
     f->count = (double)n + f->infinite;
-    order = v && n > 0 ? order_numbers(v, 1, n, &f->e) : NULL;
-    if (order) {
+    scratch = v && n > 0 ? big_alloc(n, 2 * sizeof(*scratch), "a column", &f->e) : NULL;
+    if (scratch) {
         moments(v, n, f);
-        from_order(v, order, n, f);
+        sort_f64(v, scratch, n);
+        from_sorted(v, n, f);
     }
 }
 
