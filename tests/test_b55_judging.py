@@ -362,6 +362,29 @@ def test_a_class_that_a_fold_lacks_costs_what_it_must(tmp_path):
         near(sum(float(r[f'prob_{k}']) for k in 'abr'), 1)
 
 
+@pytest.mark.parametrize('name', ['diabetes', 'wine'])
+def test_numbers_and_trees_are_cross_validated_and_tuned_too(tmp_path, name):
+    x, y = datasets.load_diabetes(return_X_y=True) if name == 'diabetes' else (
+        datasets.load_wine().data[:, :12], datasets.load_wine().data[:, 12])
+    write_data(tmp_path / 'd.csv', x, y)
+    gbdt = '--in train=t --param learner=gbdt_regressor --param label_col=label --param learner_params=num_trees=20'
+    ok('chain', 'read_csv --param path=./d.csv --out table=t',
+       f'cross_validate {gbdt} --out table=./out.csv --out table=o --out report=./r.json',
+       f'tune {gbdt} --param space=max_depth=1..4 --param mode=grid --out table=./trials.csv --out model=m',
+       'permutation_importance --in model=m --in table=t --out report=./importance.json',
+       'evaluate_regression --in table=o --param label_col=label --out report=./all.json', cwd=tmp_path)
+    out, report = read_csv(tmp_path / 'out.csv'), json.loads((tmp_path / 'r.json').read_text())
+    fold, p = np.array([int(r['fold']) for r in out]), np.array([float(r['prediction']) for r in out])
+    errors = [(metrics.mean_squared_error(y[fold == f], p[fold == f]) ** 0.5, metrics.mean_absolute_error(y[fold == f], p[fold == f]),
+               metrics.r2_score(y[fold == f], p[fold == f])) for f in range(1, 6)]
+    near([report['metrics'][k] for k in ('rmse', 'mae', 'r2')], np.mean(errors, 0), 1e-9)
+    assert report['metric'] == 'rmse' and report['metrics']['r2'] > 0.2
+    near(json.loads((tmp_path / 'all.json').read_text())['metrics']['rmse'], metrics.mean_squared_error(y, p) ** 0.5)
+    trials = read_csv(tmp_path / 'trials.csv')
+    assert len(trials) == 4 and [t['max_depth'] for t in trials] == ['1', '2', '3', '4']
+    assert json.loads((tmp_path / 'importance.json').read_text())['metric'] == 'rmse'
+
+
 # --- importance ---
 
 @pytest.mark.parametrize('name', ['iris', 'wine'])

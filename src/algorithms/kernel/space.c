@@ -117,7 +117,14 @@ static int parse_range(struct dimension *d, struct str text, struct err *e)
     if (d->logarithmic) {
         ends = str_first(str_from(ends, 4), ends.len - 5);
     }
-    return parse_points(d, points, e) < 0 ? -1 : parse_ends(d, ends, e);
+    if (parse_points(d, points, e) < 0 || parse_ends(d, ends, e) < 0) {
+        return -1;
+    }
+    if (d->whole && d->to - d->from < (double)d->n_values) { /* each once */
+        d->n_values = (size_t)(d->to - d->from) + 1;
+        d->logarithmic = false;
+    }
+    return 0;
 }
 
 static int parse_one(struct space *s, const struct module *m, struct str text, struct err *e)
