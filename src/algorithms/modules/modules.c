@@ -41,7 +41,16 @@ const struct module *const modules_all[] = {
     /* scoring */
     &module_predict,
     /* evaluation */
+    &module_evaluate_binary,
     &module_evaluate_multiclass,
+    &module_evaluate_regression,
+    &module_evaluate_clustering,
+    &module_evaluate_forecast,
+    &module_cross_validate,
+    &module_tune,
+    &module_permutation_importance,
+    &module_summarize,
+    &module_correlation,
     NULL,
 };
 
