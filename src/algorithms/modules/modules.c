@@ -10,6 +10,8 @@ const struct module *const modules_all[] = {
     /* classification */
     &module_logistic_regression,
     &module_mlp,
+    /* regression */
+    &module_linear_regression,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -17,8 +19,9 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression */
 const struct model_type *const model_types[] = {
+    &model_linear_regression,
     &model_logistic_regression,
     &model_mlp,
     NULL,

@@ -8,6 +8,7 @@
 /* clang-format off */
 extern const struct module
     module_evaluate_multiclass,
+    module_linear_regression,
     module_logistic_regression,
     module_mlp,
     module_predict,
@@ -17,6 +18,7 @@ extern const struct module
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_linear_regression,
     model_logistic_regression,
     model_mlp;
 

@@ -1,0 +1,141 @@
+"""strata-ml: linear models, support vectors, Bayes and neighbours against scikit-learn."""
+import json
+
+import pytest
+
+from test_b50_algorithms import ok, read_csv, refused, write_csv, write_data
+
+datasets = pytest.importorskip('sklearn.datasets')
+numpy = pytest.importorskip('numpy')
+READ = 'read_csv --param path=./d.csv --out table=t'
+PREDICT = 'predict --in model=m --in table=t --out table=./p.csv'
+
+
+def params(given):
+    return ' '.join(f'--param {k}={v}' for k, v in given.items())
+
+
+def table(folder, x, y, **more):
+    """Features, `label` and further columns, written exactly."""
+    names = [f'x{j}' for j in range(x.shape[1])]
+    columns = list(zip(*more.values())) or [()] * len(x)
+    write_csv(folder / 'd.csv', [*names, *more, 'label'],
+              [[repr(float(v)) for v in row] + [repr(float(v)) for v in extra] + [k]
+               for row, extra, k in zip(x, columns, y)])
+
+
+def learn(folder, module, **given):
+    """Trains on d.csv and predicts it; the rows of the prediction."""
+    ok('chain', READ, f'{module} --in train=t --param label_col=label {params(given)} '
+       '--out model=./m.smdl --out model=m', PREDICT, cwd=folder)
+    return read_csv(folder / 'p.csv')
+
+
+def numbers(rows):
+    return numpy.array([float(r['prediction']) for r in rows])
+
+
+def probabilities(rows):
+    return numpy.array([[float(v) for k, v in r.items() if k.startswith('prob_')] for r in rows])
+
+
+def threads_do_not_matter(folder, module, **given):
+    step = (f'{module} --in train=t --param label_col=label {params(given)} --out model=./m.smdl '
+            '--out model=m')
+    made = []
+    for n in (1, 3):
+        ok('chain', READ, step, PREDICT, cwd=folder, env={'STRATA_THREADS': str(n)})
+        made.append([(folder / name).read_bytes() for name in ('m.smdl', 'p.csv')])
+    assert made[0] == made[1]
+
+
+def wrong(folder, module, code, sentence, text, **given):
+    """One sentence about the table `text`."""
+    (folder / 'd.csv').write_text(text)
+    refused(code, sentence, 'chain', READ, f'{module} --in train=t --param label_col=label '
+            f'{params(given)} --out model=./none.smdl', cwd=folder)
+    assert not (folder / 'none.smdl').exists()
+
+
+def preview(folder, module, **given):
+    ok('--outputs', 'yes', 'chain', READ, f'{module} --in train=t --param label_col=label '
+       f'{params(given)} --out model=./m.smdl', cwd=folder)
+    return json.loads((folder / 'm.preview.json').read_text())
+
+
+def regression_data(name):
+    if name == 'diabetes':
+        return datasets.load_diabetes(return_X_y=True)
+    x, _ = datasets.load_breast_cancer(return_X_y=True)  # columns that nearly depend on each other
+    return x[:, 1:], x[:, 0]
+
+
+def refuses_bad_tables(folder, module, **given):
+    wrong(folder, module, 3, 'no rows', 'x,label\n', **given)
+    wrong(folder, module, 3, "column 'x', row 2", 'x,label\n1,2\ninf,3\n3,4\n', **given)
+    wrong(folder, module, 3, "'label', row 2: the label is missing", 'x,label\n1,2\n2,\n3,4\n', **given)
+    wrong(folder, module, 2, "no column 'label'", 'x,labels\n1,2\n', **given)
+    wrong(folder, module, 2, 'no column is left', 'text,label\nu,1\nv,2\n', **given)
+
+
+# --- linear regression -------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name', ['diabetes', 'cancer'])
+def test_least_squares_ridge_lasso_and_elastic_net_are_scikit_learns(tmp_path, name):
+    models = pytest.importorskip('sklearn.linear_model')
+    x, y = regression_data(name)
+    n, raw = len(x), {'standardize': 'false', 'epsilon': 1e-12, 'max_iter': 1000000}
+    tight = {'tol': 1e-13, 'max_iter': 1000000}
+    w = numpy.random.RandomState(1).randint(0, 4, n)
+    scale = x.std(0)
+    table(tmp_path, x, y, w=w)
+    for given, theirs, weights, factor in [
+            ({}, models.LinearRegression(), None, 1),
+            ({'intercept': 'false'}, models.LinearRegression(fit_intercept=False), None, 1),
+            ({'weight_col': 'w'}, models.LinearRegression(), w, 1),
+            ({'l2': 2 / n, **raw}, models.Ridge(2, solver='cholesky'), None, 1),
+            ({'l2': 2 / w.sum(), 'weight_col': 'w'}, models.Ridge(2, solver='cholesky'), w,
+             numpy.sqrt(numpy.average((x - numpy.average(x, 0, w))**2, 0, w))),
+            ({'l1': 0.02, 'epsilon': 1e-12}, models.Lasso(0.02, **tight), None, scale),
+            ({'l1': 0.02, 'l2': 0.03, 'epsilon': 1e-12, 'weight_col': 'w', 'standardize': 'false'},
+             models.ElasticNet(0.05, l1_ratio=0.4, **tight), w, 1)]:
+        if name == 'cancer' and given.get('standardize') == 'false' and 'l1' in given:
+            continue  # scikit-learn's descent does not end on columns of such different size
+        given.setdefault('feature_cols', '@numeric,-w')
+        want = theirs.fit(x / factor, y, weights).predict(x / factor)
+        got = numbers(learn(tmp_path, 'linear_regression', **given))
+        assert abs(got - want).max() < 1e-6 * y.std(), (given, abs(got - want).max())
+
+
+def test_linear_regression_bears_hard_tables(tmp_path):
+    rng = numpy.random.RandomState(2)
+    x = rng.normal(size=(12, 30))  # more columns than rows: all fit, and the weights are small
+    y = rng.normal(size=12)
+    table(tmp_path, x, y)
+    assert abs(numbers(learn(tmp_path, 'linear_regression')) - y).max() < 1e-9
+    x = numpy.c_[y, y, numpy.full(12, 7.5)]  # the same column twice, and a constant one
+    table(tmp_path, x, 3 * y + 1)
+    assert abs(numbers(learn(tmp_path, 'linear_regression')) - 3 * y - 1).max() < 1e-9
+    seen = preview(tmp_path, 'linear_regression')
+    assert seen['task'] == 'regression' and abs(seen['figures']['r2'] - 1) < 1e-12
+    shares = dict(seen['importance'])
+    assert abs(shares['x0'] - 0.5) < 1e-9 and shares['x2'] == 0
+    for text, expect in (('x,label\n4,5\n', 5), ('x,label\n1,5\n2,5\n', 5), ('x,label\n3,1\n3,9\n', 5)):
+        (tmp_path / 'd.csv').write_text(text)  # one row; one label; one value
+        assert numbers(learn(tmp_path, 'linear_regression', l1=0.1)) == pytest.approx(expect)
+        assert numbers(learn(tmp_path, 'linear_regression')) == pytest.approx(expect)
+    refuses_bad_tables(tmp_path, 'linear_regression')
+    wrong(tmp_path, 'linear_regression', 3, 'holds text', 'x,label\n1,a\n2,b\n')
+    wrong(tmp_path, 'linear_regression', 3, 'too large', 'x,label\n1e300,1\n-1e300,2\n')
+    wrong(tmp_path, 'linear_regression', 3, "'x', row 2: the value is missing", 'x,label\n1,1\n,2\n')
+    (tmp_path / 'd.csv').write_text('x,label\n1,1\n,2\n3,3\n')
+    assert numbers(learn(tmp_path, 'linear_regression', missing='mean')) == pytest.approx([1, 2, 3])
+    wrong(tmp_path, 'linear_regression', 3, 'has no mean', 'x,label\n,1\n,2\n', missing='mean',
+          feature_cols='x')
+
+
+def test_linear_regression_is_the_same_for_any_number_of_threads(tmp_path):
+    x, y = regression_data('diabetes')
+    table(tmp_path, numpy.r_[x, x, x], numpy.r_[y, y, y])
+    threads_do_not_matter(tmp_path, 'linear_regression', l2=0.1)
+    threads_do_not_matter(tmp_path, 'linear_regression', l1=0.1)
