@@ -139,3 +139,79 @@ def test_linear_regression_is_the_same_for_any_number_of_threads(tmp_path):
     table(tmp_path, numpy.r_[x, x, x], numpy.r_[y, y, y])
     threads_do_not_matter(tmp_path, 'linear_regression', l2=0.1)
     threads_do_not_matter(tmp_path, 'linear_regression', l1=0.1)
+
+
+# --- naive Bayes -------------------------------------------------------------------------------
+
+def class_data(name):
+    loaded = {'iris': datasets.load_iris, 'wine': datasets.load_wine, 'digits': datasets.load_digits,
+              'cancer': datasets.load_breast_cancer}[name]()
+    return loaded.data, loaded.target
+
+
+@pytest.mark.parametrize('name', ['digits', 'wine'])
+def test_naive_bayes_is_scikit_learns(tmp_path, name):
+    bayes = pytest.importorskip('sklearn.naive_bayes')
+    x, y = class_data(name)
+    w = numpy.random.RandomState(3).randint(1, 4, len(x))
+    table(tmp_path, x, y, w=w)
+    middle = float(numpy.median(x))
+    for given, theirs in (
+            ({'kind': 'gaussian'}, bayes.GaussianNB()),
+            ({'var_smoothing': 1e-3, 'prior': 'equal'},
+             bayes.GaussianNB(var_smoothing=1e-3, priors=[1 / len(set(y))] * len(set(y)))),
+            ({'kind': 'multinomial', 'smoothing': 0.5}, bayes.MultinomialNB(alpha=0.5)),
+            ({'kind': 'bernoulli', 'binarize': middle}, bayes.BernoulliNB(binarize=middle))):
+        for weights in (None, w) if 'var_smoothing' not in given else (None,):
+            got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='@numeric,-w', **given,
+                                      **({} if weights is None else {'weight_col': 'w'})))
+            times = 1 if weights is None else w  # a weight of 2 is the row twice
+            theirs.fit(numpy.repeat(x, times, 0), numpy.repeat(y, times))
+            assert abs(got - theirs.predict_proba(x)).max() < 1e-6, given
+
+
+def test_naive_bayes_takes_texts_and_leaves_out_what_is_missing(tmp_path):
+    bayes = pytest.importorskip('sklearn.naive_bayes')
+    rng = numpy.random.RandomState(4)
+    y = rng.randint(0, 3, 400)
+    codes = numpy.c_[(y + rng.randint(0, 3, 400)) % 4, rng.randint(0, 2, 400)]
+    size = y + rng.normal(size=400)
+    rows = [['pqrs'[a], 'uv'[b], repr(float(s)), k] for (a, b), s, k in zip(codes, size, y)]
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'size', 'label'], rows)
+    texts = bayes.CategoricalNB(alpha=0.5).fit(codes, y)
+    got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='a,b', smoothing=0.5))
+    assert abs(got - texts.predict_proba(codes)).max() < 1e-12
+    normal = bayes.GaussianNB().fit(size[:, None], y)
+    both = (texts.predict_log_proba(codes) + normal.predict_log_proba(size[:, None])
+            - numpy.log(normal.class_prior_))
+    both = numpy.exp(both) / numpy.exp(both).sum(1, keepdims=True)
+    got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='@all', smoothing=0.5))
+    assert abs(got - both).max() < 1e-9
+    for r in rows[::3]:
+        r[2] = ''
+    for r in rows[1::3]:
+        r[0] = ''
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'size', 'label'], rows)
+    there = numpy.array([r[2] != '' for r in rows])
+    normal.fit(size[there][:, None], y[there])  # the others say nothing
+    shares = numpy.log(numpy.bincount(y) / 400)
+    alone = normal.predict_log_proba(size[:, None]) - numpy.log(normal.class_prior_) + shares
+    alone = numpy.where(there[:, None], alone, shares)
+    alone = numpy.exp(alone) / numpy.exp(alone).sum(1, keepdims=True)
+    got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='size'))
+    assert abs(got - alone).max() < 1e-9
+    threads_do_not_matter(tmp_path, 'naive_bayes', feature_cols='@all')
+
+
+def test_naive_bayes_bears_hard_tables(tmp_path):
+    refuses_bad_tables(tmp_path, 'naive_bayes')
+    wrong(tmp_path, 'naive_bayes', 3, '1 class', 'x,label\n1,a\n2,a\n')
+    wrong(tmp_path, 'naive_bayes', 3, "'x' holds a value below 0", 'x,label\n1,a\n-2,b\n',
+          kind='multinomial')
+    wrong(tmp_path, 'naive_bayes', 3, "'t' holds text", 't,label\nu,a\nv,b\n', kind='bernoulli',
+          feature_cols='t')
+    wrong(tmp_path, 'naive_bayes', 3, 'too large', 'x,label\n1e200,a\n-1e200,a\n1,b\n')
+    for text in ('x,label\n3,a\n3,b\n', 'x,label\n,a\n,b\n'):  # constant; nothing there
+        (tmp_path / 'd.csv').write_text(text)
+        got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='x'))
+        assert abs(got - 0.5).max() < 1e-12

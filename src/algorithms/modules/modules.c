@@ -10,6 +10,7 @@ const struct module *const modules_all[] = {
     /* classification */
     &module_logistic_regression,
     &module_mlp,
+    &module_naive_bayes,
     /* regression */
     &module_linear_regression,
     /* scoring */
@@ -19,11 +20,12 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes */
 const struct model_type *const model_types[] = {
     &model_linear_regression,
     &model_logistic_regression,
     &model_mlp,
+    &model_naive_bayes,
     NULL,
 };
 

@@ -11,6 +11,7 @@ extern const struct module
     module_linear_regression,
     module_logistic_regression,
     module_mlp,
+    module_naive_bayes,
     module_predict,
     module_read_csv,
     module_split,
@@ -20,7 +21,8 @@ extern const struct module
 extern const struct model_type
     model_linear_regression,
     model_logistic_regression,
-    model_mlp;
+    model_mlp,
+    model_naive_bayes;
 
 extern const struct transform_type
     transform_scale;
