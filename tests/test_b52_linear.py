@@ -215,3 +215,65 @@ def test_naive_bayes_bears_hard_tables(tmp_path):
         (tmp_path / 'd.csv').write_text(text)
         got = probabilities(learn(tmp_path, 'naive_bayes', feature_cols='x'))
         assert abs(got - 0.5).max() < 1e-12
+
+
+# --- nearest neighbours ------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name', ['digits', 'wine'])
+def test_neighbours_are_scikit_learns(tmp_path, name):
+    near = pytest.importorskip('sklearn.neighbors')
+    x, y = class_data(name)
+    x = x + numpy.random.RandomState(5).normal(size=x.shape) * 1e-3 * x.std(0)  # no equal distances
+    table(tmp_path, x, y)
+    tree = {'algorithm': 'kd_tree'}  # whose distances are exact
+    for given, more in (({'k': 7}, tree),
+                        ({'k': 40, 'weights': 'distance'}, {'weights': 'distance', **tree}),
+                        ({'k': 5, 'distance': 'cosine'}, {'metric': 'cosine'}),
+                        ({'k': 6, 'standardize': 'true'}, tree)):
+        z = (x - x.mean(0)) / numpy.where(x.std(0) > 0, x.std(0), 1) if 'standardize' in given else x
+        theirs = near.KNeighborsClassifier(given['k'], **more).fit(z, y)
+        got = probabilities(learn(tmp_path, 'knn', **given))
+        assert abs(got - theirs.predict_proba(z)).max() < 1e-9, given
+        theirs = near.KNeighborsRegressor(given['k'], **more).fit(z, y)
+        got = numbers(learn(tmp_path, 'knn', task='regression', **given))
+        assert abs(got - theirs.predict(z)).max() < 1e-9, given
+
+
+@pytest.mark.parametrize('distance', ['euclid', 'cosine'])
+def test_neighbours_are_exact_and_the_first_of_equals_wins(tmp_path, distance):
+    rng = numpy.random.RandomState(6)
+    x = rng.randint(0, 3, (1500, 4)).astype(float)  # most distances are equal
+    x[:700] += 1e6  # far from zero, where single precision sees nothing
+    x[1400:1410] = 0
+    y = rng.normal(size=len(x))
+    table(tmp_path, x, y)
+    got = numbers(learn(tmp_path, 'knn', task='regression', k=30, distance=distance))
+    if distance == 'cosine':
+        length = numpy.sqrt((x**2).sum(1, keepdims=True))
+        x = x / numpy.where(length > 0, length, 1)
+    for i in range(0, len(x), 7):
+        far = ((x - x[i])**2).sum(1) if distance == 'euclid' else 1 - x @ x[i]
+        order = numpy.lexsort((numpy.arange(len(x)), far))[:30]
+        if distance == 'euclid':
+            assert abs(got[i] - y[order].mean()) < 1e-9, i
+        else:  # cosines of equal angles differ in their last digit
+            last = far[order[-1]]
+            sure, may = far < last - 1e-12, far < last + 1e-12
+            pool = numpy.sort(y[may & ~sure])
+            rest = 30 - sure.sum()
+            low, high = pool[:rest].sum(), pool[len(pool) - rest:].sum()
+            assert low - 1e-6 <= got[i] * 30 - y[sure].sum() <= high + 1e-6
+
+
+def test_neighbours_bear_hard_tables(tmp_path):
+    x, y = class_data('iris')
+    table(tmp_path, x, y)
+    threads_do_not_matter(tmp_path, 'knn', weights='distance')
+    refuses_bad_tables(tmp_path, 'knn', task='regression')
+    wrong(tmp_path, 'knn', 3, '1 class', 'x,label\n1,a\n2,a\n')
+    wrong(tmp_path, 'knn', 3, 'too large', 'x,label\n1e200,a\n-1e200,b\n')
+    (tmp_path / 'd.csv').write_text('x,y,label\n1e140,0,a\n-1e140,1e-140,b\n1e140,1,a\n')
+    assert [r['prediction'] for r in learn(tmp_path, 'knn', k=1)] == ['a', 'b', 'a']
+    (tmp_path / 'd.csv').write_text('x,label\n3,a\n3,a\n3,b\n')  # constant; fewer rows than k
+    got = probabilities(learn(tmp_path, 'knn', standardize='true', weights='distance'))
+    assert abs(got - [2 / 3, 1 / 3]).max() < 1e-12

@@ -9,6 +9,7 @@ const struct module *const modules_all[] = {
     &module_standard_scaler,
     /* classification */
     &module_logistic_regression,
+    &module_knn,
     &module_mlp,
     &module_naive_bayes,
     /* regression */
@@ -20,9 +21,10 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn */
 const struct model_type *const model_types[] = {
     &model_linear_regression,
+    &model_knn,
     &model_logistic_regression,
     &model_mlp,
     &model_naive_bayes,

@@ -8,6 +8,7 @@
 /* clang-format off */
 extern const struct module
     module_evaluate_multiclass,
+    module_knn,
     module_linear_regression,
     module_logistic_regression,
     module_mlp,
@@ -20,6 +21,7 @@ extern const struct module
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
     model_linear_regression,
+    model_knn,
     model_logistic_regression,
     model_mlp,
     model_naive_bayes;
