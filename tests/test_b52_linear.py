@@ -277,3 +277,43 @@ def test_neighbours_bear_hard_tables(tmp_path):
     (tmp_path / 'd.csv').write_text('x,label\n3,a\n3,a\n3,b\n')  # constant; fewer rows than k
     got = probabilities(learn(tmp_path, 'knn', standardize='true', weights='distance'))
     assert abs(got - [2 / 3, 1 / 3]).max() < 1e-12
+
+
+# --- support vectors ---------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name', ['wine', 'cancer'])
+def test_linear_support_vectors_are_scikit_learns(tmp_path, name):
+    svm = pytest.importorskip('sklearn.svm')
+    x, y = class_data(name)
+    x = (x - x.mean(0)) / x.std(0)
+    w = numpy.random.RandomState(7).randint(0, 4, len(x))
+    # of each row in every problem; liblinear's own class_weight weighs the positive rows only
+    balanced = (len(y) / len(set(y)) / numpy.bincount(y))[y]
+    table(tmp_path, x, y, w=w)
+    for given, weights, more in (({'C': 0.1}, None, {}),
+                                 ({'C': 1, 'loss': 'hinge'}, None, {'loss': 'hinge'}),
+                                 ({'C': 0.5, 'weight_col': 'w'}, w, {}),
+                                 ({'C': 0.2, 'class_weight': 'balanced'}, balanced, {}),
+                                 ({'C': 0.2, 'intercept': 'false'}, None, {'fit_intercept': False})):
+        theirs = svm.LinearSVC(C=given['C'], tol=1e-9, max_iter=1000000, **more).fit(x, y, weights)
+        got = probabilities(learn(tmp_path, 'svm_linear', feature_cols='@numeric,-w', epsilon=1e-9,
+                                  max_iter=1000000, **given))
+        score = theirs.decision_function(x)
+        want = (1 / (1 + numpy.exp(-score)) if score.ndim == 1 else
+                numpy.exp(score) / numpy.exp(score).sum(1, keepdims=True))
+        assert abs((got[:, 1] if score.ndim == 1 else got) - want).max() < 1e-5, given
+
+
+def test_linear_support_vectors_bear_hard_tables(tmp_path):
+    x, y = class_data('iris')
+    table(tmp_path, x, y)
+    threads_do_not_matter(tmp_path, 'svm_linear')
+    plain = learn(tmp_path, 'svm_linear', standardize='true')
+    assert numpy.mean([r['prediction'] == r['label'] for r in plain]) > 0.92
+    refuses_bad_tables(tmp_path, 'svm_linear')
+    wrong(tmp_path, 'svm_linear', 3, '1 class', 'x,label\n1,a\n2,a\n')
+    wrong(tmp_path, 'svm_linear', 3, 'too large', 'x,label\n1e200,a\n-1e200,b\n')
+    wrong(tmp_path, 'svm_linear', 3, 'sum to 0', 'x,w,label\n1,0,a\n2,0,b\n', weight_col='w')
+    (tmp_path / 'd.csv').write_text('x,label\n3,a\n3,a\n3,b\n')
+    got = learn(tmp_path, 'svm_linear')
+    assert {r['prediction'] for r in got} == {'a'}

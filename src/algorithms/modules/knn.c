@@ -3,6 +3,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/neighbours.h"
+#include "algorithms/kernel/standard.h"
 #include "algorithms/modules/modules.h"
 #include "algorithms/modules/training.h"
 #include "base/mem.h"
@@ -255,30 +256,6 @@ static struct training_wants wants_of(const struct step *s)
                                    .kinds = FEATURES_NUMBERS};
 }
 
-static void learn_scale(const struct knn *b, const double *x, size_t n, size_t d)
-{
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < d; j++) {
-            b->shift[j] += x[i * d + j] / (double)n;
-        }
-    }
-    for (size_t j = 0; j < d; j++) {
-        b->factor[j] = 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < d; j++) {
-            double by = x[i * d + j] - b->shift[j];
-
-            b->factor[j] += by * by / (double)n;
-        }
-    }
-    for (size_t j = 0; j < d; j++) {
-        double deviation = sqrt(b->factor[j]);
-
-        b->factor[j] = deviation > 1e-14 * fabs(b->shift[j]) ? 1 / deviation : 1;
-    }
-}
-
 static int keep_rows(const struct training *t, const struct step *s, struct knn *b, struct err *e)
 {
     size_t n = t->table->n_rows, d = t->model->features.n;
@@ -298,12 +275,11 @@ static int keep_rows(const struct training *t, const struct step *s, struct knn 
         return -1;
     }
     features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, n, x);
-    for (size_t j = 0; j < d; j++) {
-        b->factor[j] = 1;
-    }
     if (step_true(s, "standardize")) {
-        learn_scale(b, x, n, d);
-        scale_rows(b, d, n, x);
+        standardise(x, n, d, /* weights */ NULL, (double)n, /* centre */ true, b->shift, b->factor);
+    }
+    for (size_t j = 0; j < d; j++) { /* a constant one is only moved */
+        b->factor[j] = b->factor[j] > 0 ? b->factor[j] : 1;
     }
     if (t->model->task == TASK_CLASSES) {
         memcpy(b->classes, t->classes, n * sizeof(*b->classes));

@@ -12,6 +12,7 @@ const struct module *const modules_all[] = {
     &module_knn,
     &module_mlp,
     &module_naive_bayes,
+    &module_svm_linear,
     /* regression */
     &module_linear_regression,
     /* scoring */
@@ -21,13 +22,14 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn, 23 svm_linear */
 const struct model_type *const model_types[] = {
-    &model_linear_regression,
     &model_knn,
+    &model_linear_regression,
     &model_logistic_regression,
     &model_mlp,
     &model_naive_bayes,
+    &model_svm_linear,
     NULL,
 };
 

@@ -16,15 +16,17 @@ extern const struct module
     module_predict,
     module_read_csv,
     module_split,
-    module_standard_scaler;
+    module_standard_scaler,
+    module_svm_linear;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
-    model_linear_regression,
     model_knn,
+    model_linear_regression,
     model_logistic_regression,
     model_mlp,
-    model_naive_bayes;
+    model_naive_bayes,
+    model_svm_linear;
 
 extern const struct transform_type
     transform_scale;
