@@ -317,3 +317,44 @@ def test_linear_support_vectors_bear_hard_tables(tmp_path):
     (tmp_path / 'd.csv').write_text('x,label\n3,a\n3,a\n3,b\n')
     got = learn(tmp_path, 'svm_linear')
     assert {r['prediction'] for r in got} == {'a'}
+
+
+@pytest.mark.parametrize('name', ['wine', 'digits', 'cancer'])
+def test_support_vectors_with_a_kernel_are_scikit_learns(tmp_path, name):
+    svm = pytest.importorskip('sklearn.svm')
+    x, y = class_data(name)
+    x, y = x[:600], y[:600]
+    if name != 'digits':
+        x = (x - x.mean(0)) / x.std(0)
+    w = numpy.random.RandomState(8).randint(0, 4, len(x))
+    table(tmp_path, x, y, w=w)
+    for given, more, weights in (
+            ({'C': 2}, {}, None), ({'C': 0.7, 'gamma': 'auto', 'weight_col': 'w'}, {'gamma': 'auto'}, w),
+            ({'C': 5, 'gamma': 0.002, 'class_weight': 'balanced'},
+             {'gamma': 0.002, 'class_weight': 'balanced'}, None)):
+        theirs = svm.SVC(C=given['C'], tol=1e-6, **more).fit(x, y, weights)
+        rows = learn(tmp_path, 'svm_rbf', feature_cols='@numeric,-w', epsilon=1e-6, **given)
+        got = probabilities(rows)
+        if name == 'cancer':  # two classes: the score itself
+            want = 1 / (1 + numpy.exp(-theirs.decision_function(x)))
+            assert abs(got[:, 1] - want).max() < 1e-4
+        same = numpy.mean(numbers(rows) == theirs.predict(x))  # ties of votes are broken otherwise
+        assert same > 0.997, (given, same)
+        assert abs(got.sum(1) - 1).max() < 1e-12
+
+
+def test_support_vectors_with_a_kernel_bear_hard_tables(tmp_path):
+    x, y = class_data('iris')
+    table(tmp_path, x * [1, 1, 1, 1000], y)
+    threads_do_not_matter(tmp_path, 'svm_rbf', standardize='true')
+    rows = learn(tmp_path, 'svm_rbf', standardize='true')
+    assert numpy.mean([r['prediction'] == r['label'] for r in rows]) > 0.96
+    refuses_bad_tables(tmp_path, 'svm_rbf')
+    wrong(tmp_path, 'svm_rbf', 3, '1 class', 'x,label\n1,a\n2,a\n')
+    wrong(tmp_path, 'svm_rbf', 3, 'too large', 'x,label\n1e200,a\n-1e200,b\n')
+    wrong(tmp_path, 'svm_rbf', 2, 'write scale, auto or a number', 'x,label\n1,a\n2,b\n', gamma='wide')
+    (tmp_path / 'd.csv').write_text('x,label\n3,a\n3,a\n3,b\n')  # constant
+    assert {r['prediction'] for r in learn(tmp_path, 'svm_rbf')} == {'a'}
+    (tmp_path / 'd.csv').write_text('x,w,label\n1,1,a\n2,0,b\n3,1,c\n')  # a class that weighs nothing
+    got = learn(tmp_path, 'svm_rbf', weight_col='w', feature_cols='x', gamma='1')
+    assert [r['prediction'] for r in got][::2] == ['a', 'c']

@@ -13,6 +13,7 @@ const struct module *const modules_all[] = {
     &module_mlp,
     &module_naive_bayes,
     &module_svm_linear,
+    &module_svm_rbf,
     /* regression */
     &module_linear_regression,
     /* scoring */
@@ -22,7 +23,8 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn, 23 svm_linear */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn, 23 svm_linear,
+ * 24 svm_rbf */
 const struct model_type *const model_types[] = {
     &model_knn,
     &model_linear_regression,
@@ -30,6 +32,7 @@ const struct model_type *const model_types[] = {
     &model_mlp,
     &model_naive_bayes,
     &model_svm_linear,
+    &model_svm_rbf,
     NULL,
 };
 

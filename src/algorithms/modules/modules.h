@@ -17,7 +17,8 @@ extern const struct module
     module_read_csv,
     module_split,
     module_standard_scaler,
-    module_svm_linear;
+    module_svm_linear,
+    module_svm_rbf;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
@@ -26,7 +27,8 @@ extern const struct model_type
     model_logistic_regression,
     model_mlp,
     model_naive_bayes,
-    model_svm_linear;
+    model_svm_linear,
+    model_svm_rbf;
 
 extern const struct transform_type
     transform_scale;
