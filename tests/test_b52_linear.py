@@ -358,3 +358,26 @@ def test_support_vectors_with_a_kernel_bear_hard_tables(tmp_path):
     (tmp_path / 'd.csv').write_text('x,w,label\n1,1,a\n2,0,b\n3,1,c\n')  # a class that weighs nothing
     got = learn(tmp_path, 'svm_rbf', weight_col='w', feature_cols='x', gamma='1')
     assert [r['prediction'] for r in got][::2] == ['a', 'c']
+
+
+# --- logistic regression -----------------------------------------------------------------------
+
+@pytest.mark.parametrize('name', ['wine', 'cancer'])
+def test_logistic_regression_with_l1_is_scikit_learns(tmp_path, name):
+    models = pytest.importorskip('sklearn.linear_model')
+    x, y = class_data(name)
+    x = (x - x.mean(0)) / x.std(0)
+    table(tmp_path, x, y)
+    for l1, l2 in ((0.02, 0), (0.01, 0.02)):
+        theirs = models.LogisticRegression(
+            penalty='elasticnet', solver='saga', C=1 / ((l1 + l2) * len(x)), l1_ratio=l1 / (l1 + l2),
+            tol=1e-8, max_iter=100000).fit(x, y)
+        got = probabilities(learn(tmp_path, 'logistic_regression', l1=l1, l2=l2, epsilon=1e-8,
+                                  max_iter=5000))
+        assert abs(got - theirs.predict_proba(x)).max() < 1e-4
+        with open(tmp_path / 'm.smdl', 'rb') as f:
+            data = f.read()
+        flat = numpy.frombuffer(data[-8 * (theirs.coef_.size + len(theirs.coef_)):])
+        ours = flat[:theirs.coef_.size].reshape(x.shape[1], -1).T
+        assert ((ours == 0) == (abs(theirs.coef_) < 1e-9)).all() and (ours == 0).any()
+    threads_do_not_matter(tmp_path, 'logistic_regression', l1=0.01)

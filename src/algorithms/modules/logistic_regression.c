@@ -1,6 +1,8 @@
-/* logistic_regression - multinomial, by L-BFGS.
+/* logistic_regression - multinomial, by L-BFGS; with l1 by OWL-QN.
  *
- *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l2 / 2 |W|^2     intercepts are free
+ *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l1 |W|_1  +  l2 / 2 |W|^2
+ *
+ * Intercepts are free.
  *
  * Rows are cut into stripes whose borders depend on the table alone. A stripe is one task: forward
  * and backward over pieces of rows that stay in the cache, into a gradient of its own; gradients
@@ -52,6 +54,8 @@ static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "Rows with their 
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
 static const struct param params[] = {
     TRAINING_PARAMS,
+    {"l1", PARAM_REAL, "0", 0, 1e9, NULL,
+     "Strength of the penalty on absolute weights, which makes many of them 0."},
     {"l2", PARAM_REAL, "0.0001", 0, 1e9, NULL,
      "Strength of the squared penalty on weights; 1 / (C x rows) of scikit-learn."},
     {"standardize", PARAM_BOOL, "true", 0, 0, NULL,
@@ -303,6 +307,8 @@ static int take_memory(struct fit *f, struct err *e)
 static int optimise(struct fit *f, double *weights, struct err *e)
 {
     const struct step *s = f->s;
+    double l1 = step_real(s, "l1");
+    SCOPED(big_freep) double *penalties = NULL;
     struct optimise o = {.fn = objective,
                          .each = each,
                          .ctx = f,
@@ -310,6 +316,16 @@ static int optimise(struct fit *f, double *weights, struct err *e)
                          .epsilon = step_real(s, "epsilon"),
                          .f_epsilon = step_real(s, "epsilon") * 1e-4};
 
+    if (l1 > 0) {
+        penalties = big_alloc(f->n_params, sizeof(double), "the memory of the optimiser", e);
+        if (penalties == NULL) {
+            return -1;
+        }
+        for (size_t j = 0; j < f->d * f->k; j++) {
+            penalties[j] = l1;
+        }
+        o.l1 = penalties;
+    }
     if (optimise_lbfgs(&o, f->n_params, weights, e) < 0) {
         return -1;
     }
@@ -390,9 +406,9 @@ const struct module module_logistic_regression = {
     .name = "logistic_regression",
     .title = "Logistic regression",
     .description = "Learns two or more classes from numbers by a linear model with a squared "
-                   "penalty (multinomial, L-BFGS).",
+                   "penalty, or one on absolute weights (multinomial).",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
