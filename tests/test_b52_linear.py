@@ -381,3 +381,30 @@ def test_logistic_regression_with_l1_is_scikit_learns(tmp_path, name):
         ours = flat[:theirs.coef_.size].reshape(x.shape[1], -1).T
         assert ((ours == 0) == (abs(theirs.coef_) < 1e-9)).all() and (ours == 0).any()
     threads_do_not_matter(tmp_path, 'logistic_regression', l1=0.01)
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name', ['diabetes', 'cancer'])
+def test_a_network_learns_a_number_as_well_as_scikit_learns(tmp_path, name):
+    network = pytest.importorskip('sklearn.neural_network')
+    x, y = regression_data(name)
+    x, z = (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
+    theirs = network.MLPRegressor((16,), max_iter=60, batch_size=32, random_state=0,
+                                  learning_rate_init=0.003, n_iter_no_change=100).fit(x, z)
+    table(tmp_path, x, y)
+    given = {'task': 'regression', 'layers': 16, 'epochs': 60, 'batch': 32, 'learning_rate': 0.003}
+    got = numbers(learn(tmp_path, 'mlp', **given))
+    left = ((got - y)**2).mean() / y.var()
+    assert left < ((theirs.predict(x) - z)**2).mean() + 0.05 and left < 0.5
+    if name == 'diabetes':
+        threads_do_not_matter(tmp_path, 'mlp', **{**given, 'epochs': 5, 'batch': 200, 'early_stop': 3})
+
+
+def test_a_network_for_a_number_bears_hard_tables(tmp_path):
+    refuses_bad_tables(tmp_path, 'mlp', task='regression', epochs=2)
+    wrong(tmp_path, 'mlp', 3, 'holds text', 'x,label\n1,a\n2,b\n', task='regression')
+    (tmp_path / 'd.csv').write_text('x,label\n1,7\n2,7\n')
+    got = numbers(learn(tmp_path, 'mlp', task='regression', epochs=300, learning_rate=0.01))
+    assert abs(got - 7).max() < 0.1
+    wrong(tmp_path, 'mlp', 3, 'too large', 'x,label\n1,1e300\n2,-1e300\n', task='regression')
