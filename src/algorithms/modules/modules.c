@@ -38,6 +38,11 @@ const struct module *const modules_all[] = {
     &module_gbdt_regressor,
     /* anomaly */
     &module_isolation_forest,
+    &module_knn,
+    &module_naive_bayes,
+    &module_svm_linear,
+    &module_svm_rbf,
+    &module_linear_regression,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -56,7 +61,11 @@ const struct module *const modules_all[] = {
 
 /* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
  * 12 random_forest, 13 decision_tree, 14 isolation_forest */
+/* kind: 1 logistic_regression, 2 mlp; 20 linear_regression, 21 naive_bayes, 22 knn, 23 svm_linear,
+ * 24 svm_rbf */
 const struct model_type *const model_types[] = {
+    &model_knn,
+    &model_linear_regression,
     &model_logistic_regression,
     &model_mlp,
     &model_gbdt_classifier,
@@ -64,6 +73,9 @@ const struct model_type *const model_types[] = {
     &model_random_forest,
     &model_decision_tree,
     &model_isolation_forest,
+    &model_naive_bayes,
+    &model_svm_linear,
+    &model_svm_rbf,
     NULL,
 };
 

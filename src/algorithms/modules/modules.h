@@ -28,9 +28,12 @@ extern const struct module
     module_impute,
     module_isolation_forest,
     module_join,
+    module_knn,
+    module_linear_regression,
     module_logistic_regression,
     module_min_max_scaler,
     module_mlp,
+    module_naive_bayes,
     module_one_hot,
     module_permutation_importance,
     module_predict,
@@ -46,6 +49,8 @@ extern const struct module
     module_standard_scaler,
     module_string_index,
     module_summarize,
+    module_svm_linear,
+    module_svm_rbf,
     module_tfidf,
     module_tune,
     module_write_parquet;
@@ -56,9 +61,14 @@ extern const struct model_type
     model_gbdt_classifier,
     model_gbdt_regressor,
     model_isolation_forest,
+    model_knn,
+    model_linear_regression,
     model_logistic_regression,
     model_mlp,
-    model_random_forest;
+    model_naive_bayes,
+    model_random_forest,
+    model_svm_linear,
+    model_svm_rbf;
 
 extern const struct transform_type
     transform_bin,
