@@ -1,0 +1,80 @@
+// What the check found, each with what mends it as a button.
+import { CheckCircleOutlined, ToolOutlined } from '@ant-design/icons';
+import { Button } from 'antd';
+import type { GraphMistake } from '../../../api/studio';
+import { useServerText, useText } from '../../../i18n';
+import { applyFix } from '../graph/connections';
+import { useEditor, useEditorStore } from './store';
+
+function Fix({ mistake }: { mistake: GraphMistake }) {
+  const editor = useEditorStore();
+  const say = useServerText();
+  if (!mistake.fix || editor.readOnly) {
+    return null;
+  }
+  const mend = () => {
+    const mended = applyFix(editor.doc, editor.modules, mistake);
+    if (mended) {
+      editor.apply(mended);
+    }
+  };
+  return (
+    <Button size="small" icon={<ToolOutlined />} onClick={mend}>
+      {say(mistake.fix.text)}
+    </Button>
+  );
+}
+
+export function Fixes({ mistakes }: { mistakes: GraphMistake[] }) {
+  const say = useServerText();
+  return mistakes.length === 0 ? null : (
+    <ul className="plain fixes">
+      {mistakes.map((m, i) => (
+        <li key={`${i}${m.message}`}>
+          <span className="bad">{say(m.message)}</span> <Fix mistake={m} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+export function Mistakes({ show }: { show: (node: string) => void }) {
+  const t = useText();
+  const say = useServerText();
+  const checked = useEditor((e) => e.checked);
+  const checking = useEditor((e) => e.checking);
+  if (!checked) {
+    return (
+      <p className="check-line secondary" role="status">
+        {t(checking ? 'studio.checking' : 'studio.not_checked')}
+      </p>
+    );
+  }
+  if (checked.mistakes.length === 0) {
+    return (
+      <p className="check-line good" role="status">
+        <CheckCircleOutlined aria-hidden /> {t(checking ? 'studio.checking' : 'studio.check_ok')}
+      </p>
+    );
+  }
+  return (
+    <section className="mistakes" aria-label={t('studio.mistakes')}>
+      <h2 className="mistakes-head" role="status">
+        {t('studio.mistakes_n', { n: checked.mistakes.length })}
+      </h2>
+      <ul className="plain">
+        {checked.mistakes.map((m, i) => (
+          <li key={`${i}${m.message}`}>
+            {m.node && (
+              <button type="button" className="link mono" onClick={() => show(m.node as string)}>
+                {m.node}
+                {m.param ? `.${m.param}` : m.port ? `.${m.port}` : ''}
+              </button>
+            )}{' '}
+            {say(m.message)} <Fix mistake={m} />
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
