@@ -16,7 +16,7 @@ import { useServerText, useText } from '../../i18n';
 import { Canvas } from './editor/Canvas';
 import { DocForm } from './editor/DocForm';
 import { heightIn } from './editor/heights';
-import { onCanvasKey } from './editor/keys';
+import { useCanvasKeys } from './editor/keys';
 import { ListView } from './editor/ListView';
 import { Mistakes } from './editor/Mistakes';
 import { NodeForm } from './editor/NodeForm';
@@ -53,6 +53,7 @@ function CanvasView({ project, preview }: { project: string; preview: (node: str
   const editor = useEditorStore();
   const flow = useReactFlow();
   const t = useText();
+  useCanvasKeys(editor);
   const isEmpty = useEditor((e) => Object.keys(e.doc.nodes).length === 0);
   const show = (id: string) => {
     editor.select([id]);
@@ -63,12 +64,14 @@ function CanvasView({ project, preview }: { project: string; preview: (node: str
       {!editor.readOnly && <Palette />}
       <div className="studio-middle">
         <Toolbar />
-        <div className="studio-canvas" onKeyDown={(e) => onCanvasKey(editor, e)}>
+        <div className="studio-canvas">
           <Canvas />
           {isEmpty && <p className="canvas-hint secondary">{t('studio.empty_canvas')}</p>}
           <Refused />
         </div>
-        <Mistakes show={show} />
+        <div className="checks">
+          <Mistakes show={show} />
+        </div>
       </div>
       <Inspector project={project} preview={preview} />
     </div>

@@ -25,8 +25,9 @@ import { NoteNode, StepNode } from './StepNode';
 import { useEditor, useEditorStore } from './store';
 
 const TYPES: NodeTypes = { step: StepNode, note: NoteNode };
+const MAP = { width: 110, height: 74 };
 const SNAP: [number, number] = [10, 10];
-const FIT = { padding: 0.15, maxZoom: 1 };
+export const FIT = { padding: 0.08, maxZoom: 1 };
 
 const edgeOf = (c: Connection | FlowEdge): Edge => ({ source: c.source, sourcePort: c.sourceHandle ?? '', target: c.target, targetPort: c.targetHandle ?? '' });
 
@@ -172,7 +173,7 @@ export function Canvas() {
       aria-label={t('studio.canvas')}
     >
       <Background gap={20} />
-      <MiniMap pannable zoomable className="wide-only" nodeClassName={(n) => (n.type === 'note' ? 'mini-note' : 'mini-step')} />
+      <MiniMap pannable zoomable style={MAP} className="wide-only" nodeClassName={(n) => (n.type === 'note' ? 'mini-note' : 'mini-step')} />
     </ReactFlow>
   );
 }

@@ -58,10 +58,10 @@ export function Mistakes({ show }: { show: (node: string) => void }) {
     );
   }
   return (
-    <section className="mistakes" aria-label={t('studio.mistakes')}>
-      <h2 className="mistakes-head" role="status">
-        {t('studio.mistakes_n', { n: checked.mistakes.length })}
-      </h2>
+    <section className="mistakes" tabIndex={0} aria-label={t('studio.mistakes')}>
+      <div role="status">
+        <h2 className="mistakes-head">{t('studio.mistakes_n', { n: checked.mistakes.length })}</h2>
+      </div>
       <ul className="plain">
         {checked.mistakes.map((m, i) => (
           <li key={`${i}${m.message}`}>

@@ -4,7 +4,7 @@ import { Input } from 'antd';
 import { useMemo, useState } from 'react';
 import type { Module } from '../../../api/studio';
 import { useServerText, useText } from '../../../i18n';
-import { connect, addNode } from '../graph/document';
+import { addNode, connect, freePlace } from '../graph/document';
 import { NODE_WIDTH } from '../graph/layout';
 import { DRAGGED } from './dragged';
 import { useEditorStore, type Editor } from './store';
@@ -40,10 +40,7 @@ export function addBehind(editor: Editor, module: Module) {
   const [only, ...others] = [...editor.selectedNodes];
   const from = others.length === 0 && only ? doc.nodes[only] : undefined;
   const bottom = Math.max(0, ...Object.values(doc.nodes).map((n) => (n.at?.[1] ?? 0) + 130));
-  const at: [number, number] = from?.at ? [from.at[0] + NODE_WIDTH + 90, from.at[1]] : [0, Object.keys(doc.nodes).length > 0 ? bottom : 0];
-  while (Object.values(doc.nodes).some((n) => n.at?.[0] === at[0] && Math.abs(n.at[1] - at[1]) < 100)) {
-    at[1] += 120;
-  }
+  const at = freePlace(doc, from?.at ? [from.at[0] + NODE_WIDTH + 60, from.at[1]] : [0, Object.keys(doc.nodes).length > 0 ? bottom : 0]);
   let [next, id] = addNode(doc, module.name, at);
   if (from && only) {
     const outputs = modules.get(from.module)?.outputs ?? [];
@@ -81,7 +78,7 @@ export function Palette() {
         {groups.length === 0 && <p className="secondary">{t('studio.no_module')}</p>}
         {groups.map(([category, modules]) => (
           <div key={category}>
-            <h3 className="palette-group">{categoryOf(category)}</h3>
+            <h2 className="palette-group">{categoryOf(category)}</h2>
             {modules.map((m) => (
               <button
                 type="button"

@@ -20,7 +20,6 @@ function PortRow({ port, side }: { port: Port; side: 'in' | 'out' }) {
         type={side === 'in' ? 'target' : 'source'}
         position={side === 'in' ? Position.Left : Position.Right}
         className={`handle handle-${port.type}`}
-        aria-label={`${t(side === 'in' ? 'studio.input' : 'studio.output')} ${port.name}: ${t(`studio.type_${port.type}`)}`}
       />
       <span className="ellipsis">{port.name}</span>
       {port.optional && <span className="secondary">?</span>}

@@ -6,6 +6,7 @@ import type { ReactNode } from 'react';
 import { useText } from '../../../i18n';
 import { moveNodes } from '../graph/document';
 import { layout } from '../graph/layout';
+import { FIT } from './Canvas';
 import { heightIn } from './heights';
 import { noteId, useEditor, useEditorStore } from './store';
 
@@ -26,7 +27,7 @@ export function Toolbar() {
   const hasSelection = useEditor((e) => e.selection.size > 0 || e.edge !== null);
   const arrange = () => {
     editor.apply(moveNodes(editor.doc, layout(editor.doc, heightIn(editor.modules))));
-    setTimeout(() => void flow.fitView({ padding: 0.15, maxZoom: 1 }), 50);
+    setTimeout(() => void flow.fitView(FIT), 50);
   };
   const comment = () => {
     const box = document.querySelector('.studio-canvas')?.getBoundingClientRect();
@@ -50,7 +51,7 @@ export function Toolbar() {
       )}
       <Tool label={t('studio.zoom_in')} icon={<ZoomInOutlined />} run={() => void flow.zoomIn()} />
       <Tool label={t('studio.zoom_out')} icon={<ZoomOutOutlined />} run={() => void flow.zoomOut()} />
-      <Tool label={t('studio.fit')} icon={<ExpandOutlined />} run={() => void flow.fitView({ padding: 0.15, maxZoom: 1 })} />
+      <Tool label={t('studio.fit')} icon={<ExpandOutlined />} run={() => void flow.fitView(FIT)} />
     </Space>
   );
 }

@@ -1,6 +1,6 @@
 // What keys do on the canvas, as everywhere else: Delete, Ctrl+Z, Ctrl+Shift+Z, Ctrl+C, Ctrl+X, Ctrl+V, Ctrl+A, Escape. Arrows move
 // what is selected: the canvas does that itself.
-import type { KeyboardEvent } from 'react';
+import { useEffect } from 'react';
 import { isTyping } from '../../../app/keys';
 import type { Editor } from './store';
 
@@ -34,8 +34,11 @@ function withControl(editor: Editor, key: string, shift: boolean): boolean {
   }
 }
 
-export function onCanvasKey(editor: Editor, e: KeyboardEvent) {
-  if (isTyping(e.target) || e.altKey) {
+/** On the canvas, or nowhere: what had the focus may just have been removed. */
+const isHere = (at: EventTarget | null) => at === document.body || Boolean((at as Element | null)?.closest?.('.studio-canvas'));
+
+function onKey(editor: Editor, e: KeyboardEvent) {
+  if (isTyping(e.target) || e.altKey || !isHere(e.target)) {
     return;
   }
   if (e.ctrlKey || e.metaKey) {
@@ -49,4 +52,12 @@ export function onCanvasKey(editor: Editor, e: KeyboardEvent) {
     editor.select([]);
     editor.forgetRefusal();
   }
+}
+
+export function useCanvasKeys(editor: Editor) {
+  useEffect(() => {
+    const listen = (e: KeyboardEvent) => onKey(editor, e);
+    document.addEventListener('keydown', listen);
+    return () => document.removeEventListener('keydown', listen);
+  }, [editor]);
 }

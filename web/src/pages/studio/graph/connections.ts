@@ -1,6 +1,6 @@
 // Whether two ports can be connected, said at once; columns are looked at by the server a moment later.
 import type { Doc, GraphMistake, Module, Port, PortType, Value } from '../../../api/studio';
-import { addNode, changeNode, connect, refOf, upstream, type Edge, type Modules } from './document';
+import { addNode, changeNode, connect, freePlace, refOf, upstream, type Edge, type Modules } from './document';
 
 /** Why not; the console says it in the user's language. `between`: modules that would make it work. */
 export type Refusal =
@@ -54,7 +54,7 @@ export function putBetween(doc: Doc, modules: Modules, e: Edge, name: string, pa
   }
   const a = doc.nodes[e.source]?.at ?? [0, 0];
   const b = doc.nodes[e.target]?.at ?? [a[0] + 600, a[1]];
-  const [added, id] = addNode(doc, name, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 40], { params });
+  const [added, id] = addNode(doc, name, freePlace(doc, [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2 + 40]), { params });
   const first = connect(added, { source: e.source, sourcePort: e.sourcePort, target: id, targetPort: into.name });
   return [connect(first, { source: id, sourcePort: out.name, target: e.target, targetPort: e.targetPort }), id];
 }

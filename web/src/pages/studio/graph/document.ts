@@ -75,6 +75,18 @@ export function freeId(doc: Doc, wanted: string, taken: ReadonlySet<string> = ne
 
 export const isId = (text: string) => /^[a-z][a-z0-9_-]{0,62}$/.test(text);
 
+/** The nearest place below where no other node is. */
+export function freePlace(doc: Doc, [x, y]: [number, number]): [number, number] {
+  const there = Object.values(doc.nodes).flatMap((n) => (n.at ? [n.at] : []));
+  let now = y;
+  for (let hit = true; hit; ) {
+    const at = there.find((p) => Math.abs(p[0] - x) < 180 && Math.abs(p[1] - now) < 110);
+    hit = at !== undefined;
+    now = at ? at[1] + 120 : now;
+  }
+  return [x, now];
+}
+
 export function addNode(doc: Doc, module: string, at: [number, number], more: Partial<DocNode> = {}): [Doc, string] {
   const id = freeId(doc, module);
   return [withNodes(doc, { ...doc.nodes, [id]: tidy({ module, at: round(at), ...more }) }), id];

@@ -3,9 +3,9 @@
 import type { Doc, DocNode } from '../../../api/studio';
 import { has, refOf } from './document';
 
-export const NODE_WIDTH = 210;
-const GAP_X = 90;
-const GAP_Y = 36;
+export const NODE_WIDTH = 180;
+const GAP_X = 60;
+const GAP_Y = 30;
 const SWEEPS = 6;
 
 /** How high a node is drawn; CSS has the same figures. */
