@@ -86,6 +86,17 @@ struct binw *binw_open_text(const char *path, struct err *e)
     return open_writer(path, e);
 }
 
+struct binw *binw_open_memory(struct buf *to)
+{
+    struct binw *w = xnew(struct binw);
+
+    w->fd = -1;
+    w->memory = to;
+    w->block = xcalloc(1, BLOCK_BYTES);
+    checksum_init(&w->sum);
+    return w;
+}
+
 void binw_close(struct binw *w)
 {
     if (w == NULL) {
@@ -103,7 +114,9 @@ void binw_close(struct binw *w)
 
 static void flush(struct binw *w)
 {
-    if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
+    if (w->path == NULL) {
+        (void)(w->memory && buf_add(w->memory, str_n(w->block, w->block_len)));
+    } else if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
         w->failed = true;
     }
     w->block_len = 0;
@@ -141,9 +154,12 @@ static int put_head(struct binw *w, struct err *e)
 
 int binw_commit(struct binw *w, struct err *e)
 {
-    SCOPED(freep) char *parent = xstrdup(w->path);
+    SCOPED(freep) char *parent = w->path ? xstrdup(w->path) : NULL;
 
     flush(w);
+    if (parent == NULL) {
+        return w->memory && w->memory->failed ? err_set(e, ERR_MEMORY, "too large") : 0;
+    }
     if (w->failed) {
         *e = w->err;
         return err_wrap(e, "%s", w->path);
@@ -227,9 +243,9 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     memcpy(&version, bytes.p + 8, 4);
     memcpy(&len, bytes.p + 16, 8);
     memcpy(&sum, bytes.p + 24, 8);
-    if (version != BINARY_VERSION) {
-        return err_set(e, ERR_DATA, "version %u of the format: this program reads version %d",
-                       version, BINARY_VERSION);
+    if (version < 1 || version > BINARY_VERSION) {
+        return err_set(e, ERR_DATA, "version %u of the format: this program reads 1 to %d", version,
+                       BINARY_VERSION);
     }
     if (len != body.len) {
         return err_set(e, ERR_DATA, "damaged: %zu bytes of %llu are there", body.len,
@@ -238,7 +254,7 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     if (checksum_of(body.p, body.len) != sum) {
         return err_set(e, ERR_DATA, "damaged: its checksum is wrong");
     }
-    *r = (struct binr){.p = body.p, .left = body.len};
+    *r = (struct binr){.p = body.p, .left = body.len, .version = version};
     return 0;
 }
 

@@ -1,43 +1,13 @@
-#include "algorithms/kernel/csv.h"
+#include "algorithms/kernel/csv_priv.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/csv_header.h"
-#include "algorithms/kernel/csv_scan.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/ml_limits.h"
-#include "algorithms/kernel/number.h"
-#include "algorithms/kernel/utf8.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { GUESS_ROWS = 1000 };
-
-struct csv_column {
-    char *name;
-    enum column_kind kind;
-    bool fixed; /* by the user */
-    double *numbers;
-    uint32_t *codes;
-    struct dict *dict;
-};
-
-struct csv_reader {
-    const struct csv_options *o;
-    struct str text;
-    struct csv_scan scan;
-    struct csv_column *columns;
-    size_t n_columns;
-    size_t n_rows, cap_rows;
-    struct str nulls[ML_LIMIT_NULL_VALUES];
-    size_t n_nulls;
-    bool null_start[256]; /* first bytes of nulls */
-    struct buf cell, utf8;
-    struct csv_report report;
-    bool conflict; /* a column of numbers was none: another pass is needed */
-};
 
 static void drop_values(struct csv_column *c)
 {
@@ -91,34 +61,6 @@ bool csv_is_null(const struct csv_reader *r, struct str s)
     return false;
 }
 
-/* The text of a cell as UTF-8. */
-static struct str cell_text(struct csv_reader *r, const struct csv_cell *c)
-{
-    struct str s = csv_cell_text(c, r->o->quote, &r->cell);
-
-    if (r->o->encoding == CSV_LATIN1) {
-        buf_clear(&r->utf8);
-        utf8_from_latin1(s, &r->utf8);
-        s = buf_str(&r->utf8);
-    }
-    return s;
-}
-
-static int bad_text(const struct csv_reader *r, size_t column, struct str s, struct err *e)
-{
-    if (str_find_char(s, '\0') >= 0) {
-        return err_set(e, ERR_DATA, "line %llu, column %zu holds a NUL byte: this is no text table",
-                       (unsigned long long)r->scan.record_line, column + 1);
-    }
-    if (utf8_check(s) >= 0) {
-        return err_set(e, ERR_DATA,
-                       "line %llu, column %zu is not UTF-8; if the file is Western European text, "
-                       "set encoding=latin1",
-                       (unsigned long long)r->scan.record_line, column + 1);
-    }
-    return 0;
-}
-
 /* --- the header ------------------------------------------------------------------------- */
 
 /* CSV_HEADER_AUTO: -1 when it cannot be told. */
@@ -145,8 +87,8 @@ static int name_column(struct csv_reader *r, size_t i, struct map *seen, struct 
     void *before;
 
     if (r->report.header) {
-        name = str_trim(cell_text(r, &r->scan.cells[i]));
-        if (bad_text(r, i, name, e) < 0) {
+        name = str_trim(csv_text(r, &r->scan.cells[i]));
+        if (csv_check_text(r, i, name, e) < 0) {
             return -1;
         }
     }
@@ -191,6 +133,7 @@ static int read_header(struct csv_reader *r, struct err *e)
     r->n_columns = r->scan.n_cells;
     for (size_t i = 0; i < r->n_columns && rc == 0; i++) {
         r->columns[i].kind = COLUMN_NUMBER;
+        r->columns[i].as = AS_INT; /* until a cell says otherwise */
         rc = name_column(r, i, &seen, e);
     }
     map_done(&seen);
@@ -201,91 +144,7 @@ static int read_header(struct csv_reader *r, struct err *e)
     return rc;
 }
 
-/* Fixes the kind of the columns named in `list`. */
-static int fix_kind(struct csv_reader *r, struct str list, enum column_kind kind, struct err *e)
-{
-    while (list.p) {
-        struct str name = str_trim(str_cut(&list, ','));
-        size_t i = 0;
-
-        if (name.len == 0) {
-            continue;
-        }
-        while (i < r->n_columns && !str_eq_c(name, r->columns[i].name)) {
-            i++;
-        }
-        if (i == r->n_columns) {
-            return err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
-        }
-        r->columns[i].kind = kind;
-        r->columns[i].fixed = true;
-    }
-    return 0;
-}
-
 /* --- rows -------------------------------------------------------------------------------- */
-
-static int store_text(struct csv_reader *r, size_t i, const struct csv_cell *cell, struct err *e)
-{
-    struct csv_column *c = &r->columns[i];
-    struct str s = cell_text(r, cell);
-    uint32_t before = c->dict->len;
-
-    if (!cell->quoted && csv_is_null(r, str_trim(s))) {
-        c->codes[r->n_rows] = DICT_MISSING;
-        return 0;
-    }
-    if (dict_intern(c->dict, s, &c->codes[r->n_rows], e) < 0) {
-        return err_wrap(e, "column '%s'", c->name);
-    }
-    return c->dict->len > before ? bad_text(r, i, s, e) : 0; /* a known text was looked at */
-}
-
-/* A cell that a column of numbers cannot hold, or not as it is written. */
-static int refuse_number(struct csv_reader *r, size_t i, struct str s, enum number_loss loss,
-                         struct err *e)
-{
-    struct csv_column *c = &r->columns[i];
-
-    if (c->fixed) {
-        return err_set(
-            e, ERR_DATA, "line %llu, column %zu ('%s'): '%.*s' is %s",
-            (unsigned long long)r->scan.record_line, i + 1, c->name, STR_ARG(str_first(s, 60)),
-            loss == NUMBER_ROUNDED ? "an integer that a number would not hold exactly; without "
-                                     "number_cols the column is text"
-                                   : "not a number");
-    }
-    if (loss != NUMBER_KEPT && r->report.as_text++ == 0) {
-        r->report.as_text_column = i;
-        r->report.as_text_line = r->scan.record_line;
-    }
-    c->kind = COLUMN_TEXT;
-    r->conflict = true;
-    return 0;
-}
-
-static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
-                        struct err *e)
-{
-    struct csv_column *c = &r->columns[i];
-    struct str s = str_trim(str_n(cell->p, cell->len));
-    enum number_loss loss = NUMBER_KEPT;
-    double v = NAN;
-
-    if (!csv_is_null(r, s)) {
-        int rc = number_parse(s, &v);
-
-        loss = rc < 0 ? NUMBER_KEPT : number_loss(s, v);
-        /* Who says that it is a number has said that its zeros mean nothing. */
-        if (rc < 0 || (loss != NUMBER_KEPT && !(c->fixed && loss == NUMBER_ZEROS))) {
-            return refuse_number(r, i, s, loss, e);
-        }
-    }
-    if (keep) {
-        c->numbers[r->n_rows] = v;
-    }
-    return 0;
-}
 
 /* One record with the right number of cells; without `keep` only kinds are looked at. */
 static int take_row(struct csv_reader *r, bool keep, struct err *e)
@@ -295,11 +154,7 @@ static int take_row(struct csv_reader *r, bool keep, struct err *e)
     for (size_t i = 0; i < r->n_columns; i++) {
         const struct csv_cell *cell = i < r->scan.n_cells ? &r->scan.cells[i] : &nothing;
 
-        if (r->columns[i].kind == COLUMN_NUMBER) {
-            if (store_number(r, i, cell, keep && !r->conflict, e) < 0) {
-                return -1;
-            }
-        } else if (keep && !r->conflict && store_text(r, i, cell, e) < 0) {
+        if (csv_store(r, i, cell, keep, e) < 0) {
             return -1;
         }
     }
@@ -396,9 +251,7 @@ static int read_rows(struct csv_reader *r, uint64_t max, bool keep, struct err *
 static int guess_kinds(struct csv_reader *r, const char *data, size_t *rows, struct err *e)
 {
     *rows = 0;
-    if (fix_kind(r, r->o->text_columns, COLUMN_TEXT, e) < 0 ||
-        fix_kind(r, r->o->number_columns, COLUMN_NUMBER, e) < 0 ||
-        read_rows(r, GUESS_ROWS, /* keep */ false, e) < 0) {
+    if (csv_fix_types(r, e) < 0 || read_rows(r, GUESS_ROWS, /* keep */ false, e) < 0) {
         return -1;
     }
     if (r->n_rows > 0) {
@@ -435,37 +288,49 @@ static int read_all(struct csv_reader *r, struct err *e)
     return 0;
 }
 
+static struct column *put_numbers(struct csv_column *c, struct table *t, struct err *e)
+{
+    struct shared *data;
+    struct column *to;
+
+    if (big_resize(&c->numbers, t->n_rows, sizeof(double), "", e) < 0) {
+        return NULL;
+    }
+    data = shared_of_big(c->numbers);
+    to = table_put_numbers(t, str_of(c->name), TAKE(c->numbers), data, e);
+    shared_unref(data);
+    if (to) {
+        to->as = c->seen ? c->as : AS_REAL;
+    }
+    return to;
+}
+
+static struct column *put_text(struct csv_column *c, struct table *t, struct err *e)
+{
+    struct shared *data;
+    struct column *to;
+
+    dict_seal(c->dict);
+    if (big_resize(&c->codes, t->n_rows, sizeof(uint32_t), "", e) < 0) {
+        return NULL;
+    }
+    data = shared_of_big(c->codes);
+    to = table_put_text(t, str_of(c->name), TAKE(c->codes), data, c->dict, e);
+    shared_unref(data);
+    return to;
+}
+
 static struct table *to_table(struct csv_reader *r, struct err *e)
 {
-    SCOPED(table_freep) struct table *t = table_new(0);
+    SCOPED(table_freep) struct table *t = table_new(r->n_rows);
 
     for (size_t i = 0; i < r->n_columns; i++) {
         struct csv_column *c = &r->columns[i];
-        struct str name = str_of(c->name);
-        struct column *to;
 
-        if (c->kind == COLUMN_NUMBER) {
-            to = table_add_numbers(t, name, e);
-            if (to == NULL || big_resize(&c->numbers, r->n_rows, sizeof(double), "", e) < 0) {
-                return NULL;
-            }
-            big_free(to->numbers);
-            to->numbers = TAKE(c->numbers);
-            continue;
-        }
-        dict_seal(c->dict);
-        to = table_add_text(t, name, c->dict, e);
-        if (to == NULL) {
+        if ((c->kind == COLUMN_NUMBER ? put_numbers(c, t, e) : put_text(c, t, e)) == NULL) {
             return NULL;
         }
-        (void)TAKE(c->dict);
-        if (big_resize(&c->codes, r->n_rows, sizeof(uint32_t), "", e) < 0) {
-            return NULL;
-        }
-        big_free(to->codes);
-        to->codes = TAKE(c->codes);
     }
-    t->n_rows = r->n_rows;
     return TAKE(t);
 }
 

@@ -2,12 +2,15 @@
  *
  *   bytes -> csv_scan: records of cells -> kinds guessed from the first rows -> columns
  *
- * One pass over the text; a second one only when a column that began with numbers turns out to be
- * text later. Integers that a double does not hold and numbers with leading zeros (ids, postal
- * codes) make a column text: as numbers, two of them could become one. Memory is that of the
- * resulting table and one record. Line ends are LF, CRLF or CR; a line break inside quotes belongs
- * to the cell; empty lines are skipped in tables of more than one column; a UTF-8 byte order mark
- * is skipped. Errors are ERR_DATA and name line and column. */
+ * The first value of a column says what it is (as.h): int when it is written as a whole number,
+ * real, bool for true and false, date, time, else text; an int column becomes real with the first
+ * number that is no int, and any column text with the first value that does not fit. One pass over
+ * the text; a second one only when a column turns out to be text after the first rows. Integers
+ * that a double does not hold and numbers with leading zeros (ids, postal codes) make a column
+ * text: as numbers, two of them could become one. Memory is that of the resulting table and one
+ * record. Line ends are LF, CRLF or CR; a line break inside quotes belongs to the cell; empty lines
+ * are skipped in tables of more than one column; a UTF-8 byte order mark is skipped. Errors are
+ * ERR_DATA and name line and column. */
 #pragma once
 #include "algorithms/kernel/table.h"
 
@@ -22,6 +25,7 @@ struct csv_options {
     enum csv_bad_row bad_row;
     enum csv_encoding encoding;
     struct str null_values;    /* comma-separated; unquoted cells only */
+    struct str types;          /* "name:type,..." with the names of as.h and "text" */
     struct str text_columns;   /* comma-separated names that are text whatever they hold */
     struct str number_columns; /* names where anything but a number is an error, and an integer that
                                   a double does not hold */

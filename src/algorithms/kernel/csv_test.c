@@ -307,6 +307,64 @@ static void latin1_becomes_utf8_and_text_columns_stay_text(void **state)
     assert_text(t, 1, 0, "K\xc3\xb6ln");
 }
 
+static void types_are_found_by_looking(void **state)
+{
+    SCOPED(table_freep)
+    struct table *t = read_text(STR("i,r,b,d,t,m,e,half,late\n"
+                                    "1,2,true,2024-02-29,2024-02-29 08:00:00+08:00,2024-01-01,,1,\n"
+                                    ",2.5,FALSE,,NA,2024-01-01 10:00,,true,2024-01-01\n"
+                                    "-3,1,True,1969-12-31,1969-12-31T23:59:59.5Z,x,NA,0,\n"));
+    static const char *const want[] = {"int",  "real", "bool", "date", "time",
+                                       "text", "real", "text", "date"};
+
+    (void)state;
+    for (size_t i = 0; i < t->n_columns; i++) {
+        assert_string_equal(column_type_name(&t->columns[i]), want[i]);
+    }
+    assert_true(t->columns[1].numbers[0] == 2 && t->columns[2].numbers[1] == 0);
+    assert_true(t->columns[3].numbers[2] == -1 && t->columns[4].numbers[2] == -500000);
+    assert_true(isnan(t->columns[3].numbers[1]));
+}
+
+static void an_int_column_becomes_real_without_another_pass(void **state)
+{
+    static const char *const texts[] = {"n\n1\n1.0\n", "n\n1\n-0\n", "n\n1\n1e3\n", "n\ninf\n"};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        SCOPED(table_freep) struct table *t = read_text(str_of(texts[i]));
+
+        assert_string_equal(column_type_name(&t->columns[0]), "real");
+    }
+}
+
+static void the_user_may_say_what_a_column_is(void **state)
+{
+    struct str text = STR("a,b,c,when\n1,0012,true,2024-01-01\n2,7,FALSE,2024-01-01 06:00\n");
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    SCOPED(table_freep) struct table *t = NULL;
+    static const char *const want[] = {"real", "int", "text", "time"};
+
+    (void)state;
+    o.types = STR("a:real, b:int,c:text,when:time");
+    t = read_with(text, &o, &r, &e);
+    assert_non_null(t);
+    for (size_t i = 0; i < t->n_columns; i++) {
+        assert_string_equal(column_type_name(&t->columns[i]), want[i]);
+    }
+    assert_true(t->columns[1].numbers[0] == 12);
+    assert_true(t->columns[3].numbers[1] - t->columns[3].numbers[0] == 6 * 3600e6);
+    o.types = STR("c:date");
+    assert_refused(text, &o, "line 2, column 3 ('c'): 'true' is not a date");
+    o.types = STR("a:bool");
+    assert_refused(text, &o, "'1' is not true or false");
+    o.types = STR("a:integer");
+    assert_null(read_with(text, &o, &r, &e));
+    assert_int_equal(e.kind, ERR_INVALID);
+}
+
 static void unknown_column_names_are_the_users_mistake(void **state)
 {
     struct csv_options o = defaults();
@@ -348,6 +406,9 @@ int main(void)
         cmocka_unit_test(bad_rows_stop_or_are_skipped_or_mended),
         cmocka_unit_test(mistakes_name_their_line_and_column),
         cmocka_unit_test(latin1_becomes_utf8_and_text_columns_stay_text),
+        cmocka_unit_test(types_are_found_by_looking),
+        cmocka_unit_test(an_int_column_becomes_real_without_another_pass),
+        cmocka_unit_test(the_user_may_say_what_a_column_is),
         cmocka_unit_test(unknown_column_names_are_the_users_mistake),
         cmocka_unit_test(reading_stops_after_max_rows),
     };

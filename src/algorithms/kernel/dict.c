@@ -1,10 +1,13 @@
 #include "algorithms/kernel/dict.h"
 
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/checksum.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/mem.h"
 
+#include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* What the index holds for one text besides its bytes: a slot (at most half full, doubled) and the
@@ -13,7 +16,27 @@ enum { INDEX_BYTES = 160 };
 
 struct dict *dict_new(void)
 {
-    return xnew(struct dict);
+    struct dict *d = xnew(struct dict);
+
+    atomic_init(&d->refs, 1);
+    return d;
+}
+
+struct dict *dict_of(struct shared *keep, const char *bytes, const uint64_t *ends, uint32_t len)
+{
+    struct dict *d = dict_new();
+
+    d->keep = shared_ref(keep);
+    d->bytes = (char *)bytes; /* read only: dict_own() copies before anyone writes */
+    d->ends = (uint64_t *)ends;
+    d->len = len;
+    return d;
+}
+
+struct dict *dict_ref(struct dict *d)
+{
+    (void)atomic_fetch_add(&d->refs, 1);
+    return d;
 }
 
 void dict_seal(struct dict *d)
@@ -25,12 +48,16 @@ void dict_seal(struct dict *d)
 
 void dict_free(struct dict *d)
 {
-    if (d == NULL) {
+    if (d == NULL || atomic_fetch_sub(&d->refs, 1) > 1) {
         return;
     }
     dict_seal(d);
-    big_free(d->bytes);
-    big_free(d->ends);
+    if (d->keep) {
+        shared_unref(d->keep);
+    } else {
+        big_free(d->bytes);
+        big_free(d->ends);
+    }
     free(d);
 }
 
@@ -104,6 +131,7 @@ int dict_intern(struct dict *d, struct str text, uint32_t *code, struct err *e)
     void *known;
     uint64_t used;
 
+    assert(d->keep == NULL && atomic_load(&d->refs) == 1);
     if (index_all(d, e) < 0) {
         return -1;
     }
@@ -153,4 +181,47 @@ struct dict *dict_copy(const struct dict *d, struct err *e)
         memcpy(c->ends, d->ends, d->len * sizeof(*d->ends));
     }
     return TAKE(c);
+}
+
+int dict_own(struct dict **d, struct err *e)
+{
+    struct dict *copy;
+
+    if ((*d)->keep == NULL && atomic_load(&(*d)->refs) == 1) {
+        return 0;
+    }
+    copy = dict_copy(*d, e);
+    if (copy == NULL) {
+        return -1;
+    }
+    dict_free(*d);
+    *d = copy;
+    return 0;
+}
+
+/* A table of codes + 1 at most half full, searched from the checksum of the text on. */
+int dict_is_distinct(const struct dict *d, struct err *e)
+{
+    size_t cap = 16;
+    SCOPED(big_freep) uint32_t *slots = NULL;
+
+    while (cap < 2 * (size_t)d->len) {
+        cap *= 2;
+    }
+    slots = big_alloc(cap, sizeof(*slots), "the different texts of a column", e);
+    if (slots == NULL) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < d->len; i++) {
+        struct str s = dict_text(d, i);
+        size_t at = checksum_of(s.p, s.len) & (cap - 1);
+
+        for (; slots[at] != 0; at = (at + 1) & (cap - 1)) {
+            if (str_eq(dict_text(d, slots[at] - 1), s)) {
+                return 0;
+            }
+        }
+        slots[at] = i + 1;
+    }
+    return 1;
 }

@@ -71,9 +71,9 @@ static int number_classes(const struct column *label, size_t n_rows, struct clas
     }
     c->names = xnew_array(char *, c->n + 1);
     for (size_t i = 0; i < c->n; i++) {
-        char text[NUMBER_TEXT_BYTES];
+        char text[AS_TEXT_BYTES];
 
-        c->names[i] = xstrdup(number_format(c->values[i], text));
+        c->names[i] = xstrdup(as_format(c->as, c->values[i], text));
     }
     return 0;
 }
@@ -139,16 +139,16 @@ static uint32_t find_name(const struct classes *c, struct str name)
     return CLASS_UNKNOWN;
 }
 
-static uint32_t class_of_number(const struct classes *c, double v)
+static uint32_t class_of_number(const struct classes *c, enum column_as as, double v)
 {
-    char text[NUMBER_TEXT_BYTES];
+    char text[AS_TEXT_BYTES];
     size_t at;
 
     if (isnan(v)) {
         return CLASS_MISSING;
     }
     if (c->kind == COLUMN_TEXT) {
-        return find_name(c, str_of(number_format(v, text)));
+        return find_name(c, str_of(as_format(as, v, text)));
     }
     at = lower_bound(c->values, c->n, v);
     return at < c->n && c->values[at] == v ? (uint32_t)at : CLASS_UNKNOWN;
@@ -161,7 +161,8 @@ static uint32_t class_of_text(const struct classes *c, struct str s)
     if (c->kind == COLUMN_TEXT) {
         return find_name(c, s);
     }
-    return number_parse(s, &v) == 0 ? class_of_number(c, v) : CLASS_UNKNOWN;
+    return as_parse(c->as, s, &v) == 0 || number_parse(s, &v) == 0 ? class_of_number(c, c->as, v)
+                                                                   : CLASS_UNKNOWN;
 }
 
 static int encode_texts(const struct classes *c, const struct column *label, size_t n_rows,
@@ -193,7 +194,7 @@ uint32_t *classes_encode(const struct classes *c, const struct column *label, si
         return NULL;
     }
     for (size_t r = 0; of_row && label->kind == COLUMN_NUMBER && r < n_rows; r++) {
-        of_row[r] = class_of_number(c, label->numbers[r]);
+        of_row[r] = class_of_number(c, label->as, label->numbers[r]);
     }
     return TAKE(of_row);
 }
@@ -201,7 +202,7 @@ uint32_t *classes_encode(const struct classes *c, const struct column *label, si
 int classes_of(const struct column *label, size_t n_rows, struct classes *c, uint32_t **of_row,
                struct err *e)
 {
-    *c = (struct classes){.kind = label->kind};
+    *c = (struct classes){.kind = label->kind, .as = label->as};
     if ((label->kind == COLUMN_NUMBER ? number_classes(label, n_rows, c, e)
                                       : text_classes(label, n_rows, c, e)) < 0) {
         classes_done(c);
@@ -217,7 +218,7 @@ int classes_of(const struct column *label, size_t n_rows, struct classes *c, uin
 
 void classes_write(const struct classes *c, struct binw *w)
 {
-    binw_u32(w, c->kind);
+    binw_u32(w, c->kind | (uint32_t)c->as << 8);
     binw_u32(w, (uint32_t)c->n);
     for (size_t i = 0; i < c->n; i++) {
         binw_str(w, str_of(c->names[i]));
@@ -240,12 +241,14 @@ static bool in_order(const struct classes *c)
 
 int classes_read(struct binr *r, struct classes *c, struct err *e)
 {
-    uint32_t kind = binr_u32(r), n = binr_u32(r);
+    uint32_t both = binr_u32(r), n = binr_u32(r), kind = both & 0xff, as = both >> 8;
 
     *c = (struct classes){.kind = kind == COLUMN_NUMBER ? COLUMN_NUMBER : COLUMN_TEXT};
-    if (r->bad || n < 2 || n > ML_LIMIT_CLASSES || (kind != COLUMN_NUMBER && kind != COLUMN_TEXT)) {
-        return err_set(e, ERR_DATA, "damaged: %u classes of kind %u", n, kind);
+    if (r->bad || n < 2 || n > ML_LIMIT_CLASSES || (kind != COLUMN_NUMBER && kind != COLUMN_TEXT) ||
+        as > AS_TIME) {
+        return err_set(e, ERR_DATA, "damaged: %u classes of kind %u", n, both);
     }
+    c->as = (enum column_as)as;
     c->names = xnew_array(char *, n + 1);
     for (; c->n < n; c->n++) {
         struct str s = binr_str(r);

@@ -5,7 +5,8 @@
 
 struct classes {
     enum column_kind kind; /* of the label column */
-    char **names;          /* as text; numbers as number_format() writes them */
+    enum column_as as;     /* and what its numbers mean */
+    char **names;          /* as text; numbers as as_format() writes them */
     double *values;        /* COLUMN_NUMBER */
     size_t n;
 };

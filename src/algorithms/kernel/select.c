@@ -10,14 +10,17 @@ static int apply_word(const struct table *t, struct str word, unsigned char *on,
 {
     bool all = str_eq(word, STR("@all"));
     bool numeric = str_eq(word, STR("@numeric")), text = str_eq(word, STR("@text"));
+    bool date = str_eq(word, STR("@date"));
     bool minus = word.len > 1 && word.p[0] == '-' && table_column(t, word) == NULL;
     const struct column *c;
 
-    if (all || numeric || text) {
+    if (all || numeric || text || date) {
         for (size_t i = 0; i < t->n_columns; i++) {
-            bool is_number = t->columns[i].kind == COLUMN_NUMBER;
+            bool is_text = t->columns[i].kind == COLUMN_TEXT;
+            bool is_date = !is_text && t->columns[i].as >= AS_DATE;
 
-            on[i] |= all || (numeric && is_number) || (text && !is_number);
+            on[i] |=
+                all || (text && is_text) || (date && is_date) || (numeric && !is_text && !is_date);
         }
         return 0;
     }

@@ -1,5 +1,6 @@
 /* select - which columns a parameter means: names separated by commas, with the words @all,
- * @numeric and @text for groups, and "-name" to leave one out. "@numeric,-id" */
+ * @numeric, @date (dates and times) and @text for groups, and "-name" to leave one out.
+ * "@numeric,-id" */
 #pragma once
 #include "algorithms/kernel/table.h"
 

@@ -24,8 +24,7 @@ void table_free(struct table *t)
     }
     for (size_t i = 0; i < t->n_columns; i++) {
         free(t->columns[i].name);
-        big_free(t->columns[i].numbers);
-        big_free(t->columns[i].codes);
+        shared_unref(t->columns[i].data);
         dict_free(t->columns[i].dict);
     }
     for (size_t i = 0; i < t->n_applied; i++) {
@@ -61,19 +60,16 @@ static struct column *new_column(struct table *t, struct str name, struct err *e
     return &t->columns[t->n_columns];
 }
 
-/* The new column counts from here on; without its memory it never was. */
+/* The new column counts from here on. */
 static struct column *keep_column(struct table *t, struct column *c)
 {
-    if (c->numbers == NULL && c->codes == NULL) {
-        free(c->name);
-        return NULL;
-    }
     t->n_columns++;
     (void)map_put(&t->names, str_of(c->name), (void *)t->n_columns);
     return c;
 }
 
-struct column *table_add_numbers(struct table *t, struct str name, struct err *e)
+struct column *table_put_numbers(struct table *t, struct str name, const double *numbers,
+                                 struct shared *data, struct err *e)
 {
     struct column *c = new_column(t, name, e);
 
@@ -81,11 +77,13 @@ struct column *table_add_numbers(struct table *t, struct str name, struct err *e
         return NULL;
     }
     c->kind = COLUMN_NUMBER;
-    c->numbers = big_alloc(t->n_rows, sizeof(*c->numbers), "a column of numbers", e);
+    c->numbers = (double *)numbers; /* written only after table_own_numbers() */
+    c->data = shared_ref(data);
     return keep_column(t, c);
 }
 
-struct column *table_add_text(struct table *t, struct str name, struct dict *dict, struct err *e)
+struct column *table_put_text(struct table *t, struct str name, const uint32_t *codes,
+                              struct shared *data, struct dict *dict, struct err *e)
 {
     struct column *c = new_column(t, name, e);
 
@@ -93,43 +91,107 @@ struct column *table_add_text(struct table *t, struct str name, struct dict *dic
         return NULL;
     }
     c->kind = COLUMN_TEXT;
-    c->codes = big_alloc(t->n_rows, sizeof(*c->codes), "a column of text", e);
-    c = keep_column(t, c);
+    c->codes = (uint32_t *)codes;
+    c->data = shared_ref(data);
+    c->dict = dict_ref(dict);
+    return keep_column(t, c);
+}
+
+struct column *table_add_numbers(struct table *t, struct str name, struct err *e)
+{
+    double *numbers = big_alloc(t->n_rows, sizeof(*numbers), "a column of numbers", e);
+    struct shared *data = numbers ? shared_of_big(numbers) : NULL;
+    struct column *c = data ? table_put_numbers(t, name, numbers, data, e) : NULL;
+
+    shared_unref(data);
+    return c;
+}
+
+struct column *table_add_text(struct table *t, struct str name, struct dict *dict, struct err *e)
+{
+    uint32_t *codes = big_alloc(t->n_rows, sizeof(*codes), "a column of text", e);
+    struct shared *data = codes ? shared_of_big(codes) : NULL;
+    struct column *c = data ? table_put_text(t, name, codes, data, dict, e) : NULL;
+
+    shared_unref(data);
     if (c) {
-        c->dict = dict;
+        dict_free(dict); /* the caller's reference; the column has its own */
     }
     return c;
 }
 
-/* A column of `n` rows of `from`: those listed, or all when `rows` is NULL. */
+struct column *table_add_as(struct table *t, struct str name, const struct column *from,
+                            struct err *e)
+{
+    struct column *c;
+
+    if (from->kind == COLUMN_TEXT) {
+        return table_put_text(t, name, from->codes, from->data, from->dict, e);
+    }
+    c = table_put_numbers(t, name, from->numbers, from->data, e);
+    if (c) {
+        c->as = from->as;
+    }
+    return c;
+}
+
+int table_add_copy(struct table *t, const struct column *from, struct err *e)
+{
+    return table_add_as(t, str_of(from->name), from, e) ? 0 : -1;
+}
+
+/* A column of the `n` rows listed. */
 static int add_rows(struct table *t, const struct column *from, const uint32_t *rows, size_t n,
                     struct err *e)
 {
-    SCOPED(dict_freep) struct dict *dict = NULL;
+    struct dict *dict = NULL;
     struct column *c;
 
     if (from->kind == COLUMN_NUMBER) {
         c = table_add_numbers(t, str_of(from->name), e);
         for (size_t i = 0; c && i < n; i++) {
-            c->numbers[i] = from->numbers[rows ? rows[i] : i];
+            c->numbers[i] = from->numbers[rows[i]];
+        }
+        if (c) {
+            c->as = from->as;
         }
         return c ? 0 : -1;
     }
-    dict = dict_copy(from->dict, e);
-    c = dict ? table_add_text(t, str_of(from->name), dict, e) : NULL;
+    dict = dict_ref(from->dict);
+    c = table_add_text(t, str_of(from->name), dict, e);
     if (c == NULL) {
+        dict_free(dict);
         return -1;
     }
-    (void)TAKE(dict);
     for (size_t i = 0; i < n; i++) {
-        c->codes[i] = from->codes[rows ? rows[i] : i];
+        c->codes[i] = from->codes[rows[i]];
     }
     return 0;
 }
 
-int table_add_copy(struct table *t, const struct column *from, struct err *e)
+const char *column_type_name(const struct column *c)
 {
-    return add_rows(t, from, /* rows */ NULL, t->n_rows, e);
+    return c->kind == COLUMN_TEXT ? "text" : as_name(c->as);
+}
+
+struct column *table_own_numbers(struct table *t, struct str name, struct err *e)
+{
+    const struct column *found = table_need_numbers(t, name, e);
+    struct column *c = found ? &t->columns[found - t->columns] : NULL;
+    double *copy;
+
+    if (c == NULL || shared_is_mine(c->data)) {
+        return c;
+    }
+    copy = big_alloc(t->n_rows, sizeof(*copy), "a column of numbers", e);
+    if (copy == NULL) {
+        return NULL;
+    }
+    memcpy(copy, c->numbers, t->n_rows * sizeof(*copy));
+    shared_unref(c->data);
+    c->data = shared_of_big(copy);
+    c->numbers = copy;
+    return c;
 }
 
 const struct column *table_column(const struct table *t, struct str name)
@@ -169,25 +231,29 @@ const struct column *table_need_numbers(const struct table *t, struct str name, 
     return c;
 }
 
-int table_note_applied(struct table *t, const struct transform *x, struct err *e)
+int table_note_applied(struct table *t, struct transform *x, struct err *e)
 {
-    struct transform *copy;
-
     if (t->n_applied == ML_LIMIT_TRANSFORMS) {
         return err_set(e, ERR_INVALID, "at most %d transforms can follow each other",
                        ML_LIMIT_TRANSFORMS);
     }
-    copy = transform_copy(x, e);
-    if (copy == NULL) {
-        return -1;
-    }
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     t->applied = xrealloc(t->applied, (t->n_applied + 1) * sizeof(*t->applied));
-    t->applied[t->n_applied++] = copy;
+    t->applied[t->n_applied++] = transform_ref(x);
     return 0;
 }
 
-static struct table *some_rows(const struct table *t, const uint32_t *rows, size_t n, struct err *e)
+static int note_all(struct table *t, const struct table *from, struct err *e)
+{
+    for (size_t i = 0; i < from->n_applied; i++) {
+        if (table_note_applied(t, from->applied[i], e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n, struct err *e)
 {
     SCOPED(table_freep) struct table *out = table_new(n);
 
@@ -196,20 +262,17 @@ static struct table *some_rows(const struct table *t, const uint32_t *rows, size
             return NULL;
         }
     }
-    for (size_t i = 0; i < t->n_applied; i++) {
-        if (table_note_applied(out, t->applied[i], e) < 0) {
-            return NULL;
-        }
-    }
-    return TAKE(out);
-}
-
-struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n, struct err *e)
-{
-    return some_rows(t, rows, n, e);
+    return note_all(out, t, e) < 0 ? NULL : TAKE(out);
 }
 
 struct table *table_copy(const struct table *t, struct err *e)
 {
-    return some_rows(t, /* rows */ NULL, t->n_rows, e);
+    SCOPED(table_freep) struct table *out = table_new(t->n_rows);
+
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (table_add_copy(out, &t->columns[i], e) < 0) {
+            return NULL;
+        }
+    }
+    return note_all(out, t, e) < 0 ? NULL : TAKE(out);
 }

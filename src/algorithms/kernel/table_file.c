@@ -3,7 +3,6 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
-#include "algorithms/kernel/number.h"
 #include "algorithms/kernel/transform.h"
 
 #include <math.h>
@@ -12,7 +11,7 @@
 static void write_column(struct binw *w, const struct column *c, size_t n_rows)
 {
     binw_str(w, str_of(c->name));
-    binw_u32(w, c->kind);
+    binw_u32(w, c->kind | (uint32_t)c->as << 8);
     if (c->kind == COLUMN_NUMBER) {
         binw_f64s(w, c->numbers, n_rows);
         return;
@@ -62,7 +61,7 @@ static void write_cell(struct binw *w, struct str s)
 
 static void write_value(struct binw *w, const struct column *c, size_t row)
 {
-    char text[NUMBER_TEXT_BYTES];
+    char text[AS_TEXT_BYTES];
 
     if (c->kind == COLUMN_TEXT) {
         if (c->codes[row] != DICT_MISSING) {
@@ -71,7 +70,7 @@ static void write_value(struct binw *w, const struct column *c, size_t row)
         return;
     }
     if (!isnan(c->numbers[row])) {
-        number_format(c->numbers[row], text);
+        as_format(c->as, c->numbers[row], text);
         binw_bytes(w, text, strlen(text));
     }
 }
@@ -150,11 +149,11 @@ static int read_text_column(struct binr *r, struct table *t, struct str name, st
 static int read_column(struct binr *r, struct table *t, struct err *e)
 {
     struct str name = binr_str(r);
-    uint32_t kind = binr_u32(r);
+    uint32_t both = binr_u32(r), kind = both & 0xff, as = both >> 8;
     size_t least = t->n_rows * (kind == COLUMN_NUMBER ? sizeof(double) : sizeof(uint32_t));
     struct column *c;
 
-    if (r->bad || (kind != COLUMN_NUMBER && kind != COLUMN_TEXT)) {
+    if (r->bad || (kind != COLUMN_NUMBER && kind != COLUMN_TEXT) || as > AS_TIME) {
         return err_set(e, ERR_DATA, "damaged: column %zu is of no kind we know", t->n_columns + 1);
     }
     if (least > r->left) { /* before memory is taken for it */
@@ -165,6 +164,7 @@ static int read_column(struct binr *r, struct table *t, struct err *e)
     }
     c = table_add_numbers(t, name, e);
     if (c) {
+        c->as = (enum column_as)as;
         binr_f64s(r, c->numbers, t->n_rows);
     }
     return c ? 0 : -1;

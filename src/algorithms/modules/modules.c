@@ -1,6 +1,31 @@
 #include "algorithms/modules/modules.h"
 
+/* In the order in which people look for them: the palette, `strata-ml list`. */
 const struct module *const modules_all[] = {
-    &module_read_csv, &module_split,   &module_standard_scaler,     &module_logistic_regression,
-    &module_mlp,      &module_predict, &module_evaluate_multiclass, NULL,
+    /* data */
+    &module_read_csv,
+    &module_split,
+    /* transform */
+    &module_standard_scaler,
+    /* classification */
+    &module_logistic_regression,
+    &module_mlp,
+    /* scoring */
+    &module_predict,
+    /* evaluation */
+    &module_evaluate_multiclass,
+    NULL,
+};
+
+/* kind: 1 logistic_regression, 2 mlp */
+const struct model_type *const model_types[] = {
+    &model_logistic_regression,
+    &model_mlp,
+    NULL,
+};
+
+/* kind: 1 scale */
+const struct transform_type *const transform_types[] = {
+    &transform_scale,
+    NULL,
 };

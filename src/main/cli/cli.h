@@ -212,15 +212,15 @@ int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST
 /* --- progress.c --- */
 /* A bar on standard error: only on a terminal, and redrawn at most ten times a second; without a
  * terminal one line at the end. */
-struct progress {
+struct meter {
     const char *what;
     int64_t began_ms, drawn_ms, base_bytes;
     bool on_terminal, in_bytes;
 };
-void progress_begin(struct progress *p, const char *what);
-void progress_bytes(void *progress, int64_t done, int64_t total);
-void progress_fraction(struct progress *p, double fraction, const char *note);
-void progress_end(struct progress *p);
+void meter_begin(struct meter *p, const char *what);
+void meter_bytes(void *progress, int64_t done, int64_t total);
+void meter_fraction(struct meter *p, double fraction, const char *note);
+void meter_end(struct meter *p);
 
 /* --- what several verbs do; admin.c, login.c --- */
 /* A change without an answer to show, and the sentence that says it was made. */
