@@ -1,6 +1,6 @@
 // Pipelines, their modules and runs: what pages read, and what they do (docs/formats/pipeline.md).
 import { useQuery } from '@tanstack/react-query';
-import { ApiError, api, get, path, request, type Page } from './client';
+import { ApiError, api, get, path } from './client';
 import { queryClient, useGet, usePages } from './queries';
 
 export type PortType = 'table' | 'model' | 'transform' | 'report' | 'file';
@@ -72,7 +72,7 @@ export interface Doc {
 }
 
 export interface Fix {
-  text: string;
+  text?: string;
   param?: { name: string; value: Value };
   insert?: { module: string; port: string; params?: Record<string, Value> };
 }
@@ -133,13 +133,13 @@ export interface RunNode {
   started_at?: string | null;
   finished_at?: string | null;
   cache?: { hit: boolean; why: string } | null;
-  metrics?: Record<string, number> | null;
+  metrics?: Record<string, unknown>;
   outputs?: Record<string, RunOutput> | null;
   error?: { message: string; kind?: string } | null;
 }
 
 export interface Run {
-  id: number | string;
+  id: number;
   pipeline: string;
   version: number;
   state: RunState;
@@ -164,7 +164,7 @@ export interface PipelineRow {
 }
 
 export type Pipeline = PipelineRow & { document: Doc };
-export type VersionRow = { version: number; created_at?: string; created_by?: string; updated_at?: string; updated_by?: string; document?: Doc };
+export type VersionRow = Pick<PipelineRow, 'version' | 'updated_at' | 'updated_by'>;
 
 export const pipelinesUrl = (project: string) => path`/api/v1/projects/${project}/pipelines`;
 export const pipelineUrl = (project: string, name: string) => path`/api/v1/projects/${project}/pipelines/${name}`;
@@ -184,7 +184,7 @@ export const isOver = (run: { state: string }) => FINISHED.includes(run.state);
 export const useModules = (project: string) =>
   useQuery<Module[], ApiError>({
     queryKey: ['modules', project],
-    queryFn: async ({ signal }) => (await get<Page<Module>>(path`/api/v1/projects/${project}/modules` + '?limit=1000', signal)).items,
+    queryFn: async ({ signal }) => (await get<{ modules: Module[] }>(path`/api/v1/projects/${project}/modules`, signal)).modules,
     staleTime: 60_000,
   });
 
@@ -193,7 +193,7 @@ export const usePipeline = (project: string, name: string) => useGet<Pipeline>([
 export const useVersions = (project: string, name: string) =>
   usePages<VersionRow>(['pipelines', project, 'versions', name], `${pipelineUrl(project, name)}/versions`);
 export const useVersion = (project: string, name: string, version: number | null) =>
-  useGet<VersionRow>(['pipelines', project, 'version', name, version], `${pipelineUrl(project, name)}/versions/${version}`, version !== null);
+  useGet<Pipeline>(['pipelines', project, 'version', name, version], `${pipelineUrl(project, name)}/versions/${version}`, version !== null);
 
 export const useRuns = (project: string, params: Record<string, string>) =>
   usePages<Run>(['runs', project, 'list'], runsUrl(project), { params, goesOn: (r) => !isOver(r) });
@@ -220,8 +220,6 @@ export async function deletePipeline(project: string, name: string): Promise<voi
   await api<void>('DELETE', pipelineUrl(project, name));
   touched(project, 'pipelines');
 }
-
-export const pipelineYaml = async (project: string, name: string) => (await request('GET', `${pipelineUrl(project, name)}?format=yaml`)).text();
 
 export async function saveSchedule(project: string, name: string, schedule: Schedule | null): Promise<void> {
   const url = `${pipelineUrl(project, name)}/schedule`;

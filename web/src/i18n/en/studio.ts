@@ -79,6 +79,7 @@ export const studio = {
   'studio.refused_itself': 'A step cannot take what it gives itself.',
   'studio.refused_unknown': 'One of these ports is not there any more.',
   'studio.put_between': 'Put {name} in between',
+  'studio.set_param': 'Set {name} to {value}',
   'studio.mistakes': 'Mistakes',
   'studio.mistakes_n': 'Mistakes: {n}',
   'studio.checking': 'Being checked…',

@@ -79,6 +79,7 @@ export const studio = {
   'studio.refused_itself': '步骤不能使用自己的输出。',
   'studio.refused_unknown': '其中一个端口已不存在。',
   'studio.put_between': '在中间放入“{name}”',
+  'studio.set_param': '将 {name} 设为 {value}',
   'studio.mistakes': '错误',
   'studio.mistakes_n': '错误：{n}',
   'studio.checking': '检查中…',

@@ -79,6 +79,7 @@ export const studio = {
   'studio.refused_itself': '步驟不能使用自己的輸出。',
   'studio.refused_unknown': '其中一個埠已不存在。',
   'studio.put_between': '在中間放入「{name}」',
+  'studio.set_param': '將 {name} 設為 {value}',
   'studio.mistakes': '錯誤',
   'studio.mistakes_n': '錯誤：{n}',
   'studio.checking': '檢查中…',

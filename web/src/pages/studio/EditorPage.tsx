@@ -54,13 +54,14 @@ function CanvasView({ project, preview }: { project: string; preview: (node: str
   const flow = useReactFlow();
   const t = useText();
   useCanvasKeys(editor);
+  const hasRun = useEditor((e) => e.run !== null);
   const isEmpty = useEditor((e) => Object.keys(e.doc.nodes).length === 0);
   const show = (id: string) => {
     editor.select([id]);
     void flow.fitView({ nodes: [{ id }], maxZoom: 1, padding: 1 });
   };
   return (
-    <div className={`studio ${editor.readOnly ? 'studio-read' : ''}`}>
+    <div className={`studio ${editor.readOnly ? 'studio-read' : ''} ${hasRun ? 'studio-runs' : ''}`}>
       {!editor.readOnly && <Palette />}
       <div className="studio-middle">
         <Toolbar />

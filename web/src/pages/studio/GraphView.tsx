@@ -1,7 +1,7 @@
 // A graph to look at: of a run with the states of its steps, or of two versions with what differs.
-import { Background, ReactFlow, ReactFlowProvider, type NodeTypes } from '@xyflow/react';
+import { applyNodeChanges, Background, ReactFlow, ReactFlowProvider, type NodeChange, type NodeTypes } from '@xyflow/react';
 import '@xyflow/react/dist/base.css';
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import type { Doc, Run } from '../../api/studio';
 import { useAppearance } from '../../app/theme';
 import { useText } from '../../i18n';
@@ -34,7 +34,12 @@ export default function GraphView({ doc, modules, run = null, marks, onStep }: P
   }, [shown, modules]);
   useEffect(() => editor.setRun(run), [editor, run]);
   const [nodes, setNodes] = useState<Shown[]>([]);
-  useEffect(() => setNodes(shownNodes(shown, [], NONE, true).map((n) => ({ ...n, className: marks ? `diff-${marks[n.id] ?? 'same'}` : undefined }))), [shown, marks]);
+  useEffect(
+    // What was measured stays: a node that is given anew without is not drawn until it is measured again.
+    () => setNodes((old) => shownNodes(shown, old, NONE, true).map((n) => ({ ...n, className: marks ? `diff-${marks[n.id] ?? 'same'}` : undefined }))),
+    [shown, marks],
+  );
+  const onNodesChange = useCallback((changes: NodeChange<Shown>[]) => setNodes((old) => applyNodeChanges(changes.filter((c) => c.type === 'dimensions'), old)), []);
   const edges = useMemo(() => shownEdges(shown, modules, [], ''), [shown, modules]);
   return (
     <EditorProvider value={editor}>
@@ -44,6 +49,7 @@ export default function GraphView({ doc, modules, run = null, marks, onStep }: P
             <ReactFlow<Shown>
               nodes={nodes}
               edges={edges}
+              onNodesChange={onNodesChange}
               nodeTypes={TYPES}
               nodesDraggable={false}
               nodesConnectable={false}

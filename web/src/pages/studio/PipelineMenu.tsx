@@ -3,7 +3,7 @@ import { MoreOutlined } from '@ant-design/icons';
 import { App, Button, Dropdown } from 'antd';
 import { useState } from 'react';
 import { useNavigate } from 'react-router-dom';
-import type { ApiError } from '../../api/client';
+import { request, type ApiError } from '../../api/client';
 import { deletePipeline, pipelineUrl, type Pipeline } from '../../api/studio';
 import { useSession } from '../../app/session';
 import { useConfirm } from '../../components/confirm';
@@ -45,7 +45,7 @@ export function PipelineMenu({ project, name, pipeline }: { project: string; nam
   const exportYaml = async () => {
     try {
       // What is saved comes from the server, with its comments; what is not is written here.
-      const text = editor.isChanged ? writeYaml(editor.doc) : await (await fetch(`${pipelineUrl(project, name)}?format=yaml`)).text();
+      const text = editor.isChanged ? writeYaml(editor.doc) : await (await request('GET', `${pipelineUrl(project, name)}?format=yaml`)).text();
       saveText(`${name}.yaml`, text);
     } catch (e) {
       void message.error(say((e as ApiError).message));

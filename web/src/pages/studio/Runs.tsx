@@ -71,7 +71,7 @@ export default function Runs() {
           rowKey={(r) => String(r.id)}
           rowSelection={{
             selectedRowKeys: chosen,
-            hideSelectAll: true,
+            columnTitle: <span className="sr-only">{t('studio.compare')}</span>,
             onChange: (keys) => setChosen(keys.map(String).slice(-2)),
             getCheckboxProps: (r) => ({ 'aria-label': t('studio.choose_run', { id: r.id }) }) as object,
           }}

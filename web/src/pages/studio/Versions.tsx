@@ -67,7 +67,7 @@ export default function Versions() {
   const a = Number(aParam) || (b !== null && b > 1 ? b - 1 : b);
   const before = useVersion(project, name, a);
   const after = useVersion(project, name, b);
-  const options = list.items.map((v) => ({ value: v.version, label: `${t('studio.version_n', { n: v.version })} – ${v.created_by ?? v.updated_by ?? ''}` }));
+  const options = list.items.map((v) => ({ value: v.version, label: `${t('studio.version_n', { n: v.version })} – ${v.updated_by}` }));
   const url = `${pipelineUrl(project, name)}/versions`;
   const error = list.error ?? before.error ?? after.error;
   const page = `/p/${encodeURIComponent(project)}/pipelines`;

@@ -59,10 +59,9 @@ export function ListView({ project, preview }: { project: string; preview: (node
         <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('studio.no_steps')} />
       ) : (
         <Collapse
-          accordion
           destroyOnHidden
           activeKey={[...selection].filter((id) => Object.hasOwn(doc.nodes, id)).slice(0, 1)}
-          onChange={(keys) => editor.select(keys)}
+          onChange={(keys) => editor.select(keys.slice(-1))}
           items={ids.map((id) => ({ key: id, label: <Label id={id} />, children: <NodeForm id={id} project={project} preview={preview} /> }))}
         />
       )}

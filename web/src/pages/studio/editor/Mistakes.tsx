@@ -7,20 +7,19 @@ import { applyFix } from '../graph/connections';
 import { useEditor, useEditorStore } from './store';
 
 function Fix({ mistake }: { mistake: GraphMistake }) {
+  const t = useText();
   const editor = useEditorStore();
   const say = useServerText();
-  if (!mistake.fix || editor.readOnly) {
-    return null;
+  const { fix } = mistake;
+  const mended = fix && !editor.readOnly ? applyFix(editor.doc, editor.modules, mistake) : null;
+  if (!fix || !mended) {
+    return null; // it needs a module that is not there, or the graph is another one already
   }
-  const mend = () => {
-    const mended = applyFix(editor.doc, editor.modules, mistake);
-    if (mended) {
-      editor.apply(mended);
-    }
-  };
+  const module = fix.insert && editor.modules.get(fix.insert.module);
+  const text = fix.text ? say(fix.text) : fix.param ? t('studio.set_param', { name: fix.param.name, value: String(fix.param.value) }) : t('studio.put_between', { name: say(module?.title ?? fix.insert?.module ?? '') });
   return (
-    <Button size="small" icon={<ToolOutlined />} onClick={mend}>
-      {say(mistake.fix.text)}
+    <Button size="small" icon={<ToolOutlined />} onClick={() => editor.apply(mended)}>
+      {text}
     </Button>
   );
 }

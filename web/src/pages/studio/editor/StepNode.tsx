@@ -22,7 +22,7 @@ function PortRow({ port, side }: { port: Port; side: 'in' | 'out' }) {
         className={`handle handle-${port.type}`}
       />
       <span className="ellipsis">{port.name}</span>
-      {port.optional && <span className="secondary">?</span>}
+      {side === 'in' && port.optional && <span className="secondary">?</span>}
     </div>
   );
 }

@@ -10,7 +10,7 @@ import { refOf } from '../graph/document';
 import { ModelView } from './ModelView';
 import { ReportView } from './ReportView';
 import { TableView } from './TableView';
-import type { AnyPreview } from './types';
+import type { AnyPreview, ModelPreview, TablePreview } from './types';
 
 interface Props {
   project: string;
@@ -54,14 +54,15 @@ function Output({ project, run, node, port }: { project: string; run: Run; node:
   if (!preview.data) {
     return <Skeleton active />;
   }
-  switch (preview.data.type) {
+  // A report may be its own preview.
+  switch (run.nodes?.[node]?.outputs?.[port]?.type ?? preview.data.type) {
     case 'table':
-      return <TableView table={preview.data} />;
+      return <TableView table={preview.data as TablePreview} />;
     case 'report':
-      return <ReportView report={preview.data} />;
+      return <ReportView raw={preview.data} />;
     case 'model':
     case 'transform':
-      return <ModelView model={preview.data} />;
+      return <ModelView model={preview.data as ModelPreview} />;
     default:
       return <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('studio.no_preview')} />;
   }

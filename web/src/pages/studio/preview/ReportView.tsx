@@ -1,8 +1,9 @@
 // How good a model is, or what a table holds: figures first, then charts, then tables.
 import { ChartView, PlainTable } from './Charts';
-import { figure, type ReportPreview } from './types';
+import { reportOf } from './report';
+import { figure } from './types';
 
-export function Metrics({ metrics }: { metrics: Record<string, number | null> }) {
+export function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
   return (
     <dl className="metrics-row">
       {Object.entries(metrics).map(([name, v]) => (
@@ -15,7 +16,8 @@ export function Metrics({ metrics }: { metrics: Record<string, number | null> })
   );
 }
 
-export function ReportView({ report }: { report: ReportPreview }) {
+export function ReportView({ raw }: { raw: object }) {
+  const report = reportOf(raw);
   return (
     <>
       <Metrics metrics={report.metrics ?? {}} />

@@ -105,6 +105,7 @@ export function TableView({ table }: { table: TablePreview }) {
   const t = useText();
   const [as, setAs] = useParam('as');
   const shown = table.columns.slice(0, MOST_COLUMNS);
+  const total = table.columns_total ?? table.columns.length;
   return (
     <>
       <div className="preview-head">
@@ -118,8 +119,8 @@ export function TableView({ table }: { table: TablePreview }) {
           ]}
         />
         <span className="secondary">
-          {t('studio.table_size', { rows: table.rows.toLocaleString(), columns: table.columns.length.toLocaleString() })}
-          {table.columns.length > shown.length && ` ${t('preview.columns_cut', { n: shown.length })}`}
+          {t('studio.table_size', { rows: table.rows.toLocaleString(), columns: total.toLocaleString() })}
+          {total > shown.length && ` ${t('preview.columns_cut', { n: shown.length })}`}
         </span>
       </div>
       {as === 'columns' ? (

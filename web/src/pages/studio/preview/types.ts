@@ -18,6 +18,7 @@ export interface TablePreview {
   type: 'table';
   rows: number;
   columns: ColumnPreview[];
+  columns_total?: number; // when not all of them are here
   head: unknown[][];
 }
 
@@ -70,7 +71,7 @@ export interface ReportTable {
 export interface ReportPreview {
   type: 'report';
   kind?: string;
-  metrics?: Record<string, number | null>;
+  metrics?: Record<string, unknown>;
   charts?: Chart[];
   tables?: ReportTable[];
 }

@@ -6,13 +6,6 @@ import { queryClient } from '../../../api/queries';
 
 const AGAIN_MS = 2000;
 
-/** With one step as it is now. */
-export function withNode(run: Run, told: RunNode & { id?: string; node?: string }): Run {
-  const { id, node, ...state } = told;
-  const name = node ?? id ?? '';
-  return name ? { ...run, nodes: { ...run.nodes, [name]: { ...run.nodes?.[name], ...state } } } : run;
-}
-
 /** null: none, or not read yet. `turn`: when it changes the run is followed anew. */
 export function useLiveRun(project: string, id: string | number | null, turn = 0): Run | null {
   const [run, setRun] = useState<Run | null>(null);
@@ -45,8 +38,8 @@ export function useLiveRun(project: string, id: string | number | null, turn = 0
       source?.close();
       source = new EventSource(`${runUrl(project, id)}/events`);
       source.addEventListener('node', (m) => {
-        const told = JSON.parse((m as MessageEvent<string>).data) as RunNode & { id?: string; node?: string };
-        setRun((r) => (r ? withNode(r, told) : r));
+        const { node, value } = JSON.parse((m as MessageEvent<string>).data) as { node: string; value: RunNode };
+        setRun((r) => (r ? { ...r, nodes: { ...r.nodes, [node]: value } } : r));
       });
       source.addEventListener('run', (m) => {
         const told = JSON.parse((m as MessageEvent<string>).data) as Partial<Run>;
