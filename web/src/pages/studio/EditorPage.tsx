@@ -49,12 +49,11 @@ function Inspector({ project, preview }: { project: string; preview: (node: stri
   );
 }
 
-function CanvasView({ project, preview }: { project: string; preview: (node: string, port: string) => void }) {
+function CanvasView({ project, preview, hasRun }: { project: string; preview: (node: string, port: string) => void; hasRun: boolean }) {
   const editor = useEditorStore();
   const flow = useReactFlow();
   const t = useText();
   useCanvasKeys(editor);
-  const hasRun = useEditor((e) => e.run !== null);
   const isEmpty = useEditor((e) => Object.keys(e.doc.nodes).length === 0);
   const show = (id: string) => {
     editor.select([id]);
@@ -104,7 +103,7 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
   const [previewParam, setPreview] = useParam('preview');
   const [runId, setRunId] = useState<string | number | null>(pipeline.last_run?.id ?? null);
   const [turn, setTurn] = useState(0); // a run that goes on is followed again
-  const run = useLiveRun(project, runId, turn);
+  const run = useLiveRun(project, runId, turn, () => setRunId(null));
   const [asking, setAsking] = useState<RunRequest | null>(null);
   const { busy, save, conflict, forget } = useSaving(project, name, editor);
   useCheck(project, editor);
@@ -219,9 +218,10 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
             }
           />
         )}
+        {runId !== null && !run && <div className="run-bar run-wait" aria-busy="true" />}
         {run && <RunBar project={project} run={run} may={mayRun} show={() => setTurn(turn + 1)} hide={() => setRunId(null)} />}
         {view === 'canvas' ? (
-          <CanvasView project={project} preview={preview} />
+          <CanvasView project={project} preview={preview} hasRun={runId !== null} />
         ) : view === 'list' ? (
           <>
             <Mistakes show={(id) => editor.select([id])} />

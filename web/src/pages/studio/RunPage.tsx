@@ -1,5 +1,5 @@
 // One run: its graph with the states of its steps, what each gave, from where it took it.
-import { Flex, Skeleton, Table } from 'antd';
+import { Button, Flex, Skeleton, Table } from 'antd';
 import { lazy, Suspense, useMemo, useState } from 'react';
 import { useNavigate, useParams } from 'react-router-dom';
 import { deleteRun, isOver, pipelinePage, runUrl, useModules, useRun, useVersion, type RunNode } from '../../api/studio';
@@ -14,12 +14,12 @@ import { useParam } from '../../components/useParam';
 import { useServerText, useText } from '../../i18n';
 import { modulesOf } from './graph/document';
 import { layersOf } from './graph/layout';
+import { GraphWait } from './parts/GraphWait';
 import { StateTag } from './parts/StateTag';
 import { PreviewDrawer } from './preview/PreviewDrawer';
 import { Metrics } from './preview/ReportView';
 import { RunActions } from './runs/RunBar';
 import { useLiveRun } from './runs/useLiveRun';
-import { Button } from 'antd';
 import './studio.css';
 
 const GraphView = lazy(() => import('./GraphView'));
@@ -141,7 +141,7 @@ export default function RunPage() {
             ))}
           </p>
           {Object.keys(metrics).length > 0 && <Metrics metrics={metrics} />}
-          <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 8 }} />}>{doc && modules.data && <GraphView doc={doc} modules={known} run={run} onStep={(node) => setAt(`${node}.${Object.keys(run.nodes?.[node]?.outputs ?? {})[0] ?? 'log'}`)} />}</Suspense>
+          <Suspense fallback={<GraphWait />}>{!(doc && modules.data) ? version.error ? null : <GraphWait /> : <GraphView doc={doc} modules={known} run={run} onStep={(node) => setAt(`${node}.${Object.keys(run.nodes?.[node]?.outputs ?? {})[0] ?? 'log'}`)} />}</Suspense>
           <Steps rows={rows} preview={setAt} />
         </Flex>
       )}

@@ -9,6 +9,7 @@ import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
 import { diff, diffHead, union, type Change } from './graph/diff';
 import { modulesOf } from './graph/document';
+import { GraphWait } from './parts/GraphWait';
 import './studio.css';
 
 const GraphView = lazy(() => import('./GraphView'));
@@ -39,7 +40,7 @@ function Differences({ project, before, after }: { project: string; before: Doc;
   return (
     <>
       {head.length > 0 && <Changes changes={head} />}
-      <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 8 }} />}>{modules.data && <GraphView doc={both} modules={known} marks={marks} />}</Suspense>
+      <Suspense fallback={<GraphWait />}>{modules.data ? <GraphView doc={both} modules={known} marks={marks} /> : <GraphWait />}</Suspense>
       <Table
         size="middle"
         rowKey="id"

@@ -1,14 +1,16 @@
 // A run as it goes: read once, then what the server tells of its steps.
-import { useEffect, useState } from 'react';
-import { get } from '../../../api/client';
+import { useEffect, useRef, useState } from 'react';
+import { ApiError, get } from '../../../api/client';
 import { isOver, runUrl, type Run, type RunNode } from '../../../api/studio';
 import { queryClient } from '../../../api/queries';
 
 const AGAIN_MS = 2000;
 
 /** null: none, or not read yet. `turn`: when it changes the run is followed anew. */
-export function useLiveRun(project: string, id: string | number | null, turn = 0): Run | null {
+export function useLiveRun(project: string, id: string | number | null, turn = 0, whenGone?: () => void): Run | null {
   const [run, setRun] = useState<Run | null>(null);
+  const gone = useRef(whenGone);
+  gone.current = whenGone;
   useEffect(() => {
     if (id === null || id === '') {
       setRun(null);
@@ -26,8 +28,12 @@ export function useLiveRun(project: string, id: string | number | null, turn = 0
             follow();
           }
         }
-      } catch {
-        again();
+      } catch (e) {
+        if (e instanceof ApiError && e.status === 404) {
+          gone.current?.();
+        } else {
+          again();
+        }
       }
     };
     const again = () => {
