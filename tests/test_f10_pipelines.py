@@ -323,3 +323,43 @@ def test_a_directory_of_a_volume_is_mounted_alone(studio):
         assert lost['state'] == 'failed' and word in lost['reason'], lost['reason']
     r = studio.api('POST', '/api/v1/projects/studio/jobs', json={'image': studio.busybox, 'volumes': [{**volumes[0], 'subpath': '../x'}]})
     assert r.status_code == 400 and r.json()['error']['mistakes'][0]['key'] == 'volumes[0].subpath'
+
+
+# --- the command line ---
+
+def test_files_go_in_run_and_come_out_by_the_command_line(studio, tmp_path):
+    p = ('-p', 'studio')
+    checked = studio.cli('pipeline', 'check', str(ROOT / 'examples/digits-pipeline.yaml'), *p)
+    assert checked.returncode == 0 and 'nothing is wrong' in checked.stdout, checked.stderr
+    bad = tmp_path / 'bad.yaml'
+    bad.write_text(DIGITS.replace('label_col: digit', 'label_col: digits', 1))
+    wrong = studio.cli('pipeline', 'check', str(bad), *p)
+    assert wrong.returncode == 1 and 'learn train label_col' in wrong.stderr, wrong.stderr
+    refused = studio.cli('pipeline', 'run', str(bad), *p)
+    assert refused.returncode == 65 and 'learn' in refused.stderr
+    done = studio.cli('pipeline', 'run', str(ROOT / 'examples/digits-pipeline.yaml'), '--param', 'epochs=5', '--name', 'by-cli', *p)
+    assert done.returncode == 0 and 'accuracy' in done.stderr and 'succeeded' in done.stderr, done.stderr
+    again = json.loads(studio.cli('pipeline', 'run', 'by-cli', '--param', 'epochs=5', '--json', *p).stdout)
+    assert again['state'] == 'succeeded' and set(states(again).values()) == {'cached'}
+    assert 'by-cli' in studio.cli('pipeline', 'ls', *p).stdout and 'succeeded' in studio.cli('pipeline', 'runs', 'by-cli', *p).stdout
+    out = studio.cli('pipeline', 'get', 'by-cli', *p).stdout
+    (tmp_path / 'out.yaml').write_text(out.replace('fraction: 0.8', 'fraction: 0.7').replace('  judge:', '  other:'))
+    assert studio.cli('pipeline', 'put', 'by-cli', str(tmp_path / 'out.yaml'), *p).returncode == 0
+    diff = studio.cli('pipeline', 'diff', 'by-cli', '1', '2', *p).stdout
+    assert '~ nodes.split.params.fraction: 0.8 -> 0.7' in diff and '- nodes.judge' in diff and '+ nodes.other' in diff, diff
+    (tmp_path / 'ragged.csv').write_text('a,b\n1,2\n3\n')
+    put_file(studio, 'studio', 'data', 'fails.csv', b'a,b\n' + b'1,2\n' * 50000 + b'3,4,5\n')
+    (tmp_path / 'fails.yaml').write_text('pipeline: 1\nnodes: {read: {module: read_csv, params: {path: "data:fails.csv"}}}\n')
+    failed = studio.cli('pipeline', 'run', str(tmp_path / 'fails.yaml'), *p)
+    assert failed.returncode == 1 and 'line 50002' in failed.stderr
+    assert studio.cli('pipeline', 'rm', 'by-cli', '--yes', *p).returncode == 0
+
+
+def test_modules_are_told_and_tried_by_the_command_line(studio, tmp_path):
+    assert 'logistic_regression' in studio.cli('module', 'ls').stdout
+    described = studio.cli('module', 'describe', 'split').stdout
+    assert 'input  table: table' in described and 'param  fraction: real, default 0.8' in described
+    assert studio.cli('module', 'describe', 'nothing').returncode != 0
+    (tmp_path / 'a.csv').write_text('a,b\n1,x\n2,y\n')
+    out = studio.cli('module', 'test', '--', 'read_csv', '--param', f'path={tmp_path}/a.csv', '--out', f'table={tmp_path}/b.csv')
+    assert out.returncode == 0 and (tmp_path / 'b.csv').read_text().startswith('a,b'), out.stderr

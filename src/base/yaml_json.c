@@ -50,7 +50,7 @@ static struct yaml_node *node_of_json(struct arena *a, const json_t *j, struct p
     return n;
 }
 
-static struct yaml_node *nodes_of_json(struct arena *a, const json_t *root)
+struct yaml_node *yaml_of_json(struct arena *a, const json_t *root)
 {
     struct pending first = {0}, *last = &first;
     struct yaml_node *top = node_of_json(a, root, &last);
@@ -102,6 +102,6 @@ struct yaml_node *yaml_parse_or_json(struct arena *a, struct str text, size_t ma
     if (text.len <= max_bytes && is_json_beyond_yaml(text)) {
         j = json_parse(text, &no_json);
     }
-    return j ? nodes_of_json(a, j)
+    return j ? yaml_of_json(a, j)
              : yaml_parse_up_to(a, text, max_bytes, max_nodes, YAML_NO_ALIASES, e);
 }

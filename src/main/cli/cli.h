@@ -413,6 +413,20 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* pipeline.c */
+int verb_pipeline_list(struct cli *c, struct err *e);
+int verb_pipeline_get(struct cli *c, struct err *e);
+int verb_pipeline_put(struct cli *c, struct err *e);
+int verb_pipeline_check(struct cli *c, struct err *e);
+int verb_pipeline_run(struct cli *c, struct err *e);
+int verb_pipeline_runs(struct cli *c, struct err *e);
+int verb_pipeline_cancel(struct cli *c, struct err *e);
+int verb_pipeline_diff(struct cli *c, struct err *e);
+int verb_pipeline_delete(struct cli *c, struct err *e);
+/* module.c */
+int verb_module_list(struct cli *c, struct err *e);
+int verb_module_describe(struct cli *c, struct err *e);
+int verb_module_test(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);
 /* exec.c */
@@ -430,8 +444,15 @@ int verb_webhook_redeliver(struct cli *c, struct err *e);
 /* metrics_config.c */
 int verb_metrics_check_config(struct cli *c, struct err *e);
 /* metrics_rules.c */
+/* What else than mistakes is looked for: --lint, of which `known` are the ones that there are. With
+ * --lint-fatal the program ends with LINT_EXIT, as promtool, where there is any. */
+enum { LINT_DUPLICATES = 1, LINT_INTERVALS = 2, LINT_EXIT = 3 };
+int lints_of(const struct cli *c, unsigned known, unsigned *out, struct err *e) MUST_USE;
+json_t *mistakes_json(const struct err_list *l);
+void print_mistakes(const struct err_list *l);
 /* One file of them, told as `all` wants it: 1 when it has mistakes. */
-int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e) MUST_USE;
+int check_rule_file(const struct cli *c, const char *path, unsigned lints, json_t *all,
+                    struct err *e) MUST_USE;
 int verb_metrics_check_rules(struct cli *c, struct err *e);
 int verb_metrics_test(struct cli *c, struct err *e);
 /* usage.c */

@@ -168,7 +168,7 @@ void check_json(struct arena *a, const struct graph *g, const struct check_files
     jw_object(w);
     jw_kv_bool(w, "ok", mistakes->n == 0);
     jw_key(w, "mistakes");
-    mistakes_json(mistakes, w);
+    graph_mistakes_json(mistakes, w);
     write_nodes(&all, w);
     jw_end(w);
     for (size_t i = 0; i < g->n; i++) {

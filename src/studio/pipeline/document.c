@@ -1,6 +1,7 @@
 #include "pipeline/document.h"
 
 #include "base/limits.h"
+#include "base/number.h"
 #include "base/yaml.h"
 
 #include <math.h>
@@ -173,6 +174,32 @@ static bool is_json_number(struct str s)
     return i == s.len && s.len <= 64;
 }
 
+/* In the one form that every reader of JSON gives back: 0.80 is 0.8. Longer integers than all
+ * readers take stay texts. */
+static bool is_number(const struct reader *r, struct str s, struct doc_value *v)
+{
+    char number[NUMBER_TEXT_MAX], *end;
+    double d;
+
+    if (!is_json_number(s)) {
+        return false;
+    }
+    if (strpbrk(v->text, ".eE") == NULL) {
+        if (s.len > 18) {
+            return false;
+        }
+        v->text = arena_printf(r->a, "%lld", strtoll(v->text, &end, 10));
+        return true;
+    }
+    d = strtod(v->text, &end);
+    if (!isfinite(d)) {
+        return false;
+    }
+    (void)number_short(d, number);
+    v->text = arena_strdup(r->a, str_of(number));
+    return true;
+}
+
 /* [age, city] is "age,city": how selectors and lists of numbers are written. */
 static struct doc_value list_value(struct reader *r, struct place at)
 {
@@ -214,8 +241,8 @@ static struct doc_value value_of(struct reader *r, struct place at)
         return v;
     }
     v.text = text;
-    v.is_text = at.node->quoted ||
-                !(str_eq_c(s, "true") || str_eq_c(s, "false") || is_json_number(s));
+    v.is_text =
+        at.node->quoted || !(str_eq_c(s, "true") || str_eq_c(s, "false") || is_number(r, s, &v));
     return v;
 }
 
@@ -536,17 +563,12 @@ static const struct key doc_keys[] = {{"pipeline", read_version},
                                       {"nodes", read_nodes},
                                       {"comments", read_comments}};
 
-int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list *mistakes,
-              struct err *e)
+static int read_document(struct arena *a, const struct yaml_node *root, struct doc *out,
+                         struct err_list *mistakes, struct err *e)
 {
     struct reader r = {.a = a, .mistakes = mistakes, .out = out};
-    struct yaml_node *root =
-        yaml_parse_or_json(a, text, LIMIT_PIPELINE_BYTES, LIMIT_PIPELINE_VALUES, e);
 
     *out = (struct doc){.volume = "studio"};
-    if (root == NULL) {
-        return -1;
-    }
     if (root->kind != YAML_MAP) {
         return err_set(e, ERR_INVALID, "a pipeline is a map of keys such as 'nodes: ...'");
     }
@@ -555,6 +577,21 @@ int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list
         err_list_add(mistakes, 0, 0, "pipeline", "is missing: write 'pipeline: 1'");
     }
     return err_list_result(mistakes, "the pipeline", e);
+}
+
+int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list *mistakes,
+              struct err *e)
+{
+    struct yaml_node *root =
+        yaml_parse_or_json(a, text, LIMIT_PIPELINE_BYTES, LIMIT_PIPELINE_VALUES, e);
+
+    return root ? read_document(a, root, out, mistakes, e) : -1;
+}
+
+int doc_from_json(struct arena *a, const json_t *root, struct doc *out, struct err_list *mistakes,
+                  struct err *e)
+{
+    return read_document(a, yaml_of_json(a, root), out, mistakes, e);
 }
 
 struct doc_node *doc_find(const struct doc *d, struct str id)

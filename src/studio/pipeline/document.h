@@ -76,6 +76,9 @@ struct doc {
  * as fits. */
 int doc_parse(struct arena *a, struct str text, struct doc *out, struct err_list *mistakes,
               struct err *e) MUST_USE;
+/* The same from JSON that is read already. */
+int doc_from_json(struct arena *a, const json_t *root, struct doc *out, struct err_list *mistakes,
+                  struct err *e) MUST_USE;
 /* doc_parse reads both back to the same document. */
 void doc_json(const struct doc *d, struct jw *w);
 void doc_yaml(const struct doc *d, struct buf *out);

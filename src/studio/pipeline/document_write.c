@@ -132,14 +132,42 @@ static bool may_be_bare(const char *s)
                strlen(s);
 }
 
+/* The line breaks of YAML 1.1 that JSON lets stand, U+0085, U+2028 and U+2029: readers would fold
+ * them. */
+static size_t break_at(struct str s, const char **escape)
+{
+    static const char *const breaks[][2] = {
+        {"\xc2\x85", "\\u0085"}, {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\xa9", "\\u2029"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(breaks); i++) {
+        if (str_starts(s, str_of(breaks[i][0]))) {
+            *escape = breaks[i][1];
+            return strlen(breaks[i][0]);
+        }
+    }
+    return 0;
+}
+
 static void yaml_text(struct buf *out, const char *s)
 {
-    struct jw w = JW(out);
+    SCOPED(buf_done) struct buf quoted = BUF_MAX(out->max);
+    struct jw w = JW(&quoted);
+    const char *escape;
 
     if (may_be_bare(s)) {
         (void)buf_add_c(out, s);
-    } else {
-        jw_str(&w, str_of(s));
+        return;
+    }
+    jw_str(&w, str_of(s));
+    for (size_t i = 0; i < quoted.len;) {
+        size_t n = break_at(str_from(buf_str(&quoted), i), &escape);
+
+        if (n > 0) {
+            (void)buf_add_c(out, escape);
+        } else {
+            (void)buf_add(out, str_n(quoted.p + i, 1));
+        }
+        i += n > 0 ? n : 1;
     }
 }
 

@@ -38,7 +38,7 @@ static void kv_given(struct jw *w, const char *key, const char *text)
     }
 }
 
-void mistakes_json(const struct mistakes *l, struct jw *w)
+void graph_mistakes_json(const struct mistakes *l, struct jw *w)
 {
     jw_array(w);
     for (size_t i = 0; i < l->n; i++) {

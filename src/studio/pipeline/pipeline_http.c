@@ -358,21 +358,21 @@ static int pipeline_post(struct http_req *r, struct err *e)
     static const char *const keys[] = {"name", "document"};
     SCOPED(json_decrefp) json_t *body = NULL;
     SCOPED(err_list_done) struct err_list wrong = {0};
-    SCOPED(freep) char *text = NULL;
+    const json_t *document;
     struct err why;
     struct str name;
     struct doc d;
+    int rc;
 
     if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
         json_need_str(body, "name", &name, e) < 0) {
         return -1;
     }
     name = arena_str(&r->arena, name);
-    if (json_object_get(body, "document")) {
-        text = json_dumps(json_object_get(body, "document"), JSON_COMPACT | JSON_ENCODE_ANY);
-    }
-    if (doc_parse(&r->arena, text ? str_of(text) : STR("{\"pipeline\":1,\"nodes\":{}}"), &d, &wrong,
-                  &why) < 0) {
+    document = json_object_get(body, "document");
+    rc = document ? doc_from_json(&r->arena, document, &d, &wrong, &why)
+                  : doc_parse(&r->arena, STR("{\"pipeline\":1}"), &d, &wrong, &why);
+    if (rc < 0) {
         if (wrong.len > 0) {
             return studio_reply_mistakes(r, &wrong, &why, e);
         }
@@ -508,7 +508,8 @@ const struct route pipeline_routes[] = {
 const struct http_schema pipeline_schemas[] = {
     {"ModuleManifest", "{schema: integer, program: string, modules: [Module]}"},
     {"Module", "{name: string, version: string, title: string, description: string,"
-               " category: string, deterministic: boolean, inputs: [ModulePort],"
+               " category: string, kind: 'native' | 'container', light: boolean, memory: string,"
+               " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
     {"ModulePort", "{name: string, type: string, optional: boolean, help: string}"},
     {"ModuleParam", "{name: string, type: string, required: boolean,"
@@ -545,7 +546,7 @@ const struct http_schema pipeline_schemas[] = {
     {"Run", "{" RUN_ROW ", nodes: {*: RunNode}}"},
     {"RunNode", "{state: RunNodeState, module: string, done: number, text: string,"
                 " job: string | null, started_at: time | null, finished_at: time | null,"
-                " cache: RunCache | null, metrics: {*: any}, outputs: {*: RunOutput},"
+                " cache: RunCache | null, metrics: {*: number | null}, outputs: {*: RunOutput},"
                 " error: RunError | null}"},
     {"RunNodeState", "'waiting' | 'cached' | 'queued' | 'running' | 'succeeded' | 'failed'"
                      " | 'skipped' | 'cancelled'"},

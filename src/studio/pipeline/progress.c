@@ -5,7 +5,6 @@
 #include "base/limits.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,12 +29,23 @@ static void read_output(struct run *r, struct run_node *n, const json_t *line)
 
 static void read_metrics(struct run *r, struct run_node *n, const json_t *metrics)
 {
-    char *text = json_dumps(metrics, JSON_COMPACT);
+    SCOPED(buf_done) struct buf out = BUF_MAX(LIMIT_STEP_LINE_BYTES);
+    struct jw w = JW(&out);
 
-    if (text && strlen(text) < LIMIT_STEP_LINE_BYTES) {
-        n->row.metrics = arena_strdup(&r->arena, str_of(text));
+    jw_object(&w);
+    for (void *it = json_object_iter((json_t *)metrics); it;
+         it = json_object_iter_next((json_t *)metrics, it)) {
+        const json_t *v = json_object_iter_value(it);
+
+        if (json_is_number(v)) {
+            jw_key(&w, json_object_iter_key(it));
+            jw_double(&w, json_number_value(v));
+        }
     }
-    free(text);
+    jw_end(&w);
+    if (!out.failed) {
+        n->row.metrics = arena_strdup(&r->arena, buf_str(&out));
+    }
 }
 
 static bool read_progress(struct pipelines *s, struct run *r, struct run_node *n,

@@ -3,10 +3,9 @@
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/mem.h"
+#include "base/number.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_BYTES (16 * MIB)
@@ -112,13 +111,17 @@ int run_get(struct http_req *r, struct err *e)
 static int value_text(struct arena *a, const char *name, const json_t *v, const char **out,
                       struct err *e)
 {
-    SCOPED(freep) char *text = NULL;
+    char number[NUMBER_TEXT_MAX];
 
     if (json_is_string(v)) {
         *out = arena_strdup(a, str_of(json_string_value(v)));
-    } else if (json_is_number(v) || json_is_boolean(v)) {
-        text = json_dumps(v, JSON_ENCODE_ANY);
-        *out = arena_strdup(a, str_of(text));
+    } else if (json_is_integer(v)) {
+        *out = arena_printf(a, "%lld", (long long)json_integer_value(v));
+    } else if (json_is_real(v)) {
+        (void)number_short(json_real_value(v), number);
+        *out = arena_strdup(a, str_of(number));
+    } else if (json_is_boolean(v)) {
+        *out = json_is_true(v) ? "true" : "false";
     } else {
         return err_set(e, ERR_INVALID, "params.%.60s must be a text, a number or true or false",
                        name);
@@ -194,7 +197,7 @@ static int reply_graph_mistakes(struct http_req *r, const struct mistakes *m, co
     jw_kv_c(w, "message", why->msg);
     jw_kv_c(w, "request_id", r->id);
     jw_key(w, "mistakes");
-    mistakes_json(m, w);
+    graph_mistakes_json(m, w);
     jw_end(w);
     jw_end(w);
     return studio_reply(r, err_http_status(why->kind), &out, 0, e);

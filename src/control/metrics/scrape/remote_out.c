@@ -419,10 +419,19 @@ static int by_series(const void *a, const void *b)
                                     : x->ts_ms > y->ts_ms;
 }
 
-static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n)
+/* What is not yet with a shard's thread comes again with the piece. */
+static void drop_filled(struct remote_out *r)
+{
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        batch_done(&r->shards[i].filling);
+    }
+}
+
+static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n, struct err *why)
 {
     struct arena a = {0};
     bool warned = false;
+    int known = 1;
 
     if (n > 0) {
         qsort(v, n, sizeof(*v), by_series);
@@ -439,9 +448,13 @@ static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n
             submit_all(r);
         }
         arena_reset(&a);
-        rc = tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0
-                 ? err_set(&e, ERR_IO, "damage took the labels of a series")
-                 : labels_to_send(r, &a, &s, &e);
+        known = tsdb_follow_labels(r->follower, v[at].series, &a, &s, why);
+        if (known < 0) {
+            drop_filled(r);
+            break;
+        }
+        rc = known == 0 ? err_set(&e, ERR_IO, "damage took the labels of a series")
+                        : labels_to_send(r, &a, &s, &e);
         if (rc == 1) {
             send_series(r, s, v + at, end - at);
         } else if (rc < 0) { /* others must not wait for it */
@@ -454,6 +467,7 @@ static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n
         }
     }
     arena_done(&a);
+    return known < 0 ? -1 : 0;
 }
 
 static void written_down(int rc, const struct err *e)
@@ -470,6 +484,7 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
 {
     int64_t newest = 0;
     struct err why;
+    int rc;
 
     if (tsdb_follow_read(r->follower, piece, e) < 0) {
         return -1;
@@ -483,8 +498,11 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
     for (size_t i = 0; i < piece->len; i++) {
         newest = piece->p[i].ts_ms > newest ? piece->p[i].ts_ms : newest;
     }
-    send_samples(r, piece->p, piece->len);
+    rc = send_samples(r, piece->p, piece->len, e);
     flush(r);
+    if (rc < 0) {
+        return -1;
+    }
     if (is_stopped(r)) {
         return 0; /* part of it may be sent: it is sent again */
     }

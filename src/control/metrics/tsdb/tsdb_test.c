@@ -987,7 +987,7 @@ static size_t take_piece(struct tsdb_follower *f, bool end)
         struct labels l;
         int64_t number;
 
-        assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+        assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l, &e), 1);
         assert_true(str_eq_c(labels_get(l, STR("__name__")), "m"));
         number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
         assert_true(p.p[i].v == (double)(p.p[i].ts_ms / 100 + number));
@@ -1083,6 +1083,39 @@ static void who_follows_gets_what_was_forgotten(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* A file that goes while the names are read was needed by nobody. One that cannot be read may have
+ * the names: then the piece waits for it. */
+static void names_of_the_past_are_read_whole(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_follower *f = tsdb_follow(db, STR("p"));
+    struct tsdb_piece p = {0};
+    struct arena a = {0};
+    struct labels l;
+    char path[128];
+
+    fill(db, 5, 0, 10);
+    for (int i = 1; i < 10; i++) {
+        (void)snprintf(path, sizeof(path), "%s/wal/%08x.gone", dir, 0x100 + i);
+        assert_int_equal(symlink("/nowhere/at/all", path), 0);
+        if (i == 5) {
+            cut(db, 7200);
+            assert_int_equal(db->head.n_series, 0);
+        }
+    }
+    (void)snprintf(path, sizeof(path), "%s/wal/00000200.gone", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(tsdb_follow_read(f, &p, &e), 0);
+    assert_int_equal(p.len, 50);
+    assert_int_equal(tsdb_follow_labels(f, p.p[0].series, &a, &l, &e), -1);
+    assert_int_equal(tsdb_follow_labels(f, p.p[49].series, &a, &l, &e), -1);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(take_piece(f, true), 50);
+    tsdb_piece_done(&p);
+    arena_done(&a);
+    tsdb_close(db);
+}
+
 static void the_log_is_not_kept_without_end(void **state UNUSED)
 {
     struct tsdb *db;
@@ -1139,6 +1172,7 @@ int main(void)
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
         WITH_DIR(who_follows_gets_each_sample_once),
         WITH_DIR(who_follows_gets_what_was_forgotten),
+        WITH_DIR(names_of_the_past_are_read_whole),
         WITH_DIR(the_log_is_not_kept_without_end),
         WITH_DIR(old_blocks_go),
         WITH_DIR(old_samples_become_fewer),

@@ -229,6 +229,7 @@ export const server: Record<string, string> = {
   'the Alertmanager answers %ld: %.*s': 'Alertmanager 应答 {1}：{2}',
   '"%.*s://%.*s" is no address of an Alertmanager': '“{1}://{2}”不是 Alertmanager 的地址',
   'the peer answers %ld: %.*s': '对端应答 {1}：{2}',
+  'job %s is asked every %s, and a query looks back 5 minutes: its series have gaps': '任务 {1} 每 {2} 才抓取一次，而查询只往回看 5 分钟：它的序列会有缺口',
   'the scrape timeout of a target is longer than its interval': '有目标的抓取超时比间隔还长',
   'the store does not take it: %s': '存储不接受：{1}',
   'the target did not answer in time: %s': '目标未在时限内应答：{1}',
@@ -1609,12 +1610,14 @@ export const server: Record<string, string> = {
   'no block of Prometheus is there': '那里没有 Prometheus 的数据块',
   'import of %s: %s': '导入 {1}：{2}',
   'create wal/%s: %s': '创建 wal/{1}：{2}',
-  'fsync wal/%08x: %s': '将 wal/{1} 写入磁盘（fsync）：{2}',
   'How much of the log (10 bytes a sample) is kept for peers of remote_write that are away; past it they lose the oldest; 0: no limit.': 'remote_write 的对方不在时，为它保留多少日志（每个样本 10 字节）；超过时它失去最旧的；0：没有限制。',
   'open followers: %s': '打开 followers：{1}',
   'wal/%s: %s': 'wal/{1}：{2}',
   'fsync wal/%s: %s': '将 wal/{1} 写入磁盘（fsync）：{2}',
   'open wal: %s': '打开 wal：{1}',
+  'read wal: %s': '读取 wal：{1}',
+  'head/%08x could not be written to the disk; restart the server, the log has all of it: %s':
+    'head/{1} 无法写入磁盘；请重新启动服务器，日志中有它的全部内容：{2}',
   'damage took the labels of a series': '损坏使一个序列的标签丢失',
   'a record of the log is too large': '日志中有一条记录过大',
   'read the log: %s': '读取日志：{1}',
@@ -1635,5 +1638,6 @@ export const server: Record<string, string> = {
   // src/main/exporter.c
   'Where the figures of this machine are served to our own scraper: an address and a port, 0 for any that is free. Empty: this server starts no exporter. Nobody is asked who he is there.': '在哪里把这台机器的数据提供给我们自己的采集器：地址和端口，0 表示任意空闲端口。空：这台服务器不启动 exporter。那里不验证来访者的身份。',
   'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在默认开启的项目之外再开启哪些采集项目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
+  'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名称超过 {1} 个：每个采集项目只需写一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：没有 {1} 这个采集项目：strata exporter --help 会列出全部',
 };

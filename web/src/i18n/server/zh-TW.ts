@@ -229,6 +229,7 @@ export const server: Record<string, string> = {
   'the Alertmanager answers %ld: %.*s': 'Alertmanager 回應 {1}：{2}',
   '"%.*s://%.*s" is no address of an Alertmanager': '「{1}://{2}」不是 Alertmanager 的位址',
   'the peer answers %ld: %.*s': '對端回應 {1}：{2}',
+  'job %s is asked every %s, and a query looks back 5 minutes: its series have gaps': '任務 {1} 每 {2} 才抓取一次，而查詢只往回看 5 分鐘：它的序列會有缺口',
   'the scrape timeout of a target is longer than its interval': '有目標的擷取逾時比間隔還長',
   'the store does not take it: %s': '儲存庫不接受：{1}',
   'the target did not answer in time: %s': '目標未在時限內回應：{1}',
@@ -1609,12 +1610,14 @@ export const server: Record<string, string> = {
   'no block of Prometheus is there': '那裡沒有 Prometheus 的區塊',
   'import of %s: %s': '匯入 {1}：{2}',
   'create wal/%s: %s': '建立 wal/{1}：{2}',
-  'fsync wal/%08x: %s': '將 wal/{1} 寫入磁碟（fsync）：{2}',
   'How much of the log (10 bytes a sample) is kept for peers of remote_write that are away; past it they lose the oldest; 0: no limit.': 'remote_write 的對方不在時，為它保留多少日誌（每筆樣本 10 位元組）；超過時它失去最舊的；0：沒有限制。',
   'open followers: %s': '開啟 followers：{1}',
   'wal/%s: %s': 'wal/{1}：{2}',
   'fsync wal/%s: %s': '將 wal/{1} 寫入磁碟（fsync）：{2}',
   'open wal: %s': '開啟 wal：{1}',
+  'read wal: %s': '讀取 wal：{1}',
+  'head/%08x could not be written to the disk; restart the server, the log has all of it: %s':
+    'head/{1} 無法寫入磁碟；請重新啟動伺服器，日誌中有它的全部內容：{2}',
   'damage took the labels of a series': '損毀使一個序列的標籤遺失',
   'a record of the log is too large': '日誌中有一筆記錄過大',
   'read the log: %s': '讀取日誌：{1}',
@@ -1635,5 +1638,6 @@ export const server: Record<string, string> = {
   // src/main/exporter.c
   'Where the figures of this machine are served to our own scraper: an address and a port, 0 for any that is free. Empty: this server starts no exporter. Nobody is asked who he is there.': '在哪裡把這台機器的數據提供給我們自己的採集器：位址與連接埠，0 表示任一可用的連接埠。空白：這台伺服器不啟動 exporter。那裡不驗證來訪者的身分。',
   'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在預設開啟的項目之外再開啟哪些收集項目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
+  'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名稱超過 {1} 個：每個收集項目只要寫一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：沒有 {1} 這個收集項目：strata exporter --help 會列出全部',
 };
