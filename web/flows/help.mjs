@@ -202,6 +202,7 @@ export const flows = {
     await writeFile(path.join(home, 'FILE'), 'correct horse battery\n');
     await writeFile(path.join(home, 'KEY.pub'), PEM);
     await writeFile(path.join(home, 'job.yaml'), 'image: demo/busybox:1\ncommand: ["true"]\nresources: {cpu: 100m, memory: 64Mi}\n');
+    await writeFile(path.join(home, 'pipeline.yaml'), 'pipeline: 1\nnodes:\n  read: {module: read_csv, params: {path: "twin-data:data.csv"}}\n');
     const ran = new Map();
     try {
       for (const address of Object.values(samples).flat()) {

@@ -1,12 +1,13 @@
 // Two runs side by side: what they were started with, what came out, what the cache spared.
-import { Skeleton, Table } from 'antd';
+import { Flex, Skeleton, Table } from 'antd';
 import { useMemo } from 'react';
 import { Link, useParams } from 'react-router-dom';
-import { runPage, runsUrl, useRun, useVersion, type Run } from '../../api/studio';
+import { runPage, useRun, useVersion, type Run } from '../../api/studio';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
+import { runsCommand } from './runs/command';
 import { compared, type Pair } from './runs/compared';
 import { StateTag } from './parts/StateTag';
 import { figure } from './preview/types';
@@ -56,19 +57,22 @@ export default function Compare() {
       <PageHead
         title={t('studio.compare_title', { a: idA, b: idB })}
         crumbs={[{ name: project }, { name: t('nav.pipelines'), to: `/p/${encodeURIComponent(project)}/pipelines` }, { name: t('studio.runs'), to: list }, { name: t('studio.compare') }]}
-        commands={[{ cli: `strata pipeline compare ${idA} ${idB} -p ${project}`, url: `${runsUrl(project)}/compare?a=${encodeURIComponent(idA)}&b=${encodeURIComponent(idB)}` }]}
+        commands={[runsCommand(project, a.data?.pipeline ?? '')]}
       />
       {error && <ErrorView error={error} retry={() => (void a.refetch(), void b.refetch())} />}
       {!error && !(runs && rows) && <Skeleton active title={false} paragraph={{ rows: 8 }} />}
       {runs && rows && (
         <>
-          <p>
+          <Flex gap={24} wrap className="above-list">
             {runs.map((r) => (
-              <span key={r.id} className="compare-run">
-                <Link to={runPage(project, r.id)}>{t('studio.run_n', { id: r.id })}</Link> {r.pipeline} · {t('studio.version_n', { n: r.version })} <StateTag state={r.state} />
-              </span>
+              <Flex key={r.id} gap={8} align="center">
+                <Link to={runPage(project, r.id)}>{t('studio.run_n', { id: r.id })}</Link> <span className="secondary">
+                  {r.pipeline} · {t('studio.version_n', { n: r.version })}
+                </span>
+                <StateTag state={r.state} />
+              </Flex>
             ))}
-          </p>
+          </Flex>
           <Pairs title={t('studio.metrics')} rows={rows.metrics} runs={runs} />
           <Pairs title={t('studio.params')} rows={rows.params} runs={runs} />
           <Pairs title={t('studio.steps')} rows={rows.steps} runs={runs} />

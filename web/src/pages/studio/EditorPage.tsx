@@ -10,6 +10,7 @@ import { Missing } from '../../app/NotFound';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { LinkButton } from '../../components/LinkButton';
+import { quote } from '../../components/shell';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
 import { useServerText, useText } from '../../i18n';
@@ -190,9 +191,10 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
             </>
           }
           commands={[
-            { cli: `strata pipeline show ${name} -p ${project}`, url },
-            { cli: `strata pipeline run ${name} -p ${project}`, method: 'POST', url: `${url}/runs`, body: {} },
-            { cli: `strata pipeline check FILE -p ${project}`, method: 'POST', url: `${pipelinesUrl(project)}/check`, file: 'FILE', type: 'application/yaml' },
+            { cli: `strata pipeline get ${quote(name)} -p ${project}`, url },
+            { cli: `strata pipeline put NAME pipeline.yaml -p ${project}`, method: 'PUT', url: `${pipelinesUrl(project)}/NAME`, file: 'pipeline.yaml', type: 'application/yaml' },
+            { cli: `strata pipeline check pipeline.yaml -p ${project}`, method: 'POST', url: `${pipelinesUrl(project)}/check`, file: 'pipeline.yaml', type: 'application/yaml' },
+            { cli: `strata pipeline run ${quote(name)} -p ${project}`, method: 'POST', url: `${url}/runs`, body: {} },
           ]}
         />
         {conflict && (

@@ -19,6 +19,7 @@ import { StateTag } from './parts/StateTag';
 import { PreviewDrawer } from './preview/PreviewDrawer';
 import { Metrics } from './preview/ReportView';
 import { RunActions } from './runs/RunBar';
+import { runsCommand } from './runs/command';
 import { useLiveRun } from './runs/useLiveRun';
 import './studio.css';
 
@@ -124,7 +125,7 @@ export default function RunPage() {
           )
         }
         commands={[
-          { cli: `strata pipeline status ${id} -p ${project}`, url },
+          runsCommand(project, run?.pipeline ?? ''),
           ...(run && !isOver(run) ? [{ cli: `strata pipeline cancel ${id} -p ${project}`, method: 'POST', url: `${url}/cancel` }] : []),
         ]}
       />

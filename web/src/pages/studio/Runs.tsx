@@ -2,16 +2,16 @@
 import { Button, Empty, Flex } from 'antd';
 import { useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router-dom';
-import { pipelinePage, runPage, runsUrl, useRuns, type Run, type RunState } from '../../api/studio';
+import { pipelinePage, runPage, useRuns, type Run, type RunState } from '../../api/studio';
 import { ErrorView } from '../../components/ErrorView';
 import { FilterBox } from '../../components/FilterBox';
 import { LinkButton } from '../../components/LinkButton';
 import { PagedTable } from '../../components/PagedTable';
 import { PageHead } from '../../components/PageHead';
-import { quote } from '../../components/shell';
 import { Ago, Took } from '../../components/time';
 import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
+import { runsCommand } from './runs/command';
 import { StateTag } from './parts/StateTag';
 import './studio.css';
 
@@ -25,11 +25,9 @@ export default function Runs() {
   const [state, setState] = useParam('state');
   const [pipeline, setPipeline] = useParam('pipeline');
   const [chosen, setChosen] = useState<string[]>([]);
-  const filters = { ...(pipeline && { pipeline }), ...(state && { state }), ...(q && { q }) };
   const pages = useRuns(project, { pipeline, state, q });
   const list = `/p/${encodeURIComponent(project)}/pipelines`;
-  const flags = [pipeline && ` --pipeline ${quote(pipeline)}`, state && ` --state ${state}`, q && ` --filter ${quote(q)}`].filter(Boolean).join('');
-  const isFiltered = Object.keys(filters).length > 0;
+  const isFiltered = Boolean(pipeline || state || q);
   return (
     <>
       <PageHead
@@ -40,7 +38,7 @@ export default function Runs() {
             {t('studio.compare')}
           </Button>
         }
-        commands={[{ cli: `strata pipeline runs${flags} -p ${project}`, url: runsUrl(project) + (isFiltered ? `?${new URLSearchParams(filters)}` : '') }]}
+        commands={[runsCommand(project, pipeline, { state, q })]}
       />
       <Flex gap={12} wrap align="center" className="above-list">
         <FilterBox label={t('studio.filter_runs')} />

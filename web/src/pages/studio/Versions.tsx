@@ -4,6 +4,7 @@ import { lazy, Suspense, useMemo } from 'react';
 import { useParams } from 'react-router-dom';
 import { pipelinePage, pipelineUrl, useModules, useVersion, useVersions, type Doc } from '../../api/studio';
 import { ErrorView } from '../../components/ErrorView';
+import { quote } from '../../components/shell';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
 import { useText } from '../../i18n';
@@ -77,7 +78,7 @@ export default function Versions() {
       <PageHead
         title={t('studio.versions_of', { name })}
         crumbs={[{ name: project }, { name: t('nav.pipelines'), to: page }, { name, to: pipelinePage(project, name) }, { name: t('studio.versions') }]}
-        commands={[{ cli: `strata pipeline versions ${name} -p ${project}`, url }]}
+        commands={[{ cli: `strata pipeline get ${quote(name)} --version ${b ?? 1} -p ${project}`, url: `${url}/${b ?? 1}` }]}
       />
       <Flex gap={12} wrap align="center" className="above-list">
         <Select className="choose-version" aria-label={t('studio.before')} value={a ?? undefined} options={options} onChange={(v: number) => setA(String(v))} />

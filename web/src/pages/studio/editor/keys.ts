@@ -35,7 +35,7 @@ function withControl(editor: Editor, key: string, shift: boolean): boolean {
 }
 
 /** On the canvas, or nowhere: what had the focus may just have been removed. */
-const isHere = (at: EventTarget | null) => at === document.body || Boolean((at as Element | null)?.closest?.('.studio-canvas'));
+const isHere = (at: EventTarget | null) => at === document.body || (at as Element).id === 'content' || Boolean((at as Element).closest?.('.studio-canvas'));
 
 function onKey(editor: Editor, e: KeyboardEvent) {
   if (isTyping(e.target) || e.altKey || !isHere(e.target)) {
