@@ -89,7 +89,7 @@ export const flows = {
     await page.locator('.mistakes').getByText(/'kinds'/).waitFor();
     assert.equal(await step(page, 'logistic_regression').locator('.step-wrong').count(), 1);
     await t.shot(page, 'mistake');
-    await press(page, 'Set label_col to kind');
+    await page.locator('.mistakes').getByRole('button', { name: 'Set label_col to kind' }).click();
     await page.waitForFunction(() => !document.querySelector('.step-wrong .step-title')?.textContent.includes('logistic'));
     assert.equal(await label.inputValue(), 'kind');
     await step(page, 'evaluate_multiclass').locator('.step-head').click();
@@ -160,6 +160,7 @@ export const flows = {
     const { page } = t;
     await prepare(t.api);
     await t.api('PUT', `${base}/pipelines/keys`, LEARN);
+    await t.api('DELETE', `${base}/pipelines/other`).catch(() => undefined);
     await t.api('PUT', `${base}/pipelines/other`, { pipeline: 1, nodes: {} });
     await open(t, 'keys');
     const count = (n) => page.waitForFunction((want) => document.querySelectorAll('.react-flow__node').length === want, n);
@@ -222,7 +223,7 @@ export const flows = {
     await page.getByRole('combobox', { name: '輸入 table' }).focus();
     await page.keyboard.press('Enter');
     await page.keyboard.press('Enter');
-    await page.locator('.studio-list').getByText('read.table').first().waitFor();
+    await page.getByText('沒有發現錯誤。').waitFor(); // it was connected
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out');
     await t.accessible(page);
     await t.shot(page, 'small');

@@ -24,7 +24,6 @@ function Pairs({ title, rows, runs }: { title: string; rows: Pair[]; runs: [Run,
         pagination={false}
         dataSource={rows}
         rowClassName={(r) => (figure(r.a) === figure(r.b) ? '' : 'differs')}
-        scroll={{ x: 'max-content' }}
         columns={[
           { title: t('data.name'), dataIndex: 'name', render: (v: string) => <code className="break">{v}</code> },
           ...(['a', 'b'] as const).map((k, i) => ({ title: t('studio.run_n', { id: (runs[i] as Run).id }), dataIndex: k, render: (v: unknown) => <span className="break">{figure(v)}</span> })),

@@ -83,9 +83,9 @@ function ColumnCard({ column, rows }: { column: ColumnPreview; rows: number }) {
   ];
   return (
     <li className="column-card">
-      <h4>
+      <h2>
         {visible(column.name)} <span className="secondary small">{column.type}</span>
-      </h4>
+      </h2>
       {column.histogram ? <Histogram column={column} /> : column.top && column.top.length > 0 ? <Shares label={t('studio.top_values', { name: column.name })} rows={column.top.map(([v, n]) => [visible(String(v)).slice(0, 60), n])} /> : null}
       <dl className="column-facts">
         {facts
