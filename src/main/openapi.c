@@ -21,20 +21,13 @@
 #include <string.h>
 
 const struct openapi_part openapi_parts[] = {
-    {system_routes, system_schemas},
-    {console_routes, NULL},
-    {access_routes, access_schemas},
-    {registry_v2_routes, NULL},
-    {registry_api_routes, registry_schemas},
-    {supply_routes, supply_schemas},
-    {webhooks_routes, webhooks_schemas},
-    {replication_routes, replication_schemas},
-    {metrics_routes, metrics_schemas},
-    {harbor_routes, NULL},
-    {volume_routes, volume_schemas},
-    {jobs_routes, jobs_schemas},
-    {pipeline_routes, pipeline_schemas},
-    {0},
+    {system_routes, system_schemas},         {console_routes, NULL},
+    {access_routes, access_schemas},         {registry_v2_routes, NULL},
+    {registry_api_routes, registry_schemas}, {supply_routes, supply_schemas},
+    {webhooks_routes, webhooks_schemas},     {replication_routes, replication_schemas},
+    {metrics_routes, metrics_schemas},       {harbor_routes, NULL},
+    {volume_routes, volume_schemas},         {jobs_routes, jobs_schemas},
+    {pipeline_routes, pipeline_schemas},     {0},
 };
 
 static const char *const verbs[HTTP_METHODS] = {"get",   "head",   "post",   "put",

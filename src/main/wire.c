@@ -65,6 +65,7 @@ struct wire {
     struct scrape *scrape;
     struct rules *rules;
     size_t max_samples;       /* of a rule */
+    int64_t query_timeout_ms; /* of a rule */
     char prometheus_url[340]; /* of what Prometheus serves, for links in alerts */
     struct metrics *metrics;
     struct own_scrape own_scrape;
@@ -293,7 +294,8 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
 
-    if (pipelines_project_gone(w->pipelines, id, e) < 0 || jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
+    if (pipelines_project_gone(w->pipelines, id, e) < 0 || jobs_project_gone(w->jobs, id, e) < 0 ||
+        volume_project_gone(w->volumes, id, e) < 0 ||
         registry_project_gone(w->registry, id, name, e) < 0 ||
         supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
@@ -475,9 +477,8 @@ static void release_early_exits(struct wire *w)
 /* --- making it all, layer by layer --- */
 
 static const struct state_schema *const schemas[] = {
-    &access_schema,   &secrets_schema,     &registry_schema,
-    &supply_schema,   &volume_schema,      &jobs_schema,
-    &webhooks_schema, &replication_schema, &pipeline_schema, NULL};
+    &access_schema, &secrets_schema,  &registry_schema,    &supply_schema,   &volume_schema,
+    &jobs_schema,   &webhooks_schema, &replication_schema, &pipeline_schema, NULL};
 
 /* As others write it in front of an image's name. */
 static void public_host(const struct cfg *cfg, char out[300])
@@ -687,6 +688,7 @@ static int read_rules(struct wire *w, struct err *e)
     SCOPED(arena_done) struct arena a = {0};
     struct rules_parts parts = {.db = w->tsdb,
                                 .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                                .patience_ms = w->query_timeout_ms,
                                 .max_samples = w->max_samples,
                                 .external = scrape_external_labels(w->scrape, &a),
                                 .external_url = str_of(w->prometheus_url),
@@ -733,6 +735,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     public_url(b->cfg, url);
     (void)snprintf(w->prometheus_url, sizeof(w->prometheus_url), "%s/prometheus", url);
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
+    w->query_timeout_ms = cfg_i64(b->cfg, "metrics.query_timeout") * 1000;
     w->tsdb = tsdb_open("metrics", &o, e);
     if (w->tsdb == NULL) {
         return -1;

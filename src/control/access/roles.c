@@ -12,8 +12,7 @@
      P(METRIC_READ) | P(PIPELINE_READ))
 #define DEVELOPER                                                                                  \
     (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(JOB_EXEC) | P(VOLUME_WRITE) |       \
-     P(VOLUME_MANAGE) | P(METRIC_WRITE) | P(SECRET_READ) | P(PIPELINE_WRITE) |   \
-     P(PIPELINE_RUN))
+     P(VOLUME_MANAGE) | P(METRIC_WRITE) | P(SECRET_READ) | P(PIPELINE_WRITE) | P(PIPELINE_RUN))
 #define MAINTAINER (DEVELOPER | P(PROJECT_MANAGE) | P(IMAGE_DELETE) | P(SECRET_WRITE))
 
 /* The one table of permissions. */

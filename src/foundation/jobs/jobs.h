@@ -80,9 +80,9 @@ struct jobs *jobs_open(const struct jobs_parts *parts, struct err *e) MUST_USE;
 /* Stops scheduling; running containers keep running. */
 void jobs_close(struct jobs *j);
 DEFINE_SCOPED(struct jobs, jobs_close)
-/* A job of this server itself (a step of a pipeline), with an image that no registry has. `id`: "j-"
- * and 8 letters or digits, chosen by the caller before: submitting it again when it is there already
- * is success. */
+/* A job of this server itself (a step of a pipeline), with an image that no registry has. `id`:
+ * "j-" and 8 letters or digits, chosen by the caller before: submitting it again when it is there
+ * already is success. */
 struct jobs_own {
     const struct principal *who;
     struct str project;

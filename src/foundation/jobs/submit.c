@@ -20,7 +20,7 @@ struct submit {
     struct job_spec spec;
     struct job_pin pin;
     struct job_row *row;
-    const struct jobs_own *own; /* NULL: a user's */
+    const struct jobs_own *own;                        /* NULL: a user's */
     size_t secret_bytes[LIMIT_JOB_ENV], secrets_bytes; /* of the values */
 };
 

@@ -123,8 +123,7 @@ static int wait_check(struct cli *c, json_t **check, struct err *e)
     while (rc == 0 && json_is_null(json_object_get(*check, "ended_at"))) {
         int64_t total = json_number(*check, "total");
 
-        meter_fraction(&p, total > 0 ? (double)json_number(*check, "done") / (double)total : 0,
-                          "");
+        meter_fraction(&p, total > 0 ? (double)json_number(*check, "done") / (double)total : 0, "");
         (void)usleep(500 * 1000);
         json_decref(*check);
         *check = NULL;

@@ -72,7 +72,8 @@ static void print_params(const json_t *params)
     json_array_foreach(params, i, p)
     {
         const json_t *def = json_object_get(p, "default");
-        SCOPED(freep) char *text = def ? json_dumps(def, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
+        SCOPED(freep)
+        char *text = def ? json_dumps(def, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) : NULL;
 
         (void)printf("param  %s: %s, %s%s. ", json_text(p, "name"), json_text(p, "type"),
                      text ? "default " : "must be given", text ? text : "");

@@ -28,7 +28,7 @@ static int read_file(const char *file, struct buf *text, struct err *e)
 
 static void show_mistake(const json_t *m)
 {
-    const char *parts[] = {json_text(m, "node"),   json_text(m, "port"), json_text(m, "param"),
+    const char *parts[] = {json_text(m, "node"), json_text(m, "port"), json_text(m, "param"),
                            json_text(m, "column"), json_text(m, "key")};
     const char *sep = "";
 
@@ -92,10 +92,11 @@ static int send(struct cli *c, const char *method, const char *path, const char 
 
 int verb_pipeline_list(struct cli *c, struct err *e)
 {
-    static const struct column columns[] = {
-        {"NAME", "name", COLUMN_TEXT},          {"VERSION", "version", COLUMN_NUMBER},
-        {"LAST RUN", "last_run.state", COLUMN_TEXT}, {"CHANGED", "updated_at", COLUMN_AGE},
-        {"BY", "updated_by", COLUMN_TEXT}};
+    static const struct column columns[] = {{"NAME", "name", COLUMN_TEXT},
+                                            {"VERSION", "version", COLUMN_NUMBER},
+                                            {"LAST RUN", "last_run.state", COLUMN_TEXT},
+                                            {"CHANGED", "updated_at", COLUMN_AGE},
+                                            {"BY", "updated_by", COLUMN_TEXT}};
     SCOPED(freep)
     char *path = xasprintf("/api/v1/projects/%s/pipelines", url_segment(c->project));
 
@@ -115,8 +116,8 @@ static char *version_path(const struct cli *c, const char *name, const char *ver
 int verb_pipeline_get(struct cli *c, struct err *e)
 {
     SCOPED(freep)
-    char *path = version_path(c, cli_arg(c, 0), cli_option(c, "version"),
-                              c->json ? "" : "?format=yaml");
+    char *path =
+        version_path(c, cli_arg(c, 0), cli_option(c, "version"), c->json ? "" : "?format=yaml");
     SCOPED(client_answer_done) struct client_answer a = {0};
     SCOPED(json_decrefp) json_t *j = NULL;
 
@@ -197,7 +198,8 @@ int verb_pipeline_check(struct cli *c, struct err *e)
 
 static void print_value(const json_t *v)
 {
-    SCOPED(freep) char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
+    SCOPED(freep)
+    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
 
     print_safe(stdout, str_of(text ? text : "-"));
 }
@@ -258,8 +260,8 @@ int verb_pipeline_diff(struct cli *c, struct err *e)
     }
     if (diff_object("", json_object_get(a, "document"), json_object_get(b, "document"), false) ==
         0) {
-        (void)printf("Versions %lld and %lld say the same.\n",
-                     (long long)json_number(a, "version"), (long long)json_number(b, "version"));
+        (void)printf("Versions %lld and %lld say the same.\n", (long long)json_number(a, "version"),
+                     (long long)json_number(b, "version"));
     }
     return 0;
 }
@@ -417,7 +419,10 @@ static bool is_file(const char *arg)
 static int start(struct cli *c, json_t **run, struct err *e)
 {
     const char *arg = cli_arg(c, 0), *named = cli_option(c, "name");
-    SCOPED(freep) char *name = named ? xstrdup(named) : is_file(arg) ? name_of_file(arg) : xstrdup(arg);
+    SCOPED(freep)
+    char *name = named          ? xstrdup(named)
+                 : is_file(arg) ? name_of_file(arg)
+                                : xstrdup(arg);
     SCOPED(json_decrefp) json_t *made = NULL;
     SCOPED(json_decrefp) json_t *body = new_run(c, e);
     SCOPED(freep) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
@@ -474,10 +479,12 @@ int verb_pipeline_run(struct cli *c, struct err *e)
 
 int verb_pipeline_runs(struct cli *c, struct err *e)
 {
-    static const struct column columns[] = {
-        {"RUN", "id", COLUMN_NUMBER},      {"PIPELINE", "pipeline", COLUMN_TEXT},
-        {"VERSION", "version", COLUMN_NUMBER}, {"STATE", "state", COLUMN_TEXT},
-        {"BY", "by", COLUMN_TEXT},         {"AGE", "created_at", COLUMN_AGE}};
+    static const struct column columns[] = {{"RUN", "id", COLUMN_NUMBER},
+                                            {"PIPELINE", "pipeline", COLUMN_TEXT},
+                                            {"VERSION", "version", COLUMN_NUMBER},
+                                            {"STATE", "state", COLUMN_TEXT},
+                                            {"BY", "by", COLUMN_TEXT},
+                                            {"AGE", "created_at", COLUMN_AGE}};
     const char *name = cli_arg(c, 0), *limit = cli_option(c, "limit");
     const char *state = cli_option(c, "state");
     SCOPED(freep) char *filter = filter_query(c);

@@ -65,11 +65,10 @@ static void set_inputs(const struct whole *w, const struct graph_node *n, struct
         const struct graph_node *source = from >= 0 ? &w->g->nodes[from] : NULL;
 
         if (source && source->module) {
-            check_set_input(
-                c, str_of(m->inputs[i].name),
-                w->is_checked[from] ? &w->checks[from].out[port] : &unknown,
-                str_of(arena_printf(w->a, "%s.%s", source->doc->id,
-                                    source->module->table->outputs[port].name)));
+            check_set_input(c, str_of(m->inputs[i].name),
+                            w->is_checked[from] ? &w->checks[from].out[port] : &unknown,
+                            str_of(arena_printf(w->a, "%s.%s", source->doc->id,
+                                                source->module->table->outputs[port].name)));
         }
     }
 }

@@ -418,8 +418,8 @@ static void node_params(struct reader *r, struct place at, void *into)
         struct place param = inside(r, at.key, c);
 
         if (!yaml_is_null(c)) {
-            n->params[n->n_params++] = (struct doc_param){arena_strdup(r->a, c->key),
-                                                          value_of(r, param), line_of(param)};
+            n->params[n->n_params++] =
+                (struct doc_param){arena_strdup(r->a, c->key), value_of(r, param), line_of(param)};
         }
     }
 }
@@ -556,12 +556,9 @@ static void read_volume(struct reader *r, struct place at, void *into UNUSED)
     }
 }
 
-static const struct key doc_keys[] = {{"pipeline", read_version},
-                                      {"description", read_description},
-                                      {"volume", read_volume},
-                                      {"params", read_vars},
-                                      {"nodes", read_nodes},
-                                      {"comments", read_comments}};
+static const struct key doc_keys[] = {{"pipeline", read_version}, {"description", read_description},
+                                      {"volume", read_volume},    {"params", read_vars},
+                                      {"nodes", read_nodes},      {"comments", read_comments}};
 
 static int read_document(struct arena *a, const struct yaml_node *root, struct doc *out,
                          struct err_list *mistakes, struct err *e)

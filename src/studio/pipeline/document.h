@@ -2,7 +2,8 @@
  * its line and key; kept as JSON, given back as YAML (docs/formats/pipeline.md).
  *
  * Everything lives in the caller's arena; no text in it holds a NUL byte. What no document can know
- * by itself (modules, ports, columns) is the business of check.h. Hostile input: LIMIT_PIPELINE_*. */
+ * by itself (modules, ports, columns) is the business of check.h. Hostile input: LIMIT_PIPELINE_*.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/json.h"

@@ -1,4 +1,5 @@
-/* Any bytes: refused with mistakes, or a document whose JSON and YAML both read back as the same. */
+/* Any bytes: refused with mistakes, or a document whose JSON and YAML both read back as the same.
+ */
 #include "base/limits.h"
 #include "pipeline/document.h"
 

@@ -34,9 +34,10 @@ static void done(struct parsed *p)
 
 static void values_keep_their_form(void **state UNUSED)
 {
-    struct parsed p = parse("pipeline: 1\n"
-                            "nodes:\n"
-                            "  a: {module: m, params: {n: 0.80, s: \"0.8\", t: true, u: 012, l: [x, y], o: ~}}\n");
+    struct parsed p = parse(
+        "pipeline: 1\n"
+        "nodes:\n"
+        "  a: {module: m, params: {n: 0.80, s: \"0.8\", t: true, u: 012, l: [x, y], o: ~}}\n");
     const struct doc_param *v = p.d.nodes[0].params;
 
     assert_int_equal(p.rc, 0);

@@ -8,7 +8,7 @@
 enum { MISTAKES_MAX = 500 };
 
 struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
-                             const char *param, const char *fmt, ...)
+                                   const char *param, const char *fmt, ...)
 {
     static struct graph_mistake spare; /* written, never read: there are too many */
     struct err text;
@@ -24,9 +24,9 @@ struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const c
         (void)err_setv(&text, ERR_INVALID, fmt, ap);
         va_end(ap);
         *m = (struct graph_mistake){.node = node,
-                              .port = port,
-                              .param = param,
-                              .message = arena_strdup(l->a, str_of(text.msg))};
+                                    .port = port,
+                                    .param = param,
+                                    .message = arena_strdup(l->a, str_of(text.msg))};
     }
     return m;
 }
@@ -469,9 +469,8 @@ void graph_build(struct arena *a, const struct doc *d, const struct catalog *c,
 {
     struct build b = {a, out, c, values, n_values, use, mistakes};
 
-    *out = (struct graph){.doc = d,
-                          .nodes = arena_new_array(a, struct graph_node, d->n_nodes + 1),
-                          .n = d->n_nodes};
+    *out = (struct graph){
+        .doc = d, .nodes = arena_new_array(a, struct graph_node, d->n_nodes + 1), .n = d->n_nodes};
     check_values(&b);
     for (size_t i = 0; i < d->n_nodes; i++) {
         struct graph_node *n = &out->nodes[i];

@@ -21,7 +21,7 @@ struct mistakes {
 };
 PRINTF_LIKE(5, 6)
 struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const char *port,
-                             const char *param, const char *fmt, ...);
+                                   const char *param, const char *fmt, ...);
 void graph_mistakes_json(const struct mistakes *l, struct jw *w); /* an array */
 
 enum { GRAPH_NONE = -1 };

@@ -19,7 +19,7 @@ static void tar_head(int64_t size, char h[TAR_BLOCK])
     unsigned sum = 0;
 
     memset(h, 0, TAR_BLOCK);
-    (void)snprintf(h, 100, "%s", STEP_PROGRAM + 1);
+    (void)snprintf(h, 100, "%s", &STEP_PROGRAM[1]);
     memcpy(h + 100, "0000755", 8);
     memcpy(h + 108, "0000000", 8);
     memcpy(h + 116, "0000000", 8);
@@ -76,7 +76,8 @@ static int write_tar(int fd, take_fn *take, void *ctx, struct err *e)
         }
         at += n;
     }
-    if (at % TAR_BLOCK > 0 && take(ctx, str_n(zeros, (size_t)(TAR_BLOCK - at % TAR_BLOCK)), e) < 0) {
+    if (at % TAR_BLOCK > 0 &&
+        take(ctx, str_n(zeros, (size_t)(TAR_BLOCK - at % TAR_BLOCK)), e) < 0) {
         return -1;
     }
     return take(ctx, str_n(zeros, sizeof(zeros)), e);
@@ -128,8 +129,8 @@ int step_image_make(struct content *c, int fd, struct step_image *out, struct er
     if (digest_of(fd, digest, e) < 0 || keep(c, fd, digest, e) < 0) {
         return err_wrap(e, "the image of strata-ml");
     }
-    *out = (struct step_image){
-        .image = {.n_layers = 1, .entrypoint = none, .cmd = none, .env = none}};
+    *out =
+        (struct step_image){.image = {.n_layers = 1, .entrypoint = none, .cmd = none, .env = none}};
     memcpy(out->layer.digest, digest, sizeof(digest));
     memcpy(out->layer.diff_id, digest, sizeof(digest));
     memcpy(out->image.digest, digest, sizeof(digest));

@@ -160,10 +160,9 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
     struct err none;
     int rc;
 
-    if (open_output(s, r,
-                    arena_printf(&a, "%.*s/%s%s", STR_ARG(dir), port->name,
-                                 step_suffix(port->type)),
-                    &f, e) < 0) {
+    if (open_output(
+            s, r, arena_printf(&a, "%.*s/%s%s", STR_ARG(dir), port->name, step_suffix(port->type)),
+            &f, e) < 0) {
         return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
     }
     o->bytes = f.size_bytes;
@@ -216,7 +215,7 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     struct err e;
 
     if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
-        log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it",
-                 (long long)r->row.id, n->row.node, Q(str_of(e.msg)));
+        log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
+                 n->row.node, Q(str_of(e.msg)));
     }
 }

@@ -112,8 +112,8 @@ static int find_port(struct http_req *r, struct wanted *x, struct err *e)
                    STR_ARG(str_first(name, 70)));
 }
 
-static int send_file(struct http_req *r, const struct wanted *x, const char *path,
-                     const char *type, const char *filename, struct err *e)
+static int send_file(struct http_req *r, const struct wanted *x, const char *path, const char *type,
+                     const char *filename, struct err *e)
 {
     struct pipelines *s = r->ctx;
     struct volume_ref ref = {x->project_id, str_of(x->volume)};
@@ -143,11 +143,10 @@ int node_output_get(struct http_req *r, struct err *e)
         return -1;
     }
     suffix = step_suffix(x.port->type);
-    return send_file(r, &x,
-                     arena_printf(&r->arena, STUDIO_DIR "/%s/%s%s", x.node->key, x.port->name,
-                                  suffix),
-                     x.port->type == VALUE_REPORT ? "application/json" : "application/octet-stream",
-                     arena_printf(&r->arena, "%s-%s%s", x.node->node, x.port->name, suffix), e);
+    return send_file(
+        r, &x, arena_printf(&r->arena, STUDIO_DIR "/%s/%s%s", x.node->key, x.port->name, suffix),
+        x.port->type == VALUE_REPORT ? "application/json" : "application/octet-stream",
+        arena_printf(&r->arena, "%s-%s%s", x.node->node, x.port->name, suffix), e);
 }
 
 /* A report is its own preview when nobody wrote another. */
@@ -159,10 +158,10 @@ int node_preview_get(struct http_req *r, struct err *e)
     if (find_port(r, &x, e) < 0) {
         return -1;
     }
-    if (send_file(r, &x,
-                  arena_printf(&r->arena, STUDIO_DIR "/%s/%s.preview.json", x.node->key,
-                               x.port->name),
-                  "application/json", NULL, &none) == 0) {
+    if (send_file(
+            r, &x,
+            arena_printf(&r->arena, STUDIO_DIR "/%s/%s.preview.json", x.node->key, x.port->name),
+            "application/json", NULL, &none) == 0) {
         return 0;
     }
     if (none.kind != ERR_NOT_FOUND || x.port->type != VALUE_REPORT) {

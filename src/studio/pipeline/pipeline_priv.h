@@ -21,7 +21,7 @@ enum { STEP_JOB_ID = 11, STEP_KEY = 65 };
 
 /* What came out of a port. */
 struct step_output {
-    char sha256[65]; /* empty: nothing yet */
+    char sha256[65];              /* empty: nothing yet */
     int64_t bytes, rows, columns; /* rows < 0: not known */
     bool has_preview;
 };
@@ -60,7 +60,7 @@ struct pipelines {
     struct pipeline_parts parts;
     struct step_image image;
     bool has_image;
-    struct lock lock;   /* its condition wakes the runner */
+    struct lock lock; /* its condition wakes the runner */
     /* guarded by lock */
     struct list runs;
     VEC(struct note) inbox;
@@ -122,8 +122,8 @@ const char *step_suffix(enum value_type type);
 
 /* --- outputs.c: files of a step --- */
 /* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */
-int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n,
-                  const char *outputs, struct err *e) MUST_USE;
+int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
+                  struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
 /* From the job's directory to the key's; fills n->outputs. ERR_INVALID: the step lied. */

@@ -1,4 +1,5 @@
-/* What a step says while it runs: lines of its log that begin with {"t": (docs/formats/progress.md).
+/* What a step says while it runs: lines of its log that begin with {"t":
+ * (docs/formats/progress.md).
  */
 #include "pipeline/pipeline_priv.h"
 

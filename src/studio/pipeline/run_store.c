@@ -280,7 +280,8 @@ int run_store_last(struct state_db *db, const struct run_row *run, const char *n
 
     *run_id = 0;
     if (query_open(&q, db, e,
-                   "SELECT " NODE_COLUMNS ", run_id FROM pipeline_nodes WHERE node = ?1 AND words IS"
+                   "SELECT " NODE_COLUMNS
+                   ", run_id FROM pipeline_nodes WHERE node = ?1 AND words IS"
                    " NOT NULL AND run_id IN (SELECT id FROM pipeline_runs WHERE project_id = ?2 AND"
                    " pipeline = ?3 AND id < ?4 ORDER BY id DESC LIMIT 20) ORDER BY run_id DESC"
                    " LIMIT 1",

@@ -1,12 +1,13 @@
-/* The runner: one thread that moves runs from step to step. It sleeps until a note, the end of a job
- * or, while something runs, the next look at what steps say.
+/* The runner: one thread that moves runs from step to step. It sleeps until a note, the end of a
+ * job or, while something runs, the next look at what steps say.
  *
  *   waiting -> cached                                        its output is there
  *           -> queued -> running -> succeeded | failed       a job of ours
- *           -> skipped | cancelled                           what it needs is not, or somebody stops it
+ *           -> skipped | cancelled                           what it needs is not, or somebody
+ * stops it
  *
- * The row says "queued" with the job's name before the job exists, and the job is looked for by that
- * name after a restart: so no step is lost, and none is done twice. */
+ * The row says "queued" with the job's name before the job exists, and the job is looked for by
+ * that name after a restart: so no step is lost, and none is done twice. */
 #include "pipeline/pipeline_priv.h"
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ enum { LOOK_MS = 300, RETRY_MS = 2000, IDLE_MS = 60000 };
 
 struct save {
     const struct run *run;
-    const struct run_node *node; /* or NULL */
+    const struct run_node *node;     /* or NULL */
     const struct output_row *output; /* or NULL */
 };
 
@@ -110,23 +111,25 @@ static int load_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct load *l = ctx;
 
-    return run_store_get(db, l->project_id, l->id, &l->run->arena, &l->run->row, e) < 0 ? -1
-           : run_store_nodes(db, l->id, &l->run->arena, &l->rows, &l->run->n, e);
+    return run_store_get(db, l->project_id, l->id, &l->run->arena, &l->run->row, e) < 0
+               ? -1
+               : run_store_nodes(db, l->id, &l->run->arena, &l->rows, &l->run->n, e);
 }
 
 static void read_values(struct run *r, const struct graph_value **values, size_t *n)
 {
     struct err e;
     SCOPED(json_decrefp) json_t *params = json_parse(str_of(r->row.params), &e);
-    struct graph_value *list = arena_new_array(&r->arena, struct graph_value, json_object_size(params) + 1);
+    struct graph_value *list =
+        arena_new_array(&r->arena, struct graph_value, json_object_size(params) + 1);
 
     *n = 0;
     for (void *it = json_object_iter(params); it; it = json_object_iter_next(params, it)) {
         const char *text = json_string_value(json_object_iter_value(it));
 
-        list[(*n)++] = (struct graph_value){
-            arena_strdup(&r->arena, str_of(json_object_iter_key(it))),
-            arena_strdup(&r->arena, str_of(text ? text : ""))};
+        list[(*n)++] =
+            (struct graph_value){arena_strdup(&r->arena, str_of(json_object_iter_key(it))),
+                                 arena_strdup(&r->arena, str_of(text ? text : ""))};
     }
     *values = list;
 }
@@ -232,8 +235,8 @@ static enum inputs inputs_of(const struct run *r, const struct run_node *n)
         int from = r->graph.nodes[n->g].from[i];
         const struct run_node *in = from >= 0 ? node_at(r, from) : NULL;
 
-        if (from >= 0 && (in == NULL || (node_state_ended(in->row.state) &&
-                                         !node_state_good(in->row.state)))) {
+        if (from >= 0 &&
+            (in == NULL || (node_state_ended(in->row.state) && !node_state_good(in->row.state)))) {
             return INPUTS_NEVER;
         }
         if (in && !node_state_good(in->row.state)) {
@@ -479,8 +482,8 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
         }
     }
     if (look.is_finished) {
-        rc = look.state == JOB_SUCCEEDED ? job_succeeded(s, r, n, e)
-                                         : job_failed(s, r, n, &look, e);
+        rc =
+            look.state == JOB_SUCCEEDED ? job_succeeded(s, r, n, e) : job_failed(s, r, n, &look, e);
     } else if (look.state == JOB_RUNNING && n->row.state == NODE_QUEUED) {
         n->row.state = NODE_RUNNING;
         rc = change(s, r, n, before, e);
@@ -498,8 +501,8 @@ static int stop_node(struct pipelines *s, struct run *r, struct run_node *n, str
     if (n->row.state == NODE_WAITING) {
         return end_node(s, r, n, NODE_CANCELLED, NULL, NULL, e);
     }
-    if (n->is_submitted && jobs_cancel(s->parts.jobs, r->row.project_id, str_of(n->row.job),
-                                       r->row.by, &why) < 0 &&
+    if (n->is_submitted &&
+        jobs_cancel(s->parts.jobs, r->row.project_id, str_of(n->row.job), r->row.by, &why) < 0 &&
         why.kind != ERR_CONFLICT && why.kind != ERR_NOT_FOUND) {
         *e = why;
         return -1;

@@ -24,8 +24,8 @@ static int read_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct create *c = ctx;
 
-    return pipeline_store_get(db, c->asked->project_id, c->asked->pipeline, c->asked->version,
-                              c->a, &c->pipeline, e);
+    return pipeline_store_get(db, c->asked->project_id, c->asked->pipeline, c->asked->version, c->a,
+                              &c->pipeline, e);
 }
 
 static int mark_node(const struct create *c, const char *key, const char *id, enum graph_way way,

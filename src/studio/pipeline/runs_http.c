@@ -258,8 +258,10 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
         return -1;
     }
     if (x->run.state != RUN_FAILED && x->run.state != RUN_CANCELLED) {
-        return err_set(e, ERR_CONFLICT, "run %lld is %s: only what failed or was cancelled is tried"
-                       " again", (long long)x->id, run_state_name(x->run.state));
+        return err_set(e, ERR_CONFLICT,
+                       "run %lld is %s: only what failed or was cancelled is tried"
+                       " again",
+                       (long long)x->id, run_state_name(x->run.state));
     }
     for (size_t i = 0; i < x->n; i++) {
         struct node_row *n = &x->nodes[i];
@@ -398,7 +400,8 @@ int runs_list(struct http_req *r, struct err *e)
         jw_end(w);
     }
     jw_end(w);
-    jw_kv_c(w, "next", n < p.n ? arena_printf(&r->arena, "%lld", (long long)p.rows[n - 1].id) : NULL);
+    jw_kv_c(w, "next",
+            n < p.n ? arena_printf(&r->arena, "%lld", (long long)p.rows[n - 1].id) : NULL);
     jw_end(w);
     return studio_reply(r, 200, &out, 0, e);
 }

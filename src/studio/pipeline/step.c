@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 const struct module *run_module(const struct run *r, const struct run_node *n)
 {
     return r->graph.nodes[n->g].module->table;
@@ -252,9 +251,8 @@ static void write_command(struct run *r, const struct run_node *n, struct jw *w)
         if (from) {
             port = &run_module(r, from)->outputs[g->from_port[i]];
             jw_str(w, STR("--in"));
-            jw_str(w, str_of(arena_printf(a, "%s=/in/%s/%s%s", m->inputs[i].name,
-                                          m->inputs[i].name, port->name,
-                                          step_suffix(port->type))));
+            jw_str(w, str_of(arena_printf(a, "%s=/in/%s/%s%s", m->inputs[i].name, m->inputs[i].name,
+                                          port->name, step_suffix(port->type))));
         }
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
@@ -285,8 +283,7 @@ static void write_volumes(struct run *r, const struct run_node *n, struct jw *w)
 
     jw_key(w, "volumes");
     jw_array(w);
-    write_mount(w, volume, "/out", "rw",
-                arena_printf(a, STUDIO_DIR "/tmp/%s", n->row.job));
+    write_mount(w, volume, "/out", "rw", arena_printf(a, STUDIO_DIR "/tmp/%s", n->row.job));
     for (size_t i = 0; m->inputs[i].name; i++) {
         const struct run_node *from = g->from[i] >= 0 ? node_of(r, g->from[i]) : NULL;
 

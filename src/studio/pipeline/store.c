@@ -100,8 +100,10 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
     if (access_project_check(db, p->project_id, e) < 0) {
         return -1;
     }
-    if (state_one_i64(db, &there, &none, "", "SELECT version FROM pipelines WHERE project_id = ?"
-                                             " AND name = ?", "is", p->project_id, p->name) < 0) {
+    if (state_one_i64(db, &there, &none, "",
+                      "SELECT version FROM pipelines WHERE project_id = ?"
+                      " AND name = ?",
+                      "is", p->project_id, p->name) < 0) {
         there = 0;
     }
     if (check_seen(p, there, e) < 0 || (there == 0 && make(db, p, e) < 0) ||
@@ -110,10 +112,13 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
         return -1;
     }
     p->version = there + 1;
-    if (state_run(db, e, "UPDATE pipelines SET version = ?, updated_ms = ?, updated_by = ?"
-                         " WHERE id = ?", "iizi", p->version, now, p->by, id) < 0 ||
-        state_run(db, e, "INSERT INTO pipeline_versions(pipeline_id, version, document, at_ms, by)"
-                         " VALUES (?, ?, ?, ?, ?)",
+    if (state_run(db, e,
+                  "UPDATE pipelines SET version = ?, updated_ms = ?, updated_by = ?"
+                  " WHERE id = ?",
+                  "iizi", p->version, now, p->by, id) < 0 ||
+        state_run(db, e,
+                  "INSERT INTO pipeline_versions(pipeline_id, version, document, at_ms, by)"
+                  " VALUES (?, ?, ?, ?, ?)",
                   "iisiz", id, p->version, p->document, now, p->by) < 0) {
         return -1;
     }
@@ -122,7 +127,8 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
 }
 
 #define PIPELINE_COLUMNS                                                                           \
-    "p.id, p.project_id, p.name, p.version, p.updated_ms, p.updated_by, p.schedule, r.id, r.state," \
+    "p.id, p.project_id, p.name, p.version, p.updated_ms, p.updated_by, p.schedule, r.id, "        \
+    "r.state,"                                                                                     \
     " r.created_ms"
 #define PIPELINE_FROM                                                                              \
     " FROM pipelines p LEFT JOIN pipeline_runs r ON r.id = (SELECT max(id) FROM pipeline_runs"     \
@@ -174,7 +180,8 @@ int pipeline_store_get(struct state_db *db, int64_t project_id, struct str name,
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT " PIPELINE_COLUMNS PIPELINE_FROM " WHERE p.project_id = ? AND p.name = ?",
+                   "SELECT " PIPELINE_COLUMNS PIPELINE_FROM
+                   " WHERE p.project_id = ? AND p.name = ?",
                    "is", project_id, name) < 0) {
         return -1;
     }
