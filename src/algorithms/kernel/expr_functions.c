@@ -277,7 +277,7 @@ static struct str change_case(struct eval *v, struct str s, uint32_t (*letter)(u
         char put[4];
 
         other = letter(c);
-        if (other != c && utf8_put(other, put) == len) {
+        if (other != c && utf8_put(put, other) == len) {
             memcpy(to + used, put, len);
         } else {
             memcpy(to + used, s.p + at, len);

@@ -78,7 +78,7 @@ int tokens_each(struct str text, unsigned ngram_max, tokens_fn fn, void *ctx, st
         size_t bytes;
 
         step = at < text.len ? utf8_next(str_from(text, at), &c) : 1;
-        bytes = utf8_put(utf8_lower(c), put);
+        bytes = utf8_put(put, utf8_lower(c));
         if (is_cjk(c) || !is_letter(c)) {
             if (end_word(&w, word, len, characters, e) < 0) {
                 return -1;

@@ -55,36 +55,8 @@ size_t utf8_next(struct str s, uint32_t *c)
     const unsigned char *p = (const unsigned char *)s.p;
     size_t n = str_utf8_len(p, s.len);
 
-    *c = n == 2   ? (p[0] & 0x1fU) << 6 | (p[1] & 0x3fU)
-         : n == 3 ? (p[0] & 0x0fU) << 12 | (p[1] & 0x3fU) << 6 | (p[2] & 0x3fU)
-         : n == 4
-             ? (p[0] & 0x07U) << 18 | (p[1] & 0x3fU) << 12 | (p[2] & 0x3fU) << 6 | (p[3] & 0x3fU)
-             : p[0];
+    *c = n > 0 ? utf8_get(p, n) : p[0];
     return n > 0 ? n : 1;
-}
-
-size_t utf8_put(uint32_t c, char out[4])
-{
-    if (c < 0x80) {
-        out[0] = (char)c;
-        return 1;
-    }
-    if (c < 0x800) {
-        out[0] = (char)(0xc0 | c >> 6);
-        out[1] = (char)(0x80 | (c & 0x3f));
-        return 2;
-    }
-    if (c < 0x10000) {
-        out[0] = (char)(0xe0 | c >> 12);
-        out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-        out[2] = (char)(0x80 | (c & 0x3f));
-        return 3;
-    }
-    out[0] = (char)(0xf0 | c >> 18);
-    out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-    out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-    out[3] = (char)(0x80 | (c & 0x3f));
-    return 4;
 }
 
 /* Capitals first .. last stand `shift` before their small letters; every: only each second
