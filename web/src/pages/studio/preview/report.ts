@@ -28,7 +28,7 @@ export function reportOf(raw: object): ReportPreview {
   const entries = Object.entries(all);
   const metrics = Object.fromEntries(entries.filter(([, v]) => typeof v === 'number' || v === null));
   const charts = entries.flatMap(([, v]): Chart[] => (isSquare(v) ? [{ kind: 'confusion', labels: namesFor(v.length, all), counts: v }] : []));
-  const groups = entries.flatMap(([name, v]) => (isObject(v) && Object.values(v).every((x) => typeof x === 'number') ? [{ '': name, ...v }] : []));
+  const groups = entries.flatMap(([name, v]) => (isObject(v) && Object.values(v).every((x) => typeof x === 'number') ? [{ name, ...v }] : []));
   const tables = entries.flatMap(([name, v]) => (isRows(v) ? [tableOf(name, v)] : []));
   return { type: 'report', metrics, charts, tables: groups.length > 0 ? [tableOf('', groups), ...tables] : tables };
 }
