@@ -7,9 +7,12 @@ const struct module *const modules_all[] = {
     &module_split,
     /* transform */
     &module_standard_scaler,
+    &module_pca,
     /* classification */
     &module_logistic_regression,
     &module_mlp,
+    /* clustering */
+    &module_kmeans,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -17,15 +20,17 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp */
+/* kind: 1 logistic_regression, 2 mlp, 30 kmeans */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
+    &model_kmeans,
     NULL,
 };
 
-/* kind: 1 scale */
+/* kind: 1 scale, 30 pca */
 const struct transform_type *const transform_types[] = {
     &transform_scale,
+    &transform_pca,
     NULL,
 };

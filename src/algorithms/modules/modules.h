@@ -8,8 +8,10 @@
 /* clang-format off */
 extern const struct module
     module_evaluate_multiclass,
+    module_kmeans,
     module_logistic_regression,
     module_mlp,
+    module_pca,
     module_predict,
     module_read_csv,
     module_split,
@@ -17,10 +19,12 @@ extern const struct module
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_kmeans,
     model_logistic_regression,
     model_mlp;
 
 extern const struct transform_type
+    transform_pca,
     transform_scale;
 /* clang-format on */
 

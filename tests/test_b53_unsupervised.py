@@ -1,0 +1,139 @@
+"""strata-ml: clusters, components, rules, recommendations and forecasts against scikit-learn, statsmodels and brute force."""
+import json
+
+import numpy as np
+import pytest
+
+from test_b50_algorithms import ok, read_csv, refused, write_csv, write_data
+
+datasets = pytest.importorskip('sklearn.datasets')
+
+
+def data_of(name):
+    loaded = {'digits': datasets.load_digits, 'iris': datasets.load_iris, 'wine': datasets.load_wine,
+              'cancer': datasets.load_breast_cancer}[name]()
+    return loaded.data, loaded.target
+
+
+def chain(tmp_path, *lines, **options):
+    return ok('chain', 'read_csv --param path=./d.csv --out table=t', *lines, cwd=tmp_path, **options)
+
+
+def column(path, name):
+    return np.array([float(r[name]) if r[name] else np.nan for r in read_csv(path)])
+
+
+def same_for_threads(tmp_path, lines, files):
+    """Equal files with one thread and three."""
+    seen = []
+    for n in ('1', '3'):
+        chain(tmp_path, *lines, env={'STRATA_THREADS': n})
+        seen.append([(tmp_path / f).read_bytes() for f in files])
+    assert seen[0] == seen[1]
+
+
+# --- k-means -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name,k', [('iris', 3), ('digits', 10), ('wine', 4)])
+def test_kmeans_ends_where_scikit_learn_would(tmp_path, name, k):
+    KMeans = pytest.importorskip('sklearn.cluster').KMeans
+    x, y = data_of(name)
+    write_data(tmp_path / 'd.csv', x, y)
+    done = chain(tmp_path, f'kmeans --in train=t --param feature_cols=@numeric,-label --param k={k} --param epsilon=0'
+                 ' --out model=./m.smdl --out table=./g.csv',
+                 'predict --in model=./m.smdl --in table=t --out table=./p.csv')
+    labels = column(tmp_path / 'g.csv', 'cluster').astype(int)
+    assert (labels == column(tmp_path / 'p.csv', 'prediction')).all()
+    centres = np.array([x[labels == i].mean(0) for i in range(k)])
+    theirs = KMeans(k, init=centres, n_init=1, tol=0).fit(x)
+    assert (theirs.labels_ == labels).all()
+    mine = json.loads([s for s in done.stdout.splitlines() if '"metric":{"inertia"' in s][-1])['metric']['inertia']
+    assert mine == pytest.approx(theirs.inertia_, rel=1e-9)
+    assert mine <= 1.01 * KMeans(k, n_init=10, random_state=1).fit(x).inertia_
+    distance = np.linalg.norm(x - centres[labels], axis=1)
+    assert column(tmp_path / 'p.csv', 'distance') == pytest.approx(distance, rel=1e-9, abs=1e-9)
+
+
+def test_kmeans_takes_weights_directions_and_missing_values(tmp_path):
+    KMeans = pytest.importorskip('sklearn.cluster').KMeans
+    rng = np.random.RandomState(2)
+    x = np.concatenate([rng.normal(size=(300, 2)) + c for c in ((5, 0), (0, 5), (9, 9))]) + 1e6
+    w = rng.randint(0, 4, len(x))
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'w'], [[repr(a), repr(b), k] for (a, b), k in zip(x, w)])
+    chain(tmp_path, 'kmeans --in train=t --param k=3 --param weight_col=w --param epsilon=0 --out table=./g.csv')
+    labels = column(tmp_path / 'g.csv', 'cluster').astype(int)
+    centres = np.array([np.average(x[labels == i], axis=0, weights=w[labels == i]) for i in range(3)])
+    theirs = KMeans(3, init=centres, n_init=1, tol=0).fit(x, sample_weight=w)
+    assert (theirs.labels_ == labels).all() and theirs.cluster_centers_ == pytest.approx(centres, rel=1e-12)
+    write_csv(tmp_path / 'd.csv', ['a', 'b'], [[1, 0.1], [5, 0.2], [0.1, 2], [0.3, 9], ['', 9]])
+    chain(tmp_path, 'kmeans --in train=t --param distance=cosine --param missing=mean --out model=./m.smdl --out table=./g.csv',
+          'predict --in model=./m.smdl --in table=t --out table=./p.csv')
+    a, b, c, d, _ = column(tmp_path / 'g.csv', 'cluster')
+    assert a == b != c == d
+    assert all(0 <= v < 0.5 for v in column(tmp_path / 'p.csv', 'distance'))
+
+
+def test_kmeans_is_the_same_for_any_number_of_threads_and_refuses_what_cannot_be(tmp_path):
+    write_data(tmp_path / 'd.csv', *data_of('digits'))
+    same_for_threads(tmp_path, ['kmeans --in train=t --param feature_cols=@numeric,-label --param k=25 --out model=./m.smdl'
+                                ' --out table=./g.csv'], ['m.smdl', 'g.csv'])
+    said = chain(tmp_path, 'kmeans --in train=t --param feature_cols=p --param init=random --out model=m'.replace('=p', '=x20'))
+    assert 'inertia' in said.stdout
+    read = 'read_csv --param path=./e.csv --out table=t'
+    for rows, sentence in (([[0, 1], [0, 1], [0, 1]], 'only 1 of 2 centres differ'), ([[1, 2]], '1 rows cannot make 2 clusters'),
+                           ([], 'no rows'), ([[1, ''], [2, 3]], "column 'b', row 1"), ([[1e300, 1], [-1e300, 2], [1, 1]], 'too large'),
+                           ([['x', 1], ['y', 2]], 'text')):
+        write_csv(tmp_path / 'e.csv', ['a', 'b'], rows)
+        refused(3, sentence, 'chain', read, 'kmeans --in train=t --param feature_cols=a,b --out model=m', cwd=tmp_path)
+    write_csv(tmp_path / 'e.csv', ['a', 'b'], [[0, 0], [1, 2], [2, 1]])
+    refused(3, 'row 1 is all zeroes', 'chain', read, 'kmeans --in train=t --param distance=cosine --out model=m', cwd=tmp_path)
+    refused(2, "did you mean 'a'", 'chain', read, 'kmeans --in train=t --param feature_cols=aa --out model=m', cwd=tmp_path)
+
+
+# --- principal components --------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name,scaled,whiten', [('digits', False, False), ('wine', True, False), ('cancer', True, True)])
+def test_pca_finds_scikit_learns_components(tmp_path, name, scaled, whiten):
+    PCA = pytest.importorskip('sklearn.decomposition').PCA
+    x, y = data_of(name)
+    write_data(tmp_path / 'd.csv', x, y)
+    k = 6
+    words = f' --param standardize={str(scaled).lower()} --param whiten={str(whiten).lower()}'
+    chain(tmp_path, f'pca --in table=t --param cols=@numeric,-label --param k={k}{words} --out table=./p.csv --out report=./r.json'
+          ' --out table=p', 'logistic_regression --in train=p --param label_col=label --out model=./m.smdl',
+          'predict --in model=./m.smdl --in table=t --out table=./a.csv')
+    report = json.loads((tmp_path / 'r.json').read_text())
+    x = (x - x.mean(0)) / (x.std(0, ddof=1) if scaled else 1)
+    theirs = PCA(k, svd_solver='full', whiten=whiten).fit(x)
+    assert [c['variance'] for c in report['components']] == pytest.approx(theirs.explained_variance_, rel=1e-9)
+    assert [c['ratio'] for c in report['components']] == pytest.approx(theirs.explained_variance_ratio_, rel=1e-9)
+    mine = np.array([c['weights'] for c in report['components']])
+    sign = np.sign((mine * theirs.components_).sum(1))
+    assert np.abs(mine - theirs.components_ * sign[:, None]).max() < 1e-7
+    scores = np.array([[float(r[f'pc{i + 1}']) for i in range(k)] for r in read_csv(tmp_path / 'p.csv')])
+    assert np.abs(scores - theirs.transform(x) * sign).max() < 1e-7 * max(1, np.abs(scores).max())
+    assert set(read_csv(tmp_path / 'p.csv')[0]) == {'label', *[f'pc{i + 1}' for i in range(k)]}
+    assert (column(tmp_path / 'a.csv', 'prediction') == y).mean() > 0.85  # the model carries it
+
+
+def test_pca_by_variance_threads_wide_tables_and_refusals(tmp_path):
+    PCA = pytest.importorskip('sklearn.decomposition').PCA
+    x, y = data_of('digits')
+    write_data(tmp_path / 'd.csv', x, y)
+    same_for_threads(tmp_path, ['pca --in table=t --param cols=@numeric,-label --param k=0 --param variance=0.9 --out table=./p.arrow'
+                                ' --out transform=./x.sxfm --out report=./r.json'], ['p.arrow', 'x.sxfm', 'r.json'])
+    assert len(json.loads((tmp_path / 'r.json').read_text())['components']) == PCA(0.9, svd_solver='full').fit(x).n_components_
+    wide = np.random.RandomState(1).normal(size=(5, 40))
+    write_data(tmp_path / 'd.csv', wide, range(5))
+    chain(tmp_path, 'pca --in table=t --param cols=@numeric,-label --param k=4 --out report=./r.json')
+    assert [c['variance'] for c in json.loads((tmp_path / 'r.json').read_text())['components']] == \
+        pytest.approx(PCA(4).fit(wide).explained_variance_, rel=1e-9)
+    read = 'read_csv --param path=./e.csv --out table=t'
+    for rows, sentence in (([[1, 2]], 'at least two'), ([[1, 2], [1, 2]], 'constant'), ([[1, ''], [2, 3]], "column 'b', row 1"),
+                           ([[1e300, 2], [-1e300, 1]], 'too large'), ([['x', 1], ['y', 2]], 'text')):
+        write_csv(tmp_path / 'e.csv', ['a', 'b'], rows)
+        refused(3, sentence, 'chain', read, 'pca --in table=t --param cols=a,b --out table=p', cwd=tmp_path)
+    write_csv(tmp_path / 'e.csv', ['a', 'b', 'c'], [[1, 2, 'x'], ['', 3, 'y'], [3, 5, 'z']])
+    refused(3, 'at most 2 components', 'chain', read, 'pca --in table=t --param k=3 --param missing=mean --out table=p', cwd=tmp_path)
+    ok('chain', read, 'pca --in table=t --param k=1 --param missing=mean --out table=./p.csv', cwd=tmp_path)
+    assert set(read_csv(tmp_path / 'p.csv')[1]) == {'c', 'pc1'}
