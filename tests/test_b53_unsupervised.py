@@ -137,3 +137,29 @@ def test_pca_by_variance_threads_wide_tables_and_refusals(tmp_path):
     refused(3, 'at most 2 components', 'chain', read, 'pca --in table=t --param k=3 --param missing=mean --out table=p', cwd=tmp_path)
     ok('chain', read, 'pca --in table=t --param k=1 --param missing=mean --out table=./p.csv', cwd=tmp_path)
     assert set(read_csv(tmp_path / 'p.csv')[1]) == {'c', 'pc1'}
+
+
+# --- DBSCAN ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('name,epsilon,points,metric', [
+    ('moons', 0.07, 5, 'euclid'), ('moons', 0.1, 10, 'manhattan'), ('iris', 0.4343, 4, 'euclid'), ('digits', 22.3, 5, 'euclid'),
+    ('digits', 0.0712, 4, 'cosine'), ('wine', 31.7, 3, 'manhattan')])
+def test_dbscan_gives_scikit_learns_labels(tmp_path, name, epsilon, points, metric):
+    DBSCAN = pytest.importorskip('sklearn.cluster').DBSCAN
+    x, y = datasets.make_moons(3000, noise=0.08, random_state=1) if name == 'moons' else data_of(name)
+    write_data(tmp_path / 'd.csv', x, y)
+    same_for_threads(tmp_path, [f'dbscan --in table=t --param feature_cols=@numeric,-label --param epsilon={epsilon} --param '
+                                f'min_points={points} --param distance={metric} --out table=./c.csv'], ['c.csv'])
+    theirs = DBSCAN(eps=epsilon, min_samples=points, metric=metric.replace('euclid', 'euclidean')).fit(x).labels_
+    assert len(set(theirs)) > 2 and (column(tmp_path / 'c.csv', 'cluster') == theirs).all()
+
+
+def test_dbscan_takes_equal_points_and_refuses_what_has_no_place(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['a', 'b'], [[1, 1]] * 500 + [[9, 9]])
+    chain(tmp_path, 'dbscan --in table=t --param epsilon=0 --out table=./c.csv')
+    assert list(column(tmp_path / 'c.csv', 'cluster')) == [0] * 500 + [-1]
+    for rows, sentence, words in (([], 'no rows', ''), ([[1, ''], [2, 3]], "column 'b', row 1", ''), ([[0, 0], [1, 2]], 'no direction',
+                                  '--param distance=cosine'), ([['x', 1], ['y', 2]], 'text', '')):
+        write_csv(tmp_path / 'e.csv', ['a', 'b'], rows)
+        refused(3, sentence, 'chain', 'read_csv --param path=./e.csv --out table=t',
+                f'dbscan --in table=t --param feature_cols=a,b {words} --out table=c', cwd=tmp_path)

@@ -13,6 +13,7 @@ const struct module *const modules_all[] = {
     &module_mlp,
     /* clustering */
     &module_kmeans,
+    &module_dbscan,
     /* scoring */
     &module_predict,
     /* evaluation */

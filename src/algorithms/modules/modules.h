@@ -7,6 +7,7 @@
 
 /* clang-format off */
 extern const struct module
+    module_dbscan,
     module_evaluate_multiclass,
     module_kmeans,
     module_logistic_regression,
