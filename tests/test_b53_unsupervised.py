@@ -163,3 +163,69 @@ def test_dbscan_takes_equal_points_and_refuses_what_has_no_place(tmp_path):
         write_csv(tmp_path / 'e.csv', ['a', 'b'], rows)
         refused(3, sentence, 'chain', 'read_csv --param path=./e.csv --out table=t',
                 f'dbscan --in table=t --param feature_cols=a,b {words} --out table=c', cwd=tmp_path)
+
+
+# --- series ----------------------------------------------------------------------------------------
+
+PASSENGERS = [112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118, 115, 126, 141, 135, 125, 149, 170, 170, 158, 133, 114, 140,
+              145, 150, 178, 163, 172, 178, 199, 199, 184, 162, 146, 166, 171, 180, 193, 181, 183, 218, 230, 242, 209, 191, 172, 194,
+              196, 196, 236, 235, 229, 243, 264, 272, 237, 211, 180, 201, 204, 188, 235, 227, 234, 264, 302, 293, 259, 229, 203, 229,
+              242, 233, 267, 269, 270, 315, 364, 347, 312, 274, 237, 278, 284, 277, 317, 313, 318, 374, 413, 405, 355, 306, 271, 306]
+NILE = [1120, 1160, 963, 1210, 1160, 1160, 813, 1230, 1370, 1140, 995, 935, 1110, 994, 1020, 960, 1180, 799, 958, 1140, 1100, 1210,
+        1150, 1250, 1260, 1220, 1030, 1100, 774, 840, 874, 694, 940, 833, 701, 916, 692, 1020, 1050, 969, 831, 726, 456, 824, 702]
+
+
+def series(tmp_path, values, words, **options):
+    write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i * 2, v] for i, v in enumerate(values)][::-1])
+    done = chain(tmp_path, f'holt_winters --in train=t --param value_col=v --param time_col=t {words} --out model=./m.smdl'
+                 ' --out table=./f.csv', 'forecast --in model=./m.smdl --param horizon=24 --out table=./n.csv', **options)
+    return json.loads([s for s in done.stdout.splitlines() if '"metric":{"sse"' in s][-1])['metric']['sse']
+
+
+@pytest.mark.parametrize('values,trend,season,damped', [
+    (PASSENGERS, 'add', 'add', False), (PASSENGERS, 'add', 'mul', False), (PASSENGERS, 'add', 'mul', True), (PASSENGERS, 'mul', 'mul', False),
+    (NILE, 'none', 'none', False), (NILE, 'add', 'none', True)])
+def test_holt_winters_is_as_near_as_statsmodels(tmp_path, values, trend, season, damped):
+    holt = pytest.importorskip('statsmodels.tsa.holtwinters')
+    sse = series(tmp_path, values, f'--param trend={trend} --param season={season} --param damped={str(damped).lower()}')
+    kind = {'add': 'add', 'mul': 'mul', 'none': None}
+    theirs = holt.ExponentialSmoothing(np.array(values, float), trend=kind[trend], seasonal=kind[season], seasonal_periods=12,
+                                       damped_trend=damped, initialization_method='estimated').fit()
+    assert sse <= 1.001 * theirs.sse
+    fitted, seen = column(tmp_path / 'f.csv', 'fitted'), column(tmp_path / 'f.csv', 'v')
+    assert list(seen) == values and ((fitted - seen) ** 2).sum() == pytest.approx(sse, rel=1e-9)
+    mine = column(tmp_path / 'n.csv', 'forecast')
+    if sse > 0.995 * theirs.sse:  # the same minimum, not a better one
+        assert mine == pytest.approx(theirs.forecast(24), rel=0.05)
+    assert list(column(tmp_path / 'n.csv', 't')) == [2 * (len(values) + i) for i in range(24)]
+    lower, upper = column(tmp_path / 'n.csv', 'lower'), column(tmp_path / 'n.csv', 'upper')
+    assert (lower < mine).all() and (mine < upper).all() and upper[-1] - lower[-1] > upper[0] - lower[0]
+
+
+def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_path):
+    stats = pytest.importorskip('scipy.stats')
+    sse = series(tmp_path, NILE, '--param trend=none')
+    ok('--outputs', 'yes', 'chain', 'read_csv --param path=./d.csv --out table=t',
+       'holt_winters --in train=t --param value_col=v --param time_col=t --param trend=none --out model=./m.smdl', cwd=tmp_path)
+    figures = json.loads((tmp_path / 'm.preview.json').read_text())['figures']
+    sigma = (sse / (len(NILE) - 2)) ** 0.5
+    assert figures['sigma'] == pytest.approx(sigma, rel=1e-9)
+    width = (column(tmp_path / 'n.csv', 'upper') - column(tmp_path / 'n.csv', 'forecast')) / stats.norm.ppf(0.975)
+    assert width == pytest.approx([sigma * (1 + h * figures['alpha'] ** 2) ** 0.5 for h in range(24)], rel=1e-6)
+    read = 'read_csv --param path=./e.csv --out table=t'
+    for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], 'missing', ''), ([[1, 2], [1, 3], [2, 2], [3, 1]], 'twice', ''),
+                                  ([[1, 2]], 'at least 4', ''), ([], 'at least 4', ''), ([[i, i % 3] for i in range(24)], 'above 0', '--param season=mul'),
+                                  ([[i, i] for i in range(9)], 'two whole periods', '--param season=add')):
+        write_csv(tmp_path / 'e.csv', ['t', 'v'], rows)
+        refused(3, sentence, 'chain', read + ' --param types=v:real,t:real', f'holt_winters --in train=t --param value_col=v --param time_col=t {words} '
+                '--out model=m', cwd=tmp_path)
+    write_csv(tmp_path / 'e.csv', ['t', 'v'], [[i, 7] for i in range(30)])
+    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --out model=m', 'forecast --in model=m --out table=./n.csv')
+    write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, 7] for i in range(30)])
+    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --out model=m', 'forecast --in model=m --out table=./n.csv')
+    assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([7] * 12)
+    write_data(tmp_path / 'd.csv', *data_of('iris'))
+    refused(2, 'does not forecast', 'chain', 'read_csv --param path=./d.csv --out table=t', 'kmeans --in train=t --out model=m',
+            'forecast --in model=m --out table=p', cwd=tmp_path)
+    refused(2, 'not for predict', 'chain', 'read_csv --param path=./e.csv --out table=t', 'holt_winters --in train=t --param value_col=v --out model=m',
+            'predict --in model=m --in table=t --out table=p', cwd=tmp_path)

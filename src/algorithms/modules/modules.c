@@ -14,6 +14,9 @@ const struct module *const modules_all[] = {
     /* clustering */
     &module_kmeans,
     &module_dbscan,
+    /* series */
+    &module_holt_winters,
+    &module_forecast,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -21,11 +24,12 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp, 30 kmeans */
+/* kind: 1 logistic_regression, 2 mlp, 30 kmeans, 31 holt_winters */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
     &model_kmeans,
+    &model_holt_winters,
     NULL,
 };
 

@@ -9,6 +9,8 @@
 extern const struct module
     module_dbscan,
     module_evaluate_multiclass,
+    module_forecast,
+    module_holt_winters,
     module_kmeans,
     module_logistic_regression,
     module_mlp,
@@ -20,6 +22,7 @@ extern const struct module
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_holt_winters,
     model_kmeans,
     model_logistic_regression,
     model_mlp;
