@@ -14,6 +14,8 @@ const struct module *const modules_all[] = {
     /* clustering */
     &module_kmeans,
     &module_dbscan,
+    /* rules */
+    &module_fp_growth,
     /* series */
     &module_holt_winters,
     &module_forecast,

@@ -10,6 +10,7 @@ extern const struct module
     module_dbscan,
     module_evaluate_multiclass,
     module_forecast,
+    module_fp_growth,
     module_holt_winters,
     module_kmeans,
     module_logistic_regression,
