@@ -221,6 +221,9 @@ static double threshold(const struct bins *b, const struct cart_best *s)
     const double *cuts = b->cuts + b->offsets[s->feature];
     double low, high, middle;
 
+    if (s->by_set) {
+        return 0;
+    }
     if (s->next == CART_BINS) {
         return DBL_MAX; /* all that is there; what is missing goes right */
     }
