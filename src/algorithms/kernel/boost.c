@@ -309,8 +309,8 @@ static void scan_set(const struct scan *s, uint32_t feature, struct split *best)
 {
     const struct boost *b = s->b;
     const struct sum *cells = s->cells + b->bins->offsets[feature];
-    uint8_t order[BINS_MAX];
-    double keys[BINS_MAX];
+    uint8_t order[BINS_MAX] = {0};
+    double keys[BINS_MAX] = {0};
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < bins_of(b->bins, feature); i++) {

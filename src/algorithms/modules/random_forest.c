@@ -208,7 +208,7 @@ static double oob_score(const struct fit *f)
         right += f->data.classes && w > 0 && is_right(f, r) ? w : 0;
         mean += f->data.targets ? w * f->data.targets[r] : 0;
     }
-    if (f->data.classes || all == 0) {
+    if (f->data.targets == NULL || all == 0) {
         return right / all;
     }
     mean /= all;
