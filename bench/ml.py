@@ -171,7 +171,22 @@ def main():
                          'MLPClassifier((128,), batch_size=128, max_iter=10, n_iter_no_change=99)',
                          'float32'),
             0.7))
+<<<<<<< HEAD
         good += tables(folder, rows * 2)
+=======
+        data(folder, rows // 5, 28, 2)
+        tree_jobs = [
+            ('gbdt_classifier, 100 trees depth 6', 'gbdt_classifier --param feature_cols=@numeric',
+             'from xgboost import XGBClassifier',
+             'type("X", (XGBClassifier,), {"n_iter_": 100})(tree_method="hist", n_estimators=100, '
+             'max_depth=6, learning_rate=0.1, n_jobs=1)', 1.2),
+            ('random_forest, 20 trees', 'random_forest --param num_trees=20 --param min_samples_leaf=5',
+             'from sklearn.ensemble import RandomForestClassifier',
+             'type("X", (RandomForestClassifier,), {"n_iter_": 20})(20, min_samples_leaf=5)', 0.3)]
+        for what, step, prepare, model, goal in tree_jobs:
+            good.append(compare(f'{what}, {rows // 5} x 28', lambda: ours(folder, step),
+                                lambda: peer(folder, prepare, model, 'float32'), goal))
+>>>>>>> w-trees
         start = [statistics.median(cpu([*words])[0] for _ in range(20)) for words in
                  ([ML, 'version'], [sys.executable, '-c', 'import sklearn.linear_model'])]
         print(f'{"start of a step":44} CPU ratio {start[0] / start[1]:5.3f}                 '

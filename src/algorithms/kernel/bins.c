@@ -66,7 +66,8 @@ static uint32_t cut(const double *v, size_t n, unsigned max_bins, double *cuts)
     uint32_t bins = 0;
 
     for (size_t i = 0; i < n; i = next) {
-        size_t run = run_length(v, i, n), fair = left / (max_bins - bins);
+        size_t run = run_length(v, i, n), more = max_bins - bins,
+               fair = more > 1 ? left / more : left;
 
         next = i + run;
         filled += run;

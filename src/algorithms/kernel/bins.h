@@ -4,7 +4,8 @@
  *   text:    a bin per category; of more than fit, the rarest share the last one
  *
  * The cuts are midpoints between values next to each other: as many bins as there are different
- * values when they fit, else about equally many rows in each. Made once, then read by any thread. */
+ * values when they fit, else about equally many rows in each. Made once, then read by any thread.
+ */
 #pragma once
 #include "algorithms/kernel/features.h"
 #include "algorithms/kernel/threads.h"

@@ -110,8 +110,8 @@ struct boost *boost_new(const struct bins *bins, const struct boost_options *o,
     b->pool = b->part ? big_alloc((b->n_slots + 1) * cells, sizeof(*b->pool), what, e) : NULL;
     b->found = b->pool ? big_alloc(bins->n_features, sizeof(*b->found), what, e) : NULL;
     b->scratch = b->found ? big_alloc(bins->n_rows, sizeof(*b->scratch), what, e) : NULL;
-    b->counts = b->scratch ? big_alloc(partition_chunks(bins->n_rows), sizeof(size_t), what, e)
-                           : NULL;
+    b->counts =
+        b->scratch ? big_alloc(partition_chunks(bins->n_rows), sizeof(size_t), what, e) : NULL;
     return b->counts ? TAKE(b) : NULL;
 }
 
@@ -309,8 +309,8 @@ static void scan_set(const struct scan *s, uint32_t feature, struct split *best)
 {
     const struct boost *b = s->b;
     const struct sum *cells = s->cells + b->bins->offsets[feature];
-    uint8_t order[BINS_MAX];
-    double keys[BINS_MAX];
+    uint8_t order[BINS_MAX] = {0};
+    double keys[BINS_MAX] = {0};
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < bins_of(b->bins, feature); i++) {
@@ -469,8 +469,8 @@ static void left_bins(const struct boost *b, const struct split *s, uint8_t left
 static int split_node(struct boost *b, const struct leaf *l, struct err *e)
 {
     const struct split *s = &l->split;
-    uint32_t feature = s->feature | (s->missing_left ? TREE_MISSING_LEFT : 0) |
-                       (s->by_set ? TREE_SET : 0);
+    uint32_t feature =
+        s->feature | (s->missing_left ? TREE_MISSING_LEFT : 0) | (s->by_set ? TREE_SET : 0);
     bool last = s->bin + 1 == bins_of(b->bins, s->feature);
     double value = last ? DBL_MAX : b->bins->cuts[b->bins->offsets[s->feature] + s->bin];
 
@@ -507,9 +507,10 @@ static void look(struct boost *b, const struct leaf *parent, struct leaf *small,
 static int split_leaf(struct boost *b, const struct leaf *l, struct err *e)
 {
     uint8_t left[BINS_MAX + 1];
-    struct partition p = {b->bins,   l->split.feature, left, b->rows + l->leaf.first,
+    struct partition p = {b->bins,    l->split.feature, left, b->rows + l->leaf.first,
                           b->scratch, l->leaf.n};
-    struct leaf kids[2] = {{.depth = l->depth + 1, .slot = -1}, {.depth = l->depth + 1, .slot = -1}};
+    struct leaf kids[2] = {{.depth = l->depth + 1, .slot = -1},
+                           {.depth = l->depth + 1, .slot = -1}};
     size_t n;
     bool first_small;
 

@@ -26,8 +26,8 @@ struct boost_leaf {
 
 struct boost;
 
-struct boost *boost_new(const struct bins *b, const struct boost_options *o, struct threads *threads,
-                        struct err *e) MUST_USE;
+struct boost *boost_new(const struct bins *b, const struct boost_options *o,
+                        struct threads *threads, struct err *e) MUST_USE;
 void boost_free(struct boost *b);
 DEFINE_SCOPED(struct boost, boost_free)
 

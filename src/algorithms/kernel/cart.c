@@ -24,10 +24,10 @@ struct cart {
     struct cart_data data;
     struct cart_options o;
     struct cart_finder finder;
-    struct trees grown;     /* one tree; outputs of leaves only in `outputs` */
-    struct cart_row *row;   /* [n_rows] */
-    double *weight;         /* [n_rows]: with draws */
-    uint32_t *rows;         /* those drawn */
+    struct trees grown;   /* one tree; outputs of leaves only in `outputs` */
+    struct cart_row *row; /* [n_rows] */
+    double *weight;       /* [n_rows]: with draws */
+    uint32_t *rows;       /* those drawn */
     uint32_t *scratch;
     size_t n;
     double mean, weight_sum;
@@ -117,8 +117,8 @@ static void round_rows(struct cart *c)
     for (size_t i = 0; c->data.targets && i < c->n; i++) {
         uint32_t r = c->rows[i];
 
-        c->row[r].g = (int32_t)llrint(c->weight[r] * (c->data.targets[r] - c->mean) /
-                                      c->finder.g_unit);
+        c->row[r].g =
+            (int32_t)llrint(c->weight[r] * (c->data.targets[r] - c->mean) / c->finder.g_unit);
     }
 }
 
@@ -221,6 +221,9 @@ static double threshold(const struct bins *b, const struct cart_best *s)
     const double *cuts = b->cuts + b->offsets[s->feature];
     double low, high, middle;
 
+    if (s->by_set) {
+        return 0;
+    }
     if (s->next == CART_BINS) {
         return DBL_MAX; /* all that is there; what is missing goes right */
     }

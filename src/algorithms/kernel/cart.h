@@ -33,7 +33,8 @@ struct cart *cart_new(const struct cart_data *data, const struct cart_options *o
 void cart_free(struct cart *c);
 DEFINE_SCOPED(struct cart, cart_free)
 
-/* The same tree whatever was grown before. `draws`: how often each row counts; NULL: once. Only features and never rows are drawn by rng. */
+/* The same tree whatever was grown before. `draws`: how often each row counts; NULL: once. Only
+ * features and never rows are drawn by rng. */
 int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err *e) MUST_USE;
 
 /* The grown tree behind those of `t`, less the branches that lower the risk (impurity x share of

@@ -231,9 +231,8 @@ static double purity(const struct side *s)
 
 static double purity_before(const struct side *s)
 {
-    return s->f->data->classes
-               ? purity_classes(s->f, s->f->total, NULL, (double)s->total.h)
-               : purity_numbers(s->f, s->total.g, s->total.h);
+    return s->f->data->classes ? purity_classes(s->f, s->f->total, NULL, (double)s->total.h)
+                               : purity_numbers(s->f, s->total.g, s->total.h);
 }
 
 static bool heavy_enough(const struct side *s)
@@ -307,8 +306,7 @@ static void keep(struct side *s, const struct list *l, size_t i, uint32_t featur
         return;
     }
     *best = (struct cart_best){.found = true,
-                               .missing_left = l->missing ? with
-                                                          : 2 * s->left.h > s->total.h,
+                               .missing_left = l->missing ? with : 2 * s->left.h > s->total.h,
                                .gain = gain,
                                .feature = feature,
                                .bin = l->bins[i],

@@ -21,8 +21,8 @@ struct cart_best {
     bool found, missing_left, by_set;
     double gain;
     uint32_t feature;
-    uint32_t bin;   /* by value: the last on the left */
-    uint32_t next;  /* the first on the right that is there; or past all */
+    uint32_t bin;  /* by value: the last on the left */
+    uint32_t next; /* the first on the right that is there; or past all */
     struct tree_set set;
 };
 
@@ -31,11 +31,11 @@ struct cart_finder {
     const struct cart_options *o;
     const struct cart_row *row; /* [n_rows] */
     double g_unit, h_unit;
-    bool counted;     /* weight does not tell how many rows there are, and a leaf must have some */
-    size_t stride;    /* of classes: numbers in a cell */
-    size_t batch;     /* features counted at a time */
-    void *cells;      /* [batch][CART_BINS] of lanes, zero between nodes */
-    uint32_t *order;  /* [feature]: drawn from its front */
+    bool counted;    /* weight does not tell how many rows there are, and a leaf must have some */
+    size_t stride;   /* of classes: numbers in a cell */
+    size_t batch;    /* features counted at a time */
+    void *cells;     /* [batch][CART_BINS] of lanes, zero between nodes */
+    uint32_t *order; /* [feature]: drawn from its front */
     uint64_t *left, *total; /* [class] */
     struct rng *rng;
 };

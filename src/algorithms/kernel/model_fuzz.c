@@ -1,6 +1,34 @@
 #include "algorithms/kernel/fuzz_envelope.h"
 #include "algorithms/kernel/model.h"
 
+/* Zeroes, or a category, a text unknown, and one that is missing. */
+static bool add_column(struct table *t, const struct features *f, size_t i)
+{
+    SCOPED(dict_freep) struct dict *d = NULL;
+    struct str name = str_of(f->names[i]);
+    struct err e = {0};
+    struct column *c;
+    uint32_t code;
+
+    if (f->categories[i].names == NULL) {
+        return table_add_numbers(t, name, &e) != NULL;
+    }
+    d = dict_new();
+    if (dict_intern(d, f->categories[i].n ? str_of(f->categories[i].names[0]) : STR("a"), &code,
+                    &e) < 0 ||
+        dict_intern(d, STR("never seen"), &code, &e) < 0) {
+        return false;
+    }
+    c = table_add_text(t, name, d, &e);
+    if (c == NULL) {
+        return false;
+    }
+    (void)TAKE(d);
+    c->codes[1] = code;
+    c->codes[2] = DICT_MISSING;
+    return true;
+}
+
 /* What could be read must also be safe to use. */
 static void use(const struct model *m)
 {
@@ -9,11 +37,19 @@ static void use(const struct model *m)
     struct err e = {0};
 
     for (size_t i = 0; i < m->features.n && i < 64; i++) {
-        if (table_add_numbers(t, str_of(m->features.names[i]), &e) == NULL) {
+        if (!add_column(t, &m->features, i)) {
             return;
         }
     }
     big_free(model_predict(m, t, threads, &e));
+    if (m->type->describe) {
+        struct buf b = BUF_MAX(16 * MIB);
+        struct jw w = JW(&b);
+
+        jw_object(&w);
+        m->type->describe(m, &w);
+        buf_done(&b);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -284,9 +284,8 @@ static int check_nodes(const struct trees *t, struct err *e)
             return err_set(e, ERR_DATA, "damaged: output %zu of the trees is no number", i);
         }
     }
-    return t->n_trees > 0 || t->n_nodes == 0
-               ? 0
-               : err_set(e, ERR_DATA, "damaged: nodes of no tree");
+    return t->n_trees > 0 || t->n_nodes == 0 ? 0
+                                             : err_set(e, ERR_DATA, "damaged: nodes of no tree");
 }
 
 static int read_categories(struct binr *r, struct trees *t, const struct features *f)

@@ -6,8 +6,8 @@
  *
  * Children stand side by side behind their parent. Built by one thread, then read by any. */
 #pragma once
-#include "algorithms/kernel/bins.h"
 #include "algorithms/kernel/binary.h"
+#include "algorithms/kernel/bins.h"
 #include "base/json.h"
 
 /* In `feature`, beside its number. */

@@ -150,8 +150,8 @@ static void make_words(struct fit *f)
         g = f->maxima[2 * c] > g ? f->maxima[2 * c] : g;
         h = f->maxima[2 * c + 1] > h ? f->maxima[2 * c + 1] : h;
     }
-    f->sums = (struct boost_sums){f->words, g > 0 ? g / BOOST_G_MAX : 1,
-                                  h > 0 ? h / BOOST_H_MAX : 1};
+    f->sums =
+        (struct boost_sums){f->words, g > 0 ? g / BOOST_G_MAX : 1, h > 0 ? h / BOOST_H_MAX : 1};
     threads_each(f->s->threads, chunks_of(f->n), pack, f);
 }
 
@@ -371,9 +371,9 @@ static int divide_rows(struct fit *f, struct err *e)
     f->watched.columns = f->t->columns;
     f->watched.of = f->of;
     qsort(f->rows, f->n_learned, sizeof(*f->rows), by_number); /* ascending: memory in order */
-    return f->n_learned > 0 ? 0
-                            : err_set(e, ERR_DATA,
-                                      "no row is left to learn from: lower validation_fraction");
+    return f->n_learned > 0
+               ? 0
+               : err_set(e, ERR_DATA, "no row is left to learn from: lower validation_fraction");
 }
 
 static int valid_labels(struct fit *f, const struct table *t, struct err *e)
@@ -400,9 +400,9 @@ static int valid_labels(struct fit *f, const struct table *t, struct err *e)
     w->of.classes = w->classes = classes_encode(&f->t->model->classes, label, t->n_rows, e);
     for (size_t r = 0; w->classes && r < t->n_rows; r++) {
         if (w->classes[r] >= f->t->model->classes.n) {
-            return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name,
-                           r + 1,
-                           w->classes[r] == CLASS_MISSING ? "missing" : "no class of the table train");
+            return err_set(
+                e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name, r + 1,
+                w->classes[r] == CLASS_MISSING ? "missing" : "no class of the table train");
         }
     }
     return w->classes ? 0 : -1;
@@ -421,8 +421,8 @@ static int take_valid(struct fit *f, struct err *e)
     if (t->n_rows == 0) {
         return err_set(e, ERR_DATA, "the table at valid has no rows");
     }
-    if (valid_labels(f, t, e) < 0 || features_bind(&f->t->model->features, t, FEATURES_F64,
-                                                   &f->watched.bound, e) < 0) {
+    if (valid_labels(f, t, e) < 0 ||
+        features_bind(&f->t->model->features, t, FEATURES_F64, &f->watched.bound, e) < 0) {
         return err_wrap(e, "valid");
     }
     weights = weight.len > 0 ? table_need_numbers(t, weight, e) : NULL;
@@ -506,8 +506,8 @@ static int make_room(struct fit *f, struct err *e)
 
     f->scores = big_alloc(f->n * k, sizeof(double), "the scores of rows", e);
     f->words = f->scores ? big_alloc(f->n, sizeof(*f->words), "the derivatives", e) : NULL;
-    f->maxima = f->words ? big_alloc(chunks_of(f->n), 2 * sizeof(double), "the derivatives", e)
-                         : NULL;
+    f->maxima =
+        f->words ? big_alloc(chunks_of(f->n), 2 * sizeof(double), "the derivatives", e) : NULL;
     f->watched.scores =
         f->maxima ? big_alloc(f->watched.n * k, sizeof(double), "the scores of rows", e) : NULL;
     if (f->watched.scores == NULL) {
@@ -519,7 +519,8 @@ static int make_room(struct fit *f, struct err *e)
     }
     if (gbdt_by_residuals(f->loss.objective)) {
         f->residuals = big_alloc(f->n, sizeof(double), "the residuals", e);
-        f->sorting = f->residuals ? big_alloc(f->n, 2 * sizeof(uint64_t), "the residuals", e) : NULL;
+        f->sorting =
+            f->residuals ? big_alloc(f->n, 2 * sizeof(uint64_t), "the residuals", e) : NULL;
         return f->sorting ? 0 : -1;
     }
     return 0;

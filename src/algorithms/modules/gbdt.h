@@ -22,9 +22,19 @@ struct gbdt_model {
 
 /* Rows of both modules' tables of parameters. */
 #define GBDT_PARAMS                                                                                \
-    {"num_trees", PARAM_INT,          "100", 1, 100000, NULL,                                      \
+    {"num_trees",                                                                                  \
+     PARAM_INT,                                                                                    \
+     "100",                                                                                        \
+     1,                                                                                            \
+     100000,                                                                                       \
+     NULL,                                                                                         \
      "Rounds; with more than two classes each round grows a tree for every class."},               \
-        {"learning_rate", PARAM_REAL, "0.1", 1e-6, 10, NULL,                                       \
+        {"learning_rate",                                                                          \
+         PARAM_REAL,                                                                               \
+         "0.1",                                                                                    \
+         1e-6,                                                                                     \
+         10,                                                                                       \
+         NULL,                                                                                     \
          "Share of each tree's outputs that counts."},                                             \
         {"max_depth", PARAM_INT, "6", 1, 64, NULL, "Most questions on the way to a leaf."},        \
         {"max_leaves",                                                                             \

@@ -25,12 +25,9 @@ static const struct port inputs[] = {
 };
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
 static const struct param params[] = {
-    TRAINING_LABEL,
-    TRAINING_FEATURES("@all"),
-    TRAINING_WEIGHT,
-    TRAINING_CLASS_WEIGHT,
-    GBDT_PARAMS,
-    {0},
+    TRAINING_LABEL,  TRAINING_FEATURES("@all"),
+    TRAINING_WEIGHT, TRAINING_CLASS_WEIGHT,
+    GBDT_PARAMS,     {0},
 };
 
 static int run(struct step *s, struct err *e)

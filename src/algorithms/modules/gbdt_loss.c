@@ -180,7 +180,8 @@ double gbdt_output(const struct gbdt_loss *l, const double *residuals, size_t n)
 
 static int by_value(const void *a, const void *b)
 {
-    double x = ((const struct gbdt_weighted *)a)->value, y = ((const struct gbdt_weighted *)b)->value;
+    double x = ((const struct gbdt_weighted *)a)->value,
+           y = ((const struct gbdt_weighted *)b)->value;
 
     return (x > y) - (x < y);
 }
@@ -209,8 +210,8 @@ double gbdt_weighted_output(const struct gbdt_loss *l, const struct gbdt_rows *o
     size_t count = 0;
 
     for (size_t i = 0; i < n; i++) {
-        room[count] = (struct gbdt_weighted){of->targets[rows[i]] - scores[rows[i]],
-                                             of->weights[rows[i]]};
+        room[count] =
+            (struct gbdt_weighted){of->targets[rows[i]] - scores[rows[i]], of->weights[rows[i]]};
         count += words[rows[i]] != 0;
     }
     qsort(room, count, sizeof(*room), by_value);

@@ -113,8 +113,9 @@ static const struct port outputs[] = {
 static const struct param params[] = {
     TRAINING_FEATURES("@numeric"),
     {"num_trees", PARAM_INT, "100", 1, 100000, NULL, "How many trees."},
-    {"subsample", PARAM_INT, "256", 2, 1e9, NULL, "Rows that each tree sees; all when there are "
-                                                  "fewer."},
+    {"subsample", PARAM_INT, "256", 2, 1e9, NULL,
+     "Rows that each tree sees; all when there are "
+     "fewer."},
     {"contamination", PARAM_REAL, "0", 0, 0.5, NULL,
      "Share of the training rows that count as anomalies; 0: those with a score above 0.5."},
     {"seed", PARAM_INT, "0", 0, 9007199254740992.0, NULL, "Start of everything random."},
@@ -346,8 +347,9 @@ static int run(struct step *s, struct err *e)
     f.size = (size_t)step_int(s, "subsample") < f.n ? (size_t)step_int(s, "subsample") : f.n;
     f.max_depth = (unsigned)ceil(log2((double)(f.size > 2 ? f.size : 2)));
     f.f = t.model->body = xnew(struct isolation);
-    rc = f.n < 2 ? err_set(e, ERR_DATA, "one row alone is neither usual nor strange: at least two "
-                                        "are needed")
+    rc = f.n < 2 ? err_set(e, ERR_DATA,
+                           "one row alone is neither usual nor strange: at least two "
+                           "are needed")
                  : fit(&f, e);
     if (rc == 0) {
         progress_say(s->progress, "%zu trees of %zu rows: anomalies score above %.4f",

@@ -35,14 +35,12 @@ static const struct param params[] = {
      "How mixed classes are measured; for regression it is always the squared error."},
     {"max_depth", PARAM_INT, "0", 0, 1000, NULL,
      "Most questions on the way to a leaf; 0: no limit."},
-    {"min_samples_leaf", PARAM_INT, "1", 1, 1e9, NULL,
-     "Fewest different rows of a leaf."},
+    {"min_samples_leaf", PARAM_INT, "1", 1, 1e9, NULL, "Fewest different rows of a leaf."},
     {"feature_fraction", PARAM_TEXT, "sqrt", 0, 0, NULL,
      "Features looked at for each split: sqrt, log2, all, or a share such as 0.3."},
     {"bootstrap", PARAM_BOOL, "true", 0, 0, NULL,
      "Draw rows with replacement; false: every tree sees all of them."},
-    {"subsample", PARAM_REAL, "1", 0.001, 1, NULL,
-     "Rows drawn for each tree, as a share of all."},
+    {"subsample", PARAM_REAL, "1", 0.001, 1, NULL, "Rows drawn for each tree, as a share of all."},
     {"oob_score", PARAM_BOOL, "false", 0, 0, NULL,
      "Judge each row by the trees that did not see it: accuracy, or R squared."},
     {"max_bins", PARAM_INT, "255", 2, 255, NULL, "Most different values told apart."},
@@ -210,7 +208,7 @@ static double oob_score(const struct fit *f)
         right += f->data.classes && w > 0 && is_right(f, r) ? w : 0;
         mean += f->data.targets ? w * f->data.targets[r] : 0;
     }
-    if (f->data.classes || all == 0) {
+    if (f->data.targets == NULL || all == 0) {
         return right / all;
     }
     mean /= all;
@@ -282,8 +280,8 @@ static int prepare(struct fit *f, struct err *e)
     }
     if (step_true(f->s, "oob_score")) {
         f->votes = big_alloc(f->n * f->width, sizeof(double), "the score of rows not drawn", e);
-        f->unseen = f->votes ? big_alloc(f->n, sizeof(*f->unseen), "the score of rows not drawn", e)
-                             : NULL;
+        f->unseen =
+            f->votes ? big_alloc(f->n, sizeof(*f->unseen), "the score of rows not drawn", e) : NULL;
         if (f->unseen == NULL) {
             return -1;
         }
@@ -301,8 +299,8 @@ static void report(struct fit *f)
     if (isfinite(f->f->oob_score)) {
         progress_result(f->s->progress, &m, 1);
         progress_say(f->s->progress, "%zu rows, %zu trees, %zu nodes: %s %.4f on rows not drawn",
-                     f->n, f->tree, f->f->trees.n_nodes,
-                     f->data.classes ? "accuracy" : "R squared", m.value);
+                     f->n, f->tree, f->f->trees.n_nodes, f->data.classes ? "accuracy" : "R squared",
+                     m.value);
     } else {
         progress_say(f->s->progress, "%zu rows, %zu trees, %zu nodes", f->n, f->tree,
                      f->f->trees.n_nodes);
