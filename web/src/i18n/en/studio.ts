@@ -228,5 +228,7 @@ export const studio = {
   'studio.category_forecast': 'Forecast',
   'studio.category_scoring': 'Scoring',
   'studio.category_evaluation': 'Evaluation',
+  'studio.category_anomaly': 'Anomalies',
+  'studio.category_recommendation': 'Recommendation',
   'studio.category_other': 'Others',
 };

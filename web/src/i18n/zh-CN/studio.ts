@@ -228,5 +228,7 @@ export const studio = {
   'studio.category_forecast': '预测',
   'studio.category_scoring': '应用模型',
   'studio.category_evaluation': '评估',
+  'studio.category_anomaly': '异常检测',
+  'studio.category_recommendation': '推荐',
   'studio.category_other': '其他',
 };

@@ -228,5 +228,7 @@ export const studio = {
   'studio.category_forecast': '預測',
   'studio.category_scoring': '套用模型',
   'studio.category_evaluation': '評估',
+  'studio.category_anomaly': '異常偵測',
+  'studio.category_recommendation': '推薦',
   'studio.category_other': '其他',
 };

@@ -26,6 +26,7 @@ export default function Runs() {
   const [pipeline, setPipeline] = useParam('pipeline');
   const [chosen, setChosen] = useState<string[]>([]);
   const pages = useRuns(project, { pipeline, state, q });
+  const [older, newer] = [...chosen].sort((a, b) => Number(a) - Number(b));
   const list = `/p/${encodeURIComponent(project)}/pipelines`;
   const isFiltered = Boolean(pipeline || state || q);
   return (
@@ -34,7 +35,7 @@ export default function Runs() {
         title={t('studio.runs')}
         crumbs={[{ name: project }, { name: t('nav.pipelines'), to: list }, { name: t('studio.runs') }]}
         actions={
-          <Button disabled={chosen.length !== 2} onClick={() => navigate(`/p/${encodeURIComponent(project)}/runs/compare?a=${chosen[0]}&b=${chosen[1]}`)}>
+          <Button disabled={chosen.length !== 2} onClick={() => navigate(`/p/${encodeURIComponent(project)}/runs/compare?a=${older}&b=${newer}`)}>
             {t('studio.compare')}
           </Button>
         }

@@ -60,7 +60,7 @@ describe('two runs', () => {
     const doc = (fraction: number) => ({ pipeline: 1, nodes: { split: { module: 'split', params: { fraction } } } });
     const all = compared(run(1, 0.8), run(2, 0.9), doc(0.7), doc(0.8));
     expect(all.metrics).toEqual([{ name: 'judge.auc', a: 0.8, b: 0.9 }]);
-    expect(all.params).toContainEqual({ name: 'split.fraction', a: 0.7, b: 0.8 });
+    expect(all.params).toContainEqual({ name: 'split.fraction', a: '0.7', b: '0.8' });
     expect(all.params).toContainEqual({ name: 'seed', a: 1, b: 2 });
     expect(all.steps[0]?.a).toBe('succeeded – never run before');
   });

@@ -16,7 +16,7 @@ const metricsOf = (run: Run) => Object.fromEntries(Object.entries(run.nodes ?? {
 /** What a run was started with, and what stood in its steps. */
 const paramsOf = (run: Run, doc: Doc | undefined) => ({
   ...(run.params ?? {}),
-  ...Object.fromEntries(Object.entries(doc?.nodes ?? {}).flatMap(([id, n]) => [[`${id}.module`, n.module] as const, ...Object.entries(n.params ?? {}).map(([k, v]) => [`${id}.${k}`, v] as const)])),
+  ...Object.fromEntries(Object.entries(doc?.nodes ?? {}).flatMap(([id, n]) => [[`${id}.module`, n.module] as const, ...Object.entries(n.params ?? {}).map(([k, v]) => [`${id}.${k}`, String(v)] as const)])),
 });
 
 const stepsOf = (run: Run) => Object.fromEntries(Object.entries(run.nodes ?? {}).map(([id, n]) => [id, n.cache?.why ? `${n.state} – ${n.cache.why}` : n.state]));
