@@ -171,9 +171,7 @@ def main():
                          'MLPClassifier((128,), batch_size=128, max_iter=10, n_iter_no_change=99)',
                          'float32'),
             0.7))
-<<<<<<< HEAD
         good += tables(folder, rows * 2)
-=======
         data(folder, rows // 5, 28, 2)
         tree_jobs = [
             ('gbdt_classifier, 100 trees depth 6', 'gbdt_classifier --param feature_cols=@numeric',
@@ -186,7 +184,6 @@ def main():
         for what, step, prepare, model, goal in tree_jobs:
             good.append(compare(f'{what}, {rows // 5} x 28', lambda: ours(folder, step),
                                 lambda: peer(folder, prepare, model, 'float32'), goal))
->>>>>>> w-trees
         start = [statistics.median(cpu([*words])[0] for _ in range(20)) for words in
                  ([ML, 'version'], [sys.executable, '-c', 'import sklearn.linear_model'])]
         print(f'{"start of a step":44} CPU ratio {start[0] / start[1]:5.3f}                 '
