@@ -66,6 +66,13 @@ def test_we_read_every_type_of_others(tmp_path, form):
     assert lines[1:] == lines[1:4] * ((len(lines) - 1) // 3)
 
 
+def test_a_file_from_outside_is_read_by_a_module(tmp_path):
+    client('write', tmp_path / 'x.arrow', 'lz4')
+    done = ok('read_arrow', '--param', f'path={tmp_path}/x.arrow', '--out', f'table={tmp_path}/y.csv')
+    assert 'read_arrow: 3000 rows, 25 columns' in done.stdout
+    assert (tmp_path / 'y.csv').read_text().splitlines()[1] == FIRST
+
+
 def test_many_batches_with_dictionaries_of_their_own_are_one_table(tmp_path):
     client('write', tmp_path / 'x.arrow', 'batches')
     empty = ',' * HEADER.count(',')

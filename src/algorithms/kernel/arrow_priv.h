@@ -113,3 +113,16 @@ char *arrow_number_text(const struct arrow_array *a, const struct arrow_type *t,
 /* arrow_read.c */
 int arrow_read_column(struct arrow_file *f, const struct arrow_field *field, struct table *t,
                       struct err *e) MUST_USE;
+
+/* How a column is written: what its numbers are indeed, and how many are missing. */
+struct arrow_planned {
+    const struct column *column;
+    enum column_as as;
+    size_t missing;
+};
+
+/* arrow_write_schema.c: what a file says of itself; transforms.p NULL: it went through none. */
+size_t arrow_add_schema(struct buf *b, const struct arrow_planned *columns, size_t n,
+                        struct str transforms);
+/* Key and value; *value_at is where the value's bytes lie. */
+size_t arrow_add_pair(struct buf *b, const char *key, struct str value, size_t *value_at);

@@ -132,9 +132,9 @@ static int take_entry(struct building *b, uint64_t code, size_t to, struct err *
     if (code >= b->entries.n) {
         return err_set(e, ERR_DATA, "damaged: row %zu is not in the dictionary", to + 1);
     }
-    if (b->text) {
+    if (b->rows.codes && b->entries.codes) {
         b->rows.codes[to] = b->entries.codes[code];
-    } else {
+    } else if (b->rows.numbers && b->entries.numbers) {
         b->rows.numbers[to] = b->entries.numbers[code];
     }
     return 0;
@@ -163,9 +163,9 @@ static int add_indexed(struct building *b, const struct arrow_batch *batch, stru
     for (size_t i = 0; rc == 0 && i < a.n; i++, v->n++) {
         if (arrow_is_valid(&a, i)) {
             rc = take_entry(b, index_at(&a, &field->index, i), v->n, e);
-        } else if (b->text) {
+        } else if (v->codes) {
             v->codes[v->n] = DICT_MISSING;
-        } else {
+        } else if (v->numbers) {
             v->numbers[v->n] = NAN;
         }
     }
