@@ -1,10 +1,12 @@
 """strata-ml: what the modules compute (against scikit-learn), say and refuse. No server is needed."""
 import csv
+import hashlib
 import json
 import math
 import os
 import pathlib
 import random
+import re
 import resource
 import signal
 import stat
@@ -17,8 +19,6 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = pathlib.Path(os.environ.get('STRATA_BUILD', ROOT / 'build')).resolve()
 DIGITS = ROOT / 'examples/data/digits.csv'
-MODULES = ['read_csv', 'read_arrow', 'read_parquet', 'write_parquet', 'split', 'standard_scaler', 'logistic_regression', 'mlp', 'predict',
-           'evaluate_multiclass']
 
 
 def program():
@@ -77,7 +77,7 @@ class Reader:
         data = pathlib.Path(path).read_bytes()
         assert data[:8] == b'\x89STR' + kind + b'\r\n\x1a'
         version, _, size, _ = struct.unpack_from('<IIQQ', data, 8)
-        assert version == 1 and size == len(data) - 32
+        assert version == 2 and size == len(data) - 32
         self.data, self.at = data, 32
 
     def take(self, fmt):
@@ -105,7 +105,8 @@ class Reader:
 
 def read_model(path):
     r = Reader(path, b'M')
-    m = {'kind': r.u32(), 'label': r.text()}
+    m = {'kind': r.u32(), 'task': r.u32(), 'label': r.text()}
+    assert m['task'] == 1
     numeric, n = r.u32() % 256 == 1, r.u32()
     m['classes'] = [r.text() for _ in range(n)]
     if numeric:
@@ -113,6 +114,8 @@ def read_model(path):
     d = r.u32()
     m['features'] = [r.text() for _ in range(d)]
     m['fill'] = r.take(f'{d}d')
+    m['missing_kept'] = r.u32()
+    assert [r.u32() for _ in range(d)] == [0xffffffff] * d  # no categories
     m['transforms'] = r.transforms()
     if m['kind'] == 1:
         k = 1 if n == 2 else n
@@ -142,10 +145,17 @@ def test_one_static_program_of_few_megabytes(tmp_path):
 
 def test_manifest_describes_every_module_port_and_parameter():
     manifest = json.loads(ok('manifest').stdout)
-    assert manifest['schema'] == 1
-    assert [m['name'] for m in manifest['modules']] == MODULES
+    assert manifest['schema'] == 2
+    assert json.loads(ok('--manifest').stdout) == manifest['modules']
+    modules = [m['name'] for m in manifest['modules']]
+    assert len(set(modules)) == len(modules) >= 7
     for m in manifest['modules']:
         assert m['title'] and m['description'] and m['category'] and m['version']
+        assert m['kind'] == 'native' and m['light'] in (True, False)
+        assert re.fullmatch(r'([0-9.]+\*input\+)?[0-9]+[KMG]i', m['memory'])
+        page = (ROOT / f'docs/modules/{m["name"]}.md').read_text()  # says how and against what
+        for p in m['params'] + m['inputs'] + m['outputs']:
+            assert f'`{p["name"]}`' in page, (m['name'], p['name'])
         for port in m['inputs'] + m['outputs']:
             assert port['type'] in ('table', 'model', 'transform', 'report') and port['help']
         for p in m['params']:
@@ -157,8 +167,53 @@ def test_manifest_describes_every_module_port_and_parameter():
                 assert p['default'] in p['choices']
     one = json.loads(ok('manifest', 'mlp').stdout)
     assert [m['name'] for m in one['modules']] == ['mlp']
-    for name in MODULES:
+    for name in modules:
         assert name in ok('list').stdout and '--param' in ok('help', name).stdout
+
+
+# --- before and beside a run -------------------------------------------------------------------
+
+def test_columns_are_known_and_mistakes_mended_before_a_run(tmp_path):
+    write_csv(tmp_path / 'x.csv', ['a', 'city', 'kind'], [[1, 'p', 'x'], [2, 'q', 'y']])
+    ok('read_csv', '--param', 'path=x.csv', '--out', 'table=./x.arrow', cwd=tmp_path)
+    seen = json.loads(ok('--schema-only', 'read_csv', '--param', 'path=x.csv',
+                         cwd=tmp_path).stdout)
+    assert seen['ok'] and seen['outputs']['table']['columns'] == [
+        {'name': 'a', 'type': 'int'}, {'name': 'city', 'type': 'text'},
+        {'name': 'kind', 'type': 'text'}]
+    wrong = ml('--schema-only', 'mlp', '--in', 'train=./x.arrow', '--param', 'label_col=kin',
+               '--param', 'feature_cols=a,city', cwd=tmp_path)
+    assert wrong.returncode == 2 and not list(tmp_path.glob('*.smdl'))
+    label, city = json.loads(wrong.stdout)['mistakes']
+    assert label['fix'] == {'param': {'name': 'label_col', 'value': 'kind'}}
+    assert city['column'] == 'city' and city['fix']['insert']['module'] == 'one_hot'
+    refused(2, 'No such file', '--schema-only', 'mlp', '--in', 'train=./y.arrow', cwd=tmp_path)
+
+
+def test_outputs_come_with_previews_and_their_hashes(tmp_path):
+    rows = [[i, i % 7 / 2, '' if i == 3 else 'a' * (i % 3 + 1), f'2024-02-{i % 28 + 1:02}']
+            for i in range(1000)]
+    write_csv(tmp_path / 'x.csv', ['n', 'half', 'text', 'day'], rows)
+    done = ok('--outputs', 'yes', '--progress', 'json', 'chain',
+              'read_csv --param path=x.csv --out table=./t.arrow --out table=t',
+              'standard_scaler --in table=t --param cols=half --out transform=./s.sxfm',
+              cwd=tmp_path)
+    told = [json.loads(line) for line in done.stdout.splitlines() if '{"t":"output"' in line]
+    assert [(t['port'], t['type'], t['path']) for t in told] == [
+        ('table', 'table', './t.arrow'), ('transform', 'transform', './s.sxfm')]
+    assert told[0]['rows'] == 1000 and told[0]['columns'] == 4
+    for t in told:
+        data = (tmp_path / t['path']).read_bytes()
+        assert t['bytes'] == len(data) and t['sha256'] == hashlib.sha256(data).hexdigest()
+    seen = json.loads((tmp_path / 't.preview.json').read_text())
+    n, half, text, day = seen['columns']
+    assert (n['type'], half['type'], text['type'], day['type']) == ('int', 'real', 'text', 'date')
+    assert (n['min'], n['max'], n['mean'], n['distinct']) == (0, 999, 499.5, 1000)
+    assert n['quantiles'] == [0, 249.75, 499.5, 749.25, 999] and sum(n['histogram']['counts']) == 1000
+    assert text['missing'] == 1 and text['top'][0] == ['a', 333] and text['distinct'] == 3
+    assert len(day['histogram']['counts']) == 20 and day['distinct'] == 28
+    assert seen['head'][3] == [3, 1.5, None, '2024-02-04'] and len(seen['head']) == 50
+    assert json.loads((tmp_path / 's.preview.json').read_text())['kind'] == 'standard_scaler'
 
 
 # --- the example -------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from test_b50_algorithms import ROOT, ok, refused
+from test_b50_algorithms import ROOT, ml, ok, refused
 
 CLIENT = ROOT / 'tests/parquet_client.mjs'
 TWINS = ROOT / 'tests/data'
@@ -99,6 +99,17 @@ def test_columns_are_chosen(tmp_path):
     assert as_csv(tmp_path / 'x.parquet', 'cols=@date')[0].startswith('day,ms,us\n')
     refused(2, "no column 'al'", 'read_parquet', '--param', f'path={tmp_path}/x.parquet', '--param', 'cols=al', '--out',
             f'table={tmp_path}/y.arrow')
+
+
+def test_columns_are_known_before_a_run():
+    words = ['--schema-only', 'read_parquet', '--param', f'path={TWINS}/penguins.parquet']
+    seen = json.loads(ok(*words, '--param', 'cols=@text,year').stdout)
+    assert seen['outputs']['table'] == {'type': 'table', 'open': False, 'columns': [
+        {'name': 'species', 'type': 'text'}, {'name': 'island', 'type': 'text'}, {'name': 'sex', 'type': 'text'},
+        {'name': 'year', 'type': 'int'}]}
+    wrong = json.loads(ml(*words, '--param', 'cols=yea').stdout)
+    assert [(m['param'], m['message']) for m in wrong['mistakes']] == [
+        ('cols', "the table has no column 'yea': did you mean 'year'?")]
 
 
 @pytest.mark.parametrize('table', sorted(p.stem for p in TWINS.glob('*.parquet')))

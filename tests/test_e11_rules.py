@@ -293,5 +293,18 @@ def test_rules_that_are_there_twice_are_told_as_by_promtool(tmp_path):
         assert b.returncode == a.returncode, (args, a.stderr, b.stdout, b.stderr)
         for what in ('2 duplicate rule(s) found', ):
             assert (what in b.stdout) == (what in a.stderr), (args, a.stderr, b.stdout)
+    for lint, code in (('all', 3), ('none,all', 0), ('duplicate-rules,none', 0), ('duplicate-rules', 3)):
+        assert ours('metrics', 'check', 'rules', f'--lint={lint}', '--lint-fatal', path).returncode == code, lint
+    for what, words in (('rules', 'all, duplicate-rules, none'), ('config', 'all, duplicate-rules, too-long-scrape-interval, none')):
+        for lint in ('duplicates', '', 'all,x') + (('too-long-scrape-interval', ) if what == 'rules' else ()):
+            b = ours('metrics', 'check', what, f'--lint={lint}', path if what == 'rules' else config)
+            assert b.returncode == 65 and f'there is no --lint={lint.split(",")[-1]}: {words}' in b.stderr, (lint, b.stderr)
+    slow = tmp_path / 'slow.yml'  # a lint of later promtools
+    slow.write_text('scrape_configs:\n- {job_name: a, scrape_interval: 5m}\n- job_name: b\n  scrape_interval: 6m\n')
+    for lint, told in (('too-long-scrape-interval', True), ('all', True), ('duplicate-rules', False)):
+        b = ours('metrics', 'check', 'config', f'--lint={lint}', '--lint-fatal', str(slow))
+        assert (b.returncode, '1 too long scrape interval(s) found:\n  line 3: job "b" is asked every 6 min 0 s' in b.stdout) == (3 * told, told), b.stdout
+    b = ours('metrics', 'check', 'config', '--lint=all', '--json', str(slow))
+    assert b.returncode == 0 and [one['line'] for one in json.loads(b.stdout)[0]['intervals']] == [3]
     (tmp_path / 'rules.yml').write_text(twice.replace('up + 1', 'up +'))
     assert theirs('check', 'config', config).returncode == ours('metrics', 'check', 'config', config).returncode == 1

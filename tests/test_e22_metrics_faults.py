@@ -229,6 +229,7 @@ scrape_configs:
     assert 'metrics.full' in s.log()
     target.pages['/small'] = 'tick 2\n'
     wait_for(lambda: value(s, 'tick') == '2' and value(s, 'up{job="small"}') == '1', 60, 'old series go on')
+    wait_for(lambda: value(s, 'count(last_over_time(big[5m]))'), 180, 'the rest is taken')  # refused comes first
     assert 1000 < float(value(s, 'count(last_over_time(big[5m]))')) <= 5000  # our own machine's are there already
     assert send(s, batch('new', time.time(), 1)).status_code >= 400
 

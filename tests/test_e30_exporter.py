@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -218,10 +219,25 @@ def test_it_becomes_the_small_program_where_that_is(programs, tmp_path):
     assert r.returncode != 0 and '\x1b' not in r.stderr and json.loads(r.stderr)['error']['kind'] == 'invalid'
 
 
+def test_a_port_alone_is_all_addresses_as_there():
+    args = exporter(*only('loadavg'), f'--web.listen-address=:{free_port()}')
+
+    def answers():
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f'http://127.0.0.2:{args[-1].rsplit(":")[-1]}/metrics', timeout=5).ok
+    with subprocess.Popen(args, stdin=subprocess.DEVNULL) as process:
+        try:
+            wait_for(answers, 30, 'it answers')
+            r = subprocess.run(args, capture_output=True, text=True, timeout=30)
+            assert r.returncode != 0 and 'in use by another program' in r.stderr and 'choose another port with --web.listen-address' in r.stderr, r.stderr
+        finally:
+            process.terminate()
+
+
 def test_unknown_collectors_and_addresses_are_clear_errors(tmp_path):
     for args, words in ((['--collector=nonsense'], 'there is no collector "nonsense"'), (['--no-collector=nonsense'], 'there is no collector'),
                         (['--path.procfs=/nonexistent'], '/nonexistent'), (['--web.telemetry-path=/'], '--web.telemetry-path'),
-                        (['--collector.vmstat.fields=('], '')):
+                        (['--web.listen-address=9100'], '--web.listen-address: "9100" is not ADDRESS:PORT'), (['--collector.vmstat.fields=('], '')):
         r = subprocess.run(exporter(*args), capture_output=True, text=True, timeout=30)
         assert r.returncode != 0 and words in r.stderr, (args, r.stderr)
 
@@ -311,11 +327,28 @@ def test_text_files(programs, tmp_path):
         bad.unlink()
         assert parse(ours.get())[0]['node_textfile_scrape_error', ()] == 0
 
+    os.mkfifo(files / 'pipe.prom')
+    assert parse(ours.get())[0]['plain', ()] == 1
+    wait_for(lambda: 'pipe.prom is no regular file' in ours.log(), 5, 'it is not waited for')
+    (files / 'pipe.prom').unlink()
+
     (files / 'load.prom').write_text('# TYPE node_load1 gauge\nnode_load1 77\nnode_mine 4\n')
     both = programs(*exporter(*only('textfile', 'loadavg'), f'--collector.textfile.directory={files}'))
     samples, _ = parse(both.get())
     assert samples['node_load1', ()] != 77 and samples['node_mine', ()] == 4
     assert samples['node_scrape_collector_success', (('collector', 'textfile'),)] == 0
+    both.get()
+    assert both.log().count('exporter.twice') == 1  # not with each page
+
+
+def test_a_hundred_thousand_families_of_text_files(tmp_path):
+    for i in range(10):
+        (tmp_path / f'{i}.prom').write_text(''.join(f'# TYPE made_{i}_{k} gauge\nmade_{i}_{k} {k}\n' for k in range(10000)))
+    r = subprocess.run(exporter('--once', *only('textfile', 'loadavg'), f'--collector.textfile.directory={tmp_path}'), capture_output=True, text=True,
+                       timeout=120, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (10, 10)))
+    assert r.returncode == 0, (r.returncode, r.stderr)
+    lines = r.stdout.splitlines()
+    assert sum(line.startswith('made_') for line in lines) == 100000 and 'node_scrape_collector_success{collector="textfile"} 1' in lines
 
 
 # --- containers ---
@@ -577,6 +610,17 @@ def test_a_driver_that_hangs_is_left_out_and_comes_back(programs, tmp_path):
     assert ours.process.wait(8) == 0  # a thread that hangs holds nobody
 
 
+def test_who_waited_for_a_page_that_hung_gets_the_rest(programs, tmp_path):
+    hangs = tmp_path / 'hangs'
+    hangs.touch()
+    ours = programs(*exporter(*only('gpu', 'loadavg', 'vmstat'), f'--nvml={NVML}'), env={**os.environ, 'FAKE_NVML_HANGS': str(hangs)})
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for text in pool.map(lambda _: ours.get(headers={'X-Prometheus-Scrape-Timeout-Seconds': '1'}), range(4)):
+            samples, _ = parse(text)
+            assert samples[GPU_OK] == 0 and ('node_load1', ()) in samples and ('node_vmstat_pgpgin', ()) in samples
+    hangs.unlink()
+
+
 @pytest.fixture
 def dead_mount():
     """(path, keywords for Popen, what ends it): in a mount namespace of its own, a file system whose server never answers, until
@@ -620,6 +664,57 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
     assert ours.process.wait(8) == 0
 
 
+@pytest.fixture
+def outside_dev():
+    """Mounts below /dev are no file systems to the collector, and tmp_path may lie in /dev/shm."""
+    with tempfile.TemporaryDirectory(dir='/var/tmp') as path:
+        yield pathlib.Path(path)
+
+
+def test_mounts_below_the_root_of_the_host_stand_as_there(outside_dev):
+    tmp_path = outside_dev
+    for one in ('host/data', 'hostess'):
+        (tmp_path / one).mkdir(parents=True)
+    trees.write(tmp_path, {'proc/1/mounts': ''.join(f'd{i} {tmp_path}/{at} ext4 rw 0 0\n' for i, at in enumerate(('host', 'host/data', 'hostess')))})
+    for root in ('host', 'host//'):
+        samples, _ = once(*only('filesystem'), f'--path.procfs={tmp_path}/proc', f'--path.rootfs={tmp_path}/{root}')
+        at = {dict(labels)['device']: (dict(labels)['mountpoint'], value) for (name, labels), value in samples.items() if name == 'node_filesystem_device_error'}
+        assert at == {'d0': ('/', 0), 'd1': ('/data', 0), 'd2': (f'{tmp_path}/hostess', 1)}
+
+
+def test_mounts_that_do_not_answer_have_a_bounded_number_of_threads(programs, dead_mount, outside_dev):
+    tmp_path = outside_dev
+    path, popen, answers_again = dead_mount
+    (tmp_path / 'good').mkdir()
+    good = f'good {tmp_path}/good nfs rw 0 0\n'
+    refused = [f'gone{i} {tmp_path}/gone{i} nfs rw 0 0\n' for i in range(70)]  # these answer, with an error
+    dead = [f'dead{i} {path}/{i} nfs rw 0 0\n' for i in range(70)]
+    root = trees.write(tmp_path / 'tree', {'proc/1/mounts': ''.join(refused) + dead[0] + good, 'proc/loadavg': '1 2 3 1/2 3\n'})
+    ours = programs(*exporter(f'--path.procfs={root}/proc', *only('filesystem')), **popen)
+
+    def failed():
+        samples, _ = parse(ours.get())
+        assert samples['node_scrape_collector_success', (('collector', 'filesystem'),)] == 1
+        return {dict(labels)['device'] for (name, labels), value in samples.items() if name == 'node_filesystem_device_error' and value == 1}
+
+    def threads():
+        return len(os.listdir(f'/proc/{ours.process.pid}/task'))
+    without = {f'gone{i}' for i in range(70)}
+    assert failed() == failed() == without | {'dead0'}  # who answers takes no place of one that does not
+    trees.write(root, {'proc/1/mounts': good + ''.join(dead)})
+    few = threads()
+    assert failed() == {f'dead{i}' for i in range(70)}  # and in the time of a page
+    many = threads()
+    for _ in range(3):
+        failed()
+    assert threads() <= many + 2 and many <= few + 64, (few, many, threads())
+    answers_again()
+    trees.write(root, {'proc/1/mounts': good})
+    wait_for(lambda: failed() == set() and threads() <= few, 10, 'their threads end')
+    trees.write(root, {'proc/1/mounts': good + dead[69]})
+    assert failed() == {'dead69'}  # at once: that server is gone
+
+
 def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_mount, tmp_path):
     path, popen, answers_again = dead_mount
     root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'sys/class/power_supply': f'->{path}',
@@ -642,6 +737,25 @@ def test_files_that_hang_hold_up_neither_the_page_nor_the_others(programs, dead_
     answers_again()
     wait_for(lambda: page()[1] == {'loadavg', 'filefd', 'netstat', 'powersupplyclass'}, 10, 'they are asked again')
     assert 'collector=netstat error=' in ours.log()
+
+
+def test_a_page_in_a_hurry_shows_what_came_before_one_that_hangs(programs, dead_mount, tmp_path):
+    path, popen, answers_again = dead_mount
+    root = trees.write(tmp_path / 'tree', {'proc/loadavg': '1 2 3 1/2 3\n', 'proc/net': f'->{path}', 'proc/vmstat': 'pgpgin 7\n'})
+    ours = programs(*exporter(*paths(root), *only('netstat', 'loadavg', 'vmstat')), **popen)
+
+    def page():
+        samples, _ = parse(ours.get(headers={'X-Prometheus-Scrape-Timeout-Seconds': '1'}))
+        return {dict(labels)['collector'] for (name, labels), value in samples.items()
+                if name == 'node_scrape_collector_success' and value == 1}, samples
+    ok, samples = page()
+    assert ok == {'loadavg'} and samples['node_load1', ()] == 1
+    assert 'exporter.hangs' not in ours.log()  # half a second is no proof of that
+    wait_for(lambda: page()[0] == {'loadavg', 'vmstat'}, 10, 'the next finds it')
+    assert ours.log().count('exporter.hangs collector=netstat') == 1
+    page()
+    assert ours.log().count('exporter.late collector=netstat') == 1  # not with each page
+    answers_again()
 
 
 def test_a_pipe_in_place_of_a_file_fails_at_once(tmp_path):

@@ -249,6 +249,7 @@ def test_the_servers_own_exporter_shows_what_it_was_asked_for(wall):
     [told] = json.loads(wait_for(lambda: [p.read_text() for p in [wall.strata.state / 'metrics/exporter.json'] if p.exists()], 20, 'it tells where it is')[0])
     page = requests.get(f'http://{told["targets"][0]}/metrics', timeout=30).text
     assert 'node_tcp_connection_states{' in page and 'node_processes_pids ' in page and 'node_interrupts_total{' not in page
-    r = subprocess.run([wall.strata.binary, 'up', '--state', str(wall.strata.state.parent / 'none'), '--set', 'exporter.collectors=cpu nonsense'],
-                       capture_output=True, text=True, timeout=60)
-    assert r.returncode == 65 and 'exporter.collectors: there is no collector "nonsense"' in r.stderr
+    for names, words in (('cpu nonsense', 'there is no collector "nonsense"'), ('cpu ' * 65, 'more than 64 names')):
+        r = subprocess.run([wall.strata.binary, 'up', '--state', str(wall.strata.state.parent / 'none'), '--set', f'exporter.collectors={names}'],
+                           capture_output=True, text=True, timeout=60)
+        assert r.returncode == 65 and f'exporter.collectors: {words}' in r.stderr

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/manual/*.md and docs/formats/openapi.json from the program itself, so that they cannot drift from it.
+"""Writes docs/manual/*.md, docs/formats/openapi.json and the tables of docs/modules/*.md from the program itself, so that they cannot drift from it.
 
 Usage: tools/manual.py [--check]     --check: compare with what is committed instead of writing
 """
@@ -11,6 +11,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 STRATA = ROOT / os.environ.get('BUILD', 'build') / 'strata'
+ML = ROOT / os.environ.get('BUILD', 'build') / 'strata-ml'
 DOCS = ROOT / 'docs'
 
 
@@ -51,18 +52,65 @@ def openapi():
     return json.dumps(json.loads(strata('debug', 'openapi')), indent=1, sort_keys=True, ensure_ascii=False) + '\n'
 
 
+FROM = '## Ports and parameters\n'
+
+
+def cell(text):
+    return str(text).replace('|', '\\|')
+
+
+def module_tables(module):
+    """The last chapter of a module's page; what stands before it is written by hand."""
+    text = f'{FROM}\n`strata-ml help {module["name"]}` says the same. Version {module["version"]}.\n\n'
+    text += '| port | type | |\n|---|---|---|\n'
+    for way in ('inputs', 'outputs'):
+        for port in module[way]:
+            kind = port['type'] + (', optional' if port['optional'] else '')
+            text += f'| {"in" if way == "inputs" else "out"} `{port["name"]}` | {kind} | {cell(port["help"])} |\n'
+    if module['params']:
+        text += '\n| parameter | type | default | |\n|---|---|---|---|\n'
+    for p in module['params']:
+        kind = ' '.join(f'`{c}`' for c in p['choices']) if 'choices' in p else p['type']
+        if 'min' in p and p['type'] != 'ints':
+            kind += f', {p["min"]:g} … {p["max"]:g}'
+        value = p.get('default')
+        default = 'needed' if p['required'] else f'`{value if isinstance(value, str) and value else json.dumps(value)}`'
+        text += f'| `{p["name"]}` | {kind} | {cell(default)} | {cell(p["help"])} |\n'
+    return text
+
+
+def modules(check):
+    """Tables of every module's page, and a list of them all."""
+    wrong, listed = [], '# Modules\n\nThe algorithms of `strata-ml`, a page each: how they compute, and what they are tested against.\n'
+    category = None
+    for module in json.loads(subprocess.run([str(ML), '--manifest'], check=True, capture_output=True).stdout):
+        path = DOCS / f'modules/{module["name"]}.md'
+        if module['category'] != category:
+            category = module['category']
+            listed += f'\n## {category}\n\n'
+        listed += f'- [{module["name"]}]({module["name"]}.md): {module["title"]}\n'
+        old = path.read_text() if path.exists() else f'# {module["name"]}\n\n{module["description"]}\n\n'
+        new = old.split(FROM)[0].rstrip() + '\n\n' + module_tables(module)
+        wrong += put(path, new, check)
+    return wrong + put(DOCS / 'modules/README.md', listed, check)
+
+
 FILES = {'manual/commands.md': commands, 'manual/settings.md': settings, 'manual/routes.md': routes,
          'formats/openapi.json': openapi}
 
 
+def put(path, text, check):
+    if not check:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    elif not path.exists() or path.read_text() != text:
+        return [f'{path.relative_to(ROOT)} is not what the program says: run tools/manual.py']
+    return []
+
+
 def main():
-    wrong = []
-    for name, make in FILES.items():
-        text, path = make(), DOCS / name
-        if '--check' not in sys.argv:
-            path.write_text(text)
-        elif not path.exists() or path.read_text() != text:
-            wrong.append(f'docs/{name} is not what the program says: run tools/manual.py')
+    check = '--check' in sys.argv
+    wrong = [w for name, make in FILES.items() for w in put(DOCS / name, make(), check)] + modules(check)
     print('\n'.join(wrong))
     return 1 if wrong else 0
 

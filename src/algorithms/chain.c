@@ -2,7 +2,9 @@
 
 #include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/file_digest.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/preview.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -208,6 +210,57 @@ static int bring_inputs(struct chain *c, size_t at, struct value *loaded, struct
     return 0;
 }
 
+/* "/out/table.arrow" -> "/out/table.preview.json" */
+static char *preview_path(const char *path)
+{
+    const char *name = strrchr(path, '/'), *dot = strrchr(name ? name : path, '.');
+
+    return xasprintf("%.*s.preview.json", (int)(dot ? dot - path : (ssize_t)strlen(path)), path);
+}
+
+static int write_preview(const struct step *s, const struct value *v, const char *path,
+                         struct err *e)
+{
+    struct buf text = BUF_MAX(ML_LIMIT_PREVIEW_BYTES);
+    SCOPED(freep) char *beside = preview_path(path);
+    SCOPED(binw_closep) struct binw *w = NULL;
+
+    preview_json(v, s->threads, &text);
+    if (text.failed) { /* a report of very many classes: it is there itself */
+        buf_done(&text);
+        return 0;
+    }
+    w = binw_open_text(beside, e);
+    if (w) {
+        binw_bytes(w, text.p, text.len);
+        binw_bytes(w, "\n", 1);
+    }
+    buf_done(&text);
+    return w ? binw_commit(w, e) : -1;
+}
+
+/* What a file holds, for who runs the pipeline. */
+static int announce(const struct step *s, size_t port, const char *path, struct err *e)
+{
+    const struct value *v = &s->out[port];
+    char sum[FILE_DIGEST_TEXT];
+    struct progress_file f = {.port = s->module->outputs[port].name,
+                              .type = value_type_name(v->type),
+                              .path = path,
+                              .sha256 = sum,
+                              .is_table = v->type == VALUE_TABLE};
+
+    if (write_preview(s, v, path, e) < 0 || file_digest(path, sum, &f.bytes, e) < 0) {
+        return -1;
+    }
+    if (f.is_table) {
+        f.rows = v->table->n_rows;
+        f.columns = v->table->n_columns;
+    }
+    progress_output(s->progress, &f);
+    return 0;
+}
+
 /* Files first; then the value itself moves to its name in memory. */
 static int keep_output(struct chain *c, size_t at, size_t port, struct err *e)
 {
@@ -219,7 +272,8 @@ static int keep_output(struct chain *c, size_t at, size_t port, struct err *e)
 
         if (!is_file(c, ref)) {
             kept = value_made_by(c, ref, at);
-        } else if (value_save(&s->out[port], ref, e) < 0) {
+        } else if (value_save(&s->out[port], ref, e) < 0 ||
+                   (s->progress->outputs && announce(s, port, ref, e) < 0)) {
             return err_wrap(e, "output %s", s->module->outputs[port].name);
         }
     }

@@ -1,6 +1,7 @@
 /* strata-ml - one algorithm, or a chain of them, in one process; runs inside job containers.
  * Words and exit codes: `strata-ml help`, docs/formats/module-manifest.md. */
 #include "algorithms/chain.h"
+#include "algorithms/check_step.h"
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
@@ -16,7 +17,9 @@
 static const char usage[] =
     "usage: strata-ml [OPTIONS] MODULE --in PORT=FILE --out PORT=FILE --param NAME=VALUE ...\n"
     "       strata-ml [OPTIONS] chain STEP STEP ...\n"
+    "       strata-ml --schema-only MODULE ...   the columns it would make, or what is wrong\n"
     "       strata-ml manifest [MODULE]     modules, ports and parameters as JSON\n"
+    "       strata-ml --manifest            the same as one array\n"
     "       strata-ml list | help [MODULE] | version\n"
     "\n"
     "Each STEP of a chain is one argument in the words of a module; its ports are files (a name\n"
@@ -26,30 +29,39 @@ static const char usage[] =
     "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
     "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
     "  --progress MODE    auto, json, text or none\n"
-    "  STRATA_THREADS, STRATA_MEMORY and STRATA_PROGRESS say the same.\n"
+    "  --outputs yes      write a preview beside each output file, and say its size and SHA-256\n"
+    "  STRATA_THREADS, STRATA_MEMORY, STRATA_PROGRESS and STRATA_OUTPUTS say the same.\n"
     "\n"
     "exit: 0 done, 1 our fault or the machine's, 2 wrong words, 3 wrong data, 4 out of memory\n";
 
 struct options {
-    const char *threads, *memory, *progress;
+    const char *threads, *memory, *progress, *outputs;
 };
+
+/* Commands that look like options. */
+static bool is_command(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "--manifest") == 0 ||
+           strcmp(word, "--schema-only") == 0;
+}
 
 /* Takes options off the front of argv; the number of words taken, or -1. */
 static int take_options(struct options *o, int argc, char **argv, struct err *e)
 {
     int i = 0;
 
-    for (; i < argc && strncmp(argv[i], "--", 2) == 0 && strcmp(argv[i], "--help") != 0; i += 2) {
+    for (; i < argc && strncmp(argv[i], "--", 2) == 0 && !is_command(argv[i]); i += 2) {
         const char **slot = strcmp(argv[i], "--threads") == 0    ? &o->threads
                             : strcmp(argv[i], "--memory") == 0   ? &o->memory
                             : strcmp(argv[i], "--progress") == 0 ? &o->progress
+                            : strcmp(argv[i], "--outputs") == 0  ? &o->outputs
                                                                  : NULL;
 
         if (slot == NULL || i + 1 >= argc) {
             return err_set(e, ERR_INVALID,
                            slot ? "%s needs a value"
-                                : "'%s' is no option here; there are --threads, --memory and "
-                                  "--progress",
+                                : "'%s' is no option here; there are --threads, --memory, "
+                                  "--progress and --outputs",
                            argv[i]);
         }
         *slot = argv[i + 1];
@@ -114,6 +126,7 @@ static int run(struct options *o, int argc, char **argv, struct err *e)
         return -1;
     }
     progress_init(&progress, mode);
+    progress.outputs = o->outputs && strcmp(o->outputs, "yes") == 0;
     threads = threads_open(n);
     if (chain) {
         return chain_run(modules_all, argv + 1 + more, (size_t)(argc - 1 - more), threads,
@@ -135,15 +148,34 @@ static int print(struct buf *b)
     return EXIT_OURS;
 }
 
+/* Mistakes are told as JSON on standard output, and by the exit code. */
+static int schema_only(int argc, char **argv, struct err *e)
+{
+    struct buf out = BUF_MAX(16 * MIB);
+    bool ok = false;
+    int rc;
+
+    if (check_step_json(modules_all, argv, (size_t)argc, &out, &ok, e) < 0) {
+        buf_done(&out);
+        return failure_exit_code(e->kind);
+    }
+    rc = print(&out);
+    return rc == EXIT_DONE && !ok ? EXIT_USER : rc;
+}
+
 /* manifest, list, help: what needs no threads. -1 when the words are others. */
 static int describe(int argc, char **argv, struct err *e)
 {
     struct buf out = BUF_MAX(4 * MIB);
     const struct module *m = NULL;
     bool list = strcmp(argv[0], "list") == 0, manifest = strcmp(argv[0], "manifest") == 0;
+    bool array = strcmp(argv[0], "--manifest") == 0;
     bool help = strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0;
 
-    if (!list && !manifest && !help && strcmp(argv[0], "version") != 0) {
+    if (strcmp(argv[0], "--schema-only") == 0) {
+        return schema_only(argc - 1, argv + 1, e);
+    }
+    if (!list && !manifest && !array && !help && strcmp(argv[0], "version") != 0) {
         return -1;
     }
     if (argc > 1 && (manifest || help)) {
@@ -154,6 +186,8 @@ static int describe(int argc, char **argv, struct err *e)
     }
     if (manifest) {
         manifest_json(modules_all, m, &out);
+    } else if (array) {
+        manifest_array(modules_all, &out);
     } else if (list) {
         for (size_t i = 0; modules_all[i]; i++) {
             (void)buf_printf(&out, "%-22s %s\n", modules_all[i]->name, modules_all[i]->title);
@@ -181,7 +215,7 @@ static void on_bus_error(int signal_number)
 int main(int argc, char **argv)
 {
     struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"),
-                        getenv("STRATA_PROGRESS")};
+                        getenv("STRATA_PROGRESS"), getenv("STRATA_OUTPUTS")};
     struct err e = {0};
     int taken = take_options(&o, argc - 1, argv + 1, &e), rc = -1;
 

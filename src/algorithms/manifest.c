@@ -20,14 +20,6 @@ static void write_ports(struct jw *w, const char *key, const struct port *ports)
     jw_end(w);
 }
 
-static void write_number(struct jw *w, const char *key, double v)
-{
-    char text[NUMBER_TEXT_BYTES];
-
-    jw_key(w, key);
-    jw_raw(w, str_of(number_format(v, text)));
-}
-
 /* The default in its own type: 0.8, true, "auto". */
 static void write_default(struct jw *w, const struct param *p)
 {
@@ -50,8 +42,8 @@ static void write_param(struct jw *w, const struct param *p)
     jw_kv_c(w, "type", param_type_name(p->type));
     write_default(w, p);
     if (p->type == PARAM_INT || p->type == PARAM_REAL || p->type == PARAM_INTS) {
-        write_number(w, "min", p->min);
-        write_number(w, "max", p->max);
+        number_json_kv(w, "min", p->min);
+        number_json_kv(w, "max", p->max);
     }
     if (p->choices) {
         struct str rest = str_of(p->choices);
@@ -75,6 +67,9 @@ static void write_module(struct jw *w, const struct module *m)
     jw_kv_c(w, "title", m->title);
     jw_kv_c(w, "description", m->description);
     jw_kv_c(w, "category", m->category);
+    jw_kv_c(w, "kind", "native");
+    jw_kv_bool(w, "light", (m->flags & MODULE_LIGHT) != 0);
+    jw_kv_c(w, "memory", m->memory ? m->memory : "2*input+64Mi");
     jw_kv_bool(w, "deterministic", true);
     write_ports(w, "inputs", m->inputs);
     write_ports(w, "outputs", m->outputs);
@@ -92,7 +87,7 @@ void manifest_json(const struct module *const *modules, const struct module *onl
     struct jw w = JW(out);
 
     jw_object(&w);
-    jw_kv_i64(&w, "schema", 1);
+    jw_kv_i64(&w, "schema", 2);
     jw_kv_c(&w, "program", "strata-ml");
     jw_key(&w, "modules");
     jw_array(&w);
@@ -102,6 +97,18 @@ void manifest_json(const struct module *const *modules, const struct module *onl
         }
     }
     jw_end(&w);
+    jw_end(&w);
+    (void)buf_add(out, STR("\n"));
+}
+
+void manifest_array(const struct module *const *modules, struct buf *out)
+{
+    struct jw w = JW(out);
+
+    jw_array(&w);
+    for (; *modules; modules++) {
+        write_module(&w, *modules);
+    }
     jw_end(&w);
     (void)buf_add(out, STR("\n"));
 }

@@ -4,7 +4,9 @@
 #include "algorithms/kernel/module.h"
 #include "base/buf.h"
 
-/* {"schema":1,"program":"strata-ml","modules":[...]}; `only` NULL: all. */
+/* {"schema":2,"program":"strata-ml","modules":[...]}; `only` NULL: all. */
 void manifest_json(const struct module *const *modules, const struct module *only, struct buf *out);
+/* The modules alone, as one array. */
+void manifest_array(const struct module *const *modules, struct buf *out);
 /* Usage of one module. */
 void manifest_help(const struct module *m, struct buf *out);

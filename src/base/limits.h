@@ -124,6 +124,7 @@
 #define LIMIT_RELABEL_LABELS 4096                 /* on the way: annotations of Kubernetes */
 #define LIMIT_REMOTE_WRITE_BYTES (32 * MIB)       /* packed */
 #define LIMIT_REMOTE_WRITE_WHOLE_BYTES (32 * MIB) /* as in Prometheus */
+#define LIMIT_RULE_ALERTS 20000                   /* of one rule, 16 KiB each */
 
 /* metrics over HTTP */
 #define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */

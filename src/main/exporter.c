@@ -61,7 +61,12 @@ static int collectors_of(const struct cfg *cfg, struct arena *a, const char *out
         if (word.len == 0) {
             continue;
         }
-        if (!is_collector(name) || *n == COLLECTORS_MAX) {
+        if (*n == COLLECTORS_MAX) {
+            return err_set(e, ERR_INVALID,
+                           "exporter.collectors: more than %d names: each collector is named once",
+                           COLLECTORS_MAX);
+        }
+        if (!is_collector(name)) {
             return err_set(e, ERR_INVALID,
                            "exporter.collectors: there is no collector %s: strata exporter --help "
                            "lists them",
@@ -112,7 +117,8 @@ static void tell(void *ctx, unsigned port)
 int exporter_role(const struct boot *b, int socket UNUSED)
 {
     struct exporter_options o = {0};
-    struct exporter_serve serve = {.path = "/metrics",
+    struct exporter_serve serve = {.listen_name = "exporter.listen",
+                                   .path = "/metrics",
                                    .version = STRATA_VERSION,
                                    .started_ms = clock_wall_ms(),
                                    .ready = tell,

@@ -62,6 +62,7 @@ struct wire {
     struct scrape *scrape;
     struct rules *rules;
     size_t max_samples;       /* of a rule */
+    int64_t query_timeout_ms; /* of a rule */
     char prometheus_url[340]; /* of what Prometheus serves, for links in alerts */
     struct metrics *metrics;
     struct own_scrape own_scrape;
@@ -647,6 +648,7 @@ static int read_rules(struct wire *w, struct err *e)
     SCOPED(arena_done) struct arena a = {0};
     struct rules_parts parts = {.db = w->tsdb,
                                 .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                                .patience_ms = w->query_timeout_ms,
                                 .max_samples = w->max_samples,
                                 .external = scrape_external_labels(w->scrape, &a),
                                 .external_url = str_of(w->prometheus_url),
@@ -693,6 +695,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     public_url(b->cfg, url);
     (void)snprintf(w->prometheus_url, sizeof(w->prometheus_url), "%s/prometheus", url);
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
+    w->query_timeout_ms = cfg_i64(b->cfg, "metrics.query_timeout") * 1000;
     w->tsdb = tsdb_open("metrics", &o, e);
     if (w->tsdb == NULL) {
         return -1;

@@ -132,6 +132,7 @@ struct http_hooks {
 
 struct http_options {
     struct str listen;              /* "127.0.0.1:8080", "[::]:0" */
+    const char *listen_name;        /* where a user says it; NULL: net.listen (--listen) */
     const char *tls_cert, *tls_key; /* paths, or NULL for plain HTTP */
     struct str trusted_proxies;     /* comma-separated addresses or CIDR */
     const struct http_mount *mounts;

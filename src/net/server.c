@@ -34,11 +34,16 @@ const struct cfg_item net_config[] = {
 
 /* --- listening --- */
 
-static int split_listen(struct str listen_at, char host[256], char port[8], struct err *e)
+static const char *name_of(const struct http_options *o)
 {
-    ptrdiff_t colon = str_rfind_char(listen_at, ':');
-    struct str h = str_first(listen_at, colon < 0 ? 0 : (size_t)colon);
-    struct str p = str_from(listen_at, (size_t)colon + 1);
+    return o->listen_name ? o->listen_name : "net.listen (--listen)";
+}
+
+static int split_listen(const struct http_options *o, char host[256], char port[8], struct err *e)
+{
+    ptrdiff_t colon = str_rfind_char(o->listen, ':');
+    struct str h = str_first(o->listen, colon < 0 ? 0 : (size_t)colon);
+    struct str p = str_from(o->listen, (size_t)colon + 1);
     uint64_t n;
 
     if (h.len > 2 && h.p[0] == '[' && h.p[h.len - 1] == ']') {
@@ -47,8 +52,8 @@ static int split_listen(struct str listen_at, char host[256], char port[8], stru
     if (colon < 0 || str_to_u64(p, &n) < 0 || n > 65535 || str_copy(p, port, 8) < 0 ||
         str_copy(h, host, 256) < 0 || h.len == 0) {
         return err_set(e, ERR_INVALID,
-                       "net.listen: \"%.*s\" is not ADDRESS:PORT (127.0.0.1:8080, [::]:8080)",
-                       STR_ARG(str_first(listen_at, 100)));
+                       "%s: \"%.*s\" is not ADDRESS:PORT (127.0.0.1:8080, [::]:8080)", name_of(o),
+                       STR_ARG(str_first(o->listen, 100)));
     }
     return 0;
 }
@@ -72,18 +77,18 @@ static void set_options(int fd, int family)
     }
 }
 
-static int bind_error(struct str listen_at, struct err *e)
+static int bind_error(const struct http_options *o, struct err *e)
 {
     if (errno == EADDRINUSE) {
         return err_set(e, ERR_CONFLICT,
                        "%.*s is in use by another program; stop that one, or choose another port "
-                       "with net.listen (--listen)",
-                       STR_ARG(listen_at));
+                       "with %s",
+                       STR_ARG(o->listen), name_of(o));
     }
-    return err_sys(e, "listening at %.*s", STR_ARG(listen_at));
+    return err_sys(e, "listening at %.*s", STR_ARG(o->listen));
 }
 
-static int listen_at(const struct addrinfo *ai, struct str text, struct err *e)
+static int listen_at(const struct addrinfo *ai, const struct http_options *o, struct err *e)
 {
     SCOPED(closep)
     int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -93,12 +98,12 @@ static int listen_at(const struct addrinfo *ai, struct str text, struct err *e)
     }
     set_options(fd, ai->ai_family);
     if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
-        return bind_error(text, e);
+        return bind_error(o, e);
     }
     return TAKE_FD(fd);
 }
 
-static int open_listener(struct str text, struct err *e)
+static int open_listener(const struct http_options *o, struct err *e)
 {
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
                                    .ai_family = AF_UNSPEC,
@@ -107,14 +112,14 @@ static int open_listener(struct str text, struct err *e)
     char host[256], port[8];
     int fd, rc;
 
-    if (split_listen(text, host, port, e) < 0) {
+    if (split_listen(o, host, port, e) < 0) {
         return -1;
     }
     rc = getaddrinfo(host, port, &hints, &found);
     if (rc != 0) {
-        return err_set(e, ERR_INVALID, "net.listen: %s: %s", host, gai_strerror(rc));
+        return err_set(e, ERR_INVALID, "%s: %s: %s", name_of(o), host, gai_strerror(rc));
     }
-    fd = listen_at(found, text, e);
+    fd = listen_at(found, o, e);
     freeaddrinfo(found);
     return fd;
 }
@@ -279,7 +284,7 @@ static int open_parts(struct http_server *s, struct err *e)
     if (s->epoll_fd < 0 || s->stop_fd < 0) {
         return err_sys(e, "epoll");
     }
-    s->listen_fd = open_listener(o->listen, e);
+    s->listen_fd = open_listener(o, e);
     s->relay = s->listen_fd < 0 ? NULL : relay_open(s, e);
     return s->relay ? 0 : -1;
 }

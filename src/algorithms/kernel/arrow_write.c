@@ -309,14 +309,14 @@ static int write_all(struct writer *w, struct err *e)
 
 static int encode_transforms(struct writer *w, struct err *e)
 {
-    SCOPED(binw_closep) struct binw *bytes = binw_open_memory(ML_LIMIT_ARROW_BYTES / 2);
+    SCOPED(buf_done) struct buf bytes = BUF_MAX(ML_LIMIT_ARROW_BYTES / 2);
+    SCOPED(binw_closep) struct binw *to = binw_open_memory(&bytes);
 
     if (w->t->n_applied == 0) {
         return 0;
     }
-    transform_write_list(w->t->applied, w->t->n_applied, bytes);
-    return binw_memory(bytes, e) < 0 || base64_add(&w->transforms, buf_str(&bytes->memory)) < 0 ? -1
-                                                                                                : 0;
+    transform_write_list(w->t->applied, w->t->n_applied, to);
+    return binw_commit(to, e) < 0 || base64_add(&w->transforms, buf_str(&bytes)) < 0 ? -1 : 0;
 }
 
 int arrow_write(const struct table *t, struct binw *to, struct err *e)

@@ -86,12 +86,12 @@ struct binw *binw_open_text(const char *path, struct err *e)
     return open_writer(path, e);
 }
 
-struct binw *binw_open_memory(size_t max)
+struct binw *binw_open_memory(struct buf *to)
 {
     struct binw *w = xnew(struct binw);
 
     w->fd = -1;
-    w->memory = BUF_MAX(max);
+    w->memory = to;
     w->block = xcalloc(1, BLOCK_BYTES);
     checksum_init(&w->sum);
     return w;
@@ -102,7 +102,6 @@ void binw_close(struct binw *w)
     if (w == NULL) {
         return;
     }
-    buf_done(&w->memory);
     if (w->fd >= 0) {
         (void)close(w->fd);
         (void)unlink(w->tmp); /* after a commit the name is gone already */
@@ -115,8 +114,8 @@ void binw_close(struct binw *w)
 
 static void flush(struct binw *w)
 {
-    if (w->fd < 0) {
-        (void)buf_add(&w->memory, str_n(w->block, w->block_len));
+    if (w->path == NULL) {
+        (void)(w->memory && buf_add(w->memory, str_n(w->block, w->block_len)));
     } else if (!w->failed && fs_write_all(w->fd, str_n(w->block, w->block_len), &w->err) < 0) {
         w->failed = true;
     }
@@ -156,19 +155,14 @@ static int put_head(struct binw *w, struct err *e)
     return pwrite(w->fd, head, sizeof(head), 0) == sizeof(head) ? 0 : err_sys(e, "write");
 }
 
-int binw_memory(struct binw *w, struct err *e)
-{
-    flush(w);
-    return w->memory.failed
-               ? err_set(e, ERR_DATA, "more than %zu bytes are to be kept", w->memory.max)
-               : 0;
-}
-
 int binw_commit(struct binw *w, struct err *e)
 {
-    SCOPED(freep) char *parent = xstrdup(w->path);
+    SCOPED(freep) char *parent = w->path ? xstrdup(w->path) : NULL;
 
     flush(w);
+    if (parent == NULL) {
+        return w->memory && w->memory->failed ? err_set(e, ERR_MEMORY, "too large") : 0;
+    }
     if (w->failed) {
         *e = w->err;
         return err_wrap(e, "%s", w->path);
@@ -253,9 +247,9 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     memcpy(&version, bytes.p + 8, 4);
     memcpy(&len, bytes.p + 16, 8);
     memcpy(&sum, bytes.p + 24, 8);
-    if (version != BINARY_VERSION) {
-        return err_set(e, ERR_DATA, "version %u of the format: this program reads version %d",
-                       version, BINARY_VERSION);
+    if (version < 1 || version > BINARY_VERSION) {
+        return err_set(e, ERR_DATA, "version %u of the format: this program reads 1 to %d", version,
+                       BINARY_VERSION);
     }
     if (len != body.len) {
         return err_set(e, ERR_DATA, "damaged: %zu bytes of %llu are there", body.len,
@@ -264,7 +258,7 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     if (checksum_of(body.p, body.len) != sum) {
         return err_set(e, ERR_DATA, "damaged: its checksum is wrong");
     }
-    *r = (struct binr){.p = body.p, .left = body.len};
+    *r = (struct binr){.p = body.p, .left = body.len, .version = version};
     return 0;
 }
 

@@ -21,17 +21,17 @@ enum binary_kind { BINARY_MODEL = 'M', BINARY_TRANSFORM = 'X' };
  */
 int binw_check(const char *path, struct err *e) MUST_USE;
 
-enum { BINARY_HEAD_BYTES = 32, BINARY_VERSION = 1 };
+enum { BINARY_HEAD_BYTES = 32, BINARY_VERSION = 2 }; /* 1 is read, too */
 
 struct binw {
-    char *path, *tmp;
+    char *path, *tmp; /* NULL: in memory */
     int fd;
-    char kind;   /* 0: without a head */
-    char *block; /* not yet written; len counts it already */
+    struct buf *memory; /* or NULL */
+    char kind;          /* 0: text, without a head */
+    char *block;        /* not yet written; len counts it already */
     size_t block_len;
     uint64_t len;
     struct checksum sum;
-    struct buf memory; /* when there is no file */
     struct err err;    /* the first failure */
     bool failed;
 };
@@ -40,9 +40,8 @@ struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e) M
 /* Bytes as they are, without a head: for formats of their own that want the same durable
  * appearance. */
 struct binw *binw_open_text(const char *path, struct err *e) MUST_USE;
-/* Into w->memory, at most `max` bytes; binw_memory() when all is written. */
-struct binw *binw_open_memory(size_t max) MUST_USE;
-int binw_memory(struct binw *w, struct err *e) MUST_USE;
+/* Bytes into a buffer that outlives it, or nowhere when that is NULL: w->sum is their checksum. */
+struct binw *binw_open_memory(struct buf *to) MUST_USE;
 void binw_close(struct binw *w); /* without a commit nothing is left behind */
 DEFINE_SCOPED(struct binw, binw_close)
 int binw_commit(struct binw *w, struct err *e) MUST_USE;
@@ -60,7 +59,8 @@ struct binr {
     const char *p;
     size_t left;
     bool bad;
-    void *map; /* of a file */
+    uint32_t version; /* of the file */
+    void *map;        /* of a file */
     size_t map_len;
 };
 

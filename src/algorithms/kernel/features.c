@@ -1,5 +1,6 @@
 #include "algorithms/kernel/features.h"
 
+#include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/select.h"
@@ -9,15 +10,34 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
+
+static void categories_done(struct categories *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        free(c->names[i]);
+    }
+    free(c->names);
+    *c = (struct categories){0};
+}
 
 void features_done(struct features *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         free(f->names[i]);
+        categories_done(&f->categories[i]);
     }
     free(f->names);
     free(f->fill);
+    free(f->categories);
     *f = (struct features){0};
+}
+
+static struct features features_new(size_t n)
+{
+    return (struct features){.names = xnew_array(char *, n + 1),
+                             .fill = xnew_array(double, n + 1),
+                             .categories = xnew_array(struct categories, n + 1)};
 }
 
 /* The mean of what is there; ERR_DATA when that is nothing, or infinite. */
@@ -40,22 +60,65 @@ static int mean_of(const struct column *c, size_t n_rows, double *out, struct er
     return 0;
 }
 
-static int learn_column(const struct column *c, size_t n_rows, enum features_missing missing,
-                        double *fill, struct err *e)
+static int compare_names(const void *a, const void *b)
 {
-    if (c->kind != COLUMN_NUMBER) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The texts that occur. One that holds a NUL or is very long is no category. */
+static int learn_categories(const struct column *c, size_t n_rows, struct categories *out,
+                            struct err *e)
+{
+    SCOPED(big_freep)
+    unsigned char *used = big_alloc(c->dict->len, 1, "the categories of a column", e);
+
+    for (size_t r = 0; used && r < n_rows; r++) {
+        if (c->codes[r] != DICT_MISSING) {
+            used[c->codes[r]] = 1;
+        }
+    }
+    if (used == NULL) {
+        return -1;
+    }
+    out->names = xnew_array(char *, ML_LIMIT_CATEGORIES + 1);
+    for (uint32_t i = 0; i < c->dict->len; i++) {
+        struct str text = dict_text(c->dict, i);
+
+        if (!used[i]) {
+            continue;
+        }
+        if (out->n == ML_LIMIT_CATEGORIES || text.len > ML_LIMIT_NAME_BYTES ||
+            str_find_char(text, '\0') >= 0) {
+            return err_set(e, ERR_DATA,
+                           "column '%s' holds more than %d different texts, or long ones: it is no "
+                           "category; leave it out with feature_cols=@all,-%s",
+                           c->name, ML_LIMIT_CATEGORIES, c->name);
+        }
+        out->names[out->n++] = str_dup(text);
+    }
+    qsort(out->names, out->n, sizeof(*out->names), compare_names);
+    return 0;
+}
+
+static int learn_column(struct features *f, const struct column *c, size_t n_rows,
+                        enum features_kinds kinds, enum features_missing missing, struct err *e)
+{
+    f->fill[f->n] = NAN;
+    if (c->kind == COLUMN_TEXT && kinds == FEATURES_NUMBERS) {
         return err_set(e, ERR_DATA,
                        "column '%s' holds text; features are numbers: leave it out with "
-                       "feature_cols=@numeric or encode it first",
+                       "feature_cols=@numeric or encode it first (one_hot)",
                        c->name);
     }
-    *fill = NAN;
-    return missing == FEATURES_MEAN ? mean_of(c, n_rows, fill, e) : 0;
+    if (c->kind == COLUMN_TEXT) {
+        return learn_categories(c, n_rows, &f->categories[f->n], e);
+    }
+    return missing == FEATURES_MEAN ? mean_of(c, n_rows, &f->fill[f->n], e) : 0;
 }
 
 int features_learn(struct features *f, const struct table *t, struct str spec,
-                   const char *const *never, size_t n_never, enum features_missing missing,
-                   struct err *e)
+                   const char *const *never, size_t n_never, enum features_kinds kinds,
+                   enum features_missing missing, struct err *e)
 {
     size_t n;
     SCOPED(freep) uint32_t *found = select_columns(t, spec, never, n_never, &n, e);
@@ -63,15 +126,17 @@ int features_learn(struct features *f, const struct table *t, struct str spec,
     if (found == NULL) {
         return err_wrap(e, "feature_cols");
     }
-    *f = (struct features){xnew_array(char *, n), xnew_array(double, n), 0};
-    for (; f->n < n; f->n++) {
-        const struct column *c = &t->columns[found[f->n]];
+    *f = features_new(n);
+    f->missing_kept = missing == FEATURES_KEPT;
+    for (size_t i = 0; i < n; i++) {
+        const struct column *c = &t->columns[found[i]];
+        int rc = learn_column(f, c, t->n_rows, kinds, missing, e);
 
-        if (learn_column(c, t->n_rows, missing, &f->fill[f->n], e) < 0) {
+        f->names[f->n++] = xstrdup(c->name);
+        if (rc < 0) {
             features_done(f);
             return -1;
         }
-        f->names[f->n] = xstrdup(c->name);
     }
     return 0;
 }
@@ -120,7 +185,15 @@ int features_present(const struct features *f, const struct table *t, struct err
     return count > 0 ? -1 : 0;
 }
 
-static int check_values(const struct column *c, size_t n_rows, double fill, double largest,
+static int missing_value(const char *name, size_t row, struct err *e)
+{
+    return err_set(e, ERR_DATA,
+                   "column '%s', row %zu: the value is missing; train with missing=mean to put the "
+                   "column's mean in its place, fill it with impute, or remove the row",
+                   name, row + 1);
+}
+
+static int check_values(const struct column *c, size_t n_rows, bool may_miss, double largest,
                         struct err *e)
 {
     for (size_t r = 0; r < n_rows; r++) {
@@ -130,34 +203,91 @@ static int check_values(const struct column *c, size_t n_rows, double fill, doub
             return err_set(e, ERR_DATA, "column '%s', row %zu: %g is too large: scale the column",
                            c->name, r + 1, v);
         }
-        if (isnan(v) && isnan(fill)) {
-            return err_set(e, ERR_DATA,
-                           "column '%s', row %zu: the value is missing; train with missing=mean to "
-                           "put the column's mean in its place, or remove the row",
-                           c->name, r + 1);
+        if (isnan(v) && !may_miss) {
+            return missing_value(c->name, r, e);
         }
     }
     return 0;
 }
 
-const double **features_bind(const struct features *f, const struct table *t,
-                             enum features_range range, struct err *e)
+/* The number of each text's category; NaN for a text that is none. Big memory. */
+static double *numbers_of_texts(const struct categories *known, const struct dict *d, struct err *e)
 {
-    SCOPED(freep) const double **columns = xnew_array(const double *, f->n + 1);
+    double *of = big_alloc(d->len, sizeof(*of), "the categories of a column", e);
+    SCOPED(map_done) struct map index = {0};
+
+    for (size_t i = 0; of && i < known->n; i++) {
+        (void)map_put(&index, str_of(known->names[i]), (void *)(i + 1));
+    }
+    for (uint32_t i = 0; of && i < d->len; i++) {
+        size_t at = (size_t)map_get(&index, dict_text(d, i));
+
+        of[i] = at > 0 ? (double)(at - 1) : NAN;
+    }
+    return of;
+}
+
+static double *bind_text(const struct features *f, size_t i, const struct column *c, size_t n_rows,
+                         struct err *e)
+{
+    SCOPED(big_freep) double *of = numbers_of_texts(&f->categories[i], c->dict, e);
+    SCOPED(big_freep)
+    double *v = of ? big_alloc(n_rows, sizeof(*v), "the categories of a column", e) : NULL;
+
+    for (size_t r = 0; v && r < n_rows; r++) {
+        v[r] = c->codes[r] == DICT_MISSING ? NAN : of[c->codes[r]];
+        if (isnan(v[r]) && !f->missing_kept) {
+            (void)missing_value(c->name, r, e);
+            return NULL;
+        }
+    }
+    return TAKE(v);
+}
+
+static int bind_column(const struct features *f, const struct table *t, size_t i, double largest,
+                       struct bound *b, struct err *e)
+{
+    const struct column *c = table_column(t, str_of(f->names[i]));
+
+    if ((c->kind == COLUMN_TEXT) != (f->categories[i].names != NULL)) {
+        return err_set(e, ERR_DATA, "column '%s' holds %s, and the model was trained on %s",
+                       c->name, c->kind == COLUMN_TEXT ? "text" : "numbers",
+                       c->kind == COLUMN_TEXT ? "numbers" : "text");
+    }
+    if (c->kind == COLUMN_TEXT) {
+        b->columns[i] = b->owned[i] = bind_text(f, i, c, t->n_rows, e);
+        return b->owned[i] ? 0 : -1;
+    }
+    b->columns[i] = c->numbers;
+    return check_values(c, t->n_rows, f->missing_kept || !isnan(f->fill[i]), largest, e);
+}
+
+int features_bind(const struct features *f, const struct table *t, enum features_range range,
+                  struct bound *b, struct err *e)
+{
     double largest = range == FEATURES_F32 ? (double)FLT_MAX : DBL_MAX;
 
     if (features_present(f, t, e) < 0) {
-        return NULL;
+        return -1;
     }
+    *b = (struct bound){xnew_array(const double *, f->n + 1), xnew_array(double *, f->n + 1), f->n};
     for (size_t i = 0; i < f->n; i++) {
-        const struct column *c = table_need_numbers(t, str_of(f->names[i]), e);
-
-        if (c == NULL || check_values(c, t->n_rows, f->fill[i], largest, e) < 0) {
-            return NULL;
+        if (bind_column(f, t, i, largest, b, e) < 0) {
+            bound_done(b);
+            return -1;
         }
-        columns[i] = c->numbers;
     }
-    return TAKE(columns);
+    return 0;
+}
+
+void bound_done(struct bound *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        big_free(b->owned[i]);
+    }
+    free(b->owned);
+    free(b->columns);
+    *b = (struct bound){0};
 }
 
 /* Columns to rows, some rows at a time so that the rows being written stay in the cache. */
@@ -207,16 +337,50 @@ void features_write(const struct features *f, struct binw *w)
         binw_str(w, str_of(f->names[i]));
     }
     binw_f64s(w, f->fill, f->n);
+    binw_u32(w, f->missing_kept);
+    for (size_t i = 0; i < f->n; i++) {
+        binw_u32(w, f->categories[i].names ? (uint32_t)f->categories[i].n : UINT32_MAX);
+        for (size_t k = 0; k < f->categories[i].n; k++) {
+            binw_str(w, str_of(f->categories[i].names[k]));
+        }
+    }
 }
 
+static int read_categories(struct binr *r, struct categories *c, struct err *e)
+{
+    uint32_t n = binr_u32(r);
+
+    if (r->bad || (n > ML_LIMIT_CATEGORIES && n != UINT32_MAX)) {
+        return err_set(e, ERR_DATA, "damaged: a feature has %u categories", n);
+    }
+    if (n == UINT32_MAX) {
+        return 0;
+    }
+    c->names = xnew_array(char *, n + 1);
+    for (; c->n < n; c->n++) {
+        struct str s = binr_str(r);
+
+        if (r->bad || s.len > ML_LIMIT_NAME_BYTES || str_find_char(s, '\0') >= 0) {
+            return err_set(e, ERR_DATA, "damaged: category %zu is no text", c->n);
+        }
+        c->names[c->n] = str_dup(s);
+        if (c->n > 0 && strcmp(c->names[c->n - 1], c->names[c->n]) >= 0) {
+            c->n++; /* owned: freed with the others */
+            return err_set(e, ERR_DATA, "damaged: the categories are not in order");
+        }
+    }
+    return 0;
+}
+
+/* Version 1 knew numbers only. */
 int features_read(struct binr *r, struct features *f, struct err *e)
 {
     uint32_t n = binr_u32(r);
 
-    if (r->bad || n == 0 || n > ML_LIMIT_COLUMNS) {
+    if (r->bad || n > ML_LIMIT_COLUMNS) {
         return err_set(e, ERR_DATA, "damaged: %u features", n);
     }
-    *f = (struct features){xnew_array(char *, n), xnew_array(double, n), 0};
+    *f = features_new(n);
     for (; f->n < n; f->n++) {
         f->names[f->n] = binr_name(r);
         if (f->names[f->n] == NULL) {
@@ -224,5 +388,11 @@ int features_read(struct binr *r, struct features *f, struct err *e)
         }
     }
     binr_f64s(r, f->fill, n);
+    f->missing_kept = r->version > 1 && binr_u32(r) == 1;
+    for (size_t i = 0; r->version > 1 && i < n; i++) {
+        if (read_categories(r, &f->categories[i], e) < 0) {
+            return -1;
+        }
+    }
     return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features") : 0;
 }

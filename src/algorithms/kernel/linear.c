@@ -6,12 +6,19 @@
 #include "algorithms/kernel/simd.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 void linear_done(struct linear *l)
 {
     big_free(l->weights);
     *l = (struct linear){0};
+}
+
+void linear_free(void *l)
+{
+    linear_done(l);
+    free(l);
 }
 
 size_t linear_parameters(const struct linear *l)

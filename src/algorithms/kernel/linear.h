@@ -1,5 +1,6 @@
-/* linear - softmax over linear scores: what logistic_regression trains. With two classes there is
- * one score and its logistic function (the second class's probability). */
+/* linear - softmax over linear scores: what logistic_regression trains (the body of its model).
+ * With two classes there is one score and its logistic function (the second class's probability).
+ */
 #pragma once
 #include "algorithms/kernel/binary.h"
 
@@ -14,6 +15,7 @@ static inline size_t linear_scores(size_t n_classes)
 }
 
 void linear_done(struct linear *l);
+void linear_free(void *l); /* of the heap */
 int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct err *e) MUST_USE;
 size_t linear_parameters(const struct linear *l);
 /* z[row][score] for dense rows. */

@@ -8,11 +8,13 @@
 #define ML_LIMIT_NAME_BYTES 1024         /* a column name */
 #define ML_LIMIT_DICT_BYTES (16 * GIB)   /* different texts of one column */
 #define ML_LIMIT_CLASSES 4096            /* a label with more is no label */
+#define ML_LIMIT_CATEGORIES 65536        /* different texts of one feature */
 #define ML_LIMIT_PARAMETERS (256 * MIB)  /* numbers in one model */
 #define ML_LIMIT_LAYERS 32               /* of an mlp */
 #define ML_LIMIT_LAYER_WIDTH 65536       /* units in one of them */
-#define ML_LIMIT_TRANSFORMS 16           /* fitted on the way to one table */
+#define ML_LIMIT_TRANSFORMS 64           /* fitted on the way to one table */
 #define ML_LIMIT_REPORT_BYTES (64 * MIB) /* a confusion matrix of 4096 x 4096 needs 40 */
+#define ML_LIMIT_PREVIEW_BYTES (4 * MIB) /* 500 columns with their figures */
 #define ML_LIMIT_STEPS 64                /* in one chain */
 #define ML_LIMIT_WORDS 256               /* in one step */
 #define ML_LIMIT_THREADS 256

@@ -5,6 +5,7 @@
 #include "algorithms/kernel/value.h"
 
 struct step;
+struct check;
 
 enum param_type {
     PARAM_INT,
@@ -37,12 +38,18 @@ struct port {
 };
 
 enum { MODULE_PORTS = 4, MODULE_PARAMS = 24 };
+enum { MODULE_LIGHT = 1 }; /* done in a moment: may share a container with its neighbours */
 
 struct module {
     const char *name, *title, *description, *category, *version;
     const struct port *inputs, *outputs; /* each ends with a zero row */
     const struct param *params;          /* ends with a zero row */
+    unsigned flags;
+    const char *memory; /* most it needs, for limits: "3*input+64Mi"; NULL: "2*input+64Mi" */
     int (*run)(struct step *s, struct err *e);
+    /* What the outputs will be like, from parameters and the columns of the inputs (check.h). NULL:
+     * nothing is known of them but their types. */
+    void (*check)(struct check *c);
 };
 
 const char *param_type_name(enum param_type type);

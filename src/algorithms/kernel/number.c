@@ -158,3 +158,20 @@ char *number_format(double v, char out[NUMBER_TEXT_BYTES])
     }
     return out;
 }
+
+void number_json(struct jw *w, double v)
+{
+    char text[NUMBER_TEXT_BYTES];
+
+    if (isfinite(v)) {
+        jw_raw(w, str_of(number_format(v, text)));
+    } else {
+        jw_null(w);
+    }
+}
+
+void number_json_kv(struct jw *w, const char *key, double v)
+{
+    jw_key(w, key);
+    number_json(w, v);
+}

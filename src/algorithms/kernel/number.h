@@ -1,7 +1,7 @@
 /* number - text to double and back, exactly: parsing rounds correctly, and what number_format()
  * writes reads back as the same bits. No locale. */
 #pragma once
-#include "base/str.h"
+#include "base/json.h"
 
 enum { NUMBER_TEXT_BYTES = 32 };
 
@@ -17,3 +17,7 @@ enum number_loss number_loss(struct str s, double v);
 
 /* The shortest of 15, 16 or 17 digits that reads back; "nan" for NaN. Returns `out`. */
 char *number_format(double v, char out[NUMBER_TEXT_BYTES]);
+
+/* The same as JSON: null for NaN and infinities. */
+void number_json(struct jw *w, double v);
+void number_json_kv(struct jw *w, const char *key, double v);

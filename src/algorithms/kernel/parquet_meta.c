@@ -117,52 +117,72 @@ static int take_groups(struct parquet_file *f, struct thrift *t, const struct th
     return 0;
 }
 
-static int take_metadata(struct parquet_file *f, struct thrift *t, struct parquet_report *r,
-                         struct err *e)
+enum { WHOLE, COLUMNS_ONLY };
+
+static int take_metadata(struct parquet_file *f, struct str metadata, int what,
+                         struct parquet_report *r, struct err *e)
 {
+    struct thrift t = {.p = metadata.p, .end = metadata.p + metadata.len};
     bool schema = false;
 
-    for (struct thrift_field field = {0}; thrift_next(t, &field);) {
+    for (struct thrift_field field = {0}; thrift_next(&t, &field);) {
         if (field.id == 2 && !schema) {
             schema = true;
-            if (parquet_take_schema(f, t, &field, r, e) < 0) {
+            if (parquet_take_schema(f, &t, &field, r, e) < 0) {
                 return -1;
             }
-        } else if (field.id == 4) {
-            if (take_groups(f, t, &field, e) < 0) {
+        } else if (field.id == 4 && what == WHOLE) {
+            if (take_groups(f, &t, &field, e) < 0) {
                 return -1;
             }
         } else {
-            thrift_skip(t, &field);
+            thrift_skip(&t, &field);
         }
     }
-    return t->bad || !schema ? damaged("its metadata is cut short", e) : 0;
+    return t.bad || !schema ? damaged("its metadata is cut short", e) : 0;
+}
+
+size_t parquet_tail(struct str tail, uint64_t file_bytes, struct err *e)
+{
+    uint32_t len;
+
+    if (str_ends(tail, STR("PARE"))) {
+        err_set(e, ERR_DATA, "the file is encrypted");
+        return 0;
+    }
+    if (file_bytes < 12 || tail.len != PARQUET_TAIL_BYTES || !str_ends(tail, PARQUET_MAGIC)) {
+        damaged("it does not end as a Parquet file: is it all there?", e);
+        return 0;
+    }
+    memcpy(&len, tail.p, 4);
+    if (len == 0 || len > file_bytes - 12 || len > ML_LIMIT_ARROW_BYTES) {
+        damaged("its metadata is longer than it", e);
+        return 0;
+    }
+    return len;
 }
 
 int parquet_open(struct parquet_file *f, struct str bytes, struct parquet_report *r, struct err *e)
 {
-    uint32_t len;
-    struct thrift t;
+    struct str front =
+        str_first(bytes, bytes.len > PARQUET_TAIL_BYTES ? bytes.len - PARQUET_TAIL_BYTES : 0);
+    size_t len;
 
     *f = (struct parquet_file){.bytes = bytes};
     *r = (struct parquet_report){.names = BUF_MAX(300)};
-    if (str_ends(bytes, STR("PARE"))) {
-        return err_set(e, ERR_DATA, "the file is encrypted");
-    }
-    if (!str_starts(bytes, PARQUET_MAGIC)) {
+    if (!str_starts(bytes, PARQUET_MAGIC) && !str_ends(bytes, STR("PARE"))) {
         return err_set(e, ERR_DATA, "not a Parquet file");
     }
-    if (bytes.len < 12 || !str_ends(bytes, PARQUET_MAGIC)) {
-        return damaged("it begins as a Parquet file and does not end as one: is it all there?", e);
-    }
-    memcpy(&len, bytes.p + bytes.len - 8, 4);
-    if (len > bytes.len - 12 || len > ML_LIMIT_ARROW_BYTES) {
-        return damaged("its metadata is longer than it", e);
-    }
-    t.end = bytes.p + bytes.len - 8;
-    t.p = t.end - len;
-    t.bad = false;
-    return take_metadata(f, &t, r, e);
+    len = parquet_tail(str_from(bytes, front.len), bytes.len, e);
+    return len > 0 ? take_metadata(f, str_from(front, front.len - len), WHOLE, r, e) : -1;
+}
+
+int parquet_open_columns(struct parquet_file *f, struct str metadata, struct parquet_report *r,
+                         struct err *e)
+{
+    *f = (struct parquet_file){.bytes = STR_EMPTY};
+    *r = (struct parquet_report){.names = BUF_MAX(300)};
+    return take_metadata(f, metadata, COLUMNS_ONLY, r, e);
 }
 
 void parquet_close(struct parquet_file *f)

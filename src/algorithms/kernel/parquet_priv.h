@@ -65,6 +65,9 @@ struct parquet_file {
 int parquet_open(struct parquet_file *f, struct str bytes, struct parquet_report *r,
                  struct err *e) MUST_USE;
 void parquet_close(struct parquet_file *f);
+/* Only the columns: of the metadata alone. */
+int parquet_open_columns(struct parquet_file *f, struct str metadata, struct parquet_report *r,
+                         struct err *e) MUST_USE;
 /* parquet_schema.c: the columns that a table can hold; those left out are named in the report. */
 int parquet_take_schema(struct parquet_file *f, struct thrift *t, const struct thrift_field *field,
                         struct parquet_report *r, struct err *e) MUST_USE;

@@ -2,7 +2,6 @@
 
 #include "algorithms/kernel/number.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/limits.h"
 
 #include <stdio.h>
@@ -41,18 +40,6 @@ void progress_begin(struct progress *p, const char *module, unsigned step, unsig
     p->last_ms = clock_mono_ms();
 }
 
-static void number(struct jw *w, const char *key, double v)
-{
-    char text[NUMBER_TEXT_BYTES];
-
-    jw_key(w, key);
-    if (v - v == 0) {
-        jw_raw(w, str_of(number_format(v, text)));
-    } else {
-        jw_null(w);
-    }
-}
-
 static void head(struct jw *w, const struct progress *p, double done)
 {
     jw_object(w);
@@ -60,7 +47,7 @@ static void head(struct jw *w, const struct progress *p, double done)
     jw_kv_c(w, "module", p->module);
     jw_kv_i64(w, "step", p->step);
     jw_kv_i64(w, "steps", p->steps);
-    number(w, "done", (double)(int64_t)(done * 10000) / 10000);
+    number_json_kv(w, "done", (double)(int64_t)(done * 10000) / 10000);
 }
 
 void progress_update(struct progress *p, double done, const struct metric *metrics, size_t n,
@@ -87,7 +74,7 @@ void progress_update(struct progress *p, double done, const struct metric *metri
     head(&w, p, done);
     jw_kv_c(&w, "text", part);
     for (size_t i = 0; i < n; i++) {
-        number(&w, metrics[i].name, metrics[i].value);
+        number_json_kv(&w, metrics[i].name, metrics[i].value);
     }
     jw_end(&w);
     put_line(&line);
@@ -105,7 +92,7 @@ void progress_result(struct progress *p, const struct metric *metrics, size_t n)
     jw_key(&w, "metric");
     jw_object(&w);
     for (size_t i = 0; i < n; i++) {
-        number(&w, metrics[i].name, metrics[i].value);
+        number_json_kv(&w, metrics[i].name, metrics[i].value);
     }
     jw_end(&w);
     jw_end(&w);
@@ -125,5 +112,30 @@ void progress_say(struct progress *p, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     (void)buf_printf(&line, "%s: %s", p->module, text);
+    put_line(&line);
+}
+
+void progress_output(struct progress *p, const struct progress_file *f)
+{
+    struct buf line = BUF_MAX(16 * KIB);
+    struct jw w = JW(&line);
+
+    if (p->mode != PROGRESS_JSON) {
+        return;
+    }
+    jw_object(&w);
+    jw_kv_c(&w, "t", "output");
+    jw_kv_c(&w, "module", p->module);
+    jw_kv_i64(&w, "step", p->step);
+    jw_kv_c(&w, "port", f->port);
+    jw_kv_c(&w, "type", f->type);
+    jw_kv_c(&w, "path", f->path);
+    if (f->is_table) {
+        jw_kv_i64(&w, "rows", (int64_t)f->rows);
+        jw_kv_i64(&w, "columns", (int64_t)f->columns);
+    }
+    jw_kv_i64(&w, "bytes", (int64_t)f->bytes);
+    jw_kv_c(&w, "sha256", f->sha256);
+    jw_end(&w);
     put_line(&line);
 }

@@ -15,6 +15,7 @@ struct progress {
     const char *module;
     unsigned step, steps; /* 1-based */
     int64_t last_ms;
+    bool outputs; /* say each file that was written, and write its preview beside it */
 };
 
 struct metric {
@@ -29,5 +30,13 @@ void progress_update(struct progress *p, double done, const struct metric *metri
                      const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* The measured result, always said: {"t":"progress",...,"done":1,"metric":{...}}. */
 void progress_result(struct progress *p, const struct metric *metrics, size_t n);
+/* A file that is complete: {"t":"output",...}. */
+struct progress_file {
+    const char *port, *type, *path, *sha256;
+    bool is_table;
+    size_t rows, columns;
+    uint64_t bytes;
+};
+void progress_output(struct progress *p, const struct progress_file *f);
 /* One line for people: "<module>: <text>". */
 void progress_say(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

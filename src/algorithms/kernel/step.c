@@ -96,7 +96,7 @@ static int need_port(const struct module *m, const struct port *ports, const cha
     return unknown(what, name, m->name, names, n, e);
 }
 
-static int need_param(const struct module *m, struct str name, struct err *e)
+int step_need_param(const struct module *m, struct str name, struct err *e)
 {
     const char *names[MODULE_PARAMS];
     size_t n = 0;
@@ -109,6 +109,16 @@ static int need_param(const struct module *m, struct str name, struct err *e)
         names[n] = m->params[n].name;
     }
     return unknown("parameter", name, m->name, names, n, e);
+}
+
+int step_need_input(const struct module *m, struct str name, struct err *e)
+{
+    return need_port(m, m->inputs, "input", name, e);
+}
+
+bool step_has(const struct step *s, const char *param)
+{
+    return param_index(s->module, str_of(param)) >= 0;
 }
 
 static int set_once(char **slot, struct str value, const char *what, struct str name, struct err *e)
@@ -157,7 +167,7 @@ static int take_word(struct step *s, struct str word, struct str assignment, str
         }
         return in ? set_once(&s->in_refs[i], value, "input", name, e) : add_output(s, i, value, e);
     }
-    i = need_param(m, name, e);
+    i = step_need_param(m, name, e);
     if (i < 0 || param_check(&m->params[i], value, e) < 0) {
         return -1;
     }
@@ -311,7 +321,7 @@ const struct model *step_model(const struct step *s, const char *port)
     return v ? v->model : NULL;
 }
 
-const struct transform *step_transform(const struct step *s, const char *port)
+struct transform *step_transform(const struct step *s, const char *port)
 {
     const struct value *v = s->in[must_port(s->module->inputs, port, VALUE_TRANSFORM)];
 

@@ -29,6 +29,11 @@ void step_done(struct step *s);
 const struct module *step_find_module(const struct module *const *modules, struct str name,
                                       struct err *e);
 
+/* Which row of the module's table; -1 and ERR_INVALID with the nearest name. */
+int step_need_param(const struct module *m, struct str name, struct err *e) MUST_USE;
+int step_need_input(const struct module *m, struct str name, struct err *e) MUST_USE;
+bool step_has(const struct step *s, const char *param); /* the module's table has such a row */
+
 /* For modules. Names must be rows of the module's tables (asserted); values are checked already. */
 int64_t step_int(const struct step *s, const char *param);
 double step_real(const struct step *s, const char *param);
@@ -40,7 +45,7 @@ bool step_given(const struct step *s, const char *param);
 
 const struct table *step_table(const struct step *s, const char *port); /* NULL: not connected */
 const struct model *step_model(const struct step *s, const char *port);
-const struct transform *step_transform(const struct step *s, const char *port);
+struct transform *step_transform(const struct step *s, const char *port);
 bool step_wants(const struct step *s, const char *port); /* the output is connected */
 /* Each takes ownership. */
 void step_out_table(struct step *s, const char *port, struct table *t);

@@ -244,21 +244,15 @@ const struct column *table_need_numbers(const struct table *t, struct str name, 
     return c;
 }
 
-int table_note_applied(struct table *t, const struct transform *x, struct err *e)
+int table_note_applied(struct table *t, struct transform *x, struct err *e)
 {
-    struct transform *copy;
-
     if (t->n_applied == ML_LIMIT_TRANSFORMS) {
         return err_set(e, ERR_INVALID, "at most %d transforms can follow each other",
                        ML_LIMIT_TRANSFORMS);
     }
-    copy = transform_copy(x, e);
-    if (copy == NULL) {
-        return -1;
-    }
     /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
     t->applied = xrealloc(t->applied, (t->n_applied + 1) * sizeof(*t->applied));
-    t->applied[t->n_applied++] = copy;
+    t->applied[t->n_applied++] = transform_ref(x);
     return 0;
 }
 

@@ -76,5 +76,5 @@ struct table *table_rows(const struct table *t, const uint32_t *rows, size_t n,
                          struct err *e) MUST_USE;
 /* All of it, the values shared. */
 struct table *table_copy(const struct table *t, struct err *e) MUST_USE;
-/* Takes a reference of its own: copies the transform. */
-int table_note_applied(struct table *t, const struct transform *x, struct err *e) MUST_USE;
+/* Takes a reference of its own. */
+int table_note_applied(struct table *t, struct transform *x, struct err *e) MUST_USE;

@@ -26,6 +26,28 @@ static char *path_of(const char *name)
     return xasprintf("%s/%s", dir, name);
 }
 
+/* x -> (x - 0) x 2 of column n, as the file of a scaler has it. */
+static struct transform *doubling(void)
+{
+    struct buf bytes = BUF_MAX(1024);
+    SCOPED(binw_closep) struct binw *w = binw_open_memory(&bytes);
+    struct binr r;
+    struct transform *x;
+    struct err e = {0};
+
+    binw_u32(w, 1);
+    binw_u32(w, 1);
+    binw_str(w, STR("n"));
+    binw_f64(w, 0);
+    binw_f64(w, 2);
+    assert_int_equal(binw_commit(w, &e), 0);
+    r = (struct binr){.p = bytes.p, .left = bytes.len, .version = BINARY_VERSION};
+    x = transform_read(&r, &e);
+    assert_non_null(x);
+    buf_done(&bytes);
+    return x;
+}
+
 static struct table *sample(void)
 {
     struct table *t = table_new(3);
@@ -33,7 +55,7 @@ static struct table *sample(void)
     struct err e = {0};
     struct column *c = table_add_numbers(t, STR("n"), &e);
     uint32_t code;
-    struct transform *x = transform_new(1, &e);
+    struct transform *x = doubling();
 
     c->numbers[0] = 1.5;
     c->numbers[1] = NAN;
@@ -44,8 +66,6 @@ static struct table *sample(void)
     c->codes[0] = 0;
     c->codes[1] = DICT_MISSING;
     c->codes[2] = 1;
-    x->columns[0] = xstrdup("n");
-    x->factor[0] = 2;
     assert_int_equal(table_note_applied(t, x, &e), 0);
     transform_free(x);
     return t;

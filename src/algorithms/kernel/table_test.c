@@ -1,7 +1,6 @@
 #include "algorithms/kernel/table.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/transform.h"
 #include "base/mem.h"
 
 #include <setjmp.h>
@@ -68,19 +67,18 @@ static void a_column_outlives_the_table_it_came_from(void **state)
     assert_true(str_eq_c(dict_text(other->columns[1].dict, 0), "x"));
 }
 
-static void a_transform_changes_only_its_own_table(void **state)
+static void own_numbers_change_only_their_own_table(void **state)
 {
     SCOPED(table_freep) struct table *t = sample();
     struct err e = {0};
     SCOPED(table_freep) struct table *copy = table_copy(t, &e);
-    SCOPED(transform_freep) struct transform *x = transform_new(1, &e);
+    struct column *c = table_own_numbers(copy, STR("n"), &e);
 
     (void)state;
-    x->columns[0] = xstrdup("n");
-    x->factor[0] = 10;
-    assert_int_equal(transform_apply(x, copy, &e), 0);
+    assert_non_null(c);
+    c->numbers[1] = 20;
     assert_true(copy->columns[0].numbers[1] == 20 && t->columns[0].numbers[1] == 2);
-    assert_int_equal(copy->columns[0].as, AS_REAL);
+    assert_ptr_equal(table_own_numbers(copy, STR("n"), &e)->numbers, c->numbers);
 }
 
 static void shared_texts_are_copied_before_a_new_one_comes(void **state)
@@ -110,7 +108,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_share_their_values_until_one_writes),
         cmocka_unit_test(a_column_outlives_the_table_it_came_from),
-        cmocka_unit_test(a_transform_changes_only_its_own_table),
+        cmocka_unit_test(own_numbers_change_only_their_own_table),
         cmocka_unit_test(shared_texts_are_copied_before_a_new_one_comes),
     };
 

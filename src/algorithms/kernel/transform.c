@@ -1,90 +1,54 @@
 #include "algorithms/kernel/transform.h"
 
-#include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/checksum.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-struct transform *transform_new(size_t n, struct err *e)
+struct transform *transform_new(const struct transform_type *type, void *body)
 {
-    SCOPED(transform_freep) struct transform *x = xnew(struct transform);
+    struct transform *x = xnew(struct transform);
 
-    x->kind = TRANSFORM_SCALE;
-    x->columns = xnew_array(char *, n + 1);
-    x->n = n;
-    x->shift = big_alloc(n, sizeof(*x->shift), "a transform", e);
-    x->factor = x->shift ? big_alloc(n, sizeof(*x->factor), "a transform", e) : NULL;
-    return x->factor ? TAKE(x) : NULL;
+    *x = (struct transform){type, body, 1};
+    return x;
+}
+
+struct transform *transform_ref(struct transform *x)
+{
+    x->refs++;
+    return x;
 }
 
 void transform_free(struct transform *x)
 {
-    if (x == NULL) {
-        return;
+    if (x && --x->refs == 0) {
+        x->type->free(x->body);
+        free(x);
     }
-    for (size_t i = 0; i < x->n; i++) {
-        free(x->columns[i]);
-    }
-    free(x->columns);
-    big_free(x->shift);
-    big_free(x->factor);
-    free(x);
-}
-
-struct transform *transform_copy(const struct transform *x, struct err *e)
-{
-    struct transform *c = transform_new(x->n, e);
-
-    if (c == NULL) {
-        return NULL;
-    }
-    for (size_t i = 0; i < x->n; i++) {
-        c->columns[i] = xstrdup(x->columns[i]);
-        c->shift[i] = x->shift[i];
-        c->factor[i] = x->factor[i];
-    }
-    return c;
 }
 
 uint64_t transform_id(const struct transform *x)
 {
-    struct checksum c;
+    SCOPED(binw_closep) struct binw *w = binw_open_memory(/* kept nowhere */ NULL);
 
-    checksum_init(&c);
-    for (size_t i = 0; i < x->n; i++) {
-        checksum_add(&c, x->columns[i], strlen(x->columns[i]) + 1);
-    }
-    checksum_add(&c, x->shift, x->n * sizeof(*x->shift));
-    checksum_add(&c, x->factor, x->n * sizeof(*x->factor));
-    return checksum_value(&c);
+    transform_write(x, w);
+    return checksum_value(&w->sum);
 }
 
-int transform_apply(const struct transform *x, struct table *t, struct err *e)
+struct table *transform_apply(struct transform *x, const struct table *t, struct err *e)
 {
-    for (size_t i = 0; i < x->n; i++) {
-        if (table_need_numbers(t, str_of(x->columns[i]), e) == NULL) {
-            e->kind = ERR_DATA;
-            return err_wrap(e, "the transform was fitted on column '%s'", x->columns[i]);
-        }
-    }
-    for (size_t i = 0; i < x->n; i++) {
-        struct column *c = table_own_numbers(t, str_of(x->columns[i]), e);
-        double *v = c ? c->numbers : NULL;
+    SCOPED(table_freep) struct table *out = x->type->apply(x->body, t, e);
 
-        if (v == NULL) {
-            return -1;
-        }
-        c->as = AS_REAL;
-        for (size_t r = 0; r < t->n_rows; r++) {
-            v[r] = (v[r] - x->shift[i]) * x->factor[i];
+    if (out == NULL) {
+        return NULL;
+    }
+    for (size_t i = out->n_applied; i < t->n_applied; i++) {
+        if (table_note_applied(out, t->applied[i], e) < 0) {
+            return NULL;
         }
     }
-    return table_note_applied(t, x, e);
+    return table_note_applied(out, x, e) < 0 ? NULL : TAKE(out);
 }
 
 const struct table *transform_catch_up(struct transform *const *list, size_t n,
@@ -100,56 +64,39 @@ const struct table *transform_catch_up(struct transform *const *list, size_t n,
             return NULL;
         }
     }
-    if (t->n_applied == n) {
-        return t;
-    }
-    out = table_copy(t, e);
-    for (size_t i = t->n_applied; out && i < n; i++) {
-        if (transform_apply(list[i], out, e) < 0) {
+    for (size_t i = t->n_applied; i < n; i++) {
+        struct table *next = transform_apply(list[i], out ? out : t, e);
+
+        table_free(out);
+        out = next;
+        if (out == NULL) {
             return NULL;
         }
     }
-    return *owned = TAKE(out);
+    return out ? *owned = TAKE(out) : t;
 }
 
 void transform_write(const struct transform *x, struct binw *w)
 {
-    binw_u32(w, x->kind);
-    binw_u32(w, (uint32_t)x->n);
-    for (size_t i = 0; i < x->n; i++) {
-        binw_str(w, str_of(x->columns[i]));
-    }
-    binw_f64s(w, x->shift, x->n);
-    binw_f64s(w, x->factor, x->n);
+    binw_u32(w, x->type->kind);
+    x->type->write(x->body, w);
 }
 
 struct transform *transform_read(struct binr *r, struct err *e)
 {
-    SCOPED(transform_freep) struct transform *x = NULL;
-    uint32_t kind = binr_u32(r), n = binr_u32(r);
+    uint32_t kind = binr_u32(r);
+    const struct transform_type *const *type = transform_types;
+    void *body;
 
-    if (r->bad || kind != TRANSFORM_SCALE || n > ML_LIMIT_COLUMNS) {
+    while (*type && (*type)->kind != kind) {
+        type++;
+    }
+    if (r->bad || *type == NULL) {
         err_set(e, ERR_DATA, "the file holds a transform that this version does not know");
         return NULL;
     }
-    x = transform_new(n, e);
-    for (uint32_t i = 0; x && i < n; i++) {
-        x->columns[i] = binr_name(r);
-        if (x->columns[i] == NULL) {
-            err_set(e, ERR_DATA, "the file is damaged: column %u of a transform has no name", i);
-            return NULL;
-        }
-    }
-    if (x == NULL) {
-        return NULL;
-    }
-    binr_f64s(r, x->shift, n);
-    binr_f64s(r, x->factor, n);
-    if (r->bad) {
-        err_set(e, ERR_DATA, "the file is damaged: it ends inside a transform");
-        return NULL;
-    }
-    return TAKE(x);
+    body = (*type)->read(r, e);
+    return body ? transform_new(*type, body) : NULL;
 }
 
 void transform_write_list(struct transform *const *list, size_t n, struct binw *w)

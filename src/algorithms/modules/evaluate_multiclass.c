@@ -1,10 +1,10 @@
 /* evaluate_multiclass - predictions against labels. */
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/labels.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
-#include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -204,25 +204,13 @@ static int log_loss(struct evaluation *v, const struct table *t, struct str pref
     return 0;
 }
 
-static void put(struct jw *w, const char *key, double v)
-{
-    char text[NUMBER_TEXT_BYTES];
-
-    jw_key(w, key);
-    if (isfinite(v)) {
-        jw_raw(w, str_of(number_format(v, text)));
-    } else {
-        jw_null(w);
-    }
-}
-
 static void put_average(struct jw *w, const char *key, const struct class_figures *c)
 {
     jw_key(w, key);
     jw_object(w);
-    put(w, "precision", c->precision);
-    put(w, "recall", c->recall);
-    put(w, "f1", c->f1);
+    number_json_kv(w, "precision", c->precision);
+    number_json_kv(w, "recall", c->recall);
+    number_json_kv(w, "f1", c->f1);
     jw_end(w);
 }
 
@@ -235,9 +223,9 @@ static void put_classes(struct jw *w, const struct evaluation *v)
         jw_kv_c(w, "class", v->classes.names[i]);
         jw_kv_i64(w, "support", (int64_t)v->of[i].support);
         jw_kv_i64(w, "predicted", (int64_t)v->of[i].predicted);
-        put(w, "precision", v->of[i].precision);
-        put(w, "recall", v->of[i].recall);
-        put(w, "f1", v->of[i].f1);
+        number_json_kv(w, "precision", v->of[i].precision);
+        number_json_kv(w, "recall", v->of[i].recall);
+        number_json_kv(w, "f1", v->of[i].f1);
         jw_end(w);
     }
     jw_end(w);
@@ -271,9 +259,9 @@ static int write_report(const struct step *s, const struct evaluation *v, struct
     jw_kv_str(&w, "label_col", step_text(s, "label_col"));
     jw_kv_i64(&w, "rows", (int64_t)v->n);
     jw_kv_i64(&w, "right", (int64_t)v->right);
-    put(&w, "accuracy", v->accuracy);
-    put(&w, "logloss", v->logloss);
-    put(&w, "mcc", v->mcc);
+    number_json_kv(&w, "accuracy", v->accuracy);
+    number_json_kv(&w, "logloss", v->logloss);
+    number_json_kv(&w, "mcc", v->mcc);
     put_average(&w, "macro", &v->macro);
     put_average(&w, "micro", &micro);
     put_average(&w, "weighted", &v->weighted);
@@ -331,6 +319,19 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
+static void check(struct check *c)
+{
+    const struct column *label = check_column(c, "table", "label_col", CHECK_ANY);
+    const struct column *pred = check_column(c, "table", "pred_col", CHECK_ANY);
+
+    if (label && pred && label->kind != pred->kind) {
+        check_mistake(c, "table", "pred_col", pred->name,
+                      "'%s' holds %s and '%s' holds %s: labels and predictions must be alike",
+                      label->name, column_type_name(label), pred->name, column_type_name(pred));
+    }
+    check_out_report(c, "report");
+}
+
 const struct module module_evaluate_multiclass = {
     .name = "evaluate_multiclass",
     .title = "Evaluate classes",
@@ -341,5 +342,7 @@ const struct module module_evaluate_multiclass = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };

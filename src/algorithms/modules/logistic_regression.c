@@ -7,6 +7,7 @@
  * are added in the order of the stripes. */
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/linear.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/optimise.h"
 #include "algorithms/kernel/simd.h"
@@ -17,6 +18,75 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- the model: docs/formats/model.md --------------------------------------------------------- */
+
+struct scratch {
+    double *x, *z;
+};
+
+static void scratch_free(void *p)
+{
+    struct scratch *w = p;
+
+    big_free(w->x);
+    big_free(w->z);
+    free(w);
+}
+
+static void *scratch(const struct model *m, struct err *e)
+{
+    const struct linear *l = m->body;
+    struct scratch *w = xnew(struct scratch);
+
+    w->x = big_alloc(m->features.n, MODEL_SLICE_ROWS * sizeof(double), "prediction", e);
+    w->z = w->x ? big_alloc(l->n_scores, MODEL_SLICE_ROWS * sizeof(double), "prediction", e) : NULL;
+    if (w->z == NULL) {
+        scratch_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void model_rows(const struct model *m, const double *const *columns, size_t first, size_t n,
+                       void *p, double *out)
+{
+    struct scratch *w = p;
+
+    features_gather_f64(&m->features, columns, /* rows */ NULL, first, n, w->x);
+    linear_predict(m->body, w->x, n, w->z, out);
+}
+
+static void model_body(const struct model *m, struct binw *w)
+{
+    linear_write(m->body, w);
+}
+
+static int model_from(struct model *m, struct binr *r, struct err *e)
+{
+    if (m->task != TASK_CLASSES) {
+        return err_set(e, ERR_DATA, "damaged: logistic regression predicts classes");
+    }
+    m->body = xnew(struct linear);
+    return linear_read(r, m->body, m->features.n, m->classes.n, e);
+}
+
+const struct model_type model_logistic_regression = {
+    .kind = 1,
+    .module = "logistic_regression",
+    .range = FEATURES_F64,
+    .scratch = scratch,
+    .scratch_free = scratch_free,
+    .predict = model_rows,
+    .write = model_body,
+    .read = model_from,
+    .free = linear_free,
+};
+
+static const struct training_wants wants = {
+    .type = &model_logistic_regression, .task = TASK_CLASSES, .kinds = FEATURES_NUMBERS};
+
+/* --- training --------------------------------------------------------------------------------- */
 
 static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "Rows with their labels."}, {0}};
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
@@ -340,7 +410,7 @@ static int optimise(struct fit *f, double *weights, struct err *e)
 static int fit(struct fit *f, struct err *e)
 {
     struct training *t = f->t;
-    struct linear *l = &t->model->linear;
+    struct linear *l = t->model->body;
     SCOPED(big_freep) double *mean = NULL;
     bool scale = step_true(f->s, "standardize");
 
@@ -379,9 +449,10 @@ static int run(struct step *s, struct err *e)
     struct fit f = {.t = &t, .s = s, .simd = simd_get()};
     int rc;
 
-    if (training_init(&t, s, MODEL_LINEAR, e) < 0) {
+    if (training_init(&t, s, &wants, e) < 0) {
         return -1;
     }
+    t.model->body = xnew(struct linear);
     f.d = t.model->features.n;
     f.k = linear_scores(t.model->classes.n);
     f.l2 = step_real(s, "l2");
@@ -396,6 +467,11 @@ static int run(struct step *s, struct err *e)
     return rc;
 }
 
+static void check(struct check *c)
+{
+    training_check(c, &wants);
+}
+
 const struct module module_logistic_regression = {
     .name = "logistic_regression",
     .title = "Logistic regression",
@@ -407,4 +483,5 @@ const struct module module_logistic_regression = {
     .outputs = outputs,
     .params = params,
     .run = run,
+    .check = check,
 };

@@ -1,5 +1,6 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/linear.h"
 #include "algorithms/kernel/rng.h"
 #include "algorithms/modules/module_testing.h"
 
@@ -31,6 +32,7 @@ static struct value clouds(unsigned classes)
 /* The objective of the header, computed plainly. */
 static double objective(const struct table *t, const struct model *m, size_t weights)
 {
+    const struct linear *l = m->body;
     SCOPED(threads_closep) struct threads *threads = threads_open(1);
     struct err e = {0};
     double *p = model_predict(m, t, threads, &e), loss = 0, sum = 0, squares = 0;
@@ -42,8 +44,8 @@ static double objective(const struct table *t, const struct model *m, size_t wei
         loss -= w * log(p[r * m->classes.n + y[r]]);
         sum += w;
     }
-    for (size_t i = 0; i < m->linear.n_features * m->linear.n_scores; i++) {
-        squares += m->linear.weights[i] * m->linear.weights[i];
+    for (size_t i = 0; i < l->n_features * l->n_scores; i++) {
+        squares += l->weights[i] * l->weights[i];
     }
     big_free(p);
     big_free(y);
@@ -61,19 +63,21 @@ static void check_flat(unsigned classes, const char *weight)
     struct step s;
     struct err e = {0};
     struct model *m;
+    struct linear *l;
 
     assert_int_equal(testing_run(&s, words, &in, NULL, 2, &e), 0);
     m = s.out[0].model;
+    l = m->body;
     assert_int_equal(m->classes.n, classes);
-    for (size_t i = 0; i < linear_parameters(&m->linear); i++) {
-        double keep = m->linear.weights[i], h = 1e-4, up, down, at;
+    for (size_t i = 0; i < linear_parameters(l); i++) {
+        double keep = l->weights[i], h = 1e-4, up, down, at;
 
         at = objective(in.table, m, strlen(weight) > 11);
-        m->linear.weights[i] = keep + h;
+        l->weights[i] = keep + h;
         up = objective(in.table, m, strlen(weight) > 11);
-        m->linear.weights[i] = keep - h;
+        l->weights[i] = keep - h;
         down = objective(in.table, m, strlen(weight) > 11);
-        m->linear.weights[i] = keep;
+        l->weights[i] = keep;
         assert_true(fabs(up - down) / (2 * h) < 1e-5);
         assert_true(up > at && down > at);
     }

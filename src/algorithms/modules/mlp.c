@@ -8,6 +8,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/net.h"
 #include "algorithms/kernel/rng.h"
 #include "algorithms/kernel/simd.h"
 #include "algorithms/modules/modules.h"
@@ -17,6 +18,75 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* --- the model: docs/formats/model.md --------------------------------------------------------- */
+
+static void scratch_free(void *p)
+{
+    net_work_done(p);
+    free(p);
+}
+
+static void *scratch(const struct model *m, struct err *e)
+{
+    struct net_work *w = xnew(struct net_work);
+
+    if (net_work_init(w, m->body, MODEL_SLICE_ROWS, e) < 0) {
+        scratch_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void model_rows(const struct model *m, const double *const *columns, size_t first, size_t n,
+                       void *p, double *out)
+{
+    struct net_work *w = p;
+    const struct net *net = m->body;
+
+    features_gather_f32(&m->features, columns, /* rows */ NULL, first, n, w->a[0]);
+    net_forward(net, w, n);
+    for (size_t i = 0; i < n * m->classes.n; i++) {
+        out[i] = (double)w->a[net->n_layers][i];
+    }
+}
+
+static void model_body(const struct model *m, struct binw *w)
+{
+    net_write(m->body, w);
+}
+
+static int model_from(struct model *m, struct binr *r, struct err *e)
+{
+    if (m->task != TASK_CLASSES) {
+        return err_set(e, ERR_DATA, "damaged: this network predicts classes");
+    }
+    m->body = xnew(struct net);
+    return net_read(r, m->body, m->features.n, m->classes.n, e);
+}
+
+static void model_done(void *body)
+{
+    net_done(body);
+    free(body);
+}
+
+const struct model_type model_mlp = {
+    .kind = 2,
+    .module = "mlp",
+    .range = FEATURES_F32,
+    .scratch = scratch,
+    .scratch_free = scratch_free,
+    .predict = model_rows,
+    .write = model_body,
+    .read = model_from,
+    .free = model_done,
+};
+
+static const struct training_wants wants = {
+    .type = &model_mlp, .task = TASK_CLASSES, .kinds = FEATURES_NUMBERS};
+
+/* --- training --------------------------------------------------------------------------------- */
 
 static const struct port inputs[] = {
     {"train", VALUE_TABLE, 0, "Rows with their labels; scale them first (standard_scaler)."}, {0}};
@@ -400,10 +470,10 @@ static int run(struct step *s, struct err *e)
     struct fit f = {.t = &t, .s = s, .simd = simd_get(), .l2 = step_real(s, "l2")};
     int rc;
 
-    if (training_init(&t, s, MODEL_NET, e) < 0) {
+    if (training_init(&t, s, &wants, e) < 0) {
         return -1;
     }
-    f.net = &t.model->net;
+    f.net = t.model->body = xnew(struct net);
     f.d = t.model->features.n;
     rc = fit(&f, e);
     if (rc == 0) {
@@ -412,6 +482,11 @@ static int run(struct step *s, struct err *e)
     fit_done(&f);
     training_done(&t);
     return rc;
+}
+
+static void check(struct check *c)
+{
+    training_check(c, &wants);
 }
 
 const struct module module_mlp = {
@@ -424,4 +499,5 @@ const struct module module_mlp = {
     .outputs = outputs,
     .params = params,
     .run = run,
+    .check = check,
 };

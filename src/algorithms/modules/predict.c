@@ -1,5 +1,6 @@
 /* predict - the class of each row and how likely each class is. */
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/select.h"
 #include "algorithms/kernel/step.h"
@@ -18,7 +19,8 @@ static const struct port inputs[] = {
 static const struct port outputs[] = {
     {"table", VALUE_TABLE, 0, "The rows with prediction and probabilities behind them."}, {0}};
 static const struct param params[] = {
-    {"pred_col", PARAM_TEXT, "prediction", 0, 0, NULL, "Name of the column for the class."},
+    {"pred_col", PARAM_TEXT, "prediction", 0, 0, NULL,
+     "Name of the column for the class, number or cluster."},
     {"prob_prefix", PARAM_TEXT, "prob_", 0, 0, NULL,
      "Columns for probabilities are named so, with the class behind; empty: none."},
     {"keep_cols", PARAM_COLUMNS, "@all", 0, 0, NULL,
@@ -26,20 +28,29 @@ static const struct param params[] = {
     {0},
 };
 
+/* Whether the features of the model are columns of the table as it comes. */
+static bool same_columns(const struct model *m, const struct transform *x)
+{
+    for (size_t i = 0; i < m->n_transforms; i++) {
+        if (!m->transforms[i]->type->same_columns) {
+            return false;
+        }
+    }
+    return x == NULL || x->type->same_columns;
+}
+
 /* The table as the model needs it: `t`, or a copy in *owned. */
 static const struct table *prepare(const struct step *s, const struct table *t,
                                    struct table **owned, struct err *e)
 {
     const struct model *m = step_model(s, "model");
-    const struct transform *x = step_transform(s, "transform");
+    struct transform *x = step_transform(s, "transform");
 
-    if (features_present(&m->features, t, e) < 0) {
+    if (same_columns(m, x) && features_present(&m->features, t, e) < 0) {
         return NULL;
     }
     if (x && m->n_transforms == 0) { /* the model does not know, the user does */
-        struct transform *const one[] = {(struct transform *)x};
-
-        return transform_catch_up(one, 1, t, owned, e);
+        return transform_catch_up(&x, 1, t, owned, e);
     }
     if (x && transform_id(x) != transform_id(m->transforms[m->n_transforms - 1])) {
         err_set(e, ERR_DATA,
@@ -83,10 +94,20 @@ static uint32_t likeliest(const double *p, size_t n)
     return best;
 }
 
+static struct column *result_column(const struct step *s, struct table *out, struct err *e)
+{
+    struct column *c = table_add_numbers(out, step_text(s, "pred_col"), e);
+
+    if (c == NULL) {
+        err_wrap(e, "pred_col");
+    }
+    return c;
+}
+
 static int add_numbers(const struct step *s, const struct classes *c, const double *p,
                        struct table *out, struct err *e)
 {
-    struct column *to = table_add_numbers(out, step_text(s, "pred_col"), e);
+    struct column *to = result_column(s, out, e);
 
     if (to) {
         to->as = c->as;
@@ -94,7 +115,7 @@ static int add_numbers(const struct step *s, const struct classes *c, const doub
     for (size_t r = 0; to && r < out->n_rows; r++) {
         to->numbers[r] = c->values[likeliest(p + r * c->n, c->n)];
     }
-    return to ? 0 : err_wrap(e, "pred_col");
+    return to ? 0 : -1;
 }
 
 static int add_texts(const struct step *s, const struct classes *c, const double *p,
@@ -141,38 +162,123 @@ static int add_probabilities(const struct step *s, const struct classes *c, cons
     return 0;
 }
 
+static int add_classes(const struct step *s, const struct classes *c, const double *p,
+                       struct table *out, struct err *e)
+{
+    int rc = c->kind == COLUMN_NUMBER ? add_numbers(s, c, p, out, e) : add_texts(s, c, p, out, e);
+
+    return rc == 0 ? add_probabilities(s, c, p, out, e) : -1;
+}
+
+/* The columns of other tasks: the first of a row's numbers is the prediction (of anomalies the
+ * second), the other stands behind it by its name. */
+static int add_figures(const struct step *s, const struct model *m, const double *p,
+                       struct table *out, struct err *e)
+{
+    size_t width = model_width(m), first = m->task == TASK_ANOMALY;
+    struct column *to = result_column(s, out, e);
+    const char *other = m->task == TASK_ANOMALY ? "anomaly_score" : "distance";
+
+    for (size_t r = 0; to && r < out->n_rows; r++) {
+        to->numbers[r] = p[r * width + first];
+    }
+    if (to == NULL || width == 1) {
+        return to ? 0 : -1;
+    }
+    to = table_add_numbers(out, str_of(other), e);
+    for (size_t r = 0; to && r < out->n_rows; r++) {
+        to->numbers[r] = p[r * width + 1 - first];
+    }
+    return to ? 0 : -1;
+}
+
 static int run(struct step *s, struct err *e)
 {
     const struct model *m = step_model(s, "model");
     const struct table *t = step_table(s, "table");
     SCOPED(table_freep) struct table *owned = NULL;
     SCOPED(table_freep) struct table *out = table_new(t->n_rows);
-    const struct table *ready = prepare(s, t, &owned, e);
-    SCOPED(big_freep) double *p = ready ? model_predict(m, ready, s->threads, e) : NULL;
+    const struct table *ready;
+    SCOPED(big_freep) double *p = NULL;
 
+    if (m->task == TASK_OTHER) {
+        return err_set(e, ERR_INVALID,
+                       "a model of %s is not for predict: take the module made for it",
+                       m->type->module);
+    }
+    ready = prepare(s, t, &owned, e);
+    p = ready ? model_predict(m, ready, s->threads, e) : NULL;
     if (p == NULL || keep_columns(s, t, out, e) < 0) {
         return -1;
     }
-    if ((m->classes.kind == COLUMN_NUMBER ? add_numbers(s, &m->classes, p, out, e)
-                                          : add_texts(s, &m->classes, p, out, e)) < 0 ||
-        add_probabilities(s, &m->classes, p, out, e) < 0) {
+    if ((m->task == TASK_CLASSES ? add_classes(s, &m->classes, p, out, e)
+                                 : add_figures(s, m, p, out, e)) < 0) {
         return -1;
     }
-    progress_say(s->progress, "%zu rows by %s, %zu classes of '%s'", t->n_rows,
-                 model_kind_name(m->kind), m->classes.n, m->label);
+    progress_say(s->progress, "%zu rows by %s", t->n_rows, m->type->module);
     step_out_table(s, "table", TAKE(out));
     return 0;
+}
+
+static void check_features(struct check *c)
+{
+    const struct table *features = check_table(c, "model"), *t = check_table(c, "table");
+    bool sure = features && t && !check_open(c, "table") && !check_open(c, "model");
+
+    for (size_t i = 0; sure && i < features->n_columns; i++) {
+        const struct column *want = &features->columns[i];
+        const struct column *have = table_column(t, str_of(want->name));
+
+        if (have && have->kind != want->kind) {
+            check_mistake(c, "table", NULL, want->name,
+                          "column '%s' holds %s, and the model was trained on %s", want->name,
+                          column_type_name(have), column_type_name(want));
+        }
+    }
+}
+
+/* A model may have been trained behind transforms that make its columns from others, so columns
+ * that are not there are no mistake yet. */
+static void check(struct check *c)
+{
+    const struct schema *m = c->in[0];
+    struct str keep = step_text(&c->step, "keep_cols"), pred = step_text(&c->step, "pred_col");
+    struct table *out = NULL;
+    size_t n = 0;
+    SCOPED(freep) uint32_t *kept = NULL;
+
+    check_features(c);
+    if (keep.len > 0) {
+        kept = check_columns(c, "table", "keep_cols", CHECK_ANY, /* never */ NULL, 0, NULL, &n);
+    }
+    if (m == NULL || m->task == 0 || (keep.len > 0 && kept == NULL)) {
+        return;
+    }
+    out = check_some(c, "table", kept, n);
+    check_add_column(c, out, "pred_col", pred,
+                     m->task == TASK_CLASSES ? m->label_kind : COLUMN_NUMBER);
+    if (m->task == TASK_ANOMALY || m->task == TASK_CLUSTERS) {
+        check_add_column(c, out, NULL,
+                         m->task == TASK_ANOMALY ? STR("anomaly_score") : STR("distance"),
+                         COLUMN_NUMBER);
+    }
+    /* Probabilities are named by classes that only the run knows. */
+    check_out_table(c, "table", out, check_open(c, "table") || m->task == TASK_CLASSES);
 }
 
 const struct module module_predict = {
     .name = "predict",
     .title = "Predict",
-    .description = "Applies a model to rows: the class, and the probability of every class. "
-                   "Transforms the model was trained behind are applied to the rows as needed.",
+    .description =
+        "Applies a model to rows: the class and the probability of every class, the number, the "
+        "cluster and the distance to its centre, or whether it is an anomaly and its score. "
+        "Transforms the model was trained behind are applied to the rows as needed.",
     .category = "scoring",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };

@@ -1,9 +1,13 @@
 /* read_csv - a text table from a file. */
 #include "algorithms/kernel/binary.h"
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/csv.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include <unistd.h>
 
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
@@ -96,6 +100,63 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
+/* --- before the run: the head of the file ----------------------------------------------------- */
+
+enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
+
+/* The whole lines at the beginning; *all: that is the whole file. */
+static struct str read_head(struct check *c, char *buf, bool *all)
+{
+    struct err e = {0};
+    const char *path = step_text(&c->step, "path").p;
+    SCOPED(closep) int fd = c->open_file(c->ctx, path, &e);
+    ssize_t n = fd < 0 ? -1 : pread(fd, buf, HEAD_BYTES, 0);
+
+    if (n < 0) {
+        if (fd >= 0) {
+            err_sys(&e, "%s", path);
+        }
+        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s", e.msg);
+        return STR_EMPTY;
+    }
+    *all = n < HEAD_BYTES;
+    while (!*all && n > 0 && buf[n - 1] != '\n') {
+        n--;
+    }
+    return str_n(buf, (size_t)n);
+}
+
+static void check(struct check *c)
+{
+    struct csv_options o = options_of(&c->step);
+    struct csv_report report = {0};
+    SCOPED(freep) char *buf = NULL;
+    SCOPED(table_freep) struct table *t = NULL;
+    struct value v = {.type = VALUE_TABLE};
+    struct err e = {0};
+    struct str head;
+    bool all = false;
+
+    if (c->open_file == NULL) {
+        return;
+    }
+    buf = xcalloc(1, HEAD_BYTES);
+    head = read_head(c, buf, &all);
+    if (c->n_mistakes > 0) {
+        return;
+    }
+    o.max_rows = o.max_rows > 0 && o.max_rows < HEAD_ROWS ? o.max_rows : HEAD_ROWS;
+    t = csv_read(head, &o, &report, &e);
+    if (t == NULL && all) { /* else a quote may be open where the head ends */
+        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s",
+                      step_text(&c->step, "path").p, e.msg);
+    }
+    v.table = t;
+    if (t && schema_of(&c->out[0], &v, &e) < 0) {
+        c->out[0].open = true;
+    }
+}
+
 const struct module module_read_csv = {
     .name = "read_csv",
     .title = "Read CSV",
@@ -109,5 +170,7 @@ const struct module module_read_csv = {
     .inputs = (const struct port[]){{0}},
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };

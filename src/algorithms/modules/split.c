@@ -1,9 +1,9 @@
 /* split - the rows of a table into two, by chance or in order. */
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/labels.h"
 #include "algorithms/kernel/rng.h"
-#include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
 #include "base/mem.h"
 
@@ -200,6 +200,13 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
+static void check(struct check *c)
+{
+    (void)check_column(c, "table", "stratify_col", CHECK_ANY);
+    check_out_same(c, "train", "table");
+    check_out_same(c, "test", "table");
+}
+
 const struct module module_split = {
     .name = "split",
     .title = "Split rows",
@@ -210,5 +217,7 @@ const struct module module_split = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };

@@ -2,6 +2,7 @@
 
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "base/mem.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@ void training_done(struct training *t)
     model_free(t->model);
     big_free(t->classes);
     big_free(t->weights);
-    free(t->columns);
+    bound_done(&t->bound);
     *t = (struct training){0};
 }
 
@@ -100,40 +101,107 @@ static int sum_weights(struct training *t, struct err *e)
     return 0;
 }
 
-static int take_features(struct training *t, const struct step *s, const struct column *label,
-                         struct err *e)
+static int take_targets(struct training *t, const struct column *label, struct err *e)
 {
-    const char *never[] = {label->name, step_text(s, "weight_col").p};
-
-    if (features_learn(&t->model->features, t->table, step_text(s, "feature_cols"), never,
-                       ARRAY_LEN(never), (enum features_missing)step_choice(s, "missing"), e) < 0) {
-        return -1;
+    if (label->kind != COLUMN_NUMBER) {
+        return err_set(e, ERR_DATA,
+                       "label column '%s' holds text, and a number is predicted here: take a "
+                       "classifier",
+                       label->name);
     }
-    t->columns = features_bind(&t->model->features, t->table,
-                               t->model->kind == MODEL_NET ? FEATURES_F32 : FEATURES_F64, e);
-    return t->columns ? 0 : -1;
+    for (size_t r = 0; r < t->table->n_rows; r++) {
+        if (!isfinite(label->numbers[r])) {
+            return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name,
+                           r + 1, isnan(label->numbers[r]) ? "missing" : "infinite");
+        }
+    }
+    t->targets = label->numbers;
+    return 0;
 }
 
-int training_init(struct training *t, struct step *s, enum model_kind kind, struct err *e)
+static int take_features(struct training *t, const struct step *s,
+                         const struct training_wants *wants, struct err *e)
 {
-    struct str label_name = step_text(s, "label_col"), weight_name = step_text(s, "weight_col");
-    const struct column *label;
+    const char *never[] = {t->model->label,
+                           step_has(s, "weight_col") ? step_text(s, "weight_col").p : NULL};
+    enum features_missing missing = wants->missing_kept ? FEATURES_KEPT : FEATURES_ERROR;
+
+    if (step_has(s, "missing") && step_choice(s, "missing") == 1) {
+        missing = FEATURES_MEAN;
+    }
+    if (features_learn(&t->model->features, t->table, step_text(s, "feature_cols"), never,
+                       ARRAY_LEN(never), wants->kinds, missing, e) < 0 ||
+        features_bind(&t->model->features, t->table, wants->type->range, &t->bound, e) < 0) {
+        return -1;
+    }
+    t->columns = t->bound.columns;
+    return 0;
+}
+
+static int take_all(struct training *t, const struct step *s, const struct training_wants *wants,
+                    const struct column *label, struct err *e)
+{
+    struct str weight = step_has(s, "weight_col") ? step_text(s, "weight_col") : STR_EMPTY;
+
+    if ((wants->task == TASK_CLASSES && take_label(t, label, e) < 0) ||
+        (wants->task == TASK_NUMBER && take_targets(t, label, e) < 0) ||
+        (weight.len > 0 && take_weights(t, weight, e) < 0)) {
+        return -1;
+    }
+    if (wants->task == TASK_CLASSES && step_has(s, "class_weight") &&
+        step_choice(s, "class_weight") == 1 && balance(t, e) < 0) {
+        return -1;
+    }
+    return sum_weights(t, e) < 0 ? -1 : take_features(t, s, wants, e);
+}
+
+int training_init(struct training *t, struct step *s, const struct training_wants *wants,
+                  struct err *e)
+{
+    const struct column *label = NULL;
+    bool told = wants->task == TASK_CLASSES || wants->task == TASK_NUMBER;
 
     *t = (struct training){.table = step_table(s, "train")};
-    label = table_need(t->table, label_name, e);
-    if (label == NULL) {
-        return err_wrap(e, "label_col");
+    if (told) {
+        label = table_need(t->table, step_text(s, "label_col"), e);
+        if (label == NULL) {
+            return err_wrap(e, "label_col");
+        }
     }
     if (t->table->n_rows == 0) {
         return err_set(e, ERR_DATA, "the table has no rows");
     }
-    t->model = model_new(kind, label->name);
-    if (take_label(t, label, e) < 0 ||
-        (weight_name.len > 0 && take_weights(t, weight_name, e) < 0) ||
-        (step_choice(s, "class_weight") == 1 && balance(t, e) < 0) || sum_weights(t, e) < 0 ||
-        take_features(t, s, label, e) < 0 || model_note_transforms(t->model, t->table, e) < 0) {
+    t->model = model_new(wants->type, wants->task, label ? label->name : "");
+    model_note_transforms(t->model, t->table);
+    if (take_all(t, s, wants, label, e) < 0) {
         training_done(t);
         return -1;
     }
     return 0;
+}
+
+void training_check(struct check *c, const struct training_wants *wants)
+{
+    bool told = wants->task == TASK_CLASSES || wants->task == TASK_NUMBER;
+    const struct column *label =
+        told ? check_column(c, "train", "label_col",
+                            wants->task == TASK_NUMBER ? CHECK_NUMBERS : CHECK_ANY)
+             : NULL;
+    const char *weight =
+        step_has(&c->step, "weight_col") ? step_text(&c->step, "weight_col").p : "";
+    const char *never[] = {label ? label->name : NULL, weight};
+    struct table *features = NULL;
+    size_t n;
+    SCOPED(freep) uint32_t *found = NULL;
+
+    if (*weight) {
+        (void)check_column(c, "train", "weight_col", CHECK_NUMBERS);
+    }
+    found = check_columns(c, "train", "feature_cols",
+                          wants->kinds == FEATURES_WITH_TEXT ? CHECK_ANY : CHECK_NUMBERS, never,
+                          ARRAY_LEN(never), "one_hot", &n);
+    if (found && !check_open(c, "train")) {
+        features = check_some(c, "train", found, n);
+    }
+    check_out_model(c, "model", wants->task, label, features);
 }

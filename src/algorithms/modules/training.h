@@ -1,42 +1,65 @@
-/* training - what all learners of classes share: label, features and weights of a table, checked.
+/* training - what all learners share: label, features and weights of a table, checked.
  * Private to modules. */
 #pragma once
+#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/model.h"
 #include "algorithms/kernel/step.h"
 
-/* The parameters every learner has, first rows of its table. */
-#define TRAINING_PARAMS                                                                            \
-    {"label_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column to predict: text or numbers."},      \
-        {"feature_cols",                                                                           \
-         PARAM_COLUMNS,                                                                            \
-         "@numeric",                                                                               \
-         0,                                                                                        \
-         0,                                                                                        \
-         NULL,                                                                                     \
-         "Columns to learn from: names, @numeric, -name to leave one out; never label and "        \
-         "weight."},                                                                               \
-        {"weight_col", PARAM_TEXT, "", 0, 0, NULL, "How much each row counts; not negative."},     \
-        {"class_weight",                                                                           \
-         PARAM_CHOICE,                                                                             \
-         "none",                                                                                   \
-         0,                                                                                        \
-         0,                                                                                        \
-         "none|balanced",                                                                          \
-         "balanced: rare classes count as much as frequent ones."},                                \
+/* The parameters that learners have by these names, rows for their tables. What a module's table
+ * has not is not looked at. */
+#define TRAINING_LABEL                                                                             \
+    {                                                                                              \
+        "label_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column to predict."                      \
+    }
+#define TRAINING_FEATURES(def)                                                                     \
+    {                                                                                              \
+        "feature_cols", PARAM_COLUMNS, def, 0, 0, NULL,                                            \
+            "Columns to learn from: names, @numeric, @all, -name to leave one out; never label "   \
+            "and "                                                                                 \
+            "weight."                                                                              \
+    }
+#define TRAINING_WEIGHT                                                                            \
+    {                                                                                              \
+        "weight_col", PARAM_TEXT, "", 0, 0, NULL, "How much each row counts; not negative."        \
+    }
+#define TRAINING_CLASS_WEIGHT                                                                      \
+    {                                                                                              \
+        "class_weight", PARAM_CHOICE, "none", 0, 0, "none|balanced",                               \
+            "balanced: rare classes count as much as frequent ones."                               \
+    }
+#define TRAINING_MISSING                                                                           \
     {                                                                                              \
         "missing", PARAM_CHOICE, "error", 0, 0, "error|mean",                                      \
             "A missing value in a feature: an error, or the column's mean in its place."           \
     }
+/* Learners of classes from numbers. */
+#define TRAINING_PARAMS                                                                            \
+    TRAINING_LABEL, TRAINING_FEATURES("@numeric"), TRAINING_WEIGHT, TRAINING_CLASS_WEIGHT,         \
+        TRAINING_MISSING
+
+/* What a learner can take. */
+struct training_wants {
+    const struct model_type *type;
+    enum model_task task;      /* TASK_CLASSES, TASK_NUMBER need label_col */
+    enum features_kinds kinds; /* FEATURES_WITH_TEXT: categories as they are */
+    bool missing_kept;         /* NaN reaches the learner; else by `missing`, or an error */
+};
 
 struct training {
     const struct table *table;
-    struct model *model; /* label, classes, features and transforms filled; owned */
-    uint32_t *classes;   /* of each row; big memory */
-    double *weights;     /* of each row, or NULL when all are 1; big memory */
+    struct model *model;   /* label, classes, features and transforms filled; owned */
+    uint32_t *classes;     /* TASK_CLASSES: of each row; big memory */
+    const double *targets; /* TASK_NUMBER: of each row, finite; points into the table */
+    double *weights;       /* of each row, or NULL when all are 1; big memory */
     double weight_sum;
-    const double **columns; /* of the features; free(3) */
+    struct bound bound;
+    const double **columns; /* of the features: bound.columns */
 };
 
-/* From the ports "train" and "transform". ERR_DATA names row and column. */
-int training_init(struct training *t, struct step *s, enum model_kind kind, struct err *e) MUST_USE;
+/* From the port "train". ERR_DATA names row and column. */
+int training_init(struct training *t, struct step *s, const struct training_wants *wants,
+                  struct err *e) MUST_USE;
 void training_done(struct training *t);
+/* The schema part of the same: label, features and weights of the input "train", and the output
+ * "model". */
+void training_check(struct check *c, const struct training_wants *wants);

@@ -52,7 +52,15 @@ static const struct cli_option password_opts[] = {
     {0},
 };
 static const struct cli_option lint_opts[] = {
-    {"lint", 0, "WHAT", "duplicate-rules: tell of rules that are there twice (the default); none"},
+    {"lint", 0, "WHAT",
+     "duplicate-rules: tell of rules that are there twice (the default); all; none"},
+    {"lint-fatal", 0, NULL, "end with 3 when there are any"},
+    {0},
+};
+static const struct cli_option config_lint_opts[] = {
+    {"lint", 0, "WHAT",
+     "with a comma between them: duplicate-rules (the default), too-long-scrape-interval (longer "
+     "than a query looks back); all; none"},
     {"lint-fatal", 0, NULL, "end with 3 when there are any"},
     {0},
 };
@@ -591,7 +599,7 @@ const struct cli_verb cli_verbs[] = {
      "All mistakes with their lines, those of the rule files it names too; ends with 1 when there "
      "is one.\n"
      "  strata metrics check config prometheus.yml",
-     lint_opts, verb_metrics_check_config, 0},
+     config_lint_opts, verb_metrics_check_config, 0},
     {"metrics check rules", "FILE...", "Check files of Prometheus' recording and alerting rules.",
      "Every mistake with its line; ends with 1 when there is one.\n"
      "  strata metrics check rules rules/*.yml",

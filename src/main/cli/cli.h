@@ -430,8 +430,15 @@ int verb_webhook_redeliver(struct cli *c, struct err *e);
 /* metrics_config.c */
 int verb_metrics_check_config(struct cli *c, struct err *e);
 /* metrics_rules.c */
+/* What else than mistakes is looked for: --lint, of which `known` are the ones that there are. With
+ * --lint-fatal the program ends with LINT_EXIT, as promtool, where there is any. */
+enum { LINT_DUPLICATES = 1, LINT_INTERVALS = 2, LINT_EXIT = 3 };
+int lints_of(const struct cli *c, unsigned known, unsigned *out, struct err *e) MUST_USE;
+json_t *mistakes_json(const struct err_list *l);
+void print_mistakes(const struct err_list *l);
 /* One file of them, told as `all` wants it: 1 when it has mistakes. */
-int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e) MUST_USE;
+int check_rule_file(const struct cli *c, const char *path, unsigned lints, json_t *all,
+                    struct err *e) MUST_USE;
 int verb_metrics_check_rules(struct cli *c, struct err *e);
 int verb_metrics_test(struct cli *c, struct err *e);
 /* usage.c */

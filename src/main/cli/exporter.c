@@ -22,7 +22,8 @@
 enum { ONCE_MS = 10000, PAGE_HEAP_BYTES = 64 * 1024 };
 
 const struct cli_option exporter_options[] = {
-    {"web.listen-address", 0, "HOST:PORT", "address to serve on (default 127.0.0.1:9100)"},
+    {"web.listen-address", 0, "HOST:PORT",
+     "address to serve on (default 127.0.0.1:9100); :PORT is all of IPv4"},
     {"web.telemetry-path", 0, "PATH", "of the page (default /metrics)"},
     {"tls-cert", 0, "FILE", "certificate chain (PEM) for HTTPS; empty serves plain HTTP"},
     {"tls-key", 0, "FILE", "private key (PEM) of it"},
@@ -73,9 +74,12 @@ static int print_page(struct exporter *x, struct err *e)
 
 static int serve(struct cli *c, struct exporter *x, struct err *e)
 {
-    const char *listen = cli_option(c, "web.listen-address");
+    const char *given = cli_option(c, "web.listen-address");
+    const char *host = given && given[0] == ':' ? "0.0.0.0" : "";
+    SCOPED(freep) char *listen = xasprintf("%s%s", host, given ? given : "127.0.0.1:9100");
     const char *path = cli_option(c, "web.telemetry-path");
-    const struct exporter_serve o = {.listen = listen ? listen : "127.0.0.1:9100",
+    const struct exporter_serve o = {.listen = listen,
+                                     .listen_name = "--web.listen-address",
                                      .path = path ? path : "/metrics",
                                      .tls_cert = cli_option(c, "tls-cert"),
                                      .tls_key = cli_option(c, "tls-key"),

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-static json_t *mistakes_of(const struct err_list *l)
+json_t *mistakes_json(const struct err_list *l)
 {
     json_t *list = json_array();
 
@@ -21,7 +21,7 @@ static json_t *mistakes_of(const struct err_list *l)
     return list;
 }
 
-static void print_mistakes(const struct err_list *l)
+void print_mistakes(const struct err_list *l)
 {
     for (size_t i = 0; i < l->len; i++) {
         (void)printf(l->items[i].line > 0 ? "  line %u: " : "  ", l->items[i].line);
@@ -33,11 +33,44 @@ static void print_mistakes(const struct err_list *l)
     }
 }
 
-enum { EXIT_LINT = 3 }; /* as promtool */
+static const struct {
+    const char *word;
+    unsigned lints;
+} lint_words[] = {{"all", LINT_DUPLICATES | LINT_INTERVALS},
+                  {"duplicate-rules", LINT_DUPLICATES},
+                  {"too-long-scrape-interval", LINT_INTERVALS},
+                  {"none", 0}};
 
-static int check_text(const struct cli *c, const char *path, struct str text, json_t *all)
+int lints_of(const struct cli *c, unsigned known, unsigned *out, struct err *e)
 {
-    bool lints = cli_option(c, "lint") == NULL || strcmp(cli_option(c, "lint"), "none") != 0;
+    struct str rest = str_of(cli_option(c, "lint") ? cli_option(c, "lint") : "duplicate-rules");
+
+    *out = 0;
+    while (rest.p) {
+        struct str word = str_cut(&rest, ',');
+        size_t i = 0;
+
+        while (i < ARRAY_LEN(lint_words) && !str_eq_c(word, lint_words[i].word)) {
+            i++;
+        }
+        if (i == ARRAY_LEN(lint_words) ||
+            (lint_words[i].lints != 0 && (lint_words[i].lints & known) == 0)) {
+            return err_set(e, ERR_INVALID, "there is no --lint=%.*s: all, duplicate-rules%s, none",
+                           STR_ARG(word),
+                           known & LINT_INTERVALS ? ", too-long-scrape-interval" : "");
+        }
+        *out |= lint_words[i].lints & known;
+        if (lint_words[i].lints == 0) {
+            *out = 0;
+            return 0; /* whatever else is said */
+        }
+    }
+    return 0;
+}
+
+static int check_text(const struct cli *c, const char *path, struct str text, unsigned lints,
+                      json_t *all)
+{
     struct err_list errors = {0}, twice = {0};
     struct rule_file file;
     struct arena a = {0};
@@ -47,9 +80,9 @@ static int check_text(const struct cli *c, const char *path, struct str text, js
     for (size_t i = 0; i < file.n_groups; i++) {
         n += file.groups[i].n_rules;
     }
-    if (result == 0 && lints && rules_duplicates(&file, &a, &twice) > 0 &&
+    if (result == 0 && (lints & LINT_DUPLICATES) && rules_duplicates(&file, &a, &twice) > 0 &&
         cli_option(c, "lint-fatal") != NULL) {
-        result = EXIT_LINT;
+        result = LINT_EXIT;
     }
     if (!c->json) {
         (void)printf("Checking %s\n", path);
@@ -63,20 +96,21 @@ static int check_text(const struct cli *c, const char *path, struct str text, js
         }
     }
     json_array_append_new(all, json_pack("{s:s, s:I, s:o, s:o}", "file", path, "rules",
-                                         (json_int_t)n, "mistakes", mistakes_of(&errors),
-                                         "duplicates", mistakes_of(&twice)));
+                                         (json_int_t)n, "mistakes", mistakes_json(&errors),
+                                         "duplicates", mistakes_json(&twice)));
     err_list_done(&errors);
     err_list_done(&twice);
     arena_done(&a);
     return result;
 }
 
-int check_rule_file(const struct cli *c, const char *path, json_t *all, struct err *e)
+int check_rule_file(const struct cli *c, const char *path, unsigned lints, json_t *all,
+                    struct err *e)
 {
     struct buf text = BUF_MAX(LIMIT_SPEC_BYTES);
     int result = fs_read(AT_FDCWD, path, &text, e);
 
-    result = result < 0 ? -1 : check_text(c, path, buf_str(&text), all);
+    result = result < 0 ? -1 : check_text(c, path, buf_str(&text), lints, all);
     buf_done(&text);
     return result;
 }
@@ -84,9 +118,13 @@ int check_rule_file(const struct cli *c, const char *path, json_t *all, struct e
 int verb_metrics_check_rules(struct cli *c, struct err *e)
 {
     json_auto_t *all = json_array();
+    unsigned lints;
 
+    if (lints_of(c, LINT_DUPLICATES, &lints, e) < 0) {
+        return -1;
+    }
     for (size_t i = 0; cli_arg(c, i) != NULL; i++) {
-        int result = check_rule_file(c, cli_arg(c, i), all, e);
+        int result = check_rule_file(c, cli_arg(c, i), lints, all, e);
 
         if (result < 0) {
             return -1;

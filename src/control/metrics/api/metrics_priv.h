@@ -40,11 +40,11 @@ struct metrics {
     struct gate gate;
     int64_t started_ms, timeout_ms, lookback_ms;
     size_t max_samples, project_series;
-    int64_t config_ms; /* guarded by write_lock: when it was read last */
+    struct lock write_lock; /* guards all below */
+    int64_t config_ms;      /* when it was read last */
     bool config_failed;
-    struct lock write_lock; /* guards the two below */
-    unsigned write_turn;    /* 0 or 1: which of them counts those who begin */
-    unsigned writing[2];    /* how many write as a project */
+    unsigned write_turn; /* 0 or 1: which of the next counts those who begin */
+    unsigned writing[2]; /* how many write as a project */
 };
 
 /* --- gate.c --- */

@@ -3,7 +3,6 @@
  * annotations of the OCI bundle, Strata in jobs/<id>/labels. What we may not read stays empty. */
 #include "exporter/container.h"
 
-#include "base/fs.h"
 #include "base/json.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -74,7 +73,8 @@ static json_t *read_json(struct node *n, const char *path)
     SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_NODE_FILE_BYTES);
     struct err e;
 
-    return fs_read(n->root, path, &text, &e) < 0 ? NULL : json_parse(buf_str(&text), &e);
+    return node_read_foreign(n, NODE_ROOT, path, &text, &e) < 0 ? NULL
+                                                                : json_parse(buf_str(&text), &e);
 }
 
 static void take(char **to, const json_t *value)

@@ -8,12 +8,14 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "exporter/lane.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct collector collectors[] = {
     {"arp", collect_arp, ON},
@@ -74,8 +76,9 @@ static const struct collector collectors[] = {
 };
 
 /* A collector hangs when it takes a quarter of what the page may: two such leave time for the rest.
- */
-enum { N = ARRAY_LEN(collectors), KEPT_BYTES = 32 * 1024, HANGS_PART = 4 };
+ * On a busy machine the healthy ones take long too: where the page has little time, the next finds
+ * the one that hangs. */
+enum { N = ARRAY_LEN(collectors), HANGS_PART = 4, HANGS_MS = 1000, LEAST_MS = 200 };
 _Static_assert(ARRAY_LEN(collectors) <= COLLECTORS_MAX, "a lane has room for all");
 
 struct exporter {
@@ -83,8 +86,9 @@ struct exporter {
     struct lock lock;
     bool busy; /* guarded by lock: a page is being made, which owns what follows */
     bool on[N];
-    struct lane *lanes[N]; /* NULL: in the shared one */
-    struct lane *shared;   /* NULL: it could not be made again */
+    struct lane *lanes[N];  /* NULL: in the shared one */
+    struct lane *shared;    /* NULL: it could not be made again */
+    bool late[N], twice[N]; /* the page before was told of it in the log */
 };
 
 const char *exporter_collector(size_t i, bool *on_by_default)
@@ -204,18 +208,22 @@ static bool asked(const struct exporter *x, const struct exporter_ask *ask, size
            !named(ask->exclude, ask->n_exclude, name);
 }
 
-/* One page at a time: the buffers of the lanes hold one. */
-static bool begin(struct exporter *x, int64_t deadline)
+/* One page at a time: the buffers of the lanes hold one. It waits for one that was begun at the
+ * same time and used up all of it, and has a moment then. */
+static bool begin(struct exporter *x, int64_t *deadline)
 {
     struct lock *l = &x->lock;
+    int64_t least;
     WITH_LOCK(l);
 
     while (x->busy) {
-        if (!lock_wait_until(l, deadline)) {
+        if (!lock_wait_until(l, *deadline + LEAST_MS)) {
             return false;
         }
     }
     x->busy = true;
+    least = clock_mono_ms() + LEAST_MS;
+    *deadline = *deadline < least ? least : *deadline;
     return true;
 }
 
@@ -228,31 +236,45 @@ static void finish(struct exporter *x)
     lock_broadcast(l);
 }
 
-static bool has_family(const struct buf *page, struct str name)
+/* "# TYPE name gauge": its name, as the page has it. Empty: another line. */
+static struct str family_of(struct str line)
 {
-    SCOPED(buf_done) struct buf head = BUF_MAX(LIMIT_EXPOSITION_BYTES);
-
-    (void)buf_printf(&head, "\n# TYPE %.*s ", STR_ARG(name));
-    return str_find(buf_str(page), buf_str(&head)) >= 0;
+    if (!str_starts(line, STR("# TYPE "))) {
+        return STR_EMPTY;
+    }
+    line = str_from(line, strlen("# TYPE "));
+    return str_cut(&line, ' ');
 }
 
-/* Family by family, without those that the page has already. False: there were such. */
+static void add_families(struct map *families, struct str page)
+{
+    while (page.len > 0) {
+        struct str family = family_of(text_line(&page));
+
+        if (family.len > 0) {
+            (void)map_put(families, family, families);
+        }
+    }
+}
+
+/* Family by family, each from its HELP to the next, without those that the page has already. False:
+ * there were such. */
 static bool add_foreign(struct buf *page, struct str text)
 {
-    bool all = true, skip = false;
+    SCOPED(map_done) struct map families = {0};
+    bool all = true;
 
+    add_families(&families, buf_str(page));
     while (text.len > 0) {
-        struct str line = text_line(&text), rest = line;
+        ptrdiff_t end = str_find(text, STR("\n# HELP "));
+        struct str part = end < 0 ? text : str_n(text.p, (size_t)end + 1);
+        struct str rest = str_from(part, strlen("# HELP "));
 
-        if (str_starts(line, STR("# HELP "))) {
-            (void)text_word(&rest);
-            (void)text_word(&rest);
-            skip = has_family(page, text_word(&rest));
-            all = all && !skip;
-        }
-        if (!skip) {
-            (void)buf_add(page, line);
-            (void)buf_add_c(page, "\n");
+        text = str_from(text, part.len);
+        if (map_get(&families, str_cut(&rest, ' '))) {
+            all = false;
+        } else {
+            (void)buf_add(page, part);
         }
     }
     return all;
@@ -266,12 +288,6 @@ struct turn {
     struct outcome outcomes[N];
 };
 
-static void late(struct turn *t, size_t i)
-{
-    log_warn("exporter.late", "collector=%s; the page goes without", collectors[i].name);
-    t->outcomes[i] = (struct outcome){.shown = true, .seconds = NAN};
-}
-
 static void ask_lanes(struct exporter *x, struct turn *t)
 {
     for (size_t i = 0; i < N; i++) {
@@ -283,51 +299,50 @@ static void ask_lanes(struct exporter *x, struct turn *t)
     }
 }
 
-/* The page has it; what is larger than most are is given back. */
-static void take_out(struct buf *from, struct buf *out)
+/* Those of others are added without the families that the page has. */
+static void add_lane(struct exporter *x, size_t i, struct turn *t, struct page *p)
 {
-    if (out->len == 0) {
-        struct buf empty = *out;
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_EXPOSITION_BYTES);
+    bool twice;
 
-        *out = *from;
-        *from = empty;
-    } else {
-        (void)buf_add(out, buf_str(from));
-        out->failed = out->failed || from->failed;
+    if (!(collectors[i].flags & FOREIGN) || !x->o.textfile_dir) {
+        lane_take(x->lanes[i], p->out, t->outcomes);
+        return;
     }
-    if (from->cap > KEPT_BYTES) {
-        buf_done(from);
-        *from = BUF_MAX(LIMIT_EXPOSITION_BYTES);
+    lane_take(x->lanes[i], &text, t->outcomes);
+    twice = !add_foreign(p->out, buf_str(&text));
+    p->out->failed = p->out->failed || text.failed;
+    if (twice && !x->twice[i]) {
+        log_warn("exporter.twice", "collector=%s; what the page has already is left out",
+                 collectors[i].name);
     }
+    x->twice[i] = twice;
+    t->outcomes[i].ok = t->outcomes[i].ok && !twice;
 }
 
 static void show_lane(struct exporter *x, size_t i, struct turn *t, struct page *p)
 {
-    struct lane *l = x->lanes[i];
-
-    if (!t->began[i] || lane_await(l, t->deadline, 0, /* at */ NULL) != LANE_DONE) {
-        late(t, i);
-        return;
+    if (t->began[i] && lane_await(x->lanes[i], t->deadline, 0, /* at */ NULL) == LANE_DONE) {
+        add_lane(x, i, t, p);
     }
-    t->outcomes[i] = lane_outcomes(l)[i];
-    if ((collectors[i].flags & FOREIGN) && !add_foreign(p->out, buf_str(lane_out(l)))) {
-        log_warn("exporter.twice", "collector=%s; what the page has already is left out",
-                 collectors[i].name);
-        t->outcomes[i].ok = false;
-    }
-    if (collectors[i].flags & FOREIGN) {
-        buf_clear(lane_out(l));
-    }
-    take_out(lane_out(l), p->out);
 }
 
-/* Those that share a lane and are asked for. */
+static void show_lanes(struct exporter *x, unsigned foreign, struct turn *t, struct page *p)
+{
+    for (size_t i = 0; i < N; i++) {
+        if (x->lanes[i] && (collectors[i].flags & FOREIGN) == foreign) {
+            show_lane(x, i, t, p);
+        }
+    }
+}
+
+/* Those that share a lane, are asked for and have not answered. */
 static bool sharing(const struct exporter *x, const struct turn *t, bool which[N])
 {
     bool any = false;
 
     for (size_t i = 0; i < N; i++) {
-        which[i] = !x->lanes[i] && asked(x, t->ask, i);
+        which[i] = !x->lanes[i] && asked(x, t->ask, i) && !t->outcomes[i].shown;
         any = any || which[i];
     }
     return any;
@@ -341,49 +356,55 @@ static void give_away(struct exporter *x, size_t at)
     x->shared = NULL;
 }
 
-/* One turn of the lane that is shared. False: another is to be made, without the one that hangs. */
-static bool run_shared(struct exporter *x, const bool which[N], struct turn *t,
-                       enum lane_answer *answer)
+/* One turn of the lane that is shared. True: those left are to be asked in another one. */
+static bool run_shared(struct exporter *x, const bool which[N], struct turn *t, struct page *p)
 {
-    size_t at;
+    int64_t part_ms = t->ask->within_ms / HANGS_PART;
+    int64_t patience_ms = part_ms < HANGS_MS ? HANGS_MS : part_ms;
+    enum lane_answer answer;
+    size_t at = 0;
     struct err e;
 
-    *answer = LANE_LATE;
     if (!x->shared) {
         x->shared = lane_open(&x->o, collectors, N, LANE_CHOOSES, &e);
     }
     if (!x->shared) {
         log_warn("exporter.no_lane", "%s", e.msg);
-        return true;
+        return false;
     }
-    if (lane_ask(x->shared, which, t->ask->format)) {
-        *answer = lane_await(x->shared, t->deadline, t->ask->within_ms / HANGS_PART, &at);
-        if (*answer != LANE_HANGS) {
-            return true;
-        }
-    } else if (!lane_leave(x->shared, &at)) {
-        return true;
+    answer = lane_await(x->shared, t->deadline, patience_ms, &at); /* of the page before */
+    if (answer == LANE_DONE && lane_ask(x->shared, which, t->ask->format)) {
+        answer = lane_await(x->shared, t->deadline, patience_ms, &at);
+        lane_take(x->shared, p->out, t->outcomes);
     }
-    give_away(x, at);
-    return false;
+    if (answer == LANE_HANGS && !t->outcomes[at].shown) {
+        give_away(x, at);
+    }
+    return answer == LANE_HANGS;
 }
 
 static void show_shared(struct exporter *x, struct turn *t, struct page *p)
 {
-    enum lane_answer answer = LANE_LATE;
     bool which[N];
 
-    while (sharing(x, t, which) && !run_shared(x, which, t, &answer)) {
+    while (sharing(x, t, which) && run_shared(x, which, t, p)) {
     }
+}
+
+/* Those that did not come back. It is logged when it begins, not with each page. */
+static void miss(struct exporter *x, struct turn *t)
+{
     for (size_t i = 0; i < N; i++) {
-        if (which[i] && answer == LANE_DONE) {
-            t->outcomes[i] = lane_outcomes(x->shared)[i];
-        } else if (which[i]) {
-            late(t, i);
+        if (!asked(x, t->ask, i)) {
+            continue;
         }
-    }
-    if (answer == LANE_DONE) {
-        take_out(lane_out(x->shared), p->out);
+        if (!t->outcomes[i].shown && !x->late[i]) {
+            log_warn("exporter.late", "collector=%s; the page goes without", collectors[i].name);
+        }
+        x->late[i] = !t->outcomes[i].shown;
+        if (x->late[i]) {
+            t->outcomes[i] = (struct outcome){.shown = true, .seconds = NAN};
+        }
     }
 }
 
@@ -415,16 +436,14 @@ int exporter_page(struct exporter *x, const struct exporter_ask *ask, struct buf
         check(x, ask->exclude, ask->n_exclude, e) < 0) {
         return -1;
     }
-    if (!begin(x, t.deadline)) {
+    if (!begin(x, &t.deadline)) {
         return err_set(e, ERR_UNAVAILABLE, "other pages are still being made: try again");
     }
     ask_lanes(x, &t);
     show_shared(x, &t, &p);
-    for (size_t i = 0; i < N; i++) {
-        if (x->lanes[i] && asked(x, ask, i)) {
-            show_lane(x, i, &t, &p);
-        }
-    }
+    show_lanes(x, 0, &t, &p);
+    show_lanes(x, FOREIGN, &t, &p); /* the page has all that they may not repeat */
+    miss(x, &t);
     finish(x);
     show_outcomes(&p, t.outcomes);
     if (out->failed) {

@@ -50,8 +50,8 @@ const char *exporter_collector(size_t i, bool *on_by_default);
 
 /* Serves GET /metrics (`path`) on `listen` until SIGTERM or SIGINT. */
 struct exporter_serve {
-    const char *listen, *path;
-    const char *tls_cert, *tls_key; /* or NULL */
+    const char *listen, *listen_name, *path; /* listen_name: as in http_options */
+    const char *tls_cert, *tls_key;          /* or NULL */
     const char *version;
     int64_t started_ms;                      /* clock_wall_ms() */
     void (*ready)(void *ctx, unsigned port); /* it listens; or NULL */

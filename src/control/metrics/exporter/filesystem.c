@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 
-enum { ASK_MS = 2000, ASK_STACK_BYTES = 64 * 1024 };
+enum { ASK_MS = 2000, ASK_MIN_MS = 20, ASK_STACK_BYTES = 64 * 1024 };
 
 static const struct column columns[] = {
     {"node_filesystem_size_bytes", PAGE_GAUGE, "Filesystem size in bytes.", 0},
@@ -70,9 +70,10 @@ static void *ask_main(void *ctx)
     return NULL;
 }
 
-static bool await(struct ask *a, struct statvfs *out)
+/* False: it has not come back. */
+static bool await(struct ask *a, int64_t patience_ms)
 {
-    int64_t deadline = clock_mono_ms() + ASK_MS;
+    int64_t deadline = clock_mono_ms() + patience_ms;
     struct lock *l = &a->lock;
     WITH_LOCK(l);
 
@@ -81,53 +82,78 @@ static bool await(struct ask *a, struct statvfs *out)
             return false;
         }
     }
-    *out = a->is;
-    return a->failed == 0;
+    return true;
 }
 
-/* The questions that were not answered are kept in n->asking, and not asked again meanwhile. */
-static bool ask_aside(struct node *n, const char *path, struct statvfs *out)
+static bool is_done(struct ask *a)
 {
-    struct ask *before = map_get(&n->asking, str_of(path));
-    size_t bytes = strlen(path) + 1;
+    struct lock *l = &a->lock;
+    WITH_LOCK(l);
+
+    return a->done;
+}
+
+/* Questions of before that have come back, late: their mounts may be asked again. */
+static void sweep(struct node *n)
+{
+    const char *done[LIMIT_NODE_STUCK];
+    size_t n_done = 0;
+    struct str key;
+    void *a;
+
+    for (size_t i = 0; map_next(&n->asking, &i, &key, &a);) {
+        if (is_done(a)) {
+            done[n_done++] = ((struct ask *)a)->path;
+        }
+    }
+    for (size_t i = 0; i < n_done; i++) {
+        leave(map_del(&n->asking, str_of(done[i])));
+    }
+}
+
+static bool begin(struct ask *a)
+{
     pthread_attr_t attr;
     pthread_t thread;
-    struct ask *a;
-    bool ok;
     int rc;
 
-    if (before) {
-        bool done;
-
-        lock_take(&before->lock);
-        done = before->done;
-        lock_drop(&before->lock);
-        if (!done) {
-            return false;
-        }
-        (void)map_del(&n->asking, str_of(path));
-        leave(before);
-    }
-    a = xcalloc(1, sizeof(*a) + bytes);
-    lock_init(&a->lock, LOCK_exporter_ask);
-    a->users = 2;
-    memcpy(a->path, path, bytes);
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, ASK_STACK_BYTES);
     (void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     rc = pthread_create(&thread, &attr, ask_main, a);
     (void)pthread_attr_destroy(&attr);
-    if (rc != 0) {
+    return rc == 0;
+}
+
+/* A question that is not answered is kept in n->asking with its thread, and not asked again
+ * meanwhile; where LIMIT_NODE_STUCK are, no other is asked. Each halves the patience with the next:
+ * one dead server is many mounts, and the page waits for them all. */
+static bool ask_aside(struct node *n, const char *path, int64_t *patience_ms, struct statvfs *out)
+{
+    size_t bytes = strlen(path) + 1;
+    struct ask *a;
+    bool ok;
+
+    if (n->asking.len >= LIMIT_NODE_STUCK || map_get(&n->asking, str_of(path))) {
+        return false;
+    }
+    a = xcalloc(1, sizeof(*a) + bytes);
+    lock_init(&a->lock, LOCK_exporter_ask);
+    a->users = 2;
+    memcpy(a->path, path, bytes);
+    if (!begin(a)) {
         a->users = 1;
         leave(a);
         return false;
     }
-    ok = await(a, out);
-    if (ok || n->asking.len >= LIMIT_NODE_STUCK) {
-        leave(a);
-    } else {
+    if (!await(a, *patience_ms)) {
         (void)map_put(&n->asking, str_of(path), a);
+        *patience_ms = *patience_ms / 2 > ASK_MIN_MS ? *patience_ms / 2 : ASK_MIN_MS;
+        return false;
     }
+    ok = a->failed == 0; /* the thread writes no more */
+    *out = a->is;
+    leave(a);
     return ok;
 }
 
@@ -195,11 +221,16 @@ static const char *seen_at(struct node *n, const char *mount)
     return !root || strcmp(root, "/") == 0 ? mount : arena_printf(&n->arena, "%s%s", root, mount);
 }
 
-static void measure(struct node *n, const char *mount, const char *type, bool read_only, double *v)
+struct mount {
+    const char *device, *at, *type;
+    struct str options;
+};
+
+static void measure(struct node *n, const struct mount *m, int64_t *patience_ms, double *v)
 {
-    const char *path = seen_at(n, mount);
+    const char *path = seen_at(n, m->at);
     struct statvfs is;
-    bool ok = may_hang(type) ? ask_aside(n, path, &is) : statvfs(path, &is) == 0;
+    bool ok = may_hang(m->type) ? ask_aside(n, path, patience_ms, &is) : statvfs(path, &is) == 0;
 
     for (size_t i = 0; i < COLUMNS; i++) {
         v[i] = NAN;
@@ -213,7 +244,7 @@ static void measure(struct node *n, const char *mount, const char *type, bool re
     v[2] = (double)is.f_bavail * (double)is.f_frsize;
     v[3] = (double)is.f_files;
     v[4] = (double)is.f_ffree;
-    v[READONLY] = read_only || (is.f_flag & ST_RDONLY);
+    v[READONLY] = has_option(m->options, "ro") || (is.f_flag & ST_RDONLY);
 }
 
 /* Below --path.rootfs the mounts of the host stand with that in front. */
@@ -222,18 +253,16 @@ static const char *in_host(const struct node *n, const char *mount)
     const char *root = n->o->rootfs;
     size_t len = root ? strlen(root) : 0;
 
-    if (len <= 1 || strncmp(mount, root, len) != 0) {
+    while (len > 0 && root[len - 1] == '/') {
+        len--;
+    }
+    if (len == 0 || strncmp(mount, root, len) != 0 || (mount[len] != '/' && mount[len] != '\0')) {
         return mount;
     }
     return mount[len] == '\0' ? "/" : mount + len;
 }
 
-/* The next mount of the host; 0 at the end. Views into `text`, strings in the arena. */
-struct mount {
-    const char *device, *at, *type;
-    struct str options;
-};
-
+/* The next mount of the host; false at the end. Views into `text`, strings in the arena. */
 static bool next_mount(struct node *n, struct str *text, struct mount *out)
 {
     while (text->len > 0) {
@@ -296,12 +325,14 @@ int collect_filesystem(struct node *n, struct page *p, struct err *e)
 {
     SCOPED(map_done) struct map seen = {0};
     VEC(struct row) rows = {0};
+    int64_t patience_ms = ASK_MS;
     struct mount m;
     struct str text;
 
     if (read_mounts(n, &text, e) < 0) {
         return -1;
     }
+    sweep(n);
     while (rows.len < LIMIT_NODE_NAMES && next_mount(n, &text, &m)) {
         struct str labels;
         double *v;
@@ -315,7 +346,7 @@ int collect_filesystem(struct node *n, struct page *p, struct err *e)
             continue; /* mounted over itself */
         }
         v = arena_new_array(&n->arena, double, COLUMNS);
-        measure(n, m.at, m.type, has_option(m.options, "ro"), v);
+        measure(n, &m, &patience_ms, v);
         *vec_push(&rows) = (struct row){labels, v};
     }
     collect_columns(p, columns, COLUMNS, rows.p, rows.len);

@@ -9,31 +9,51 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STACK_BYTES = 256 * 1024, NONE = COLLECTORS_MAX };
+enum { STACK_BYTES = 256 * 1024, KEPT_BYTES = 32 * 1024, NONE = COLLECTORS_MAX };
 
 enum lane_state { IDLE, ASKED, RUNS, DONE, ENDS };
 
-/* `out`, `outcomes` and `told` are the thread's own while it runs, the owner's when it is done. */
+/* `node`, `out` and `told` are the thread's own. */
 struct lane {
     const struct collector *all;
     size_t n;
     struct node node;
-    struct buf out;
-    struct outcome outcomes[COLLECTORS_MAX];
+    struct buf out;            /* of the collector that runs */
     bool told[COLLECTORS_MAX]; /* its error was logged, and is the same since */
-    enum exporter_format format;
     pthread_t thread;
     struct lock lock;
-    enum lane_state state;      /* guarded by lock, as all below */
+    enum lane_state state; /* guarded by lock, as all below */
+    enum exporter_format format;
     bool asked[COLLECTORS_MAX]; /* and not begun yet */
     size_t at;                  /* runs now, or NONE */
     int64_t at_ms;              /* since */
+    struct buf came;            /* what those gave that came back */
+    struct outcome outcomes[COLLECTORS_MAX];
 };
 
-/* A failure is logged when it begins, not with each page. */
-static void run(struct lane *l, size_t i)
+/* What is larger than most are is given back. */
+static void pass_on(struct buf *from, struct buf *to)
 {
-    struct page p = {.out = &l->out, .format = l->format};
+    if (to->len == 0) {
+        struct buf empty = *to;
+
+        *to = *from;
+        *from = empty;
+    } else {
+        (void)buf_add(to, buf_str(from));
+    }
+    to->failed = to->failed || from->failed;
+    buf_clear(from);
+    if (from->cap > KEPT_BYTES) {
+        buf_done(from);
+        *from = BUF_MAX(LIMIT_EXPOSITION_BYTES);
+    }
+}
+
+/* A failure is logged when it begins, not with each page. */
+static struct outcome run(struct lane *l, size_t i, enum exporter_format format)
+{
+    struct page p = {.out = &l->out, .format = format};
     const struct collector *c = &l->all[i];
     int64_t began_us = clock_mono_us();
     struct err e = {0};
@@ -45,7 +65,7 @@ static void run(struct lane *l, size_t i)
                  Q(str_of(e.msg)));
     }
     l->told[i] = rc < 0;
-    l->outcomes[i] = (struct outcome){
+    return (struct outcome){
         .ok = rc == 0, .shown = true, .seconds = (double)(clock_mono_us() - began_us) / 1e6};
 }
 
@@ -77,11 +97,15 @@ static void *lane_main(void *ctx)
             continue;
         }
         l->state = RUNS;
-        buf_clear(&l->out);
         while (next_locked(l, &at)) {
+            enum exporter_format format = l->format;
+            struct outcome outcome;
+
             lock_drop(&l->lock);
-            run(l, at);
+            outcome = run(l, at, format);
             lock_take(&l->lock);
+            l->outcomes[at] = outcome;
+            pass_on(&l->out, &l->came);
         }
         if (l->state == RUNS) {
             l->state = DONE;
@@ -96,6 +120,7 @@ static void lane_free(struct lane *l)
 {
     node_done(&l->node);
     buf_done(&l->out);
+    buf_done(&l->came);
     lock_done(&l->lock);
     free(l);
 }
@@ -107,7 +132,8 @@ struct lane *lane_open(const struct exporter_options *o, const struct collector 
     pthread_attr_t attr;
     int rc;
 
-    *l = (struct lane){.all = all, .n = n, .at = NONE, .out = BUF_MAX(LIMIT_EXPOSITION_BYTES)};
+    *l = (struct lane){.all = all, .n = n, .at = NONE};
+    l->out = l->came = BUF_MAX(LIMIT_EXPOSITION_BYTES);
     lock_init(&l->lock, LOCK_exporter_lane);
     if (node_init(&l->node, o, e) < 0 ||
         (flags == LANE_CHOOSES && node_expressions(&l->node, e) < 0)) {
@@ -154,6 +180,7 @@ bool lane_ask(struct lane *l, const bool *which, enum exporter_format format)
         return false;
     }
     l->format = format;
+    buf_clear(&l->came);
     for (size_t i = 0; i < l->n; i++) {
         l->asked[i] = which[i];
         l->outcomes[i] = (struct outcome){0};
@@ -163,18 +190,12 @@ bool lane_ask(struct lane *l, const bool *which, enum exporter_format format)
     return true;
 }
 
-static void leave_locked(struct lane *l, size_t *at)
-{
-    *at = l->at;
-    (void)memset(l->asked, 0, sizeof(l->asked));
-}
-
 enum lane_answer lane_await(struct lane *l, int64_t deadline, int64_t patience_ms, size_t *at)
 {
     struct lock *lock = &l->lock;
     WITH_LOCK(lock);
 
-    while (l->state != DONE) {
+    while (l->state == ASKED || l->state == RUNS) {
         int64_t now = clock_mono_ms();
         int64_t end = (l->at == NONE ? now : l->at_ms) + patience_ms;
 
@@ -182,7 +203,7 @@ enum lane_answer lane_await(struct lane *l, int64_t deadline, int64_t patience_m
             return LANE_LATE;
         }
         if (patience_ms > 0 && now >= end) {
-            leave_locked(l, at);
+            *at = l->at;
             return LANE_HANGS;
         }
         /* Nobody says that the next has begun: look again then. */
@@ -191,24 +212,16 @@ enum lane_answer lane_await(struct lane *l, int64_t deadline, int64_t patience_m
     return LANE_DONE;
 }
 
-bool lane_leave(struct lane *l, size_t *at)
+void lane_take(struct lane *l, struct buf *out, struct outcome *outcomes)
 {
     struct lock *lock = &l->lock;
     WITH_LOCK(lock);
 
-    if (l->state != RUNS || l->at == NONE) {
-        return false;
+    for (size_t i = 0; i < l->n; i++) {
+        l->asked[i] = false;
+        if (l->outcomes[i].shown) {
+            outcomes[i] = l->outcomes[i];
+        }
     }
-    leave_locked(l, at);
-    return true;
-}
-
-struct buf *lane_out(struct lane *l)
-{
-    return &l->out;
-}
-
-const struct outcome *lane_outcomes(const struct lane *l)
-{
-    return l->outcomes;
+    pass_on(&l->came, out);
 }

@@ -1,8 +1,9 @@
 /* lane - the threads that collectors run in, so that one which hangs holds up nobody: it is left
  * out until it comes back.
  *
- * A lane does what it is asked for in its own time, and is read when it is done. Its owner is one
- * thread at a time (the page that is made); every lane locks itself. */
+ * A lane does what it is asked for in its own time, one collector after the other, and what those
+ * gave that came back can be taken at any time. Its owner is one thread at a time (the page that is
+ * made); every lane locks itself. */
 #pragma once
 #include "exporter/collect.h"
 
@@ -34,14 +35,11 @@ bool lane_close(struct lane *l);
 
 /* Begins the collectors that are marked. False: it still does what it was asked before. */
 bool lane_ask(struct lane *l, const bool *which, enum exporter_format format) MUST_USE;
-/* Waits for the end of that. LANE_HANGS: the collector *at did not come back for `patience_ms` (0:
- * no end of patience); the lane is that collector's alone from now on. */
+/* Waits for the end of that, at once where it does nothing. LANE_HANGS: the collector *at has not
+ * come back for `patience_ms` (0: no end of patience). */
 enum lane_answer { LANE_DONE, LANE_LATE, LANE_HANGS };
 enum lane_answer lane_await(struct lane *l, int64_t deadline, int64_t patience_ms,
                             size_t *at) MUST_USE;
-/* Of a lane that could not be asked: as LANE_HANGS, at once. False: it is between two. */
-bool lane_leave(struct lane *l, size_t *at) MUST_USE;
-
-/* Of a lane that is done. */
-struct buf *lane_out(struct lane *l);
-const struct outcome *lane_outcomes(const struct lane *l);
+/* Adds to `out` what the collectors gave that came back, and to `outcomes` (COLLECTORS_MAX) how
+ * they fared; those that have not begun are called off. */
+void lane_take(struct lane *l, struct buf *out, struct outcome *outcomes);

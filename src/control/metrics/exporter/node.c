@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A descriptor saves two system calls and a walk of the path; interfaces and disks come and go, so
@@ -201,6 +202,21 @@ int node_read_fd(struct node *n, int fd, const char *name, struct str *out, stru
     }
     *out = buf_str(&n->text);
     return 0;
+}
+
+int node_read_foreign(struct node *n, enum node_tree tree, const char *path, struct buf *out,
+                      struct err *e)
+{
+    SCOPED(closep) int fd = openat(dir_of(n, tree), path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        return err_sys(e, "open %s", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return err_set(e, ERR_INVALID, "%s is no regular file", path);
+    }
+    return fs_read_fd(fd, path, out, e);
 }
 
 int node_read(struct node *n, enum node_tree tree, struct str *out, struct err *e, const char *fmt,

@@ -55,6 +55,9 @@ int node_list(struct node *n, enum node_tree tree, struct node_names *out, struc
 /* Only the directories in it. */
 int node_dirs(struct node *n, enum node_tree tree, struct node_names *out, struct err *e,
               const char *fmt, ...) PRINTF_LIKE(5, 6) MUST_USE;
+/* A file that others wrote, which is not kept open: a pipe or a device in its place is refused. */
+int node_read_foreign(struct node *n, enum node_tree tree, const char *path, struct buf *out,
+                      struct err *e) MUST_USE;
 /* The whole of an open file, as node_read() does it. */
 int node_read_fd(struct node *n, int fd, const char *name, struct str *out, struct err *e) MUST_USE;
 /* The last part of what a link points to, in the arena; NULL when it is none. */

@@ -25,7 +25,7 @@ enum { WITHIN_MS = 8000, MARGIN_MS = 500, ASKED_MAX = 64, GZIP_LEVEL = 1, DRAIN_
 struct server {
     struct exporter *x;
     const struct exporter_serve *o;
-    struct node node; /* for what concerns this process; guarded by being one page at a time */
+    struct node node; /* for what concerns this process; guarded by lock */
     struct lock lock;
 };
 
@@ -216,6 +216,7 @@ int exporter_serve(struct exporter *x, const struct exporter_serve *o, struct er
     struct server s = {.x = x, .o = o};
     const struct http_mount mount = {routes, &s, NULL};
     const struct http_options options = {.listen = str_of(o->listen),
+                                         .listen_name = o->listen_name,
                                          .tls_cert = o->tls_cert,
                                          .tls_key = o->tls_key,
                                          .mounts = &mount,

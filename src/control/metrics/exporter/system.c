@@ -511,7 +511,8 @@ int collect_textfile(struct node *n, struct page *p, struct err *e)
             continue;
         }
         *counts = true;
-        if (fs_read(n->root, path, &text, e) < 0 || show_file(&t, buf_str(&text), e) < 0) {
+        if (node_read_foreign(n, NODE_ROOT, path, &text, e) < 0 ||
+            show_file(&t, buf_str(&text), e) < 0) {
             (void)err_wrap(e, "%s", files.p[i]);
             bad++;
             continue;

@@ -344,7 +344,8 @@ static void flush(struct remote_out *r)
     }
 }
 
-static void want_shards(struct remote_out *r, uint64_t n)
+/* false: there is not even one. */
+static bool want_shards(struct remote_out *r, uint64_t n)
 {
     n = n > r->write->max_shards ? r->write->max_shards : n;
     n = n > SHARDS_MAX ? SHARDS_MAX : n < 1 ? 1 : n;
@@ -363,6 +364,24 @@ static void want_shards(struct remote_out *r, uint64_t n)
     WITH_LOCK(&r->lock);
     r->n_shards = (unsigned)(n > 0 ? n : 1);
     r->counts.shards = n;
+    return n > 0;
+}
+
+/* Samples wait in the log until there is somebody who sends them. */
+static void begin(struct remote_out *r)
+{
+    int64_t backoff = r->write->min_backoff_ms;
+    bool warned = false;
+
+    while (!is_stopped(r) && !want_shards(r, r->write->min_shards)) {
+        if (!warned) {
+            log_error("remote_write.failed", "peer=%s no thread, trying until there is one",
+                      Q(r->write->name));
+        }
+        warned = true;
+        wait_ms(r, backoff);
+        backoff = backoff * 2 > r->write->max_backoff_ms ? r->write->max_backoff_ms : backoff * 2;
+    }
 }
 
 /* --- what there is to send --- */
@@ -402,7 +421,7 @@ static void send_series(struct remote_out *r, struct labels s, const struct tsdb
         put_series(&shard->filling, r->write->is_v2, s, v + at, some);
         at += some;
         if (shard->filling.samples == r->write->max_samples ||
-            shard->filling.series.len > BATCH_BYTES_MAX) {
+            shard->filling.series.len + shard->filling.symbols.len > BATCH_BYTES_MAX) {
             submit(r, shard);
         }
     }
@@ -419,10 +438,19 @@ static int by_series(const void *a, const void *b)
                                     : x->ts_ms > y->ts_ms;
 }
 
-static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n)
+/* What is not yet with a shard's thread comes again with the piece. */
+static void drop_filled(struct remote_out *r)
+{
+    for (size_t i = 0; i < SHARDS_MAX; i++) {
+        batch_done(&r->shards[i].filling);
+    }
+}
+
+static int send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n, struct err *why)
 {
     struct arena a = {0};
     bool warned = false;
+    int known = 1;
 
     if (n > 0) {
         qsort(v, n, sizeof(*v), by_series);
@@ -439,9 +467,13 @@ static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n
             submit_all(r);
         }
         arena_reset(&a);
-        rc = tsdb_follow_labels(r->follower, v[at].series, &a, &s) == 0
-                 ? err_set(&e, ERR_IO, "damage took the labels of a series")
-                 : labels_to_send(r, &a, &s, &e);
+        known = tsdb_follow_labels(r->follower, v[at].series, &a, &s, why);
+        if (known < 0) {
+            drop_filled(r);
+            break;
+        }
+        rc = known == 0 ? err_set(&e, ERR_IO, "damage took the labels of a series")
+                        : labels_to_send(r, &a, &s, &e);
         if (rc == 1) {
             send_series(r, s, v + at, end - at);
         } else if (rc < 0) { /* others must not wait for it */
@@ -454,6 +486,7 @@ static void send_samples(struct remote_out *r, struct tsdb_followed *v, size_t n
         }
     }
     arena_done(&a);
+    return known < 0 ? -1 : 0;
 }
 
 static void written_down(int rc, const struct err *e)
@@ -470,21 +503,25 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
 {
     int64_t newest = 0;
     struct err why;
+    int rc;
 
     if (tsdb_follow_read(r->follower, piece, e) < 0) {
         return -1;
     }
     if (piece->len > 0) {
         if (piece->again && piece->note > 0) {
-            want_shards(r, piece->note);
+            (void)want_shards(r, piece->note); /* the first is there */
         }
         written_down(tsdb_follow_begin(r->follower, r->n_shards, &why), &why);
     }
     for (size_t i = 0; i < piece->len; i++) {
         newest = piece->p[i].ts_ms > newest ? piece->p[i].ts_ms : newest;
     }
-    send_samples(r, piece->p, piece->len);
+    rc = send_samples(r, piece->p, piece->len, e);
     flush(r);
+    if (rc < 0) {
+        return -1;
+    }
     if (is_stopped(r)) {
         return 0; /* part of it may be sent: it is sent again */
     }
@@ -499,7 +536,7 @@ static void *run(void *ctx)
     struct remote_out *r = ctx;
     struct tsdb_piece piece = {0};
 
-    want_shards(r, r->write->min_shards);
+    begin(r);
     while (!is_stopped(r)) {
         struct err e;
 
@@ -507,7 +544,7 @@ static void *run(void *ctx)
             log_warn("remote_write.read", "error=%s trying again in 5 s", Q(str_of(e.msg)));
             wait_ms(r, 5000);
         } else if (piece.more) {
-            want_shards(r, (uint64_t)r->n_shards * 2);
+            (void)want_shards(r, (uint64_t)r->n_shards * 2);
         } else {
             wait_ms(r, r->write->deadline_ms > WAIT_MIN_MS ? r->write->deadline_ms : WAIT_MIN_MS);
         }
@@ -527,10 +564,9 @@ struct remote_out *remote_out_start(const struct remote_out_options *o, struct e
     lock_init(&r->lock, LOCK_discovery);
     r->url = str_dup(o->write->url);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->counts.name = o->write->name;
     r->has_thread = pthread_create(&r->thread, NULL, run, r) == 0;
     if (!r->has_thread) {
-        err_sys(e, "remote write: no thread");
+        err_set(e, ERR_UNAVAILABLE, "remote write: no thread");
         remote_out_stop(r);
         return NULL;
     }
@@ -576,15 +612,13 @@ bool remote_out_is(const struct remote_out *r, const struct config *c,
            labels_eq(r->config->external, c->external);
 }
 
-struct remote_out_counts remote_out_counts(struct remote_out *r)
+struct remote_out_counts remote_out_counts(struct remote_out *r, struct arena *a)
 {
-    struct tsdb_behind b = tsdb_follow_behind(r->follower);
     struct remote_out_counts c;
 
     lock_take(&r->lock);
     c = r->counts;
     lock_drop(&r->lock);
-    c.waiting_bytes = b.waiting_bytes;
-    c.lost_bytes = b.lost_bytes;
+    c.name = arena_str(a, r->write->name);
     return c;
 }

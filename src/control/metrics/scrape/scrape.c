@@ -17,7 +17,8 @@
 
 enum {
     SYNC_EVERY_MS = 1000, /* discovery that tells much is heard once in a while */
-    SETTLE_MS = 10000
+    SETTLE_MS = 10000,
+    LOOKBACK_MS = 5 * 60 * 1000, /* of queries */
 };
 
 /* One job: manager's thread, but what the lock guards. */
@@ -387,7 +388,7 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     s->next = c;
     s->has_manager = pthread_create(&s->manager, NULL, manage, s) == 0;
     if (!s->has_manager) {
-        err_sys(e, "scraping: no thread");
+        err_set(e, ERR_UNAVAILABLE, "scraping: no thread");
         return NULL;
     }
     {
@@ -634,14 +635,21 @@ static void writer_metrics(struct scrape *s, struct buf *out)
         {"strata_remote_write_lost_bytes_total", "counter",
          "Of the log, dropped before the peer had it: more than metrics.remote_write_backlog."},
     };
-    struct remote_out_counts c[64];
+    SCOPED(arena_done) struct arena a = {0};
+    struct remote_out_counts *c;
+    struct tsdb_behind *behind;
     size_t n = 0;
 
     {
         WITH_LOCK(&s->lock);
-        for (; n < s->writers.len && n < ARRAY_LEN(c); n++) {
-            c[n] = remote_out_counts(s->writers.p[n]);
+        c = arena_new_array(&a, struct remote_out_counts, s->writers.len + 1);
+        for (; n < s->writers.len; n++) {
+            c[n] = remote_out_counts(s->writers.p[n], &a);
         }
+    }
+    behind = arena_new_array(&a, struct tsdb_behind, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        behind[i] = tsdb_follow_behind(s->db, c[i].name);
     }
     for (size_t i = 0; n > 0 && i < ARRAY_LEN(rows); i++) {
         metric_head(out, rows[i].name, rows[i].type, rows[i].help);
@@ -651,8 +659,8 @@ static void writer_metrics(struct scrape *s, struct buf *out)
                                        c[k].retries,
                                        c[k].shards,
                                        (uint64_t)c[k].newest_ms,
-                                       c[k].waiting_bytes,
-                                       c[k].lost_bytes};
+                                       behind[k].waiting_bytes,
+                                       behind[k].lost_bytes};
 
             writer_row(out, rows[i].name, c[k].name, values[i]);
         }
@@ -697,7 +705,23 @@ void scrape_metrics(struct scrape *s, struct buf *out)
     notify_metrics(s->notify, out);
 }
 
-int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+/* Where the next sample comes later than a query looks back. */
+static void check_intervals(const struct config *c, struct err_list *slow)
+{
+    for (size_t i = 0; i < c->n_scrape; i++) {
+        const struct scrape_config *s = &c->scrape[i];
+        char every[32];
+
+        if (s->interval_ms > LOOKBACK_MS) {
+            err_list_add(slow, s->line, 0, "scrape_interval",
+                         "job %s is asked every %s, and a query looks back 5 minutes: its series "
+                         "have gaps",
+                         Q(s->job_name), clock_format_duration(s->interval_ms, every));
+        }
+    }
+}
+
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct scrape_checked *checked,
                  struct err *e)
 {
     SCOPED(err_list_done) struct err_list all = {0};
@@ -716,14 +740,15 @@ int scrape_check(const char *file, struct buf *out, struct arena *a, struct str 
         (void)buf_add(out, all.dropped > 0 ? STR("  and more\n\n") : STR("\n"));
         return -1;
     }
-    *n = c->rule_files.len;
-    *rules = arena_new_array(a, struct str, *n + 1);
-    for (size_t i = 0; i < *n; i++) {
-        (*rules)[i] = str_of(arena_strdup(a, c->rule_files.p[i]));
+    checked->n_rules = c->rule_files.len;
+    checked->rules = arena_new_array(a, struct str, c->rule_files.len + 1);
+    for (size_t i = 0; i < c->rule_files.len; i++) {
+        checked->rules[i] = str_of(arena_strdup(a, c->rule_files.p[i]));
     }
-    if (*n > 0) {
-        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", *n);
+    if (c->rule_files.len > 0) {
+        (void)buf_printf(out, "  SUCCESS: %zu rule files found\n", c->rule_files.len);
     }
+    check_intervals(c, &checked->slow);
     (void)buf_printf(out, " SUCCESS: %s is valid prometheus config file syntax\n\n", file);
     config_unref(c);
     return 0;

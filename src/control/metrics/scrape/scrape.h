@@ -108,6 +108,11 @@ int64_t scrape_evaluation_interval_ms(struct scrape *s);
 void scrape_metrics(struct scrape *s, struct buf *out);
 
 /* `promtool check config`: what was found in the file, line by line. -1: it is refused (the text
- * says why). `rules`: the rule files it names, each with a NUL behind it. */
-int scrape_check(const char *file, struct buf *out, struct arena *a, struct str **rules, size_t *n,
+ * says why). */
+struct scrape_checked {
+    struct str *rules; /* files that it names, each with a NUL behind it; in the arena */
+    size_t n_rules;
+    struct err_list slow; /* jobs with an interval that leaves gaps; the caller's */
+};
+int scrape_check(const char *file, struct buf *out, struct arena *a, struct scrape_checked *checked,
                  struct err *e) MUST_USE;

@@ -143,11 +143,22 @@ static void put_deleted(struct writing *w)
     wal_end(&w->out, begun);
 }
 
+/* A sync that failed is told once; what it was for may be dropped by then. */
+static int sync_file(struct chunk_file *f, uint64_t size, struct err *e)
+{
+    if (f->is_unsure && chunk_file_write_again(f, size, e) < 0) {
+        return -1;
+    }
+    f->is_unsure = fdatasync(f->fd) < 0;
+    return f->is_unsure ? err_sys(e, "fsync head/%08x", f->number) : 0;
+}
+
 /* The files that hold all that the written series point at, made durable. */
 static int sync_files(struct writing *w, struct err *e)
 {
     struct tsdb *db = w->db;
     VEC(struct chunk_file *) files = {0};
+    VEC(uint64_t) sizes = {0};
     size_t begun;
     int rc;
 
@@ -160,6 +171,7 @@ static int sync_files(struct writing *w, struct err *e)
 
         f->refs++;
         *vec_push(&files) = f;
+        *vec_push(&sizes) = f->size;
         column_put_varint(f->number, &w->out);
         column_put_varint(f->size, &w->out);
         bytes_put_signed(f->min_ts, &w->out);
@@ -169,12 +181,11 @@ static int sync_files(struct writing *w, struct err *e)
     lock_drop(&db->head_lock);
     lead_end(db);
     for (size_t i = 0; i < files.len; i++) {
-        if (rc == 0 && fdatasync(files.p[i]->fd) < 0) {
-            rc = err_sys(e, "fsync head/%08x", files.p[i]->number);
-        }
+        rc = rc == 0 ? sync_file(files.p[i], sizes.p[i], e) : rc;
         chunk_file_unref(files.p[i]);
     }
     vec_done(&files);
+    vec_done(&sizes);
     return rc;
 }
 
@@ -210,13 +221,14 @@ static int put_all(struct writing *w, uint32_t first_segment, struct err *e)
     return 0;
 }
 
-static int begin_segment(struct tsdb *db, uint32_t *segment, struct err *e)
+static int begin_segment(struct tsdb *db, uint32_t *segment, uint64_t *before, struct err *e)
 {
     int rc;
 
     lead_begin(db);
-    rc = lead_write_chunks(db, 0, e) < 0 ? -1 : wal_rotate(&db->wal, e);
+    rc = lead_write_chunks(db, 0, e) < 0 ? -1 : lead_rotate(db, e);
     *segment = db->wal.segment;
+    *before = db->wal.written;
     if (rc == 0) {
         db->wal.samples = 0;
     }
@@ -229,9 +241,10 @@ int checkpoint_write(struct tsdb *db, struct err *e)
     struct writing w = {.db = db, .out = BUF_MAX(PIECE_MAX)};
     SCOPED(closep) int fd = -1;
     uint32_t segment;
+    uint64_t before;
     int rc;
 
-    if (followers_save_gone(db, e) < 0 || begin_segment(db, &segment, e) < 0) {
+    if (gone_save(db, e) < 0 || begin_segment(db, &segment, &before, e) < 0) {
         return -1;
     }
     fd = openat(db->dir, name_next, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -252,6 +265,7 @@ int checkpoint_write(struct tsdb *db, struct err *e)
         return -1;
     }
     db->first_segment = segment;
+    log_is_safe(db, before, segment);
     followers_trim(db, segment);
     return 0;
 }

@@ -192,11 +192,9 @@ bool chunk_files_write_begin(struct chunk_files *c, size_t at_least)
     return c->writing.len > 0;
 }
 
-int chunk_files_write(struct chunk_files *c, struct err *e)
+static int write_at(const struct chunk_file *f, uint64_t offset, struct str left, struct err *e)
 {
-    struct chunk_file *f = c->files.p[c->files.len - 1];
-    struct str left = buf_str(&c->writing);
-    off_t at = (off_t)c->writing_at;
+    off_t at = (off_t)offset;
 
     while (left.len > 0) {
         ssize_t n = pwrite(f->fd, left.p, left.len, at);
@@ -211,6 +209,11 @@ int chunk_files_write(struct chunk_files *c, struct err *e)
         left = str_from(left, (size_t)n);
     }
     return 0;
+}
+
+int chunk_files_write(struct chunk_files *c, struct err *e)
+{
+    return write_at(c->files.p[c->files.len - 1], c->writing_at, buf_str(&c->writing), e);
 }
 
 void chunk_files_write_end(struct chunk_files *c)
@@ -264,6 +267,30 @@ int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, s
         }
         want = bytes_get_u32(room) + CHUNK_HEAD;
     }
+}
+
+int chunk_file_write_again(const struct chunk_file *f, uint64_t size, struct err *e)
+{
+    char room[CHUNK_MAX_BYTES];
+    struct chunk c;
+    struct str bytes;
+
+    if (write_at(f, 0, STR(FILE_MAGIC), e) < 0) {
+        return -1;
+    }
+    for (uint64_t at = sizeof(FILE_MAGIC) - 1; at < size; at += bytes.len) {
+        if (chunk_file_read(f, at, room, &bytes, e) < 0 || chunk_parse(bytes, &c, e) < 0) {
+            return err_wrap(e,
+                            "head/%08x could not be written to the disk; restart the server, the "
+                            "log has all of it",
+                            f->number);
+        }
+        bytes.len = CHUNK_HEAD + bytes_get_u32(room);
+        if (write_at(f, at, bytes, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 void chunk_file_note_times(struct chunk_file *f)

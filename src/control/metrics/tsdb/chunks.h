@@ -17,6 +17,7 @@ struct chunk_file {
     int fd;
     int64_t min_ts, max_ts;
     uint64_t size;
+    bool is_unsure; /* a sync of it failed; whoever is `working` */
 };
 
 struct chunk_files {
@@ -62,6 +63,8 @@ struct str chunk_files_in_memory(const struct chunk_files *c, uint64_t position)
 /* From the file; into room of CHUNK_MAX_BYTES. */
 int chunk_file_read(const struct chunk_file *f, uint64_t position, char *room, struct str *bytes,
                     struct err *e) MUST_USE;
+/* What it has up to `size`, so that it is synced again: each run when its checksum fits. */
+int chunk_file_write_again(const struct chunk_file *f, uint64_t size, struct err *e) MUST_USE;
 /* Its times, by reading all of it. */
 void chunk_file_note_times(struct chunk_file *f);
 /* The last whole chunk of a series before the offset, found by reading all that stand there: a

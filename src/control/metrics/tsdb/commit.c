@@ -3,252 +3,18 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "tsdb/bytes.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-/* --- records --- */
-
-/* A sample: [step of the number of its series : 4 | bytes of the value : 4], then what did not fit.
- * The value without the zero bytes at its end: whole numbers take two or three. */
-enum { STEP_FAR = 0, STEP_TIMED = 15 };
-
-static char *put_varint(char *to, uint64_t v)
-{
-    for (; v >= 0x80; v >>= 7) {
-        *to++ = (char)(v | 0x80);
-    }
-    *to++ = (char)v;
-    return to;
-}
-
-enum { SAMPLE_MAX = 1 + 10 + 10 + 8 };
-
-/* Behind what it wrote. */
-static char *put_sample(const struct sample *x, int64_t base, uint32_t before, char *to)
-{
-    uint64_t bits;
-    int64_t step = (int64_t)x->id - before;
-    int bytes;
-    int code = x->ts != base ? STEP_TIMED : step > 0 && step < STEP_TIMED ? (int)step : STEP_FAR;
-
-    memcpy(&bits, &x->v, sizeof(bits));
-    bytes = bits == 0 ? 0 : 8 - __builtin_ctzll(bits) / 8;
-    *to++ = (char)(code << 4 | bytes);
-    if (code == STEP_FAR || code == STEP_TIMED) {
-        to = put_varint(to, bytes_zigzag(step));
-        if (code == STEP_TIMED) {
-            to = put_varint(to, bytes_zigzag((int64_t)((uint64_t)x->ts - (uint64_t)base)));
-        }
-    }
-    bits = __builtin_bswap64(bits);
-    memcpy(to, &bits, sizeof(bits));
-    return to + bytes;
-}
-
-static void put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out)
-{
-    uint32_t before = 0;
-    size_t begun;
-
-    if (n == 0) {
-        return;
-    }
-    begun = wal_begin(out, type);
-    column_put_varint(bytes_zigzag(p[0].ts), out);
-    for (size_t i = 0; i < n; i++) {
-        char *to = out->p + out->len;
-
-        if (out->cap - out->len <= SAMPLE_MAX) {
-            to = buf_reserve(out, SAMPLE_MAX);
-        }
-        if (to == NULL) {
-            return; /* the buffer says that it failed */
-        }
-        out->len = (size_t)(put_sample(&p[i], p[0].ts, before, to) - out->p);
-        before = p[i].id;
-    }
-    wal_end(out, begun);
-}
-
-static int get_sample(struct str *in, int64_t base, uint32_t *id, int64_t *ts, double *v)
-{
-    unsigned head = (unsigned char)in->p[0], code = head >> 4, bytes = head & 15;
-    uint64_t step = code, late = 0, bits = 0;
-
-    *in = str_from(*in, 1);
-    if (code == STEP_FAR || code == STEP_TIMED) {
-        if (column_get_varint(in, &step) < 0) {
-            return -1;
-        }
-        step = (uint64_t)bytes_unzigzag(step);
-    }
-    if (code == STEP_TIMED && column_get_varint(in, &late) < 0) {
-        return -1;
-    }
-    if (bytes > 8 || in->len < bytes) {
-        return -1;
-    }
-    memcpy(&bits, in->p, bytes);
-    bits = __builtin_bswap64(bits);
-    memcpy(v, &bits, sizeof(*v));
-    *in = str_from(*in, bytes);
-    *id = (uint32_t)(*id + step);
-    *ts = (int64_t)((uint64_t)base + (uint64_t)bytes_unzigzag(late));
-    return 0;
-}
-
-void wal_put_series(const struct tsdb *db, const struct series *s, struct buf *out)
-{
-    size_t begun = wal_begin(out, WAL_SERIES);
-
-    column_put_varint(s->id, out);
-    column_put_varint(s->n_pairs, out);
-    for (size_t i = 0; i < s->n_pairs; i++) {
-        const struct pair *p = index_at(db->head.index, s->pairs[i]);
-
-        bytes_put_text(p->name, out);
-        bytes_put_text(p->value, out);
-    }
-    wal_end(out, begun);
-}
-
-/* --- replay --- */
-
-int wal_get_series(struct str in, uint32_t *id, struct labels *l)
-{
-    uint32_t n;
-
-    if (bytes_get_u32v(&in, id) < 0 || *id == 0 || *id > UINT32_MAX / 2 ||
-        bytes_get_u32v(&in, &n) < 0 || n > LIMIT_SERIES_LABELS) {
-        return -1;
-    }
-    for (l->len = 0; l->len < n; l->len++) {
-        if (bytes_get_text(&in, &l->p[l->len].name) < 0 ||
-            bytes_get_text(&in, &l->p[l->len].value) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int replay_series(struct tsdb *db, struct str in)
-{
-    struct label room[LIMIT_SERIES_LABELS];
-    struct labels l = {room, 0};
-    struct series *s;
-    uint64_t hash;
-    uint32_t id;
-
-    if (wal_get_series(in, &id, &l) < 0) {
-        return -1;
-    }
-    hash = labels_hash(l);
-    s = head_find(db, l, hash);
-    if (head_series(db, id) != NULL) {
-        return 0; /* the checkpoint has it */
-    }
-    if (s != NULL) { /* it was forgotten and came again before a checkpoint said so */
-        *vec_push(&db->aliases) = (struct alias){id, s->id};
-        db->head.last_id = id > db->head.last_id ? id : db->head.last_id;
-        return 0;
-    }
-    s = head_add(db, id, l, hash);
-    s->logged = true;
-    return 0;
-}
-
-int wal_samples_begin(struct str payload, struct wal_samples *out)
-{
-    *out = (struct wal_samples){.in = payload};
-    return bytes_get_signed(&out->in, &out->base);
-}
-
-int wal_samples_next(struct wal_samples *r)
-{
-    if (r->in.len == 0) {
-        return 0;
-    }
-    return get_sample(&r->in, r->base, &r->id, &r->ts, &r->v) < 0 ? -1 : 1;
-}
-
-struct series *head_series_named(struct tsdb *db, uint32_t id)
-{
-    struct series *s = head_series(db, id);
-
-    for (size_t i = 0; s == NULL && i < db->aliases.len; i++) {
-        if (db->aliases.p[i].id == id) {
-            s = head_series(db, db->aliases.p[i].is);
-        }
-    }
-    return s;
-}
-
-static int replay_samples(struct tsdb *db, struct str in, bool late)
-{
-    struct wal_samples r;
-    int rc;
-
-    if (wal_samples_begin(in, &r) < 0) {
-        return -1;
-    }
-    db->head.seq++;
-    while ((rc = wal_samples_next(&r)) > 0) {
-        struct series *s = head_series_named(db, r.id);
-
-        if (s == NULL) {
-            db->status.samples_lost++;
-        } else {
-            (void)(late ? head_append_late : head_append)(db, s, r.ts, r.v);
-        }
-    }
-    return rc;
-}
-
-static int replay_deleted(struct tsdb *db, struct str in)
-{
-    struct deleted_range d;
-    struct series *s;
-
-    while (in.len > 0) {
-        if (deleted_get(&in, &d.id, &d.from, &d.to) < 0) {
-            return -1;
-        }
-        s = head_series_named(db, d.id);
-        if (s != NULL) {
-            d.id = s->id;
-            series_note_deleted(s, d.from, d.to);
-        }
-        *vec_push(&db->deleted) = d;
-    }
-    return 0;
-}
-
-int apply_record(struct tsdb *db, uint8_t type, struct str payload)
-{
-    switch (type) {
-    case WAL_SERIES:
-        return replay_series(db, payload);
-    case WAL_SAMPLES:
-        return replay_samples(db, payload, false);
-    case WAL_LATE:
-        return replay_samples(db, payload, true);
-    case WAL_DELETED:
-        return replay_deleted(db, payload);
-    default:
-        return -1;
-    }
-}
 
 /* --- who leads --- */
 
 static void take_lead(struct tsdb *db)
 {
     db->leading = true;
-    db->wal.broken = db->wal.broken || db->lost_to > 0;
+    db->wal.broken =
+        db->wal.broken || (db->lost_segment > 0 && db->lost_segment == db->wal.segment);
 }
 
 /* log held */
@@ -276,21 +42,33 @@ void lead_end(struct tsdb *db)
 }
 
 /* A sync that failed: the kernel may have dropped what it was for, and the next one says nothing of
- * it. Whoever waits for that is told, the segment is left, and a checkpoint has it all again.
- * log held. */
-static void note_lost(struct tsdb *db, uint64_t to)
+ * it. The segment is left; until a checkpoint has all of it again, nothing new is durable: samples
+ * in later segments may be of series that this one named. log held. */
+static void note_lost(struct tsdb *db, uint32_t segment)
 {
-    db->lost_from = db->lost_to > db->lost_from ? db->lost_from : db->synced;
-    db->lost_to = to;
-    db->synced = to > db->synced ? to : db->synced;
+    db->lost_segment = segment > db->lost_segment ? segment : db->lost_segment;
+}
+
+void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment)
+{
+    WITH_LOCK(&db->log);
+    db->synced = position > db->synced ? position : db->synced;
+    db->lost_segment = db->lost_segment < segment ? 0 : db->lost_segment;
+    lock_broadcast(&db->log);
+}
+
+static int not_durable(struct err *e)
+{
+    return err_set(e, ERR_IO, "the log of the metrics could not be written to the disk");
 }
 
 /* Makes durable what is in the log up to `position`: one fsync for all who wait. */
 int log_sync(struct tsdb *db, uint64_t position, struct err *e)
 {
     WITH_LOCK(&db->log);
-    while (db->synced < position) {
+    while (db->synced < position && db->lost_segment == 0) {
         uint64_t target;
+        uint32_t segment;
         int fd, rc;
 
         if (db->syncing || db->leading) {
@@ -298,6 +76,7 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
             continue;
         }
         target = db->wal.written;
+        segment = db->wal.segment;
         fd = fcntl(db->wal.fd, F_DUPFD_CLOEXEC, 3); /* the leader may begin the next segment */
         db->syncing = true;
         lock_drop(&db->log);
@@ -306,16 +85,41 @@ int log_sync(struct tsdb *db, uint64_t position, struct err *e)
         lock_take(&db->log);
         db->syncing = false;
         if (rc < 0) {
-            note_lost(db, target);
+            note_lost(db, segment);
         } else if (target > db->synced) {
             db->synced = target;
         }
         lock_broadcast(&db->log);
     }
-    if (position > db->lost_from && position <= db->lost_to) {
-        return err_set(e, ERR_IO, "the log of the metrics could not be written to the disk");
+    return db->synced < position ? not_durable(e) : 0;
+}
+
+/* A failed sync is told once to all who share the file: nobody else may be told of this one. */
+int lead_rotate(struct tsdb *db, struct err *e)
+{
+    uint32_t segment = db->wal.segment;
+    bool lost;
+    int rc;
+
+    lock_take(&db->log);
+    while (db->syncing) {
+        lock_wait(&db->log);
     }
-    return 0;
+    lock_drop(&db->log);
+    rc = wal_rotate(&db->wal, &lost, e);
+    if (lost) {
+        WITH_LOCK(&db->log);
+        note_lost(db, segment);
+    }
+    return rc;
+}
+
+int lead_write_log(struct tsdb *db, struct str records, struct err *e)
+{
+    if (wal_is_over(&db->wal) && lead_rotate(db, e) < 0) {
+        return -1;
+    }
+    return wal_write(&db->wal, records, e);
 }
 
 /* --- the leader's work --- */
@@ -402,7 +206,7 @@ static int write_fresh(struct tsdb *db, struct tsdb_appender *a, struct err *e)
         }
     }
     lock_drop(&db->head_lock);
-    rc = b.len == 0 ? 0 : wal_write(&db->wal, buf_str(&b), e);
+    rc = b.len == 0 ? 0 : lead_write_log(db, buf_str(&b), e);
     lock_take(&db->head_lock);
     for (size_t i = 0; rc == 0 && i < a->fresh.len; i++) {
         a->fresh.p[i]->logged = true;
@@ -434,8 +238,8 @@ static int pause_or_go_on(struct tsdb *db, int rc, const struct err *e)
 static void encode(struct tsdb_appender *a)
 {
     buf_clear(&a->record);
-    put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
-    put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
+    wal_put_samples(WAL_SAMPLES, a->samples.p, a->samples.len, &a->record);
+    wal_put_samples(WAL_LATE, a->late.p, a->late.len, &a->record);
 }
 
 /* Series that were forgotten while the batch was made are made again. */
@@ -497,7 +301,7 @@ static int commit_one(struct tsdb *db, struct tsdb_appender *a, struct err *e)
     if (chunk_files_pending(&db->chunks) > 16 * MIB && lead_write_chunks(db, 0, e) < 0) {
         return -1; /* the disk is full: no more into memory */
     }
-    if (write_fresh(db, a, e) < 0 || wal_write(&db->wal, buf_str(&a->record), e) < 0) {
+    if (write_fresh(db, a, e) < 0 || lead_write_log(db, buf_str(&a->record), e) < 0) {
         return -1;
     }
     db->wal.samples += a->samples.len + a->late.len;
@@ -552,7 +356,7 @@ static void join_or_lead(struct tsdb *db, struct tsdb_appender *a)
     drop_lead(db);
 }
 
-/* Makes all durable that was committed before. */
+/* Makes all durable that was committed before, also before the start. */
 static int sync_all(struct tsdb *db, struct err *e)
 {
     uint64_t all;
@@ -563,10 +367,9 @@ static int sync_all(struct tsdb *db, struct err *e)
         lock_wait(&db->log);
     }
     all = db->wal.written;
-    lost = db->lost_to > 0;
+    lost = db->lost_segment > 0;
     lock_drop(&db->log);
-    return lost ? err_set(e, ERR_IO, "the log of the metrics could not be written to the disk")
-                : log_sync(db, all, e);
+    return lost ? not_durable(e) : log_sync(db, all, e);
 }
 
 int tsdb_commit(struct tsdb_appender *a, enum tsdb_durability d, struct err *e)

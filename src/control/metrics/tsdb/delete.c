@@ -193,7 +193,7 @@ static int delete_in_head(struct tsdb *db, struct tsdb_view *v, const struct lab
     wal_end(&out, begun);
     if (ranges.len > 0) {
         rc = out.failed ? err_set(e, ERR_LIMIT, "too many deleted series")
-                        : wal_write(&db->wal, buf_str(&out), e);
+                        : lead_write_log(db, buf_str(&out), e);
     }
     end = db->wal.written;
     lock_take(&db->head_lock);

@@ -69,20 +69,20 @@ static int start_segment(struct wal *w, struct err *e)
     return 0;
 }
 
-int wal_rotate(struct wal *w, struct err *e)
+bool wal_is_over(const struct wal *w)
 {
-    if (w->fd >= 0 && fdatasync(w->fd) < 0 && !w->broken) { /* also what stands before a breach */
-        w->broken = true;
-        return err_sys(e, "fsync wal/%08x", w->segment);
-    }
+    return w->fd < 0 || w->broken;
+}
+
+int wal_rotate(struct wal *w, bool *lost, struct err *e)
+{
+    *lost = w->fd >= 0 && fdatasync(w->fd) < 0;
+    w->broken = w->broken || *lost;
     return start_segment(w, e);
 }
 
 int wal_write(struct wal *w, struct str bytes, struct err *e)
 {
-    if ((w->fd < 0 || w->broken) && wal_rotate(w, e) < 0) {
-        return -1;
-    }
     if (fs_write_all(w->fd, bytes, e) < 0) {
         int failed = e->sys;
 
@@ -102,6 +102,11 @@ struct wal_place wal_end_place(const struct wal *w)
 {
     return w->fd < 0 ? (struct wal_place){w->segment + 1, 0}
                      : (struct wal_place){w->segment, w->offset};
+}
+
+bool wal_is_before(struct wal_place a, struct wal_place b)
+{
+    return a.segment != b.segment ? a.segment < b.segment : a.offset < b.offset;
 }
 
 /* --- reading --- */

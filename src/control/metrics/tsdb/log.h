@@ -15,7 +15,7 @@ struct wal {
     uint64_t offset;  /* in it */
     uint64_t written; /* since the start, of all */
     uint64_t samples; /* logged since the last checkpoint */
-    bool broken;      /* a write failed half way and could not be taken back */
+    bool broken;      /* a write failed half way and could not be taken back, or a sync failed */
 };
 
 /* Between two records. */
@@ -27,14 +27,17 @@ struct wal_place {
 /* A record is put together in a buffer: begin, payload, end. */
 size_t wal_begin(struct buf *b, uint8_t type);
 void wal_end(struct buf *b, size_t begun);
-/* Takes `dir`; the next segment is made at the first write. `last`: the highest there is. */
+/* Takes `dir`; there is no segment yet. `last`: the highest there is. */
 void wal_init(struct wal *w, int dir, uint32_t last);
 void wal_done(struct wal *w);
+/* The next record needs another segment: wal_rotate() before wal_write(). */
+bool wal_is_over(const struct wal *w);
 /* All or nothing. */
 int wal_write(struct wal *w, struct str bytes, struct err *e) MUST_USE;
-/* Syncs the segment and begins the next. */
-int wal_rotate(struct wal *w, struct err *e) MUST_USE;
+/* Syncs the segment and begins the next. *lost, also without an error: the sync failed. */
+int wal_rotate(struct wal *w, bool *lost, struct err *e) MUST_USE;
 struct wal_place wal_end_place(const struct wal *w); /* what is written next stands there */
+bool wal_is_before(struct wal_place a, struct wal_place b);
 
 struct wal_found {
     uint64_t records, damaged; /* places that were passed over */

@@ -61,6 +61,7 @@ static void end(struct tsdb *db)
     head_done(db);
     chunk_files_done(&db->chunks);
     vec_done(&db->deleted);
+    vec_done(&db->aliases);
     vec_done(&db->undo);
     vec_done(&db->retired);
     lock_done(&db->log);

@@ -120,13 +120,18 @@ static int replay_segment(struct tsdb *db, uint32_t number, struct err *e)
 {
     struct buf bytes = BUF_MAX(SEGMENT_MAX);
     struct wal_found found = {0};
+    SCOPED(closep) int fd = -1;
     char name[16];
     int rc;
 
     (void)snprintf(name, sizeof(name), "%08x", number);
-    rc = fs_read(db->wal.dir, name, &bytes, e);
+    fd = openat(db->wal.dir, name, O_RDONLY | O_CLOEXEC);
+    rc = fd < 0 ? err_sys(e, "open wal/%s", name) : fs_read_fd(fd, name, &bytes, e);
     if (rc == 0) {
         (void)wal_replay(buf_str(&bytes), take_record, db, &found);
+        if (fdatasync(fd) < 0) { /* a kill came before; who sends it again asks for it */
+            db->lost_segment = number;
+        }
     }
     buf_done(&bytes);
     if (found.damaged > 0) {
@@ -260,24 +265,18 @@ static void complain(struct tsdb *db, const char *what, const struct err *e)
 
 static void checkpoint_when_due(struct tsdb *db)
 {
-    uint64_t logged, lost;
     struct err e;
+    bool due;
 
     lead_begin(db);
-    logged = db->wal.samples;
-    lost = db->lost_to;
+    due = db->wal.samples >= LOGGED_MAX;
     lead_end(db);
-    if (logged < LOGGED_MAX && lost == 0) {
-        return;
-    }
-    if (checkpoint_write(db, &e) < 0) {
-        complain(db, "checkpoint", &e);
-        return;
-    }
     lock_take(&db->log);
-    db->lost_to = db->lost_to == lost ? 0 : db->lost_to;
-    db->lost_from = db->lost_to == 0 ? 0 : db->lost_from;
+    due = due || db->lost_segment > 0;
     lock_drop(&db->log);
+    if (due && checkpoint_write(db, &e) < 0) {
+        complain(db, "checkpoint", &e);
+    }
 }
 
 /* Blocks are cut, merged and dropped as long as there is something to do. */
@@ -330,7 +329,8 @@ static void work(struct tsdb *db)
 /* log held */
 static bool is_checkpoint_due(const struct tsdb *db)
 {
-    return db->logged >= LOGGED_MAX && clock_mono_ms() >= db->retry_mono_ms;
+    return (db->logged >= LOGGED_MAX || db->lost_segment > 0) &&
+           clock_mono_ms() >= db->retry_mono_ms;
 }
 
 static void *keep(void *ctx)

@@ -106,13 +106,15 @@ void tsdb_piece_done(struct tsdb_piece *p);
 int tsdb_follow_read(struct tsdb_follower *f, struct tsdb_piece *out, struct err *e) MUST_USE;
 int tsdb_follow_begin(struct tsdb_follower *f, uint64_t note, struct err *e) MUST_USE;
 int tsdb_follow_end(struct tsdb_follower *f, struct err *e) MUST_USE;
-/* 1: the labels of a series of the piece, in the arena. 0: damage took them. */
+/* 1: the labels of a series of the piece, in the arena. 0: damage took them. -1: they cannot be
+ * read now; the piece is not ended, but read again. */
 int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a,
-                       struct labels *out);
+                       struct labels *out, struct err *e) MUST_USE;
 struct tsdb_behind {
     uint64_t waiting_bytes, lost_bytes; /* of the log; lost: since the start */
 };
-struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f);
+/* Of nobody when there is none of the name. Looks at files: not under a lock. */
+struct tsdb_behind tsdb_follow_behind(struct tsdb *db, struct str name);
 
 /* --- care --- */
 

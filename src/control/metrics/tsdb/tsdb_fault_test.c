@@ -37,8 +37,34 @@ static int full_from, full_n; /* those fail; 0: none */
 static _Atomic int failing_syncs;
 static void (*at_next_write)(void);
 
+static _Atomic(struct tsdb *) watched; /* no lock of it is held over a call */
+
+/* Another thread may have it for a moment; whoever calls would have it for ever. */
+static void check_free(struct lock *l)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    if (pthread_mutex_timedlock(&l->mutex, &until) != 0) {
+        abort();
+    }
+    (void)pthread_mutex_unlock(&l->mutex);
+}
+
+static void watch(void)
+{
+    struct tsdb *db = watched;
+
+    if (db != NULL) {
+        check_free(&db->log);
+        check_free(&db->head_lock);
+    }
+}
+
 static void one_call(void)
 {
+    watch();
     if (die_at > 0 && ++calls == die_at) {
         if (when_dying != NULL) {
             when_dying();
@@ -75,11 +101,31 @@ ssize_t write(int fd, const void *p, size_t n)
     return syscall(SYS_write, fd, p, n);
 }
 
+/* What was to be synced is dropped, and no later sync brings it back. */
+static _Atomic ino_t failed_ino;
+static _Atomic size_t written_again;
+
+static bool is_of(int fd, const char *part)
+{
+    char path[32], to[256];
+    ssize_t n;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    n = readlink(path, to, sizeof(to) - 1);
+    to[n < 0 ? 0 : n] = '\0';
+    return strstr(to, part) != NULL;
+}
+
 ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
+    struct stat st;
+
     one_call();
     if (is_full()) {
         return -1;
+    }
+    if (failed_ino != 0 && fstat(fd, &st) == 0 && st.st_ino == failed_ino) {
+        written_again += n;
     }
     return syscall(SYS_pwrite64, fd, p, n, at);
 }
@@ -102,6 +148,26 @@ int unlinkat(int at, const char *name, int flags)
     return (int)syscall(SYS_unlinkat, at, name, flags);
 }
 
+int openat(int at, const char *name, int flags, ...)
+{
+    va_list ap;
+    mode_t mode = 0;
+
+    watch();
+    if (flags & O_CREAT) {
+        va_start(ap, flags);
+        mode = va_arg(ap, mode_t);
+        va_end(ap);
+    }
+    return (int)syscall(SYS_openat, at, name, flags, mode);
+}
+
+int fstatat(int at, const char *name, struct stat *out, int flags)
+{
+    one_call();
+    return (int)syscall(SYS_newfstatat, at, name, out, flags);
+}
+
 static void (*at_sync)(int fd);
 
 /* A dead process loses nothing that it has written: syncs need not be real. */
@@ -114,16 +180,25 @@ int fsync(int fd)
     return 0;
 }
 
+static const char *failing_of = ""; /* a part of the path */
+
 int fdatasync(int fd)
 {
+    struct stat st;
+
     one_call();
-    if (at_sync != NULL) {
-        at_sync(fd);
+    if (fstat(fd, &st) < 0) {
+        return -1;
     }
-    if (failing_syncs > 0) {
+    if (failing_syncs > 0 && is_of(fd, failing_of)) {
         failing_syncs--;
+        failed_ino = st.st_ino;
+        written_again = 0;
         errno = EIO;
         return -1;
+    }
+    if (at_sync != NULL && (st.st_ino != failed_ino || written_again >= (size_t)st.st_size)) {
+        at_sync(fd);
     }
     return 0;
 }
@@ -204,7 +279,7 @@ static void follow(struct tsdb *db, struct told *t)
             struct labels l;
             int64_t number, at = p.p[i].ts_ms / 1000;
 
-            assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+            assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l, &why), 1);
             number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
             assert_true(p.p[i].v == (double)(at * 10 + number));
             t->followed[number][at]++;
@@ -246,6 +321,22 @@ static void live(struct tsdb *db, struct told *t)
     while (any && blocks_compact(db, &any, &why) == 0) {
     }
     work_end(db);
+}
+
+static void no_lock_is_held_over_a_call(void **state UNUSED)
+{
+    struct told *t = xnew(struct told);
+    struct tsdb *db;
+
+    options.follow_bytes = 3000;
+    db = tsdb_open(dir, &options, &e);
+    assert_non_null(db);
+    watched = db;
+    live(db, t);
+    assert_true(tsdb_follow_behind(db, STR("peer")).lost_bytes > 0);
+    watched = NULL;
+    tsdb_close(db);
+    free(t);
 }
 
 /* Nothing that was acknowledged is missing, nothing is there that was not written, nor twice. */
@@ -623,22 +714,188 @@ static void a_full_disk_pauses_and_goes_on(void **state UNUSED)
     (void)munmap(t, sizeof(*t));
 }
 
-static void a_failed_sync_is_told_once_and_for_all(void **state UNUSED)
+/* Until a checkpoint has again what may be lost, nothing new is durable. */
+static void a_failed_sync_is_told_until_a_checkpoint(void **state UNUSED)
 {
     struct told *t = shared_told();
     struct tsdb *db = tsdb_open(dir, &options, &e);
     uint32_t segment;
 
     assert_non_null(db);
+    work_begin(db); /* nobody else writes a checkpoint */
     assert_int_equal(put(db, t, 0, false), 0);
     segment = db->wal.segment;
     failing_syncs = 1;
     assert_int_equal(put(db, t, 10, false), -1);
-    assert_int_equal(put(db, t, 20, false), 0); /* in the next segment */
-    assert_true(db->wal.segment > segment);
+    assert_int_equal(put(db, t, 20, false), -1); /* in the next segment */
+    assert_int_equal(put(db, t, 30, false), -1); /* in the same one */
+    assert_int_equal(db->wal.segment, segment + 1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+    assert_int_equal(put(db, t, 10, false), 0);
+    assert_int_equal(put(db, t, 40, false), 0);
+    work_end(db);
     check(db, t);
     tsdb_close(db);
     (void)munmap(t, sizeof(*t));
+}
+
+/* Others wait for what was in a segment when it is left. */
+static void a_failed_sync_of_a_left_segment_is_told(void **state UNUSED)
+{
+    SCOPED(tsdb_appender_freep) struct tsdb_appender *a = NULL;
+    struct told *t = shared_told();
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    assert_non_null(db);
+    work_begin(db);
+    assert_int_equal(put(db, t, 0, false), 0);
+    a = tsdb_appender_new(db);
+    assert_int_equal(tsdb_append(a, series(a, 0), 11000, 110), TSDB_TAKEN);
+    assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
+    lead_begin(db);
+    failing_syncs = 1;
+    assert_int_equal(lead_rotate(db, &e), 0);
+    lead_end(db);
+    assert_int_equal(tsdb_append(a, series(a, 0), 11000, 110), TSDB_TAKEN);
+    assert_int_equal(tsdb_commit(a, TSDB_DURABLE, &e), -1); /* what was committed before */
+    assert_int_equal(put(db, t, 10, false), -1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+    assert_int_equal(put(db, t, 10, false), 0);
+    work_end(db);
+    tsdb_appender_free(TAKE(a));
+    check(db, t);
+    tsdb_close(db);
+    (void)munmap(t, sizeof(*t));
+}
+
+/* Does it in a process that loses its power then. */
+static void lose_power_after(void (*what)(struct told *t))
+{
+    struct told *t = shared_told();
+    struct tsdb *db;
+    struct tsdb_status s;
+    char lost[128];
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        at_sync = note_sync;
+        names_are_safe = true;
+        what(t);
+        lose_power();
+        _exit(77);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    (void)snprintf(lost, sizeof(lost), "%s.lost", dir);
+    db = tsdb_open(lost, &options, &e);
+    assert_non_null(db);
+    check(db, t);
+    tsdb_status(db, &s);
+    assert_int_equal(s.damaged, 0);
+    tsdb_close(db);
+    assert_int_equal(fs_remove_tree(AT_FDCWD, lost, &e), 0);
+    (void)munmap(t, sizeof(*t));
+}
+
+static void lose_names(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    work_begin(db);
+    failing_syncs = 1;
+    (void)put(db, t, 0, false);
+    (void)put(db, t, 10, false);
+}
+
+/* The series were named in what is lost. */
+static void what_a_failed_sync_lost_takes_nothing_with_it(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(lose_names);
+}
+
+static void lose_runs(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+
+    work_begin(db);
+    for (int k = 0; k < TIMES; k += 10) {
+        assert_int_equal(put(db, t, k, false), 0);
+    }
+    failing_of = "/head/";
+    failing_syncs = 1;
+    assert_int_equal(checkpoint_write(db, &e), -1);
+    assert_int_equal(checkpoint_write(db, &e), 0);
+}
+
+/* A checkpoint that names them comes after one that failed. */
+static void a_failed_sync_loses_no_runs(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(lose_runs);
+}
+
+static int put_one(struct told *t)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    struct tsdb_appender *a = tsdb_appender_new(db);
+
+    work_begin(db);
+    t->tried[0][5] = true;
+    assert_int_equal(tsdb_append(a, series(a, 0), 5000, 50), TSDB_TAKEN);
+    return tsdb_commit(a, TSDB_DURABLE, &e);
+}
+
+static void send_again(struct told *t)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        failing_syncs = 1; /* it is killed before */
+        _exit(put_one(t) < 0 ? 77 : 0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    assert_int_equal(put_one(t), 0);
+    t->acked[0][5] = true;
+}
+
+/* A start that cannot sync what it has read tells nobody that it is safe before a checkpoint. */
+static void send_again_in_vain(struct told *t)
+{
+    int status;
+    pid_t child = fork();
+
+    failing_syncs = 1;
+    if (child == 0) {
+        _exit(put_one(t) < 0 ? 77 : 0);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    t->acked[0][5] = put_one(t) == 0; /* a checkpoint may have it already */
+}
+
+/* What another process logged is no safer by that. */
+static void what_is_sent_again_after_a_kill_is_durable(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(send_again);
+}
+
+static void what_cannot_be_synced_at_a_start_is_not_durable(void **state UNUSED)
+{
+    if (!MAY_FORK) {
+        skip();
+    }
+    lose_power_after(send_again_in_vain);
 }
 
 /* Turns a byte of a file over. */
@@ -936,6 +1193,73 @@ static void what_comes_again_while_it_is_forgotten_stays(void **state UNUSED)
     tsdb_close(open_one);
 }
 
+/* As above; what came again has another number in the log than in the head, and the follower reads
+ * it after other series came. */
+static void what_comes_again_keeps_its_number(void **state UNUSED)
+{
+    struct told *t = shared_told();
+    pid_t child;
+    int status = 0;
+
+    if (!MAY_FORK) {
+        skip();
+    }
+    open_one = tsdb_open(dir, &options, &e);
+    assert_non_null(open_one);
+    put_every(0, 100, 10);
+    tsdb_close(open_one);
+    child = fork();
+    if (child == 0) {
+        struct err why;
+
+        open_one = tsdb_open(dir, &options, &why);
+        work_begin(open_one);
+        (void)tsdb_follow(open_one, STR("peer"));
+        at_checkpoint = put_again;
+        _exit(head_cut(open_one, 300000, &why) == 0 ? 0 : 1);
+    }
+    assert_true(child > 0 && waitpid(child, &status, 0) == child);
+    assert_int_equal(WEXITSTATUS(status), 77);
+    for (int turn = 0; turn < 2; turn++) {
+        open_one = tsdb_open(dir, &options, &e);
+        assert_non_null(open_one);
+        if (turn == 1) {
+            assert_int_equal(put(open_one, t, 370, false), 0); /* new series, new numbers */
+            follow(open_one, t);
+            assert_int_equal(t->followed[0][355], 1);
+            assert_int_equal(t->followed[4][375], 1);
+        }
+        tsdb_close(open_one);
+    }
+    (void)munmap(t, sizeof(*t));
+}
+
+static void numbers_of_what_came_again_are_found(void **state UNUSED)
+{
+    struct tsdb *db = tsdb_open(dir, &options, &e);
+    enum { N = 5000 };
+    struct buf b = BUF_MAX(1000);
+
+    assert_non_null(db);
+    lock_take(&db->head_lock);
+    for (uint32_t i = 0; i <= N; i++) {
+        buf_clear(&b);
+        column_put_varint(i == 0 ? 1 : 10 + (i * 7) % N, &b); /* in no order */
+        column_put_varint(0, &b);                             /* no labels */
+        assert_int_equal(apply_record(db, WAL_SERIES, buf_str(&b)), 0);
+    }
+    assert_int_equal(db->head.n_series, 1);
+    assert_int_equal(db->aliases.len, N);
+    for (uint32_t id = 0; id < N + 20; id++) {
+        bool is_one = id == 1 || (id >= 10 && id < 10 + N);
+
+        assert_true((head_series_named(db, id) != NULL) == is_one);
+    }
+    lock_drop(&db->head_lock);
+    buf_done(&b);
+    tsdb_close(db);
+}
+
 static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
 {
     for (int turn = 0; turn < 3; turn++) {
@@ -964,11 +1288,17 @@ static void what_comes_late_while_blocks_are_cut_stays(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_DIR(no_lock_is_held_over_a_call),
         WITH_DIR(a_process_may_die_at_any_call),
         WITH_DIR(power_may_be_lost_at_any_call),
         WITH_DIR(a_disk_may_be_full_at_any_write),
         WITH_DIR(a_full_disk_pauses_and_goes_on),
-        WITH_DIR(a_failed_sync_is_told_once_and_for_all),
+        WITH_DIR(a_failed_sync_is_told_until_a_checkpoint),
+        WITH_DIR(a_failed_sync_of_a_left_segment_is_told),
+        WITH_DIR(what_a_failed_sync_lost_takes_nothing_with_it),
+        WITH_DIR(a_failed_sync_loses_no_runs),
+        WITH_DIR(what_is_sent_again_after_a_kill_is_durable),
+        WITH_DIR(what_cannot_be_synced_at_a_start_is_not_durable),
         WITH_DIR(a_damaged_block_costs_itself),
         WITH_DIR(a_damaged_block_is_not_thrown_away),
         WITH_DIR(any_damaged_byte_is_found),
@@ -977,6 +1307,8 @@ int main(void)
         WITH_DIR(a_damaged_checkpoint_costs_a_part),
         WITH_DIR(what_comes_late_while_blocks_are_cut_stays),
         WITH_DIR(what_comes_again_while_it_is_forgotten_stays),
+        WITH_DIR(what_comes_again_keeps_its_number),
+        WITH_DIR(numbers_of_what_came_again_are_found),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,8 +100,8 @@ struct tsdb {
 
     /* guarded by log */
     bool leading, syncing, stopping;
-    uint64_t synced;             /* positions of the log */
-    uint64_t lost_from, lost_to; /* what a sync failed for; 0: none */
+    uint64_t synced;       /* a position of the log: what is before is on the disk */
+    uint32_t lost_segment; /* a sync of it failed, and no checkpoint has it all again; 0: none */
     struct list waiting;
     uint64_t logged; /* samples since the last checkpoint */
     struct wal_place log_end;
@@ -116,7 +116,7 @@ struct tsdb {
     VEC(struct retired) retired;
     VEC(struct undo) undo;
     VEC(struct deleted_range) deleted;
-    VEC(struct alias) aliases; /* made at the start, then only read */
+    VEC(struct alias) aliases; /* by number; made at the start, then only read */
     struct buf gone;           /* names of forgotten series, for a file wal/NNNN.gone */
     size_t n_views;
     _Atomic uint32_t appenders; /* their numbers */
@@ -210,10 +210,18 @@ bool batch_order(struct tsdb_appender *a);
 void lead_begin(struct tsdb *db);
 void lead_end(struct tsdb *db);
 int lead_write_chunks(struct tsdb *db, size_t at_least, struct err *e) MUST_USE;
+int lead_write_log(struct tsdb *db, struct str records, struct err *e) MUST_USE;
+int lead_rotate(struct tsdb *db, struct err *e) MUST_USE; /* the next segment */
+/* A checkpoint has all that was before `position`, and is on the disk; `segment` is the first that
+ * it does not stand for. */
+void log_is_safe(struct tsdb *db, uint64_t position, uint32_t segment);
 int log_sync(struct tsdb *db, uint64_t position, struct err *e) MUST_USE;
+
+/* --- records.c: what stands in the log --- */
 int apply_record(struct tsdb *db, uint8_t type, struct str payload); /* replay */
 /* The series of a number in the log; NULL: it is forgotten. head_lock held, or at the start. */
 struct series *head_series_named(struct tsdb *db, uint32_t id);
+void wal_put_samples(uint8_t type, const struct sample *p, size_t n, struct buf *out);
 void wal_put_series(const struct tsdb *db, const struct series *s, struct buf *out);
 /* `l` has room for LIMIT_SERIES_LABELS. */
 int wal_get_series(struct str in, uint32_t *id, struct labels *l) MUST_USE;
@@ -236,8 +244,9 @@ uint32_t followers_need(struct tsdb *db, uint32_t first);
 /* Whoever is `working`: segments before `first` go when nobody waits for them, or when they are
  * too much. */
 void followers_trim(struct tsdb *db, uint32_t first);
+/* --- gone.c --- */
 /* Names of series that were forgotten, to the disk: before the checkpoint that lacks them. */
-int followers_save_gone(struct tsdb *db, struct err *e) MUST_USE;
+int gone_save(struct tsdb *db, struct err *e) MUST_USE;
 
 /* --- view.c --- */
 void samples_in_order(struct tsdb_samples *s); /* each time once */

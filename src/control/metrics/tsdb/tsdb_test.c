@@ -1,4 +1,5 @@
 #include "base/fs.h"
+#include "base/limits.h"
 #include "tsdb/checkpoint.h"
 #include "tsdb/tsdb_priv.h"
 
@@ -230,6 +231,27 @@ static void a_batch_without_commit_leaves_nothing(void **state UNUSED)
     db = open_db();
     assert_int_equal(count_all(db), 1);
     tsdb_close(db);
+}
+
+static void only_the_stores_own_limit_counts_as_full(void **state UNUSED)
+{
+    struct label many[LIMIT_SERIES_LABELS + 1], own = {STR("i"), STR("0")};
+    struct arena names = {0};
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+    struct tsdb_status status;
+
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        many[i] = (struct label){str_of(arena_printf(&names, "l%03zu", i)), STR("v")};
+    }
+    assert_true(tsdb_series(a, (struct labels){many, ARRAY_LEN(many)}) == 0);
+    tsdb_appender_limit(a, own, 0);
+    assert_true(series(a, "m", 0) == 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 0 && status.full_since_ms == 0);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+    arena_done(&names);
 }
 
 static void samples_that_are_not_taken_say_why(void **state UNUSED)
@@ -987,7 +1009,7 @@ static size_t take_piece(struct tsdb_follower *f, bool end)
         struct labels l;
         int64_t number;
 
-        assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l), 1);
+        assert_int_equal(tsdb_follow_labels(f, p.p[i].series, &a, &l, &e), 1);
         assert_true(str_eq_c(labels_get(l, STR("__name__")), "m"));
         number = strtoll(labels_get(l, STR("i")).p, NULL, 10);
         assert_true(p.p[i].v == (double)(p.p[i].ts_ms / 100 + number));
@@ -1024,7 +1046,11 @@ static void who_follows_gets_each_sample_once(void **state UNUSED)
     assert_int_equal(take_piece(f, true), 15);
     assert_int_equal(take_piece(f, true), 30);
     assert_int_equal(take_piece(f, true), 0);
-    assert_int_equal(tsdb_follow_behind(f).waiting_bytes, 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("p/1")).waiting_bytes, 0);
+    assert_true(tsdb_follow_behind(db, STR("p_1")).waiting_bytes == 0);
+    fill(db, 3, 40, 5);
+    assert_true(tsdb_follow_behind(db, STR("p/1")).waiting_bytes > 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("nobody")).waiting_bytes, 0);
     tsdb_close(db);
 }
 
@@ -1083,6 +1109,39 @@ static void who_follows_gets_what_was_forgotten(void **state UNUSED)
     tsdb_close(db);
 }
 
+/* A file that goes while the names are read was needed by nobody. One that cannot be read may have
+ * the names: then the piece waits for it. */
+static void names_of_the_past_are_read_whole(void **state UNUSED)
+{
+    struct tsdb *db = open_db();
+    struct tsdb_follower *f = tsdb_follow(db, STR("p"));
+    struct tsdb_piece p = {0};
+    struct arena a = {0};
+    struct labels l;
+    char path[128];
+
+    fill(db, 5, 0, 10);
+    for (int i = 1; i < 10; i++) {
+        (void)snprintf(path, sizeof(path), "%s/wal/%08x.gone", dir, 0x100 + i);
+        assert_int_equal(symlink("/nowhere/at/all", path), 0);
+        if (i == 5) {
+            cut(db, 7200);
+            assert_int_equal(db->head.n_series, 0);
+        }
+    }
+    (void)snprintf(path, sizeof(path), "%s/wal/00000200.gone", dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(tsdb_follow_read(f, &p, &e), 0);
+    assert_int_equal(p.len, 50);
+    assert_int_equal(tsdb_follow_labels(f, p.p[0].series, &a, &l, &e), -1);
+    assert_int_equal(tsdb_follow_labels(f, p.p[49].series, &a, &l, &e), -1);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(take_piece(f, true), 50);
+    tsdb_piece_done(&p);
+    arena_done(&a);
+    tsdb_close(db);
+}
+
 static void the_log_is_not_kept_without_end(void **state UNUSED)
 {
     struct tsdb *db;
@@ -1099,7 +1158,7 @@ static void the_log_is_not_kept_without_end(void **state UNUSED)
         work_end(db);
     }
     assert_in_range(count_files("wal"), 3, 9);
-    assert_true(tsdb_follow_behind(f).lost_bytes > 0);
+    assert_true(tsdb_follow_behind(db, STR("p")).lost_bytes > 0);
     assert_in_range(take_piece(f, true), 50, 450);
     fill(db, 5, 100, 10);
     assert_int_equal(take_piece(f, true), 50);
@@ -1120,6 +1179,7 @@ int main(void)
         WITH_DIR(nothing_is_seen_before_the_commit),
         WITH_DIR(nothing_is_remembered_for_who_has_selected),
         WITH_DIR(a_batch_without_commit_leaves_nothing),
+        WITH_DIR(only_the_stores_own_limit_counts_as_full),
         WITH_DIR(samples_that_are_not_taken_say_why),
         WITH_DIR(two_appenders_of_one_series_lose_nothing),
         WITH_DIR(late_samples_stand_where_they_belong),
@@ -1139,6 +1199,7 @@ int main(void)
         WITH_DIR(a_batch_outlives_what_the_head_forgets),
         WITH_DIR(who_follows_gets_each_sample_once),
         WITH_DIR(who_follows_gets_what_was_forgotten),
+        WITH_DIR(names_of_the_past_are_read_whole),
         WITH_DIR(the_log_is_not_kept_without_end),
         WITH_DIR(old_blocks_go),
         WITH_DIR(old_samples_become_fewer),
