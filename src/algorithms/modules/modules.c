@@ -9,7 +9,25 @@ const struct module *const modules_all[] = {
     &module_write_parquet,
     &module_split,
     /* transform */
+    &module_select_columns,
+    &module_edit_columns,
+    &module_filter_rows,
+    &module_compute_columns,
+    &module_sort,
+    &module_distinct,
+    &module_sample,
+    &module_join,
+    &module_append_rows,
+    &module_group_by,
+    &module_impute,
     &module_standard_scaler,
+    &module_min_max_scaler,
+    &module_robust_scaler,
+    &module_bin,
+    &module_one_hot,
+    &module_string_index,
+    &module_tfidf,
+    &module_apply_transform,
     /* classification */
     &module_logistic_regression,
     &module_decision_tree,
@@ -40,8 +58,8 @@ const struct model_type *const model_types[] = {
     NULL,
 };
 
-/* kind: 1 scale */
+/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin, 54 compute, 55 tfidf */
 const struct transform_type *const transform_types[] = {
-    &transform_scale,
-    NULL,
+    &transform_scale, &transform_impute,  &transform_one_hot, &transform_string_index,
+    &transform_bin,   &transform_compute, &transform_tfidf,   NULL,
 };
