@@ -168,7 +168,7 @@ def test_manifest_describes_every_module_port_and_parameter():
     one = json.loads(ok('manifest', 'mlp').stdout)
     assert [m['name'] for m in one['modules']] == ['mlp']
     for name in modules:
-        assert name in ok('list').stdout and '--out ' in ok('help', name).stdout
+        assert name in ok('list').stdout and ' --' in ok('help', name).stdout
 
 
 # --- before and beside a run -------------------------------------------------------------------

@@ -1,7 +1,7 @@
 #include "algorithms/kernel/parquet_priv.h"
 
+#include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
-#include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,8 +107,11 @@ static int take_groups(struct parquet_file *f, struct thrift *t, const struct th
         n > (size_t)(t->end - t->p) / f->n_leaves) { /* every chunk takes a byte */
         return n == 0 && !t->bad ? 0 : damaged("its row groups are none", e);
     }
-    f->chunks = xnew_array(struct parquet_chunk, n * f->n_leaves + 1);
-    f->group_rows = xnew_array(uint64_t, n + 1);
+    f->chunks = big_alloc(n * f->n_leaves, sizeof(*f->chunks), "the metadata", e);
+    f->group_rows = f->chunks ? big_alloc(n, sizeof(*f->group_rows), "the metadata", e) : NULL;
+    if (f->group_rows == NULL) {
+        return -1;
+    }
     for (size_t i = 0; i < n; i++) {
         if (take_group(f, t, e) < 0) {
             return -1;
@@ -188,7 +191,7 @@ int parquet_open_columns(struct parquet_file *f, struct str metadata, struct par
 void parquet_close(struct parquet_file *f)
 {
     free(f->columns);
-    free(f->chunks);
-    free(f->group_rows);
+    big_free(f->chunks);
+    big_free(f->group_rows);
     *f = (struct parquet_file){0};
 }
