@@ -265,9 +265,11 @@ def test_numbers_that_lie_are_found_out(tmp_path):
                               ('lies outside of it', {'damage': {7: 1 << 40}}),
                               ('lies outside of it', {'damage': {9: 1 << 40}}),
                               ('is encoded in a way (7)', {'encoding': 7}),
-                              ('a value is not in the dictionary', {'encoding': 8}),
+                              ('has fewer values than it says', {'encoding': 8}),
                               ('is compressed with the LZ4 of Hadoop', {'damage': {4: 5}})):
         parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 0}, values, 3, **options)
         refused(3, sentence, *words)
+    parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 0}, b'\1\6\1', 3, encoding=8)
+    refused(3, 'a value is not in the dictionary', *words)
     parquet_file(tmp_path / 'x.parquet', {1: 6, 3: 0}, b'\2\0\0\0\xff\xfe' * 3, 3)
     refused(3, "column 'c': it holds bytes that are no text", *words)
