@@ -168,7 +168,7 @@ def test_manifest_describes_every_module_port_and_parameter():
     one = json.loads(ok('manifest', 'mlp').stdout)
     assert [m['name'] for m in one['modules']] == ['mlp']
     for name in modules:
-        assert name in ok('list').stdout and '--out ' in ok('help', name).stdout
+        assert name in ok('list').stdout and ' --' in ok('help', name).stdout
 
 
 # --- before and beside a run -------------------------------------------------------------------
@@ -667,7 +667,10 @@ def test_types_go_through_a_csv_file_and_labels_keep_their_words(tmp_path):
               [[i % 17, '2024-01-01', 'True' if i % 17 > 8 else 'False'] for i in range(200)])
     ok('chain', 'read_csv --param path=./l.csv --out table=t',
        'logistic_regression --in train=t --param label_col=gone --out model=./m.smdl',
-       'predict --in model=./m.smdl --in table=t --out table=./p.csv', cwd=tmp_path)
+       'predict --in model=./m.smdl --in table=t --out table=./p.csv --out table=p',
+       'evaluate_multiclass --in table=p --param label_col=gone --out report=./r.json', cwd=tmp_path)
+    report = json.loads((tmp_path / 'r.json').read_text())
+    assert report['accuracy'] == 1 and report['logloss'] < 1
     model = read_model(tmp_path / 'm.smdl')
     assert model['classes'] == ['false', 'true'] and model['features'] == ['x']  # a date is no @numeric
     first = read_csv(tmp_path / 'p.csv')[0]

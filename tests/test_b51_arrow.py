@@ -66,6 +66,26 @@ def test_we_read_every_type_of_others(tmp_path, form):
     assert lines[1:] == lines[1:4] * ((len(lines) - 1) // 3)
 
 
+def test_a_file_from_outside_is_read_by_a_module(tmp_path):
+    client('write', tmp_path / 'x.arrow', 'lz4')
+    done = ok('read_arrow', '--param', f'path={tmp_path}/x.arrow', '--out', f'table={tmp_path}/y.csv')
+    assert 'read_arrow: 3000 rows, 25 columns' in done.stdout
+    assert (tmp_path / 'y.csv').read_text().splitlines()[1] == FIRST
+
+
+@pytest.mark.parametrize('form', ['file', 'stream'])
+def test_columns_are_known_before_a_run(tmp_path, form):
+    client('write', tmp_path / 'x.arrow', form)
+    seen = json.loads(ok('--schema-only', 'read_arrow', '--param', f'path={tmp_path}/x.arrow').stdout)
+    columns = seen['outputs']['table']['columns']
+    assert [c['name'] for c in columns] == HEADER.split(',')
+    told = {'wide': 'int', 'uint64': 'int', 'millitime': 'date'}  # only the values say that they are others
+    assert [c['type'] for c in columns] == [told.get(n, t) for n, t in zip(HEADER.split(','), TYPES)]
+    (tmp_path / 'x.arrow').write_bytes((tmp_path / 'x.arrow').read_bytes()[:-1] if form == 'file' else b'a,b')
+    wrong = json.loads(ml('--schema-only', 'read_arrow', '--param', f'path={tmp_path}/x.arrow').stdout)
+    assert [m['param'] for m in wrong['mistakes']] == ['path']
+
+
 def test_many_batches_with_dictionaries_of_their_own_are_one_table(tmp_path):
     client('write', tmp_path / 'x.arrow', 'batches')
     empty = ',' * HEADER.count(',')

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from test_b50_algorithms import ROOT, ok, refused
+from test_b50_algorithms import ROOT, ml, ok, refused
 
 CLIENT = ROOT / 'tests/parquet_client.mjs'
 TWINS = ROOT / 'tests/data'
@@ -101,6 +101,17 @@ def test_columns_are_chosen(tmp_path):
             f'table={tmp_path}/y.arrow')
 
 
+def test_columns_are_known_before_a_run():
+    words = ['--schema-only', 'read_parquet', '--param', f'path={TWINS}/penguins.parquet']
+    seen = json.loads(ok(*words, '--param', 'cols=@text,year').stdout)
+    assert seen['outputs']['table'] == {'type': 'table', 'open': False, 'columns': [
+        {'name': 'species', 'type': 'text'}, {'name': 'island', 'type': 'text'}, {'name': 'sex', 'type': 'text'},
+        {'name': 'year', 'type': 'int'}]}
+    wrong = json.loads(ml(*words, '--param', 'cols=yea').stdout)
+    assert [(m['param'], m['message']) for m in wrong['mistakes']] == [
+        ('cols', "the table has no column 'yea': did you mean 'year'?")]
+
+
 @pytest.mark.parametrize('table', sorted(p.stem for p in TWINS.glob('*.parquet')))
 def test_twins_of_csv_files_are_equal(tmp_path, table):
     """The files of nanoparquet say "" where the CSV has nothing."""
@@ -149,3 +160,116 @@ def test_damaged_files_say_so(tmp_path):
                             (data[:-8] + b'\xff\xff\xff\x7fPAR1', 'longer than it')):
         (tmp_path / 'x.parquet').write_bytes(wrong)
         refused(3, sentence, *words)
+
+
+# --- what no writer at hand makes: put together here ---------------------------------------------------
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes([*out, n])
+
+
+def zigzag(n):
+    return varint(n << 1 if n >= 0 else (-n << 1) - 1)
+
+
+def compact(fields):
+    """A struct of Thrift's compact protocol: {id: int | bytes | dict | list of these}."""
+    def value(v):
+        if isinstance(v, int):
+            return 5, zigzag(v)
+        if isinstance(v, bytes):
+            return 8, varint(len(v)) + v
+        if isinstance(v, dict):
+            return 12, compact(v)
+        kinds = [value(x) for x in v]
+        return 9, bytes([min(len(v), 15) << 4 | kinds[0][0]]) + (varint(len(v)) if len(v) > 14 else b'') \
+            + b''.join(body for _, body in kinds)
+    out, last = b'', 0
+    for i, v in sorted(fields.items()):
+        kind, body = value(v)
+        out += bytes([(i - last) << 4 | kind]) + body
+        last = i
+    return out + b'\0'
+
+
+def parquet_file(path, element, values, rows, levels=None, levels_encoding=3, encoding=0, dictionary=None, damage=None,
+                 group_rows=None):
+    """One column, one row group, one page; `values` are the page's bytes behind the levels."""
+    body = (levels or b'') + values
+    pages = b''
+    if dictionary:
+        pages = compact({1: 2, 2: len(dictionary[1]), 3: len(dictionary[1]), 7: {1: dictionary[0], 2: 2}}) + dictionary[1]
+    data_at = 4 + len(pages)
+    pages += compact({1: 0, 2: len(body), 3: len(body), 5: {1: rows, 2: encoding, 3: levels_encoding, 4: 3}}) + body
+    chunk = {1: element[1], 2: [encoding], 3: [b'c'], 4: 0, 5: rows, 6: len(pages), 7: len(pages), 9: data_at}
+    if dictionary:
+        chunk[11] = 4
+    meta = compact({1: 1, 2: [{4: b'root', 5: 1}, {**element, 4: b'c'}], 3: rows,
+                    4: [{1: [{2: 4, 3: {**chunk, **(damage or {})}}], 2: len(pages), 3: group_rows or rows}]})
+    path.write_bytes(b'PAR1' + pages + meta + len(meta).to_bytes(4, 'little') + b'PAR1')
+
+
+def column(path):
+    text, _ = as_csv(path)
+    return text.splitlines()[1:]
+
+
+def test_times_of_96_bits(tmp_path):
+    values = b''.join(ns.to_bytes(8, 'little') + day.to_bytes(4, 'little')
+                      for ns, day in ((0, 2440588), (3600 * 10**9 + 1500000, 2460370), (86399999999999, 2440587)))
+    parquet_file(tmp_path / 'x.parquet', {1: 3, 3: 0}, values, 3)
+    assert column(tmp_path / 'x.parquet') == ['1970-01-01T00:00:00Z', '2024-02-29T01:00:00.001500Z',
+                                              '1969-12-31T23:59:59.999999Z']
+
+
+def test_levels_of_old_writers(tmp_path):
+    values = b''.join(v.to_bytes(4, 'little') for v in (7, 8, 9))
+    parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 1}, values, 10, levels=bytes([0b10010000, 0b01000000]), levels_encoding=4)
+    assert column(tmp_path / 'x.parquet') == ['7', '', '', '8', '', '', '', '', '', '9']
+
+
+def test_dictionaries_of_old_writers(tmp_path):
+    words = b''.join(len(w).to_bytes(4, 'little') + w for w in (b'yes', b'no'))
+    runs = bytes([1, 3 << 1, 1, 1 << 1 | 1, 0b00000010])  # one bit: three times 1, then eight packed
+    parquet_file(tmp_path / 'x.parquet', {1: 6, 3: 0, 6: 0}, runs, 5, encoding=2, dictionary=(2, words))
+    assert column(tmp_path / 'x.parquet') == ['no', 'no', 'no', 'yes', 'no']
+
+
+@pytest.mark.parametrize('element,values,want', [
+    ({1: 7, 2: 2, 3: 0, 10: {15: {}}}, b'\x00\x3c\x00\xc0', ['1', '-2']),  # FLOAT16
+    ({1: 7, 2: 16, 3: 0, 10: {14: {}}}, bytes(range(32)), ['00010203-0405-0607-0809-0a0b0c0d0e0f',
+                                                          '10111213-1415-1617-1819-1a1b1c1d1e1f']),  # UUID
+    ({1: 6, 3: 0, 6: 5, 7: 2, 8: 9}, b'\1\0\0\0\x7f\2\0\0\0\xff\x00', ['1.27', '-2.56']),  # DECIMAL in bytes
+    ({1: 1, 3: 0, 6: 12}, b'\xff\xff\0\0\1\0\0\0', ['65535', '1']),  # UINT_16
+    ({1: 1, 3: 0, 6: 7}, (3661500).to_bytes(4, 'little') + b'\0\0\0\0', ['3661.5', '0']),  # TIME_MILLIS
+    ({1: 2, 3: 0, 10: {8: {2: {3: {}}}}}, (1234567891).to_bytes(8, 'little') + (10**18 * 9).to_bytes(8, 'little'),
+     ['1970-01-01T00:00:01.234567Z', '2255-03-14T16:00:00Z']),  # TIMESTAMP(NANOS)
+    ({1: 2, 3: 0, 6: 9}, (253402300799999).to_bytes(8, 'little') + b'\0' * 8,
+     ['9999-12-31T23:59:59.999Z', '1970-01-01T00:00:00Z']),  # past 2^53 microseconds: text
+    ({1: 2, 3: 0, 6: 14}, b'\xff' * 8 + b'\1' + b'\0' * 7, ['18446744073709551615', '1']),  # UINT_64: text
+])
+def test_types_by_their_annotations(tmp_path, element, values, want):
+    parquet_file(tmp_path / 'x.parquet', element, values, 2)
+    assert column(tmp_path / 'x.parquet') == want
+
+
+def test_numbers_that_lie_are_found_out(tmp_path):
+    values = b'\0' * 12
+    words = ['read_parquet', '--param', f'path={tmp_path}/x.parquet', '--out', f'table={tmp_path}/y.arrow']
+    for sentence, options in (('has fewer values than its row group', {'group_rows': 4}),
+                              ('has more values than its row group', {'group_rows': 2}),
+                              ('lies outside of it', {'damage': {7: 1 << 40}}),
+                              ('lies outside of it', {'damage': {9: 1 << 40}}),
+                              ('is encoded in a way (7)', {'encoding': 7}),
+                              ('has fewer values than it says', {'encoding': 8}),
+                              ('is compressed with the LZ4 of Hadoop', {'damage': {4: 5}})):
+        parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 0}, values, 3, **options)
+        refused(3, sentence, *words)
+    parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 0}, b'\1\6\1', 3, encoding=8)
+    refused(3, 'a value is not in the dictionary', *words)
+    parquet_file(tmp_path / 'x.parquet', {1: 6, 3: 0}, b'\2\0\0\0\xff\xfe' * 3, 3)
+    refused(3, "column 'c': it holds bytes that are no text", *words)

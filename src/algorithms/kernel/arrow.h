@@ -20,3 +20,10 @@ enum arrow_trust { ARROW_CHECK, ARROW_SKIP_CHECKSUM /* fuzzers */ };
 /* ERR_DATA says what is damaged, or which column has a type that a table cannot hold. */
 struct table *arrow_read(struct str bytes, struct shared *keep, enum arrow_trust trust,
                          struct err *e) MUST_USE;
+
+/* Before a run. The first ARROW_EDGE_BYTES of a file and its last ones say where its schema lies;
+ * of those bytes, the columns without rows. */
+enum { ARROW_EDGE_BYTES = 10 };
+int arrow_schema_lies(struct str first, struct str last, uint64_t file_bytes, uint64_t *at,
+                      size_t *len, struct err *e) MUST_USE;
+struct table *arrow_columns(struct str first, struct str schema, struct err *e) MUST_USE;

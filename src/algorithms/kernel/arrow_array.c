@@ -154,6 +154,11 @@ void arrow_array_done(struct arrow_array *a)
     *a = (struct arrow_array){0};
 }
 
+bool arrow_is_text(const struct arrow_type *t)
+{
+    return t->kind == ARROW_UTF8 || t->kind == ARROW_LARGE_UTF8 || t->kind == ARROW_UTF8_VIEW;
+}
+
 bool arrow_is_valid(const struct arrow_array *a, size_t i)
 {
     return a->valid.len == 0 || ((unsigned char)a->valid.p[i / 8] >> (i % 8) & 1);

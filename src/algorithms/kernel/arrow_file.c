@@ -230,19 +230,32 @@ static int check_ours(struct arrow_file *f, const struct flat_table *footer,
     return 0;
 }
 
+/* How long the footer is, by the last bytes of a file; 0: it is none. */
+static size_t footer_bytes(struct str last, uint64_t file_bytes, struct err *e)
+{
+    size_t tail = 4 + ARROW_MAGIC.len, len;
+
+    if (last.len < tail || file_bytes < 8 + tail || !str_ends(last, ARROW_MAGIC)) {
+        (void)damaged("it begins as an Arrow file and does not end as one: is it all there?", e);
+        return 0;
+    }
+    len = u32_at(last, last.len - tail);
+    if (len == 0 || len > file_bytes - tail - 8 || len > ML_LIMIT_ARROW_BYTES) {
+        (void)damaged("its footer is longer than it", e);
+        return 0;
+    }
+    return len;
+}
+
 static int open_file(struct arrow_file *f, enum arrow_trust trust, struct str *transforms,
                      struct err *e)
 {
-    size_t tail = 4 + ARROW_MAGIC.len, len;
+    size_t tail = 4 + ARROW_MAGIC.len, len = footer_bytes(f->bytes, f->bytes.len, e);
     struct flat_bytes b;
     struct flat_table footer, schema;
 
-    if (f->bytes.len < 8 + tail || !str_ends(f->bytes, ARROW_MAGIC)) {
-        return damaged("it begins as an Arrow file and does not end as one: is it all there?", e);
-    }
-    len = u32_at(f->bytes, f->bytes.len - tail);
-    if (len > f->bytes.len - tail - 8 || len > ML_LIMIT_ARROW_BYTES) {
-        return damaged("its footer is longer than it", e);
+    if (len == 0) {
+        return -1;
     }
     b = (struct flat_bytes){.s = str_n(f->bytes.p + f->bytes.len - tail - len, len)};
     footer = flat_root(&b);
@@ -257,25 +270,69 @@ static int open_file(struct arrow_file *f, enum arrow_trust trust, struct str *t
     return add_blocks(f, &footer, 3, e);
 }
 
+enum arrow_form arrow_form(struct str bytes, struct err *e)
+{
+    if (str_starts(bytes, ARROW_MAGIC)) {
+        return ARROW_FILE_FORM;
+    }
+    if (str_starts(bytes, STR("\xff\xff\xff\xff"))) {
+        return ARROW_STREAM_FORM;
+    }
+    if (str_starts(bytes, STR("\x89STR")) && bytes.len > 4) {
+        err_set(e, ERR_DATA, "a Strata %s, and a table is needed here",
+                bytes.p[4] == BINARY_MODEL ? "model" : "transform");
+    } else if (str_starts(bytes, STR("FEA1"))) {
+        err_set(e, ERR_DATA, "it is Feather of version 1: write it anew as version 2");
+    } else {
+        err_set(e, ERR_DATA, "not an Arrow file: text is read by the module read_csv");
+    }
+    return ARROW_NO_FORM;
+}
+
 int arrow_open(struct arrow_file *f, struct str bytes, struct shared *keep, enum arrow_trust trust,
                struct str *transforms, struct err *e)
 {
+    enum arrow_form form = arrow_form(bytes, e);
+
     *f = (struct arrow_file){.bytes = bytes, .keep = keep};
     *transforms = (struct str){0};
-    if (str_starts(bytes, ARROW_MAGIC)) {
-        return open_file(f, trust, transforms, e);
+    return form == ARROW_FILE_FORM     ? open_file(f, trust, transforms, e)
+           : form == ARROW_STREAM_FORM ? open_stream(f, e)
+                                       : -1;
+}
+
+/* --- before a run --------------------------------------------------------------------------------
+ */
+
+int arrow_schema_lies(struct str first, struct str last, uint64_t file_bytes, uint64_t *at,
+                      size_t *len, struct err *e)
+{
+    enum arrow_form form = arrow_form(first, e);
+
+    if (form == ARROW_NO_FORM) {
+        return -1;
     }
-    if (str_starts(bytes, STR("\xff\xff\xff\xff"))) {
-        return open_stream(f, e);
+    if (form == ARROW_FILE_FORM) {
+        *len = footer_bytes(last, file_bytes, e);
+        *at = file_bytes - 4 - ARROW_MAGIC.len - *len;
+        return *len > 0 ? 0 : -1;
     }
-    if (str_starts(bytes, STR("\x89STR")) && bytes.len > 4) {
-        return err_set(e, ERR_DATA, "a Strata %s, and a table is needed here",
-                       bytes.p[4] == BINARY_MODEL ? "model" : "transform");
+    *at = 8;
+    *len = first.len >= 8 ? u32_at(first, 4) : 0;
+    return *len > 0 && *len <= file_bytes - 8 ? 0 : damaged("it ends inside its schema", e);
+}
+
+int arrow_open_fields(struct arrow_file *f, struct str bytes, enum arrow_form form, struct err *e)
+{
+    struct flat_bytes b = {.s = bytes};
+    struct flat_table root = flat_root(&b);
+    struct flat_table schema = flat_sub(&root, form == ARROW_FILE_FORM ? 1 : 2);
+
+    *f = (struct arrow_file){.bytes = bytes};
+    if (form == ARROW_STREAM_FORM && flat_int(&root, 1, 1, 0) != ARROW_SCHEMA) {
+        return damaged("it does not begin with a schema", e);
     }
-    if (str_starts(bytes, STR("FEA1"))) {
-        return err_set(e, ERR_DATA, "it is Feather of version 1: write it anew as version 2");
-    }
-    return err_set(e, ERR_DATA, "not an Arrow file: text is read by the module read_csv");
+    return arrow_read_schema(f, &schema, e);
 }
 
 void arrow_close(struct arrow_file *f)

@@ -69,10 +69,16 @@ struct arrow_file {
     uint64_t n_rows;
 };
 
+enum arrow_form { ARROW_NO_FORM, ARROW_FILE_FORM, ARROW_STREAM_FORM };
+
 /* arrow_file.c: finds the parts. *transforms: what our files note, or p is NULL. */
+enum arrow_form arrow_form(struct str bytes, struct err *e);
 int arrow_open(struct arrow_file *f, struct str bytes, struct shared *keep, enum arrow_trust trust,
                struct str *transforms, struct err *e) MUST_USE;
 void arrow_close(struct arrow_file *f);
+/* Only the fields: of a footer, or of the first message of a stream. */
+int arrow_open_fields(struct arrow_file *f, struct str schema, enum arrow_form form,
+                      struct err *e) MUST_USE;
 
 /* arrow_schema.c */
 int arrow_read_schema(struct arrow_file *f, const struct flat_table *schema,
@@ -96,6 +102,7 @@ struct arrow_array {
 int arrow_array_get(struct arrow_array *a, const struct arrow_batch *b, const struct arrow_type *t,
                     size_t node, size_t buffer, size_t variadic, struct err *e) MUST_USE;
 void arrow_array_done(struct arrow_array *a);
+bool arrow_is_text(const struct arrow_type *t);
 bool arrow_is_valid(const struct arrow_array *a, size_t i);
 /* Text i of an array of texts. ERR_DATA when it lies outside. */
 int arrow_text(const struct arrow_array *a, const struct arrow_type *t, size_t i, struct str *out,
@@ -113,3 +120,16 @@ char *arrow_number_text(const struct arrow_array *a, const struct arrow_type *t,
 /* arrow_read.c */
 int arrow_read_column(struct arrow_file *f, const struct arrow_field *field, struct table *t,
                       struct err *e) MUST_USE;
+
+/* How a column is written: what its numbers are indeed, and how many are missing. */
+struct arrow_planned {
+    const struct column *column;
+    enum column_as as;
+    size_t missing;
+};
+
+/* arrow_write_schema.c: what a file says of itself; transforms.p NULL: it went through none. */
+size_t arrow_add_schema(struct buf *b, const struct arrow_planned *columns, size_t n,
+                        struct str transforms);
+/* Key and value; *value_at is where the value's bytes lie. */
+size_t arrow_add_pair(struct buf *b, const char *key, struct str value, size_t *value_at);

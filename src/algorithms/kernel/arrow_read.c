@@ -38,11 +38,6 @@ static void building_done(struct building *b)
     b->dict = NULL;
 }
 
-static bool is_text(const struct arrow_type *t)
-{
-    return t->kind == ARROW_UTF8 || t->kind == ARROW_LARGE_UTF8 || t->kind == ARROW_UTF8_VIEW;
-}
-
 static int make_room(const struct building *b, struct values *v, size_t more, struct err *e)
 {
     size_t need = v->n + more, cap = need + (v->n > 0 ? need / 2 : 0);
@@ -91,7 +86,7 @@ static int add_texts(struct building *b, const struct arrow_array *a, uint32_t *
         if (t->kind == ARROW_NULL || !arrow_is_valid(a, i)) {
             continue;
         }
-        if (!is_text(t)) {
+        if (!arrow_is_text(t)) {
             s = str_of(arrow_number_text(a, t, i, text));
         } else if (arrow_text(a, t, i, &s, e) < 0) {
             return -1;
@@ -132,9 +127,9 @@ static int take_entry(struct building *b, uint64_t code, size_t to, struct err *
     if (code >= b->entries.n) {
         return err_set(e, ERR_DATA, "damaged: row %zu is not in the dictionary", to + 1);
     }
-    if (b->text) {
+    if (b->rows.codes && b->entries.codes) {
         b->rows.codes[to] = b->entries.codes[code];
-    } else {
+    } else if (b->rows.numbers && b->entries.numbers) {
         b->rows.numbers[to] = b->entries.numbers[code];
     }
     return 0;
@@ -163,9 +158,9 @@ static int add_indexed(struct building *b, const struct arrow_batch *batch, stru
     for (size_t i = 0; rc == 0 && i < a.n; i++, v->n++) {
         if (arrow_is_valid(&a, i)) {
             rc = take_entry(b, index_at(&a, &field->index, i), v->n, e);
-        } else if (b->text) {
+        } else if (v->codes) {
             v->codes[v->n] = DICT_MISSING;
-        } else {
+        } else if (v->numbers) {
             v->numbers[v->n] = NAN;
         }
     }
@@ -222,8 +217,10 @@ static int convert_column(struct arrow_file *f, const struct arrow_field *field,
                           struct err *e)
 {
     SCOPED(building_done)
-    struct building b = {
-        .file = f, .field = field, .text = is_text(&field->type), .as = arrow_as(&field->type)};
+    struct building b = {.file = f,
+                         .field = field,
+                         .text = arrow_is_text(&field->type),
+                         .as = arrow_as(&field->type)};
 
     for (;;) {
         if (convert(&b, e) < 0) {

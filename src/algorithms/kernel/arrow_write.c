@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How a column is written: what its numbers are indeed, and how many are missing. */
-struct planned {
-    const struct column *column;
-    enum column_as as;
-    size_t missing;
-};
-
 /* Where a message lies: struct Block of File.fbs. */
 struct block {
     int64_t offset;
@@ -34,7 +27,7 @@ struct layout {
 struct writer {
     const struct table *t;
     struct binw *w;
-    struct planned *columns;
+    struct arrow_planned *columns;
     struct buf meta, transforms;
     struct block *dictionaries, batch;
     size_t n_dictionaries;
@@ -50,9 +43,9 @@ static bool is_there(const struct column *c, size_t i)
     return c->kind == COLUMN_TEXT ? c->codes[i] != DICT_MISSING : !isnan(c->numbers[i]);
 }
 
-static struct planned plan(const struct column *c, size_t n_rows)
+static struct arrow_planned plan(const struct column *c, size_t n_rows)
 {
-    struct planned p = {.column = c, .as = column_as_is(c, n_rows)};
+    struct arrow_planned p = {.column = c, .as = column_as_is(c, n_rows)};
 
     for (size_t i = 0; i < n_rows; i++) {
         p.missing += !is_there(c, i);
@@ -60,115 +53,10 @@ static struct planned plan(const struct column *c, size_t n_rows)
     return p;
 }
 
-/* --- the schema --------------------------------------------------------------------------------
- */
-
-static size_t add_int_type(struct buf *b, unsigned bits)
-{
-    struct flat_slot slots[] = {FLAT_I32(bits), FLAT_I8(1)};
-
-    return flat_add_table(b, slots, ARRAY_LEN(slots));
-}
-
-static size_t add_unit_type(struct buf *b, int64_t unit)
-{
-    struct flat_slot slots[] = {FLAT_I16(unit)};
-
-    return flat_add_table(b, slots, ARRAY_LEN(slots));
-}
-
-static size_t add_time_type(struct buf *b)
-{
-    struct flat_slot slots[] = {FLAT_I16(ARROW_MICRO), FLAT_REF};
-    size_t at = flat_add_table(b, slots, ARRAY_LEN(slots));
-
-    flat_link(b, slots[1].at, flat_add_text(b, STR("UTC")));
-    return at;
-}
-
-static enum arrow_kind kind_of(const struct planned *p)
-{
-    static const enum arrow_kind kinds[] = {ARROW_FLOAT, ARROW_INT, ARROW_BOOL, ARROW_DATE,
-                                            ARROW_TIMESTAMP};
-
-    return p->column->kind == COLUMN_TEXT ? ARROW_LARGE_UTF8 : kinds[p->as];
-}
-
-static size_t add_type(struct buf *b, const struct planned *p)
-{
-    switch (kind_of(p)) {
-    case ARROW_FLOAT:
-        return add_unit_type(b, 2 /* DOUBLE */);
-    case ARROW_INT:
-        return add_int_type(b, 64);
-    case ARROW_DATE:
-        return add_unit_type(b, 0 /* DAY */);
-    case ARROW_TIMESTAMP:
-        return add_time_type(b);
-    default:
-        return flat_add_table(b, NULL, 0);
-    }
-}
-
-static size_t add_dictionary(struct buf *b, size_t id)
-{
-    struct flat_slot slots[] = {FLAT_I64((int64_t)id), FLAT_REF, FLAT_I8(0)};
-    size_t at = flat_add_table(b, slots, ARRAY_LEN(slots));
-
-    flat_link(b, slots[1].at, add_int_type(b, 32));
-    return at;
-}
-
-static size_t add_field(struct buf *b, const struct planned *p, size_t id)
-{
-    bool text = p->column->kind == COLUMN_TEXT;
-    struct flat_slot slots[] = {FLAT_REF, FLAT_I8(1), FLAT_I8(kind_of(p)),
-                                FLAT_REF, FLAT_REF,   FLAT_REF};
-    size_t at, items;
-
-    slots[4].size = text ? 4 : 0;
-    at = flat_add_table(b, slots, ARRAY_LEN(slots));
-    flat_link(b, slots[0].at, flat_add_text(b, str_of(p->column->name)));
-    flat_link(b, slots[3].at, add_type(b, p));
-    if (text) {
-        flat_link(b, slots[4].at, add_dictionary(b, id));
-    }
-    flat_link(b, slots[5].at, flat_add_vector(b, 0, 4, 4, &items)); /* no children */
-    return at;
-}
-
-/* Key and value; *value_at is where the value's bytes lie. */
-static size_t add_pair(struct buf *b, const char *key, struct str value, size_t *value_at)
-{
-    struct flat_slot slots[] = {FLAT_REF, FLAT_REF};
-    size_t at = flat_add_table(b, slots, ARRAY_LEN(slots)), text;
-
-    flat_link(b, slots[0].at, flat_add_text(b, str_of(key)));
-    text = flat_add_text(b, value);
-    flat_link(b, slots[1].at, text);
-    *value_at = text + 4;
-    return at;
-}
-
 static size_t add_schema(struct writer *w)
 {
-    struct buf *b = &w->meta;
-    struct flat_slot slots[] = {FLAT_I16(0), FLAT_REF, FLAT_REF};
-    size_t at = flat_add_table(b, slots, ARRAY_LEN(slots)), items, unused, vector;
-
-    vector = flat_add_vector(b, w->t->n_columns, 4, 4, &items);
-    flat_link(b, slots[1].at, vector);
-    for (size_t i = 0; i < w->t->n_columns; i++) {
-        flat_link(b, items + 4 * i, add_field(b, &w->columns[i], i));
-    }
-    vector = flat_add_vector(b, w->t->n_applied > 0 ? 2 : 1, 4, 4, &items);
-    flat_link(b, slots[2].at, vector);
-    flat_link(b, items, add_pair(b, ARROW_KEY_TABLE, STR("1"), &unused));
-    if (w->t->n_applied > 0) {
-        flat_link(b, items + 4,
-                  add_pair(b, ARROW_KEY_TRANSFORMS, buf_str(&w->transforms), &unused));
-    }
-    return at;
+    return arrow_add_schema(&w->meta, w->columns, w->t->n_columns,
+                            w->t->n_applied > 0 ? buf_str(&w->transforms) : (struct str){0});
 }
 
 /* --- messages ----------------------------------------------------------------------------------
@@ -301,14 +189,14 @@ static void write_whole(struct writer *w, const struct column *c, size_t width)
     binw_bytes(w->w, block, used);
 }
 
-static size_t bits_of(const struct planned *p)
+static size_t bits_of(const struct arrow_planned *p)
 {
     static const unsigned char bits[] = {64, 64, 1, 32, 64};
 
     return p->column->kind == COLUMN_TEXT ? 32 : bits[p->as];
 }
 
-static void write_values(struct writer *w, const struct planned *p)
+static void write_values(struct writer *w, const struct arrow_planned *p)
 {
     const struct column *c = p->column;
 
@@ -334,7 +222,7 @@ static void write_batch(struct writer *w)
     size_t header;
 
     for (size_t i = 0; i < n; i++) {
-        const struct planned *p = &w->columns[i];
+        const struct arrow_planned *p = &w->columns[i];
 
         nodes[i][0] = rows;
         nodes[i][1] = (int64_t)p->missing;
@@ -382,7 +270,8 @@ static void write_footer(struct writer *w)
     flat_link(b, slots[2].at, add_blocks(b, w->dictionaries, w->n_dictionaries));
     flat_link(b, slots[3].at, add_blocks(b, &w->batch, 1));
     flat_link(b, slots[4].at, flat_add_vector(b, 1, 4, 4, &items));
-    flat_link(b, items, add_pair(b, ARROW_KEY_CHECKSUM, str_n(zeros, ARROW_CHECKSUM_HEX), &value));
+    flat_link(b, items,
+              arrow_add_pair(b, ARROW_KEY_CHECKSUM, str_n(zeros, ARROW_CHECKSUM_HEX), &value));
     len = (uint32_t)b->len;
     memcpy(tail, &len, 4);
     memcpy(tail + 4, ARROW_MAGIC.p, ARROW_MAGIC.len);
@@ -434,7 +323,7 @@ int arrow_write(const struct table *t, struct binw *to, struct err *e)
 {
     struct writer w = {.t = t,
                        .w = to,
-                       .columns = xnew_array(struct planned, t->n_columns + 1),
+                       .columns = xnew_array(struct arrow_planned, t->n_columns + 1),
                        .meta = BUF_MAX(ML_LIMIT_ARROW_BYTES),
                        .transforms = BUF_MAX(ML_LIMIT_ARROW_BYTES),
                        .dictionaries = xnew_array(struct block, t->n_columns + 1)};

@@ -32,7 +32,7 @@ struct binw {
     size_t block_len;
     uint64_t len;
     struct checksum sum;
-    struct err err;    /* the first failure */
+    struct err err; /* the first failure */
     bool failed;
 };
 

@@ -109,3 +109,28 @@ struct table *parquet_read(struct str bytes, const struct parquet_options *o,
     which = chosen(&f, o->columns, &n, e);
     return which ? build_all(&f, which, n, threads, e) : NULL;
 }
+
+struct table *parquet_columns(struct str metadata, const struct parquet_options *o,
+                              struct parquet_report *r, struct err *e)
+{
+    SCOPED(parquet_close) struct parquet_file f;
+    SCOPED(freep) uint32_t *which = NULL;
+    SCOPED(table_freep) struct table *all = NULL;
+    SCOPED(table_freep) struct table *t = table_new(0);
+    size_t n = 0;
+
+    if (parquet_open_columns(&f, metadata, r, e) < 0) {
+        return NULL;
+    }
+    all = heads(&f, e);
+    which = all ? chosen(&f, o->columns, &n, e) : NULL;
+    if (which == NULL) {
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (table_add_copy(t, &all->columns[which[i]], e) < 0) {
+            return NULL;
+        }
+    }
+    return TAKE(t);
+}

@@ -27,5 +27,12 @@ struct table *parquet_read(struct str bytes, const struct parquet_options *o,
                            struct threads *threads, struct parquet_report *r,
                            struct err *e) MUST_USE;
 
+/* Before a run. The last PARQUET_TAIL_BYTES of a file say how long its metadata is, which lies in
+ * front of them; 0: ERR_DATA. Of the metadata, the columns without rows. */
+enum { PARQUET_TAIL_BYTES = 8 };
+size_t parquet_tail(struct str tail, uint64_t file_bytes, struct err *e);
+struct table *parquet_columns(struct str metadata, const struct parquet_options *o,
+                              struct parquet_report *r, struct err *e) MUST_USE;
+
 int parquet_write(const struct table *t, enum parquet_codec codec, size_t group_rows,
                   struct binw *w, struct err *e) MUST_USE;

@@ -11,7 +11,7 @@ static uint64_t bits_at(struct str s, size_t at, unsigned width)
 
     memcpy(&v, s.p + byte, left < 8 ? left : 8);
     v >>= shift;
-    if (shift + width > 64) {
+    if (shift > 0 && shift + width > 64) {
         v |= (uint64_t)(unsigned char)s.p[byte + 8] << (64 - shift);
     }
     return width == 64 ? v : v & ((1ULL << width) - 1);

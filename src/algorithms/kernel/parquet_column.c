@@ -135,6 +135,9 @@ static int decode(struct work *w, const struct parquet_page *p, size_t n, double
 
 static int take_dictionary(struct work *w, const struct parquet_page *p, struct err *e)
 {
+    if (p->n / 8 > p->values.len) { /* before memory is taken for them */
+        return err_set(e, ERR_DATA, "damaged: a dictionary has fewer values than it says");
+    }
     if (make_room(w, p->n, e) < 0 ||
         (w->b->text ? big_resize(&w->entry_codes, p->n, sizeof(uint32_t), "a dictionary", e)
                     : big_resize(&w->entries, p->n, sizeof(double), "a dictionary", e)) < 0) {
@@ -162,9 +165,9 @@ static int decode_indexes(struct work *w, const struct parquet_page *p, size_t n
         if (w->indexes[i] >= w->n_entries) {
             return err_set(e, ERR_DATA, "damaged: a value is not in the dictionary");
         }
-        if (w->b->text) {
+        if (codes) {
             codes[i] = w->entry_codes[w->indexes[i]];
-        } else {
+        } else if (numbers) {
             numbers[i] = w->entries[w->indexes[i]];
         }
     }
@@ -219,8 +222,8 @@ static int take_page(struct work *w, const struct parquet_page *p, size_t at, st
     bool indexed =
         p->encoding == PARQUET_ENC_PLAIN_DICTIONARY || p->encoding == PARQUET_ENC_RLE_DICTIONARY;
     size_t n = p->n;
-    double *numbers = w->dense;
-    uint32_t *codes = w->indexes;
+    double *numbers = b->text ? NULL : w->dense;
+    uint32_t *codes = b->text ? w->indexes : NULL;
 
     if (p->levels.p && take_levels(w, p, &n, e) < 0) {
         return -1;

@@ -65,6 +65,12 @@ struct parquet_file {
 int parquet_open(struct parquet_file *f, struct str bytes, struct parquet_report *r,
                  struct err *e) MUST_USE;
 void parquet_close(struct parquet_file *f);
+/* Only the columns: of the metadata alone. */
+int parquet_open_columns(struct parquet_file *f, struct str metadata, struct parquet_report *r,
+                         struct err *e) MUST_USE;
+/* parquet_schema.c: the columns that a table can hold; those left out are named in the report. */
+int parquet_take_schema(struct parquet_file *f, struct thrift *t, const struct thrift_field *field,
+                        struct parquet_report *r, struct err *e) MUST_USE;
 
 /* parquet_page.c: the pages of a chunk, one after the other. */
 struct parquet_page {
@@ -131,3 +137,13 @@ struct parquet_build {
 };
 void parquet_build(struct parquet_build *b);
 void parquet_build_done(struct parquet_build *b);
+
+/* parquet_pack.c: n rows of a column from row `from` on, appended to a page. */
+void parquet_put_text(struct buf *page, struct str s);
+void parquet_put_levels(struct buf *page, const struct column *c, size_t from, size_t n);
+void parquet_put_plain(struct buf *page, const struct column *c, enum column_as as, size_t from,
+                       size_t n);
+/* `places`: of each code, its place in the dictionary + 1. */
+void parquet_put_indexes(struct buf *page, const struct column *c, const uint32_t *places,
+                         size_t from, size_t n, unsigned width);
+bool parquet_is_there(const struct column *c, size_t row);

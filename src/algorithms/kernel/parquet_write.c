@@ -5,7 +5,6 @@
 #include "algorithms/kernel/failure.h"
 #include "base/mem.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,136 +26,6 @@ struct noted {
     uint64_t dictionary, data, packed, unpacked;
     bool by_dictionary;
 };
-
-/* --- values ------------------------------------------------------------------------------------
- */
-
-static bool is_there(const struct column *c, size_t row)
-{
-    return c->kind == COLUMN_TEXT ? c->codes[row] != DICT_MISSING : !isnan(c->numbers[row]);
-}
-
-static void put_u32(struct buf *b, uint32_t v)
-{
-    (void)buf_add(b, str_n((const char *)&v, 4));
-}
-
-/* n values of `width` bits, packed in groups of eight. */
-struct packer {
-    struct buf *to;
-    uint64_t bits;
-    unsigned n_bits;
-};
-
-static void pack(struct packer *p, uint64_t v, unsigned width)
-{
-    p->bits |= v << p->n_bits;
-    p->n_bits += width;
-    for (; p->n_bits >= 8; p->n_bits -= 8, p->bits >>= 8) {
-        char c = (char)p->bits;
-
-        (void)buf_add(p->to, str_n(&c, 1));
-    }
-}
-
-/* One packed run; the last group is filled with zeroes. */
-static void begin_packed(struct packer *p, struct buf *to, size_t n)
-{
-    *p = (struct packer){.to = to};
-    thrift_put_varint(to, (n + 7) / 8 << 1 | 1);
-}
-
-static void end_packed(struct packer *p, size_t n, unsigned width)
-{
-    for (; n % 8 != 0; n++) {
-        pack(p, 0, width);
-    }
-}
-
-/* u32 length and a run: all there, or a bit a row. */
-static void put_levels(struct writer *w, const struct column *c, size_t from, size_t n)
-{
-    size_t missing = 0, at = w->page.len;
-    uint32_t len;
-
-    for (size_t i = 0; i < n; i++) {
-        missing += !is_there(c, from + i);
-    }
-    put_u32(&w->page, 0);
-    if (missing == 0) {
-        thrift_put_varint(&w->page, (uint64_t)n << 1);
-        (void)buf_add(&w->page, STR("\1"));
-    } else {
-        struct packer p;
-
-        begin_packed(&p, &w->page, n);
-        for (size_t i = 0; i < n; i++) {
-            pack(&p, is_there(c, from + i), 1);
-        }
-        end_packed(&p, n, 1);
-    }
-    len = (uint32_t)(w->page.len - at - 4);
-    flat_put(&w->page, at, &len, 4);
-}
-
-static void put_number(struct writer *w, enum column_as as, double v)
-{
-    int64_t whole = as == AS_REAL ? 0 : (int64_t)v;
-    int32_t day = (int32_t)whole;
-    struct str s = as == AS_REAL   ? str_n((const char *)&v, 8)
-                   : as == AS_DATE ? str_n((const char *)&day, 4)
-                                   : str_n((const char *)&whole, 8);
-
-    (void)buf_add(&w->page, s);
-}
-
-static void put_text(struct writer *w, struct str s)
-{
-    put_u32(&w->page, (uint32_t)s.len);
-    (void)buf_add(&w->page, s);
-}
-
-static void put_plain(struct writer *w, size_t column, size_t from, size_t n)
-{
-    const struct column *c = &w->t->columns[column];
-    struct packer p = {.to = &w->page};
-    size_t bits = 0;
-
-    for (size_t i = from; i < from + n; i++) {
-        if (!is_there(c, i)) {
-            continue;
-        }
-        if (c->kind == COLUMN_TEXT) {
-            put_text(w, dict_text(c->dict, c->codes[i]));
-        } else if (w->as[column] == AS_BOOL) {
-            pack(&p, c->numbers[i] == 1, 1);
-            bits++;
-        } else {
-            put_number(w, w->as[column], c->numbers[i]);
-        }
-    }
-    end_packed(&p, bits, 1);
-}
-
-static void put_indexes(struct writer *w, const struct column *c, size_t from, size_t n,
-                        unsigned width)
-{
-    struct packer p;
-    size_t there = 0;
-    char head = (char)width;
-
-    for (size_t i = from; i < from + n; i++) {
-        there += is_there(c, i);
-    }
-    (void)buf_add(&w->page, str_n(&head, 1));
-    begin_packed(&p, &w->page, there);
-    for (size_t i = from; i < from + n; i++) {
-        if (is_there(c, i)) {
-            pack(&p, w->local[c->codes[i]] - 1, width);
-        }
-    }
-    end_packed(&p, there, width);
-}
 
 /* --- pages -------------------------------------------------------------------------------------
  */
@@ -208,10 +77,10 @@ static uint32_t number_texts(struct writer *w, const struct column *c, size_t fr
     memset(w->local, 0, c->dict->len * sizeof(*w->local));
     buf_clear(&w->page);
     for (size_t i = from; i < from + n; i++) {
-        if (!is_there(c, i) || w->local[c->codes[i]] > 0) {
+        if (!parquet_is_there(c, i) || w->local[c->codes[i]] > 0) {
             continue;
         }
-        put_text(w, dict_text(c->dict, c->codes[i]));
+        parquet_put_text(&w->page, dict_text(c->dict, c->codes[i]));
         w->local[c->codes[i]] = ++found;
         if (found > n / 2 || w->page.len > 8 * PAGE_BYTES) {
             return 0;
@@ -226,7 +95,7 @@ static size_t page_rows(const struct column *c, bool plain, size_t from, size_t 
     size_t bytes = 0, rows = 0;
 
     for (; rows < n && rows < PAGE_ROWS && bytes < PAGE_BYTES; rows++) {
-        if (plain && c->kind == COLUMN_TEXT && is_there(c, from + rows)) {
+        if (plain && c->kind == COLUMN_TEXT && parquet_is_there(c, from + rows)) {
             bytes += 4 + dict_text(c->dict, c->codes[from + rows]).len;
         }
     }
@@ -248,11 +117,11 @@ static int write_chunk(struct writer *w, size_t column, size_t from, size_t n, s
         size_t rows = page_rows(c, texts == 0, from, end - from);
 
         buf_clear(&w->page);
-        put_levels(w, c, from, rows);
+        parquet_put_levels(&w->page, c, from, rows);
         if (texts > 0) {
-            put_indexes(w, c, from, rows, width);
+            parquet_put_indexes(&w->page, c, w->local, from, rows, width);
         } else {
-            put_plain(w, column, from, rows);
+            parquet_put_plain(&w->page, c, w->as[column], from, rows);
         }
         if (write_page(w, noted, false, rows,
                        texts > 0 ? PARQUET_ENC_RLE_DICTIONARY : PARQUET_ENC_PLAIN) < 0) {
@@ -364,6 +233,7 @@ static void write_footer(struct writer *w, size_t n_groups)
 {
     struct buf b = BUF_MAX(ML_LIMIT_ARROW_BYTES);
     int last = 0, root = 0;
+    uint32_t len;
 
     thrift_put_int(&b, &last, 1, THRIFT_I32, 2);
     thrift_put_list(&b, &last, 2, THRIFT_STRUCT, w->t->n_columns + 1);
@@ -378,7 +248,8 @@ static void write_footer(struct writer *w, size_t n_groups)
     (void)buf_add(&b, buf_str(&w->groups));
     thrift_put_binary(&b, &last, 6, STR("strata-ml " STRATA_VERSION));
     thrift_put_stop(&b);
-    put_u32(&b, (uint32_t)b.len);
+    len = (uint32_t)b.len;
+    (void)buf_add(&b, str_n((const char *)&len, 4));
     (void)buf_add(&b, PARQUET_MAGIC);
     w->groups.failed = w->groups.failed || b.failed;
     binw_bytes(w->w, b.p, b.len);

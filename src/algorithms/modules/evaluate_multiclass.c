@@ -64,6 +64,9 @@ static int join(const struct column *a, const struct column *b, struct table *bo
             memcpy(to->numbers, a->numbers, n * sizeof(double));
             memcpy(to->numbers + n, b->numbers, n * sizeof(double));
         }
+        if (to) {
+            to->as = a->as; /* classes are named as predict names their columns */
+        }
         return to ? 0 : -1;
     }
     d = dict_copy(a->dict, e);

@@ -5,6 +5,7 @@
 const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
+    &module_read_arrow,
     &module_read_parquet,
     &module_write_parquet,
     &module_split,

@@ -44,6 +44,7 @@ extern const struct module
     module_permutation_importance,
     module_predict,
     module_random_forest,
+    module_read_arrow,
     module_read_csv,
     module_read_parquet,
     module_robust_scaler,

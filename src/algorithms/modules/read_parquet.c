@@ -3,6 +3,8 @@
 #include "algorithms/kernel/parquet.h"
 #include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
+#include "algorithms/modules/source.h"
+#include "base/mem.h"
 
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
@@ -48,6 +50,41 @@ static int run(struct step *s, struct err *e)
     return t ? 0 : err_wrap(e, "%s", path);
 }
 
+/* Before a run: the metadata at the end of the file. */
+static void check(struct check *c)
+{
+    struct parquet_options o = {.columns = step_text(&c->step, "cols")};
+    struct parquet_report report = {0};
+    SCOPED(freep) char *tail = NULL;
+    SCOPED(freep) char *metadata = NULL;
+    struct table *t;
+    struct err e = {0};
+    uint64_t size = 0;
+    SCOPED(closep) int fd = c->open_file ? source_open(c, &size) : -1;
+    size_t n = size < PARQUET_TAIL_BYTES ? (size_t)size : PARQUET_TAIL_BYTES, len;
+
+    tail = fd < 0 ? NULL : source_read(c, fd, size - n, n);
+    if (tail == NULL) {
+        return;
+    }
+    len = parquet_tail(str_n(tail, n), size, &e);
+    if (len == 0) {
+        source_gives(c, NULL, &e);
+        return;
+    }
+    metadata = len <= SOURCE_BYTES ? source_read(c, fd, size - n - len, len) : NULL;
+    if (metadata == NULL) {
+        return;
+    }
+    t = parquet_columns(str_n(metadata, len), &o, &report, &e);
+    buf_done(&report.names);
+    if (t == NULL && e.kind == ERR_INVALID) {
+        check_mistake(c, /* port */ NULL, "cols", /* column */ NULL, "%s", e.msg);
+    } else {
+        source_gives(c, t, &e);
+    }
+}
+
 const struct module module_read_parquet = {
     .name = "read_parquet",
     .title = "Read Parquet",
@@ -60,5 +97,7 @@ const struct module module_read_parquet = {
     .inputs = (const struct port[]){{0}},
     .outputs = outputs,
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
+    .check = check,
 };

@@ -46,5 +46,6 @@ const struct module module_write_parquet = {
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,
+    .flags = MODULE_LIGHT,
     .run = run,
 };
