@@ -458,3 +458,14 @@ void check_add_column(struct check *c, struct table *t, const char *param, struc
         check_mistake(c, NULL, param, NULL, "%s", e.msg);
     }
 }
+
+void check_add_as(struct check *c, struct table *t, const char *param, struct str name,
+                  enum column_as as)
+{
+    size_t before = t ? t->n_columns : 0;
+
+    check_add_column(c, t, param, name, COLUMN_NUMBER);
+    if (t && t->n_columns > before) {
+        t->columns[before].as = as;
+    }
+}

@@ -99,3 +99,6 @@ void check_out_report(struct check *c, const char *port);
 /* An empty column at the end; a name that is there already is a mistake of `param`. */
 void check_add_column(struct check *c, struct table *t, const char *param, struct str name,
                       enum column_kind kind);
+/* The same of numbers that mean something: AS_INT. */
+void check_add_as(struct check *c, struct table *t, const char *param, struct str name,
+                  enum column_as as);

@@ -52,6 +52,11 @@ static void GLUE(pack_b, REAL)(const struct GEMM_ARGS *g, size_t p, size_t k, si
     for (size_t q = 0; q < k; q++, to += NR) {
         const REAL *from = g->b + (p + q) * g->b_row + j * g->b_col;
 
+        if (g->b_col == 1 && n == NR) {
+            *(VEC *)to = GLUE(load, REAL)(from);
+            *(VEC *)(to + LANES) = GLUE(load, REAL)(from + LANES);
+            continue;
+        }
         for (size_t i = 0; i < n; i++) {
             to[i] = from[i * g->b_col];
         }

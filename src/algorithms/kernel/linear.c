@@ -3,7 +3,10 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/model.h"
 #include "algorithms/kernel/simd.h"
+
+#include "base/mem.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -122,4 +125,47 @@ int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_cl
         }
     }
     return 0;
+}
+
+/* --- as the body of a model ------------------------------------------------------------------- */
+
+struct scratch {
+    double *x, *z;
+};
+
+void linear_scratch_free(void *p)
+{
+    struct scratch *w = p;
+
+    big_free(w->x);
+    big_free(w->z);
+    free(w);
+}
+
+void *linear_scratch(const struct model *m, struct err *e)
+{
+    const struct linear *l = m->body;
+    struct scratch *w = xnew(struct scratch);
+
+    w->x = big_alloc(m->features.n, MODEL_SLICE_ROWS * sizeof(double), "prediction", e);
+    w->z = w->x ? big_alloc(l->n_scores, MODEL_SLICE_ROWS * sizeof(double), "prediction", e) : NULL;
+    if (w->z == NULL) {
+        linear_scratch_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void linear_model_predict(const struct model *m, const double *const *columns, size_t first,
+                          size_t n, void *p, double *out)
+{
+    struct scratch *w = p;
+
+    features_gather_f64(&m->features, columns, /* rows */ NULL, first, n, w->x);
+    linear_predict(m->body, w->x, n, w->z, out);
+}
+
+void linear_model_write(const struct model *m, struct binw *w)
+{
+    linear_write(m->body, w);
 }

@@ -1,4 +1,5 @@
-/* linear - softmax over linear scores: what logistic_regression trains (the body of its model).
+/* linear - softmax over linear scores: what logistic_regression and svm_linear train (the body of
+ * their models).
  * With two classes there is one score and its logistic function (the second class's probability).
  */
 #pragma once
@@ -26,3 +27,11 @@ void linear_predict(const struct linear *l, const double *x, size_t rows, double
 void linear_write(const struct linear *l, struct binw *w);
 int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_classes,
                 struct err *e) MUST_USE;
+
+/* Rows of a model_type whose body this is. */
+struct model;
+void *linear_scratch(const struct model *m, struct err *e);
+void linear_scratch_free(void *scratch);
+void linear_model_predict(const struct model *m, const double *const *columns, size_t first,
+                          size_t n, void *scratch, double *out);
+void linear_model_write(const struct model *m, struct binw *w);

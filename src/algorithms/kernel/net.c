@@ -149,7 +149,9 @@ void net_forward(const struct net *n, struct net_work *w, size_t rows)
         layer_scores(simd, p, in, out, w->a[l], rows, w->a[l + 1]);
         p += (in + 1) * out;
         if (l + 1 == n->n_layers) {
-            softmax(simd, w->a[l + 1], rows, out);
+            if (n->end == NET_SOFTMAX) {
+                softmax(simd, w->a[l + 1], rows, out);
+            }
         } else if (n->activation == NET_RELU) {
             relu(w->a[l + 1], rows * out);
         } else {
@@ -158,24 +160,46 @@ void net_forward(const struct net *n, struct net_work *w, size_t rows)
     }
 }
 
-/* d of the softmax and the cross entropy together: p - y. */
-static double output_delta(const struct net *n, struct net_work *w, size_t rows,
-                           const uint32_t *classes, const float *weights)
+double net_loss(const struct net *n, const struct net_work *w, size_t rows,
+                const struct net_truth *t)
+{
+    size_t out = n->sizes[n->n_layers];
+    const float *p = w->a[n->n_layers];
+    double loss = 0;
+
+    for (size_t r = 0; r < rows; r++) {
+        float weight = t->weights ? t->weights[r] : 1;
+
+        if (n->end == NET_NUMBER) {
+            double off = (double)p[r] - (double)t->targets[r];
+
+            loss += (double)weight * off * off / 2;
+        } else {
+            float sure = p[r * out + t->classes[r]];
+
+            loss -= weight * log((double)(sure < 1e-30F ? 1e-30F : sure));
+        }
+    }
+    return loss;
+}
+
+/* d of the softmax and the cross entropy together, and of half a square: p - y. */
+static void output_delta(const struct net *n, struct net_work *w, size_t rows,
+                         const struct net_truth *t)
 {
     size_t out = n->sizes[n->n_layers];
     const float *p = w->a[n->n_layers];
     float *d = w->d[n->n_layers];
-    double loss = 0;
 
     for (size_t r = 0; r < rows; r++) {
-        float weight = weights ? weights[r] : 1, sure = p[r * out + classes[r]];
+        float weight = t->weights ? t->weights[r] : 1;
 
-        loss -= weight * log((double)(sure < 1e-30F ? 1e-30F : sure));
         for (size_t k = 0; k < out; k++) {
-            d[r * out + k] = weight * (p[r * out + k] - (k == classes[r] ? 1 : 0));
+            float y = n->end == NET_NUMBER ? t->targets[r] : k == t->classes[r] ? 1 : 0;
+
+            d[r * out + k] = weight * (p[r * out + k] - y);
         }
     }
-    return loss;
 }
 
 /* grad W = a^T d, grad b = column sums of d. */
@@ -229,13 +253,13 @@ static void layer_delta(const struct simd *simd, const struct net *n, size_t in,
     }
 }
 
-double net_backward(const struct net *n, struct net_work *w, size_t rows, const uint32_t *classes,
-                    const float *weights, float *grad)
+double net_backward(const struct net *n, struct net_work *w, size_t rows, const struct net_truth *t,
+                    float *grad)
 {
     const struct simd *simd = simd_get();
-    double loss = output_delta(n, w, rows, classes, weights);
     size_t at = n->n_params;
 
+    output_delta(n, w, rows, t);
     for (size_t l = n->n_layers; l-- > 0;) {
         size_t in = n->sizes[l], out = n->sizes[l + 1];
 
@@ -245,7 +269,7 @@ double net_backward(const struct net *n, struct net_work *w, size_t rows, const 
             layer_delta(simd, n, in, out, n->params + at, w->d[l + 1], w->a[l], rows, w->d[l]);
         }
     }
-    return loss;
+    return net_loss(n, w, rows, t);
 }
 
 void net_write(const struct net *n, struct binw *w)
@@ -254,6 +278,10 @@ void net_write(const struct net *n, struct binw *w)
     binw_u32(w, (uint32_t)n->n_layers);
     binw_u32s(w, n->sizes, n->n_layers + 1);
     binw_f32s(w, n->params, n->n_params);
+    if (n->end == NET_NUMBER) {
+        binw_f64(w, n->shift);
+        binw_f64(w, n->scale);
+    }
 }
 
 static int check_sizes(const uint32_t *sizes, size_t n_layers, size_t n_features, size_t n_classes,
@@ -280,7 +308,7 @@ int net_read(struct binr *r, struct net *n, size_t n_features, size_t n_classes,
         return err_set(e, ERR_DATA, "damaged: %u layers with activation %u", n_layers, activation);
     }
     binr_u32s(r, sizes, n_layers + 1);
-    if (check_sizes(sizes, n_layers, n_features, n_classes, e) < 0) {
+    if (check_sizes(sizes, n_layers, n_features, n_classes > 0 ? n_classes : 1, e) < 0) {
         return -1;
     }
     for (size_t l = 0; l < n_layers; l++) {
@@ -297,6 +325,14 @@ int net_read(struct binr *r, struct net *n, size_t n_features, size_t n_classes,
         if (!isfinite(n->params[i])) {
             return err_set(e, ERR_DATA, "damaged: weight %zu is not a finite number", i);
         }
+    }
+    if (n_classes == 0) {
+        n->end = NET_NUMBER;
+        n->shift = binr_f64(r);
+        n->scale = binr_f64(r);
+    }
+    if (!isfinite(n->shift) || !isfinite(n->scale)) {
+        return err_set(e, ERR_DATA, "damaged: the scale of the output is not finite");
     }
     return 0;
 }

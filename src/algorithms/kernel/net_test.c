@@ -52,7 +52,7 @@ static void check_gradient(enum net_activation activation, unsigned kinks)
         weights[r] = (float)(0.5 + rng_unit(&rng));
     }
     (void)loss_of(&n, &w, x, classes, weights);
-    (void)net_backward(&n, &w, ROWS, classes, weights, grad);
+    (void)net_backward(&n, &w, ROWS, &(struct net_truth){classes, NULL, weights}, grad);
     for (size_t i = 0; i < n.n_params; i++) {
         float keep = n.params[i], h = 2e-3F;
         double up, down, slope;

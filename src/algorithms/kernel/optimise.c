@@ -18,6 +18,7 @@ struct run {
     double *x, *g;        /* where we are */
     double *next, *nextg; /* the trial point of the line search */
     double *d;            /* direction */
+    double *pseudo;       /* gradient with the penalty */
     double *s[MEMORY], *y[MEMORY];
     double rho[MEMORY], alpha[MEMORY];
     unsigned kept, head; /* of s and y */
@@ -48,11 +49,11 @@ static void add_scaled(size_t n, double a, const double *x, double *restrict y)
     }
 }
 
-/* d = -H g by the two loops over the remembered steps, newest first, then oldest first. */
-static void direction(struct run *r)
+/* d = -H of g by the two loops over the remembered steps, newest first, then oldest first. */
+static void direction(struct run *r, const double *g)
 {
     for (size_t i = 0; i < r->n; i++) {
-        r->d[i] = -r->g[i];
+        r->d[i] = -g[i];
     }
     for (unsigned k = 0; k < r->kept; k++) {
         unsigned i = (r->head + MEMORY - 1 - k) % MEMORY;
@@ -208,7 +209,7 @@ static void iterate(struct run *r)
         struct point p = {0};
         double before = r->f, step = r->kept ? 1 : 1 / sqrt(dot(r, r->g, r->g));
 
-        direction(r);
+        direction(r, r->g);
         if (!line_search(r, step > 1 ? 1 : step, &p)) {
             if (r->kept == 0) {
                 return; /* not even downhill: rounding is all that is left */
@@ -227,11 +228,103 @@ static void iterate(struct run *r)
     }
 }
 
+/* --- with a penalty on absolute values ---------------------------------------------------------
+ */
+
+static double penalty(const struct run *r, const double *x)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < r->n; i++) {
+        sum += r->o->l1[i] * fabs(x[i]);
+    }
+    return sum;
+}
+
+/* The steepest way down of value and penalty, turned round: 0 where zero is best. */
+static void pseudo_gradient(struct run *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        double l = r->o->l1[i], up = r->g[i] + l, down = r->g[i] - l;
+
+        if (r->x[i] != 0) {
+            r->pseudo[i] = r->x[i] > 0 ? up : down;
+        } else {
+            r->pseudo[i] = up < 0 ? up : down > 0 ? down : 0;
+        }
+    }
+}
+
+/* A step that stays in its orthant: what would change its sign becomes 0. */
+static double probe_orthant(struct run *r, double t)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        double sign = r->x[i] != 0 ? r->x[i] : -r->pseudo[i];
+
+        r->next[i] = r->x[i] + t * r->d[i];
+        if (r->o->l1[i] > 0 && r->next[i] * sign <= 0) {
+            r->next[i] = 0;
+        }
+    }
+    r->o->calls++;
+    return r->o->fn(r->o->ctx, r->next, r->nextg) + penalty(r, r->next);
+}
+
+/* Halves the step until it lowers the value; false: none does. */
+static bool search_orthant(struct run *r, double t, double *f)
+{
+    for (unsigned calls = 0; calls < 2 * LINE_CALLS; calls++, t /= 2) {
+        double promised = 0;
+
+        *f = probe_orthant(r, t);
+        for (size_t i = 0; i < r->n; i++) {
+            promised += r->pseudo[i] * (r->next[i] - r->x[i]);
+        }
+        if (promised < 0 && *f <= r->f + sufficient * promised) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void iterate_l1(struct run *r)
+{
+    struct optimise *o = r->o;
+
+    pseudo_gradient(r);
+    o->gradient = largest(r->pseudo, r->n);
+    o->converged = o->gradient <= o->epsilon;
+    while (!o->converged && o->iterations < o->max_iter) {
+        double before = r->f, f, step = r->kept ? 1 : 1 / sqrt(dot(r, r->pseudo, r->pseudo));
+
+        direction(r, r->pseudo);
+        for (size_t i = 0; i < r->n; i++) {
+            r->d[i] = r->d[i] * r->pseudo[i] < 0 ? r->d[i] : 0;
+        }
+        if (!search_orthant(r, step > 1 ? 1 : step, &f)) {
+            if (r->kept == 0) {
+                return; /* not even downhill: rounding is all that is left */
+            }
+            r->kept = 0; /* forget, and try straight down */
+            continue;
+        }
+        advance(r, f);
+        o->iterations++;
+        pseudo_gradient(r);
+        o->gradient = largest(r->pseudo, r->n);
+        o->converged = o->gradient <= o->epsilon ||
+                       before - r->f <= o->f_epsilon * fmax(fabs(before), fabs(r->f));
+        if (o->each) {
+            o->each(o->ctx, o->iterations, r->f, o->gradient);
+        }
+    }
+}
+
 int optimise_lbfgs(struct optimise *o, size_t n, double *x, struct err *e)
 {
     struct run r = {.o = o, .n = n, .simd = simd_get(), .x = x};
     SCOPED(big_freep)
-    double *all = big_alloc(n, (4 + 2 * MEMORY) * sizeof(double), "the memory of the optimiser", e);
+    double *all = big_alloc(n, (5 + 2 * MEMORY) * sizeof(double), "the memory of the optimiser", e);
     double *at = all;
 
     if (all == NULL) {
@@ -241,6 +334,7 @@ int optimise_lbfgs(struct optimise *o, size_t n, double *x, struct err *e)
     r.next = at, at += n;
     r.nextg = at, at += n;
     r.d = at, at += n;
+    r.pseudo = at, at += n;
     for (int i = 0; i < MEMORY; i++) {
         r.s[i] = at, at += n;
         r.y[i] = at, at += n;
@@ -253,7 +347,12 @@ int optimise_lbfgs(struct optimise *o, size_t n, double *x, struct err *e)
         return err_set(e, ERR_DATA, "the loss is not finite before the first step");
     }
     o->converged = o->gradient <= o->epsilon;
-    iterate(&r);
+    if (o->l1) {
+        r.f += penalty(&r, r.x);
+        iterate_l1(&r);
+    } else {
+        iterate(&r);
+    }
     o->value = r.f;
     return 0;
 }

@@ -1,6 +1,6 @@
 /* optimise - smallest value of a smooth function: L-BFGS with a strong Wolfe line search
- * (Nocedal, Wright, Numerical Optimization 2006, algorithms 7.5, 3.5 and 3.6). One thread; the
- * function itself may use many. */
+ * (Nocedal, Wright, Numerical Optimization 2006, algorithms 7.5, 3.5 and 3.6); with a penalty on
+ * absolute values by OWL-QN (Andrew, Gao 2007). One thread; the function itself may use many. */
 #pragma once
 #include "base/err.h"
 
@@ -13,6 +13,7 @@ struct optimise {
     optimise_fn fn;
     void (*each)(void *ctx, unsigned iteration, double value, double gradient); /* or NULL */
     void *ctx;
+    const double *l1; /* of each parameter: the value is fn + sum of l1 |x|; NULL: none */
     unsigned max_iter;
     double epsilon;   /* done when the largest component of the gradient is not above it, */
     double f_epsilon; /* or an iteration lowers the value by less than this part of it */

@@ -1,6 +1,8 @@
-/* logistic_regression - multinomial, by L-BFGS.
+/* logistic_regression - multinomial, by L-BFGS; with l1 by OWL-QN.
  *
- *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l2 / 2 |W|^2     intercepts are free
+ *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l1 |W|_1  +  l2 / 2 |W|^2
+ *
+ * Intercepts are free.
  *
  * Rows are cut into stripes whose borders depend on the table alone. A stripe is one task: forward
  * and backward over pieces of rows that stay in the cache, into a gradient of its own; gradients
@@ -11,6 +13,7 @@
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/optimise.h"
 #include "algorithms/kernel/simd.h"
+#include "algorithms/kernel/standard.h"
 #include "algorithms/modules/modules.h"
 #include "algorithms/modules/training.h"
 #include "base/mem.h"
@@ -20,47 +23,6 @@
 #include <string.h>
 
 /* --- the model: docs/formats/model.md --------------------------------------------------------- */
-
-struct scratch {
-    double *x, *z;
-};
-
-static void scratch_free(void *p)
-{
-    struct scratch *w = p;
-
-    big_free(w->x);
-    big_free(w->z);
-    free(w);
-}
-
-static void *scratch(const struct model *m, struct err *e)
-{
-    const struct linear *l = m->body;
-    struct scratch *w = xnew(struct scratch);
-
-    w->x = big_alloc(m->features.n, MODEL_SLICE_ROWS * sizeof(double), "prediction", e);
-    w->z = w->x ? big_alloc(l->n_scores, MODEL_SLICE_ROWS * sizeof(double), "prediction", e) : NULL;
-    if (w->z == NULL) {
-        scratch_free(w);
-        return NULL;
-    }
-    return w;
-}
-
-static void model_rows(const struct model *m, const double *const *columns, size_t first, size_t n,
-                       void *p, double *out)
-{
-    struct scratch *w = p;
-
-    features_gather_f64(&m->features, columns, /* rows */ NULL, first, n, w->x);
-    linear_predict(m->body, w->x, n, w->z, out);
-}
-
-static void model_body(const struct model *m, struct binw *w)
-{
-    linear_write(m->body, w);
-}
 
 static int model_from(struct model *m, struct binr *r, struct err *e)
 {
@@ -75,10 +37,10 @@ const struct model_type model_logistic_regression = {
     .kind = 1,
     .module = "logistic_regression",
     .range = FEATURES_F64,
-    .scratch = scratch,
-    .scratch_free = scratch_free,
-    .predict = model_rows,
-    .write = model_body,
+    .scratch = linear_scratch,
+    .scratch_free = linear_scratch_free,
+    .predict = linear_model_predict,
+    .write = linear_model_write,
     .read = model_from,
     .free = linear_free,
 };
@@ -92,6 +54,8 @@ static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "Rows with their 
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
 static const struct param params[] = {
     TRAINING_PARAMS,
+    {"l1", PARAM_REAL, "0", 0, 1e9, NULL,
+     "Strength of the penalty on absolute weights, which makes many of them 0."},
     {"l2", PARAM_REAL, "0.0001", 0, 1e9, NULL,
      "Strength of the squared penalty on weights; 1 / (C x rows) of scikit-learn."},
     {"standardize", PARAM_BOOL, "true", 0, 0, NULL,
@@ -316,53 +280,6 @@ static void each(void *ctx, unsigned iteration, double value, double gradient)
                     "iteration %u of at most %u, loss %.6g", iteration, f->max_iter, value);
 }
 
-/* Weighted mean and deviation of each feature; x becomes (x - mean) / deviation. */
-static void standardise(struct fit *f, double *mean, double *factor)
-{
-    size_t n = f->t->table->n_rows;
-    const double *w = f->t->weights;
-
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < f->d; j++) {
-            mean[j] += (w ? w[i] : 1) * f->x[i * f->d + j];
-        }
-    }
-    for (size_t j = 0; j < f->d; j++) {
-        mean[j] = f->intercept ? mean[j] / f->t->weight_sum : 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < f->d; j++) {
-            double d = f->x[i * f->d + j] -= mean[j];
-
-            factor[j] += (w ? w[i] : 1) * d * d;
-        }
-    }
-    for (size_t j = 0; j < f->d; j++) {
-        double deviation = sqrt(factor[j] / f->t->weight_sum);
-
-        factor[j] = deviation > 1e-14 * fabs(mean[j]) && deviation > 0 ? 1 / deviation : 0;
-    }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < f->d; j++) {
-            f->x[i * f->d + j] *= factor[j];
-        }
-    }
-}
-
-/* Weights of standardised features to weights of the table's own. */
-static void unstandardise(const struct fit *f, double *weights, const double *mean,
-                          const double *factor)
-{
-    double *bias = weights + f->d * f->k;
-
-    for (size_t j = 0; j < f->d; j++) {
-        for (size_t k = 0; k < f->k; k++) {
-            weights[j * f->k + k] *= factor[j];
-            bias[k] -= weights[j * f->k + k] * mean[j];
-        }
-    }
-}
-
 static int take_memory(struct fit *f, struct err *e)
 {
     size_t n = f->t->table->n_rows, most = gradient_bytes_max / (f->n_padded * sizeof(double));
@@ -390,6 +307,8 @@ static int take_memory(struct fit *f, struct err *e)
 static int optimise(struct fit *f, double *weights, struct err *e)
 {
     const struct step *s = f->s;
+    double l1 = step_real(s, "l1");
+    SCOPED(big_freep) double *penalties = NULL;
     struct optimise o = {.fn = objective,
                          .each = each,
                          .ctx = f,
@@ -397,6 +316,16 @@ static int optimise(struct fit *f, double *weights, struct err *e)
                          .epsilon = step_real(s, "epsilon"),
                          .f_epsilon = step_real(s, "epsilon") * 1e-4};
 
+    if (l1 > 0) {
+        penalties = big_alloc(f->n_params, sizeof(double), "the memory of the optimiser", e);
+        if (penalties == NULL) {
+            return -1;
+        }
+        for (size_t j = 0; j < f->d * f->k; j++) {
+            penalties[j] = l1;
+        }
+        o.l1 = penalties;
+    }
     if (optimise_lbfgs(&o, f->n_params, weights, e) < 0) {
         return -1;
     }
@@ -427,13 +356,14 @@ static int fit(struct fit *f, struct err *e)
     features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, t->table->n_rows,
                         f->x);
     if (scale) {
-        standardise(f, mean, mean + f->d);
+        standardise(f->x, t->table->n_rows, f->d, t->weights, t->weight_sum, f->intercept, mean,
+                    mean + f->d);
     }
     if (optimise(f, l->weights, e) < 0) {
         return -1;
     }
     if (scale) {
-        unstandardise(f, l->weights, mean, mean + f->d);
+        unstandardise(l->weights, f->d, f->k, mean, mean + f->d);
     }
     for (size_t j = 0; j < f->n_params; j++) {
         if (!isfinite(l->weights[j])) {
@@ -476,9 +406,9 @@ const struct module module_logistic_regression = {
     .name = "logistic_regression",
     .title = "Logistic regression",
     .description = "Learns two or more classes from numbers by a linear model with a squared "
-                   "penalty (multinomial, L-BFGS).",
+                   "penalty, or one on absolute weights (multinomial).",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

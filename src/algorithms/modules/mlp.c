@@ -2,6 +2,9 @@
  *
  *   minimise  mean over rows of w_i (-log p(y_i | x_i))  +  l2 / 2 |W|^2     intercepts are free
  *
+ * For a number: half the square of what it is off in place of the logarithm, in deviations of the
+ * label.
+ *
  * A batch is cut into slices of 64 rows. A slice is one task: forward and backward into a gradient
  * of its own. Then parameters are cut into ranges, and a range is one task: gradients are added in
  * the order of the slices, and Adam steps. So threads never change a bit of the result. */
@@ -46,8 +49,10 @@ static void model_rows(const struct model *m, const double *const *columns, size
 
     features_gather_f32(&m->features, columns, /* rows */ NULL, first, n, w->a[0]);
     net_forward(net, w, n);
-    for (size_t i = 0; i < n * m->classes.n; i++) {
-        out[i] = (double)w->a[net->n_layers][i];
+    for (size_t i = 0; i < n * model_width(m); i++) {
+        double v = (double)w->a[net->n_layers][i];
+
+        out[i] = net->end == NET_NUMBER ? net->shift + net->scale * v : v;
     }
 }
 
@@ -58,11 +63,11 @@ static void model_body(const struct model *m, struct binw *w)
 
 static int model_from(struct model *m, struct binr *r, struct err *e)
 {
-    if (m->task != TASK_CLASSES) {
-        return err_set(e, ERR_DATA, "damaged: this network predicts classes");
+    if (m->task != TASK_CLASSES && m->task != TASK_NUMBER) {
+        return err_set(e, ERR_DATA, "damaged: this network predicts classes or a number");
     }
     m->body = xnew(struct net);
-    return net_read(r, m->body, m->features.n, m->classes.n, e);
+    return net_read(r, m->body, m->features.n, m->task == TASK_CLASSES ? m->classes.n : 0, e);
 }
 
 static void model_done(void *body)
@@ -83,8 +88,12 @@ const struct model_type model_mlp = {
     .free = model_done,
 };
 
-static const struct training_wants wants = {
-    .type = &model_mlp, .task = TASK_CLASSES, .kinds = FEATURES_NUMBERS};
+static struct training_wants wants_of(const struct step *s)
+{
+    return (struct training_wants){.type = &model_mlp,
+                                   .task = step_choice(s, "task") == 0 ? TASK_CLASSES : TASK_NUMBER,
+                                   .kinds = FEATURES_NUMBERS};
+}
 
 /* --- training --------------------------------------------------------------------------------- */
 
@@ -93,6 +102,8 @@ static const struct port inputs[] = {
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
 static const struct param params[] = {
     TRAINING_PARAMS,
+    {"task", PARAM_CHOICE, "classification", 0, 0, "classification|regression",
+     "classification: label_col holds classes; regression: a number to predict."},
     {"layers", PARAM_INTS, "128", 1, 65536, NULL, "Units of the hidden layers, \"128,64\"."},
     {"activation", PARAM_CHOICE, "relu", 0, 0, "relu|tanh", "What hidden units do to their sum."},
     {"learning_rate", PARAM_REAL, "0.001", 0, 10, NULL, "Step size of Adam."},
@@ -127,6 +138,7 @@ struct fit {
     struct net_work *work; /* per worker */
     float *gather;         /* per worker: weights of a slice */
     uint32_t *labels;      /* per worker: classes of a slice */
+    float *targets;        /* or numbers to predict, less shift, by scale */
     float *gradients;      /* [slice][parameter] */
     double *losses;        /* [slice] */
     float *m, *v;          /* Adam */
@@ -148,37 +160,42 @@ static size_t gather(struct fit *f, size_t task, unsigned worker)
         uint32_t row = f->rows[first + i];
 
         memcpy(f->work[worker].a[0] + i * f->d, f->x + row * f->d, f->d * sizeof(float));
-        f->labels[worker * SLICE_ROWS + i] = f->t->classes[row];
+        if (f->net->end == NET_NUMBER) {
+            f->targets[worker * SLICE_ROWS + i] =
+                (float)((f->t->targets[row] - f->net->shift) / f->net->scale);
+        } else {
+            f->labels[worker * SLICE_ROWS + i] = f->t->classes[row];
+        }
         f->gather[worker * SLICE_ROWS + i] = f->weights ? f->weights[row] : 1;
     }
     return rows;
+}
+
+static struct net_truth truth(const struct fit *f, unsigned worker)
+{
+    return (struct net_truth){f->labels + worker * SLICE_ROWS, f->targets + worker * SLICE_ROWS,
+                              f->gather + worker * SLICE_ROWS};
 }
 
 static void learn_slice(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
     size_t rows = gather(f, task, worker);
+    struct net_truth t = truth(f, worker);
 
     net_forward(f->net, &f->work[worker], rows);
     f->losses[task] =
-        net_backward(f->net, &f->work[worker], rows, f->labels + worker * SLICE_ROWS,
-                     f->gather + worker * SLICE_ROWS, f->gradients + task * f->net->n_params);
+        net_backward(f->net, &f->work[worker], rows, &t, f->gradients + task * f->net->n_params);
 }
 
 static void judge_slice(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
-    size_t rows = gather(f, task, worker), k = f->t->model->classes.n;
-    const float *p = f->work[worker].a[f->net->n_layers];
-    double loss = 0;
+    size_t rows = gather(f, task, worker);
+    struct net_truth t = truth(f, worker);
 
     net_forward(f->net, &f->work[worker], rows);
-    for (size_t i = 0; i < rows; i++) {
-        double sure = (double)p[i * k + f->labels[worker * SLICE_ROWS + i]];
-
-        loss -= (double)f->gather[worker * SLICE_ROWS + i] * log(sure < 1e-30 ? 1e-30 : sure);
-    }
-    f->losses[task] = loss;
+    f->losses[task] = net_loss(f->net, &f->work[worker], rows, &t);
 }
 
 /* Adds the penalty to a range of the gradient: weights have one, intercepts do not. */
@@ -335,6 +352,28 @@ static int train(struct fit *f, struct best *best, struct err *e)
     return 0;
 }
 
+/* The network learns a label of mean 0 and deviation 1. */
+static int scale_label(struct fit *f, struct err *e)
+{
+    const double *y = f->t->targets, *w = f->t->weights;
+    double mean = 0, square = 0;
+
+    for (size_t i = 0; i < f->t->table->n_rows; i++) {
+        mean += (w ? w[i] : 1) * y[i] / f->t->weight_sum;
+    }
+    for (size_t i = 0; i < f->t->table->n_rows; i++) {
+        square += (w ? w[i] : 1) * (y[i] - mean) * (y[i] - mean) / f->t->weight_sum;
+    }
+    if (!isfinite(square)) {
+        return err_set(e, ERR_DATA, "label column '%s': its values are too large: scale it",
+                       f->t->model->label);
+    }
+    f->net->end = NET_NUMBER;
+    f->net->shift = mean;
+    f->net->scale = square > 0 ? sqrt(square) : 1;
+    return 0;
+}
+
 static int make_net(struct fit *f, struct err *e)
 {
     struct str rest = step_text(f->s, "layers");
@@ -354,13 +393,13 @@ static int make_net(struct fit *f, struct err *e)
         }
         sizes[n++] = (uint32_t)width;
     }
-    sizes[n] = (uint32_t)f->t->model->classes.n;
+    sizes[n] = (uint32_t)model_width(f->t->model);
     if (net_init(f->net, sizes, n, (enum net_activation)step_choice(f->s, "activation"), e) < 0) {
         return -1;
     }
     rng_init(&rng, (uint64_t)step_int(f->s, "seed"), STREAM_WEIGHTS);
     net_randomise(f->net, &rng);
-    return 0;
+    return f->t->model->task == TASK_NUMBER ? scale_label(f, e) : 0;
 }
 
 /* Rows held back go to the end of `order`. */
@@ -424,6 +463,7 @@ static int take_scratch(struct fit *f, struct err *e)
     }
     f->gather = xnew_array(float, (size_t)workers *SLICE_ROWS);
     f->labels = xnew_array(uint32_t, (size_t)workers * SLICE_ROWS);
+    f->targets = xnew_array(float, (size_t)workers *SLICE_ROWS);
     f->work = xnew_array(struct net_work, workers);
     for (unsigned i = 0; i < workers; i++) {
         if (net_work_init(&f->work[i], f->net, SLICE_ROWS, e) < 0) {
@@ -441,6 +481,7 @@ static void fit_done(struct fit *f)
     free(f->work);
     free(f->gather);
     free(f->labels);
+    free(f->targets);
     big_free(f->x);
     big_free(f->weights);
     big_free(f->order);
@@ -466,6 +507,7 @@ static int fit(struct fit *f, struct err *e)
 
 static int run(struct step *s, struct err *e)
 {
+    struct training_wants wants = wants_of(s);
     struct training t;
     struct fit f = {.t = &t, .s = s, .simd = simd_get(), .l2 = step_real(s, "l2")};
     int rc;
@@ -486,15 +528,17 @@ static int run(struct step *s, struct err *e)
 
 static void check(struct check *c)
 {
+    struct training_wants wants = wants_of(&c->step);
+
     training_check(c, &wants);
 }
 
 const struct module module_mlp = {
     .name = "mlp",
     .title = "Neural network (MLP)",
-    .description = "Learns two or more classes from numbers by a feed-forward network with Adam.",
+    .description = "Learns classes or a number from numbers by a feed-forward network with Adam.",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

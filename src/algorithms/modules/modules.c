@@ -1,6 +1,7 @@
 #include "algorithms/modules/modules.h"
 
 /* In the order in which people look for them: the palette, `strata-ml list`. */
+/* clang-format off */
 const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
@@ -12,6 +13,7 @@ const struct module *const modules_all[] = {
     &module_edit_columns,
     &module_filter_rows,
     &module_compute_columns,
+    &module_sql,
     &module_sort,
     &module_distinct,
     &module_sample,
@@ -26,17 +28,31 @@ const struct module *const modules_all[] = {
     &module_one_hot,
     &module_string_index,
     &module_tfidf,
+    &module_pca,
     &module_apply_transform,
     /* classification */
     &module_logistic_regression,
+    &module_naive_bayes,
+    &module_knn,
+    &module_svm_linear,
+    &module_svm_rbf,
     &module_decision_tree,
     &module_random_forest,
     &module_gbdt_classifier,
     &module_mlp,
     /* regression */
+    &module_linear_regression,
     &module_gbdt_regressor,
+    /* clustering */
+    &module_kmeans,
+    &module_dbscan,
     /* anomaly */
     &module_isolation_forest,
+    /* rules */
+    &module_fp_growth,
+    /* series */
+    &module_holt_winters,
+    &module_forecast,
     /* scoring */
     &module_predict,
     /* evaluation */
@@ -45,29 +61,43 @@ const struct module *const modules_all[] = {
     &module_evaluate_regression,
     &module_evaluate_clustering,
     &module_evaluate_forecast,
-    &module_cross_validate,
-    &module_tune,
-    &module_permutation_importance,
     &module_summarize,
     &module_correlation,
+    &module_permutation_importance,
+    &module_cross_validate,
+    &module_tune,
     NULL,
 };
 
-/* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
- * 12 random_forest, 13 decision_tree, 14 isolation_forest */
+/* By `kind`, the number in files, which is never given twice. */
 const struct model_type *const model_types[] = {
-    &model_logistic_regression,
-    &model_mlp,
-    &model_gbdt_classifier,
-    &model_gbdt_regressor,
-    &model_random_forest,
-    &model_decision_tree,
-    &model_isolation_forest,
+    &model_logistic_regression, /* 1 */
+    &model_mlp, /* 2 */
+    &model_gbdt_classifier, /* 10 */
+    &model_gbdt_regressor, /* 11 */
+    &model_random_forest, /* 12 */
+    &model_decision_tree, /* 13 */
+    &model_isolation_forest, /* 14 */
+    &model_linear_regression, /* 20 */
+    &model_naive_bayes, /* 21 */
+    &model_knn, /* 22 */
+    &model_svm_linear, /* 23 */
+    &model_svm_rbf, /* 24 */
+    &model_kmeans, /* 30 */
+    &model_holt_winters, /* 31 */
     NULL,
 };
 
-/* kind: 1 scale, 50 impute, 51 one_hot, 52 string_index, 53 bin, 54 compute, 55 tfidf */
+/* By `kind`, the number in files, which is never given twice. */
 const struct transform_type *const transform_types[] = {
-    &transform_scale, &transform_impute,  &transform_one_hot, &transform_string_index,
-    &transform_bin,   &transform_compute, &transform_tfidf,   NULL,
+    &transform_scale, /* 1 */
+    &transform_pca, /* 30 */
+    &transform_impute, /* 50 */
+    &transform_one_hot, /* 51 */
+    &transform_string_index, /* 52 */
+    &transform_bin, /* 53 */
+    &transform_compute, /* 54 */
+    &transform_tfidf, /* 55 */
+    NULL,
 };
+/* clang-format on */
