@@ -378,10 +378,9 @@ static int run(struct step *s, struct err *e)
 static void check(struct check *c)
 {
     size_t n;
-    SCOPED(freep)
-    uint32_t *cols = check_columns(c, "table", "cols", CHECK_ANY, NULL, 0, /* fix */ NULL, &n);
     struct table *out = table_new(0);
 
+    free(check_columns(c, "table", "cols", CHECK_ANY, NULL, 0, /* fix */ NULL, &n));
     check_add_column(c, out, NULL, STR("column"), COLUMN_TEXT);
     check_add_column(c, out, NULL, STR("type"), COLUMN_TEXT);
     for (size_t k = 0; k < WIDTH; k++) {
