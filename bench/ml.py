@@ -48,7 +48,7 @@ def data(folder, rows, columns, classes):
             for row, k in zip(x[part], y[part]):
                 f.write(','.join(['%.7g' % v for v in row] + [str(k)]) + '\n')
         subprocess.run([ML, 'read_csv', '--param', f'path={folder}/{name}.csv', '--out',
-                        f'table={folder}/{name}.stbl'], check=True, stdout=subprocess.DEVNULL)
+                        f'table={folder}/{name}.arrow'], check=True, stdout=subprocess.DEVNULL)
 
 
 PEER = '''
@@ -71,8 +71,8 @@ def peer(folder, prepare, model, kind):
 
 
 def ours(folder, step):
-    busy, out = cpu([ML, 'chain', f'{step} --in train=./a.stbl --param label_col=label --out model=m',
-                     'predict --in model=m --in table=./b.stbl --out table=p --param keep_cols=label',
+    busy, out = cpu([ML, 'chain', f'{step} --in train=./a.arrow --param label_col=label --out model=m',
+                     'predict --in model=m --in table=./b.arrow --out table=p --param keep_cols=label',
                      'evaluate_multiclass --in table=p --param label_col=label'], cwd=folder)
     metric = [json.loads(line) for line in out.splitlines() if '"metric"' in line]
     return busy, metric[0]['metric']['accuracy']

@@ -140,7 +140,7 @@ def test_one_static_program_of_few_megabytes(tmp_path):
     if 'asan' in str(BUILD) or 'tsan' in str(BUILD):
         pytest.skip('sanitizers need shared libraries')
     assert 'INTERP' not in headers and 'DYNAMIC' not in headers
-    assert stripped.stat().st_size < 2 * 1024 * 1024
+    assert stripped.stat().st_size < 4 * 1024 * 1024
 
 
 def test_manifest_describes_every_module_port_and_parameter():
@@ -168,7 +168,7 @@ def test_manifest_describes_every_module_port_and_parameter():
     one = json.loads(ok('manifest', 'mlp').stdout)
     assert [m['name'] for m in one['modules']] == ['mlp']
     for name in modules:
-        assert name in ok('list').stdout and '--param' in ok('help', name).stdout
+        assert name in ok('list').stdout and '--out ' in ok('help', name).stdout
 
 
 # --- before and beside a run -------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_output_is_lines_for_people_and_a_few_for_programs():
 
 CHAIN = ['read_csv --param path={csv} --out table=all',
          'split --in table=all --param stratify_col=digit --param seed=3 --out train=a --out test=b'
-         ' --out test=./test.stbl',
+         ' --out test=./test.arrow',
          'standard_scaler --in table=a --param cols=@numeric,-digit --out table=s'
          ' --out transform=./scale.sxfm',
          'logistic_regression --in train=s --param label_col=digit --out model=./lr.smdl',
@@ -462,7 +462,7 @@ def test_bad_text_is_named_by_line_and_column(tmp_path):
         (tmp_path / 'd.csv').write_bytes(content)
         words = [x for p in params for x in ('--param', p)]
         return refused(code, sentence, 'read_csv', '--param', 'path=d.csv', *words, '--out',
-                       'table=t.stbl', cwd=tmp_path)
+                       'table=t.arrow', cwd=tmp_path)
 
     read(b'', sentence='empty')
     read(b'a,b\n1,2\n3\n', sentence='d.csv: line 3 has 1 cells, and 2 columns')
@@ -473,11 +473,11 @@ def test_bad_text_is_named_by_line_and_column(tmp_path):
          sentence="line 3, column 1 ('a'): 'x' is not a number")
     read(b'a,b\n1,2\n', 'text_cols=c', code=2, sentence="no column 'c'")
     read(b'a,a\n1,2\n', 'header=yes', sentence="columns 1 and 2 are both named 'a'")
-    assert not (tmp_path / 't.stbl').exists()
-    refused(2, 'No such file', 'read_csv', '--param', 'path=none.csv', '--out', 'table=t.stbl',
+    assert not (tmp_path / 't.arrow').exists()
+    refused(2, 'No such file', 'read_csv', '--param', 'path=none.csv', '--out', 'table=t.arrow',
             cwd=tmp_path)
     refused(2, 'not a regular file', 'read_csv', '--param', 'path=/dev/null', '--out',
-            'table=t.stbl', cwd=tmp_path)
+            'table=t.arrow', cwd=tmp_path)
 
 
 # --- refusals ----------------------------------------------------------------------------------
@@ -511,11 +511,11 @@ def test_predict_wants_exactly_the_columns_of_the_model(tmp_path, trained):
 def test_scaled_tables_are_not_scaled_twice_and_others_refused(tmp_path, trained):
     read = f'read_csv --param path={DIGITS} --out table=t'
     ok('chain', read, 'standard_scaler --in table=t --param cols=@numeric,-digit '
-       '--out table=./other.stbl', cwd=tmp_path)
+       '--out table=./other.arrow', cwd=tmp_path)
     refused(3, 'went through a transform that the model was not trained behind', 'predict', '--in',
-            f'model={trained}/lr.smdl', '--in', 'table=other.stbl', '--out', 'table=p.stbl',
+            f'model={trained}/lr.smdl', '--in', 'table=other.arrow', '--out', 'table=p.arrow',
             cwd=tmp_path)
-    ok('predict', '--in', f'model={trained}/lr.smdl', '--in', f'table={trained}/test.stbl',
+    ok('predict', '--in', f'model={trained}/lr.smdl', '--in', f'table={trained}/test.arrow',
        '--in', f'transform={trained}/scale.sxfm', '--out', 'table=p.csv', cwd=tmp_path)
     assert (tmp_path / 'p.csv').read_bytes() == (trained / 'lr.csv').read_bytes()
 
@@ -530,11 +530,11 @@ def test_wrong_words_end_with_two_and_the_nearest_name(tmp_path, trained):
     refused(2, "--threads: 'x' is not", 'mlp', threads='x')
     refused(2, "'--thread' is no option here", '--thread', '3', 'mlp')
     refused(2, "label_col: the table has no column 'digits': did you mean 'digit'?", 'mlp', '--in',
-            f'train={trained}/test.stbl', '--param', 'label_col=digits', '--out', 'model=m.smdl',
+            f'train={trained}/test.arrow', '--param', 'label_col=digits', '--out', 'model=m.smdl',
             cwd=tmp_path)
     refused(3, 'a Strata model, and a table is needed here', 'mlp', '--in',
             f'train={trained}/lr.smdl', '--param', 'label_col=x', '--out', 'model=m.smdl')
-    refused(3, 'not a Strata table: text is read by the module read_csv', 'mlp', '--in',
+    refused(3, 'not an Arrow file: text is read by the module read_csv', 'mlp', '--in',
             f'train={DIGITS}', '--param', 'label_col=x', '--out', 'model=m.smdl')
     assert ml().returncode == 2
     assert not list(tmp_path.iterdir())
@@ -559,18 +559,18 @@ def test_an_output_that_cannot_be_written_leaves_nothing(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
     refused(1, 'File too large', 'read_csv', '--param', f'path={DIGITS}', '--out',
-            'table=t.stbl', cwd=tmp_path, limits=small_files)
+            'table=t.arrow', cwd=tmp_path, limits=small_files)
     refused(2, 'No such file or directory', 'read_csv', '--param', f'path={DIGITS}', '--out',
-            'table=none/t.stbl', cwd=tmp_path)
+            'table=none/t.arrow', cwd=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_damaged_files_never_crash_it(tmp_path, trained):
     rng = random.Random(3)
     for name, words in (('lr.smdl', ['predict', '--in', 'model=x', '--in',
-                                     f'table={trained}/test.stbl', '--out', 'table=o.stbl']),
-                        ('test.stbl', ['predict', '--in', f'model={trained}/mlp.smdl', '--in',
-                                       'table=x', '--out', 'table=o.stbl'])):
+                                     f'table={trained}/test.arrow', '--out', 'table=o.arrow']),
+                        ('test.arrow', ['predict', '--in', f'model={trained}/mlp.smdl', '--in',
+                                       'table=x', '--out', 'table=o.arrow'])):
         good = (trained / name).read_bytes()
         for i in range(30):
             bad = bytearray(good)

@@ -545,13 +545,13 @@ def test_a_project_takes_its_series_along(served):
     assert ask(served, '/query', query='mx_short', time=NOW)['data']['result'] == []
 
 
-RULES = """groups:
+RULES = f"""groups:
 - name: g
   interval: 1s
   rules:
-  - {record: mx:up:count, expr: count(up)}
-  - {alert: Always, expr: vector(1), labels: {project: mx-seen}, annotations: {about: "it is {{ $value }}"}}
-  - {alert: Hidden, expr: vector(1)}
+  - {{record: mx:up:count, expr: count(up)}}
+  - {{alert: Always, expr: vector(1), labels: {{project: mx-seen, long: {'x' * 100}}}, annotations: {{about: "it is {{{{ $value }}}}"}}}}
+  - {{alert: Hidden, expr: vector(1)}}
 """
 WAITS = "  - {alert: Waits, expr: vector(1), for: 1h, annotations: {about: '{{ range query \"mx:up:count\" }}{{ .Value }} up{{ end }}'}}\n"
 
@@ -590,6 +590,8 @@ def test_rules_write_series_and_alerts_for_who_may_see_them(own_strata):
         assert (bare['state'], bare['alerts']) == ('firing', [])
         for bad in ({'exclude_alerts': 'x'}, {'match[]': '{'}, {'type': 'x'}):
             assert s.api('GET', API + '/rules', params=bad).status_code == 400, bad
+        explodes = s.api('GET', API + '/rules', params={'match[]': '{long=~"(x+x+)+[yz]"}'})
+        assert explodes.status_code == 422 and 'needs more than 200000 steps' in explodes.json()['error']
         s.user('mx-sees', 'mx-seen', 'guest')
         assert [a['labels']['alertname'] for a in ask(s, '/alerts', user='mx-sees')['data']['alerts']] == ['Always']
         assert [r['name'] for g in ask(s, '/rules', user='mx-sees')['data']['groups'] for r in g['rules']] == ['Always']

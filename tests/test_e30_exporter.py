@@ -664,7 +664,15 @@ def test_a_mount_that_does_not_answer_holds_up_nobody(programs, dead_mount, tmp_
     assert ours.process.wait(8) == 0
 
 
-def test_mounts_below_the_root_of_the_host_stand_as_there(tmp_path):
+@pytest.fixture
+def outside_dev():
+    """Mounts below /dev are no file systems to the collector, and tmp_path may lie in /dev/shm."""
+    with tempfile.TemporaryDirectory(dir='/var/tmp') as path:
+        yield pathlib.Path(path)
+
+
+def test_mounts_below_the_root_of_the_host_stand_as_there(outside_dev):
+    tmp_path = outside_dev
     for one in ('host/data', 'hostess'):
         (tmp_path / one).mkdir(parents=True)
     trees.write(tmp_path, {'proc/1/mounts': ''.join(f'd{i} {tmp_path}/{at} ext4 rw 0 0\n' for i, at in enumerate(('host', 'host/data', 'hostess')))})
@@ -674,7 +682,8 @@ def test_mounts_below_the_root_of_the_host_stand_as_there(tmp_path):
         assert at == {'d0': ('/', 0), 'd1': ('/data', 0), 'd2': (f'{tmp_path}/hostess', 1)}
 
 
-def test_mounts_that_do_not_answer_have_a_bounded_number_of_threads(programs, dead_mount, tmp_path):
+def test_mounts_that_do_not_answer_have_a_bounded_number_of_threads(programs, dead_mount, outside_dev):
+    tmp_path = outside_dev
     path, popen, answers_again = dead_mount
     (tmp_path / 'good').mkdir()
     good = f'good {tmp_path}/good nfs rw 0 0\n'

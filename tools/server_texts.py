@@ -16,19 +16,19 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 CATALOGUES = ROOT / 'web/src/i18n/server'
 LANGUAGES = ('zh-TW', 'zh-CN')
 
-UNDER = ('src/control', 'src/foundation', 'src/net', 'src/state', 'src/base', 'src/main')
+UNDER = ('src/control', 'src/foundation', 'src/studio', 'src/net', 'src/state', 'src/base', 'src/main')
 # Start of a role, protocol between roles, programming mistakes: nobody reads these in a browser.
 LEFT_OUT = re.compile(r'_test\.c$|_fuzz\.c$|src/control/metrics/exporter/|src/main/(cli/|up\.c|statedir|confine|helper\.c|server\.c|openapi|boot|settings|console)'
                       r'|src/base/(cfg|err|fs)\.c|src/state/migrate|src/net/(server|tls|route|schema|relay|worker|proxy)\.c'
-                      r'|src/foundation/helper/(frame|fork|wire|server)\.c|/confine\.c$|agent_wire|seccomp_profile|secrets/key'
+                      r'|src/foundation/helper/(frame|fork|wire|server)\.c|/confine\.c$|pipeline/(image|pipeline)\.c|agent_wire|seccomp_profile|secrets/key'
                       r'|control/harbor/'  # the console asks our own API only
                       r'|metrics/exporter/'  # says it in its log and to scrapers
                       r'|volume/(agents|agent_end|agent|volume_helper)\.c|rootfs/(stage|ops|unpack)\.c|runtime/(box|record|remove|shim|usage)\.c')
 # function: the argument that is the format, and what follows it
-SAYS = {'err_set': (2, ''), 'template_error': (1, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''),
+SAYS = {'err_set': (2, ''), 'template_error': (1, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''), 'mistakes_add': (4, ''),
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, ''), 'promql_error': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
-WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|access/(names|authorize)\.c'
+WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|pipeline/(step|runner)\.c|access/(names|authorize)\.c'
                    r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c|labels/regex\.c')
 NO_SENTENCE = re.compile(r'^[^a-z\'%]|SELECT|INSERT|UPDATE|DELETE|jobs\.seq|seq, id|denied: unknown|directory: unknown|^%s:? %s$|not found$'
                          r'|^mount `|^mkdir `|^openat2 `|^the target `|file `|format error|dynamic library|^open executable|mode not supported'

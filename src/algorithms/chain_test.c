@@ -51,10 +51,10 @@ static void values_pass_in_memory_and_files(void **state)
 {
     static const char *const lines[] = {
         "# comment",
-        "read_csv --param path=x.csv --out table=t --out table=./copy.stbl",
+        "read_csv --param path=x.csv --out table=t --out table=./copy.arrow",
         "  split --in table=t --param fraction=0.5\t--out train='t' --out \"test=u\"",
         "logistic_regression --in train=t --param label_col=label --out model=./m.smdl",
-        "predict --in model=./m.smdl --in table=./copy.stbl --out table=./pred.csv --out table=p",
+        "predict --in model=./m.smdl --in table=./copy.arrow --out table=./pred.csv --out table=p",
         "evaluate_multiclass --in table=p --param label_col=label --out report=./r.json",
         NULL};
     struct err e = {0};

@@ -124,6 +124,7 @@
 #define LIMIT_RELABEL_LABELS 4096                 /* on the way: annotations of Kubernetes */
 #define LIMIT_REMOTE_WRITE_BYTES (32 * MIB)       /* packed */
 #define LIMIT_REMOTE_WRITE_WHOLE_BYTES (32 * MIB) /* as in Prometheus */
+#define LIMIT_RULE_ALERTS 20000                   /* of one rule, 16 KiB each */
 
 /* metrics over HTTP */
 #define LIMIT_QUERY_POINTS 11000 /* of one series, as Prometheus has it: more than any screen */
@@ -167,6 +168,23 @@
 #define LIMIT_WEBHOOK_VALUE_BYTES (4 * KIB) /* header and signing secret */
 #define LIMIT_WEBHOOK_CA_BYTES (64 * KIB)   /* some twenty certificates */
 #define LIMIT_WEBHOOK_NOTES 4096            /* pulls of a second, in memory: 1 KiB each */
+
+/* pipeline */
+#define LIMIT_PIPELINE_BYTES MIB    /* of a document */
+#define LIMIT_PIPELINE_VALUES 50000 /* nodes of its tree: 500 nodes with all they may have */
+#define LIMIT_PIPELINE_NODES 500    /* what people still see in an editor */
+#define LIMIT_PIPELINE_ID_BYTES 63  /* of a node; a port's and a parameter's names too */
+#define LIMIT_PIPELINE_PARAMS 64    /* of a node */
+#define LIMIT_PIPELINE_PORTS 16     /* inputs of a node */
+#define LIMIT_PIPELINE_VARS 64      /* parameters of the pipeline */
+#define LIMIT_PIPELINE_COMMENTS 200
+#define LIMIT_PIPELINE_TEXT_BYTES 4096         /* a title, a comment */
+#define LIMIT_PIPELINE_VALUE_BYTES (64 * 1024) /* of a parameter: SQL, expressions */
+#define LIMIT_PIPELINES 2000                   /* of a project */
+#define LIMIT_PIPELINE_VERSIONS 1000           /* kept of one; the oldest give way */
+#define LIMIT_RUNS_ACTIVE 1000                 /* at once: each is in memory, with its document */
+#define LIMIT_RUNS_KEPT 10000                  /* finished ones of a project; the oldest give way */
+#define LIMIT_STEP_LINE_BYTES (64 * KIB)       /* of a step's log, for programs */
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */

@@ -13,6 +13,7 @@
 
 #define LOCKS(X)                                                                                   \
     X(wire)                                                                                        \
+    X(pipelines)                                                                                   \
     X(jobs)                                                                                        \
     X(volumes)                                                                                     \
     X(replication)                                                                                 \

@@ -331,7 +331,7 @@ struct yaml_node *yaml_parse_up_to(struct arena *a, struct str text, size_t max_
 
 struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e)
 {
-    return yaml_parse_up_to(a, text, LIMIT_SPEC_BYTES, 20000, YAML_NO_ALIASES, e);
+    return yaml_parse_up_to(a, text, LIMIT_SPEC_BYTES, YAML_NODES_MAX, YAML_NO_ALIASES, e);
 }
 
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)

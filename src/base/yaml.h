@@ -18,6 +18,14 @@ struct yaml_node {
 
 /* All in the arena. The text may be freed afterwards. The error names line and column. */
 struct yaml_node *yaml_parse(struct arena *a, struct str text, struct err *e) MUST_USE;
+enum { YAML_NODES_MAX = 20000 };
+/* The same with other limits; JSON is read as JSON has it, also where YAML 1.1 reads it differently
+ * (pairs of \u escapes, U+0085, U+2028 and U+2029) - then without lines. */
+struct yaml_node *yaml_parse_or_json(struct arena *a, struct str text, size_t max_bytes,
+                                     size_t max_nodes, struct err *e) MUST_USE;
+/* The same tree from JSON that is read already; no lines. */
+struct json_t;
+struct yaml_node *yaml_of_json(struct arena *a, const struct json_t *root) MUST_USE;
 /* Files that an administrator wrote: with other limits, and with aliases, whose copies count. */
 enum yaml_aliases { YAML_NO_ALIASES, YAML_ALIASES };
 struct yaml_node *yaml_parse_up_to(struct arena *a, struct str text, size_t max_bytes,

@@ -9,6 +9,7 @@
 #include "metrics/api/metrics.h"
 #include "net/http.h"
 #include "net/schema.h"
+#include "pipeline/pipeline.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "supply/supply.h"
@@ -20,19 +21,13 @@
 #include <string.h>
 
 const struct openapi_part openapi_parts[] = {
-    {system_routes, system_schemas},
-    {console_routes, NULL},
-    {access_routes, access_schemas},
-    {registry_v2_routes, NULL},
-    {registry_api_routes, registry_schemas},
-    {supply_routes, supply_schemas},
-    {webhooks_routes, webhooks_schemas},
-    {replication_routes, replication_schemas},
-    {metrics_routes, metrics_schemas},
-    {harbor_routes, NULL},
-    {volume_routes, volume_schemas},
-    {jobs_routes, jobs_schemas},
-    {0},
+    {system_routes, system_schemas},         {console_routes, NULL},
+    {access_routes, access_schemas},         {registry_v2_routes, NULL},
+    {registry_api_routes, registry_schemas}, {supply_routes, supply_schemas},
+    {webhooks_routes, webhooks_schemas},     {replication_routes, replication_schemas},
+    {metrics_routes, metrics_schemas},       {harbor_routes, NULL},
+    {volume_routes, volume_schemas},         {jobs_routes, jobs_schemas},
+    {pipeline_routes, pipeline_schemas},     {0},
 };
 
 static const char *const verbs[HTTP_METHODS] = {"get",   "head",   "post",   "put",
@@ -55,6 +50,9 @@ static const struct parameter {
     {"kind", "'admins' | 'disabled'", "Only these users."},
     {"sort", "'name' | 'size' | 'time'", "By what a folder is sorted: by name when not given."},
     {"desc", "'1'", "1: the other way round: last name, largest or newest first."},
+    {"pipeline", "string", "Only runs of this pipeline."},
+    {"a", "string", "The number of one run."},
+    {"b", "string", "The number of the other run."},
     {"since", "string", "RFC 3339: nothing older."},
     {"until", "string", "RFC 3339: nothing newer."},
     {"state", "string", "Only these states, with commas between: queued,running."},
@@ -67,7 +65,9 @@ static const struct parameter {
     {"stdout", "boolean", "false: its output is dropped."},
     {"stderr", "boolean", "false: its error output is dropped."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
-    {"format", "'ndjson' | 'csv'", "Lines of JSON (also when not given), or CSV."},
+    {"format", "'ndjson' | 'csv' | 'json' | 'yaml'",
+     "Series: ndjson, lines of JSON (also when not given), or csv. A pipeline: json (also when not"
+     " given) or yaml."},
     {"query", "string", "An expression of PromQL."},
     {"time", "string", "Seconds since 1970 or RFC 3339; now when not given."},
     {"start", "string", "From when on: seconds since 1970 or RFC 3339."},

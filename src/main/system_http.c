@@ -129,7 +129,7 @@ const struct route system_routes[] = {
 
 const struct http_schema system_schemas[] = {
     {"Error", "{error: {kind: ErrorKind, message: string, request_id: string,"
-              " mistakes?: [Mistake]}}"},
+              " mistakes?: [Mistake | PipelineMistake]}}"},
     {"ErrorKind", "'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'limit'"
                   " | 'range' | 'throttled' | 'unsupported' | 'unavailable' | 'timeout'"
                   " | 'no_space' | 'io' | 'internal'"},

@@ -18,6 +18,7 @@
 #include "main/system_http.h"
 #include "metrics/api/metrics.h"
 #include "net/http.h"
+#include "pipeline/pipeline.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "rootfs/rootfs.h"
@@ -31,6 +32,7 @@
 #include "volume/volume.h"
 #include "webhooks/webhooks.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,16 +58,18 @@ struct wire {
     struct rootfs *rootfs;
     struct volume_store *volumes;
     struct jobs *jobs;
+    struct pipelines *pipelines;
     bool is_offline; /* wire_check */
     struct system_http system;
     struct tsdb *tsdb;
     struct scrape *scrape;
     struct rules *rules;
     size_t max_samples;       /* of a rule */
+    int64_t query_timeout_ms; /* of a rule */
     char prometheus_url[340]; /* of what Prometheus serves, for links in alerts */
     struct metrics *metrics;
     struct own_scrape own_scrape;
-    struct http_mount mounts[12];
+    struct http_mount mounts[13];
     struct harbor harbor;
     struct http_server *http;
     /* Containers that end while jobs is still loading its table wait here; what ends after it is
@@ -242,6 +246,13 @@ static void publish_job(void *ctx, const char *type, struct str project, struct 
 {
     publish(ctx, type, &(struct http_audience){.perm = PERM_JOB_READ, .project = project}, json);
     publish(ctx, "machine", &(struct http_audience){.perm = PERM_SIGNED_IN}, STR("{}"));
+    pipelines_on_job(((struct wire *)ctx)->pipelines);
+}
+
+static void publish_pipeline(void *ctx, const char *type, struct str project, struct str json)
+{
+    publish(ctx, type, &(struct http_audience){.perm = PERM_PIPELINE_READ, .project = project},
+            json);
 }
 
 static int find_project(void *ctx, struct str name, int64_t *id, uint32_t *id_base, struct err *e)
@@ -283,7 +294,8 @@ static int project_gone(void *ctx, int64_t id, struct str name, struct err *e)
 {
     struct wire *w = ctx;
 
-    if (jobs_project_gone(w->jobs, id, e) < 0 || volume_project_gone(w->volumes, id, e) < 0 ||
+    if (pipelines_project_gone(w->pipelines, id, e) < 0 || jobs_project_gone(w->jobs, id, e) < 0 ||
+        volume_project_gone(w->volumes, id, e) < 0 ||
         registry_project_gone(w->registry, id, name, e) < 0 ||
         supply_project_gone(w->supply, id, e) < 0 ||
         webhooks_project_gone(w->webhooks, id, e) < 0) {
@@ -331,6 +343,7 @@ static int held_blobs(void *ctx, registry_digest *each, void *each_ctx, struct e
 {
     struct wire *w = ctx;
 
+    pipelines_held_blobs(w->pipelines, each, each_ctx);
     return w->jobs ? jobs_held_blobs(w->jobs, each, each_ctx, e) : 0;
 }
 
@@ -464,9 +477,8 @@ static void release_early_exits(struct wire *w)
 /* --- making it all, layer by layer --- */
 
 static const struct state_schema *const schemas[] = {
-    &access_schema,   &secrets_schema,     &registry_schema,
-    &supply_schema,   &volume_schema,      &jobs_schema,
-    &webhooks_schema, &replication_schema, NULL};
+    &access_schema, &secrets_schema,  &registry_schema,    &supply_schema,   &volume_schema,
+    &jobs_schema,   &webhooks_schema, &replication_schema, &pipeline_schema, NULL};
 
 /* As others write it in front of an image's name. */
 static void public_host(const struct cfg *cfg, char out[300])
@@ -587,8 +599,28 @@ static int open_replication(struct wire *w, const struct boot *b, struct err *e)
     return w->replication ? replication_start(w->replication, e) : -1;
 }
 
+/* strata-ml lies beside this program; in a build folder, one folder down. */
+static int open_step_program(void)
+{
+    static const char *const names[] = {"strata-ml", "src/algorithms/strata-ml"};
+    char path[LIMIT_PATH_BYTES + 64];
+    ssize_t n = readlink("/proc/self/exe", path, LIMIT_PATH_BYTES);
+    char *slash;
+    int fd = -1;
+
+    path[n > 0 ? n : 0] = '\0';
+    slash = strrchr(path, '/');
+    for (size_t i = 0; slash && i < ARRAY_LEN(names) && fd < 0; i++) {
+        (void)snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "%s", names[i]);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
 static int open_compute(struct wire *w, const struct boot *b, int socket, struct err *e)
 {
+    SCOPED(closep) int program = open_step_program();
+
     w->runtime = runtime_new(on_exit_of_container, w);
     w->helper = helper_client_new(socket, on_helper_event, w);
     runtime_set_helper(w->runtime, w->helper);
@@ -617,7 +649,16 @@ static int open_compute(struct wire *w, const struct boot *b, int socket, struct
         return -1;
     }
     release_early_exits(w);
-    return 0;
+    w->pipelines = pipelines_open(&(struct pipeline_parts){.state = w->state,
+                                                           .access = w->access,
+                                                           .content = w->content,
+                                                           .jobs = w->jobs,
+                                                           .volumes = w->volumes,
+                                                           .program_fd = TAKE_FD(program),
+                                                           .ctx = w,
+                                                           .event = publish_pipeline},
+                                  e);
+    return w->pipelines ? 0 : -1;
 }
 
 static const char *path_or_null(const struct cfg *c, const char *key)
@@ -647,6 +688,7 @@ static int read_rules(struct wire *w, struct err *e)
     SCOPED(arena_done) struct arena a = {0};
     struct rules_parts parts = {.db = w->tsdb,
                                 .interval_ms = scrape_evaluation_interval_ms(w->scrape),
+                                .patience_ms = w->query_timeout_ms,
                                 .max_samples = w->max_samples,
                                 .external = scrape_external_labels(w->scrape, &a),
                                 .external_url = str_of(w->prometheus_url),
@@ -693,6 +735,7 @@ static int open_metrics(struct wire *w, const struct boot *b, struct err *e)
     public_url(b->cfg, url);
     (void)snprintf(w->prometheus_url, sizeof(w->prometheus_url), "%s/prometheus", url);
     w->max_samples = (size_t)cfg_i64(b->cfg, "metrics.max_samples");
+    w->query_timeout_ms = cfg_i64(b->cfg, "metrics.query_timeout") * 1000;
     w->tsdb = tsdb_open("metrics", &o, e);
     if (w->tsdb == NULL) {
         return -1;
@@ -734,7 +777,8 @@ static int open_http(struct wire *w, const struct boot *b, struct err *e)
                                 w->replication, w->supply, w->content,  b->cfg};
     w->mounts[9] = (struct http_mount){harbor_routes, &w->harbor, &harbor_style};
     w->mounts[10] = (struct http_mount){metrics_routes, w->metrics, &metrics_style};
-    w->mounts[11] = (struct http_mount){console_routes, NULL, NULL};
+    w->mounts[11] = (struct http_mount){pipeline_routes, w->pipelines, NULL};
+    w->mounts[12] = (struct http_mount){console_routes, NULL, NULL};
     w->system = (struct system_http){.events = w->events,
                                      .access = w->access,
                                      .helper = w->helper,
@@ -858,6 +902,7 @@ void wire_close(struct wire *w)
         replication_halt(w->replication);
     }
     stop_exits(w);
+    pipelines_close(w->pipelines);
     jobs_close(w->jobs);
     volume_close(w->volumes);
     rootfs_free(w->rootfs);

@@ -29,6 +29,9 @@
     X(VOLUME_READ, "volume:read", PROJECT)                                                         \
     X(VOLUME_WRITE, "volume:write", PROJECT)                                                       \
     X(VOLUME_MANAGE, "volume:manage", PROJECT)                                                     \
+    X(PIPELINE_READ, "pipeline:read", PROJECT)                                                     \
+    X(PIPELINE_WRITE, "pipeline:write", PROJECT)                                                   \
+    X(PIPELINE_RUN, "pipeline:run", PROJECT)                                                       \
     X(METRIC_READ, "metric:read", PROJECT) /* series with the label project */                     \
     X(METRIC_WRITE, "metric:write", PROJECT)                                                       \
     X(SECRET_READ, "secret:read", PROJECT) /* names only: values are write-only */                 \

@@ -126,6 +126,9 @@ void binw_bytes(struct binw *w, const void *p, size_t len)
 {
     const char *from = p;
 
+    if (len == 0) { /* `p` may be NULL */
+        return;
+    }
     w->len += len;
     checksum_add(&w->sum, p, len);
     while (len > 0) {
@@ -211,7 +214,7 @@ void binw_u32s(struct binw *w, const uint32_t *v, size_t n)
 
 static const char *kind_name(int kind)
 {
-    return kind == BINARY_TABLE ? "table" : kind == BINARY_MODEL ? "model" : "transform";
+    return kind == BINARY_MODEL ? "model" : "transform";
 }
 
 /* Whether the first bytes are ours; names the likely mistake when not. */
@@ -221,8 +224,9 @@ static int check_magic(struct str bytes, enum binary_kind kind, struct err *e)
 
     make_head(head, bytes.len > 4 ? bytes.p[4] : 0, 0, 0);
     if (bytes.len < sizeof(head) || memcmp(bytes.p, head, 8) != 0) {
-        return err_set(e, ERR_DATA, "not a Strata %s%s", kind_name((int)kind),
-                       kind == BINARY_TABLE ? ": text is read by the module read_csv" : "");
+        return err_set(e, ERR_DATA, "%s Strata %s",
+                       str_starts(bytes, STR("ARROW1")) ? "a table, and not a" : "not a",
+                       kind_name((int)kind));
     }
     if (bytes.p[4] != (char)kind) {
         return err_set(e, ERR_DATA, "a Strata %s, and a %s is needed here", kind_name(bytes.p[4]),

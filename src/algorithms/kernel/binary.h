@@ -1,7 +1,7 @@
-/* binary - the envelope of our files: a head with kind, version, length and checksum, then a
- * stream of little-endian numbers, written and read in order.
+/* binary - the envelope of models and transforms: a head with kind, version, length and checksum,
+ * then a stream of little-endian numbers, written and read in order.
  *
- *   0   8  89 'S' 'T' 'R' K 0d 0a 1a     K: 'T' table, 'M' model, 'X' transform
+ *   0   8  89 'S' 'T' 'R' K 0d 0a 1a     K: 'M' model, 'X' transform
  *   8   4  version                       a reader refuses newer ones
  *   12  4  zero
  *   16  8  bytes after the head
@@ -15,9 +15,8 @@
 #pragma once
 #include "algorithms/kernel/checksum.h"
 #include "base/buf.h"
-#include "base/str.h"
 
-enum binary_kind { BINARY_TABLE = 'T', BINARY_MODEL = 'M', BINARY_TRANSFORM = 'X' };
+enum binary_kind { BINARY_MODEL = 'M', BINARY_TRANSFORM = 'X' };
 /* ERR_INVALID when what is there is not a regular file: a rename would replace the device or link.
  */
 int binw_check(const char *path, struct err *e) MUST_USE;
@@ -33,12 +32,13 @@ struct binw {
     size_t block_len;
     uint64_t len;
     struct checksum sum;
-    struct err err; /* the first failure */
+    struct err err;    /* the first failure */
     bool failed;
 };
 
 struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e) MUST_USE;
-/* Bytes as they are: for text formats that want the same durable appearance (no head). */
+/* Bytes as they are, without a head: for formats of their own that want the same durable
+ * appearance. */
 struct binw *binw_open_text(const char *path, struct err *e) MUST_USE;
 /* Bytes into a buffer that outlives it, or nowhere when that is NULL: w->sum is their checksum. */
 struct binw *binw_open_memory(struct buf *to) MUST_USE;

@@ -16,7 +16,7 @@ static int64_t days_of(int year, int month, int day)
            DAYS_TO_1970;
 }
 
-static void date_of(int64_t days, int *year, int *month, int *day)
+void calendar_date_of(int64_t days, int *year, int *month, int *day)
 {
     int64_t n = days + DAYS_TO_1970, era = n / DAYS_OF_400_YEARS, of_era = n % DAYS_OF_400_YEARS;
     int64_t y = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
@@ -161,7 +161,7 @@ char *calendar_format_date(int64_t days, char out[CALENDAR_TEXT_BYTES])
 {
     int year, month, day;
 
-    date_of(days, &year, &month, &day);
+    calendar_date_of(days, &year, &month, &day);
     (void)snprintf(out, CALENDAR_TEXT_BYTES, "%04d-%02d-%02d", year, month, day);
     return out;
 }
@@ -173,7 +173,7 @@ char *calendar_format_time(int64_t us, char out[CALENDAR_TEXT_BYTES])
     int year, month, day, s, n;
 
     rest += rest < 0 ? CALENDAR_DAY_US : 0;
-    date_of(days, &year, &month, &day);
+    calendar_date_of(days, &year, &month, &day);
     s = (int)(rest / 1000000);
     rest %= 1000000;
     n = snprintf(out, CALENDAR_TEXT_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d", year, month, day,

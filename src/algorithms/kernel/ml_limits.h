@@ -9,6 +9,7 @@
 #define ML_LIMIT_DICT_BYTES (16 * GIB)   /* different texts of one column */
 #define ML_LIMIT_CLASSES 4096            /* a label with more is no label */
 #define ML_LIMIT_CATEGORIES 65536        /* different texts of one feature */
+#define ML_LIMIT_VOCABULARY (1 * MIB)    /* values an encoder numbers, terms of a text */
 #define ML_LIMIT_PARAMETERS (256 * MIB)  /* numbers in one model */
 #define ML_LIMIT_LAYERS 32               /* of an mlp */
 #define ML_LIMIT_LAYER_WIDTH 65536       /* units in one of them */
@@ -19,3 +20,5 @@
 #define ML_LIMIT_WORDS 256               /* in one step */
 #define ML_LIMIT_THREADS 256
 #define ML_LIMIT_NULL_VALUES 64
+#define ML_LIMIT_ARROW_BYTES (256 * MIB) /* metadata of one message: 65,536 columns take 80 */
+#define ML_LIMIT_ARROW_BATCHES 1000000

@@ -174,6 +174,19 @@ const char *column_type_name(const struct column *c)
     return c->kind == COLUMN_TEXT ? "text" : as_name(c->as);
 }
 
+enum column_as column_as_is(const struct column *c, size_t n_rows)
+{
+    if (c->kind == COLUMN_TEXT || c->as == AS_REAL) {
+        return AS_REAL;
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        if (!as_holds(c->as, c->numbers[i])) {
+            return AS_REAL;
+        }
+    }
+    return c->as;
+}
+
 struct column *table_own_numbers(struct table *t, struct str name, struct err *e)
 {
     const struct column *found = table_need_numbers(t, name, e);

@@ -42,6 +42,8 @@ DEFINE_SCOPED(struct table, table_free)
 
 /* "real", "int", "bool", "date", "time" or "text". */
 const char *column_type_name(const struct column *c);
+/* What the numbers are indeed: a column that calls itself int and holds 0.5 is AS_REAL. */
+enum column_as column_as_is(const struct column *c, size_t n_rows);
 
 /* New columns at the end, zeroed (text: code 0, so fill before use). The name is copied and must be
  * new. NULL: ERR_INVALID, ERR_DATA, ERR_MEMORY. Pointers hold until the next column is added. */

@@ -1,10 +1,8 @@
-/* table_file - tables on disk: binary (docs/formats/table.md), or CSV (RFC 4180) when the name
- * ends in ".csv". Reading believes nothing: limits, bounds and codes are checked. */
+/* table_file - tables on disk: Arrow IPC (arrow.h, docs/formats/table.md), or CSV when the name
+ * ends in ".csv". A file appears whole or not at all. */
 #pragma once
-#include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/table.h"
 
 int table_save(const struct table *t, const char *path, struct err *e) MUST_USE;
+/* Arrow only; CSV is read by csv.h. Columns may lie in the mapped file: it must not change. */
 struct table *table_load(const char *path, struct err *e) MUST_USE;
-/* From bytes in memory; for the fuzzer and tests. */
-struct table *table_read(struct binr *r, struct err *e) MUST_USE;

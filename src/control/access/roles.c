@@ -9,10 +9,10 @@
 #define VISITOR (ANYBODY | P(PROJECT_READ) | P(IMAGE_PULL))
 #define GUEST                                                                                      \
     (VISITOR | P(SIGNED_IN) | P(PERSON) | P(MEMBER_READ) | P(JOB_READ) | P(VOLUME_READ) |          \
-     P(METRIC_READ))
+     P(METRIC_READ) | P(PIPELINE_READ))
 #define DEVELOPER                                                                                  \
     (GUEST | P(IMAGE_PUSH) | P(JOB_SUBMIT) | P(JOB_CANCEL) | P(JOB_EXEC) | P(VOLUME_WRITE) |       \
-     P(VOLUME_MANAGE) | P(METRIC_WRITE) | P(SECRET_READ))
+     P(VOLUME_MANAGE) | P(METRIC_WRITE) | P(SECRET_READ) | P(PIPELINE_WRITE) | P(PIPELINE_RUN))
 #define MAINTAINER (DEVELOPER | P(PROJECT_MANAGE) | P(IMAGE_DELETE) | P(SECRET_WRITE))
 
 /* The one table of permissions. */

@@ -54,6 +54,7 @@ static int local_start(void *ctx, const struct job_launch *l, struct err *e)
     for (size_t i = 0; i < s->n_volumes; i++) {
         memcpy(mounts[i].volume_id, l->volume_ids[i], sizeof(mounts[i].volume_id));
         mounts[i].target = s->volumes[i].path;
+        mounts[i].subpath = s->volumes[i].subpath;
         mounts[i].read_only = s->volumes[i].read_only;
     }
     job_host_name(s->name, hostname);

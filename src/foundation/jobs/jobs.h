@@ -80,6 +80,38 @@ struct jobs *jobs_open(const struct jobs_parts *parts, struct err *e) MUST_USE;
 /* Stops scheduling; running containers keep running. */
 void jobs_close(struct jobs *j);
 DEFINE_SCOPED(struct jobs, jobs_close)
+/* A job of this server itself (a step of a pipeline), with an image that no registry has. `id`:
+ * "j-" and 8 letters or digits, chosen by the caller before: submitting it again when it is there
+ * already is success. */
+struct jobs_own {
+    const struct principal *who;
+    struct str project;
+    const char *id;
+    struct str spec;               /* its `image` is for people */
+    const struct job_image *image; /* NULL: the spec's */
+};
+int jobs_submit_own(struct jobs *j, const struct jobs_own *o, struct err *e) MUST_USE;
+/* How a job is, and how it ended; in the arena. ERR_NOT_FOUND. */
+struct jobs_look {
+    enum job_state state;
+    bool is_finished;
+    const char *exit_kind; /* "exit", "signal", "oom", "timeout", or NULL */
+    int64_t exit_code, memory_bytes;
+    const char *reason; /* of its state, for people */
+    int log_fd;         /* of the last attempt, the caller's; -1: there is none */
+};
+int jobs_look(struct jobs *j, int64_t project_id, struct str id, struct arena *a,
+              struct jobs_look *out, struct err *e) MUST_USE;
+/* Cancels it; a finished one is ERR_CONFLICT. */
+int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *by,
+                struct err *e) MUST_USE;
+/* Only when it is finished. */
+int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e) MUST_USE;
+/* The digest of an image reference for a project: what a job would be pinned to. */
+int jobs_image(struct jobs *j, const struct principal *who, struct str reference, struct arena *a,
+               struct job_image *out, struct err *e) MUST_USE;
+/* What this machine has for jobs. */
+void jobs_machine_totals(struct jobs *j, int64_t *cpu_milli, int64_t *memory_bytes);
 /* A container ended (runtime_sink): queued to the scheduler, never blocks. */
 void jobs_on_exit(struct jobs *j, const struct runtime_status *s);
 bool jobs_volume_in_use(struct jobs *j, const char *volume_id);

@@ -369,14 +369,14 @@ const struct http_schema jobs_schemas[] = {
     {"JobSpec", "{name: string, project?: string, image: string, command?: [string],"
                 " args?: [string], env?: {*: string}, secrets?: {*: string}, workdir?: string,"
                 " resources: {cpu: integer | string, memory: integer, gpu: integer, pids: integer},"
-                " volumes?: [{name: string, path: string, mode: 'ro' | 'rw'}],"
+                " volumes?: [{name: string, path: string, mode: 'ro' | 'rw', subpath?: string}],"
                 " network: JobNetwork, timeout?: string, grace: string, retries: integer}"},
     {"JobText", "string | number | boolean"},
     {"JobNew", "{name?: string, project?: string, image: string, command?: [JobText],"
                " args?: [JobText], env?: {*: JobText}, secrets?: {*: string}, workdir?: string,"
                " resources?: {cpu?: number | string, memory?: number | string, gpu?: integer,"
                " pids?: integer},"
-               " volumes?: [{name: string, path: string, mode?: 'ro' | 'rw'}],"
+               " volumes?: [{name: string, path: string, mode?: 'ro' | 'rw', subpath?: string}],"
                " network?: JobNetwork, timeout?: number | string, grace?: number | string,"
                " retries?: integer}"},
     {"JobEvent", "{project: string, id: string, name?: string,"

@@ -209,6 +209,3 @@ void jobs_followers_tell_locked(struct jobs *j, const char *id, int64_t last_att
 int jobs_submit(struct jobs *j, const struct principal *who, struct str project, struct str text,
                 struct err_list *mistakes, struct arena *a, struct job_row *out,
                 struct err *e) MUST_USE;
-int jobs_cancel(struct jobs *j, int64_t project_id, struct str id, const char *by,
-                struct err *e) MUST_USE;
-int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e) MUST_USE;

@@ -4,6 +4,7 @@
 #include "base/yaml.h"
 #include "jobs/pin.h"
 #include "runtime/runtime.h"
+#include "volume/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -598,10 +599,23 @@ static void read_volume_mode(struct reader *r, struct place at)
     volume_being_read(r)->read_only = choice(r, at, mode_names, 2, "ro or rw") != 1;
 }
 
+static void read_volume_subpath(struct reader *r, struct place at)
+{
+    const char *s = text_of(r, at, "a directory of the volume");
+    struct err e;
+
+    if (s && volume_path_check(str_of(s), VOLUME_PATH_BELOW_ROOT, &e) < 0) {
+        mistake(r, at, "%s", e.msg);
+        return;
+    }
+    volume_being_read(r)->subpath = s;
+}
+
 static const struct key volume_keys[] = {
     {"name", read_volume_name},
     {"path", read_volume_path},
     {"mode", read_volume_mode},
+    {"subpath", read_volume_subpath},
 };
 
 static void read_volume(struct reader *r, struct place at)

@@ -16,6 +16,7 @@ struct job_var {
 
 struct job_volume {
     const char *name, *path; /* path: absolute, in the container */
+    const char *subpath;     /* a directory of the volume; or NULL: all of it */
     bool read_only;
 };
 

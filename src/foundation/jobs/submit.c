@@ -20,6 +20,7 @@ struct submit {
     struct job_spec spec;
     struct job_pin pin;
     struct job_row *row;
+    const struct jobs_own *own;                        /* NULL: a user's */
     size_t secret_bytes[LIMIT_JOB_ENV], secrets_bytes; /* of the values */
 };
 
@@ -94,6 +95,10 @@ static int check_image(struct submit *s, struct err *e)
     const struct jobs_hooks *h = &s->jobs->parts.hooks;
     struct job_image *im = &s->pin.image;
 
+    if (s->own && s->own->image) {
+        *im = *s->own->image;
+        return 0;
+    }
     if (h->image(h->ctx, s->who, str_of(s->spec.image), s->arena, im, e) < 0) {
         return err_wrap(e, "image");
     }
@@ -213,6 +218,9 @@ static void fill_row(struct submit *s, struct str project)
     char id[JOB_ID_SIZE] = "j-";
 
     random_name(id + 2, 8);
+    if (s->own) {
+        (void)snprintf(id, sizeof(id), "%s", s->own->id);
+    }
     r->id = arena_strdup(s->arena, str_of(id));
     r->project = arena_strdup(s->arena, project);
     r->name = s->spec.name;
@@ -314,26 +322,52 @@ static int check_project_is_there(struct submit *s, struct str project, struct e
     return err_set(e, ERR_NOT_FOUND, "project %.*s is being deleted", STR_ARG(project));
 }
 
+static int submit(struct submit *s, struct str project, struct str text, struct err_list *mistakes,
+                  struct err *e)
+{
+    struct jobs *j = s->jobs;
+    const struct jobs_hooks *h = &j->parts.hooks;
+
+    *s->row = (struct job_row){0};
+    if (read_spec(s, text, mistakes, e) < 0 || check_project(s, project, e) < 0 ||
+        check_network(s, e) < 0 ||
+        h->project(h->ctx, project, &s->row->project_id, &s->pin.id_base, e) < 0 ||
+        check_image(s, e) < 0 || check_volumes(s, e) < 0 || check_secrets(s, e) < 0 ||
+        check_exec(s, e) < 0 || write_texts(s, e) < 0 || reserve_place(j, e) < 0) {
+        return -1;
+    }
+    fill_row(s, project);
+    if (state_write(j->parts.state, insert_row, s, e) < 0 ||
+        check_project_is_there(s, project, e) < 0) {
+        give_place_back(j);
+        return err_wrap(e, "the job was not accepted");
+    }
+    enter_queue(j, s->row);
+    return 0;
+}
+
 int jobs_submit(struct jobs *j, const struct principal *who, struct str project, struct str text,
                 struct err_list *mistakes, struct arena *a, struct job_row *out, struct err *e)
 {
     struct submit s = {.jobs = j, .who = who, .arena = a, .row = out};
+
+    return submit(&s, project, text, mistakes, e);
+}
+
+int jobs_submit_own(struct jobs *j, const struct jobs_own *o, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    SCOPED(err_list_done) struct err_list mistakes = {0};
+    struct job_row row;
+    struct submit s = {.jobs = j, .who = o->who, .arena = &a, .row = &row, .own = o};
+
+    return submit(&s, o->project, o->spec, &mistakes, e);
+}
+
+int jobs_image(struct jobs *j, const struct principal *who, struct str reference, struct arena *a,
+               struct job_image *out, struct err *e)
+{
     const struct jobs_hooks *h = &j->parts.hooks;
 
-    *out = (struct job_row){0};
-    if (read_spec(&s, text, mistakes, e) < 0 || check_project(&s, project, e) < 0 ||
-        check_network(&s, e) < 0 ||
-        h->project(h->ctx, project, &out->project_id, &s.pin.id_base, e) < 0 ||
-        check_image(&s, e) < 0 || check_volumes(&s, e) < 0 || check_secrets(&s, e) < 0 ||
-        check_exec(&s, e) < 0 || write_texts(&s, e) < 0 || reserve_place(j, e) < 0) {
-        return -1;
-    }
-    fill_row(&s, project);
-    if (state_write(j->parts.state, insert_row, &s, e) < 0 ||
-        check_project_is_there(&s, project, e) < 0) {
-        give_place_back(j);
-        return err_wrap(e, "the job was not accepted");
-    }
-    enter_queue(j, out);
-    return 0;
+    return h->image(h->ctx, who, reference, a, out, e);
 }

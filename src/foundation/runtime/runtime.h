@@ -18,8 +18,9 @@ struct rootfs_helper;
 enum runtime_network { RUNTIME_NET_NONE, RUNTIME_NET_BRIDGE, RUNTIME_NET_HOST };
 
 struct runtime_mount {
-    char volume_id[65]; /* directory volumes/<volume_id> */
-    const char *target; /* absolute path in the container */
+    char volume_id[65];  /* directory volumes/<volume_id> */
+    const char *target;  /* absolute path in the container */
+    const char *subpath; /* directory of the volume that is mounted; NULL or "": all of it */
     bool read_only;
 };
 

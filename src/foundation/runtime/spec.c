@@ -35,6 +35,7 @@ void spec_put(struct buf *b, const struct runtime_spec *s)
     for (size_t i = 0; i < s->n_mounts; i++) {
         wire_put_str(b, str_of(s->mounts[i].volume_id));
         wire_put_str(b, str_of(s->mounts[i].target));
+        wire_put_str(b, str_of(s->mounts[i].subpath));
         wire_put_u64(b, s->mounts[i].read_only);
     }
     wire_put_u64(b, s->id_base);
@@ -103,6 +104,7 @@ static void get_mounts(struct wire_reader *r, struct arena *a, struct runtime_sp
     for (size_t i = 0; i < s->n_mounts && !r->failed; i++) {
         wire_get_name(r, mounts[i].volume_id, sizeof(mounts[i].volume_id));
         mounts[i].target = get_string(r, a, LIMIT_PATH_BYTES);
+        mounts[i].subpath = get_string(r, a, LIMIT_PATH_BYTES);
         mounts[i].read_only = wire_get_u64(r) != 0;
     }
     s->mounts = mounts;
@@ -208,6 +210,16 @@ static bool chain_ok(const char *hex)
     return strlen(hex) == 64 && strspn(hex, "0123456789abcdef") == 64;
 }
 
+/* Relative, and like an absolute one otherwise. */
+static bool subpath_ok(const char *subpath)
+{
+    char path[LIMIT_PATH_BYTES + 1] = "/";
+
+    return subpath == NULL || *subpath == '\0' ||
+           (str_copy(str_of(subpath), path + 1, sizeof(path) - 1) == 0 &&
+            runtime_path_ok(str_of(path)));
+}
+
 static int check_mounts(const struct runtime_spec *s, struct err *e)
 {
     for (size_t i = 0; i < s->n_mounts; i++) {
@@ -222,6 +234,10 @@ static int check_mounts(const struct runtime_spec *s, struct err *e)
                            "a volume cannot be mounted on %.80s: give an absolute path below /, "
                            "without //, . and ..",
                            s->mounts[i].target);
+        }
+        if (!subpath_ok(s->mounts[i].subpath)) {
+            return err_set(e, ERR_INVALID, "the directory %.80s of a volume: without //, . and ..",
+                           s->mounts[i].subpath);
         }
         if (spec_path_of_kernel(target)) {
             return err_set(e, ERR_INVALID,

@@ -141,6 +141,27 @@ static int check_place(int root, int fd, const char *target, struct err *e)
     return 0;
 }
 
+/* The directory inside the volume in place of the volume. Users write there: no link is followed,
+ * whatever they make of the path meanwhile. */
+static int enter_subpath(int *fd, const char *subpath, struct err *e)
+{
+    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+                                      RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
+    int inner = (int)syscall(SYS_openat2, *fd, subpath, &how, sizeof(how));
+
+    if (inner < 0 && errno == ELOOP) {
+        return err_set(e, ERR_INVALID, "the directory %.200s of the volume: a link is in the way",
+                       subpath);
+    }
+    if (inner < 0) {
+        return err_sys(e, "the directory %.200s of the volume", subpath);
+    }
+    (void)close(*fd);
+    *fd = inner;
+    return 0;
+}
+
 /* A copy of the volume's mount alone: what may be mounted below it is not the container's. */
 static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct err *e)
 {
@@ -161,6 +182,9 @@ static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct 
     }
     if (st.st_uid < id_base || st.st_uid - id_base >= RUNTIME_IDS) {
         return err_set(e, ERR_FORBIDDEN, "volume %s belongs to another project", m->volume_id);
+    }
+    if (m->subpath && *m->subpath && enter_subpath(&fd, m->subpath, e) < 0) {
+        return -1;
     }
     tree = open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0) {

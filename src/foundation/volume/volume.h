@@ -40,6 +40,31 @@ DEFINE_SCOPED(struct volume_store, volume_close)
 /* For jobs: name -> id (directory). ERR_NOT_FOUND names the volumes that exist. */
 int volume_find(struct volume_store *v, int64_t project_id, struct str name, char id[65],
                 struct err *e) MUST_USE;
+/* Files of a volume for other modules. Everything in it is hostile: containers write there. */
+struct volume_ref {
+    int64_t project_id;
+    struct str name;
+};
+/* Being there already is success. */
+int volume_make(struct volume_store *v, struct str project, const struct volume_ref *ref,
+                struct err *e) MUST_USE;
+struct volume_file_info {
+    int fd; /* the caller's; a regular file, for reading */
+    int64_t size_bytes;
+    uint64_t inode;
+    int64_t modified_ns, changed_ns;
+};
+enum volume_links { VOLUME_LINKS_FOLLOWED, VOLUME_LINKS_REFUSED };
+int volume_file_open(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                     enum volume_links links, struct volume_file_info *out, struct err *e) MUST_USE;
+int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                    struct err *e) MUST_USE; /* with its parents; durable */
+/* Durable; ERR_CONFLICT when `to` is there. */
+int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
+                  struct str to, struct err *e) MUST_USE;
+/* With all that is in it; none is success. */
+int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                  struct err *e) MUST_USE;
 /* For jobs: which files changed within a time, in any of several volumes. */
 struct volume_recent {
     int64_t project_id;

@@ -285,6 +285,19 @@ static const struct cli_option submit_opts[] = {
     {"file", 'f', "FILE", "job spec as YAML or JSON; - for standard input"},
     {0},
 };
+static const struct cli_option pipeline_get_opts[] = {
+    {"version", 0, "N", "an older one"},
+    {0},
+};
+static const struct cli_option pipeline_run_opts[] = {
+    {"param", 0, "NAME=VALUE", "a parameter of the pipeline; may be repeated"},
+    {"to", 0, "NODE", "only this node and what it needs"},
+    {"from", 0, "NODE", "this node and what follows from it again"},
+    {"no-cache", 0, NULL, "do all steps again"},
+    {"name", 0, "NAME", "of the pipeline that a file is saved as (default: the file's)"},
+    {"detach", 'd', NULL, "print the run's number and do not follow it"},
+    {0},
+};
 static const struct cli_option list_opts[] = {
     FILTER,
     {"state", 0, "STATES", "only these, separated by commas: queued,running"},
@@ -701,6 +714,36 @@ const struct cli_verb cli_verbs[] = {
      verb_job_cancel, P},
     {"job delete", "JOB...", "Forget finished jobs with their logs and samples.", NULL, NULL,
      verb_job_delete, P},
+    {"pipeline list", "", "List pipelines.", NULL, filter_opts, verb_pipeline_list, P},
+    {"pipeline get", "NAME", "Print a pipeline as YAML.",
+     "  strata pipeline get digits -p demo > digits.yaml", pipeline_get_opts, verb_pipeline_get, P},
+    {"pipeline put", "NAME FILE", "Save a file as the newest version of a pipeline.",
+     "  strata pipeline put digits examples/digits-pipeline.yaml -p demo", NULL, verb_pipeline_put,
+     P},
+    {"pipeline check", "FILE", "Check a file: every mistake, before anything runs.",
+     "Ends with 1 when it cannot run.\n"
+     "  strata pipeline check examples/digits-pipeline.yaml -p demo",
+     NULL, verb_pipeline_check, P},
+    {"pipeline run", "NAME", "Run a pipeline and follow it to its end.",
+     "NAME may be a file, which is saved first. Steps whose results are there already are not done "
+     "again.\n"
+     "Ends with 0, 1 when a step failed, 130 when it was cancelled. Ctrl-C leaves the run going.\n"
+     "  strata pipeline run examples/digits-pipeline.yaml --param epochs=5 -p demo",
+     pipeline_run_opts, verb_pipeline_run, P},
+    {"pipeline runs", "[NAME]", "List runs, newest first.", NULL, list_opts, verb_pipeline_runs, P},
+    {"pipeline cancel", "RUN", "Stop a run.", NULL, NULL, verb_pipeline_cancel, P},
+    {"pipeline diff", "NAME VERSION VERSION", "Show what changed between two versions.",
+     "  strata pipeline diff digits 1 2 -p demo", NULL, verb_pipeline_diff, P},
+    {"pipeline delete", "NAME", "Delete a pipeline with its versions.", NULL, sure_opts,
+     verb_pipeline_delete, P},
+    {"module list", "", "List the modules that pipelines are made of.", NULL, NULL,
+     verb_module_list, S},
+    {"module describe", "MODULE", "Show a module's ports and parameters.", NULL, NULL,
+     verb_module_describe, S},
+    {"module test", "MODULE [WORD...]", "Run one module on files of this machine.",
+     "The words of strata-ml, behind --; no server is needed:\n"
+     "  strata module test -- read_csv --param path=a.csv --out table=a.arrow",
+     NULL, verb_module_test, 0},
     {"query", "EXPRESSION", "Ask the metrics, in PromQL.",
      "Now, or as a line over time with --start, --end or --step.\n\n"
      "  strata query 'sum by (job) (up)'\n"

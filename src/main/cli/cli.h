@@ -212,15 +212,15 @@ int list_all(struct cli *c, struct str path, json_t **items, struct err *e) MUST
 /* --- progress.c --- */
 /* A bar on standard error: only on a terminal, and redrawn at most ten times a second; without a
  * terminal one line at the end. */
-struct progress {
+struct meter {
     const char *what;
     int64_t began_ms, drawn_ms, base_bytes;
     bool on_terminal, in_bytes;
 };
-void progress_begin(struct progress *p, const char *what);
-void progress_bytes(void *progress, int64_t done, int64_t total);
-void progress_fraction(struct progress *p, double fraction, const char *note);
-void progress_end(struct progress *p);
+void meter_begin(struct meter *p, const char *what);
+void meter_bytes(void *progress, int64_t done, int64_t total);
+void meter_fraction(struct meter *p, double fraction, const char *note);
+void meter_end(struct meter *p);
 
 /* --- what several verbs do; admin.c, login.c --- */
 /* A change without an answer to show, and the sentence that says it was made. */
@@ -413,6 +413,20 @@ int verb_job_logs(struct cli *c, struct err *e);
 int verb_job_wait(struct cli *c, struct err *e);
 int verb_job_cancel(struct cli *c, struct err *e);
 int verb_job_delete(struct cli *c, struct err *e);
+/* pipeline.c */
+int verb_pipeline_list(struct cli *c, struct err *e);
+int verb_pipeline_get(struct cli *c, struct err *e);
+int verb_pipeline_put(struct cli *c, struct err *e);
+int verb_pipeline_check(struct cli *c, struct err *e);
+int verb_pipeline_run(struct cli *c, struct err *e);
+int verb_pipeline_runs(struct cli *c, struct err *e);
+int verb_pipeline_cancel(struct cli *c, struct err *e);
+int verb_pipeline_diff(struct cli *c, struct err *e);
+int verb_pipeline_delete(struct cli *c, struct err *e);
+/* module.c */
+int verb_module_list(struct cli *c, struct err *e);
+int verb_module_describe(struct cli *c, struct err *e);
+int verb_module_test(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);
 /* exec.c */

@@ -116,21 +116,20 @@ static int print_check(struct cli *c, const json_t *check, const json_t *finding
 /* Asked twice a second; with --json nothing is shown meanwhile. */
 static int wait_check(struct cli *c, json_t **check, struct err *e)
 {
-    struct progress p;
+    struct meter p;
     int rc = 0;
 
-    progress_begin(&p, "checking");
+    meter_begin(&p, "checking");
     while (rc == 0 && json_is_null(json_object_get(*check, "ended_at"))) {
         int64_t total = json_number(*check, "total");
 
-        progress_fraction(&p, total > 0 ? (double)json_number(*check, "done") / (double)total : 0,
-                          "");
+        meter_fraction(&p, total > 0 ? (double)json_number(*check, "done") / (double)total : 0, "");
         (void)usleep(500 * 1000);
         json_decref(*check);
         *check = NULL;
         rc = client_call(c->client, "GET", NULL, check, e, "/api/v1/registry/fsck");
     }
-    progress_end(&p);
+    meter_end(&p);
     return rc;
 }
 

@@ -21,7 +21,7 @@
 struct download {
     int fd;
     int64_t done, total;
-    struct progress progress;
+    struct meter progress;
     struct err *e;
 };
 
@@ -31,7 +31,7 @@ static int take_bytes(void *ctx, struct str bytes)
 
     d->done += (int64_t)bytes.len;
     if (d->total > 0) {
-        progress_bytes(&d->progress, d->done, d->total);
+        meter_bytes(&d->progress, d->done, d->total);
     }
     return fs_write_all(d->fd, bytes, d->e);
 }
@@ -43,9 +43,9 @@ static int download_to(struct cli *c, const char *url, const char *name, int fd,
     struct client_request q = {.method = "GET", .path = str_of(url), .sink = take_bytes, .ctx = &d};
     int rc;
 
-    progress_begin(&d.progress, name);
+    meter_begin(&d.progress, name);
     rc = client_send(c->client, &q, &a, e);
-    progress_end(&d.progress);
+    meter_end(&d.progress);
     if (rc < 0) {
         return -1;
     }
@@ -178,7 +178,7 @@ struct unpacking {
     pid_t child;
     int64_t done;
     size_t zeros; /* at the end of what came */
-    struct progress progress;
+    struct meter progress;
 };
 
 static int take_tar(void *ctx, struct str bytes)
@@ -192,7 +192,7 @@ static int take_tar(void *ctx, struct str bytes)
     }
     u->zeros = zeros == bytes.len ? u->zeros + zeros : zeros;
     u->done += (int64_t)bytes.len;
-    progress_bytes(&u->progress, u->done, 0);
+    meter_bytes(&u->progress, u->done, 0);
     return fs_write_all(u->fd, bytes, &ignored);
 }
 
@@ -258,9 +258,9 @@ static int fetch_folder(struct cli *c, const char *url, const char *part, const 
     if (unpacking_begin(&u, part, e) < 0) {
         return -1;
     }
-    progress_begin(&u.progress, base);
+    meter_begin(&u.progress, base);
     rc = client_send(c->client, &q, &a, e);
-    progress_end(&u.progress);
+    meter_end(&u.progress);
     code = unpacking_end(&u);
     if (rc == 0 && a.status >= 400) {
         rc = client_error(&a, e);

@@ -441,7 +441,7 @@ int image_push_blob(struct cli *c, const char *repo, const char *digest,
 static int push_blob(struct cli *c, const char *repo, const char *what, const struct blob *b,
                      struct err *e)
 {
-    struct progress p;
+    struct meter p;
     bool has = false;
     int rc;
 
@@ -451,13 +451,13 @@ static int push_blob(struct cli *c, const char *repo, const char *what, const st
     if (lseek(b->fd, 0, SEEK_SET) < 0) {
         return err_sys(e, "seek");
     }
-    progress_begin(&p, what);
+    meter_begin(&p, what);
     rc = image_push_blob(
         c, repo, b->digest,
         &(struct client_request){
-            .body_fd = b->fd, .body_length = b->size, .progress = progress_bytes, .ctx = &p},
+            .body_fd = b->fd, .body_length = b->size, .progress = meter_bytes, .ctx = &p},
         e);
-    progress_end(&p);
+    meter_end(&p);
     return rc;
 }
 

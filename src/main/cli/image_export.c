@@ -67,7 +67,7 @@ struct stream {
     int fd; /* -1: the tar */
     struct sha256 hash;
     int64_t size, done;
-    struct progress bar;
+    struct meter bar;
     struct err e;
 };
 
@@ -81,7 +81,7 @@ static int stream_add(void *ctx, struct str bytes)
     }
     sha256_add(&s->hash, bytes.p, bytes.len);
     s->done += (int64_t)bytes.len;
-    progress_bytes(&s->bar, s->done, s->size);
+    meter_bytes(&s->bar, s->done, s->size);
     return s->fd < 0 ? tar_data(s->x, bytes, &s->e) : fs_write_all(s->fd, bytes, &s->e);
 }
 
@@ -152,9 +152,9 @@ static int run_stream(struct stream *s, const char *digest, struct err *e)
     SCOPED(freep) char *what = xasprintf("%.12s", digest + 7);
     int rc;
 
-    progress_begin(&s->bar, what);
+    meter_begin(&s->bar, what);
     rc = stream_get(s, digest, e);
-    progress_end(&s->bar);
+    meter_end(&s->bar);
     return rc < 0 ? -1 : stream_end(s, digest, e);
 }
 

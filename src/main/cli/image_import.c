@@ -55,7 +55,7 @@ struct reader {
     struct archive *tar; /* or */
     int fd;
     struct entry *entry;
-    struct progress bar;
+    struct meter bar;
     int64_t done;
 };
 
@@ -66,7 +66,7 @@ static ssize_t read_some(void *ctx, char *p, size_t n)
 
     if (got > 0) {
         r->done += got;
-        progress_bytes(&r->bar, r->done, r->entry->size);
+        meter_bytes(&r->bar, r->done, r->entry->size);
     }
     return got;
 }
@@ -514,12 +514,12 @@ static int push_wanted(struct reader *r, struct err *e)
         return 0;
     }
     n->wanted = false;
-    progress_begin(&r->bar, what);
+    meter_begin(&r->bar, what);
     rc = image_push_blob(r->m->c, r->m->repo, n->digest,
                          &(struct client_request){
                              .body_fd = -1, .body_length = n->size, .source = read_some, .ctx = r},
                          e);
-    progress_end(&r->bar);
+    meter_end(&r->bar);
     return rc;
 }
 

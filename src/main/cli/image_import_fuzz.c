@@ -49,19 +49,19 @@ const char *json_text(const json_t *obj, const char *key)
     return s ? s : "";
 }
 
-void progress_begin(struct progress *p, const char *what)
+void meter_begin(struct meter *p, const char *what)
 {
     p->what = what;
 }
 
-void progress_bytes(void *progress, int64_t done, int64_t total)
+void meter_bytes(void *progress, int64_t done, int64_t total)
 {
     (void)progress;
     (void)done;
     (void)total;
 }
 
-void progress_end(struct progress *p)
+void meter_end(struct meter *p)
 {
     p->what = NULL;
 }

@@ -153,7 +153,7 @@ struct follow {
     int64_t attempt; /* where it begins; retries follow on */
     int64_t offset;  /* from there on */
     bool bars;       /* progress lines become a bar */
-    struct progress progress;
+    struct meter progress;
     struct buf line;
 };
 
@@ -173,7 +173,7 @@ static bool take_progress(struct follow *f, struct str line)
     }
     (void)snprintf(note, sizeof(note), "%.60s", json_text(j, "module"));
     f->progress.what = "training";
-    progress_fraction(&f->progress, json_number_value(json_object_get(j, "done")), note);
+    meter_fraction(&f->progress, json_number_value(json_object_get(j, "done")), note);
     return true;
 }
 
@@ -252,7 +252,7 @@ static int follow_job(struct cli *c, const char *id, int64_t attempt, bool quiet
     int64_t lost_ms = 0;
     int rc = 0;
 
-    progress_begin(&f.progress, "");
+    meter_begin(&f.progress, "");
     for (;;) {
         int64_t before = f.offset;
         int got = get_log(c, id, &f, "&follow=1", e);
@@ -277,7 +277,7 @@ static int follow_job(struct cli *c, const char *id, int64_t attempt, bool quiet
     if (f.line.len > 0) {
         print_line(&f);
     }
-    progress_end(&f.progress);
+    meter_end(&f.progress);
     buf_done(&f.line);
     return rc;
 }

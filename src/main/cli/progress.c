@@ -7,20 +7,20 @@
 
 enum { BAR_WIDTH = 30, REDRAW_MS = 100 };
 
-void progress_begin(struct progress *p, const char *what)
+void meter_begin(struct meter *p, const char *what)
 {
-    *p = (struct progress){
+    *p = (struct meter){
         .what = what, .began_ms = clock_mono_ms(), .on_terminal = isatty(STDERR_FILENO) == 1};
 }
 
 /* It may be a name from another registry. */
-static void draw_what(const struct progress *p)
+static void draw_what(const struct meter *p)
 {
     (void)fputc('\r', stderr);
     print_safe(stderr, str_of(p->what));
 }
 
-static void draw(struct progress *p, double fraction, const char *note)
+static void draw(struct meter *p, double fraction, const char *note)
 {
     char bar[3 * BAR_WIDTH + 1];
     int full = (int)(fraction * BAR_WIDTH);
@@ -36,7 +36,7 @@ static void draw(struct progress *p, double fraction, const char *note)
     (void)fflush(stderr);
 }
 
-void progress_fraction(struct progress *p, double fraction, const char *note)
+void meter_fraction(struct meter *p, double fraction, const char *note)
 {
     int64_t now = clock_mono_ms();
 
@@ -47,9 +47,9 @@ void progress_fraction(struct progress *p, double fraction, const char *note)
     }
 }
 
-void progress_bytes(void *progress, int64_t done, int64_t total)
+void meter_bytes(void *progress, int64_t done, int64_t total)
 {
-    struct progress *p = progress;
+    struct meter *p = progress;
     int64_t elapsed = clock_mono_ms() - p->began_ms;
     char a[16], b[16], rate[16], note[96];
     double per_sec = elapsed > 0 ? (double)done * 1000 / (double)elapsed : 0;
@@ -67,10 +67,10 @@ void progress_bytes(void *progress, int64_t done, int64_t total)
     total += p->base_bytes;
     (void)snprintf(note, sizeof(note), "%s of %s, %s/s", str_format_bytes(done, a),
                    str_format_bytes(total, b), str_format_bytes((int64_t)per_sec, rate));
-    progress_fraction(p, (double)done / (double)total, note);
+    meter_fraction(p, (double)done / (double)total, note);
 }
 
-void progress_end(struct progress *p)
+void meter_end(struct meter *p)
 {
     if (p->on_terminal && p->drawn_ms) {
         (void)fputc('\n', stderr);

@@ -127,7 +127,7 @@ struct arriving {
     struct transfer *t;
     int fd;
     int64_t at, size;
-    struct progress bar;
+    struct meter bar;
 };
 
 static int take_piece(void *ctx, struct str piece, struct err *e)
@@ -143,7 +143,7 @@ static int take_piece(void *ctx, struct str piece, struct err *e)
     }
     a->at += (int64_t)piece.len;
     a->t->total.bytes += (int64_t)piece.len;
-    progress_bytes(&a->bar, a->at, a->size);
+    meter_bytes(&a->bar, a->at, a->size);
     return 0;
 }
 
@@ -207,16 +207,16 @@ static int fetch_blob(struct moving *y, const struct descriptor *d, const char *
         return err_sys(e, "the spool: %s", file);
     }
     a.at = st.st_size <= a.size ? st.st_size : 0;
-    progress_begin(&a.bar, what);
+    meter_begin(&a.bar, what);
     result = fetch_rest(&a, y->from, d->digest, e);
-    progress_end(&a.bar);
+    meter_end(&a.bar);
     return result == 0 && ftruncate(a.fd, a.size) < 0 ? err_sys(e, "the spool: %s", file) : result;
 }
 
 /* --- a blob, up --- */
 
 struct leaving {
-    struct progress bar;
+    struct meter bar;
     int64_t size;
 };
 
@@ -224,7 +224,7 @@ static void tell_sent(void *ctx, int64_t at, int64_t sent UNUSED)
 {
     struct leaving *l = ctx;
 
-    progress_bytes(&l->bar, at, l->size);
+    meter_bytes(&l->bar, at, l->size);
 }
 
 static int push_blob(struct moving *y, struct remote_upload *u, struct err *e)
@@ -235,9 +235,9 @@ static int push_blob(struct moving *y, struct remote_upload *u, struct err *e)
 
     u->progress = tell_sent;
     u->ctx = &l;
-    progress_begin(&l.bar, what);
+    meter_begin(&l.bar, what);
     result = remote_blob_put(y->t->to, u, e);
-    progress_end(&l.bar);
+    meter_end(&l.bar);
     return result < 0 ? -1 : 0;
 }
 

@@ -180,7 +180,7 @@ struct upload {
     int64_t size;
     char id[25];
     bool began; /* the server has taken bytes: worth waiting for */
-    struct progress progress;
+    struct meter progress;
 };
 
 static void upload_moved(void *ctx, int64_t done, int64_t total)
@@ -188,7 +188,7 @@ static void upload_moved(void *ctx, int64_t done, int64_t total)
     struct upload *u = ctx;
 
     u->began |= done > 0;
-    progress_bytes(&u->progress, done, total);
+    meter_bytes(&u->progress, done, total);
 }
 
 /* What the server has of this upload; 0 when it knows none. */
@@ -306,9 +306,9 @@ static int put_one(struct cli *c, const char *local, const char *place, json_t *
     u.fd = fd;
     u.size = st.st_size;
     random_name(u.id, 24);
-    progress_begin(&u.progress, base);
+    meter_begin(&u.progress, base);
     rc = upload_file(&u, out, e);
-    progress_end(&u.progress);
+    meter_end(&u.progress);
     return rc < 0 ? err_wrap(e, "%s", local) : 0;
 }
 

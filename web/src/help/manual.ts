@@ -4,7 +4,7 @@ import type { Language } from '../i18n';
 const FILES = import.meta.glob<string>('../../../docs/manual/**/*.md', { query: '?raw', import: 'default' });
 
 /** In the order of the contents; the last three are written by the program and are in English only. */
-export const PAGES = ['overview', 'jobs', 'data', 'images', 'metrics', 'account', 'administration', 'exporter', 'troubleshooting', 'commands', 'settings', 'routes'];
+export const PAGES = ['overview', 'jobs', 'studio', 'data', 'images', 'metrics', 'account', 'administration', 'exporter', 'troubleshooting', 'commands', 'settings', 'routes'];
 const CONTENTS = 'README';
 
 export interface Heading {

@@ -34,7 +34,7 @@ const struct cfg_item metrics_config[] = {
     {"metrics.max_queries", CFG_INT, "20", "Queries that run at a time; others wait."},
     {"metrics.max_samples", CFG_INT, "10000000",
      "Samples that one query may hold in memory, 16 bytes each; it is refused past them."},
-    {"metrics.query_timeout", CFG_SECONDS, "2m", "A query that takes longer is ended."},
+    {"metrics.query_timeout", CFG_SECONDS, "2m", "A query, or a rule, that takes longer is ended."},
     {0},
 };
 

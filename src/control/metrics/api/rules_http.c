@@ -4,18 +4,20 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/number.h"
+#include "base/vec.h"
 #include "rules/rules.h"
 
-/* What is shown is copied while the rules are held. */
 struct showing {
     const struct sight *sight;
     struct buf *out;
+    struct ask *ask;
     bool alerts_only; /* for /alerts */
     bool with_alerts, with_records;
     bool any;
+    VEC(struct rules_shown) groups;
     /* of /rules */
-    const struct ask *ask;
     struct selectors selectors;
+    struct patience patience;
     bool no_alerts;
 };
 
@@ -39,18 +41,11 @@ static void write_alert(struct buf *out, const struct rule_alert *a)
     jw_end(&w);
 }
 
-static bool is_shown(const struct showing *s, const struct rule_alert *a)
-{
-    return a->state != RULE_INACTIVE && sight_takes(s->sight, a->labels);
-}
-
 static void write_alerts(struct showing *s, const struct rules_shown_rule *r, bool *any)
 {
     for (size_t i = 0; i < r->n_alerts && !s->no_alerts; i++) {
-        if (is_shown(s, &r->alerts[i])) {
-            comma(s->out, any);
-            write_alert(s->out, &r->alerts[i]);
-        }
+        comma(s->out, any);
+        write_alert(s->out, &r->alerts[i]);
     }
 }
 
@@ -108,57 +103,16 @@ static void write_rule(struct showing *s, const struct rules_shown_rule *r, int6
     (void)buf_add(s->out, STR("}"));
 }
 
-static bool is_selected(const struct showing *s, struct labels labels)
-{
-    struct err ignored; /* an expression that takes too long chooses nothing */
-
-    for (size_t i = 0; i < s->selectors.len; i++) {
-        const struct selector *one = &s->selectors.p[i];
-
-        if (label_matchers_match(one->m, one->n, labels, &ignored) == 1) {
-            return true;
-        }
-    }
-    return s->selectors.len == 0;
-}
-
-static bool rule_is_wanted(const struct showing *s, const struct rule *r)
-{
-    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
-           ask_takes(s->ask, "rule_name[]", r->name) && is_selected(s, r->labels);
-}
-
 static struct str file_of(const struct showing *s, const struct rules_shown *g)
 {
     return str_of(s->sight->all ? g->file : "");
 }
 
-static bool group_is_wanted(const struct showing *s, const struct rules_shown *g)
+static void show_group(struct showing *s, const struct rules_shown *g)
 {
-    if (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
-        !ask_takes(s->ask, "file[]", file_of(s, g))) {
-        return false;
-    }
-    for (size_t i = 0; i < g->group->n_rules; i++) {
-        if (rule_is_wanted(s, g->rules[i].rule)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void show_group(void *ctx, const struct rules_shown *g)
-{
-    struct showing *s = ctx;
     bool any = false;
     char when[32];
 
-    for (size_t i = 0; s->alerts_only && i < g->group->n_rules; i++) {
-        write_alerts(s, &g->rules[i], &s->any);
-    }
-    if (s->alerts_only || !group_is_wanted(s, g)) {
-        return;
-    }
     comma(s->out, &s->any);
     (void)buf_add(s->out, STR("{\"name\":"));
     put_text(s->out, g->group->name);
@@ -171,17 +125,155 @@ static void show_group(void *ctx, const struct rules_shown *g)
                      (double)g->took_ms / 1000,
                      g->at_ms == 0 ? "0001-01-01T00:00:00Z" : clock_format(g->at_ms, when));
     for (size_t i = 0; i < g->group->n_rules; i++) {
-        if (rule_is_wanted(s, g->rules[i].rule)) {
-            comma(s->out, &any);
-            write_rule(s, &g->rules[i], g->took_ms);
-        }
+        comma(s->out, &any);
+        write_rule(s, &g->rules[i], g->took_ms);
     }
     (void)buf_add(s->out, STR("]}"));
 }
 
-static void show(struct ask *a, struct showing *s)
+/* --- which: copied while the rules are held, chosen afterwards --- */
+
+static bool is_shown(const struct showing *s, const struct rule_alert *a)
 {
-    rules_visit(a->m->rules, show_group, s);
+    return a->state != RULE_INACTIVE && sight_takes(s->sight, a->labels);
+}
+
+static void copy_alerts(struct showing *s, const struct rules_shown_rule *from,
+                        struct rules_shown_rule *to)
+{
+    struct arena *a = &s->ask->arena;
+    struct rule_alert *alerts = arena_new_array(a, struct rule_alert, from->n_alerts + 1);
+
+    to->alerts = alerts;
+    to->n_alerts = 0;
+    for (size_t i = 0; i < from->n_alerts; i++) {
+        if (is_shown(s, &from->alerts[i])) {
+            struct rule_alert *one = &alerts[to->n_alerts++];
+
+            *one = from->alerts[i];
+            one->labels = labels_copy(a, s->no_alerts ? (struct labels){NULL, 0} : one->labels);
+            one->annotations =
+                labels_copy(a, s->no_alerts ? (struct labels){NULL, 0} : one->annotations);
+        }
+    }
+}
+
+static void copy_rule(struct showing *s, const struct rules_shown_rule *from,
+                      struct rules_shown_rule *to)
+{
+    struct arena *a = &s->ask->arena;
+    struct rule *rule = arena_new(a, struct rule);
+
+    *rule = *from->rule;
+    rule->name = arena_str(a, rule->name);
+    rule->text = arena_str(a, rule->text);
+    rule->expression = NULL;
+    rule->labels = labels_copy(a, rule->labels);
+    rule->annotations = labels_copy(a, rule->annotations);
+    *to = *from;
+    to->rule = rule;
+    copy_alerts(s, from, to);
+}
+
+static bool rule_is_wanted(const struct showing *s, const struct rule *r)
+{
+    return (r->is_alert ? s->with_alerts : s->with_records) && sight_takes(s->sight, r->labels) &&
+           ask_takes(s->ask, "rule_name[]", r->name);
+}
+
+/* What can be told without an expression is left out here. */
+static void copy_group(void *ctx, const struct rules_shown *g)
+{
+    struct showing *s = ctx;
+    struct arena *a = &s->ask->arena;
+    struct rules_shown_rule *rules;
+    struct rule_group *group;
+
+    if (!s->alerts_only && (!ask_takes(s->ask, "rule_group[]", g->group->name) ||
+                            !ask_takes(s->ask, "file[]", file_of(s, g)))) {
+        return;
+    }
+    rules = arena_new_array(a, struct rules_shown_rule, g->group->n_rules + 1);
+    group = arena_new(a, struct rule_group);
+    *group = *g->group;
+    group->name = arena_str(a, group->name);
+    group->rules = NULL;
+    group->n_rules = 0;
+    for (size_t i = 0; i < g->group->n_rules; i++) {
+        if (s->alerts_only || rule_is_wanted(s, g->rules[i].rule)) {
+            copy_rule(s, &g->rules[i], &rules[group->n_rules++]);
+        }
+    }
+    if (group->n_rules > 0) {
+        struct rules_shown *to = vec_push(&s->groups);
+
+        *to = *g;
+        to->file = arena_strdup(a, str_of(g->file));
+        to->group = group;
+        to->rules = rules;
+    }
+}
+
+/* 1, 0; -1: an expression, or all of them, take too long. */
+static int is_selected(struct showing *s, struct labels labels, struct err *e)
+{
+    int taken = s->selectors.len == 0;
+
+    for (size_t i = 0; i < s->selectors.len && taken == 0; i++) {
+        const struct selector *one = &s->selectors.p[i];
+
+        if (patience_is_over(&s->patience)) {
+            return err_set(e, ERR_TIMEOUT,
+                           "query timed out or was cancelled in expression evaluation");
+        }
+        taken = label_matchers_match(one->m, one->n, labels, e);
+    }
+    return taken;
+}
+
+/* Leaves the rules that match[] takes: 1; 0: there is none. */
+static int choose(struct showing *s, struct rules_shown *g, struct err *e)
+{
+    struct arena *a = &s->ask->arena;
+    struct rules_shown_rule *rules =
+        arena_new_array(a, struct rules_shown_rule, g->group->n_rules + 1);
+    struct rule_group *group = arena_new(a, struct rule_group);
+
+    *group = *g->group;
+    group->n_rules = 0;
+    for (size_t i = 0; i < g->group->n_rules; i++) {
+        int taken = is_selected(s, g->rules[i].rule->labels, e);
+
+        if (taken < 0) {
+            return -1;
+        }
+        if (taken > 0) {
+            rules[group->n_rules++] = g->rules[i];
+        }
+    }
+    g->group = group;
+    g->rules = rules;
+    return group->n_rules > 0;
+}
+
+static int show(struct showing *s, struct err *e)
+{
+    int result = 0;
+
+    rules_visit(s->ask->m->rules, copy_group, s);
+    for (size_t i = 0; i < s->groups.len && result >= 0; i++) {
+        struct rules_shown *g = &s->groups.p[i];
+
+        for (size_t k = 0; s->alerts_only && k < g->group->n_rules; k++) {
+            write_alerts(s, &g->rules[k], &s->any);
+        }
+        result = s->alerts_only ? 0 : choose(s, g, e);
+        if (result > 0) {
+            show_group(s, g);
+        }
+    }
+    vec_done(&s->groups);
+    return result < 0 ? -1 : 0;
 }
 
 static int rules(struct ask *a, struct answer *out, struct err *e)
@@ -204,11 +296,14 @@ static int rules(struct ask *a, struct answer *out, struct err *e)
                        "invalid parameter \"%s\": cannot parse \"%.*s\" to a valid %s",
                        "exclude_alerts", STR_ARG(str_first(exclude, 40)), "boolean");
     }
-    if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0) {
+    if (ask_sight(a, &sight, e) < 0 || ask_selectors(a, &sight, &s.selectors, e) < 0 ||
+        ask_patience(a, &s.patience, e) < 0) {
         return -1;
     }
     (void)buf_add(&out->buf, STR("{\"groups\":["));
-    show(a, &s);
+    if (show(&s, e) < 0) {
+        return -1;
+    }
     (void)buf_add(&out->buf, STR("]}"));
     return 0;
 }
@@ -236,14 +331,20 @@ static int alerts(struct ask *a, struct answer *out, struct err *e)
     }
     (void)buf_add(&out->buf, STR("{\"alerts\":["));
     show_store(a, &s);
-    show(a, &s);
+    if (show(&s, e) < 0) {
+        return -1;
+    }
     (void)buf_add(&out->buf, STR("]}"));
     return 0;
 }
 
 int prom_rules(struct http_req *req, struct err *e)
 {
-    return answer_ask(req, rules, e);
+    int result = answer_ask(req, rules, e);
+
+    return result < 0 && (e->kind == ERR_LIMIT || e->kind == ERR_TIMEOUT)
+               ? answer_refuse(req, NULL, e)
+               : result;
 }
 
 int prom_alerts(struct http_req *req, struct err *e)

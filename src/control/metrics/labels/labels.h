@@ -61,7 +61,7 @@ int label_regex_expand(struct label_regex *r, struct str s, struct str template,
                        struct err *e);
 size_t label_regex_groups(const struct label_regex *r);
 /* As Go's regexp has them: not anchored, '.' takes no newline. For label_regex_match() and for
- * _replace(), which gives `s` with every match replaced. */
+ * _replace(), which gives `s` with every match replaced, a thousand at most. */
 struct label_regex *label_regex_search_new(struct arena *a, struct str pattern,
                                            struct err *e) MUST_USE;
 int label_regex_replace(struct label_regex *r, struct str s, struct str template, struct buf *out,

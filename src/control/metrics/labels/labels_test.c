@@ -141,6 +141,27 @@ static void templates_are_filled_in_as_in_go(void **state UNUSED)
     }
 }
 
+static void a_text_of_too_many_matches_is_refused(void **state UNUSED)
+{
+    struct arena a = {0};
+    struct label_regex *r = label_regex_search_new(&a, STR("x"), &e);
+    char text[1001];
+
+    memset(text, 'x', sizeof(text));
+    for (size_t n = 1000; n <= 1001; n++) {
+        struct buf out = BUF_MAX(4000);
+
+        assert_int_equal(label_regex_replace(r, str_n(text, n), STR("yy"), &out, &e),
+                         n == 1000 ? 0 : -1);
+        assert_true(n > 1000 || out.len == 2000);
+        buf_done(&out);
+    }
+    assert_int_equal(e.kind, ERR_LIMIT);
+    assert_string_equal(e.msg, "the regular expression \"x\" matches more than 1000 times in one "
+                               "text: match longer pieces of it");
+    arena_done(&a);
+}
+
 static void sets_are_sorted_and_without_empty_values(void **state UNUSED)
 {
     struct label p[] = {
@@ -170,6 +191,7 @@ int main(void)
         cmocka_unit_test(an_expression_that_explodes_is_stopped),
         cmocka_unit_test(plain_alternatives_and_prefixes_are_known),
         cmocka_unit_test(templates_are_filled_in_as_in_go),
+        cmocka_unit_test(a_text_of_too_many_matches_is_refused),
         cmocka_unit_test(sets_are_sorted_and_without_empty_values),
     };
 

@@ -307,7 +307,11 @@ static void *take_memory(PCRE2_SIZE size, void *arena)
 
 static void give_memory(void *p UNUSED, void *arena UNUSED) {}
 
-enum { STEPS_MAX = 200000, HEAP_MAX_KIB = 4096 };
+enum {
+    STEPS_MAX = 200000,
+    HEAP_MAX_KIB = 4096,
+    REPLACED_MAX = 1000 /* before each match PCRE2 looks at all of the text that is left */
+};
 
 enum {
     ANCHORED = PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL,
@@ -508,7 +512,7 @@ int label_regex_expand(struct label_regex *r, struct str s, struct str template,
 int label_regex_replace(struct label_regex *r, struct str s, struct str template, struct buf *out,
                         struct err *e)
 {
-    size_t done = 0, from = 0;
+    size_t done = 0, from = 0, n = 0;
 
     while (from <= s.len && !out->failed) {
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(r->match);
@@ -521,6 +525,12 @@ int label_regex_replace(struct label_regex *r, struct str s, struct str template
         }
         if (matched == 0) {
             break;
+        }
+        if (++n > REPLACED_MAX) {
+            return err_set(e, ERR_LIMIT,
+                           "the regular expression \"%.*s\" matches more than %d times in one "
+                           "text: match longer pieces of it",
+                           STR_ARG(str_first(r->pattern, 200)), REPLACED_MAX);
         }
         (void)buf_add(out, str_n(s.p + done, at[0] - done));
         if (at[1] > done || at[0] == 0) { /* Go: no empty match right behind another */

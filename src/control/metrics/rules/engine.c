@@ -309,7 +309,8 @@ static struct rule_set *read_set(struct rules *r, const struct rules_parts *part
                                          .is_over = stops,
                                          .ctx = r};
     set->host = (struct rule_host){parts->db, labels_copy(&set->arena, parts->external),
-                                   arena_str(&set->arena, parts->external_url), &set->limits};
+                                   arena_str(&set->arena, parts->external_url), &set->limits,
+                                   parts->patience_ms};
     set->sink = parts->sink;
     for (size_t i = 0; i < parts->n_files; i++) {
         if (load(set, parts->files[i], &files[i], e) < 0) {

@@ -12,6 +12,11 @@ enum {
     FOR_GRACE_MS = 10 * 60 * 1000         /* no alert fires sooner after a restart */
 };
 
+static bool is_over(const struct promql_limits *l)
+{
+    return l->is_over != NULL && l->is_over(l->ctx);
+}
+
 /* The last sample of a series; false when it has none, or has ended. */
 static bool last_of(struct tsdb_view *view, const struct tsdb_found *series, int64_t now_ms,
                     int64_t *at_ms, double *v)
@@ -74,7 +79,7 @@ static int64_t active_since(int64_t for_ms, int64_t active_ms, int64_t down_ms, 
 }
 
 void rule_restore_for(struct tsdb_view *view, const struct rule *rule, struct rule_alert *alerts,
-                      size_t n, int64_t now_ms)
+                      size_t n, int64_t now_ms, const struct promql_limits *limits)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct tsdb_found *found;
@@ -85,17 +90,14 @@ void rule_restore_for(struct tsdb_view *view, const struct rule *rule, struct ru
         find(view, rule, "ALERTS_FOR_STATE", false, &a, &found, &len, &e) < 0) {
         return; /* it waits anew: later, never too early */
     }
-    for (size_t i = 0; i < len; i++) {
-        struct labels s = alert_labels(&a, found[i].labels);
+    for (size_t i = 0; i < len && !is_over(limits); i++) {
+        struct rule_alert *alert = rule_alert_of(alerts, n, alert_labels(&a, found[i].labels));
         int64_t at_ms;
         double v;
 
-        for (size_t k = 0; k < n; k++) {
-            if (alerts[k].state != RULE_INACTIVE && labels_eq(alerts[k].labels, s) &&
-                last_of(view, &found[i], now_ms, &at_ms, &v)) {
-                alerts[k].active_at_ms =
-                    active_since(rule->for_ms, (int64_t)v * 1000, at_ms, now_ms);
-            }
+        if (alert != NULL && alert->state != RULE_INACTIVE &&
+            last_of(view, &found[i], now_ms, &at_ms, &v)) {
+            alert->active_at_ms = active_since(rule->for_ms, (int64_t)v * 1000, at_ms, now_ms);
         }
     }
 }
@@ -115,7 +117,8 @@ static bool is_of(const struct rule *rule, struct labels s)
 }
 
 size_t rule_restore_kept(struct tsdb_view *view, const struct rule *rule, int64_t now_ms,
-                         struct arena *a, struct rule_kept **out)
+                         const struct promql_limits *limits, struct arena *a,
+                         struct rule_kept **out)
 {
     struct tsdb_found *found;
     struct err e;
@@ -125,7 +128,7 @@ size_t rule_restore_kept(struct tsdb_view *view, const struct rule *rule, int64_
         return 0;
     }
     *out = arena_new_array(a, struct rule_kept, len + 1);
-    for (size_t i = 0; i < len; i++) {
+    for (size_t i = 0; i < len && !is_over(limits); i++) {
         struct labels s = alert_labels(a, found[i].labels);
         int64_t at_ms;
         double v;

@@ -8,7 +8,7 @@
  * it wrote. A series that a rule no longer gives ends with a marker of staleness. Alerts
  * are handed to a sink; sending and routing is not done here.
  *
- * Threads: any; a run on one at a time. Limits: LIMIT_SPEC_BYTES a file. Source:
+ * Threads: any; a run on one at a time. Limits: LIMIT_SPEC_BYTES a file, LIMIT_RULE_ALERTS. Source:
  * https://prometheus.io/docs/prometheus/latest/configuration/recording_rules/ and
  * .../unit_testing_rules/ */
 #pragma once
@@ -56,6 +56,7 @@ struct rule_host {
     struct labels external; /* $externalLabels */
     struct str external_url;
     const struct promql_limits *limits;
+    int64_t patience_ms; /* a rule that takes longer has failed; 0: any time */
 };
 
 enum rule_alert_state { RULE_INACTIVE, RULE_PENDING, RULE_FIRING };
@@ -103,7 +104,8 @@ int rule_run_end(struct rule_run *r, const struct rule_host *h, int64_t at_ms,
                  struct err *e) MUST_USE;
 const struct rule_group *rule_run_group(const struct rule_run *r);
 const struct rule_health *rule_run_health(const struct rule_run *r, size_t rule);
-/* Alerts of a rule, resolved ones of the last 15 minutes too; valid until the next eval. */
+/* Alerts of a rule by their labels, resolved ones of the last 15 minutes too; valid until the next
+ * eval. */
 const struct rule_alert *rule_run_alerts(const struct rule_run *r, size_t rule, size_t *n);
 const char *rule_alert_state_name(enum rule_alert_state s);
 /* Alerts of which the label `name` has this value are as if they had never been. */
@@ -116,6 +118,7 @@ struct rules_parts {
     const char *const *files; /* patterns expanded */
     size_t n_files;
     int64_t interval_ms;    /* of groups that have none: evaluation_interval */
+    int64_t patience_ms;    /* of each rule, as in struct rule_host */
     size_t max_samples;     /* of each rule, as in struct promql_limits */
     struct labels external; /* it and the files are copied */
     struct str external_url;

@@ -35,14 +35,18 @@ void rule_own_done(struct rule_own *o);
 
 struct tsdb_view;
 
-/* Moves the beginning of alerts to where it was. Of a view on the last hour. */
+/* The one with these labels; NULL: none. They are in the order of their labels. */
+struct rule_alert *rule_alert_of(struct rule_alert *alerts, size_t n, struct labels s);
+/* Moves the beginning of alerts, which are in the order of their labels, to where it was. Of a view
+ * on the last hour. When the limits say that it is over, the others wait anew. */
 void rule_restore_for(struct tsdb_view *view, const struct rule *rule, struct rule_alert *alerts,
-                      size_t n, int64_t now_ms);
+                      size_t n, int64_t now_ms, const struct promql_limits *limits);
 /* An alert that was firing at `seen_ms`, and would be kept until now. */
 struct rule_kept {
     struct labels labels;
     int64_t seen_ms;
 };
 size_t rule_restore_kept(struct tsdb_view *view, const struct rule *rule, int64_t now_ms,
-                         struct arena *a, struct rule_kept **out);
+                         const struct promql_limits *limits, struct arena *a,
+                         struct rule_kept **out);
 #define RULES_RESTORE_MS (60 * 60 * 1000) /* what the view must have */

@@ -28,7 +28,7 @@ struct world {
 
 static void open_world(struct world *w, const char *rules)
 {
-    static const struct tsdb_options options = {.block_ms = 7200000, .max_series = 1000};
+    static const struct tsdb_options options = {.block_ms = 7200000, .max_series = 100000};
     struct err_list errors = {0};
 
     memset(w, 0, sizeof(*w));
@@ -68,6 +68,24 @@ static void work(struct world *w, int64_t at_ms)
     struct rule_host host = {.db = w->db, .limits = &limits};
 
     rule_run_eval(w->run, &host, at_ms);
+}
+
+/* n samples of m{i="00000"}, ... */
+static void put_many(struct world *w, int n, int64_t ts_ms, double v)
+{
+    struct tsdb_appender *a = tsdb_appender_new(w->db);
+
+    for (int i = 0; i < n; i++) {
+        char text[16];
+        struct label p[] = {{STR(LABEL_NAME), STR("m")}, {STR("i"), str_of(text)}};
+
+        snprintf(text, sizeof(text), "%05d", i);
+        p[1].value = str_of(text);
+        assert_int_equal(tsdb_append(a, tsdb_series(a, (struct labels){p, 2}), ts_ms, v),
+                         TSDB_TAKEN);
+    }
+    assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
+    tsdb_appender_free(a);
 }
 
 /* "x{i=1} 2; ..." of a query at a moment. */
@@ -129,6 +147,20 @@ static void a_series_that_does_not_come_again_ends(void **state UNUSED)
     work(&w, 60000);
     assert_string_equal(ask(&w, 59999, "r"), "r,i=1 5; r,i=2 6");
     assert_string_equal(ask(&w, 60000, "r"), "r,i=2 6");
+    close_world(&w);
+}
+
+static void what_was_written_in_this_moment_ends_behind_it(void **state UNUSED)
+{
+    struct world w;
+    struct rule_host host = {.limits = &limits};
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {record: r, expr: m}\n");
+    host.db = w.db;
+    put(&w, "1", 1000, 5);
+    work(&w, 2000);
+    assert_int_equal(rule_run_end(w.run, &host, 2000, &e), 0);
+    assert_string_equal(ask(&w, 2001, "r"), "");
     close_world(&w);
 }
 
@@ -261,6 +293,94 @@ static void a_pending_alert_that_goes_is_forgotten(void **state UNUSED)
     close_world(&w);
 }
 
+/* How often it was asked whether the rule is over, and from when on it is. */
+struct counting {
+    int asked, ends;
+};
+
+static bool count_and_end(void *ctx)
+{
+    struct counting *c = ctx;
+
+    return ++c->asked >= c->ends;
+}
+
+/* How often it was asked while the group was worked out. */
+static int work_until(struct world *w, int64_t at_ms, int ends)
+{
+    struct counting c = {0, ends};
+    struct promql_limits counted = limits;
+    struct rule_host host = {.db = w->db, .limits = &counted};
+
+    counted.is_over = count_and_end;
+    counted.ctx = &c;
+    rule_run_eval(w->run, &host, at_ms);
+    return c.asked;
+}
+
+static void an_alert_over_the_limit_costs_no_templates(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  limit: 10\n  rules:\n  - alert: A\n    expr: m == 0\n"
+                   "    annotations: {all: '{{ query \"count(m)\" | first | value }}'}\n");
+    put_many(&w, 10, 1000, 0);
+    work(&w, 1000);
+    (void)alert(&w, 10);
+    put_many(&w, 500, 2000, 0);
+    assert_in_range(work_until(&w, 2000, INT32_MAX), 1, 2000);
+    assert_string_equal(rule_run_health(w.run, 0)->error, "exceeded limit of 10 with 500 alerts");
+    (void)alert(&w, 0);
+    close_world(&w);
+}
+
+static void a_rule_that_takes_too_long_ends_and_its_alerts_stay(void **state UNUSED)
+{
+    struct world w;
+    int asked;
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: m == 0\n"
+                   "    annotations: {i: '{{ $labels.i }}'}\n");
+    put_many(&w, 100, 1000, 0);
+    asked = work_until(&w, 1000, INT32_MAX);
+    assert_in_range(asked, 100, 1000);
+    (void)alert(&w, 100);
+    put_many(&w, 100, 2000, 0);
+    assert_int_equal(work_until(&w, 2000, asked), asked);
+    assert_string_equal(rule_run_health(w.run, 0)->error,
+                        "the templates of 100 alerts take too long: aggregate the expression, or "
+                        "give the group a limit");
+    assert_true(alert(&w, 100)[99].state == RULE_FIRING);
+    close_world(&w);
+}
+
+static void alerts_are_in_the_order_of_their_labels_and_bounded(void **state UNUSED)
+{
+    struct world w;
+    char why[200];
+
+    open_world(&w, "groups:\n- name: g\n  rules:\n  - {alert: A, expr: m == 0}\n");
+    put(&w, "00002", 0, 0);
+    put(&w, "00000", 0, 1);
+    work(&w, 1000);
+    put_many(&w, 4, 2000, 0);
+    work(&w, 2000);
+    for (size_t i = 0; i < 4; i++) {
+        const struct rule_alert *a = &alert(&w, 4)[i];
+
+        assert_int_equal(labels_get(a->labels, STR("i")).p[4], '0' + (int)i);
+        assert_int_equal(a->active_at_ms, i == 2 ? 1000 : 2000);
+    }
+    put_many(&w, LIMIT_RULE_ALERTS + 1, 3000, 0);
+    work(&w, 3000);
+    snprintf(why, sizeof(why),
+             "the expression gives %d alerts; at most %d are kept: ", LIMIT_RULE_ALERTS + 1,
+             LIMIT_RULE_ALERTS);
+    assert_memory_equal(rule_run_health(w.run, 0)->error, why, strlen(why));
+    assert_int_equal(alert(&w, 4)[3].state, RULE_FIRING);
+    close_world(&w);
+}
+
 /* Another process: nothing is known but what is in the store. */
 static void start_again(struct world *w)
 {
@@ -342,6 +462,26 @@ static void an_alert_is_kept_firing_over_a_restart(void **state UNUSED)
                         "ALERTS,alertname=A,alertstate=firing,i=1,sev=page 1");
     work(&w, 301000);
     assert_int_equal(alert(&w, 1)->state, RULE_INACTIVE);
+    close_world(&w);
+}
+
+static void no_more_are_kept_than_the_limit_of_the_group(void **state UNUSED)
+{
+    struct world w;
+
+    open_world(&w, "groups:\n- name: g\n  limit: 3\n  rules:\n"
+                   "  - {alert: A, expr: m == 0, keep_firing_for: 5m}\n");
+    put_many(&w, 3, 0, 0);
+    work(&w, 1000);
+    put_many(&w, 3, 30000, 1);
+    put(&w, "new", 30000, 0);
+    start_again(&w);
+    work(&w, 60000);
+    (void)alert(&w, 1);
+    work(&w, 61000);
+    (void)alert(&w, 3); /* two of the old ones beside it */
+    work(&w, 62000);
+    assert_string_equal(rule_run_health(w.run, 0)->error, "");
     close_world(&w);
 }
 
@@ -453,14 +593,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_later_rule_sees_what_an_earlier_one_wrote),
         cmocka_unit_test(a_series_that_does_not_come_again_ends),
+        cmocka_unit_test(what_was_written_in_this_moment_ends_behind_it),
         cmocka_unit_test(the_moment_asked_for_is_moved_by_the_offset),
         cmocka_unit_test(too_many_and_equal_series_are_errors),
         cmocka_unit_test(an_alert_waits_fires_is_kept_and_ends),
         cmocka_unit_test(alerts_are_sent_when_they_fire_each_minute_and_when_they_end),
         cmocka_unit_test(a_pending_alert_that_goes_is_forgotten),
+        cmocka_unit_test(an_alert_over_the_limit_costs_no_templates),
+        cmocka_unit_test(a_rule_that_takes_too_long_ends_and_its_alerts_stay),
+        cmocka_unit_test(alerts_are_in_the_order_of_their_labels_and_bounded),
         cmocka_unit_test(an_alert_waits_on_after_a_restart),
         cmocka_unit_test(a_short_wait_begins_anew_after_a_restart),
         cmocka_unit_test(an_alert_is_kept_firing_over_a_restart),
+        cmocka_unit_test(no_more_are_kept_than_the_limit_of_the_group),
         cmocka_unit_test(mistakes_are_all_told_with_their_lines),
         cmocka_unit_test(a_server_works_out_its_groups_at_their_interval),
     };

@@ -2,6 +2,7 @@
 #include "rules/rules_priv.h"
 #include "rules/template.h"
 
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -21,7 +22,7 @@ struct written {
 
 struct running {
     struct written last;
-    VEC(struct rule_alert) alerts;
+    VEC(struct rule_alert) alerts; /* by their labels */
     struct rule_health health;
 };
 
@@ -121,6 +122,12 @@ struct result {
     double v;
 };
 
+/* An element of the answer, as an alert. */
+struct found {
+    struct labels labels, annotations;
+    double value;
+};
+
 struct working {
     const struct rule_host *host;
     const struct rule_group *group;
@@ -129,21 +136,49 @@ struct working {
     bool writes_alerts;
     int64_t at_ms;    /* of the iteration */
     int64_t query_ms; /* that, less the offset of the group: what is asked and written */
+    struct promql_limits limits;
+    int64_t deadline_ms; /* monotonic; 0: none */
     struct arena arena;
     VEC(struct result) results; /* what will be written */
+    VEC(struct found) found;
 };
 
-static int ask(const struct rule_host *h, const struct promql_node *query, int64_t at_ms,
+static bool is_over(void *ctx)
+{
+    const struct working *w = ctx;
+    const struct promql_limits *l = w->host->limits;
+
+    return (w->deadline_ms != 0 && clock_mono_ms() >= w->deadline_ms) ||
+           (l->is_over != NULL && l->is_over(l->ctx));
+}
+
+/* One thread works out all rules: what takes too long ends, so that the others have their turn. */
+static void begin(struct working *w)
+{
+    w->limits = *w->host->limits;
+    w->limits.is_over = is_over;
+    w->limits.ctx = w;
+    w->deadline_ms = w->host->patience_ms > 0 ? clock_mono_ms() + w->host->patience_ms : 0;
+}
+
+static void working_done(struct working *w)
+{
+    vec_done(&w->results);
+    vec_done(&w->found);
+    arena_done(&w->arena);
+}
+
+static int ask(const struct working *w, const struct promql_node *query, int64_t at_ms,
                struct arena *a, struct promql_answer *out, struct err *e)
 {
     struct promql_range now = {at_ms, at_ms, 0};
     int64_t from, to;
 
-    promql_times(query, &now, h->limits, &from, &to);
+    promql_times(query, &now, &w->limits, &from, &to);
 
-    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(h->db, from, to);
+    SCOPED(tsdb_view_closep) struct tsdb_view *view = tsdb_view_open(w->host->db, from, to);
 
-    return promql_run(view, query, &now, h->limits, a, out, e);
+    return promql_run(view, query, &now, &w->limits, a, out, e);
 }
 
 static int by_labels(const void *a, const void *b)
@@ -233,7 +268,7 @@ static int ask_template(void *ctx, struct str text, struct arena *a, struct prom
     const struct working *w = ctx;
     struct promql_node *query = promql_parse(a, text, e);
 
-    return query == NULL ? -1 : ask(w->host, query, w->at_ms, a, out, e);
+    return query == NULL ? -1 : ask(w, query, w->at_ms, a, out, e);
 }
 
 /* Templates that fail say so where their text would be. */
@@ -262,52 +297,70 @@ static struct labels expand_all(struct working *w, struct labels s, const struct
     return out;
 }
 
-static struct rule_alert *alert_of(struct running *r, struct labels s)
+/* One element of the answer is one alert. */
+static void find_alert(struct working *w, struct labels element, double value)
 {
-    for (size_t i = 0; i < r->alerts.len; i++) {
-        if (labels_eq(r->alerts.p[i].labels, s)) {
-            return &r->alerts.p[i];
-        }
-    }
-    return NULL;
-}
-
-/* One element of the result is one alert. */
-static int see_alert(struct working *w, struct labels found, double value, struct err *e)
-{
-    struct rule_values v = {.labels = found,
+    struct rule_values v = {.labels = element,
                             .external = w->host->external,
                             .external_url = w->host->external_url,
                             .value = value,
                             .at_ms = w->at_ms,
                             .query = ask_template,
+                            .is_over = is_over,
                             .ctx = w};
-    struct labels s = put_over(&w->arena, found, expand_all(w, w->rule->labels, &v),
-                               STR("alertname"), w->rule->name);
-    struct labels notes = expand_all(w, w->rule->annotations, &v);
-    struct rule_alert *a = alert_of(w->state, s);
+    struct labels own = expand_all(w, w->rule->labels, &v);
 
-    if (a != NULL && a->seen) {
-        return err_set(
-            e, ERR_INVALID,
-            "vector contains metrics with the same labelset after applying alert labels");
+    *vec_push(&w->found) =
+        (struct found){put_over(&w->arena, element, own, STR("alertname"), w->rule->name),
+                       expand_all(w, w->rule->annotations, &v), value};
+}
+
+static int found_by_labels(const void *a, const void *b)
+{
+    return labels_cmp(((const struct found *)a)->labels, ((const struct found *)b)->labels);
+}
+
+/* All alerts of an answer, by their labels, each once. */
+static int find_alerts(struct working *w, const struct promql_answer *a, struct err *e)
+{
+    if (a->type == PROMQL_SCALAR) {
+        find_alert(w, (struct labels){NULL, 0}, a->scalar);
     }
-    if (a == NULL || a->state == RULE_INACTIVE) {
+    for (size_t i = 0; i < a->n_rows; i++) {
+        find_alert(w, a->rows[i].labels, a->rows[i].v[0]);
+        if (is_over(w)) { /* in the midst of its templates, perhaps */
+            return err_set(e, ERR_TIMEOUT,
+                           "the templates of %zu alerts take too long: aggregate the expression, "
+                           "or give the group a limit",
+                           a->n_rows);
+        }
+    }
+    if (w->found.len > 0) {
+        qsort(w->found.p, w->found.len, sizeof(struct found), found_by_labels);
+    }
+    for (size_t i = 1; i < w->found.len; i++) {
+        if (labels_eq(w->found.p[i - 1].labels, w->found.p[i].labels)) {
+            return err_set(
+                e, ERR_INVALID,
+                "vector contains metrics with the same labelset after applying alert labels");
+        }
+    }
+    return 0;
+}
+
+static void see_alert(const struct working *w, struct rule_alert *a, const struct found *f)
+{
+    if (a->state == RULE_INACTIVE) { /* new, or anew */
         struct rule_alert fresh = {.state = RULE_PENDING, .active_at_ms = w->at_ms};
 
-        if (a == NULL) {
-            a = vec_push(&w->state->alerts);
-        } else {
-            alert_done(a);
-        }
-        fresh.labels = labels_copy(&fresh.arena, s);
+        alert_done(a);
+        fresh.labels = labels_copy(&fresh.arena, f->labels);
         *a = fresh;
     }
     arena_reset(&a->notes);
-    a->annotations = labels_copy(&a->notes, notes);
-    a->value = value;
+    a->annotations = labels_copy(&a->notes, f->annotations);
+    a->value = f->value;
     a->seen = true;
-    return 0;
 }
 
 /* True when it goes on although the expression no longer gives it. */
@@ -326,8 +379,11 @@ static bool is_kept(const struct working *w, struct rule_alert *a)
 static bool step_alert(const struct working *w, struct rule_alert *a)
 {
     if (!a->seen && !is_kept(w, a)) {
+        bool is_crowded = w->state->alerts.len > LIMIT_RULE_ALERTS;
+
         if (a->state == RULE_PENDING ||
-            (a->resolved_at_ms != 0 && w->at_ms - a->resolved_at_ms > KEEP_RESOLVED_MS)) {
+            (a->resolved_at_ms != 0 &&
+             (is_crowded || w->at_ms - a->resolved_at_ms > KEEP_RESOLVED_MS))) {
             return false;
         }
         if (a->state != RULE_INACTIVE) {
@@ -360,37 +416,64 @@ static void write_alert(struct working *w, const struct rule_alert *a)
                         (double)since_sec};
 }
 
+/* What there was and what was found, one beside the other, become what there is. */
+static void step_alerts(struct working *w)
+{
+    struct running *r = w->state;
+    size_t i = 0, k = 0;
+    VEC(struct rule_alert) next = {0};
+
+    while (i < r->alerts.len || k < w->found.len) {
+        struct rule_alert a = {.state = RULE_INACTIVE};
+        int order = i == r->alerts.len  ? 1
+                    : k == w->found.len ? -1
+                                        : labels_cmp(r->alerts.p[i].labels, w->found.p[k].labels);
+
+        if (order <= 0) {
+            a = r->alerts.p[i++];
+            a.seen = false;
+        }
+        if (order >= 0) {
+            see_alert(w, &a, &w->found.p[k++]);
+        }
+        if (step_alert(w, &a)) {
+            *vec_push(&next) = a;
+        } else {
+            alert_done(&a);
+        }
+    }
+    vec_done(&r->alerts);
+    memcpy(&r->alerts, &next, sizeof(next));
+}
+
 static int alerts(struct working *w, const struct promql_answer *a, struct err *e)
 {
     struct running *r = w->state;
-    size_t kept = 0, active = 0;
+    size_t active = 0;
 
-    for (size_t i = 0; i < r->alerts.len; i++) {
-        r->alerts.p[i].seen = false;
-    }
-    if (a->type == PROMQL_SCALAR && see_alert(w, (struct labels){NULL, 0}, a->scalar, e) < 0) {
+    /* before anything is done for each of them */
+    if (over_limit(w, a->n_rows, "alerts", e) < 0) {
+        forget_alerts(r);
         return -1;
     }
-    for (size_t i = 0; i < a->n_rows; i++) {
-        if (see_alert(w, a->rows[i].labels, a->rows[i].v[0], e) < 0) {
-            return -1;
-        }
+    if (a->n_rows > LIMIT_RULE_ALERTS) { /* those that are known go on */
+        return err_set(e, ERR_LIMIT,
+                       "the expression gives %zu alerts; at most %d are kept: aggregate it, or "
+                       "choose fewer series",
+                       a->n_rows, LIMIT_RULE_ALERTS);
     }
+    if (find_alerts(w, a, e) < 0) {
+        return -1;
+    }
+    step_alerts(w);
     for (size_t i = 0; i < r->alerts.len; i++) {
-        if (!step_alert(w, &r->alerts.p[i])) {
-            alert_done(&r->alerts.p[i]);
-            continue;
-        }
-        r->alerts.p[kept] = r->alerts.p[i];
-        if (r->alerts.p[kept].state != RULE_INACTIVE) {
+        if (r->alerts.p[i].state != RULE_INACTIVE) {
             active++;
             if (w->writes_alerts) {
-                write_alert(w, &r->alerts.p[kept]);
+                write_alert(w, &r->alerts.p[i]);
             }
         }
-        kept++;
     }
-    r->alerts.len = kept;
     if (over_limit(w, active, "alerts", e) < 0) {
         forget_alerts(r);
         return -1;
@@ -452,8 +535,9 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     struct err e = {.msg = ""};
     int result;
 
+    begin(&w);
     w.state->health = (struct rule_health){.at_ms = at_ms};
-    result = ask(h, w.rule->expression, w.query_ms, &w.arena, &answer, &e);
+    result = ask(&w, w.rule->expression, w.query_ms, &w.arena, &answer, &e);
     if (result == 0) {
         result = w.rule->is_alert ? alerts(&w, &answer, &e) : record(&w, &answer, &e);
     }
@@ -463,43 +547,68 @@ static void eval_rule(struct rule_run *r, size_t i, const struct rule_host *h, i
     if (result < 0) {
         snprintf(w.state->health.error, sizeof(w.state->health.error), "%s", e.msg);
     }
-    vec_done(&w.results);
-    arena_done(&w.arena);
+    working_done(&w);
 }
 
 /* --- after a restart --- */
 
-/* Takes up an alert that was firing and is not seen any more. */
-static void keep(struct running *r, const struct rule_kept *k)
+static int alerts_by_labels(const void *a, const void *b)
 {
-    struct rule_alert a = {.state = RULE_FIRING,
-                           .active_at_ms = k->seen_ms,
-                           .fired_at_ms = k->seen_ms,
-                           .keep_since_ms = k->seen_ms};
+    return labels_cmp(((const struct rule_alert *)a)->labels,
+                      ((const struct rule_alert *)b)->labels);
+}
 
-    if (alert_of(r, k->labels) == NULL) {
-        a.labels = labels_copy(&a.arena, k->labels);
-        *vec_push(&r->alerts) = a;
+struct rule_alert *rule_alert_of(struct rule_alert *alerts, size_t n, struct labels s)
+{
+    struct rule_alert key = {.labels = s};
+
+    return n == 0 ? NULL : bsearch(&key, alerts, n, sizeof(key), alerts_by_labels);
+}
+
+/* Takes up alerts that were firing and are not seen any more, as many as the rule may have. */
+static void keep(struct working *w, const struct rule_kept *kept, size_t n)
+{
+    struct running *r = w->state;
+    size_t known = r->alerts.len, most = w->group->limit > 0 && w->group->limit < LIMIT_RULE_ALERTS
+                                             ? w->group->limit
+                                             : LIMIT_RULE_ALERTS;
+
+    for (size_t i = 0; i < n && r->alerts.len < most; i++) {
+        struct rule_alert a = {.state = RULE_FIRING,
+                               .active_at_ms = kept[i].seen_ms,
+                               .fired_at_ms = kept[i].seen_ms,
+                               .keep_since_ms = kept[i].seen_ms};
+
+        if (rule_alert_of(r->alerts.p, known, kept[i].labels) == NULL) {
+            a.labels = labels_copy(&a.arena, kept[i].labels);
+            *vec_push(&r->alerts) = a;
+        }
+    }
+    if (r->alerts.len > known) {
+        qsort(r->alerts.p, r->alerts.len, sizeof(struct rule_alert), alerts_by_labels);
     }
 }
 
 static void restore(struct rule_run *r, const struct rule_host *h, int64_t at_ms)
 {
-    SCOPED(arena_done) struct arena a = {0};
     SCOPED(tsdb_view_closep)
     struct tsdb_view *view = tsdb_view_open(h->db, at_ms - RULES_RESTORE_MS, at_ms);
 
     for (size_t i = 0; i < r->group->n_rules; i++) {
-        struct running *rule = &r->rules[i];
+        struct working w = {
+            .host = h, .group = r->group, .rule = &r->group->rules[i], .state = &r->rules[i]};
         struct rule_kept *kept = NULL;
-        size_t n = 0;
+        size_t n;
 
-        if (r->group->rules[i].is_alert) {
-            n = rule_restore_kept(view, &r->group->rules[i], at_ms, &a, &kept);
-            for (size_t k = 0; k < n; k++) {
-                keep(rule, &kept[k]);
-            }
-            rule_restore_for(view, &r->group->rules[i], rule->alerts.p, rule->alerts.len, at_ms);
+        if (w.rule->is_alert) {
+            begin(&w);
+            tsdb_view_heed(view, is_over, &w);
+            n = rule_restore_kept(view, w.rule, at_ms, &w.limits, &w.arena, &kept);
+            keep(&w, kept, n);
+            rule_restore_for(view, w.rule, w.state->alerts.p, w.state->alerts.len, at_ms,
+                             &w.limits);
+            tsdb_view_heed(view, NULL, NULL);
+            working_done(&w);
         }
     }
 }
@@ -583,8 +692,11 @@ int rule_run_end(struct rule_run *r, const struct rule_host *h, int64_t at_ms, s
     SCOPED(tsdb_appender_freep) struct tsdb_appender *a = tsdb_appender_new(h->db);
 
     for (size_t i = 0; i < r->group->n_rules; i++) {
-        struct working w = {
-            .state = &r->rules[i], .at_ms = at_ms, .query_ms = at_ms - r->group->query_offset_ms};
+        int64_t wrote_ms = r->rules[i].health.at_ms; /* a sample of then is no end */
+        struct working w = {.state = &r->rules[i],
+                            .at_ms = at_ms > wrote_ms ? at_ms : wrote_ms + 1};
+
+        w.query_ms = w.at_ms - r->group->query_offset_ms;
 
         for (size_t k = 0; k < r->rules[i].last.list.len; k++) {
             append(&w, a, r->rules[i].last.list.p[k], tsdb_stale());

@@ -23,6 +23,8 @@ struct rule_values {
     /* Works out {{ query "..." }} in the arena; NULL: every query gives nothing. */
     int (*query)(void *ctx, struct str text, struct arena *a, struct promql_answer *out,
                  struct err *e);
+    /* Asked at each step; true ends the template. May be NULL. */
+    bool (*is_over)(void *ctx);
     void *ctx;
 };
 

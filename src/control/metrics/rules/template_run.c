@@ -21,7 +21,9 @@ static int step(struct template_run *r, struct err *e)
                        "topk or limitk in its query",
                        TEMPLATE_STEPS, TEMPLATE_MEMORY >> 20);
     }
-    return 0;
+    return r->values->is_over != NULL && r->values->is_over(r->values->ctx)
+               ? err_set(e, ERR_TIMEOUT, "a template takes too long")
+               : 0;
 }
 
 static int enter(struct template_run *r, struct err *e)

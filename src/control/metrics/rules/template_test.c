@@ -232,12 +232,31 @@ static void everything_has_a_limit(void **state UNUSED)
     assert_string_equal(e.msg, "more than 64 blocks and parentheses stand in each other");
 }
 
+static bool at_once(void *ctx UNUSED)
+{
+    return true;
+}
+
+static void a_template_ends_when_its_time_is_over(void **state UNUSED)
+{
+    const struct rule_values v = {.is_over = at_once};
+    struct buf out = BUF_MAX(100);
+
+    assert_int_equal(rule_template(STR("{{ 1 }}"), &v, &out, &e), -1);
+    assert_string_equal(e.msg, "a template takes too long");
+    buf_done(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values_and_pipelines),    cmocka_unit_test(blocks_branch_and_repeat),
-        cmocka_unit_test(functions_of_prometheus), cmocka_unit_test(printf_is_gos),
-        cmocka_unit_test(mistakes_are_named),      cmocka_unit_test(everything_has_a_limit),
+        cmocka_unit_test(values_and_pipelines),
+        cmocka_unit_test(blocks_branch_and_repeat),
+        cmocka_unit_test(functions_of_prometheus),
+        cmocka_unit_test(printf_is_gos),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(everything_has_a_limit),
+        cmocka_unit_test(a_template_ends_when_its_time_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -235,7 +235,7 @@ static int run_steps(struct world *w, struct err *e)
 {
     const struct suite *s = w->suite;
     const struct test *t = w->test;
-    struct rule_host host = {w->db, t->external, t->external_url, &limits};
+    struct rule_host host = {w->db, t->external, t->external_url, &limits, 0};
     int64_t last = last_moment(t);
 
     for (int64_t at = 0; at <= last; at += s->interval_ms) {

@@ -388,7 +388,7 @@ struct discovery *discovery_start(const struct sd_config *c, discovery_changed *
     if (!d->has_thread) {
         struct err e;
 
-        err_sys(&e, "discovery: no thread");
+        err_set(&e, ERR_UNAVAILABLE, "discovery: no thread");
         discovery_fail(d, &e);
     }
     return d;

@@ -666,14 +666,14 @@ struct engine *engine_start(struct tsdb *db, struct lock *lock, unsigned readers
         *r = (struct reader){g, g->started};
         if (pthread_create(&g->readers[g->started], NULL, run_reader, r) != 0) {
             free(r);
-            err_sys(e, "scraping: no thread");
+            err_set(e, ERR_UNAVAILABLE, "scraping: no thread");
             engine_stop(g);
             return NULL;
         }
     }
     g->has_io = pthread_create(&g->io, NULL, run_io, g) == 0;
     if (!g->has_io) {
-        err_sys(e, "scraping: no thread");
+        err_set(e, ERR_UNAVAILABLE, "scraping: no thread");
         engine_stop(g);
         return NULL;
     }

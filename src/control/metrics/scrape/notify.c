@@ -57,9 +57,10 @@ struct set {
     const struct alertmanager_config *c;
     struct discovery **sd;
     size_t n_sd;
-    bool warned;              /* manager's */
+    bool warned, warned_many; /* manager's */
     VEC(struct peer *) peers; /* guarded, changed by the manager */
     VEC(char *) dropped;      /* guarded: their addresses */
+    size_t n_many;            /* guarded: past PEERS_MAX */
 };
 
 struct notify {
@@ -68,6 +69,7 @@ struct notify {
     struct lock lock;
     VEC(struct set *) sets; /* guarded, changed by the manager */
     struct config *config;  /* guarded */
+    bool warned;            /* guarded: of an alert that cannot be told, since the last change */
 };
 
 /* --- sending: the thread of a peer --- */
@@ -373,7 +375,15 @@ static struct peer *peer_of(const struct set *s, const char *url)
 struct found {
     VEC(struct peer *) peers;
     VEC(char *) dropped;
+    size_t n_many;
 };
+
+static void find_dropped(struct found *f, const char *url)
+{
+    if (f->dropped.len < LIMIT_SCRAPE_DROPPED) {
+        *vec_push(&f->dropped) = xstrdup(url);
+    }
+}
 
 static void find_one(struct notify *n, struct set *s, const char *url, struct found *f)
 {
@@ -384,7 +394,10 @@ static void find_one(struct notify *n, struct set *s, const char *url, struct fo
             return; /* told twice */
         }
     }
-    if (f->peers.len < PEERS_MAX && (p != NULL || (p = peer_start(n, s, url)) != NULL)) {
+    if (f->peers.len >= PEERS_MAX) {
+        f->n_many++;
+        find_dropped(f, url);
+    } else if (p != NULL || (p = peer_start(n, s, url)) != NULL) {
         p->is_wanted = true;
         *vec_push(&f->peers) = p;
     }
@@ -406,8 +419,8 @@ static void find_all(struct notify *n, struct set *s, struct arena *a, struct fo
 
                 if (rc > 0) {
                     find_one(n, s, url, f);
-                } else if (rc == 0 && f->dropped.len < LIMIT_SCRAPE_DROPPED) {
-                    *vec_push(&f->dropped) = xstrdup(url);
+                } else if (rc == 0) {
+                    find_dropped(f, url);
                 } else if (rc < 0 && !s->warned) {
                     s->warned = true; /* once, not each time that discovery tells something */
                     log_warn("alertmanager.failed", "error=%s", Q(str_of(e.msg)));
@@ -426,12 +439,18 @@ static void sync_set(struct notify *n, struct set *s)
         s->peers.p[i]->is_wanted = false;
     }
     find_all(n, s, &a, &f);
+    if (f.n_many > 0 && !s->warned_many) {
+        log_warn("alertmanager.too_many", "told=%d not_told=%zu name fewer in each alertmanagers",
+                 PEERS_MAX, f.n_many);
+    }
+    s->warned_many = f.n_many > 0;
     {
         WITH_LOCK(&n->lock);
         memcpy(&old.peers, &s->peers, sizeof(old.peers));
         memcpy(&old.dropped, &s->dropped, sizeof(old.dropped));
         memcpy(&s->peers, &f.peers, sizeof(s->peers));
         memcpy(&s->dropped, &f.dropped, sizeof(s->dropped));
+        s->n_many = f.n_many;
     }
     for (size_t i = 0; i < old.peers.len; i++) {
         if (!old.peers.p[i]->is_wanted) {
@@ -477,6 +496,7 @@ void notify_apply(struct notify *n, struct config *c)
         WITH_LOCK(&n->lock);
         before = n->config;
         n->config = config_ref(c);
+        n->warned = false;
         memcpy(&n->sets, &next, sizeof(n->sets));
     }
     for (size_t k = 0; k < old.len; k++) {
@@ -590,21 +610,21 @@ static void enqueue(struct peer *p, struct str text, int64_t until_ms)
     p->bytes += text.len;
 }
 
-/* Holding the lock. */
-static void alert_set(struct set *s, struct arena *a, struct labels labels,
-                      const struct scrape_alert *alert)
+/* Holding the lock. -1: no Alertmanager of the set can be told. */
+static int alert_set(struct set *s, struct arena *a, struct labels labels,
+                     const struct scrape_alert *alert, struct err *e)
 {
     struct buf text = BUF_MAX(ALERT_BYTES_MAX);
-    struct err e;
     int rc;
 
     labels = labels_copy(a, labels);
-    rc = relabel_apply(s->c->alert_relabel, a, &labels, &e);
+    rc = relabel_apply(s->c->alert_relabel, a, &labels, e);
     if (rc > 0) {
         write_alert(&text, a, labels, alert);
+        rc = text.failed ? err_set(e, ERR_LIMIT, "it has more than %d bytes", ALERT_BYTES_MAX) : 1;
     }
     for (size_t i = 0; i < s->peers.len && rc != 0; i++) {
-        if (rc < 0 || text.failed) {
+        if (rc < 0) {
             s->peers.p[i]->counts.dropped++;
         } else {
             enqueue(s->peers.p[i], buf_str(&text),
@@ -612,35 +632,65 @@ static void alert_set(struct set *s, struct arena *a, struct labels labels,
         }
     }
     buf_done(&text);
+    return rc < 0 ? -1 : 0;
+}
+
+/* The alert with external_labels, after alert_relabel_configs: 1; 0: dropped; -1. */
+static int labels_to_tell(const struct notify *n, struct arena *a, struct labels alert,
+                          struct labels *out, struct err *e)
+{
+    struct labels ext = n->config->external;
+
+    *out = (struct labels){arena_new_array(a, struct label, alert.len + ext.len + 1), 0};
+    for (size_t i = 0; i < alert.len; i++) {
+        out->p[out->len++] = alert.p[i];
+    }
+    for (size_t i = 0; i < ext.len; i++) {
+        if (labels_get(alert, ext.p[i].name).len == 0) {
+            out->p[out->len++] = ext.p[i];
+        }
+    }
+    return labels_normalize(out, e) < 0 ? -1
+                                        : relabel_apply(n->config->alerting.relabel, a, out, e);
+}
+
+/* Holding the lock. -1: somebody who should be told cannot be. */
+static int tell_all(struct notify *n, struct arena *a, const struct scrape_alert *alert,
+                    struct err *e)
+{
+    struct labels s;
+    int rc = labels_to_tell(n, a, alert->labels, &s, e), result = rc < 0 ? -1 : 0;
+
+    for (size_t i = 0; i < n->sets.len && rc != 0; i++) {
+        struct set *set = n->sets.p[i];
+
+        for (size_t k = 0; k < set->peers.len && rc < 0; k++) {
+            set->peers.p[k]->counts.dropped++;
+        }
+        if (rc > 0 && alert_set(set, a, s, alert, e) < 0) {
+            result = -1;
+        }
+    }
+    lock_broadcast(&n->lock);
+    return result;
 }
 
 void notify_alert(struct notify *n, const struct scrape_alert *alert)
 {
     struct arena a = {0};
+    bool warns = false;
+    struct err e;
 
     lock_take(&n->lock);
-    if (n->sets.len > 0) {
-        struct labels ext = n->config->external;
-        struct labels s = {.p = arena_new_array(&a, struct label, alert->labels.len + ext.len + 1)};
-        struct err e;
-
-        for (size_t i = 0; i < alert->labels.len; i++) {
-            s.p[s.len++] = alert->labels.p[i];
-        }
-        for (size_t i = 0; i < ext.len; i++) {
-            if (labels_get(alert->labels, ext.p[i].name).len == 0) {
-                s.p[s.len++] = ext.p[i];
-            }
-        }
-        if (labels_normalize(&s, &e) == 0 &&
-            relabel_apply(n->config->alerting.relabel, &a, &s, &e) > 0) {
-            for (size_t i = 0; i < n->sets.len; i++) {
-                alert_set(n->sets.p[i], &a, s, alert);
-            }
-            lock_broadcast(&n->lock);
-        }
+    if (n->sets.len > 0 && tell_all(n, &a, alert, &e) < 0) {
+        warns = !n->warned; /* once, not for each alert and each minute */
+        n->warned = true;
     }
     lock_drop(&n->lock);
+    if (warns) {
+        log_warn("alertmanager.alert_dropped", "alert=%s error=%s counting such as dropped",
+                 Q(labels_get(alert->labels, STR("alertname"))), Q(str_of(e.msg)));
+    }
     arena_done(&a);
 }
 
@@ -671,49 +721,104 @@ void notify_managers(struct notify *n, struct arena *a, struct scrape_alertmanag
     }
 }
 
-static void write_rows(struct notify *n, struct buf *out, int column)
+/* Of one address, which may stand in several items. */
+enum { SENT, ERRORS, DROPPED, WAITING, COLUMNS };
+
+struct row {
+    const char *url;
+    uint64_t values[COLUMNS];
+};
+
+/* Holding the lock. */
+static struct row *copy_rows(const struct notify *n, struct arena *a, size_t peers)
 {
+    struct row *rows = arena_new_array(a, struct row, peers + 1);
+    size_t len = 0;
+
     for (size_t i = 0; i < n->sets.len; i++) {
         for (size_t k = 0; k < n->sets.p[i]->peers.len; k++) {
             const struct peer *p = n->sets.p[i]->peers.p[k];
-            const uint64_t values[] = {p->counts.sent, p->counts.errors, p->counts.dropped,
-                                       p->queue.len - p->first + p->n_batch};
-            static const char *const names[] = {"sent_total", "errors_total", "dropped_total",
-                                                "queue_length"};
 
-            (void)buf_printf(out, "strata_notifications_%s{alertmanager=\"", names[column]);
-            for (const char *c = p->url; *c != '\0'; c++) {
-                (void)buf_printf(out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-            }
-            (void)buf_printf(out, "\"} %llu\n", (unsigned long long)values[column]);
+            rows[len++] = (struct row){arena_strdup(a, str_of(p->url)),
+                                       {p->counts.sent, p->counts.errors, p->counts.dropped,
+                                        p->queue.len - p->first + p->n_batch}};
         }
+    }
+    return rows;
+}
+
+/* Each address once, in their order: how many. There are few. */
+static size_t merge_rows(struct row *rows, size_t len)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        size_t at = 0;
+
+        while (at < kept && strcmp(rows[at].url, rows[i].url) != 0) {
+            at++;
+        }
+        if (at == kept) {
+            rows[kept++] = rows[i];
+            continue;
+        }
+        for (size_t k = 0; k < COLUMNS; k++) {
+            rows[at].values[k] += rows[i].values[k];
+        }
+    }
+    return kept;
+}
+
+static void write_rows(struct buf *out, const struct row *rows, size_t len, size_t column)
+{
+    static const struct {
+        const char *name, *type, *help;
+    } columns[COLUMNS] = {
+        [SENT] = {"strata_notifications_sent_total", "counter",
+                  "Alerts that the Alertmanager took."},
+        [ERRORS] = {"strata_notifications_errors_total", "counter",
+                    "Alerts in requests that failed."},
+        [DROPPED] = {"strata_notifications_dropped_total", "counter",
+                     "Alerts never told: refused, too late, too long, not to be relabeled, or the "
+                     "queue was full."},
+        [WAITING] = {"strata_notifications_queue_length", "gauge", "Alerts that wait."},
+    };
+
+    metric_head(out, columns[column].name, columns[column].type, columns[column].help);
+    for (size_t i = 0; i < len; i++) {
+        (void)buf_printf(out, "%s{alertmanager=\"", columns[column].name);
+        for (const char *c = rows[i].url; *c != '\0'; c++) {
+            (void)buf_printf(out, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+        }
+        (void)buf_printf(out, "\"} %llu\n", (unsigned long long)rows[i].values[column]);
     }
 }
 
 void notify_metrics(struct notify *n, struct buf *out)
 {
-    int64_t peers = 0;
+    SCOPED(arena_done) struct arena a = {0};
+    size_t peers = 0, many = 0, len;
+    struct row *rows;
 
-    WITH_LOCK(&n->lock);
-    for (size_t i = 0; i < n->sets.len; i++) {
-        peers += (int64_t)n->sets.p[i]->peers.len;
+    {
+        WITH_LOCK(&n->lock);
+        for (size_t i = 0; i < n->sets.len; i++) {
+            peers += n->sets.p[i]->peers.len;
+            many += n->sets.p[i]->n_many;
+        }
+        rows = copy_rows(n, &a, peers);
     }
     metric_one(out, "strata_notifications_alertmanagers_discovered", "gauge",
-               "Alertmanagers that are told of alerts.", peers);
+               "Alertmanagers that are told of alerts.", (int64_t)peers);
+    metric_one(out, "strata_notifications_alertmanagers_dropped", "gauge",
+               "Alertmanagers that are not told: more than 64 in one item.", (int64_t)many);
     if (peers == 0) {
         return;
     }
-    metric_head(out, "strata_notifications_sent_total", "counter",
-                "Alerts that the Alertmanager took.");
-    write_rows(n, out, 0);
-    metric_head(out, "strata_notifications_errors_total", "counter",
-                "Alerts in requests that failed.");
-    write_rows(n, out, 1);
-    metric_head(out, "strata_notifications_dropped_total", "counter",
-                "Alerts never told: refused, too late, or the queue was full.");
-    write_rows(n, out, 2);
-    metric_head(out, "strata_notifications_queue_length", "gauge", "Alerts that wait.");
-    write_rows(n, out, 3);
+    len = merge_rows(rows, peers);
+    for (size_t i = 0; i < COLUMNS; i++) {
+        write_rows(out, rows, len, i);
+    }
     metric_one(out, "strata_notifications_queue_capacity", "gauge",
                "Alerts that may wait for each Alertmanager.", QUEUE_MAX);
 }

@@ -122,11 +122,104 @@ static void what_a_reload_does_not_change_goes_on(void **state UNUSED)
     arena_done(&a);
 }
 
+static void what_cannot_be_told_is_counted(void **state UNUSED)
+{
+    static const char *const relabels[] = {
+        "  alert_relabel_configs:\n"
+        "  - {source_labels: [x], regex: '(x+x+)+[yz]', target_label: y}\n",
+        "    alert_relabel_configs:\n"
+        "    - {source_labels: [x], regex: '(x+x+)+[yz]', target_label: y}\n",
+        ""};
+    SCOPED(buf_done) struct buf text = BUF_MAX(4 << 20);
+    struct label p[] = {{STR("alertname"), STR("A")}, {STR("x"), STR_EMPTY}};
+    struct scrape_alert alert = {.labels = {p, 2}, .ends_ms = INT64_MAX};
+
+    while (text.len < 2 << 20) {
+        (void)buf_add_c(&text, "xxxxxxxxxxxxxxxx");
+    }
+    for (size_t i = 0; i < ARRAY_LEN(relabels); i++) {
+        char file[400];
+        struct notify *n = notify_new(on_change, NULL);
+        struct config *c;
+
+        (void)snprintf(file, sizeof(file),
+                       "alerting:\n  alertmanagers:\n"
+                       "  - static_configs: [{targets: ['127.0.0.1:1']}]\n%s",
+                       relabels[i]);
+        c = read_config(file);
+        notify_apply(n, c);
+        notify_sync(n);
+        p[1].value = str_first(buf_str(&text), i < 2 ? 100 : text.len);
+        notify_alert(n, &alert);
+        notify_alert(n, &alert);
+        assert_int_equal(number(n, "strata_notifications_dropped_total" ONE), 2);
+        assert_int_equal(number(n, "strata_notifications_queue_length" ONE), 0);
+        notify_free(n);
+        config_unref(c);
+    }
+}
+
+static void an_address_of_two_items_has_one_row(void **state UNUSED)
+{
+    struct config *c =
+        read_config("alerting:\n  alertmanagers:\n"
+                    "  - static_configs: [{targets: ['127.0.0.1:1']}]\n"
+                    "  - static_configs: [{targets: ['127.0.0.1:0', '127.0.0.1:1']}]\n");
+    struct notify *n = notify_new(on_change, NULL);
+    struct label p[] = {{STR("alertname"), STR("A")}};
+    struct scrape_alert alert = {.labels = {p, 1}, .ends_ms = INT64_MAX};
+    SCOPED(buf_done) struct buf b = BUF_MAX(1 << 20);
+    const char *first;
+
+    notify_apply(n, c);
+    notify_sync(n);
+    notify_alert(n, &alert);
+    notify_metrics(n, &b);
+    first = strstr(b.p, "strata_notifications_queue_length" ONE);
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "strata_notifications_queue_length" ONE));
+    assert_non_null(strstr(first, "strata_notifications_queue_length{"
+                                  "alertmanager=\"http://127.0.0.1:0/api/v2/alerts\"}"));
+    assert_int_equal(number(n, "strata_notifications_queue_length" ONE), 2);
+    assert_int_equal(number(n, "\nstrata_notifications_alertmanagers_discovered "), 3);
+    notify_free(n);
+    config_unref(c);
+}
+
+static void alertmanagers_past_the_limit_are_named(void **state UNUSED)
+{
+    struct buf text = BUF_MAX(10000);
+    struct notify *n = notify_new(on_change, NULL);
+    struct arena a = {0};
+    struct scrape_alertmanager *m;
+    struct config *c;
+
+    (void)buf_add_c(&text, "alerting:\n  alertmanagers:\n  - static_configs: [{targets: [");
+    for (int i = 0; i < 66; i++) {
+        (void)buf_printf(&text, "'127.0.0.1:%d',", i + 1);
+    }
+    (void)buf_add(&text, str_n("]}]\n", 5));
+    c = read_config(text.p);
+    notify_apply(n, c);
+    notify_sync(n);
+    assert_int_equal(number(n, "\nstrata_notifications_alertmanagers_discovered "), 64);
+    assert_int_equal(number(n, "\nstrata_notifications_alertmanagers_dropped "), 2);
+    assert_int_equal(managers(n, &a, &m), 66);
+    assert_true(m[65].is_dropped && str_eq_c(m[65].url, "http://127.0.0.1:66/api/v2/alerts"));
+    notify_free(n);
+    config_unref(c);
+    arena_done(&a);
+    buf_done(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_queue_loses_its_oldest_and_waits_for_nobody),
         cmocka_unit_test(what_a_reload_does_not_change_goes_on),
+        cmocka_unit_test(what_cannot_be_told_is_counted),
+        cmocka_unit_test(an_address_of_two_items_has_one_row),
+        cmocka_unit_test(alertmanagers_past_the_limit_are_named),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

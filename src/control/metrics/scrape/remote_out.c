@@ -344,7 +344,8 @@ static void flush(struct remote_out *r)
     }
 }
 
-static void want_shards(struct remote_out *r, uint64_t n)
+/* false: there is not even one. */
+static bool want_shards(struct remote_out *r, uint64_t n)
 {
     n = n > r->write->max_shards ? r->write->max_shards : n;
     n = n > SHARDS_MAX ? SHARDS_MAX : n < 1 ? 1 : n;
@@ -363,6 +364,24 @@ static void want_shards(struct remote_out *r, uint64_t n)
     WITH_LOCK(&r->lock);
     r->n_shards = (unsigned)(n > 0 ? n : 1);
     r->counts.shards = n;
+    return n > 0;
+}
+
+/* Samples wait in the log until there is somebody who sends them. */
+static void begin(struct remote_out *r)
+{
+    int64_t backoff = r->write->min_backoff_ms;
+    bool warned = false;
+
+    while (!is_stopped(r) && !want_shards(r, r->write->min_shards)) {
+        if (!warned) {
+            log_error("remote_write.failed", "peer=%s no thread, trying until there is one",
+                      Q(r->write->name));
+        }
+        warned = true;
+        wait_ms(r, backoff);
+        backoff = backoff * 2 > r->write->max_backoff_ms ? r->write->max_backoff_ms : backoff * 2;
+    }
 }
 
 /* --- what there is to send --- */
@@ -402,7 +421,7 @@ static void send_series(struct remote_out *r, struct labels s, const struct tsdb
         put_series(&shard->filling, r->write->is_v2, s, v + at, some);
         at += some;
         if (shard->filling.samples == r->write->max_samples ||
-            shard->filling.series.len > BATCH_BYTES_MAX) {
+            shard->filling.series.len + shard->filling.symbols.len > BATCH_BYTES_MAX) {
             submit(r, shard);
         }
     }
@@ -491,7 +510,7 @@ static int send_piece(struct remote_out *r, struct tsdb_piece *piece, struct err
     }
     if (piece->len > 0) {
         if (piece->again && piece->note > 0) {
-            want_shards(r, piece->note);
+            (void)want_shards(r, piece->note); /* the first is there */
         }
         written_down(tsdb_follow_begin(r->follower, r->n_shards, &why), &why);
     }
@@ -517,7 +536,7 @@ static void *run(void *ctx)
     struct remote_out *r = ctx;
     struct tsdb_piece piece = {0};
 
-    want_shards(r, r->write->min_shards);
+    begin(r);
     while (!is_stopped(r)) {
         struct err e;
 
@@ -525,7 +544,7 @@ static void *run(void *ctx)
             log_warn("remote_write.read", "error=%s trying again in 5 s", Q(str_of(e.msg)));
             wait_ms(r, 5000);
         } else if (piece.more) {
-            want_shards(r, (uint64_t)r->n_shards * 2);
+            (void)want_shards(r, (uint64_t)r->n_shards * 2);
         } else {
             wait_ms(r, r->write->deadline_ms > WAIT_MIN_MS ? r->write->deadline_ms : WAIT_MIN_MS);
         }
@@ -545,10 +564,9 @@ struct remote_out *remote_out_start(const struct remote_out_options *o, struct e
     lock_init(&r->lock, LOCK_discovery);
     r->url = str_dup(o->write->url);
     r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    r->counts.name = o->write->name;
     r->has_thread = pthread_create(&r->thread, NULL, run, r) == 0;
     if (!r->has_thread) {
-        err_sys(e, "remote write: no thread");
+        err_set(e, ERR_UNAVAILABLE, "remote write: no thread");
         remote_out_stop(r);
         return NULL;
     }
@@ -594,15 +612,13 @@ bool remote_out_is(const struct remote_out *r, const struct config *c,
            labels_eq(r->config->external, c->external);
 }
 
-struct remote_out_counts remote_out_counts(struct remote_out *r)
+struct remote_out_counts remote_out_counts(struct remote_out *r, struct arena *a)
 {
-    struct tsdb_behind b = tsdb_follow_behind(r->follower);
     struct remote_out_counts c;
 
     lock_take(&r->lock);
     c = r->counts;
     lock_drop(&r->lock);
-    c.waiting_bytes = b.waiting_bytes;
-    c.lost_bytes = b.lost_bytes;
+    c.name = arena_str(a, r->write->name);
     return c;
 }

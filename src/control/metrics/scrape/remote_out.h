@@ -27,9 +27,9 @@ bool remote_out_is(const struct remote_out *r, const struct config *c,
                    const struct remote_write_config *w);
 
 struct remote_out_counts {
-    struct str name;
+    struct str name; /* tsdb_follow_behind() says what waits for him */
     uint64_t sent, dropped, retries, shards;
-    uint64_t waiting_bytes, lost_bytes; /* of the log */
-    int64_t newest_ms;                  /* of what was sent */
+    int64_t newest_ms; /* of what was sent */
 };
-struct remote_out_counts remote_out_counts(struct remote_out *r);
+/* The name in the arena. */
+struct remote_out_counts remote_out_counts(struct remote_out *r, struct arena *a);

@@ -8,6 +8,8 @@
 #include "tsdb/tsdb.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -25,10 +27,26 @@ static struct err e;
 static char dir[64];
 static struct tsdb *db;
 static const int64_t now = 1700000000000;
+static size_t max_series = 2;
+
+/* Which of the threads that are started now are refused: "bit 1" is the second. */
+static _Atomic unsigned refused_threads;
+
+int pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+    typedef int create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    create *real = NULL;
+    void *found = dlsym(RTLD_NEXT, "pthread_create");
+    unsigned refused = refused_threads;
+
+    refused_threads = refused >> 1;
+    memcpy(&real, &found, sizeof(found));
+    return (refused & 1) != 0 ? EAGAIN : real(t, attr, fn, arg);
+}
 
 static int open_store(void **state UNUSED)
 {
-    struct tsdb_options o = {.block_ms = 7200000, .max_series = 2};
+    struct tsdb_options o = {.block_ms = 7200000, .max_series = max_series};
 
     (void)snprintf(dir, sizeof(dir), "/tmp/write-test-XXXXXX");
     assert_non_null(mkdtemp(dir));
@@ -231,6 +249,7 @@ static struct {
     unsigned port;
     _Atomic unsigned refuses; /* so many requests, with `status` */
     _Atomic int status;
+    _Atomic uint64_t largest; /* of what was packed in the requests */
     pthread_t thread;
     struct tsdb *store;
     char dir[64];
@@ -238,9 +257,11 @@ static struct {
 
 static void answer_one(int c)
 {
-    struct buf in = BUF_MAX(1 << 20);
+    struct buf in = BUF_MAX(64 << 20);
     struct remote_write_answer took;
     const char *body = NULL, *head;
+    uint64_t whole = 0;
+    struct str packed;
     size_t length = 0;
     struct err why;
     char text[128];
@@ -260,6 +281,10 @@ static void answer_one(int c)
         length = head != NULL ? (size_t)strtoul(head + 16, NULL, 10) : 0;
     }
     took.status = peer.status;
+    packed = str_n(body, body != NULL ? length : 0);
+    if (proto_varint(&packed, &whole) > 0 && whole > peer.largest) {
+        peer.largest = whole;
+    }
     if (peer.refuses > 0) {
         peer.refuses--;
     } else if (body != NULL) {
@@ -306,6 +331,7 @@ static int open_peer(void **state)
     assert_int_equal(getsockname(peer.fd, (struct sockaddr *)(void *)&a, &len), 0);
     peer.port = ntohs(a.sin_port);
     assert_int_equal(pthread_create(&peer.thread, NULL, serve, NULL), 0);
+    max_series = 1000;
     return open_store(state);
 }
 
@@ -316,6 +342,7 @@ static int close_peer(void **state)
     (void)pthread_join(peer.thread, NULL);
     tsdb_close(peer.store);
     assert_int_equal(fs_remove_tree(AT_FDCWD, peer.dir, &e), 0);
+    max_series = 2;
     return close_store(state);
 }
 
@@ -329,6 +356,23 @@ static void put_here(double v)
                      TSDB_TAKEN);
     assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
     tsdb_appender_free(a);
+}
+
+/* Series of that label that the peer has. */
+static size_t series_there(const char *name, const char *value)
+{
+    struct arena a = {0};
+    int64_t wall = clock_wall_ms();
+    struct tsdb_view *v = tsdb_view_open(peer.store, wall - 600000, wall + 10000);
+    struct label_matcher m;
+    struct tsdb_found *found;
+    size_t n;
+
+    assert_int_equal(label_matcher_init(&m, &a, str_of(name), LABEL_IS, str_of(value), &e), 0);
+    assert_int_equal(tsdb_select(v, &m, 1, &a, &found, &n, &e), 0);
+    tsdb_view_close(v);
+    arena_done(&a);
+    return n;
 }
 
 static double newest_there(void)
@@ -395,6 +439,19 @@ static struct remote_out *send_out(const char *message, struct config **c)
     return r;
 }
 
+static uint64_t counted(struct remote_out *r, size_t offset)
+{
+    struct arena a = {0};
+    struct remote_out_counts c = remote_out_counts(r, &a);
+    uint64_t v;
+
+    memcpy(&v, (const char *)&c + offset, sizeof(v));
+    arena_done(&a);
+    return v;
+}
+
+#define COUNTED(r, what) counted(r, offsetof(struct remote_out_counts, what))
+
 static void samples_arrive_after_trouble_and_restarts(void **state UNUSED)
 {
     struct config *c;
@@ -406,17 +463,17 @@ static void samples_arrive_after_trouble_and_restarts(void **state UNUSED)
     peer.refuses = 3;
     put_here(2);
     until_there(2);
-    assert_true(remote_out_counts(r).retries >= 3);
+    assert_true(COUNTED(r, retries) >= 3);
     remote_out_stop(r);
     config_unref(c);
     put_here(3); /* while nobody sends */
     r = send_out("io.prometheus.write.v2.Request", &c);
     until_there(3);
-    assert_int_equal(remote_out_counts(r).dropped, 0);
+    assert_int_equal(COUNTED(r, dropped), 0);
     peer.status = 400;
     peer.refuses = 1;
     put_here(4);
-    while (remote_out_counts(r).dropped == 0) {
+    while (COUNTED(r, dropped) == 0) {
         rest();
     }
     put_here(5);
@@ -425,7 +482,66 @@ static void samples_arrive_after_trouble_and_restarts(void **state UNUSED)
     config_unref(c);
 }
 
+static void names_of_peers_outlive_them(void **state UNUSED)
+{
+    struct arena a = {0};
+    struct config *c;
+    struct remote_out *r = send_out("prometheus.WriteRequest", &c);
+    struct remote_out_counts counts = remote_out_counts(r, &a);
+
+    remote_out_stop(r);
+    config_unref(c);
+    assert_true(str_eq_c(counts.name, "out"));
+    arena_done(&a);
+}
+
+static void a_writer_without_threads_tries_again(void **state UNUSED)
+{
+    struct config *c;
+    struct remote_out *r;
+
+    refused_threads = 6; /* the reader is started, those who send are not, twice */
+    r = send_out("prometheus.WriteRequest", &c);
+    put_here(1);
+    until_there(1);
+    assert_int_equal(refused_threads, 0);
+    assert_int_equal(COUNTED(r, shards), 1);
+    remote_out_stop(r);
+    config_unref(c);
+}
+
+static void long_names_do_not_make_long_requests(void **state UNUSED)
+{
+    enum { WIDE = 320, VALUE = 60000 };
+    static char value[VALUE];
+    struct tsdb_appender *a = tsdb_appender_new(db);
+    int64_t deadline = clock_mono_ms() + 60000;
+    struct config *c;
+    struct remote_out *r = send_out("io.prometheus.write.v2.Request", &c);
+
+    for (unsigned i = 0; i < WIDE; i++) {
+        struct label l[] = {{STR(LABEL_NAME), STR("wide")}, {STR("v"), str_n(value, VALUE)}};
+
+        memset(value, 'a' + (int)(i % 26), VALUE);
+        memcpy(value, &(char[]){(char)('a' + i / 26), '.'}, 2);
+        assert_int_equal(tsdb_append(a, tsdb_series(a, (struct labels){l, 2}), clock_wall_ms(), 1),
+                         TSDB_TAKEN);
+    }
+    peer.largest = 0;
+    assert_int_equal(tsdb_commit(a, TSDB_SOON, &e), 0);
+    tsdb_appender_free(a);
+    while (series_there(LABEL_NAME, "wide") < WIDE) {
+        assert_true(clock_mono_ms() < deadline);
+        rest();
+    }
+    assert_in_range(peer.largest, 1, (16 << 20) + 2 * VALUE);
+    remote_out_stop(r);
+    config_unref(c);
+}
+
 #define IN_A_STORE(f) cmocka_unit_test_setup_teardown(f, open_store, close_store)
+
+#define WITH_A_PEER(f) cmocka_unit_test_setup_teardown(f, open_peer, close_peer)
 
 int main(void)
 {
@@ -435,8 +551,10 @@ int main(void)
         IN_A_STORE(a_writer_cannot_say_he_is_another),
         IN_A_STORE(what_is_wrong_has_its_status),
         cmocka_unit_test(snappy_packs_and_unpacks),
-        cmocka_unit_test_setup_teardown(samples_arrive_after_trouble_and_restarts, open_peer,
-                                        close_peer),
+        WITH_A_PEER(samples_arrive_after_trouble_and_restarts),
+        WITH_A_PEER(names_of_peers_outlive_them),
+        WITH_A_PEER(a_writer_without_threads_tries_again),
+        WITH_A_PEER(long_names_do_not_make_long_requests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -388,7 +388,7 @@ struct scrape *scrape_start(const struct scrape_options *o, struct err *e)
     s->next = c;
     s->has_manager = pthread_create(&s->manager, NULL, manage, s) == 0;
     if (!s->has_manager) {
-        err_sys(e, "scraping: no thread");
+        err_set(e, ERR_UNAVAILABLE, "scraping: no thread");
         return NULL;
     }
     {
@@ -635,14 +635,21 @@ static void writer_metrics(struct scrape *s, struct buf *out)
         {"strata_remote_write_lost_bytes_total", "counter",
          "Of the log, dropped before the peer had it: more than metrics.remote_write_backlog."},
     };
-    struct remote_out_counts c[64];
+    SCOPED(arena_done) struct arena a = {0};
+    struct remote_out_counts *c;
+    struct tsdb_behind *behind;
     size_t n = 0;
 
     {
         WITH_LOCK(&s->lock);
-        for (; n < s->writers.len && n < ARRAY_LEN(c); n++) {
-            c[n] = remote_out_counts(s->writers.p[n]);
+        c = arena_new_array(&a, struct remote_out_counts, s->writers.len + 1);
+        for (; n < s->writers.len; n++) {
+            c[n] = remote_out_counts(s->writers.p[n], &a);
         }
+    }
+    behind = arena_new_array(&a, struct tsdb_behind, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        behind[i] = tsdb_follow_behind(s->db, c[i].name);
     }
     for (size_t i = 0; n > 0 && i < ARRAY_LEN(rows); i++) {
         metric_head(out, rows[i].name, rows[i].type, rows[i].help);
@@ -652,8 +659,8 @@ static void writer_metrics(struct scrape *s, struct buf *out)
                                        c[k].retries,
                                        c[k].shards,
                                        (uint64_t)c[k].newest_ms,
-                                       c[k].waiting_bytes,
-                                       c[k].lost_bytes};
+                                       behind[k].waiting_bytes,
+                                       behind[k].lost_bytes};
 
             writer_row(out, rows[i].name, c[k].name, values[i]);
         }

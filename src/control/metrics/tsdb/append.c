@@ -70,7 +70,7 @@ static tsdb_ref find_or_add(struct tsdb_appender *a, struct labels l, bool *full
     }
     if (!room || l.len > LIMIT_SERIES_LABELS || db->head.last_id >= UINT32_MAX / 2 ||
         is_over_limit(a)) {
-        db->status.series_refused++;
+        db->status.series_refused += !room; /* who has a limit of his own is told of it */
         *full = !room && db->status.full_since_ms == 0;
         db->status.full_since_ms = *full ? clock_wall_ms() : db->status.full_since_ms;
         return 0;

@@ -240,26 +240,6 @@ void followers_trim(struct tsdb *db, uint32_t first)
     gone_trim(db, need);
 }
 
-struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f)
-{
-    struct tsdb *db = f->db;
-    struct wal_place at, end;
-    struct tsdb_behind b = {0};
-
-    lock_take(&db->log);
-    at = f->at;
-    end = db->log_end;
-    b.lost_bytes = f->lost_bytes;
-    lock_drop(&db->log);
-    for (uint32_t i = at.segment; i <= end.segment; i++) {
-        uint64_t size = i == end.segment ? end.offset : size_of(db, i);
-
-        size -= i == at.segment && at.offset <= size ? at.offset : 0;
-        b.waiting_bytes += size;
-    }
-    return b;
-}
-
 /* --- who follows --- */
 
 /* Other names, other files: what is no letter or digit is written as %XX. */
@@ -315,6 +295,30 @@ struct tsdb_follower *tsdb_follow(struct tsdb *db, struct str name)
         log_warn("metrics.follower", "error=%s: written down when it has taken something", e.msg);
     }
     return f;
+}
+
+struct tsdb_behind tsdb_follow_behind(struct tsdb *db, struct str name)
+{
+    SCOPED(freep) char *file = file_name(name);
+    struct wal_place at = {0}, end = {0};
+    const struct tsdb_follower *f;
+    struct tsdb_behind b = {0};
+
+    lock_take(&db->log);
+    f = find(db, file);
+    if (f != NULL) {
+        at = f->at;
+        end = db->log_end;
+        b.lost_bytes = f->lost_bytes;
+    }
+    lock_drop(&db->log);
+    for (uint32_t i = at.segment; f != NULL && i <= end.segment; i++) {
+        uint64_t size = i == end.segment ? end.offset : size_of(db, i);
+
+        size -= i == at.segment && at.offset <= size ? at.offset : 0;
+        b.waiting_bytes += size;
+    }
+    return b;
 }
 
 void tsdb_follow_only(struct tsdb *db, const struct str *names, size_t n)

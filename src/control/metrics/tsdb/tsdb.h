@@ -113,7 +113,8 @@ int tsdb_follow_labels(struct tsdb_follower *f, uint32_t series, struct arena *a
 struct tsdb_behind {
     uint64_t waiting_bytes, lost_bytes; /* of the log; lost: since the start */
 };
-struct tsdb_behind tsdb_follow_behind(struct tsdb_follower *f);
+/* Of nobody when there is none of the name. Looks at files: not under a lock. */
+struct tsdb_behind tsdb_follow_behind(struct tsdb *db, struct str name);
 
 /* --- care --- */
 

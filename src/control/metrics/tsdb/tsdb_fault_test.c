@@ -333,7 +333,7 @@ static void no_lock_is_held_over_a_call(void **state UNUSED)
     assert_non_null(db);
     watched = db;
     live(db, t);
-    assert_true(tsdb_follow_behind(tsdb_follow(db, STR("peer"))).lost_bytes > 0);
+    assert_true(tsdb_follow_behind(db, STR("peer")).lost_bytes > 0);
     watched = NULL;
     tsdb_close(db);
     free(t);

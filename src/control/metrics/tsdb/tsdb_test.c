@@ -1,4 +1,5 @@
 #include "base/fs.h"
+#include "base/limits.h"
 #include "tsdb/checkpoint.h"
 #include "tsdb/tsdb_priv.h"
 
@@ -230,6 +231,27 @@ static void a_batch_without_commit_leaves_nothing(void **state UNUSED)
     db = open_db();
     assert_int_equal(count_all(db), 1);
     tsdb_close(db);
+}
+
+static void only_the_stores_own_limit_counts_as_full(void **state UNUSED)
+{
+    struct label many[LIMIT_SERIES_LABELS + 1], own = {STR("i"), STR("0")};
+    struct arena names = {0};
+    struct tsdb *db = open_db();
+    struct tsdb_appender *a = tsdb_appender_new(db);
+    struct tsdb_status status;
+
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        many[i] = (struct label){str_of(arena_printf(&names, "l%03zu", i)), STR("v")};
+    }
+    assert_true(tsdb_series(a, (struct labels){many, ARRAY_LEN(many)}) == 0);
+    tsdb_appender_limit(a, own, 0);
+    assert_true(series(a, "m", 0) == 0);
+    tsdb_status(db, &status);
+    assert_true(status.series_refused == 0 && status.full_since_ms == 0);
+    tsdb_appender_free(a);
+    tsdb_close(db);
+    arena_done(&names);
 }
 
 static void samples_that_are_not_taken_say_why(void **state UNUSED)
@@ -1024,7 +1046,11 @@ static void who_follows_gets_each_sample_once(void **state UNUSED)
     assert_int_equal(take_piece(f, true), 15);
     assert_int_equal(take_piece(f, true), 30);
     assert_int_equal(take_piece(f, true), 0);
-    assert_int_equal(tsdb_follow_behind(f).waiting_bytes, 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("p/1")).waiting_bytes, 0);
+    assert_true(tsdb_follow_behind(db, STR("p_1")).waiting_bytes == 0);
+    fill(db, 3, 40, 5);
+    assert_true(tsdb_follow_behind(db, STR("p/1")).waiting_bytes > 0);
+    assert_int_equal(tsdb_follow_behind(db, STR("nobody")).waiting_bytes, 0);
     tsdb_close(db);
 }
 
@@ -1132,7 +1158,7 @@ static void the_log_is_not_kept_without_end(void **state UNUSED)
         work_end(db);
     }
     assert_in_range(count_files("wal"), 3, 9);
-    assert_true(tsdb_follow_behind(f).lost_bytes > 0);
+    assert_true(tsdb_follow_behind(db, STR("p")).lost_bytes > 0);
     assert_in_range(take_piece(f, true), 50, 450);
     fill(db, 5, 100, 10);
     assert_int_equal(take_piece(f, true), 50);
@@ -1153,6 +1179,7 @@ int main(void)
         WITH_DIR(nothing_is_seen_before_the_commit),
         WITH_DIR(nothing_is_remembered_for_who_has_selected),
         WITH_DIR(a_batch_without_commit_leaves_nothing),
+        WITH_DIR(only_the_stores_own_limit_counts_as_full),
         WITH_DIR(samples_that_are_not_taken_say_why),
         WITH_DIR(two_appenders_of_one_series_lose_nothing),
         WITH_DIR(late_samples_stand_where_they_belong),

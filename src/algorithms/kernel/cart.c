@@ -1,0 +1,412 @@
+#include "algorithms/kernel/cart.h"
+
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/cart_split.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/partition.h"
+#include "base/mem.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char what[] = "a tree";
+
+/* A node waiting for its split. */
+struct open {
+    uint32_t node;
+    unsigned depth;
+    size_t first, n;
+};
+
+struct cart {
+    struct cart_data data;
+    struct cart_options o;
+    struct cart_finder finder;
+    struct trees grown;     /* one tree; outputs of leaves only in `outputs` */
+    struct cart_row *row;   /* [n_rows] */
+    double *weight;         /* [n_rows]: with draws */
+    uint32_t *rows;         /* those drawn */
+    uint32_t *scratch;
+    size_t n;
+    double mean, weight_sum;
+    struct open *open;
+    size_t n_open, open_cap;
+    double *risk, *heavy, *outputs; /* [node], [node], [node][width] */
+    size_t cap;
+    double *sums; /* [class] */
+};
+
+void cart_free(struct cart *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    cart_finder_done(&c->finder);
+    trees_done(&c->grown);
+    big_free(c->row);
+    big_free(c->weight);
+    big_free(c->rows);
+    big_free(c->scratch);
+    big_free(c->open);
+    big_free(c->risk);
+    big_free(c->heavy);
+    big_free(c->outputs);
+    big_free(c->sums);
+    free(c);
+}
+
+struct cart *cart_new(const struct cart_data *data, const struct cart_options *o, struct err *e)
+{
+    SCOPED(cart_freep) struct cart *c = xnew(struct cart);
+    size_t n = data->bins->n_rows;
+
+    c->data = *data;
+    c->o = *o;
+    if (cart_finder_init(&c->finder, &c->data, &c->o, e) < 0 ||
+        trees_init(&c->grown, data->bins->n_features, 1, NULL, NULL, e) < 0) {
+        return NULL;
+    }
+    c->row = big_alloc(n, sizeof(*c->row), what, e);
+    c->weight = c->row ? big_alloc(n, sizeof(*c->weight), what, e) : NULL;
+    c->rows = c->weight ? big_alloc(n, sizeof(*c->rows), what, e) : NULL;
+    c->scratch = c->rows ? big_alloc(n, sizeof(*c->scratch), what, e) : NULL;
+    c->sums = c->scratch ? big_alloc(data->n_classes, sizeof(*c->sums), what, e) : NULL;
+    return c->sums ? TAKE(c) : NULL;
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static void draw_rows(struct cart *c, const uint8_t *draws)
+{
+    double sum = 0;
+
+    c->n = 0;
+    c->weight_sum = 0;
+    for (size_t r = 0; r < c->data.bins->n_rows; r++) {
+        double w = (draws ? draws[r] : 1) * (c->data.weights ? c->data.weights[r] : 1);
+
+        c->weight[r] = w;
+        c->row[r].h = 0;
+        c->rows[c->n] = (uint32_t)r;
+        c->n += w > 0;
+        c->weight_sum += w;
+        sum += c->data.targets ? w * c->data.targets[r] : 0;
+    }
+    c->mean = c->weight_sum > 0 ? sum / c->weight_sum : 0;
+}
+
+/* Weights and sums as whole numbers. All weights together stay below 2^32. */
+static void round_rows(struct cart *c)
+{
+    double unit = c->data.weights ? fmax(c->weight_sum / 0x1p31, 0x1p-16) : 1, most = 0;
+
+    for (size_t i = 0; i < c->n; i++) {
+        uint32_t r = c->rows[i];
+        double h = rint(c->weight[r] / unit);
+
+        c->row[r] = (struct cart_row){c->data.classes ? (int32_t)c->data.classes[r] : 0,
+                                      h < 1 ? 1 : (uint32_t)h};
+        if (c->data.targets) {
+            most = fmax(most, c->weight[r] * fabs(c->data.targets[r] - c->mean));
+        }
+    }
+    c->finder.h_unit = unit;
+    c->finder.g_unit = most > 0 ? most / INT32_MAX : 1;
+    for (size_t i = 0; c->data.targets && i < c->n; i++) {
+        uint32_t r = c->rows[i];
+
+        c->row[r].g = (int32_t)llrint(c->weight[r] * (c->data.targets[r] - c->mean) /
+                                      c->finder.g_unit);
+    }
+}
+
+/* --- nodes ------------------------------------------------------------------------------------ */
+
+static int node_room(struct cart *c, struct err *e)
+{
+    size_t width = cart_width(c->data.n_classes), want = 2 * c->grown.n_nodes + 64;
+
+    if (c->grown.n_nodes + 2 <= c->cap) {
+        return 0;
+    }
+    if (big_resize(&c->risk, want, sizeof(double), what, e) < 0 ||
+        big_resize(&c->heavy, want, sizeof(double), what, e) < 0 ||
+        big_resize(&c->outputs, want, width * sizeof(double), what, e) < 0) {
+        return -1;
+    }
+    c->cap = want;
+    return 0;
+}
+
+/* Shares of classes; the impurity. */
+static double judge_classes(struct cart *c, const struct open *o, double *all)
+{
+    size_t k = c->data.n_classes;
+    double *out = c->outputs + o->node * cart_width(k), impurity = c->o.criterion == CART_GINI;
+
+    memset(c->sums, 0, k * sizeof(*c->sums));
+    for (size_t i = o->first; i < o->first + o->n; i++) {
+        c->sums[c->data.classes[c->rows[i]]] += c->weight[c->rows[i]];
+        *all += c->weight[c->rows[i]];
+    }
+    for (size_t i = 0; i < k; i++) {
+        double p = *all > 0 ? c->sums[i] / *all : 0;
+
+        impurity -= c->o.criterion == CART_GINI ? p * p : p > 0 ? p * log2(p) : 0;
+        if (k > 2 || i == 1) {
+            out[k > 2 ? i : 0] = p;
+        }
+        if (c->sums[i] == *all) {
+            impurity = 0;
+            memset(c->outputs + o->node * cart_width(k), 0, cart_width(k) * sizeof(double));
+            out[k > 2 ? i : 0] = k > 2 || i == 1;
+            break;
+        }
+    }
+    return impurity;
+}
+
+/* The mean; the variance. */
+static double judge_numbers(struct cart *c, const struct open *o, double *all)
+{
+    double sum = 0, squares = 0, mean, least = INFINITY, most = -INFINITY;
+
+    for (size_t i = o->first; i < o->first + o->n; i++) {
+        uint32_t r = c->rows[i];
+        double y = c->data.targets[r] - c->mean;
+
+        *all += c->weight[r];
+        sum += c->weight[r] * y;
+        squares += c->weight[r] * y * y;
+        least = y < least ? y : least;
+        most = y > most ? y : most;
+    }
+    mean = *all > 0 ? sum / *all : 0;
+    c->outputs[o->node] = least == most ? least + c->mean : mean + c->mean;
+    return least < most ? fmax(squares / *all - mean * mean, DBL_MIN) : 0;
+}
+
+/* What a leaf here would say and cost. Whether it could be split. */
+static bool judge(struct cart *c, const struct open *o)
+{
+    double all = 0, impurity;
+
+    impurity = c->data.classes ? judge_classes(c, o, &all) : judge_numbers(c, o, &all);
+    c->heavy[o->node] = all;
+    c->risk[o->node] = impurity * all / c->weight_sum;
+    return impurity > 0 && o->n > 1 && o->n >= 2 * c->o.min_leaf &&
+           (c->o.max_depth == 0 || o->depth < c->o.max_depth);
+}
+
+static int keep_open(struct cart *c, const struct open *o, struct err *e)
+{
+    if (!judge(c, o)) {
+        return 0;
+    }
+    if (c->n_open == c->open_cap) {
+        if (big_resize(&c->open, 2 * c->open_cap + 64, sizeof(*c->open), what, e) < 0) {
+            return -1;
+        }
+        c->open_cap = 2 * c->open_cap + 64;
+    }
+    c->open[c->n_open++] = *o;
+    return 0;
+}
+
+/* Between the last bin on the left and the first on the right that has rows. */
+static double threshold(const struct bins *b, const struct cart_best *s)
+{
+    const double *cuts = b->cuts + b->offsets[s->feature];
+    double low, high, middle;
+
+    if (s->next == CART_BINS) {
+        return DBL_MAX; /* all that is there; what is missing goes right */
+    }
+    low = cuts[s->bin];
+    high = cuts[s->next - 1];
+    middle = low / 2 + high / 2;
+    return middle >= low && middle <= high ? middle : low;
+}
+
+static void left_bins(const struct bins *b, const struct cart_best *s, uint8_t left[CART_BINS])
+{
+    uint32_t n = bins_of(b, s->feature);
+
+    for (uint32_t i = 0; i < n; i++) {
+        left[i] = s->by_set ? s->set.bits[i / 64] >> i % 64 & 1 : i <= s->bin;
+    }
+    left[n] = s->missing_left;
+}
+
+static int split(struct cart *c, const struct open *o, struct err *e)
+{
+    uint8_t left[CART_BINS];
+    struct cart_best s;
+    struct partition p = {.b = c->data.bins,
+                          .left = left,
+                          .rows = c->rows + o->first,
+                          .scratch = c->scratch,
+                          .n = o->n};
+    struct open kids[2];
+    size_t n;
+
+    cart_find(&c->finder, c->rows + o->first, o->n, &s);
+    if (!s.found) {
+        return 0;
+    }
+    if (node_room(c, e) < 0 ||
+        trees_split(&c->grown, o->node,
+                    s.feature | (s.missing_left ? TREE_MISSING_LEFT : 0) |
+                        (s.by_set ? TREE_SET : 0),
+                    threshold(c->data.bins, &s), s.by_set ? &s.set : NULL, e) < 0) {
+        return -1;
+    }
+    left_bins(c->data.bins, &s, left);
+    p.feature = s.feature;
+    n = partition_rows(&p, NULL, NULL);
+    kids[0] = (struct open){c->grown.nodes[o->node].child, o->depth + 1, o->first, n};
+    kids[1] = (struct open){kids[0].node + 1, o->depth + 1, o->first + n, o->n - n};
+    return keep_open(c, &kids[1], e) < 0 ? -1 : keep_open(c, &kids[0], e);
+}
+
+int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err *e)
+{
+    struct open root = {0};
+
+    draw_rows(c, draws);
+    round_rows(c);
+    c->finder.row = c->row;
+    c->finder.rng = rng;
+    cart_finder_start(&c->finder);
+    trees_cut(&c->grown, 0);
+    c->n_open = 0;
+    root.n = c->n;
+    if (trees_add_root(&c->grown, &root.node, e) < 0 || node_room(c, e) < 0 ||
+        keep_open(c, &root, e) < 0) {
+        return -1;
+    }
+    while (c->n_open > 0) {
+        struct open o = c->open[--c->n_open];
+
+        if (split(c, &o, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- what is kept of it ----------------------------------------------------------------------- */
+
+/* Marks nodes whose branches are not worth it, from the leaves up: what is left is the smallest
+ * tree of least risk + alpha x leaves. */
+static unsigned char *prune(const struct cart *c, double alpha, struct err *e)
+{
+    size_t n = c->grown.n_nodes;
+    SCOPED(big_freep) unsigned char *cut = big_alloc(n, 1, what, e);
+    SCOPED(big_freep) double *cost = cut ? big_alloc(n, sizeof(*cost), what, e) : NULL;
+
+    if (cost == NULL) {
+        return NULL;
+    }
+    for (size_t i = n; i-- > 0;) {
+        uint32_t child = c->grown.nodes[i].child;
+
+        cost[i] = c->risk[i] + alpha;
+        if (child && cost[child] + cost[child + 1] < cost[i] - 1e-15) {
+            cost[i] = cost[child] + cost[child + 1];
+        } else if (child && alpha > 0) {
+            cut[i] = 1;
+        }
+    }
+    for (size_t i = 0; i < n; i++) { /* and all below */
+        uint32_t child = c->grown.nodes[i].child;
+
+        if (child && cut[i]) {
+            cut[child] = cut[child + 1] = 1;
+        }
+    }
+    return TAKE(cut);
+}
+
+static int emit_leaf(const struct cart *c, uint32_t from, uint32_t to, struct trees *t,
+                     struct err *e)
+{
+    const double *out = c->outputs + from * t->width;
+
+    if (t->width > 1) {
+        return trees_set_outputs(t, to, out, e);
+    }
+    t->nodes[to].value = out[0];
+    return 0;
+}
+
+static int emit_nodes(const struct cart *c, const unsigned char *cut, struct trees *t,
+                      uint32_t *from, struct err *e)
+{
+    const struct tree_node *nodes = c->grown.nodes;
+    uint32_t root;
+
+    if (trees_add_root(t, &root, e) < 0) {
+        return -1;
+    }
+    from[0] = 0;
+    for (size_t i = root; i < t->n_nodes; i++) {
+        const struct tree_node *node = &nodes[from[i - root]];
+        size_t child = t->n_nodes - root;
+
+        if (node->child == 0 || cut[from[i - root]]) {
+            if (emit_leaf(c, from[i - root], (uint32_t)i, t, e) < 0) {
+                return -1;
+            }
+            continue;
+        }
+        if (trees_split(t, (uint32_t)i, node->feature, node->value,
+                        node->feature & TREE_SET ? &c->grown.sets[node->slot] : NULL, e) < 0) {
+            return -1;
+        }
+        from[child] = node->child;
+        from[child + 1] = node->child + 1;
+    }
+    return 0;
+}
+
+static int emit_details(const struct cart *c, const uint32_t *from, struct trees *t, struct err *e)
+{
+    t->node_rows = big_alloc(t->n_nodes, sizeof(double), what, e);
+    t->node_outputs =
+        t->node_rows ? big_alloc(t->n_nodes * t->width, sizeof(double), what, e) : NULL;
+    for (size_t i = 0; t->node_outputs && i < t->n_nodes; i++) {
+        t->node_rows[i] = c->heavy[from[i]];
+        memcpy(t->node_outputs + i * t->width, c->outputs + from[i] * t->width,
+               t->width * sizeof(double));
+    }
+    return t->node_outputs ? 0 : -1;
+}
+
+/* What each split that is left lowers the risk by. */
+static void add_gains(const struct cart *c, const unsigned char *below, struct trees *t)
+{
+    for (size_t i = 0; i < c->grown.n_nodes; i++) {
+        const struct tree_node *n = &c->grown.nodes[i];
+
+        if (n->child && !below[i]) {
+            t->gains[n->feature & TREE_FEATURE] +=
+                fmax(c->risk[i] - c->risk[n->child] - c->risk[n->child + 1], 0);
+        }
+    }
+}
+
+int cart_emit(const struct cart *c, double alpha, bool looked_at, struct trees *t, struct err *e)
+{
+    SCOPED(big_freep) unsigned char *cut = prune(c, alpha, e);
+    SCOPED(big_freep)
+    uint32_t *from = cut ? big_alloc(c->grown.n_nodes, sizeof(*from), what, e) : NULL;
+
+    if (from == NULL || emit_nodes(c, cut, t, from, e) < 0) {
+        return -1;
+    }
+    add_gains(c, cut, t);
+    return looked_at ? emit_details(c, from, t, e) : 0;
+}

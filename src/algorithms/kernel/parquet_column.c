@@ -1,0 +1,323 @@
+#include "algorithms/kernel/parquet_priv.h"
+
+#include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/utf8.h"
+
+#include <math.h>
+#include <string.h>
+
+#define PAGE_TEXT_BYTES (256 * MIB) /* of texts that a page only hints at */
+
+/* What a column needs while it is read: room for the values of a page. */
+struct work {
+    struct parquet_build *b;
+    size_t cap;
+    uint32_t *there, *indexes; /* levels; codes */
+    struct str *texts;
+    unsigned char *raw;
+    double *dense;
+    struct buf scratch;
+    /* the dictionary of the chunk: */
+    double *entries;
+    uint32_t *entry_codes;
+    size_t n_entries;
+    enum arrow_fit fit;
+};
+
+static void work_done(struct work *w)
+{
+    big_free(w->there);
+    big_free(w->indexes);
+    big_free(w->texts);
+    big_free(w->raw);
+    big_free(w->dense);
+    big_free(w->entries);
+    big_free(w->entry_codes);
+    buf_done(&w->scratch);
+}
+
+static int make_room(struct work *w, size_t n, struct err *e)
+{
+    if (n <= w->cap && w->cap > 0) {
+        return 0;
+    }
+    n = n < 1024 ? 1024 : n;
+    if (big_resize(&w->there, n, sizeof(*w->there), "a page", e) < 0 ||
+        big_resize(&w->indexes, n, sizeof(*w->indexes), "a page", e) < 0 ||
+        big_resize(&w->texts, n, sizeof(*w->texts), "a page", e) < 0 ||
+        big_resize(&w->raw, n, 16, "a page", e) < 0 ||
+        big_resize(&w->dense, n, sizeof(*w->dense), "a page", e) < 0) {
+        return -1;
+    }
+    w->cap = n;
+    return 0;
+}
+
+/* --- values ------------------------------------------------------------------------------------
+ */
+
+static int intern(struct dict *d, struct str s, uint32_t *code, struct err *e)
+{
+    uint32_t before = d->len;
+
+    if (dict_intern(d, s, code, e) < 0) {
+        return -1;
+    }
+    if (d->len > before && (utf8_check(s) >= 0 || str_find_char(s, '\0') >= 0)) {
+        return err_set(e, ERR_DATA, "it holds bytes that are no text (UTF-8 without NUL)");
+    }
+    return 0;
+}
+
+/* "123e4567-e89b-12d3-a456-426614174000" */
+static int intern_uuid(struct dict *d, struct str s, uint32_t *code, struct err *e)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[36], *to = text;
+
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *to++ = '-';
+        }
+        *to++ = digits[(unsigned char)s.p[i] >> 4];
+        *to++ = digits[s.p[i] & 15];
+    }
+    return intern(d, str_n(text, sizeof(text)), code, e);
+}
+
+static int texts_to_codes(struct work *w, const struct parquet_page *p, size_t n, uint32_t *codes,
+                          struct err *e)
+{
+    const struct parquet_column *c = w->b->column;
+
+    if (parquet_texts(c, p, n, w->texts, &w->scratch, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if ((c->uuid ? intern_uuid(w->b->dict, w->texts[i], &codes[i], e)
+                     : intern(w->b->dict, w->texts[i], &codes[i], e)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* n values of a page, none missing, as numbers or, in a column of text, as codes. */
+static int decode(struct work *w, const struct parquet_page *p, size_t n, double *numbers,
+                  uint32_t *codes, struct err *e)
+{
+    const struct parquet_column *c = w->b->column;
+    struct arrow_array a = {.n = n, .data = str_n((const char *)w->raw, n * 16)};
+    enum arrow_fit fit;
+
+    if (c->text) {
+        return texts_to_codes(w, p, n, codes, e);
+    }
+    if (parquet_numbers(c, p, n, w->texts, &w->scratch, w->raw, e) < 0) {
+        return -1;
+    }
+    if (!w->b->text) {
+        fit = arrow_numbers(&a, &c->type, c->as, numbers);
+        w->fit = fit > w->fit ? fit : w->fit;
+        return 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char text[AS_TEXT_BYTES];
+
+        if (intern(w->b->dict, str_of(arrow_number_text(&a, &c->type, i, text)), &codes[i], e) <
+            0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int take_dictionary(struct work *w, const struct parquet_page *p, struct err *e)
+{
+    if (make_room(w, p->n, e) < 0 ||
+        (w->b->text ? big_resize(&w->entry_codes, p->n, sizeof(uint32_t), "a dictionary", e)
+                    : big_resize(&w->entries, p->n, sizeof(double), "a dictionary", e)) < 0) {
+        return -1;
+    }
+    w->n_entries = p->n;
+    return decode(w, p, p->n, w->entries, w->entry_codes, e);
+}
+
+/* A byte says how many bits an index has; then runs. */
+static int decode_indexes(struct work *w, const struct parquet_page *p, size_t n, double *numbers,
+                          uint32_t *codes, struct err *e)
+{
+    struct parquet_runs r;
+
+    if (n == 0) {
+        return 0;
+    }
+    parquet_runs_init(&r, str_from(p->values, 1),
+                      p->values.len > 0 ? (unsigned char)p->values.p[0] : 33);
+    if (parquet_runs_get(&r, w->indexes, n) < 0) {
+        return err_set(e, ERR_DATA, "damaged: a page has fewer values than it says");
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (w->indexes[i] >= w->n_entries) {
+            return err_set(e, ERR_DATA, "damaged: a value is not in the dictionary");
+        }
+        if (w->b->text) {
+            codes[i] = w->entry_codes[w->indexes[i]];
+        } else {
+            numbers[i] = w->entries[w->indexes[i]];
+        }
+    }
+    return 0;
+}
+
+/* --- pages ---------------------------------------------------------------------------------------
+ */
+
+/* Which values of the page are there, and how many. */
+static int take_levels(struct work *w, const struct parquet_page *p, size_t *n, struct err *e)
+{
+    struct parquet_runs r;
+
+    *n = 0;
+    if (p->levels_packed) { /* the first value is the highest bit */
+        for (size_t i = 0; i < p->n; i++) {
+            w->there[i] = (unsigned char)p->levels.p[i / 8] >> (7 - i % 8) & 1;
+            *n += w->there[i];
+        }
+        return 0;
+    }
+    parquet_runs_init(&r, p->levels, 1);
+    if (parquet_runs_get(&r, w->there, p->n) < 0) {
+        return err_set(e, ERR_DATA, "damaged: a page has fewer levels than values");
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        w->there[i] = w->there[i] != 0;
+        *n += w->there[i];
+    }
+    return 0;
+}
+
+/* The dense values to the rows that have one. */
+static void spread(struct work *w, size_t n, size_t at)
+{
+    struct parquet_build *b = w->b;
+
+    for (size_t i = 0, from = 0; i < n; i++) {
+        if (b->text) {
+            b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
+        } else {
+            b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
+        }
+        from += w->there[i];
+    }
+}
+
+static int take_page(struct work *w, const struct parquet_page *p, size_t at, struct err *e)
+{
+    struct parquet_build *b = w->b;
+    bool indexed =
+        p->encoding == PARQUET_ENC_PLAIN_DICTIONARY || p->encoding == PARQUET_ENC_RLE_DICTIONARY;
+    size_t n = p->n;
+    double *numbers = w->dense;
+    uint32_t *codes = w->indexes;
+
+    if (p->levels.p && take_levels(w, p, &n, e) < 0) {
+        return -1;
+    }
+    if (n == p->n) { /* where they belong */
+        numbers = b->numbers ? b->numbers + at : NULL;
+        codes = b->codes ? b->codes + at : NULL;
+    }
+    if ((indexed ? decode_indexes(w, p, n, numbers, codes, e)
+                 : decode(w, p, n, numbers, codes, e)) < 0) {
+        return -1;
+    }
+    if (n < p->n) {
+        spread(w, p->n, at);
+    }
+    return 0;
+}
+
+/* The chunk of a row group, whose rows begin at `at`. */
+static int take_chunk(struct work *w, size_t group, size_t at, struct err *e)
+{
+    const struct parquet_file *f = w->b->file;
+    size_t end = at + f->group_rows[group];
+    struct parquet_pages pages;
+    struct parquet_page p;
+    int rc;
+
+    w->n_entries = 0;
+    parquet_pages_init(&pages, f, w->b->column, group);
+    while ((rc = parquet_next_page(&pages, &p, e)) > 0) {
+        if (p.dictionary) {
+            rc = take_dictionary(w, &p, e);
+        } else if (p.n > end - at) {
+            rc = err_set(e, ERR_DATA, "damaged: a column has more values than its row group");
+        } else {
+            rc = make_room(w, p.n, e) < 0 ? -1 : take_page(w, &p, at, e);
+            at += p.n;
+        }
+        if (rc < 0) {
+            break;
+        }
+    }
+    parquet_pages_done(&pages);
+    if (rc == 0 && at != end) {
+        return err_set(e, ERR_DATA, "damaged: a column has fewer values than its row group");
+    }
+    return rc;
+}
+
+static int take_all(struct work *w, struct err *e)
+{
+    struct parquet_build *b = w->b;
+    size_t at = 0;
+
+    if (b->text) {
+        b->dict = dict_new();
+        b->codes = big_alloc(b->file->n_rows, sizeof(*b->codes), "the table", e);
+    } else {
+        b->numbers = big_alloc(b->file->n_rows, sizeof(*b->numbers), "the table", e);
+    }
+    if (b->codes == NULL && b->numbers == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < b->file->n_groups; i++) {
+        if (take_chunk(w, i, at, e) < 0) {
+            return -1;
+        }
+        at += b->file->group_rows[i];
+    }
+    if (b->text) {
+        dict_seal(b->dict);
+    }
+    return 0;
+}
+
+void parquet_build_done(struct parquet_build *b)
+{
+    big_free(b->numbers);
+    big_free(b->codes);
+    dict_free(b->dict);
+    b->numbers = NULL;
+    b->codes = NULL;
+    b->dict = NULL;
+}
+
+void parquet_build(struct parquet_build *b)
+{
+    SCOPED(work_done) struct work w = {.b = b, .scratch = BUF_MAX(PAGE_TEXT_BYTES)};
+
+    b->text = b->column->text;
+    b->rc = take_all(&w, &b->err);
+    if (b->rc == 0 && w.fit != ARROW_FITS && !b->text) { /* once more, as text */
+        parquet_build_done(b);
+        b->text = true;
+        b->rc = take_all(&w, &b->err);
+    }
+    if (b->rc < 0) {
+        err_wrap(&b->err, "column '%.*s'", STR_ARG(str_first(b->column->name, 60)));
+    }
+}

@@ -1,0 +1,92 @@
+/* Files of a volume for other modules of the server: the same requests to its files agent that the
+ * routes make. */
+#include "volume/store.h"
+
+#include "volume/path.h"
+
+static int ask(struct volume_store *v, const struct volume_ref *ref, struct volume_request *q,
+               struct volume_reply *reply, int *fd, struct err *e)
+{
+    SCOPED(buf_done) struct buf packet = BUF_MAX(VOLUME_PACKET_MAX);
+    struct volume_info i;
+
+    if (q->path.p == NULL) {
+        q->path = STR_EMPTY;
+    }
+    if (q->other.p == NULL) {
+        q->other = STR_EMPTY;
+    }
+    if (volume_path_check(q->path, VOLUME_PATH_OR_ROOT, e) < 0 ||
+        volume_path_check(q->other, VOLUME_PATH_OR_ROOT, e) < 0 ||
+        volume_row_find(v, ref->project_id, ref->name, &i, e) < 0) {
+        return -1;
+    }
+    return volume_ask(v, &i, q, &packet, reply, fd, e);
+}
+
+int volume_make(struct volume_store *v, struct str project, const struct volume_ref *ref,
+                struct err *e)
+{
+    struct volume_info i;
+
+    if (volume_row_find(v, ref->project_id, ref->name, &i, e) == 0) {
+        return 0;
+    }
+    if (e->kind != ERR_NOT_FOUND) {
+        return -1;
+    }
+    return volume_create(v, project, ref->name, &i, e) == 0 || e->kind == ERR_CONFLICT ? 0 : -1;
+}
+
+int volume_file_open(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                     enum volume_links links, struct volume_file_info *out, struct err *e)
+{
+    struct volume_request q = {.op = VOLUME_AGENT_OPEN_READ,
+                               .path = path,
+                               .flags = links == VOLUME_LINKS_REFUSED ? VOLUME_NO_FOLLOW : 0};
+    struct volume_reply r = {0};
+    int fd = -1;
+
+    if (ask(v, ref, &q, &r, &fd, e) < 0) {
+        return -1;
+    }
+    *out = (struct volume_file_info){.fd = fd,
+                                     .size_bytes = (int64_t)r.file.size_bytes,
+                                     .inode = r.file.inode,
+                                     .modified_ns = r.file.modified_ns,
+                                     .changed_ns = r.file.changed_ns};
+    return 0;
+}
+
+int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                    struct err *e)
+{
+    struct volume_reply r = {0};
+
+    return ask(v, ref, &(struct volume_request){.op = VOLUME_AGENT_MAKE_DIR, .path = path}, &r,
+               NULL, e);
+}
+
+int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
+                  struct str to, struct err *e)
+{
+    struct volume_reply r = {0};
+
+    return ask(v, ref,
+               &(struct volume_request){.op = VOLUME_AGENT_RENAME, .path = from, .other = to}, &r,
+               NULL, e);
+}
+
+int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                  struct err *e)
+{
+    struct volume_reply r = {0};
+
+    return ask(v, ref,
+               &(struct volume_request){
+                   .op = VOLUME_AGENT_REMOVE, .path = path, .flags = VOLUME_RECURSIVE},
+               &r, NULL, e) == 0 ||
+                   e->kind == ERR_NOT_FOUND
+               ? 0
+               : -1;
+}

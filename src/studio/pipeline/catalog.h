@@ -1,0 +1,26 @@
+/* catalog - the modules that nodes may name: built in (the const tables of src/algorithms), and
+ * those of a project that run a container (component.h). */
+#pragma once
+#include "algorithms/kernel/module.h"
+#include "base/arena.h"
+#include "base/json.h"
+
+struct state_db;
+struct component;
+
+struct catalog_module {
+    const struct module *table;        /* ports and parameters, also of a container's module */
+    const struct component *component; /* NULL: built in */
+};
+
+/* In the arena. */
+struct catalog {
+    struct catalog_module *own;
+    size_t n_own;
+    struct catalog_module *built_in;
+    size_t n_built_in;
+};
+
+void catalog_built_in(struct arena *a, struct catalog *out);
+const struct catalog_module *catalog_find(const struct catalog *c, struct str name); /* or NULL */
+const char *catalog_nearest(const struct catalog *c, struct str name);               /* or NULL */

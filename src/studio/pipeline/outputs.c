@@ -1,0 +1,221 @@
+/* Files of a step: its own directory while it runs, the key's directory when it is done. What lies
+ * in a volume is hostile: whoever may write there may put links and devices in our place. */
+#include "pipeline/pipeline_priv.h"
+
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "volume/volume.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 256 * 1024 };
+
+int hash_fd(int fd, char hex[65], struct err *e)
+{
+    SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
+    unsigned char sum[SHA256_BYTES];
+    struct sha256 hash;
+    ssize_t n;
+
+    sha256_init(&hash);
+    while ((n = read(fd, chunk, CHUNK)) > 0) {
+        sha256_add(&hash, chunk, (size_t)n);
+    }
+    if (n == 0) {
+        sha256_final(&hash, sum);
+        hex_encode(sum, sizeof(sum), hex);
+    }
+    sha256_done(&hash);
+    return n < 0 ? err_sys(e, "read") : 0;
+}
+
+static struct str tmp_dir(struct arena *a, const struct run_node *n)
+{
+    return str_of(arena_printf(a, STUDIO_DIR "/tmp/%s", n->row.job));
+}
+
+static struct str key_dir(struct arena *a, const struct run_node *n)
+{
+    return str_of(arena_printf(a, STUDIO_DIR "/%s", n->row.key));
+}
+
+static const char *preview_of(struct arena *a, struct str dir, const struct port *port)
+{
+    return arena_printf(a, "%.*s/%s.preview.json", STR_ARG(dir), port->name);
+}
+
+/* --- as JSON: {"table":{"type","rows","columns","bytes","sha256","preview"}} --- */
+
+const char *outputs_json(struct run *r, const struct run_node *n)
+{
+    SCOPED(buf_done) struct buf out = BUF_MAX(64 * KIB);
+    const struct module *m = run_module(r, n);
+    struct jw writer = JW(&out), *w = &writer;
+
+    jw_object(w);
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        const struct step_output *o = &n->outputs[i];
+
+        jw_key(w, m->outputs[i].name);
+        jw_object(w);
+        jw_kv_c(w, "type", value_type_name(m->outputs[i].type));
+        if (o->rows >= 0) {
+            jw_kv_i64(w, "rows", o->rows);
+            jw_kv_i64(w, "columns", o->columns);
+        }
+        jw_kv_i64(w, "bytes", o->bytes);
+        jw_kv_c(w, "sha256", o->sha256);
+        jw_kv_bool(w, "preview", o->has_preview);
+        jw_end(w);
+    }
+    jw_end(w);
+    return arena_strdup(&r->arena, buf_str(&out));
+}
+
+static int64_t number_at(const json_t *o, const char *key, int64_t otherwise)
+{
+    const json_t *v = json_object_get(o, key);
+
+    return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+/* -1: not what outputs_json wrote for this module. */
+int outputs_parse(const struct module *m, const char *json, struct step_output *out)
+{
+    struct err e;
+    SCOPED(json_decrefp) json_t *all = json ? json_parse(str_of(json), &e) : NULL;
+
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        const json_t *one = json_object_get(all, m->outputs[i].name);
+        const char *sha = json_string_value(json_object_get(one, "sha256"));
+
+        out[i] = (struct step_output){.bytes = number_at(one, "bytes", -1),
+                                      .rows = number_at(one, "rows", -1),
+                                      .columns = number_at(one, "columns", -1),
+                                      .has_preview = json_is_true(json_object_get(one, "preview"))};
+        if (sha == NULL || str_copy(str_of(sha), out[i].sha256, sizeof(out[i].sha256)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* --- there or not --- */
+
+static int open_output(struct pipelines *s, const struct run *r, const char *path,
+                       struct volume_file_info *f, struct err *e)
+{
+    struct volume_ref ref = run_volume(r);
+
+    return volume_file_open(s->parts.volumes, &ref, str_of(path), VOLUME_LINKS_REFUSED, f, e);
+}
+
+int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
+                  struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    const struct module *m = run_module(r, n);
+
+    if (outputs_parse(m, outputs, n->outputs) < 0) {
+        return 0;
+    }
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        struct volume_file_info f;
+
+        if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
+            return e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID ? 0 : -1;
+        }
+        (void)close(f.fd);
+        if (f.size_bytes != n->outputs[i].bytes) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
+                    struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+
+    return volume_make(s->parts.volumes, str_of(r->row.project), &ref, e) < 0 ||
+                   volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), e) < 0
+               ? -1
+               : volume_dir_make(s->parts.volumes, &ref, tmp_dir(&a, n), e);
+}
+
+/* --- done --- */
+
+static int look_at_output(struct pipelines *s, const struct run *r, struct run_node *n, size_t i,
+                          struct str dir, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    const struct port *port = &run_module(r, n)->outputs[i];
+    struct step_output *o = &n->outputs[i];
+    struct volume_file_info f;
+    struct err none;
+    int rc;
+
+    if (open_output(
+            s, r, arena_printf(&a, "%.*s/%s%s", STR_ARG(dir), port->name, step_suffix(port->type)),
+            &f, e) < 0) {
+        return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
+    }
+    o->bytes = f.size_bytes;
+    rc = hash_fd(f.fd, o->sha256, e);
+    (void)close(f.fd);
+    o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
+    if (o->has_preview) {
+        (void)close(f.fd);
+    }
+    return rc;
+}
+
+/* The same key gives the same bytes: what lies there already may be from a try that was interrupted
+ * between the renaming and the row, or be damaged by users. Ours takes its place. */
+static int move_to_key(struct pipelines *s, const struct run *r, const struct run_node *n,
+                       struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+
+    return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
+               ? -1
+               : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
+}
+
+int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    const struct module *m = run_module(r, n);
+    bool is_moved = false;
+
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        n->outputs[i].rows = n->outputs[i].sha256[0] ? n->outputs[i].rows : -1;
+        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) == 0) {
+            continue;
+        }
+        /* we were ended after the renaming */
+        if (i > 0 || is_moved || look_at_output(s, r, n, i, key_dir(&a, n), e) < 0) {
+            return -1;
+        }
+        is_moved = true;
+    }
+    return is_moved ? 0 : move_to_key(s, r, n, e);
+}
+
+void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+    struct err e;
+
+    if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
+        log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
+                 n->row.node, Q(str_of(e.msg)));
+    }
+}

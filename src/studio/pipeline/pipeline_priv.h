@@ -1,0 +1,165 @@
+/* pipeline, inside: the runs in memory, the runner, who may touch what.
+ *
+ *   handlers ── rows, then a note ──> inbox ──> runner thread ── rows, jobs, files, events
+ *
+ * Only the runner changes the nodes of a run that is not finished, and only it makes and removes
+ * outputs. Handlers read rows; of memory they see progress alone. */
+#pragma once
+#include "pipeline/pipeline.h"
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/vec.h"
+#include "pipeline/graph.h"
+#include "pipeline/image.h"
+#include "pipeline/store.h"
+
+#include <pthread.h>
+
+#define STUDIO_DIR ".studio"
+enum { STEP_JOB_ID = 11, STEP_KEY = 65 };
+
+/* What came out of a port. */
+struct step_output {
+    char sha256[65];              /* empty: nothing yet */
+    int64_t bytes, rows, columns; /* rows < 0: not known */
+    bool has_preview;
+};
+
+struct run_node {
+    struct node_row row; /* strings in the run's arena */
+    int g;               /* its place in the graph */
+    struct step_output outputs[MODULE_PORTS];
+    bool is_submitted; /* its job was given to jobs since we started */
+    /* of its job's log */
+    int64_t log_at;
+    struct buf line;
+    /* guarded by pipelines.lock */
+    double done;
+    char text[200];
+};
+
+struct run {
+    struct list link; /* pipelines.runs; guarded by pipelines.lock, changed by the runner */
+    struct arena arena;
+    struct run_row row;
+    struct doc doc;
+    struct catalog catalog;
+    struct graph graph;
+    struct run_node *nodes;
+    size_t n;
+};
+
+enum note_kind { NOTE_RUN, NOTE_COLLECT };
+struct note {
+    enum note_kind kind;
+    int64_t project_id, run_id;
+};
+
+struct pipelines {
+    struct pipeline_parts parts;
+    struct step_image image;
+    bool has_image;
+    struct lock lock; /* its condition wakes the runner */
+    /* guarded by lock */
+    struct list runs;
+    VEC(struct note) inbox;
+    struct list followers; /* struct follower: events.c */
+    bool stopping, woken;
+    pthread_t runner;
+    bool runner_runs;
+};
+
+/* --- pipeline_http.c, shared by the route files --- */
+int studio_project(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
+int studio_reply(struct http_req *r, int status, struct buf *b, int result, struct err *e) MUST_USE;
+/* A document that is not taken: every mistake with its place. */
+int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const struct err *why,
+                          struct err *e) MUST_USE;
+int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, struct catalog *out,
+                   struct err *e) MUST_USE;
+
+/* --- check.c --- */
+/* {"ok","mistakes","nodes"}: what the editor shows. */
+struct check_files {
+    struct pipelines *s;
+    int64_t project_id;
+};
+void check_json(struct arena *a, const struct graph *g, const struct check_files *files,
+                struct mistakes *mistakes, struct jw *w);
+
+/* --- runs_http.c's part that schedules need too: runs.c --- */
+struct run_new {
+    const struct principal *who;
+    struct str project, pipeline;
+    int64_t project_id, version; /* 0: the newest */
+    const struct graph_value *values;
+    size_t n_values;
+    const char *params; /* the same as JSON */
+    const char *to, *from;
+    bool is_uncached;
+};
+/* -1 with mistakes->n > 0: it cannot run. */
+int run_create(struct pipelines *s, const struct run_new *n, struct arena *a, int64_t *id,
+               struct mistakes *mistakes, struct err *e) MUST_USE;
+
+/* --- runner.c --- */
+void *runner_main(void *pipelines);
+void runner_note(struct pipelines *s, enum note_kind kind, int64_t project_id, int64_t run_id);
+int run_save_node(struct pipelines *s, const struct run *r, const struct run_node *n,
+                  struct err *e) MUST_USE;
+
+/* --- step.c: what a node's job is --- */
+/* Fills row.words and row.key; *input_bytes is what it reads. */
+int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
+               struct err *e) MUST_USE;
+/* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
+const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
+void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,
+               struct jw *w);
+const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
+const char *step_suffix(enum value_type type);
+
+/* --- outputs.c: files of a step --- */
+/* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */
+int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
+                  struct err *e) MUST_USE;
+int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
+                    struct err *e) MUST_USE;
+/* From the job's directory to the key's; fills n->outputs. ERR_INVALID: the step lied. */
+int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
+                 struct err *e) MUST_USE;
+void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
+const char *outputs_json(struct run *r, const struct run_node *n);
+int outputs_parse(const struct module *m, const char *json, struct step_output *out);
+int hash_fd(int fd, char hex[65], struct err *e) MUST_USE;
+struct volume_ref;
+struct volume_ref run_volume(const struct run *r);
+const struct module *run_module(const struct run *r, const struct run_node *n);
+
+/* --- progress.c: what a step says --- */
+/* Reads what is new in the log; true: something to show. */
+bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);
+/* The last line that strata-ml wrote as its error, or NULL. */
+const char *progress_error(struct run *r, int fd);
+
+/* --- view.c --- */
+void run_view_begin(const struct run_row *r, struct jw *w); /* without nodes; jw_end closes it */
+void node_view(const struct node_row *n, double done, const char *text, struct jw *w);
+
+/* --- events.c --- */
+int run_events_get(struct http_req *r, struct err *e);
+void run_events_node(struct pipelines *s, const struct run *r, const struct run_node *n);
+void run_events_run(struct pipelines *s, const struct run *r);
+
+/* --- route files --- */
+int runs_list(struct http_req *r, struct err *e);
+int runs_post(struct http_req *r, struct err *e);
+int run_get(struct http_req *r, struct err *e);
+int run_delete(struct http_req *r, struct err *e);
+int run_cancel(struct http_req *r, struct err *e);
+int run_retry(struct http_req *r, struct err *e);
+int run_compare(struct http_req *r, struct err *e);
+int node_log_get(struct http_req *r, struct err *e);
+int node_output_get(struct http_req *r, struct err *e);
+int node_preview_get(struct http_req *r, struct err *e);

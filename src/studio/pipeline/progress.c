@@ -1,0 +1,134 @@
+/* What a step says while it runs: lines of its log that begin with {"t":
+ * (docs/formats/progress.md).
+ */
+#include "pipeline/pipeline_priv.h"
+
+#include "base/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 16 * 1024, CHUNKS_AT_ONCE = 16, TAIL = 16 * 1024 };
+
+static void read_output(struct run *r, struct run_node *n, const json_t *line)
+{
+    const char *port = json_string_value(json_object_get(line, "port"));
+    const struct module *m = run_module(r, n);
+
+    for (size_t i = 0; port && m->outputs[i].name; i++) {
+        if (strcmp(port, m->outputs[i].name) == 0) {
+            const json_t *rows = json_object_get(line, "rows");
+
+            n->outputs[i].sha256[0] = '?'; /* said; hashed when it is taken */
+            n->outputs[i].sha256[1] = '\0';
+            n->outputs[i].rows = json_is_integer(rows) ? json_integer_value(rows) : -1;
+            n->outputs[i].columns = json_integer_value(json_object_get(line, "columns"));
+        }
+    }
+}
+
+static void read_metrics(struct run *r, struct run_node *n, const json_t *metrics)
+{
+    SCOPED(buf_done) struct buf out = BUF_MAX(LIMIT_STEP_LINE_BYTES);
+    struct jw w = JW(&out);
+
+    jw_object(&w);
+    for (void *it = json_object_iter((json_t *)metrics); it;
+         it = json_object_iter_next((json_t *)metrics, it)) {
+        const json_t *v = json_object_iter_value(it);
+
+        if (json_is_number(v)) {
+            jw_key(&w, json_object_iter_key(it));
+            jw_double(&w, json_number_value(v));
+        }
+    }
+    jw_end(&w);
+    if (!out.failed) {
+        n->row.metrics = arena_strdup(&r->arena, buf_str(&out));
+    }
+}
+
+static bool read_progress(struct pipelines *s, struct run *r, struct run_node *n,
+                          const json_t *line)
+{
+    const json_t *done = json_object_get(line, "done"), *metric = json_object_get(line, "metric");
+    const char *text = json_string_value(json_object_get(line, "text"));
+    double part = json_number_value(done);
+    struct lock *l = &s->lock;
+
+    if (json_is_object(metric)) {
+        read_metrics(r, n, metric);
+    }
+    WITH_LOCK(l);
+    n->done = part >= 0 && part <= 1 ? part : n->done;
+    if (text) {
+        (void)snprintf(n->text, sizeof(n->text), "%s", text);
+    }
+    return true;
+}
+
+static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, struct str line)
+{
+    struct err e;
+    SCOPED(json_decrefp)
+    json_t *j = str_starts(line, STR("{\"t\":")) ? json_parse(line, &e) : NULL;
+    const char *kind = json_string_value(json_object_get(j, "t"));
+
+    if (kind && strcmp(kind, "output") == 0) {
+        read_output(r, n, j);
+        return false;
+    }
+    return kind && strcmp(kind, "progress") == 0 && read_progress(s, r, n, j);
+}
+
+bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd)
+{
+    bool said = false;
+    char chunk[CHUNK];
+
+    for (int i = 0; i < CHUNKS_AT_ONCE; i++) {
+        ssize_t got = pread(fd, chunk, sizeof(chunk), n->log_at);
+        struct str rest = str_n(chunk, got > 0 ? (size_t)got : 0);
+
+        if (got <= 0) {
+            break;
+        }
+        n->log_at += got;
+        n->line.max = LIMIT_STEP_LINE_BYTES;
+        while (rest.p && rest.len > 0) {
+            ptrdiff_t end = str_find_char(rest, '\n');
+
+            (void)buf_add(&n->line, str_first(rest, end < 0 ? rest.len : (size_t)end));
+            if (end < 0) {
+                break;
+            }
+            said = (!n->line.failed && read_line(s, r, n, buf_str(&n->line))) || said;
+            buf_done(&n->line);
+            n->line.max = LIMIT_STEP_LINE_BYTES;
+            rest = str_from(rest, (size_t)end + 1);
+        }
+    }
+    return said;
+}
+
+const char *progress_error(struct run *r, int fd)
+{
+    static const struct str mark = {"strata-ml: ", 11};
+    char tail[TAIL];
+    off_t size = lseek(fd, 0, SEEK_END);
+    ssize_t got = pread(fd, tail, sizeof(tail), size > TAIL ? size - TAIL : 0);
+    struct str rest = str_n(tail, got > 0 ? (size_t)got : 0), last = {0}, any = {0};
+
+    while (rest.p && rest.len > 0) {
+        struct str line = str_trim(str_cut(&rest, '\n'));
+
+        if (str_starts(line, mark)) {
+            last = str_from(line, mark.len);
+        } else if (line.len > 0 && line.p[0] != '{') {
+            any = line;
+        }
+    }
+    last = last.p ? last : any;
+    return last.p && str_is_utf8(last) ? arena_strdup(&r->arena, str_first(last, 1000)) : NULL;
+}

@@ -1,0 +1,142 @@
+/* A run begins: what is asked for, checked as a whole, becomes rows. */
+#include "pipeline/pipeline_priv.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/limits.h"
+
+#include <string.h>
+
+struct create {
+    const struct run_new *asked;
+    struct pipelines *s;
+    struct arena *a;
+    struct pipeline_row pipeline;
+    struct doc doc;
+    struct catalog catalog;
+    struct graph graph;
+    struct run_row run;
+    struct node_row *nodes;
+    size_t n;
+};
+
+static int read_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct create *c = ctx;
+
+    return pipeline_store_get(db, c->asked->project_id, c->asked->pipeline, c->asked->version, c->a,
+                              &c->pipeline, e);
+}
+
+static int mark_node(const struct create *c, const char *key, const char *id, enum graph_way way,
+                     bool *marks, struct err *e)
+{
+    int at = graph_find(&c->graph, str_of(id));
+
+    if (at < 0) {
+        return err_set(e, ERR_INVALID, "%s: the pipeline has no node '%.70s'", key, id);
+    }
+    graph_reach(&c->graph, at, way, marks);
+    return 0;
+}
+
+/* `to`: it and all it needs. `from`: it and all that needs it run again, what they need is taken
+ * from the cache where it can be. */
+static int choose(struct create *c, struct err *e)
+{
+    const struct run_new *asked = c->asked;
+    bool *in = arena_new_array(c->a, bool, c->graph.n + 1);
+    bool *forced = arena_new_array(c->a, bool, c->graph.n + 1);
+
+    if (asked->from && mark_node(c, "from", asked->from, GRAPH_DOWN, forced, e) < 0) {
+        return -1;
+    }
+    if (asked->to && mark_node(c, "to", asked->to, GRAPH_UP, in, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < c->graph.n && !asked->to; i++) {
+        if (asked->from == NULL) {
+            in[i] = true;
+        } else if (forced[i]) {
+            graph_reach(&c->graph, (int)i, GRAPH_UP, in);
+        }
+    }
+    c->nodes = arena_new_array(c->a, struct node_row, c->graph.n + 1);
+    for (size_t i = 0; i < c->graph.n; i++) {
+        if (in[i]) {
+            c->nodes[c->n++] = (struct node_row){.node = c->graph.nodes[i].doc->id,
+                                                 .module = c->graph.nodes[i].doc->module,
+                                                 .is_forced = forced[i] || asked->is_uncached};
+        }
+    }
+    return c->n > 0 ? 0 : err_set(e, ERR_INVALID, "the pipeline has no nodes: add one first");
+}
+
+/* What is outside of the chosen part may still be unfinished. */
+static int keep_mistakes(const struct create *c, struct mistakes *m, struct err *e)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        bool is_ours = m->items[i].node == NULL;
+
+        for (size_t k = 0; k < c->n && !is_ours; k++) {
+            is_ours = strcmp(c->nodes[k].node, m->items[i].node) == 0;
+        }
+        if (is_ours) {
+            m->items[kept++] = m->items[i];
+        }
+    }
+    m->n = kept;
+    if (kept == 0) {
+        return 0;
+    }
+    return err_set(e, ERR_INVALID, "the pipeline cannot run: %s%s%s",
+                   m->items[0].node ? m->items[0].node : "", m->items[0].node ? ": " : "",
+                   m->items[0].message);
+}
+
+static int write_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct create *c = ctx;
+
+    return run_store_insert(db, &c->run, c->nodes, c->n, e);
+}
+
+int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a, int64_t *id,
+               struct mistakes *mistakes, struct err *e)
+{
+    SCOPED(err_list_done) struct err_list wrong = {0};
+    SCOPED(buf_done) struct buf ignored = BUF_MAX(16 * MIB);
+    struct create c = {.asked = asked, .s = s, .a = a};
+    struct jw w = JW(&ignored);
+
+    if (state_read(s->parts.state, read_fn, &c, e) < 0 ||
+        doc_parse(a, str_of(c.pipeline.document), &c.doc, &wrong, e) < 0 ||
+        studio_catalog(s, asked->project_id, a, &c.catalog, e) < 0) {
+        return -1;
+    }
+    graph_build(a, &c.doc, &c.catalog, asked->values, asked->n_values, GRAPH_FOR_RUN, &c.graph,
+                mistakes);
+    check_json(a, &c.graph, &(struct check_files){s, asked->project_id}, mistakes, &w);
+    if (choose(&c, e) < 0 || keep_mistakes(&c, mistakes, e) < 0) {
+        return -1;
+    }
+    c.run = (struct run_row){.project_id = asked->project_id,
+                             .project = arena_strdup(a, asked->project),
+                             .pipeline = c.pipeline.name,
+                             .version = c.pipeline.version,
+                             .document = c.pipeline.document,
+                             .params = asked->params,
+                             .by = asked->who->name,
+                             .to = asked->to,
+                             .from = asked->from,
+                             .is_uncached = asked->is_uncached,
+                             .created_ms = clock_wall_ms()};
+    if (state_write(s->parts.state, write_fn, &c, e) < 0) {
+        return -1;
+    }
+    *id = c.run.id;
+    runner_note(s, NOTE_RUN, asked->project_id, c.run.id);
+    return 0;
+}

@@ -1,0 +1,117 @@
+/* store - the tables of pipelines, runs, nodes and outputs. Every function with a struct state_db
+ * runs inside a transaction of state.h; strings read live in the caller's arena. */
+#pragma once
+#include "base/arena.h"
+#include "base/json.h"
+#include "state/state.h"
+
+/* --- pipelines --- */
+
+struct pipeline_row {
+    int64_t id, project_id, version, updated_ms;
+    const char *name, *updated_by, *document; /* document: NULL in lists */
+    int64_t last_run;                         /* 0: none */
+    const char *last_state;
+    int64_t last_ms;
+    const char *schedule; /* JSON, or NULL */
+};
+
+/* What a writer saw before: any version, none at all, or that one. */
+enum { PIPELINE_ANY = -1, PIPELINE_NONE = 0 };
+struct pipeline_put {
+    int64_t project_id, seen;
+    struct str name, document;
+    const char *by;
+    int64_t version; /* answer */
+};
+int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e) MUST_USE;
+int pipeline_store_get(struct state_db *db, int64_t project_id, struct str name, int64_t version,
+                       struct arena *a, struct pipeline_row *out, struct err *e) MUST_USE;
+int pipeline_store_list(struct state_db *db, int64_t project_id, struct str words, struct str after,
+                        int64_t limit, struct arena *a, struct pipeline_row **out, size_t *n,
+                        struct err *e) MUST_USE;
+int pipeline_store_delete(struct state_db *db, int64_t project_id, struct str name,
+                          struct err *e) MUST_USE;
+struct pipeline_version {
+    int64_t version, at_ms;
+    const char *by;
+};
+int pipeline_store_versions(struct state_db *db, int64_t pipeline_id, int64_t before, int64_t limit,
+                            struct arena *a, struct pipeline_version **out, size_t *n,
+                            struct err *e) MUST_USE;
+
+/* --- runs --- */
+
+enum run_state { RUN_QUEUED, RUN_RUNNING, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED, RUN_STATES };
+const char *run_state_name(enum run_state s);
+int run_state_parse(struct str text, enum run_state *out, struct err *e) MUST_USE;
+
+enum node_state {
+    NODE_WAITING,
+    NODE_CACHED,
+    NODE_QUEUED,
+    NODE_RUNNING,
+    NODE_SUCCEEDED,
+    NODE_FAILED,
+    NODE_SKIPPED,
+    NODE_CANCELLED,
+    NODE_STATES
+};
+const char *node_state_name(enum node_state s);
+bool node_state_ended(enum node_state s);
+bool node_state_good(enum node_state s); /* its outputs are there */
+
+struct run_row {
+    int64_t id, project_id, version;
+    const char *project, *pipeline, *document, *params, *by, *to, *from;
+    enum run_state state;
+    bool is_uncached, is_stopping;
+    int64_t created_ms, started_ms, finished_ms;
+};
+
+struct node_row {
+    const char *node;
+    enum node_state state;
+    bool is_forced; /* its cached output is not asked for */
+    const char *module, *job, *key, *why, *metrics, *outputs, *error, *error_kind, *words;
+    int64_t started_ms, finished_ms;
+};
+
+int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
+                     size_t n, struct err *e) MUST_USE;
+int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct arena *a,
+                  struct run_row *out, struct err *e) MUST_USE;
+int run_store_nodes(struct state_db *db, int64_t run_id, struct arena *a, struct node_row **out,
+                    size_t *n, struct err *e) MUST_USE;
+struct run_filter {
+    int64_t project_id, before;
+    unsigned states;
+    struct str pipeline, words;
+};
+int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limit, struct arena *a,
+                   struct run_row **out, size_t *n, struct err *e) MUST_USE;
+int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **out, size_t *n,
+                         struct err *e) MUST_USE;
+int run_store_set(struct state_db *db, const struct run_row *run, struct err *e) MUST_USE;
+int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_row *n,
+                       struct err *e) MUST_USE;
+int run_store_delete(struct state_db *db, int64_t run_id, struct err *e) MUST_USE;
+/* The last run before this one in which that node of that pipeline came to an end. 0: none. */
+int run_store_last(struct state_db *db, const struct run_row *run, const char *node,
+                   struct arena *a, struct node_row *out, int64_t *run_id, struct err *e) MUST_USE;
+
+/* --- outputs that are there --- */
+
+struct output_row {
+    const char *volume, *key, *outputs, *metrics;
+    int64_t run_id;
+};
+int output_store_find(struct state_db *db, int64_t project_id, const char *volume, const char *key,
+                      struct arena *a, struct output_row *out, struct err *e) MUST_USE; /* 1, 0 */
+int output_store_put(struct state_db *db, int64_t project_id, const struct output_row *o,
+                     struct err *e) MUST_USE;
+int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,
+                        const char *key, struct err *e) MUST_USE;
+/* Outputs that no node of any run refers to. */
+int output_store_orphans(struct state_db *db, int64_t project_id, struct arena *a,
+                         struct output_row **out, size_t *n, struct err *e) MUST_USE;

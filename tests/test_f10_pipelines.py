@@ -1,0 +1,365 @@
+"""Pipelines: a document is checked as a whole, kept in versions, and run step by step as jobs; what is there already is not done again."""
+import json
+import os
+import signal
+
+import pytest
+import requests
+
+from conftest import ROOT, wait_for
+
+FINAL = ('succeeded', 'failed', 'cancelled')
+DIGITS = (ROOT / 'examples/digits-pipeline.yaml').read_text()
+
+
+@pytest.fixture(scope='module')
+def studio(strata):
+    strata.project('studio')
+    strata.volume('studio', 'data')
+    put_file(strata, 'studio', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    return strata
+
+
+def put_file(strata, project, volume, path, data):
+    r = strata.api('PUT', f'/api/v1/projects/{project}/volumes/{volume}/files/{path}', data=data)
+    assert r.status_code in (200, 201), r.text
+
+
+def put(strata, name, document, project='studio', **headers):
+    text = document if isinstance(document, str) else json.dumps(document)
+    return strata.api('PUT', f'/api/v1/projects/{project}/pipelines/{name}', data=text.encode(),
+                      headers={'Content-Type': 'application/yaml', **headers})
+
+
+def start(strata, name, project='studio', status=202, **body):
+    r = strata.api('POST', f'/api/v1/projects/{project}/pipelines/{name}/runs', json=body)
+    assert r.status_code == status, r.text
+    return r.json()
+
+
+def get_run(strata, run_id, project='studio'):
+    r = strata.api('GET', f'/api/v1/projects/{project}/runs/{run_id}')
+    assert r.status_code == 200, r.text
+    return r.json()
+
+
+def end(strata, run_id, project='studio', timeout=120):
+    def done():
+        run = get_run(strata, run_id, project)
+        return run if run['state'] in FINAL else None
+    return wait_for(done, timeout, f'run {run_id} ends')
+
+
+def run(strata, name, project='studio', **body):
+    return end(strata, start(strata, name, project, **body)['id'], project)
+
+
+def states(run):
+    return {name: node['state'] for name, node in run['nodes'].items()}
+
+
+def check(strata, document, project='studio', status=200):
+    text = document if isinstance(document, str) else json.dumps(document)
+    r = strata.api('POST', f'/api/v1/projects/{project}/pipelines/check', data=text.encode(),
+                   headers={'Content-Type': 'application/yaml'})
+    assert r.status_code == status, r.text
+    return r.json()
+
+
+def chain(n, **first):
+    """A CSV file that is split again and again."""
+    nodes = {'n0': {'module': 'read_csv', 'params': {'path': 'data:digits.csv'}, **first}}
+    for i in range(1, n):
+        nodes[f'n{i}'] = {'module': 'split', 'params': {'fraction': 0.9, 'seed': i},
+                          'inputs': {'table': f'n{i - 1}.' + ('table' if i == 1 else 'train')}}
+    return {'pipeline': 1, 'nodes': nodes}
+
+
+# --- the digits, from YAML to a judged model ---
+
+def test_the_digits_are_learned_and_then_spared(studio):
+    assert put(studio, 'digits', DIGITS).status_code == 201
+    first = run(studio, 'digits', params={'epochs': 5})
+    assert first['state'] == 'succeeded', json.dumps(first['nodes'], indent=1)
+    assert set(states(first).values()) == {'succeeded'}
+    assert first['nodes']['judge']['metrics']['accuracy'] > 0.9
+    assert first['nodes']['read']['outputs']['table']['rows'] == 1797
+    assert first['nodes']['read']['cache'] == {'hit': False, 'why': 'never run before'}
+
+    again = run(studio, 'digits', params={'epochs': 5})
+    assert set(states(again).values()) == {'cached'}
+    assert str(first['id']) in again['nodes']['learn']['cache']['why']
+    assert again['nodes']['judge']['metrics'] == first['nodes']['judge']['metrics']
+
+    other = run(studio, 'digits', params={'epochs': 6})
+    assert states(other) == {'read': 'cached', 'split': 'cached', 'scale': 'cached', 'learn': 'succeeded',
+                             'predict': 'succeeded', 'judge': 'succeeded'}
+    assert other['nodes']['learn']['cache'] == {'hit': False, 'why': 'parameter epochs changed from 5 to 6'}
+    assert other['nodes']['predict']['cache']['why'] == 'input model has changed'
+    report = studio.api('GET', f'/api/v1/projects/studio/runs/{other["id"]}/nodes/judge/outputs/report')
+    assert report.status_code == 200 and 'accuracy' in report.text
+    log = studio.api('GET', f'/api/v1/projects/studio/runs/{other["id"]}/nodes/learn/log')
+    assert log.status_code == 200 and 'mlp:' in log.text
+
+
+# --- documents ---
+
+def test_every_mistake_of_a_document_is_told_with_its_place(studio):
+    r = put(studio, 'wrong', 'pipeline: 1\nnodse: {}\nnodes:\n  Read: {module: read_csv}\n  b:\n    module: split\n    cache: maybe\n    inputs: {table: read}\n')
+    assert r.status_code == 400
+    mistakes = r.json()['error']['mistakes']
+    assert [(m['line'], m['key']) for m in mistakes] == [(2, 'nodse'), (4, 'nodes.Read'), (7, 'nodes.b.cache'), (8, 'nodes.b.inputs.table')]
+    assert "did you mean 'nodes'" in mistakes[0]['message']
+    assert put(studio, 'wrong', 'pipeline: 2\n').status_code == 400
+    assert put(studio, 'wrong', '- a\n').status_code == 400
+    assert put(studio, 'Wrong', 'pipeline: 1\n').status_code == 400
+    assert put(studio, 'wrong', 'pipeline: 1\nnodes:\n' + ''.join(f'  n{i}: {{module: split}}\n' for i in range(501))).status_code == 400
+
+
+def test_versions_are_kept_and_nobody_overwrites_unseen(studio):
+    assert put(studio, 'kept', chain(2)).status_code == 201
+    again = put(studio, 'kept', chain(3), **{'If-Match': '"1"'})
+    assert again.status_code == 200 and again.json()['version'] == 2 and again.headers['ETag'] == '"2"'
+    late = put(studio, 'kept', chain(4), **{'If-Match': '"1"'})
+    assert late.status_code == 409 and 'version 2 by now' in late.json()['error']['message']
+    assert put(studio, 'kept', chain(4), **{'If-None-Match': '*'}).status_code == 409
+    at = '/api/v1/projects/studio/pipelines/kept'
+    assert [v['version'] for v in studio.api('GET', f'{at}/versions').json()['items']] == [2, 1]
+    assert len(studio.api('GET', f'{at}/versions/1').json()['document']['nodes']) == 2
+    assert studio.api('GET', f'{at}/versions/3').status_code == 404
+    listed = studio.api('GET', '/api/v1/projects/studio/pipelines', params={'q': 'KEP'}).json()
+    assert [p['name'] for p in listed['items']] == ['kept'] and listed['next'] is None
+    assert studio.api('DELETE', at).status_code == 204 and studio.api('GET', at).status_code == 404
+
+
+def test_a_document_goes_out_as_yaml_and_comes_back_the_same(studio):
+    document = {'pipeline': 1, 'description': 'Wird "es" gehen?\nja: 1', 'volume': 'results',
+                'params': [{'name': 'seed', 'type': 'int', 'default': 7, 'help': 'yes'}],
+                'nodes': {'read': {'module': 'read_csv', 'title': '讀取', 'at': [40, -12.5], 'params': {'path': 'data:true', 'header': 'yes', 'delim': '\u2028'},
+                                   'inputs': {}, 'cache': False},
+                          'split': {'module': 'split', 'params': {'fraction': 0.8, 'seed': '${seed}', 'stratify_col': '1e3'}, 'inputs': {'table': 'read.table'}}},
+                'comments': [{'text': '# no: comment', 'at': [0, 0], 'size': [200, 80]}]}
+    assert put(studio, 'round', document).status_code == 201
+    at = '/api/v1/projects/studio/pipelines/round'
+    kept = studio.api('GET', at).json()['document']
+    assert kept == {**document, 'nodes': {'read': document['nodes']['read'], 'split': document['nodes']['split']}}
+    text = studio.api('GET', at, params={'format': 'yaml'})
+    assert text.headers['Content-Type'] == 'application/yaml'
+    assert put(studio, 'round2', text.content.decode()).status_code == 201
+    assert studio.api('GET', at + '2').json()['document'] == kept
+
+
+# --- checks ---
+
+def test_a_check_tells_all_that_cannot_work(studio):
+    wrong = check(studio, {'pipeline': 1, 'nodes': {
+        'a': {'module': 'split', 'inputs': {'table': 'b.train'}},
+        'b': {'module': 'split', 'inputs': {'table': 'a.train'}},
+        'c': {'module': 'splitt'},
+        'd': {'module': 'mlp', 'inputs': {'train': 'e.transform'}, 'params': {'label_col': 'x', 'epoch': 3, 'batch': 'many'}},
+        'e': {'module': 'standard_scaler', 'inputs': {'table': 'nobody.table'}}}})
+    assert not wrong['ok']
+    told = {(m.get('node'), m.get('port'), m.get('param')): m['message'] for m in wrong['mistakes']}
+    assert 'circle' in told['a', None, None] and 'circle' in told['b', None, None]
+    assert "did you mean 'split'" in told['c', None, None]
+    assert "input train takes a table, and e.transform is a transform" in told['d', 'train', None]
+    assert "did you mean 'epochs'" in told['d', None, 'epoch']
+    assert 'not a whole number' in told['d', None, 'batch']
+    assert "no node 'nobody'" in told['e', 'table', None]
+
+
+def test_a_check_knows_columns_before_any_run(studio):
+    good = check(studio, DIGITS)
+    assert good['ok'] and good['mistakes'] == []
+    columns = good['nodes']['split']['outputs']['train']['columns']
+    assert len(columns) == 65 and {'name': 'digit', 'type': 'int'} in columns
+    assert good['nodes']['learn']['outputs']['model']['label'] == 'digit'
+    wrong = check(studio, DIGITS.replace('stratify_col: digit', 'stratify_col: digits'))
+    assert [(m['node'], m['param']) for m in wrong['mistakes']] == [('split', 'stratify_col')]
+    gone = check(studio, DIGITS.replace('data:digits.csv', 'data:nothing.csv'))
+    assert [(m['node'], m['param']) for m in gone['mistakes']] == [('read', 'path')]
+
+
+def test_a_run_that_cannot_work_is_refused_before_it_begins(studio):
+    put(studio, 'refused', DIGITS.replace('label_col: digit', 'label_col: digits'))
+    error = start(studio, 'refused', status=400)['error']
+    assert {m['node'] for m in error['mistakes']} == {'learn'}
+    assert 'cannot run' in error['message']
+    assert start(studio, 'refused', to='split')['state'] in ('queued', 'running')  # that part is whole
+    assert 'no parameter' in start(studio, 'refused', status=400, params={'sed': 3}, to='split')['error']['message']
+    assert start(studio, 'refused', status=400, to='nobody')['error']['kind'] == 'invalid'
+    assert start(studio, 'nothing', status=404)
+
+
+# --- runs ---
+
+def test_part_of_a_pipeline_runs(studio):
+    put(studio, 'part', chain(5))
+    to = run(studio, 'part', to='n2')
+    assert set(states(to)) == {'n0', 'n1', 'n2'} and to['state'] == 'succeeded' and to['to'] == 'n2'
+    again = run(studio, 'part', **{'from': 'n2'})
+    assert states(again) == {'n0': 'cached', 'n1': 'cached', 'n2': 'succeeded', 'n3': 'succeeded', 'n4': 'succeeded'}
+    assert again['nodes']['n2']['cache']['why'] == 'it was asked to run again'
+    off = run(studio, 'part', cache=False, to='n1')
+    assert set(states(off).values()) == {'succeeded'}
+    put(studio, 'part', chain(2, cache=False))
+    assert [run(studio, 'part')['nodes'][n]['cache']['why'][:12] for n in ('n0', 'n1')] == ['cache is off', 'same module ']
+
+
+def test_an_output_that_is_gone_is_made_again(studio):
+    put(studio, 'gone', chain(2))
+    first = run(studio, 'gone')
+    node = first['nodes']['n1']
+    at = '/api/v1/projects/studio/volumes/studio/files/.studio'
+    for name in {e['name'] for e in studio.api('GET', at.replace('/files/', '/tree/')).json()['items']}:
+        assert studio.api('DELETE', f'{at}/{name}', params={'recursive': '1'}).status_code in (200, 204)
+    again = run(studio, 'gone')
+    assert {n: again['nodes'][n]['cache']['why'] for n in ('n0', 'n1')} == {'n0': 'its output is gone', 'n1': 'its output is gone'}
+    assert again['nodes']['n1']['outputs'] == node['outputs']  # to the byte
+
+
+def test_a_step_that_fails_says_why_and_can_be_tried_again(studio):
+    put_file(studio, 'studio', 'data', 'ragged.csv', b'a,b\n1,2\n3,4\n')
+    put(studio, 'fails', {'pipeline': 1, 'nodes': {'read': {'module': 'read_csv', 'params': {'path': 'data:ragged.csv'}},
+                                                   'split': {'module': 'split', 'inputs': {'table': 'read.table'}}}})
+    begun = start(studio, 'fails')
+    assert end(studio, begun['id'])['state'] == 'succeeded'
+    put_file(studio, 'studio', 'data', 'ragged.csv', b'a,b\n' + b'1,2\n' * 50000 + b'3,4,5,6\n')
+    bad = run(studio, 'fails')
+    assert bad['state'] == 'failed' and states(bad) == {'read': 'failed', 'split': 'skipped'}
+    error = bad['nodes']['read']['error']
+    assert error['kind'] == 'data' and 'line 50002' in error['message'], error
+    assert bad['nodes']['read']['cache']['why'] == 'file data:ragged.csv has changed'
+    put_file(studio, 'studio', 'data', 'ragged.csv', b'a,b\n1,2\n3,4\n5,6\n')
+    at = f'/api/v1/projects/studio/runs/{bad["id"]}'
+    assert studio.api('POST', f'{at}/retry').status_code == 202
+    mended = end(studio, bad['id'])
+    assert mended['state'] == 'succeeded' and mended['nodes']['read']['outputs']['table']['rows'] == 3
+    assert studio.api('POST', f'{at}/retry').status_code == 409
+
+
+def test_a_run_is_cancelled_and_its_outputs_go_with_it(studio):
+    put(studio, 'long', DIGITS.replace('layers: "256"', 'layers: "255"'))
+    begun = start(studio, 'long', params={'epochs': 100000})
+    at = f'/api/v1/projects/studio/runs/{begun["id"]}'
+    wait_for(lambda: get_run(studio, begun['id'])['nodes']['learn']['done'] > 0, 60, 'it learns')
+    assert studio.api('DELETE', at).status_code == 409
+    assert studio.api('POST', f'{at}/cancel').status_code == 202
+    run_ = end(studio, begun['id'])
+    assert run_['state'] == 'cancelled'
+    assert states(run_)['learn'] == 'cancelled' and states(run_)['judge'] == 'cancelled' and states(run_)['scale'] in ('succeeded', 'cached')
+    assert studio.api('POST', f'{at}/cancel').status_code == 409
+    assert studio.api('DELETE', at).status_code == 204 and studio.api('GET', at).status_code == 404
+
+
+def test_events_tell_a_run_from_its_start_to_its_end(studio):
+    put(studio, 'told', chain(3))
+    begun = start(studio, 'told', cache=False)
+    seen = []
+    with requests.get(f'{studio.url}/api/v1/projects/studio/runs/{begun["id"]}/events', stream=True, timeout=60,
+                      headers={'Authorization': f'Bearer {studio.token()}'}) as r:
+        assert r.status_code == 200 and r.headers['Content-Type'].startswith('text/event-stream')
+        event = None
+        for line in r.iter_lines(decode_unicode=True):
+            if line.startswith('event: '):
+                event = line[7:]
+            elif line.startswith('data: '):
+                seen.append((event, json.loads(line[6:])))
+    assert seen[0][0] == 'run' and seen[-1][0] == 'run' and seen[-1][1]['state'] == 'succeeded'
+    assert {x['node'] for kind, x in seen if kind == 'node'} == {'n0', 'n1', 'n2'}
+    assert [x['value']['state'] for kind, x in seen if kind == 'node' and x['node'] == 'n2'][-1] == 'succeeded'
+
+
+def test_two_runs_stand_side_by_side(studio):
+    put(studio, 'digits', DIGITS)
+    a, b = (run(studio, 'digits', params={'epochs': n}) for n in (5, 6))
+    pair = studio.api('GET', '/api/v1/projects/studio/runs/compare', params={'a': a['id'], 'b': b['id']}).json()
+    assert pair['params']['epochs'] == {'a': '5', 'b': '6'}
+    assert pair['nodes']['judge']['a']['metrics'].keys() == pair['nodes']['judge']['b']['metrics'].keys()
+    runs = studio.api('GET', '/api/v1/projects/studio/runs', params={'pipeline': 'digits', 'state': 'succeeded', 'limit': 2}).json()
+    assert [r['id'] for r in runs['items']][0] == b['id']
+
+
+def test_previews_stand_beside_outputs(studio):
+    put(studio, 'digits', DIGITS)
+    done = run(studio, 'digits', params={'epochs': 5})
+    at = f'/api/v1/projects/studio/runs/{done["id"]}/nodes'
+    table = studio.api('GET', f'{at}/read/outputs/table/preview').json()
+    assert table['rows'] == 1797 and len(table['columns']) == 65 and len(table['head']) == 50
+    assert studio.api('GET', f'{at}/learn/outputs/model/preview').json()['label'] == 'digit'
+    assert studio.api('GET', f'{at}/judge/outputs/report/preview').json()['type'] == 'report'
+    assert studio.api('GET', f'{at}/judge/outputs/nothing').status_code == 404
+
+
+def test_a_server_that_dies_finishes_twenty_steps_and_repeats_none(own_strata):
+    s = own_strata().start()
+    s.project('studio')
+    s.volume('studio', 'data')
+    put_file(s, 'studio', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(s, 'steps', chain(20))
+    begun = start(s, 'steps')
+
+    def ended(n):
+        return sum(v['state'] == 'succeeded' for v in get_run(s, begun['id'])['nodes'].values()) >= n
+    for n in (3, 9, 14):
+        wait_for(lambda: ended(n), 60, f'{n} steps are done')
+        os.kill(s.pids()['server'], signal.SIGKILL)
+        s.wait_ready()
+    done = end(s, begun['id'])
+    assert done['state'] == 'succeeded' and set(states(done).values()) == {'succeeded'}
+    jobs = s.api('GET', '/api/v1/projects/studio/jobs', params={'limit': 1000}).json()['items']
+    assert sorted(j['name'] for j in jobs) == sorted(f'steps-n{i}' for i in range(20))
+    assert {j['id'] for j in jobs} == {n['job'] for n in done['nodes'].values()}
+
+
+def test_a_directory_of_a_volume_is_mounted_alone(studio):
+    put_file(studio, 'studio', 'data', 'sub/dir/here.txt', b'here\n')
+    volumes = [{'name': 'data', 'path': '/data', 'mode': 'rw', 'subpath': 'sub/dir'}]
+    job = studio.run_job('studio', ['sh', '-c', 'ls /data; cat /data/here.txt; ln -s / /data/link'], volumes=volumes)
+    assert job['state'] == 'succeeded' and studio.job_log('studio', job['id']) == 'here.txt\nhere\n'
+    assert job['spec']['volumes'] == volumes
+    for subpath, word in (('sub/none', 'No such file'), ('sub/dir/link/etc', 'link')):
+        lost = studio.run_job('studio', ['true'], volumes=[{**volumes[0], 'subpath': subpath}])
+        assert lost['state'] == 'failed' and word in lost['reason'], lost['reason']
+    r = studio.api('POST', '/api/v1/projects/studio/jobs', json={'image': studio.busybox, 'volumes': [{**volumes[0], 'subpath': '../x'}]})
+    assert r.status_code == 400 and r.json()['error']['mistakes'][0]['key'] == 'volumes[0].subpath'
+
+
+# --- the command line ---
+
+def test_files_go_in_run_and_come_out_by_the_command_line(studio, tmp_path):
+    p = ('-p', 'studio')
+    checked = studio.cli('pipeline', 'check', str(ROOT / 'examples/digits-pipeline.yaml'), *p)
+    assert checked.returncode == 0 and 'nothing is wrong' in checked.stdout, checked.stderr
+    bad = tmp_path / 'bad.yaml'
+    bad.write_text(DIGITS.replace('label_col: digit', 'label_col: digits', 1))
+    wrong = studio.cli('pipeline', 'check', str(bad), *p)
+    assert wrong.returncode == 1 and 'learn train label_col' in wrong.stderr, wrong.stderr
+    refused = studio.cli('pipeline', 'run', str(bad), *p)
+    assert refused.returncode == 65 and 'learn' in refused.stderr
+    done = studio.cli('pipeline', 'run', str(ROOT / 'examples/digits-pipeline.yaml'), '--param', 'epochs=5', '--name', 'by-cli', *p)
+    assert done.returncode == 0 and 'accuracy' in done.stderr and 'succeeded' in done.stderr, done.stderr
+    again = json.loads(studio.cli('pipeline', 'run', 'by-cli', '--param', 'epochs=5', '--json', *p).stdout)
+    assert again['state'] == 'succeeded' and set(states(again).values()) == {'cached'}
+    assert 'by-cli' in studio.cli('pipeline', 'ls', *p).stdout and 'succeeded' in studio.cli('pipeline', 'runs', 'by-cli', *p).stdout
+    out = studio.cli('pipeline', 'get', 'by-cli', *p).stdout
+    (tmp_path / 'out.yaml').write_text(out.replace('fraction: 0.8', 'fraction: 0.7').replace('  judge:', '  other:'))
+    assert studio.cli('pipeline', 'put', 'by-cli', str(tmp_path / 'out.yaml'), *p).returncode == 0
+    diff = studio.cli('pipeline', 'diff', 'by-cli', '1', '2', *p).stdout
+    assert '~ nodes.split.params.fraction: 0.8 -> 0.7' in diff and '- nodes.judge' in diff and '+ nodes.other' in diff, diff
+    (tmp_path / 'ragged.csv').write_text('a,b\n1,2\n3\n')
+    put_file(studio, 'studio', 'data', 'fails.csv', b'a,b\n' + b'1,2\n' * 50000 + b'3,4,5\n')
+    (tmp_path / 'fails.yaml').write_text('pipeline: 1\nnodes: {read: {module: read_csv, params: {path: "data:fails.csv"}}}\n')
+    failed = studio.cli('pipeline', 'run', str(tmp_path / 'fails.yaml'), *p)
+    assert failed.returncode == 1 and 'line 50002' in failed.stderr
+    assert studio.cli('pipeline', 'rm', 'by-cli', '--yes', *p).returncode == 0
+
+
+def test_modules_are_told_and_tried_by_the_command_line(studio, tmp_path):
+    assert 'logistic_regression' in studio.cli('module', 'ls').stdout
+    described = studio.cli('module', 'describe', 'split').stdout
+    assert 'input  table: table' in described and 'param  fraction: real, default 0.8' in described
+    assert studio.cli('module', 'describe', 'nothing').returncode != 0
+    (tmp_path / 'a.csv').write_text('a,b\n1,x\n2,y\n')
+    out = studio.cli('module', 'test', '--', 'read_csv', '--param', f'path={tmp_path}/a.csv', '--out', f'table={tmp_path}/b.csv')
+    assert out.returncode == 0 and (tmp_path / 'b.csv').read_text().startswith('a,b'), out.stderr
