@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""CPU seconds of strata-ml against scikit-learn on the same data in the same run.
+"""CPU seconds of strata-ml against scikit-learn and pandas on the same data in the same run.
 
     bench/ml.py [--quick]        prints ratios; below 1 means less CPU than the peer
 
@@ -78,6 +78,65 @@ def ours(folder, step):
     return busy, metric[0]['metric']['accuracy']
 
 
+TABLES = '''
+import time, numpy as np, pandas as pd
+t, u = pd.read_pickle('t.pickle'), pd.read_pickle('u.pickle')
+start = time.process_time()
+out = {peer}
+print(time.process_time() - start, len(out))
+'''
+
+# name, goal, ours over t (and u), pandas over the same
+TABLE_JOBS = [
+    ('filter_rows', 1.0, "filter_rows --in table=./t.arrow --param 'expr=x > 0.5 and city != \"c7\"' --out table=p",
+     't[(t.x > 0.5) & (t.city != "c7")]'),
+    ('compute_columns', 1.0, "compute_columns --in table=./t.arrow --param 'exprs=z = x * y + sqrt(abs(x)); w = if(x > y, x, y)' --out table=p",
+     't.assign(z=t.x * t.y + np.sqrt(t.x.abs()), w=np.where(t.x > t.y, t.x, t.y))'),
+    ('group_by text', 1.0, "group_by --in table=./t.arrow --param keys=city --param 'aggs=count(), mean(x), max(y)' --out table=p",
+     't.groupby("city").agg(n=("x", "size"), x=("x", "mean"), y=("y", "max"))'),
+    ('group_by 100,000 keys', 1.0, "group_by --in table=./t.arrow --param keys=k --param 'aggs=mean(x), median(y)' --out table=p",
+     't.groupby("k").agg(x=("x", "mean"), y=("y", "median"))'),
+    ('join', 1.0, 'join --in left=./t.arrow --in right=./u.arrow --param keys=k --out table=p', 't.merge(u, on="k")'),
+    ('sort', 1.0, "sort --in table=./t.arrow --param 'by=city, x desc' --out table=p",
+     't.sort_values(["city", "x"], ascending=[True, False], kind="stable")'),
+    ('distinct', 1.0, 'distinct --in table=./t.arrow --param cols=k,city --out table=p', 't.drop_duplicates(["k", "city"])'),
+    ('one_hot', 1.0, 'one_hot --in table=./t.arrow --param cols=city --out table=p', 'pd.get_dummies(t, columns=["city"], dtype=float)'),
+    ('impute median', 1.0, 'impute --in table=./t.arrow --param cols=x,y --param strategy=median --out table=p',
+     't.fillna({"x": t.x.median(), "y": t.y.median()})'),
+]
+
+
+def table_data(folder, rows):
+    """A table of numbers, whole numbers and texts, and one of its keys, as pickle and as Arrow file."""
+    import numpy as np
+    import pandas as pd
+    rng = np.random.RandomState(2)
+    t = pd.DataFrame({'k': rng.randint(rows // 10, size=rows), 'city': [f'c{i}' for i in rng.randint(50, size=rows)],
+                      'x': rng.normal(size=rows).round(6), 'y': rng.normal(size=rows).round(6)})
+    u = pd.DataFrame({'k': rng.permutation(rows // 10), 'v': rng.normal(size=rows // 10).round(6)})
+    for name, table in (('t', t), ('u', u)):
+        table.to_pickle(folder / f'{name}.pickle')
+        table.to_csv(folder / f'{name}.csv', index=False)
+        subprocess.run([ML, 'read_csv', '--param', f'path={folder}/{name}.csv', '--out', f'table={folder}/{name}.arrow'],
+                       check=True, stdout=subprocess.DEVNULL)
+
+
+def tables(folder, rows):
+    table_data(folder, rows)
+    good = []
+    for name, goal, step, peer_code in TABLE_JOBS:
+        def mine():
+            busy, _ = cpu([ML, 'chain', step], cwd=folder)
+            return busy, 0
+
+        def theirs():
+            _, out = cpu([sys.executable, '-c', TABLES.format(peer=peer_code)], cwd=folder)
+            return float(out.split()[0]), 0
+
+        good.append(compare(f'{name}, {rows} rows', mine, theirs, goal))
+    return good
+
+
 def compare(name, mine, theirs, goal):
     a, b = [], []
     for _ in range(ROUNDS):
@@ -112,6 +171,7 @@ def main():
                          'MLPClassifier((128,), batch_size=128, max_iter=10, n_iter_no_change=99)',
                          'float32'),
             0.7))
+        good += tables(folder, rows * 2)
         start = [statistics.median(cpu([*words])[0] for _ in range(20)) for words in
                  ([ML, 'version'], [sys.executable, '-c', 'import sklearn.linear_model'])]
         print(f'{"start of a step":44} CPU ratio {start[0] / start[1]:5.3f}                 '

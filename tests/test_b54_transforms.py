@@ -1,9 +1,11 @@
 """strata-ml: transforms against pandas and scikit-learn, their bad input, and that serving repeats them."""
 import csv
+import json
+import shlex
 
 import pytest
 
-from test_b50_algorithms import ROOT, ok, refused
+from test_b50_algorithms import ROOT, ml, ok, refused
 
 pd = pytest.importorskip('pandas')
 np = pytest.importorskip('numpy')
@@ -551,3 +553,121 @@ def test_words_of_later_rows_are_those_that_were_learned(tmp_path):
             'tfidf --in table=t --param col=texts --out table=./o.csv', cwd=tmp_path)
     refused(3, 'has no words left', 'chain', 'read_csv --param path=./in.csv --out table=t',
             'tfidf --in table=t --param col=text --param min_df=3 --out table=./o.csv', cwd=tmp_path)
+
+
+# --- sql ---
+
+@BOTH
+def test_queries_give_what_pandas_gives(tmp_path, path):
+    theirs = load(path)
+    key, number = {PENGUINS: ('species', 'body_mass_g'), CHURN: ('contract', 'total_charges')}[path]
+    mine = chain(tmp_path, f"sql --in t1=t --param 'query=select {key}, count(*) as n, avg({number}) as mean, max({number}) as most from t1 "
+                 f"group by {key} order by {key}' --out table=./out.csv", path=path)
+    same(mine, theirs.groupby(key).agg(n=(key, 'size'), mean=(number, 'mean'), most=(number, 'max')).reset_index())
+    mine = chain(tmp_path, f'group_by --in table=t --param keys={key} --param aggs=mean({number}) --out table=g',
+                 f"sql --in t1=t --in t2=g --param 'query=select t1.rownames, t1.{number} - t2.mean_{number} as more from t1 join t2 using ({key}) "
+                 "order by t1.rownames' --out table=./out.csv", path=path)
+    want = pd.DataFrame({'rownames': theirs.rownames, 'more': theirs[number] - theirs.groupby(key)[number].transform('mean')})
+    same(mine, want, rtol=1e-9)
+
+
+def test_queries_keep_types_and_join_fast(tmp_path):
+    path = table(tmp_path, DATES, 'dates.csv')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "sql --in t1=t --param \"query=select d, date(d, '+1 day') as next, t, flag, a, a * 2.5 as x, s, case when a > 0 then a else 'no' end as mixed "
+       "from t1 where d >= '2000-01-01' or d is null order by d\" --out table=./o.arrow --out table=./out.csv", cwd=tmp_path)
+    assert (tmp_path / 'out.csv').read_text() == (
+        'd,next,t,flag,a,x,s,mixed\n,,1999-01-04T12:00:00Z,,3,7.5,,3\n'
+        '2023-12-31,2024-01-01,2023-12-31T00:00:01Z,false,-7,-17.5,台北 City,no\n'
+        '2024-02-29,2024-03-01,2024-02-29T23:30:00Z,true,1,2.5,Taipei,1\n')
+    n = 20000  # without an index this would be 400 million comparisons of rows
+    with open(tmp_path / 'big.csv', 'w') as f:
+        f.write('k,s\n' + ''.join(f'{i * 7919 % n},w{i * 31 % n}\n' for i in range(n)))
+    done = ok('chain', 'read_csv --param path=./big.csv --out table=t',
+              "sql --in t1=t --in t2=t --param 'query=select count(*) as n, sum(a.k) as k from t1 a join t2 b on a.k = b.k join t1 c on c.s = b.s' "
+              '--param seconds=60 --out table=./out.csv', cwd=tmp_path)
+    assert done and (tmp_path / 'out.csv').read_text() == f'n,k\n{n},{n * (n - 1) // 2}\n'
+
+
+@pytest.mark.parametrize('query,code,sentence', [
+    ('select nope from t1', 2, 'query: no such column: nope'),
+    ('select * from t3', 2, 'query: no such table: t3'),
+    ('select 1; select 2', 2, 'query: write one SELECT'),
+    ('', 2, 'query: write one SELECT'),
+    ('drop table t1', 2, 'query: '),
+    ("attach '/tmp/x' as x", 2, 'it can only read t1 to t4'),
+    ('pragma database_list', 2, 'it can only read t1 to t4'),
+    ("select load_extension('x')", 2, 'query: '),
+    ('select random()', 2, 'query: '),
+    ("select zeroblob(3)", 2, 'gives bytes'),
+    ('select sex, sex from t1', 2, "query: the table has a column 'sex' already"),
+    ('with recursive r(x) as (select 1 union all select x + 1 from r) select sum(x) as s from r', 2, 'seconds: the query took longer'),
+])
+def test_queries_that_cannot_be_are_refused(tmp_path, query, code, sentence):
+    refuse(tmp_path, code, sentence, f'sql --in t1=t --param seconds=1 --param "query={query}" --out table=./o.csv')
+    assert not (tmp_path / 'o.csv').exists()
+
+
+def test_a_query_is_the_same_every_day_and_keeps_to_its_memory(tmp_path):
+    mine = chain(tmp_path, "sql --in t1=t --param \"query=select date('now') as today, count(*) as n from t1\" --out table=./out.csv")
+    assert mine.today.isna().all() and list(mine.n) == [344]
+    refused(4, 'not enough memory', '--memory', '32Mi', 'chain', f'read_csv --param path={PENGUINS} --out table=t',
+            "sql --in t1=t --param 'query=select a.*, b.island as i from t1 a, t1 b, t1 c order by a.year' --out table=./o.csv", cwd=tmp_path)
+
+
+# --- before a run, and with more threads ---
+
+STEPS = [
+    'select_columns --in table=./t.arrow --param columns=@all,-sex',
+    "filter_rows --in table=./t.arrow --param 'expr=year > 2007'",
+    "compute_columns --in table=./t.arrow --param 'exprs=a = year / 2; b = year > 2007; c = upper(sex); year = year + 1'",
+    "edit_columns --in table=./t.arrow --param rename=sex=gender --param 'types=year:text, rownames:real' --param drop=island",
+    'append_rows --in first=./t.arrow --in second=./t.arrow',
+    "group_by --in table=./t.arrow --param keys=species,sex --param 'aggs=count(), mean(year), sum(year), min(island), median(body_mass_g)'",
+    'join --in left=./t.arrow --in right=./t.arrow --param keys=species,sex --param type=full --param suffix=_2',
+    "sort --in table=./t.arrow --param 'by=sex desc, body_mass_g'",
+    'distinct --in table=./t.arrow --param cols=species,sex',
+    'sample --in table=./t.arrow --param fraction=0.5 --param stratify_col=species',
+    'impute --in table=./t.arrow --param cols=@all --param strategy=mode --param indicator=true',
+    'min_max_scaler --in table=./t.arrow', 'robust_scaler --in table=./t.arrow', 'bin --in table=./t.arrow', 'string_index --in table=./t.arrow',
+    "sql --in t1=./t.arrow --param 'query=select species, year, sex as s from t1 where year > 2007'",
+]
+
+
+@pytest.fixture(scope='module')
+def penguins(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('penguins')
+    ok('read_csv', '--param', f'path={PENGUINS}', '--out', 'table=./t.arrow', cwd=folder)
+    return folder
+
+
+@pytest.mark.parametrize('step', [*STEPS, 'one_hot --in table=./t.arrow', 'tfidf --in table=./t.arrow --param col=island'])
+def test_what_a_check_says_is_what_a_run_gives_for_any_threads(tmp_path, penguins, step):
+    words = [w.replace('./t.arrow', str(penguins / 't.arrow')) for w in shlex.split(step)]
+    told = json.loads(ok('--schema-only', *words, cwd=tmp_path).stdout)['outputs']['table']
+    ok(*words, '--out', 'table=./one.arrow', cwd=tmp_path, threads=1)
+    ok(*words, '--out', 'table=./three.arrow', cwd=tmp_path, threads=3)
+    assert (tmp_path / 'one.arrow').read_bytes() == (tmp_path / 'three.arrow').read_bytes()
+    is_there = json.loads(ok('--schema-only', 'sample', '--in', 'table=./one.arrow', cwd=tmp_path).stdout)['outputs']['table']['columns']
+    if step in STEPS:
+        assert told['columns'] == is_there and not told['open']
+    else:  # which categories and words there are, only the run knows
+        assert told['open'] and all(c in is_there for c in told['columns'])
+
+
+@pytest.mark.parametrize('step,param,sentence', [
+    ("filter_rows --in table=./t.arrow --param 'expr=yeer > 3'", 'expr', "character 1: the table has no column 'yeer': did you mean 'year'?"),
+    ("compute_columns --in table=./t.arrow --param 'exprs=a = sex * 2'", 'exprs', "a: * needs a number, and column 'sex' is text"),
+    ('join --in left=./t.arrow --in right=./t.arrow --param keys=island=year', 'keys', "column 'island' of left holds text"),
+    ("sql --in t1=./t.arrow --param 'query=select nope from t1'", 'query', 'no such column: nope'),
+    ('group_by --in table=./t.arrow --param keys=sex --param aggs=mean(island)', 'aggs', "mean needs numbers"),
+    ('bin --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
+    ('impute --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
+    ('impute --in table=./t.arrow --param cols=year --param strategy=value --param value=x', 'value', "'x' is not a number"),
+    ('split --in table=./t.arrow --param mode=time', 'time_col', 'mode=time needs a column of times'),
+])
+def test_checks_name_the_parameter(tmp_path, penguins, step, param, sentence):
+    words = [w.replace('./t.arrow', str(penguins / 't.arrow')) for w in shlex.split(step)]
+    done = ml('--schema-only', *words, cwd=tmp_path)
+    first = json.loads(done.stdout)['mistakes'][0]
+    assert done.returncode == 2 and first['param'] == param and sentence in first['message'], first

@@ -14,7 +14,7 @@ const SRC = path.join(path.dirname(new URL(import.meta.url).pathname), '../src')
 
 /** Every address of the console, as its routes are written; what only leads elsewhere is none. */
 async function addresses() {
-  const files = ['app/pages.tsx', ...['account', 'admin', 'data', 'images', 'jobs', 'metrics'].map((area) => `pages/${area}/routes.tsx`)];
+  const files = ['app/pages.tsx', ...['account', 'admin', 'data', 'images', 'jobs', 'metrics', 'studio'].map((area) => `pages/${area}/routes.tsx`)];
   const found = [];
   for (const file of files) {
     const text = await readFile(path.join(SRC, file), 'utf8');
@@ -36,8 +36,21 @@ async function makeSamples(api) {
     assert.ok(i < 1200, 'the job ends');
     await new Promise((done) => setTimeout(done, 100));
   }
+  await ensure('PUT', '/api/v1/projects/twins/pipelines/twin', { pipeline: 1, nodes: { read: { module: 'read_csv', params: { path: 'twin-data:data.csv' } } } });
+  await ensure('PUT', '/api/v1/projects/twins/volumes/twin-data/files/data.csv', 'a,b\n1,2\n');
+  const run = await api('POST', '/api/v1/projects/twins/pipelines/twin/runs', {});
+  for (let i = 0; (await api('GET', `/api/v1/projects/twins/runs/${run.id}`)).state !== 'succeeded'; i++) {
+    assert.ok(i < 1200, 'the run ends');
+    await new Promise((done) => setTimeout(done, 100));
+  }
   return {
     '/overview': ['/overview'],
+    '/p/:project/pipelines': ['/p/twins/pipelines?q=twin'],
+    '/p/:project/pipelines/:name': ['/p/twins/pipelines/twin'],
+    '/p/:project/pipelines/:name/versions': ['/p/twins/pipelines/twin/versions'],
+    '/p/:project/runs': ['/p/twins/runs?state=succeeded'],
+    '/p/:project/runs/compare': [`/p/twins/runs/compare?a=${run.id}&b=${run.id}`],
+    '/p/:project/runs/:id': [`/p/twins/runs/${run.id}`],
     '/p/:project/jobs': ['/p/demo/jobs?state=succeeded'],
     '/p/:project/jobs/new': ['/p/demo/jobs/new'],
     '/p/:project/jobs/:id': [`/p/demo/jobs/${job.id}`],
@@ -189,6 +202,7 @@ export const flows = {
     await writeFile(path.join(home, 'FILE'), 'correct horse battery\n');
     await writeFile(path.join(home, 'KEY.pub'), PEM);
     await writeFile(path.join(home, 'job.yaml'), 'image: demo/busybox:1\ncommand: ["true"]\nresources: {cpu: 100m, memory: 64Mi}\n');
+    await writeFile(path.join(home, 'pipeline.yaml'), 'pipeline: 1\nnodes:\n  read: {module: read_csv, params: {path: "twin-data:data.csv"}}\n');
     const ran = new Map();
     try {
       for (const address of Object.values(samples).flat()) {

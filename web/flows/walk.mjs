@@ -23,6 +23,16 @@ const PAGES = [
   { name: 'job-spec', at: '/p/walk/jobs/{job}?tab=spec' },
   { name: 'job-events', at: '/p/walk/jobs/{job}?tab=events' },
   { name: 'job-none', at: '/p/walk/jobs/j-aaaaaaaa' },
+  { name: 'pipelines', at: '/p/walk/pipelines', offers: [['developer', 'button', 'New pipeline']] },
+  { name: 'pipeline', at: '/p/walk/pipelines/walked', offers: [['developer', 'button', 'Run'], ['developer', 'button', 'Save']] },
+  { name: 'pipeline-list', at: '/p/walk/pipelines/walked?view=list' },
+  { name: 'pipeline-yaml', at: '/p/walk/pipelines/walked?view=yaml', offers: [['developer', 'button', 'Take this text']] },
+  { name: 'pipeline-preview', at: '/p/walk/pipelines/walked?preview=read.table' },
+  { name: 'pipeline-none', at: '/p/walk/pipelines/nowhere' },
+  { name: 'versions', at: '/p/walk/pipelines/walked/versions' },
+  { name: 'runs', at: '/p/walk/runs' },
+  { name: 'run', at: '/p/walk/runs/{run}', offers: [['developer', 'button', 'Delete']] },
+  { name: 'compare', at: '/p/walk/runs/compare?a={run}&b={run}' },
   { name: 'data', at: '/p/walk/data', offers: [['developer', 'button', 'New volume'], ['developer', 'button', 'Delete volume set']] },
   { name: 'folder', at: '/p/walk/data/set', offers: [['developer', 'button', 'New folder']] },
   { name: 'preview', at: '/p/walk/data/set?preview=a.csv' },
@@ -91,7 +101,12 @@ async function prepare(api, url, admin) {
       await new Promise((done) => setTimeout(done, 100));
     }
   }
-  return { job: job.id, running: running.id };
+  await ensure(api, 'PUT', `${base}/pipelines/walked`, { pipeline: 1, nodes: { read: { module: 'read_csv', params: { path: 'set:a.csv', header: 'yes' } }, split: { module: 'split', inputs: { table: 'read.table' } } } });
+  const run = (await api('GET', `${base}/runs`)).items[0] ?? (await api('POST', `${base}/pipelines/walked/runs`, { to: 'read' }));
+  while ((await api('GET', `${base}/runs/${run.id}`)).state !== 'succeeded') {
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  return { job: job.id, running: running.id, run: String(run.id) };
 }
 
 async function member(api, role) {

@@ -41,7 +41,7 @@ static struct slot *find(const struct pairs *p, uint64_t value, uint32_t before)
 
 static int grow(struct pairs *p, struct err *e)
 {
-    struct pairs more = {.cap = p->cap ? p->cap * 4 : 4096, .len = p->len};
+    struct pairs more = {.cap = p->cap ? p->cap * 2 : 4096, .len = p->len};
 
     more.slots = big_alloc(more.cap, sizeof(*more.slots), "the different keys of rows", e);
     if (more.slots == NULL) {

@@ -1,12 +1,9 @@
 /* evaluate_multiclass - predictions against labels. */
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/check.h"
 #include "algorithms/kernel/failure.h"
-#include "algorithms/kernel/labels.h"
-#include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
+#include "algorithms/modules/judging.h"
 #include "algorithms/modules/modules.h"
-#include "base/json.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -17,11 +14,11 @@ static const struct port inputs[] = {{"table", VALUE_TABLE, 0, "The result of pr
 static const struct port outputs[] = {
     {"report", VALUE_REPORT, PORT_OPTIONAL, "All figures as JSON."}, {0}};
 static const struct param params[] = {
-    {"label_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column with the truth."},
+    JUDGING_LABEL,
     {"pred_col", PARAM_TEXT, "prediction", 0, 0, NULL, "The column with the predicted class."},
     {"prob_prefix", PARAM_TEXT, "prob_", 0, 0, NULL,
      "Prefix of the columns with probabilities, for the log loss; empty: none."},
-    {"name", PARAM_TEXT, "test", 0, 0, NULL, "What these rows are called in the result."},
+    JUDGING_NAME,
     {0},
 };
 
@@ -242,49 +239,88 @@ static void put_confusion(struct jw *w, const struct evaluation *v)
     jw_end(w);
 }
 
-static int write_report(const struct step *s, const struct evaluation *v, struct buf *out,
-                        struct err *e)
-{
-    struct jw w = JW(out);
-    struct class_figures micro = {
-        .precision = v->accuracy, .recall = v->accuracy, .f1 = v->accuracy};
+enum { CHART_CLASSES = 64, METRICS = 8 }; /* a matrix of more cannot be read */
 
-    jw_object(&w);
-    jw_kv_c(&w, "report", "evaluate_multiclass");
-    jw_kv_i64(&w, "version", 1);
-    jw_kv_str(&w, "name", step_text(s, "name"));
-    jw_kv_str(&w, "label_col", step_text(s, "label_col"));
-    jw_kv_i64(&w, "rows", (int64_t)v->n);
-    jw_kv_i64(&w, "right", (int64_t)v->right);
-    number_json_kv(&w, "accuracy", v->accuracy);
-    number_json_kv(&w, "logloss", v->logloss);
-    number_json_kv(&w, "mcc", v->mcc);
-    put_average(&w, "macro", &v->macro);
-    put_average(&w, "micro", &micro);
-    put_average(&w, "weighted", &v->weighted);
-    put_classes(&w, v);
-    put_confusion(&w, v);
-    jw_end(&w);
-    return out->failed ? err_set(e, ERR_LIMIT, "the report is larger than %llu MiB",
-                                 ML_LIMIT_REPORT_BYTES / MIB)
-                       : 0;
+static void put_charts(struct report *r, const struct evaluation *v)
+{
+    SCOPED(freep) double *counts = xnew_array(double, CHART_CLASSES *CHART_CLASSES);
+    size_t k = v->classes.n;
+
+    if (k > CHART_CLASSES) {
+        return;
+    }
+    for (size_t i = 0; i < k * k; i++) {
+        counts[i] = (double)v->confusion[i];
+    }
+    report_confusion(r, (const char *const *)v->classes.names, counts, k);
 }
 
-static void say(const struct step *s, const struct evaluation *v)
+static void put_tables(struct report *r, const struct evaluation *v)
 {
-    const struct metric m[] = {{"accuracy", v->accuracy},
-                               {"macro_f1", v->macro.f1},
-                               {"mcc", v->mcc},
-                               {"rows", v->n},
-                               {"logloss", v->logloss}};
-    char loss[48] = "";
+    report_table(r, "Classes", "class|support|predicted|precision|recall|f1");
+    for (size_t i = 0; i < v->classes.n; i++) {
+        const struct class_figures *c = &v->of[i];
 
-    if (isfinite(v->logloss)) {
-        (void)snprintf(loss, sizeof(loss), ", log loss %.4f", v->logloss);
+        report_row(r);
+        report_text(r, v->classes.names[i]);
+        report_number(r, c->support);
+        report_number(r, c->predicted);
+        report_number(r, c->precision);
+        report_number(r, c->recall);
+        report_number(r, c->f1);
+        report_row_end(r);
     }
-    progress_result(s->progress, m, isfinite(v->logloss) ? 5 : 4);
+    report_table_end(r);
+}
+
+/* The keys between head and metrics are those of version 1.0.0. */
+static int put_report(struct step *s, const struct evaluation *v, const struct metric *m, size_t n,
+                      struct err *e)
+{
+    struct class_figures micro = {
+        .precision = v->accuracy, .recall = v->accuracy, .f1 = v->accuracy};
+    struct report r;
+
+    judging_begin(&r, "multiclass", s, (size_t)v->n);
+    jw_kv_i64(&r.w, "right", (int64_t)v->right);
+    number_json_kv(&r.w, "accuracy", v->accuracy);
+    number_json_kv(&r.w, "logloss", v->logloss);
+    number_json_kv(&r.w, "mcc", v->mcc);
+    put_average(&r.w, "macro", &v->macro);
+    put_average(&r.w, "micro", &micro);
+    put_average(&r.w, "weighted", &v->weighted);
+    put_classes(&r.w, v);
+    put_confusion(&r.w, v);
+    report_metrics(&r, m, n);
+    report_charts(&r);
+    put_charts(&r, v);
+    report_tables(&r);
+    put_tables(&r, v);
+    return judging_end(&r, s, m, n, e);
+}
+
+static int tell(struct step *s, const struct evaluation *v, struct err *e)
+{
+    const struct metric m[METRICS] = {{"accuracy", v->accuracy},
+                                      {"macro_precision", v->macro.precision},
+                                      {"macro_recall", v->macro.recall},
+                                      {"macro_f1", v->macro.f1},
+                                      {"weighted_f1", v->weighted.f1},
+                                      {"mcc", v->mcc},
+                                      {"rows", v->n},
+                                      {"logloss", v->logloss}};
+    bool loss = isfinite(v->logloss);
+    char text[48] = "";
+
+    if (put_report(s, v, m, loss ? METRICS : METRICS - 1, e) < 0) {
+        return -1;
+    }
+    if (loss) {
+        (void)snprintf(text, sizeof(text), ", log loss %.4f", v->logloss);
+    }
     progress_say(s->progress, "%.*s accuracy %.4f (%.0f of %.0f rows right), macro F1 %.4f%s",
-                 STR_ARG(step_text(s, "name")), v->accuracy, v->right, v->n, v->macro.f1, loss);
+                 STR_ARG(step_text(s, "name")), v->accuracy, v->right, v->n, v->macro.f1, text);
+    return 0;
 }
 
 static int run(struct step *s, struct err *e)
@@ -293,7 +329,6 @@ static int run(struct step *s, struct err *e)
     const struct column *label = table_need(t, step_text(s, "label_col"), e);
     const struct column *pred = label ? table_need(t, step_text(s, "pred_col"), e) : NULL;
     SCOPED(evaluation_done) struct evaluation v = {0};
-    struct buf report = BUF_MAX(ML_LIMIT_REPORT_BYTES);
 
     if (pred == NULL) {
         return err_wrap(e, "%s", label ? "pred_col" : "label_col");
@@ -306,14 +341,7 @@ static int run(struct step *s, struct err *e)
     }
     figures_per_class(&v);
     figures_together(&v);
-    if (log_loss(&v, t, step_text(s, "prob_prefix"), e) < 0 ||
-        write_report(s, &v, &report, e) < 0) {
-        buf_done(&report);
-        return -1;
-    }
-    say(s, &v);
-    step_out_report(s, "report", report);
-    return 0;
+    return log_loss(&v, t, step_text(s, "prob_prefix"), e) < 0 ? -1 : tell(s, &v, e);
 }
 
 static void check(struct check *c)
@@ -335,7 +363,7 @@ const struct module module_evaluate_multiclass = {
     .description = "Compares predicted classes with true ones: accuracy, precision, recall, F1 "
                    "(macro, micro, weighted), log loss, Matthews correlation, confusion matrix.",
     .category = "evaluation",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -401,6 +401,7 @@ static void check(struct check *c)
             SCOPED(freep) char *name = xasprintf("%s_missing", col->name);
 
             check_add_column(c, out, "indicator", str_of(name), COLUMN_NUMBER);
+            out->columns[out->n_columns - 1].as = AS_INT;
         }
         free(f.text);
     }

@@ -18,6 +18,7 @@ const struct module *const modules_all[] = {
     &module_join,
     &module_append_rows,
     &module_group_by,
+    &module_sql,
     &module_impute,
     &module_standard_scaler,
     &module_min_max_scaler,
@@ -45,13 +46,22 @@ const struct module *const modules_all[] = {
     /* scoring */
     &module_predict,
     /* evaluation */
+    &module_evaluate_binary,
     &module_evaluate_multiclass,
+    &module_evaluate_regression,
+    &module_evaluate_clustering,
+    &module_evaluate_forecast,
+    &module_cross_validate,
+    &module_tune,
+    &module_permutation_importance,
+    &module_summarize,
+    &module_correlation,
     NULL,
 };
 
 /* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
- * 12 random_forest, 13 decision_tree, 14 isolation_forest; linear:
- * 20 linear_regression, 21 naive_bayes, 22 knn, 23 svm_linear, 24 svm_rbf */
+ * 12 random_forest, 13 decision_tree, 14 isolation_forest; linear: 20 linear_regression,
+ * 21 naive_bayes, 22 knn, 23 svm_linear, 24 svm_rbf */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,

@@ -5,6 +5,7 @@
 #include "algorithms/kernel/select.h"
 #include "algorithms/kernel/step.h"
 #include "algorithms/modules/modules.h"
+#include "algorithms/modules/predicting.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static uint32_t likeliest(const double *p, size_t n)
     return best;
 }
 
-static struct column *result_column(const struct step *s, struct table *out, struct err *e)
+struct column *predicting_column(const struct step *s, struct table *out, struct err *e)
 {
     struct column *c = table_add_numbers(out, step_text(s, "pred_col"), e);
 
@@ -107,7 +108,7 @@ static struct column *result_column(const struct step *s, struct table *out, str
 static int add_numbers(const struct step *s, const struct classes *c, const double *p,
                        struct table *out, struct err *e)
 {
-    struct column *to = result_column(s, out, e);
+    struct column *to = predicting_column(s, out, e);
 
     if (to) {
         to->as = c->as;
@@ -162,7 +163,7 @@ static int add_probabilities(const struct step *s, const struct classes *c, cons
     return 0;
 }
 
-static int add_classes(const struct step *s, const struct classes *c, const double *p,
+int predicting_classes(const struct step *s, const struct classes *c, const double *p,
                        struct table *out, struct err *e)
 {
     int rc = c->kind == COLUMN_NUMBER ? add_numbers(s, c, p, out, e) : add_texts(s, c, p, out, e);
@@ -176,7 +177,7 @@ static int add_figures(const struct step *s, const struct model *m, const double
                        struct table *out, struct err *e)
 {
     size_t width = model_width(m), first = m->task == TASK_ANOMALY;
-    struct column *to = result_column(s, out, e);
+    struct column *to = predicting_column(s, out, e);
     const char *other = m->task == TASK_ANOMALY ? "anomaly_score" : "distance";
 
     for (size_t r = 0; to && r < out->n_rows; r++) {
@@ -211,7 +212,7 @@ static int run(struct step *s, struct err *e)
     if (p == NULL || keep_columns(s, t, out, e) < 0) {
         return -1;
     }
-    if ((m->task == TASK_CLASSES ? add_classes(s, &m->classes, p, out, e)
+    if ((m->task == TASK_CLASSES ? predicting_classes(s, &m->classes, p, out, e)
                                  : add_figures(s, m, p, out, e)) < 0) {
         return -1;
     }

@@ -14,6 +14,8 @@ export type LiveEvent =
   | { type: 'token'; id: number; action: string }
   | { type: 'audit'; user: string; project: string | null }
   | { type: 'replication'; id: number; rule: string; state: string }
+  | { type: 'pipeline'; project: string; name: string; state: string }
+  | { type: 'run'; project: string; id: number; pipeline: string; state: string }
   | { type: 'machine' }
   | { type: 'me' }; // my rights changed
 
@@ -22,7 +24,7 @@ export type LiveState = 'connecting' | 'live' | 'stale';
 
 type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | { refused: true } | { ask: true };
 
-const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'replication', 'machine', 'me'] as const;
+const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'replication', 'pipeline', 'run', 'machine', 'me'] as const;
 
 export class Live {
   state: LiveState = 'connecting';

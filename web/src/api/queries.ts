@@ -63,6 +63,13 @@ export function refreshFor(event: LiveEvent) {
     case 'replication':
       touch('replication', 'runs');
       break;
+    case 'pipeline':
+      touch('pipelines', event.project);
+      break;
+    case 'run':
+      touch('runs', event.project);
+      touch('pipelines', event.project, 'list');
+      break;
     case 'audit':
       refreshAudit();
       break;

@@ -1,5 +1,6 @@
 // The frame around every page: navigation by task, project, search, whether what one sees is live.
 import {
+  ApartmentOutlined,
   AppstoreOutlined,
   ControlOutlined,
   DatabaseOutlined,
@@ -39,6 +40,7 @@ interface Item {
 export const NAVIGATION: Item[] = [
   { key: 'overview', letter: 'o', label: 'nav.overview', icon: <DashboardOutlined />, to: () => '/overview' },
   { key: 'jobs', letter: 'j', label: 'nav.jobs', icon: <PlayCircleOutlined />, to: (p) => (p ? `/p/${p}/jobs` : '/jobs'), permission: 'job:read' },
+  { key: 'pipelines', letter: 'p', label: 'nav.pipelines', icon: <ApartmentOutlined />, to: (p) => (p ? `/p/${p}/pipelines` : '/pipelines'), permission: 'pipeline:read' },
   { key: 'data', letter: 'd', label: 'nav.data', icon: <DatabaseOutlined />, to: (p) => (p ? `/p/${p}/data` : '/data'), permission: 'volume:read' },
   { key: 'images', letter: 'i', label: 'nav.images', icon: <AppstoreOutlined />, to: (p) => (p ? `/p/${p}/images` : '/images'), permission: 'image:pull' },
   { key: 'monitoring', letter: 'm', label: 'metrics.title', icon: <LineChartOutlined />, to: () => '/monitoring' },
@@ -62,7 +64,7 @@ function Navigation({ onChoose }: { onChoose?: () => void }) {
   const items = useItems();
   const parts = useLocation().pathname.split('/');
   const page = parts[1] === 'p' ? (parts[3] ?? 'overview') : (parts[1] ?? '');
-  const here = BESIDE_IMAGES.includes(page) ? 'images' : page;
+  const here = BESIDE_IMAGES.includes(page) ? 'images' : page === 'runs' ? 'pipelines' : page;
   return (
     <nav aria-label={t('nav.main')}>
       <Menu

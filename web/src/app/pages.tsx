@@ -8,6 +8,7 @@ import { dataRoutes } from '../pages/data/routes';
 import { imagesRoutes } from '../pages/images/routes';
 import { jobsRoutes } from '../pages/jobs/routes';
 import { metricsRoutes } from '../pages/metrics/routes';
+import { studioRoutes } from '../pages/studio/routes';
 import { NotFound } from './NotFound';
 import { useProjectName } from './project';
 
@@ -23,11 +24,13 @@ export const pages: RouteObject[] = [
   { path: '/', element: <Navigate replace to="/overview" /> },
   { path: '/overview', element: <Overview />, handle: helpOn('overview.find-your-way') },
   { path: '/jobs', element: <InProject section="jobs" /> },
+  { path: '/pipelines', element: <InProject section="pipelines" /> },
   { path: '/data', element: <InProject section="data" /> },
   { path: '/images', element: <InProject section="images" /> },
   ...jobsRoutes,
   ...dataRoutes,
   ...imagesRoutes,
+  ...studioRoutes,
   ...metricsRoutes,
   ...adminRoutes,
   ...accountRoutes,

@@ -9,8 +9,9 @@ import { people } from './en/people';
 import { replication } from './en/replication';
 import { trust } from './en/trust';
 import { rules } from './en/rules';
+import { studio } from './en/studio';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics, ...studio } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

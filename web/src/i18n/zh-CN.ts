@@ -9,5 +9,6 @@ import { people } from './zh-CN/people';
 import { replication } from './zh-CN/replication';
 import { trust } from './zh-CN/trust';
 import { rules } from './zh-CN/rules';
+import { studio } from './zh-CN/studio';
 
-export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics };
+export const zhCN: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics, ...studio };

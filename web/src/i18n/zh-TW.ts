@@ -9,5 +9,6 @@ import { people } from './zh-TW/people';
 import { replication } from './zh-TW/replication';
 import { trust } from './zh-TW/trust';
 import { rules } from './zh-TW/rules';
+import { studio } from './zh-TW/studio';
 
-export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics };
+export const zhTW: Messages = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics, ...studio };

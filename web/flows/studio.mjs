@@ -1,0 +1,237 @@
+// Studio: a graph is built by dragging, refused where it cannot work, mended, run, looked at; what is there already is spared.
+import assert from 'node:assert/strict';
+
+const PROJECT = 'studio-flow';
+const base = `/api/v1/projects/${PROJECT}`;
+
+/** Three kinds of flowers that two lengths tell apart, and a number of the row that means nothing. */
+const FLOWERS = ['row,length,width,kind', ...Array.from({ length: 120 }, (_, i) => {
+  const kind = i % 3;
+  return `${i},${(1 + 2 * kind + ((i * 7) % 10) / 10).toFixed(1)},${(0.2 + kind + ((i * 3) % 8) / 10).toFixed(1)},${['setosa', 'versicolor', 'virginica'][kind]}`;
+})].join('\n');
+
+async function prepare(api) {
+  const ensure = (...what) => api(...what).catch(() => undefined);
+  await ensure('POST', '/api/v1/projects', { name: PROJECT });
+  await ensure('POST', `${base}/volumes`, { name: 'data' });
+  await api('PUT', `${base}/volumes/data/files/flowers.csv`, FLOWERS);
+}
+
+const LEARN = {
+  pipeline: 1,
+  nodes: {
+    read: { module: 'read_csv', at: [0, 60], params: { path: 'data:flowers.csv' } },
+    split: { module: 'split', at: [240, 60], params: { seed: 7 }, inputs: { table: 'read.table' } },
+    learn: { module: 'logistic_regression', at: [480, 0], params: { label_col: 'kind', feature_cols: 'length,width' }, inputs: { train: 'split.train' } },
+    predict: { module: 'predict', at: [720, 60], inputs: { model: 'learn.model', table: 'split.test' } },
+    judge: { module: 'evaluate_multiclass', at: [960, 60], params: { label_col: 'kind' }, inputs: { table: 'predict.table' } },
+  },
+};
+
+const step = (page, id) => page.locator(`.react-flow__node[data-id="${id}"]`);
+const port = (page, id, side, name) => step(page, id).locator(`.react-flow__handle.${side}[data-handleid="${name}"]`);
+const edges = (page) => page.locator('.react-flow__edge').count();
+const press = (page, name) => page.getByRole('button', { name: new RegExp(`(^| )${name}$`) }).click();
+
+async function open(t, name, page = t.page) {
+  await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/${name}`);
+  await page.locator('.studio, .studio-list').first().waitFor();
+}
+
+/** A module from the palette to a place of the canvas. */
+async function drag(page, module, x, y) {
+  const before = await page.locator('.react-flow__node-step').count();
+  await page.getByRole('textbox', { name: 'Find a module' }).fill(module);
+  await page.locator('.palette-item').first().dragTo(page.locator('.react-flow__pane'), { targetPosition: { x, y } });
+  await page.waitForFunction((n) => document.querySelectorAll('.react-flow__node-step').length === n, before + 1);
+}
+
+async function connect(page, from, out, to, into) {
+  await port(page, from, 'source', out).dragTo(port(page, to, 'target', into));
+}
+
+const ended = (page, state) => page.locator('.run-bar').getByText(state, { exact: true }).waitFor();
+
+export const flows = {
+  'a graph is built by dragging, refused, mended, run and looked at': async (t) => {
+    const { page } = t;
+    await prepare(t.api);
+    await t.api('DELETE', `${base}/pipelines/built`).catch(() => undefined);
+    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines`);
+    await press(page, 'New pipeline');
+    await page.getByRole('textbox', { name: 'Name', exact: true }).fill('built');
+    await page.getByRole('radio', { name: 'An empty canvas' }).check();
+    await press(page, 'Create');
+    await page.getByText('Drag a module here').waitFor();
+    await drag(page, 'Read CSV', 100, 60);
+    await press(page, 'Choose a file');
+    await page.getByRole('dialog').getByRole('button', { name: 'flowers.csv' }).click();
+    await drag(page, 'Logistic', 110, 200);
+    await drag(page, 'Evaluate classes', 420, 330);
+    await connect(page, 'read_csv', 'table', 'logistic_regression', 'train');
+    await page.waitForFunction(() => document.querySelectorAll('.react-flow__edge').length === 1);
+
+    // A model is no table: refused at once, and what would make it work is offered.
+    await connect(page, 'logistic_regression', 'model', 'evaluate_multiclass', 'table');
+    await page.getByRole('alert').getByText('logistic_regression.model gives a model, and evaluate_multiclass.table takes a table.').waitFor();
+    assert.equal(await edges(page), 1);
+    await t.shot(page, 'refused');
+    await t.accessible(page);
+    await press(page, 'Put Predict in between');
+    await step(page, 'predict').waitFor();
+    await connect(page, 'read_csv', 'table', 'predict', 'table');
+    await page.waitForFunction(() => document.querySelectorAll('.react-flow__edge').length === 4);
+
+    // The server knows the columns before anything ran.
+    await step(page, 'logistic_regression').locator('.step-head').click();
+    const label = page.getByRole('combobox', { name: 'label_col' });
+    await label.fill('kinds');
+    await page.locator('.mistakes').getByText(/'kinds'/).waitFor();
+    assert.equal(await step(page, 'logistic_regression').locator('.step-wrong').count(), 1);
+    await t.shot(page, 'mistake');
+    await page.locator('.mistakes').getByRole('button', { name: 'Set label_col to kind' }).click();
+    await page.waitForFunction(() => !document.querySelector('.step-wrong .step-title')?.textContent.includes('logistic'));
+    assert.equal(await label.inputValue(), 'kind');
+    await step(page, 'evaluate_multiclass').locator('.step-head').click();
+    await page.getByRole('combobox', { name: 'label_col' }).click();
+    await page.locator('.ant-select-dropdown').getByText('kind', { exact: true }).click(); // the columns are known before anything ran
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    await press(page, 'Arrange');
+    await press(page, 'Run');
+    await ended(page, 'succeeded');
+    assert.equal(await page.locator('.react-flow__node .state-good').count(), 4);
+    await t.shot(page, 'ran');
+    await t.accessible(page);
+
+    await step(page, 'read_csv').locator('.step-head').click();
+    await press(page, 'Preview table');
+    const drawer = page.getByRole('dialog', { name: /read_csv, run/ });
+    await drawer.getByRole('columnheader', { name: 'kind text' }).waitFor();
+    await t.shot(page, 'preview');
+    await drawer.getByText('Columns', { exact: true }).click();
+    await drawer.getByRole('img', { name: /^Distribution of length/ }).waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'columns');
+    await page.keyboard.press('Escape');
+    await drawer.waitFor({ state: 'hidden' });
+    await step(page, 'evaluate_multiclass').locator('.step-head').click();
+    await press(page, 'Preview report');
+    await page.getByRole('dialog').getByRole('table').first().waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'report');
+  },
+
+  'one parameter is changed: the editor says what the cache spared, and two runs are compared': async (t) => {
+    const { page } = t;
+    await prepare(t.api);
+    const fresh = structuredClone(LEARN);
+    fresh.nodes.split.params.seed = Date.now() % 1_000_000; // nobody ran this before
+    await t.api('PUT', `${base}/pipelines/spared`, fresh);
+    await open(t, 'spared');
+    await press(page, 'Run');
+    await ended(page, 'succeeded');
+    const first = await page.locator('.run-bar a').innerText();
+    await step(page, 'learn').locator('.step-head').click();
+    await page.getByRole('combobox', { name: 'l2' }).fill('0.5');
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    await press(page, 'Run');
+    await page.waitForFunction((was) => document.querySelector('.run-bar a')?.textContent !== was, first);
+    await ended(page, 'succeeded');
+    await page.locator('.run-bar').getByText('2 from the cache').waitFor();
+    await page.locator('.inspector').getByText(/l2 changed from .* to 0\.5/).waitFor();
+    await t.shot(page, 'spared');
+    await page.goto(`${t.url}/ui/p/${PROJECT}/runs?pipeline=spared`);
+    const boxes = page.getByRole('checkbox', { name: /^Choose run/ });
+    await boxes.nth(0).check();
+    await boxes.nth(1).check();
+    await press(page, 'Compare');
+    await page.getByRole('row', { name: /learn\.l2/ }).first().waitFor();
+    await page.getByRole('row', { name: /judge\.accuracy/ }).waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'compare');
+    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/spared/versions`);
+    await page.locator('.diff-changed .step').waitFor();
+    await page.getByRole('row', { name: /learn.*changed.*l2/ }).waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'versions');
+  },
+
+  'keys undo, copy and paste, also into another pipeline; a draft survives a reload': async (t) => {
+    const { page } = t;
+    await prepare(t.api);
+    await t.api('PUT', `${base}/pipelines/keys`, LEARN);
+    await t.api('DELETE', `${base}/pipelines/other`).catch(() => undefined);
+    await t.api('PUT', `${base}/pipelines/other`, { pipeline: 1, nodes: {} });
+    await open(t, 'keys');
+    const count = (n) => page.waitForFunction((want) => document.querySelectorAll('.react-flow__node').length === want, n);
+    await count(5);
+    await step(page, 'split').locator('.step-head').click();
+    await page.keyboard.press('Delete');
+    await count(4);
+    assert.equal(await edges(page), 2);
+    await page.keyboard.press('Control+z');
+    await count(5);
+    assert.equal(await edges(page), 5);
+    await page.keyboard.press('Control+y');
+    await count(4);
+    await page.keyboard.press('Control+z');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Control+c');
+    await page.keyboard.press('Control+v');
+    await count(10);
+    assert.equal(await edges(page), 10);
+    await page.getByText('not saved').waitFor();
+    await page.waitForFunction(() => JSON.stringify({ ...sessionStorage }).includes('split_2'));
+    await page.reload();
+    await count(10);
+    await open(t, 'other');
+    await page.locator('.react-flow__pane').click();
+    await page.keyboard.press('Control+v');
+    await count(5);
+    assert.equal(await edges(page), 5);
+    await press(page, 'Save');
+    await page.getByText('Version 2', { exact: true }).waitFor();
+    const saved = await t.api('GET', `${base}/pipelines/other`);
+    assert.deepEqual(saved.document.nodes.judge.inputs, { table: 'predict.table' });
+  },
+
+  'somebody else saves meanwhile: nothing is overwritten': async (t) => {
+    const { page } = t;
+    await prepare(t.api);
+    await t.api('PUT', `${base}/pipelines/shared`, LEARN);
+    await open(t, 'shared');
+    const { version } = await t.api('PUT', `${base}/pipelines/shared`, { ...LEARN, description: 'theirs' });
+    await page.locator('#studio-description').fill('mine');
+    await press(page, 'Save');
+    await page.getByText('Somebody saved another version meanwhile').waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'conflict');
+    assert.equal((await t.api('GET', `${base}/pipelines/shared`)).version, version);
+    await press(page, 'Drop my changes and take theirs');
+    await page.waitForFunction(() => document.querySelector('#studio-description')?.value === 'theirs');
+  },
+
+  'the same on a small dark screen, in Chinese, without a mouse': async (t) => {
+    await prepare(t.api);
+    await t.api('DELETE', `${base}/pipelines/small`).catch(() => undefined);
+    await t.api('PUT', `${base}/pipelines/small`, { pipeline: 1, nodes: { read: { module: 'read_csv', params: { path: 'data:flowers.csv' } } } });
+    const page = await t.newPage({ width: 400, dark: true, locale: 'zh-TW' });
+    await open(t, 'small', page);
+    await page.getByRole('combobox', { name: '新增步驟' }).focus();
+    await page.keyboard.type('split');
+    await page.keyboard.press('Enter');
+    await page.getByRole('combobox', { name: '輸入 table' }).focus();
+    await page.keyboard.press('Enter');
+    await page.keyboard.press('Enter');
+    await page.getByText('沒有發現錯誤。').waitFor(); // it was connected
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'nothing sticks out');
+    await t.accessible(page);
+    await t.shot(page, 'small');
+    await press(page, '執行');
+    await ended(page, '成功');
+    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/small?preview=split.train`);
+    await page.getByRole('dialog').getByRole('columnheader').first().waitFor();
+    await t.accessible(page);
+    await t.shot(page, 'small-preview');
+  },
+};

@@ -1,0 +1,152 @@
+// One parameter of a module, as its manifest describes it. Empty means the default, which is shown.
+import { AutoComplete, Form, Input, Select } from 'antd';
+import { useId } from 'react';
+import type { Column, DocParam, GraphMistake, Param, Value } from '../../../api/studio';
+import { useServerText, useText } from '../../../i18n';
+import { countOf, GROUPS, selector, words } from '../graph/columns';
+import { PathField } from './PathField';
+
+interface Props {
+  project: string;
+  param: Param;
+  value: Value | undefined;
+  columns: Column[] | null; // null: nobody knows them yet
+  runParams: DocParam[];
+  mistakes: GraphMistake[];
+  disabled: boolean;
+  onChange: (value: Value | undefined) => void;
+}
+
+const isReference = (text: string) => text.includes('${');
+
+/** What is typed as the value of a number: a number where it is one, else as it stands, for the check to judge. */
+export function numberOf(typed: string): Value | undefined {
+  const text = typed.trim();
+  return text === '' ? undefined : /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && !isReference(text) ? Number(text) : text;
+}
+
+const textOf = (v: Value | undefined) => (v === undefined ? '' : String(v));
+
+function ColumnField({ id, param, value, columns, disabled, placeholder, onChange }: Props & { id: string; placeholder: string }) {
+  return (
+    <AutoComplete
+      id={id}
+      value={textOf(value)}
+      disabled={disabled}
+      placeholder={placeholder}
+      allowClear
+      aria-label={param.label ?? param.name}
+      showSearch={{ filterOption: (typed, option) => String(option?.value).toLowerCase().includes(typed.toLowerCase()) }}
+      options={(columns ?? []).map((c) => ({ value: c.name, label: <ColumnName column={c} /> }))}
+      onChange={(v: string | undefined) => onChange(v === undefined || v === '' ? undefined : v)}
+    />
+  );
+}
+
+function ColumnName({ column }: { column: Column }) {
+  return (
+    <span className="column-name">
+      <span className="ellipsis">{column.name}</span> <span className="secondary small">{column.type}</span>
+    </span>
+  );
+}
+
+function ColumnsField({ id, param, value, columns, disabled, placeholder, onChange }: Props & { id: string; placeholder: string }) {
+  const t = useText();
+  const text = textOf(value) || textOf(param.default as Value | undefined);
+  return (
+    <>
+      <Select
+        id={id}
+        mode="tags"
+        value={words(textOf(value))}
+        disabled={disabled}
+        placeholder={placeholder}
+        aria-label={param.label ?? param.name}
+        tokenSeparators={[',']}
+        onChange={(list: string[]) => onChange(list.length > 0 ? selector(list) : undefined)}
+        options={[
+          ...GROUPS.map((g) => ({ value: g, label: `${g} – ${t(`studio.group_${g.slice(1) as 'all' | 'numeric' | 'text'}`)}` })),
+          ...(columns ?? []).map((c) => ({ value: c.name, label: <ColumnName column={c} /> })),
+          ...(columns ?? []).map((c) => ({ value: `-${c.name}`, label: t('studio.without_column', { name: c.name }) })),
+        ]}
+      />
+      {columns && text && !isReference(text) && <span className="secondary small">{t('studio.columns_of', { n: countOf(text, columns), all: columns.length })}</span>}
+    </>
+  );
+}
+
+function Control(props: Props & { id: string }) {
+  const t = useText();
+  const { id, param, value, disabled, runParams, onChange } = props;
+  const standard = textOf(param.default as Value | undefined);
+  const placeholder = standard === '' ? (param.required ? '' : t('studio.empty_default')) : standard;
+  const references = runParams.map((p) => `\${${p.name}}`);
+  const label = param.label ?? param.name;
+  switch (param.type) {
+    case 'path':
+      return <PathField id={id} project={props.project} value={textOf(value)} placeholder={placeholder} disabled={disabled} onChange={(v) => onChange(v || undefined)} />;
+    case 'column':
+      return <ColumnField {...props} placeholder={placeholder} />;
+    case 'columns':
+      return <ColumnsField {...props} placeholder={placeholder} />;
+    case 'bool':
+    case 'choice': {
+      const choices = param.type === 'bool' ? ['true', 'false'] : (param.choices ?? []);
+      const read = (v: string | undefined) => (v === undefined ? undefined : param.type === 'bool' && !isReference(v) ? v === 'true' : v);
+      return (
+        <Select
+          id={id}
+          aria-label={label}
+          allowClear={!param.required}
+          disabled={disabled}
+          placeholder={placeholder}
+          value={value === undefined ? undefined : String(value)}
+          onChange={(v: string | undefined) => onChange(read(v))}
+          options={[...choices, ...references].map((v) => ({ value: v, label: v }))}
+        />
+      );
+    }
+    default: {
+      const isNumber = param.type === 'int' || param.type === 'real';
+      const change = (typed: string) => onChange(isNumber ? numberOf(typed) : typed === '' ? undefined : typed);
+      return param.type === 'text' && /expr|query|sql/.test(param.name) ? (
+        <Input.TextArea id={id} className="mono" autoSize={{ minRows: 2, maxRows: 10 }} value={textOf(value)} disabled={disabled} placeholder={placeholder} onChange={(e) => change(e.target.value)} />
+      ) : (
+        <AutoComplete
+          id={id}
+          aria-label={label}
+          value={textOf(value)}
+          disabled={disabled}
+          placeholder={placeholder}
+          options={references.map((r) => ({ value: r }))}
+          onChange={(v: string | undefined) => change(v ?? '')}
+        />
+      );
+    }
+  }
+}
+
+export function ParamField(props: Props) {
+  const t = useText();
+  const say = useServerText();
+  const { param, mistakes } = props;
+  const id = useId();
+  const isRange = (param.type === 'int' || param.type === 'real' || param.type === 'ints') && param.min !== undefined && param.max !== undefined;
+  return (
+    <Form.Item
+      label={param.label ?? param.name}
+      htmlFor={id}
+      required={param.required}
+      validateStatus={mistakes.length > 0 ? 'error' : undefined}
+      help={mistakes.length > 0 ? mistakes.map((m) => say(m.message)).join(' ') : undefined}
+      extra={
+        <span className="small">
+          {say(param.help ?? '')} {isRange && t('studio.range', { min: String(param.min), max: String(param.max) })}
+        </span>
+      }
+    >
+      <Control {...props} id={id} />
+    </Form.Item>
+  );
+}

@@ -1,0 +1,37 @@
+// How good a model is, or what a table holds: figures first, then charts, then tables.
+import { ChartView, PlainTable } from './Charts';
+import { reportOf } from './report';
+import { figure } from './types';
+
+export function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
+  return (
+    <dl className="metrics-row">
+      {Object.entries(metrics).map(([name, v]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{figure(v)}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+export function ReportView({ raw }: { raw: object }) {
+  const report = reportOf(raw);
+  return (
+    <>
+      <Metrics metrics={report.metrics ?? {}} />
+      <div className="charts">
+        {(report.charts ?? []).map((c, i) => (
+          <ChartView key={i} chart={c} />
+        ))}
+      </div>
+      {(report.tables ?? []).map((table, i) => (
+        <figure key={i} className="chart">
+          <figcaption>{table.title}</figcaption>
+          <PlainTable columns={table.columns} rows={table.rows.slice(0, 500)} label={table.title ?? ''} />
+        </figure>
+      ))}
+    </>
+  );
+}
