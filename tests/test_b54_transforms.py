@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from test_b50_algorithms import ROOT, ml, ok, refused
+from test_b50_algorithms import ROOT, ml, ok, refused, write_csv
 
 pd = pytest.importorskip('pandas')
 np = pytest.importorskip('numpy')
@@ -671,3 +671,25 @@ def test_checks_name_the_parameter(tmp_path, penguins, step, param, sentence):
     done = ml('--schema-only', *words, cwd=tmp_path)
     first = json.loads(done.stdout)['mistakes'][0]
     assert done.returncode == 2 and first['param'] == param and sentence in first['message'], first
+
+
+def test_patterns_match_where_pythons_do(tmp_path):
+    import re
+    texts = ['', 'a', 'ab', 'aab', 'abc', 'b', 'aaaa', 'Taipei 101', '台北 101', 'x@y.org', 'a.b', 'a|b', '(a)', 'a\nb', 'ba', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaac']
+    patterns = ['a', '^a', 'a$', '^a*$', '^(a|b)+$', 'a{2}', '^a{2,3}$', '^a{2,}b?$', r'\d+', r'^\w+@\w+\.\w+$', '[a-c]$', '^[^a]', r'\.', r'^\(', '(a*)*b', 'a|b|c',
+                '^(a|ab)(c|bcd)?$', '台.', '^$', '(a?){20}a{20}', '()', r'[\d ]', '^.{2}$', r'\s', r'\D\d']
+    write_csv(tmp_path / 'in.csv', ['n', 's'], list(enumerate(texts)))
+    data = (tmp_path / 'in.csv').read_text().replace('0,\r\n', '0,""\r\n')
+    (tmp_path / 'in.csv').write_text(data)
+    exprs = '; '.join(f"p{i} = regex_match(s, '{p}')" for i, p in enumerate(patterns))
+    ok('read_csv', '--param', 'path=in.csv', '--out', 'table=./t.arrow', cwd=tmp_path)
+    ok('compute_columns', '--in', 'table=./t.arrow', '--param', f'exprs={exprs}', '--out', 'table=./out.csv', cwd=tmp_path)
+    rows = list(csv.DictReader(open(tmp_path / 'out.csv', newline='')))
+    for i, pattern in enumerate(patterns):
+        for row, text in zip(rows, texts):
+            if row[f'p{i}'] != '':
+                assert (row[f'p{i}'] == 'true') == bool(re.search(pattern, text)), (pattern, text)
+    for pattern, sentence in (('a**', 'nothing to repeat'), ('(a', '( is never closed'), ('a)', 'closes nothing'), ('[a', '[ is never closed'),
+                              ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):
+        refused(2, sentence, 'compute_columns', '--in', 'table=./t.arrow', '--param', f"exprs=p = regex_match(s, '{pattern}')", '--out', 'table=./o.csv',
+                cwd=tmp_path)

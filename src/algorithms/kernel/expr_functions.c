@@ -364,6 +364,16 @@ TEXT_TEST(contains, y.len == 0 || memmem(x.p, x.len, y.p, y.len) != NULL)
 TEXT_TEST(starts_with, str_starts(x, y))
 TEXT_TEST(ends_with, str_ends(x, y))
 
+RUN(regex_match)
+{
+    UNUSED_CONTEXT;
+    for (size_t i = 0; i < n; i++) {
+        struct str s = a[0].texts[i];
+
+        out->own_numbers[i] = s.p ? regex_found(op->regex, s) : NAN;
+    }
+}
+
 static struct str replace_all(struct eval *v, struct str s, struct str from, struct str with)
 {
     size_t hits = 0, used = 0, len;
@@ -604,6 +614,7 @@ const struct expr_fn expr_fns[] = {
     {"contains", "tt", 'b', NULL, contains},
     {"starts_with", "tt", 'b', NULL, starts_with},
     {"ends_with", "tt", 'b', NULL, ends_with},
+    {"regex_match", "tp", 'b', NULL, regex_match},
     {"replace", "ttt", 't', NULL, replace},
     {"concat", "tt+", 't', NULL, concat},
     {"text", "a", 't', text_of, same_text},

@@ -29,6 +29,7 @@ void expr_free(struct expr *x)
     if (x) {
         for (size_t i = 0; i < x->n_ops; i++) {
             free(x->ops[i].text);
+            regex_free(x->ops[i].regex);
         }
         free(x->ops);
         free(x);
@@ -86,6 +87,7 @@ static int push(struct parser *p, struct expr_op op, struct err *e)
 
     if (x->n_ops == EXPR_OPS || p->n == ARRAY_LEN(p->stack)) {
         free(op.text);
+        regex_free(op.regex);
         return err_set(e, ERR_INVALID, "the expression is too long: split it into several columns");
     }
     x->ops[x->n_ops] = op;
@@ -163,6 +165,7 @@ static bool fits(char want, struct expr_type t)
         return t.kind == COLUMN_NUMBER && t.as == AS_BOOL;
     case 't':
     case 'u':
+    case 'p':
         return t.kind == COLUMN_TEXT;
     case 'd':
         return is_date(t);
@@ -216,8 +219,20 @@ static int unite_args(struct parser *p, const struct expr_fn *fn, struct operand
     return 0;
 }
 
+static int find_pattern(struct parser *p, const struct operand *o, struct regex **regex,
+                        struct err *e)
+{
+    const struct expr_op *op = &p->x->ops[o->op];
+
+    if (op->op != OP_TEXT) {
+        return err_set(e, ERR_INVALID, "a pattern is a text in quotes: regex_match(name, '^A')");
+    }
+    *regex = regex_new(str_of(op->text), e);
+    return *regex ? 0 : -1;
+}
+
 static int check_args(struct parser *p, const struct expr_fn *fn, struct operand *args, unsigned n,
-                      unsigned *unit, struct err *e)
+                      struct expr_op *call, struct err *e)
 {
     size_t len = strlen(fn->args), least, most;
     char last = fn->args[len - 1];
@@ -231,7 +246,8 @@ static int check_args(struct parser *p, const struct expr_fn *fn, struct operand
     for (unsigned i = 0; i < n; i++) {
         char want = letter_at(fn->args, i);
 
-        if (want == 'u' && find_unit(p, &args[i], unit, e) < 0) {
+        if ((want == 'u' && find_unit(p, &args[i], &call->unit, e) < 0) ||
+            (want == 'p' && find_pattern(p, &args[i], &call->regex, e) < 0)) {
             return -1;
         }
         if (!fits(want, args[i].type)) {
@@ -283,13 +299,15 @@ static int call(struct parser *p, const struct expr_fn *fn, unsigned n, struct e
     struct expr_op op = {.op = OP_CALL, .fn = fn, .n_args = n};
     bool text = false;
 
-    if (check_args(p, fn, args, n, &op.unit, e) < 0 || unite_args(p, fn, args, n, &all, e) < 0) {
+    if (check_args(p, fn, args, n, &op, e) < 0 || unite_args(p, fn, args, n, &all, e) < 0) {
+        regex_free(op.regex);
         return -1;
     }
     op.type = result_of(fn, args, n, all);
     text = all.kind == COLUMN_TEXT || (all.kind == 0 && fn->numbers == NULL);
     op.run = text ? fn->texts : fn->numbers;
     if (op.run == NULL) {
+        regex_free(op.regex);
         return err_set(e, ERR_INVALID, "%s needs %s", fn->name, text ? "numbers" : "text");
     }
     for (unsigned i = 0; i < n && i < ARRAY_LEN(op.as); i++) {

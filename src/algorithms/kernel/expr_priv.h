@@ -1,6 +1,7 @@
 /* expr_priv - what lexer, parser, functions and evaluation of expressions share. */
 #pragma once
 #include "algorithms/kernel/expr.h"
+#include "algorithms/kernel/regex.h"
 
 enum {
     EXPR_SOURCE_BYTES = 65536, /* a longer one is no sentence any more */
@@ -66,6 +67,7 @@ struct expr_op {
     const struct expr_fn *fn;    /* OP_CALL */
     expr_run run;
     unsigned n_args, unit;
+    struct regex *regex;  /* owned */
     enum column_as as[3]; /* of the first arguments */
 };
 

@@ -132,7 +132,7 @@ int keys_of(struct keys *k, const struct table *const tables[2], const uint32_t 
             size_t n_columns, enum keys_missing missing, struct err *e)
 {
     *k = (struct keys){0};
-    for (int i = 0; i < 2 && tables[i]; i++) {
+    for (int i = 0; i < (tables[1] ? 2 : 1); i++) {
         k->of_row[i] =
             big_alloc(tables[i]->n_rows, sizeof(*k->of_row[i]), "the keys of the rows", e);
         if (k->of_row[i] == NULL) {

@@ -6,6 +6,8 @@
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/modules/modules.h"
 
+#include <assert.h>
+
 static const struct port inputs[] = {
     {"first", VALUE_TABLE, 0, "The rows on top; its column names are kept."},
     {"second", VALUE_TABLE, 0, "The rows below."},
@@ -31,13 +33,15 @@ static uint32_t *rows_of(size_t before, size_t n, size_t behind, struct err *e)
     return rows;
 }
 
-/* The column of b that continues column i of a, or NULL. */
-static const struct column *partner(const struct table *a, const struct table *b, size_t i,
-                                    bool by_name)
+/* The place in b of what continues column i of a, or -1. */
+static ptrdiff_t partner(const struct table *a, const struct table *b, size_t i, bool by_name)
 {
-    return by_name            ? table_column(b, str_of(a->columns[i].name))
-           : i < b->n_columns ? &b->columns[i]
-                              : NULL;
+    const struct column *c = by_name ? table_column(b, str_of(a->columns[i].name)) : NULL;
+
+    if (by_name) {
+        return c ? c - b->columns : -1;
+    }
+    return i < b->n_columns ? (ptrdiff_t)i : -1;
 }
 
 static struct table *append(const struct table *a, const struct table *b, bool by_name,
@@ -56,10 +60,11 @@ static struct table *append(const struct table *a, const struct table *b, bool b
         return NULL;
     }
     for (size_t i = 0; i < a->n_columns; i++) {
-        const struct column *c = &a->columns[i], *d = partner(a, b, i, by_name);
+        const struct column *c = &a->columns[i];
+        ptrdiff_t k = partner(a, b, i, by_name);
 
-        if ((d ? gather_two(out, str_of(c->name), c, rows_a, d, rows_b, e)
-               : gather_column(out, str_of(c->name), c, rows_a, e)) == NULL) {
+        if ((k >= 0 ? gather_two(out, str_of(c->name), c, rows_a, &b->columns[k], rows_b, e)
+                    : gather_column(out, str_of(c->name), c, rows_a, e)) == NULL) {
             return NULL;
         }
     }
@@ -108,6 +113,7 @@ static int run(struct step *s, struct err *e)
             return err_wrap(e, "%s", inputs[i].name);
         }
     }
+    assert(out); /* the second table is there */
     for (size_t i = 0; i < first->n_applied; i++) {
         if (table_note_applied(out, first->applied[i], e) < 0) {
             return -1;

@@ -382,7 +382,8 @@ static int run(struct step *s, struct err *e)
     for (int i = 0; i < MODULE_PORTS; i++) {
         t[i] = step_table(s, inputs[i].name);
     }
-    (void)sqlite3_hard_heap_limit64((sqlite3_int64)(big_budget() - big_in_use()));
+    /* Half for the query, half for what it gives. */
+    (void)sqlite3_hard_heap_limit64((sqlite3_int64)((big_budget() - big_in_use()) / 2 + MIB));
     q.deadline_ms = clock_mono_ms() + step_int(s, "seconds") * 1000;
     if (open_connection(&q, name, e) < 0 || prepare(&q, t, step_text(s, "query"), e) < 0) {
         return -1;

@@ -251,7 +251,7 @@ static size_t choose_words(const struct step *s, struct counting *c, size_t n_te
     size_t most = (size_t)step_int(s, "max_features");
     double largest = step_real(s, "max_df") * (double)n_texts;
 
-    for (uint32_t i = 0; i < c->words->len; i++) {
+    for (uint32_t i = 0; c->counts && i < c->words->len; i++) {
         if (c->counts[i].texts >= least && (double)c->counts[i].texts <= largest) {
             c->counts[n++] = c->counts[i];
         }
