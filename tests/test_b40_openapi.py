@@ -628,6 +628,9 @@ def pipelines(api, p):
         api.seen.add(('post', at + '/retry', 202))
         wait_for(lambda: api.call('GET', at, 200, p=p, id=held)['finished_at'], what='the run ends again')
     api.call('DELETE', at, 204, p=p, id=runs[1])
+    clock = {'cron': '0 3 * * *', 'timezone': '+08:00', 'params': {'seed': 5}, 'enabled': True}
+    assert api.call('PUT', P + one + '/schedule', 200, p=p, name='split', json=clock)['schedule']['params'] == {'seed': '5'}
+    api.call('DELETE', P + one + '/schedule', 204, p=p, name='split')
     for name in ('split', 'other'):
         api.call('DELETE', P + one, 204, p=p, name=name)
     assert api.call('GET', P + '/pipelines', 200, p=p, params={'q': 'x', 'limit': 5, 'after': 'a'})['items'] == []

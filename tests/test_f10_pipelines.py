@@ -1,4 +1,5 @@
 """Pipelines: a document is checked as a whole, kept in versions, and run step by step as jobs; what is there already is not done again."""
+import datetime
 import json
 import os
 import signal
@@ -363,3 +364,19 @@ def test_modules_are_told_and_tried_by_the_command_line(studio, tmp_path):
     (tmp_path / 'a.csv').write_text('a,b\n1,x\n2,y\n')
     out = studio.cli('module', 'test', '--', 'read_csv', '--param', f'path={tmp_path}/a.csv', '--out', f'table={tmp_path}/b.csv')
     assert out.returncode == 0 and (tmp_path / 'b.csv').read_text().startswith('a,b'), out.stderr
+
+
+# --- by the clock ---
+
+def test_a_pipeline_runs_by_the_clock_of_a_time_zone(studio):
+    put(studio, 'clock', chain(2))
+    at = '/api/v1/projects/studio/pipelines/clock'
+    for wrong in ({'cron': 'x'}, {'cron': '0 3 * * *', 'timezone': 'Nowhere/Town'}, {'cron': '0 3 * * *', 'timezone': '../../etc/passwd'}, {}):
+        assert studio.api('PUT', f'{at}/schedule', json=wrong).status_code == 400
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2, hours=8)
+    cron = f'{soon.second} {soon.minute} {soon.hour} * * *'
+    r = studio.api('PUT', f'{at}/schedule', json={'cron': cron, 'timezone': '+08:00'})
+    assert r.status_code == 200 and r.json()['schedule'] == {'cron': cron, 'timezone': '+08:00', 'params': {}, 'enabled': True, 'by': 'admin'}
+    runs = wait_for(lambda: studio.api('GET', '/api/v1/projects/studio/runs', params={'pipeline': 'clock'}).json()['items'], 60, 'it runs')
+    assert len(runs) == 1 and runs[0]['by'] == 'admin' and end(studio, runs[0]['id'])['state'] == 'succeeded'
+    assert studio.api('DELETE', f'{at}/schedule').status_code == 204 and studio.api('GET', at).json()['schedule'] is None

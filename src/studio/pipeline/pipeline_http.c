@@ -218,6 +218,16 @@ static int number_of(struct str text, int64_t *out, struct err *e)
     return 0;
 }
 
+int studio_reply_pipeline(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct ask q = {.name = http_path_param(r, "name"), .a = &r->arena};
+
+    return studio_project(r, &q.project_id, e) < 0 || state_read(s->parts.state, get_fn, &q, e) < 0
+               ? -1
+               : reply_pipeline(r, 200, &q.row, e);
+}
+
 static int pipeline_get(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
@@ -472,6 +482,11 @@ const struct route pipeline_routes[] = {
      "Lists versions, newest first.", .query = "limit after", .gives = "200 [PipelineVersion]"},
     {HTTP_GET, P "/pipelines/{name}/versions/{version}", PERM_PIPELINE_READ, pipeline_get,
      "Shows a version of a pipeline.", .query = "format", .gives = "200 Pipeline application/yaml"},
+    {HTTP_PUT, P "/pipelines/{name}/schedule", PERM_PIPELINE_RUN, schedule_put,
+     "Runs a pipeline by the clock: cron in a time zone.", .takes = "PipelineScheduleNew",
+     .gives = "200 Pipeline"},
+    {HTTP_DELETE, P "/pipelines/{name}/schedule", PERM_PIPELINE_RUN, schedule_delete,
+     "Stops running a pipeline by the clock.", .gives = "204"},
     {HTTP_POST, P "/pipelines/{name}/runs", PERM_PIPELINE_RUN, runs_post, "Runs a pipeline.",
      .takes = "RunNew", .gives = "202 Run"},
     {HTTP_GET, P "/runs", PERM_PIPELINE_READ, runs_list,
@@ -518,7 +533,10 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelineRow", "{" PIPELINE_ROW "}"},
     {"Pipeline", "{" PIPELINE_ROW ", document: PipelineDocument}"},
     {"PipelineLastRun", "{id: integer, state: RunState, created_at: time}"},
-    {"PipelineSchedule", "{cron: string, timezone: string, params: {*: string}, enabled: boolean}"},
+    {"PipelineSchedule",
+     "{cron: string, timezone: string, params: {*: string}, enabled: boolean, by: string}"},
+    {"PipelineScheduleNew", "{cron: string, timezone?: string, params?: {*: PipelineValue},"
+                            " enabled?: boolean}"},
     {"PipelineNew", "{name: string, document?: PipelineDocument}"},
     {"PipelineVersion", "{version: integer, updated_at: time, updated_by: string}"},
     {"PipelineDocument",

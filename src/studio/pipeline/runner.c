@@ -695,6 +695,9 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
     struct run *r = find_run(s, n->run_id), *fresh;
     struct lock *l = &s->lock;
 
+    if (n->kind == NOTE_SCHEDULE) {
+        return 0; /* the thread looks again */
+    }
     if (n->kind == NOTE_COLLECT) {
         collect(s, n->project_id);
         return 0;
@@ -763,10 +766,17 @@ static int64_t step_all(struct pipelines *s)
     return pause;
 }
 
+/* The wall clock may be set: at least once a minute somebody looks. */
+static bool is_due(int64_t due_ms, int64_t looked_ms)
+{
+    return looked_ms == 0 || clock_mono_ms() - looked_ms >= IDLE_MS ||
+           (due_ms > 0 && due_ms <= clock_wall_ms());
+}
+
 void *runner_main(void *arg)
 {
     struct pipelines *s = arg;
-    int64_t pause = 0;
+    int64_t pause = 0, due_ms = 0, looked_ms = 0;
     struct note n;
     bool has_note;
     struct err e;
@@ -777,7 +787,12 @@ void *runner_main(void *arg)
                      Q(str_of(e.msg)));
             runner_note(s, n.kind, n.project_id, n.run_id);
         }
+        if ((has_note && n.kind == NOTE_SCHEDULE) || is_due(due_ms, looked_ms)) {
+            due_ms = schedule_run(s);
+            looked_ms = clock_mono_ms();
+        }
         pause = step_all(s);
+        pause = due_ms > 0 && due_ms - clock_wall_ms() < pause ? due_ms - clock_wall_ms() : pause;
     }
     list_each(it, &s->runs)
     {

@@ -1733,4 +1733,9 @@ export const server: Record<string, string> = {
   'a project has at most %d pipelines: delete one first': '一个项目最多 {1} 个流程：请先删除一个',
   'the pipeline "%s" has no version %lld': '流程“{1}”没有版本 {2}',
   'the project has no pipeline "%.*s"': '项目没有流程“{1}”',
+  // src/base/zone.c
+  'the file of the time zone cannot be read': '无法读取时区文件',
+  "there is no time zone '%.*s': give one such as Asia/Taipei (of the package tzdata), UTC or +08:00": '没有时区“{1}”：请填如 Asia/Taipei（软件包 tzdata）、UTC 或 +08:00',
+  // src/studio/pipeline/schedule.c
+  "schedule '%.*s' never comes": '计划“{1}”永远不会到来',
 };

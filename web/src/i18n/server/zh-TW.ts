@@ -1733,4 +1733,9 @@ export const server: Record<string, string> = {
   'a project has at most %d pipelines: delete one first': '一個專案最多 {1} 個流程：請先刪除一個',
   'the pipeline "%s" has no version %lld': '流程「{1}」沒有版本 {2}',
   'the project has no pipeline "%.*s"': '專案沒有流程「{1}」',
+  // src/base/zone.c
+  'the file of the time zone cannot be read': '無法讀取時區檔',
+  "there is no time zone '%.*s': give one such as Asia/Taipei (of the package tzdata), UTC or +08:00": '沒有時區「{1}」：請填如 Asia/Taipei（套件 tzdata）、UTC 或 +08:00',
+  // src/studio/pipeline/schedule.c
+  "schedule '%.*s' never comes": '排程「{1}」永遠不會到來',
 };
