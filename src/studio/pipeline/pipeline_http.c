@@ -2,8 +2,6 @@
 #include "pipeline/pipeline_priv.h"
 
 #include "access/access.h"
-#include "algorithms/manifest.h"
-#include "algorithms/modules/modules.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -54,23 +52,6 @@ int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const st
     jw_end(w);
     jw_end(w);
     return studio_reply(r, err_http_status(why->kind), &out, 0, e);
-}
-
-int studio_catalog(struct pipelines *s UNUSED, int64_t project_id UNUSED, struct arena *a,
-                   struct catalog *out, struct err *e UNUSED)
-{
-    catalog_built_in(a, out);
-    return 0;
-}
-
-/* --- modules --- */
-
-static int modules_get(struct http_req *r, struct err *e)
-{
-    struct buf out = BUF_MAX(ANSWER_BYTES);
-
-    manifest_json(modules_all, NULL, &out);
-    return studio_reply(r, 200, &out, 0, e);
 }
 
 /* --- documents --- */
@@ -458,10 +439,17 @@ static int versions_get(struct http_req *r, struct err *e)
 #define NODE RUN "/nodes/{node}"
 
 const struct route pipeline_routes[] = {
-    {HTTP_GET, "/api/v1/modules", PERM_SIGNED_IN, modules_get,
+    {HTTP_GET, "/api/v1/modules", PERM_SIGNED_IN, modules_built_in_get,
      "The built-in modules with their ports and parameters.", .gives = "200 ModuleManifest"},
     {HTTP_GET, P "/modules", PERM_PIPELINE_READ, modules_get,
      "The modules that pipelines of a project may use.", .gives = "200 ModuleManifest"},
+    {HTTP_PUT, P "/modules/{name}", PERM_PIPELINE_WRITE, module_put,
+     "Brings a container as a module: a component file of Kubeflow Pipelines v1.",
+     .takes = "application/yaml", .gives = "200 ModuleManifest"},
+    {HTTP_GET, P "/modules/{name}", PERM_PIPELINE_READ, module_get,
+     "The component file of a module that the project brought.", .gives = "200 application/yaml"},
+    {HTTP_DELETE, P "/modules/{name}", PERM_PIPELINE_WRITE, module_delete,
+     "Takes a module of the project away.", .gives = "204"},
     {HTTP_GET, P "/pipelines", PERM_PIPELINE_READ, pipelines_list, "Lists pipelines by name.",
      .query = "q limit after", .gives = "200 [PipelineRow]"},
     {HTTP_POST, P "/pipelines", PERM_PIPELINE_WRITE, pipeline_post,

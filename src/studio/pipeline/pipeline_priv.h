@@ -159,6 +159,11 @@ int schedule_put(struct http_req *r, struct err *e);
 int schedule_delete(struct http_req *r, struct err *e);
 
 /* --- route files --- */
+int modules_built_in_get(struct http_req *r, struct err *e);
+int modules_get(struct http_req *r, struct err *e);
+int module_put(struct http_req *r, struct err *e);
+int module_get(struct http_req *r, struct err *e);
+int module_delete(struct http_req *r, struct err *e);
 /* Values as JSON -> texts, which graphs take; in the arena. */
 int run_read_values(struct arena *a, const json_t *params, struct run_new *out,
                     struct err *e) MUST_USE;

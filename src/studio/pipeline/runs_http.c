@@ -267,7 +267,8 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
         struct node_row *n = &x->nodes[i];
 
         if (!node_state_good(n->state)) {
-            *n = (struct node_row){.node = n->node, .module = n->module, .is_forced = n->is_forced};
+            *n = (struct node_row){
+                .node = n->node, .module = n->module, .image = n->image, .is_forced = n->is_forced};
             if (run_store_set_node(db, x->id, n, e) < 0) {
                 return -1;
             }
