@@ -628,6 +628,13 @@ def pipelines(api, p):
         api.seen.add(('post', at + '/retry', 202))
         wait_for(lambda: api.call('GET', at, 200, p=p, id=held)['finished_at'], what='the run ends again')
     api.call('DELETE', at, 204, p=p, id=runs[1])
+    component = f'implementation: {{container: {{image: {api.strata.busybox}, command: [touch, {{outputPath: out}}]}}}}\noutputs: [{{name: out}}]\n'
+    assert api.call('PUT', P + '/modules/{name}', 200, p=p, name='touch', data=component, media='application/yaml')['modules'][0]['kind'] == 'container'
+    api.call('GET', P + '/modules/{name}', 200, p=p, name='touch')
+    api.call('DELETE', P + '/modules/{name}', 204, p=p, name='touch')
+    clock = {'cron': '0 3 * * *', 'timezone': '+08:00', 'params': {'seed': 5}, 'enabled': True}
+    assert api.call('PUT', P + one + '/schedule', 200, p=p, name='split', json=clock)['schedule']['params'] == {'seed': '5'}
+    api.call('DELETE', P + one + '/schedule', 204, p=p, name='split')
     for name in ('split', 'other'):
         api.call('DELETE', P + one, 204, p=p, name=name)
     assert api.call('GET', P + '/pipelines', 200, p=p, params={'q': 'x', 'limit': 5, 'after': 'a'})['items'] == []

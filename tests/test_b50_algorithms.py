@@ -22,7 +22,7 @@ DIGITS = ROOT / 'examples/data/digits.csv'
 
 
 def program():
-    for path in (BUILD / 'strata-ml', BUILD / 'src/algorithms/strata-ml'):
+    for path in (BUILD / 'src/algorithms/strata-ml', BUILD / 'strata-ml'):
         if path.exists():
             return str(path)
     pytest.fail(f'strata-ml is not in {BUILD}')

@@ -1,4 +1,5 @@
 """Pipelines: a document is checked as a whole, kept in versions, and run step by step as jobs; what is there already is not done again."""
+import datetime
 import json
 import os
 import signal
@@ -363,3 +364,81 @@ def test_modules_are_told_and_tried_by_the_command_line(studio, tmp_path):
     (tmp_path / 'a.csv').write_text('a,b\n1,x\n2,y\n')
     out = studio.cli('module', 'test', '--', 'read_csv', '--param', f'path={tmp_path}/a.csv', '--out', f'table={tmp_path}/b.csv')
     assert out.returncode == 0 and (tmp_path / 'b.csv').read_text().startswith('a,b'), out.stderr
+
+
+# --- by the clock ---
+
+def test_a_pipeline_runs_by_the_clock_of_a_time_zone(studio):
+    put(studio, 'clock', chain(2))
+    at = '/api/v1/projects/studio/pipelines/clock'
+    for wrong in ({'cron': 'x'}, {'cron': '0 3 * * *', 'timezone': 'Nowhere/Town'}, {'cron': '0 3 * * *', 'timezone': '../../etc/passwd'}, {}):
+        assert studio.api('PUT', f'{at}/schedule', json=wrong).status_code == 400
+    soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2, hours=8)
+    cron = f'{soon.second} {soon.minute} {soon.hour} * * *'
+    r = studio.api('PUT', f'{at}/schedule', json={'cron': cron, 'timezone': '+08:00'})
+    assert r.status_code == 200 and r.json()['schedule'] == {'cron': cron, 'timezone': '+08:00', 'params': {}, 'enabled': True, 'by': 'admin'}
+    runs = wait_for(lambda: studio.api('GET', '/api/v1/projects/studio/runs', params={'pipeline': 'clock'}).json()['items'], 60, 'it runs')
+    assert len(runs) == 1 and runs[0]['by'] == 'admin' and end(studio, runs[0]['id'])['state'] == 'succeeded'
+    assert studio.api('DELETE', f'{at}/schedule').status_code == 204 and studio.api('GET', at).json()['schedule'] is None
+
+
+# --- any container as a module ---
+
+COMPONENT = '''
+name: Count rows
+description: Counts the lines of a table
+inputs:
+  - {name: Train data, type: CSV, description: What is counted}
+  - {name: Factor, type: Integer, default: 1}
+  - {name: note, type: String, optional: true}
+outputs:
+  - {name: Count, type: Text}
+metadata: {annotations: {strata/resources: {cpu: 100m, memory: 64Mi}}}
+implementation:
+  container:
+    image: %s
+    command: [sh, -ec, 'echo "$(($(wc -c < "$0") * $1)) $3" > "$2"']
+    args:
+      - {inputPath: Train data}
+      - {inputValue: Factor}
+      - {outputPath: Count}
+      - {if: {cond: {isPresent: note}, then: [{concat: ['<', {inputValue: note}, '>']}], else: [none]}}
+'''
+
+
+def bring(strata, name, text, status=200):
+    r = strata.api('PUT', f'/api/v1/projects/studio/modules/{name}', data=text.encode(), headers={'Content-Type': 'application/yaml'})
+    assert r.status_code == status, r.text
+    return r
+
+
+def test_a_component_of_kubeflow_is_a_module(studio):
+    told = bring(studio, 'count-rows', COMPONENT % studio.busybox).json()['modules'][0]
+    assert told['kind'] == 'container' and told['title'] == 'Count rows'
+    assert [(p['name'], p['type']) for p in told['inputs']] == [('train_data', 'file')] and told['outputs'][0]['name'] == 'count'
+    assert [(p['name'], p['type'], p.get('default')) for p in told['params']] == [('factor', 'int', 1), ('note', 'text', '')]
+    assert 'count-rows' in {m['name'] for m in studio.api('GET', '/api/v1/projects/studio/modules').json()['modules']}
+    assert 'Train data' in studio.api('GET', '/api/v1/projects/studio/modules/count-rows').text
+    document = chain(2)
+    document['nodes']['count'] = {'module': 'count-rows', 'params': {'factor': 2, 'note': 'a b;$(x)'}, 'inputs': {'train_data': 'n1.test'}}
+    put(studio, 'container', document)
+    done = run(studio, 'container')
+    assert done['state'] == 'succeeded', json.dumps(done['nodes']['count'], indent=1)
+    text = studio.api('GET', f'/api/v1/projects/studio/runs/{done["id"]}/nodes/count/outputs/count').text
+    assert text == f"{done['nodes']['n1']['outputs']['test']['bytes'] * 2} <a b;$(x)>\n"
+    assert run(studio, 'container')['nodes']['count']['state'] == 'cached'
+    bring(studio, 'split', COMPONENT % studio.busybox, 409)
+    wrong = bring(studio, 'wrong', (COMPONENT % studio.busybox).replace('inputValue: Factor', 'inputValue: Faktor').replace('image: ', 'imag: '), 400)
+    assert {m['key'] for m in wrong.json()['error']['mistakes']} == {'implementation', 'implementation.container.image'}
+
+
+@pytest.mark.parametrize('script', ['true', 'ln -s /etc/passwd "$0"', 'mkfifo "$0"', 'mkdir "$0"'])
+def test_a_container_that_lies_about_its_outputs_fails(studio, script):
+    bring(studio, 'liar', f'''
+outputs: [{{name: out}}]
+implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, '{script}', {{outputPath: out}}]}}}}
+''')
+    put(studio, 'liar', {'pipeline': 1, 'nodes': {'a': {'module': 'liar'}}})
+    done = run(studio, 'liar')
+    assert done['state'] == 'failed' and 'its output out is no file' in done['nodes']['a']['error']['message'], done['nodes']['a']
+    assert studio.api('DELETE', '/api/v1/projects/studio/modules/liar').status_code == 204

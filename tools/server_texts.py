@@ -25,7 +25,7 @@ LEFT_OUT = re.compile(r'_test\.c$|_fuzz\.c$|src/control/metrics/exporter/|src/ma
                       r'|metrics/exporter/'  # says it in its log and to scrapers
                       r'|volume/(agents|agent_end|agent|volume_helper)\.c|rootfs/(stage|ops|unpack)\.c|runtime/(box|record|remove|shim|usage)\.c')
 # function: the argument that is the format, and what follows it
-SAYS = {'err_set': (2, ''), 'template_error': (1, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''), 'mistakes_add': (4, ''),
+SAYS = {'err_set': (2, ''), 'template_error': (1, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''), 'mistakes_add': (4, ''), 'component_mistake': (3, ''),
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, ''), 'promql_error': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
 WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|pipeline/(step|runner)\.c|access/(names|authorize)\.c'

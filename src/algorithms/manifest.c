@@ -67,7 +67,7 @@ static void write_module(struct jw *w, const struct module *m)
     jw_kv_c(w, "title", m->title);
     jw_kv_c(w, "description", m->description);
     jw_kv_c(w, "category", m->category);
-    jw_kv_c(w, "kind", "native");
+    jw_kv_c(w, "kind", m->run ? "native" : "container");
     jw_kv_bool(w, "light", (m->flags & MODULE_LIGHT) != 0);
     jw_kv_c(w, "memory", m->memory ? m->memory : "2*input+64Mi");
     jw_kv_bool(w, "deterministic", true);

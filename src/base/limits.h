@@ -180,6 +180,8 @@
 #define LIMIT_PIPELINE_COMMENTS 200
 #define LIMIT_PIPELINE_TEXT_BYTES 4096         /* a title, a comment */
 #define LIMIT_PIPELINE_VALUE_BYTES (64 * 1024) /* of a parameter: SQL, expressions */
+#define LIMIT_COMPONENT_BYTES (64 * KIB)       /* of the file of a container module */
+#define LIMIT_MODULES 200                      /* of a project: all are read for a check */
 #define LIMIT_PIPELINES 2000                   /* of a project */
 #define LIMIT_PIPELINE_VERSIONS 1000           /* kept of one; the oldest give way */
 #define LIMIT_RUNS_ACTIVE 1000                 /* at once: each is in memory, with its document */

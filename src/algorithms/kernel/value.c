@@ -5,7 +5,7 @@
 
 const char *value_type_name(enum value_type type)
 {
-    static const char *const names[] = {"none", "table", "model", "transform", "report"};
+    static const char *const names[] = {"none", "table", "model", "transform", "report", "file"};
 
     return names[type];
 }
@@ -26,6 +26,7 @@ void value_done(struct value *v)
         buf_done(&v->report);
         break;
     case VALUE_NONE:
+    case VALUE_FILE:
         break;
     }
     *v = (struct value){0};
@@ -108,6 +109,7 @@ int value_save(const struct value *v, const char *path, struct err *e)
     case VALUE_REPORT:
         return save_report(&v->report, path, e);
     case VALUE_NONE:
+    case VALUE_FILE:
         break;
     }
     return err_set(e, ERR_INTERNAL, "the module made no value for %s", path);

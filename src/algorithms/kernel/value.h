@@ -4,8 +4,9 @@
 #include "algorithms/kernel/transform.h"
 #include "base/buf.h"
 
-enum value_type { VALUE_NONE, VALUE_TABLE, VALUE_MODEL, VALUE_TRANSFORM, VALUE_REPORT };
+enum value_type { VALUE_NONE, VALUE_TABLE, VALUE_MODEL, VALUE_TRANSFORM, VALUE_REPORT, VALUE_FILE };
 
+/* FILE: bytes that only a container module knows; no value in memory has that type. */
 struct value {
     enum value_type type;
     union {

@@ -420,9 +420,7 @@ static int start(struct cli *c, json_t **run, struct err *e)
 {
     const char *arg = cli_arg(c, 0), *named = cli_option(c, "name");
     SCOPED(freep)
-    char *name = named          ? xstrdup(named)
-                 : is_file(arg) ? name_of_file(arg)
-                                : xstrdup(arg);
+    char *name = named ? xstrdup(named) : is_file(arg) ? name_of_file(arg) : xstrdup(arg);
     SCOPED(json_decrefp) json_t *made = NULL;
     SCOPED(json_decrefp) json_t *body = new_run(c, e);
     SCOPED(freep) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;

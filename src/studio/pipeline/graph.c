@@ -313,7 +313,8 @@ static void read_input(const struct build *b, struct graph_node *n, const struct
                      port_names(b->a, source->module->table->outputs));
         return;
     }
-    if (source->module->table->outputs[out].type != m->inputs[port].type) {
+    if (m->inputs[port].type != VALUE_FILE &&
+        source->module->table->outputs[out].type != m->inputs[port].type) {
         mistakes_add(b->mistakes, n->doc->id, in->port, NULL,
                      "input %s takes a %s, and %s.%s is a %s", in->port,
                      value_type_name(m->inputs[port].type), in->node, in->from,

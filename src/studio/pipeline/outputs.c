@@ -175,14 +175,47 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
     return rc;
 }
 
-/* The same key gives the same bytes: what lies there already may be from a try that was interrupted
- * between the renaming and the row, or be damaged by users. Ours takes its place. */
+void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+    struct err e;
+
+    if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
+        log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
+                 n->row.node, Q(str_of(e.msg)));
+    }
+}
+
+/* Another run may have made the same, and somebody may be reading it. */
+static bool is_made_already(struct pipelines *s, const struct run *r, const struct run_node *n,
+                            struct arena *a)
+{
+    const struct module *m = run_module(r, n);
+    struct run_node there = {.row = n->row, .g = n->g};
+    struct err e;
+
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        if (look_at_output(s, r, &there, i, key_dir(a, n), &e) < 0 ||
+            strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
+ * its place. */
 static int move_to_key(struct pipelines *s, const struct run *r, const struct run_node *n,
                        struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct volume_ref ref = run_volume(r);
 
+    if (is_made_already(s, r, n, &a)) {
+        outputs_drop(s, r, n);
+        return 0;
+    }
     return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
                ? -1
                : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
@@ -206,16 +239,4 @@ int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, s
         is_moved = true;
     }
     return is_moved ? 0 : move_to_key(s, r, n, e);
-}
-
-void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n)
-{
-    SCOPED(arena_done) struct arena a = {0};
-    struct volume_ref ref = run_volume(r);
-    struct err e;
-
-    if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
-        log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
-                 n->row.node, Q(str_of(e.msg)));
-    }
 }

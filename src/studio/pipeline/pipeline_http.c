@@ -2,8 +2,6 @@
 #include "pipeline/pipeline_priv.h"
 
 #include "access/access.h"
-#include "algorithms/manifest.h"
-#include "algorithms/modules/modules.h"
 #include "base/limits.h"
 
 #include <stdlib.h>
@@ -54,23 +52,6 @@ int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const st
     jw_end(w);
     jw_end(w);
     return studio_reply(r, err_http_status(why->kind), &out, 0, e);
-}
-
-int studio_catalog(struct pipelines *s UNUSED, int64_t project_id UNUSED, struct arena *a,
-                   struct catalog *out, struct err *e UNUSED)
-{
-    catalog_built_in(a, out);
-    return 0;
-}
-
-/* --- modules --- */
-
-static int modules_get(struct http_req *r, struct err *e)
-{
-    struct buf out = BUF_MAX(ANSWER_BYTES);
-
-    manifest_json(modules_all, NULL, &out);
-    return studio_reply(r, 200, &out, 0, e);
 }
 
 /* --- documents --- */
@@ -216,6 +197,16 @@ static int number_of(struct str text, int64_t *out, struct err *e)
     }
     *out = (int64_t)n;
     return 0;
+}
+
+int studio_reply_pipeline(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct ask q = {.name = http_path_param(r, "name"), .a = &r->arena};
+
+    return studio_project(r, &q.project_id, e) < 0 || state_read(s->parts.state, get_fn, &q, e) < 0
+               ? -1
+               : reply_pipeline(r, 200, &q.row, e);
 }
 
 static int pipeline_get(struct http_req *r, struct err *e)
@@ -448,10 +439,17 @@ static int versions_get(struct http_req *r, struct err *e)
 #define NODE RUN "/nodes/{node}"
 
 const struct route pipeline_routes[] = {
-    {HTTP_GET, "/api/v1/modules", PERM_SIGNED_IN, modules_get,
+    {HTTP_GET, "/api/v1/modules", PERM_SIGNED_IN, modules_built_in_get,
      "The built-in modules with their ports and parameters.", .gives = "200 ModuleManifest"},
     {HTTP_GET, P "/modules", PERM_PIPELINE_READ, modules_get,
      "The modules that pipelines of a project may use.", .gives = "200 ModuleManifest"},
+    {HTTP_PUT, P "/modules/{name}", PERM_PIPELINE_WRITE, module_put,
+     "Brings a container as a module: a component file of Kubeflow Pipelines v1.",
+     .takes = "application/yaml", .gives = "200 ModuleManifest"},
+    {HTTP_GET, P "/modules/{name}", PERM_PIPELINE_READ, module_get,
+     "The component file of a module that the project brought.", .gives = "200 application/yaml"},
+    {HTTP_DELETE, P "/modules/{name}", PERM_PIPELINE_WRITE, module_delete,
+     "Takes a module of the project away.", .gives = "204"},
     {HTTP_GET, P "/pipelines", PERM_PIPELINE_READ, pipelines_list, "Lists pipelines by name.",
      .query = "q limit after", .gives = "200 [PipelineRow]"},
     {HTTP_POST, P "/pipelines", PERM_PIPELINE_WRITE, pipeline_post,
@@ -472,6 +470,11 @@ const struct route pipeline_routes[] = {
      "Lists versions, newest first.", .query = "limit after", .gives = "200 [PipelineVersion]"},
     {HTTP_GET, P "/pipelines/{name}/versions/{version}", PERM_PIPELINE_READ, pipeline_get,
      "Shows a version of a pipeline.", .query = "format", .gives = "200 Pipeline application/yaml"},
+    {HTTP_PUT, P "/pipelines/{name}/schedule", PERM_PIPELINE_RUN, schedule_put,
+     "Runs a pipeline by the clock: cron in a time zone.", .takes = "PipelineScheduleNew",
+     .gives = "200 Pipeline"},
+    {HTTP_DELETE, P "/pipelines/{name}/schedule", PERM_PIPELINE_RUN, schedule_delete,
+     "Stops running a pipeline by the clock.", .gives = "204"},
     {HTTP_POST, P "/pipelines/{name}/runs", PERM_PIPELINE_RUN, runs_post, "Runs a pipeline.",
      .takes = "RunNew", .gives = "202 Run"},
     {HTTP_GET, P "/runs", PERM_PIPELINE_READ, runs_list,
@@ -518,7 +521,10 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelineRow", "{" PIPELINE_ROW "}"},
     {"Pipeline", "{" PIPELINE_ROW ", document: PipelineDocument}"},
     {"PipelineLastRun", "{id: integer, state: RunState, created_at: time}"},
-    {"PipelineSchedule", "{cron: string, timezone: string, params: {*: string}, enabled: boolean}"},
+    {"PipelineSchedule",
+     "{cron: string, timezone: string, params: {*: string}, enabled: boolean, by: string}"},
+    {"PipelineScheduleNew", "{cron: string, timezone?: string, params?: {*: PipelineValue},"
+                            " enabled?: boolean}"},
     {"PipelineNew", "{name: string, document?: PipelineDocument}"},
     {"PipelineVersion", "{version: integer, updated_at: time, updated_by: string}"},
     {"PipelineDocument",

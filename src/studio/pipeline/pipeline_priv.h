@@ -50,7 +50,7 @@ struct run {
     size_t n;
 };
 
-enum note_kind { NOTE_RUN, NOTE_COLLECT };
+enum note_kind { NOTE_RUN, NOTE_COLLECT, NOTE_SCHEDULE };
 struct note {
     enum note_kind kind;
     int64_t project_id, run_id;
@@ -152,7 +152,22 @@ int run_events_get(struct http_req *r, struct err *e);
 void run_events_node(struct pipelines *s, const struct run *r, const struct run_node *n);
 void run_events_run(struct pipelines *s, const struct run *r);
 
+/* --- schedule.c --- */
+/* Begins what is due. When the next one is (wall time), 0: none, or nobody knows. */
+int64_t schedule_run(struct pipelines *s);
+int schedule_put(struct http_req *r, struct err *e);
+int schedule_delete(struct http_req *r, struct err *e);
+
 /* --- route files --- */
+int modules_built_in_get(struct http_req *r, struct err *e);
+int modules_get(struct http_req *r, struct err *e);
+int module_put(struct http_req *r, struct err *e);
+int module_get(struct http_req *r, struct err *e);
+int module_delete(struct http_req *r, struct err *e);
+/* Values as JSON -> texts, which graphs take; in the arena. */
+int run_read_values(struct arena *a, const json_t *params, struct run_new *out,
+                    struct err *e) MUST_USE;
+int studio_reply_pipeline(struct http_req *r, struct err *e) MUST_USE;
 int runs_list(struct http_req *r, struct err *e);
 int runs_post(struct http_req *r, struct err *e);
 int run_get(struct http_req *r, struct err *e);

@@ -85,11 +85,12 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
     }
     run->id = state_last_id(db);
     for (size_t i = 0; i < n; i++) {
-        if (state_run(db, e,
-                      "INSERT INTO pipeline_nodes(run_id, place, node, state, forced, module)"
-                      " VALUES (?, ?, ?, ?, ?, ?)",
-                      "iiziiz", run->id, (int64_t)i, nodes[i].node, (int64_t)nodes[i].state,
-                      (int64_t)nodes[i].is_forced, nodes[i].module) < 0) {
+        if (state_run(
+                db, e,
+                "INSERT INTO pipeline_nodes(run_id, place, node, state, forced, module, image)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "iiziizz", run->id, (int64_t)i, nodes[i].node, (int64_t)nodes[i].state,
+                (int64_t)nodes[i].is_forced, nodes[i].module, nodes[i].image) < 0) {
             return -1;
         }
     }
@@ -221,7 +222,7 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e)
 
 #define NODE_COLUMNS                                                                               \
     "node, state, forced, module, job, key, why, metrics, outputs, error, error_kind, words,"      \
-    " started_ms, finished_ms"
+    " started_ms, finished_ms, image"
 
 static void read_node(const struct query *q, struct arena *a, struct node_row *out)
 {
@@ -238,7 +239,8 @@ static void read_node(const struct query *q, struct arena *a, struct node_row *o
                              .error_kind = text_of(a, q, 10),
                              .words = text_of(a, q, 11),
                              .started_ms = query_i64(q, 12),
-                             .finished_ms = query_i64(q, 13)};
+                             .finished_ms = query_i64(q, 13),
+                             .image = text_of(a, q, 14)};
 }
 
 int run_store_nodes(struct state_db *db, int64_t run_id, struct arena *a, struct node_row **out,
@@ -291,7 +293,7 @@ int run_store_last(struct state_db *db, const struct run_row *run, const char *n
     rc = query_step(&q, e);
     if (rc > 0) {
         read_node(&q, a, out);
-        *run_id = query_i64(&q, 14);
+        *run_id = query_i64(&q, 15);
     }
     return rc < 0 ? -1 : 0;
 }

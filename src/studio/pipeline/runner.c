@@ -306,7 +306,8 @@ static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_
 {
     SCOPED(buf_done) struct buf spec = BUF_MAX(LIMIT_SPEC_BYTES);
     struct jw w = JW(&spec);
-    struct principal who = {.kind = PRINCIPAL_SESSION};
+    struct principal who = {
+        .kind = PRINCIPAL_SESSION, .is_admin = true, .scopes = PERM_ALL}; /* runs.c asked already */
 
     (void)snprintf(who.name, sizeof(who.name), "%s", r->row.by);
     step_spec(s, r, n, input_bytes, &w);
@@ -319,7 +320,7 @@ static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_
                                            .project = str_of(r->row.project),
                                            .id = n->row.job,
                                            .spec = buf_str(&spec),
-                                           .image = &s->image.image},
+                                           .image = n->row.image ? NULL : &s->image.image},
                         e) < 0) {
         return -1;
     }
@@ -361,7 +362,7 @@ static int start_node(struct pipelines *s, struct run *r, struct run_node *n, st
         n->row.finished_ms = n->row.started_ms;
         return change(s, r, n, before, e);
     }
-    if (!s->has_image) {
+    if (!s->has_image && n->row.image == NULL) {
         return end_node(s, r, n, NODE_FAILED,
                         "the program strata-ml is not beside the server's: install it there and "
                         "start the server again",
@@ -695,6 +696,9 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
     struct run *r = find_run(s, n->run_id), *fresh;
     struct lock *l = &s->lock;
 
+    if (n->kind == NOTE_SCHEDULE) {
+        return 0; /* the thread looks again */
+    }
     if (n->kind == NOTE_COLLECT) {
         collect(s, n->project_id);
         return 0;
@@ -763,10 +767,17 @@ static int64_t step_all(struct pipelines *s)
     return pause;
 }
 
+/* The wall clock may be set: at least once a minute somebody looks. */
+static bool is_due(int64_t due_ms, int64_t looked_ms)
+{
+    return looked_ms == 0 || clock_mono_ms() - looked_ms >= IDLE_MS ||
+           (due_ms > 0 && due_ms <= clock_wall_ms());
+}
+
 void *runner_main(void *arg)
 {
     struct pipelines *s = arg;
-    int64_t pause = 0;
+    int64_t pause = 0, due_ms = 0, looked_ms = 0;
     struct note n;
     bool has_note;
     struct err e;
@@ -777,7 +788,12 @@ void *runner_main(void *arg)
                      Q(str_of(e.msg)));
             runner_note(s, n.kind, n.project_id, n.run_id);
         }
+        if ((has_note && n.kind == NOTE_SCHEDULE) || is_due(due_ms, looked_ms)) {
+            due_ms = schedule_run(s);
+            looked_ms = clock_mono_ms();
+        }
         pause = step_all(s);
+        pause = due_ms > 0 && due_ms - clock_wall_ms() < pause ? due_ms - clock_wall_ms() : pause;
     }
     list_each(it, &s->runs)
     {

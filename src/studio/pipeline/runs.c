@@ -4,6 +4,7 @@
 #include "access/access.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "pipeline/component.h"
 
 #include <string.h>
 
@@ -96,6 +97,42 @@ static int keep_mistakes(const struct create *c, struct mistakes *m, struct err 
                    m->items[0].message);
 }
 
+/* The image of a container module as it is now, by its digest: tags may move. Who may run pipelines
+ * of a project may pull its images. */
+static int pin_image(const struct create *c, struct node_row *n, const struct component *component,
+                     struct err *e)
+{
+    struct principal own = {.kind = PRINCIPAL_SESSION, .is_admin = true, .scopes = PERM_ALL};
+    struct str rest = str_of(component->image), project = str_cut(&rest, '/');
+    struct str name = str_of(component->image);
+    ptrdiff_t mark = str_find_char(name, '@');
+    struct job_image image = {0};
+
+    if (jobs_image(c->s->parts.jobs, str_eq(project, c->asked->project) ? &own : c->asked->who,
+                   name, c->a, &image, e) < 0) {
+        return err_wrap(e, "%s", n->node);
+    }
+    if (mark < 0) {
+        mark = str_rfind_char(name, ':');
+    }
+    n->image = arena_printf(c->a, "%.*s@%s", (int)(mark < 0 ? (ptrdiff_t)name.len : mark), name.p,
+                            image.digest);
+    return 0;
+}
+
+static int pin_images(const struct create *c, struct err *e)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        int at = graph_find(&c->graph, str_of(c->nodes[i].node));
+        const struct catalog_module *m = c->graph.nodes[at].module;
+
+        if (m && m->component && pin_image(c, &c->nodes[i], m->component, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct create *c = ctx;
@@ -119,7 +156,7 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
     graph_build(a, &c.doc, &c.catalog, asked->values, asked->n_values, GRAPH_FOR_RUN, &c.graph,
                 mistakes);
     check_json(a, &c.graph, &(struct check_files){s, asked->project_id}, mistakes, &w);
-    if (choose(&c, e) < 0 || keep_mistakes(&c, mistakes, e) < 0) {
+    if (choose(&c, e) < 0 || keep_mistakes(&c, mistakes, e) < 0 || pin_images(&c, e) < 0) {
         return -1;
     }
     c.run = (struct run_row){.project_id = asked->project_id,

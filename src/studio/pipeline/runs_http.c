@@ -132,7 +132,7 @@ static int value_text(struct arena *a, const char *name, const json_t *v, const 
                          LIMIT_PIPELINE_VALUE_BYTES);
 }
 
-static int read_values(struct arena *a, const json_t *params, struct run_new *out, struct err *e)
+int run_read_values(struct arena *a, const json_t *params, struct run_new *out, struct err *e)
 {
     SCOPED(buf_done) struct buf json = BUF_MAX(LIMIT_JSON_BODY_BYTES * 2);
     struct graph_value *values;
@@ -180,7 +180,7 @@ static int read_new(struct http_req *r, const json_t *body, struct run_new *out,
     out->to = to.len > 0 ? arena_strdup(&r->arena, to) : NULL;
     out->from = from.len > 0 ? arena_strdup(&r->arena, from) : NULL;
     out->is_uncached = !cache;
-    return read_values(&r->arena, json_object_get(body, "params"), out, e);
+    return run_read_values(&r->arena, json_object_get(body, "params"), out, e);
 }
 
 /* What is wrong with the graph, as `check` says it. */
@@ -267,7 +267,8 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
         struct node_row *n = &x->nodes[i];
 
         if (!node_state_good(n->state)) {
-            *n = (struct node_row){.node = n->node, .module = n->module, .is_forced = n->is_forced};
+            *n = (struct node_row){
+                .node = n->node, .module = n->module, .image = n->image, .is_forced = n->is_forced};
             if (run_store_set_node(db, x->id, n, e) < 0) {
                 return -1;
             }

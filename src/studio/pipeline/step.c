@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "pipeline/component.h"
 #include "volume/volume.h"
 
 #include <stdio.h>
@@ -29,6 +30,8 @@ const char *step_suffix(enum value_type type)
         return ".smdl";
     case VALUE_TRANSFORM:
         return ".sxfm";
+    case VALUE_FILE:
+        return ".bin";
     default:
         return ".json";
     }
@@ -129,7 +132,7 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     jw_object(w);
     jw_kv_c(w, "module", m->name);
     jw_kv_c(w, "version", m->version);
-    jw_kv_c(w, "image", s->image.image.digest);
+    jw_kv_c(w, "image", n->row.image ? n->row.image : s->image.image.digest);
     jw_kv_c(w, "device", "cpu");
     jw_key(w, "params");
     jw_object(w);
@@ -202,7 +205,7 @@ const char *step_why(struct run *r, const struct run_node *n, const char *old_wo
         return arena_printf(a, "file %.200s has changed", key);
     }
     if (strcmp(text_at(now, "image"), text_at(then, "image")) != 0) {
-        return "strata-ml has changed";
+        return n->row.image ? "its image has changed" : "strata-ml has changed";
     }
     return "its last run gave no output";
 }
@@ -274,6 +277,38 @@ static void write_command(struct run *r, const struct run_node *n, struct jw *w)
     jw_end(w);
 }
 
+/* Where its files are, for the placeholders of a component. */
+static void write_component(struct run *r, const struct run_node *n, struct jw *w)
+{
+    const struct graph_node *g = &r->graph.nodes[n->g];
+    const struct module *m = g->module->table;
+    const char *params[MODULE_PARAMS] = {0}, *inputs[MODULE_PORTS] = {0};
+    const char *outputs[MODULE_PORTS] = {0};
+
+    for (size_t i = 0; m->params[i].name; i++) {
+        params[i] = param_text(r, n, i);
+    }
+    for (size_t i = 0; m->inputs[i].name; i++) {
+        const struct run_node *from = g->from[i] >= 0 ? node_of(r, g->from[i]) : NULL;
+
+        if (from) {
+            const struct port *port = &run_module(r, from)->outputs[g->from_port[i]];
+
+            inputs[i] = arena_printf(&r->arena, "/in/%s/%s%s", m->inputs[i].name, port->name,
+                                     step_suffix(port->type));
+        }
+    }
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        outputs[i] = arena_printf(&r->arena, "/out/%s%s", m->outputs[i].name,
+                                  step_suffix(m->outputs[i].type));
+    }
+    jw_key(w, "command");
+    jw_array(w);
+    component_words(g->module->component, &(struct component_values){params, inputs, outputs},
+                    &r->arena, w);
+    jw_end(w);
+}
+
 static void write_volumes(struct run *r, const struct run_node *n, struct jw *w)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
@@ -340,14 +375,32 @@ static void write_resources(struct pipelines *s, struct arena *a, const struct m
     jw_end(w);
 }
 
+/* What the component asks for. */
+static void write_asked(struct arena *a, const struct component *c, struct jw *w)
+{
+    jw_key(w, "resources");
+    jw_object(w);
+    jw_kv_c(w, "cpu", arena_printf(a, "%lldm", (long long)c->cpu_milli));
+    jw_kv_i64(w, "memory", c->memory_bytes);
+    jw_kv_i64(w, "gpu", c->gpus);
+    jw_end(w);
+}
+
 void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,
                struct jw *w)
 {
+    const struct component *component = r->graph.nodes[n->g].module->component;
+
     jw_object(w);
     jw_kv_c(w, "name", arena_printf(&r->arena, "%.30s-%.30s", r->row.pipeline, n->row.node));
-    jw_kv_c(w, "image", "strata/strata-ml:built-in");
-    write_command(r, n, w);
-    write_resources(s, &r->arena, run_module(r, n), input_bytes, w);
+    jw_kv_c(w, "image", n->row.image ? n->row.image : "strata/strata-ml:built-in");
+    if (component) {
+        write_component(r, n, w);
+        write_asked(&r->arena, component, w);
+    } else {
+        write_command(r, n, w);
+        write_resources(s, &r->arena, run_module(r, n), input_bytes, w);
+    }
     write_volumes(r, n, w);
     jw_kv_c(w, "network", "none");
     jw_kv_c(w, "grace", "1s");

@@ -72,7 +72,8 @@ struct run_row {
 struct node_row {
     const char *node;
     enum node_state state;
-    bool is_forced; /* its cached output is not asked for */
+    bool is_forced;    /* its cached output is not asked for */
+    const char *image; /* of a container module, by its digest; NULL: built in */
     const char *module, *job, *key, *why, *metrics, *outputs, *error, *error_kind, *words;
     int64_t started_ms, finished_ms;
 };
@@ -99,6 +100,19 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e) MUST_US
 /* The last run before this one in which that node of that pipeline came to an end. 0: none. */
 int run_store_last(struct state_db *db, const struct run_row *run, const char *node,
                    struct arena *a, struct node_row *out, int64_t *run_id, struct err *e) MUST_USE;
+
+/* --- modules of a project --- */
+
+struct module_row {
+    const char *name, *component, *updated_by;
+    int64_t updated_ms;
+};
+int module_store_put(struct state_db *db, int64_t project_id, const struct module_row *m,
+                     struct err *e) MUST_USE;
+int module_store_delete(struct state_db *db, int64_t project_id, struct str name,
+                        struct err *e) MUST_USE;
+int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
+                      struct module_row **out, size_t *n, struct err *e) MUST_USE;
 
 /* --- outputs that are there --- */
 

@@ -1724,6 +1724,7 @@ export const server: Record<string, string> = {
   'run %lld is %s: only what failed or was cancelled is tried again': '运行 {1} 是 {2}：只有失败或取消的才能重试',
   'run %lld is %s: cancel it first': '运行 {1} 是 {2}：请先取消',
   // src/studio/pipeline/step.c
+  'its image has changed': '它的镜像已改变',
   'never run before': '从未运行过',
   'module %s is %s, was %s': '模块 {1} 现为 {2}，原为 {3}',
   'parameter %.60s changed from %.60s to %.60s': '参数 {1} 从 {2} 改为 {3}',
@@ -1738,4 +1739,29 @@ export const server: Record<string, string> = {
   'a project has at most %d pipelines: delete one first': '一个项目最多 {1} 个流程：请先删除一个',
   'the pipeline "%s" has no version %lld': '流程“{1}”没有版本 {2}',
   'the project has no pipeline "%.*s"': '项目没有流程“{1}”',
+  // src/base/zone.c
+  'the file of the time zone cannot be read': '无法读取时区文件',
+  "there is no time zone '%.*s': give one such as Asia/Taipei (of the package tzdata), UTC or +08:00": '没有时区“{1}”：请填如 Asia/Taipei（软件包 tzdata）、UTC 或 +08:00',
+  // src/studio/pipeline/schedule.c
+  "schedule '%.*s' never comes": '计划“{1}”永远不会到来',
+  // src/studio/pipeline/component.c
+  'must be a text of at most %d bytes': '必须是最多 {1} 字节的文本',
+  'at most %d values are taken': '最多接受 {1} 个值',
+  "'name' is missing%s": '缺少“name”{1}',
+  'at most %d inputs are files': '最多 {1} 个输入可以是文件',
+  'at most %d outputs are files': '最多 {1} 个输出可以是文件',
+  'must be a list of {name, type, description}': '必须是 {name, type, description} 的列表',
+  '{%s: %.70s}: there is no %s of that name (values are String, Integer, Float or Boolean; all others are files)': '{{1}: {2}}：没有此名称的{3}（String、Integer、Float 或 Boolean 是值，其他都是文件）',
+  "'if' needs 'cond' and 'then'": '“if”需要“cond”与“then”',
+  "isPresent: there is no input '%.70s'": 'isPresent：没有输入“{1}”',
+  'a word is a text, or one of {inputValue}, {inputPath}, {outputPath}, {concat}, {if}': '每个词须是文本，或 {inputValue}、{inputPath}、{outputPath}、{concat}、{if} 之一',
+  'must be an amount such as 2 or 500m': '必须是数量，例如 2 或 500m',
+  'must be a size such as 2Gi': '必须是大小，例如 2Gi',
+  'must be 0 to 64': '必须是 0 到 64',
+  "a component is a map of keys such as 'implementation: ...'": '组件是由键组成的映射，例如“implementation: ...”',
+  // src/studio/pipeline/module_store.c
+  'a project has at most %d modules: delete one first': '一个项目最多 {1} 个模块：请先删除一个',
+  'the project has no module "%.*s" of its own': '项目没有自己的模块“{1}”',
+  // src/studio/pipeline/modules_http.c
+  "'%.*s' is the name of a built-in module": '“{1}”是内置模块的名称',
 };

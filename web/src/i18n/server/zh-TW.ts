@@ -1724,6 +1724,7 @@ export const server: Record<string, string> = {
   'run %lld is %s: only what failed or was cancelled is tried again': '執行 {1} 是 {2}：只有失敗或取消的才能重試',
   'run %lld is %s: cancel it first': '執行 {1} 是 {2}：請先取消',
   // src/studio/pipeline/step.c
+  'its image has changed': '它的映像已改變',
   'never run before': '從未執行過',
   'module %s is %s, was %s': '模組 {1} 現為 {2}，原為 {3}',
   'parameter %.60s changed from %.60s to %.60s': '參數 {1} 從 {2} 改為 {3}',
@@ -1738,4 +1739,29 @@ export const server: Record<string, string> = {
   'a project has at most %d pipelines: delete one first': '一個專案最多 {1} 個流程：請先刪除一個',
   'the pipeline "%s" has no version %lld': '流程「{1}」沒有版本 {2}',
   'the project has no pipeline "%.*s"': '專案沒有流程「{1}」',
+  // src/base/zone.c
+  'the file of the time zone cannot be read': '無法讀取時區檔',
+  "there is no time zone '%.*s': give one such as Asia/Taipei (of the package tzdata), UTC or +08:00": '沒有時區「{1}」：請填如 Asia/Taipei（套件 tzdata）、UTC 或 +08:00',
+  // src/studio/pipeline/schedule.c
+  "schedule '%.*s' never comes": '排程「{1}」永遠不會到來',
+  // src/studio/pipeline/component.c
+  'must be a text of at most %d bytes': '必須是最多 {1} 位元組的文字',
+  'at most %d values are taken': '最多接受 {1} 個值',
+  "'name' is missing%s": '缺少「name」{1}',
+  'at most %d inputs are files': '最多 {1} 個輸入可以是檔案',
+  'at most %d outputs are files': '最多 {1} 個輸出可以是檔案',
+  'must be a list of {name, type, description}': '必須是 {name, type, description} 的清單',
+  '{%s: %.70s}: there is no %s of that name (values are String, Integer, Float or Boolean; all others are files)': '{{1}: {2}}：沒有此名稱的{3}（String、Integer、Float 或 Boolean 是值，其他都是檔案）',
+  "'if' needs 'cond' and 'then'": '「if」需要「cond」與「then」',
+  "isPresent: there is no input '%.70s'": 'isPresent：沒有輸入「{1}」',
+  'a word is a text, or one of {inputValue}, {inputPath}, {outputPath}, {concat}, {if}': '每個詞須是文字，或 {inputValue}、{inputPath}、{outputPath}、{concat}、{if} 之一',
+  'must be an amount such as 2 or 500m': '必須是數量，例如 2 或 500m',
+  'must be a size such as 2Gi': '必須是大小，例如 2Gi',
+  'must be 0 to 64': '必須是 0 到 64',
+  "a component is a map of keys such as 'implementation: ...'": '元件是由鍵組成的對應表，例如「implementation: ...」',
+  // src/studio/pipeline/module_store.c
+  'a project has at most %d modules: delete one first': '一個專案最多 {1} 個模組：請先刪除一個',
+  'the project has no module "%.*s" of its own': '專案沒有自己的模組「{1}」',
+  // src/studio/pipeline/modules_http.c
+  "'%.*s' is the name of a built-in module": '「{1}」是內建模組的名稱',
 };

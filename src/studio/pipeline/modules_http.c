@@ -1,0 +1,161 @@
+/* The routes of modules: those built in, and the containers that a project brings. */
+#include "pipeline/pipeline_priv.h"
+
+#include "algorithms/manifest.h"
+#include "algorithms/modules/modules.h"
+#include "base/limits.h"
+#include "pipeline/component.h"
+
+#include <string.h>
+
+#define ANSWER_BYTES (16 * MIB)
+
+struct all {
+    int64_t project_id;
+    struct arena *a;
+    struct module_row *rows;
+    size_t n;
+    struct str name;
+    struct module_row put;
+};
+
+static int list_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct all *x = ctx;
+
+    return module_store_list(db, x->project_id, x->a, &x->rows, &x->n, e);
+}
+
+int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, struct catalog *out,
+                   struct err *e)
+{
+    struct all x = {.project_id = project_id, .a = a};
+
+    catalog_built_in(a, out);
+    if (state_read(s->parts.state, list_fn, &x, e) < 0) {
+        return -1;
+    }
+    out->own = arena_new_array(a, struct catalog_module, x.n + 1);
+    for (size_t i = 0; i < x.n; i++) {
+        SCOPED(err_list_done) struct err_list wrong = {0};
+        struct component *c = arena_new(a, struct component);
+        struct err ignored; /* it was read when it came */
+
+        if (component_parse(a, str_of(x.rows[i].name), str_of(x.rows[i].component), c, &wrong,
+                            &ignored) == 0) {
+            out->own[out->n_own++] = (struct catalog_module){&c->table, c};
+        }
+    }
+    return 0;
+}
+
+int modules_built_in_get(struct http_req *r, struct err *e)
+{
+    struct buf out = BUF_MAX(ANSWER_BYTES);
+
+    manifest_json(modules_all, NULL, &out);
+    return studio_reply(r, 200, &out, 0, e);
+}
+
+int modules_get(struct http_req *r, struct err *e)
+{
+    struct buf out = BUF_MAX(ANSWER_BYTES);
+    const struct module **tables;
+    struct catalog all;
+    int64_t project_id;
+    size_t n = 0;
+
+    if (studio_project(r, &project_id, e) < 0 ||
+        studio_catalog(r->ctx, project_id, &r->arena, &all, e) < 0) {
+        return -1;
+    }
+    tables = arena_new_array(&r->arena, const struct module *, all.n_built_in + all.n_own + 1);
+    for (size_t i = 0; i < all.n_built_in; i++) {
+        tables[n++] = all.built_in[i].table;
+    }
+    for (size_t i = 0; i < all.n_own; i++) {
+        tables[n++] = all.own[i].table;
+    }
+    manifest_json(tables, NULL, &out);
+    return studio_reply(r, 200, &out, 0, e);
+}
+
+static int put_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct all *x = ctx;
+
+    return module_store_put(db, x->project_id, &x->put, e);
+}
+
+int module_put(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    SCOPED(err_list_done) struct err_list wrong = {0};
+    struct all x = {.name = http_path_param(r, "name")};
+    const struct module *only[2] = {0};
+    struct buf out = BUF_MAX(ANSWER_BYTES);
+    struct component c;
+    struct catalog built_in;
+    struct err why;
+    struct str text;
+
+    catalog_built_in(&r->arena, &built_in);
+    if (doc_name_check(x.name, e) < 0 || studio_project(r, &x.project_id, e) < 0 ||
+        http_body_all(r, LIMIT_COMPONENT_BYTES, &text, e) < 0) {
+        return -1;
+    }
+    if (catalog_find(&built_in, x.name)) {
+        return err_set(e, ERR_CONFLICT, "'%.*s' is the name of a built-in module", STR_ARG(x.name));
+    }
+    if (component_parse(&r->arena, x.name, text, &c, &wrong, &why) < 0) {
+        if (wrong.len > 0) {
+            return studio_reply_mistakes(r, &wrong, &why, e);
+        }
+        *e = why;
+        return -1;
+    }
+    x.put = (struct module_row){.name = c.table.name,
+                                .component = arena_strdup(&r->arena, text),
+                                .updated_by = r->who.name};
+    if (state_write(s->parts.state, put_fn, &x, e) < 0) {
+        return -1;
+    }
+    only[0] = &c.table;
+    manifest_json(only, NULL, &out);
+    return studio_reply(r, 200, &out, 0, e);
+}
+
+int module_get(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct all x = {.a = &r->arena, .name = http_path_param(r, "name")};
+
+    if (studio_project(r, &x.project_id, e) < 0 || state_read(s->parts.state, list_fn, &x, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < x.n; i++) {
+        if (str_eq_c(x.name, x.rows[i].name)) {
+            return http_reply(r, 200, "application/yaml", str_of(x.rows[i].component), e);
+        }
+    }
+    return err_set(e, ERR_NOT_FOUND, "the project has no module \"%.*s\" of its own",
+                   STR_ARG(str_first(x.name, 70)));
+}
+
+static int delete_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct all *x = ctx;
+
+    return module_store_delete(db, x->project_id, x->name, e);
+}
+
+int module_delete(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct all x = {.name = http_path_param(r, "name")};
+
+    return studio_project(r, &x.project_id, e) < 0 ||
+                   state_write(s->parts.state, delete_fn, &x, e) < 0
+               ? -1
+               : http_reply_empty(r, 204, e);
+}

@@ -1,0 +1,214 @@
+/* Runs that begin by the clock: a schedule belongs to its pipeline, and goes on when whoever set it
+ * leaves the project. */
+#include "pipeline/pipeline_priv.h"
+
+#include "access/access.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/zone.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { DUE_AT_ONCE = 50 };
+
+/* --- when --- */
+
+static int next_of(struct str cron, struct str zone, int64_t after_ms, int64_t *out, struct err *e)
+{
+    struct zone z;
+    struct cron c;
+
+    if (cron_parse(cron, &c, e) < 0 || zone_open(zone, &z, e) < 0) {
+        return -1;
+    }
+    *out = zone_cron_next(&z, &c, after_ms);
+    return *out > 0 ? 0
+                    : err_set(e, ERR_INVALID, "schedule '%.*s' never comes",
+                              STR_ARG(str_first(cron, CRON_BYTES_MAX)));
+}
+
+/* --- routes --- */
+
+struct change {
+    int64_t project_id, next_ms;
+    struct str name;
+    const char *schedule; /* JSON, or NULL: none any more */
+};
+
+static int change_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct change *c = ctx;
+
+    if (state_run(db, e,
+                  "UPDATE pipelines SET schedule = ?, next_ms = nullif(?, 0) WHERE project_id = ? "
+                  "AND name = ?",
+                  "ziis", c->schedule, c->next_ms, c->project_id, c->name) < 0) {
+        return -1;
+    }
+    return state_changes(db) > 0 ? 0
+                                 : err_set(e, ERR_NOT_FOUND, "the project has no pipeline \"%.*s\"",
+                                           STR_ARG(str_first(c->name, 70)));
+}
+
+static int save(struct http_req *r, struct change *c, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+
+    c->name = http_path_param(r, "name");
+    if (studio_project(r, &c->project_id, e) < 0 ||
+        state_write(s->parts.state, change_fn, c, e) < 0) {
+        return -1;
+    }
+    runner_note(s, NOTE_SCHEDULE, c->project_id, 0);
+    return 0;
+}
+
+int schedule_put(struct http_req *r, struct err *e)
+{
+    static const char *const keys[] = {"cron", "timezone", "params", "enabled"};
+    SCOPED(buf_done) struct buf json = BUF_MAX(2 * LIMIT_JSON_BODY_BYTES);
+    SCOPED(json_decrefp) json_t *body = NULL;
+    struct str cron, zone = STR("UTC");
+    struct run_new values = {0};
+    struct jw w = JW(&json);
+    struct change c = {0};
+    bool enabled = true;
+
+    if (http_body_json(r, &body, e) < 0 || json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
+        json_need_str(body, "cron", &cron, e) < 0 || json_get_str(body, "timezone", &zone, e) < 0 ||
+        json_get_bool(body, "enabled", &enabled, e) < 0 ||
+        run_read_values(&r->arena, json_object_get(body, "params"), &values, e) < 0 ||
+        next_of(cron, zone, clock_wall_ms(), &c.next_ms, e) < 0) {
+        return -1;
+    }
+    jw_object(&w);
+    jw_kv_str(&w, "cron", cron);
+    jw_kv_str(&w, "timezone", zone);
+    jw_key(&w, "params");
+    jw_raw(&w, str_of(values.params));
+    jw_kv_bool(&w, "enabled", enabled);
+    jw_kv_c(&w, "by", r->who.name);
+    jw_end(&w);
+    c.schedule = arena_strdup(&r->arena, buf_str(&json));
+    c.next_ms = enabled ? c.next_ms : 0;
+    return save(r, &c, e) < 0 ? -1 : studio_reply_pipeline(r, e);
+}
+
+int schedule_delete(struct http_req *r, struct err *e)
+{
+    struct change c = {0};
+
+    return save(r, &c, e) < 0 ? -1 : http_reply_empty(r, 204, e);
+}
+
+/* --- what is due --- */
+
+struct due {
+    int64_t id, project_id;
+    const char *name, *schedule;
+    char project[65];
+    int64_t next_ms;
+};
+
+struct look {
+    struct arena *a;
+    int64_t now_ms, next_ms;
+    struct due due[DUE_AT_ONCE];
+    size_t n;
+    const struct due *one;
+};
+
+static int look_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    struct look *k = ctx;
+    SCOPED(query_done) struct query q = {0};
+    bool is_public;
+    int rc;
+
+    if (query_open(&q, db, e,
+                   "SELECT id, project_id, name, schedule, next_ms FROM pipelines WHERE next_ms IS "
+                   "NOT NULL ORDER BY next_ms LIMIT ?",
+                   "i", (int64_t)DUE_AT_ONCE) < 0) {
+        return -1;
+    }
+    while ((rc = query_step(&q, e)) > 0) {
+        struct due *d = &k->due[k->n];
+
+        k->next_ms = query_i64(&q, 4);
+        if (k->next_ms > k->now_ms) {
+            break;
+        }
+        *d = (struct due){.id = query_i64(&q, 0),
+                          .project_id = query_i64(&q, 1),
+                          .name = arena_strdup(k->a, query_str(&q, 2)),
+                          .schedule = arena_strdup(k->a, query_str(&q, 3))};
+        k->n += access_project_look(db, d->project_id, d->project, &is_public, e) == 0;
+        k->next_ms = 0;
+    }
+    return rc < 0 ? -1 : 0;
+}
+
+static int next_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct look *k = ctx;
+
+    return state_run(db, e, "UPDATE pipelines SET next_ms = nullif(?, 0) WHERE id = ?", "ii",
+                     k->one->next_ms, k->one->id);
+}
+
+static struct str text_at(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return str_of(s ? s : "");
+}
+
+/* The next time is written first: what begins twice would be worse than what begins never. */
+static int begin(struct pipelines *s, struct look *k, struct due *d, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *schedule = json_parse(str_of(d->schedule), e);
+    struct mistakes mistakes = {.a = k->a};
+    struct principal who = {.kind = PRINCIPAL_SESSION};
+    struct run_new asked = {.who = &who,
+                            .project = str_of(d->project),
+                            .pipeline = str_of(d->name),
+                            .project_id = d->project_id};
+    struct err never;
+    int64_t id;
+
+    if (schedule == NULL) {
+        return -1;
+    }
+    if (next_of(text_at(schedule, "cron"), text_at(schedule, "timezone"), k->now_ms, &d->next_ms,
+                &never) < 0) {
+        d->next_ms = 0;
+    }
+    k->one = d;
+    (void)snprintf(who.name, sizeof(who.name), "%.*s", STR_ARG(text_at(schedule, "by")));
+    return state_write(s->parts.state, next_fn, k, e) < 0 ||
+                   run_read_values(k->a, json_object_get(schedule, "params"), &asked, e) < 0
+               ? -1
+               : run_create(s, &asked, k->a, &id, &mistakes, e);
+}
+
+int64_t schedule_run(struct pipelines *s)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct look k = {.a = &a, .now_ms = clock_wall_ms()};
+    struct err e;
+
+    if (state_read(s->parts.state, look_fn, &k, &e) < 0) {
+        log_warn("pipeline.schedule_failed", "error=%s, trying again in a minute",
+                 Q(str_of(e.msg)));
+        return 0;
+    }
+    for (size_t i = 0; i < k.n; i++) {
+        if (begin(s, &k, &k.due[i], &e) < 0) {
+            log_warn("pipeline.schedule_failed", "project=%s pipeline=%s error=%s, again next time",
+                     k.due[i].project, k.due[i].name, Q(str_of(e.msg)));
+        }
+    }
+    return k.n > 0 ? 1 : k.next_ms;
+}
