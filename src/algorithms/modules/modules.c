@@ -5,8 +5,8 @@
 const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
-    &module_read_arrow,
     &module_read_parquet,
+    &module_read_arrow,
     &module_write_parquet,
     &module_split,
     /* transform */
@@ -41,10 +41,6 @@ const struct module *const modules_all[] = {
     &module_random_forest,
     &module_gbdt_classifier,
     &module_mlp,
-    &module_svm_linear,
-    &module_svm_rbf,
-    &module_naive_bayes,
-    &module_knn,
     /* regression */
     &module_linear_regression,
     &module_gbdt_regressor,
@@ -90,21 +86,6 @@ const struct model_type *const model_types[] = {
     &model_svm_rbf, /* 24 */
     &model_kmeans, /* 30 */
     &model_holt_winters, /* 31 */
-/* kind: 1 logistic_regression, 2 mlp; trees: 10 gbdt_classifier, 11 gbdt_regressor,
- * 12 random_forest, 13 decision_tree, 14 isolation_forest; linear: 20 linear_regression,
- * 21 naive_bayes, 22 knn, 23 svm_linear, 24 svm_rbf */
-    &model_logistic_regression,
-    &model_mlp,
-    &model_linear_regression,
-    &model_naive_bayes,
-    &model_knn,
-    &model_svm_linear,
-    &model_svm_rbf,
-    &model_gbdt_classifier,
-    &model_gbdt_regressor,
-    &model_random_forest,
-    &model_decision_tree,
-    &model_isolation_forest,
     NULL,
 };
 
