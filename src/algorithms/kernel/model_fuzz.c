@@ -8,6 +8,9 @@ static void use(const struct model *m)
     SCOPED(table_freep) struct table *t = table_new(3);
     struct err e = {0};
 
+    if (m->type->predict == NULL) {
+        return;
+    }
     for (size_t i = 0; i < m->features.n && i < 64; i++) {
         if (table_add_numbers(t, str_of(m->features.names[i]), &e) == NULL) {
             return;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS_MAX = 5000000, LENGTH_MAX = 16 };
+enum { SETS_MAX = 1000000, LENGTH_MAX = 16 };
 
 static const struct port inputs[] = {
     {"table", VALUE_TABLE, 0, "A basket a row, or an item a row with its basket."}, {0}};

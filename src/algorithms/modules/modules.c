@@ -26,6 +26,7 @@ const struct module *const modules_all[] = {
     NULL,
 };
 
+/* clang-format off */
 /* kind: 1 logistic_regression, 2 mlp, 30 kmeans, 31 holt_winters */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
@@ -41,3 +42,4 @@ const struct transform_type *const transform_types[] = {
     &transform_pca,
     NULL,
 };
+/* clang-format on */
