@@ -16,6 +16,9 @@ const struct module *const modules_all[] = {
     &module_dbscan,
     /* rules */
     &module_fp_growth,
+    /* recommendation */
+    &module_als,
+    &module_recommend,
     /* series */
     &module_holt_winters,
     &module_forecast,
@@ -27,12 +30,13 @@ const struct module *const modules_all[] = {
 };
 
 /* clang-format off */
-/* kind: 1 logistic_regression, 2 mlp, 30 kmeans, 31 holt_winters */
+/* kind: 1 logistic_regression, 2 mlp, 30 kmeans, 31 holt_winters, 32 als */
 const struct model_type *const model_types[] = {
     &model_logistic_regression,
     &model_mlp,
     &model_kmeans,
     &model_holt_winters,
+    &model_als,
     NULL,
 };
 

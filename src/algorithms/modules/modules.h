@@ -7,6 +7,7 @@
 
 /* clang-format off */
 extern const struct module
+    module_als,
     module_dbscan,
     module_evaluate_multiclass,
     module_forecast,
@@ -18,11 +19,13 @@ extern const struct module
     module_pca,
     module_predict,
     module_read_csv,
+    module_recommend,
     module_split,
     module_standard_scaler;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_als,
     model_holt_winters,
     model_kmeans,
     model_logistic_regression,
