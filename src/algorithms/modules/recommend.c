@@ -162,6 +162,11 @@ static struct table *rows_of(const struct job *j, struct err *e)
             }
         }
     }
+    for (size_t i = 0; i < t->n_columns; i++) {
+        if (t->columns[i].kind == COLUMN_TEXT) {
+            dict_seal(t->columns[i].dict);
+        }
+    }
     return TAKE(t);
 }
 
