@@ -132,7 +132,8 @@ int ratings_of(struct ratings *r, const struct table *t, const struct column *us
     for (uint32_t i = 0; i < n; i++) {
         v[i] = (struct triple){of[i], of[n + i], i, value ? value->numbers[i] : 1};
         if (!(fabs(v[i].value) < 1e100)) {
-            return err_set(e, ERR_DATA, "column '%s', row %u: the rating is %s", value->name, i + 1,
+            return err_set(e, ERR_DATA, "column '%s', row %u: the rating is %s",
+                           value ? value->name : "", i + 1,
                            isnan(v[i].value) ? "missing" : "too large");
         }
     }

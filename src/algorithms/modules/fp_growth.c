@@ -100,7 +100,7 @@ static int add_row(struct shop *b, uint32_t basket, struct str text, struct str 
 {
     const char *at;
 
-    while (separator.len > 0 &&
+    while (separator.p && separator.len > 0 &&
            (at = memmem(text.p, text.len, separator.p, separator.len)) != NULL) {
         size_t len = (size_t)(at - text.p);
 
