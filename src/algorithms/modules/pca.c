@@ -308,7 +308,7 @@ static double *covariance(struct fit *f, struct err *e)
     SCOPED(big_freep) double *out = big_alloc(f->d, f->d * sizeof(double), "the covariance", e);
 
     f->width = (f->d + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH;
-    most = matrix_bytes_max / (f->d * f->width * sizeof(double));
+    most = matrix_bytes_max / ((f->d + 1) * f->width * sizeof(double) + 1);
     f->stripes = (n + STRIPE_ROWS - 1) / STRIPE_ROWS;
     f->stripes = f->stripes < STRIPES_MAX ? f->stripes : STRIPES_MAX;
     f->stripes = f->stripes < most ? f->stripes : most < 1 ? 1 : most;
