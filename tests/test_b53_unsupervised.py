@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from test_b50_algorithms import ok, read_csv, refused, write_csv, write_data
+from test_b50_algorithms import Reader, ok, read_csv, refused, write_csv, write_data
 
 datasets = pytest.importorskip('sklearn.datasets')
 
@@ -287,3 +287,69 @@ def test_fp_growth_of_few_or_bad_baskets(tmp_path):
     write_csv(tmp_path / 'e.csv', ['id', 'n'], [[1, '|'.join(f'{i}' for i in range(60))]])
     refused(3, 'raise min_support', 'chain', read, 'fp_growth --in table=t --param items_col=n --param separator=| --param max_len=16 --out rules=r',
             cwd=tmp_path)
+
+
+# --- recommendations -------------------------------------------------------------------------------
+
+def read_factors(path):
+    r = Reader(path, b'M')
+    assert (r.u32(), r.u32(), r.text()) == (32, 5, '') and (r.u32(), r.u32(), r.u32()) == (0, 0, 0)
+    rank, names = r.u32(), []
+    for _ in range(2):
+        r.text(), r.u32(), r.u32()
+        names.append([r.text() for _ in range(r.u32())])
+    known = [r.take(f'{n}I') for n in (r.u32() for _ in names[0])]
+    u, v = (np.array(r.take(f'{len(n) * rank}d')).reshape(-1, rank) for n in names)
+    assert r.at == len(r.data)
+    return names, known, u, v
+
+
+@pytest.mark.parametrize('implicit', [False, True])
+def test_als_solves_the_normal_equations_and_recommend_lists_the_best(tmp_path, implicit):
+    rng = np.random.RandomState(4)
+    full = rng.rand(60, 3) @ rng.rand(3, 40)
+    seen = rng.rand(60, 40) < 0.4
+    seen[np.arange(60), np.arange(60) % 40] = True
+    rows = [[u + 100, f'film {i}', rng.randint(1, 5) if implicit else repr(full[u, i])] for u, i in np.argwhere(seen)]
+    write_csv(tmp_path / 'd.csv', ['user', 'film', 'stars'], rows)
+    lam, alpha = (0.1, 2) if implicit else (1e-6, 0)
+    same_for_threads(tmp_path, [f'als --in train=t --param user_col=user --param item_col=film --param rate_col=stars --param rank=3 --param '
+                                f'num_iter=200 --param lambda={lam} --param alpha={alpha} --param implicit={str(implicit).lower()} --out model=./m.smdl',
+                                ], ['m.smdl'])
+    (users, films), known, u, v = read_factors(tmp_path / 'm.smdl')
+    assert users == [str(k + 100) for k in range(60)] and films == sorted(f'film {i}' for i in range(40))
+    rated = {(str(a), b): float(c) for a, b, c in rows}
+    for i, film in enumerate(films):
+        s = [k for k in range(60) if (users[k], film) in rated]
+        value = np.array([rated[users[k], film] for k in s])
+        weight = alpha * value if implicit else np.ones(len(s))
+        a = (u.T @ u if implicit else 0) + u[s].T @ (u[s] * weight[:, None]) + lam * len(s) * np.eye(3)
+        assert v[i] == pytest.approx(np.linalg.solve(a, u[s].T @ (1 + weight if implicit else value)), rel=1e-8, abs=1e-10)
+    if not implicit:
+        order = [int(f.split()[1]) for f in films]
+        assert np.abs(u @ v.T - full[:, order]).max() < 0.02  # the unseen ones too
+    ok('recommend', '--in', 'model=m.smdl', '--param', 'n=4', '--out', 'table=r.csv', cwd=tmp_path)
+    got = read_csv(tmp_path / 'r.csv')
+    assert list(got[0]) == ['user', 'rank', 'film', 'score'] and len(got) == 240
+    for k, user in enumerate(users):
+        scores = u[k] @ v.T
+        scores[list(known[k])] = -np.inf
+        best = np.argsort(-scores, kind='stable')[:4]
+        assert [r['film'] for r in got if r['user'] == user] == [films[b] for b in best]
+        assert [float(r['score']) for r in got if r['user'] == user] == pytest.approx(scores[best], rel=1e-12)
+    write_csv(tmp_path / 'd.csv', ['who'], [[101], [7], ['']])
+    chain(tmp_path, 'recommend --in model=./m.smdl --in table=t --param user_col=who --param exclude_known=false --param n=99 --out table=./r.csv')
+    assert len(read_csv(tmp_path / 'r.csv')) == 40 and read_csv(tmp_path / 'r.csv')[0]['user'] == '101'
+
+
+def test_als_refuses_what_it_cannot_use(tmp_path):
+    read = 'read_csv --param path=./e.csv --out table=t'
+    for rows, sentence in (([], 'no rows'), ([['', 'a', 1], ['x', 'b', 2]], "column 'u', row 1"), ([['x', 'a', ''], ['x', 'b', 2]], 'the rating is missing'),
+                           ([['x', 'a', 1e200], ['x', 'b', 2]], 'too large')):
+        write_csv(tmp_path / 'e.csv', ['u', 'i', 'r'], rows)
+        refused(3, sentence, 'chain', read + ' --param types=r:real', 'als --in train=t --param user_col=u --param item_col=i --param rate_col=r '
+                '--out model=m', cwd=tmp_path)
+    write_csv(tmp_path / 'e.csv', ['u', 'i'], [['x', 'a'], ['x', 'a'], ['y', 'b']])
+    ok('chain', read, 'als --in train=t --param user_col=u --param item_col=i --param rank=9 --out model=m', 'recommend --in model=m --out table=./r.csv', cwd=tmp_path)
+    assert [r['i'] for r in read_csv(tmp_path / 'r.csv')] == ['b', 'a']
+    refused(2, "user_col: the table has no column 'us'", 'chain', read, 'als --in train=t --param user_col=us --param item_col=i --out model=m', cwd=tmp_path)

@@ -272,6 +272,7 @@ double lloyd_measure(struct lloyd *f)
         squares += weight(f, i) * f->norm[i];
         weights += weight(f, i);
     }
+    f->least = 1e-9 * weights / (double)f->n;
     for (size_t j = 0; j < f->d; j++) {
         double mean = 0;
 
@@ -367,7 +368,7 @@ static double update(struct lloyd *f)
                 mean[j] += sum[j];
             }
         }
-        if (mean[f->d] > 1e-9) {
+        if (mean[f->d] > f->least) {
             for (size_t j = 0; j < f->d; j++) {
                 mean[j] /= mean[f->d];
             }

@@ -30,6 +30,7 @@ struct lloyd {
     double *stripe;    /* [stripe][trials]: figures of each */
     double *z;         /* [worker][rows][CENTRES_BLOCK] */
     struct centres trial;
+    double least; /* a cluster of less weight is empty: only rounding is left of it */
     size_t n_trials, blocks, stripes, stripe_blocks;
     /* out: */
     unsigned iterations;

@@ -36,6 +36,9 @@ static void use(const struct model *m)
     SCOPED(table_freep) struct table *t = table_new(3);
     struct err e = {0};
 
+    if (m->type->predict == NULL) {
+        return;
+    }
     for (size_t i = 0; i < m->features.n && i < 64; i++) {
         if (!add_column(t, &m->features, i)) {
             return;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SETS_MAX = 5000000, LENGTH_MAX = 16 };
+enum { SETS_MAX = 1000000, LENGTH_MAX = 16 };
 
 static const struct port inputs[] = {
     {"table", VALUE_TABLE, 0, "A basket a row, or an item a row with its basket."}, {0}};
@@ -100,7 +100,7 @@ static int add_row(struct shop *b, uint32_t basket, struct str text, struct str 
 {
     const char *at;
 
-    while (separator.len > 0 &&
+    while (separator.p && separator.len > 0 &&
            (at = memmem(text.p, text.len, separator.p, separator.len)) != NULL) {
         size_t len = (size_t)(at - text.p);
 

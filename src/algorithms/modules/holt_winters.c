@@ -171,7 +171,8 @@ static struct moment *in_order(const struct step *s, const struct table *t, stru
     for (uint32_t r = 0; order && r < t->n_rows; r++) {
         order[r] = (struct moment){c ? c->numbers[r] : r, r};
         if (!isfinite(order[r].time)) {
-            err_set(e, ERR_DATA, "column '%s', row %u: the time is missing", c->name, r + 1);
+            err_set(e, ERR_DATA, "column '%s', row %u: the time is missing", c ? c->name : "",
+                    r + 1);
             return NULL;
         }
     }
@@ -184,7 +185,7 @@ static struct moment *in_order(const struct step *s, const struct table *t, stru
         double delta = order[i].time - order[i - 1].time;
 
         if (delta == 0) {
-            err_set(e, ERR_DATA, "column '%s', row %u: its time is there twice", c->name,
+            err_set(e, ERR_DATA, "column '%s', row %u: its time is there twice", c ? c->name : "",
                     order[i].row + 1);
             return NULL;
         }

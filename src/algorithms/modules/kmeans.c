@@ -94,7 +94,7 @@ static double distance(const struct kmeans *b, const double *x, size_t i, size_t
 
         sum += v * v;
     }
-    return b->cosine ? sum / 2 : sum;
+    return b->cosine ? sum / 2 : sum; /* of length 1: 1 - cos */
 }
 
 struct scratch {

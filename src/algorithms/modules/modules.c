@@ -49,6 +49,9 @@ const struct module *const modules_all[] = {
     &module_dbscan,
     /* anomaly */
     &module_isolation_forest,
+    /* recommendation */
+    &module_als,
+    &module_recommend,
     /* rules */
     &module_fp_growth,
     /* series */
@@ -86,6 +89,7 @@ const struct model_type *const model_types[] = {
     &model_svm_rbf, /* 24 */
     &model_kmeans, /* 30 */
     &model_holt_winters, /* 31 */
+    &model_als, /* 32 */
     NULL,
 };
 

@@ -7,6 +7,7 @@
 
 /* clang-format off */
 extern const struct module
+    module_als,
     module_append_rows,
     module_apply_transform,
     module_bin,
@@ -47,6 +48,7 @@ extern const struct module
     module_read_arrow,
     module_read_csv,
     module_read_parquet,
+    module_recommend,
     module_robust_scaler,
     module_sample,
     module_select_columns,
@@ -64,6 +66,7 @@ extern const struct module
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */
 extern const struct model_type
+    model_als,
     model_decision_tree,
     model_gbdt_classifier,
     model_gbdt_regressor,

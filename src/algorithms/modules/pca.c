@@ -110,7 +110,7 @@ static struct table *pca_apply(const void *body, const struct table *t, struct e
     SCOPED(big_freep)
     double *in = out ? big_alloc(x->n + x->k, BLOCK * sizeof(double), "the components", e) : NULL;
     struct column *to = out ? out->columns + out->n_columns - x->k : NULL;
-    double *z = in + x->n * BLOCK;
+    double *z = in ? in + x->n * BLOCK : NULL;
 
     for (size_t first = 0; in && first < t->n_rows; first += BLOCK) {
         size_t n = t->n_rows - first < BLOCK ? t->n_rows - first : BLOCK;
@@ -308,7 +308,7 @@ static double *covariance(struct fit *f, struct err *e)
     SCOPED(big_freep) double *out = big_alloc(f->d, f->d * sizeof(double), "the covariance", e);
 
     f->width = (f->d + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH;
-    most = matrix_bytes_max / (f->d * f->width * sizeof(double));
+    most = matrix_bytes_max / ((f->d + 1) * f->width * sizeof(double) + 1);
     f->stripes = (n + STRIPE_ROWS - 1) / STRIPE_ROWS;
     f->stripes = f->stripes < STRIPES_MAX ? f->stripes : STRIPES_MAX;
     f->stripes = f->stripes < most ? f->stripes : most < 1 ? 1 : most;
@@ -518,15 +518,21 @@ static int run(struct step *s, struct err *e)
     struct pca *body = step_text(s, "prefix").len > 0 ? fit(s, t, e) : NULL;
     SCOPED(transform_freep)
     struct transform *x = body ? transform_new(&transform_pca, body) : NULL;
-    struct table *out = x ? transform_apply(x, t, e) : NULL;
+    struct table *out;
 
     if (step_text(s, "prefix").len == 0) {
         return err_set(e, ERR_INVALID, "prefix: components need a name");
     }
-    if (out == NULL) {
+    if (x == NULL) {
         return -1;
     }
-    step_out_table(s, "table", out);
+    if (step_wants(s, "table")) {
+        out = transform_apply(x, t, e);
+        if (out == NULL) {
+            return -1;
+        }
+        step_out_table(s, "table", out);
+    }
     step_out_transform(s, "transform", TAKE(x));
     return 0;
 }

@@ -33,11 +33,11 @@ static void check(struct check *c)
     SCOPED(freep) char *schema = NULL;
     struct err e = {0};
     uint64_t size = 0, at = 0;
-    SCOPED(closep) int fd = c->open_file ? source_open(c, &size) : -1;
+    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
     size_t n = size < ARROW_EDGE_BYTES ? (size_t)size : ARROW_EDGE_BYTES, len = 0;
 
-    first = fd < 0 ? NULL : source_read(c, fd, 0, n);
-    last = first ? source_read(c, fd, size - n, n) : NULL;
+    first = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
+    last = first ? source_head_read(c, fd, size - n, n) : NULL;
     if (last == NULL) {
         return;
     }
@@ -45,7 +45,7 @@ static void check(struct check *c)
         source_gives(c, NULL, &e);
         return;
     }
-    schema = len <= SOURCE_BYTES ? source_read(c, fd, at, len) : NULL;
+    schema = len <= SOURCE_BYTES ? source_head_read(c, fd, at, len) : NULL;
     if (schema) {
         source_gives(c, arrow_columns(str_n(first, n), str_n(schema, len), &e), &e);
     }

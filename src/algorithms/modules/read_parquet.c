@@ -60,10 +60,10 @@ static void check(struct check *c)
     struct table *t;
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? source_open(c, &size) : -1;
+    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
     size_t n = size < PARQUET_TAIL_BYTES ? (size_t)size : PARQUET_TAIL_BYTES, len;
 
-    tail = fd < 0 ? NULL : source_read(c, fd, size - n, n);
+    tail = fd < 0 ? NULL : source_head_read(c, fd, size - n, n);
     if (tail == NULL) {
         return;
     }
@@ -72,7 +72,7 @@ static void check(struct check *c)
         source_gives(c, NULL, &e);
         return;
     }
-    metadata = len <= SOURCE_BYTES ? source_read(c, fd, size - n - len, len) : NULL;
+    metadata = len <= SOURCE_BYTES ? source_head_read(c, fd, size - n - len, len) : NULL;
     if (metadata == NULL) {
         return;
     }

@@ -12,7 +12,7 @@ static void mistake(struct check *c, const char *sentence)
                   step_text(&c->step, "path").p, sentence);
 }
 
-int source_open(struct check *c, uint64_t *size)
+int source_head_open(struct check *c, uint64_t *size)
 {
     struct err e = {0};
     struct stat st;
@@ -31,7 +31,7 @@ int source_open(struct check *c, uint64_t *size)
     return fd;
 }
 
-char *source_read(struct check *c, int fd, uint64_t at, size_t n)
+char *source_head_read(struct check *c, int fd, uint64_t at, size_t n)
 {
     SCOPED(freep) char *bytes = xcalloc(1, n + 1);
 

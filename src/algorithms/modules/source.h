@@ -8,9 +8,9 @@
 #define SOURCE_BYTES (16 * MIB)
 
 /* Opens what "path" names; *size is its length. -1: a mistake is kept. */
-int source_open(struct check *c, uint64_t *size) MUST_USE;
+int source_head_open(struct check *c, uint64_t *size) MUST_USE;
 /* n bytes from `at` on, for free(3); NULL: a mistake is kept. */
-char *source_read(struct check *c, int fd, uint64_t at, size_t n) MUST_USE;
+char *source_head_read(struct check *c, int fd, uint64_t at, size_t n) MUST_USE;
 /* What the file would give: takes ownership of the columns; NULL: `e` says what is wrong with it.
  */
 void source_gives(struct check *c, struct table *columns, const struct err *e);
