@@ -121,6 +121,8 @@ def test_versions_are_kept_and_nobody_overwrites_unseen(studio):
     assert put(studio, 'kept', chain(2)).status_code == 201
     again = put(studio, 'kept', chain(3), **{'If-Match': '"1"'})
     assert again.status_code == 200 and again.json()['version'] == 2 and again.headers['ETag'] == '"2"'
+    same = put(studio, 'kept', chain(3), **{'If-Match': '"2"'})  # saved again as it is
+    assert same.status_code == 200 and same.json()['version'] == 2
     late = put(studio, 'kept', chain(4), **{'If-Match': '"1"'})
     assert late.status_code == 409 and 'version 2 by now' in late.json()['error']['message']
     assert put(studio, 'kept', chain(4), **{'If-None-Match': '*'}).status_code == 409

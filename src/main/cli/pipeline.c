@@ -275,17 +275,19 @@ static bool is_final(const char *state)
 }
 
 /* A node that came to an end since the last look, as a line. */
-static void print_node(const char *name, const json_t *node)
+static void print_node(const char *name, const json_t *node, bool on_terminal)
 {
     const json_t *error = json_object_get(node, "error"), *cache = json_object_get(node, "cache");
     const json_t *metric;
     const char *key;
 
-    (void)fprintf(stderr, "\r\033[K%-24.63s %-10s ", name, json_text(node, "state"));
+    (void)fprintf(stderr, "%s%-24.63s %-10s ", on_terminal ? "\r\033[K" : "", name,
+                  json_text(node, "state"));
     if (json_is_object(error)) {
         print_safe(stderr, str_of(json_text(error, "message")));
     } else if (json_is_true(json_object_get(cache, "hit"))) {
         print_safe(stderr, str_of(json_text(cache, "why")));
+        (void)fputs("  ", stderr);
     }
     json_object_foreach(json_object_get(node, "metrics"), key, metric)
     {
@@ -317,7 +319,7 @@ static void show(struct watch *w, const json_t *run)
                      strcmp(state, "running") != 0;
 
         if (ended && (before == NULL || strcmp(before, state) != 0)) {
-            print_node(name, node);
+            print_node(name, node, w->bar.on_terminal);
             (void)json_object_set_new(w->seen, name, json_string(state));
         } else if (strcmp(state, "running") == 0) {
             w->bar.what = name;

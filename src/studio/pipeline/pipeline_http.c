@@ -303,7 +303,7 @@ static int save_pipeline(struct http_req *r, struct str name, int64_t seen, cons
         return -1;
     }
     tell(r, name, "saved");
-    return reply_pipeline(r, q.row.version == 1 ? 201 : 200, &q.row, e);
+    return reply_pipeline(r, q.put.is_new ? 201 : 200, &q.row, e);
 }
 
 /* If-Match: "3" · If-None-Match: * */

@@ -95,7 +95,7 @@ static int make(struct state_db *db, const struct pipeline_put *p, struct err *e
 
 int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e)
 {
-    int64_t there = 0, id, now = clock_wall_ms();
+    int64_t there = 0, id, same = 0, now = clock_wall_ms();
     struct err none;
 
     if (access_project_check(db, p->project_id, e) < 0) {
@@ -111,6 +111,15 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
         state_one_i64(db, &id, e, "", "SELECT id FROM pipelines WHERE project_id = ? AND name = ?",
                       "is", p->project_id, p->name) < 0) {
         return -1;
+    }
+    p->is_new = there == 0;
+    p->version = there;
+    if (state_one_i64(db, &same, e, "",
+                      "SELECT count(*) FROM pipeline_versions WHERE pipeline_id = ?"
+                      " AND version = ? AND document = ?",
+                      "iis", id, there, p->document) < 0 ||
+        same > 0) { /* saved again as it is: no version of its own */
+        return same > 0 ? 0 : -1;
     }
     p->version = there + 1;
     if (state_run(db, e,
