@@ -23,7 +23,8 @@ static const struct {
     {"job:submit", "---DMA"},     {"job:cancel", "---DMA"},     {"job:exec", "---DMA"},
     {"volume:read", "--GDMA"},    {"volume:write", "---DMA"},   {"volume:manage", "---DMA"},
     {"metric:read", "--GDMA"},    {"metric:write", "---DMA"},   {"secret:read", "---DMA"},
-    {"secret:write", "----MA"},
+    {"secret:write", "----MA"},   {"pipeline:read", "--GDMA"},  {"pipeline:write", "---DMA"},
+    {"pipeline:run", "---DMA"},
 };
 
 static void every_role_holds_exactly_its_permissions(void **arg UNUSED)

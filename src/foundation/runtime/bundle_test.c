@@ -24,7 +24,8 @@
 
 static const char *const args[] = {"/bin/true", NULL};
 static const char *const env[] = {"PATH=/x", NULL};
-static const struct runtime_mount mounts[] = {{"v-1", "/data", true}, {"v-2", "/out", false}};
+static const struct runtime_mount mounts[] = {{"v-1", "/data", NULL, true},
+                                              {"v-2", "/out", NULL, false}};
 
 typedef int bundle_writer(const struct bundle *b, struct buf *out, struct err *e);
 

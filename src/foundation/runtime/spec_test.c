@@ -16,7 +16,8 @@
 static const char *const args[] = {"/bin/sh", "-c", "echo hi", NULL};
 static const char *const env[] = {"A=1", "B=", NULL};
 static const char chains[2][65] = {CHAIN, CHAIN};
-static const struct runtime_mount mounts[] = {{"v-1", "/data", true}, {"v-2", "/data2", false}};
+static const struct runtime_mount mounts[] = {{"v-1", "/data", NULL, true},
+                                              {"v-2", "/data2", NULL, false}};
 
 static struct runtime_spec good(void)
 {
@@ -163,7 +164,8 @@ static void volumes_go_below_the_root_and_not_into_the_kernels_trees(void **stat
 
 static void two_volumes_on_one_target_are_refused(void **state)
 {
-    static const struct runtime_mount twice[] = {{"v-1", "/data", true}, {"v-2", "/data", true}};
+    static const struct runtime_mount twice[] = {{"v-1", "/data", NULL, true},
+                                                 {"v-2", "/data", NULL, true}};
     struct runtime_spec s = good();
 
     (void)state;
