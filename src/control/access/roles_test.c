@@ -22,9 +22,9 @@ static const struct {
     {"image:push", "---DMA"},     {"image:delete", "----MA"},   {"job:read", "--GDMA"},
     {"job:submit", "---DMA"},     {"job:cancel", "---DMA"},     {"job:exec", "---DMA"},
     {"volume:read", "--GDMA"},    {"volume:write", "---DMA"},   {"volume:manage", "---DMA"},
+    {"pipeline:read", "--GDMA"},  {"pipeline:write", "---DMA"}, {"pipeline:run", "---DMA"},
     {"metric:read", "--GDMA"},    {"metric:write", "---DMA"},   {"secret:read", "---DMA"},
-    {"secret:write", "----MA"},   {"pipeline:read", "--GDMA"},  {"pipeline:write", "---DMA"},
-    {"pipeline:run", "---DMA"},
+    {"secret:write", "----MA"},
 };
 
 static void every_role_holds_exactly_its_permissions(void **arg UNUSED)
