@@ -600,6 +600,7 @@ def test_queries_keep_types_and_join_fast(tmp_path):
     ("select load_extension('x')", 2, 'query: '),
     ('select random()', 2, 'query: '),
     ("select zeroblob(3)", 2, 'gives bytes'),
+    ("select 'a' || char(0) as x", 3, 'without NUL'),
     ('select sex, sex from t1', 2, "query: the table has a column 'sex' already"),
     ('with recursive r(x) as (select 1 union all select x + 1 from r) select sum(x) as s from r', 2, 'seconds: the query took longer'),
 ])

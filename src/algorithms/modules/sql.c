@@ -257,9 +257,11 @@ static int keep_cell(struct cells *c, size_t row, sqlite3_stmt *stmt, int i, str
     }
     s.p = (const char *)sqlite3_column_text(stmt, i);
     s.len = (size_t)sqlite3_column_bytes(stmt, i);
-    if (s.p == NULL || s.len > ML_LIMIT_CELL_BYTES || !str_is_utf8(s)) {
-        return err_set(e, ERR_DATA, "query: row %zu, column %d is no text of at most 1 MiB",
-                       row + 1, i + 1);
+    if (s.p == NULL || s.len > ML_LIMIT_CELL_BYTES || !str_is_utf8(s) ||
+        str_find_char(s, '\0') >= 0) {
+        return err_set(e, ERR_DATA,
+                       "query: row %zu, column %d is no text of at most 1 MiB without NUL", row + 1,
+                       i + 1);
     }
     c->texts = true;
     return dict_intern(c->dict, s, &c->codes[row], e);
