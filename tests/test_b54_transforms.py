@@ -691,6 +691,7 @@ def test_patterns_match_where_pythons_do(tmp_path):
             if row[f'p{i}'] != '':
                 assert (row[f'p{i}'] == 'true') == bool(re.search(pattern, text)), (pattern, text)
     for pattern, sentence in (('a**', 'nothing to repeat'), ('(a', '( is never closed'), ('a)', 'closes nothing'), ('[a', '[ is never closed'),
-                              ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):
+                              ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('(' * 30 + '.' + '{1})' * 30, 'repeats too much'),
+                              ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):
         refused(2, sentence, 'compute_columns', '--in', 'table=./t.arrow', '--param', f"exprs=p = regex_match(s, '{pattern}')", '--out', 'table=./o.csv',
                 cwd=tmp_path)
