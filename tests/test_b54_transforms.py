@@ -589,6 +589,23 @@ def test_queries_keep_types_and_join_fast(tmp_path):
     assert done and (tmp_path / 'out.csv').read_text() == f'n,k\n{n},{n * (n - 1) // 2}\n'
 
 
+def test_equal_means_in_a_query_what_it_means_to_sqlite(tmp_path):
+    import sqlite3
+    columns, rows = 's text, n int, r real', [['a', 1, 0.5], ['A', 2, 1], ['5', 5, 5], ['05', 3, 5.5], ['a ', 4, -1]]
+    write_csv(tmp_path / 'in.csv', ['s', 'n', 'r'], rows)
+    theirs = sqlite3.connect(':memory:')
+    theirs.execute(f'create table t1({columns})')
+    theirs.executemany('insert into t1 values (?, ?, ?)', rows)
+    where = ["s = 'a'", "s = 'a' collate nocase", "s = 'a' collate rtrim", 's = 5', "s = '5'", "n = '5'", "n = ' 5 '", "n = 'x'", 'n = 5.0', "r = '0.5'",
+             "r = '+.5e0'", "n = x'35'", "s = x'35'", "s in ('a', 5)", 's = n', 's = r', 'n is null', "n = cast(5 as text)"]
+    query = ' union all '.join(f'select {i} as i, n from t1 where {w}' for i, w in enumerate(where)) \
+        + ' union all select 100, a.n from t1 a join t1 b on a.s = b.n union all select 101, a.n from t1 a join t1 b on b.n = a.s' \
+        + ' union all select 102, a.n from t1 a join t1 b on a.s = b.s collate nocase'
+    mine = chain(tmp_path, f'sql --in t1=t --param "query=select i, n from ({query}) order by i, n" --out table=./out.csv',
+                 path=f'{tmp_path}/in.csv --param types=s:text,n:int,r:real')
+    assert list(mine.itertuples(index=False, name=None)) == theirs.execute(f'select i, n from ({query}) order by i, n').fetchall()
+
+
 @pytest.mark.parametrize('query,code,sentence', [
     ('select nope from t1', 2, 'query: no such column: nope'),
     ('select * from t3', 2, 'query: no such table: t3'),
