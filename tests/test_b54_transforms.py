@@ -580,6 +580,9 @@ def test_queries_keep_types_and_join_fast(tmp_path):
         'd,next,t,flag,a,x,s,mixed\n,,1999-01-04T12:00:00Z,,3,7.5,,3\n'
         '2023-12-31,2024-01-01,2023-12-31T00:00:01Z,false,-7,-17.5,台北 City,no\n'
         '2024-02-29,2024-03-01,2024-02-29T23:30:00Z,true,1,2.5,Taipei,1\n')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "sql --in t1=t --param \"query=select a, d from t1 where a = 1 union all select 'total', 7\" --out table=./u.csv", cwd=tmp_path)
+    assert (tmp_path / 'u.csv').read_text() == 'a,d\n1,2024-02-29\ntotal,7\n'
     n = 20000  # without an index this would be 400 million comparisons of rows
     with open(tmp_path / 'big.csv', 'w') as f:
         f.write('k,s\n' + ''.join(f'{i * 7919 % n},w{i * 31 % n}\n' for i in range(n)))

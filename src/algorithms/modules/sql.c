@@ -197,7 +197,7 @@ struct cells {
     double *numbers;
     uint32_t *codes;
     struct dict *dict;
-    bool texts, reals;
+    bool texts, figures, reals; /* seen: texts, numbers, numbers that are not whole */
 };
 
 struct result {
@@ -245,6 +245,7 @@ static int keep_cell(struct cells *c, size_t row, sqlite3_stmt *stmt, int i, str
     c->codes[row] = DICT_MISSING;
     if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) {
         v = sqlite3_column_double(stmt, i);
+        c->figures = true;
         c->reals = c->reals || type == SQLITE_FLOAT || !as_holds(AS_INT, v);
     }
     c->numbers[row] = v;
@@ -349,6 +350,13 @@ static int add_text_column(struct table *out, struct str name, struct cells *c, 
     return 0;
 }
 
+/* A UNION is declared as its first SELECT: the others may give what is of another type. */
+static bool agrees(const struct cells *c, enum column_kind kind, enum column_as as)
+{
+    return kind == COLUMN_TEXT ||
+           ((!c->texts || all_are(c->dict, as)) && (as < AS_DATE || !c->figures));
+}
+
 /* Columns of the tables keep their type; others get that of their values. */
 static int add_result(struct table *out, const struct query *q, struct cells *c, int i,
                       struct err *e)
@@ -358,10 +366,10 @@ static int add_result(struct table *out, const struct query *q, struct cells *c,
     struct str name = str_of(sqlite3_column_name(q->stmt, i));
     bool told = sql_table_type(sqlite3_column_decltype(q->stmt, i), &kind, &as);
 
-    if (!told) {
+    if (!told || !agrees(c, kind, as)) {
         kind = c->texts ? COLUMN_TEXT : COLUMN_NUMBER;
         as = c->reals ? AS_REAL : AS_INT;
-        for (unsigned t = AS_DATE; c->texts && t <= AS_TIME; t++) {
+        for (unsigned t = AS_DATE; c->texts && !c->figures && t <= AS_TIME; t++) {
             if (all_are(c->dict, (enum column_as)t)) {
                 kind = COLUMN_NUMBER;
                 as = (enum column_as)t;
