@@ -372,6 +372,12 @@ def test_full_semi_and_anti_joins(tmp_path):
             'join --in left=a --in right=b --param keys=id=city --out table=./o.csv', cwd=tmp_path)
 
 
+def test_a_join_of_far_too_many_rows_is_refused_at_once(tmp_path):
+    (tmp_path / 'in.csv').write_text('k\n' + '1\n' * 70000)
+    refuse(tmp_path, 3, 'the join would have more than 2147483647 rows',
+           'join --in left=t --in right=t --param keys=k --param type=full --out table=./o.csv', path=tmp_path / 'in.csv')
+
+
 def test_a_large_join_of_texts(tmp_path):
     theirs = load(CHURN)
     means = theirs.groupby('payment_method', as_index=False).agg(mean=('tenure', 'mean'))
