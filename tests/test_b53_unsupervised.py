@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from test_b50_algorithms import Reader, ok, read_csv, refused, write_csv, write_data
+from test_b50_algorithms import Reader, ml, ok, read_csv, refused, write_csv, write_data
 
 datasets = pytest.importorskip('sklearn.datasets')
 
@@ -230,6 +230,9 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
             'forecast --in model=m --out table=p', cwd=tmp_path)
     refused(2, 'not for predict', 'chain', 'read_csv --param path=./e.csv --out table=t', 'holt_winters --in train=t --param value_col=v --out model=m',
             'predict --in model=m --in table=t --out table=p', cwd=tmp_path)
+    ok('read_csv', '--param', 'path=./e.csv', '--out', 'table=./e.arrow', cwd=tmp_path)
+    done = ml('--schema-only', 'predict', '--in', 'model=./m.smdl', '--in', 'table=./e.arrow', cwd=tmp_path)
+    assert done.returncode == 2 and 'not for predict' in done.stdout
 
 
 # --- rules -----------------------------------------------------------------------------------------
