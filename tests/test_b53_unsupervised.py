@@ -215,6 +215,7 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
     assert width == pytest.approx([sigma * (1 + h * figures['alpha'] ** 2) ** 0.5 for h in range(24)], rel=1e-6)
     read = 'read_csv --param path=./e.csv --out table=t'
     for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], 'missing', ''), ([[1, 2], [1, 3], [2, 2], [3, 1]], 'twice', ''),
+                                  ([[1, 2], [2, 3], [4, 2], [9, 1], [9, 2]], 'twice', ''),
                                   ([[1, 2]], 'at least 4', ''), ([], 'at least 4', ''), ([[i, i % 3] for i in range(24)], 'above 0', '--param season=mul'),
                                   ([[i, i] for i in range(9)], 'two whole periods', '--param season=add')):
         write_csv(tmp_path / 'e.csv', ['t', 'v'], rows)

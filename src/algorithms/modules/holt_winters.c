@@ -190,9 +190,6 @@ static struct moment *in_order(const struct step *s, const struct table *t, stru
             return NULL;
         }
         b->delta = i == 1 || delta == b->delta ? delta : 0; /* months differ: no times ahead */
-        if (b->delta == 0) {
-            break;
-        }
     }
     b->last = order && t->n_rows > 0 ? order[t->n_rows - 1].time : 0;
     return TAKE(order);
