@@ -458,6 +458,7 @@ def test_samples_keep_proportions_and_follow_the_seed(tmp_path):
     many = draw('fraction=3 replacement=true')
     assert len(many) == 3 * len(theirs) and not many.rownames.is_unique
     assert 0.93 < many.rownames.nunique() / len(theirs) < 0.97  # 1 - e^-3
+    assert len(draw(f'n={2 * len(theirs) + 2} replacement=true stratify_col=contract')) == 2 * len(theirs) + 2
     assert set(draw(f'n={len(theirs)}').rownames) == set(theirs.rownames)
     refuse(tmp_path, 3, 'n: more rows are wanted than the 1018 there are', 'sample --in table=t --param n=5000 --out table=./o.csv', path=CHURN)
 
