@@ -226,6 +226,14 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
     write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, 7] for i in range(30)])
     chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --out model=m', 'forecast --in model=m --out table=./n.csv')
     assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([7] * 12)
+    rng = np.random.RandomState(5)  # hours of a year: each step of the search would walk them 300 times
+    season = rng.standard_normal(168) * 10
+    values = [round(100 + i * 0.01 + season[i % 168] + rng.standard_normal(), 6) for i in range(8760)]
+    write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, v] for i, v in enumerate(values)])
+    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --param period=168 --out model=m --out table=./f.csv',
+          'forecast --in model=m --param horizon=168 --out table=./n.csv')
+    assert np.sqrt(np.mean((column(tmp_path / 'f.csv', 'fitted') - values)[336:] ** 2)) < 1.2
+    assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([100 + i * 0.01 + season[i % 168] for i in range(8760, 8928)], abs=2)
     write_data(tmp_path / 'd.csv', *data_of('iris'))
     refused(2, 'does not forecast', 'chain', 'read_csv --param path=./d.csv --out table=t', 'kmeans --in train=t --out model=m',
             'forecast --in model=m --out table=p', cwd=tmp_path)

@@ -232,7 +232,7 @@ static int fit(struct step *s, struct model *m, const struct column *value, stru
                            order[i].row + 1, isnan(y[i]) ? "missing" : "infinite");
         }
     }
-    if (y == NULL || smoothing_fit(&b->s, y, t->n_rows, y + t->n_rows, e) < 0) {
+    if (y == NULL || smoothing_fit(&b->s, y, t->n_rows, y + t->n_rows, s->progress, e) < 0) {
         return -1;
     }
     out = with_fitted(s, t, order, y + t->n_rows, e);
