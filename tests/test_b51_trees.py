@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from test_b50_algorithms import ROOT, data_of, ok, read_csv, refused, write_csv
+from test_b50_algorithms import ROOT, data_of, ml, ok, read_csv, refused, write_csv
 
 numpy = pytest.importorskip('numpy')
 CREDIT = ROOT / 'examples/data/credit_data.csv'
@@ -352,6 +352,26 @@ def test_a_valid_table_is_checked_like_the_other(tmp_path):
                        'read_csv --param path=./v.csv --out table=v', 'gbdt_classifier --in train=t --in valid=v '
                        '--param label_col=label --out model=m', cwd=tmp_path)
         assert 'valid' in done.stderr
+
+
+def test_a_valid_table_goes_through_the_transforms_of_the_other(tmp_path):
+    (tmp_path / 'd.csv').write_text('a,w,label\n' + '1,1,0\n2,2,1\n3,1,1\n' * 20)
+    (tmp_path / 'bad.csv').write_text('a,w,label\n1,1,0\n2,-1,1\n')
+    (tmp_path / 'none.csv').write_text('a,w,label\n1,0,0\n2,0,1\n')
+    steps = [READ, 'split --in table=t --param seed=1 --out train=a --out test=b', 'standard_scaler --in table=a --param cols=a --out table=s --out transform=x',
+             'apply_transform --in table=b --in transform=x --out table=v']
+    for valid, name in (('v', 'scaled'), ('b', 'raw')):
+        ok('chain', *steps, f'gbdt_classifier --in train=s --in valid={valid} --param label_col=label --param early_stop=3 --param weight_col=w '
+           f'--out model=./{name}.smdl', cwd=tmp_path)
+    assert (tmp_path / 'raw.smdl').read_bytes() == (tmp_path / 'scaled.smdl').read_bytes()
+    for name, sentence in (('bad', "weight column 'w', row 2"), ('none', 'the weights of all rows sum to 0')):
+        refused(3, sentence, 'chain', READ, f'read_csv --param path=./{name}.csv --out table=v', 'gbdt_classifier --in train=t --in valid=v '
+                '--param label_col=label --param weight_col=w --out model=m', cwd=tmp_path)
+    (tmp_path / 'text.csv').write_text('a,label\nx,0\ny,1\n')
+    for name in ('d', 'text'):
+        ok('read_csv', '--param', f'path={name}.csv', '--out', f'table={name}.arrow', cwd=tmp_path)
+    done = ml('--schema-only', 'gbdt_classifier', '--in', 'train=d.arrow', '--in', 'valid=text.arrow', '--param', 'label_col=label', cwd=tmp_path)
+    assert done.returncode == 2 and "column 'a' holds text, and the model was trained on " in done.stdout, done.stdout
 
 
 def test_what_a_step_would_make_is_known_before(tmp_path):

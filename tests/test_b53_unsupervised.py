@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from test_b50_algorithms import Reader, ok, read_csv, refused, write_csv, write_data
+from test_b50_algorithms import Reader, ml, ok, read_csv, refused, write_csv, write_data
 
 datasets = pytest.importorskip('sklearn.datasets')
 
@@ -215,6 +215,7 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
     assert width == pytest.approx([sigma * (1 + h * figures['alpha'] ** 2) ** 0.5 for h in range(24)], rel=1e-6)
     read = 'read_csv --param path=./e.csv --out table=t'
     for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], 'missing', ''), ([[1, 2], [1, 3], [2, 2], [3, 1]], 'twice', ''),
+                                  ([[1, 2], [2, 3], [4, 2], [9, 1], [9, 2]], 'twice', ''),
                                   ([[1, 2]], 'at least 4', ''), ([], 'at least 4', ''), ([[i, i % 3] for i in range(24)], 'above 0', '--param season=mul'),
                                   ([[i, i] for i in range(9)], 'two whole periods', '--param season=add')):
         write_csv(tmp_path / 'e.csv', ['t', 'v'], rows)
@@ -225,11 +226,22 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
     write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, 7] for i in range(30)])
     chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --out model=m', 'forecast --in model=m --out table=./n.csv')
     assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([7] * 12)
+    rng = np.random.RandomState(5)  # hours of a year: each step of the search would walk them 300 times
+    season = rng.standard_normal(168) * 10
+    values = [round(100 + i * 0.01 + season[i % 168] + rng.standard_normal(), 6) for i in range(8760)]
+    write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, v] for i, v in enumerate(values)])
+    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --param period=168 --out model=m --out table=./f.csv',
+          'forecast --in model=m --param horizon=168 --out table=./n.csv')
+    assert np.sqrt(np.mean((column(tmp_path / 'f.csv', 'fitted') - values)[336:] ** 2)) < 1.2
+    assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([100 + i * 0.01 + season[i % 168] for i in range(8760, 8928)], abs=2)
     write_data(tmp_path / 'd.csv', *data_of('iris'))
     refused(2, 'does not forecast', 'chain', 'read_csv --param path=./d.csv --out table=t', 'kmeans --in train=t --out model=m',
             'forecast --in model=m --out table=p', cwd=tmp_path)
     refused(2, 'not for predict', 'chain', 'read_csv --param path=./e.csv --out table=t', 'holt_winters --in train=t --param value_col=v --out model=m',
             'predict --in model=m --in table=t --out table=p', cwd=tmp_path)
+    ok('read_csv', '--param', 'path=./e.csv', '--out', 'table=./e.arrow', cwd=tmp_path)
+    done = ml('--schema-only', 'predict', '--in', 'model=./m.smdl', '--in', 'table=./e.arrow', cwd=tmp_path)
+    assert done.returncode == 2 and 'not for predict' in done.stdout
 
 
 # --- rules -----------------------------------------------------------------------------------------

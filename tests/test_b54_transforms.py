@@ -372,6 +372,12 @@ def test_full_semi_and_anti_joins(tmp_path):
             'join --in left=a --in right=b --param keys=id=city --out table=./o.csv', cwd=tmp_path)
 
 
+def test_a_join_of_far_too_many_rows_is_refused_at_once(tmp_path):
+    (tmp_path / 'in.csv').write_text('k\n' + '1\n' * 70000)
+    refuse(tmp_path, 3, 'the join would have more than 2147483647 rows',
+           'join --in left=t --in right=t --param keys=k --param type=full --out table=./o.csv', path=tmp_path / 'in.csv')
+
+
 def test_a_large_join_of_texts(tmp_path):
     theirs = load(CHURN)
     means = theirs.groupby('payment_method', as_index=False).agg(mean=('tenure', 'mean'))
@@ -452,6 +458,7 @@ def test_samples_keep_proportions_and_follow_the_seed(tmp_path):
     many = draw('fraction=3 replacement=true')
     assert len(many) == 3 * len(theirs) and not many.rownames.is_unique
     assert 0.93 < many.rownames.nunique() / len(theirs) < 0.97  # 1 - e^-3
+    assert len(draw(f'n={2 * len(theirs) + 2} replacement=true stratify_col=contract')) == 2 * len(theirs) + 2
     assert set(draw(f'n={len(theirs)}').rownames) == set(theirs.rownames)
     refuse(tmp_path, 3, 'n: more rows are wanted than the 1018 there are', 'sample --in table=t --param n=5000 --out table=./o.csv', path=CHURN)
 
@@ -580,6 +587,9 @@ def test_queries_keep_types_and_join_fast(tmp_path):
         'd,next,t,flag,a,x,s,mixed\n,,1999-01-04T12:00:00Z,,3,7.5,,3\n'
         '2023-12-31,2024-01-01,2023-12-31T00:00:01Z,false,-7,-17.5,台北 City,no\n'
         '2024-02-29,2024-03-01,2024-02-29T23:30:00Z,true,1,2.5,Taipei,1\n')
+    ok('chain', f'read_csv --param path={path} --out table=t',
+       "sql --in t1=t --param \"query=select a, d from t1 where a = 1 union all select 'total', 7\" --out table=./u.csv", cwd=tmp_path)
+    assert (tmp_path / 'u.csv').read_text() == 'a,d\n1,2024-02-29\ntotal,7\n'
     n = 20000  # without an index this would be 400 million comparisons of rows
     with open(tmp_path / 'big.csv', 'w') as f:
         f.write('k,s\n' + ''.join(f'{i * 7919 % n},w{i * 31 % n}\n' for i in range(n)))
@@ -587,6 +597,23 @@ def test_queries_keep_types_and_join_fast(tmp_path):
               "sql --in t1=t --in t2=t --param 'query=select count(*) as n, sum(a.k) as k from t1 a join t2 b on a.k = b.k join t1 c on c.s = b.s' "
               '--param seconds=60 --out table=./out.csv', cwd=tmp_path)
     assert done and (tmp_path / 'out.csv').read_text() == f'n,k\n{n},{n * (n - 1) // 2}\n'
+
+
+def test_equal_means_in_a_query_what_it_means_to_sqlite(tmp_path):
+    import sqlite3
+    columns, rows = 's text, n int, r real', [['a', 1, 0.5], ['A', 2, 1], ['5', 5, 5], ['05', 3, 5.5], ['a ', 4, -1]]
+    write_csv(tmp_path / 'in.csv', ['s', 'n', 'r'], rows)
+    theirs = sqlite3.connect(':memory:')
+    theirs.execute(f'create table t1({columns})')
+    theirs.executemany('insert into t1 values (?, ?, ?)', rows)
+    where = ["s = 'a'", "s = 'a' collate nocase", "s = 'a' collate rtrim", 's = 5', "s = '5'", "n = '5'", "n = ' 5 '", "n = 'x'", 'n = 5.0', "r = '0.5'",
+             "r = '+.5e0'", "n = x'35'", "s = x'35'", "s in ('a', 5)", 's = n', 's = r', 'n is null', "n = cast(5 as text)"]
+    query = ' union all '.join(f'select {i} as i, n from t1 where {w}' for i, w in enumerate(where)) \
+        + ' union all select 100, a.n from t1 a join t1 b on a.s = b.n union all select 101, a.n from t1 a join t1 b on b.n = a.s' \
+        + ' union all select 102, a.n from t1 a join t1 b on a.s = b.s collate nocase'
+    mine = chain(tmp_path, f'sql --in t1=t --param "query=select i, n from ({query}) order by i, n" --out table=./out.csv',
+                 path=f'{tmp_path}/in.csv --param types=s:text,n:int,r:real')
+    assert list(mine.itertuples(index=False, name=None)) == theirs.execute(f'select i, n from ({query}) order by i, n').fetchall()
 
 
 @pytest.mark.parametrize('query,code,sentence', [
@@ -600,6 +627,7 @@ def test_queries_keep_types_and_join_fast(tmp_path):
     ("select load_extension('x')", 2, 'query: '),
     ('select random()', 2, 'query: '),
     ("select zeroblob(3)", 2, 'gives bytes'),
+    ("select 'a' || char(0) as x", 3, 'without NUL'),
     ('select sex, sex from t1', 2, "query: the table has a column 'sex' already"),
     ('with recursive r(x) as (select 1 union all select x + 1 from r) select sum(x) as s from r', 2, 'seconds: the query took longer'),
 ])
@@ -690,6 +718,7 @@ def test_patterns_match_where_pythons_do(tmp_path):
             if row[f'p{i}'] != '':
                 assert (row[f'p{i}'] == 'true') == bool(re.search(pattern, text)), (pattern, text)
     for pattern, sentence in (('a**', 'nothing to repeat'), ('(a', '( is never closed'), ('a)', 'closes nothing'), ('[a', '[ is never closed'),
-                              ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):
+                              ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('(' * 30 + '.' + '{1})' * 30, 'repeats too much'),
+                              ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):
         refused(2, sentence, 'compute_columns', '--in', 'table=./t.arrow', '--param', f"exprs=p = regex_match(s, '{pattern}')", '--out', 'table=./o.csv',
                 cwd=tmp_path)

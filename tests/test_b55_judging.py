@@ -473,6 +473,7 @@ def test_a_summary_of_text_dates_and_nothing(tmp_path):
     city, day, c, n, v = out
     assert (city['type'], city['top'], city['top_count'], city['missing'], city['distinct']) == ('text', 'b', '2', '1', '2')
     assert day['type'] == 'date' and day['missing'] == '1'
+    assert looked_at(tmp_path, 'summarize', ['city'], [['b'], ['a'], ['c']])[0][0]['top'] == 'a'  # of equals
     rows = {r[0]: r for r in table(report, 'Columns')}
     assert '2024-02-01' in rows['day'] and '2024-02-29' in rows['day']
     assert (c['std'], c['skewness'], c['p50']) == ('0', '', '5')

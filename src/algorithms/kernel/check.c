@@ -364,6 +364,22 @@ const struct column *check_column(struct check *c, const char *port, const char 
     return col;
 }
 
+void check_kinds(struct check *c, const char *port, const struct table *features)
+{
+    const struct table *t = check_open(c, port) ? NULL : check_table(c, port);
+
+    for (size_t i = 0; features && t && i < features->n_columns; i++) {
+        const struct column *want = &features->columns[i];
+        const struct column *have = table_column(t, str_of(want->name));
+
+        if (have && have->kind != want->kind) {
+            check_mistake(c, port, NULL, want->name,
+                          "column '%s' holds %s, and the model was trained on %s", want->name,
+                          column_type_name(have), column_type_name(want));
+        }
+    }
+}
+
 uint32_t *check_columns(struct check *c, const char *port, const char *param, enum check_kind kind,
                         const char *const *never, size_t n_never, const char *fix_module, size_t *n)
 {

@@ -83,6 +83,10 @@ uint32_t *check_columns(struct check *c, const char *port, const char *param, en
                         const char *const *never, size_t n_never, const char *fix_module,
                         size_t *n);
 
+/* Columns that the table of a port shares with the features of a model are of their kinds. Others
+ * may be made by the model's transforms: they are no mistake before a run. */
+void check_kinds(struct check *c, const char *port, const struct table *features);
+
 /* The output will be a table of these columns (takes ownership; NULL: of no column known). */
 void check_out_table(struct check *c, const char *port, struct table *t, bool open);
 /* A copy of the columns of an input's table, without rows; NULL when unknown. */

@@ -372,6 +372,18 @@ static int read_categories(struct binr *r, struct categories *c, struct err *e)
     return 0;
 }
 
+/* What stands in for a missing value is a number; no category does. */
+static int check_fill(const struct features *f, struct err *e)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (!isnan(f->fill[i]) && (f->categories[i].names || isinf(f->fill[i]))) {
+            return err_set(e, ERR_DATA, "damaged: feature %zu cannot be filled with %g", i,
+                           f->fill[i]);
+        }
+    }
+    return 0;
+}
+
 /* Version 1 knew numbers only. */
 int features_read(struct binr *r, struct features *f, struct err *e)
 {
@@ -394,5 +406,6 @@ int features_read(struct binr *r, struct features *f, struct err *e)
             return -1;
         }
     }
-    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features") : 0;
+    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features")
+                  : check_fill(f, e);
 }

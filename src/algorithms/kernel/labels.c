@@ -112,6 +112,11 @@ static int text_classes(const struct column *label, size_t n_rows, struct classe
                            "has at most %d",
                            label->name, text.len, ML_LIMIT_NAME_BYTES);
         }
+        if (str_find_char(text, '\0') >= 0) {
+            return err_set(e, ERR_DATA,
+                           "label column '%s' holds a text with a NUL, which is no class name",
+                           label->name);
+        }
         c->names[c->n++] = str_dup(text);
     }
     qsort(c->names, c->n, sizeof(*c->names), compare_names);

@@ -133,11 +133,14 @@ static void numbers_of(const struct column *c, size_t n_rows, struct figures *f)
 
 /* --- one column of text ----------------------------------------------------------------------- */
 
-static void keep_top(struct figures *f, uint32_t code, size_t count)
+/* Of equal counts the smaller text is first, whatever the order of the dictionary. */
+static void keep_top(struct figures *f, const struct dict *d, uint32_t code, size_t count)
 {
     size_t at = f->n_top;
 
-    while (at > 0 && f->top[at - 1].count < count) {
+    while (at > 0 && (f->top[at - 1].count < count ||
+                      (f->top[at - 1].count == count &&
+                       str_cmp(dict_text(d, code), dict_text(d, f->top[at - 1].code)) < 0))) {
         at--;
     }
     if (at == TOP) {
@@ -163,7 +166,7 @@ static void texts_of(const struct column *c, size_t n_rows, struct figures *f)
     for (uint32_t i = 0; counts && i < c->dict->len; i++) {
         if (counts[i] > 0) {
             f->distinct++;
-            keep_top(f, i, counts[i]);
+            keep_top(f, c->dict, i, counts[i]);
         }
     }
 }

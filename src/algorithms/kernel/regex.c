@@ -11,6 +11,7 @@ enum {
     REGEX_RANGES = 4096,
     REGEX_DEPTH = 32,
     REGEX_WAYS = 256,
+    REGEX_ATOMS = 65536, /* read, those that are repeated again and again */
     REGEX_TIMES = 255
 };
 enum op { OP_SET, OP_NOT_SET, OP_ANY, OP_START, OP_END, OP_SPLIT, OP_FOUND };
@@ -38,7 +39,7 @@ struct parser {
     struct regex *r;
     struct str s;
     size_t at;
-    int depth;
+    int depth, atoms;
 };
 
 void regex_free(struct regex *r)
@@ -203,6 +204,9 @@ static int atom(struct parser *p, struct err *e)
     int from = p->r->n_ranges;
     bool class = false, negated = false;
 
+    if (++p->atoms > REGEX_ATOMS) {
+        return fail(p, "it repeats too much", e);
+    }
     if (c == '(') {
         if (++p->depth > REGEX_DEPTH) {
             return fail(p, "too many parentheses within each other", e);

@@ -44,14 +44,18 @@ static void follow(struct smoothing *m, size_t at, double base, double y)
 
 /* --- fitting ---------------------------------------------------------------------------------- */
 
-enum { PARAMETERS = 6, MAX_ITER = 500 }; /* alpha, beta, gamma, phi, level, slope; then seasons */
+/* alpha, beta, gamma, phi, level, slope; then seasons, which are not searched when there are more:
+ * a gradient walks the series twice for each number. */
+enum { PARAMETERS = 6, SEASONS_SEARCHED = 50, MAX_ITER = 500, STARTS = 3 };
 
 struct search {
     struct smoothing m;
     const double *y;
     size_t n;
-    double scale; /* of the data: the unit of the states */
-    double *moved;
+    double scale;  /* of the data: the unit of the states */
+    double *moved; /* all parameters */
+    unsigned start;
+    struct progress *progress;
     double *fitted; /* or NULL */
 };
 
@@ -107,12 +111,17 @@ static size_t parameters(const struct smoothing *m)
     return PARAMETERS + (m->season == SMOOTHING_NONE ? 0 : m->period);
 }
 
+static size_t searched(const struct smoothing *m)
+{
+    return m->period > SEASONS_SEARCHED ? PARAMETERS : parameters(m);
+}
+
 /* Mean square in units of the scale; the gradient from differences. */
 static double objective(void *ctx, const double *x, double *g)
 {
     struct search *f = ctx;
     double unit = 1 / (f->scale * f->scale * (double)f->n);
-    size_t n = parameters(&f->m);
+    size_t n = searched(&f->m);
 
     memcpy(f->moved, x, n * sizeof(double));
     for (size_t i = 0; i < n; i++) {
@@ -126,7 +135,7 @@ static double objective(void *ctx, const double *x, double *g)
         g[i] = (up - down) * unit / (2 * h);
         g[i] = isfinite(g[i]) ? g[i] : 0;
     }
-    return squares(f, x) * unit;
+    return squares(f, f->moved) * unit;
 }
 
 /* First states: means of the first periods, and what is left of the first one. */
@@ -153,17 +162,33 @@ static void guess(const struct search *f, double alpha, double *x)
     }
 }
 
+static void told(void *ctx, unsigned iteration, double value, double gradient)
+{
+    const struct search *f = ctx;
+    double part = (double)iteration / MAX_ITER;
+
+    (void)gradient;
+    progress_update(f->progress, (f->start + part) / STARTS, NULL, 0,
+                    "start %u of %d, iteration %u: mean square %.6g", f->start + 1, STARTS,
+                    iteration, value * f->scale * f->scale);
+}
+
 static int search(struct search *f, double *best, double *x, struct err *e)
 {
-    static const double starts[] = {0.1, 0.5, 0.9};
+    static const double starts[STARTS] = {0.1, 0.5, 0.9};
     double least = INFINITY;
 
-    for (size_t i = 0; i < 3; i++) {
-        struct optimise o = {
-            .fn = objective, .ctx = f, .max_iter = MAX_ITER, .epsilon = 1e-9, .f_epsilon = 1e-12};
+    for (f->start = 0; f->start < STARTS; f->start++) {
+        struct optimise o = {.fn = objective,
+                             .each = told,
+                             .ctx = f,
+                             .max_iter = MAX_ITER,
+                             .epsilon = 1e-9,
+                             .f_epsilon = 1e-12};
 
-        guess(f, starts[i], x);
-        if (optimise_lbfgs(&o, parameters(&f->m), x, e) < 0) {
+        guess(f, starts[f->start], x);
+        memcpy(f->moved, x, parameters(&f->m) * sizeof(double));
+        if (optimise_lbfgs(&o, searched(&f->m), x, e) < 0) {
             return -1;
         }
         if (o.value < least) {
@@ -200,9 +225,10 @@ static int check_series(const struct smoothing *m, const double *y, size_t n, do
     return 0;
 }
 
-int smoothing_fit(struct smoothing *m, const double *y, size_t n, double *fitted, struct err *e)
+int smoothing_fit(struct smoothing *m, const double *y, size_t n, double *fitted,
+                  struct progress *progress, struct err *e)
 {
-    struct search f = {.m = *m, .y = y, .n = n};
+    struct search f = {.m = *m, .y = y, .n = n, .progress = progress};
     size_t k = parameters(m), used;
     SCOPED(big_freep) double *memory = NULL;
     double *best;

@@ -5,6 +5,7 @@
  *   trend   b' = b* (l' - l) + (1 - b*) p b
  *   season  s' = g (y - l - p b) + (1 - g) s */
 #pragma once
+#include "algorithms/kernel/progress.h"
 #include "base/err.h"
 
 #include <stdbool.h>
@@ -25,9 +26,10 @@ struct smoothing {
 
 void smoothing_done(struct smoothing *m);
 /* Finds smoothing parameters and first states with the least sum of squared errors; `fitted` gets
- * what was expected one step ahead. The kinds and the period are set. ERR_DATA, ERR_MEMORY. */
+ * what was expected one step ahead. The kinds and the period are set. Of a season of more than 50
+ * steps the first states are taken from the first period. ERR_DATA, ERR_MEMORY. */
 int smoothing_fit(struct smoothing *m, const double *y, size_t n, double *fitted,
-                  struct err *e) MUST_USE;
+                  struct progress *progress, struct err *e) MUST_USE;
 /* The next h values and the standard deviations of their errors. */
 int smoothing_forecast(const struct smoothing *m, size_t h, double *mean, double *deviation,
                        struct err *e) MUST_USE;

@@ -91,6 +91,16 @@ static int view_disconnect(sqlite3_vtab *base)
     return SQLITE_OK;
 }
 
+/* Whether the order of the column finds what SQLite would call equal. */
+static bool can_halve(const struct table *t, sqlite3_index_info *info, int i)
+{
+    const struct sqlite3_index_constraint *c = &info->aConstraint[i];
+
+    return c->usable && c->iColumn >= 0 && (size_t)c->iColumn < t->n_columns &&
+           c->op == SQLITE_INDEX_CONSTRAINT_EQ &&
+           sqlite3_stricmp(sqlite3_vtab_collation(info, i), "BINARY") == 0;
+}
+
 /* One equal value, found by halving; idxNum is its column + 1. */
 static int view_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
@@ -99,8 +109,7 @@ static int view_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     info->estimatedCost = (double)t->n_rows + 10;
     info->estimatedRows = (sqlite3_int64)t->n_rows + 1;
     for (int i = 0; i < info->nConstraint; i++) {
-        if (info->aConstraint[i].usable && info->aConstraint[i].iColumn >= 0 &&
-            info->aConstraint[i].op == SQLITE_INDEX_CONSTRAINT_EQ) {
+        if (can_halve(t, info, i)) {
             info->aConstraintUsage[i].argvIndex = 1;
             info->idxNum = info->aConstraint[i].iColumn + 1;
             info->estimatedCost = 20;
@@ -131,30 +140,36 @@ static const struct table *table_of(const sqlite3_vtab_cursor *base)
 
 /* --- equal values ----------------------------------------------------------------------------- */
 
-/* What is looked for, in the terms of the column; false: nothing can be equal. */
+/* What is looked for, in the terms of the column. SQLite compares what is found once more. */
 struct wanted {
     double number;
     struct str text;
 };
 
-static bool wanted_of(const struct column *c, sqlite3_value *value, struct wanted *w)
-{
-    struct str s;
+/* UNSURE: a type that SQLite compares by rules of its own, for which it looks at all rows. */
+enum wanting { NOTHING, ONE_VALUE, UNSURE };
 
-    if (sqlite3_value_type(value) == SQLITE_NULL) {
-        return false;
+static enum wanting wanted_of(const struct column *c, sqlite3_value *value, struct wanted *w)
+{
+    bool number = c->kind == COLUMN_NUMBER && c->as < AS_DATE;
+    int type = number ? sqlite3_value_numeric_type(value) : sqlite3_value_type(value);
+
+    if (type == SQLITE_NULL) {
+        return NOTHING;
     }
-    if (c->kind == COLUMN_NUMBER && sqlite3_value_type(value) != SQLITE_TEXT) {
+    if (number && (type == SQLITE_INTEGER || type == SQLITE_FLOAT)) {
         w->number = sqlite3_value_double(value);
-        return true;
+        return ONE_VALUE;
     }
-    s.p = (const char *)sqlite3_value_text(value);
-    s.len = s.p ? (size_t)sqlite3_value_bytes(value) : 0;
-    w->text = s;
-    if (s.p == NULL || c->kind == COLUMN_TEXT) {
-        return s.p != NULL;
+    if (number || type != SQLITE_TEXT) {
+        return UNSURE;
     }
-    return as_parse(c->as >= AS_DATE ? c->as : AS_REAL, s, &w->number) == 0;
+    w->text.p = (const char *)sqlite3_value_text(value);
+    w->text.len = w->text.p ? (size_t)sqlite3_value_bytes(value) : 0;
+    if (w->text.p == NULL || c->kind == COLUMN_TEXT) {
+        return w->text.p ? ONE_VALUE : UNSURE;
+    }
+    return as_parse(c->as, w->text, &w->number) == 0 ? ONE_VALUE : NOTHING; /* dates are text */
 }
 
 /* Whether the row comes before the value, in the order of order_rows(). */
@@ -205,11 +220,12 @@ static int view_filter(sqlite3_vtab_cursor *base, int column, const char *name, 
     cur->end = s->t->n_rows;
     if (column > 0 && argc > 0) {
         const struct column *c = &s->t->columns[column - 1];
+        enum wanting wanting = wanted_of(c, argv[0], &w);
         struct order_key key = {.column = c};
         uint32_t **order = &s->orders[column - 1];
 
-        if (!wanted_of(c, argv[0], &w)) {
-            cur->end = 0;
+        if (wanting != ONE_VALUE) {
+            cur->end = wanting == NOTHING ? 0 : cur->end;
             return SQLITE_OK;
         }
         *order = *order ? *order : order_rows(&key, 1, s->t->n_rows, &e);

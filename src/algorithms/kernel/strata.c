@@ -96,9 +96,9 @@ size_t *strata_shares(const struct strata *g, double fraction)
     }
     qsort(shares, g->n, sizeof(*shares), by_rest);
     for (size_t k = 0; k < g->n && given < total; k++) {
-        size_t group = shares[k].group;
+        size_t group = shares[k].group, size = g->start[group + 1] - g->start[group];
 
-        if (shares[k].count < g->start[group + 1] - g->start[group]) {
+        if (size > 0 && (fraction > 1 || shares[k].count < size)) {
             shares[k].count++;
             given++;
         }

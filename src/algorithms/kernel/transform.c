@@ -60,7 +60,7 @@ const struct table *transform_catch_up(struct transform *const *list, size_t n,
         if (i >= n || transform_id(t->applied[i]) != transform_id(list[i])) {
             err_set(e, ERR_DATA,
                     "the table went through a transform that the model was not trained behind: "
-                    "give predict the table as it was before");
+                    "take the table as it was before");
             return NULL;
         }
     }

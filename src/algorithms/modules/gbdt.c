@@ -21,6 +21,7 @@ struct watched {
     const uint32_t *rows; /* NULL: all of the table */
     size_t n;
     struct gbdt_rows of; /* of the table */
+    struct table *owned; /* that table behind the transforms of the other; or NULL */
     struct bound bound;
     uint32_t *classes; /* owned, of the table at "valid" */
     double *scores;    /* [score][n] */
@@ -68,6 +69,7 @@ static void fit_done(struct fit *f)
     big_free(f->watched.classes);
     big_free(f->watched.scores);
     bound_done(&f->watched.bound);
+    table_free(f->watched.owned);
 }
 
 /* --- derivatives ------------------------------------------------------------------------------ */
@@ -408,30 +410,52 @@ static int valid_labels(struct fit *f, const struct table *t, struct err *e)
     return w->classes ? 0 : -1;
 }
 
-/* The table at the port "valid". */
+static int valid_weights(struct fit *f, const struct table *t, struct err *e)
+{
+    struct str name = step_text(f->s, "weight_col");
+    const struct column *weights = name.len > 0 ? table_need_numbers(t, name, e) : NULL;
+    double sum = 0;
+
+    if (weights == NULL) {
+        return name.len > 0 ? -1 : 0;
+    }
+    for (size_t r = 0; r < t->n_rows; r++) {
+        sum += weights->numbers[r];
+    }
+    if (training_check_weights(weights, t->n_rows, e) < 0) {
+        return -1;
+    }
+    if (!(sum > 0) || isinf(sum)) {
+        return err_set(e, ERR_DATA, "the weights of all rows sum to %g", sum);
+    }
+    f->watched.of.weights = weights->numbers;
+    return 0;
+}
+
+/* The table at the port "valid", behind the transforms that the model was trained behind. */
 static int take_valid(struct fit *f, struct err *e)
 {
     const struct table *t = step_table(f->s, "valid");
-    struct str weight = step_text(f->s, "weight_col");
-    const struct column *weights = NULL;
+    const struct model *m = f->t->model;
 
     if (t == NULL) {
         return 0;
     }
+    if (t->n_rows > 0) {
+        t = transform_catch_up(m->transforms, m->n_transforms, t, &f->watched.owned, e);
+    }
+    if (t == NULL) {
+        return err_wrap(e, "valid");
+    }
     if (t->n_rows == 0) {
         return err_set(e, ERR_DATA, "the table at valid has no rows");
     }
-    if (valid_labels(f, t, e) < 0 ||
-        features_bind(&f->t->model->features, t, FEATURES_F64, &f->watched.bound, e) < 0) {
-        return err_wrap(e, "valid");
-    }
-    weights = weight.len > 0 ? table_need_numbers(t, weight, e) : NULL;
-    if (weight.len > 0 && weights == NULL) {
+    if (valid_labels(f, t, e) < 0 || valid_weights(f, t, e) < 0 ||
+        features_bind(&m->features, t, FEATURES_F64, &f->watched.bound, e) < 0) {
         return err_wrap(e, "valid");
     }
     f->watched.n = t->n_rows;
     f->watched.columns = f->watched.bound.columns;
-    f->watched.of.weights = weights ? weights->numbers : NULL;
     return 0;
 }
 
@@ -623,4 +647,8 @@ void gbdt_check(struct check *c, const struct training_wants *wants)
     training_check(c, wants);
     (void)check_column(c, "valid", "label_col",
                        wants->task == TASK_NUMBER ? CHECK_NUMBERS : CHECK_ANY);
+    if (step_text(&c->step, "weight_col").len > 0) {
+        (void)check_column(c, "valid", "weight_col", CHECK_NUMBERS);
+    }
+    check_kinds(c, "valid", c->out[0].table); /* of the model */
 }

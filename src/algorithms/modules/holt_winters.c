@@ -190,9 +190,6 @@ static struct moment *in_order(const struct step *s, const struct table *t, stru
             return NULL;
         }
         b->delta = i == 1 || delta == b->delta ? delta : 0; /* months differ: no times ahead */
-        if (b->delta == 0) {
-            break;
-        }
     }
     b->last = order && t->n_rows > 0 ? order[t->n_rows - 1].time : 0;
     return TAKE(order);
@@ -235,7 +232,7 @@ static int fit(struct step *s, struct model *m, const struct column *value, stru
                            order[i].row + 1, isnan(y[i]) ? "missing" : "infinite");
         }
     }
-    if (y == NULL || smoothing_fit(&b->s, y, t->n_rows, y + t->n_rows, e) < 0) {
+    if (y == NULL || smoothing_fit(&b->s, y, t->n_rows, y + t->n_rows, s->progress, e) < 0) {
         return -1;
     }
     out = with_fitted(s, t, order, y + t->n_rows, e);

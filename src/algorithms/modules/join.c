@@ -127,24 +127,31 @@ static void partners(const struct join *j, int outer, size_t row, size_t *from, 
     *to = key == KEYS_NONE ? 0 : j->start[key + 1];
 }
 
-/* How many rows there will be, and with rows given, which. Outer rows in their order, then (FULL)
- * rows of the other side that met nobody. */
+/* How many rows there will be, and with rows given, which; counting ends where they are too many.
+ * Outer rows in their order, then (FULL) rows of the other side that met nobody. */
 static size_t pair_rows(const struct join *j, enum join_type type, int outer, unsigned char *met,
                         uint32_t *const rows[2])
 {
     size_t n = 0;
 
-    for (size_t r = 0; r < j->t[outer]->n_rows; r++) {
-        size_t from, to, first = n;
+    for (size_t r = 0; r < j->t[outer]->n_rows && n <= ML_LIMIT_ROWS; r++) {
+        size_t from, to, pairs, first = n;
+        bool new_key;
 
         partners(j, outer, r, &from, &to);
-        for (size_t i = from; i < to && type != SEMI && type != ANTI; i++, n++) {
-            if (rows[0]) {
-                rows[outer][n] = (uint32_t)r;
-                rows[!outer][n] = j->order[i];
-            }
-            met[j->order[i]] = 1;
+        pairs = type == SEMI || type == ANTI ? 0 : to - from;
+        if (pairs > ML_LIMIT_ROWS - n) {
+            return ML_LIMIT_ROWS + 1;
         }
+        new_key = pairs > 0 && !met[j->order[from]];
+        for (size_t i = 0; i < pairs && (rows[0] || new_key); i++) {
+            if (rows[0]) {
+                rows[outer][n + i] = (uint32_t)r;
+                rows[!outer][n + i] = j->order[from + i];
+            }
+            met[j->order[from + i]] = 1;
+        }
+        n += pairs;
         if ((from == to && type != INNER && type != SEMI) || (from < to && type == SEMI)) {
             n++;
         }
@@ -177,9 +184,9 @@ static int find_pairs(struct join *j, enum join_type type, struct err *e)
     j->n = pair_rows(j, type, outer, met, none);
     if (j->n > ML_LIMIT_ROWS) {
         return err_set(e, ERR_DATA,
-                       "the join would have %zu rows, and at most %llu are taken: the keys are "
-                       "there too often on both sides",
-                       j->n, ML_LIMIT_ROWS);
+                       "the join would have more than %llu rows: the keys are there too often on "
+                       "both sides",
+                       ML_LIMIT_ROWS);
     }
     for (int i = 0; i < 2; i++) {
         j->rows[i] = big_alloc(j->n, sizeof(*j->rows[i]), "the rows of a join", e);

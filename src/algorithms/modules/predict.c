@@ -221,23 +221,6 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
-static void check_features(struct check *c)
-{
-    const struct table *features = check_table(c, "model"), *t = check_table(c, "table");
-    bool sure = features && t && !check_open(c, "table") && !check_open(c, "model");
-
-    for (size_t i = 0; sure && i < features->n_columns; i++) {
-        const struct column *want = &features->columns[i];
-        const struct column *have = table_column(t, str_of(want->name));
-
-        if (have && have->kind != want->kind) {
-            check_mistake(c, "table", NULL, want->name,
-                          "column '%s' holds %s, and the model was trained on %s", want->name,
-                          column_type_name(have), column_type_name(want));
-        }
-    }
-}
-
 /* A model may have been trained behind transforms that make its columns from others, so columns
  * that are not there are no mistake yet. */
 static void check(struct check *c)
@@ -248,7 +231,14 @@ static void check(struct check *c)
     size_t n = 0;
     SCOPED(freep) uint32_t *kept = NULL;
 
-    check_features(c);
+    if (m && m->task == TASK_OTHER) {
+        check_mistake(c, "model", NULL, NULL,
+                      "this model is not for predict: take the module made for it");
+        return;
+    }
+    if (!check_open(c, "model")) {
+        check_kinds(c, "table", check_table(c, "model"));
+    }
     if (keep.len > 0) {
         kept = check_columns(c, "table", "keep_cols", CHECK_ANY, /* never */ NULL, 0, NULL, &n);
     }

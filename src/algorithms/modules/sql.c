@@ -197,7 +197,7 @@ struct cells {
     double *numbers;
     uint32_t *codes;
     struct dict *dict;
-    bool texts, reals;
+    bool texts, figures, reals; /* seen: texts, numbers, numbers that are not whole */
 };
 
 struct result {
@@ -245,6 +245,7 @@ static int keep_cell(struct cells *c, size_t row, sqlite3_stmt *stmt, int i, str
     c->codes[row] = DICT_MISSING;
     if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) {
         v = sqlite3_column_double(stmt, i);
+        c->figures = true;
         c->reals = c->reals || type == SQLITE_FLOAT || !as_holds(AS_INT, v);
     }
     c->numbers[row] = v;
@@ -257,9 +258,11 @@ static int keep_cell(struct cells *c, size_t row, sqlite3_stmt *stmt, int i, str
     }
     s.p = (const char *)sqlite3_column_text(stmt, i);
     s.len = (size_t)sqlite3_column_bytes(stmt, i);
-    if (s.p == NULL || s.len > ML_LIMIT_CELL_BYTES || !str_is_utf8(s)) {
-        return err_set(e, ERR_DATA, "query: row %zu, column %d is no text of at most 1 MiB",
-                       row + 1, i + 1);
+    if (s.p == NULL || s.len > ML_LIMIT_CELL_BYTES || !str_is_utf8(s) ||
+        str_find_char(s, '\0') >= 0) {
+        return err_set(e, ERR_DATA,
+                       "query: row %zu, column %d is no text of at most 1 MiB without NUL", row + 1,
+                       i + 1);
     }
     c->texts = true;
     return dict_intern(c->dict, s, &c->codes[row], e);
@@ -347,6 +350,13 @@ static int add_text_column(struct table *out, struct str name, struct cells *c, 
     return 0;
 }
 
+/* A UNION is declared as its first SELECT: the others may give what is of another type. */
+static bool agrees(const struct cells *c, enum column_kind kind, enum column_as as)
+{
+    return kind == COLUMN_TEXT ||
+           ((!c->texts || all_are(c->dict, as)) && (as < AS_DATE || !c->figures));
+}
+
 /* Columns of the tables keep their type; others get that of their values. */
 static int add_result(struct table *out, const struct query *q, struct cells *c, int i,
                       struct err *e)
@@ -356,10 +366,10 @@ static int add_result(struct table *out, const struct query *q, struct cells *c,
     struct str name = str_of(sqlite3_column_name(q->stmt, i));
     bool told = sql_table_type(sqlite3_column_decltype(q->stmt, i), &kind, &as);
 
-    if (!told) {
+    if (!told || !agrees(c, kind, as)) {
         kind = c->texts ? COLUMN_TEXT : COLUMN_NUMBER;
         as = c->reals ? AS_REAL : AS_INT;
-        for (unsigned t = AS_DATE; c->texts && t <= AS_TIME; t++) {
+        for (unsigned t = AS_DATE; c->texts && !c->figures && t <= AS_TIME; t++) {
             if (all_are(c->dict, (enum column_as)t)) {
                 kind = COLUMN_NUMBER;
                 as = (enum column_as)t;

@@ -138,7 +138,9 @@ static void texts_of(const struct column *c, size_t n_rows, struct figures *f)
     f->count = (double)n_rows - f->missing;
     for (uint32_t i = 0; counts && i < c->dict->len; i++) {
         f->distinct += counts[i] > 0;
-        if ((double)counts[i] > f->top_count) {
+        if ((double)counts[i] > f->top_count ||
+            (counts[i] > 0 && (double)counts[i] == f->top_count &&
+             str_cmp(dict_text(c->dict, i), dict_text(c->dict, f->top)) < 0)) {
             f->top = i;
             f->top_count = (double)counts[i];
         }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -317,9 +318,9 @@ static const struct param params[] = {
     {0},
 };
 
-enum { CACHE_BYTES = 128 * MIB };
+enum { CACHE_BYTES = 128 * MIB }; /* of all workers together */
 
-/* Scratch of one worker: the rows of a pair, and what smo needs. */
+/* Scratch of one worker that has pairs to solve: the rows of a pair, and what smo needs. */
 struct pair {
     const struct rbf *b;
     double *x, *squares, *c, *row;
@@ -337,13 +338,16 @@ struct fit {
     uint32_t *sorted;   /* rows by class; those that weigh nothing are left out */
     size_t *first;      /* [class] of sorted; then all */
     double *alpha;      /* [row][k - 1] times y */
-    struct pair *pairs; /* [worker] */
+    struct pair *pairs; /* one for each worker that takes part, in the order in which they come */
+    unsigned n_pairs;   /* no more than tasks */
+    atomic_uint came;
+    unsigned *pair_of;  /* [worker] of pairs, from 1; 0: it has not come yet */
     uint8_t *converged; /* [pair] */
 };
 
 static void fit_done(struct fit *f)
 {
-    for (unsigned i = 0; f->pairs && i < threads_count(f->s->threads); i++) {
+    for (unsigned i = 0; f->pairs && i < f->n_pairs; i++) {
         struct pair *p = &f->pairs[i];
 
         big_free(p->x);
@@ -355,6 +359,7 @@ static void fit_done(struct fit *f)
         smo_done(&p->smo);
     }
     free(f->pairs);
+    free(f->pair_of);
     free(f->first);
     free(f->converged);
     big_free(f->x);
@@ -398,10 +403,18 @@ static void gather_class(struct fit *f, struct pair *p, size_t class, int8_t y)
     }
 }
 
+static struct pair *scratch_of(struct fit *f, unsigned worker)
+{
+    if (f->pair_of[worker] == 0) {
+        f->pair_of[worker] = atomic_fetch_add(&f->came, 1) + 1;
+    }
+    return &f->pairs[f->pair_of[worker] - 1];
+}
+
 static void solve_pair(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
-    struct pair *p = &f->pairs[worker];
+    struct pair *p = scratch_of(f, worker);
     size_t k = f->b->k, a = 0, b = task;
 
     while (b >= k - 1 - a) { /* the pairs of class a come before those of a + 1 */
@@ -482,8 +495,10 @@ static int take_memory(struct fit *f, struct err *e)
     if (f->alpha == NULL || sort_rows(f, &most, e) < 0) {
         return -1;
     }
-    f->pairs = xnew_array(struct pair, workers);
-    for (unsigned i = 0; i < workers && i < f->b->pairs; i++) {
+    f->n_pairs = workers < f->b->pairs ? workers : (unsigned)f->b->pairs;
+    f->pair_of = xnew_array(unsigned, workers);
+    f->pairs = xnew_array(struct pair, f->n_pairs);
+    for (unsigned i = 0; i < f->n_pairs; i++) {
         struct pair *p = &f->pairs[i];
 
         p->b = f->b;
@@ -493,7 +508,7 @@ static int take_memory(struct fit *f, struct err *e)
         p->row = p->c ? big_alloc(most, sizeof(double), "the rows of two classes", e) : NULL;
         p->y = p->row ? big_alloc(most, 1, "the rows of two classes", e) : NULL;
         p->of = p->y ? big_alloc(most, sizeof(uint32_t), "the rows of two classes", e) : NULL;
-        if (p->of == NULL || smo_init(&p->smo, most, CACHE_BYTES, e) < 0) {
+        if (p->of == NULL || smo_init(&p->smo, most, CACHE_BYTES / f->n_pairs, e) < 0) {
             return -1;
         }
     }

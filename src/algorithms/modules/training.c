@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 void training_done(struct training *t)
 {
@@ -46,6 +47,18 @@ static int all_ones(struct training *t, struct err *e)
     return t->weights ? 0 : -1;
 }
 
+int training_check_weights(const struct column *c, size_t n_rows, struct err *e)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        if (!(c->numbers[r] >= 0) || isinf(c->numbers[r])) {
+            return err_set(e, ERR_DATA,
+                           "weight column '%s', row %zu: a weight is a number from 0 up", c->name,
+                           r + 1);
+        }
+    }
+    return 0;
+}
+
 static int take_weights(struct training *t, struct str name, struct err *e)
 {
     const struct column *c = table_need_numbers(t->table, name, e);
@@ -53,14 +66,10 @@ static int take_weights(struct training *t, struct str name, struct err *e)
     if (c == NULL || all_ones(t, e) < 0) {
         return -1;
     }
-    for (size_t r = 0; r < t->table->n_rows; r++) {
-        if (!(c->numbers[r] >= 0) || isinf(c->numbers[r])) {
-            return err_set(e, ERR_DATA,
-                           "weight column '%s', row %zu: a weight is a number from 0 up", c->name,
-                           r + 1);
-        }
-        t->weights[r] = c->numbers[r];
+    if (training_check_weights(c, t->table->n_rows, e) < 0) {
+        return -1;
     }
+    memcpy(t->weights, c->numbers, t->table->n_rows * sizeof(*t->weights));
     return 0;
 }
 

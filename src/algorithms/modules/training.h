@@ -60,6 +60,8 @@ struct training {
 int training_init(struct training *t, struct step *s, const struct training_wants *wants,
                   struct err *e) MUST_USE;
 void training_done(struct training *t);
+/* Numbers from 0 up; ERR_DATA names the row. */
+int training_check_weights(const struct column *c, size_t n_rows, struct err *e) MUST_USE;
 /* The schema part of the same: label, features and weights of the input "train", and the output
  * "model". */
 void training_check(struct check *c, const struct training_wants *wants);
