@@ -444,3 +444,15 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, '{scri
     done = run(studio, 'liar')
     assert done['state'] == 'failed' and 'its output out is no file' in done['nodes']['a']['error']['message'], done['nodes']['a']
     assert studio.api('DELETE', '/api/v1/projects/studio/modules/liar').status_code == 204
+
+
+def test_a_step_that_writes_nothing_does_not_get_the_output_of_an_earlier_run(studio):
+    """Writes by the toss of a coin: once it has, what it left must not stand for a run without output."""
+    bring(studio, 'moody', f'''
+outputs: [{{name: out}}]
+implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'case $(cat /proc/sys/kernel/random/uuid) in [0-7]*) echo x > "$0";; esac', {{outputPath: out}}]}}}}
+''')
+    put(studio, 'moody', {'pipeline': 1, 'nodes': {'a': {'module': 'moody', 'cache': False}}})
+    for wanted in ('succeeded', 'failed'):
+        assert any(run(studio, 'moody')['state'] == wanted for _ in range(25)), wanted
+    assert studio.api('DELETE', '/api/v1/projects/studio/modules/moody').status_code == 204

@@ -221,22 +221,33 @@ static int move_to_key(struct pipelines *s, const struct run *r, const struct ru
                : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }
 
+/* Whether the renaming is done and we were ended after it: nothing lies where the job wrote. */
+static int is_moved_already(struct pipelines *s, const struct run *r, const struct run_node *n,
+                            struct arena *a, struct err *e)
+{
+    struct volume_ref ref = run_volume(r);
+    struct volume_file_info f;
+
+    if (volume_file_open(s->parts.volumes, &ref, tmp_dir(a, n), VOLUME_LINKS_REFUSED, &f, e) == 0) {
+        (void)close(f.fd);
+        return 0;
+    }
+    return e->kind == ERR_NOT_FOUND ? 1
+           : step_error_passes(e)   ? -1
+                                    : 0; /* a directory: a conflict */
+}
+
 int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     const struct module *m = run_module(r, n);
-    bool is_moved = false;
+    int is_moved = is_moved_already(s, r, n, &a, e);
 
-    for (size_t i = 0; m->outputs[i].name; i++) {
+    for (size_t i = 0; is_moved >= 0 && m->outputs[i].name; i++) {
         n->outputs[i].rows = n->outputs[i].sha256[0] ? n->outputs[i].rows : -1;
-        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) == 0) {
-            continue;
-        }
-        /* we were ended after the renaming */
-        if (i > 0 || is_moved || look_at_output(s, r, n, i, key_dir(&a, n), e) < 0) {
+        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) < 0) {
             return -1;
         }
-        is_moved = true;
     }
-    return is_moved ? 0 : move_to_key(s, r, n, e);
+    return is_moved < 0 ? -1 : is_moved > 0 ? 0 : move_to_key(s, r, n, e);
 }

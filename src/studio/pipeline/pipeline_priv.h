@@ -110,6 +110,7 @@ int run_save_node(struct pipelines *s, const struct run *r, const struct run_nod
                   struct err *e) MUST_USE;
 
 /* --- step.c: what a node's job is --- */
+bool step_error_passes(const struct err *e); /* it is tried again; others are final */
 /* Fills row.words and row.key; *input_bytes is what it reads. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;

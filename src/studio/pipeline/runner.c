@@ -332,8 +332,7 @@ static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_
 static int failed_before(struct pipelines *s, struct run *r, struct run_node *n, struct err *why,
                          struct err *e)
 {
-    if (why->kind == ERR_UNAVAILABLE || why->kind == ERR_TIMEOUT || why->kind == ERR_NO_SPACE ||
-        why->kind == ERR_IO) {
+    if (step_error_passes(why)) {
         *e = *why;
         return -1;
     }

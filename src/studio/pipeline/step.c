@@ -42,6 +42,12 @@ const char *step_file(struct arena *a, const struct run_node *n, const struct po
     return arena_printf(a, STUDIO_DIR "/%s/%s%s", n->row.key, port->name, step_suffix(port->type));
 }
 
+bool step_error_passes(const struct err *e)
+{
+    return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_NO_SPACE ||
+           e->kind == ERR_IO;
+}
+
 /* --- the key --- */
 
 static const char *param_text(const struct run *r, const struct run_node *n, size_t i)
