@@ -412,8 +412,11 @@ static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n,
     struct err why;
 
     if (outputs_take(s, r, n, &why) < 0) {
+        if (failed_before(s, r, n, &why, e) < 0) {
+            return -1; /* taken again later: its files stay */
+        }
         outputs_drop(s, r, n);
-        return failed_before(s, r, n, &why, e);
+        return 0;
     }
     n->row.state = NODE_SUCCEEDED;
     n->row.outputs = outputs_json(r, n);
