@@ -219,6 +219,12 @@ def test_an_output_that_is_gone_is_made_again(studio):
     again = run(studio, 'gone')
     assert {n: again['nodes'][n]['cache']['why'] for n in ('n0', 'n1')} == {'n0': 'its output is gone', 'n1': 'its output is gone'}
     assert again['nodes']['n1']['outputs'] == node['outputs']  # to the byte
+    for name in {e['name'] for e in studio.api('GET', at.replace('/files/', '/tree/')).json()['items']} - {'tmp'}:
+        for port in ('table', 'train', 'test'):  # a directory in its place
+            if studio.api('DELETE', f'{at}/{name}/{port}.arrow').status_code in (200, 204):
+                put_file(studio, 'studio', 'studio', f'.studio/{name}/{port}.arrow/x', b'x')
+    third = run(studio, 'gone')
+    assert third['state'] == 'succeeded' and third['nodes']['n1']['outputs'] == node['outputs']
 
 
 def test_a_step_that_fails_says_why_and_can_be_tried_again(studio):

@@ -126,7 +126,7 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
         struct volume_file_info f;
 
         if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
-            return e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID ? 0 : -1;
+            return step_error_passes(e) ? -1 : 0; /* also: something else lies in its place */
         }
         (void)close(f.fd);
         if (f.size_bytes != n->outputs[i].bytes) {
