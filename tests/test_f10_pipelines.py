@@ -462,3 +462,23 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'case 
     for wanted in ('succeeded', 'failed'):
         assert any(run(studio, 'moody')['state'] == wanted for _ in range(25)), wanted
     assert studio.api('DELETE', '/api/v1/projects/studio/modules/moody').status_code == 204
+
+
+def test_the_end_of_a_long_log_is_what_counts(studio):
+    bring(studio, 'chatty', f'''
+outputs: [{{name: out}}]
+implementation:
+  container:
+    image: {studio.busybox}
+    command:
+      - sh
+      - -c
+      - >-
+        echo x > "$0"; yes '{{"t":"progress","done":0.5,"metric":{{"x":1}}}}' | head -c 6000000; echo;
+        echo '{{"t":"progress","done":1,"metric":{{"x":7}}}}'
+      - {{outputPath: out}}
+''')
+    put(studio, 'chatty', {'pipeline': 1, 'nodes': {'a': {'module': 'chatty'}}})
+    done = run(studio, 'chatty')
+    assert done['state'] == 'succeeded' and done['nodes']['a']['metrics'] == {'x': 7}, done['nodes']['a']
+    assert studio.api('DELETE', '/api/v1/projects/studio/modules/chatty').status_code == 204

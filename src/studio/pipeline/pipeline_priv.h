@@ -33,7 +33,7 @@ struct run_node {
     bool is_submitted; /* its job was given to jobs since we started */
     /* of its job's log */
     int64_t log_at;
-    struct buf line;
+    struct buf line, metrics; /* row.metrics points into it */
     /* guarded by pipelines.lock */
     double done;
     char text[200];
@@ -141,6 +141,8 @@ const struct module *run_module(const struct run *r, const struct run_node *n);
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);
+/* The rest of a log that is whole; of a long one, its end. */
+bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, int fd);
 /* The last line that strata-ml wrote as its error, or NULL. */
 const char *progress_error(struct run *r, int fd);
 

@@ -96,6 +96,7 @@ static void run_free(struct run *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         buf_done(&r->nodes[i].line);
+        buf_done(&r->nodes[i].metrics);
     }
     arena_done(&r->arena);
     free(r);
@@ -459,7 +460,7 @@ static int submit_again(struct pipelines *s, struct run *r, struct run_node *n, 
 static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
-    struct node_row before = n->row;
+    struct node_row before;
     struct jobs_look look;
     struct err why;
     int rc = 0;
@@ -473,13 +474,9 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
     }
     n->is_submitted = true;
     if (look.log_fd >= 0) {
-        int64_t from;
-        bool said = false;
+        bool said = look.is_finished ? progress_read_last(s, r, n, look.log_fd)
+                                     : progress_read(s, r, n, look.log_fd);
 
-        do {
-            from = n->log_at;
-            said = progress_read(s, r, n, look.log_fd) || said;
-        } while (look.is_finished && n->log_at > from);
         if (said) {
             run_events_node(s, r, n);
         }
@@ -488,6 +485,7 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
         rc =
             look.state == JOB_SUCCEEDED ? job_succeeded(s, r, n, e) : job_failed(s, r, n, &look, e);
     } else if (look.state == JOB_RUNNING && n->row.state == NODE_QUEUED) {
+        before = n->row; /* with what the log said: the metrics before are freed */
         n->row.state = NODE_RUNNING;
         rc = change(s, r, n, before, e);
     }
