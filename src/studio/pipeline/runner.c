@@ -724,23 +724,32 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
                : -1;
 }
 
-/* False: stop. */
-static bool wait_for_work(struct pipelines *s, int64_t pause_ms, struct note *n, bool *has_note)
+/* False: stop. No note is taken before held_until (monotonic). */
+static bool wait_for_work(struct pipelines *s, int64_t pause_ms, int64_t held_until, struct note *n,
+                          bool *has_note)
 {
     struct lock *l = &s->lock;
     int64_t until = clock_mono_ms() + pause_ms;
+    bool is_held = held_until > clock_mono_ms();
 
     WITH_LOCK(l);
-    while (!s->stopping && !s->woken && s->inbox.len == 0 && lock_wait_until(l, until)) {
+    until = is_held && held_until < until ? held_until : until;
+    while (!s->stopping && !s->woken && (is_held || s->inbox.len == 0) &&
+           lock_wait_until(l, until)) {
     }
     s->woken = false;
-    *has_note = s->inbox.len > 0;
+    *has_note = s->inbox.len > 0 && !is_held;
     if (*has_note) {
         *n = s->inbox.p[0];
         s->inbox.len--;
         memmove(s->inbox.p, s->inbox.p + 1, s->inbox.len * sizeof(*n));
     }
     return !s->stopping;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* How long until the next look. */
@@ -762,7 +771,7 @@ static int64_t step_all(struct pipelines *s)
             log_warn("pipeline.step_failed", "run=%lld error=%s, trying again in %d s",
                      (long long)r->row.id, Q(str_of(e.msg)), RETRY_MS / 1000);
         }
-        pause = rc < 0 && pause > RETRY_MS ? RETRY_MS : LOOK_MS;
+        pause = min_i64(pause, rc < 0 ? RETRY_MS : LOOK_MS);
     }
     return pause;
 }
@@ -777,23 +786,24 @@ static bool is_due(int64_t due_ms, int64_t looked_ms)
 void *runner_main(void *arg)
 {
     struct pipelines *s = arg;
-    int64_t pause = 0, due_ms = 0, looked_ms = 0;
+    int64_t pause = 0, due_ms = 0, looked_ms = 0, held_until = 0;
     struct note n;
     bool has_note;
     struct err e;
 
-    while (wait_for_work(s, pause, &n, &has_note)) {
+    while (wait_for_work(s, pause, held_until, &n, &has_note)) {
         if (has_note && take_note(s, &n, &e) < 0) {
             log_warn("pipeline.note_failed", "run=%lld error=%s, trying again", (long long)n.run_id,
                      Q(str_of(e.msg)));
             runner_note(s, n.kind, n.project_id, n.run_id);
+            held_until = clock_mono_ms() + RETRY_MS;
         }
         if ((has_note && n.kind == NOTE_SCHEDULE) || is_due(due_ms, looked_ms)) {
             due_ms = schedule_run(s);
             looked_ms = clock_mono_ms();
         }
         pause = step_all(s);
-        pause = due_ms > 0 && due_ms - clock_wall_ms() < pause ? due_ms - clock_wall_ms() : pause;
+        pause = due_ms > 0 ? min_i64(pause, due_ms - clock_wall_ms()) : pause;
     }
     list_each(it, &s->runs)
     {
