@@ -482,3 +482,16 @@ implementation:
     done = run(studio, 'chatty')
     assert done['state'] == 'succeeded' and done['nodes']['a']['metrics'] == {'x': 7}, done['nodes']['a']
     assert studio.api('DELETE', '/api/v1/projects/studio/modules/chatty').status_code == 204
+
+
+def test_a_run_that_reads_an_endless_file_is_cancelled(studio):
+    hole = studio.run_job('studio', ['sh', '-c', 'truncate -s 1T /data/hole || dd if=/dev/zero of=/data/hole bs=1 count=1 seek=1099511627775'],
+                          volumes=[{'name': 'data', 'path': '/data', 'mode': 'rw'}])
+    assert hole['state'] == 'succeeded', hole
+    put(studio, 'endless', {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:hole'}}}})
+    begun = start(studio, 'endless')
+    at = f'/api/v1/projects/studio/runs/{begun["id"]}'
+    wait_for(lambda: get_run(studio, begun['id'])['state'] == 'running', 60, 'it is read')
+    assert studio.api('POST', f'{at}/cancel').status_code == 202
+    assert end(studio, begun['id'])['state'] == 'cancelled'
+    assert studio.api('DELETE', '/api/v1/projects/studio/volumes/data/files/hole').status_code in (200, 204)

@@ -13,23 +13,46 @@
 
 enum { CHUNK = 256 * 1024 };
 
-int hash_fd(int fd, char hex[65], struct err *e)
+/* Somebody waits for us: the server ends, or there is a note about the run, which is a cancel. */
+static bool is_called(struct pipelines *s, const struct run *r)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; i < s->inbox.len; i++) {
+        if (s->inbox.p[i].kind == NOTE_RUN && s->inbox.p[i].run_id == r->row.id) {
+            return true;
+        }
+    }
+    return s->stopping;
+}
+
+int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+              char hex[65], struct err *e)
 {
     SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
     unsigned char sum[SHA256_BYTES];
+    int64_t left = f->size_bytes;
     struct sha256 hash;
-    ssize_t n;
+    ssize_t n = 0;
+    int rc = 0;
 
     sha256_init(&hash);
-    while ((n = read(fd, chunk, CHUNK)) > 0) {
+    while (rc == 0 && left > 0 &&
+           (n = read(f->fd, chunk, left < CHUNK ? (size_t)left : CHUNK)) > 0) {
         sha256_add(&hash, chunk, (size_t)n);
+        left -= n;
+        rc =
+            left > 0 && is_called(s, r) ? err_set(e, ERR_UNAVAILABLE, "reading it was stopped") : 0;
     }
-    if (n == 0) {
+    if (n < 0) {
+        rc = err_sys(e, "read");
+    } else if (rc == 0) {
         sha256_final(&hash, sum);
         hex_encode(sum, sizeof(sum), hex);
     }
     sha256_done(&hash);
-    return n < 0 ? err_sys(e, "read") : 0;
+    return rc;
 }
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)
@@ -166,7 +189,7 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
         return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
     }
     o->bytes = f.size_bytes;
-    rc = hash_fd(f.fd, o->sha256, e);
+    rc = hash_file(s, r, &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
     if (o->has_preview) {
@@ -187,21 +210,22 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     }
 }
 
-/* Another run may have made the same, and somebody may be reading it. */
-static bool is_made_already(struct pipelines *s, const struct run *r, const struct run_node *n,
-                            struct arena *a)
+/* Another run may have made the same, and somebody may be reading it. 1: it has. */
+static int is_made_already(struct pipelines *s, const struct run *r, const struct run_node *n,
+                           struct arena *a, struct err *e)
 {
     const struct module *m = run_module(r, n);
     struct run_node there = {.row = n->row, .g = n->g};
-    struct err e;
 
     for (size_t i = 0; m->outputs[i].name; i++) {
-        if (look_at_output(s, r, &there, i, key_dir(a, n), &e) < 0 ||
-            strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
-            return false;
+        if (look_at_output(s, r, &there, i, key_dir(a, n), e) < 0) {
+            return step_error_passes(e) ? -1 : 0;
+        }
+        if (strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
+            return 0;
         }
     }
-    return true;
+    return 1;
 }
 
 /* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
@@ -212,9 +236,13 @@ static int move_to_key(struct pipelines *s, const struct run *r, const struct ru
     SCOPED(arena_done) struct arena a = {0};
     struct volume_ref ref = run_volume(r);
 
-    if (is_made_already(s, r, n, &a)) {
-        outputs_drop(s, r, n);
-        return 0;
+    int made = is_made_already(s, r, n, &a, e);
+
+    if (made != 0) {
+        if (made > 0) {
+            outputs_drop(s, r, n);
+        }
+        return made < 0 ? -1 : 0;
     }
     return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
                ? -1

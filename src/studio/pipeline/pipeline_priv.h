@@ -133,8 +133,11 @@ int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
 void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
 const char *outputs_json(struct run *r, const struct run_node *n);
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
-int hash_fd(int fd, char hex[65], struct err *e) MUST_USE;
+struct volume_file_info;
 struct volume_ref;
+/* SHA-256 of the file, as long as it was when it was opened. ERR_UNAVAILABLE: stopped, again. */
+int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+              char hex[65], struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
 
