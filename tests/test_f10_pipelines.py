@@ -495,3 +495,18 @@ def test_a_run_that_reads_an_endless_file_is_cancelled(studio):
     assert studio.api('POST', f'{at}/cancel').status_code == 202
     assert end(studio, begun['id'])['state'] == 'cancelled'
     assert studio.api('DELETE', '/api/v1/projects/studio/volumes/data/files/hole').status_code in (200, 204)
+
+
+def test_files_of_volumes_need_the_rights_of_volumes(studio):
+    """Also through a pipeline, for a token that may see pipelines alone."""
+    put(studio, 'part', chain(2))
+    done = run(studio, 'part')
+    made = studio.api('POST', '/api/v1/tokens', json={'name': 'onlypipes', 'scopes': ['pipeline:read', 'pipeline:write', 'pipeline:run']}).json()
+    narrow = {'Authorization': 'Bearer ' + made['token']}
+    at = f'{studio.url}/api/v1/projects/studio'
+    assert requests.get(f'{at}/runs/{done["id"]}', headers=narrow, timeout=20).status_code == 200
+    for path in ('log', 'outputs/table', 'outputs/table/preview'):
+        assert requests.get(f'{at}/runs/{done["id"]}/nodes/n0/{path}', headers=narrow, timeout=20).status_code == 403, path
+    for path in ('pipelines/check', 'pipelines/part/runs', f'runs/{done["id"]}/retry'):
+        assert requests.post(f'{at}/{path}', headers=narrow, json={}, timeout=20).status_code == 403, path
+    assert studio.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
