@@ -510,3 +510,20 @@ def test_files_of_volumes_need_the_rights_of_volumes(studio):
     for path in ('pipelines/check', 'pipelines/part/runs', f'runs/{done["id"]}/retry'):
         assert requests.post(f'{at}/{path}', headers=narrow, json={}, timeout=20).status_code == 403, path
     assert studio.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
+
+
+def test_long_params_are_bounded_and_left_out_of_lists(studio):
+    names = ['a', 'b', 'c']
+    put(studio, 'wordy', {**chain(1), 'params': [{'name': n, 'default': ''} for n in names]})
+    assert 'in all' in start(studio, 'wordy', status=413, params={n: 'x' * 30000 for n in names})['error']['message']
+    long = start(studio, 'wordy', params={'a': 'x' * 30000})
+    short = start(studio, 'wordy', params={'a': 'x'})
+    listed = {r['id']: r for r in studio.api('GET', '/api/v1/projects/studio/runs', params={'pipeline': 'wordy'}).json()['items']}
+    assert listed[long['id']]['params'] == {} and listed[short['id']]['params'] == {'a': 'x'}
+    assert len(get_run(studio, long['id'])['params']['a']) == 30000
+    at = '/api/v1/projects/studio/pipelines'
+    assert studio.api('PUT', f'{at}/wordy/schedule', json={'cron': '0 3 1 1 *', 'params': {'a': 'x' * 30000}}).status_code == 200
+    row = studio.api('GET', at, params={'q': 'wordy'}).json()['items'][0]['schedule']
+    assert row['params'] == {} and row['cron'] == '0 3 1 1 *'
+    assert len(studio.api('GET', f'{at}/wordy').json()['schedule']['params']['a']) == 30000
+    assert studio.api('DELETE', f'{at}/wordy/schedule').status_code == 204

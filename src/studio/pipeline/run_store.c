@@ -97,9 +97,12 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
     return 0;
 }
 
-#define RUN_COLUMNS                                                                                \
-    "id, project_id, project, pipeline, version, params, by, to_node, from_node, state, uncached," \
-    " stopping, created_ms, started_ms, finished_ms"
+#define RUN_COLUMNS_WITH(params)                                                                   \
+    "id, project_id, project, pipeline, version, " params ", by, to_node, from_node, state,"       \
+    " uncached, stopping, created_ms, started_ms, finished_ms"
+#define RUN_COLUMNS RUN_COLUMNS_WITH("params")
+/* Of many runs, only params that are short: none otherwise. */
+#define RUN_LIST_COLUMNS RUN_COLUMNS_WITH("iif(length(CAST(params AS BLOB)) > 4096, '{}', params)")
 
 static void read_run(const struct query *q, struct arena *a, struct run_row *out)
 {
@@ -169,7 +172,8 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
     *out = arena_new_array(a, struct run_row, (size_t)limit + 1);
     *n = 0;
     if (query_open(&q, db, e,
-                   "SELECT " RUN_COLUMNS " FROM pipeline_runs WHERE project_id = ?1 AND id < ?2"
+                   "SELECT " RUN_LIST_COLUMNS
+                   " FROM pipeline_runs WHERE project_id = ?1 AND id < ?2"
                    " AND (?3 = '' OR pipeline = ?3) AND state IN (SELECT value FROM json_each(?4))"
                    " AND has_words(?5, pipeline, by, params) ORDER BY id DESC LIMIT ?6",
                    "iiszsi", f->project_id, f->before > 0 ? f->before : INT64_MAX,
