@@ -527,3 +527,19 @@ def test_long_params_are_bounded_and_left_out_of_lists(studio):
     assert row['params'] == {} and row['cron'] == '0 3 1 1 *'
     assert len(studio.api('GET', f'{at}/wordy').json()['schedule']['params']['a']) == 30000
     assert studio.api('DELETE', f'{at}/wordy/schedule').status_code == 204
+
+
+def test_an_output_that_somebody_changed_is_made_again(studio):
+    bring(studio, 'steady', f'''
+outputs: [{{name: out}}]
+implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'echo steadily > "$0"', {{outputPath: out}}]}}}}
+''')
+    put(studio, 'steady', {'pipeline': 1, 'volume': 'steady', 'nodes': {'a': {'module': 'steady'}}})
+    first = run(studio, 'steady')
+    at = '/api/v1/projects/studio/volumes/steady/files/.studio'
+    key = next(e['name'] for e in studio.api('GET', at.replace('/files/', '/tree/')).json()['items'] if e['name'] != 'tmp')
+    for text, wanted in ((b'steadilx\n', 'succeeded'), (b'steadily\n', 'cached')):
+        put_file(studio, 'studio', 'steady', f'.studio/{key}/out.bin', text)
+        again = run(studio, 'steady')
+        assert states(again) == {'a': wanted} and again['nodes']['a']['outputs'] == first['nodes']['a']['outputs']
+        assert studio.api('GET', f'{at}/{key}/out.bin').text == 'steadily\n'

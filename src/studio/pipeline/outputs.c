@@ -72,7 +72,7 @@ static const char *preview_of(struct arena *a, struct str dir, const struct port
 
 /* --- as JSON: {"table":{"type","rows","columns","bytes","sha256","preview"}} --- */
 
-const char *outputs_json(struct run *r, const struct run_node *n)
+const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(64 * KIB);
     const struct module *m = run_module(r, n);
@@ -92,6 +92,10 @@ const char *outputs_json(struct run *r, const struct run_node *n)
         jw_kv_i64(w, "bytes", o->bytes);
         jw_kv_c(w, "sha256", o->sha256);
         jw_kv_bool(w, "preview", o->has_preview);
+        if (with_marks) {
+            jw_kv_i64(w, "inode", o->inode);
+            jw_kv_i64(w, "changed_ns", o->changed_ns);
+        }
         jw_end(w);
     }
     jw_end(w);
@@ -118,6 +122,8 @@ int outputs_parse(const struct module *m, const char *json, struct step_output *
         out[i] = (struct step_output){.bytes = number_at(one, "bytes", -1),
                                       .rows = number_at(one, "rows", -1),
                                       .columns = number_at(one, "columns", -1),
+                                      .inode = number_at(one, "inode", -1),
+                                      .changed_ns = number_at(one, "changed_ns", -1),
                                       .has_preview = json_is_true(json_object_get(one, "preview"))};
         if (sha == NULL || str_copy(str_of(sha), out[i].sha256, sizeof(out[i].sha256)) < 0) {
             return -1;
@@ -136,6 +142,21 @@ static int open_output(struct pipelines *s, const struct run *r, const char *pat
     return volume_file_open(s->parts.volumes, &ref, str_of(path), VOLUME_LINKS_REFUSED, f, e);
 }
 
+/* Hashed again only when somebody touched it, or it comes from a backup. */
+static int is_as_it_was(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+                        const struct step_output *o, struct err *e)
+{
+    char hex[65];
+
+    if (f->size_bytes != o->bytes) {
+        return 0;
+    }
+    if ((int64_t)f->inode == o->inode && f->changed_ns == o->changed_ns) {
+        return 1;
+    }
+    return hash_file(s, r, f, hex, e) < 0 ? -1 : strcmp(hex, o->sha256) == 0;
+}
+
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e)
 {
@@ -147,13 +168,15 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
         struct volume_file_info f;
+        int rc;
 
         if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
             return step_error_passes(e) ? -1 : 0; /* also: something else lies in its place */
         }
+        rc = is_as_it_was(s, r, &f, &n->outputs[i], e);
         (void)close(f.fd);
-        if (f.size_bytes != n->outputs[i].bytes) {
-            return 0;
+        if (rc <= 0) {
+            return rc;
         }
     }
     return 1;
@@ -189,6 +212,8 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
         return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
     }
     o->bytes = f.size_bytes;
+    o->inode = (int64_t)f.inode;
+    o->changed_ns = f.changed_ns;
     rc = hash_file(s, r, &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
@@ -211,7 +236,7 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
 }
 
 /* Another run may have made the same, and somebody may be reading it. 1: it has. */
-static int is_made_already(struct pipelines *s, const struct run *r, const struct run_node *n,
+static int is_made_already(struct pipelines *s, const struct run *r, struct run_node *n,
                            struct arena *a, struct err *e)
 {
     const struct module *m = run_module(r, n);
@@ -225,13 +250,16 @@ static int is_made_already(struct pipelines *s, const struct run *r, const struc
             return 0;
         }
     }
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        n->outputs[i].inode = there.outputs[i].inode;
+        n->outputs[i].changed_ns = there.outputs[i].changed_ns;
+    }
     return 1;
 }
 
 /* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
  * its place. */
-static int move_to_key(struct pipelines *s, const struct run *r, const struct run_node *n,
-                       struct err *e)
+static int move_to_key(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct volume_ref ref = run_volume(r);
@@ -250,7 +278,7 @@ static int move_to_key(struct pipelines *s, const struct run *r, const struct ru
 }
 
 /* Whether the renaming is done and we were ended after it: nothing lies where the job wrote. */
-static int is_moved_already(struct pipelines *s, const struct run *r, const struct run_node *n,
+static int is_moved_already(struct pipelines *s, const struct run *r, struct run_node *n,
                             struct arena *a, struct err *e)
 {
     struct volume_ref ref = run_volume(r);

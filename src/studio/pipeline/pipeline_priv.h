@@ -24,6 +24,7 @@ struct step_output {
     char sha256[65];              /* empty: nothing yet */
     int64_t bytes, rows, columns; /* rows < 0: not known */
     bool has_preview;
+    int64_t inode, changed_ns; /* of the file that was hashed: as long as they are, so is it */
 };
 
 struct run_node {
@@ -131,7 +132,8 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
 int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
                  struct err *e) MUST_USE;
 void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
-const char *outputs_json(struct run *r, const struct run_node *n);
+/* With marks of the files for rows of outputs; without for people. */
+const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks);
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
 struct volume_file_info;
 struct volume_ref;

@@ -297,7 +297,7 @@ static int from_cache(struct pipelines *s, struct run *r, struct run_node *n, st
     }
     n->row.why = arena_printf(&r->arena, "same module version, parameters and inputs as run %lld",
                               (long long)l.output.run_id);
-    n->row.outputs = l.output.outputs;
+    n->row.outputs = outputs_json(r, n, false);
     n->row.metrics = l.output.metrics;
     return 1;
 }
@@ -420,11 +420,11 @@ static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n,
         return 0;
     }
     n->row.state = NODE_SUCCEEDED;
-    n->row.outputs = outputs_json(r, n);
+    n->row.outputs = outputs_json(r, n, false);
     n->row.finished_ms = clock_wall_ms();
     o = (struct output_row){.volume = r->doc.volume,
                             .key = n->row.key,
-                            .outputs = n->row.outputs,
+                            .outputs = outputs_json(r, n, true),
                             .metrics = n->row.metrics,
                             .run_id = r->row.id};
     if (state_write(s->parts.state, save_fn, &x, e) < 0) {
