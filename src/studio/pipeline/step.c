@@ -45,7 +45,7 @@ const char *step_file(struct arena *a, const struct run_node *n, const struct po
 bool step_error_passes(const struct err *e)
 {
     return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_NO_SPACE ||
-           e->kind == ERR_IO;
+           e->kind == ERR_IO || e->kind == ERR_THROTTLED;
 }
 
 /* --- the key --- */
