@@ -252,7 +252,7 @@ static int reserve_place(struct jobs *j, struct err *e)
 
     WITH_LOCK(l);
     if (j->queue.len + j->n_submitting >= LIMIT_JOBS_QUEUED) {
-        return err_set(e, ERR_LIMIT, "%d jobs wait already: submit again when some are done",
+        return err_set(e, ERR_THROTTLED, "%d jobs wait already: submit again when some are done",
                        LIMIT_JOBS_QUEUED);
     }
     j->n_submitting++;

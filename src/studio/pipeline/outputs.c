@@ -13,23 +13,46 @@
 
 enum { CHUNK = 256 * 1024 };
 
-int hash_fd(int fd, char hex[65], struct err *e)
+/* Somebody waits for us: the server ends, or there is a note about the run, which is a cancel. */
+static bool is_called(struct pipelines *s, const struct run *r)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    for (size_t i = 0; i < s->inbox.len; i++) {
+        if (s->inbox.p[i].kind == NOTE_RUN && s->inbox.p[i].run_id == r->row.id) {
+            return true;
+        }
+    }
+    return s->stopping;
+}
+
+int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+              char hex[65], struct err *e)
 {
     SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
     unsigned char sum[SHA256_BYTES];
+    int64_t left = f->size_bytes;
     struct sha256 hash;
-    ssize_t n;
+    ssize_t n = 0;
+    int rc = 0;
 
     sha256_init(&hash);
-    while ((n = read(fd, chunk, CHUNK)) > 0) {
+    while (rc == 0 && left > 0 &&
+           (n = read(f->fd, chunk, left < CHUNK ? (size_t)left : CHUNK)) > 0) {
         sha256_add(&hash, chunk, (size_t)n);
+        left -= n;
+        rc =
+            left > 0 && is_called(s, r) ? err_set(e, ERR_UNAVAILABLE, "reading it was stopped") : 0;
     }
-    if (n == 0) {
+    if (n < 0) {
+        rc = err_sys(e, "read");
+    } else if (rc == 0) {
         sha256_final(&hash, sum);
         hex_encode(sum, sizeof(sum), hex);
     }
     sha256_done(&hash);
-    return n < 0 ? err_sys(e, "read") : 0;
+    return rc;
 }
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)
@@ -49,7 +72,7 @@ static const char *preview_of(struct arena *a, struct str dir, const struct port
 
 /* --- as JSON: {"table":{"type","rows","columns","bytes","sha256","preview"}} --- */
 
-const char *outputs_json(struct run *r, const struct run_node *n)
+const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(64 * KIB);
     const struct module *m = run_module(r, n);
@@ -69,6 +92,10 @@ const char *outputs_json(struct run *r, const struct run_node *n)
         jw_kv_i64(w, "bytes", o->bytes);
         jw_kv_c(w, "sha256", o->sha256);
         jw_kv_bool(w, "preview", o->has_preview);
+        if (with_marks) {
+            jw_kv_i64(w, "inode", o->inode);
+            jw_kv_i64(w, "changed_ns", o->changed_ns);
+        }
         jw_end(w);
     }
     jw_end(w);
@@ -95,6 +122,8 @@ int outputs_parse(const struct module *m, const char *json, struct step_output *
         out[i] = (struct step_output){.bytes = number_at(one, "bytes", -1),
                                       .rows = number_at(one, "rows", -1),
                                       .columns = number_at(one, "columns", -1),
+                                      .inode = number_at(one, "inode", -1),
+                                      .changed_ns = number_at(one, "changed_ns", -1),
                                       .has_preview = json_is_true(json_object_get(one, "preview"))};
         if (sha == NULL || str_copy(str_of(sha), out[i].sha256, sizeof(out[i].sha256)) < 0) {
             return -1;
@@ -113,6 +142,21 @@ static int open_output(struct pipelines *s, const struct run *r, const char *pat
     return volume_file_open(s->parts.volumes, &ref, str_of(path), VOLUME_LINKS_REFUSED, f, e);
 }
 
+/* Hashed again only when somebody touched it, or it comes from a backup. */
+static int is_as_it_was(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+                        const struct step_output *o, struct err *e)
+{
+    char hex[65];
+
+    if (f->size_bytes != o->bytes) {
+        return 0;
+    }
+    if ((int64_t)f->inode == o->inode && f->changed_ns == o->changed_ns) {
+        return 1;
+    }
+    return hash_file(s, r, f, hex, e) < 0 ? -1 : strcmp(hex, o->sha256) == 0;
+}
+
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e)
 {
@@ -124,13 +168,15 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
         struct volume_file_info f;
+        int rc;
 
         if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
-            return e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID ? 0 : -1;
+            return step_error_passes(e) ? -1 : 0; /* also: something else lies in its place */
         }
+        rc = is_as_it_was(s, r, &f, &n->outputs[i], e);
         (void)close(f.fd);
-        if (f.size_bytes != n->outputs[i].bytes) {
-            return 0;
+        if (rc <= 0) {
+            return rc;
         }
     }
     return 1;
@@ -166,7 +212,9 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
         return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
     }
     o->bytes = f.size_bytes;
-    rc = hash_fd(f.fd, o->sha256, e);
+    o->inode = (int64_t)f.inode;
+    o->changed_ns = f.changed_ns;
+    rc = hash_file(s, r, &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
     if (o->has_preview) {
@@ -187,56 +235,75 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     }
 }
 
-/* Another run may have made the same, and somebody may be reading it. */
-static bool is_made_already(struct pipelines *s, const struct run *r, const struct run_node *n,
-                            struct arena *a)
+/* Another run may have made the same, and somebody may be reading it. 1: it has. */
+static int is_made_already(struct pipelines *s, const struct run *r, struct run_node *n,
+                           struct arena *a, struct err *e)
 {
     const struct module *m = run_module(r, n);
     struct run_node there = {.row = n->row, .g = n->g};
-    struct err e;
 
     for (size_t i = 0; m->outputs[i].name; i++) {
-        if (look_at_output(s, r, &there, i, key_dir(a, n), &e) < 0 ||
-            strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
-            return false;
+        if (look_at_output(s, r, &there, i, key_dir(a, n), e) < 0) {
+            return step_error_passes(e) ? -1 : 0;
+        }
+        if (strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
+            return 0;
         }
     }
-    return true;
+    for (size_t i = 0; m->outputs[i].name; i++) {
+        n->outputs[i].inode = there.outputs[i].inode;
+        n->outputs[i].changed_ns = there.outputs[i].changed_ns;
+    }
+    return 1;
 }
 
 /* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
  * its place. */
-static int move_to_key(struct pipelines *s, const struct run *r, const struct run_node *n,
-                       struct err *e)
+static int move_to_key(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct volume_ref ref = run_volume(r);
 
-    if (is_made_already(s, r, n, &a)) {
-        outputs_drop(s, r, n);
-        return 0;
+    int made = is_made_already(s, r, n, &a, e);
+
+    if (made != 0) {
+        if (made > 0) {
+            outputs_drop(s, r, n);
+        }
+        return made < 0 ? -1 : 0;
     }
     return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
                ? -1
                : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }
 
+/* Whether the renaming is done and we were ended after it: nothing lies where the job wrote. */
+static int is_moved_already(struct pipelines *s, const struct run *r, struct run_node *n,
+                            struct arena *a, struct err *e)
+{
+    struct volume_ref ref = run_volume(r);
+    struct volume_file_info f;
+
+    if (volume_file_open(s->parts.volumes, &ref, tmp_dir(a, n), VOLUME_LINKS_REFUSED, &f, e) == 0) {
+        (void)close(f.fd);
+        return 0;
+    }
+    return e->kind == ERR_NOT_FOUND ? 1
+           : step_error_passes(e)   ? -1
+                                    : 0; /* a directory: a conflict */
+}
+
 int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     const struct module *m = run_module(r, n);
-    bool is_moved = false;
+    int is_moved = is_moved_already(s, r, n, &a, e);
 
-    for (size_t i = 0; m->outputs[i].name; i++) {
+    for (size_t i = 0; is_moved >= 0 && m->outputs[i].name; i++) {
         n->outputs[i].rows = n->outputs[i].sha256[0] ? n->outputs[i].rows : -1;
-        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) == 0) {
-            continue;
-        }
-        /* we were ended after the renaming */
-        if (i > 0 || is_moved || look_at_output(s, r, n, i, key_dir(&a, n), e) < 0) {
+        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) < 0) {
             return -1;
         }
-        is_moved = true;
     }
-    return is_moved ? 0 : move_to_key(s, r, n, e);
+    return is_moved < 0 ? -1 : is_moved > 0 ? 0 : move_to_key(s, r, n, e);
 }

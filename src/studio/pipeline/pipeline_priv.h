@@ -24,6 +24,7 @@ struct step_output {
     char sha256[65];              /* empty: nothing yet */
     int64_t bytes, rows, columns; /* rows < 0: not known */
     bool has_preview;
+    int64_t inode, changed_ns; /* of the file that was hashed: as long as they are, so is it */
 };
 
 struct run_node {
@@ -33,7 +34,7 @@ struct run_node {
     bool is_submitted; /* its job was given to jobs since we started */
     /* of its job's log */
     int64_t log_at;
-    struct buf line;
+    struct buf line, metrics; /* row.metrics points into it */
     /* guarded by pipelines.lock */
     double done;
     char text[200];
@@ -110,6 +111,7 @@ int run_save_node(struct pipelines *s, const struct run *r, const struct run_nod
                   struct err *e) MUST_USE;
 
 /* --- step.c: what a node's job is --- */
+bool step_error_passes(const struct err *e); /* it is tried again; others are final */
 /* Fills row.words and row.key; *input_bytes is what it reads. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
@@ -130,16 +132,22 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
 int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
                  struct err *e) MUST_USE;
 void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
-const char *outputs_json(struct run *r, const struct run_node *n);
+/* With marks of the files for rows of outputs; without for people. */
+const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks);
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
-int hash_fd(int fd, char hex[65], struct err *e) MUST_USE;
+struct volume_file_info;
 struct volume_ref;
+/* SHA-256 of the file, as long as it was when it was opened. ERR_UNAVAILABLE: stopped, again. */
+int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
+              char hex[65], struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
 
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);
+/* The rest of a log that is whole; of a long one, its end. */
+bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, int fd);
 /* The last line that strata-ml wrote as its error, or NULL. */
 const char *progress_error(struct run *r, int fd);
 

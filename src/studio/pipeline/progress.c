@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 16 * 1024, CHUNKS_AT_ONCE = 16, TAIL = 16 * 1024 };
+enum { CHUNK = 16 * 1024, CHUNKS_AT_ONCE = 16, TAIL = 16 * 1024, LAST = 1024 * 1024 };
 
 static void read_output(struct run *r, struct run_node *n, const json_t *line)
 {
@@ -28,9 +28,10 @@ static void read_output(struct run *r, struct run_node *n, const json_t *line)
     }
 }
 
-static void read_metrics(struct run *r, struct run_node *n, const json_t *metrics)
+/* The newest take the place of those before, so that no step fills our memory with them. */
+static void read_metrics(struct run_node *n, const json_t *metrics)
 {
-    SCOPED(buf_done) struct buf out = BUF_MAX(LIMIT_STEP_LINE_BYTES);
+    struct buf out = BUF_MAX(LIMIT_STEP_LINE_BYTES);
     struct jw w = JW(&out);
 
     jw_object(&w);
@@ -44,13 +45,16 @@ static void read_metrics(struct run *r, struct run_node *n, const json_t *metric
         }
     }
     jw_end(&w);
-    if (!out.failed) {
-        n->row.metrics = arena_strdup(&r->arena, buf_str(&out));
+    if (out.failed) {
+        buf_done(&out);
+        return;
     }
+    buf_done(&n->metrics);
+    n->metrics = out;
+    n->row.metrics = n->metrics.p;
 }
 
-static bool read_progress(struct pipelines *s, struct run *r, struct run_node *n,
-                          const json_t *line)
+static bool read_progress(struct pipelines *s, struct run_node *n, const json_t *line)
 {
     const json_t *done = json_object_get(line, "done"), *metric = json_object_get(line, "metric");
     const char *text = json_string_value(json_object_get(line, "text"));
@@ -58,7 +62,7 @@ static bool read_progress(struct pipelines *s, struct run *r, struct run_node *n
     struct lock *l = &s->lock;
 
     if (json_is_object(metric)) {
-        read_metrics(r, n, metric);
+        read_metrics(n, metric);
     }
     WITH_LOCK(l);
     n->done = part >= 0 && part <= 1 ? part : n->done;
@@ -79,7 +83,7 @@ static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, st
         read_output(r, n, j);
         return false;
     }
-    return kind && strcmp(kind, "progress") == 0 && read_progress(s, r, n, j);
+    return kind && strcmp(kind, "progress") == 0 && read_progress(s, n, j);
 }
 
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd)
@@ -107,6 +111,26 @@ bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int f
             buf_done(&n->line);
             n->line.max = LIMIT_STEP_LINE_BYTES;
             rest = str_from(rest, (size_t)end + 1);
+        }
+    }
+    return said;
+}
+
+bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, int fd)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    bool said = false;
+
+    if (size - n->log_at > LAST) {
+        n->log_at = size - LAST;
+        n->line.failed = true; /* we are within a line: it does not count */
+    }
+    while (n->log_at < size) {
+        int64_t from = n->log_at;
+
+        said = progress_read(s, r, n, fd) || said;
+        if (n->log_at == from) {
+            break;
         }
     }
     return said;

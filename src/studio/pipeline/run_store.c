@@ -1,6 +1,7 @@
 /* Rows of runs and of their nodes. */
 #include "access/access.h"
 #include "base/limits.h"
+#include "base/vec.h"
 #include "pipeline/store.h"
 
 #include <string.h>
@@ -52,7 +53,7 @@ static const char *text_of(struct arena *a, const struct query *q, int column)
 
 /* --- runs --- */
 
-static int check_room(struct state_db *db, const struct run_row *run, struct err *e)
+int run_store_check_room(struct state_db *db, struct err *e)
 {
     int64_t n;
 
@@ -60,10 +61,14 @@ static int check_room(struct state_db *db, const struct run_row *run, struct err
                       "") < 0) {
         return -1;
     }
-    if (n >= LIMIT_RUNS_ACTIVE) {
-        return err_set(e, ERR_LIMIT, "%d runs go on already: start again when some are done",
-                       LIMIT_RUNS_ACTIVE);
-    }
+    return n < LIMIT_RUNS_ACTIVE
+               ? 0
+               : err_set(e, ERR_THROTTLED, "%d runs go on already: start again when some are done",
+                         LIMIT_RUNS_ACTIVE);
+}
+
+static int prune(struct state_db *db, const struct run_row *run, struct err *e)
+{
     return state_run(db, e,
                      "DELETE FROM pipeline_runs WHERE id IN (SELECT id FROM pipeline_runs WHERE "
                      "project_id = ? AND finished_ms > 0 ORDER BY id DESC LIMIT -1 OFFSET ?)",
@@ -73,7 +78,8 @@ static int check_room(struct state_db *db, const struct run_row *run, struct err
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
                      size_t n, struct err *e)
 {
-    if (access_project_check(db, run->project_id, e) < 0 || check_room(db, run, e) < 0 ||
+    if (access_project_check(db, run->project_id, e) < 0 || run_store_check_room(db, e) < 0 ||
+        prune(db, run, e) < 0 ||
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
                   " params, by, to_node, from_node, state, uncached, created_ms)"
@@ -97,9 +103,12 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
     return 0;
 }
 
-#define RUN_COLUMNS                                                                                \
-    "id, project_id, project, pipeline, version, params, by, to_node, from_node, state, uncached," \
-    " stopping, created_ms, started_ms, finished_ms"
+#define RUN_COLUMNS_WITH(params)                                                                   \
+    "id, project_id, project, pipeline, version, " params ", by, to_node, from_node, state,"       \
+    " uncached, stopping, created_ms, started_ms, finished_ms"
+#define RUN_COLUMNS RUN_COLUMNS_WITH("params")
+/* Of many runs, only params that are short: none otherwise. */
+#define RUN_LIST_COLUMNS RUN_COLUMNS_WITH("iif(length(CAST(params AS BLOB)) > 4096, '{}', params)")
 
 static void read_run(const struct query *q, struct arena *a, struct run_row *out)
 {
@@ -169,7 +178,8 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
     *out = arena_new_array(a, struct run_row, (size_t)limit + 1);
     *n = 0;
     if (query_open(&q, db, e,
-                   "SELECT " RUN_COLUMNS " FROM pipeline_runs WHERE project_id = ?1 AND id < ?2"
+                   "SELECT " RUN_LIST_COLUMNS
+                   " FROM pipeline_runs WHERE project_id = ?1 AND id < ?2"
                    " AND (?3 = '' OR pipeline = ?3) AND state IN (SELECT value FROM json_each(?4))"
                    " AND has_words(?5, pipeline, by, params) ORDER BY id DESC LIMIT ?6",
                    "iiszsi", f->project_id, f->before > 0 ? f->before : INT64_MAX,
@@ -187,20 +197,23 @@ int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **
                          struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
+    VEC(struct run_row) rows = {0};
     int rc;
 
-    *out = arena_new_array(a, struct run_row, LIMIT_RUNS_ACTIVE + 1);
-    *n = 0;
     if (query_open(&q, db, e,
-                   "SELECT " RUN_COLUMNS ", document FROM pipeline_runs WHERE finished_ms = 0 "
-                   "ORDER BY id LIMIT ?",
-                   "i", (int64_t)LIMIT_RUNS_ACTIVE) < 0) {
+                   "SELECT id, project_id FROM pipeline_runs WHERE finished_ms = 0 ORDER BY id",
+                   "") < 0) {
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {
-        read_run(&q, a, &(*out)[*n]);
-        (*out)[(*n)++].document = text_of(a, &q, 15);
+        *vec_push(&rows) = (struct run_row){.id = query_i64(&q, 0), .project_id = query_i64(&q, 1)};
     }
+    *out = arena_new_array(a, struct run_row, rows.len + 1);
+    *n = rows.len;
+    if (rows.len > 0) {
+        memcpy(*out, rows.p, rows.len * sizeof(*rows.p));
+    }
+    vec_done(&rows);
     return rc;
 }
 

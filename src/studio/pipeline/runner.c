@@ -96,6 +96,7 @@ static void run_free(struct run *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         buf_done(&r->nodes[i].line);
+        buf_done(&r->nodes[i].metrics);
     }
     arena_done(&r->arena);
     free(r);
@@ -296,7 +297,7 @@ static int from_cache(struct pipelines *s, struct run *r, struct run_node *n, st
     }
     n->row.why = arena_printf(&r->arena, "same module version, parameters and inputs as run %lld",
                               (long long)l.output.run_id);
-    n->row.outputs = l.output.outputs;
+    n->row.outputs = outputs_json(r, n, false);
     n->row.metrics = l.output.metrics;
     return 1;
 }
@@ -332,8 +333,7 @@ static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_
 static int failed_before(struct pipelines *s, struct run *r, struct run_node *n, struct err *why,
                          struct err *e)
 {
-    if (why->kind == ERR_UNAVAILABLE || why->kind == ERR_TIMEOUT || why->kind == ERR_NO_SPACE ||
-        why->kind == ERR_IO) {
+    if (step_error_passes(why)) {
         *e = *why;
         return -1;
     }
@@ -413,15 +413,18 @@ static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n,
     struct err why;
 
     if (outputs_take(s, r, n, &why) < 0) {
+        if (failed_before(s, r, n, &why, e) < 0) {
+            return -1; /* taken again later: its files stay */
+        }
         outputs_drop(s, r, n);
-        return failed_before(s, r, n, &why, e);
+        return 0;
     }
     n->row.state = NODE_SUCCEEDED;
-    n->row.outputs = outputs_json(r, n);
+    n->row.outputs = outputs_json(r, n, false);
     n->row.finished_ms = clock_wall_ms();
     o = (struct output_row){.volume = r->doc.volume,
                             .key = n->row.key,
-                            .outputs = n->row.outputs,
+                            .outputs = outputs_json(r, n, true),
                             .metrics = n->row.metrics,
                             .run_id = r->row.id};
     if (state_write(s->parts.state, save_fn, &x, e) < 0) {
@@ -457,7 +460,7 @@ static int submit_again(struct pipelines *s, struct run *r, struct run_node *n, 
 static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
-    struct node_row before = n->row;
+    struct node_row before;
     struct jobs_look look;
     struct err why;
     int rc = 0;
@@ -471,13 +474,9 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
     }
     n->is_submitted = true;
     if (look.log_fd >= 0) {
-        int64_t from;
-        bool said = false;
+        bool said = look.is_finished ? progress_read_last(s, r, n, look.log_fd)
+                                     : progress_read(s, r, n, look.log_fd);
 
-        do {
-            from = n->log_at;
-            said = progress_read(s, r, n, look.log_fd) || said;
-        } while (look.is_finished && n->log_at > from);
         if (said) {
             run_events_node(s, r, n);
         }
@@ -486,6 +485,7 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
         rc =
             look.state == JOB_SUCCEEDED ? job_succeeded(s, r, n, e) : job_failed(s, r, n, &look, e);
     } else if (look.state == JOB_RUNNING && n->row.state == NODE_QUEUED) {
+        before = n->row; /* with what the log said: the metrics before are freed */
         n->row.state = NODE_RUNNING;
         rc = change(s, r, n, before, e);
     }
@@ -724,23 +724,32 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
                : -1;
 }
 
-/* False: stop. */
-static bool wait_for_work(struct pipelines *s, int64_t pause_ms, struct note *n, bool *has_note)
+/* False: stop. No note is taken before held_until (monotonic). */
+static bool wait_for_work(struct pipelines *s, int64_t pause_ms, int64_t held_until, struct note *n,
+                          bool *has_note)
 {
     struct lock *l = &s->lock;
     int64_t until = clock_mono_ms() + pause_ms;
+    bool is_held = held_until > clock_mono_ms();
 
     WITH_LOCK(l);
-    while (!s->stopping && !s->woken && s->inbox.len == 0 && lock_wait_until(l, until)) {
+    until = is_held && held_until < until ? held_until : until;
+    while (!s->stopping && !s->woken && (is_held || s->inbox.len == 0) &&
+           lock_wait_until(l, until)) {
     }
     s->woken = false;
-    *has_note = s->inbox.len > 0;
+    *has_note = s->inbox.len > 0 && !is_held;
     if (*has_note) {
         *n = s->inbox.p[0];
         s->inbox.len--;
         memmove(s->inbox.p, s->inbox.p + 1, s->inbox.len * sizeof(*n));
     }
     return !s->stopping;
+}
+
+static int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 /* How long until the next look. */
@@ -762,7 +771,7 @@ static int64_t step_all(struct pipelines *s)
             log_warn("pipeline.step_failed", "run=%lld error=%s, trying again in %d s",
                      (long long)r->row.id, Q(str_of(e.msg)), RETRY_MS / 1000);
         }
-        pause = rc < 0 && pause > RETRY_MS ? RETRY_MS : LOOK_MS;
+        pause = min_i64(pause, rc < 0 ? RETRY_MS : LOOK_MS);
     }
     return pause;
 }
@@ -777,23 +786,24 @@ static bool is_due(int64_t due_ms, int64_t looked_ms)
 void *runner_main(void *arg)
 {
     struct pipelines *s = arg;
-    int64_t pause = 0, due_ms = 0, looked_ms = 0;
+    int64_t pause = 0, due_ms = 0, looked_ms = 0, held_until = 0;
     struct note n;
     bool has_note;
     struct err e;
 
-    while (wait_for_work(s, pause, &n, &has_note)) {
+    while (wait_for_work(s, pause, held_until, &n, &has_note)) {
         if (has_note && take_note(s, &n, &e) < 0) {
             log_warn("pipeline.note_failed", "run=%lld error=%s, trying again", (long long)n.run_id,
                      Q(str_of(e.msg)));
             runner_note(s, n.kind, n.project_id, n.run_id);
+            held_until = clock_mono_ms() + RETRY_MS;
         }
         if ((has_note && n.kind == NOTE_SCHEDULE) || is_due(due_ms, looked_ms)) {
             due_ms = schedule_run(s);
             looked_ms = clock_mono_ms();
         }
         pause = step_all(s);
-        pause = due_ms > 0 && due_ms - clock_wall_ms() < pause ? due_ms - clock_wall_ms() : pause;
+        pause = due_ms > 0 ? min_i64(pause, due_ms - clock_wall_ms()) : pause;
     }
     list_each(it, &s->runs)
     {

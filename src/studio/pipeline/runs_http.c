@@ -137,7 +137,7 @@ int run_read_values(struct arena *a, const json_t *params, struct run_new *out, 
     SCOPED(buf_done) struct buf json = BUF_MAX(LIMIT_JSON_BODY_BYTES * 2);
     struct graph_value *values;
     struct jw w = JW(&json);
-    size_t n = json_object_size(params);
+    size_t n = json_object_size(params), bytes = 0;
 
     if (params && !json_is_object(params)) {
         return err_set(e, ERR_INVALID, "'%s' must be %s", "params", "an object");
@@ -155,6 +155,11 @@ int run_read_values(struct arena *a, const json_t *params, struct run_new *out, 
         v->name = arena_strdup(a, str_of(json_object_iter_key(it)));
         if (value_text(a, v->name, json_object_iter_value(it), &v->text, e) < 0) {
             return -1;
+        }
+        bytes += strlen(v->name) + strlen(v->text);
+        if (bytes > LIMIT_PIPELINE_VALUE_BYTES) {
+            return err_set(e, ERR_LIMIT, "params are longer than %d bytes in all",
+                           LIMIT_PIPELINE_VALUE_BYTES);
         }
         jw_kv_c(&w, v->name, v->text);
         out->n_values++;
@@ -262,6 +267,9 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
                        "run %lld is %s: only what failed or was cancelled is tried"
                        " again",
                        (long long)x->id, run_state_name(x->run.state));
+    }
+    if (run_store_check_room(db, e) < 0) {
+        return -1;
     }
     for (size_t i = 0; i < x->n; i++) {
         struct node_row *n = &x->nodes[i];

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DUE_AT_ONCE = 50 };
+enum { DUE_AT_ONCE = 50, RETRY_MS = 10000 };
 
 /* --- when --- */
 
@@ -166,29 +166,33 @@ static struct str text_at(const json_t *o, const char *key)
 }
 
 /* The next time is written first: what begins twice would be worse than what begins never. */
-static int begin(struct pipelines *s, struct look *k, struct due *d, struct err *e)
+static int begin(struct pipelines *s, struct look *k, struct due *d, bool *is_written,
+                 struct err *e)
 {
-    SCOPED(json_decrefp) json_t *schedule = json_parse(str_of(d->schedule), e);
+    struct err never;
+    SCOPED(json_decrefp) json_t *schedule = json_parse(str_of(d->schedule), &never);
     struct mistakes mistakes = {.a = k->a};
     struct principal who = {.kind = PRINCIPAL_SESSION};
     struct run_new asked = {.who = &who,
                             .project = str_of(d->project),
                             .pipeline = str_of(d->name),
                             .project_id = d->project_id};
-    struct err never;
     int64_t id;
 
-    if (schedule == NULL) {
-        return -1;
-    }
     if (next_of(text_at(schedule, "cron"), text_at(schedule, "timezone"), k->now_ms, &d->next_ms,
                 &never) < 0) {
         d->next_ms = 0;
     }
     k->one = d;
     (void)snprintf(who.name, sizeof(who.name), "%.*s", STR_ARG(text_at(schedule, "by")));
-    return state_write(s->parts.state, next_fn, k, e) < 0 ||
-                   run_read_values(k->a, json_object_get(schedule, "params"), &asked, e) < 0
+    *is_written = state_write(s->parts.state, next_fn, k, e) == 0;
+    if (!*is_written) {
+        return -1;
+    }
+    if (schedule == NULL) {
+        return err_set(e, ERR_INTERNAL, "its schedule cannot be read");
+    }
+    return run_read_values(k->a, json_object_get(schedule, "params"), &asked, e) < 0
                ? -1
                : run_create(s, &asked, k->a, &id, &mistakes, e);
 }
@@ -197,6 +201,7 @@ int64_t schedule_run(struct pipelines *s)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct look k = {.a = &a, .now_ms = clock_wall_ms()};
+    bool is_written, all_written = true;
     struct err e;
 
     if (state_read(s->parts.state, look_fn, &k, &e) < 0) {
@@ -205,10 +210,11 @@ int64_t schedule_run(struct pipelines *s)
         return 0;
     }
     for (size_t i = 0; i < k.n; i++) {
-        if (begin(s, &k, &k.due[i], &e) < 0) {
+        if (begin(s, &k, &k.due[i], &is_written, &e) < 0) {
             log_warn("pipeline.schedule_failed", "project=%s pipeline=%s error=%s, again next time",
                      k.due[i].project, k.due[i].name, Q(str_of(e.msg)));
         }
+        all_written = all_written && is_written;
     }
-    return k.n > 0 ? 1 : k.next_ms;
+    return !all_written ? clock_wall_ms() + RETRY_MS : k.n > 0 ? 1 : k.next_ms;
 }

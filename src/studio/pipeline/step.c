@@ -42,6 +42,12 @@ const char *step_file(struct arena *a, const struct run_node *n, const struct po
     return arena_printf(a, STUDIO_DIR "/%s/%s%s", n->row.key, port->name, step_suffix(port->type));
 }
 
+bool step_error_passes(const struct err *e)
+{
+    return e->kind == ERR_UNAVAILABLE || e->kind == ERR_TIMEOUT || e->kind == ERR_NO_SPACE ||
+           e->kind == ERR_IO || e->kind == ERR_THROTTLED;
+}
+
 /* --- the key --- */
 
 static const char *param_text(const struct run *r, const struct run_node *n, size_t i)
@@ -61,6 +67,16 @@ static struct run_node *node_of(const struct run *r, int g)
     return NULL;
 }
 
+/* Sparse files may be larger than any number here stands. */
+static int64_t sum_of(int64_t times, int64_t bytes, int64_t base)
+{
+    int64_t out;
+
+    return __builtin_mul_overflow(times, bytes, &out) || __builtin_add_overflow(out, base, &out)
+               ? INT64_MAX
+               : out;
+}
+
 /* The content of a file in a volume: "data:tables/x.csv". */
 static int file_word(struct pipelines *s, const struct run *r, const char *path, char hex[65],
                      int64_t *bytes, struct err *e)
@@ -73,8 +89,8 @@ static int file_word(struct pipelines *s, const struct run *r, const char *path,
     if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
         return err_wrap(e, "%s", path);
     }
-    *bytes += f.size_bytes;
-    rc = hash_fd(f.fd, hex, e);
+    *bytes = sum_of(1, *bytes, f.size_bytes);
+    rc = hash_file(s, r, &f, hex, e);
     (void)close(f.fd);
     return rc < 0 ? err_wrap(e, "%s", path) : 0;
 }
@@ -114,7 +130,7 @@ static void write_inputs(const struct run *r, const struct run_node *n, struct j
 
         if (from) {
             jw_kv_c(w, m->inputs[i].name, from->outputs[g->from_port[i]].sha256);
-            *bytes += from->outputs[g->from_port[i]].bytes;
+            *bytes = sum_of(1, *bytes, from->outputs[g->from_port[i]].bytes);
         }
     }
     jw_end(w);
@@ -352,9 +368,9 @@ static int64_t memory_of(const struct module *m, int64_t input_bytes)
 
     (void)str_cut(&rest, '+');
     if (str_to_u64(factor, &times) < 0 || str_parse_bytes(rest, &base, &e) < 0) {
-        return 2 * input_bytes + 64 * (int64_t)MIB;
+        return sum_of(2, input_bytes, 64 * (int64_t)MIB);
     }
-    return (int64_t)times * input_bytes + base;
+    return sum_of((int64_t)times, input_bytes, base);
 }
 
 static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,

@@ -136,10 +136,15 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
                      "ii", id, p->version - LIMIT_PIPELINE_VERSIONS);
 }
 
-#define PIPELINE_COLUMNS                                                                           \
-    "p.id, p.project_id, p.name, p.version, p.updated_ms, p.updated_by, p.schedule, r.id, "        \
+#define PIPELINE_COLUMNS_WITH(schedule)                                                            \
+    "p.id, p.project_id, p.name, p.version, p.updated_ms, p.updated_by, " schedule ", r.id, "      \
     "r.state,"                                                                                     \
     " r.created_ms"
+#define PIPELINE_COLUMNS PIPELINE_COLUMNS_WITH("p.schedule")
+/* Of many pipelines, only schedules that are short with their params, as with runs. */
+#define PIPELINE_LIST_COLUMNS                                                                      \
+    PIPELINE_COLUMNS_WITH("iif(length(CAST(p.schedule AS BLOB)) > 4096,"                           \
+                          " json_set(p.schedule, '$.params', json('{}')), p.schedule)")
 #define PIPELINE_FROM                                                                              \
     " FROM pipelines p LEFT JOIN pipeline_runs r ON r.id = (SELECT max(id) FROM pipeline_runs"     \
     " WHERE project_id = p.project_id AND pipeline = p.name)"
@@ -215,7 +220,7 @@ int pipeline_store_list(struct state_db *db, int64_t project_id, struct str word
     *out = arena_new_array(a, struct pipeline_row, (size_t)limit + 1);
     *n = 0;
     if (query_open(&q, db, e,
-                   "SELECT " PIPELINE_COLUMNS PIPELINE_FROM
+                   "SELECT " PIPELINE_LIST_COLUMNS PIPELINE_FROM
                    " WHERE p.project_id = ? AND p.name > ? AND has_words(?, p.name, p.updated_by)"
                    " ORDER BY p.name LIMIT ?",
                    "issi", project_id, after.p ? after : STR_EMPTY, words.p ? words : STR_EMPTY,

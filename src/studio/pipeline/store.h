@@ -92,6 +92,9 @@ struct run_filter {
 };
 int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limit, struct arena *a,
                    struct run_row **out, size_t *n, struct err *e) MUST_USE;
+/* ERR_THROTTLED: as many go on as may. */
+int run_store_check_room(struct state_db *db, struct err *e) MUST_USE;
+/* All of them, with id and project_id alone. */
 int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **out, size_t *n,
                          struct err *e) MUST_USE;
 int run_store_set(struct state_db *db, const struct run_row *run, struct err *e) MUST_USE;
