@@ -602,7 +602,7 @@ def pipelines(api, p):
     wrong = {**document, 'nodes': {**document['nodes'], 'more': {'module': 'split', 'params': {'stratify_col': 'c'}, 'inputs': {'table': 'read.table'}}}}
     assert len(api.call('POST', P + '/pipelines/check', 200, p=p, json=wrong)['mistakes']) == 1
     assert api.call('POST', P + '/pipelines/check', 200, p=p, json=document)['nodes']['split']['outputs']['train']['columns']
-    api.call('PUT', P + one, 200, p=p, name='split', json=document, headers={'If-Match': '"1"'})
+    api.call('PUT', P + one, 200, p=p, name='split', json={**document, 'description': 'Splits it'}, headers={'If-Match': '"1"'})
     api.call('PUT', P + one, 201, p=p, name='other', json=document)
     text = api.call('GET', P + one, 200, p=p, name='split', params={'format': 'yaml'}).text
     api.refused(400, 'PUT', f'{V1}/projects/{p}/pipelines/x', data='pipeline: 1\nnodse: {}\n')

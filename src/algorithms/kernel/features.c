@@ -339,9 +339,11 @@ void features_write(const struct features *f, struct binw *w)
     binw_f64s(w, f->fill, f->n);
     binw_u32(w, f->missing_kept);
     for (size_t i = 0; i < f->n; i++) {
-        binw_u32(w, f->categories[i].names ? (uint32_t)f->categories[i].n : UINT32_MAX);
-        for (size_t k = 0; k < f->categories[i].n; k++) {
-            binw_str(w, str_of(f->categories[i].names[k]));
+        const struct categories *c = &f->categories[i];
+
+        binw_u32(w, c->names ? (uint32_t)c->n : UINT32_MAX);
+        for (size_t k = 0; c->names && k < c->n; k++) {
+            binw_str(w, str_of(c->names[k]));
         }
     }
 }
@@ -406,6 +408,5 @@ int features_read(struct binr *r, struct features *f, struct err *e)
             return -1;
         }
     }
-    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features")
-                  : check_fill(f, e);
+    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features") : check_fill(f, e);
 }

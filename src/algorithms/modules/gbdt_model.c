@@ -4,6 +4,7 @@
 #include "algorithms/modules/gbdt.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -48,6 +49,7 @@ void gbdt_predict(const struct model *m, const double *const *columns, size_t fi
     uint32_t leaves[TREES_SLICE];
 
     (void)scratch;
+    assert(g->n_scores > 0);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < g->n_scores; k++) {
             out[i * width + k] = g->base[k];

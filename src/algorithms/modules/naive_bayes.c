@@ -455,8 +455,8 @@ static int check_learned(const struct fit *f, struct err *e)
 static int fit(struct fit *f, struct err *e)
 {
     SCOPED(big_freep) double *sums = NULL;
-    SCOPED(freep) uint8_t *negative = NULL;
     size_t d = f->t->model->features.n, k = f->t->model->classes.n;
+    SCOPED(freep) uint8_t *negative = xnew_array(uint8_t, d + 1);
 
     f->b->kind = step_choice(f->s, "kind");
     f->b->binarize = step_real(f->s, "binarize");
@@ -469,7 +469,7 @@ static int fit(struct fit *f, struct err *e)
     }
     f->variances = sums + d * k;
     f->of_class = f->variances + d;
-    negative = f->negative = xnew_array(uint8_t, d + 1);
+    f->negative = negative;
     learn_priors(f);
     threads_each(f->s->threads, d, learn_feature, f);
     finish(f);

@@ -212,12 +212,10 @@ static int take_memory(struct fit *f, struct err *e)
 {
     size_t workers = threads_count(f->s->threads);
 
-    workers = workers < f->k ? workers : f->k;
     f->rounds = xnew_array(unsigned, f->k);
     f->converged = xnew_array(uint8_t, f->k);
     f->x = big_alloc(f->n * f->d, sizeof(double), "the matrix of features", e);
     f->squares = f->x ? big_alloc(f->n, sizeof(double), "the matrix of features", e) : NULL;
-    workers = threads_count(f->s->threads);
     f->alpha =
         f->squares ? big_alloc(workers * f->n, sizeof(double), "the support vectors", e) : NULL;
     f->order =

@@ -151,7 +151,7 @@ int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct ar
     return 0;
 }
 
-static int states_text(unsigned states, char out[2 * RUN_STATES + 4])
+static void states_text(unsigned states, char out[2 * RUN_STATES + 4])
 {
     size_t n = 0;
 
@@ -165,7 +165,6 @@ static int states_text(unsigned states, char out[2 * RUN_STATES + 4])
     }
     out[n - 1] = ']';
     out[n] = '\0';
-    return 0;
 }
 
 int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limit, struct arena *a,
@@ -173,8 +172,9 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
 {
     SCOPED(query_done) struct query q = {0};
     char states[2 * RUN_STATES + 4];
-    int rc = states_text(f->states, states);
+    int rc;
 
+    states_text(f->states, states);
     *out = arena_new_array(a, struct run_row, (size_t)limit + 1);
     *n = 0;
     if (query_open(&q, db, e,
