@@ -406,6 +406,5 @@ int features_read(struct binr *r, struct features *f, struct err *e)
             return -1;
         }
     }
-    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features")
-                  : check_fill(f, e);
+    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features") : check_fill(f, e);
 }
