@@ -105,6 +105,9 @@ def formats():
             for said in alternatives(quiet):
                 if ' ' in said and not NO_SENTENCE.search(said) and not any(said + b in found for b in ('', ': %s')):
                     found.setdefault(said, name)
+    for path in sorted((ROOT / 'src/algorithms/modules').glob('*.c')):  # the console shows the titles of modules
+        for title in re.findall(r'\.title = "([^"]+)"', path.read_text()):
+            found.setdefault(title, path.relative_to(ROOT).as_posix())
     found = {f: n for f, n in found.items() if CONVERSION.sub('', f).strip(' :;,.()\'"%')}
     for said in MORE:
         found.setdefault(said, 'libc and parts')

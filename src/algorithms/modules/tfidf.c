@@ -256,7 +256,7 @@ static size_t choose_words(const struct step *s, struct counting *c, size_t n_te
             c->counts[n++] = c->counts[i];
         }
     }
-    if (n > 0) {
+    if (c->counts && n > 0) {
         qsort_r(c->counts, n, sizeof(*c->counts), by_times, c->words);
         n = n < most ? n : most;
         qsort_r(c->counts, n, sizeof(*c->counts), by_word, c->words);

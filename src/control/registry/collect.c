@@ -196,9 +196,12 @@ static int empty_trash_fn(struct state_db *db, void *ctx, struct err *e)
 
 static void note_held(void *ctx, const char *digest)
 {
-    struct collect_op *op = ctx;
+    (void)map_put(ctx, str_of(digest), ctx);
+}
 
-    (void)map_put(&op->held, str_of(digest), op);
+int registry_held(struct registry *r, struct map *out, struct err *e)
+{
+    return r->hooks.held ? r->hooks.held(r->hooks.ctx, note_held, out, e) : 0;
 }
 
 static void pin_found(struct collect_op *op)
@@ -230,9 +233,8 @@ static int delete_files(struct collect_op *op, int *deleted, struct err *e)
 static int collect(struct collect_op *op, int *deleted, struct err *e)
 {
     struct state *s = op->r->state;
-    const struct registry_hooks *h = &op->r->hooks;
 
-    if (unlink_old(op, e) < 0 || (h->held && h->held(h->ctx, note_held, op, e) < 0) ||
+    if (unlink_old(op, e) < 0 || registry_held(op->r, &op->held, e) < 0 ||
         state_read(s, find_fn, op, e) < 0) {
         return -1;
     }
@@ -311,6 +313,7 @@ struct sweep {
     int64_t has_row;
     int deleted;
     bool failed;
+    struct map held; /* registry_held() */
     struct err *e;
 };
 
@@ -349,7 +352,7 @@ static void sweep_one(void *ctx, const char *digest)
 {
     struct sweep *s = ctx;
 
-    if (s->failed || !registry_try_pin(s->r, digest)) {
+    if (s->failed || map_get(&s->held, str_of(digest)) || !registry_try_pin(s->r, digest)) {
         return;
     }
     s->digest = digest;
@@ -360,10 +363,11 @@ static void sweep_one(void *ctx, const char *digest)
 int registry_sweep(struct registry *r, struct err *e)
 {
     struct sweep s = {.r = r, .e = e};
+    int rc = registry_held(r, &s.held, e);
 
-    if (content_shard_each(r->content, r->next_shard++, ORPHAN_AGE_MS, sweep_one, &s, e) < 0 ||
-        s.failed) {
-        return -1;
+    if (rc == 0) {
+        rc = content_shard_each(r->content, r->next_shard++, ORPHAN_AGE_MS, sweep_one, &s, e);
     }
-    return s.deleted;
+    map_done(&s.held);
+    return rc < 0 || s.failed ? -1 : s.deleted;
 }

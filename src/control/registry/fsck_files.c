@@ -24,6 +24,7 @@ struct files {
     int64_t answer;
     char named[256]; /* an image that needs it, or "" */
     bool failed;
+    struct map held; /* registry_held() */
     struct err *e;
 };
 
@@ -311,6 +312,9 @@ static void check_file(void *ctx, const char *digest)
     struct files *f = ctx;
 
     f->digest = digest;
+    if (map_get(&f->held, str_of(digest))) {
+        return; /* others have it, without a row of ours */
+    }
     if (f->failed || state_read(f->rep->r->state, trash_fn, f, f->e) < 0) {
         f->failed = true;
         return;
@@ -347,12 +351,16 @@ static int count_fn(struct state_db *db, void *ctx, struct err *e)
 int fsck_files(struct fsck_report *rep, struct err *e)
 {
     SCOPED(freep) struct files *f = xnew(struct files);
+    int rc;
 
     f->rep = rep;
     f->e = e;
-    if (state_read(rep->r->state, count_fn, f, e) < 0) {
+    if (registry_held(rep->r, &f->held, e) < 0 || state_read(rep->r->state, count_fn, f, e) < 0) {
+        map_done(&f->held);
         return -1;
     }
     atomic_store(&rep->r->fsck.total, f->answer + CONTENT_SHARDS);
-    return check_rows(f) < 0 ? -1 : check_shards(f);
+    rc = check_rows(f) < 0 ? -1 : check_shards(f);
+    map_done(&f->held);
+    return rc;
 }

@@ -74,6 +74,10 @@ struct registry {
     struct token_cache *tokens; /* verified JWTs; guarded by lock */
 };
 
+/* --- collect.c --- */
+/* Adds the blobs that others have (hook `held`): layers of jobs, images of our own. */
+int registry_held(struct registry *r, struct map *out, struct err *e) MUST_USE;
+
 /* One thread at a time puts a digest's file and row in place, or takes them away. Waits. */
 void registry_pin(struct registry *r, const char *digest);
 /* Same without waiting; false: somebody has it. */

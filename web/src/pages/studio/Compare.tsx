@@ -47,7 +47,8 @@ export default function Compare() {
   const b = useRun(project, idB);
   const docA = useVersion(project, a.data?.pipeline ?? '', a.data?.version ?? null);
   const docB = useVersion(project, b.data?.pipeline ?? '', b.data?.version ?? null);
-  const rows = useMemo(() => (a.data && b.data ? compared(a.data, b.data, docA.data?.document, docB.data?.document) : null), [a.data, b.data, docA.data, docB.data]);
+  const whole = !docA.isLoading && !docB.isLoading; // parameters come with them, above the steps
+  const rows = useMemo(() => (a.data && b.data && whole ? compared(a.data, b.data, docA.data?.document, docB.data?.document) : null), [a.data, b.data, docA.data, docB.data, whole]);
   const list = `/p/${encodeURIComponent(project)}/runs`;
   const error = a.error ?? b.error;
   const runs: [Run, Run] | null = a.data && b.data ? [a.data, b.data] : null;
