@@ -543,3 +543,17 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'echo 
         again = run(studio, 'steady')
         assert states(again) == {'a': wanted} and again['nodes']['a']['outputs'] == first['nodes']['a']['outputs']
         assert studio.api('GET', f'{at}/{key}/out.bin').text == 'steadily\n'
+
+
+def test_a_run_whose_module_is_gone_is_given_up(studio):
+    bring(studio, 'leaving', f"""
+outputs: [{{name: out}}]
+implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'exit 1', {{outputPath: out}}]}}}}
+""")
+    put(studio, 'leaving', {'pipeline': 1, 'nodes': {'a': {'module': 'leaving'}}})
+    failed = run(studio, 'leaving')
+    assert failed['state'] == 'failed'
+    assert studio.api('DELETE', '/api/v1/projects/studio/modules/leaving').status_code == 204
+    assert studio.api('POST', f'/api/v1/projects/studio/runs/{failed["id"]}/retry').status_code == 202
+    error = end(studio, failed['id'])['nodes']['a']['error']
+    assert error['kind'] == 'internal' and "no module 'leaving'" in error['message']

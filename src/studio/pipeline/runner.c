@@ -175,29 +175,44 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
     return 0;
 }
 
-/* What stays undone is told where people look. */
-static void give_up(struct pipelines *s, struct run *r, const struct err *why)
+/* A job that nobody waits for any more ends. */
+static int cancel_job(struct pipelines *s, const struct run *r, const struct run_node *n,
+                      struct err *e)
 {
-    struct err e;
+    if (n->row.job == NULL || node_state_ended(n->row.state) ||
+        jobs_cancel(s->parts.jobs, r->row.project_id, str_of(n->row.job), r->row.by, e) == 0) {
+        return 0;
+    }
+    return e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
 
+/* What stays undone is told where people look. -1: not yet. */
+static int give_up(struct pipelines *s, struct run *r, const struct err *why, struct err *e)
+{
     log_warn("pipeline.broken", "run=%lld error=%s, ending it", (long long)r->row.id,
              Q(str_of(why->msg)));
     for (size_t i = 0; i < r->n; i++) {
-        if (!node_state_ended(r->nodes[i].row.state) &&
-            end_node(s, r, &r->nodes[i], NODE_FAILED, why->msg, "internal", &e) < 0) {
-            return;
+        struct run_node *n = &r->nodes[i];
+
+        if (cancel_job(s, r, n, e) < 0 ||
+            (!node_state_ended(n->row.state) &&
+             end_node(s, r, n, NODE_FAILED, why->msg, "internal", e) < 0)) {
+            return -1;
         }
     }
     r->row.state = RUN_FAILED;
     r->row.finished_ms = clock_wall_ms();
-    (void)!save_run(s, r, &e);
+    return save_run(s, r, e);
 }
 
+/* NULL with e->kind ERR_NONE: nothing is left to do. */
 static struct run *load(struct pipelines *s, int64_t project_id, int64_t id, struct err *e)
 {
     struct run *r = xnew(struct run);
     struct load l = {.run = r, .project_id = project_id, .id = id};
+    struct err why;
 
+    e->kind = ERR_NONE;
     if (state_read(s->parts.state, load_fn, &l, e) < 0 || r->row.finished_ms > 0) {
         run_free(r);
         return NULL;
@@ -206,8 +221,12 @@ static struct run *load(struct pipelines *s, int64_t project_id, int64_t id, str
     for (size_t i = 0; i < r->n; i++) {
         r->nodes[i].row = l.rows[i];
     }
-    if (build(s, r, e) < 0) {
-        give_up(s, r, e);
+    if (build(s, r, &why) < 0) {
+        if (why.kind == ERR_INVALID || why.kind == ERR_INTERNAL) {
+            e->kind = give_up(s, r, &why, e) < 0 ? e->kind : ERR_NONE;
+        } else {
+            *e = why;
+        }
         run_free(r);
         return NULL;
     }
@@ -712,16 +731,12 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
         arena_done(&look.arena);
         return rc < 0 && e->kind != ERR_NOT_FOUND ? -1 : 0;
     }
-    e->kind = ERR_NONE;
     fresh = load(s, n->project_id, n->run_id, e);
     if (fresh) {
         WITH_LOCK(l);
         list_append(&s->runs, &fresh->link);
     }
-    return fresh || e->kind == ERR_NONE || e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID ||
-                   e->kind == ERR_INTERNAL
-               ? 0
-               : -1;
+    return fresh || e->kind == ERR_NONE || e->kind == ERR_NOT_FOUND ? 0 : -1;
 }
 
 /* False: stop. No note is taken before held_until (monotonic). */
