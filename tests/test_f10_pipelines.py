@@ -557,3 +557,19 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'exit 
     assert studio.api('POST', f'/api/v1/projects/studio/runs/{failed["id"]}/retry').status_code == 202
     error = end(studio, failed['id'])['nodes']['a']['error']
     assert error['kind'] == 'internal' and "no module 'leaving'" in error['message']
+
+
+def test_a_project_that_goes_takes_its_running_runs_along(strata):
+    strata.project('passing')
+    strata.volume('passing', 'data')
+    put_file(strata, 'passing', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(strata, 'long', DIGITS, project='passing')
+    begun = start(strata, 'long', project='passing', params={'epochs': 100000})
+    wait_for(lambda: get_run(strata, begun['id'], 'passing')['nodes']['learn']['state'] == 'running', 60, 'it learns')
+    assert wait_for(lambda: strata.api('DELETE', '/api/v1/projects/passing').status_code in (204, 404), 60, 'it is deleted')
+    strata.project('passing')  # the name is free, and nothing of the old one is left
+    assert strata.api('GET', '/api/v1/projects/passing/runs').json()['items'] == []
+    strata.volume('passing', 'data')
+    put_file(strata, 'passing', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(strata, 'short', chain(2), project='passing')
+    assert run(strata, 'short', project='passing')['state'] == 'succeeded'

@@ -51,7 +51,7 @@ struct run {
     size_t n;
 };
 
-enum note_kind { NOTE_RUN, NOTE_COLLECT, NOTE_SCHEDULE };
+enum note_kind { NOTE_RUN, NOTE_COLLECT, NOTE_SCHEDULE, NOTE_GONE /* the project */ };
 struct note {
     enum note_kind kind;
     int64_t project_id, run_id;

@@ -651,6 +651,7 @@ static void collect(struct pipelines *s, int64_t project_id)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct orphans o = {.project_id = project_id, .arena = &a};
+    size_t removed = 0;
     struct err e;
 
     if (state_read(s->parts.state, orphans_fn, &o, &e) < 0) {
@@ -667,8 +668,12 @@ static void collect(struct pipelines *s, int64_t project_id)
             state_write(s->parts.state, orphan_gone_fn, &o, &e) < 0) {
             log_warn("pipeline.collect_failed", "key=%s error=%s, with the next run deleted",
                      o.one->key, Q(str_of(e.msg)));
-            return;
+            continue;
         }
+        removed++;
+    }
+    if (o.n == OUTPUT_ORPHANS_AT_ONCE && removed > 0) {
+        runner_note(s, NOTE_COLLECT, project_id, 0);
     }
 }
 
@@ -709,6 +714,18 @@ static struct run *find_run(struct pipelines *s, int64_t id)
     return NULL;
 }
 
+static void drop_project(struct pipelines *s, int64_t project_id)
+{
+    list_each(it, &s->runs)
+    {
+        struct run *r = list_entry(it, struct run, link);
+
+        if (r->row.project_id == project_id) {
+            drop_run(s, r);
+        }
+    }
+}
+
 /* A run is new, is to stop, or goes on after a retry. */
 static int take_note(struct pipelines *s, const struct note *n, struct err *e)
 {
@@ -720,6 +737,10 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
     }
     if (n->kind == NOTE_COLLECT) {
         collect(s, n->project_id);
+        return 0;
+    }
+    if (n->kind == NOTE_GONE) {
+        drop_project(s, n->project_id);
         return 0;
     }
     if (r) {

@@ -317,8 +317,8 @@ int output_store_orphans(struct state_db *db, int64_t project_id, struct arena *
 
     if (query_open(&q, db, e,
                    "SELECT volume, key FROM pipeline_outputs o WHERE project_id = ? AND NOT EXISTS"
-                   " (SELECT 1 FROM pipeline_nodes n WHERE n.key = o.key) LIMIT 1000",
-                   "i", project_id) < 0) {
+                   " (SELECT 1 FROM pipeline_nodes n WHERE n.key = o.key) LIMIT ?",
+                   "ii", project_id, (int64_t)OUTPUT_ORPHANS_AT_ONCE) < 0) {
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {

@@ -94,6 +94,9 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
                    struct run_row **out, size_t *n, struct err *e) MUST_USE;
 /* ERR_THROTTLED: as many go on as may. */
 int run_store_check_room(struct state_db *db, struct err *e) MUST_USE;
+/* Deletes finished runs past LIMIT_RUNS_KEPT; their jobs are the caller's to delete. */
+int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
+                    size_t *n, struct err *e) MUST_USE;
 /* All of them, with id and project_id alone. */
 int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **out, size_t *n,
                          struct err *e) MUST_USE;
@@ -131,5 +134,6 @@ int output_store_put(struct state_db *db, int64_t project_id, const struct outpu
 int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,
                         const char *key, struct err *e) MUST_USE;
 /* Outputs that no node of any run refers to. */
+enum { OUTPUT_ORPHANS_AT_ONCE = 1000 };
 int output_store_orphans(struct state_db *db, int64_t project_id, struct arena *a,
                          struct output_row **out, size_t *n, struct err *e) MUST_USE;
