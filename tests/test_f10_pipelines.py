@@ -573,3 +573,14 @@ def test_a_project_that_goes_takes_its_running_runs_along(strata):
     put_file(strata, 'passing', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
     put(strata, 'short', chain(2), project='passing')
     assert run(strata, 'short', project='passing')['state'] == 'succeeded'
+
+
+def test_a_long_parameter_in_many_nodes_is_refused(studio):
+    document = {'pipeline': 1, 'params': [{'name': 'q', 'default': 'x' * 60000}],
+                'nodes': {f'n{i}': {'module': 'read_csv', 'params': {'path': 'data:${q}'}} for i in range(100)}}
+    told = [m['message'] for m in check(studio, document)['mistakes'] if 'together' in m['message']]
+    assert len(told) == 1 and '4194304 bytes' in told[0]
+    lists = f'implementation: {{container: {{image: {studio.busybox}, command: [{"a, " * 2500}a]}}}}'
+    bring(studio, 'wide', lists, 413)
+    bring(studio, 'weighs-bags', COMPONENT % studio.busybox)
+    assert "did you mean 'weighs-bags'" in check(studio, {'pipeline': 1, 'nodes': {'a': {'module': 'weigh-bags'}}})['mistakes'][0]['message']

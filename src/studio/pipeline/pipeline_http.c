@@ -104,7 +104,7 @@ static int check_post(struct http_req *r, struct err *e)
     if (rc != 0) {
         return rc < 0 ? -1 : 0;
     }
-    if (studio_catalog(s, files.project_id, &r->arena, &catalog, e) < 0) {
+    if (studio_catalog(s, files.project_id, &d, &r->arena, &catalog, e) < 0) {
         return -1;
     }
     graph_build(&r->arena, &d, &catalog, NULL, 0, GRAPH_FOR_CHECK, &graph, &mistakes);

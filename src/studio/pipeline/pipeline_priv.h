@@ -77,8 +77,9 @@ int studio_reply(struct http_req *r, int status, struct buf *b, int result, stru
 /* A document that is not taken: every mistake with its place. */
 int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const struct err *why,
                           struct err *e) MUST_USE;
-int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, struct catalog *out,
-                   struct err *e) MUST_USE;
+/* With those containers of the project that the document names; NULL: with all. */
+int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d, struct arena *a,
+                   struct catalog *out, struct err *e) MUST_USE;
 
 /* --- check.c --- */
 /* {"ok","mistakes","nodes"}: what the editor shows. */

@@ -167,7 +167,7 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
 
     if (state_read(s->parts.state, read_fn, &c, e) < 0 ||
         doc_parse(a, str_of(c.pipeline.document), &c.doc, &wrong, e) < 0 ||
-        studio_catalog(s, asked->project_id, a, &c.catalog, e) < 0) {
+        studio_catalog(s, asked->project_id, &c.doc, a, &c.catalog, e) < 0) {
         return -1;
     }
     graph_build(a, &c.doc, &c.catalog, asked->values, asked->n_values, GRAPH_FOR_RUN, &c.graph,
