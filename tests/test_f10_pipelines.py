@@ -584,3 +584,17 @@ def test_a_long_parameter_in_many_nodes_is_refused(studio):
     bring(studio, 'wide', lists, 413)
     bring(studio, 'weighs-bags', COMPONENT % studio.busybox)
     assert "did you mean 'weighs-bags'" in check(studio, {'pipeline': 1, 'nodes': {'a': {'module': 'weigh-bags'}}})['mistakes'][0]['message']
+
+
+def test_who_may_not_run_changes_nothing_that_runs_by_the_clock(studio):
+    put(studio, 'timed', chain(2))
+    at = '/api/v1/projects/studio/pipelines/timed'
+    made = studio.api('POST', '/api/v1/tokens', json={'name': 'writer', 'scopes': ['pipeline:read', 'pipeline:write']}).json()
+
+    def save(n):
+        return studio.api('PUT', at, token=made['token'], json=chain(n)).status_code
+    assert save(3) == 200
+    assert studio.api('PUT', f'{at}/schedule', json={'cron': '0 3 1 1 *'}).status_code == 200
+    assert save(4) == 403 and put(studio, 'timed', chain(4)).status_code == 200
+    assert studio.api('DELETE', f'{at}/schedule').status_code == 204 and save(5) == 200
+    assert studio.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204

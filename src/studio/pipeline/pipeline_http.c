@@ -294,11 +294,14 @@ static int save_pipeline(struct http_req *r, struct str name, int64_t seen, cons
         json_of(&r->arena, d, &json, e) < 0) {
         return -1;
     }
-    q.put = (struct pipeline_put){.project_id = q.project_id,
-                                  .seen = seen,
-                                  .name = name,
-                                  .document = json,
-                                  .by = r->who.name};
+    q.put =
+        (struct pipeline_put){.project_id = q.project_id,
+                              .seen = seen,
+                              .name = name,
+                              .document = json,
+                              .by = r->who.name,
+                              .may_run = (access_permissions(s->parts.access, &r->who, r->project) &
+                                          PERM_BIT(PERM_PIPELINE_RUN)) != 0};
     if (state_write(s->parts.state, put_fn, &q, e) < 0) {
         return -1;
     }

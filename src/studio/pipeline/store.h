@@ -24,6 +24,7 @@ struct pipeline_put {
     const char *by;
     int64_t version; /* answer: the newest, also when the document is the same */
     bool is_new;     /* answer: there was none of the name */
+    bool may_run;    /* else one that has a schedule is not changed */
 };
 int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e) MUST_USE;
 int pipeline_store_get(struct state_db *db, int64_t project_id, struct str name, int64_t version,
