@@ -598,3 +598,17 @@ def test_who_may_not_run_changes_nothing_that_runs_by_the_clock(studio):
     assert save(4) == 403 and put(studio, 'timed', chain(4)).status_code == 200
     assert studio.api('DELETE', f'{at}/schedule').status_code == 204 and save(5) == 200
     assert studio.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
+
+
+def test_a_file_that_changes_while_a_step_runs_is_not_taken_for_the_old_one(studio):
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n' + b'1,2\n' * 2000000)
+    put(studio, 'moving', {'pipeline': 1, 'nodes': {'read': {'module': 'read_csv', 'params': {'path': 'data:moving.csv'}}}})
+    begun = start(studio, 'moving')
+    wait_for(lambda: get_run(studio, begun['id'])['nodes']['read']['job'], 60, 'it has a job')
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n1,2\n')
+    assert end(studio, begun['id'])['state'] in ('succeeded', 'failed')
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n' + b'1,2\n' * 2000000)
+    again = run(studio, 'moving')  # whatever was read then, this is read now
+    assert again['nodes']['read']['outputs']['table']['rows'] == 2000000
+    assert again['nodes']['read']['state'] == 'succeeded' or end(studio, begun['id'])['nodes']['read']['outputs']['table']['rows'] == 2000000
+    assert run(studio, 'moving')['nodes']['read']['state'] == 'cached'

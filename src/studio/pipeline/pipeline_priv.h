@@ -116,6 +116,11 @@ bool step_error_passes(const struct err *e); /* it is tried again; others are fi
 /* Fills row.words and row.key; *input_bytes is what it reads. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
+/* Whether the files it reads are still those that its key describes. 1: yes. */
+int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+                    struct err *e) MUST_USE;
+/* Of its job and no other: nobody finds its output by what it should have read. */
+void step_key_of_its_own(struct run *r, struct run_node *n);
 /* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
 const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
 void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,

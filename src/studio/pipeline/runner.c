@@ -424,13 +424,31 @@ static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
     return end_node(s, r, n, NODE_FAILED, look->reason, "machine", e);
 }
 
-static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+/* Somebody may have changed a file between our hashing and the job's reading. The row knows the new
+ * key before anything is renamed to it. */
+static int settle_key(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     struct node_row before = n->row;
+    int same = step_files_same(s, r, n, e);
+
+    if (same != 0) {
+        return same < 0 ? -1 : 0;
+    }
+    step_key_of_its_own(r, n);
+    return change(s, r, n, before, e);
+}
+
+static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
     struct output_row o;
     struct save x = {r, n, &o};
+    struct node_row before;
     struct err why;
 
+    if (settle_key(s, r, n, e) < 0) {
+        return -1;
+    }
+    before = n->row;
     if (outputs_take(s, r, n, &why) < 0) {
         if (failed_before(s, r, n, &why, e) < 0) {
             return -1; /* taken again later: its files stay */
