@@ -543,3 +543,72 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'echo 
         again = run(studio, 'steady')
         assert states(again) == {'a': wanted} and again['nodes']['a']['outputs'] == first['nodes']['a']['outputs']
         assert studio.api('GET', f'{at}/{key}/out.bin').text == 'steadily\n'
+
+
+def test_a_run_whose_module_is_gone_is_given_up(studio):
+    bring(studio, 'leaving', f"""
+outputs: [{{name: out}}]
+implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'exit 1', {{outputPath: out}}]}}}}
+""")
+    put(studio, 'leaving', {'pipeline': 1, 'nodes': {'a': {'module': 'leaving'}}})
+    failed = run(studio, 'leaving')
+    assert failed['state'] == 'failed'
+    assert studio.api('DELETE', '/api/v1/projects/studio/modules/leaving').status_code == 204
+    assert studio.api('POST', f'/api/v1/projects/studio/runs/{failed["id"]}/retry').status_code == 202
+    error = end(studio, failed['id'])['nodes']['a']['error']
+    assert error['kind'] == 'internal' and "no module 'leaving'" in error['message']
+
+
+def test_a_project_that_goes_takes_its_running_runs_along(strata):
+    strata.project('passing')
+    strata.volume('passing', 'data')
+    put_file(strata, 'passing', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(strata, 'long', DIGITS, project='passing')
+    begun = start(strata, 'long', project='passing', params={'epochs': 100000})
+    wait_for(lambda: get_run(strata, begun['id'], 'passing')['nodes']['learn']['state'] == 'running', 60, 'it learns')
+    assert wait_for(lambda: strata.api('DELETE', '/api/v1/projects/passing').status_code in (204, 404), 60, 'it is deleted')
+    strata.project('passing')  # the name is free, and nothing of the old one is left
+    assert strata.api('GET', '/api/v1/projects/passing/runs').json()['items'] == []
+    strata.volume('passing', 'data')
+    put_file(strata, 'passing', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(strata, 'short', chain(2), project='passing')
+    assert run(strata, 'short', project='passing')['state'] == 'succeeded'
+
+
+def test_a_long_parameter_in_many_nodes_is_refused(studio):
+    document = {'pipeline': 1, 'params': [{'name': 'q', 'default': 'x' * 60000}],
+                'nodes': {f'n{i}': {'module': 'read_csv', 'params': {'path': 'data:${q}'}} for i in range(100)}}
+    told = [m['message'] for m in check(studio, document)['mistakes'] if 'together' in m['message']]
+    assert len(told) == 1 and '4194304 bytes' in told[0]
+    lists = f'implementation: {{container: {{image: {studio.busybox}, command: [{"a, " * 2500}a]}}}}'
+    bring(studio, 'wide', lists, 413)
+    bring(studio, 'weighs-bags', COMPONENT % studio.busybox)
+    assert "did you mean 'weighs-bags'" in check(studio, {'pipeline': 1, 'nodes': {'a': {'module': 'weigh-bags'}}})['mistakes'][0]['message']
+
+
+def test_who_may_not_run_changes_nothing_that_runs_by_the_clock(studio):
+    put(studio, 'timed', chain(2))
+    at = '/api/v1/projects/studio/pipelines/timed'
+    made = studio.api('POST', '/api/v1/tokens', json={'name': 'writer', 'scopes': ['pipeline:read', 'pipeline:write']}).json()
+
+    def save(n):
+        return studio.api('PUT', at, token=made['token'], json=chain(n)).status_code
+    assert save(3) == 200
+    assert studio.api('PUT', f'{at}/schedule', json={'cron': '0 3 1 1 *'}).status_code == 200
+    assert save(4) == 403 and put(studio, 'timed', chain(4)).status_code == 200
+    assert studio.api('DELETE', f'{at}/schedule').status_code == 204 and save(5) == 200
+    assert studio.api('DELETE', f'/api/v1/tokens/{made["id"]}').status_code == 204
+
+
+def test_a_file_that_changes_while_a_step_runs_is_not_taken_for_the_old_one(studio):
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n' + b'1,2\n' * 2000000)
+    put(studio, 'moving', {'pipeline': 1, 'nodes': {'read': {'module': 'read_csv', 'params': {'path': 'data:moving.csv'}}}})
+    begun = start(studio, 'moving')
+    wait_for(lambda: get_run(studio, begun['id'])['nodes']['read']['job'], 60, 'it has a job')
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n1,2\n')
+    assert end(studio, begun['id'])['state'] in ('succeeded', 'failed')
+    put_file(studio, 'studio', 'data', 'moving.csv', b'a,b\n' + b'1,2\n' * 2000000)
+    again = run(studio, 'moving')  # whatever was read then, this is read now
+    assert again['nodes']['read']['outputs']['table']['rows'] == 2000000
+    assert again['nodes']['read']['state'] == 'succeeded' or end(studio, begun['id'])['nodes']['read']['outputs']['table']['rows'] == 2000000
+    assert run(studio, 'moving')['nodes']['read']['state'] == 'cached'

@@ -39,8 +39,8 @@ const char *catalog_nearest(const struct catalog *c, struct str name)
     for (size_t i = 0; i < c->n_built_in && n < ARRAY_LEN(names); i++) {
         names[n++] = c->built_in[i].table->name;
     }
-    for (size_t i = 0; i < c->n_own && n < ARRAY_LEN(names); i++) {
-        names[n++] = c->own[i].table->name;
+    for (size_t i = 0; i < c->n_own_names && n < ARRAY_LEN(names); i++) {
+        names[n++] = c->own_names[i];
     }
     return str_nearest(name, names, n);
 }

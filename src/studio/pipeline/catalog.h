@@ -15,8 +15,10 @@ struct catalog_module {
 
 /* In the arena. */
 struct catalog {
-    struct catalog_module *own;
+    struct catalog_module *own; /* those that were asked for */
     size_t n_own;
+    const char **own_names; /* of all of the project */
+    size_t n_own_names;
     struct catalog_module *built_in;
     size_t n_built_in;
 };

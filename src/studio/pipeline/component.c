@@ -449,7 +449,7 @@ int component_parse(struct arena *a, struct str name, struct str text, struct co
                        .outputs = arena_new_array(a, struct port, MODULE_PORTS + 1),
                        .params = arena_new_array(a, struct param, MODULE_PARAMS + 1)};
     struct yaml_node *root =
-        yaml_parse_up_to(a, text, LIMIT_COMPONENT_BYTES, YAML_NODES_MAX, YAML_NO_ALIASES, e);
+        yaml_parse_up_to(a, text, LIMIT_COMPONENT_BYTES, COMPONENT_NODES, YAML_NO_ALIASES, e);
     char hash[SHA256_HEX + 1];
     const char *title, *help;
 

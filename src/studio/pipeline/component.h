@@ -2,12 +2,15 @@
  * a module table like those built in, and the words of its command
  * (docs/formats/pipeline.md, "Containers as modules").
  *
- * Hostile input: LIMIT_COMPONENT_BYTES, 32 levels. Everything in the caller's arena. */
+ * Hostile input: LIMIT_COMPONENT_BYTES, COMPONENT_NODES, 32 levels. Everything in the caller's
+ * arena. */
 #pragma once
 #include "algorithms/kernel/module.h"
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/yaml.h"
+
+enum { COMPONENT_NODES = 2000 }; /* of its tree */
 
 struct component {
     struct module table;

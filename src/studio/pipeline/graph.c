@@ -67,6 +67,7 @@ struct build {
     size_t n_values;
     enum graph_use use;
     struct mistakes *mistakes;
+    size_t put_in; /* bytes of values with ${...}, of all nodes */
 };
 
 int graph_find(const struct graph *g, struct str id)
@@ -123,7 +124,7 @@ static const char *var_value(const struct build *b, const struct doc_var *v)
 }
 
 /* `text` with every ${name} put in; $${ stands for ${. NULL: a value is not known, or a mistake. */
-static const char *put_in(const struct build *b, const struct graph_node *n, const char *param,
+static const char *put_in(struct build *b, const struct graph_node *n, const char *param,
                           const char *text)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(LIMIT_PIPELINE_VALUE_BYTES);
@@ -171,7 +172,13 @@ static const char *put_in(const struct build *b, const struct graph_node *n, con
                      LIMIT_PIPELINE_VALUE_BYTES);
         return NULL;
     }
-    return arena_strdup(b->a, buf_str(&out));
+    if (b->put_in <= GRAPH_VALUES_BYTES && (b->put_in += out.len) > GRAPH_VALUES_BYTES) {
+        mistakes_add(b->mistakes, n->doc->id, NULL, param,
+                     "the values of all nodes are longer than %d bytes together: use a long"
+                     " parameter of the pipeline less often",
+                     GRAPH_VALUES_BYTES);
+    }
+    return b->put_in > GRAPH_VALUES_BYTES ? NULL : arena_strdup(b->a, buf_str(&out));
 }
 
 /* "VOLUME:path": files lie in volumes. */
@@ -220,7 +227,7 @@ static void unknown_param(const struct build *b, const struct graph_node *n, con
     }
 }
 
-static void read_param(const struct build *b, struct graph_node *n, const struct doc_param *p)
+static void read_param(struct build *b, struct graph_node *n, const struct doc_param *p)
 {
     int i = find_param(n->module->table, p->name);
     const struct param *row;
@@ -248,7 +255,7 @@ static void read_param(const struct build *b, struct graph_node *n, const struct
     }
 }
 
-static void read_params(const struct build *b, struct graph_node *n)
+static void read_params(struct build *b, struct graph_node *n)
 {
     const struct module *m = n->module->table;
 
@@ -468,7 +475,7 @@ void graph_build(struct arena *a, const struct doc *d, const struct catalog *c,
                  const struct graph_value *values, size_t n_values, enum graph_use use,
                  struct graph *out, struct mistakes *mistakes)
 {
-    struct build b = {a, out, c, values, n_values, use, mistakes};
+    struct build b = {a, out, c, values, n_values, use, mistakes, 0};
 
     *out = (struct graph){
         .doc = d, .nodes = arena_new_array(a, struct graph_node, d->n_nodes + 1), .n = d->n_nodes};

@@ -25,6 +25,7 @@ struct graph_mistake *mistakes_add(struct mistakes *l, const char *node, const c
 void graph_mistakes_json(const struct mistakes *l, struct jw *w); /* an array */
 
 enum { GRAPH_NONE = -1 };
+enum { GRAPH_VALUES_BYTES = 4 * 1024 * 1024 }; /* of all nodes, with ${...} put in */
 
 struct graph_node {
     const struct doc_node *doc;

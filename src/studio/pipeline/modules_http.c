@@ -26,8 +26,18 @@ static int list_fn(struct state_db *db, void *ctx, struct err *e)
     return module_store_list(db, x->project_id, x->a, &x->rows, &x->n, e);
 }
 
-int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, struct catalog *out,
-                   struct err *e)
+static bool names_module(const struct doc *d, const char *name)
+{
+    for (size_t i = 0; d && i < d->n_nodes; i++) {
+        if (strcmp(d->nodes[i].module, name) == 0) {
+            return true;
+        }
+    }
+    return d == NULL;
+}
+
+int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d, struct arena *a,
+                   struct catalog *out, struct err *e)
 {
     struct all x = {.project_id = project_id, .a = a};
 
@@ -36,12 +46,17 @@ int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, str
         return -1;
     }
     out->own = arena_new_array(a, struct catalog_module, x.n + 1);
+    out->own_names = arena_new_array(a, const char *, x.n + 1);
+    for (size_t i = 0; i < x.n; i++) {
+        out->own_names[out->n_own_names++] = x.rows[i].name;
+    }
     for (size_t i = 0; i < x.n; i++) {
         SCOPED(err_list_done) struct err_list wrong = {0};
         struct component *c = arena_new(a, struct component);
         struct err ignored; /* it was read when it came */
 
-        if (component_parse(a, str_of(x.rows[i].name), str_of(x.rows[i].component), c, &wrong,
+        if (names_module(d, x.rows[i].name) &&
+            component_parse(a, str_of(x.rows[i].name), str_of(x.rows[i].component), c, &wrong,
                             &ignored) == 0) {
             out->own[out->n_own++] = (struct catalog_module){&c->table, c};
         }
@@ -66,7 +81,7 @@ int modules_get(struct http_req *r, struct err *e)
     size_t n = 0;
 
     if (studio_project(r, &project_id, e) < 0 ||
-        studio_catalog(r->ctx, project_id, &r->arena, &all, e) < 0) {
+        studio_catalog(r->ctx, project_id, NULL, &r->arena, &all, e) < 0) {
         return -1;
     }
     tables = arena_new_array(&r->arena, const struct module *, all.n_built_in + all.n_own + 1);

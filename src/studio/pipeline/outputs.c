@@ -13,14 +13,17 @@
 
 enum { CHUNK = 256 * 1024 };
 
-/* Somebody waits for us: the server ends, or there is a note about the run, which is a cancel. */
+/* Somebody waits for us: the server ends, the run is cancelled or its project is gone. */
 static bool is_called(struct pipelines *s, const struct run *r)
 {
     struct lock *l = &s->lock;
 
     WITH_LOCK(l);
     for (size_t i = 0; i < s->inbox.len; i++) {
-        if (s->inbox.p[i].kind == NOTE_RUN && s->inbox.p[i].run_id == r->row.id) {
+        const struct note *n = &s->inbox.p[i];
+
+        if ((n->kind == NOTE_RUN && n->run_id == r->row.id) ||
+            (n->kind == NOTE_GONE && n->project_id == r->row.project_id)) {
             return true;
         }
     }

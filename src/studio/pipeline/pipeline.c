@@ -109,27 +109,11 @@ static int gone_fn(struct state_db *db, void *ctx, struct err *e)
     return 0;
 }
 
-static bool has_runs(struct pipelines *s, int64_t project_id)
-{
-    struct lock *l = &s->lock;
-
-    WITH_LOCK(l);
-    list_each(it, &s->runs)
-    {
-        if (list_entry(it, struct run, link)->row.project_id == project_id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 int pipelines_project_gone(struct pipelines *s, int64_t project_id, struct err *e)
 {
     if (state_write(s->parts.state, gone_fn, &project_id, e) < 0) {
         return -1;
     }
-    if (has_runs(s, project_id)) {
-        runner_note(s, NOTE_RUN, project_id, 0);
-    }
+    runner_note(s, NOTE_GONE, project_id, 0);
     return 0;
 }

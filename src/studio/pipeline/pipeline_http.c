@@ -104,7 +104,7 @@ static int check_post(struct http_req *r, struct err *e)
     if (rc != 0) {
         return rc < 0 ? -1 : 0;
     }
-    if (studio_catalog(s, files.project_id, &r->arena, &catalog, e) < 0) {
+    if (studio_catalog(s, files.project_id, &d, &r->arena, &catalog, e) < 0) {
         return -1;
     }
     graph_build(&r->arena, &d, &catalog, NULL, 0, GRAPH_FOR_CHECK, &graph, &mistakes);
@@ -294,11 +294,14 @@ static int save_pipeline(struct http_req *r, struct str name, int64_t seen, cons
         json_of(&r->arena, d, &json, e) < 0) {
         return -1;
     }
-    q.put = (struct pipeline_put){.project_id = q.project_id,
-                                  .seen = seen,
-                                  .name = name,
-                                  .document = json,
-                                  .by = r->who.name};
+    q.put =
+        (struct pipeline_put){.project_id = q.project_id,
+                              .seen = seen,
+                              .name = name,
+                              .document = json,
+                              .by = r->who.name,
+                              .may_run = (access_permissions(s->parts.access, &r->who, r->project) &
+                                          PERM_BIT(PERM_PIPELINE_RUN)) != 0};
     if (state_write(s->parts.state, put_fn, &q, e) < 0) {
         return -1;
     }

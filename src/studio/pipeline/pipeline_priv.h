@@ -51,7 +51,7 @@ struct run {
     size_t n;
 };
 
-enum note_kind { NOTE_RUN, NOTE_COLLECT, NOTE_SCHEDULE };
+enum note_kind { NOTE_RUN, NOTE_COLLECT, NOTE_SCHEDULE, NOTE_GONE /* the project */ };
 struct note {
     enum note_kind kind;
     int64_t project_id, run_id;
@@ -77,8 +77,9 @@ int studio_reply(struct http_req *r, int status, struct buf *b, int result, stru
 /* A document that is not taken: every mistake with its place. */
 int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const struct err *why,
                           struct err *e) MUST_USE;
-int studio_catalog(struct pipelines *s, int64_t project_id, struct arena *a, struct catalog *out,
-                   struct err *e) MUST_USE;
+/* With those containers of the project that the document names; NULL: with all. */
+int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d, struct arena *a,
+                   struct catalog *out, struct err *e) MUST_USE;
 
 /* --- check.c --- */
 /* {"ok","mistakes","nodes"}: what the editor shows. */
@@ -115,6 +116,11 @@ bool step_error_passes(const struct err *e); /* it is tried again; others are fi
 /* Fills row.words and row.key; *input_bytes is what it reads. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
+/* Whether the files it reads are still those that its key describes. 1: yes. */
+int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+                    struct err *e) MUST_USE;
+/* Of its job and no other: nobody finds its output by what it should have read. */
+void step_key_of_its_own(struct run *r, struct run_node *n);
 /* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
 const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
 void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,

@@ -67,19 +67,40 @@ int run_store_check_room(struct state_db *db, struct err *e)
                          LIMIT_RUNS_ACTIVE);
 }
 
-static int prune(struct state_db *db, const struct run_row *run, struct err *e)
+#define PAST_RUNS                                                                                  \
+    "(SELECT id FROM pipeline_runs WHERE project_id = ? AND finished_ms > 0 ORDER BY id DESC"      \
+    " LIMIT -1 OFFSET ?)"
+
+int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
+                    size_t *n, struct err *e)
 {
-    return state_run(db, e,
-                     "DELETE FROM pipeline_runs WHERE id IN (SELECT id FROM pipeline_runs WHERE "
-                     "project_id = ? AND finished_ms > 0 ORDER BY id DESC LIMIT -1 OFFSET ?)",
-                     "ii", run->project_id, (int64_t)LIMIT_RUNS_KEPT);
+    SCOPED(query_done) struct query q = {0};
+    VEC(const char *) found = {0};
+    int rc;
+
+    if (query_open(&q, db, e,
+                   "SELECT job FROM pipeline_nodes WHERE job IS NOT NULL AND run_id IN " PAST_RUNS,
+                   "ii", project_id, (int64_t)LIMIT_RUNS_KEPT) < 0) {
+        return -1;
+    }
+    while ((rc = query_step(&q, e)) > 0) {
+        *vec_push(&found) = text_of(a, &q, 0);
+    }
+    *jobs = arena_new_array(a, const char *, found.len + 1);
+    *n = found.len;
+    if (found.len > 0) {
+        memcpy(*jobs, found.p, found.len * sizeof(*found.p));
+    }
+    vec_done(&found);
+    return rc < 0 ? -1
+                  : state_run(db, e, "DELETE FROM pipeline_runs WHERE id IN " PAST_RUNS, "ii",
+                              project_id, (int64_t)LIMIT_RUNS_KEPT);
 }
 
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
                      size_t n, struct err *e)
 {
     if (access_project_check(db, run->project_id, e) < 0 || run_store_check_room(db, e) < 0 ||
-        prune(db, run, e) < 0 ||
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
                   " params, by, to_node, from_node, state, uncached, created_ms)"

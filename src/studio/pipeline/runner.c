@@ -144,7 +144,7 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
     size_t n;
 
     if (doc_parse(&r->arena, str_of(r->row.document), &r->doc, &wrong, e) < 0 ||
-        studio_catalog(s, r->row.project_id, &r->arena, &r->catalog, e) < 0) {
+        studio_catalog(s, r->row.project_id, &r->doc, &r->arena, &r->catalog, e) < 0) {
         return -1;
     }
     read_values(r, &values, &n);
@@ -175,29 +175,44 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
     return 0;
 }
 
-/* What stays undone is told where people look. */
-static void give_up(struct pipelines *s, struct run *r, const struct err *why)
+/* A job that nobody waits for any more ends. */
+static int cancel_job(struct pipelines *s, const struct run *r, const struct run_node *n,
+                      struct err *e)
 {
-    struct err e;
+    if (n->row.job == NULL || node_state_ended(n->row.state) ||
+        jobs_cancel(s->parts.jobs, r->row.project_id, str_of(n->row.job), r->row.by, e) == 0) {
+        return 0;
+    }
+    return e->kind == ERR_CONFLICT || e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
 
+/* What stays undone is told where people look. -1: not yet. */
+static int give_up(struct pipelines *s, struct run *r, const struct err *why, struct err *e)
+{
     log_warn("pipeline.broken", "run=%lld error=%s, ending it", (long long)r->row.id,
              Q(str_of(why->msg)));
     for (size_t i = 0; i < r->n; i++) {
-        if (!node_state_ended(r->nodes[i].row.state) &&
-            end_node(s, r, &r->nodes[i], NODE_FAILED, why->msg, "internal", &e) < 0) {
-            return;
+        struct run_node *n = &r->nodes[i];
+
+        if (cancel_job(s, r, n, e) < 0 ||
+            (!node_state_ended(n->row.state) &&
+             end_node(s, r, n, NODE_FAILED, why->msg, "internal", e) < 0)) {
+            return -1;
         }
     }
     r->row.state = RUN_FAILED;
     r->row.finished_ms = clock_wall_ms();
-    (void)!save_run(s, r, &e);
+    return save_run(s, r, e);
 }
 
+/* NULL with e->kind ERR_NONE: nothing is left to do. */
 static struct run *load(struct pipelines *s, int64_t project_id, int64_t id, struct err *e)
 {
     struct run *r = xnew(struct run);
     struct load l = {.run = r, .project_id = project_id, .id = id};
+    struct err why;
 
+    e->kind = ERR_NONE;
     if (state_read(s->parts.state, load_fn, &l, e) < 0 || r->row.finished_ms > 0) {
         run_free(r);
         return NULL;
@@ -206,8 +221,12 @@ static struct run *load(struct pipelines *s, int64_t project_id, int64_t id, str
     for (size_t i = 0; i < r->n; i++) {
         r->nodes[i].row = l.rows[i];
     }
-    if (build(s, r, e) < 0) {
-        give_up(s, r, e);
+    if (build(s, r, &why) < 0) {
+        if (why.kind == ERR_INVALID || why.kind == ERR_INTERNAL) {
+            e->kind = give_up(s, r, &why, e) < 0 ? e->kind : ERR_NONE;
+        } else {
+            *e = why;
+        }
         run_free(r);
         return NULL;
     }
@@ -405,13 +424,31 @@ static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
     return end_node(s, r, n, NODE_FAILED, look->reason, "machine", e);
 }
 
-static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+/* Somebody may have changed a file between our hashing and the job's reading. The row knows the new
+ * key before anything is renamed to it. */
+static int settle_key(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     struct node_row before = n->row;
+    int same = step_files_same(s, r, n, e);
+
+    if (same != 0) {
+        return same < 0 ? -1 : 0;
+    }
+    step_key_of_its_own(r, n);
+    return change(s, r, n, before, e);
+}
+
+static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
     struct output_row o;
     struct save x = {r, n, &o};
+    struct node_row before;
     struct err why;
 
+    if (settle_key(s, r, n, e) < 0) {
+        return -1;
+    }
+    before = n->row;
     if (outputs_take(s, r, n, &why) < 0) {
         if (failed_before(s, r, n, &why, e) < 0) {
             return -1; /* taken again later: its files stay */
@@ -632,6 +669,7 @@ static void collect(struct pipelines *s, int64_t project_id)
 {
     SCOPED(arena_done) struct arena a = {0};
     struct orphans o = {.project_id = project_id, .arena = &a};
+    size_t removed = 0;
     struct err e;
 
     if (state_read(s->parts.state, orphans_fn, &o, &e) < 0) {
@@ -648,8 +686,12 @@ static void collect(struct pipelines *s, int64_t project_id)
             state_write(s->parts.state, orphan_gone_fn, &o, &e) < 0) {
             log_warn("pipeline.collect_failed", "key=%s error=%s, with the next run deleted",
                      o.one->key, Q(str_of(e.msg)));
-            return;
+            continue;
         }
+        removed++;
+    }
+    if (o.n == OUTPUT_ORPHANS_AT_ONCE && removed > 0) {
+        runner_note(s, NOTE_COLLECT, project_id, 0);
     }
 }
 
@@ -690,6 +732,18 @@ static struct run *find_run(struct pipelines *s, int64_t id)
     return NULL;
 }
 
+static void drop_project(struct pipelines *s, int64_t project_id)
+{
+    list_each(it, &s->runs)
+    {
+        struct run *r = list_entry(it, struct run, link);
+
+        if (r->row.project_id == project_id) {
+            drop_run(s, r);
+        }
+    }
+}
+
 /* A run is new, is to stop, or goes on after a retry. */
 static int take_note(struct pipelines *s, const struct note *n, struct err *e)
 {
@@ -703,6 +757,10 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
         collect(s, n->project_id);
         return 0;
     }
+    if (n->kind == NOTE_GONE) {
+        drop_project(s, n->project_id);
+        return 0;
+    }
     if (r) {
         struct run look = {0};
         struct load x = {.run = &look, .project_id = n->project_id, .id = n->run_id};
@@ -712,16 +770,12 @@ static int take_note(struct pipelines *s, const struct note *n, struct err *e)
         arena_done(&look.arena);
         return rc < 0 && e->kind != ERR_NOT_FOUND ? -1 : 0;
     }
-    e->kind = ERR_NONE;
     fresh = load(s, n->project_id, n->run_id, e);
     if (fresh) {
         WITH_LOCK(l);
         list_append(&s->runs, &fresh->link);
     }
-    return fresh || e->kind == ERR_NONE || e->kind == ERR_NOT_FOUND || e->kind == ERR_INVALID ||
-                   e->kind == ERR_INTERNAL
-               ? 0
-               : -1;
+    return fresh || e->kind == ERR_NONE || e->kind == ERR_NOT_FOUND ? 0 : -1;
 }
 
 /* False: stop. No note is taken before held_until (monotonic). */

@@ -19,6 +19,8 @@ struct create {
     struct run_row run;
     struct node_row *nodes;
     size_t n;
+    const char **past_jobs; /* of runs that gave way */
+    size_t n_past;
 };
 
 static int read_fn(struct state_db *db, void *ctx, struct err *e)
@@ -137,7 +139,22 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct create *c = ctx;
 
-    return run_store_insert(db, &c->run, c->nodes, c->n, e);
+    return run_store_insert(db, &c->run, c->nodes, c->n, e) < 0
+               ? -1
+               : run_store_prune(db, c->run.project_id, c->a, &c->past_jobs, &c->n_past, e);
+}
+
+/* What runs that gave way leave: jobs with their logs, and outputs. */
+static void drop_past(const struct create *c)
+{
+    struct err ignored;
+
+    for (size_t i = 0; i < c->n_past; i++) {
+        (void)!jobs_delete(c->s->parts.jobs, c->run.project_id, str_of(c->past_jobs[i]), &ignored);
+    }
+    if (c->n_past > 0) {
+        runner_note(c->s, NOTE_COLLECT, c->run.project_id, 0);
+    }
 }
 
 int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a, int64_t *id,
@@ -150,7 +167,7 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
 
     if (state_read(s->parts.state, read_fn, &c, e) < 0 ||
         doc_parse(a, str_of(c.pipeline.document), &c.doc, &wrong, e) < 0 ||
-        studio_catalog(s, asked->project_id, a, &c.catalog, e) < 0) {
+        studio_catalog(s, asked->project_id, &c.doc, a, &c.catalog, e) < 0) {
         return -1;
     }
     graph_build(a, &c.doc, &c.catalog, asked->values, asked->n_values, GRAPH_FOR_RUN, &c.graph,
@@ -175,5 +192,6 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
     }
     *id = c.run.id;
     runner_note(s, NOTE_RUN, asked->project_id, c.run.id);
+    drop_past(&c);
     return 0;
 }

@@ -77,9 +77,16 @@ static int64_t sum_of(int64_t times, int64_t bytes, int64_t base)
                : out;
 }
 
+static const char *mark_of(struct arena *a, const struct volume_file_info *f)
+{
+    return arena_printf(a, "%llu %lld %lld %lld", (unsigned long long)f->inode,
+                        (long long)f->size_bytes, (long long)f->modified_ns,
+                        (long long)f->changed_ns);
+}
+
 /* The content of a file in a volume: "data:tables/x.csv". */
-static int file_word(struct pipelines *s, const struct run *r, const char *path, char hex[65],
-                     int64_t *bytes, struct err *e)
+static int file_word(struct pipelines *s, struct run *r, const char *path, char hex[65],
+                     const char **mark, int64_t *bytes, struct err *e)
 {
     struct str rest = str_of(path), volume = str_cut(&rest, ':');
     struct volume_ref ref = {r->row.project_id, volume};
@@ -90,30 +97,35 @@ static int file_word(struct pipelines *s, const struct run *r, const char *path,
         return err_wrap(e, "%s", path);
     }
     *bytes = sum_of(1, *bytes, f.size_bytes);
+    *mark = mark_of(&r->arena, &f);
     rc = hash_file(s, r, &f, hex, e);
     (void)close(f.fd);
     return rc < 0 ? err_wrap(e, "%s", path) : 0;
 }
 
-static int write_files(struct pipelines *s, const struct run *r, const struct run_node *n,
-                       struct jw *w, int64_t *bytes, struct err *e)
+static int write_files(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w,
+                       struct jw *marks, int64_t *bytes, struct err *e)
 {
     const struct module *m = run_module(r, n);
+    const char *mark;
     char hex[65];
 
     jw_key(w, "files");
     jw_object(w);
+    jw_object(marks);
     for (size_t i = 0; m->params[i].name; i++) {
         const char *path = param_text(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path) {
-            if (file_word(s, r, path, hex, bytes, e) < 0) {
+            if (file_word(s, r, path, hex, &mark, bytes, e) < 0) {
                 return -1;
             }
             jw_kv_c(w, path, hex);
+            jw_kv_c(marks, path, mark);
         }
     }
     jw_end(w);
+    jw_end(marks);
     return 0;
 }
 
@@ -136,10 +148,13 @@ static void write_inputs(const struct run *r, const struct run_node *n, struct j
     jw_end(w);
 }
 
+/* The marks of files are no part of the key: they tell later whether the step read what it says. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(2 * MIB);
+    SCOPED(buf_done) struct buf marks = BUF_MAX(2 * MIB);
+    struct jw marker = JW(&marks);
     const struct module *m = run_module(r, n);
     struct jw writer = JW(&out), *w = &writer;
     char key[STEP_KEY];
@@ -157,17 +172,51 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     }
     jw_end(w);
     write_inputs(r, n, w, input_bytes);
-    if (write_files(s, r, n, w, input_bytes, e) < 0) {
+    if (write_files(s, r, n, w, &marker, input_bytes, e) < 0) {
         return -1;
     }
     jw_end(w);
-    if (out.failed) {
+    if (out.failed || marks.failed) {
         return err_set(e, ERR_LIMIT, "the parameters of %s are too long", n->row.node);
     }
     sha256_hex_of(buf_str(&out), key);
-    n->row.words = arena_strdup(&r->arena, buf_str(&out));
+    n->row.words = arena_printf(&r->arena, "%.*s,\"marks\":%.*s}", (int)out.len - 1, out.p,
+                                STR_ARG(buf_str(&marks)));
     n->row.key = arena_strdup(&r->arena, str_of(key));
     return 0;
+}
+
+int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+                    struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    SCOPED(json_decrefp) json_t *words = json_parse(str_of(n->row.words), e);
+    const char *path;
+    const json_t *mark;
+
+    json_object_foreach(json_object_get(words, "marks"), path, mark)
+    {
+        struct str rest = str_of(path), volume = str_cut(&rest, ':');
+        struct volume_ref ref = {r->row.project_id, volume};
+        struct volume_file_info f;
+
+        if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
+            return step_error_passes(e) ? -1 : 0;
+        }
+        (void)close(f.fd);
+        if (strcmp(mark_of(&a, &f), json_string_value(mark)) != 0) {
+            return 0;
+        }
+    }
+    return words != NULL;
+}
+
+void step_key_of_its_own(struct run *r, struct run_node *n)
+{
+    char key[STEP_KEY];
+
+    sha256_hex_of(str_of(arena_printf(&r->arena, "%s %s", n->row.words, n->row.job)), key);
+    n->row.key = arena_strdup(&r->arena, str_of(key));
 }
 
 /* --- why it is not the same as last time --- */

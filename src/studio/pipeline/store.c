@@ -93,6 +93,24 @@ static int make(struct state_db *db, const struct pipeline_put *p, struct err *e
                      "is", p->project_id, p->name);
 }
 
+/* What is saved runs under the name of whoever set the schedule. */
+static int check_schedule(struct state_db *db, int64_t id, const struct pipeline_put *p,
+                          struct err *e)
+{
+    int64_t n = 0;
+
+    if (!p->may_run &&
+        state_one_i64(db, &n, e, "",
+                      "SELECT count(*) FROM pipelines WHERE id = ? AND schedule IS NOT NULL", "i",
+                      id) < 0) {
+        return -1;
+    }
+    return n == 0 ? 0
+                  : err_set(e, ERR_FORBIDDEN,
+                            "the pipeline runs by the clock, so that whoever changes it needs"
+                            " pipeline:run too");
+}
+
 int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e)
 {
     int64_t there = 0, id, same = 0, now = clock_wall_ms();
@@ -122,7 +140,8 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
         return same > 0 ? 0 : -1;
     }
     p->version = there + 1;
-    if (state_run(db, e,
+    if (check_schedule(db, id, p, e) < 0 ||
+        state_run(db, e,
                   "UPDATE pipelines SET version = ?, updated_ms = ?, updated_by = ?"
                   " WHERE id = ?",
                   "iizi", p->version, now, p->by, id) < 0 ||
@@ -317,8 +336,8 @@ int output_store_orphans(struct state_db *db, int64_t project_id, struct arena *
 
     if (query_open(&q, db, e,
                    "SELECT volume, key FROM pipeline_outputs o WHERE project_id = ? AND NOT EXISTS"
-                   " (SELECT 1 FROM pipeline_nodes n WHERE n.key = o.key) LIMIT 1000",
-                   "i", project_id) < 0) {
+                   " (SELECT 1 FROM pipeline_nodes n WHERE n.key = o.key) LIMIT ?",
+                   "ii", project_id, (int64_t)OUTPUT_ORPHANS_AT_ONCE) < 0) {
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {

@@ -24,6 +24,7 @@ struct pipeline_put {
     const char *by;
     int64_t version; /* answer: the newest, also when the document is the same */
     bool is_new;     /* answer: there was none of the name */
+    bool may_run;    /* else one that has a schedule is not changed */
 };
 int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e) MUST_USE;
 int pipeline_store_get(struct state_db *db, int64_t project_id, struct str name, int64_t version,
@@ -94,6 +95,9 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
                    struct run_row **out, size_t *n, struct err *e) MUST_USE;
 /* ERR_THROTTLED: as many go on as may. */
 int run_store_check_room(struct state_db *db, struct err *e) MUST_USE;
+/* Deletes finished runs past LIMIT_RUNS_KEPT; their jobs are the caller's to delete. */
+int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
+                    size_t *n, struct err *e) MUST_USE;
 /* All of them, with id and project_id alone. */
 int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **out, size_t *n,
                          struct err *e) MUST_USE;
@@ -131,5 +135,6 @@ int output_store_put(struct state_db *db, int64_t project_id, const struct outpu
 int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,
                         const char *key, struct err *e) MUST_USE;
 /* Outputs that no node of any run refers to. */
+enum { OUTPUT_ORPHANS_AT_ONCE = 1000 };
 int output_store_orphans(struct state_db *db, int64_t project_id, struct arena *a,
                          struct output_row **out, size_t *n, struct err *e) MUST_USE;

@@ -1720,6 +1720,8 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必须是文本、数字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超过 {2} 字节',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 项；最多接受 {2} 项',
+  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此管线按计划运行，因此更改它的人也需要 pipeline:run',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用管线中过长的参数',
   'params are longer than %d bytes in all': 'params 合计超过 {1} 字节',
   'reading it was stopped': '读取已停止',
   'its schedule cannot be read': '无法读取它的计划',

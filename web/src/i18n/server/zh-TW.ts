@@ -1720,6 +1720,8 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必須是文字、數字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超過 {2} 位元組',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 項；最多接受 {2} 項',
+  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此管線依排程執行，因此變更它的人也需要 pipeline:run',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用管線中過長的參數',
   'params are longer than %d bytes in all': 'params 合計超過 {1} 位元組',
   'reading it was stopped': '讀取已停止',
   'its schedule cannot be read': '無法讀取它的排程',
