@@ -152,9 +152,11 @@ static int take_all(struct training *t, const struct step *s, const struct train
 {
     struct str weight = step_has(s, "weight_col") ? step_text(s, "weight_col") : STR_EMPTY;
 
-    if ((wants->task == TASK_CLASSES && take_label(t, label, e) < 0) ||
-        (wants->task == TASK_NUMBER && take_targets(t, label, e) < 0) ||
-        (weight.len > 0 && take_weights(t, weight, e) < 0)) {
+    if (label &&
+        (wants->task == TASK_CLASSES ? take_label(t, label, e) : take_targets(t, label, e)) < 0) {
+        return -1;
+    }
+    if ((weight.len > 0 && take_weights(t, weight, e) < 0)) {
         return -1;
     }
     if (wants->task == TASK_CLASSES && step_has(s, "class_weight") &&

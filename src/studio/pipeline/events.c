@@ -56,6 +56,17 @@ static void on_close(void *ctx)
     drop(f);
 }
 
+/* There will be no stream: the handler holds it alone. */
+static void abandon(struct follower *f)
+{
+    struct lock *l = &f->s->lock;
+
+    WITH_LOCK(l);
+    f->closed = true;
+    f->holders--;
+    list_remove(&f->link);
+}
+
 static int pump(void *ctx, struct buf *out)
 {
     struct follower *f = ctx;
@@ -215,7 +226,7 @@ static int park(struct http_req *r, struct follower *f, struct err *e)
     struct lock *l = &f->s->lock;
 
     if (http_park(r, "text/event-stream", &ops, f, TICK_MS, &waker, e) < 0) {
-        on_close(f);
+        abandon(f);
         return -1;
     }
     WITH_LOCK(l);
@@ -254,7 +265,7 @@ int run_events_get(struct http_req *r, struct err *e)
     list_append(&s->followers, &f->link);
     lock_drop(&s->lock);
     if (state_read(s->parts.state, first_fn, &x, e) < 0) {
-        on_close(f);
+        abandon(f);
         rc = -1;
     } else {
         write_first(f, &x);
