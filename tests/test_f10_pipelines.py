@@ -358,6 +358,9 @@ def test_files_go_in_run_and_come_out_by_the_command_line(studio, tmp_path):
     assert '~ nodes.split.params.fraction: 0.8 -> 0.7' in diff and '- nodes.judge' in diff and '+ nodes.other' in diff, diff
     (tmp_path / 'ragged.csv').write_text('a,b\n1,2\n3\n')
     put_file(studio, 'studio', 'data', 'fails.csv', b'a,b\n' + b'1,2\n' * 50000 + b'3,4,5\n')
+    (tmp_path / 'dotted.v2.yaml').write_text('pipeline: 1\nnodes: {read: {module: read_csv, params: {path: "data:digits.csv"}}}\n')
+    assert studio.cli('pipeline', 'run', str(tmp_path / 'dotted.v2.yaml'), *p).returncode == 0
+    assert studio.api('GET', '/api/v1/projects/studio/pipelines/dotted.v2').status_code == 200
     (tmp_path / 'fails.yaml').write_text('pipeline: 1\nnodes: {read: {module: read_csv, params: {path: "data:fails.csv"}}}\n')
     failed = studio.cli('pipeline', 'run', str(tmp_path / 'fails.yaml'), *p)
     assert failed.returncode == 1 and 'line 50002' in failed.stderr

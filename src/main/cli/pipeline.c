@@ -402,13 +402,15 @@ static json_t *new_run(struct cli *c, struct err *e)
     return TAKE(body);
 }
 
-/* "a/my-churn.yaml" is a file, and its pipeline is my-churn. */
+/* "a/churn.v2.yaml" is a file, and its pipeline is churn.v2. */
 static char *name_of_file(const char *file)
 {
     const char *base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-    size_t n = strcspn(base, ".");
+    const char *dot = strrchr(base, '.');
+    bool is_suffix =
+        dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0 || strcmp(dot, ".json") == 0);
 
-    return str_dup(str_n(base, n));
+    return str_dup(str_n(base, is_suffix ? (size_t)(dot - base) : strlen(base)));
 }
 
 static bool is_file(const char *arg)
