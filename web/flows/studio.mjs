@@ -67,7 +67,7 @@ export const flows = {
     await press(page, 'Choose a file');
     await page.getByRole('dialog').getByRole('button', { name: 'flowers.csv' }).click();
     await drag(page, 'Logistic', 110, 200);
-    await drag(page, 'Evaluate classes', 420, 330);
+    await drag(page, 'evaluate_multiclass', 420, 330);
     await connect(page, 'read_csv', 'table', 'logistic_regression', 'train');
     await page.waitForFunction(() => document.querySelectorAll('.react-flow__edge').length === 1);
 

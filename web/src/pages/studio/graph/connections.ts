@@ -14,12 +14,13 @@ export const outputOf = (doc: Doc, modules: Modules, node: string, port: string)
 export const inputOf = (doc: Doc, modules: Modules, node: string, port: string): Port | undefined =>
   modules.get(doc.nodes[node]?.module ?? '')?.inputs.find((p) => p.name === port);
 
-/** Modules that take the one and give the other, those that need nothing else first. */
+/** What a model is for, then modules that take the one and give the other: those that need nothing else first. */
 export function bridges(modules: Modules, from: PortType, to: PortType): Module[] {
+  const late = (m: Module) => (m.category === 'scoring' ? 0 : 1);
   const needs = (m: Module) => m.inputs.filter((p) => !p.optional && p.type !== from).length;
   return [...modules.values()]
     .filter((m) => m.inputs.some((p) => p.type === from) && m.outputs.some((p) => p.type === to))
-    .sort((a, b) => needs(a) - needs(b) || a.inputs.length - b.inputs.length)
+    .sort((a, b) => late(a) - late(b) || needs(a) - needs(b) || a.inputs.length - b.inputs.length)
     .slice(0, 3);
 }
 
