@@ -273,7 +273,7 @@ static double probe_orthant(struct run *r, double t)
 /* Halves the step until it lowers the value; false: none does. */
 static bool search_orthant(struct run *r, double t, double *f)
 {
-    for (unsigned calls = 0; calls < 2 * LINE_CALLS; calls++, t /= 2) {
+    for (unsigned calls = 0; calls < 2 * LINE_CALLS; calls++) {
         double promised = 0;
 
         *f = probe_orthant(r, t);
@@ -283,6 +283,7 @@ static bool search_orthant(struct run *r, double t, double *f)
         if (promised < 0 && *f <= r->f + sufficient * promised) {
             return true;
         }
+        t /= 2;
     }
     return false;
 }

@@ -134,7 +134,7 @@ static int check_agg(const struct agg *a, struct err *e)
         return err_set(e, ERR_INVALID, "%s needs a column: %s(price)", agg_names[a->kind],
                        agg_names[a->kind]);
     }
-    if (numbers && (a->column->kind == COLUMN_TEXT || a->column->as >= AS_DATE)) {
+    if (a->column && numbers && (a->column->kind == COLUMN_TEXT || a->column->as >= AS_DATE)) {
         return err_set(e, ERR_INVALID, "%s needs numbers, and column '%s' holds %s",
                        agg_names[a->kind], a->column->name, column_type_name(a->column));
     }

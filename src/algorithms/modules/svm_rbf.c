@@ -11,6 +11,7 @@
 #include "algorithms/modules/training.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -240,6 +241,7 @@ static int read_vectors(struct rbf *b, struct binr *r, struct err *e)
 {
     size_t n = b->first[b->k];
 
+    assert(b->k > 1);
     for (size_t c = 0; c < b->k; c++) {
         if (b->first[0] != 0 || b->first[c] > b->first[c + 1]) {
             return err_set(e, ERR_DATA, "damaged: the support vectors are not in order");
