@@ -42,7 +42,7 @@ export function ListView({ project, preview }: { project: string; preview: (node
           placeholder={t('studio.add_step')}
           suffixIcon={<PlusOutlined />}
           value={null}
-          showSearch={{ optionFilterProp: 'label' }}
+          showSearch={{ filterOption: (typed, o) => `${(o as { value?: string } | undefined)?.value ?? ''} ${o?.label ?? ''}`.toLowerCase().includes(typed.toLowerCase()) }}
           options={found(editor.modules.values(), '').map(([category, modules]) => ({
             label: categoryOf(category),
             options: modules.map((m) => ({ value: m.name, label: say(m.title ?? m.name) })),

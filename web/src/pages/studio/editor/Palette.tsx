@@ -20,11 +20,11 @@ export function useCategory(): (category: string) => string {
 }
 
 /** All words, in whatever a module says of itself. */
-export function found(modules: Iterable<Module>, typed: string): [string, Module[]][] {
+export function found(modules: Iterable<Module>, typed: string, say = (text: string) => text): [string, Module[]][] {
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const groups = new Map<string, Module[]>();
   for (const m of modules) {
-    const text = `${m.name} ${m.title ?? ''} ${m.description ?? ''} ${m.category ?? ''}`.toLowerCase();
+    const text = `${m.name} ${m.title ?? ''} ${say(m.title ?? '')} ${m.description ?? ''} ${m.category ?? ''}`.toLowerCase();
     if (words.every((w) => text.includes(w))) {
       const category = m.category ?? 'other';
       groups.set(category, [...(groups.get(category) ?? []), m]);
@@ -63,7 +63,7 @@ export function Palette() {
   const categoryOf = useCategory();
   const editor = useEditorStore();
   const [typed, setTyped] = useState('');
-  const groups = useMemo(() => found(editor.modules.values(), typed), [editor, typed]);
+  const groups = useMemo(() => found(editor.modules.values(), typed, say), [editor, typed, say]);
   return (
     <section className="palette" aria-label={t('studio.palette')}>
       <Input
