@@ -431,7 +431,7 @@ struct table *check_some(const struct check *c, const char *port, const uint32_t
     SCOPED(table_freep) struct table *out = table_new(0);
     struct err e = {0};
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; t && i < n; i++) {
         if (table_add_copy(out, &t->columns[columns[i]], &e) < 0) {
             return NULL;
         }
