@@ -3,7 +3,7 @@
  *
  * Counted references, because no parent would do: a selection, an append and a file that is read
  * give one column to several tables, and any of them may be the last. Whoever wants to write takes
- * a copy first (column_own, dict_own). Any thread. */
+ * a copy first (table_own_numbers, dict_own). Any thread. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

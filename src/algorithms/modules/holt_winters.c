@@ -287,7 +287,7 @@ const struct module module_holt_winters = {
     .title = "Holt-Winters",
     .description = "Learns level, trend and season of a series by exponential smoothing; the "
                    "module forecast continues it.",
-    .category = "series",
+    .category = "forecast",
     .version = "1.0.0",
     .inputs = inputs,
     .outputs = outputs,

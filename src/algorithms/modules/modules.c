@@ -54,7 +54,7 @@ const struct module *const modules_all[] = {
     &module_recommend,
     /* rules */
     &module_fp_growth,
-    /* series */
+    /* forecast */
     &module_holt_winters,
     &module_forecast,
     /* scoring */

@@ -230,5 +230,6 @@ export const studio = {
   'studio.category_evaluation': 'Evaluation',
   'studio.category_anomaly': 'Anomalies',
   'studio.category_recommendation': 'Recommendation',
+  'studio.category_rules': 'Association rules',
   'studio.category_other': 'Others',
 };

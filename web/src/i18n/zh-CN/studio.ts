@@ -230,5 +230,6 @@ export const studio = {
   'studio.category_evaluation': '评估',
   'studio.category_anomaly': '异常检测',
   'studio.category_recommendation': '推荐',
+  'studio.category_rules': '关联规则',
   'studio.category_other': '其他',
 };

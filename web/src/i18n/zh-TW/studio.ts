@@ -230,5 +230,6 @@ export const studio = {
   'studio.category_evaluation': '評估',
   'studio.category_anomaly': '異常偵測',
   'studio.category_recommendation': '推薦',
+  'studio.category_rules': '關聯規則',
   'studio.category_other': '其他',
 };

@@ -9,7 +9,7 @@ import { NODE_WIDTH } from '../graph/layout';
 import { DRAGGED } from './dragged';
 import { useEditorStore, type Editor } from './store';
 
-const ORDER = ['data', 'transform', 'text', 'classification', 'regression', 'clustering', 'anomaly', 'recommendation', 'forecast', 'scoring', 'evaluation', 'other'] as const;
+const ORDER = ['data', 'transform', 'text', 'classification', 'regression', 'clustering', 'anomaly', 'recommendation', 'rules', 'forecast', 'scoring', 'evaluation', 'other'] as const;
 
 export function useCategory(): (category: string) => string {
   const t = useText();
