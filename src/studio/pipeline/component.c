@@ -333,7 +333,7 @@ static const struct yaml_node *branch_of(const struct component *c,
     return yaml_get(n, value && *value ? "then" : "else");
 }
 
-/* The parts of a concatenation are words too, but make one. */
+/* The parts of a concatenation are words too, but make one. NULL: it is too long. */
 static const char *joined(const struct component *c, const struct component_values *v,
                           struct arena *a, const struct yaml_node *list)
 {
@@ -354,7 +354,7 @@ static const char *joined(const struct component *c, const struct component_valu
         (void)buf_add_c(&all, json_string_value(one));
     }
     json_decref(parts);
-    return arena_strdup(a, buf_str(&all));
+    return words.failed || all.failed ? NULL : arena_strdup(a, buf_str(&all));
 }
 
 static void expand(const struct component *c, const struct component_values *v, struct arena *a,
@@ -369,7 +369,9 @@ static void expand(const struct component *c, const struct component_values *v, 
         value = value_of(c, v, a, n->children, kind);
         jw_str(w, str_of(value ? value : ""));
     } else if (kind == 3) {
-        jw_str(w, str_of(joined(c, v, a, n->children)));
+        value = joined(c, v, a, n->children);
+        jw_str(w, str_of(value ? value : ""));
+        w->out->failed = w->out->failed || value == NULL; /* refused by who made the buffer */
     } else if (kind == 4) {
         expand_list(c, v, a, branch_of(c, v, a, n->children), w);
     }
