@@ -148,7 +148,9 @@ def tidy_one(source, newest):
     if stamp.exists() and stamp.stat().st_mtime > newest:
         return ''
     began = time.time()
-    code, text = run('clang-tidy', '--quiet', '-p', 'build-clang', source)
+    # Fewer steps a function than its analyser takes by itself: a fifth of the time; gcc's analyser goes as deep as it likes.
+    steps = [f'--extra-arg={word}' for word in ('-Xclang', '-analyzer-config', '-Xclang', 'max-nodes=30000')]
+    code, text = run('clang-tidy', '--quiet', '-p', 'build-clang', *steps, source)
     if code != 0:
         return '\n'.join(sorted({l for l in text.splitlines() if ' error: ' in l or ' warning: ' in l})) or text
     stamp.parent.mkdir(exist_ok=True)

@@ -6,6 +6,11 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+/* openat2(2), O_CLOEXEC, `resolve` of RESOLVE_*; `mode` counts with O_CREAT alone. A rename
+ * anywhere on the machine makes the kernel give up on "..": tried again, but not for ever (EAGAIN).
+ * -1: errno. */
+int fs_open_within(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve) MUST_USE;
+
 /* Reads a whole file into `out` up to its ceiling (ERR_LIMIT past it). */
 int fs_read(int dirfd, const char *path, struct buf *out, struct err *e) MUST_USE;
 /* The rest of what `fd` is open on; `name` is for the error. */

@@ -10,7 +10,6 @@
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -19,14 +18,13 @@
 int tree_open_dir(const struct tree *t, const char *path, size_t len, int flags)
 {
     char copy[LIMIT_PATH_BYTES];
-    struct open_how how = {.flags = (unsigned)(O_DIRECTORY | O_CLOEXEC | flags),
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
 
     if (str_copy(str_n(path, len), copy, sizeof(copy)) < 0) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    return (int)syscall(SYS_openat2, t->root, len > 0 ? copy : ".", &how, sizeof(how));
+    return fs_open_within(t->root, len > 0 ? copy : ".", O_DIRECTORY | flags, 0,
+                          RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
 }
 
 /* --- replacing --- */

@@ -8,7 +8,6 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The fields of a line of passwd(5) or group(5); what is missing is empty. */
@@ -151,9 +150,9 @@ int image_user_resolve(struct str user, struct str passwd, struct str group, str
  * root, and no device or pipe may hold us up. A missing file is an empty one. */
 static int read_inside(int rootfs, const char *path, struct buf *out, struct err *e)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-    SCOPED(closep) int fd = (int)syscall(SYS_openat2, rootfs, path, &how, sizeof(how));
+    SCOPED(closep)
+    int fd = fs_open_within(rootfs, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0,
+                            RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     struct stat st;
     char *at;
     ssize_t n = 0;

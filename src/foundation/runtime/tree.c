@@ -1,5 +1,6 @@
 #include "runtime/runtime_priv.h"
 
+#include "base/fs.h"
 #include "base/limits.h"
 #include "base/mem.h"
 
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The container's tree: the image's overlay, mounted by now, and the volumes in it. All of it is
@@ -22,10 +22,8 @@
 /* Resolved as if `root` were /, so that a link of the image or of a volume stays inside. */
 static int open_inside(int root, const char *path)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-
-    return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+    return fs_open_within(root, path, O_PATH | O_DIRECTORY, 0,
+                          RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 /* From errno. What lies in the way in the image or in a volume is the job's own fault: another try
@@ -145,10 +143,9 @@ static int check_place(int root, int fd, const char *target, struct err *e)
  * whatever they make of the path meanwhile. */
 static int enter_subpath(int *fd, const char *subpath, struct err *e)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
-                                      RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
-    int inner = (int)syscall(SYS_openat2, *fd, subpath, &how, sizeof(how));
+    int inner = fs_open_within(*fd, subpath, O_PATH | O_DIRECTORY, 0,
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+                                   RESOLVE_NO_XDEV);
 
     if (inner < 0 && errno == ELOOP) {
         return err_set(e, ERR_INVALID, "the directory %.200s of the volume: a link is in the way",
@@ -165,9 +162,6 @@ static int enter_subpath(int *fd, const char *subpath, struct err *e)
 /* A copy of the volume's mount alone: what may be mounted below it is not the container's. */
 static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct err *e)
 {
-    struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                           .resolve =
-                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                           (m->read_only ? MOUNT_ATTR_RDONLY : 0)};
     SCOPED(closep) int fd = -1;
@@ -176,7 +170,8 @@ static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct 
     struct stat st;
 
     (void)snprintf(path, sizeof(path), "volumes/%s", m->volume_id);
-    fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    fd = fs_open_within(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0,
+                        RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
     if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "volume %s", m->volume_id);
     }

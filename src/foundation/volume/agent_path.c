@@ -1,5 +1,6 @@
 #include "volume/agent.h"
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -7,35 +8,19 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-/* openat2 gives EAGAIN when a rename raced with its check of "..": whoever renames in a loop must
- * not hold us for ever. */
-#define RACE_TRIES 128
 
 int volume_open_beneath(int dir, struct str path, int flags, mode_t mode, enum volume_follow follow)
 {
     char name[LIMIT_VOLUME_PATH_BYTES + 1] = ".";
-    struct open_how how = {
-        .flags = (uint64_t)(unsigned)flags | O_CLOEXEC,
-        .mode = flags & O_CREAT ? mode : 0,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV |
-                   (follow == VOLUME_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0U),
-    };
 
     if (path.len > 0 && str_copy(path, name, sizeof(name)) < 0) {
         errno = ENAMETOOLONG;
         return -1;
     }
-    for (int i = 0; i < RACE_TRIES; i++) {
-        long fd = syscall(SYS_openat2, dir, name, &how, sizeof(how));
-
-        if (fd >= 0 || errno != EAGAIN) {
-            return (int)fd;
-        }
-    }
-    return -1;
+    return fs_open_within(dir, name, flags, mode,
+                          RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV |
+                              (follow == VOLUME_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0U));
 }
 
 int volume_path_error(struct err *e, const char *verb, struct str path)
