@@ -11,13 +11,15 @@ static const char *kind_of_exit(int64_t code)
     return code == 2 ? "words" : code == 3 ? "data" : code == 4 ? "memory" : "machine";
 }
 
-static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
-                      const struct jobs_look *look, struct err *e)
+/* --- how it ended --- */
+
+/* The container ended before the step did, or the step is all that was in it. */
+static int end_with_job(struct pipelines *s, struct run *r, struct run_node *n,
+                        const struct jobs_look *look, struct err *e)
 {
-    const char *said = look->log_fd >= 0 ? progress_error(r, look->log_fd) : NULL;
+    const char *said = look->log_fd >= 0 ? progress_error(&n->arena, look->log_fd) : NULL;
     const char *kind = look->exit_kind ? look->exit_kind : "";
 
-    outputs_drop(s, r, n);
     if (look->state == JOB_CANCELLED) {
         return node_end(s, r, n, NODE_CANCELLED, look->reason, NULL, e);
     }
@@ -30,101 +32,190 @@ static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
     return node_end(s, r, n, NODE_FAILED, look->reason, "machine", e);
 }
 
-/* Somebody may have changed a file between our hashing and the job's reading. The row knows the new
- * key before anything is renamed to it. */
-static int settle_key(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+/* As the lines of the log say it. */
+static int end_by_log(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
+    if (node_inputs(r, n) == INPUTS_NEVER) { /* what it read was not what it should have been */
+        return node_end(s, r, n, NODE_SKIPPED, NULL, NULL, e);
+    }
+    n->row.started_ms = n->begun_ms > n->row.started_ms ? n->begun_ms : n->row.started_ms;
+    return n->exit_code == 0
+               ? node_made(s, r, n, e)
+               : node_end(s, r, n, NODE_FAILED, n->said, kind_of_exit(n->exit_code), e);
+}
+
+/* What the container left undone: one who was alone in it ends with it, others try by themselves.
+ */
+static int end_rest(struct pipelines *s, struct run *r, struct step_group *rest, size_t n_all,
+                    const struct jobs_look *look, struct err *e)
+{
+    bool is_over = look->state == JOB_CANCELLED || r->row.is_stopping;
+
+    if (n_all > 1 && !is_over) {
+        return group_let_go(s, r, rest, e);
+    }
+    for (size_t i = 0; i < rest->n; i++) {
+        struct run_node *n = rest->nodes[i];
+        bool is_made = n_all == 1 && look->state == JOB_SUCCEEDED;
+
+        if ((is_made ? node_made(s, r, n, e)
+             : n->part == PART_BEFORE && n_all > 1
+                 ? node_end(s, r, n, NODE_CANCELLED, NULL, NULL, e)
+                 : end_with_job(s, r, n, look, e)) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int end_group(struct pipelines *s, struct run *r, const struct step_group *g, size_t n_all,
+                     const struct jobs_look *look, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct step_group rest = {0};
+    /* whose rows forget the job, while its directory is still there */
+    struct run_node job = {.row = {.job = arena_strdup(&a, str_of(g->nodes[0]->row.job)),
+                                   .node = g->nodes[0]->row.node}};
+
+    for (size_t i = 0; i < g->n; i++) {
+        struct run_node *n = g->nodes[i];
+
+        if (n->part != PART_ENDED || n->row.image) {
+            rest.nodes[rest.n++] = n;
+        } else if (end_by_log(s, r, n, e) < 0) {
+            return -1;
+        }
+    }
+    if (rest.n > 0 && end_rest(s, r, &rest, n_all, look, e) < 0) {
+        return -1;
+    }
+    outputs_drop(s, r, &job);
+    return 0;
+}
+
+/* --- a job that jobs does not know --- */
+
+static int end_all(struct pipelines *s, struct run *r, const struct step_group *g,
+                   enum node_state state, const char *why, struct err *e)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        if (node_end(s, r, g->nodes[i], state, why, why ? "machine" : NULL, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* The words of the first may be others by now: a file has changed. */
+static int renew_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
+                       struct err *e)
 {
     struct node_row before = n->row;
-    int same = step_files_same(s, r, n, e);
+    SCOPED(arena_done) struct arena fresh = {0};
+    struct arena own = n->arena;
+    int rc;
 
-    if (same != 0) {
-        return same < 0 ? -1 : 0;
+    n->arena = fresh;
+    rc = step_words(s, r, n, input_bytes, e);
+    fresh = n->arena;
+    n->arena = own;
+    if (rc != 0 || (before.words && strcmp(before.words, n->row.words) == 0)) {
+        n->row = before;
+        return rc;
     }
-    step_key_of_its_own(r, n);
+    n->row.words = arena_strdup(&n->arena, str_of(n->row.words));
     return node_change(s, r, n, before, e);
 }
 
-static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
-{
-    struct output_row o;
-    struct node_row before;
-    struct err why;
-
-    if (settle_key(s, r, n, e) < 0) {
-        return -1;
-    }
-    before = n->row;
-    if (outputs_take(s, r, n, &why) < 0) {
-        if (node_failed_before(s, r, n, &why, e) < 0) {
-            return -1; /* taken again later: its files stay */
-        }
-        outputs_drop(s, r, n);
-        return 0;
-    }
-    n->row.state = NODE_SUCCEEDED;
-    n->row.outputs = outputs_json(r, n, false);
-    n->row.finished_ms = clock_wall_ms();
-    o = (struct output_row){.volume = r->doc.volume,
-                            .key = n->row.key,
-                            .outputs = outputs_json(r, n, true),
-                            .metrics = n->row.metrics,
-                            .run_id = r->row.id};
-    return node_save_made(s, r, n, before, &o, e);
-}
-
 /* The row names a job that jobs does not know: we were ended in between. */
-static int submit_again(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+static int submit_again(struct pipelines *s, struct run *r, const struct step_group *g,
+                        struct err *e)
 {
-    struct node_row before = n->row;
+    struct run_node *n = g->nodes[0];
     int64_t input_bytes;
     struct err why;
+    int rc;
 
     if (r->row.is_stopping) {
-        return node_end(s, r, n, NODE_CANCELLED, NULL, NULL, e);
+        return end_all(s, r, g, NODE_CANCELLED, NULL, e);
     }
     if (n->is_submitted) {
-        return node_end(s, r, n, NODE_FAILED, "its job was deleted", "machine", e);
+        return end_all(s, r, g, NODE_FAILED, "its job was deleted", e);
     }
-    if (step_words(s, r, n, &input_bytes, &why) < 0) {
-        return node_failed_before(s, r, n, &why, e);
+    rc = renew_words(s, r, n, &input_bytes, &why);
+    if (rc > 0) {
+        return 0;
     }
-    if (strcmp(before.key, n->row.key) != 0 && node_change(s, r, n, before, e) < 0) {
-        return -1;
+    if (rc == 0) {
+        rc = group_submit(s, r, g, input_bytes, &why);
     }
-    return node_submit(s, r, n, input_bytes, &why) < 0 ? node_failed_before(s, r, n, &why, e) : 0;
+    if (rc == 0) {
+        return 0;
+    }
+    return g->n == 1 || step_error_passes(&why) ? node_failed_before(s, r, n, &why, e)
+                                                : group_let_go(s, r, g, e);
 }
 
-static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
-{
-    SCOPED(arena_done) struct arena a = {0};
-    struct node_row before;
-    struct jobs_look look;
-    struct err why;
-    int rc = 0;
+/* --- how it goes --- */
 
-    if (jobs_look(s->parts.jobs, r->row.project_id, str_of(n->row.job), &a, &look, &why) < 0) {
-        if (why.kind == ERR_NOT_FOUND) {
-            return submit_again(s, r, n, e);
-        }
-        *e = why;
-        return -1;
+static int see_running(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
+    struct node_row before = n->row; /* with what the log said: the metrics before are freed */
+
+    if (n->row.state != NODE_QUEUED || (n->row.image == NULL && n->part == PART_BEFORE)) {
+        return 0;
     }
-    n->is_submitted = true;
-    if (look.log_fd >= 0) {
-        bool said = look.is_finished ? progress_read_last(s, r, n, look.log_fd)
-                                     : progress_read(s, r, n, look.log_fd);
+    n->row.state = NODE_RUNNING;
+    return node_change(s, r, n, before, e);
+}
+
+static int read_log(struct pipelines *s, struct run *r, const struct step_group *g,
+                    const struct jobs_look *look, struct err *e)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct run_node *n = g->nodes[i];
+        bool said = look->is_finished ? progress_read_last(s, r, n, look->log_fd)
+                                      : progress_read(s, r, n, look->log_fd);
 
         if (said) {
             run_events_node(s, r, n);
         }
+        if (!look->is_finished && look->state == JOB_RUNNING && see_running(s, r, n, e) < 0) {
+            return -1;
+        }
     }
-    if (look.is_finished) {
-        rc =
-            look.state == JOB_SUCCEEDED ? job_succeeded(s, r, n, e) : job_failed(s, r, n, &look, e);
-    } else if (look.state == JOB_RUNNING && n->row.state == NODE_QUEUED) {
-        before = n->row; /* with what the log said: the metrics before are freed */
-        n->row.state = NODE_RUNNING;
-        rc = node_change(s, r, n, before, e);
+    return 0;
+}
+
+/* The first of those that share the job looks for all. */
+static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct step_group g;
+    struct jobs_look look;
+    size_t n_all;
+    struct err why;
+    int rc = 0;
+
+    group_of_job(r, n, &g, &n_all);
+    if (g.nodes[0] != n) {
+        return 0;
+    }
+    if (jobs_look(s->parts.jobs, r->row.project_id, str_of(n->row.job), &a, &look, &why) < 0) {
+        if (why.kind == ERR_NOT_FOUND) {
+            return submit_again(s, r, &g, e);
+        }
+        *e = why;
+        return -1;
+    }
+    for (size_t i = 0; i < g.n; i++) {
+        g.nodes[i]->is_submitted = true;
+    }
+    if (look.log_fd >= 0) {
+        rc = read_log(s, r, &g, &look, e);
+    }
+    if (rc == 0 && look.is_finished) {
+        rc = end_group(s, r, &g, n_all, &look, e);
     }
     if (look.log_fd >= 0) {
         (void)close(look.log_fd);

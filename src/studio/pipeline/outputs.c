@@ -60,6 +60,12 @@ int hash_file(struct pipelines *s, const struct run *r, const struct volume_file
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)
 {
+    return str_of(step_tmp_dir(a, n));
+}
+
+/* Of all steps that share the job. */
+static struct str job_dir(struct arena *a, const struct run_node *n)
+{
     return str_of(arena_printf(a, STUDIO_DIR "/tmp/%s", n->row.job));
 }
 
@@ -75,7 +81,7 @@ static const char *preview_of(struct arena *a, struct str dir, const struct port
 
 /* --- as JSON: {"table":{"type","rows","columns","bytes","sha256","preview"}} --- */
 
-const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks)
+const char *outputs_json(const struct run *r, struct run_node *n, bool with_marks)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(64 * KIB);
     const struct module *m = run_module(r, n);
@@ -102,7 +108,7 @@ const char *outputs_json(struct run *r, const struct run_node *n, bool with_mark
         jw_end(w);
     }
     jw_end(w);
-    return arena_strdup(&r->arena, buf_str(&out));
+    return arena_strdup(&n->arena, buf_str(&out));
 }
 
 static int64_t number_at(const json_t *o, const char *key, int64_t otherwise)
@@ -192,9 +198,9 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
     struct volume_ref ref = run_volume(r);
 
     return volume_make(s->parts.volumes, str_of(r->row.project), &ref, e) < 0 ||
-                   volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), e) < 0
+                   volume_remove(s->parts.volumes, &ref, job_dir(&a, n), e) < 0
                ? -1
-               : volume_dir_make(s->parts.volumes, &ref, tmp_dir(&a, n), e);
+               : volume_dir_make(s->parts.volumes, &ref, job_dir(&a, n), e);
 }
 
 /* --- done --- */
@@ -232,52 +238,10 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     struct volume_ref ref = run_volume(r);
     struct err e;
 
-    if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
+    if (n->row.job && volume_remove(s->parts.volumes, &ref, job_dir(&a, n), &e) < 0) {
         log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
                  n->row.node, Q(str_of(e.msg)));
     }
-}
-
-/* Another run may have made the same, and somebody may be reading it. 1: it has. */
-static int is_made_already(struct pipelines *s, const struct run *r, struct run_node *n,
-                           struct arena *a, struct err *e)
-{
-    const struct module *m = run_module(r, n);
-    struct run_node there = {.row = n->row, .g = n->g};
-
-    for (size_t i = 0; m->outputs[i].name; i++) {
-        if (look_at_output(s, r, &there, i, key_dir(a, n), e) < 0) {
-            return step_error_passes(e) ? -1 : 0;
-        }
-        if (strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
-            return 0;
-        }
-    }
-    for (size_t i = 0; m->outputs[i].name; i++) {
-        n->outputs[i].inode = there.outputs[i].inode;
-        n->outputs[i].changed_ns = there.outputs[i].changed_ns;
-    }
-    return 1;
-}
-
-/* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
- * its place. */
-static int move_to_key(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
-{
-    SCOPED(arena_done) struct arena a = {0};
-    struct volume_ref ref = run_volume(r);
-
-    int made = is_made_already(s, r, n, &a, e);
-
-    if (made != 0) {
-        if (made > 0) {
-            outputs_drop(s, r, n);
-        }
-        return made < 0 ? -1 : 0;
-    }
-    return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
-               ? -1
-               : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }
 
 /* Whether the renaming is done and we were ended after it: nothing lies where the job wrote. */
@@ -296,7 +260,7 @@ static int is_moved_already(struct pipelines *s, const struct run *r, struct run
                                     : 0; /* a directory: a conflict */
 }
 
-int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
+int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     const struct module *m = run_module(r, n);
@@ -308,5 +272,19 @@ int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, s
             return -1;
         }
     }
-    return is_moved < 0 ? -1 : is_moved > 0 ? 0 : move_to_key(s, r, n, e);
+    return is_moved;
+}
+
+/* What lies there is of users, or of a try that was interrupted. */
+int outputs_move(struct pipelines *s, const struct run *r, const struct run_node *n, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+
+    if (volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e) == 0) {
+        return 0;
+    }
+    return e->kind != ERR_CONFLICT || volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
+               ? -1
+               : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }

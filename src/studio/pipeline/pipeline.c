@@ -85,12 +85,28 @@ void pipelines_close(struct pipelines *s)
     free(s);
 }
 
-void pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
-                          void *ctx)
+struct held_blobs {
+    void (*each)(void *ctx, const char *digest);
+    void *ctx;
+};
+
+static int held_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    if (s && s->has_image) {
+    const struct held_blobs *h = ctx;
+
+    return run_store_held_blobs(db, h->each, h->ctx, e);
+}
+
+int pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e)
+{
+    if (s == NULL) {
+        return 0;
+    }
+    if (s->has_image) {
         each(ctx, s->image.layer.digest);
     }
+    return state_read(s->parts.state, held_fn, &(struct held_blobs){each, ctx}, e);
 }
 
 static int gone_fn(struct state_db *db, void *ctx, struct err *e)

@@ -27,14 +27,23 @@ struct step_output {
     int64_t inode, changed_ns; /* of the file that was hashed: as long as they are, so is it */
 };
 
+/* Where a step is, by the lines of its container's log. */
+enum step_part { PART_BEFORE, PART_WITHIN, PART_ENDED };
+
 struct run_node {
-    struct node_row row; /* strings in the run's arena */
+    struct node_row row; /* strings in the run's arena, or in this one: */
+    struct arena arena;  /* of this try; empty while it waits */
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
     bool is_submitted; /* its job was given to jobs since we started */
+    bool is_alone;     /* shares no container: one that it shared ended before it */
     /* of its job's log */
     int64_t log_at;
     struct buf line, metrics; /* row.metrics points into it */
+    enum step_part part;
+    int exit_code;
+    int64_t begun_ms, ended_ms;
+    char said[256]; /* its error */
     /* guarded by pipelines.lock */
     double done;
     char text[200];
@@ -48,6 +57,14 @@ struct run {
     struct catalog catalog;
     struct graph graph;
     struct run_node *nodes;
+    size_t n;
+    struct run_node **of; /* by their place in the graph; NULL: not of this run */
+};
+
+/* Nodes of one run that share a container, inputs first; usually one. */
+enum { STEP_GROUP = 16 };
+struct step_group {
+    struct run_node *nodes[STEP_GROUP];
     size_t n;
 };
 
@@ -99,7 +116,7 @@ struct run_new {
     size_t n_values;
     const char *params; /* the same as JSON */
     const char *to, *from;
-    bool is_uncached;
+    bool is_uncached, is_unfused;
 };
 /* -1 with mistakes->n > 0: it cannot run. */
 int run_create(struct pipelines *s, const struct run_new *n, struct arena *a, int64_t *id,
@@ -111,22 +128,31 @@ void runner_note(struct pipelines *s, enum note_kind kind, int64_t project_id, i
 int run_save_node(struct pipelines *s, const struct run *r, const struct run_node *n,
                   struct err *e) MUST_USE;
 
-/* --- step.c: what a node's job is --- */
-bool step_error_passes(const struct err *e); /* it is tried again; others are final */
-/* Fills row.words and row.key; *input_bytes is what it reads. */
+/* --- step_key.c: what a node's output depends on --- */
+bool step_error_passes(const struct err *e);              /* it is tried again; others are final */
+struct run_node *run_node_at(const struct run *r, int g); /* or NULL */
+/* As given, or the default. */
+const char *step_param(const struct run *r, const struct run_node *n, size_t i);
+int64_t step_bytes(int64_t times, int64_t bytes, int64_t base); /* INT64_MAX past it */
+/* Fills row.words; *input_bytes is what it reads. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
-/* Whether the files it reads are still those that its key describes. 1: yes. */
+void step_words_key(const char *words, char key[STEP_KEY]);
+/* Whether the files it reads are still those that its words describe. 1: yes. */
 int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
-/* Of its job and no other: nobody finds its output by what it should have read. */
-void step_key_of_its_own(struct run *r, struct run_node *n);
-/* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
-const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
-void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,
-               struct jw *w);
+/* "parameter fraction changed from 0.7 to 0.8"; in the node's arena. */
+const char *step_why(struct run_node *n, const char *old_words);
+
+/* --- step_spec.c: the job of one step, or of several --- */
+void step_spec(struct pipelines *s, const struct run *r, const struct step_group *g,
+               int64_t memory_bytes, struct arena *a, struct jw *w);
+/* "3*input+64Mi", of our own tables. */
+int64_t step_memory(const struct module *m, int64_t input_bytes);
 const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
 const char *step_suffix(enum value_type type);
+/* Where it writes: a directory of the job's, under STUDIO_DIR. */
+const char *step_tmp_dir(struct arena *a, const struct run_node *n);
 
 /* --- outputs.c: files of a step --- */
 /* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */
@@ -134,12 +160,17 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
                   struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
-/* From the job's directory to the key's; fills n->outputs. ERR_INVALID: the step lied. */
-int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
+/* Hashes what the job left, where it left it or, after a restart, in its own place; fills
+ * n->outputs. ERR_INVALID: the step lied. 1: it is in its place already. */
+int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n,
                  struct err *e) MUST_USE;
+/* To row.key: nobody else's directory. */
+int outputs_move(struct pipelines *s, const struct run *r, const struct run_node *n,
+                 struct err *e) MUST_USE;
+/* What a job leaves when its outputs are taken. */
 void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
 /* With marks of the files for rows of outputs; without for people. */
-const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks);
+const char *outputs_json(const struct run *r, struct run_node *n, bool with_marks);
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
 struct volume_file_info;
 struct volume_ref;
@@ -154,8 +185,10 @@ const struct module *run_module(const struct run *r, const struct run_node *n);
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);
 /* The rest of a log that is whole; of a long one, its end. */
 bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, int fd);
-/* The last line that strata-ml wrote as its error, or NULL. */
-const char *progress_error(struct run *r, int fd);
+/* The last line that its program wrote as its error, or NULL. */
+const char *progress_error(struct arena *a, int fd);
+/* The part of a container's log that is the step's; all of it when nobody says which. */
+void progress_section(int fd, const char *node, int64_t *from, int64_t *to);
 
 /* --- view.c --- */
 void run_view_begin(const struct run_row *r, struct jw *w); /* without nodes; jw_end closes it */

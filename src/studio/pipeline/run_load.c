@@ -13,6 +13,7 @@ void run_free(struct run *r)
     for (size_t i = 0; i < r->n; i++) {
         buf_done(&r->nodes[i].line);
         buf_done(&r->nodes[i].metrics);
+        arena_done(&r->nodes[i].arena);
     }
     arena_done(&r->arena);
     free(r);
@@ -75,6 +76,7 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
             }
         }
     }
+    r->of = arena_new_array(&r->arena, struct run_node *, r->graph.n + 1);
     for (size_t i = 0; i < r->n; i++) {
         struct run_node *node = &r->nodes[i];
 
@@ -83,6 +85,7 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
             return err_set(e, ERR_INTERNAL, "node %s of the run is not in its document",
                            node->row.node);
         }
+        r->of[node->g] = node;
         if (node_state_good(node->row.state) &&
             outputs_parse(run_module(r, node), node->row.outputs, node->outputs) < 0) {
             return err_set(e, ERR_INTERNAL, "the outputs of %s cannot be read", node->row.node);

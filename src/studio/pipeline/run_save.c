@@ -55,13 +55,46 @@ int node_change(struct pipelines *s, struct run *r, struct run_node *n, struct n
     return 0;
 }
 
+struct save_group {
+    const struct run *run;
+    const struct step_group *group;
+};
+
+static int save_group_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct save_group *x = ctx;
+
+    for (size_t i = 0; i < x->group->n; i++) {
+        if (run_store_set_node(db, x->run->row.id, &x->group->nodes[i]->row, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int group_change(struct pipelines *s, struct run *r, const struct step_group *g,
+                 const struct node_row *before, struct err *e)
+{
+    struct save_group x = {r, g};
+    int rc = state_write(s->parts.state, save_group_fn, &x, e);
+
+    for (size_t i = 0; i < g->n; i++) {
+        if (rc < 0) {
+            g->nodes[i]->row = before[i];
+        } else {
+            run_events_node(s, r, g->nodes[i]);
+        }
+    }
+    return rc;
+}
+
 int node_end(struct pipelines *s, struct run *r, struct run_node *n, enum node_state state,
              const char *error, const char *kind, struct err *e)
 {
     struct node_row before = n->row;
 
     n->row.state = state;
-    n->row.error = error ? arena_strdup(&r->arena, str_of(error)) : NULL;
+    n->row.error = error ? arena_strdup(&n->arena, str_of(error)) : NULL;
     n->row.error_kind = kind;
     n->row.finished_ms = clock_wall_ms();
     return node_change(s, r, n, before, e);

@@ -172,19 +172,20 @@ int run_read_values(struct arena *a, const json_t *params, struct run_new *out, 
 
 static int read_new(struct http_req *r, const json_t *body, struct run_new *out, struct err *e)
 {
-    static const char *const keys[] = {"version", "params", "to", "from", "cache"};
+    static const char *const keys[] = {"version", "params", "to", "from", "cache", "fuse"};
     struct str to = {0}, from = {0};
-    bool cache = true;
+    bool cache = true, fuse = true;
 
     if (json_only_keys(body, keys, ARRAY_LEN(keys), e) < 0 ||
         json_get_i64(body, "version", &out->version, e) < 0 ||
         json_get_str(body, "to", &to, e) < 0 || json_get_str(body, "from", &from, e) < 0 ||
-        json_get_bool(body, "cache", &cache, e) < 0) {
+        json_get_bool(body, "cache", &cache, e) < 0 || json_get_bool(body, "fuse", &fuse, e) < 0) {
         return -1;
     }
     out->to = to.len > 0 ? arena_strdup(&r->arena, to) : NULL;
     out->from = from.len > 0 ? arena_strdup(&r->arena, from) : NULL;
     out->is_uncached = !cache;
+    out->is_unfused = !fuse;
     return run_read_values(&r->arena, json_object_get(body, "params"), out, e);
 }
 
