@@ -115,6 +115,7 @@ static int set_memory(const char *text, struct err *e)
     return 0;
 }
 
+/* The exit code, or -1. */
 static int run(struct options *o, int argc, char **argv, struct err *e)
 {
     bool chain = strcmp(argv[0], "chain") == 0;
@@ -237,8 +238,11 @@ int main(int argc, char **argv)
             return rc;
         }
     }
-    if (e.kind == ERR_NONE && run(&o, argc - 1 - taken, argv + 1 + taken, &e) == 0) {
-        return EXIT_DONE;
+    if (e.kind == ERR_NONE) {
+        rc = run(&o, argc - 1 - taken, argv + 1 + taken, &e);
+        if (rc >= 0) {
+            return rc;
+        }
     }
     (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
     return failure_exit_code(e.kind);

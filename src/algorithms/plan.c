@@ -4,6 +4,7 @@
 #include "algorithms/kernel/failure.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -48,42 +49,55 @@ static int make_dirs(char *const *words, size_t n, struct err *e)
     return 0;
 }
 
-/* words: the step's name, its module, the module's words. */
+/* words: the step's name, its module, the module's words. Its exit code. */
 static int run_one(const struct module *const *modules, char *const *words, size_t n,
-                   struct threads *threads, struct progress *progress, struct err *e)
+                   struct threads *threads, struct progress *progress)
 {
     struct progress own = *progress;
+    struct err e = {0};
     int rc;
 
-    if (n < 2) {
-        return err_set(e, ERR_INVALID, "plan: each step is -- NAME MODULE and the module's words");
-    }
     own.last_ms = 0;
     progress_step_begins(&own, words[0]);
-    rc = make_dirs(words, n, e);
+    rc = make_dirs(words, n, &e);
     if (rc == 0) {
-        rc = chain_run_one(modules, words + 1, n - 1, threads, &own, e);
+        rc = chain_run_one(modules, words + 1, n - 1, threads, &own, &e);
     }
-    progress_step_ends(&own, words[0], rc < 0 ? failure_exit_code(e->kind) : 0,
-                       rc < 0 ? e->msg : NULL);
+    if (rc < 0) {
+        (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
+        rc = failure_exit_code(e.kind);
+    }
+    progress_step_ends(&own, words[0], rc, rc > 0 ? e.msg : NULL);
     return rc;
+}
+
+/* Before anything runs. */
+static int check(char *const *words, size_t n, struct err *e)
+{
+    for (size_t at = 0, len; at < n; at += 1 + len) {
+        len = length(words + at + 1, n - at - 1);
+        if (!is_mark(words[at]) || len < 2) {
+            return err_set(e, ERR_INVALID,
+                           "a plan is steps: plan -- NAME MODULE ... -- NAME MODULE ...");
+        }
+    }
+    return n > 0 ? 0 : err_set(e, ERR_INVALID, "plan: there is no step");
 }
 
 int plan_run(const struct module *const *modules, char *const *words, size_t n,
              struct threads *threads, struct progress *progress, struct err *e)
 {
-    size_t at = 0;
-
-    if (n == 0 || !is_mark(words[0])) {
-        return err_set(e, ERR_INVALID, "plan needs steps: plan -- NAME MODULE ... -- NAME MODULE");
+    if (check(words, n, e) < 0) {
+        return -1;
     }
-    while (at < n) {
-        size_t len = length(words + at + 1, n - at - 1);
+    for (size_t at = 0, len; at < n; at += 1 + len) {
+        int rc;
 
-        if (run_one(modules, words + at + 1, len, threads, progress, e) < 0) {
-            return -1;
+        len = length(words + at + 1, n - at - 1);
+        rc = run_one(modules, words + at + 1, len, threads, progress);
+        if (rc != 0) {
+            return rc;
         }
-        at += 1 + len;
     }
     return 0;
 }
