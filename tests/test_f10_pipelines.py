@@ -552,18 +552,23 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'echo 
         key, seen = next(iter(kept() - seen), key), kept()
 
 
-def test_a_run_whose_module_is_gone_is_given_up(studio):
-    bring(studio, 'leaving', f"""
+def test_a_run_keeps_the_modules_with_which_it_began(studio):
+    text = f"""
 outputs: [{{name: out}}]
 implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'exit 1', {{outputPath: out}}]}}}}
-""")
+"""
+    bring(studio, 'leaving', text)
     put(studio, 'leaving', {'pipeline': 1, 'nodes': {'a': {'module': 'leaving'}}})
     failed = run(studio, 'leaving')
     assert failed['state'] == 'failed'
-    assert studio.api('DELETE', '/api/v1/projects/studio/modules/leaving').status_code == 204
-    assert studio.api('POST', f'/api/v1/projects/studio/runs/{failed["id"]}/retry').status_code == 202
-    error = end(studio, failed['id'])['nodes']['a']['error']
-    assert error['kind'] == 'internal' and "no module 'leaving'" in error['message']
+    bring(studio, 'leaving', text.replace('exit 1', 'exit 7'))
+    at = f'/api/v1/projects/studio/runs/{failed["id"]}'
+    for change in (lambda: bring(studio, 'leaving', text.replace('exit 1', 'exit 7')), lambda: studio.api('DELETE', '/api/v1/projects/studio/modules/leaving')):
+        change()
+        assert studio.api('POST', f'{at}/retry').status_code == 202
+        again = end(studio, failed['id'])
+        assert again['nodes']['a']['error']['kind'] == 'machine' and 'exit code 1' in again['nodes']['a']['error']['message'], again
+    assert start(studio, 'leaving', status=400)['error']['mistakes']
 
 
 def test_a_project_that_goes_takes_its_running_runs_along(strata):

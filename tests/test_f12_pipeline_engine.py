@@ -1,12 +1,15 @@
 """The engine of pipelines: light steps share a container and nobody can tell from what they left; what others read or wait for stays."""
 import datetime
+import io
 import json
 import os
 import signal
+import tarfile
 
 import pytest
 
-from conftest import ROOT, wait_for
+from conftest import ROOT, make_busybox_tar, wait_for
+from test_c25_registry_fsck import database
 from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states
 
 P = '/api/v1/projects/studio'
@@ -142,6 +145,79 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'cat /
     wait_for(lambda: len(kept()) == 1, 60, 'what nobody refers to goes')
     assert thrown(third) == thrown(second)
     assert studio.api('DELETE', f'{P}/modules/dice').status_code == 204
+
+
+# --- large files ---
+
+def test_a_file_without_end_keeps_nobody_else_waiting(studio):
+    made = studio.run_job('studio', ['sh', '-c', 'truncate -s 1T /data/hole || dd if=/dev/zero of=/data/hole bs=1 count=1 seek=1099511627775;'
+                                     ' yes 1000000,2000000 | head -c 20000000 > /data/some.csv'],
+                          volumes=[{'name': 'data', 'path': '/data', 'mode': 'rw'}])
+    assert made['state'] == 'succeeded', made
+    for name, path in (('endless', 'hole'), ('large', 'some.csv')):
+        put(studio, name, {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': f'data:{path}', 'header': 'no'}}}})
+    endless = start(studio, 'endless')
+    wait_for(lambda: get_run(studio, endless['id'])['state'] == 'running', 60, 'it is read')
+    done = run(studio, 'large')
+    assert done['state'] == 'succeeded' and done['nodes']['a']['outputs']['table']['rows'] == 1250000, done['nodes']['a']
+    assert states(get_run(studio, endless['id'])) == {'a': 'waiting'}
+    assert states(run(studio, 'large')) == {'a': 'cached'}
+    assert studio.api('POST', f'{P}/runs/{endless["id"]}/cancel').status_code == 202
+    assert end(studio, endless['id'])['state'] == 'cancelled'
+    for name in ('hole', 'some.csv'):
+        assert studio.api('DELETE', f'{P}/volumes/data/files/{name}').status_code in (200, 204)
+
+
+# --- what waits for an image ---
+
+def test_a_node_that_waits_gets_its_image_though_it_was_deleted(own_strata, tmp_path):
+    s = own_strata(args=['--set', 'registry.trash_days=0']).start()
+    s.project('studio')
+    gate = "{image: %s, command: [sh, -c, 'until [ -e /out/go ]; do sleep 0.1; done; echo x > \"$0\"', {outputPath: out}]}" % s.busybox
+    late = "{image: demo/late:1, command: [sh, -c, 'cat /only-here \"$0\" > \"$1\"', {inputPath: before}, {outputPath: out}]}"
+    bring(s, 'gate', 'outputs: [{name: out}]\nimplementation: {container: %s}\n' % gate)
+    bring(s, 'late', 'inputs: [{name: before}]\noutputs: [{name: out}]\nimplementation: {container: %s}\n' % late)
+    make_busybox_tar(tmp_path / 'late.tar')
+    with tarfile.open(tmp_path / 'late.tar', 'a') as tar:
+        info = tarfile.TarInfo('only-here')
+        info.size, info.mode = 5, 0o644
+        tar.addfile(info, io.BytesIO(b'here\n'))
+    s.cli('image', 'push', 'demo/late:1', '--tar', tmp_path / 'late.tar', '--cmd', '/bin/sh', check=True)
+    put(s, 'waits', {'pipeline': 1, 'nodes': {'gate': {'module': 'gate'}, 'late': {'module': 'late', 'inputs': {'before': 'gate.out'}}}})
+    begun = start(s, 'waits')
+    wait_for(lambda: get_run(s, begun['id'])['nodes']['gate']['state'] == 'running', 60, 'the first step runs')
+    assert s.api('DELETE', '/api/v1/projects/demo/repositories/late').status_code == 204
+    s.stop()
+    database(s, 'UPDATE repository_blobs SET touched_ms = 1')
+    s.start()
+    for _ in range(3):
+        assert s.api('POST', '/api/v1/registry/collect').status_code == 200
+    node = get_run(s, begun['id'])['nodes']
+    assert node['late']['state'] == 'waiting'
+    put_file(s, 'studio', 'studio', f".studio/tmp/{node['gate']['job']}/go", b'')
+    done = end(s, begun['id'])
+    assert done['state'] == 'succeeded', done
+    assert s.api('GET', f'{P}/runs/{begun["id"]}/nodes/late/outputs/out').text == 'here\nx\n'
+
+
+def test_who_may_not_run_changes_no_module_that_runs_by_the_clock(studio):
+    text = f'outputs: [{{name: out}}]\nimplementation: {{container: {{image: {studio.busybox}, command: [sh, -c, \'echo %s > "$0"\', {{outputPath: out}}]}}}}\n'
+    bring(studio, 'clocked', text % 'one')
+    put(studio, 'clocked', {'pipeline': 1, 'nodes': {'a': {'module': 'clocked'}}})
+    token = studio.api('POST', '/api/v1/tokens', json={'name': 'modules', 'scopes': ['pipeline:read', 'pipeline:write']}).json()
+    at = f'{P}/modules/clocked'
+
+    def change(word, **by):
+        return studio.api('PUT', at, data=(text % word).encode(), headers={'Content-Type': 'application/yaml'}, **by).status_code
+    assert change('two', token=token['token']) == 200
+    assert studio.api('PUT', f'{P}/pipelines/clocked/schedule', json={'cron': '0 3 1 1 *'}).status_code == 200
+    assert change('three', token=token['token']) == 403
+    refused = studio.api('DELETE', at, token=token['token'])
+    assert refused.status_code == 403 and 'pipeline clocked' in refused.json()['error']['message']
+    assert studio.api('GET', at).text == text % 'two' and change('four') == 200
+    assert studio.api('DELETE', f'{P}/pipelines/clocked/schedule').status_code == 204
+    assert change('five', token=token['token']) == 200
+    assert studio.api('DELETE', f'/api/v1/tokens/{token["id"]}').status_code == 204
 
 
 # --- by the clock ---

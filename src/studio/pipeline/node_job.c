@@ -44,8 +44,8 @@ static int end_by_log(struct pipelines *s, struct run *r, struct run_node *n, st
                : node_end(s, r, n, NODE_FAILED, n->said, kind_of_exit(n->exit_code), e);
 }
 
-/* What the container left undone: one who was alone in it ends with it, others try by themselves.
- */
+/* What the container left undone: one who was alone in it ends with it, others are tried by
+ * themselves. 1: what was made is being hashed. */
 static int end_rest(struct pipelines *s, struct run *r, struct step_group *rest, size_t n_all,
                     const struct jobs_look *look, struct err *e)
 {
@@ -64,6 +64,9 @@ static int end_rest(struct pipelines *s, struct run *r, struct step_group *rest,
                  : end_with_job(s, r, n, look, e)) < 0) {
             return -1;
         }
+        if (!node_state_ended(n->row.state)) {
+            return 1;
+        }
     }
     return 0;
 }
@@ -76,6 +79,7 @@ static int end_group(struct pipelines *s, struct run *r, const struct step_group
     /* whose rows forget the job, while its directory is still there */
     struct run_node job = {.row = {.job = arena_strdup(&a, str_of(g->nodes[0]->row.job)),
                                    .node = g->nodes[0]->row.node}};
+    int rc;
 
     for (size_t i = 0; i < g->n; i++) {
         struct run_node *n = g->nodes[i];
@@ -84,13 +88,15 @@ static int end_group(struct pipelines *s, struct run *r, const struct step_group
             rest.nodes[rest.n++] = n;
         } else if (end_by_log(s, r, n, e) < 0) {
             return -1;
+        } else if (!node_state_ended(n->row.state)) {
+            return 0; /* what it made is being hashed */
         }
     }
-    if (rest.n > 0 && end_rest(s, r, &rest, n_all, look, e) < 0) {
-        return -1;
+    rc = rest.n > 0 ? end_rest(s, r, &rest, n_all, look, e) : 0;
+    if (rc == 0) {
+        outputs_drop(s, r, &job);
     }
-    outputs_drop(s, r, &job);
-    return 0;
+    return rc < 0 ? -1 : 0;
 }
 
 /* --- a job that jobs does not know --- */

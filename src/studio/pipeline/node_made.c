@@ -25,7 +25,8 @@ static int same_fn(struct state_db *db, void *ctx, struct err *e)
     return rc < 0 ? -1 : 0;
 }
 
-/* Another run may have made the same to the byte: one of them is enough. 1: it has. */
+/* Another run may have made the same to the byte: one of them is enough. 1: it has. Or
+ * HASH_PENDING. */
 static int is_made_already(struct pipelines *s, struct run *r, struct run_node *n, const char *key,
                            struct err *e)
 {
@@ -42,10 +43,10 @@ static int is_made_already(struct pipelines *s, struct run *r, struct run_node *
     }
     there.row.key = x.row.key;
     rc = outputs_there(s, r, &there, x.row.outputs, e);
-    for (size_t i = 0; rc > 0 && m->outputs[i].name; i++) {
+    for (size_t i = 0; rc == 1 && m->outputs[i].name; i++) {
         rc = strcmp(there.outputs[i].sha256, n->outputs[i].sha256) == 0;
     }
-    if (rc > 0) {
+    if (rc == 1) {
         memcpy(n->outputs, there.outputs, sizeof(n->outputs));
         n->row.key = x.row.key;
     }
@@ -82,14 +83,14 @@ static int take(struct pipelines *s, struct run *r, struct run_node *n, struct e
         return -1;
     }
     moved = outputs_look(s, r, n, &why);
-    if (moved < 0) {
-        return node_failed_before(s, r, n, &why, e);
+    if (moved < 0 || moved == HASH_PENDING) {
+        return moved < 0 ? node_failed_before(s, r, n, &why, e) : 0;
     }
     step_words_key(n->row.words, key);
     if (moved == 0) {
         made = same ? is_made_already(s, r, n, key, e) : 0;
-        if (made < 0) {
-            return -1;
+        if (made < 0 || made == HASH_PENDING) {
+            return made < 0 ? -1 : 0;
         }
     }
     if (moved == 0 && made == 0 && outputs_move(s, r, n, &why) < 0) {
@@ -108,13 +109,12 @@ static int find_words(struct pipelines *s, struct run *r, struct run_node *n, st
 
     if (rc != 0) {
         n->row = before;
-        return rc > 0 ? err_set(e, ERR_UNAVAILABLE, "its files are not read yet")
-                      : node_failed_before(s, r, n, &why, e);
+        return rc > 0 ? 0 : node_failed_before(s, r, n, &why, e);
     }
     rc = node_from_cache(s, r, n, e);
-    if (rc < 0) {
+    if (rc < 0 || rc == HASH_PENDING) {
         n->row = before;
-        return -1;
+        return rc < 0 ? -1 : 0;
     }
     if (rc > 0) { /* as if it had not run */
         n->row.state = NODE_CACHED;
@@ -130,5 +130,5 @@ int node_made(struct pipelines *s, struct run *r, struct run_node *n, struct err
     if (n->row.words == NULL && find_words(s, r, n, e) < 0) {
         return -1;
     }
-    return node_state_ended(n->row.state) ? 0 : take(s, r, n, e);
+    return node_state_ended(n->row.state) || n->row.words == NULL ? 0 : take(s, r, n, e);
 }

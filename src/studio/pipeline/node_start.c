@@ -76,9 +76,9 @@ int node_from_cache(struct pipelines *s, struct run *r, struct run_node *n, stru
     }
     n->row.key = l.output.key;
     there = outputs_there(s, r, n, l.output.outputs, e);
-    if (there <= 0) {
+    if (there != 1) {
         n->row.key = own_key;
-        n->row.why = "its output is gone";
+        n->row.why = there == 0 ? "its output is gone" : NULL;
         return there;
     }
     n->row.why = arena_printf(&n->arena, "same module version, parameters and inputs as run %lld",
@@ -248,9 +248,9 @@ int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct er
         return rc > 0 ? 0 : node_failed_before(s, r, n, &why, e);
     }
     rc = node_from_cache(s, r, n, e);
-    if (rc < 0) {
+    if (rc < 0 || rc == HASH_PENDING) {
         n->row = before;
-        return -1;
+        return rc < 0 ? -1 : 0;
     }
     n->row.started_ms = clock_wall_ms();
     if (rc > 0) {

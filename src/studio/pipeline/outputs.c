@@ -13,49 +13,18 @@
 
 enum { CHUNK = 256 * 1024 };
 
-/* Somebody waits for us: the server ends, the run is cancelled or its project is gone. */
-static bool is_called(struct pipelines *s, const struct run *r)
+int hash_file(struct pipelines *s, const struct run *r, struct str volume,
+              const struct volume_file_info *f, char hex[65], struct err *e)
 {
-    struct lock *l = &s->lock;
+    struct file_name name = {.project_id = r->row.project_id,
+                             .inode = f->inode,
+                             .size_bytes = f->size_bytes,
+                             .modified_ns = f->modified_ns,
+                             .changed_ns = f->changed_ns};
 
-    WITH_LOCK(l);
-    for (size_t i = 0; i < s->inbox.len; i++) {
-        const struct note *n = &s->inbox.p[i];
-
-        if ((n->kind == NOTE_RUN && n->run_id == r->row.id) ||
-            (n->kind == NOTE_GONE && n->project_id == r->row.project_id)) {
-            return true;
-        }
-    }
-    return s->stopping;
-}
-
-int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
-              char hex[65], struct err *e)
-{
-    SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
-    unsigned char sum[SHA256_BYTES];
-    int64_t left = f->size_bytes;
-    struct sha256 hash;
-    ssize_t n = 0;
-    int rc = 0;
-
-    sha256_init(&hash);
-    while (rc == 0 && left > 0 &&
-           (n = read(f->fd, chunk, left < CHUNK ? (size_t)left : CHUNK)) > 0) {
-        sha256_add(&hash, chunk, (size_t)n);
-        left -= n;
-        rc =
-            left > 0 && is_called(s, r) ? err_set(e, ERR_UNAVAILABLE, "reading it was stopped") : 0;
-    }
-    if (n < 0) {
-        rc = err_sys(e, "read");
-    } else if (rc == 0) {
-        sha256_final(&hash, sum);
-        hex_encode(sum, sizeof(sum), hex);
-    }
-    sha256_done(&hash);
-    return rc;
+    return str_copy(volume, name.volume, sizeof(name.volume)) < 0
+               ? err_set(e, ERR_INVALID, "the name of the volume is too long")
+               : hashes_ask(s, &name, f->fd, hex, e);
 }
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)
@@ -156,6 +125,7 @@ static int is_as_it_was(struct pipelines *s, const struct run *r, const struct v
                         const struct step_output *o, struct err *e)
 {
     char hex[65];
+    int rc;
 
     if (f->size_bytes != o->bytes) {
         return 0;
@@ -163,7 +133,8 @@ static int is_as_it_was(struct pipelines *s, const struct run *r, const struct v
     if ((int64_t)f->inode == o->inode && f->changed_ns == o->changed_ns) {
         return 1;
     }
-    return hash_file(s, r, f, hex, e) < 0 ? -1 : strcmp(hex, o->sha256) == 0;
+    rc = hash_file(s, r, str_of(r->doc.volume), f, hex, e);
+    return rc == 1 ? strcmp(hex, o->sha256) == 0 : rc;
 }
 
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
@@ -184,7 +155,7 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
         }
         rc = is_as_it_was(s, r, &f, &n->outputs[i], e);
         (void)close(f.fd);
-        if (rc <= 0) {
+        if (rc != 1) {
             return rc;
         }
     }
@@ -223,7 +194,7 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
     o->bytes = f.size_bytes;
     o->inode = (int64_t)f.inode;
     o->changed_ns = f.changed_ns;
-    rc = hash_file(s, r, &f, o->sha256, e);
+    rc = hash_file(s, r, str_of(r->doc.volume), &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
     if (o->has_preview) {
@@ -268,8 +239,10 @@ int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n, s
 
     for (size_t i = 0; is_moved >= 0 && m->outputs[i].name; i++) {
         n->outputs[i].rows = n->outputs[i].sha256[0] ? n->outputs[i].rows : -1;
-        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) < 0) {
-            return -1;
+        int rc = look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e);
+
+        if (rc != 1) {
+            return rc;
         }
     }
     return is_moved;

@@ -124,7 +124,7 @@ static int find_port(struct http_req *r, struct wanted *x, struct err *e)
     struct doc d;
 
     if (find_node(r, x, e) < 0 || doc_parse(x->a, str_of(x->run.document), &d, &wrong, e) < 0 ||
-        studio_catalog(r->ctx, x->project_id, &d, x->a, &catalog, e) < 0) {
+        studio_catalog_of_run(r->ctx, &x->run, &d, x->a, &catalog, e) < 0) {
         return -1;
     }
     x->volume = d.volume;

@@ -83,10 +83,31 @@ struct pipelines {
     struct list runs;
     VEC(struct note) inbox;
     struct list followers; /* struct follower: events.c */
+    struct list hashes;    /* struct file_hash: hashes.c */
+    size_t n_hashes;
     bool stopping, woken;
-    pthread_t runner;
-    bool runner_runs;
+    pthread_t runner, hasher;
+    bool runner_runs, hasher_runs;
+    uint64_t round; /* runner thread only: of looks at all runs */
 };
+
+/* --- hashes.c: of files of volumes. Runner thread only --- */
+enum { HASH_PENDING = 2 };
+/* A content of a file, as far as its file system tells. */
+struct file_name {
+    int64_t project_id;
+    char volume[65];
+    uint64_t inode;
+    int64_t size_bytes, modified_ns, changed_ns;
+};
+/* SHA-256 of its first size_bytes. 1: known. HASH_PENDING: being read; the runner is woken, and
+ * asks again at each look for as long as it wants it. */
+int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char hex[65],
+               struct err *e) MUST_USE;
+/* All runs were looked at: what none of them asked for is not read on. */
+void hashes_sweep(struct pipelines *s);
+void *hashes_main(void *pipelines);
+void hashes_done(struct pipelines *s);
 
 /* --- pipeline_http.c, shared by the route files --- */
 int studio_project(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
@@ -97,6 +118,10 @@ int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const st
 /* With those containers of the project that the document names; NULL: with all. */
 int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d, struct arena *a,
                    struct catalog *out, struct err *e) MUST_USE;
+
+/* With the containers as they were when the run began. */
+int studio_catalog_of_run(struct pipelines *s, const struct run_row *run, const struct doc *d,
+                          struct arena *a, struct catalog *out, struct err *e) MUST_USE;
 
 /* --- check.c --- */
 /* {"ok","mistakes","nodes"}: what the editor shows. */
@@ -134,7 +159,7 @@ struct run_node *run_node_at(const struct run *r, int g); /* or NULL */
 /* As given, or the default. */
 const char *step_param(const struct run *r, const struct run_node *n, size_t i);
 int64_t step_bytes(int64_t times, int64_t bytes, int64_t base); /* INT64_MAX past it */
-/* Fills row.words; *input_bytes is what it reads. */
+/* Fills row.words; *input_bytes is what it reads. HASH_PENDING: its files are being read. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
 void step_words_key(const char *words, char key[STEP_KEY]);
@@ -155,13 +180,14 @@ const char *step_suffix(enum value_type type);
 const char *step_tmp_dir(struct arena *a, const struct run_node *n);
 
 /* --- outputs.c: files of a step --- */
-/* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */
+/* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. Or
+ * HASH_PENDING. */
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
 /* Hashes what the job left, where it left it or, after a restart, in its own place; fills
- * n->outputs. ERR_INVALID: the step lied. 1: it is in its place already. */
+ * n->outputs. ERR_INVALID: the step lied. 1: it is in its place already. Or HASH_PENDING. */
 int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n,
                  struct err *e) MUST_USE;
 /* To row.key: nobody else's directory. */
@@ -174,9 +200,9 @@ const char *outputs_json(const struct run *r, struct run_node *n, bool with_mark
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
 struct volume_file_info;
 struct volume_ref;
-/* SHA-256 of the file, as long as it was when it was opened. ERR_UNAVAILABLE: stopped, again. */
-int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
-              char hex[65], struct err *e) MUST_USE;
+/* As hashes_ask. */
+int hash_file(struct pipelines *s, const struct run *r, struct str volume,
+              const struct volume_file_info *f, char hex[65], struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
 

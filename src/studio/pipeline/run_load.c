@@ -61,7 +61,7 @@ static int build(struct pipelines *s, struct run *r, struct err *e)
     size_t n;
 
     if (doc_parse(&r->arena, str_of(r->row.document), &r->doc, &wrong, e) < 0 ||
-        studio_catalog(s, r->row.project_id, &r->doc, &r->arena, &r->catalog, e) < 0) {
+        studio_catalog_of_run(s, &r->row, &r->doc, &r->arena, &r->catalog, e) < 0) {
         return -1;
     }
     read_values(r, &values, &n);

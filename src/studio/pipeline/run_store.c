@@ -105,10 +105,11 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
                   " params, by, to_node, from_node, state, uncached, created_ms,"
-                  " unfused) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "izzizzzzziiii", run->project_id, run->project, run->pipeline, run->version,
+                  " unfused, modules) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "izzizzzzziiiiz", run->project_id, run->project, run->pipeline, run->version,
                   run->document, run->params, run->by, run->to, run->from, (int64_t)run->state,
-                  (int64_t)run->is_uncached, run->created_ms, (int64_t)run->is_unfused) < 0) {
+                  (int64_t)run->is_uncached, run->created_ms, (int64_t)run->is_unfused,
+                  run->modules) < 0) {
         return -1;
     }
     run->id = state_last_id(db);
@@ -159,7 +160,7 @@ int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct ar
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT " RUN_COLUMNS ", document FROM pipeline_runs WHERE id = ? AND "
+                   "SELECT " RUN_COLUMNS ", document, modules FROM pipeline_runs WHERE id = ? AND "
                    "project_id = ?",
                    "ii", id, project_id) < 0) {
         return -1;
@@ -171,6 +172,7 @@ int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct ar
     }
     read_run(&q, a, out);
     out->document = text_of(a, &q, 16);
+    out->modules = text_of(a, &q, 17);
     return 0;
 }
 

@@ -202,6 +202,7 @@ static int64_t min_i64(int64_t a, int64_t b)
 static int64_t step_all(struct pipelines *s)
 {
     int64_t pause = IDLE_MS;
+    bool is_whole = true;
 
     list_each(it, &s->runs)
     {
@@ -217,7 +218,11 @@ static int64_t step_all(struct pipelines *s)
             log_warn("pipeline.step_failed", "run=%lld error=%s, trying again in %d s",
                      (long long)r->row.id, Q(str_of(e.msg)), RETRY_MS / 1000);
         }
+        is_whole = is_whole && rc == 0;
         pause = min_i64(pause, rc < 0 ? RETRY_MS : LOOK_MS);
+    }
+    if (is_whole) {
+        hashes_sweep(s);
     }
     return pause;
 }

@@ -29,7 +29,7 @@ enum inputs { INPUTS_READY, INPUTS_COME, INPUTS_NEVER };
 enum inputs node_inputs(const struct run *r, const struct run_node *n);
 int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
 /* Looks for outputs of row.words. 1: they are there, and the row says so. 0: it must run, and
- * row.why says why. */
+ * row.why says why. Or HASH_PENDING. */
 int node_from_cache(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
 int group_submit(struct pipelines *s, struct run *r, const struct step_group *g,
                  int64_t input_bytes, struct err *e) MUST_USE;
@@ -50,7 +50,8 @@ void group_of_job(const struct run *r, const struct run_node *n, struct step_gro
 int64_t group_memory(const struct run *r, const struct step_group *g, int64_t input_bytes);
 
 /* --- node_made.c --- */
-/* Its step ended well: its outputs are looked at, moved and published. */
+/* Its step ended well: its outputs are looked at, moved and published. It is as it was as long as
+ * they are being hashed. */
 int node_made(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
 
 /* --- node_job.c --- */

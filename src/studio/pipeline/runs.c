@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define PIN_BYTES (4 * MIB)
+#define MODULES_BYTES (16 * MIB)
 
 struct create {
     const struct run_new *asked;
@@ -144,6 +145,25 @@ static int pin_images(const struct create *c, struct err *e)
     return 0;
 }
 
+/* Somebody may change or delete them while it runs, or before it is tried again. */
+static int keep_modules(struct create *c, struct err *e)
+{
+    SCOPED(buf_done) struct buf json = BUF_MAX(MODULES_BYTES);
+    struct jw w = JW(&json);
+
+    jw_object(&w);
+    for (size_t i = 0; i < c->catalog.n_own; i++) {
+        jw_kv_c(&w, c->catalog.own[i].table->name, c->catalog.own[i].text);
+    }
+    jw_end(&w);
+    if (json.failed) {
+        return err_set(e, ERR_LIMIT, "its modules are longer than %llu bytes together",
+                       (unsigned long long)MODULES_BYTES);
+    }
+    c->run.modules = arena_strdup(c->a, buf_str(&json));
+    return 0;
+}
+
 static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct create *c = ctx;
@@ -197,7 +217,7 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
                              .is_uncached = asked->is_uncached,
                              .is_unfused = asked->is_unfused,
                              .created_ms = clock_wall_ms()};
-    if (state_write(s->parts.state, write_fn, &c, e) < 0) {
+    if (keep_modules(&c, e) < 0 || state_write(s->parts.state, write_fn, &c, e) < 0) {
         return -1;
     }
     *id = c.run.id;

@@ -75,17 +75,19 @@ static int file_word(struct pipelines *s, struct run *r, struct run_node *n, con
     }
     *bytes = step_bytes(1, *bytes, f.size_bytes);
     *mark = mark_of(&n->arena, &f);
-    rc = hash_file(s, r, &f, hex, e);
+    rc = hash_file(s, r, volume, &f, hex, e);
     (void)close(f.fd);
-    return rc < 0 ? err_wrap(e, "%s", path) : 0;
+    return rc < 0 ? err_wrap(e, "%s", path) : rc;
 }
 
+/* All are asked for, so that they are read side by side. */
 static int write_files(struct pipelines *s, struct run *r, struct run_node *n, struct jw *w,
                        struct jw *marks, int64_t *bytes, struct err *e)
 {
     const struct module *m = run_module(r, n);
     const char *mark;
     char hex[65];
+    int all = 0;
 
     jw_key(w, "files");
     jw_object(w);
@@ -94,16 +96,19 @@ static int write_files(struct pipelines *s, struct run *r, struct run_node *n, s
         const char *path = step_param(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path) {
-            if (file_word(s, r, n, path, hex, &mark, bytes, e) < 0) {
+            int rc = file_word(s, r, n, path, hex, &mark, bytes, e);
+
+            if (rc < 0) {
                 return -1;
             }
-            jw_kv_c(w, path, hex);
+            all = rc == 1 ? all : rc;
+            jw_kv_c(w, path, rc == 1 ? hex : "");
             jw_kv_c(marks, path, mark);
         }
     }
     jw_end(w);
     jw_end(marks);
-    return 0;
+    return all;
 }
 
 static void write_inputs(const struct run *r, const struct run_node *n, struct jw *w,
@@ -134,6 +139,7 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     struct jw marker = JW(&marks);
     const struct module *m = run_module(r, n);
     struct jw writer = JW(&out), *w = &writer;
+    int rc;
 
     *input_bytes = 0;
     jw_object(w);
@@ -148,8 +154,9 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     }
     jw_end(w);
     write_inputs(r, n, w, input_bytes);
-    if (write_files(s, r, n, w, &marker, input_bytes, e) < 0) {
-        return -1;
+    rc = write_files(s, r, n, w, &marker, input_bytes, e);
+    if (rc != 0) {
+        return rc;
     }
     jw_end(w);
     if (out.failed || marks.failed) {

@@ -46,6 +46,7 @@ static const char *const steps[] = {
     "  outputs TEXT NOT NULL, metrics TEXT, run_id INTEGER NOT NULL,"
     "  PRIMARY KEY(project_id, volume, key)) STRICT, WITHOUT ROWID;",
     "ALTER TABLE pipeline_runs ADD COLUMN unfused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE pipeline_runs ADD COLUMN modules TEXT;"      /* as they were when it began */
     "ALTER TABLE pipeline_nodes ADD COLUMN pin TEXT;"         /* of an image, until it is needed */
     "ALTER TABLE pipelines ADD COLUMN schedule_user INTEGER;" /* who set it */
     "ALTER TABLE pipeline_outputs ADD COLUMN words_key TEXT;"

@@ -67,6 +67,7 @@ struct run_row {
     int64_t id, project_id, version;
     const char *project, *pipeline, *document, *params, *by, *to, *from;
     enum run_state state;
+    const char *modules; /* {"name": component}: containers as they were when it began; or NULL */
     bool is_uncached, is_unfused, is_stopping;
     int64_t created_ms, started_ms, finished_ms;
 };
@@ -128,6 +129,10 @@ int module_store_delete(struct state_db *db, int64_t project_id, struct str name
                         struct err *e) MUST_USE;
 int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
                       struct module_row **out, size_t *n, struct err *e) MUST_USE;
+
+/* A pipeline with a schedule whose newest version uses it, or NULL. */
+int module_store_scheduled(struct state_db *db, int64_t project_id, struct str name,
+                           struct arena *a, const char **pipeline, struct err *e) MUST_USE;
 
 /* --- outputs that are there --- */
 
