@@ -187,7 +187,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
     }
     own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     if (own < 0) {
-        return err_sys(e, "dup");
+        return err_sys(e, "read");
     }
     h = hash_new(name, own, s->round);
     if (name->size_bytes <= (int64_t)AT_ONCE_BYTES) {

@@ -110,6 +110,8 @@ export interface Schedule {
   timezone?: string;
   params?: Record<string, Value>;
   enabled?: boolean;
+  /** Why the server paused it. */
+  paused?: string;
   next_at?: string | null;
 }
 
