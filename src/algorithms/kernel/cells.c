@@ -210,7 +210,8 @@ int cells_number(struct cells *c, size_t column, double v, bool is_whole, struct
     bool is_exact;
 
     is_whole = is_whole && !(v == 0 && signbit(v)); /* -0 is real, as in CSV */
-    is_exact = !is_whole || as_holds(AS_INT, v);
+    is_exact = !is_whole || (as_holds(AS_INT, v) &&
+                             (spelled.len == 0 || number_loss(spelled, v) == NUMBER_KEPT));
 
     if (is_exact && !of->is_text && (of->kind == CELLS_NONE || of->kind == CELLS_NUMBERS)) {
         of->kind = CELLS_NUMBERS;

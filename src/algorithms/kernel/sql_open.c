@@ -116,8 +116,31 @@ void sql_close(struct sql_connection *c)
     }
 }
 
+char *sql_words(const char *words, char out[SQL_WORDS_BYTES])
+{
+    struct str s = str_first(str_of(words), SQL_WORDS_BYTES - 4);
+    size_t n = 0;
+
+    for (size_t i = 0; i < s.len;) {
+        size_t len = str_utf8_len((const unsigned char *)s.p + i, s.len - i);
+
+        if (len == 0 || (unsigned char)s.p[i] < ' ') {
+            out[n++] = '?';
+            i++;
+            continue;
+        }
+        memcpy(out + n, s.p + i, len);
+        n += len;
+        i += len;
+    }
+    out[n] = '\0';
+    return out;
+}
+
 int sql_failed(const struct sql_connection *c, int rc, const char *readable, struct err *e)
 {
+    char words[SQL_WORDS_BYTES];
+
     if (rc == SQLITE_NOMEM) {
         return err_set(e, ERR_MEMORY, "not enough memory for the query, which has %llu MiB",
                        (unsigned long long)(big_budget() - big_in_use()) / MIB);
@@ -129,9 +152,9 @@ int sql_failed(const struct sql_connection *c, int rc, const char *readable, str
         return err_set(e, ERR_INVALID,
                        "query: %s: it can only read %s, by SELECT, and by functions that give the "
                        "same every time",
-                       sqlite3_errmsg(c->db), readable);
+                       sql_words(sqlite3_errmsg(c->db), words), readable);
     }
-    return err_set(e, ERR_INVALID, "query: %s", sqlite3_errmsg(c->db));
+    return err_set(e, ERR_INVALID, "query: %s", sql_words(sqlite3_errmsg(c->db), words));
 }
 
 sqlite3_stmt *sql_prepare(const struct sql_connection *c, struct str query, const char *readable,

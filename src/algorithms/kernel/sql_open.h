@@ -22,6 +22,9 @@ void sql_lock(struct sql_connection *c);
 /* Queries that run longer from now on are ended. */
 void sql_end_after(struct sql_connection *c, int64_t seconds);
 void sql_close(struct sql_connection *c); /* statements are finalized before */
+/* SQLite's own words, which may hold bytes of a damaged file: those become '?'. Returns `out`. */
+enum { SQL_WORDS_BYTES = 200 };
+char *sql_words(const char *words, char out[SQL_WORDS_BYTES]);
 /* What a result code says: ERR_MEMORY; ERR_INVALID "query: ..."; `readable` is what may be read:
  * "t1 to t4". */
 int sql_failed(const struct sql_connection *c, int rc, const char *readable, struct err *e);

@@ -131,13 +131,16 @@ static int open_database(struct database *d, const char *path, struct err *e)
         rc = sqlite3_exec(d->connection.db, "pragma cell_size_check = on", NULL, NULL, NULL);
     }
     if (rc != SQLITE_OK) {
-        return err_set(e, ERR_DATA, "%s: %s", path, sqlite3_errmsg(d->connection.db));
+        char words[SQL_WORDS_BYTES];
+
+        return err_set(e, ERR_DATA, "%s: %s", path,
+                       sql_words(sqlite3_errmsg(d->connection.db), words));
     }
     sql_lock(&d->connection);
     return 0;
 }
 
-/* " (there are a, b, c)" */
+/* "; there are a, b, c" */
 static void add_names(const struct database *d, struct buf *to)
 {
     static const char query[] =
@@ -147,9 +150,10 @@ static void add_names(const struct database *d, struct buf *to)
     sqlite3_stmt *stmt = sql_prepare(&d->connection, str_of(query), READABLE, &ignored);
 
     for (int n = 0; stmt && sqlite3_step(stmt) == SQLITE_ROW; n++) {
-        const char *name = (const char *)sqlite3_column_text(stmt, 0);
+        char words[SQL_WORDS_BYTES];
 
-        (void)buf_printf(to, "%s%.60s", n == 0 ? "; there are " : ", ", name ? name : "?");
+        (void)buf_printf(to, "%s%s", n == 0 ? "; there are " : ", ",
+                         sql_words((const char *)sqlite3_column_text(stmt, 0), words));
     }
     (void)sqlite3_finalize(stmt);
 }
@@ -239,6 +243,7 @@ static int name_columns(struct cells *c, sqlite3_stmt *stmt, struct err *e)
 static int fetch(struct database *d, struct cells *c, struct err *e)
 {
     int n = sqlite3_column_count(d->stmt), rc;
+    char words[SQL_WORDS_BYTES];
 
     while ((rc = sqlite3_step(d->stmt)) == SQLITE_ROW) {
         for (int i = 0; i < n; i++) {
@@ -251,7 +256,8 @@ static int fetch(struct database *d, struct cells *c, struct err *e)
         }
     }
     if (rc == SQLITE_CORRUPT || rc == SQLITE_NOTADB) {
-        return err_set(e, ERR_DATA, "damaged: %s", sqlite3_errmsg(d->connection.db));
+        return err_set(e, ERR_DATA, "damaged: %s",
+                       sql_words(sqlite3_errmsg(d->connection.db), words));
     }
     return rc == SQLITE_DONE ? 0 : sql_failed(&d->connection, rc, READABLE, e);
 }
