@@ -360,3 +360,130 @@ def test_damaged_sqlite_files_never_crash_it(tmp_path):
         done = ml('read_sqlite', '--param', 'path=b.db', '--param', 'query=select count(b), sum(c), b from t where b > "text 2" group by a % 7',
                   '--out', 'table=o.arrow', cwd=tmp_path)
         assert done.returncode in (0, 2, 3), (i, done.returncode, done.stderr)
+
+
+# --- folders ---
+
+def spread(folder, theirs, parts, write):
+    """A table in several files of a folder."""
+    folder.mkdir(parents=True)
+    for i, part in enumerate(np.array_split(theirs, parts)):
+        write(part, folder / f'part-{i}')
+    return folder
+
+
+@BOTH
+def test_a_folder_is_one_table(tmp_path, name):
+    theirs = pd.read_csv(TABLES[name])
+    folder = spread(tmp_path / 'csv', theirs, 7, lambda part, path: part.to_csv(f'{path}.csv', index=False))
+    (folder / '_SUCCESS').touch()
+    (folder / '.hidden.csv').write_text('no,table\n')
+    (folder / 'README').write_text('no table')
+    (folder / 'below').mkdir()
+    (folder / 'below' / 'x.csv').write_text('no\ntable\n')
+    mine, said = read('read_csv', 'csv', cwd=tmp_path)
+    assert f'{len(theirs)} rows' in said and '7 files of csv' in said
+    same(mine, theirs)
+    same(read('read_csv', 'csv/part-?.csv', cwd=tmp_path)[0], theirs)
+    same(read('read_csv', 'c*v/*-*.csv', cwd=tmp_path)[0], theirs)
+    some, _ = read('read_csv', 'csv', 'max_rows=60', 'file_col=file', cwd=tmp_path)
+    same(some.drop(columns='file'), theirs[:60])
+    assert some['file'][0] == 'part-0.csv' and some['file'][59] != 'part-0.csv'
+    same(read('read_csv', 'csv', 'file_col=file', cwd=tmp_path)[0].drop(columns='file'), theirs)
+    assert set(before('read_csv', 'csv', cwd=tmp_path)[0]) == set(theirs.columns)
+    spread(tmp_path / 'json', theirs, 3, lambda part, path: part.to_json(f'{path}.ndjson', orient='records', lines=True, double_precision=15))
+    same(read('read_jsonl', 'json', cwd=tmp_path)[0], theirs)
+    same(read('read_jsonl', 'json/*', 'file_col=f', 'max_rows=100', cwd=tmp_path)[0].drop(columns='f'), theirs[:100])
+    (tmp_path / 'pq').mkdir()
+    for path in sorted(folder.glob('part-*.csv')):
+        ok('chain', f'read_csv --param path={path} --out table=t', f'write_parquet --in table=t --param path=./pq/{path.stem}.parquet', cwd=tmp_path)
+    same(read('read_parquet', 'pq', cwd=tmp_path)[0], theirs)
+    same(read('read_parquet', 'pq/*.parquet', f'cols={theirs.columns[1]}', cwd=tmp_path)[0], theirs[[theirs.columns[1]]])
+    assert types_known('read_parquet', 'pq', tmp_path) == types_known('read_csv', 'csv', tmp_path)
+
+
+def types_known(module, path, cwd):
+    known, is_open, mistakes = before(module, path, cwd=cwd)
+    assert not is_open and mistakes == []
+    return known
+
+
+@BOTH
+def test_folders_that_say_values_give_columns(tmp_path, name):
+    theirs = pd.read_csv(TABLES[name]).sort_values('species' if name == 'penguins' else 'Species', kind='stable')
+    key = 'species' if name == 'penguins' else 'Species'
+    rest = theirs.drop(columns=key)
+    for n, (value, part) in enumerate(rest.groupby(theirs[key], sort=True)):
+        at = tmp_path / 'sales' / f'yr={2020 + n}' / f'{key}={value[0]}%20{value}' / f'day=2024-01-0{n + 1}'
+        at.mkdir(parents=True)
+        part.to_csv(at / 'a.csv', index=False)
+    mine, _ = read('read_csv', 'sales', cwd=tmp_path)
+    assert list(mine.columns) == [*rest.columns, 'yr', key, 'day']
+    assert list(mine[key]) == [f'{v[0]} {v}' for v in theirs[key]]
+    assert sorted(set(mine['yr'])) == [2020, 2021, 2022] and mine['day'][0] == '2024-01-01'
+    known = types_known('read_csv', 'sales', tmp_path)
+    assert (known['yr'], known[key], known['day']) == ('int', 'text', 'date')
+    one, _ = read('read_csv', 'sales/yr=202*/*/*/a.csv', 'file_col=from', cwd=tmp_path)
+    assert list(one.columns) == [*rest.columns, 'yr', key, 'day', 'from'] and one['from'][0].startswith('yr=2020/')
+    (tmp_path / 'sales/yr=2020/b.csv').write_text(','.join(rest.columns) + '\n')
+    refuse(3, 'lies below folders of other keys', 'read_csv', 'sales', cwd=tmp_path)
+
+
+def test_files_of_a_folder_that_differ(tmp_path):
+    folder = tmp_path / 'f'
+    folder.mkdir()
+
+    def put(**files):
+        for p in folder.iterdir():
+            p.unlink()
+        for name, text in files.items():
+            (folder / f'{name}.csv').write_text(text)
+
+    put(a='x,y\n1,2\n', b='y,x\n3,4\n')
+    same(read('read_csv', 'f', cwd=tmp_path)[0], pd.DataFrame({'x': [1, 4], 'y': [2, 3]}))
+    put(a='x,y\n1,2\n', b='x,z\n3,w\n')
+    refuse(3, "a.csv has a column 'y', and b.csv has not; on_other_columns=fill", 'read_csv', 'f', cwd=tmp_path)
+    mine, _ = read('read_csv', 'f', 'on_other_columns=fill', 'text_cols=z', cwd=tmp_path)
+    assert list(mine.columns) == ['x', 'y', 'z'] and math.isnan(mine['y'][1]) and mine['z'][1] == 'w'
+    assert before('read_csv', 'f', 'on_other_columns=fill', cwd=tmp_path)[1]
+    put(a='x,e\n1.50,\n2,\n', b='x,e\nn1,3\n', c='x,e\n07,4\n')
+    ok('read_csv', '--param', 'path=f', '--out', 'table=o.csv', cwd=tmp_path)
+    assert (tmp_path / 'o.csv').read_text() == 'x,e\n1.50,\n2,\nn1,3\n07,4\n'
+    put(a='d,x\n2024-01-01,1\n', b='d,x\n2024-01-01T01:00:00Z,0.5\n')
+    ok('read_csv', '--param', 'path=f', '--out', 'table=o.arrow', cwd=tmp_path)
+    assert types('o.arrow', tmp_path) == {'d': 'time', 'x': 'real'}
+    put(a='7,8\n1,2\n', b='9,10\n')
+    assert (read('read_csv', 'f', cwd=tmp_path), (tmp_path / 'out.csv').read_text())[1] == 'column_1,column_2\n7,8\n1,2\n9,10\n'
+    put(a='x\n1\n', b='x\n1,2\n')
+    refuse(3, 'f/b.csv: line 2 has 2 cells', 'read_csv', 'f', cwd=tmp_path)
+    put(a='x\n1\n')
+    refuse(3, "'x' already, as a folder or file_col has", 'read_csv', 'f', 'file_col=x', cwd=tmp_path)
+    put()
+    refuse(2, 'the folder has no file that ends with', 'read_csv', 'f', cwd=tmp_path)
+    refuse(2, 'no file fits the pattern', 'read_csv', 'f/*.csv', cwd=tmp_path)
+    assert 'no file that ends' in before('read_csv', 'f', cwd=tmp_path)[2][0]['message']
+    refuse(2, 'cannot list nowhere/', 'read_csv', 'nowhere/*.csv', cwd=tmp_path)
+    refuse(2, 'No such file', 'read_csv', 'nowhere', cwd=tmp_path)
+    refuse(2, 'not a regular file', 'read_npy', 'f', cwd=tmp_path)
+    (folder / '*.csv').write_text('a\n1\n')
+    (folder / 'b.csv').write_text('a\n2\n')
+    assert list(read('read_csv', 'f/*.csv', cwd=tmp_path)[0]['a']) == [1]
+    for p, text in (('a', 'x\n1\n'), ('b', 'x\nn\n')):
+        (tmp_path / f'{p}.csv').write_text(text)
+        ok('chain', f'read_csv --param path=./{p}.csv --out table=t', f'write_parquet --in table=t --param path=./f/{p}.parquet', cwd=tmp_path)
+    refuse(3, "column 'x' holds text in b.parquet, and numbers in a.parquet", 'read_parquet', 'f', cwd=tmp_path)
+
+
+def test_a_folder_of_too_many_files_is_refused(tmp_path):
+    folder = tmp_path / 'many'
+    folder.mkdir()
+    for i in range(10001):
+        (folder / f'{i}.csv').touch()
+    refuse(3, 'more than 10000 files', 'read_csv', 'many', cwd=tmp_path)
+    os.symlink(folder, folder / 'k=1')  # goes round, and is not followed
+    deep = tmp_path / 'deep'
+    at = deep
+    for i in range(18):
+        at = at / f'k{i}=1'
+    at.mkdir(parents=True)
+    refuse(3, 'deeper than 16', 'read_csv', 'deep', cwd=tmp_path)

@@ -225,6 +225,7 @@ static int none(const char *path, const char *suffixes, struct err *e)
 {
     return files_is_pattern(path)
                ? err_set(e, ERR_NOT_FOUND, "%s: no file fits the pattern", path)
+           : suffixes[0] == '\0' ? err_set(e, ERR_NOT_FOUND, "%s: the folder has no file", path)
                : err_set(e, ERR_NOT_FOUND, "%s: the folder has no file that ends with %s", path,
                          suffixes);
 }

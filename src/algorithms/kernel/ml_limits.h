@@ -26,4 +26,4 @@
 #define ML_LIMIT_LINE_BYTES (64 * MIB) /* a line of JSON: 65,536 keys of 1,024 bytes */
 #define ML_LIMIT_FILES 10000          /* of one folder or pattern */
 #define ML_LIMIT_FOLDERS 16           /* below each other in a pattern or of partitions */
-#define ML_LIMIT_FOLDER_ENTRIES 200000 /* of all of them, looked at */
+#define ML_LIMIT_FOLDER_ENTRIES 50000 /* of all of them, looked at */

@@ -69,8 +69,9 @@ static int take_name(struct cells *c, struct str name, struct buf *scratch, size
     return 0;
 }
 
+/* *n_keys: of the first file, and so of all. */
 static int take_file(struct cells *c, const struct files *f, size_t i, struct str name_column,
-                     struct err *e)
+                     size_t *n_keys, struct err *e)
 {
     SCOPED(buf_done) struct buf scratch = BUF_MAX(64 * KIB);
     struct str name = str_of(files_name(f, i));
@@ -81,7 +82,8 @@ static int take_file(struct cells *c, const struct files *f, size_t i, struct st
         return err_set(e, ERR_DATA, "the folders of '%.*s' do not say KEY=VALUE once each in UTF-8",
                        STR_ARG(str_first(name, 100)));
     }
-    if (i > 0 && n != cells_columns(c) - (name_column.len > 0)) {
+    *n_keys = i == 0 ? n : *n_keys;
+    if (n != *n_keys || cells_columns(c) != n + (i > 0 && name_column.len > 0)) {
         return err_set(e, ERR_DATA, "'%.*s' lies below folders of other keys than '%s'",
                        STR_ARG(str_first(name, 100)), files_name(f, 0));
     }
@@ -102,9 +104,10 @@ static int take_file(struct cells *c, const struct files *f, size_t i, struct st
 struct table *partitions_of(const struct files *f, struct str name_column, struct err *e)
 {
     SCOPED(cells_freep) struct cells *c = cells_new();
+    size_t n_keys = 0;
 
     for (size_t i = 0; i < f->n; i++) {
-        if (take_file(c, f, i, name_column, e) < 0) {
+        if (take_file(c, f, i, name_column, &n_keys, e) < 0) {
             return NULL;
         }
     }

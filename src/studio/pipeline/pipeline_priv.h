@@ -149,6 +149,24 @@ int hash_file(struct pipelines *s, const struct run *r, const struct volume_file
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
 
+/* --- folder.c: what a path names in a volume --- */
+struct files_lister;
+struct volume_lister {
+    struct pipelines *s;
+    int64_t project_id;
+};
+/* "data:tables": for check.h and files.h; `of` outlives it. */
+struct files_lister folder_lister(struct volume_lister *of);
+/* The content of a file, or of all files of a folder or a pattern: its hash, and a mark that is
+ * another one when something was changed, added or removed. Adds the bytes. */
+int path_hash(struct pipelines *s, struct run *r, const char *path, char hex[65],
+              const char **mark, int64_t *bytes, struct err *e) MUST_USE;
+/* The mark as it is now; in the arena. */
+const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
+                      struct err *e) MUST_USE;
+/* Sparse files may be larger than any number here stands. */
+int64_t step_sum(int64_t times, int64_t bytes, int64_t base);
+
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);

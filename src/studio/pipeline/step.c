@@ -67,40 +67,13 @@ static struct run_node *node_of(const struct run *r, int g)
     return NULL;
 }
 
-/* Sparse files may be larger than any number here stands. */
-static int64_t sum_of(int64_t times, int64_t bytes, int64_t base)
+int64_t step_sum(int64_t times, int64_t bytes, int64_t base)
 {
     int64_t out;
 
     return __builtin_mul_overflow(times, bytes, &out) || __builtin_add_overflow(out, base, &out)
                ? INT64_MAX
                : out;
-}
-
-static const char *mark_of(struct arena *a, const struct volume_file_info *f)
-{
-    return arena_printf(a, "%llu %lld %lld %lld", (unsigned long long)f->inode,
-                        (long long)f->size_bytes, (long long)f->modified_ns,
-                        (long long)f->changed_ns);
-}
-
-/* The content of a file in a volume: "data:tables/x.csv". */
-static int file_word(struct pipelines *s, struct run *r, const char *path, char hex[65],
-                     const char **mark, int64_t *bytes, struct err *e)
-{
-    struct str rest = str_of(path), volume = str_cut(&rest, ':');
-    struct volume_ref ref = {r->row.project_id, volume};
-    struct volume_file_info f;
-    int rc;
-
-    if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
-        return err_wrap(e, "%s", path);
-    }
-    *bytes = sum_of(1, *bytes, f.size_bytes);
-    *mark = mark_of(&r->arena, &f);
-    rc = hash_file(s, r, &f, hex, e);
-    (void)close(f.fd);
-    return rc < 0 ? err_wrap(e, "%s", path) : 0;
 }
 
 static int write_files(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w,
@@ -117,7 +90,7 @@ static int write_files(struct pipelines *s, struct run *r, const struct run_node
         const char *path = param_text(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path) {
-            if (file_word(s, r, path, hex, &mark, bytes, e) < 0) {
+            if (path_hash(s, r, path, hex, &mark, bytes, e) < 0) {
                 return -1;
             }
             jw_kv_c(w, path, hex);
@@ -142,7 +115,7 @@ static void write_inputs(const struct run *r, const struct run_node *n, struct j
 
         if (from) {
             jw_kv_c(w, m->inputs[i].name, from->outputs[g->from_port[i]].sha256);
-            *bytes = sum_of(1, *bytes, from->outputs[g->from_port[i]].bytes);
+            *bytes = step_sum(1, *bytes, from->outputs[g->from_port[i]].bytes);
         }
     }
     jw_end(w);
@@ -196,15 +169,12 @@ int step_files_same(struct pipelines *s, const struct run *r, const struct run_n
 
     json_object_foreach(json_object_get(words, "marks"), path, mark)
     {
-        struct str rest = str_of(path), volume = str_cut(&rest, ':');
-        struct volume_ref ref = {r->row.project_id, volume};
-        struct volume_file_info f;
+        const char *now = path_mark(s, r->row.project_id, path, &a, e);
 
-        if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
+        if (now == NULL) {
             return step_error_passes(e) ? -1 : 0;
         }
-        (void)close(f.fd);
-        if (strcmp(mark_of(&a, &f), json_string_value(mark)) != 0) {
+        if (strcmp(now, json_string_value(mark)) != 0) {
             return 0;
         }
     }
@@ -417,9 +387,9 @@ static int64_t memory_of(const struct module *m, int64_t input_bytes)
 
     (void)str_cut(&rest, '+');
     if (str_to_u64(factor, &times) < 0 || str_parse_bytes(rest, &base, &e) < 0) {
-        return sum_of(2, input_bytes, 64 * (int64_t)MIB);
+        return step_sum(2, input_bytes, 64 * (int64_t)MIB);
     }
-    return sum_of((int64_t)times, input_bytes, base);
+    return step_sum((int64_t)times, input_bytes, base);
 }
 
 static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,
