@@ -487,3 +487,74 @@ def test_a_folder_of_too_many_files_is_refused(tmp_path):
         at = at / f'k{i}=1'
     at.mkdir(parents=True)
     refuse(3, 'deeper than 16', 'read_csv', 'deep', cwd=tmp_path)
+
+
+# --- hostile text ---
+
+def small():
+    """What the program takes itself; files that are mapped do not count."""
+    resource.setrlimit(resource.RLIMIT_DATA, (100 << 20, 100 << 20))
+
+
+@pytest.mark.parametrize('columns', [10000, 70000])
+def test_wide_tables_are_read_or_named(tmp_path, columns):
+    names = [f'c{i}' for i in range(columns)]
+    rows = [[i * columns + k if k % 3 else f't{k % 7}' for k in range(columns)] for i in range(5)]
+    with open(tmp_path / 'a.csv', 'w', newline='') as f:
+        csv.writer(f).writerows([names, *rows])
+    (tmp_path / 'a.jsonl').write_text(''.join(json.dumps(dict(zip(names, r))) + '\n' for r in rows))
+    if columns > 65536:
+        refuse(3, 'a.csv: line 1 has more than 65536 cells', 'read_csv', 'a.csv', 'header=yes', cwd=tmp_path, limits=small)
+        refuse(3, 'a.jsonl: line 1: an object has at most 65536 keys', 'read_jsonl', 'a.jsonl', cwd=tmp_path, limits=small)
+        return
+    for module, path in (('read_csv', 'a.csv'), ('read_jsonl', 'a.jsonl')):
+        ok(module, '--param', f'path={path}', '--out', 'table=o.csv', '--out', 'table=o.arrow', cwd=tmp_path, limits=small)
+        assert list(csv.reader(open(tmp_path / 'o.csv'))) == [names, *([str(v) for v in r] for r in rows)]
+        found = types('o.arrow', tmp_path)
+        assert list(found) == names and found['c0'] == 'text' and found['c1'] == 'int'
+
+
+def test_a_cell_of_a_hundred_megabytes_is_refused_in_little_memory(tmp_path):
+    cell = 'x' * (100 << 20)
+    for text in (f'a,b\n1,2\n3,"{cell}"\n', f'a,b\n1,2\n3,{cell}\n', f'a,b\n1,2\n3,"{cell}'):
+        (tmp_path / 'a.csv').write_text(text)
+        for params in ((), ('on_bad_row=skip',)):
+            refuse(3, 'a.csv: line 3, column 2: the cell is longer than 1048576 bytes; is a quote left open?', 'read_csv', 'a.csv', *params,
+                   cwd=tmp_path, limits=small)
+    assert before('read_csv', 'a.csv', cwd=tmp_path)[2] == []
+    (tmp_path / 'a.jsonl').write_text('{"a":1}\n{"a":"%s"}\n' % cell)
+    refuse(3, 'a.jsonl: line 2: it is longer than 67108864 bytes', 'read_jsonl', 'a.jsonl', cwd=tmp_path, limits=small)
+    assert list(read('read_jsonl', 'a.jsonl', 'on_bad_row=skip', cwd=tmp_path, limits=small)[0]['a']) == [1]
+    (tmp_path / 'a.jsonl').write_text('{"a":1}\n{"a":["%s"]}\n' % ('y' * (30 << 20)))
+    refuse(3, 'longer than 1048576 bytes', 'read_jsonl', 'a.jsonl', cwd=tmp_path, limits=small)
+
+
+def test_mixed_encodings_are_named_by_their_place(tmp_path):
+    def put(data):
+        (tmp_path / 'a.csv').write_bytes(data)
+        return 'a.csv'
+
+    mixed = 'id,name\n1,Ängström\n2,ok\n'.encode() + '3,Ängström\n'.encode('latin-1')
+    refuse(3, 'a.csv: line 4, column 2 is not UTF-8; if the file is Western European text, set encoding=latin1', 'read_csv', put(mixed), cwd=tmp_path)
+    assert list(read('read_csv', 'a.csv', 'encoding=latin1', cwd=tmp_path)[0]['name'])[2] == 'Ängström'
+    for encoding in ('utf-16', 'utf-16-be', 'utf-16-le'):
+        data = ('' if encoding == 'utf-16' else '\ufeff').encode(encoding) + 'a,b\n1,2\n'.encode(encoding)
+        refuse(3, 'the file is UTF-16: save it as UTF-8 first', 'read_csv', put(data), cwd=tmp_path)
+    refuse(3, 'NUL byte', 'read_csv', put('a,b\n1,2\n'.encode('utf-16-le')), 'header=yes', cwd=tmp_path)
+    assert list(read('read_csv', put(b'\xef\xbb\xbfa,b\n1,2\n'), cwd=tmp_path)[0].columns) == ['a', 'b']
+    for data, sentence in [(b'a,b\n1,x\n2,y\0z\n', 'line 3, column 2 holds a NUL byte'), (b'a\0,b\n1,2\n', 'line 1, column 1 holds a NUL byte'),
+                           (b'a,b\n1,2\n3\0,4\n', 'line 3, column 1 holds a NUL byte'), (b'a,b\n1,\xed\xa0\x80\n', 'is not UTF-8'),
+                           (b'a,\xff\n1,2\n', 'line 1, column 2 is not UTF-8')]:
+        refuse(3, sentence, 'read_csv', put(data), cwd=tmp_path)
+
+
+def test_ragged_rows_and_open_quotes_in_the_middle_of_a_large_file(tmp_path):
+    rows = 'a,b,c\n' + '1,"two, three",4\n' * 50000
+    (tmp_path / 'a.csv').write_text(rows + '5,6\n' + '1,2,3\n' * 1000 + '7,8,9,10\n')
+    refuse(3, 'a.csv: line 50002 has 2 cells, and 3 columns are known from line 1', 'read_csv', 'a.csv', cwd=tmp_path)
+    mine, said = read('read_csv', 'a.csv', 'on_bad_row=skip', cwd=tmp_path)
+    assert len(mine) == 51000 and '2 lines with a wrong number of cells were left out' in said
+    mine, _ = read('read_csv', 'a.csv', 'on_bad_row=null', cwd=tmp_path)
+    assert len(mine) == 51002 and math.isnan(mine['c'][50000]) and mine['c'][51001] == 9
+    (tmp_path / 'a.csv').write_text(rows + '5,"6,7\n' + '1,2,3\n' * 1000)
+    refuse(3, 'a.csv: line 50002, column 2: a quote is opened and never closed', 'read_csv', 'a.csv', 'on_bad_row=skip', cwd=tmp_path)
