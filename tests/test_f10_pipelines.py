@@ -624,3 +624,32 @@ def test_a_file_that_changes_while_a_step_runs_is_not_taken_for_the_old_one(stud
     assert again['nodes']['read']['outputs']['table']['rows'] == 2000000
     assert again['nodes']['read']['state'] == 'succeeded' or end(studio, begun['id'])['nodes']['read']['outputs']['table']['rows'] == 2000000
     assert run(studio, 'moving')['nodes']['read']['state'] == 'cached'
+
+
+def test_a_folder_of_a_volume_is_one_input(studio):
+    def put_part(path, text):
+        put_file(studio, 'studio', 'data', f'sales/{path}', text.encode())
+
+    def document(path):
+        return {'pipeline': 1, 'nodes': {'read': {'module': 'read_csv', 'params': {'path': f'data:{path}', 'file_col': 'file'}},
+                                         'some': {'module': 'select_columns', 'params': {'columns': 'year,x'}, 'inputs': {'table': 'read.table'}}}}
+
+    for year in (2023, 2024):
+        put_part(f'year={year}/a.csv', f'x,y\n{year},1\n')
+    columns = check(studio, document('sales'))['nodes']['read']['outputs']['table']['columns']
+    assert [(c['name'], c['type']) for c in columns] == [('x', 'int'), ('y', 'int'), ('year', 'int'), ('file', 'text')]
+    put(studio, 'folder', document('sales'))
+    assert run(studio, 'folder')['nodes']['read']['outputs']['table']['rows'] == 2
+    assert states(run(studio, 'folder')) == {'read': 'cached', 'some': 'cached'}
+    put_part('year=2024/b.csv', 'x,y\n7,8\n')
+    more = run(studio, 'folder')['nodes']['read']
+    assert (more['state'], more['outputs']['table']['rows'], more['cache']['why']) == ('succeeded', 3, 'file data:sales has changed')
+    put_part('year=2024/b.csv', 'x,y\n7,9\n')
+    assert run(studio, 'folder')['nodes']['read']['state'] == 'succeeded'
+    put(studio, 'pattern', document('sales/year=*/b.csv'))
+    assert run(studio, 'pattern')['nodes']['read']['outputs']['table']['rows'] == 1
+    assert states(run(studio, 'pattern'))['read'] == 'cached'
+    lost = [m['message'] for m in check(studio, document('sales/*.tsv'))['mistakes'] if m.get('param') == 'path']
+    assert lost and 'no file fits the pattern' in lost[0]
+    lost = [m['message'] for m in check(studio, document('nowhere'))['mistakes'] if m.get('param') == 'path']
+    assert lost and 'nowhere' in lost[0]

@@ -6,8 +6,15 @@ const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
     &module_read_parquet,
+    &module_read_jsonl,
     &module_read_arrow,
+    &module_read_sqlite,
+    &module_read_libsvm,
+    &module_read_npy,
+    &module_write_csv,
     &module_write_parquet,
+    &module_write_jsonl,
+    &module_write_libsvm,
     &module_split,
     /* transform */
     &module_select_columns,

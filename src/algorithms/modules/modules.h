@@ -47,7 +47,11 @@ extern const struct module
     module_random_forest,
     module_read_arrow,
     module_read_csv,
+    module_read_jsonl,
+    module_read_libsvm,
+    module_read_npy,
     module_read_parquet,
+    module_read_sqlite,
     module_recommend,
     module_robust_scaler,
     module_sample,
@@ -62,6 +66,9 @@ extern const struct module
     module_svm_rbf,
     module_tfidf,
     module_tune,
+    module_write_csv,
+    module_write_jsonl,
+    module_write_libsvm,
     module_write_parquet;
 
 /* Numbers in files (`kind`) are never given twice; the last given is in modules.c. */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 * 1024, KEPT = 4096, OPEN = 64, FRESH_MS = 2000 };
+enum { CHUNK = 256 * 1024, KEPT = 16 * 1024, OPEN = 64, FRESH_MS = 2000 };
 #define AT_ONCE_BYTES (4 * MIB)
 #define SLICE_BYTES (64 * MIB)
 
@@ -173,6 +173,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
     struct lock *l = &s->lock;
     struct file_hash *h;
     size_t n_open;
+    bool is_small;
     int own;
 
     {
@@ -182,7 +183,9 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
             return answer_locked(s, h, hex, e);
         }
     }
-    if (name->size_bytes > (int64_t)AT_ONCE_BYTES && n_open >= OPEN) {
+    is_small = name->size_bytes <= (int64_t)AT_ONCE_BYTES &&
+               s->round_bytes + name->size_bytes <= (int64_t)SLICE_BYTES;
+    if (!is_small && n_open >= OPEN) {
         return HASH_PENDING; /* asked again */
     }
     own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -190,7 +193,8 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
         return err_sys(e, "read");
     }
     h = hash_new(name, own, s->round);
-    if (name->size_bytes <= (int64_t)AT_ONCE_BYTES) {
+    if (is_small) {
+        s->round_bytes += name->size_bytes;
         read_at_once(h);
     }
     WITH_LOCK(l);
@@ -219,6 +223,7 @@ void hashes_sweep(struct pipelines *s)
         }
     }
     s->round++;
+    s->round_bytes = 0;
 }
 
 /* --- the thread --- */

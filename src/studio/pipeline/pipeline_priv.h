@@ -88,7 +88,8 @@ struct pipelines {
     bool stopping, woken;
     pthread_t runner, hasher;
     bool runner_runs, hasher_runs;
-    uint64_t round; /* runner thread only: of looks at all runs */
+    uint64_t round;      /* runner thread only: of looks at all runs */
+    int64_t round_bytes; /* runner thread only: that this look has hashed itself */
 };
 
 /* --- hashes.c: of files of volumes. Runner thread only --- */
@@ -205,6 +206,23 @@ int hash_file(struct pipelines *s, const struct run *r, struct str volume,
               const struct volume_file_info *f, char hex[65], struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
+
+/* --- folder.c: what a path names in a volume --- */
+struct files_lister;
+struct volume_lister {
+    struct pipelines *s;
+    int64_t project_id;
+};
+/* "data:tables": for check.h and files.h; `of` outlives it. */
+struct files_lister folder_lister(struct volume_lister *of);
+/* The content of a file, or of all files of a folder or a pattern: its hash, and a mark (in the
+ * arena) that is another one when something was changed, added or removed. Adds the bytes. As
+ * hashes_ask. */
+int path_hash(struct pipelines *s, const struct run *r, struct arena *a, const char *path,
+              char hex[65], const char **mark, int64_t *bytes, struct err *e) MUST_USE;
+/* The mark as it is now; in the arena. */
+const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
+                      struct err *e) MUST_USE;
 
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */

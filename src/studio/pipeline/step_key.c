@@ -54,32 +54,6 @@ int64_t step_bytes(int64_t times, int64_t bytes, int64_t base)
                : out;
 }
 
-static const char *mark_of(struct arena *a, const struct volume_file_info *f)
-{
-    return arena_printf(a, "%llu %lld %lld %lld", (unsigned long long)f->inode,
-                        (long long)f->size_bytes, (long long)f->modified_ns,
-                        (long long)f->changed_ns);
-}
-
-/* The content of a file in a volume: "data:tables/x.csv". */
-static int file_word(struct pipelines *s, struct run *r, struct run_node *n, const char *path,
-                     char hex[65], const char **mark, int64_t *bytes, struct err *e)
-{
-    struct str rest = str_of(path), volume = str_cut(&rest, ':');
-    struct volume_ref ref = {r->row.project_id, volume};
-    struct volume_file_info f;
-    int rc;
-
-    if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
-        return err_wrap(e, "%s", path);
-    }
-    *bytes = step_bytes(1, *bytes, f.size_bytes);
-    *mark = mark_of(&n->arena, &f);
-    rc = hash_file(s, r, volume, &f, hex, e);
-    (void)close(f.fd);
-    return rc < 0 ? err_wrap(e, "%s", path) : rc;
-}
-
 /* All are asked for, so that they are read side by side. */
 static int write_files(struct pipelines *s, struct run *r, struct run_node *n, struct jw *w,
                        struct jw *marks, int64_t *bytes, struct err *e)
@@ -96,7 +70,7 @@ static int write_files(struct pipelines *s, struct run *r, struct run_node *n, s
         const char *path = step_param(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path) {
-            int rc = file_word(s, r, n, path, hex, &mark, bytes, e);
+            int rc = path_hash(s, r, &n->arena, path, hex, &mark, bytes, e);
 
             if (rc < 0) {
                 return -1;
@@ -177,15 +151,12 @@ int step_files_same(struct pipelines *s, const struct run *r, const struct run_n
 
     json_object_foreach(json_object_get(words, "marks"), path, mark)
     {
-        struct str rest = str_of(path), volume = str_cut(&rest, ':');
-        struct volume_ref ref = {r->row.project_id, volume};
-        struct volume_file_info f;
+        const char *now = path_mark(s, r->row.project_id, path, &a, e);
 
-        if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
+        if (now == NULL) {
             return step_error_passes(e) ? -1 : 0;
         }
-        (void)close(f.fd);
-        if (strcmp(mark_of(&a, &f), json_string_value(mark)) != 0) {
+        if (strcmp(now, json_string_value(mark)) != 0) {
             return 0;
         }
     }
