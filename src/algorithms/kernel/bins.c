@@ -11,13 +11,14 @@
 
 /* Cuts are learned on so many rows at most: the share of a bin is right within a few percent. */
 enum { SAMPLE_ROWS = 1 << 17 };
-enum { BLOCK_ROWS = 512, SEARCHED = 256 };
+enum { BLOCK_ROWS = 512, PANEL_ROWS = 32 * BLOCK_ROWS, SEARCHED = 256 };
 
 struct work {
     struct bins *b;
     const struct features *f;
-    const double *const *columns;
-    uint32_t *sample; /* rows */
+    const struct bound *bound;
+    const double *const *columns; /* of it */
+    uint32_t *sample;             /* rows */
     size_t n_sample;
     unsigned max_bins;
     double *values; /* [worker][n_sample] */
@@ -92,6 +93,7 @@ static void learn_number(struct work *w, size_t j, unsigned worker)
         v[n] = w->columns[j][w->sample[i]];
         n += !isnan(v[n]);
     }
+    bound_rest_column(w->bound, j);
     sort_f64(v, w->scratch + 2 * worker * w->n_sample, n);
     w->count[j] = cut(v, n, w->max_bins, w->cuts + j * BINS_MAX);
 }
@@ -188,14 +190,10 @@ static inline uint32_t search(const double *cuts, double v)
     return at;
 }
 
-static void fill(void *ctx, size_t task, unsigned worker)
+static void fill_block(const struct work *w, size_t first, size_t end)
 {
-    struct work *w = ctx;
-    struct bins *b = w->b;
-    size_t first = task * BLOCK_ROWS, left = b->n_rows - first;
-    size_t end = first + (left < BLOCK_ROWS ? left : BLOCK_ROWS);
+    const struct bins *b = w->b;
 
-    (void)worker;
     for (size_t j = 0; j < b->n_features; j++) {
         const double *v = w->columns[j], *cuts = w->padded + j * SEARCHED;
         const uint8_t *of = b->of_category[j];
@@ -210,6 +208,20 @@ static void fill(void *ctx, size_t task, unsigned worker)
             cell[r * b->n_features] = isnan(v[r]) ? missing : bin;
         }
     }
+}
+
+/* Blocks whose rows stay in the cache; the values are not needed any more. */
+static void fill(void *ctx, size_t task, unsigned worker)
+{
+    struct work *w = ctx;
+    size_t first = task * PANEL_ROWS, left = w->b->n_rows - first;
+    size_t n = left < PANEL_ROWS ? left : PANEL_ROWS;
+
+    (void)worker;
+    for (size_t at = 0; at < n; at += BLOCK_ROWS) {
+        fill_block(w, first + at, first + (n - at < BLOCK_ROWS ? n : at + BLOCK_ROWS));
+    }
+    bound_rest(w->bound, first, n);
 }
 
 static int keep_cuts(struct work *w, struct err *e)
@@ -251,14 +263,16 @@ static int make(struct work *w, const double *weights, struct threads *threads, 
     if (keep_cuts(w, e) < 0) {
         return -1;
     }
-    threads_each(threads, (w->b->n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS, fill, w);
+    threads_each(threads, (w->b->n_rows + PANEL_ROWS - 1) / PANEL_ROWS, fill, w);
     return 0;
 }
 
-int bins_init(struct bins *b, const struct features *f, const double *const *columns, size_t n_rows,
+int bins_init(struct bins *b, const struct features *f, const struct bound *bound,
               const double *weights, unsigned max_bins, struct threads *threads, struct err *e)
 {
-    struct work w = {.b = b, .f = f, .columns = columns, .max_bins = max_bins};
+    size_t n_rows = bound->n_rows;
+    struct work w = {
+        .b = b, .f = f, .bound = bound, .columns = bound->columns, .max_bins = max_bins};
     int rc = -1;
 
     *b = (struct bins){.n_rows = n_rows,
