@@ -179,33 +179,46 @@ static int take_sample(struct work *w, const double *weights, struct err *e)
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
-/* The number of cuts below v, among SEARCHED - 1 that end in infinities. */
-static inline uint32_t search(const double *cuts, double v)
+/* The number of cuts below each of some values, among SEARCHED - 1 that end in infinities. Side by
+ * side and without a branch: which way a search goes cannot be foretold. */
+static void search(const double *cuts, const double *v, size_t n, uint8_t *bins)
 {
-    uint32_t at = 0;
+    uint32_t at[BLOCK_ROWS] = {0};
 
     for (uint32_t step = SEARCHED / 2; step > 0; step /= 2) {
-        at += cuts[at + step - 1] < v ? step : 0;
+        for (size_t i = 0; i < n; i++) {
+            at[i] += (uint32_t)(cuts[at[i] + step - 1] < v[i]) * step;
+        }
     }
-    return at;
+    for (size_t i = 0; i < n; i++) {
+        bins[i] = (uint8_t)at[i];
+    }
 }
 
-static void fill_block(const struct work *w, size_t first, size_t end)
+/* The bins of categories. */
+static void look_up(const uint8_t *of, const double *v, size_t n, uint8_t *bins)
+{
+    for (size_t i = 0; i < n; i++) {
+        bins[i] = isnan(v[i]) ? 0 : of[(size_t)v[i]];
+    }
+}
+
+static void fill_block(const struct work *w, size_t first, size_t n)
 {
     const struct bins *b = w->b;
 
     for (size_t j = 0; j < b->n_features; j++) {
-        const double *v = w->columns[j], *cuts = w->padded + j * SEARCHED;
-        const uint8_t *of = b->of_category[j];
-        uint8_t missing = (uint8_t)w->count[j], *cell = b->cells + j;
+        const double *v = w->columns[j] + first;
+        uint8_t bins[BLOCK_ROWS], *cell = b->cells + first * b->n_features + j;
+        uint8_t missing = (uint8_t)w->count[j];
 
-        for (size_t r = first; r < end; r++) {
-            uint8_t bin = of ? missing : (uint8_t)search(cuts, v[r]);
-
-            if (of && !isnan(v[r])) {
-                bin = of[(size_t)v[r]];
-            }
-            cell[r * b->n_features] = isnan(v[r]) ? missing : bin;
+        if (b->of_category[j]) {
+            look_up(b->of_category[j], v, n, bins);
+        } else {
+            search(w->padded + j * SEARCHED, v, n, bins);
+        }
+        for (size_t i = 0; i < n; i++) {
+            cell[i * b->n_features] = isnan(v[i]) ? missing : bins[i];
         }
     }
 }
@@ -219,7 +232,7 @@ static void fill(void *ctx, size_t task, unsigned worker)
 
     (void)worker;
     for (size_t at = 0; at < n; at += BLOCK_ROWS) {
-        fill_block(w, first + at, first + (n - at < BLOCK_ROWS ? n : at + BLOCK_ROWS));
+        fill_block(w, first + at, n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS);
     }
     bound_rest(w->bound, first, n);
 }

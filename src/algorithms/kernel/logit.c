@@ -8,6 +8,9 @@
 #include <string.h>
 
 enum { STRIPE_ROWS = 1024, STRIPES_MAX = 64, ITERATIONS_MAX = 30, HALVINGS_MAX = 10, TILE = 16 };
+/* Rows of a pass, and zeroes behind them: a power of two apart, features would share the same few
+ * lines of the cache. */
+enum { ROWS = 256, PITCH = ROWS + 8 };
 static const char what[] = "the second derivatives";
 
 struct run {
@@ -18,7 +21,7 @@ struct run {
     size_t width, stripes, stripe_rows;
     const double *at; /* the parameters being looked at */
     double *sums;     /* [stripe]: second derivatives [n][width], first [n], loss */
-    double *pieces;   /* [worker]: [n][LOGIT_PIECE_ROWS] rows, the same by second derivatives */
+    double *pieces;   /* [worker]: [n][PITCH] rows, the same by second derivatives */
     double *hessian, *gradient, *next, *step;
 };
 
@@ -105,17 +108,20 @@ void logit_standards(const struct logit *l, struct threads *threads, double *mea
 /* x[feature][row], ones behind the features for the intercept; zeroes behind the rows. */
 static void gather(const struct run *r, size_t first, size_t rows, double *x)
 {
-    for (size_t j = 0; j < r->d; j++, x += LOGIT_PIECE_ROWS) {
+    for (size_t j = 0; j < r->d; j++, x += PITCH) {
         const double *from = r->l->bound->columns[j] + first;
         double mean = r->mean ? r->mean[j] : 0, factor = r->factor ? r->factor[j] : 1;
         double fill = r->l->features->fill[j];
 
         for (size_t i = 0; i < rows; i++) {
-            x[i] = ((isnan(from[i]) ? fill : from[i]) - mean) * factor;
+            x[i] = (from[i] - mean) * factor;
         }
-        memset(x + rows, 0, (LOGIT_PIECE_ROWS - rows) * sizeof(*x));
+        for (size_t i = 0; !isnan(fill) && i < rows; i++) {
+            x[i] = isnan(x[i]) ? (fill - mean) * factor : x[i];
+        }
+        memset(x + rows, 0, (PITCH - rows) * sizeof(*x));
     }
-    for (size_t i = 0; r->n > r->d && i < LOGIT_PIECE_ROWS; i++) {
+    for (size_t i = 0; r->n > r->d && i < PITCH; i++) {
         x[i] = i < rows;
     }
 }
@@ -123,29 +129,29 @@ static void gather(const struct run *r, size_t first, size_t rows, double *x)
 static double take_piece(const struct run *r, size_t first, size_t rows, double *x, double *sums)
 {
     const struct logit *l = r->l;
-    double z[LOGIT_PIECE_ROWS] = {0}, h[LOGIT_PIECE_ROWS] = {0}, loss, g[LOGIT_FEATURES_MAX + 1];
-    double *by_h = x + r->n * LOGIT_PIECE_ROWS;
+    double z[PITCH] = {0}, h[PITCH] = {0}, loss, g[LOGIT_FEATURES_MAX + 1];
+    double *by_h = x + r->n * PITCH;
 
     gather(r, first, rows, x);
-    r->simd->rows_add(r->n, LOGIT_PIECE_ROWS, x, r->at, z);
+    r->simd->rows_add(r->n, PITCH, x, r->at, z);
     loss = logit_loss(l->classes + first, l->weights ? l->weights + first : NULL, rows, z, h);
-    memset(z + rows, 0, (LOGIT_PIECE_ROWS - rows) * sizeof(*z));
-    r->simd->rows_dot(r->n, LOGIT_PIECE_ROWS, x, z, g);
+    memset(z + rows, 0, (PITCH - rows) * sizeof(*z));
+    r->simd->rows_dot(r->n, PITCH, x, z, g);
     for (size_t j = 0; j < r->n; j++) {
         sums[r->n * r->width + j] += g[j];
-        for (size_t i = 0; i < LOGIT_PIECE_ROWS; i++) {
-            by_h[j * LOGIT_PIECE_ROWS + i] = h[i] * x[j * LOGIT_PIECE_ROWS + i];
+        for (size_t i = 0; i < PITCH; i++) {
+            by_h[j * PITCH + i] = h[i] * x[j * PITCH + i];
         }
     }
     r->simd->gemm_f64(&(struct gemm_f64){.m = r->n,
                                          .n = r->n,
-                                         .k = LOGIT_PIECE_ROWS,
+                                         .k = PITCH,
                                          .a = by_h,
-                                         .a_row = LOGIT_PIECE_ROWS,
+                                         .a_row = PITCH,
                                          .a_col = 1,
                                          .b = x,
                                          .b_row = 1,
-                                         .b_col = LOGIT_PIECE_ROWS,
+                                         .b_col = PITCH,
                                          .c = sums,
                                          .c_row = r->width});
     return loss;
@@ -161,13 +167,12 @@ static void take_stripe(void *ctx, size_t task, unsigned worker)
     const struct run *r = ctx;
     size_t first = task * r->stripe_rows, end = first + r->stripe_rows;
     double *sums = r->sums + task * sums_size(r), loss = 0;
-    double *x = r->pieces + (size_t)worker * 2 * r->n * LOGIT_PIECE_ROWS;
+    double *x = r->pieces + (size_t)worker * 2 * r->n * PITCH;
 
     end = end < r->l->bound->n_rows ? end : r->l->bound->n_rows;
     memset(sums, 0, sums_size(r) * sizeof(*sums));
-    for (; first < end; first += LOGIT_PIECE_ROWS) {
-        loss += take_piece(
-            r, first, end - first < LOGIT_PIECE_ROWS ? end - first : LOGIT_PIECE_ROWS, x, sums);
+    for (; first < end; first += ROWS) {
+        loss += take_piece(r, first, end - first < ROWS ? end - first : ROWS, x, sums);
     }
     sums[sums_size(r) - 1] = loss;
 }
@@ -284,7 +289,7 @@ static int make_room(struct run *r, struct threads *threads, struct err *e)
     r->stripe_rows = (rows + r->stripes - 1) / r->stripes;
     r->stripes = (rows + r->stripe_rows - 1) / r->stripe_rows;
     r->sums = big_alloc(r->stripes * sums_size(r), sizeof(double), what, e);
-    r->pieces = r->sums ? big_alloc((size_t)threads_count(threads) * 2 * r->n * LOGIT_PIECE_ROWS,
+    r->pieces = r->sums ? big_alloc((size_t)threads_count(threads) * 2 * r->n * PITCH,
                                     sizeof(double), what, e)
                         : NULL;
     r->hessian = r->pieces ? big_alloc(r->n * (r->n + 3), sizeof(double), what, e) : NULL;
