@@ -273,7 +273,7 @@ static int fit(struct fit *f, struct err *e)
     if (mean == NULL) {
         return -1;
     }
-    features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, f->n, f->x);
+    features_gather_all_f64(&t->model->features, &t->bound, f->x);
     if (step_true(f->s, "standardize")) {
         standardise(f->x, f->n, f->d, t->weights, t->weight_sum, f->intercept, mean, mean + f->d);
     }
