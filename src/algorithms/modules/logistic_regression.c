@@ -187,7 +187,7 @@ static void add_gradient(const struct fit *f, const double *x, const double *r, 
 static void run_stripe(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
-    struct linear l = {f->d, f->width, f->padded};
+    struct linear l = {f->d, f->width, f->padded, NULL};
     size_t first = task * f->stripe_rows, end = first + f->stripe_rows;
     double *g = f->gradients + task * f->n_padded;
     double *z = f->z + worker * f->piece_rows * f->width;

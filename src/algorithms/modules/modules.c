@@ -58,11 +58,13 @@ const struct module *const modules_all[] = {
     &module_isolation_forest,
     /* recommendation */
     &module_als,
+    &module_item_cf,
     &module_recommend,
     /* rules */
     &module_fp_growth,
     /* forecast */
     &module_holt_winters,
+    &module_arima,
     &module_forecast,
     /* scoring */
     &module_predict,
@@ -97,6 +99,8 @@ const struct model_type *const model_types[] = {
     &model_kmeans, /* 30 */
     &model_holt_winters, /* 31 */
     &model_als, /* 32 */
+    &model_item_cf, /* 33 */
+    &model_arima, /* 34 */
     NULL,
 };
 
