@@ -101,6 +101,21 @@ def test_a_step_that_fails_among_others_fails_alone(studio):
     assert [e['name'] for e in studio.api('GET', f'{P}/volumes/studio/tree/.studio/tmp').json()['items']] == []
 
 
+def test_a_step_that_needs_more_than_the_others_is_tried_by_itself(studio):
+    put_file(studio, 'studio', 'data', 'ones.csv', b'k,a\n' + b''.join(b'1,%d\n' % i for i in range(4000)))
+    put(studio, 'wide', {'pipeline': 1, 'nodes': {
+        'read': {'module': 'read_csv', 'params': {'path': 'data:ones.csv'}},
+        'sort': {'module': 'sort', 'params': {'by': 'a'}, 'inputs': {'table': 'read.table'}},
+        'join': {'module': 'join', 'params': {'keys': 'k'}, 'inputs': {'left': 'sort.table', 'right': 'read.table'}},
+        'after': {'module': 'distinct', 'inputs': {'table': 'join.table'}},
+        'beside': {'module': 'distinct', 'inputs': {'table': 'sort.table'}}}})
+    done = run(studio, 'wide')
+    assert states(done) == {'read': 'succeeded', 'sort': 'succeeded', 'join': 'failed', 'after': 'skipped', 'beside': 'succeeded'}, done
+    node = done['nodes']
+    assert node['join']['error']['kind'] == 'memory'
+    assert node['read']['job'] == node['sort']['job'] and node['join']['job'] not in (node['sort']['job'], node['beside']['job'])
+
+
 def test_a_server_that_dies_goes_on_with_a_shared_container(own_strata):
     s = own_strata().start()
     s.project('studio')
