@@ -41,7 +41,7 @@ static void chain_done(struct chain *c)
 
 static bool is_file(const struct chain *c, const char *ref)
 {
-    return c->refs == REFS_FILES || strpbrk(ref, "/.") != NULL;
+    return c->refs == REFS_FILES || strpbrk(ref, "/.") != NULL || strcmp(ref, "-") == 0;
 }
 
 /* The value of that name as the steps so far left it: the last maker wins. */

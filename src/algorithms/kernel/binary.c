@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -47,6 +48,27 @@ int binw_check(const char *path, struct err *e)
     return 0;
 }
 
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* Standard output: nothing is renamed, and w->tmp stays NULL. */
+static struct binw *open_standard(struct err *e)
+{
+    SCOPED(binw_closep) struct binw *w = xnew(struct binw);
+
+    w->path = xstrdup("standard output");
+    w->block = xcalloc(1, BLOCK_BYTES);
+    checksum_init(&w->sum);
+    w->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (w->fd < 0) {
+        err_sys(e, "standard output");
+        return NULL;
+    }
+    return TAKE(w);
+}
+
 static struct binw *open_writer(const char *path, struct err *e)
 {
     SCOPED(binw_closep) struct binw *w = xnew(struct binw);
@@ -66,11 +88,22 @@ static struct binw *open_writer(const char *path, struct err *e)
     return TAKE(w);
 }
 
+static const char *kind_name(int kind)
+{
+    return kind == BINARY_MODEL ? "model" : "transform";
+}
+
 struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
 {
-    struct binw *w = open_writer(path, e);
+    struct binw *w = NULL;
     char head[BINARY_HEAD_BYTES];
 
+    if (is_standard(path)) {
+        err_set(e, ERR_INVALID, "a %s goes to a file: standard output takes tables and reports",
+                kind_name((int)kind));
+        return NULL;
+    }
+    w = open_writer(path, e);
     if (w == NULL) {
         return NULL;
     }
@@ -83,7 +116,7 @@ struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
 
 struct binw *binw_open_text(const char *path, struct err *e)
 {
-    return open_writer(path, e);
+    return is_standard(path) ? open_standard(e) : open_writer(path, e);
 }
 
 struct binw *binw_open_memory(struct buf *to)
@@ -104,7 +137,7 @@ void binw_close(struct binw *w)
     }
     if (w->fd >= 0) {
         (void)close(w->fd);
-        (void)unlink(w->tmp); /* after a commit the name is gone already */
+        (void)(w->tmp && unlink(w->tmp)); /* after a commit the name is gone already */
     }
     free(w->path);
     free(w->tmp);
@@ -167,6 +200,9 @@ int binw_commit(struct binw *w, struct err *e)
         *e = w->err;
         return err_wrap(e, "%s", w->path);
     }
+    if (w->tmp == NULL) {
+        return 0;
+    }
     if (put_head(w, e) < 0 || (fsync(w->fd) < 0 && err_sys(e, "fsync") < 0)) {
         return err_wrap(e, "%s", w->path);
     }
@@ -210,11 +246,6 @@ void binw_f32s(struct binw *w, const float *v, size_t n)
 void binw_u32s(struct binw *w, const uint32_t *v, size_t n)
 {
     binw_bytes(w, v, n * sizeof(*v));
-}
-
-static const char *kind_name(int kind)
-{
-    return kind == BINARY_MODEL ? "model" : "transform";
 }
 
 /* Whether the first bytes are ours; names the likely mistake when not. */
@@ -262,12 +293,45 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     return 0;
 }
 
+/* All of standard input in memory, as a file that can be mapped. */
+static int spool(struct err *e)
+{
+    SCOPED(closep) int fd = memfd_create("stdin", MFD_CLOEXEC);
+    SCOPED(freep) char *block = xcalloc(1, BLOCK_BYTES);
+    int taken;
+
+    if (fd < 0) {
+        return err_sys(e, "standard input");
+    }
+    for (;;) {
+        ssize_t n = read(STDIN_FILENO, block, BLOCK_BYTES);
+
+        if (n == 0) {
+            break;
+        }
+        if (n < 0 && errno != EINTR) {
+            return err_sys(e, "standard input");
+        }
+        if (n > 0 && fs_write_all(fd, str_n(block, (size_t)n), e) < 0) {
+            return err_wrap(e, "standard input");
+        }
+    }
+    taken = fd;
+    fd = -1;
+    return taken;
+}
+
 int map_file(const char *path, void **map, size_t *len, struct err *e)
 {
     /* A fifo would wait for a writer, a terminal become ours. */
-    SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    SCOPED(closep)
+    int fd =
+        is_standard(path) ? spool(e) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
 
+    if (fd < 0 && is_standard(path)) {
+        return -1;
+    }
     if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "cannot read %s", path);
     }

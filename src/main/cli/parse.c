@@ -11,15 +11,16 @@ const struct cli_option cli_global_options[] = {
     {0},
 };
 
-/* Short names of the last words of verbs, as other programs have them. */
+/* Other names of the last words of verbs, as other programs have them. */
 static bool is_word(struct str word, const char *given)
 {
-    static const char *const short_names[][2] = {
-        {"ls", "list"}, {"rm", "delete"}, {"cp", "copy"}, {"mv", "move"}};
+    static const char *const other_names[][2] = {
+        {"ls", "list"}, {"rm", "delete"},  {"remove", "delete"}, {"cp", "copy"},
+        {"mv", "move"}, {"export", "get"}, {"import", "put"}};
 
-    for (size_t i = 0; i < ARRAY_LEN(short_names); i++) {
-        if (strcmp(given, short_names[i][0]) == 0) {
-            given = short_names[i][1];
+    for (size_t i = 0; i < ARRAY_LEN(other_names); i++) {
+        if (strcmp(given, other_names[i][0]) == 0 && str_eq_c(word, other_names[i][1])) {
+            return true;
         }
     }
     return str_eq_c(word, given);

@@ -4,12 +4,34 @@
 #include "base/limits.h"
 #include "pipeline/store.h"
 
+/* A pipeline by the clock runs in the name of who set its schedule, whoever brings its modules. */
+static int check_schedules(struct state_db *db, int64_t project_id, const struct module_row *m,
+                           struct err *e)
+{
+    int64_t n = 0;
+
+    if (!m->may_run &&
+        state_one_i64(db, &n, e, "",
+                      "SELECT count(*) FROM pipelines p JOIN pipeline_versions v ON v.pipeline_id ="
+                      " p.id AND v.version = p.version, json_each(v.document, '$.nodes') n WHERE"
+                      " p.project_id = ? AND p.schedule IS NOT NULL AND"
+                      " json_extract(n.value, '$.module') = ?",
+                      "iz", project_id, m->name) < 0) {
+        return -1;
+    }
+    return n == 0 ? 0
+                  : err_set(e, ERR_FORBIDDEN,
+                            "a pipeline that runs by the clock uses the module '%s', so that"
+                            " whoever changes it needs pipeline:run too",
+                            m->name);
+}
+
 int module_store_put(struct state_db *db, int64_t project_id, const struct module_row *m,
                      struct err *e)
 {
     int64_t n;
 
-    if (access_project_check(db, project_id, e) < 0 ||
+    if (access_project_check(db, project_id, e) < 0 || check_schedules(db, project_id, m, e) < 0 ||
         state_one_i64(db, &n, e, "",
                       "SELECT count(*) FROM pipeline_modules WHERE project_id = ? AND name != ?",
                       "iz", project_id, m->name) < 0) {
@@ -52,9 +74,10 @@ int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {
-        (*out)[(*n)++] = (struct module_row){arena_strdup(a, query_str(&q, 0)),
-                                             arena_strdup(a, query_str(&q, 1)),
-                                             arena_strdup(a, query_str(&q, 2)), query_i64(&q, 3)};
+        (*out)[(*n)++] = (struct module_row){.name = arena_strdup(a, query_str(&q, 0)),
+                                             .component = arena_strdup(a, query_str(&q, 1)),
+                                             .updated_by = arena_strdup(a, query_str(&q, 2)),
+                                             .updated_ms = query_i64(&q, 3)};
     }
     return rc;
 }

@@ -131,7 +131,8 @@ int module_put(struct http_req *r, struct err *e)
     }
     x.put = (struct module_row){.name = c.table.name,
                                 .component = arena_strdup(&r->arena, text),
-                                .updated_by = r->who.name};
+                                .updated_by = r->who.name,
+                                .may_run = studio_may_run(r)};
     if (state_write(s->parts.state, put_fn, &x, e) < 0) {
         return -1;
     }

@@ -268,7 +268,7 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
                        " again",
                        (long long)x->id, run_state_name(x->run.state));
     }
-    if (run_store_check_room(db, e) < 0) {
+    if (run_store_check_room(db, x->project_id, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < x->n; i++) {
