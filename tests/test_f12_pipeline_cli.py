@@ -106,7 +106,7 @@ def test_a_terminal_shows_a_bar_for_each_node_that_runs(studio):
     put(studio, 'bars', DIGITS)
     master, slave = pty.openpty()
     env = {'PATH': os.environ['PATH'], 'STRATA_SERVER': studio.url, 'STRATA_TOKEN': studio.token(), 'HOME': '/nonexistent', 'TERM': 'xterm'}
-    p = subprocess.Popen([studio.binary, 'pipeline', 'run', 'bars', '--param', 'epochs=30', '--no-cache', *P], env=env, stdin=slave, stdout=slave, stderr=slave)
+    p = subprocess.Popen([studio.binary, 'pipeline', 'run', 'bars', '--param', 'epochs=60', '--no-cache', *P], env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     seen = b''
     while True:
@@ -181,10 +181,10 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'true'
     studio.cli('module', 'delete', 'lies', '--yes', *P, check=True)
 
 
-@pytest.mark.parametrize('module', ['split', 'predict', 'apply_transform', 'sql'])
+@pytest.mark.parametrize('module', ['split', 'predict', 'apply_transform', 'sql', 'evaluate_binary'])
 def test_built_in_modules_are_tried_on_a_sample(studio, module):
     r = studio.cli('module', 'test', module, *P)
-    assert r.returncode == 0 and 'WRONG' not in r.stdout and re.search('^ok +columns', r.stdout, re.M) and 'the same bytes' in r.stdout, r.stdout + r.stderr
+    assert r.returncode == 0 and 'WRONG' not in r.stdout and (module not in ('split', 'sql') or re.search('^ok +columns', r.stdout, re.M)) and 'the same bytes' in r.stdout, r.stdout + r.stderr
 
 
 def test_a_module_on_words_that_do_not_fit_says_so(studio):

@@ -441,7 +441,7 @@ int verb_module_describe(struct cli *c, struct err *e);
 int verb_module_add(struct cli *c, struct err *e);
 int verb_module_show(struct cli *c, struct err *e);
 int verb_module_delete(struct cli *c, struct err *e);
-/* module_test.c */
+/* module_trial.c */
 int verb_module_test(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);

@@ -13,7 +13,7 @@ void module_sample_csv(struct buf *out)
     static const char *const words[] = {"quick brown fox", "lazy dog", "brown dog", "quick cat"};
     uint32_t chance = 12345;
 
-    (void)buf_add_c(out, "row,day,x1,x2,kind,words,user,item,target,label,prediction\n");
+    (void)buf_add_c(out, "row,day,x1,x2,kind,words,user,item,target,label,guess\n");
     for (int i = 0; i < ROWS; i++) {
         double x[2];
         bool yes;
@@ -62,12 +62,29 @@ static const char *word_for(const json_t *module, const char *param)
     if (strcmp(param, "label_col") == 0) {
         return label_of(module);
     }
+    if (strcmp(param, "path") == 0 && strcmp(json_text(module, "name"), "read_csv") != 0) {
+        return NULL; /* of another kind than the sample */
+    }
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (strcmp(param, known[i][0]) == 0) {
             return known[i][1];
         }
     }
     return NULL;
+}
+
+/* What a judge looks at, which predict would have made. */
+static const char *judged_word(const json_t *module, const char *param)
+{
+    if (!str_starts(str_of(json_text(module, "name")), STR("evaluate_"))) {
+        return NULL;
+    }
+    if (strcmp(param, "pred_col") == 0) {
+        return strcmp(label_of(module), "label") == 0 ? "guess" : "x1";
+    }
+    return strcmp(param, "prob_col") == 0      ? "x1"
+           : strcmp(param, "cluster_col") == 0 ? "item"
+                                               : NULL;
 }
 
 static json_t *params_of(const struct cli *c, const json_t *module, struct err *e)
@@ -84,8 +101,8 @@ static json_t *params_of(const struct cli *c, const json_t *module, struct err *
     json_array_foreach(json_object_get(module, "params"), i, p)
     {
         const char *name = json_text(p, "name");
-        const char *word =
-            json_is_true(json_object_get(p, "required")) ? word_for(module, name) : NULL;
+        const char *word = json_is_true(json_object_get(p, "required")) ? word_for(module, name)
+                                                                        : judged_word(module, name);
 
         if (word && json_object_get(given, name) == NULL) {
             (void)json_object_set_new(given, name, json_string(word));

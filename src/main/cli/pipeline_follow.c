@@ -187,18 +187,19 @@ static void print_event(const char *kind, const json_t *value)
 static void take_node(struct watch *w, const char *name, const json_t *node)
 {
     const json_t *before = json_object_get(w->nodes, name);
-    bool is_end = has_ended(json_text(node, "state")) && !has_ended(json_text(before, "state"));
+    bool is_other, is_end;
 
     if (before && json_equal(before, node)) {
         return;
     }
-    is_end = is_end || (before == NULL && has_ended(json_text(node, "state")));
+    is_other = strcmp(json_text(before, "state"), json_text(node, "state")) != 0;
+    is_end = is_other && has_ended(json_text(node, "state"));
     if (is_end && (w->show == FOLLOW_BARS || w->show == FOLLOW_LOGS)) {
         take_bars_away(w);
         print_end(name, node);
     }
     (void)json_object_set(w->nodes, name, (json_t *)node);
-    if (w->on_terminal && (is_end || clock_mono_ms() - w->drawn_ms >= REDRAW_MS)) {
+    if (w->on_terminal && (is_other || clock_mono_ms() - w->drawn_ms >= REDRAW_MS)) {
         draw_bars(w);
     }
 }
@@ -234,7 +235,7 @@ static int take_events(void *ctx, struct str bytes)
         }
         line = buf_str(&w->line);
         if (str_starts(line, STR("event: "))) {
-            (void)str_copy(str_from(line, 7), w->event, sizeof(w->event));
+            (void)!str_copy(str_from(line, 7), w->event, sizeof(w->event));
         } else if (str_starts(line, STR("data: "))) {
             take_event(w, str_from(line, 6));
         }
