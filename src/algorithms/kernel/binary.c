@@ -88,22 +88,11 @@ static struct binw *open_writer(const char *path, struct err *e)
     return TAKE(w);
 }
 
-static const char *kind_name(int kind)
-{
-    return kind == BINARY_MODEL ? "model" : "transform";
-}
-
 struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
 {
-    struct binw *w = NULL;
+    struct binw *w = open_writer(path, e);
     char head[BINARY_HEAD_BYTES];
 
-    if (is_standard(path)) {
-        err_set(e, ERR_INVALID, "a %s goes to a file: standard output takes tables and reports",
-                kind_name((int)kind));
-        return NULL;
-    }
-    w = open_writer(path, e);
     if (w == NULL) {
         return NULL;
     }
@@ -246,6 +235,11 @@ void binw_f32s(struct binw *w, const float *v, size_t n)
 void binw_u32s(struct binw *w, const uint32_t *v, size_t n)
 {
     binw_bytes(w, v, n * sizeof(*v));
+}
+
+static const char *kind_name(int kind)
+{
+    return kind == BINARY_MODEL ? "model" : "transform";
 }
 
 /* Whether the first bytes are ours; names the likely mistake when not. */

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+enum { LOOK_MS = 300 };
 
 void pipeline_print_metrics(FILE *out, const json_t *node)
 {
@@ -301,23 +304,44 @@ int verb_pipeline_compare(struct cli *c, struct err *e)
 
 /* --- the log of a node: that of its job --- */
 
+/* Into *run; with --follow once the step has begun. */
+static int look_for_job(struct cli *c, const json_t **node, json_t **run, struct err *e)
+{
+    const char *name = cli_arg(c, 1);
+
+    for (;;) {
+        if (pipeline_get_run(c, cli_arg(c, 0), run, e) < 0) {
+            return -1;
+        }
+        *node = json_object_get(json_object_get(*run, "nodes"), name);
+        if (*node == NULL) {
+            return err_set(e, ERR_NOT_FOUND, "run %s has no node '%.63s': strata pipeline show %s",
+                           cli_arg(c, 0), name, cli_arg(c, 0));
+        }
+        if (cli_option(c, "follow") == NULL || json_text(*node, "job")[0] ||
+            pipeline_is_final(json_text(*run, "state")) ||
+            (strcmp(json_text(*node, "state"), "waiting") != 0 &&
+             strcmp(json_text(*node, "state"), "queued") != 0)) {
+            return 0;
+        }
+        json_decref(*run);
+        *run = NULL;
+        (void)usleep(LOOK_MS * 1000);
+    }
+}
+
 int verb_pipeline_logs(struct cli *c, struct err *e)
 {
     SCOPED(json_decrefp) json_t *run = NULL;
-    const json_t *node;
-    const char *name = cli_arg(c, 1);
+    const json_t *node = NULL;
 
-    if (pipeline_get_run(c, cli_arg(c, 0), &run, e) < 0) {
+    if (look_for_job(c, &node, &run, e) < 0) {
         return -1;
     }
-    node = json_object_get(json_object_get(run, "nodes"), name);
-    if (node == NULL) {
-        return err_set(e, ERR_NOT_FOUND, "run %s has no node '%.63s': strata pipeline show %s",
-                       cli_arg(c, 0), name, cli_arg(c, 0));
-    }
     if (json_text(node, "job")[0] == '\0') {
-        return err_set(e, ERR_NOT_FOUND, "'%.63s' is %s and has no log of its own: %.120s", name,
-                       json_text(node, "state"), json_text(json_object_get(node, "cache"), "why"));
+        return err_set(e, ERR_NOT_FOUND, "'%.63s' is %s and has no log of its own: %.120s",
+                       cli_arg(c, 1), json_text(node, "state"),
+                       json_text(json_object_get(node, "cache"), "why"));
     }
     c->args.p[0] = json_text(node, "job");
     return verb_job_logs(c, e);
