@@ -64,7 +64,7 @@ def test_a_full_pipe_is_an_error_of_the_machine():
 def test_a_terminal_shows_a_bar(tmp_path):
     ok('read_csv', '--param', f'path={ROOT}/examples/data/digits.csv', '--out', f'table={tmp_path}/d.arrow')
     master, slave = pty.openpty()
-    p = subprocess.Popen([program(), 'mlp', '--in', f'train={tmp_path}/d.arrow', '--param', 'label_col=digit', '--param', 'epochs=600', '--out', f'model={tmp_path}/m.smdl'],
+    p = subprocess.Popen([program(), 'mlp', '--in', f'train={tmp_path}/d.arrow', '--param', 'label_col=digit', '--param', 'epochs=120', '--out', f'model={tmp_path}/m.smdl'],
                          stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     seen = b''
