@@ -872,6 +872,29 @@ static int run_verb(struct cli *c, struct err *e)
     return c->verb->run(c, e);
 }
 
+/* "pipeline", which is no command by itself. */
+static bool is_group(const char *word)
+{
+    bool found = false;
+
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        struct str rest = str_of(v->words);
+
+        if (str_eq_c(str_cut(&rest, ' '), word)) {
+            if (rest.p == NULL) {
+                return false;
+            }
+            found = true;
+        }
+    }
+    return found;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli c = {.argv = argv};
@@ -881,7 +904,9 @@ int cli_main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         argv[1] += 2; /* as everybody types it; the verb is `version` */
     }
-    if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
+    if (argc == 3 && is_help(argv[2]) && is_group(argv[1])) {
+        cli_help_group(stdout, str_of(argv[1])); /* strata pipeline --help */
+    } else if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
         c.json = cli_option(&c, "json") != NULL;
         cli_print_error(&c, &e);
         code = EX_USAGE;

@@ -42,16 +42,23 @@ int verb_module_list(struct cli *c, struct err *e)
 
 const json_t *module_find(const json_t *all, const char *name, struct err *e)
 {
-    size_t i;
+    const char *names[512], *near;
+    size_t i, n = 0;
     const json_t *m;
 
     json_array_foreach(json_object_get(all, "modules"), i, m)
     {
+        names[n] = json_text(m, "name");
+        n += n + 1 < ARRAY_LEN(names);
         if (strcmp(json_text(m, "name"), name) == 0) {
             return m;
         }
     }
-    err_set(e, ERR_NOT_FOUND, "there is no module '%.60s': strata module list shows them", name);
+    near = str_nearest(str_of(name), names, n);
+    err_set(e, ERR_NOT_FOUND,
+            near ? "there is no module '%.60s': did you mean '%.60s'?"
+                 : "there is no module '%.60s': strata module list shows them",
+            name, near ? near : "");
     return NULL;
 }
 

@@ -141,7 +141,8 @@ static int go_on(struct cli *c, const json_t *begun, struct err *e)
     }
     state = json_text(run, "state");
     if (!cli_option(c, "events") && !print_json(c, run)) {
-        (void)fprintf(stderr, "run %lld %s\n", (long long)id, state);
+        (void)fprintf(stderr, "run %lld %s; what came out: strata pipeline show %lld -p %s\n",
+                      (long long)id, state, (long long)id, shell_word(c->project));
         pipeline_print_errors(c, run);
     }
     c->exit_code = strcmp(state, "succeeded") == 0   ? 0
