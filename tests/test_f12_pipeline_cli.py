@@ -1,4 +1,5 @@
 """The command line of Studio: what a run did and why, two runs side by side, logs, tries again, clocks, files out and in, own modules tried and judged."""
+import concurrent.futures
 import json
 import os
 import pty
@@ -181,10 +182,17 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'true'
     studio.cli('module', 'delete', 'lies', '--yes', *P, check=True)
 
 
-@pytest.mark.parametrize('module', ['split', 'predict', 'apply_transform', 'sql', 'evaluate_binary'])
-def test_built_in_modules_are_tried_on_a_sample(studio, module):
-    r = studio.cli('module', 'test', module, *P)
-    assert r.returncode == 0 and 'WRONG' not in r.stdout and (module not in ('split', 'sql') or re.search('^ok +columns', r.stdout, re.M)) and 'the same bytes' in r.stdout, r.stdout + r.stderr
+def test_every_built_in_module_does_what_it_foretold_and_does_it_again(studio):
+    """In a container, on the sample; what the sample cannot be for (a Parquet file) says that its words lack something."""
+    names = [m['name'] for m in json.loads(studio.cli('module', 'list', '--json', check=True).stdout)]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        tried = dict(zip(names, pool.map(lambda name: studio.cli('module', 'test', name, *P), names)))
+    wrong = {name: r.stdout + r.stderr for name, r in tried.items() if r.returncode != 0 and 'WRONG words' not in r.stdout}
+    assert not wrong, '\n'.join(wrong.values())
+    good = [name for name, r in tried.items() if r.returncode == 0]
+    assert len(good) >= 50 and {'split', 'predict', 'apply_transform', 'sql', 'evaluate_binary'} <= set(good), sorted(set(names) - set(good))
+    for name in ('split', 'sql', 'kmeans'):
+        assert re.search('^ok +columns', tried[name].stdout, re.M) and 'the same bytes' in tried[name].stdout, tried[name].stdout
 
 
 def test_a_module_on_words_that_do_not_fit_says_so(studio):

@@ -287,32 +287,35 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     return 0;
 }
 
+static int copy_input(int to, struct err *e)
+{
+    SCOPED(freep) char *block = xcalloc(1, BLOCK_BYTES);
+    ssize_t n;
+
+    while ((n = read(STDIN_FILENO, block, BLOCK_BYTES)) != 0) {
+        if (n < 0 && errno != EINTR) {
+            return err_sys(e, "standard input");
+        }
+        if (n > 0 && fs_write_all(to, str_n(block, (size_t)n), e) < 0) {
+            return err_wrap(e, "standard input");
+        }
+    }
+    return 0;
+}
+
 /* All of standard input in memory, as a file that can be mapped. */
 static int spool(struct err *e)
 {
-    SCOPED(closep) int fd = memfd_create("stdin", MFD_CLOEXEC);
-    SCOPED(freep) char *block = xcalloc(1, BLOCK_BYTES);
-    int taken;
+    int fd = memfd_create("stdin", MFD_CLOEXEC);
 
     if (fd < 0) {
         return err_sys(e, "standard input");
     }
-    for (;;) {
-        ssize_t n = read(STDIN_FILENO, block, BLOCK_BYTES);
-
-        if (n == 0) {
-            break;
-        }
-        if (n < 0 && errno != EINTR) {
-            return err_sys(e, "standard input");
-        }
-        if (n > 0 && fs_write_all(fd, str_n(block, (size_t)n), e) < 0) {
-            return err_wrap(e, "standard input");
-        }
+    if (copy_input(fd, e) < 0) {
+        (void)close(fd);
+        return -1;
     }
-    taken = fd;
-    fd = -1;
-    return taken;
+    return fd;
 }
 
 int map_file(const char *path, void **map, size_t *len, struct err *e)

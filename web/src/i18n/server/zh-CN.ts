@@ -1724,7 +1724,7 @@ export const server: Record<string, string> = {
   "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '按计划运行的流程使用模块“{1}”，因此更改它的人也需要 pipeline:run',
   'too many follow runs: at most %d, of one user at most %d': '跟踪运行的人太多：最多 {1} 个，每位用户最多 {2} 个',
   'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程按计划运行，因此更改它的人也需要 pipeline:run',
-  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用管线中过长的参数',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用流程中过长的参数',
   'params are longer than %d bytes in all': 'params 合计超过 {1} 字节',
   'reading it was stopped': '读取已停止',
   'its schedule cannot be read': '无法读取它的计划',

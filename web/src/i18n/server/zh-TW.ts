@@ -1724,7 +1724,7 @@ export const server: Record<string, string> = {
   "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '依排程執行的流程使用模組「{1}」，因此變更它的人也需要 pipeline:run',
   'too many follow runs: at most %d, of one user at most %d': '追蹤執行的人太多：最多 {1} 個，每位使用者最多 {2} 個',
   'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程依排程執行，因此變更它的人也需要 pipeline:run',
-  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用管線中過長的參數',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用流程中過長的參數',
   'params are longer than %d bytes in all': 'params 合計超過 {1} 位元組',
   'reading it was stopped': '讀取已停止',
   'its schedule cannot be read': '無法讀取它的排程',
