@@ -17,6 +17,13 @@ int studio_project(struct http_req *r, int64_t *id, struct err *e)
     return access_project(s->parts.access, r->project, id, &id_base, e);
 }
 
+bool studio_may_run(const struct pipelines *s, const struct principal *who, struct str project)
+{
+    uint64_t needed = PERM_BIT(PERM_PIPELINE_RUN) | PERM_BIT(PERM_VOLUME_WRITE);
+
+    return (access_permissions(s->parts.access, who, project) & needed) == needed;
+}
+
 int studio_reply(struct http_req *r, int status, struct buf *b, int result, struct err *e)
 {
     if (result == 0) {
@@ -294,14 +301,12 @@ static int save_pipeline(struct http_req *r, struct str name, int64_t seen, cons
         json_of(&r->arena, d, &json, e) < 0) {
         return -1;
     }
-    q.put =
-        (struct pipeline_put){.project_id = q.project_id,
-                              .seen = seen,
-                              .name = name,
-                              .document = json,
-                              .by = r->who.name,
-                              .may_run = (access_permissions(s->parts.access, &r->who, r->project) &
-                                          PERM_BIT(PERM_PIPELINE_RUN)) != 0};
+    q.put = (struct pipeline_put){.project_id = q.project_id,
+                                  .seen = seen,
+                                  .name = name,
+                                  .document = json,
+                                  .by = r->who.name,
+                                  .may_run = studio_may_run(r->ctx, &r->who, r->project)};
     if (state_write(s->parts.state, put_fn, &q, e) < 0) {
         return -1;
     }

@@ -1699,6 +1699,7 @@ export const server: Record<string, string> = {
   'If-Match: give the version that you changed, as in "3"': 'If-Match：请给您所修改的版本，例如 "3"',
   // src/studio/pipeline/run_store.c
   "'%.*s' is no state of a run: queued, running, succeeded, failed or cancelled": '“{1}”不是运行的状态：queued、running、succeeded、failed 或 cancelled',
+  '%d runs of the project go on already: start again when some are done': '项目已有 {1} 个运行在进行：待部分结束后再开始',
   '%d runs go on already: start again when some are done': '已有 {1} 个运行在进行：待部分结束后再开始',
   'the project has no run %lld': '项目没有运行 {1}',
   // src/studio/pipeline/runner.c
@@ -1720,8 +1721,10 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必须是文本、数字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超过 {2} 字节',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 项；最多接受 {2} 项',
-  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此管线按计划运行，因此更改它的人也需要 pipeline:run',
-  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用管线中过长的参数',
+  "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '按计划运行的流程使用模块“{1}”，因此更改它的人也需要 pipeline:run',
+  'too many follow runs: at most %d, of one user at most %d': '跟踪运行的人太多：最多 {1} 个，每位用户最多 {2} 个',
+  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程按计划运行，因此更改它的人也需要 pipeline:run',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用流程中过长的参数',
   'params are longer than %d bytes in all': 'params 合计超过 {1} 字节',
   'module %s: %s': '模块 {1}：{2}',
   'the pipeline %s uses it and runs by the clock, so that whoever changes it needs pipeline:run too': '流水线 {1} 用到它，并且按计划运行，所以修改它的人还需要 pipeline:run 权限',

@@ -1699,6 +1699,7 @@ export const server: Record<string, string> = {
   'If-Match: give the version that you changed, as in "3"': 'If-Match：請給您所修改的版本，例如 "3"',
   // src/studio/pipeline/run_store.c
   "'%.*s' is no state of a run: queued, running, succeeded, failed or cancelled": '「{1}」不是執行的狀態：queued、running、succeeded、failed 或 cancelled',
+  '%d runs of the project go on already: start again when some are done': '專案已有 {1} 個執行在進行：待部分結束後再開始',
   '%d runs go on already: start again when some are done': '已有 {1} 個執行在進行：待部分結束後再開始',
   'the project has no run %lld': '專案沒有執行 {1}',
   // src/studio/pipeline/runner.c
@@ -1720,8 +1721,10 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必須是文字、數字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超過 {2} 位元組',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 項；最多接受 {2} 項',
-  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此管線依排程執行，因此變更它的人也需要 pipeline:run',
-  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用管線中過長的參數',
+  "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '依排程執行的流程使用模組「{1}」，因此變更它的人也需要 pipeline:run',
+  'too many follow runs: at most %d, of one user at most %d': '追蹤執行的人太多：最多 {1} 個，每位使用者最多 {2} 個',
+  'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程依排程執行，因此變更它的人也需要 pipeline:run',
+  'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用流程中過長的參數',
   'params are longer than %d bytes in all': 'params 合計超過 {1} 位元組',
   'module %s: %s': '模組 {1}：{2}',
   'the pipeline %s uses it and runs by the clock, so that whoever changes it needs pipeline:run too': '流程 {1} 用到它，並且按排程執行，所以修改它的人還需要 pipeline:run 權限',
