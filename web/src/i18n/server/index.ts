@@ -75,19 +75,33 @@ function match({ literals, kinds }: Compiled, s: string): string[] | null {
 }
 
 export class Translator {
+  private whole = new Map<string, string>(); // those without places: most of what modules say, and it is said often
   private all: Compiled[];
   private left = 0;
 
-  constructor(catalogue: Catalogue) {
+  /** `params`: names of parameters of modules; never looked for in sentences, where they are meant as they are written. */
+  constructor(
+    catalogue: Catalogue,
+    private params: Catalogue = {},
+  ) {
     this.all = Object.entries(catalogue)
       .map(([format, to]) => compile(format, to))
       .sort((a, b) => b.weight - a.weight); // the one that says most fits best
+    this.all.filter((c) => c.kinds.length === 0).forEach((c) => this.whole.set(c.literals[0] ?? '', c.to));
+  }
+
+  param(name: string): string | undefined {
+    return Object.hasOwn(this.params, name) ? this.params[name] : undefined;
   }
 
   translate(sentence: string, depth = 0): string {
     this.left = depth === 0 ? WORK : this.left - 1;
     if (sentence.length > LONGEST || depth > DEEPEST || this.left < 0) {
       return sentence;
+    }
+    const exact = this.whole.get(sentence);
+    if (exact !== undefined) {
+      return exact;
     }
     for (const c of this.all) {
       const found = match(c, sentence);
@@ -113,11 +127,7 @@ export class Translator {
       return ''; // a plural
     }
     const isSentence = c.weight < WEAK || /(?:[:;,(] ?|\b(?:is|not|one|and|for) )$/.test(before) || /^[:;,]/.test(value);
-    return isSentence || !/[\s/]/.test(value) ? this.translate(value, depth + 1) : this.exactly(value);
-  }
-
-  private exactly(value: string): string {
-    return this.all.find((c) => c.kinds.length === 0 && c.literals[0] === value)?.to ?? value;
+    return isSentence || !/[\s/]/.test(value) ? this.translate(value, depth + 1) : (this.whole.get(value) ?? value);
   }
 }
 
@@ -131,13 +141,16 @@ function use(next: Translator | null) {
   listeners.forEach((l) => l());
 }
 
+type Parts = [{ server: Catalogue }, { helps: Catalogue; params: Catalogue }];
+const translatorOf = ([{ server }, { helps, params }]: Parts) => new Translator({ ...helps, ...server }, params);
+
 /** Loads what a language needs; English needs nothing. */
 export async function setServerLanguage(language: string): Promise<void> {
   switch (language) {
     case 'zh-TW':
-      return use(new Translator((await import('./zh-TW')).server));
+      return use(translatorOf(await Promise.all([import('./zh-TW'), import('./modules.zh-TW')])));
     case 'zh-CN':
-      return use(new Translator((await import('./zh-CN')).server));
+      return use(translatorOf(await Promise.all([import('./zh-CN'), import('./modules.zh-CN')])));
     default:
       return use(null);
   }
@@ -145,6 +158,9 @@ export async function setServerLanguage(language: string): Promise<void> {
 
 /** A sentence of the server in the language of the page. */
 export const serverText = (sentence: string): string => translator?.translate(sentence) ?? sentence;
+
+/** What people call a parameter of a module; undefined: it has only its name. */
+export const paramText = (name: string): string | undefined => translator?.param(name);
 
 export function onServerLanguage(listener: () => void): () => void {
   listeners.add(listener);
