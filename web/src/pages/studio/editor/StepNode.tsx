@@ -33,7 +33,7 @@ export const StepNode = memo(function StepNode({ id, data, selected }: NodeProps
   const module = useEditor((e) => e.modules.get(data.node.module));
   const mistakes = useEditor((e) => e.mistakesOf(id));
   const run = useEditor((e) => e.runNode(id));
-  const inputs = module?.inputs ?? Object.keys(data.node.inputs ?? {}).map((name): Port => ({ name, type: 'table' }));
+  const inputs = module?.inputs ?? Object.keys(data.node.inputs ?? {}).map((name): Port => ({ name, type: 'table', optional: false, help: '' }));
   const done = run?.state === 'running' && typeof run.done === 'number' ? run.done : null;
   return (
     <div className={`step ${selected ? 'step-selected' : ''} ${mistakes.length > 0 ? 'step-wrong' : ''} ${run ? `step-${run.state}` : ''}`}>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Doc, Module } from '../../../api/studio';
+import type { Doc, Module, Port } from '../../../api/studio';
 import { columnsInto, countOf } from './columns';
 import { applyFix, putBetween, refusalOf } from './connections';
 import { diff, diffHead, union } from './diff';
@@ -8,10 +8,20 @@ import { historyOf, push, redo, undo } from './history';
 import { layersOf, layout, nodeHeight, placed } from './layout';
 import { readYaml, writeYaml } from './yaml';
 
+const portOf = (p: string): Port => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table', optional: false, help: '' });
+
 const module = (name: string, inputs: string[], outputs: string[]): Module => ({
   name,
-  inputs: inputs.map((p) => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table' })),
-  outputs: outputs.map((p) => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table' })),
+  title: name,
+  description: '',
+  category: 'transform',
+  version: '1.0.0',
+  kind: 'native',
+  light: true,
+  memory: '',
+  deterministic: true,
+  inputs: inputs.map(portOf),
+  outputs: outputs.map(portOf),
   params: [],
 });
 
