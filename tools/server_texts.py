@@ -46,6 +46,9 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
         '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']
 
+# Columns of reports that are put together.
+BUILT = ('train rows', 'test rows')
+
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')
 
@@ -91,8 +94,9 @@ def modules():
 
 
 def module_texts():
-    """What modules say of themselves, their parameters and ports -> the file that says it first; then the same of names of parameters."""
-    helps, params = {}, {}
+    """What modules say of themselves, their parameters and ports -> the file that says it first; then the same of names of parameters,
+    and of the titles, axes and columns of reports."""
+    helps, params, reports = {}, {}, {}
     for name, text in modules():
         for m in re.finditer(rf'(?:\.(?:description|help) =|#define \w+_HELP)\s*((?:{LITERAL}\s*)+)', text):
             helps.setdefault(words(m.group(1)), name)
@@ -102,7 +106,12 @@ def module_texts():
                 params.setdefault(m.group(1), name)
             if len(said) == (7 if m.group(2) == 'PARAM' else 4) and said[-1].strip().startswith('"'):
                 helps.setdefault(words(said[-1]), name)
-    return helps, params
+        for m in re.finditer(r'\(struct chart\)\{|\breport_table(?:_of)?\(', text):
+            said = arguments(text, m.end())[1:4 if m.group().startswith('(') else 3]
+            for literal in (one.strip() for one in said if one.strip().startswith('"')):
+                for word in words(literal).split('|'):
+                    reports.setdefault(word, name)
+    return helps, params, {**reports, **dict.fromkeys(BUILT, 'cross_validate.c')}
 
 
 def categories():
@@ -165,11 +174,11 @@ def catalogue(language):
 
 
 def check_modules(language):
-    """Two lists of modules.LANGUAGE.ts, and the words of the console for categories."""
+    """Three lists of modules.LANGUAGE.ts, and the words of the console for categories."""
     file = f'modules.{language}.ts'
     lists = dict(re.findall(r'export const (\w+)[^{]*(\{.*?^\});', (CATALOGUES / file).read_text(), re.M | re.S))
     wrong = []
-    for kind, wanted in zip(('helps', 'params'), module_texts()):
+    for kind, wanted in zip(('helps', 'params', 'reports'), module_texts()):
         have = entries(lists.get(kind, ''))
         wrong += [f'{file}: {kind}: not translated: {one!r} of {name}' for one, name in wanted.items() if one not in have]
         wrong += [f'{file}: {kind}: no module says {one!r} any more' for one in have if one not in wanted]

@@ -3,6 +3,7 @@
 // No regular expressions are made of formats: sentences hold names and words of users, and may look like anything.
 
 export type Catalogue = Record<string, string>;
+export type Words = 'params' | 'reports';
 
 interface Compiled {
   literals: string[]; // around the places: one more than kinds
@@ -79,10 +80,10 @@ export class Translator {
   private all: Compiled[];
   private left = 0;
 
-  /** `params`: names of parameters of modules; never looked for in sentences, where they are meant as they are written. */
+  /** `words`: of one kind each, such as names of parameters; never looked for in sentences, where they are meant as they are written. */
   constructor(
     catalogue: Catalogue,
-    private params: Catalogue = {},
+    private words: Partial<Record<Words, Catalogue>> = {},
   ) {
     this.all = Object.entries(catalogue)
       .map(([format, to]) => compile(format, to))
@@ -90,8 +91,9 @@ export class Translator {
     this.all.filter((c) => c.kinds.length === 0).forEach((c) => this.whole.set(c.literals[0] ?? '', c.to));
   }
 
-  param(name: string): string | undefined {
-    return Object.hasOwn(this.params, name) ? this.params[name] : undefined;
+  word(kind: Words, name: string): string | undefined {
+    const all = this.words[kind];
+    return all && Object.hasOwn(all, name) ? all[name] : undefined;
   }
 
   translate(sentence: string, depth = 0): string {
@@ -141,8 +143,8 @@ function use(next: Translator | null) {
   listeners.forEach((l) => l());
 }
 
-type Parts = [{ server: Catalogue }, { helps: Catalogue; params: Catalogue }];
-const translatorOf = ([{ server }, { helps, params }]: Parts) => new Translator({ ...helps, ...server }, params);
+type Parts = [{ server: Catalogue }, { helps: Catalogue } & Record<Words, Catalogue>];
+const translatorOf = ([{ server }, { helps, params, reports }]: Parts) => new Translator({ ...helps, ...server }, { params, reports });
 
 /** Loads what a language needs; English needs nothing. */
 export async function setServerLanguage(language: string): Promise<void> {
@@ -159,8 +161,8 @@ export async function setServerLanguage(language: string): Promise<void> {
 /** A sentence of the server in the language of the page. */
 export const serverText = (sentence: string): string => translator?.translate(sentence) ?? sentence;
 
-/** What people call a parameter of a module; undefined: it has only its name. */
-export const paramText = (name: string): string | undefined => translator?.param(name);
+/** What people call a parameter of a module, or a word of a report; undefined: it has only its name. */
+export const serverWord = (kind: Words, name: string): string | undefined => translator?.word(kind, name);
 
 export function onServerLanguage(listener: () => void): () => void {
   listeners.add(listener);

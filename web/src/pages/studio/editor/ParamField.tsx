@@ -2,7 +2,7 @@
 import { AutoComplete, Form, Input, Select } from 'antd';
 import { useId } from 'react';
 import type { Column, DocParam, GraphMistake, Param, Value } from '../../../api/studio';
-import { useParamText, useServerText, useText } from '../../../i18n';
+import { useServerWord, useServerText, useText } from '../../../i18n';
 import { countOf, GROUPS, selector, words } from '../graph/columns';
 import { PathField } from './PathField';
 
@@ -133,8 +133,8 @@ export function ParamField(props: Props) {
   const t = useText();
   const say = useServerText();
   const { param, mistakes } = props;
-  const nameOf = useParamText();
-  const said = param.label ?? nameOf(param.name);
+  const wordOf = useServerWord();
+  const said = param.label ?? wordOf('params', param.name);
   const id = useId();
   const isRange = (param.type === 'int' || param.type === 'real' || param.type === 'ints') && param.min !== undefined && param.max !== undefined;
   return (

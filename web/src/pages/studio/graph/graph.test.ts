@@ -116,6 +116,10 @@ describe('a connection', () => {
     expect(mended.nodes.one_hot).toMatchObject({ module: 'one_hot', params: { cols: 'city' }, inputs: { table: 'split.train' } });
     expect(mended.nodes.learn?.inputs).toEqual({ train: 'one_hot.table' });
     expect(applyFix(doc, modules, { node: 'judge', message: '', fix })).toBeNull();
+    const named = setParam(doc, 'learn', 'feature_cols', 'age,city');
+    const columns = ['age', 'row'].map((name) => ({ name, type: 'int' }));
+    const takes = applyFix(named, modules, { node: 'learn', port: 'train', param: 'feature_cols', column: 'city', message: '', fix }, columns) as Doc;
+    expect(takes.nodes.learn?.params?.feature_cols).toBe('@numeric,-row'); // city is city_Taipei now, or whatever there is
     const param = applyFix(doc, modules, { node: 'read', message: '', fix: { text: '', param: { name: 'header', value: 'no' } } });
     expect(param?.nodes.read?.params).toEqual({ path: 'data:a.csv', header: 'no' });
   });

@@ -1,5 +1,5 @@
 // The charts of reports and models as SVG, each with its figures as a table below for those who do not see it.
-import { useText } from '../../../i18n';
+import { useServerWord, useText } from '../../../i18n';
 import { figure, type Chart, type Series } from './types';
 import { scaleOf, thin, type Scale } from './scale';
 
@@ -222,8 +222,16 @@ export function PlainTable({ columns, rows, label }: { columns: string[]; rows: 
 
 const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'bars', 'scatter', 'line', 'confusion'] as const;
 
-export function ChartView({ chart }: { chart: Chart }) {
+/** Titles and axes in the user's language, where they are words of ours. */
+function useSaid(chart: Chart): Chart {
+  const wordOf = useServerWord();
+  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? word);
+  return { ...chart, title: said(chart.title), x_label: said(chart.x_label), y_label: said(chart.y_label) };
+}
+
+export function ChartView({ chart: given }: { chart: Chart }) {
   const t = useText();
+  const chart = useSaid(given);
   const known = KINDS.find((k) => k === chart.kind);
   const title = chart.title ?? (known ? t(`studio.chart_${known}`) : chart.kind);
   if (chart.kind === 'confusion') {
