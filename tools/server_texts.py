@@ -46,8 +46,8 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
         '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']
 
-# Columns of reports that are put together.
-BUILT = ('train rows', 'test rows')
+# Words of reports that are put together.
+BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'component 1': 'cluster_plot.c', 'component 2': 'cluster_plot.c'}
 
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')
@@ -111,7 +111,7 @@ def module_texts():
             for literal in (one.strip() for one in said if one.strip().startswith('"')):
                 for word in words(literal).split('|'):
                     reports.setdefault(word, name)
-    return helps, params, {**reports, **dict.fromkeys(BUILT, 'cross_validate.c')}
+    return helps, params, {**reports, **BUILT}
 
 
 def categories():

@@ -381,7 +381,7 @@ export const helps: Record<string, string> = {
   'From so many rows the silhouette is computed; the time grows with the square.': '以这么多行计算 silhouette；时间随其平方增加。',
   'Which chance: of the sample.': '随机种子：用于抽样。',
   'Rows with their clusters.': '含簇编号的数据行。',
-  'Figures, and the size of each cluster.': '指标，以及各簇的大小。',
+  'Figures, the size of each cluster, and the rows on a plane.': '指标、各簇的大小，以及平面上的数据行。',
   // evaluate_forecast
   'Compares a forecast with what came: MAE, RMSE, MAPE, sMAPE and MASE.': '比较预测与实际值：MAE、RMSE、MAPE、sMAPE 与 MASE。',
   'The column with the forecast.': '预测值的列。',
@@ -643,4 +643,7 @@ export const reports: Record<string, string> = {
   'train rows': '训练行数',
   'test rows': '测试行数',
   'Columns': '各列',
+  'Rows by cluster': '聚类图',
+  'component 1': '成分 1',
+  'component 2': '成分 2',
 };

@@ -381,7 +381,7 @@ export const helps: Record<string, string> = {
   'From so many rows the silhouette is computed; the time grows with the square.': '以這麼多列計算 silhouette；時間隨其平方增加。',
   'Which chance: of the sample.': '隨機種子：用於抽樣。',
   'Rows with their clusters.': '含群編號的資料列。',
-  'Figures, and the size of each cluster.': '指標，以及各群的大小。',
+  'Figures, the size of each cluster, and the rows on a plane.': '指標、各群的大小，以及平面上的資料列。',
   // evaluate_forecast
   'Compares a forecast with what came: MAE, RMSE, MAPE, sMAPE and MASE.': '比較預測與實際值：MAE、RMSE、MAPE、sMAPE 與 MASE。',
   'The column with the forecast.': '預測值的欄位。',
@@ -643,4 +643,7 @@ export const reports: Record<string, string> = {
   'train rows': '訓練列數',
   'test rows': '測試列數',
   'Columns': '各欄',
+  'Rows by cluster': '分群圖',
+  'component 1': '成分 1',
+  'component 2': '成分 2',
 };
