@@ -352,7 +352,7 @@ export const helps: Record<string, string> = {
   'Columns of the table to keep in the result; empty: none.': '結果中保留的資料表欄位；空白：不保留。',
   'What a learner made.': '學習模組產生的模型。',
   'Rows with the columns the model was trained with.': '含模型訓練時所用欄位的資料列。',
-  'Applied first; not needed when the model was trained behind it in the same pipeline.': '先套用的轉換；若模型在同一管線中訓練於其後則不需要。',
+  'Applied first; not needed when the model was trained behind it in the same pipeline.': '先套用的轉換；若模型在同一流程中訓練於其後則不需要。',
   'The rows with prediction and probabilities behind them.': '資料列，後附預測與機率。',
   // evaluate_binary
   'Compares the probability of a class with the truth: AUC, precision and recall, KS, lift, log loss, Brier score, calibration, the confusion at a threshold, and the best thresholds.': '比較某類別的機率與真實結果：AUC、精確率與召回率、KS、提升度、對數損失、Brier 分數、校準、某門檻下的混淆矩陣，以及最佳門檻。',
