@@ -352,7 +352,7 @@ export const helps: Record<string, string> = {
   'Columns of the table to keep in the result; empty: none.': '结果中保留的数据表列；留空：不保留。',
   'What a learner made.': '学习模块产生的模型。',
   'Rows with the columns the model was trained with.': '含模型训练时所用列的数据行。',
-  'Applied first; not needed when the model was trained behind it in the same pipeline.': '先应用的转换；若模型在同一流水线中训练于其后则不需要。',
+  'Applied first; not needed when the model was trained behind it in the same pipeline.': '先应用的转换；若模型在同一流程中训练于其后则不需要。',
   'The rows with prediction and probabilities behind them.': '数据行，后附预测与概率。',
   // evaluate_binary
   'Compares the probability of a class with the truth: AUC, precision and recall, KS, lift, log loss, Brier score, calibration, the confusion at a threshold, and the best thresholds.': '比较某类别的概率与真实结果：AUC、精确率与召回率、KS、提升度、对数损失、Brier 分数、校准、某阈值下的混淆矩阵，以及最佳阈值。',
