@@ -525,8 +525,11 @@ const struct http_schema pipeline_schemas[] = {
                " category: string, kind: 'native' | 'container', light: boolean, memory: string,"
                " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
-    {"ModulePort", "{name: string, type: string, optional: boolean, help: string}"},
-    {"ModuleParam", "{name: string, type: string, required: boolean,"
+    {"PortType", "'table' | 'model' | 'transform' | 'report' | 'file'"},
+    {"ModulePort", "{name: string, type: PortType, optional: boolean, help: string}"},
+    {"ParamType", "'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column'"
+                  " | 'columns'"},
+    {"ModuleParam", "{name: string, type: ParamType, required: boolean,"
                     " default?: string | number | boolean, min?: number, max?: number,"
                     " choices?: [string], help: string}"},
     {"PipelineRow", "{" PIPELINE_ROW "}"},
@@ -550,9 +553,12 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelineComment", "{text: string, at?: [number], size?: [number]}"},
     {"PipelineCheck", "{ok: boolean, mistakes: [PipelineMistake], nodes: {*: PipelineNodeCheck}}"},
     {"PipelineMistake", "{node?: string, port?: string, param?: string, column?: string,"
-                        " message: string, fix?: any}"},
+                        " message: string, fix?: PipelineFix}"},
+    {"PipelineFix", "{text?: string, param?: PipelineFixParam, insert?: PipelineFixInsert}"},
+    {"PipelineFixParam", "{name: string, value: PipelineValue}"},
+    {"PipelineFixInsert", "{module: string, port: string, params?: {*: PipelineValue}}"},
     {"PipelineNodeCheck", "{outputs: {*: PipelinePortCheck}}"},
-    {"PipelinePortCheck", "{type: string, open?: boolean, columns?: [PipelineColumn],"
+    {"PipelinePortCheck", "{type: PortType, open?: boolean, columns?: [PipelineColumn],"
                           " task?: string, label?: string}"},
     {"PipelineColumn", "{name: string, type: string}"},
     {"PipelineEvent", "{project: string, name: string, state: 'saved' | 'deleted' | 'paused'}"},
@@ -568,7 +574,7 @@ const struct http_schema pipeline_schemas[] = {
     {"RunNodeState", "'waiting' | 'cached' | 'queued' | 'running' | 'succeeded' | 'failed'"
                      " | 'skipped' | 'cancelled'"},
     {"RunCache", "{hit: boolean, why: string}"},
-    {"RunOutput", "{type: string, rows?: integer, columns?: integer, bytes: integer,"
+    {"RunOutput", "{type: PortType, rows?: integer, columns?: integer, bytes: integer,"
                   " sha256: string, preview: boolean}"},
     {"RunError", "{message: string, kind: string | null}"},
     {"RunComparison", "{a: RunRow, b: RunRow, params: {*: RunPair}, nodes: {*: RunNodePair}}"},
