@@ -44,7 +44,9 @@ static int fix(struct csv_reader *r, struct str name, enum column_kind kind, enu
         i++;
     }
     if (i == r->n_columns) {
-        return r->o->may_lack ? 0 : err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
+        return r->o->may_lack
+                   ? 0
+                   : err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
     }
     r->columns[i].kind = kind;
     r->columns[i].as = as;

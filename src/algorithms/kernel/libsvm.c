@@ -126,10 +126,9 @@ static int measure_line(struct libsvm_reader *r, struct err *e)
                            (unsigned long long)above - 1);
         }
         if (p.index > ML_LIMIT_COLUMNS - 2) {
-            return err_set(e, ERR_DATA,
-                           "line %llu: feature %llu: a table has at most %d features as columns",
-                           (unsigned long long)r->line, (unsigned long long)p.index,
-                           ML_LIMIT_COLUMNS - 2);
+            return err_set(
+                e, ERR_DATA, "line %llu: feature %llu: a table has at most %d features as columns",
+                (unsigned long long)r->line, (unsigned long long)p.index, ML_LIMIT_COLUMNS - 2);
         }
         above = p.index + 1;
         r->lowest = !r->has_feature || p.index < r->lowest ? p.index : r->lowest;
