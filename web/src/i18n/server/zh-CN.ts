@@ -1671,7 +1671,7 @@ export const server: Record<string, string> = {
   "${%.*s} is no parameter of the pipeline: name it under 'params'": '${{1}} 不是流程的参数：请在“params”下列出',
   'the directory has too many entries': '目录内的条目太多',
   'the files agent sent a name that is none': '文件代理程序发来的名称不是有效名称',
-  "'%.100s' names no volume: write VOLUME:path": '“{1}”没有指明存储卷：请写成 VOLUME:路径',
+  "'%.100s' names no volume: write VOLUME:path": '“{1}”没有指明存储卷：请写“存储卷:路径”',
   "'%.100s' names no volume: write VOLUME:path, such as data:tables/x.csv": '“{1}”没有指明存储卷：请写“存储卷:路径”，例如 data:tables/x.csv',
   "module %s has no parameter '%.70s'; did you mean '%s'?": '模块 {1} 没有参数“{2}”；您是指“{3}”吗？',
   "module %s has no parameter '%.70s'": '模块 {1} 没有参数“{2}”',
