@@ -230,11 +230,20 @@ static void turn_to_text(struct csv_reader *r, size_t i, enum number_loss loss)
     r->conflict = true;
 }
 
+/* Nearly no number has spaces around it. */
+static struct str trimmed(const struct csv_cell *cell)
+{
+    struct str s = {cell->p, cell->len};
+    bool is_bare = s.len > 0 && s.p[0] > ' ' && s.p[s.len - 1] > ' ';
+
+    return is_bare ? s : str_trim(s);
+}
+
 static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
                         struct err *e)
 {
     struct csv_column *c = &r->columns[i];
-    struct str s = str_trim(str_n(cell->p, cell->len));
+    struct str s = trimmed(cell);
     enum number_loss loss = NUMBER_KEPT;
     double v = NAN;
 

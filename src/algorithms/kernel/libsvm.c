@@ -217,7 +217,11 @@ static int fill(struct libsvm_reader *r, struct libsvm_columns *to, uint64_t bas
             return -1;
         }
         while ((rc = next_pair(r, &p, e)) > 0) {
-            *(p.is_qid ? &to->qid[row] : &to->features[p.index - base][row]) = p.value;
+            if (!p.is_qid) {
+                to->features[p.index - base][row] = p.value;
+            } else if (to->qid) {
+                to->qid[row] = p.value;
+            }
         }
         if (rc < 0) {
             return -1;
