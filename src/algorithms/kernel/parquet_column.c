@@ -206,12 +206,12 @@ static void spread(struct work *w, size_t n, size_t at)
 {
     struct parquet_build *b = w->b;
 
-    for (size_t i = 0, from = 0; i < n; i++) {
-        if (b->text) {
-            b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
-        } else {
-            b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
-        }
+    for (size_t i = 0, from = 0; b->text && i < n; i++) {
+        b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
+        from += w->there[i];
+    }
+    for (size_t i = 0, from = 0; !b->text && i < n; i++) {
+        b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
         from += w->there[i];
     }
 }
