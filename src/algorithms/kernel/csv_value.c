@@ -167,12 +167,20 @@ static int parse_special(const struct csv_column *c, struct str s, double *v)
     return as_holds(AS_TIME, *v) ? 0 : -1;
 }
 
+/* Whether number_loss() could find one: not in few digits that begin with none or "0.". */
+static bool may_lose(struct str s)
+{
+    size_t sign = s.p[0] == '-' || s.p[0] == '+';
+
+    return s.len > 15 || (s.p[sign] == '0' && s.len > sign + 1 && s.p[sign + 1] != '.');
+}
+
 static int parse_number(struct csv_column *c, struct str s, double *v, enum number_loss *loss)
 {
     if (number_parse(s, v) < 0) {
         return -1;
     }
-    *loss = number_loss(s, *v);
+    *loss = may_lose(s) ? number_loss(s, *v) : NUMBER_KEPT;
     /* Who says that it is a number has said that its zeros mean nothing. */
     if (*loss != NUMBER_KEPT && !(c->fixed && *loss == NUMBER_ZEROS)) {
         return -1;
@@ -245,9 +253,10 @@ static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *c
     struct csv_column *c = &r->columns[i];
     struct str s = trimmed(cell);
     enum number_loss loss = NUMBER_KEPT;
+    bool is_null = s.len == 0 || (r->null_start[(unsigned char)s.p[0]] && csv_is_null(r, s));
     double v = NAN;
 
-    if (!csv_is_null(r, s) && parse_value(c, s, &v, &loss) < 0) {
+    if (!is_null && parse_value(c, s, &v, &loss) < 0) {
         if (c->fixed) {
             return refuse_fixed(r, i, s, loss, e);
         }
