@@ -137,8 +137,8 @@ static int look_at_path(struct look *l, const char *path, struct err *e)
     return rc;
 }
 
-int path_hash(struct pipelines *s, struct run *r, const char *path, char hex[65], const char **mark,
-              int64_t *bytes, struct err *e)
+int path_hash(struct pipelines *s, struct run *r, const char *path, char hex[65],
+              const char **mark, int64_t *bytes, struct err *e)
 {
     struct look l = {
         .s = s, .r = r, .project_id = r->row.project_id, .a = &r->arena, .bytes = *bytes};

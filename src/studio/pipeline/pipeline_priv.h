@@ -159,8 +159,8 @@ struct volume_lister {
 struct files_lister folder_lister(struct volume_lister *of);
 /* The content of a file, or of all files of a folder or a pattern: its hash, and a mark that is
  * another one when something was changed, added or removed. Adds the bytes. */
-int path_hash(struct pipelines *s, struct run *r, const char *path, char hex[65], const char **mark,
-              int64_t *bytes, struct err *e) MUST_USE;
+int path_hash(struct pipelines *s, struct run *r, const char *path, char hex[65],
+              const char **mark, int64_t *bytes, struct err *e) MUST_USE;
 /* The mark as it is now; in the arena. */
 const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
                       struct err *e) MUST_USE;
