@@ -137,58 +137,6 @@ def tables(folder, rows):
     return good
 
 
-PANDAS_CSV = '''
-import resource, time, pandas as pd
-start = time.process_time()
-t = pd.read_csv('wide.csv')
-print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-'''
-
-
-def wide_data(folder, rows):
-    """Whole numbers, times, words, quoted texts and twelve columns of decimals, two in a hundred missing."""
-    import numpy as np
-    import pandas as pd
-    rng = np.random.RandomState(3)
-    t = pd.DataFrame({'id': np.arange(rows), 'when': pd.date_range('2024-01-01', periods=rows, freq='s').strftime('%Y-%m-%dT%H:%M:%S'),
-                      'city': rng.choice(['Taipei', 'Kaohsiung', 'Tainan', 'Hualien'], rows),
-                      'note': [f'a text, with a comma {i % 1000}' for i in range(rows)]})
-    for k in range(12):
-        values = rng.normal(size=rows).round(6)
-        values[rng.rand(rows) < 0.02] = np.nan
-        t[f'x{k}'] = values
-    t.to_csv(folder / 'wide.csv', index=False)
-
-
-def peak(command, folder):
-    """MiB that one process takes at most."""
-    out = cpu([sys.executable, '-c', 'import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL);'
-               'print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)', *command], cwd=folder)[1]
-    return float(out)
-
-
-def files(folder, rows):
-    """Files into columns: ours is the whole process, and writes one column of them."""
-    wide_data(folder, rows)
-    one = 'select_columns --in table=t --param columns=x0 --out table=./x.arrow'
-    read_csv = [ML, 'chain', 'read_csv --param path=./wide.csv --out table=t', one]
-    memory = peak(read_csv, folder)
-    good = [compare(f'read_csv, {rows} rows x 16, peak MiB', lambda: (cpu(read_csv, cwd=folder)[0], memory),
-                    lambda: tuple(map(float, cpu([sys.executable, '-c', PANDAS_CSV], cwd=folder)[1].split())), 0.35)]
-
-    def read_parquet(codec):
-        return cpu([ML, 'chain', f'read_parquet --param path=./{codec}.parquet --out table=t', one], cwd=folder)[0]
-
-    for codec in ('none', 'gzip', 'zstd'):
-        cpu([ML, 'chain', 'read_csv --param path=./wide.csv --out table=t',
-             f'write_parquet --in table=t --param path=./{codec}.parquet --param compression={codec}'], cwd=folder)
-    plain = statistics.median(read_parquet('none') for _ in range(ROUNDS))
-    for codec in ('gzip', 'zstd'):
-        good.append(compare(f'read_parquet, {codec}, to unpacking alone', lambda: (read_parquet(codec), 0),
-                            lambda: (read_parquet(codec) - plain, 0), 3))
-    return good
-
-
 UNTOLD = '''
 import time, warnings, numpy as np
 {prepare}
@@ -272,7 +220,6 @@ def main():
             lambda: peer(folder, 'from sklearn.svm import LinearSVC', 'LinearSVC(C=0.01)',
                          'float64'), 1))
         good += tables(folder, rows * 2)
-        good += files(folder, rows * 4 // 5)
         data(folder, rows // 5, 28, 2)
         tree_jobs = [
             ('gbdt_classifier, 100 trees depth 6', 'gbdt_classifier --param feature_cols=@numeric',

@@ -143,26 +143,11 @@ static enum arrow_fit number_at(const struct arrow_array *a, const struct arrow_
     }
 }
 
-/* What is most there, and only to be copied. */
-static void copy_doubles(const struct arrow_array *a, double *out)
-{
-    memcpy(out, a->data.p, a->n * sizeof(*out));
-    for (size_t i = 0; a->valid.len > 0 && i < a->n; i++) {
-        bool is_there = (unsigned char)a->valid.p[i / 8] >> (i % 8) & 1;
-
-        out[i] = is_there ? out[i] : NAN;
-    }
-}
-
 enum arrow_fit arrow_numbers(const struct arrow_array *a, const struct arrow_type *t,
                              enum column_as as, double *out)
 {
     enum arrow_fit worst = ARROW_FITS;
 
-    if (t->kind == ARROW_FLOAT && t->bits == 64 && a->n > 0) {
-        copy_doubles(a, out);
-        return ARROW_FITS;
-    }
     for (size_t i = 0; i < a->n; i++) {
         out[i] = NAN;
         if (t->kind != ARROW_NULL && arrow_is_valid(a, i)) {
