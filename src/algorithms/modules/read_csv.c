@@ -109,7 +109,7 @@ static struct table *read_file(const char *path, const struct csv_options *o, st
 struct parts {
     struct folder folder;
     struct table **of;
-    struct map texts; /* columns that are text in some file, and numbers in another */
+    struct map texts;         /* columns that are text in some file, and numbers in another */
     struct csv_report report; /* of the first file, with the counts of all */
 };
 
@@ -221,7 +221,8 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
-/* --- before the run: the head of the first file ------------------------------------------------ */
+/* --- before the run: the head of the first file ------------------------------------------------
+ */
 
 enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
 
@@ -268,7 +269,8 @@ const struct module module_read_csv = {
     .description =
         "Reads a table from delimited text. Types of columns (int, real, bool, date, time, text), "
         "delimiter and header are found by looking. Errors name line and column. A column with "
-        "leading zeros (0012) or integers that a number does not hold exactly is text. Of a folder, "
+        "leading zeros (0012) or integers that a number does not hold exactly is text. Of a "
+        "folder, "
         "all files are read; folders like year=2024 give columns.",
     .category = "data",
     .version = "1.3.0",

@@ -111,7 +111,8 @@ static int run(struct step *s, struct err *e)
     return 0;
 }
 
-/* --- before a run: the metadata at the end of the first file ------------------------------------ */
+/* --- before a run: the metadata at the end of the first file ------------------------------------
+ */
 
 static struct table *columns_of(struct check *c, const char *path, int fd, uint64_t size)
 {
@@ -164,7 +165,8 @@ const struct module module_read_parquet = {
     .description =
         "Reads a table from an Apache Parquet file: all encodings and page versions in use, "
         "compressed by snappy, gzip, zstd or LZ4. Types are those of the file; integers past 2^53 "
-        "and times outside of 1684 to 2255 become text. Nested columns are left out. Of a folder, all files are "
+        "and times outside of 1684 to 2255 become text. Nested columns are left out. Of a folder, "
+        "all files are "
         "read; folders like year=2024 give columns.",
     .category = "data",
     .version = "1.1.0",
