@@ -24,7 +24,7 @@ NUMBERS = ('linear_regression', 'gbdt_regressor')
 def rows_of(fault, module):
     """Columns a, b, c and label (a number where one is predicted)."""
     n = 12
-    label = [i % 2 if module in NUMBERS else 'xy'[i % 2] for i in range(n)]
+    label = [i % 2 if module in NUMBERS else ('xx', 'yy')[i % 2] for i in range(n)]
     a, b, c = [i % 5 + i / 10 for i in range(n)], [i % 3 for i in range(n)], [i * i % 7 for i in range(n)]
     if fault == 'constant columns':
         a, b, c = [3] * n, [0] * n, [-1] * n
