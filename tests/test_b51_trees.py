@@ -143,6 +143,48 @@ def test_categories_and_missing_values_need_no_preparation(tmp_path):
         assert ours > (.75 if module.startswith('decision') else .8)
 
 
+@pytest.mark.parametrize('name', ['towns', 'credit'])
+def test_numbers_as_categories_are_what_texts_are(tmp_path, name):
+    """The same values as texts, in the same order of bytes, are the oracle: predictions are the same bytes."""
+    rng = numpy.random.RandomState(5)
+    if name == 'towns':
+        codes = rng.randint(-3, 60, 2000) * 7 / 2
+        y = [int(numpy.sin(c * 12345) + rng.normal() * .1 > 0) for c in codes]
+        rows = [['' if i % 50 == 0 else f'{c:g}', f'{rng.rand():.3f}', k] for i, (c, k) in enumerate(zip(codes, y))]
+    else:
+        import csv
+        with open(CREDIT) as f:
+            rows = [[r['Time'], r['Age'], int(r['Status'] == 'good')] for r in csv.DictReader(f)][:2000]
+    write_csv(tmp_path / 'd.csv', ['code', 'x', 'label'], rows)
+    write_csv(tmp_path / 'new.csv', ['code', 'x'], [[c, x] for c, x, _ in rows[:200]] + [['99999', '1'], ['', '2']])
+    read = 'read_csv --param path=./d.csv --param types=code:{0},x:real --out table=t', 'read_csv --param path=./new.csv --param types=code:{0},x:real --out table=n'
+    for module in ('gbdt_classifier --param num_trees=20', 'random_forest --param num_trees=20', 'decision_tree', 'gbdt_regressor --param num_trees=20'):
+        out = {}
+        for kind, more in (('text', ''), ('real', '--param categorical_cols=code'), ('real', '')):
+            ok('chain', *(r.format(kind) for r in read), f'{module} --in train=t --param label_col=label {more} --out model=./m.smdl',
+               'predict --in model=./m.smdl --in table=n --out table=./p.csv', cwd=tmp_path)
+            out[kind, more] = [[v for k, v in r.items() if k.startswith('pr')] for r in read_csv(tmp_path / 'p.csv')]
+        values = list(out.values())
+        assert values[0] == values[1]
+        assert values[1] != values[2] or 'decision' in module
+
+
+def test_categories_that_are_no_features_are_refused(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['code', 'x', 'label'], [[1, 2, 'a'], [2, 3, 'b'], ['inf', 3, 'b']])
+    read = 'read_csv --param path=./d.csv --param types=code:real --out table=t'
+    for words, code, sentence in (('--param categorical_cols=cod', 2, "did you mean 'code'"), ('--param categorical_cols=label', 2, 'label'),
+                                  ('--param feature_cols=x --param categorical_cols=code', 2, 'name it in feature_cols'),
+                                  ('--param categorical_cols=code', 3, "column 'code', row 3: the value is infinite")):
+        refused(code, sentence, 'chain', read, f'decision_tree --in train=t --param label_col=label {words} --out model=m', cwd=tmp_path)
+    ok('read_csv', '--param', 'path=./d.csv', '--out', 'table=./d.arrow', cwd=tmp_path)
+    done = ml('--schema-only', 'decision_tree', '--in', 'train=./d.arrow', '--param', 'label_col=label', '--param', 'feature_cols=x', '--param', 'categorical_cols=code', cwd=tmp_path)
+    assert done.returncode == 2 and 'categorical_cols' in done.stdout
+    write_csv(tmp_path / 'd.csv', ['code', 'label'], [[i % 4, 'ab'[i % 2]] for i in range(30)])
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', 'decision_tree --in train=t --param label_col=label --param categorical_cols=code --out model=./m.smdl', cwd=tmp_path)
+    write_csv(tmp_path / 'd.csv', ['code'], [['x'], ['y']])
+    refused(3, 'the model was trained on numbers', 'chain', 'read_csv --param path=./d.csv --out table=t', 'predict --in model=./m.smdl --in table=t --out table=p', cwd=tmp_path)
+
+
 def test_a_text_never_seen_and_rare_ones_have_an_answer(tmp_path):
     rng = numpy.random.RandomState(3)
     names = [f'town {k}' for k in range(400)]  # more than there are bins

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from test_b50_algorithms import data_of, ok, read_csv, refused, write_csv, write_data
+from test_b50_algorithms import data_of, ml, ok, read_csv, refused, write_csv, write_data
 
 np = pytest.importorskip('numpy')
 metrics = pytest.importorskip('sklearn.metrics')
@@ -386,6 +386,122 @@ def test_numbers_and_trees_are_cross_validated_and_tuned_too(tmp_path, name):
 
 
 # --- importance ---
+
+# --- how rows are dealt, and what they weigh ---
+
+def dealt(folder, name, module, *params, groups=None, times=None, weights=None):
+    """As validated(), with columns g, t and w."""
+    x, y = data_of(name)
+    x = (x - x.mean(0)) / x.std(0)
+    n = len(y)
+    extra = [groups if groups is not None else np.zeros(n, int), times if times is not None else np.arange(n), weights if weights is not None else np.ones(n)]
+    write_csv(folder / 'd.csv', [*(f'x{j}' for j in range(x.shape[1])), 'g', 't', 'w', 'label'],
+              [[*map(repr, map(float, row)), *more, k] for row, k, *more in zip(x, y, *extra)])
+    words = ''.join(f" --param '{p}'" for p in ('learner=logistic_regression', 'label_col=label', *params))
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', f'{module} --in train=t{words} --out table=./out.csv --out report=./report.json', cwd=folder)
+    return x, y, json.loads((folder / 'report.json').read_text()), read_csv(folder / 'out.csv')
+
+
+def scores_of(x, y, splits, l2, w=None):
+    from sklearn.linear_model import LogisticRegression
+    w, out = np.ones(len(y)) if w is None else w, []
+    for a, b in splits:
+        m = LogisticRegression(C=1 / (l2 * w[a].sum()), tol=1e-7, max_iter=5000, solver='newton-cg').fit(x[a], y[a], w[a])
+        p, guess = m.predict_proba(x[b]), m.predict(x[b])
+        out.append({'accuracy': m.score(x[b], y[b], w[b]), 'logloss': metrics.log_loss(y[b], p, sample_weight=w[b], labels=sorted(set(y))),
+                    'f1': metrics.f1_score(y[b], guess, average='macro', sample_weight=w[b]),
+                    'mcc': metrics.matthews_corrcoef(y[b], guess, sample_weight=w[b])})
+        if len(set(y)) == 2:
+            out[-1]['auc'] = metrics.roc_auc_score(y[b], p[:, 1], sample_weight=w[b])
+    return out
+
+
+@pytest.mark.parametrize('name', ['iris', 'cancer'])
+def test_no_group_is_in_two_folds_as_scikit_learn_deals_them(tmp_path, name):
+    selection = pytest.importorskip('sklearn.model_selection')
+    rng = np.random.RandomState(6)
+    n = len(data_of(name)[1])
+    sizes = np.cumsum(np.arange(1, 60))  # every size is there once at most, so that nothing depends on ties
+    groups = rng.permutation(np.searchsorted(sizes, np.arange(n), side='right'))
+    names = np.array([f'patient {g}' for g in groups])
+    x, y, report, rows = dealt(tmp_path, name, 'cross_validate', f'learner_params=feature_cols=@numeric,-t,-w;l2=0.01;{FIT}', 'folds=4', 'group_col=g', groups=names)
+    fold = np.array([int(r['fold']) for r in rows])
+    assert all(len(set(fold[groups == g])) == 1 for g in set(groups))
+    sizes = np.bincount(groups)
+    if len(set(sizes[sizes > 0])) == (sizes > 0).sum():
+        theirs = selection.GroupKFold(4).split(x, y, groups)
+        assert {tuple(b) for _, b in theirs} == {tuple(np.flatnonzero(fold == k)) for k in range(1, 5)}
+    counts = np.bincount(fold)[1:]
+    assert counts.max() - counts.min() <= sizes.max()
+    want = scores_of(x, y, [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(1, 5)], 0.01)
+    for key in want[0]:
+        near(report['metrics'][key], np.mean([s[key] for s in want]), 1e-5)
+
+
+@pytest.mark.parametrize('name', ['iris', 'cancer'])
+@pytest.mark.parametrize('folds', [3, 7])
+def test_folds_in_time_are_scikit_learns(tmp_path, name, folds):
+    selection = pytest.importorskip('sklearn.model_selection')
+    n = len(data_of(name)[1])
+    times = np.random.RandomState(4).permutation(n) * 3
+    x, y, report, rows = dealt(tmp_path, name, 'cross_validate', f'learner_params=feature_cols=@numeric,-g,-w;l2=0.01;{FIT}', f'folds={folds}', 'time_col=t', times=times)
+    order = np.argsort(times)
+    splits = [(order[a], order[b]) for a, b in selection.TimeSeriesSplit(folds).split(order)]
+    got = {int(r['t']): int(r['fold']) for r in rows}
+    assert got == {int(times[i]): k + 1 for k, (_, b) in enumerate(splits) for i in b}  # the first part is not predicted
+    want = scores_of(x, y, splits, 0.01)
+    for key in want[0]:
+        near(report['metrics'][key], np.mean([s[key] for s in want]), 1e-5)
+    assert [r[1:3] for r in table(report, 'Folds')] == [[len(a), len(b)] for a, b in splits]
+    trials = dealt(tmp_path, name, 'tune', f'learner_params=feature_cols=@numeric,-g,-w;{FIT}', f'folds={folds}', 'time_col=t', 'space=l2=0.1,0.01', 'mode=grid',
+                   'metric=logloss', times=times)[3]
+    near(float(trials[1]['score_logloss']), np.mean([s['logloss'] for s in want]), 1e-5)
+
+
+@pytest.mark.parametrize('name', ['iris', 'cancer'])
+def test_weights_count_for_the_learner_and_in_the_scores(tmp_path, name):
+    n = len(data_of(name)[1])
+    w = np.random.RandomState(9).randint(0, 5, n)
+    x, y, report, rows = dealt(tmp_path, name, 'cross_validate', f'learner_params=feature_cols=@numeric,-g,-t;l2=0.01;{FIT}', 'folds=3', 'weight_col=w', weights=w)
+    fold = np.array([int(r['fold']) for r in rows])
+    want = scores_of(x, y, [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in (1, 2, 3)], 0.01, w)
+    for key in want[0]:
+        near(report['metrics'][key], np.mean([s[key] for s in want]), 1e-5)
+
+
+def test_weights_of_numbers_count_in_the_scores(tmp_path):
+    rng = np.random.RandomState(1)
+    x, w = rng.standard_normal((90, 2)), rng.randint(0, 4, 90)
+    y = x @ [1, 2] + rng.standard_normal(90)
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'w', 'label'], [[repr(float(a)), repr(float(b)), k, repr(float(v))] for (a, b), k, v in zip(x, w, y)])
+    ok('chain', 'read_csv --param path=./d.csv --out table=t', 'cross_validate --in train=t --param learner=linear_regression --param label_col=label '
+       '--param weight_col=w --param folds=3 --out table=./out.csv --out report=./report.json', cwd=tmp_path)
+    rows, got = read_csv(tmp_path / 'out.csv'), json.loads((tmp_path / 'report.json').read_text())['metrics']
+    fold, p = (np.array([float(r[k]) for r in rows]) for k in ('fold', 'prediction'))
+    for key, f in (('rmse', lambda *a, **k: metrics.mean_squared_error(*a, **k) ** 0.5), ('mae', metrics.mean_absolute_error), ('r2', metrics.r2_score)):
+        near(got[key], np.mean([f(y[fold == k], p[fold == k], sample_weight=w[fold == k]) for k in (1, 2, 3)]), 1e-9)
+
+
+def test_rows_that_cannot_be_dealt_are_refused(tmp_path):
+    cases = ((3, "group_col: column 'g', row 2: the value is missing", 'group_col=g', [['a', 1, 1], ['', 2, 1], ['b', 3, 1]]),
+             (3, "group_col: column 'g': 2 groups cannot make 3 folds", 'group_col=g', [['a', 1, 1], ['b', 2, 1], ['b', 3, 1]]),
+             (3, "time_col: column 't', row 3: the time is missing", 'time_col=t', [['a', 1, 1], ['b', 2, 1], ['b', '', 1]]),
+             (3, 'a first part to learn from', 'time_col=t', [['a', 1, 1], ['b', 2, 1], ['b', 3, 1]]),
+             (3, 'weight', 'weight_col=w', [['a', 1, 1], ['b', 2, -1], ['b', 3, 1]]))
+    for code, sentence, param, rows in cases:
+        write_csv(tmp_path / 'd.csv', ['g', 't', 'w', 'x', 'label'], [[*r, i, 'ab'[i % 2]] for i, r in enumerate(rows)])
+        refused(code, sentence, 'chain', 'read_csv --param path=./d.csv --param types=t:real,w:real --out table=t',
+                f'cross_validate --in train=t --param learner=logistic_regression --param label_col=label --param folds=3 --param {param} --out report=r', cwd=tmp_path)
+    for params, sentence in (('--param group_col=g --param time_col=t', 'leave one of group_col and time_col empty'),
+                             ('--param time_col=g', 'holds text'), ('--param group_col=gg', "no column 'gg'")):
+        refused(3 if 'text' in sentence else 2, sentence, 'chain', 'read_csv --param path=./d.csv --out table=t',
+                f'cross_validate --in train=t --param learner=logistic_regression --param label_col=label {params} --param folds=3 --out report=r', cwd=tmp_path)
+    ok('read_csv', '--param', 'path=./d.csv', '--out', 'table=./d.arrow', cwd=tmp_path)
+    for params, sentence in (('group_col=g', 'leave one of'), ('weight_col=w', 'knn takes no weights')):
+        done = ml('--schema-only', 'tune', '--in', 'train=./d.arrow', '--param', 'learner=knn' if 'weight' in params else 'learner=decision_tree', '--param', 'label_col=label',
+                  '--param', 'space=k=1,2' if 'weight' in params else 'space=max_depth=1,2', '--param', params, '--param', 'time_col=' + ('' if 'weight' in params else 't'), cwd=tmp_path)
+        assert done.returncode == 2 and sentence in done.stdout
+
 
 @pytest.mark.parametrize('name', ['iris', 'wine'])
 def test_shuffled_columns_cost_what_they_cost_scikit_learn(tmp_path, name):

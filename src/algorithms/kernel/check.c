@@ -56,7 +56,10 @@ static int schema_of_model(struct schema *s, const struct model *m, struct err *
     s->table = table_new(0);
     for (size_t i = 0; i < m->features.n; i++) {
         if (add_empty(s->table, str_of(m->features.names[i]),
-                      m->features.categories[i].names ? COLUMN_TEXT : COLUMN_NUMBER, e) < 0) {
+                      m->features.categories[i].names && !m->features.categories[i].numbers
+                          ? COLUMN_TEXT
+                          : COLUMN_NUMBER,
+                      e) < 0) {
             return -1;
         }
     }

@@ -1,6 +1,7 @@
 #include "algorithms/kernel/features.h"
 
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/categories.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/select.h"
@@ -12,15 +13,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static void categories_done(struct categories *c)
-{
-    for (size_t i = 0; i < c->n; i++) {
-        free(c->names[i]);
-    }
-    free(c->names);
-    *c = (struct categories){0};
-}
 
 void features_done(struct features *f)
 {
@@ -34,7 +26,7 @@ void features_done(struct features *f)
     *f = (struct features){0};
 }
 
-static struct features features_new(size_t n)
+struct features features_new(size_t n)
 {
     return (struct features){.names = xnew_array(char *, n + 1),
                              .fill = xnew_array(double, n + 1),
@@ -142,6 +134,33 @@ int features_learn(struct features *f, const struct table *t, struct str spec,
     return 0;
 }
 
+static int categorize(struct features *f, const struct column *c, size_t n_rows, struct err *e)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (strcmp(f->names[i], c->name) == 0) {
+            f->fill[i] = NAN;
+            return c->kind == COLUMN_TEXT ? 0
+                                          : categories_of_numbers(&f->categories[i], c, n_rows, e);
+        }
+    }
+    return err_set(e, ERR_INVALID, "column '%s' is not among the features: name it in feature_cols",
+                   c->name);
+}
+
+int features_categorize(struct features *f, const struct table *t, struct str spec,
+                        const char *const *never, size_t n_never, struct err *e)
+{
+    size_t n;
+    SCOPED(freep) uint32_t *found = select_columns(t, spec, never, n_never, &n, e);
+
+    for (size_t i = 0; found && i < n; i++) {
+        if (categorize(f, &t->columns[found[i]], t->n_rows, e) < 0) {
+            return err_wrap(e, "categorical_cols");
+        }
+    }
+    return found ? 0 : err_wrap(e, "categorical_cols");
+}
+
 /* The column of the table nearest in name to a missing feature, of those the model does not use. */
 static const char *nearest(const struct features *f, const struct table *t, const char *name)
 {
@@ -228,6 +247,20 @@ static double *numbers_of_texts(const struct categories *known, const struct dic
     return of;
 }
 
+static double *bind_numbers(const struct features *f, size_t i, const struct column *c,
+                            size_t n_rows, struct err *e)
+{
+    SCOPED(big_freep) double *v = categories_bind(&f->categories[i], c, n_rows, e);
+
+    for (size_t r = 0; v && r < n_rows && !f->missing_kept; r++) {
+        if (isnan(v[r])) {
+            (void)missing_value(c->name, r, e);
+            return NULL;
+        }
+    }
+    return TAKE(v);
+}
+
 static double *bind_text(const struct features *f, size_t i, const struct column *c, size_t n_rows,
                          struct err *e)
 {
@@ -250,13 +283,16 @@ static int bind_column(const struct features *f, const struct table *t, size_t i
 {
     const struct column *c = table_column(t, str_of(f->names[i]));
 
-    if ((c->kind == COLUMN_TEXT) != (f->categories[i].names != NULL)) {
+    bool text = f->categories[i].names && !f->categories[i].numbers;
+
+    if ((c->kind == COLUMN_TEXT) != text) {
         return err_set(e, ERR_DATA, "column '%s' holds %s, and the model was trained on %s",
                        c->name, c->kind == COLUMN_TEXT ? "text" : "numbers",
                        c->kind == COLUMN_TEXT ? "numbers" : "text");
     }
-    if (c->kind == COLUMN_TEXT) {
-        b->columns[i] = b->owned[i] = bind_text(f, i, c, t->n_rows, e);
+    if (f->categories[i].names) {
+        b->columns[i] = b->owned[i] =
+            text ? bind_text(f, i, c, t->n_rows, e) : bind_numbers(f, i, c, t->n_rows, e);
         return b->owned[i] ? 0 : -1;
     }
     b->columns[i] = c->numbers;
@@ -376,85 +412,4 @@ void features_gather_all_f32(const struct features *f, const struct bound *b, fl
                             out + first * f->n);
         bound_rest(b, first, rest_rows(b, first));
     }
-}
-
-void features_write(const struct features *f, struct binw *w)
-{
-    binw_u32(w, (uint32_t)f->n);
-    for (size_t i = 0; i < f->n; i++) {
-        binw_str(w, str_of(f->names[i]));
-    }
-    binw_f64s(w, f->fill, f->n);
-    binw_u32(w, f->missing_kept);
-    for (size_t i = 0; i < f->n; i++) {
-        const struct categories *c = &f->categories[i];
-
-        binw_u32(w, c->names ? (uint32_t)c->n : UINT32_MAX);
-        for (size_t k = 0; c->names && k < c->n; k++) {
-            binw_str(w, str_of(c->names[k]));
-        }
-    }
-}
-
-static int read_categories(struct binr *r, struct categories *c, struct err *e)
-{
-    uint32_t n = binr_u32(r);
-
-    if (r->bad || (n > ML_LIMIT_CATEGORIES && n != UINT32_MAX)) {
-        return err_set(e, ERR_DATA, "damaged: a feature has %u categories", n);
-    }
-    if (n == UINT32_MAX) {
-        return 0;
-    }
-    c->names = xnew_array(char *, n + 1);
-    for (; c->n < n; c->n++) {
-        struct str s = binr_str(r);
-
-        if (r->bad || s.len > ML_LIMIT_NAME_BYTES || str_find_char(s, '\0') >= 0) {
-            return err_set(e, ERR_DATA, "damaged: category %zu is no text", c->n);
-        }
-        c->names[c->n] = str_dup(s);
-        if (c->n > 0 && strcmp(c->names[c->n - 1], c->names[c->n]) >= 0) {
-            c->n++; /* owned: freed with the others */
-            return err_set(e, ERR_DATA, "damaged: the categories are not in order");
-        }
-    }
-    return 0;
-}
-
-/* What stands in for a missing value is a number; no category does. */
-static int check_fill(const struct features *f, struct err *e)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        if (!isnan(f->fill[i]) && (f->categories[i].names || isinf(f->fill[i]))) {
-            return err_set(e, ERR_DATA, "damaged: feature %zu cannot be filled with %g", i,
-                           f->fill[i]);
-        }
-    }
-    return 0;
-}
-
-/* Version 1 knew numbers only. */
-int features_read(struct binr *r, struct features *f, struct err *e)
-{
-    uint32_t n = binr_u32(r);
-
-    if (r->bad || n > ML_LIMIT_COLUMNS) {
-        return err_set(e, ERR_DATA, "damaged: %u features", n);
-    }
-    *f = features_new(n);
-    for (; f->n < n; f->n++) {
-        f->names[f->n] = binr_name(r);
-        if (f->names[f->n] == NULL) {
-            return err_set(e, ERR_DATA, "damaged: feature %zu has no name", f->n);
-        }
-    }
-    binr_f64s(r, f->fill, n);
-    f->missing_kept = r->version > 1 && binr_u32(r) == 1;
-    for (size_t i = 0; r->version > 1 && i < n; i++) {
-        if (read_categories(r, &f->categories[i], e) < 0) {
-            return -1;
-        }
-    }
-    return r->bad ? err_set(e, ERR_DATA, "damaged: it ends inside the features") : check_fill(f, e);
 }

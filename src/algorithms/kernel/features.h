@@ -1,16 +1,17 @@
 /* features - which columns a model reads, in which order, and what stands in for a missing value.
  * Learned on the training table, saved with the model, demanded of every table at prediction.
  *
- * A feature of text becomes the number of its category (texts in byte order, from 0). A text that
- * training never saw counts as missing. */
+ * A feature of text becomes the number of its category (texts in byte order, from 0), and so does
+ * one of numbers that was told to be categories. What training never saw counts as missing. */
 #pragma once
 #include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/table.h"
 
-/* The different texts of one feature, in byte order; n = 0: the feature is a number. */
+/* The different texts of one feature, in byte order; NULL: the feature is a number. */
 struct categories {
     char **names;
     size_t n;
+    bool numbers; /* names are those of numbers: as_format(AS_REAL) */
 };
 
 struct features {
@@ -26,6 +27,8 @@ enum features_kinds { FEATURES_NUMBERS, FEATURES_WITH_TEXT };
 /* What values a model can take: any finite one, or those of single precision. */
 enum features_range { FEATURES_F64, FEATURES_F32 };
 
+/* Room for n of them, none there yet. */
+struct features features_new(size_t n);
 void features_done(struct features *f);
 /* From a column selector (select.h), without the columns in `never`. Text columns (unless
  * FEATURES_WITH_TEXT) and values that are missing (with FEATURES_ERROR) or infinite are errors that
@@ -33,6 +36,9 @@ void features_done(struct features *f);
 int features_learn(struct features *f, const struct table *t, struct str spec,
                    const char *const *never, size_t n_never, enum features_kinds kinds,
                    enum features_missing missing, struct err *e) MUST_USE;
+/* The numbers of these features (a selector too) are categories. After features_learn(). */
+int features_categorize(struct features *f, const struct table *t, struct str spec,
+                        const char *const *never, size_t n_never, struct err *e) MUST_USE;
 
 /* Whether all columns are there; the error lists those that are not. For callers that do something
  * with the table before features_bind(). */

@@ -41,10 +41,27 @@ int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct er
     return l->weights ? 0 : -1;
 }
 
-int linear_curves(struct linear *l, struct err *e)
+static int take_curves(struct linear *l, struct err *e)
 {
     l->curves = big_alloc(l->n_scores, sizeof(*l->curves), "the model", e);
     return l->curves ? 0 : -1;
+}
+
+int linear_fit_curves(struct linear *l, const double *scores, const uint32_t *classes,
+                      const double *weights, size_t n, struct err *e)
+{
+    SCOPED(big_freep) int8_t *side = big_alloc(n, 1, "the probabilities", e);
+
+    if (side == NULL || take_curves(l, e) < 0) {
+        return -1;
+    }
+    for (size_t k = 0; k < l->n_scores; k++) {
+        for (size_t i = 0; i < n; i++) {
+            side[i] = classes[i] == (l->n_scores == 1 ? 1 : k) ? 1 : -1;
+        }
+        l->curves[k] = platt_fit(scores + k * n, side, weights, n);
+    }
+    return 0;
 }
 
 void linear_score(const struct linear *l, const double *x, size_t rows, double *z)
@@ -161,7 +178,7 @@ int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_cl
 
 int linear_read_curves(struct binr *r, struct linear *l, struct err *e)
 {
-    if (linear_curves(l, e) < 0) {
+    if (take_curves(l, e) < 0) {
         return -1;
     }
     for (size_t k = 0; k < l->n_scores; k++) {

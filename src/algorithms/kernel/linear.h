@@ -20,8 +20,9 @@ static inline size_t linear_scores(size_t n_classes)
 void linear_done(struct linear *l);
 void linear_free(void *l); /* of the heap */
 int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct err *e) MUST_USE;
-/* Room for curves. */
-int linear_curves(struct linear *l, struct err *e) MUST_USE;
+/* Curves from scores[score][row] of n rows that were not learned from; `weights` may be NULL. */
+int linear_fit_curves(struct linear *l, const double *scores, const uint32_t *classes,
+                      const double *weights, size_t n, struct err *e) MUST_USE;
 size_t linear_parameters(const struct linear *l);
 /* z[row][score] for dense rows. */
 void linear_score(const struct linear *l, const double *x, size_t rows, double *z);

@@ -10,7 +10,7 @@ static bool add_column(struct table *t, const struct features *f, size_t i)
     struct column *c;
     uint32_t code;
 
-    if (f->categories[i].names == NULL) {
+    if (f->categories[i].names == NULL || f->categories[i].numbers) {
         return table_add_numbers(t, name, &e) != NULL;
     }
     d = dict_new();

@@ -70,6 +70,21 @@ static uint32_t likeliest(const double *p, size_t n)
     return best;
 }
 
+static double weight_of(const struct predicted *p, size_t row)
+{
+    return p->weights ? p->weights[row] : 1;
+}
+
+static double weight_sum(const struct predicted *p)
+{
+    double sum = 0;
+
+    for (size_t r = 0; p->weights && r < p->n; r++) {
+        sum += p->weights[r];
+    }
+    return p->weights ? sum : (double)p->n;
+}
+
 /* Of each class: rows that are it, that are taken for it, both. */
 struct counts {
     double support, predicted, right;
@@ -101,8 +116,8 @@ static int auc(const struct predicted *p, double *out, struct err *e)
         struct ranking r;
         double one;
 
-        if (ranking_of(p->p + k, p->n_classes, p->truth, (uint32_t)k, /* weights */ NULL, p->n, &r,
-                       e) < 0) {
+        if (ranking_of(p->p + k, p->n_classes, p->truth, (uint32_t)k, p->weights, p->n, &r, e) <
+            0) {
             ranking_done(&r);
             return -1;
         }
@@ -127,33 +142,34 @@ static int scores_of_classes(const struct predicted *p, double out[SCORES], stru
     for (size_t r = 0; r < p->n; r++) {
         const double *row = p->p + r * p->n_classes;
         uint32_t truth = p->truth[r], guess = likeliest(row, p->n_classes);
-        double q = truth < p->n_classes ? row[truth] : 0;
+        double q = truth < p->n_classes ? row[truth] : 0, w = weight_of(p, r);
 
-        c[guess].predicted++;
+        c[guess].predicted += w;
         if (truth < p->n_classes) {
-            c[truth].support++;
-            c[truth].right += truth == guess;
+            c[truth].support += w;
+            c[truth].right += truth == guess ? w : 0;
         }
-        loss -= log(q > 1e-15 ? q : 1e-15);
+        loss -= w * log(q > 1e-15 ? q : 1e-15);
     }
-    from_counts(c, p->n_classes, (double)p->n, out);
-    out[SCORE_LOGLOSS] = loss / (double)p->n;
+    from_counts(c, p->n_classes, weight_sum(p), out);
+    out[SCORE_LOGLOSS] = loss / weight_sum(p);
     return auc(p, &out[SCORE_AUC], e);
 }
 
 static void scores_of_numbers(const struct predicted *p, double out[SCORES])
 {
-    double mean = 0, squares = 0, absolute = 0, from_mean = 0, n = (double)p->n;
+    double mean = 0, squares = 0, absolute = 0, from_mean = 0, n = weight_sum(p);
 
     for (size_t r = 0; r < p->n; r++) {
-        mean += p->targets[r] / n;
+        mean += weight_of(p, r) * p->targets[r] / n;
     }
     for (size_t r = 0; r < p->n; r++) {
         double d = p->p[r] - p->targets[r], m = p->targets[r] - mean;
+        double w = weight_of(p, r);
 
-        squares += d * d;
-        absolute += fabs(d);
-        from_mean += m * m;
+        squares += w * d * d;
+        absolute += w * fabs(d);
+        from_mean += w * m * m;
     }
     out[SCORE_RMSE] = sqrt(squares / n);
     out[SCORE_MAE] = absolute / n;
@@ -165,7 +181,7 @@ int scores_of(const struct predicted *p, double out[SCORES], struct err *e)
     for (size_t i = 0; i < SCORES; i++) {
         out[i] = NAN;
     }
-    if (p->n == 0) {
+    if (!(weight_sum(p) > 0)) {
         return 0;
     }
     if (p->task == TASK_CLASSES) {

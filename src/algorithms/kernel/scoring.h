@@ -27,6 +27,7 @@ struct predicted {
     const double *p;       /* [row][class]; of numbers [row] */
     const uint32_t *truth; /* TASK_CLASSES; anything not below n_classes is never right */
     const double *targets; /* TASK_NUMBER */
+    const double *weights; /* of each row; NULL: all alike */
 };
 
 const char *score_name(enum score s);

@@ -44,15 +44,36 @@ static int add_fold(const struct step *s, const struct validation *v, struct tab
         return err_wrap(e, "fold_col");
     }
     c->as = AS_INT;
-    for (size_t r = 0; r < out->n_rows; r++) {
-        c->numbers[r] = v->folds.fold[r] + 1.0;
+    for (size_t r = 0, n = 0; r < v->t->n_rows; r++) {
+        if (v->folds.fold[r] < v->folds.k) {
+            c->numbers[n++] = v->folds.fold[r] + 1.0;
+        }
     }
     return 0;
 }
 
-static int put_table(struct step *s, const struct validation *v, const double *p, struct err *e)
+/* Only rows that were predicted: the first in time are not, and their numbers are left behind. */
+static struct table *predicted_rows(const struct validation *v, double *p, struct err *e)
 {
-    SCOPED(table_freep) struct table *out = table_copy(v->t, e);
+    SCOPED(big_freep)
+    uint32_t *rows = big_alloc(v->t->n_rows, sizeof(*rows), "the predictions", e);
+    size_t n = 0;
+
+    for (size_t r = 0; rows && r < v->t->n_rows; r++) {
+        if (v->folds.fold[r] < v->folds.k) {
+            memmove(p + n * v->width, p + r * v->width, v->width * sizeof(*p));
+            rows[n++] = (uint32_t)r;
+        }
+    }
+    if (rows == NULL) {
+        return NULL;
+    }
+    return n == v->t->n_rows ? table_copy(v->t, e) : table_rows(v->t, rows, n, e);
+}
+
+static int put_table(struct step *s, const struct validation *v, double *p, struct err *e)
+{
+    SCOPED(table_freep) struct table *out = predicted_rows(v, p, e);
 
     if (out == NULL) {
         return -1;
@@ -194,6 +215,7 @@ static int run(struct step *s, struct err *e)
 static void check(struct check *c)
 {
     learner_check(c, /* model */ NULL);
+    validation_check(c);
     check_out_table(c, "table", check_copy(c, "train"), /* open */ true);
     check_out_report(c, "report");
 }
@@ -204,7 +226,7 @@ const struct module module_cross_validate = {
     .description = "Trains a learner several times, each time without a part of the rows, and "
                    "judges it by those.",
     .category = "evaluation",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -24,6 +24,7 @@ static const struct param params[] = {
     TRAINING_LABEL,
     FOREST_TASK,
     TRAINING_FEATURES("@all"),
+    TRAINING_CATEGORICAL,
     TRAINING_WEIGHT,
     TRAINING_CLASS_WEIGHT,
     {"criterion", PARAM_CHOICE, "gini", 0, 0, "gini|entropy",
@@ -97,7 +98,7 @@ const struct module module_decision_tree = {
     .description = "Learns classes or a number by one tree of questions that people can read. Text "
                    "columns are categories, and missing values need no filling.",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -25,9 +25,13 @@ static const struct port inputs[] = {
 };
 static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."}, {0}};
 static const struct param params[] = {
-    TRAINING_LABEL,  TRAINING_FEATURES("@all"),
-    TRAINING_WEIGHT, TRAINING_CLASS_WEIGHT,
-    GBDT_PARAMS,     {0},
+    TRAINING_LABEL,
+    TRAINING_FEATURES("@all"),
+    TRAINING_CATEGORICAL,
+    TRAINING_WEIGHT,
+    TRAINING_CLASS_WEIGHT,
+    GBDT_PARAMS,
+    {0},
 };
 
 static int run(struct step *s, struct err *e)
@@ -46,7 +50,7 @@ const struct module module_gbdt_classifier = {
     .description = "Learns two or more classes by gradient boosted decision trees. Text columns "
                    "are categories, and missing values need no filling.",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

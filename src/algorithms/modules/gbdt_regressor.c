@@ -27,6 +27,7 @@ static const struct port outputs[] = {{"model", VALUE_MODEL, 0, "For predict."},
 static const struct param params[] = {
     TRAINING_LABEL,
     TRAINING_FEATURES("@all"),
+    TRAINING_CATEGORICAL,
     TRAINING_WEIGHT,
     {"objective", PARAM_CHOICE, "l2", 0, 0, "l2|l1|huber|quantile|poisson",
      "l2: the mean; l1: the median; huber: the mean, but far-off labels count little; quantile: "
@@ -58,7 +59,7 @@ const struct module module_gbdt_regressor = {
                    "quantile or a rate of counts. Text columns are categories, and missing values "
                    "need no filling.",
     .category = "regression",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

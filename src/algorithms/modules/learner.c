@@ -91,6 +91,47 @@ static int set_given(void *ctx, struct str name, struct str value, struct err *e
     return learner_set(ctx, name, value, e);
 }
 
+/* What rows are weighed by is the learner's business too; what they are dealt by is not learned
+ * from. The learner's own value of feature_cols comes in `features`, and goes with those left out.
+ */
+static int given_columns(const struct step *s, const struct step *learner, char **features,
+                         struct str *weight, struct err *e)
+{
+    static const char *const dealt[] = {"group_col", "time_col"};
+
+    *weight = step_has(s, "weight_col") ? step_text(s, "weight_col") : STR_EMPTY;
+    if (weight->len > 0 && !step_has(learner, "weight_col")) {
+        return err_set(e, ERR_INVALID, "weight_col: %s takes no weights", learner->module->name);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(dealt); i++) {
+        struct str name = step_has(s, dealt[i]) ? step_text(s, dealt[i]) : STR_EMPTY;
+
+        if (name.len > 0 && *features) {
+            char *with = NULL;
+
+            if (asprintf(&with, "%s,-%.*s", *features, STR_ARG(name)) < 0) {
+                return err_set(e, ERR_MEMORY, "no memory for the features");
+            }
+            free(*features);
+            *features = with;
+        }
+    }
+    return 0;
+}
+
+static int set_columns(struct learner *l, const struct step *s, struct err *e)
+{
+    bool has = step_has(&l->step, "feature_cols");
+    SCOPED(freep) char *features = has ? str_dup(step_text(&l->step, "feature_cols")) : NULL;
+    struct str weight;
+
+    return given_columns(s, &l->step, &features, &weight, e) < 0 ||
+                   (weight.len > 0 && learner_set(l, STR("weight_col"), weight, e) < 0) ||
+                   (features && learner_set(l, STR("feature_cols"), str_of(features), e) < 0)
+               ? -1
+               : 0;
+}
+
 /* What the learner says of the columns, before it runs for the first time. */
 static int check_columns_of(struct learner *l, const struct table *train, struct err *e)
 {
@@ -135,7 +176,7 @@ int learner_init(struct learner *l, const struct step *s, struct err *e)
     }
     if (learner_set(l, STR("label_col"), step_text(s, "label_col"), e) < 0 ||
         each_param(step_text(s, "learner_params"), set_given, l, e) < 0 ||
-        check_columns_of(l, step_table(s, "train"), e) < 0) {
+        set_columns(l, s, e) < 0 || check_columns_of(l, step_table(s, "train"), e) < 0) {
         return -1;
     }
     if (l->task != TASK_CLASSES && l->task != TASK_NUMBER) {
@@ -192,6 +233,25 @@ static void adopt(struct check *c, const struct mistake *m)
     }
 }
 
+static void check_columns_given(struct check *c, struct check *inner)
+{
+    bool has = step_has(&inner->step, "feature_cols");
+    SCOPED(freep) char *features = has ? str_dup(step_text(&inner->step, "feature_cols")) : NULL;
+    struct str weight;
+    struct err e = {0};
+
+    if (given_columns(&c->step, &inner->step, &features, &weight, &e) < 0) {
+        check_mistake(c, NULL, "weight_col", NULL, "%s", e.msg);
+        return;
+    }
+    if (weight.len > 0) {
+        check_set_param(inner, STR("weight_col"), weight);
+    }
+    if (features) {
+        check_set_param(inner, STR("feature_cols"), str_of(features));
+    }
+}
+
 void learner_check(struct check *c, const char *model)
 {
     struct err e = {0};
@@ -212,6 +272,7 @@ void learner_check(struct check *c, const char *model)
     if (each_param(step_text(&c->step, "learner_params"), set_checked, &inner, &e) < 0) {
         check_mistake(c, NULL, "learner_params", NULL, "%s", e.msg);
     }
+    check_columns_given(c, &inner);
     if (c->in[0]) {
         check_set_input(&inner, STR("train"), c->in[0], STR("train"));
         check_run(&inner);

@@ -8,6 +8,7 @@
  * A batch is cut into slices of 64 rows. A slice is one task: forward and backward into a gradient
  * of its own. Then parameters are cut into ranges, and a range is one task: gradients are added in
  * the order of the slices, and Adam steps. So threads never change a bit of the result. */
+#include "algorithms/modules/mlp.h"
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
@@ -20,7 +21,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* --- the model: docs/formats/model.md --------------------------------------------------------- */
 
@@ -120,240 +120,8 @@ static const struct param params[] = {
     {0},
 };
 
-enum { SLICE_ROWS = 64, RANGE_PARAMS = 16384 };
-enum rng_stream { STREAM_WEIGHTS = 11, STREAM_HOLD_BACK, STREAM_SHUFFLE };
-static const float beta1 = 0.9F, beta2 = 0.999F, adam_epsilon = 1e-8F;
-static const double better = 1e-4; /* by so much a loss must fall to count for early_stop */
-
-struct fit {
-    struct training *t;
-    struct step *s;
-    const struct simd *simd;
-    struct net *net;
-    size_t n_rows, d; /* rows to learn from; those held back follow them in `order` */
-    size_t n_held;
-    float *x;              /* [row][feature] of the table */
-    float *weights;        /* of rows, mean 1; or NULL */
-    uint32_t *order;       /* rows of the table: shuffled, then held back */
-    struct net_work *work; /* per worker */
-    float *gather;         /* per worker: weights of a slice */
-    uint32_t *labels;      /* per worker: classes of a slice */
-    float *targets;        /* or numbers to predict, less shift, by scale */
-    float *gradients;      /* [slice][parameter] */
-    double *losses;        /* [slice] */
-    float *m, *v;          /* Adam */
-    size_t batch, slices;  /* most in one batch */
-    /* the batch at hand: */
-    const uint32_t *rows;
-    size_t n_batch, n_slices;
-    uint64_t steps;
-    double rate, l2;
-};
-
-/* Brings rows of the batch into a worker's scratch. */
-static size_t gather(struct fit *f, size_t task, unsigned worker)
-{
-    size_t first = task * SLICE_ROWS, left = f->n_batch - first;
-    size_t rows = left < SLICE_ROWS ? left : SLICE_ROWS;
-
-    for (size_t i = 0; i < rows; i++) {
-        uint32_t row = f->rows[first + i];
-
-        memcpy(f->work[worker].a[0] + i * f->d, f->x + row * f->d, f->d * sizeof(float));
-        if (f->net->end == NET_NUMBER) {
-            f->targets[worker * SLICE_ROWS + i] =
-                (float)((f->t->targets[row] - f->net->shift) / f->net->scale);
-        } else {
-            f->labels[worker * SLICE_ROWS + i] = f->t->classes[row];
-        }
-        f->gather[worker * SLICE_ROWS + i] = f->weights ? f->weights[row] : 1;
-    }
-    return rows;
-}
-
-static struct net_truth truth(const struct fit *f, unsigned worker)
-{
-    return (struct net_truth){f->labels + worker * SLICE_ROWS, f->targets + worker * SLICE_ROWS,
-                              f->gather + worker * SLICE_ROWS};
-}
-
-static void learn_slice(void *ctx, size_t task, unsigned worker)
-{
-    struct fit *f = ctx;
-    size_t rows = gather(f, task, worker);
-    struct net_truth t = truth(f, worker);
-
-    net_forward(f->net, &f->work[worker], rows);
-    f->losses[task] =
-        net_backward(f->net, &f->work[worker], rows, &t, f->gradients + task * f->net->n_params);
-}
-
-static void judge_slice(void *ctx, size_t task, unsigned worker)
-{
-    struct fit *f = ctx;
-    size_t rows = gather(f, task, worker);
-    struct net_truth t = truth(f, worker);
-
-    net_forward(f->net, &f->work[worker], rows);
-    f->losses[task] = net_loss(f->net, &f->work[worker], rows, &t);
-}
-
-/* Adds the penalty to a range of the gradient: weights have one, intercepts do not. */
-static void add_penalty(const struct fit *f, size_t first, size_t n, float *g)
-{
-    float l2 = (float)f->l2;
-    size_t at = 0;
-
-    for (size_t l = 0; l < f->net->n_layers; l++) {
-        size_t weights = (size_t)f->net->sizes[l] * f->net->sizes[l + 1];
-        size_t from = at > first ? at : first;
-        size_t to = at + weights < first + n ? at + weights : first + n;
-
-        for (size_t i = from; i < to; i++) {
-            g[i - first] += l2 * f->net->params[i];
-        }
-        at += weights + f->net->sizes[l + 1];
-    }
-}
-
-static void step_range(void *ctx, size_t task, unsigned worker UNUSED)
-{
-    struct fit *f = ctx;
-    size_t first = task * RANGE_PARAMS, left = f->net->n_params - first;
-    size_t n = left < RANGE_PARAMS ? left : RANGE_PARAMS;
-    float *g = f->gradients + first, scale = 1 / (float)f->n_batch;
-
-    for (size_t i = 1; i < f->n_slices; i++) {
-        f->simd->add_f32(g, f->gradients + i * f->net->n_params + first, n);
-    }
-    for (size_t i = 0; i < n; i++) {
-        g[i] *= scale;
-    }
-    add_penalty(f, first, n, g);
-    f->simd->adam_f32(&(struct adam_f32){.w = f->net->params + first,
-                                         .m = f->m + first,
-                                         .v = f->v + first,
-                                         .g = g,
-                                         .n = n,
-                                         .rate = (float)f->rate,
-                                         .beta1 = beta1,
-                                         .beta2 = beta2,
-                                         .epsilon = adam_epsilon});
-}
-
-static void set_batch(struct fit *f, const uint32_t *rows, size_t n)
-{
-    f->rows = rows;
-    f->n_batch = n;
-    f->n_slices = (n + SLICE_ROWS - 1) / SLICE_ROWS;
-}
-
-static double sum_losses(const struct fit *f)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < f->n_slices; i++) {
-        sum += f->losses[i];
-    }
-    return sum;
-}
-
-/* All rows once; the mean loss on the way. */
-static double run_epoch(struct fit *f, struct rng *rng, double learning_rate)
-{
-    size_t ranges = (f->net->n_params + RANGE_PARAMS - 1) / RANGE_PARAMS;
-    double loss = 0;
-
-    rng_shuffle(rng, f->order, f->n_rows);
-    for (size_t at = 0; at < f->n_rows; at += f->batch) {
-        size_t left = f->n_rows - at;
-
-        set_batch(f, f->order + at, left < f->batch ? left : f->batch);
-        threads_each(f->s->threads, f->n_slices, learn_slice, f);
-        loss += sum_losses(f);
-        f->steps++;
-        f->rate = learning_rate * sqrt(1 - pow((double)beta2, (double)f->steps)) /
-                  (1 - pow((double)beta1, (double)f->steps));
-        threads_each(f->s->threads, ranges, step_range, f);
-    }
-    return loss / (double)f->n_rows;
-}
-
-/* The mean loss on the rows held back, as many at a time as a batch. */
-static double judge(struct fit *f)
-{
-    double loss = 0;
-
-    for (size_t at = 0; at < f->n_held; at += f->batch) {
-        size_t left = f->n_held - at;
-
-        set_batch(f, f->order + f->n_rows + at, left < f->batch ? left : f->batch);
-        threads_each(f->s->threads, f->n_slices, judge_slice, f);
-        loss += sum_losses(f);
-    }
-    return loss / (double)f->n_held;
-}
-
-/* The best parameters so far on the rows held back. */
-struct best {
-    float *params; /* big memory */
-    double loss;
-    unsigned epoch;
-};
-
-static void keep_best(struct fit *f, struct best *b, double loss, unsigned epoch)
-{
-    if (epoch == 1 || loss < b->loss - better) {
-        b->loss = loss;
-        b->epoch = epoch;
-        memcpy(b->params, f->net->params, f->net->n_params * sizeof(float));
-    }
-}
-
-static void report(const struct fit *f, unsigned epoch, unsigned epochs, double loss, double held)
-{
-    const struct metric m[] = {{"epoch", epoch}, {"loss", loss}, {"validation_loss", held}};
-
-    progress_update(f->s->progress, (double)epoch / epochs, m, f->n_held > 0 ? 3 : 2,
-                    "epoch %u of %u, loss %.6g", epoch, epochs, loss);
-}
-
-static int train(struct fit *f, struct best *best, struct err *e)
-{
-    unsigned epochs = (unsigned)step_int(f->s, "epochs"), epoch = 0;
-    unsigned patience = (unsigned)step_int(f->s, "early_stop");
-    double loss = 0, held = 0, learning_rate = step_real(f->s, "learning_rate");
-    struct rng rng;
-
-    rng_init(&rng, (uint64_t)step_int(f->s, "seed"), STREAM_SHUFFLE);
-    while (epoch < epochs) {
-        loss = run_epoch(f, &rng, learning_rate);
-        epoch++;
-        if (!isfinite(loss)) {
-            return err_set(e, ERR_DATA,
-                           "the loss is not finite in epoch %u: scale the features "
-                           "(standard_scaler) or lower learning_rate",
-                           epoch);
-        }
-        if (f->n_held > 0) {
-            held = judge(f);
-            keep_best(f, best, held, epoch);
-        }
-        report(f, epoch, epochs, loss, held);
-        if (f->n_held > 0 && epoch - best->epoch >= patience) {
-            break;
-        }
-    }
-    if (f->n_held > 0) {
-        memcpy(f->net->params, best->params, f->net->n_params * sizeof(float));
-    }
-    progress_say(f->s->progress, "%zu rows, %zu parameters: loss %.6g after %u epochs%s", f->n_rows,
-                 f->net->n_params, loss, epoch, epoch < epochs ? ", stopped early" : "");
-    return 0;
-}
-
 /* The network learns a label of mean 0 and deviation 1. */
-static int scale_label(struct fit *f, struct err *e)
+static int scale_label(struct mlp_fit *f, struct err *e)
 {
     const double *y = f->t->targets, *w = f->t->weights;
     double mean = 0, square = 0;
@@ -374,7 +142,7 @@ static int scale_label(struct fit *f, struct err *e)
     return 0;
 }
 
-static int make_net(struct fit *f, struct err *e)
+static int make_net(struct mlp_fit *f, struct err *e)
 {
     struct str rest = step_text(f->s, "layers");
     uint32_t sizes[ML_LIMIT_LAYERS + 1] = {(uint32_t)f->d};
@@ -403,7 +171,7 @@ static int make_net(struct fit *f, struct err *e)
 }
 
 /* Rows held back go to the end of `order`. */
-static int order_rows(struct fit *f, struct err *e)
+static int order_rows(struct mlp_fit *f, struct err *e)
 {
     size_t n = f->t->table->n_rows;
     struct rng rng;
@@ -428,7 +196,7 @@ static int order_rows(struct fit *f, struct err *e)
                                    "validation_fraction");
 }
 
-static int take_rows(struct fit *f, struct err *e)
+static int take_rows(struct mlp_fit *f, struct err *e)
 {
     size_t n = f->t->table->n_rows;
 
@@ -447,7 +215,7 @@ static int take_rows(struct fit *f, struct err *e)
     return f->weights ? 0 : -1;
 }
 
-static int take_scratch(struct fit *f, struct err *e)
+static int take_scratch(struct mlp_fit *f, struct err *e)
 {
     unsigned workers = threads_count(f->s->threads);
 
@@ -473,7 +241,7 @@ static int take_scratch(struct fit *f, struct err *e)
     return 0;
 }
 
-static void fit_done(struct fit *f)
+static void fit_done(struct mlp_fit *f)
 {
     for (unsigned i = 0; f->work && i < threads_count(f->s->threads); i++) {
         net_work_done(&f->work[i]);
@@ -491,10 +259,10 @@ static void fit_done(struct fit *f)
     big_free(f->v);
 }
 
-static int fit(struct fit *f, struct err *e)
+static int fit(struct mlp_fit *f, struct err *e)
 {
     SCOPED(big_freep) float *kept = NULL;
-    struct best best = {0};
+    struct mlp_best best = {0};
 
     if (make_net(f, e) < 0 || order_rows(f, e) < 0 || take_rows(f, e) < 0 ||
         take_scratch(f, e) < 0) {
@@ -502,14 +270,14 @@ static int fit(struct fit *f, struct err *e)
     }
     kept = big_alloc(f->n_held > 0 ? f->net->n_params : 0, sizeof(float), "the model", e);
     best.params = kept;
-    return kept ? train(f, &best, e) : -1;
+    return kept ? mlp_train(f, &best, e) : -1;
 }
 
 static int run(struct step *s, struct err *e)
 {
     struct training_wants wants = wants_of(s);
     struct training t;
-    struct fit f = {.t = &t, .s = s, .simd = simd_get(), .l2 = step_real(s, "l2")};
+    struct mlp_fit f = {.t = &t, .s = s, .simd = simd_get(), .l2 = step_real(s, "l2")};
     int rc;
 
     if (training_init(&t, s, &wants, e) < 0) {

@@ -28,6 +28,7 @@ static const struct param params[] = {
     TRAINING_LABEL,
     FOREST_TASK,
     TRAINING_FEATURES("@all"),
+    TRAINING_CATEGORICAL,
     TRAINING_WEIGHT,
     TRAINING_CLASS_WEIGHT,
     {"num_trees", PARAM_INT, "100", 1, 100000, NULL, "How many trees."},
@@ -349,7 +350,7 @@ const struct module module_random_forest = {
                    "drawn at random. Text columns are categories, and missing values need no "
                    "filling.",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -296,19 +296,10 @@ static int find_curves(struct fit *f, struct linear *l, struct err *e)
 {
     SCOPED(big_freep)
     double *scores = big_alloc((f->k + 1) * f->n, sizeof(double), "the probabilities", e);
-    SCOPED(big_freep) int8_t *side = scores ? big_alloc(f->n, 1, "the probabilities", e) : NULL;
 
-    if (side == NULL || linear_curves(l, e) < 0 ||
-        score_unseen(f, scores, scores + f->k * f->n, e) < 0) {
-        return -1;
-    }
-    for (size_t k = 0; k < f->k; k++) {
-        for (size_t i = 0; i < f->n; i++) {
-            side[i] = f->t->classes[i] == (f->k == 1 ? 1 : k) ? 1 : -1;
-        }
-        l->curves[k] = platt_fit(scores + k * f->n, side, f->t->weights, f->n);
-    }
-    return 0;
+    return scores == NULL || score_unseen(f, scores, scores + f->k * f->n, e) < 0
+               ? -1
+               : linear_fit_curves(l, scores, f->t->classes, f->t->weights, f->n, e);
 }
 
 static void say(const struct fit *f)

@@ -133,6 +133,8 @@ static int take_features(struct training *t, const struct step *s,
 {
     const char *never[] = {t->model->label,
                            step_has(s, "weight_col") ? step_text(s, "weight_col").p : NULL};
+    struct str categorical =
+        step_has(s, "categorical_cols") ? step_text(s, "categorical_cols") : STR_EMPTY;
     enum features_missing missing = wants->missing_kept ? FEATURES_KEPT : FEATURES_ERROR;
 
     if (step_has(s, "missing") && step_choice(s, "missing") == 1) {
@@ -140,6 +142,8 @@ static int take_features(struct training *t, const struct step *s,
     }
     if (features_learn(&t->model->features, t->table, step_text(s, "feature_cols"), never,
                        ARRAY_LEN(never), wants->kinds, missing, e) < 0 ||
+        (categorical.len > 0 && features_categorize(&t->model->features, t->table, categorical,
+                                                    never, ARRAY_LEN(never), e) < 0) ||
         features_bind(&t->model->features, t->table, wants->type->range, &t->bound, e) < 0) {
         return -1;
     }
@@ -191,6 +195,34 @@ int training_init(struct training *t, struct step *s, const struct training_want
     return 0;
 }
 
+/* Categories are features. */
+static void check_categorical(struct check *c, const uint32_t *features, size_t n,
+                              const char *const *never, size_t n_never)
+{
+    SCOPED(freep) uint32_t *found = NULL;
+    size_t n_found = 0;
+
+    if (!step_has(&c->step, "categorical_cols") ||
+        step_text(&c->step, "categorical_cols").len == 0) {
+        return;
+    }
+    found = check_columns(c, "train", "categorical_cols", CHECK_ANY, never, n_never,
+                          /* fix_module */ NULL, &n_found);
+    for (size_t i = 0; found && features && i < n_found; i++) {
+        bool in = false;
+
+        for (size_t k = 0; k < n; k++) {
+            in = in || features[k] == found[i];
+        }
+        if (!in) {
+            const char *name = check_table(c, "train")->columns[found[i]].name;
+
+            check_mistake(c, NULL, "categorical_cols", name,
+                          "column '%s' is not among the features: name it in feature_cols", name);
+        }
+    }
+}
+
 void training_check(struct check *c, const struct training_wants *wants)
 {
     bool told = wants->task == TASK_CLASSES || wants->task == TASK_NUMBER;
@@ -202,7 +234,7 @@ void training_check(struct check *c, const struct training_wants *wants)
         step_has(&c->step, "weight_col") ? step_text(&c->step, "weight_col").p : "";
     const char *never[] = {label ? label->name : NULL, weight};
     struct table *features = NULL;
-    size_t n;
+    size_t n = 0;
     SCOPED(freep) uint32_t *found = NULL;
 
     if (*weight) {
@@ -211,6 +243,7 @@ void training_check(struct check *c, const struct training_wants *wants)
     found = check_columns(c, "train", "feature_cols",
                           wants->kinds == FEATURES_WITH_TEXT ? CHECK_ANY : CHECK_NUMBERS, never,
                           ARRAY_LEN(never), "one_hot", &n);
+    check_categorical(c, found, n, never, ARRAY_LEN(never));
     if (found && !check_open(c, "train")) {
         features = check_some(c, "train", found, n);
     }

@@ -27,6 +27,12 @@
         "class_weight", PARAM_CHOICE, "none", 0, 0, "none|balanced",                               \
             "balanced: rare classes count as much as frequent ones."                               \
     }
+/* Of learners that take categories as they are. */
+#define TRAINING_CATEGORICAL                                                                       \
+    {                                                                                              \
+        "categorical_cols", PARAM_COLUMNS, "", 0, 0, NULL,                                         \
+            "Features whose numbers are names, such as codes of places; texts are anyway."         \
+    }
 #define TRAINING_MISSING                                                                           \
     {                                                                                              \
         "missing", PARAM_CHOICE, "error", 0, 0, "error|mean",                                      \

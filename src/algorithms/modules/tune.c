@@ -278,6 +278,7 @@ static void check(struct check *c)
     struct err e = {0};
 
     learner_check(c, "model");
+    validation_check(c);
     m = c->n_mistakes == 0 ? step_find_module(modules_all, step_text(&c->step, "learner"), &e)
                            : NULL;
     if (m && space_parse(&space, m, step_text(&c->step, "space"), &e) < 0) {
@@ -295,7 +296,7 @@ const struct module module_tune = {
         "Tries a learner with many parameters, keeps those that are best on rows it has not seen, "
         "and trains it with them on all rows.",
     .category = "evaluation",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -2,6 +2,8 @@
 
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/groups.h"
+#include "algorithms/modules/training.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -52,6 +54,96 @@ static int take_truth(struct validation *v, const struct column *label, struct e
     return 0;
 }
 
+static int take_weights(struct validation *v, const struct step *s, struct err *e)
+{
+    struct str name = step_text(s, "weight_col");
+    const struct column *c = name.len > 0 ? table_need_numbers(v->t, name, e) : NULL;
+
+    if (name.len > 0 && (c == NULL || training_check_weights(c, v->t->n_rows, e) < 0)) {
+        return err_wrap(e, "weight_col");
+    }
+    v->weights = c ? c->numbers : NULL;
+    return 0;
+}
+
+static int not_both(const struct step *s, struct err *e)
+{
+    return step_text(s, "group_col").len > 0 && step_text(s, "time_col").len > 0
+               ? err_set(e, ERR_INVALID,
+                         "time_col: folds follow groups or time: leave one of group_col and "
+                         "time_col empty")
+               : 0;
+}
+
+static int deal_groups(struct validation *v, const struct column *c, uint32_t k, uint64_t seed,
+                       struct err *e)
+{
+    SCOPED(groups_done) struct groups g = {0};
+
+    if (groups_of(&g, c, v->t->n_rows, e) < 0) {
+        return -1;
+    }
+    if (g.n < k) {
+        return err_set(e, ERR_DATA, "column '%s': %zu group%s cannot make %u folds", c->name, g.n,
+                       g.n == 1 ? "" : "s", k);
+    }
+    return folds_by_group(&v->folds, k, g.of, g.n, v->t->n_rows, seed, e);
+}
+
+static int deal_times(struct validation *v, const struct column *c, uint32_t k, uint64_t seed,
+                      struct err *e)
+{
+    for (size_t r = 0; r < v->t->n_rows; r++) {
+        if (!isfinite(c->numbers[r])) {
+            return err_set(e, ERR_DATA, "column '%s', row %zu: the time is %s", c->name, r + 1,
+                           isnan(c->numbers[r]) ? "missing" : "infinite");
+        }
+    }
+    if (v->t->n_rows <= k) {
+        return err_set(e, ERR_DATA, "%zu rows cannot make %u folds and a first part to learn from",
+                       v->t->n_rows, k);
+    }
+    return folds_by_time(&v->folds, k, c->numbers, v->t->n_rows, seed, e);
+}
+
+static int deal(struct validation *v, const struct step *s, uint32_t k, struct err *e)
+{
+    struct str group = step_text(s, "group_col"), time = step_text(s, "time_col");
+    uint64_t seed = (uint64_t)step_int(s, "seed");
+    const struct column *c;
+
+    if (not_both(s, e) < 0) {
+        return -1;
+    }
+    if (group.len > 0) {
+        c = table_need(v->t, group, e);
+        return c == NULL || deal_groups(v, c, k, seed, e) < 0 ? err_wrap(e, "group_col") : 0;
+    }
+    if (time.len > 0) {
+        c = table_need_numbers(v->t, time, e);
+        return c == NULL || deal_times(v, c, k, seed, e) < 0 ? err_wrap(e, "time_col") : 0;
+    }
+    return folds_make(&v->folds, k, v->truth, v->classes.n, v->t->n_rows, seed, e);
+}
+
+void validation_check(struct check *c)
+{
+    struct err e = {0};
+
+    if (step_text(&c->step, "group_col").len > 0) {
+        (void)check_column(c, "train", "group_col", CHECK_ANY);
+    }
+    if (step_text(&c->step, "time_col").len > 0) {
+        (void)check_column(c, "train", "time_col", CHECK_NUMBERS);
+    }
+    if (step_text(&c->step, "weight_col").len > 0) {
+        (void)check_column(c, "train", "weight_col", CHECK_NUMBERS);
+    }
+    if (not_both(&c->step, &e) < 0) {
+        check_mistake(c, NULL, "time_col", NULL, "%s", e.msg);
+    }
+}
+
 int validation_init(struct validation *v, const struct step *s, const struct learner *l,
                     struct err *e)
 {
@@ -70,8 +162,7 @@ int validation_init(struct validation *v, const struct step *s, const struct lea
     if (take_truth(v, label, e) < 0 ||
         score_choose(step_choice(s, "metric"), v->task, v->width, l->step.module->name, &v->metric,
                      e) < 0 ||
-        folds_make(&v->folds, k, v->truth, v->classes.n, t->n_rows, (uint64_t)step_int(s, "seed"),
-                   e) < 0) {
+        take_weights(v, s, e) < 0 || deal(v, s, k, e) < 0) {
         return -1;
     }
     v->rows = big_alloc(t->n_rows, sizeof(*v->rows), "the folds", e);
@@ -121,7 +212,8 @@ static int score_rows(const struct validation *v, const uint32_t *rows, size_t n
 {
     SCOPED(big_freep) uint32_t *truth = big_alloc(n, sizeof(*truth), "the folds", e);
     SCOPED(big_freep)
-    double *targets = truth ? big_alloc(n, sizeof(*targets), "the folds", e) : NULL;
+    double *targets = truth ? big_alloc(2 * n, sizeof(*targets), "the folds", e) : NULL;
+    double *weights = targets ? targets + n : NULL;
 
     if (targets == NULL) {
         return -1;
@@ -129,13 +221,15 @@ static int score_rows(const struct validation *v, const uint32_t *rows, size_t n
     for (size_t i = 0; i < n; i++) {
         truth[i] = v->truth ? v->truth[rows[i]] : 0;
         targets[i] = v->targets ? v->targets[rows[i]] : 0;
+        weights[i] = v->weights ? v->weights[rows[i]] : 1;
     }
     return scores_of(&(struct predicted){.task = v->task,
                                          .n = n,
                                          .n_classes = v->width,
                                          .p = p,
                                          .truth = truth,
-                                         .targets = targets},
+                                         .targets = targets,
+                                         .weights = v->weights ? weights : NULL},
                      scores, e);
 }
 

@@ -13,6 +13,28 @@
      1000,                                                                                         \
      NULL,                                                                                         \
      "Parts of the rows: each is predicted by what was learned from all others."},                 \
+        {"group_col",                                                                              \
+         PARAM_TEXT,                                                                               \
+         "",                                                                                       \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "Rows of one value stay in one fold, such as those of a patient; not learned from."},     \
+        {"time_col",                                                                               \
+         PARAM_TEXT,                                                                               \
+         "",                                                                                       \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "Folds follow each other in its order, and each is predicted by what was learned from "   \
+         "those before; not learned from."},                                                       \
+        {"weight_col",                                                                             \
+         PARAM_TEXT,                                                                               \
+         "",                                                                                       \
+         0,                                                                                        \
+         0,                                                                                        \
+         NULL,                                                                                     \
+         "How much each row counts, for the learner and in the scores; not negative."},            \
         {"metric", PARAM_CHOICE, "auto", 0, 0, SCORING_CHOICES, SCORING_HELP},                     \
     {                                                                                              \
         "seed", PARAM_INT, "0", 0, 9007199254740992, NULL,                                         \
@@ -27,6 +49,7 @@ struct validation {
     struct classes classes; /* TASK_CLASSES: of all rows */
     uint32_t *truth;        /* of each row; big memory */
     const double *targets;  /* TASK_NUMBER */
+    const double *weights;  /* or NULL */
     size_t width;           /* numbers that predict a row */
     struct folds folds;
     uint32_t *rows; /* scratch; big memory */
@@ -49,4 +72,6 @@ void validation_done(struct validation *v);
  * gets the predictions of its rows. */
 int validation_fold(struct validation *v, const struct learner *l, uint32_t fold, double part,
                     struct fold_scores *scores, double *out, struct err *e) MUST_USE;
+/* The schema part: the columns that rows are dealt and weighed by. */
+void validation_check(struct check *c);
 struct mean_scores validation_mean(const struct fold_scores *of, size_t n);
