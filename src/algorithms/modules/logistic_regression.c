@@ -386,7 +386,7 @@ const struct module module_logistic_regression = {
     .description = "Learns two or more classes from numbers by a linear model with a squared "
                    "penalty, or one on absolute weights (multinomial).",
     .category = "classification",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
