@@ -12,6 +12,7 @@ import signal
 import stat
 import struct
 import subprocess
+import sys
 import time
 
 import pytest
@@ -676,3 +677,24 @@ def test_types_go_through_a_csv_file_and_labels_keep_their_words(tmp_path):
     assert model['classes'] == ['false', 'true'] and model['features'] == ['x']  # a date is no @numeric
     first = read_csv(tmp_path / 'p.csv')[0]
     assert (first['prediction'], first['when']) == ('false', '2024-01-01') and 'prob_true' in first
+
+
+PEAK = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
+@pytest.mark.parametrize('words', [
+    'pca --in table=./t.arrow --param cols=@numeric,-label --param k=2 --out transform=./x',
+    'gbdt_classifier --in train=./t.arrow --param label_col=label --param num_trees=2 --out model=./x',
+    'linear_regression --in train=./t.arrow --param label_col=label --out model=./x'])
+def test_a_table_that_was_read_does_not_stay_in_memory(tmp_path, words):
+    """A small process starts it: the child of a large one begins with the peak of that."""
+    rows, columns = 200_000, 40
+    lines = [','.join(str((i + 1) * (j + 3) % 17 / 2) for j in range(columns)) + f',{i % 2}\n' for i in range(10)]
+    (tmp_path / 't.csv').write_text(','.join(f'x{j}' for j in range(columns)) + ',label\n' + ''.join(lines) * (rows // 10))
+    ok('read_csv', '--param', 'path=./t.csv', '--out', 'table=./t.arrow', cwd=tmp_path)
+    size = (tmp_path / 't.arrow').stat().st_size
+    peak = subprocess.run([sys.executable, '-I', '-S', '-c', PEAK, program(), '--threads', '1', *words.split()],
+                          cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert int(peak.stdout) * 1024 < size * 0.8, f'{peak.stdout} KiB for a table of {size >> 10} KiB'

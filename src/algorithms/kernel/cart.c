@@ -1,7 +1,6 @@
-#include "algorithms/kernel/cart.h"
+#include "algorithms/kernel/cart_priv.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/cart_split.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/partition.h"
 #include "base/mem.h"
@@ -12,31 +11,6 @@
 #include <string.h>
 
 static const char what[] = "a tree";
-
-/* A node waiting for its split. */
-struct open {
-    uint32_t node;
-    unsigned depth;
-    size_t first, n;
-};
-
-struct cart {
-    struct cart_data data;
-    struct cart_options o;
-    struct cart_finder finder;
-    struct trees grown;   /* one tree; outputs of leaves only in `outputs` */
-    struct cart_row *row; /* [n_rows] */
-    double *weight;       /* [n_rows]: with draws */
-    uint32_t *rows;       /* those drawn */
-    uint32_t *scratch;
-    size_t n;
-    double mean, weight_sum;
-    struct open *open;
-    size_t n_open, open_cap;
-    double *risk, *heavy, *outputs; /* [node], [node], [node][width] */
-    size_t cap;
-    double *sums; /* [class] */
-};
 
 void cart_free(struct cart *c)
 {
@@ -141,7 +115,7 @@ static int node_room(struct cart *c, struct err *e)
 }
 
 /* Shares of classes; the impurity. */
-static double judge_classes(struct cart *c, const struct open *o, double *all)
+static double judge_classes(struct cart *c, const struct cart_open *o, double *all)
 {
     size_t k = c->data.n_classes;
     double *out = c->outputs + o->node * cart_width(k), impurity = c->o.criterion == CART_GINI;
@@ -169,7 +143,7 @@ static double judge_classes(struct cart *c, const struct open *o, double *all)
 }
 
 /* The mean; the variance. */
-static double judge_numbers(struct cart *c, const struct open *o, double *all)
+static double judge_numbers(struct cart *c, const struct cart_open *o, double *all)
 {
     double sum = 0, squares = 0, mean, least = INFINITY, most = -INFINITY;
 
@@ -189,7 +163,7 @@ static double judge_numbers(struct cart *c, const struct open *o, double *all)
 }
 
 /* What a leaf here would say and cost. Whether it could be split. */
-static bool judge(struct cart *c, const struct open *o)
+static bool judge(struct cart *c, const struct cart_open *o)
 {
     double all = 0, impurity;
 
@@ -200,7 +174,7 @@ static bool judge(struct cart *c, const struct open *o)
            (c->o.max_depth == 0 || o->depth < c->o.max_depth);
 }
 
-static int keep_open(struct cart *c, const struct open *o, struct err *e)
+static int keep_open(struct cart *c, const struct cart_open *o, struct err *e)
 {
     if (!judge(c, o)) {
         return 0;
@@ -243,7 +217,7 @@ static void left_bins(const struct bins *b, const struct cart_best *s, uint8_t l
     left[n] = s->missing_left;
 }
 
-static int split(struct cart *c, const struct open *o, struct err *e)
+static int split(struct cart *c, const struct cart_open *o, struct err *e)
 {
     uint8_t left[CART_BINS];
     struct cart_best s;
@@ -252,7 +226,7 @@ static int split(struct cart *c, const struct open *o, struct err *e)
                           .rows = c->rows + o->first,
                           .scratch = c->scratch,
                           .n = o->n};
-    struct open kids[2];
+    struct cart_open kids[2];
     size_t n;
 
     cart_find(&c->finder, c->rows + o->first, o->n, &s);
@@ -269,14 +243,14 @@ static int split(struct cart *c, const struct open *o, struct err *e)
     left_bins(c->data.bins, &s, left);
     p.feature = s.feature;
     n = partition_rows(&p, NULL, NULL);
-    kids[0] = (struct open){c->grown.nodes[o->node].child, o->depth + 1, o->first, n};
-    kids[1] = (struct open){kids[0].node + 1, o->depth + 1, o->first + n, o->n - n};
+    kids[0] = (struct cart_open){c->grown.nodes[o->node].child, o->depth + 1, o->first, n};
+    kids[1] = (struct cart_open){kids[0].node + 1, o->depth + 1, o->first + n, o->n - n};
     return keep_open(c, &kids[1], e) < 0 ? -1 : keep_open(c, &kids[0], e);
 }
 
 int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err *e)
 {
-    struct open root = {0};
+    struct cart_open root = {0};
 
     draw_rows(c, draws);
     round_rows(c);
@@ -291,125 +265,11 @@ int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err 
         return -1;
     }
     while (c->n_open > 0) {
-        struct open o = c->open[--c->n_open];
+        struct cart_open o = c->open[--c->n_open];
 
         if (split(c, &o, e) < 0) {
             return -1;
         }
     }
     return 0;
-}
-
-/* --- what is kept of it ----------------------------------------------------------------------- */
-
-/* Marks nodes whose branches are not worth it, from the leaves up: what is left is the smallest
- * tree of least risk + alpha x leaves. */
-static unsigned char *prune(const struct cart *c, double alpha, struct err *e)
-{
-    size_t n = c->grown.n_nodes;
-    SCOPED(big_freep) unsigned char *cut = big_alloc(n, 1, what, e);
-    SCOPED(big_freep) double *cost = cut ? big_alloc(n, sizeof(*cost), what, e) : NULL;
-
-    if (cost == NULL) {
-        return NULL;
-    }
-    for (size_t i = n; i-- > 0;) {
-        uint32_t child = c->grown.nodes[i].child;
-
-        cost[i] = c->risk[i] + alpha;
-        if (child && cost[child] + cost[child + 1] < cost[i] - 1e-15) {
-            cost[i] = cost[child] + cost[child + 1];
-        } else if (child && alpha > 0) {
-            cut[i] = 1;
-        }
-    }
-    for (size_t i = 0; i < n; i++) { /* and all below */
-        uint32_t child = c->grown.nodes[i].child;
-
-        if (child && cut[i]) {
-            cut[child] = cut[child + 1] = 1;
-        }
-    }
-    return TAKE(cut);
-}
-
-static int emit_leaf(const struct cart *c, uint32_t from, uint32_t to, struct trees *t,
-                     struct err *e)
-{
-    const double *out = c->outputs + from * t->width;
-
-    if (t->width > 1) {
-        return trees_set_outputs(t, to, out, e);
-    }
-    t->nodes[to].value = out[0];
-    return 0;
-}
-
-static int emit_nodes(const struct cart *c, const unsigned char *cut, struct trees *t,
-                      uint32_t *from, struct err *e)
-{
-    const struct tree_node *nodes = c->grown.nodes;
-    uint32_t root;
-
-    if (trees_add_root(t, &root, e) < 0) {
-        return -1;
-    }
-    from[0] = 0;
-    for (size_t i = root; i < t->n_nodes; i++) {
-        const struct tree_node *node = &nodes[from[i - root]];
-        size_t child = t->n_nodes - root;
-
-        if (node->child == 0 || cut[from[i - root]]) {
-            if (emit_leaf(c, from[i - root], (uint32_t)i, t, e) < 0) {
-                return -1;
-            }
-            continue;
-        }
-        if (trees_split(t, (uint32_t)i, node->feature, node->value,
-                        node->feature & TREE_SET ? &c->grown.sets[node->slot] : NULL, e) < 0) {
-            return -1;
-        }
-        from[child] = node->child;
-        from[child + 1] = node->child + 1;
-    }
-    return 0;
-}
-
-static int emit_details(const struct cart *c, const uint32_t *from, struct trees *t, struct err *e)
-{
-    t->node_rows = big_alloc(t->n_nodes, sizeof(double), what, e);
-    t->node_outputs =
-        t->node_rows ? big_alloc(t->n_nodes * t->width, sizeof(double), what, e) : NULL;
-    for (size_t i = 0; t->node_outputs && i < t->n_nodes; i++) {
-        t->node_rows[i] = c->heavy[from[i]];
-        memcpy(t->node_outputs + i * t->width, c->outputs + from[i] * t->width,
-               t->width * sizeof(double));
-    }
-    return t->node_outputs ? 0 : -1;
-}
-
-/* What each split that is left lowers the risk by. */
-static void add_gains(const struct cart *c, const unsigned char *below, struct trees *t)
-{
-    for (size_t i = 0; i < c->grown.n_nodes; i++) {
-        const struct tree_node *n = &c->grown.nodes[i];
-
-        if (n->child && !below[i]) {
-            t->gains[n->feature & TREE_FEATURE] +=
-                fmax(c->risk[i] - c->risk[n->child] - c->risk[n->child + 1], 0);
-        }
-    }
-}
-
-int cart_emit(const struct cart *c, double alpha, bool looked_at, struct trees *t, struct err *e)
-{
-    SCOPED(big_freep) unsigned char *cut = prune(c, alpha, e);
-    SCOPED(big_freep)
-    uint32_t *from = cut ? big_alloc(c->grown.n_nodes, sizeof(*from), what, e) : NULL;
-
-    if (from == NULL || emit_nodes(c, cut, t, from, e) < 0) {
-        return -1;
-    }
-    add_gains(c, cut, t);
-    return looked_at ? emit_details(c, from, t, e) : 0;
 }

@@ -54,7 +54,15 @@ struct expr_fn {
     expr_run numbers, texts; /* by the kind of the first argument that is no unit or condition */
 };
 
-extern const struct expr_fn expr_fns[]; /* ends with a zero row */
+/* Tables that end with a zero row; after the last of them NULL. */
+extern const struct expr_fn *const expr_fns[];
+extern const struct expr_fn expr_text_fns[], expr_date_fns[];
+
+/* The head of such a function. */
+#define EXPR_RUN(name)                                                                             \
+    static void name(struct eval *v, const struct expr_op *op, const struct vec *a,                \
+                     const struct vec *out, size_t n)
+#define EXPR_UNUSED (void)v, (void)op
 
 enum op_type { OP_NUMBER, OP_TEXT, OP_COLUMN, OP_CALL };
 

@@ -1,10 +1,8 @@
-#include "algorithms/kernel/lloyd.h"
+#include "algorithms/kernel/lloyd_priv.h"
 
 #include "algorithms/kernel/bigmem.h"
-#include "algorithms/kernel/failure.h"
 #include "base/mem.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,189 +56,9 @@ void lloyd_done(struct lloyd *f)
     centres_done(&f->trial);
 }
 
-static double weight(const struct lloyd *f, size_t row)
-{
-    return f->weights ? f->weights[row] : 1;
-}
-
-static const double *block(const struct lloyd *f, size_t at)
-{
-    return f->x + at * CENTRES_BLOCK * f->d;
-}
-
 size_t lloyd_block_rows(const struct lloyd *f, size_t at)
 {
     return f->n - at * CENTRES_BLOCK < CENTRES_BLOCK ? f->n - at * CENTRES_BLOCK : CENTRES_BLOCK;
-}
-
-struct range {
-    size_t from, to; /* blocks */
-};
-
-static struct range stripe_range(const struct lloyd *f, size_t task)
-{
-    size_t from = task * f->stripe_blocks, to = from + f->stripe_blocks;
-
-    return (struct range){from, to < f->blocks ? to : f->blocks};
-}
-
-static double *z_of(const struct lloyd *f, unsigned worker)
-{
-    size_t rows = f->centres->rows > f->trial.rows ? f->centres->rows : f->trial.rows;
-
-    return f->z + (size_t)worker * rows * CENTRES_BLOCK;
-}
-
-/* Squared distances from the trials, or from the nearest centre so far if that is less, and what
- * the sum of w x distance would be with each. */
-static void try_stripe(void *ctx, size_t task, unsigned worker)
-{
-    struct lloyd *f = ctx;
-    struct range range = stripe_range(f, task);
-    double *z = z_of(f, worker), *sum = f->stripe + task * f->n_trials;
-
-    memset(sum, 0, f->n_trials * sizeof(*sum));
-    for (size_t at = range.from; at < range.to; at++) {
-        size_t first = at * CENTRES_BLOCK, n = lloyd_block_rows(f, at);
-        float *tried = f->tried + first * f->n_trials;
-
-        centres_scores(&f->trial, block(f, at), z);
-        for (size_t t = 0; t < f->n_trials; t++) {
-            for (size_t i = 0; i < n; i++) {
-                double norm = f->norm[first + i], d = norm - 2 * z[t * CENTRES_BLOCK + i];
-
-                d = d > 1e-14 * norm ? d : 0; /* the row itself, up to rounding */
-                d = d < f->far[first + i] ? d : f->far[first + i];
-                tried[t * CENTRES_BLOCK + i] = (float)d;
-                sum[t] += d * weight(f, first + i);
-            }
-        }
-    }
-}
-
-static void put_row(const struct lloyd *f, size_t row, double *to)
-{
-    const double *x = block(f, row / CENTRES_BLOCK) + row % CENTRES_BLOCK;
-
-    for (size_t j = 0; j < f->d; j++) {
-        to[j] = x[j * CENTRES_BLOCK];
-    }
-}
-
-/* A row by chance, likelier the farther and the heavier; `total` > 0 is the sum of the stripes. */
-static size_t draw(const struct lloyd *f, const double *stripe, double total, struct rng *rng)
-{
-    double left = rng_unit(rng) * total;
-    size_t task = 0, row, last, end;
-
-    while (task + 1 < f->stripes && left >= stripe[task]) {
-        left -= stripe[task++];
-    }
-    row = last = stripe_range(f, task).from * CENTRES_BLOCK;
-    end = stripe_range(f, task).to * CENTRES_BLOCK;
-    for (; row < end && row < f->n; row++) {
-        double v = f->far[row] * weight(f, row);
-
-        if (v > 0) {
-            last = row;
-            left -= v;
-            if (left < 0) {
-                break;
-            }
-        }
-    }
-    return last;
-}
-
-static double add_up(const struct lloyd *f, const double *v, size_t each, size_t which)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < f->stripes; i++) {
-        sum += v[i * each + which];
-    }
-    return sum;
-}
-
-/* Which of the trials leaves the least. */
-static size_t best_trial(struct lloyd *f)
-{
-    size_t best = 0;
-
-    centres_prepare(&f->trial);
-    threads_each(f->threads, f->stripes, try_stripe, f);
-    for (size_t t = 1; t < f->n_trials; t++) {
-        best = add_up(f, f->stripe, f->n_trials, t) < add_up(f, f->stripe, f->n_trials, best)
-                   ? t
-                   : best;
-    }
-    return best;
-}
-
-/* The trial becomes a centre; the distances are what was tried, `shares` their sums. */
-static void take_trial(struct lloyd *f, size_t t, size_t k, double *shares)
-{
-    memcpy(f->centres->at + k * f->d, f->trial.at + t * f->d, f->d * sizeof(double));
-    for (size_t i = 0; i < f->n; i++) {
-        f->far[i] =
-            f->tried[(i / CENTRES_BLOCK * f->n_trials + t) * CENTRES_BLOCK + i % CENTRES_BLOCK];
-    }
-    for (size_t i = 0; i < f->stripes; i++) {
-        shares[i] = f->stripe[i * f->n_trials + t];
-    }
-}
-
-/* Before the first centre: every row as likely as its weight. */
-static void start_even(struct lloyd *f, double *shares)
-{
-    for (size_t i = 0; i < f->n; i++) {
-        f->far[i] = 1;
-        shares[i / CENTRES_BLOCK / f->stripe_blocks] += weight(f, i);
-    }
-}
-
-int lloyd_start_apart(struct lloyd *f, struct rng *rng, struct err *e)
-{
-    SCOPED(freep) double *shares = xnew_array(double, f->stripes);
-
-    start_even(f, shares);
-    for (size_t k = 0; k < f->k; k++) {
-        double total = add_up(f, shares, 1, 0);
-
-        if (!isfinite(total)) {
-            return err_set(e, ERR_DATA, "the values are too large to be compared: scale them");
-        }
-        if (total <= 0) {
-            return err_set(e, ERR_DATA, "only %zu of %zu centres differ: give k a smaller value", k,
-                           f->k);
-        }
-        for (size_t t = 0; t < f->n_trials; t++) {
-            put_row(f, draw(f, shares, total, rng), f->trial.at + t * f->d);
-        }
-        for (size_t i = 0; k == 0 && i < f->n; i++) {
-            f->far[i] = DBL_MAX;
-        }
-        take_trial(f, best_trial(f), k, shares);
-    }
-    return 0;
-}
-
-/* k different rows: a shuffle of their numbers that ends after k. */
-void lloyd_start_anywhere(struct lloyd *f, struct rng *rng)
-{
-    uint32_t *order = f->cluster;
-
-    for (size_t i = 0; i < f->n; i++) {
-        order[i] = (uint32_t)i;
-    }
-    for (size_t k = 0; k < f->k; k++) {
-        size_t other = k + rng_below(rng, f->n - k);
-        uint32_t row = order[other];
-
-        order[other] = order[k];
-        order[k] = row;
-        put_row(f, row, f->centres->at + k * f->d);
-    }
 }
 
 /* --- iterations ------------------------------------------------------------------------------- */
@@ -248,11 +66,11 @@ void lloyd_start_anywhere(struct lloyd *f, struct rng *rng)
 static void measure_stripe(void *ctx, size_t task, unsigned worker)
 {
     struct lloyd *f = ctx;
-    struct range range = stripe_range(f, task);
+    struct lloyd_range range = lloyd_stripe(f, task);
 
     (void)worker;
     for (size_t at = range.from; at < range.to; at++) {
-        const double *x = block(f, at);
+        const double *x = lloyd_block(f, at);
         double *norm = f->norm + at * CENTRES_BLOCK;
 
         for (size_t j = 0; j < f->d; j++) {
@@ -269,16 +87,16 @@ double lloyd_measure(struct lloyd *f)
 
     threads_each(f->threads, f->stripes, measure_stripe, f);
     for (size_t i = 0; i < f->n; i++) {
-        squares += weight(f, i) * f->norm[i];
-        weights += weight(f, i);
+        squares += lloyd_weight(f, i) * f->norm[i];
+        weights += lloyd_weight(f, i);
     }
     f->least = 1e-9 * weights / (double)f->n;
     for (size_t j = 0; j < f->d; j++) {
         double mean = 0;
 
         for (size_t i = 0; i < f->n; i++) {
-            mean +=
-                weight(f, i) * block(f, i / CENTRES_BLOCK)[j * CENTRES_BLOCK + i % CENTRES_BLOCK];
+            mean += lloyd_weight(f, i) *
+                    lloyd_block(f, i / CENTRES_BLOCK)[j * CENTRES_BLOCK + i % CENTRES_BLOCK];
         }
         sum += mean / weights * (mean / weights);
     }
@@ -287,7 +105,7 @@ double lloyd_measure(struct lloyd *f)
 
 static void move_row(const struct lloyd *f, double *to, size_t row, double by)
 {
-    const double *x = block(f, row / CENTRES_BLOCK) + row % CENTRES_BLOCK;
+    const double *x = lloyd_block(f, row / CENTRES_BLOCK) + row % CENTRES_BLOCK;
 
     for (size_t j = 0; j < f->d; j++) {
         to[j] += by * x[j * CENTRES_BLOCK];
@@ -299,7 +117,7 @@ static void move_row(const struct lloyd *f, double *to, size_t row, double by)
 static void assign_stripe(void *ctx, size_t task, unsigned worker)
 {
     struct lloyd *f = ctx;
-    struct range range = stripe_range(f, task);
+    struct lloyd_range range = lloyd_stripe(f, task);
     double *sums = f->sums + task * f->k * (f->d + 1);
     double nearest[CENTRES_BLOCK], score[CENTRES_BLOCK];
     size_t changed = 0;
@@ -307,7 +125,7 @@ static void assign_stripe(void *ctx, size_t task, unsigned worker)
     for (size_t at = range.from; at < range.to; at++) {
         size_t first = at * CENTRES_BLOCK, n = lloyd_block_rows(f, at);
 
-        centres_nearest(f->centres, block(f, at), z_of(f, worker), nearest, score);
+        centres_nearest(f->centres, lloyd_block(f, at), lloyd_z(f, worker), nearest, score);
         for (size_t i = 0; i < n; i++) {
             uint32_t new = (uint32_t)nearest[i], old = f->cluster[first + i];
 
@@ -315,9 +133,9 @@ static void assign_stripe(void *ctx, size_t task, unsigned worker)
             if (new != old) {
                 changed++;
                 f->cluster[first + i] = new;
-                move_row(f, sums + new *(f->d + 1), first + i, weight(f, first + i));
+                move_row(f, sums + new *(f->d + 1), first + i, lloyd_weight(f, first + i));
                 if (old != UINT32_MAX) {
-                    move_row(f, sums + old * (f->d + 1), first + i, -weight(f, first + i));
+                    move_row(f, sums + old * (f->d + 1), first + i, -lloyd_weight(f, first + i));
                 }
             }
         }
@@ -331,10 +149,10 @@ static void refill(struct lloyd *f, double *to)
     size_t best = 0;
 
     for (size_t i = 1; i < f->n; i++) {
-        best = f->far[i] * (weight(f, i) > 0) > f->far[best] ? i : best;
+        best = f->far[i] * (lloyd_weight(f, i) > 0) > f->far[best] ? i : best;
     }
     if (f->far[best] > 0) {
-        put_row(f, best, to);
+        lloyd_put_row(f, best, to);
         f->far[best] = 0;
     }
 }
@@ -391,7 +209,7 @@ static double update(struct lloyd *f)
 static double assign(struct lloyd *f)
 {
     threads_each(f->threads, f->stripes, assign_stripe, f);
-    return add_up(f, f->stripe, f->n_trials, 0);
+    return lloyd_add_up(f, f->stripe, f->n_trials, 0);
 }
 
 double lloyd_run(struct lloyd *f)
@@ -409,7 +227,7 @@ double lloyd_run(struct lloyd *f)
     }
     (void)assign(f);
     for (size_t i = 0; i < f->n; i++) {
-        inertia += (f->far[i] > 0 ? f->far[i] : 0) * weight(f, i);
+        inertia += (f->far[i] > 0 ? f->far[i] : 0) * lloyd_weight(f, i);
     }
     return inertia;
 }

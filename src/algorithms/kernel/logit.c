@@ -241,7 +241,7 @@ static bool move(struct run *r, struct threads *threads, double *params)
 {
     double by = 1, before = r->l->value;
 
-    for (int i = 0; i < HALVINGS_MAX; i++, by /= 2) {
+    for (int i = 0; i < HALVINGS_MAX; i++) {
         for (size_t j = 0; j < r->n; j++) {
             r->next[j] = params[j] - by * r->step[j];
         }
@@ -250,6 +250,7 @@ static bool move(struct run *r, struct threads *threads, double *params)
             memcpy(params, r->next, r->n * sizeof(double));
             return true;
         }
+        by /= 2;
     }
     return false;
 }

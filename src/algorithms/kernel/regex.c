@@ -1,4 +1,4 @@
-#include "algorithms/kernel/regex.h"
+#include "algorithms/kernel/regex_priv.h"
 
 #include "algorithms/kernel/utf8.h"
 #include "base/mem.h"
@@ -13,26 +13,6 @@ enum {
     REGEX_WAYS = 256,
     REGEX_ATOMS = 65536, /* read, those that are repeated again and again */
     REGEX_TIMES = 255
-};
-enum op { OP_SET, OP_NOT_SET, OP_ANY, OP_START, OP_END, OP_SPLIT, OP_FOUND };
-
-/* SET: ranges a .. b - 1. SPLIT: goes on at +a and at +b (equal: one way). */
-struct ins {
-    enum op op;
-    int a, b;
-};
-
-struct range {
-    uint32_t first, last;
-};
-
-struct regex {
-    struct ins *ins;
-    struct range *ranges;
-    int n, n_ranges;
-    /* of a search */
-    int *now, *next, *stack;
-    uint64_t *seen, round;
 };
 
 struct parser {
@@ -63,16 +43,16 @@ static int fail(const struct parser *p, const char *what, struct err *e)
     return err_set(e, ERR_INVALID, "the pattern at character %zu: %s", p->at + 1, what);
 }
 
-static int emit(struct parser *p, enum op op, int a, int b, struct err *e)
+static int emit(struct parser *p, enum regex_op op, int a, int b, struct err *e)
 {
     if (p->r->n == REGEX_OPS) {
         return fail(p, "it is too long", e);
     }
-    p->r->ins[p->r->n++] = (struct ins){op, a, b};
+    p->r->ins[p->r->n++] = (struct regex_ins){op, a, b};
     return 0;
 }
 
-static int insert(struct parser *p, int at, struct ins ins, struct err *e)
+static int insert(struct parser *p, int at, struct regex_ins ins, struct err *e)
 {
     if (emit(p, OP_SPLIT, 1, 1, e) < 0) {
         return -1;
@@ -87,7 +67,7 @@ static int add_range(struct parser *p, uint32_t first, uint32_t last, struct err
     if (p->r->n_ranges == REGEX_RANGES) {
         return fail(p, "it is too long", e);
     }
-    p->r->ranges[p->r->n_ranges++] = (struct range){first, last};
+    p->r->ranges[p->r->n_ranges++] = (struct regex_range){first, last};
     return 0;
 }
 
@@ -112,10 +92,10 @@ static uint32_t take(struct parser *p)
 /* Behind a backslash: a class (its ranges are added, true) or one character. */
 static int escape(struct parser *p, bool *class, bool *negated, uint32_t *c, struct err *e)
 {
-    static const struct range digits[] = {{'0', '9'}}, spaces[] = {{'\t', '\r'}, {' ', ' '}};
-    static const struct range words[] = {
+    static const struct regex_range digits[] = {{'0', '9'}}, spaces[] = {{'\t', '\r'}, {' ', ' '}};
+    static const struct regex_range words[] = {
         {'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}, {0xaa, 0x10ffff}};
-    const struct range *ranges = NULL;
+    const struct regex_range *ranges = NULL;
     size_t n = 0;
 
     if (!more(p)) {
@@ -258,7 +238,7 @@ static int repeat(struct parser *p, int from, char sign, struct err *e)
     if (sign == '+') {
         return emit(p, OP_SPLIT, -len, 1, e);
     }
-    if (insert(p, from, (struct ins){OP_SPLIT, 1, len + (sign == '*' ? 2 : 1)}, e) < 0) {
+    if (insert(p, from, (struct regex_ins){OP_SPLIT, 1, len + (sign == '*' ? 2 : 1)}, e) < 0) {
         return -1;
     }
     return sign == '*' ? emit(p, OP_SPLIT, -len - 1, -len - 1, e) : 0;
@@ -339,7 +319,7 @@ static int ways(struct parser *p, struct err *e)
         if (n == REGEX_WAYS) {
             return fail(p, "at most 256 ways", e);
         }
-        if (insert(p, from, (struct ins){OP_SPLIT, 1, p->r->n - from + 2}, e) < 0) {
+        if (insert(p, from, (struct regex_ins){OP_SPLIT, 1, p->r->n - from + 2}, e) < 0) {
             return -1;
         }
         ends[n++] = p->r->n;
@@ -356,8 +336,8 @@ struct regex *regex_new(struct str pattern, struct err *e)
     SCOPED(regex_freep) struct regex *r = xnew(struct regex);
     struct parser p = {.r = r, .s = pattern};
 
-    r->ins = xnew_array(struct ins, REGEX_OPS);
-    r->ranges = xnew_array(struct range, REGEX_RANGES);
+    r->ins = xnew_array(struct regex_ins, REGEX_OPS);
+    r->ranges = xnew_array(struct regex_range, REGEX_RANGES);
     if (ways(&p, e) < 0) {
         return NULL;
     }
@@ -373,81 +353,4 @@ struct regex *regex_new(struct str pattern, struct err *e)
     r->stack = xnew_array(int, (size_t)r->n * 2 + 2);
     r->seen = xnew_array(uint64_t, (size_t)r->n);
     return TAKE(r);
-}
-
-/* --- searching -------------------------------------------------------------------------------- */
-
-/* All instructions that wait for a character from `pc` on; true when the end is among them. */
-static bool follow(struct regex *r, int pc, bool start, bool end, int *list, int *n)
-{
-    int top = 0;
-
-    r->stack[top++] = pc;
-    while (top > 0) {
-        const struct ins *i;
-
-        pc = r->stack[--top];
-        if (r->seen[pc] == r->round) {
-            continue;
-        }
-        r->seen[pc] = r->round;
-        i = &r->ins[pc];
-        if (i->op == OP_FOUND) {
-            return true;
-        }
-        if (i->op == OP_SPLIT) {
-            r->stack[top++] = pc + i->b;
-            r->stack[top++] = pc + i->a;
-        } else if (i->op == OP_START || i->op == OP_END) {
-            if (i->op == OP_START ? start : end) {
-                r->stack[top++] = pc + 1;
-            }
-        } else {
-            list[(*n)++] = pc;
-        }
-    }
-    return false;
-}
-
-static bool takes(const struct regex *r, const struct ins *i, uint32_t c)
-{
-    for (int k = i->a; i->op != OP_ANY && k < i->b; k++) {
-        if (c >= r->ranges[k].first && c <= r->ranges[k].last) {
-            return i->op == OP_SET;
-        }
-    }
-    return i->op == OP_ANY ? c != '\n' : i->op == OP_NOT_SET;
-}
-
-bool regex_found(struct regex *r, struct str text)
-{
-    int n = 0;
-
-    r->round++;
-    for (size_t at = 0;;) {
-        uint32_t c = 0;
-        size_t step = 0;
-        int n_next = 0, *swap = r->now;
-
-        if (follow(r, 0, at == 0, at == text.len, r->now, &n)) {
-            return true;
-        }
-        if (at == text.len) {
-            return false;
-        }
-        step = utf8_next(str_from(text, at), &c);
-        at += step;
-        r->round++;
-        for (int k = 0; k < n; k++) {
-            const struct ins *i = &r->ins[r->now[k]];
-
-            if (takes(r, i, c) &&
-                follow(r, r->now[k] + 1, /* start */ false, at == text.len, r->next, &n_next)) {
-                return true;
-            }
-        }
-        r->now = r->next;
-        r->next = swap;
-        n = n_next;
-    }
 }

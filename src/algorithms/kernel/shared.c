@@ -59,14 +59,16 @@ bool shared_is_mine(const struct shared *s)
     return s->big && atomic_load(&s->refs) == 1;
 }
 
-enum { PAGE = 4096 };
+/* A fault brings so many bytes around it, those before it too. */
+enum { WINDOW = 64 * 1024 };
 
-/* Pages that are cut by the ends leave too: whoever reads beside them faults once. */
+/* The window that is cut by the beginning leaves too: whoever reads there faults once. */
 void shared_rest(const struct shared *s, const void *p, size_t len)
 {
-    uintptr_t from = (uintptr_t)p & ~(uintptr_t)(PAGE - 1);
-
     if (s && s->map && len > 0) {
+        uintptr_t from = (uintptr_t)p & ~(uintptr_t)(WINDOW - 1), map = (uintptr_t)s->map;
+
+        from = from > map ? from : map;
         (void)madvise((void *)from, (uintptr_t)p + len - from, MADV_DONTNEED);
     }
 }

@@ -14,6 +14,7 @@
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/optimise.h"
 #include "algorithms/kernel/simd.h"
+#include "algorithms/kernel/softmax.h"
 #include "algorithms/kernel/standard.h"
 #include "algorithms/modules/modules.h"
 #include "algorithms/modules/training.h"
@@ -105,57 +106,14 @@ static void fit_done(struct fit *f)
     big_free(f->padded);
 }
 
-static double loss_two(const struct fit *f, size_t first, size_t rows, double *z)
+/* Scores become derivatives of the loss; returns the loss. */
+static double loss_of(const struct fit *f, size_t first, size_t rows, double *z)
 {
-    return logit_loss(f->t->classes + first, f->t->weights ? f->t->weights + first : NULL, rows, z,
-                      /* second */ NULL);
-}
+    const uint32_t *classes = f->t->classes + first;
+    const double *weights = f->t->weights ? f->t->weights + first : NULL;
 
-/* Subtracts the top score of each row and returns the sum of w (top - score of the label). */
-static double lower_scores(const struct fit *f, size_t first, size_t rows, double *z)
-{
-    const double *w = f->t->weights ? f->t->weights + first : NULL;
-    double loss = 0;
-
-    for (size_t i = 0; i < rows; i++) {
-        double *row = z + i * f->width, top = row[0];
-
-        for (size_t k = 1; k < f->k; k++) {
-            top = row[k] > top ? row[k] : top;
-        }
-        for (size_t k = 0; k < f->k; k++) {
-            row[k] -= top;
-        }
-        loss -= (w ? w[i] : 1) * row[f->t->classes[first + i]];
-    }
-    return loss;
-}
-
-static double loss_many(const struct fit *f, size_t first, size_t rows, double *z)
-{
-    const double *w = f->t->weights ? f->t->weights + first : NULL;
-    struct log_sum logs = {1, 0};
-    double loss = lower_scores(f, first, rows, z);
-
-    f->simd->exp_f64(z, rows * f->width); /* the padding too: no harm */
-    for (size_t i = 0; i < rows; i++) {
-        double *row = z + i * f->width, sum = 0, scale;
-
-        for (size_t k = 0; k < f->k; k++) {
-            sum += row[k];
-        }
-        scale = (w ? w[i] : 1) / sum;
-        for (size_t k = 0; k < f->k; k++) {
-            row[k] *= scale;
-        }
-        row[f->t->classes[first + i]] -= w ? w[i] : 1;
-        if (w) {
-            loss += w[i] * log(sum);
-        } else {
-            log_sum_add(&logs, sum);
-        }
-    }
-    return loss + logs.sum + log(logs.product);
+    return f->k == 1 ? logit_loss(classes, weights, rows, z, /* second */ NULL)
+                     : softmax_loss(&(struct softmax){classes, weights, f->k, f->width}, rows, z);
 }
 
 /* g += x^T r, and the sums of r behind it for the intercepts. */
@@ -200,7 +158,7 @@ static void run_stripe(void *ctx, size_t task, unsigned worker)
         const double *x = f->x + first * f->d;
 
         linear_score(&l, x, rows, z);
-        loss += f->k == 1 ? loss_two(f, first, rows, z) : loss_many(f, first, rows, z);
+        loss += loss_of(f, first, rows, z);
         add_gradient(f, x, z, rows, g);
         first += rows;
     }
@@ -428,7 +386,7 @@ const struct module module_logistic_regression = {
     .description = "Learns two or more classes from numbers by a linear model with a squared "
                    "penalty, or one on absolute weights (multinomial).",
     .category = "classification",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -138,6 +138,31 @@ static void wrong_data_is_named_by_column_and_row(void **state)
     assert_refused("t,label\nu,a\nv,b\n", "l2=0", ERR_INVALID, "no column is left");
 }
 
+/* No second derivatives to divide by: the weights have no end, or two columns are the same. */
+static void what_newton_cannot_solve_is_learned_all_the_same(void **state)
+{
+    static const char *const csv[] = {"x,y,label\n1,1,a\n2,2,a\n3,3,b\n4,4,b\n",
+                                      "x,y,label\n1,1,a\n2,2,b\n3,3,a\n4,4,b\n"};
+    static const char *const words[] = {
+        "logistic_regression", "--in",    "train=x", "--out", "model=m", "--param",
+        "label_col=label",     "--param", "l2=0",    NULL};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct value in = testing_table(csv[i]);
+        struct step s;
+        struct err e = {0};
+        const struct linear *l;
+
+        assert_int_equal(testing_run(&s, words, &in, NULL, 1, &e), 0);
+        l = s.out[0].model->body;
+        assert_true(l->weights[0] > 0 && isfinite(l->weights[0] + l->weights[1] + l->weights[2]));
+        assert_true(fabs(l->weights[0] - l->weights[1]) < 1e-6 * l->weights[0]);
+        step_done(&s);
+        value_done(&in);
+    }
+}
+
 static void missing_values_take_the_mean_when_asked(void **state)
 {
     static const char *const words[] = {
@@ -162,6 +187,7 @@ int main(void)
         cmocka_unit_test(many_classes_end_where_the_gradient_is_zero),
         cmocka_unit_test(weights_count_rows),
         cmocka_unit_test(wrong_data_is_named_by_column_and_row),
+        cmocka_unit_test(what_newton_cannot_solve_is_learned_all_the_same),
         cmocka_unit_test(missing_values_take_the_mean_when_asked),
     };
 
