@@ -3,6 +3,7 @@
 #include "pipeline/pipeline_priv.h"
 
 #include "algorithms/kernel/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "volume/volume.h"
 
@@ -17,7 +18,12 @@ struct whole {
     struct mistakes *mistakes;
     struct check *checks;
     bool *is_checked;
+    int64_t until_ms;
 };
+
+/* A check runs on a worker of the server, and whoever may look may ask for one: behind this time
+ * nothing more is foretold, so that columns are open and only a run says what is wrong. */
+enum { CHECK_MS = 5000 };
 
 /* The head of a source: "data:tables/x.csv". */
 static int open_file(void *ctx, const char *path, struct err *e)
@@ -95,7 +101,8 @@ static void check_node(const struct whole *w, int at)
     const struct graph_node *n = &w->g->nodes[at];
     struct check *c = &w->checks[at];
 
-    if (n->module == NULL || n->module->component || has_mistake(w, n->doc->id) || is_open(n)) {
+    if (n->module == NULL || n->module->component || has_mistake(w, n->doc->id) || is_open(n) ||
+        clock_mono_ms() > w->until_ms) {
         return; /* nothing is known of what it makes but the types of its ports */
     }
     check_init(c, n->module->table);
@@ -159,7 +166,13 @@ void check_json(struct arena *a, const struct graph *g, const struct check_files
                 struct mistakes *mistakes, struct jw *w)
 {
     SCOPED(freep) struct check *checks = xnew_array(struct check, g->n + 1);
-    struct whole all = {a, g, files, mistakes, checks, arena_new_array(a, bool, g->n + 1)};
+    struct whole all = {a,
+                        g,
+                        files,
+                        mistakes,
+                        checks,
+                        arena_new_array(a, bool, g->n + 1),
+                        clock_mono_ms() + CHECK_MS};
 
     for (size_t i = 0; i < g->n_order; i++) {
         check_node(&all, g->order[i]);
