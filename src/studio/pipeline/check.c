@@ -70,11 +70,12 @@ static void set_inputs(const struct whole *w, const struct graph_node *n, struct
         int from = n->from[i], port = n->from_port[i];
         const struct graph_node *source = from >= 0 ? &w->g->nodes[from] : NULL;
 
-        if (source && source->module) {
+        if (source) {
+            const char *name = source->module ? source->module->table->outputs[port].name : "?";
+
             check_set_input(c, str_of(m->inputs[i].name),
                             w->is_checked[from] ? &w->checks[from].out[port] : &unknown,
-                            str_of(arena_printf(w->a, "%s.%s", source->doc->id,
-                                                source->module->table->outputs[port].name)));
+                            str_of(arena_printf(w->a, "%s.%s", source->doc->id, name)));
         }
     }
 }
