@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 
 import pytest
@@ -94,6 +95,19 @@ def test_a_cancelled_run_ends_with_130(studio):
     studio.cli('pipeline', 'cancel', number, *P, check=True)
     p.stdout.read()
     assert p.wait(60) == 130
+
+
+def test_a_server_that_dies_meanwhile_is_only_a_pause(own_strata):
+    s = own_strata().start()
+    s.volume('studio', 'data')
+    put_file(s, 'studio', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(s, 'steps', chain(12))
+    env = {'PATH': os.environ['PATH'], 'STRATA_SERVER': s.url, 'STRATA_TOKEN': s.token(), 'HOME': '/nonexistent'}
+    p = subprocess.Popen([s.binary, 'pipeline', 'run', 'steps', *P], env=env, stderr=subprocess.PIPE, text=True)
+    assert p.stderr.readline().startswith('n0 ')
+    os.kill(s.pids()['server'], signal.SIGKILL)
+    told = p.stderr.read()
+    assert p.wait(60) == 0 and [line.split()[0] for line in told.splitlines()] == [f'n{i}' for i in range(1, 12)] + ['run'], told
 
 
 def test_what_the_steps_say_comes_line_by_line(studio):

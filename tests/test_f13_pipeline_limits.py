@@ -3,7 +3,7 @@ import concurrent.futures
 import json
 import socket
 
-from test_f10_pipelines import COMPONENT, DIGITS, bring, chain, end, get_run, put, put_file, run, start, studio  # noqa: F401
+from test_f10_pipelines import COMPONENT, DIGITS, bring, chain, check, end, get_run, put, put_file, run, start, studio  # noqa: F401
 
 AT = '/api/v1/projects/studio'
 
@@ -46,6 +46,23 @@ def test_every_body_has_its_limit(studio):
         r = studio.api(method, f'{AT}/{path}', data=body, headers={'Content-Type': 'application/yaml' if body[0] != '{' else 'application/json'})
         assert r.status_code in (400, 413) and 'error' in r.json(), (method, path, r.status_code, r.text[:200])
     assert studio.api('GET', f'{AT}/pipelines/big').status_code == 404
+
+
+def test_a_check_that_would_take_minutes_tells_what_it_can(studio):
+    names = ','.join(f'c{i}' for i in range(5000))
+    put_file(studio, 'studio', 'data', 'wide.csv', f'{names}\n{",".join("1" * 5000)}\n{",".join("2" * 5000)}\n'.encode())
+    exprs = '; '.join(f'z{i} = c{i} * 2' for i in range(80))
+    more = '; '.join(f'c{i} = c{i} * 2' for i in range(3000))
+    read = {'module': 'read_csv', 'params': {'path': 'data:wide.csv'}}
+
+    def computing(text, n):
+        return {f'n{i}': {'module': 'compute_columns', 'params': {'exprs': text}, 'inputs': {'table': 'read.table'}} for i in range(n)}
+    few = check(studio, {'pipeline': 1, 'nodes': {'read': read, **computing('z = c0 * 2', 1)}})
+    assert len(few['nodes']['n0']['outputs']['table']['columns']) == 5001 and not few['nodes']['n0']['outputs']['table']['open']
+    told = check(studio, {'pipeline': 1, 'nodes': {'read': read, **computing(exprs, 300), 'big': computing(more, 1)['n0']}})
+    assert told['ok'] and told['nodes']['big']['outputs']['table']['open'] and told['nodes']['n299']['outputs']['table']['open']
+    nodes = {'read': read, **{f's{i}': {'module': 'split', 'inputs': {'table': 'read.table'}} for i in range(60)}}
+    assert 'larger than' in check(studio, {'pipeline': 1, 'nodes': nodes}, status=413)['error']['message']
 
 
 def test_only_so_many_follow_a_run(studio):

@@ -1,5 +1,6 @@
 #include "algorithms/kernel/features.h"
 
+#include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/categories.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"

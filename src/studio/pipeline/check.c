@@ -4,6 +4,7 @@
 
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/files.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "volume/volume.h"
 
@@ -18,7 +19,12 @@ struct whole {
     struct mistakes *mistakes;
     struct check *checks;
     bool *is_checked;
+    int64_t until_ms;
 };
+
+/* A check runs on a worker of the server, and whoever may look may ask for one: behind this time
+ * nothing more is foretold, so that columns are open and only a run says what is wrong. */
+enum { CHECK_MS = 5000 };
 
 /* The head of a source: "data:tables/x.csv". */
 static int open_file(void *ctx, const char *path, struct err *e)
@@ -65,11 +71,12 @@ static void set_inputs(const struct whole *w, const struct graph_node *n, struct
         int from = n->from[i], port = n->from_port[i];
         const struct graph_node *source = from >= 0 ? &w->g->nodes[from] : NULL;
 
-        if (source && source->module) {
+        if (source) {
+            const char *name = source->module ? source->module->table->outputs[port].name : "?";
+
             check_set_input(c, str_of(m->inputs[i].name),
                             w->is_checked[from] ? &w->checks[from].out[port] : &unknown,
-                            str_of(arena_printf(w->a, "%s.%s", source->doc->id,
-                                                source->module->table->outputs[port].name)));
+                            str_of(arena_printf(w->a, "%s.%s", source->doc->id, name)));
         }
     }
 }
@@ -98,7 +105,8 @@ static void check_node(const struct whole *w, int at)
     struct volume_lister volumes = {w->files->s, w->files->project_id};
     struct files_lister lister = folder_lister(&volumes);
 
-    if (n->module == NULL || n->module->component || has_mistake(w, n->doc->id) || is_open(n)) {
+    if (n->module == NULL || n->module->component || has_mistake(w, n->doc->id) || is_open(n) ||
+        clock_mono_ms() > w->until_ms) {
         return; /* nothing is known of what it makes but the types of its ports */
     }
     check_init(c, n->module->table);
@@ -164,7 +172,13 @@ void check_json(struct arena *a, const struct graph *g, const struct check_files
                 struct mistakes *mistakes, struct jw *w)
 {
     SCOPED(freep) struct check *checks = xnew_array(struct check, g->n + 1);
-    struct whole all = {a, g, files, mistakes, checks, arena_new_array(a, bool, g->n + 1)};
+    struct whole all = {a,
+                        g,
+                        files,
+                        mistakes,
+                        checks,
+                        arena_new_array(a, bool, g->n + 1),
+                        clock_mono_ms() + CHECK_MS};
 
     for (size_t i = 0; i < g->n_order; i++) {
         check_node(&all, g->order[i]);
