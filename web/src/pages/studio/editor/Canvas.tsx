@@ -28,6 +28,8 @@ import { useEditor, useEditorStore } from './store';
 const TYPES: NodeTypes = { step: StepNode, note: NoteNode };
 const MANY = 150;
 const FAR = 0.35; // smaller, and no port can be hit
+const NEAR_LINES = {};
+const FAR_LINES = { interactionWidth: 0 }; // nobody hits one there: no second path that only listens
 const MAP = { width: 110, height: 74 };
 const SNAP: [number, number] = [10, 10];
 export const FIT = { padding: 0.08, maxZoom: 1 };
@@ -148,6 +150,7 @@ export function Canvas() {
       <ReactFlow<Shown>
         defaultNodes={first}
         edges={edges}
+        defaultEdgeOptions={isFar ? FAR_LINES : NEAR_LINES}
         nodeTypes={TYPES}
         onNodesChange={onNodesChange}
         onEdgesChange={onEdgesChange}
