@@ -1,5 +1,7 @@
 #include "algorithms/kernel/fuzz_envelope.h"
 #include "algorithms/kernel/model.h"
+#include "algorithms/modules/forecasting.h"
+#include "algorithms/modules/recommending.h"
 
 /* Zeroes, or a category, a text unknown, and one that is missing. */
 static bool add_column(struct table *t, const struct features *f, size_t i)
@@ -29,6 +31,30 @@ static bool add_column(struct table *t, const struct features *f, size_t i)
     return true;
 }
 
+enum { AHEAD = 16, ITEMS_MOST = 4096 };
+
+/* Models that predict no rows. */
+static void use_other(const struct model *m)
+{
+    const struct forecaster *f = forecaster_of(m->type);
+    const struct recommender *by = recommender_of(m->type);
+    double mean[AHEAD], deviation[AHEAD];
+    struct err e = {0};
+
+    if (f) {
+        (void)f->forecast(m, AHEAD, mean, deviation, &e);
+    }
+    if (by && by->known(m)->items.n <= ITEMS_MOST) {
+        size_t n = by->known(m)->items.n;
+        double *scores = big_alloc(2 * n, sizeof(*scores), "the scores", &e);
+
+        for (uint32_t u = 0; scores && u < by->known(m)->users.n && u < 64; u++) {
+            by->score(m, u, scores + n, scores);
+        }
+        big_free(scores);
+    }
+}
+
 /* What could be read must also be safe to use. */
 static void use(const struct model *m)
 {
@@ -37,6 +63,7 @@ static void use(const struct model *m)
     struct err e = {0};
 
     if (m->type->predict == NULL) {
+        use_other(m);
         return;
     }
     for (size_t i = 0; i < m->features.n && i < 64; i++) {

@@ -66,7 +66,8 @@ static bool climb(const struct curve *c, struct platt *p, double *value)
     d.a = -(s.bb * s.a - s.ab * s.b) / det;
     d.b = -(s.aa * s.b - s.ab * s.a) / det;
     slope = s.a * d.a + s.b * d.b;
-    for (double step = 1; step >= 1e-10; step /= 2) {
+    for (int halved = 0; halved < 34; halved++) {
+        double step = ldexp(1, -halved);
         struct platt next = {p->a + step * d.a, p->b + step * d.b};
         double v = loss(c, next);
 
