@@ -23,6 +23,7 @@ enum reading { READING, KNOWN, FAILED };
 struct file_hash {
     struct list link;
     struct file_name name;
+    int64_t run_id; /* who asked first; what is_fresh is told to nobody else */
     enum reading state;
     bool is_held, is_unwanted, is_fresh;
     uint64_t asked; /* pipelines.round in which somebody wanted it */
@@ -51,14 +52,14 @@ static bool is_same(const struct file_name *a, const struct file_name *b)
 }
 
 static struct file_hash *find_locked(struct pipelines *s, const struct file_name *name,
-                                     size_t *n_open)
+                                     int64_t run_id, size_t *n_open)
 {
     *n_open = 0;
     list_each(it, &s->hashes)
     {
         struct file_hash *h = list_entry(it, struct file_hash, link);
 
-        if (!h->is_unwanted && is_same(&h->name, name)) {
+        if (!h->is_unwanted && is_same(&h->name, name) && (!h->is_fresh || h->run_id == run_id)) {
             return h;
         }
         *n_open += h->state == READING;
@@ -119,11 +120,13 @@ static void keep_few_locked(struct pipelines *s)
     }
 }
 
-static struct file_hash *hash_new(const struct file_name *name, int fd, uint64_t round)
+static struct file_hash *hash_new(const struct file_name *name, int64_t run_id, int fd,
+                                  uint64_t round)
 {
     struct file_hash *h = xnew(struct file_hash);
 
     *h = (struct file_hash){.name = *name,
+                            .run_id = run_id,
                             .is_fresh = is_fresh(name),
                             .asked = round,
                             .fd = fd,
@@ -132,26 +135,20 @@ static struct file_hash *hash_new(const struct file_name *name, int fd, uint64_t
     return h;
 }
 
-/* What is known of it is told once when the file was changed just before. */
 static int answer_locked(struct pipelines *s, struct file_hash *h, char hex[65], struct err *e)
 {
-    int rc;
-
     h->asked = s->round;
     if (h->state == READING) {
         return HASH_PENDING;
     }
-    rc = h->state == KNOWN ? 1 : -1;
-    if (rc > 0) {
+    if (h->state == KNOWN) {
         memcpy(hex, h->hex, sizeof(h->hex));
-    } else {
-        *e = h->err;
+        return 1;
     }
-    if (rc < 0 || h->is_fresh) {
-        hash_free(h);
-        s->n_hashes--;
-    }
-    return rc;
+    *e = h->err;
+    hash_free(h);
+    s->n_hashes--;
+    return -1;
 }
 
 static void read_at_once(struct file_hash *h)
@@ -167,8 +164,8 @@ static void read_at_once(struct file_hash *h)
     h->state = rc > 0 ? KNOWN : FAILED;
 }
 
-int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char hex[65],
-               struct err *e)
+int hashes_ask(struct pipelines *s, const struct file_name *name, int64_t run_id, int fd,
+               char hex[65], struct err *e)
 {
     struct lock *l = &s->lock;
     struct file_hash *h;
@@ -178,7 +175,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
 
     {
         WITH_LOCK(l);
-        h = find_locked(s, name, &n_open);
+        h = find_locked(s, name, run_id, &n_open);
         if (h) {
             return answer_locked(s, h, hex, e);
         }
@@ -192,7 +189,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char h
     if (own < 0) {
         return err_sys(e, "read");
     }
-    h = hash_new(name, own, s->round);
+    h = hash_new(name, run_id, own, s->round);
     if (is_small) {
         s->round_bytes += name->size_bytes;
         read_at_once(h);
@@ -213,7 +210,7 @@ void hashes_sweep(struct pipelines *s)
     {
         struct file_hash *h = list_entry(it, struct file_hash, link);
 
-        if (h->state != READING || h->asked == s->round) {
+        if (h->asked == s->round || (h->state == KNOWN && !h->is_fresh)) {
             continue;
         }
         h->is_unwanted = true;

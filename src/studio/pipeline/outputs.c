@@ -24,7 +24,7 @@ int hash_file(struct pipelines *s, const struct run *r, struct str volume,
 
     return str_copy(volume, name.volume, sizeof(name.volume)) < 0
                ? err_set(e, ERR_INVALID, "the name of the volume is too long")
-               : hashes_ask(s, &name, f->fd, hex, e);
+               : hashes_ask(s, &name, r->row.id, f->fd, hex, e);
 }
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)

@@ -103,9 +103,10 @@ struct file_name {
 };
 /* SHA-256 of its first size_bytes. 1: known. HASH_PENDING: being read; the runner is woken, and
  * asks again at each look for as long as it wants it. */
-int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char hex[65],
-               struct err *e) MUST_USE;
-/* All runs were looked at: what none of them asked for is not read on. */
+int hashes_ask(struct pipelines *s, const struct file_name *name, int64_t run_id, int fd,
+               char hex[65], struct err *e) MUST_USE;
+/* All runs were looked at: what none of them asked for is not read on, and forgotten when its file
+ * was changed just before. */
 void hashes_sweep(struct pipelines *s);
 void *hashes_main(void *pipelines);
 void hashes_done(struct pipelines *s);
