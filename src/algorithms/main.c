@@ -5,6 +5,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/spill.h"
 #include "algorithms/manifest.h"
 #include "algorithms/modules/modules.h"
 
@@ -28,14 +29,15 @@ static const char usage[] =
     "\n"
     "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
     "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
+    "  --spill DIR        where columns lie that are larger than half of the memory\n"
     "  --progress MODE    auto, json, text or none\n"
     "  --outputs yes      write a preview beside each output file, and say its size and SHA-256\n"
-    "  STRATA_THREADS, STRATA_MEMORY, STRATA_PROGRESS and STRATA_OUTPUTS say the same.\n"
+    "  STRATA_THREADS, STRATA_MEMORY, STRATA_SPILL, ... say the same.\n"
     "\n"
     "exit: 0 done, 1 our fault or the machine's, 2 wrong words, 3 wrong data, 4 out of memory\n";
 
 struct options {
-    const char *threads, *memory, *progress, *outputs;
+    const char *threads, *memory, *spill, *progress, *outputs;
 };
 
 /* Commands that look like options. */
@@ -53,6 +55,7 @@ static int take_options(struct options *o, int argc, char **argv, struct err *e)
     for (; i < argc && strncmp(argv[i], "--", 2) == 0 && !is_command(argv[i]); i += 2) {
         const char **slot = strcmp(argv[i], "--threads") == 0    ? &o->threads
                             : strcmp(argv[i], "--memory") == 0   ? &o->memory
+                            : strcmp(argv[i], "--spill") == 0    ? &o->spill
                             : strcmp(argv[i], "--progress") == 0 ? &o->progress
                             : strcmp(argv[i], "--outputs") == 0  ? &o->outputs
                                                                  : NULL;
@@ -61,7 +64,7 @@ static int take_options(struct options *o, int argc, char **argv, struct err *e)
             return err_set(e, ERR_INVALID,
                            slot ? "%s needs a value"
                                 : "'%s' is no option here; there are --threads, --memory, "
-                                  "--progress and --outputs",
+                                  "--spill, --progress and --outputs",
                            argv[i]);
         }
         *slot = argv[i + 1];
@@ -125,6 +128,7 @@ static int run(struct options *o, int argc, char **argv, struct err *e)
         set_memory(o->memory, e) < 0) {
         return -1;
     }
+    spill_set_dir(o->spill && *o->spill ? o->spill : NULL);
     progress_init(&progress, mode);
     progress.outputs = o->outputs && strcmp(o->outputs, "yes") == 0;
     threads = threads_open(n);
@@ -214,7 +218,7 @@ static void on_bus_error(int signal_number)
 
 int main(int argc, char **argv)
 {
-    struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"),
+    struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"), getenv("STRATA_SPILL"),
                         getenv("STRATA_PROGRESS"), getenv("STRATA_OUTPUTS")};
     struct err e = {0};
     int taken = take_options(&o, argc - 1, argv + 1, &e), rc = -1;

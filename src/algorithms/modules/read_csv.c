@@ -7,6 +7,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
@@ -104,23 +105,36 @@ static int run(struct step *s, struct err *e)
 
 enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
 
-/* The whole lines at the beginning; *all: that is the whole file. */
-static struct str read_head(struct check *c, char *buf, bool *all)
+/* How many rows a file has when all its lines are as long as the first `n`. */
+static int64_t rows_about(struct str head, size_t n, int64_t file_bytes)
+{
+    struct str rest = head;
+
+    for (size_t i = 0; i < n && rest.p; i++) {
+        (void)str_cut(&rest, '\n');
+    }
+    head.len -= rest.p ? rest.len : 0;
+    return head.len > 0 ? (int64_t)((double)file_bytes / (double)head.len * (double)n) : 0;
+}
+
+/* The whole lines at the beginning; *size: of the whole file. */
+static struct str read_head(struct check *c, char *buf, int64_t *size)
 {
     struct err e = {0};
     const char *path = step_text(&c->step, "path").p;
     SCOPED(closep) int fd = c->open_file(c->ctx, path, &e);
     ssize_t n = fd < 0 ? -1 : pread(fd, buf, HEAD_BYTES, 0);
+    struct stat st;
 
-    if (n < 0) {
+    if (n < 0 || fstat(fd, &st) < 0) {
         if (fd >= 0) {
             err_sys(&e, "%s", path);
         }
         check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s", e.msg);
         return STR_EMPTY;
     }
-    *all = n < HEAD_BYTES;
-    while (!*all && n > 0 && buf[n - 1] != '\n') {
+    *size = n < HEAD_BYTES ? n : st.st_size;
+    while (*size > n && n > 0 && buf[n - 1] != '\n') {
         n--;
     }
     return str_n(buf, (size_t)n);
@@ -135,25 +149,32 @@ static void check(struct check *c)
     struct value v = {.type = VALUE_TABLE};
     struct err e = {0};
     struct str head;
-    bool all = false;
+    int64_t size = 0;
+    uint64_t max_rows = o.max_rows;
 
     if (c->open_file == NULL) {
         return;
     }
     buf = xcalloc(1, HEAD_BYTES);
-    head = read_head(c, buf, &all);
+    head = read_head(c, buf, &size);
     if (c->n_mistakes > 0) {
         return;
     }
     o.max_rows = o.max_rows > 0 && o.max_rows < HEAD_ROWS ? o.max_rows : HEAD_ROWS;
     t = csv_read(head, &o, &report, &e);
-    if (t == NULL && all) { /* else a quote may be open where the head ends */
+    if (t == NULL && (int64_t)head.len == size) { /* else a quote may be open where the head ends */
         check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s",
                       step_text(&c->step, "path").p, e.msg);
     }
     v.table = t;
     if (t && schema_of(&c->out[0], &v, &e) < 0) {
         c->out[0].open = true;
+    }
+    if (t) {
+        c->out[0].rows = rows_about(head, t->n_rows, size);
+    }
+    if (max_rows > 0 && c->out[0].rows > (int64_t)max_rows) {
+        c->out[0].rows = (int64_t)max_rows;
     }
 }
 
@@ -171,6 +192,8 @@ const struct module module_read_csv = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+4*rows",
     .run = run,
     .check = check,
 };

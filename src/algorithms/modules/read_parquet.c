@@ -82,6 +82,7 @@ static void check(struct check *c)
         check_mistake(c, /* port */ NULL, "cols", /* column */ NULL, "%s", e.msg);
     } else {
         source_gives(c, t, &e);
+        c->out[0].rows = report.rows;
     }
 }
 
@@ -98,6 +99,8 @@ const struct module module_read_parquet = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "96Mi+4*rows",
     .run = run,
     .check = check,
 };

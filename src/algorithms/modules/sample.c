@@ -131,6 +131,7 @@ const struct module module_sample = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory_spilled = "64Mi+20*rows",
     .run = run,
     .check = check,
 };

@@ -32,6 +32,8 @@ struct run_node {
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
     bool is_submitted; /* its job was given to jobs since we started */
+    /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */
+    int64_t memory_bytes, need_bytes, asked_bytes;
     /* of its job's log */
     int64_t log_at;
     struct buf line, metrics; /* row.metrics points into it */
@@ -113,9 +115,8 @@ int run_save_node(struct pipelines *s, const struct run *r, const struct run_nod
 
 /* --- step.c: what a node's job is --- */
 bool step_error_passes(const struct err *e); /* it is tried again; others are final */
-/* Fills row.words and row.key; *input_bytes is what it reads. */
-int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
-               struct err *e) MUST_USE;
+/* Fills row.words and row.key. */
+int step_words(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
 /* Whether the files it reads are still those that its key describes. 1: yes. */
 int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
@@ -123,10 +124,15 @@ int step_files_same(struct pipelines *s, const struct run *r, const struct run_n
 void step_key_of_its_own(struct run *r, struct run_node *n);
 /* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
 const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
-void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,
-               struct jw *w);
+void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w);
 const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
 const char *step_suffix(enum value_type type);
+
+/* --- step_memory.c --- */
+/* Fills n->memory_bytes. ERR_LIMIT: it needs more than it can have. */
+int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
+/* What to say of a step that the kernel ended; in the run's arena. */
+const char *step_memory_killed(struct run *r, const struct run_node *n, int64_t had_bytes);
 
 /* --- outputs.c: files of a step --- */
 /* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */

@@ -321,8 +321,7 @@ static int from_cache(struct pipelines *s, struct run *r, struct run_node *n, st
     return 1;
 }
 
-static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_t input_bytes,
-                  struct err *e)
+static int submit(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(buf_done) struct buf spec = BUF_MAX(LIMIT_SPEC_BYTES);
     struct jw w = JW(&spec);
@@ -330,7 +329,7 @@ static int submit(struct pipelines *s, struct run *r, struct run_node *n, int64_
         .kind = PRINCIPAL_SESSION, .is_admin = true, .scopes = PERM_ALL}; /* runs.c asked already */
 
     (void)snprintf(who.name, sizeof(who.name), "%s", r->row.by);
-    step_spec(s, r, n, input_bytes, &w);
+    step_spec(s, r, n, &w);
     if (spec.failed) {
         return err_set(e, ERR_INVALID, "the parameters of %s are too long", n->row.node);
     }
@@ -356,18 +355,18 @@ static int failed_before(struct pipelines *s, struct run *r, struct run_node *n,
         *e = *why;
         return -1;
     }
-    return end_node(s, r, n, NODE_FAILED, why->msg, err_name(why->kind), e);
+    return end_node(s, r, n, NODE_FAILED, why->msg,
+                    why->kind == ERR_LIMIT ? "memory" : err_name(why->kind), e);
 }
 
 static int start_node(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     struct node_row before = n->row;
     char id[STEP_JOB_ID] = "j-";
-    int64_t input_bytes;
     struct err why;
     int hit;
 
-    if (step_words(s, r, n, &input_bytes, &why) < 0) {
+    if (step_words(s, r, n, &why) < 0) {
         return failed_before(s, r, n, &why, e);
     }
     hit = from_cache(s, r, n, e);
@@ -387,6 +386,9 @@ static int start_node(struct pipelines *s, struct run *r, struct run_node *n, st
                         "start the server again",
                         "unavailable", e);
     }
+    if (step_memory(s, r, n, &why) < 0) {
+        return failed_before(s, r, n, &why, e);
+    }
     random_name(id + 2, 8);
     n->row.job = arena_strdup(&r->arena, str_of(id));
     n->row.state = NODE_QUEUED;
@@ -395,7 +397,7 @@ static int start_node(struct pipelines *s, struct run *r, struct run_node *n, st
     if (change(s, r, n, before, e) < 0) {
         return -1;
     }
-    return submit(s, r, n, input_bytes, &why) < 0 ? failed_before(s, r, n, &why, e) : 0;
+    return submit(s, r, n, &why) < 0 ? failed_before(s, r, n, &why, e) : 0;
 }
 
 /* --- one job --- */
@@ -416,7 +418,8 @@ static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
         return end_node(s, r, n, NODE_CANCELLED, look->reason, NULL, e);
     }
     if (strcmp(kind, "oom") == 0) {
-        return end_node(s, r, n, NODE_FAILED, look->reason, "memory", e);
+        return end_node(s, r, n, NODE_FAILED, step_memory_killed(r, n, look->memory_bytes), "memory",
+                        e);
     }
     if (strcmp(kind, "exit") == 0 && said) {
         return end_node(s, r, n, NODE_FAILED, said, kind_of_exit(look->exit_code), e);
@@ -476,7 +479,6 @@ static int job_succeeded(struct pipelines *s, struct run *r, struct run_node *n,
 static int submit_again(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     struct node_row before = n->row;
-    int64_t input_bytes;
     struct err why;
 
     if (r->row.is_stopping) {
@@ -485,13 +487,13 @@ static int submit_again(struct pipelines *s, struct run *r, struct run_node *n, 
     if (n->is_submitted) {
         return end_node(s, r, n, NODE_FAILED, "its job was deleted", "machine", e);
     }
-    if (step_words(s, r, n, &input_bytes, &why) < 0) {
+    if (step_words(s, r, n, &why) < 0 || step_memory(s, r, n, &why) < 0) {
         return failed_before(s, r, n, &why, e);
     }
     if (strcmp(before.key, n->row.key) != 0 && change(s, r, n, before, e) < 0) {
         return -1;
     }
-    return submit(s, r, n, input_bytes, &why) < 0 ? failed_before(s, r, n, &why, e) : 0;
+    return submit(s, r, n, &why) < 0 ? failed_before(s, r, n, &why, e) : 0;
 }
 
 static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)

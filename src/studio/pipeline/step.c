@@ -67,16 +67,6 @@ static struct run_node *node_of(const struct run *r, int g)
     return NULL;
 }
 
-/* Sparse files may be larger than any number here stands. */
-static int64_t sum_of(int64_t times, int64_t bytes, int64_t base)
-{
-    int64_t out;
-
-    return __builtin_mul_overflow(times, bytes, &out) || __builtin_add_overflow(out, base, &out)
-               ? INT64_MAX
-               : out;
-}
-
 static const char *mark_of(struct arena *a, const struct volume_file_info *f)
 {
     return arena_printf(a, "%llu %lld %lld %lld", (unsigned long long)f->inode,
@@ -86,7 +76,7 @@ static const char *mark_of(struct arena *a, const struct volume_file_info *f)
 
 /* The content of a file in a volume: "data:tables/x.csv". */
 static int file_word(struct pipelines *s, struct run *r, const char *path, char hex[65],
-                     const char **mark, int64_t *bytes, struct err *e)
+                     const char **mark, struct err *e)
 {
     struct str rest = str_of(path), volume = str_cut(&rest, ':');
     struct volume_ref ref = {r->row.project_id, volume};
@@ -96,7 +86,6 @@ static int file_word(struct pipelines *s, struct run *r, const char *path, char 
     if (volume_file_open(s->parts.volumes, &ref, rest, VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
         return err_wrap(e, "%s", path);
     }
-    *bytes = sum_of(1, *bytes, f.size_bytes);
     *mark = mark_of(&r->arena, &f);
     rc = hash_file(s, r, &f, hex, e);
     (void)close(f.fd);
@@ -104,7 +93,7 @@ static int file_word(struct pipelines *s, struct run *r, const char *path, char 
 }
 
 static int write_files(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w,
-                       struct jw *marks, int64_t *bytes, struct err *e)
+                       struct jw *marks, struct err *e)
 {
     const struct module *m = run_module(r, n);
     const char *mark;
@@ -117,7 +106,7 @@ static int write_files(struct pipelines *s, struct run *r, const struct run_node
         const char *path = param_text(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path) {
-            if (file_word(s, r, path, hex, &mark, bytes, e) < 0) {
+            if (file_word(s, r, path, hex, &mark, e) < 0) {
                 return -1;
             }
             jw_kv_c(w, path, hex);
@@ -129,8 +118,7 @@ static int write_files(struct pipelines *s, struct run *r, const struct run_node
     return 0;
 }
 
-static void write_inputs(const struct run *r, const struct run_node *n, struct jw *w,
-                         int64_t *bytes)
+static void write_inputs(const struct run *r, const struct run_node *n, struct jw *w)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct module *m = g->module->table;
@@ -142,15 +130,13 @@ static void write_inputs(const struct run *r, const struct run_node *n, struct j
 
         if (from) {
             jw_kv_c(w, m->inputs[i].name, from->outputs[g->from_port[i]].sha256);
-            *bytes = sum_of(1, *bytes, from->outputs[g->from_port[i]].bytes);
         }
     }
     jw_end(w);
 }
 
 /* The marks of files are no part of the key: they tell later whether the step read what it says. */
-int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
-               struct err *e)
+int step_words(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(2 * MIB);
     SCOPED(buf_done) struct buf marks = BUF_MAX(2 * MIB);
@@ -159,7 +145,6 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     struct jw writer = JW(&out), *w = &writer;
     char key[STEP_KEY];
 
-    *input_bytes = 0;
     jw_object(w);
     jw_kv_c(w, "module", m->name);
     jw_kv_c(w, "version", m->version);
@@ -171,13 +156,13 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
         jw_kv_c(w, m->params[i].name, param_text(r, n, i));
     }
     jw_end(w);
-    write_inputs(r, n, w, input_bytes);
-    if (write_files(s, r, n, w, &marker, input_bytes, e) < 0) {
+    write_inputs(r, n, w);
+    if (write_files(s, r, n, w, &marker, e) < 0) {
         return -1;
     }
     jw_end(w);
     if (out.failed || marks.failed) {
-        return err_set(e, ERR_LIMIT, "the parameters of %s are too long", n->row.node);
+        return err_set(e, ERR_INVALID, "the parameters of %s are too long", n->row.node);
     }
     sha256_hex_of(buf_str(&out), key);
     n->row.words = arena_printf(&r->arena, "%.*s,\"marks\":%.*s}", (int)out.len - 1, out.p,
@@ -309,6 +294,8 @@ static void write_command(struct run *r, const struct run_node *n, struct jw *w)
     jw_str(w, STR(STEP_PROGRAM));
     jw_str(w, STR("--progress"));
     jw_str(w, STR("json"));
+    jw_str(w, STR("--spill"));
+    jw_str(w, STR("/out"));
     jw_str(w, STR("--outputs"));
     jw_str(w, STR("yes"));
     jw_str(w, str_of(m->name));
@@ -407,52 +394,36 @@ static void write_volumes(struct run *r, const struct run_node *n, struct jw *w)
     jw_end(w);
 }
 
-/* "3*input+64Mi", of our own tables. */
-static int64_t memory_of(const struct module *m, int64_t input_bytes)
+static void write_resources(struct pipelines *s, struct arena *a, const struct run_node *n,
+                            const struct module *m, struct jw *w)
 {
-    struct str rest = str_of(m->memory ? m->memory : "2*input+64Mi"), factor = str_cut(&rest, '*');
-    int64_t base = 64 * MIB;
-    uint64_t times = 2;
-    struct err e;
-
-    (void)str_cut(&rest, '+');
-    if (str_to_u64(factor, &times) < 0 || str_parse_bytes(rest, &base, &e) < 0) {
-        return sum_of(2, input_bytes, 64 * (int64_t)MIB);
-    }
-    return sum_of((int64_t)times, input_bytes, base);
-}
-
-static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,
-                            int64_t input_bytes, struct jw *w)
-{
-    bool is_light = (m->flags & MODULE_LIGHT) != 0;
-    int64_t want = memory_of(m, input_bytes), cpu, memory;
+    int64_t cpu, memory;
 
     jobs_machine_totals(s->parts.jobs, &cpu, &memory);
-    if (is_light && cpu > 1000) {
+    if ((m->flags & MODULE_LIGHT) && cpu > 1000) {
         cpu = 1000;
     }
     jw_key(w, "resources");
     jw_object(w);
     jw_kv_c(w, "cpu", arena_printf(a, "%lldm", (long long)cpu));
-    jw_kv_i64(w, "memory", want < memory ? want : memory);
+    jw_kv_i64(w, "memory", n->memory_bytes);
     jw_kv_i64(w, "pids", 512);
     jw_end(w);
 }
 
 /* What the component asks for. */
-static void write_asked(struct arena *a, const struct component *c, struct jw *w)
+static void write_asked(struct arena *a, const struct run_node *n, const struct component *c,
+                        struct jw *w)
 {
     jw_key(w, "resources");
     jw_object(w);
     jw_kv_c(w, "cpu", arena_printf(a, "%lldm", (long long)c->cpu_milli));
-    jw_kv_i64(w, "memory", c->memory_bytes);
+    jw_kv_i64(w, "memory", n->memory_bytes);
     jw_kv_i64(w, "gpu", c->gpus);
     jw_end(w);
 }
 
-void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int64_t input_bytes,
-               struct jw *w)
+void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w)
 {
     const struct component *component = r->graph.nodes[n->g].module->component;
 
@@ -461,10 +432,10 @@ void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, int
     jw_kv_c(w, "image", n->row.image ? n->row.image : "strata/strata-ml:built-in");
     if (component) {
         write_component(r, n, w);
-        write_asked(&r->arena, component, w);
+        write_asked(&r->arena, n, component, w);
     } else {
         write_command(r, n, w);
-        write_resources(s, &r->arena, run_module(r, n), input_bytes, w);
+        write_resources(s, &r->arena, n, run_module(r, n), w);
     }
     write_volumes(r, n, w);
     jw_kv_c(w, "network", "none");
