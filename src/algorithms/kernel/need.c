@@ -27,6 +27,7 @@ void need_table(struct need *n, int64_t bytes, int64_t rows, int64_t columns)
         rows = bytes / UNKNOWN_CELL_BYTES / columns;
     }
     n->input = sum(n->input, bytes);
+    n->all_rows = sum(n->all_rows, rows);
     n->cells = sum(n->cells, product(rows, columns));
     if (n->rows == 0 && n->columns == 0) {
         n->rows = rows;
@@ -71,6 +72,7 @@ static int value_of_word(const struct step *s, const struct need *n, struct str 
     } words[] = {{"input", n->input},
                  {"rows", n->rows},
                  {"columns", n->columns},
+                 {"all_rows", n->all_rows},
                  {"cells", n->cells},
                  {"cpus", n->cpus}};
 

@@ -14,6 +14,7 @@
 struct need {
     int64_t input;         /* bytes of all files it reads */
     int64_t rows, columns; /* of the table of the first port, or of the file that it reads */
+    int64_t all_rows;      /* of all tables */
     int64_t cells;         /* rows times columns of all tables */
     int64_t cpus;
 };

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 enum { PAGE = 4096 };
@@ -19,9 +21,17 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int file = -1, open_error;
 static _Atomic uint64_t end = PAGE; /* 0 stands for "not spilled" */
 
+/* A file system in memory would only take it by another name. */
+static bool is_disk(const char *path)
+{
+    struct statfs fs;
+
+    return statfs(path, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
+}
+
 void spill_set_dir(const char *to)
 {
-    dir = to;
+    dir = to && is_disk(to) ? to : NULL;
 }
 
 bool spill_is_on(void)

@@ -16,7 +16,8 @@
 
 enum { SPILL_LEAST_BYTES = 1 << 20 }; /* smaller pieces are not worth a place */
 
-/* Where the file is made when it is first needed; before any other thread runs. NULL: nowhere. */
+/* Where the file is made when it is first needed; before any other thread runs. NULL, or
+ * a file system in memory: nowhere. */
 void spill_set_dir(const char *dir);
 bool spill_is_on(void);
 /* `bytes` zeroes at *at (never 0). `what` goes into the sentence. ERR_NO_SPACE, ERR_IO. */

@@ -131,7 +131,8 @@ const struct module module_sample = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory_spilled = "64Mi+20*rows",
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+24*rows",
     .run = run,
     .check = check,
 };
