@@ -83,12 +83,13 @@ static int refuse(uint64_t bytes, const char *what, struct err *e)
 {
     char need[16], used[16], all[16];
 
-    return err_set(e, ERR_MEMORY,
-                   "not enough memory for %s: it needs %s, and %s of %s are in use; give the job "
-                   "more memory (resources.memory), or take fewer rows or columns",
-                   what, str_format_bytes((int64_t)(bytes > INT64_MAX ? INT64_MAX : bytes), need),
-                   str_format_bytes((int64_t)big_in_use(), used),
-                   str_format_bytes((int64_t)big_budget(), all));
+    return err_set(
+        e, ERR_MEMORY,
+        "not enough memory for %s: it needs %s, and %s of %s are in use; give it "
+        "more memory (memory of a step, resources.memory of a job), or take fewer rows or columns",
+        what, str_format_bytes((int64_t)(bytes > INT64_MAX ? INT64_MAX : bytes), need),
+        str_format_bytes((int64_t)big_in_use(), used),
+        str_format_bytes((int64_t)big_budget(), all));
 }
 
 int big_charge(size_t bytes, const char *what, struct err *e)

@@ -69,12 +69,8 @@ static int value_of_word(const struct step *s, const struct need *n, struct str 
     const struct {
         const char *name;
         int64_t value;
-    } words[] = {{"input", n->input},
-                 {"rows", n->rows},
-                 {"columns", n->columns},
-                 {"all_rows", n->all_rows},
-                 {"cells", n->cells},
-                 {"cpus", n->cpus}};
+    } words[] = {{"input", n->input},       {"rows", n->rows},   {"columns", n->columns},
+                 {"all_rows", n->all_rows}, {"cells", n->cells}, {"cpus", n->cpus}};
 
     for (size_t i = 0; i < ARRAY_LEN(words); i++) {
         if (str_eq_c(word, words[i].name)) {

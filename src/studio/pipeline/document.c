@@ -403,7 +403,8 @@ static void node_memory(struct reader *r, struct place at, void *into)
     struct doc_node *n = into;
     struct err e;
 
-    if (at.node->kind != YAML_SCALAR || str_parse_bytes(at.node->scalar, &n->memory_bytes, &e) < 0 ||
+    if (at.node->kind != YAML_SCALAR ||
+        str_parse_bytes(at.node->scalar, &n->memory_bytes, &e) < 0 ||
         n->memory_bytes < NODE_MEMORY_LEAST || n->memory_bytes > NODE_MEMORY_MOST) {
         n->memory_bytes = 0;
         mistake(r, at, "must be a size such as 2Gi, from 16Mi to 1024Gi");
@@ -469,10 +470,9 @@ static void node_inputs(struct reader *r, struct place at, void *into)
     }
 }
 
-static const struct key node_keys[] = {{"module", node_module}, {"title", node_title},
-                                       {"at", node_position},   {"params", node_params},
-                                       {"inputs", node_inputs}, {"cache", node_cache},
-                                       {"memory", node_memory}};
+static const struct key node_keys[] = {
+    {"module", node_module}, {"title", node_title}, {"at", node_position},  {"params", node_params},
+    {"inputs", node_inputs}, {"cache", node_cache}, {"memory", node_memory}};
 
 static void read_nodes(struct reader *r, struct place at, void *into UNUSED)
 {

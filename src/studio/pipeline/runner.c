@@ -418,8 +418,8 @@ static int job_failed(struct pipelines *s, struct run *r, struct run_node *n,
         return end_node(s, r, n, NODE_CANCELLED, look->reason, NULL, e);
     }
     if (strcmp(kind, "oom") == 0) {
-        return end_node(s, r, n, NODE_FAILED, step_memory_killed(r, n, look->memory_bytes), "memory",
-                        e);
+        return end_node(s, r, n, NODE_FAILED, step_memory_killed(r, n, look->memory_bytes),
+                        "memory", e);
     }
     if (strcmp(kind, "exit") == 0 && said) {
         return end_node(s, r, n, NODE_FAILED, said, kind_of_exit(look->exit_code), e);

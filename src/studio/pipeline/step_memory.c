@@ -12,7 +12,6 @@
 #include "pipeline/component.h"
 #include "volume/volume.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,22 +103,20 @@ static const char *size_text(struct arena *a, int64_t bytes)
 static int refuse(struct arena *a, const struct run_node *n, const struct need *need, int64_t least,
                   int64_t limit, struct err *e)
 {
-    char rows[96] = "";
+    long long rows = (long long)need->rows, columns = (long long)need->columns;
 
-    if (need->rows > 0) {
-        (void)snprintf(rows, sizeof(rows), " for %lld rows and %lld columns", (long long)need->rows,
-                       (long long)need->columns);
-    }
     if (n->asked_bytes > 0) {
         return err_set(e, ERR_LIMIT,
-                       "it would need about %s of memory%s, and its setting memory gives it %s: "
-                       "write memory: %s, or let it have fewer rows (module sample) or columns",
-                       size_text(a, least), rows, size_text(a, limit), size_text(a, least));
+                       "it would need about %s of memory for %lld rows and %lld columns, and its "
+                       "setting memory gives it %s: write memory: %s, or let it have fewer rows "
+                       "(module sample) or columns",
+                       size_text(a, least), rows, columns, size_text(a, limit),
+                       size_text(a, least));
     }
     return err_set(e, ERR_LIMIT,
-                   "it would need about %s of memory%s, and this machine has %s for a job: let it "
-                   "have fewer rows (module sample) or columns",
-                   size_text(a, least), rows, size_text(a, limit));
+                   "it would need about %s of memory for %lld rows and %lld columns, and this "
+                   "machine has %s for a job: let it have fewer rows (module sample) or columns",
+                   size_text(a, least), rows, columns, size_text(a, limit));
 }
 
 static int need_of(struct pipelines *s, const struct run *r, struct run_node *n, struct need *need,
@@ -156,8 +153,7 @@ int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct e
     n->asked_bytes = g->doc->memory_bytes;
     limit = n->asked_bytes > 0 && n->asked_bytes < machine ? n->asked_bytes : machine;
     if (g->module->component) {
-        n->memory_bytes =
-            n->asked_bytes > 0 ? n->asked_bytes : g->module->component->memory_bytes;
+        n->memory_bytes = n->asked_bytes > 0 ? n->asked_bytes : g->module->component->memory_bytes;
         return 0;
     }
     need.cpus = cpu / 1000 + 1;
@@ -167,7 +163,7 @@ int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct e
     if (least > limit) {
         return refuse(&r->arena, n, &need, least, limit, e);
     }
-    n->memory_bytes = n->asked_bytes > 0             ? limit
+    n->memory_bytes = n->asked_bytes > 0        ? limit
                       : n->need_bytes < machine ? n->need_bytes
                                                 : machine;
     return 0;

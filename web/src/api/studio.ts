@@ -47,6 +47,7 @@ export interface DocNode {
   params?: Record<string, Value>;
   inputs?: Record<string, string>; // port -> node.port
   cache?: boolean;
+  memory?: string; // "2Gi"
 }
 
 export interface DocParam {
