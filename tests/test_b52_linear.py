@@ -360,6 +360,55 @@ def test_support_vectors_with_a_kernel_bear_hard_tables(tmp_path):
     assert [r['prediction'] for r in got][::2] == ['a', 'c']
 
 
+def folds_of(folder, learner, seed):
+    """The folds that a learner of probabilities takes: those of cross_validate by the same seed."""
+    ok('chain', READ, f'cross_validate --in train=t --param learner={learner} --param label_col=label --param seed={seed} --out table=./f.csv', cwd=folder)
+    fold = numpy.array([int(r['fold']) for r in read_csv(folder / 'f.csv')])
+    return [(numpy.flatnonzero(fold != k), numpy.flatnonzero(fold == k)) for k in range(1, 6)]
+
+
+@pytest.mark.parametrize('name', ['wine', 'cancer'])
+def test_probabilities_of_support_vectors_are_scikit_learns_calibration(tmp_path, name):
+    svm, calibration = pytest.importorskip('sklearn.svm'), pytest.importorskip('sklearn.calibration')
+    x, y = class_data(name)
+    x = (x - x.mean(0)) / x.std(0) + numpy.random.RandomState(3).normal(size=x.shape)
+    table(tmp_path, x, y)
+    folds = folds_of(tmp_path, 'svm_linear', 5)
+    for c in (0.02, 1):
+        theirs = calibration.CalibratedClassifierCV(svm.LinearSVC(C=c, tol=1e-9, max_iter=1000000), ensemble=False, cv=folds).fit(x, y)
+        rows = learn(tmp_path, 'svm_linear', C=c, epsilon=1e-9, max_iter=1000000, probability='true', seed=5)
+        assert abs(probabilities(rows) - theirs.predict_proba(x)).max() < 1e-4
+    if name == 'cancer':  # two classes: libsvm shuffles by chance of its own, so the same folds by scikit-learn
+        theirs = calibration.CalibratedClassifierCV(svm.SVC(C=2, gamma=0.03, tol=1e-6), ensemble=False, cv=folds).fit(x, y)
+        rows = learn(tmp_path, 'svm_rbf', C=2, gamma=0.03, epsilon=1e-6, probability='true', seed=5)
+        assert abs(probabilities(rows) - theirs.predict_proba(x)).max() < 1e-3
+    theirs = svm.SVC(C=2, gamma=0.03, probability=True, random_state=1).fit(x, y).predict_proba(x)
+    got = probabilities(learn(tmp_path, 'svm_rbf', C=2, gamma=0.03, probability='true'))
+    assert abs(got - theirs).mean() < 0.02 and abs(got.sum(1) - 1).max() < 1e-12
+    assert numpy.mean(got.argmax(1) == theirs.argmax(1)) > 0.98
+
+
+def test_probabilities_of_support_vectors_bear_hard_tables_and_are_judged(tmp_path):
+    x, y = class_data('iris')
+    x = x + numpy.random.RandomState(2).normal(size=x.shape)
+    table(tmp_path, x, y)
+    for module in ('svm_linear', 'svm_rbf'):
+        threads_do_not_matter(tmp_path, module, (1, 3), probability='true')
+    table(tmp_path, x, (y == 1).astype(int))
+    loss = {}
+    for probability in ('false', 'true'):
+        done = ok('chain', READ, f'cross_validate --in train=t --param learner=svm_rbf --param learner_params=C=50;probability={probability} '
+                  '--param label_col=label --out table=p', 'evaluate_binary --in table=p --param label_col=label --param prob_col=prob_1 '
+                  '--param positive=1 --out report=./r.json', cwd=tmp_path)
+        loss[probability] = [json.loads(s) for s in done.stdout.splitlines() if '"metric"' in s][-1]['metric']['logloss']
+    assert loss['true'] < 0.8 * loss['false']
+    for text in ('x,label\n3,a\n3,a\n3,b\n', 'x,label\n1,a\n2,a\n3,b\n', 'x,label\n1,a\n2,b\n'):  # constant; a fold without a class; two rows
+        (tmp_path / 'd.csv').write_text(text)
+        for module in ('svm_linear', 'svm_rbf'):
+            got = probabilities(learn(tmp_path, module, probability='true'))
+            assert numpy.isfinite(got).all() and abs(got.sum(1) - 1).max() < 1e-12
+
+
 # --- logistic regression -----------------------------------------------------------------------
 
 @pytest.mark.parametrize('name', ['wine', 'cancer'])

@@ -120,7 +120,7 @@ def test_twins_of_csv_files_are_equal(tmp_path, table):
     assert as_csv(tmp_path / 'x.parquet')[0].replace('""', '') == (tmp_path / 'want.csv').read_text()
 
 
-@pytest.mark.parametrize('compression', ['none', 'gzip', 'zstd'])
+@pytest.mark.parametrize('compression', ['none', 'snappy', 'gzip', 'zstd'])
 @pytest.mark.parametrize('rows', [1000000, 999])
 def test_others_read_ours_and_so_do_we(tmp_path, compression, rows):
     (tmp_path / 'a.csv').write_text('\n'.join(WANT) + '\n')

@@ -306,7 +306,7 @@ def test_a_server_that_dies_finishes_twenty_steps_and_repeats_none(own_strata):
     s.volume('studio', 'data')
     put_file(s, 'studio', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
     put(s, 'steps', chain(20))
-    begun = start(s, 'steps')
+    begun = start(s, 'steps', fuse=False)
 
     def ended(n):
         return sum(v['state'] == 'succeeded' for v in get_run(s, begun['id'])['nodes'].values()) >= n
@@ -539,27 +539,36 @@ implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'echo 
 ''')
     put(studio, 'steady', {'pipeline': 1, 'volume': 'steady', 'nodes': {'a': {'module': 'steady'}}})
     first = run(studio, 'steady')
-    at = '/api/v1/projects/studio/volumes/steady/files/.studio'
-    key = next(e['name'] for e in studio.api('GET', at.replace('/files/', '/tree/')).json()['items'] if e['name'] != 'tmp')
+    at = '/api/v1/projects/studio/volumes/steady/tree/.studio'
+
+    def kept():
+        return {e['name'] for e in studio.api('GET', at).json()['items']} - {'tmp'}
+    (key,), seen = kept(), kept()
     for text, wanted in ((b'steadilx\n', 'succeeded'), (b'steadily\n', 'cached')):
         put_file(studio, 'studio', 'steady', f'.studio/{key}/out.bin', text)
         again = run(studio, 'steady')
         assert states(again) == {'a': wanted} and again['nodes']['a']['outputs'] == first['nodes']['a']['outputs']
-        assert studio.api('GET', f'{at}/{key}/out.bin').text == 'steadily\n'
+        assert studio.api('GET', f'/api/v1/projects/studio/runs/{again["id"]}/nodes/a/outputs/out').text == 'steadily\n'
+        key, seen = next(iter(kept() - seen), key), kept()
 
 
-def test_a_run_whose_module_is_gone_is_given_up(studio):
-    bring(studio, 'leaving', f"""
+def test_a_run_keeps_the_modules_with_which_it_began(studio):
+    text = f"""
 outputs: [{{name: out}}]
 implementation: {{container: {{image: {studio.busybox}, command: [sh, -c, 'exit 1', {{outputPath: out}}]}}}}
-""")
+"""
+    bring(studio, 'leaving', text)
     put(studio, 'leaving', {'pipeline': 1, 'nodes': {'a': {'module': 'leaving'}}})
     failed = run(studio, 'leaving')
     assert failed['state'] == 'failed'
-    assert studio.api('DELETE', '/api/v1/projects/studio/modules/leaving').status_code == 204
-    assert studio.api('POST', f'/api/v1/projects/studio/runs/{failed["id"]}/retry').status_code == 202
-    error = end(studio, failed['id'])['nodes']['a']['error']
-    assert error['kind'] == 'internal' and "no module 'leaving'" in error['message']
+    bring(studio, 'leaving', text.replace('exit 1', 'exit 7'))
+    at = f'/api/v1/projects/studio/runs/{failed["id"]}'
+    for change in (lambda: bring(studio, 'leaving', text.replace('exit 1', 'exit 7')), lambda: studio.api('DELETE', '/api/v1/projects/studio/modules/leaving')):
+        change()
+        assert studio.api('POST', f'{at}/retry').status_code == 202
+        again = end(studio, failed['id'])
+        assert again['nodes']['a']['error']['kind'] == 'machine' and 'exit code 1' in again['nodes']['a']['error']['message'], again
+    assert start(studio, 'leaving', status=400)['error']['mistakes']
 
 
 def test_a_project_that_goes_takes_its_running_runs_along(strata):
@@ -615,3 +624,32 @@ def test_a_file_that_changes_while_a_step_runs_is_not_taken_for_the_old_one(stud
     assert again['nodes']['read']['outputs']['table']['rows'] == 2000000
     assert again['nodes']['read']['state'] == 'succeeded' or end(studio, begun['id'])['nodes']['read']['outputs']['table']['rows'] == 2000000
     assert run(studio, 'moving')['nodes']['read']['state'] == 'cached'
+
+
+def test_a_folder_of_a_volume_is_one_input(studio):
+    def put_part(path, text):
+        put_file(studio, 'studio', 'data', f'sales/{path}', text.encode())
+
+    def document(path):
+        return {'pipeline': 1, 'nodes': {'read': {'module': 'read_csv', 'params': {'path': f'data:{path}', 'file_col': 'file'}},
+                                         'some': {'module': 'select_columns', 'params': {'columns': 'year,x'}, 'inputs': {'table': 'read.table'}}}}
+
+    for year in (2023, 2024):
+        put_part(f'year={year}/a.csv', f'x,y\n{year},1\n')
+    columns = check(studio, document('sales'))['nodes']['read']['outputs']['table']['columns']
+    assert [(c['name'], c['type']) for c in columns] == [('x', 'int'), ('y', 'int'), ('year', 'int'), ('file', 'text')]
+    put(studio, 'folder', document('sales'))
+    assert run(studio, 'folder')['nodes']['read']['outputs']['table']['rows'] == 2
+    assert states(run(studio, 'folder')) == {'read': 'cached', 'some': 'cached'}
+    put_part('year=2024/b.csv', 'x,y\n7,8\n')
+    more = run(studio, 'folder')['nodes']['read']
+    assert (more['state'], more['outputs']['table']['rows'], more['cache']['why']) == ('succeeded', 3, 'file data:sales has changed')
+    put_part('year=2024/b.csv', 'x,y\n7,9\n')
+    assert run(studio, 'folder')['nodes']['read']['state'] == 'succeeded'
+    put(studio, 'pattern', document('sales/year=*/b.csv'))
+    assert run(studio, 'pattern')['nodes']['read']['outputs']['table']['rows'] == 1
+    assert states(run(studio, 'pattern'))['read'] == 'cached'
+    lost = [m['message'] for m in check(studio, document('sales/*.tsv'))['mistakes'] if m.get('param') == 'path']
+    assert lost and 'no file fits the pattern' in lost[0]
+    lost = [m['message'] for m in check(studio, document('nowhere'))['mistakes'] if m.get('param') == 'path']
+    assert lost and 'nowhere' in lost[0]

@@ -1,6 +1,7 @@
 #include "algorithms/check_step.h"
 
 #include "algorithms/kernel/check.h"
+#include "algorithms/kernel/files.h"
 #include "algorithms/kernel/need.h"
 
 #include <fcntl.h>
@@ -153,6 +154,7 @@ int check_step_json(const struct module *const *modules, char *const *words, siz
     }
     check_init(&c, m);
     c.open_file = open_file;
+    c.lister = &files_here;
     rc = take_words(&c, inputs, words, n, e);
     if (rc == 0) {
         check_run(&c);

@@ -8,6 +8,7 @@
 #include "algorithms/kernel/spill.h"
 #include "algorithms/manifest.h"
 #include "algorithms/modules/modules.h"
+#include "algorithms/plan.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 static const char usage[] =
     "usage: strata-ml [OPTIONS] MODULE --in PORT=FILE --out PORT=FILE --param NAME=VALUE ...\n"
     "       strata-ml [OPTIONS] chain STEP STEP ...\n"
+    "       strata-ml [OPTIONS] plan -- NAME MODULE ... -- NAME MODULE ...\n"
     "       strata-ml --schema-only MODULE ...   the columns it would make, or what is wrong\n"
     "       strata-ml manifest [MODULE]     modules, ports and parameters as JSON\n"
     "       strata-ml --manifest            the same as one array\n"
@@ -25,7 +27,8 @@ static const char usage[] =
     "\n"
     "Each STEP of a chain is one argument in the words of a module; its ports are files (a name\n"
     "with a / or a .) or names of values kept in memory. A table whose file name ends in .csv is\n"
-    "written as CSV.\n"
+    "written as CSV. A plan runs steps one after the other as if each were alone; directories of\n"
+    "outputs are made, and lines for programs say where each step begins and how it ends.\n"
     "\n"
     "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
     "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
@@ -115,6 +118,7 @@ static int set_memory(const char *text, struct err *e)
     return 0;
 }
 
+/* The exit code, or -1. */
 static int run(struct options *o, int argc, char **argv, struct err *e)
 {
     bool chain = strcmp(argv[0], "chain") == 0;
@@ -135,6 +139,9 @@ static int run(struct options *o, int argc, char **argv, struct err *e)
     if (chain) {
         return chain_run(modules_all, argv + 1 + more, (size_t)(argc - 1 - more), threads,
                          &progress, e);
+    }
+    if (strcmp(argv[0], "plan") == 0) {
+        return plan_run(modules_all, argv + 1, (size_t)argc - 1, threads, &progress, e);
     }
     return chain_run_one(modules_all, argv, (size_t)argc, threads, &progress, e);
 }
@@ -235,8 +242,11 @@ int main(int argc, char **argv)
             return rc;
         }
     }
-    if (e.kind == ERR_NONE && run(&o, argc - 1 - taken, argv + 1 + taken, &e) == 0) {
-        return EXIT_DONE;
+    if (e.kind == ERR_NONE) {
+        rc = run(&o, argc - 1 - taken, argv + 1 + taken, &e);
+        if (rc >= 0) {
+            return rc;
+        }
     }
     (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
     return failure_exit_code(e.kind);

@@ -343,7 +343,9 @@ static int held_blobs(void *ctx, registry_digest *each, void *each_ctx, struct e
 {
     struct wire *w = ctx;
 
-    pipelines_held_blobs(w->pipelines, each, each_ctx);
+    if (pipelines_held_blobs(w->pipelines, each, each_ctx, e) < 0) {
+        return -1;
+    }
     return w->jobs ? jobs_held_blobs(w->jobs, each, each_ctx, e) : 0;
 }
 

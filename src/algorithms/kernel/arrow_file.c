@@ -2,6 +2,7 @@
 
 #include "algorithms/kernel/checksum.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/shared.h"
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -186,9 +187,23 @@ static int add_blocks(struct arrow_file *f, const struct flat_table *footer, uns
     return 0;
 }
 
-/* All bytes, with the value of the checksum itself as zeroes. */
-static int check_sum(struct str bytes, struct str hex, struct err *e)
+enum { REST_BYTES = 4 << 20 };
+
+/* Some of the file; what was read does not stay in memory. */
+static void add_bytes(struct checksum *c, const struct shared *keep, struct str bytes)
 {
+    for (size_t at = 0; at < bytes.len; at += REST_BYTES) {
+        size_t n = bytes.len - at < REST_BYTES ? bytes.len - at : REST_BYTES;
+
+        checksum_add(c, bytes.p + at, n);
+        shared_rest(keep, bytes.p + at, n);
+    }
+}
+
+/* All bytes, with the value of the checksum itself as zeroes. */
+static int check_sum(const struct arrow_file *f, struct str hex, struct err *e)
+{
+    struct str bytes = f->bytes;
     static const char zeros[ARROW_CHECKSUM_HEX + 1] = "0000000000000000";
     struct checksum c;
     unsigned char want[8];
@@ -202,9 +217,9 @@ static int check_sum(struct str bytes, struct str hex, struct err *e)
         sum = sum << 8 | want[i];
     }
     checksum_init(&c);
-    checksum_add(&c, bytes.p, before);
+    add_bytes(&c, f->keep, str_n(bytes.p, before));
     checksum_add(&c, zeros, ARROW_CHECKSUM_HEX);
-    checksum_add(&c, hex.p + hex.len, bytes.len - before - hex.len);
+    add_bytes(&c, f->keep, str_n(hex.p + hex.len, bytes.len - before - hex.len));
     return checksum_value(&c) == sum ? 0 : damaged("its checksum is wrong", e);
 }
 
@@ -219,7 +234,7 @@ static int check_ours(struct arrow_file *f, const struct flat_table *footer,
     if (version.p == NULL && hex.p == NULL) {
         return 0;
     }
-    if (trust == ARROW_CHECK && check_sum(f->bytes, hex, e) < 0) {
+    if (trust == ARROW_CHECK && check_sum(f, hex, e) < 0) {
         return -1;
     }
     if (!str_eq(version, STR("1"))) {

@@ -265,7 +265,7 @@ static const struct arrow_batch *only_batch(const struct arrow_file *f, bool dic
 /* Missing values must be NaN already. */
 static bool missing_are_nan(const struct arrow_array *a, const double *numbers)
 {
-    for (size_t i = 0; i < a->n; i++) {
+    for (size_t i = 0; a->valid.len > 0 && i < a->n; i++) {
         if (!arrow_is_valid(a, i) && !isnan(numbers[i])) {
             return false;
         }

@@ -20,11 +20,12 @@ const char *as_name(enum column_as as)
 
 bool as_holds(enum column_as as, double v)
 {
-    bool whole = v == floor(v) && fabs(v) <= AS_LARGEST && !(v == 0 && signbit(v));
+    bool whole;
 
-    if (isnan(v) || as == AS_REAL) {
+    if (as == AS_REAL || isnan(v)) {
         return true;
     }
+    whole = v == floor(v) && fabs(v) <= AS_LARGEST && !(v == 0 && signbit(v));
     switch (as) {
     case AS_BOOL:
         return whole && (v == 0 || v == 1);

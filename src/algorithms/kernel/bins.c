@@ -11,13 +11,14 @@
 
 /* Cuts are learned on so many rows at most: the share of a bin is right within a few percent. */
 enum { SAMPLE_ROWS = 1 << 17 };
-enum { BLOCK_ROWS = 512, SEARCHED = 256 };
+enum { BLOCK_ROWS = 512, PANEL_ROWS = 32 * BLOCK_ROWS, SEARCHED = 256 };
 
 struct work {
     struct bins *b;
     const struct features *f;
-    const double *const *columns;
-    uint32_t *sample; /* rows */
+    const struct bound *bound;
+    const double *const *columns; /* of it */
+    uint32_t *sample;             /* rows */
     size_t n_sample;
     unsigned max_bins;
     double *values; /* [worker][n_sample] */
@@ -92,6 +93,7 @@ static void learn_number(struct work *w, size_t j, unsigned worker)
         v[n] = w->columns[j][w->sample[i]];
         n += !isnan(v[n]);
     }
+    bound_rest_column(w->bound, j);
     sort_f64(v, w->scratch + 2 * worker * w->n_sample, n);
     w->count[j] = cut(v, n, w->max_bins, w->cuts + j * BINS_MAX);
 }
@@ -177,39 +179,62 @@ static int take_sample(struct work *w, const double *weights, struct err *e)
 
 /* --- cells ------------------------------------------------------------------------------------ */
 
-/* The number of cuts below v, among SEARCHED - 1 that end in infinities. */
-static inline uint32_t search(const double *cuts, double v)
+/* The number of cuts below each of some values, among SEARCHED - 1 that end in infinities. Side by
+ * side and without a branch: which way a search goes cannot be foretold. */
+static void search(const double *cuts, const double *v, size_t n, uint8_t *bins)
 {
-    uint32_t at = 0;
+    uint32_t at[BLOCK_ROWS] = {0};
 
     for (uint32_t step = SEARCHED / 2; step > 0; step /= 2) {
-        at += cuts[at + step - 1] < v ? step : 0;
+        for (size_t i = 0; i < n; i++) {
+            at[i] += (uint32_t)(cuts[at[i] + step - 1] < v[i]) * step;
+        }
     }
-    return at;
+    for (size_t i = 0; i < n; i++) {
+        bins[i] = (uint8_t)at[i];
+    }
 }
 
+/* The bins of categories. */
+static void look_up(const uint8_t *of, const double *v, size_t n, uint8_t *bins)
+{
+    for (size_t i = 0; i < n; i++) {
+        bins[i] = isnan(v[i]) ? 0 : of[(size_t)v[i]];
+    }
+}
+
+static void fill_block(const struct work *w, size_t first, size_t n)
+{
+    const struct bins *b = w->b;
+
+    for (size_t j = 0; j < b->n_features; j++) {
+        const double *v = w->columns[j] + first;
+        uint8_t bins[BLOCK_ROWS], *cell = b->cells + first * b->n_features + j;
+        uint8_t missing = (uint8_t)w->count[j];
+
+        if (b->of_category[j]) {
+            look_up(b->of_category[j], v, n, bins);
+        } else {
+            search(w->padded + j * SEARCHED, v, n, bins);
+        }
+        for (size_t i = 0; i < n; i++) {
+            cell[i * b->n_features] = isnan(v[i]) ? missing : bins[i];
+        }
+    }
+}
+
+/* Blocks whose rows stay in the cache; the values are not needed any more. */
 static void fill(void *ctx, size_t task, unsigned worker)
 {
     struct work *w = ctx;
-    struct bins *b = w->b;
-    size_t first = task * BLOCK_ROWS, left = b->n_rows - first;
-    size_t end = first + (left < BLOCK_ROWS ? left : BLOCK_ROWS);
+    size_t first = task * PANEL_ROWS, left = w->b->n_rows - first;
+    size_t n = left < PANEL_ROWS ? left : PANEL_ROWS;
 
     (void)worker;
-    for (size_t j = 0; j < b->n_features; j++) {
-        const double *v = w->columns[j], *cuts = w->padded + j * SEARCHED;
-        const uint8_t *of = b->of_category[j];
-        uint8_t missing = (uint8_t)w->count[j], *cell = b->cells + j;
-
-        for (size_t r = first; r < end; r++) {
-            uint8_t bin = of ? missing : (uint8_t)search(cuts, v[r]);
-
-            if (of && !isnan(v[r])) {
-                bin = of[(size_t)v[r]];
-            }
-            cell[r * b->n_features] = isnan(v[r]) ? missing : bin;
-        }
+    for (size_t at = 0; at < n; at += BLOCK_ROWS) {
+        fill_block(w, first + at, n - at < BLOCK_ROWS ? n - at : BLOCK_ROWS);
     }
+    bound_rest(w->bound, first, n);
 }
 
 static int keep_cuts(struct work *w, struct err *e)
@@ -251,14 +276,16 @@ static int make(struct work *w, const double *weights, struct threads *threads, 
     if (keep_cuts(w, e) < 0) {
         return -1;
     }
-    threads_each(threads, (w->b->n_rows + BLOCK_ROWS - 1) / BLOCK_ROWS, fill, w);
+    threads_each(threads, (w->b->n_rows + PANEL_ROWS - 1) / PANEL_ROWS, fill, w);
     return 0;
 }
 
-int bins_init(struct bins *b, const struct features *f, const double *const *columns, size_t n_rows,
+int bins_init(struct bins *b, const struct features *f, const struct bound *bound,
               const double *weights, unsigned max_bins, struct threads *threads, struct err *e)
 {
-    struct work w = {.b = b, .f = f, .columns = columns, .max_bins = max_bins};
+    size_t n_rows = bound->n_rows;
+    struct work w = {
+        .b = b, .f = f, .bound = bound, .columns = bound->columns, .max_bins = max_bins};
     int rc = -1;
 
     *b = (struct bins){.n_rows = n_rows,

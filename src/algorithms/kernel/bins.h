@@ -21,7 +21,7 @@ struct bins {
 };
 
 /* Rows of weight 0 do not count for the cuts; weights may be NULL. */
-int bins_init(struct bins *b, const struct features *f, const double *const *columns, size_t n_rows,
+int bins_init(struct bins *b, const struct features *f, const struct bound *bound,
               const double *weights, unsigned max_bins, struct threads *threads,
               struct err *e) MUST_USE;
 void bins_done(struct bins *b);

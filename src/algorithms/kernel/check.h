@@ -10,6 +10,8 @@
 #include "algorithms/kernel/step.h"
 #include "base/json.h"
 
+struct files_lister;
+
 struct schema {
     enum value_type type; /* VALUE_NONE: nothing is known */
     /* No rows. TABLE: its columns; MODEL: its features; TRANSFORM: NULL. */
@@ -49,6 +51,7 @@ struct check {
      * not looked at. */
     int (*open_file)(void *ctx, const char *path, struct err *e);
     void *ctx;
+    const struct files_lister *lister; /* of folders; NULL: they are not looked at */
 };
 
 void check_init(struct check *c, const struct module *m);

@@ -16,3 +16,4 @@ int codec_lz4_frame(struct str in, void *out, size_t out_len, struct err *e) MUS
 /* Packs; appends to `out`. ERR_DATA past its ceiling. */
 int codec_pack_zstd(struct str in, struct buf *out, struct err *e) MUST_USE;
 int codec_pack_gzip(struct str in, struct buf *out, struct err *e) MUST_USE;
+int codec_pack_snappy(struct str in, struct buf *out, struct err *e) MUST_USE;

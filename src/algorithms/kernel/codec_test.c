@@ -71,11 +71,52 @@ static void damaged_frames_stay_inside(void **state)
     }
 }
 
+/* Runs, words, noise, and what lies around the ends of blocks. */
+static void fill(unsigned char *p, size_t n, unsigned how)
+{
+    uint32_t x = 12345 + how;
+
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525 + 1013904223;
+        p[i] = how == 0   ? 'a'
+               : how == 1 ? (unsigned char)("the same words again and again "[i % 31])
+               : how == 2 ? (unsigned char)(x >> 24)
+                          : (unsigned char)((x >> 24) % 5 == 0 ? x >> 16 : i / 700);
+    }
+}
+
+static void what_snappy_packs_unpacks(void **state)
+{
+    static const size_t sizes[] = {0, 1, 3, 4, 5, 60, 61, 255, 256, 257, 65535, 65536, 65540, 300001};
+    struct err e = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        for (unsigned how = 0; how < 4; how++) {
+            size_t n = sizes[i];
+            unsigned char *in = malloc(n), *got = malloc(n);
+            struct buf packed = BUF_MAX(1 << 20);
+
+            fill(in, n, how);
+            assert_int_equal(codec_pack_snappy(str_n((const char *)in, n), &packed, &e), 0);
+            assert_int_equal(codec_snappy(buf_str(&packed), got, n, &e), 0);
+            assert_memory_equal(in, got, n);
+            if (n > 1000 && how < 2) {
+                assert_true(packed.len < n / 15);
+            }
+            buf_done(&packed);
+            free(in);
+            free(got);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_the_lz4_program_unpack),
         cmocka_unit_test(damaged_frames_stay_inside),
+        cmocka_unit_test(what_snappy_packs_unpacks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

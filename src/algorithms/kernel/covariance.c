@@ -42,6 +42,9 @@ static void mean_of(void *ctx, size_t j, unsigned worker UNUSED)
         sum += part;
     }
     k->mean[j] = sum / of->weight_sum;
+    if (of->bound && j < of->bound->n) {
+        bound_rest_column(of->bound, j);
+    }
 }
 
 /* Rows less their means, times the root of their weight. */
@@ -92,6 +95,9 @@ static void run_stripe(void *ctx, size_t task, unsigned worker)
                                                     .c_row = d});
         }
         at += rows;
+    }
+    if (k->of->bound) {
+        bound_rest(k->of->bound, task * k->stripe_rows, end - task * k->stripe_rows);
     }
 }
 

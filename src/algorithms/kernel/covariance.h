@@ -5,6 +5,7 @@
  * Rows are cut into stripes whose borders depend on the table alone; sums are added in their
  * order, so threads never change a bit. The rows are never all in memory as a matrix. */
 #pragma once
+#include "algorithms/kernel/features.h"
 #include "algorithms/kernel/threads.h"
 #include "base/err.h"
 
@@ -14,7 +15,8 @@ struct covariance_of {
     size_t d, n_rows;
     const double *weights; /* of rows; or NULL: 1 */
     double weight_sum;
-    bool centre; /* false: all means are taken for 0 */
+    bool centre;               /* false: all means are taken for 0 */
+    const struct bound *bound; /* whose columns the first are, to let them rest; or NULL */
 };
 
 /* mean[d] and c[d][d]. ERR_MEMORY; ERR_DATA when the values are too large. */

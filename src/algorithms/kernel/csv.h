@@ -29,6 +29,8 @@ struct csv_options {
     struct str text_columns;   /* comma-separated names that are text whatever they hold */
     struct str number_columns; /* names where anything but a number is an error, and an integer that
                                   a double does not hold */
+    const struct map *texts;   /* more of text_columns, by name; or NULL */
+    bool may_lack;             /* columns that the user names need not be there */
     uint64_t max_rows;         /* 0: all */
 };
 

@@ -44,7 +44,7 @@ static int fix(struct csv_reader *r, struct str name, enum column_kind kind, enu
         i++;
     }
     if (i == r->n_columns) {
-        return err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
+        return r->o->may_lack ? 0 : err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
     }
     r->columns[i].kind = kind;
     r->columns[i].as = as;
@@ -94,6 +94,13 @@ int csv_fix_types(struct csv_reader *r, struct err *e)
         struct str word = str_trim(str_cut(&list, ','));
 
         if (word.len > 0 && fix_type(r, word, e) < 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; r->o->texts && i < r->n_columns; i++) {
+        struct str name = str_of(r->columns[i].name);
+
+        if (map_get(r->o->texts, name) && fix(r, name, COLUMN_TEXT, AS_REAL, e) < 0) {
             return -1;
         }
     }

@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Texts made on the way live in blocks, until the next rows. */
 struct block {
@@ -191,6 +192,10 @@ uint32_t *expr_rows(const struct expr *x, size_t *n, struct err *e)
 static int keep_numbers(const struct expr_op *last, struct column *to, const struct vec *values,
                         size_t first, size_t n, struct err *e)
 {
+    if (last->type.as == AS_REAL) {
+        memcpy(to->numbers + first, values->numbers, n * sizeof(double));
+        return 0;
+    }
     for (size_t i = 0; i < n; i++) {
         double v = values->numbers[i];
 

@@ -178,7 +178,9 @@ RUN(if_numbers)
 {
     UNUSED_CONTEXT;
     for (size_t i = 0; i < n; i++) {
-        out->own_numbers[i] = a[a[0].numbers[i] == 1 ? 1 : 2].numbers[i];
+        double yes = a[1].numbers[i], no = a[2].numbers[i]; /* both: no branch to foretell */
+
+        out->own_numbers[i] = a[0].numbers[i] == 1 ? yes : no;
     }
 }
 

@@ -4,6 +4,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/select.h"
+#include "algorithms/kernel/shared.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -259,7 +260,12 @@ static int bind_column(const struct features *f, const struct table *t, size_t i
         return b->owned[i] ? 0 : -1;
     }
     b->columns[i] = c->numbers;
-    return check_values(c, t->n_rows, f->missing_kept || !isnan(f->fill[i]), largest, e);
+    b->data[i] = c->data;
+    if (check_values(c, t->n_rows, f->missing_kept || !isnan(f->fill[i]), largest, e) < 0) {
+        return -1;
+    }
+    shared_rest(c->data, c->numbers, t->n_rows * sizeof(*c->numbers));
+    return 0;
 }
 
 int features_bind(const struct features *f, const struct table *t, enum features_range range,
@@ -270,7 +276,11 @@ int features_bind(const struct features *f, const struct table *t, enum features
     if (features_present(f, t, e) < 0) {
         return -1;
     }
-    *b = (struct bound){xnew_array(const double *, f->n + 1), xnew_array(double *, f->n + 1), f->n};
+    *b = (struct bound){.columns = xnew_array(const double *, f->n + 1),
+                        .owned = xnew_array(double *, f->n + 1),
+                        .data = xnew_array(const struct shared *, f->n + 1),
+                        .n = f->n,
+                        .n_rows = t->n_rows};
     for (size_t i = 0; i < f->n; i++) {
         if (bind_column(f, t, i, largest, b, e) < 0) {
             bound_done(b);
@@ -287,7 +297,20 @@ void bound_done(struct bound *b)
     }
     free(b->owned);
     free(b->columns);
+    free(b->data);
     *b = (struct bound){0};
+}
+
+void bound_rest_column(const struct bound *b, size_t j)
+{
+    shared_rest(b->data[j], b->columns[j], b->n_rows * sizeof(double));
+}
+
+void bound_rest(const struct bound *b, size_t first, size_t n)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        shared_rest(b->data[i], b->columns[i] + first, n * sizeof(double));
+    }
 }
 
 /* Columns to rows, some rows at a time so that the rows being written stay in the cache. */
@@ -327,6 +350,31 @@ void features_gather_f32(const struct features *f, const double *const *columns,
                 out[i * f->n + j] = (float)(isnan(v) ? f->fill[j] : v);
             }
         }
+    }
+}
+
+enum { REST_ROWS = 1 << 16 };
+
+static size_t rest_rows(const struct bound *b, size_t first)
+{
+    return b->n_rows - first < REST_ROWS ? b->n_rows - first : REST_ROWS;
+}
+
+void features_gather_all_f64(const struct features *f, const struct bound *b, double *out)
+{
+    for (size_t first = 0; first < b->n_rows; first += REST_ROWS) {
+        features_gather_f64(f, b->columns, /* rows */ NULL, first, rest_rows(b, first),
+                            out + first * f->n);
+        bound_rest(b, first, rest_rows(b, first));
+    }
+}
+
+void features_gather_all_f32(const struct features *f, const struct bound *b, float *out)
+{
+    for (size_t first = 0; first < b->n_rows; first += REST_ROWS) {
+        features_gather_f32(f, b->columns, /* rows */ NULL, first, rest_rows(b, first),
+                            out + first * f->n);
+        bound_rest(b, first, rest_rows(b, first));
     }
 }
 

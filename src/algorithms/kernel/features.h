@@ -42,13 +42,20 @@ int features_present(const struct features *f, const struct table *t, struct err
  * cannot fail. Points into the table. */
 struct bound {
     const double **columns;
-    double **owned; /* numbers of categories; big memory, NULL entries */
-    size_t n;
+    double **owned;             /* numbers of categories; big memory, NULL entries */
+    const struct shared **data; /* what the others lie in; borrowed of the table */
+    size_t n, n_rows;
 };
 int features_bind(const struct features *f, const struct table *t, enum features_range range,
                   struct bound *b, struct err *e) MUST_USE;
 void bound_done(struct bound *b);
+/* These rows were read and are not needed for a while (shared_rest()). Any thread. */
+void bound_rest(const struct bound *b, size_t first, size_t n);
+void bound_rest_column(const struct bound *b, size_t j);
 
+/* All rows as a dense matrix; the table rests behind it. */
+void features_gather_all_f64(const struct features *f, const struct bound *b, double *out);
+void features_gather_all_f32(const struct features *f, const struct bound *b, float *out);
 /* Rows as a dense matrix. `rows` NULL: first .. first + n - 1; else rows[first ..]. */
 void features_gather_f64(const struct features *f, const double *const *columns,
                          const uint32_t *rows, size_t first, size_t n, double *out);

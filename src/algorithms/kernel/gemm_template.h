@@ -8,6 +8,7 @@
  */
 #define NR (2 * LANES)
 #define KC 256
+#define PACKED_FROM (4 * MR) /* fewer rows of A do not pay for the packing */
 
 static inline __attribute__((always_inline)) VEC GLUE(load, REAL)(const REAL *p)
 {
@@ -15,8 +16,8 @@ static inline __attribute__((always_inline)) VEC GLUE(load, REAL)(const REAL *p)
 }
 
 static __attribute__((noinline)) void GLUE(tile, REAL)(size_t k, const REAL *a, size_t a_row,
-                                                       size_t a_col, const REAL *b, REAL *c,
-                                                       size_t c_row)
+                                                       size_t a_col, const REAL *b, size_t b_row,
+                                                       REAL *c, size_t c_row)
 {
     VEC acc[MR][2];
 
@@ -36,7 +37,7 @@ static __attribute__((noinline)) void GLUE(tile, REAL)(size_t k, const REAL *a, 
             acc[r][1] += x * b1;
         }
         a += a_col;
-        b += NR;
+        b += b_row;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < MR; r++) {
@@ -79,7 +80,8 @@ static void GLUE(pack_a, REAL)(const struct GEMM_ARGS *g, size_t p, size_t k, si
 
 /* A tile that is cut by the border of C: through a full tile beside it. */
 static void GLUE(edge, REAL)(const struct GEMM_ARGS *g, size_t k, const REAL *a, size_t a_row,
-                             size_t a_col, const REAL *b, size_t i, size_t m, size_t j, size_t n)
+                             size_t a_col, const REAL *b, size_t b_row, size_t i, size_t m,
+                             size_t j, size_t n)
 {
     REAL tile[MR * NR] __attribute__((aligned(64))) = {0};
 
@@ -88,7 +90,7 @@ static void GLUE(edge, REAL)(const struct GEMM_ARGS *g, size_t k, const REAL *a,
             tile[r * NR + s] = g->c[(i + r) * g->c_row + j + s];
         }
     }
-    GLUE(tile, REAL)(k, a, a_row, a_col, b, tile, NR);
+    GLUE(tile, REAL)(k, a, a_row, a_col, b, b_row, tile, NR);
     for (size_t r = 0; r < m; r++) {
         for (size_t s = 0; s < n; s++) {
             g->c[(i + r) * g->c_row + j + s] = tile[r * NR + s];
@@ -98,7 +100,7 @@ static void GLUE(edge, REAL)(const struct GEMM_ARGS *g, size_t k, const REAL *a,
 
 static void GEMM(const struct GEMM_ARGS *g)
 {
-    REAL b[KC * NR] __attribute__((aligned(64)));
+    REAL packed[KC * NR] __attribute__((aligned(64)));
     REAL last_rows[KC * MR] __attribute__((aligned(64)));
     size_t whole = g->m - g->m % MR;
 
@@ -109,21 +111,27 @@ static void GEMM(const struct GEMM_ARGS *g)
             GLUE(pack_a, REAL)(g, p, k, whole, g->m - whole, last_rows);
         }
         for (size_t j = 0; j < g->n; j += NR) {
-            size_t n = g->n - j < NR ? g->n - j : NR;
+            size_t n = g->n - j < NR ? g->n - j : NR, b_row = NR;
+            const REAL *b = packed;
 
-            GLUE(pack_b, REAL)(g, p, k, j, n, b);
+            if (g->b_col == 1 && n == NR && g->m <= PACKED_FROM) {
+                b = g->b + p * g->b_row + j;
+                b_row = g->b_row;
+            } else {
+                GLUE(pack_b, REAL)(g, p, k, j, n, packed);
+            }
             for (size_t i = 0; i < whole; i += MR) {
                 const REAL *a = g->a + i * g->a_row + p * g->a_col;
 
                 if (n == NR) {
                     GLUE(tile, REAL)
-                    (k, a, g->a_row, g->a_col, b, g->c + i * g->c_row + j, g->c_row);
+                    (k, a, g->a_row, g->a_col, b, b_row, g->c + i * g->c_row + j, g->c_row);
                 } else {
-                    GLUE(edge, REAL)(g, k, a, g->a_row, g->a_col, b, i, MR, j, n);
+                    GLUE(edge, REAL)(g, k, a, g->a_row, g->a_col, b, b_row, i, MR, j, n);
                 }
             }
             if (whole < g->m) {
-                GLUE(edge, REAL)(g, k, last_rows, 1, MR, b, whole, g->m - whole, j, n);
+                GLUE(edge, REAL)(g, k, last_rows, 1, MR, b, b_row, whole, g->m - whole, j, n);
             }
         }
     }
@@ -131,3 +139,4 @@ static void GEMM(const struct GEMM_ARGS *g)
 
 #undef NR
 #undef KC
+#undef PACKED_FROM

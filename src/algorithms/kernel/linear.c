@@ -15,6 +15,7 @@
 void linear_done(struct linear *l)
 {
     big_free(l->weights);
+    big_free(l->curves);
     *l = (struct linear){0};
 }
 
@@ -38,6 +39,12 @@ int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct er
     }
     l->weights = big_alloc(linear_parameters(l), sizeof(double), "the model", e);
     return l->weights ? 0 : -1;
+}
+
+int linear_curves(struct linear *l, struct err *e)
+{
+    l->curves = big_alloc(l->n_scores, sizeof(*l->curves), "the model", e);
+    return l->curves ? 0 : -1;
 }
 
 void linear_score(const struct linear *l, const double *x, size_t rows, double *z)
@@ -87,11 +94,33 @@ static void softmax_row(double *p, size_t n)
     }
 }
 
+/* Each class against the rest by its curve; together they are 1. */
+static void calibrate_row(const struct linear *l, const double *z, double *p)
+{
+    double sum = 0;
+
+    if (l->n_scores == 1) {
+        p[1] = platt_probability(&l->curves[0], z[0]);
+        p[0] = 1 - p[1];
+        return;
+    }
+    for (size_t k = 0; k < l->n_scores; k++) {
+        p[k] = platt_probability(&l->curves[k], z[k]);
+        sum += p[k];
+    }
+    for (size_t k = 0; k < l->n_scores; k++) {
+        p[k] = sum > 0 ? p[k] / sum : 1 / (double)l->n_scores;
+    }
+}
+
 void linear_predict(const struct linear *l, const double *x, size_t rows, double *z, double *p)
 {
     linear_score(l, x, rows, l->n_scores == 1 ? z : p);
     for (size_t i = 0; i < rows; i++) {
-        if (l->n_scores == 1) {
+        if (l->curves) {
+            calibrate_row(l, l->n_scores == 1 ? z + i : p + i * l->n_scores,
+                          p + i * (l->n_scores == 1 ? 2 : l->n_scores));
+        } else if (l->n_scores == 1) {
             double t = exp(-fabs(z[i]));
 
             p[2 * i + 1] = z[i] >= 0 ? 1 / (1 + t) : t / (1 + t);
@@ -105,6 +134,9 @@ void linear_predict(const struct linear *l, const double *x, size_t rows, double
 void linear_write(const struct linear *l, struct binw *w)
 {
     binw_f64s(w, l->weights, linear_parameters(l));
+    for (size_t k = 0; l->curves && k < l->n_scores; k++) {
+        binw_f64s(w, (const double[]){l->curves[k].a, l->curves[k].b}, 2);
+    }
 }
 
 int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_classes,
@@ -122,6 +154,21 @@ int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_cl
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(l->weights[i])) {
             return err_set(e, ERR_DATA, "damaged: weight %zu is not a finite number", i);
+        }
+    }
+    return 0;
+}
+
+int linear_read_curves(struct binr *r, struct linear *l, struct err *e)
+{
+    if (linear_curves(l, e) < 0) {
+        return -1;
+    }
+    for (size_t k = 0; k < l->n_scores; k++) {
+        l->curves[k].a = binr_f64(r);
+        l->curves[k].b = binr_f64(r);
+        if (r->bad || !isfinite(l->curves[k].a) || !isfinite(l->curves[k].b)) {
+            return err_set(e, ERR_DATA, "damaged: curve %zu of the probabilities", k);
         }
     }
     return 0;

@@ -4,10 +4,12 @@
  */
 #pragma once
 #include "algorithms/kernel/binary.h"
+#include "algorithms/kernel/platt.h"
 
 struct linear {
     size_t n_features, n_scores; /* scores: 1 for two classes, else one per class */
     double *weights;             /* big memory: [feature][score], then one intercept per score */
+    struct platt *curves;        /* [score] to probabilities, or NULL: as above; big memory */
 };
 
 static inline size_t linear_scores(size_t n_classes)
@@ -18,6 +20,8 @@ static inline size_t linear_scores(size_t n_classes)
 void linear_done(struct linear *l);
 void linear_free(void *l); /* of the heap */
 int linear_init(struct linear *l, size_t n_features, size_t n_classes, struct err *e) MUST_USE;
+/* Room for curves. */
+int linear_curves(struct linear *l, struct err *e) MUST_USE;
 size_t linear_parameters(const struct linear *l);
 /* z[row][score] for dense rows. */
 void linear_score(const struct linear *l, const double *x, size_t rows, double *z);
@@ -27,6 +31,9 @@ void linear_predict(const struct linear *l, const double *x, size_t rows, double
 void linear_write(const struct linear *l, struct binw *w);
 int linear_read(struct binr *r, struct linear *l, size_t n_features, size_t n_classes,
                 struct err *e) MUST_USE;
+
+/* Behind the weights, where there are any. */
+int linear_read_curves(struct binr *r, struct linear *l, struct err *e) MUST_USE;
 
 /* Rows of a model_type whose body this is. */
 struct model;

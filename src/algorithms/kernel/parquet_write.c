@@ -30,6 +30,13 @@ struct noted {
 /* --- pages -------------------------------------------------------------------------------------
  */
 
+static int pack(struct writer *w, struct str body)
+{
+    return w->codec == PARQUET_GZIP     ? codec_pack_gzip(body, &w->packed, w->e)
+           : w->codec == PARQUET_SNAPPY ? codec_pack_snappy(body, &w->packed, w->e)
+                                        : codec_pack_zstd(body, &w->packed, w->e);
+}
+
 /* The page in w->page with its head; `n` values. */
 static int write_page(struct writer *w, struct noted *noted, bool dictionary, size_t n,
                       enum parquet_encoding encoding)
@@ -42,8 +49,7 @@ static int write_page(struct writer *w, struct noted *noted, bool dictionary, si
     }
     if (w->codec != PARQUET_PLAIN) {
         buf_clear(&w->packed);
-        if ((w->codec == PARQUET_GZIP ? codec_pack_gzip(body, &w->packed, w->e)
-                                      : codec_pack_zstd(body, &w->packed, w->e)) < 0) {
+        if (pack(w, body) < 0) {
             return -1;
         }
         body = buf_str(&w->packed);

@@ -115,6 +115,38 @@ void progress_say(struct progress *p, const char *fmt, ...)
     put_line(&line);
 }
 
+static void step_line(struct progress *p, const char *name, const char *state, int exit_code,
+                      const char *error)
+{
+    struct buf line = BUF_MAX(16 * KIB);
+    struct jw w = JW(&line);
+
+    if (p->mode != PROGRESS_JSON) {
+        return;
+    }
+    jw_object(&w);
+    jw_kv_c(&w, "t", "step");
+    jw_kv_c(&w, "name", name);
+    jw_kv_c(&w, "state", state);
+    jw_kv_i64(&w, "at", clock_wall_ms());
+    jw_kv_i64(&w, "exit", exit_code);
+    if (error) {
+        jw_kv_c(&w, "error", error);
+    }
+    jw_end(&w);
+    put_line(&line);
+}
+
+void progress_step_begins(struct progress *p, const char *name)
+{
+    step_line(p, name, "begins", 0, NULL);
+}
+
+void progress_step_ends(struct progress *p, const char *name, int exit_code, const char *error)
+{
+    step_line(p, name, "ended", exit_code, error);
+}
+
 void progress_output(struct progress *p, const struct progress_file *f)
 {
     struct buf line = BUF_MAX(16 * KIB);

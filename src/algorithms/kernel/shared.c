@@ -5,7 +5,9 @@
 #include "base/mem.h"
 
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 struct shared {
     _Atomic size_t refs;
@@ -55,4 +57,16 @@ void shared_unref(struct shared *s)
 bool shared_is_mine(const struct shared *s)
 {
     return s->big && atomic_load(&s->refs) == 1;
+}
+
+enum { PAGE = 4096 };
+
+/* Pages that are cut by the ends leave too: whoever reads beside them faults once. */
+void shared_rest(const struct shared *s, const void *p, size_t len)
+{
+    uintptr_t from = (uintptr_t)p & ~(uintptr_t)(PAGE - 1);
+
+    if (s && s->map && len > 0) {
+        (void)madvise((void *)from, (uintptr_t)p + len - from, MADV_DONTNEED);
+    }
 }

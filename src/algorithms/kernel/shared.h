@@ -17,3 +17,6 @@ struct shared *shared_ref(struct shared *s); /* returns it; NULL stays NULL */
 void shared_unref(struct shared *s);
 /* Whether the holder of a reference may write: nobody else reads it, and it is no file. */
 bool shared_is_mine(const struct shared *s);
+/* These bytes are not needed for a while: the pages of a mapped file leave our memory, and come
+ * back when they are read. Nothing happens to big memory. */
+void shared_rest(const struct shared *s, const void *p, size_t len);

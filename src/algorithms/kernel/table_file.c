@@ -11,7 +11,7 @@ int table_save(const struct table *t, const char *path, struct err *e)
         return -1;
     }
     if (str_ends(str_of(path), STR(".csv"))) {
-        csv_write(t, w);
+        csv_write(t, /* options */ NULL, w);
     } else if (arrow_write(t, w, e) < 0) {
         return err_wrap(e, "%s", path);
     }

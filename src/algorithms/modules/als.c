@@ -88,6 +88,27 @@ const struct model_type model_als = {
     .free = body_free,
 };
 
+static const struct ratings *known(const struct model *m)
+{
+    return &((const struct factors *)m->body)->known;
+}
+
+static void score(const struct model *m, uint32_t user, double *scratch, double *scores)
+{
+    const struct factors *b = m->body;
+    const double *x = b->users + user * b->rank;
+
+    (void)scratch;
+    for (size_t i = 0; i < b->known.items.n; i++) {
+        scores[i] = 0;
+        for (size_t p = 0; p < b->rank; p++) {
+            scores[i] += x[p] * b->items[i * b->rank + p];
+        }
+    }
+}
+
+const struct recommender recommender_als = {&model_als, known, score};
+
 /* --- training --------------------------------------------------------------------------------- */
 
 static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "A rating a row."}, {0}};

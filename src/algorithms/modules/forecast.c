@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static const struct port inputs[] = {{"model", VALUE_MODEL, 0, "Of holt_winters."}, {0}};
+static const struct port inputs[] = {{"model", VALUE_MODEL, 0, "Of holt_winters or arima."}, {0}};
 static const struct port outputs[] = {
     {"table", VALUE_TABLE, 0, "A row each step: step, time, forecast, lower, upper."}, {0}};
 static const struct param params[] = {
@@ -53,30 +53,33 @@ static int put(struct table *out, struct str name, enum column_as as, const doub
 static int run(struct step *s, struct err *e)
 {
     const struct model *m = step_model(s, "model");
-    const struct series_model *b = m->body;
+    const struct forecaster *f = forecaster_of(m->type);
+    const struct series_time *time;
     size_t h = (size_t)step_int(s, "horizon");
     double by = deviations(step_real(s, "level"));
     SCOPED(table_freep) struct table *out = table_new(h);
     SCOPED(big_freep) double *v = NULL;
     double *spread, *steps;
 
-    if (m->type != &model_holt_winters) {
-        return err_set(e, ERR_INVALID, "a model of %s does not forecast: take one of holt_winters",
+    if (f == NULL) {
+        return err_set(e, ERR_INVALID,
+                       "a model of %s does not forecast: take one of holt_winters or arima",
                        m->type->module);
     }
+    time = f->time(m);
     v = big_alloc(h, 4 * sizeof(double), "the forecast", e);
-    if (v == NULL || smoothing_forecast(&b->s, h, v, v + h, e) < 0) {
+    if (v == NULL || f->forecast(m, h, v, v + h, e) < 0) {
         return -1;
     }
     spread = v + h;
     steps = v + 2 * h;
     for (size_t i = 0; i < h; i++) {
         steps[i] = (double)(i + 1);
-        steps[h + i] = b->last + (double)(i + 1) * b->delta;
+        steps[h + i] = time->last + (double)(i + 1) * time->delta;
     }
     if (put(out, STR("step"), AS_INT, steps, 0, NULL, e) < 0 ||
-        (*b->time && b->delta > 0 &&
-         put(out, str_of(b->time), b->time_as, steps + h, 0, NULL, e) < 0) ||
+        (*time->name && time->delta > 0 &&
+         put(out, str_of(time->name), time->as, steps + h, 0, NULL, e) < 0) ||
         put(out, STR("forecast"), AS_REAL, v, 0, NULL, e) < 0 ||
         put(out, STR("lower"), AS_REAL, v, -by, spread, e) < 0 ||
         put(out, STR("upper"), AS_REAL, v, by, spread, e) < 0) {

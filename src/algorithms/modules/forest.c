@@ -40,7 +40,7 @@ int forest_data(const struct step *s, const struct training *t, struct bins *bin
     size_t n = t->table->n_rows;
 
     if (check_targets(t, e) < 0 ||
-        bins_init(bins, &t->model->features, t->columns, n, t->weights,
+        bins_init(bins, &t->model->features, &t->bound, t->weights,
                   (unsigned)step_int(s, "max_bins"), s->threads, e) < 0) {
         return -1;
     }

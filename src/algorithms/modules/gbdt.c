@@ -578,7 +578,7 @@ static int make_boost(struct fit *f, struct err *e)
                               .max_leaves = (unsigned)step_int(s, "max_leaves")};
     size_t d = features->n;
 
-    if (bins_init(&f->bins, features, f->t->columns, f->n, f->of.weights,
+    if (bins_init(&f->bins, features, &f->t->bound, f->of.weights,
                   (unsigned)step_int(s, "max_bins"), s->threads, e) < 0 ||
         trees_init(&f->m->trees, d, 1, &f->bins, features, e) < 0) {
         return -1;

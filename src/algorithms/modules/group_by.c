@@ -40,8 +40,8 @@ struct agg {
 struct grouping {
     const struct table *t;
     struct keys keys;
-    uint32_t *first;         /* a row of each group */
-    uint32_t *order, *start; /* rows by group, for medians; made when one is asked for */
+    uint32_t *first; /* a row of each group */
+    uint32_t *ends;  /* for medians; made when one is asked for */
     struct agg aggs[AGGS];
     size_t n_aggs;
 };
@@ -53,8 +53,7 @@ static void grouping_done(struct grouping *g)
     }
     keys_done(&g->keys);
     big_free(g->first);
-    big_free(g->order);
-    big_free(g->start);
+    big_free(g->ends);
 }
 
 /* --- "total = sum(price), count()" ------------------------------------------------------------ */
@@ -203,95 +202,109 @@ static void count_rows(const struct grouping *g, const struct column *c, double 
     }
 }
 
-/* Sums with what rounding lost (Kahan 1965), in the order of the rows. */
-static int sum_rows(const struct grouping *g, const double *v, const double *means, double *out,
-                    struct err *e)
-{
-    SCOPED(big_freep) double *lost = big_alloc(g->keys.n, sizeof(*lost), "the sums of groups", e);
+struct total {
+    double sum, lost, n; /* side by side: one line of the cache for each row */
+};
 
-    for (size_t r = 0; lost && r < g->t->n_rows; r++) {
+/* Sums with what rounding lost (Kahan 1965), in the order of the rows; of squares of what lies
+ * between a value and the mean of its group, when there are means. Big memory. */
+static struct total *totals_of(const struct grouping *g, const double *v, const double *means,
+                               struct err *e)
+{
+    struct total *totals = big_alloc(g->keys.n, sizeof(*totals), "the sums of groups", e);
+
+    for (size_t r = 0; totals && r < g->t->n_rows; r++) {
         uint32_t k = g->keys.of_row[0][r];
+        struct total *t = &totals[k];
         double d = means ? (v[r] - means[k]) * (v[r] - means[k]) : v[r], sum;
 
         if (!isnan(d)) {
-            d -= lost[k];
-            sum = out[k] + d;
-            lost[k] = isfinite(sum) ? (sum - out[k]) - d : 0;
-            out[k] = sum;
+            d -= t->lost;
+            sum = t->sum + d;
+            t->lost = isfinite(sum) ? (sum - t->sum) - d : 0;
+            t->sum = sum;
+            t->n++;
         }
     }
-    return lost ? 0 : -1;
+    return totals;
+}
+
+static int sum_rows(const struct grouping *g, const struct column *c, double *out, struct err *e)
+{
+    SCOPED(big_freep) struct total *totals = totals_of(g, c->numbers, /* means */ NULL, e);
+
+    for (size_t k = 0; totals && k < g->keys.n; k++) {
+        out[k] = totals[k].sum;
+    }
+    return totals ? 0 : -1;
 }
 
 static int mean_rows(const struct grouping *g, const struct column *c, double *out, struct err *e)
 {
-    SCOPED(big_freep) double *n = big_alloc(g->keys.n, sizeof(*n), "the sums of groups", e);
+    SCOPED(big_freep) struct total *totals = totals_of(g, c->numbers, /* means */ NULL, e);
 
-    if (n == NULL || sum_rows(g, c->numbers, /* means */ NULL, out, e) < 0) {
-        return -1;
+    for (size_t k = 0; totals && k < g->keys.n; k++) {
+        out[k] = totals[k].n > 0 ? totals[k].sum / totals[k].n : NAN;
     }
-    count_rows(g, c, n);
-    for (size_t k = 0; k < g->keys.n; k++) {
-        out[k] = n[k] > 0 ? out[k] / n[k] : NAN;
-    }
-    return 0;
+    return totals ? 0 : -1;
 }
 
 /* Divisor n - 1. */
 static int std_rows(const struct grouping *g, const struct column *c, double *out, struct err *e)
 {
     SCOPED(big_freep) double *n = big_alloc(g->keys.n, sizeof(*n), "the sums of groups", e);
-    SCOPED(big_freep)
-    double *means = n ? big_alloc(g->keys.n, sizeof(*means), "the sums of groups", e) : NULL;
+    SCOPED(big_freep) struct total *totals = NULL;
 
-    if (means == NULL || mean_rows(g, c, means, e) < 0 ||
-        sum_rows(g, c->numbers, means, out, e) < 0) {
+    if (n == NULL || mean_rows(g, c, out, e) < 0) {
+        return -1;
+    }
+    totals = totals_of(g, c->numbers, out, e);
+    if (totals == NULL) {
         return -1;
     }
     count_rows(g, c, n);
     for (size_t k = 0; k < g->keys.n; k++) {
-        out[k] = n[k] > 1 ? sqrt(out[k] / (n[k] - 1)) : NAN;
+        out[k] = n[k] > 1 ? sqrt(totals[k].sum / (n[k] - 1)) : NAN;
     }
     return 0;
 }
 
-/* Rows by group, once for all medians. */
-static int order_groups(struct grouping *g, struct err *e)
+/* Where the values of each group end, when those of all stand by group; once for all medians. */
+static int count_groups(struct grouping *g, struct err *e)
 {
-    if (g->order) {
+    if (g->ends) {
         return 0;
     }
-    g->start = big_alloc(g->keys.n + 2, sizeof(*g->start), "the rows of groups", e);
-    g->order =
-        g->start ? big_alloc(g->t->n_rows, sizeof(*g->order), "the rows of groups", e) : NULL;
-    for (size_t r = 0; g->order && r < g->t->n_rows; r++) {
-        g->start[g->keys.of_row[0][r] + 2]++;
+    g->ends = big_alloc(g->keys.n, sizeof(*g->ends), "the rows of groups", e);
+    for (size_t r = 0; g->ends && r < g->t->n_rows; r++) {
+        g->ends[g->keys.of_row[0][r]]++;
     }
-    for (size_t k = 0; g->order && k < g->keys.n; k++) {
-        g->start[k + 2] += g->start[k + 1];
+    for (size_t k = 1; g->ends && k < g->keys.n; k++) {
+        g->ends[k] += g->ends[k - 1];
     }
-    for (size_t r = 0; g->order && r < g->t->n_rows; r++) {
-        g->order[g->start[g->keys.of_row[0][r] + 1]++] = (uint32_t)r;
-    }
-    return g->order ? 0 : -1;
+    return g->ends ? 0 : -1;
 }
 
 static int median_rows(struct grouping *g, const struct column *c, double *out, struct err *e)
 {
     SCOPED(big_freep)
     double *v = big_alloc(g->t->n_rows, sizeof(*v), "the values of a group", e);
+    SCOPED(big_freep)
+    uint32_t *at = v ? big_alloc(g->keys.n, sizeof(*at), "the rows of groups", e) : NULL;
 
-    if (v == NULL || order_groups(g, e) < 0) {
+    if (at == NULL || count_groups(g, e) < 0) {
         return -1;
     }
-    for (size_t k = 0; k < g->keys.n; k++) {
-        size_t n = 0;
-
-        for (size_t i = g->start[k]; i < g->start[k + 1]; i++) {
-            v[n] = c->numbers[g->order[i]];
-            n += !isnan(v[n]);
+    memcpy(at + 1, g->ends, (g->keys.n > 0 ? g->keys.n - 1 : 0) * sizeof(*at));
+    for (size_t r = 0; r < g->t->n_rows; r++) {
+        if (!isnan(c->numbers[r])) {
+            v[at[g->keys.of_row[0][r]]++] = c->numbers[r];
         }
-        out[k] = n > 0 ? quantile_select(v, n, 0.5) : NAN;
+    }
+    for (size_t k = 0; k < g->keys.n; k++) {
+        uint32_t from = k > 0 ? g->ends[k - 1] : 0;
+
+        out[k] = at[k] > from ? quantile_select(v + from, at[k] - from, 0.5) : NAN;
     }
     return 0;
 }
@@ -336,7 +349,7 @@ static struct column *add_numbers(struct grouping *g, const struct agg *a, struc
         count_rows(g, c, to->numbers);
         break;
     case SUM:
-        rc = sum_rows(g, c->numbers, /* means */ NULL, to->numbers, e);
+        rc = sum_rows(g, c, to->numbers, e);
         to->as = c->as == AS_INT || c->as == AS_BOOL ? AS_INT : AS_REAL;
         for (size_t k = 0; k < g->keys.n; k++) {
             to->as = as_holds(to->as, to->numbers[k]) ? to->as : AS_REAL;

@@ -3,6 +3,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
+#include "algorithms/kernel/smoothing.h"
 #include "algorithms/modules/forecasting.h"
 #include "algorithms/modules/modules.h"
 #include "algorithms/modules/training.h"
@@ -15,13 +16,18 @@ enum { PERIOD_MAX = 10000 };
 
 /* --- the model: docs/formats/model.md --------------------------------------------------------- */
 
+struct series_model {
+    struct smoothing s;
+    struct series_time time;
+};
+
 static void body_free(void *body)
 {
     struct series_model *b = body;
 
     if (b) {
         smoothing_done(&b->s);
-        free(b->time);
+        free(b->time.name);
         free(b);
     }
 }
@@ -37,11 +43,11 @@ static void body_write(const struct model *m, struct binw *w)
     binw_u32(w, (uint32_t)s->period);
     binw_f64s(w,
               (const double[]){s->alpha, s->beta, s->gamma, s->phi, s->level, s->slope, s->sigma,
-                               s->sse, b->last, b->delta},
+                               s->sse, b->time.last, b->time.delta},
               10);
     binw_f64s(w, s->seasons, s->period);
-    binw_u32(w, b->time_as);
-    binw_str(w, str_of(b->time));
+    binw_u32(w, b->time.as);
+    binw_str(w, str_of(b->time.name));
 }
 
 static int body_read(struct model *m, struct binr *r, struct err *e)
@@ -90,10 +96,10 @@ static int body_read(struct model *m, struct binr *r, struct err *e)
                             .seasons = s->seasons,
                             .sigma = v[6],
                             .sse = v[7]};
-    b->last = v[8];
-    b->delta = v[9];
-    b->time_as = (enum column_as)as;
-    b->time = str_dup(time);
+    b->time.last = v[8];
+    b->time.delta = v[9];
+    b->time.as = (enum column_as)as;
+    b->time.name = str_dup(time);
     return 0;
 }
 
@@ -122,6 +128,18 @@ const struct model_type model_holt_winters = {
     .describe = describe,
 };
 
+static const struct series_time *time_of(const struct model *m)
+{
+    return &((const struct series_model *)m->body)->time;
+}
+
+static int forecast(const struct model *m, size_t h, double *mean, double *deviation, struct err *e)
+{
+    return smoothing_forecast(&((const struct series_model *)m->body)->s, h, mean, deviation, e);
+}
+
+const struct forecaster forecaster_holt_winters = {&model_holt_winters, time_of, forecast};
+
 /* --- training --------------------------------------------------------------------------------- */
 
 static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "The series, a row each step."},
@@ -143,104 +161,20 @@ static const struct param params[] = {
     {0},
 };
 
-struct moment {
-    double time;
-    uint32_t row;
-};
-
-static int by_time(const void *a, const void *b)
+static int fit(struct step *s, struct model *m, struct series *v, struct err *e)
 {
-    const struct moment *x = a, *y = b;
-
-    return x->time < y->time ? -1 : x->time > y->time ? 1 : (x->row > y->row) - (x->row < y->row);
-}
-
-/* The rows of the table in order; times that are missing or there twice are errors. Big memory. */
-static struct moment *in_order(const struct step *s, const struct table *t, struct series_model *b,
-                               struct err *e)
-{
-    struct str name = step_text(s, "time_col");
-    const struct column *c = name.len > 0 ? table_need_numbers(t, name, e) : NULL;
-    SCOPED(big_freep) struct moment *order = NULL;
-
-    if (name.len > 0 && c == NULL) {
-        err_wrap(e, "time_col");
-        return NULL;
-    }
-    order = big_alloc(t->n_rows, sizeof(*order), "the order of rows", e);
-    for (uint32_t r = 0; order && r < t->n_rows; r++) {
-        order[r] = (struct moment){c ? c->numbers[r] : r, r};
-        if (!isfinite(order[r].time)) {
-            err_set(e, ERR_DATA, "column '%s', row %u: the time is missing", c ? c->name : "",
-                    r + 1);
-            return NULL;
-        }
-    }
-    if (order && c) {
-        qsort(order, t->n_rows, sizeof(*order), by_time);
-    }
-    b->time = str_dup(name);
-    b->time_as = c ? c->as : AS_REAL;
-    for (size_t i = 1; order && i < t->n_rows; i++) {
-        double delta = order[i].time - order[i - 1].time;
-
-        if (delta == 0) {
-            err_set(e, ERR_DATA, "column '%s', row %u: its time is there twice", c ? c->name : "",
-                    order[i].row + 1);
-            return NULL;
-        }
-        b->delta = i == 1 || delta == b->delta ? delta : 0; /* months differ: no times ahead */
-    }
-    b->last = order && t->n_rows > 0 ? order[t->n_rows - 1].time : 0;
-    return TAKE(order);
-}
-
-static struct table *with_fitted(const struct step *s, const struct table *t,
-                                 const struct moment *order, const double *fitted, struct err *e)
-{
-    SCOPED(big_freep) uint32_t *rows = big_alloc(t->n_rows, sizeof(*rows), "the order of rows", e);
-    SCOPED(table_freep) struct table *out = NULL;
-    struct column *c;
-
-    for (size_t i = 0; rows && i < t->n_rows; i++) {
-        rows[i] = order[i].row;
-    }
-    out = rows ? table_rows(t, rows, t->n_rows, e) : NULL;
-    c = out ? table_add_numbers(out, step_text(s, "fitted_col"), e) : NULL;
-    for (size_t i = 0; c && i < t->n_rows; i++) {
-        c->numbers[i] = fitted[i];
-    }
-    if (out && c == NULL) {
-        err_wrap(e, "fitted_col");
-    }
-    return c ? TAKE(out) : NULL;
-}
-
-static int fit(struct step *s, struct model *m, const struct column *value, struct err *e)
-{
-    const struct table *t = step_table(s, "train");
     struct series_model *b = m->body;
-    SCOPED(big_freep) struct moment *order = in_order(s, t, b, e);
-    SCOPED(big_freep)
-    double *y = order ? big_alloc(t->n_rows, 2 * sizeof(double), "the series", e) : NULL;
     struct table *out;
 
-    for (size_t i = 0; y && i < t->n_rows; i++) {
-        y[i] = value->numbers[order[i].row];
-        if (!isfinite(y[i])) {
-            return err_set(e, ERR_DATA, "column '%s', row %u: the value is %s", value->name,
-                           order[i].row + 1, isnan(y[i]) ? "missing" : "infinite");
-        }
-    }
-    if (y == NULL || smoothing_fit(&b->s, y, t->n_rows, y + t->n_rows, s->progress, e) < 0) {
+    if (smoothing_fit(&b->s, v->y, v->n, v->fitted, s->progress, e) < 0) {
         return -1;
     }
-    out = with_fitted(s, t, order, y + t->n_rows, e);
+    out = series_fitted(v, s, e);
     if (out == NULL) {
         return -1;
     }
     progress_say(s->progress, "%zu values: alpha %.4g, beta %.4g, gamma %.4g, squared errors %.6g",
-                 t->n_rows, b->s.alpha, b->s.beta, b->s.gamma, b->s.sse);
+                 v->n, b->s.alpha, b->s.beta, b->s.gamma, b->s.sse);
     progress_result(s->progress, &(struct metric){"sse", b->s.sse}, 1);
     step_out_table(s, "table", out);
     return 0;
@@ -251,7 +185,9 @@ static int run(struct step *s, struct err *e)
     const struct table *t = step_table(s, "train");
     const struct column *value = table_need_numbers(t, step_text(s, "value_col"), e);
     SCOPED(model_freep) struct model *m = NULL;
+    struct series v = {0};
     struct series_model *b;
+    int rc;
 
     if (value == NULL) {
         return err_wrap(e, "value_col");
@@ -262,7 +198,9 @@ static int run(struct step *s, struct err *e)
     b->s.season = (enum smoothing_kind)step_choice(s, "season");
     b->s.damped = step_true(s, "damped") && b->s.trend != SMOOTHING_NONE;
     b->s.period = b->s.season == SMOOTHING_NONE ? 1 : (size_t)step_int(s, "period");
-    if (fit(s, m, value, e) < 0) {
+    rc = series_of(&v, s, value, &b->time, e) < 0 ? -1 : fit(s, m, &v, e);
+    series_done(&v);
+    if (rc < 0) {
         return -1;
     }
     step_out_model(s, "model", TAKE(m));

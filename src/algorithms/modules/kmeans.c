@@ -247,13 +247,21 @@ struct fit {
     bool converged;
 };
 
-static void gather_block(void *ctx, size_t task, unsigned worker)
+enum { PANEL_BLOCKS = 512 };
+
+static void gather_panel(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
+    size_t from = task * PANEL_BLOCKS, left = f->lloyd.blocks - from;
+    size_t to = from + (left < PANEL_BLOCKS ? left : PANEL_BLOCKS);
+    size_t end = to * BLOCK < f->lloyd.n ? to * BLOCK : f->lloyd.n;
 
     (void)worker;
-    gather(f->t.model, f->t.columns, task * BLOCK, lloyd_block_rows(&f->lloyd, task),
-           f->lloyd.x + task * BLOCK * f->lloyd.d);
+    for (size_t at = from; at < to; at++) {
+        gather(f->t.model, f->t.columns, at * BLOCK, lloyd_block_rows(&f->lloyd, at),
+               f->lloyd.x + at * BLOCK * f->lloyd.d);
+    }
+    bound_rest(&f->t.bound, from * BLOCK, end - from * BLOCK);
 }
 
 /* Euclid: the means of the features become the origin. */
@@ -270,12 +278,14 @@ static int take_origin(struct fit *f, struct err *e)
             sum += isnan(v) ? m->features.fill[j] : v;
         }
         f->b->centres.origin[j] = sum / (double)f->lloyd.n;
+        bound_rest_column(&f->t.bound, j);
         if (!isfinite(sum)) {
             return err_set(e, ERR_DATA, "column '%s': its values are too large to be averaged",
                            m->features.names[j]);
         }
     }
-    threads_each(f->s->threads, f->lloyd.blocks, gather_block, f);
+    threads_each(f->s->threads, (f->lloyd.blocks + PANEL_BLOCKS - 1) / PANEL_BLOCKS, gather_panel,
+                 f);
     return 0;
 }
 

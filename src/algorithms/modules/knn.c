@@ -274,7 +274,7 @@ static int keep_rows(const struct training *t, const struct step *s, struct knn 
     if (x == NULL) {
         return -1;
     }
-    features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, n, x);
+    features_gather_all_f64(&t->model->features, &t->bound, x);
     if (step_true(s, "standardize")) {
         standardise(x, n, d, /* weights */ NULL, (double)n, /* centre */ true, b->shift, b->factor);
     }

@@ -322,7 +322,8 @@ static int solve(struct problem *p, struct training *t, struct line *m, struct e
                                .n_rows = t->table->n_rows,
                                .weights = t->weights,
                                .weight_sum = t->weight_sum,
-                               .centre = step_true(p->s, "intercept")};
+                               .centre = step_true(p->s, "intercept"),
+                               .bound = &t->bound};
 
     if (c == NULL || all == NULL) {
         return -1;

@@ -2,7 +2,7 @@
  *
  *   minimise  sum_i w_i (-log p(y_i | x_i)) / sum_i w_i  +  l1 |W|_1  +  l2 / 2 |W|^2
  *
- * Intercepts are free.
+ * Intercepts are free. Two classes of few features without l1 are left to Newton (logit.h).
  *
  * Rows are cut into stripes whose borders depend on the table alone. A stripe is one task: forward
  * and backward over pieces of rows that stay in the cache, into a gradient of its own; gradients
@@ -10,6 +10,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/linear.h"
+#include "algorithms/kernel/logit.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/optimise.h"
 #include "algorithms/kernel/simd.h"
@@ -67,7 +68,12 @@ static const struct param params[] = {
     {0},
 };
 
-enum { STRIPE_ROWS = 1024, STRIPES_MAX = 64, PIECE_NUMBERS = 32768, PIECE_ROWS_MAX = 512 };
+enum {
+    STRIPE_ROWS = 1024,
+    STRIPES_MAX = 64,
+    PIECE_NUMBERS = 32768,
+    PIECE_ROWS_MAX = LOGIT_PIECE_ROWS
+};
 enum { TILE_WIDTH = 16 }; /* of the widest instruction set, in doubles */
 static const size_t gradient_bytes_max = 256 * MIB;
 
@@ -99,45 +105,10 @@ static void fit_done(struct fit *f)
     big_free(f->padded);
 }
 
-/* Adds up log(v) of many v >= 1 with few logarithms: of their product while that is finite. */
-struct log_sum {
-    double product, sum;
-};
-
-static void log_sum_add(struct log_sum *l, double v)
-{
-    l->product *= v;
-    if (l->product > 1e200) {
-        l->sum += log(l->product);
-        l->product = 1;
-    }
-}
-
-/* Two classes: z becomes the derivative of the loss; returns the loss. */
 static double loss_two(const struct fit *f, size_t first, size_t rows, double *z)
 {
-    const uint32_t *y = f->t->classes + first;
-    const double *w = f->t->weights ? f->t->weights + first : NULL;
-    struct log_sum logs = {1, 0};
-    double t[PIECE_ROWS_MAX], loss = 0;
-
-    for (size_t i = 0; i < rows; i++) {
-        t[i] = -fabs(z[i]);
-    }
-    f->simd->exp_f64(t, rows);
-    for (size_t i = 0; i < rows; i++) {
-        double p = (z[i] >= 0 ? 1 : t[i]) / (1 + t[i]), weight = w ? w[i] : 1;
-        double linear = (z[i] > 0 ? z[i] : 0) - (y[i] ? z[i] : 0);
-
-        if (w) {
-            loss += weight * (linear + log1p(t[i]));
-        } else {
-            loss += linear;
-            log_sum_add(&logs, 1 + t[i]);
-        }
-        z[i] = weight * (p - y[i]);
-    }
-    return loss + logs.sum + log(logs.product);
+    return logit_loss(f->t->classes + first, f->t->weights ? f->t->weights + first : NULL, rows, z,
+                      /* second */ NULL);
 }
 
 /* Subtracts the top score of each row and returns the sum of w (top - score of the label). */
@@ -216,7 +187,7 @@ static void add_gradient(const struct fit *f, const double *x, const double *r, 
 static void run_stripe(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
-    struct linear l = {f->d, f->width, f->padded};
+    struct linear l = {f->d, f->width, f->padded, NULL};
     size_t first = task * f->stripe_rows, end = first + f->stripe_rows;
     double *g = f->gradients + task * f->n_padded;
     double *z = f->z + worker * f->piece_rows * f->width;
@@ -304,6 +275,14 @@ static int take_memory(struct fit *f, struct err *e)
     return f->padded ? 0 : -1;
 }
 
+static void say(const struct fit *f, double loss, unsigned iterations, int done)
+{
+    progress_say(f->s->progress,
+                 "%zu rows, %zu features, %zu classes: loss %.6g after %u iterations%s",
+                 f->t->table->n_rows, f->d, f->t->model->classes.n, loss, iterations,
+                 done ? "" : ", not converged: raise max_iter or l2");
+}
+
 static int optimise(struct fit *f, double *weights, struct err *e)
 {
     const struct step *s = f->s;
@@ -329,40 +308,81 @@ static int optimise(struct fit *f, double *weights, struct err *e)
     if (optimise_lbfgs(&o, f->n_params, weights, e) < 0) {
         return -1;
     }
-    progress_say(
-        s->progress, "%zu rows, %zu features, %zu classes: loss %.6g after %u iterations%s",
-        f->t->table->n_rows, f->d, f->t->model->classes.n, o.value, o.iterations,
-        o.converged || o.iterations < f->max_iter ? "" : ", not converged: raise max_iter or l2");
+    say(f, o.value, o.iterations, o.converged || o.iterations < f->max_iter);
     return 0;
+}
+
+/* By L-BFGS, with all rows as a matrix. */
+static int fit_matrix(struct fit *f, double *mean, double *weights, struct err *e)
+{
+    struct training *t = f->t;
+
+    if (take_memory(f, e) < 0) {
+        return -1;
+    }
+    features_gather_all_f64(&t->model->features, &t->bound, f->x);
+    if (mean) {
+        standardise(f->x, t->table->n_rows, f->d, t->weights, t->weight_sum, f->intercept, mean,
+                    mean + f->d);
+    }
+    return optimise(f, weights, e);
+}
+
+/* 1: this is not for Newton. */
+static int fit_newton(struct fit *f, double *mean, double *weights, struct err *e)
+{
+    struct training *t = f->t;
+    struct logit l = {.features = &t->model->features,
+                      .bound = &t->bound,
+                      .classes = t->classes,
+                      .weights = t->weights,
+                      .weight_sum = t->weight_sum,
+                      .intercept = f->intercept,
+                      .l2 = f->l2,
+                      .max_iter = f->max_iter,
+                      .epsilon = step_real(f->s, "epsilon"),
+                      .each = each,
+                      .ctx = f};
+    int rc;
+
+    if (f->k > 1 || f->d > LOGIT_FEATURES_MAX || step_real(f->s, "l1") > 0) {
+        return 1;
+    }
+    if (mean) {
+        logit_standards(&l, f->s->threads, mean, mean + f->d);
+    }
+    rc = logit_newton(&l, f->s->threads, mean, mean ? mean + f->d : NULL, weights, e);
+    if (rc == 0) {
+        say(f, l.value, l.iterations, l.converged);
+    } else if (mean) {
+        memset(mean, 0, 2 * f->d * sizeof(*mean));
+    }
+    return rc;
 }
 
 static int fit(struct fit *f, struct err *e)
 {
-    struct training *t = f->t;
-    struct linear *l = t->model->body;
+    struct linear *l = f->t->model->body;
     SCOPED(big_freep) double *mean = NULL;
-    bool scale = step_true(f->s, "standardize");
+    int rc;
 
-    if (linear_init(l, f->d, t->model->classes.n, e) < 0) {
+    if (linear_init(l, f->d, f->t->model->classes.n, e) < 0) {
         return -1;
     }
     f->n_params = linear_parameters(l);
     f->width = f->k == 1 ? 1 : (f->k + TILE_WIDTH - 1) / TILE_WIDTH * TILE_WIDTH;
     f->n_padded = (f->d + 1) * f->width;
-    mean = big_alloc(f->d, 2 * sizeof(double), "the matrix of features", e);
-    if (mean == NULL || take_memory(f, e) < 0) {
+    if (step_true(f->s, "standardize")) {
+        mean = big_alloc(f->d, 2 * sizeof(double), "the matrix of features", e);
+        if (mean == NULL) {
+            return -1;
+        }
+    }
+    rc = fit_newton(f, mean, l->weights, e);
+    if (rc < 0 || (rc > 0 && fit_matrix(f, mean, l->weights, e) < 0)) {
         return -1;
     }
-    features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, t->table->n_rows,
-                        f->x);
-    if (scale) {
-        standardise(f->x, t->table->n_rows, f->d, t->weights, t->weight_sum, f->intercept, mean,
-                    mean + f->d);
-    }
-    if (optimise(f, l->weights, e) < 0) {
-        return -1;
-    }
-    if (scale) {
+    if (mean) {
         unstandardise(l->weights, f->d, f->k, mean, mean + f->d);
     }
     for (size_t j = 0; j < f->n_params; j++) {

@@ -436,7 +436,7 @@ static int take_rows(struct fit *f, struct err *e)
     if (f->x == NULL) {
         return -1;
     }
-    features_gather_f32(&f->t->model->features, f->t->columns, /* rows */ NULL, 0, n, f->x);
+    features_gather_all_f32(&f->t->model->features, &f->t->bound, f->x);
     if (f->t->weights == NULL) {
         return 0;
     }

@@ -6,8 +6,15 @@ const struct module *const modules_all[] = {
     /* data */
     &module_read_csv,
     &module_read_parquet,
+    &module_read_jsonl,
     &module_read_arrow,
+    &module_read_sqlite,
+    &module_read_libsvm,
+    &module_read_npy,
+    &module_write_csv,
     &module_write_parquet,
+    &module_write_jsonl,
+    &module_write_libsvm,
     &module_split,
     /* transform */
     &module_select_columns,
@@ -51,11 +58,13 @@ const struct module *const modules_all[] = {
     &module_isolation_forest,
     /* recommendation */
     &module_als,
+    &module_item_cf,
     &module_recommend,
     /* rules */
     &module_fp_growth,
     /* forecast */
     &module_holt_winters,
+    &module_arima,
     &module_forecast,
     /* scoring */
     &module_predict,
@@ -90,6 +99,8 @@ const struct model_type *const model_types[] = {
     &model_kmeans, /* 30 */
     &model_holt_winters, /* 31 */
     &model_als, /* 32 */
+    &model_item_cf, /* 33 */
+    &model_arima, /* 34 */
     NULL,
 };
 

@@ -9,6 +9,7 @@
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
 #include "algorithms/kernel/select.h"
+#include "algorithms/kernel/shared.h"
 #include "algorithms/kernel/simd.h"
 #include "algorithms/modules/modules.h"
 #include "base/mem.h"
@@ -72,6 +73,7 @@ static const struct column **find_columns(const struct pca *x, const struct tabl
                 return NULL;
             }
         }
+        shared_rest(found[j]->data, found[j]->numbers, t->n_rows * sizeof(double));
     }
     return TAKE(found);
 }
@@ -248,6 +250,12 @@ struct fit {
     double *rows; /* [worker][BLOCK][width] */
 };
 
+/* These rows were read and are not needed for a while. */
+static void rest(const struct fit *f, size_t j, size_t first, size_t n)
+{
+    shared_rest(f->columns[j]->data, f->columns[j]->numbers + first, n * sizeof(double));
+}
+
 /* Products of the centred columns over one stripe. */
 static void stripe(void *ctx, size_t task, unsigned worker)
 {
@@ -278,6 +286,9 @@ static void stripe(void *ctx, size_t task, unsigned worker)
                                                 .c = f->sums + task * f->d * f->width,
                                                 .c_row = f->width});
     }
+    for (size_t j = 0; j < f->d; j++) {
+        rest(f, j, from, to - from);
+    }
 }
 
 static int means(struct fit *f, struct err *e)
@@ -293,6 +304,7 @@ static int means(struct fit *f, struct err *e)
             n += !isnan(v);
         }
         f->mean[j] = n > 0 ? sum / (double)n : 0;
+        rest(f, j, 0, f->t->n_rows);
         if (!isfinite(f->mean[j])) {
             return err_set(e, ERR_DATA, "column '%s': its values are too large to be averaged",
                            f->columns[j]->name);

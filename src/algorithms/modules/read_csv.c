@@ -1,19 +1,20 @@
-/* read_csv - a text table from a file. */
+/* read_csv - a text table from a file, or from all of a folder. */
 #include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/csv.h"
-#include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/stack.h"
+#include "algorithms/modules/folder.h"
 #include "algorithms/modules/modules.h"
-#include "base/fs.h"
+#include "algorithms/modules/source.h"
 #include "base/mem.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    {"path", PARAM_PATH, NULL, 0, 0, NULL,
+     "The file to read, a folder of files (csv, tsv, txt), or a pattern: sales/*.csv."},
     {"delim", PARAM_CHOICE, "auto", 0, 0, "auto|comma|semicolon|tab|pipe|space",
      "What separates cells; auto takes the one that fits the first lines."},
     {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
@@ -34,6 +35,8 @@ static const struct param params[] = {
      "Columns where a cell that is no number, or an integer past 2^53 that would be rounded, is an "
      "error, comma-separated. Leading zeros are dropped."},
     {"max_rows", PARAM_INT, "0", 0, 2147483647, NULL, "Stop after so many rows; 0: all."},
+    FOLDER_PARAM_FILE,
+    FOLDER_PARAM_OTHERS,
     {0},
 };
 
@@ -55,17 +58,21 @@ static struct csv_options options_of(const struct step *s)
     };
 }
 
-static void say(const struct step *s, const struct table *t, const struct csv_report *r,
-                const char *path)
+static const char SUFFIXES[] = ".csv|.tsv|.txt";
+
+static void say(const struct step *s, const struct folder *f, const struct table *t,
+                const struct csv_report *r)
 {
-    progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, path);
+    SCOPED(freep) char *from = folder_text(f, s);
+
+    progress_say(s->progress, "%zu rows, %zu columns from %s", t->n_rows, t->n_columns, from);
     if (step_choice(s, "header") == CSV_HEADER_AUTO) {
         progress_say(s->progress, "%s",
                      r->header
                          ? "header: the first line names the columns (header=no makes it data)"
                          : "no header: the first line is data (header=yes makes it names)");
     }
-    if (r->as_text > 0) {
+    if (r->as_text > 0 && r->as_text_column < t->n_columns) {
         progress_say(s->progress,
                      "%zu columns of numbers are text, '%s' (line %llu) first: leading zeros or "
                      "digits past 2^53 would be lost; number_cols makes them numbers",
@@ -79,34 +86,148 @@ static void say(const struct step *s, const struct table *t, const struct csv_re
     }
 }
 
-static int run(struct step *s, struct err *e)
+static struct table *read_file(const char *path, const struct csv_options *o, struct csv_report *r,
+                               struct err *e)
 {
-    struct csv_options o = options_of(s);
-    const char *path = step_text(s, "path").p;
-    struct csv_report report = {0};
     struct table *t;
     void *map;
     size_t len;
 
     if (map_file(path, &map, &len, e) < 0) {
-        return -1;
+        return NULL;
     }
-    t = csv_read(str_n(map ? map : "", len), &o, &report, e);
+    t = csv_read(str_n(map ? map : "", len), o, r, e);
     unmap_file(map, len);
     if (t == NULL) {
-        return err_wrap(e, "%s", path);
+        (void)err_wrap(e, "%s", path);
     }
-    say(s, t, &report, path);
+    return t;
+}
+
+/* --- several files ---------------------------------------------------------------------------- */
+
+struct parts {
+    struct folder folder;
+    struct table **of;
+    struct map texts;         /* columns that are text in some file, and numbers in another */
+    struct csv_report report; /* of the first file, with the counts of all */
+};
+
+static void parts_done(struct parts *p)
+{
+    for (size_t i = 0; p->of && i < p->folder.files.n; i++) {
+        table_free(p->of[i]);
+    }
+    free(p->of);
+    map_done(&p->texts);
+    folder_done(&p->folder);
+}
+
+/* What was found by looking in the first file is so in all. */
+static void note_report(struct parts *p, size_t i, const struct csv_report *r,
+                        struct csv_options *o)
+{
+    if (i == 0) {
+        p->report = *r;
+        o->delim = r->delim;
+        o->header = r->header ? CSV_HEADER_YES : CSV_HEADER_NO;
+        return;
+    }
+    p->report.skipped += r->skipped;
+    p->report.mended += r->mended;
+}
+
+static int read_files(struct parts *p, struct csv_options *o, struct err *e)
+{
+    uint64_t left = o->max_rows;
+
+    for (size_t i = 0; i < p->folder.files.n; i++) {
+        struct csv_report r = {0};
+
+        p->of[i] = read_file(p->folder.files.paths[i], o, &r, e);
+        if (p->of[i] == NULL) {
+            return -1;
+        }
+        note_report(p, i, &r, o);
+        if (left > 0 && p->of[i]->n_rows >= left) {
+            folder_cut(&p->folder, i + 1);
+        }
+        left -= left > 0 ? p->of[i]->n_rows : 0;
+        o->max_rows = left;
+    }
+    return 0;
+}
+
+static bool has_number_of(const struct table *t, const struct map *texts)
+{
+    for (size_t k = 0; k < t->n_columns; k++) {
+        if (t->columns[k].kind == COLUMN_NUMBER && map_get(texts, str_of(t->columns[k].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As in one file, a column is text when one of its values is: files where it looked like numbers
+ * are read once more, so that every value is spelled as it stands there. */
+static int agree_on_types(struct parts *p, struct csv_options *o, struct err *e)
+{
+    struct stack_clash clash;
+
+    while (stack_find_clash(p->of, p->folder.files.n, &p->texts, &clash)) {
+        (void)map_put(&p->texts, str_of(clash.column), p);
+    }
+    o->texts = &p->texts;
+    for (size_t i = 0; p->texts.len > 0 && i < p->folder.files.n; i++) {
+        struct csv_report ignored = {0};
+        struct table *again;
+
+        if (!has_number_of(p->of[i], &p->texts)) {
+            continue;
+        }
+        o->max_rows = p->of[i]->n_rows;
+        again = read_file(p->folder.files.paths[i], o, &ignored, e);
+        if (again == NULL) {
+            return -1;
+        }
+        table_free(p->of[i]);
+        p->of[i] = again;
+    }
+    return 0;
+}
+
+static int run(struct step *s, struct err *e)
+{
+    SCOPED(parts_done) struct parts p = {0};
+    struct csv_options o = options_of(s);
+    struct table *t;
+
+    if (folder_open(&p.folder, s, SUFFIXES, e) < 0) {
+        return -1;
+    }
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+    p.of = xnew_array(struct table *, p.folder.files.n);
+    o.may_lack = p.folder.files.n > 1 && step_choice(s, "on_other_columns") == 1;
+    if (read_files(&p, &o, e) < 0 || agree_on_types(&p, &o, e) < 0) {
+        return -1;
+    }
+    t = p.folder.files.n == 1 && p.folder.each == NULL ? TAKE(p.of[0])
+                                                       : folder_stack(&p.folder, p.of, s, e);
+    if (t == NULL) {
+        return -1;
+    }
+    say(s, &p.folder, t, &p.report);
     step_out_table(s, "table", t);
     return 0;
 }
 
-/* --- before the run: the head of the file ----------------------------------------------------- */
+/* --- before the run: the head of the first file ------------------------------------------------
+ */
 
 enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
 
 /* How many rows a file has when all its lines are as long as the first `n`. */
-static int64_t rows_about(struct str head, size_t n, int64_t file_bytes)
+static int64_t rows_about(struct str head, size_t n, uint64_t file_bytes)
 {
     struct str rest = head;
 
@@ -117,65 +238,46 @@ static int64_t rows_about(struct str head, size_t n, int64_t file_bytes)
     return head.len > 0 ? (int64_t)((double)file_bytes / (double)head.len * (double)n) : 0;
 }
 
-/* The whole lines at the beginning; *size: of the whole file. */
-static struct str read_head(struct check *c, char *buf, int64_t *size)
+/* The whole lines at the beginning; *all: that is the whole file. */
+static struct str whole_lines(const char *head, size_t n, uint64_t size, bool *all)
 {
-    struct err e = {0};
-    const char *path = step_text(&c->step, "path").p;
-    SCOPED(closep) int fd = c->open_file(c->ctx, path, &e);
-    ssize_t n = fd < 0 ? -1 : pread(fd, buf, HEAD_BYTES, 0);
-    struct stat st;
-
-    if (n < 0 || fstat(fd, &st) < 0) {
-        if (fd >= 0) {
-            err_sys(&e, "%s", path);
-        }
-        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s", e.msg);
-        return STR_EMPTY;
-    }
-    *size = n < HEAD_BYTES ? n : st.st_size;
-    while (*size > n && n > 0 && buf[n - 1] != '\n') {
+    *all = n == size;
+    while (!*all && n > 0 && head[n - 1] != '\n') {
         n--;
     }
-    return str_n(buf, (size_t)n);
+    return str_n(head, n);
 }
 
 static void check(struct check *c)
 {
     struct csv_options o = options_of(&c->step);
     struct csv_report report = {0};
-    SCOPED(freep) char *buf = NULL;
-    SCOPED(table_freep) struct table *t = NULL;
-    struct value v = {.type = VALUE_TABLE};
+    SCOPED(folder_done) struct folder f = {0};
+    SCOPED(freep) char *head = NULL;
+    struct table *t;
     struct err e = {0};
-    struct str head;
-    int64_t size = 0;
-    uint64_t max_rows = o.max_rows;
+    uint64_t size = 0;
+    SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
+    size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
+    int64_t max_rows = (int64_t)o.max_rows, rows;
+    struct str lines;
+    bool all = false;
 
-    if (c->open_file == NULL) {
-        return;
-    }
-    buf = xcalloc(1, HEAD_BYTES);
-    head = read_head(c, buf, &size);
-    if (c->n_mistakes > 0) {
+    head = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
+    if (head == NULL) {
         return;
     }
     o.max_rows = o.max_rows > 0 && o.max_rows < HEAD_ROWS ? o.max_rows : HEAD_ROWS;
-    t = csv_read(head, &o, &report, &e);
-    if (t == NULL && (int64_t)head.len == size) { /* else a quote may be open where the head ends */
-        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s",
-                      step_text(&c->step, "path").p, e.msg);
+    o.may_lack = f.files.n > 1 && step_choice(&c->step, "on_other_columns") == 1;
+    lines = whole_lines(head, n, size, &all);
+    t = csv_read(lines, &o, &report, &e);
+    if (t == NULL && all) { /* else a quote may be open where the head ends */
+        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s", f.files.paths[0],
+                      e.msg);
     }
-    v.table = t;
-    if (t && schema_of(&c->out[0], &v, &e) < 0) {
-        c->out[0].open = true;
-    }
-    if (t) {
-        c->out[0].rows = rows_about(head, t->n_rows, size);
-    }
-    if (max_rows > 0 && c->out[0].rows > (int64_t)max_rows) {
-        c->out[0].rows = (int64_t)max_rows;
-    }
+    rows = t ? rows_about(lines, t->n_rows, size) : 0;
+    folder_gives(&f, c, t, /* open */ false);
+    c->out[0].rows = max_rows > 0 && rows > max_rows ? max_rows : rows;
 }
 
 const struct module module_read_csv = {
@@ -184,10 +286,11 @@ const struct module module_read_csv = {
     .description =
         "Reads a table from delimited text. Types of columns (int, real, bool, date, time, text), "
         "delimiter and header are found by looking. Errors name line and column. A column with "
-        "leading "
-        "zeros (0012) or integers that a number does not hold exactly is text.",
+        "leading zeros (0012) or integers that a number does not hold exactly is text. Of a "
+        "folder, "
+        "all files are read; folders like year=2024 give columns.",
     .category = "data",
-    .version = "1.2.0",
+    .version = "1.3.0",
     .inputs = (const struct port[]){{0}},
     .outputs = outputs,
     .params = params,

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static const struct port inputs[] = {
-    {"model", VALUE_MODEL, 0, "Of als."},
+    {"model", VALUE_MODEL, 0, "Of als or item_cf."},
     {"table", VALUE_TABLE, PORT_OPTIONAL, "The users, a row each; without it: all of the model."},
     {0}};
 static const struct port outputs[] = {
@@ -22,62 +22,40 @@ static const struct param params[] = {
     {0},
 };
 
-struct offer {
-    double score;
-    uint32_t item;
-};
-
 struct job {
-    const struct factors *b;
+    const struct model *m;
+    const struct recommender *by;
+    const struct ratings *known;
     const uint32_t *users; /* numbers in the model */
     size_t n_users, n;
     bool exclude;
+    double *work;         /* [worker][2][item] */
     struct offer *offers; /* [user][n] */
     uint32_t *found;      /* [user] */
 };
 
-/* Highest first, the first of equals. */
-static void keep(struct offer *best, uint32_t *found, size_t n, struct offer o)
-{
-    size_t at = *found;
-
-    if (at == n && !(o.score > best[n - 1].score)) {
-        return;
-    }
-    at = at < n ? (*found)++ : n - 1;
-    for (; at > 0 && o.score > best[at - 1].score; at--) {
-        best[at] = best[at - 1];
-    }
-    best[at] = o;
-}
-
 static void offer(void *ctx, size_t task, unsigned worker)
 {
     struct job *j = ctx;
-    const struct factors *b = j->b;
+    const struct ratings *r = j->known;
     uint32_t user = j->users[task];
-    const double *x = b->users + user * b->rank;
-    size_t known = b->known.start[user], end = b->known.start[user + 1];
+    double *scores = j->work + 2 * worker * r->items.n;
+    size_t known = r->start[user], end = r->start[user + 1];
 
-    (void)worker;
-    for (uint32_t i = 0; i < b->known.items.n; i++) {
-        double score = 0;
-
-        while (known < end && b->known.entry[known].other < i) {
+    j->by->score(j->m, user, scores + r->items.n, scores);
+    for (uint32_t i = 0; i < r->items.n; i++) {
+        while (known < end && r->entry[known].other < i) {
             known++;
         }
-        if (j->exclude && known < end && b->known.entry[known].other == i) {
+        if (isnan(scores[i]) || (j->exclude && known < end && r->entry[known].other == i)) {
             continue;
         }
-        for (size_t p = 0; p < b->rank; p++) {
-            score += x[p] * b->items[i * b->rank + p];
-        }
-        keep(j->offers + task * j->n, &j->found[task], j->n, (struct offer){score, i});
+        offers_keep(j->offers + task * j->n, &j->found[task], j->n, (struct offer){scores[i], i});
     }
 }
 
 /* The users of the rows that the model knows; big memory. */
-static uint32_t *users_of(const struct step *s, const struct factors *b, size_t *n, struct err *e)
+static uint32_t *users_of(const struct step *s, const struct ids *ids, size_t *n, struct err *e)
 {
     const struct table *t = step_table(s, "table");
     struct str name = step_text(s, "user_col");
@@ -87,17 +65,17 @@ static uint32_t *users_of(const struct step *s, const struct factors *b, size_t 
 
     *n = 0;
     if (t) {
-        c = table_need(t, name.len > 0 ? name : str_of(b->known.users.column), e);
+        c = table_need(t, name.len > 0 ? name : str_of(ids->column), e);
         if (c == NULL) {
             err_wrap(e, "user_col");
             return NULL;
         }
     }
-    out = big_alloc(t ? t->n_rows : b->known.users.n, sizeof(*out), "the users", e);
-    for (size_t i = 0; out && i < b->known.users.n; i++) {
-        (void)map_put(&index, str_of(b->known.users.names[i]), (void *)(i + 1));
+    out = big_alloc(t ? t->n_rows : ids->n, sizeof(*out), "the users", e);
+    for (size_t i = 0; out && i < ids->n; i++) {
+        (void)map_put(&index, str_of(ids->names[i]), (void *)(i + 1));
     }
-    for (size_t r = 0; out && r < (t ? t->n_rows : b->known.users.n); r++) {
+    for (size_t r = 0; out && r < (t ? t->n_rows : ids->n); r++) {
         char text[AS_TEXT_BYTES];
         size_t at = c == NULL ? r + 1
                     : c->kind == COLUMN_NUMBER
@@ -139,7 +117,7 @@ static struct table *rows_of(const struct job *j, struct err *e)
 {
     size_t n = 0, row = 0;
     SCOPED(table_freep) struct table *t = NULL;
-    const struct ratings *known = &j->b->known;
+    const struct ratings *known = j->known;
 
     for (size_t u = 0; u < j->n_users; u++) {
         n += j->found[u];
@@ -170,39 +148,66 @@ static struct table *rows_of(const struct job *j, struct err *e)
     return TAKE(t);
 }
 
-static int run(struct step *s, struct err *e)
+static int take_memory(struct job *j, const struct step *s, struct err *e)
 {
-    const struct model *m = step_model(s, "model");
-    SCOPED(big_freep) uint32_t *users = NULL;
-    SCOPED(big_freep) struct offer *offers = NULL;
-    SCOPED(big_freep) uint32_t *found = NULL;
-    struct job j = {.b = m->body, .exclude = step_true(s, "exclude_known")};
+    j->work = big_alloc(threads_count(s->threads) * 2 * j->known->items.n, sizeof(double),
+                        "the recommendations", e);
+    j->offers =
+        j->work ? big_alloc(j->n_users * j->n, sizeof(*j->offers), "the recommendations", e) : NULL;
+    j->found =
+        j->offers ? big_alloc(j->n_users, sizeof(*j->found), "the recommendations", e) : NULL;
+    return j->found ? 0 : -1;
+}
+
+static void job_done(struct job *j)
+{
+    big_free(j->work);
+    big_free(j->offers);
+    big_free(j->found);
+}
+
+static int recommend(struct step *s, struct job *j, struct err *e)
+{
     struct table *out;
 
-    if (m->type != &model_als) {
-        return err_set(e, ERR_INVALID, "a model of %s does not recommend: take one of als",
-                       m->type->module);
-    }
-    users = users_of(s, j.b, &j.n_users, e);
-    j.n = (size_t)step_int(s, "n");
-    j.n = j.n < j.b->known.items.n ? j.n : j.b->known.items.n;
-    offers = users ? big_alloc(j.n_users * j.n, sizeof(*offers), "the recommendations", e) : NULL;
-    found = offers ? big_alloc(j.n_users, sizeof(*found), "the recommendations", e) : NULL;
-    if (found == NULL) {
+    if (take_memory(j, s, e) < 0) {
         return -1;
     }
-    j.users = users;
-    j.offers = offers;
-    j.found = found;
-    threads_each(s->threads, j.n_users, offer, &j);
-    out = rows_of(&j, e);
+    threads_each(s->threads, j->n_users, offer, j);
+    out = rows_of(j, e);
     if (out == NULL) {
         return -1;
     }
-    progress_say(s->progress, "%zu users known to the model get %zu recommendations", j.n_users,
+    progress_say(s->progress, "%zu users known to the model get %zu recommendations", j->n_users,
                  out->n_rows);
     step_out_table(s, "table", out);
     return 0;
+}
+
+static int run(struct step *s, struct err *e)
+{
+    const struct model *m = step_model(s, "model");
+    const struct recommender *by = recommender_of(m->type);
+    SCOPED(big_freep) uint32_t *users = NULL;
+    struct job j = {.m = m, .by = by, .exclude = step_true(s, "exclude_known")};
+    int rc;
+
+    if (by == NULL) {
+        return err_set(e, ERR_INVALID,
+                       "a model of %s does not recommend: take one of als or item_cf",
+                       m->type->module);
+    }
+    j.known = by->known(m);
+    users = users_of(s, &j.known->users, &j.n_users, e);
+    if (users == NULL) {
+        return -1;
+    }
+    j.users = users;
+    j.n = (size_t)step_int(s, "n");
+    j.n = j.n < j.known->items.n ? j.n : j.known->items.n;
+    rc = recommend(s, &j, e);
+    job_done(&j);
+    return rc;
 }
 
 /* The columns have the names of the training table's, which only the model knows. */

@@ -5,13 +5,12 @@
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
 #include "algorithms/kernel/sql_cost.h"
+#include "algorithms/kernel/sql_open.h"
 #include "algorithms/kernel/sql_table.h"
 #include "algorithms/modules/modules.h"
-#include "base/clock.h"
 #include "base/mem.h"
 
 #include <math.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,125 +30,17 @@ static const struct param params[] = {
     {0},
 };
 
-enum { QUERY_BYTES = 65536, QUERY_STEPS = 100000 /* between two looks at the clock */ };
-
-/* --- a connection that can read our tables and nothing else ----------------------------------- */
-
-static int no_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
-{
-    (void)vfs;
-    (void)name;
-    (void)flags;
-    (void)out;
-    file->pMethods = NULL;
-    return SQLITE_CANTOPEN;
-}
-
-/* The same query gives the same table, today and tomorrow: 'now' is missing. */
-static int no_time(sqlite3_vfs *vfs, sqlite3_int64 *out)
-{
-    (void)vfs;
-    (void)out;
-    return SQLITE_ERROR;
-}
-
-static int no_time_double(sqlite3_vfs *vfs, double *out)
-{
-    (void)vfs;
-    (void)out;
-    return SQLITE_ERROR;
-}
-
-static int allow(void *ctx, int action, const char *a, const char *b, const char *c, const char *d)
-{
-    static const char *const never[] = {"random",       "randomblob",   "load_extension",
-                                        "current_date", "current_time", "current_timestamp"};
-
-    (void)ctx;
-    (void)a;
-    (void)c;
-    (void)d;
-    for (size_t i = 0; action == SQLITE_FUNCTION && b && i < ARRAY_LEN(never); i++) {
-        if (sqlite3_stricmp(b, never[i]) == 0) {
-            return SQLITE_DENY;
-        }
-    }
-    return action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_FUNCTION ||
-                   action == SQLITE_RECURSIVE
-               ? SQLITE_OK
-               : SQLITE_DENY;
-}
+static const char READABLE[] = "t1 to t4";
 
 struct query {
-    sqlite3_vfs vfs;
-    sqlite3 *db;
+    struct sql_connection connection;
     sqlite3_stmt *stmt;
-    int64_t deadline_ms;
 };
 
 static void query_done(struct query *q)
 {
     (void)sqlite3_finalize(q->stmt);
-    (void)sqlite3_close(q->db);
-    if (q->vfs.zName) {
-        (void)sqlite3_vfs_unregister(&q->vfs);
-    }
-}
-
-static int out_of_time(void *ctx)
-{
-    const struct query *q = ctx;
-
-    return clock_mono_ms() > q->deadline_ms;
-}
-
-static int failed(const struct query *q, int rc, struct err *e)
-{
-    if (rc == SQLITE_NOMEM) {
-        return err_set(e, ERR_MEMORY, "not enough memory for the query, which has %llu MiB",
-                       (unsigned long long)(big_budget() - big_in_use()) / MIB);
-    }
-    if (rc == SQLITE_INTERRUPT) {
-        return err_set(e, ERR_INVALID, "seconds: the query took longer");
-    }
-    return err_set(e, ERR_INVALID, "query: %s%s", sqlite3_errmsg(q->db),
-                   rc == SQLITE_AUTH ? ": it can only read t1 to t4, by SELECT, and by functions "
-                                       "that give the same every time"
-                                     : "");
-}
-
-/* A name of its own for every query: checks of the server run side by side. */
-static int open_connection(struct query *q, char name[40], struct err *e)
-{
-    const sqlite3_vfs *real = sqlite3_vfs_find(NULL);
-    int rc;
-
-    q->vfs = *real;
-    (void)sqlite3_snprintf(40, name, "none-%p", (void *)q);
-    q->vfs.zName = name;
-    q->vfs.pNext = NULL;
-    q->vfs.xOpen = no_open;
-    q->vfs.xCurrentTime = no_time_double;
-    q->vfs.xCurrentTimeInt64 = no_time;
-    rc = sqlite3_vfs_register(&q->vfs, /* default */ 0);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_open_v2(":memory:", &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, name);
-    }
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_exec(q->db, "pragma temp_store = memory", NULL, NULL, NULL);
-    }
-    if (rc != SQLITE_OK) {
-        return err_set(e, ERR_MEMORY, "SQLite does not start: %s", sqlite3_errstr(rc));
-    }
-    (void)sqlite3_db_config(q->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_LENGTH, (int)(16 * MIB));
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_SQL_LENGTH, QUERY_BYTES);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_EXPR_DEPTH, 200);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_COMPOUND_SELECT, 200);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_VDBE_OP, 1000000);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_ATTACHED, 0);
-    (void)sqlite3_limit(q->db, SQLITE_LIMIT_COLUMN, 32767);
-    return 0;
+    sql_close(&q->connection);
 }
 
 /* Now, while tables may still be declared. */
@@ -159,38 +50,23 @@ static int connect_table(struct query *q, const char *name, struct err *e)
     int rc;
 
     (void)sqlite3_snprintf(sizeof(look), look, "select 1 from %s limit 0", name);
-    rc = sqlite3_exec(q->db, look, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : failed(q, rc, e);
+    rc = sqlite3_exec(q->connection.db, look, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : sql_failed(&q->connection, rc, READABLE, e);
 }
 
 /* Prepared against the columns of the tables; `t[i]` NULL: there is none. */
 static int prepare(struct query *q, const struct table *const t[MODULE_PORTS], struct str text,
                    struct err *e)
 {
-    const char *tail = NULL;
-    int rc;
-
     for (int i = 0; i < MODULE_PORTS; i++) {
-        if (t[i] && sql_table_add(q->db, inputs[i].name, t[i], e) < 0) {
+        if (t[i] && (sql_table_add(q->connection.db, inputs[i].name, t[i], e) < 0 ||
+                     connect_table(q, inputs[i].name, e) < 0)) {
             return -1;
         }
-        if (t[i] && connect_table(q, inputs[i].name, e) < 0) {
-            return -1;
-        }
     }
-    (void)sqlite3_set_authorizer(q->db, allow, NULL);
-    rc = text.len > QUERY_BYTES ? SQLITE_TOOBIG
-                                : sqlite3_prepare_v2(q->db, text.p, (int)text.len, &q->stmt, &tail);
-    if (rc != SQLITE_OK) {
-        return failed(q, rc, e);
-    }
-    while (tail && *tail && strchr(" \t\r\n;", *tail)) {
-        tail++;
-    }
-    if (q->stmt == NULL || (tail && *tail) || sqlite3_column_count(q->stmt) == 0) {
-        return err_set(e, ERR_INVALID, "query: write one SELECT");
-    }
-    return 0;
+    sql_lock(&q->connection);
+    q->stmt = sql_prepare(&q->connection, text, READABLE, e);
+    return q->stmt ? 0 : -1;
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -291,7 +167,7 @@ static int fetch(struct query *q, struct result *r, struct err *e)
         }
         r->n_rows++;
     }
-    return rc == SQLITE_DONE ? 0 : failed(q, rc, e);
+    return rc == SQLITE_DONE ? 0 : sql_failed(&q->connection, rc, READABLE, e);
 }
 
 /* Whether every text is a date, or a time: what functions of dates give. */
@@ -387,7 +263,6 @@ static int add_result(struct table *out, const struct query *q, struct cells *c,
 static int run(struct step *s, struct err *e)
 {
     const struct table *t[MODULE_PORTS];
-    char name[40];
     SCOPED(query_done) struct query q = {0};
     SCOPED(result_done) struct result r = {0};
     SCOPED(table_freep) struct table *out = NULL;
@@ -397,11 +272,10 @@ static int run(struct step *s, struct err *e)
     }
     /* Half for the query, half for what it gives. */
     (void)sqlite3_hard_heap_limit64((sqlite3_int64)((big_budget() - big_in_use()) / 2 + MIB));
-    q.deadline_ms = clock_mono_ms() + step_int(s, "seconds") * 1000;
-    if (open_connection(&q, name, e) < 0 || prepare(&q, t, step_text(s, "query"), e) < 0) {
+    if (sql_open(&q.connection, e) < 0 || prepare(&q, t, step_text(s, "query"), e) < 0) {
         return -1;
     }
-    sqlite3_progress_handler(q.db, QUERY_STEPS, out_of_time, &q);
+    sql_end_after(&q.connection, step_int(s, "seconds"));
     if (fetch(&q, &r, e) < 0) {
         return -1;
     }
@@ -421,7 +295,6 @@ static int run(struct step *s, struct err *e)
 static void check(struct check *c)
 {
     const struct table *t[MODULE_PORTS] = {0};
-    char name[40];
     SCOPED(query_done) struct query q = {0};
     SCOPED(table_freep) struct table *out = table_new(0);
     struct str query = step_text(&c->step, "query");
@@ -436,11 +309,11 @@ static void check(struct check *c)
         t[i] = check_table(c, inputs[i].name);
         n_columns += t[i] ? t[i]->n_columns : 0;
     }
-    if (query.len <= QUERY_BYTES && !sql_is_cheap(query, n_columns)) {
+    if (query.len <= SQL_QUERY_BYTES && !sql_is_cheap(query, n_columns)) {
         check_out_table(c, "table", TAKE(out), /* open */ true);
         return;
     }
-    if (open_connection(&q, name, &e) < 0 || prepare(&q, t, query, &e) < 0) {
+    if (sql_open(&q.connection, &e) < 0 || prepare(&q, t, query, &e) < 0) {
         const char *sentence = strncmp(e.msg, "query: ", 7) == 0 ? e.msg + 7 : e.msg;
 
         check_mistake(c, NULL, "query", NULL, "%s", sentence);

@@ -7,6 +7,7 @@
  * with an order of rows of its own. The intercept is the weight of a feature that is always 1. */
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/folds.h"
 #include "algorithms/kernel/linear.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/rng.h"
@@ -29,7 +30,10 @@ static int model_from(struct model *m, struct binr *r, struct err *e)
         return err_set(e, ERR_DATA, "damaged: these support vectors predict classes");
     }
     m->body = xnew(struct linear);
-    return linear_read(r, m->body, m->features.n, m->classes.n, e);
+    return linear_read(r, m->body, m->features.n, m->classes.n, e) < 0 ||
+                   (r->left > 0 && linear_read_curves(r, m->body, e) < 0)
+               ? -1
+               : 0;
 }
 
 const struct model_type model_svm_linear = {
@@ -63,7 +67,9 @@ static const struct param params[] = {
     {"max_iter", PARAM_INT, "1000", 1, 100000000, NULL, "Most rounds over all rows."},
     {"epsilon", PARAM_REAL, "0.0001", 1e-15, 1, NULL,
      "Done when the gradients of all rows are within such a range."},
-    {"seed", PARAM_INT, "0", 0, 9007199254740992, NULL, "Which order of rows."},
+    {"probability", PARAM_BOOL, "false", 0, 0, NULL,
+     "Calibrated probabilities, learned in five more rounds of rows left out (Platt)."},
+    {"seed", PARAM_INT, "0", 0, 9007199254740992, NULL, "Which order of rows, and which folds."},
     {0},
 };
 
@@ -73,9 +79,10 @@ struct fit {
     struct training *t;
     struct step *s;
     const struct simd *simd;
-    size_t n, d, k;  /* k: problems */
-    double *x;       /* [row][feature] */
-    double *squares; /* [row] |x|^2 */
+    size_t n, d, k;        /* k: problems */
+    double *x;             /* [row][feature] */
+    double *squares;       /* [row] |x|^2 */
+    const double *weights; /* of each row, or NULL */
     double c, epsilon;
     bool square, intercept;
     unsigned max_iter;
@@ -103,7 +110,7 @@ static bool step_row(struct solve *v, size_t row)
     const struct fit *f = v->f;
     const double *x = f->x + row * f->d;
     double y = f->t->classes[row] == v->positive ? 1 : -1;
-    double c = f->c * (f->t->weights ? f->t->weights[row] : 1);
+    double c = f->c * (f->weights ? f->weights[row] : 1);
     double most = f->square ? INFINITY : c, diagonal = f->square ? 0.5 / c : 0;
     double old = v->alpha[row], g, projected, by;
 
@@ -246,6 +253,64 @@ static int keep(const struct fit *f, struct linear *l, const double *mean, const
     return 0;
 }
 
+static void solve_all(struct fit *f)
+{
+    memset(f->w, 0, (f->d + 1) * f->k * sizeof(double));
+    memset(f->rounds, 0, f->k * sizeof(unsigned));
+    memset(f->converged, 0, f->k);
+    threads_each(f->s->threads, f->k, solve_problem, f);
+}
+
+/* What each fold's rows score when they were not learned from: scores[problem][row]. A row that
+ * weighs nothing is left out by every solver. */
+static int score_unseen(struct fit *f, double *scores, double *masked, struct err *e)
+{
+    SCOPED(folds_done) struct folds folds = {0};
+    const double *weights = f->t->weights;
+
+    if (folds_make(&folds, PLATT_FOLDS, f->t->classes, f->t->model->classes.n, f->n,
+                   (uint64_t)step_int(f->s, "seed"), e) < 0) {
+        return -1;
+    }
+    f->weights = masked;
+    for (uint32_t fold = 0; fold < PLATT_FOLDS; fold++) {
+        for (size_t i = 0; i < f->n; i++) {
+            masked[i] = folds.fold[i] == fold ? 0 : weights ? weights[i] : 1;
+        }
+        solve_all(f);
+        for (size_t k = 0; k < f->k; k++) {
+            const double *w = f->w + k * (f->d + 1);
+
+            for (size_t i = 0; i < f->n; i++) {
+                if (folds.fold[i] == fold) {
+                    scores[k * f->n + i] = f->simd->dot_f64(f->d, f->x + i * f->d, w) + w[f->d];
+                }
+            }
+        }
+    }
+    f->weights = weights;
+    return 0;
+}
+
+static int find_curves(struct fit *f, struct linear *l, struct err *e)
+{
+    SCOPED(big_freep)
+    double *scores = big_alloc((f->k + 1) * f->n, sizeof(double), "the probabilities", e);
+    SCOPED(big_freep) int8_t *side = scores ? big_alloc(f->n, 1, "the probabilities", e) : NULL;
+
+    if (side == NULL || linear_curves(l, e) < 0 ||
+        score_unseen(f, scores, scores + f->k * f->n, e) < 0) {
+        return -1;
+    }
+    for (size_t k = 0; k < f->k; k++) {
+        for (size_t i = 0; i < f->n; i++) {
+            side[i] = f->t->classes[i] == (f->k == 1 ? 1 : k) ? 1 : -1;
+        }
+        l->curves[k] = platt_fit(scores + k * f->n, side, f->t->weights, f->n);
+    }
+    return 0;
+}
+
 static void say(const struct fit *f)
 {
     unsigned most = 0;
@@ -273,7 +338,7 @@ static int fit(struct fit *f, struct err *e)
     if (mean == NULL) {
         return -1;
     }
-    features_gather_f64(&t->model->features, t->columns, /* rows */ NULL, 0, f->n, f->x);
+    features_gather_all_f64(&t->model->features, &t->bound, f->x);
     if (step_true(f->s, "standardize")) {
         standardise(f->x, f->n, f->d, t->weights, t->weight_sum, f->intercept, mean, mean + f->d);
     }
@@ -284,7 +349,10 @@ static int fit(struct fit *f, struct err *e)
                            i + 1);
         }
     }
-    threads_each(f->s->threads, f->k, solve_problem, f);
+    if (step_true(f->s, "probability") && find_curves(f, l, e) < 0) {
+        return -1;
+    }
+    solve_all(f);
     return keep(f, l, mean, mean + f->d, e);
 }
 
@@ -301,6 +369,7 @@ static int run(struct step *s, struct err *e)
     f.n = t.table->n_rows;
     f.d = t.model->features.n;
     f.k = linear_scores(t.model->classes.n);
+    f.weights = t.weights;
     f.c = step_real(s, "C");
     f.epsilon = step_real(s, "epsilon");
     f.square = step_choice(s, "loss") == 0;
@@ -327,7 +396,7 @@ const struct module module_svm_linear = {
     .description = "Learns two or more classes from numbers by a linear model with the widest "
                    "margin between them.",
     .category = "classification",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

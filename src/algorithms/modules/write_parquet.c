@@ -8,7 +8,7 @@ static const struct port inputs[] = {{"table", VALUE_TABLE, 0, "The rows to writ
 
 static const struct param params[] = {
     {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to write; it appears whole or not at all."},
-    {"compression", PARAM_CHOICE, "zstd", 0, 0, "none|gzip|zstd", "How pages are compressed."},
+    {"compression", PARAM_CHOICE, "zstd", 0, 0, "none|snappy|gzip|zstd", "How pages are compressed."},
     {"row_group_rows", PARAM_INT, "1000000", 1, 2147483647, NULL,
      "Rows of a row group: readers take one at a time, or one each."},
     {0},
@@ -16,7 +16,8 @@ static const struct param params[] = {
 
 static int run(struct step *s, struct err *e)
 {
-    static const enum parquet_codec codecs[] = {PARQUET_PLAIN, PARQUET_GZIP, PARQUET_ZSTD};
+    static const enum parquet_codec codecs[] = {PARQUET_PLAIN, PARQUET_SNAPPY, PARQUET_GZIP,
+                                                PARQUET_ZSTD};
     const struct table *t = step_table(s, "table");
     const char *path = step_text(s, "path").p;
     SCOPED(binw_closep) struct binw *w = binw_open_text(path, e);
@@ -42,7 +43,7 @@ const struct module module_write_parquet = {
     .description = "Writes a table to an Apache Parquet file that pandas, Spark, DuckDB and others "
                    "read. Types are kept; text is stored by dictionary where it repeats.",
     .category = "data",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,

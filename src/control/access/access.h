@@ -73,6 +73,10 @@ int access_authenticate(void *ctx, struct http_req *r, struct principal *out, st
 int access_authorize(void *ctx, struct http_req *r, enum perm perm, struct str project,
                      struct err *e);
 void access_audit(void *ctx, const struct http_req *r, int status);
+/* Inside a transaction of the state: what the server refused by itself, to whom, where a request
+ * has its path. */
+int access_audit_own(struct state_db *db, struct str user, struct str project, const char *text,
+                     struct err *e) MUST_USE;
 
 /* Once a minute: tells of refusals that were only counted, and deletes old audit entries. */
 void access_housekeep(struct access *a);

@@ -154,6 +154,16 @@ void access_audit(void *ctx, const struct http_req *r, int status)
     }
 }
 
+int access_audit_own(struct state_db *db, struct str user, struct str project, const char *text,
+                     struct err *e)
+{
+    return state_run(db, e,
+                     "INSERT INTO audit(at_ms, user, method, path, project, status, peer,"
+                     " request_id) VALUES(?, ?, '*', ?, nullif(?, ''), 403, '', '')",
+                     "isss", clock_wall_ms(), user, str_first(str_of(text), LIMIT_AUDIT_PATH_BYTES),
+                     project);
+}
+
 struct audit_list {
     const struct audit_filter *filter;
     const struct page *page;

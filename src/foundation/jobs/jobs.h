@@ -110,6 +110,11 @@ int jobs_delete(struct jobs *j, int64_t project_id, struct str id, struct err *e
 /* The digest of an image reference for a project: what a job would be pinned to. */
 int jobs_image(struct jobs *j, const struct principal *who, struct str reference, struct arena *a,
                struct job_image *out, struct err *e) MUST_USE;
+/* For who keeps an image until it is needed; back in the arena. Its layers are the keeper's to hold
+ * meanwhile. */
+void jobs_image_json(const struct job_image *im, struct jw *w);
+int jobs_image_parse(struct arena *a, struct str json, struct job_image *out,
+                     struct err *e) MUST_USE;
 /* What this machine has for jobs. */
 void jobs_machine_totals(struct jobs *j, int64_t *cpu_milli, int64_t *memory_bytes);
 /* A container ended (runtime_sink): queued to the scheduler, never blocks. */

@@ -38,12 +38,8 @@ static void write_list(struct jw *w, const char *key, const char *const *list)
     jw_end(w);
 }
 
-void job_pin_json(const struct job_pin *p, struct jw *w)
+static void write_image(const struct job_image *im, struct jw *w)
 {
-    const struct job_image *im = &p->image;
-
-    jw_object(w);
-    jw_kv_i64(w, "id_base", p->id_base);
     jw_kv_c(w, "digest", im->digest);
     jw_key(w, "layers");
     jw_array(w);
@@ -59,6 +55,22 @@ void job_pin_json(const struct job_pin *p, struct jw *w)
     write_list(w, "env", im->env);
     jw_kv_c(w, "cwd", im->cwd ? im->cwd : "");
     jw_kv_c(w, "user", im->user ? im->user : "");
+}
+
+void job_pin_json(const struct job_pin *p, struct jw *w)
+{
+    jw_object(w);
+    jw_kv_i64(w, "id_base", p->id_base);
+    write_image(&p->image, w);
+    jw_end(w);
+}
+
+void jobs_image_json(const struct job_image *im, struct jw *w)
+{
+    jw_object(w);
+    write_image(im, w);
+    jw_kv_c(w, "architecture", im->architecture ? im->architecture : "");
+    jw_kv_c(w, "os", im->os ? im->os : "");
     jw_end(w);
 }
 
@@ -121,4 +133,18 @@ int job_pin_parse(struct arena *a, struct str json, struct job_pin *out, struct 
     im->cwd = arena_strdup(a, text_of(json_object_get(root, "cwd")));
     im->user = arena_strdup(a, text_of(json_object_get(root, "user")));
     return read_layers(a, root, im, e);
+}
+
+int jobs_image_parse(struct arena *a, struct str json, struct job_image *out, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *root = json_parse(json, e);
+    struct job_pin pin;
+
+    if (root == NULL || job_pin_parse(a, json, &pin, e) < 0) {
+        return -1;
+    }
+    *out = pin.image;
+    out->architecture = arena_strdup(a, text_of(json_object_get(root, "architecture")));
+    out->os = arena_strdup(a, text_of(json_object_get(root, "os")));
+    return 0;
 }

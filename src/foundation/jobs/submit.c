@@ -97,9 +97,7 @@ static int check_image(struct submit *s, struct err *e)
 
     if (s->own && s->own->image) {
         *im = *s->own->image;
-        return 0;
-    }
-    if (h->image(h->ctx, s->who, str_of(s->spec.image), s->arena, im, e) < 0) {
+    } else if (h->image(h->ctx, s->who, str_of(s->spec.image), s->arena, im, e) < 0) {
         return err_wrap(e, "image");
     }
     if (im->os && *im->os && strcmp(im->os, "linux") != 0) {

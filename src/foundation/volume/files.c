@@ -2,7 +2,10 @@
  * routes make. */
 #include "volume/store.h"
 
+#include "base/mem.h"
 #include "volume/path.h"
+
+enum { LIST_ROWS = 1000 }; /* asked for at once */
 
 static int ask(struct volume_store *v, const struct volume_ref *ref, struct volume_request *q,
                struct volume_reply *reply, int *fd, struct err *e)
@@ -55,6 +58,54 @@ int volume_file_open(struct volume_store *v, const struct volume_ref *ref, struc
                                      .inode = r.file.inode,
                                      .modified_ns = r.file.modified_ns,
                                      .changed_ns = r.file.changed_ns};
+    return 0;
+}
+
+/* The rows of one packet; the last name goes on in the next. */
+static int each_row(struct str rows, size_t *left, char last[256], volume_dir_entry *each,
+                    void *ctx, struct err *e)
+{
+    struct volume_row row;
+    int rc;
+
+    while ((rc = volume_row_next(&rows, &row, e)) > 0) {
+        if (*left == 0) {
+            return err_set(e, ERR_LIMIT, "the directory has too many entries");
+        }
+        (*left)--;
+        each(ctx, row.name, row.file.type == VOLUME_DIR);
+        if (str_copy(row.name, last, 256) < 0) {
+            return err_set(e, ERR_INTERNAL, "the files agent sent a name that is none");
+        }
+    }
+    return rc;
+}
+
+int volume_dir_list(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                    size_t max, volume_dir_entry *each, void *ctx, struct err *e)
+{
+    SCOPED(buf_done) struct buf packet = BUF_MAX(VOLUME_PACKET_MAX);
+    struct volume_info i;
+    char last[256] = "";
+    bool more = true;
+
+    if (volume_path_check(path, VOLUME_PATH_OR_ROOT, e) < 0 ||
+        volume_row_find(v, ref->project_id, ref->name, &i, e) < 0) {
+        return -1;
+    }
+    while (more) {
+        struct volume_request q = {.op = VOLUME_AGENT_LIST,
+                                   .number = LIST_ROWS,
+                                   .path = path,
+                                   .other = str_of(last)};
+        struct volume_reply reply = {0};
+
+        if (volume_ask(v, &i, &q, &packet, &reply, NULL, e) < 0 ||
+            each_row(reply.rows, &max, last, each, ctx, e) < 0) {
+            return -1;
+        }
+        more = (reply.flags & VOLUME_MORE) != 0 && reply.rows.len > 0;
+    }
     return 0;
 }
 

@@ -57,6 +57,11 @@ struct volume_file_info {
 enum volume_links { VOLUME_LINKS_FOLLOWED, VOLUME_LINKS_REFUSED };
 int volume_file_open(struct volume_store *v, const struct volume_ref *ref, struct str path,
                      enum volume_links links, struct volume_file_info *out, struct err *e) MUST_USE;
+/* What lies in a directory, by name. `is_dir`: a directory itself; links are not followed. At most
+ * `max` entries: ERR_LIMIT past it. ERR_NOT_FOUND, ERR_CONFLICT: it is no directory. */
+typedef void volume_dir_entry(void *ctx, struct str name, bool is_dir);
+int volume_dir_list(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                    size_t max, volume_dir_entry *each, void *ctx, struct err *e) MUST_USE;
 int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct str path,
                     struct err *e) MUST_USE; /* with its parents; durable */
 /* Durable; ERR_CONFLICT when `to` is there. */

@@ -11,6 +11,7 @@ struct component;
 struct catalog_module {
     const struct module *table;        /* ports and parameters, also of a container's module */
     const struct component *component; /* NULL: built in */
+    const char *text;                  /* of the component, as it came; NULL: built in */
 };
 
 /* In the arena. */

@@ -3,6 +3,7 @@
 #include "pipeline/pipeline_priv.h"
 
 #include "algorithms/kernel/check.h"
+#include "algorithms/kernel/files.h"
 #include "base/mem.h"
 #include "volume/volume.h"
 
@@ -94,6 +95,8 @@ static void check_node(const struct whole *w, int at)
 {
     const struct graph_node *n = &w->g->nodes[at];
     struct check *c = &w->checks[at];
+    struct volume_lister volumes = {w->files->s, w->files->project_id};
+    struct files_lister lister = folder_lister(&volumes);
 
     if (n->module == NULL || n->module->component || has_mistake(w, n->doc->id) || is_open(n)) {
         return; /* nothing is known of what it makes but the types of its ports */
@@ -101,6 +104,7 @@ static void check_node(const struct whole *w, int at)
     check_init(c, n->module->table);
     c->open_file = open_file;
     c->ctx = (void *)w->files;
+    c->lister = &lister;
     for (size_t i = 0; n->module->table->params[i].name; i++) {
         if (n->params[i]) {
             check_set_param(c, str_of(n->module->table->params[i].name), str_of(n->params[i]));
@@ -108,6 +112,7 @@ static void check_node(const struct whole *w, int at)
     }
     set_inputs(w, n, c);
     check_run(c);
+    c->lister = NULL;
     take_mistakes(w, n, c);
     w->is_checked[at] = true;
 }

@@ -58,3 +58,24 @@ int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
     }
     return rc;
 }
+
+int module_store_scheduled(struct state_db *db, int64_t project_id, struct str name,
+                           struct arena *a, const char **pipeline, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int rc;
+
+    *pipeline = NULL;
+    if (query_open(
+            &q, db, e,
+            "SELECT p.name FROM pipelines p JOIN pipeline_versions v ON v.pipeline_id = p.id"
+            " AND v.version = p.version WHERE p.project_id = ? AND p.schedule IS NOT NULL AND"
+            " EXISTS (SELECT 1 FROM json_each(v.document, '$.nodes') n"
+            " WHERE json_extract(n.value, '$.module') = ?) LIMIT 1",
+            "is", project_id, name) < 0) {
+        return -1;
+    }
+    rc = query_step(&q, e);
+    *pipeline = rc > 0 ? arena_strdup(a, query_str(&q, 0)) : NULL;
+    return rc < 0 ? -1 : 0;
+}

@@ -1,6 +1,7 @@
 /* The routes of modules: those built in, and the containers that a project brings. */
 #include "pipeline/pipeline_priv.h"
 
+#include "access/access.h"
 #include "algorithms/manifest.h"
 #include "algorithms/modules/modules.h"
 #include "base/limits.h"
@@ -17,6 +18,7 @@ struct all {
     size_t n;
     struct str name;
     struct module_row put;
+    bool may_run; /* else one that a schedule uses is not changed */
 };
 
 static int list_fn(struct state_db *db, void *ctx, struct err *e)
@@ -58,8 +60,40 @@ int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d,
         if (names_module(d, x.rows[i].name) &&
             component_parse(a, str_of(x.rows[i].name), str_of(x.rows[i].component), c, &wrong,
                             &ignored) == 0) {
-            out->own[out->n_own++] = (struct catalog_module){&c->table, c};
+            out->own[out->n_own++] = (struct catalog_module){&c->table, c, x.rows[i].component};
         }
+    }
+    return 0;
+}
+
+int studio_catalog_of_run(struct pipelines *s, const struct run_row *run, const struct doc *d,
+                          struct arena *a, struct catalog *out, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *kept = run->modules ? json_parse(str_of(run->modules), e) : NULL;
+    const char *name;
+    const json_t *text;
+
+    if (run->modules == NULL) {
+        return studio_catalog(s, run->project_id, d, a, out, e);
+    }
+    if (kept == NULL) {
+        return -1;
+    }
+    catalog_built_in(a, out);
+    out->own = arena_new_array(a, struct catalog_module, json_object_size(kept) + 1);
+    out->own_names = arena_new_array(a, const char *, json_object_size(kept) + 1);
+    json_object_foreach(kept, name, text)
+    {
+        SCOPED(err_list_done) struct err_list wrong = {0};
+        struct component *c = arena_new(a, struct component);
+        const char *own = arena_strdup(a, str_of(json_string_value(text)));
+
+        out->own_names[out->n_own_names++] = arena_strdup(a, str_of(name));
+        if (component_parse(a, str_of(out->own_names[out->n_own_names - 1]), str_of(own), c, &wrong,
+                            e) < 0) {
+            return err_wrap(e, "module %s", name);
+        }
+        out->own[out->n_own++] = (struct catalog_module){&c->table, c, own};
     }
     return 0;
 }
@@ -95,18 +129,44 @@ int modules_get(struct http_req *r, struct err *e)
     return studio_reply(r, 200, &out, 0, e);
 }
 
+/* What runs by the clock, runs under the name of whoever set it. */
+static int check_schedules(struct state_db *db, const struct all *x, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    const char *pipeline;
+
+    if (x->may_run) {
+        return 0;
+    }
+    if (module_store_scheduled(db, x->project_id, x->name, &a, &pipeline, e) < 0) {
+        return -1;
+    }
+    return pipeline == NULL ? 0
+                            : err_set(e, ERR_FORBIDDEN,
+                                      "the pipeline %s uses it and runs by the clock, so that"
+                                      " whoever changes it needs pipeline:run too",
+                                      pipeline);
+}
+
+static bool may_run(const struct http_req *r)
+{
+    const struct pipelines *s = r->ctx;
+
+    return access_permissions(s->parts.access, &r->who, r->project) & PERM_BIT(PERM_PIPELINE_RUN);
+}
+
 static int put_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct all *x = ctx;
 
-    return module_store_put(db, x->project_id, &x->put, e);
+    return check_schedules(db, x, e) < 0 ? -1 : module_store_put(db, x->project_id, &x->put, e);
 }
 
 int module_put(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
     SCOPED(err_list_done) struct err_list wrong = {0};
-    struct all x = {.name = http_path_param(r, "name")};
+    struct all x = {.name = http_path_param(r, "name"), .may_run = may_run(r)};
     const struct module *only[2] = {0};
     struct buf out = BUF_MAX(ANSWER_BYTES);
     struct component c;
@@ -161,13 +221,13 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct all *x = ctx;
 
-    return module_store_delete(db, x->project_id, x->name, e);
+    return check_schedules(db, x, e) < 0 ? -1 : module_store_delete(db, x->project_id, x->name, e);
 }
 
 int module_delete(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
-    struct all x = {.name = http_path_param(r, "name")};
+    struct all x = {.name = http_path_param(r, "name"), .may_run = may_run(r)};
 
     return studio_project(r, &x.project_id, e) < 0 ||
                    state_write(s->parts.state, delete_fn, &x, e) < 0

@@ -13,52 +13,27 @@
 
 enum { CHUNK = 256 * 1024 };
 
-/* Somebody waits for us: the server ends, the run is cancelled or its project is gone. */
-static bool is_called(struct pipelines *s, const struct run *r)
+int hash_file(struct pipelines *s, const struct run *r, struct str volume,
+              const struct volume_file_info *f, char hex[65], struct err *e)
 {
-    struct lock *l = &s->lock;
+    struct file_name name = {.project_id = r->row.project_id,
+                             .inode = f->inode,
+                             .size_bytes = f->size_bytes,
+                             .modified_ns = f->modified_ns,
+                             .changed_ns = f->changed_ns};
 
-    WITH_LOCK(l);
-    for (size_t i = 0; i < s->inbox.len; i++) {
-        const struct note *n = &s->inbox.p[i];
-
-        if ((n->kind == NOTE_RUN && n->run_id == r->row.id) ||
-            (n->kind == NOTE_GONE && n->project_id == r->row.project_id)) {
-            return true;
-        }
-    }
-    return s->stopping;
-}
-
-int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
-              char hex[65], struct err *e)
-{
-    SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
-    unsigned char sum[SHA256_BYTES];
-    int64_t left = f->size_bytes;
-    struct sha256 hash;
-    ssize_t n = 0;
-    int rc = 0;
-
-    sha256_init(&hash);
-    while (rc == 0 && left > 0 &&
-           (n = read(f->fd, chunk, left < CHUNK ? (size_t)left : CHUNK)) > 0) {
-        sha256_add(&hash, chunk, (size_t)n);
-        left -= n;
-        rc =
-            left > 0 && is_called(s, r) ? err_set(e, ERR_UNAVAILABLE, "reading it was stopped") : 0;
-    }
-    if (n < 0) {
-        rc = err_sys(e, "read");
-    } else if (rc == 0) {
-        sha256_final(&hash, sum);
-        hex_encode(sum, sizeof(sum), hex);
-    }
-    sha256_done(&hash);
-    return rc;
+    return str_copy(volume, name.volume, sizeof(name.volume)) < 0
+               ? err_set(e, ERR_INVALID, "the name of the volume is too long")
+               : hashes_ask(s, &name, f->fd, hex, e);
 }
 
 static struct str tmp_dir(struct arena *a, const struct run_node *n)
+{
+    return str_of(step_tmp_dir(a, n));
+}
+
+/* Of all steps that share the job. */
+static struct str job_dir(struct arena *a, const struct run_node *n)
 {
     return str_of(arena_printf(a, STUDIO_DIR "/tmp/%s", n->row.job));
 }
@@ -75,7 +50,7 @@ static const char *preview_of(struct arena *a, struct str dir, const struct port
 
 /* --- as JSON: {"table":{"type","rows","columns","bytes","sha256","preview"}} --- */
 
-const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks)
+const char *outputs_json(const struct run *r, struct run_node *n, bool with_marks)
 {
     SCOPED(buf_done) struct buf out = BUF_MAX(64 * KIB);
     const struct module *m = run_module(r, n);
@@ -102,7 +77,7 @@ const char *outputs_json(struct run *r, const struct run_node *n, bool with_mark
         jw_end(w);
     }
     jw_end(w);
-    return arena_strdup(&r->arena, buf_str(&out));
+    return arena_strdup(&n->arena, buf_str(&out));
 }
 
 static int64_t number_at(const json_t *o, const char *key, int64_t otherwise)
@@ -150,6 +125,7 @@ static int is_as_it_was(struct pipelines *s, const struct run *r, const struct v
                         const struct step_output *o, struct err *e)
 {
     char hex[65];
+    int rc;
 
     if (f->size_bytes != o->bytes) {
         return 0;
@@ -157,7 +133,8 @@ static int is_as_it_was(struct pipelines *s, const struct run *r, const struct v
     if ((int64_t)f->inode == o->inode && f->changed_ns == o->changed_ns) {
         return 1;
     }
-    return hash_file(s, r, f, hex, e) < 0 ? -1 : strcmp(hex, o->sha256) == 0;
+    rc = hash_file(s, r, str_of(r->doc.volume), f, hex, e);
+    return rc == 1 ? strcmp(hex, o->sha256) == 0 : rc;
 }
 
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
@@ -178,7 +155,7 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
         }
         rc = is_as_it_was(s, r, &f, &n->outputs[i], e);
         (void)close(f.fd);
-        if (rc <= 0) {
+        if (rc != 1) {
             return rc;
         }
     }
@@ -192,9 +169,9 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
     struct volume_ref ref = run_volume(r);
 
     return volume_make(s->parts.volumes, str_of(r->row.project), &ref, e) < 0 ||
-                   volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), e) < 0
+                   volume_remove(s->parts.volumes, &ref, job_dir(&a, n), e) < 0
                ? -1
-               : volume_dir_make(s->parts.volumes, &ref, tmp_dir(&a, n), e);
+               : volume_dir_make(s->parts.volumes, &ref, job_dir(&a, n), e);
 }
 
 /* --- done --- */
@@ -217,7 +194,7 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
     o->bytes = f.size_bytes;
     o->inode = (int64_t)f.inode;
     o->changed_ns = f.changed_ns;
-    rc = hash_file(s, r, &f, o->sha256, e);
+    rc = hash_file(s, r, str_of(r->doc.volume), &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;
     if (o->has_preview) {
@@ -232,52 +209,10 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     struct volume_ref ref = run_volume(r);
     struct err e;
 
-    if (n->row.job && volume_remove(s->parts.volumes, &ref, tmp_dir(&a, n), &e) < 0) {
+    if (n->row.job && volume_remove(s->parts.volumes, &ref, job_dir(&a, n), &e) < 0) {
         log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
                  n->row.node, Q(str_of(e.msg)));
     }
-}
-
-/* Another run may have made the same, and somebody may be reading it. 1: it has. */
-static int is_made_already(struct pipelines *s, const struct run *r, struct run_node *n,
-                           struct arena *a, struct err *e)
-{
-    const struct module *m = run_module(r, n);
-    struct run_node there = {.row = n->row, .g = n->g};
-
-    for (size_t i = 0; m->outputs[i].name; i++) {
-        if (look_at_output(s, r, &there, i, key_dir(a, n), e) < 0) {
-            return step_error_passes(e) ? -1 : 0;
-        }
-        if (strcmp(there.outputs[i].sha256, n->outputs[i].sha256) != 0) {
-            return 0;
-        }
-    }
-    for (size_t i = 0; m->outputs[i].name; i++) {
-        n->outputs[i].inode = there.outputs[i].inode;
-        n->outputs[i].changed_ns = there.outputs[i].changed_ns;
-    }
-    return 1;
-}
-
-/* What lies there may be from a try that was interrupted, or be damaged by users: then ours takes
- * its place. */
-static int move_to_key(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
-{
-    SCOPED(arena_done) struct arena a = {0};
-    struct volume_ref ref = run_volume(r);
-
-    int made = is_made_already(s, r, n, &a, e);
-
-    if (made != 0) {
-        if (made > 0) {
-            outputs_drop(s, r, n);
-        }
-        return made < 0 ? -1 : 0;
-    }
-    return volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
-               ? -1
-               : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }
 
 /* Whether the renaming is done and we were ended after it: nothing lies where the job wrote. */
@@ -296,7 +231,7 @@ static int is_moved_already(struct pipelines *s, const struct run *r, struct run
                                     : 0; /* a directory: a conflict */
 }
 
-int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
+int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
     SCOPED(arena_done) struct arena a = {0};
     const struct module *m = run_module(r, n);
@@ -304,9 +239,25 @@ int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n, s
 
     for (size_t i = 0; is_moved >= 0 && m->outputs[i].name; i++) {
         n->outputs[i].rows = n->outputs[i].sha256[0] ? n->outputs[i].rows : -1;
-        if (look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e) < 0) {
-            return -1;
+        int rc = look_at_output(s, r, n, i, is_moved ? key_dir(&a, n) : tmp_dir(&a, n), e);
+
+        if (rc != 1) {
+            return rc;
         }
     }
-    return is_moved < 0 ? -1 : is_moved > 0 ? 0 : move_to_key(s, r, n, e);
+    return is_moved;
+}
+
+/* What lies there is of users, or of a try that was interrupted. */
+int outputs_move(struct pipelines *s, const struct run *r, const struct run_node *n, struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_ref ref = run_volume(r);
+
+    if (volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e) == 0) {
+        return 0;
+    }
+    return e->kind != ERR_CONFLICT || volume_remove(s->parts.volumes, &ref, key_dir(&a, n), e) < 0
+               ? -1
+               : volume_rename(s->parts.volumes, &ref, tmp_dir(&a, n), key_dir(&a, n), e);
 }

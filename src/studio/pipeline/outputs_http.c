@@ -6,8 +6,9 @@
 #include "volume/volume.h"
 
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#define PART_BYTES (16 * MIB) /* of a log */
 
 struct wanted {
     int64_t project_id, id;
@@ -53,12 +54,47 @@ static int find_node(struct http_req *r, struct wanted *x, struct err *e)
     return err_set(e, ERR_NOT_FOUND, "the run has no node '%.*s'", STR_ARG(str_first(name, 70)));
 }
 
+static int read_part(int fd, int64_t from, int64_t to, struct buf *out, struct err *e)
+{
+    char piece[16 * 1024];
+
+    while (from < to && !out->failed) {
+        size_t want = to - from < (int64_t)sizeof(piece) ? (size_t)(to - from) : sizeof(piece);
+        ssize_t got = pread(fd, piece, want, from);
+
+        if (got <= 0) {
+            return got < 0 ? err_sys(e, "the log") : 0;
+        }
+        (void)buf_add(out, str_n(piece, (size_t)got));
+        from += got;
+    }
+    return out->failed
+               ? err_set(e, ERR_LIMIT, "the log is longer than %llu bytes: see that of its job",
+                         (unsigned long long)PART_BYTES)
+               : 0;
+}
+
+/* Of a step that shared its container, its part. */
+static int send_log(struct http_req *r, const struct wanted *x, int fd, struct err *e)
+{
+    static const char type[] = "text/plain; charset=utf-8";
+    SCOPED(buf_done) struct buf part = BUF_MAX(PART_BYTES);
+    int64_t from = 0, to = lseek(fd, 0, SEEK_END);
+
+    if (x->node->image == NULL) {
+        progress_section(fd, x->node->node, &from, &to);
+    }
+    if (from == 0) {
+        return http_reply_file(r, &(struct http_file){.fd = fd, .size_bytes = to, .type = type}, e);
+    }
+    return read_part(fd, from, to, &part, e) < 0 ? -1 : http_reply(r, 200, type, buf_str(&part), e);
+}
+
 int node_log_get(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
     struct wanted x;
     struct jobs_look look;
-    struct stat st;
     int rc;
 
     if (find_node(r, &x, e) < 0) {
@@ -74,13 +110,7 @@ int node_log_get(struct http_req *r, struct err *e)
     if (look.log_fd < 0) {
         return http_reply(r, 200, "text/plain; charset=utf-8", STR_EMPTY, e);
     }
-    rc = fstat(look.log_fd, &st) < 0
-             ? err_sys(e, "the log")
-             : http_reply_file(r,
-                               &(struct http_file){.fd = look.log_fd,
-                                                   .size_bytes = st.st_size,
-                                                   .type = "text/plain; charset=utf-8"},
-                               e);
+    rc = send_log(r, &x, look.log_fd, e);
     (void)close(look.log_fd);
     return rc;
 }
@@ -94,7 +124,7 @@ static int find_port(struct http_req *r, struct wanted *x, struct err *e)
     struct doc d;
 
     if (find_node(r, x, e) < 0 || doc_parse(x->a, str_of(x->run.document), &d, &wrong, e) < 0 ||
-        studio_catalog(r->ctx, x->project_id, &d, x->a, &catalog, e) < 0) {
+        studio_catalog_of_run(r->ctx, &x->run, &d, x->a, &catalog, e) < 0) {
         return -1;
     }
     x->volume = d.volume;

@@ -57,10 +57,12 @@ struct pipelines *pipelines_open(const struct pipeline_parts *parts, struct err 
     lock_init(&s->lock, LOCK_pipelines);
     list_init(&s->runs);
     list_init(&s->followers);
+    list_init(&s->hashes);
     if (make_image(s, e) < 0 || note_unfinished(s, e) < 0) {
         return NULL;
     }
-    if (pthread_create(&s->runner, NULL, runner_main, s) != 0) {
+    s->hasher_runs = pthread_create(&s->hasher, NULL, hashes_main, s) == 0;
+    if (!s->hasher_runs || pthread_create(&s->runner, NULL, runner_main, s) != 0) {
         err_set(e, ERR_INTERNAL, "no thread for pipelines");
         return NULL;
     }
@@ -73,24 +75,44 @@ void pipelines_close(struct pipelines *s)
     if (s == NULL) {
         return;
     }
+    lock_take(&s->lock);
+    s->stopping = true;
+    lock_broadcast(&s->lock);
+    lock_drop(&s->lock);
     if (s->runner_runs) {
-        lock_take(&s->lock);
-        s->stopping = true;
-        lock_broadcast(&s->lock);
-        lock_drop(&s->lock);
         (void)pthread_join(s->runner, NULL);
     }
+    if (s->hasher_runs) {
+        (void)pthread_join(s->hasher, NULL);
+    }
+    hashes_done(s);
     vec_done(&s->inbox);
     lock_done(&s->lock);
     free(s);
 }
 
-void pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
-                          void *ctx)
+struct held_blobs {
+    void (*each)(void *ctx, const char *digest);
+    void *ctx;
+};
+
+static int held_fn(struct state_db *db, void *ctx, struct err *e)
 {
-    if (s && s->has_image) {
+    const struct held_blobs *h = ctx;
+
+    return run_store_held_blobs(db, h->each, h->ctx, e);
+}
+
+int pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e)
+{
+    if (s == NULL) {
+        return 0;
+    }
+    if (s->has_image) {
         each(ctx, s->image.layer.digest);
     }
+    return state_read(s->parts.state, held_fn, &(struct held_blobs){each, ctx}, e);
 }
 
 static int gone_fn(struct state_db *db, void *ctx, struct err *e)

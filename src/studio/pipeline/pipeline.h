@@ -42,7 +42,7 @@ void pipelines_close(struct pipelines *s);
 DEFINE_SCOPED(struct pipelines, pipelines_close)
 /* A job changed its state (jobs_hooks.event): wakes the runner, never blocks. */
 void pipelines_on_job(struct pipelines *s);
-/* The blob of our own image, which no manifest refers to. */
-void pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
-                          void *ctx);
+/* The blobs of our own image, which no manifest refers to, and of images that nodes wait for. */
+int pipelines_held_blobs(struct pipelines *s, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e) MUST_USE;
 int pipelines_project_gone(struct pipelines *s, int64_t project_id, struct err *e) MUST_USE;

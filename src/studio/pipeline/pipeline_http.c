@@ -529,7 +529,8 @@ const struct http_schema pipeline_schemas[] = {
     {"Pipeline", "{" PIPELINE_ROW ", document: PipelineDocument}"},
     {"PipelineLastRun", "{id: integer, state: RunState, created_at: time}"},
     {"PipelineSchedule",
-     "{cron: string, timezone: string, params: {*: string}, enabled: boolean, by: string}"},
+     "{cron: string, timezone: string, params: {*: string}, enabled: boolean, by: string,"
+     " paused?: string}"},
     {"PipelineScheduleNew", "{cron: string, timezone?: string, params?: {*: PipelineValue},"
                             " enabled?: boolean}"},
     {"PipelineNew", "{name: string, document?: PipelineDocument}"},
@@ -551,10 +552,10 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelinePortCheck", "{type: string, open?: boolean, columns?: [PipelineColumn],"
                           " task?: string, label?: string}"},
     {"PipelineColumn", "{name: string, type: string}"},
-    {"PipelineEvent", "{project: string, name: string, state: 'saved' | 'deleted'}"},
+    {"PipelineEvent", "{project: string, name: string, state: 'saved' | 'deleted' | 'paused'}"},
     {"RunState", "'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled'"},
     {"RunNew", "{version?: integer, params?: {*: PipelineValue}, to?: string, from?: string,"
-               " cache?: boolean}"},
+               " cache?: boolean, fuse?: boolean}"},
     {"RunRow", "{" RUN_ROW "}"},
     {"Run", "{" RUN_ROW ", nodes: {*: RunNode}}"},
     {"RunNode", "{state: RunNodeState, module: string, done: number, text: string,"

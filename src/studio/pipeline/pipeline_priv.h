@@ -27,16 +27,26 @@ struct step_output {
     int64_t inode, changed_ns; /* of the file that was hashed: as long as they are, so is it */
 };
 
+/* Where a step is, by the lines of its container's log. */
+enum step_part { PART_BEFORE, PART_WITHIN, PART_ENDED };
+
 struct run_node {
-    struct node_row row; /* strings in the run's arena */
+    struct node_row row; /* strings in the run's arena, or in this one: */
+    struct arena arena;  /* of this try; empty while it waits */
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
     bool is_submitted; /* its job was given to jobs since we started */
+    bool is_alone;     /* shares no container: one that it shared ended before it */
     /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */
     int64_t memory_bytes, need_bytes, asked_bytes;
+    bool lacks_memory;
     /* of its job's log */
     int64_t log_at;
     struct buf line, metrics; /* row.metrics points into it */
+    enum step_part part;
+    int exit_code;
+    int64_t begun_ms, ended_ms;
+    char said[256]; /* its error */
     /* guarded by pipelines.lock */
     double done;
     char text[200];
@@ -50,6 +60,14 @@ struct run {
     struct catalog catalog;
     struct graph graph;
     struct run_node *nodes;
+    size_t n;
+    struct run_node **of; /* by their place in the graph; NULL: not of this run */
+};
+
+/* Nodes of one run that share a container, inputs first; usually one. */
+enum { STEP_GROUP = 16 };
+struct step_group {
+    struct run_node *nodes[STEP_GROUP];
     size_t n;
 };
 
@@ -68,10 +86,32 @@ struct pipelines {
     struct list runs;
     VEC(struct note) inbox;
     struct list followers; /* struct follower: events.c */
+    struct list hashes;    /* struct file_hash: hashes.c */
+    size_t n_hashes;
     bool stopping, woken;
-    pthread_t runner;
-    bool runner_runs;
+    pthread_t runner, hasher;
+    bool runner_runs, hasher_runs;
+    uint64_t round;      /* runner thread only: of looks at all runs */
+    int64_t round_bytes; /* runner thread only: that this look has hashed itself */
 };
+
+/* --- hashes.c: of files of volumes. Runner thread only --- */
+enum { HASH_PENDING = 2 };
+/* A content of a file, as far as its file system tells. */
+struct file_name {
+    int64_t project_id;
+    char volume[65];
+    uint64_t inode;
+    int64_t size_bytes, modified_ns, changed_ns;
+};
+/* SHA-256 of its first size_bytes. 1: known. HASH_PENDING: being read; the runner is woken, and
+ * asks again at each look for as long as it wants it. */
+int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char hex[65],
+               struct err *e) MUST_USE;
+/* All runs were looked at: what none of them asked for is not read on. */
+void hashes_sweep(struct pipelines *s);
+void *hashes_main(void *pipelines);
+void hashes_done(struct pipelines *s);
 
 /* --- pipeline_http.c, shared by the route files --- */
 int studio_project(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
@@ -82,6 +122,10 @@ int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const st
 /* With those containers of the project that the document names; NULL: with all. */
 int studio_catalog(struct pipelines *s, int64_t project_id, const struct doc *d, struct arena *a,
                    struct catalog *out, struct err *e) MUST_USE;
+
+/* With the containers as they were when the run began. */
+int studio_catalog_of_run(struct pipelines *s, const struct run_row *run, const struct doc *d,
+                          struct arena *a, struct catalog *out, struct err *e) MUST_USE;
 
 /* --- check.c --- */
 /* {"ok","mistakes","nodes"}: what the editor shows. */
@@ -101,7 +145,7 @@ struct run_new {
     size_t n_values;
     const char *params; /* the same as JSON */
     const char *to, *from;
-    bool is_uncached;
+    bool is_uncached, is_unfused;
 };
 /* -1 with mistakes->n > 0: it cannot run. */
 int run_create(struct pipelines *s, const struct run_new *n, struct arena *a, int64_t *id,
@@ -113,55 +157,93 @@ void runner_note(struct pipelines *s, enum note_kind kind, int64_t project_id, i
 int run_save_node(struct pipelines *s, const struct run *r, const struct run_node *n,
                   struct err *e) MUST_USE;
 
-/* --- step.c: what a node's job is --- */
-bool step_error_passes(const struct err *e); /* it is tried again; others are final */
-/* Fills row.words and row.key. */
-int step_words(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
-/* Whether the files it reads are still those that its key describes. 1: yes. */
+/* --- step_key.c: what a node's output depends on --- */
+bool step_error_passes(const struct err *e);              /* it is tried again; others are final */
+struct run_node *run_node_at(const struct run *r, int g); /* or NULL */
+/* As given, or the default. */
+const char *step_param(const struct run *r, const struct run_node *n, size_t i);
+int64_t step_bytes(int64_t times, int64_t bytes, int64_t base); /* INT64_MAX past it */
+/* Fills row.words; *input_bytes is what it reads. HASH_PENDING: its files are being read. */
+int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
+               struct err *e) MUST_USE;
+void step_words_key(const char *words, char key[STEP_KEY]);
+/* Whether the files it reads are still those that its words describe. 1: yes. */
 int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
-/* Of its job and no other: nobody finds its output by what it should have read. */
-void step_key_of_its_own(struct run *r, struct run_node *n);
-/* "parameter fraction changed from 0.7 to 0.8"; in the run's arena. */
-const char *step_why(struct run *r, const struct run_node *n, const char *old_words);
-void step_spec(struct pipelines *s, struct run *r, const struct run_node *n, struct jw *w);
+/* "parameter fraction changed from 0.7 to 0.8"; in the node's arena. */
+const char *step_why(struct run_node *n, const char *old_words);
+
+/* --- step_spec.c: the job of one step, or of several --- */
+void step_spec(struct pipelines *s, const struct run *r, const struct step_group *g,
+               int64_t memory_bytes, struct arena *a, struct jw *w);
 const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
 const char *step_suffix(enum value_type type);
+/* Where it writes: a directory of the job's, under STUDIO_DIR. */
+const char *step_tmp_dir(struct arena *a, const struct run_node *n);
 
 /* --- step_memory.c --- */
-/* Fills n->memory_bytes. ERR_LIMIT: it needs more than it can have. */
-int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
-/* What to say of a step that the kernel ended; in the run's arena. */
-const char *step_memory_killed(struct run *r, const struct run_node *n, int64_t had_bytes);
+/* Fills n->memory_bytes; input_bytes as step_words told it. ERR_LIMIT: it needs more than it can
+ * have. */
+int step_memory(struct pipelines *s, const struct run *r, struct run_node *n, int64_t input_bytes,
+                struct err *e) MUST_USE;
+/* Of a step that reads so many bytes of which nothing else is known. */
+int64_t step_memory_about(const struct run *r, const struct run_node *n, int64_t input_bytes);
+/* What to say of a step that the kernel ended; in the node's arena. */
+const char *step_memory_killed(struct run_node *n, int64_t had_bytes);
 
 /* --- outputs.c: files of a step --- */
-/* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. */
+/* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. Or
+ * HASH_PENDING. */
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
-/* From the job's directory to the key's; fills n->outputs. ERR_INVALID: the step lied. */
-int outputs_take(struct pipelines *s, const struct run *r, struct run_node *n,
+/* Hashes what the job left, where it left it or, after a restart, in its own place; fills
+ * n->outputs. ERR_INVALID: the step lied. 1: it is in its place already. Or HASH_PENDING. */
+int outputs_look(struct pipelines *s, const struct run *r, struct run_node *n,
                  struct err *e) MUST_USE;
+/* To row.key: nobody else's directory. */
+int outputs_move(struct pipelines *s, const struct run *r, const struct run_node *n,
+                 struct err *e) MUST_USE;
+/* What a job leaves when its outputs are taken. */
 void outputs_drop(struct pipelines *s, const struct run *r, const struct run_node *n);
 /* With marks of the files for rows of outputs; without for people. */
-const char *outputs_json(struct run *r, const struct run_node *n, bool with_marks);
+const char *outputs_json(const struct run *r, struct run_node *n, bool with_marks);
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
 struct volume_file_info;
 struct volume_ref;
-/* SHA-256 of the file, as long as it was when it was opened. ERR_UNAVAILABLE: stopped, again. */
-int hash_file(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
-              char hex[65], struct err *e) MUST_USE;
+/* As hashes_ask. */
+int hash_file(struct pipelines *s, const struct run *r, struct str volume,
+              const struct volume_file_info *f, char hex[65], struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
+
+/* --- folder.c: what a path names in a volume --- */
+struct files_lister;
+struct volume_lister {
+    struct pipelines *s;
+    int64_t project_id;
+};
+/* "data:tables": for check.h and files.h; `of` outlives it. */
+struct files_lister folder_lister(struct volume_lister *of);
+/* The content of a file, or of all files of a folder or a pattern: its hash, and a mark (in the
+ * arena) that is another one when something was changed, added or removed. Adds the bytes. As
+ * hashes_ask. */
+int path_hash(struct pipelines *s, const struct run *r, struct arena *a, const char *path,
+              char hex[65], const char **mark, int64_t *bytes, struct err *e) MUST_USE;
+/* The mark as it is now; in the arena. */
+const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
+                      struct err *e) MUST_USE;
 
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */
 bool progress_read(struct pipelines *s, struct run *r, struct run_node *n, int fd);
 /* The rest of a log that is whole; of a long one, its end. */
 bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, int fd);
-/* The last line that strata-ml wrote as its error, or NULL. */
-const char *progress_error(struct run *r, int fd);
+/* The last line that its program wrote as its error, or NULL. */
+const char *progress_error(struct arena *a, int fd);
+/* The part of a container's log that is the step's; all of it when nobody says which. */
+void progress_section(int fd, const char *node, int64_t *from, int64_t *to);
 
 /* --- view.c --- */
 void run_view_begin(const struct run_row *r, struct jw *w); /* without nodes; jw_end closes it */

@@ -72,6 +72,28 @@ static bool read_progress(struct pipelines *s, struct run_node *n, const json_t 
     return true;
 }
 
+/* {"t":"step","name":...,"state":"begins"|"ended","at":ms,"exit":code,"error":...} */
+static void read_step(struct run_node *n, const json_t *line)
+{
+    const char *name = json_string_value(json_object_get(line, "name"));
+    const char *state = json_string_value(json_object_get(line, "state"));
+    const char *error = json_string_value(json_object_get(line, "error"));
+    int64_t at_ms = json_integer_value(json_object_get(line, "at"));
+
+    if (name == NULL || state == NULL || strcmp(name, n->row.node) != 0) {
+        return;
+    }
+    if (strcmp(state, "begins") == 0) {
+        n->part = PART_WITHIN;
+        n->begun_ms = at_ms;
+    } else if (n->part == PART_WITHIN) {
+        n->part = PART_ENDED;
+        n->ended_ms = at_ms;
+        n->exit_code = (int)json_integer_value(json_object_get(line, "exit"));
+        (void)snprintf(n->said, sizeof(n->said), "%s", error ? error : "");
+    }
+}
+
 static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, struct str line)
 {
     struct err e;
@@ -79,6 +101,13 @@ static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, st
     json_t *j = str_starts(line, STR("{\"t\":")) ? json_parse(line, &e) : NULL;
     const char *kind = json_string_value(json_object_get(j, "t"));
 
+    if (kind && strcmp(kind, "step") == 0) {
+        read_step(n, j);
+        return false;
+    }
+    if (n->row.image == NULL && n->part != PART_WITHIN) {
+        return false; /* of another that shares the container */
+    }
     if (kind && strcmp(kind, "output") == 0) {
         read_output(r, n, j);
         return false;
@@ -136,7 +165,7 @@ bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, 
     return said;
 }
 
-const char *progress_error(struct run *r, int fd)
+const char *progress_error(struct arena *a, int fd)
 {
     static const struct str mark = {"strata-ml: ", 11};
     char tail[TAIL];
@@ -154,5 +183,61 @@ const char *progress_error(struct run *r, int fd)
         }
     }
     last = last.p ? last : any;
-    return last.p && str_is_utf8(last) ? arena_strdup(&r->arena, str_first(last, 1000)) : NULL;
+    return last.p && str_is_utf8(last) ? arena_strdup(a, str_first(last, 1000)) : NULL;
+}
+
+/* --- the log of one step among others --- */
+
+struct section {
+    struct str begins, ended; /* how the lines look */
+    int64_t from, to;
+};
+
+static void see_line(struct section *x, struct str line, int64_t at)
+{
+    if (x->from < 0 && str_starts(line, x->begins)) {
+        x->from = at + (int64_t)line.len + 1;
+        x->to = -1;
+    } else if (x->from >= 0 && x->to < 0 && str_starts(line, x->ended)) {
+        x->to = at;
+    }
+}
+
+/* Lines longer than a piece are none of ours. */
+static void scan(int fd, struct section *x)
+{
+    char piece[CHUNK];
+    int64_t at = 0;
+    ssize_t got;
+
+    while (x->to < 0 && (got = pread(fd, piece, sizeof(piece), at)) > 0) {
+        struct str rest = str_n(piece, (size_t)got);
+        ptrdiff_t end;
+
+        if (str_find_char(rest, '\n') < 0) {
+            at += got;
+            continue;
+        }
+        while (x->to < 0 && (end = str_find_char(rest, '\n')) >= 0) {
+            see_line(x, str_first(rest, (size_t)end), at);
+            at += end + 1;
+            rest = str_from(rest, (size_t)end + 1);
+        }
+    }
+}
+
+void progress_section(int fd, const char *node, int64_t *from, int64_t *to)
+{
+    char begins[160], ended[160];
+    struct section x = {.from = -1, .to = -1};
+
+    (void)snprintf(begins, sizeof(begins), "{\"t\":\"step\",\"name\":\"%s\",\"state\":\"begins\"",
+                   node);
+    (void)snprintf(ended, sizeof(ended), "{\"t\":\"step\",\"name\":\"%s\",\"state\":\"ended\"",
+                   node);
+    x.begins = str_of(begins);
+    x.ended = str_of(ended);
+    scan(fd, &x);
+    *from = x.from < 0 ? 0 : x.from;
+    *to = x.to < 0 ? lseek(fd, 0, SEEK_END) : x.to;
 }

@@ -79,7 +79,8 @@ int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, co
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT job FROM pipeline_nodes WHERE job IS NOT NULL AND run_id IN " PAST_RUNS,
+                   "SELECT DISTINCT job FROM pipeline_nodes WHERE job IS NOT NULL AND run_id "
+                   "IN " PAST_RUNS,
                    "ii", project_id, (int64_t)LIMIT_RUNS_KEPT) < 0) {
         return -1;
     }
@@ -103,21 +104,22 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
     if (access_project_check(db, run->project_id, e) < 0 || run_store_check_room(db, e) < 0 ||
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
-                  " params, by, to_node, from_node, state, uncached, created_ms)"
-                  " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "izzizzzzziii", run->project_id, run->project, run->pipeline, run->version,
+                  " params, by, to_node, from_node, state, uncached, created_ms,"
+                  " unfused, modules) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "izzizzzzziiiiz", run->project_id, run->project, run->pipeline, run->version,
                   run->document, run->params, run->by, run->to, run->from, (int64_t)run->state,
-                  (int64_t)run->is_uncached, run->created_ms) < 0) {
+                  (int64_t)run->is_uncached, run->created_ms, (int64_t)run->is_unfused,
+                  run->modules) < 0) {
         return -1;
     }
     run->id = state_last_id(db);
     for (size_t i = 0; i < n; i++) {
         if (state_run(
                 db, e,
-                "INSERT INTO pipeline_nodes(run_id, place, node, state, forced, module, image)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                "iiziizz", run->id, (int64_t)i, nodes[i].node, (int64_t)nodes[i].state,
-                (int64_t)nodes[i].is_forced, nodes[i].module, nodes[i].image) < 0) {
+                "INSERT INTO pipeline_nodes(run_id, place, node, state, forced, module, image, pin)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "iiziizzz", run->id, (int64_t)i, nodes[i].node, (int64_t)nodes[i].state,
+                (int64_t)nodes[i].is_forced, nodes[i].module, nodes[i].image, nodes[i].pin) < 0) {
             return -1;
         }
     }
@@ -126,7 +128,7 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
 
 #define RUN_COLUMNS_WITH(params)                                                                   \
     "id, project_id, project, pipeline, version, " params ", by, to_node, from_node, state,"       \
-    " uncached, stopping, created_ms, started_ms, finished_ms"
+    " uncached, stopping, created_ms, started_ms, finished_ms, unfused"
 #define RUN_COLUMNS RUN_COLUMNS_WITH("params")
 /* Of many runs, only params that are short: none otherwise. */
 #define RUN_LIST_COLUMNS RUN_COLUMNS_WITH("iif(length(CAST(params AS BLOB)) > 4096, '{}', params)")
@@ -147,7 +149,8 @@ static void read_run(const struct query *q, struct arena *a, struct run_row *out
                             .is_stopping = query_i64(q, 11) != 0,
                             .created_ms = query_i64(q, 12),
                             .started_ms = query_i64(q, 13),
-                            .finished_ms = query_i64(q, 14)};
+                            .finished_ms = query_i64(q, 14),
+                            .is_unfused = query_i64(q, 15) != 0};
 }
 
 int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct arena *a,
@@ -157,7 +160,7 @@ int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct ar
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT " RUN_COLUMNS ", document FROM pipeline_runs WHERE id = ? AND "
+                   "SELECT " RUN_COLUMNS ", document, modules FROM pipeline_runs WHERE id = ? AND "
                    "project_id = ?",
                    "ii", id, project_id) < 0) {
         return -1;
@@ -168,7 +171,8 @@ int run_store_get(struct state_db *db, int64_t project_id, int64_t id, struct ar
                       : err_set(e, ERR_NOT_FOUND, "the project has no run %lld", (long long)id);
     }
     read_run(&q, a, out);
-    out->document = text_of(a, &q, 15);
+    out->document = text_of(a, &q, 16);
+    out->modules = text_of(a, &q, 17);
     return 0;
 }
 
@@ -306,6 +310,45 @@ int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_ro
                      "izzzzzzzziiiz", (int64_t)n->state, n->job, n->key, n->why, n->metrics,
                      n->outputs, n->error, n->error_kind, n->words, n->started_ms, n->finished_ms,
                      run_id, n->node);
+}
+
+int run_store_pin(struct state_db *db, int64_t run_id, const char *node, struct arena *a,
+                  const char **pin, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int rc;
+
+    *pin = NULL;
+    if (query_open(&q, db, e, "SELECT pin FROM pipeline_nodes WHERE run_id = ? AND node = ?", "iz",
+                   run_id, node) < 0) {
+        return -1;
+    }
+    rc = query_step(&q, e);
+    *pin = rc > 0 ? text_of(a, &q, 0) : NULL;
+    return rc < 0 ? -1 : 0;
+}
+
+int run_store_held_blobs(struct state_db *db, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e)
+{
+    SCOPED(query_done) struct query q = {0};
+    int rc;
+
+    if (query_open(&q, db, e,
+                   "SELECT DISTINCT json_extract(l.value, '$[0]') FROM pipeline_runs r"
+                   " JOIN pipeline_nodes n ON n.run_id = r.id, json_each(n.pin, '$.layers') l"
+                   " WHERE r.finished_ms = 0 AND n.pin IS NOT NULL AND n.state IN (?, ?)",
+                   "ii", (int64_t)NODE_WAITING, (int64_t)NODE_QUEUED) < 0) {
+        return -1;
+    }
+    while ((rc = query_step(&q, e)) > 0) {
+        char digest[136];
+
+        if (str_copy(query_str(&q, 0), digest, sizeof(digest)) == 0) {
+            each(ctx, digest);
+        }
+    }
+    return rc;
 }
 
 int run_store_last(struct state_db *db, const struct run_row *run, const char *node,

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define PIN_BYTES (4 * MIB)
+#define MODULES_BYTES (16 * MIB)
+
 struct create {
     const struct run_new *asked;
     struct pipelines *s;
@@ -99,8 +102,9 @@ static int keep_mistakes(const struct create *c, struct mistakes *m, struct err 
                    m->items[0].message);
 }
 
-/* The image of a container module as it is now, by its digest: tags may move. Who may run pipelines
- * of a project may pull its images. */
+/* The image of a container module as it is now, by its digest and with its layers: tags may move,
+ * and whoever deletes it meanwhile does not stop the run (pipelines_held_blobs). Who may run
+ * pipelines of a project may pull its images. */
 static int pin_image(const struct create *c, struct node_row *n, const struct component *component,
                      struct err *e)
 {
@@ -108,6 +112,8 @@ static int pin_image(const struct create *c, struct node_row *n, const struct co
     struct str rest = str_of(component->image), project = str_cut(&rest, '/');
     struct str name = str_of(component->image);
     ptrdiff_t mark = str_find_char(name, '@');
+    SCOPED(buf_done) struct buf pin = BUF_MAX(PIN_BYTES);
+    struct jw w = JW(&pin);
     struct job_image image = {0};
 
     if (jobs_image(c->s->parts.jobs, str_eq(project, c->asked->project) ? &own : c->asked->who,
@@ -119,7 +125,11 @@ static int pin_image(const struct create *c, struct node_row *n, const struct co
     }
     n->image = arena_printf(c->a, "%.*s@%s", (int)(mark < 0 ? (ptrdiff_t)name.len : mark), name.p,
                             image.digest);
-    return 0;
+    jobs_image_json(&image, &w);
+    n->pin = arena_strdup(c->a, buf_str(&pin));
+    return pin.failed ? err_set(e, ERR_LIMIT, "%s: its image says more than %llu bytes of itself",
+                                n->node, (unsigned long long)PIN_BYTES)
+                      : 0;
 }
 
 static int pin_images(const struct create *c, struct err *e)
@@ -132,6 +142,25 @@ static int pin_images(const struct create *c, struct err *e)
             return -1;
         }
     }
+    return 0;
+}
+
+/* Somebody may change or delete them while it runs, or before it is tried again. */
+static int keep_modules(struct create *c, struct err *e)
+{
+    SCOPED(buf_done) struct buf json = BUF_MAX(MODULES_BYTES);
+    struct jw w = JW(&json);
+
+    jw_object(&w);
+    for (size_t i = 0; i < c->catalog.n_own; i++) {
+        jw_kv_c(&w, c->catalog.own[i].table->name, c->catalog.own[i].text);
+    }
+    jw_end(&w);
+    if (json.failed) {
+        return err_set(e, ERR_LIMIT, "its modules are longer than %llu bytes together",
+                       (unsigned long long)MODULES_BYTES);
+    }
+    c->run.modules = arena_strdup(c->a, buf_str(&json));
     return 0;
 }
 
@@ -186,8 +215,9 @@ int run_create(struct pipelines *s, const struct run_new *asked, struct arena *a
                              .to = asked->to,
                              .from = asked->from,
                              .is_uncached = asked->is_uncached,
+                             .is_unfused = asked->is_unfused,
                              .created_ms = clock_wall_ms()};
-    if (state_write(s->parts.state, write_fn, &c, e) < 0) {
+    if (keep_modules(&c, e) < 0 || state_write(s->parts.state, write_fn, &c, e) < 0) {
         return -1;
     }
     *id = c.run.id;

@@ -1,5 +1,5 @@
-/* Runs that begin by the clock: a schedule belongs to its pipeline, and goes on when whoever set it
- * leaves the project. */
+/* Runs that begin by the clock: a schedule belongs to its pipeline and runs in the name of whoever
+ * set it, as long as he may run pipelines of the project: then it is paused, and says so. */
 #include "pipeline/pipeline_priv.h"
 
 #include "access/access.h"
@@ -32,7 +32,7 @@ static int next_of(struct str cron, struct str zone, int64_t after_ms, int64_t *
 /* --- routes --- */
 
 struct change {
-    int64_t project_id, next_ms;
+    int64_t project_id, next_ms, user_id;
     struct str name;
     const char *schedule; /* JSON, or NULL: none any more */
 };
@@ -42,9 +42,9 @@ static int change_fn(struct state_db *db, void *ctx, struct err *e)
     const struct change *c = ctx;
 
     if (state_run(db, e,
-                  "UPDATE pipelines SET schedule = ?, next_ms = nullif(?, 0) WHERE project_id = ? "
-                  "AND name = ?",
-                  "ziis", c->schedule, c->next_ms, c->project_id, c->name) < 0) {
+                  "UPDATE pipelines SET schedule = ?, next_ms = nullif(?, 0), schedule_user = ?"
+                  " WHERE project_id = ? AND name = ?",
+                  "ziiis", c->schedule, c->next_ms, c->user_id, c->project_id, c->name) < 0) {
         return -1;
     }
     return state_changes(db) > 0 ? 0
@@ -57,6 +57,7 @@ static int save(struct http_req *r, struct change *c, struct err *e)
     struct pipelines *s = r->ctx;
 
     c->name = http_path_param(r, "name");
+    c->user_id = r->who.user_id;
     if (studio_project(r, &c->project_id, e) < 0 ||
         state_write(s->parts.state, change_fn, c, e) < 0) {
         return -1;
@@ -106,7 +107,7 @@ int schedule_delete(struct http_req *r, struct err *e)
 /* --- what is due --- */
 
 struct due {
-    int64_t id, project_id;
+    int64_t id, project_id, user_id;
     const char *name, *schedule;
     char project[65];
     int64_t next_ms;
@@ -127,10 +128,11 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
     bool is_public;
     int rc;
 
-    if (query_open(&q, db, e,
-                   "SELECT id, project_id, name, schedule, next_ms FROM pipelines WHERE next_ms IS "
-                   "NOT NULL ORDER BY next_ms LIMIT ?",
-                   "i", (int64_t)DUE_AT_ONCE) < 0) {
+    if (query_open(
+            &q, db, e,
+            "SELECT id, project_id, name, schedule, next_ms, schedule_user FROM pipelines WHERE"
+            " next_ms IS NOT NULL ORDER BY next_ms LIMIT ?",
+            "i", (int64_t)DUE_AT_ONCE) < 0) {
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {
@@ -142,6 +144,7 @@ static int look_fn(struct state_db *db, void *ctx, struct err *e)
         }
         *d = (struct due){.id = query_i64(&q, 0),
                           .project_id = query_i64(&q, 1),
+                          .user_id = query_i64(&q, 5),
                           .name = arena_strdup(k->a, query_str(&q, 2)),
                           .schedule = arena_strdup(k->a, query_str(&q, 3))};
         k->n += access_project_look(db, d->project_id, d->project, &is_public, e) == 0;
@@ -158,11 +161,92 @@ static int next_fn(struct state_db *db, void *ctx, struct err *e)
                      k->one->next_ms, k->one->id);
 }
 
+/* --- whether it may go on --- */
+
 static struct str text_at(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
 
     return str_of(s ? s : "");
+}
+
+/* As he is now. 1: he may. 0: not, and *why says it. -1: nobody can tell at the moment. */
+static int may_run(struct pipelines *s, const struct due *d, struct principal *who, struct err *why)
+{
+    char by[sizeof(who->name)];
+
+    memcpy(by, who->name, sizeof(by));
+    if (access_principal(s->parts.access, d->user_id, who, why) < 0) {
+        if (why->kind != ERR_UNAUTHENTICATED && why->kind != ERR_NOT_FOUND) {
+            return -1;
+        }
+        err_set(why, ERR_FORBIDDEN, "%s, who set it, is gone or disabled: set the schedule again",
+                by);
+        return 0;
+    }
+    if (access_permissions(s->parts.access, who, str_of(d->project)) &
+        PERM_BIT(PERM_PIPELINE_RUN)) {
+        return 1;
+    }
+    err_set(
+        why, ERR_FORBIDDEN,
+        "%s, who set it, may not run pipelines of this project any more: set the schedule again",
+        by);
+    return 0;
+}
+
+struct pause {
+    const struct due *due;
+    struct str by;
+    const char *schedule, *why;
+    struct arena *a;
+};
+
+static int pause_fn(struct state_db *db, void *ctx, struct err *e)
+{
+    const struct pause *p = ctx;
+
+    if (state_run(db, e,
+                  "UPDATE pipelines SET schedule = ?, next_ms = NULL WHERE id = ? AND schedule = ?",
+                  "ziz", p->schedule, p->due->id, p->due->schedule) < 0) {
+        return -1;
+    }
+    return state_changes(db) == 0 /* set again meanwhile */
+               ? 0
+               : access_audit_own(
+                     db, p->by, str_of(p->due->project),
+                     arena_printf(p->a, "schedule of pipeline %s paused: %s", p->due->name, p->why),
+                     e);
+}
+
+static int pause(struct pipelines *s, struct look *k, const struct due *d, const json_t *schedule,
+                 const char *why, struct err *e)
+{
+    SCOPED(json_decrefp) json_t *paused = json_copy((json_t *)schedule);
+    SCOPED(buf_done) struct buf event = BUF_MAX(4 * KIB);
+    struct jw w = JW(&event);
+    SCOPED(freep) char *text = NULL;
+    struct pause p = {.due = d, .by = text_at(schedule, "by"), .why = why, .a = k->a};
+
+    (void)json_object_set_new(paused, "enabled", json_false());
+    (void)json_object_set_new(paused, "paused", json_string(why));
+    text = json_dumps(paused, JSON_COMPACT);
+    if (text == NULL) {
+        return err_set(e, ERR_INTERNAL, "its schedule cannot be written");
+    }
+    p.schedule = text;
+    if (state_write(s->parts.state, pause_fn, &p, e) < 0) {
+        return -1;
+    }
+    log_warn("pipeline.schedule_paused", "project=%s pipeline=%s why=%s, until it is set again",
+             d->project, d->name, Q(str_of(why)));
+    jw_object(&w);
+    jw_kv_c(&w, "project", d->project);
+    jw_kv_c(&w, "name", d->name);
+    jw_kv_c(&w, "state", "paused");
+    jw_end(&w);
+    s->parts.event(s->parts.ctx, "pipeline", str_of(d->project), buf_str(&event));
+    return 0;
 }
 
 /* The next time is written first: what begins twice would be worse than what begins never. */
@@ -177,7 +261,9 @@ static int begin(struct pipelines *s, struct look *k, struct due *d, bool *is_wr
                             .project = str_of(d->project),
                             .pipeline = str_of(d->name),
                             .project_id = d->project_id};
+    struct err why;
     int64_t id;
+    int may;
 
     if (next_of(text_at(schedule, "cron"), text_at(schedule, "timezone"), k->now_ms, &d->next_ms,
                 &never) < 0) {
@@ -185,6 +271,14 @@ static int begin(struct pipelines *s, struct look *k, struct due *d, bool *is_wr
     }
     k->one = d;
     (void)snprintf(who.name, sizeof(who.name), "%.*s", STR_ARG(text_at(schedule, "by")));
+    may = may_run(s, d, &who, &why);
+    if (may <= 0) {
+        *is_written = may == 0 && pause(s, k, d, schedule, why.msg, e) == 0;
+        if (may < 0) {
+            *e = why;
+        }
+        return *is_written ? 0 : -1;
+    }
     *is_written = state_write(s->parts.state, next_fn, k, e) == 0;
     if (!*is_written) {
         return -1;

@@ -6,6 +6,7 @@
 #include "pipeline/pipeline_priv.h"
 
 #include "algorithms/kernel/check.h"
+#include "algorithms/kernel/files.h"
 #include "algorithms/kernel/need.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -16,23 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct run_node *node_of(const struct run *r, int g)
-{
-    for (size_t i = 0; i < r->n; i++) {
-        if (r->nodes[i].g == g) {
-            return &r->nodes[i];
-        }
-    }
-    return NULL;
-}
-
 static void add_inputs(const struct run *r, const struct run_node *n, struct need *need)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct module *m = g->module->table;
 
     for (size_t i = 0; m->inputs[i].name; i++) {
-        const struct run_node *from = g->from[i] >= 0 ? node_of(r, g->from[i]) : NULL;
+        const struct run_node *from = run_node_at(r, g->from[i]);
         const struct step_output *o = from ? &from->outputs[g->from_port[i]] : NULL;
 
         if (o && m->inputs[i].type == VALUE_TABLE) {
@@ -66,20 +57,31 @@ static int open_file(void *ctx, const char *path, struct err *e)
     return f.fd;
 }
 
-/* Rows and columns as the head of the file tells them. A file that cannot be read says so itself,
- * in the step. */
+static double rows_of(const struct schema *out, int64_t file_bytes, int64_t all_bytes)
+{
+    double rows = out->table && out->rows > 0 ? (double)out->rows : -1;
+
+    return rows > 0 && file_bytes > 0 ? rows * (double)all_bytes / (double)file_bytes : rows;
+}
+
+/* Rows and columns as the head of the (first) file tells them. A file that cannot be read says so
+ * itself, in the step. */
 static void add_source(struct pipelines *s, const struct run *r, const struct run_node *n,
-                       struct need *need)
+                       int64_t bytes, struct need *need)
 {
     SCOPED(freep) struct check *c = xnew(struct check);
+    struct volume_lister volumes = {s, r->row.project_id};
+    struct files_lister lister = folder_lister(&volumes);
     struct source source = {.s = s, .r = r};
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct module *m = g->module->table;
     const struct schema *out;
+    double rows;
 
     check_init(c, m);
     c->open_file = open_file;
     c->ctx = &source;
+    c->lister = &lister;
     for (size_t i = 0; m->params[i].name; i++) {
         if (g->params[i]) {
             check_set_param(c, str_of(m->params[i].name), str_of(g->params[i]));
@@ -87,7 +89,8 @@ static void add_source(struct pipelines *s, const struct run *r, const struct ru
     }
     check_run(c);
     out = &c->out[0];
-    need_table(need, source.bytes, out->table && out->rows > 0 ? out->rows : -1,
+    rows = rows_of(out, source.bytes, bytes);
+    need_table(need, bytes, rows < 9e18 ? (int64_t)rows : INT64_MAX,
                out->table ? (int64_t)out->table->n_columns : 0);
     check_done(c);
 }
@@ -119,8 +122,8 @@ static int refuse(struct arena *a, const struct run_node *n, const struct need *
                    size_text(a, least), rows, columns, size_text(a, limit));
 }
 
-static int need_of(struct pipelines *s, const struct run *r, struct run_node *n, struct need *need,
-                   int64_t *least, struct err *e)
+static int need_by(const struct run *r, const struct run_node *n, const struct need *need,
+                   int64_t *bytes, int64_t *least, struct err *e)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct module *m = g->module->table;
@@ -129,21 +132,20 @@ static int need_of(struct pipelines *s, const struct run *r, struct run_node *n,
     for (size_t i = 0; m->params[i].name; i++) {
         step.params[i] = (char *)g->params[i];
     }
-    add_inputs(r, n, need);
-    if (m->inputs[0].name == NULL) {
-        add_source(s, r, n, need);
-    }
-    if (need_bytes(&step, m->memory, need, &n->need_bytes, e) < 0) {
+    if (need_bytes(&step, m->memory, need, bytes, e) < 0) {
         return -1;
     }
-    if (m->memory_spilled == NULL) {
-        *least = n->need_bytes;
-        return 0;
-    }
-    return need_bytes(&step, m->memory_spilled, need, least, e);
+    *least = *bytes;
+    return m->memory_spilled ? need_bytes(&step, m->memory_spilled, need, least, e) : 0;
 }
 
-int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+static int64_t min_of(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+int step_memory(struct pipelines *s, const struct run *r, struct run_node *n, int64_t input_bytes,
+                struct err *e)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     struct need need = {0};
@@ -151,32 +153,46 @@ int step_memory(struct pipelines *s, struct run *r, struct run_node *n, struct e
 
     jobs_machine_totals(s->parts.jobs, &cpu, &machine);
     n->asked_bytes = g->doc->memory_bytes;
-    limit = n->asked_bytes > 0 && n->asked_bytes < machine ? n->asked_bytes : machine;
+    n->lacks_memory = false;
     if (g->module->component) {
         n->memory_bytes = n->asked_bytes > 0 ? n->asked_bytes : g->module->component->memory_bytes;
         return 0;
     }
+    limit = n->asked_bytes > 0 ? min_of(n->asked_bytes, machine) : machine;
     need.cpus = cpu / 1000 + 1;
-    if (need_of(s, r, n, &need, &least, e) < 0) {
+    add_inputs(r, n, &need);
+    if (g->module->table->inputs[0].name == NULL) {
+        add_source(s, r, n, input_bytes, &need);
+    }
+    if (need_by(r, n, &need, &n->need_bytes, &least, e) < 0) {
         return -1;
     }
     if (least > limit) {
-        return refuse(&r->arena, n, &need, least, limit, e);
+        n->lacks_memory = true;
+        return refuse(&n->arena, n, &need, least, limit, e);
     }
-    n->memory_bytes = n->asked_bytes > 0        ? limit
-                      : n->need_bytes < machine ? n->need_bytes
-                                                : machine;
+    n->memory_bytes = n->asked_bytes > 0 ? limit : min_of(n->need_bytes, machine);
     return 0;
 }
 
-const char *step_memory_killed(struct run *r, const struct run_node *n, int64_t had_bytes)
+int64_t step_memory_about(const struct run *r, const struct run_node *n, int64_t input_bytes)
+{
+    struct need need = {.cpus = 1}; /* it is light */
+    int64_t bytes = 0, least;
+    struct err e;
+
+    need_table(&need, input_bytes, /* rows */ -1, /* columns */ 0);
+    return need_by(r, n, &need, &bytes, &least, &e) < 0 ? 0 : bytes;
+}
+
+const char *step_memory_killed(struct run_node *n, int64_t had_bytes)
 {
     int64_t more = had_bytes + had_bytes / 2;
 
     more = n->need_bytes > more ? n->need_bytes : more;
-    return arena_printf(&r->arena,
+    return arena_printf(&n->arena,
                         "killed: out of memory: it had %s and needs more, about %s by what is "
                         "known: write memory: %s in the step, or let it have fewer rows or columns",
-                        size_text(&r->arena, had_bytes), size_text(&r->arena, more),
-                        size_text(&r->arena, more));
+                        size_text(&n->arena, had_bytes), size_text(&n->arena, more),
+                        size_text(&n->arena, more));
 }

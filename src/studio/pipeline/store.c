@@ -45,6 +45,14 @@ static const char *const steps[] = {
     "  project_id INTEGER NOT NULL, volume TEXT NOT NULL, key TEXT NOT NULL,"
     "  outputs TEXT NOT NULL, metrics TEXT, run_id INTEGER NOT NULL,"
     "  PRIMARY KEY(project_id, volume, key)) STRICT, WITHOUT ROWID;",
+    "ALTER TABLE pipeline_runs ADD COLUMN unfused INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE pipeline_runs ADD COLUMN modules TEXT;"      /* as they were when it began */
+    "ALTER TABLE pipeline_nodes ADD COLUMN pin TEXT;"         /* of an image, until it is needed */
+    "ALTER TABLE pipelines ADD COLUMN schedule_user INTEGER;" /* who set it */
+    "ALTER TABLE pipeline_outputs ADD COLUMN words_key TEXT;"
+    "UPDATE pipeline_outputs SET words_key = key;"
+    "CREATE UNIQUE INDEX pipeline_outputs_words"
+    "  ON pipeline_outputs(project_id, volume, words_key) WHERE words_key IS NOT NULL;",
     NULL,
 };
 
@@ -287,25 +295,26 @@ int pipeline_store_versions(struct state_db *db, int64_t pipeline_id, int64_t be
 
 /* --- outputs --- */
 
-int output_store_find(struct state_db *db, int64_t project_id, const char *volume, const char *key,
-                      struct arena *a, struct output_row *out, struct err *e)
+int output_store_find(struct state_db *db, int64_t project_id, const char *volume,
+                      const char *words_key, struct arena *a, struct output_row *out, struct err *e)
 {
     SCOPED(query_done) struct query q = {0};
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT outputs, metrics, run_id FROM pipeline_outputs WHERE project_id = ? AND "
-                   "volume = ? AND key = ?",
-                   "izz", project_id, volume, key) < 0) {
+                   "SELECT key, outputs, metrics, run_id FROM pipeline_outputs WHERE project_id = ?"
+                   " AND volume = ? AND words_key = ?",
+                   "izz", project_id, volume, words_key) < 0) {
         return -1;
     }
     rc = query_step(&q, e);
     if (rc > 0) {
         *out = (struct output_row){.volume = volume,
-                                   .key = key,
-                                   .outputs = text_of(a, &q, 0),
-                                   .metrics = text_of(a, &q, 1),
-                                   .run_id = query_i64(&q, 2)};
+                                   .key = text_of(a, &q, 0),
+                                   .words_key = words_key,
+                                   .outputs = text_of(a, &q, 1),
+                                   .metrics = text_of(a, &q, 2),
+                                   .run_id = query_i64(&q, 3)};
     }
     return rc;
 }
@@ -314,9 +323,15 @@ int output_store_put(struct state_db *db, int64_t project_id, const struct outpu
                      struct err *e)
 {
     return state_run(db, e,
-                     "INSERT OR REPLACE INTO pipeline_outputs(project_id, volume, key, outputs,"
-                     " metrics, run_id) VALUES (?, ?, ?, ?, ?, ?)",
-                     "izzzzi", project_id, o->volume, o->key, o->outputs, o->metrics, o->run_id);
+                     "UPDATE pipeline_outputs SET words_key = NULL WHERE project_id = ? AND"
+                     " volume = ? AND words_key = ?",
+                     "izz", project_id, o->volume, o->words_key) < 0
+               ? -1
+               : state_run(db, e,
+                           "INSERT OR REPLACE INTO pipeline_outputs(project_id, volume, key,"
+                           " words_key, outputs, metrics, run_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                           "izzzzzi", project_id, o->volume, o->key, o->words_key, o->outputs,
+                           o->metrics, o->run_id);
 }
 
 int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,

@@ -67,7 +67,8 @@ struct run_row {
     int64_t id, project_id, version;
     const char *project, *pipeline, *document, *params, *by, *to, *from;
     enum run_state state;
-    bool is_uncached, is_stopping;
+    const char *modules; /* {"name": component}: containers as they were when it began; or NULL */
+    bool is_uncached, is_unfused, is_stopping;
     int64_t created_ms, started_ms, finished_ms;
 };
 
@@ -76,6 +77,7 @@ struct node_row {
     enum node_state state;
     bool is_forced;    /* its cached output is not asked for */
     const char *image; /* of a container module, by its digest; NULL: built in */
+    const char *pin;   /* that image, as jobs_image_json; only to insert */
     const char *module, *job, *key, *why, *metrics, *outputs, *error, *error_kind, *words;
     int64_t started_ms, finished_ms;
 };
@@ -105,6 +107,12 @@ int run_store_set(struct state_db *db, const struct run_row *run, struct err *e)
 int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_row *n,
                        struct err *e) MUST_USE;
 int run_store_delete(struct state_db *db, int64_t run_id, struct err *e) MUST_USE;
+/* NULL: none is kept. */
+int run_store_pin(struct state_db *db, int64_t run_id, const char *node, struct arena *a,
+                  const char **pin, struct err *e) MUST_USE;
+/* The layers of images that nodes wait for; one may come twice. */
+int run_store_held_blobs(struct state_db *db, void (*each)(void *ctx, const char *digest),
+                         void *ctx, struct err *e) MUST_USE;
 /* The last run before this one in which that node of that pipeline came to an end. 0: none. */
 int run_store_last(struct state_db *db, const struct run_row *run, const char *node,
                    struct arena *a, struct node_row *out, int64_t *run_id, struct err *e) MUST_USE;
@@ -122,14 +130,22 @@ int module_store_delete(struct state_db *db, int64_t project_id, struct str name
 int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
                       struct module_row **out, size_t *n, struct err *e) MUST_USE;
 
+/* A pipeline with a schedule whose newest version uses it, or NULL. */
+int module_store_scheduled(struct state_db *db, int64_t project_id, struct str name,
+                           struct arena *a, const char **pipeline, struct err *e) MUST_USE;
+
 /* --- outputs that are there --- */
 
 struct output_row {
-    const char *volume, *key, *outputs, *metrics;
+    const char *volume, *outputs, *metrics;
+    const char *key;       /* their directory; of no other outputs, ever */
+    const char *words_key; /* what they are found by; NULL: nobody finds them */
     int64_t run_id;
 };
-int output_store_find(struct state_db *db, int64_t project_id, const char *volume, const char *key,
-                      struct arena *a, struct output_row *out, struct err *e) MUST_USE; /* 1, 0 */
+int output_store_find(struct state_db *db, int64_t project_id, const char *volume,
+                      const char *words_key, struct arena *a, struct output_row *out,
+                      struct err *e) MUST_USE; /* 1, 0 */
+/* From now on they are found, and those that were before are not. */
 int output_store_put(struct state_db *db, int64_t project_id, const struct output_row *o,
                      struct err *e) MUST_USE;
 int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,

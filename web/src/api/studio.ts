@@ -111,6 +111,8 @@ export interface Schedule {
   timezone?: string;
   params?: Record<string, Value>;
   enabled?: boolean;
+  /** Why the server paused it. */
+  paused?: string;
   next_at?: string | null;
 }
 

@@ -131,6 +131,7 @@ export const studio = {
   'studio.cron_3': 'the 1st at 3:00',
   'studio.timezone': 'Time zone',
   'studio.enabled': 'Enabled',
+  'studio.schedule_paused': 'Paused: {why}',
   'studio.no_schedule': 'Remove the schedule',
   // versions
   'studio.versions': 'Versions',

@@ -131,6 +131,7 @@ export const studio = {
   'studio.cron_3': '每月 1 日 3:00',
   'studio.timezone': '时区',
   'studio.enabled': '启用',
+  'studio.schedule_paused': '已暂停：{why}',
   'studio.no_schedule': '移除计划',
   // versions
   'studio.versions': '版本',

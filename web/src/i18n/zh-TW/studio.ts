@@ -131,6 +131,7 @@ export const studio = {
   'studio.cron_3': '每月 1 日 3:00',
   'studio.timezone': '時區',
   'studio.enabled': '啟用',
+  'studio.schedule_paused': '已暫停：{why}',
   'studio.no_schedule': '移除排程',
   // versions
   'studio.versions': '版本',

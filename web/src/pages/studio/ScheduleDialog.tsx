@@ -1,10 +1,10 @@
 // When a pipeline runs by itself.
-import { Button, Form, Input, Modal, Select, Switch } from 'antd';
+import { Alert, Button, Form, Input, Modal, Select, Switch } from 'antd';
 import { useState } from 'react';
 import { saveSchedule, type Pipeline, type Schedule } from '../../api/studio';
 import { ErrorView } from '../../components/ErrorView';
 import { useSave } from '../../components/useSave';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 import { ParamInputs, paramsOf } from './runs/RunDialog';
 
 const EXAMPLES = ['0 * * * *', '0 3 * * *', '0 3 * * 1', '0 3 1 * *'];
@@ -21,6 +21,7 @@ interface Props {
 
 export function ScheduleDialog({ project, name, pipeline, mayWrite, close }: Props) {
   const t = useText();
+  const say = useServerText();
   const old = pipeline.schedule;
   const [cron, setCron] = useState(old?.cron ?? '');
   const [timezone, setTimezone] = useState(old?.timezone ?? here());
@@ -56,6 +57,7 @@ export function ScheduleDialog({ project, name, pipeline, mayWrite, close }: Pro
     >
       <Form layout="vertical" disabled={!mayWrite} onFinish={submit}>
         {error !== null && <ErrorView error={error} />}
+        {old?.paused && <Alert type="warning" showIcon role="alert" title={t('studio.schedule_paused', { why: say(old.paused) })} />}
         <Form.Item label="cron" htmlFor="schedule-cron" extra={t('studio.cron_hint')}>
           <Input id="schedule-cron" className="mono" value={cron} placeholder="0 3 * * *" onChange={(e) => setCron(e.target.value)} />
         </Form.Item>

@@ -1,0 +1,126 @@
+#include "algorithms/kernel/cart.h"
+
+#include "algorithms/kernel/bins_testing.h"
+
+/* Two features of eight rows: the first tells the classes apart, the second says nothing. */
+static struct table *two_features(void)
+{
+    const double x[] = {0, 1, 2, 3, 4, 5, 6, 7}, y[] = {1, 2, 1, 2, 1, 2, 1, 2};
+    struct table *t = table_new(8);
+
+    (void)binned_column(t, "a", x);
+    (void)binned_column(t, "b", y);
+    return t;
+}
+
+static struct trees emit(const struct binned *s, const struct cart_data *data,
+                         const struct cart_options *o, const uint8_t *draws, double alpha)
+{
+    struct err e = {0};
+    SCOPED(cart_freep) struct cart *c = cart_new(data, o, &e);
+    struct trees t;
+    struct rng rng;
+
+    assert_non_null(c);
+    rng_init(&rng, 1, 1);
+    assert_int_equal(cart_grow(c, draws, &rng, &e), 0);
+    assert_int_equal(trees_init(&t, s->f.n, cart_width(data->n_classes), &s->bins, &s->f, &e), 0);
+    assert_int_equal(cart_emit(c, alpha, /* looked_at */ false, &t, &e), 0);
+    return t;
+}
+
+static const uint32_t classes[] = {0, 0, 0, 1, 1, 1, 1, 1};
+
+static void a_split_makes_pure_leaves(void **state)
+{
+    const enum cart_criterion all[] = {CART_GINI, CART_ENTROPY};
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = classes, .n_classes = 2};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct cart_options o = {.criterion = all[i], .max_features = 2, .min_leaf = 1};
+        struct trees t = emit(&s, &data, &o, NULL, 0);
+
+        assert_int_equal(t.n_nodes, 3);
+        assert_int_equal(t.nodes[0].feature & TREE_FEATURE, 0);
+        assert_true(t.nodes[0].value == 2.5);
+        assert_true(t.nodes[1].value == 0 && t.nodes[2].value == 1);
+        trees_done(&t);
+    }
+    binned_done(&s);
+}
+
+static void a_leaf_of_numbers_is_their_mean(void **state)
+{
+    const double targets[] = {1, 1, 1, 1, 5, 5, 5, 9};
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .targets = targets};
+    struct cart_options o = {
+        .criterion = CART_SQUARES, .max_depth = 1, .max_features = 2, .min_leaf = 1};
+    struct trees t = emit(&s, &data, &o, NULL, 0);
+
+    (void)state;
+    assert_int_equal(t.n_nodes, 3);
+    assert_true(t.nodes[0].value == 3.5);
+    assert_true(fabs(t.nodes[1].value - 1) < 1e-6 && fabs(t.nodes[2].value - 6) < 1e-6);
+    trees_done(&t);
+    binned_done(&s);
+}
+
+static void leaves_are_as_large_as_asked(void **state)
+{
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = classes, .n_classes = 2};
+    struct cart_options o = {.max_features = 2, .min_leaf = 4};
+    struct trees t = emit(&s, &data, &o, NULL, 0);
+
+    (void)state;
+    assert_int_equal(t.n_nodes, 3);
+    assert_true(t.nodes[0].value == 3.5);
+    assert_true(fabs(t.nodes[1].value - 0.25) < 1e-9);
+    trees_done(&t);
+    binned_done(&s);
+}
+
+static void rows_that_were_not_drawn_are_not_seen(void **state)
+{
+    const uint8_t draws[] = {1, 1, 1, 0, 0, 0, 0, 0};
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = classes, .n_classes = 2};
+    struct cart_options o = {.max_features = 2, .min_leaf = 1};
+    struct trees t = emit(&s, &data, &o, draws, 0);
+
+    (void)state;
+    assert_int_equal(t.n_nodes, 1);
+    assert_true(t.nodes[0].value == 0);
+    trees_done(&t);
+    binned_done(&s);
+}
+
+static void branches_that_bring_too_little_are_cut(void **state)
+{
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = classes, .n_classes = 2};
+    struct cart_options o = {.max_features = 2, .min_leaf = 1};
+    struct trees t = emit(&s, &data, &o, NULL, 1);
+
+    (void)state;
+    assert_int_equal(t.n_nodes, 1);
+    assert_true(fabs(t.nodes[0].value - 5.0 / 8) < 1e-6);
+    trees_done(&t);
+    binned_done(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_split_makes_pure_leaves),
+        cmocka_unit_test(a_leaf_of_numbers_is_their_mean),
+        cmocka_unit_test(leaves_are_as_large_as_asked),
+        cmocka_unit_test(rows_that_were_not_drawn_are_not_seen),
+        cmocka_unit_test(branches_that_bring_too_little_are_cut),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,307 @@
+/* Hashes of files: small ones at once, others by a thread of their own, a slice of each in turn, so
+ * that nobody waits for somebody else's terabyte. Kept as long as the file is the same. */
+#include "pipeline/pipeline_priv.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { CHUNK = 256 * 1024, KEPT = 16 * 1024, OPEN = 64, FRESH_MS = 2000 };
+#define AT_ONCE_BYTES (4 * MIB)
+#define SLICE_BYTES (64 * MIB)
+
+enum reading { READING, KNOWN, FAILED };
+
+/* Guarded by pipelines.lock; while it is_held, `hash`, `left` and `fd` are the thread's. */
+struct file_hash {
+    struct list link;
+    struct file_name name;
+    enum reading state;
+    bool is_held, is_unwanted, is_fresh;
+    uint64_t asked; /* pipelines.round in which somebody wanted it */
+    int fd;
+    int64_t left;
+    struct sha256 hash;
+    char hex[65];
+    struct err err;
+};
+
+static void hash_free(struct file_hash *h)
+{
+    list_remove(&h->link);
+    if (h->state == READING) {
+        sha256_done(&h->hash);
+        (void)close(h->fd);
+    }
+    free(h);
+}
+
+static bool is_same(const struct file_name *a, const struct file_name *b)
+{
+    return a->inode == b->inode && a->project_id == b->project_id &&
+           a->size_bytes == b->size_bytes && a->modified_ns == b->modified_ns &&
+           a->changed_ns == b->changed_ns && strcmp(a->volume, b->volume) == 0;
+}
+
+static struct file_hash *find_locked(struct pipelines *s, const struct file_name *name,
+                                     size_t *n_open)
+{
+    *n_open = 0;
+    list_each(it, &s->hashes)
+    {
+        struct file_hash *h = list_entry(it, struct file_hash, link);
+
+        if (!h->is_unwanted && is_same(&h->name, name)) {
+            return h;
+        }
+        *n_open += h->state == READING;
+    }
+    return NULL;
+}
+
+/* 1: the end. */
+static int read_some(struct file_hash *h, char *chunk, struct err *e)
+{
+    size_t want = h->left < CHUNK ? (size_t)h->left : CHUNK;
+    ssize_t n = want > 0 ? read(h->fd, chunk, want) : 0;
+
+    if (n < 0) {
+        return errno == EINTR ? 0 : err_sys(e, "read");
+    }
+    sha256_add(&h->hash, chunk, (size_t)n);
+    h->left -= n;
+    return n == 0 || h->left == 0;
+}
+
+/* The caller sets the state. */
+static void finish(struct file_hash *h, int rc, const struct err *e)
+{
+    unsigned char sum[SHA256_BYTES];
+
+    if (rc > 0) {
+        sha256_final(&h->hash, sum);
+        hex_encode(sum, sizeof(sum), h->hex);
+    } else {
+        h->err = *e;
+    }
+    sha256_done(&h->hash);
+    (void)close(h->fd);
+}
+
+/* As long as a tick of the file system's clock may hold two changes, one look proves nothing. */
+static bool is_fresh(const struct file_name *name)
+{
+    return clock_wall_ms() - name->changed_ns / 1000000 < FRESH_MS;
+}
+
+static void keep_few_locked(struct pipelines *s)
+{
+    struct list *oldest = s->hashes.next;
+
+    if (++s->n_hashes <= KEPT) {
+        return;
+    }
+    for (; oldest != &s->hashes; oldest = oldest->next) {
+        struct file_hash *h = list_entry(oldest, struct file_hash, link);
+
+        if (h->state != READING) {
+            hash_free(h);
+            s->n_hashes--;
+            return;
+        }
+    }
+}
+
+static struct file_hash *hash_new(const struct file_name *name, int fd, uint64_t round)
+{
+    struct file_hash *h = xnew(struct file_hash);
+
+    *h = (struct file_hash){.name = *name,
+                            .is_fresh = is_fresh(name),
+                            .asked = round,
+                            .fd = fd,
+                            .left = name->size_bytes};
+    sha256_init(&h->hash);
+    return h;
+}
+
+/* What is known of it is told once when the file was changed just before. */
+static int answer_locked(struct pipelines *s, struct file_hash *h, char hex[65], struct err *e)
+{
+    int rc;
+
+    h->asked = s->round;
+    if (h->state == READING) {
+        return HASH_PENDING;
+    }
+    rc = h->state == KNOWN ? 1 : -1;
+    if (rc > 0) {
+        memcpy(hex, h->hex, sizeof(h->hex));
+    } else {
+        *e = h->err;
+    }
+    if (rc < 0 || h->is_fresh) {
+        hash_free(h);
+        s->n_hashes--;
+    }
+    return rc;
+}
+
+static void read_at_once(struct file_hash *h)
+{
+    SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
+    struct err e;
+    int rc = 0;
+
+    while (rc == 0) {
+        rc = read_some(h, chunk, &e);
+    }
+    finish(h, rc, &e);
+    h->state = rc > 0 ? KNOWN : FAILED;
+}
+
+int hashes_ask(struct pipelines *s, const struct file_name *name, int fd, char hex[65],
+               struct err *e)
+{
+    struct lock *l = &s->lock;
+    struct file_hash *h;
+    size_t n_open;
+    bool is_small;
+    int own;
+
+    {
+        WITH_LOCK(l);
+        h = find_locked(s, name, &n_open);
+        if (h) {
+            return answer_locked(s, h, hex, e);
+        }
+    }
+    is_small = name->size_bytes <= (int64_t)AT_ONCE_BYTES &&
+               s->round_bytes + name->size_bytes <= (int64_t)SLICE_BYTES;
+    if (!is_small && n_open >= OPEN) {
+        return HASH_PENDING; /* asked again */
+    }
+    own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (own < 0) {
+        return err_sys(e, "read");
+    }
+    h = hash_new(name, own, s->round);
+    if (is_small) {
+        s->round_bytes += name->size_bytes;
+        read_at_once(h);
+    }
+    WITH_LOCK(l);
+    list_append(&s->hashes, &h->link);
+    keep_few_locked(s);
+    lock_broadcast(l);
+    return answer_locked(s, h, hex, e);
+}
+
+void hashes_sweep(struct pipelines *s)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    list_each(it, &s->hashes)
+    {
+        struct file_hash *h = list_entry(it, struct file_hash, link);
+
+        if (h->state != READING || h->asked == s->round) {
+            continue;
+        }
+        h->is_unwanted = true;
+        if (!h->is_held) {
+            hash_free(h);
+            s->n_hashes--;
+        }
+    }
+    s->round++;
+    s->round_bytes = 0;
+}
+
+/* --- the thread --- */
+
+static struct file_hash *next_locked(struct pipelines *s)
+{
+    list_each(it, &s->hashes)
+    {
+        struct file_hash *h = list_entry(it, struct file_hash, link);
+
+        if (h->state == READING) {
+            h->is_held = true;
+            list_remove(&h->link); /* to the end: the next slice is another's */
+            list_append(&s->hashes, &h->link);
+            return h;
+        }
+    }
+    return NULL;
+}
+
+static bool is_stopped(struct pipelines *s, const struct file_hash *h)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    return s->stopping || h->is_unwanted;
+}
+
+static void read_slice(struct pipelines *s, struct file_hash *h, char *chunk)
+{
+    int64_t until = h->left - (int64_t)SLICE_BYTES;
+    struct lock *l = &s->lock;
+    struct err e;
+    int rc = 0;
+
+    while (rc == 0 && h->left > until && !is_stopped(s, h)) {
+        rc = read_some(h, chunk, &e);
+    }
+    if (rc != 0) {
+        finish(h, rc, &e);
+    }
+    WITH_LOCK(l);
+    h->is_held = false;
+    h->state = rc == 0 ? READING : rc > 0 ? KNOWN : FAILED;
+    if (h->is_unwanted) {
+        hash_free(h);
+        s->n_hashes--;
+    } else if (rc != 0) {
+        s->woken = true;
+        lock_broadcast(l);
+    }
+}
+
+void *hashes_main(void *arg)
+{
+    struct pipelines *s = arg;
+    SCOPED(freep) char *chunk = xcalloc(1, CHUNK);
+
+    lock_take(&s->lock);
+    while (!s->stopping) {
+        struct file_hash *h = next_locked(s);
+
+        if (h == NULL) {
+            lock_wait(&s->lock);
+            continue;
+        }
+        lock_drop(&s->lock);
+        read_slice(s, h, chunk);
+        lock_take(&s->lock);
+    }
+    lock_drop(&s->lock);
+    return NULL;
+}
+
+void hashes_done(struct pipelines *s)
+{
+    list_each(it, &s->hashes)
+    {
+        hash_free(list_entry(it, struct file_hash, link));
+    }
+}
