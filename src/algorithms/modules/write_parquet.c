@@ -8,7 +8,8 @@ static const struct port inputs[] = {{"table", VALUE_TABLE, 0, "The rows to writ
 
 static const struct param params[] = {
     {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to write; it appears whole or not at all."},
-    {"compression", PARAM_CHOICE, "zstd", 0, 0, "none|snappy|gzip|zstd", "How pages are compressed."},
+    {"compression", PARAM_CHOICE, "zstd", 0, 0, "none|snappy|gzip|zstd",
+     "How pages are compressed."},
     {"row_group_rows", PARAM_INT, "1000000", 1, 2147483647, NULL,
      "Rows of a row group: readers take one at a time, or one each."},
     {0},
