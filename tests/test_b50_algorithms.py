@@ -153,7 +153,7 @@ def test_manifest_describes_every_module_port_and_parameter():
     for m in manifest['modules']:
         assert m['title'] and m['description'] and m['category'] and m['version']
         assert m['kind'] == 'native' and m['light'] in (True, False)
-        assert re.fullmatch(r'([0-9.]+\*input\+)?[0-9]+[KMG]i', m['memory'])
+        assert re.fullmatch(r'[0-9A-Za-z_.]+([*+][0-9A-Za-z_.]+)*', m['memory'])
         page = (ROOT / f'docs/modules/{m["name"]}.md').read_text()  # says how and against what
         for p in m['params'] + m['inputs'] + m['outputs']:
             assert f'`{p["name"]}`' in page, (m['name'], p['name'])

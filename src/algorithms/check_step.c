@@ -2,9 +2,11 @@
 
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/files.h"
+#include "algorithms/kernel/need.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int open_file(void *ctx, const char *path, struct err *e)
@@ -28,6 +30,63 @@ static int schema_of_file(const struct module *m, struct str port, const char *p
     rc = schema_of(s, &v, e);
     value_done(&v);
     return rc;
+}
+
+/* --- how much memory ------------------------------------------------------------------------- */
+
+static int64_t bytes_of(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? st.st_size : 0;
+}
+
+static int64_t columns_of(const struct schema *s)
+{
+    return s->table ? (int64_t)s->table->n_columns : 0;
+}
+
+/* Of the inputs, in the order of the ports; of a source, of what its parameter names. */
+static void sizes_of(const struct check *c, char *const *words, size_t n, struct need *need)
+{
+    const struct module *m = c->step.module;
+
+    for (int i = 0; m->inputs[i].name; i++) {
+        for (size_t k = 1; c->in[i] && k + 1 < n; k += 2) {
+            struct str path = str_of(words[k + 1]), port = str_trim(str_cut(&path, '='));
+            int64_t rows = c->in[i]->rows;
+
+            if (strcmp(words[k], "--in") != 0 || !str_eq_c(port, m->inputs[i].name)) {
+                continue;
+            }
+            if (c->in[i]->type == VALUE_TABLE) {
+                need_table(need, bytes_of(path.p), rows, columns_of(c->in[i]));
+            } else {
+                need->input += bytes_of(path.p);
+            }
+        }
+    }
+    for (int i = 0; m->inputs[0].name == NULL && m->params[i].name; i++) {
+        if (m->params[i].type == PARAM_PATH) {
+            need_table(need, bytes_of(step_text(&c->step, m->params[i].name).p),
+                       c->out[0].rows > 0 ? c->out[0].rows : -1, columns_of(&c->out[0]));
+        }
+    }
+}
+
+static void write_memory(const struct check *c, const struct need *need, struct jw *w)
+{
+    const struct module *m = c->step.module;
+    int64_t bytes = 0;
+    struct err e;
+
+    if (need_bytes(&c->step, m->memory, need, &bytes, &e) == 0) {
+        jw_kv_i64(w, "memory", bytes);
+    }
+    if (need_bytes(&c->step, m->memory_spilled ? m->memory_spilled : m->memory, need, &bytes, &e) ==
+        0) {
+        jw_kv_i64(w, "memory_spilled", bytes);
+    }
 }
 
 static int take_words(struct check *c, struct schema *inputs, char *const *words, size_t n,
@@ -57,7 +116,7 @@ static int take_words(struct check *c, struct schema *inputs, char *const *words
     return 0;
 }
 
-static void write_json(const struct check *c, struct buf *out)
+static void write_json(const struct check *c, const struct need *need, struct buf *out)
 {
     struct jw w = JW(out);
 
@@ -74,6 +133,9 @@ static void write_json(const struct check *c, struct buf *out)
         schema_json(&c->out[i], &w);
     }
     jw_end(&w);
+    if (c->n_mistakes == 0) {
+        write_memory(c, need, &w);
+    }
     jw_end(&w);
     (void)buf_add(out, STR("\n"));
 }
@@ -83,6 +145,7 @@ int check_step_json(const struct module *const *modules, char *const *words, siz
 {
     const struct module *m = n > 0 ? step_find_module(modules, str_of(words[0]), e) : NULL;
     struct schema inputs[MODULE_PORTS] = {0};
+    struct need need = {.cpus = threads_default()};
     struct check c;
     int rc;
 
@@ -95,7 +158,10 @@ int check_step_json(const struct module *const *modules, char *const *words, siz
     rc = take_words(&c, inputs, words, n, e);
     if (rc == 0) {
         check_run(&c);
-        write_json(&c, out);
+        if (c.n_mistakes == 0) {
+            sizes_of(&c, words, n, &need);
+        }
+        write_json(&c, &need, out);
         *ok = c.n_mistakes == 0;
     }
     check_done(&c);

@@ -5,6 +5,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/spill.h"
 #include "algorithms/manifest.h"
 #include "algorithms/modules/modules.h"
 #include "algorithms/plan.h"
@@ -27,21 +28,23 @@ static const char usage[] =
     "Each STEP of a chain is one argument in the words of a module; its ports are files (a name\n"
     "with a / or a .) or names of values kept in memory. A table whose file name ends in .csv is\n"
     "written as CSV. A plan runs steps one after the other as if each were alone; directories of\n"
-    "outputs are made, and lines for programs say where each step begins and how it ends. The file\n"
+    "outputs are made, and lines for programs say where each step begins and how it ends. The "
+    "file\n"
     "- is standard input (--param path=-), or standard output, where tables are CSV:\n"
     "  strata-ml chain 'read_csv --param path=- --out table=t' 'sort --in table=t --param by=age\n"
     "    --out table=-' < people.csv\n"
     "\n"
     "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
     "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
+    "  --spill DIR        where columns lie that are larger than half of the memory\n"
     "  --progress MODE    auto, json, text or none\n"
     "  --outputs yes      write a preview beside each output file, and say its size and SHA-256\n"
-    "  STRATA_THREADS, STRATA_MEMORY, STRATA_PROGRESS and STRATA_OUTPUTS say the same.\n"
+    "  STRATA_THREADS, STRATA_MEMORY, STRATA_SPILL, ... say the same.\n"
     "\n"
     "exit: 0 done, 1 our fault or the machine's, 2 wrong words, 3 wrong data, 4 out of memory\n";
 
 struct options {
-    const char *threads, *memory, *progress, *outputs;
+    const char *threads, *memory, *spill, *progress, *outputs;
 };
 
 /* Commands that look like options. */
@@ -59,8 +62,8 @@ static int unknown_option(const char *word, struct err *e)
 
     return near ? err_set(e, ERR_INVALID, "'%s' is no option here: did you mean --%s?", word, near)
                 : err_set(e, ERR_INVALID,
-                          "'%s' is no option here; there are --threads, --memory, --progress and "
-                          "--outputs",
+                          "'%s' is no option here; there are --threads, --memory, --spill, "
+                          "--progress and --outputs",
                           word);
 }
 
@@ -72,6 +75,7 @@ static int take_options(struct options *o, int argc, char **argv, struct err *e)
     for (; i < argc && strncmp(argv[i], "--", 2) == 0 && !is_command(argv[i]); i += 2) {
         const char **slot = strcmp(argv[i], "--threads") == 0    ? &o->threads
                             : strcmp(argv[i], "--memory") == 0   ? &o->memory
+                            : strcmp(argv[i], "--spill") == 0    ? &o->spill
                             : strcmp(argv[i], "--progress") == 0 ? &o->progress
                             : strcmp(argv[i], "--outputs") == 0  ? &o->outputs
                                                                  : NULL;
@@ -144,6 +148,7 @@ static int run(struct options *o, int argc, char **argv, struct err *e)
         set_memory(o->memory, e) < 0) {
         return -1;
     }
+    spill_set_dir(o->spill && *o->spill ? o->spill : NULL);
     progress_init(&progress, mode);
     progress.outputs = o->outputs && strcmp(o->outputs, "yes") == 0;
     threads = threads_open(n);
@@ -245,7 +250,7 @@ static void on_bus_error(int signal_number)
 
 int main(int argc, char **argv)
 {
-    struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"),
+    struct options o = {getenv("STRATA_THREADS"), getenv("STRATA_MEMORY"), getenv("STRATA_SPILL"),
                         getenv("STRATA_PROGRESS"), getenv("STRATA_OUTPUTS")};
     struct err e = {0};
     int taken = take_options(&o, argc - 1, argv + 1, &e), rc = -1;

@@ -1,5 +1,6 @@
 #include "algorithms/manifest.h"
 
+#include "algorithms/kernel/need.h"
 #include "algorithms/kernel/number.h"
 #include "base/json.h"
 
@@ -69,7 +70,13 @@ static void write_module(struct jw *w, const struct module *m)
     jw_kv_c(w, "category", m->category);
     jw_kv_c(w, "kind", m->run ? "native" : "container");
     jw_kv_bool(w, "light", (m->flags & MODULE_LIGHT) != 0);
-    jw_kv_c(w, "memory", m->memory ? m->memory : "2*input+64Mi");
+    if (m->run) {
+        jw_kv_c(w, "memory", m->memory ? m->memory : NEED_DEFAULT);
+        jw_kv_c(w, "memory_spilled",
+                m->memory_spilled ? m->memory_spilled
+                : m->memory       ? m->memory
+                                  : NEED_DEFAULT);
+    }
     jw_kv_bool(w, "deterministic", true);
     write_ports(w, "inputs", m->inputs);
     write_ports(w, "outputs", m->outputs);

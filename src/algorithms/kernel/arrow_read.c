@@ -45,8 +45,8 @@ static int make_room(const struct building *b, struct values *v, size_t more, st
     if (need <= v->cap && v->cap > 0) {
         return 0;
     }
-    if ((b->text ? big_resize(&v->codes, cap, sizeof(*v->codes), "the table", e)
-                 : big_resize(&v->numbers, cap, sizeof(*v->numbers), "the table", e)) < 0) {
+    if ((b->text ? big_resize_column(&v->codes, cap, sizeof(*v->codes), "the table", e)
+                 : big_resize_column(&v->numbers, cap, sizeof(*v->numbers), "the table", e)) < 0) {
         return -1;
     }
     v->cap = cap;

@@ -1,6 +1,7 @@
 #include "algorithms/kernel/bigmem.h"
 
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/spill.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 /* In front of every piece; 16 bytes keep the alignment of malloc(3). */
 struct head {
     uint64_t bytes;
-    uint64_t unused;
+    uint64_t spilled; /* where in the spill file it lies; 0: on the heap */
 };
 
 static _Atomic uint64_t in_use;
@@ -82,12 +83,13 @@ static int refuse(uint64_t bytes, const char *what, struct err *e)
 {
     char need[16], used[16], all[16];
 
-    return err_set(e, ERR_MEMORY,
-                   "not enough memory for %s: it needs %s, and %s of %s are in use; give the job "
-                   "more memory (resources.memory), or take fewer rows or columns",
-                   what, str_format_bytes((int64_t)(bytes > INT64_MAX ? INT64_MAX : bytes), need),
-                   str_format_bytes((int64_t)big_in_use(), used),
-                   str_format_bytes((int64_t)big_budget(), all));
+    return err_set(
+        e, ERR_MEMORY,
+        "not enough memory for %s: it needs %s, and %s of %s are in use; give it "
+        "more memory (memory of a step, resources.memory of a job), or take fewer rows or columns",
+        what, str_format_bytes((int64_t)(bytes > INT64_MAX ? INT64_MAX : bytes), need),
+        str_format_bytes((int64_t)big_in_use(), used),
+        str_format_bytes((int64_t)big_budget(), all));
 }
 
 int big_charge(size_t bytes, const char *what, struct err *e)
@@ -155,12 +157,60 @@ void *big_alloc(size_t n, size_t size, const char *what, struct err *e)
     return h + 1;
 }
 
-int big_resize(void *pp, size_t n, size_t size, const char *what, struct err *e)
+/* Whether a piece of so many bytes more goes to the spill file: half of the budget is for what
+ * cannot. */
+static bool spills(size_t bytes)
 {
-    void **p = pp;
+    return spill_is_on() && bytes >= SPILL_LEAST_BYTES &&
+           (bytes > big_budget() / 2 || big_in_use() > big_budget() / 2 - bytes);
+}
+
+static struct head *new_spilled(size_t bytes, const char *what, struct err *e)
+{
+    uint64_t at = 0;
+    struct head *h = spill_map(bytes, &at, what, e);
+
+    if (h) {
+        *h = (struct head){.bytes = bytes, .spilled = at};
+    }
+    return h;
+}
+
+void *big_alloc_column(size_t n, size_t size, const char *what, struct err *e)
+{
+    size_t bytes = whole(n, size);
+    struct head *h;
+
+    if (bytes == SIZE_MAX || !spills(bytes)) {
+        return big_alloc(n, size, what, e);
+    }
+    h = new_spilled(bytes, what, e);
+    return h ? h + 1 : NULL;
+}
+
+/* Into another place of the spill file; what was there before is freed. */
+static int move_to_spill(void **p, size_t bytes, const char *what, struct err *e)
+{
+    struct head *h = *p ? (struct head *)*p - 1 : NULL;
+    struct head *to = new_spilled(bytes, what, e);
+
+    if (to == NULL) {
+        return -1;
+    }
+    if (h) {
+        size_t kept = h->bytes < bytes ? h->bytes : bytes;
+
+        memcpy(to + 1, h + 1, kept - sizeof(*h));
+        big_free(*p);
+    }
+    *p = to + 1;
+    return 0;
+}
+
+static int resize_on_heap(void **p, size_t bytes, const char *what, struct err *e)
+{
     struct head *h = *p ? (struct head *)*p - 1 : NULL;
     uint64_t before = h ? h->bytes : 0;
-    size_t bytes = whole(n, size);
 
     if (bytes > before && big_charge(bytes - before, what, e) < 0) {
         return -1;
@@ -173,16 +223,51 @@ int big_resize(void *pp, size_t n, size_t size, const char *what, struct err *e)
     if (bytes < before) {
         big_refund(before - bytes);
     }
-    h->bytes = bytes;
+    *h = (struct head){.bytes = bytes};
     *p = h + 1;
     return 0;
+}
+
+int big_resize(void *pp, size_t n, size_t size, const char *what, struct err *e)
+{
+    void **p = pp;
+    struct head *h = *p ? (struct head *)*p - 1 : NULL;
+    size_t bytes = whole(n, size);
+
+    if (h == NULL || h->spilled == 0 || bytes == SIZE_MAX) {
+        return resize_on_heap(p, bytes, what, e);
+    }
+    if (bytes > h->bytes) {
+        return move_to_spill(p, bytes, what, e);
+    }
+    spill_trim(h, h->spilled, h->bytes, bytes);
+    h->bytes = bytes;
+    return 0;
+}
+
+int big_resize_column(void *pp, size_t n, size_t size, const char *what, struct err *e)
+{
+    void **p = pp;
+    struct head *h = *p ? (struct head *)*p - 1 : NULL;
+    size_t bytes = whole(n, size);
+    uint64_t before = h ? h->bytes : 0;
+
+    if (h == NULL || h->spilled == 0) {
+        if (bytes != SIZE_MAX && bytes > before && bytes >= SPILL_LEAST_BYTES &&
+            spills(bytes - before)) {
+            return move_to_spill(p, bytes, what, e);
+        }
+    }
+    return big_resize(pp, n, size, what, e);
 }
 
 void big_free(void *p)
 {
     struct head *h = p ? (struct head *)p - 1 : NULL;
 
-    if (h) {
+    if (h && h->spilled > 0) {
+        spill_unmap(h, h->spilled, h->bytes);
+    } else if (h) {
         big_refund(h->bytes);
         free(h);
     }

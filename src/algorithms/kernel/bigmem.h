@@ -20,6 +20,11 @@ uint64_t big_in_use(void);
 void *big_alloc(size_t n, size_t size, const char *what, struct err *e) MUST_USE;
 /* Grows or shrinks *(void **)pp to n x size bytes; new bytes are not zeroed. */
 int big_resize(void *pp, size_t n, size_t size, const char *what, struct err *e) MUST_USE;
+/* The same for the values of columns, which are read and written from the first row to the last:
+ * where there is a spill file (spill.h) they lie there rather than take more than half of the
+ * budget, and are not counted. */
+void *big_alloc_column(size_t n, size_t size, const char *what, struct err *e) MUST_USE;
+int big_resize_column(void *pp, size_t n, size_t size, const char *what, struct err *e) MUST_USE;
 void big_free(void *p);
 void big_freep(void *pp); /* for SCOPED */
 

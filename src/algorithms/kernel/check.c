@@ -71,6 +71,7 @@ int schema_of(struct schema *s, const struct value *v, struct err *e)
     *s = (struct schema){.type = v->type};
     if (v->type == VALUE_TABLE) {
         s->table = columns_of(v->table, e);
+        s->rows = (int64_t)v->table->n_rows;
         return s->table ? 0 : -1;
     }
     return v->type == VALUE_MODEL ? schema_of_model(s, v->model, e) : 0;

@@ -16,7 +16,8 @@ struct schema {
     enum value_type type; /* VALUE_NONE: nothing is known */
     /* No rows. TABLE: its columns; MODEL: its features; TRANSFORM: NULL. */
     struct table *table;
-    bool open; /* there may be more columns, known after a run only */
+    bool open;    /* there may be more columns, known after a run only */
+    int64_t rows; /* about; 0: nobody can tell */
     /* MODEL */
     enum model_task task;
     char *label;

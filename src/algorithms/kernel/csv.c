@@ -167,8 +167,8 @@ static int set_room(struct csv_reader *r, size_t cap, struct err *e)
     for (size_t i = 0; i < r->n_columns; i++) {
         struct csv_column *c = &r->columns[i];
         int rc = c->kind == COLUMN_NUMBER
-                     ? big_resize(&c->numbers, cap, sizeof(double), "the table", e)
-                     : big_resize(&c->codes, cap, sizeof(uint32_t), "the table", e);
+                     ? big_resize_column(&c->numbers, cap, sizeof(double), "the table", e)
+                     : big_resize_column(&c->codes, cap, sizeof(uint32_t), "the table", e);
 
         if (rc < 0) {
             return -1;

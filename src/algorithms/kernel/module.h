@@ -45,7 +45,9 @@ struct module {
     const struct port *inputs, *outputs; /* each ends with a zero row */
     const struct param *params;          /* ends with a zero row */
     unsigned flags;
-    const char *memory; /* most it needs, for limits: "3*input+64Mi"; NULL: "2*input+64Mi" */
+    /* What it needs, in words of need.h: with its columns in memory (NULL: NEED_DEFAULT), and with
+     * them in a spill file (NULL: the same). */
+    const char *memory, *memory_spilled;
     int (*run)(struct step *s, struct err *e);
     /* What the outputs will be like, from parameters and the columns of the inputs (check.h). NULL:
      * nothing is known of them but their types. */

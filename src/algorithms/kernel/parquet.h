@@ -21,6 +21,7 @@ struct parquet_options {
 struct parquet_report {
     size_t left_out;  /* columns that a table cannot hold */
     struct buf names; /* of the first of them: "a, b"; the caller's to free */
+    int64_t rows;     /* as the metadata says, before a run */
 };
 
 struct table *parquet_read(struct str bytes, const struct parquet_options *o,

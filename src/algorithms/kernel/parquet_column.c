@@ -284,9 +284,9 @@ static int take_all(struct work *w, struct err *e)
 
     if (b->text) {
         b->dict = dict_new();
-        b->codes = big_alloc(b->file->n_rows, sizeof(*b->codes), "the table", e);
+        b->codes = big_alloc_column(b->file->n_rows, sizeof(*b->codes), "the table", e);
     } else {
-        b->numbers = big_alloc(b->file->n_rows, sizeof(*b->numbers), "the table", e);
+        b->numbers = big_alloc_column(b->file->n_rows, sizeof(*b->numbers), "the table", e);
     }
     if (b->codes == NULL && b->numbers == NULL) {
         return -1;

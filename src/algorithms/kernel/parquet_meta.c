@@ -134,6 +134,8 @@ static int take_metadata(struct parquet_file *f, struct str metadata, int what,
             if (parquet_take_schema(f, &t, &field, r, e) < 0) {
                 return -1;
             }
+        } else if (field.id == 3 && what == COLUMNS_ONLY) {
+            r->rows = thrift_int(&t, &field);
         } else if (field.id == 4 && what == WHOLE) {
             if (take_groups(f, &t, &field, e) < 0) {
                 return -1;

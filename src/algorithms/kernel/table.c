@@ -99,7 +99,7 @@ struct column *table_put_text(struct table *t, struct str name, const uint32_t *
 
 struct column *table_add_numbers(struct table *t, struct str name, struct err *e)
 {
-    double *numbers = big_alloc(t->n_rows, sizeof(*numbers), "a column of numbers", e);
+    double *numbers = big_alloc_column(t->n_rows, sizeof(*numbers), "a column of numbers", e);
     struct shared *data = numbers ? shared_of_big(numbers) : NULL;
     struct column *c = data ? table_put_numbers(t, name, numbers, data, e) : NULL;
 
@@ -109,7 +109,7 @@ struct column *table_add_numbers(struct table *t, struct str name, struct err *e
 
 struct column *table_add_text(struct table *t, struct str name, struct dict *dict, struct err *e)
 {
-    uint32_t *codes = big_alloc(t->n_rows, sizeof(*codes), "a column of text", e);
+    uint32_t *codes = big_alloc_column(t->n_rows, sizeof(*codes), "a column of text", e);
     struct shared *data = codes ? shared_of_big(codes) : NULL;
     struct column *c = data ? table_put_text(t, name, codes, data, dict, e) : NULL;
 
@@ -196,7 +196,7 @@ struct column *table_own_numbers(struct table *t, struct str name, struct err *e
     if (c == NULL || shared_is_mine(c->data)) {
         return c;
     }
-    copy = big_alloc(t->n_rows, sizeof(*copy), "a column of numbers", e);
+    copy = big_alloc_column(t->n_rows, sizeof(*copy), "a column of numbers", e);
     if (copy == NULL) {
         return NULL;
     }

@@ -346,7 +346,7 @@ const struct module module_als = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "10*input+64Mi",
+    .memory = "1*input+16*cells+64*rows+8*rank*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -135,7 +135,8 @@ const struct module module_append_rows = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+24*cells+64Mi",
+    .memory_spilled = "64Mi+24*all_rows",
     .run = run,
     .check = check_dry,
 };

@@ -40,6 +40,8 @@ const struct module module_apply_transform = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+24*cells+64Mi",
+    .memory_spilled = "64Mi+48*rows",
     .run = run,
     .check = check,
 };

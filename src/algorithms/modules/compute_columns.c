@@ -140,6 +140,8 @@ const struct module module_compute_columns = {
     .outputs = fit_outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+8*cells+64Mi",
+    .memory_spilled = "64Mi+48*rows",
     .run = run,
     .check = check,
 };

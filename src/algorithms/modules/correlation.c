@@ -372,7 +372,7 @@ const struct module module_correlation = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "3*input+64Mi",
+    .memory = "1*input+16*cells+32*rows*cpus+64Mi",
     .run = run,
     .check = check,
 };

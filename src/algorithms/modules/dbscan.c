@@ -300,7 +300,7 @@ const struct module module_dbscan = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "5*input+64Mi",
+    .memory = "1*input+24*cells+64*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -102,7 +102,7 @@ const struct module module_decision_tree = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "2*input+64Mi",
+    .memory = "1*input+10*cells+32*rows+64Mi",
     .run = run,
     .check = check,
 };

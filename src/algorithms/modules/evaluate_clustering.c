@@ -432,7 +432,7 @@ const struct module module_evaluate_clustering = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "2*input+64Mi",
+    .memory = "1*input+16*cells+32*rows+64Mi",
     .run = run,
     .check = check,
 };

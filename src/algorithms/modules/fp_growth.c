@@ -288,7 +288,7 @@ const struct module module_fp_growth = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "8*input+512Mi",
+    .memory = "4*input+8*cells+512Mi",
     .run = run,
     .check = check,
 };

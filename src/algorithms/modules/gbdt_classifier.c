@@ -54,7 +54,7 @@ const struct module module_gbdt_classifier = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "2*input+320Mi",
+    .memory = "1*input+10*cells+64*rows+16Ki*columns*cpus+128Mi",
     .run = run,
     .check = check,
 };

@@ -111,7 +111,7 @@ const struct module module_group_by = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+16*cells+16*rows+64Mi",
     .run = run,
     .check = check_dry,
 };

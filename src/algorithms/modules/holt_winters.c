@@ -230,7 +230,7 @@ const struct module module_holt_winters = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+16*cells+32*rows+64Mi",
     .run = run,
     .check = check,
 };

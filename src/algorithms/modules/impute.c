@@ -234,6 +234,8 @@ const struct module module_impute = {
     .outputs = fit_outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+32*rows",
     .run = run,
     .check = check,
 };

@@ -376,7 +376,7 @@ const struct module module_isolation_forest = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "2*input+64Mi",
+    .memory = "1*input+8*cells+24*rows+64*num_trees*subsample+64Mi",
     .run = run,
     .check = check,
 };

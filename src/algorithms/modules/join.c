@@ -272,7 +272,7 @@ const struct module module_join = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "6*input+64Mi",
+    .memory = "1*input+20*cells+16*rows+64Mi",
     .run = run,
     .check = check_dry,
 };

@@ -236,7 +236,7 @@ const struct module module_kmeans = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "6*input+320Mi",
+    .memory = "1*input+16*cells+64*rows+64*columns*k*cpus+128Mi",
     .run = run,
     .check = check,
 };

@@ -330,7 +330,7 @@ const struct module module_knn = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+24*cells+16*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -396,7 +396,7 @@ const struct module module_linear_regression = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "2*input+256Mi",
+    .memory = "1*input+8*cells+8*rows+16*columns*columns*cpus+64Mi",
     .run = run,
     .check = check,
 };

@@ -390,6 +390,7 @@ const struct module module_logistic_regression = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .memory = "1*input+16*cells+16*rows+64Mi",
     .run = run,
     .check = check,
 };

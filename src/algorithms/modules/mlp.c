@@ -310,6 +310,7 @@ const struct module module_mlp = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .memory = "1*input+12*cells+16*rows+32*columns*layers+32*layers*layers+64Mi",
     .run = run,
     .check = check,
 };

@@ -324,7 +324,7 @@ const struct module module_naive_bayes = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "1*input+64Mi",
+    .memory = "1*input+8*cells+8*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -293,7 +293,7 @@ const struct module module_pca = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "3*input+320Mi",
+    .memory = "1*input+12*cells+8*columns*columns*cpus+64Mi",
     .run = run,
     .check = check,
 };

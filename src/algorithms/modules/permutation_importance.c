@@ -347,6 +347,7 @@ const struct module module_permutation_importance = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
+    .memory = "1*input+16*cells+32*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -270,6 +270,8 @@ const struct module module_predict = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+24*cells+128Mi",
+    .memory_spilled = "128Mi+48*rows",
     .run = run,
     .check = check,
 };

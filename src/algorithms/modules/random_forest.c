@@ -354,7 +354,7 @@ const struct module module_random_forest = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "3*input+256Mi",
+    .memory = "1*input+10*cells+10*rows*num_trees+16*rows*cpus+128Mi",
     .run = run,
     .check = check,
 };

@@ -64,6 +64,7 @@ const struct module module_read_arrow = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory_spilled = "64Mi+4*rows",
     .run = run,
     .check = check,
 };

@@ -226,6 +226,18 @@ static int run(struct step *s, struct err *e)
 
 enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
 
+/* How many rows a file has when all its lines are as long as the first `n`. */
+static int64_t rows_about(struct str head, size_t n, uint64_t file_bytes)
+{
+    struct str rest = head;
+
+    for (size_t i = 0; i < n && rest.p; i++) {
+        (void)str_cut(&rest, '\n');
+    }
+    head.len -= rest.p ? rest.len : 0;
+    return head.len > 0 ? (int64_t)((double)file_bytes / (double)head.len * (double)n) : 0;
+}
+
 /* The whole lines at the beginning; *all: that is the whole file. */
 static struct str whole_lines(const char *head, size_t n, uint64_t size, bool *all)
 {
@@ -247,6 +259,8 @@ static void check(struct check *c)
     uint64_t size = 0;
     SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
     size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
+    int64_t max_rows = (int64_t)o.max_rows, rows;
+    struct str lines;
     bool all = false;
 
     head = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
@@ -255,12 +269,15 @@ static void check(struct check *c)
     }
     o.max_rows = o.max_rows > 0 && o.max_rows < HEAD_ROWS ? o.max_rows : HEAD_ROWS;
     o.may_lack = f.files.n > 1 && step_choice(&c->step, "on_other_columns") == 1;
-    t = csv_read(whole_lines(head, n, size, &all), &o, &report, &e);
+    lines = whole_lines(head, n, size, &all);
+    t = csv_read(lines, &o, &report, &e);
     if (t == NULL && all) { /* else a quote may be open where the head ends */
         check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s", f.files.paths[0],
                       e.msg);
     }
+    rows = t ? rows_about(lines, t->n_rows, size) : 0;
     folder_gives(&f, c, t, /* open */ false);
+    c->out[0].rows = max_rows > 0 && rows > max_rows ? max_rows : rows;
 }
 
 const struct module module_read_csv = {
@@ -278,6 +295,8 @@ const struct module module_read_csv = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+4*rows",
     .run = run,
     .check = check,
 };

@@ -114,7 +114,9 @@ static int run(struct step *s, struct err *e)
 /* --- before a run: the metadata at the end of the first file ------------------------------------
  */
 
-static struct table *columns_of(struct check *c, const char *path, int fd, uint64_t size)
+/* *rows: of the file. */
+static struct table *columns_of(struct check *c, const char *path, int fd, uint64_t size,
+                                int64_t *rows)
 {
     struct parquet_options o = {.columns = step_text(&c->step, "cols")};
     struct parquet_report report = {0};
@@ -139,6 +141,7 @@ static struct table *columns_of(struct check *c, const char *path, int fd, uint6
     }
     t = parquet_columns(str_n(metadata, len), &o, &report, &e);
     buf_done(&report.names);
+    *rows = report.rows;
     if (t == NULL) {
         bool is_cols = e.kind == ERR_INVALID;
 
@@ -152,10 +155,12 @@ static void check(struct check *c)
 {
     SCOPED(folder_done) struct folder f = {0};
     uint64_t size = 0;
+    int64_t rows = 0;
     SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
 
     if (fd >= 0) {
-        folder_gives(&f, c, columns_of(c, f.files.paths[0], fd, size), /* open */ false);
+        folder_gives(&f, c, columns_of(c, f.files.paths[0], fd, size, &rows), /* open */ false);
+        c->out[0].rows = rows;
     }
 }
 
@@ -174,6 +179,8 @@ const struct module module_read_parquet = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "96Mi+4*rows",
     .run = run,
     .check = check,
 };

@@ -226,7 +226,7 @@ const struct module module_recommend = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "4*input+256Mi",
+    .memory = "4*input+8*cells+256Mi",
     .run = run,
     .check = check,
 };

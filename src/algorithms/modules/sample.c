@@ -131,6 +131,8 @@ const struct module module_sample = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+24*rows",
     .run = run,
     .check = check,
 };

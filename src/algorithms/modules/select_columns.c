@@ -52,6 +52,7 @@ const struct module module_select_columns = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory_spilled = "64Mi",
     .run = run,
     .check = check_dry,
 };

@@ -154,6 +154,8 @@ const struct module module_split = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+16*rows",
     .run = run,
     .check = check,
 };

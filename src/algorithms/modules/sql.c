@@ -346,7 +346,7 @@ const struct module module_sql = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "6*input+256Mi",
+    .memory = "1*input+48*cells+128Mi",
     .run = run,
     .check = check,
 };

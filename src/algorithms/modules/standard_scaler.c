@@ -70,6 +70,8 @@ const struct module module_standard_scaler = {
     .outputs = scale_outputs,
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory = "1*input+16*cells+64Mi",
+    .memory_spilled = "64Mi+16*rows",
     .run = run,
     .check = scale_check,
 };

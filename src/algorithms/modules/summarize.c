@@ -406,7 +406,7 @@ const struct module module_summarize = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+8*cells+32*rows*cpus+64Mi",
     .run = run,
     .check = check,
 };

@@ -391,7 +391,7 @@ const struct module module_svm_linear = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "3*input+64Mi",
+    .memory = "1*input+16*cells+32*rows+64Mi",
     .run = run,
     .check = check,
 };

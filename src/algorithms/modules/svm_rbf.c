@@ -290,7 +290,7 @@ const struct module module_svm_rbf = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "5*input+512Mi",
+    .memory = "1*input+24*cells+64*rows+512Mi",
     .run = run,
     .check = check,
 };

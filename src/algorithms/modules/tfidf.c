@@ -372,7 +372,8 @@ const struct module module_tfidf = {
     .inputs = fit_inputs,
     .outputs = fit_outputs,
     .params = params,
-    .memory = "16*input+256Mi",
+    .memory = "4*input+8*rows*max_features+128Mi",
+    .memory_spilled = "4*input+8*rows+128Mi",
     .run = run,
     .check = check,
 };

@@ -300,7 +300,7 @@ const struct module module_tune = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "4*input+64Mi",
+    .memory = "1*input+32*cells+64*rows+64Mi",
     .run = run,
     .check = check,
 };

@@ -49,5 +49,6 @@ const struct module module_write_parquet = {
     .outputs = (const struct port[]){{0}},
     .params = params,
     .flags = MODULE_LIGHT,
+    .memory_spilled = "96Mi+4*rows",
     .run = run,
 };

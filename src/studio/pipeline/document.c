@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a step: less holds no program, and no machine has more. */
+#define NODE_MEMORY_LEAST (16 * (int64_t)MIB)
+#define NODE_MEMORY_MOST (1024 * 1024 * (int64_t)MIB)
+
 /* One reading: where mistakes and results go. */
 struct reader {
     struct arena *a;
@@ -394,6 +398,21 @@ static void node_cache(struct reader *r, struct place at, void *into)
     n->is_uncached = str_eq_c(at.node->scalar, "false");
 }
 
+static void node_memory(struct reader *r, struct place at, void *into)
+{
+    struct doc_node *n = into;
+    struct err e;
+
+    if (at.node->kind != YAML_SCALAR ||
+        str_parse_bytes(at.node->scalar, &n->memory_bytes, &e) < 0 ||
+        n->memory_bytes < NODE_MEMORY_LEAST || n->memory_bytes > NODE_MEMORY_MOST) {
+        n->memory_bytes = 0;
+        mistake(r, at, "must be a size such as 2Gi, from 16Mi to 1024Gi");
+        return;
+    }
+    n->memory = arena_strdup(r->a, at.node->scalar);
+}
+
 static bool map_within(struct reader *r, struct place at, size_t max, const char *form)
 {
     if (!is_kind(r, at, YAML_MAP, form)) {
@@ -451,9 +470,9 @@ static void node_inputs(struct reader *r, struct place at, void *into)
     }
 }
 
-static const struct key node_keys[] = {{"module", node_module}, {"title", node_title},
-                                       {"at", node_position},   {"params", node_params},
-                                       {"inputs", node_inputs}, {"cache", node_cache}};
+static const struct key node_keys[] = {
+    {"module", node_module}, {"title", node_title}, {"at", node_position},  {"params", node_params},
+    {"inputs", node_inputs}, {"cache", node_cache}, {"memory", node_memory}};
 
 static void read_nodes(struct reader *r, struct place at, void *into UNUSED)
 {

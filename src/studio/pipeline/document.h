@@ -54,6 +54,8 @@ struct doc_node {
     struct doc_input *inputs;
     size_t n_inputs;
     bool is_uncached;
+    const char *memory;   /* as it was written: "2Gi"; or NULL */
+    int64_t memory_bytes; /* 0: none was given */
     struct doc_place at;
 };
 

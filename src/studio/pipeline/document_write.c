@@ -82,6 +82,7 @@ static void json_node(struct jw *w, const struct doc_node *n, struct arena *a)
     if (n->is_uncached) {
         jw_kv_bool(w, "cache", false);
     }
+    json_text(w, "memory", n->memory);
     jw_end(w);
 }
 
@@ -245,6 +246,7 @@ static void yaml_node(struct buf *out, const struct doc_node *n)
     if (n->is_uncached) {
         (void)buf_add(out, STR("    cache: false\n"));
     }
+    yaml_kv(out, "    ", "memory", n->memory);
 }
 
 void doc_yaml(const struct doc *d, struct buf *out)

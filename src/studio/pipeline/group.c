@@ -27,7 +27,7 @@ static bool is_in(const struct step_group *g, const struct run_node *n)
 static bool is_light(const struct run *r, const struct run_node *n)
 {
     return !r->row.is_unfused && !n->is_alone && n->row.image == NULL &&
-           (run_module(r, n)->flags & MODULE_LIGHT);
+           r->graph.nodes[n->g].doc->memory_bytes == 0 && (run_module(r, n)->flags & MODULE_LIGHT);
 }
 
 /* What its command and its mounts add to the spec. */
@@ -143,11 +143,11 @@ void group_of_job(const struct run *r, const struct run_node *n, struct step_gro
  * needs more is tried by itself. */
 int64_t group_memory(const struct run *r, const struct step_group *g, int64_t input_bytes)
 {
-    int64_t most = step_memory(run_module(r, g->nodes[0]), input_bytes);
+    int64_t most = g->nodes[0]->memory_bytes;
 
     for (size_t i = 1; i < g->n; i++) {
-        int64_t want = step_memory(run_module(r, g->nodes[i]),
-                                   step_bytes(FUSED_GROWTH, input_bytes, (int64_t)MIB));
+        int64_t want =
+            step_memory_about(r, g->nodes[i], step_bytes(FUSED_GROWTH, input_bytes, (int64_t)MIB));
 
         most = want > most ? want : most;
     }

@@ -26,7 +26,8 @@ static int end_with_job(struct pipelines *s, struct run *r, struct run_node *n,
         return node_end(s, r, n, NODE_CANCELLED, look->reason, NULL, e);
     }
     if (strcmp(kind, "oom") == 0) {
-        return node_end(s, r, n, NODE_FAILED, look->reason, "memory", e);
+        return node_end(s, r, n, NODE_FAILED, step_memory_killed(n, look->memory_bytes), "memory",
+                        e);
     }
     if (strcmp(kind, "exit") == 0 && said) {
         return node_end(s, r, n, NODE_FAILED, said, kind_of_exit(look->exit_code), e);
@@ -157,6 +158,7 @@ static int submit_again(struct pipelines *s, struct run *r, const struct step_gr
     if (rc > 0) {
         return 0;
     }
+    rc = rc == 0 ? step_memory(s, r, n, input_bytes, &why) : rc;
     if (rc == 0) {
         rc = group_submit(s, r, g, input_bytes, &why);
     }

@@ -160,7 +160,8 @@ int node_failed_before(struct pipelines *s, struct run *r, struct run_node *n, s
         *e = *why;
         return -1;
     }
-    return node_end(s, r, n, NODE_FAILED, why->msg, err_name(why->kind), e);
+    return node_end(s, r, n, NODE_FAILED, why->msg,
+                    n->lacks_memory ? "memory" : err_name(why->kind), e);
 }
 
 int group_let_go(struct pipelines *s, struct run *r, const struct step_group *g, struct err *e)
@@ -263,6 +264,9 @@ int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct er
                         "the program strata-ml is not beside the server's: install it there and "
                         "start the server again",
                         "unavailable", e);
+    }
+    if (step_memory(s, r, n, input_bytes, &why) < 0) {
+        return node_failed_before(s, r, n, &why, e);
     }
     group_gather(r, n, input_bytes, &g);
     return start_group(s, r, &g, input_bytes, &before, e);

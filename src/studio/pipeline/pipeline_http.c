@@ -522,7 +522,8 @@ const struct route pipeline_routes[] = {
 const struct http_schema pipeline_schemas[] = {
     {"ModuleManifest", "{schema: integer, program: string, modules: [Module]}"},
     {"Module", "{name: string, version: string, title: string, description: string,"
-               " category: string, kind: 'native' | 'container', light: boolean, memory: string,"
+               " category: string, kind: 'native' | 'container', light: boolean, memory?: string,"
+               " memory_spilled?: string,"
                " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
     {"PortType", "'table' | 'model' | 'transform' | 'report' | 'file'"},
@@ -549,7 +550,8 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelineParam", "{name: string, type?: 'int' | 'real' | 'bool' | 'text',"
                       " default?: PipelineValue, help?: string}"},
     {"PipelineNode", "{module: string, title?: string, at?: [number],"
-                     " params?: {*: PipelineValue}, inputs?: {*: string}, cache?: boolean}"},
+                     " params?: {*: PipelineValue}, inputs?: {*: string}, cache?: boolean,"
+                     " memory?: string}"},
     {"PipelineComment", "{text: string, at?: [number], size?: [number]}"},
     {"PipelineCheck", "{ok: boolean, mistakes: [PipelineMistake], nodes: {*: PipelineNodeCheck}}"},
     {"PipelineMistake", "{node?: string, port?: string, param?: string, column?: string,"

@@ -37,6 +37,9 @@ struct run_node {
     struct step_output outputs[MODULE_PORTS];
     bool is_submitted; /* its job was given to jobs since we started */
     bool is_alone;     /* shares no container: one that it shared ended before it */
+    /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */
+    int64_t memory_bytes, need_bytes, asked_bytes;
+    bool lacks_memory;
     /* of its job's log */
     int64_t log_at;
     struct buf line, metrics; /* row.metrics points into it */
@@ -176,12 +179,20 @@ const char *step_why(struct run_node *n, const char *old_words);
 /* --- step_spec.c: the job of one step, or of several --- */
 void step_spec(struct pipelines *s, const struct run *r, const struct step_group *g,
                int64_t memory_bytes, struct arena *a, struct jw *w);
-/* "3*input+64Mi", of our own tables. */
-int64_t step_memory(const struct module *m, int64_t input_bytes);
 const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
 const char *step_suffix(enum value_type type);
 /* Where it writes: a directory of the job's, under STUDIO_DIR. */
 const char *step_tmp_dir(struct arena *a, const struct run_node *n);
+
+/* --- step_memory.c --- */
+/* Fills n->memory_bytes; input_bytes as step_words told it. ERR_LIMIT: it needs more than it can
+ * have. */
+int step_memory(struct pipelines *s, const struct run *r, struct run_node *n, int64_t input_bytes,
+                struct err *e) MUST_USE;
+/* Of a step that reads so many bytes of which nothing else is known. */
+int64_t step_memory_about(const struct run *r, const struct run_node *n, int64_t input_bytes);
+/* What to say of a step that the kernel ended; in the node's arena. */
+const char *step_memory_killed(struct run_node *n, int64_t had_bytes);
 
 /* --- outputs.c: files of a step --- */
 /* Whether all outputs of the key are there as the row says. 1: yes; fills n->outputs. Or

@@ -117,8 +117,8 @@ static void write_words(const struct run *r, const struct step_group *group,
 static void write_plan(const struct run *r, const struct step_group *g, struct arena *a,
                        struct jw *w)
 {
-    static const char *const first[] = {STEP_PROGRAM, "--progress", "json",
-                                        "--outputs",  "yes",        "plan"};
+    static const char *const first[] = {STEP_PROGRAM, "--progress", "json", "--spill",
+                                        "/out",       "--outputs",  "yes",  "plan"};
 
     jw_key(w, "command");
     jw_array(w);
@@ -226,20 +226,6 @@ static void write_volumes(const struct run *r, const struct step_group *g, struc
 
 /* --- its limits --- */
 
-int64_t step_memory(const struct module *m, int64_t input_bytes)
-{
-    struct str rest = str_of(m->memory ? m->memory : "2*input+64Mi"), factor = str_cut(&rest, '*');
-    int64_t base = 64 * MIB;
-    uint64_t times = 2;
-    struct err e;
-
-    (void)str_cut(&rest, '+');
-    if (str_to_u64(factor, &times) < 0 || str_parse_bytes(rest, &base, &e) < 0) {
-        return step_bytes(2, input_bytes, 64 * (int64_t)MIB);
-    }
-    return step_bytes((int64_t)times, input_bytes, base);
-}
-
 static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,
                             int64_t want, struct jw *w)
 {
@@ -259,12 +245,13 @@ static void write_resources(struct pipelines *s, struct arena *a, const struct m
 }
 
 /* What the component asks for. */
-static void write_asked(struct arena *a, const struct component *c, struct jw *w)
+static void write_asked(struct arena *a, const struct component *c, int64_t memory_bytes,
+                        struct jw *w)
 {
     jw_key(w, "resources");
     jw_object(w);
     jw_kv_c(w, "cpu", arena_printf(a, "%lldm", (long long)c->cpu_milli));
-    jw_kv_i64(w, "memory", c->memory_bytes);
+    jw_kv_i64(w, "memory", memory_bytes);
     jw_kv_i64(w, "gpu", c->gpus);
     jw_end(w);
 }
@@ -280,7 +267,7 @@ void step_spec(struct pipelines *s, const struct run *r, const struct step_group
     jw_kv_c(w, "image", n->row.image ? n->row.image : "strata/strata-ml:built-in");
     if (component) {
         write_component(r, g, a, w);
-        write_asked(a, component, w);
+        write_asked(a, component, memory_bytes, w);
     } else {
         write_plan(r, g, a, w);
         write_resources(s, a, run_module(r, n), memory_bytes, w);

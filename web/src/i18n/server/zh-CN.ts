@@ -1684,6 +1684,11 @@ export const server: Record<string, string> = {
   'is part of a circle: it needs its own output': '位于循环之中：它需要自己的输出',
   "the pipeline has no parameter '%.70s'": '流程没有参数“{1}”',
   "the run needs a value for the parameter '%s'": '运行时需要参数“{1}”的值',
+  // src/studio/pipeline/step_memory.c
+  'must be a size such as 2Gi, from 16Mi to 1024Gi': '必须是大小，例如 2Gi，从 16Mi 到 1024Gi',
+  'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而设置 memory 只给它 {4}：请写 memory: {5}，或让它处理较少的行（模块 sample）或列',
+  'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而这台机器给一个任务的只有 {4}：让它处理较少的行（模块 sample）或列',
+  'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被终止：内存不足：它有 {1}，还需要更多，据已知情况约 {2}：请在步骤中写 memory: {3}，或让它处理较少的行或列',
   // src/studio/pipeline/outputs.c
   'read: %s': '读取：{1}',
   'the step ended well, but its output %s is no file: %s': '步骤顺利结束，但它的输出 {1} 不是文件：{2}',

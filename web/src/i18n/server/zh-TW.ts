@@ -1684,6 +1684,11 @@ export const server: Record<string, string> = {
   'is part of a circle: it needs its own output': '位於循環之中：它需要自己的輸出',
   "the pipeline has no parameter '%.70s'": '流程沒有參數「{1}」',
   "the run needs a value for the parameter '%s'": '執行時需要參數「{1}」的值',
+  // src/studio/pipeline/step_memory.c
+  'must be a size such as 2Gi, from 16Mi to 1024Gi': '必須是大小，例如 2Gi，從 16Mi 到 1024Gi',
+  'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而設定 memory 只給它 {4}：請寫 memory: {5}，或讓它處理較少的列（模組 sample）或欄',
+  'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而這台機器給一個任務的只有 {4}：讓它處理較少的列（模組 sample）或欄',
+  'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被終止：記憶體不足：它有 {1}，還需要更多，據已知情況約 {2}：請在步驟中寫 memory: {3}，或讓它處理較少的列或欄',
   // src/studio/pipeline/outputs.c
   'read: %s': '讀取：{1}',
   'the step ended well, but its output %s is no file: %s': '步驟順利結束，但它的輸出 {1} 不是檔案：{2}',

@@ -22,7 +22,7 @@ function facts(node: DocNode | undefined): Record<string, unknown> {
     return {};
   }
   const flat = (name: string, of: Record<string, unknown> | undefined) => Object.entries(of ?? {}).map(([k, v]) => [`${name}.${k}`, v] as const);
-  return Object.fromEntries([['module', node.module], ['title', node.title], ['cache', node.cache], ...flat('params', node.params), ...flat('inputs', node.inputs)]);
+  return Object.fromEntries([['module', node.module], ['title', node.title], ['cache', node.cache], ['memory', node.memory], ...flat('params', node.params), ...flat('inputs', node.inputs)]);
 }
 
 export function changesOf(before: Record<string, unknown>, after: Record<string, unknown>): Change[] {

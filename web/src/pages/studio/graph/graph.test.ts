@@ -186,6 +186,8 @@ describe('YAML', () => {
 
   it('says what is wrong and where', () => {
     expect(readYaml('nodes: [')).toMatchObject({ wrong: 'not_yaml', where: expect.stringMatching(/^1: /) });
+    expect(readYaml('nodes: {a: {module: x, memory: 2Gi}}')).toMatchObject({ doc: { nodes: { a: { memory: '2Gi' } } } });
+    expect(readYaml('nodes: {a: {module: x, memory: [2]}}')).toEqual({ wrong: 'bad_node', where: 'nodes.a' });
     expect(readYaml('- 1')).toEqual({ wrong: 'not_a_map', where: '' });
     expect(readYaml('pipeline: 1')).toEqual({ wrong: 'no_nodes', where: 'nodes' });
     expect(readYaml('nodes: {a: {module: 3}}')).toEqual({ wrong: 'bad_node', where: 'nodes.a' });

@@ -21,6 +21,7 @@ function isNode(v: unknown): v is DocNode {
     (v.title === undefined || typeof v.title === 'string') &&
     (v.at === undefined || isPair(v.at)) &&
     (v.cache === undefined || typeof v.cache === 'boolean') &&
+    (v.memory === undefined || isScalar(v.memory)) &&
     (v.params === undefined || (isObject(v.params) && Object.values(v.params).every(isScalar))) &&
     (v.inputs === undefined || (isObject(v.inputs) && Object.values(v.inputs).every((r) => typeof r === 'string')))
   );
