@@ -1,15 +1,17 @@
 // apache-arrow (npm, a package of web/) as the other side of our tables.
 //
-//   node tests/arrow_client.mjs read FILE                                  {"fields": [[name, type]], "rows": [[value]]}
-//   node tests/arrow_client.mjs write FILE file|stream|batches|zstd|lz4|list   every type that it writes and we read
+// A request a line on standard input, an answer a line on standard output (null, or {"error"}):
+//   ["read", FILE]                                             {"fields": [[name, type]], "rows": [[value]]}
+//   ["write", FILE, file|stream|batches|zstd|lz4|list]         every type that it writes and we read
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
 
 const arrow = createRequire(new URL('../web/package.json', import.meta.url))('apache-arrow');
-const [verb, file, form] = process.argv.slice(2);
+let pack; // of the file that is written
 
-function read() {
+function read(file) {
   const t = arrow.tableFromIPC(readFileSync(file));
   const plain = (v) => (typeof v === 'bigint' ? String(v) : Number.isNaN(v) ? 'NaN' : v);
   return {
@@ -84,13 +86,13 @@ const packers = {
     return out;
   },
 };
-const pack = packers[form];
-
-function write() {
+function write(form) {
+  const all = { ...columns };
+  pack = packers[form];
   if (form === 'list') {
-    columns.tags = [new arrow.List(new arrow.Field('item', new arrow.Utf8())), [['a'], null, []]];
+    all.tags = [new arrow.List(new arrow.Field('item', new arrow.Utf8())), [['a'], null, []]];
   }
-  const of = (change) => new arrow.Table(Object.fromEntries(Object.entries(columns).map(([name, [type, values]]) =>
+  const of = (change) => new arrow.Table(Object.fromEntries(Object.entries(all).map(([name, [type, values]]) =>
     [name, arrow.vectorFromArray(change(values), type)])));
   const table = of((v) => v);
   if (pack) {
@@ -106,8 +108,11 @@ function write() {
   return arrow.tableToIPC(table, form === 'stream' ? 'stream' : 'file');
 }
 
-if (verb === 'read') {
-  console.log(JSON.stringify(read()));
-} else {
-  writeFileSync(file, write());
+for await (const line of createInterface({ input: process.stdin })) {
+  const [verb, file, form] = JSON.parse(line);
+  try {
+    console.log(JSON.stringify(verb === 'read' ? read(file) : writeFileSync(file, write(form)) ?? null));
+  } catch (e) {
+    console.log(JSON.stringify({ error: String(e.stack ?? e) }));
+  }
 }

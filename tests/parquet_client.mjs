@@ -1,17 +1,17 @@
 // parquet-wasm (npm, a package of web/: arrow-rs as WebAssembly) as the other side of our Parquet files.
 //
-//   node tests/parquet_client.mjs read FILE            {"fields": [[name, type]], "rows": [[value]]}
-//   node tests/parquet_client.mjs write FILE [JSON]    3,000 rows; {compression, version, dictionary, encodings: {column: name},
-//                                                      groupRows, pageBytes, nested}
+// A request a line on standard input, an answer a line on standard output (null, or {"error"}):
+//   ["read", FILE]            {"fields": [[name, type]], "rows": [[value]]}
+//   ["write", FILE, JSON?]    3,000 rows; {compression, version, dictionary, encodings: {column: name}, groupRows, pageBytes, nested}
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
 
 const load = createRequire(new URL('../web/package.json', import.meta.url));
 const arrow = load('apache-arrow');
 const parquet = load('parquet-wasm');
-const [verb, file, words] = process.argv.slice(2);
 
-function read() {
+function read(file) {
   const t = arrow.tableFromIPC(parquet.readParquet(readFileSync(file)).intoIPCStream());
   const plain = (v) => (typeof v === 'bigint' ? String(v) : v);
   return {
@@ -46,15 +46,16 @@ const columns = {
   all: [new arrow.Int32(), (i) => i, 'no nulls'],
 };
 
-function write() {
+function write(words) {
   const o = { compression: 'SNAPPY', version: 1, dictionary: true, encodings: {}, ...JSON.parse(words || '{}') };
+  const all = { ...columns };
   if (o.nested) {
-    columns.tags = [new arrow.List(new arrow.Field('item', new arrow.Int32())), (i) => [i, 1]];
-    columns.place = [new arrow.Struct([new arrow.Field('x', new arrow.Int32())]), (i) => ({ x: i })];
-    columns.last = [new arrow.Int32(), (i) => i];
+    all.tags = [new arrow.List(new arrow.Field('item', new arrow.Int32())), (i) => [i, 1]];
+    all.place = [new arrow.Struct([new arrow.Field('x', new arrow.Int32())]), (i) => ({ x: i })];
+    all.last = [new arrow.Int32(), (i) => i];
   }
   const rows = Array.from({ length: 3000 }, (_, i) => i);
-  const table = new arrow.Table(Object.fromEntries(Object.entries(columns).map(([name, [type, of, whole]]) =>
+  const table = new arrow.Table(Object.fromEntries(Object.entries(all).map(([name, [type, of, whole]]) =>
     [name, arrow.vectorFromArray(rows.map((i) => (!whole && i % 7 === 6 ? null : of(i))), type)])));
   let p = new parquet.WriterPropertiesBuilder()
     .setCompression(parquet.Compression[o.compression])
@@ -69,8 +70,11 @@ function write() {
   return parquet.writeParquet(parquet.Table.fromIPCStream(arrow.tableToIPC(table, 'stream')), p.build());
 }
 
-if (verb === 'read') {
-  console.log(JSON.stringify(read()));
-} else {
-  writeFileSync(file, write());
+for await (const line of createInterface({ input: process.stdin })) {
+  const [verb, file, words] = JSON.parse(line);
+  try {
+    console.log(JSON.stringify(verb === 'read' ? read(file) : writeFileSync(file, write(words)) ?? null));
+  } catch (e) {
+    console.log(JSON.stringify({ error: String(e.stack ?? e) }));
+  }
 }

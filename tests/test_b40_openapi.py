@@ -620,22 +620,24 @@ def pipelines(api, p):
     api.call('GET', at + '/nodes/{node}/outputs/{port}', 200, p=p, id=runs[0], node='split', port='train')
     api.call('GET', at + '/nodes/{node}/outputs/{port}/preview', 200, p=p, id=runs[0], node='read', port='table')
     api.call('GET', at + '/events', 200, p=p, id=runs[0])
-    held = api.call('POST', P + one + '/runs', 202, p=p, name='split', json={'version': 1, 'from': 'split'})['id']
-    if api.strata.api('POST', f'{V1}/projects/{p}/runs/{held}/cancel').status_code == 202:
-        api.seen.add(('post', at + '/cancel', 202))
-    wait_for(lambda: api.call('GET', at, 200, p=p, id=held)['finished_at'], what='the run ends')
-    if api.strata.api('POST', f'{V1}/projects/{p}/runs/{held}/retry').status_code == 202:
-        api.seen.add(('post', at + '/retry', 202))
-        wait_for(lambda: api.call('GET', at, 200, p=p, id=held)['finished_at'], what='the run ends again')
+    part = api.call('POST', P + one + '/runs', 202, p=p, name='split', json={'version': 1, 'from': 'split', 'fuse': False})['id']
+    wait_for(lambda: api.call('GET', at, 200, p=p, id=part)['finished_at'], what='the run ends')
     api.call('DELETE', at, 204, p=p, id=runs[1])
-    component = f'implementation: {{container: {{image: {api.strata.busybox}, command: [touch, {{outputPath: out}}]}}}}\noutputs: [{{name: out}}]\n'
-    assert api.call('PUT', P + '/modules/{name}', 200, p=p, name='touch', data=component, media='application/yaml')['modules'][0]['kind'] == 'container'
-    api.call('GET', P + '/modules/{name}', 200, p=p, name='touch')
-    api.call('DELETE', P + '/modules/{name}', 204, p=p, name='touch')
+    component = f"outputs: [{{name: out}}]\nimplementation: {{container: {{image: {api.strata.busybox}, command: [sh, -c, 'sleep 1000', {{outputPath: out}}]}}}}\n"
+    assert api.call('PUT', P + '/modules/{name}', 200, p=p, name='wait', data=component, media='application/yaml')['modules'][0]['kind'] == 'container'
+    api.call('GET', P + '/modules/{name}', 200, p=p, name='wait')
+    api.call('PUT', P + one, 201, p=p, name='held', json={'pipeline': 1, 'nodes': {'a': {'module': 'wait'}}})
+    held = api.call('POST', P + one + '/runs', 202, p=p, name='held', json={})['id']
+    for again in (True, False):
+        api.call('POST', at + '/cancel', 202, p=p, id=held)
+        wait_for(lambda: api.call('GET', at, 200, p=p, id=held)['finished_at'], what='the run ends')
+        if again:
+            api.call('POST', at + '/retry', 202, p=p, id=held)
+    api.call('DELETE', P + '/modules/{name}', 204, p=p, name='wait')
     clock = {'cron': '0 3 * * *', 'timezone': '+08:00', 'params': {'seed': 5}, 'enabled': True}
     assert api.call('PUT', P + one + '/schedule', 200, p=p, name='split', json=clock)['schedule']['params'] == {'seed': '5'}
     api.call('DELETE', P + one + '/schedule', 204, p=p, name='split')
-    for name in ('split', 'other'):
+    for name in ('split', 'other', 'held'):
         api.call('DELETE', P + one, 204, p=p, name=name)
     assert api.call('GET', P + '/pipelines', 200, p=p, params={'q': 'x', 'limit': 5, 'after': 'a'})['items'] == []
 

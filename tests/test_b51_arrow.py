@@ -1,13 +1,13 @@
 """Tables as Arrow files, judged by another implementation: apache-arrow of npm, a package of web/."""
 import csv
 import json
-import subprocess
 
 import pytest
 
+from peers import Peer
 from test_b50_algorithms import ROOT, ml, ok, refused
 
-CLIENT = ROOT / 'tests/arrow_client.mjs'
+client = Peer('node', ROOT / 'tests/arrow_client.mjs')
 CSV = 'i,r,b,d,t,s\n7,0.5,true,2024-02-29,2024-02-29T08:00:00Z,台北\n,-inf,false,,1969-12-31T23:59:59.500001Z,\n' \
       '-9007199254740992,,,0001-01-01,,"x, y"\n'
 
@@ -19,12 +19,6 @@ FIRST = '-128,0,-32768,0,-2147483648,0,-9007199254740992,1,1,-0.25,0.5,0.1,true,
 LAST = '127,255,32767,65535,2147483647,4294967295,9007199254740992,-9007199254740993,18446744073709551615,65504,-1.5,' \
        '-inf,false,"",x,a,1969-12-31,1969-12-31,' + '1969-12-31T23:59:59Z,' * 5 + '0,'
 TYPES = ['int'] * 7 + ['text'] * 2 + ['real'] * 3 + ['bool'] + ['text'] * 3 + ['date'] * 2 + ['time'] * 5 + ['real'] * 2
-
-
-def client(*words):
-    done = subprocess.run(['node', CLIENT, *map(str, words)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def as_csv(path):
@@ -43,7 +37,7 @@ def ours(tmp_path_factory):
 
 
 def test_others_read_every_type_of_ours(ours):
-    seen = json.loads(client('read', ours))
+    seen = client('read', ours)
     assert seen['fields'] == [
         ['i', 'Int64'], ['r', 'Float64'], ['b', 'Bool'], ['d', 'Date32<DAY>'], ['t', 'Timestamp<MICROSECOND, UTC>'],
         ['s', 'Dictionary<Int32, LargeUtf8>']]
@@ -97,7 +91,7 @@ def test_types_survive_the_way_back(tmp_path):
     ok('split', '--in', f'table={tmp_path}/x.arrow', '--param', 'fraction=1', '--out', f'train={tmp_path}/y.arrow')
     names = {'int': 'Int64', 'real': 'Float64', 'bool': 'Bool', 'date': 'Date32<DAY>',
              'time': 'Timestamp<MICROSECOND, UTC>', 'text': 'Dictionary<Int32, LargeUtf8>'}
-    assert [f[1] for f in json.loads(client('read', tmp_path / 'y.arrow'))['fields']] == [names[t] for t in TYPES]
+    assert [f[1] for f in client('read', tmp_path / 'y.arrow')['fields']] == [names[t] for t in TYPES]
 
 
 def test_what_a_table_cannot_hold_is_named(tmp_path):

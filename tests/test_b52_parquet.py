@@ -2,22 +2,16 @@
 import datetime
 import json
 import pathlib
-import subprocess
 
 import pytest
 
+from peers import Peer
 from test_b50_algorithms import ROOT, ml, ok, refused
 
-CLIENT = ROOT / 'tests/parquet_client.mjs'
+client = Peer('node', ROOT / 'tests/parquet_client.mjs')
 TWINS = ROOT / 'tests/data'
 DAY = datetime.date(1970, 1, 1)
 TIME = datetime.datetime(1970, 1, 1)
-
-
-def client(*words):
-    done = subprocess.run(['node', CLIENT, *map(str, words)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def number(v):
@@ -128,7 +122,7 @@ def test_others_read_ours_and_so_do_we(tmp_path, compression, rows):
        f'write_parquet --in table=t --param path=./b.parquet --param compression={compression} '
        f'--param row_group_rows={rows}', cwd=tmp_path)
     assert as_csv(tmp_path / 'b.parquet')[0].splitlines() == WANT
-    seen = json.loads(client('read', tmp_path / 'b.parquet'))
+    seen = client('read', tmp_path / 'b.parquet')
     types = dict(seen['fields'])
     assert (types['i'], types['d'], types['b'], types['word'], types['day'], types['ms']) == (
         'Int64', 'Float64', 'Bool', 'Utf8', 'Date32<DAY>', 'Timestamp<MICROSECOND, UTC>')

@@ -733,7 +733,9 @@ def test_patterns_match_where_pythons_do(tmp_path):
     for i, pattern in enumerate(patterns):
         for row, text in zip(rows, texts):
             if row[f'p{i}'] != '':
-                assert (row[f'p{i}'] == 'true') == bool(re.search(pattern, text)), (pattern, text)
+                # Python's own search takes a minute for this one.
+                wanted = 'b' in text if pattern == '(a*)*b' else bool(re.search(pattern, text))
+                assert (row[f'p{i}'] == 'true') == wanted, (pattern, text)
     for pattern, sentence in (('a**', 'nothing to repeat'), ('(a', '( is never closed'), ('a)', 'closes nothing'), ('[a', '[ is never closed'),
                               ('a{999}', 'at most 255 times'), ('((a{200}){200}){200}', 'too long'), ('(' * 30 + '.' + '{1})' * 30, 'repeats too much'),
                               ('[z-a]', 'a range goes'), ('\\q', 'means nothing')):

@@ -535,6 +535,14 @@ def test_clusters_are_judged_as_scikit_learn_does(tmp_path, name):
     near(m['ari'], metrics.adjusted_rand_score(y, got), 1e-9)
     near(m['nmi'], metrics.normalized_mutual_info_score(y, got), 1e-9)
     near(m['purity'], metrics.cluster.contingency_matrix(got, y).max(1).sum() / len(y))
+    plot = chart(judge(tmp_path, 'evaluate_clustering', rows, 'cluster_col=c', 'label_col=y'), 'scatter')
+    from sklearn.decomposition import PCA
+    plane = PCA(2).fit_transform((x - x.mean(0)) / x.std(0))
+    for c, series in enumerate(sorted(plot['series'], key=lambda s: s['name'])):
+        for axis, ours in enumerate((series['x'], series['y'])):
+            theirs = plane[got == c, axis]
+            near(np.abs(ours), np.abs(theirs), 1e-9)
+            assert np.all(np.sign(ours) == np.sign(theirs)) or np.all(np.sign(ours) == -np.sign(theirs))
     part = judge(tmp_path, 'evaluate_clustering', rows, 'cluster_col=c', 'feature_cols=@numeric,-y', 'sample=100')
     assert part['metrics']['silhouette_rows'] == 100 and 'ari' not in part['metrics']
     assert abs(part['metrics']['silhouette'] - m['silhouette']) < 0.05

@@ -36,7 +36,9 @@ def log_of(strata, done, node):
 # --- light steps share a container ---
 
 def test_light_steps_share_a_container_and_leave_what_they_leave_alone(studio):
-    put(studio, 'fused', chain(6))
+    document = chain(6)
+    document['nodes']['n0']['params']['max_rows'] = 1790  # of no other test
+    put(studio, 'fused', document)
     fused = run(studio, 'fused')
     assert set(states(fused).values()) == {'succeeded'}, json.dumps(fused['nodes'], indent=1)
     assert len(jobs_of(fused)) == 1
@@ -57,7 +59,7 @@ def test_light_steps_share_a_container_and_leave_what_they_leave_alone(studio):
 def test_what_did_not_change_is_spared_within_a_shared_container_too(studio):
     document = chain(4)
     document['nodes']['n0']['params']['max_rows'] = 100000
-    document['nodes']['n1']['params']['seed'] = 77
+    document['nodes']['n1']['params']['seed'] = 77  # of no other test
     put(studio, 'same', document)
     first = run(studio, 'same')
     assert set(states(first).values()) == {'succeeded'}
@@ -99,6 +101,21 @@ def test_a_step_that_fails_among_others_fails_alone(studio):
     end(studio, bad['id'])
     assert studio.api('GET', f'{P}/jobs/{last}').status_code == 404  # nobody names it any more
     assert [e['name'] for e in studio.api('GET', f'{P}/volumes/studio/tree/.studio/tmp').json()['items']] == []
+
+
+def test_a_step_that_needs_more_than_the_others_is_tried_by_itself(studio):
+    put_file(studio, 'studio', 'data', 'ones.csv', b'k,a\n' + b''.join(b'1,%d\n' % i for i in range(4000)))
+    put(studio, 'wide', {'pipeline': 1, 'nodes': {
+        'read': {'module': 'read_csv', 'params': {'path': 'data:ones.csv'}},
+        'sort': {'module': 'sort', 'params': {'by': 'a'}, 'inputs': {'table': 'read.table'}},
+        'join': {'module': 'join', 'params': {'keys': 'k'}, 'inputs': {'left': 'sort.table', 'right': 'read.table'}},
+        'after': {'module': 'distinct', 'inputs': {'table': 'join.table'}},
+        'beside': {'module': 'distinct', 'inputs': {'table': 'sort.table'}}}})
+    done = run(studio, 'wide')
+    assert states(done) == {'read': 'succeeded', 'sort': 'succeeded', 'join': 'failed', 'after': 'skipped', 'beside': 'succeeded'}, done
+    node = done['nodes']
+    assert node['join']['error']['kind'] == 'memory'
+    assert node['read']['job'] == node['sort']['job'] and node['join']['job'] not in (node['sort']['job'], node['beside']['job'])
 
 
 def test_a_server_that_dies_goes_on_with_a_shared_container(own_strata):

@@ -6,7 +6,8 @@
 
 A sentence is a format of printf as it stands in the C source. `err_wrap` and `err_sys` put ": <what was said before>" behind theirs, so
 there the format ends with ": %s". Places stand in a translation as {1}, {2} in the order of the format; texts (%s) without a
-letter between them are one place. Left out: what only roles at their start, the root helper's protocol, the exporter (a process of
+letter between them are one place. What modules say of themselves, their parameters and ports, and the names of parameters are in
+modules.LANGUAGE.ts. Left out: what only roles at their start, the root helper's protocol, the exporter (a process of
 its own, which answers scrapers) and the command line say."""
 import pathlib
 import re
@@ -45,6 +46,9 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
         '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']
 
+# Words of reports that are put together.
+BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'component 1': 'cluster_plot.c', 'component 2': 'cluster_plot.c'}
+
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')
 
@@ -82,6 +86,39 @@ def settings(text):
         yield words(m.group(1))
 
 
+def modules():
+    """The files that modules are described in: name, text without comments."""
+    for path in sorted(p for p in (ROOT / 'src/algorithms').glob('*/*.[ch]') if not re.search('_test|_fuzz|_testing', p.name)):
+        text = re.sub(r'/\*.*?\*/', '', path.read_text().replace('\\\n', '\n'), flags=re.S)
+        yield path.relative_to(ROOT).as_posix(), text
+
+
+def module_texts():
+    """What modules say of themselves, their parameters and ports -> the file that says it first; then the same of names of parameters,
+    and of the titles, axes and columns of reports."""
+    helps, params, reports = {}, {}, {}
+    for name, text in modules():
+        for m in re.finditer(rf'(?:\.(?:description|help) =|#define \w+_HELP)\s*((?:{LITERAL}\s*)+)', text):
+            helps.setdefault(words(m.group(1)), name)
+        for m in re.finditer(r'\{\s*"([a-zA-Z0-9_]+)",\s*(PARAM|VALUE)_[A-Z]+,', text):
+            said = arguments(text, text.index('{', m.start()) + 1)
+            if m.group(2) == 'PARAM':
+                params.setdefault(m.group(1), name)
+            if len(said) == (7 if m.group(2) == 'PARAM' else 4) and said[-1].strip().startswith('"'):
+                helps.setdefault(words(said[-1]), name)
+        for m in re.finditer(r'\(struct chart\)\{|\breport_table(?:_of)?\(', text):
+            said = arguments(text, m.end())[1:4 if m.group().startswith('(') else 3]
+            for literal in (one.strip() for one in said if one.strip().startswith('"')):
+                for word in words(literal).split('|'):
+                    reports.setdefault(word, name)
+    return helps, params, {**reports, **BUILT}
+
+
+def categories():
+    """category of modules -> the file that names it first"""
+    return {c: name for name, text in reversed(list(modules())) for c in re.findall(r'\.category = "(\w+)"', text)}
+
+
 def formats():
     """format -> the file that says it first"""
     found = {}
@@ -105,9 +142,9 @@ def formats():
             for said in alternatives(quiet):
                 if ' ' in said and not NO_SENTENCE.search(said) and not any(said + b in found for b in ('', ': %s')):
                     found.setdefault(said, name)
-    for path in sorted((ROOT / 'src/algorithms/modules').glob('*.c')):  # the console shows the titles of modules
-        for title in re.findall(r'\.title = "([^"]+)"', path.read_text()):
-            found.setdefault(title, path.relative_to(ROOT).as_posix())
+    for path, text in modules():  # the console shows the titles of modules
+        for title in re.findall(r'\.title = "([^"]+)"', text):
+            found.setdefault(title, path)
     found = {f: n for f, n in found.items() if CONVERSION.sub('', f).strip(' :;,.()\'"%')}
     for said in MORE:
         found.setdefault(said, 'libc and parts')
@@ -127,9 +164,27 @@ def unquote(text):
     return re.sub(r'\\(.)', lambda m: '\n' if m.group(1) == 'n' else m.group(1), text[1:-1])
 
 
+def entries(text):
+    return {unquote(k): unquote(v) for k, v in ENTRY.findall(text)}
+
+
 def catalogue(language):
     path = CATALOGUES / f'{language}.ts'
-    return {unquote(k): unquote(v) for k, v in ENTRY.findall(path.read_text())} if path.exists() else {}
+    return entries(path.read_text()) if path.exists() else {}
+
+
+def check_modules(language):
+    """Three lists of modules.LANGUAGE.ts, and the words of the console for categories."""
+    file = f'modules.{language}.ts'
+    lists = dict(re.findall(r'export const (\w+)[^{]*(\{.*?^\});', (CATALOGUES / file).read_text(), re.M | re.S))
+    wrong = []
+    for kind, wanted in zip(('helps', 'params', 'reports'), module_texts()):
+        have = entries(lists.get(kind, ''))
+        wrong += [f'{file}: {kind}: not translated: {one!r} of {name}' for one, name in wanted.items() if one not in have]
+        wrong += [f'{file}: {kind}: no module says {one!r} any more' for one in have if one not in wanted]
+    said = (CATALOGUES.parent / language / 'studio.ts').read_text()
+    wrong += [f'{language}/studio.ts: no studio.category_{c} for {name}' for c, name in categories().items() if f"'studio.category_{c}':" not in said]
+    return wrong
 
 
 def check():
@@ -142,6 +197,7 @@ def check():
             elif sorted(re.findall(r'\{(\d+)\}', have[fmt])) != sorted(str(i + 1) for i in range(places(fmt))):
                 wrong.append(f'{language}.ts: {have[fmt]!r} needs each of the {places(fmt)} places of {fmt!r} once')
         wrong += [f'{language}.ts: nobody says {fmt!r} any more' for fmt in have if fmt not in wanted]
+        wrong += check_modules(language)
     return wrong
 
 
@@ -150,5 +206,5 @@ if __name__ == '__main__':
         mistakes = check()
         print('\n'.join(mistakes))
         sys.exit(1 if mistakes else 0)
-    for one in formats():
+    for one in [*formats(), *module_texts()[0]]:
         print(one.replace('\n', '\\n'))

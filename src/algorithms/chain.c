@@ -24,6 +24,7 @@ struct chain {
     struct named *values;
     size_t n_values;
     enum { REFS_MIXED, REFS_FILES } refs;
+    bool takes_stdout;
 };
 
 static void chain_done(struct chain *c)
@@ -41,7 +42,7 @@ static void chain_done(struct chain *c)
 
 static bool is_file(const struct chain *c, const char *ref)
 {
-    return c->refs == REFS_FILES || strpbrk(ref, "/.") != NULL;
+    return c->refs == REFS_FILES || strpbrk(ref, "/.") != NULL || strcmp(ref, "-") == 0;
 }
 
 /* The value of that name as the steps so far left it: the last maker wins. */
@@ -133,12 +134,29 @@ static int plan_inputs(struct chain *c, size_t at, struct err *e)
     return 0;
 }
 
+static int take_stdout(struct chain *c, const struct step *s, size_t port, struct err *e)
+{
+    const struct port *p = &s->module->outputs[port];
+
+    if (c->takes_stdout) {
+        return err_set(e, ERR_INVALID, "output %s: two outputs go to standard output", p->name);
+    }
+    c->takes_stdout = true;
+    return p->type == VALUE_TABLE || p->type == VALUE_REPORT
+               ? 0
+               : err_set(e, ERR_INVALID, "output %s: a %s goes to a file", p->name,
+                         value_type_name(p->type));
+}
+
 static int plan_output(struct chain *c, size_t at, size_t port, struct err *e)
 {
     struct step *s = &c->steps[at];
     unsigned names = 0;
 
     for (size_t k = 0; k < STEP_COPIES && s->out_refs[port][k]; k++) {
+        if (strcmp(s->out_refs[port][k], "-") == 0 && take_stdout(c, s, port, e) < 0) {
+            return -1;
+        }
         if (is_file(c, s->out_refs[port][k])) {
             if (binw_check(s->out_refs[port][k], e) < 0) { /* now, not after hours of training */
                 return err_wrap(e, "output %s", s->module->outputs[port].name);
@@ -305,6 +323,7 @@ static int run_step(struct chain *c, size_t at, struct err *e)
     if (rc == 0) {
         rc = s->module->run(s, e);
     }
+    progress_end(s->progress);
     if (rc == 0) {
         rc = keep_outputs(c, at, e);
     }
@@ -329,6 +348,9 @@ static int wrap_step(const struct chain *c, size_t i, struct err *e)
 static int run_all(struct chain *c, struct threads *threads, struct progress *progress,
                    struct err *e)
 {
+    if (c->takes_stdout) {
+        progress_move_to_stderr(progress);
+    }
     for (size_t i = 0; i < c->n_steps; i++) {
         c->steps[i].threads = threads;
         c->steps[i].progress = progress;

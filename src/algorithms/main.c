@@ -28,7 +28,11 @@ static const char usage[] =
     "Each STEP of a chain is one argument in the words of a module; its ports are files (a name\n"
     "with a / or a .) or names of values kept in memory. A table whose file name ends in .csv is\n"
     "written as CSV. A plan runs steps one after the other as if each were alone; directories of\n"
-    "outputs are made, and lines for programs say where each step begins and how it ends.\n"
+    "outputs are made, and lines for programs say where each step begins and how it ends. The "
+    "file\n"
+    "- is standard input (--param path=-), or standard output, where tables are CSV:\n"
+    "  strata-ml chain 'read_csv --param path=- --out table=t' 'sort --in table=t --param by=age\n"
+    "    --out table=-' < people.csv\n"
     "\n"
     "  --threads N        default: the CPUs of the cgroup; results do not depend on it\n"
     "  --memory SIZE      most memory for data, such as 512Mi; default: what the cgroup has\n"
@@ -47,7 +51,20 @@ struct options {
 static bool is_command(const char *word)
 {
     return strcmp(word, "--help") == 0 || strcmp(word, "--manifest") == 0 ||
-           strcmp(word, "--schema-only") == 0;
+           strcmp(word, "--schema-only") == 0 || strcmp(word, "--version") == 0;
+}
+
+static int unknown_option(const char *word, struct err *e)
+{
+    static const char *const names[] = {"threads",  "memory", "spill",   "progress",   "outputs",
+                                        "manifest", "help",   "version", "schema-only"};
+    const char *near = str_nearest(str_of(word + 2), names, ARRAY_LEN(names));
+
+    return near ? err_set(e, ERR_INVALID, "'%s' is no option here: did you mean --%s?", word, near)
+                : err_set(e, ERR_INVALID,
+                          "'%s' is no option here; there are --threads, --memory, --spill, "
+                          "--progress and --outputs",
+                          word);
 }
 
 /* Takes options off the front of argv; the number of words taken, or -1. */
@@ -63,12 +80,11 @@ static int take_options(struct options *o, int argc, char **argv, struct err *e)
                             : strcmp(argv[i], "--outputs") == 0  ? &o->outputs
                                                                  : NULL;
 
-        if (slot == NULL || i + 1 >= argc) {
-            return err_set(e, ERR_INVALID,
-                           slot ? "%s needs a value"
-                                : "'%s' is no option here; there are --threads, --memory, "
-                                  "--spill, --progress and --outputs",
-                           argv[i]);
+        if (slot == NULL) {
+            return unknown_option(argv[i], e);
+        }
+        if (i + 1 >= argc) {
+            return err_set(e, ERR_INVALID, "%s needs a value", argv[i]);
         }
         *slot = argv[i + 1];
     }
@@ -174,6 +190,11 @@ static int schema_only(int argc, char **argv, struct err *e)
     return rc == EXIT_DONE && !ok ? EXIT_USER : rc;
 }
 
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 /* manifest, list, help: what needs no threads. -1 when the words are others. */
 static int describe(int argc, char **argv, struct err *e)
 {
@@ -181,12 +202,16 @@ static int describe(int argc, char **argv, struct err *e)
     const struct module *m = NULL;
     bool list = strcmp(argv[0], "list") == 0, manifest = strcmp(argv[0], "manifest") == 0;
     bool array = strcmp(argv[0], "--manifest") == 0;
-    bool help = strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0;
+    bool help = strcmp(argv[0], "help") == 0 || is_help(argv[0]);
+    bool version = strcmp(argv[0], "version") == 0 || strcmp(argv[0], "--version") == 0;
 
+    if (argc == 2 && !help && is_help(argv[1])) { /* split --help */
+        return describe(2, (char *[]){"help", argv[0], NULL}, e);
+    }
     if (strcmp(argv[0], "--schema-only") == 0) {
         return schema_only(argc - 1, argv + 1, e);
     }
-    if (!list && !manifest && !array && !help && strcmp(argv[0], "version") != 0) {
+    if (!list && !manifest && !array && !help && !version) {
         return -1;
     }
     if (argc > 1 && (manifest || help)) {

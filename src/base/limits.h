@@ -178,15 +178,20 @@
 #define LIMIT_PIPELINE_PORTS 16     /* inputs of a node */
 #define LIMIT_PIPELINE_VARS 64      /* parameters of the pipeline */
 #define LIMIT_PIPELINE_COMMENTS 200
-#define LIMIT_PIPELINE_TEXT_BYTES 4096         /* a title, a comment */
-#define LIMIT_PIPELINE_VALUE_BYTES (64 * 1024) /* of a parameter: SQL, expressions */
-#define LIMIT_COMPONENT_BYTES (64 * KIB)       /* of the file of a container module */
-#define LIMIT_MODULES 200                      /* of a project: all are read for a check */
-#define LIMIT_PIPELINES 2000                   /* of a project */
-#define LIMIT_PIPELINE_VERSIONS 1000           /* kept of one; the oldest give way */
-#define LIMIT_RUNS_ACTIVE 1000                 /* at once: each is in memory, with its document */
-#define LIMIT_RUNS_KEPT 10000                  /* finished ones of a project; the oldest give way */
-#define LIMIT_STEP_LINE_BYTES (64 * KIB)       /* of a step's log, for programs */
+#define LIMIT_PIPELINE_TEXT_BYTES 4096           /* a title, a comment */
+#define LIMIT_PIPELINE_VALUE_BYTES (64 * 1024)   /* of a parameter: SQL, expressions */
+#define LIMIT_COMPONENT_BYTES (64 * KIB)         /* of the file of a container module */
+#define LIMIT_MODULES 200                        /* of a project: all are read for a check */
+#define LIMIT_PIPELINES 2000                     /* of a project */
+#define LIMIT_PIPELINE_VERSIONS 1000             /* kept of one; the oldest give way */
+#define LIMIT_PIPELINE_VERSIONS_BYTES (16 * MIB) /* of one, kept; the oldest give way */
+#define LIMIT_RUNS_ACTIVE 1000                   /* at once: each is in memory, with its document */
+#define LIMIT_RUNS_ACTIVE_PROJECT 300            /* so that one project leaves room for others */
+#define LIMIT_RUN_FOLLOWERS 1000           /* streams of events: 2 MiB each when nobody reads */
+#define LIMIT_RUN_FOLLOWERS_USER 100       /* tabs of a browser, and scripts */
+#define LIMIT_RUNS_KEPT 10000              /* finished ones of a project; the oldest give way */
+#define LIMIT_STEP_LINE_BYTES (64 * KIB)   /* of a step's log, for programs */
+#define LIMIT_STEP_METRICS_BYTES (8 * KIB) /* kept of one: all of a run's fit an answer */
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */

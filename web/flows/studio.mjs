@@ -1,63 +1,13 @@
 // Studio: a graph is built by dragging, refused where it cannot work, mended, run, looked at; what is there already is spared.
 import assert from 'node:assert/strict';
-
-const PROJECT = 'studio-flow';
-const base = `/api/v1/projects/${PROJECT}`;
-
-/** Three kinds of flowers that two lengths tell apart, and a number of the row that means nothing. */
-const FLOWERS = ['row,length,width,kind', ...Array.from({ length: 120 }, (_, i) => {
-  const kind = i % 3;
-  return `${i},${(1 + 2 * kind + ((i * 7) % 10) / 10).toFixed(1)},${(0.2 + kind + ((i * 3) % 8) / 10).toFixed(1)},${['setosa', 'versicolor', 'virginica'][kind]}`;
-})].join('\n');
-
-async function prepare(api) {
-  const ensure = (...what) => api(...what).catch(() => undefined);
-  await ensure('POST', '/api/v1/projects', { name: PROJECT });
-  await ensure('POST', `${base}/volumes`, { name: 'data' });
-  await api('PUT', `${base}/volumes/data/files/flowers.csv`, FLOWERS);
-}
-
-const LEARN = {
-  pipeline: 1,
-  nodes: {
-    read: { module: 'read_csv', at: [0, 60], params: { path: 'data:flowers.csv' } },
-    split: { module: 'split', at: [240, 60], params: { seed: 7 }, inputs: { table: 'read.table' } },
-    learn: { module: 'logistic_regression', at: [480, 0], params: { label_col: 'kind', feature_cols: 'length,width' }, inputs: { train: 'split.train' } },
-    predict: { module: 'predict', at: [720, 60], inputs: { model: 'learn.model', table: 'split.test' } },
-    judge: { module: 'evaluate_multiclass', at: [960, 60], params: { label_col: 'kind' }, inputs: { table: 'predict.table' } },
-  },
-};
-
-const step = (page, id) => page.locator(`.react-flow__node[data-id="${id}"]`);
-const port = (page, id, side, name) => step(page, id).locator(`.react-flow__handle.${side}[data-handleid="${name}"]`);
-const edges = (page) => page.locator('.react-flow__edge').count();
-const press = (page, name) => page.getByRole('button', { name: new RegExp(`(^| )${name}$`) }).click();
-
-async function open(t, name, page = t.page) {
-  await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/${name}`);
-  await page.locator('.studio, .studio-list').first().waitFor();
-}
-
-/** A module from the palette to a place of the canvas. */
-async function drag(page, module, x, y) {
-  const before = await page.locator('.react-flow__node-step').count();
-  await page.getByRole('textbox', { name: 'Find a module' }).fill(module);
-  await page.locator('.palette-item').first().dragTo(page.locator('.react-flow__pane'), { targetPosition: { x, y } });
-  await page.waitForFunction((n) => document.querySelectorAll('.react-flow__node-step').length === n, before + 1);
-}
-
-async function connect(page, from, out, to, into) {
-  await port(page, from, 'source', out).dragTo(port(page, to, 'target', into));
-}
-
-const ended = (page, state) => page.locator('.run-bar').getByText(state, { exact: true }).waitFor();
+import { at, base, connect, drag, edges, ended, LEARN, open, prepare, press, step } from './lib/studio.mjs';
 
 export const flows = {
   'a graph is built by dragging, refused, mended, run and looked at': async (t) => {
     const { page } = t;
     await prepare(t.api);
     await t.api('DELETE', `${base}/pipelines/built`).catch(() => undefined);
-    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines`);
+    await page.goto(at(t, '/pipelines'));
     await press(page, 'New pipeline');
     await page.getByRole('textbox', { name: 'Name', exact: true }).fill('built');
     await page.getByRole('radio', { name: 'An empty canvas' }).check();
@@ -140,7 +90,7 @@ export const flows = {
     await page.locator('.run-bar').getByText('2 from the cache').waitFor();
     await page.locator('.inspector').getByText(/l2 changed from .* to 0\.5/).waitFor();
     await t.shot(page, 'spared');
-    await page.goto(`${t.url}/ui/p/${PROJECT}/runs?pipeline=spared`);
+    await page.goto(at(t, '/runs?pipeline=spared'));
     const boxes = page.getByRole('checkbox', { name: /^Choose run/ });
     await boxes.nth(0).check();
     await boxes.nth(1).check();
@@ -149,7 +99,7 @@ export const flows = {
     await page.getByRole('row', { name: /judge\.accuracy/ }).waitFor();
     await t.accessible(page);
     await t.shot(page, 'compare');
-    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/spared/versions`);
+    await page.goto(at(t, '/pipelines/spared/versions'));
     await page.locator('.diff-changed .step').waitFor();
     await page.getByRole('row', { name: /learn.*changed.*l2/ }).waitFor();
     await t.accessible(page);
@@ -229,7 +179,7 @@ export const flows = {
     await t.shot(page, 'small');
     await press(page, '執行');
     await ended(page, '成功');
-    await page.goto(`${t.url}/ui/p/${PROJECT}/pipelines/small?preview=split.train`);
+    await page.goto(at(t, '/pipelines/small?preview=split.train'));
     await page.getByRole('dialog').getByRole('columnheader').first().waitFor();
     await t.accessible(page);
     await t.shot(page, 'small-preview');

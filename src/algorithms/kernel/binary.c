@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -47,6 +48,27 @@ int binw_check(const char *path, struct err *e)
     return 0;
 }
 
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
+/* Standard output: nothing is renamed, and w->tmp stays NULL. */
+static struct binw *open_standard(struct err *e)
+{
+    SCOPED(binw_closep) struct binw *w = xnew(struct binw);
+
+    w->path = xstrdup("standard output");
+    w->block = xcalloc(1, BLOCK_BYTES);
+    checksum_init(&w->sum);
+    w->fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (w->fd < 0) {
+        err_sys(e, "standard output");
+        return NULL;
+    }
+    return TAKE(w);
+}
+
 static struct binw *open_writer(const char *path, struct err *e)
 {
     SCOPED(binw_closep) struct binw *w = xnew(struct binw);
@@ -83,7 +105,7 @@ struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e)
 
 struct binw *binw_open_text(const char *path, struct err *e)
 {
-    return open_writer(path, e);
+    return is_standard(path) ? open_standard(e) : open_writer(path, e);
 }
 
 struct binw *binw_open_memory(struct buf *to)
@@ -104,7 +126,7 @@ void binw_close(struct binw *w)
     }
     if (w->fd >= 0) {
         (void)close(w->fd);
-        (void)unlink(w->tmp); /* after a commit the name is gone already */
+        (void)(w->tmp && unlink(w->tmp)); /* after a commit the name is gone already */
     }
     free(w->path);
     free(w->tmp);
@@ -166,6 +188,9 @@ int binw_commit(struct binw *w, struct err *e)
     if (w->failed) {
         *e = w->err;
         return err_wrap(e, "%s", w->path);
+    }
+    if (w->tmp == NULL) {
+        return 0;
     }
     if (put_head(w, e) < 0 || (fsync(w->fd) < 0 && err_sys(e, "fsync") < 0)) {
         return err_wrap(e, "%s", w->path);
@@ -262,12 +287,48 @@ int binr_init(struct binr *r, struct str bytes, enum binary_kind kind, struct er
     return 0;
 }
 
+static int copy_input(int to, struct err *e)
+{
+    SCOPED(freep) char *block = xcalloc(1, BLOCK_BYTES);
+    ssize_t n;
+
+    while ((n = read(STDIN_FILENO, block, BLOCK_BYTES)) != 0) {
+        if (n < 0 && errno != EINTR) {
+            return err_sys(e, "standard input");
+        }
+        if (n > 0 && fs_write_all(to, str_n(block, (size_t)n), e) < 0) {
+            return err_wrap(e, "standard input");
+        }
+    }
+    return 0;
+}
+
+/* All of standard input in memory, as a file that can be mapped. */
+static int spool(struct err *e)
+{
+    int fd = memfd_create("stdin", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        return err_sys(e, "standard input");
+    }
+    if (copy_input(fd, e) < 0) {
+        (void)close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 int map_file(const char *path, void **map, size_t *len, struct err *e)
 {
     /* A fifo would wait for a writer, a terminal become ours. */
-    SCOPED(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    SCOPED(closep)
+    int fd =
+        is_standard(path) ? spool(e) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
 
+    if (fd < 0 && is_standard(path)) {
+        return -1;
+    }
     if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "cannot read %s", path);
     }

@@ -248,7 +248,6 @@ int cells_end_row(struct cells *c, struct err *e)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-
 /* AS_DATE or AS_TIME when every text is one, else AS_REAL. */
 static enum column_as dates_of(const struct cells_of *of)
 {
@@ -316,9 +315,9 @@ static int add_numbers(struct cells_of *of, struct table *t, struct err *e)
     if (to == NULL) {
         return -1;
     }
-    to->as = of->kind == CELLS_BOOLS                           ? AS_BOOL
+    to->as = of->kind == CELLS_BOOLS                          ? AS_BOOL
              : of->kind == CELLS_NUMBERS && !of->has_fraction ? AS_INT
-                                                               : AS_REAL;
+                                                              : AS_REAL;
     return 0;
 }
 

@@ -87,7 +87,8 @@ static void fill(unsigned char *p, size_t n, unsigned how)
 
 static void what_snappy_packs_unpacks(void **state)
 {
-    static const size_t sizes[] = {0, 1, 3, 4, 5, 60, 61, 255, 256, 257, 65535, 65536, 65540, 300001};
+    static const size_t sizes[] = {0,   1,   3,   4,     5,     60,    61,
+                                   255, 256, 257, 65535, 65536, 65540, 300001};
     struct err e = {0};
 
     (void)state;

@@ -44,7 +44,9 @@ static int fix(struct csv_reader *r, struct str name, enum column_kind kind, enu
         i++;
     }
     if (i == r->n_columns) {
-        return r->o->may_lack ? 0 : err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
+        return r->o->may_lack
+                   ? 0
+                   : err_set(e, ERR_INVALID, "the file has no column '%.*s'", STR_ARG(name));
     }
     r->columns[i].kind = kind;
     r->columns[i].as = as;
@@ -165,12 +167,20 @@ static int parse_special(const struct csv_column *c, struct str s, double *v)
     return as_holds(AS_TIME, *v) ? 0 : -1;
 }
 
+/* Whether number_loss() could find one: not in few digits that begin with none or "0.". */
+static bool may_lose(struct str s)
+{
+    size_t sign = s.p[0] == '-' || s.p[0] == '+';
+
+    return s.len > 15 || (s.p[sign] == '0' && s.len > sign + 1 && s.p[sign + 1] != '.');
+}
+
 static int parse_number(struct csv_column *c, struct str s, double *v, enum number_loss *loss)
 {
     if (number_parse(s, v) < 0) {
         return -1;
     }
-    *loss = number_loss(s, *v);
+    *loss = may_lose(s) ? number_loss(s, *v) : NUMBER_KEPT;
     /* Who says that it is a number has said that its zeros mean nothing. */
     if (*loss != NUMBER_KEPT && !(c->fixed && *loss == NUMBER_ZEROS)) {
         return -1;
@@ -228,15 +238,25 @@ static void turn_to_text(struct csv_reader *r, size_t i, enum number_loss loss)
     r->conflict = true;
 }
 
+/* Nearly no number has spaces around it. */
+static struct str trimmed(const struct csv_cell *cell)
+{
+    struct str s = {cell->p, cell->len};
+    bool is_bare = s.len > 0 && s.p[0] > ' ' && s.p[s.len - 1] > ' ';
+
+    return is_bare ? s : str_trim(s);
+}
+
 static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *cell, bool keep,
                         struct err *e)
 {
     struct csv_column *c = &r->columns[i];
-    struct str s = str_trim(str_n(cell->p, cell->len));
+    struct str s = trimmed(cell);
     enum number_loss loss = NUMBER_KEPT;
+    bool is_null = s.len == 0 || (r->null_start[(unsigned char)s.p[0]] && csv_is_null(r, s));
     double v = NAN;
 
-    if (!csv_is_null(r, s) && parse_value(c, s, &v, &loss) < 0) {
+    if (!is_null && parse_value(c, s, &v, &loss) < 0) {
         if (c->fixed) {
             return refuse_fixed(r, i, s, loss, e);
         }

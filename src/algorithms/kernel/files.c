@@ -223,9 +223,9 @@ static struct place start_of(const char *path)
 
 static int none(const char *path, const char *suffixes, struct err *e)
 {
-    return files_is_pattern(path)
-               ? err_set(e, ERR_NOT_FOUND, "%s: no file fits the pattern", path)
-           : suffixes[0] == '\0' ? err_set(e, ERR_NOT_FOUND, "%s: the folder has no file", path)
+    return files_is_pattern(path) ? err_set(e, ERR_NOT_FOUND, "%s: no file fits the pattern", path)
+           : suffixes[0] == '\0'
+               ? err_set(e, ERR_NOT_FOUND, "%s: the folder has no file", path)
                : err_set(e, ERR_NOT_FOUND, "%s: the folder has no file that ends with %s", path,
                          suffixes);
 }
@@ -289,7 +289,8 @@ static int list_here(void *ctx, const char *path, struct files_dir *out, struct 
         }
         return -1;
     }
-    while (out->n <= ML_LIMIT_FOLDER_ENTRIES && (d = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe) */
+    while (out->n <= ML_LIMIT_FOLDER_ENTRIES &&
+           (d = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe) */
         look_at(fd, d, out);
     }
     (void)closedir(dir);

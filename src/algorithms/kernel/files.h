@@ -41,8 +41,8 @@ void files_done(struct files *f);
 const char *files_name(const struct files *f, size_t i);
 /* Whether a path is a pattern, when no file has that name. */
 bool files_is_pattern(const char *path);
-/* `suffixes`: ".csv|.tsv", or FILES_ANY; a pattern needs none. ERR_NOT_FOUND: none fits; ERR_LIMIT past
- * ML_LIMIT_FILES; else what the lister says. */
+/* `suffixes`: ".csv|.tsv", or FILES_ANY; a pattern needs none. ERR_NOT_FOUND: none fits; ERR_LIMIT
+ * past ML_LIMIT_FILES; else what the lister says. */
 int files_find(struct files *f, const struct files_lister *from, const char *path,
                const char *suffixes, struct err *e) MUST_USE;
 /* One file, by its own path. */

@@ -14,10 +14,10 @@ struct jsonl_reader {
     struct cells *cells;
     const struct jsonl_options *o;
     struct json_line line;
-    uint64_t number;             /* of the line */
-    uint64_t *seen;              /* by column: the line that had its key last */
-    size_t *columns;             /* by field */
-    size_t n_seen, n_columns;    /* room */
+    uint64_t number;          /* of the line */
+    uint64_t *seen;           /* by column: the line that had its key last */
+    size_t *columns;          /* by field */
+    size_t n_seen, n_columns; /* room */
     struct buf text;
 };
 
@@ -65,7 +65,8 @@ static int column_of(struct jsonl_reader *r, const struct json_line_field *f, si
     if (cells_column(r->cells, key, hint, column, e) < 0) {
         return -1;
     }
-    if (cells_columns(r->cells) > before && is_listed(r->o->text_columns, cells_name(r->cells, *column))) {
+    if (cells_columns(r->cells) > before &&
+        is_listed(r->o->text_columns, cells_name(r->cells, *column))) {
         cells_keep_text(r->cells, *column);
     }
     reach_seen(r);
@@ -176,8 +177,7 @@ static int take_line(struct jsonl_reader *r, struct str line, struct jsonl_repor
 int jsonl_read(struct cells *c, struct str text, const struct jsonl_options *o,
                struct jsonl_report *report, struct err *e)
 {
-    struct jsonl_reader r = {
-        .cells = c, .o = o, .text = BUF_MAX(ML_LIMIT_CELL_BYTES)};
+    struct jsonl_reader r = {.cells = c, .o = o, .text = BUF_MAX(ML_LIMIT_CELL_BYTES)};
     int rc = 0;
 
     if (str_starts(text, STR("\xff\xfe")) || str_starts(text, STR("\xfe\xff"))) {

@@ -26,8 +26,7 @@ struct jsonl_report {
 int jsonl_read(struct cells *c, struct str text, const struct jsonl_options *o,
                struct jsonl_report *r, struct err *e) MUST_USE;
 /* After the last file: ERR_INVALID when a text column is none of the keys. */
-int jsonl_check_names(const struct cells *c, const struct jsonl_options *o,
-                      struct err *e) MUST_USE;
+int jsonl_check_names(const struct cells *c, const struct jsonl_options *o, struct err *e) MUST_USE;
 
 /* One object a row; infinity is written as null. */
 struct binw;

@@ -126,10 +126,9 @@ static int measure_line(struct libsvm_reader *r, struct err *e)
                            (unsigned long long)above - 1);
         }
         if (p.index > ML_LIMIT_COLUMNS - 2) {
-            return err_set(e, ERR_DATA,
-                           "line %llu: feature %llu: a table has at most %d features as columns",
-                           (unsigned long long)r->line, (unsigned long long)p.index,
-                           ML_LIMIT_COLUMNS - 2);
+            return err_set(
+                e, ERR_DATA, "line %llu: feature %llu: a table has at most %d features as columns",
+                (unsigned long long)r->line, (unsigned long long)p.index, ML_LIMIT_COLUMNS - 2);
         }
         above = p.index + 1;
         r->lowest = !r->has_feature || p.index < r->lowest ? p.index : r->lowest;
@@ -218,7 +217,11 @@ static int fill(struct libsvm_reader *r, struct libsvm_columns *to, uint64_t bas
             return -1;
         }
         while ((rc = next_pair(r, &p, e)) > 0) {
-            *(p.is_qid ? &to->qid[row] : &to->features[p.index - base][row]) = p.value;
+            if (!p.is_qid) {
+                to->features[p.index - base][row] = p.value;
+            } else if (to->qid) {
+                to->qid[row] = p.value;
+            }
         }
         if (rc < 0) {
             return -1;

@@ -22,8 +22,8 @@
 #define ML_LIMIT_NULL_VALUES 64
 #define ML_LIMIT_ARROW_BYTES (256 * MIB) /* metadata of one message: 65,536 columns take 80 */
 #define ML_LIMIT_ARROW_BATCHES 1000000
-#define ML_LIMIT_JSON_DEPTH 64        /* arrays in arrays of one value */
+#define ML_LIMIT_JSON_DEPTH 64         /* arrays in arrays of one value */
 #define ML_LIMIT_LINE_BYTES (64 * MIB) /* a line of JSON: 65,536 keys of 1,024 bytes */
-#define ML_LIMIT_FILES 10000          /* of one folder or pattern */
-#define ML_LIMIT_FOLDERS 16           /* below each other in a pattern or of partitions */
-#define ML_LIMIT_FOLDER_ENTRIES 50000 /* of all of them, looked at */
+#define ML_LIMIT_FILES 10000           /* of one folder or pattern */
+#define ML_LIMIT_FOLDERS 16            /* below each other in a pattern or of partitions */
+#define ML_LIMIT_FOLDER_ENTRIES 50000  /* of all of them, looked at */

@@ -174,10 +174,9 @@ static int text_at(const struct npy_view *v, size_t row, struct buf *to)
     }
     for (size_t i = 0; i < n; i += 4) {
         const unsigned char *q = p + i;
-        uint32_t c = v->type.swapped ? (uint32_t)q[0] << 24 | (uint32_t)q[1] << 16 |
-                                           (uint32_t)q[2] << 8 | q[3]
-                                     : (uint32_t)q[3] << 24 | (uint32_t)q[2] << 16 |
-                                           (uint32_t)q[1] << 8 | q[0];
+        uint32_t c = v->type.swapped
+                         ? (uint32_t)q[0] << 24 | (uint32_t)q[1] << 16 | (uint32_t)q[2] << 8 | q[3]
+                         : (uint32_t)q[3] << 24 | (uint32_t)q[2] << 16 | (uint32_t)q[1] << 8 | q[0];
         char bytes[4];
         size_t len = c == 0 ? 0 : utf8_put(bytes, c);
 
@@ -198,13 +197,13 @@ static int whole_at(const struct npy_view *v, size_t row, struct buf *to)
                                : buf_printf(to, "%" PRIu64, bits);
 }
 
-static int fill_texts(uint32_t *codes, struct dict *dict, struct str name,
-                      const struct npy_view *v, struct buf *scratch, struct err *e)
+static int fill_texts(uint32_t *codes, struct dict *dict, struct str name, const struct npy_view *v,
+                      struct buf *scratch, struct err *e)
 {
     for (size_t r = 0; r < v->n; r++) {
         if ((is_text(&v->type) ? text_at(v, r, scratch) : whole_at(v, r, scratch)) < 0) {
-            return err_set(e, ERR_DATA,
-                           "row %zu, column '%.*s' is no text: %s", r + 1, STR_ARG(name),
+            return err_set(e, ERR_DATA, "row %zu, column '%.*s' is no text: %s", r + 1,
+                           STR_ARG(name),
                            v->type.kind == 'S' ? "bytes are UTF-8 without NUL"
                                                : "it has a character that is none");
         }

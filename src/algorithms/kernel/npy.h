@@ -1,6 +1,7 @@
 /* npy - arrays as numpy.save() writes them (format 1.0, 2.0 and 3.0).
  *
- *   93 NUMPY | version | length | {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }\n | data
+ *   93 NUMPY | version | length | {'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }\n |
+ * data
  *
  * One dimension is a column, two are rows of columns, a structured type has a column a field.
  * Taken: bool, int and uint of 1 to 8 bytes, float of 2 to 8, texts of fixed length (U, S),

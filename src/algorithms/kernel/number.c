@@ -1,5 +1,6 @@
 #include "algorithms/kernel/number.h"
 
+#include <endian.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,49 @@ static int scan(struct str s, size_t i, struct decimal *d)
     return i == s.len ? 0 : -1;
 }
 
+/* Four digits at once: pairs, then pairs of pairs. False: one of them is none. */
+static bool four_digits(const char *p, uint32_t *v)
+{
+    uint32_t x;
+
+    memcpy(&x, p, sizeof(x));
+    x = le32toh(x) ^ 0x30303030;
+    if ((x | (x + 0x76767676)) & 0x80808080) {
+        return false;
+    }
+    x = (x * (10 * 256 + 1)) >> 8 & 0x00ff00ff;
+    *v = (uint32_t)((uint64_t)x * (100 * 65536 + 1) >> 16) & 0xffff;
+    return true;
+}
+
+/* Digits with an optional point, short enough that every step is exact: nearly all numbers there
+ * are. False: look closer. */
+static bool parse_short(struct str s, size_t i, double *v)
+{
+    size_t first = i, point, n;
+    uint64_t digits = 0;
+    uint32_t four;
+
+    for (; i < s.len && is_digit(s.p[i]); i++) {
+        digits = digits * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    point = i;
+    if (i < s.len && s.p[i] == '.') {
+        for (i++; s.len - i >= 4 && four_digits(s.p + i, &four); i += 4) {
+            digits = digits * 10000 + four;
+        }
+        for (; i < s.len && is_digit(s.p[i]); i++) {
+            digits = digits * 10 + (uint64_t)(s.p[i] - '0');
+        }
+    }
+    n = i - first - (point < i);
+    if (i < s.len || n == 0 || n > EXACT_DIGITS) {
+        return false;
+    }
+    *v = point < i ? (double)digits / powers[i - point - 1] : (double)digits;
+    return true;
+}
+
 static int parse_slowly(struct str s, double *out)
 {
     char text[NUMBER_MAX_BYTES + 1];
@@ -102,6 +146,10 @@ int number_parse(struct str s, double *out)
         *out = negative ? -INFINITY : INFINITY;
         return 0;
     }
+    if (parse_short(s, sign, &v)) {
+        *out = negative ? -v : v;
+        return 0;
+    }
     if (scan(s, sign, &d) < 0) {
         return -1;
     }
@@ -128,7 +176,7 @@ static bool all_digits(struct str s)
 enum number_loss number_loss(struct str s, double v)
 {
     bool sign = s.len > 0 && (s.p[0] == '-' || s.p[0] == '+');
-    struct str digits = str_from(s, sign);
+    struct str digits = {s.p + sign, s.len - sign};
     char text[NUMBER_MAX_BYTES + 8];
 
     if (digits.len > 1 && digits.p[0] == '0' && is_digit(digits.p[1])) {

@@ -54,6 +54,34 @@ static void numbers_are_read_as_strtod_reads_them(void **state)
     assert_true(isinf(parsed("inf")) && parsed("-Infinity") < 0);
 }
 
+/* Every number of digits on either side of the point. */
+static void decimals_of_any_length_are_read_as_strtod_reads_them(void **state)
+{
+    uint64_t x = 88172645463325252ULL;
+
+    (void)state;
+    for (unsigned whole = 0; whole < 20; whole++) {
+        for (unsigned fraction = whole == 0; fraction < 20; fraction++) {
+            char text[64];
+            size_t n = 0;
+            double want, got;
+
+            for (unsigned i = 0; i < whole + 1 + fraction; i++) {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                text[n++] = i == whole ? '.' : (char)('0' + x % 10);
+            }
+            text[n] = '\0';
+            want = strtod(text, NULL);
+            got = parsed(text);
+            assert_memory_equal(&got, &want, sizeof(want));
+            text[n - 1] = ':'; /* follows '9' */
+            assert_int_equal(number_parse(str_of(text), &got), -1);
+        }
+    }
+}
+
 static enum number_loss loss_of(const char *text)
 {
     return number_loss(str_of(text), parsed(text));
@@ -117,6 +145,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_read_as_strtod_reads_them),
+        cmocka_unit_test(decimals_of_any_length_are_read_as_strtod_reads_them),
         cmocka_unit_test(what_a_number_would_lose_is_told),
         cmocka_unit_test(words_and_halves_of_numbers_are_refused),
         cmocka_unit_test(what_is_written_reads_back_as_the_same_bits),

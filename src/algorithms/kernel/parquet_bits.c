@@ -82,6 +82,30 @@ static int next_run(struct parquet_runs *r)
     return 0;
 }
 
+/* The next m values of a run. The loops are apart, since most of all levels go through them. */
+static void take_values(const struct parquet_runs *r, uint32_t *out, size_t m)
+{
+    if (!r->packed || r->width == 0) {
+        uint32_t value = r->packed ? 0 : r->value;
+
+        for (size_t i = 0; i < m; i++) {
+            out[i] = value;
+        }
+        return;
+    }
+    if (r->width == 1) {
+        for (size_t i = 0; i < m; i++) {
+            size_t bit = r->bit + i;
+
+            out[i] = (unsigned char)r->packed_in.p[bit / 8] >> bit % 8 & 1;
+        }
+        return;
+    }
+    for (size_t i = 0; i < m; i++) {
+        out[i] = (uint32_t)bits_at(r->packed_in, r->bit + i * r->width, r->width);
+    }
+}
+
 int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n)
 {
     while (n > 0) {
@@ -93,12 +117,7 @@ int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n)
             }
         }
         m = r->left < n ? (size_t)r->left : n;
-        for (size_t i = 0; i < m; i++) {
-            out[i] = !r->packed ? r->value
-                     : r->width == 0
-                         ? 0
-                         : (uint32_t)bits_at(r->packed_in, r->bit + i * r->width, r->width);
-        }
+        take_values(r, out, m);
         r->bit += m * r->width;
         r->left -= m;
         out += m;

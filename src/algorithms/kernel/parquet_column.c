@@ -117,6 +117,10 @@ static int decode(struct work *w, const struct parquet_page *p, size_t n, double
     if (parquet_numbers(c, p, n, w->texts, &w->scratch, w->raw, e) < 0) {
         return -1;
     }
+    if (!w->b->text && c->type.kind == ARROW_FLOAT && c->type.bits == 64) {
+        memcpy(numbers, w->raw, n * sizeof(*numbers));
+        return 0;
+    }
     if (!w->b->text) {
         fit = arrow_numbers(&a, &c->type, c->as, numbers);
         w->fit = fit > w->fit ? fit : w->fit;
@@ -206,12 +210,12 @@ static void spread(struct work *w, size_t n, size_t at)
 {
     struct parquet_build *b = w->b;
 
-    for (size_t i = 0, from = 0; i < n; i++) {
-        if (b->text) {
-            b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
-        } else {
-            b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
-        }
+    for (size_t i = 0, from = 0; b->text && i < n; i++) {
+        b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
+        from += w->there[i];
+    }
+    for (size_t i = 0, from = 0; !b->text && i < n; i++) {
+        b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
         from += w->there[i];
     }
 }

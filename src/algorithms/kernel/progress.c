@@ -7,29 +7,73 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { EVERY_MS = 200 };
+enum { EVERY_MS = 200, BAR_WIDTH = 30 };
 
 /* One write per line, so that lines of a log never mix; a closed log does not stop the work. */
-static void put_line(struct buf *line)
+static void put(const struct progress *p, struct buf *text)
 {
-    (void)buf_add(line, STR("\n"));
-    for (size_t at = 0; at < line->len;) {
-        ssize_t n = write(STDOUT_FILENO, line->p + at, line->len - at);
+    for (size_t at = 0; at < text->len;) {
+        ssize_t n = write(p->fd, text->p + at, text->len - at);
 
         if (n <= 0) {
             break;
         }
         at += (size_t)n;
     }
-    buf_done(line);
+    buf_done(text);
+}
+
+void progress_end(struct progress *p)
+{
+    struct buf line = BUF_MAX(KIB);
+
+    if (p->is_drawn) {
+        (void)buf_add_c(&line, "\r\033[K");
+        put(p, &line);
+    }
+    p->is_drawn = false;
+}
+
+static void put_line(struct progress *p, struct buf *line)
+{
+    progress_end(p);
+    (void)buf_add(line, STR("\n"));
+    put(p, line);
+}
+
+/* Long texts are cut by the terminal, so that the bar stays one line. */
+static void draw(struct progress *p, double done, const char *text)
+{
+    struct buf line = BUF_MAX(KIB);
+    int full = (int)((done < 0 ? 0 : done > 1 ? 1 : done) * BAR_WIDTH);
+
+    (void)buf_printf(&line, "\r\033[K\033[?7l%s ", p->module);
+    for (int i = 0; i < BAR_WIDTH; i++) {
+        (void)buf_add_c(&line, i < full ? "█" : "░");
+    }
+    (void)buf_printf(&line, " %3.0f %%  %s\033[?7h", done * 100, text);
+    put(p, &line);
+    p->is_drawn = true;
+}
+
+static void look_at_terminal(struct progress *p)
+{
+    p->on_terminal = isatty(p->fd) == 1;
+    if (p->is_auto) {
+        p->mode = p->on_terminal ? PROGRESS_TEXT : PROGRESS_JSON;
+    }
 }
 
 void progress_init(struct progress *p, enum progress_mode mode)
 {
-    *p = (struct progress){.mode = mode};
-    if (mode == PROGRESS_AUTO) {
-        p->mode = isatty(STDOUT_FILENO) ? PROGRESS_TEXT : PROGRESS_JSON;
-    }
+    *p = (struct progress){.mode = mode, .fd = STDOUT_FILENO, .is_auto = mode == PROGRESS_AUTO};
+    look_at_terminal(p);
+}
+
+void progress_move_to_stderr(struct progress *p)
+{
+    p->fd = STDERR_FILENO;
+    look_at_terminal(p);
 }
 
 void progress_begin(struct progress *p, const char *module, unsigned step, unsigned steps)
@@ -66,9 +110,13 @@ void progress_update(struct progress *p, double done, const struct metric *metri
     va_start(ap, fmt);
     (void)vsnprintf(part, sizeof(part), fmt, ap);
     va_end(ap);
+    if (p->mode == PROGRESS_TEXT && p->on_terminal) {
+        draw(p, done, part);
+        return;
+    }
     if (p->mode == PROGRESS_TEXT) {
         (void)buf_printf(&line, "%s: %.0f %% %s", p->module, done * 100, part);
-        put_line(&line);
+        put_line(p, &line);
         return;
     }
     head(&w, p, done);
@@ -77,7 +125,7 @@ void progress_update(struct progress *p, double done, const struct metric *metri
         number_json_kv(&w, metrics[i].name, metrics[i].value);
     }
     jw_end(&w);
-    put_line(&line);
+    put_line(p, &line);
 }
 
 void progress_result(struct progress *p, const struct metric *metrics, size_t n)
@@ -96,7 +144,7 @@ void progress_result(struct progress *p, const struct metric *metrics, size_t n)
     }
     jw_end(&w);
     jw_end(&w);
-    put_line(&line);
+    put_line(p, &line);
 }
 
 void progress_say(struct progress *p, const char *fmt, ...)
@@ -112,7 +160,7 @@ void progress_say(struct progress *p, const char *fmt, ...)
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     (void)buf_printf(&line, "%s: %s", p->module, text);
-    put_line(&line);
+    put_line(p, &line);
 }
 
 static void step_line(struct progress *p, const char *name, const char *state, int exit_code,
@@ -134,7 +182,7 @@ static void step_line(struct progress *p, const char *name, const char *state, i
         jw_kv_c(&w, "error", error);
     }
     jw_end(&w);
-    put_line(&line);
+    put_line(p, &line);
 }
 
 void progress_step_begins(struct progress *p, const char *name)
@@ -169,5 +217,5 @@ void progress_output(struct progress *p, const struct progress_file *f)
     jw_kv_i64(&w, "bytes", (int64_t)f->bytes);
     jw_kv_c(&w, "sha256", f->sha256);
     jw_end(&w);
-    put_line(&line);
+    put_line(p, &line);
 }

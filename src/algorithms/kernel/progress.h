@@ -1,10 +1,11 @@
-/* progress - what a running module says on standard output (docs/formats/progress.md).
+/* progress - what a running module says on standard output, or on standard error when a table goes
+ * to standard output (docs/formats/progress.md).
  *
  *   {"t":"progress","module":"mlp","step":5,"steps":7,"done":0.42,"text":"epoch 21 of 50",...}
  *   mlp: 64 -> 64 -> 10, 1438 rows, 50 epochs: loss 0.0021
  *
  * Lines that begin with {"t": are for programs, at most five a second; all others are for people.
- * On a terminal progress is text too. Main thread only. */
+ * On a terminal progress is a bar in its last line. Main thread only. */
 #pragma once
 #include "base/buf.h"
 
@@ -12,6 +13,9 @@ enum progress_mode { PROGRESS_AUTO, PROGRESS_JSON, PROGRESS_TEXT, PROGRESS_NONE 
 
 struct progress {
     enum progress_mode mode;
+    int fd;
+    bool is_auto, on_terminal;
+    bool is_drawn; /* a bar stands in the last line */
     const char *module;
     unsigned step, steps; /* 1-based */
     int64_t last_ms;
@@ -24,6 +28,10 @@ struct metric {
 };
 
 void progress_init(struct progress *p, enum progress_mode mode);
+/* Standard output is taken. */
+void progress_move_to_stderr(struct progress *p);
+/* The work has ended: no bar stays. */
+void progress_end(struct progress *p);
 void progress_begin(struct progress *p, const char *module, unsigned step, unsigned steps);
 /* done: 0 .. 1. Left out when the last one was less than 200 ms ago. */
 void progress_update(struct progress *p, double done, const struct metric *metrics, size_t n,

@@ -77,6 +77,28 @@ void report_lines(struct report *r, const struct chart *c, const double *x, cons
     jw_end(&r->w);
 }
 
+void report_series_begin(struct report *r, const struct chart *c)
+{
+    chart_head(r, c);
+    jw_key(&r->w, "series");
+    jw_array(&r->w);
+}
+
+void report_series(struct report *r, const char *name, const double *x, const double *y, size_t n)
+{
+    jw_object(&r->w);
+    jw_kv_str(&r->w, "name", str_of(name));
+    put_numbers(r, "x", x, n);
+    put_numbers(r, "y", y, n);
+    jw_end(&r->w);
+}
+
+void report_series_end(struct report *r)
+{
+    jw_end(&r->w);
+    jw_end(&r->w);
+}
+
 void report_bars(struct report *r, const struct chart *c, const char *const *labels,
                  const double *y, size_t n)
 {

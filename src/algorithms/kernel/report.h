@@ -30,6 +30,10 @@ struct chart {
 void report_charts(struct report *r);
 void report_lines(struct report *r, const struct chart *c, const double *x, const double *y,
                   size_t n);
+/* Several of them in one chart, each with a name: begin, series, end. */
+void report_series_begin(struct report *r, const struct chart *c);
+void report_series(struct report *r, const char *name, const double *x, const double *y, size_t n);
+void report_series_end(struct report *r);
 void report_bars(struct report *r, const struct chart *c, const char *const *labels,
                  const double *y, size_t n);
 /* counts[truth][prediction] */

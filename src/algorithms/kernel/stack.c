@@ -47,7 +47,7 @@ struct stacked {
 
 static enum column_as both(enum column_as a, enum column_as b)
 {
-    return a == b                                                              ? a
+    return a == b                                                             ? a
            : (a == AS_DATE || a == AS_TIME) && (b == AS_DATE || b == AS_TIME) ? AS_TIME
                                                                               : AS_REAL;
 }
@@ -82,8 +82,8 @@ bool stack_find_clash(struct table *const *parts, size_t n, const struct map *kn
         struct stacked s = look_at(parts, n, all->columns[k].name);
 
         if (s.has_text && s.has_number && (known == NULL || !map_get(known, str_of(s.name)))) {
-            *clash = (struct stack_clash){
-                table_column(parts[s.text], str_of(s.name))->name, s.text, s.number};
+            *clash = (struct stack_clash){table_column(parts[s.text], str_of(s.name))->name, s.text,
+                                          s.number};
             return true;
         }
     }
@@ -190,9 +190,8 @@ int stack_spread(struct table *to, const struct column *from, const size_t *ends
                  struct err *e)
 {
     struct dict *dict = from->dict ? dict_ref(from->dict) : NULL;
-    struct column *out = from->kind == COLUMN_TEXT
-                             ? table_add_text(to, str_of(from->name), dict, e)
-                             : table_add_numbers(to, str_of(from->name), e);
+    struct column *out = from->kind == COLUMN_TEXT ? table_add_text(to, str_of(from->name), dict, e)
+                                                   : table_add_numbers(to, str_of(from->name), e);
     size_t at = 0;
 
     if (out == NULL) {
@@ -237,8 +236,8 @@ struct table *stack_tables(struct table *const *parts, size_t n, const struct ta
     for (size_t k = 0; out && k < all->n_columns; k++) {
         struct stacked s = look_at(parts, n, all->columns[k].name);
 
-        if ((s.has_text ? stack_texts(out, parts, n, &s, e)
-                        : stack_numbers(out, parts, n, &s, e)) < 0) {
+        if ((s.has_text ? stack_texts(out, parts, n, &s, e) : stack_numbers(out, parts, n, &s, e)) <
+            0) {
             return NULL;
         }
     }

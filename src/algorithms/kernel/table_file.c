@@ -3,6 +3,8 @@
 #include "algorithms/kernel/arrow.h"
 #include "algorithms/kernel/csv_write.h"
 
+#include <string.h>
+
 int table_save(const struct table *t, const char *path, struct err *e)
 {
     SCOPED(binw_closep) struct binw *w = binw_open_text(path, e);
@@ -10,7 +12,7 @@ int table_save(const struct table *t, const char *path, struct err *e)
     if (w == NULL) {
         return -1;
     }
-    if (str_ends(str_of(path), STR(".csv"))) {
+    if (str_ends(str_of(path), STR(".csv")) || strcmp(path, "-") == 0) {
         csv_write(t, /* options */ NULL, w);
     } else if (arrow_write(t, w, e) < 0) {
         return err_wrap(e, "%s", path);

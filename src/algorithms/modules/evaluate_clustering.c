@@ -8,6 +8,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/features.h"
 #include "algorithms/kernel/rng.h"
+#include "algorithms/modules/cluster_plot.h"
 #include "algorithms/modules/judging.h"
 #include "algorithms/modules/modules.h"
 #include "base/mem.h"
@@ -18,7 +19,9 @@
 
 static const struct port inputs[] = {{"table", VALUE_TABLE, 0, "Rows with their clusters."}, {0}};
 static const struct port outputs[] = {
-    {"report", VALUE_REPORT, PORT_OPTIONAL, "Figures, and the size of each cluster."}, {0}};
+    {"report", VALUE_REPORT, PORT_OPTIONAL,
+     "Figures, the size of each cluster, and the rows on a plane."},
+    {0}};
 static const struct param params[] = {
     {"cluster_col", PARAM_TEXT, "prediction", 0, 0, NULL, "The column with the cluster."},
     {"feature_cols", PARAM_COLUMNS, "@numeric", 0, 0, NULL,
@@ -303,6 +306,23 @@ static int compare_truth(struct evaluation *v, struct err *e)
 
 /* --- what comes out --------------------------------------------------------------------------- */
 
+static int put_plot(struct report *r, const struct evaluation *v, struct err *e)
+{
+    SCOPED(big_freep) uint32_t *of = big_alloc(v->m, sizeof(*of), "the cluster plot", e);
+
+    if (of == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < v->m; i++) {
+        of[i] = v->of_row[v->sample[i]];
+    }
+    return cluster_plot(r,
+                        &(struct cluster_plot){v->x, v->m, v->d,
+                                               (const char *const *)v->features.names, of,
+                                               (const char *const *)v->clusters.names, v->k},
+                        e);
+}
+
 static int put_report(struct step *s, const struct evaluation *v, struct err *e)
 {
     const struct metric m[] = {{"silhouette", v->silhouette},
@@ -320,6 +340,10 @@ static int put_report(struct step *s, const struct evaluation *v, struct err *e)
     judging_begin(&r, "clustering", s, v->t->n_rows);
     report_metrics(&r, m, n);
     report_charts(&r);
+    if (put_plot(&r, v, e) < 0) {
+        report_done(&r);
+        return -1;
+    }
     if (v->k <= CHART_CLASSES) {
         report_bars(&r, &(struct chart){"bars", "Clusters", "cluster", "rows"},
                     (const char *const *)v->clusters.names, v->sizes, v->k);
@@ -404,7 +428,7 @@ const struct module module_evaluate_clustering = {
                    "Calinski-Harabasz), and how much they agree with a label (adjusted Rand, "
                    "mutual information, purity).",
     .category = "evaluation",
-    .version = "1.0.0",
+    .version = "1.1.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -87,8 +87,8 @@ int folder_same_columns(const struct folder *f, const struct table *first, const
     return 0;
 }
 
-struct table *folder_stack(const struct folder *f, struct table *const *parts,
-                           const struct step *s, struct err *e)
+struct table *folder_stack(const struct folder *f, struct table *const *parts, const struct step *s,
+                           struct err *e)
 {
     size_t n = f->files.n;
     struct stack_clash clash;

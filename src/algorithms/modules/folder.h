@@ -8,11 +8,15 @@
 
 /* Rows for the module's table of parameters. */
 #define FOLDER_PARAM_FILE                                                                          \
-    {"file_col", PARAM_TEXT, "", 0, 0, NULL,                                                       \
-     "A column of this name gets the name of the file of each row; empty: none."}
+    {                                                                                              \
+        "file_col", PARAM_TEXT, "", 0, 0, NULL,                                                    \
+            "A column of this name gets the name of the file of each row; empty: none."            \
+    }
 #define FOLDER_PARAM_OTHERS                                                                        \
-    {"on_other_columns", PARAM_CHOICE, "error", 0, 0, "error|fill",                                \
-     "A file of a folder with other columns than the first: stop, or fill what is missing."}
+    {                                                                                              \
+        "on_other_columns", PARAM_CHOICE, "error", 0, 0, "error|fill",                             \
+            "A file of a folder with other columns than the first: stop, or fill what is missing." \
+    }
 
 struct folder {
     struct files files;
@@ -25,8 +29,8 @@ void folder_done(struct folder *f);
 int folder_open(struct folder *f, const struct step *s, const char *suffixes,
                 struct err *e) MUST_USE;
 /* One table of all. Empties the parts; they stay the caller's. ERR_DATA names the file. */
-struct table *folder_stack(const struct folder *f, struct table *const *parts,
-                           const struct step *s, struct err *e) MUST_USE;
+struct table *folder_stack(const struct folder *f, struct table *const *parts, const struct step *s,
+                           struct err *e) MUST_USE;
 /* The same columns as those of the first file? ERR_DATA says how to mend it. */
 int folder_same_columns(const struct folder *f, const struct table *first, const struct table *t,
                         size_t i, struct err *e) MUST_USE;

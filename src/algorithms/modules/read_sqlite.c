@@ -36,12 +36,14 @@ static int check_words(const struct step *s, const char **param, struct err *e)
 
     *param = table ? "query" : "table";
     if (table == query) {
-        return err_set(e, ERR_INVALID, "give either a table or a query%s", table ? ", not both" : "");
+        return err_set(e, ERR_INVALID, "give either a table or a query%s",
+                       table ? ", not both" : "");
     }
     return 0;
 }
 
-/* --- the file in memory, which SQLite then cannot write to ------------------------------------- */
+/* --- the file in memory, which SQLite then cannot write to -------------------------------------
+ */
 
 struct database {
     struct sql_connection connection;
@@ -90,7 +92,8 @@ static int map_database(struct database *d, const char *path, struct err *e)
     if (st.st_size < HEAD_BYTES) {
         return err_set(e, ERR_DATA, "%s: this is no SQLite file", path);
     }
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+    map =
+        mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
     if (map == MAP_FAILED) {
         return err_sys(e, "cannot map %s", path);
     }

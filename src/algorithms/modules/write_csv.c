@@ -19,8 +19,8 @@ static const struct param params[] = {
 /* A text for missing values that would look like two cells, or like a quoted one. */
 static int check_null(struct str s, char delim, struct err *e)
 {
-    if (str_find_char(s, delim) >= 0 || str_find_char(s, '"') >= 0 ||
-        str_find_char(s, '\n') >= 0 || str_find_char(s, '\r') >= 0) {
+    if (str_find_char(s, delim) >= 0 || str_find_char(s, '"') >= 0 || str_find_char(s, '\n') >= 0 ||
+        str_find_char(s, '\r') >= 0) {
         return err_set(e, ERR_INVALID,
                        "null_text: it may hold no delimiter, no quote and no line break");
     }

@@ -34,11 +34,11 @@ static int write_rows(struct step *s, struct binw *w, struct err *e)
             return -1;
         }
     }
-    return features == NULL ? err_wrap(e, "cols")
-                            : libsvm_write(t, label, features, n,
-                                           step_choice(s, "index") == 0 ? LIBSVM_FROM_ONE
-                                                                        : LIBSVM_FROM_ZERO,
-                                           w, e);
+    return features == NULL
+               ? err_wrap(e, "cols")
+               : libsvm_write(t, label, features, n,
+                              step_choice(s, "index") == 0 ? LIBSVM_FROM_ONE : LIBSVM_FROM_ZERO, w,
+                              e);
 }
 
 static int run(struct step *s, struct err *e)

@@ -94,10 +94,8 @@ int volume_dir_list(struct volume_store *v, const struct volume_ref *ref, struct
         return -1;
     }
     while (more) {
-        struct volume_request q = {.op = VOLUME_AGENT_LIST,
-                                   .number = LIST_ROWS,
-                                   .path = path,
-                                   .other = str_of(last)};
+        struct volume_request q = {
+            .op = VOLUME_AGENT_LIST, .number = LIST_ROWS, .path = path, .other = str_of(last)};
         struct volume_reply reply = {0};
 
         if (volume_ask(v, &i, &q, &packet, &reply, NULL, e) < 0 ||

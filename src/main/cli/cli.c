@@ -295,7 +295,31 @@ static const struct cli_option pipeline_run_opts[] = {
     {"from", 0, "NODE", "this node and what follows from it again"},
     {"no-cache", 0, NULL, "do all steps again"},
     {"name", 0, "NAME", "of the pipeline that a file is saved as (default: the file's)"},
+    {"logs", 0, NULL, "show what the steps say, line by line"},
+    {"events", 0, NULL, "print each change as a line of JSON"},
     {"detach", 'd', NULL, "print the run's number and do not follow it"},
+    {0},
+};
+static const struct cli_option pipeline_retry_opts[] = {
+    {"logs", 0, NULL, "show what the steps say, line by line"},
+    {"events", 0, NULL, "print each change as a line of JSON"},
+    {"detach", 'd', NULL, "print the run's number and do not follow it"},
+    {0},
+};
+static const struct cli_option pipeline_logs_opts[] = {
+    {"follow", 'f', NULL, "go on until the step ends"},
+    {"attempt", 0, "N", "of this attempt (default: the last)"},
+    {0},
+};
+static const struct cli_option schedule_opts[] = {
+    {"timezone", 0, "ZONE", "whose clock: Asia/Taipei, UTC (default), +08:00"},
+    {"param", 0, "NAME=VALUE", "a parameter of the pipeline; may be repeated"},
+    {"disabled", 0, NULL, "keep it, and do not run by it"},
+    {0},
+};
+static const struct cli_option module_test_opts[] = {
+    {"in", 0, "PORT=FILE", "a CSV file of this machine for an input (default: a sample)"},
+    {"param", 0, "NAME=VALUE", "a parameter of the module; may be repeated"},
     {0},
 };
 static const struct cli_option list_opts[] = {
@@ -728,22 +752,51 @@ const struct cli_verb cli_verbs[] = {
      "NAME may be a file, which is saved first. Steps whose results are there already are not done "
      "again.\n"
      "Ends with 0, 1 when a step failed, 130 when it was cancelled. Ctrl-C leaves the run going.\n"
+     "--json prints the run when it has ended; --events prints what changes, a line each.\n"
      "  strata pipeline run examples/digits-pipeline.yaml --param epochs=5 -p demo",
      pipeline_run_opts, verb_pipeline_run, P},
     {"pipeline runs", "[NAME]", "List runs, newest first.", NULL, list_opts, verb_pipeline_runs, P},
+    {"pipeline show", "RUN", "Show a run: its nodes, what came out, what went wrong.",
+     "WHY says why a step was done or spared.", NULL, verb_pipeline_show, P},
+    {"pipeline compare", "RUN RUN", "Show two runs side by side: parameters and measures.", NULL,
+     NULL, verb_pipeline_compare, P},
+    {"pipeline logs", "RUN NODE", "Print what the step of a node said.",
+     "  strata pipeline logs 12 learn -f -p demo", pipeline_logs_opts, verb_pipeline_logs, P},
     {"pipeline cancel", "RUN", "Stop a run.", NULL, NULL, verb_pipeline_cancel, P},
+    {"pipeline retry", "RUN", "Do what failed or was cancelled again, and what follows from it.",
+     "Follows it as `strata pipeline run`, and ends as it does.", pipeline_retry_opts,
+     verb_pipeline_retry, P},
+    {"pipeline versions", "NAME", "List the versions of a pipeline, newest first.", NULL, NULL,
+     verb_pipeline_versions, P},
     {"pipeline diff", "NAME VERSION VERSION", "Show what changed between two versions.",
      "  strata pipeline diff digits 1 2 -p demo", NULL, verb_pipeline_diff, P},
     {"pipeline delete", "NAME", "Delete a pipeline with its versions.", NULL, sure_opts,
      verb_pipeline_delete, P},
+    {"pipeline schedule set", "NAME CRON", "Run a pipeline by the clock.",
+     "The newest version, in your name.\n"
+     "  strata pipeline schedule set digits '0 3 * * 1-5' --timezone Asia/Taipei -p demo",
+     schedule_opts, verb_pipeline_schedule_set, P},
+    {"pipeline schedule show", "NAME", "Show when a pipeline runs by the clock.", NULL, NULL,
+     verb_pipeline_schedule_show, P},
+    {"pipeline schedule delete", "NAME", "Run a pipeline by the clock no more.", NULL, NULL,
+     verb_pipeline_schedule_delete, P},
     {"module list", "", "List the modules that pipelines are made of.", NULL, NULL,
      verb_module_list, S},
     {"module describe", "MODULE", "Show a module's ports and parameters.", NULL, NULL,
      verb_module_describe, S},
-    {"module test", "MODULE [WORD...]", "Run one module on files of this machine.",
-     "The words of strata-ml, behind --; no server is needed:\n"
+    {"module add", "NAME FILE", "Bring a container as a module: a component file of Kubeflow.",
+     "  strata module add count-rows count-rows.yaml -p demo", NULL, verb_module_add, P},
+    {"module show", "NAME", "Print the component file of a module of the project.", NULL, NULL,
+     verb_module_show, P},
+    {"module delete", "NAME", "Take a module of the project away.", NULL, sure_opts,
+     verb_module_delete, P},
+    {"module test", "MODULE [WORD...]", "Run one module on a sample, and judge it.",
+     "Runs it twice as a pipeline of the project: do the words fit, does every output come, are\n"
+     "its columns those that were foretold, are its bytes the same again? Ends with 0 or 1.\n"
+     "  strata module test count-rows --in train_data=sales.csv --param factor=2 -p demo\n"
+     "With words of strata-ml behind --, it runs here, without a server:\n"
      "  strata module test -- read_csv --param path=a.csv --out table=a.arrow",
-     NULL, verb_module_test, 0},
+     module_test_opts, verb_module_test, S},
     {"query", "EXPRESSION", "Ask the metrics, in PromQL.",
      "Now, or as a line over time with --start, --end or --step.\n\n"
      "  strata query 'sum by (job) (up)'\n"
@@ -819,6 +872,29 @@ static int run_verb(struct cli *c, struct err *e)
     return c->verb->run(c, e);
 }
 
+/* "pipeline", which is no command by itself. */
+static bool is_group(const char *word)
+{
+    bool found = false;
+
+    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+        struct str rest = str_of(v->words);
+
+        if (str_eq_c(str_cut(&rest, ' '), word)) {
+            if (rest.p == NULL) {
+                return false;
+            }
+            found = true;
+        }
+    }
+    return found;
+}
+
+static bool is_help(const char *word)
+{
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int cli_main(int argc, char **argv)
 {
     struct cli c = {.argv = argv};
@@ -828,7 +904,9 @@ int cli_main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         argv[1] += 2; /* as everybody types it; the verb is `version` */
     }
-    if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
+    if (argc == 3 && is_help(argv[2]) && is_group(argv[1])) {
+        cli_help_group(stdout, str_of(argv[1])); /* strata pipeline --help */
+    } else if (cli_parse(&c, argc - 1, argv + 1, &e) < 0) {
         c.json = cli_option(&c, "json") != NULL;
         cli_print_error(&c, &e);
         code = EX_USAGE;

@@ -418,14 +418,30 @@ int verb_pipeline_list(struct cli *c, struct err *e);
 int verb_pipeline_get(struct cli *c, struct err *e);
 int verb_pipeline_put(struct cli *c, struct err *e);
 int verb_pipeline_check(struct cli *c, struct err *e);
-int verb_pipeline_run(struct cli *c, struct err *e);
-int verb_pipeline_runs(struct cli *c, struct err *e);
-int verb_pipeline_cancel(struct cli *c, struct err *e);
-int verb_pipeline_diff(struct cli *c, struct err *e);
+int verb_pipeline_versions(struct cli *c, struct err *e);
 int verb_pipeline_delete(struct cli *c, struct err *e);
+/* pipeline_diff.c */
+int verb_pipeline_diff(struct cli *c, struct err *e);
+/* pipeline_run.c */
+int verb_pipeline_run(struct cli *c, struct err *e);
+int verb_pipeline_retry(struct cli *c, struct err *e);
+int verb_pipeline_cancel(struct cli *c, struct err *e);
+/* pipeline_show.c */
+int verb_pipeline_runs(struct cli *c, struct err *e);
+int verb_pipeline_show(struct cli *c, struct err *e);
+int verb_pipeline_compare(struct cli *c, struct err *e);
+int verb_pipeline_logs(struct cli *c, struct err *e);
+/* pipeline_schedule.c */
+int verb_pipeline_schedule_set(struct cli *c, struct err *e);
+int verb_pipeline_schedule_show(struct cli *c, struct err *e);
+int verb_pipeline_schedule_delete(struct cli *c, struct err *e);
 /* module.c */
 int verb_module_list(struct cli *c, struct err *e);
 int verb_module_describe(struct cli *c, struct err *e);
+int verb_module_add(struct cli *c, struct err *e);
+int verb_module_show(struct cli *c, struct err *e);
+int verb_module_delete(struct cli *c, struct err *e);
+/* module_trial.c */
 int verb_module_test(struct cli *c, struct err *e);
 /* job_files.c */
 int verb_job_files(struct cli *c, struct err *e);

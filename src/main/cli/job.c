@@ -150,9 +150,10 @@ static int get_job(struct cli *c, const char *id, json_t **job, struct err *e)
 /* --- following a log --- */
 
 struct follow {
-    int64_t attempt; /* where it begins; retries follow on */
-    int64_t offset;  /* from there on */
-    bool bars;       /* progress lines become a bar */
+    int64_t attempt;    /* where it begins; retries follow on */
+    int64_t offset;     /* from there on */
+    bool bars;          /* progress lines become a bar */
+    bool is_for_people; /* lines for programs are left out */
     struct meter progress;
     struct buf line;
 };
@@ -179,7 +180,8 @@ static bool take_progress(struct follow *f, struct str line)
 
 static void print_line(struct follow *f)
 {
-    if (!take_progress(f, buf_str(&f->line))) {
+    if (!take_progress(f, buf_str(&f->line)) &&
+        !(f->is_for_people && str_starts(buf_str(&f->line), STR("{\"t\":")))) {
         if (f->bars && f->progress.drawn_ms) {
             (void)fprintf(stderr, "\r\033[K");
             f->progress.drawn_ms = 0;
@@ -195,7 +197,7 @@ static int take_log(void *ctx, struct str bytes)
     struct follow *f = ctx;
 
     f->offset += (int64_t)bytes.len;
-    if (!f->bars) {
+    if (!f->bars && !f->is_for_people) {
         (void)fwrite(bytes.p, 1, bytes.len, stdout);
         return fflush(stdout) == 0 ? 0 : -1;
     }
@@ -240,12 +242,19 @@ static int get_attempt(struct cli *c, const char *id, int64_t *attempt, struct e
     return 0;
 }
 
+/* The log of a pipeline's node: a job of ours. */
+static bool is_for_people(const struct cli *c)
+{
+    return !c->json && str_starts(str_of(c->verb->words), STR("pipeline "));
+}
+
 /* Until the job has ended and its last byte is shown. A restart of the server in between only makes
  * a pause: the log goes on where it was. With `quiet` nothing is shown. */
 static int follow_job(struct cli *c, const char *id, int64_t attempt, bool quiet, json_t **job,
                       struct err *e)
 {
     struct follow f = {.attempt = attempt,
+                       .is_for_people = is_for_people(c),
                        .offset = quiet ? INT64_MAX / 2 : 0,
                        .bars = isatty(STDERR_FILENO) == 1 && !c->json,
                        .line = BUF_MAX(64 * 1024)};
@@ -367,8 +376,9 @@ int verb_job_wait(struct cli *c, struct err *e)
 int verb_job_logs(struct cli *c, struct err *e)
 {
     const char *attempt = cli_option(c, "attempt");
-    struct follow f = {0};
+    struct follow f = {.is_for_people = is_for_people(c), .line = BUF_MAX(64 * 1024)};
     uint64_t n = 0;
+    int rc;
 
     if (attempt && (str_to_u64(str_of(attempt), &n) < 0 || n == 0 || n > INT32_MAX)) {
         return err_set(e, ERR_INVALID, "--attempt is a number from 1 on, not '%.40s'", attempt);
@@ -381,7 +391,12 @@ int verb_job_logs(struct cli *c, struct err *e)
                    ? -1
                    : follow_job(c, cli_arg(c, 0), f.attempt, false, &job, e);
     }
-    return get_log(c, cli_arg(c, 0), &f, "", e);
+    rc = get_log(c, cli_arg(c, 0), &f, "", e);
+    if (f.line.len > 0) {
+        print_line(&f);
+    }
+    buf_done(&f.line);
+    return rc;
 }
 
 int verb_job_list(struct cli *c, struct err *e)

@@ -1,15 +1,20 @@
-/* Modules from the command line: what there is, and one of them on files of this machine. */
-#include "main/cli/cli.h"
+/* Modules from the command line: what there is, and those that a project brings. */
+#include "main/cli/pipeline.h"
 
+#include "base/fs.h"
 #include "base/limits.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* Of a project with -p, else the built-in ones. */
-static int get_modules(struct cli *c, json_t **all, struct err *e)
+static char *own_path(const struct cli *c)
+{
+    return xasprintf("/api/v1/projects/%s/modules/%s", url_segment(c->project),
+                     url_segment(cli_arg(c, 0)));
+}
+
+int module_get_all(struct cli *c, json_t **all, struct err *e)
 {
     return c->project ? client_call(c->client, "GET", NULL, all, e, "/api/v1/projects/%s/modules",
                                     url_segment(c->project))
@@ -25,7 +30,7 @@ int verb_module_list(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *all = NULL;
     const json_t *modules;
 
-    if (get_modules(c, &all, e) < 0) {
+    if (module_get_all(c, &all, e) < 0) {
         return -1;
     }
     modules = json_object_get(all, "modules");
@@ -35,18 +40,25 @@ int verb_module_list(struct cli *c, struct err *e)
     return 0;
 }
 
-static const json_t *find(const json_t *all, const char *name, struct err *e)
+const json_t *module_find(const json_t *all, const char *name, struct err *e)
 {
-    size_t i;
+    const char *names[512], *near;
+    size_t i, n = 0;
     const json_t *m;
 
     json_array_foreach(json_object_get(all, "modules"), i, m)
     {
+        names[n] = json_text(m, "name");
+        n += n + 1 < ARRAY_LEN(names);
         if (strcmp(json_text(m, "name"), name) == 0) {
             return m;
         }
     }
-    err_set(e, ERR_NOT_FOUND, "there is no module '%.60s': strata module list shows them", name);
+    near = str_nearest(str_of(name), names, n);
+    err_set(e, ERR_NOT_FOUND,
+            near ? "there is no module '%.60s': did you mean '%.60s'?"
+                 : "there is no module '%.60s': strata module list shows them",
+            name, near ? near : "");
     return NULL;
 }
 
@@ -87,7 +99,7 @@ int verb_module_describe(struct cli *c, struct err *e)
     SCOPED(json_decrefp) json_t *all = NULL;
     const json_t *m;
 
-    if (get_modules(c, &all, e) < 0 || (m = find(all, cli_arg(c, 0), e)) == NULL) {
+    if (module_get_all(c, &all, e) < 0 || (m = module_find(all, cli_arg(c, 0), e)) == NULL) {
         return -1;
     }
     if (print_json(c, m)) {
@@ -104,26 +116,51 @@ int verb_module_describe(struct cli *c, struct err *e)
     return 0;
 }
 
-/* Becomes strata-ml, which lies beside this program (in a build folder, one folder down). */
-int verb_module_test(struct cli *c, struct err *e)
+int verb_module_add(struct cli *c, struct err *e)
 {
-    static const char *const names[] = {"strata-ml", "src/algorithms/strata-ml"};
-    char path[LIMIT_PATH_BYTES + 64];
-    ssize_t n = readlink("/proc/self/exe", path, LIMIT_PATH_BYTES);
-    SCOPED(freep) char **words = xnew_array(char *, c->args.len + 2);
-    char *slash;
+    SCOPED(buf_done) struct buf text = BUF_MAX(LIMIT_COMPONENT_BYTES);
+    SCOPED(freep) char *path = own_path(c);
+    SCOPED(json_decrefp) json_t *made = NULL;
+    const char *file = cli_arg(c, 1);
 
-    path[n > 0 ? n : 0] = '\0';
-    slash = strrchr(path, '/');
-    words[0] = "strata-ml";
-    for (size_t i = 0; i < c->args.len; i++) {
-        words[i + 1] = (char *)c->args.p[i];
+    if (fs_read(AT_FDCWD, strcmp(file, "-") == 0 ? "/dev/stdin" : file, &text, e) < 0 ||
+        pipeline_send(c, "PUT", path, "application/yaml", buf_str(&text), &made, e) < 0) {
+        return -1;
     }
-    for (size_t i = 0; slash && i < ARRAY_LEN(names); i++) {
-        (void)snprintf(slash + 1, sizeof(path) - (size_t)(slash + 1 - path), "%s", names[i]);
-        (void)execv(path, words);
+    if (!print_json(c, json_array_get(json_object_get(made, "modules"), 0))) {
+        (void)printf("The project has the module %s. Try it: strata module test %s -p %s\n",
+                     cli_arg(c, 0), cli_arg(c, 0), c->project);
     }
-    return err_set(e, ERR_UNAVAILABLE,
-                   "the program strata-ml is not beside this one (%s): install both together",
-                   strerror(errno));
+    return 0;
+}
+
+int verb_module_show(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *path = own_path(c);
+    SCOPED(client_answer_done) struct client_answer a = {0};
+    SCOPED(json_decrefp) json_t *text = NULL;
+
+    if (client_send(c->client, &(struct client_request){.method = "GET", .path = str_of(path)}, &a,
+                    e) < 0) {
+        return -1;
+    }
+    if (a.status >= 400) {
+        return client_error(&a, e);
+    }
+    text = json_stringn(a.body.p ? a.body.p : "", a.body.len);
+    if (!print_json(c, text)) {
+        (void)fwrite(a.body.p, 1, a.body.len, stdout);
+    }
+    return 0;
+}
+
+int verb_module_delete(struct cli *c, struct err *e)
+{
+    SCOPED(freep) char *path = own_path(c);
+    SCOPED(freep) char *done = xasprintf("The module %s is gone.", cli_arg(c, 0));
+
+    if (ask_sure(c, e, "Pipelines with the module %s will not run any more.", cli_arg(c, 0)) < 0) {
+        return -1;
+    }
+    return cli_change(c, "DELETE", NULL, path, done, e);
 }

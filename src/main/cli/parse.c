@@ -11,15 +11,16 @@ const struct cli_option cli_global_options[] = {
     {0},
 };
 
-/* Short names of the last words of verbs, as other programs have them. */
+/* Other names of the last words of verbs, as other programs have them. */
 static bool is_word(struct str word, const char *given)
 {
-    static const char *const short_names[][2] = {
-        {"ls", "list"}, {"rm", "delete"}, {"cp", "copy"}, {"mv", "move"}};
+    static const char *const other_names[][2] = {
+        {"ls", "list"}, {"rm", "delete"},  {"remove", "delete"}, {"cp", "copy"},
+        {"mv", "move"}, {"export", "get"}, {"import", "put"}};
 
-    for (size_t i = 0; i < ARRAY_LEN(short_names); i++) {
-        if (strcmp(given, short_names[i][0]) == 0) {
-            given = short_names[i][1];
+    for (size_t i = 0; i < ARRAY_LEN(other_names); i++) {
+        if (strcmp(given, other_names[i][0]) == 0 && str_eq_c(word, other_names[i][1])) {
+            return true;
         }
     }
     return str_eq_c(word, given);
@@ -161,10 +162,12 @@ static const struct cli_verb *find_verb(int argc, char **argv, size_t *n_words)
     return best;
 }
 
-/* "strata job": which one? */
-static int group_alone(const char *group, struct err *e)
+/* "strata job" or "strata job shwo": which one? */
+static int group_alone(const char *group, const char *given, struct err *e)
 {
     struct buf list = BUF_MAX(1024);
+    const char *names[64], *near;
+    size_t n = 0;
     int rc = 0;
 
     for (const struct cli_verb *v = cli_verbs; v->words; v++) {
@@ -172,23 +175,29 @@ static int group_alone(const char *group, struct err *e)
 
         if (str_eq_c(str_cut(&rest, ' '), group) && rest.p) {
             buf_printf(&list, "%s%.*s", list.len ? ", " : "", STR_ARG(rest));
+            names[n] = rest.p;
+            n += n + 1 < ARRAY_LEN(names);
         }
     }
-    if (list.len > 0) {
+    near = given && given[0] != '-' ? str_nearest(str_of(given), names, n) : NULL;
+    if (near) {
+        rc = err_set(e, ERR_INVALID, "strata %s has no '%.60s': did you mean '%s'?", group, given,
+                     near);
+    } else if (list.len > 0) {
         rc = err_set(e, ERR_INVALID, "strata %s needs one of: %s", group, list.p);
     }
     buf_done(&list);
     return rc;
 }
 
-static int no_such_verb(const char *word, struct err *e)
+static int no_such_verb(const char *word, const char *next, struct err *e)
 {
     char groups[256][32];
     const char *names[ARRAY_LEN(groups)];
     size_t n = 0;
     const char *near;
 
-    if (group_alone(word, e) < 0) {
+    if (group_alone(word, next, e) < 0) {
         return -1;
     }
     for (const struct cli_verb *v = cli_verbs; v->words && n < ARRAY_LEN(names); v++) {
@@ -222,7 +231,7 @@ int cli_parse(struct cli *c, int argc, char **argv, struct err *e)
     c->verb = find_verb(argc - skip, argv + skip, &n_words);
     if (c->verb == NULL) {
         *vec_push(&c->args) = argv[skip];
-        return no_such_verb(argv[skip], e);
+        return no_such_verb(argv[skip], argv[skip + 1], e);
     }
     if (split(c, argc - skip - (int)n_words, argv + skip + n_words, e) < 0) {
         return -1;

@@ -1,22 +1,12 @@
-#include "pipeline/component.h"
+#include "pipeline/component_priv.h"
 
 #include "base/hash.h"
 #include "base/limits.h"
 
 #include <string.h>
 
-struct reader {
-    struct arena *a;
-    struct err_list *mistakes;
-    struct component *out;
-    struct port *inputs, *outputs;
-    struct param *params;
-    size_t n_inputs, n_outputs, n_params;
-};
-
-PRINTF_LIKE(4, 5)
-static void component_mistake(const struct reader *r, const struct yaml_node *at, const char *key,
-                              const char *fmt, ...)
+void component_mistake(const struct component_reader *r, const struct yaml_node *at,
+                       const char *key, const char *fmt, ...)
 {
     struct err text;
     va_list ap;
@@ -27,8 +17,7 @@ static void component_mistake(const struct reader *r, const struct yaml_node *at
     err_list_add(r->mistakes, at ? at->line : 0, at ? at->column : 0, key, "%s", text.msg);
 }
 
-/* "Train data" is train_data: as Kubeflow makes names of it. */
-static const char *plain_name(struct arena *a, struct str name)
+const char *component_plain_name(struct arena *a, struct str name)
 {
     char *out = arena_strdup(a, str_first(name, LIMIT_PIPELINE_ID_BYTES));
 
@@ -45,7 +34,8 @@ static const char *plain_name(struct arena *a, struct str name)
     return out;
 }
 
-static const char *text_of(const struct reader *r, const struct yaml_node *map, const char *key)
+static const char *text_of(const struct component_reader *r, const struct yaml_node *map,
+                           const char *key)
 {
     const struct yaml_node *n = yaml_get(map, key);
 
@@ -80,7 +70,7 @@ static enum value_type port_type(const char *type)
     return VALUE_FILE;
 }
 
-static bool is_taken(const struct reader *r, const char *name)
+static bool is_taken(const struct component_reader *r, const char *name)
 {
     for (size_t i = 0; i < r->n_inputs; i++) {
         if (strcmp(r->inputs[i].name, name) == 0) {
@@ -95,7 +85,7 @@ static bool is_taken(const struct reader *r, const char *name)
     return false;
 }
 
-static void read_param(struct reader *r, const struct yaml_node *n, const char *name,
+static void read_param(struct component_reader *r, const struct yaml_node *n, const char *name,
                        enum param_type type, bool is_optional)
 {
     const char *def = text_of(r, n, "default"), *help = text_of(r, n, "description");
@@ -118,13 +108,13 @@ static void read_param(struct reader *r, const struct yaml_node *n, const char *
     r->n_params++;
 }
 
-static void read_input(struct reader *r, const struct yaml_node *n)
+static void read_input(struct component_reader *r, const struct yaml_node *n)
 {
     const char *given = text_of(r, n, "name"), *type = text_of(r, n, "type");
     const struct yaml_node *optional = yaml_get(n, "optional");
     bool is_optional = optional && optional->kind == YAML_SCALAR &&
                        (str_eq_c(optional->scalar, "true") || str_eq_c(optional->scalar, "True"));
-    const char *name = given ? plain_name(r->a, str_of(given)) : NULL;
+    const char *name = given ? component_plain_name(r->a, str_of(given)) : NULL;
     const char *help = text_of(r, n, "description");
 
     if (name == NULL || is_taken(r, name)) {
@@ -146,10 +136,10 @@ static void read_input(struct reader *r, const struct yaml_node *n)
         (struct port){name, port_type(type), is_optional ? PORT_OPTIONAL : 0, help ? help : ""};
 }
 
-static void read_output(struct reader *r, const struct yaml_node *n)
+static void read_output(struct component_reader *r, const struct yaml_node *n)
 {
     const char *given = text_of(r, n, "name"), *help = text_of(r, n, "description");
-    const char *name = given ? plain_name(r->a, str_of(given)) : NULL;
+    const char *name = given ? component_plain_name(r->a, str_of(given)) : NULL;
 
     if (name == NULL) {
         component_mistake(r, n, "outputs", "'name' is missing%s", "");
@@ -169,8 +159,8 @@ static void read_output(struct reader *r, const struct yaml_node *n)
         (struct port){name, port_type(text_of(r, n, "type")), 0, help ? help : ""};
 }
 
-static void read_list(struct reader *r, const struct yaml_node *root, const char *key,
-                      void (*read)(struct reader *r, const struct yaml_node *n))
+static void read_list(struct component_reader *r, const struct yaml_node *root, const char *key,
+                      void (*read)(struct component_reader *r, const struct yaml_node *n))
 {
     const struct yaml_node *list = yaml_get(root, key);
 
@@ -186,222 +176,9 @@ static void read_list(struct reader *r, const struct yaml_node *root, const char
     }
 }
 
-/* --- the command: words and placeholders, at most as deep as YAML may be --- */
-
-static int find_port(const struct port *ports, const char *name)
-{
-    for (int i = 0; i < MODULE_PORTS && ports[i].name; i++) {
-        if (strcmp(ports[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static int find_param(const struct param *params, const char *name)
-{
-    for (int i = 0; params[i].name; i++) {
-        if (strcmp(params[i].name, name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static const char *const placeholders[] = {"inputValue", "inputPath", "outputPath", "concat", "if"};
-
-/* The one key of a placeholder; -1: it is none. */
-static int placeholder_of(const struct yaml_node *n)
-{
-    for (size_t i = 0; n->kind == YAML_MAP && n->n_children == 1 && i < ARRAY_LEN(placeholders);
-         i++) {
-        if (str_eq_c(n->children->key, placeholders[i])) {
-            return (int)i;
-        }
-    }
-    return -1;
-}
-
-static void check_words(struct reader *r, const struct yaml_node *list);
-
-static void check_name(struct reader *r, const struct yaml_node *n, int kind)
-{
-    const char *name = n->kind == YAML_SCALAR ? plain_name(r->a, n->scalar) : "?";
-    bool known = kind == 0   ? find_param(r->params, name) >= 0
-                 : kind == 1 ? find_port(r->inputs, name) >= 0
-                             : find_port(r->outputs, name) >= 0;
-
-    if (!known) {
-        component_mistake(
-            r, n, "implementation",
-            "{%s: %.70s}: there is no %s of that name (values are String, Integer, Float or "
-            "Boolean; all others are files)",
-            placeholders[kind], name,
-            kind == 0   ? "value"
-            : kind == 1 ? "input file"
-                        : "output file");
-    }
-}
-
-static void check_if(struct reader *r, const struct yaml_node *n)
-{
-    const struct yaml_node *cond = yaml_get(n, "cond"), *present = yaml_get(cond, "isPresent");
-
-    if (n->kind != YAML_MAP || yaml_is_null(cond) || yaml_is_null(yaml_get(n, "then"))) {
-        component_mistake(r, n, "implementation", "'if' needs 'cond' and 'then'");
-        return;
-    }
-    if (present) {
-        const char *name = present->kind == YAML_SCALAR ? plain_name(r->a, present->scalar) : "?";
-
-        if (find_param(r->params, name) < 0 && find_port(r->inputs, name) < 0) {
-            component_mistake(r, present, "implementation", "isPresent: there is no input '%.70s'",
-                              name);
-        }
-    }
-    check_words(r, yaml_get(n, "then"));
-    check_words(r, yaml_get(n, "else"));
-}
-
-static void check_word(struct reader *r, const struct yaml_node *n)
-{
-    int kind = placeholder_of(n);
-
-    if (n->kind == YAML_SCALAR) {
-        if (str_find_char(n->scalar, '\0') >= 0) {
-            component_mistake(r, n, "implementation", "holds a NUL byte");
-        }
-    } else if (kind < 0) {
-        component_mistake(
-            r, n, "implementation",
-            "a word is a text, or one of {inputValue}, {inputPath}, {outputPath}, {concat}, "
-            "{if}");
-    } else if (kind < 3) {
-        check_name(r, n->children, kind);
-    } else if (kind == 3) {
-        check_words(r, n->children);
-    } else {
-        check_if(r, n->children);
-    }
-}
-
-static void check_words(struct reader *r, const struct yaml_node *list)
-{
-    if (yaml_is_null(list)) {
-        return;
-    }
-    if (list->kind != YAML_LIST) {
-        check_word(r, list);
-        return;
-    }
-    for (const struct yaml_node *c = list->children; c; c = c->next) {
-        check_word(r, c);
-    }
-}
-
-static void expand_list(const struct component *c, const struct component_values *v,
-                        struct arena *a, const struct yaml_node *list, struct jw *w);
-
-/* What a placeholder of a name stands for; NULL: nothing is given. */
-static const char *value_of(const struct component *c, const struct component_values *v,
-                            struct arena *a, const struct yaml_node *n, int kind)
-{
-    const char *name = plain_name(a, n->scalar);
-    int i = kind == 0   ? find_param(c->table.params, name)
-            : kind == 1 ? find_port(c->table.inputs, name)
-                        : find_port(c->table.outputs, name);
-
-    return i < 0 ? NULL : kind == 0 ? v->params[i] : kind == 1 ? v->inputs[i] : v->outputs[i];
-}
-
-static const struct yaml_node *branch_of(const struct component *c,
-                                         const struct component_values *v, struct arena *a,
-                                         const struct yaml_node *n)
-{
-    const struct yaml_node *cond = yaml_get(n, "cond"), *present = yaml_get(cond, "isPresent");
-    const char *value = NULL;
-
-    if (present) {
-        value = value_of(c, v, a, present, 0);
-        value = value && *value ? value : value_of(c, v, a, present, 1);
-    } else if (cond->kind == YAML_SCALAR) {
-        value = str_eq_c(cond->scalar, "true") ? "true" : NULL;
-    } else if (placeholder_of(cond) == 0) {
-        value = value_of(c, v, a, cond->children, 0);
-        value = value && strcmp(value, "true") == 0 ? value : NULL;
-    }
-    return yaml_get(n, value && *value ? "then" : "else");
-}
-
-/* The parts of a concatenation are words too, but make one. NULL: it is too long. */
-static const char *joined(const struct component *c, const struct component_values *v,
-                          struct arena *a, const struct yaml_node *list)
-{
-    SCOPED(buf_done) struct buf words = BUF_MAX(MIB);
-    SCOPED(buf_done) struct buf all = BUF_MAX(LIMIT_EXEC_STRING_BYTES);
-    struct jw w = JW(&words);
-    struct err e;
-    json_t *parts;
-    size_t i;
-    const json_t *one;
-
-    jw_array(&w);
-    expand_list(c, v, a, list, &w);
-    jw_end(&w);
-    parts = json_parse(buf_str(&words), &e);
-    json_array_foreach(parts, i, one)
-    {
-        (void)buf_add_c(&all, json_string_value(one));
-    }
-    json_decref(parts);
-    return words.failed || all.failed ? NULL : arena_strdup(a, buf_str(&all));
-}
-
-static void expand(const struct component *c, const struct component_values *v, struct arena *a,
-                   const struct yaml_node *n, struct jw *w)
-{
-    int kind = placeholder_of(n);
-    const char *value;
-
-    if (n->kind == YAML_SCALAR) {
-        jw_str(w, n->scalar);
-    } else if (kind >= 0 && kind < 3) {
-        value = value_of(c, v, a, n->children, kind);
-        jw_str(w, str_of(value ? value : ""));
-    } else if (kind == 3) {
-        value = joined(c, v, a, n->children);
-        jw_str(w, str_of(value ? value : ""));
-        w->out->failed = w->out->failed || value == NULL; /* refused by who made the buffer */
-    } else if (kind == 4) {
-        expand_list(c, v, a, branch_of(c, v, a, n->children), w);
-    }
-}
-
-static void expand_list(const struct component *c, const struct component_values *v,
-                        struct arena *a, const struct yaml_node *list, struct jw *w)
-{
-    if (yaml_is_null(list)) {
-        return;
-    }
-    if (list->kind != YAML_LIST) {
-        expand(c, v, a, list, w);
-        return;
-    }
-    for (const struct yaml_node *n = list->children; n; n = n->next) {
-        expand(c, v, a, n, w);
-    }
-}
-
-void component_words(const struct component *c, const struct component_values *v, struct arena *a,
-                     struct jw *w)
-{
-    expand_list(c, v, a, c->command, w);
-    expand_list(c, v, a, c->args, w);
-}
-
 /* --- the whole --- */
 
-static void read_resources(struct reader *r, const struct yaml_node *root)
+static void read_resources(struct component_reader *r, const struct yaml_node *root)
 {
     const struct yaml_node *all =
         yaml_get(yaml_get(yaml_get(root, "metadata"), "annotations"), "strata/resources");
@@ -424,7 +201,7 @@ static void read_resources(struct reader *r, const struct yaml_node *root)
     r->out->gpus = (int64_t)gpus;
 }
 
-static void read_container(struct reader *r, const struct yaml_node *root)
+static void read_container(struct component_reader *r, const struct yaml_node *root)
 {
     const struct yaml_node *c = yaml_get(yaml_get(root, "implementation"), "container");
 
@@ -437,19 +214,19 @@ static void read_container(struct reader *r, const struct yaml_node *root)
     if (yaml_is_null(r->out->command)) {
         component_mistake(r, c, "implementation.container.command", "is missing");
     }
-    check_words(r, r->out->command);
-    check_words(r, r->out->args);
+    component_check_words(r, r->out->command);
+    component_check_words(r, r->out->args);
 }
 
 int component_parse(struct arena *a, struct str name, struct str text, struct component *out,
                     struct err_list *mistakes, struct err *e)
 {
-    struct reader r = {.a = a,
-                       .mistakes = mistakes,
-                       .out = out,
-                       .inputs = arena_new_array(a, struct port, MODULE_PORTS + 1),
-                       .outputs = arena_new_array(a, struct port, MODULE_PORTS + 1),
-                       .params = arena_new_array(a, struct param, MODULE_PARAMS + 1)};
+    struct component_reader r = {.a = a,
+                                 .mistakes = mistakes,
+                                 .out = out,
+                                 .inputs = arena_new_array(a, struct port, MODULE_PORTS + 1),
+                                 .outputs = arena_new_array(a, struct port, MODULE_PORTS + 1),
+                                 .params = arena_new_array(a, struct param, MODULE_PARAMS + 1)};
     struct yaml_node *root =
         yaml_parse_up_to(a, text, LIMIT_COMPONENT_BYTES, COMPONENT_NODES, YAML_NO_ALIASES, e);
     char hash[SHA256_HEX + 1];

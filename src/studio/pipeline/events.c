@@ -12,6 +12,7 @@
 
 enum { TICK_MS = 1000, BEAT_MS = 15000 };
 #define WAITING_BYTES (2 * MIB) /* for one reader: past it his stream is cut, and he loads anew */
+#define FIRST_BYTES (8 * MIB)   /* everything as it is, of the largest run */
 
 /* Two hold it: the stream until its close, and the handler until it has passed on the waker. */
 struct follower {
@@ -195,7 +196,7 @@ static int first_fn(struct state_db *db, void *ctx, struct err *e)
 /* Everything as it is now; what comes meanwhile is told too, and comes after it. */
 static void write_first(struct follower *f, const struct first *x)
 {
-    SCOPED(buf_done) struct buf all = BUF_MAX(WAITING_BYTES);
+    SCOPED(buf_done) struct buf all = BUF_MAX(FIRST_BYTES);
     SCOPED(buf_done) struct buf later = {0};
     struct jw w = JW(&all);
     struct lock *l = &f->s->lock;
@@ -237,6 +238,27 @@ static int park(struct http_req *r, struct follower *f, struct err *e)
     return 0;
 }
 
+/* A reader that stands still costs WAITING_BYTES, and connections are many. */
+static int check_room(struct pipelines *s, const struct principal *who, struct err *e)
+{
+    struct lock *l = &s->lock;
+    size_t all = 0, own = 0;
+
+    WITH_LOCK(l);
+    list_each(it, &s->followers)
+    {
+        const struct follower *f = list_entry(it, struct follower, link);
+
+        all++;
+        own += strcmp(f->who.name, who->name) == 0;
+    }
+    return all < LIMIT_RUN_FOLLOWERS && own < LIMIT_RUN_FOLLOWERS_USER
+               ? 0
+               : err_set(e, ERR_THROTTLED,
+                         "too many follow runs: at most %d, of one user at most %d",
+                         LIMIT_RUN_FOLLOWERS, LIMIT_RUN_FOLLOWERS_USER);
+}
+
 int run_events_get(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
@@ -250,6 +272,9 @@ int run_events_get(struct http_req *r, struct err *e)
     }
     x.id = (int64_t)id;
     if (studio_project(r, &x.project_id, e) < 0) {
+        return -1;
+    }
+    if (check_room(s, &r->who, e) < 0) {
         return -1;
     }
     f = xnew(struct follower);

@@ -52,9 +52,10 @@ int module_store_list(struct state_db *db, int64_t project_id, struct arena *a,
         return -1;
     }
     while ((rc = query_step(&q, e)) > 0) {
-        (*out)[(*n)++] = (struct module_row){arena_strdup(a, query_str(&q, 0)),
-                                             arena_strdup(a, query_str(&q, 1)),
-                                             arena_strdup(a, query_str(&q, 2)), query_i64(&q, 3)};
+        (*out)[(*n)++] = (struct module_row){.name = arena_strdup(a, query_str(&q, 0)),
+                                             .component = arena_strdup(a, query_str(&q, 1)),
+                                             .updated_by = arena_strdup(a, query_str(&q, 2)),
+                                             .updated_ms = query_i64(&q, 3)};
     }
     return rc;
 }

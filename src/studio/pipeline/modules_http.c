@@ -148,13 +148,6 @@ static int check_schedules(struct state_db *db, const struct all *x, struct err 
                                       pipeline);
 }
 
-static bool may_run(const struct http_req *r)
-{
-    const struct pipelines *s = r->ctx;
-
-    return access_permissions(s->parts.access, &r->who, r->project) & PERM_BIT(PERM_PIPELINE_RUN);
-}
-
 static int put_fn(struct state_db *db, void *ctx, struct err *e)
 {
     const struct all *x = ctx;
@@ -166,7 +159,8 @@ int module_put(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
     SCOPED(err_list_done) struct err_list wrong = {0};
-    struct all x = {.name = http_path_param(r, "name"), .may_run = may_run(r)};
+    struct all x = {.name = http_path_param(r, "name"),
+                    .may_run = studio_may_run(r->ctx, &r->who, r->project)};
     const struct module *only[2] = {0};
     struct buf out = BUF_MAX(ANSWER_BYTES);
     struct component c;
@@ -227,7 +221,8 @@ static int delete_fn(struct state_db *db, void *ctx, struct err *e)
 int module_delete(struct http_req *r, struct err *e)
 {
     struct pipelines *s = r->ctx;
-    struct all x = {.name = http_path_param(r, "name"), .may_run = may_run(r)};
+    struct all x = {.name = http_path_param(r, "name"),
+                    .may_run = studio_may_run(r->ctx, &r->who, r->project)};
 
     return studio_project(r, &x.project_id, e) < 0 ||
                    state_write(s->parts.state, delete_fn, &x, e) < 0

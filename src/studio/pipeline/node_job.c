@@ -6,9 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { EXIT_MEMORY = 4 }; /* of strata-ml */
+
 static const char *kind_of_exit(int64_t code)
 {
-    return code == 2 ? "words" : code == 3 ? "data" : code == 4 ? "memory" : "machine";
+    return code == 2 ? "words" : code == 3 ? "data" : code == EXIT_MEMORY ? "memory" : "machine";
 }
 
 /* --- how it ended --- */
@@ -85,7 +87,7 @@ static int end_group(struct pipelines *s, struct run *r, const struct step_group
     for (size_t i = 0; i < g->n; i++) {
         struct run_node *n = g->nodes[i];
 
-        if (n->part != PART_ENDED || n->row.image) {
+        if (n->part != PART_ENDED || n->row.image || (n_all > 1 && n->exit_code == EXIT_MEMORY)) {
             rest.nodes[rest.n++] = n;
         } else if (end_by_log(s, r, n, e) < 0) {
             return -1;
@@ -118,19 +120,22 @@ static int renew_words(struct pipelines *s, struct run *r, struct run_node *n, i
                        struct err *e)
 {
     struct node_row before = n->row;
-    SCOPED(arena_done) struct arena fresh = {0};
     struct arena own = n->arena;
+    const char *words;
     int rc;
 
-    n->arena = fresh;
+    n->arena = (struct arena){0};
     rc = step_words(s, r, n, input_bytes, e);
-    fresh = n->arena;
+    words = rc == 0 && (before.words == NULL || strcmp(before.words, n->row.words) != 0)
+                ? arena_strdup(&own, str_of(n->row.words))
+                : NULL;
+    arena_done(&n->arena);
     n->arena = own;
-    if (rc != 0 || (before.words && strcmp(before.words, n->row.words) == 0)) {
-        n->row = before;
+    n->row = before;
+    if (words == NULL) {
         return rc;
     }
-    n->row.words = arena_strdup(&n->arena, str_of(n->row.words));
+    n->row.words = words;
     return node_change(s, r, n, before, e);
 }
 

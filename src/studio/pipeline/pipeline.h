@@ -2,7 +2,7 @@
  *
  *   PUT .../pipelines/{name} -> document.c (all mistakes at once) -> store.c (a version)
  *   POST .../pipelines/{name}/runs -> graph.c, check.c -> runs.c (rows, 202)
- *   runner thread: node after node -> cache.c (is its output there?) -> a job of ours (strata-ml)
+ *   runner thread: node after node -> outputs.c (is its output there?) -> a job of ours (strata-ml)
  * -> output renamed to its place in the volume, row written -> what needs it
  *
  * Threads: any for the routes; one runner. Every step of a run is a transaction, so that a restart

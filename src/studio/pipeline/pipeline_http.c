@@ -17,6 +17,13 @@ int studio_project(struct http_req *r, int64_t *id, struct err *e)
     return access_project(s->parts.access, r->project, id, &id_base, e);
 }
 
+bool studio_may_run(const struct pipelines *s, const struct principal *who, struct str project)
+{
+    uint64_t needed = PERM_BIT(PERM_PIPELINE_RUN) | PERM_BIT(PERM_VOLUME_WRITE);
+
+    return (access_permissions(s->parts.access, who, project) & needed) == needed;
+}
+
 int studio_reply(struct http_req *r, int status, struct buf *b, int result, struct err *e)
 {
     if (result == 0) {
@@ -294,14 +301,12 @@ static int save_pipeline(struct http_req *r, struct str name, int64_t seen, cons
         json_of(&r->arena, d, &json, e) < 0) {
         return -1;
     }
-    q.put =
-        (struct pipeline_put){.project_id = q.project_id,
-                              .seen = seen,
-                              .name = name,
-                              .document = json,
-                              .by = r->who.name,
-                              .may_run = (access_permissions(s->parts.access, &r->who, r->project) &
-                                          PERM_BIT(PERM_PIPELINE_RUN)) != 0};
+    q.put = (struct pipeline_put){.project_id = q.project_id,
+                                  .seen = seen,
+                                  .name = name,
+                                  .document = json,
+                                  .by = r->who.name,
+                                  .may_run = studio_may_run(r->ctx, &r->who, r->project)};
     if (state_write(s->parts.state, put_fn, &q, e) < 0) {
         return -1;
     }
@@ -521,8 +526,11 @@ const struct http_schema pipeline_schemas[] = {
                " memory_spilled?: string,"
                " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
-    {"ModulePort", "{name: string, type: string, optional: boolean, help: string}"},
-    {"ModuleParam", "{name: string, type: string, required: boolean,"
+    {"PortType", "'table' | 'model' | 'transform' | 'report' | 'file'"},
+    {"ModulePort", "{name: string, type: PortType, optional: boolean, help: string}"},
+    {"ParamType", "'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column'"
+                  " | 'columns'"},
+    {"ModuleParam", "{name: string, type: ParamType, required: boolean,"
                     " default?: string | number | boolean, min?: number, max?: number,"
                     " choices?: [string], help: string}"},
     {"PipelineRow", "{" PIPELINE_ROW "}"},
@@ -547,9 +555,12 @@ const struct http_schema pipeline_schemas[] = {
     {"PipelineComment", "{text: string, at?: [number], size?: [number]}"},
     {"PipelineCheck", "{ok: boolean, mistakes: [PipelineMistake], nodes: {*: PipelineNodeCheck}}"},
     {"PipelineMistake", "{node?: string, port?: string, param?: string, column?: string,"
-                        " message: string, fix?: any}"},
+                        " message: string, fix?: PipelineFix}"},
+    {"PipelineFix", "{text?: string, param?: PipelineFixParam, insert?: PipelineFixInsert}"},
+    {"PipelineFixParam", "{name: string, value: PipelineValue}"},
+    {"PipelineFixInsert", "{module: string, port: string, params?: {*: PipelineValue}}"},
     {"PipelineNodeCheck", "{outputs: {*: PipelinePortCheck}}"},
-    {"PipelinePortCheck", "{type: string, open?: boolean, columns?: [PipelineColumn],"
+    {"PipelinePortCheck", "{type: PortType, open?: boolean, columns?: [PipelineColumn],"
                           " task?: string, label?: string}"},
     {"PipelineColumn", "{name: string, type: string}"},
     {"PipelineEvent", "{project: string, name: string, state: 'saved' | 'deleted' | 'paused'}"},
@@ -565,7 +576,7 @@ const struct http_schema pipeline_schemas[] = {
     {"RunNodeState", "'waiting' | 'cached' | 'queued' | 'running' | 'succeeded' | 'failed'"
                      " | 'skipped' | 'cancelled'"},
     {"RunCache", "{hit: boolean, why: string}"},
-    {"RunOutput", "{type: string, rows?: integer, columns?: integer, bytes: integer,"
+    {"RunOutput", "{type: PortType, rows?: integer, columns?: integer, bytes: integer,"
                   " sha256: string, preview: boolean}"},
     {"RunError", "{message: string, kind: string | null}"},
     {"RunComparison", "{a: RunRow, b: RunRow, params: {*: RunPair}, nodes: {*: RunNodePair}}"},

@@ -115,6 +115,8 @@ void hashes_done(struct pipelines *s);
 
 /* --- pipeline_http.c, shared by the route files --- */
 int studio_project(struct http_req *r, int64_t *id, struct err *e) MUST_USE;
+/* What running a pipeline needs: also of who changes what runs by the clock in another's name. */
+bool studio_may_run(const struct pipelines *s, const struct principal *who, struct str project);
 int studio_reply(struct http_req *r, int status, struct buf *b, int result, struct err *e) MUST_USE;
 /* A document that is not taken: every mistake with its place. */
 int studio_reply_mistakes(struct http_req *r, const struct err_list *l, const struct err *why,

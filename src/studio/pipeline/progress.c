@@ -31,7 +31,7 @@ static void read_output(struct run *r, struct run_node *n, const json_t *line)
 /* The newest take the place of those before, so that no step fills our memory with them. */
 static void read_metrics(struct run_node *n, const json_t *metrics)
 {
-    struct buf out = BUF_MAX(LIMIT_STEP_LINE_BYTES);
+    struct buf out = BUF_MAX(LIMIT_STEP_METRICS_BYTES);
     struct jw w = JW(&out);
 
     jw_object(&w);

@@ -55,7 +55,7 @@ static int retry_fn(struct state_db *db, void *ctx, struct err *e)
                        " again",
                        (long long)x->id, run_state_name(x->run.state));
     }
-    if (run_store_check_room(db, e) < 0) {
+    if (run_store_check_room(db, x->project_id, e) < 0) {
         return -1;
     }
     was = arena_new_array(x->a, const char *, x->n + 1);

@@ -124,7 +124,34 @@ static int give_up(struct pipelines *s, struct run *r, const struct err *why, st
     return run_save(s, r, e);
 }
 
-/* NULL with e->kind ERR_NONE: nothing is left to do. */
+static bool is_open(const struct run *r, const char *job)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        const struct node_row *row = &r->nodes[i].row;
+
+        if (row->job && !node_state_ended(row->state) && strcmp(row->job, job) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Who was ended between the last row of a job and the end of its directory left that. */
+static void drop_left(struct pipelines *s, const struct run *r)
+{
+    const char *last = "";
+
+    for (size_t i = 0; i < r->n; i++) {
+        const struct node_row *row = &r->nodes[i].row;
+
+        if (row->job && node_state_ended(row->state) && strcmp(row->job, last) != 0 &&
+            !is_open(r, row->job)) {
+            last = row->job;
+            outputs_drop(s, r, &r->nodes[i]);
+        }
+    }
+}
+
 struct run *run_load(struct pipelines *s, int64_t project_id, int64_t id, struct err *e)
 {
     struct run *r = xnew(struct run);
@@ -149,6 +176,7 @@ struct run *run_load(struct pipelines *s, int64_t project_id, int64_t id, struct
         run_free(r);
         return NULL;
     }
+    drop_left(s, r);
     return r;
 }
 

@@ -53,15 +53,23 @@ static const char *text_of(struct arena *a, const struct query *q, int column)
 
 /* --- runs --- */
 
-int run_store_check_room(struct state_db *db, struct err *e)
+int run_store_check_room(struct state_db *db, int64_t project_id, struct err *e)
 {
-    int64_t n;
+    int64_t all, own;
 
-    if (state_one_i64(db, &n, e, "", "SELECT count(*) FROM pipeline_runs WHERE finished_ms = 0",
-                      "") < 0) {
+    if (state_one_i64(db, &all, e, "", "SELECT count(*) FROM pipeline_runs WHERE finished_ms = 0",
+                      "") < 0 ||
+        state_one_i64(db, &own, e, "",
+                      "SELECT count(*) FROM pipeline_runs WHERE finished_ms = 0 AND project_id = ?",
+                      "i", project_id) < 0) {
         return -1;
     }
-    return n < LIMIT_RUNS_ACTIVE
+    if (own >= LIMIT_RUNS_ACTIVE_PROJECT) {
+        return err_set(e, ERR_THROTTLED,
+                       "%d runs of the project go on already: start again when some are done",
+                       LIMIT_RUNS_ACTIVE_PROJECT);
+    }
+    return all < LIMIT_RUNS_ACTIVE
                ? 0
                : err_set(e, ERR_THROTTLED, "%d runs go on already: start again when some are done",
                          LIMIT_RUNS_ACTIVE);
@@ -101,7 +109,8 @@ int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, co
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
                      size_t n, struct err *e)
 {
-    if (access_project_check(db, run->project_id, e) < 0 || run_store_check_room(db, e) < 0 ||
+    if (access_project_check(db, run->project_id, e) < 0 ||
+        run_store_check_room(db, run->project_id, e) < 0 ||
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
                   " params, by, to_node, from_node, state, uncached, created_ms,"

@@ -184,8 +184,7 @@ static int may_run(struct pipelines *s, const struct due *d, struct principal *w
                 by);
         return 0;
     }
-    if (access_permissions(s->parts.access, who, str_of(d->project)) &
-        PERM_BIT(PERM_PIPELINE_RUN)) {
+    if (studio_may_run(s, who, str_of(d->project))) {
         return 1;
     }
     err_set(

@@ -182,18 +182,25 @@ static const char *text_at(const json_t *o, const char *key)
     return s ? s : "";
 }
 
-/* The first key of `now` whose value is another one in `then`. */
-static const char *first_change(const json_t *now, const json_t *then)
+static const char *first_other(const json_t *keys_of, const json_t *other)
 {
-    for (void *it = json_object_iter((json_t *)now); it;
-         it = json_object_iter_next((json_t *)now, it)) {
+    for (void *it = json_object_iter((json_t *)keys_of); it;
+         it = json_object_iter_next((json_t *)keys_of, it)) {
         const char *key = json_object_iter_key(it);
 
-        if (strcmp(text_at(now, key), text_at(then, key)) != 0) {
+        if (strcmp(text_at(keys_of, key), text_at(other, key)) != 0) {
             return key;
         }
     }
     return NULL;
+}
+
+/* The first key whose value is another one, or that one of them lacks. */
+static const char *first_change(const json_t *now, const json_t *then)
+{
+    const char *key = first_other(now, then);
+
+    return key ? key : first_other(then, now);
 }
 
 const char *step_why(struct run_node *n, const char *old_words)

@@ -119,6 +119,18 @@ static int check_schedule(struct state_db *db, int64_t id, const struct pipeline
                             " pipeline:run too");
 }
 
+/* The newest stays, however large. */
+static int drop_old_versions(struct state_db *db, int64_t id, int64_t newest, struct err *e)
+{
+    return state_run(db, e,
+                     "DELETE FROM pipeline_versions WHERE pipeline_id = ?1 AND version < ?2 AND"
+                     " (version <= ?2 - ?3 OR version IN (SELECT version FROM (SELECT version,"
+                     " sum(length(CAST(document AS BLOB))) OVER (ORDER BY version DESC) AS bytes"
+                     " FROM pipeline_versions WHERE pipeline_id = ?1) WHERE bytes > ?4))",
+                     "iiii", id, newest, (int64_t)LIMIT_PIPELINE_VERSIONS,
+                     (int64_t)LIMIT_PIPELINE_VERSIONS_BYTES);
+}
+
 int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *e)
 {
     int64_t there = 0, id, same = 0, now = clock_wall_ms();
@@ -159,8 +171,7 @@ int pipeline_store_put(struct state_db *db, struct pipeline_put *p, struct err *
                   "iisiz", id, p->version, p->document, now, p->by) < 0) {
         return -1;
     }
-    return state_run(db, e, "DELETE FROM pipeline_versions WHERE pipeline_id = ? AND version <= ?",
-                     "ii", id, p->version - LIMIT_PIPELINE_VERSIONS);
+    return drop_old_versions(db, id, p->version, e);
 }
 
 #define PIPELINE_COLUMNS_WITH(schedule)                                                            \

@@ -96,7 +96,7 @@ struct run_filter {
 int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limit, struct arena *a,
                    struct run_row **out, size_t *n, struct err *e) MUST_USE;
 /* ERR_THROTTLED: as many go on as may. */
-int run_store_check_room(struct state_db *db, struct err *e) MUST_USE;
+int run_store_check_room(struct state_db *db, int64_t project_id, struct err *e) MUST_USE;
 /* Deletes finished runs past LIMIT_RUNS_KEPT; their jobs are the caller's to delete. */
 int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
                     size_t *n, struct err *e) MUST_USE;

@@ -2,172 +2,40 @@
 import { useQuery } from '@tanstack/react-query';
 import { ApiError, api, get, path } from './client';
 import { queryClient, useGet, usePages } from './queries';
+import type { components } from './schema';
 
-export type PortType = 'table' | 'model' | 'transform' | 'report' | 'file';
+type Schemas = components['schemas'];
 
-export interface Port {
-  name: string;
-  type: PortType;
-  optional?: boolean;
-  help?: string;
-}
+export type PortType = Schemas['PortType'];
+export type Port = Schemas['ModulePort'];
+/** Those of containers may say what people call them. */
+export type Param = Schemas['ModuleParam'] & { label?: string };
+export type Module = Omit<Schemas['Module'], 'params'> & { params: Param[] };
 
-export type ParamType = 'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column' | 'columns';
+export type Value = Schemas['PipelineValue'];
+type Place = [number, number];
+export type DocNode = Omit<Schemas['PipelineNode'], 'at'> & { at?: Place };
+export type DocParam = Schemas['PipelineParam'];
+export type DocComment = Omit<Schemas['PipelineComment'], 'at' | 'size'> & { at: Place; size?: Place };
+/** A document as the editor has it: with nodes, even where it has none. */
+export type Doc = Omit<Schemas['PipelineDocument'], 'nodes' | 'comments'> & { nodes: Record<string, DocNode>; comments?: DocComment[] };
 
-export interface Param {
-  name: string;
-  label?: string;
-  type: ParamType;
-  required?: boolean;
-  default?: unknown;
-  min?: number;
-  max?: number;
-  choices?: string[];
-  help?: string;
-}
+export type GraphMistake = Schemas['PipelineMistake'];
+export type Column = Schemas['PipelineColumn'];
+export type Shape = Schemas['PipelinePortCheck'];
+export type Checked = Schemas['PipelineCheck'];
+export type Schedule = Schemas['PipelineScheduleNew'];
 
-export interface Module {
-  name: string;
-  version?: string;
-  title?: string;
-  description?: string;
-  category?: string;
-  kind?: 'native' | 'container';
-  inputs: Port[];
-  outputs: Port[];
-  params: Param[];
-}
+export type RunState = Schemas['RunState'];
+export type NodeState = Schemas['RunNodeState'];
+export type RunNode = Schemas['RunNode'];
+/** A run in a list has no steps. */
+export type Run = Schemas['RunRow'] & Partial<Pick<Schemas['Run'], 'nodes'>>;
+export type RunRequest = Schemas['RunNew'];
 
-export type Value = string | number | boolean;
-
-export interface DocNode {
-  module: string;
-  title?: string;
-  at?: [number, number];
-  params?: Record<string, Value>;
-  inputs?: Record<string, string>; // port -> node.port
-  cache?: boolean;
-  memory?: string; // "2Gi"
-}
-
-export interface DocParam {
-  name: string;
-  type: string;
-  default?: Value;
-  help?: string;
-}
-
-export interface DocComment {
-  text: string;
-  at: [number, number];
-  size?: [number, number];
-}
-
-export interface Doc {
-  pipeline: number;
-  description?: string;
-  volume?: string;
-  params?: DocParam[];
-  nodes: Record<string, DocNode>;
-  comments?: DocComment[];
-}
-
-export interface Fix {
-  text?: string;
-  param?: { name: string; value: Value };
-  insert?: { module: string; port: string; params?: Record<string, Value> };
-}
-
-export interface GraphMistake {
-  node?: string;
-  port?: string;
-  param?: string;
-  column?: string;
-  message: string;
-  fix?: Fix;
-}
-
-export interface Column {
-  name: string;
-  type: string;
-}
-
-export interface Shape {
-  type: PortType;
-  open?: boolean; // more columns may come
-  columns?: Column[];
-  task?: string;
-  label?: string;
-}
-
-export interface Checked {
-  ok: boolean;
-  mistakes: GraphMistake[];
-  nodes: Record<string, { outputs?: Record<string, Shape> }>;
-}
-
-export interface Schedule {
-  cron: string;
-  timezone?: string;
-  params?: Record<string, Value>;
-  enabled?: boolean;
-  /** Why the server paused it. */
-  paused?: string;
-  next_at?: string | null;
-}
-
-export type RunState = 'queued' | 'running' | 'succeeded' | 'failed' | 'cancelled';
-export type NodeState = 'waiting' | 'cached' | 'queued' | 'running' | 'succeeded' | 'failed' | 'skipped' | 'cancelled';
-
-export interface RunOutput {
-  type: PortType;
-  rows?: number;
-  columns?: number;
-  bytes?: number;
-  sha256?: string;
-  preview?: boolean;
-}
-
-export interface RunNode {
-  state: NodeState;
-  done?: number | null;
-  text?: string | null;
-  job?: string | null;
-  started_at?: string | null;
-  finished_at?: string | null;
-  cache?: { hit: boolean; why: string } | null;
-  metrics?: Record<string, unknown>;
-  outputs?: Record<string, RunOutput> | null;
-  error?: { message: string; kind?: string } | null;
-}
-
-export interface Run {
-  id: number;
-  pipeline: string;
-  version: number;
-  state: RunState;
-  params?: Record<string, Value> | null;
-  created_at: string;
-  started_at: string | null;
-  finished_at: string | null;
-  by: string;
-  to?: string | null;
-  from?: string | null;
-  nodes?: Record<string, RunNode>;
-}
-
-export interface PipelineRow {
-  name: string;
-  description?: string;
-  version: number;
-  updated_at: string;
-  updated_by: string;
-  schedule?: Schedule | null;
-  last_run?: Pick<Run, 'id' | 'state' | 'created_at'> | null;
-}
-
+export type PipelineRow = Schemas['PipelineRow'];
 export type Pipeline = PipelineRow & { document: Doc };
-export type VersionRow = Pick<PipelineRow, 'version' | 'updated_at' | 'updated_by'>;
+export type VersionRow = Schemas['PipelineVersion'];
 
 export const pipelinesUrl = (project: string) => path`/api/v1/projects/${project}/pipelines`;
 export const pipelineUrl = (project: string, name: string) => path`/api/v1/projects/${project}/pipelines/${name}`;
@@ -228,14 +96,6 @@ export async function saveSchedule(project: string, name: string, schedule: Sche
   const url = `${pipelineUrl(project, name)}/schedule`;
   await (schedule ? api<unknown>('PUT', url, { body: schedule }) : api<void>('DELETE', url));
   touched(project, 'pipelines');
-}
-
-export interface RunRequest {
-  version?: number;
-  params?: Record<string, Value>;
-  to?: string;
-  from?: string;
-  cache?: boolean;
 }
 
 export async function startRun(project: string, name: string, body: RunRequest): Promise<Run> {

@@ -8,6 +8,7 @@ import * as session from '../api/session';
 import type { Me } from '../api/types';
 import { ErrorView } from '../components/ErrorView';
 import { forget } from '../components/recent';
+import { forgetWork } from '../components/work';
 import { SignIn } from './SignIn';
 
 interface Session {
@@ -94,6 +95,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
             signOut: async () => {
               await session.signOut();
               forget();
+              forgetWork();
               live.close();
               queryClient.clear();
               known.current = false;

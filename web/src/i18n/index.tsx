@@ -1,7 +1,7 @@
 // Texts in the user's language: const t = useText(); t('overview.of', { free: 1, all: 2 }).
 import { createContext, startTransition, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from 'react';
 import { en, type Key, type Messages } from './en';
-import { onServerLanguage, serverLanguage, serverText, setServerLanguage } from './server';
+import { onServerLanguage, serverLanguage, serverText, serverWord, setServerLanguage, type Words } from './server';
 
 export type Language = 'en' | 'zh-TW' | 'zh-CN';
 export const LANGUAGES: { code: Language; name: string }[] = [
@@ -94,6 +94,12 @@ export function LanguageProvider({ children }: { children: ReactNode }) {
 export function useServerText(): (sentence: string) => string {
   useSyncExternalStore(onServerLanguage, serverLanguage);
   return serverText;
+}
+
+/** What people call a parameter of a module, or a title, axis or column of a report, where their language has a word for it. */
+export function useServerWord(): (kind: Words, name: string) => string | undefined {
+  useSyncExternalStore(onServerLanguage, serverLanguage);
+  return serverWord;
 }
 
 export const useLanguage = () => useContext(Context);

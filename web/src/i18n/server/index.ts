@@ -3,6 +3,7 @@
 // No regular expressions are made of formats: sentences hold names and words of users, and may look like anything.
 
 export type Catalogue = Record<string, string>;
+export type Words = 'params' | 'reports';
 
 interface Compiled {
   literals: string[]; // around the places: one more than kinds
@@ -75,19 +76,34 @@ function match({ literals, kinds }: Compiled, s: string): string[] | null {
 }
 
 export class Translator {
+  private whole = new Map<string, string>(); // those without places: most of what modules say, and it is said often
   private all: Compiled[];
   private left = 0;
 
-  constructor(catalogue: Catalogue) {
+  /** `words`: of one kind each, such as names of parameters; never looked for in sentences, where they are meant as they are written. */
+  constructor(
+    catalogue: Catalogue,
+    private words: Partial<Record<Words, Catalogue>> = {},
+  ) {
     this.all = Object.entries(catalogue)
       .map(([format, to]) => compile(format, to))
       .sort((a, b) => b.weight - a.weight); // the one that says most fits best
+    this.all.filter((c) => c.kinds.length === 0).forEach((c) => this.whole.set(c.literals[0] ?? '', c.to));
+  }
+
+  word(kind: Words, name: string): string | undefined {
+    const all = this.words[kind];
+    return all && Object.hasOwn(all, name) ? all[name] : undefined;
   }
 
   translate(sentence: string, depth = 0): string {
     this.left = depth === 0 ? WORK : this.left - 1;
     if (sentence.length > LONGEST || depth > DEEPEST || this.left < 0) {
       return sentence;
+    }
+    const exact = this.whole.get(sentence);
+    if (exact !== undefined) {
+      return exact;
     }
     for (const c of this.all) {
       const found = match(c, sentence);
@@ -113,11 +129,7 @@ export class Translator {
       return ''; // a plural
     }
     const isSentence = c.weight < WEAK || /(?:[:;,(] ?|\b(?:is|not|one|and|for) )$/.test(before) || /^[:;,]/.test(value);
-    return isSentence || !/[\s/]/.test(value) ? this.translate(value, depth + 1) : this.exactly(value);
-  }
-
-  private exactly(value: string): string {
-    return this.all.find((c) => c.kinds.length === 0 && c.literals[0] === value)?.to ?? value;
+    return isSentence || !/[\s/]/.test(value) ? this.translate(value, depth + 1) : (this.whole.get(value) ?? value);
   }
 }
 
@@ -131,13 +143,16 @@ function use(next: Translator | null) {
   listeners.forEach((l) => l());
 }
 
+type Parts = [{ server: Catalogue }, { helps: Catalogue } & Record<Words, Catalogue>];
+const translatorOf = ([{ server }, { helps, params, reports }]: Parts) => new Translator({ ...helps, ...server }, { params, reports });
+
 /** Loads what a language needs; English needs nothing. */
 export async function setServerLanguage(language: string): Promise<void> {
   switch (language) {
     case 'zh-TW':
-      return use(new Translator((await import('./zh-TW')).server));
+      return use(translatorOf(await Promise.all([import('./zh-TW'), import('./modules.zh-TW')])));
     case 'zh-CN':
-      return use(new Translator((await import('./zh-CN')).server));
+      return use(translatorOf(await Promise.all([import('./zh-CN'), import('./modules.zh-CN')])));
     default:
       return use(null);
   }
@@ -145,6 +160,9 @@ export async function setServerLanguage(language: string): Promise<void> {
 
 /** A sentence of the server in the language of the page. */
 export const serverText = (sentence: string): string => translator?.translate(sentence) ?? sentence;
+
+/** What people call a parameter of a module, or a word of a report; undefined: it has only its name. */
+export const serverWord = (kind: Words, name: string): string | undefined => translator?.word(kind, name);
 
 export function onServerLanguage(listener: () => void): () => void {
   listeners.add(listener);

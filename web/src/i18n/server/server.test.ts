@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Translator } from '.';
+import { helps as helpsCn, params as paramsCn, reports as reportsCn } from './modules.zh-CN';
+import { helps as helpsTw, params as paramsTw, reports as reportsTw } from './modules.zh-TW';
 import { server as cn } from './zh-CN';
 import { server as tw } from './zh-TW';
 
@@ -84,5 +86,16 @@ describe('sentences of the server', () => {
     for (const [format, text] of [...Object.entries(cn), ...Object.entries(tw)]) {
       expect(text, format).not.toMatch(/undefined|\{0\}/);
     }
+  });
+
+  it('tell of modules in each language; the name of a parameter is a word of its own, never one in a sentence', () => {
+    expect(Object.keys(helpsCn)).toEqual(Object.keys(helpsTw));
+    expect(Object.keys(paramsCn)).toEqual(Object.keys(paramsTw));
+    expect(Object.keys(reportsCn)).toEqual(Object.keys(reportsTw));
+    const both = new Translator({ ...helpsTw, ...tw }, { params: paramsTw, reports: reportsTw });
+    expect(both.translate('The column to predict.')).toBe('要預測的欄位。');
+    expect(both.word('params', 'label_col')).toBe('標籤欄位');
+    expect(both.word('reports', 'constructor')).toBeUndefined();
+    expect(both.translate("must be a number: label_col")).toContain('label_col');
   });
 });

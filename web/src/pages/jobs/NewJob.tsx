@@ -9,6 +9,7 @@ import type { Job, Volume } from '../../api/types';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
+import { OWN } from '../../components/work';
 import { useServerText, useText } from '../../i18n';
 import './jobs.css';
 import type { Known } from './new/complete';
@@ -76,7 +77,7 @@ function Writer({ project, from, original }: { project: string; from: string; or
   const { message } = App.useApp();
   const [tab, setTab] = useParam('tab');
   const known = useKnown(project);
-  const { draft, wasKept, editForm, editText, restart, forget } = useDraft(`strata.draft.${project}.${from}`, original);
+  const { draft, wasKept, editForm, editText, restart, forget } = useDraft(`${OWN}draft.${project}.${from}`, original);
   const [error, setError] = useState<ApiError | null>(null);
   const [mistakes, setMistakes] = useState<Mistake[]>([]);
   const [busy, setBusy] = useState(false);

@@ -26,7 +26,7 @@ import { Refused } from './editor/Refused';
 import { Editor, EditorProvider, useEditor, useEditorOf, useEditorStore } from './editor/store';
 import { Toolbar } from './editor/Toolbar';
 import { useCheck } from './editor/useCheck';
-import { draftOf, useSaving } from './editor/useSaving';
+import { draftOf, dropDraft, useSaving } from './editor/useSaving';
 import { YamlView } from './editor/YamlView';
 import { modulesOf } from './graph/document';
 import { placed } from './graph/layout';
@@ -207,7 +207,7 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
             description={say(conflict.original)}
             action={
               <Flex vertical gap={6}>
-                <Button size="small" onClick={() => (sessionStorage.removeItem(`strata.pipeline.${project}.${name}`), location.reload())}>
+                <Button size="small" onClick={() => (dropDraft(project, name), location.reload())}>
                   {t('studio.take_theirs')}
                 </Button>
                 <LinkButton size="small" to={`/p/${encodeURIComponent(project)}/pipelines/${encodeURIComponent(name)}/versions`}>

@@ -48,7 +48,7 @@ export function PipelineMenu({ project, name, pipeline }: { project: string; nam
       const text = editor.isChanged ? writeYaml(editor.doc) : await (await request('GET', `${pipelineUrl(project, name)}?format=yaml`)).text();
       saveText(`${name}.yaml`, text);
     } catch (e) {
-      void message.error(say((e as ApiError).message));
+      void message.error(say((e as ApiError).original));
     }
   };
   return (

@@ -88,12 +88,9 @@ export default function Pipelines() {
               title: t('data.name'),
               key: 'name',
               render: (_, p) => (
-                <>
-                  <Link to={pipelinePage(project, p.name)} className="cell-link">
-                    {p.name}
-                  </Link>
-                  {p.description && <div className="secondary small ellipsis description">{p.description}</div>}
-                </>
+                <Link to={pipelinePage(project, p.name)} className="cell-link">
+                  {p.name}
+                </Link>
               ),
             },
             {

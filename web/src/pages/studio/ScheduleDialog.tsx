@@ -62,7 +62,7 @@ export function ScheduleDialog({ project, name, pipeline, mayWrite, close }: Pro
           <Input id="schedule-cron" className="mono" value={cron} placeholder="0 3 * * *" onChange={(e) => setCron(e.target.value)} />
         </Form.Item>
         {mayWrite && (
-          <p>
+          <p className="cron-examples">
             {EXAMPLES.map((e, i) => (
               <button type="button" key={e} className="chip" onClick={() => setCron(e)}>
                 {t(`studio.cron_${i as 0 | 1 | 2 | 3}`)}

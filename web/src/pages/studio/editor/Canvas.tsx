@@ -1,10 +1,11 @@
-// The graph, to be drawn with the mouse. While a node is dragged only the canvas knows; the document hears of it at the end.
+// The graph, to be drawn with the mouse. While a node is dragged only the canvas knows, which keeps the nodes itself so that no event
+// draws the page anew; the document hears of it at the end.
 import {
-  applyNodeChanges,
   Background,
   MiniMap,
   ReactFlow,
   useReactFlow,
+  useStore,
   type Connection,
   type Edge as FlowEdge,
   type EdgeChange,
@@ -21,10 +22,12 @@ import { addNode, changeComment, connect, edgeId, edgesOf, moveNodes, type Edge 
 import { refusalOf } from '../graph/connections';
 import { DRAGGED } from './dragged';
 import { shownEdges, shownNodes, isStep, type Shown } from './flow';
-import { NoteNode, StepNode } from './StepNode';
+import { FarContext, NoteNode, StepNode } from './StepNode';
 import { useEditor, useEditorStore } from './store';
 
 const TYPES: NodeTypes = { step: StepNode, note: NoteNode };
+const MANY = 150;
+const FAR = 0.35; // smaller, and no port can be hit
 const MAP = { width: 110, height: 74 };
 const SNAP: [number, number] = [10, 10];
 export const FIT = { padding: 0.08, maxZoom: 1 };
@@ -78,37 +81,32 @@ export function Canvas() {
   const editor = useEditorStore();
   const t = useText();
   const { dark } = useAppearance();
-  const { screenToFlowPosition } = useReactFlow();
+  const flow = useReactFlow<Shown>();
+  const isFar = useStore((s) => s.transform[2] < FAR);
   const doc = useEditor((e) => e.doc);
   const selection = useEditor((e) => e.selection);
   const chosen = useEditor((e) => (e.edge ? edgeId(e.edge) : ''));
   const modules = useEditor((e) => e.modules);
   const labels = useLabels();
-  const [nodes, setNodes] = useState<Shown[]>(() => shownNodes(doc, [], selection, editor.readOnly));
-  const latest = useRef(nodes);
+  const [first] = useState<Shown[]>(() => shownNodes(doc, [], selection, editor.readOnly));
   const oldEdges = useRef<FlowEdge[]>([]);
   const edges = useMemo(() => (oldEdges.current = shownEdges(doc, modules, oldEdges.current, chosen)), [doc, modules, chosen]);
   useEffect(() => {
-    latest.current = shownNodes(doc, latest.current, selection, editor.readOnly);
-    setNodes(latest.current);
-  }, [doc, selection, editor.readOnly]);
+    flow.setNodes((old) => shownNodes(doc, old, selection, editor.readOnly));
+  }, [flow, doc, selection, editor.readOnly]);
 
   const onNodesChange = useCallback(
     (changes: NodeChange<Shown>[]) => {
-      const kept = changes.filter((c) => c.type !== 'remove');
-      const next = applyNodeChanges(kept, latest.current);
-      latest.current = next;
-      setNodes(next);
-      const ended = new Set(kept.flatMap((c) => (c.type === 'position' && !c.dragging ? [c.id] : [])));
+      const ended = new Set(changes.flatMap((c) => (c.type === 'position' && !c.dragging ? [c.id] : [])));
       if (ended.size > 0) {
-        editor.apply(movedIn(editor.doc, next.filter((n) => ended.has(n.id))), `move ${[...ended].join()}`);
+        editor.apply(movedIn(editor.doc, flow.getNodes().filter((n) => ended.has(n.id))), `move ${[...ended].join()}`);
       }
-      if (kept.some((c) => c.type === 'select')) {
-        const ids = next.filter((n) => n.selected).map((n) => n.id);
+      if (changes.some((c) => c.type === 'select')) {
+        const ids = flow.getNodes().filter((n) => n.selected).map((n) => n.id);
         editor.select(ids, ids.length > 0 ? null : editor.edge);
       }
     },
-    [editor],
+    [editor, flow],
   );
   const onEdgesChange = useCallback(
     (changes: EdgeChange[]) => {
@@ -138,42 +136,45 @@ export function Canvas() {
     const name = e.dataTransfer.getData(DRAGGED);
     if (name && editor.modules.has(name)) {
       e.preventDefault();
-      const { x, y } = screenToFlowPosition({ x: e.clientX, y: e.clientY });
+      const { x, y } = flow.screenToFlowPosition({ x: e.clientX, y: e.clientY });
       const [next, id] = addNode(editor.doc, name, [Math.round((x - 100) / 10) * 10, Math.round((y - 30) / 10) * 10]);
       editor.apply(next);
       editor.select([id]);
     }
   };
+  const forget = useCallback(() => editor.forgetRefusal(), [editor]);
   return (
-    <ReactFlow<Shown>
-      nodes={nodes}
-      edges={edges}
-      nodeTypes={TYPES}
-      onNodesChange={onNodesChange}
-      onEdgesChange={onEdgesChange}
-      onConnect={onConnect}
-      onConnectEnd={onConnectEnd}
-      isValidConnection={isValid}
-      onDrop={onDrop}
-      onDragOver={(e) => e.preventDefault()}
-      onPaneClick={() => editor.forgetRefusal()}
-      nodesConnectable={!editor.readOnly}
-      nodesDraggable={!editor.readOnly}
-      deleteKeyCode={null}
-      snapToGrid
-      snapGrid={SNAP}
-      fitView
-      fitViewOptions={FIT}
-      minZoom={0.1}
-      maxZoom={2}
-      onlyRenderVisibleElements={nodes.length > 150}
-      elevateNodesOnSelect={false}
-      colorMode={dark ? 'dark' : 'light'}
-      ariaLabelConfig={labels}
-      aria-label={t('studio.canvas')}
-    >
-      <Background gap={20} />
-      <MiniMap pannable zoomable style={MAP} className="wide-only" nodeClassName={(n) => (n.type === 'note' ? 'mini-note' : 'mini-step')} />
-    </ReactFlow>
+    <FarContext.Provider value={isFar}>
+      <ReactFlow<Shown>
+        defaultNodes={first}
+        edges={edges}
+        nodeTypes={TYPES}
+        onNodesChange={onNodesChange}
+        onEdgesChange={onEdgesChange}
+        onConnect={onConnect}
+        onConnectEnd={onConnectEnd}
+        isValidConnection={isValid}
+        onDrop={onDrop}
+        onDragOver={(e) => e.preventDefault()}
+        onPaneClick={forget}
+        nodesConnectable={!editor.readOnly}
+        nodesDraggable={!editor.readOnly}
+        deleteKeyCode={null}
+        snapToGrid
+        snapGrid={SNAP}
+        fitView
+        fitViewOptions={FIT}
+        minZoom={0.1}
+        maxZoom={2}
+        onlyRenderVisibleElements={Object.keys(doc.nodes).length > MANY}
+        elevateNodesOnSelect={false}
+        colorMode={dark ? 'dark' : 'light'}
+        ariaLabelConfig={labels}
+        aria-label={t('studio.canvas')}
+      >
+        <Background gap={20} />
+        <MiniMap pannable zoomable style={MAP} className="wide-only" nodeClassName={(n) => (n.type === 'note' ? 'mini-note' : 'mini-step')} />
+      </ReactFlow>
+    </FarContext.Provider>
   );
 }

@@ -3,6 +3,7 @@ import { CheckCircleOutlined, ToolOutlined } from '@ant-design/icons';
 import { Button } from 'antd';
 import type { GraphMistake } from '../../../api/studio';
 import { useServerText, useText } from '../../../i18n';
+import { columnsInto } from '../graph/columns';
 import { applyFix } from '../graph/connections';
 import { useEditor, useEditorStore } from './store';
 
@@ -11,7 +12,7 @@ function Fix({ mistake }: { mistake: GraphMistake }) {
   const editor = useEditorStore();
   const say = useServerText();
   const { fix } = mistake;
-  const mended = fix && !editor.readOnly ? applyFix(editor.doc, editor.modules, mistake) : null;
+  const mended = fix && !editor.readOnly ? applyFix(editor.doc, editor.modules, mistake, columnsInto(editor.doc, editor.checked, editor.modules.get(editor.doc.nodes[mistake.node ?? '']?.module ?? ''), mistake.node ?? '')) : null;
   if (!fix || !mended) {
     return null; // it needs a module that is not there, or the graph is another one already
   }

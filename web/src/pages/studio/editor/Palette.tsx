@@ -24,7 +24,7 @@ export function found(modules: Iterable<Module>, typed: string, say = (text: str
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
   const groups = new Map<string, Module[]>();
   for (const m of modules) {
-    const text = `${m.name} ${m.title ?? ''} ${say(m.title ?? '')} ${m.description ?? ''} ${m.category ?? ''}`.toLowerCase();
+    const text = `${m.name} ${m.title ?? ''} ${say(m.title ?? '')} ${m.description ?? ''} ${say(m.description ?? '')} ${m.category ?? ''}`.toLowerCase();
     if (words.every((w) => text.includes(w))) {
       const category = m.category ?? 'other';
       groups.set(category, [...(groups.get(category) ?? []), m]);

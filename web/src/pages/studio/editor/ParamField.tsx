@@ -2,7 +2,7 @@
 import { AutoComplete, Form, Input, Select } from 'antd';
 import { useId } from 'react';
 import type { Column, DocParam, GraphMistake, Param, Value } from '../../../api/studio';
-import { useServerText, useText } from '../../../i18n';
+import { useServerWord, useServerText, useText } from '../../../i18n';
 import { countOf, GROUPS, selector, words } from '../graph/columns';
 import { PathField } from './PathField';
 
@@ -17,6 +17,9 @@ interface Props {
   onChange: (value: Value | undefined) => void;
 }
 
+/** What the control needs besides: the id that its label is for, and the label's words. */
+type Inside = Props & { id: string; label: string };
+
 const isReference = (text: string) => text.includes('${');
 
 /** What is typed as the value of a number: a number where it is one, else as it stands, for the check to judge. */
@@ -27,7 +30,7 @@ export function numberOf(typed: string): Value | undefined {
 
 const textOf = (v: Value | undefined) => (v === undefined ? '' : String(v));
 
-function ColumnField({ id, param, value, columns, disabled, placeholder, onChange }: Props & { id: string; placeholder: string }) {
+function ColumnField({ id, label, value, columns, disabled, placeholder, onChange }: Inside & { placeholder: string }) {
   return (
     <AutoComplete
       id={id}
@@ -35,7 +38,7 @@ function ColumnField({ id, param, value, columns, disabled, placeholder, onChang
       disabled={disabled}
       placeholder={placeholder}
       allowClear
-      aria-label={param.label ?? param.name}
+      aria-label={label}
       showSearch={{ filterOption: (typed, option) => String(option?.value).toLowerCase().includes(typed.toLowerCase()) }}
       options={(columns ?? []).map((c) => ({ value: c.name, label: <ColumnName column={c} /> }))}
       onChange={(v: string | undefined) => onChange(v === undefined || v === '' ? undefined : v)}
@@ -51,7 +54,7 @@ function ColumnName({ column }: { column: Column }) {
   );
 }
 
-function ColumnsField({ id, param, value, columns, disabled, placeholder, onChange }: Props & { id: string; placeholder: string }) {
+function ColumnsField({ id, label, param, value, columns, disabled, placeholder, onChange }: Inside & { placeholder: string }) {
   const t = useText();
   const text = textOf(value) || textOf(param.default as Value | undefined);
   return (
@@ -62,7 +65,7 @@ function ColumnsField({ id, param, value, columns, disabled, placeholder, onChan
         value={words(textOf(value))}
         disabled={disabled}
         placeholder={placeholder}
-        aria-label={param.label ?? param.name}
+        aria-label={label}
         tokenSeparators={[',']}
         onChange={(list: string[]) => onChange(list.length > 0 ? selector(list) : undefined)}
         options={[
@@ -76,13 +79,12 @@ function ColumnsField({ id, param, value, columns, disabled, placeholder, onChan
   );
 }
 
-function Control(props: Props & { id: string }) {
+function Control(props: Inside) {
   const t = useText();
-  const { id, param, value, disabled, runParams, onChange } = props;
+  const { id, label, param, value, disabled, runParams, onChange } = props;
   const standard = textOf(param.default as Value | undefined);
   const placeholder = standard === '' ? (param.required ? '' : t('studio.empty_default')) : standard;
   const references = runParams.map((p) => `\${${p.name}}`);
-  const label = param.label ?? param.name;
   switch (param.type) {
     case 'path':
       return <PathField id={id} project={props.project} value={textOf(value)} placeholder={placeholder} disabled={disabled} onChange={(v) => onChange(v || undefined)} />;
@@ -131,11 +133,21 @@ export function ParamField(props: Props) {
   const t = useText();
   const say = useServerText();
   const { param, mistakes } = props;
+  const wordOf = useServerWord();
+  const said = param.label ?? wordOf('params', param.name);
   const id = useId();
   const isRange = (param.type === 'int' || param.type === 'real' || param.type === 'ints') && param.min !== undefined && param.max !== undefined;
   return (
     <Form.Item
-      label={param.label ?? param.name}
+      label={
+        said ? (
+          <>
+            {said} <code className="secondary small param-name">{param.name}</code>
+          </>
+        ) : (
+          param.name
+        )
+      }
       htmlFor={id}
       required={param.required}
       validateStatus={mistakes.length > 0 ? 'error' : undefined}
@@ -146,7 +158,7 @@ export function ParamField(props: Props) {
         </span>
       }
     >
-      <Control {...props} id={id} />
+      <Control {...props} id={id} label={said ? `${said} ${param.name}` : param.name} />
     </Form.Item>
   );
 }

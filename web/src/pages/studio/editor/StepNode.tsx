@@ -1,7 +1,7 @@
 // A step on the canvas: its name and module, typed ports, how its last run went, what is wrong with it.
 import { CommentOutlined, ExclamationCircleFilled } from '@ant-design/icons';
 import { Handle, NodeResizer, Position, type NodeProps } from '@xyflow/react';
-import { memo } from 'react';
+import { createContext, memo, useContext } from 'react';
 import type { Port } from '../../../api/studio';
 import { useServerText, useText } from '../../../i18n';
 import { StepState } from '../parts/StateTag';
@@ -9,18 +9,27 @@ import { changeComment } from '../graph/document';
 import type { Note, Step } from './flow';
 import { useEditor, useEditorStore } from './store';
 
+/** Whether one is so far away that ports only show where lines end. Those that can be drawn from listen to all that moves. */
+export const FarContext = createContext(false);
+
+function PortHandle({ port, side }: { port: Port; side: 'in' | 'out' }) {
+  const isFar = useContext(FarContext);
+  const [type, position] = side === 'in' ? (['target', Position.Left] as const) : (['source', Position.Right] as const);
+  const className = `handle handle-${port.type}`;
+  return isFar ? (
+    <div data-handleid={port.name} data-handlepos={position} className={`react-flow__handle react-flow__handle-${position} ${type} ${className}`} />
+  ) : (
+    <Handle id={port.name} type={type} position={position} className={className} />
+  );
+}
+
 function PortRow({ port, side }: { port: Port; side: 'in' | 'out' }) {
   const t = useText();
   const say = useServerText();
   const title = `${port.name}: ${t(`studio.type_${port.type}`)}${port.help ? ` – ${say(port.help)}` : ''}`;
   return (
     <div className={`port port-${side}`} title={title}>
-      <Handle
-        id={port.name}
-        type={side === 'in' ? 'target' : 'source'}
-        position={side === 'in' ? Position.Left : Position.Right}
-        className={`handle handle-${port.type}`}
-      />
+      <PortHandle port={port} side={side} />
       <span className="ellipsis">{port.name}</span>
       {side === 'in' && port.optional && <span className="secondary">?</span>}
     </div>
@@ -33,7 +42,7 @@ export const StepNode = memo(function StepNode({ id, data, selected }: NodeProps
   const module = useEditor((e) => e.modules.get(data.node.module));
   const mistakes = useEditor((e) => e.mistakesOf(id));
   const run = useEditor((e) => e.runNode(id));
-  const inputs = module?.inputs ?? Object.keys(data.node.inputs ?? {}).map((name): Port => ({ name, type: 'table' }));
+  const inputs = module?.inputs ?? Object.keys(data.node.inputs ?? {}).map((name): Port => ({ name, type: 'table', optional: false, help: '' }));
   const done = run?.state === 'running' && typeof run.done === 'number' ? run.done : null;
   return (
     <div className={`step ${selected ? 'step-selected' : ''} ${mistakes.length > 0 ? 'step-wrong' : ''} ${run ? `step-${run.state}` : ''}`}>

@@ -1,12 +1,13 @@
 // What the editor holds, outside of React: a graph has hundreds of nodes, and each is drawn anew only when something of it changes.
 import { createContext, useContext, useSyncExternalStore } from 'react';
 import type { Checked, Doc, GraphMistake, Run, RunNode } from '../../../api/studio';
+import { OWN } from '../../../components/work';
 import { copyOf, paste, removeComments, removeNodes, type Edge, type Modules } from '../graph/document';
 import { refusalOf, type Refusal } from '../graph/connections';
 import { historyOf, push, redo, undo, type History } from '../graph/history';
 
 const NONE: GraphMistake[] = [];
-const COPIED = 'strata.studio.copied'; // in this browser, so that it can be pasted into another pipeline
+const COPIED = `${OWN}copied`; // in this browser, so that it can be pasted into another pipeline
 
 export const noteId = (index: number) => `#${index}`;
 const isNote = (id: string) => id.startsWith('#');

@@ -2,9 +2,10 @@
 import { useCallback, useEffect, useState } from 'react';
 import { ApiError } from '../../../api/client';
 import { savePipeline, type Doc } from '../../../api/studio';
+import { OWN } from '../../../components/work';
 import type { Editor } from './store';
 
-const keyOf = (project: string, name: string) => `strata.pipeline.${project}.${name}`;
+const keyOf = (project: string, name: string) => `${OWN}pipeline.${project}.${name}`;
 
 interface Draft {
   version: number;
@@ -20,6 +21,8 @@ export function draftOf(project: string, name: string, version: number): Doc | n
     return null;
   }
 }
+
+export const dropDraft = (project: string, name: string) => sessionStorage.removeItem(keyOf(project, name));
 
 export function useSaving(project: string, name: string, editor: Editor) {
   const [busy, setBusy] = useState(false);

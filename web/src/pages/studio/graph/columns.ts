@@ -25,7 +25,7 @@ export const GROUPS = ['@all', '@numeric', '@text'] as const;
 export const words = (selector: string): string[] => selector.split(',').map((w) => w.trim()).filter(Boolean);
 export const selector = (list: string[]): string => list.join(',');
 
-const isNumber = (c: Column) => c.type === 'real' || c.type === 'int';
+export const isNumber = (c: Column) => c.type === 'real' || c.type === 'int';
 
 /** How many columns a selector means, of those that are known. */
 export function countOf(text: string, columns: Column[]): number {

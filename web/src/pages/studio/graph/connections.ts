@@ -1,5 +1,6 @@
 // Whether two ports can be connected, said at once; columns are looked at by the server a moment later.
-import type { Doc, GraphMistake, Module, Port, PortType, Value } from '../../../api/studio';
+import type { Column, Doc, DocNode, GraphMistake, Module, Port, PortType, Value } from '../../../api/studio';
+import { isNumber, selector, words } from './columns';
 import { addNode, changeNode, connect, freePlace, refOf, upstream, type Edge, type Modules } from './document';
 
 /** Why not; the console says it in the user's language. `between`: modules that would make it work. */
@@ -60,8 +61,18 @@ export function putBetween(doc: Doc, modules: Modules, e: Edge, name: string, pa
   return [connect(first, { source: id, sourcePort: out.name, target: e.target, targetPort: e.targetPort }), id];
 }
 
-/** What a fix of the server's check does; null: it cannot be done here any more. */
-export function applyFix(doc: Doc, modules: Modules, mistake: GraphMistake): Doc | null {
+/** Encoding puts columns with other names in a column's place: who named it takes the numbers that he named, and what comes. */
+function withWhatComes(node: DocNode, { param = '', column = '' }: GraphMistake, columns: Column[] | null): DocNode {
+  const named = words(String(node.params?.[param] ?? ''));
+  if (!named.includes(column)) {
+    return node; // a group, such as @all: it takes them already
+  }
+  const others = (columns ?? []).filter((c) => isNumber(c) && !named.includes(c.name));
+  return { ...node, params: { ...node.params, [param]: selector(['@numeric', ...others.map((c) => `-${c.name}`)]) } };
+}
+
+/** What a fix of the server's check does; null: it cannot be done here any more. `columns`: those that come into the node. */
+export function applyFix(doc: Doc, modules: Modules, mistake: GraphMistake, columns: Column[] | null = null): Doc | null {
   const { node = '', fix } = mistake;
   const now = doc.nodes[node];
   if (!fix || !now) {
@@ -75,5 +86,6 @@ export function applyFix(doc: Doc, modules: Modules, mistake: GraphMistake): Doc
     return null;
   }
   const [source, sourcePort] = refOf(ref);
-  return putBetween(doc, modules, { source, sourcePort, target: node, targetPort: fix.insert.port }, fix.insert.module, fix.insert.params)?.[0] ?? null;
+  const taker = fix.insert.module === 'one_hot' ? changeNode(doc, node, withWhatComes(now, mistake, columns)) : doc;
+  return putBetween(taker, modules, { source, sourcePort, target: node, targetPort: fix.insert.port }, fix.insert.module, fix.insert.params)?.[0] ?? null;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Doc, Module } from '../../../api/studio';
+import type { Doc, Module, Port } from '../../../api/studio';
 import { columnsInto, countOf } from './columns';
 import { applyFix, putBetween, refusalOf } from './connections';
 import { diff, diffHead, union } from './diff';
@@ -8,10 +8,20 @@ import { historyOf, push, redo, undo } from './history';
 import { layersOf, layout, nodeHeight, placed } from './layout';
 import { readYaml, writeYaml } from './yaml';
 
+const portOf = (p: string): Port => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table', optional: false, help: '' });
+
 const module = (name: string, inputs: string[], outputs: string[]): Module => ({
   name,
-  inputs: inputs.map((p) => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table' })),
-  outputs: outputs.map((p) => ({ name: p.split(':')[0] as string, type: (p.split(':')[1] ?? 'table') as 'table' })),
+  title: name,
+  description: '',
+  category: 'transform',
+  version: '1.0.0',
+  kind: 'native',
+  light: true,
+  memory: '',
+  deterministic: true,
+  inputs: inputs.map(portOf),
+  outputs: outputs.map(portOf),
   params: [],
 });
 
@@ -106,6 +116,10 @@ describe('a connection', () => {
     expect(mended.nodes.one_hot).toMatchObject({ module: 'one_hot', params: { cols: 'city' }, inputs: { table: 'split.train' } });
     expect(mended.nodes.learn?.inputs).toEqual({ train: 'one_hot.table' });
     expect(applyFix(doc, modules, { node: 'judge', message: '', fix })).toBeNull();
+    const named = setParam(doc, 'learn', 'feature_cols', 'age,city');
+    const columns = ['age', 'row'].map((name) => ({ name, type: 'int' }));
+    const takes = applyFix(named, modules, { node: 'learn', port: 'train', param: 'feature_cols', column: 'city', message: '', fix }, columns) as Doc;
+    expect(takes.nodes.learn?.params?.feature_cols).toBe('@numeric,-row'); // city is city_Taipei now, or whatever there is
     const param = applyFix(doc, modules, { node: 'read', message: '', fix: { text: '', param: { name: 'header', value: 'no' } } });
     expect(param?.nodes.read?.params).toEqual({ path: 'data:a.csv', header: 'no' });
   });

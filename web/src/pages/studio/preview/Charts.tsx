@@ -1,5 +1,5 @@
 // The charts of reports and models as SVG, each with its figures as a table below for those who do not see it.
-import { useText } from '../../../i18n';
+import { useServerWord, useText } from '../../../i18n';
 import { figure, type Chart, type Series } from './types';
 import { scaleOf, thin, type Scale } from './scale';
 
@@ -65,7 +65,7 @@ function Lines({ chart, dots }: { chart: Chart; dots: boolean }) {
   const xs = lines.flatMap((l) => l.points.map((p) => p[0]));
   const ys = lines.flatMap((l) => l.points.map((p) => p[1]));
   const unit = FROM_ZERO.includes(chart.kind) && Math.max(...ys, 0) <= 1;
-  const x = scaleOf(xs, LEFT, W - RIGHT, FROM_ZERO.includes(chart.kind) ? [0] : []);
+  const x = scaleOf(xs, LEFT, W - RIGHT, DIAGONAL.includes(chart.kind) ? [0, 1] : FROM_ZERO.includes(chart.kind) ? [0] : []);
   const y = scaleOf(ys, H - BOTTOM, TOP, unit ? [0, 1] : chart.kind === 'residuals' ? [0] : []);
   return (
     <>
@@ -101,11 +101,12 @@ function Bars({ chart }: { chart: Chart }) {
   const values = chart.y ?? chart.series?.[0]?.y ?? [];
   const y = scaleOf(values, H - BOTTOM, TOP, [0]);
   const width = (W - LEFT - RIGHT) / Math.max(1, values.length);
+  const gap = names.length <= 12 ? 0.2 * width : 1;
   return (
     <>
       <Axes x={null} y={y} chart={chart} xNames={names.length > 12 ? [names[0] ?? '', names.at(-1) ?? ''] : []} />
       {values.map((v, i) => (
-        <rect key={i} className="series-0 filled" x={LEFT + i * width + 1} width={Math.max(1, width - 2)} y={Math.min(y.at(v), y.at(0))} height={Math.abs(y.at(v) - y.at(0))}>
+        <rect key={i} className="series-0 filled" x={LEFT + i * width + gap} width={Math.max(1, width - 2 * gap)} y={Math.min(y.at(v), y.at(0))} height={Math.abs(y.at(v) - y.at(0))}>
           <title>{`${names[i] ?? i}: ${figure(v)}`}</title>
         </rect>
       ))}
@@ -222,8 +223,16 @@ export function PlainTable({ columns, rows, label }: { columns: string[]; rows: 
 
 const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'bars', 'scatter', 'line', 'confusion'] as const;
 
-export function ChartView({ chart }: { chart: Chart }) {
+/** Titles and axes in the user's language, where they are words of ours. */
+function useSaid(chart: Chart): Chart {
+  const wordOf = useServerWord();
+  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? word);
+  return { ...chart, title: said(chart.title), x_label: said(chart.x_label), y_label: said(chart.y_label) };
+}
+
+export function ChartView({ chart: given }: { chart: Chart }) {
   const t = useText();
+  const chart = useSaid(given);
   const known = KINDS.find((k) => k === chart.kind);
   const title = chart.title ?? (known ? t(`studio.chart_${known}`) : chart.kind);
   if (chart.kind === 'confusion') {

@@ -6,12 +6,29 @@ import { figure, type ModelPreview, type Tree } from './types';
 
 const DEEPEST = 12;
 
-function TreeNode({ node, when, depth }: { node: Tree; when: string; depth: number }) {
+/** What a leaf says: a number, or of the shares of classes the largest. */
+function leaf(value: unknown, classes: ModelPreview['classes']): string {
+  if (!Array.isArray(value) || value.length !== classes?.length) {
+    return figure(value);
+  }
+  const shares = value.map(Number);
+  const most = shares.indexOf(Math.max(...shares));
+  return `${classes[most] ?? ''} (${Math.round(100 * (shares[most] ?? 0))} %)`;
+}
+
+interface TreeProps {
+  node: Tree;
+  classes: ModelPreview['classes'];
+  when: string;
+  depth: number;
+}
+
+function TreeNode({ node, classes, when, depth }: TreeProps) {
   const t = useText();
   const said = (
     <>
       {when && <span className="secondary">{when} </span>}
-      {node.feature ? <strong>{node.feature}</strong> : <span className="leaf">{figure(node.value)}</span>}
+      {node.feature ? <strong>{node.feature}</strong> : <span className="leaf">{leaf(node.value, classes)}</span>}
       {node.n !== undefined && <span className="secondary small"> · {t('studio.n_rows', { n: figure(node.n) })}</span>}
     </>
   );
@@ -24,8 +41,8 @@ function TreeNode({ node, when, depth }: { node: Tree; when: string; depth: numb
       <details open={depth < 3}>
         <summary>{said}</summary>
         <ul>
-          <TreeNode node={node.left} when={yes} depth={depth + 1} />
-          <TreeNode node={node.right} when={no} depth={depth + 1} />
+          <TreeNode node={node.left} classes={classes} when={yes} depth={depth + 1} />
+          <TreeNode node={node.right} classes={classes} when={no} depth={depth + 1} />
         </ul>
       </details>
     </li>
@@ -55,7 +72,7 @@ export function ModelView({ model }: { model: ModelPreview }) {
         <figure className="chart">
           <figcaption>{t('studio.tree')}</figcaption>
           <ul className="tree">
-            <TreeNode node={model.tree} when="" depth={0} />
+            <TreeNode node={model.tree} classes={model.classes} when="" depth={0} />
           </ul>
         </figure>
       )}

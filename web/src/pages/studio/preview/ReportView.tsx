@@ -1,5 +1,7 @@
 // How good a model is, or what a table holds: figures first, then charts, then tables.
+import { useServerWord } from '../../../i18n';
 import { ChartView, PlainTable } from './Charts';
+import { HeatMap, isMatrix } from './HeatMap';
 import { reportOf } from './report';
 import { figure } from './types';
 
@@ -18,6 +20,8 @@ export function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
 
 export function ReportView({ raw }: { raw: object }) {
   const report = reportOf(raw);
+  const wordOf = useServerWord();
+  const said = (word: string) => wordOf('reports', word) ?? word;
   return (
     <>
       <Metrics metrics={report.metrics ?? {}} />
@@ -28,8 +32,12 @@ export function ReportView({ raw }: { raw: object }) {
       </div>
       {(report.tables ?? []).map((table, i) => (
         <figure key={i} className="chart">
-          <figcaption>{table.title}</figcaption>
-          <PlainTable columns={table.columns} rows={table.rows.slice(0, 500)} label={table.title ?? ''} />
+          <figcaption>{said(table.title ?? '')}</figcaption>
+          {isMatrix(table) ? (
+            <HeatMap table={table} label={said(table.title ?? '')} />
+          ) : (
+            <PlainTable columns={table.columns.map(said)} rows={table.rows.slice(0, 500)} label={said(table.title ?? '')} />
+          )}
         </figure>
       ))}
     </>

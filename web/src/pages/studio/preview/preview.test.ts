@@ -54,14 +54,15 @@ describe('what is typed', () => {
 describe('two runs', () => {
   it('stand side by side', () => {
     const run = (id: number, auc: number): Run => ({
-      id, pipeline: 'p', version: 1, state: 'succeeded', params: { seed: id }, created_at: '', started_at: null, finished_at: null, by: 'x',
-      nodes: { judge: { state: 'succeeded', metrics: { auc }, cache: { hit: false, why: 'never run before' } } },
+      id, pipeline: 'p', version: 1, state: 'succeeded', params: { seed: String(id) }, created_at: '', started_at: null, finished_at: null, by: 'x',
+      to: null, from: null,
+      nodes: { judge: { state: 'succeeded', module: 'evaluate', done: 1, text: '', job: null, started_at: null, finished_at: null, metrics: { auc }, outputs: {}, error: null, cache: { hit: false, why: 'never run before' } } },
     });
     const doc = (fraction: number) => ({ pipeline: 1, nodes: { split: { module: 'split', params: { fraction } } } });
     const all = compared(run(1, 0.8), run(2, 0.9), doc(0.7), doc(0.8));
     expect(all.metrics).toEqual([{ name: 'judge.auc', a: 0.8, b: 0.9 }]);
     expect(all.params).toContainEqual({ name: 'split.fraction', a: '0.7', b: '0.8' });
-    expect(all.params).toContainEqual({ name: 'seed', a: 1, b: 2 });
+    expect(all.params).toContainEqual({ name: 'seed', a: '1', b: '2' });
     expect(all.steps[0]?.a).toBe('succeeded – never run before');
   });
 });
