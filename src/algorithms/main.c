@@ -56,8 +56,8 @@ static bool is_command(const char *word)
 
 static int unknown_option(const char *word, struct err *e)
 {
-    static const char *const names[] = {"threads",  "memory", "progress", "outputs",
-                                        "manifest", "help",   "version",  "schema-only"};
+    static const char *const names[] = {"threads",  "memory", "spill",   "progress",   "outputs",
+                                        "manifest", "help",   "version", "schema-only"};
     const char *near = str_nearest(str_of(word + 2), names, ARRAY_LEN(names));
 
     return near ? err_set(e, ERR_INVALID, "'%s' is no option here: did you mean --%s?", word, near)
