@@ -20,7 +20,7 @@ const ALL = {
     widths: { module: 'predict', at: [480, 260], inputs: { model: 'line.model', table: 'flowers.table' } },
     errors: { module: 'evaluate_regression', at: [720, 260], params: { label_col: 'width' }, inputs: { table: 'widths.table' } },
     groups: { module: 'kmeans', at: [240, 400], params: { k: 3, feature_cols: 'length,width' }, inputs: { train: 'flowers.table' } },
-    clusters: { module: 'evaluate_clustering', at: [480, 400], params: { feature_cols: 'length,width', label_col: 'kind' }, inputs: { table: 'groups.table' } },
+    clusters: { module: 'evaluate_clustering', at: [480, 400], params: { cluster_col: 'cluster', feature_cols: 'length,width', label_col: 'kind' }, inputs: { table: 'groups.table' } },
     together: { module: 'correlation', at: [240, 520], inputs: { table: 'flowers.table' } },
   },
 };
