@@ -4,15 +4,17 @@
 #include "algorithms/kernel/csv.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/modules/modules.h"
+#include "algorithms/modules/source.h"
 #include "base/fs.h"
 #include "base/mem.h"
 
 #include <unistd.h>
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    SOURCE_PATH,
     {"delim", PARAM_CHOICE, "auto", 0, 0, "auto|comma|semicolon|tab|pipe|space",
      "What separates cells; auto takes the one that fits the first lines."},
     {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
@@ -81,13 +83,13 @@ static void say(const struct step *s, const struct table *t, const struct csv_re
 static int run(struct step *s, struct err *e)
 {
     struct csv_options o = options_of(s);
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct csv_report report = {0};
     struct table *t;
     void *map;
     size_t len;
 
-    if (map_file(path, &map, &len, e) < 0) {
+    if (path == NULL || map_file(path, &map, &len, e) < 0) {
         return -1;
     }
     t = csv_read(str_n(map ? map : "", len), &o, &report, e);
@@ -137,7 +139,7 @@ static void check(struct check *c)
     struct str head;
     bool all = false;
 
-    if (c->open_file == NULL) {
+    if (!source_is_there(c)) {
         return;
     }
     buf = xcalloc(1, HEAD_BYTES);
@@ -166,8 +168,8 @@ const struct module module_read_csv = {
         "leading "
         "zeros (0012) or integers that a number does not hold exactly is text.",
     .category = "data",
-    .version = "1.2.0",
-    .inputs = (const struct port[]){{0}},
+    .version = "1.3.0",
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

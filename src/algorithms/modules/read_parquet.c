@@ -6,10 +6,11 @@
 #include "algorithms/modules/source.h"
 #include "base/mem.h"
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    SOURCE_PATH,
     {"cols", PARAM_COLUMNS, "@all", 0, 0, NULL,
      "Columns to read: names, @numeric, @date, @text, @all, -name to leave one out. Others cost "
      "nothing."},
@@ -31,13 +32,13 @@ static void say(const struct step *s, const struct table *t, const struct parque
 static int run(struct step *s, struct err *e)
 {
     struct parquet_options o = {.columns = step_text(s, "cols")};
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct parquet_report report = {0};
     struct table *t;
     void *map;
     size_t len;
 
-    if (map_file(path, &map, &len, e) < 0) {
+    if (path == NULL || map_file(path, &map, &len, e) < 0) {
         return -1;
     }
     t = parquet_read(str_n(map ? map : "", len), &o, s->threads, &report, e);
@@ -60,7 +61,7 @@ static void check(struct check *c)
     struct table *t;
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
+    SCOPED(closep) int fd = source_is_there(c) ? source_head_open(c, &size) : -1;
     size_t n = size < PARQUET_TAIL_BYTES ? (size_t)size : PARQUET_TAIL_BYTES, len;
 
     tail = fd < 0 ? NULL : source_head_read(c, fd, size - n, n);
@@ -93,8 +94,8 @@ const struct module module_read_parquet = {
         "compressed by snappy, gzip, zstd or LZ4. Types are those of the file; integers past 2^53 "
         "and times outside of 1684 to 2255 become text. Nested columns are left out.",
     .category = "data",
-    .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .version = "1.1.0",
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

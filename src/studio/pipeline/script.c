@@ -1,0 +1,59 @@
+#include "pipeline/script.h"
+
+#include "rootfs/rootfs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool script_is(const struct module *m)
+{
+    return (m->flags & MODULE_SCRIPT) != 0;
+}
+
+void script_add_layer(const struct step_image *ours, struct arena *a, struct job_image *image)
+{
+    struct rootfs_layer *all = arena_new_array(a, struct rootfs_layer, image->n_layers + 1);
+
+    if (image->n_layers > 0) {
+        memcpy(all, image->layers, image->n_layers * sizeof(*all));
+    }
+    all[image->n_layers++] = ours->layer;
+    image->layers = all;
+}
+
+/* "in1=/in/clean/in1/train.arrow" */
+static void write_inputs(const struct run *r, const struct step_group *g, struct arena *a,
+                         struct jw *w)
+{
+    const struct run_node *n = g->nodes[0];
+    const struct module *m = run_module(r, n);
+
+    for (size_t i = 0; m->inputs[i].name; i++) {
+        const char *path = step_input_file(r, g, n, i, a);
+
+        if (path) {
+            jw_str(w, str_of(arena_printf(a, "%s=%s", m->inputs[i].name, path)));
+        }
+    }
+}
+
+void script_spec(const struct run *r, const struct step_group *g, struct arena *a, struct jw *w)
+{
+    const struct run_node *n = g->nodes[0];
+
+    jw_key(w, "command");
+    jw_array(w);
+    jw_str(w, STR("python3"));
+    jw_str(w, STR("-u"));
+    jw_str(w, STR("-c"));
+    jw_str(w, str_of(script_program));
+    jw_str(w, str_of(step_param_named(r, n, "code")));
+    write_inputs(r, g, a, w);
+    jw_end(w);
+    jw_key(w, "resources");
+    jw_object(w);
+    jw_kv_c(w, "cpu", step_param_named(r, n, "cpu"));
+    jw_kv_c(w, "memory", step_param_named(r, n, "memory"));
+    jw_kv_i64(w, "gpu", strtol(step_param_named(r, n, "gpu"), NULL, 10));
+    jw_end(w);
+}
