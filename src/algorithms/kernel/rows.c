@@ -143,7 +143,11 @@ static int number_of(const struct column_plan *c, struct str s, double *v)
         *v = NAN;
         return 0;
     }
-    return c->as == AS_BOOL ? bool_of(s, v) : as_parse(c->as, s, v);
+    if (c->as == AS_BOOL) {
+        return bool_of(s, v);
+    }
+    return as_parse(c->as, s, v) < 0 || (c->as == AS_INT && number_loss(s, *v) != NUMBER_KEPT) ? -1
+                                                                                               : 0;
 }
 
 static int put_text(struct column *c, size_t row, struct str text, struct err *e)
