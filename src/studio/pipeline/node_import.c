@@ -11,9 +11,11 @@ bool node_is_import(const struct run *r, const struct run_node *n)
     return (run_module(r, n)->flags & MODULE_NETWORK) != 0;
 }
 
-bool node_import_is_fixed(const struct run *r, const struct run_node *n)
+const char *node_import_why(const struct run *r, const struct run_node *n)
 {
-    return *step_param_named(r, n, "sha256") != '\0';
+    return node_is_import(r, n) && *step_param_named(r, n, "sha256") == '\0'
+               ? "a step that reads the network is run each time"
+               : NULL;
 }
 
 /* The port that rows come by: of modules that read what was brought in a job. */
@@ -77,12 +79,14 @@ void node_import_clean(struct pipelines *s, const struct run *r, const struct ru
 
 static void amount(const struct importer_look *look, char *out, size_t size)
 {
-    int at = look->rows >= 0 ? snprintf(out, size, "%lld rows, ", (long long)look->rows) : 0;
+    bool is_small = look->bytes < 10 * 1000 * 1000;
+    long long n = (long long)look->bytes / (is_small ? 1000 : 1000000);
 
-    if (look->bytes < 10 * 1000 * 1000) {
-        (void)snprintf(out + at, size - (size_t)at, "%lld kB", (long long)look->bytes / 1000);
+    if (look->rows >= 0) {
+        (void)snprintf(out, size, is_small ? "%lld rows, %lld kB" : "%lld rows, %lld MB",
+                       (long long)look->rows, n);
     } else {
-        (void)snprintf(out + at, size - (size_t)at, "%lld MB", (long long)look->bytes / 1000000);
+        (void)snprintf(out, size, is_small ? "%lld kB" : "%lld MB", n);
     }
 }
 

@@ -10,8 +10,8 @@
 #include "pipeline/runner.h"
 
 bool node_is_import(const struct run *r, const struct run_node *n);
-/* Whether the key tells what comes, so that it may be spared: it promises a checksum. */
-bool node_import_is_fixed(const struct run *r, const struct run_node *n);
+/* Why it is not spared; NULL: it may be, since it is no import, or promises a checksum. */
+const char *node_import_why(const struct run *r, const struct run_node *n);
 /* One look: begins it, tells its progress, takes what came. */
 int node_import(struct pipelines *s, struct run *r, struct run_node *n, struct err *e) MUST_USE;
 /* Its job has ended: the rows that were brought are not needed any more. */

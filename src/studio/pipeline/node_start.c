@@ -71,8 +71,7 @@ int node_from_cache(struct pipelines *s, struct run *r, struct run_node *n, stru
         n->row.why = "it was asked to run again";
         return 0;
     }
-    if (node_is_import(r, n) && !node_import_is_fixed(r, n)) {
-        n->row.why = "a step that reads the network is run each time";
+    if ((n->row.why = node_import_why(r, n))) {
         return 0;
     }
     if (!l.found) {

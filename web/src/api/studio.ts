@@ -12,7 +12,7 @@ export interface Port {
   help?: string;
 }
 
-export type ParamType = 'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column' | 'columns';
+export type ParamType = 'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column' | 'columns' | 'code';
 
 export interface Param {
   name: string;
@@ -32,7 +32,7 @@ export interface Module {
   title?: string;
   description?: string;
   category?: string;
-  kind?: 'native' | 'container';
+  kind?: 'native' | 'container' | 'import' | 'script';
   inputs: Port[];
   outputs: Port[];
   params: Param[];
