@@ -15,7 +15,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import ROOT, free_port, wait_for
+from conftest import ROOT, Strata, free_port, wait_for
 from test_f10_pipelines import check, end, get_run, put, put_file, run, start, states
 
 DIGITS = (ROOT / 'examples/data/digits.csv').read_bytes()
@@ -23,12 +23,18 @@ PG = pathlib.Path('/usr/lib/postgresql/15/bin')
 
 
 @pytest.fixture(scope='module')
-def imports(strata):
+def imports(scratch):
+    """A server whose imports reach this machine, where the servers of the tests are."""
+    strata = Strata(scratch / 'imports', args=['--set', 'net.import_deny=']).start()
     strata.project('imports')
     for name, value in (('token', 'tk-very-secret'), ('login', 'ann:pa:ss-very-secret'), ('pg', 'pg-very-secret'), ('s3', 's3-very-secret/+'), ('wrong', 'not-it')):
         r = strata.api('PUT', f'/api/v1/projects/imports/secrets/{name}', json={'value': value})
         assert r.status_code in (200, 201, 204), r.text
-    return strata
+    yield strata
+    code = strata.stop()
+    strata.end_containers()
+    strata.check_log()
+    assert code == 0
 
 
 def of_url(url, then=True, **params):
@@ -240,7 +246,7 @@ def test_an_import_that_goes_on_shows_its_bytes_and_is_cancelled(imports, bad):
 
 def test_a_server_that_dies_brings_it_anew(own_strata, bad):
     s = bad()
-    strata = own_strata().start()
+    strata = own_strata(args=['--set', 'net.import_deny=']).start()
     strata.project('imports')
     put(strata, 'slow', of_url(f'{s.url}/slow'), project='imports')
     begun = start(strata, 'slow', project='imports')
@@ -255,16 +261,17 @@ def test_a_server_that_dies_brings_it_anew(own_strata, bad):
     assert tree.status_code == 404 or tree.json()['items'] == [], tree.text
 
 
-def test_addresses_that_are_denied_are_not_asked(own_strata, bad):
+@pytest.mark.parametrize('setting', [[], ['--set', 'net.outbound_deny=127.0.0.0/8,::1', '--set', 'net.import_deny=']], ids=['as-it-comes', 'outbound'])
+def test_addresses_that_are_denied_are_not_asked(own_strata, bad, setting):
     s = bad()
-    strata = own_strata(args=['--set', 'net.outbound_deny=127.0.0.0/8,::1']).start()
+    strata = own_strata(args=setting).start()
     strata.project('imports')
     port = s.url.rsplit(':', 1)[1]
-    for url in (s.url, f'http://localhost:{port}'):
-        assert 'net.outbound_deny' in error_of(go(strata, 'denied', of_url(f'{url}/x', then=False)))
-    for host in ('127.0.0.1', 'localhost'):
-        document = {'pipeline': 1, 'nodes': {'bring': {'module': 'import_postgres', 'params': {'host': host, 'port': int(port), 'database': 'd', 'user': 'u', 'table': 't'}}}}
-        assert 'net.outbound_deny' in error_of(go(strata, 'denied', document))
+    for url in (s.url, f'http://localhost:{port}', f'http://[::ffff:127.0.0.1]:{port}', f'http://127.1:{port}'):
+        assert 'net.import_deny' in error_of(go(strata, 'denied', of_url(f'{url}/x', then=False, retries=0)))
+    for host in ('127.0.0.1', 'localhost', '127.1'):
+        document = {'pipeline': 1, 'nodes': {'bring': {'module': 'import_postgres', 'params': {'host': host, 'port': int(port), 'database': 'd', 'user': 'u', 'table': 't', 'retries': 0}}}}
+        assert 'net.import_deny' in error_of(go(strata, 'denied', document))
     assert s.seen == []
 
 
@@ -389,7 +396,7 @@ def test_a_table_of_postgresql_comes_with_its_types(imports, postgres):
     assert rows[0] == [1, 2, 0.1, 12345678901234567168.0, True, '2024-02-29', '2024-02-29T08:00:00.500Z', '2024-02-29T00:00:00.500Z', 'tab\there\nand \\ back', 'ä', '{a,b}', '\\xff00', '9007199254740993']
     assert rows[1][:4] == [-1, -2, None, -0.25] and rows[1][6] == '1999-12-31T23:59:59.999999Z' and rows[1][8] == ''
     assert rows[2] == [None] * 13
-    again = go(imports, 'pg', {**of_pg(port, table='My shop.sales'), 'nodes': {**of_pg(port, table='My shop.sales')['nodes'], 'then': {'module': 'sample', 'params': {'rows': 1, 'seed': 1}, 'inputs': {'table': 'bring.table'}}}})
+    again = go(imports, 'pg', {**of_pg(port, table='My shop.sales'), 'nodes': {**of_pg(port, table='My shop.sales')['nodes'], 'then': {'module': 'sort', 'params': {'by': 'id'}, 'inputs': {'table': 'bring.table'}}}})
     once = run(imports, 'pg', project='imports')
     assert states(again)['then'] == 'succeeded' and states(once) == {'bring': 'succeeded', 'then': 'cached'}
 

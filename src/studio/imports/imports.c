@@ -73,6 +73,14 @@ struct fetch *import_client(const struct import_order *o, struct err *e)
     return fetch_new(&(struct fetch_options){.denied = o->denied, .n_denied = o->n_denied}, e);
 }
 
+int import_denied(const char *where, struct err *e)
+{
+    return err_set(e, ERR_FORBIDDEN,
+                   "%.300s leads to an address that imports do not reach (net.outbound_deny, "
+                   "net.import_deny): an administrator may allow it",
+                   where);
+}
+
 int import_get(struct fetch *f, const struct import_order *o, struct counted *c,
                struct fetch_request *q, struct fetch_answer *out, struct err *e)
 {
@@ -85,7 +93,8 @@ int import_get(struct fetch *f, const struct import_order *o, struct counted *c,
         q->sink = counted_sink;
         q->ctx = c;
     }
-    return fetch_do(f, q, out, e);
+    return fetch_do(f, q, out, e) < 0 ? (e->kind == ERR_FORBIDDEN ? import_denied(q->url, e) : -1)
+                                      : 0;
 }
 
 int import_status(int status, const char *what, struct str said, struct err *e)

@@ -20,4 +20,5 @@ int import_get(struct fetch *f, const struct import_order *o, struct counted *c,
                struct fetch_request *q, struct fetch_answer *out, struct err *e) MUST_USE;
 /* What a status other than 200 means; `said` is what the server calls it, or empty. */
 int import_status(int status, const char *what, struct str said, struct err *e);
+int import_denied(const char *where, struct err *e);
 struct fetch *import_client(const struct import_order *o, struct err *e) MUST_USE;

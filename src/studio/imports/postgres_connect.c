@@ -95,10 +95,7 @@ static int resolve(const struct import_order *o, struct buf *hosts, struct buf *
     }
     freeaddrinfo(found);
     if (n == 0 && denied > 0) {
-        return err_set(e, ERR_FORBIDDEN,
-                       "%.200s is an address that this server does not connect to "
-                       "(net.outbound_deny)",
-                       host);
+        return import_denied(host, e);
     }
     return n > 0 && !hosts->failed && !addresses->failed
                ? 0

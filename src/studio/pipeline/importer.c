@@ -1,49 +1,13 @@
-#include "pipeline/importer.h"
+#include "pipeline/importer_priv.h"
 
 #include "base/clock.h"
-#include "base/fs.h"
-#include "base/limits.h"
-#include "base/list.h"
-#include "base/lock.h"
 #include "base/mem.h"
-#include "secrets/secrets.h"
-#include "volume/volume.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { THREADS = 4, FIRST_WAIT_MS = 1000, LAST_WAIT_MS = 60000 };
-
-struct task {
-    struct list link; /* importer.tasks */
-    struct importer *im;
-    char *id, *volume, *path, *module;
-    struct import_value *values; /* texts are owned */
-    size_t n_values;
-    int64_t project_id;
-    atomic_bool stop;
-    /* guarded by importer.lock */
-    struct importer_look look;
-    bool is_nobodys; /* its project is gone: the thread frees it */
-    /* of its thread, anew for each try */
-    struct volume_new file;
-    struct sha256 hash;
-    int64_t written;
-};
-
-struct importer {
-    struct importer_parts parts;
-    struct lock lock;  /* its condition: a task waits, or all ends */
-    struct list tasks; /* guarded by lock */
-    atomic_bool stopping;
-    pthread_t threads[THREADS];
-    size_t n_threads;
-};
+enum { FIRST_WAIT_MS = 1000, LAST_WAIT_MS = 60000 };
 
 static void task_free(struct task *t)
 {
@@ -57,155 +21,6 @@ static void task_free(struct task *t)
     free(t->path);
     free(t->module);
     free(t);
-}
-
-/* --- what a try does: on the task's thread --- */
-
-static bool must_stop(void *ctx)
-{
-    struct task *t = ctx;
-
-    return atomic_load(&t->stop) || atomic_load(&t->im->stopping);
-}
-
-static void note_bytes(struct task *t)
-{
-    struct lock *l = &t->im->lock;
-
-    WITH_LOCK(l);
-    t->look.bytes = t->written;
-}
-
-static void note_rows(void *ctx, int64_t rows)
-{
-    struct task *t = ctx;
-    struct lock *l = &t->im->lock;
-
-    WITH_LOCK(l);
-    t->look.rows = rows;
-}
-
-static int check_room(const struct task *t, size_t n, struct err *e)
-{
-    struct fs_room room;
-
-    if (fs_room(t->file.fd, LIMIT_DISK_RESERVE_BYTES, &room, e) < 0) {
-        return -1;
-    }
-    return room.bytes >= n ? 0
-                           : err_set(e, ERR_NO_SPACE,
-                                     "the disk is full after %lld bytes; remove something and "
-                                     "try again",
-                                     (long long)t->written);
-}
-
-static int take_piece(void *ctx, struct str piece, struct err *e)
-{
-    struct task *t = ctx;
-
-    if (must_stop(t)) {
-        return err_set(e, ERR_CONFLICT, "stopped");
-    }
-    if (check_room(t, piece.len, e) < 0) {
-        return -1;
-    }
-    sha256_add(&t->hash, piece.p, piece.len);
-    while (piece.len > 0) {
-        ssize_t n = pwrite(t->file.fd, piece.p, piece.len, t->written);
-
-        if (n < 0 && errno != EINTR) {
-            return err_sys(e, "write what comes");
-        }
-        t->written += n > 0 ? n : 0;
-        piece = str_from(piece, n > 0 ? (size_t)n : 0);
-    }
-    note_bytes(t);
-    return 0;
-}
-
-static const char *value_of(const struct task *t, const char *name)
-{
-    for (size_t i = 0; i < t->n_values; i++) {
-        if (strcmp(t->values[i].name, name) == 0) {
-            return t->values[i].text;
-        }
-    }
-    return "";
-}
-
-static int bring(struct task *t, struct err *e)
-{
-    const struct importer_parts *parts = &t->im->parts;
-    struct buf secret = BUF_MAX(LIMIT_SECRET_BYTES + 1);
-    const char *name = value_of(t, "secret");
-    struct import_order o = {.module = t->module,
-                             .values = t->values,
-                             .n_values = t->n_values,
-                             .denied = parts->denied,
-                             .n_denied = parts->n_denied,
-                             .sink = take_piece,
-                             .rows = note_rows,
-                             .stop = must_stop,
-                             .ctx = t};
-    int rc = 0;
-
-    if (*name) {
-        rc = secrets_get(parts->secrets, t->project_id, str_of(name), &secret, e);
-        rc = rc < 0 ? err_wrap(e, "secret %.64s", name) : 0;
-    }
-    o.secret = secret.p ? buf_str(&secret) : STR_EMPTY;
-    rc = rc == 0 ? import_bring(&o, e) : -1;
-    if (secret.p) {
-        explicit_bzero(secret.p, secret.cap);
-    }
-    buf_done(&secret);
-    return rc;
-}
-
-/* What was promised, if something was. */
-static int check_sum(const struct task *t, const char *hex, struct err *e)
-{
-    const char *promised = value_of(t, "sha256");
-
-    return *promised == '\0' || strcmp(promised, hex) == 0
-               ? 0
-               : err_set(
-                     e, ERR_INVALID,
-                     "the file has the SHA-256 %s, and the step promises %s: it has changed, or "
-                     "another file lies there",
-                     hex, promised);
-}
-
-static int keep(struct task *t, char hex[SHA256_HEX + 1], struct err *e)
-{
-    struct volume_ref ref = {t->project_id, str_of(t->volume)};
-    unsigned char sum[SHA256_BYTES];
-
-    sha256_final(&t->hash, sum);
-    hex_encode(sum, sizeof(sum), hex);
-    return check_sum(t, hex, e) < 0 ? -1
-                                    : volume_file_keep(t->im->parts.volumes, &ref, &t->file,
-                                                       str_of(t->path), (uint64_t)t->written, e);
-}
-
-static int try_once(struct task *t, char hex[SHA256_HEX + 1], struct err *e)
-{
-    struct volume_ref ref = {t->project_id, str_of(t->volume)};
-    int rc;
-
-    t->written = 0;
-    note_bytes(t);
-    if (volume_file_new(t->im->parts.volumes, &ref, &t->file, e) < 0) {
-        return -1;
-    }
-    sha256_init(&t->hash);
-    rc = bring(t, e) < 0 ? -1 : keep(t, hex, e);
-    sha256_done(&t->hash);
-    if (rc < 0) {
-        volume_file_drop(t->im->parts.volumes, &ref, &t->file);
-    }
-    volume_file_done(&t->file);
-    return rc;
 }
 
 /* --- again and again --- */
@@ -235,22 +50,29 @@ static bool wait_for_next(struct task *t, int64_t wait_ms, const struct err *why
 
     say_wait(t, wait_ms, why);
     WITH_LOCK(l);
-    while (!must_stop(t) && lock_wait_until(l, until)) {
+    while (!task_must_stop(t) && lock_wait_until(l, until)) {
     }
     t->look.text[0] = '\0';
-    return !must_stop(t);
+    return !task_must_stop(t);
+}
+
+static int64_t retries_of(const struct task *t)
+{
+    uint64_t n = 0;
+
+    return str_to_u64(str_of(task_value(t, "retries")), &n) == 0 ? (int64_t)n : 0;
 }
 
 static void run(struct task *t)
 {
     struct importer *im = t->im; /* the task may be gone as soon as it is done */
-    int64_t wait_ms = FIRST_WAIT_MS, left = atoll(value_of(t, "retries"));
+    int64_t wait_ms = FIRST_WAIT_MS, left = retries_of(t);
     struct lock *l = &im->lock;
     char hex[SHA256_HEX + 1] = "";
     bool is_nobodys;
     struct err e = {0};
 
-    while (try_once(t, hex, &e) < 0) {
+    while (task_try(t, hex, &e) < 0) {
         if (!passes(&e) || left-- <= 0) {
             break;
         }
@@ -318,7 +140,7 @@ struct importer *importer_open(const struct importer_parts *parts, struct err *e
     im->parts = *parts;
     lock_init(&im->lock, LOCK_imports);
     list_init(&im->tasks);
-    while (im->n_threads < THREADS &&
+    while (im->n_threads < IMPORTER_THREADS &&
            pthread_create(&im->threads[im->n_threads], NULL, thread_main, im) == 0) {
         im->n_threads++;
     }

@@ -17,7 +17,7 @@ struct volume_store;
 struct importer_parts {
     struct secrets *secrets;
     struct volume_store *volumes;
-    const struct cidr *denied; /* net.outbound_deny; kept by the caller */
+    const struct cidr *denied; /* net.outbound_deny, net.import_deny; kept by the caller */
     size_t n_denied;
     void (*woken)(void *ctx);
     void *ctx;

@@ -199,7 +199,7 @@ static int output_left_out(const struct run *r, const struct run_node *n, size_t
                          "the step ended well, but did not make its output %s, which a step behind "
                          "it needs",
                          run_module(r, n)->outputs[i].name)
-               : 0;
+               : 1;
 }
 
 static int look_at_output(struct pipelines *s, const struct run *r, struct run_node *n, size_t i,

@@ -34,7 +34,8 @@ struct pipeline_parts {
     struct jobs *jobs;
     struct volume_store *volumes;
     struct secrets *secrets;
-    const struct cidr *denied; /* where no import goes (net.outbound_deny); kept by the caller */
+    const struct cidr
+        *denied; /* where no import goes (net.outbound_deny, net.import_deny); the caller's */
     size_t n_denied;
     int program_fd; /* of strata-ml, taken over; -1: it is not beside this program */
     void *ctx;

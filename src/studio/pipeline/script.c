@@ -2,7 +2,6 @@
 
 #include "rootfs/rootfs.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 bool script_is(const struct module *m)
@@ -37,6 +36,13 @@ static void write_inputs(const struct run *r, const struct step_group *g, struct
     }
 }
 
+static int64_t gpus_of(const struct run *r, const struct run_node *n)
+{
+    uint64_t gpus = 0;
+
+    return str_to_u64(str_of(step_param_named(r, n, "gpu")), &gpus) == 0 ? (int64_t)gpus : 0;
+}
+
 void script_spec(const struct run *r, const struct step_group *g, struct arena *a, struct jw *w)
 {
     const struct run_node *n = g->nodes[0];
@@ -54,6 +60,6 @@ void script_spec(const struct run *r, const struct step_group *g, struct arena *
     jw_object(w);
     jw_kv_c(w, "cpu", step_param_named(r, n, "cpu"));
     jw_kv_c(w, "memory", step_param_named(r, n, "memory"));
-    jw_kv_i64(w, "gpu", strtol(step_param_named(r, n, "gpu"), NULL, 10));
+    jw_kv_i64(w, "gpu", gpus_of(r, n));
     jw_end(w);
 }

@@ -1191,6 +1191,7 @@ export const server: Record<string, string> = {
   // src/main/search_http.c
   'what is looked for? ?q=WORDS': '要搜索什么？请用 ?q=WORDS',
   // src/main/server.c
+  'More addresses where import steps of pipelines do not go: what they read is shown to whoever may run pipelines. By default what only this machine reaches.': '流程的导入步骤另外不会连接的地址：它们读到的内容，可运行流程的人都看得到。默认为只有这台机器连得到的地址。',
   'Address and port of the API, the registry and the console.': 'API、镜像仓库与控制台的地址与端口。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的证书链（PEM）；留空则提供纯 HTTP。由用户 strata 读取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私钥（PEM），用户 strata 须能读取。',
@@ -1649,6 +1650,7 @@ export const server: Record<string, string> = {
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名称超过 {1} 个：每个采集项目只需写一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：没有 {1} 这个采集项目：strata exporter --help 会列出全部',
   // src/studio/imports/imports.c
+  '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向导入不会连接的地址（net.outbound_deny、net.import_deny）：管理员可以允许它',
   '%s brings nothing from the network': '{1} 不会从网络带入任何东西',
   'it is larger than max_size, %s': '它大于 max_size（{1}）',
   '%s: the server refuses it (%d%s): look at the secret and what it may read': '{1}：服务器拒绝（{2}{3}）：请检查机密以及它可读取的范围',
@@ -1670,7 +1672,6 @@ export const server: Record<string, string> = {
   // src/studio/imports/postgres_connect.c
   "'%.100s' is no name or address of a server": '“{1}”不是服务器的名称或地址',
   'the name %.200s is not found: %s': '找不到名称 {1}：{2}',
-  '%.200s is an address that this server does not connect to (net.outbound_deny)': '{1} 是本服务器不会连接的地址（net.outbound_deny）',
   'the name %.200s has no address': '名称 {1} 没有地址',
   'poll: %s': 'poll：{1}',
   '%.200s does not answer in time': '{1} 没有及时回应',

@@ -1191,6 +1191,7 @@ export const server: Record<string, string> = {
   // src/main/search_http.c
   'what is looked for? ?q=WORDS': '要搜尋什麼？請用 ?q=WORDS',
   // src/main/server.c
+  'More addresses where import steps of pipelines do not go: what they read is shown to whoever may run pipelines. By default what only this machine reaches.': '流程的匯入步驟另外不會連線的位址：它們讀到的內容，可執行流程的人都看得到。預設為只有這台機器連得到的位址。',
   'Address and port of the API, the registry and the console.': 'API、登錄庫與主控台的位址與連接埠。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的憑證鏈（PEM）；留空則提供純 HTTP。由使用者 strata 讀取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私鑰（PEM），使用者 strata 須能讀取。',
@@ -1649,6 +1650,7 @@ export const server: Record<string, string> = {
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名稱超過 {1} 個：每個收集項目只要寫一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：沒有 {1} 這個收集項目：strata exporter --help 會列出全部',
   // src/studio/imports/imports.c
+  '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向匯入不會連線的位址（net.outbound_deny、net.import_deny）：管理員可以允許它',
   '%s brings nothing from the network': '{1} 不會從網路帶入任何東西',
   'it is larger than max_size, %s': '它大於 max_size（{1}）',
   '%s: the server refuses it (%d%s): look at the secret and what it may read': '{1}：伺服器拒絕（{2}{3}）：請檢查機密以及它可讀取的範圍',
@@ -1670,7 +1672,6 @@ export const server: Record<string, string> = {
   // src/studio/imports/postgres_connect.c
   "'%.100s' is no name or address of a server": '「{1}」不是伺服器的名稱或位址',
   'the name %.200s is not found: %s': '找不到名稱 {1}：{2}',
-  '%.200s is an address that this server does not connect to (net.outbound_deny)': '{1} 是本伺服器不會連線的位址（net.outbound_deny）',
   'the name %.200s has no address': '名稱 {1} 沒有位址',
   'poll: %s': 'poll：{1}',
   '%.200s does not answer in time': '{1} 沒有及時回應',
