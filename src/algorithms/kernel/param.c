@@ -6,7 +6,7 @@
 
 const char *param_type_name(enum param_type type)
 {
-    static const char *const names[] = {"int",  "real", "bool",   "text",   "choice",
+    static const char *const names[] = {"int",  "real", "bool",   "text",    "choice",
                                         "ints", "path", "column", "columns", "code"};
 
     return names[type];

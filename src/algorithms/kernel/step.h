@@ -47,7 +47,7 @@ const struct table *step_table(const struct step *s, const char *port); /* NULL:
 const struct model *step_model(const struct step *s, const char *port);
 struct transform *step_transform(const struct step *s, const char *port);
 const char *step_file_in(const struct step *s, const char *port); /* the path of a FILE, or NULL */
-bool step_wants(const struct step *s, const char *port); /* the output is connected */
+bool step_wants(const struct step *s, const char *port);          /* the output is connected */
 /* Each takes ownership. */
 void step_out_table(struct step *s, const char *port, struct table *t);
 void step_out_model(struct step *s, const char *port, struct model *m);
