@@ -9,33 +9,34 @@ void listing_done(struct listing *l)
     buf_done(&l->token);
 }
 
-/* The text of the next element of that name; *xml goes on behind it. p == NULL: there is none. */
-static struct str next_element(struct str *xml, const char *name)
+/* The text of the next element of that name; *xml goes on behind it. False: there is none. */
+static bool next_element(struct str *xml, const char *name, struct str *text)
 {
     char open[32], close[32];
     ptrdiff_t at, end;
-    struct str text;
+    struct str rest;
 
     (void)snprintf(open, sizeof(open), "<%s>", name);
     (void)snprintf(close, sizeof(close), "</%s>", name);
     at = str_find(*xml, str_of(open));
     if (at < 0) {
-        return (struct str){0};
+        return false;
     }
-    text = str_from(*xml, (size_t)at + strlen(open));
-    end = str_find(text, str_of(close));
+    rest = str_from(*xml, (size_t)at + strlen(open));
+    end = str_find(rest, str_of(close));
     if (end < 0) {
-        return (struct str){0};
+        return false;
     }
-    *xml = str_from(text, (size_t)end + strlen(close));
-    return str_first(text, (size_t)end);
+    *xml = str_from(rest, (size_t)end + strlen(close));
+    *text = str_first(rest, (size_t)end);
+    return true;
 }
 
 struct str listing_element(struct str xml, const char *name)
 {
-    struct str found = xml.p ? next_element(&xml, name) : (struct str){0};
+    struct str found = STR_EMPTY;
 
-    return found.p ? found : STR_EMPTY;
+    return xml.len > 0 && next_element(&xml, name, &found) ? found : STR_EMPTY;
 }
 
 static int digit(char c)
@@ -119,7 +120,7 @@ int listing_read(struct str xml, struct listing *l, struct err *e)
     if (xml.len == 0 || str_find(xml, STR("<ListBucketResult")) < 0) {
         return err_set(e, ERR_INVALID, "the store does not answer with a list of its keys");
     }
-    while ((text = next_element(&rest, "Key")).p) {
+    while (next_element(&rest, "Key", &text)) {
         if (take_key(l, text, e) < 0) {
             return -1;
         }

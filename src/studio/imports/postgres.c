@@ -12,6 +12,11 @@ enum { PIECE_BYTES = 256 * 1024, GRACE_MS = 30000 };
 
 /* --- one statement --- */
 
+static int no_answer(const struct pg *pg, struct err *e)
+{
+    return pg_error(pg, ERR_UNAVAILABLE, "the database does not answer", e);
+}
+
 static int statement_failed(const struct pg *pg, const PGresult *res, struct err *e)
 {
     const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -21,7 +26,7 @@ static int statement_failed(const struct pg *pg, const PGresult *res, struct err
     char place[40] = "";
 
     if (state == NULL) { /* the connection is gone */
-        return pg_error(pg, ERR_UNAVAILABLE, "the database does not answer", e);
+        return no_answer(pg, e);
     }
     if (strcmp(state, "57014") == 0) {
         return err_set(e, ERR_LIMIT, "the query took longer than timeout_sec, %s seconds",
@@ -45,8 +50,11 @@ static int next_result(struct pg *pg, PGresult **out, struct err *e)
     int64_t deadline = clock_mono_ms() + pg->patience_ms;
 
     while (PQflush(pg->conn) > 0) {
-        if (pg_wait(pg, PG_READ | PG_WRITE, deadline, e) < 0 || PQconsumeInput(pg->conn) == 0) {
+        if (pg_wait(pg, PG_READ | PG_WRITE, deadline, e) < 0) {
             return -1;
+        }
+        if (PQconsumeInput(pg->conn) == 0) {
+            return no_answer(pg, e);
         }
     }
     while (PQisBusy(pg->conn)) {
@@ -54,7 +62,7 @@ static int next_result(struct pg *pg, PGresult **out, struct err *e)
             return -1;
         }
         if (PQconsumeInput(pg->conn) == 0) {
-            return pg_error(pg, ERR_UNAVAILABLE, "the database does not answer", e);
+            return no_answer(pg, e);
         }
     }
     *out = PQgetResult(pg->conn);
@@ -65,11 +73,13 @@ static int next_result(struct pg *pg, PGresult **out, struct err *e)
  */
 static int results(struct pg *pg, PGresult **keep, struct err *e)
 {
-    PGresult *res;
+    struct err later; /* the first one counts */
     int rc = 0;
 
     for (;;) {
-        if (next_result(pg, &res, rc == 0 ? e : &(struct err){0}) < 0) {
+        PGresult *res = NULL;
+
+        if (next_result(pg, &res, rc == 0 ? e : &later) < 0) {
             return -1;
         }
         if (res == NULL) {
@@ -264,7 +274,7 @@ static int next_row(struct copy *c, struct err *e)
             return -1;
         }
         if (PQconsumeInput(pg->conn) == 0) {
-            return pg_error(pg, ERR_UNAVAILABLE, "the database does not answer", e);
+            return no_answer(pg, e);
         }
     }
     if (n < 0) {
