@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from conftest import ROOT
+from conftest import BUILD, ROOT
 from test_f10_pipelines import check, put, put_file, run, states
 
 PYTHON = f'/usr/bin/python{sys.version_info[0]}.{sys.version_info[1]}'
@@ -181,3 +181,28 @@ implementation: {{container: {{image: {scripts.busybox}, command: [sh, -c, 'echo
     assert scripts.api('PUT', '/api/v1/projects/scripts/modules/teller', data=model.encode(), headers={'Content-Type': 'application/yaml'}).status_code == 200
     done = go(scripts, {'pipeline': 1, 'nodes': {'a': {'module': 'teller'}}}, name='teller')
     assert 'it is no model file of strata-ml' in error_of(done, 'a')
+
+
+PANDAS = '''
+f = inputs['in1']
+assert list(f.dtypes.astype(str)) == ['object', 'float64', 'datetime64[ns]', 'object'], f.dtypes
+assert f.name[2] is None and f.age.isna().tolist() == [False, True, False]
+f['next'], f['day'], f['zip'], f['i'] = f.age + 1, [x.date() if x == x else None for x in f.born], ['007', '1', None], [1, 2, 3]
+outputs['table'] = f
+'''
+
+
+def test_with_pandas_tables_are_dataframes(tmp_path):
+    """The same program outside of a container, since an image with pandas is large. pyarrow, which Debian 12 does not have, is not tested."""
+    lines = re.findall(r'^    "(.*)\\n"', (ROOT / 'src/studio/pipeline/script_program.c').read_text(), re.M)
+    program = '\n'.join(line.replace('\\"', '"').replace('\\\\', '\\') for line in lines).replace("'/strata-ml'", f"'{BUILD}/strata-ml'").replace("'/out/'", f"'{tmp_path}/'")
+    (tmp_path / 'people.csv').write_text('name,age,born,member\nÄnne,30,1994-02-28,true\n"Bob, jr",,,false\n,7,2017-01-01,\n')
+
+    def ml(*words):
+        return subprocess.run([BUILD / 'strata-ml', *words], check=True, capture_output=True)
+    ml('read_csv', '--param', f'path={tmp_path}/people.csv', '--out', f'table={tmp_path}/people.arrow')
+    done = subprocess.run(['/usr/bin/python3', '-c', program, PANDAS, f'in1={tmp_path}/people.arrow'], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((tmp_path / 'table.preview.json').read_text())
+    assert [(c['name'], c['type']) for c in told['columns']] == [('name', 'text'), ('age', 'real'), ('born', 'time'), ('member', 'bool'), ('next', 'real'), ('day', 'date'), ('zip', 'text'), ('i', 'int')]
+    assert told['head'][0] == ['Änne', 30, '1994-02-28T00:00:00Z', True, 31, '1994-02-28', '007', 1] and told['head'][2][6] is None
