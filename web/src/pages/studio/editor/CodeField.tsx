@@ -23,10 +23,10 @@ function Lines({ id, label, value, disabled, placeholder, rows, onChange }: Prop
   function onKeyDown(event: KeyboardEvent<HTMLTextAreaElement>) {
     const area = event.currentTarget;
     const change = leaving.current || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey ? null : edited(area.value, area.selectionStart, area.selectionEnd, event.key);
-    leaving.current = event.key === 'Escape';
-    if (event.key === 'Escape') {
-      event.stopPropagation();
+    if (event.key === 'Escape' && !leaving.current) {
+      event.stopPropagation(); // the second one is the window's
     }
+    leaving.current = event.key === 'Escape';
     if (change !== null) {
       event.preventDefault();
       area.setRangeText(change.text, change.from, change.to, 'end'); // as if typed, so that the caret stays
