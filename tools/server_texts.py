@@ -29,7 +29,7 @@ LEFT_OUT = re.compile(r'_test\.c$|_fuzz\.c$|src/control/metrics/exporter/|src/ma
 SAYS = {'err_set': (2, ''), 'template_error': (1, ''), 'err_wrap': (1, ': %s'), 'err_sys': (1, ': %s'), 'err_list_add': (4, ''), 'mistake': (2, ''), 'mistakes_add': (4, ''), 'component_mistake': (3, ''),
         'doctor_found': (2, ''), 'doctor_mend': (1, ''), 'state_one_i64': (3, ''), 'promql_error': (3, '')}
 # Files whose every literal with a space is said to users: tables of reasons, and parts that sentences are made of.
-WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|pipeline/(step_key|step_memory|step_spec|runner|node_start|node_job|node_made)\.c|access/(names|authorize)\.c'
+WHOLE = re.compile(r'jobs/(outcome|machine|view|adopt|cancel|starter|submit|spec|scheduler)\.c|pipeline/(step_key|step_memory|step_spec|runner|node_start|node_job|node_made|importer|importer_try|node_import)\.c|access/(names|authorize)\.c'
                    r'|volume/(agent_path|agent_files)\.c|runtime/crun\.c|registry/(resolve|manifest|retention|fsck)\.c|content/digest\.c|labels/regex\.c')
 NO_SENTENCE = re.compile(r'^[^a-z\'%]|SELECT|INSERT|UPDATE|DELETE|jobs\.seq|seq, id|denied: unknown|directory: unknown|^%s:? %s$|not found$'
                          r'|^mount `|^mkdir `|^openat2 `|^the target `|file `|format error|dynamic library|^open executable|mode not supported'
@@ -89,7 +89,7 @@ def settings(text):
 def modules():
     """The files that modules are described in: name, text without comments."""
     for path in sorted(p for p in (ROOT / 'src/algorithms').glob('*/*.[ch]') if not re.search('_test|_fuzz|_testing', p.name)):
-        text = re.sub(r'/\*.*?\*/', '', path.read_text().replace('\\\n', '\n'), flags=re.S)
+        text = re.sub(rf'({LITERAL})|/\*.*?\*/', r'\1', path.read_text().replace('\\\n', '\n'), flags=re.S)
         yield path.relative_to(ROOT).as_posix(), text
 
 

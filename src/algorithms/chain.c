@@ -220,6 +220,9 @@ static int bring_inputs(struct chain *c, size_t at, struct value *loaded, struct
             s->in[i] = &value_for(c, s->in_refs[i], at)->value;
             continue;
         }
+        if (s->module->inputs[i].type == VALUE_FILE) {
+            continue; /* its path is all that the module asks for */
+        }
         if (value_load(&loaded[i], s->module->inputs[i].type, s->in_refs[i], e) < 0) {
             return err_wrap(e, "input %s", s->module->inputs[i].name);
         }

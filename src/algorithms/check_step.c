@@ -24,6 +24,10 @@ static int schema_of_file(const struct module *m, struct str port, const char *p
     struct value v = {0};
     int i = step_need_input(m, port, e), rc;
 
+    if (i >= 0 && m->inputs[i].type == VALUE_FILE) {
+        *s = (struct schema){.type = VALUE_FILE};
+        return 0;
+    }
     if (i < 0 || value_load(&v, m->inputs[i].type, path, e) < 0) {
         return -1;
     }

@@ -11,6 +11,9 @@ static void write_ports(struct jw *w, const char *key, const struct port *ports)
     jw_key(w, key);
     jw_array(w);
     for (; ports->name; ports++) {
+        if (ports->flags & PORT_HIDDEN) {
+            continue;
+        }
         jw_object(w);
         jw_kv_c(w, "name", ports->name);
         jw_kv_c(w, "type", value_type_name(ports->type));
@@ -60,6 +63,14 @@ static void write_param(struct jw *w, const struct param *p)
     jw_end(w);
 }
 
+static const char *kind_of(const struct module *m)
+{
+    return m->flags & MODULE_NETWORK  ? "import"
+           : m->flags & MODULE_SCRIPT ? "script"
+           : m->run                   ? "native"
+                                      : "container";
+}
+
 static void write_module(struct jw *w, const struct module *m)
 {
     jw_object(w);
@@ -68,7 +79,7 @@ static void write_module(struct jw *w, const struct module *m)
     jw_kv_c(w, "title", m->title);
     jw_kv_c(w, "description", m->description);
     jw_kv_c(w, "category", m->category);
-    jw_kv_c(w, "kind", m->run ? "native" : "container");
+    jw_kv_c(w, "kind", kind_of(m));
     jw_kv_bool(w, "light", (m->flags & MODULE_LIGHT) != 0);
     if (m->run) {
         jw_kv_c(w, "memory", m->memory ? m->memory : NEED_DEFAULT);
@@ -77,7 +88,7 @@ static void write_module(struct jw *w, const struct module *m)
                 : m->memory       ? m->memory
                                   : NEED_DEFAULT);
     }
-    jw_kv_bool(w, "deterministic", true);
+    jw_kv_bool(w, "deterministic", (m->flags & (MODULE_NETWORK | MODULE_SCRIPT)) == 0);
     write_ports(w, "inputs", m->inputs);
     write_ports(w, "outputs", m->outputs);
     jw_key(w, "params");
@@ -123,6 +134,9 @@ void manifest_array(const struct module *const *modules, struct buf *out)
 static void help_ports(struct buf *out, const char *option, const struct port *ports)
 {
     for (; ports->name; ports++) {
+        if (ports->flags & PORT_HIDDEN) {
+            continue;
+        }
         (void)buf_printf(out, "  %s %s=...  %s%s: %s\n", option, ports->name,
                          value_type_name(ports->type),
                          ports->flags & PORT_OPTIONAL ? ", optional" : "", ports->help);

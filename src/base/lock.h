@@ -14,6 +14,7 @@
 #define LOCKS(X)                                                                                   \
     X(wire)                                                                                        \
     X(pipelines)                                                                                   \
+    X(imports)                                                                                     \
     X(jobs)                                                                                        \
     X(volumes)                                                                                     \
     X(replication)                                                                                 \

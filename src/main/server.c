@@ -47,6 +47,9 @@ const struct cfg_item server_config[] = {
      "Addresses or CIDR, separated by commas, where webhooks, replication, scraping and other "
      "requests of the server do not go: by default nobody's, of the link alone, and where clouds "
      "keep keys."},
+    {"net.import_deny", CFG_STRING, "127.0.0.0/8,::1",
+     "More addresses where import steps of pipelines do not go: what they read is shown to whoever "
+     "may run pipelines. By default what only this machine reaches."},
     {0},
 };
 

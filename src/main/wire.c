@@ -53,6 +53,8 @@ struct wire {
     struct replication *replication;
     struct cidr denied[FETCH_DENIED_MAX]; /* net.outbound_deny */
     size_t n_denied;
+    struct cidr import_denied[2 * FETCH_DENIED_MAX]; /* with net.import_deny */
+    size_t n_import_denied;
     struct runtime *runtime;
     struct helper_client *helper;
     struct rootfs *rootfs;
@@ -545,6 +547,20 @@ static int open_supply(struct wire *w, const struct boot *b, struct err *e)
     return w->supply ? 0 : -1;
 }
 
+/* What no request of ours reaches, and more. */
+static int deny_imports(struct wire *w, const struct boot *b, struct err *e)
+{
+    size_t n = 0;
+
+    memcpy(w->import_denied, w->denied, w->n_denied * sizeof(w->denied[0]));
+    if (cidr_list(cfg_str(b->cfg, "net.import_deny"), "net.import_deny",
+                  w->import_denied + w->n_denied, FETCH_DENIED_MAX, &n, e) < 0) {
+        return -1;
+    }
+    w->n_import_denied = w->n_denied + n;
+    return 0;
+}
+
 static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
 {
     w->events = http_events_new(EVENT_RING);
@@ -552,7 +568,8 @@ static int open_foundation(struct wire *w, const struct boot *b, struct err *e)
         !(w->secrets = secrets_open(w->state, "secrets.key", e)) ||
         !(w->content = content_open("blobs", e)) ||
         cidr_list(cfg_str(b->cfg, "net.outbound_deny"), "net.outbound_deny", w->denied,
-                  FETCH_DENIED_MAX, &w->n_denied, e) < 0) {
+                  FETCH_DENIED_MAX, &w->n_denied, e) < 0 ||
+        deny_imports(w, b, e) < 0) {
         return -1;
     }
     w->access = access_open(w->state, b->cfg,
@@ -656,6 +673,9 @@ static int open_compute(struct wire *w, const struct boot *b, int socket, struct
                                                            .content = w->content,
                                                            .jobs = w->jobs,
                                                            .volumes = w->volumes,
+                                                           .secrets = w->secrets,
+                                                           .denied = w->import_denied,
+                                                           .n_denied = w->n_import_denied,
                                                            .program_fd = TAKE_FD(program),
                                                            .ctx = w,
                                                            .event = publish_pipeline},

@@ -17,6 +17,7 @@ enum param_type {
     PARAM_PATH,    /* a file name */
     PARAM_COLUMN,  /* one column of the first table */
     PARAM_COLUMNS, /* a selector: select.h */
+    PARAM_CODE,    /* lines of a program */
 };
 
 struct param {
@@ -28,7 +29,8 @@ struct param {
     const char *help;    /* one sentence */
 };
 
-enum { PORT_OPTIONAL = 1 };
+/* HIDDEN: the platform alone connects it; documents, forms and lists do not know it. */
+enum { PORT_OPTIONAL = 1, PORT_HIDDEN = 2 };
 
 struct port {
     const char *name;
@@ -38,7 +40,12 @@ struct port {
 };
 
 enum { MODULE_PORTS = 4, MODULE_PARAMS = 24 };
-enum { MODULE_LIGHT = 1 }; /* done in a moment: may share a container with its neighbours */
+enum {
+    MODULE_LIGHT = 1,   /* done in a moment: may share a container with its neighbours */
+    MODULE_NETWORK = 2, /* the server brings its data from the network, before any container */
+    MODULE_SCRIPT = 4,  /* a program of the user, on an image of his */
+    MODULE_WRITES = 8,  /* its paths are files that it makes */
+};
 
 struct module {
     const char *name, *title, *description, *category, *version;

@@ -6,8 +6,8 @@
 
 const char *param_type_name(enum param_type type)
 {
-    static const char *const names[] = {"int",  "real", "bool",   "text",   "choice",
-                                        "ints", "path", "column", "columns"};
+    static const char *const names[] = {"int",  "real", "bool",   "text",    "choice",
+                                        "ints", "path", "column", "columns", "code"};
 
     return names[type];
 }
@@ -71,12 +71,13 @@ int param_check(const struct param *p, struct str text, struct err *e)
         return 0;
     case PARAM_PATH:
     case PARAM_COLUMN:
-        if (text.len == 0) {
+        if (text.len == 0 && (p->type == PARAM_COLUMN || p->def == NULL || *p->def)) {
             return err_set(e, ERR_INVALID, "parameter %s is empty", p->name);
         }
         return 0;
     case PARAM_TEXT:
     case PARAM_COLUMNS:
+    case PARAM_CODE:
         break;
     }
     return 0;

@@ -328,6 +328,14 @@ struct transform *step_transform(const struct step *s, const char *port)
     return v ? v->transform : NULL;
 }
 
+const char *step_file_in(const struct step *s, const char *port)
+{
+    int i = port_index(s->module->inputs, str_of(port));
+
+    assert(i >= 0 && s->module->inputs[i].type == VALUE_FILE);
+    return s->in_refs[i];
+}
+
 bool step_wants(const struct step *s, const char *port)
 {
     int i = port_index(s->module->outputs, str_of(port));

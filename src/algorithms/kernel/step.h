@@ -46,7 +46,8 @@ bool step_given(const struct step *s, const char *param);
 const struct table *step_table(const struct step *s, const char *port); /* NULL: not connected */
 const struct model *step_model(const struct step *s, const char *port);
 struct transform *step_transform(const struct step *s, const char *port);
-bool step_wants(const struct step *s, const char *port); /* the output is connected */
+const char *step_file_in(const struct step *s, const char *port); /* the path of a FILE, or NULL */
+bool step_wants(const struct step *s, const char *port);          /* the output is connected */
 /* Each takes ownership. */
 void step_out_table(struct step *s, const char *port, struct table *t);
 void step_out_model(struct step *s, const char *port, struct model *m);

@@ -6,7 +6,7 @@
 
 enum value_type { VALUE_NONE, VALUE_TABLE, VALUE_MODEL, VALUE_TRANSFORM, VALUE_REPORT, VALUE_FILE };
 
-/* FILE: bytes that only a container module knows; no value in memory has that type. */
+/* FILE: bytes that only some modules know; no value in memory has that type, ports have paths. */
 struct value {
     enum value_type type;
     union {

@@ -3,7 +3,6 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/partitions.h"
 #include "algorithms/kernel/stack.h"
-#include "algorithms/modules/source.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -30,11 +29,14 @@ static int read_paths(struct folder *f, const struct step *s, struct err *e)
 
 int folder_open(struct folder *f, const struct step *s, const char *suffixes, struct err *e)
 {
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct stat st;
-    bool is_there = stat(path, &st) == 0;
+    bool is_there = path && stat(path, &st) == 0;
 
     *f = (struct folder){0};
+    if (path == NULL) {
+        return -1;
+    }
     if ((is_there && S_ISDIR(st.st_mode)) || (!is_there && files_is_pattern(path))) {
         if (files_find(&f->files, &files_here, path, suffixes, e) < 0) {
             return -1;
@@ -138,6 +140,9 @@ int folder_look(struct folder *f, struct check *c, const char *suffixes, uint64_
     int fd;
 
     *f = (struct folder){0};
+    if (!source_is_there(c)) {
+        return -1;
+    }
     fd = find(f, c, suffixes, &e);
     if (fd < 0) {
         check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s", e.msg);

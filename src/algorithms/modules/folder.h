@@ -5,8 +5,15 @@
 #pragma once
 #include "algorithms/kernel/check.h"
 #include "algorithms/kernel/files.h"
+#include "algorithms/modules/source.h"
 
-/* Rows for the module's table of parameters. */
+/* Rows for the module's table of parameters; SOURCE_INPUT is for its inputs. */
+#define FOLDER_PARAM_PATH                                                                          \
+    {                                                                                              \
+        "path", PARAM_PATH, "", 0, 0, NULL,                                                        \
+            "The file to read, a folder of files, or a pattern such as sales/*.csv, unless a "     \
+            "step before brings a file."                                                           \
+    }
 #define FOLDER_PARAM_FILE                                                                          \
     {                                                                                              \
         "file_col", PARAM_TEXT, "", 0, 0, NULL,                                                    \
@@ -25,7 +32,8 @@ struct folder {
 
 void folder_done(struct folder *f);
 
-/* What "path" names. `suffixes`: those of files in a folder. */
+/* What "path" names, or the file that a step before brings. `suffixes`: those of files in a folder.
+ */
 int folder_open(struct folder *f, const struct step *s, const char *suffixes,
                 struct err *e) MUST_USE;
 /* One table of all. Empties the parts; they stay the caller's. ERR_DATA names the file. */
@@ -39,7 +47,8 @@ void folder_cut(struct folder *f, size_t n);
 /* "12 files of sales" or "sales.csv": for log lines; for free(3). */
 char *folder_text(const struct folder *f, const struct step *s) MUST_USE;
 
-/* Before a run: opens the first file; *size is its length. -1: a mistake is kept. */
+/* Before a run: opens the first file; *size is its length. -1: a mistake is kept, or the file comes
+ * with the run. */
 int folder_look(struct folder *f, struct check *c, const char *suffixes, uint64_t *size) MUST_USE;
 /* Takes ownership of the first file's table, of which the columns count (NULL: they are not
  * known). `open`: a run may find

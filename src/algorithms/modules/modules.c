@@ -4,6 +4,9 @@
 /* clang-format off */
 const struct module *const modules_all[] = {
     /* data */
+    &module_import_url,
+    &module_import_s3,
+    &module_import_postgres,
     &module_read_csv,
     &module_read_parquet,
     &module_read_jsonl,
@@ -38,6 +41,7 @@ const struct module *const modules_all[] = {
     &module_tfidf,
     &module_pca,
     &module_apply_transform,
+    &module_python_script,
     /* classification */
     &module_logistic_regression,
     &module_naive_bayes,

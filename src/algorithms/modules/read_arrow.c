@@ -5,16 +5,17 @@
 #include "algorithms/modules/source.h"
 #include "base/mem.h"
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    SOURCE_PATH,
     {0},
 };
 
 static int run(struct step *s, struct err *e)
 {
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct table *t = table_load(path, e);
 
     if (t == NULL) {
@@ -33,7 +34,7 @@ static void check(struct check *c)
     SCOPED(freep) char *schema = NULL;
     struct err e = {0};
     uint64_t size = 0, at = 0;
-    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
+    SCOPED(closep) int fd = source_is_there(c) ? source_head_open(c, &size) : -1;
     size_t n = size < ARROW_EDGE_BYTES ? (size_t)size : ARROW_EDGE_BYTES, len = 0;
 
     first = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
@@ -59,8 +60,8 @@ const struct module module_read_arrow = {
         "polars write them, plain or compressed by zstd or LZ4. Integers past 2^53 and "
         "times outside of 1684 to 2255 become text.",
     .category = "data",
-    .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .version = "1.1.0",
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

@@ -10,11 +10,11 @@
 
 #include <stdlib.h>
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL,
-     "The file to read, a folder of files (csv, tsv, txt), or a pattern: sales/*.csv."},
+    FOLDER_PARAM_PATH,
     {"delim", PARAM_CHOICE, "auto", 0, 0, "auto|comma|semicolon|tab|pipe|space",
      "What separates cells; auto takes the one that fits the first lines."},
     {"quote", PARAM_CHOICE, "double", 0, 0, "double|single|none",
@@ -257,7 +257,7 @@ static void check(struct check *c)
     struct table *t;
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
+    SCOPED(closep) int fd = folder_look(&f, c, SUFFIXES, &size);
     size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
     int64_t max_rows = (int64_t)o.max_rows, rows;
     struct str lines;
@@ -291,7 +291,7 @@ const struct module module_read_csv = {
         "all files are read; folders like year=2024 give columns.",
     .category = "data",
     .version = "1.3.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

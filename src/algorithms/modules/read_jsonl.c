@@ -7,11 +7,11 @@
 #include "algorithms/modules/source.h"
 #include "base/mem.h"
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "A row a line."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL,
-     "The file to read, a folder of files (jsonl, ndjson, json), or a pattern: log/*.jsonl."},
+    FOLDER_PARAM_PATH,
     {"nested", PARAM_CHOICE, "text", 0, 0, "text|error",
      "Objects and arrays as values: keep them as JSON text, or stop."},
     {"on_bad_row", PARAM_CHOICE, "error", 0, 0, "error|skip|null",
@@ -119,7 +119,7 @@ static void check(struct check *c)
     SCOPED(freep) char *head = NULL;
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
+    SCOPED(closep) int fd = folder_look(&f, c, SUFFIXES, &size);
     size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
     bool all = n == size && f.files.n == 1;
 
@@ -153,7 +153,7 @@ const struct module module_read_jsonl = {
         "values are kept as JSON text. Of a folder, all files are read.",
     .category = "data",
     .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

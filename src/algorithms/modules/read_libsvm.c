@@ -5,12 +5,13 @@
 #include "algorithms/modules/source.h"
 #include "base/mem.h"
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {
     {"table", VALUE_TABLE, 0, "Label, qid when there is one, and a column a feature: f1, f2, ..."},
     {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    SOURCE_PATH,
     {"index", PARAM_CHOICE, "auto", 0, 0, "auto|one|zero",
      "The number of the first feature, which becomes f1; auto: zero when some line has a 0."},
     {"features", PARAM_INT, "0", 0, ML_LIMIT_COLUMNS - 2, NULL,
@@ -32,12 +33,12 @@ static struct libsvm_options options_of(const struct step *s)
 static int run(struct step *s, struct err *e)
 {
     struct libsvm_options o = options_of(s);
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct table *t;
     void *map;
     size_t len;
 
-    if (map_file(path, &map, &len, e) < 0) {
+    if (path == NULL || map_file(path, &map, &len, e) < 0) {
         return -1;
     }
     t = libsvm_read(str_n(map ? map : "", len), &o, e);
@@ -61,7 +62,7 @@ static void check(struct check *c)
     struct value v = {.type = VALUE_TABLE};
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
+    SCOPED(closep) int fd = source_is_there(c) ? source_head_open(c, &size) : -1;
     size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
 
     head = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
@@ -90,7 +91,7 @@ const struct module module_read_libsvm = {
         "Every feature becomes a column, 0 where a row does not name it.",
     .category = "data",
     .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

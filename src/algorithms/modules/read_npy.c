@@ -5,23 +5,24 @@
 #include "algorithms/modules/source.h"
 #include "base/mem.h"
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {
     {"table", VALUE_TABLE, 0, "The rows of the array: column_1, column_2, ..., or its fields."},
     {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The file to read."},
+    SOURCE_PATH,
     {0},
 };
 
 static int run(struct step *s, struct err *e)
 {
-    const char *path = step_text(s, "path").p;
+    const char *path = source_path(s, e);
     struct table *t;
     void *map;
     size_t len;
 
-    if (map_file(path, &map, &len, e) < 0) {
+    if (path == NULL || map_file(path, &map, &len, e) < 0) {
         return -1;
     }
     t = npy_read(str_n(map ? map : "", len), e);
@@ -40,7 +41,7 @@ static void check(struct check *c)
     SCOPED(freep) char *head = NULL;
     struct err e = {0};
     uint64_t size = 0, rows;
-    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
+    SCOPED(closep) int fd = source_is_there(c) ? source_head_open(c, &size) : -1;
     size_t n = size < NPY_FIRST_BYTES ? (size_t)size : NPY_FIRST_BYTES, len;
 
     first = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
@@ -67,7 +68,7 @@ const struct module module_read_npy = {
         "are refused, since they are pickles, which run code.",
     .category = "data",
     .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

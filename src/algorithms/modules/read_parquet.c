@@ -8,11 +8,11 @@
 
 #include <stdlib.h>
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows of the file."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL,
-     "The file to read, a folder of files (parquet, parq, pq), or a pattern: sales/*.parquet."},
+    FOLDER_PARAM_PATH,
     {"cols", PARAM_COLUMNS, "@all", 0, 0, NULL,
      "Columns to read: names, @numeric, @date, @text, @all, -name to leave one out. Others cost "
      "nothing."},
@@ -156,7 +156,7 @@ static void check(struct check *c)
     SCOPED(folder_done) struct folder f = {0};
     uint64_t size = 0;
     int64_t rows = 0;
-    SCOPED(closep) int fd = c->open_file ? folder_look(&f, c, SUFFIXES, &size) : -1;
+    SCOPED(closep) int fd = folder_look(&f, c, SUFFIXES, &size);
 
     if (fd >= 0) {
         folder_gives(&f, c, columns_of(c, f.files.paths[0], fd, size, &rows), /* open */ false);
@@ -175,7 +175,7 @@ const struct module module_read_parquet = {
         "read; folders like year=2024 give columns.",
     .category = "data",
     .version = "1.1.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,

@@ -14,10 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const struct port inputs[] = {SOURCE_INPUT, {0}};
 static const struct port outputs[] = {{"table", VALUE_TABLE, 0, "The rows."}, {0}};
 
 static const struct param params[] = {
-    {"path", PARAM_PATH, NULL, 0, 0, NULL, "The SQLite file to read."},
+    SOURCE_PATH,
     {"table", PARAM_TEXT, "", 0, 0, NULL, "The table or view to read; or give query."},
     {"query", PARAM_TEXT, "", 0, 0, NULL,
      "One SELECT in SQLite's words over the tables of the file; or give table."},
@@ -284,10 +285,10 @@ static int run(struct step *s, struct err *e)
 {
     SCOPED(database_done) struct database d = {0};
     SCOPED(cells_freep) struct cells *c = cells_new();
-    const char *path = step_text(s, "path").p, *ignored;
+    const char *path = source_path(s, e), *ignored;
     struct table *t;
 
-    if (check_words(s, &ignored, e) < 0) {
+    if (path == NULL || check_words(s, &ignored, e) < 0) {
         return -1;
     }
     /* Half for the query, half for what it gives. */
@@ -316,7 +317,7 @@ static void check(struct check *c)
     const char *param;
     struct err e = {0};
     uint64_t size = 0;
-    SCOPED(closep) int fd = c->open_file ? source_head_open(c, &size) : -1;
+    SCOPED(closep) int fd = source_is_there(c) ? source_head_open(c, &size) : -1;
 
     if (check_words(&c->step, &param, &e) < 0) {
         check_mistake(c, /* port */ NULL, param, /* column */ NULL, "%s", e.msg);
@@ -338,7 +339,7 @@ const struct module module_read_sqlite = {
         "or times become those.",
     .category = "data",
     .version = "1.0.0",
-    .inputs = (const struct port[]){{0}},
+    .inputs = inputs,
     .outputs = outputs,
     .params = params,
     .memory = "4*input+256Mi",

@@ -6,6 +6,45 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NEITHER "there is no file: give path, or connect the input file"
+
+const char *source_path(const struct step *s, struct err *e)
+{
+    const char *file = step_file_in(s, "file"), *path = step_text(s, "path").p;
+    bool given = path && *path;
+
+    if (file && given) {
+        err_set(e, ERR_INVALID, "both path and the input file are given: leave one out");
+        return NULL;
+    }
+    if (file == NULL && !given) {
+        err_set(e, ERR_INVALID, NEITHER);
+        return NULL;
+    }
+    return file ? file : path;
+}
+
+static bool is_connected(const struct check *c)
+{
+    for (size_t i = 0; c->step.module->inputs[i].name; i++) {
+        if (c->step.module->inputs[i].type == VALUE_FILE && c->in[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool source_is_there(struct check *c)
+{
+    bool given = step_text(&c->step, "path").len > 0, connected = is_connected(c);
+
+    if (given == connected) {
+        check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s",
+                      given ? "both path and the input file are given: leave one out" : NEITHER);
+    }
+    return given && !connected && c->open_file;
+}
+
 static void mistake(struct check *c, const char *sentence)
 {
     check_mistake(c, /* port */ NULL, "path", /* column */ NULL, "%s: %s",

@@ -83,7 +83,7 @@ const struct module module_write_csv = {
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,
-    .flags = MODULE_LIGHT,
+    .flags = MODULE_LIGHT | MODULE_WRITES,
     .run = run,
     .check = check,
 };

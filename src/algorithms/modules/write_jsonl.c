@@ -43,6 +43,6 @@ const struct module module_write_jsonl = {
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,
-    .flags = MODULE_LIGHT,
+    .flags = MODULE_LIGHT | MODULE_WRITES,
     .run = run,
 };

@@ -77,7 +77,7 @@ const struct module module_write_libsvm = {
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,
-    .flags = MODULE_LIGHT,
+    .flags = MODULE_LIGHT | MODULE_WRITES,
     .run = run,
     .check = check,
 };

@@ -48,7 +48,7 @@ const struct module module_write_parquet = {
     .inputs = inputs,
     .outputs = (const struct port[]){{0}},
     .params = params,
-    .flags = MODULE_LIGHT,
+    .flags = MODULE_LIGHT | MODULE_WRITES,
     .memory_spilled = "96Mi+4*rows",
     .run = run,
 };

@@ -2,8 +2,14 @@
  * routes make. */
 #include "volume/store.h"
 
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "volume/commit.h"
 #include "volume/path.h"
+
+#include <string.h>
+#include <unistd.h>
 
 enum { LIST_ROWS = 1000 }; /* asked for at once */
 
@@ -138,4 +144,55 @@ int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct s
                    e->kind == ERR_NOT_FOUND
                ? 0
                : -1;
+}
+
+/* --- files that the server writes --- */
+
+int volume_file_new(struct volume_store *v, const struct volume_ref *ref, struct volume_new *out,
+                    struct err *e)
+{
+    struct volume_request q = {.op = VOLUME_AGENT_UPLOAD_OPEN, .flags = VOLUME_CREATE};
+    struct volume_reply r = {0};
+
+    *out = (struct volume_new){.fd = -1};
+    memcpy(out->name, "own-", 4);
+    random_name(out->name + 4, 20);
+    q.other = str_of(out->name);
+    if (ask(v, ref, &q, &r, &out->fd, e) < 0) {
+        return -1;
+    }
+    out->inode = r.file.inode;
+    return 0;
+}
+
+int volume_file_keep(struct volume_store *v, const struct volume_ref *ref,
+                     const struct volume_new *n, struct str path, uint64_t size_bytes,
+                     struct err *e)
+{
+    const struct volume_whole whole = {path, n->name, n->inode, size_bytes};
+    struct volume_info i;
+    unsigned created;
+
+    if (fdatasync(n->fd) < 0) {
+        return err_sys(e, "write %s to disk", Q(path));
+    }
+    return volume_path_check(path, VOLUME_PATH_BELOW_ROOT, e) < 0 ||
+                   volume_row_find(v, ref->project_id, ref->name, &i, e) < 0
+               ? -1
+               : volume_commit(v, &i, &whole, &created, e);
+}
+
+void volume_file_drop(struct volume_store *v, const struct volume_ref *ref,
+                      const struct volume_new *n)
+{
+    struct volume_request q = {.op = VOLUME_AGENT_UPLOAD_DROP, .other = str_of(n->name)};
+    struct volume_reply r = {0};
+    struct err ignored; /* then the sweep of old uploads takes it */
+
+    (void)!ask(v, ref, &q, &r, NULL, &ignored);
+}
+
+void volume_file_done(struct volume_new *n)
+{
+    closep(&n->fd);
 }

@@ -70,6 +70,22 @@ int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct s
 /* With all that is in it; none is success. */
 int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct str path,
                   struct err *e) MUST_USE;
+/* A file that the server itself writes: under a name that nobody sees, until it is kept. */
+struct volume_new {
+    int fd; /* for writing; nobody else's */
+    char name[32];
+    uint64_t inode;
+};
+int volume_file_new(struct volume_store *v, const struct volume_ref *ref, struct volume_new *out,
+                    struct err *e) MUST_USE;
+/* Makes the bytes durable, and the file appear at `path` with its parents, in place of what is
+ * there. ERR_CONFLICT: it has another size than that, or somebody replaced it. */
+int volume_file_keep(struct volume_store *v, const struct volume_ref *ref,
+                     const struct volume_new *n, struct str path, uint64_t size_bytes,
+                     struct err *e) MUST_USE;
+void volume_file_drop(struct volume_store *v, const struct volume_ref *ref,
+                      const struct volume_new *n);
+void volume_file_done(struct volume_new *n); /* closes it; after keep or drop */
 /* For jobs: which files changed within a time, in any of several volumes. */
 struct volume_recent {
     int64_t project_id;

@@ -250,7 +250,7 @@ static void read_param(struct build *b, struct graph_node *n, const struct doc_p
                      row->name);
     } else if (param_check(row, str_of(value), &e) < 0) {
         mistakes_add(b->mistakes, n->doc->id, NULL, row->name, "%s", e.msg);
-    } else if (row->type == PARAM_PATH) {
+    } else if (row->type == PARAM_PATH && *value) {
         check_path(b, n, row->name, value);
     }
 }
@@ -287,6 +287,9 @@ static const char *port_names(struct arena *a, const struct port *ports)
     const char *all = "";
 
     for (; ports->name; ports++) {
+        if (ports->flags & PORT_HIDDEN) {
+            continue;
+        }
         all = arena_printf(a, "%s%s%s", all, *all ? ", " : "", ports->name);
     }
     return *all ? all : "-";
@@ -298,7 +301,7 @@ static void read_input(const struct build *b, struct graph_node *n, const struct
     int port = find_port(m->inputs, in->port), from = graph_find(b->g, str_of(in->node)), out;
     const struct graph_node *source;
 
-    if (port < 0) {
+    if (port < 0 || (m->inputs[port].flags & PORT_HIDDEN)) {
         mistakes_add(b->mistakes, n->doc->id, in->port, NULL,
                      "module %s has no input '%.70s'; its inputs: %s", m->name, in->port,
                      port_names(b->a, m->inputs));
@@ -320,7 +323,7 @@ static void read_input(const struct build *b, struct graph_node *n, const struct
                      port_names(b->a, source->module->table->outputs));
         return;
     }
-    if (m->inputs[port].type != VALUE_FILE &&
+    if ((m->inputs[port].type != VALUE_FILE || n->module->component == NULL) &&
         source->module->table->outputs[out].type != m->inputs[port].type) {
         mistakes_add(b->mistakes, n->doc->id, in->port, NULL,
                      "input %s takes a %s, and %s.%s is a %s", in->port,

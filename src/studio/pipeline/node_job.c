@@ -1,4 +1,5 @@
 /* A node whose job exists: how it goes, and how it ended. */
+#include "pipeline/node_import.h"
 #include "pipeline/runner.h"
 
 #include "base/clock.h"
@@ -84,6 +85,7 @@ static int end_group(struct pipelines *s, struct run *r, const struct step_group
                                    .node = g->nodes[0]->row.node}};
     int rc;
 
+    node_import_clean(s, r, g->nodes[0]);
     for (size_t i = 0; i < g->n; i++) {
         struct run_node *n = g->nodes[i];
 
@@ -148,6 +150,9 @@ static int submit_again(struct pipelines *s, struct run *r, const struct step_gr
     struct err why;
     int rc;
 
+    if (node_is_import(r, n) && !n->is_submitted) {
+        return node_import(s, r, n, e);
+    }
     if (r->row.is_stopping) {
         return end_all(s, r, g, NODE_CANCELLED, NULL, e);
     }

@@ -1,4 +1,5 @@
 /* A node whose inputs are there: from the cache, or as a job. */
+#include "pipeline/node_import.h"
 #include "pipeline/runner.h"
 
 #include "base/clock.h"
@@ -68,6 +69,13 @@ int node_from_cache(struct pipelines *s, struct run *r, struct run_node *n, stru
     }
     if (n->row.is_forced) {
         n->row.why = "it was asked to run again";
+        return 0;
+    }
+    if ((n->row.why = node_import_why(r, n))) {
+        return 0;
+    }
+    if (run_module(r, n)->flags & MODULE_WRITES) {
+        n->row.why = "a step that writes a file of a volume is run each time";
         return 0;
     }
     if (!l.found) {
@@ -226,6 +234,9 @@ static int start_group(struct pipelines *s, struct run *r, const struct step_gro
     }
     if (group_change(s, r, g, before, e) < 0) {
         return -1;
+    }
+    if (node_is_import(r, g->nodes[0])) {
+        return node_import(s, r, g->nodes[0], e);
     }
     if (group_submit(s, r, g, input_bytes, &why) == 0) {
         return 0;

@@ -1,5 +1,6 @@
 /* Files of a step: its own directory while it runs, the key's directory when it is done. What lies
  * in a volume is hostile: whoever may write there may put links and devices in our place. */
+#include "pipeline/output_check.h"
 #include "pipeline/pipeline_priv.h"
 
 #include "base/hash.h"
@@ -60,6 +61,9 @@ const char *outputs_json(const struct run *r, struct run_node *n, bool with_mark
     for (size_t i = 0; m->outputs[i].name; i++) {
         const struct step_output *o = &n->outputs[i];
 
+        if (o->sha256[0] == '\0') {
+            continue; /* the step may leave it out, and did */
+        }
         jw_key(w, m->outputs[i].name);
         jw_object(w);
         jw_kv_c(w, "type", value_type_name(m->outputs[i].type));
@@ -103,6 +107,9 @@ int outputs_parse(const struct module *m, const char *json, struct step_output *
                                       .inode = number_at(one, "inode", -1),
                                       .changed_ns = number_at(one, "changed_ns", -1),
                                       .has_preview = json_is_true(json_object_get(one, "preview"))};
+        if (one == NULL && json && (m->outputs[i].flags & PORT_OPTIONAL)) {
+            continue;
+        }
         if (sha == NULL || str_copy(str_of(sha), out[i].sha256, sizeof(out[i].sha256)) < 0) {
             return -1;
         }
@@ -150,6 +157,12 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
         struct volume_file_info f;
         int rc;
 
+        if (n->outputs[i].sha256[0] == '\0') {
+            if (output_is_needed(r, n, i)) {
+                return 0;
+            }
+            continue;
+        }
         if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
             return step_error_passes(e) ? -1 : 0; /* also: something else lies in its place */
         }
@@ -176,6 +189,19 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
 
 /* --- done --- */
 
+/* A step behind may wait for it. */
+static int output_left_out(const struct run *r, const struct run_node *n, size_t i,
+                           struct step_output *o, struct err *e)
+{
+    o->sha256[0] = '\0';
+    return output_is_needed(r, n, i)
+               ? err_set(e, ERR_INVALID,
+                         "the step ended well, but did not make its output %s, which a step behind "
+                         "it needs",
+                         run_module(r, n)->outputs[i].name)
+               : 1;
+}
+
 static int look_at_output(struct pipelines *s, const struct run *r, struct run_node *n, size_t i,
                           struct str dir, struct err *e)
 {
@@ -189,7 +215,14 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
     if (open_output(
             s, r, arena_printf(&a, "%.*s/%s%s", STR_ARG(dir), port->name, step_suffix(port->type)),
             &f, e) < 0) {
-        return err_wrap(e, "the step ended well, but its output %s is no file", port->name);
+        return e->kind == ERR_NOT_FOUND && (port->flags & PORT_OPTIONAL)
+                   ? output_left_out(r, n, i, o, e)
+                   : err_wrap(e, "the step ended well, but its output %s is no file", port->name);
+    }
+    rc = output_check(r, n, i, &f, o, e);
+    if (rc < 0) {
+        (void)close(f.fd);
+        return -1;
     }
     o->bytes = f.size_bytes;
     o->inode = (int64_t)f.inode;

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "pipeline/importer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,11 @@ static int make_image(struct pipelines *s, struct err *e)
     return rc;
 }
 
+static void import_woken(void *ctx)
+{
+    pipelines_on_job(ctx);
+}
+
 struct pipelines *pipelines_open(const struct pipeline_parts *parts, struct err *e)
 {
     SCOPED(pipelines_closep) struct pipelines *s = xnew(struct pipelines);
@@ -58,7 +64,14 @@ struct pipelines *pipelines_open(const struct pipeline_parts *parts, struct err 
     list_init(&s->runs);
     list_init(&s->followers);
     list_init(&s->hashes);
-    if (make_image(s, e) < 0 || note_unfinished(s, e) < 0) {
+    s->importer = importer_open(&(struct importer_parts){.secrets = parts->secrets,
+                                                         .volumes = parts->volumes,
+                                                         .denied = parts->denied,
+                                                         .n_denied = parts->n_denied,
+                                                         .woken = import_woken,
+                                                         .ctx = s},
+                                e);
+    if (s->importer == NULL || make_image(s, e) < 0 || note_unfinished(s, e) < 0) {
         return NULL;
     }
     s->hasher_runs = pthread_create(&s->hasher, NULL, hashes_main, s) == 0;
@@ -86,6 +99,7 @@ void pipelines_close(struct pipelines *s)
         (void)pthread_join(s->hasher, NULL);
     }
     hashes_done(s);
+    importer_close(s->importer);
     vec_done(&s->inbox);
     lock_done(&s->lock);
     free(s);
@@ -137,5 +151,6 @@ int pipelines_project_gone(struct pipelines *s, int64_t project_id, struct err *
         return -1;
     }
     runner_note(s, NOTE_GONE, project_id, 0);
+    importer_project_gone(s->importer, project_id);
     return 0;
 }

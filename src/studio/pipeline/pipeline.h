@@ -17,6 +17,8 @@ struct access;
 struct content;
 struct jobs;
 struct pipelines;
+struct cidr;
+struct secrets;
 struct state;
 struct state_schema;
 struct volume_store;
@@ -31,6 +33,10 @@ struct pipeline_parts {
     struct content *content;
     struct jobs *jobs;
     struct volume_store *volumes;
+    struct secrets *secrets;
+    const struct cidr
+        *denied; /* where no import goes (net.outbound_deny, net.import_deny); the caller's */
+    size_t n_denied;
     int program_fd; /* of strata-ml, taken over; -1: it is not beside this program */
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);

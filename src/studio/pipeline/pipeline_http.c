@@ -522,14 +522,14 @@ const struct route pipeline_routes[] = {
 const struct http_schema pipeline_schemas[] = {
     {"ModuleManifest", "{schema: integer, program: string, modules: [Module]}"},
     {"Module", "{name: string, version: string, title: string, description: string,"
-               " category: string, kind: 'native' | 'container', light: boolean, memory?: string,"
+               " category: string, kind: 'native' | 'container' | 'import' | 'script', light: boolean, memory?: string,"
                " memory_spilled?: string,"
                " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
     {"PortType", "'table' | 'model' | 'transform' | 'report' | 'file'"},
     {"ModulePort", "{name: string, type: PortType, optional: boolean, help: string}"},
     {"ParamType", "'int' | 'real' | 'bool' | 'text' | 'choice' | 'ints' | 'path' | 'column'"
-                  " | 'columns'"},
+                  " | 'columns' | 'code'"},
     {"ModuleParam", "{name: string, type: ParamType, required: boolean,"
                     " default?: string | number | boolean, min?: number, max?: number,"
                     " choices?: [string], help: string}"},

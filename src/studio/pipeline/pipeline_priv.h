@@ -81,6 +81,7 @@ struct pipelines {
     struct pipeline_parts parts;
     struct step_image image;
     bool has_image;
+    struct importer *importer;
     struct lock lock; /* its condition wakes the runner */
     /* guarded by lock */
     struct list runs;
@@ -165,6 +166,8 @@ bool step_error_passes(const struct err *e);              /* it is tried again; 
 struct run_node *run_node_at(const struct run *r, int g); /* or NULL */
 /* As given, or the default. */
 const char *step_param(const struct run *r, const struct run_node *n, size_t i);
+/* By its name; "" when the module has no such parameter. */
+const char *step_param_named(const struct run *r, const struct run_node *n, const char *name);
 int64_t step_bytes(int64_t times, int64_t bytes, int64_t base); /* INT64_MAX past it */
 /* Fills row.words; *input_bytes is what it reads. HASH_PENDING: its files are being read. */
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
@@ -180,6 +183,11 @@ const char *step_why(struct run_node *n, const char *old_words);
 void step_spec(struct pipelines *s, const struct run *r, const struct step_group *g,
                int64_t memory_bytes, struct arena *a, struct jw *w);
 const char *step_file(struct arena *a, const struct run_node *n, const struct port *port);
+/* Where the container finds an input; NULL: not connected. */
+const char *step_input_file(const struct run *r, const struct step_group *group,
+                            const struct run_node *n, size_t i, struct arena *a);
+void step_mount(struct jw *w, struct str volume, const char *path, const char *mode,
+                const char *subpath);
 const char *step_suffix(enum value_type type);
 /* Where it writes: a directory of the job's, under STUDIO_DIR. */
 const char *step_tmp_dir(struct arena *a, const struct run_node *n);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "pipeline/component.h"
+#include "pipeline/script.h"
 
 #include <string.h>
 
@@ -105,12 +106,12 @@ static int keep_mistakes(const struct create *c, struct mistakes *m, struct err 
 /* The image of a container module as it is now, by its digest and with its layers: tags may move,
  * and whoever deletes it meanwhile does not stop the run (pipelines_held_blobs). Who may run
  * pipelines of a project may pull its images. */
-static int pin_image(const struct create *c, struct node_row *n, const struct component *component,
-                     struct err *e)
+static int pin_image(const struct create *c, struct node_row *n, const struct graph_node *g,
+                     const char *text, struct err *e)
 {
     struct principal own = {.kind = PRINCIPAL_SESSION, .is_admin = true, .scopes = PERM_ALL};
-    struct str rest = str_of(component->image), project = str_cut(&rest, '/');
-    struct str name = str_of(component->image);
+    struct str rest = str_of(text), project = str_cut(&rest, '/');
+    struct str name = str_of(text);
     ptrdiff_t mark = str_find_char(name, '@');
     SCOPED(buf_done) struct buf pin = BUF_MAX(PIN_BYTES);
     struct jw w = JW(&pin);
@@ -125,6 +126,9 @@ static int pin_image(const struct create *c, struct node_row *n, const struct co
     }
     n->image = arena_printf(c->a, "%.*s@%s", (int)(mark < 0 ? (ptrdiff_t)name.len : mark), name.p,
                             image.digest);
+    if (script_is(g->module->table)) {
+        script_add_layer(&c->s->image, c->a, &image);
+    }
     jobs_image_json(&image, &w);
     n->pin = arena_strdup(c->a, buf_str(&pin));
     return pin.failed ? err_set(e, ERR_LIMIT, "%s: its image says more than %llu bytes of itself",
@@ -132,13 +136,30 @@ static int pin_image(const struct create *c, struct node_row *n, const struct co
                       : 0;
 }
 
+/* What a container's module or a script runs on; NULL: on strata-ml. */
+static const char *image_of(const struct graph_node *n)
+{
+    const struct module *m = n->module ? n->module->table : NULL;
+
+    if (m == NULL || n->module->component) {
+        return m ? n->module->component->image : NULL;
+    }
+    for (size_t i = 0; script_is(m) && m->params[i].name; i++) {
+        if (strcmp(m->params[i].name, "image") == 0) {
+            return n->params[i];
+        }
+    }
+    return NULL;
+}
+
 static int pin_images(const struct create *c, struct err *e)
 {
     for (size_t i = 0; i < c->n; i++) {
         int at = graph_find(&c->graph, str_of(c->nodes[i].node));
-        const struct catalog_module *m = c->graph.nodes[at].module;
+        const struct graph_node *g = &c->graph.nodes[at];
+        const char *image = image_of(g);
 
-        if (m && m->component && pin_image(c, &c->nodes[i], m->component, e) < 0) {
+        if (image && pin_image(c, &c->nodes[i], g, image, e) < 0) {
             return -1;
         }
     }

@@ -39,6 +39,20 @@ const char *step_param(const struct run *r, const struct run_node *n, size_t i)
     return given ? given : run_module(r, n)->params[i].def;
 }
 
+const char *step_param_named(const struct run *r, const struct run_node *n, const char *name)
+{
+    const struct module *m = run_module(r, n);
+
+    for (size_t i = 0; m->params[i].name; i++) {
+        if (strcmp(m->params[i].name, name) == 0) {
+            const char *text = step_param(r, n, i);
+
+            return text ? text : "";
+        }
+    }
+    return "";
+}
+
 struct run_node *run_node_at(const struct run *r, int g)
 {
     return g >= 0 ? r->of[g] : NULL;
@@ -69,7 +83,7 @@ static int write_files(struct pipelines *s, struct run *r, struct run_node *n, s
     for (size_t i = 0; m->params[i].name; i++) {
         const char *path = step_param(r, n, i);
 
-        if (m->params[i].type == PARAM_PATH && path && *path) {
+        if (m->params[i].type == PARAM_PATH && path && *path && !(m->flags & MODULE_WRITES)) {
             int rc = path_hash(s, r, &n->arena, path, hex, &mark, bytes, e);
 
             if (rc < 0) {

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "pipeline/component.h"
+#include "pipeline/script.h"
 #include "volume/volume.h"
 
 #include <stdlib.h>
@@ -28,6 +29,8 @@ static void add_inputs(const struct run *r, const struct run_node *n, struct nee
 
         if (o && m->inputs[i].type == VALUE_TABLE) {
             need_table(need, o->bytes, o->rows, o->columns);
+        } else if (o && m->inputs[i].type == VALUE_FILE) {
+            need_table(need, o->bytes, /* rows */ -1, /* columns */ 0);
         } else if (o && __builtin_add_overflow(need->input, o->bytes, &need->input)) {
             need->input = INT64_MAX;
         }
@@ -154,14 +157,16 @@ int step_memory(struct pipelines *s, const struct run *r, struct run_node *n, in
     jobs_machine_totals(s->parts.jobs, &cpu, &machine);
     n->asked_bytes = g->doc->memory_bytes;
     n->lacks_memory = false;
-    if (g->module->component) {
-        n->memory_bytes = n->asked_bytes > 0 ? n->asked_bytes : g->module->component->memory_bytes;
+    if (g->module->component || script_is(g->module->table)) {
+        n->memory_bytes = n->asked_bytes > 0     ? n->asked_bytes
+                          : g->module->component ? g->module->component->memory_bytes
+                                                 : script_memory(r, n);
         return 0;
     }
     limit = n->asked_bytes > 0 ? min_of(n->asked_bytes, machine) : machine;
     need.cpus = cpu / 1000 + 1;
     add_inputs(r, n, &need);
-    if (g->module->table->inputs[0].name == NULL) {
+    if (need.input == 0) {
         add_source(s, r, n, input_bytes, &need);
     }
     if (need_by(r, n, &need, &n->need_bytes, &least, e) < 0) {

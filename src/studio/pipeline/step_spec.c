@@ -3,6 +3,8 @@
 
 #include "base/limits.h"
 #include "pipeline/component.h"
+#include "pipeline/node_import.h"
+#include "pipeline/script.h"
 
 #include <string.h>
 
@@ -53,9 +55,8 @@ static bool is_among(const struct step_group *g, const struct run_node *n)
     return false;
 }
 
-/* Of input `i`; NULL: not connected. */
-static const char *input_file(const struct run *r, const struct step_group *group,
-                              const struct run_node *n, size_t i, struct arena *a)
+const char *step_input_file(const struct run *r, const struct step_group *group,
+                            const struct run_node *n, size_t i, struct arena *a)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct run_node *from = run_node_at(r, g->from[i]);
@@ -91,13 +92,14 @@ static void write_words(const struct run *r, const struct step_group *group,
     jw_str(w, str_of(n->row.node));
     jw_str(w, str_of(m->name));
     for (size_t i = 0; m->inputs[i].name; i++) {
-        const char *file = input_file(r, group, n, i, a);
+        const char *file = step_input_file(r, group, n, i, a);
 
         if (file) {
             jw_str(w, STR("--in"));
             jw_str(w, str_of(arena_printf(a, "%s=%s", m->inputs[i].name, file)));
         }
     }
+    node_import_words(r, n, w);
     for (size_t i = 0; m->outputs[i].name; i++) {
         jw_str(w, STR("--out"));
         jw_str(w, str_of(arena_printf(a, "%s=%s", m->outputs[i].name,
@@ -107,7 +109,7 @@ static void write_words(const struct run *r, const struct step_group *group,
         const char *value = g->params[i];
 
         if (value) {
-            value = m->params[i].type == PARAM_PATH ? mounted(a, value) : value;
+            value = m->params[i].type == PARAM_PATH && *value ? mounted(a, value) : value;
             jw_str(w, STR("--param"));
             jw_str(w, str_of(arena_printf(a, "%s=%s", m->params[i].name, value)));
         }
@@ -145,7 +147,7 @@ static void write_component(const struct run *r, const struct step_group *group,
         params[i] = step_param(r, n, i);
     }
     for (size_t i = 0; m->inputs[i].name; i++) {
-        inputs[i] = input_file(r, group, n, i, a);
+        inputs[i] = step_input_file(r, group, n, i, a);
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
         outputs[i] = output_file(n, &m->outputs[i], a);
@@ -159,8 +161,8 @@ static void write_component(const struct run *r, const struct step_group *group,
 
 /* --- its volumes --- */
 
-static void write_mount(struct jw *w, struct str volume, const char *path, const char *mode,
-                        const char *subpath)
+void step_mount(struct jw *w, struct str volume, const char *path, const char *mode,
+                const char *subpath)
 {
     jw_object(w);
     jw_kv_str(w, "name", volume);
@@ -182,9 +184,9 @@ static void write_inputs(const struct run *r, const struct step_group *group,
         const struct run_node *from = run_node_at(r, g->from[i]);
 
         if (from && !is_among(group, from)) {
-            write_mount(w, str_of(r->doc.volume),
-                        arena_printf(a, "/in/%s/%s", n->row.node, m->inputs[i].name), "ro",
-                        arena_printf(a, STUDIO_DIR "/%s", from->row.key));
+            step_mount(w, str_of(r->doc.volume),
+                       arena_printf(a, "/in/%s/%s", n->row.node, m->inputs[i].name), "ro",
+                       arena_printf(a, STUDIO_DIR "/%s", from->row.key));
         }
     }
 }
@@ -194,16 +196,17 @@ static void write_sources(const struct run *r, const struct run_node *n, struct 
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     const struct module *m = g->module->table;
+    const char *mode = m->flags & MODULE_WRITES ? "rw" : "ro";
     struct str seen = {0};
 
     for (size_t i = 0; m->params[i].name; i++) {
         const char *path = g->params[i];
 
-        if (path && m->params[i].type == PARAM_PATH) {
+        if (path && *path && m->params[i].type == PARAM_PATH) {
             struct str rest = str_of(path), name = str_cut(&rest, ':');
 
             if (!str_eq(name, seen)) {
-                write_mount(w, name, arena_printf(a, "/volumes/%.*s", STR_ARG(name)), "ro", NULL);
+                step_mount(w, name, arena_printf(a, "/volumes/%.*s", STR_ARG(name)), mode, NULL);
             }
             seen = name;
         }
@@ -215,11 +218,12 @@ static void write_volumes(const struct run *r, const struct step_group *g, struc
 {
     jw_key(w, "volumes");
     jw_array(w);
-    write_mount(w, str_of(r->doc.volume), "/out", "rw",
-                arena_printf(a, STUDIO_DIR "/tmp/%s", g->nodes[0]->row.job));
+    step_mount(w, str_of(r->doc.volume), "/out", "rw",
+               arena_printf(a, STUDIO_DIR "/tmp/%s", g->nodes[0]->row.job));
     for (size_t i = 0; i < g->n; i++) {
         write_inputs(r, g, g->nodes[i], a, w);
         write_sources(r, g->nodes[i], a, w);
+        node_import_mount(r, g->nodes[i], a, w);
     }
     jw_end(w);
 }
@@ -229,7 +233,7 @@ static void write_volumes(const struct run *r, const struct step_group *g, struc
 static void write_resources(struct pipelines *s, struct arena *a, const struct module *m,
                             int64_t want, struct jw *w)
 {
-    bool is_light = (m->flags & MODULE_LIGHT) != 0;
+    bool is_light = (m->flags & (MODULE_LIGHT | MODULE_NETWORK)) != 0;
     int64_t cpu, memory;
 
     jobs_machine_totals(s->parts.jobs, &cpu, &memory);
@@ -268,6 +272,8 @@ void step_spec(struct pipelines *s, const struct run *r, const struct step_group
     if (component) {
         write_component(r, g, a, w);
         write_asked(a, component, memory_bytes, w);
+    } else if (script_is(run_module(r, n))) {
+        script_spec(r, g, memory_bytes, a, w);
     } else {
         write_plan(r, g, a, w);
         write_resources(s, a, run_module(r, n), memory_bytes, w);

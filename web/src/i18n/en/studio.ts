@@ -102,6 +102,8 @@ export const studio = {
   'studio.id_hint': 'Lower-case letters, digits, "_" and "-", a letter first, and no other step has it.',
   'studio.input': 'Input',
   'studio.output': 'Output',
+  'studio.code_large': 'Large window',
+  'studio.code_keys': 'Tab indents, Enter keeps the indent. To leave with the keyboard: Escape, then Tab.',
   'studio.not_connected': 'not connected',
   'studio.unknown_module': 'There is no module {name}.',
   'studio.unknown_param': 'The module has no parameter {name}.',

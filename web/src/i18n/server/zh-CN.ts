@@ -1191,6 +1191,7 @@ export const server: Record<string, string> = {
   // src/main/search_http.c
   'what is looked for? ?q=WORDS': '要搜索什么？请用 ?q=WORDS',
   // src/main/server.c
+  'More addresses where import steps of pipelines do not go: what they read is shown to whoever may run pipelines. By default what only this machine reaches.': '流程的导入步骤另外不会连接的地址：它们读到的内容，可运行流程的人都看得到。默认为只有这台机器连得到的地址。',
   'Address and port of the API, the registry and the console.': 'API、镜像仓库与控制台的地址与端口。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的证书链（PEM）；留空则提供纯 HTTP。由用户 strata 读取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私钥（PEM），用户 strata 须能读取。',
@@ -1648,6 +1649,47 @@ export const server: Record<string, string> = {
   'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在默认开启的项目之外再开启哪些采集项目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名称超过 {1} 个：每个采集项目只需写一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：没有 {1} 这个采集项目：strata exporter --help 会列出全部',
+  // src/studio/imports/imports.c
+  '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向导入不会连接的地址（net.outbound_deny、net.import_deny）：管理员可以允许它',
+  '%s brings nothing from the network': '{1} 不会从网络带入任何东西',
+  'it is larger than max_size, %s': '它大于 max_size（{1}）',
+  '%s: the server refuses it (%d%s): look at the secret and what it may read': '{1}：服务器拒绝（{2}{3}）：请检查机密以及它可读取的范围',
+  '%s: the server does not have it (%d%s)': '{1}：服务器没有它（{2}{3}）',
+  '%s: the server cannot now (%d%s)': '{1}：服务器目前无法处理（{2}{3}）',
+  '%s: the server answers %d%s instead of the file': '{1}：服务器回应 {2}{3}，而不是文件',
+  // src/studio/imports/listing.c
+  'the store lists a key that no object has': '存储服务列出了任何对象都不会有的键',
+  'the store does not answer with a list of its keys': '存储服务没有回应键的列表',
+  'the store has more keys, and does not say how to go on': '存储服务还有更多键，却没有说明如何继续',
+  // src/studio/imports/postgres.c
+  'the query took longer than timeout_sec, %s seconds': '查询花费的时间超过 timeout_sec（{1} 秒）',
+  'the database says: %.300s%s%s%.100s': '数据库说：{1}',
+  "'%.100s' is no name of a table": '“{1}”不是数据表的名称',
+  'the query gives no rows: write one SELECT': '查询不会给出任何行：请写一个 SELECT',
+  'the names of the columns are too long': '列名太长',
+  'there are more than max_rows, %lld rows': '行数超过 max_rows（{1} 行）',
+  'the query is too long': '查询太长',
+  // src/studio/imports/postgres_connect.c
+  "'%.100s' is no name or address of a server": '“{1}”不是服务器的名称或地址',
+  'the name %.200s is not found: %s': '找不到名称 {1}：{2}',
+  'the name %.200s has no address': '名称 {1} 没有地址',
+  'poll: %s': 'poll：{1}',
+  '%.200s does not answer in time': '{1} 没有及时回应',
+  'there is no memory for a connection': '没有内存可供连接使用',
+  // src/studio/imports/s3.c
+  "endpoint: '%s' has a path: give host and port, the bucket apart": 'endpoint：“{1}”含有路径：请只填主机与端口，存储桶另填',
+  "endpoint: the host's name is too long": 'endpoint：主机名称太长',
+  'the key is too long for an address': '键太长，无法放入地址',
+  'the prefix is too long': '前缀太长',
+  "no key of the bucket begins with '%s'": '存储桶中没有以“{1}”开头的键',
+  "more than %d pages of keys begin with '%s': make it longer": '超过 {1} 页的键以“{2}”开头：请把它写长一点',
+  'the key is too long': '键太长',
+  // src/studio/imports/url.c
+  'the secret holds a line break or another control character, which no header can carry: store it again without': '机密含有换行或其他控制字符，标头无法携带：请去除后重新保存',
+  'the secret must be user:password when auth is basic': 'auth 为 basic 时，机密必须是 user:password',
+  'the secret is too long for a header': '机密太长，无法放入标头',
+  'the address is longer than %zu bytes': '地址超过 {1} 字节',
+  '%s: redirected more than %d times': '{1}：重定向超过 {2} 次',
   // src/studio/pipeline/document.c
   'must be %s': '必须是{1}',
   'holds bytes that are no text': '含有不是文本的字节',
@@ -1689,7 +1731,31 @@ export const server: Record<string, string> = {
   'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而设置 memory 只给它 {4}：请写 memory: {5}，或让它处理较少的行（模块 sample）或列',
   'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而这台机器给一个任务的只有 {4}：让它处理较少的行（模块 sample）或列',
   'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被终止：内存不足：它有 {1}，还需要更多，据已知情况约 {2}：请在步骤中写 memory: {3}，或让它处理较少的行或列',
+  // src/studio/pipeline/importer.c
+  'the disk is full after %lld bytes; remove something and try again': '写入 {1} 字节后磁盘已满；请移除一些东西后再试',
+  'write what comes: %s': '写入收到的数据：{1}',
+  'secret %.64s: %s': '机密 {1}：{2}',
+  'the file has the SHA-256 %s, and the step promises %s: it has changed, or another file lies there': '文件的 SHA-256 是 {1}，而步骤承诺的是 {2}：它已更改，或那里放的是另一个文件',
+  'no thread for imports': '没有可供导入使用的线程',
+  'trying again in %lld s: %.150s': '{1} 秒后再试：{2}',
+  // src/studio/pipeline/node_import.c
+  'a step that reads the network is run each time': '读取网络的步骤每次都会运行',
+  'a step that writes a file of a volume is run each time': '写入存储卷文件的步骤每次都会运行',
+  '%lld rows, %lld kB': '{1} 行，{2} kB',
+  '%lld rows, %lld MB': '{1} 行，{2} MB',
+  '%lld kB': '{1} kB',
+  '%lld MB': '{1} MB',
+  // src/studio/pipeline/output_check.c
+  'it became shorter while it was read': '读取时它变短了',
+  'its schema cannot be read': '无法读取它的结构',
+  'it has %zu columns, and the step promises %zu': '它有 {1} 列，而步骤承诺 {2} 列',
+  "its column %zu is '%.100s', and the step promises '%.100s'": '它的第 {1} 列是“{2}”，而步骤承诺“{3}”',
+  "its column '%.100s' is %s, and the step promises %s": '它的列“{1}”是 {2}，而步骤承诺 {3}',
+  'it is no Arrow file: %s': '它不是 Arrow 文件：{1}',
+  'it is no %s file of strata-ml': '它不是 strata-ml 的 {1} 文件',
+  'the step ended well, but its output %s is not what it says: %s': '步骤正常结束，但它的输出 {1} 名不符实：{2}',
   // src/studio/pipeline/outputs.c
+  'the step ended well, but did not make its output %s, which a step behind it needs': '步骤正常结束，但没有产生后面步骤需要的输出 {1}',
   'read: %s': '读取：{1}',
   'the step ended well, but its output %s is no file: %s': '步骤顺利结束，但它的输出 {1} 不是文件：{2}',
   // src/studio/pipeline/outputs_http.c
@@ -1790,6 +1856,10 @@ export const server: Record<string, string> = {
   "'%.*s' is the name of a built-in module": '“{1}”是内置模块的名称',
   // src/algorithms/modules: the titles of modules
   'Read CSV': '读取 CSV',
+  'Import from the web': '从网络导入',
+  'Import from S3': '从 S3 导入',
+  'Import from PostgreSQL': '从 PostgreSQL 导入',
+  'Python script': 'Python 脚本',
   'Read Parquet': '读取 Parquet',
   'Read JSON Lines': '读取 JSON Lines',
   'Read LIBSVM': '读取 LIBSVM',

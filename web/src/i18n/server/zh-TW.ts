@@ -1191,6 +1191,7 @@ export const server: Record<string, string> = {
   // src/main/search_http.c
   'what is looked for? ?q=WORDS': '要搜尋什麼？請用 ?q=WORDS',
   // src/main/server.c
+  'More addresses where import steps of pipelines do not go: what they read is shown to whoever may run pipelines. By default what only this machine reaches.': '流程的匯入步驟另外不會連線的位址：它們讀到的內容，可執行流程的人都看得到。預設為只有這台機器連得到的位址。',
   'Address and port of the API, the registry and the console.': 'API、登錄庫與主控台的位址與連接埠。',
   'Certificate chain (PEM) for HTTPS; empty serves plain HTTP. Read by the user strata.': 'HTTPS 的憑證鏈（PEM）；留空則提供純 HTTP。由使用者 strata 讀取。',
   'Private key (PEM) of net.tls_cert, readable by the user strata.': 'net.tls_cert 的私鑰（PEM），使用者 strata 須能讀取。',
@@ -1648,6 +1649,47 @@ export const server: Record<string, string> = {
   'Collectors beside those that are on by default, with a blank between them: processes tcpstat interrupts cpu.info meminfo_numa.': '在預設開啟的項目之外再開啟哪些收集項目，以空格分隔：processes tcpstat interrupts cpu.info meminfo_numa。',
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名稱超過 {1} 個：每個收集項目只要寫一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：沒有 {1} 這個收集項目：strata exporter --help 會列出全部',
+  // src/studio/imports/imports.c
+  '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向匯入不會連線的位址（net.outbound_deny、net.import_deny）：管理員可以允許它',
+  '%s brings nothing from the network': '{1} 不會從網路帶入任何東西',
+  'it is larger than max_size, %s': '它大於 max_size（{1}）',
+  '%s: the server refuses it (%d%s): look at the secret and what it may read': '{1}：伺服器拒絕（{2}{3}）：請檢查機密以及它可讀取的範圍',
+  '%s: the server does not have it (%d%s)': '{1}：伺服器沒有它（{2}{3}）',
+  '%s: the server cannot now (%d%s)': '{1}：伺服器目前無法處理（{2}{3}）',
+  '%s: the server answers %d%s instead of the file': '{1}：伺服器回應 {2}{3}，而不是檔案',
+  // src/studio/imports/listing.c
+  'the store lists a key that no object has': '儲存服務列出了任何物件都不會有的鍵',
+  'the store does not answer with a list of its keys': '儲存服務沒有回應鍵的清單',
+  'the store has more keys, and does not say how to go on': '儲存服務還有更多鍵，卻沒有說明如何繼續',
+  // src/studio/imports/postgres.c
+  'the query took longer than timeout_sec, %s seconds': '查詢花費的時間超過 timeout_sec（{1} 秒）',
+  'the database says: %.300s%s%s%.100s': '資料庫說：{1}',
+  "'%.100s' is no name of a table": '「{1}」不是資料表的名稱',
+  'the query gives no rows: write one SELECT': '查詢不會給出任何列：請寫一個 SELECT',
+  'the names of the columns are too long': '欄位名稱太長',
+  'there are more than max_rows, %lld rows': '列數超過 max_rows（{1} 列）',
+  'the query is too long': '查詢太長',
+  // src/studio/imports/postgres_connect.c
+  "'%.100s' is no name or address of a server": '「{1}」不是伺服器的名稱或位址',
+  'the name %.200s is not found: %s': '找不到名稱 {1}：{2}',
+  'the name %.200s has no address': '名稱 {1} 沒有位址',
+  'poll: %s': 'poll：{1}',
+  '%.200s does not answer in time': '{1} 沒有及時回應',
+  'there is no memory for a connection': '沒有記憶體可供連線使用',
+  // src/studio/imports/s3.c
+  "endpoint: '%s' has a path: give host and port, the bucket apart": 'endpoint：「{1}」含有路徑：請只填主機與連接埠，儲存桶另填',
+  "endpoint: the host's name is too long": 'endpoint：主機名稱太長',
+  'the key is too long for an address': '鍵太長，無法放入位址',
+  'the prefix is too long': '前綴太長',
+  "no key of the bucket begins with '%s'": '儲存桶中沒有以「{1}」開頭的鍵',
+  "more than %d pages of keys begin with '%s': make it longer": '超過 {1} 頁的鍵以「{2}」開頭：請把它寫長一點',
+  'the key is too long': '鍵太長',
+  // src/studio/imports/url.c
+  'the secret holds a line break or another control character, which no header can carry: store it again without': '機密含有換行或其他控制字元，標頭無法攜帶：請去除後重新儲存',
+  'the secret must be user:password when auth is basic': 'auth 為 basic 時，機密必須是 user:password',
+  'the secret is too long for a header': '機密太長，無法放入標頭',
+  'the address is longer than %zu bytes': '位址超過 {1} 位元組',
+  '%s: redirected more than %d times': '{1}：重新導向超過 {2} 次',
   // src/studio/pipeline/document.c
   'must be %s': '必須是{1}',
   'holds bytes that are no text': '含有不是文字的位元組',
@@ -1689,7 +1731,31 @@ export const server: Record<string, string> = {
   'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而設定 memory 只給它 {4}：請寫 memory: {5}，或讓它處理較少的列（模組 sample）或欄',
   'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而這台機器給一個任務的只有 {4}：讓它處理較少的列（模組 sample）或欄',
   'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被終止：記憶體不足：它有 {1}，還需要更多，據已知情況約 {2}：請在步驟中寫 memory: {3}，或讓它處理較少的列或欄',
+  // src/studio/pipeline/importer.c
+  'the disk is full after %lld bytes; remove something and try again': '寫入 {1} 位元組後磁碟已滿；請移除一些東西後再試',
+  'write what comes: %s': '寫入收到的資料：{1}',
+  'secret %.64s: %s': '機密 {1}：{2}',
+  'the file has the SHA-256 %s, and the step promises %s: it has changed, or another file lies there': '檔案的 SHA-256 是 {1}，而步驟承諾的是 {2}：它已變更，或那裡放的是另一個檔案',
+  'no thread for imports': '沒有可供匯入使用的執行緒',
+  'trying again in %lld s: %.150s': '{1} 秒後再試：{2}',
+  // src/studio/pipeline/node_import.c
+  'a step that reads the network is run each time': '讀取網路的步驟每次都會執行',
+  'a step that writes a file of a volume is run each time': '寫入儲存卷檔案的步驟每次都會執行',
+  '%lld rows, %lld kB': '{1} 列，{2} kB',
+  '%lld rows, %lld MB': '{1} 列，{2} MB',
+  '%lld kB': '{1} kB',
+  '%lld MB': '{1} MB',
+  // src/studio/pipeline/output_check.c
+  'it became shorter while it was read': '讀取時它變短了',
+  'its schema cannot be read': '無法讀取它的結構',
+  'it has %zu columns, and the step promises %zu': '它有 {1} 個欄位，而步驟承諾 {2} 個',
+  "its column %zu is '%.100s', and the step promises '%.100s'": '它的第 {1} 個欄位是「{2}」，而步驟承諾「{3}」',
+  "its column '%.100s' is %s, and the step promises %s": '它的欄位「{1}」是 {2}，而步驟承諾 {3}',
+  'it is no Arrow file: %s': '它不是 Arrow 檔：{1}',
+  'it is no %s file of strata-ml': '它不是 strata-ml 的 {1} 檔',
+  'the step ended well, but its output %s is not what it says: %s': '步驟正常結束，但它的輸出 {1} 名不符實：{2}',
   // src/studio/pipeline/outputs.c
+  'the step ended well, but did not make its output %s, which a step behind it needs': '步驟正常結束，但沒有產生後面步驟需要的輸出 {1}',
   'read: %s': '讀取：{1}',
   'the step ended well, but its output %s is no file: %s': '步驟順利結束，但它的輸出 {1} 不是檔案：{2}',
   // src/studio/pipeline/outputs_http.c
@@ -1790,6 +1856,10 @@ export const server: Record<string, string> = {
   "'%.*s' is the name of a built-in module": '「{1}」是內建模組的名稱',
   // src/algorithms/modules: the titles of modules
   'Read CSV': '讀取 CSV',
+  'Import from the web': '從網路匯入',
+  'Import from S3': '從 S3 匯入',
+  'Import from PostgreSQL': '從 PostgreSQL 匯入',
+  'Python script': 'Python 程式',
   'Read Parquet': '讀取 Parquet',
   'Read JSON Lines': '讀取 JSON Lines',
   'Read LIBSVM': '讀取 LIBSVM',

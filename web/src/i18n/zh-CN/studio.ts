@@ -102,6 +102,8 @@ export const studio = {
   'studio.id_hint': '小写字母、数字、“_”和“-”，以字母开头，且不与其他步骤重复。',
   'studio.input': '输入',
   'studio.output': '输出',
+  'studio.code_large': '大窗口',
+  'studio.code_keys': 'Tab 缩进，Enter 保持缩进。用键盘离开：先按 Esc，再按 Tab。',
   'studio.not_connected': '未连接',
   'studio.unknown_module': '没有模块 {name}。',
   'studio.unknown_param': '模块没有参数 {name}。',

@@ -102,6 +102,8 @@ export const studio = {
   'studio.id_hint': '小寫字母、數字、「_」與「-」，以字母開頭，且不與其他步驟重複。',
   'studio.input': '輸入',
   'studio.output': '輸出',
+  'studio.code_large': '大視窗',
+  'studio.code_keys': 'Tab 縮排，Enter 保持縮排。用鍵盤離開：先按 Esc，再按 Tab。',
   'studio.not_connected': '未連線',
   'studio.unknown_module': '沒有模組 {name}。',
   'studio.unknown_param': '模組沒有參數 {name}。',

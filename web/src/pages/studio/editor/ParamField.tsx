@@ -4,6 +4,7 @@ import { useId } from 'react';
 import type { Column, DocParam, GraphMistake, Param, Value } from '../../../api/studio';
 import { useServerWord, useServerText, useText } from '../../../i18n';
 import { countOf, GROUPS, selector, words } from '../graph/columns';
+import { CodeField } from './CodeField';
 import { PathField } from './PathField';
 
 interface Props {
@@ -88,6 +89,8 @@ function Control(props: Inside) {
   switch (param.type) {
     case 'path':
       return <PathField id={id} project={props.project} value={textOf(value)} placeholder={placeholder} disabled={disabled} onChange={(v) => onChange(v || undefined)} />;
+    case 'code':
+      return <CodeField id={id} label={label} value={textOf(value)} placeholder={placeholder} disabled={disabled} onChange={(v) => onChange(v === '' ? undefined : v)} />;
     case 'column':
       return <ColumnField {...props} placeholder={placeholder} />;
     case 'columns':
