@@ -522,7 +522,8 @@ const struct route pipeline_routes[] = {
 const struct http_schema pipeline_schemas[] = {
     {"ModuleManifest", "{schema: integer, program: string, modules: [Module]}"},
     {"Module", "{name: string, version: string, title: string, description: string,"
-               " category: string, kind: 'native' | 'container' | 'import' | 'script', light: boolean, memory?: string,"
+               " category: string, kind: 'native' | 'container' | 'import' | 'script', light: "
+               "boolean, memory?: string,"
                " memory_spilled?: string,"
                " deterministic: boolean, inputs: [ModulePort],"
                " outputs: [ModulePort], params: [ModuleParam]}"},
