@@ -1795,7 +1795,6 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必须是文本、数字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超过 {2} 字节',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 项；最多接受 {2} 项',
-  "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '按计划运行的流程使用模块“{1}”，因此更改它的人也需要 pipeline:run',
   'too many follow runs: at most %d, of one user at most %d': '跟踪运行的人太多：最多 {1} 个，每位用户最多 {2} 个',
   'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程按计划运行，因此更改它的人也需要 pipeline:run',
   'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有节点的值合计超过 {1} 字节：请减少使用流程中过长的参数',

@@ -1795,7 +1795,6 @@ export const server: Record<string, string> = {
   'params.%.60s must be a text, a number or true or false': 'params.{1} 必須是文字、數字、true 或 false',
   'params.%.60s is longer than %d bytes': 'params.{1} 超過 {2} 位元組',
   'params has %zu entries; at most %d are taken': 'params 有 {1} 項；最多接受 {2} 項',
-  "a pipeline that runs by the clock uses the module '%s', so that whoever changes it needs pipeline:run too": '依排程執行的流程使用模組「{1}」，因此變更它的人也需要 pipeline:run',
   'too many follow runs: at most %d, of one user at most %d': '追蹤執行的人太多：最多 {1} 個，每位使用者最多 {2} 個',
   'the pipeline runs by the clock, so that whoever changes it needs pipeline:run too': '此流程依排程執行，因此變更它的人也需要 pipeline:run',
   'the values of all nodes are longer than %d bytes together: use a long parameter of the pipeline less often': '所有節點的值合計超過 {1} 位元組：請減少使用流程中過長的參數',
