@@ -98,7 +98,7 @@ def module_texts():
     and of the titles, axes and columns of reports."""
     helps, params, reports = {}, {}, {}
     for name, text in modules():
-        for m in re.finditer(rf'(?:\.(?:description|help) =|#define \w+_HELP)\s*((?:{LITERAL}\s*)+)', text):
+        for m in re.finditer(rf'(?:\.(?:description|help) =|#define \w+_HELP|\bIMPORT_SECRET\()\s*((?:{LITERAL}\s*)+)', text):
             helps.setdefault(words(m.group(1)), name)
         for m in re.finditer(r'\{\s*"([a-zA-Z0-9_]+)",\s*(PARAM|VALUE)_[A-Z]+,', text):
             said = arguments(text, text.index('{', m.start()) + 1)

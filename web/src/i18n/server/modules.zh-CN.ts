@@ -1,5 +1,8 @@
 // What modules say of themselves, their parameters and their ports; tools/server_texts.py finds it and checks this list.
 export const helps: Record<string, string> = {
+  "The name of the project's secret that holds the user's password.": '项目中存放该用户密码的密钥名称。',
+  "The name of the project's secret that holds the secret access key.": '项目中存放私有访问密钥的密钥名称。',
+  "The name of the project's secret that is shown to the server.": '项目中要出示给服务器的密钥名称。',
   // read_csv
   'Reads a table from delimited text. Types of columns (int, real, bool, date, time, text), delimiter and header are found by looking. Errors name line and column. A column with leading zeros (0012) or integers that a number does not hold exactly is text. Of a folder, all files are read; folders like year=2024 give columns.': '从分隔文本文件读取数据表。列类型（int、real、bool、date、time、text）、分隔字符与标题行由内容判断。错误会指出行与列。有前导零（0012）或整数大到数值无法精确表示的列视为文本。给文件夹时读取其中所有文件；如 year=2024 的文件夹会成为列。',
   'The file to read, a folder of files, or a pattern such as sales/*.csv, unless a step before brings a file.': '要读取的文件、文件夹，或如 sales/*.csv 的模式；由前面的步骤提供文件时不需填。',

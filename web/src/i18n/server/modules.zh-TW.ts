@@ -1,5 +1,8 @@
 // What modules say of themselves, their parameters and their ports; tools/server_texts.py finds it and checks this list.
 export const helps: Record<string, string> = {
+  "The name of the project's secret that holds the user's password.": '專案中存放該使用者密碼的密鑰名稱。',
+  "The name of the project's secret that holds the secret access key.": '專案中存放私密存取金鑰的密鑰名稱。',
+  "The name of the project's secret that is shown to the server.": '專案中要出示給伺服器的密鑰名稱。',
   // read_csv
   'Reads a table from delimited text. Types of columns (int, real, bool, date, time, text), delimiter and header are found by looking. Errors name line and column. A column with leading zeros (0012) or integers that a number does not hold exactly is text. Of a folder, all files are read; folders like year=2024 give columns.': '從分隔文字檔讀取資料表。欄位型別（int、real、bool、date、time、text）、分隔字元與標題列由內容判斷。錯誤會指出行與欄。有前導零（0012）或整數大到數值無法精確表示的欄位視為文字。給資料夾時讀取其中所有檔案；如 year=2024 的資料夾會成為欄位。',
   'The file to read, a folder of files, or a pattern such as sales/*.csv, unless a step before brings a file.': '要讀取的檔案、資料夾，或如 sales/*.csv 的樣式；由前面的步驟提供檔案時不需填。',
