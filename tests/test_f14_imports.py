@@ -8,6 +8,8 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -177,6 +179,15 @@ class Bad(http.server.BaseHTTPRequestHandler):
             s.left.set()
             self.close_connection = True
             return None
+        if self.path == '/hold':
+            self.send_response(200)
+            self.send_header('Content-Length', '8')
+            self.end_headers()
+            self.wfile.write(b'a,b\n')
+            self.wfile.flush()
+            s.end.wait(60)
+            self.wfile.write(b'1,2\n')
+            return None
         if self.path == '/cut':
             self.send_response(200)
             self.send_header('Content-Length', '1000')
@@ -273,6 +284,38 @@ def test_addresses_that_are_denied_are_not_asked(own_strata, bad, setting):
         document = {'pipeline': 1, 'nodes': {'bring': {'module': 'import_postgres', 'params': {'host': host, 'port': int(port), 'database': 'd', 'user': 'u', 'table': 't', 'retries': 0}}}}
         assert 'net.import_deny' in error_of(go(strata, 'denied', document))
     assert s.seen == []
+
+
+def test_a_ticket_that_a_redirect_carries_is_in_no_error(imports, bad):
+    s = bad()
+    for to in (f'{s.url}/to/x?X-Amz-Signature=ticket-very-secret', f'http://127.0.0.1:{free_port()}/x?sig=very-secret%3A+', 'ftp://host/x?sig=very-secret'):
+        s.RequestHandlerClass = type('Signs', (Bad,), {'do_GET': lambda self, to=to: self.answer(404, b'') if '?' in self.path else self.answer(302, b'', Location=to)})
+        text = error_of(go(imports, 'ticket', of_url(f'{s.url}/a', then=False, retries=0)))
+        assert 'does not have it (404)' in text or 'cannot be reached' in text or 'is not followed' in text or 'is no address' in text, text
+
+
+def test_a_folder_in_the_place_of_the_file_ends_the_run(imports, bad):
+    s = bad()
+    put(imports, 'place', of_url(f'{s.url}/hold', then=False), project='imports')
+    begun = start(imports, 'place', project='imports')
+    job = wait_for(lambda: (n := get_run(imports, begun['id'], 'imports')['nodes']['bring'])['state'] == 'running' and n['job'], 60, 'it runs')
+    put_file(imports, 'imports', 'studio', f'.studio/tmp/{job}/bring/file.bin/in-the-way', b'x')
+    s.end.set()
+    assert 'directory' in error_of(end(imports, begun['id'], 'imports'))
+
+
+def test_a_project_whose_servers_hang_leaves_the_others_theirs(imports, bad):
+    s, good = bad(), bad()
+    imports.project('others')
+    put(imports, 'hang', {'pipeline': 1, 'nodes': {f'n{i}': {'module': 'import_url', 'params': {'url': f'{s.url}/slow'}} for i in range(20)}}, project='imports')
+    begun = start(imports, 'hang', project='imports')
+    wait_for(lambda: len(s.seen) >= 4, 60, 'its share is taken')
+    r = put(imports, 'goes', of_url(f'{good.url}/x', then=False), project='others')
+    assert r.status_code in (200, 201), r.text
+    assert run(imports, 'goes', project='others')['state'] == 'succeeded'
+    assert len(s.seen) == 4
+    assert imports.api('POST', f'/api/v1/projects/imports/runs/{begun["id"]}/cancel').status_code == 202
+    assert end(imports, begun['id'], 'imports')['state'] == 'cancelled'
 
 
 # --- an S3 store: Debian has none that runs alone, so this one checks signatures by itself ---
@@ -433,3 +476,98 @@ def test_a_query_that_goes_on_is_cancelled(imports, postgres):
     wait_for(lambda: get_run(imports, begun['id'], 'imports')['nodes']['bring']['state'] == 'running' and 'pg_sleep' in sql("SELECT query FROM pg_stat_activity WHERE usename = 'reader'"), 60, 'it sleeps')
     assert imports.api('POST', f'/api/v1/projects/imports/runs/{begun["id"]}/cancel').status_code == 202
     assert end(imports, begun['id'], 'imports')['state'] == 'cancelled'
+
+
+def test_a_large_table_gets_the_memory_that_it_needs(imports, postgres):
+    port, _ = postgres
+    done = go(imports, 'large', of_pg(port, query="SELECT i AS id, md5(i::text) AS name, i * 0.5 AS half FROM generate_series(1, 3000000) i"))
+    assert done['state'] == 'succeeded', json.dumps(done['nodes'], indent=1)
+    assert done['nodes']['bring']['outputs']['table']['rows'] == 3000000
+
+
+# --- something that says it is PostgreSQL ---
+
+def message(kind, body=b''):
+    return kind + struct.pack('>I', len(body) + 4) + body
+
+
+READY = message(b'Z', b'I')
+HELLO = message(b'R', struct.pack('>I', 0)) + READY
+
+
+def drip(c, end):
+    while not end.wait(0.2):
+        c.sendall(b'\0')
+
+
+def flood(c, end, head=b''):
+    piece = head
+    while not end.is_set():
+        c.sendall(piece)
+        piece = message(b'D', struct.pack('>HI', 1, 100000) + b'x' * 100000) * 10
+
+
+def columns():
+    return message(b'T', struct.pack('>H', 1) + b'a\0' + struct.pack('>IHIHIH', 0, 0, 25, 0xffff, 0xffffffff, 0))
+
+
+def honest(c, end, row):
+    """All as it should be, up to the rows."""
+    c.recv(65536)
+    c.sendall(message(b'C', b'BEGIN\0') + READY)
+    c.recv(65536)
+    c.sendall(message(b'1') + READY)
+    c.recv(65536)
+    c.sendall(message(b't', struct.pack('>H', 0)) + columns() + READY)
+    c.recv(65536)
+    c.sendall(message(b'1') + message(b'2') + message(b'H', b'\0' + struct.pack('>HH', 1, 0)))
+    row(c, end)
+
+
+def one_row(c, end):
+    c.sendall(b'd' + struct.pack('>I', 2 ** 30))
+    while not end.is_set():
+        c.sendall(b'x' * 1000000)
+
+
+def endless_names(c, end):
+    i = 0
+    while not end.is_set():
+        i += 1
+        c.sendall(message(b'S', b'name%d\0' % i + b'x' * 20000 + b'\0'))
+
+
+FAKES = {
+    'drip': (lambda c, end: drip(c, end), 'does not answer in time|not reached'),
+    'copy-in': (lambda c, end: (c.sendall(HELLO), c.recv(65536), c.sendall(message(b'G', b'\0' + struct.pack('>H', 0))), end.wait(60)), 'not asked to'),
+    'copy-both': (lambda c, end: (c.sendall(HELLO), c.recv(65536), c.sendall(message(b'W', b'\0' + struct.pack('>H', 0))), end.wait(60)), 'not asked to'),
+    'rows-where-none-are': (lambda c, end: (c.sendall(HELLO), c.recv(65536), flood(c, end, columns())), 'more than 16 MiB at once'),
+    'settings': (lambda c, end: (c.sendall(message(b'R', struct.pack('>I', 0))), endless_names(c, end)), 'more than 16 MiB at once'),
+    'one-row': (lambda c, end: (c.sendall(HELLO), honest(c, end, one_row)), 'more than 64 MiB at once'),
+}
+
+
+@pytest.mark.parametrize('kind', FAKES)
+def test_what_only_says_it_is_a_database_holds_nothing_up(imports, kind):
+    server, over = socket.create_server(('127.0.0.1', 0)), threading.Event()
+    behave, wanted = FAKES[kind]
+
+    def serve():
+        while True:
+            try:
+                c, _ = server.accept()
+            except OSError:
+                return
+            with c:
+                try:
+                    c.recv(65536)
+                    behave(c, over)
+                except OSError:
+                    pass
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        text = error_of(go(imports, 'fake', of_pg(server.getsockname()[1], table='t', sslmode='disable', retries=0)))
+        assert re.search(wanted, text), text
+    finally:
+        over.set()
+        server.close()

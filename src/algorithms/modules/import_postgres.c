@@ -82,7 +82,8 @@ const struct module module_import_postgres = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_NETWORK,
-    .memory = "4*input+64Mi",
+    .memory = "8*input+64Mi",
+    .memory_spilled = "2*input+64Mi",
     .run = run,
     .check = check,
 };

@@ -69,6 +69,15 @@ static int next_result(struct pg *pg, PGresult **out, struct err *e)
     return 0;
 }
 
+/* A server that wants or sends rows where none were asked for: libpq gives such a result for ever.
+ */
+static bool is_copy(const PGresult *res)
+{
+    ExecStatusType status = PQresultStatus(res);
+
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 /* All results of what was sent; -1 for the first that is an error. `keep`: the first one, or NULL.
  */
 static int results(struct pg *pg, PGresult **keep, struct err *e)
@@ -76,6 +85,7 @@ static int results(struct pg *pg, PGresult **keep, struct err *e)
     struct err later; /* the first one counts */
     int rc = 0;
 
+    pg_taken(pg, PG_TALK_BYTES);
     for (;;) {
         PGresult *res = NULL;
 
@@ -84,6 +94,10 @@ static int results(struct pg *pg, PGresult **keep, struct err *e)
         }
         if (res == NULL) {
             return rc;
+        }
+        if (is_copy(res)) {
+            PQclear(res);
+            return err_set(e, ERR_INVALID, "the database copies where it was not asked to");
         }
         if (rc == 0 && PQresultStatus(res) == PGRES_FATAL_ERROR) {
             rc = statement_failed(pg, res, e);
@@ -264,7 +278,7 @@ static int take_row(struct copy *c, struct str row, struct err *e)
 /* 1: a row, 0: the last has come. */
 static int next_row(struct copy *c, struct err *e)
 {
-    const struct pg *pg = c->pg;
+    struct pg *pg = c->pg;
     int64_t deadline = clock_mono_ms() + pg->patience_ms;
     char *row = NULL;
     int n, rc;
@@ -280,6 +294,7 @@ static int next_row(struct copy *c, struct err *e)
     if (n < 0) {
         return n == -1 ? 0 : pg_error(pg, ERR_UNAVAILABLE, "the rows do not come", e);
     }
+    pg_taken(pg, PG_ROW_BYTES);
     rc = take_row(c, str_n(row, (size_t)n), e);
     PQfreemem(row);
     return rc < 0 ? -1 : 1;
@@ -322,6 +337,7 @@ static int copy(struct pg *pg, const char *select, struct counted *counted, stru
     if (!PQsendQueryParams(pg->conn, sql.p, 0, NULL, NULL, NULL, NULL, 0)) {
         return not_sent(pg, e);
     }
+    pg_taken(pg, PG_ROW_BYTES);
     if (next_result(pg, &res, e) < 0) {
         return -1;
     }

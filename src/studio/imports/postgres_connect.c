@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/tcp.h> /* struct tcp_info with the bytes; not netinet/tcp.h */
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -104,7 +105,38 @@ static int resolve(const struct import_order *o, struct buf *hosts, struct buf *
 
 /* --- waiting --- */
 
-int pg_wait(const struct pg *pg, unsigned ways, int64_t deadline_ms, struct err *e)
+void pg_taken(struct pg *pg, uint64_t most_bytes)
+{
+    pg->most_bytes = most_bytes;
+    pg->is_taken = true;
+}
+
+/* The kernel counts what came: libpq does not tell, and a message of it may have 2 GiB. */
+static int check_memory(struct pg *pg, struct err *e)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(PQsocket(pg->conn), IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
+        return 0; /* not connected yet */
+    }
+    if (pg->is_taken) {
+        pg->is_taken = false;
+        pg->heard_bytes = info.tcpi_bytes_received;
+    }
+    /* A count that is smaller is another socket's: libpq went on to the next address. */
+    if (info.tcpi_bytes_received < pg->heard_bytes) {
+        pg->heard_bytes = 0;
+    }
+    return info.tcpi_bytes_received - pg->heard_bytes <= pg->most_bytes
+               ? 0
+               : err_set(e, ERR_LIMIT,
+                         "%.200s sends more than %llu MiB at once: a row may not be larger",
+                         import_text(pg->order, "host"),
+                         (unsigned long long)(pg->most_bytes / MIB));
+}
+
+int pg_wait(struct pg *pg, unsigned ways, int64_t deadline_ms, struct err *e)
 {
     struct pollfd p = {
         .fd = PQsocket(pg->conn),
@@ -116,15 +148,18 @@ int pg_wait(const struct pg *pg, unsigned ways, int64_t deadline_ms, struct err 
         if (pg->order->stop && pg->order->stop(pg->order->ctx)) {
             return err_set(e, ERR_CONFLICT, "stopped");
         }
-        if (rc > 0) {
-            return 0;
-        }
         if (rc < 0 && errno != EINTR) {
             return err_sys(e, "poll");
         }
-        if (clock_mono_ms() >= deadline_ms) {
+        if (check_memory(pg, e) < 0) {
+            return -1;
+        }
+        if (clock_mono_ms() >= deadline_ms) { /* also when something comes: bytes may drip */
             return err_set(e, ERR_TIMEOUT, "%.200s does not answer in time",
                            import_text(pg->order, "host"));
+        }
+        if (rc > 0) {
+            return 0;
         }
     }
 }
@@ -147,7 +182,7 @@ static int refused(const struct pg *pg, struct err *e)
     return pg_error(pg, final ? ERR_FORBIDDEN : ERR_UNAVAILABLE, "the database is not reached", e);
 }
 
-static int finish_connecting(const struct pg *pg, struct err *e)
+static int finish_connecting(struct pg *pg, struct err *e)
 {
     int64_t deadline = clock_mono_ms() + CONNECT_MS;
     unsigned ways = PG_WRITE;
@@ -233,10 +268,14 @@ int pg_open(struct pg *pg, struct err *e)
         return err_set(e, ERR_UNAVAILABLE, "there is no memory for a connection");
     }
     (void)PQsetNoticeProcessor(pg->conn, say_nothing, NULL);
+    pg_taken(pg, PG_TALK_BYTES);
     if (PQstatus(pg->conn) == CONNECTION_BAD) {
         return refused(pg, e);
     }
-    return finish_connecting(pg, e) < 0 || PQsetnonblocking(pg->conn, 1) < 0 ? -1 : 0;
+    if (finish_connecting(pg, e) < 0) {
+        return -1;
+    }
+    return PQsetnonblocking(pg->conn, 1) < 0 ? refused(pg, e) : 0;
 }
 
 void pg_close(struct pg *pg)

@@ -100,6 +100,28 @@ static int add_headers(struct asking *a, struct err *e)
     return 0;
 }
 
+/* An address that a server sent us to may hold a ticket that opens it (S3 signs its URLs): people
+ * who read the sentence get it without. */
+static void hide_ticket(const struct asking *a, struct err *e)
+{
+    struct str url = str_of(a->url), rest;
+    ptrdiff_t mark = str_find_char(url, '?'), at;
+    char *from, *to;
+
+    if (mark < 0 || str_eq(url, str_of(import_text(a->order, "url")))) {
+        return;
+    }
+    at = str_find(str_of(e->msg), str_first(url, (size_t)mark + 1));
+    if (at < 0) {
+        return;
+    }
+    from = &e->msg[at + mark];
+    rest = str_of(from);
+    to = from + str_cut(&rest, ' ').len;
+    to -= to[-1] == ':';
+    memmove(from, to, strlen(to) + 1);
+}
+
 /* Where the answer sends us. 1: there; 0: it is the last one. */
 static int follow(struct asking *a, const struct fetch_answer *got, struct err *e)
 {
@@ -110,7 +132,10 @@ static int follow(struct asking *a, const struct fetch_answer *got, struct err *
         return 0;
     }
     if (fetch_url_join(a->url, to, next, e) < 0) {
-        return -1;
+        return err_set(e, ERR_INVALID,
+                       "%.150s leads to an address that is not followed: only http and https are, "
+                       "and from https only https",
+                       import_text(a->order, "url"));
     }
     if (!fetch_same_origin(a->url, next)) {
         a->request.n_headers = 0;
@@ -135,6 +160,9 @@ static int ask(struct asking *a, struct fetch *f, struct err *e)
         }
     }
     fetch_answer_done(&got);
+    if (rc < 0) {
+        hide_ticket(a, e);
+    }
     return rc;
 }
 

@@ -182,6 +182,23 @@ static const char *put_in(struct build *b, const struct graph_node *n, const cha
 }
 
 /* "VOLUME:path": files lie in volumes. */
+/* What is read is resolved by the agent of the volumes; what is written by the container, where
+ * '..' leads out of the volume, to where a file is lost with the container. */
+static bool is_place(struct str path)
+{
+    if (str_eq(path, STR(".studio")) || str_starts(path, STR(".studio/"))) {
+        return false;
+    }
+    while (path.p) {
+        struct str part = str_cut(&path, '/');
+
+        if (part.len == 0 || str_eq(part, STR(".")) || str_eq(part, STR(".."))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void check_path(const struct build *b, const struct graph_node *n, const char *param,
                        const char *value)
 {
@@ -194,6 +211,11 @@ static void check_path(const struct build *b, const struct graph_node *n, const 
                      value);
     } else if (doc_name_check(volume, &e) < 0) {
         mistakes_add(b->mistakes, n->doc->id, NULL, param, "%s", e.msg);
+    } else if ((n->module->table->flags & MODULE_WRITES) && !is_place(rest)) {
+        mistakes_add(b->mistakes, n->doc->id, NULL, param,
+                     "'%.100s' is no place for a file: write VOLUME:folder/name without '..'; "
+                     ".studio is the pipelines' own",
+                     value);
     }
 }
 

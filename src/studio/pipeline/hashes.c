@@ -1,5 +1,6 @@
 /* Hashes of files: small ones at once, others by a thread of their own, a slice of each in turn, so
- * that nobody waits for somebody else's terabyte. Kept as long as the file is the same. */
+ * that nobody waits for somebody else's terabyte. Kept as long as the file is the same, all that a
+ * folder holds at the same time (ML_LIMIT_FOLDER_ENTRIES): else its first is gone with its last. */
 #include "pipeline/pipeline_priv.h"
 
 #include "base/clock.h"
@@ -9,11 +10,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 256 * 1024, KEPT = 16 * 1024, OPEN = 64, FRESH_MS = 2000 };
+enum {
+    CHUNK = 256 * 1024,
+    KEPT = 16 * 1024,
+    KEPT_MOST = 256 * 1024,
+    LOOKED_AT = 4,
+    OPEN = 64,
+    FRESH_MS = 2000
+};
 #define AT_ONCE_BYTES (4 * MIB)
 #define SLICE_BYTES (64 * MIB)
 
@@ -34,37 +43,48 @@ struct file_hash {
     struct err err;
 };
 
-static void hash_free(struct file_hash *h)
+enum { NAME_BYTES = 224 };
+
+static struct str name_text(const struct file_name *f, int64_t run_id, bool is_fresh,
+                            char out[NAME_BYTES])
 {
+    int n = snprintf(out, NAME_BYTES, "%lld %s %llu %lld %lld %lld %lld", (long long)f->project_id,
+                     f->volume, (unsigned long long)f->inode, (long long)f->size_bytes,
+                     (long long)f->modified_ns, (long long)f->changed_ns,
+                     is_fresh ? (long long)run_id : 0LL);
+
+    return str_n(out, (size_t)n);
+}
+
+static void forget_locked(struct pipelines *s, const struct file_hash *h)
+{
+    char text[NAME_BYTES];
+
+    if (!h->is_unwanted) {
+        (void)map_del(&s->hashes_by, name_text(&h->name, h->run_id, h->is_fresh, text));
+    }
+}
+
+static void hash_free_locked(struct pipelines *s, struct file_hash *h)
+{
+    forget_locked(s, h);
     list_remove(&h->link);
+    s->n_hashes--;
     if (h->state == READING) {
+        s->n_reading--;
         sha256_done(&h->hash);
         (void)close(h->fd);
     }
     free(h);
 }
 
-static bool is_same(const struct file_name *a, const struct file_name *b)
-{
-    return a->inode == b->inode && a->project_id == b->project_id &&
-           a->size_bytes == b->size_bytes && a->modified_ns == b->modified_ns &&
-           a->changed_ns == b->changed_ns && strcmp(a->volume, b->volume) == 0;
-}
-
 static struct file_hash *find_locked(struct pipelines *s, const struct file_name *name,
-                                     int64_t run_id, size_t *n_open)
+                                     int64_t run_id)
 {
-    *n_open = 0;
-    list_each(it, &s->hashes)
-    {
-        struct file_hash *h = list_entry(it, struct file_hash, link);
+    char text[NAME_BYTES];
+    struct file_hash *h = map_get(&s->hashes_by, name_text(name, run_id, false, text));
 
-        if (!h->is_unwanted && is_same(&h->name, name) && (!h->is_fresh || h->run_id == run_id)) {
-            return h;
-        }
-        *n_open += h->state == READING;
-    }
-    return NULL;
+    return h ? h : map_get(&s->hashes_by, name_text(name, run_id, true, text));
 }
 
 /* 1: the end. */
@@ -102,22 +122,30 @@ static bool is_fresh(const struct file_name *name)
     return clock_wall_ms() - name->changed_ns / 1000000 < FRESH_MS;
 }
 
+/* What nobody asks for any more gives way. */
 static void keep_few_locked(struct pipelines *s)
 {
-    struct list *oldest = s->hashes.next;
+    for (int i = 0; i < LOOKED_AT && s->n_hashes > KEPT; i++) {
+        struct file_hash *h = list_entry(s->hashes.next, struct file_hash, link);
 
-    if (++s->n_hashes <= KEPT) {
-        return;
-    }
-    for (; oldest != &s->hashes; oldest = oldest->next) {
-        struct file_hash *h = list_entry(oldest, struct file_hash, link);
-
-        if (h->state != READING) {
-            hash_free(h);
-            s->n_hashes--;
-            return;
+        if (h->state != READING && (h->asked + 1 < s->round || s->n_hashes > KEPT_MOST)) {
+            hash_free_locked(s, h);
+            continue;
         }
+        list_remove(&h->link);
+        list_append(&s->hashes, &h->link);
     }
+}
+
+static void add_locked(struct pipelines *s, struct file_hash *h)
+{
+    char text[NAME_BYTES];
+
+    keep_few_locked(s);
+    list_append(&s->hashes, &h->link);
+    (void)map_put(&s->hashes_by, name_text(&h->name, h->run_id, h->is_fresh, text), h);
+    s->n_hashes++;
+    s->n_reading += h->state == READING;
 }
 
 static struct file_hash *hash_new(const struct file_name *name, int64_t run_id, int fd,
@@ -146,8 +174,7 @@ static int answer_locked(struct pipelines *s, struct file_hash *h, char hex[65],
         return 1;
     }
     *e = h->err;
-    hash_free(h);
-    s->n_hashes--;
+    hash_free_locked(s, h);
     return -1;
 }
 
@@ -175,7 +202,8 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int64_t run_id
 
     {
         WITH_LOCK(l);
-        h = find_locked(s, name, run_id, &n_open);
+        h = find_locked(s, name, run_id);
+        n_open = s->n_reading;
         if (h) {
             return answer_locked(s, h, hex, e);
         }
@@ -195,8 +223,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int64_t run_id
         read_at_once(h);
     }
     WITH_LOCK(l);
-    list_append(&s->hashes, &h->link);
-    keep_few_locked(s);
+    add_locked(s, h);
     lock_broadcast(l);
     return answer_locked(s, h, hex, e);
 }
@@ -213,10 +240,11 @@ void hashes_sweep(struct pipelines *s)
         if (h->asked == s->round || (h->state == KNOWN && !h->is_fresh)) {
             continue;
         }
-        h->is_unwanted = true;
-        if (!h->is_held) {
-            hash_free(h);
-            s->n_hashes--;
+        if (h->is_held) {
+            forget_locked(s, h);
+            h->is_unwanted = true;
+        } else {
+            hash_free_locked(s, h);
         }
     }
     s->round++;
@@ -265,9 +293,9 @@ static void read_slice(struct pipelines *s, struct file_hash *h, char *chunk)
     WITH_LOCK(l);
     h->is_held = false;
     h->state = rc == 0 ? READING : rc > 0 ? KNOWN : FAILED;
+    s->n_reading -= rc != 0;
     if (h->is_unwanted) {
-        hash_free(h);
-        s->n_hashes--;
+        hash_free_locked(s, h);
     } else if (rc != 0) {
         s->woken = true;
         lock_broadcast(l);
@@ -299,6 +327,7 @@ void hashes_done(struct pipelines *s)
 {
     list_each(it, &s->hashes)
     {
-        hash_free(list_entry(it, struct file_hash, link));
+        hash_free_locked(s, list_entry(it, struct file_hash, link));
     }
+    map_done(&s->hashes_by);
 }

@@ -23,6 +23,39 @@ static void task_free(struct task *t)
     free(t);
 }
 
+/* Nobody finds it any more; whoever called frees it. */
+static void remove_locked(struct task *t)
+{
+    lock_assert(&t->im->lock);
+    list_remove(&t->link);
+    (void)map_del(&t->im->by_id, str_of(t->id));
+}
+
+/* --- a project's share --- */
+
+/* One whose servers hang, or wait to be asked again, leaves the others their threads. */
+static bool has_its_share(const struct importer *im, int64_t project_id)
+{
+    size_t n = 0;
+
+    lock_assert(&im->lock);
+    for (size_t i = 0; i < IMPORTER_THREADS; i++) {
+        n += im->busy[i] == project_id;
+    }
+    return n >= IMPORTER_PROJECT_THREADS;
+}
+
+static void swap_busy(struct importer *im, int64_t was, int64_t is)
+{
+    lock_assert(&im->lock);
+    for (size_t i = 0; i < IMPORTER_THREADS; i++) {
+        if (im->busy[i] == was) {
+            im->busy[i] = is;
+            return;
+        }
+    }
+}
+
 /* --- again and again --- */
 
 static bool passes(const struct err *e)
@@ -83,6 +116,11 @@ static void run(struct task *t)
         wait_ms = wait_ms * 2 < LAST_WAIT_MS ? wait_ms * 2 : LAST_WAIT_MS;
         e = (struct err){0};
     }
+    /* A conflict that nobody asked for, such as a folder in the file's place: it would wait for
+     * ever for a server that starts again. */
+    if (e.kind == ERR_CONFLICT && !task_must_stop(t)) {
+        e.kind = ERR_INVALID;
+    }
     {
         WITH_LOCK(l);
         t->look.err = e;
@@ -90,8 +128,10 @@ static void run(struct task *t)
         t->look.state = IMPORTER_DONE;
         is_nobodys = t->is_nobodys;
         if (is_nobodys) {
-            list_remove(&t->link);
+            remove_locked(t);
         }
+        swap_busy(im, t->project_id, /* free */ 0);
+        lock_broadcast(l); /* another one of its project may begin */
     }
     if (is_nobodys) {
         task_free(t);
@@ -114,7 +154,8 @@ static struct task *next_task(struct importer *im)
         {
             struct task *t = list_entry(it, struct task, link);
 
-            if (t->look.state == IMPORTER_WAITS) {
+            if (t->look.state == IMPORTER_WAITS && !has_its_share(im, t->project_id)) {
+                swap_busy(im, /* free */ 0, t->project_id);
                 t->look.state = IMPORTER_RUNS;
                 return t;
             }
@@ -171,6 +212,7 @@ void importer_close(struct importer *im)
         list_remove(&t->link);
         task_free(t);
     }
+    map_done(&im->by_id);
     lock_done(&im->lock);
     free(im);
 }
@@ -180,15 +222,7 @@ void importer_close(struct importer *im)
 static struct task *find_locked(struct importer *im, const char *id)
 {
     lock_assert(&im->lock);
-    list_each(it, &im->tasks)
-    {
-        struct task *t = list_entry(it, struct task, link);
-
-        if (strcmp(t->id, id) == 0) {
-            return t;
-        }
-    }
-    return NULL;
+    return map_get(&im->by_id, str_of(id));
 }
 
 void importer_begin(struct importer *im, const struct importer_job *j)
@@ -210,6 +244,7 @@ void importer_begin(struct importer *im, const struct importer_job *j)
     }
     WITH_LOCK(l);
     list_append(&im->tasks, &t->link);
+    (void)map_put(&im->by_id, str_of(t->id), t);
     lock_broadcast(l);
 }
 
@@ -262,7 +297,7 @@ void importer_project_gone(struct importer *im, int64_t project_id)
         stop_locked(t);
         t->is_nobodys = true;
         if (t->look.state == IMPORTER_DONE) {
-            list_remove(&t->link);
+            remove_locked(t);
             task_free(t);
         }
     }
@@ -279,7 +314,7 @@ void importer_forget(struct importer *im, const char *id)
         if (t == NULL || t->look.state != IMPORTER_DONE) {
             return;
         }
-        list_remove(&t->link);
+        remove_locked(t);
     }
     task_free(t);
 }

@@ -3,7 +3,8 @@
  *   node_import.c -> importer_begin -> thread: secret, import_bring (imports.h) -> temporary file
  *   of the volume -> fdatasync -> renamed to its path -> done, `woken` is called
  *
- * Nothing of it is on disk: an import that a restart interrupts is begun anew. Threads: any. */
+ * A project has four of them at most. Nothing of it is on disk: an import that a restart interrupts
+ * is begun anew. Threads: any. */
 #pragma once
 #include "base/cidr.h"
 #include "base/err.h"

@@ -4,12 +4,13 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/map.h"
 #include "volume/volume.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { IMPORTER_THREADS = 4 };
+enum { IMPORTER_THREADS = 16, IMPORTER_PROJECT_THREADS = 4 };
 
 struct task {
     struct list link; /* importer.tasks */
@@ -30,8 +31,10 @@ struct task {
 
 struct importer {
     struct importer_parts parts;
-    struct lock lock;  /* its condition: a task waits, or all ends */
-    struct list tasks; /* guarded by lock */
+    struct lock lock;               /* its condition: a task waits, or all ends */
+    struct list tasks;              /* guarded by lock, in the order they came */
+    struct map by_id;               /* the same; guarded by lock */
+    int64_t busy[IMPORTER_THREADS]; /* the projects that they work for, 0: none; guarded by lock */
     atomic_bool stopping;
     pthread_t threads[IMPORTER_THREADS];
     size_t n_threads;

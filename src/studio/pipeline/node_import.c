@@ -141,6 +141,17 @@ static int give_up(struct pipelines *s, struct run *r, struct run_node *n, enum 
     return node_end(s, r, n, state, why, why ? "network" : NULL, e);
 }
 
+/* No job reads them: unless it is tried again, they go. */
+static int rows_unread(struct pipelines *s, struct run *r, struct run_node *n, struct err *why,
+                       struct err *e)
+{
+    if (!step_error_passes(why)) {
+        outputs_drop(s, r, n);
+        node_import_clean(s, r, n);
+    }
+    return node_failed_before(s, r, n, why, e);
+}
+
 /* Rows are read by a job; a file is what the step made. */
 static int came(struct pipelines *s, struct run *r, struct run_node *n,
                 const struct importer_look *look, struct err *e)
@@ -156,8 +167,10 @@ static int came(struct pipelines *s, struct run *r, struct run_node *n,
         return give_up(s, r, n, NODE_CANCELLED, NULL, e);
     }
     if (rows_port(r, n)) {
-        return group_submit(s, r, &g, look->bytes, &why) < 0 ? node_failed_before(s, r, n, &why, e)
-                                                             : 0;
+        return step_memory(s, r, n, look->bytes, &why) == 0 &&
+                       group_submit(s, r, &g, look->bytes, &why) == 0
+                   ? 0
+                   : rows_unread(s, r, n, &why, e);
     }
     if (node_made(s, r, n, e) < 0) {
         return -1;
@@ -186,8 +199,7 @@ int node_import(struct pipelines *s, struct run *r, struct run_node *n, struct e
 
     importer_look(s->importer, n->row.job, &look);
     if (look.state == IMPORTER_UNKNOWN) {
-        return r->row.is_stopping ? node_end(s, r, n, NODE_CANCELLED, NULL, NULL, e)
-                                  : begin(s, r, n, e);
+        return r->row.is_stopping ? give_up(s, r, n, NODE_CANCELLED, NULL, e) : begin(s, r, n, e);
     }
     if (look.state != IMPORTER_DONE) {
         return goes_on(s, r, n, &look, e);

@@ -109,6 +109,8 @@ static int end_group(struct pipelines *s, struct run *r, const struct step_group
 static int end_all(struct pipelines *s, struct run *r, const struct step_group *g,
                    enum node_state state, const char *why, struct err *e)
 {
+    outputs_drop(s, r, g->nodes[0]);
+    node_import_clean(s, r, g->nodes[0]);
     for (size_t i = 0; i < g->n; i++) {
         if (node_end(s, r, g->nodes[i], state, why, why ? "machine" : NULL, e) < 0) {
             return -1;

@@ -9,6 +9,7 @@
 
 #include "base/list.h"
 #include "base/lock.h"
+#include "base/map.h"
 #include "base/vec.h"
 #include "pipeline/graph.h"
 #include "pipeline/image.h"
@@ -88,7 +89,8 @@ struct pipelines {
     VEC(struct note) inbox;
     struct list followers; /* struct follower: events.c */
     struct list hashes;    /* struct file_hash: hashes.c */
-    size_t n_hashes;
+    struct map hashes_by;  /* the same by what they are of, without those that nobody wants */
+    size_t n_hashes, n_reading;
     bool stopping, woken;
     pthread_t runner, hasher;
     bool runner_runs, hasher_runs;

@@ -1689,6 +1689,10 @@ export const server: Record<string, string> = {
   'the secret must be user:password when auth is basic': 'auth 为 basic 时，机密必须是 user:password',
   'the secret is too long for a header': '机密太长，无法放入标头',
   'the address is longer than %zu bytes': '地址超过 {1} 字节',
+  'the database copies where it was not asked to': '数据库在没有要求时复制数据',
+  '%.200s sends more than %llu MiB at once: a row may not be larger': '{1} 一次发来超过 {2} MiB：一行不可以更大',
+  '%.150s leads to an address that is not followed: only http and https are, and from https only https': '{1} 指向不会跟随的地址：只跟随 http 和 https，而从 https 只到 https',
+  "'%.100s' is no place for a file: write VOLUME:folder/name without '..'; .studio is the pipelines' own": '“{1}”不是放文件的位置：写成 VOLUME:folder/name，不要有“..”；.studio 属于流水线自己',
   '%s: redirected more than %d times': '{1}：重定向超过 {2} 次',
   // src/studio/pipeline/document.c
   'must be %s': '必须是{1}',

@@ -1689,6 +1689,10 @@ export const server: Record<string, string> = {
   'the secret must be user:password when auth is basic': 'auth 為 basic 時，機密必須是 user:password',
   'the secret is too long for a header': '機密太長，無法放入標頭',
   'the address is longer than %zu bytes': '位址超過 {1} 位元組',
+  'the database copies where it was not asked to': '資料庫在沒有要求時複製資料',
+  '%.200s sends more than %llu MiB at once: a row may not be larger': '{1} 一次送來超過 {2} MiB：一列不可以更大',
+  '%.150s leads to an address that is not followed: only http and https are, and from https only https': '{1} 指向不會跟隨的位址：只跟隨 http 和 https，而從 https 只到 https',
+  "'%.100s' is no place for a file: write VOLUME:folder/name without '..'; .studio is the pipelines' own": '「{1}」不是放檔案的位置：寫成 VOLUME:folder/name，不要有「..」；.studio 屬於管線自己',
   '%s: redirected more than %d times': '{1}：重新導向超過 {2} 次',
   // src/studio/pipeline/document.c
   'must be %s': '必須是{1}',
