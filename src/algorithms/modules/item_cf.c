@@ -197,7 +197,8 @@ struct fit {
     const struct rating *entry;
     double *norms;      /* [item] */
     double *products;   /* [worker][item] */
-    uint32_t *common;   /* [worker][item] users of both */
+    uint32_t *common;   /* [worker][item] users of both; 0 between two items, as products are */
+    uint32_t *touched;  /* [worker][item] items that share a user with this one */
     struct offer *best; /* [item][k] */
     uint32_t *found;    /* [item] */
     size_t k;
@@ -232,32 +233,46 @@ static double likeness(const struct fit *f, size_t i, size_t j, double product, 
     return like * common / (common + f->shrink);
 }
 
-/* An item against all that its users rated. */
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* An item against all that its users rated, and only those: of many items most have few. In the
+ * order of their numbers, so that of equals the first are kept. */
 static void find_neighbours(void *ctx, size_t item, unsigned worker)
 {
     struct fit *f = ctx;
     const struct ratings *r = &f->b->known;
     double *products = f->products + worker * r->items.n;
     uint32_t *common = f->common + worker * r->items.n;
+    uint32_t *touched = f->touched + worker * r->items.n;
+    size_t n = 0;
 
-    memset(products, 0, r->items.n * sizeof(*products));
-    memset(common, 0, r->items.n * sizeof(*common));
     for (size_t k = f->start[item]; k < f->start[item + 1]; k++) {
         uint32_t user = f->entry[k].other;
         double own = value_of(f->b, &f->entry[k], user);
 
         for (size_t i = r->start[user]; i < r->start[user + 1]; i++) {
-            products[r->entry[i].other] += own * value_of(f->b, &r->entry[i], user);
-            common[r->entry[i].other]++;
+            uint32_t other = r->entry[i].other;
+
+            products[other] += own * value_of(f->b, &r->entry[i], user);
+            touched[n] = other;
+            n += common[other]++ == 0;
         }
     }
-    for (uint32_t j = 0; j < r->items.n; j++) {
-        double like =
-            j == item || common[j] == 0 ? 0 : likeness(f, item, j, products[j], common[j]);
+    qsort(touched, n, sizeof(*touched), by_number);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t j = touched[k];
+        double like = j == item ? 0 : likeness(f, item, j, products[j], common[j]);
 
         if (like > 0) {
             offers_keep(f->best + item * f->k, &f->found[item], f->k, (struct offer){like, j});
         }
+        products[j] = 0;
+        common[j] = 0;
     }
 }
 
@@ -268,7 +283,8 @@ static int take_memory(struct fit *f, size_t workers, struct err *e)
     f->norms = big_alloc(n, sizeof(double), "the items", e);
     f->products = f->norms ? big_alloc(workers * n, sizeof(double), "the items", e) : NULL;
     f->common = f->products ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
-    f->best = f->common ? big_alloc(n * f->k, sizeof(*f->best), "the neighbours", e) : NULL;
+    f->touched = f->common ? big_alloc(workers * n + 1, sizeof(uint32_t), "the items", e) : NULL;
+    f->best = f->touched ? big_alloc(n * f->k, sizeof(*f->best), "the neighbours", e) : NULL;
     f->found = f->best ? big_alloc(n, sizeof(uint32_t), "the neighbours", e) : NULL;
     return f->found ? 0 : -1;
 }
@@ -278,6 +294,7 @@ static void fit_done(struct fit *f)
     big_free(f->norms);
     big_free(f->products);
     big_free(f->common);
+    big_free(f->touched);
     big_free(f->best);
     big_free(f->found);
 }
