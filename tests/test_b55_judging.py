@@ -698,7 +698,7 @@ def test_checks_refuse_what_runs_refuse(tmp_path):
     assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'prob_col=p')[0] == []
     learner = ('learner=decision_tree', 'label_col=y', 'folds=2')
     for given, mistake in ((('pred_col=p', 'fold_col='), ('pred_col', "the table has a column 'p' already")),
-                           ((), ('fold_col', "the table has a column 'fold' already"))):
+                           (('prob_prefix=',), ('fold_col', "the table has a column 'fold' already"))):
         assert known(tmp_path, 'cross_validate', 'train', *learner, *given)[0] == [mistake]
         words = [w for p in (*learner, *given) for w in ('--param', p)]
         refused(2, ': '.join(mistake), 'cross_validate', '--in', 'train=t.arrow', *words, '--out', 'table=x.arrow', cwd=tmp_path)
