@@ -259,8 +259,9 @@ static void find_neighbours(void *ctx, size_t item, unsigned worker)
             uint32_t other = r->entry[i].other;
 
             products[other] += own * value_of(f->b, &r->entry[i], user);
-            touched[n] = other;
-            n += common[other]++ == 0;
+            if (common[other]++ == 0) {
+                touched[n++] = other;
+            }
         }
     }
     qsort(touched, n, sizeof(*touched), by_number);
@@ -283,7 +284,7 @@ static int take_memory(struct fit *f, size_t workers, struct err *e)
     f->norms = big_alloc(n, sizeof(double), "the items", e);
     f->products = f->norms ? big_alloc(workers * n, sizeof(double), "the items", e) : NULL;
     f->common = f->products ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
-    f->touched = f->common ? big_alloc(workers * n + 1, sizeof(uint32_t), "the items", e) : NULL;
+    f->touched = f->common ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
     f->best = f->touched ? big_alloc(n * f->k, sizeof(*f->best), "the neighbours", e) : NULL;
     f->found = f->best ? big_alloc(n, sizeof(uint32_t), "the neighbours", e) : NULL;
     return f->found ? 0 : -1;
