@@ -199,7 +199,8 @@ struct fit {
     double *products;   /* [worker][item] */
     uint32_t *common;   /* [worker][item] users of both; 0 between two items, as products are */
     uint32_t *touched;  /* [worker][item] items that share a user with this one */
-    struct offer *best; /* [item][k] */
+    struct offer *best; /* those of item i from place[i] on: as many as it can have, k at most */
+    size_t *place;      /* [item + 1] */
     uint32_t *found;    /* [item] */
     size_t k;
     double shrink;
@@ -270,22 +271,45 @@ static void find_neighbours(void *ctx, size_t item, unsigned worker)
         double like = j == item ? 0 : likeness(f, item, j, products[j], common[j]);
 
         if (like > 0) {
-            offers_keep(f->best + item * f->k, &f->found[item], f->k, (struct offer){like, j});
+            offers_keep(f->best + f->place[item], &f->found[item],
+                        f->place[item + 1] - f->place[item], (struct offer){like, j});
         }
         products[j] = 0;
         common[j] = 0;
     }
 }
 
+/* An item is like no more items than its users rated beside it. */
+static int find_places(struct fit *f, struct err *e)
+{
+    const struct ratings *r = &f->b->known;
+
+    f->place = big_alloc(r->items.n + 1, sizeof(size_t), "the neighbours", e);
+    for (size_t i = 0; f->place && i < r->items.n; i++) {
+        size_t most = 0;
+
+        for (size_t k = f->start[i]; most < f->k && k < f->start[i + 1]; k++) {
+            uint32_t user = f->entry[k].other;
+
+            most += r->start[user + 1] - r->start[user] - 1;
+        }
+        f->place[i + 1] = f->place[i] + (most < f->k ? most : f->k);
+    }
+    return f->place ? 0 : -1;
+}
+
 static int take_memory(struct fit *f, size_t workers, struct err *e)
 {
     size_t n = f->b->known.items.n;
 
+    if (find_places(f, e) < 0) {
+        return -1;
+    }
     f->norms = big_alloc(n, sizeof(double), "the items", e);
     f->products = f->norms ? big_alloc(workers * n, sizeof(double), "the items", e) : NULL;
     f->common = f->products ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
     f->touched = f->common ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
-    f->best = f->touched ? big_alloc(n * f->k, sizeof(*f->best), "the neighbours", e) : NULL;
+    f->best = f->touched ? big_alloc(f->place[n], sizeof(*f->best), "the neighbours", e) : NULL;
     f->found = f->best ? big_alloc(n, sizeof(uint32_t), "the neighbours", e) : NULL;
     return f->found ? 0 : -1;
 }
@@ -297,6 +321,7 @@ static void fit_done(struct fit *f)
     big_free(f->common);
     big_free(f->touched);
     big_free(f->best);
+    big_free(f->place);
     big_free(f->found);
 }
 
@@ -311,7 +336,7 @@ static int keep(const struct fit *f, struct err *e)
     b->start = big_alloc(n + 1, sizeof(size_t), "the neighbours", e);
     b->near = b->start ? big_alloc(all + 1, sizeof(*b->near), "the neighbours", e) : NULL;
     for (size_t i = 0; b->near && i < n; i++) {
-        memcpy(b->near + b->start[i], f->best + i * f->k, f->found[i] * sizeof(*b->near));
+        memcpy(b->near + b->start[i], f->best + f->place[i], f->found[i] * sizeof(*b->near));
         b->start[i + 1] = b->start[i] + f->found[i];
     }
     return b->near ? 0 : -1;
@@ -408,7 +433,7 @@ const struct module module_item_cf = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "10*input+64Mi",
+    .memory = "10*input+16*rows*neighbours+64Mi",
     .run = run,
     .check = check,
 };
