@@ -678,3 +678,47 @@ def test_clusters_at_the_edges(tmp_path):
     refuse(tmp_path, 3, "column 'a'", 'evaluate_clustering', 'a,c\n1,0\n,1\n', 'cluster_col=c')
     refuse(tmp_path, 2, "cluster_col: the table has no column 'prediction'", 'evaluate_clustering', 'a,c\n1,0\n')
     refuse(tmp_path, 3, 'the table has no rows', 'evaluate_clustering', 'a,prediction\n')
+
+
+# --- what is said before a run is what the run says ---
+
+def known(folder, module, port, *params):
+    words = [w for p in params for w in ('--param', p)]
+    out = json.loads(ml('--schema-only', module, '--in', f'{port}=t.arrow', *words, cwd=folder).stdout)
+    return [(m['param'], m['message']) for m in out['mistakes']], out['outputs']
+
+
+def test_checks_refuse_what_runs_refuse(tmp_path):
+    (tmp_path / 't.csv').write_text('y,p,fold,prob_a\na,1,2,x\nb,2,3,x\na,3,4,x\nb,1,2,x\n')
+    ok('read_csv', '--param', 'path=t.csv', '--out', 'table=t.arrow', cwd=tmp_path)
+    assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'positive=b')[0] == \
+        [('prob_col', "the table has no column 'prob_b': did you mean 'prob_a'?")]
+    assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'positive=a')[0] == \
+        [('prob_col', "column 'prob_a' holds text, and numbers are needed here")]
+    assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'prob_col=p')[0] == []
+    learner = ('learner=decision_tree', 'label_col=y', 'folds=2')
+    for given, mistake in ((('pred_col=p', 'fold_col='), ('pred_col', "the table has a column 'p' already")),
+                           (('prob_prefix=',), ('fold_col', "the table has a column 'fold' already"))):
+        assert known(tmp_path, 'cross_validate', 'train', *learner, *given)[0] == [mistake]
+        words = [w for p in (*learner, *given) for w in ('--param', p)]
+        refused(2, ': '.join(mistake), 'cross_validate', '--in', 'train=t.arrow', *words, '--out', 'table=x.arrow', cwd=tmp_path)
+    mistakes, outputs = known(tmp_path, 'cross_validate', 'train', *learner, 'fold_col=f')
+    assert mistakes == [] and {'name': 'prediction', 'type': 'text'} in outputs['table']['columns']
+    (tmp_path / 't.csv').write_text('y,p\na,1\nb,2\n')
+    ok('read_csv', '--param', 'path=t.csv', '--out', 'table=t.arrow', cwd=tmp_path)
+    assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y')[0][0][0] == 'prob_col'
+
+
+def test_clusters_are_judged_as_the_modules_name_them(tmp_path):
+    rows = [['x'], [0], [0.1], [9], [9.1]]
+    write_csv(tmp_path / 't.csv', rows[0], rows[1:])
+    ok('read_csv', '--param', 'path=t.csv', '--out', 'table=data.arrow', cwd=tmp_path)
+    ok('kmeans', '--in', 'train=data.arrow', '--out', 'table=t.arrow', '--out', 'model=m.model', cwd=tmp_path)
+    assert known(tmp_path, 'evaluate_clustering', 'table')[0] == []
+    ok('evaluate_clustering', '--in', 'table=t.arrow', '--out', 'report=a.json', cwd=tmp_path)
+    ok('predict', '--in', 'model=m.model', '--in', 'table=data.arrow', '--param', 'keep_cols=x', '--out', 'table=p.arrow', cwd=tmp_path)
+    ok('evaluate_clustering', '--in', 'table=p.arrow', '--param', 'feature_cols=x', '--out', 'report=b.json', cwd=tmp_path)
+    one, two = (json.loads((tmp_path / name).read_text())['metrics'] for name in ('a.json', 'b.json'))
+    assert one == two and one['silhouette'] > 0.98
+    ok('read_csv', '--param', 'path=t.csv', '--out', 'table=t.arrow', cwd=tmp_path)
+    assert known(tmp_path, 'evaluate_clustering', 'table')[0] == [('cluster_col', "the table has no column 'prediction'")]

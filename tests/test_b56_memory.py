@@ -139,3 +139,13 @@ def test_a_module_takes_what_it_says(tables, module, rows, words):
         grown, told = took[n] - took[0], said[n] - said[0]
         assert grown <= told + 4 * MIB or module == 'svm_rbf'  # whose cache of the kernel is in what all need
         assert told <= 3 * grown + 10 * MIB
+
+
+def test_items_of_a_recommender_take_what_their_neighbours_take(tmp_path):
+    rows = [f'u{k // 3},i{k}' for k in range(150000)]
+    (tmp_path / 'in.csv').write_text('u,i\n' + '\n'.join(rows) + '\n')
+    ok('read_csv', '--param', 'path=in.csv', '--out', 'table=t.arrow', cwd=tmp_path)
+    words = ['item_cf', '--in', 'train=t.arrow', '--param', 'user_col=u', '--param', 'item_col=i', '--param', 'neighbours=500', '--out', 'model=m.bin']
+    said = json.loads(ok('--schema-only', *words, cwd=tmp_path).stdout)['memory']
+    took = peak(words, tmp_path)
+    assert took <= said and took < 200 * MIB  # room for 500 of each item: 1.2 GB

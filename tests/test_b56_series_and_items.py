@@ -1,6 +1,7 @@
 """strata-ml: ARIMA against statsmodels, item-based recommendations against brute force in numpy."""
 import csv
 import json
+import resource
 
 import numpy as np
 import pytest
@@ -226,3 +227,25 @@ def test_item_cf_refuses_what_it_cannot_use(tmp_path):
     assert read_csv(tmp_path / 'r.csv') == []  # nobody has anything in common
     refused(2, 'take one of als or item_cf', 'chain', read, 'kmeans --in train=t --param feature_cols=r --param k=1 --out model=m',
             'recommend --in model=m --out table=p', cwd=tmp_path)
+
+
+def test_many_items_that_few_rated_are_not_compared_with_all(tmp_path):
+    rows = [f'u{k // 3},i{k},{k % 5 + 1}' for k in range(60000)]
+    (tmp_path / 'in.csv').write_text('u,i,r\n' + '\n'.join(rows) + '\n')
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ok('chain', 'read_csv --param path=./in.csv --out table=t',
+       'item_cf --in train=t --param user_col=u --param item_col=i --param rate_col=r --out model=./m.model', cwd=tmp_path)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 2  # 60,000 times 60,000: 5 s and more
+
+
+def test_item_cf_does_not_depend_on_threads_where_all_items_share_users(tmp_path):
+    rng = np.random.default_rng(4)
+    rows = [f'{u},{i},{r}' for u, i, r in zip(rng.integers(0, 500, 40000), rng.integers(0, 300, 40000), rng.integers(1, 6, 40000))]
+    (tmp_path / 'in.csv').write_text('u,i,r\n' + '\n'.join(rows) + '\n')
+    models = set()
+    for threads in (1, 2, 8, 8):
+        ok('--threads', str(threads), 'chain', 'read_csv --param path=./in.csv --out table=t',
+           'item_cf --in train=t --param user_col=u --param item_col=i --param rate_col=r --out model=./m.model', cwd=tmp_path)
+        models.add((tmp_path / 'm.model').read_bytes())
+    assert len(models) == 1

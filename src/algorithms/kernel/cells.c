@@ -84,6 +84,11 @@ bool cells_is_text(const struct cells *c, size_t column)
     return c->of[column].is_text;
 }
 
+bool cells_has_text(const struct cells *c, size_t column)
+{
+    return c->of[column].kind == CELLS_TEXTS;
+}
+
 static int add_column(struct cells *c, struct str name, struct err *e)
 {
     if (c->n == ML_LIMIT_COLUMNS) {

@@ -26,6 +26,8 @@ const char *cells_name(const struct cells *c, size_t column);
 /* Whatever comes, the column is text (and no date). */
 void cells_keep_text(struct cells *c, size_t column);
 bool cells_is_text(const struct cells *c, size_t column);
+/* Whether a text came to it, or a number that is kept as one. */
+bool cells_has_text(const struct cells *c, size_t column);
 /* Whether the column has a value in the current row. */
 bool cells_is_set(const struct cells *c, size_t column);
 

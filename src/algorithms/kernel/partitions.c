@@ -28,13 +28,24 @@ static struct str unescaped(struct str s, struct buf *out)
     return buf_str(out);
 }
 
-static int take_value(struct cells *c, size_t column, struct str s, struct err *e)
+/* The rows so far, and those of the pass before: a column that became text there is text as it is
+ * spelled from its first row on ("1.10" beside "dev"). */
+struct keys {
+    struct cells *cells;
+    const struct cells *before; /* NULL in the first pass */
+};
+
+static int take_value(const struct keys *k, size_t column, struct str s, struct err *e)
 {
+    struct cells *c = k->cells;
     bool is_whole = str_find_char(s, '.') < 0 && str_find_char(s, 'e') < 0;
     double v;
 
     if (str_eq(s, STR("__HIVE_DEFAULT_PARTITION__"))) {
         return 0;
+    }
+    if (k->before && cells_has_text(k->before, column)) {
+        return cells_text(c, column, s, e);
     }
     if (number_parse(s, &v) == 0 && number_loss(s, v) == NUMBER_KEPT) {
         return cells_number(c, column, v, is_whole, s, e);
@@ -43,9 +54,10 @@ static int take_value(struct cells *c, size_t column, struct str s, struct err *
 }
 
 /* Each "key=value" in front of the last part of the name; *n of them. */
-static int take_name(struct cells *c, struct str name, struct buf *scratch, size_t *n,
+static int take_name(const struct keys *k, struct str name, struct buf *scratch, size_t *n,
                      struct err *e)
 {
+    struct cells *c = k->cells;
     struct str rest = name, part = str_cut(&rest, '/');
 
     for (*n = 0; rest.p; part = str_cut(&rest, '/')) {
@@ -61,7 +73,7 @@ static int take_name(struct cells *c, struct str name, struct buf *scratch, size
         }
         value = unescaped(value, scratch);
         if (cells_is_set(c, column) || !str_is_utf8(value) || str_find_char(value, '\0') >= 0 ||
-            take_value(c, column, value, e) < 0) {
+            take_value(k, column, value, e) < 0) {
             return -1;
         }
         (*n)++;
@@ -70,15 +82,16 @@ static int take_name(struct cells *c, struct str name, struct buf *scratch, size
 }
 
 /* *n_keys: of the first file, and so of all. */
-static int take_file(struct cells *c, const struct files *f, size_t i, struct str name_column,
+static int take_file(const struct keys *k, const struct files *f, size_t i, struct str name_column,
                      size_t *n_keys, struct err *e)
 {
+    struct cells *c = k->cells;
     SCOPED(buf_done) struct buf scratch = BUF_MAX(64 * KIB);
     struct str name = str_of(files_name(f, i));
     struct err why = {0};
     size_t n = 0, column;
 
-    if (take_name(c, name, &scratch, &n, &why) < 0) {
+    if (take_name(k, name, &scratch, &n, &why) < 0) {
         return err_set(e, ERR_DATA, "the folders of '%.*s' do not say KEY=VALUE once each in UTF-8",
                        STR_ARG(str_first(name, 100)));
     }
@@ -101,15 +114,26 @@ static int take_file(struct cells *c, const struct files *f, size_t i, struct st
     return cells_text(c, column, name, e) < 0 ? -1 : cells_end_row(c, e);
 }
 
-struct table *partitions_of(const struct files *f, struct str name_column, struct err *e)
+static int take_files(const struct keys *k, const struct files *f, struct str name_column,
+                      struct err *e)
 {
-    SCOPED(cells_freep) struct cells *c = cells_new();
     size_t n_keys = 0;
 
     for (size_t i = 0; i < f->n; i++) {
-        if (take_file(c, f, i, name_column, &n_keys, e) < 0) {
-            return NULL;
+        if (take_file(k, f, i, name_column, &n_keys, e) < 0) {
+            return -1;
         }
     }
-    return cells_table(c, e);
+    return 0;
+}
+
+struct table *partitions_of(const struct files *f, struct str name_column, struct err *e)
+{
+    SCOPED(cells_freep) struct cells *first = cells_new();
+    SCOPED(cells_freep) struct cells *second = cells_new();
+
+    return take_files(&(struct keys){first, NULL}, f, name_column, e) < 0 ||
+                   take_files(&(struct keys){second, first}, f, name_column, e) < 0
+               ? NULL
+               : cells_table(second, e);
 }

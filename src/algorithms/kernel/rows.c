@@ -170,6 +170,9 @@ static int put_cell(struct reading *r, struct table *t, size_t row, size_t i, st
     struct column *c = &t->columns[i];
     struct str text;
 
+    if (c->kind == COLUMN_NUMBER && r->columns[i].is_text) {
+        return 1; /* the next pass takes it */
+    }
     if (is_null(raw)) {
         if (c->kind == COLUMN_TEXT) {
             c->codes[row] = DICT_MISSING;
@@ -191,8 +194,11 @@ static int put_cell(struct reading *r, struct table *t, size_t row, size_t i, st
     return 1;
 }
 
+/* 1: some column must be text; the others are looked at all the same. */
 static int put_row(struct reading *r, struct table *t, size_t row, struct str line, struct err *e)
 {
+    int again = 0;
+
     for (size_t i = 0; i < r->n; i++) {
         int rc;
 
@@ -201,25 +207,29 @@ static int put_row(struct reading *r, struct table *t, size_t row, struct str li
                            row + 3, i, r->n);
         }
         rc = put_cell(r, t, row, i, str_cut(&line, '\t'), e);
-        if (rc != 0) {
-            return rc < 0 ? err_wrap(e, "line %zu, column %s", row + 3, r->columns[i].name) : 1;
+        if (rc < 0) {
+            return err_wrap(e, "line %zu, column %s", row + 3, r->columns[i].name);
         }
+        again |= rc;
     }
-    return line.p == NULL ? 0
+    return line.p == NULL ? again
                           : err_set(e, ERR_DATA, "line %zu has more cells than columns", row + 3);
 }
 
-/* 1: again, with other types. */
+/* 1: again, with other types: all of them, so that many such columns take two passes, too. */
 static int put_rows(struct reading *r, struct table *t, struct str rest, struct err *e)
 {
+    int again = 0;
+
     for (size_t row = 0; row < t->n_rows; row++) {
         int rc = put_row(r, t, row, str_cut(&rest, '\n'), e);
 
-        if (rc != 0) {
-            return rc;
+        if (rc < 0) {
+            return -1;
         }
+        again |= rc;
     }
-    return 0;
+    return again;
 }
 
 static size_t count_lines(struct str rest)

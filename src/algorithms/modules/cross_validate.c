@@ -214,9 +214,21 @@ static int run(struct step *s, struct err *e)
 /* The classes, which only the run knows, decide how many columns come behind. */
 static void check(struct check *c)
 {
+    struct str fold = step_text(&c->step, "fold_col");
+    struct table *out = check_copy(c, "train");
+    const struct column *label = out ? table_column(out, step_text(&c->step, "label_col")) : NULL;
+    enum column_kind kind = label ? label->kind : COLUMN_NUMBER;
+
     learner_check(c, /* model */ NULL);
     validation_check(c);
-    check_out_table(c, "table", check_copy(c, "train"), /* open */ true);
+    /* Without the label, whether they are text is not known: then they are among those to come. */
+    if (label) {
+        check_add_column(c, out, "pred_col", step_text(&c->step, "pred_col"), kind);
+    }
+    if (fold.len > 0) {
+        check_add_as(c, out, "fold_col", fold, AS_INT);
+    }
+    check_out_table(c, "table", out, /* open */ true);
     check_out_report(c, "report");
 }
 

@@ -173,8 +173,33 @@ static int run(struct step *s, struct err *e)
     return binary_report(s, &v, e);
 }
 
+/* Without prob_col, a column named by the class; which classes there are only the run knows. */
+static void check_probability(struct check *c)
+{
+    const struct table *t = check_open(c, "table") ? NULL : check_table(c, "table");
+    struct str positive = step_text(&c->step, "positive");
+    SCOPED(freep) char *name = xasprintf("prob_%.*s", STR_ARG(positive));
+    const struct column *near = NULL;
+    struct err e = {0};
+    double number;
+
+    for (size_t i = 0; t && near == NULL && i < t->n_columns; i++) {
+        near = str_starts(str_of(t->columns[i].name), STR("prob_")) ? &t->columns[i] : NULL;
+    }
+    if (t && near == NULL) {
+        check_mistake(c, "table", "prob_col", NULL,
+                      "the table has no column 'prob_...' of predict: name one with prob_col");
+    } else if (t && positive.len > 0 && number_parse(positive, &number) < 0 &&
+               table_need_numbers(t, str_of(name), &e) == NULL) {
+        check_mistake(c, "table", "prob_col", NULL, "%s", e.msg);
+    }
+}
+
 static void check(struct check *c)
 {
+    if (step_text(&c->step, "prob_col").len == 0) {
+        check_probability(c);
+    }
     (void)check_column(c, "table", "label_col", CHECK_ANY);
     (void)check_column(c, "table", "prob_col", CHECK_NUMBERS);
     (void)check_column(c, "table", "weight_col", CHECK_NUMBERS);

@@ -23,7 +23,8 @@ static const struct port outputs[] = {
      "Figures, the size of each cluster, and the rows on a plane."},
     {0}};
 static const struct param params[] = {
-    {"cluster_col", PARAM_TEXT, "prediction", 0, 0, NULL, "The column with the cluster."},
+    {"cluster_col", PARAM_TEXT, "", 0, 0, NULL,
+     "The column with the cluster; empty: prediction, or cluster where that is not there."},
     {"feature_cols", PARAM_COLUMNS, "@numeric", 0, 0, NULL,
      "What distances are measured by; never the cluster or the label."},
     {"label_col", PARAM_TEXT, "", 0, 0, NULL, "A column with the truth, to compare with."},
@@ -365,10 +366,21 @@ static int put_report(struct step *s, const struct evaluation *v, struct err *e)
     return 0;
 }
 
-static int take_classes(const struct table *t, const struct step *s, const char *param,
+/* What predict calls the column, or what a module that groups does. */
+static struct str cluster_name(const struct step *s, const struct table *t)
+{
+    struct str given = step_text(s, "cluster_col"), usual = STR("prediction"),
+               other = STR("cluster");
+
+    return given.len > 0                                       ? given
+           : table_column(t, usual) || !table_column(t, other) ? usual
+                                                               : other;
+}
+
+static int take_classes(const struct table *t, struct str name, const char *param,
                         struct classes *c, uint32_t **of_row, struct err *e)
 {
-    const struct column *col = table_need(t, step_text(s, param), e);
+    const struct column *col = table_need(t, name, e);
 
     if (col == NULL || classes_of(col, t->n_rows, c, of_row, e) < 0) {
         return err_wrap(e, "%s", param);
@@ -385,15 +397,16 @@ static int take_classes(const struct table *t, const struct step *s, const char 
 static int run(struct step *s, struct err *e)
 {
     const struct table *t = step_table(s, "table");
-    const char *never[] = {step_text(s, "cluster_col").p, step_text(s, "label_col").p};
-    bool labelled = step_text(s, "label_col").len > 0;
+    struct str cluster = cluster_name(s, t), label = step_text(s, "label_col");
+    const char *never[] = {cluster.p, label.p};
+    bool labelled = label.len > 0;
     SCOPED(evaluation_done) struct evaluation v = {.t = t};
 
     if (t->n_rows == 0) {
         return err_set(e, ERR_DATA, "the table has no rows");
     }
-    if (take_classes(t, s, "cluster_col", &v.clusters, &v.of_row, e) < 0 ||
-        (labelled && take_classes(t, s, "label_col", &v.labels, &v.truth, e) < 0) ||
+    if (take_classes(t, cluster, "cluster_col", &v.clusters, &v.of_row, e) < 0 ||
+        (labelled && take_classes(t, label, "label_col", &v.labels, &v.truth, e) < 0) ||
         features_learn(&v.features, t, step_text(s, "feature_cols"), never, ARRAY_LEN(never),
                        FEATURES_NUMBERS, FEATURES_ERROR, e) < 0 ||
         features_bind(&v.features, t, FEATURES_F64, &v.bound, e) < 0) {
@@ -410,11 +423,17 @@ static int run(struct step *s, struct err *e)
 
 static void check(struct check *c)
 {
-    const char *never[] = {step_text(&c->step, "cluster_col").p,
-                           step_text(&c->step, "label_col").p};
+    const struct table *t = check_table(c, "table");
+    struct str cluster = t ? cluster_name(&c->step, t) : STR("prediction");
+    const char *never[] = {cluster.p, step_text(&c->step, "label_col").p};
+    struct err e = {0};
     size_t n;
 
-    (void)check_column(c, "table", "cluster_col", CHECK_ANY);
+    if (step_text(&c->step, "cluster_col").len > 0) {
+        (void)check_column(c, "table", "cluster_col", CHECK_ANY);
+    } else if (t && !check_open(c, "table") && table_need(t, cluster, &e) == NULL) {
+        check_mistake(c, "table", "cluster_col", NULL, "%s", e.msg);
+    }
     (void)check_column(c, "table", "label_col", CHECK_ANY);
     free(check_columns(c, "table", "feature_cols", CHECK_NUMBERS, never, ARRAY_LEN(never),
                        "one_hot", &n));

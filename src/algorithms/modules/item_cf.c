@@ -197,8 +197,10 @@ struct fit {
     const struct rating *entry;
     double *norms;      /* [item] */
     double *products;   /* [worker][item] */
-    uint32_t *common;   /* [worker][item] users of both */
-    struct offer *best; /* [item][k] */
+    uint32_t *common;   /* [worker][item] users of both; 0 between two items, as products are */
+    uint32_t *touched;  /* [worker][item] items that share a user with this one */
+    struct offer *best; /* those of item i from place[i] on: as many as it can have, k at most */
+    size_t *place;      /* [item + 1] */
     uint32_t *found;    /* [item] */
     size_t k;
     double shrink;
@@ -232,43 +234,82 @@ static double likeness(const struct fit *f, size_t i, size_t j, double product, 
     return like * common / (common + f->shrink);
 }
 
-/* An item against all that its users rated. */
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* An item against all that its users rated, and only those: of many items most have few. In the
+ * order of their numbers, so that of equals the first are kept. */
 static void find_neighbours(void *ctx, size_t item, unsigned worker)
 {
     struct fit *f = ctx;
     const struct ratings *r = &f->b->known;
     double *products = f->products + worker * r->items.n;
     uint32_t *common = f->common + worker * r->items.n;
+    uint32_t *touched = f->touched + worker * r->items.n;
+    size_t n = 0;
 
-    memset(products, 0, r->items.n * sizeof(*products));
-    memset(common, 0, r->items.n * sizeof(*common));
     for (size_t k = f->start[item]; k < f->start[item + 1]; k++) {
         uint32_t user = f->entry[k].other;
         double own = value_of(f->b, &f->entry[k], user);
 
         for (size_t i = r->start[user]; i < r->start[user + 1]; i++) {
-            products[r->entry[i].other] += own * value_of(f->b, &r->entry[i], user);
-            common[r->entry[i].other]++;
+            uint32_t other = r->entry[i].other;
+
+            products[other] += own * value_of(f->b, &r->entry[i], user);
+            if (common[other]++ == 0) {
+                touched[n++] = other;
+            }
         }
     }
-    for (uint32_t j = 0; j < r->items.n; j++) {
-        double like =
-            j == item || common[j] == 0 ? 0 : likeness(f, item, j, products[j], common[j]);
+    qsort(touched, n, sizeof(*touched), by_number);
+    for (size_t k = 0; k < n; k++) {
+        uint32_t j = touched[k];
+        double like = j == item ? 0 : likeness(f, item, j, products[j], common[j]);
 
         if (like > 0) {
-            offers_keep(f->best + item * f->k, &f->found[item], f->k, (struct offer){like, j});
+            offers_keep(f->best + f->place[item], &f->found[item],
+                        f->place[item + 1] - f->place[item], (struct offer){like, j});
         }
+        products[j] = 0;
+        common[j] = 0;
     }
+}
+
+/* An item is like no more items than its users rated beside it. */
+static int find_places(struct fit *f, struct err *e)
+{
+    const struct ratings *r = &f->b->known;
+
+    f->place = big_alloc(r->items.n + 1, sizeof(size_t), "the neighbours", e);
+    for (size_t i = 0; f->place && i < r->items.n; i++) {
+        size_t most = 0;
+
+        for (size_t k = f->start[i]; most < f->k && k < f->start[i + 1]; k++) {
+            uint32_t user = f->entry[k].other;
+
+            most += r->start[user + 1] - r->start[user] - 1;
+        }
+        f->place[i + 1] = f->place[i] + (most < f->k ? most : f->k);
+    }
+    return f->place ? 0 : -1;
 }
 
 static int take_memory(struct fit *f, size_t workers, struct err *e)
 {
     size_t n = f->b->known.items.n;
 
+    if (find_places(f, e) < 0) {
+        return -1;
+    }
     f->norms = big_alloc(n, sizeof(double), "the items", e);
     f->products = f->norms ? big_alloc(workers * n, sizeof(double), "the items", e) : NULL;
     f->common = f->products ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
-    f->best = f->common ? big_alloc(n * f->k, sizeof(*f->best), "the neighbours", e) : NULL;
+    f->touched = f->common ? big_alloc(workers * n, sizeof(uint32_t), "the items", e) : NULL;
+    f->best = f->touched ? big_alloc(f->place[n], sizeof(*f->best), "the neighbours", e) : NULL;
     f->found = f->best ? big_alloc(n, sizeof(uint32_t), "the neighbours", e) : NULL;
     return f->found ? 0 : -1;
 }
@@ -278,7 +319,9 @@ static void fit_done(struct fit *f)
     big_free(f->norms);
     big_free(f->products);
     big_free(f->common);
+    big_free(f->touched);
     big_free(f->best);
+    big_free(f->place);
     big_free(f->found);
 }
 
@@ -293,7 +336,7 @@ static int keep(const struct fit *f, struct err *e)
     b->start = big_alloc(n + 1, sizeof(size_t), "the neighbours", e);
     b->near = b->start ? big_alloc(all + 1, sizeof(*b->near), "the neighbours", e) : NULL;
     for (size_t i = 0; b->near && i < n; i++) {
-        memcpy(b->near + b->start[i], f->best + i * f->k, f->found[i] * sizeof(*b->near));
+        memcpy(b->near + b->start[i], f->best + f->place[i], f->found[i] * sizeof(*b->near));
         b->start[i + 1] = b->start[i] + f->found[i];
     }
     return b->near ? 0 : -1;
@@ -390,7 +433,7 @@ const struct module module_item_cf = {
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
-    .memory = "10*input+64Mi",
+    .memory = "10*input+16*rows*neighbours+64Mi",
     .run = run,
     .check = check,
 };

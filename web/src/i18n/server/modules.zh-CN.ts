@@ -483,7 +483,7 @@ export const helps: Record<string, string> = {
   'Figures and residuals.': '指标与残差。',
   // evaluate_clustering
   'How compact and separate clusters are (silhouette, Davies-Bouldin, Calinski-Harabasz), and how much they agree with a label (adjusted Rand, mutual information, purity).': '簇有多紧密与分离（silhouette、Davies-Bouldin、Calinski-Harabasz），以及与标签有多一致（调整后 Rand、互信息、纯度）。',
-  'The column with the cluster.': '簇的列。',
+  'The column with the cluster; empty: prediction, or cluster where that is not there.': '簇的列；留空：prediction，没有它时为 cluster。',
   'What distances are measured by; never the cluster or the label.': '用来计算距离的列；不含簇与标签。',
   'A column with the truth, to compare with.': '真实结果的列，用来比较。',
   'From so many rows the silhouette is computed; the time grows with the square.': '以这么多行计算 silhouette；时间随其平方增加。',

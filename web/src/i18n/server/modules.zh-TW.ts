@@ -483,7 +483,7 @@ export const helps: Record<string, string> = {
   'Figures and residuals.': '指標與殘差。',
   // evaluate_clustering
   'How compact and separate clusters are (silhouette, Davies-Bouldin, Calinski-Harabasz), and how much they agree with a label (adjusted Rand, mutual information, purity).': '群有多緊密與分離（silhouette、Davies-Bouldin、Calinski-Harabasz），以及與標籤有多一致（調整後 Rand、互資訊、純度）。',
-  'The column with the cluster.': '群的欄位。',
+  'The column with the cluster; empty: prediction, or cluster where that is not there.': '群的欄位；留空：prediction，沒有它時為 cluster。',
   'What distances are measured by; never the cluster or the label.': '用來計算距離的欄位；不含群與標籤。',
   'A column with the truth, to compare with.': '真實結果的欄位，用來比較。',
   'From so many rows the silhouette is computed; the time grows with the square.': '以這麼多列計算 silhouette；時間隨其平方增加。',
