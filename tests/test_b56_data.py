@@ -156,6 +156,10 @@ def test_csv_cells_keep_what_they_are(tmp_path):
     ok('read_csv', '--param', 'path=a.csv', '--out', 'table=t.arrow', cwd=tmp_path)
     ok('write_csv', '--in', 'table=t.arrow', '--param', 'path=o.csv', '--param', 'delim=semicolon', '--param', 'null_text=NA', cwd=tmp_path)
     assert (tmp_path / 'o.csv').read_text() == 's;n\n"NA";1\nNA;NA\n"a;b";2.5\n"q""q";3\n" x";4\n'
+    ok('write_csv', '--in', 'table=t.arrow', '--param', 'path=new/deep/o.csv', cwd=tmp_path)
+    assert (tmp_path / 'new/deep/o.csv').is_file()  # folders that are missing are made
+    (tmp_path / 'file').touch()
+    refused(1, 'Not a directory', 'write_csv', '--in', 'table=t.arrow', '--param', 'path=file/o.csv', cwd=tmp_path)
     refused(2, 'null_text: it may hold no delimiter', 'write_csv', '--in', 'table=t.arrow', '--param', 'path=p.csv',
             '--param', 'null_text=a,b', cwd=tmp_path)
     assert not (tmp_path / 'p.csv').exists()

@@ -108,6 +108,26 @@ struct binw *binw_open_text(const char *path, struct err *e)
     return is_standard(path) ? open_standard(e) : open_writer(path, e);
 }
 
+/* The folders that a path goes through; what cannot be made is told by who opens the file. */
+static void make_folders(const char *path)
+{
+    SCOPED(freep) char *dir = xstrdup(path);
+
+    for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        (void)mkdir(dir, 0755);
+        *slash = '/';
+    }
+}
+
+struct binw *binw_open_named(const char *path, struct err *e)
+{
+    if (!is_standard(path)) {
+        make_folders(path);
+    }
+    return binw_open_text(path, e);
+}
+
 struct binw *binw_open_memory(struct buf *to)
 {
     struct binw *w = xnew(struct binw);

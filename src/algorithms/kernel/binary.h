@@ -40,6 +40,8 @@ struct binw *binw_open(const char *path, enum binary_kind kind, struct err *e) M
 /* Bytes as they are, without a head: for formats of their own that want the same durable
  * appearance. */
 struct binw *binw_open_text(const char *path, struct err *e) MUST_USE;
+/* The same for a path that the user has named: folders that are missing are made. */
+struct binw *binw_open_named(const char *path, struct err *e) MUST_USE;
 /* Bytes into a buffer that outlives it, or nowhere when that is NULL: w->sum is their checksum. */
 struct binw *binw_open_memory(struct buf *to) MUST_USE;
 void binw_close(struct binw *w); /* without a commit nothing is left behind */

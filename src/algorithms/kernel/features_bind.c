@@ -57,10 +57,12 @@ int features_present(const struct features *f, const struct table *t, struct err
 
 static int missing_value(const char *name, size_t row, struct err *e)
 {
-    return err_set(e, ERR_DATA,
-                   "column '%s', row %zu: the value is missing; train with missing=mean to put the "
-                   "column's mean in its place, fill it with impute, or remove the row",
-                   name, row + 1);
+    return err_set(
+        e, ERR_DATA,
+        "column '%s', row %zu: the value is missing; fill it with impute, remove the row "
+        "with filter_rows, or train with missing=mean, which puts the column's mean in "
+        "its place",
+        name, row + 1);
 }
 
 static int check_values(const struct column *c, size_t n_rows, bool may_miss, double largest,

@@ -56,7 +56,9 @@ static int valid_labels(struct gbdt_fit *f, const struct table *t, struct err *e
         label = table_need_numbers(t, str_of(label->name), e);
         for (size_t r = 0; label && r < t->n_rows; r++) {
             if (!isfinite(label->numbers[r])) {
-                return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is missing",
+                return err_set(e, ERR_DATA,
+                               "label column '%s', row %zu: the label is missing; remove such rows "
+                               "with filter_rows",
                                label->name, r + 1);
             }
         }
@@ -70,7 +72,8 @@ static int valid_labels(struct gbdt_fit *f, const struct table *t, struct err *e
         if (w->classes[r] >= f->t->model->classes.n) {
             return err_set(
                 e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name, r + 1,
-                w->classes[r] == CLASS_MISSING ? "missing" : "no class of the table train");
+                w->classes[r] == CLASS_MISSING ? "missing; remove such rows with filter_rows"
+                                               : "no class of the table train");
         }
     }
     return w->classes ? 0 : -1;

@@ -62,7 +62,9 @@ static int take_classes(struct importance *h, const struct column *label, size_t
     h->truth.n_classes = h->m->classes.n;
     for (size_t r = 0; h->classes && r < n; r++) {
         if (h->classes[r] == CLASS_MISSING) {
-            return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is missing",
+            return err_set(e, ERR_DATA,
+                           "label column '%s', row %zu: the label is missing; remove such rows "
+                           "with filter_rows",
                            label->name, r + 1);
         }
     }
@@ -78,7 +80,9 @@ static int take_numbers(struct importance *h, const struct column *label, size_t
     for (size_t r = 0; r < n; r++) {
         if (!isfinite(label->numbers[r])) {
             return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name,
-                           r + 1, isnan(label->numbers[r]) ? "missing" : "infinite");
+                           r + 1,
+                           isnan(label->numbers[r]) ? "missing; remove such rows with filter_rows"
+                                                    : "infinite");
         }
     }
     h->truth.targets = label->numbers;

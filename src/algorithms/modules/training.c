@@ -24,7 +24,9 @@ static int take_label(struct training *t, const struct column *label, struct err
     }
     for (size_t r = 0; r < t->table->n_rows; r++) {
         if (t->classes[r] == CLASS_MISSING) {
-            return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is missing",
+            return err_set(e, ERR_DATA,
+                           "label column '%s', row %zu: the label is missing; remove such rows "
+                           "with filter_rows",
                            label->name, r + 1);
         }
     }
@@ -121,7 +123,9 @@ static int take_targets(struct training *t, const struct column *label, struct e
     for (size_t r = 0; r < t->table->n_rows; r++) {
         if (!isfinite(label->numbers[r])) {
             return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is %s", label->name,
-                           r + 1, isnan(label->numbers[r]) ? "missing" : "infinite");
+                           r + 1,
+                           isnan(label->numbers[r]) ? "missing; remove such rows with filter_rows"
+                                                    : "infinite");
         }
     }
     t->targets = label->numbers;

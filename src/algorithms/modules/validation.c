@@ -20,8 +20,10 @@ void validation_done(struct validation *v)
 
 static int missing(const struct column *label, size_t row, struct err *e)
 {
-    return err_set(e, ERR_DATA, "label column '%s', row %zu: the label is missing", label->name,
-                   row + 1);
+    return err_set(
+        e, ERR_DATA,
+        "label column '%s', row %zu: the label is missing; remove such rows with filter_rows",
+        label->name, row + 1);
 }
 
 static int take_truth(struct validation *v, const struct column *label, struct err *e)

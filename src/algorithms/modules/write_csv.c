@@ -50,7 +50,7 @@ static int run(struct step *s, struct err *e)
     if (options_of(s, &o, e) < 0) {
         return -1;
     }
-    w = binw_open_text(path, e);
+    w = binw_open_named(path, e);
     if (w == NULL) {
         return -1;
     }

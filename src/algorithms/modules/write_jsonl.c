@@ -17,7 +17,7 @@ static int run(struct step *s, struct err *e)
 {
     const struct table *t = step_table(s, "table");
     const char *path = step_text(s, "path").p;
-    SCOPED(binw_closep) struct binw *w = binw_open_text(path, e);
+    SCOPED(binw_closep) struct binw *w = binw_open_named(path, e);
 
     if (w == NULL) {
         return -1;

@@ -25,7 +25,14 @@ void pipeline_print_metrics(FILE *out, const json_t *node)
 
 /* --- what mends it --- */
 
-static void print_next_step(const struct cli *c, const char *kind, int64_t run, const char *node)
+/* The server does it, mostly without a job that has a log. */
+static bool is_import(const json_t *node)
+{
+    return str_starts(str_of(json_text(node, "module")), STR("import_"));
+}
+
+static void print_next_step(const struct cli *c, const char *kind, int64_t run, const char *node,
+                            bool has_log)
 {
     const char *p = shell_word(c->project);
 
@@ -35,11 +42,13 @@ static void print_next_step(const struct cli *c, const char *kind, int64_t run, 
         (void)fprintf(stderr, "  mend the data, then: strata pipeline retry %lld -p %s\n",
                       (long long)run, p);
     } else if (strcmp(kind, "memory") == 0) {
-        (void)fprintf(stderr, "  put a sample in front of the step, or run where there is more"
-                              " memory\n");
+        (void)fprintf(stderr, "  give the step more memory, or put a sample in front of it;"
+                              " save, and run the pipeline again\n");
     }
-    (void)fprintf(stderr, "  all it said: strata pipeline logs %lld %s -p %s\n", (long long)run,
-                  shell_word(node), p);
+    if (has_log) {
+        (void)fprintf(stderr, "  all it said: strata pipeline logs %lld %s -p %s\n", (long long)run,
+                      shell_word(node), p);
+    }
 }
 
 void pipeline_print_errors(const struct cli *c, const json_t *run)
@@ -55,7 +64,8 @@ void pipeline_print_errors(const struct cli *c, const json_t *run)
             (void)fprintf(stderr, "%s: ", name);
             print_safe(stderr, str_of(json_text(error, "message")));
             (void)fputc('\n', stderr);
-            print_next_step(c, json_text(error, "kind"), json_number(run, "id"), name);
+            print_next_step(c, json_text(error, "kind"), json_number(run, "id"), name,
+                            json_text(node, "job")[0] != '\0' && !is_import(node));
         }
     }
 }
@@ -344,5 +354,12 @@ int verb_pipeline_logs(struct cli *c, struct err *e)
                        json_text(json_object_get(node, "cache"), "why"));
     }
     c->args.p[0] = json_text(node, "job");
-    return verb_job_logs(c, e);
+    if (verb_job_logs(c, e) < 0) {
+        return e->kind == ERR_NOT_FOUND && is_import(node)
+                   ? err_set(e, ERR_NOT_FOUND,
+                             "'%.63s' has no log: the server brought the data itself",
+                             cli_arg(c, 1))
+                   : -1;
+    }
+    return 0;
 }

@@ -105,6 +105,10 @@ int node_log_get(struct http_req *r, struct err *e)
                        x.node->node);
     }
     if (jobs_look(s->parts.jobs, x.project_id, str_of(x.node->job), &r->arena, &look, e) < 0) {
+        if (e->kind == ERR_NOT_FOUND && str_starts(str_of(x.node->module), STR("import_"))) {
+            return http_reply(r, 200, "text/plain; charset=utf-8",
+                              STR("The server brought this itself: no container ran.\n"), e);
+        }
         return err_wrap(e, "the log of %s", x.node->node);
     }
     if (look.log_fd < 0) {

@@ -217,6 +217,18 @@ static const char *first_change(const json_t *now, const json_t *then)
     return key ? key : first_other(then, now);
 }
 
+/* A program or another long text is not told: nobody would see in it what changed. */
+static const char *why_param(struct arena *a, const char *key, const char *then, const char *now)
+{
+    enum { LONGEST = 60 };
+
+    if (strlen(then) > LONGEST || strlen(now) > LONGEST || strchr(then, '\n') ||
+        strchr(now, '\n')) {
+        return arena_printf(a, "parameter %.60s changed", key);
+    }
+    return arena_printf(a, "parameter %.60s changed from %.60s to %.60s", key, then, now);
+}
+
 const char *step_why(struct run_node *n, const char *old_words)
 {
     struct err e;
@@ -234,9 +246,8 @@ const char *step_why(struct run_node *n, const char *old_words)
                             text_at(then, "version"));
     }
     if ((key = first_change(json_object_get(now, "params"), json_object_get(then, "params")))) {
-        return arena_printf(a, "parameter %.60s changed from %.60s to %.60s", key,
-                            text_at(json_object_get(then, "params"), key),
-                            text_at(json_object_get(now, "params"), key));
+        return why_param(a, key, text_at(json_object_get(then, "params"), key),
+                         text_at(json_object_get(now, "params"), key));
     }
     if ((key = first_change(json_object_get(now, "inputs"), json_object_get(then, "inputs")))) {
         return arena_printf(a, "input %.60s has changed", key);

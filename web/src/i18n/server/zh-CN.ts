@@ -1820,6 +1820,7 @@ export const server: Record<string, string> = {
   'its image has changed': '它的镜像已改变',
   'never run before': '从未运行过',
   'module %s is %s, was %s': '模块 {1} 现为 {2}，原为 {3}',
+  'parameter %.60s changed': '参数 {1} 已更改',
   'parameter %.60s changed from %.60s to %.60s': '参数 {1} 从 {2} 改为 {3}',
   'input %.60s has changed': '输入 {1} 已改变',
   'file %.200s has changed': '文件 {1} 已改变',

@@ -1820,6 +1820,7 @@ export const server: Record<string, string> = {
   'its image has changed': '它的映像已改變',
   'never run before': '從未執行過',
   'module %s is %s, was %s': '模組 {1} 現為 {2}，原為 {3}',
+  'parameter %.60s changed': '參數 {1} 已變更',
   'parameter %.60s changed from %.60s to %.60s': '參數 {1} 從 {2} 改為 {3}',
   'input %.60s has changed': '輸入 {1} 已改變',
   'file %.200s has changed': '檔案 {1} 已改變',

@@ -176,16 +176,19 @@ export function NodeForm({ id, project, preview }: { id: string; project: string
             </Button>
           </Flex>
         ))}
-      <Form.Item label={t('studio.memory')} extra={t('studio.memory_hint')}>
-        <Input
-          aria-label={t('studio.memory')}
-          value={String(node.memory ?? '')}
-          placeholder={t('studio.memory_auto')}
-          disabled={editor.readOnly}
-          maxLength={20}
-          onChange={(e) => editor.apply(changeNode(editor.doc, id, { memory: e.target.value.trim() || undefined }), `memory ${id}`)}
-        />
-      </Form.Item>
+      {/* A module with a parameter of that name has said it above. */}
+      {(node.memory !== undefined || !known.has('memory')) && (
+        <Form.Item label={t('studio.memory')} extra={t('studio.memory_hint')}>
+          <Input
+            aria-label={t('studio.memory')}
+            value={String(node.memory ?? '')}
+            placeholder={t('studio.memory_auto')}
+            disabled={editor.readOnly}
+            maxLength={20}
+            onChange={(e) => editor.apply(changeNode(editor.doc, id, { memory: e.target.value.trim() || undefined }), `memory ${id}`)}
+          />
+        </Form.Item>
+      )}
       <IdField id={id} />
       <label className="switch">
         <Switch size="small" disabled={editor.readOnly} checked={node.cache !== false} onChange={(on) => editor.apply(changeNode(editor.doc, id, { cache: on ? undefined : false }))} /> {t('studio.use_cache')}
