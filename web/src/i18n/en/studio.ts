@@ -114,6 +114,7 @@ export const studio = {
   'studio.remove_step': 'Remove the step {name}',
   'studio.empty_default': 'empty',
   'studio.range': '({min} to {max})',
+  'studio.range_from': '(at least {min})',
   'studio.group_all': 'all columns',
   'studio.group_numeric': 'columns of numbers',
   'studio.group_text': 'columns of text',

@@ -114,6 +114,7 @@ export const studio = {
   'studio.remove_step': '移除步骤 {name}',
   'studio.empty_default': '空',
   'studio.range': '（{min} 到 {max}）',
+  'studio.range_from': '（至少 {min}）',
   'studio.group_all': '所有列',
   'studio.group_numeric': '数值列',
   'studio.group_text': '文本列',

@@ -114,6 +114,7 @@ export const studio = {
   'studio.remove_step': '移除步驟 {name}',
   'studio.empty_default': '空白',
   'studio.range': '（{min} 到 {max}）',
+  'studio.range_from': '（至少 {min}）',
   'studio.group_all': '所有欄位',
   'studio.group_numeric': '數值欄位',
   'studio.group_text': '文字欄位',

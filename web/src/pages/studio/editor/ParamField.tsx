@@ -29,6 +29,16 @@ export function numberOf(typed: string): Value | undefined {
   return text === '' ? undefined : /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) && !isReference(text) ? Number(text) : text;
 }
 
+/** A bound that is there only because every number has one says nothing. */
+const NO_BOUND = 1_000_000;
+
+function rangeText(t: ReturnType<typeof useText>, min: number, max: number): string {
+  if (max < NO_BOUND) {
+    return t('studio.range', { min: String(min), max: String(max) });
+  }
+  return min > -NO_BOUND ? t('studio.range_from', { min: String(min) }) : '';
+}
+
 const textOf = (v: Value | undefined) => (v === undefined ? '' : String(v));
 
 function ColumnField({ id, label, value, columns, disabled, placeholder, onChange }: Inside & { placeholder: string }) {
@@ -157,7 +167,7 @@ export function ParamField(props: Props) {
       help={mistakes.length > 0 ? mistakes.map((m) => say(m.message)).join(' ') : undefined}
       extra={
         <span className="small">
-          {say(param.help ?? '')} {isRange && t('studio.range', { min: String(param.min), max: String(param.max) })}
+          {say(param.help ?? '')} {isRange && rangeText(t, Number(param.min), Number(param.max))}
         </span>
       }
     >
