@@ -149,3 +149,15 @@ def test_items_of_a_recommender_take_what_their_neighbours_take(tmp_path):
     said = json.loads(ok('--schema-only', *words, cwd=tmp_path).stdout)['memory']
     took = peak(words, tmp_path)
     assert took <= said and took < 200 * MIB  # room for 500 of each item: 1.2 GB
+
+
+def test_what_a_source_takes_is_told_from_its_files(tmp_path):
+    (tmp_path / 'd').mkdir()
+    for k in range(4):
+        (tmp_path / f'd/{k}.csv').write_text('a,b\n' + ''.join(f'{i},x{i}\n' for i in range(k * 50000, k * 50000 + 50000)))
+    (tmp_path / 't.jsonl').write_text(''.join(f'{{"a":"t{i}"}}\n' for i in range(800000)))
+    np.save(tmp_path / 't.npy', np.array([f'{i:07d}' for i in range(800000)], dtype='S7'))
+    for words in (['read_csv', '--param', 'path=d'], ['read_csv', '--param', 'path=d/*.csv'], ['read_jsonl', '--param', 'path=t.jsonl'], ['read_npy', '--param', 'path=t.npy']):
+        words += ['--out', 'table=o.arrow']
+        said = json.loads(ok('--schema-only', *words, cwd=tmp_path).stdout)['memory']
+        assert said > 65 * MIB and peak(words, tmp_path) <= said, words

@@ -50,6 +50,26 @@ static int64_t columns_of(const struct schema *s)
     return s->table ? (int64_t)s->table->n_columns : 0;
 }
 
+/* A file, or all of a folder or pattern, where rows are known of the first. */
+static void need_source(const struct check *c, const char *path, struct need *need)
+{
+    SCOPED(files_done) struct files f = {0};
+    struct stat st;
+    struct err ignored;
+    int64_t all = 0, rows = c->out[0].rows > 0 ? c->out[0].rows : -1;
+    bool is_there = path && stat(path, &st) == 0;
+
+    if (path == NULL || (is_there && !S_ISDIR(st.st_mode)) ||
+        files_find(&f, &files_here, path, /* suffixes */ "", &ignored) < 0) {
+        need_table(need, path ? bytes_of(path) : 0, rows, columns_of(&c->out[0]));
+        return;
+    }
+    for (size_t i = 0; i < f.n; i++) {
+        all += bytes_of(f.paths[i]);
+    }
+    need_table(need, all, f.n == 1 ? rows : -1, columns_of(&c->out[0]));
+}
+
 /* Of the inputs, in the order of the ports; of a source, of what its parameter names. */
 static void sizes_of(const struct check *c, char *const *words, size_t n, struct need *need)
 {
@@ -70,10 +90,10 @@ static void sizes_of(const struct check *c, char *const *words, size_t n, struct
             }
         }
     }
-    for (int i = 0; m->inputs[0].name == NULL && m->params[i].name; i++) {
+    /* The input of a source is for pipelines only. */
+    for (int i = 0; c->in[0] == NULL && m->params[i].name; i++) {
         if (m->params[i].type == PARAM_PATH) {
-            need_table(need, bytes_of(step_text(&c->step, m->params[i].name).p),
-                       c->out[0].rows > 0 ? c->out[0].rows : -1, columns_of(&c->out[0]));
+            need_source(c, step_text(&c->step, m->params[i].name).p, need);
         }
     }
 }

@@ -157,7 +157,7 @@ const struct module module_read_jsonl = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "3*input+64Mi",
+    .memory = "10*input+64Mi",
     .run = run,
     .check = check,
 };

@@ -72,7 +72,7 @@ const struct module module_read_npy = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "10*input+64Mi",
+    .memory = "18*input+64Mi",
     .run = run,
     .check = check,
 };
