@@ -254,31 +254,3 @@ def test_a_schedule_ends_with_the_right_of_who_set_it(studio):
     assert any('schedule of pipeline walks paused' in e['path'] and e['project'] == 'studio' for e in told), told
     assert studio.api('PUT', f'{at}/schedule', json={'cron': '0 3 1 1 *'}).json()['schedule'].get('paused') is None
     assert studio.api('DELETE', f'{at}/schedule').status_code == 204
-
-
-# --- steps that write ---
-
-def test_a_step_writes_a_file_of_a_volume_and_is_run_each_time(studio):
-    writers = {w: {'module': f'write_{w}', 'params': {'path': f'data:made.{w}'}, 'inputs': {'table': 'few.table'}} for w in ('csv', 'jsonl', 'parquet')}
-    put(studio, 'writes', {'pipeline': 1, 'nodes': {
-        'read': {'module': 'read_csv', 'params': {'path': 'data:digits.csv'}},
-        'few': {'module': 'select_columns', 'params': {'columns': 'digit'}, 'inputs': {'table': 'read.table'}}, **writers}})
-    first = run(studio, 'writes')
-    assert set(states(first).values()) == {'succeeded'}, json.dumps(first['nodes'], indent=1)
-    at = f'{P}/volumes/data/files'
-    assert studio.api('GET', f'{at}/made.csv').content.splitlines()[0] == b'digit'
-    assert studio.api('GET', f'{at}/made.jsonl').content.startswith(b'{"digit":')
-    assert studio.api('GET', f'{at}/made.parquet').content[:4] == b'PAR1'
-    put_file(studio, 'studio', 'data', 'made.csv', b'somebody else\n')
-    again = run(studio, 'writes')
-    assert states(again) == {'read': 'cached', 'few': 'cached', **dict.fromkeys(writers, 'succeeded')}
-    assert 'each time' in again['nodes']['csv']['cache']['why']
-    assert studio.api('GET', f'{at}/made.csv').content.splitlines()[0] == b'digit'
-
-
-def test_a_step_that_cannot_write_says_where(studio):
-    put(studio, 'nowhere', {'pipeline': 1, 'nodes': {
-        'read': {'module': 'read_csv', 'params': {'path': 'data:digits.csv'}},
-        'write': {'module': 'write_csv', 'params': {'path': 'data:no/such/made.csv'}, 'inputs': {'table': 'read.table'}}}})
-    failed = run(studio, 'nowhere')['nodes']['write']
-    assert failed['state'] == 'failed' and 'no/such/made.csv' in failed['error']['message'], failed

@@ -39,6 +39,18 @@ def test_a_file_is_written_each_time(writes):
     assert content(writes, 'out.csv').content == b'a,b\n1,x\n2,y\n'
 
 
+@pytest.mark.parametrize('module, path, begins', [('write_jsonl', 'new/made.jsonl', b'{"a":1,"b":"x"}'), ('write_parquet', 'new/made.parquet', b'PAR1')])
+def test_folders_of_a_file_are_made(writes, module, path, begins):
+    put(writes, 'others', of(f'data:{path}', module), project='writes')
+    assert run(writes, 'others', project='writes')['state'] == 'succeeded'
+    assert content(writes, path).content.startswith(begins)
+
+
+def test_what_cannot_be_written_is_told_with_its_place(writes):
+    failed = go(writes, 'data:in.csv/made.csv')['nodes']['write']
+    assert failed['state'] == 'failed' and 'in.csv/made.csv' in failed['error']['message'], failed
+
+
 @pytest.mark.parametrize('path', ['data:../x.csv', 'data:a/../../x.csv', 'data:/x.csv', 'data:.studio/x.csv', 'data:./.studio/x.csv', 'data:..', 'data:a/'])
 @pytest.mark.parametrize('module', ['write_csv', 'write_parquet', 'write_jsonl', 'write_libsvm'])
 def test_what_leads_out_of_the_volume_is_no_place(writes, path, module):

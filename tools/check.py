@@ -236,7 +236,8 @@ SECONDS = {'c26_registry_faults': 270, 'c50_jobs': 120, 'c56_exec': 120, 'c70_fa
            'c42_archives': 50, 'c43_lists': 50, 'd20_manual': 45, 'b11_http_engine': 35, 'c20_registry': 35, 'c30_runtime': 35, 'c40_volumes': 35,
            'c52_job_files': 35, 'e20_metrics': 35, 'b30_access': 30, 'e25_metrics_moving': 30, 'b51_trees': 25, 'f12_pipeline_cli': 25, 'b52_linear': 15, 'b50_algorithms': 15,
            'f10_pipelines': 15, 'b52_parquet': 10, 'b53_unsupervised': 10, 'b55_judging': 10, 'f13_pipeline_limits': 10, 'b51_arrow': 5,
-           'b54_transforms': 5, 'b56_shell': 5, 'f11_example_pipelines': 5}
+           'b54_transforms': 5, 'b56_shell': 5, 'f11_example_pipelines': 5, 'f14_imports': 25, 'f15_scripts': 40, 'f15_step_memory': 35, 'b56_memory': 20,
+           'b57_learning_faults': 20}
 # The flows of the browser that each part runs, without those of the parts before it. A walk is through every page.
 FLOWS = ['walk and (admin or developer) or live or replication or peers', 'walk or help', 'data or jobs or images', '']
 
