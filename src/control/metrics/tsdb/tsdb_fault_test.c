@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,7 +36,7 @@ static _Atomic int full;      /* writes fail */
 static _Atomic int writes;    /* how many there were */
 static int full_from, full_n; /* those fail; 0: none */
 static _Atomic int failing_syncs;
-static void (*at_next_write)(void);
+static void (*_Atomic at_next_write)(void);
 
 static _Atomic(struct tsdb *) watched; /* no lock of it is held over a call */
 
@@ -83,9 +84,8 @@ static bool is_full(void)
 
 static void maybe_go_on_elsewhere(void)
 {
-    void (*what)(void) = at_next_write;
+    void (*what)(void) = atomic_exchange(&at_next_write, NULL);
 
-    at_next_write = NULL;
     if (what != NULL) {
         what();
     }
