@@ -221,8 +221,11 @@ async function walk(role, { page: adminPage, newPage, api, url, admin, shot, acc
       }
       refusals.add(said);
     }
-    await check('axe', accessible(page));
     await shot(page, `${role}-${p.name}`);
+    if (role === 'developer') {
+      continue; // no page shows him what an administrator or a guest does not see: only what he is offered is his own
+    }
+    await check('axe', accessible(page));
     for (const language of role === 'admin' || role === 'none' ? ['zh-TW', 'zh-CN', 'en'] : ['zh-TW', 'en']) {
       await speak(page, language);
       await check(language, speaksOnly(page, language));

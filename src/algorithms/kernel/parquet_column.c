@@ -117,7 +117,7 @@ static int decode(struct work *w, const struct parquet_page *p, size_t n, double
     if (parquet_numbers(c, p, n, w->texts, &w->scratch, w->raw, e) < 0) {
         return -1;
     }
-    if (!w->b->text && c->type.kind == ARROW_FLOAT && c->type.bits == 64) {
+    if (numbers && !w->b->text && c->type.kind == ARROW_FLOAT && c->type.bits == 64) {
         memcpy(numbers, w->raw, n * sizeof(*numbers));
         return 0;
     }

@@ -211,7 +211,8 @@ static void each(void *ctx, unsigned iteration, double value, double gradient)
 
 static int take_memory(struct fit *f, struct err *e)
 {
-    size_t n = f->t->table->n_rows, most = gradient_bytes_max / (f->n_padded * sizeof(double));
+    size_t n = f->t->table->n_rows, numbers = f->n_padded > 0 ? f->n_padded : 1;
+    size_t most = gradient_bytes_max / (numbers * sizeof(double));
 
     f->stripes = (n + STRIPE_ROWS - 1) / STRIPE_ROWS;
     f->stripes = f->stripes < STRIPES_MAX ? f->stripes : STRIPES_MAX;
