@@ -150,9 +150,12 @@ implementation:
         put(studio, f'hostile-{kind}', {'pipeline': 1, 'nodes': nodes})
         done = run(studio, f'hostile-{kind}')['nodes']
         for how in ('empty', 'text', 'cut', 'long', 'counts'):
-            assert done[f'forge-{how}']['state'] == 'succeeded', done[f'forge-{how}']
-            node = done[f'use-{how}']
-            assert node['state'] == 'failed' and node['error']['kind'] == 'data', (kind, how, node)
+            made, used = done[f'forge-{how}'], done[f'use-{how}']
+            if made['state'] == 'failed':  # seen at once
+                assert 'is not what it says' in made['error']['message'] and used['state'] == 'skipped', (kind, how, made, used)
+            else:
+                assert used['state'] == 'failed' and used['error']['kind'] == 'data', (kind, how, used)
+        assert any(done[f'forge-{how}']['state'] == 'succeeded' for how in ('cut', 'long', 'counts'))  # whose ends alone are wrong
         assert studio.api('DELETE', f'/api/v1/projects/studio/modules/forge-{kind}').status_code == 204
 
 

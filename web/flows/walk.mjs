@@ -176,7 +176,7 @@ async function offers(page, p, role, mayOpen) {
 }
 
 /** What is called so in the pipeline that is walked, in every language. */
-const NAMES = new Set(['read', 'table']);
+const NAMES = new Set(['read', 'table', 'file']);
 
 /** Soon after: what Ant Design says comes with a file of its own. */
 async function speaksOnly(page, language) {

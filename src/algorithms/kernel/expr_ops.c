@@ -258,7 +258,9 @@ const struct expr_fn *expr_find(struct str name)
 
 int expr_call_named(struct expr_parser *p, const char *name, unsigned n, struct err *e)
 {
-    return expr_call(p, expr_find(str_of(name)), n, e);
+    const struct expr_fn *fn = expr_find(str_of(name));
+
+    return fn ? expr_call(p, fn, n, e) : err_set(e, ERR_INTERNAL, "%s: not found", name);
 }
 
 /* Whole days move dates: date + 7, date - date. All other sums are of numbers. */

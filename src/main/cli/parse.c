@@ -12,13 +12,13 @@ const struct cli_option cli_global_options[] = {
 };
 
 /* Other names of the last words of verbs, as other programs have them. */
-static bool is_word(struct str word, const char *given)
+static bool is_word(struct str word, const char *given, bool by_other_names)
 {
     static const char *const other_names[][2] = {
         {"ls", "list"}, {"rm", "delete"},  {"remove", "delete"}, {"cp", "copy"},
         {"mv", "move"}, {"export", "get"}, {"import", "put"}};
 
-    for (size_t i = 0; i < ARRAY_LEN(other_names); i++) {
+    for (size_t i = 0; by_other_names && i < ARRAY_LEN(other_names); i++) {
         if (strcmp(given, other_names[i][0]) == 0 && str_eq_c(word, other_names[i][1])) {
             return true;
         }
@@ -27,7 +27,7 @@ static bool is_word(struct str word, const char *given)
 }
 
 /* How many words of argv name the verb, or 0. */
-static size_t words_match(const struct cli_verb *v, int argc, char **argv)
+static size_t words_match(const struct cli_verb *v, int argc, char **argv, bool by_other_names)
 {
     struct str rest = str_of(v->words);
     size_t n = 0;
@@ -35,7 +35,7 @@ static size_t words_match(const struct cli_verb *v, int argc, char **argv)
     while (rest.p) {
         struct str word = str_cut(&rest, ' ');
 
-        if (n == (size_t)argc || !is_word(word, argv[n])) {
+        if (n == (size_t)argc || !is_word(word, argv[n], by_other_names)) {
             return 0;
         }
         n++;
@@ -145,18 +145,20 @@ static int split(struct cli *c, int argc, char **argv, struct err *e)
     return 0;
 }
 
-/* The longest fit of the leading words that are no options. */
+/* The longest fit of the leading words that are no options; of two, the one by its own name. */
 static const struct cli_verb *find_verb(int argc, char **argv, size_t *n_words)
 {
     const struct cli_verb *best = NULL;
 
     *n_words = 0;
-    for (const struct cli_verb *v = cli_verbs; v->words; v++) {
-        size_t n = words_match(v, argc, argv);
+    for (int by_other_names = 0; by_other_names < 2; by_other_names++) {
+        for (const struct cli_verb *v = cli_verbs; v->words; v++) {
+            size_t n = words_match(v, argc, argv, by_other_names);
 
-        if (n > *n_words) {
-            *n_words = n;
-            best = v;
+            if (n > *n_words) {
+                *n_words = n;
+                best = v;
+            }
         }
     }
     return best;
