@@ -121,7 +121,7 @@ def test_a_terminal_shows_a_bar_for_each_node_that_runs(studio):
     put(studio, 'bars', DIGITS)
     master, slave = pty.openpty()
     env = {'PATH': os.environ['PATH'], 'STRATA_SERVER': studio.url, 'STRATA_TOKEN': studio.token(), 'HOME': '/nonexistent', 'TERM': 'xterm'}
-    p = subprocess.Popen([studio.binary, 'pipeline', 'run', 'bars', '--param', 'epochs=60', '--no-cache', *P], env=env, stdin=slave, stdout=slave, stderr=slave)
+    p = subprocess.Popen([studio.binary, 'pipeline', 'run', 'bars', '--param', 'epochs=600', '--no-cache', *P], env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     seen = b''
     while True:

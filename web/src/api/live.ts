@@ -36,6 +36,7 @@ export class Live {
   private source: EventSource | null = null;
   private stop = new AbortController();
   private leads = false;
+  private wasLive = false; // of any stream of this page: what happened between two of them nobody told us
 
   start() {
     this.stop = new AbortController();
@@ -89,14 +90,13 @@ export class Live {
 
   private lead() {
     this.leads = true;
-    let wasLive = false;
     const source = new EventSource('/api/v1/events');
     this.source = source;
     source.onopen = () => {
-      if (wasLive) {
-        this.tell({ missed: true }); // it was cut: what happened meanwhile nobody told us
+      if (this.wasLive) {
+        this.tell({ missed: true });
       }
-      wasLive = true;
+      this.wasLive = true;
       this.tell({ state: 'live' });
     };
     source.onerror = () => {

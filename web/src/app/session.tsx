@@ -36,9 +36,14 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const [problem, setProblem] = useState<unknown>(null);
 
   const known = useRef(false); // somebody is or was signed in
+  const asked = useRef(0);
   const reload = useCallback(async () => {
+    const mine = ++asked.current; // an answer that a later question overtook tells what was
     try {
       const who = await session.whoAmI();
+      if (mine !== asked.current) {
+        return;
+      }
       if (who === null && known.current) {
         setEnded(true); // the page stays below
       } else {
