@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 import requests
@@ -351,8 +352,8 @@ def test_a_vanished_reader_is_noticed(engine):
 
 
 class Sse:
-    def __init__(self, engine, *lines):
-        self.sock, self.answers = raw(engine, head('GET', '/events', *lines))
+    def __init__(self, engine, *lines, query=''):
+        self.sock, self.answers = raw(engine, head('GET', '/events' + query, *lines))
         assert self.line().startswith(b'HTTP/1.1 200')
         while self.line():
             pass
@@ -361,18 +362,22 @@ class Sse:
     def line(self):
         return self.answers.line()
 
+    def block(self):
+        """The fields up to the next empty line."""
+        while b'\n\n' not in self.text:
+            size = int(self.line(), 16)
+            assert size > 0
+            while len(self.answers.data) < size + 2:
+                assert self.answers.fill()
+            self.text += self.answers.data[:size]
+            self.answers.data = self.answers.data[size + 2:]
+        block, self.text = self.text.split(b'\n\n', 1)
+        return dict(line.split(': ', 1) for line in block.decode().split('\n') if ': ' in line)
+
     def event(self):
-        """The next event as a dict; comments and retry are skipped."""
+        """The next event; comments and retry are skipped."""
         while True:
-            while b'\n\n' not in self.text:
-                size = int(self.line(), 16)
-                assert size > 0
-                while len(self.answers.data) < size + 2:
-                    assert self.answers.fill()
-                self.text += self.answers.data[:size]
-                self.answers.data = self.answers.data[size + 2:]
-            block, self.text = self.text.split(b'\n\n', 1)
-            fields = dict(line.split(': ', 1) for line in block.decode().split('\n') if ': ' in line)
+            fields = self.block()
             if 'event' in fields:
                 return fields
 
@@ -413,6 +418,32 @@ def test_events_resume_after_the_last_one_seen(engine):
         publish(engine, 'open', i)
     assert Sse(engine, f'Last-Event-ID: {last}').event()['event'] == 'missed'
     assert Sse(engine, 'Last-Event-ID: other-5').event()['event'] == 'missed'
+
+
+def test_who_comes_back_before_the_first_event_resumes(engine):
+    reader = Sse(engine)
+    last = reader.block()['id']
+    reader.sock.close()
+    publish(engine, 'open', 'meanwhile')
+    assert Sse(engine, f'Last-Event-ID: {last}').event()['data'] == '"meanwhile"'
+
+
+def test_a_stream_begins_with_what_was_told_lately(engine):
+    time.sleep(1.5)  # what other tests told is old
+    publish(engine, 'hidden', 'not for all')
+    publish(engine, 'open', 'lately')
+    reader = Sse(engine, query='?replay_ms=1000')
+    publish(engine, 'open', 'now')
+    assert [reader.event()['data'], reader.event()['data']] == ['"lately"', '"now"']
+    plain = Sse(engine)
+    publish(engine, 'open', 'later')
+    assert plain.event()['data'] == '"later"'
+    assert Sse(engine, query='?replay_ms=86400000').event()['event'] == 'missed', 'the server began later than that'
+    for i in range(300):  # the ring of the test server holds 256
+        publish(engine, 'open', i)
+    assert Sse(engine, query='?replay_ms=60000').event()['event'] == 'missed'
+    for wrong in ('-1', 'x', '86400001'):
+        assert requests.get(f'{engine.url}/events?replay_ms={wrong}', timeout=20).status_code == 400
 
 
 # --- WebSocket ---

@@ -64,6 +64,7 @@ static const struct parameter {
     {"stdin", "boolean", "true: messages of channel 0 are its input. Not given: it has none."},
     {"stdout", "boolean", "false: its output is dropped."},
     {"stderr", "boolean", "false: its error output is dropped."},
+    {"replay_ms", "integer", "Begins with what was told in the last so many milliseconds."},
     {"upload", "string", "An upload in parts, [a-z0-9]{8,64}, chosen by the client."},
     {"format", "'ndjson' | 'csv' | 'json' | 'yaml'",
      "Series: ndjson, lines of JSON (also when not given), or csv. A pipeline: json (also when not"

@@ -1,6 +1,7 @@
 /* Server-Sent Events: one ring of recent events, many readers with a cursor each. Ids are
  * "<hub>-<number>": a number of another run of the server is recognized and answered with
- * "event: missed", as is one that has left the ring; the reader then loads its state anew. */
+ * "event: missed", as is one that has left the ring; the reader then loads its state anew. The
+ * greeting has an id, too: who comes back before the first event resumes as well. */
 #include "net/net_priv.h"
 
 #include "base/hash.h"
@@ -10,6 +11,7 @@
 
 enum {
     EVENTS_AT_ONCE = 32,
+    REPLAY_MS_MAX = 24 * 3600 * 1000,
     EVENT_BYTES_MAX = 60 * 1024 /* must fit one pump */
 };
 
@@ -18,6 +20,7 @@ struct event {
     _Atomic unsigned refs;
     atomic_bool is_forgotten; /* of a project that is gone: its name may be another one's soon */
     uint64_t number;
+    int64_t at_ms;           /* monotonic */
     struct http_audience to; /* its project lies in bytes */
     size_t text_len;
     char bytes[]; /* project, then "event: ...\ndata: ...\n\n" */
@@ -26,6 +29,7 @@ struct event {
 struct http_events {
     struct lock lock; /* LOCK_net_events */
     char name[9];     /* first half of every id */
+    int64_t since_ms; /* monotonic: what was before, another run of the server knows */
     struct event **ring;
     size_t len;
     uint64_t next;       /* number of the next event; guarded by lock */
@@ -58,6 +62,7 @@ struct http_events *http_events_new(size_t ring_len)
     lock_init(&ev->lock, LOCK_net_events);
     list_init(&ev->readers);
     random_name(ev->name, sizeof(ev->name) - 1);
+    ev->since_ms = clock_mono_ms();
     ev->len = ring_len > 0 ? ring_len : 1;
     ev->ring = xnew_array(struct event *, ev->len);
     ev->next = 1;
@@ -108,6 +113,7 @@ void http_events_publish(struct http_events *hub, const char *type, const struct
     {
         WITH_LOCK(l);
         ev->number = hub->next++;
+        ev->at_ms = clock_mono_ms();
         old = hub->ring[ev->number % hub->len];
         hub->ring[ev->number % hub->len] = ev;
         list_each(it, &hub->readers)
@@ -196,7 +202,8 @@ static int reader_pump(void *ctx, struct buf *out)
 
     if (!rd->greeted) {
         rd->greeted = true;
-        (void)buf_add(out, STR("retry: 2000\n\n"));
+        (void)buf_printf(out, "retry: 2000\nid: %s-%llu\n\n", rd->hub->name,
+                         (unsigned long long)rd->next - 1);
     }
     if (rd->missed) {
         rd->missed = false;
@@ -234,14 +241,10 @@ static const struct http_stream_ops reader_ops = {reader_pump, reader_close};
 static void resume(struct reader *rd, struct str last_id)
 {
     struct http_events *hub = rd->hub;
-    struct str rest = last_id, name;
+    struct str rest = last_id, name = str_cut(&rest, '-');
     uint64_t number;
 
     rd->next = hub->next;
-    if (last_id.len == 0) {
-        return;
-    }
-    name = str_cut(&rest, '-');
     rd->missed = true;
     if (rest.p && str_eq_c(name, hub->name) && str_to_u64(rest, &number) == 0 &&
         number < hub->next && number + 1 + hub->len >= hub->next) {
@@ -250,14 +253,33 @@ static void resume(struct reader *rd, struct str last_id)
     }
 }
 
+/* Or at the first event of the last so many milliseconds, if all of them are still there. */
+static void replay(struct reader *rd, int64_t replay_ms)
+{
+    struct http_events *hub = rd->hub;
+    int64_t from_ms = clock_mono_ms() - replay_ms;
+    uint64_t oldest = hub->next > hub->len ? hub->next - hub->len : 1;
+
+    rd->next = hub->next;
+    while (rd->next > oldest && hub->ring[(rd->next - 1) % hub->len]->at_ms > from_ms) {
+        rd->next--;
+    }
+    rd->missed = replay_ms > 0 && (from_ms < hub->since_ms || (rd->next == oldest && oldest > 1));
+}
+
 int http_events_serve(struct http_req *r, struct http_events *ev, http_events_filter *may_see,
                       void *filter_ctx, struct err *e)
 {
-    struct reader *rd = xnew(struct reader);
     struct lock *l = &ev->lock;
     struct str last_id = http_header(r, "Last-Event-ID");
     struct http_waker *waker = NULL;
+    struct reader *rd;
+    int64_t replay_ms;
 
+    if (http_query_i64(r, "replay_ms", 0, 0, REPLAY_MS_MAX, &replay_ms, e) < 0) {
+        return -1;
+    }
+    rd = xnew(struct reader);
     rd->hub = ev;
     rd->may_see = may_see;
     rd->filter_ctx = filter_ctx;
@@ -266,7 +288,11 @@ int http_events_serve(struct http_req *r, struct http_events *ev, http_events_fi
     list_init(&rd->link);
     {
         WITH_LOCK(l);
-        resume(rd, last_id);
+        if (last_id.len > 0) {
+            resume(rd, last_id);
+        } else {
+            replay(rd, replay_ms);
+        }
     }
     http_set_header(r, "Cache-Control", "no-cache");
     http_set_header(r, "X-Accel-Buffering", "no"); /* nginx in front must not hold events back */

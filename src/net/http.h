@@ -246,8 +246,9 @@ struct http_audience {
 enum http_sight { HTTP_UNSEEN, HTTP_SEEN, HTTP_SIGNED_OUT };
 
 /* Server-Sent Events for many readers: a ring of recent events (Last-Event-ID resumes; "event:
- * missed" when it cannot, then the reader loads its state anew), slow readers are cut. `may_see` is
- * asked per event and reader, on the relay thread, and at each heartbeat with `to` NULL: whoever is
+ * missed" when it cannot, then the reader loads its state anew; ?replay_ms= begins with what was
+ * told in the last so many milliseconds, likewise), slow readers are cut. `may_see` is asked per
+ * event and reader, on the relay thread, and at each heartbeat with `to` NULL: whoever is
  * HTTP_SIGNED_OUT has his stream ended, and learns why when he asks for another. Free it after the
  * server is closed. */
 struct http_events;

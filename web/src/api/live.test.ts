@@ -10,7 +10,7 @@ class Stream {
   readyState = 0;
   heard = new Map<string, (m: { data: string }) => void>();
 
-  constructor() {
+  constructor(readonly url: string) {
     Stream.made.push(this);
   }
 
@@ -29,21 +29,27 @@ describe('the live stream', () => {
     Stream.made = [];
   });
 
-  it('says that something may have been missed between two streams, also when we began anew ourselves', () => {
+  it('begins with what happened since that was asked which is shown', () => {
     vi.stubGlobal('EventSource', Stream);
     vi.stubGlobal('BroadcastChannel', undefined);
+    let now = 5000;
+    vi.stubGlobal('performance', { now: () => now });
     const live = new Live();
-    const missed = vi.fn();
-    live.onMissed(missed);
-    live.start();
-    Stream.made[0]?.onopen?.();
-    expect(missed).not.toHaveBeenCalled();
-    live.close(); // somebody's rights changed: a stream tells what he might see when it began
-    live.start();
-    expect(Stream.made).toHaveLength(2);
-    Stream.made[1]?.onopen?.();
-    expect(missed).toHaveBeenCalledOnce();
-    Stream.made[1]?.onopen?.(); // the browser connected again by itself
-    expect(missed).toHaveBeenCalledTimes(2);
+    live.start(4000);
+    expect(Stream.made[0]?.url).toBe('/api/v1/events?replay_ms=2000'); // with a second to spare
+    now = 60_000;
+    Stream.made[0]?.heard.get('me')?.({ data: '{}' }); // all before it is known here
+    now = 61_000;
+    const first = Stream.made[0];
+    if (first) {
+      first.readyState = Stream.CLOSED; // an answer that is no stream
+      vi.useFakeTimers({ toFake: ['setTimeout'] });
+      first.onerror?.();
+      now = 63_000;
+      vi.runAllTimers();
+      vi.useRealTimers();
+    }
+    expect(Stream.made[1]?.url).toBe('/api/v1/events?replay_ms=5000');
+    live.close();
   });
 });

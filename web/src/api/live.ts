@@ -26,6 +26,10 @@ type Message = { event: LiveEvent } | { state: LiveState } | { missed: true } | 
 
 const TYPES = ['job', 'volume', 'image', 'project', 'member', 'robot', 'group', 'secret', 'user', 'token', 'audit', 'replication', 'pipeline', 'run', 'machine', 'me'] as const;
 
+/** How late an event may be heard here. */
+const SLACK_MS = 1000;
+const DAY_MS = 24 * 3600 * 1000;
+
 export class Live {
   state: LiveState = 'connecting';
   private listeners = new Set<(event: LiveEvent) => void>();
@@ -36,9 +40,11 @@ export class Live {
   private source: EventSource | null = null;
   private stop = new AbortController();
   private leads = false;
-  private wasLive = false; // of any stream of this page: what happened between two of them nobody told us
+  private toldUntil = 0; // performance.now(): all that happened before it is known here
 
-  start() {
+  /** `knownSince`: when what is shown was asked for, of performance.now(); what happened from then on is told. */
+  start(knownSince: number) {
+    this.toldUntil = knownSince;
     this.stop = new AbortController();
     this.channel = typeof BroadcastChannel === 'undefined' ? null : new BroadcastChannel('strata-live');
     if (this.channel) {
@@ -90,15 +96,11 @@ export class Live {
 
   private lead() {
     this.leads = true;
-    const source = new EventSource('/api/v1/events');
+    // The browser comes back by itself with the id of the last event; this is for the first time, and when another tab led.
+    const replay = Math.ceil(performance.now() - this.toldUntil) + SLACK_MS;
+    const source = new EventSource(`/api/v1/events?replay_ms=${Math.min(replay, DAY_MS)}`);
     this.source = source;
-    source.onopen = () => {
-      if (this.wasLive) {
-        this.tell({ missed: true });
-      }
-      this.wasLive = true;
-      this.tell({ state: 'live' });
-    };
+    source.onopen = () => this.tell({ state: 'live' });
     source.onerror = () => {
       this.tell({ state: 'stale' });
       if (source.readyState === EventSource.CLOSED && !this.stop.signal.aborted) {
@@ -123,6 +125,7 @@ export class Live {
 
   private hear(message: Message) {
     if ('event' in message) {
+      this.toldUntil = performance.now() - SLACK_MS; // they come in order
       this.listeners.forEach((l) => l(message.event));
     } else if ('state' in message) {
       this.state = message.state;

@@ -8,19 +8,23 @@ import { useText } from '../i18n';
 import { LanguageMenu } from './menus';
 import { Mark } from './Mark';
 
+/** With when it was asked, of performance.now(). */
+type Done = (me: Me, asked: number) => void;
+
 interface Fields {
   user: string;
   password: string;
 }
 
-function SignInForm({ user, done }: { user: string | null; done: (me: Me) => void }) {
+function SignInForm({ user, done }: { user: string | null; done: Done }) {
   const t = useText();
   const [problem, setProblem] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
   const submit = async (fields: Fields) => {
+    const asked = performance.now();
     setBusy(true);
     try {
-      done(await signIn(fields.user, fields.password));
+      done(await signIn(fields.user, fields.password), asked);
     } catch (e) {
       setProblem(e as ApiError);
     } finally {
@@ -43,7 +47,7 @@ function SignInForm({ user, done }: { user: string | null; done: (me: Me) => voi
   );
 }
 
-export function SignIn({ again, done }: { again: string | null; done: (me: Me) => void }) {
+export function SignIn({ again, done }: { again: string | null; done: Done }) {
   const t = useText();
   if (again) {
     return (

@@ -37,8 +37,10 @@ export function SessionProvider({ children }: { children: ReactNode }) {
 
   const known = useRef(false); // somebody is or was signed in
   const asked = useRef(0);
+  const knownSince = useRef(0); // when me was asked for
   const reload = useCallback(async () => {
     const mine = ++asked.current; // an answer that a later question overtook tells what was
+    const now = performance.now();
     try {
       const who = await session.whoAmI();
       if (mine !== asked.current) {
@@ -48,6 +50,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         setEnded(true); // the page stays below
       } else {
         known.current = who !== null;
+        knownSince.current = now;
         setMe(who);
       }
       setProblem(null);
@@ -66,7 +69,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     if (!name || ended) {
       return undefined;
     }
-    live.start();
+    live.start(knownSince.current);
     const stops = [
       live.onEvent(refreshFor),
       live.onMissed(() => void queryClient.invalidateQueries()),
@@ -128,12 +131,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       {(!me || ended) && (
         <SignIn
           again={ended ? (me?.name ?? null) : null}
-          done={(who) => {
+          done={(who, since) => {
             if (me && who.name !== me.name) {
               forget();
               queryClient.clear(); // another user must not see what the last one saw
             }
             known.current = true;
+            knownSince.current = since;
             setMe(who);
             setEnded(false);
             void queryClient.invalidateQueries();
