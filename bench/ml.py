@@ -290,6 +290,48 @@ WIDE = [
 ]
 
 
+STRANGE = '''
+import time, warnings, numpy as np
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+warnings.simplefilter('ignore')
+start = time.process_time()
+x, y = np.load('a_x.npy'), np.load('a_y.npy')
+m = IsolationForest(n_estimators=100, max_samples=256, n_jobs=1, random_state=0).fit(x)
+auc = roc_auc_score(y, -m.score_samples(x))
+print(time.process_time() - start, auc)
+'''
+
+
+def strange_data(folder, rows):
+    """Of a hundred rows one from elsewhere, close enough to be mistaken."""
+    import numpy as np
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((rows, 28), dtype=np.float32)
+    y = (rng.random(rows) < 0.01).astype(np.int64)
+    x[y == 1] += rng.choice([-1.2, 0, 1.2], size=(int(y.sum()), 28)).astype(np.float32)
+    save(folder, 'a', x, y)
+
+
+def strange(folder, rows):
+    """Isolation forest: learned and scored over the same rows."""
+    name = f'isolation_forest, 100 trees of 256, {rows} x 28'
+    if not wanted(name):
+        return []
+    apart(strange_data, folder, rows)
+
+    def mine():
+        busy, peak, out = usage([ML, 'chain', 'isolation_forest --in train=./a.arrow --param feature_cols=@numeric,-label --out model=m',
+                                 'predict --in model=m --in table=./a.arrow --out table=p --param keep_cols=label',
+                                 'evaluate_binary --in table=p --param label_col=label --param prob_col=anomaly_score'], cwd=folder)
+        return busy, next(json.loads(line)['metric']['auc'] for line in out.splitlines() if '"metric"' in line), peak
+
+    def theirs():
+        _, peak, out = usage([sys.executable, '-c', STRANGE], cwd=folder)
+        return (*map(float, out.split()), peak)
+    return [compare(name, mine, theirs, 0.3)]
+
+
 def wide(folder, rows):
     good, size = [], f'{rows * 9 // 10} x 196'
     if any(wanted(f'{t[0]}, {size}') for t in WIDE):
@@ -329,6 +371,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix='strata-ml-bench-') as name:
         folder = pathlib.Path(name)
         good += large(folder, 100_000 if small else 1_000_000)
+        good += strange(folder, 100_000 if small else 1_000_000)
         good += clouds(folder, 10_000 if small else 100_000)
         good += wide(folder, 2_500 if small else 25_000)
         good += tables(folder, 100_000 if small else 1_000_000)
