@@ -1,0 +1,146 @@
+"""What pipelines keep and read, against who writes beside them; folders of many files; who may try again."""
+import os
+import pathlib
+
+import pytest
+
+from conftest import wait_for
+from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states, studio  # noqa: F401
+
+P = '/api/v1/projects/studio'
+GATE = 'until [ -e /out/go ]; do sleep 0.1; done'
+MODULES = {
+    'make': ((), "[sh, -c, 'echo made > \"$0\"', {outputPath: out}]"),
+    'gate': ((), "[sh, -c, '%s; echo x > \"$0\"', {outputPath: out}]" % GATE),
+    'copy': (('from', 'after'), "[sh, -c, 'cat \"$1\" > \"$0\"', {outputPath: out}, {inputPath: from}, {inputPath: after}]"),
+    'slow-copy': (('from',), "[sh, -c, '%s; cat \"$1\" > \"$0\"', {outputPath: out}, {inputPath: from}]" % GATE),
+}
+
+
+@pytest.fixture(scope='module')
+def steps(studio):
+    for name, (inputs, command) in MODULES.items():
+        bring(studio, name, f'inputs: [{", ".join("{name: %s}" % i for i in inputs)}]\noutputs: [{{name: out}}]\n'
+                            f'implementation: {{container: {{image: {studio.busybox}, command: {command}}}}}\n')
+    return studio
+
+
+def root_of(strata, volume):
+    """Where its files are on the disk: a container that mounts the volume writes there too."""
+    return pathlib.Path(strata.state) / 'volumes' / strata.api('GET', f'{P}/volumes/{volume}').json()['id']
+
+
+def running(strata, begun, node):
+    wait_for(lambda: get_run(strata, begun['id'])['nodes'][node]['state'] == 'running', 60, f'{node} runs')
+    return get_run(strata, begun['id'])['nodes'][node]['job']
+
+
+def text_of(strata, done, node):
+    r = strata.api('GET', f'{P}/runs/{done["id"]}/nodes/{node}/outputs/out')
+    assert r.status_code == 200, r.text
+    return r.text
+
+
+# --- outputs that somebody writes over: as many bytes, the same inode ---
+
+@pytest.mark.parametrize('when', ['since it was made', 'while the step read it'])
+def test_an_output_that_was_changed_fails_who_reads_it_and_is_found_by_nobody(steps, when):
+    volume = 'early' if when.startswith('since') else 'late'
+    nodes = {'a': {'module': 'make'}}
+    if volume == 'early':
+        nodes |= {'g': {'module': 'gate'}, 'b': {'module': 'copy', 'inputs': {'from': 'a.out', 'after': 'g.out'}}}
+    else:
+        nodes |= {'g': {'module': 'slow-copy', 'inputs': {'from': 'a.out'}}}
+    put(steps, volume, {'pipeline': 1, 'volume': volume, 'nodes': nodes})
+    reader = 'b' if volume == 'early' else 'g'
+
+    def through(change):
+        begun = start(steps, volume)
+        job = running(steps, begun, 'g')
+        made = root_of(steps, volume) / '.studio'
+        if change:
+            next(made.glob('*/out.bin')).write_bytes(b'evil\n')
+        (made / 'tmp' / job / 'go').touch()
+        return end(steps, begun['id'])
+    bad = through(change=True)
+    assert states(bad)[reader] == 'failed', states(bad)
+    assert f'the output out of a was changed in the volume {volume} {when}' in bad['nodes'][reader]['error']['message']
+    good = through(change=False) if volume == 'late' else run(steps, volume)
+    assert good['state'] == 'succeeded' and good['nodes']['a']['cache']['why'] == 'its output is gone'
+    assert text_of(steps, good, reader) == 'made\n'
+
+
+# --- folders of many files ---
+
+def test_files_of_a_folder_are_opened_once_though_one_of_them_is_long_to_hash(steps):
+    """As the server's agent of the volume counts: it sleeps between two requests."""
+    n = 3000
+    folder = root_of(steps, 'data') / 'many'
+    put_file(steps, 'studio', 'data', 'many/0000.csv', b'a\n1\n')
+    owner = (folder / '0000.csv').stat()
+    for i in range(1, n):
+        (folder / f'{i:04}.csv').write_bytes(b'a\n1\n')
+        os.chown(folder / f'{i:04}.csv', owner.st_uid, owner.st_gid)
+    os.truncate(folder / '1500.csv', 6 << 30)
+
+    def requests():
+        total = 0
+        for status in pathlib.Path('/proc').glob('[0-9]*/status'):
+            try:
+                text = status.read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if 'Uid:\t%d\t' % owner.st_uid in text:
+                total += int(text.split('voluntary_ctxt_switches:\t')[1].split()[0])
+        return total
+    put(steps, 'many', {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:many'}}}})
+    before = requests()
+    begun = start(steps, 'many')
+    before = requests()
+    wait_for(lambda: get_run(steps, begun['id'])['nodes']['a']['state'] != 'waiting', 120, 'all is hashed')
+    asked = requests() - before
+    steps.api('POST', f'{P}/runs/{begun["id"]}/cancel')
+    end(steps, begun['id'])
+    steps.api('DELETE', f'{P}/volumes/data/files/many', params={'recursive': '1'})
+    assert n <= asked < 3 * n, asked
+
+
+# --- who may try again ---
+
+def test_a_retry_needs_the_right_to_the_image_as_a_new_run_does(steps, tmp_path):
+    steps.project('closed')
+    steps.cli('image', 'copy', steps.busybox, 'closed/box:1', check=False)
+    steps.cli('image', 'push', 'closed/box:1', '--tar', steps.state.parent / (steps.state.name + '-busybox.tar'), '--cmd', '/bin/sh', check=True)
+    steps.user('remo', 'studio', 'maintainer')
+    assert steps.api('PUT', '/api/v1/projects/closed/members/remo', json={'role': 'guest'}).status_code < 300
+    bring(steps, 'borrows', 'outputs: [{name: out}]\nimplementation: {container: {image: "closed/box:1", command: [sh, -c, "exit 1", {outputPath: out}]}}\n')
+    put(steps, 'borrows', {'pipeline': 1, 'nodes': {'a': {'module': 'borrows'}}})
+    begun = steps.api('POST', f'{P}/pipelines/borrows/runs', user='remo', json={})
+    assert begun.status_code == 202, begun.text
+    run_id = begun.json()['id']
+    assert end(steps, run_id)['state'] == 'failed'
+    retry = f'{P}/runs/{run_id}/retry'
+    assert steps.api('POST', retry, user='remo').status_code == 202
+    assert end(steps, run_id)['state'] == 'failed'
+    assert steps.api('DELETE', '/api/v1/projects/closed/members/remo').status_code == 204
+    refused = steps.api('POST', retry, user='remo')
+    assert refused.status_code == 404 and "no project 'closed' in this registry that you may pull from" in refused.json()['error']['message'], refused.text
+    assert refused.json()['error']['message'].startswith('a: ')
+    assert end(steps, run_id)['state'] == 'failed'
+    assert steps.api('POST', retry).status_code == 202  # who may
+    assert end(steps, run_id)['state'] == 'failed'
+    assert steps.api('DELETE', f'{P}/members/remo').status_code == 204
+    assert steps.api('POST', retry, user='remo').status_code in (403, 404)
+
+
+# --- what the command line tells ---
+
+def test_mistakes_are_told_once(steps):
+    put(steps, 'torn', {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:none.csv'}},
+                                                 'b': {'module': 'split', 'params': {'fraction': 7}, 'inputs': {'table': 'a.table'}}}})
+    told = steps.cli('pipeline', 'run', 'torn', '-p', 'studio')
+    assert told.returncode == 65 and told.stderr.count('none.csv') == 1 and told.stderr.count('fraction') >= 1, told.stderr
+    assert 'mend the 2 lines above' in told.stderr
+    put(steps, 'torn', {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:none.csv'}}}})
+    told = steps.cli('pipeline', 'run', 'torn', '-p', 'studio')
+    assert told.stderr.count('none.csv') == 1 and 'mend the line above' in told.stderr
