@@ -1,11 +1,13 @@
 """What pipelines keep and read, against who writes beside them; folders of many files; who may try again."""
+import json
 import os
 import pathlib
+import subprocess
 
 import pytest
 
 from conftest import wait_for
-from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states, studio  # noqa: F401
+from test_f10_pipelines import bring, chain, check, end, get_run, put, put_file, run, start, states, studio  # noqa: F401
 
 P = '/api/v1/projects/studio'
 GATE = 'until [ -e /out/go ]; do sleep 0.1; done'
@@ -144,3 +146,94 @@ def test_mistakes_are_told_once(steps):
     put(steps, 'torn', {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:none.csv'}}}})
     told = steps.cli('pipeline', 'run', 'torn', '-p', 'studio')
     assert told.stderr.count('none.csv') == 1 and 'mend the line above' in told.stderr
+
+
+def test_a_file_that_is_not_there_is_told_with_the_name_that_was_meant(steps):
+    put_file(steps, 'studio', 'data', 'birds/penguins.csv', b'a\n1\n')
+
+    def told(path):
+        found = check(steps, {'pipeline': 1, 'nodes': {'a': {'module': 'read_csv', 'params': {'path': path}}}})
+        return found['mistakes'][0]['message']
+    assert told('data:birds/pengins.csv') == "the volume data has no 'birds/pengins.csv'; did you mean 'birds/penguins.csv'?"
+    assert told('data:brids/penguins.csv') == "the volume data has no 'brids/penguins.csv'; did you mean 'birds'?"
+    assert told('data:birds/owls-of-the-night.csv') == "the volume data has no 'birds/owls-of-the-night.csv'"
+    assert 'no volume "dta" in this project; there are: ' in told('dta:birds/penguins.csv')
+
+
+# --- what finished runs keep ---
+
+def test_runs_whose_documents_are_too_long_together_give_way(own_strata):
+    s = own_strata(args=['--set', 'pipeline.run_documents=50Ki']).start()
+    s.project('studio')
+    s.volume('studio', 'data')
+    put_file(s, 'studio', 'data', 'digits.csv', b'a\n1\n')
+    put(s, 'wordy', {**chain(1), 'params': [{'name': 'a', 'default': ''}]})
+    runs = [run(s, 'wordy', params={'a': 'x' * 20000})['id'] for _ in range(4)]
+    left = [r['id'] for r in s.api('GET', f'{P}/runs').json()['items']]
+    assert left == [runs[3], runs[2], runs[1]]  # of those that had ended, two fit
+    assert s.api('GET', f'{P}/runs/{runs[0]}').status_code == 404
+    assert 'pipeline.runs_gave_way' in s.log() and 'project=studio runs=1' in s.log()
+    assert states(run(s, 'wordy')) == {'n0': 'cached'}  # outputs that a run names stay
+    long = run(s, 'wordy', params={'a': 'x' * 60000})
+    run(s, 'wordy')
+    assert get_run(s, long['id'])['state'] == 'succeeded'  # the newest of those that ended stays
+
+
+# --- folders ---
+
+def test_a_folder_goes_into_a_volume_and_goes_on_when_it_is_run_again(steps, tmp_path):
+    steps.volume('studio', 'albums')
+    folder = tmp_path / 'photos'
+    (folder / 'a/b').mkdir(parents=True)
+    (folder / 'none').mkdir()
+    files = {'x.txt': b'x', 'a/b/c.txt': b'c' * 1000, 'a/empty': b'', "a/ü'.txt": b'u'}
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+        os.utime(folder / name, (1.6e9, 1.6e9))
+    (folder / 'out').symlink_to('/etc')
+    (folder / 'a/link').symlink_to('b/c.txt')
+    os.mkfifo(folder / 'pipe')
+
+    def put_folder(*what, code=0):
+        done = steps.cli('data', 'put', *what, '-p', 'studio')
+        assert done.returncode == code, done.stderr
+        return done
+
+    def held(at='albums/photos'):
+        found = steps.cli('data', 'list', at, '-p', 'studio', '--json', check=True)
+        return {e['name']: e['size_bytes'] for e in json.loads(found.stdout)}
+    first = put_folder(folder, 'albums/')
+    assert '4 files sent' in first.stdout and '0 were there already' in first.stdout
+    assert 'out: a link, which is not followed' in first.stderr and 'a/link: a link' in first.stderr and 'pipe: neither a file' in first.stderr
+    assert set(held()) == {'x.txt', 'a', 'none'} and held('albums/photos/none') == {}
+    assert held('albums/photos/a') == {'b': 0, 'empty': 0, "ü'.txt": 1} and held('albums/photos/a/b') == {'c.txt': 1000}
+    (folder / 'x.txt').write_bytes(b'y')
+    os.utime(folder / 'x.txt', (4e9, 4e9))  # newer than what is there
+    (folder / 'new').write_bytes(b'new')
+    again = put_folder(f'{folder}/', 'albums')
+    assert '2 files sent' in again.stdout and '3 were there already' in again.stdout
+    assert steps.api('GET', f'{P}/volumes/albums/files/photos/x.txt').content == b'y'
+    put_folder(f'{folder}/.', 'albums/other/')  # its contents alone
+    assert held('albums/other') == held()
+    (folder / 'new').chmod(0)
+    assert put_folder(tmp_path / 'nothing', 'albums/', code=66).stderr.count('nothing') >= 1
+
+
+def test_a_folder_that_broke_off_within_a_large_file_goes_on_there(steps, tmp_path):
+    (tmp_path / 'big').mkdir()
+    data = os.urandom(1 << 20) * 24
+    (tmp_path / 'big/one').write_bytes(data)
+    steps.volume('studio', 'albums')
+    env = {'PATH': os.environ['PATH'], 'STRATA_SERVER': steps.url, 'STRATA_TOKEN': steps.token(), 'HOME': '/nonexistent'}
+    command = [steps.binary, 'data', 'put', str(tmp_path / 'big'), 'albums/', '-p', 'studio']
+    uploads = root_of(steps, 'albums') / '.strata/uploads'
+    p = subprocess.Popen(command, env=env)
+    wait_for(lambda: any(f.stat().st_size > 4 << 20 for f in uploads.glob('*')) or p.poll() is not None, 30, 'it is under way')
+    p.kill()
+    p.wait()
+    assert not (root_of(steps, 'albums') / 'big/one').exists()
+    (had,) = (f.stat().st_size for f in uploads.glob('*'))
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (root_of(steps, 'albums') / 'big/one').read_bytes() == data
+    assert had > 4 << 20 and '1 files sent' in done.stdout and '24.0 MiB' not in done.stdout, done.stdout

@@ -63,7 +63,8 @@ static int refusal(const struct cli *c, const struct client_answer *a, struct er
 {
     struct err ignored;
     SCOPED(json_decrefp) json_t *j = json_parse(buf_str(&a->body), &ignored);
-    const json_t *error = json_object_get(j, "error"), *mistakes = json_object_get(error, "mistakes");
+    const json_t *error = json_object_get(j, "error"),
+                 *mistakes = json_object_get(error, "mistakes");
     size_t n = json_array_size(mistakes);
 
     (void)client_error(a, e);
@@ -71,11 +72,12 @@ static int refusal(const struct cli *c, const struct client_answer *a, struct er
         return -1;
     }
     pipeline_show_mistakes(mistakes);
-    return n == 1 ? err_set(e, e->kind, "the pipeline is not taken: mend the line above (request %s)",
-                            json_text(error, "request_id"))
-                  : err_set(e, e->kind,
-                            "the pipeline is not taken: mend the %zu lines above (request %s)", n,
-                            json_text(error, "request_id"));
+    return n == 1
+               ? err_set(e, e->kind, "the pipeline is not taken: mend the line above (request %s)",
+                         json_text(error, "request_id"))
+               : err_set(e, e->kind,
+                         "the pipeline is not taken: mend the %zu lines above (request %s)", n,
+                         json_text(error, "request_id"));
 }
 
 /* One request whose refusal may list mistakes. */

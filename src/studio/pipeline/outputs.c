@@ -176,7 +176,8 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
         return 0;
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
-        int rc = n->outputs[i].sha256[0] ? output_is_there(s, r, n, (int)i, e) : !output_is_needed(r, n, i);
+        int rc = n->outputs[i].sha256[0] ? output_is_there(s, r, n, (int)i, e)
+                                         : !output_is_needed(r, n, i);
 
         if (rc != 1) {
             return rc;

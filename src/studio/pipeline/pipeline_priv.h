@@ -37,8 +37,8 @@ struct run_node {
     struct arena arena;  /* of this try; empty while it waits */
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
-    bool is_submitted; /* its job was given to jobs since we started */
-    bool is_alone;     /* shares no container: one that it shared ended before it */
+    bool is_submitted;       /* its job was given to jobs since we started */
+    bool is_alone;           /* shares no container: one that it shared ended before it */
     struct path_look *looks; /* folder.c: at folders that are not read to their end */
     /* whether the files that it read are the same since; once its container has ended */
     enum files_seen { FILES_UNSEEN, FILES_SAME, FILES_OTHERS } files_seen;
@@ -268,6 +268,10 @@ int path_hash(struct pipelines *s, const struct run *r, struct run_node *n, cons
 int path_mark(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
               const char **mark, struct err *e) MUST_USE;
 void path_looks_done(struct run_node *n);
+
+/* --- path_missing.c --- */
+/* What to say of a file that is not there: a name of its folder that is like it. Always -1. */
+int path_missing(struct pipelines *s, const struct volume_ref *ref, struct str path, struct err *e);
 
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */
