@@ -72,6 +72,31 @@ def test_an_output_that_was_changed_fails_who_reads_it_and_is_found_by_nobody(st
     assert text_of(steps, good, reader) == 'made\n'
 
 
+def test_nobody_writes_where_pipelines_keep_what_they_made(steps):
+    put(steps, 'kept', {'pipeline': 1, 'volume': 'kept', 'nodes': {'a': {'module': 'make'}}})
+    done = run(steps, 'kept')
+    (made,) = (root_of(steps, 'kept') / '.studio').glob('*/out.bin')
+    key = made.parent.name
+    volume = {'name': 'kept', 'path': '/kept', 'mode': 'rw'}
+    tried = steps.run_job('studio', ['sh', '-c', 'cd /kept && echo own > own && cat .studio/*/out.bin; echo evil > .studio/%s/out.bin; mv .studio away; rm -rf .studio;'
+                                                 ' mkdir .studio/x; umount .studio; ln -s .studio link; echo evil > link/%s/out.bin; mkdir -p deep; mv .studio/%s deep; true' % (key, key, key)], volumes=[volume])
+    assert tried['state'] == 'succeeded', tried
+    log = steps.job_log('studio', tried['id'])
+    assert 'made\n' in log and log.count('Read-only file system') >= 3 and 'evil' not in log, log
+    assert made.read_text() == 'made\n' and (root_of(steps, 'kept') / 'own').read_text() == 'own\n'
+    for subpath in ('.studio', f'.studio/{key}'):
+        refused = steps.submit('studio', {'image': steps.busybox, 'command': ['true'], 'volumes': [{**volume, 'subpath': subpath}]}, status=400)
+        assert 'mount it with mode ro' in refused['error']['message']
+        assert steps.run_job('studio', ['sh', '-c', 'ls /kept'], volumes=[{**volume, 'subpath': subpath, 'mode': 'ro'}])['state'] == 'succeeded'
+    steps.run_job('studio', ['sh', '-c', 'ln -s . /kept/here'], volumes=[volume])
+    for a, b in (('.studio', 'away'), (f'.studio/{key}', 'away'), ('deep', f'.studio/{key}x'), ('deep', '.studio'), ('here/.studio', 'away'),
+                 (f'link/{key}', 'away'), (f'here/link/{key}/out.bin', 'deep/x'), ('own', f'link/{key}/more')):
+        r = steps.api('POST', f'{P}/volumes/kept/rename', json={'from': a, 'to': b, 'replace': True})
+        assert r.status_code == 403 and 'pipelines keep there' in r.json()['error']['message'], (a, b, r.text)
+    assert steps.api('POST', f'{P}/volumes/kept/rename', json={'from': 'own', 'to': 'here/deep/own'}).status_code == 204
+    assert states(run(steps, 'kept')) == {'a': 'cached'} and text_of(steps, done, 'a') == 'made\n'
+
+
 # --- folders of many files ---
 
 def test_files_of_a_folder_are_opened_once_though_one_of_them_is_long_to_hash(steps):

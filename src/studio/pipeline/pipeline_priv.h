@@ -14,10 +14,11 @@
 #include "pipeline/graph.h"
 #include "pipeline/image.h"
 #include "pipeline/store.h"
+#include "volume/volume.h"
 
 #include <pthread.h>
 
-#define STUDIO_DIR ".studio"
+#define STUDIO_DIR VOLUME_STUDIO
 enum { STEP_JOB_ID = 11, STEP_KEY = 65 };
 
 /* What came out of a port. */
