@@ -11,8 +11,8 @@
 #include "main/wire.h"
 #include "metrics/api/metrics.h"
 #include "net/http.h"
-#include "registry/registry.h"
 #include "pipeline/pipeline.h"
+#include "registry/registry.h"
 #include "replication/replication.h"
 #include "webhooks/webhooks.h"
 

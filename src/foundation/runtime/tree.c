@@ -193,8 +193,7 @@ static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct 
  * is nothing to keep. */
 static int keep_studio(int tree, const struct runtime_mount *m, struct err *e)
 {
-    struct mount_attr attr = {.attr_set =
-                                  MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY};
     SCOPED(closep) int kept = -1;
     SCOPED(closep) int copy = -1;
 

@@ -11,13 +11,22 @@ static bool is_outside(const struct run_node *from, const struct run_node *n)
             !str_eq_c(str_of(from->row.job), n->row.job));
 }
 
-static int changed(const struct run *r, const struct run_node *from, int port, const char *when,
-                   struct err *e)
+static int changed_before(const struct run *r, const struct run_node *from, int port, struct err *e)
 {
     return err_set(e, ERR_INVALID,
-                   "the output %s of %s was changed in the volume %s %s: run the pipeline again "
-                   "from %s, and let nobody write below " STUDIO_DIR,
-                   run_module(r, from)->outputs[port].name, from->row.node, r->doc.volume, when,
+                   "the output %s of %s was changed in the volume %s since it was made: run the "
+                   "pipeline again from %s, and let nobody write below .studio",
+                   run_module(r, from)->outputs[port].name, from->row.node, r->doc.volume,
+                   from->row.node);
+}
+
+static int changed_meanwhile(const struct run *r, const struct run_node *from, int port,
+                             struct err *e)
+{
+    return err_set(e, ERR_INVALID,
+                   "the output %s of %s was changed in the volume %s while the step read it: run "
+                   "the pipeline again from %s, and let nobody write below .studio",
+                   run_module(r, from)->outputs[port].name, from->row.node, r->doc.volume,
                    from->row.node);
 }
 
@@ -26,7 +35,7 @@ typedef int input_look(struct pipelines *s, const struct run *r, struct run_node
 
 /* All are asked for, so that they are read side by side. */
 static int each_input(struct pipelines *s, const struct run *r, const struct run_node *n,
-                      const char *when, input_look *look, struct err *e)
+                      input_look *look, struct err *e)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     int all = 1;
@@ -39,7 +48,8 @@ static int each_input(struct pipelines *s, const struct run *r, const struct run
             return -1;
         }
         if (rc == 0) {
-            return changed(r, from, g->from_port[i], when, e);
+            return look == output_is_same ? changed_meanwhile(r, from, g->from_port[i], e)
+                                          : changed_before(r, from, g->from_port[i], e);
         }
         all = rc == 1 ? all : rc;
     }
@@ -49,11 +59,11 @@ static int each_input(struct pipelines *s, const struct run *r, const struct run
 int step_inputs_there(struct pipelines *s, const struct run *r, const struct run_node *n,
                       struct err *e)
 {
-    return each_input(s, r, n, "since it was made", output_is_there, e);
+    return each_input(s, r, n, output_is_there, e);
 }
 
 int step_inputs_same(struct pipelines *s, const struct run *r, const struct run_node *n,
                      struct err *e)
 {
-    return each_input(s, r, n, "while the step read it", output_is_same, e);
+    return each_input(s, r, n, output_is_same, e);
 }
