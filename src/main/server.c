@@ -11,6 +11,7 @@
 #include "main/wire.h"
 #include "metrics/api/metrics.h"
 #include "net/http.h"
+#include "pipeline/pipeline.h"
 #include "registry/registry.h"
 #include "replication/replication.h"
 #include "webhooks/webhooks.h"
@@ -53,9 +54,9 @@ const struct cfg_item server_config[] = {
     {0},
 };
 
-const struct cfg_item *const all_config[] = {server_config,      access_config,   registry_config,
-                                             replication_config, webhooks_config, jobs_config,
-                                             metrics_config,     exporter_config, NULL};
+const struct cfg_item *const all_config[] = {
+    server_config, access_config,  registry_config, replication_config, webhooks_config,
+    jobs_config,   metrics_config, exporter_config, pipeline_config,    NULL};
 
 enum { PASSWORD_LETTERS = 20 };
 

@@ -668,18 +668,20 @@ static int open_compute(struct wire *w, const struct boot *b, int socket, struct
         return -1;
     }
     release_early_exits(w);
-    w->pipelines = pipelines_open(&(struct pipeline_parts){.state = w->state,
-                                                           .access = w->access,
-                                                           .content = w->content,
-                                                           .jobs = w->jobs,
-                                                           .volumes = w->volumes,
-                                                           .secrets = w->secrets,
-                                                           .denied = w->import_denied,
-                                                           .n_denied = w->n_import_denied,
-                                                           .program_fd = TAKE_FD(program),
-                                                           .ctx = w,
-                                                           .event = publish_pipeline},
-                                  e);
+    w->pipelines = pipelines_open(
+        &(struct pipeline_parts){.state = w->state,
+                                 .access = w->access,
+                                 .content = w->content,
+                                 .jobs = w->jobs,
+                                 .volumes = w->volumes,
+                                 .secrets = w->secrets,
+                                 .denied = w->import_denied,
+                                 .n_denied = w->n_import_denied,
+                                 .run_bytes = cfg_i64(b->cfg, "pipeline.run_documents"),
+                                 .program_fd = TAKE_FD(program),
+                                 .ctx = w,
+                                 .event = publish_pipeline},
+        e);
     return w->pipelines ? 0 : -1;
 }
 

@@ -121,6 +121,18 @@ static int check_image(struct submit *s, struct err *e)
     return check_image_cwd(s, e);
 }
 
+/* As containers that mount the whole of it: runtime.h. */
+static int check_kept(const struct submit *s, const struct job_volume *v, struct err *e)
+{
+    struct str rest = v->subpath ? str_of(v->subpath) : STR_EMPTY;
+
+    return s->own || v->read_only || !str_eq(str_cut(&rest, '/'), STR(VOLUME_STUDIO))
+               ? 0
+               : err_set(e, ERR_INVALID,
+                         "pipelines keep in \"%s\" what they made: mount it with mode ro",
+                         VOLUME_STUDIO);
+}
+
 static int check_volumes(struct submit *s, struct err *e)
 {
     struct buf ids = BUF_MAX(LIMIT_JOB_VOLUMES * 66);
@@ -129,8 +141,10 @@ static int check_volumes(struct submit *s, struct err *e)
     for (size_t i = 0; rc == 0 && i < s->spec.n_volumes; i++) {
         char id[65];
 
-        rc = volume_find(s->jobs->parts.volumes, s->row->project_id,
-                         str_of(s->spec.volumes[i].name), id, e);
+        rc = check_kept(s, &s->spec.volumes[i], e) < 0
+                 ? -1
+                 : volume_find(s->jobs->parts.volumes, s->row->project_id,
+                               str_of(s->spec.volumes[i].name), id, e);
         if (rc < 0) {
             err_wrap(e, "volumes[%zu]", i);
         } else {

@@ -17,6 +17,8 @@ struct rootfs_helper;
 
 enum runtime_network { RUNTIME_NET_NONE, RUNTIME_NET_BRIDGE, RUNTIME_NET_HOST };
 
+/* VOLUME_STUDIO: containers that have a whole volume to write only read it. */
+#define RUNTIME_KEPT ".studio"
 struct runtime_mount {
     char volume_id[65];  /* directory volumes/<volume_id> */
     const char *target;  /* absolute path in the container */

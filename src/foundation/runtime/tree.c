@@ -188,6 +188,34 @@ static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct 
     return TAKE_FD(tree);
 }
 
+/* What pipelines keep in a volume is nobody else's to write: the container sees it, read-only. It
+ * cannot rename what is mounted. None, or a link in its place, which pipelines do not follow: there
+ * is nothing to keep. */
+static int keep_studio(int tree, const struct runtime_mount *m, struct err *e)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY};
+    SCOPED(closep) int kept = -1;
+    SCOPED(closep) int copy = -1;
+
+    if (m->read_only || (m->subpath && *m->subpath)) {
+        return 0;
+    }
+    kept = fs_open_within(tree, RUNTIME_KEPT, O_PATH | O_DIRECTORY, 0,
+                          RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+                              RESOLVE_NO_XDEV);
+    if (kept < 0) {
+        return errno == ENOENT || errno == ENOTDIR || errno == ELOOP
+                   ? 0
+                   : err_sys(e, "%s of volume %s", RUNTIME_KEPT, m->volume_id);
+    }
+    copy = open_tree(kept, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (copy < 0 || mount_setattr(copy, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
+        move_mount(copy, "", kept, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
+        return err_sys(e, "mount %s of volume %s", RUNTIME_KEPT, m->volume_id);
+    }
+    return 0;
+}
+
 static int mount_id(int fd, uint64_t *out, struct err *e)
 {
     struct statx sx;
@@ -218,7 +246,7 @@ static int mount_volume(int root, const struct runtime_mount *m, uint32_t id_bas
     if (move_mount(tree, "", at, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0) {
         return tree_err(e, "a volume cannot be mounted on %.80s", m->target);
     }
-    return mount_id(tree, id, e);
+    return keep_studio(tree, m, e) < 0 ? -1 : mount_id(tree, id, e);
 }
 
 static size_t depth(const char *path)

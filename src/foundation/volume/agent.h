@@ -54,6 +54,8 @@ struct volume_place {
 enum volume_parents { VOLUME_PARENTS_MUST_EXIST, VOLUME_PARENTS_MADE };
 int volume_place_open(const struct volume_agent *a, struct str path, enum volume_parents parents,
                       struct volume_place *out, struct err *e) MUST_USE;
+/* Whether it is VOLUME_STUDIO or lies in it, whatever links led there. */
+bool volume_place_is_kept(const struct volume_agent *a, const struct volume_place *p);
 void volume_place_done(struct volume_place *p);
 
 /* Takes over `fd`, which may be -1. NULL with errno. */

@@ -124,6 +124,12 @@ int volume_op_rename(struct volume_agent *a, const struct volume_request *q, str
     if (volume_place_open(a, q->other, VOLUME_PARENTS_MADE, &to, e) < 0) {
         return -1;
     }
+    if (q->flags & VOLUME_OF_USER &&
+        (volume_place_is_kept(a, &from) || volume_place_is_kept(a, &to))) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "nothing is renamed in \"%s\": pipelines keep there what they made",
+                       VOLUME_STUDIO);
+    }
     if (renameat2(from.dir, from.name, to.dir, to.name, flags) < 0) {
         return volume_path_error(e, "rename to", q->other);
     }

@@ -139,6 +139,39 @@ int volume_place_open(const struct volume_agent *a, struct str path, enum volume
     return out->dir < 0 ? volume_path_error(e, "open the directory of", path) : 0;
 }
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev;
+}
+
+bool volume_place_is_kept(const struct volume_agent *a, const struct volume_place *p)
+{
+    SCOPED(closep) int at = fcntl(p->dir, F_DUPFD_CLOEXEC, 3);
+    struct stat root, kept, here;
+    bool has_kept = fstatat(a->root, VOLUME_STUDIO, &kept, AT_SYMLINK_NOFOLLOW) == 0;
+
+    if (at < 0 || fstat(a->root, &root) < 0 || fstat(at, &here) < 0) {
+        return true;
+    }
+    if (is_same(&here, &root)) {
+        return strcmp(p->name, VOLUME_STUDIO) == 0;
+    }
+    for (int up = 0; up < LIMIT_VOLUME_PATH_BYTES && !is_same(&here, &root); up++) {
+        int parent;
+
+        if (has_kept && is_same(&here, &kept)) {
+            return true;
+        }
+        parent = fs_open_within(at, "..", O_PATH | O_DIRECTORY, 0, RESOLVE_NO_MAGICLINKS);
+        (void)close(at);
+        at = parent;
+        if (at < 0 || fstat(at, &here) < 0) {
+            return true;
+        }
+    }
+    return !is_same(&here, &root);
+}
+
 void volume_place_done(struct volume_place *p)
 {
     closep(&p->dir);

@@ -15,7 +15,7 @@
     X(LIST)        /* [path, other = after this name, number = rows, BY_*, DESC, key = of that     \
                     * name, words = filter] -> rows, MORE */                                       \
     X(MAKE_DIR)    /* [path] with parents -> CREATED */                                            \
-    X(RENAME)      /* [path, other, REPLACE] */                                                    \
+    X(RENAME)      /* [path, other, REPLACE, OF_USER] */                                           \
     X(REMOVE)      /* [path, RECURSIVE] -> MORE: the rest is in the trash, SWEEP_TRASH goes on */  \
     X(UPLOAD_OPEN) /* [other = upload name, CREATE] -> fd read-write, file */                      \
     X(UPLOAD_COMMIT) /* [path, other, number = inode, size_bytes] -> CREATED or replaced; once     \
@@ -44,7 +44,8 @@ enum volume_agent_flag {
     VOLUME_BY_SIZE = 256, /* else by name */
     VOLUME_BY_TIME = 512,
     VOLUME_DESC = 1024,
-    VOLUME_FLAGS = 2047
+    VOLUME_OF_USER = 2048, /* leaves VOLUME_STUDIO alone */
+    VOLUME_FLAGS = 4095
 };
 
 struct volume_request {

@@ -8,6 +8,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/limits.h"
+#include "volume/volume.h"
 
 /* At the root of every volume: uploads/ holds files that are not complete, trash/ directories that
  * are being removed. Not listed, not counted, not reachable by name. */

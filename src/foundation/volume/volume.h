@@ -16,6 +16,10 @@ struct state;
 struct state_schema;
 struct volume_store;
 
+/* What pipelines made (docs/formats/pipeline.md). Users read it and may delete in it; their
+ * containers cannot write there, and nothing is renamed into or out of it. */
+#define VOLUME_STUDIO ".studio"
+
 extern const struct state_schema volume_schema;
 extern const struct route volume_routes[]; /* ctx: struct volume_store * */
 extern const struct http_schema volume_schemas[];

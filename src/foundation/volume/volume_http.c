@@ -507,7 +507,7 @@ static int rename_file(struct http_req *r, struct err *e)
         json_get_bool(body, "replace", &replace, e) < 0 || find_volume(r, &i, e) < 0) {
         return -1;
     }
-    q.flags = replace ? VOLUME_REPLACE : 0;
+    q.flags = VOLUME_OF_USER | (replace ? VOLUME_REPLACE : 0U);
     if (volume_ask(r->ctx, &i, &q, &packet, &reply, NULL, e) < 0) {
         return -1;
     }

@@ -696,8 +696,13 @@ const struct cli_verb cli_verbs[] = {
      verb_volume_delete, P},
     {"data list", "VOLUME/PATH", "List a folder of a volume.", NULL, filter_opts, verb_data_list,
      P},
-    {"data put", "FILE... VOLUME/PATH", "Upload files; goes on after a broken connection.",
-     "  strata data put digits.csv train/raw/ -p demo", NULL, verb_data_put, P},
+    {"data put", "FILE... VOLUME/PATH",
+     "Upload files and folders; goes on after a broken connection. Of a folder what is there "
+     "already, "
+     "as large and not older, is passed over: run it again to go on. Links in it are not followed.",
+     "  strata data put digits.csv train/raw/ -p demo\n"
+     "  strata data put photos train/ -p demo",
+     NULL, verb_data_put, P},
     {"data get", "VOLUME/PATH [FILE]", "Download a file, a folder or a whole volume.",
      "A folder is fetched as one tar and unpacked here; what cannot be in it (sockets, pipes,\n"
      "devices) is named in a note. With - a file goes to standard output, a folder as a tar.\n"

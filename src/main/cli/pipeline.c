@@ -58,6 +58,28 @@ void pipeline_show_mistakes(const json_t *mistakes)
     }
 }
 
+/* Mistakes are told once: the sentence of the answer has the first of them too. Always -1. */
+static int refusal(const struct cli *c, const struct client_answer *a, struct err *e)
+{
+    struct err ignored;
+    SCOPED(json_decrefp) json_t *j = json_parse(buf_str(&a->body), &ignored);
+    const json_t *error = json_object_get(j, "error"),
+                 *mistakes = json_object_get(error, "mistakes");
+    size_t n = json_array_size(mistakes);
+
+    (void)client_error(a, e);
+    if (c->json || n == 0) {
+        return -1;
+    }
+    pipeline_show_mistakes(mistakes);
+    return n == 1
+               ? err_set(e, e->kind, "the pipeline is not taken: mend the line above (request %s)",
+                         json_text(error, "request_id"))
+               : err_set(e, e->kind,
+                         "the pipeline is not taken: mend the %zu lines above (request %s)", n,
+                         json_text(error, "request_id"));
+}
+
 /* One request whose refusal may list mistakes. */
 int pipeline_send(struct cli *c, const char *method, const char *path, const char *type,
                   struct str body, json_t **out, struct err *e)
@@ -71,13 +93,7 @@ int pipeline_send(struct cli *c, const char *method, const char *path, const cha
         return -1;
     }
     if (a.status >= 400) {
-        struct err ignored;
-        SCOPED(json_decrefp) json_t *j = json_parse(buf_str(&a.body), &ignored);
-
-        if (!c->json) {
-            pipeline_show_mistakes(json_object_get(json_object_get(j, "error"), "mistakes"));
-        }
-        return client_error(&a, e);
+        return refusal(c, &a, e);
     }
     *out = json_parse(buf_str(&a.body), e);
     return *out ? 0 : -1;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "volume/volume.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,10 +35,13 @@ static int open_file(void *ctx, const char *path, struct err *e)
     struct volume_ref ref = {files->project_id, volume};
     struct volume_file_info f;
 
-    return volume_file_open(files->s->parts.volumes, &ref, rest.p ? rest : STR_EMPTY,
-                            VOLUME_LINKS_FOLLOWED, &f, e) < 0
-               ? -1
-               : f.fd;
+    if (volume_file_open(files->s->parts.volumes, &ref, rest.p ? rest : STR_EMPTY,
+                         VOLUME_LINKS_FOLLOWED, &f, e) == 0) {
+        return f.fd;
+    }
+    return e->kind == ERR_NOT_FOUND && e->sys == ENOENT && rest.len > 0 && !files_is_pattern(path)
+               ? path_missing(files->s, &ref, rest, e)
+               : -1;
 }
 
 static bool has_mistake(const struct whole *w, const char *node)

@@ -5,8 +5,11 @@
 #include "algorithms/kernel/files.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "base/hash.h"
+#include "base/mem.h"
 #include "volume/volume.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,30 +42,77 @@ struct files_lister folder_lister(struct volume_lister *of)
     return (struct files_lister){.list = list_volume, .ctx = of};
 }
 
-static const char *mark_of(struct arena *a, const struct volume_file_info *f)
+/* --- a look at what a path names --- */
+
+/* Files that are opened at one look, and how far behind one that is being read. A folder of a
+ * hundred thousand is gone through in many looks, and most of its files are opened once. */
+enum { OPENED = 1000, AHEAD = 64 };
+
+/* How far it is with a path: of a folder, the files before `at` are within the sums. */
+struct path_look {
+    struct path_look *next; /* run_node.looks */
+    char *path;
+    struct files files;
+    size_t at;
+    struct sha256 hashes, marks;
+    int64_t bytes;
+    bool is_done, is_folder;
+    char hex[65], mark[200];
+};
+
+static void path_look_free(struct path_look *p)
 {
-    return arena_printf(a, "%llu %lld %lld %lld", (unsigned long long)f->inode,
-                        (long long)f->size_bytes, (long long)f->modified_ns,
-                        (long long)f->changed_ns);
+    if (p->is_folder && !p->is_done) {
+        sha256_done(&p->hashes);
+        sha256_done(&p->marks);
+    }
+    files_done(&p->files);
+    free(p->path);
+    free(p);
 }
 
-/* --- one pass over what a path names --- */
+void path_looks_done(struct run_node *n)
+{
+    while (n->looks) {
+        struct path_look *p = n->looks;
+
+        n->looks = p->next;
+        path_look_free(p);
+    }
+}
+
+static struct path_look *path_look_of(struct run_node *n, const char *path)
+{
+    struct path_look *p = n->looks;
+
+    while (p && strcmp(p->path, path) != 0) {
+        p = p->next;
+    }
+    if (p == NULL) {
+        p = xnew(struct path_look);
+        p->path = xstrdup(path);
+        p->next = n->looks;
+        n->looks = p;
+    }
+    return p;
+}
+
+struct one_file {
+    int64_t bytes;
+    char hex[65], mark[100];
+};
 
 struct look {
     struct pipelines *s;
-    const struct run *r; /* NULL: marks alone */
-    int64_t project_id;
-    struct arena *a;
-    int64_t bytes;
-    char hex[65];
-    const char *mark;
+    const struct run *r;
+    bool is_hashing; /* else marks alone */
 };
 
 /* As hashes_ask. */
-static int look_at_file(struct look *l, const char *path, struct err *e)
+static int look_at_file(const struct look *l, const char *path, struct one_file *out, struct err *e)
 {
     struct str rest = str_of(path), volume = str_cut(&rest, ':');
-    struct volume_ref ref = {l->project_id, volume};
+    struct volume_ref ref = {l->r->row.project_id, volume};
     struct volume_file_info f;
     int rc;
 
@@ -70,97 +120,134 @@ static int look_at_file(struct look *l, const char *path, struct err *e)
                          VOLUME_LINKS_FOLLOWED, &f, e) < 0) {
         return -1;
     }
-    l->bytes = step_bytes(1, l->bytes, f.size_bytes);
-    l->mark = mark_of(l->a, &f);
-    rc = l->r ? hash_file(l->s, l->r, volume, &f, l->hex, e) : 1;
+    out->bytes = f.size_bytes;
+    (void)snprintf(out->mark, sizeof(out->mark), "%llu %lld %lld %lld", (unsigned long long)f.inode,
+                   (long long)f.size_bytes, (long long)f.modified_ns, (long long)f.changed_ns);
+    rc = l->is_hashing ? hash_file(l->s, l->r, volume, &f, out->hex, e) : 1;
     (void)close(f.fd);
     return rc;
 }
 
-/* Names and contents in their order: another name is another content. All are asked for, so that
- * they are read side by side. */
-static int look_at_files(struct look *l, const struct files *files, struct err *e)
+/* Names and contents in their order: another name is another content. */
+static void add_file(const struct look *l, struct path_look *p, const struct one_file *one)
 {
-    SCOPED(arena_done) struct arena scratch = {0};
-    struct look one = *l;
-    struct sha256 hashes, marks;
+    const char *name = files_name(&p->files, p->at);
+
+    sha256_add(&p->hashes, name, strlen(name) + 1);
+    sha256_add(&p->hashes, one->hex, l->is_hashing ? 64 : 0);
+    sha256_add(&p->marks, name, strlen(name) + 1);
+    sha256_add(&p->marks, one->mark, strlen(one->mark) + 1);
+    p->bytes = step_bytes(1, p->bytes, one->bytes);
+    p->at++;
+}
+
+static void end_folder(struct path_look *p)
+{
     unsigned char sum[SHA256_BYTES];
-    int all = 1;
 
-    one.a = &scratch;
-    sha256_init(&hashes);
-    sha256_init(&marks);
-    for (size_t i = 0; all >= 0 && i < files->n; i++) {
-        const char *name = files_name(files, i);
-        int rc = look_at_file(&one, files->paths[i], e);
+    sha256_final(&p->hashes, sum);
+    hex_encode(sum, sizeof(sum), p->hex);
+    sha256_final(&p->marks, sum);
+    hex_encode(sum, sizeof(sum), p->mark);
+    sha256_done(&p->hashes);
+    sha256_done(&p->marks);
+    p->is_done = true;
+}
 
-        all = rc < 0 ? err_wrap(e, "%s", files->paths[i]) : rc == 1 ? all : rc;
-        if (all == 1) {
-            sha256_add(&hashes, name, strlen(name) + 1);
-            sha256_add(&hashes, one.hex, l->r ? 64 : 0);
-            sha256_add(&marks, name, strlen(name) + 1);
-            sha256_add(&marks, one.mark, strlen(one.mark) + 1);
+/* Some behind one that is being read are asked for, so that they are read side by side. */
+static int look_at_files(const struct look *l, struct path_look *p, struct err *e)
+{
+    size_t opened = 0;
+
+    for (size_t i = p->at; i < p->files.n && i < p->at + AHEAD; i++, opened++) {
+        struct one_file one;
+        int rc;
+
+        if (opened == OPENED) {
+            pipelines_on_job(l->s); /* the next look is at once: others had theirs */
+            return HASH_PENDING;
         }
-        arena_done(&scratch);
+        rc = look_at_file(l, p->files.paths[i], &one, e);
+        if (rc < 0) {
+            return err_wrap(e, "%s", p->files.paths[i]);
+        }
+        if (i == p->at && rc == 1) {
+            add_file(l, p, &one);
+        }
     }
-    if (all == 1) {
-        char hex[65];
-
-        sha256_final(&hashes, sum);
-        hex_encode(sum, sizeof(sum), l->hex);
-        sha256_final(&marks, sum);
-        hex_encode(sum, sizeof(sum), hex);
-        l->mark = arena_strdup(l->a, str_of(hex));
-        l->bytes = one.bytes;
+    if (p->at < p->files.n) {
+        return HASH_PENDING;
     }
-    sha256_done(&hashes);
-    sha256_done(&marks);
-    return all;
+    end_folder(p);
+    return 1;
 }
 
 /* What ends of files the module takes of a folder is its own affair: all of them count. */
-static int look_at_path(struct look *l, const char *path, struct err *e)
+static int look_at_path(const struct look *l, struct path_look *p, struct err *e)
 {
-    struct volume_lister at = {l->s, l->project_id};
+    struct volume_lister at = {l->s, l->r->row.project_id};
     struct files_lister lister = folder_lister(&at);
-    struct files files = {0};
+    struct one_file one = {0};
     struct err why = {0};
-    int rc = look_at_file(l, path, e);
+    int rc;
 
+    if (p->is_done || p->is_folder) {
+        return p->is_done ? 1 : look_at_files(l, p, e);
+    }
+    rc = look_at_file(l, p->path, &one, e);
+    if (rc == 1) {
+        memcpy(p->hex, one.hex, sizeof(p->hex));
+        memcpy(p->mark, one.mark, sizeof(one.mark));
+        p->bytes = one.bytes;
+        p->is_done = true;
+    }
     if (rc > 0 || step_error_passes(e)) {
         return rc;
     }
-    if (files_find(&files, &lister, path, FILES_ANY, &why) < 0) {
-        if (step_error_passes(&why) || files_is_pattern(path) || why.kind == ERR_LIMIT) {
+    if (files_find(&p->files, &lister, p->path, FILES_ANY, &why) < 0) {
+        if (step_error_passes(&why) || files_is_pattern(p->path) || why.kind == ERR_LIMIT) {
             *e = why;
         }
         return -1;
     }
-    rc = look_at_files(l, &files, e);
-    files_done(&files);
-    return rc;
+    p->is_folder = true;
+    sha256_init(&p->hashes);
+    sha256_init(&p->marks);
+    return look_at_files(l, p, e);
 }
 
-int path_hash(struct pipelines *s, const struct run *r, struct arena *a, const char *path,
+int path_hash(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
               char hex[65], const char **mark, int64_t *bytes, struct err *e)
 {
-    struct look l = {
-        .s = s, .r = r, .project_id = r->row.project_id, .a = a, .bytes = *bytes, .mark = ""};
-    int rc = look_at_path(&l, path, e);
+    const struct look l = {.s = s, .r = r, .is_hashing = true};
+    struct path_look *p = path_look_of(n, path);
+    int rc = look_at_path(&l, p, e);
 
+    *mark = "";
     if (rc < 0) {
-        return err_wrap(e, "%s", path);
+        err_wrap(e, "%s", path);
+        path_looks_done(n);
+        return -1;
     }
-    *bytes = l.bytes;
-    *mark = l.mark;
-    memcpy(hex, l.hex, sizeof(l.hex));
+    if (rc == 1) {
+        *bytes = step_bytes(1, *bytes, p->bytes);
+        *mark = arena_strdup(&n->arena, str_of(p->mark));
+        memcpy(hex, p->hex, sizeof(p->hex));
+    }
     return rc;
 }
 
-const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
-                      struct err *e)
+int path_mark(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
+              const char **mark, struct err *e)
 {
-    struct look l = {.s = s, .project_id = project_id, .a = a};
+    const struct look l = {.s = s, .r = r};
+    struct path_look *p = path_look_of(n, path);
+    int rc = look_at_path(&l, p, e);
 
-    return look_at_path(&l, path, e) < 0 ? NULL : l.mark;
+    if (rc < 0) {
+        path_looks_done(n);
+        return -1;
+    }
+    *mark = arena_strdup(&n->arena, str_of(p->mark));
+    return rc;
 }

@@ -165,7 +165,11 @@ static int submit_again(struct pipelines *s, struct run *r, const struct step_gr
     if (rc > 0) {
         return 0;
     }
-    rc = rc == 0 ? step_memory(s, r, n, input_bytes, &why) : rc;
+    rc = rc == 0 ? step_inputs_there(s, r, n, &why) : rc;
+    if (rc == HASH_PENDING) {
+        return 0;
+    }
+    rc = rc == 1 ? step_memory(s, r, n, input_bytes, &why) : rc;
     if (rc == 0) {
         rc = group_submit(s, r, g, input_bytes, &why);
     }

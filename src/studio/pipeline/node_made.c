@@ -77,12 +77,14 @@ static int take(struct pipelines *s, struct run *r, struct run_node *n, struct e
 {
     char key[STEP_KEY];
     struct err why;
-    int same = step_files_same(s, r, n, e), moved, made = 0;
+    int moved = step_files_look(s, r, n, e), made = 0;
+    bool same = n->files_seen == FILES_SAME;
 
-    if (same < 0) {
-        return -1;
+    if (moved < 0 || moved == HASH_PENDING) {
+        return moved < 0 ? -1 : 0;
     }
-    moved = outputs_look(s, r, n, &why);
+    moved = step_inputs_same(s, r, n, &why);
+    moved = moved == 1 ? outputs_look(s, r, n, &why) : moved;
     if (moved < 0 || moved == HASH_PENDING) {
         return moved < 0 ? node_failed_before(s, r, n, &why, e) : 0;
     }

@@ -215,6 +215,7 @@ static void queue_node(struct run_node *n, const char *job, int64_t now_ms)
     n->row.started_ms = now_ms;
     n->log_at = 0;
     n->part = PART_BEFORE;
+    n->files_seen = FILES_UNSEEN;
     n->line.failed = false;
     buf_done(&n->line);
     memset(n->outputs, 0, sizeof(n->outputs));
@@ -243,6 +244,24 @@ static int start_group(struct pipelines *s, struct run *r, const struct step_gro
     }
     return g->n == 1 || step_error_passes(&why) ? node_failed_before(s, r, g->nodes[0], &why, e)
                                                 : group_let_go(s, r, g, e);
+}
+
+/* One that cannot begin with the head is left to begin by itself, and to say why not. */
+static int inputs_there(struct pipelines *s, const struct run *r, struct step_group *g,
+                        struct err *e)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        int rc = step_inputs_there(s, r, g->nodes[i], e);
+
+        if (rc != 1 && i > 0 && rc != HASH_PENDING && !step_error_passes(e)) {
+            g->n = 1;
+            return 1;
+        }
+        if (rc != 1) {
+            return rc;
+        }
+    }
+    return 1;
 }
 
 int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
@@ -280,5 +299,13 @@ int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct er
         return node_failed_before(s, r, n, &why, e);
     }
     group_gather(r, n, input_bytes, &g);
+    rc = inputs_there(s, r, &g, &why);
+    if (rc == HASH_PENDING) {
+        n->row = before;
+        return 0;
+    }
+    if (rc < 0) {
+        return node_failed_before(s, r, n, &why, e);
+    }
     return start_group(s, r, &g, input_bytes, &before, e);
 }

@@ -129,7 +129,7 @@ static int open_output(struct pipelines *s, const struct run *r, const char *pat
 
 /* Hashed again only when somebody touched it, or it comes from a backup. */
 static int is_as_it_was(struct pipelines *s, const struct run *r, const struct volume_file_info *f,
-                        const struct step_output *o, struct err *e)
+                        struct step_output *o, struct err *e)
 {
     char hex[65];
     int rc;
@@ -141,38 +141,63 @@ static int is_as_it_was(struct pipelines *s, const struct run *r, const struct v
         return 1;
     }
     rc = hash_file(s, r, str_of(r->doc.volume), f, hex, e);
-    return rc == 1 ? strcmp(hex, o->sha256) == 0 : rc;
+    if (rc == 1 && strcmp(hex, o->sha256) != 0) {
+        return 0;
+    }
+    if (rc == 1) {
+        o->inode = (int64_t)f->inode;
+        o->changed_ns = f->changed_ns;
+    }
+    return rc;
+}
+
+/* What cannot be opened lies elsewhere, or something else is in its place. */
+int output_is_there(struct pipelines *s, const struct run *r, struct run_node *n, int port,
+                    struct err *e)
+{
+    SCOPED(arena_done) struct arena a = {0};
+    struct volume_file_info f;
+    int rc;
+
+    if (open_output(s, r, step_file(&a, n, &run_module(r, n)->outputs[port]), &f, e) < 0) {
+        return step_error_passes(e) ? -1 : 0;
+    }
+    rc = is_as_it_was(s, r, &f, &n->outputs[port], e);
+    (void)close(f.fd);
+    return rc;
 }
 
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e)
 {
-    SCOPED(arena_done) struct arena a = {0};
     const struct module *m = run_module(r, n);
 
     if (outputs_parse(m, outputs, n->outputs) < 0) {
         return 0;
     }
     for (size_t i = 0; m->outputs[i].name; i++) {
-        struct volume_file_info f;
-        int rc;
+        int rc = n->outputs[i].sha256[0] ? output_is_there(s, r, n, (int)i, e)
+                                         : !output_is_needed(r, n, i);
 
-        if (n->outputs[i].sha256[0] == '\0') {
-            if (output_is_needed(r, n, i)) {
-                return 0;
-            }
-            continue;
-        }
-        if (open_output(s, r, step_file(&a, n, &m->outputs[i]), &f, e) < 0) {
-            return step_error_passes(e) ? -1 : 0; /* also: something else lies in its place */
-        }
-        rc = is_as_it_was(s, r, &f, &n->outputs[i], e);
-        (void)close(f.fd);
         if (rc != 1) {
             return rc;
         }
     }
     return 1;
+}
+
+int output_is_same(struct pipelines *s, const struct run *r, struct run_node *n, int port,
+                   struct err *e)
+{
+    const struct step_output was = n->outputs[port];
+    int rc = output_is_there(s, r, n, port, e);
+
+    /* content that is the same again may have been another one in between */
+    return rc == 1 && was.inode >= 0 &&
+                   (was.inode != n->outputs[port].inode ||
+                    was.changed_ns != n->outputs[port].changed_ns)
+               ? 0
+               : rc;
 }
 
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
@@ -202,6 +227,13 @@ static int output_left_out(const struct run *r, const struct run_node *n, size_t
                : 1;
 }
 
+/* While it is being hashed it is looked at again and again. */
+static bool is_checked(const struct step_output *o, const struct volume_file_info *f)
+{
+    return o->is_checked && o->inode == (int64_t)f->inode && o->changed_ns == f->changed_ns &&
+           o->bytes == f->size_bytes;
+}
+
 static int look_at_output(struct pipelines *s, const struct run *r, struct run_node *n, size_t i,
                           struct str dir, struct err *e)
 {
@@ -219,14 +251,14 @@ static int look_at_output(struct pipelines *s, const struct run *r, struct run_n
                    ? output_left_out(r, n, i, o, e)
                    : err_wrap(e, "the step ended well, but its output %s is no file", port->name);
     }
-    rc = output_check(r, n, i, &f, o, e);
-    if (rc < 0) {
+    if (!is_checked(o, &f) && output_check(r, n, i, &f, o, e) < 0) {
         (void)close(f.fd);
         return -1;
     }
     o->bytes = f.size_bytes;
     o->inode = (int64_t)f.inode;
     o->changed_ns = f.changed_ns;
+    o->is_checked = true;
     rc = hash_file(s, r, str_of(r->doc.volume), &f, o->sha256, e);
     (void)close(f.fd);
     o->has_preview = open_output(s, r, preview_of(&a, dir, port), &f, &none) == 0;

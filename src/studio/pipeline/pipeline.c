@@ -8,6 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+const struct cfg_item pipeline_config[] = {
+    {"pipeline.run_documents", CFG_BYTES, "1Gi",
+     "Bytes that finished runs of a project keep of their own (documents, modules, descriptions of "
+     "images): past them the oldest runs go, with logs and outputs that no other run has. 0: no "
+     "limit."},
+    {0},
+};
+
 struct unfinished {
     struct arena arena;
     struct run_row *rows;

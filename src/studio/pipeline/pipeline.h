@@ -24,6 +24,7 @@ struct state_schema;
 struct volume_store;
 
 extern const struct state_schema pipeline_schema;
+extern const struct cfg_item pipeline_config[];
 extern const struct route pipeline_routes[]; /* ctx: struct pipelines * */
 extern const struct http_schema pipeline_schemas[];
 
@@ -37,7 +38,8 @@ struct pipeline_parts {
     const struct cidr
         *denied; /* where no import goes (net.outbound_deny, net.import_deny); the caller's */
     size_t n_denied;
-    int program_fd; /* of strata-ml, taken over; -1: it is not beside this program */
+    int64_t run_bytes; /* pipeline.run_documents */
+    int program_fd;    /* of strata-ml, taken over; -1: it is not beside this program */
     void *ctx;
     void (*event)(void *ctx, const char *type, struct str project, struct str json);
 };

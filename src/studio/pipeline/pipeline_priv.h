@@ -14,10 +14,11 @@
 #include "pipeline/graph.h"
 #include "pipeline/image.h"
 #include "pipeline/store.h"
+#include "volume/volume.h"
 
 #include <pthread.h>
 
-#define STUDIO_DIR ".studio"
+#define STUDIO_DIR VOLUME_STUDIO
 enum { STEP_JOB_ID = 11, STEP_KEY = 65 };
 
 /* What came out of a port. */
@@ -26,6 +27,7 @@ struct step_output {
     int64_t bytes, rows, columns; /* rows < 0: not known */
     bool has_preview;
     int64_t inode, changed_ns; /* of the file that was hashed: as long as they are, so is it */
+    bool is_checked;           /* that file is what its port says */
 };
 
 /* Where a step is, by the lines of its container's log. */
@@ -36,8 +38,11 @@ struct run_node {
     struct arena arena;  /* of this try; empty while it waits */
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
-    bool is_submitted; /* its job was given to jobs since we started */
-    bool is_alone;     /* shares no container: one that it shared ended before it */
+    bool is_submitted;       /* its job was given to jobs since we started */
+    bool is_alone;           /* shares no container: one that it shared ended before it */
+    struct path_look *looks; /* folder.c: at folders that are not read to their end */
+    /* whether the files that it read are the same since; once its container has ended */
+    enum files_seen { FILES_UNSEEN, FILES_SAME, FILES_OTHERS } files_seen;
     /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */
     int64_t memory_bytes, need_bytes, asked_bytes;
     bool lacks_memory;
@@ -175,11 +180,21 @@ int64_t step_bytes(int64_t times, int64_t bytes, int64_t base); /* INT64_MAX pas
 int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *input_bytes,
                struct err *e) MUST_USE;
 void step_words_key(const char *words, char key[STEP_KEY]);
-/* Whether the files it reads are still those that its words describe. 1: yes. */
-int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+/* Fills files_seen: whether the files it read are still those that its words describe. 1: done. Or
+ * HASH_PENDING. */
+int step_files_look(struct pipelines *s, const struct run *r, struct run_node *n,
                     struct err *e) MUST_USE;
 /* "parameter fraction changed from 0.7 to 0.8"; in the node's arena. */
 const char *step_why(struct run_node *n, const char *old_words);
+
+/* --- step_inputs.c: what a step reads of other steps, which others may write to --- */
+/* Before it begins: they are the bytes that its key names. 1: yes. Or HASH_PENDING. ERR_INVALID
+ * says which is not. */
+int step_inputs_there(struct pipelines *s, const struct run *r, const struct run_node *n,
+                      struct err *e) MUST_USE;
+/* When it has ended: nobody touched them meanwhile. As above. */
+int step_inputs_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+                     struct err *e) MUST_USE;
 
 /* --- step_spec.c: the job of one step, or of several --- */
 void step_spec(struct pipelines *s, const struct run *r, const struct step_group *g,
@@ -209,6 +224,12 @@ const char *step_memory_killed(struct run_node *n, int64_t had_bytes);
  * HASH_PENDING. */
 int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, const char *outputs,
                   struct err *e) MUST_USE;
+/* Whether an output has the bytes that were hashed. 1, 0, or HASH_PENDING. */
+int output_is_there(struct pipelines *s, const struct run *r, struct run_node *n, int port,
+                    struct err *e) MUST_USE;
+/* Whether, besides, nobody touched it since. As above. */
+int output_is_same(struct pipelines *s, const struct run *r, struct run_node *n, int port,
+                   struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
 /* Hashes what the job left, where it left it or, after a restart, in its own place; fills
@@ -240,13 +261,18 @@ struct volume_lister {
 /* "data:tables": for check.h and files.h; `of` outlives it. */
 struct files_lister folder_lister(struct volume_lister *of);
 /* The content of a file, or of all files of a folder or a pattern: its hash, and a mark (in the
- * arena) that is another one when something was changed, added or removed. Adds the bytes. As
- * hashes_ask. */
-int path_hash(struct pipelines *s, const struct run *r, struct arena *a, const char *path,
+ * node's arena) that is another one when something was changed, added or removed. Adds the bytes.
+ * As hashes_ask; what is pending goes on at the next look where this one ended. */
+int path_hash(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
               char hex[65], const char **mark, int64_t *bytes, struct err *e) MUST_USE;
-/* The mark as it is now; in the arena. */
-const char *path_mark(struct pipelines *s, int64_t project_id, const char *path, struct arena *a,
-                      struct err *e) MUST_USE;
+/* The mark as it is now; in the node's arena. 1, or as above. */
+int path_mark(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
+              const char **mark, struct err *e) MUST_USE;
+void path_looks_done(struct run_node *n);
+
+/* --- path_missing.c --- */
+/* What to say of a file that is not there: a name of its folder that is like it. Always -1. */
+int path_missing(struct pipelines *s, const struct volume_ref *ref, struct str path, struct err *e);
 
 /* --- progress.c: what a step says --- */
 /* Reads what is new in the log; true: something to show. */

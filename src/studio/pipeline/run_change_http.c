@@ -1,6 +1,8 @@
 /* A run is cancelled, tried again, deleted. */
 #include "pipeline/runs_http.h"
 
+#include "access/access.h"
+
 #include <string.h>
 
 static int cancel_fn(struct state_db *db, void *ctx, struct err *e)
@@ -110,9 +112,48 @@ int run_cancel(struct http_req *r, struct err *e)
     return change_run(r, cancel_fn, e);
 }
 
+/* As of who begins a run (runs.c). An image that the registry has no more is still the run's. */
+static int check_image(struct http_req *r, const struct node_row *n, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct principal own = {.kind = PRINCIPAL_SESSION, .is_admin = true, .scopes = PERM_ALL};
+    struct str rest = str_of(n->image), project = str_cut(&rest, '/');
+    bool is_own = str_eq(project, r->project);
+    bool may_pull = is_own || (access_permissions(s->parts.access, &r->who, project) &
+                               PERM_BIT(PERM_IMAGE_PULL)) != 0;
+    struct job_image ignored;
+
+    if (jobs_image(s->parts.jobs, is_own ? &own : &r->who, str_of(n->image), &r->arena, &ignored,
+                   e) == 0 ||
+        (e->kind == ERR_NOT_FOUND && may_pull)) {
+        return 0;
+    }
+    return err_wrap(e, "%s", n->node);
+}
+
+/* The run keeps its images; the right to them is of who tries again. */
+static int check_images(struct http_req *r, struct err *e)
+{
+    struct pipelines *s = r->ctx;
+    struct run_shown x = {.a = &r->arena};
+
+    if (studio_project(r, &x.project_id, e) < 0 ||
+        run_number(http_path_param(r, "id"), &x.id, e) < 0 ||
+        state_read(s->parts.state, run_shown_fn, &x, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < x.n; i++) {
+        if (x.nodes[i].image && !node_state_good(x.nodes[i].state) &&
+            check_image(r, &x.nodes[i], e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int run_retry(struct http_req *r, struct err *e)
 {
-    return change_run(r, retry_fn, e);
+    return check_images(r, e) < 0 ? -1 : change_run(r, retry_fn, e);
 }
 
 static int delete_fn(struct state_db *db, void *ctx, struct err *e)

@@ -75,35 +75,16 @@ int run_store_check_room(struct state_db *db, int64_t project_id, struct err *e)
                          LIMIT_RUNS_ACTIVE);
 }
 
-#define PAST_RUNS                                                                                  \
-    "(SELECT id FROM pipeline_runs WHERE project_id = ? AND finished_ms > 0 ORDER BY id DESC"      \
-    " LIMIT -1 OFFSET ?)"
-
-int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
-                    size_t *n, struct err *e)
+/* What it keeps of its own: retention counts it. */
+static int64_t bytes_of(const struct run_row *run, const struct node_row *nodes, size_t n)
 {
-    SCOPED(query_done) struct query q = {0};
-    VEC(const char *) found = {0};
-    int rc;
+    size_t bytes =
+        strlen(run->document) + strlen(run->params) + (run->modules ? strlen(run->modules) : 0);
 
-    if (query_open(&q, db, e,
-                   "SELECT DISTINCT job FROM pipeline_nodes WHERE job IS NOT NULL AND run_id "
-                   "IN " PAST_RUNS,
-                   "ii", project_id, (int64_t)LIMIT_RUNS_KEPT) < 0) {
-        return -1;
+    for (size_t i = 0; i < n; i++) {
+        bytes += nodes[i].pin ? strlen(nodes[i].pin) : 0;
     }
-    while ((rc = query_step(&q, e)) > 0) {
-        *vec_push(&found) = text_of(a, &q, 0);
-    }
-    *jobs = arena_new_array(a, const char *, found.len + 1);
-    *n = found.len;
-    if (found.len > 0) {
-        memcpy(*jobs, found.p, found.len * sizeof(*found.p));
-    }
-    vec_done(&found);
-    return rc < 0 ? -1
-                  : state_run(db, e, "DELETE FROM pipeline_runs WHERE id IN " PAST_RUNS, "ii",
-                              project_id, (int64_t)LIMIT_RUNS_KEPT);
+    return (int64_t)bytes;
 }
 
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
@@ -114,11 +95,11 @@ int run_store_insert(struct state_db *db, struct run_row *run, const struct node
         state_run(db, e,
                   "INSERT INTO pipeline_runs(project_id, project, pipeline, version, document,"
                   " params, by, to_node, from_node, state, uncached, created_ms,"
-                  " unfused, modules) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                  "izzizzzzziiiiz", run->project_id, run->project, run->pipeline, run->version,
+                  " unfused, modules, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                  "izzizzzzziiiizi", run->project_id, run->project, run->pipeline, run->version,
                   run->document, run->params, run->by, run->to, run->from, (int64_t)run->state,
                   (int64_t)run->is_uncached, run->created_ms, (int64_t)run->is_unfused,
-                  run->modules) < 0) {
+                  run->modules, bytes_of(run, nodes, n)) < 0) {
         return -1;
     }
     run->id = state_last_id(db);

@@ -4,6 +4,7 @@
 #include "access/access.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "pipeline/component.h"
 #include "pipeline/script.h"
 
@@ -23,8 +24,7 @@ struct create {
     struct run_row run;
     struct node_row *nodes;
     size_t n;
-    const char **past_jobs; /* of runs that gave way */
-    size_t n_past;
+    struct run_pruned past; /* of runs that gave way */
 };
 
 static int read_fn(struct state_db *db, void *ctx, struct err *e)
@@ -189,9 +189,11 @@ static int write_fn(struct state_db *db, void *ctx, struct err *e)
 {
     struct create *c = ctx;
 
+    const struct run_prune bounds = {c->run.project_id, c->s->parts.run_bytes};
+
     return run_store_insert(db, &c->run, c->nodes, c->n, e) < 0
                ? -1
-               : run_store_prune(db, c->run.project_id, c->a, &c->past_jobs, &c->n_past, e);
+               : run_store_prune(db, &bounds, c->a, &c->past, e);
 }
 
 /* What runs that gave way leave: jobs with their logs, and outputs. */
@@ -199,10 +201,12 @@ static void drop_past(const struct create *c)
 {
     struct err ignored;
 
-    for (size_t i = 0; i < c->n_past; i++) {
-        (void)!jobs_delete(c->s->parts.jobs, c->run.project_id, str_of(c->past_jobs[i]), &ignored);
+    for (size_t i = 0; i < c->past.n_jobs; i++) {
+        (void)!jobs_delete(c->s->parts.jobs, c->run.project_id, str_of(c->past.jobs[i]), &ignored);
     }
-    if (c->n_past > 0) {
+    if (c->past.n_runs > 0) {
+        log_info("pipeline.runs_gave_way", "project=%s runs=%lld", c->run.project,
+                 (long long)c->past.n_runs);
         runner_note(c->s, NOTE_COLLECT, c->run.project_id, 0);
     }
 }

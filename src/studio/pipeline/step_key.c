@@ -84,7 +84,7 @@ static int write_files(struct pipelines *s, struct run *r, struct run_node *n, s
         const char *path = step_param(r, n, i);
 
         if (m->params[i].type == PARAM_PATH && path && *path && !(m->flags & MODULE_WRITES)) {
-            int rc = path_hash(s, r, &n->arena, path, hex, &mark, bytes, e);
+            int rc = path_hash(s, r, n, path, hex, &mark, bytes, e);
 
             if (rc < 0) {
                 return -1;
@@ -146,6 +146,7 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     if (rc != 0) {
         return rc;
     }
+    path_looks_done(n);
     jw_end(w);
     if (out.failed || marks.failed) {
         return err_set(e, ERR_LIMIT, "the parameters of %s are too long", n->row.node);
@@ -155,26 +156,28 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     return 0;
 }
 
-int step_files_same(struct pipelines *s, const struct run *r, const struct run_node *n,
-                    struct err *e)
+int step_files_look(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
-    SCOPED(arena_done) struct arena a = {0};
     SCOPED(json_decrefp) json_t *words = json_parse(str_of(n->row.words), e);
-    const char *path;
+    bool is_same = words != NULL;
+    const char *path, *now;
     const json_t *mark;
 
+    if (n->files_seen != FILES_UNSEEN) {
+        return 1;
+    }
     json_object_foreach(json_object_get(words, "marks"), path, mark)
     {
-        const char *now = path_mark(s, r->row.project_id, path, &a, e);
+        int rc = path_mark(s, r, n, path, &now, e);
 
-        if (now == NULL) {
-            return step_error_passes(e) ? -1 : 0;
+        if (rc == HASH_PENDING || (rc < 0 && step_error_passes(e))) {
+            return rc;
         }
-        if (strcmp(now, json_string_value(mark)) != 0) {
-            return 0;
-        }
+        is_same = is_same && rc == 1 && strcmp(now, json_string_value(mark)) == 0;
     }
-    return words != NULL;
+    path_looks_done(n);
+    n->files_seen = is_same ? FILES_SAME : FILES_OTHERS;
+    return 1;
 }
 
 void step_words_key(const char *words, char key[STEP_KEY])

@@ -53,6 +53,11 @@ static const char *const steps[] = {
     "UPDATE pipeline_outputs SET words_key = key;"
     "CREATE UNIQUE INDEX pipeline_outputs_words"
     "  ON pipeline_outputs(project_id, volume, words_key) WHERE words_key IS NOT NULL;",
+    "ALTER TABLE pipeline_runs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;" /* as it was made */
+    "UPDATE pipeline_runs SET bytes = length(CAST(document AS BLOB)) +"
+    "  length(CAST(params AS BLOB)) + ifnull(length(CAST(modules AS BLOB)), 0) +"
+    "  (SELECT ifnull(sum(length(CAST(pin AS BLOB))), 0) FROM pipeline_nodes WHERE run_id = id);"
+    "CREATE INDEX pipeline_runs_bytes ON pipeline_runs(project_id, id, finished_ms, bytes);",
     NULL,
 };
 

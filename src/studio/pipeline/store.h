@@ -97,9 +97,19 @@ int run_store_list(struct state_db *db, const struct run_filter *f, int64_t limi
                    struct run_row **out, size_t *n, struct err *e) MUST_USE;
 /* ERR_THROTTLED: as many go on as may. */
 int run_store_check_room(struct state_db *db, int64_t project_id, struct err *e) MUST_USE;
-/* Deletes finished runs past LIMIT_RUNS_KEPT; their jobs are the caller's to delete. */
-int run_store_prune(struct state_db *db, int64_t project_id, struct arena *a, const char ***jobs,
-                    size_t *n, struct err *e) MUST_USE;
+/* --- run_prune.c --- */
+struct run_prune {
+    int64_t project_id;
+    int64_t bytes_max; /* of their documents, modules and images; 0: as many as there are */
+};
+struct run_pruned {
+    int64_t n_runs;
+    const char **jobs; /* that they had: the caller's to delete; in the arena */
+    size_t n_jobs;
+};
+/* Deletes the oldest finished runs past LIMIT_RUNS_KEPT or bytes_max. */
+int run_store_prune(struct state_db *db, const struct run_prune *p, struct arena *a,
+                    struct run_pruned *out, struct err *e) MUST_USE;
 /* All of them, with id and project_id alone. */
 int run_store_unfinished(struct state_db *db, struct arena *a, struct run_row **out, size_t *n,
                          struct err *e) MUST_USE;

@@ -775,6 +775,7 @@ export const server: Record<string, string> = {
   "there is no job '%.*s' in this project": '这个项目没有作业“{1}”',
   'job %s is %s: cancel it first': '作业 {1} 为 {2}：请先取消',
   // src/foundation/jobs/submit.c
+  'pipelines keep in "%s" what they made: mount it with mode ro': '流水线把做出的结果保存在“{1}”：请以 ro 模式挂载',
   "project: the job says '%s', but it is submitted to '%.*s'": 'project：作业写的是“{1}”，但提交到了“{2}”',
   "network: 'host' is for administrators, because it shows a job every service of this machine; take 'bridge', or ask for the setting jobs.host_network": 'network：“host”只限管理员，因为它会让作业看见这台机器的所有服务；请用“bridge”，或请管理员打开设置 jobs.host_network',
   "image: the working directory of '%s' is too long": 'image：“{1}”的工作目录太长',
@@ -1052,6 +1053,8 @@ export const server: Record<string, string> = {
   'no cgroups are mounted: run `strata doctor`': '没有挂载 cgroup：请运行 `strata doctor`',
   'container %s exists already': '容器 {1} 已经存在',
   // src/foundation/runtime/tree.c
+  '%s of volume %s: %s': '存储卷 {2} 的 {1}：{3}',
+  'mount %s of volume %s: %s': '挂载存储卷 {2} 的 {1}：{3}',
   'the directory %.200s of the volume: a link is in the way': '存储卷的目录 {1}：途中有链接',
   'the directory %.200s of the volume: %s': '存储卷的目录 {1}：{2}',
   'find a directory of the container again: %s': '再次寻找容器的目录：{1}',
@@ -1083,6 +1086,7 @@ export const server: Record<string, string> = {
   'secret "%.*s": %s': '机密“{1}”：{2}',
   'a place of %zu bytes for a sealed value': '{1} 字节的空间不足以存放加密的值',
   // src/foundation/volume/agent_files.c
+  'nothing is renamed in "%s": pipelines keep there what they made': '“{1}”中的内容不能改名：流水线把做出的结果保存在那里',
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '将目录写入磁盘：{1}',
   'a directory: list it, or name a file in it': '目录：请列出它，或指定其中的文件',
@@ -1694,6 +1698,14 @@ export const server: Record<string, string> = {
   '%.150s leads to an address that is not followed: only http and https are, and from https only https': '{1} 指向不会跟随的地址：只跟随 http 和 https，而从 https 只到 https',
   "'%.100s' is no place for a file: write VOLUME:folder/name without '..'; .studio is the pipelines' own": '“{1}”不是放文件的位置：写成 VOLUME:folder/name，不要有“..”；.studio 属于流水线自己',
   '%s: redirected more than %d times': '{1}：重定向超过 {2} 次',
+  // src/studio/pipeline/path_missing.c
+  "the volume %.*s has no '%.*s'; did you mean '%.*s%s'?": '存储卷 {1} 中没有“{2}”；您是指“{3}”吗？',
+  "the volume %.*s has no '%.*s'": '存储卷 {1} 中没有“{2}”',
+  // src/studio/pipeline/pipeline.c
+  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the oldest runs go, with logs and outputs that no other run has. 0: no limit.': '一个项目已结束的运行自身可保存的字节数（文档、模块、镜像的描述）：超过后最旧的运行会连同日志与其他运行不用的输出一起移除。0：不限。',
+  // src/studio/pipeline/step_inputs.c
+  'the output %s of %s was changed in the volume %s since it was made: run the pipeline again from %s, and let nobody write below .studio': '{2} 的输出 {1} 做出之后在存储卷 {3} 中被改动：请从 {4} 起重新运行流水线，并且不要让任何人写入 .studio',
+  'the output %s of %s was changed in the volume %s while the step read it: run the pipeline again from %s, and let nobody write below .studio': '步骤读取期间，{2} 的输出 {1} 在存储卷 {3} 中被改动：请从 {4} 起重新运行流水线，并且不要让任何人写入 .studio',
   // src/studio/pipeline/document.c
   'must be %s': '必须是{1}',
   'holds bytes that are no text': '含有不是文本的字节',

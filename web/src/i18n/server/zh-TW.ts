@@ -775,6 +775,7 @@ export const server: Record<string, string> = {
   "there is no job '%.*s' in this project": '這個專案沒有工作「{1}」',
   'job %s is %s: cancel it first': '工作 {1} 為 {2}：請先取消',
   // src/foundation/jobs/submit.c
+  'pipelines keep in "%s" what they made: mount it with mode ro': '流程把做出的結果保存在「{1}」：請以 ro 模式掛載',
   "project: the job says '%s', but it is submitted to '%.*s'": 'project：工作寫的是「{1}」，但提交到了「{2}」',
   "network: 'host' is for administrators, because it shows a job every service of this machine; take 'bridge', or ask for the setting jobs.host_network": 'network：「host」只限管理員，因為它會讓工作看見這台機器的所有服務；請用「bridge」，或請管理員開啟設定 jobs.host_network',
   "image: the working directory of '%s' is too long": 'image：「{1}」的工作目錄太長',
@@ -1052,6 +1053,8 @@ export const server: Record<string, string> = {
   'no cgroups are mounted: run `strata doctor`': '沒有掛載 cgroup：請執行 `strata doctor`',
   'container %s exists already': '容器 {1} 已經存在',
   // src/foundation/runtime/tree.c
+  '%s of volume %s: %s': '儲存卷 {2} 的 {1}：{3}',
+  'mount %s of volume %s: %s': '掛載儲存卷 {2} 的 {1}：{3}',
   'the directory %.200s of the volume: a link is in the way': '儲存卷的目錄 {1}：途中有連結',
   'the directory %.200s of the volume: %s': '儲存卷的目錄 {1}：{2}',
   'find a directory of the container again: %s': '再次尋找容器的目錄：{1}',
@@ -1083,6 +1086,7 @@ export const server: Record<string, string> = {
   'secret "%.*s": %s': '機密「{1}」：{2}',
   'a place of %zu bytes for a sealed value': '{1} 位元組的空間不足以存放封存的值',
   // src/foundation/volume/agent_files.c
+  'nothing is renamed in "%s": pipelines keep there what they made': '「{1}」中的內容不能改名：流程把做出的結果保存在那裡',
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '將目錄寫入磁碟：{1}',
   'a directory: list it, or name a file in it': '目錄：請列出它，或指定其中的檔案',
@@ -1694,6 +1698,14 @@ export const server: Record<string, string> = {
   '%.150s leads to an address that is not followed: only http and https are, and from https only https': '{1} 指向不會跟隨的位址：只跟隨 http 和 https，而從 https 只到 https',
   "'%.100s' is no place for a file: write VOLUME:folder/name without '..'; .studio is the pipelines' own": '「{1}」不是放檔案的位置：寫成 VOLUME:folder/name，不要有「..」；.studio 屬於管線自己',
   '%s: redirected more than %d times': '{1}：重新導向超過 {2} 次',
+  // src/studio/pipeline/path_missing.c
+  "the volume %.*s has no '%.*s'; did you mean '%.*s%s'?": '儲存卷 {1} 中沒有「{2}」；您是指「{3}」嗎？',
+  "the volume %.*s has no '%.*s'": '儲存卷 {1} 中沒有「{2}」',
+  // src/studio/pipeline/pipeline.c
+  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the oldest runs go, with logs and outputs that no other run has. 0: no limit.': '一個專案已結束的執行自身可保存的位元組數（文件、模組、映像檔的描述）：超過後最舊的執行會連同記錄與其他執行不用的輸出一起移除。0：不限。',
+  // src/studio/pipeline/step_inputs.c
+  'the output %s of %s was changed in the volume %s since it was made: run the pipeline again from %s, and let nobody write below .studio': '{2} 的輸出 {1} 做出之後在儲存卷 {3} 中被改動：請從 {4} 起重新執行流程，並且不要讓任何人寫入 .studio',
+  'the output %s of %s was changed in the volume %s while the step read it: run the pipeline again from %s, and let nobody write below .studio': '步驟讀取期間，{2} 的輸出 {1} 在儲存卷 {3} 中被改動：請從 {4} 起重新執行流程，並且不要讓任何人寫入 .studio',
   // src/studio/pipeline/document.c
   'must be %s': '必須是{1}',
   'holds bytes that are no text': '含有不是文字的位元組',
