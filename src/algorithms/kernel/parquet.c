@@ -78,9 +78,8 @@ static void build_each(struct parquet_build *builds, size_t n, struct threads *t
 
 static int put(struct parquet_build *b, struct table *t, struct err *e)
 {
-    struct column *c = b->text
-                           ? table_put_text(t, b->column->name, b->codes, b->data, b->dict, e)
-                           : table_put_numbers(t, b->column->name, b->numbers, b->data, e);
+    struct column *c = b->text ? table_put_text(t, b->column->name, b->codes, b->data, b->dict, e)
+                               : table_put_numbers(t, b->column->name, b->numbers, b->data, e);
 
     if (c && !b->text) {
         c->as = b->column->as;

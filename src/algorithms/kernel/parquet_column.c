@@ -103,8 +103,8 @@ static int intern_uuid(struct dict *d, struct str s, uint32_t *code, struct err 
     return intern(d, str_n(text, sizeof(text)), code, e);
 }
 
-static int texts_to_codes(struct parquet_work *w, const struct parquet_page *p, size_t n, uint32_t *codes,
-                          struct err *e)
+static int texts_to_codes(struct parquet_work *w, const struct parquet_page *p, size_t n,
+                          uint32_t *codes, struct err *e)
 {
     const struct parquet_column *c = w->b->column;
 
@@ -174,8 +174,8 @@ static int take_dictionary(struct parquet_work *w, const struct parquet_page *p,
 }
 
 /* A byte says how many bits an index has; then runs. */
-static int decode_indexes(struct parquet_work *w, const struct parquet_page *p, size_t n, double *numbers,
-                          uint32_t *codes, struct err *e)
+static int decode_indexes(struct parquet_work *w, const struct parquet_page *p, size_t n,
+                          double *numbers, uint32_t *codes, struct err *e)
 {
     struct parquet_runs r;
 

@@ -44,7 +44,8 @@ enum volume_agent_flag {
     VOLUME_BY_SIZE = 256, /* else by name */
     VOLUME_BY_TIME = 512,
     VOLUME_DESC = 1024,
-    VOLUME_FLAGS = 2047
+    VOLUME_UNSYNCED = 2048, /* the caller does it again when a power cut undoes it */
+    VOLUME_FLAGS = 4095
 };
 
 struct volume_request {
