@@ -210,15 +210,31 @@ static bool all_are_lazy(struct work *const *works, size_t n)
 
 /* With NORMAL a commit does not wait for the disk; the next one with FULL syncs the whole WAL, and
  * a checkpoint does with either. */
-static void set_lazy(struct state *s, bool is_lazy)
+static int choose_sync(struct state *s, struct work *const *works, size_t n, struct err *e)
+{
+    bool is_lazy = all_are_lazy(works, n);
+    const char *sql = is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
+
+    if (s->is_lazy == is_lazy) {
+        return 0;
+    }
+    if (state_db_exec(s->writer, sql, e) < 0) {
+        return is_lazy ? 0 : -1;
+    }
+    s->is_lazy = is_lazy;
+    return 0;
+}
+
+static void run_group(struct state *s, struct work **works, size_t n)
 {
     struct err e;
 
-    if (s->is_lazy != is_lazy &&
-        state_db_exec(s->writer,
-                      is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL",
-                      &e) == 0) {
-        s->is_lazy = is_lazy;
+    if (choose_sync(s, works, n, &e) < 0) {
+        fail_all(works, n, &e);
+        return;
+    }
+    for (size_t i = 0; i < n;) {
+        i += run_transaction(s->writer, works + i, n - i);
     }
 }
 
@@ -232,10 +248,7 @@ static void *writer_main(void *arg)
     while ((n = take_works(s, works)) > 0) {
         int64_t start_us = clock_mono_us();
 
-        set_lazy(s, all_are_lazy(works, n));
-        for (size_t i = 0; i < n;) {
-            i += run_transaction(s->writer, works + i, n - i);
-        }
+        run_group(s, works, n);
         count_group(s, works, n, clock_mono_us() - start_us);
         finish(s, works, n);
         if (s->writer->wal_pages > WAL_PAGES_BUSY ||
