@@ -2,6 +2,8 @@
 import datetime
 import json
 import pathlib
+import random
+import struct
 
 import pytest
 
@@ -224,6 +226,37 @@ def test_levels_of_old_writers(tmp_path):
     values = b''.join(v.to_bytes(4, 'little') for v in (7, 8, 9))
     parquet_file(tmp_path / 'x.parquet', {1: 1, 3: 1}, values, 10, levels=bytes([0b10010000, 0b01000000]), levels_encoding=4)
     assert column(tmp_path / 'x.parquet') == ['7', '', '', '8', '', '', '', '', '', '9']
+
+
+def level_runs(rng):
+    """Runs of one level and packed ones, of lengths that end inside of bytes: their bytes, and the levels."""
+    out, levels = b'', []
+    for _ in range(200):
+        if rng.random() < 0.5:
+            n, level = rng.choice((1, 3, 7, 8, 21, 64, 100)), rng.choice((0, 1, 1))
+            out += varint(n << 1) + bytes([level])
+            levels += [level] * n
+        else:
+            packed = [rng.randrange(256) | rng.choice((0, 255)) for _ in range(rng.choice((1, 2, 9)))]
+            out += varint(len(packed) << 1 | 1) + bytes(packed)
+            levels += [byte >> k & 1 for byte in packed for k in range(8)]
+    levels = levels[:-3]  # the last packed ones are cut short
+    return len(out).to_bytes(4, 'little') + out, levels
+
+
+@pytest.mark.parametrize('stored,pack', [(5, lambda v: struct.pack('<d', v)), (2, lambda v: struct.pack('<q', v)),
+                                         (6, lambda v: b'\3\0\0\0%03d' % (v % 1000))])
+def test_levels_in_runs_of_any_length(tmp_path, stored, pack):
+    runs, levels = level_runs(random.Random(5))
+    rows = [i if there else None for i, there in enumerate(levels)]
+    values = b''.join(pack(v) for v in rows if v is not None)
+    element = {1: stored, 3: 1, **({6: 0} if stored == 6 else {})}
+    parquet_file(tmp_path / 'x.parquet', element, values, len(rows), levels=runs)
+    text = '{:03d}' if stored == 6 else '{}'
+    assert column(tmp_path / 'x.parquet') == ['' if v is None else text.format(v % 1000 if stored == 6 else v) for v in rows]
+    parquet_file(tmp_path / 'x.parquet', element, values[:-1], len(rows), levels=runs)
+    refused(3, 'has fewer values than it says', 'read_parquet', '--param', f'path={tmp_path}/x.parquet', '--out',
+            f'table={tmp_path}/y.arrow')
 
 
 def test_dictionaries_of_old_writers(tmp_path):

@@ -239,6 +239,7 @@ static char *preview_path(const char *path)
     return xasprintf("%.*s.preview.json", (int)(dot ? dot - path : (ssize_t)strlen(path)), path);
 }
 
+/* Before the file itself, whose directory entry makes both durable. */
 static int write_preview(const struct step *s, const struct value *v, const char *path,
                          struct err *e)
 {
@@ -246,6 +247,9 @@ static int write_preview(const struct step *s, const struct value *v, const char
     SCOPED(freep) char *beside = preview_path(path);
     SCOPED(binw_closep) struct binw *w = NULL;
 
+    if (v->type == VALUE_NONE || v->type == VALUE_FILE) {
+        return 0; /* value_save says why */
+    }
     preview_json(v, s->threads, &text);
     if (text.failed) { /* a report of very many classes: it is there itself */
         buf_done(&text);
@@ -257,7 +261,7 @@ static int write_preview(const struct step *s, const struct value *v, const char
         binw_bytes(w, "\n", 1);
     }
     buf_done(&text);
-    return w ? binw_commit(w, e) : -1;
+    return w ? binw_commit_beside(w, e) : -1;
 }
 
 /* What a file holds, for who runs the pipeline. */
@@ -271,7 +275,7 @@ static int announce(const struct step *s, size_t port, const char *path, struct 
                               .sha256 = sum,
                               .is_table = v->type == VALUE_TABLE};
 
-    if (write_preview(s, v, path, e) < 0 || file_digest(path, sum, &f.bytes, e) < 0) {
+    if (file_digest(path, sum, &f.bytes, e) < 0) {
         return -1;
     }
     if (f.is_table) {
@@ -293,7 +297,8 @@ static int keep_output(struct chain *c, size_t at, size_t port, struct err *e)
 
         if (!is_file(c, ref)) {
             kept = value_made_by(c, ref, at);
-        } else if (value_save(&s->out[port], ref, e) < 0 ||
+        } else if ((s->progress->outputs && write_preview(s, &s->out[port], ref, e) < 0) ||
+                   value_save(&s->out[port], ref, e) < 0 ||
                    (s->progress->outputs && announce(s, port, ref, e) < 0)) {
             return err_wrap(e, "output %s", s->module->outputs[port].name);
         }

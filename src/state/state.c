@@ -28,6 +28,7 @@ struct work {
     void (*done)(void *ctx, const struct err *e);
     pthread_cond_t *waiter; /* with state.queue; NULL: nobody waits, the writer frees it */
     int result;
+    bool is_lazy;
     bool finished; /* guarded by state.queue */
     struct err err;
 };
@@ -42,6 +43,7 @@ struct state {
     bool stopping;
     char *path;              /* constant */
     struct state_db *writer; /* writer thread only */
+    bool is_lazy;            /* how its next commit goes; writer thread only */
     pthread_t thread;
     bool started;
     /* counters */
@@ -196,6 +198,46 @@ static void count_group(struct state *s, struct work *const *works, size_t n, in
     s->slowest_commit_us = took_us > s->slowest_commit_us ? took_us : s->slowest_commit_us;
 }
 
+static bool all_are_lazy(struct work *const *works, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!works[i]->is_lazy) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* With NORMAL a commit does not wait for the disk; the next one with FULL syncs the whole WAL, and
+ * a checkpoint does with either. */
+static int choose_sync(struct state *s, struct work *const *works, size_t n, struct err *e)
+{
+    bool is_lazy = all_are_lazy(works, n);
+    const char *sql = is_lazy ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL";
+
+    if (s->is_lazy == is_lazy) {
+        return 0;
+    }
+    if (state_db_exec(s->writer, sql, e) < 0) {
+        return is_lazy ? 0 : -1;
+    }
+    s->is_lazy = is_lazy;
+    return 0;
+}
+
+static void run_group(struct state *s, struct work **works, size_t n)
+{
+    struct err e;
+
+    if (choose_sync(s, works, n, &e) < 0) {
+        fail_all(works, n, &e);
+        return;
+    }
+    for (size_t i = 0; i < n;) {
+        i += run_transaction(s->writer, works + i, n - i);
+    }
+}
+
 static void *writer_main(void *arg)
 {
     struct state *s = arg;
@@ -206,9 +248,7 @@ static void *writer_main(void *arg)
     while ((n = take_works(s, works)) > 0) {
         int64_t start_us = clock_mono_us();
 
-        for (size_t i = 0; i < n;) {
-            i += run_transaction(s->writer, works + i, n - i);
-        }
+        run_group(s, works, n);
         count_group(s, works, n, clock_mono_us() - start_us);
         finish(s, works, n);
         if (s->writer->wal_pages > WAL_PAGES_BUSY ||
@@ -300,19 +340,29 @@ static void enqueue_and_wait(struct state *s, struct work *w)
     }
 }
 
-int state_write(struct state *s, state_fn *fn, void *ctx, struct err *e)
+static int write_work(struct state *s, struct work *w, struct err *e)
 {
     pthread_cond_t waiter = PTHREAD_COND_INITIALIZER;
-    struct work w = {.fn = fn, .ctx = ctx, .waiter = &waiter};
 
     assert(!pthread_equal(pthread_self(), s->thread)); /* would wait for itself */
-    enqueue_and_wait(s, &w);
+    w->waiter = &waiter;
+    enqueue_and_wait(s, w);
     (void)pthread_cond_destroy(&waiter);
-    if (w.result < 0) {
-        *e = w.err;
+    if (w->result < 0) {
+        *e = w->err;
         return -1;
     }
     return 0;
+}
+
+int state_write(struct state *s, state_fn *fn, void *ctx, struct err *e)
+{
+    return write_work(s, &(struct work){.fn = fn, .ctx = ctx}, e);
+}
+
+int state_write_lazy(struct state *s, state_fn *fn, void *ctx, struct err *e)
+{
+    return write_work(s, &(struct work){.fn = fn, .ctx = ctx, .is_lazy = true}, e);
 }
 
 void state_submit(struct state *s, state_fn *fn, void *ctx,

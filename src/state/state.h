@@ -35,8 +35,12 @@ typedef int state_fn(struct state_db *db, void *ctx, struct err *e);
 
 /* Durable when it returns 0. Full disk: ERR_NO_SPACE, nothing changed. */
 int state_write(struct state *s, state_fn *fn, void *ctx, struct err *e) MUST_USE;
-/* Same without waiting: `done` (may be NULL) runs on the writer thread after the commit or failure
- * (e == NULL on success). */
+/* The same for what would be found out or done again after a power cut, and nobody has been told:
+ * all see it when it returns 0, a kill loses nothing, and it is on disk with the next state_write
+ * (changes stay in their order) or a checkpoint. Costs no wait for the disk. */
+int state_write_lazy(struct state *s, state_fn *fn, void *ctx, struct err *e) MUST_USE;
+/* As state_write, without waiting: `done` (may be NULL) runs on the writer thread after the commit
+ * or failure (e == NULL on success). */
 void state_submit(struct state *s, state_fn *fn, void *ctx,
                   void (*done)(void *ctx, const struct err *e));
 /* One consistent snapshot, read-only, on a connection of the pool, which is this thread's until

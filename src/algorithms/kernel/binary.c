@@ -197,12 +197,10 @@ static int put_head(struct binw *w, struct err *e)
     return pwrite(w->fd, head, sizeof(head), 0) == sizeof(head) ? 0 : err_sys(e, "write");
 }
 
-int binw_commit(struct binw *w, struct err *e)
+int binw_commit_beside(struct binw *w, struct err *e)
 {
-    SCOPED(freep) char *parent = w->path ? xstrdup(w->path) : NULL;
-
     flush(w);
-    if (parent == NULL) {
+    if (w->path == NULL) {
         return w->memory && w->memory->failed ? err_set(e, ERR_MEMORY, "too large") : 0;
     }
     if (w->failed) {
@@ -215,10 +213,17 @@ int binw_commit(struct binw *w, struct err *e)
     if (put_head(w, e) < 0 || (fsync(w->fd) < 0 && err_sys(e, "fsync") < 0)) {
         return err_wrap(e, "%s", w->path);
     }
-    if (rename(w->tmp, w->path) < 0) {
-        return err_sys(e, "rename to %s", w->path);
+    return rename(w->tmp, w->path) < 0 ? err_sys(e, "rename to %s", w->path) : 0;
+}
+
+int binw_commit(struct binw *w, struct err *e)
+{
+    SCOPED(freep) char *parent = w->tmp ? xstrdup(w->path) : NULL;
+
+    if (binw_commit_beside(w, e) < 0) {
+        return -1;
     }
-    return fs_sync_dir(AT_FDCWD, dirname(parent), e);
+    return parent ? fs_sync_dir(AT_FDCWD, dirname(parent), e) : 0;
 }
 
 void binw_u32(struct binw *w, uint32_t v)

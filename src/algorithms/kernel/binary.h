@@ -47,6 +47,8 @@ struct binw *binw_open_memory(struct buf *to) MUST_USE;
 void binw_close(struct binw *w); /* without a commit nothing is left behind */
 DEFINE_SCOPED(struct binw, binw_close)
 int binw_commit(struct binw *w, struct err *e) MUST_USE;
+/* Whole, but its name is durable only with the next commit in the same directory. */
+int binw_commit_beside(struct binw *w, struct err *e) MUST_USE;
 
 void binw_bytes(struct binw *w, const void *p, size_t len);
 void binw_u32(struct binw *w, uint32_t v);

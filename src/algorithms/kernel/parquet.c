@@ -48,24 +48,39 @@ static uint32_t *chosen(const struct parquet_file *f, struct str spec, size_t *n
     return select_columns(t, spec.len > 0 ? spec : STR("@all"), /* never */ NULL, 0, n, e);
 }
 
+struct building {
+    struct parquet_build *builds;
+    struct parquet_work **work; /* one of each worker */
+};
+
 static void build_task(void *ctx, size_t task, unsigned worker)
 {
-    struct parquet_build *builds = ctx;
+    struct building *b = ctx;
 
-    (void)worker;
-    parquet_build(&builds[task]);
+    if (b->work[worker] == NULL) {
+        b->work[worker] = parquet_work_new();
+    }
+    parquet_build(&b->builds[task], b->work[worker]);
+}
+
+static void build_each(struct parquet_build *builds, size_t n, struct threads *threads)
+{
+    unsigned workers = threads_count(threads);
+    SCOPED(freep)
+    struct parquet_work **work = xnew_array(struct parquet_work *, (size_t)workers + 1);
+    struct building b = {builds, work};
+
+    threads_each(threads, n, build_task, &b);
+    for (unsigned i = 0; i < workers; i++) {
+        parquet_work_free(work[i]);
+    }
 }
 
 static int put(struct parquet_build *b, struct table *t, struct err *e)
 {
-    void *big = b->text ? (void *)b->codes : (void *)b->numbers;
-    struct shared *data = shared_of_big(big);
-    struct column *c = b->text ? table_put_text(t, b->column->name, big, data, b->dict, e)
-                               : table_put_numbers(t, b->column->name, big, data, e);
+    struct column *c = b->text ? table_put_text(t, b->column->name, b->codes, b->data, b->dict, e)
+                               : table_put_numbers(t, b->column->name, b->numbers, b->data, e);
 
-    b->codes = NULL;
-    b->numbers = NULL;
-    shared_unref(data);
     if (c && !b->text) {
         c->as = b->column->as;
     }
@@ -78,13 +93,16 @@ static struct table *build_all(const struct parquet_file *f, const uint32_t *whi
 {
     SCOPED(freep) struct parquet_build *builds = xnew_array(struct parquet_build, n + 1);
     SCOPED(table_freep) struct table *t = table_new(f->n_rows);
-    int rc = 0;
+    int rc;
 
     for (size_t i = 0; i < n; i++) {
         builds[i].file = f;
         builds[i].column = &f->columns[which[i]];
     }
-    threads_each(threads, n, build_task, builds);
+    rc = parquet_places(builds, n, e);
+    if (rc == 0) {
+        build_each(builds, n, threads);
+    }
     for (size_t i = 0; i < n; i++) {
         if (rc == 0 && builds[i].rc < 0) {
             *e = builds[i].err;

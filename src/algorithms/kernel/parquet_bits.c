@@ -82,7 +82,22 @@ static int next_run(struct parquet_runs *r)
     return 0;
 }
 
-/* The next m values of a run. The loops are apart, since most of all levels go through them. */
+/* As many of m packed values as have eight bytes from where they begin. */
+static size_t take_words(const struct parquet_runs *r, uint32_t *out, size_t m)
+{
+    uint64_t mask = (1ULL << r->width) - 1;
+    size_t i = 0, bit = r->bit;
+
+    for (; i < m && bit / 8 + 8 <= r->packed_in.len; i++, bit += r->width) {
+        uint64_t v;
+
+        memcpy(&v, r->packed_in.p + bit / 8, sizeof(v));
+        out[i] = (uint32_t)(v >> bit % 8 & mask);
+    }
+    return i;
+}
+
+/* The next m values of a run. */
 static void take_values(const struct parquet_runs *r, uint32_t *out, size_t m)
 {
     if (!r->packed || r->width == 0) {
@@ -93,17 +108,19 @@ static void take_values(const struct parquet_runs *r, uint32_t *out, size_t m)
         }
         return;
     }
-    if (r->width == 1) {
-        for (size_t i = 0; i < m; i++) {
-            size_t bit = r->bit + i;
-
-            out[i] = (unsigned char)r->packed_in.p[bit / 8] >> bit % 8 & 1;
-        }
-        return;
-    }
-    for (size_t i = 0; i < m; i++) {
+    for (size_t i = take_words(r, out, m); i < m; i++) {
         out[i] = (uint32_t)bits_at(r->packed_in, r->bit + i * r->width, r->width);
     }
+}
+
+static int need_run(struct parquet_runs *r)
+{
+    while (r->left == 0) {
+        if (r->bad || next_run(r) < 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n)
@@ -111,10 +128,8 @@ int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n)
     while (n > 0) {
         size_t m;
 
-        while (r->left == 0) {
-            if (r->bad || next_run(r) < 0) {
-                return -1;
-            }
+        if (need_run(r) < 0) {
+            return -1;
         }
         m = r->left < n ? (size_t)r->left : n;
         take_values(r, out, m);
@@ -122,6 +137,58 @@ int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n)
         r->left -= m;
         out += m;
         n -= m;
+    }
+    return 0;
+}
+
+static void take_bit(const struct parquet_runs *r, size_t i, unsigned char *out, size_t to)
+{
+    size_t bit = r->bit + i;
+    unsigned v = r->packed ? (unsigned char)r->packed_in.p[bit / 8] >> bit % 8 & 1 : r->value != 0;
+
+    out[to / 8] |= (unsigned char)(v << to % 8);
+}
+
+/* Whole bytes where both sides have them. */
+static size_t take_bytes(const struct parquet_runs *r, size_t i, unsigned char *out, size_t n)
+{
+    if (!r->packed) {
+        memset(out, r->value != 0 ? 0xff : 0, n);
+    } else if ((r->bit + i) % 8 == 0) {
+        memcpy(out, r->packed_in.p + (r->bit + i) / 8, n);
+    } else {
+        return 0;
+    }
+    return 8 * n;
+}
+
+/* m values of the run at hand, to bit `at`. */
+static void take_bits(const struct parquet_runs *r, unsigned char *out, size_t at, size_t m)
+{
+    size_t i = 0;
+
+    for (; i < m && (at + i) % 8 > 0; i++) {
+        take_bit(r, i, out, at + i);
+    }
+    i += m - i >= 8 ? take_bytes(r, i, out + (at + i) / 8, (m - i) / 8) : 0;
+    for (; i < m; i++) {
+        take_bit(r, i, out, at + i);
+    }
+}
+
+int parquet_runs_bits(struct parquet_runs *r, unsigned char *out, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        size_t m;
+
+        if (need_run(r) < 0) {
+            return -1;
+        }
+        m = r->left < n - at ? (size_t)r->left : n - at;
+        take_bits(r, out, at, m);
+        r->bit += m;
+        r->left -= m;
+        at += m;
     }
     return 0;
 }

@@ -2,18 +2,22 @@
 
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/shared.h"
 #include "algorithms/kernel/utf8.h"
+#include "base/mem.h"
 
-#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_TEXT_BYTES (256 * MIB) /* of texts that a page only hints at */
 
-/* What a column needs while it is read: room for the values of a page. */
-struct work {
+/* Room for the values of a page. */
+struct parquet_work {
     struct parquet_build *b;
+    struct parquet_room page;
     size_t cap;
-    uint32_t *there, *indexes; /* levels; codes */
+    unsigned char *there; /* levels */
+    uint32_t *indexes;    /* codes */
     struct str *texts;
     unsigned char *raw;
     double *dense;
@@ -25,8 +29,20 @@ struct work {
     enum arrow_fit fit;
 };
 
-static void work_done(struct work *w)
+struct parquet_work *parquet_work_new(void)
 {
+    struct parquet_work *w = xnew(struct parquet_work);
+
+    w->scratch = BUF_MAX(PAGE_TEXT_BYTES);
+    return w;
+}
+
+void parquet_work_free(struct parquet_work *w)
+{
+    if (w == NULL) {
+        return;
+    }
+    big_free(w->page.bytes);
     big_free(w->there);
     big_free(w->indexes);
     big_free(w->texts);
@@ -35,15 +51,16 @@ static void work_done(struct work *w)
     big_free(w->entries);
     big_free(w->entry_codes);
     buf_done(&w->scratch);
+    free(w);
 }
 
-static int make_room(struct work *w, size_t n, struct err *e)
+static int make_room(struct parquet_work *w, size_t n, struct err *e)
 {
     if (n <= w->cap && w->cap > 0) {
         return 0;
     }
     n = n < 1024 ? 1024 : n;
-    if (big_resize(&w->there, n, sizeof(*w->there), "a page", e) < 0 ||
+    if (big_resize(&w->there, n / 8 + 1, 1, "a page", e) < 0 ||
         big_resize(&w->indexes, n, sizeof(*w->indexes), "a page", e) < 0 ||
         big_resize(&w->texts, n, sizeof(*w->texts), "a page", e) < 0 ||
         big_resize(&w->raw, n, 16, "a page", e) < 0 ||
@@ -86,8 +103,8 @@ static int intern_uuid(struct dict *d, struct str s, uint32_t *code, struct err 
     return intern(d, str_n(text, sizeof(text)), code, e);
 }
 
-static int texts_to_codes(struct work *w, const struct parquet_page *p, size_t n, uint32_t *codes,
-                          struct err *e)
+static int texts_to_codes(struct parquet_work *w, const struct parquet_page *p, size_t n,
+                          uint32_t *codes, struct err *e)
 {
     const struct parquet_column *c = w->b->column;
 
@@ -103,22 +120,27 @@ static int texts_to_codes(struct work *w, const struct parquet_page *p, size_t n
     return 0;
 }
 
+static bool is_double(const struct parquet_column *c)
+{
+    return c->type.kind == ARROW_FLOAT && c->type.bits == 64;
+}
+
 /* n values of a page, none missing, as numbers or, in a column of text, as codes. */
-static int decode(struct work *w, const struct parquet_page *p, size_t n, double *numbers,
+static int decode(struct parquet_work *w, const struct parquet_page *p, size_t n, double *numbers,
                   uint32_t *codes, struct err *e)
 {
     const struct parquet_column *c = w->b->column;
-    struct arrow_array a = {.n = n, .data = str_n((const char *)w->raw, n * 16)};
+    struct arrow_array a = {.n = n};
     enum arrow_fit fit;
 
     if (c->text) {
         return texts_to_codes(w, p, n, codes, e);
     }
-    if (parquet_numbers(c, p, n, w->texts, &w->scratch, w->raw, e) < 0) {
+    if (parquet_numbers(c, p, n, w->texts, &w->scratch, w->raw, &a.data, e) < 0) {
         return -1;
     }
-    if (numbers && !w->b->text && c->type.kind == ARROW_FLOAT && c->type.bits == 64) {
-        memcpy(numbers, w->raw, n * sizeof(*numbers));
+    if (numbers && is_double(c) && !w->b->text) {
+        memcpy(numbers, a.data.p, n * sizeof(*numbers));
         return 0;
     }
     if (!w->b->text) {
@@ -137,7 +159,7 @@ static int decode(struct work *w, const struct parquet_page *p, size_t n, double
     return 0;
 }
 
-static int take_dictionary(struct work *w, const struct parquet_page *p, struct err *e)
+static int take_dictionary(struct parquet_work *w, const struct parquet_page *p, struct err *e)
 {
     if (p->n / 8 > p->values.len) { /* before memory is taken for them */
         return err_set(e, ERR_DATA, "damaged: a dictionary has fewer values than it says");
@@ -152,8 +174,8 @@ static int take_dictionary(struct work *w, const struct parquet_page *p, struct 
 }
 
 /* A byte says how many bits an index has; then runs. */
-static int decode_indexes(struct work *w, const struct parquet_page *p, size_t n, double *numbers,
-                          uint32_t *codes, struct err *e)
+static int decode_indexes(struct parquet_work *w, const struct parquet_page *p, size_t n,
+                          double *numbers, uint32_t *codes, struct err *e)
 {
     struct parquet_runs r;
 
@@ -181,46 +203,28 @@ static int decode_indexes(struct work *w, const struct parquet_page *p, size_t n
 /* --- pages ---------------------------------------------------------------------------------------
  */
 
-/* Which values of the page are there, and how many. */
-static int take_levels(struct work *w, const struct parquet_page *p, size_t *n, struct err *e)
+/* The dense values to the rows that have one. */
+static void spread(struct parquet_work *w, size_t n, size_t at)
 {
-    struct parquet_runs r;
+    if (w->b->text) {
+        parquet_spread_codes(w->b->codes + at, w->indexes, w->there, n);
+    } else {
+        parquet_spread_numbers(w->b->numbers + at, w->dense, w->there, n);
+    }
+}
 
-    *n = 0;
-    if (p->levels_packed) { /* the first value is the highest bit */
-        for (size_t i = 0; i < p->n; i++) {
-            w->there[i] = (unsigned char)p->levels.p[i / 8] >> (7 - i % 8) & 1;
-            *n += w->there[i];
-        }
-        return 0;
+/* The commonest: numbers as they are stored, straight from the page to their rows. */
+static int spread_plain(struct parquet_work *w, const struct parquet_page *p, size_t n, size_t at,
+                        struct err *e)
+{
+    if (p->values.len / sizeof(double) < n) {
+        return err_set(e, ERR_DATA, "damaged: a page has fewer values than it says");
     }
-    parquet_runs_init(&r, p->levels, 1);
-    if (parquet_runs_get(&r, w->there, p->n) < 0) {
-        return err_set(e, ERR_DATA, "damaged: a page has fewer levels than values");
-    }
-    for (size_t i = 0; i < p->n; i++) {
-        w->there[i] = w->there[i] != 0;
-        *n += w->there[i];
-    }
+    parquet_spread_numbers(w->b->numbers + at, p->values.p, w->there, p->n);
     return 0;
 }
 
-/* The dense values to the rows that have one. */
-static void spread(struct work *w, size_t n, size_t at)
-{
-    struct parquet_build *b = w->b;
-
-    for (size_t i = 0, from = 0; b->text && i < n; i++) {
-        b->codes[at + i] = w->there[i] ? w->indexes[from] : DICT_MISSING;
-        from += w->there[i];
-    }
-    for (size_t i = 0, from = 0; !b->text && i < n; i++) {
-        b->numbers[at + i] = w->there[i] ? w->dense[from] : NAN;
-        from += w->there[i];
-    }
-}
-
-static int take_page(struct work *w, const struct parquet_page *p, size_t at, struct err *e)
+static int take_page(struct parquet_work *w, const struct parquet_page *p, size_t at, struct err *e)
 {
     struct parquet_build *b = w->b;
     bool indexed =
@@ -229,8 +233,12 @@ static int take_page(struct work *w, const struct parquet_page *p, size_t at, st
     double *numbers = b->text ? NULL : w->dense;
     uint32_t *codes = b->text ? w->indexes : NULL;
 
-    if (p->levels.p && take_levels(w, p, &n, e) < 0) {
+    if (p->levels.p && parquet_levels(p, w->there, &n, e) < 0) {
         return -1;
+    }
+    if (n < p->n && !b->text && p->encoding == PARQUET_ENC_PLAIN && is_double(b->column) &&
+        b->column->stored == PARQUET_DOUBLE) {
+        return spread_plain(w, p, n, at, e);
     }
     if (n == p->n) { /* where they belong */
         numbers = b->numbers ? b->numbers + at : NULL;
@@ -247,7 +255,7 @@ static int take_page(struct work *w, const struct parquet_page *p, size_t at, st
 }
 
 /* The chunk of a row group, whose rows begin at `at`. */
-static int take_chunk(struct work *w, size_t group, size_t at, struct err *e)
+static int take_chunk(struct parquet_work *w, size_t group, size_t at, struct err *e)
 {
     const struct parquet_file *f = w->b->file;
     size_t end = at + f->group_rows[group];
@@ -256,7 +264,7 @@ static int take_chunk(struct work *w, size_t group, size_t at, struct err *e)
     int rc;
 
     w->n_entries = 0;
-    parquet_pages_init(&pages, f, w->b->column, group);
+    parquet_pages_init(&pages, f, w->b->column, group, &w->page);
     while ((rc = parquet_next_page(&pages, &p, e)) > 0) {
         if (p.dictionary) {
             rc = take_dictionary(w, &p, e);
@@ -270,26 +278,24 @@ static int take_chunk(struct work *w, size_t group, size_t at, struct err *e)
             break;
         }
     }
-    parquet_pages_done(&pages);
     if (rc == 0 && at != end) {
         return err_set(e, ERR_DATA, "damaged: a column has fewer values than its row group");
     }
     return rc;
 }
 
-static int take_all(struct work *w, struct err *e)
+static int take_all(struct parquet_work *w, struct err *e)
 {
     struct parquet_build *b = w->b;
     size_t at = 0;
 
+    b->numbers = NULL;
+    b->codes = NULL;
     if (b->text) {
         b->dict = dict_new();
-        b->codes = big_alloc_column(b->file->n_rows, sizeof(*b->codes), "the table", e);
+        b->codes = b->place;
     } else {
-        b->numbers = big_alloc_column(b->file->n_rows, sizeof(*b->numbers), "the table", e);
-    }
-    if (b->codes == NULL && b->numbers == NULL) {
-        return -1;
+        b->numbers = b->place;
     }
     for (size_t i = 0; i < b->file->n_groups; i++) {
         if (take_chunk(w, i, at, e) < 0) {
@@ -305,24 +311,21 @@ static int take_all(struct work *w, struct err *e)
 
 void parquet_build_done(struct parquet_build *b)
 {
-    big_free(b->numbers);
-    big_free(b->codes);
+    shared_unref(b->data);
     dict_free(b->dict);
-    b->numbers = NULL;
-    b->codes = NULL;
+    b->data = NULL;
     b->dict = NULL;
 }
 
-void parquet_build(struct parquet_build *b)
+void parquet_build(struct parquet_build *b, struct parquet_work *w)
 {
-    SCOPED(work_done) struct work w = {.b = b, .scratch = BUF_MAX(PAGE_TEXT_BYTES)};
-
+    w->b = b;
+    w->fit = ARROW_FITS;
     b->text = b->column->text;
-    b->rc = take_all(&w, &b->err);
-    if (b->rc == 0 && w.fit != ARROW_FITS && !b->text) { /* once more, as text */
-        parquet_build_done(b);
+    b->rc = take_all(w, &b->err);
+    if (b->rc == 0 && w->fit != ARROW_FITS && !b->text) { /* once more, as text */
         b->text = true;
-        b->rc = take_all(&w, &b->err);
+        b->rc = take_all(w, &b->err);
     }
     if (b->rc < 0) {
         err_wrap(&b->err, "column '%.*s'", STR_ARG(str_first(b->column->name, 60)));

@@ -90,7 +90,7 @@ static int unpack(int codec, struct str in, void *out, size_t len, struct err *e
     }
 }
 
-/* The body of a page, unpacked into memory of `p` when it is compressed. */
+/* The body of a page, unpacked into the room of `p` when it is compressed. */
 static int unpack_page(struct parquet_pages *p, struct str in, size_t len, struct str *out,
                        struct err *e)
 {
@@ -102,11 +102,14 @@ static int unpack_page(struct parquet_pages *p, struct str in, size_t len, struc
         *out = STR_EMPTY;
         return 0;
     }
-    if (big_resize(&p->unpacked, len, 1, "a page", e) < 0) {
-        return -1;
+    if (len > p->room->len) {
+        if (big_resize(&p->room->bytes, len, 1, "a page", e) < 0) {
+            return -1;
+        }
+        p->room->len = len;
     }
-    *out = str_n(p->unpacked, len);
-    return unpack(p->chunk->codec, in, p->unpacked, len, e);
+    *out = str_n(p->room->bytes, len);
+    return unpack(p->chunk->codec, in, p->room->bytes, len, e);
 }
 
 /* Version 1: everything is compressed, and levels say their own length. */
@@ -158,20 +161,15 @@ static int split_v2(struct parquet_pages *p, const struct header *h, struct parq
 }
 
 void parquet_pages_init(struct parquet_pages *p, const struct parquet_file *f,
-                        const struct parquet_column *c, size_t group)
+                        const struct parquet_column *c, size_t group, struct parquet_room *room)
 {
     const struct parquet_chunk *chunk = &f->chunks[group * f->n_leaves + c->leaf];
 
     *p = (struct parquet_pages){.file = f,
                                 .chunk = chunk,
                                 .column = c,
+                                .room = room,
                                 .rest = str_n(f->bytes.p + chunk->start, chunk->len)};
-}
-
-void parquet_pages_done(struct parquet_pages *p)
-{
-    big_free(p->unpacked);
-    p->unpacked = NULL;
 }
 
 int parquet_next_page(struct parquet_pages *p, struct parquet_page *page, struct err *e)

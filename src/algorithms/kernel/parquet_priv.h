@@ -82,19 +82,24 @@ struct parquet_page {
     struct str values;
 };
 
+/* Room for an unpacked page, which the pages of all columns of a thread use in turn. */
+struct parquet_room {
+    void *bytes; /* big memory */
+    size_t len;
+};
+
 struct parquet_pages {
     const struct parquet_file *file;
     const struct parquet_chunk *chunk;
     const struct parquet_column *column;
     struct str rest;
-    uint64_t seen;  /* values so far */
-    void *unpacked; /* big memory of the page read last */
+    uint64_t seen; /* values so far */
+    struct parquet_room *room;
 };
 
 void parquet_pages_init(struct parquet_pages *p, const struct parquet_file *f,
-                        const struct parquet_column *c, size_t group);
-void parquet_pages_done(struct parquet_pages *p);
-/* 1: a page, which lies in `p` until the next; 0: the end. */
+                        const struct parquet_column *c, size_t group, struct parquet_room *room);
+/* 1: a page, which lies in the room until the next; 0: the end. */
 int parquet_next_page(struct parquet_pages *p, struct parquet_page *page, struct err *e) MUST_USE;
 
 /* parquet_bits.c: runs and packed bits, and deltas. */
@@ -112,6 +117,9 @@ struct parquet_runs {
 void parquet_runs_init(struct parquet_runs *r, struct str in, unsigned width);
 /* n values; -1 when there are fewer. */
 int parquet_runs_get(struct parquet_runs *r, uint32_t *out, size_t n) MUST_USE;
+/* The same of values of one bit, into bits that are 0 so far, from the lowest of the first byte on.
+ */
+int parquet_runs_bits(struct parquet_runs *r, unsigned char *out, size_t n) MUST_USE;
 /* DELTA_BINARY_PACKED: n values; *in goes on behind them. -1 when damaged. */
 int parquet_deltas(struct str *in, int64_t *out, size_t n) MUST_USE;
 
@@ -119,24 +127,42 @@ int parquet_deltas(struct str *in, int64_t *out, size_t n) MUST_USE;
  * page, or of `scratch`, which they stay in until the next call. */
 int parquet_texts(const struct parquet_column *c, const struct parquet_page *p, size_t n,
                   struct str *texts, struct buf *scratch, struct err *e) MUST_USE;
-/* As an array for arrow_numbers(), in `out` of n x 16 bytes. */
+/* As an array for arrow_numbers(): the page's own bytes, or made in `room` of n x 16 bytes. */
 int parquet_numbers(const struct parquet_column *c, const struct parquet_page *p, size_t n,
-                    struct str *texts, struct buf *scratch, unsigned char *out,
+                    struct str *texts, struct buf *scratch, unsigned char *room, struct str *out,
                     struct err *e) MUST_USE;
+
+/* parquet_levels.c: a bit for each row of a page that has a value, in `there` of n / 8 + 1 bytes;
+ * *n: how many have. */
+int parquet_levels(const struct parquet_page *p, unsigned char *there, size_t *n,
+                   struct err *e) MUST_USE;
+/* Values to the rows that have one, NaN or DICT_MISSING to the n others. */
+void parquet_spread_numbers(double *to, const void *from, const unsigned char *there, size_t n);
+void parquet_spread_codes(uint32_t *to, const uint32_t *from, const unsigned char *there, size_t n);
 
 /* parquet_column.c: a column from its first page to its last; any thread, one column each. */
 struct parquet_build {
     const struct parquet_file *file;
     const struct parquet_column *column;
+    void *place;         /* of its values */
+    struct shared *data; /* what that lies in */
     bool text;
-    double *numbers; /* or */
+    double *numbers; /* at `place`, or */
     uint32_t *codes;
     struct dict *dict;
     struct err err;
     int rc;
 };
-void parquet_build(struct parquet_build *b);
+/* What reading a column needs, one of each thread: used again, since fresh memory costs as much
+ * as what is done in it. */
+struct parquet_work;
+struct parquet_work *parquet_work_new(void);
+void parquet_work_free(struct parquet_work *w);
+void parquet_build(struct parquet_build *b, struct parquet_work *w);
 void parquet_build_done(struct parquet_build *b);
+
+/* parquet_place.c: place and data of each. */
+int parquet_places(struct parquet_build *builds, size_t n, struct err *e) MUST_USE;
 
 /* parquet_pack.c: n rows of a column from row `from` on, appended to a page. */
 void parquet_put_text(struct buf *page, struct str s);

@@ -248,18 +248,18 @@ static int run_bools(struct str in, size_t n, unsigned char *out, struct err *e)
 }
 
 static int plain_numbers(const struct parquet_column *c, struct str in, size_t n,
-                         unsigned char *out, struct err *e)
+                         unsigned char *room, struct str *out, struct err *e)
 {
     if (c->stored == PARQUET_BOOLEAN) {
-        return plain_bools(in, n, out, e);
+        return plain_bools(in, n, room, e);
     }
     if (in.len / c->width < n) {
         return too_short(e);
     }
     if (c->stored == PARQUET_INT96) {
-        to_micros(in, n, out);
-    } else if (n > 0) {
-        memcpy(out, in.p, n * c->width);
+        to_micros(in, n, room);
+    } else {
+        *out = str_first(in, n * c->width);
     }
     return 0;
 }
@@ -282,31 +282,33 @@ static int delta_numbers(const struct parquet_column *c, struct str in, size_t n
 }
 
 int parquet_numbers(const struct parquet_column *c, const struct parquet_page *p, size_t n,
-                    struct str *texts, struct buf *scratch, unsigned char *out, struct err *e)
+                    struct str *texts, struct buf *scratch, unsigned char *room, struct str *out,
+                    struct err *e)
 {
     bool whole = c->stored == PARQUET_INT32 || c->stored == PARQUET_INT64;
 
+    *out = str_n((const char *)room, n * 16);
     if (c->stored == PARQUET_BYTES || c->stored == PARQUET_FIXED) {
         if (parquet_texts(c, p, n, texts, scratch, e) < 0) {
             return -1;
         }
         for (size_t i = 0; !c->big_endian && i < n; i++) {
-            memcpy(out + c->width * i, texts[i].p, c->width);
+            memcpy(room + c->width * i, texts[i].p, c->width);
         }
-        return c->big_endian ? to_decimals(texts, n, out, e) : 0;
+        return c->big_endian ? to_decimals(texts, n, room, e) : 0;
     }
     if (p->encoding == PARQUET_ENC_PLAIN || p->encoding == PARQUET_ENC_PLAIN_DICTIONARY) {
-        return plain_numbers(c, p->values, n, out, e);
+        return plain_numbers(c, p->values, n, room, out, e);
     }
     if (p->encoding == PARQUET_ENC_RLE && c->stored == PARQUET_BOOLEAN) {
-        return run_bools(p->values, n, out, e);
+        return run_bools(p->values, n, room, e);
     }
     if (p->encoding == PARQUET_ENC_DELTA && whole) {
-        return delta_numbers(c, p->values, n, out, e);
+        return delta_numbers(c, p->values, n, room, e);
     }
     if (p->encoding == PARQUET_ENC_SPLIT && c->stored != PARQUET_BOOLEAN &&
         c->stored != PARQUET_INT96) {
-        return split_bytes(p->values, c->width, n, out, e);
+        return split_bytes(p->values, c->width, n, room, e);
     }
     return wrong_encoding(p, e);
 }

@@ -258,6 +258,16 @@ static int insert_row(struct state_db *db, void *ctx, struct err *e)
     return job_store_insert(db, s->row, e);
 }
 
+/* Whoever submits a job of his own looks for it by its name, and submits it again when it is not
+ * there; before its container comes another change is synced. */
+static int write_row(struct submit *s, struct err *e)
+{
+    struct state *state = s->jobs->parts.state;
+
+    return s->own ? state_write_lazy(state, insert_row, s, e)
+                  : state_write(state, insert_row, s, e);
+}
+
 static int reserve_place(struct jobs *j, struct err *e)
 {
     struct lock *l = &j->lock;
@@ -349,8 +359,7 @@ static int submit(struct submit *s, struct str project, struct str text, struct 
         return -1;
     }
     fill_row(s, project);
-    if (state_write(j->parts.state, insert_row, s, e) < 0 ||
-        check_project_is_there(s, project, e) < 0) {
+    if (write_row(s, e) < 0 || check_project_is_there(s, project, e) < 0) {
         give_place_back(j);
         return err_wrap(e, "the job was not accepted");
     }

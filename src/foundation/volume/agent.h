@@ -66,6 +66,8 @@ bool volume_entry_shown(const struct volume_agent *a, const struct stat *dir, co
 bool volume_row_fits(const struct buf *rows, struct str name);
 /* errno of an operation on `path`, as a sentence for the user. Returns -1. */
 int volume_path_error(struct err *e, const char *verb, struct str path);
+/* What is done in a directory becomes durable, unless the request spares that. */
+int volume_sync_dir(int dir, const struct volume_request *q, struct err *e) MUST_USE;
 void volume_file_of(const struct stat *st, struct volume_file *out);
 
 /* --- operations: fill *reply, and *fd where there is one --- */

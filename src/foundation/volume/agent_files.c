@@ -90,7 +90,7 @@ int volume_op_make_dir(struct volume_agent *a, const struct volume_request *q,
     }
     if (mkdirat(at.dir, at.name, 0777) == 0) {
         reply->flags = VOLUME_CREATED;
-        return fsync(at.dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
+        return volume_sync_dir(at.dir, q, e);
     }
     if (errno != EEXIST) {
         return volume_path_error(e, "make the directory", q->path);

@@ -80,6 +80,11 @@ static int sync_dir(int dir, struct err *e)
     return fsync(dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
 }
 
+int volume_sync_dir(int dir, const struct volume_request *q, struct err *e)
+{
+    return q->flags & VOLUME_UNSYNCED ? 0 : sync_dir(dir, e);
+}
+
 /* Makes the directory `path`, whose parent is there. */
 static int make_one(int root, struct str path, struct err *e)
 {

@@ -262,11 +262,8 @@ static int to_trash(struct volume_agent *a, const struct volume_place *at,
     if (renameat2(at->dir, at->name, trash, name, RENAME_NOREPLACE) < 0) {
         return volume_path_error(e, "remove", q->path);
     }
-    if (fsync(at->dir) < 0) {
-        return err_sys(e, "fsync of a directory");
-    }
     reply->flags = VOLUME_MORE;
-    return 0;
+    return volume_sync_dir(at->dir, q, e);
 }
 
 /* A tree disappears at once, by one rename into the trash, and is then emptied bit by bit. */
@@ -284,8 +281,7 @@ int volume_op_remove(struct volume_agent *a, const struct volume_request *q,
     }
     if (!S_ISDIR(st.st_mode)) {
         return unlinkat(at.dir, at.name, 0) < 0 ? volume_path_error(e, "remove", q->path)
-               : fsync(at.dir) < 0              ? err_sys(e, "fsync of a directory")
-                                                : 0;
+                                                : volume_sync_dir(at.dir, q, e);
     }
     if (!(q->flags & VOLUME_RECURSIVE)) {
         return err_set(e, ERR_CONFLICT,

@@ -118,8 +118,10 @@ int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct
 {
     struct volume_reply r = {0};
 
-    return ask(v, ref, &(struct volume_request){.op = VOLUME_AGENT_MAKE_DIR, .path = path}, &r,
-               NULL, e);
+    return ask(v, ref,
+               &(struct volume_request){
+                   .op = VOLUME_AGENT_MAKE_DIR, .path = path, .flags = VOLUME_UNSYNCED},
+               &r, NULL, e);
 }
 
 int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
@@ -132,18 +134,26 @@ int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct s
                NULL, e);
 }
 
+static int remove_tree(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                       unsigned flags, struct err *e)
+{
+    struct volume_request q = {
+        .op = VOLUME_AGENT_REMOVE, .path = path, .flags = VOLUME_RECURSIVE | flags};
+    struct volume_reply r = {0};
+
+    return ask(v, ref, &q, &r, NULL, e) == 0 || e->kind == ERR_NOT_FOUND ? 0 : -1;
+}
+
 int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct str path,
                   struct err *e)
 {
-    struct volume_reply r = {0};
+    return remove_tree(v, ref, path, 0, e);
+}
 
-    return ask(v, ref,
-               &(struct volume_request){
-                   .op = VOLUME_AGENT_REMOVE, .path = path, .flags = VOLUME_RECURSIVE},
-               &r, NULL, e) == 0 ||
-                   e->kind == ERR_NOT_FOUND
-               ? 0
-               : -1;
+int volume_discard(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                   struct err *e)
+{
+    return remove_tree(v, ref, path, VOLUME_UNSYNCED, e);
 }
 
 /* --- files that the server writes --- */

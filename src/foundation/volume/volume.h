@@ -67,13 +67,16 @@ typedef void volume_dir_entry(void *ctx, struct str name, bool is_dir);
 int volume_dir_list(struct volume_store *v, const struct volume_ref *ref, struct str path,
                     size_t max, volume_dir_entry *each, void *ctx, struct err *e) MUST_USE;
 int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct str path,
-                    struct err *e) MUST_USE; /* with its parents; durable */
+                    struct err *e) MUST_USE; /* with its parents; a power cut may undo it */
 /* Durable; ERR_CONFLICT when `to` is there. */
 int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
                   struct str to, struct err *e) MUST_USE;
-/* With all that is in it; none is success. */
+/* With all that is in it; none is success. Durable. */
 int volume_remove(struct volume_store *v, const struct volume_ref *ref, struct str path,
                   struct err *e) MUST_USE;
+/* The same of what harms nobody when a power cut brings it back. */
+int volume_discard(struct volume_store *v, const struct volume_ref *ref, struct str path,
+                   struct err *e) MUST_USE;
 /* A file that the server itself writes: under a name that nobody sees, until it is kept. */
 struct volume_new {
     int fd; /* for writing; nobody else's */

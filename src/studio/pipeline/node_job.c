@@ -190,7 +190,7 @@ static int see_running(struct pipelines *s, struct run *r, struct run_node *n, s
         return 0;
     }
     n->row.state = NODE_RUNNING;
-    return node_change(s, r, n, before, e);
+    return node_note(s, r, n, before, e);
 }
 
 static int read_log(struct pipelines *s, struct run *r, const struct step_group *g,

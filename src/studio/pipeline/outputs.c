@@ -207,7 +207,7 @@ int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_n
     struct volume_ref ref = run_volume(r);
 
     return volume_make(s->parts.volumes, str_of(r->row.project), &ref, e) < 0 ||
-                   volume_remove(s->parts.volumes, &ref, job_dir(&a, n), e) < 0
+                   volume_discard(s->parts.volumes, &ref, job_dir(&a, n), e) < 0
                ? -1
                : volume_dir_make(s->parts.volumes, &ref, job_dir(&a, n), e);
 }
@@ -274,7 +274,7 @@ void outputs_drop(struct pipelines *s, const struct run *r, const struct run_nod
     struct volume_ref ref = run_volume(r);
     struct err e;
 
-    if (n->row.job && volume_remove(s->parts.volumes, &ref, job_dir(&a, n), &e) < 0) {
+    if (n->row.job && volume_discard(s->parts.volumes, &ref, job_dir(&a, n), &e) < 0) {
         log_warn("pipeline.leftover", "run=%lld node=%s error=%s, leaving it", (long long)r->row.id,
                  n->row.node, Q(str_of(e.msg)));
     }

@@ -55,6 +55,19 @@ int node_change(struct pipelines *s, struct run *r, struct run_node *n, struct n
     return 0;
 }
 
+int node_note(struct pipelines *s, struct run *r, struct run_node *n, struct node_row before,
+              struct err *e)
+{
+    struct save x = {.run = r, .node = n};
+
+    if (state_write_lazy(s->parts.state, save_fn, &x, e) < 0) {
+        n->row = before;
+        return -1;
+    }
+    run_events_node(s, r, n);
+    return 0;
+}
+
 struct save_group {
     const struct run *run;
     const struct step_group *group;
@@ -76,7 +89,7 @@ int group_change(struct pipelines *s, struct run *r, const struct step_group *g,
                  const struct node_row *before, struct err *e)
 {
     struct save_group x = {r, g};
-    int rc = state_write(s->parts.state, save_group_fn, &x, e);
+    int rc = state_write_lazy(s->parts.state, save_group_fn, &x, e);
 
     for (size_t i = 0; i < g->n; i++) {
         if (rc < 0) {

@@ -15,9 +15,12 @@ int run_save(struct pipelines *s, const struct run *r, struct err *e) MUST_USE;
 /* A change of a node: on disk, or as it was. */
 int node_change(struct pipelines *s, struct run *r, struct run_node *n, struct node_row before,
                 struct err *e) MUST_USE;
+/* The same of what the next look finds again: a power cut may undo it. */
+int node_note(struct pipelines *s, struct run *r, struct run_node *n, struct node_row before,
+              struct err *e) MUST_USE;
 int node_end(struct pipelines *s, struct run *r, struct run_node *n, enum node_state state,
              const char *error, const char *kind, struct err *e) MUST_USE;
-/* The same of several, in one transaction. */
+/* Several get a job, or lose it again; what the job does is synced, and this before it. */
 int group_change(struct pipelines *s, struct run *r, const struct step_group *g,
                  const struct node_row *before, struct err *e) MUST_USE;
 /* With the row of its outputs, in one transaction. */
