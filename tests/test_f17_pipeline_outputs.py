@@ -59,6 +59,7 @@ def test_an_output_that_was_changed_fails_who_reads_it_and_is_found_by_nobody(st
     def through(change):
         begun = start(steps, volume)
         job = running(steps, begun, 'g')
+        wait_for(lambda: get_run(steps, begun['id'])['nodes']['a']['state'] in ('succeeded', 'cached'), 60, 'a is made')
         made = root_of(steps, volume) / '.studio'
         if change:
             next(made.glob('*/out.bin')).write_bytes(b'evil\n')

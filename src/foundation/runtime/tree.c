@@ -188,9 +188,8 @@ static int clone_volume(const struct runtime_mount *m, uint32_t id_base, struct 
     return TAKE_FD(tree);
 }
 
-/* What pipelines keep in a volume is nobody else's to write: the container sees it, read-only. It
- * cannot rename what is mounted. None, or a link in its place, which pipelines do not follow: there
- * is nothing to keep. */
+/* What pipelines keep is mounted over itself, read-only, so that it cannot be renamed either. None,
+ * or a link in its place, which pipelines do not follow: there is nothing to keep. */
 static int keep_studio(int tree, const struct runtime_mount *m, struct err *e)
 {
     struct mount_attr attr = {.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY};
