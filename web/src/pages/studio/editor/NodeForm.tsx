@@ -176,8 +176,8 @@ export function NodeForm({ id, project, preview }: { id: string; project: string
             </Button>
           </Flex>
         ))}
-      {/* A module with a parameter of that name has said it above. */}
-      {(node.memory !== undefined || !known.has('memory')) && (
+      {/* A module with a parameter of that name has said it above; imports run within the server. */}
+      {(node.memory !== undefined || (!known.has('memory') && module?.kind !== 'import')) && (
         <Form.Item label={t('studio.memory')} extra={t('studio.memory_hint')}>
           <Input
             aria-label={t('studio.memory')}
