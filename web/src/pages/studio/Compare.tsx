@@ -2,11 +2,11 @@
 import { Flex, Skeleton, Table } from 'antd';
 import { useMemo } from 'react';
 import { Link, useParams } from 'react-router-dom';
-import { runPage, useRun, useVersion, type Run } from '../../api/studio';
+import { runPage, useRun, useVersion, type Run, type RunNode } from '../../api/studio';
 import { ErrorView } from '../../components/ErrorView';
 import { PageHead } from '../../components/PageHead';
 import { useParam } from '../../components/useParam';
-import { useText } from '../../i18n';
+import { useServerText, useText } from '../../i18n';
 import { refOf } from './graph/document';
 import { Measure } from './parts/Measure';
 import { runsCommand } from './runs/command';
@@ -49,7 +49,7 @@ interface PairsProps {
 function Pairs({ title, rows, runs, areMeasures = false }: PairsProps) {
   const t = useText();
   return rows.length === 0 ? null : (
-    <section>
+    <section className="compared">
       <h2 className="panel-head">{title}</h2>
       <Table<Pair>
         size="middle"
@@ -76,6 +76,7 @@ function Pairs({ title, rows, runs, areMeasures = false }: PairsProps) {
 
 export default function Compare() {
   const t = useText();
+  const say = useServerText();
   const { project = '' } = useParams();
   const [idA] = useParam('a');
   const [idB] = useParam('b');
@@ -84,7 +85,10 @@ export default function Compare() {
   const docA = useVersion(project, a.data?.pipeline ?? '', a.data?.version ?? null);
   const docB = useVersion(project, b.data?.pipeline ?? '', b.data?.version ?? null);
   const whole = !docA.isLoading && !docB.isLoading; // parameters come with them, above the steps
-  const rows = useMemo(() => (a.data && b.data && whole ? compared(a.data, b.data, docA.data?.document, docB.data?.document) : null), [a.data, b.data, docA.data, docB.data, whole]);
+  const rows = useMemo(() => {
+    const wentBy = (n: RunNode) => [t(`studio.state_${n.state}`), n.cache?.why && say(n.cache.why)].filter(Boolean).join(' – ');
+    return a.data && b.data && whole ? compared(a.data, b.data, docA.data?.document, docB.data?.document, wentBy) : null;
+  }, [a.data, b.data, docA.data, docB.data, whole, t, say]);
   const list = `/p/${encodeURIComponent(project)}/runs`;
   const error = a.error ?? b.error;
   const runs: [Run, Run] | null = a.data && b.data ? [a.data, b.data] : null;

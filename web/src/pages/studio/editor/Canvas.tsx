@@ -179,6 +179,7 @@ export function Canvas() {
         maxZoom={2}
         onlyRenderVisibleElements={Object.keys(doc.nodes).length > MANY}
         elevateNodesOnSelect={false}
+        attributionPosition="bottom-left"
         colorMode={dark ? 'dark' : 'light'}
         ariaLabelConfig={labels}
         aria-label={t('studio.canvas')}
