@@ -66,5 +66,10 @@ export const measures = {
   'measure.trees': 'Trees',
   'measure.variance_kept': 'Variance kept',
   'measure.neighbours': 'Neighbours',
+  'measure.leaves': 'Leaves',
+  'measure.nodes': 'Nodes',
+  'measure.iterations': 'Iterations',
+  'measure.intercept': 'Intercept',
+  'measure.loglik': 'Log likelihood',
   'measure.spread': '{name}, standard deviation',
 };

@@ -65,5 +65,10 @@ export const measures = {
   'measure.trees': '树数',
   'measure.variance_kept': '保留的方差',
   'measure.neighbours': '邻居数',
+  'measure.leaves': '叶节点数',
+  'measure.nodes': '节点数',
+  'measure.iterations': '迭代次数',
+  'measure.intercept': '截距',
+  'measure.loglik': '对数似然',
   'measure.spread': '{name}（标准差）',
 };

@@ -65,5 +65,10 @@ export const measures = {
   'measure.trees': '樹數',
   'measure.variance_kept': '保留的變異量',
   'measure.neighbours': '鄰居數',
+  'measure.leaves': '葉節點數',
+  'measure.nodes': '節點數',
+  'measure.iterations': '迭代次數',
+  'measure.intercept': '截距',
+  'measure.loglik': '對數概似',
   'measure.spread': '{name}（標準差）',
 };

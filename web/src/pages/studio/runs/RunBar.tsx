@@ -57,7 +57,7 @@ export function RunBar({ project, run, may, show, point, hide }: BarProps) {
       </span>
       <RunActions project={project} run={run} may={may} show={show} />
       {failed && (
-        <span className="run-failed bad">
+        <span className="run-failed bad ellipsis" title={say(failed[1].error?.message ?? '')}>
           <button type="button" className="link mono" onClick={() => point(failed[0])}>
             {failed[0]}
           </button>{' '}
