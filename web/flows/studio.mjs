@@ -69,6 +69,14 @@ export const flows = {
     await page.getByRole('dialog').getByRole('table').first().waitFor();
     await t.accessible(page);
     await t.shot(page, 'report');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+
+    // What runs within the server has no memory of its own.
+    assert.equal(await page.locator('.inspector').getByLabel('Memory', { exact: true }).count(), 1);
+    await drag(page, 'Import from the web', 100, 330);
+    await page.locator('.inspector').getByText('Import from the web', { exact: true }).waitFor();
+    assert.equal(await page.locator('.inspector').getByLabel('Memory', { exact: true }).count(), 0);
   },
 
   'one parameter is changed: the editor says what the cache spared, and two runs are compared': async (t) => {
