@@ -184,11 +184,11 @@ export const flows = {
     const { page } = t;
     await prepare(t.api);
     await t.api('PUT', `${base}/volumes/data/files/gaps.csv`, ['a,kind', ...Array.from({ length: 40 }, (_, i) => `${i === 7 ? '' : (i % 2) * 5 + i / 40},${i % 2 ? 'x' : 'y'}`)].join('\n'));
-    await put(t, 'mended', { pipeline: 1, nodes: {
+    await put(t, 'offered', { pipeline: 1, nodes: {
       read: { module: 'read_csv', at: [0, 0], params: { path: 'data:gaps.csv' } },
       learn: { module: 'logistic_regression', at: [240, 0], params: { label_col: 'kinds' }, inputs: { train: 'read.table' } },
     } });
-    await open(t, 'mended');
+    await open(t, 'offered');
     await page.locator('.mistakes').getByText(/'kinds'/).waitFor();
     await press(page, 'Run');
     await page.getByText('It cannot run yet. Mistakes to mend, as listed: 1').waitFor();
