@@ -44,7 +44,7 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
         'true or false', 'a list', 'a map', 'a single value', 'there are: %s', 'it has none yet', ', but no room for more files', 'go on from Upload-Offset',
         'send the file again', ': command not found', ': the command cannot be executed', 'too many requests are',
         'four requests of yours are', 'minute', 'hour', 'day of month', 'month', 'day of week', '"[" without "]"', '"{" without "}"',
-        '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"']
+        '"}" without "{"', 'too many "{" inside each other', 'nothing behind "\\"', 'The server brought this itself: no container ran.']
 
 # Words of reports that are put together.
 BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'component 1': 'cluster_plot.c', 'component 2': 'cluster_plot.c'}

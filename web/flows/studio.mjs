@@ -1,6 +1,6 @@
 // Studio: a graph is built by dragging, refused where it cannot work, mended, run, looked at; what is there already is spared.
 import assert from 'node:assert/strict';
-import { at, base, connect, drag, edges, ended, LEARN, open, prepare, press, step } from './lib/studio.mjs';
+import { at, base, connect, drag, edges, ended, LEARN, open, prepare, press, put, step } from './lib/studio.mjs';
 
 export const flows = {
   'a graph is built by dragging, refused, mended, run and looked at': async (t) => {
@@ -69,6 +69,14 @@ export const flows = {
     await page.getByRole('dialog').getByRole('table').first().waitFor();
     await t.accessible(page);
     await t.shot(page, 'report');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+
+    // What runs within the server has no memory of its own.
+    assert.equal(await page.locator('.inspector').getByLabel('Memory', { exact: true }).count(), 1);
+    await drag(page, 'Import from the web', 100, 330);
+    await page.locator('.inspector').getByText('Import from the web', { exact: true }).waitFor();
+    assert.equal(await page.locator('.inspector').getByLabel('Memory', { exact: true }).count(), 0);
   },
 
   'one parameter is changed: the editor says what the cache spared, and two runs are compared': async (t) => {
@@ -96,7 +104,7 @@ export const flows = {
     await boxes.nth(1).check();
     await press(page, 'Compare');
     await page.getByRole('row', { name: /learn\.l2/ }).first().waitFor();
-    await page.getByRole('row', { name: /judge\.accuracy/ }).waitFor();
+    await page.getByRole('row', { name: /Accuracy judge\.accuracy/ }).waitFor();
     await t.accessible(page);
     await t.shot(page, 'compare');
     await page.goto(at(t, '/pipelines/spared/versions'));
@@ -143,6 +151,64 @@ export const flows = {
     await page.getByText('Version 2', { exact: true }).waitFor();
     const saved = await t.api('GET', `${base}/pipelines/other`);
     assert.deepEqual(saved.document.nodes.judge.inputs, { table: 'predict.table' });
+  },
+
+  'a step with many lines is dragged: they go with it, and stay where they are when it is dropped': async (t) => {
+    const { page } = t;
+    const takers = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`s${i}`, { module: 'sort', at: [240 + 220 * (i % 6), 120 * Math.floor(i / 6)], params: { by: 'length' }, inputs: { table: 'read.table' } }]));
+    await put(t, 'hub', { pipeline: 1, nodes: { read: { module: 'read_csv', at: [0, 500], params: { path: 'data:flowers.csv' } }, ...takers } });
+    await open(t, 'hub');
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    const lines = (where) => page.locator(`${where} .react-flow__edge-path`).evaluateAll((all) => all.map((p) => p.getAttribute('d')).join(''));
+    const before = await lines('.react-flow__edges');
+    const box = await step(page, 'read').locator('.step-head').boundingBox();
+    await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width / 2 + 20, box.y - 30);
+    await page.mouse.move(box.x + box.width / 2 + 30, box.y - 60);
+    await page.locator('.dragged-lines').waitFor({ state: 'attached' });
+    await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+    const dragged = await lines('.dragged-lines');
+    assert.notEqual(dragged, before);
+    assert.equal(await edges(page), 0, 'none of them is a component');
+    await t.shot(page, 'hub');
+    await page.mouse.up();
+    await page.waitForFunction(() => document.querySelectorAll('.react-flow__edge').length === 60);
+    assert.equal(await lines('.react-flow__edges'), dragged);
+    assert.equal(await page.locator('.dragged-lines').count(), 0);
+    await page.keyboard.press('Control+z');
+    await page.waitForFunction((was) => [...document.querySelectorAll('.react-flow__edges .react-flow__edge-path')].map((p) => p.getAttribute('d')).join('') === was, before);
+  },
+
+  'what cannot run says each mistake once; what failed offers what mends it': async (t) => {
+    const { page } = t;
+    await prepare(t.api);
+    await t.api('PUT', `${base}/volumes/data/files/gaps.csv`, ['a,kind', ...Array.from({ length: 40 }, (_, i) => `${i === 7 ? '' : (i % 2) * 5 + i / 40},${i % 2 ? 'x' : 'y'}`)].join('\n'));
+    await put(t, 'offered', { pipeline: 1, nodes: {
+      read: { module: 'read_csv', at: [0, 0], params: { path: 'data:gaps.csv' } },
+      learn: { module: 'logistic_regression', at: [240, 0], params: { label_col: 'kinds' }, inputs: { train: 'read.table' } },
+    } });
+    await open(t, 'offered');
+    await page.locator('.mistakes').getByText(/'kinds'/).waitFor();
+    await press(page, 'Run');
+    await page.getByText('It cannot run yet. Mistakes to mend, as listed: 1').waitFor();
+    const field = page.locator('.inspector .ant-form-item', { has: page.getByRole('combobox', { name: 'label_col' }) });
+    await field.getByText(/'kinds'/).waitFor(); // the step with the mistake is shown
+    assert.equal(await page.getByText(/'kinds'/).count(), 2, 'in the list, and at its field');
+    assert.equal(await page.locator('.run-bar').count(), 0);
+    await t.accessible(page);
+    await t.shot(page, 'cannot-run');
+    await field.getByRole('button', { name: 'Set label_col to kind' }).click();
+    await page.getByText('Nothing is wrong with it.').waitFor();
+    await press(page, 'Run');
+    await ended(page, 'failed');
+    await page.locator('.run-bar').getByText(/row 8: the value is missing/).waitFor();
+    await page.locator('.run-bar').getByRole('button', { name: 'learn' }).click();
+    await t.accessible(page);
+    await t.shot(page, 'failed');
+    await page.locator('.inspector').getByRole('button', { name: 'Set missing to mean' }).click();
+    await press(page, 'Run');
+    await ended(page, 'succeeded');
   },
 
   'somebody else saves meanwhile: nothing is overwritten': async (t) => {

@@ -36,6 +36,6 @@ export const flows = {
     await prepare(t.api);
     assert.ok((await judge(t, 'churn', 'churn.csv', 'judge', 'auc', true)).auc > 0.75);
     assert.ok((await judge(t, 'wine', 'wine.csv', 'judge_trees', 'r2')).r2 > 0.4);
-    assert.ok((await judge(t, 'penguins', 'penguins.csv', 'judge', 'purity', true)).purity > 0.85);
+    assert.ok((await judge(t, 'penguins', 'penguins.csv', 'judge', 'Purity', true)).purity > 0.85);
   },
 };

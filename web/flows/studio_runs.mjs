@@ -107,7 +107,7 @@ export const flows = {
     await ended(page, 'succeeded');
     await page.locator('.run-bar a').click();
     await page.getByText('seed = 12', { exact: true }).waitFor();
-    await page.getByText('judge: accuracy').waitFor();
+    await page.getByRole('region', { name: 'judge' }).getByText('Accuracy', { exact: true }).waitFor();
     await t.accessible(page);
     await t.shot(page, 'run');
   },

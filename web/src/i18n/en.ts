@@ -4,6 +4,7 @@ import { data } from './en/data';
 import { frame } from './en/frame';
 import { images } from './en/images';
 import { jobs } from './en/jobs';
+import { measures } from './en/measures';
 import { metrics } from './en/metrics';
 import { people } from './en/people';
 import { replication } from './en/replication';
@@ -11,7 +12,7 @@ import { trust } from './en/trust';
 import { rules } from './en/rules';
 import { studio } from './en/studio';
 
-export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics, ...studio } as const;
+export const en = { ...frame, ...jobs, ...data, ...images, ...admin, ...people, ...replication, ...trust, ...rules, ...metrics, ...measures, ...studio } as const;
 
 export type Key = keyof typeof en;
 export type Messages = Record<Key, string>;

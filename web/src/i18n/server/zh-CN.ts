@@ -1940,4 +1940,5 @@ export const server: Record<string, string> = {
   'Permutation importance': '排列重要性',
   'Cross-validate': '交叉验证',
   'Tune parameters': '调优参数',
+  'The server brought this itself: no container ran.': '这是服务器自己取得的：没有运行容器。',
 };

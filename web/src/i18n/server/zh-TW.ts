@@ -1940,4 +1940,5 @@ export const server: Record<string, string> = {
   'Permutation importance': '排列重要性',
   'Cross-validate': '交叉驗證',
   'Tune parameters': '調校參數',
+  'The server brought this itself: no container ran.': '這是伺服器自己取得的：沒有執行容器。',
 };

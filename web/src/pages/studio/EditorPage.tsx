@@ -5,7 +5,7 @@ import { App, Alert, Button, Dropdown, Flex, Grid, Segmented, Skeleton, Space, T
 import { useEffect, useMemo, useState } from 'react';
 import { useParams } from 'react-router-dom';
 import type { ApiError } from '../../api/client';
-import { pipelineUrl, pipelinesUrl, startRun, useModules, usePipeline, type Module, type Pipeline, type Run, type RunRequest } from '../../api/studio';
+import { pipelineUrl, pipelinesUrl, useModules, usePipeline, type Module, type Pipeline } from '../../api/studio';
 import { Missing } from '../../app/NotFound';
 import { useSession } from '../../app/session';
 import { ErrorView } from '../../components/ErrorView';
@@ -21,7 +21,7 @@ import { useCanvasKeys } from './editor/keys';
 import { ListView } from './editor/ListView';
 import { Mistakes } from './editor/Mistakes';
 import { NodeForm } from './editor/NodeForm';
-import { Palette } from './editor/Palette';
+import { Palette, usePalette } from './editor/Palette';
 import { Refused } from './editor/Refused';
 import { Editor, EditorProvider, useEditor, useEditorOf, useEditorStore } from './editor/store';
 import { Toolbar } from './editor/Toolbar';
@@ -35,6 +35,7 @@ import { PreviewDrawer } from './preview/PreviewDrawer';
 import { RunBar } from './runs/RunBar';
 import { RunDialog } from './runs/RunDialog';
 import { useLiveRun } from './runs/useLiveRun';
+import { useStart } from './runs/useStart';
 import './studio.css';
 
 /** Beside the canvas: the step that is selected, else the pipeline. */
@@ -56,15 +57,16 @@ function CanvasView({ project, preview, hasRun }: { project: string; preview: (n
   const t = useText();
   useCanvasKeys(editor);
   const isEmpty = useEditor((e) => Object.keys(e.doc.nodes).length === 0);
+  const [hasPalette, setPalette] = usePalette();
   const show = (id: string) => {
     editor.select([id]);
     void flow.fitView({ nodes: [{ id }], maxZoom: 1, padding: 1 });
   };
   return (
-    <div className={`studio ${editor.readOnly ? 'studio-read' : ''} ${hasRun ? 'studio-runs' : ''}`}>
-      {!editor.readOnly && <Palette />}
+    <div className={`studio ${editor.readOnly || !hasPalette ? 'studio-read' : ''} ${hasRun ? 'studio-runs' : ''}`}>
+      {!editor.readOnly && hasPalette && <Palette />}
       <div className="studio-middle">
-        <Toolbar />
+        <Toolbar hasPalette={hasPalette} setPalette={setPalette} />
         <div className="studio-canvas">
           <Canvas />
           {isEmpty && <p className="canvas-hint secondary">{t('studio.empty_canvas')}</p>}
@@ -105,7 +107,6 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
   const [runId, setRunId] = useState<string | number | null>(pipeline.last_run?.id ?? null);
   const [turn, setTurn] = useState(0); // a run that goes on is followed again
   const run = useLiveRun(project, runId, turn, () => setRunId(null));
-  const [asking, setAsking] = useState<RunRequest | null>(null);
   const { busy, save, conflict, forget } = useSaving(project, name, editor);
   useCheck(project, editor);
   useEffect(() => editor.setRun(run), [editor, run]);
@@ -124,21 +125,7 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
       void message.error(say((e as ApiError).original));
     }
   };
-  const start = async (request: RunRequest) => {
-    const at = editor.readOnly ? undefined : await save();
-    if (at === null) {
-      return; // refused: the dialog says why
-    }
-    const made: Run = await startRun(project, name, { ...request, ...(at ? { version: at } : {}) });
-    setRunId(made.id);
-  };
-  const ask = (request: RunRequest) => {
-    if ((params ?? []).length > 0) {
-      setAsking(request);
-    } else {
-      start(request).catch((e: ApiError) => void message.error(say(e.original)));
-    }
-  };
+  const { asking, ask, start, close } = useStart(project, name, editor, save, setRunId);
   const preview = (node: string, port: string) => setPreview(`${node}.${port}`);
   const url = pipelineUrl(project, name);
   return (
@@ -221,7 +208,7 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
           />
         )}
         {runId !== null && !run && <div className="run-bar run-wait" aria-busy="true" />}
-        {run && <RunBar project={project} run={run} may={mayRun} show={() => setTurn(turn + 1)} hide={() => setRunId(null)} />}
+        {run && <RunBar project={project} run={run} may={mayRun} show={() => setTurn(turn + 1)} point={(id) => editor.select([id])} hide={() => setRunId(null)} />}
         {view === 'canvas' ? (
           <CanvasView project={project} preview={preview} hasRun={runId !== null} />
         ) : view === 'list' ? (
@@ -230,9 +217,12 @@ function Loaded({ project, name, pipeline, modules }: { project: string; name: s
             <ListView project={project} preview={preview} />
           </>
         ) : (
-          <YamlView />
+          <>
+            <Mistakes show={(id) => (editor.select([id]), setView(''))} />
+            <YamlView />
+          </>
         )}
-        {asking && <RunDialog title={t('studio.run_title', { name })} params={params ?? []} request={asking} start={start} close={() => setAsking(null)} />}
+        {asking && <RunDialog title={t('studio.run_title', { name })} params={params ?? []} request={asking} start={start} close={close} />}
         <PreviewDrawer project={project} run={run} at={previewParam} go={setPreview} />
       </ReactFlowProvider>
     </EditorProvider>

@@ -18,7 +18,7 @@ import { NewPipeline } from './NewPipeline';
 import { StateTag } from './parts/StateTag';
 import './studio.css';
 
-function Nothing({ mayWrite, isFiltered, start }: { mayWrite: boolean; isFiltered: boolean; start: (from: string) => void }) {
+function Nothing({ project, mayWrite, isFiltered, start }: { project: string; mayWrite: boolean; isFiltered: boolean; start: (from: string) => void }) {
   const t = useText();
   return (
     <Empty
@@ -41,6 +41,7 @@ function Nothing({ mayWrite, isFiltered, start }: { mayWrite: boolean; isFiltere
             {t('studio.sample_classify')}
           </Button>
           <Button onClick={() => start('empty')}>{t('studio.start_empty')}</Button>
+          <LinkButton to={`/p/${encodeURIComponent(project)}/data`}>{t('nav.data')}</LinkButton>
         </Space>
       )}
     </Empty>
@@ -78,7 +79,7 @@ export default function Pipelines() {
       </Flex>
       {pages.error && <ErrorView error={pages.error} retry={() => void pages.refetch()} />}
       {isEmpty ? (
-        <Nothing mayWrite={mayWrite} isFiltered={q !== ''} start={setMaking} />
+        <Nothing project={project} mayWrite={mayWrite} isFiltered={q !== ''} start={setMaking} />
       ) : (
         <PagedTable<PipelineRow>
           pages={pages}

@@ -48,7 +48,7 @@ function Steps({ rows, preview }: { rows: Row[]; preview: (at: string) => void }
           responsive: ['sm'],
           render: (_, r) => (
             <span className="break small">
-              {r.node.error ? <span className="bad">{say(r.node.error.message)}</span> : r.node.state === 'running' ? r.node.text : r.node.cache ? say(r.node.cache.why) : ''}
+              {r.node.error ? <span className="bad">{say(r.node.error.message)}</span> : r.node.state === 'running' ? say(r.node.text ?? '') : r.node.cache ? say(r.node.cache.why) : ''}
             </span>
           ),
         },
@@ -102,7 +102,7 @@ export default function RunPage() {
   if (query.error?.status === 404) {
     return <Missing title={t('studio.run_gone')} hint={t('studio.run_gone_hint')} extra={<LinkButton to={list}>{t('studio.runs')}</LinkButton>} />;
   }
-  const metrics = Object.fromEntries(rows.flatMap((r) => Object.entries(r.node.metrics ?? {}).map(([k, v]) => [`${r.id}: ${k}`, v])));
+  const measured = rows.filter((r) => Object.keys(r.node.metrics ?? {}).length > 0);
   const remove = () => confirm({ title: t('studio.delete_run_ask', { id }), consequence: t('studio.delete_run_what'), ok: t('action.delete'), run: async () => (await deleteRun(project, id), navigate(list)) });
   const url = runUrl(project, id);
   return (
@@ -141,7 +141,12 @@ export default function RunPage() {
               </code>
             ))}
           </p>
-          {Object.keys(metrics).length > 0 && <Metrics metrics={metrics} />}
+          {measured.map((r) => (
+            <section key={r.id} aria-label={r.id}>
+              <h2 className="panel-head mono">{doc?.nodes[r.id]?.title ?? r.id}</h2>
+              <Metrics metrics={r.node.metrics ?? {}} />
+            </section>
+          ))}
           <Suspense fallback={<GraphWait />}>{!(doc && modules.data) ? version.error ? null : <GraphWait /> : <GraphView doc={doc} modules={known} run={run} onStep={(node) => setAt(`${node}.${Object.keys(run.nodes?.[node]?.outputs ?? {})[0] ?? 'log'}`)} />}</Suspense>
           <Steps rows={rows} preview={setAt} />
         </Flex>

@@ -21,6 +21,7 @@ import { useText } from '../../../i18n';
 import { addNode, changeComment, connect, edgeId, edgesOf, moveNodes, type Edge } from '../graph/document';
 import { refusalOf } from '../graph/connections';
 import { DRAGGED } from './dragged';
+import { DraggedLines, linesOf } from './DraggedLines';
 import { shownEdges, shownNodes, isStep, type Shown } from './flow';
 import { FarContext, NoteNode, StepNode } from './StepNode';
 import { useEditor, useEditorStore } from './store';
@@ -32,6 +33,7 @@ const NEAR_LINES = {};
 const FAR_LINES = { interactionWidth: 0 }; // nobody hits one there: no second path that only listens
 const MAP = { width: 110, height: 74 };
 const SNAP: [number, number] = [10, 10];
+const NOTHING: ReadonlySet<string> = new Set();
 export const FIT = { padding: 0.08, maxZoom: 1 };
 
 const edgeOf = (c: Connection | FlowEdge): Edge => ({ source: c.source, sourcePort: c.sourceHandle ?? '', target: c.target, targetPort: c.targetHandle ?? '' });
@@ -93,6 +95,8 @@ export function Canvas() {
   const [first] = useState<Shown[]>(() => shownNodes(doc, [], selection, editor.readOnly));
   const oldEdges = useRef<FlowEdge[]>([]);
   const edges = useMemo(() => (oldEdges.current = shownEdges(doc, modules, oldEdges.current, chosen)), [doc, modules, chosen]);
+  const [dragged, setDragged] = useState(NOTHING);
+  const { still, moving } = useMemo(() => linesOf(edges, dragged), [edges, dragged]);
   useEffect(() => {
     flow.setNodes((old) => shownNodes(doc, old, selection, editor.readOnly));
   }, [flow, doc, selection, editor.readOnly]);
@@ -144,12 +148,14 @@ export function Canvas() {
       editor.select([id]);
     }
   };
+  const onDragStart = useCallback((_: unknown, _node: unknown, nodes: Shown[]) => setDragged(new Set(nodes.map((n) => n.id))), []);
+  const onDragStop = useCallback(() => setDragged(NOTHING), []);
   const forget = useCallback(() => editor.forgetRefusal(), [editor]);
   return (
     <FarContext.Provider value={isFar}>
       <ReactFlow<Shown>
         defaultNodes={first}
-        edges={edges}
+        edges={still}
         defaultEdgeOptions={isFar ? FAR_LINES : NEAR_LINES}
         nodeTypes={TYPES}
         onNodesChange={onNodesChange}
@@ -157,6 +163,8 @@ export function Canvas() {
         onConnect={onConnect}
         onConnectEnd={onConnectEnd}
         isValidConnection={isValid}
+        onNodeDragStart={onDragStart}
+        onNodeDragStop={onDragStop}
         onDrop={onDrop}
         onDragOver={(e) => e.preventDefault()}
         onPaneClick={forget}
@@ -171,10 +179,12 @@ export function Canvas() {
         maxZoom={2}
         onlyRenderVisibleElements={Object.keys(doc.nodes).length > MANY}
         elevateNodesOnSelect={false}
+        attributionPosition="bottom-left"
         colorMode={dark ? 'dark' : 'light'}
         ariaLabelConfig={labels}
         aria-label={t('studio.canvas')}
       >
+        {moving.length > 0 && <DraggedLines edges={moving} />}
         <Background gap={20} />
         <MiniMap pannable zoomable style={MAP} className="wide-only" nodeClassName={(n) => (n.type === 'note' ? 'mini-note' : 'mini-step')} />
       </ReactFlow>

@@ -14,11 +14,13 @@ function Label({ id }: { id: string }) {
   const node = useEditor((e) => e.doc.nodes[id]);
   const mistakes = useEditor((e) => e.mistakesOf(id));
   const run = useEditor((e) => e.runNode(id));
+  const title = useEditor((e) => e.modules.get(node?.module ?? '')?.title);
   const t = useText();
+  const say = useServerText();
   return (
     <Flex gap={8} align="center" wrap>
       <strong className="break">{node?.title ?? id}</strong>
-      <span className="secondary small">{node?.module}</span>
+      <span className="secondary small">{say(title ?? node?.module ?? '')}</span>
       {mistakes.length > 0 && <span className="bad small">{t('studio.mistakes_n', { n: mistakes.length })}</span>}
       {run && <StepState node={run} />}
     </Flex>

@@ -1,5 +1,5 @@
 // Everything of a step that can be set: its name, where its inputs come from, the parameters of its module, the cache.
-import { DeleteOutlined, EyeOutlined } from '@ant-design/icons';
+import { DeleteOutlined, EyeOutlined, ToolOutlined } from '@ant-design/icons';
 import { Button, Flex, Form, Input, Select, Switch, Typography } from 'antd';
 import { useEffect, useState } from 'react';
 import type { Doc, Module } from '../../../api/studio';
@@ -7,6 +7,7 @@ import { useServerText, useText } from '../../../i18n';
 import { columnsInto } from '../graph/columns';
 import { refusalOf } from '../graph/connections';
 import { changeNode, connect, disconnect, isId, refOf, renameNode, setParam, type Modules } from '../graph/document';
+import { mendingsOf } from './mending';
 import { Fixes } from './Mistakes';
 import { ParamField } from './ParamField';
 import { useEditor, useEditorStore } from './store';
@@ -82,6 +83,20 @@ function IdField({ id }: { id: string }) {
   );
 }
 
+/** What the error of a run offers, as buttons. */
+function Mendings({ id, error }: { id: string; error: string }) {
+  const t = useText();
+  const editor = useEditorStore();
+  const node = useEditor((e) => e.doc.nodes[id]);
+  return !node || editor.readOnly
+    ? null
+    : mendingsOf(error, node, editor.modules.get(node.module)).map((m) => (
+        <Button key={m.name} size="small" icon={<ToolOutlined />} onClick={() => editor.apply(changeNode(editor.doc, id, m.node))}>
+          {t('studio.set_param', { name: m.name, value: m.value })}
+        </Button>
+      ));
+}
+
 function LastRun({ id, preview }: { id: string; preview: (port: string) => void }) {
   const t = useText();
   const say = useServerText();
@@ -98,7 +113,7 @@ function LastRun({ id, preview }: { id: string; preview: (port: string) => void 
       )}
       {run.error && (
         <p role="alert" className="bad">
-          {say(run.error.message)}
+          {say(run.error.message)} <Mendings id={id} error={run.error.message} />
         </p>
       )}
       <Flex gap={6} wrap>
@@ -140,7 +155,8 @@ export function NodeForm({ id, project, preview }: { id: string; project: string
         </div>
         {!editor.readOnly && <Button type="text" danger icon={<DeleteOutlined />} aria-label={t('studio.remove_step', { name: id })} onClick={() => (editor.select([id]), editor.remove())} />}
       </Flex>
-      <Fixes mistakes={mistakes} />
+      {/* Those of a parameter stand at its field. */}
+      <Fixes mistakes={mistakes.filter((m) => !m.param || !known.has(m.param))} />
       <LastRun id={id} preview={(port) => preview(id, port)} />
       <Form.Item label={t('studio.title')}>
         <Input
@@ -176,8 +192,8 @@ export function NodeForm({ id, project, preview }: { id: string; project: string
             </Button>
           </Flex>
         ))}
-      {/* A module with a parameter of that name has said it above. */}
-      {(node.memory !== undefined || !known.has('memory')) && (
+      {/* A module with a parameter of that name has said it above; imports run within the server. */}
+      {(node.memory !== undefined || (!known.has('memory') && module?.kind !== 'import')) && (
         <Form.Item label={t('studio.memory')} extra={t('studio.memory_hint')}>
           <Input
             aria-label={t('studio.memory')}

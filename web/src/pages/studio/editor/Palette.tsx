@@ -11,6 +11,22 @@ import { useEditorStore, type Editor } from './store';
 
 const ORDER = ['data', 'transform', 'text', 'classification', 'regression', 'clustering', 'anomaly', 'recommendation', 'rules', 'forecast', 'scoring', 'evaluation', 'other'] as const;
 
+const HIDDEN = 'strata.studio.palette-hidden';
+
+/** Whether the palette is there: without it there is more room for the graph. Kept for the next time. */
+export function usePalette(): [boolean, (is: boolean) => void] {
+  const [has, setHas] = useState(() => localStorage.getItem(HIDDEN) === null);
+  const set = (is: boolean) => {
+    if (is) {
+      localStorage.removeItem(HIDDEN);
+    } else {
+      localStorage.setItem(HIDDEN, '1');
+    }
+    setHas(is);
+  };
+  return [has, set];
+}
+
 export function useCategory(): (category: string) => string {
   const t = useText();
   return (category) => {

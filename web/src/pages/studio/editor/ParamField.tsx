@@ -5,6 +5,7 @@ import type { Column, DocParam, GraphMistake, Param, Value } from '../../../api/
 import { useServerWord, useServerText, useText } from '../../../i18n';
 import { countOf, GROUPS, selector, words } from '../graph/columns';
 import { CodeField } from './CodeField';
+import { Fixes } from './Mistakes';
 import { PathField } from './PathField';
 
 interface Props {
@@ -164,7 +165,7 @@ export function ParamField(props: Props) {
       htmlFor={id}
       required={param.required}
       validateStatus={mistakes.length > 0 ? 'error' : undefined}
-      help={mistakes.length > 0 ? mistakes.map((m) => say(m.message)).join(' ') : undefined}
+      help={mistakes.length > 0 ? <Fixes mistakes={mistakes} /> : undefined}
       extra={
         <span className="small">
           {say(param.help ?? '')} {isRange && rangeText(t, Number(param.min), Number(param.max))}

@@ -70,7 +70,7 @@ export const StepNode = memo(function StepNode({ id, data, selected }: NodeProps
       {run && (
         <div className="step-run">
           <StepState node={run} />
-          {run.text && run.state === 'running' && <span className="ellipsis small">{run.text}</span>}
+          {run.text && run.state === 'running' && <span className="ellipsis small">{say(run.text)}</span>}
         </div>
       )}
       {done !== null && <div className="step-done" style={{ width: `${Math.round(done * 100)}%` }} />}

@@ -1,5 +1,5 @@
 // What can be done on the canvas, as buttons: all of it has keys as well.
-import { ApartmentOutlined, CommentOutlined, CopyOutlined, DeleteOutlined, ExpandOutlined, RedoOutlined, SnippetsOutlined, UndoOutlined, ZoomInOutlined, ZoomOutOutlined } from '@ant-design/icons';
+import { ApartmentOutlined, CommentOutlined, CopyOutlined, DeleteOutlined, ExpandOutlined, MenuFoldOutlined, MenuUnfoldOutlined, RedoOutlined, SnippetsOutlined, UndoOutlined, ZoomInOutlined, ZoomOutOutlined } from '@ant-design/icons';
 import { useReactFlow } from '@xyflow/react';
 import { Button, Space, Tooltip } from 'antd';
 import type { ReactNode } from 'react';
@@ -18,7 +18,12 @@ function Tool({ label, icon, run, disabled = false }: { label: string; icon: Rea
   );
 }
 
-export function Toolbar() {
+interface Props {
+  hasPalette: boolean;
+  setPalette: (is: boolean) => void;
+}
+
+export function Toolbar({ hasPalette, setPalette }: Props) {
   const t = useText();
   const editor = useEditorStore();
   const flow = useReactFlow();
@@ -27,6 +32,10 @@ export function Toolbar() {
   const hasSelection = useEditor((e) => e.selection.size > 0 || e.edge !== null);
   const arrange = () => {
     editor.apply(moveNodes(editor.doc, layout(editor.doc, heightIn(editor.modules))));
+    setTimeout(() => void flow.fitView(FIT), 50);
+  };
+  const togglePalette = () => {
+    setPalette(!hasPalette);
     setTimeout(() => void flow.fitView(FIT), 50);
   };
   const comment = () => {
@@ -40,6 +49,7 @@ export function Toolbar() {
     <Space className="toolbar" size={2} wrap role="toolbar" aria-label={t('studio.tools')}>
       {!editor.readOnly && (
         <>
+          <Tool label={t(hasPalette ? 'studio.hide_palette' : 'studio.show_palette')} icon={hasPalette ? <MenuFoldOutlined /> : <MenuUnfoldOutlined />} run={togglePalette} />
           <Tool label={t('studio.undo')} icon={<UndoOutlined />} disabled={!canUndo} run={() => editor.undo()} />
           <Tool label={t('studio.redo')} icon={<RedoOutlined />} disabled={!canRedo} run={() => editor.redo()} />
           <Tool label={t('studio.copy')} icon={<CopyOutlined />} disabled={!hasSelection} run={() => editor.copy()} />

@@ -1,5 +1,6 @@
 // The charts of reports and models as SVG, each with its figures as a table below for those who do not see it.
 import { useServerWord, useText } from '../../../i18n';
+import { useMeasure } from '../parts/Measure';
 import { figure, type Chart, type Series } from './types';
 import { scaleOf, thin, type Scale } from './scale';
 
@@ -226,7 +227,8 @@ const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'b
 /** Titles and axes in the user's language, where they are words of ours. */
 function useSaid(chart: Chart): Chart {
   const wordOf = useServerWord();
-  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? word);
+  const nameOf = useMeasure();
+  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? nameOf(word));
   return { ...chart, title: said(chart.title), x_label: said(chart.x_label), y_label: said(chart.y_label) };
 }
 

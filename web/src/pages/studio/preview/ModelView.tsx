@@ -1,6 +1,8 @@
 // A model or a fitted transform: what it is, what counts in it, its tree where it is one.
 import { Descriptions } from 'antd';
 import { useText } from '../../../i18n';
+import { useCategory } from '../editor/Palette';
+import { useMeasure } from '../parts/Measure';
 import { Shares } from './Charts';
 import { figure, type ModelPreview, type Tree } from './types';
 
@@ -51,13 +53,15 @@ function TreeNode({ node, classes, when, depth }: TreeProps) {
 
 export function ModelView({ model }: { model: ModelPreview }) {
   const t = useText();
+  const nameOf = useMeasure();
+  const categoryOf = useCategory();
   const facts: [string, unknown][] = [
     [t('studio.model_kind'), model.kind],
-    [t('studio.task'), model.task],
+    [t('studio.task'), model.task && categoryOf(model.task)],
     [t('studio.label_column'), model.label],
     [t('studio.classes'), model.classes?.join(', ')],
     [t('studio.features'), model.features && `${model.features.length}: ${model.features.slice(0, 30).join(', ')}${model.features.length > 30 ? ' …' : ''}`],
-    ...Object.entries(model.figures ?? {}),
+    ...Object.entries(model.figures ?? {}).map(([code, v]): [string, unknown] => [nameOf(code), v]),
   ];
   return (
     <div className="model-view">

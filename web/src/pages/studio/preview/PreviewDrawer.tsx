@@ -5,7 +5,7 @@ import { Button, Drawer, Empty, Segmented, Skeleton } from 'antd';
 import { get, request, type ApiError } from '../../../api/client';
 import { isOver, nodeLogUrl, outputUrl, type Run } from '../../../api/studio';
 import { ErrorView } from '../../../components/ErrorView';
-import { useText } from '../../../i18n';
+import { useServerText, useText } from '../../../i18n';
 import { refOf } from '../graph/document';
 import { ModelView } from './ModelView';
 import { ReportView } from './ReportView';
@@ -19,8 +19,12 @@ interface Props {
   go: (at: string) => void;
 }
 
+/** What the server says itself, instead of a log, is one sentence. */
+const isSentence = (log: string) => log.length < 200 && log.trimEnd().split('\n').length === 1;
+
 function Log({ project, run, node }: { project: string; run: Run; node: string }) {
   const t = useText();
+  const say = useServerText();
   const log = useQuery<string, ApiError>({
     queryKey: ['runs', project, 'log', run.id, node, run.nodes?.[node]?.state],
     queryFn: async ({ signal }) => (await request('GET', nodeLogUrl(project, run.id, node), { signal })).text(),
@@ -35,7 +39,7 @@ function Log({ project, run, node }: { project: string; run: Run; node: string }
     <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('jobs.log_none')} />
   ) : (
     <pre className="run-log" tabIndex={0} aria-label={t('studio.log')}>
-      {log.data}
+      {isSentence(log.data) ? say(log.data.trimEnd()) : log.data}
     </pre>
   );
 }

@@ -3,14 +3,17 @@ import { useServerWord } from '../../../i18n';
 import { ChartView, PlainTable } from './Charts';
 import { HeatMap, isMatrix } from './HeatMap';
 import { reportOf } from './report';
-import { figure } from './types';
+import { Measure, useMeasure } from '../parts/Measure';
+import { figure, type ReportTable } from './types';
 
 export function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
   return (
     <dl className="metrics-row">
       {Object.entries(metrics).map(([name, v]) => (
         <div key={name}>
-          <dt>{name}</dt>
+          <dt>
+            <Measure code={name} />
+          </dt>
           <dd>{figure(v)}</dd>
         </div>
       ))}
@@ -18,10 +21,15 @@ export function Metrics({ metrics }: { metrics: Record<string, unknown> }) {
   );
 }
 
+/** By which figure a threshold is the best one. */
+const measured = ({ columns, rows }: ReportTable, nameOf: (code: string) => string) =>
+  columns[0] === 'by' ? rows.map(([code, ...rest]) => [typeof code === 'string' ? nameOf(code) : code, ...rest]) : rows;
+
 export function ReportView({ raw }: { raw: object }) {
   const report = reportOf(raw);
   const wordOf = useServerWord();
-  const said = (word: string) => wordOf('reports', word) ?? word;
+  const nameOf = useMeasure();
+  const said = (word: string) => wordOf('reports', word) ?? nameOf(word);
   return (
     <>
       <Metrics metrics={report.metrics ?? {}} />
@@ -36,7 +44,7 @@ export function ReportView({ raw }: { raw: object }) {
           {isMatrix(table) ? (
             <HeatMap table={table} label={said(table.title ?? '')} />
           ) : (
-            <PlainTable columns={table.columns.map(said)} rows={table.rows.slice(0, 500)} label={said(table.title ?? '')} />
+            <PlainTable columns={table.columns.map(said)} rows={measured(table, nameOf).slice(0, 500)} label={said(table.title ?? '')} />
           )}
         </figure>
       ))}

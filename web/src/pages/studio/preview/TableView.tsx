@@ -75,8 +75,8 @@ function ColumnCard({ column, rows }: { column: ColumnPreview; rows: number }) {
   const facts: [string, unknown][] = [
     [t('studio.missing'), column.missing === undefined ? undefined : `${column.missing.toLocaleString()} (${rows > 0 ? Math.round((100 * column.missing) / rows) : 0} %)`],
     [t('studio.distinct'), column.distinct],
-    ['min', column.min],
-    ['max', column.max],
+    [t('studio.min'), column.min],
+    [t('studio.max'), column.max],
     [t('studio.mean'), column.mean],
     [t('studio.std'), column.std],
     [t('studio.median'), column.quantiles?.[2]],

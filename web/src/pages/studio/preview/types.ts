@@ -83,5 +83,8 @@ export function figure(v: unknown): string {
   if (typeof v !== 'number') {
     return v === null || v === undefined ? '–' : typeof v === 'object' ? JSON.stringify(v) : String(v);
   }
+  if (Math.abs(v) >= 1000 && Math.abs(v) < 1e6) {
+    return Number(v.toFixed(Number.isInteger(v) ? 0 : 1)).toLocaleString();
+  }
   return Number.isInteger(v) && Math.abs(v) < 1e15 ? v.toLocaleString() : Math.abs(v) >= 1e6 || (v !== 0 && Math.abs(v) < 1e-3) ? v.toExponential(3) : String(Number(v.toPrecision(4)));
 }

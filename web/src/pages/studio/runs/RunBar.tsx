@@ -31,8 +31,19 @@ export function RunActions({ project, run, may, show }: { project: string; run: 
   ) : null;
 }
 
-export function RunBar({ project, run, may, show, hide }: { project: string; run: Run; may: boolean; show: (run: Run) => void; hide: () => void }) {
+interface BarProps {
+  project: string;
+  run: Run;
+  may: boolean;
+  show: (run: Run) => void;
+  point: (node: string) => void; // at a step that failed
+  hide: () => void;
+}
+
+export function RunBar({ project, run, may, show, point, hide }: BarProps) {
   const t = useText();
+  const say = useServerText();
+  const failed = Object.entries(run.nodes ?? {}).find(([, n]) => n.state === 'failed');
   const all = Object.values(run.nodes ?? {});
   const done = all.filter((n) => DONE.includes(n.state)).length;
   const cached = all.filter((n) => n.state === 'cached').length;
@@ -45,6 +56,14 @@ export function RunBar({ project, run, may, show, hide }: { project: string; run
         {cached > 0 && ` · ${t('studio.steps_cached', { n: cached })}`} · <Took from={run.started_at} to={run.finished_at} />
       </span>
       <RunActions project={project} run={run} may={may} show={show} />
+      {failed && (
+        <span className="run-failed bad ellipsis" title={say(failed[1].error?.message ?? '')}>
+          <button type="button" className="link mono" onClick={() => point(failed[0])}>
+            {failed[0]}
+          </button>{' '}
+          {say(failed[1].error?.message ?? '')}
+        </span>
+      )}
       <Button type="text" size="small" className="run-hide" icon={<CloseOutlined />} aria-label={t('studio.hide_run')} onClick={hide} />
     </Flex>
   );

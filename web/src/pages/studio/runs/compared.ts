@@ -1,5 +1,5 @@
 // Two runs, row by row.
-import type { Doc, Run } from '../../../api/studio';
+import type { Doc, Run, RunNode } from '../../../api/studio';
 
 export interface Pair {
   name: string;
@@ -19,8 +19,12 @@ const paramsOf = (run: Run, doc: Doc | undefined) => ({
   ...Object.fromEntries(Object.entries(doc?.nodes ?? {}).flatMap(([id, n]) => [[`${id}.module`, n.module] as const, ...Object.entries(n.params ?? {}).map(([k, v]) => [`${id}.${k}`, String(v)] as const)])),
 });
 
-const stepsOf = (run: Run) => Object.fromEntries(Object.entries(run.nodes ?? {}).map(([id, n]) => [id, n.cache?.why ? `${n.state} – ${n.cache.why}` : n.state]));
+type Say = (node: RunNode) => string;
+const asItStands: Say = (n) => (n.cache?.why ? `${n.state} – ${n.cache.why}` : n.state);
 
-export function compared(a: Run, b: Run, docA?: Doc, docB?: Doc): { metrics: Pair[]; params: Pair[]; steps: Pair[] } {
-  return { metrics: pairs(metricsOf(a), metricsOf(b)), params: pairs(paramsOf(a, docA), paramsOf(b, docB)), steps: pairs(stepsOf(a), stepsOf(b)) };
+const stepsOf = (run: Run, say: Say) => Object.fromEntries(Object.entries(run.nodes ?? {}).map(([id, n]) => [id, say(n)]));
+
+/** `say`: how a step went, in words. */
+export function compared(a: Run, b: Run, docA?: Doc, docB?: Doc, say = asItStands): { metrics: Pair[]; params: Pair[]; steps: Pair[] } {
+  return { metrics: pairs(metricsOf(a), metricsOf(b)), params: pairs(paramsOf(a, docA), paramsOf(b, docB)), steps: pairs(stepsOf(a, say), stepsOf(b, say)) };
 }
