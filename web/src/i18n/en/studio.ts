@@ -219,6 +219,8 @@ export const studio = {
   'studio.chart_pr': 'Precision and recall',
   'studio.chart_lift': 'Lift',
   'studio.chart_calibration': 'Calibration',
+  'studio.chart_past': 'Past',
+  'studio.chart_forecast': 'Forecast',
   'studio.chart_residuals': 'Residuals',
   'studio.chart_importance': 'Importance of features',
   'studio.chart_bars': 'Bars',
