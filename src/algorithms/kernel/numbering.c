@@ -93,7 +93,7 @@ char *numbering_leave_out(const struct table *t, struct str spec, const char *co
     for (size_t i = 0; found && i < n; i++) {
         others += !numbering_is(&t->columns[found[i]], t->n_rows);
     }
-    for (size_t i = 0; others < n && i < n; i++) {
+    for (size_t i = 0; found && others < n && i < n; i++) {
         const struct column *c = &t->columns[found[i]];
         bool stays = others == 0 || names_it(spec, c->name) || strchr(c->name, ',');
 

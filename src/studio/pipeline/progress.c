@@ -165,24 +165,46 @@ bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, 
     return said;
 }
 
+/* What is told at the end of a log. */
+struct last_words {
+    struct str ours, any;    /* the last of strata-ml, and of anybody */
+    struct str fatal, cause; /* of a Python that cannot start */
+};
+
+static void hear(struct last_words *w, struct str line)
+{
+    static const struct str mark = {"strata-ml: ", 11}, fatal = {"Fatal Python error: ", 20};
+
+    if (str_starts(line, mark)) {
+        w->ours = str_from(line, mark.len);
+    } else if (str_starts(line, fatal)) {
+        w->fatal = str_from(line, fatal.len);
+    } else if (w->fatal.p && w->cause.p == NULL && str_find(line, STR("Error: ")) >= 0) {
+        w->cause = line;
+    } else if (line.len > 0 && line.p[0] != '{') {
+        w->any = line;
+    }
+}
+
 const char *progress_error(struct arena *a, int fd)
 {
-    static const struct str mark = {"strata-ml: ", 11};
     char tail[TAIL];
     off_t size = lseek(fd, 0, SEEK_END);
     ssize_t got = pread(fd, tail, sizeof(tail), size > TAIL ? size - TAIL : 0);
-    struct str rest = str_n(tail, got > 0 ? (size_t)got : 0), last = {0}, any = {0};
+    struct str rest = str_n(tail, got > 0 ? (size_t)got : 0), last;
+    struct last_words w = {0};
 
     while (rest.p && rest.len > 0) {
-        struct str line = str_trim(str_cut(&rest, '\n'));
-
-        if (str_starts(line, mark)) {
-            last = str_from(line, mark.len);
-        } else if (line.len > 0 && line.p[0] != '{') {
-            any = line;
-        }
+        hear(&w, str_trim(str_cut(&rest, '\n')));
     }
-    last = last.p ? last : any;
+    if (w.ours.p == NULL && w.fatal.p && str_is_utf8(w.fatal) && str_is_utf8(w.cause)) {
+        return arena_printf(a,
+                            "the image's Python cannot start: %.*s%s%.*s; take an image in which "
+                            "python3 -c pass works",
+                            STR_ARG(str_first(w.fatal, 400)), w.cause.p ? ": " : "",
+                            STR_ARG(str_first(w.cause, 400)));
+    }
+    last = w.ours.p ? w.ours : w.any;
     return last.p && str_is_utf8(last) ? arena_strdup(a, str_first(last, 1000)) : NULL;
 }
 
