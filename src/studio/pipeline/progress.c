@@ -54,6 +54,37 @@ static void read_metrics(struct run_node *n, const json_t *metrics)
     n->row.metrics = n->metrics.p;
 }
 
+/* The first that fit are kept, each once: a server that starts again reads the log again. */
+static void read_warning(struct run_node *n, const json_t *line)
+{
+    const char *text = json_string_value(json_object_get(line, "text"));
+    struct buf out = BUF_MAX(LIMIT_STEP_WARNINGS_BYTES);
+    struct jw w = JW(&out);
+    struct err ignored;
+    SCOPED(json_decrefp)
+    json_t *told = n->row.warnings ? json_parse(str_of(n->row.warnings), &ignored) : NULL;
+    bool is_new = text != NULL;
+
+    jw_array(&w);
+    for (size_t i = 0; i < json_array_size(told); i++) {
+        const char *before = json_string_value(json_array_get(told, i));
+
+        jw_str(&w, str_of(before ? before : ""));
+        is_new = is_new && before && strcmp(before, text) != 0;
+    }
+    if (is_new) {
+        jw_str(&w, str_of(text));
+    }
+    jw_end(&w);
+    if (out.failed || !is_new) {
+        buf_done(&out);
+        return;
+    }
+    buf_done(&n->warnings);
+    n->warnings = out;
+    n->row.warnings = n->warnings.p;
+}
+
 static bool read_progress(struct pipelines *s, struct run_node *n, const json_t *line)
 {
     const json_t *done = json_object_get(line, "done"), *metric = json_object_get(line, "metric");
@@ -111,6 +142,10 @@ static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, st
     if (kind && strcmp(kind, "output") == 0) {
         read_output(r, n, j);
         return false;
+    }
+    if (kind && strcmp(kind, "warning") == 0) {
+        read_warning(n, j);
+        return true;
     }
     return kind && strcmp(kind, "progress") == 0 && read_progress(s, n, j);
 }

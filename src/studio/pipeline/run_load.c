@@ -13,6 +13,7 @@ void run_free(struct run *r)
     for (size_t i = 0; i < r->n; i++) {
         buf_done(&r->nodes[i].line);
         buf_done(&r->nodes[i].metrics);
+        buf_done(&r->nodes[i].warnings);
         arena_done(&r->nodes[i].arena);
     }
     arena_done(&r->arena);

@@ -219,6 +219,7 @@ export const studio = {
   'studio.chart_pr': 'Precision and recall',
   'studio.chart_lift': 'Lift',
   'studio.chart_calibration': 'Calibration',
+  'studio.warning': 'Warning',
   'studio.chart_past': 'Past',
   'studio.chart_forecast': 'Forecast',
   'studio.chart_residuals': 'Residuals',

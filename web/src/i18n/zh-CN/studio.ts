@@ -219,6 +219,7 @@ export const studio = {
   'studio.chart_pr': '精确率与召回率',
   'studio.chart_lift': '提升图',
   'studio.chart_calibration': '校准',
+  'studio.warning': '警告',
   'studio.chart_past': '过去',
   'studio.chart_forecast': '预测',
   'studio.chart_residuals': '残差',

@@ -219,6 +219,7 @@ export const studio = {
   'studio.chart_pr': '精確率與召回率',
   'studio.chart_lift': '提升圖',
   'studio.chart_calibration': '校準',
+  'studio.warning': '警告',
   'studio.chart_past': '過去',
   'studio.chart_forecast': '預測',
   'studio.chart_residuals': '殘差',
