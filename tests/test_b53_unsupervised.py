@@ -217,14 +217,14 @@ def test_intervals_of_simple_smoothing_are_exact_and_bad_series_are_refused(tmp_
     for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], 'missing', ''), ([[1, 2], [1, 3], [2, 2], [3, 1]], 'twice', ''),
                                   ([[1, 2], [2, 3], [4, 2], [9, 1], [9, 2]], 'twice', ''),
                                   ([[1, 2]], 'at least 4', ''), ([], 'at least 4', ''), ([[i, i % 3] for i in range(24)], 'above 0', '--param season=mul'),
-                                  ([[i, i] for i in range(9)], 'two whole periods', '--param season=add')):
+                                  ([[i, i] for i in range(9)], 'two whole periods', '--param season=add --param period=12')):
         write_csv(tmp_path / 'e.csv', ['t', 'v'], rows)
         refused(3, sentence, 'chain', read + ' --param types=v:real,t:real', f'holt_winters --in train=t --param value_col=v --param time_col=t {words} '
                 '--out model=m', cwd=tmp_path)
     write_csv(tmp_path / 'e.csv', ['t', 'v'], [[i, 7] for i in range(30)])
     chain(tmp_path, 'holt_winters --in train=t --param value_col=v --out model=m', 'forecast --in model=m --out table=./n.csv')
     write_csv(tmp_path / 'd.csv', ['t', 'v'], [[i, 7] for i in range(30)])
-    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --out model=m', 'forecast --in model=m --out table=./n.csv')
+    chain(tmp_path, 'holt_winters --in train=t --param value_col=v --param season=add --param period=12 --out model=m', 'forecast --in model=m --out table=./n.csv')
     assert column(tmp_path / 'n.csv', 'forecast') == pytest.approx([7] * 12)
     rng = np.random.RandomState(5)  # hours of a year: each step of the search would walk them 300 times
     season = rng.standard_normal(168) * 10

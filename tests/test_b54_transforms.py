@@ -689,8 +689,8 @@ def test_what_a_check_says_is_what_a_run_gives_for_any_threads(tmp_path, penguin
     ('join --in left=./t.arrow --in right=./t.arrow --param keys=island=year', 'keys', "column 'island' of left holds text"),
     ("sql --in t1=./t.arrow --param 'query=select nope from t1'", 'query', 'no such column: nope'),
     ('group_by --in table=./t.arrow --param keys=sex --param aggs=mean(island)', 'aggs', "mean needs numbers"),
-    ('bin --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
-    ('impute --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here"),
+    ('bin --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here: leave it out (@numeric)"),
+    ('impute --in table=./t.arrow --param cols=island', 'cols', "column 'island' holds text, and numbers are needed here: leave it out (@numeric)"),
     ('impute --in table=./t.arrow --param cols=year --param strategy=value --param value=x', 'value', "'x' is not a number"),
     ('split --in table=./t.arrow --param mode=time', 'time_col', 'mode=time needs a column of times'),
 ])

@@ -694,7 +694,7 @@ def test_checks_refuse_what_runs_refuse(tmp_path):
     assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'positive=b')[0] == \
         [('prob_col', "the table has no column 'prob_b': did you mean 'prob_a'?")]
     assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'positive=a')[0] == \
-        [('prob_col', "column 'prob_a' holds text, and numbers are needed here")]
+        [('prob_col', "column 'prob_a' holds text, and numbers are needed here: name another, or encode it first (string_index)")]
     assert known(tmp_path, 'evaluate_binary', 'table', 'label_col=y', 'prob_col=p')[0] == []
     learner = ('learner=decision_tree', 'label_col=y', 'folds=2')
     for given, mistake in ((('pred_col=p', 'fold_col='), ('pred_col', "the table has a column 'p' already")),

@@ -589,3 +589,10 @@ def test_many_columns_of_postgres_that_become_text_take_two_passes(tmp_path):
     assert after.ru_utime - before.ru_utime < 3  # a pass a column: 20 times as much
     table = pd.read_csv(tmp_path / 'out.csv', dtype=str)
     assert len(table) == rows and list(table['c7'].dropna().unique()) == ['1', '9007199254740993']
+
+
+def test_a_line_that_is_left_out_leaves_no_column_behind(tmp_path):
+    (tmp_path / 'a.jsonl').write_text('{"a":1}\n{"new":1,"newer":2,"new":3}\n{"a":2,"b":3}\n')
+    for bad in ('skip', 'null'):
+        ok('read_jsonl', '--param', 'path=./a.jsonl', '--param', f'on_bad_row={bad}', '--out', 'table=./a.csv', cwd=tmp_path)
+        assert (tmp_path / 'a.csv').read_text().splitlines()[0] == 'a,b'

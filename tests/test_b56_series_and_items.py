@@ -89,27 +89,94 @@ def test_arima_of_passengers_is_what_r_prints(tmp_path):
 
 
 def test_arima_finds_its_order(tmp_path):
-    figures = arima(tmp_path, AIR, '--param auto=true')
+    figures = arima(tmp_path, AIR, '')
     assert [figures[k] for k in ('p', 'd', 'q', 'seasonal_p', 'seasonal_d', 'seasonal_q')] == [0, 1, 1, 0, 1, 1]  # as forecast::auto.arima
     order = lambda p, q, sp, sq: arima(tmp_path, AIR, words_of((p, 1, q), (sp, 1, sq, 12), False))['aicc']
     assert all(figures['aicc'] <= order(*o) + 1e-6 for o in ((1, 1, 0, 1), (0, 2, 0, 1), (0, 1, 1, 1), (0, 1, 0, 2), (0, 0, 0, 1), (0, 1, 0, 0)))
-    figures = arima(tmp_path, NILE, '--param auto=true --param period=1')
+    figures = arima(tmp_path, NILE, '')
     assert (figures['p'], figures['d'], figures['q']) == (0, 1, 1)
     rng = np.random.RandomState(3)
-    figures = arima(tmp_path, rng.standard_normal(200) + 50, '--param auto=true --param period=1')
+    figures = arima(tmp_path, rng.standard_normal(200) + 50, '')
     assert (figures['p'], figures['d'], figures['q']) == (0, 0, 0) and figures['mean'] == pytest.approx(50, abs=0.3)
     walk = np.cumsum(rng.standard_normal(300))
-    assert arima(tmp_path, walk, '--param auto=true --param period=1')['d'] == 1
+    assert arima(tmp_path, walk, '')['d'] == 1
+
+
+def passengers(rows):
+    """The values without their logarithms."""
+    return [[t, round(float(np.exp(v)))] for t, v in zip(rows, AIR)]
+
+
+def forecast_of(tmp_path, module, rows, words='', horizon=24, types='t:real'):
+    """The last 24 rows are not learned from."""
+    write_csv(tmp_path / 'd.csv', ['t', 'v'], rows[:-24])
+    ok('chain', f'read_csv --param path=./d.csv --param types={types} --out table=t',
+       f'{module} --in train=t --param value_col=v --param time_col=t {words} --out model=./m.smdl',
+       f'forecast --in model=./m.smdl --param horizon={horizon} --out table=./n.csv --out report=./r.json', cwd=tmp_path)
+    return read_csv(tmp_path / 'n.csv')
+
+
+MONTHS = [f'{1949 + i // 12}-{i % 12 + 1:02}-01' for i in range(144)]
+
+
+@pytest.mark.parametrize('module,most', [('arima', 0.10), ('holt_winters', 0.105)])
+@pytest.mark.parametrize('times,types', [(MONTHS, 't:date'), ([f'{1949 + i / 12:.11f}' for i in range(144)], 't:real'), (list(range(144)), 't:int')])
+def test_the_defaults_find_season_order_and_scale(tmp_path, module, most, times, types):
+    rows = passengers(times)
+    out = forecast_of(tmp_path, module, rows, types=types)
+    truth = np.array([v for _, v in rows[-24:]])
+    assert np.mean(np.abs(np.array([float(r['forecast']) for r in out]) - truth) / truth) < most
+    assert all(float(r['lower']) < float(r['forecast']) < float(r['upper']) for r in out)
+    if types == 't:real':
+        assert [float(r['t']) for r in out] == pytest.approx([1959 + i / 12 for i in range(24)], abs=1e-9)
+    else:
+        assert [r['t'] for r in out] == [str(t) for t in times[-24:]]
+
+
+@pytest.mark.parametrize('times,then,types', [
+    ([f'2023-{m + 1:02}-{d}' for m, d in enumerate((31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31))] * 2, ['2025-01-31', '2025-02-28', '2025-03-31'], 't:date'),
+    ([f'2024-03-{d:02}' for d in range(1, 25)], ['2024-03-25', '2024-03-26', '2024-03-27'], 't:date'),
+    ([f'2024-03-01T{h:02}:30:00Z' for h in range(24)], ['2024-03-02T00:30:00Z', '2024-03-02T01:30:00Z', '2024-03-02T02:30:00Z'], 't:time'),
+    ([f'{2000 + q // 4}-{q % 4 * 3 + 1:02}-15' for q in range(24)], ['2006-01-15', '2006-04-15', '2006-07-15'], 't:date'),
+    ([f'2024-03-{d:02}' for d in (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26)], ['2024-03-27', '2024-03-28', '2024-03-29'], 't:date')])
+def test_forecasts_go_on_in_the_steps_of_the_times(tmp_path, times, then, types):
+    if types == 't:date' and times[0] == times[12]:
+        times = [t.replace('2023', '2024').replace('02-28', '02-29') if i >= 12 else t for i, t in enumerate(times)]
+    rows = [[t, 100 + i + (i % 4) * 3 + (i * 7 % 5) / 10] for i, t in enumerate(times)] + [['', 0]] * 24
+    assert [r['t'] for r in forecast_of(tmp_path, 'holt_winters', rows, horizon=3, types=types)] == then
+
+
+def test_the_report_of_a_forecast_draws_past_future_and_range(tmp_path):
+    out = forecast_of(tmp_path, 'arima', passengers(MONTHS), types='t:date')
+    report = json.loads((tmp_path / 'r.json').read_text())
+    chart, = report['charts']
+    lines = {s['name']: s for s in chart['series']}
+    assert (report['kind'], chart['kind'], chart['x_label'], chart['y_label'], chart['x_as']) == ('forecast', 'forecast', 't', 'v', 'date')
+    assert lines['past']['y'] == [v for _, v in passengers(MONTHS)[:120]] and lines['past']['x'][0] == -7670
+    for name in ('forecast', 'lower', 'upper'):  # from where the past ends
+        assert lines[name]['y'] == [lines['past']['y'][-1]] + [float(r[name]) for r in out]
+        assert lines[name]['x'][:2] == [lines['past']['x'][-1], -4018]
+
+
+def test_a_season_is_found_in_values_alone(tmp_path):
+    rng = np.random.RandomState(5)
+    for period in (4, 7, 24):
+        values = 50 + 10 * np.sin(np.arange(300) * 2 * np.pi / period) + rng.standard_normal(300)
+        figures = arima(tmp_path, values, '')
+        assert figures['period'] == period and figures['seasonal_p'] + figures['seasonal_d'] + figures['seasonal_q'] > 0
+    assert arima(tmp_path, rng.standard_normal(300), '')['period'] == 1
 
 
 def test_arima_says_what_it_cannot_learn_from(tmp_path):
     read = 'read_csv --param path=./e.csv --param types=v:real,t:real --out table=t'
     for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], "column 'v', row 2: the value is missing", ''),
-                                  ([[1, 2], [1, 3], [2, 2]], 'its time is there twice', ''), ([], 'too few: this order needs at least 7', ''),
-                                  ([[i, i % 3] for i in range(6)], '6 values are too few', ''), ([[i, 7] for i in range(30)], 'does not vary', '--param d=0'),
-                                  ([[i, 3 * i] for i in range(30)], 'does not vary after its differences', ''),
-                                  ([[i, 7] for i in range(30)], 'does not vary', '--param auto=true'),
-                                  ([[i, (-1) ** i * 1e300] for i in range(30)], 'too large', '')):
+                                  ([[1, 2], [1, 3], [2, 2]], 'its time is there twice', ''), ([], 'too few: this order needs at least 7', '--param p=1 --param q=1'),
+                                  ([[i, i % 3] for i in range(6)], '6 values are too few', '--param p=1'), ([[i, 7] for i in range(30)], 'does not vary', '--param d=0'),
+                                  ([[i, 3 * i] for i in range(30)], 'does not vary after its differences', '--param d=1'),
+                                  ([[i, 7] for i in range(30)], 'does not vary', ''),
+                                  ([[i, (-1) ** i * 1e300] for i in range(30)], 'too large', '--param d=1'),
+                                  ([[i, -i * i] for i in range(30)], 'has no logarithm', '--param transform=log'),
+                                  ([[i, v] for i, v in enumerate(NILE)], 'no season is to be seen', '--param seasonal_q=1')):
         write_csv(tmp_path / 'e.csv', ['t', 'v'], rows)
         refused(3, sentence, 'chain', read, f'arima --in train=t --param value_col=v --param time_col=t {words} --out model=m', cwd=tmp_path)
     for words, sentence in (('--param seasonal_q=2 --param period=365', 'reaches 732 steps back'), ('--param seasonal_p=1 --param period=1', '2 steps or more')):

@@ -2,9 +2,10 @@
 import json
 import math
 
+import numpy as np
 import pytest
 
-from test_b50_algorithms import ml, read_csv, write_csv
+from test_b50_algorithms import ml, ok, read_csv, write_csv
 
 # Words that make each learn from the columns below, and the module that asks its model.
 LABELLED = '--param label_col=label'
@@ -115,3 +116,45 @@ def test_the_sentence_names_the_column_and_the_row(tmp_path, module):
     words = MODULES[module] + ('' if 'feature' in MODULES[module] or module in ('holt_winters', 'arima', 'als', 'item_cf') else ' --param feature_cols=a,b,c')
     done = ml('chain', f'read_csv --param path=./d.csv --param types={kinds} --out table=t', f'{module} --in train=t {words} --out model=m', cwd=tmp_path)
     assert done.returncode == 3 and "column 'a'" in done.stderr and 'row 5' in done.stderr, done.stderr
+
+
+def numbered(n, first=1, gap=1, name='id'):
+    rng = np.random.RandomState(3)
+    return [[name, 'x', 'y']] + [[first + i * gap, x, round(3 * x + i / 10, 6)] for i, x in enumerate(np.round(rng.standard_normal(n), 6))]
+
+
+def learned_from(tmp_path, rows, words=''):
+    write_csv(tmp_path / 'd.csv', rows[0], rows[1:])
+    done = ok('--outputs', 'yes', '--progress', 'json', 'chain', 'read_csv --param path=./d.csv --out table=t',
+              f'linear_regression --in train=t --param label_col=y {words} --out model=./m.smdl', cwd=tmp_path)
+    told = [json.loads(line)['text'] for line in done.stdout.splitlines() if line.startswith('{"t":"warning"')]
+    return json.loads((tmp_path / 'm.preview.json').read_text())['features'], told
+
+
+def test_a_column_that_numbers_the_rows_is_left_out_and_told_of(tmp_path):
+    for rows in (numbered(40), numbered(40, first=0, name='x0'), numbered(40, first=3, gap=2, name='rownames')):
+        features, told = learned_from(tmp_path, rows)
+        assert features == ['x'] and told == [f"column '{rows[0][0]}' only numbers the rows and is left out; name it in feature_cols to learn from it"]
+    features, told = learned_from(tmp_path, numbered(40), '--param feature_cols=id,x')
+    assert features == ['id', 'x'] and len(told) == 1 and 'leave it out with feature_cols=@all,-id' in told[0]
+    assert learned_from(tmp_path, numbered(40), '--param feature_cols=@numeric,-x')[0] == ['id']  # nothing else is there
+    for rows in (numbered(40, first=1949, name='year'), numbered(40, first=3, gap=2, name='dose'), numbered(15), numbered(40, gap=-1)):
+        assert learned_from(tmp_path, rows) == ([rows[0][0], 'x'], [])
+
+
+def test_clusters_are_not_of_row_numbers(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['id', 'x'], [[i, i % 2 * 100] for i in range(60)])
+    for words in ('kmeans --param k=2 --in train=t --out model=./m.smdl', 'dbscan --param epsilon=5 --in table=t --out table=./c.csv'):
+        done = ok('chain', 'read_csv --param path=./d.csv --out table=t', words, cwd=tmp_path)
+        assert "warning: column 'id' only numbers the rows and is left out" in done.stdout
+
+
+def test_text_among_the_features_is_told_once_with_the_remedy(tmp_path):
+    write_csv(tmp_path / 'd.csv', ['a', 'b', 'x', 'y'], [['p', 'q', i, 'r'] for i in range(9)])
+    ok('read_csv', '--param', 'path=./d.csv', '--out', 'table=./d.arrow', cwd=tmp_path)
+    check = lambda module: json.loads(ml('--schema-only', module, '--in', 'train=./d.arrow', '--param', 'label_col=y', '--param', 'feature_cols=@all', cwd=tmp_path).stdout)['mistakes']
+    mistake, = check('logistic_regression')
+    assert mistake['message'] == "columns 'a', 'b' hold text, and numbers are needed here: leave them out (@numeric) or encode first (one_hot, string_index)"
+    assert mistake['fix']['insert'] == {'module': 'one_hot', 'port': 'train', 'params': {'cols': 'a,b'}}
+    label, features = check('linear_regression')  # a label of text is no feature
+    assert (label['param'], label['column']) == ('label_col', 'y') and (features['param'], features['column']) == ('feature_cols', 'a,b')

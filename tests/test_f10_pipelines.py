@@ -105,6 +105,18 @@ def test_the_digits_are_learned_and_then_spared(studio):
 
 # --- documents ---
 
+def test_what_a_step_warns_of_stands_at_it(studio):
+    put_file(studio, 'studio', 'data', 'numbered.csv', ('id,x,y\n' + ''.join(f'{i},{i * 7 % 11},{i * 7 % 11 * 3}\n' for i in range(1, 41))).encode())
+    put(studio, 'numbered', {'pipeline': 1, 'nodes': {
+        'read': {'module': 'read_csv', 'params': {'path': 'data:numbered.csv'}},
+        'learn': {'module': 'linear_regression', 'params': {'label_col': 'y'}, 'inputs': {'train': 'read.table'}}}})
+    for state in ('succeeded', 'cached'):
+        done = run(studio, 'numbered')
+        assert states(done) == {'read': state, 'learn': state}
+        assert done['nodes']['read']['warnings'] == []
+        assert done['nodes']['learn']['warnings'] == ["column 'id' only numbers the rows and is left out; name it in feature_cols to learn from it"]
+
+
 def test_every_mistake_of_a_document_is_told_with_its_place(studio):
     r = put(studio, 'wrong', 'pipeline: 1\nnodse: {}\nnodes:\n  Read: {module: read_csv}\n  b:\n    module: split\n    cache: maybe\n    inputs: {table: read}\n')
     assert r.status_code == 400

@@ -21,7 +21,7 @@ def libraries(binary):
     return set(re.findall(r'(/\S+\.so\S*)', subprocess.run(['ldd', binary], capture_output=True, text=True, check=True).stdout))
 
 
-def make_python_tar(path):
+def make_python_tar(path, with_library=True):
     """A root file system: Debian's python3 with its library, and nothing else."""
     lib = pathlib.Path(sysconfig.get_paths()['stdlib'])
     needed = libraries(PYTHON)
@@ -32,7 +32,8 @@ def make_python_tar(path):
         for source in sorted(needed):
             tar.add(os.path.realpath(source), source.lstrip('/'))
         tar.add(PYTHON, 'usr/bin/python3')
-        tar.add(lib, str(lib).lstrip('/'), filter=lambda i: None if LEFT_OUT.search('/' + i.name) else i)
+        if with_library:
+            tar.add(lib, str(lib).lstrip('/'), filter=lambda i: None if LEFT_OUT.search('/' + i.name) else i)
         for name in ('tmp', 'etc'):
             info = tarfile.TarInfo(name)
             info.type, info.mode = tarfile.DIRTYPE, 0o1777
@@ -166,6 +167,17 @@ def test_a_script_has_no_network_and_needs_python(scripts):
     assert r.status_code in (200, 201)
     r = scripts.api('POST', '/api/v1/projects/scripts/pipelines/none/runs', json={})
     assert r.status_code in (400, 404) and 'none' in r.json()['error']['message']
+
+
+def test_a_python_that_cannot_start_says_why(scripts, scratch):
+    tar = scratch / 'bare.tar'
+    make_python_tar(tar, with_library=False)
+    scripts.cli('image', 'push', 'scripts/bare:3', '--tar', tar, '--cmd', '/usr/bin/python3', check=True)
+    tar.unlink()
+    done = go(scripts, of('pass', image='scripts/bare:3'), name='bare')
+    said = error_of(done)
+    assert said.startswith("the image's Python cannot start: init_fs_encoding: ") and "No module named 'encodings'" in said
+    assert said.endswith('take an image in which python3 -c pass works')
 
 
 def test_a_container_that_says_table_makes_an_arrow_file(scripts):

@@ -187,11 +187,12 @@
 #define LIMIT_PIPELINE_VERSIONS_BYTES (16 * MIB) /* of one, kept; the oldest give way */
 #define LIMIT_RUNS_ACTIVE 1000                   /* at once: each is in memory, with its document */
 #define LIMIT_RUNS_ACTIVE_PROJECT 300            /* so that one project leaves room for others */
-#define LIMIT_RUN_FOLLOWERS 1000           /* streams of events: 2 MiB each when nobody reads */
-#define LIMIT_RUN_FOLLOWERS_USER 100       /* tabs of a browser, and scripts */
-#define LIMIT_RUNS_KEPT 10000              /* finished ones of a project; the oldest give way */
-#define LIMIT_STEP_LINE_BYTES (64 * KIB)   /* of a step's log, for programs */
-#define LIMIT_STEP_METRICS_BYTES (8 * KIB) /* kept of one: all of a run's fit an answer */
+#define LIMIT_RUN_FOLLOWERS 1000            /* streams of events: 2 MiB each when nobody reads */
+#define LIMIT_RUN_FOLLOWERS_USER 100        /* tabs of a browser, and scripts */
+#define LIMIT_RUNS_KEPT 10000               /* finished ones of a project; the oldest give way */
+#define LIMIT_STEP_LINE_BYTES (64 * KIB)    /* of a step's log, for programs */
+#define LIMIT_STEP_WARNINGS_BYTES (4 * KIB) /* the first of a step */
+#define LIMIT_STEP_METRICS_BYTES (8 * KIB)  /* kept of one: all of a run's fit an answer */
 
 /* access */
 #define LIMIT_NAME_BYTES 64 /* users, projects, volumes: [a-z0-9][a-z0-9._-]* */

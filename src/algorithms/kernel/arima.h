@@ -55,6 +55,10 @@ int arima_fit(struct arima *m, const double *y, size_t n, double *fitted, struct
  * the rest by stepwise search of the least AICc (Hyndman, Khandakar 2008). */
 int arima_order_find(struct arima_order *o, const double *y, size_t n, struct progress *progress,
                      struct err *e) MUST_USE;
+/* Whether logarithms of the values follow a plain model of that period (IMA(1,1), seasons too) far
+ * better than the values do: by likelihood, 20 to 1 or more. False where one is not above 0.
+ * ERR_MEMORY. */
+int arima_logs(size_t period, const double *y, size_t n, bool *out, struct err *e) MUST_USE;
 /* The next h values and the standard deviations of their errors. */
 int arima_forecast(const struct arima *m, size_t h, double *mean, double *deviation,
                    struct err *e) MUST_USE;

@@ -1,38 +1,14 @@
 /* The order of a model by steps: Hyndman, Khandakar, Automatic Time Series Forecasting, 2008. */
 #include "algorithms/kernel/arima_priv.h"
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/season.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { MOST_P = 5, MOST_SEASONAL = 2, MOST_TRIED = 94 };
+/* Of seasons longer than that one reach is looked at: the work grows with its square. */
+enum { MOST_P = 5, MOST_SEASONAL = 2, MOST_TRIED = 94, SHORT_PERIOD = 12 };
 
 /* --- differences ------------------------------------------------------------------------------ */
-
-/* KPSS at 5 %: whether the level wanders. */
-static bool wanders(const double *w, size_t n)
-{
-    const double critical = 0.463;
-    size_t lags = (size_t)(3 * sqrt((double)n) / 13);
-    double mean = 0, sum = 0, walk = 0, variance = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        mean += w[i] / (double)n;
-    }
-    for (size_t lag = 0; lag <= lags && lag < n; lag++) {
-        double products = 0;
-
-        for (size_t i = lag; i < n; i++) {
-            products += (w[i] - mean) * (w[i - lag] - mean);
-        }
-        variance += products * (lag == 0 ? 1 : 2 * (1 - (double)lag / (double)(lags + 1)));
-    }
-    for (size_t i = 0; i < n; i++) {
-        sum += w[i] - mean;
-        walk += sum * sum;
-    }
-    return walk > critical * (double)n * variance;
-}
 
 static double variance_of(const double *v, size_t n)
 {
@@ -108,7 +84,7 @@ static int find_differences(struct arima_order *o, const double *y, size_t n, st
     o->sd = seasonal(y, n, o->period, e, &rc);
     while (rc == 0 && o->d < ARIMA_DIFFERENCES_MAX) {
         arima_difference(o, y, n, w);
-        if (n <= arima_lost(o) + 10 || !wanders(w, n - arima_lost(o))) {
+        if (n <= arima_lost(o) + 10 || !season_wanders(w, n - arima_lost(o))) {
             break;
         }
         o->d++;
@@ -137,9 +113,10 @@ static bool same(const struct arima_order *a, const struct arima_order *b)
 static bool better(struct steps *s, struct arima_order o)
 {
     struct err ignored = {0};
+    unsigned seasons = o.period <= SHORT_PERIOD ? MOST_SEASONAL : 1;
     double aicc;
 
-    if (o.p > MOST_P || o.q > MOST_P || o.sp > MOST_SEASONAL || o.sq > MOST_SEASONAL ||
+    if (o.p > MOST_P || o.q > MOST_P || o.sp > seasons || o.sq > seasons ||
         (o.period < 2 && o.sp + o.sq > 0) || arima_states(&o) > ARIMA_STATES_MAX ||
         (o.constant && o.d + o.sd > 1) || s->n_tried == MOST_TRIED) {
         return false;
@@ -207,5 +184,46 @@ int arima_order_find(struct arima_order *o, const double *y, size_t n, struct pr
     while (step(&s)) {
     }
     *o = s.best;
+    return 0;
+}
+
+/* --- logarithms ------------------------------------------------------------------------------- */
+
+/* The density of a value is that of its logarithm over the value itself. */
+static double aicc_of_logs(const struct arima_order *o, const double *y, size_t n, double *logs)
+{
+    double aicc = INFINITY, sum = 0;
+    struct err ignored = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        logs[i] = log(y[i]);
+        sum += i < arima_lost(o) ? 0 : logs[i];
+    }
+    return arima_aicc(o, logs, n, &aicc, &ignored) < 0 ? INFINITY : aicc + 2 * sum;
+}
+
+int arima_logs(size_t period, const double *y, size_t n, bool *out, struct err *e)
+{
+    const double least = 3; /* log 20 */
+    struct arima_order o = {.d = 1, .q = 1, .period = (unsigned)period};
+    SCOPED(big_freep) double *logs = NULL;
+    struct err ignored = {0};
+    double plain = INFINITY;
+
+    *out = false;
+    o.sd = o.sq = period > 1;
+    for (size_t i = 0; i < n; i++) {
+        if (!(y[i] > 0)) {
+            return 0;
+        }
+    }
+    if (arima_states(&o) > ARIMA_STATES_MAX || arima_aicc(&o, y, n, &plain, &ignored) < 0) {
+        return 0;
+    }
+    logs = big_alloc(n, sizeof(*logs), "the logarithms", e);
+    if (logs == NULL) {
+        return -1;
+    }
+    *out = plain - aicc_of_logs(&o, y, n, logs) > 2 * least;
     return 0;
 }

@@ -32,6 +32,25 @@ static bool is_leap(int year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
+static int days_in(int year, int month)
+{
+    static const int most[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    return most[month - 1] + (month == 2 && is_leap(year));
+}
+
+int64_t calendar_month_on(int64_t days, int64_t months, int day)
+{
+    int year, month, ignored;
+    int64_t at;
+
+    calendar_date_of(days, &year, &month, &ignored);
+    at = (int64_t)year * 12 + month - 1 + months;
+    year = (int)(at / 12);
+    month = (int)(at % 12) + 1;
+    return days_of(year, month, day < days_in(year, month) ? day : days_in(year, month));
+}
+
 /* `n` digits off the front of *s as a number, or -1. */
 static int digits(struct str *s, size_t n)
 {
@@ -61,7 +80,6 @@ static bool take(struct str *s, char c)
 /* "2024-02-29" off the front. */
 static int take_date(struct str *s, int64_t *days)
 {
-    static const unsigned char lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = digits(s, 4), month, day;
 
     if (year < 1 || !take(s, '-')) {
@@ -72,7 +90,7 @@ static int take_date(struct str *s, int64_t *days)
         return -1;
     }
     day = digits(s, 2);
-    if (day < 1 || day > lengths[month - 1] + (month == 2 && is_leap(year))) {
+    if (day < 1 || day > days_in(year, month)) {
         return -1;
     }
     *days = days_of(year, month, day);

@@ -17,6 +17,8 @@ int calendar_parse_time(struct str s, int64_t *us) MUST_USE;
 bool calendar_has_text(int64_t days);
 /* The parts of a day that has a text; months and days from 1. */
 void calendar_date_of(int64_t days, int *year, int *month, int *day);
+/* The day `months` later, the last of its month where that one is shorter; `day` from 1. */
+int64_t calendar_month_on(int64_t days, int64_t months, int day);
 /* "2024-02-29" and "2024-02-29T00:00:00Z", with as many digits behind the point as it takes (0, 3
  * or 6). Returns `out`. */
 char *calendar_format_date(int64_t days, char out[CALENDAR_TEXT_BYTES]);

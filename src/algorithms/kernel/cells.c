@@ -125,6 +125,18 @@ int cells_column(struct cells *c, struct str name, size_t hint, size_t *column, 
     return 0;
 }
 
+void cells_drop_columns(struct cells *c, size_t first)
+{
+    while (c->n > first) {
+        struct cells_of *of = &c->of[--c->n];
+
+        (void)map_del(&c->names, str_of(of->name));
+        drop_values(of);
+        free(of->name);
+        *of = (struct cells_of){0};
+    }
+}
+
 void cells_keep_text(struct cells *c, size_t column)
 {
     c->of[column].is_text = true;

@@ -21,6 +21,8 @@ DEFINE_SCOPED(struct cells, cells_free)
 int cells_column(struct cells *c, struct str name, size_t hint, size_t *column,
                  struct err *e) MUST_USE;
 size_t cells_columns(const struct cells *c);
+/* Takes back columns from `first` up, which have no value yet. */
+void cells_drop_columns(struct cells *c, size_t first);
 size_t cells_rows(const struct cells *c);
 const char *cells_name(const struct cells *c, size_t column);
 /* Whatever comes, the column is text (and no date). */

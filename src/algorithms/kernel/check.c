@@ -326,13 +326,40 @@ static bool kind_fits(const struct column *col, enum check_kind kind)
 }
 
 static void wrong_kind(struct check *c, const char *port, const char *param,
-                       const struct column *col, const char *fix_module)
+                       const struct column *col)
 {
+    bool text = col->kind == COLUMN_TEXT;
+
+    check_mistake(c, port, param, col->name, "column '%s' holds %s, and %s needed here: %s",
+                  col->name, text ? "text" : "numbers", text ? "numbers are" : "text is",
+                  text ? "name another, or encode it first (string_index)" : "name another");
+}
+
+/* All of them in one mistake, that one module in front mends. */
+static void wrong_kinds(struct check *c, const char *port, const char *param,
+                        const struct column *const *cols, size_t n, const char *fix_module)
+{
+    enum { NAMED = 5 };
+    bool text = cols[0]->kind == COLUMN_TEXT;
+    SCOPED(freep) char *names = xstrdup(cols[0]->name), *said = xasprintf("'%s'", cols[0]->name);
     size_t before = c->n_mistakes;
 
-    check_mistake(c, port, param, col->name, "column '%s' holds %s, and %s needed here", col->name,
-                  col->kind == COLUMN_TEXT ? "text" : "numbers",
-                  col->kind == COLUMN_TEXT ? "numbers are" : "text is");
+    for (size_t i = 1; i < n; i++) {
+        char *more = xasprintf("%s,%s", names, cols[i]->name);
+        char *says = i < NAMED ? xasprintf("%s, '%s'", said, cols[i]->name) : NULL;
+
+        free(names);
+        names = more;
+        if (says) {
+            free(said);
+            said = says;
+        }
+    }
+    check_mistake(c, port, param, names, "column%s %s%s %s %s, and %s needed here: leave %s out%s",
+                  n > 1 ? "s" : "", said, n > NAMED ? " and others" : "", n > 1 ? "hold" : "holds",
+                  text ? "text" : "numbers", text ? "numbers are" : "text is",
+                  n > 1 ? "them" : "it",
+                  text ? " (@numeric) or encode first (one_hot, string_index)" : " (@text)");
     if (c->n_mistakes > before) {
         c->mistakes[before].fix_module = fix_module;
     }
@@ -362,7 +389,7 @@ const struct column *check_column(struct check *c, const char *port, const char 
         return NULL;
     }
     if (!kind_fits(col, kind)) {
-        wrong_kind(c, port, param, col, /* fix */ NULL);
+        wrong_kind(c, port, param, col);
         return NULL;
     }
     return col;
@@ -390,7 +417,8 @@ uint32_t *check_columns(struct check *c, const char *port, const char *param, en
     const struct table *t = check_table(c, port);
     struct err e = {0};
     SCOPED(freep) uint32_t *found = NULL;
-    size_t before = c->n_mistakes;
+    SCOPED(freep) const struct column **wrong = NULL;
+    size_t before = c->n_mistakes, n_wrong = 0;
 
     *n = 0;
     if (t == NULL) {
@@ -400,10 +428,14 @@ uint32_t *check_columns(struct check *c, const char *port, const char *param, en
     if (found == NULL && !check_open(c, port)) {
         check_mistake(c, port, param, NULL, "%s", e.msg);
     }
+    wrong = xnew_array(const struct column *, *n + 1);
     for (size_t i = 0; found && i < *n; i++) {
         if (!kind_fits(&t->columns[found[i]], kind)) {
-            wrong_kind(c, port, param, &t->columns[found[i]], fix_module);
+            wrong[n_wrong++] = &t->columns[found[i]];
         }
+    }
+    if (n_wrong > 0) {
+        wrong_kinds(c, port, param, wrong, n_wrong, fix_module);
     }
     return c->n_mistakes == before ? TAKE(found) : NULL;
 }

@@ -34,7 +34,7 @@ void schema_json(const struct schema *s, struct jw *w);
  * put in front of the port. Strings that are not const are owned. */
 struct mistake {
     const char *port, *param; /* of the module's tables; or NULL */
-    char *column, *message;   /* column may be NULL */
+    char *column, *message;   /* column may be NULL; of several "a,b" */
     char *fix_value;          /* for `param` */
     const char *fix_module;   /* with its parameter "cols" set to `column` */
 };

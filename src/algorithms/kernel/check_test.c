@@ -96,7 +96,8 @@ static void text_where_numbers_are_needed_offers_an_encoder(void **state)
     assert_string_equal(
         out.p, "[{\"node\":\"learn\",\"port\":\"train\",\"param\":\"feature_cols\","
                "\"column\":\"city\",\"message\":\"column 'city' holds text, and numbers are needed "
-               "here\",\"fix\":{\"insert\":{\"module\":\"one_hot\",\"port\":\"train\","
+               "here: leave it out (@numeric) or encode first (one_hot, "
+               "string_index)\",\"fix\":{\"insert\":{\"module\":\"one_hot\",\"port\":\"train\","
                "\"params\":{\"cols\":\"city\"}}}}]");
     buf_done(&out);
     check_done(&c);

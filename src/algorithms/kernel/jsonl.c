@@ -155,6 +155,7 @@ static int look_at_line(struct jsonl_reader *r, struct str line, struct err *e)
 static int take_line(struct jsonl_reader *r, struct str line, struct jsonl_report *report,
                      struct err *e)
 {
+    size_t before = cells_columns(r->cells);
     struct err why = {0};
 
     if (look_at_line(r, line, &why) < 0) {
@@ -163,6 +164,7 @@ static int take_line(struct jsonl_reader *r, struct str line, struct jsonl_repor
             return err_wrap(e, "line %llu", (unsigned long long)r->number);
         }
         report->bad++;
+        cells_drop_columns(r->cells, before);
         return r->o->bad_row == JSONL_BAD_SKIP ? 0 : cells_end_row(r->cells, e);
     }
     for (size_t i = 0; i < r->line.n; i++) {

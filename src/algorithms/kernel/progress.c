@@ -163,6 +163,28 @@ void progress_say(struct progress *p, const char *fmt, ...)
     put_line(p, &line);
 }
 
+void progress_warn(struct progress *p, const char *fmt, ...)
+{
+    struct buf line = BUF_MAX(16 * KIB);
+    struct jw w = JW(&line);
+    char text[2048];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    progress_say(p, "warning: %s", text);
+    if (p->mode == PROGRESS_JSON) {
+        jw_object(&w);
+        jw_kv_c(&w, "t", "warning");
+        jw_kv_c(&w, "module", p->module);
+        jw_kv_i64(&w, "step", p->step);
+        jw_kv_c(&w, "text", text);
+        jw_end(&w);
+        put_line(p, &line);
+    }
+}
+
 static void step_line(struct progress *p, const char *name, const char *state, int exit_code,
                       const char *error)
 {

@@ -49,5 +49,8 @@ void progress_output(struct progress *p, const struct progress_file *f);
 /* Of a plan: what comes in between is the step's. `error`: NULL when it ended well. */
 void progress_step_begins(struct progress *p, const char *name);
 void progress_step_ends(struct progress *p, const char *name, int exit_code, const char *error);
+/* What the user should look at, though the step goes on: {"t":"warning",...}, and the same for
+ * people. */
+void progress_warn(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* One line for people: "<module>: <text>". */
 void progress_say(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

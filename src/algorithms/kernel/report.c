@@ -77,11 +77,23 @@ void report_lines(struct report *r, const struct chart *c, const double *x, cons
     jw_end(&r->w);
 }
 
+static void series_begin(struct report *r)
+{
+    jw_key(&r->w, "series");
+    jw_array(&r->w);
+}
+
 void report_series_begin(struct report *r, const struct chart *c)
 {
     chart_head(r, c);
-    jw_key(&r->w, "series");
-    jw_array(&r->w);
+    series_begin(r);
+}
+
+void report_series_begin_as(struct report *r, const struct chart *c, const char *x_as)
+{
+    chart_head(r, c);
+    jw_kv_c(&r->w, "x_as", x_as);
+    series_begin(r);
 }
 
 void report_series(struct report *r, const char *name, const double *x, const double *y, size_t n)

@@ -32,6 +32,8 @@ void report_lines(struct report *r, const struct chart *c, const double *x, cons
                   size_t n);
 /* Several of them in one chart, each with a name: begin, series, end. */
 void report_series_begin(struct report *r, const struct chart *c);
+/* `x_as` names what the numbers of x mean: as.h. */
+void report_series_begin_as(struct report *r, const struct chart *c, const char *x_as);
 void report_series(struct report *r, const char *name, const double *x, const double *y, size_t n);
 void report_series_end(struct report *r);
 void report_bars(struct report *r, const struct chart *c, const char *const *labels,

@@ -238,7 +238,10 @@ const struct column *table_need_numbers(const struct table *t, struct str name, 
     const struct column *c = table_need(t, name, e);
 
     if (c && c->kind != COLUMN_NUMBER) {
-        err_set(e, ERR_DATA, "column '%s' holds text, and numbers are needed here", c->name);
+        err_set(e, ERR_DATA,
+                "column '%s' holds text, and numbers are needed here: name another, or encode it "
+                "first (string_index)",
+                c->name);
         return NULL;
     }
     return c;

@@ -29,7 +29,7 @@ static void body_free(void *body)
 
     if (b) {
         arima_done(&b->a);
-        free(b->time.name);
+        series_time_done(&b->time);
         free(b);
     }
 }
@@ -53,8 +53,7 @@ static void body_write(const struct model *m, struct binw *w)
     binw_f64s(w, a->state, r);
     binw_f64s(w, a->spread, r * r);
     binw_f64s(w, a->last, arima_lost(o));
-    binw_u32(w, b->time.as);
-    binw_str(w, str_of(b->time.name));
+    series_time_write(&b->time, w);
 }
 
 static int read_order(struct arima_order *o, struct binr *r, struct err *e)
@@ -121,21 +120,10 @@ static int read_numbers(struct arima_model *b, struct binr *r, struct err *e)
 static int body_read(struct model *m, struct binr *r, struct err *e)
 {
     struct arima_model *b = m->body = xnew(struct arima_model);
-    uint32_t as;
-    struct str time;
 
-    if (read_order(&b->a.order, r, e) < 0 || read_numbers(b, r, e) < 0) {
-        return -1;
-    }
-    as = binr_u32(r);
-    time = binr_str(r);
-    if (r->bad || as > AS_TIME || time.len > ML_LIMIT_NAME_BYTES ||
-        str_find_char(time, '\0') >= 0) {
-        return err_set(e, ERR_DATA, "damaged: it ends inside a series");
-    }
-    b->time.as = (enum column_as)as;
-    b->time.name = str_dup(time);
-    return 0;
+    return read_order(&b->a.order, r, e) < 0 || read_numbers(b, r, e) < 0
+               ? -1
+               : series_time_read(&b->time, r, e);
 }
 
 static void describe_coefs(const struct arima *a, struct jw *w)
@@ -174,6 +162,7 @@ static void describe(const struct model *m, struct jw *w)
         jw_kv_i64(w, names[i], order[i]);
     }
     describe_coefs(a, w);
+    jw_kv_bool(w, "logarithms", ((const struct arima_model *)m->body)->time.logs);
     number_json_kv(w, "sigma2", a->sigma2);
     number_json_kv(w, "loglik", a->loglik);
     number_json_kv(w, "aic", a->aic);
@@ -204,20 +193,17 @@ static int forecast(const struct model *m, size_t h, double *mean, double *devia
 
 const struct forecaster forecaster_arima = {&model_arima, time_of, forecast};
 
+/* What an automatic search looks at. */
+enum { AUTO_VALUES = 1000, AUTO_SEASONS = 6, AUTO_PERIOD = 60, AUTO_WORK = 500000 };
+
 /* --- training --------------------------------------------------------------------------------- */
 
-static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "The series, a row each step."},
-                                     {0}};
-static const struct port outputs[] = {
-    {"model", VALUE_MODEL, 0, "For forecast."},
-    {"table", VALUE_TABLE, PORT_OPTIONAL, "The rows in order of time, with what was expected."},
-    {0}};
 static const struct param params[] = {
-    {"value_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column to forecast."},
-    {"time_col", PARAM_TEXT, "", 0, 0, NULL,
-     "Rows are taken in its order; empty: in the order of the table."},
-    {"auto", PARAM_BOOL, "false", 0, 0, NULL,
-     "Search for the order with the least AICc; the orders and constant below are not looked at."},
+    SERIES_VALUE,
+    SERIES_TIME,
+    {"auto", PARAM_BOOL, "true", 0, 0, NULL,
+     "Search for the order with the least AICc, unless one of the orders or the constant below is "
+     "given."},
     {"p", PARAM_INT, "1", 0, ARIMA_LAGS_MAX, NULL, "Values before that a value depends on."},
     {"d", PARAM_INT, "1", 0, ARIMA_DIFFERENCES_MAX, NULL, "How often differences are taken."},
     {"q", PARAM_INT, "1", 0, ARIMA_LAGS_MAX, NULL, "Errors before that a value depends on."},
@@ -225,32 +211,45 @@ static const struct param params[] = {
     {"seasonal_d", PARAM_INT, "0", 0, ARIMA_DIFFERENCES_MAX, NULL,
      "How often differences to the season before are taken."},
     {"seasonal_q", PARAM_INT, "0", 0, ARIMA_SEASONAL_MAX, NULL, "Errors whole seasons before."},
-    {"period", PARAM_INT, "12", 1, ARIMA_PERIOD_MAX, NULL, "Steps of one season; 1: none."},
+    SERIES_PERIOD(ARIMA_PERIOD_MAX),
     {"constant", PARAM_BOOL, "true", 0, 0, NULL,
      "A mean or, with one difference, a drift; with more there is none."},
-    {"fitted_col", PARAM_TEXT, "fitted", 0, 0, NULL,
-     "Name of the column for what was expected one step ahead."},
+    {"transform", PARAM_CHOICE, "auto", 0, 0, "auto|none|log",
+     "log: of values whose ups and downs grow with them; auto: where that fits far better and the "
+     "order is searched."},
+    SERIES_FITTED,
     {0},
 };
 
-/* From the parameters; ERR_INVALID where they contradict each other. */
-static int parse_order(const struct step *s, struct arima_order *o, struct err *e)
+enum { TRANSFORM_AUTO, TRANSFORM_NONE, TRANSFORM_LOG };
+
+static bool is_automatic(const struct step *s)
 {
-    *o = (struct arima_order){.period = (unsigned)step_int(s, "period")};
-    if (step_true(s, "auto")) {
-        return 0;
+    static const char *const orders[] = {"p",          "d",          "q",       "seasonal_p",
+                                         "seasonal_d", "seasonal_q", "constant"};
+    bool given = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(orders); i++) {
+        given = given || step_given(s, orders[i]);
     }
-    o->p = (unsigned)step_int(s, "p");
-    o->d = (unsigned)step_int(s, "d");
-    o->q = (unsigned)step_int(s, "q");
-    o->sp = (unsigned)step_int(s, "seasonal_p");
-    o->sd = (unsigned)step_int(s, "seasonal_d");
-    o->sq = (unsigned)step_int(s, "seasonal_q");
+    return step_given(s, "auto") ? step_true(s, "auto") : !given;
+}
+
+/* From the parameters and the season found; ERR_INVALID where they contradict each other. */
+static int parse_order(const struct step *s, size_t period, struct arima_order *o, struct err *e)
+{
+    *o = (struct arima_order){.p = (unsigned)step_int(s, "p"),
+                              .d = (unsigned)step_int(s, "d"),
+                              .q = (unsigned)step_int(s, "q"),
+                              .sp = (unsigned)step_int(s, "seasonal_p"),
+                              .sd = (unsigned)step_int(s, "seasonal_d"),
+                              .sq = (unsigned)step_int(s, "seasonal_q"),
+                              .period = (unsigned)period};
     o->constant = step_true(s, "constant") && o->d + o->sd < 2;
     if (o->sp + o->sd + o->sq == 0) {
         o->period = 1;
     } else if (o->period < 2) {
-        return err_set(e, ERR_INVALID, "parameter period: a season has 2 steps or more");
+        return series_no_season(s, e);
     }
     return arima_states(o) <= ARIMA_STATES_MAX
                ? 0
@@ -281,63 +280,101 @@ static void say(const struct step *s, const struct arima *a)
                     5);
 }
 
-static int fit(struct step *s, struct arima *a, struct series *v, struct err *e)
-{
-    struct table *out;
+/* What a search looks at: it walks the series for every order it tries, so that of long ones it
+ * sees the end, and no season that would make each walk long. */
+struct sight {
+    size_t first, n, period;
+};
 
-    if (parse_order(s, &a->order, e) < 0 ||
-        (step_true(s, "auto") && arima_order_find(&a->order, v->y, v->n, s->progress, e) < 0) ||
+static struct sight sight_of(struct step *s, const struct series *v)
+{
+    struct sight at = {.n = v->n, .period = v->period};
+    size_t most;
+
+    if (at.period > AUTO_PERIOD && !step_given(s, "period")) {
+        progress_say(s->progress, "a season of %zu steps is long to search: set period to take it",
+                     at.period);
+        at.period = 1;
+    }
+    most = AUTO_WORK / (at.period * at.period + 1);
+    most = most < AUTO_SEASONS * at.period ? AUTO_SEASONS * at.period : most;
+    most = most < AUTO_VALUES ? most : AUTO_VALUES;
+    if (at.n > most) {
+        at.n = most;
+        progress_say(s->progress, "the order is searched in the last %zu values", at.n);
+    }
+    at.first = v->n - at.n;
+    return at;
+}
+
+/* Only a search chooses logarithms by itself. */
+static int take_logs(struct step *s, struct series *v, const struct sight *at, bool *logs,
+                     struct err *e)
+{
+    unsigned choice = step_choice(s, "transform");
+
+    *logs = choice == TRANSFORM_LOG;
+    if (choice == TRANSFORM_AUTO && is_automatic(s) &&
+        arima_logs(at->period, v->y + at->first, at->n, logs, e) < 0) {
+        return -1;
+    }
+    for (size_t i = 0; *logs && i < v->n; i++) {
+        if (!(v->y[i] > 0)) {
+            return err_set(e, ERR_DATA,
+                           "row %u: the value %g has no logarithm; take transform=none",
+                           v->rows[i] + 1, v->y[i]);
+        }
+        v->y[i] = log(v->y[i]);
+    }
+    if (*logs) {
+        progress_say(s->progress, "learned as logarithms: what varies grows with the values");
+    }
+    return 0;
+}
+
+static int fit(struct step *s, void *body, struct series *v, struct err *e)
+{
+    struct arima_model *b = body;
+    struct arima *a = &b->a;
+    struct sight at = {.n = v->n, .period = v->period};
+
+    if (is_automatic(s)) {
+        at = sight_of(s, v);
+        a->order = (struct arima_order){.period = (unsigned)at.period};
+    } else if (parse_order(s, v->period, &a->order, e) < 0) {
+        return -1;
+    }
+    if (take_logs(s, v, &at, &b->time.logs, e) < 0 ||
+        (is_automatic(s) &&
+         arima_order_find(&a->order, v->y + at.first, at.n, s->progress, e) < 0) ||
         arima_fit(a, v->y, v->n, v->fitted, s->progress, e) < 0) {
         return -1;
     }
-    out = series_fitted(v, s, e);
-    if (out == NULL) {
-        return -1;
+    for (size_t i = 0; b->time.logs && i < v->n; i++) {
+        v->fitted[i] = exp(v->fitted[i]);
     }
     say(s, a);
-    step_out_table(s, "table", out);
     return 0;
 }
 
 static int run(struct step *s, struct err *e)
 {
-    const struct table *t = step_table(s, "train");
-    const struct column *value = table_need_numbers(t, step_text(s, "value_col"), e);
-    SCOPED(model_freep) struct model *m = NULL;
-    struct arima_model *b;
-    struct series v = {0};
-    int rc;
+    struct arima_model *b = xnew(struct arima_model);
 
-    if (value == NULL) {
-        return err_wrap(e, "value_col");
-    }
-    m = model_new(&model_arima, TASK_OTHER, value->name);
-    m->body = b = xnew(struct arima_model);
-    rc = series_of(&v, s, value, &b->time, e) < 0 ? -1 : fit(s, &b->a, &v, e);
-    series_done(&v);
-    if (rc < 0) {
-        return -1;
-    }
-    step_out_model(s, "model", TAKE(m));
-    return 0;
+    return series_learn(s, &model_arima, b, &b->time, AUTO_PERIOD, fit, e);
 }
 
 static void check(struct check *c)
 {
-    const struct column *value = check_column(c, "train", "value_col", CHECK_NUMBERS);
-    struct table *out = check_copy(c, "train");
+    int64_t period = step_int(&c->step, "period");
     struct arima_order o;
     struct err e = {0};
 
-    if (step_text(&c->step, "time_col").len > 0) {
-        (void)check_column(c, "train", "time_col", CHECK_NUMBERS);
-    }
-    if (parse_order(&c->step, &o, &e) < 0) {
+    if (!is_automatic(&c->step) &&
+        parse_order(&c->step, period > 0 ? (size_t)period : 2, &o, &e) < 0) {
         check_mistake(c, NULL, "period", NULL, "%s", e.msg);
     }
-    check_add_column(c, out, "fitted_col", step_text(&c->step, "fitted_col"), COLUMN_NUMBER);
-    check_out_table(c, "table", out, check_open(c, "train"));
-    check_out_model(c, "model", TASK_OTHER, value, NULL);
+    series_check(c);
 }
 
 const struct module module_arima = {
@@ -346,9 +383,9 @@ const struct module module_arima = {
     .description = "Learns how a series follows from its own past and past errors, seasons too; "
                    "the module forecast continues it.",
     .category = "forecast",
-    .version = "1.0.0",
-    .inputs = inputs,
-    .outputs = outputs,
+    .version = "1.1.0",
+    .inputs = series_inputs,
+    .outputs = series_outputs,
     .params = params,
     .memory = "4*input+64Mi",
     .run = run,

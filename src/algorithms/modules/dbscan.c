@@ -10,6 +10,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/features.h"
 #include "algorithms/kernel/kdtree.h"
+#include "algorithms/kernel/numbering.h"
 #include "algorithms/modules/modules.h"
 #include "base/mem.h"
 
@@ -203,8 +204,10 @@ static double *coordinates(const struct step *s, const struct table *t, size_t *
     SCOPED(features_done) struct features f = {0};
     SCOPED(bound_done) struct bound b = {0};
     SCOPED(big_freep) double *x = NULL;
+    struct str asked = step_text(s, "feature_cols");
+    SCOPED(freep) char *left = numbering_leave_out(t, asked, /* never */ NULL, 0, s->progress);
 
-    if (features_learn(&f, t, step_text(s, "feature_cols"), /* never */ NULL, 0, FEATURES_NUMBERS,
+    if (features_learn(&f, t, left ? str_of(left) : asked, /* never */ NULL, 0, FEATURES_NUMBERS,
                        step_choice(s, "missing") == 1 ? FEATURES_MEAN : FEATURES_ERROR, e) < 0 ||
         features_bind(&f, t, FEATURES_F64, &b, e) < 0) {
         return NULL;

@@ -3,6 +3,7 @@
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
 #include "algorithms/kernel/number.h"
+#include "algorithms/kernel/season.h"
 #include "algorithms/kernel/smoothing.h"
 #include "algorithms/modules/forecasting.h"
 #include "algorithms/modules/modules.h"
@@ -27,7 +28,7 @@ static void body_free(void *body)
 
     if (b) {
         smoothing_done(&b->s);
-        free(b->time.name);
+        series_time_done(&b->time);
         free(b);
     }
 }
@@ -46,17 +47,15 @@ static void body_write(const struct model *m, struct binw *w)
                                s->sse, b->time.last, b->time.delta},
               10);
     binw_f64s(w, s->seasons, s->period);
-    binw_u32(w, b->time.as);
-    binw_str(w, str_of(b->time.name));
+    series_time_write(&b->time, w);
 }
 
 static int body_read(struct model *m, struct binr *r, struct err *e)
 {
     struct series_model *b = m->body = xnew(struct series_model);
     struct smoothing *s = &b->s;
-    uint32_t trend = binr_u32(r), season = binr_u32(r), damped = binr_u32(r), as;
+    uint32_t trend = binr_u32(r), season = binr_u32(r), damped = binr_u32(r);
     double v[10] = {0};
-    struct str time;
 
     s->period = binr_u32(r);
     if (r->bad || trend > SMOOTHING_MUL || season > SMOOTHING_MUL || damped > 1 || s->period < 1 ||
@@ -72,16 +71,10 @@ static int body_read(struct model *m, struct binr *r, struct err *e)
         return -1;
     }
     binr_f64s(r, s->seasons, s->period);
-    as = binr_u32(r);
-    time = binr_str(r);
     for (size_t i = 0; i < 10 + s->period; i++) {
         if (!isfinite(i < 10 ? v[i] : s->seasons[i - 10])) {
             return err_set(e, ERR_DATA, "damaged: a figure of the series is not finite");
         }
-    }
-    if (r->bad || as > AS_TIME || time.len > ML_LIMIT_NAME_BYTES ||
-        str_find_char(time, '\0') >= 0) {
-        return err_set(e, ERR_DATA, "damaged: it ends inside a series");
     }
     *s = (struct smoothing){.trend = s->trend,
                             .season = s->season,
@@ -98,9 +91,7 @@ static int body_read(struct model *m, struct binr *r, struct err *e)
                             .sse = v[7]};
     b->time.last = v[8];
     b->time.delta = v[9];
-    b->time.as = (enum column_as)as;
-    b->time.name = str_dup(time);
-    return 0;
+    return series_time_read(&b->time, r, e);
 }
 
 static void describe(const struct model *m, struct jw *w)
@@ -142,82 +133,100 @@ const struct forecaster forecaster_holt_winters = {&model_holt_winters, time_of,
 
 /* --- training --------------------------------------------------------------------------------- */
 
-static const struct port inputs[] = {{"train", VALUE_TABLE, 0, "The series, a row each step."},
-                                     {0}};
-static const struct port outputs[] = {
-    {"model", VALUE_MODEL, 0, "For forecast."},
-    {"table", VALUE_TABLE, PORT_OPTIONAL, "The rows in order of time, with what was expected."},
-    {0}};
+enum { SEASON_AUTO = SMOOTHING_MUL + 1 };
+
 static const struct param params[] = {
-    {"value_col", PARAM_COLUMN, NULL, 0, 0, NULL, "The column to forecast."},
-    {"time_col", PARAM_TEXT, "", 0, 0, NULL,
-     "Rows are taken in its order; empty: in the order of the table."},
+    SERIES_VALUE,
+    SERIES_TIME,
     {"trend", PARAM_CHOICE, "add", 0, 0, "none|add|mul", "Whether a trend adds or multiplies."},
-    {"season", PARAM_CHOICE, "none", 0, 0, "none|add|mul", "Whether a season adds or multiplies."},
-    {"period", PARAM_INT, "12", 2, PERIOD_MAX, NULL, "Steps of one season."},
+    {"season", PARAM_CHOICE, "auto", 0, 0, "none|add|mul|auto",
+     "Whether a season adds or multiplies; auto: what has the least AICc."},
+    SERIES_PERIOD(PERIOD_MAX),
     {"damped", PARAM_BOOL, "false", 0, 0, NULL, "Let the trend fade."},
-    {"fitted_col", PARAM_TEXT, "fitted", 0, 0, NULL,
-     "Name of the column for what was expected one step ahead."},
+    SERIES_FITTED,
     {0},
 };
 
-static int fit(struct step *s, struct model *m, struct series *v, struct err *e)
+/* Of least squares; INFINITY: too few values for its states. */
+static double aicc(const struct smoothing *m, size_t n)
 {
-    struct series_model *b = m->body;
-    struct table *out;
+    double k = 3 + (m->trend != SMOOTHING_NONE ? 2 : 0) + m->damped +
+               (m->season != SMOOTHING_NONE ? (double)m->period : 0);
+    double left = (double)n - k - 1;
 
-    if (smoothing_fit(&b->s, v->y, v->n, v->fitted, s->progress, e) < 0) {
+    return left > 0 ? (double)n * log(m->sse / (double)n) + 2 * k + 2 * k * (k + 1) / left
+                    : INFINITY;
+}
+
+static bool all_above_zero(const struct series *v)
+{
+    bool all = true;
+
+    for (size_t i = 0; i < v->n; i++) {
+        all = all && v->y[i] > 0;
+    }
+    return all;
+}
+
+/* A kind of season that cannot be fitted is none to choose; without one it must be fitted. */
+static enum smoothing_kind choose(struct step *s, const struct smoothing *like,
+                                  const struct series *v)
+{
+    enum smoothing_kind best = SMOOTHING_NONE;
+    double least = INFINITY;
+
+    for (int kind = SMOOTHING_NONE; v->period > 1 && kind <= SMOOTHING_MUL; kind++) {
+        struct smoothing m = *like;
+        struct err ignored = {0};
+
+        m.season = (enum smoothing_kind)kind;
+        m.period = kind == SMOOTHING_NONE ? 1 : v->period;
+        if ((kind != SMOOTHING_MUL || all_above_zero(v)) &&
+            smoothing_fit(&m, v->y, v->n, v->fitted, s->progress, &ignored) == 0 &&
+            aicc(&m, v->n) < least) {
+            least = aicc(&m, v->n);
+            best = m.season;
+        }
+        smoothing_done(&m);
+    }
+    return best;
+}
+
+static int set_season(struct step *s, struct smoothing *m, const struct series *v, struct err *e)
+{
+    unsigned season = step_choice(s, "season");
+
+    m->season = season == SEASON_AUTO ? choose(s, m, v) : (enum smoothing_kind)season;
+    m->period = m->season == SMOOTHING_NONE ? 1 : v->period;
+    if (m->season != SMOOTHING_NONE && m->period < 2) {
+        return series_no_season(s, e);
+    }
+    return 0;
+}
+
+static int fit(struct step *s, void *body, struct series *v, struct err *e)
+{
+    struct smoothing *m = &((struct series_model *)body)->s;
+    static const char *const kinds[] = {"no season", "a season that adds",
+                                        "a season that multiplies"};
+
+    m->trend = (enum smoothing_kind)step_choice(s, "trend");
+    m->damped = step_true(s, "damped") && m->trend != SMOOTHING_NONE;
+    if (set_season(s, m, v, e) < 0 || smoothing_fit(m, v->y, v->n, v->fitted, s->progress, e) < 0) {
         return -1;
     }
-    out = series_fitted(v, s, e);
-    if (out == NULL) {
-        return -1;
-    }
-    progress_say(s->progress, "%zu values: alpha %.4g, beta %.4g, gamma %.4g, squared errors %.6g",
-                 v->n, b->s.alpha, b->s.beta, b->s.gamma, b->s.sse);
-    progress_result(s->progress, &(struct metric){"sse", b->s.sse}, 1);
-    step_out_table(s, "table", out);
+    progress_say(s->progress,
+                 "%zu values, %s: alpha %.4g, beta %.4g, gamma %.4g, squared errors %.6g", v->n,
+                 kinds[m->season], m->alpha, m->beta, m->gamma, m->sse);
+    progress_result(s->progress, &(struct metric){"sse", m->sse}, 1);
     return 0;
 }
 
 static int run(struct step *s, struct err *e)
 {
-    const struct table *t = step_table(s, "train");
-    const struct column *value = table_need_numbers(t, step_text(s, "value_col"), e);
-    SCOPED(model_freep) struct model *m = NULL;
-    struct series v = {0};
-    struct series_model *b;
-    int rc;
+    struct series_model *b = xnew(struct series_model);
 
-    if (value == NULL) {
-        return err_wrap(e, "value_col");
-    }
-    m = model_new(&model_holt_winters, TASK_OTHER, value->name);
-    m->body = b = xnew(struct series_model);
-    b->s.trend = (enum smoothing_kind)step_choice(s, "trend");
-    b->s.season = (enum smoothing_kind)step_choice(s, "season");
-    b->s.damped = step_true(s, "damped") && b->s.trend != SMOOTHING_NONE;
-    b->s.period = b->s.season == SMOOTHING_NONE ? 1 : (size_t)step_int(s, "period");
-    rc = series_of(&v, s, value, &b->time, e) < 0 ? -1 : fit(s, m, &v, e);
-    series_done(&v);
-    if (rc < 0) {
-        return -1;
-    }
-    step_out_model(s, "model", TAKE(m));
-    return 0;
-}
-
-static void check(struct check *c)
-{
-    const struct column *value = check_column(c, "train", "value_col", CHECK_NUMBERS);
-    struct table *out = check_copy(c, "train");
-
-    if (step_text(&c->step, "time_col").len > 0) {
-        (void)check_column(c, "train", "time_col", CHECK_NUMBERS);
-    }
-    check_add_column(c, out, "fitted_col", step_text(&c->step, "fitted_col"), COLUMN_NUMBER);
-    check_out_table(c, "table", out, check_open(c, "train"));
-    check_out_model(c, "model", TASK_OTHER, value, NULL);
+    return series_learn(s, &model_holt_winters, b, &b->time, SEASON_LONGEST, fit, e);
 }
 
 const struct module module_holt_winters = {
@@ -226,11 +235,11 @@ const struct module module_holt_winters = {
     .description = "Learns level, trend and season of a series by exponential smoothing; the "
                    "module forecast continues it.",
     .category = "forecast",
-    .version = "1.0.0",
-    .inputs = inputs,
-    .outputs = outputs,
+    .version = "1.1.0",
+    .inputs = series_inputs,
+    .outputs = series_outputs,
     .params = params,
-    .memory = "1*input+16*cells+32*rows+64Mi",
+    .memory = "1*input+16*cells+48*rows+64Mi",
     .run = run,
-    .check = check,
+    .check = series_check,
 };

@@ -110,6 +110,19 @@ static int run(struct step *s, struct err *e)
 
 enum { HEAD_BYTES = 64 * 1024, HEAD_ROWS = 500 };
 
+/* How many a file has when all its lines are as long as those that were read. */
+static int64_t rows_about(size_t read, struct str head, uint64_t file_bytes)
+{
+    struct str rest = head;
+
+    for (size_t i = 0; i < read; i++) {
+        (void)str_cut(&rest, '\n');
+    }
+    return head.len > rest.len
+               ? (int64_t)((double)read * (double)file_bytes / (double)(head.len - rest.len))
+               : (int64_t)read;
+}
+
 static void check(struct check *c)
 {
     struct jsonl_options o = options_of(&c->step);
@@ -122,6 +135,7 @@ static void check(struct check *c)
     SCOPED(closep) int fd = folder_look(&f, c, SUFFIXES, &size);
     size_t n = size < HEAD_BYTES ? (size_t)size : HEAD_BYTES;
     bool all = n == size && f.files.n == 1;
+    int64_t max_rows = (int64_t)o.max_rows, rows;
 
     head = fd < 0 ? NULL : source_head_read(c, fd, 0, n);
     if (head == NULL) {
@@ -141,7 +155,9 @@ static void check(struct check *c)
     if (all && jsonl_check_names(cells, &o, &e) < 0) {
         check_mistake(c, /* port */ NULL, "text_cols", /* column */ NULL, "%s", e.msg);
     }
+    rows = all ? (int64_t)cells_rows(cells) : rows_about(cells_rows(cells), str_n(head, n), size);
     folder_gives(&f, c, cells_table(cells, &e), /* open */ !all);
+    c->out[0].rows = max_rows > 0 && rows > max_rows ? max_rows : rows;
 }
 
 const struct module module_read_jsonl = {
@@ -157,7 +173,7 @@ const struct module module_read_jsonl = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "10*input+64Mi",
+    .memory = "10*input+16*cells+64Mi",
     .run = run,
     .check = check,
 };

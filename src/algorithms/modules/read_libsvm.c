@@ -81,6 +81,9 @@ static void check(struct check *c)
     if (t == NULL || schema_of(&c->out[0], &v, &e) < 0 || (n < size && o.features == 0)) {
         c->out[0].open = true;
     }
+    if (t && n > 0) {
+        c->out[0].rows = (int64_t)((double)t->n_rows * (double)size / (double)n);
+    }
 }
 
 const struct module module_read_libsvm = {
@@ -95,7 +98,7 @@ const struct module module_read_libsvm = {
     .outputs = outputs,
     .params = params,
     .flags = MODULE_LIGHT,
-    .memory = "24*input+64Mi",
+    .memory = "24*input+16*cells+64Mi",
     .run = run,
     .check = check,
 };

@@ -2,6 +2,7 @@
 
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/numbering.h"
 #include "base/mem.h"
 
 #include <math.h>
@@ -140,11 +141,14 @@ static int take_features(struct training *t, const struct step *s,
     struct str categorical =
         step_has(s, "categorical_cols") ? step_text(s, "categorical_cols") : STR_EMPTY;
     enum features_missing missing = wants->missing_kept ? FEATURES_KEPT : FEATURES_ERROR;
+    struct str asked = step_text(s, "feature_cols");
+    SCOPED(freep)
+    char *left = numbering_leave_out(t->table, asked, never, ARRAY_LEN(never), s->progress);
 
     if (step_has(s, "missing") && step_choice(s, "missing") == 1) {
         missing = FEATURES_MEAN;
     }
-    if (features_learn(&t->model->features, t->table, step_text(s, "feature_cols"), never,
+    if (features_learn(&t->model->features, t->table, left ? str_of(left) : asked, never,
                        ARRAY_LEN(never), wants->kinds, missing, e) < 0 ||
         (categorical.len > 0 && features_categorize(&t->model->features, t->table, categorical,
                                                     never, ARRAY_LEN(never), e) < 0) ||
@@ -236,7 +240,7 @@ void training_check(struct check *c, const struct training_wants *wants)
              : NULL;
     const char *weight =
         step_has(&c->step, "weight_col") ? step_text(&c->step, "weight_col").p : "";
-    const char *never[] = {label ? label->name : NULL, weight};
+    const char *never[] = {told ? step_text(&c->step, "label_col").p : NULL, weight};
     struct table *features = NULL;
     size_t n = 0;
     SCOPED(freep) uint32_t *found = NULL;

@@ -69,6 +69,7 @@ static int publish(struct pipelines *s, struct run *r, struct run_node *n, const
                             .words_key = key,
                             .outputs = outputs_json(r, n, true),
                             .metrics = n->row.metrics,
+                            .warnings = n->row.warnings,
                             .run_id = r->row.id};
     return node_save_made(s, r, n, before, &o, e);
 }

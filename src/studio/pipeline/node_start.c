@@ -93,6 +93,7 @@ int node_from_cache(struct pipelines *s, struct run *r, struct run_node *n, stru
                               (long long)l.output.run_id);
     n->row.outputs = outputs_json(r, n, false);
     n->row.metrics = l.output.metrics;
+    n->row.warnings = l.output.warnings;
     return 1;
 }
 

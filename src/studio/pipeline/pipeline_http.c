@@ -572,7 +572,8 @@ const struct http_schema pipeline_schemas[] = {
     {"Run", "{" RUN_ROW ", nodes: {*: RunNode}}"},
     {"RunNode", "{state: RunNodeState, module: string, done: number, text: string,"
                 " job: string | null, started_at: time | null, finished_at: time | null,"
-                " cache: RunCache | null, metrics: {*: number | null}, outputs: {*: RunOutput},"
+                " cache: RunCache | null, metrics: {*: number | null}, warnings: [string],"
+                " outputs: {*: RunOutput},"
                 " error: RunError | null}"},
     {"RunNodeState", "'waiting' | 'cached' | 'queued' | 'running' | 'succeeded' | 'failed'"
                      " | 'skipped' | 'cancelled'"},

@@ -48,7 +48,7 @@ struct run_node {
     bool lacks_memory;
     /* of its job's log */
     int64_t log_at;
-    struct buf line, metrics; /* row.metrics points into it */
+    struct buf line, metrics, warnings; /* row.metrics and row.warnings point into them */
     enum step_part part;
     int exit_code;
     int64_t begun_ms, ended_ms;

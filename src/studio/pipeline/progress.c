@@ -54,6 +54,37 @@ static void read_metrics(struct run_node *n, const json_t *metrics)
     n->row.metrics = n->metrics.p;
 }
 
+/* The first that fit are kept, each once: a server that starts again reads the log again. */
+static void read_warning(struct run_node *n, const json_t *line)
+{
+    const char *text = json_string_value(json_object_get(line, "text"));
+    struct buf out = BUF_MAX(LIMIT_STEP_WARNINGS_BYTES);
+    struct jw w = JW(&out);
+    struct err ignored;
+    SCOPED(json_decrefp)
+    json_t *told = n->row.warnings ? json_parse(str_of(n->row.warnings), &ignored) : NULL;
+    bool is_new = text != NULL;
+
+    jw_array(&w);
+    for (size_t i = 0; i < json_array_size(told); i++) {
+        const char *before = json_string_value(json_array_get(told, i));
+
+        jw_str(&w, str_of(before ? before : ""));
+        is_new = is_new && before && strcmp(before, text) != 0;
+    }
+    if (is_new) {
+        jw_str(&w, str_of(text));
+    }
+    jw_end(&w);
+    if (out.failed || !is_new) {
+        buf_done(&out);
+        return;
+    }
+    buf_done(&n->warnings);
+    n->warnings = out;
+    n->row.warnings = n->warnings.p;
+}
+
 static bool read_progress(struct pipelines *s, struct run_node *n, const json_t *line)
 {
     const json_t *done = json_object_get(line, "done"), *metric = json_object_get(line, "metric");
@@ -112,6 +143,10 @@ static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, st
         read_output(r, n, j);
         return false;
     }
+    if (kind && strcmp(kind, "warning") == 0) {
+        read_warning(n, j);
+        return true;
+    }
     return kind && strcmp(kind, "progress") == 0 && read_progress(s, n, j);
 }
 
@@ -165,24 +200,46 @@ bool progress_read_last(struct pipelines *s, struct run *r, struct run_node *n, 
     return said;
 }
 
+/* What is told at the end of a log. */
+struct last_words {
+    struct str ours, any;    /* the last of strata-ml, and of anybody */
+    struct str fatal, cause; /* of a Python that cannot start */
+};
+
+static void hear(struct last_words *w, struct str line)
+{
+    static const struct str mark = {"strata-ml: ", 11}, fatal = {"Fatal Python error: ", 20};
+
+    if (str_starts(line, mark)) {
+        w->ours = str_from(line, mark.len);
+    } else if (str_starts(line, fatal)) {
+        w->fatal = str_from(line, fatal.len);
+    } else if (w->fatal.p && w->cause.p == NULL && str_find(line, STR("Error: ")) >= 0) {
+        w->cause = line;
+    } else if (line.len > 0 && line.p[0] != '{') {
+        w->any = line;
+    }
+}
+
 const char *progress_error(struct arena *a, int fd)
 {
-    static const struct str mark = {"strata-ml: ", 11};
     char tail[TAIL];
     off_t size = lseek(fd, 0, SEEK_END);
     ssize_t got = pread(fd, tail, sizeof(tail), size > TAIL ? size - TAIL : 0);
-    struct str rest = str_n(tail, got > 0 ? (size_t)got : 0), last = {0}, any = {0};
+    struct str rest = str_n(tail, got > 0 ? (size_t)got : 0), last;
+    struct last_words w = {0};
 
     while (rest.p && rest.len > 0) {
-        struct str line = str_trim(str_cut(&rest, '\n'));
-
-        if (str_starts(line, mark)) {
-            last = str_from(line, mark.len);
-        } else if (line.len > 0 && line.p[0] != '{') {
-            any = line;
-        }
+        hear(&w, str_trim(str_cut(&rest, '\n')));
     }
-    last = last.p ? last : any;
+    if (w.ours.p == NULL && w.fatal.p && str_is_utf8(w.fatal) && str_is_utf8(w.cause)) {
+        return arena_printf(a,
+                            "the image's Python cannot start: %.*s%s%.*s; take an image in which "
+                            "python3 -c pass works",
+                            STR_ARG(str_first(w.fatal, 400)), w.cause.p ? ": " : "",
+                            STR_ARG(str_first(w.cause, 400)));
+    }
+    last = w.ours.p ? w.ours : w.any;
     return last.p && str_is_utf8(last) ? arena_strdup(a, str_first(last, 1000)) : NULL;
 }
 

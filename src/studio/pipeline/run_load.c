@@ -14,6 +14,7 @@ void run_free(struct run *r)
         buf_done(&r->nodes[i].line);
         buf_done(&r->nodes[i].metrics);
         path_looks_done(&r->nodes[i]);
+        buf_done(&r->nodes[i].warnings);
         arena_done(&r->nodes[i].arena);
     }
     arena_done(&r->arena);

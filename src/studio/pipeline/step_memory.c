@@ -106,23 +106,58 @@ static const char *size_text(struct arena *a, int64_t bytes)
     return arena_printf(a, "%lldMi", (long long)(bytes / MIB + (bytes % MIB > 0)));
 }
 
-static int refuse(struct arena *a, const struct run_node *n, const struct need *need, int64_t least,
-                  int64_t limit, struct err *e)
+/* A reader: no step in front of it could take rows away. */
+static bool is_source(const struct run *r, const struct run_node *n)
+{
+    const struct module *m = r->graph.nodes[n->g].module->table;
+    bool reads = false;
+
+    for (size_t i = 0; m->params[i].name; i++) {
+        reads = reads || (m->params[i].type == PARAM_PATH && !(m->flags & MODULE_WRITES));
+    }
+    return reads;
+}
+
+/* The setting memory of the step is too low. */
+static int refuse_asked(struct arena *a, const struct run *r, const struct run_node *n,
+                        const struct need *need, int64_t least, struct err *e)
 {
     long long rows = (long long)need->rows, columns = (long long)need->columns;
+    const char *needs = size_text(a, least), *has = size_text(a, n->asked_bytes);
 
-    if (n->asked_bytes > 0) {
-        return err_set(e, ERR_LIMIT,
-                       "it would need about %s of memory for %lld rows and %lld columns, and its "
-                       "setting memory gives it %s: write memory: %s, or let it have fewer rows "
-                       "(module sample) or columns",
-                       size_text(a, least), rows, columns, size_text(a, limit),
-                       size_text(a, least));
+    return is_source(r, n)
+               ? err_set(e, ERR_LIMIT,
+                         "it would need about %s of memory for %lld rows and %lld columns, and its "
+                         "setting memory gives it %s: write memory: %s, or read fewer columns of a "
+                         "Parquet file (read_parquet, cols)",
+                         needs, rows, columns, has, needs)
+               : err_set(e, ERR_LIMIT,
+                         "it would need about %s of memory for %lld rows and %lld columns, and its "
+                         "setting memory gives it %s: write memory: %s, or let it have fewer rows "
+                         "(module sample) or columns",
+                         needs, rows, columns, has, needs);
+}
+
+static int refuse(struct arena *a, const struct run *r, const struct run_node *n,
+                  const struct need *need, int64_t least, int64_t limit, struct err *e)
+{
+    long long rows = (long long)need->rows, columns = (long long)need->columns;
+    const char *needs = size_text(a, least), *has = size_text(a, limit);
+
+    if (n->asked_bytes > 0 && n->asked_bytes == limit) {
+        return refuse_asked(a, r, n, need, least, e);
     }
-    return err_set(e, ERR_LIMIT,
-                   "it would need about %s of memory for %lld rows and %lld columns, and this "
-                   "machine has %s for a job: let it have fewer rows (module sample) or columns",
-                   size_text(a, least), rows, columns, size_text(a, limit));
+    return is_source(r, n)
+               ? err_set(e, ERR_LIMIT,
+                         "it would need about %s of memory for %lld rows and %lld columns, and "
+                         "this machine has %s for a job: read fewer columns of a Parquet file "
+                         "(read_parquet, cols), or on a larger machine",
+                         needs, rows, columns, has)
+               : err_set(e, ERR_LIMIT,
+                         "it would need about %s of memory for %lld rows and %lld columns, and "
+                         "this machine has %s for a job: let it have fewer rows (module sample) or "
+                         "columns",
+                         needs, rows, columns, has);
 }
 
 static int need_by(const struct run *r, const struct run_node *n, const struct need *need,
@@ -174,7 +209,7 @@ int step_memory(struct pipelines *s, const struct run *r, struct run_node *n, in
     }
     if (least > limit) {
         n->lacks_memory = true;
-        return refuse(&n->arena, n, &need, least, limit, e);
+        return refuse(&n->arena, r, n, &need, least, limit, e);
     }
     n->memory_bytes = n->asked_bytes > 0 ? limit : min_of(n->need_bytes, machine);
     return 0;

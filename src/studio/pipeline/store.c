@@ -58,6 +58,8 @@ static const char *const steps[] = {
     "  length(CAST(params AS BLOB)) + ifnull(length(CAST(modules AS BLOB)), 0) +"
     "  (SELECT ifnull(sum(length(CAST(pin AS BLOB))), 0) FROM pipeline_nodes WHERE run_id = id);"
     "CREATE INDEX pipeline_runs_bytes ON pipeline_runs(project_id, id, finished_ms, bytes);",
+    "ALTER TABLE pipeline_nodes ADD COLUMN warnings TEXT;"
+    "ALTER TABLE pipeline_outputs ADD COLUMN warnings TEXT;",
     NULL,
 };
 
@@ -318,7 +320,8 @@ int output_store_find(struct state_db *db, int64_t project_id, const char *volum
     int rc;
 
     if (query_open(&q, db, e,
-                   "SELECT key, outputs, metrics, run_id FROM pipeline_outputs WHERE project_id = ?"
+                   "SELECT key, outputs, metrics, run_id, warnings FROM pipeline_outputs WHERE "
+                   "project_id = ?"
                    " AND volume = ? AND words_key = ?",
                    "izz", project_id, volume, words_key) < 0) {
         return -1;
@@ -330,7 +333,8 @@ int output_store_find(struct state_db *db, int64_t project_id, const char *volum
                                    .words_key = words_key,
                                    .outputs = text_of(a, &q, 1),
                                    .metrics = text_of(a, &q, 2),
-                                   .run_id = query_i64(&q, 3)};
+                                   .run_id = query_i64(&q, 3),
+                                   .warnings = text_of(a, &q, 4)};
     }
     return rc;
 }
@@ -345,9 +349,10 @@ int output_store_put(struct state_db *db, int64_t project_id, const struct outpu
                ? -1
                : state_run(db, e,
                            "INSERT OR REPLACE INTO pipeline_outputs(project_id, volume, key,"
-                           " words_key, outputs, metrics, run_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                           "izzzzzi", project_id, o->volume, o->key, o->words_key, o->outputs,
-                           o->metrics, o->run_id);
+                           " words_key, outputs, metrics, run_id, warnings) VALUES (?, ?, ?, ?, ?, "
+                           "?, ?, ?)",
+                           "izzzzziz", project_id, o->volume, o->key, o->words_key, o->outputs,
+                           o->metrics, o->run_id, o->warnings);
 }
 
 int output_store_remove(struct state_db *db, int64_t project_id, const char *volume,

@@ -78,7 +78,8 @@ struct node_row {
     bool is_forced;    /* its cached output is not asked for */
     const char *image; /* of a container module, by its digest; NULL: built in */
     const char *pin;   /* that image, as jobs_image_json; only to insert */
-    const char *module, *job, *key, *why, *metrics, *outputs, *error, *error_kind, *words;
+    const char *module, *job, *key, *why, *metrics, *warnings, *outputs, *error, *error_kind,
+        *words;
     int64_t started_ms, finished_ms;
 };
 
@@ -147,7 +148,7 @@ int module_store_scheduled(struct state_db *db, int64_t project_id, struct str n
 /* --- outputs that are there --- */
 
 struct output_row {
-    const char *volume, *outputs, *metrics;
+    const char *volume, *outputs, *metrics, *warnings;
     const char *key;       /* their directory; of no other outputs, ever */
     const char *words_key; /* what they are found by; NULL: nobody finds them */
     int64_t run_id;

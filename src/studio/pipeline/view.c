@@ -53,6 +53,7 @@ void node_view(const struct node_row *n, double done, const char *text, struct j
         jw_null(w);
     }
     kv_raw(w, "metrics", n->metrics ? n->metrics : "{}");
+    kv_raw(w, "warnings", n->warnings ? n->warnings : "[]");
     kv_raw(w, "outputs", n->outputs ? n->outputs : "{}");
     jw_key(w, "error");
     if (n->error) {

@@ -1745,7 +1745,9 @@ export const server: Record<string, string> = {
   // src/studio/pipeline/step_memory.c
   'must be a size such as 2Gi, from 16Mi to 1024Gi': '必须是大小，例如 2Gi，从 16Mi 到 1024Gi',
   'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而设置 memory 只给它 {4}：请写 memory: {5}，或让它处理较少的行（模块 sample）或列',
+  'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or read fewer columns of a Parquet file (read_parquet, cols)': '{2} 行、{3} 列大约需要 {1} 内存，而设置 memory 只给它 {4}：请写 memory: {5}，或从 Parquet 文件读取较少的列（read_parquet 的 cols）',
   'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 行、{3} 列大约需要 {1} 内存，而这台机器给一个任务的只有 {4}：让它处理较少的行（模块 sample）或列',
+  'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: read fewer columns of a Parquet file (read_parquet, cols), or on a larger machine': '{2} 行、{3} 列大约需要 {1} 内存，而这台机器给一个任务的只有 {4}：从 Parquet 文件读取较少的列（read_parquet 的 cols），或使用更大的机器',
   'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被终止：内存不足：它有 {1}，还需要更多，据已知情况约 {2}：请在步骤中写 memory: {3}，或让它处理较少的行或列',
   // src/studio/pipeline/importer.c
   'the disk is full after %lld bytes; remove something and try again': '写入 {1} 字节后磁盘已满；请移除一些东西后再试',

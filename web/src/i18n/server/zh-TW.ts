@@ -1745,7 +1745,9 @@ export const server: Record<string, string> = {
   // src/studio/pipeline/step_memory.c
   'must be a size such as 2Gi, from 16Mi to 1024Gi': '必須是大小，例如 2Gi，從 16Mi 到 1024Gi',
   'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而設定 memory 只給它 {4}：請寫 memory: {5}，或讓它處理較少的列（模組 sample）或欄',
+  'it would need about %s of memory for %lld rows and %lld columns, and its setting memory gives it %s: write memory: %s, or read fewer columns of a Parquet file (read_parquet, cols)': '{2} 列、{3} 欄大約需要 {1} 記憶體，而設定 memory 只給它 {4}：請寫 memory: {5}，或從 Parquet 檔案讀取較少的欄（read_parquet 的 cols）',
   'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: let it have fewer rows (module sample) or columns': '{2} 列、{3} 欄大約需要 {1} 記憶體，而這台機器給一個任務的只有 {4}：讓它處理較少的列（模組 sample）或欄',
+  'it would need about %s of memory for %lld rows and %lld columns, and this machine has %s for a job: read fewer columns of a Parquet file (read_parquet, cols), or on a larger machine': '{2} 列、{3} 欄大約需要 {1} 記憶體，而這台機器給一個任務的只有 {4}：從 Parquet 檔案讀取較少的欄（read_parquet 的 cols），或使用更大的機器',
   'killed: out of memory: it had %s and needs more, about %s by what is known: write memory: %s in the step, or let it have fewer rows or columns': '被終止：記憶體不足：它有 {1}，還需要更多，據已知情況約 {2}：請在步驟中寫 memory: {3}，或讓它處理較少的列或欄',
   // src/studio/pipeline/importer.c
   'the disk is full after %lld bytes; remove something and try again': '寫入 {1} 位元組後磁碟已滿；請移除一些東西後再試',

@@ -47,9 +47,14 @@ function Steps({ rows, preview }: { rows: Row[]; preview: (at: string) => void }
           key: 'why',
           responsive: ['sm'],
           render: (_, r) => (
-            <span className="break small">
+            <div className="break small">
               {r.node.error ? <span className="bad">{say(r.node.error.message)}</span> : r.node.state === 'running' ? say(r.node.text ?? '') : r.node.cache ? say(r.node.cache.why) : ''}
-            </span>
+              {(r.node.warnings ?? []).map((w) => (
+                <div key={w} className="step-warning">
+                  {say(w)}
+                </div>
+              ))}
+            </div>
           ),
         },
         { title: t('jobs.time'), key: 'time', responsive: ['md'], render: (_, r) => <Took from={r.node.started_at ?? null} to={r.node.finished_at ?? null} /> },

@@ -7,6 +7,7 @@ import {
   LoadingOutlined,
   StopOutlined,
   ThunderboltOutlined,
+  WarningOutlined,
 } from '@ant-design/icons';
 import type { ReactNode } from 'react';
 import type { NodeState, RunNode, RunState } from '../../../api/studio';
@@ -34,12 +35,15 @@ export function StateTag({ state }: { state: RunState | NodeState }) {
   );
 }
 
-/** With why it was or was not taken from the cache. */
+/** With why it was or was not taken from the cache, and what it warned of. */
 export function StepState({ node }: { node: RunNode }) {
+  const t = useText();
   const say = useServerText();
+  const warnings = node.warnings ?? [];
   return (
-    <span title={node.error ? say(node.error.message) : node.cache ? say(node.cache.why) : undefined}>
+    <span title={node.error ? say(node.error.message) : warnings.length > 0 ? warnings.map(say).join('\n') : node.cache ? say(node.cache.why) : undefined}>
       <StateTag state={node.state} />
+      {warnings.length > 0 && <WarningOutlined className="step-warning" aria-label={t('studio.warning')} />}
     </span>
   );
 }

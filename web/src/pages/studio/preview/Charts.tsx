@@ -1,61 +1,13 @@
 // The charts of reports and models as SVG, each with its figures as a table below for those who do not see it.
 import { useServerWord, useText } from '../../../i18n';
 import { useMeasure } from '../parts/Measure';
-import { figure, type Chart, type Series } from './types';
-import { scaleOf, thin, type Scale } from './scale';
+import { Axes, BOTTOM, H, LEFT, placeOf, RIGHT, TOP, W } from './Axes';
+import { Forecast } from './Forecast';
+import { linesOf } from './lines';
+import { scaleOf, thin } from './scale';
+import { figure, type Chart } from './types';
 
-const W = 440;
-const H = 260;
-const LEFT = 56;
-const BOTTOM = 40;
-const TOP = 12;
-const RIGHT = 12;
-const MOST = 2000; // points that are drawn
-const ROWS = 200; // and written
-
-function Axes({ x, y, chart, xNames }: { x: Scale | null; y: Scale; chart: Chart; xNames?: string[] }) {
-  return (
-    <g className="axes" aria-hidden>
-      {y.ticks.map((v) => (
-        <g key={v}>
-          <line x1={LEFT} x2={W - RIGHT} y1={y.at(v)} y2={y.at(v)} />
-          <text x={LEFT - 6} y={y.at(v) + 4} textAnchor="end">
-            {figure(v)}
-          </text>
-        </g>
-      ))}
-      {x?.ticks.map((v) => (
-        <text key={v} x={x.at(v)} y={H - BOTTOM + 16} textAnchor="middle">
-          {figure(v)}
-        </text>
-      ))}
-      {xNames && xNames.length > 0 && (
-        <text x={LEFT} y={H - BOTTOM + 16}>
-          {xNames[0]}
-        </text>
-      )}
-      <text x={(LEFT + W) / 2} y={H - 6} textAnchor="middle">
-        {chart.x_label}
-      </text>
-      <text transform={`translate(12 ${(H - BOTTOM) / 2}) rotate(-90)`} textAnchor="middle">
-        {chart.y_label}
-      </text>
-    </g>
-  );
-}
-
-interface Line {
-  name: string;
-  points: [number, number][];
-}
-
-function linesOf(chart: Chart): Line[] {
-  const line = (s: Series | Chart, name: string): Line => {
-    const x = (s.x ?? chart.x ?? []) as number[];
-    return { name, points: thin((s.y ?? []).flatMap((y, i): [number, number][] => (typeof y === 'number' ? [[typeof x[i] === 'number' ? (x[i] as number) : i, y]] : [])), MOST) };
-  };
-  return chart.series?.length ? chart.series.map((s, i) => line(s, s.name ?? String(i + 1))) : [line(chart, chart.title ?? chart.kind)];
-}
+const ROWS = 200; // of figures that are written
 
 /** What the chart is compared with: chance, or what is perfect. */
 const DIAGONAL = ['roc', 'calibration'];
@@ -183,7 +135,7 @@ function Confusion({ chart }: { chart: Chart }) {
 function Figures({ chart }: { chart: Chart }) {
   const t = useText();
   const lines = chart.kind === 'bars' || chart.kind === 'importance' ? [] : linesOf(chart);
-  const rows: unknown[][] = lines.length > 0 ? lines.flatMap((l) => thin(l.points, ROWS).map((p) => [l.name, ...p])) : (chart.y ?? []).map((v, i) => [(chart.labels ?? chart.x ?? [])[i] ?? i, v]);
+  const rows: unknown[][] = lines.length > 0 ? lines.flatMap((l) => thin(l.points, ROWS).map((p) => [l.name, chart.x_as ? placeOf(p[0], chart.x_as) : p[0], p[1]])) : (chart.y ?? []).map((v, i) => [(chart.labels ?? chart.x ?? [])[i] ?? i, v]);
   const heads = lines.length > 0 ? [t('studio.series'), chart.x_label ?? 'x', chart.y_label ?? 'y'] : [chart.x_label ?? t('data.name'), chart.y_label ?? t('studio.value')];
   return (
     <details>
@@ -222,7 +174,7 @@ export function PlainTable({ columns, rows, label }: { columns: string[]; rows: 
   );
 }
 
-const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'bars', 'scatter', 'line', 'confusion'] as const;
+const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'bars', 'scatter', 'line', 'forecast', 'confusion'] as const;
 
 /** Titles and axes in the user's language, where they are words of ours. */
 function useSaid(chart: Chart): Chart {
@@ -257,7 +209,7 @@ export function ChartView({ chart: given }: { chart: Chart }) {
     <figure className="chart">
       <figcaption>{title}</figcaption>
       <svg viewBox={`0 0 ${W} ${H}`} role="img" aria-label={title}>
-        {chart.kind === 'bars' ? <Bars chart={chart} /> : <Lines chart={chart} dots={chart.kind === 'scatter' || chart.kind === 'residuals'} />}
+        {chart.kind === 'bars' ? <Bars chart={chart} /> : chart.kind === 'forecast' ? <Forecast chart={chart} /> : <Lines chart={chart} dots={chart.kind === 'scatter' || chart.kind === 'residuals'} />}
       </svg>
       <Figures chart={chart} />
     </figure>

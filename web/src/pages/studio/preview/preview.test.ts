@@ -6,6 +6,7 @@ import { numberOf } from '../editor/ParamField';
 import { reportOf } from './report';
 import { scaleOf, thin, ticksOf } from './scale';
 import { figure } from './types';
+import { placeOf } from './Axes';
 
 describe('a report', () => {
   it('with metrics and charts is taken as it is', () => {
@@ -29,6 +30,15 @@ describe('charts', () => {
     expect(flat.at(2)).toBe(50);
     expect(scaleOf([], 0, 100).at(0.5)).toBe(50);
     expect(scaleOf([NaN, 0, 10], 0, 100).at(10)).toBe(100);
+  });
+
+  it('write days and moments as dates, and years without a comma', () => {
+    expect(placeOf(19723, 'date')).toBe('2024-01-01');
+    expect(placeOf(19723 * 86_400_000_000, 'time')).toBe('2024-01-01');
+    expect(placeOf((19723 * 24 + 6.5) * 3_600_000_000, 'time')).toBe('2024-01-01 06:30');
+    expect(placeOf(1949.5, 'real')).toBe('1949.5');
+    expect(placeOf(1950, 'int')).toBe('1950');
+    expect(placeOf(1e300, 'date')).toBe('1e+300');
   });
 
   it('draw the first and the last of many points', () => {

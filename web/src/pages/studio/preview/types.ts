@@ -55,6 +55,7 @@ export interface Chart {
   title?: string;
   x_label?: string;
   y_label?: string;
+  x_as?: string; // what x means: date, time, int, real
   x?: (number | string)[];
   y?: number[];
   labels?: (string | number)[];
