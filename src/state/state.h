@@ -2,7 +2,7 @@
  * read connection per thread.
  *
  *   handler -> state_write(fn) -> writer thread: BEGIN IMMEDIATE, SAVEPOINT, fn, ... COMMIT (fsync)
- *           <- returns when the commit is on disk
+ *           <- returns when the commit is on disk (state_write_lazy: when it is in the WAL)
  *
  * SQL has one function of ours: has_words(q, text, ...), the filter of lists (base/words.h).
  * Threads: any. Never call while holding a lock. fn runs on the writer thread and must not block on
