@@ -66,7 +66,7 @@ describe('two runs', () => {
     const run = (id: number, auc: number): Run => ({
       id, pipeline: 'p', version: 1, state: 'succeeded', params: { seed: String(id) }, created_at: '', started_at: null, finished_at: null, by: 'x',
       to: null, from: null,
-      nodes: { judge: { state: 'succeeded', module: 'evaluate', done: 1, text: '', job: null, started_at: null, finished_at: null, metrics: { auc }, outputs: {}, error: null, cache: { hit: false, why: 'never run before' } } },
+      nodes: { judge: { state: 'succeeded', module: 'evaluate', done: 1, text: '', job: null, started_at: null, finished_at: null, metrics: { auc }, warnings: [], outputs: {}, error: null, cache: { hit: false, why: 'never run before' } } },
     });
     const doc = (fraction: number) => ({ pipeline: 1, nodes: { split: { module: 'split', params: { fraction } } } });
     const all = compared(run(1, 0.8), run(2, 0.9), doc(0.7), doc(0.8));
