@@ -30,7 +30,7 @@ def test_flow(console, area, name):
     shots = pathlib.Path(os.environ.get('STRATA_SHOTS', ROOT / BUILD.name / 'screenshots'))
     env = {**os.environ, 'STRATA_URL': console.url, 'STRATA_PASSWORD': console.admin_password,
            'STRATA_STATE': str(console.state), 'STRATA_PID': str(console.process.pid), 'STRATA_BINARY': console.binary, 'STRATA_SHOTS': str(shots)}
-    r = subprocess.run(['node', RUN, area, name], env=env, capture_output=True, text=True, timeout=600)
+    r = subprocess.run(['node', RUN, area, name], env=env, capture_output=True, text=True, timeout=900)
     assert r.returncode == 0, f'{r.stdout[-3000:]}\n{r.stderr[-6000:]}'
 
 

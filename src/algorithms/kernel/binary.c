@@ -378,6 +378,17 @@ void unmap_file(void *map, size_t len)
     }
 }
 
+void map_rest(const char *from, const char *to)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE),
+              first = ((uintptr_t)from + page - 1) & ~(page - 1),
+              last = (uintptr_t)to & ~(page - 1);
+
+    if (first < last) {
+        (void)madvise((void *)first, last - first, MADV_DONTNEED);
+    }
+}
+
 int binr_open(struct binr *r, const char *path, enum binary_kind kind, struct err *e)
 {
     void *map;

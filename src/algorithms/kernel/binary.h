@@ -89,3 +89,5 @@ int binr_end(const struct binr *r, struct err *e) MUST_USE;
 /* Maps a regular file read-only; an empty file gives an empty view and no map. */
 int map_file(const char *path, void **map, size_t *len, struct err *e) MUST_USE;
 void unmap_file(void *map, size_t len);
+/* Whole pages of it leave memory until they are read again. */
+void map_rest(const char *from, const char *to);

@@ -1,13 +1,14 @@
 #include "algorithms/kernel/csv_priv.h"
 
 #include "algorithms/kernel/bigmem.h"
+#include "algorithms/kernel/binary.h"
 #include "algorithms/kernel/failure.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { GUESS_ROWS = 1000 };
+enum { GUESS_ROWS = 1000, REST_BYTES = 4 * 1024 * 1024 };
 
 static void drop_values(struct csv_column *c)
 {
@@ -224,11 +225,23 @@ static int judge_record(struct csv_reader *r, struct err *e)
     return 1;
 }
 
+/* A file that is half a table's size would stay in memory beside it. */
+static void rest(struct csv_reader *r)
+{
+    if (r->scan.at - r->rested > REST_BYTES) {
+        if (r->o->is_mapped) {
+            map_rest(r->rested, r->scan.at);
+        }
+        r->rested = r->scan.at;
+    }
+}
+
 /* From the current record to the end, or to `max` rows. */
 static int read_rows(struct csv_reader *r, uint64_t max, bool keep, struct err *e)
 {
     r->n_rows = 0;
     r->report.skipped = r->report.mended = 0;
+    r->rested = r->scan.at;
     while (r->n_rows < max) {
         int use = csv_scan_next(&r->scan, e);
 
@@ -241,6 +254,7 @@ static int read_rows(struct csv_reader *r, uint64_t max, bool keep, struct err *
             return -1;
         }
         r->n_rows += use > 0;
+        rest(r);
     }
     return 0;
 }

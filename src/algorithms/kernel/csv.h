@@ -30,8 +30,9 @@ struct csv_options {
     struct str number_columns; /* names where anything but a number is an error, and an integer that
                                   a double does not hold */
     const struct map *texts;   /* more of text_columns, by name; or NULL */
-    bool may_lack;             /* columns that the user names need not be there */
-    uint64_t max_rows;         /* 0: all */
+    bool is_mapped;    /* the text is a map of a file (map_file): what was read leaves memory */
+    bool may_lack;     /* columns that the user names need not be there */
+    uint64_t max_rows; /* 0: all */
 };
 
 struct csv_report {

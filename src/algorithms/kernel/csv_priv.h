@@ -20,6 +20,7 @@ struct csv_reader {
     const struct csv_options *o;
     struct str text;
     struct csv_scan scan;
+    const char *rested; /* the text before it was read, and has left memory if it is mapped */
     struct csv_column *columns;
     size_t n_columns;
     size_t n_rows, cap_rows;

@@ -7,8 +7,9 @@
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const uint64_t EACH_BYTE = 0x0101010101010101;
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 void csv_scan_init(struct csv_scan *s, struct str text, char delim, char quote)
 {
@@ -70,6 +71,26 @@ static struct csv_cell scan_quoted(struct csv_scan *s)
     return c;
 }
 
+#ifdef __SSE2__ /* every x86-64 */
+enum { AT_ONCE = 16 };
+
+/* Where the first delimiter or line break is among sixteen bytes: most cells are shorter than that,
+ * so that there is nothing to guess. */
+static size_t stop_in(const char *p, char delim)
+{
+    __m128i text = _mm_loadu_si128((const __m128i *)(const void *)p);
+    __m128i stops = _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8(delim)),
+                                 _mm_or_si128(_mm_cmpeq_epi8(text, _mm_set1_epi8('\n')),
+                                              _mm_cmpeq_epi8(text, _mm_set1_epi8('\r'))));
+    unsigned bits = (unsigned)_mm_movemask_epi8(stops);
+
+    return bits ? (size_t)__builtin_ctz(bits) : AT_ONCE;
+}
+#else
+enum { AT_ONCE = 8 };
+
+static const uint64_t EACH_BYTE = 0x0101010101010101;
+
 /* A byte of eight that is zero has its highest bit set in the result; bytes above the lowest one of
  * those may have it for no reason (Hacker's Delight 6-1). */
 static uint64_t zero_bytes(uint64_t eight)
@@ -77,22 +98,29 @@ static uint64_t zero_bytes(uint64_t eight)
     return (eight - EACH_BYTE) & ~eight & (EACH_BYTE << 7);
 }
 
-/* The first delimiter or line break, or the end. Eight bytes at a time: most cells are that short.
- */
+static size_t stop_in(const char *p, char delim)
+{
+    uint64_t eight, stops;
+
+    memcpy(&eight, p, sizeof(eight));
+    eight = le64toh(eight);
+    stops = zero_bytes(eight ^ EACH_BYTE * (unsigned char)delim) |
+            zero_bytes(eight ^ EACH_BYTE * '\n') | zero_bytes(eight ^ EACH_BYTE * '\r');
+    return stops ? (size_t)__builtin_ctzll(stops) / 8 : AT_ONCE;
+}
+#endif
+
+/* The first delimiter or line break, or the end. */
 static const char *end_of_plain(const struct csv_scan *s)
 {
-    const uint64_t delims = EACH_BYTE * (unsigned char)s->delim;
     const char *p = s->at;
 
-    for (; s->end - p >= 8; p += 8) {
-        uint64_t eight, stops;
+    while (s->end - p >= AT_ONCE) {
+        size_t n = stop_in(p, s->delim);
 
-        memcpy(&eight, p, sizeof(eight));
-        eight = le64toh(eight);
-        stops = zero_bytes(eight ^ delims) | zero_bytes(eight ^ EACH_BYTE * '\n') |
-                zero_bytes(eight ^ EACH_BYTE * '\r');
-        if (stops) {
-            return p + __builtin_ctzll(stops) / 8;
+        p += n;
+        if (n < AT_ONCE) {
+            return p;
         }
     }
     while (p < s->end && *p != s->delim && !is_break(*p)) {

@@ -12,6 +12,8 @@ static const double powers[EXACT_POWER + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5
                                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
                                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
+static const double signs[] = {1, -1};
+
 /* What a decimal is made of: digits x 10^power. */
 struct decimal {
     uint64_t digits;
@@ -73,46 +75,58 @@ static int scan(struct str s, size_t i, struct decimal *d)
     return i == s.len ? 0 : -1;
 }
 
-/* Four digits at once: pairs, then pairs of pairs. False: one of them is none. */
-static bool four_digits(const char *p, uint32_t *v)
-{
-    uint32_t x;
+static const uint32_t whole_powers[9] = {1,      10,      100,      1000,     10000,
+                                         100000, 1000000, 10000000, 100000000};
 
-    memcpy(&x, p, sizeof(x));
-    x = le32toh(x) ^ 0x30303030;
-    if ((x | (x + 0x76767676)) & 0x80808080) {
+/* The last k <= 8 bytes before `end` as digits, all at once: pairs, then pairs of pairs, then
+ * those. All eight can be read. False: one of the k is none. */
+static bool last_digits(const char *end, size_t k, uint64_t *v)
+{
+    uint64_t x;
+
+    memcpy(&x, end - 8, sizeof(x));
+    x = (le64toh(x) ^ 0x3030303030303030) & ~0ULL << 8 * (8 - k);
+    if ((x | (x + 0x7676767676767676)) & 0x8080808080808080) {
         return false;
     }
-    x = (x * (10 * 256 + 1)) >> 8 & 0x00ff00ff;
-    *v = (uint32_t)((uint64_t)x * (100 * 65536 + 1) >> 16) & 0xffff;
+    x = (x * (10 * 256 + 1)) >> 8 & 0x00ff00ff00ff00ff;
+    x = (x * (100 * 65536 + 1)) >> 16 & 0x0000ffff0000ffff;
+    *v = (x * (10000 * (1ULL << 32) + 1)) >> 32;
     return true;
+}
+
+/* The digits from i on; where they end. */
+static size_t take_digits(struct str s, size_t i, uint64_t *digits)
+{
+    for (; i < s.len && is_digit(s.p[i]); i++) {
+        *digits = *digits * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    return i;
 }
 
 /* Digits with an optional point, short enough that every step is exact: nearly all numbers there
  * are. False: look closer. */
-static bool parse_short(struct str s, size_t i, double *v)
+static bool parse_short(struct str s, size_t first, double *v)
 {
-    size_t first = i, point, n;
-    uint64_t digits = 0;
-    uint32_t four;
+    uint64_t digits = 0, fraction;
+    size_t i = take_digits(s, first, &digits), n = i - first, k = 0;
 
-    for (; i < s.len && is_digit(s.p[i]); i++) {
-        digits = digits * 10 + (uint64_t)(s.p[i] - '0');
-    }
-    point = i;
     if (i < s.len && s.p[i] == '.') {
-        for (i++; s.len - i >= 4 && four_digits(s.p + i, &four); i += 4) {
-            digits = digits * 10000 + four;
-        }
-        for (; i < s.len && is_digit(s.p[i]); i++) {
-            digits = digits * 10 + (uint64_t)(s.p[i] - '0');
+        k = s.len - i - 1;
+        if (k > 0 && k <= 8 && s.len >= 8) {
+            if (!last_digits(s.p + s.len, k, &fraction)) {
+                return false;
+            }
+            digits = digits * whole_powers[k] + fraction;
+            i = s.len;
+        } else {
+            i = take_digits(s, i + 1, &digits);
         }
     }
-    n = i - first - (point < i);
-    if (i < s.len || n == 0 || n > EXACT_DIGITS) {
+    if (i < s.len || n + k == 0 || n + k > EXACT_DIGITS) {
         return false;
     }
-    *v = point < i ? (double)digits / powers[i - point - 1] : (double)digits;
+    *v = (double)(int64_t)digits / powers[k];
     return true;
 }
 
@@ -147,7 +161,7 @@ int number_parse(struct str s, double *out)
         return 0;
     }
     if (parse_short(s, sign, &v)) {
-        *out = negative ? -v : v;
+        *out = v * signs[negative]; /* no branch: signs are hard to guess */
         return 0;
     }
     if (scan(s, sign, &d) < 0) {

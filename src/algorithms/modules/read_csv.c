@@ -89,6 +89,7 @@ static void say(const struct step *s, const struct folder *f, const struct table
 static struct table *read_file(const char *path, const struct csv_options *o, struct csv_report *r,
                                struct err *e)
 {
+    struct csv_options mapped = *o;
     struct table *t;
     void *map;
     size_t len;
@@ -96,7 +97,8 @@ static struct table *read_file(const char *path, const struct csv_options *o, st
     if (map_file(path, &map, &len, e) < 0) {
         return NULL;
     }
-    t = csv_read(str_n(map ? map : "", len), o, r, e);
+    mapped.is_mapped = true;
+    t = csv_read(str_n(map ? map : "", len), &mapped, r, e);
     unmap_file(map, len);
     if (t == NULL) {
         (void)err_wrap(e, "%s", path);
