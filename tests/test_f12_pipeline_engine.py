@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT, make_busybox_tar, wait_for
 from test_c25_registry_fsck import database
-from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states
+from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states, write_kept
 
 P = '/api/v1/projects/studio'
 
@@ -211,7 +211,7 @@ def test_a_node_that_waits_gets_its_image_though_it_was_deleted(own_strata, tmp_
         assert s.api('POST', '/api/v1/registry/collect').status_code == 200
     node = get_run(s, begun['id'])['nodes']
     assert node['late']['state'] == 'waiting'
-    put_file(s, 'studio', 'studio', f".studio/tmp/{node['gate']['job']}/go", b'')
+    write_kept(s, 'studio', 'studio', f".studio/tmp/{node['gate']['job']}/go", b'')
     done = end(s, begun['id'])
     assert done['state'] == 'succeeded', done
     assert s.api('GET', f'{P}/runs/{begun["id"]}/nodes/late/outputs/out').text == 'here\nx\n'

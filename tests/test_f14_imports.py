@@ -18,7 +18,7 @@ import urllib.parse
 import pytest
 
 from conftest import ROOT, Strata, free_port, wait_for
-from test_f10_pipelines import check, end, get_run, put, put_file, run, start, states
+from test_f10_pipelines import check, end, get_run, put, put_file, run, start, states, write_kept
 
 DIGITS = (ROOT / 'examples/data/digits.csv').read_bytes()
 PG = pathlib.Path('/usr/lib/postgresql/15/bin')
@@ -299,7 +299,7 @@ def test_a_folder_in_the_place_of_the_file_ends_the_run(imports, bad):
     put(imports, 'place', of_url(f'{s.url}/hold', then=False), project='imports')
     begun = start(imports, 'place', project='imports')
     job = wait_for(lambda: (n := get_run(imports, begun['id'], 'imports')['nodes']['bring'])['state'] == 'running' and n['job'], 60, 'it runs')
-    put_file(imports, 'imports', 'studio', f'.studio/tmp/{job}/bring/file.bin/in-the-way', b'x')
+    write_kept(imports, 'imports', 'studio', f'.studio/tmp/{job}/bring/file.bin/in-the-way', b'x')
     s.end.set()
     assert 'directory' in error_of(end(imports, begun['id'], 'imports'))
 

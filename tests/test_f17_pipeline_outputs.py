@@ -73,6 +73,22 @@ def test_an_output_that_was_changed_fails_who_reads_it_and_is_found_by_nobody(st
     assert text_of(steps, good, reader) == 'made\n'
 
 
+def test_who_reads_beside_others_is_not_deceived_by_their_looks(steps):
+    """Foreign bytes, and the first ones again: one reader ends and looks, then the other."""
+    put(steps, 'two', {'pipeline': 1, 'volume': 'two', 'nodes': {'a': {'module': 'make'}, 'g': {'module': 'slow-copy', 'inputs': {'from': 'a.out'}},
+                                                               'h': {'module': 'slow-copy', 'inputs': {'from': 'a.out'}, 'cache': False}}})
+    begun = start(steps, 'two')
+    jobs = [running(steps, begun, n) for n in ('g', 'h')]
+    made = root_of(steps, 'two') / '.studio'
+    kept = next(made.glob('*/out.bin'))
+    for text in (b'evil\n', b'made\n'):
+        kept.write_bytes(text)
+    (made / 'tmp' / jobs[0] / 'go').touch()
+    wait_for(lambda: get_run(steps, begun['id'])['nodes']['g']['state'] == 'failed', 60, 'the first one ends')
+    (made / 'tmp' / jobs[1] / 'go').touch()
+    assert states(end(steps, begun['id'])) == {'a': 'succeeded', 'g': 'failed', 'h': 'failed'}
+
+
 def test_nobody_writes_where_pipelines_keep_what_they_made(steps):
     put(steps, 'kept', {'pipeline': 1, 'volume': 'kept', 'nodes': {'a': {'module': 'make'}}})
     done = run(steps, 'kept')
@@ -94,6 +110,9 @@ def test_nobody_writes_where_pipelines_keep_what_they_made(steps):
                  (f'link/{key}', 'away'), (f'here/link/{key}/out.bin', 'deep/x'), ('own', f'link/{key}/more')):
         r = steps.api('POST', f'{P}/volumes/kept/rename', json={'from': a, 'to': b, 'replace': True})
         assert r.status_code == 403 and 'pipelines keep there' in r.json()['error']['message'], (a, b, r.text)
+    for path in (f'.studio/{key}/out.bin', '.studio/new', f'here/link/{key}/out.bin'):
+        r = steps.api('PUT', f'{P}/volumes/kept/files/{path}', data=b'evil')
+        assert r.status_code == 403 and 'pipelines keep there' in r.json()['error']['message'], (path, r.text)
     assert steps.api('POST', f'{P}/volumes/kept/rename', json={'from': 'own', 'to': 'here/deep/own'}).status_code == 204
     assert states(run(steps, 'kept')) == {'a': 'cached'} and text_of(steps, done, 'a') == 'made\n'
 

@@ -176,6 +176,11 @@ int volume_op_upload_commit(struct volume_agent *a, const struct volume_request 
     if (volume_place_open(a, q->path, VOLUME_PARENTS_MADE, &to, e) < 0) {
         return -1;
     }
+    if (q->flags & VOLUME_OF_USER && volume_place_is_kept(a, &to)) {
+        return err_set(e, ERR_FORBIDDEN,
+                       "nothing is uploaded into \"%s\": pipelines keep there what they made",
+                       VOLUME_STUDIO);
+    }
     if (fsync(file) < 0) {
         return volume_path_error(e, "write", q->path);
     }

@@ -45,7 +45,7 @@ enum volume_agent_flag {
     VOLUME_BY_TIME = 512,
     VOLUME_DESC = 1024,
     VOLUME_OF_USER = 2048,  /* leaves VOLUME_STUDIO alone */
-    VOLUME_UNSYNCED = 4096, /* the caller does it again when a power cut undoes it */
+    VOLUME_UNSYNCED = 4096, /* harms nobody when a power cut undoes it */
     VOLUME_FLAGS = 8191
 };
 

@@ -9,7 +9,8 @@ int volume_commit(struct volume_store *v, const struct volume_info *i, const str
                                .number = w->inode,
                                .path = w->path,
                                .other = str_of(w->name),
-                               .size_bytes = w->size_bytes};
+                               .size_bytes = w->size_bytes,
+                               .flags = w->of_user ? VOLUME_OF_USER : 0};
     SCOPED(buf_done) struct buf packet = BUF_MAX(VOLUME_PACKET_MAX);
     struct volume_reply reply;
     int rc = volume_ask(v, i, &q, &packet, &reply, NULL, e);

@@ -11,6 +11,7 @@ struct volume_whole {
     struct str path;
     const char *name;
     uint64_t inode, size_bytes;
+    bool of_user; /* not into VOLUME_STUDIO */
 };
 
 /* Renames it onto its path and syncs the directory. *created: VOLUME_CREATED or 0. */

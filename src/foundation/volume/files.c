@@ -118,10 +118,8 @@ int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct
 {
     struct volume_reply r = {0};
 
-    return ask(v, ref,
-               &(struct volume_request){
-                   .op = VOLUME_AGENT_MAKE_DIR, .path = path, .flags = VOLUME_UNSYNCED},
-               &r, NULL, e);
+    return ask(v, ref, &(struct volume_request){.op = VOLUME_AGENT_MAKE_DIR, .path = path}, &r,
+               NULL, e);
 }
 
 int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
@@ -179,7 +177,7 @@ int volume_file_keep(struct volume_store *v, const struct volume_ref *ref,
                      const struct volume_new *n, struct str path, uint64_t size_bytes,
                      struct err *e)
 {
-    const struct volume_whole whole = {path, n->name, n->inode, size_bytes};
+    const struct volume_whole whole = {path, n->name, n->inode, size_bytes, .of_user = false};
     struct volume_info i;
     unsigned created;
 

@@ -427,7 +427,8 @@ static int drop(const struct upload *u, struct err *e)
 
 static int commit(struct upload *u, unsigned *created, struct err *e)
 {
-    const struct volume_whole whole = {u->path, u->name, u->inode, (uint64_t)u->offset};
+    const struct volume_whole whole = {u->path, u->name, u->inode, (uint64_t)u->offset,
+                                       .of_user = true};
 
     if (fdatasync(u->fd) < 0) {
         return err_sys(e, "write %s to disk", Q(u->path));

@@ -67,7 +67,7 @@ typedef void volume_dir_entry(void *ctx, struct str name, bool is_dir);
 int volume_dir_list(struct volume_store *v, const struct volume_ref *ref, struct str path,
                     size_t max, volume_dir_entry *each, void *ctx, struct err *e) MUST_USE;
 int volume_dir_make(struct volume_store *v, const struct volume_ref *ref, struct str path,
-                    struct err *e) MUST_USE; /* with its parents; a power cut may undo it */
+                    struct err *e) MUST_USE; /* with its parents; durable */
 /* Durable; ERR_CONFLICT when `to` is there. */
 int volume_rename(struct volume_store *v, const struct volume_ref *ref, struct str from,
                   struct str to, struct err *e) MUST_USE;

@@ -196,7 +196,8 @@ static void write_file(struct fixture *f, const struct volume_info *i, const cha
     }
     assert_int_equal(fs_write_all(o.fd, str_of(text), &e), 0);
     {
-        struct volume_whole w = {str_of(path), "test-upload", o.reply.file.inode, strlen(text)};
+        struct volume_whole w = {str_of(path), "test-upload", o.reply.file.inode, strlen(text),
+                                 false};
         unsigned created;
 
         if (volume_commit(f->store, i, &w, &created, &e) < 0) {
@@ -691,7 +692,7 @@ static void a_commit_that_an_agent_sleeps_on_is_done_by_another_and_once(void **
 {
     struct fixture *f = *state;
     struct volume_info i;
-    struct volume_whole w = {STR("model"), "test-upload", 0, 8};
+    struct volume_whole w = {STR("model"), "test-upload", 0, 8, false};
     unsigned created = 1;
     pid_t asleep;
     struct err e;
@@ -749,7 +750,7 @@ static void a_commit_may_be_repeated_but_only_of_the_very_file(void **state)
 {
     struct fixture *f = *state;
     struct volume_info i;
-    struct volume_whole w = {STR("a"), "test-upload", 0, 5};
+    struct volume_whole w = {STR("a"), "test-upload", 0, 5, false};
     unsigned created;
     struct err e;
 

@@ -2,6 +2,7 @@
  * ours, is passed over. */
 #include "main/cli/upload.h"
 
+#include "base/fs.h"
 #include "base/hash.h"
 #include "base/limits.h"
 #include "base/mem.h"
@@ -10,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <linux/openat2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +31,7 @@ struct local_file {
 struct folder_put {
     struct cli *c;
     const char *local, *volume, *path;
+    int root; /* the folder itself: names are looked up in it, whatever comes in its way */
     VEC(struct local_file) files;
     int64_t whole_bytes, sent_bytes, spared_bytes;
     size_t n_sent, n_spared, n_passed;
@@ -49,9 +52,12 @@ static void put_done(struct folder_put *p)
 
 /* --- what there is --- */
 
+/* Files before folders: those of a folder are sent one after the other. */
 static int by_name(const FTSENT **a, const FTSENT **b)
 {
-    return strcmp((*a)->fts_name, (*b)->fts_name);
+    int folders = ((*a)->fts_info == FTS_D) - ((*b)->fts_info == FTS_D);
+
+    return folders ? folders : strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
 static void pass_over(struct folder_put *p, const FTSENT *f)
@@ -65,6 +71,11 @@ static void pass_over(struct folder_put *p, const FTSENT *f)
     }
 }
 
+static int64_t modified_ns(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec;
+}
+
 static void add(struct folder_put *p, const FTSENT *f)
 {
     const char *below = f->fts_path + strlen(p->local);
@@ -74,12 +85,11 @@ static void add(struct folder_put *p, const FTSENT *f)
     while (*below == '/') {
         below++;
     }
-    *vec_push(&p->files) =
-        (struct local_file){.path = xstrdup(below),
-                            .size = is_dir ? 0 : st->st_size,
-                            .modified_ns = st->st_mtim.tv_sec * 1000000000LL + st->st_mtim.tv_nsec,
-                            .inode = st->st_ino,
-                            .is_dir = is_dir};
+    *vec_push(&p->files) = (struct local_file){.path = xstrdup(below),
+                                               .size = is_dir ? 0 : st->st_size,
+                                               .modified_ns = modified_ns(st),
+                                               .inode = st->st_ino,
+                                               .is_dir = is_dir};
     p->whole_bytes += is_dir ? 0 : st->st_size;
 }
 
@@ -216,7 +226,9 @@ static int send_file(struct folder_put *p, const struct local_file *f, const cha
 {
     SCOPED(freep) char *url = place_url(p->c, p->volume, "files", place);
     SCOPED(freep) char *local = xasprintf("%s/%s", p->local, f->path);
-    SCOPED(closep) int fd = open(local, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    SCOPED(closep)
+    int fd = fs_open_within(p->root, f->path, O_RDONLY | O_NONBLOCK, 0,
+                            RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
     struct upload u = {.c = p->c,
                        .url = url,
                        .fd = fd,
@@ -231,7 +243,8 @@ static int send_file(struct folder_put *p, const struct local_file *f, const cha
     if (fd < 0 || fstat(fd, &st) < 0) {
         return err_sys(e, "%s", local);
     }
-    if (!S_ISREG(st.st_mode) || st.st_size != f->size) {
+    if (!S_ISREG(st.st_mode) || st.st_size != f->size || st.st_ino != f->inode ||
+        modified_ns(&st) != f->modified_ns) {
         return err_set(e, ERR_CONFLICT, "%s changes while it is read: run it again", local);
     }
     name_upload(f, &u);
@@ -290,10 +303,15 @@ int upload_folder(struct cli *c, const char *local, const char *volume, const ch
     SCOPED(put_done) struct folder_put p = {.c = c, .volume = volume};
     SCOPED(freep) char *folder = without_slashes(local);
     SCOPED(freep) char *place = without_slashes(path);
+    SCOPED(closep) int root = -1;
     int rc;
 
     p.local = folder;
     p.path = place;
+    p.root = root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0) {
+        return err_sys(e, "%s", folder);
+    }
     rc = walk(&p, e);
     meter_begin(&p.meter, p.local);
     for (size_t i = 0; rc == 0 && i < p.files.len; i++) {

@@ -47,6 +47,8 @@ struct files_lister folder_lister(struct volume_lister *of)
 /* Files that are opened at one look, and how far behind one that is being read. A folder of a
  * hundred thousand is gone through in many looks, and most of its files are opened once. */
 enum { OPENED = 1000, AHEAD = 64 };
+/* Whose names are in memory at once, of all runs: others wait. */
+enum { FOLDERS = 16 };
 
 /* How far it is with a path: of a folder, the files before `at` are within the sums. */
 struct path_look {
@@ -60,24 +62,25 @@ struct path_look {
     char hex[65], mark[200];
 };
 
-static void path_look_free(struct path_look *p)
+static void path_look_free(struct pipelines *s, struct path_look *p)
 {
     if (p->is_folder && !p->is_done) {
         sha256_done(&p->hashes);
         sha256_done(&p->marks);
+        s->n_folders--;
     }
     files_done(&p->files);
     free(p->path);
     free(p);
 }
 
-void path_looks_done(struct run_node *n)
+void path_looks_done(struct pipelines *s, struct run_node *n)
 {
     while (n->looks) {
         struct path_look *p = n->looks;
 
         n->looks = p->next;
-        path_look_free(p);
+        path_look_free(s, p);
     }
 }
 
@@ -141,7 +144,7 @@ static void add_file(const struct look *l, struct path_look *p, const struct one
     p->at++;
 }
 
-static void end_folder(struct path_look *p)
+static void end_folder(struct pipelines *s, struct path_look *p)
 {
     unsigned char sum[SHA256_BYTES];
 
@@ -151,6 +154,9 @@ static void end_folder(struct path_look *p)
     hex_encode(sum, sizeof(sum), p->mark);
     sha256_done(&p->hashes);
     sha256_done(&p->marks);
+    files_done(&p->files);
+    p->files = (struct files){0};
+    s->n_folders--;
     p->is_done = true;
 }
 
@@ -178,7 +184,7 @@ static int look_at_files(const struct look *l, struct path_look *p, struct err *
     if (p->at < p->files.n) {
         return HASH_PENDING;
     }
-    end_folder(p);
+    end_folder(l->s, p);
     return 1;
 }
 
@@ -204,6 +210,9 @@ static int look_at_path(const struct look *l, struct path_look *p, struct err *e
     if (rc > 0 || step_error_passes(e)) {
         return rc;
     }
+    if (l->s->n_folders >= FOLDERS) {
+        return HASH_PENDING;
+    }
     if (files_find(&p->files, &lister, p->path, FILES_ANY, &why) < 0) {
         if (step_error_passes(&why) || files_is_pattern(p->path) || why.kind == ERR_LIMIT) {
             *e = why;
@@ -211,6 +220,7 @@ static int look_at_path(const struct look *l, struct path_look *p, struct err *e
         return -1;
     }
     p->is_folder = true;
+    l->s->n_folders++;
     sha256_init(&p->hashes);
     sha256_init(&p->marks);
     return look_at_files(l, p, e);
@@ -226,7 +236,7 @@ int path_hash(struct pipelines *s, const struct run *r, struct run_node *n, cons
     *mark = "";
     if (rc < 0) {
         err_wrap(e, "%s", path);
-        path_looks_done(n);
+        path_looks_done(s, n);
         return -1;
     }
     if (rc == 1) {
@@ -245,7 +255,7 @@ int path_mark(struct pipelines *s, const struct run *r, struct run_node *n, cons
     int rc = look_at_path(&l, p, e);
 
     if (rc < 0) {
-        path_looks_done(n);
+        path_looks_done(s, n);
         return -1;
     }
     *mark = arena_strdup(&n->arena, str_of(p->mark));

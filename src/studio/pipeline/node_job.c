@@ -169,6 +169,7 @@ static int submit_again(struct pipelines *s, struct run *r, const struct step_gr
     if (rc == HASH_PENDING) {
         return 0;
     }
+    path_looks_done(s, n);
     rc = rc == 1 ? step_memory(s, r, n, input_bytes, &why) : rc;
     if (rc == 0) {
         rc = group_submit(s, r, g, input_bytes, &why);

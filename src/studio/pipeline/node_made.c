@@ -119,6 +119,7 @@ static int find_words(struct pipelines *s, struct run *r, struct run_node *n, st
         n->row = before;
         return rc < 0 ? -1 : 0;
     }
+    path_looks_done(s, n);
     if (rc > 0) { /* as if it had not run */
         n->row.state = NODE_CACHED;
         n->row.job = NULL;

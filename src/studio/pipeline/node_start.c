@@ -215,6 +215,7 @@ static void queue_node(struct run_node *n, const char *job, int64_t now_ms)
     n->row.state = NODE_QUEUED;
     n->row.started_ms = now_ms;
     n->log_at = 0;
+    n->n_warned = 0;
     n->part = PART_BEFORE;
     n->files_seen = FILES_UNSEEN;
     n->line.failed = false;
@@ -265,7 +266,7 @@ static int inputs_there(struct pipelines *s, const struct run *r, struct step_gr
     return 1;
 }
 
-int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+static int try_start(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
     struct node_row before = n->row;
     struct step_group g;
@@ -309,4 +310,16 @@ int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct er
         return node_failed_before(s, r, n, &why, e);
     }
     return start_group(s, r, &g, input_bytes, &before, e);
+}
+
+/* What was looked at stays until all that it is for is known: the files of a folder are not gone
+ * through again at each look while an output is hashed. */
+int node_start(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
+    int rc = try_start(s, r, n, e);
+
+    if (n->row.state != NODE_WAITING) {
+        path_looks_done(s, n);
+    }
+    return rc;
 }

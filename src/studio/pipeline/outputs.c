@@ -186,20 +186,6 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
     return 1;
 }
 
-int output_is_same(struct pipelines *s, const struct run *r, struct run_node *n, int port,
-                   struct err *e)
-{
-    const struct step_output was = n->outputs[port];
-    int rc = output_is_there(s, r, n, port, e);
-
-    /* content that is the same again may have been another one in between */
-    return rc == 1 && was.inode >= 0 &&
-                   (was.inode != n->outputs[port].inode ||
-                    was.changed_ns != n->outputs[port].changed_ns)
-               ? 0
-               : rc;
-}
-
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e)
 {

@@ -38,9 +38,12 @@ struct run_node {
     struct arena arena;  /* of this try; empty while it waits */
     int g;               /* its place in the graph */
     struct step_output outputs[MODULE_PORTS];
-    bool is_submitted;       /* its job was given to jobs since we started */
-    bool is_alone;           /* shares no container: one that it shared ended before it */
-    struct path_look *looks; /* folder.c: at folders that are not read to their end */
+    struct step_seen {
+        int64_t inode, changed_ns; /* 0: a server before us looked */
+    } seen[MODULE_PORTS];          /* of what its inputs come from, when it began */
+    bool is_submitted;             /* its job was given to jobs since we started */
+    bool is_alone;                 /* shares no container: one that it shared ended before it */
+    struct path_look *looks;       /* folder.c: at folders that are not read to their end */
     /* whether the files that it read are the same since; once its container has ended */
     enum files_seen { FILES_UNSEEN, FILES_SAME, FILES_OTHERS } files_seen;
     /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */
@@ -48,6 +51,7 @@ struct run_node {
     bool lacks_memory;
     /* of its job's log */
     int64_t log_at;
+    unsigned n_warned;                  /* lines of warnings that were looked at */
     struct buf line, metrics, warnings; /* row.metrics and row.warnings point into them */
     enum step_part part;
     int exit_code;
@@ -99,6 +103,7 @@ struct pipelines {
     bool stopping, woken;
     pthread_t runner, hasher;
     bool runner_runs, hasher_runs;
+    size_t n_folders;    /* runner thread only: that nodes are gone through, folder.c */
     uint64_t round;      /* runner thread only: of looks at all runs */
     int64_t round_bytes; /* runner thread only: that this look has hashed itself */
 };
@@ -190,10 +195,10 @@ const char *step_why(struct run_node *n, const char *old_words);
 /* --- step_inputs.c: what a step reads of other steps, which others may write to --- */
 /* Before it begins: they are the bytes that its key names. 1: yes. Or HASH_PENDING. ERR_INVALID
  * says which is not. */
-int step_inputs_there(struct pipelines *s, const struct run *r, const struct run_node *n,
+int step_inputs_there(struct pipelines *s, const struct run *r, struct run_node *n,
                       struct err *e) MUST_USE;
 /* When it has ended: nobody touched them meanwhile. As above. */
-int step_inputs_same(struct pipelines *s, const struct run *r, const struct run_node *n,
+int step_inputs_same(struct pipelines *s, const struct run *r, struct run_node *n,
                      struct err *e) MUST_USE;
 
 /* --- step_spec.c: the job of one step, or of several --- */
@@ -227,9 +232,6 @@ int outputs_there(struct pipelines *s, const struct run *r, struct run_node *n, 
 /* Whether an output has the bytes that were hashed. 1, 0, or HASH_PENDING. */
 int output_is_there(struct pipelines *s, const struct run *r, struct run_node *n, int port,
                     struct err *e) MUST_USE;
-/* Whether, besides, nobody touched it since. As above. */
-int output_is_same(struct pipelines *s, const struct run *r, struct run_node *n, int port,
-                   struct err *e) MUST_USE;
 int outputs_prepare(struct pipelines *s, const struct run *r, const struct run_node *n,
                     struct err *e) MUST_USE;
 /* Hashes what the job left, where it left it or, after a restart, in its own place; fills
@@ -268,7 +270,8 @@ int path_hash(struct pipelines *s, const struct run *r, struct run_node *n, cons
 /* The mark as it is now; in the node's arena. 1, or as above. */
 int path_mark(struct pipelines *s, const struct run *r, struct run_node *n, const char *path,
               const char **mark, struct err *e) MUST_USE;
-void path_looks_done(struct run_node *n);
+/* It is known what they were for: the next look is a new one. */
+void path_looks_done(struct pipelines *s, struct run_node *n);
 
 /* --- path_missing.c --- */
 /* What to say of a file that is not there: a name of its folder that is like it. Always -1. */

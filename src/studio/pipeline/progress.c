@@ -9,7 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 16 * 1024, CHUNKS_AT_ONCE = 16, TAIL = 16 * 1024, LAST = 1024 * 1024 };
+enum {
+    CHUNK = 16 * 1024,
+    CHUNKS_AT_ONCE = 16,
+    TAIL = 16 * 1024,
+    LAST = 1024 * 1024,
+    WARNINGS_READ = 100
+};
 
 static void read_output(struct run *r, struct run_node *n, const json_t *line)
 {
@@ -63,8 +69,11 @@ static void read_warning(struct run_node *n, const json_t *line)
     struct err ignored;
     SCOPED(json_decrefp)
     json_t *told = n->row.warnings ? json_parse(str_of(n->row.warnings), &ignored) : NULL;
-    bool is_new = text != NULL;
+    bool is_new = text != NULL && n->n_warned++ < WARNINGS_READ;
 
+    if (!is_new) {
+        return;
+    }
     jw_array(&w);
     for (size_t i = 0; i < json_array_size(told); i++) {
         const char *before = json_string_value(json_array_get(told, i));

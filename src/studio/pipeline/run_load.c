@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-void run_free(struct run *r)
+void run_free(struct pipelines *s, struct run *r)
 {
     for (size_t i = 0; i < r->n; i++) {
         buf_done(&r->nodes[i].line);
         buf_done(&r->nodes[i].metrics);
-        path_looks_done(&r->nodes[i]);
+        path_looks_done(s, &r->nodes[i]);
         buf_done(&r->nodes[i].warnings);
         arena_done(&r->nodes[i].arena);
     }
@@ -162,7 +162,7 @@ struct run *run_load(struct pipelines *s, int64_t project_id, int64_t id, struct
 
     e->kind = ERR_NONE;
     if (state_read(s->parts.state, load_fn, &l, e) < 0 || r->row.finished_ms > 0) {
-        run_free(r);
+        run_free(s, r);
         return NULL;
     }
     r->nodes = arena_new_array(&r->arena, struct run_node, r->n + 1);
@@ -175,7 +175,7 @@ struct run *run_load(struct pipelines *s, int64_t project_id, int64_t id, struct
         } else {
             *e = why;
         }
-        run_free(r);
+        run_free(s, r);
         return NULL;
     }
     drop_left(s, r);

@@ -106,6 +106,7 @@ int node_end(struct pipelines *s, struct run *r, struct run_node *n, enum node_s
 {
     struct node_row before = n->row;
 
+    path_looks_done(s, n);
     n->row.state = state;
     n->row.error = error ? arena_strdup(&n->arena, str_of(error)) : NULL;
     n->row.error_kind = kind;

@@ -90,7 +90,7 @@ static void drop_run(struct pipelines *s, struct run *r)
         WITH_LOCK(l);
         list_remove(&r->link);
     }
-    run_free(r);
+    run_free(s, r);
 }
 
 /* --- the thread --- */

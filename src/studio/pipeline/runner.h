@@ -6,7 +6,7 @@
 /* --- run_load.c --- */
 /* NULL with e->kind ERR_NONE: nothing is left to do. */
 struct run *run_load(struct pipelines *s, int64_t project_id, int64_t id, struct err *e) MUST_USE;
-void run_free(struct run *r);
+void run_free(struct pipelines *s, struct run *r);
 /* Somebody may have asked it to stop. */
 int run_read_stopping(struct pipelines *s, struct run *r, struct err *e) MUST_USE;
 

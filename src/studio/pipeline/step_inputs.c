@@ -30,40 +30,66 @@ static int changed_meanwhile(const struct run *r, const struct run_node *from, i
                    from->row.node);
 }
 
-typedef int input_look(struct pipelines *s, const struct run *r, struct run_node *from, int port,
-                       struct err *e);
+/* Content that is the same again may have been another one in between; and others who read it may
+ * have found it so before. */
+static bool was_touched(const struct step_seen *seen, const struct step_output *o)
+{
+    return seen->changed_ns != 0 && (seen->inode != o->inode || seen->changed_ns != o->changed_ns);
+}
+
+/* 1, 0 or HASH_PENDING for one port. */
+static int look_at_input(struct pipelines *s, const struct run *r, struct run_node *n, size_t i,
+                         bool has_ended, struct err *e)
+{
+    const struct graph_node *g = &r->graph.nodes[n->g];
+    struct run_node *from = run_node_at(r, g->from[i]);
+    const struct step_output *o;
+    int rc;
+
+    if (!is_outside(from, n)) {
+        return 1;
+    }
+    o = &from->outputs[g->from_port[i]];
+    rc = output_is_there(s, r, from, g->from_port[i], e);
+    if (rc == 1 && has_ended) {
+        return !was_touched(&n->seen[i], o);
+    }
+    if (rc == 1) {
+        n->seen[i] = (struct step_seen){o->inode, o->changed_ns};
+    }
+    return rc;
+}
 
 /* All are asked for, so that they are read side by side. */
-static int each_input(struct pipelines *s, const struct run *r, const struct run_node *n,
-                      input_look *look, struct err *e)
+static int each_input(struct pipelines *s, const struct run *r, struct run_node *n, bool has_ended,
+                      struct err *e)
 {
     const struct graph_node *g = &r->graph.nodes[n->g];
     int all = 1;
 
     for (size_t i = 0; i < MODULE_PORTS; i++) {
-        struct run_node *from = run_node_at(r, g->from[i]);
-        int rc = is_outside(from, n) ? look(s, r, from, g->from_port[i], e) : 1;
+        int rc = look_at_input(s, r, n, i, has_ended, e);
 
         if (rc < 0) {
             return -1;
         }
         if (rc == 0) {
-            return look == output_is_same ? changed_meanwhile(r, from, g->from_port[i], e)
-                                          : changed_before(r, from, g->from_port[i], e);
+            const struct run_node *from = run_node_at(r, g->from[i]);
+
+            return has_ended ? changed_meanwhile(r, from, g->from_port[i], e)
+                             : changed_before(r, from, g->from_port[i], e);
         }
         all = rc == 1 ? all : rc;
     }
     return all;
 }
 
-int step_inputs_there(struct pipelines *s, const struct run *r, const struct run_node *n,
-                      struct err *e)
+int step_inputs_there(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
-    return each_input(s, r, n, output_is_there, e);
+    return each_input(s, r, n, /* has_ended */ false, e);
 }
 
-int step_inputs_same(struct pipelines *s, const struct run *r, const struct run_node *n,
-                     struct err *e)
+int step_inputs_same(struct pipelines *s, const struct run *r, struct run_node *n, struct err *e)
 {
-    return each_input(s, r, n, output_is_same, e);
+    return each_input(s, r, n, /* has_ended */ true, e);
 }

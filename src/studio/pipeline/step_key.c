@@ -146,7 +146,6 @@ int step_words(struct pipelines *s, struct run *r, struct run_node *n, int64_t *
     if (rc != 0) {
         return rc;
     }
-    path_looks_done(n);
     jw_end(w);
     if (out.failed || marks.failed) {
         return err_set(e, ERR_LIMIT, "the parameters of %s are too long", n->row.node);
@@ -175,7 +174,7 @@ int step_files_look(struct pipelines *s, const struct run *r, struct run_node *n
         }
         is_same = is_same && rc == 1 && strcmp(now, json_string_value(mark)) == 0;
     }
-    path_looks_done(n);
+    path_looks_done(s, n);
     n->files_seen = is_same ? FILES_SAME : FILES_OTHERS;
     return 1;
 }

@@ -57,7 +57,7 @@ static const char *const steps[] = {
     "UPDATE pipeline_runs SET bytes = length(CAST(document AS BLOB)) +"
     "  length(CAST(params AS BLOB)) + ifnull(length(CAST(modules AS BLOB)), 0) +"
     "  (SELECT ifnull(sum(length(CAST(pin AS BLOB))), 0) FROM pipeline_nodes WHERE run_id = id);"
-    "CREATE INDEX pipeline_runs_bytes ON pipeline_runs(project_id, id, finished_ms, bytes);",
+    "CREATE INDEX pipeline_runs_bytes ON pipeline_runs(project_id, finished_ms, id, bytes);",
     "ALTER TABLE pipeline_nodes ADD COLUMN warnings TEXT;"
     "ALTER TABLE pipeline_outputs ADD COLUMN warnings TEXT;",
     NULL,

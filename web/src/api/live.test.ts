@@ -26,6 +26,7 @@ class Stream {
 describe('the live stream', () => {
   afterEach(() => {
     vi.unstubAllGlobals();
+    vi.restoreAllMocks();
     Stream.made = [];
   });
 
@@ -33,7 +34,7 @@ describe('the live stream', () => {
     vi.stubGlobal('EventSource', Stream);
     vi.stubGlobal('BroadcastChannel', undefined);
     let now = 5000;
-    vi.stubGlobal('performance', { now: () => now });
+    vi.spyOn(Date, 'now').mockImplementation(() => now);
     const live = new Live();
     live.start(4000);
     expect(Stream.made[0]?.url).toBe('/api/v1/events?replay_ms=2000'); // with a second to spare

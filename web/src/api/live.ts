@@ -40,9 +40,9 @@ export class Live {
   private source: EventSource | null = null;
   private stop = new AbortController();
   private leads = false;
-  private toldUntil = 0; // performance.now(): all that happened before it is known here
+  private toldUntil = 0; // Date.now(), which goes on while a laptop sleeps: all that happened before it is known here
 
-  /** `knownSince`: when what is shown was asked for, of performance.now(); what happened from then on is told. */
+  /** `knownSince`: when what is shown was asked for, of Date.now(); what happened from then on is told. */
   start(knownSince: number) {
     this.toldUntil = knownSince;
     this.stop = new AbortController();
@@ -97,7 +97,7 @@ export class Live {
   private lead() {
     this.leads = true;
     // The browser comes back by itself with the id of the last event; this is for the first time, and when another tab led.
-    const replay = Math.ceil(performance.now() - this.toldUntil) + SLACK_MS;
+    const replay = Math.max(0, Date.now() - this.toldUntil) + SLACK_MS;
     const source = new EventSource(`/api/v1/events?replay_ms=${Math.min(replay, DAY_MS)}`);
     this.source = source;
     source.onopen = () => this.tell({ state: 'live' });
@@ -125,7 +125,7 @@ export class Live {
 
   private hear(message: Message) {
     if ('event' in message) {
-      this.toldUntil = performance.now() - SLACK_MS; // they come in order
+      this.toldUntil = Date.now() - SLACK_MS; // they come in order
       this.listeners.forEach((l) => l(message.event));
     } else if ('state' in message) {
       this.state = message.state;

@@ -40,7 +40,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   const knownSince = useRef(0); // when me was asked for
   const reload = useCallback(async () => {
     const mine = ++asked.current; // an answer that a later question overtook tells what was
-    const now = performance.now();
+    const now = Date.now();
     try {
       const who = await session.whoAmI();
       if (mine !== asked.current) {
