@@ -167,6 +167,27 @@ def test_a_season_is_found_in_values_alone(tmp_path):
     assert arima(tmp_path, rng.standard_normal(300), '')['period'] == 1
 
 
+@pytest.mark.parametrize('period,spread,noise,n,slope', [(12, 30, 10, 240, 1), (30, 30, 3, 400, 0.5), (7, 30, 10, 365, 0.2)])
+def test_a_season_is_found_in_noise_and_with_a_trend(tmp_path, period, spread, noise, n, slope):
+    """Neighbours of the season, and its multiples, are nearly as like it."""
+    for seed in (1, 2):
+        rng = np.random.RandomState(seed)
+        values = 200 + slope * np.arange(n) + spread * np.sin(np.arange(n) * 2 * np.pi / period) + noise * rng.standard_normal(n)
+        write_csv(tmp_path / 'd.csv', ['v'], [[v] for v in values])
+        told = ok('chain', 'read_csv --param path=./d.csv --out table=t', 'holt_winters --in train=t --param value_col=v --out model=m', cwd=tmp_path)
+        assert f'a season of {period} steps was found' in told.stdout, told.stdout
+
+
+def test_a_time_that_is_no_year_and_one_of_milliseconds_leave_the_season_to_the_values(tmp_path):
+    rng = np.random.RandomState(5)
+    values = 50 + 10 * np.sin(np.arange(300) * 2 * np.pi / 7) + rng.standard_normal(300)
+    for times, types in (([1000 + i / 2 for i in range(300)], 't:real'), ([f'2024-01-01T00:00:{i * 5 // 1000:02d}.{i * 5 % 1000:03d}' for i in range(300)], 't:time')):
+        write_csv(tmp_path / 'd.csv', ['t', 'v'], [[t, v] for t, v in zip(times, values)])
+        told = ok('chain', f'read_csv --param path=./d.csv --param types={types} --out table=t',
+                  'holt_winters --in train=t --param value_col=v --param time_col=t --out model=./m.smdl', 'forecast --in model=./m.smdl --out table=p', cwd=tmp_path)
+        assert 'a season of 7 steps was found' in told.stdout, told.stdout
+
+
 def test_arima_says_what_it_cannot_learn_from(tmp_path):
     read = 'read_csv --param path=./e.csv --param types=v:real,t:real --out table=t'
     for rows, sentence, words in (([[1, 2], [2, ''], [3, 1], [4, 1]], "column 'v', row 2: the value is missing", ''),

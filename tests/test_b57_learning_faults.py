@@ -132,14 +132,23 @@ def learned_from(tmp_path, rows, words=''):
 
 
 def test_a_column_that_numbers_the_rows_is_left_out_and_told_of(tmp_path):
-    for rows in (numbered(40), numbered(40, first=0, name='x0'), numbered(40, first=3, gap=2, name='rownames')):
+    for rows in (numbered(40), numbered(40, first=0, name='column_1'), numbered(40, first=3, gap=2, name='rownames')):
         features, told = learned_from(tmp_path, rows)
         assert features == ['x'] and told == [f"column '{rows[0][0]}' only numbers the rows and is left out; name it in feature_cols to learn from it"]
     features, told = learned_from(tmp_path, numbered(40), '--param feature_cols=id,x')
     assert features == ['id', 'x'] and len(told) == 1 and 'leave it out with feature_cols=@all,-id' in told[0]
     assert learned_from(tmp_path, numbered(40), '--param feature_cols=@numeric,-x')[0] == ['id']  # nothing else is there
-    for rows in (numbered(40, first=1949, name='year'), numbered(40, first=3, gap=2, name='dose'), numbered(15), numbered(40, gap=-1)):
+    for rows in (numbered(40, first=1949, name='year'), numbered(40, first=3, gap=2, name='dose'), numbered(40, name='week'), numbered(15), numbered(40, gap=-1)):
         assert learned_from(tmp_path, rows) == ([rows[0][0], 'x'], [])
+
+
+def test_a_numbering_that_is_a_category_or_has_no_plain_name_stays(tmp_path):
+    rows = numbered(60)
+    write_csv(tmp_path / 'd.csv', rows[0], rows[1:])
+    done = ok('chain', 'read_csv --param path=./d.csv --out table=t', 'gbdt_regressor --in train=t --param label_col=y --param categorical_cols=id --out model=m', cwd=tmp_path)
+    assert "column 'id' only numbers the rows, and is learned from" in done.stdout
+    (tmp_path / 'd.jsonl').write_text(''.join(json.dumps({'id ': i, 'x': x, 'y': y}) + '\n' for i, x, y in rows[1:]))
+    assert ok('chain', 'read_jsonl --param path=./d.jsonl --out table=t', 'linear_regression --in train=t --param label_col=y --out model=m', cwd=tmp_path)
 
 
 def test_clusters_are_not_of_row_numbers(tmp_path):

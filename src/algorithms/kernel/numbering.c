@@ -12,9 +12,9 @@ enum { ROWS_LEAST = 20, GAPS_MOST = 50 /* a sample of one row in so many */ };
 
 static bool named_so(const char *name)
 {
-    static const char *const names[] = {"id",        "rowid", "row_id",     "rownames", "rowname",
-                                        "rownumber", "row",   "row_number", "index",    "idx",
-                                        "no",        "nr",    "unnamed: 0", "number",   "key"};
+    static const char *const names[] = {
+        "id",    "rowid", "row_id", "rownames", "rowname",    "rownumber", "row",    "row_number",
+        "index", "idx",   "no",     "nr",       "unnamed: 0", "column_1",  "number", "key"};
     size_t len = strlen(name);
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -41,9 +41,8 @@ bool numbering_is(const struct column *c, size_t n_rows)
         }
         gaps = gaps || step > 1;
     }
-    return gaps || c->numbers[0] > 1
-               ? named_so(c->name) && c->numbers[n_rows - 1] <= (double)n_rows * GAPS_MOST
-               : true;
+    return named_so(c->name) && /* else it may be the week, the dose, the time */
+           (!gaps || c->numbers[n_rows - 1] <= (double)n_rows * GAPS_MOST);
 }
 
 /* Whether a word of the selector is this name. */
@@ -82,8 +81,8 @@ static void tell(struct progress *progress, const char *name, bool stays)
                   name);
 }
 
-char *numbering_leave_out(const struct table *t, struct str spec, const char *const *never,
-                          size_t n_never, struct progress *progress)
+char *numbering_leave_out(const struct table *t, struct str spec, struct str also,
+                          const char *const *never, size_t n_never, struct progress *progress)
 {
     struct err ignored = {0};
     size_t n = 0, others = 0;
@@ -95,7 +94,9 @@ char *numbering_leave_out(const struct table *t, struct str spec, const char *co
     }
     for (size_t i = 0; found && others < n && i < n; i++) {
         const struct column *c = &t->columns[found[i]];
-        bool stays = others == 0 || names_it(spec, c->name) || strchr(c->name, ',');
+        struct str name = str_of(c->name);
+        bool stays = others == 0 || names_it(spec, c->name) || names_it(also, c->name) ||
+                     strchr(c->name, ',') || str_trim(name).len < name.len;
 
         if (!numbering_is(c, t->n_rows)) {
             continue;

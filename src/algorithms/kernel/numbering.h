@@ -4,11 +4,10 @@
 #include "algorithms/kernel/progress.h"
 #include "algorithms/kernel/table.h"
 
-/* Whole numbers that rise by one from 0 or 1; with gaps, as a sample of the rows has them, if the
- * name says so too. */
+/* Whole numbers that rise by one, or with the gaps of a sample of the rows, and are named so. */
 bool numbering_is(const struct column *c, size_t n_rows);
 /* Of the columns that a selector (select.h) takes: those that only number the rows are left out and
- * told of, or when they are named, or nothing else is there, only told of. The selector that is
- * left, for free(3); NULL and no error when `spec` selects nothing. */
-char *numbering_leave_out(const struct table *t, struct str spec, const char *const *never,
-                          size_t n_never, struct progress *progress);
+ * told of, or when `spec` or `also` names them, or nothing else is there, only told of. The
+ * selector that is left, for free(3); NULL and no error when `spec` selects nothing. */
+char *numbering_leave_out(const struct table *t, struct str spec, struct str also,
+                          const char *const *never, size_t n_never, struct progress *progress);

@@ -10,10 +10,11 @@
 static const double LEAST = 0.3, BY_CHANCE = 3, AGAIN = 0.5;
 /* The first peak nearly as high as the highest: others are its multiples. */
 static const double NEARLY = 0.85;
+enum { MULTIPLES = 4 };
 
-bool season_wanders(const double *w, size_t n)
+/* Kwiatkowski, Phillips, Schmidt, Shin 1992: how far sums of what is off the mean wander. */
+static double wandering(const double *w, size_t n)
 {
-    const double critical = 0.463;
     size_t lags = (size_t)(3 * sqrt((double)n) / 13);
     double mean = 0, sum = 0, walk = 0, variance = 0;
 
@@ -32,7 +33,32 @@ bool season_wanders(const double *w, size_t n)
         sum += w[i] - mean;
         walk += sum * sum;
     }
-    return walk > critical * (double)n * variance;
+    return variance > 0 ? walk / ((double)n * variance) : 0;
+}
+
+bool season_wanders(const double *w, size_t n)
+{
+    return wandering(w, n) > 0.463;
+}
+
+/* Less its straight line, of least squares. */
+static void level(const double *y, size_t n, double *v)
+{
+    double middle = (double)(n - 1) / 2, mean = 0, slope = 0, squares = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        mean += y[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        double x = (double)i - middle;
+
+        slope += x * (y[i] - mean);
+        squares += x * x;
+    }
+    slope = squares > 0 ? slope / squares : 0;
+    for (size_t i = 0; i < n; i++) {
+        v[i] = y[i] - mean - slope * ((double)i - middle);
+    }
 }
 
 /* like[lag] of lags up to `most`; without variation all are 0. */
@@ -59,12 +85,25 @@ static double at_lag(const double *like, size_t lag, size_t n)
     return like[lag] * (double)n / (double)(n - lag);
 }
 
-static bool is_peak(const double *like, size_t lag, size_t n)
+/* The mean of a lag and its multiples: those of a neighbour of the season fall out of step. */
+static double in_step(const double *like, size_t lag, size_t most, size_t n)
 {
-    double here = at_lag(like, lag, n), least = fmax(LEAST, BY_CHANCE / sqrt((double)n));
+    size_t k = 1;
+    double sum = 0;
 
-    return here >= least && here >= at_lag(like, lag - 1, n) && here >= at_lag(like, lag + 1, n) &&
-           at_lag(like, 2 * lag, n) >= AGAIN * here;
+    for (; k <= MULTIPLES && k * lag <= most; k++) {
+        sum += at_lag(like, k * lag, n);
+    }
+    return sum / (double)(k - 1);
+}
+
+static bool is_peak(const double *like, size_t lag, size_t most, size_t n)
+{
+    double here = in_step(like, lag, most, n), least = fmax(LEAST, BY_CHANCE / sqrt((double)n));
+
+    return here >= least && here >= in_step(like, lag - 1, most, n) &&
+           here >= in_step(like, lag + 1, most, n) &&
+           at_lag(like, 2 * lag, n) >= AGAIN * at_lag(like, lag, n);
 }
 
 static size_t first_peak(const double *like, size_t longest, size_t n)
@@ -72,10 +111,13 @@ static size_t first_peak(const double *like, size_t longest, size_t n)
     double highest = 0;
 
     for (size_t lag = 2; lag <= longest; lag++) {
-        highest = is_peak(like, lag, n) ? fmax(highest, at_lag(like, lag, n)) : highest;
+        highest = is_peak(like, lag, 2 * longest, n)
+                      ? fmax(highest, in_step(like, lag, 2 * longest, n))
+                      : highest;
     }
     for (size_t lag = 2; highest > 0 && lag <= longest; lag++) {
-        if (is_peak(like, lag, n) && at_lag(like, lag, n) >= NEARLY * highest) {
+        if (is_peak(like, lag, 2 * longest, n) &&
+            in_step(like, lag, 2 * longest, n) >= NEARLY * highest) {
             return lag;
         }
     }
@@ -98,11 +140,10 @@ int season_find(const double *y, size_t n, size_t longest, size_t *period, struc
         return -1;
     }
     like = v + n;
-    if (season_wanders(y, n)) {
-        left = n - 1;
-    }
+    level(y, n, v);
+    left -= wandering(v, n) > 0.146; /* of what has lost its line */
     for (size_t i = 0; i < left; i++) {
-        v[i] = left < n ? y[i + 1] - y[i] : y[i];
+        v[i] = left < n ? v[i + 1] - v[i] : v[i];
         mean += v[i] / (double)left;
     }
     for (size_t i = 0; i < left; i++) {

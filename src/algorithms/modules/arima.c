@@ -194,7 +194,7 @@ static int forecast(const struct model *m, size_t h, double *mean, double *devia
 const struct forecaster forecaster_arima = {&model_arima, time_of, forecast};
 
 /* What an automatic search looks at. */
-enum { AUTO_VALUES = 1000, AUTO_SEASONS = 6, AUTO_PERIOD = 60, AUTO_WORK = 500000 };
+enum { AUTO_VALUES = 1000, AUTO_SEASONS = 6, AUTO_PERIOD = 60, AUTO_WORK = 40000 };
 
 /* --- training --------------------------------------------------------------------------------- */
 
@@ -307,6 +307,16 @@ static struct sight sight_of(struct step *s, const struct series *v)
     return at;
 }
 
+static bool all_positive(const struct series *v)
+{
+    for (size_t i = 0; i < v->n; i++) {
+        if (!(v->y[i] > 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Only a search chooses logarithms by itself. */
 static int take_logs(struct step *s, struct series *v, const struct sight *at, bool *logs,
                      struct err *e)
@@ -314,7 +324,7 @@ static int take_logs(struct step *s, struct series *v, const struct sight *at, b
     unsigned choice = step_choice(s, "transform");
 
     *logs = choice == TRANSFORM_LOG;
-    if (choice == TRANSFORM_AUTO && is_automatic(s) &&
+    if (choice == TRANSFORM_AUTO && is_automatic(s) && all_positive(v) &&
         arima_logs(at->period, v->y + at->first, at->n, logs, e) < 0) {
         return -1;
     }

@@ -205,7 +205,8 @@ static double *coordinates(const struct step *s, const struct table *t, size_t *
     SCOPED(bound_done) struct bound b = {0};
     SCOPED(big_freep) double *x = NULL;
     struct str asked = step_text(s, "feature_cols");
-    SCOPED(freep) char *left = numbering_leave_out(t, asked, /* never */ NULL, 0, s->progress);
+    SCOPED(freep)
+    char *left = numbering_leave_out(t, asked, STR_EMPTY, /* never */ NULL, 0, s->progress);
 
     if (features_learn(&f, t, left ? str_of(left) : asked, /* never */ NULL, 0, FEATURES_NUMBERS,
                        step_choice(s, "missing") == 1 ? FEATURES_MEAN : FEATURES_ERROR, e) < 0 ||

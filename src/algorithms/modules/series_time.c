@@ -15,7 +15,7 @@
 #define HOUR_US (DAY_US / 24)
 #define MINUTE_US (HOUR_US / 60)
 
-enum { MONTH_ENDS = 1, UNEVEN = 2, LOGS = 4, MONTHS_MOST = 1200 };
+enum { MONTH_ENDS = 1, UNEVEN = 2, LOGS = 4, MONTHS_MOST = 1200, PERIOD_LONGEST = 1000 };
 
 void series_time_done(struct series_time *t)
 {
@@ -159,7 +159,9 @@ static size_t parts_of_year(const struct series_time *t)
 {
     bool of_years = t->as == AS_REAL && t->last >= 1000 && t->last <= 3000;
 
-    return of_years && !t->uneven && t->delta < 1 && t->delta > 0.01 ? steps_in(1, t->delta) : 0;
+    size_t parts = of_years && !t->uneven && t->delta < 1 ? steps_in(1, t->delta) : 0;
+
+    return parts == 4 || parts == 12 || parts == 52 ? parts : 0;
 }
 
 size_t series_time_period(const struct series_time *t)
@@ -171,7 +173,9 @@ size_t series_time_period(const struct series_time *t)
         return 12 % t->months == 0 ? 12 / t->months : 1;
     }
     if (t->as == AS_DATE || t->as == AS_TIME) {
-        return period_of_length(t->as == AS_DATE ? t->delta * DAY_US : t->delta);
+        size_t period = period_of_length(t->as == AS_DATE ? t->delta * DAY_US : t->delta);
+
+        return period <= PERIOD_LONGEST ? period : 0; /* milliseconds: the values tell */
     }
     return parts_of_year(t);
 }
@@ -179,22 +183,36 @@ size_t series_time_period(const struct series_time *t)
 /* --- times ahead -------------------------------------------------------------------------------
  */
 
+/* Missing where no date can be written any more. */
+static double date_or_none(const struct series_time *t, double time)
+{
+    double day = t->as == AS_TIME ? floor(time / DAY_US) : time;
+
+    return fabs(day) < 1e7 && calendar_has_text((int64_t)day) ? time : NAN;
+}
+
 double series_time_at(const struct series_time *t, size_t step)
 {
     double parts = (double)parts_of_year(t);
     struct month m;
 
     if (parts > 0) {
-        return (round(t->last * parts) + (double)step) / parts;
+        double at = t->last * parts, whole = round(at);
+
+        return ((fabs(at - whole) < 0.1 ? whole : at) + (double)step) / parts;
     }
     if (t->months > 0 && month_of(t->as, t->last, &m)) {
         double day = t->as == AS_TIME ? floor(t->last / DAY_US) : t->last;
         int64_t on = calendar_month_on((int64_t)day, (int64_t)(t->months * step),
                                        t->month_ends ? 31 : m.day);
 
-        return t->as == AS_TIME ? (double)on * DAY_US + m.rest : (double)on;
+        return date_or_none(t, t->as == AS_TIME ? (double)on * DAY_US + m.rest : (double)on);
     }
-    return t->delta > 0 ? t->last + (double)step * t->delta : NAN;
+    if (!(t->delta > 0)) {
+        return NAN;
+    }
+    return t->as == AS_DATE || t->as == AS_TIME ? date_or_none(t, t->last + (double)step * t->delta)
+                                                : t->last + (double)step * t->delta;
 }
 
 /* --- in models: docs/formats/model.md ----------------------------------------------------------

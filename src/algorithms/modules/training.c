@@ -143,7 +143,8 @@ static int take_features(struct training *t, const struct step *s,
     enum features_missing missing = wants->missing_kept ? FEATURES_KEPT : FEATURES_ERROR;
     struct str asked = step_text(s, "feature_cols");
     SCOPED(freep)
-    char *left = numbering_leave_out(t->table, asked, never, ARRAY_LEN(never), s->progress);
+    char *left =
+        numbering_leave_out(t->table, asked, categorical, never, ARRAY_LEN(never), s->progress);
 
     if (step_has(s, "missing") && step_choice(s, "missing") == 1) {
         missing = FEATURES_MEAN;

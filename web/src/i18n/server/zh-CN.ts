@@ -1086,6 +1086,7 @@ export const server: Record<string, string> = {
   'secret "%.*s": %s': '机密“{1}”：{2}',
   'a place of %zu bytes for a sealed value': '{1} 字节的空间不足以存放加密的值',
   // src/foundation/volume/agent_files.c
+  'nothing is uploaded into "%s": pipelines keep there what they made': '“{1}”中不能上传：流水线把做出的结果保存在那里',
   'nothing is renamed in "%s": pipelines keep there what they made': '“{1}”中的内容不能改名：流水线把做出的结果保存在那里',
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '将目录写入磁盘：{1}',
@@ -1702,7 +1703,7 @@ export const server: Record<string, string> = {
   "the volume %.*s has no '%.*s'; did you mean '%.*s%s'?": '存储卷 {1} 中没有“{2}”；您是指“{3}”吗？',
   "the volume %.*s has no '%.*s'": '存储卷 {1} 中没有“{2}”',
   // src/studio/pipeline/pipeline.c
-  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the oldest runs go, with logs and outputs that no other run has. 0: no limit.': '一个项目已结束的运行自身可保存的字节数（文档、模块、镜像的描述）：超过后最旧的运行会连同日志与其他运行不用的输出一起移除。0：不限。',
+  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the runs that ended first go, with logs and outputs that no other run has. 0: no limit.': '一个项目已结束的运行自身可保存的字节数（文档、模块、镜像的描述）：超过后最早结束的运行会连同日志与其他运行不用的输出一起移除。0：不限。',
   // src/studio/pipeline/step_inputs.c
   'the output %s of %s was changed in the volume %s since it was made: run the pipeline again from %s, and let nobody write below .studio': '{2} 的输出 {1} 做出之后在存储卷 {3} 中被改动：请从 {4} 起重新运行流水线，并且不要让任何人写入 .studio',
   'the output %s of %s was changed in the volume %s while the step read it: run the pipeline again from %s, and let nobody write below .studio': '步骤读取期间，{2} 的输出 {1} 在存储卷 {3} 中被改动：请从 {4} 起重新运行流水线，并且不要让任何人写入 .studio',

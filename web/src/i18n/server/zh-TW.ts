@@ -1086,6 +1086,7 @@ export const server: Record<string, string> = {
   'secret "%.*s": %s': '機密「{1}」：{2}',
   'a place of %zu bytes for a sealed value': '{1} 位元組的空間不足以存放封存的值',
   // src/foundation/volume/agent_files.c
+  'nothing is uploaded into "%s": pipelines keep there what they made': '「{1}」中不能上傳：流程把做出的結果保存在那裡',
   'nothing is renamed in "%s": pipelines keep there what they made': '「{1}」中的內容不能改名：流程把做出的結果保存在那裡',
   '%s is %s': '{1} 是{2}',
   'fsync of a directory: %s': '將目錄寫入磁碟：{1}',
@@ -1702,7 +1703,7 @@ export const server: Record<string, string> = {
   "the volume %.*s has no '%.*s'; did you mean '%.*s%s'?": '儲存卷 {1} 中沒有「{2}」；您是指「{3}」嗎？',
   "the volume %.*s has no '%.*s'": '儲存卷 {1} 中沒有「{2}」',
   // src/studio/pipeline/pipeline.c
-  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the oldest runs go, with logs and outputs that no other run has. 0: no limit.': '一個專案已結束的執行自身可保存的位元組數（文件、模組、映像檔的描述）：超過後最舊的執行會連同記錄與其他執行不用的輸出一起移除。0：不限。',
+  'Bytes that finished runs of a project keep of their own (documents, modules, descriptions of images): past them the runs that ended first go, with logs and outputs that no other run has. 0: no limit.': '一個專案已結束的執行自身可保存的位元組數（文件、模組、映像檔的描述）：超過後最早結束的執行會連同記錄與其他執行不用的輸出一起移除。0：不限。',
   // src/studio/pipeline/step_inputs.c
   'the output %s of %s was changed in the volume %s since it was made: run the pipeline again from %s, and let nobody write below .studio': '{2} 的輸出 {1} 做出之後在儲存卷 {3} 中被改動：請從 {4} 起重新執行流程，並且不要讓任何人寫入 .studio',
   'the output %s of %s was changed in the volume %s while the step read it: run the pipeline again from %s, and let nobody write below .studio': '步驟讀取期間，{2} 的輸出 {1} 在儲存卷 {3} 中被改動：請從 {4} 起重新執行流程，並且不要讓任何人寫入 .studio',

@@ -180,7 +180,7 @@ const KINDS = ['roc', 'pr', 'lift', 'calibration', 'residuals', 'importance', 'b
 function useSaid(chart: Chart): Chart {
   const wordOf = useServerWord();
   const nameOf = useMeasure();
-  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? nameOf(word));
+  const said = (word: string | undefined) => word && (wordOf('reports', word) ?? (chart.kind === 'forecast' ? word : nameOf(word))); // its axes are columns of the user
   return { ...chart, title: said(chart.title), x_label: said(chart.x_label), y_label: said(chart.y_label) };
 }
 
