@@ -239,7 +239,7 @@ SECONDS = {'c26_registry_faults': 270, 'c50_jobs': 120, 'c56_exec': 120, 'c70_fa
            'b54_transforms': 5, 'b56_shell': 5, 'f11_example_pipelines': 5, 'f14_imports': 25, 'f15_scripts': 40, 'f15_step_memory': 35, 'b56_memory': 20,
            'b57_learning_faults': 20}
 # The flows of the browser that each part runs, without those of the parts before it. A walk is through every page.
-FLOWS = ['walk and admin or live or replication or peers', 'walk or help', 'data or jobs or images', '']
+FLOWS = ['walk and admin or live or replication or peers', 'walk or help', 'data or jobs or images', 'studio', '']
 
 
 def deal(files, parts):
@@ -261,7 +261,7 @@ def clients(*left_out):
 
 
 def gate_blackbox():
-    """The browser in four parts beside all other clients, each part with a server of its own: they wait most of the time."""
+    """The browser in five parts beside all other clients, each part with a server of its own: they wait most of the time."""
     flows = [' and '.join([f'({k})' if k else '', *(f'not ({other})' for other in FLOWS[:n])]).removeprefix(' and ') for n, k in enumerate(FLOWS)]
     return side_by_side(*((['tests/test_d10_console.py', '-k', k], memory()) for k in flows), *clients())
 
