@@ -24,6 +24,8 @@ def desk(strata, scratch):
     home.mkdir()
     (home / 'password.txt').write_text('correct horse battery\n')
     shutil.copy(ROOT / 'examples/data/digits.csv', home / 'digits.csv')
+    (home / 'holidays').mkdir()
+    (home / 'holidays/beach.txt').write_text('sand\n')
     shutil.copy('/bin/busybox', home / 'tool')  # static, also in a build with sanitizers
     make_busybox_tar(home / 'busybox.tar')
     strata.user('ada')
