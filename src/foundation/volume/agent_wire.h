@@ -10,16 +10,16 @@
 
 /* X(NAME) - fields used are in brackets. */
 #define VOLUME_AGENT_OPS(X)                                                                        \
-    X(OPEN_READ)   /* [path, NO_LINKS] -> fd of a regular file, file */                            \
-    X(STAT)        /* [path] -> file; a link at the end is not followed */                         \
-    X(LIST)        /* [path, other = after this name, number = rows, BY_*, DESC, key = of that     \
-                    * name, words = filter] -> rows, MORE */                                       \
-    X(MAKE_DIR)    /* [path] with parents -> CREATED */                                            \
-    X(RENAME)      /* [path, other, REPLACE, OF_USER] */                                           \
-    X(REMOVE)      /* [path, RECURSIVE] -> MORE: the rest is in the trash, SWEEP_TRASH goes on */  \
-    X(UPLOAD_OPEN) /* [other = upload name, CREATE] -> fd read-write, file */                      \
-    X(UPLOAD_COMMIT) /* [path, other, number = inode, size_bytes] -> CREATED or replaced; once     \
-                      * more is success */                                                         \
+    X(OPEN_READ)     /* [path, NO_LINKS] -> fd of a regular file, file */                          \
+    X(STAT)          /* [path] -> file; a link at the end is not followed */                       \
+    X(LIST)          /* [path, other = after this name, number = rows, BY_*, DESC, key = of that   \
+                      * name, words = filter] -> rows, MORE */                                     \
+    X(MAKE_DIR)      /* [path] with parents -> CREATED */                                          \
+    X(RENAME)        /* [path, other, REPLACE, OF_USER] */                                         \
+    X(REMOVE)        /* [path, RECURSIVE, UNSYNCED] -> MORE: the rest is in the trash */           \
+    X(UPLOAD_OPEN)   /* [other = upload name, CREATE] -> fd read-write, file */                    \
+    X(UPLOAD_COMMIT) /* [path, other, number = inode, size_bytes, OF_USER] -> CREATED; again is    \
+                        success */                                                                 \
     X(UPLOAD_DROP)   /* [other] */                                                                 \
     X(SWEEP_UPLOADS) /* [number = ms since 1970: older ones go] -> first = removed, second = left  \
                       */                                                                           \

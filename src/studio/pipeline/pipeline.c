@@ -12,8 +12,7 @@ const struct cfg_item pipeline_config[] = {
     {"pipeline.run_documents", CFG_BYTES, "1Gi",
      "Bytes that finished runs of a project keep of their own (documents, modules, descriptions of "
      "images): past them the runs that ended first go, with logs and outputs that no other run "
-     "has. 0: no "
-     "limit."},
+     "has. 0: no limit."},
     {0},
 };
 

@@ -43,7 +43,7 @@ struct run_node {
     } seen[MODULE_PORTS];          /* of what its inputs come from, when it began */
     bool is_submitted;             /* its job was given to jobs since we started */
     bool is_alone;                 /* shares no container: one that it shared ended before it */
-    struct path_look *looks;       /* folder.c: at folders that are not read to their end */
+    struct path_look *looks;       /* folder.c: at what its parameters name, until that is used */
     /* whether the files that it read are the same since; once its container has ended */
     enum files_seen { FILES_UNSEEN, FILES_SAME, FILES_OTHERS } files_seen;
     /* step_memory.c: the limit of its job, what its module tells, what the document says (0) */

@@ -61,19 +61,15 @@ static void read_metrics(struct run_node *n, const json_t *metrics)
 }
 
 /* The first that fit are kept, each once: a server that starts again reads the log again. */
-static void read_warning(struct run_node *n, const json_t *line)
+static void keep_warning(struct run_node *n, const char *text)
 {
-    const char *text = json_string_value(json_object_get(line, "text"));
     struct buf out = BUF_MAX(LIMIT_STEP_WARNINGS_BYTES);
     struct jw w = JW(&out);
     struct err ignored;
     SCOPED(json_decrefp)
     json_t *told = n->row.warnings ? json_parse(str_of(n->row.warnings), &ignored) : NULL;
-    bool is_new = text != NULL && n->n_warned++ < WARNINGS_READ;
+    bool is_new = true;
 
-    if (!is_new) {
-        return;
-    }
     jw_array(&w);
     for (size_t i = 0; i < json_array_size(told); i++) {
         const char *before = json_string_value(json_array_get(told, i));
@@ -92,6 +88,19 @@ static void read_warning(struct run_node *n, const json_t *line)
     buf_done(&n->warnings);
     n->warnings = out;
     n->row.warnings = n->warnings.p;
+}
+
+/* Whether it was looked at: a log of nothing else must not hold up other runs. */
+static bool read_warning(struct run_node *n, const json_t *line)
+{
+    const char *text = json_string_value(json_object_get(line, "text"));
+
+    if (text == NULL || n->n_warned == WARNINGS_READ) {
+        return false;
+    }
+    n->n_warned++;
+    keep_warning(n, text);
+    return true;
 }
 
 static bool read_progress(struct pipelines *s, struct run_node *n, const json_t *line)
@@ -153,8 +162,7 @@ static bool read_line(struct pipelines *s, struct run *r, struct run_node *n, st
         return false;
     }
     if (kind && strcmp(kind, "warning") == 0) {
-        read_warning(n, j);
-        return true;
+        return read_warning(n, j);
     }
     return kind && strcmp(kind, "progress") == 0 && read_progress(s, n, j);
 }

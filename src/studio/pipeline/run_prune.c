@@ -1,19 +1,17 @@
-/* Finished runs that give way to newer ones: those that ended first go first, by
- * their number and by the bytes of their documents. */
+/* Finished runs that give way: those that ended first go first, by their number and by the bytes of
+ * their documents. */
 #include "base/limits.h"
 #include "base/vec.h"
 #include "pipeline/store.h"
 
 #include <string.h>
 
-/* Over an index alone: rows of runs are long. The last one that ended stays,
- * however large. */
+/* Over an index alone: rows of runs are long. The last one that ended stays, however large. */
 #define PAST_RUNS                                                                                  \
     "(SELECT id FROM (SELECT id, row_number() OVER newest AS place, sum(bytes) OVER newest AS"     \
     " kept FROM pipeline_runs WHERE project_id = ?1 AND finished_ms > 0"                           \
-    " WINDOW newest AS (ORDER BY finished_ms DESC, id DESC)) WHERE place > ?2 OR (?3 > 0 AND "     \
-    "place > 1 AND kept >"                                                                         \
-    " ?3))"
+    " WINDOW newest AS (ORDER BY finished_ms DESC, id DESC))"                                      \
+    " WHERE place > ?2 OR (?3 > 0 AND place > 1 AND kept > ?3))"
 
 static int past_jobs(struct state_db *db, const struct run_prune *p, struct arena *a,
                      struct run_pruned *out, struct err *e)

@@ -108,7 +108,7 @@ struct run_pruned {
     const char **jobs; /* that they had: the caller's to delete; in the arena */
     size_t n_jobs;
 };
-/* Deletes the oldest finished runs past LIMIT_RUNS_KEPT or bytes_max. */
+/* Deletes the runs that ended first, past LIMIT_RUNS_KEPT or bytes_max. */
 int run_store_prune(struct state_db *db, const struct run_prune *p, struct arena *a,
                     struct run_pruned *out, struct err *e) MUST_USE;
 /* All of them, with id and project_id alone. */
