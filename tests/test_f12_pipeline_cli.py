@@ -1,12 +1,16 @@
 """The command line of Studio: what a run did and why, two runs side by side, logs, tries again, clocks, files out and in, own modules tried and judged."""
 import concurrent.futures
+import contextlib
 import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import subprocess
+import threading
+import urllib.parse
 
 import pytest
 
@@ -108,6 +112,44 @@ def test_a_server_that_dies_meanwhile_is_only_a_pause(own_strata):
     os.kill(s.pids()['server'], signal.SIGKILL)
     told = p.stderr.read()
     assert p.wait(60) == 0 and [line.split()[0] for line in told.splitlines()] == [f'n{i}' for i in range(1, 12)] + ['run'], told
+
+
+class Cutting:
+    """A way to the server that cuts the first two connections on which a question stands, before its answer: curl tries once more by itself."""
+
+    def __init__(self, url, question):
+        self.server, self.question, self.cut = urllib.parse.urlparse(url), question, 0
+        self.listening = socket.create_server(('127.0.0.1', 0))
+        self.url = f'http://127.0.0.1:{self.listening.getsockname()[1]}'
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self):
+        while True:
+            client = self.listening.accept()[0]
+            server = socket.create_connection((self.server.hostname, self.server.port))
+            threading.Thread(target=self.pass_on, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self.pass_on, args=(server, client, False), daemon=True).start()
+
+    def pass_on(self, source, target, asks):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if asks and self.cut < 2 and re.match(self.question, data):
+                    self.cut += 1
+                    break
+                target.sendall(data)
+        for s in (source, target):
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize('options', [[], ['--logs'], ['--events']], ids=['bars', 'logs', 'events'])
+def test_a_connection_cut_at_the_last_question_is_only_a_pause(studio, options):
+    """The run is over, and the server goes away before it has told what came of it."""
+    put(studio, 'cut', chain(2))
+    way = Cutting(studio.url, rb'GET /api/v1/projects/studio/runs/\d+ HTTP')
+    env = {'PATH': os.environ['PATH'], 'STRATA_SERVER': way.url, 'STRATA_TOKEN': studio.token(), 'HOME': '/nonexistent'}
+    r = subprocess.run([studio.binary, 'pipeline', 'run', 'cut', *options, *P], env=env, capture_output=True, text=True, timeout=120)
+    assert r.returncode == 0 and way.cut == 2, r.stderr
 
 
 def test_what_the_steps_say_comes_line_by_line(studio):

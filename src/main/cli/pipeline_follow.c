@@ -288,12 +288,22 @@ static int look(struct watch *w, const char *id, struct err *e)
     return 0;
 }
 
-static int watch(struct watch *w, int64_t id, const char *text, struct err *e)
+/* To the run's end and what came of it. A server that is away for a while, at whichever question,
+ * is only a pause. */
+static int watch(struct watch *w, int64_t id, const char *text, json_t **run, struct err *e)
 {
     int64_t lost_ms = 0;
 
-    while (!w->is_over) {
-        if ((w->show == FOLLOW_LOGS ? look(w, text, e) : stream(w, id, e)) == 0) {
+    for (;;) {
+        bool was_over = w->is_over;
+        int rc = was_over                 ? pipeline_get_run(w->c, text, run, e)
+                 : w->show == FOLLOW_LOGS ? look(w, text, e)
+                                          : stream(w, id, e);
+
+        if (rc == 0 && was_over) {
+            return 0;
+        }
+        if (rc == 0) {
             lost_ms = 0;
             continue;
         }
@@ -306,7 +316,6 @@ static int watch(struct watch *w, int64_t id, const char *text, struct err *e)
         }
         (void)usleep(RETRY_MS * 1000);
     }
-    return 0;
 }
 
 int pipeline_follow(struct cli *c, int64_t id, enum follow_show show, json_t **run, struct err *e)
@@ -321,9 +330,9 @@ int pipeline_follow(struct cli *c, int64_t id, enum follow_show show, json_t **r
                       .line = BUF_MAX(LINE_BYTES),
                       .on_terminal = (show == FOLLOW_BARS || show == FOLLOW_LOGS) &&
                                      isatty(STDERR_FILENO) == 1};
-    int rc = watch(&w, id, text, e);
+    int rc = watch(&w, id, text, run, e);
 
     take_bars_away(&w);
     buf_done(&w.line);
-    return rc < 0 ? -1 : pipeline_get_run(c, text, run, e);
+    return rc;
 }
