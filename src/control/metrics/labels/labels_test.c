@@ -41,6 +41,12 @@ static void expressions_match_as_in_re2(void **state UNUSED)
         {"\\Qa.b\\E", "a.b", true},
         {"\\Qa.b\\E", "axb", false},
         {"\\pL+", "\xc3\xa9", true},
+        {"1\\p{L}", "1\xc3\xa9", true},
+        {"\\P{N}{2}", "ab", true},
+        {"\\x{6E}1", "n1", true},
+        {"\\x{006E}+1", "nn1", true},
+        {"\\x{2603}.", "\xe2\x98\x83!", true},
+        {"[\\x{6e}\\p{Lu}]{2}", "nN", true},
         {".", "\xc3\xa9", true},
         {"(?P<n>a)b", "ab", true},
         {"a.*?b", "axxb", true},
@@ -65,10 +71,11 @@ static void expressions_match_as_in_re2(void **state UNUSED)
 static void what_re2_does_not_have_is_refused(void **state UNUSED)
 {
     static const char *const patterns[] = {
-        "(?=a)", "(?!a)",   "(?<=a)", "(?<!a)",  "(?>a)",   "(a)\\1", "a++",
-        "a**",   "a{2}{3}", "(?R)",   "(*FAIL)", "(?(1)a)", "\\K",    "\\X",
-        "\\h",   "(?|a)",   "(?x)a",  "a{1001}", "*a",      "[a",     "(",
-        ")",     "\\",      "\\C",    "(?#c)",   "(?P=n)",  "(?&n)",  "(?)",
+        "(?=a)", "(?!a)",   "(?<=a)",  "(?<!a)",      "(?>a)",   "(a)\\1", "a++",
+        "a**",   "a{2}{3}", "(?R)",    "(*FAIL)",     "(?(1)a)", "\\K",    "\\X",
+        "\\h",   "(?|a)",   "(?x)a",   "a{1001}",     "*a",      "[a",     "(",
+        ")",     "\\",      "\\C",     "(?#c)",       "(?P=n)",  "(?&n)",  "(?)",
+        "\\x{}", "\\x{6E",  "\\x{6G}", "\\x{110000}", "\\p{}",   "\\p{L",  "\\p{Nobody}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++) {

@@ -3,6 +3,7 @@
 #include "labels/labels.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,23 @@ static void copy_quoted(struct reader *rd)
     rd->at += rd->at < rd->in.len ? 2 : 0;
 }
 
+/* "\x{2603}", "\p{Greek}", "\P{L}": whole, or the brace would be taken for a repetition. */
+static int copy_braced(struct reader *rd)
+{
+    struct str in = str_from(rd->in, rd->at + 3);
+    ptrdiff_t end = str_find_char(in, '}');
+
+    for (ptrdiff_t i = 0; peek(rd, 1) == 'x' && i < end; i++) {
+        end = isxdigit((unsigned char)in.p[i]) ? end : -1;
+    }
+    if (end <= 0) {
+        return refuse(rd, peek(rd, 1) == 'x' ? "a \\x{ without hexadecimal digits and a }"
+                                             : "a \\p{ without a name and a }");
+    }
+    copy(rd, (size_t)end + 4);
+    return 0;
+}
+
 static int copy_escape(struct reader *rd, bool in_class)
 {
     static const char space[] = "\\t\\n\\f\\r ";
@@ -75,7 +93,10 @@ static int copy_escape(struct reader *rd, bool in_class)
         return in_class ? buf_add_c(&rd->out, space)
                         : buf_printf(&rd->out, "[%s%s]", c == 'S' ? "^" : "", space);
     }
-    if (c == 'x' && peek(rd, 2) != '{' && !(peek(rd, 2) != '\0' && peek(rd, 3) != '\0')) {
+    if (c != '\0' && strchr("xpP", c) != NULL && peek(rd, 2) == '{') {
+        return copy_braced(rd);
+    }
+    if (c == 'x' && !(peek(rd, 2) != '\0' && peek(rd, 3) != '\0')) {
         return refuse(rd, "a \\x without two digits");
     }
     if (strchr("afnrtdDSwWpPx0", c) != NULL || (!in_class && strchr("AbBz", c) != NULL) ||

@@ -445,6 +445,7 @@ static void histograms_have_quantiles_and_fractions(void **state UNUSED)
         {0, "histogram_fraction(0, 1, h_bucket)", "{} 0.2"},
         {0, "histogram_fraction(-Inf, +Inf, h_bucket)", "{} 1"},
         {0, "histogram_quantile(0.5, no_bucket)", "{} NaN"},
+        {0, "histogram_quantile(0.5, h_bucket * NaN)", "{} 2"}, /* as Prometheus searches */
         {0, "histogram_quantile(0.9, broken_bucket)",
          "{} 0.9 | PromQL info: input to histogram_quantile needed to be fixed for monotonicity "
          "(see "

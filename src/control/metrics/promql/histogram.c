@@ -64,7 +64,7 @@ double promql_bucket_quantile(double q, struct promql_bucket *b, size_t n, bool 
         return (double)NAN;
     }
     rank = q * b[n - 1].count;
-    while (i < n - 1 && b[i].count < rank) {
+    while (i < n - 1 && !(b[i].count >= rank)) { /* NaN reaches no rank */
         i++;
     }
     if (i == n - 1) {
