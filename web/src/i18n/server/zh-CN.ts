@@ -1565,6 +1565,8 @@ export const server: Record<string, string> = {
   'it has more than %d bytes': '它超过 {1} 字节',
   'a replacement is longer than %zu bytes': '替换后的文本超过 {1} 字节',
   'a backslash with nothing behind it': '反斜杠后面没有字符',
+  'a \\p{ without a name and a }': '\\p{ 后面没有名称与 }',
+  'a \\x{ without hexadecimal digits and a }': '\\x{ 后面没有十六进制数字与 }',
   'a \\x without two digits': '\\x 后面没有两位数字',
   'a back reference, which RE2 does not have': '有反向引用，RE2 不支持',
   'an escape that RE2 does not have': '有 RE2 不支持的转义',

@@ -1565,6 +1565,8 @@ export const server: Record<string, string> = {
   'it has more than %d bytes': '它超過 {1} 位元組',
   'a replacement is longer than %zu bytes': '取代後的文字超過 {1} 位元組',
   'a backslash with nothing behind it': '反斜線後面沒有字元',
+  'a \\p{ without a name and a }': '\\p{ 後面沒有名稱與 }',
+  'a \\x{ without hexadecimal digits and a }': '\\x{ 後面沒有十六進位數字與 }',
   'a \\x without two digits': '\\x 後面沒有兩位數字',
   'a back reference, which RE2 does not have': '有反向參照，RE2 不支援',
   'an escape that RE2 does not have': '有 RE2 不支援的跳脫序列',
