@@ -108,22 +108,36 @@ struct binw *binw_open_text(const char *path, struct err *e)
     return is_standard(path) ? open_standard(e) : open_writer(path, e);
 }
 
-/* The folders that a path goes through; what cannot be made is told by who opens the file. */
-static void make_folders(const char *path)
+static int make_folder(const char *dir, struct err *e)
+{
+    SCOPED(freep) char *parent = NULL;
+
+    if (mkdir(dir, 0755) < 0) {
+        return 0; /* it is there, or who opens the file says why not */
+    }
+    parent = xstrdup(dir);
+    return fs_sync_dir(AT_FDCWD, dirname(parent), e);
+}
+
+/* The folders that a path goes through. */
+static int make_folders(const char *path, struct err *e)
 {
     SCOPED(freep) char *dir = xstrdup(path);
 
     for (char *slash = strchr(dir + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        (void)mkdir(dir, 0755);
+        if (make_folder(dir, e) < 0) {
+            return -1;
+        }
         *slash = '/';
     }
+    return 0;
 }
 
 struct binw *binw_open_named(const char *path, struct err *e)
 {
-    if (!is_standard(path)) {
-        make_folders(path);
+    if (!is_standard(path) && make_folders(path, e) < 0) {
+        return NULL;
     }
     return binw_open_text(path, e);
 }

@@ -108,6 +108,16 @@ static int sync_both(const struct volume_place *a, const struct volume_place *b,
     return fsync(a->dir) < 0 || fsync(b->dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
 }
 
+/* A directory comes with its entries, whoever made them. One that cannot be opened belongs to a
+ * user outside the project: none of us promised anything of it. */
+static int sync_what_moves(const struct volume_place *from, struct err *e)
+{
+    SCOPED(closep)
+    int dir = openat(from->dir, from->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    return dir >= 0 && fsync(dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
+}
+
 int volume_op_rename(struct volume_agent *a, const struct volume_request *q, struct err *e)
 {
     SCOPED(volume_place_done) struct volume_place from;
@@ -129,6 +139,9 @@ int volume_op_rename(struct volume_agent *a, const struct volume_request *q, str
         return err_set(e, ERR_FORBIDDEN,
                        "nothing is renamed in \"%s\": pipelines keep there what they made",
                        VOLUME_STUDIO);
+    }
+    if (sync_what_moves(&from, e) < 0) {
+        return -1;
     }
     if (renameat2(from.dir, from.name, to.dir, to.name, flags) < 0) {
         return volume_path_error(e, "rename to", q->other);

@@ -126,7 +126,7 @@ static int look_at_file(const struct look *l, const char *path, struct one_file 
     out->bytes = f.size_bytes;
     (void)snprintf(out->mark, sizeof(out->mark), "%llu %lld %lld %lld", (unsigned long long)f.inode,
                    (long long)f.size_bytes, (long long)f.modified_ns, (long long)f.changed_ns);
-    rc = l->is_hashing ? hash_file(l->s, l->r, volume, &f, out->hex, e) : 1;
+    rc = l->is_hashing ? hash_file(l->s, l->r, volume, &f, HASH_READ, out->hex, e) : 1;
     (void)close(f.fd);
     return rc;
 }

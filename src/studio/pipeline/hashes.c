@@ -1,6 +1,7 @@
 /* Hashes of files: small ones at once, others by a thread of their own, a slice of each in turn, so
- * that nobody waits for somebody else's terabyte. Kept as long as the file is the same, all that a
- * folder holds at the same time (ML_LIMIT_FOLDER_ENTRIES): else its first is gone with its last. */
+ * that nobody waits for somebody else's terabyte, nor for a disk that is to sync. Kept as long as
+ * the file is the same, all that a folder holds at the same time (ML_LIMIT_FOLDER_ENTRIES): else
+ * its first is gone with its last. */
 #include "pipeline/pipeline_priv.h"
 
 #include "base/clock.h"
@@ -43,15 +44,15 @@ struct file_hash {
     struct err err;
 };
 
-enum { NAME_BYTES = 224 };
+enum { NAME_BYTES = 232 };
 
 static struct str name_text(const struct file_name *f, int64_t run_id, bool is_fresh,
                             char out[NAME_BYTES])
 {
-    int n = snprintf(out, NAME_BYTES, "%lld %s %llu %lld %lld %lld %lld", (long long)f->project_id,
-                     f->volume, (unsigned long long)f->inode, (long long)f->size_bytes,
-                     (long long)f->modified_ns, (long long)f->changed_ns,
-                     is_fresh ? (long long)run_id : 0LL);
+    int n = snprintf(out, NAME_BYTES, "%lld %s %llu %lld %lld %lld %lld%s",
+                     (long long)f->project_id, f->volume, (unsigned long long)f->inode,
+                     (long long)f->size_bytes, (long long)f->modified_ns, (long long)f->changed_ns,
+                     is_fresh ? (long long)run_id : 0LL, f->is_synced ? " synced" : "");
 
     return str_n(out, (size_t)n);
 }
@@ -208,7 +209,7 @@ int hashes_ask(struct pipelines *s, const struct file_name *name, int64_t run_id
             return answer_locked(s, h, hex, e);
         }
     }
-    is_small = name->size_bytes <= (int64_t)AT_ONCE_BYTES &&
+    is_small = !name->is_synced && name->size_bytes <= (int64_t)AT_ONCE_BYTES &&
                s->round_bytes + name->size_bytes <= (int64_t)SLICE_BYTES;
     if (!is_small && n_open >= OPEN) {
         return HASH_PENDING; /* asked again */
@@ -286,6 +287,9 @@ static void read_slice(struct pipelines *s, struct file_hash *h, char *chunk)
 
     while (rc == 0 && h->left > until && !is_stopped(s, h)) {
         rc = read_some(h, chunk, &e);
+    }
+    if (rc > 0 && h->name.is_synced && fdatasync(h->fd) < 0) {
+        rc = err_sys(&e, "fdatasync");
     }
     if (rc != 0) {
         finish(h, rc, &e);

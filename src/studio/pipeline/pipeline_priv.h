@@ -116,6 +116,7 @@ struct file_name {
     char volume[65];
     uint64_t inode;
     int64_t size_bytes, modified_ns, changed_ns;
+    bool is_synced; /* its bytes are on the disk before its hash is told */
 };
 /* SHA-256 of its first size_bytes. 1: known. HASH_PENDING: being read; the runner is woken, and
  * asks again at each look for as long as it wants it. */
@@ -248,9 +249,11 @@ const char *outputs_json(const struct run *r, struct run_node *n, bool with_mark
 int outputs_parse(const struct module *m, const char *json, struct step_output *out);
 struct volume_file_info;
 struct volume_ref;
+enum hash_promise { HASH_READ, HASH_SYNCED };
 /* As hashes_ask. */
 int hash_file(struct pipelines *s, const struct run *r, struct str volume,
-              const struct volume_file_info *f, char hex[65], struct err *e) MUST_USE;
+              const struct volume_file_info *f, enum hash_promise promise, char hex[65],
+              struct err *e) MUST_USE;
 struct volume_ref run_volume(const struct run *r);
 const struct module *run_module(const struct run *r, const struct run_node *n);
 
