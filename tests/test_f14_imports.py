@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import tempfile
@@ -179,6 +180,17 @@ class Bad(http.server.BaseHTTPRequestHandler):
             s.left.set()
             self.close_connection = True
             return None
+        if self.path in ('/endless', '/dripping'):
+            self.send_response(404)
+            self.send_header('Content-Length', str(10 ** 12))
+            self.end_headers()
+            try:
+                while not s.end.wait(0.5 if self.path == '/dripping' else 0):
+                    self.wfile.write(b'x' if self.path == '/dripping' else b'x' * 60000)
+            except OSError:
+                s.left.set()
+            self.close_connection = True
+            return None
         if self.path == '/hold':
             self.send_response(200)
             self.send_header('Content-Length', '8')
@@ -232,6 +244,29 @@ def test_who_is_busy_is_asked_again(imports, bad):
     assert 'cannot now (503)' in error_of(go(imports, 'busy', of_url(f'{s.url}/later', then=False, retries=0)))
     text = error_of(go(imports, 'busy', of_url(f'{s.url}/cut', then=False, retries=0)))
     assert 'cannot be reached' in text
+
+
+@pytest.mark.parametrize('path', ['endless', 'dripping'])
+def test_a_refusal_that_never_ends_is_a_refusal(imports, bad, path):
+    s = bad()
+    text = error_of(go(imports, f'refused-{path}', of_url(f'{s.url}/{path}', then=False)))
+    assert text == f'{s.url}/{path}: the server does not have it (404)' and len(s.seen) == 1, text
+    assert s.left.wait(20)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(imports, bad, scratch):
+    cert, key = scratch / 'f14.pem', scratch / 'f14.key'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2',
+                    '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+                   check=True, capture_output=True)
+    s, asked = bad(), []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    s.socket = context.wrap_socket(s.socket, server_side=True, do_handshake_on_connect=False)
+    s.process_request = lambda request, client: (asked.append(client), type(s).process_request(s, request, client))
+    url = s.url.replace('http:', 'https:') + '/a.csv'
+    text = error_of(go(imports, 'untrusted', of_url(url, then=False)))
+    assert text.startswith(f'the certificate of {url} is not trusted') and 'update-ca-certificates' in text and len(asked) == 1, (text, asked)
 
 
 def test_a_redirect_to_another_host_does_not_get_the_secret(imports, bad):
@@ -353,6 +388,8 @@ class Store(Bad):
             return self.answer(403, b'<Error><Code>SignatureDoesNotMatch</Code></Error>')
         if name in ('/data', '/data/'):
             q = dict(urllib.parse.parse_qsl(query))
+            if q['prefix'] == 'again/':
+                return self.answer(200, b'<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken></ListBucketResult>')
             keys = sorted(k for k in OBJECTS if k.startswith(q['prefix']))
             at = int(q.get('continuation-token', '0 x').split()[0])  # one key a page
             more = f'<IsTruncated>true</IsTruncated><NextContinuationToken>{at + 1} &amp; x</NextContinuationToken>' if at + 1 < len(keys) else '<IsTruncated>false</IsTruncated>'
@@ -377,6 +414,8 @@ def test_an_object_of_a_store_is_asked_for_with_a_signature(imports, bad):
     assert 'SignatureDoesNotMatch' in error_of(go(imports, 'store', of_s3(store, key='other.csv', secret='wrong')))
     assert 'NoSuchKey' in error_of(go(imports, 'store', of_s3(store, key='none')))
     assert "begins with 'none/'" in error_of(go(imports, 'store', of_s3(store, prefix='none/')))
+    store.seen.clear()
+    assert 'the same keys again and again' in error_of(go(imports, 'store', of_s3(store, prefix='again/'))) and len(store.seen) == 2
 
 
 # --- PostgreSQL 15 of Debian ---

@@ -1,5 +1,6 @@
 #include "fetch/fetch.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "fetch/deny.h"
 
@@ -14,6 +15,7 @@ enum {
     STALL_SEC = 30,
     REDIRECTS_MAX = 5,
     ERROR_BODY_MAX = 64 * 1024,
+    ERROR_BODY_MS = 10000,
     BUFFER_BYTES = 128 * 1024
 };
 
@@ -33,6 +35,8 @@ struct turn {
     bool is_denied;   /* the address may not be connected to */
     bool is_too_long; /* the answer */
     bool was_stopped;
+    bool has_enough;    /* of an answer that only says what went wrong */
+    int64_t refused_ms; /* monotonic: since when it says so; 0: it does not */
     bool callback_failed;
     struct err failed; /* of a callback */
 };
@@ -148,7 +152,8 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
         return piece.len;
     }
     if (status >= 400 && t->out->body.len + piece.len > t->out->body.max) {
-        return piece.len; /* the beginning of what went wrong is enough */
+        t->has_enough = true; /* the beginning of what went wrong; there may be no end of it */
+        return 0;
     }
     if (buf_add(&t->out->body, piece) < 0) {
         t->is_too_long = true;
@@ -191,13 +196,27 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
     return CURL_SEEKFUNC_OK;
 }
 
+/* What went wrong may come drop by drop. */
+static bool refuses_for_long(struct turn *t)
+{
+    long status = 0;
+
+    (void)curl_easy_getinfo(t->f->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (status < 400) {
+        return false;
+    }
+    t->refused_ms = t->refused_ms ? t->refused_ms : clock_mono_ms();
+    return clock_mono_ms() - t->refused_ms > ERROR_BODY_MS;
+}
+
 static int on_progress(void *ctx, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t c UNUSED,
                        curl_off_t d UNUSED)
 {
     struct turn *t = ctx;
 
     t->was_stopped = t->q->stop != NULL && t->q->stop(t->q->stop_ctx);
-    return t->was_stopped;
+    t->has_enough = t->has_enough || refuses_for_long(t);
+    return t->was_stopped || t->has_enough;
 }
 
 /* --- one request --- */
@@ -224,7 +243,8 @@ static void set_limits(CURL *c, const struct fetch_request *q)
     (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
                            (long)(q->connect_sec ? q->connect_sec : CONNECT_SEC));
     (void)curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)q->total_sec);
-    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT,
+                           (long)(q->slowest_bytes ? q->slowest_bytes : 1));
     (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
                            (long)(q->stall_sec ? q->stall_sec : STALL_SEC));
     (void)curl_easy_setopt(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)q->rate_bytes);
@@ -305,6 +325,12 @@ static int make_headers(const struct fetch_request *q, struct curl_slist **out, 
     return 0;
 }
 
+static bool is_untrusted(CURLcode code)
+{
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+           code == CURLE_SSL_ISSUER_ERROR;
+}
+
 static int explain(const struct turn *t, CURLcode code, const char *detail, struct err *e)
 {
     const char *url = t->q->url, *text = detail[0] ? detail : curl_easy_strerror(code);
@@ -326,6 +352,11 @@ static int explain(const struct turn *t, CURLcode code, const char *detail, stru
                        "(net.outbound_deny)",
                        url);
     }
+    if (is_untrusted(code)) {
+        return err_set(e, ERR_UNAVAILABLE,
+                       "the certificate of %s is not trusted: %s; give its CA certificate", url,
+                       text);
+    }
     switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -333,12 +364,6 @@ static int explain(const struct turn *t, CURLcode code, const char *detail, stru
                        "%s is no address of a server: give http://... or https://...", url);
     case CURLE_OPERATION_TIMEDOUT:
         return err_set(e, ERR_TIMEOUT, "%s does not answer in time: %s", url, text);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-        return err_set(e, ERR_UNAVAILABLE,
-                       "the certificate of %s is not trusted: %s; give its CA certificate", url,
-                       text);
     default:
         return err_set(e, ERR_UNAVAILABLE, "%s cannot be reached: %s", url, text);
     }
@@ -386,8 +411,9 @@ int fetch_do(struct fetch *f, const struct fetch_request *q, struct fetch_answer
     set_body(f->curl, &t);
     code = curl_easy_perform(f->curl);
     note_answer(f->curl, out);
+    out->is_untrusted = is_untrusted(code);
     curl_slist_free_all(headers);
-    return code == CURLE_OK ? 0 : explain(&t, code, detail, e);
+    return code == CURLE_OK || (t.has_enough && !t.was_stopped) ? 0 : explain(&t, code, detail, e);
 }
 
 /* --- what came --- */

@@ -43,10 +43,11 @@ struct fetch_request {
     void *ctx;         /* of source and sink */
     fetch_stop *stop;  /* may be NULL */
     void *stop_ctx;
-    int64_t rate_bytes;   /* in a second, each way; 0: no limit */
-    unsigned connect_sec; /* 0: 10 */
-    unsigned total_sec;   /* 0: as long as bytes come */
-    unsigned stall_sec;   /* how long none may come; 0: 30 */
+    int64_t rate_bytes;     /* in a second, each way; 0: no limit */
+    unsigned connect_sec;   /* 0: 10 */
+    unsigned total_sec;     /* 0: as long as bytes come */
+    unsigned stall_sec;     /* how long none may come; 0: 30 */
+    unsigned slowest_bytes; /* in a second, taken over stall_sec: fewer are none; 0: 1 */
     bool follows; /* redirects (GET and HEAD), never from https to http; credentials stay with the
                    * first host */
 };
@@ -55,7 +56,8 @@ struct fetch_answer {
     int status;
     struct buf head; /* of the last answer: "name: value" lines */
     struct buf body;
-    char url[2048]; /* that answered: another one after a redirect */
+    char url[2048];    /* that answered: another one after a redirect */
+    bool is_untrusted; /* no answer: the certificate of who would have given it */
 };
 
 struct fetch_options {
@@ -69,9 +71,10 @@ struct fetch *fetch_new(const struct fetch_options *o, struct err *e) MUST_USE;
 void fetch_free(struct fetch *f);
 DEFINE_SCOPED(struct fetch, fetch_free)
 
-/* 0: an answer came, whatever its status. -1: none came or it was cut short; ERR_UNAVAILABLE and
- * ERR_TIMEOUT may be tried again, ERR_INVALID (no such URL), ERR_FORBIDDEN (denied address) and
- * ERR_CONFLICT (stopped) not. What came so far is in *out; free it with fetch_answer_done. */
+/* 0: an answer came, whatever its status; of one of 400 and more the beginning is enough. -1: none
+ * came or it was cut short; ERR_UNAVAILABLE and ERR_TIMEOUT may be tried again, ERR_INVALID (no
+ * such URL), ERR_FORBIDDEN (denied address) and ERR_CONFLICT (stopped) not. What came so far is in
+ * *out; free it with fetch_answer_done. */
 int fetch_do(struct fetch *f, const struct fetch_request *q, struct fetch_answer *out,
              struct err *e) MUST_USE;
 void fetch_answer_done(struct fetch_answer *a);

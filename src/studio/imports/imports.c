@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CONNECT_SEC = 10, STALL_SEC = 60 };
+enum { CONNECT_SEC = 10, STALL_SEC = 60, SLOWEST_BYTES = 1024 };
 
 static const struct {
     const char *module;
@@ -87,14 +87,23 @@ int import_get(struct fetch *f, const struct import_order *o, struct counted *c,
     q->method = "GET";
     q->connect_sec = CONNECT_SEC;
     q->stall_sec = STALL_SEC;
+    q->slowest_bytes = SLOWEST_BYTES;
     q->stop = o->stop;
     q->stop_ctx = o->ctx;
     if (c) {
         q->sink = counted_sink;
         q->ctx = c;
     }
-    return fetch_do(f, q, out, e) < 0 ? (e->kind == ERR_FORBIDDEN ? import_denied(q->url, e) : -1)
-                                      : 0;
+    if (fetch_do(f, q, out, e) == 0) {
+        return 0;
+    }
+    if (out->is_untrusted) { /* not by waiting, either */
+        return err_set(e, ERR_INVALID,
+                       "the certificate of %.300s is not trusted: an administrator may add its CA "
+                       "to those of the machine (update-ca-certificates) and start Strata again",
+                       q->url);
+    }
+    return e->kind == ERR_FORBIDDEN ? import_denied(q->url, e) : -1;
 }
 
 int import_status(int status, const char *what, struct str said, struct err *e)

@@ -158,6 +158,11 @@ static int find_last(struct store *s, struct listing *l, struct err *e)
         if (ask_page(s, buf_str(&token), l, e) < 0) {
             return -1;
         }
+        if (l->token.len > 0 && str_eq(buf_str(&l->token), buf_str(&token))) {
+            return err_set(e, ERR_INVALID,
+                           "the store lists the same keys again and again: give 'key' instead of "
+                           "'prefix', or look at the store");
+        }
         if (l->token.len == 0) {
             return l->last.len > 0
                        ? 0

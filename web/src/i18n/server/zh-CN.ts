@@ -1121,6 +1121,7 @@ export const server: Record<string, string> = {
   'chown %s: %s': '更改 {1} 的所有者：{2}',
   'a job of yours keeps replacing "%s"': '您的一个作业一直在取代“{1}”',
   'mkdir %s: %s': '创建目录 {1}：{2}',
+  'fdatasync: %s': '写入磁盘（fdatasync）：{1}',
   'fsync %s: %s': '将 {1} 写入磁盘：{2}',
   'look at the upload: %s': '查看上传：{1}',
   'a job has replaced the unfinished upload; use another upload id': '有作业取代了未完成的上传；请用另一个上传 ID',
@@ -1657,6 +1658,7 @@ export const server: Record<string, string> = {
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名称超过 {1} 个：每个采集项目只需写一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：没有 {1} 这个采集项目：strata exporter --help 会列出全部',
   // src/studio/imports/imports.c
+  'the certificate of %.300s is not trusted: an administrator may add its CA to those of the machine (update-ca-certificates) and start Strata again': '不信任 {1} 的证书：管理员可以将其 CA 加入本机的证书（update-ca-certificates），再重新启动 Strata',
   '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向导入不会连接的地址（net.outbound_deny、net.import_deny）：管理员可以允许它',
   '%s brings nothing from the network': '{1} 不会从网络带入任何东西',
   'it is larger than max_size, %s': '它大于 max_size（{1}）',
@@ -1689,6 +1691,7 @@ export const server: Record<string, string> = {
   'the key is too long for an address': '键太长，无法放入地址',
   'the prefix is too long': '前缀太长',
   "no key of the bucket begins with '%s'": '存储桶中没有以“{1}”开头的键',
+  "the store lists the same keys again and again: give 'key' instead of 'prefix', or look at the store": '存储服务一再列出相同的键：请给“key”而不是“prefix”，或检查该存储服务',
   "more than %d pages of keys begin with '%s': make it longer": '超过 {1} 页的键以“{2}”开头：请把它写长一点',
   'the key is too long': '键太长',
   // src/studio/imports/url.c

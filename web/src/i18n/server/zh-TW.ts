@@ -1121,6 +1121,7 @@ export const server: Record<string, string> = {
   'chown %s: %s': '更改 {1} 的擁有者：{2}',
   'a job of yours keeps replacing "%s"': '您的一個工作一直在取代「{1}」',
   'mkdir %s: %s': '建立目錄 {1}：{2}',
+  'fdatasync: %s': '寫入磁碟（fdatasync）：{1}',
   'fsync %s: %s': '將 {1} 寫入磁碟：{2}',
   'look at the upload: %s': '查看上傳：{1}',
   'a job has replaced the unfinished upload; use another upload id': '有工作取代了未完成的上傳；請用另一個上傳 ID',
@@ -1657,6 +1658,7 @@ export const server: Record<string, string> = {
   'exporter.collectors: more than %d names: each collector is named once': 'exporter.collectors：名稱超過 {1} 個：每個收集項目只要寫一次',
   'exporter.collectors: there is no collector %s: strata exporter --help lists them': 'exporter.collectors：沒有 {1} 這個收集項目：strata exporter --help 會列出全部',
   // src/studio/imports/imports.c
+  'the certificate of %.300s is not trusted: an administrator may add its CA to those of the machine (update-ca-certificates) and start Strata again': '不信任 {1} 的憑證：管理員可以將其 CA 加入本機的憑證（update-ca-certificates），再重新啟動 Strata',
   '%.300s leads to an address that imports do not reach (net.outbound_deny, net.import_deny): an administrator may allow it': '{1} 指向匯入不會連線的位址（net.outbound_deny、net.import_deny）：管理員可以允許它',
   '%s brings nothing from the network': '{1} 不會從網路帶入任何東西',
   'it is larger than max_size, %s': '它大於 max_size（{1}）',
@@ -1689,6 +1691,7 @@ export const server: Record<string, string> = {
   'the key is too long for an address': '鍵太長，無法放入位址',
   'the prefix is too long': '前綴太長',
   "no key of the bucket begins with '%s'": '儲存桶中沒有以「{1}」開頭的鍵',
+  "the store lists the same keys again and again: give 'key' instead of 'prefix', or look at the store": '儲存服務一再列出相同的鍵：請給「key」而不是「prefix」，或檢查該儲存服務',
   "more than %d pages of keys begin with '%s': make it longer": '超過 {1} 頁的鍵以「{2}」開頭：請把它寫長一點',
   'the key is too long': '鍵太長',
   // src/studio/imports/url.c
