@@ -7,8 +7,10 @@ LEAST   only what was synced
 NAMES   what was synced of the bytes, but every name that was made, moved or removed: a journal that is ahead of the data
 MIXED   of all that was not synced, names and pages of 4 KiB, some by chance
 
+Processes that made another directory their root are followed: `inside` says where the paths that they see lie.
+
 Not modelled: owners and modes (what is rebuilt takes those of the real directory), and memory that is mapped: SQLite maps its -shm only, which it
-makes anew."""
+makes anew, and modules map what they spill only, which ends with them."""
 import os
 import pathlib
 import random
@@ -16,7 +18,7 @@ import re
 
 LEAST, NAMES, MIXED = 'least', 'names', 'mixed'
 PAGE = 4096
-CALLS = ('openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,symlinkat,chdir,write,pwrite64,writev,'
+CALLS = ('openat,openat2,open,creat,clone,clone3,fork,vfork,pivot_root,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,symlinkat,chdir,write,pwrite64,writev,'
          'pwritev,pwritev2,truncate,ftruncate,fallocate,copy_file_range,splice,fsync,fdatasync,sync,syncfs,sendto,sendmsg')
 WHERE = r'(?:AT_FDCWD|-?\d+)<((?:\\x[0-9a-f]{2})*)>(?:\(deleted\))?'
 TEXT = r'"((?:\\x[0-9a-f]{2})*)"'
@@ -67,6 +69,13 @@ class File:
         return bytes(out)
 
 
+class Link:
+    """None is made while we look."""
+
+    def __init__(self, target):
+        self.now = target
+
+
 class Directory:
     def __init__(self, content=None):
         self.now = dict(content or {})
@@ -90,7 +99,7 @@ class Directory:
 def load(path):
     """What lies there, all of it synced."""
     if path.is_dir():
-        return Directory({p.name: load(p) for p in path.iterdir() if not p.is_symlink()})
+        return Directory({p.name: Link(os.readlink(p)) if p.is_symlink() else load(p) for p in path.iterdir()})
     return File(path.read_bytes() if path.is_file() else b'')
 
 
@@ -100,11 +109,22 @@ class Disk:
     def __init__(self, root, others=()):
         self.root, self.top, self.others = pathlib.Path(root), load(pathlib.Path(root)), others
         self.cwd, self.home = {}, b'/'  # children begin where their parent is: in the state directory
+        self.parent, self.roots = {}, {}
+
+    def of_process(self, pid, values, otherwise):
+        """What it or the nearest of its parents has."""
+        while pid is not None and pid not in values:
+            pid = self.parent.get(pid)
+        return values.get(pid, otherwise)
+
+    def inside(self, pid, path):
+        """Where a path lies that a process sees below its own root."""
+        return self.of_process(pid, self.roots, '') + path
 
     def split(self, pid, where, name):
         """(directory of the model, last name) of a path; None: not ours."""
-        path = os.path.normpath(os.path.join(os.fsdecode(where or self.cwd.get(pid, self.home)), os.fsdecode(name)))
-        inside = os.path.relpath(path, self.root)
+        path = os.path.normpath(os.path.join(os.fsdecode(where or self.of_process(pid, self.cwd, self.home)), os.fsdecode(name)))
+        inside = os.path.relpath(self.inside(pid, path), self.root)
         if inside.startswith('..') or self.of_others(inside):
             return None, None
         if inside == '.':
@@ -118,14 +138,14 @@ class Disk:
     def of_others(self, inside):
         return any(inside == other or inside.startswith(other + '/') for other in self.others)
 
-    def node(self, path):
-        at, last = self.split(0, b'/', path)
+    def node(self, pid, path):
+        at, last = self.split(pid, b'/', path)
         return at.now.get(last) if at else None
 
     # --- calls; each gets the pid and its arguments as strace wrote them ---
 
     def opened(self, pid, args, _):
-        m = re.match(rf'(?:{WHERE}, )?{TEXT}, ([A-Z_|0-9x]+)', args)
+        m = re.match(rf'(?:{WHERE}, )?{TEXT}, (?:{{flags=)?([A-Z_|0-9x]+)', args)
         where, name, flags = text(m.group(1) or ''), text(m.group(2)), m.group(3).split('|')
         at, last = self.split(pid, where, name)
         if at is None:
@@ -164,48 +184,61 @@ class Disk:
         self.moved(pid, args, result, keep=True)
 
     def entered(self, pid, args, _):
-        self.cwd[pid] = os.path.join(self.cwd.get(pid, self.home), text(re.match(TEXT, args).group(1)))
+        self.cwd[pid] = os.path.join(self.of_process(pid, self.cwd, self.home), text(re.match(TEXT, args).group(1)))
         if self.home == b'/' and self.cwd[pid].startswith(os.fsencode(self.root)):
             self.home = self.cwd[pid]
 
-    def file(self, args):
+    def enclosed(self, pid, _, __):
+        self.roots[pid] = os.fsdecode(self.of_process(pid, self.cwd, self.home))
+
+    def file(self, pid, args):
         m = re.match(WHERE, args)
-        node = self.node(text(m.group(1))) if m else None
+        node = self.node(pid, text(m.group(1))) if m else None
         return (node, args[m.end() + 2:]) if isinstance(node, File) else (None, None)
 
-    def wrote(self, _, args, result):
-        node, rest = self.file(args)
+    def wrote(self, pid, args, result):
+        node, rest = self.file(pid, args)
         if node is not None:
             data = text(re.match(TEXT, rest).group(1))[:result]
             assert len(data) == result, f'strace cut this short: {args[:200]}'
             node.write(node.at, data)
             node.at += result
 
-    def pwrote(self, _, args, result):
-        node, rest = self.file(args)
+    def pwrote(self, pid, args, result):
+        node, rest = self.file(pid, args)
         if node is not None:
             m = re.match(rf'{TEXT}, \d+, (\d+)', rest)
             data = text(m.group(1))[:result]
             assert len(data) == result, f'strace cut this short: {args[:200]}'
             node.write(int(m.group(2)), data)
 
-    def truncated(self, _, args, __):
-        node, rest = self.file(args)
+    def truncated(self, pid, args, _):
+        node, rest = self.file(pid, args)
         if node is not None:
             node.cut(int(rest))
 
-    def unknown(self, _, args, __):
-        assert self.file(args)[0] is None, f'a call that this model does not know: {args[:200]}'
+    def reserved(self, pid, args, _):
+        node, rest = self.file(pid, args)
+        if node is not None:
+            how, offset, size = re.match(r'([A-Z_|0-9x]+), (\d+), (\d+)', rest).groups()
+            end = int(offset) + int(size)
+            if how == '0' and end > len(node.now):
+                node.cut(end)
+
+    def unknown(self, pid, args, _):
+        assert self.file(pid, args)[0] is None, f'a call that this model does not know: {args[:200]}'
 
     ENDED = {'openat': opened, 'open': opened, 'creat': opened, 'mkdir': made, 'mkdirat': made, 'unlink': removed, 'unlinkat': removed,
              'rmdir': removed, 'rename': moved, 'renameat': moved, 'renameat2': moved, 'link': linked, 'linkat': linked, 'chdir': entered,
-             'write': wrote, 'pwrite64': pwrote, 'ftruncate': truncated, 'writev': unknown, 'pwritev': unknown, 'pwritev2': unknown,
-             'fallocate': unknown, 'copy_file_range': unknown, 'splice': unknown}
+             'openat2': opened, 'pivot_root': enclosed, 'write': wrote, 'pwrite64': pwrote, 'ftruncate': truncated, 'fallocate': reserved,
+             'writev': unknown, 'pwritev': unknown, 'pwritev2': unknown, 'copy_file_range': unknown, 'splice': unknown}
 
     def replay(self, log):
         """Yields the bytes that a call is about to send, when all before it has been done."""
         begun, at = {}, {}
-        for line in log.read_text().splitlines():
+        lines = log.read_text().splitlines()
+        self.parent = {int(m.group(2)): int(m.group(1)) for m in map(re.compile(r'(\d+) .*\b(?:clone3?|v?fork)\b.* = (\d+)$').match, lines) if m}
+        for line in lines:
             m = re.match(r'(\d+) +(?:<\.\.\. (\w+) resumed>|(\w+)\()(.*)', line)
             if m is None:
                 continue  # an end of a process
@@ -214,7 +247,7 @@ class Disk:
                 if name in ('sendto', 'sendmsg') or (name == 'write' and r'<\x73\x6f\x63\x6b\x65\x74' in rest):
                     yield b''.join(text(part) for part in re.findall(TEXT, rest))
                 if name in ('fsync', 'fdatasync'):
-                    node = self.node(text(re.match(WHERE, rest).group(1)))
+                    node = self.node(pid, text(re.match(WHERE, rest).group(1)))
                     begun[pid] = node and (node, node.begin_sync())
                 if rest.endswith('<unfinished ...>'):
                     at[pid] = rest.removesuffix('<unfinished ...>').rstrip()
@@ -237,6 +270,10 @@ class Disk:
         self._rebuild(self.top, self.root, to, loss, owner, random.Random(seed))
 
     def _rebuild(self, node, real, to, loss, owner, chance):
+        if isinstance(node, Link):
+            to.symlink_to(node.now)
+            os.chown(to, *owner, follow_symlinks=False)
+            return
         left = node.after(loss, chance)
         if isinstance(node, File):
             to.write_bytes(left)
@@ -261,6 +298,6 @@ def compare(disk, real):
             yield from (str(path / name) for name in ours & (there ^ set(node.now)))
             for name in ours & there & set(node.now):
                 yield from walk(node.now[name], path / name)
-        elif path.suffix != '.db-shm' and path.read_bytes() != node.now:
+        elif isinstance(node, File) and path.suffix != '.db-shm' and path.read_bytes() != node.now:
             yield str(path)
     return list(walk(disk.top, real))

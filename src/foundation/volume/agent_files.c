@@ -108,14 +108,20 @@ static int sync_both(const struct volume_place *a, const struct volume_place *b,
     return fsync(a->dir) < 0 || fsync(b->dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
 }
 
-/* A directory comes with its entries, whoever made them. One that cannot be opened belongs to a
- * user outside the project: none of us promised anything of it. */
-static int sync_what_moves(const struct volume_place *from, struct err *e)
+/* A directory comes with its entries, whoever made them. One of a user outside the project stays
+ * closed to us: nothing was promised of what is in it. */
+static int sync_what_moves(const struct volume_place *from, struct str path, struct err *e)
 {
     SCOPED(closep)
-    int dir = openat(from->dir, from->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int dir = volume_open_beneath(from->dir, str_of(from->name),
+                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, VOLUME_NO_LINKS);
 
-    return dir >= 0 && fsync(dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
+    if (dir < 0) {
+        return errno == ENOTDIR || errno == ELOOP || errno == EACCES
+                   ? 0
+                   : volume_path_error(e, "rename", path);
+    }
+    return fsync(dir) < 0 ? err_sys(e, "fsync of a directory") : 0;
 }
 
 int volume_op_rename(struct volume_agent *a, const struct volume_request *q, struct err *e)
@@ -140,7 +146,7 @@ int volume_op_rename(struct volume_agent *a, const struct volume_request *q, str
                        "nothing is renamed in \"%s\": pipelines keep there what they made",
                        VOLUME_STUDIO);
     }
-    if (sync_what_moves(&from, e) < 0) {
+    if (sync_what_moves(&from, q->path, e) < 0) {
         return -1;
     }
     if (renameat2(from.dir, from.name, to.dir, to.name, flags) < 0) {
