@@ -9,7 +9,7 @@ MIXED   of all that was not synced, names and pages of 4 KiB, some by chance
 
 Processes that made another directory their root are followed: `inside` says where the paths that they see lie.
 
-Not modelled: owners and modes (what is rebuilt takes those of the real directory), and memory that is mapped: SQLite maps its -shm only, which it
+Not modelled: owners and modes (what is rebuilt takes those of the real directory, or what mkdir said), and memory that is mapped: SQLite maps its -shm only, which it
 makes anew, and modules map what they spill only, which ends with them."""
 import os
 import pathlib
@@ -19,7 +19,7 @@ import re
 LEAST, NAMES, MIXED = 'least', 'names', 'mixed'
 PAGE = 4096
 CALLS = ('openat,openat2,open,creat,clone,clone3,fork,vfork,pivot_root,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,link,linkat,symlink,symlinkat,chdir,write,pwrite64,writev,'
-         'pwritev,pwritev2,truncate,ftruncate,fallocate,copy_file_range,splice,fsync,fdatasync,sync,syncfs,sendto,sendmsg')
+         'pwritev,pwritev2,truncate,ftruncate,fallocate,copy_file_range,splice,sendfile,fsync,fdatasync,sync,syncfs,sendto,sendmsg')
 WHERE = r'(?:AT_FDCWD|-?\d+)<((?:\\x[0-9a-f]{2})*)>(?:\(deleted\))?'
 TEXT = r'"((?:\\x[0-9a-f]{2})*)"'
 
@@ -77,8 +77,8 @@ class Link:
 
 
 class Directory:
-    def __init__(self, content=None):
-        self.now = dict(content or {})
+    def __init__(self, content=None, mode=0o755):
+        self.now, self.mode = dict(content or {}), mode
         self.synced = dict(self.now)
 
     def begin_sync(self):
@@ -153,16 +153,16 @@ class Disk:
         if 'O_CREAT' in flags and last not in at.now:
             at.now[last] = File()
         node = at.now.get(last)
-        if isinstance(node, File):
+        if isinstance(node, File) and 'O_RDONLY' not in flags:
             node.at = len(node.now) if 'O_APPEND' in flags else 0
             if 'O_TRUNC' in flags:
                 node.cut(0)
 
     def made(self, pid, args, _):
-        where, name = re.match(rf'(?:{WHERE}, )?{TEXT}', args).groups()
+        where, name, mode = re.match(rf'(?:{WHERE}, )?{TEXT}, (0\d*)', args).groups()
         at, last = self.split(pid, text(where or ''), text(name))
         if at is not None:
-            at.now[last] = Directory()
+            at.now[last] = Directory(mode=int(mode, 8))
 
     def removed(self, pid, args, _):
         where, name = re.match(rf'(?:{WHERE}, )?{TEXT}', args).groups()
@@ -228,10 +228,11 @@ class Disk:
     def unknown(self, pid, args, _):
         assert self.file(pid, args)[0] is None, f'a call that this model does not know: {args[:200]}'
 
-    ENDED = {'openat': opened, 'open': opened, 'creat': opened, 'mkdir': made, 'mkdirat': made, 'unlink': removed, 'unlinkat': removed,
-             'rmdir': removed, 'rename': moved, 'renameat': moved, 'renameat2': moved, 'link': linked, 'linkat': linked, 'chdir': entered,
-             'openat2': opened, 'pivot_root': enclosed, 'write': wrote, 'pwrite64': pwrote, 'ftruncate': truncated, 'fallocate': reserved,
-             'writev': unknown, 'pwritev': unknown, 'pwritev2': unknown, 'copy_file_range': unknown, 'splice': unknown}
+    ENDED = {'openat': 'opened', 'open': 'opened', 'creat': 'opened', 'mkdir': 'made', 'mkdirat': 'made', 'unlink': 'removed', 'unlinkat': 'removed',
+             'rmdir': 'removed', 'rename': 'moved', 'renameat': 'moved', 'renameat2': 'moved', 'link': 'linked', 'linkat': 'linked', 'chdir': 'entered',
+             'openat2': 'opened', 'pivot_root': 'enclosed', 'write': 'wrote', 'pwrite64': 'pwrote', 'ftruncate': 'truncated', 'fallocate': 'reserved',
+             'writev': 'unknown', 'pwritev': 'unknown', 'pwritev2': 'unknown', 'copy_file_range': 'unknown', 'splice': 'unknown',
+             'sendfile': 'unknown'}
 
     def replay(self, log):
         """Yields the bytes that a call is about to send, when all before it has been done."""
@@ -261,7 +262,7 @@ class Disk:
                 if begun.get(pid):
                     begun[pid][0].end_sync(begun[pid][1])
             elif name in self.ENDED:
-                self.ENDED[name](self, pid, m.group(1), int(m.group(2)))
+                getattr(self, self.ENDED[name])(pid, m.group(1), int(m.group(2)))
 
     # --- after the loss ---
 
@@ -280,6 +281,7 @@ class Disk:
             to.chmod(0o600)
         else:
             to.mkdir()
+            to.chmod(node.mode)
             for name in sorted(left):
                 self._rebuild(left[name], real / name, to / name, loss, owner, chance)
         if real.exists():

@@ -418,8 +418,8 @@ static void write_exit(struct shim *s, struct runtime_status *st)
 
     (void)snprintf(path, sizeof(path), "%s/exit", s->dir);
     exit_record_put(&text, st);
-    (void)!fs_sync_dir(AT_FDCWD, "jobs",
-                       &ignored); /* who reads it finds its log, also after a crash */
+    /* Who reads it finds its log beside it, also after a crash. */
+    (void)!fs_sync_dir(AT_FDCWD, "jobs", &ignored);
     if (fill_reserved(s, path, buf_str(&text)) < 0) {
         (void)!fs_write_atomic(AT_FDCWD, path, buf_str(&text), 0640, &ignored);
     }
