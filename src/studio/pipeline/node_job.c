@@ -3,11 +3,12 @@
 #include "pipeline/runner.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_MEMORY = 4 }; /* of strata-ml */
+enum { EXIT_MEMORY = 4 /* of strata-ml */, LOST_MAX = 3 };
 
 static const char *kind_of_exit(int64_t code)
 {
@@ -48,14 +49,34 @@ static int end_by_log(struct pipelines *s, struct run *r, struct run_node *n, st
                : node_end(s, r, n, NODE_FAILED, n->said, kind_of_exit(n->exit_code), e);
 }
 
-/* What the container left undone: one who was alone in it ends with it, others are tried by
- * themselves. 1: what was made is being hashed. */
+/* A step changes nothing but what it makes, so that what went with its machine is done again; not
+ * for ever, as it may be what ends the machine. Others that shared a container are tried alone. */
+static bool is_done_again(const struct jobs_look *look, const struct step_group *rest, size_t n_all)
+{
+    const struct node_row *first = &rest->nodes[0]->row;
+
+    if (look->state != JOB_LOST) {
+        return n_all > 1;
+    }
+    if (first->n_lost >= LOST_MAX) {
+        return false;
+    }
+    for (size_t i = 0; i < rest->n; i++) {
+        rest->nodes[i]->row.n_lost++;
+    }
+    log_warn("pipeline.lost", "job=%s node=%s times=%lld, its step is done again", first->job,
+             first->node, (long long)first->n_lost);
+    return true;
+}
+
+/* What the container left undone ends with it, or is done again. 1: what was made is being hashed.
+ */
 static int end_rest(struct pipelines *s, struct run *r, struct step_group *rest, size_t n_all,
                     const struct jobs_look *look, struct err *e)
 {
     bool is_over = look->state == JOB_CANCELLED || r->row.is_stopping;
 
-    if (n_all > 1 && !is_over) {
+    if (!is_over && is_done_again(look, rest, n_all)) {
         return group_let_go(s, r, rest, e);
     }
     for (size_t i = 0; i < rest->n; i++) {

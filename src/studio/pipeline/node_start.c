@@ -184,7 +184,8 @@ int group_let_go(struct pipelines *s, struct run *r, const struct step_group *g,
         *row = (struct node_row){.node = row->node,
                                  .module = row->module,
                                  .image = row->image,
-                                 .is_forced = row->is_forced};
+                                 .is_forced = row->is_forced,
+                                 .n_lost = row->n_lost};
     }
     if (group_change(s, r, g, before, e) < 0) {
         return -1;
