@@ -10,7 +10,7 @@ import tempfile
 import pytest
 
 from power_loss import LEAST, MIXED, NAMES, TEXT, Disk, compare, text
-from test_c25_registry_fsck import owner
+from test_c25_registry_fsck import database, owner
 from test_c26_power_loss import place, traced, untraced  # noqa: F401
 from test_f10_pipelines import bring, end, get_run, put, put_file, run, start
 
@@ -78,8 +78,14 @@ def told(sent):
         return {}
 
 
+def rebooted(strata):
+    """What is written down of this boot of the machine is of another one."""
+    database(strata, "UPDATE pipeline_nodes SET boot = 'another' WHERE boot IS NOT NULL")
+
+
 def lose_power(own_strata, real, folder, ended, wanted):
     strata = own_strata(state=folder / 'root' / 'state')
+    rebooted(strata)
     strata.start()
     there = get_run(strata, 2)
     assert {name: there['nodes'][name]['finished_at'] for name in ended} == ended

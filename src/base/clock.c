@@ -1,5 +1,9 @@
 #include "base/clock.h"
 
+#include "base/buf.h"
+#include "base/fs.h"
+
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -30,6 +34,19 @@ int64_t clock_mono_us(void)
 int64_t clock_mono_ms(void)
 {
     return clock_mono_us() / 1000;
+}
+
+int clock_boot_id(char out[CLOCK_BOOT_ID], struct err *e)
+{
+    struct buf text = BUF_MAX(64);
+    int rc = fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &text, e);
+    struct str all = buf_str(&text);
+
+    if (rc == 0 && str_copy(str_cut(&all, '\n'), out, CLOCK_BOOT_ID) < 0) {
+        rc = err_set(e, ERR_INTERNAL, "the kernel's boot id is too long");
+    }
+    buf_done(&text);
+    return rc;
 }
 
 void clock_set_wall_ms(int64_t ms)

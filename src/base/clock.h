@@ -6,6 +6,9 @@
 int64_t clock_wall_ms(void); /* since 1970-01-01T00:00:00Z */
 int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
+/* Which boot of the machine monotonic time counts from. */
+enum { CLOCK_BOOT_ID = 40 };
+int clock_boot_id(char out[CLOCK_BOOT_ID], struct err *e) MUST_USE;
 /* Tests: the wall time from now on; 0 gives the real one back. */
 void clock_set_wall_ms(int64_t ms);
 

@@ -105,7 +105,7 @@ int runtime_helper_adopt(struct runtime_helper *r, struct helper_server *s, stru
     char path[160];
 
     r->server = s;
-    if (boot_id_read(r->boot, e) < 0) {
+    if (clock_boot_id(r->boot, e) < 0) {
         return -1;
     }
     each_id(r, "jobs", adopt_one);

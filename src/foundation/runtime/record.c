@@ -252,19 +252,6 @@ int process_stat_of(pid_t pid, struct process_stat *out, struct err *e)
     return rc;
 }
 
-int boot_id_read(char out[40], struct err *e)
-{
-    struct buf text = BUF_MAX(64);
-    int rc = fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &text, e);
-    struct str all = buf_str(&text);
-
-    if (rc == 0 && str_copy(str_cut(&all, '\n'), out, 40) < 0) {
-        rc = err_set(e, ERR_INTERNAL, "the kernel's boot id is too long");
-    }
-    buf_done(&text);
-    return rc;
-}
-
 /* The number may be given to another process between the two looks; but then the start time, read
  * after the pidfd is held, is not the recorded one. */
 int process_open(pid_t pid, uint64_t start)

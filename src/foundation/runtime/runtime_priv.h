@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "helper/helper.h"
 
@@ -59,7 +60,7 @@ struct record_field {
 int record_set_field(const struct record_field *fields, size_t n, struct str key, struct str value,
                      struct err *e) MUST_USE;
 struct shim_record {
-    char boot[40]; /* /proc/sys/kernel/random/boot_id */
+    char boot[CLOCK_BOOT_ID];
     pid_t pid;
     uint64_t start; /* field 22 of /proc/<pid>/stat */
     pid_t init;     /* 0 until the container runs */
@@ -79,7 +80,6 @@ struct process_stat {
 };
 int process_stat_parse(struct str text, struct process_stat *out, struct err *e) MUST_USE;
 int process_stat_of(pid_t pid, struct process_stat *out, struct err *e) MUST_USE;
-int boot_id_read(char out[40], struct err *e) MUST_USE;
 /* A pidfd of `pid` if it is still the process that started at `start`, else -1. */
 int process_open(pid_t pid, uint64_t start) MUST_USE;
 

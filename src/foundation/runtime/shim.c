@@ -51,7 +51,7 @@ static int own_record(struct shim *s, struct err *e)
 {
     struct process_stat st;
 
-    if (process_stat_of(getpid(), &st, e) < 0 || boot_id_read(s->record.boot, e) < 0) {
+    if (process_stat_of(getpid(), &st, e) < 0 || clock_boot_id(s->record.boot, e) < 0) {
         return -1;
     }
     s->record.pid = getpid();

@@ -233,6 +233,28 @@ static int read_log(struct pipelines *s, struct run *r, const struct step_group 
     return 0;
 }
 
+/* What a container of somebody else wrote is on the disk when its step is told to have ended well,
+ * and not when its job is. */
+static int see_boot(struct pipelines *s, struct run *r, struct run_node *n, struct jobs_look *look,
+                    struct err *e)
+{
+    struct node_row before = n->row;
+
+    if (n->row.image == NULL || n->row.boot == NULL || strcmp(n->row.boot, s->boot) == 0) {
+        return 0;
+    }
+    if (look->state == JOB_SUCCEEDED) {
+        look->state = JOB_LOST;
+        look->exit_kind = NULL;
+        look->reason = "the machine was restarted before what it made was safe";
+    }
+    if (look->state != JOB_QUEUED) {
+        return 0;
+    }
+    n->row.boot = s->boot; /* it has made nothing yet */
+    return node_change(s, r, n, before, e);
+}
+
 /* The first of those that share the job looks for all. */
 static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
 {
@@ -257,7 +279,8 @@ static int look_at_job(struct pipelines *s, struct run *r, struct run_node *n, s
     for (size_t i = 0; i < g.n; i++) {
         g.nodes[i]->is_submitted = true;
     }
-    if (look.log_fd >= 0) {
+    rc = see_boot(s, r, n, &look, e);
+    if (rc == 0 && look.log_fd >= 0) {
         rc = read_log(s, r, &g, &look, e);
     }
     if (rc == 0 && look.is_finished) {

@@ -206,7 +206,8 @@ static const char *own_key(struct run_node *n)
     return arena_strdup(&n->arena, str_of(key));
 }
 
-static void queue_node(struct run_node *n, const char *job, int64_t now_ms)
+static void queue_node(const struct pipelines *s, struct run_node *n, const char *job,
+                       int64_t now_ms)
 {
     if (n->row.words == NULL) { /* it follows: its words are known when its inputs are */
         arena_reset(&n->arena);
@@ -215,6 +216,7 @@ static void queue_node(struct run_node *n, const char *job, int64_t now_ms)
     n->row.key = own_key(n);
     n->row.state = NODE_QUEUED;
     n->row.started_ms = now_ms;
+    n->row.boot = s->boot;
     n->log_at = 0;
     n->n_warned = 0;
     n->part = PART_BEFORE;
@@ -234,7 +236,7 @@ static int start_group(struct pipelines *s, struct run *r, const struct step_gro
     random_name(job + 2, 8);
     for (size_t i = 0; i < g->n; i++) {
         before[i] = i == 0 ? *head_before : g->nodes[i]->row;
-        queue_node(g->nodes[i], job, g->nodes[0]->row.started_ms);
+        queue_node(s, g->nodes[i], job, g->nodes[0]->row.started_ms);
     }
     if (group_change(s, r, g, before, e) < 0) {
         return -1;

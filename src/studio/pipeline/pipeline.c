@@ -79,7 +79,8 @@ struct pipelines *pipelines_open(const struct pipeline_parts *parts, struct err 
                                                          .woken = import_woken,
                                                          .ctx = s},
                                 e);
-    if (s->importer == NULL || make_image(s, e) < 0 || note_unfinished(s, e) < 0) {
+    if (s->importer == NULL || clock_boot_id(s->boot, e) < 0 || make_image(s, e) < 0 ||
+        note_unfinished(s, e) < 0) {
         return NULL;
     }
     s->hasher_runs = pthread_create(&s->hasher, NULL, hashes_main, s) == 0;

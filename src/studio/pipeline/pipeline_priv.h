@@ -7,6 +7,7 @@
 #pragma once
 #include "pipeline/pipeline.h"
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/map.h"
@@ -91,6 +92,7 @@ struct pipelines {
     struct pipeline_parts parts;
     struct step_image image;
     bool has_image;
+    char boot[CLOCK_BOOT_ID]; /* that goes on */
     struct importer *importer;
     struct lock lock; /* its condition wakes the runner */
     /* guarded by lock */

@@ -250,7 +250,7 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e)
 
 #define NODE_COLUMNS                                                                               \
     "node, state, forced, module, job, key, why, metrics, outputs, error, error_kind, words,"      \
-    " started_ms, finished_ms, image, warnings, lost"
+    " started_ms, finished_ms, image, warnings, lost, boot"
 
 static void read_node(const struct query *q, struct arena *a, struct node_row *out)
 {
@@ -270,7 +270,8 @@ static void read_node(const struct query *q, struct arena *a, struct node_row *o
                              .finished_ms = query_i64(q, 13),
                              .image = text_of(a, q, 14),
                              .warnings = text_of(a, q, 15),
-                             .n_lost = query_i64(q, 16)};
+                             .n_lost = query_i64(q, 16),
+                             .boot = text_of(a, q, 17)};
 }
 
 int run_store_nodes(struct state_db *db, int64_t run_id, struct arena *a, struct node_row **out,
@@ -295,13 +296,14 @@ int run_store_nodes(struct state_db *db, int64_t run_id, struct arena *a, struct
 
 int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_row *n, struct err *e)
 {
-    return state_run(db, e,
-                     "UPDATE pipeline_nodes SET state = ?, job = ?, key = ?, why = ?, metrics = ?,"
-                     " outputs = ?, error = ?, error_kind = ?, words = ?, started_ms = ?,"
-                     " finished_ms = ?, warnings = ?, lost = ? WHERE run_id = ? AND node = ?",
-                     "izzzzzzzziiziiz", (int64_t)n->state, n->job, n->key, n->why, n->metrics,
-                     n->outputs, n->error, n->error_kind, n->words, n->started_ms, n->finished_ms,
-                     n->warnings, n->n_lost, run_id, n->node);
+    return state_run(
+        db, e,
+        "UPDATE pipeline_nodes SET state = ?, job = ?, key = ?, why = ?, metrics = ?,"
+        " outputs = ?, error = ?, error_kind = ?, words = ?, started_ms = ?,"
+        " finished_ms = ?, warnings = ?, lost = ?, boot = ? WHERE run_id = ? AND node = ?",
+        "izzzzzzzziiziziz", (int64_t)n->state, n->job, n->key, n->why, n->metrics, n->outputs,
+        n->error, n->error_kind, n->words, n->started_ms, n->finished_ms, n->warnings, n->n_lost,
+        n->boot, run_id, n->node);
 }
 
 int run_store_pin(struct state_db *db, int64_t run_id, const char *node, struct arena *a,

@@ -1121,6 +1121,8 @@ export const server: Record<string, string> = {
   'chown %s: %s': '更改 {1} 的所有者：{2}',
   'a job of yours keeps replacing "%s"': '您的一个作业一直在取代“{1}”',
   'mkdir %s: %s': '创建目录 {1}：{2}',
+  'the machine was restarted before what it made was safe': '机器在它做出的内容写入磁盘之前重新启动了',
+  "the kernel's boot id is too long": '内核的启动 ID 太长',
   'fdatasync: %s': '写入磁盘（fdatasync）：{1}',
   'fsync %s: %s': '将 {1} 写入磁盘：{2}',
   'look at the upload: %s': '查看上传：{1}',

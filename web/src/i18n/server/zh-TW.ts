@@ -1121,6 +1121,8 @@ export const server: Record<string, string> = {
   'chown %s: %s': '更改 {1} 的擁有者：{2}',
   'a job of yours keeps replacing "%s"': '您的一個工作一直在取代「{1}」',
   'mkdir %s: %s': '建立目錄 {1}：{2}',
+  'the machine was restarted before what it made was safe': '機器在它做出的內容寫入磁碟之前重新啟動了',
+  "the kernel's boot id is too long": '核心的開機 ID 太長',
   'fdatasync: %s': '寫入磁碟（fdatasync）：{1}',
   'fsync %s: %s': '將 {1} 寫入磁碟：{2}',
   'look at the upload: %s': '查看上傳：{1}',
