@@ -49,6 +49,11 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
 # Words of reports that are put together.
 BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'component 1': 'cluster_plot.c', 'component 2': 'cluster_plot.c'}
 
+# Of what modules say of a run: parts that are put together. The rest of that list is whole literals, with ": %s" where a sentence is wrapped.
+ERROR_PARTS = (": did you mean '%s'?", 'not a number', 'not a whole number up to 2^53', 'not true or false', 'not a date: 2024-12-31')
+# Files whose sentences are all translated: everybody who reads a table and learns from it meets them.
+ERRORS_OF = re.compile(r'kernel/(csv\w*|table|param|labels|features|features_bind|select)\.c$|modules/training\.c$')
+
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')
 
@@ -114,6 +119,19 @@ def module_texts():
     return helps, params, {**reports, **BUILT}
 
 
+def module_errors():
+    """What modules say of runs: every literal, and the formats that must be translated -> the file that says it"""
+    said, wanted = set(ERROR_PARTS), {}
+    for name, text in modules():
+        literals = alternatives(text)
+        said.update(literals, (one + ': %s' for one in literals))
+        for m in re.finditer(r'\berr_set\(', text) if ERRORS_OF.search(name) else ():
+            for fmt in alternatives(arguments(text, m.end())[2]):
+                if not re.match('damaged|at most %d transforms', fmt):
+                    wanted.setdefault(fmt, name)
+    return said, wanted
+
+
 def categories():
     """category of modules -> the file that names it first"""
     return {c: name for name, text in reversed(list(modules())) for c in re.findall(r'\.category = "(\w+)"', text)}
@@ -174,7 +192,7 @@ def catalogue(language):
 
 
 def check_modules(language):
-    """Three lists of modules.LANGUAGE.ts, and the words of the console for categories."""
+    """The lists of modules.LANGUAGE.ts, and the words of the console for categories."""
     file = f'modules.{language}.ts'
     lists = dict(re.findall(r'export const (\w+)[^{]*(\{.*?^\});', (CATALOGUES / file).read_text(), re.M | re.S))
     wrong = []
@@ -182,6 +200,11 @@ def check_modules(language):
         have = entries(lists.get(kind, ''))
         wrong += [f'{file}: {kind}: not translated: {one!r} of {name}' for one, name in wanted.items() if one not in have]
         wrong += [f'{file}: {kind}: no module says {one!r} any more' for one in have if one not in wanted]
+    errors, (known, needed) = entries(lists.get('errors', '')), module_errors()
+    wrong += [f'{file}: errors: not translated: {fmt!r} of {name}' for fmt, name in needed.items() if fmt not in errors]
+    wrong += [f'{file}: errors: no module says {fmt!r} any more' for fmt in errors if fmt not in known]
+    wrong += [f'{file}: errors: {to!r} needs each of the {places(fmt)} places of {fmt!r} once' for fmt, to in errors.items()
+              if sorted(re.findall(r'\{(\d+)\}', to)) != sorted(str(i + 1) for i in range(places(fmt)))]
     said = (CATALOGUES.parent / language / 'studio.ts').read_text()
     wrong += [f'{language}/studio.ts: no studio.category_{c} for {name}' for c, name in categories().items() if f"'studio.category_{c}':" not in said]
     return wrong

@@ -125,7 +125,7 @@ export class Translator {
     if (c.kinds[i] !== 'text' || (quote && c.literals[i + 1]?.startsWith(quote))) {
       return value;
     }
-    if (value === 's' && /[a-zA-Z]$/.test(before)) {
+    if ((value === 's' || value === 'es') && /[a-zA-Z]$/.test(before)) {
       return ''; // a plural
     }
     const isSentence = c.weight < WEAK || /(?:[:;,(] ?|\b(?:is|not|one|and|for) )$/.test(before) || /^[:;,]/.test(value);
@@ -143,8 +143,8 @@ function use(next: Translator | null) {
   listeners.forEach((l) => l());
 }
 
-type Parts = [{ server: Catalogue }, { helps: Catalogue } & Record<Words, Catalogue>];
-const translatorOf = ([{ server }, { helps, params, reports }]: Parts) => new Translator({ ...helps, ...server }, { params, reports });
+type Parts = [{ server: Catalogue }, { helps: Catalogue; errors: Catalogue } & Record<Words, Catalogue>];
+const translatorOf = ([{ server }, { helps, errors, params, reports }]: Parts) => new Translator({ ...helps, ...errors, ...server }, { params, reports });
 
 /** Loads what a language needs; English needs nothing. */
 export async function setServerLanguage(language: string): Promise<void> {

@@ -1,12 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { Translator } from '.';
-import { helps as helpsCn, params as paramsCn, reports as reportsCn } from './modules.zh-CN';
-import { helps as helpsTw, params as paramsTw, reports as reportsTw } from './modules.zh-TW';
+import { errors as errorsCn, helps as helpsCn, params as paramsCn, reports as reportsCn } from './modules.zh-CN';
+import { errors as errorsTw, helps as helpsTw, params as paramsTw, reports as reportsTw } from './modules.zh-TW';
 import { server as cn } from './zh-CN';
 import { server as tw } from './zh-TW';
 
 const t = new Translator(tw);
 const say = (s: string) => t.translate(s);
+
+describe('sentences of runs of modules', () => {
+  const ofRun = new Translator({ ...errorsTw, ...tw });
+
+  it('are translated with their columns, lines and mending', () => {
+    const both = new Translator({ ...helpsTw, ...errorsTw, ...tw });
+    expect(both.translate("label_col: the table has no column 'kinds': did you mean 'kind'?")).toBe('label_col：表格沒有欄位「kinds」：您是不是要寫「kind」？');
+    expect(ofRun.translate("line 9, column 2 ('age'): 'old' is not a number")).toBe('第 9 行第 2 欄（「age」）：「old」不是數字');
+    expect(ofRun.translate("label column 'y' holds 0 classes: at least two are needed")).toBe('標籤欄位「y」有 0 個類別：至少需要兩個');
+    expect(ofRun.translate("parameter k: '1.5' is not a whole number")).toBe('參數 k：「1.5」不是整數型數字');
+    expect(ofRun.translate("column 'city' holds text, and the model was trained on numbers")).toBe('欄位「city」是文字，而模型是以數字訓練的');
+    expect(new Translator({ ...errorsCn, ...cn }).translate("the table has no column 'text'")).toBe('表格没有列“text”');
+  });
+
+  it('that nobody translated stay English', () => {
+    expect(ofRun.translate('damaged: 3 classes of kind 9')).toBe('damaged: 3 classes of kind 9');
+  });
+});
 
 describe('sentences of the server', () => {
   it('are translated with what stands in their places', () => {
