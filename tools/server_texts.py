@@ -51,7 +51,10 @@ BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'com
 
 # Of what modules say of a run: parts that are put together. The rest is whole literals, with ": %s" where a sentence is wrapped.
 ERROR_PARTS = (": did you mean '%s'?", 'not a number', 'not a whole number up to 2^53', 'not true or false', 'not a date: 2024-12-31',
-               'not a time: 2024-12-31T23:59:59.5+08:00, from 1684 to 2255, no finer than a microsecond')
+               'not a time: 2024-12-31T23:59:59.5+08:00, from 1684 to 2255, no finer than a microsecond',
+               "column '%s' holds text, and numbers are needed here: leave it out%s", "column '%s' holds numbers, and text is needed here: leave it out (@text)",
+               *(f'columns %s{more} hold {what}' for more in ('', ' and others') for what in
+                 ('text, and numbers are needed here: leave them out%s', 'numbers, and text is needed here: leave them out (@text)')))
 # Files whose sentences are all translated: everybody who reads a table and learns from it meets them.
 ERRORS_OF = re.compile(r'kernel/(csv\w*|table|param|labels|features|features_bind|select)\.c$|modules/training\.c$')
 

@@ -109,7 +109,8 @@ export class Translator {
     }
     for (const c of this.all) {
       const found = match(c, sentence);
-      if (found) {
+      // What wraps a sentence is taken off first: "expr: a is b" is no "%s is %s".
+      if (found && (c.weight >= WEAK || !found.slice(0, -1).some((v) => v.includes(': ')))) {
         const values = found.map((value, i) => this.place(c, i, value, depth));
         // "%s: %s" fits nearly everything: it is meant only where what stands in it is known.
         if (c.weight >= WEAK || values.some((v, i) => v !== found[i])) {

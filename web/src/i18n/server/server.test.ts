@@ -22,6 +22,14 @@ describe('sentences of runs of modules', () => {
     expect(ofRun("parameter k: '1.5' is not a whole number")).toBe('參數 k：「1.5」不是整數型數字');
     expect(ofRun("column 'city' holds text, and the model was trained on numbers")).toBe('欄位「city」是文字，而模型是以數字訓練的');
     expect(ofRun("label column 'y', row 3: the label is infinite")).toBe('標籤欄位「y」第 3 列：標籤為無限大');
+    expect(ofRun('total: it ends where a value is expected')).toBe('total：它在應有值的地方就結束了');
+    expect(ofRun("expr: character 7: ')' is expected, and not 'text'")).toBe("expr：第 7 個字元：這裡應是')'，而不是「text」");
+    expect(ofRun("there is no function 'sun': did you mean 'sum'?")).toBe('沒有函式「sun」：您是不是要寫「sum」？');
+    expect([ofRun('if takes 3 values, and gets 1'), ofRun('max takes at least 2 values, and gets 1')]).toEqual(['if 需要 3 個值，這裡有 1 個', 'max 需要至少 2 個值，這裡有 1 個']);
+    const leave = 'and numbers are needed here: leave';
+    const encode = '(@numeric) or encode first (one_hot, string_index)';
+    expect(ofRun(`column 'a' holds text, ${leave} it out ${encode}`)).toBe('欄位「a」是文字，而這裡需要數字：請排除它（@numeric），或先編碼（one_hot、string_index）');
+    expect(ofRun(`columns 'a', 'text' and others hold text, ${leave} them out ${encode}`)).toBe("欄位 'a', 'text' 等是文字，而這裡需要數字：請排除它們（@numeric），或先編碼（one_hot、string_index）");
     expect(runCn.translate("column 'city' holds text, and the model was trained on numbers")).toBe('列“city”是文本，而模型是以数字训练的');
   });
 
