@@ -6,8 +6,8 @@
 
 A sentence is a format of printf as it stands in the C source. `err_wrap` and `err_sys` put ": <what was said before>" behind theirs, so
 there the format ends with ": %s". Places stand in a translation as {1}, {2} in the order of the format; texts (%s) without a
-letter between them are one place. What modules say of themselves, their parameters and ports, and the names of parameters are in
-modules.LANGUAGE.ts. Left out: what only roles at their start, the root helper's protocol, the exporter (a process of
+letter between them are one place. {1:word} is a place where words of ours stand, such as "text": elsewhere that may be a name somebody gave.
+What modules say of themselves, their parameters and ports, of runs, and the names of parameters are in modules.LANGUAGE.ts. Left out: what only roles at their start, the root helper's protocol, the exporter (a process of
 its own, which answers scrapers) and the command line say."""
 import pathlib
 import re
@@ -48,6 +48,15 @@ MORE = ['%s: %s', '%s (%s)', "; did you mean '%s'?", '; did you mean "%s"?', 'No
 
 # Words of reports that are put together.
 BUILT = {'train rows': 'cross_validate.c', 'test rows': 'cross_validate.c', 'component 1': 'cluster_plot.c', 'component 2': 'cluster_plot.c'}
+
+# Of what modules say of a run: parts that are put together. The rest is whole literals, with ": %s" where a sentence is wrapped.
+ERROR_PARTS = (": did you mean '%s'?", 'not a number', 'not a whole number up to 2^53', 'not true or false', 'not a date: 2024-12-31',
+               'not a time: 2024-12-31T23:59:59.5+08:00, from 1684 to 2255, no finer than a microsecond',
+               "column '%s' holds text, and numbers are needed here: leave it out%s", "column '%s' holds numbers, and text is needed here: leave it out (@text)",
+               *(f'columns %s{more} hold {what}' for more in ('', ' and others') for what in
+                 ('text, and numbers are needed here: leave them out%s', 'numbers, and text is needed here: leave them out (@text)')))
+# Files whose sentences are all translated: everybody who reads a table and learns from it meets them.
+ERRORS_OF = re.compile(r'kernel/(csv\w*|table|param|labels|features|features_bind|select)\.c$|modules/training\.c$')
 
 LITERAL = r'"(?:\\.|[^"\\\n])*"'
 CONVERSION = re.compile(r'%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?[diouxXcsgefGpB])')
@@ -114,6 +123,19 @@ def module_texts():
     return helps, params, {**reports, **BUILT}
 
 
+def module_errors():
+    """What modules say of runs: every literal, and the formats that must be translated -> the file that says it"""
+    said, wanted = set(ERROR_PARTS), {}
+    for name, text in modules():
+        literals = alternatives(text)
+        said.update(literals, (one + ': %s' for one in literals))
+        for m in re.finditer(r'\berr_set\(', text) if ERRORS_OF.search(name) else ():
+            for fmt in alternatives(arguments(text, m.end())[2]):
+                if not re.match('damaged|at most %d transforms', fmt):
+                    wanted.setdefault(fmt, name)
+    return said, wanted
+
+
 def categories():
     """category of modules -> the file that names it first"""
     return {c: name for name, text in reversed(list(modules())) for c in re.findall(r'\.category = "(\w+)"', text)}
@@ -160,6 +182,11 @@ def places(fmt):
 ENTRY = re.compile(r"^  ('(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"):\s*('(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"),$", re.M)
 
 
+def places_told(text):
+    """The places that a translation fills, in order."""
+    return sorted(int(n) for n in re.findall(r'\{(\d+)(?::word)?\}', text))
+
+
 def unquote(text):
     return re.sub(r'\\(.)', lambda m: '\n' if m.group(1) == 'n' else m.group(1), text[1:-1])
 
@@ -174,7 +201,7 @@ def catalogue(language):
 
 
 def check_modules(language):
-    """Three lists of modules.LANGUAGE.ts, and the words of the console for categories."""
+    """The lists of modules.LANGUAGE.ts, and the words of the console for categories."""
     file = f'modules.{language}.ts'
     lists = dict(re.findall(r'export const (\w+)[^{]*(\{.*?^\});', (CATALOGUES / file).read_text(), re.M | re.S))
     wrong = []
@@ -182,6 +209,13 @@ def check_modules(language):
         have = entries(lists.get(kind, ''))
         wrong += [f'{file}: {kind}: not translated: {one!r} of {name}' for one, name in wanted.items() if one not in have]
         wrong += [f'{file}: {kind}: no module says {one!r} any more' for one in have if one not in wanted]
+    errors, (known, needed) = entries(lists.get('errors', '')), module_errors()
+    wrong += [f'{file}: errors: not translated: {fmt!r} of {name}' for fmt, name in needed.items() if fmt not in errors]
+    wrong += [f'{file}: errors: no module says {fmt!r} any more' for fmt in errors if fmt not in known]
+    wrong += [f'{file}: errors: {to!r} needs each of the {places(fmt)} places of {fmt!r} once' for fmt, to in errors.items()
+              if places_told(to) != list(range(1, places(fmt) + 1))]
+    wrong += [f'{file}: errors: {one!r} may be a name somebody gave: put it into words' for one in errors if ' ' not in one]
+    wrong += [f'{file}: words: no module says {one!r} any more' for one in entries(lists.get('words', '')) if one not in known]
     said = (CATALOGUES.parent / language / 'studio.ts').read_text()
     wrong += [f'{language}/studio.ts: no studio.category_{c} for {name}' for c, name in categories().items() if f"'studio.category_{c}':" not in said]
     return wrong
@@ -194,7 +228,7 @@ def check():
         for fmt, name in wanted.items():
             if fmt not in have:
                 wrong.append(f'{language}.ts: not translated: {fmt!r} of {name}')
-            elif sorted(re.findall(r'\{(\d+)\}', have[fmt])) != sorted(str(i + 1) for i in range(places(fmt))):
+            elif places_told(have[fmt]) != list(range(1, places(fmt) + 1)):
                 wrong.append(f'{language}.ts: {have[fmt]!r} needs each of the {places(fmt)} places of {fmt!r} once')
         wrong += [f'{language}.ts: nobody says {fmt!r} any more' for fmt in have if fmt not in wanted]
         wrong += check_modules(language)

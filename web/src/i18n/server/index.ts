@@ -3,13 +3,14 @@
 // No regular expressions are made of formats: sentences hold names and words of users, and may look like anything.
 
 export type Catalogue = Record<string, string>;
-export type Words = 'params' | 'reports';
+export type Words = 'params' | 'reports' | 'words';
 
 interface Compiled {
   literals: string[]; // around the places: one more than kinds
   kinds: ('text' | 'number' | 'hex')[];
   weight: number; // letters that are not of places
   to: string;
+  words: Set<number>; // places that the translation marks as {1:word}
 }
 
 const CONVERSION = /%(?:%|[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|t)?([diouxXcsgefGpB]))/g;
@@ -37,7 +38,8 @@ function compile(format: string, to: string): Compiled {
     }
   }
   add(format.slice(at));
-  return { literals, kinds, weight: literals.join('').length, to };
+  const words = new Set([...to.matchAll(/\{(\d+):word\}/g)].map((m) => Number(m[1]) - 1));
+  return { literals, kinds, weight: literals.join('').length, to: to.replaceAll(':word}', '}'), words };
 }
 
 const NUMBER = /-?(?:0x[\da-f]+|\d+(?:\.\d+)?(?:e[+-]?\d+)?)/y;
@@ -46,7 +48,7 @@ const HEX = /(?:0x)?[\da-f]+/iy;
 /** What stands in the places, or null. From left to right and never back: the time is that of reading the sentence. */
 function match({ literals, kinds }: Compiled, s: string): string[] | null {
   const last = literals[literals.length - 1] ?? '';
-  if (!s.startsWith(literals[0] ?? '') || !s.endsWith(last) || (kinds.length === 0 && s !== last)) {
+  if (!s.startsWith(literals[0] ?? '') || !s.endsWith(last)) {
     return null;
   }
   const found: string[] = [];
@@ -77,18 +79,18 @@ function match({ literals, kinds }: Compiled, s: string): string[] | null {
 
 export class Translator {
   private whole = new Map<string, string>(); // those without places: most of what modules say, and it is said often
-  private all: Compiled[];
+  private all: Compiled[]; // those with places
   private left = 0;
 
-  /** `words`: of one kind each, such as names of parameters; never looked for in sentences, where they are meant as they are written. */
+  /** `words`: of one kind each, such as names of parameters; never looked for in sentences, where they are meant as they are written.
+   * Only `words` of that name stand in sentences, in the places that a translation marks: elsewhere "text" may be a column of somebody. */
   constructor(
     catalogue: Catalogue,
     private words: Partial<Record<Words, Catalogue>> = {},
   ) {
-    this.all = Object.entries(catalogue)
-      .map(([format, to]) => compile(format, to))
-      .sort((a, b) => b.weight - a.weight); // the one that says most fits best
-    this.all.filter((c) => c.kinds.length === 0).forEach((c) => this.whole.set(c.literals[0] ?? '', c.to));
+    const all = Object.entries(catalogue).map(([format, to]) => compile(format, to));
+    this.all = all.filter((c) => c.kinds.length > 0).sort((a, b) => b.weight - a.weight); // the one that says most fits best
+    all.filter((c) => c.kinds.length === 0).forEach((c) => this.whole.set(c.literals[0] ?? '', c.to));
   }
 
   word(kind: Words, name: string): string | undefined {
@@ -102,15 +104,16 @@ export class Translator {
       return sentence;
     }
     const exact = this.whole.get(sentence);
-    if (exact !== undefined) {
-      return exact;
+    if (exact !== undefined && (depth === 0 || /\s/.test(sentence))) {
+      return exact; // inside of a sentence a word alone may be a name
     }
     for (const c of this.all) {
       const found = match(c, sentence);
-      if (found) {
+      // What wraps a sentence is taken off first: "expr: a is b" is no "%s is %s".
+      if (found && (c.weight >= WEAK || !found.slice(0, -1).some((v) => v.includes(': ')))) {
         const values = found.map((value, i) => this.place(c, i, value, depth));
         // "%s: %s" fits nearly everything: it is meant only where what stands in it is known.
-        if (c.weight >= WEAK || c.kinds.length === 0 || values.some((v, i) => v !== found[i])) {
+        if (c.weight >= WEAK || values.some((v, i) => v !== found[i])) {
           return c.to.replace(/\{(\d+)\}/g, (_, n: string) => values[Number(n) - 1] ?? '');
         }
       }
@@ -120,12 +123,15 @@ export class Translator {
 
   /** What stands in a place: a sentence behind a colon is translated too; a name in quotes never. */
   private place(c: Compiled, i: number, value: string, depth: number): string {
+    if (c.words.has(i)) {
+      return this.word('words', value) ?? this.whole.get(value) ?? value;
+    }
     const before = c.literals[i] ?? '';
     const quote = /['"`]$/.exec(before)?.[0];
     if (c.kinds[i] !== 'text' || (quote && c.literals[i + 1]?.startsWith(quote))) {
       return value;
     }
-    if (value === 's' && /[a-zA-Z]$/.test(before)) {
+    if ((value === 's' || value === 'es') && /[a-zA-Z]$/.test(before)) {
       return ''; // a plural
     }
     const isSentence = c.weight < WEAK || /(?:[:;,(] ?|\b(?:is|not|one|and|for) )$/.test(before) || /^[:;,]/.test(value);
@@ -143,8 +149,8 @@ function use(next: Translator | null) {
   listeners.forEach((l) => l());
 }
 
-type Parts = [{ server: Catalogue }, { helps: Catalogue } & Record<Words, Catalogue>];
-const translatorOf = ([{ server }, { helps, params, reports }]: Parts) => new Translator({ ...helps, ...server }, { params, reports });
+type Parts = [{ server: Catalogue }, { helps: Catalogue; errors: Catalogue } & Record<Words, Catalogue>];
+const translatorOf = ([{ server }, { helps, errors, params, reports, words }]: Parts) => new Translator({ ...helps, ...errors, ...server }, { params, reports, words });
 
 /** Loads what a language needs; English needs nothing. */
 export async function setServerLanguage(language: string): Promise<void> {

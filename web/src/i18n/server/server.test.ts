@@ -1,16 +1,79 @@
 import { describe, expect, it } from 'vitest';
 import { Translator } from '.';
-import { helps as helpsCn, params as paramsCn, reports as reportsCn } from './modules.zh-CN';
-import { helps as helpsTw, params as paramsTw, reports as reportsTw } from './modules.zh-TW';
+import { errors as errorsCn, helps as helpsCn, params as paramsCn, reports as reportsCn, words as wordsCn } from './modules.zh-CN';
+import { errors as errorsTw, helps as helpsTw, params as paramsTw, reports as reportsTw, words as wordsTw } from './modules.zh-TW';
 import { server as cn } from './zh-CN';
 import { server as tw } from './zh-TW';
+import { zhCN } from '../zh-CN';
+import { zhTW } from '../zh-TW';
 
 const t = new Translator(tw);
 const say = (s: string) => t.translate(s);
 
+describe('sentences of runs of modules', () => {
+  const runTw = new Translator({ ...helpsTw, ...errorsTw, ...tw }, { words: wordsTw });
+  const runCn = new Translator({ ...helpsCn, ...errorsCn, ...cn }, { words: wordsCn });
+  const ofRun = (s: string) => runTw.translate(s);
+
+  it('are translated with their columns, lines and mending', () => {
+    expect(ofRun("label_col: the table has no column 'kinds': did you mean 'kind'?")).toBe('label_col：表格沒有欄位「kinds」：您是不是要寫「kind」？');
+    expect(ofRun("line 9, column 2 ('age'): 'old' is not a number")).toBe('第 9 行第 2 欄（「age」）：「old」不是數字');
+    expect(ofRun("label column 'y' holds 0 classes: at least two are needed")).toBe('標籤欄位「y」有 0 個類別：至少需要兩個');
+    expect(ofRun("parameter k: '1.5' is not a whole number")).toBe('參數 k：「1.5」不是整數型數字');
+    expect(ofRun("column 'city' holds text, and the model was trained on numbers")).toBe('欄位「city」是文字，而模型是以數字訓練的');
+    expect(ofRun("label column 'y', row 3: the label is infinite")).toBe('標籤欄位「y」第 3 列：標籤為無限大');
+    expect(ofRun('total: it ends where a value is expected')).toBe('total：它在應有值的地方就結束了');
+    expect(ofRun("expr: character 7: ')' is expected, and not 'text'")).toBe("expr：第 7 個字元：這裡應是')'，而不是「text」");
+    expect(ofRun("there is no function 'sun': did you mean 'sum'?")).toBe('沒有函式「sun」：您是不是要寫「sum」？');
+    expect([ofRun('if takes 3 values, and gets 1'), ofRun('max takes at least 2 values, and gets 1')]).toEqual(['if 需要 3 個值，這裡有 1 個', 'max 需要至少 2 個值，這裡有 1 個']);
+    const leave = 'and numbers are needed here: leave';
+    const encode = '(@numeric) or encode first (one_hot, string_index)';
+    expect(ofRun(`column 'a' holds text, ${leave} it out ${encode}`)).toBe('欄位「a」是文字，而這裡需要數字：請排除它（@numeric），或先編碼（one_hot、string_index）');
+    expect(ofRun(`columns 'a', 'text' and others hold text, ${leave} them out ${encode}`)).toBe("欄位 'a', 'text' 等是文字，而這裡需要數字：請排除它們（@numeric），或先編碼（one_hot、string_index）");
+    expect(runCn.translate("column 'city' holds text, and the model was trained on numbers")).toBe('列“city”是文本，而模型是以数字训练的');
+  });
+
+  it('name types of ports and modules as the console does', () => {
+    expect(ofRun('input table is not connected: Sort needs a table there')).toBe('輸入 table 沒有連接：排序在那裡需要資料表');
+    expect(ofRun('input model takes a model, and file.table is a table')).toBe('輸入 model 接受模型，而 file.table 是資料表');
+    expect(runCn.translate('input model takes a model, and text.transform is a transform')).toBe('输入 model 接受模型，而 text.transform 是转换');
+    for (const type of ['table', 'model', 'transform', 'report', 'file'] as const) {
+      expect([wordsTw[type], wordsCn[type]]).toEqual([zhTW[`studio.type_${type}`], zhCN[`studio.type_${type}`]]);
+    }
+  });
+
+  it('hold names that are words of ours elsewhere, and these stay as they were given', () => {
+    for (const name of ['text', 'numbers', 'infinite', 'table', 'file', 'month', 'user', 'Sort', 'whole ', 'not a number', 'text is', 'name another']) {
+      expect(ofRun(`the table has no column '${name}'`)).toBe(`表格沒有欄位「${name}」`);
+      expect(ofRun(`column '${name}' holds text, and numbers are needed here: name another`)).toBe(`欄位「${name}」是文字，而這裡需要數字：請指定其他欄位`);
+    }
+    for (const name of ['text', 'numbers', 'infinite', 'table', 'file', 'month', 'user', 'Sort']) {
+      expect(ofRun(`${name}: the table has no rows`), 'a column that is computed').toBe(`${name}：表格沒有任何列`);
+      expect(ofRun(`${name}: no file fits the pattern`)).toBe(`${name}：沒有檔案符合樣式`);
+      expect(ofRun(`parameter cols: '${name}' is none of ${name}`)).toBe(`參數 cols：「${name}」不是其中之一：${name}`);
+      expect(ofRun(`the model was trained with 2 columns that the table has not: ${name}`)).toBe(`模型訓練時用了 2 個表格所沒有的欄位：${name}`);
+    }
+    for (const name of Object.keys(wordsTw)) {
+      expect(ofRun(name), 'the title of a component').toBe(name);
+    }
+  });
+
+  it('that nobody translated stay English', () => {
+    expect(ofRun('damaged: 3 classes of kind 9')).toBe('damaged: 3 classes of kind 9');
+  });
+
+  it('are the same in each language', () => {
+    expect(Object.keys(errorsCn)).toEqual(Object.keys(errorsTw));
+    expect(Object.keys(wordsCn)).toEqual(Object.keys(wordsTw));
+    const marked = (all: Record<string, string>) => Object.entries(all).map(([format, to]) => [format, [...to.matchAll(/\{\d+:word\}/g)].map(String).sort()]);
+    expect(marked({ ...cn, ...errorsCn })).toEqual(marked({ ...tw, ...errorsTw }));
+  });
+});
+
 describe('sentences of the server', () => {
   it('are translated with what stands in their places', () => {
     expect(say('there is no user "lin"')).toBe('沒有使用者「lin」');
+    expect(say('user is guest in project "demo" and needs job:submit: ask a maintainer')).toBe('user 在專案「demo」中是guest，需要 job:submit 權限：請洽維護者');
     expect(say('lin is guest in project "demo" and needs job:submit: ask a maintainer')).toBe('lin 在專案「demo」中是guest，需要 job:submit 權限：請洽維護者');
     expect(new Translator(cn).translate('there is no user "lin"')).toBe('没有用户“lin”');
   });

@@ -5,7 +5,7 @@ export const server: Record<string, string> = {
   '%s: more than %zu entries': '{1}：超过 {2} 项',
   '%s: "%.*s" is neither an address nor a network (10.0.0.0/8, ::1)': '{1}：“{2}”既不是地址也不是网段（10.0.0.0/8、::1）',
   // src/base/cron.c
-  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '计划：“{1}”不是{2}：请填 {3} 到 {4} 的数字，例如 *、5、1-3、*/2',
+  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '计划：“{1}”不是{2:word}：请填 {3} 到 {4} 的数字，例如 *、5、1-3、*/2',
   'schedule "%.*s": expected minute, hour, day of month, month and day of week, as in "30 3 * * *" (every night at 03:30 UTC), or @daily': '计划“{1}”：应为分、时、日、月与星期，例如“30 3 * * *”（每晚 03:30 UTC），或 @daily',
   'schedule: the seconds "%.*s" are no number up to 59': '计划：秒数“{1}”不是 59 以内的数字',
   // src/base/glob.c
@@ -54,7 +54,7 @@ export const server: Record<string, string> = {
   'a change by a session needs the header X-CSRF-Token (see /api/v1/me)': '以会话做变更时需要请求头 X-CSRF-Token（见 /api/v1/me）',
   'Authorization: use Bearer or Basic': 'Authorization：请使用 Bearer 或 Basic',
   "this token belongs to another user (a robot's name is robot$PROJECT+NAME, or robot$NAME)": '这个令牌属于另一位用户（机器人的名称是 robot$PROJECT+NAME 或 robot$NAME）',
-  'this %s is gone or disabled': '这个{1}已不存在或已停用',
+  'this %s is gone or disabled': '这个{1:word}已不存在或已停用',
   '%s has expired: give it more time, or make another': '{1} 已过期：请延长有效期，或另建一个',
   // src/control/access/authorize.c
   'the password was changed: sign in again': '密码已变更：请重新登录',
@@ -81,11 +81,11 @@ export const server: Record<string, string> = {
   // src/control/access/members.c
   'there is no such project': '没有这个项目',
   'there is no user "%.*s"': '没有用户“{1}”',
-  'there is no %s "%.*s"': '没有{1}“{2}”',
-  '%s "%.*s" is no member of "%.*s"': '{1}“{2}”不是“{3}”的成员',
+  'there is no %s "%.*s"': '没有{1:word}“{2}”',
+  '%s "%.*s" is no member of "%.*s"': '{1:word}“{2}”不是“{3}”的成员',
   // src/control/access/names.c
-  '%s name "%.*s": %s': '{1}名称“{2}”：{3}',
-  '%s name "%s" is reserved, choose another': '{1}名称“{2}”是保留字，请另选一个',
+  '%s name "%.*s": %s': '{1:word}名称“{2}”：{3}',
+  '%s name "%s" is reserved, choose another': '{1:word}名称“{2}”是保留字，请另选一个',
   "use 1 to 64 lower-case letters and digits, with single '.', '_' or '-' between them": '请用 1 到 64 个小写字母与数字，中间可有单个“.”、“_”或“-”',
   'description: one line of at most %d bytes': 'description：一行，最多 {1} 字节',
   // src/control/access/password.c
@@ -1745,7 +1745,7 @@ export const server: Record<string, string> = {
   "module %s has no input '%.70s'; its inputs: %s": '模块 {1} 没有输入“{2}”；它的输入：{3}',
   "there is no node '%.70s'": '没有节点“{1}”',
   "node %s has no output '%.70s'; its outputs: %s": '节点 {1} 没有输出“{2}”；它的输出：{3}',
-  'input %s takes a %s, and %s.%s is a %s': '输入 {1} 接受 {2}，而 {3}.{4} 是 {5}',
+  'input %s takes a %s, and %s.%s is a %s': '输入 {1} 接受{2:word}，而 {3}.{4} 是{5:word}',
   'input %s is not connected': '输入 {1} 没有连接',
   'is part of a circle: it needs its own output': '位于循环之中：它需要自己的输出',
   "the pipeline has no parameter '%.70s'": '流程没有参数“{1}”',

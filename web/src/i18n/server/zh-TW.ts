@@ -5,7 +5,7 @@ export const server: Record<string, string> = {
   '%s: more than %zu entries': '{1}：超過 {2} 項',
   '%s: "%.*s" is neither an address nor a network (10.0.0.0/8, ::1)': '{1}：「{2}」既不是位址也不是網段（10.0.0.0/8、::1）',
   // src/base/cron.c
-  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '排程：「{1}」不是{2}：請填 {3} 到 {4} 的數字，例如 *、5、1-3、*/2',
+  'schedule: "%.*s" is no %s: give numbers from %u to %u, as in *, 5, 1-3, */2': '排程：「{1}」不是{2:word}：請填 {3} 到 {4} 的數字，例如 *、5、1-3、*/2',
   'schedule "%.*s": expected minute, hour, day of month, month and day of week, as in "30 3 * * *" (every night at 03:30 UTC), or @daily': '排程「{1}」：應為分、時、日、月與星期，例如「30 3 * * *」（每晚 03:30 UTC），或 @daily',
   'schedule: the seconds "%.*s" are no number up to 59': '排程：秒數「{1}」不是 59 以內的數字',
   // src/base/glob.c
@@ -54,7 +54,7 @@ export const server: Record<string, string> = {
   'a change by a session needs the header X-CSRF-Token (see /api/v1/me)': '以工作階段做變更時需要標頭 X-CSRF-Token（見 /api/v1/me）',
   'Authorization: use Bearer or Basic': 'Authorization：請使用 Bearer 或 Basic',
   "this token belongs to another user (a robot's name is robot$PROJECT+NAME, or robot$NAME)": '這個權杖屬於另一位使用者（機器人的名稱是 robot$PROJECT+NAME 或 robot$NAME）',
-  'this %s is gone or disabled': '這個{1}已不存在或已停用',
+  'this %s is gone or disabled': '這個{1:word}已不存在或已停用',
   '%s has expired: give it more time, or make another': '{1} 已過期：請延長效期，或建立另一個',
   // src/control/access/authorize.c
   'the password was changed: sign in again': '密碼已變更：請重新登入',
@@ -81,11 +81,11 @@ export const server: Record<string, string> = {
   // src/control/access/members.c
   'there is no such project': '沒有這個專案',
   'there is no user "%.*s"': '沒有使用者「{1}」',
-  'there is no %s "%.*s"': '沒有{1}「{2}」',
-  '%s "%.*s" is no member of "%.*s"': '{1}「{2}」不是「{3}」的成員',
+  'there is no %s "%.*s"': '沒有{1:word}「{2}」',
+  '%s "%.*s" is no member of "%.*s"': '{1:word}「{2}」不是「{3}」的成員',
   // src/control/access/names.c
-  '%s name "%.*s": %s': '{1}名稱「{2}」：{3}',
-  '%s name "%s" is reserved, choose another': '{1}名稱「{2}」是保留字，請另選一個',
+  '%s name "%.*s": %s': '{1:word}名稱「{2}」：{3}',
+  '%s name "%s" is reserved, choose another': '{1:word}名稱「{2}」是保留字，請另選一個',
   "use 1 to 64 lower-case letters and digits, with single '.', '_' or '-' between them": '請用 1 到 64 個小寫字母與數字，中間可有單個「.」、「_」或「-」',
   'description: one line of at most %d bytes': 'description：一行，最多 {1} 位元組',
   // src/control/access/password.c
@@ -1745,7 +1745,7 @@ export const server: Record<string, string> = {
   "module %s has no input '%.70s'; its inputs: %s": '模組 {1} 沒有輸入「{2}」；它的輸入：{3}',
   "there is no node '%.70s'": '沒有節點「{1}」',
   "node %s has no output '%.70s'; its outputs: %s": '節點 {1} 沒有輸出「{2}」；它的輸出：{3}',
-  'input %s takes a %s, and %s.%s is a %s': '輸入 {1} 接受 {2}，而 {3}.{4} 是 {5}',
+  'input %s takes a %s, and %s.%s is a %s': '輸入 {1} 接受{2:word}，而 {3}.{4} 是{5:word}',
   'input %s is not connected': '輸入 {1} 沒有連接',
   'is part of a circle: it needs its own output': '位於循環之中：它需要自己的輸出',
   "the pipeline has no parameter '%.70s'": '流程沒有參數「{1}」',
