@@ -252,6 +252,8 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e)
     "node, state, forced, module, job, key, why, metrics, outputs, error, error_kind, words,"      \
     " started_ms, finished_ms, image, warnings, lost, boot"
 
+enum { NODE_COLUMNS_N = 18 };
+
 static void read_node(const struct query *q, struct arena *a, struct node_row *out)
 {
     *out = (struct node_row){.node = text_of(a, q, 0),
@@ -364,7 +366,7 @@ int run_store_last(struct state_db *db, const struct run_row *run, const char *n
     rc = query_step(&q, e);
     if (rc > 0) {
         read_node(&q, a, out);
-        *run_id = query_i64(&q, 16);
+        *run_id = query_i64(&q, NODE_COLUMNS_N);
     }
     return rc < 0 ? -1 : 0;
 }
