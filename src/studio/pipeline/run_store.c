@@ -250,7 +250,7 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e)
 
 #define NODE_COLUMNS                                                                               \
     "node, state, forced, module, job, key, why, metrics, outputs, error, error_kind, words,"      \
-    " started_ms, finished_ms, image, warnings"
+    " started_ms, finished_ms, image, warnings, again"
 
 static void read_node(const struct query *q, struct arena *a, struct node_row *out)
 {
@@ -269,7 +269,8 @@ static void read_node(const struct query *q, struct arena *a, struct node_row *o
                              .started_ms = query_i64(q, 12),
                              .finished_ms = query_i64(q, 13),
                              .image = text_of(a, q, 14),
-                             .warnings = text_of(a, q, 15)};
+                             .warnings = text_of(a, q, 15),
+                             .n_again = query_i64(q, 16)};
 }
 
 int run_store_nodes(struct state_db *db, int64_t run_id, struct arena *a, struct node_row **out,
@@ -297,10 +298,10 @@ int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_ro
     return state_run(db, e,
                      "UPDATE pipeline_nodes SET state = ?, job = ?, key = ?, why = ?, metrics = ?,"
                      " outputs = ?, error = ?, error_kind = ?, words = ?, started_ms = ?,"
-                     " finished_ms = ?, warnings = ? WHERE run_id = ? AND node = ?",
-                     "izzzzzzzziiziz", (int64_t)n->state, n->job, n->key, n->why, n->metrics,
+                     " finished_ms = ?, warnings = ?, again = ? WHERE run_id = ? AND node = ?",
+                     "izzzzzzzziiziiz", (int64_t)n->state, n->job, n->key, n->why, n->metrics,
                      n->outputs, n->error, n->error_kind, n->words, n->started_ms, n->finished_ms,
-                     n->warnings, run_id, n->node);
+                     n->warnings, n->n_again, run_id, n->node);
 }
 
 int run_store_pin(struct state_db *db, int64_t run_id, const char *node, struct arena *a,
@@ -361,7 +362,7 @@ int run_store_last(struct state_db *db, const struct run_row *run, const char *n
     rc = query_step(&q, e);
     if (rc > 0) {
         read_node(&q, a, out);
-        *run_id = query_i64(&q, 16);
+        *run_id = query_i64(&q, 17);
     }
     return rc < 0 ? -1 : 0;
 }

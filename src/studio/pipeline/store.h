@@ -81,6 +81,7 @@ struct node_row {
     const char *module, *job, *key, *why, *metrics, *warnings, *outputs, *error, *error_kind,
         *words;
     int64_t started_ms, finished_ms;
+    int64_t n_again; /* how often its container ended before it did, and it waited again */
 };
 
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
