@@ -55,6 +55,12 @@ def test_what_does_not_fit_a_pipe_is_refused_before_the_run():
     assert out.returncode == 3 and out.stdout == ''
 
 
+def test_a_reader_without_a_file_says_what_it_needs(tmp_path):
+    for reader in sorted(n for n in ok('list').stdout.split() if n.startswith('read_')):
+        refused(2, 'there is no file: give path', reader, '--out', 'table=x.arrow', cwd=tmp_path)
+        refused(2, 'both path and the input file', reader, '--in', 'file=a', '--param', 'path=b', '--out', 'table=x.arrow', cwd=tmp_path)
+
+
 def test_a_full_pipe_is_an_error_of_the_machine():
     with open('/dev/full', 'w') as full:
         out = subprocess.run([program(), 'read_csv', '--param', 'path=-', '--out', 'table=-'], input=CSV.encode(), stdout=full, stderr=subprocess.PIPE, timeout=60)

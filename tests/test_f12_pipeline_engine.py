@@ -1,8 +1,10 @@
 """The engine of pipelines: light steps share a container and nobody can tell from what they left; what others read or wait for stays."""
+import contextlib
 import datetime
 import io
 import json
 import os
+import pathlib
 import signal
 import tarfile
 
@@ -133,6 +135,43 @@ def test_a_server_that_dies_goes_on_with_a_shared_container(own_strata):
     assert done['state'] == 'succeeded' and set(states(done).values()) == {'succeeded'}, states(done)
     jobs = s.api('GET', f'{P}/jobs', params={'limit': 1000}).json()['items']
     assert {j['id'] for j in jobs} == jobs_of(done) and len(jobs) == 2
+
+
+def cut_off(strata):
+    """The containers and who holds them end at once, as when the machine goes down: nobody writes how."""
+    own = [b'--state', str(strata.state).encode()]
+    for proc in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if (proc / 'cmdline').read_bytes().split(b'\0')[2:4] == own:
+                os.kill(int(proc.name), signal.SIGKILL)
+
+
+def test_a_step_whose_container_is_lost_is_begun_again_but_not_for_ever(own_strata):
+    s = own_strata().start()
+    s.project('studio')
+    bring(s, 'slow', f'outputs: [{{name: out}}]\nimplementation: {{container: {{image: {s.busybox}, command: [sh, -c, \'sleep 1; echo x > "$0"\', {{outputPath: out}}]}}}}\n')
+    put(s, 'lost', {'pipeline': 1, 'nodes': {'a': {'module': 'slow'}}})
+
+    def lose(run_id, n):
+        seen = set()
+        for _ in range(n):
+            job = wait_for(lambda: (lambda a: a['state'] == 'running' and a['job'] not in seen and a['job'])(get_run(s, run_id)['nodes']['a']), 60, 'it runs')
+            seen.add(job)
+            s.kill()
+            cut_off(s)
+            s.start()
+        return seen
+    begun = start(s, 'lost')
+    lost = lose(begun['id'], 1)
+    done = end(s, begun['id'])
+    assert done['state'] == 'succeeded' and not jobs_of(done) & lost, done
+    assert {j['id'] for j in s.api('GET', f'{P}/jobs').json()['items']} == jobs_of(done)
+    begun = start(s, 'lost', cache=False)
+    lost = lose(begun['id'], 4)
+    done = end(s, begun['id'])
+    assert done['state'] == 'failed' and 'machine restarted' in done['nodes']['a']['error']['message'] and jobs_of(done) <= lost, done
+    assert s.api('POST', f'{P}/runs/{begun["id"]}/retry').status_code == 202
+    assert end(s, begun['id'])['state'] == 'succeeded'
 
 
 # --- what others read stays ---

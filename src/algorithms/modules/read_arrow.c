@@ -16,7 +16,7 @@ static const struct param params[] = {
 static int run(struct step *s, struct err *e)
 {
     const char *path = source_path(s, e);
-    struct table *t = table_load(path, e);
+    struct table *t = path ? table_load(path, e) : NULL;
 
     if (t == NULL) {
         return -1;

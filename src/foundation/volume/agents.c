@@ -223,8 +223,10 @@ static int start(struct volume_agents *a, struct agent *g, uint32_t id_base, str
 static int send_request(struct volume_agents *a, struct agent *g, uint32_t id_base,
                         struct str request, struct buf *packet, struct err *e)
 {
+    struct err gone; /* nobody hears of it when the next one answers */
+
     if (g->fd >= 0) {
-        if (volume_packet_send(g->fd, request, -1, e) == 0) {
+        if (volume_packet_send(g->fd, request, -1, &gone) == 0) {
             return 0;
         }
         log_warn("volume.agent_gone", "volume=%s, starting another", g->id);

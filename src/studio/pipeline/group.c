@@ -26,7 +26,7 @@ static bool is_in(const struct step_group *g, const struct run_node *n)
 
 static bool is_light(const struct run *r, const struct run_node *n)
 {
-    return !r->row.is_unfused && !n->is_alone && n->row.image == NULL &&
+    return !r->row.is_unfused && n->row.n_again == 0 && n->row.image == NULL &&
            r->graph.nodes[n->g].doc->memory_bytes == 0 && (run_module(r, n)->flags & MODULE_LIGHT);
 }
 

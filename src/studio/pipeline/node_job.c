@@ -5,10 +5,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_MEMORY = 4 /* of strata-ml */, LOST_MAX = 3 };
+enum { EXIT_MEMORY = 4 }; /* of strata-ml */
+enum { AGAIN_MAX = 3 };   /* a step that takes the machine down does not for ever */
 
 static const char *kind_of_exit(int64_t code)
 {
@@ -49,35 +51,41 @@ static int end_by_log(struct pipelines *s, struct run *r, struct run_node *n, st
                : node_end(s, r, n, NODE_FAILED, n->said, kind_of_exit(n->exit_code), e);
 }
 
-/* A step changes nothing but what it makes, so that what went with its machine is done again; not
- * for ever, as it may be what ends the machine. Others that shared a container are tried alone. */
-static bool is_done_again(const struct jobs_look *look, const struct step_group *rest, size_t n_all)
+/* The machine went down: nobody saw how the container ended. */
+static bool is_begun_again(const struct jobs_look *look, const struct run_node *n)
 {
-    const struct node_row *first = &rest->nodes[0]->row;
-
-    if (look->state != JOB_LOST) {
-        return n_all > 1;
-    }
-    if (first->n_lost >= LOST_MAX) {
-        return false;
-    }
-    for (size_t i = 0; i < rest->n; i++) {
-        rest->nodes[i]->row.n_lost++;
-    }
-    log_warn("pipeline.lost", "job=%s node=%s times=%lld, its step is done again", first->job,
-             first->node, (long long)first->n_lost);
-    return true;
+    return look->state == JOB_LOST && n->row.n_again < AGAIN_MAX;
 }
 
-/* What the container left undone ends with it, or is done again. 1: what was made is being hashed.
- */
+/* They wait again. The job goes when no node is left that names it. */
+static int begin_again(struct pipelines *s, struct run *r, struct step_group *rest, size_t n_all,
+                       const struct jobs_look *look, struct err *e)
+{
+    struct run_node *n = rest->nodes[0];
+    char job[64];
+    struct err ignored;
+
+    (void)snprintf(job, sizeof(job), "%s", n->row.job);
+    log_info("pipeline.step_again", "run=%lld node=%s job=%s why=%s", (long long)r->row.id,
+             n->row.node, job, Q(str_of(look->reason)));
+    if (group_let_go(s, r, rest, e) < 0) {
+        return -1;
+    }
+    if (rest->n == n_all) {
+        (void)!jobs_delete(s->parts.jobs, r->row.project_id, str_of(job), &ignored);
+    }
+    return 0;
+}
+
+/* What the container left undone: one who was alone in it ends with it, others are tried by
+ * themselves. 1: what was made is being hashed. */
 static int end_rest(struct pipelines *s, struct run *r, struct step_group *rest, size_t n_all,
                     const struct jobs_look *look, struct err *e)
 {
     bool is_over = look->state == JOB_CANCELLED || r->row.is_stopping;
 
-    if (!is_over && is_done_again(look, rest, n_all)) {
-        return group_let_go(s, r, rest, e);
+    if (!is_over && (n_all > 1 || is_begun_again(look, rest->nodes[0]))) {
+        return begin_again(s, r, rest, n_all, look, e);
     }
     for (size_t i = 0; i < rest->n; i++) {
         struct run_node *n = rest->nodes[i];

@@ -185,13 +185,12 @@ int group_let_go(struct pipelines *s, struct run *r, const struct step_group *g,
                                  .module = row->module,
                                  .image = row->image,
                                  .is_forced = row->is_forced,
-                                 .n_lost = row->n_lost};
+                                 .n_again = row->n_again + 1};
     }
     if (group_change(s, r, g, before, e) < 0) {
         return -1;
     }
     for (size_t i = 0; i < g->n; i++) {
-        g->nodes[i]->is_alone = true;
         g->nodes[i]->is_submitted = false;
     }
     return 0;

@@ -250,7 +250,7 @@ int run_store_delete(struct state_db *db, int64_t run_id, struct err *e)
 
 #define NODE_COLUMNS                                                                               \
     "node, state, forced, module, job, key, why, metrics, outputs, error, error_kind, words,"      \
-    " started_ms, finished_ms, image, warnings, lost, boot"
+    " started_ms, finished_ms, image, warnings, again, boot"
 
 enum { NODE_COLUMNS_N = 18 };
 
@@ -272,7 +272,7 @@ static void read_node(const struct query *q, struct arena *a, struct node_row *o
                              .finished_ms = query_i64(q, 13),
                              .image = text_of(a, q, 14),
                              .warnings = text_of(a, q, 15),
-                             .n_lost = query_i64(q, 16),
+                             .n_again = query_i64(q, 16),
                              .boot = text_of(a, q, 17)};
 }
 
@@ -302,9 +302,9 @@ int run_store_set_node(struct state_db *db, int64_t run_id, const struct node_ro
         db, e,
         "UPDATE pipeline_nodes SET state = ?, job = ?, key = ?, why = ?, metrics = ?,"
         " outputs = ?, error = ?, error_kind = ?, words = ?, started_ms = ?,"
-        " finished_ms = ?, warnings = ?, lost = ?, boot = ? WHERE run_id = ? AND node = ?",
+        " finished_ms = ?, warnings = ?, again = ?, boot = ? WHERE run_id = ? AND node = ?",
         "izzzzzzzziiziziz", (int64_t)n->state, n->job, n->key, n->why, n->metrics, n->outputs,
-        n->error, n->error_kind, n->words, n->started_ms, n->finished_ms, n->warnings, n->n_lost,
+        n->error, n->error_kind, n->words, n->started_ms, n->finished_ms, n->warnings, n->n_again,
         n->boot, run_id, n->node);
 }
 

@@ -60,7 +60,7 @@ static const char *const steps[] = {
     "CREATE INDEX pipeline_runs_bytes ON pipeline_runs(project_id, finished_ms, id, bytes);",
     "ALTER TABLE pipeline_nodes ADD COLUMN warnings TEXT;"
     "ALTER TABLE pipeline_outputs ADD COLUMN warnings TEXT;",
-    "ALTER TABLE pipeline_nodes ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE pipeline_nodes ADD COLUMN again INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE pipeline_nodes ADD COLUMN boot TEXT;",
     NULL,
 };

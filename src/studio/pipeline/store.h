@@ -81,8 +81,8 @@ struct node_row {
     const char *module, *job, *key, *why, *metrics, *warnings, *outputs, *error, *error_kind,
         *words;
     int64_t started_ms, finished_ms;
-    int64_t n_lost;   /* containers of it that went with their machine */
-    const char *boot; /* of the machine, in which its container began; or NULL */
+    int64_t n_again;  /* how often its container ended before it did, and it waited again */
+    const char *boot; /* of the machine, in which its job was submitted; or NULL */
 };
 
 int run_store_insert(struct state_db *db, struct run_row *run, const struct node_row *nodes,
