@@ -348,6 +348,38 @@ static struct table *to_table(struct csv_reader *r, struct err *e)
     return TAKE(t);
 }
 
+/* What begins like that is no text that we read. */
+static int refuse_others(struct str text, struct err *e)
+{
+    static const char utf8[] = "save it as UTF-8 first", unpack[] = "unpack it first";
+    static const struct {
+        struct str begin;
+        const char *what, *then;
+    } others[] = {
+        {STR("\xff\xfe\0\0"), "UTF-32", utf8},
+        {STR("\0\0\xfe\xff"), "UTF-32", utf8},
+        {STR("\xff\xfe"), "UTF-16", utf8},
+        {STR("\xfe\xff"), "UTF-16", utf8},
+        {STR("\x1f\x8b"), "compressed with gzip", unpack},
+        {STR("\xfd"
+             "7zXZ"),
+         "compressed with xz", unpack},
+        {STR("\x28\xb5\x2f\xfd"), "compressed with zstd", unpack},
+        {STR("PK\x03\x04"), "a ZIP archive or a spreadsheet",
+         "unpack it, or save the sheet as CSV"},
+        {STR("PAR1\x15"), "Parquet", "read_parquet reads it"},
+        {STR("ARROW1\0\0"), "Arrow", "read_arrow reads it"},
+        {STR("SQLite format 3\0"), "an SQLite database", "read_sqlite reads it"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        if (str_starts(text, others[i].begin)) {
+            return err_set(e, ERR_DATA, "the file is %s: %s", others[i].what, others[i].then);
+        }
+    }
+    return 0;
+}
+
 struct table *csv_read(struct str text, const struct csv_options *o, struct csv_report *report,
                        struct err *e)
 {
@@ -357,8 +389,7 @@ struct table *csv_read(struct str text, const struct csv_options *o, struct csv_
                            .utf8 = BUF_MAX(2 * ML_LIMIT_CELL_BYTES)};
     struct table *t = NULL;
 
-    if (str_starts(text, STR("\xff\xfe")) || str_starts(text, STR("\xfe\xff"))) {
-        err_set(e, ERR_DATA, "the file is UTF-16: save it as UTF-8 first");
+    if (refuse_others(text, e) < 0) {
         return NULL;
     }
     if (str_starts(text, STR("\xef\xbb\xbf"))) {

@@ -35,6 +35,8 @@ struct csv_options {
     uint64_t max_rows; /* 0: all */
 };
 
+enum { CSV_ODD_BYTES = 48 };
+
 struct csv_report {
     char delim;
     bool header;
@@ -44,6 +46,11 @@ struct csv_report {
      * where the first was seen. */
     size_t as_text, as_text_column;
     uint64_t as_text_line;
+    /* Columns that one value made text, after others of another type or because of the commas in a
+     * number; the first of them. */
+    size_t odd, odd_column;
+    uint64_t odd_line, odd_after; /* rows before it */
+    char odd_value[CSV_ODD_BYTES];
 };
 
 struct table *csv_read(struct str text, const struct csv_options *o, struct csv_report *r,

@@ -58,6 +58,13 @@ static struct look look_at(const struct csv_scan *s)
     return l;
 }
 
+/* Only the last cell is empty: spreadsheets end lines with a delimiter. */
+static bool ends_empty(const struct csv_scan *s, const struct look *l)
+{
+    return !l->twice && l->empty == 1 && l->n == s->n_cells && l->n > 1 &&
+           cell(s, l->n - 1).len == 0;
+}
+
 /* Whether all that stands below a cell are numbers, and at least one is. */
 static bool over_numbers(const struct csv_reader *r, struct csv_scan below, size_t i)
 {
@@ -110,6 +117,9 @@ enum csv_first csv_first_record(const struct csv_reader *r, const struct csv_sca
     struct look l = look_at(scan);
     bool years = l.consecutive && l.numbers > 1 && l.first >= FIRST_YEAR && l.first <= LAST_YEAR;
 
+    if (l.n > 0 && ends_empty(scan, &l)) { /* "a,b," */
+        return word_over_numbers(r, scan, l.n) ? CSV_FIRST_NAMES : CSV_FIRST_DATA;
+    }
     if (l.n == 0 || l.twice || l.empty > 0) {
         return CSV_FIRST_DATA;
     }

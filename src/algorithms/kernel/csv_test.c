@@ -285,10 +285,58 @@ static void mistakes_name_their_line_and_column(void **state)
     assert_refused(STR("\xff\xfe"
                        "a\0"),
                    &o, "UTF-16");
+    assert_refused(STR("\xff\xfe\0\0a\0\0\0"), &o, "UTF-32");
+    assert_refused(STR("\x1f\x8b\x08"), &o, "gzip: unpack it first");
+    assert_refused(STR("PAR1\x15"), &o, "read_parquet reads it");
     o.header = CSV_HEADER_YES;
     assert_refused(STR("a,b,a\n1,2,3\n"), &o, "columns 1 and 3 are both named 'a'");
     o.number_columns = STR("b");
     assert_refused(STR("a,b\n1,2\n3,four\n"), &o, "line 3, column 2 ('b'): 'four' is not a number");
+}
+
+static void a_line_of_names_may_end_with_a_delimiter(void **state)
+{
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    struct table *t = csv_read(STR("a,b,\n1,x,\n2,y,\n"), &o, &r, &e);
+
+    (void)state;
+    assert_non_null(t);
+    assert_true(r.header && t->n_rows == 2 && t->n_columns == 3);
+    table_free(t);
+    t = csv_read(STR("Bob,x,\nAnn,y,3\n"), &o, &r, &e); /* a value may be missing */
+    assert_non_null(t);
+    assert_true(!r.header && t->n_rows == 2);
+    table_free(t);
+}
+
+static void the_value_that_makes_a_column_text_is_told(void **state)
+{
+    struct csv_options o = defaults();
+    struct csv_report r = {0};
+    struct err e = {0};
+    struct buf text = BUF_MAX(1024);
+    struct table *t = csv_read(STR("a;b;c\n1;2,5;x\n2;3;y\nmany;4;1\n"), &o, &r, &e);
+
+    (void)state;
+    assert_non_null(t);
+    assert_int_equal(r.odd, 2);
+    assert_int_equal(r.odd_column, 1);
+    assert_int_equal(r.odd_line, 2);
+    assert_string_equal(r.odd_value, "2,5");
+    table_free(t);
+    (void)buf_add_c(&text, "a,b\n1,2\n2,");
+    for (int i = 0; i < 20; i++) {
+        (void)buf_add_c(&text, "\xe5\xae\xae");
+    }
+    r = (struct csv_report){0};
+    t = csv_read(buf_str(&text), &o, &r, &e);
+    buf_done(&text);
+    assert_non_null(t);
+    assert_int_equal(r.odd_after, 1);
+    assert_int_equal(strlen(r.odd_value), 45); /* whole characters */
+    table_free(t);
 }
 
 static void latin1_becomes_utf8_and_text_columns_stay_text(void **state)
@@ -405,6 +453,8 @@ int main(void)
         cmocka_unit_test(odd_line_ends_marks_and_blank_lines_are_understood),
         cmocka_unit_test(bad_rows_stop_or_are_skipped_or_mended),
         cmocka_unit_test(mistakes_name_their_line_and_column),
+        cmocka_unit_test(a_line_of_names_may_end_with_a_delimiter),
+        cmocka_unit_test(the_value_that_makes_a_column_text_is_told),
         cmocka_unit_test(latin1_becomes_utf8_and_text_columns_stay_text),
         cmocka_unit_test(types_are_found_by_looking),
         cmocka_unit_test(an_int_column_becomes_real_without_another_pass),

@@ -6,6 +6,7 @@
 #include "algorithms/kernel/utf8.h"
 
 #include <math.h>
+#include <string.h>
 
 struct str csv_text(struct csv_reader *r, const struct csv_cell *c)
 {
@@ -227,9 +228,47 @@ static int refuse_fixed(const struct csv_reader *r, size_t i, struct str s, enum
         loss == NUMBER_ROUNDED ? "" : wanted[c->as]);
 }
 
-/* The column turns to text, and the table is read once more. */
-static void turn_to_text(struct csv_reader *r, size_t i, enum number_loss loss)
+/* "1,5", "1,234,567.8": as many countries write numbers, and no program does. */
+static bool has_commas(struct str s)
 {
+    size_t commas = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        bool sign = i == 0 && (s.p[i] == '-' || s.p[i] == '+');
+
+        commas += s.p[i] == ',';
+        if (!sign && s.p[i] != ',' && s.p[i] != '.' && (s.p[i] < '0' || s.p[i] > '9')) {
+            return false;
+        }
+    }
+    return commas > 0;
+}
+
+static void note_odd(struct csv_reader *r, size_t i, struct str s)
+{
+    struct csv_report *to = &r->report;
+    size_t len = s.len < CSV_ODD_BYTES ? s.len : CSV_ODD_BYTES - 1;
+
+    if (to->odd++ > 0) {
+        return;
+    }
+    while (len > 0 && len < s.len && ((unsigned char)s.p[len] & 0xc0) == 0x80) {
+        len--; /* no half a character */
+    }
+    memcpy(to->odd_value, s.p, len);
+    to->odd_value[len] = '\0';
+    to->odd_column = i;
+    to->odd_line = r->scan.record_line;
+    to->odd_after = r->n_rows;
+}
+
+/* The column turns to text, and the table is read once more. */
+static void turn_to_text(struct csv_reader *r, size_t i, struct str s, bool is_first,
+                         enum number_loss loss)
+{
+    if (loss == NUMBER_KEPT && (!is_first || has_commas(s)) && utf8_check(s) < 0) {
+        note_odd(r, i, s);
+    }
     if (loss != NUMBER_KEPT && r->report.as_text++ == 0) {
         r->report.as_text_column = i;
         r->report.as_text_line = r->scan.record_line;
@@ -254,13 +293,14 @@ static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *c
     struct str s = trimmed(cell);
     enum number_loss loss = NUMBER_KEPT;
     bool is_null = s.len == 0 || (r->null_start[(unsigned char)s.p[0]] && csv_is_null(r, s));
+    bool is_first = !c->seen;
     double v = NAN;
 
     if (!is_null && parse_value(c, s, &v, &loss) < 0) {
         if (c->fixed) {
             return refuse_fixed(r, i, s, loss, e);
         }
-        turn_to_text(r, i, loss);
+        turn_to_text(r, i, s, is_first, loss);
         return 0;
     }
     if (keep) {

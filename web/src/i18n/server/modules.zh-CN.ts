@@ -816,7 +816,8 @@ export const errors: Record<string, string> = {
   'line %llu, column %zu: %s': '第 {1} 行第 {2} 列：{3}',
   'line %llu: a table has at most %llu rows': '第 {1} 行：表格最多 {2} 行',
   'line %llu has %zu cells, and %zu columns are known from line 1; on_bad_row=skip leaves such lines out, =null fills what is missing': '第 {1} 行有 {2} 个单元格，而按第 1 行应有 {3} 列；on_bad_row=skip 会略过这样的行，=null 会补上缺少的值',
-  'the file is UTF-16: save it as UTF-8 first': '文件是 UTF-16：请先另存为 UTF-8',
+  'the file is %s: %s': '文件是{1:word}：{2:word}',
+  "column '%s' is text: line %llu holds '%s', unlike the %llu rows before (null_values leaves such cells empty, types names the lines)%s": '列“{1}”是文本：第 {2} 行是“{3}”，与之前的 {4} 行不同（null_values 可让这样的单元格留空，types 会指出这些行）{5:word}',
   'line %llu, column %zu: the cell is longer than %llu bytes; is a quote left open?': '第 {1} 行第 {2} 列：单元格超过 {3} 字节；是不是有引号没有关闭？',
   'line %llu has more than %d cells': '第 {1} 行超过 {2} 个单元格',
   'line %llu, column %zu holds a NUL byte: this is no text table': '第 {1} 行第 {2} 列含有 NUL 字节：这不是文本表格',
@@ -926,6 +927,18 @@ export const errors: Record<string, string> = {
 
 // Words of ours in the places of sentences that are marked {1:word}; nowhere else, since a column may be called text.
 export const words: Record<string, string> = {
+  'compressed with gzip': '以 gzip 压缩的',
+  'compressed with xz': '以 xz 压缩的',
+  'compressed with zstd': '以 zstd 压缩的',
+  'a ZIP archive or a spreadsheet': 'ZIP 压缩包或电子表格',
+  'an SQLite database': 'SQLite 数据库',
+  'save it as UTF-8 first': '请先另存为 UTF-8',
+  'unpack it first': '请先解压缩',
+  'unpack it, or save the sheet as CSV': '请解压缩，或将工作表另存为 CSV',
+  'read_parquet reads it': '请用 read_parquet 读取',
+  'read_arrow reads it': '请用 read_arrow 读取',
+  'read_sqlite reads it': '请用 read_sqlite 读取',
+  '; so are others': '；还有其他列也是',
   'an integer that a number would not hold exactly; let the column be text': '是数字类型无法精确表示的整数；请让该列为文本',
   'missing; remove such rows with filter_rows': '缺失；请用 filter_rows 移除这样的行',
   'infinite': '为无限大',

@@ -816,7 +816,8 @@ export const errors: Record<string, string> = {
   'line %llu, column %zu: %s': '第 {1} 行第 {2} 欄：{3}',
   'line %llu: a table has at most %llu rows': '第 {1} 行：表格最多 {2} 列',
   'line %llu has %zu cells, and %zu columns are known from line 1; on_bad_row=skip leaves such lines out, =null fills what is missing': '第 {1} 行有 {2} 個儲存格，而依第 1 行應有 {3} 欄；on_bad_row=skip 會略過這樣的行，=null 會補上缺少的值',
-  'the file is UTF-16: save it as UTF-8 first': '檔案是 UTF-16：請先另存為 UTF-8',
+  'the file is %s: %s': '檔案是{1:word}：{2:word}',
+  "column '%s' is text: line %llu holds '%s', unlike the %llu rows before (null_values leaves such cells empty, types names the lines)%s": '欄位「{1}」是文字：第 {2} 行是「{3}」，與之前的 {4} 列不同（null_values 可讓這樣的儲存格留空，types 會指出這些行）{5:word}',
   'line %llu, column %zu: the cell is longer than %llu bytes; is a quote left open?': '第 {1} 行第 {2} 欄：儲存格超過 {3} 位元組；是不是有引號沒有關閉？',
   'line %llu has more than %d cells': '第 {1} 行超過 {2} 個儲存格',
   'line %llu, column %zu holds a NUL byte: this is no text table': '第 {1} 行第 {2} 欄含有 NUL 位元組：這不是文字表格',
@@ -926,6 +927,18 @@ export const errors: Record<string, string> = {
 
 // Words of ours in the places of sentences that are marked {1:word}; nowhere else, since a column may be called text.
 export const words: Record<string, string> = {
+  'compressed with gzip': '以 gzip 壓縮的',
+  'compressed with xz': '以 xz 壓縮的',
+  'compressed with zstd': '以 zstd 壓縮的',
+  'a ZIP archive or a spreadsheet': 'ZIP 壓縮檔或試算表',
+  'an SQLite database': 'SQLite 資料庫',
+  'save it as UTF-8 first': '請先另存為 UTF-8',
+  'unpack it first': '請先解壓縮',
+  'unpack it, or save the sheet as CSV': '請解壓縮，或將工作表另存為 CSV',
+  'read_parquet reads it': '請用 read_parquet 讀取',
+  'read_arrow reads it': '請用 read_arrow 讀取',
+  'read_sqlite reads it': '請用 read_sqlite 讀取',
+  '; so are others': '；還有其他欄位也是',
   'an integer that a number would not hold exactly; let the column be text': '是數字型別無法精確表示的整數；請讓該欄位為文字',
   'missing; remove such rows with filter_rows': '缺失；請用 filter_rows 移除這樣的列',
   'infinite': '為無限大',
