@@ -13,8 +13,8 @@ from test_b50_algorithms import ml, ok, program, refused
 CSV = 'name,age\nada,36\nbob,\ncy,41\n'
 
 
-def piped(*words, text=CSV):
-    return subprocess.run([program(), *words], input=text, capture_output=True, text=True, timeout=60)
+def piped(*words, text=CSV, cwd=None):
+    return subprocess.run([program(), *words], input=text, capture_output=True, text=True, timeout=60, cwd=cwd)
 
 
 @pytest.mark.parametrize('words', [('--help',), ('-h',), ('help',)])
@@ -40,8 +40,9 @@ def test_the_nearest_word_is_offered(tmp_path):
     refused(2, 'there are --threads', '--xyzzy', '2', 'list')
 
 
-def test_tables_go_through_pipes():
-    out = piped('read_csv', '--param', 'path=-', '--out', 'table=-')
+def test_tables_go_through_pipes(tmp_path):
+    (tmp_path / '-').mkdir()  # standard output all the same
+    out = piped('read_csv', '--param', 'path=-', '--out', 'table=-', cwd=tmp_path)
     assert out.returncode == 0 and out.stdout == CSV, out.stderr
     out = piped('chain', 'read_csv --param path=- --out table=t', "filter_rows --in table=t --param 'expr=age > 40' --out table=-")
     assert out.returncode == 0 and out.stdout == 'name,age\ncy,41\n', out.stderr
