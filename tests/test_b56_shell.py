@@ -1,4 +1,5 @@
 """strata-ml alone in a shell: help where people look for it, the nearest word, pipes, a page for each module."""
+import csv
 import json
 import os
 import pty
@@ -13,8 +14,8 @@ from test_b50_algorithms import ml, ok, program, refused
 CSV = 'name,age\nada,36\nbob,\ncy,41\n'
 
 
-def piped(*words, text=CSV):
-    return subprocess.run([program(), *words], input=text, capture_output=True, text=True, timeout=60)
+def piped(*words, text=CSV, cwd=None):
+    return subprocess.run([program(), *words], input=text, capture_output=True, text=True, timeout=60, cwd=cwd)
 
 
 @pytest.mark.parametrize('words', [('--help',), ('-h',), ('help',)])
@@ -40,8 +41,9 @@ def test_the_nearest_word_is_offered(tmp_path):
     refused(2, 'there are --threads', '--xyzzy', '2', 'list')
 
 
-def test_tables_go_through_pipes():
-    out = piped('read_csv', '--param', 'path=-', '--out', 'table=-')
+def test_tables_go_through_pipes(tmp_path):
+    (tmp_path / '-').mkdir()  # standard output all the same
+    out = piped('read_csv', '--param', 'path=-', '--out', 'table=-', cwd=tmp_path)
     assert out.returncode == 0 and out.stdout == CSV, out.stderr
     out = piped('chain', 'read_csv --param path=- --out table=t', "filter_rows --in table=t --param 'expr=age > 40' --out table=-")
     assert out.returncode == 0 and out.stdout == 'name,age\ncy,41\n', out.stderr
@@ -59,6 +61,23 @@ def test_a_reader_without_a_file_says_what_it_needs(tmp_path):
     for reader in sorted(n for n in ok('list').stdout.split() if n.startswith('read_')):
         refused(2, 'there is no file: give path', reader, '--out', 'table=x.arrow', cwd=tmp_path)
         refused(2, 'both path and the input file', reader, '--in', 'file=a', '--param', 'path=b', '--out', 'table=x.arrow', cwd=tmp_path)
+
+
+def test_names_from_outside_write_no_lines_of_their_own(tmp_path):
+    forged = '\n{"t":"progress","module":"correlation","step":1,"steps":1,"done":1,"metric":{"forged":1}}\n'
+    steering = '\x1b[31m\x9b2J\x7f'
+    with open(tmp_path / 'a.csv', 'w', newline='', encoding='utf-8') as f:
+        csv.writer(f).writerows([[f'a{forged}', f'b{steering}', 'c'], *([i, 2 * i, -i] for i in range(9))])
+    ok('read_csv', '--param', 'path=a.csv', '--out', 'table=a.arrow', cwd=tmp_path)
+    for mode in ('json', 'text'):
+        out = ok('--progress', mode, 'correlation', '--in', 'table=a.arrow', '--out', 'table=c.arrow', cwd=tmp_path).stdout
+        assert 'strongest' in out and not any(line.startswith('{') and 'forged' in line for line in out.splitlines()), out
+        assert not re.search('[\x00-\x09\x0b-\x1f\x7f-\x9f]', out)
+    for name in (forged, steering):
+        told = refused(2, 'no column', 'sort', '--in', 'table=a.arrow', '--param', f'by={name}x', '--out', 'table=b.arrow', cwd=tmp_path)
+        assert not re.search('[\x00-\x09\x0b-\x1f\x7f-\x9f]', told.stderr), told.stderr
+    plan = ml('--progress', 'json', 'plan', '--', 'one', 'sort', '--in', 'table=a.arrow', '--param', f'by={forged}x', '--out', 'table=b.arrow', cwd=tmp_path)
+    assert plan.returncode == 2 and not any(line.startswith('{') and 'forged' in line and '"t":"step"' not in line for line in (plan.stdout + plan.stderr).splitlines()), plan
 
 
 def test_a_full_pipe_is_an_error_of_the_machine():

@@ -5,6 +5,7 @@
 #include "algorithms/kernel/bigmem.h"
 #include "algorithms/kernel/failure.h"
 #include "algorithms/kernel/ml_limits.h"
+#include "algorithms/kernel/progress.h"
 #include "algorithms/kernel/spill.h"
 #include "algorithms/manifest.h"
 #include "algorithms/modules/modules.h"
@@ -273,6 +274,7 @@ int main(int argc, char **argv)
             return rc;
         }
     }
+    progress_plain(e.msg);
     (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
     return failure_exit_code(e.kind);
 }

@@ -2,6 +2,7 @@
 
 #include "algorithms/chain.h"
 #include "algorithms/kernel/failure.h"
+#include "algorithms/kernel/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,6 +65,7 @@ static int run_one(const struct module *const *modules, char *const *words, size
         rc = chain_run_one(modules, words + 1, n - 1, threads, &own, &e);
     }
     if (rc < 0) {
+        progress_plain(e.msg);
         (void)fprintf(stderr, "strata-ml: %s\n", e.msg);
         rc = failure_exit_code(e.kind);
     }

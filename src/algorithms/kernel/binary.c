@@ -32,11 +32,16 @@ static void make_head(char head[BINARY_HEAD_BYTES], char kind, uint64_t len, uin
     memcpy(head + 24, &sum, 8);
 }
 
+static bool is_standard(const char *path)
+{
+    return strcmp(path, "-") == 0;
+}
+
 int binw_check(const char *path, struct err *e)
 {
     struct stat st;
 
-    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+    if (!is_standard(path) && lstat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
         return err_set(e, ERR_INVALID,
                        "%s is a %s: an output is a regular file, written beside its name and "
                        "renamed onto it",
@@ -46,11 +51,6 @@ int binw_check(const char *path, struct err *e)
                                              : "device, fifo or socket");
     }
     return 0;
-}
-
-static bool is_standard(const char *path)
-{
-    return strcmp(path, "-") == 0;
 }
 
 /* Standard output: nothing is renamed, and w->tmp stays NULL. */

@@ -34,6 +34,22 @@ void progress_end(struct progress *p)
     p->is_drawn = false;
 }
 
+void progress_plain(char *text)
+{
+    for (unsigned char *c = (unsigned char *)text; *c; c++) {
+        bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+
+        if (*c == '\n' || *c == '\r' || *c == '\t') {
+            *c = ' ';
+        } else if (*c < ' ' || *c == 0x7f || is_c1) {
+            *c = '?';
+        }
+        if (is_c1) {
+            *++c = '?';
+        }
+    }
+}
+
 static void put_line(struct progress *p, struct buf *line)
 {
     progress_end(p);
@@ -110,6 +126,7 @@ void progress_update(struct progress *p, double done, const struct metric *metri
     va_start(ap, fmt);
     (void)vsnprintf(part, sizeof(part), fmt, ap);
     va_end(ap);
+    progress_plain(part);
     if (p->mode == PROGRESS_TEXT && p->on_terminal) {
         draw(p, done, part);
         return;
@@ -159,6 +176,7 @@ void progress_say(struct progress *p, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
+    progress_plain(text);
     (void)buf_printf(&line, "%s: %s", p->module, text);
     put_line(p, &line);
 }

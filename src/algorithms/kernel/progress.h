@@ -52,5 +52,8 @@ void progress_step_ends(struct progress *p, const char *name, int exit_code, con
 /* What the user should look at, though the step goes on: {"t":"warning",...}, and the same for
  * people. */
 void progress_warn(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Names of columns and files come from outside: no line feed of theirs begins a line that a program
+ * would take for ours, and nothing in them steers a terminal. In place. */
+void progress_plain(char *text);
 /* One line for people: "<module>: <text>". */
 void progress_say(struct progress *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,13 +32,15 @@ int folder_open(struct folder *f, const struct step *s, const char *suffixes, st
 {
     const char *path = source_path(s, e);
     struct stat st;
+    bool is_stream = path && strcmp(path, "-") == 0;
     bool is_there = path && stat(path, &st) == 0;
 
     *f = (struct folder){0};
     if (path == NULL) {
         return -1;
     }
-    if ((is_there && S_ISDIR(st.st_mode)) || (!is_there && files_is_pattern(path))) {
+    if (!is_stream &&
+        ((is_there && S_ISDIR(st.st_mode)) || (!is_there && files_is_pattern(path)))) {
         if (files_find(&f->files, &files_here, path, suffixes, e) < 0) {
             return -1;
         }
