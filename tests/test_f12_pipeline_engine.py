@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import tarfile
 
 import pytest
@@ -293,3 +294,30 @@ def test_a_schedule_ends_with_the_right_of_who_set_it(studio):
     assert any('schedule of pipeline walks paused' in e['path'] and e['project'] == 'studio' for e in told), told
     assert studio.api('PUT', f'{at}/schedule', json={'cron': '0 3 1 1 *'}).json()['schedule'].get('paused') is None
     assert studio.api('DELETE', f'{at}/schedule').status_code == 204
+
+
+def test_a_step_that_waits_for_room_says_so_and_goes_on(own_strata):
+    s = own_strata().start()
+    s.stop()
+    root = pathlib.Path(s.state) / 'volumes'
+    owner = root.stat()
+
+    def inodes(n):
+        subprocess.run(['mount', '-o', f'remount,nr_inodes={n}', root], check=True)
+    subprocess.run(['mount', '-t', 'tmpfs', '-o', f'mode=750,uid={owner.st_uid},gid={owner.st_gid}', 'tmpfs', root], check=True)
+    try:
+        s.start()
+        s.project('studio')
+        s.volume('studio', 'data')
+        put_file(s, 'studio', 'data', 'a.csv', b'a\n1\n')
+        used = os.statvfs(root)
+        inodes(used.f_files - used.f_ffree)
+        put(s, 'tight', {'pipeline': 1, 'volume': 'data', 'nodes': {'a': {'module': 'read_csv', 'params': {'path': 'data:a.csv'}}}})
+        begun = start(s, 'tight')
+        wait_for(lambda: 'the disk is full' in get_run(s, begun['id'])['nodes']['a']['text'], 30, 'it says what it waits for')
+        inodes(1000)
+        done = end(s, begun['id'])
+        assert done['state'] == 'succeeded' and done['nodes']['a']['text'] == '', done
+        assert s.stop() == 0
+    finally:
+        subprocess.run(['umount', '-l', root], check=True)

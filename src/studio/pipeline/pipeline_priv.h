@@ -43,6 +43,7 @@ struct run_node {
         int64_t inode, changed_ns; /* 0: a server before us looked */
     } seen[MODULE_PORTS];          /* of what its inputs come from, when it began */
     bool is_submitted;             /* its job was given to jobs since we started */
+    bool is_held_up;               /* `text` says by what */
     struct path_look *looks;       /* folder.c: at what its parameters name, until that is used */
     /* whether the files that it read are the same since; once its container has ended */
     enum files_seen { FILES_UNSEEN, FILES_SAME, FILES_OTHERS } files_seen;

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { LOOK_MS = 300, RETRY_MS = 2000, IDLE_MS = 60000 };
@@ -54,6 +55,34 @@ static int begin_run(struct pipelines *s, struct run *r, struct err *e)
     return 0;
 }
 
+/* What holds a node up passes by itself, or when somebody makes room: he must hear of it. */
+static void tell_wait(struct pipelines *s, struct run *r, struct run_node *n, const char *why)
+{
+    struct lock *l = &s->lock;
+    bool is_new;
+
+    if (*why == '\0' && !n->is_held_up) {
+        return;
+    }
+    {
+        WITH_LOCK(l);
+        is_new = strncmp(n->text, why, sizeof(n->text) - 1) != 0;
+        (void)snprintf(n->text, sizeof(n->text), "%s", why);
+    }
+    n->is_held_up = *why != '\0';
+    if (is_new) {
+        run_events_node(s, r, n);
+    }
+}
+
+static int step_node(struct pipelines *s, struct run *r, struct run_node *n, struct err *e)
+{
+    int rc = node_step(s, r, n, e);
+
+    tell_wait(s, r, n, rc < 0 ? e->msg : "");
+    return rc;
+}
+
 /* 1: it is over. -1: again later. */
 static int step_run(struct pipelines *s, struct run *r, struct err *e)
 {
@@ -63,7 +92,7 @@ static int step_run(struct pipelines *s, struct run *r, struct err *e)
     for (size_t i = 0; i < r->graph.n_order; i++) {
         struct run_node *n = run_node_at(r, r->graph.order[i]);
 
-        if (n && !node_state_ended(n->row.state) && node_step(s, r, n, e) < 0) {
+        if (n && !node_state_ended(n->row.state) && step_node(s, r, n, e) < 0) {
             return -1;
         }
     }

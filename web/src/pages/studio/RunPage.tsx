@@ -48,7 +48,7 @@ function Steps({ rows, preview }: { rows: Row[]; preview: (at: string) => void }
           responsive: ['sm'],
           render: (_, r) => (
             <div className="break small">
-              {r.node.error ? <span className="bad">{say(r.node.error.message)}</span> : r.node.state === 'running' ? say(r.node.text ?? '') : r.node.cache ? say(r.node.cache.why) : ''}
+              {r.node.error ? <span className="bad">{say(r.node.error.message)}</span> : r.node.text && !r.node.finished_at ? say(r.node.text) : r.node.cache ? say(r.node.cache.why) : ''}
               {(r.node.warnings ?? []).map((w) => (
                 <div key={w} className="step-warning">
                   {say(w)}
