@@ -40,7 +40,7 @@ function Steps({ rows, preview }: { rows: Row[]; preview: (at: string) => void }
       pagination={false}
       dataSource={rows}
       columns={[
-        { title: t('studio.step'), dataIndex: 'id', render: (id: string) => <code className="break">{id}</code> },
+        { title: t('studio.step'), dataIndex: 'id', render: (id: string) => <code className="break step-name">{id}</code> },
         { title: t('jobs.state'), key: 'state', render: (_, r) => <StateTag state={r.node.state} /> },
         {
           title: t('studio.why'),
@@ -57,7 +57,7 @@ function Steps({ rows, preview }: { rows: Row[]; preview: (at: string) => void }
             </div>
           ),
         },
-        { title: t('jobs.time'), key: 'time', responsive: ['md'], render: (_, r) => <Took from={r.node.started_at ?? null} to={r.node.finished_at ?? null} /> },
+        { title: t('jobs.time'), key: 'time', responsive: ['md'], className: 'nowrap', render: (_, r) => <Took from={r.node.started_at ?? null} to={r.node.finished_at ?? null} /> },
         {
           title: t('studio.outputs'),
           key: 'outputs',
