@@ -136,20 +136,30 @@ void cart_list_bins(const struct cart_finder *f, size_t n, size_t j, uint32_t fe
     l->missing = !is_empty(f, j * CART_BINS + missing);
 }
 
-static void clear(struct cart_finder *f, size_t cell)
+/* Of the usual sizes a store, not a call. */
+static inline void clear(char *cells, size_t bin, size_t bytes)
 {
-    size_t bytes = cart_lane_bytes(f);
-
-    memset((char *)f->cells + cell * bytes, 0, bytes);
+    if (bytes == sizeof(uint64_t)) {
+        memset(cells + bin * sizeof(uint64_t), 0, sizeof(uint64_t));
+    } else if (bytes == sizeof(struct cart_lanes)) {
+        memset(cells + bin * sizeof(struct cart_lanes), 0, sizeof(struct cart_lanes));
+    } else {
+        memset(cells + bin * bytes, 0, bytes);
+    }
 }
 
-void cart_clear(struct cart_finder *f, size_t j, uint32_t feature, const struct cart_list *l)
+void cart_clear(struct cart_finder *f, size_t n, size_t j, uint32_t feature,
+                const struct cart_list *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        clear(f, j * CART_BINS + l->bins[i]);
+    size_t bytes = cart_lane_bytes(f), missing = bins_of(f->data->bins, feature);
+    char *cells = (char *)f->cells + j * CART_BINS * bytes;
+
+    if (n >= FEW_ROWS) {
+        memset(cells, 0, (missing + 1) * bytes);
+        return;
     }
-    if (l->missing) {
-        clear(f, j * CART_BINS + bins_of(f->data->bins, feature));
+    for (size_t i = 0; i < l->n + l->missing; i++) {
+        clear(cells, i < l->n ? l->bins[i] : missing, bytes);
     }
 }
 

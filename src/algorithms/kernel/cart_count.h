@@ -31,7 +31,8 @@ void cart_count(struct cart_finder *f, const uint32_t *rows, size_t n, const uin
 void cart_list_bins(const struct cart_finder *f, size_t n, size_t j, uint32_t feature,
                     const struct cart_met *met, struct cart_list *l);
 /* Those bins' cells are zero again. */
-void cart_clear(struct cart_finder *f, size_t j, uint32_t feature, const struct cart_list *l);
+void cart_clear(struct cart_finder *f, size_t n, size_t j, uint32_t feature,
+                const struct cart_list *l);
 
 /* Into f->sorted, by one feature. */
 void cart_sort(struct cart_finder *f, const uint32_t *rows, size_t n, uint32_t feature,

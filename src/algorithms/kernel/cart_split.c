@@ -311,7 +311,7 @@ static size_t try_batch(struct side *s, const uint32_t *rows, size_t n, const ui
 
         cart_list_bins(s->f, n, j, features[j], met, &l);
         useful += scan(s, j, features[j], &l, best);
-        cart_clear(s->f, j, features[j], &l);
+        cart_clear(s->f, n, j, features[j], &l);
     }
     return useful;
 }
