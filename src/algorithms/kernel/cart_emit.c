@@ -42,6 +42,9 @@ static unsigned char *prune(const struct cart *c, double alpha, struct err *e)
 static int emit_leaf(const struct cart *c, uint32_t from, uint32_t to, struct trees *t,
                      double *room, struct err *e)
 {
+    if (c->of_node && c->of_node[from].n == 1) {
+        return trees_set_pure(t, to, c->shares[c->of_node[from].first].class, e);
+    }
     cart_outputs(c, from, room);
     if (t->width > 1) {
         return trees_set_outputs(t, to, room, e);

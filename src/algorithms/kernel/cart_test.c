@@ -112,6 +112,26 @@ static void branches_that_bring_too_little_are_cut(void **state)
     binned_done(&s);
 }
 
+static void leaves_of_one_class_share_their_outputs(void **state)
+{
+    const uint32_t of[] = {0, 0, 1, 1, 0, 2, 2, 0};
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = of, .n_classes = 3};
+    struct cart_options o = {.max_features = 1, .min_leaf = 1};
+    struct trees t = emit(&s, &data, &o, NULL, 0);
+    size_t leaves = 0;
+
+    (void)state;
+    for (size_t i = 0; i < t.n_nodes; i++) {
+        leaves += t.nodes[i].child == 0;
+        assert_true(t.nodes[i].child || t.nodes[i].slot < 3);
+    }
+    assert_true(leaves > 3);
+    assert_int_equal(t.n_outputs, 3 * 3);
+    trees_done(&t);
+    binned_done(&s);
+}
+
 /* Every row of `once` so many times. */
 static struct table *repeated(const struct table *once, size_t times, uint32_t *of)
 {
@@ -167,6 +187,7 @@ int main(void)
         cmocka_unit_test(leaves_are_as_large_as_asked),
         cmocka_unit_test(rows_that_were_not_drawn_are_not_seen),
         cmocka_unit_test(branches_that_bring_too_little_are_cut),
+        cmocka_unit_test(leaves_of_one_class_share_their_outputs),
         cmocka_unit_test(few_rows_of_many_classes_are_split_like_many),
     };
 
