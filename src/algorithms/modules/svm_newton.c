@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { LOOKS_MAX = 60, HALVES_MAX = 10 };
+enum { LOOKS_MAX = 300, HALVES_MAX = 10 };
 
 /* At one w. */
 struct look {
@@ -35,33 +35,54 @@ static void add_square(const struct svm_newton *p, const double *x, double by, d
     }
 }
 
-/* The value and both derivatives. */
+/* How far a row is from where it costs nothing; and twice its cost, 0: none. */
+static double off_by(const struct svm_newton *p, const double *w, size_t row, double *twice)
+{
+    double y = p->classes[row] == p->positive ? 1 : -1;
+    double off = 1 - y * (p->simd->dot_f64(p->d, p->x + row * p->d, w) + w[p->d]);
+
+    *twice = off > 0 ? 2 * p->c * (p->weights ? p->weights[row] : 1) : 0;
+    return off;
+}
+
+/* The value and the gradient. */
 static struct look look(const struct svm_newton *p, struct room *m)
 {
     size_t size = p->d + 1;
-    struct look l = {0};
+    struct look l = {.value = p->simd->dot_f64(size, m->w, m->w) / 2};
 
     memcpy(m->g, m->w, size * sizeof(*m->g));
-    memset(m->hessian, 0, size * size * sizeof(*m->hessian));
-    for (size_t j = 0; j < size; j++) {
-        m->hessian[j * size + j] = 1;
-        l.value += m->w[j] * m->w[j] / 2;
-    }
     for (size_t i = 0; i < p->n; i++) {
-        const double *x = p->x + i * p->d;
-        double y = p->classes[i] == p->positive ? 1 : -1;
-        double off = 1 - y * (p->simd->dot_f64(p->d, x, m->w) + m->w[p->d]);
-        double twice = 2 * p->c * (p->weights ? p->weights[i] : 1), by = -twice * off * y;
+        double twice, off = off_by(p, m->w, i, &twice);
+        double by = p->classes[i] == p->positive ? -twice * off : twice * off;
 
-        if (off > 0 && twice > 0) {
+        if (twice > 0) {
             l.value += twice / 2 * off * off;
-            p->simd->rows_add(1, p->d, x, &by, m->g);
+            p->simd->rows_add(1, p->d, p->x + i * p->d, &by, m->g);
             m->g[p->d] += p->intercept ? by : 0;
-            add_square(p, x, twice, m->hessian);
         }
     }
     l.length = sqrt(p->simd->dot_f64(size, m->g, m->g));
     return l;
+}
+
+/* The second derivative. */
+static void curve(const struct svm_newton *p, struct room *m)
+{
+    size_t size = p->d + 1;
+
+    memset(m->hessian, 0, size * size * sizeof(*m->hessian));
+    for (size_t j = 0; j < size; j++) {
+        m->hessian[j * size + j] = 1;
+    }
+    for (size_t i = 0; i < p->n; i++) {
+        double twice;
+
+        (void)off_by(p, m->w, i, &twice);
+        if (twice > 0) {
+            add_square(p, p->x + i * p->d, twice, m->hessian);
+        }
+    }
 }
 
 /* The dual that belongs to w has a gradient in each row of no more than |g| |x|. */
@@ -87,6 +108,7 @@ static bool step(const struct svm_newton *p, struct room *m, unsigned *looks, st
 {
     double part = -1;
 
+    curve(p, m);
     if (dense_cholesky(m->hessian, p->d + 1, 0) < 0) {
         return false;
     }
