@@ -95,6 +95,16 @@ def data(folder, rows, columns, classes):
         save(folder, name, x[part], y[part])
 
 
+def mislabelled(folder, rows, columns):
+    """Two classes that a plane parts, but for a tenth of the labels; a tenth more rows to judge by."""
+    import numpy as np
+    rng = np.random.RandomState(6)
+    x = rng.normal(size=(rows + rows // 10, columns)).astype(np.float32)
+    y = (x @ rng.normal(size=columns) > 0) != (rng.rand(len(x)) < 0.1)
+    for name, part in (('a', slice(0, rows)), ('b', slice(rows, None))):
+        save(folder, name, x[part], y[part].astype(int))
+
+
 def tangled(folder, rows):
     """Two classes by 28 features, some alone, some together, most of them noise; a tenth more to judge by."""
     import numpy as np
@@ -356,6 +366,20 @@ def clouds(folder, rows):
     return good
 
 
+def hard(folder, rows):
+    """A thousand classes; labels of which a tenth are wrong."""
+    good, many, wrong = [], f'random_forest, 10 trees, 1000 classes, {rows} x 10', f'svm_linear, a tenth wrong, {rows} x 20'
+    if wanted(many):
+        apart(data, folder, rows * 10 // 9, 10, 1000)
+        good.append(compare(many, lambda: ours(folder, 'random_forest --param num_trees=10'),
+                            lambda: peer(folder, 'from sklearn.ensemble import RandomForestClassifier', 'RandomForestClassifier(10)', 'float32'), 1))
+    if wanted(wrong):
+        apart(mislabelled, folder, rows, 20)
+        good.append(compare(wrong, lambda: ours(folder, 'svm_linear'),
+                            lambda: peer(folder, 'from sklearn.svm import LinearSVC', 'LinearSVC()', 'float64'), 0.5))
+    return good
+
+
 def start_of_a_step():
     if not wanted('start of a step'):
         return
@@ -374,6 +398,7 @@ def main():
         good += strange(folder, 100_000 if small else 1_000_000)
         good += clouds(folder, 10_000 if small else 100_000)
         good += wide(folder, 2_500 if small else 25_000)
+        good += hard(folder, 2_000 if small else 20_000)
         good += tables(folder, 100_000 if small else 1_000_000)
         start_of_a_step()
     return 0 if all(good) else 1

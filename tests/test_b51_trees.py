@@ -284,6 +284,23 @@ def test_a_forest_is_as_good_as_scikit_learns(tmp_path, name, task):
         assert (p.argmax(1) == y).mean() > .97
 
 
+def test_many_classes_are_scikit_learns(tmp_path):
+    """A node of few rows and many classes is split by its rows, not by counts of classes."""
+    tree, ensemble = pytest.importorskip('sklearn.tree'), pytest.importorskip('sklearn.ensemble')
+    rng = numpy.random.RandomState(4)
+    y = rng.permutation(numpy.arange(2000) % 100)
+    x = (rng.normal(size=(100, 6))[y] * 9 + rng.normal(size=(2000, 6)) * 4).round().clip(-99, 99)
+    w = rng.uniform(.5, 2, 2000).round(3)
+    write(tmp_path, x, y, w=w)
+    for criterion in ('gini', 'entropy'):
+        p, _ = learn(tmp_path, 'decision_tree', criterion=criterion, weight_col='w', max_depth=7)
+        theirs = tree.DecisionTreeClassifier(criterion=criterion, max_depth=7, random_state=0).fit(x, y, w)
+        assert abs(p - theirs.predict_proba(x)).max() < 1e-6
+    _, said = learn(tmp_path, 'random_forest', num_trees=25, oob_score='true')
+    theirs = ensemble.RandomForestClassifier(25, oob_score=True, random_state=0).fit(x, y)
+    assert abs(float(said.split(' on rows not drawn')[0].split()[-1]) - theirs.oob_score_) < .03
+
+
 def test_class_weights_move_a_forest(tmp_path):
     rng = numpy.random.RandomState(5)
     x = rng.normal(size=(2000, 3))

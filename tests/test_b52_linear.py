@@ -304,6 +304,23 @@ def test_linear_support_vectors_are_scikit_learns(tmp_path, name):
         assert abs((got[:, 1] if score.ndim == 1 else got) - want).max() < 1e-5, given
 
 
+def test_linear_support_vectors_come_to_an_end_with_labels_that_are_wrong(tmp_path):
+    svm = pytest.importorskip('sklearn.svm')
+    rng = numpy.random.RandomState(9)
+    x, w = rng.normal(size=(3000, 6)), rng.randint(0, 4, 3000)
+    y = numpy.digitize(x @ rng.normal(size=6), [-1, 1])
+    y = numpy.where(rng.rand(3000) < .1, rng.randint(3, size=3000), y)
+    for labels, given, more in ((y > 0, {}, {}), (y, {}, {}), (y, {'intercept': 'false'}, {'fit_intercept': False})):
+        table(tmp_path, x, labels.astype(int), w=w)
+        theirs = svm.LinearSVC(dual=False, tol=1e-9, max_iter=100, **more).fit(x, labels, w)
+        done = ok('chain', READ, f'svm_linear --in train=t --param label_col=label --param weight_col=w {params(given)} --out model=m',
+                  PREDICT, cwd=tmp_path)
+        assert ' rounds' in done.stdout and 'not converged' not in done.stdout
+        got, score = probabilities(read_csv(tmp_path / 'p.csv')), theirs.decision_function(x)
+        want = 1 / (1 + numpy.exp(-score)) if score.ndim == 1 else numpy.exp(score) / numpy.exp(score).sum(1, keepdims=True)
+        assert abs((got[:, 1] if score.ndim == 1 else got) - want).max() < 1e-5
+
+
 def test_linear_support_vectors_bear_hard_tables(tmp_path):
     x, y = class_data('iris')
     table(tmp_path, x, y)

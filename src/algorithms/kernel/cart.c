@@ -27,6 +27,8 @@ void cart_free(struct cart *c)
     big_free(c->risk);
     big_free(c->heavy);
     big_free(c->outputs);
+    big_free(c->of_node);
+    big_free(c->shares);
     big_free(c->sums);
     free(c);
 }
@@ -100,46 +102,101 @@ static void round_rows(struct cart *c)
 
 static int node_room(struct cart *c, struct err *e)
 {
-    size_t width = cart_width(c->data.n_classes), want = 2 * c->grown.n_nodes + 64;
+    bool one = cart_width(c->data.n_classes) == 1;
+    size_t want = 2 * c->grown.n_nodes + 64;
 
     if (c->grown.n_nodes + 2 <= c->cap) {
         return 0;
     }
     if (big_resize(&c->risk, want, sizeof(double), what, e) < 0 ||
         big_resize(&c->heavy, want, sizeof(double), what, e) < 0 ||
-        big_resize(&c->outputs, want, width * sizeof(double), what, e) < 0) {
+        (one && big_resize(&c->outputs, want, sizeof(double), what, e) < 0) ||
+        (!one && big_resize(&c->of_node, want, sizeof(*c->of_node), what, e) < 0)) {
         return -1;
     }
     c->cap = want;
     return 0;
 }
 
+/* Room for the shares of a node of n rows. */
+static int share_room(struct cart *c, size_t n, struct err *e)
+{
+    size_t most = n < c->data.n_classes ? n : c->data.n_classes;
+    size_t want = 2 * (c->n_shares + most) + 64;
+
+    if (c->data.n_classes <= 2 || c->n_shares + most <= c->shares_cap) {
+        return 0;
+    }
+    if (big_resize(&c->shares, want, sizeof(*c->shares), what, e) < 0) {
+        return -1;
+    }
+    c->shares_cap = want;
+    return 0;
+}
+
+static void start_shares(struct cart *c, uint32_t node)
+{
+    if (c->of_node) {
+        c->of_node[node] = (struct cart_shares){.first = c->n_shares};
+    } else {
+        c->outputs[node] = 0;
+    }
+}
+
+static void add_share(struct cart *c, uint32_t node, uint32_t class, double share)
+{
+    if (c->of_node) {
+        c->shares[c->n_shares++] = (struct cart_share){class, share};
+        c->of_node[node].n++;
+    } else if (class == 1) {
+        c->outputs[node] = share;
+    }
+}
+
 /* Shares of classes; the impurity. */
 static double judge_classes(struct cart *c, const struct cart_open *o, double *all)
 {
-    size_t k = c->data.n_classes;
-    double *out = c->outputs + o->node * cart_width(k), impurity = c->o.criterion == CART_GINI;
+    size_t k = c->data.n_classes, before = c->n_shares;
+    double impurity = c->o.criterion == CART_GINI;
 
     memset(c->sums, 0, k * sizeof(*c->sums));
     for (size_t i = o->first; i < o->first + o->n; i++) {
         c->sums[c->data.classes[c->rows[i]]] += c->weight[c->rows[i]];
         *all += c->weight[c->rows[i]];
     }
+    start_shares(c, o->node);
     for (size_t i = 0; i < k; i++) {
-        double p = *all > 0 ? c->sums[i] / *all : 0;
+        double p;
 
-        impurity -= c->o.criterion == CART_GINI ? p * p : p > 0 ? p * log2(p) : 0;
-        if (k > 2 || i == 1) {
-            out[k > 2 ? i : 0] = p;
+        if (c->sums[i] == 0) {
+            continue;
         }
+        p = c->sums[i] / *all;
+        impurity -= c->o.criterion == CART_GINI ? p * p : p * log2(p);
         if (c->sums[i] == *all) {
             impurity = 0;
-            memset(c->outputs + o->node * cart_width(k), 0, cart_width(k) * sizeof(double));
-            out[k > 2 ? i : 0] = k > 2 || i == 1;
+            c->n_shares = before;
+            start_shares(c, o->node);
+            add_share(c, o->node, (uint32_t)i, 1);
             break;
         }
+        add_share(c, o->node, (uint32_t)i, p);
     }
     return impurity;
+}
+
+void cart_outputs(const struct cart *c, uint32_t node, double *out)
+{
+    if (c->of_node == NULL) {
+        out[0] = c->outputs[node];
+        return;
+    }
+    memset(out, 0, c->data.n_classes * sizeof(*out));
+    for (size_t i = 0; i < c->of_node[node].n; i++) {
+        const struct cart_share *s = &c->shares[c->of_node[node].first + i];
+
+        out[s->class] = s->share;
+    }
 }
 
 /* The mean; the variance. */
@@ -176,6 +233,9 @@ static bool judge(struct cart *c, const struct cart_open *o)
 
 static int keep_open(struct cart *c, const struct cart_open *o, struct err *e)
 {
+    if (share_room(c, o->n, e) < 0) {
+        return -1;
+    }
     if (!judge(c, o)) {
         return 0;
     }
@@ -259,6 +319,7 @@ int cart_grow(struct cart *c, const uint8_t *draws, struct rng *rng, struct err 
     cart_finder_start(&c->finder);
     trees_cut(&c->grown, 0);
     c->n_open = 0;
+    c->n_shares = 0;
     root.n = c->n;
     if (trees_add_root(&c->grown, &root.node, e) < 0 || node_room(c, e) < 0 ||
         keep_open(c, &root, e) < 0) {

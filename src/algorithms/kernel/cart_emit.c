@@ -4,7 +4,6 @@
 #include "base/mem.h"
 
 #include <math.h>
-#include <string.h>
 
 static const char what[] = "a tree";
 
@@ -39,15 +38,18 @@ static unsigned char *prune(const struct cart *c, double alpha, struct err *e)
     return TAKE(cut);
 }
 
+/* `room`: for all outputs. */
 static int emit_leaf(const struct cart *c, uint32_t from, uint32_t to, struct trees *t,
-                     struct err *e)
+                     double *room, struct err *e)
 {
-    const double *out = c->outputs + from * t->width;
-
-    if (t->width > 1) {
-        return trees_set_outputs(t, to, out, e);
+    if (c->of_node && c->of_node[from].n == 1) {
+        return trees_set_pure(t, to, c->shares[c->of_node[from].first].class, e);
     }
-    t->nodes[to].value = out[0];
+    cart_outputs(c, from, room);
+    if (t->width > 1) {
+        return trees_set_outputs(t, to, room, e);
+    }
+    t->nodes[to].value = room[0];
     return 0;
 }
 
@@ -55,9 +57,10 @@ static int emit_nodes(const struct cart *c, const unsigned char *cut, struct tre
                       uint32_t *from, struct err *e)
 {
     const struct tree_node *nodes = c->grown.nodes;
+    SCOPED(big_freep) double *room = big_alloc(t->width, sizeof(*room), what, e);
     uint32_t root;
 
-    if (trees_add_root(t, &root, e) < 0) {
+    if (room == NULL || trees_add_root(t, &root, e) < 0) {
         return -1;
     }
     from[0] = 0;
@@ -66,7 +69,7 @@ static int emit_nodes(const struct cart *c, const unsigned char *cut, struct tre
         size_t child = t->n_nodes - root;
 
         if (node->child == 0 || cut[from[i - root]]) {
-            if (emit_leaf(c, from[i - root], (uint32_t)i, t, e) < 0) {
+            if (emit_leaf(c, from[i - root], (uint32_t)i, t, room, e) < 0) {
                 return -1;
             }
             continue;
@@ -88,8 +91,7 @@ static int emit_details(const struct cart *c, const uint32_t *from, struct trees
         t->node_rows ? big_alloc(t->n_nodes * t->width, sizeof(double), what, e) : NULL;
     for (size_t i = 0; t->node_outputs && i < t->n_nodes; i++) {
         t->node_rows[i] = c->heavy[from[i]];
-        memcpy(t->node_outputs + i * t->width, c->outputs + from[i] * t->width,
-               t->width * sizeof(double));
+        cart_outputs(c, from[i], t->node_outputs + i * t->width);
     }
     return t->node_outputs ? 0 : -1;
 }

@@ -9,6 +9,17 @@ struct cart_open {
     size_t first, n;
 };
 
+/* Of a class with rows in a node. */
+struct cart_share {
+    uint32_t class;
+    double share;
+};
+
+/* A node's: so many of c->shares, by rising class. */
+struct cart_shares {
+    size_t first, n;
+};
+
 struct cart {
     struct cart_data data;
     struct cart_options o;
@@ -22,7 +33,13 @@ struct cart {
     double mean, weight_sum;
     struct cart_open *open;
     size_t n_open, open_cap;
-    double *risk, *heavy, *outputs; /* [node], [node], [node][width] */
+    double *risk, *heavy, *outputs; /* [node]; outputs when there is one */
+    struct cart_shares *of_node;    /* [node]: instead of outputs, of more than two classes */
     size_t cap;
+    struct cart_share *shares;
+    size_t n_shares, shares_cap;
     double *sums; /* [class] */
 };
+
+/* All t->width outputs of a node. */
+void cart_outputs(const struct cart *c, uint32_t node, double *out);

@@ -1,160 +1,7 @@
-#include "algorithms/kernel/cart_split.h"
-
-#include "algorithms/kernel/bigmem.h"
-#include "base/limits.h"
-#include "base/mem.h"
+#include "algorithms/kernel/cart_count.h"
 
 #include <math.h>
 #include <string.h>
-
-/* Fewer rows than this leave most bins empty: then only those that were met are looked at. */
-enum { FEW_ROWS = 192, BATCH_MAX = 32, BITS = 64, WORDS = CART_BINS / BITS };
-static const size_t cells_bytes_max = 1 * MIB;
-
-struct met {
-    uint64_t bits[WORDS];
-};
-
-/* Bins with rows, in the order in which they go left. */
-struct list {
-    uint8_t bins[CART_BINS];
-    size_t n;
-    bool missing; /* there are rows with none; not in the list */
-};
-
-static size_t lane_bytes(const struct cart_finder *f)
-{
-    return f->data->classes ? f->stride * sizeof(uint32_t) : sizeof(struct cart_lanes);
-}
-
-int cart_finder_init(struct cart_finder *f, const struct cart_data *data,
-                     const struct cart_options *o, struct err *e)
-{
-    size_t d = data->bins->n_features, bytes;
-    static const char what[] = "the histograms of a tree";
-
-    *f = (struct cart_finder){.data = data, .o = o, .counted = o->min_leaf > 1};
-    f->stride = data->n_classes + f->counted;
-    bytes = lane_bytes(f) * CART_BINS;
-    f->batch = cells_bytes_max / bytes;
-    f->batch = f->batch > BATCH_MAX ? BATCH_MAX : f->batch < 1 ? 1 : f->batch;
-    f->batch = f->batch > o->max_features ? o->max_features : f->batch;
-    f->cells = big_alloc(f->batch, bytes, what, e);
-    f->order = f->cells ? big_alloc(d, sizeof(*f->order), what, e) : NULL;
-    f->left = f->order ? big_alloc(data->n_classes, 2 * sizeof(uint64_t), what, e) : NULL;
-    if (f->left == NULL) {
-        return -1;
-    }
-    f->total = f->left + data->n_classes;
-    return 0;
-}
-
-void cart_finder_start(struct cart_finder *f)
-{
-    for (size_t j = 0; j < f->data->bins->n_features; j++) {
-        f->order[j] = (uint32_t)j;
-    }
-}
-
-void cart_finder_done(struct cart_finder *f)
-{
-    big_free(f->cells);
-    big_free(f->order);
-    big_free(f->left);
-}
-
-/* --- counting --------------------------------------------------------------------------------- */
-
-static inline void meet(struct met *met, size_t j, uint8_t bin)
-{
-    if (met) {
-        met[j].bits[bin / BITS] |= (uint64_t)1 << bin % BITS;
-    }
-}
-
-static inline void count_numbers(const struct cart_finder *f, const uint32_t *rows, size_t n,
-                                 const uint32_t *features, size_t n_features, struct met *met)
-{
-    const struct bins *b = f->data->bins;
-    struct cart_lanes *cells = f->cells;
-
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *cell = b->cells + rows[i] * b->n_features;
-        struct cart_row row = f->row[rows[i]];
-
-        for (size_t j = 0; j < n_features; j++) {
-            uint8_t bin = cell[features[j]];
-
-            cells[j * CART_BINS + bin].g += row.g;
-            cells[j * CART_BINS + bin].h += row.h + CART_ROW;
-            meet(met, j, bin);
-        }
-    }
-}
-
-static inline void count_classes(const struct cart_finder *f, const uint32_t *rows, size_t n,
-                                 const uint32_t *features, size_t n_features, struct met *met)
-{
-    const struct bins *b = f->data->bins;
-    size_t k = f->stride, counted = f->counted;
-    uint32_t *cells = f->cells;
-
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *cell = b->cells + rows[i] * b->n_features;
-        struct cart_row row = f->row[rows[i]];
-
-        for (size_t j = 0; j < n_features; j++) {
-            uint8_t bin = cell[features[j]];
-
-            cells[(j * CART_BINS + bin) * k + (size_t)row.g] += row.h;
-            if (counted) {
-                cells[(j * CART_BINS + bin) * k + k - 1]++;
-            }
-            meet(met, j, bin);
-        }
-    }
-}
-
-static bool is_empty(const struct cart_finder *f, size_t cell)
-{
-    const uint32_t *classes = (const uint32_t *)f->cells + cell * f->stride;
-    uint32_t any = 0;
-
-    if (f->data->classes == NULL) {
-        return ((const struct cart_lanes *)f->cells)[cell].h == 0;
-    }
-    for (size_t k = 0; k < f->data->n_classes; k++) {
-        any |= classes[k];
-    }
-    return any == 0;
-}
-
-/* The bins of feature number j of the batch that hold rows. */
-static void list_bins(const struct cart_finder *f, size_t j, uint32_t feature,
-                      const struct met *met, struct list *l)
-{
-    uint32_t missing = bins_of(f->data->bins, feature);
-
-    l->n = 0;
-    for (uint32_t w = 0; met && w < WORDS; w++) {
-        for (uint64_t bits = met[j].bits[w]; bits; bits &= bits - 1) {
-            l->bins[l->n++] = (uint8_t)(w * BITS + (uint32_t)__builtin_ctzll(bits));
-        }
-    }
-    for (uint32_t i = 0; met == NULL && i <= missing; i++) {
-        l->bins[l->n] = (uint8_t)i;
-        l->n += !is_empty(f, j * CART_BINS + i);
-    }
-    l->missing = l->n > 0 && l->bins[l->n - 1] == missing;
-    l->n -= l->missing;
-}
-
-static void clear(struct cart_finder *f, size_t cell)
-{
-    size_t bytes = lane_bytes(f);
-
-    memset((char *)f->cells + cell * bytes, 0, bytes);
-}
 
 /* --- gains ------------------------------------------------------------------------------------ */
 
@@ -166,7 +13,27 @@ struct amount {
 struct side {
     struct cart_finder *f;
     struct amount left, total; /* of classes: h is the sum over them */
+    bool sorted;
+    uint64_t squares, left_squares, right_squares; /* of the classes' weights, when sorted */
 };
+
+/* Squares follow each row, so that no bin needs a look at all classes. */
+static void add_rows(struct side *s, uint32_t bin)
+{
+    struct cart_finder *f = s->f;
+    uint32_t first = f->sorted.first[bin], end = f->sorted.end[bin];
+
+    for (uint32_t i = first; i < end; i++) {
+        uint64_t h = f->sorted.rows[i].h, *left = &f->left[f->sorted.rows[i].g];
+        uint64_t right = f->total[f->sorted.rows[i].g] - *left;
+
+        s->left_squares += h * (2 * *left + h);
+        s->right_squares -= h * (2 * right - h);
+        s->left.h += (int64_t)h;
+        *left += h;
+    }
+    s->left.rows += end - first;
+}
 
 static void add_cell(struct side *s, size_t cell)
 {
@@ -189,6 +56,16 @@ static void add_cell(struct side *s, size_t cell)
     }
 }
 
+/* A bin of feature number j of the batch. */
+static void add_bin(struct side *s, size_t j, uint32_t bin)
+{
+    if (s->sorted) {
+        add_rows(s, bin);
+    } else {
+        add_cell(s, j * CART_BINS + bin);
+    }
+}
+
 static double n_log_n(double v)
 {
     return v > 0 ? v * log2(v) : 0;
@@ -208,6 +85,20 @@ static double purity_classes(const struct cart_finder *f, const uint64_t *a, con
     return f->o->criterion == CART_ENTROPY ? sum - n_log_n(weight) : sum / weight;
 }
 
+/* The same over the classes of the node, in the same order. */
+static double purity_present(const struct cart_finder *f, const uint64_t *a, const uint64_t *minus,
+                             double weight)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < f->sorted.n_present; i++) {
+        uint32_t k = f->sorted.present[i];
+
+        sum += n_log_n((double)(a[k] - (minus ? minus[k] : 0)));
+    }
+    return sum - n_log_n(weight);
+}
+
 static double purity_numbers(const struct cart_finder *f, int64_t g, int64_t h)
 {
     double sum = (double)g * f->g_unit;
@@ -225,14 +116,16 @@ static double purity(const struct side *s)
         return purity_numbers(f, s->left.g, s->left.h) +
                purity_numbers(f, s->total.g - s->left.g, right);
     }
+    if (s->sorted && f->o->criterion == CART_ENTROPY) {
+        return purity_present(f, f->left, NULL, (double)s->left.h) +
+               purity_present(f, f->total, f->left, (double)right);
+    }
+    if (s->sorted) {
+        return (double)s->left_squares / (double)s->left.h +
+               (double)s->right_squares / (double)right;
+    }
     return purity_classes(f, f->left, NULL, (double)s->left.h) +
            purity_classes(f, f->total, f->left, (double)right);
-}
-
-static double purity_before(const struct side *s)
-{
-    return s->f->data->classes ? purity_classes(s->f, s->f->total, NULL, (double)s->total.h)
-                               : purity_numbers(s->f, s->total.g, s->total.h);
 }
 
 static bool heavy_enough(const struct side *s)
@@ -248,13 +141,26 @@ static bool heavy_enough(const struct side *s)
 static void start_left(struct side *s)
 {
     s->left = (struct amount){0};
+    s->left_squares = 0;
+    s->right_squares = s->squares;
     memset(s->f->left, 0, s->f->data->n_classes * sizeof(uint64_t));
 }
 
 /* --- one feature ------------------------------------------------------------------------------ */
 
-/* What a leaf of these rows alone would say: categories go left in this order. */
-static double key_of(const struct cart_finder *f, size_t cell, size_t of_class)
+static double key_of_rows(const struct cart_finder *f, uint32_t bin, size_t of_class)
+{
+    const struct cart_sorted *s = &f->sorted;
+    uint64_t sum = 0, of = 0;
+
+    for (uint32_t i = s->first[bin]; i < s->end[bin]; i++) {
+        sum += s->rows[i].h;
+        of += (size_t)s->rows[i].g == of_class ? s->rows[i].h : 0;
+    }
+    return (double)of / (double)sum;
+}
+
+static double key_of_cell(const struct cart_finder *f, size_t cell, size_t of_class)
 {
     const uint32_t *c = (const uint32_t *)f->cells + cell * f->stride;
     const struct cart_lanes *v = (const struct cart_lanes *)f->cells + cell;
@@ -269,10 +175,18 @@ static double key_of(const struct cart_finder *f, size_t cell, size_t of_class)
     return c[of_class] / sum;
 }
 
+/* What a leaf of these rows alone would say: categories go left in this order. */
+static double key_of(const struct side *s, size_t j, uint32_t bin, size_t of_class)
+{
+    return s->sorted ? key_of_rows(s->f, bin, of_class)
+                     : key_of_cell(s->f, j * CART_BINS + bin, of_class);
+}
+
 /* Of two classes and of numbers the best division is among the prefixes; of more classes it is
  * looked for by the share of the most frequent one. */
-static void sort_categories(const struct cart_finder *f, size_t j, struct list *l)
+static void sort_categories(const struct side *s, size_t j, struct cart_list *l)
 {
+    const struct cart_finder *f = s->f;
     double keys[CART_BINS];
     size_t of_class = 0;
 
@@ -281,7 +195,7 @@ static void sort_categories(const struct cart_finder *f, size_t j, struct list *
     }
     for (size_t i = 0; i < l->n; i++) {
         uint8_t bin = l->bins[i];
-        double key = key_of(f, j * CART_BINS + bin, of_class);
+        double key = key_of(s, j, bin, of_class);
         size_t at = i;
 
         for (; at > 0 && keys[at - 1] > key; at--) {
@@ -293,7 +207,7 @@ static void sort_categories(const struct cart_finder *f, size_t j, struct list *
     }
 }
 
-static void keep(struct side *s, const struct list *l, size_t i, uint32_t feature, bool with,
+static void keep(struct side *s, const struct cart_list *l, size_t i, uint32_t feature, bool with,
                  struct cart_best *best)
 {
     double gain;
@@ -313,28 +227,27 @@ static void keep(struct side *s, const struct list *l, size_t i, uint32_t featur
                                .next = i + 1 < l->n ? l->bins[i + 1] : CART_BINS};
     best->by_set = s->f->data->bins->of_category[feature] != NULL;
     for (size_t k = 0; best->by_set && k <= i; k++) {
-        best->set.bits[l->bins[k] / BITS] |= (uint64_t)1 << l->bins[k] % BITS;
+        best->set.bits[l->bins[k] / 64] |= (uint64_t)1 << l->bins[k] % 64;
     }
 }
 
 /* False: all rows are alike in this feature. */
-static bool scan(struct side *s, size_t j, uint32_t feature, struct list *l, struct cart_best *best)
+static bool scan(struct side *s, size_t j, uint32_t feature, struct cart_list *l,
+                 struct cart_best *best)
 {
-    size_t missing = j * CART_BINS + bins_of(s->f->data->bins, feature);
-
     if (l->n + l->missing < 2) {
         return false;
     }
     if (s->f->data->bins->of_category[feature]) {
-        sort_categories(s->f, j, l);
+        sort_categories(s, j, l);
     }
     for (int with = 0; with <= l->missing; with++) {
         start_left(s);
         if (with) {
-            add_cell(s, missing);
+            add_bin(s, j, bins_of(s->f->data->bins, feature));
         }
         for (size_t i = 0; i < l->n; i++) {
-            add_cell(s, j * CART_BINS + l->bins[i]);
+            add_bin(s, j, l->bins[i]);
             keep(s, l, i, feature, with, best);
         }
     }
@@ -359,6 +272,18 @@ static void total_of(struct cart_finder *f, const uint32_t *rows, size_t n, stru
     }
 }
 
+static void look_at_classes(struct side *s)
+{
+    struct cart_finder *f = s->f;
+
+    f->sorted.n_present = 0;
+    for (size_t k = 0; k < f->data->n_classes; k++) {
+        s->squares += f->total[k] * f->total[k];
+        f->sorted.present[f->sorted.n_present] = (uint32_t)k;
+        f->sorted.n_present += f->total[k] > 0;
+    }
+}
+
 /* Features number `at` to `at + n` of the order, drawn from those behind `at`. */
 static void draw(struct cart_finder *f, size_t at, size_t n)
 {
@@ -373,62 +298,51 @@ static void draw(struct cart_finder *f, size_t at, size_t n)
     }
 }
 
-static void count(struct cart_finder *f, const uint32_t *rows, size_t n, const uint32_t *features,
-                  size_t n_features, struct met *met)
-{
-    if (f->data->classes && met) {
-        count_classes(f, rows, n, features, n_features, met);
-    } else if (f->data->classes) {
-        count_classes(f, rows, n, features, n_features, NULL);
-    } else if (met) {
-        count_numbers(f, rows, n, features, n_features, met);
-    } else {
-        count_numbers(f, rows, n, features, n_features, NULL);
-    }
-}
-
 /* Counts some features and looks for their best split; how many of them are not constant. */
 static size_t try_batch(struct side *s, const uint32_t *rows, size_t n, const uint32_t *features,
                         size_t n_features, struct cart_best *best)
 {
-    struct met met[BATCH_MAX] = {0};
-    const struct met *few = n < FEW_ROWS ? met : NULL;
+    struct cart_met met[CART_BATCH_MAX];
     size_t useful = 0;
 
-    count(s->f, rows, n, features, n_features, n < FEW_ROWS ? met : NULL);
+    cart_count(s->f, rows, n, features, n_features, met);
     for (size_t j = 0; j < n_features; j++) {
-        struct list l;
+        struct cart_list l;
 
-        list_bins(s->f, j, features[j], few, &l);
+        cart_list_bins(s->f, n, j, features[j], met, &l);
         useful += scan(s, j, features[j], &l, best);
-        for (size_t i = 0; i < l.n; i++) {
-            clear(s->f, j * CART_BINS + l.bins[i]);
-        }
-        if (l.missing) {
-            clear(s->f, j * CART_BINS + bins_of(s->f->data->bins, features[j]));
-        }
+        cart_clear(s->f, n, j, features[j], &l);
     }
     return useful;
 }
 
+static size_t try_sorted(struct side *s, const uint32_t *rows, size_t n, uint32_t feature,
+                         struct cart_best *best)
+{
+    struct cart_list l;
+
+    cart_sort(s->f, rows, n, feature, &l);
+    return scan(s, 0, feature, &l, best);
+}
+
 void cart_find(struct cart_finder *f, const uint32_t *rows, size_t n, struct cart_best *best)
 {
-    struct side s = {.f = f};
+    struct side s = {.f = f, .sorted = cart_sorts(f->data->n_classes, n)};
     size_t d = f->data->bins->n_features, tried = 0;
 
     *best = (struct cart_best){0};
     total_of(f, rows, n, &s);
+    if (s.sorted) {
+        look_at_classes(&s);
+    }
     for (size_t at = 0; at < d && tried < f->o->max_features;) {
         size_t more = f->o->max_features - tried;
 
-        more = more < f->batch ? more : f->batch;
+        more = s.sorted ? 1 : more < f->batch ? more : f->batch;
         more = more < d - at ? more : d - at;
         draw(f, at, more);
-        tried += try_batch(&s, rows, n, f->order + at, more, best);
+        tried += s.sorted ? try_sorted(&s, rows, n, f->order[at], best)
+                          : try_batch(&s, rows, n, f->order + at, more, best);
         at += more;
-    }
-    if (best->found) {
-        best->gain -= purity_before(&s);
-        best->gain = best->gain > 0 ? best->gain * (f->data->classes ? f->h_unit : 1) : 0;
     }
 }

@@ -2,7 +2,7 @@
 #pragma once
 #include "algorithms/kernel/cart.h"
 
-enum { CART_BINS = 256 };
+enum { CART_BINS = 256, CART_BATCH_MAX = 32 };
 
 /* A row as it counts in this tree. */
 struct cart_row {
@@ -26,16 +26,25 @@ struct cart_best {
     struct tree_set set;
 };
 
+/* Rows of a node of few rows and many classes. */
+struct cart_sorted {
+    struct cart_row *rows;                     /* those of a bin side by side */
+    uint32_t first[CART_BINS], end[CART_BINS]; /* of bins that hold rows */
+    uint32_t *present;                         /* [n_present]: classes of the node, rising */
+    size_t n_present;
+};
+
 struct cart_finder {
     const struct cart_data *data;
     const struct cart_options *o;
     const struct cart_row *row; /* [n_rows] */
     double g_unit, h_unit;
-    bool counted;    /* weight does not tell how many rows there are, and a leaf must have some */
-    size_t stride;   /* of classes: numbers in a cell */
-    size_t batch;    /* features counted at a time */
-    void *cells;     /* [batch][CART_BINS] of lanes, zero between nodes */
-    uint32_t *order; /* [feature]: drawn from its front */
+    bool counted;  /* weight does not tell how many rows there are, and a leaf must have some */
+    size_t stride; /* of classes: numbers in a cell */
+    size_t batch;  /* features counted at a time */
+    void *cells;   /* [batch][CART_BINS] of lanes, zero between nodes */
+    struct cart_sorted sorted;
+    uint32_t *order;        /* [feature]: drawn from its front */
     uint64_t *left, *total; /* [class] */
     struct rng *rng;
 };

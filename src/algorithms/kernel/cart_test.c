@@ -112,6 +112,73 @@ static void branches_that_bring_too_little_are_cut(void **state)
     binned_done(&s);
 }
 
+static void leaves_of_one_class_share_their_outputs(void **state)
+{
+    const uint32_t of[] = {0, 0, 1, 1, 0, 2, 2, 0};
+    struct binned s = binned_of(two_features(), 255, 1);
+    struct cart_data data = {.bins = &s.bins, .classes = of, .n_classes = 3};
+    struct cart_options o = {.max_features = 1, .min_leaf = 1};
+    struct trees t = emit(&s, &data, &o, NULL, 0);
+    size_t leaves = 0;
+
+    (void)state;
+    for (size_t i = 0; i < t.n_nodes; i++) {
+        leaves += t.nodes[i].child == 0;
+        assert_true(t.nodes[i].child || t.nodes[i].slot < 3);
+    }
+    assert_true(leaves > 3);
+    assert_int_equal(t.n_outputs, 3 * 3);
+    trees_done(&t);
+    binned_done(&s);
+}
+
+/* Every row of `once` so many times. */
+static struct table *repeated(const struct table *once, size_t times, uint32_t *of)
+{
+    size_t n = once->n_rows;
+    struct table *t = table_new(n * times);
+    double *v = xnew_array(double, n *times);
+
+    for (size_t j = 0; j < once->n_columns; j++) {
+        for (size_t i = 0; i < n * times; i++) {
+            v[i] = once->columns[j].numbers[i % n];
+        }
+        (void)binned_column(t, once->columns[j].name, v);
+    }
+    for (size_t i = 0; i < n * times; i++) {
+        of[i] = (uint32_t)(i % n * 37 % 24);
+    }
+    free(v);
+    return t;
+}
+
+/* Rows of few rows and many classes are sorted, of many rows counted: 768 and more here. */
+static void few_rows_of_many_classes_are_split_like_many(void **state)
+{
+    enum { N = 240, TIMES = 16 };
+    const enum cart_criterion all[] = {CART_GINI, CART_ENTROPY};
+    struct table *once = random_table(N, 3);
+    SCOPED(freep) uint32_t *of = xnew_array(uint32_t, N * TIMES);
+    struct binned many = binned_of(repeated(once, TIMES, of), 255, 1),
+                  few = binned_of(once, 255, 1);
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct cart_options o = {.criterion = all[i], .max_features = 3, .min_leaf = 1};
+        struct cart_data a = {.bins = &few.bins, .classes = of, .n_classes = 24},
+                         b = {.bins = &many.bins, .classes = of, .n_classes = 24};
+        struct trees s = emit(&few, &a, &o, NULL, 0), t = emit(&many, &b, &o, NULL, 0);
+
+        assert_int_equal(s.n_nodes, t.n_nodes);
+        assert_true(s.n_nodes > 200);
+        assert_memory_equal(s.nodes, t.nodes, s.n_nodes * sizeof(*s.nodes));
+        trees_done(&s);
+        trees_done(&t);
+    }
+    binned_done(&few);
+    binned_done(&many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +187,8 @@ int main(void)
         cmocka_unit_test(leaves_are_as_large_as_asked),
         cmocka_unit_test(rows_that_were_not_drawn_are_not_seen),
         cmocka_unit_test(branches_that_bring_too_little_are_cut),
+        cmocka_unit_test(leaves_of_one_class_share_their_outputs),
+        cmocka_unit_test(few_rows_of_many_classes_are_split_like_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

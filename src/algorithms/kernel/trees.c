@@ -42,6 +42,7 @@ void trees_done(struct trees *t)
     big_free(t->nodes);
     big_free(t->sets);
     big_free(t->outputs);
+    big_free(t->pure);
     big_free(t->gains);
     big_free(t->node_rows);
     big_free(t->node_outputs);
@@ -103,15 +104,46 @@ int trees_split(struct trees *t, uint32_t node, uint32_t feature, double value,
     return 0;
 }
 
-int trees_set_outputs(struct trees *t, uint32_t node, const double *outputs, struct err *e)
+static int add_outputs(struct trees *t, uint64_t *slot, struct err *e)
 {
     if (room(&t->outputs, &t->outputs_cap, t->n_outputs, t->width, sizeof(float), e) < 0) {
         return -1;
     }
-    t->nodes[node].slot = t->n_outputs / t->width;
-    for (size_t k = 0; k < t->width; k++) {
-        t->outputs[t->n_outputs++] = (float)outputs[k];
+    *slot = t->n_outputs / t->width;
+    t->n_outputs += t->width;
+    return 0;
+}
+
+int trees_set_outputs(struct trees *t, uint32_t node, const double *outputs, struct err *e)
+{
+    uint64_t slot;
+
+    if (add_outputs(t, &slot, e) < 0) {
+        return -1;
     }
+    t->nodes[node].slot = slot;
+    for (size_t k = 0; k < t->width; k++) {
+        t->outputs[slot * t->width + k] = (float)outputs[k];
+    }
+    return 0;
+}
+
+int trees_set_pure(struct trees *t, uint32_t node, uint32_t output, struct err *e)
+{
+    uint64_t slot;
+
+    if (t->pure == NULL && (t->pure = big_alloc(t->width, sizeof(*t->pure), what, e)) == NULL) {
+        return -1;
+    }
+    if (t->pure[output] == 0) {
+        if (add_outputs(t, &slot, e) < 0) {
+            return -1;
+        }
+        memset(t->outputs + slot * t->width, 0, t->width * sizeof(float));
+        t->outputs[slot * t->width + output] = 1;
+        t->pure[output] = (uint32_t)slot + 1;
+    }
+    t->nodes[node].slot = t->pure[output] - 1;
     return 0;
 }
 

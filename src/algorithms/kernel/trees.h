@@ -38,7 +38,8 @@ struct trees {
     size_t n_sets, sets_cap;
     float *outputs; /* [leaf][width], when width > 1 */
     size_t n_outputs, outputs_cap;
-    double *gains;         /* [feature]: what its splits brought, all trees */
+    uint32_t *pure; /* [output]: 1 + the leaf outputs that are 1 there and 0 elsewhere; or 0 */
+    double *gains;  /* [feature]: what its splits brought, all trees */
     uint8_t **of_category; /* [feature]: as in bins */
     uint32_t *n_categories;
     /* Of each node, when there is one tree to be looked at: rows (weights), and outputs. */
@@ -58,6 +59,8 @@ int trees_split(struct trees *t, uint32_t node, uint32_t feature, double value,
 /* Outputs of a leaf, when there are several. */
 int trees_set_outputs(struct trees *t, uint32_t node, const double *outputs,
                       struct err *e) MUST_USE;
+/* The same of a leaf where one output is 1 and the others 0: such leaves share them. */
+int trees_set_pure(struct trees *t, uint32_t node, uint32_t output, struct err *e) MUST_USE;
 /* Forgets the trees from number n on. */
 void trees_cut(struct trees *t, size_t n);
 

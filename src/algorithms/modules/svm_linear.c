@@ -14,6 +14,7 @@
 #include "algorithms/kernel/simd.h"
 #include "algorithms/kernel/standard.h"
 #include "algorithms/modules/modules.h"
+#include "algorithms/modules/svm_newton.h"
 #include "algorithms/modules/training.h"
 #include "base/mem.h"
 
@@ -21,8 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the model: scores as those of logistic regression, docs/formats/model.md ------------------
- */
+/* --- the model: scores as those of logistic regression, docs/formats/model.md ----------------- */
 
 static int model_from(struct model *m, struct binr *r, struct err *e)
 {
@@ -73,7 +73,8 @@ static const struct param params[] = {
     {0},
 };
 
-enum { STREAM_ORDER = 21 };
+/* With labels that no plane tells apart, rounds come near soon and to an end hardly ever. */
+enum { STREAM_ORDER = 21, ROUNDS_BEFORE_NEWTON = 50 };
 
 struct fit {
     struct training *t;
@@ -163,6 +164,15 @@ static void round_of(struct solve *v)
     }
 }
 
+static bool end_by_newton(const struct solve *v)
+{
+    const struct fit *f = v->f;
+    struct svm_newton p = {f->simd,     f->n,       f->d, f->x,       f->squares,  f->t->classes,
+                           v->positive, f->weights, f->c, f->epsilon, f->intercept};
+
+    return f->square && f->d <= SVM_NEWTON_FEATURES && svm_newton(&p, v->w);
+}
+
 static void solve_problem(void *ctx, size_t task, unsigned worker)
 {
     struct fit *f = ctx;
@@ -194,6 +204,9 @@ static void solve_problem(void *ctx, size_t task, unsigned worker)
             v.active = f->n;
             v.high_before = INFINITY;
             v.low_before = -INFINITY;
+        }
+        if (f->rounds[task] == ROUNDS_BEFORE_NEWTON && !f->converged[task]) {
+            f->converged[task] = end_by_newton(&v);
         }
         if (worker == 0) {
             progress_update(f->s->progress,
