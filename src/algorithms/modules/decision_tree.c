@@ -98,7 +98,7 @@ const struct module module_decision_tree = {
     .description = "Learns classes or a number by one tree of questions that people can read. Text "
                    "columns are categories, and missing values need no filling.",
     .category = "classification",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

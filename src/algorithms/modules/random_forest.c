@@ -350,7 +350,7 @@ const struct module module_random_forest = {
                    "drawn at random. Text columns are categories, and missing values need no "
                    "filling.",
     .category = "classification",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,

@@ -400,7 +400,7 @@ const struct module module_svm_linear = {
     .description = "Learns two or more classes from numbers by a linear model with the widest "
                    "margin between them.",
     .category = "classification",
-    .version = "1.1.0",
+    .version = "1.2.0",
     .inputs = inputs,
     .outputs = outputs,
     .params = params,
