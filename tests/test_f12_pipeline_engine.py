@@ -174,6 +174,37 @@ def test_a_step_whose_container_is_lost_is_begun_again_but_not_for_ever(own_stra
     assert end(s, begun['id'])['state'] == 'succeeded'
 
 
+def terminate(*words):
+    """Of a container, as whoever stops a machine in good order does before all ends."""
+    for proc in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if (proc / 'cmdline').read_bytes().split(b'\0')[:-1] == [w.encode() for w in words]:
+                os.kill(int(proc.name), signal.SIGTERM)
+
+
+def test_a_machine_that_is_stopped_in_good_order_fails_no_step_and_what_waited_is_done_once(own_strata):
+    s, while_ = own_strata(args=('--set', 'jobs.cpu=1')).start(), f'2.{os.getpid()}'
+    s.project('studio')
+    for name in ('a', 'b'):
+        bring(s, name, f'outputs: [{{name: out}}]\nimplementation: {{container: {{image: {s.busybox}, command: [sh, -c, \'sleep {while_} && echo {name} > "$0"\', {{outputPath: out}}]}}}}\n')
+        put(s, name, {'pipeline': 1, 'nodes': {'n': {'module': name}}})
+
+    def job_of(run_id, state):
+        return wait_for(lambda: (lambda n: n['state'] == state and n['job'])(get_run(s, run_id)['nodes']['n']), 60, f'it is {state}')
+    runs = [start(s, 'a')['id']]
+    was = [job_of(runs[0], 'running')]
+    runs.append(start(s, 'b')['id'])
+    was.append(job_of(runs[1], 'queued'))
+    s.kill()
+    terminate('sleep', while_)
+    wait_for(lambda: (s.state / 'jobs' / f'{was[0]}-1' / 'exit').exists(), 60, 'its container has ended')
+    database(s, "UPDATE pipeline_nodes SET boot = 'another' WHERE boot IS NOT NULL")
+    s.start()
+    done = [end(s, run_id) for run_id in runs]
+    assert [d['state'] for d in done] == ['succeeded'] * 2, json.dumps(done, indent=1)
+    assert jobs_of(done[0]) != {was[0]} and jobs_of(done[1]) == {was[1]}
+
+
 # --- what others read stays ---
 
 def test_outputs_made_again_leave_those_before_to_who_reads_them(studio):
