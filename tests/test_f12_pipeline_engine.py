@@ -13,7 +13,7 @@ import pytest
 
 from conftest import ROOT, make_busybox_tar, wait_for
 from test_c25_registry_fsck import database
-from test_f10_pipelines import bring, chain, end, get_run, put, put_file, run, start, states, write_kept
+from test_f10_pipelines import FINAL, bring, chain, end, get_run, put, put_file, run, start, states, write_kept
 
 P = '/api/v1/projects/studio'
 
@@ -147,32 +147,77 @@ def cut_off(strata):
                 os.kill(int(proc.name), signal.SIGKILL)
 
 
+class Held:
+    """A component whose step lasts until it is told to end, and fails when a machine that is stopped ends what it waits for."""
+
+    def __init__(self, strata, name):
+        self.strata, self.seconds = strata, f'600.{os.getpid()}'
+        bring(strata, name, f'''outputs: [{{name: out}}]
+implementation: {{container: {{image: {strata.busybox}, command: [sh, -c, 'sleep {self.seconds}; [ $? = 143 ] && exit 143; echo {name} > "$0"', {{outputPath: out}}]}}}}
+''')
+        put(strata, name, {'pipeline': 1, 'nodes': {'n': {'module': name}}})
+
+    def signal(self, number):
+        for proc in pathlib.Path('/proc').glob('[0-9]*'):
+            with contextlib.suppress(OSError):
+                if (proc / 'cmdline').read_bytes() == f'sleep\0{self.seconds}\0'.encode():
+                    os.kill(int(proc.name), number)
+
+    def job_of(self, run_id, state, seen=()):
+        def job():
+            n = get_run(self.strata, run_id)['nodes']['n']
+            return n['state'] == state and n['job'] not in seen and n['job']
+        return wait_for(job, 60, f'it is {state}')
+
+    def end(self, run_id):
+        def over():
+            self.signal(signal.SIGINT)
+            done = get_run(self.strata, run_id)
+            return done['state'] in FINAL and done
+        return wait_for(over, 60, 'it ends')
+
+
 def test_a_step_whose_container_is_lost_is_begun_again_but_not_for_ever(own_strata):
     s = own_strata().start()
     s.project('studio')
-    bring(s, 'slow', f'outputs: [{{name: out}}]\nimplementation: {{container: {{image: {s.busybox}, command: [sh, -c, \'sleep 1; echo x > "$0"\', {{outputPath: out}}]}}}}\n')
-    put(s, 'lost', {'pipeline': 1, 'nodes': {'a': {'module': 'slow'}}})
+    held = Held(s, 'lost')
 
     def lose(run_id, n):
         seen = set()
         for _ in range(n):
-            job = wait_for(lambda: (lambda a: a['state'] == 'running' and a['job'] not in seen and a['job'])(get_run(s, run_id)['nodes']['a']), 60, 'it runs')
-            seen.add(job)
+            seen.add(held.job_of(run_id, 'running', seen))
             s.kill()
             cut_off(s)
             s.start()
         return seen
     begun = start(s, 'lost')
     lost = lose(begun['id'], 1)
-    done = end(s, begun['id'])
+    done = held.end(begun['id'])
     assert done['state'] == 'succeeded' and not jobs_of(done) & lost, done
     assert {j['id'] for j in s.api('GET', f'{P}/jobs').json()['items']} == jobs_of(done)
     begun = start(s, 'lost', cache=False)
     lost = lose(begun['id'], 4)
     done = end(s, begun['id'])
-    assert done['state'] == 'failed' and 'machine restarted' in done['nodes']['a']['error']['message'] and jobs_of(done) <= lost, done
+    assert done['state'] == 'failed' and 'machine restarted' in done['nodes']['n']['error']['message'] and jobs_of(done) <= lost, done
     assert s.api('POST', f'{P}/runs/{begun["id"]}/retry').status_code == 202
-    assert end(s, begun['id'])['state'] == 'succeeded'
+    assert held.end(begun['id'])['state'] == 'succeeded'
+
+
+def test_a_machine_that_is_stopped_in_good_order_fails_no_step_and_what_waited_is_done_once(own_strata):
+    s = own_strata(args=('--set', 'jobs.cpu=1')).start()
+    s.project('studio')
+    held = [Held(s, name) for name in ('a', 'b')]
+    runs = [start(s, 'a')['id']]
+    was = [held[0].job_of(runs[0], 'running')]
+    runs.append(start(s, 'b')['id'])
+    was.append(held[1].job_of(runs[1], 'queued'))
+    s.kill()
+    wait_for(lambda: held[0].signal(signal.SIGTERM) or (s.state / 'jobs' / f'{was[0]}-1' / 'exit').exists(), 60, 'its container has ended')
+    database(s, "UPDATE pipeline_nodes SET boot = 'another' WHERE boot IS NOT NULL")
+    s.start()
+    done = [h.end(run_id) for h, run_id in zip(held, runs, strict=True)]
+    assert [d['state'] for d in done] == ['succeeded'] * 2, json.dumps(done, indent=1)
+    assert jobs_of(done[0]) != {was[0]} and jobs_of(done[1]) == {was[1]}
 
 
 # --- what others read stays ---

@@ -239,6 +239,9 @@ static void rest(struct csv_reader *r)
 /* From the current record to the end, or to `max` rows. */
 static int read_rows(struct csv_reader *r, uint64_t max, bool keep, struct err *e)
 {
+    for (size_t i = 0; i < r->n_columns; i++) {
+        r->columns[i].n_values = 0;
+    }
     r->n_rows = 0;
     r->report.skipped = r->report.mended = 0;
     r->rested = r->scan.at;

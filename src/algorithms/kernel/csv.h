@@ -49,7 +49,7 @@ struct csv_report {
     /* Columns that one value made text, after others of another type or because of the commas in a
      * number; the first of them. */
     size_t odd, odd_column;
-    uint64_t odd_line, odd_after; /* rows before it */
+    uint64_t odd_line, odd_after; /* values of another type before it */
     char odd_value[CSV_ODD_BYTES];
 };
 

@@ -9,8 +9,9 @@ struct csv_column {
     char *name;
     enum column_kind kind;
     enum column_as as;
-    bool fixed; /* by the user */
-    bool seen;  /* a value has said what the column is */
+    bool fixed;        /* by the user */
+    bool seen;         /* a value has said what the column is */
+    uint64_t n_values; /* numbers of this pass */
     double *numbers;
     uint32_t *codes;
     struct dict *dict;

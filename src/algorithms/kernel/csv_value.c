@@ -259,7 +259,7 @@ static void note_odd(struct csv_reader *r, size_t i, struct str s)
     to->odd_value[len] = '\0';
     to->odd_column = i;
     to->odd_line = r->scan.record_line;
-    to->odd_after = r->n_rows;
+    to->odd_after = r->columns[i].n_values;
 }
 
 /* The column turns to text, and the table is read once more. */
@@ -303,6 +303,7 @@ static int store_number(struct csv_reader *r, size_t i, const struct csv_cell *c
         turn_to_text(r, i, s, is_first, loss);
         return 0;
     }
+    c->n_values += !is_null;
     if (keep) {
         c->numbers[r->n_rows] = v;
     }

@@ -58,7 +58,7 @@ static struct csv_options options_of(const struct step *s)
     };
 }
 
-enum { SURE_ROWS = 100 };
+enum { SURE_VALUES = 100 };
 static const char SUFFIXES[] = ".csv|.tsv|.txt";
 
 /* One word late in a column of numbers is a fault more often than not. */
@@ -67,9 +67,9 @@ static void say_odd(const struct step *s, const struct table *t, const struct cs
     const char *name = t->columns[r->odd_column].name;
     unsigned long long line = r->odd_line;
 
-    if (r->odd_after >= SURE_ROWS) {
+    if (r->odd_after >= SURE_VALUES) {
         progress_warn(s->progress,
-                      "column '%s' is text: line %llu holds '%s', unlike the %llu rows before "
+                      "column '%s' is text: line %llu holds '%s', unlike the %llu values before "
                       "(null_values leaves such cells empty, types names the lines)%s",
                       name, line, r->odd_value, (unsigned long long)r->odd_after,
                       r->odd > 1 ? "; so are others" : "");

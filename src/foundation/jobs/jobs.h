@@ -95,6 +95,7 @@ int jobs_submit_own(struct jobs *j, const struct jobs_own *o, struct err *e) MUS
 struct jobs_look {
     enum job_state state;
     bool is_finished;
+    bool is_up;            /* its container began in this boot of the machine, and runs */
     const char *exit_kind; /* "exit", "signal", "oom", "timeout", or NULL */
     int64_t exit_code, memory_bytes;
     const char *reason; /* of its state, for people */

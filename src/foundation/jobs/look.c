@@ -15,6 +15,17 @@ static int read_row(struct state_db *db, void *ctx, struct err *e)
     return job_store_get(db, k->project_id, k->id, k->arena, &k->row, e);
 }
 
+/* A row may still say what was so when the machine went down; whom the engine has seen is there. */
+static bool is_up(struct jobs *j, const struct job_row *row)
+{
+    struct lock *l = &j->lock;
+    const struct job *job;
+
+    WITH_LOCK(l);
+    job = map_get(&j->by_id, str_of(row->id));
+    return row->state == JOB_RUNNING && job && job->phase == PHASE_RUNNING;
+}
+
 int jobs_look(struct jobs *j, int64_t project_id, struct str id, struct arena *a,
               struct jobs_look *out, struct err *e)
 {
@@ -28,6 +39,7 @@ int jobs_look(struct jobs *j, int64_t project_id, struct str id, struct arena *a
     }
     *out = (struct jobs_look){.state = row->state,
                               .is_finished = job_state_finished(row->state),
+                              .is_up = is_up(j, row),
                               .exit_kind = job_exit_kind_name(row->exit_kind),
                               .exit_code = row->exit_code,
                               .memory_bytes = row->memory_bytes,

@@ -278,6 +278,18 @@ static bool is_stopped(struct pipelines *s, const struct file_hash *h)
     return s->stopping || h->is_unwanted;
 }
 
+/* The kernel tells it once and forgets what it could not write: asked again, all would seem well.
+ */
+static int sync_whole(const struct file_hash *h, struct err *e)
+{
+    if (fdatasync(h->fd) == 0) {
+        return 1;
+    }
+    (void)err_sys(e, "what the step wrote did not reach the disk");
+    e->kind = ERR_INTERNAL;
+    return -1;
+}
+
 static void read_slice(struct pipelines *s, struct file_hash *h, char *chunk)
 {
     int64_t until = h->left - (int64_t)SLICE_BYTES;
@@ -288,8 +300,8 @@ static void read_slice(struct pipelines *s, struct file_hash *h, char *chunk)
     while (rc == 0 && h->left > until && !is_stopped(s, h)) {
         rc = read_some(h, chunk, &e);
     }
-    if (rc > 0 && h->name.is_synced && fdatasync(h->fd) < 0) {
-        rc = err_sys(&e, "fdatasync");
+    if (rc > 0 && h->name.is_synced) {
+        rc = sync_whole(h, &e);
     }
     if (rc != 0) {
         finish(h, rc, &e);

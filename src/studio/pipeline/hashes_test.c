@@ -9,6 +9,8 @@
 
 #include "pipeline/pipeline_priv.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -32,6 +34,24 @@ static size_t look(struct pipelines *s, int fd, int64_t run_id)
     return known;
 }
 
+static void begin(struct pipelines *s)
+{
+    lock_init(&s->lock, LOCK_pipelines);
+    list_init(&s->hashes);
+    assert_int_equal(pthread_create(&s->hasher, NULL, hashes_main, s), 0);
+}
+
+static void end(struct pipelines *s)
+{
+    lock_take(&s->lock);
+    s->stopping = true;
+    lock_broadcast(&s->lock);
+    lock_drop(&s->lock);
+    (void)pthread_join(s->hasher, NULL);
+    hashes_done(s);
+    lock_done(&s->lock);
+}
+
 static void a_folder_of_many_files_comes_to_an_end(void **state)
 {
     struct pipelines s = {0};
@@ -39,22 +59,41 @@ static void a_folder_of_many_files_comes_to_an_end(void **state)
     int looks = 0;
 
     (void)state;
-    lock_init(&s.lock, LOCK_pipelines);
-    list_init(&s.hashes);
     assert_int_equal(ftruncate(fd, FILE_BYTES), 0);
-    assert_int_equal(pthread_create(&s.hasher, NULL, hashes_main, &s), 0);
+    begin(&s);
     while (look(&s, fd, /* run */ 7) < FILES && looks < LOOKS) {
         looks++;
     }
     assert_true(looks < 20);
     assert_int_equal(look(&s, fd, /* another run */ 8), FILES);
-    lock_take(&s.lock);
-    s.stopping = true;
-    lock_broadcast(&s.lock);
-    lock_drop(&s.lock);
-    (void)pthread_join(s.hasher, NULL);
-    hashes_done(&s);
-    lock_done(&s.lock);
+    end(&s);
+    (void)close(fd);
+}
+
+static void what_did_not_reach_the_disk_is_not_synced_again(void **state)
+{
+    const struct file_name name = {
+        .project_id = 1, .volume = "data", .size_bytes = 5, .is_synced = true};
+    struct lock *l;
+    struct pipelines s = {0};
+    int fd = open("/proc/version", O_RDONLY | O_CLOEXEC); /* which is on no disk */
+    struct err e = {0};
+    char hex[65];
+    int rc;
+
+    (void)state;
+    begin(&s);
+    l = &s.lock;
+    while ((rc = hashes_ask(&s, &name, 7, fd, hex, &e)) == HASH_PENDING) {
+        WITH_LOCK(l);
+        while (!s.woken) {
+            lock_wait(l);
+        }
+    }
+    assert_int_equal(rc, -1);
+    assert_int_equal(e.sys, EINVAL);
+    assert_false(step_error_passes(&e));
+    end(&s);
     (void)close(fd);
 }
 
@@ -62,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_folder_of_many_files_comes_to_an_end),
+        cmocka_unit_test(what_did_not_reach_the_disk_is_not_synced_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -241,6 +241,13 @@ static int read_log(struct pipelines *s, struct run *r, const struct step_group 
     return 0;
 }
 
+/* Whoever stops a machine ends its containers first: nobody knows whose fault a bad end was. */
+static bool ended_badly(const struct jobs_look *look)
+{
+    return look->state == JOB_FAILED && look->exit_kind &&
+           (strcmp(look->exit_kind, "exit") == 0 || strcmp(look->exit_kind, "signal") == 0);
+}
+
 /* What a container of somebody else wrote is on the disk when its step is told to have ended well,
  * and not when its job is. */
 static int see_boot(struct pipelines *s, struct run *r, struct run_node *n, struct jobs_look *look,
@@ -251,16 +258,18 @@ static int see_boot(struct pipelines *s, struct run *r, struct run_node *n, stru
     if (n->row.image == NULL || n->row.boot == NULL || strcmp(n->row.boot, s->boot) == 0) {
         return 0;
     }
+    if (look->state == JOB_QUEUED || look->is_up) { /* what it makes, it makes now */
+        n->row.boot = s->boot;
+        return node_change(s, r, n, before, e);
+    }
     if (look->state == JOB_SUCCEEDED) {
-        look->state = JOB_LOST;
         look->exit_kind = NULL;
         look->reason = "the machine was restarted before what it made was safe";
     }
-    if (look->state != JOB_QUEUED) {
-        return 0;
+    if (look->state == JOB_SUCCEEDED || ended_badly(look)) {
+        look->state = JOB_LOST;
     }
-    n->row.boot = s->boot; /* it has made nothing yet */
-    return node_change(s, r, n, before, e);
+    return 0;
 }
 
 /* The first of those that share the job looks for all. */

@@ -817,7 +817,7 @@ export const errors: Record<string, string> = {
   'line %llu: a table has at most %llu rows': '第 {1} 行：表格最多 {2} 行',
   'line %llu has %zu cells, and %zu columns are known from line 1; on_bad_row=skip leaves such lines out, =null fills what is missing': '第 {1} 行有 {2} 个单元格，而按第 1 行应有 {3} 列；on_bad_row=skip 会略过这样的行，=null 会补上缺少的值',
   'the file is %s: %s': '文件是{1:word}：{2:word}',
-  "column '%s' is text: line %llu holds '%s', unlike the %llu rows before (null_values leaves such cells empty, types names the lines)%s": '列“{1}”是文本：第 {2} 行是“{3}”，与之前的 {4} 行不同（null_values 可让这样的单元格留空，types 会指出这些行）{5:word}',
+  "column '%s' is text: line %llu holds '%s', unlike the %llu values before (null_values leaves such cells empty, types names the lines)%s": '列“{1}”是文本：第 {2} 行是“{3}”，与之前的 {4} 个值不同（null_values 可让这样的单元格留空，types 会指出这些行）{5:word}',
   'line %llu, column %zu: the cell is longer than %llu bytes; is a quote left open?': '第 {1} 行第 {2} 列：单元格超过 {3} 字节；是不是有引号没有关闭？',
   'line %llu has more than %d cells': '第 {1} 行超过 {2} 个单元格',
   'line %llu, column %zu holds a NUL byte: this is no text table': '第 {1} 行第 {2} 列含有 NUL 字节：这不是文本表格',

@@ -817,7 +817,7 @@ export const errors: Record<string, string> = {
   'line %llu: a table has at most %llu rows': '第 {1} 行：表格最多 {2} 列',
   'line %llu has %zu cells, and %zu columns are known from line 1; on_bad_row=skip leaves such lines out, =null fills what is missing': '第 {1} 行有 {2} 個儲存格，而依第 1 行應有 {3} 欄；on_bad_row=skip 會略過這樣的行，=null 會補上缺少的值',
   'the file is %s: %s': '檔案是{1:word}：{2:word}',
-  "column '%s' is text: line %llu holds '%s', unlike the %llu rows before (null_values leaves such cells empty, types names the lines)%s": '欄位「{1}」是文字：第 {2} 行是「{3}」，與之前的 {4} 列不同（null_values 可讓這樣的儲存格留空，types 會指出這些行）{5:word}',
+  "column '%s' is text: line %llu holds '%s', unlike the %llu values before (null_values leaves such cells empty, types names the lines)%s": '欄位「{1}」是文字：第 {2} 行是「{3}」，與之前的 {4} 個值不同（null_values 可讓這樣的儲存格留空，types 會指出這些行）{5:word}',
   'line %llu, column %zu: the cell is longer than %llu bytes; is a quote left open?': '第 {1} 行第 {2} 欄：儲存格超過 {3} 位元組；是不是有引號沒有關閉？',
   'line %llu has more than %d cells': '第 {1} 行超過 {2} 個儲存格',
   'line %llu, column %zu holds a NUL byte: this is no text table': '第 {1} 行第 {2} 欄含有 NUL 位元組：這不是文字表格',

@@ -1123,7 +1123,7 @@ export const server: Record<string, string> = {
   'mkdir %s: %s': '创建目录 {1}：{2}',
   'the machine was restarted before what it made was safe': '机器在它做出的内容写入磁盘之前重新启动了',
   "the kernel's boot id is too long": '内核的启动 ID 太长',
-  'fdatasync: %s': '写入磁盘（fdatasync）：{1}',
+  'what the step wrote did not reach the disk: %s': '步骤写出的内容没有写入磁盘：{1}',
   'fsync %s: %s': '将 {1} 写入磁盘：{2}',
   'look at the upload: %s': '查看上传：{1}',
   'a job has replaced the unfinished upload; use another upload id': '有作业取代了未完成的上传；请用另一个上传 ID',

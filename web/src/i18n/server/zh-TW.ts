@@ -1123,7 +1123,7 @@ export const server: Record<string, string> = {
   'mkdir %s: %s': '建立目錄 {1}：{2}',
   'the machine was restarted before what it made was safe': '機器在它做出的內容寫入磁碟之前重新啟動了',
   "the kernel's boot id is too long": '核心的開機 ID 太長',
-  'fdatasync: %s': '寫入磁碟（fdatasync）：{1}',
+  'what the step wrote did not reach the disk: %s': '步驟寫出的內容沒有寫入磁碟：{1}',
   'fsync %s: %s': '將 {1} 寫入磁碟：{2}',
   'look at the upload: %s': '查看上傳：{1}',
   'a job has replaced the unfinished upload; use another upload id': '有工作取代了未完成的上傳；請用另一個上傳 ID',
