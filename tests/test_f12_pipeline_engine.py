@@ -138,29 +138,29 @@ def test_a_server_that_dies_goes_on_with_a_shared_container(own_strata):
     assert {j['id'] for j in jobs} == jobs_of(done) and len(jobs) == 2
 
 
-def cut_off(strata):
-    """The containers and who holds them end at once, as when the machine goes down: nobody writes how."""
+def cut_off(strata, name=None):
+    """The containers and who holds them (or all of that name) end at once, as when the machine goes down: nobody writes how."""
     own = [b'--state', str(strata.state).encode()]
     for proc in pathlib.Path('/proc').glob('[0-9]*'):
         with contextlib.suppress(OSError):
-            if (proc / 'cmdline').read_bytes().split(b'\0')[2:4] == own:
+            if (proc / 'cmdline').read_bytes().split(b'\0')[2:4] == own and name in (None, (proc / 'comm').read_bytes()):
                 os.kill(int(proc.name), signal.SIGKILL)
 
 
 class Held:
-    """A component whose step lasts until it is told to end, and fails when a machine that is stopped ends what it waits for."""
+    """A component whose step lasts until it is told to go on, twice, and fails when a machine that is stopped ends what it waits for."""
 
     def __init__(self, strata, name):
-        self.strata, self.seconds = strata, f'600.{os.getpid()}'
+        self.strata, self.sleeps = strata, [f'{n}.{os.getpid()}' for n in (600, 601)]
         bring(strata, name, f'''outputs: [{{name: out}}]
-implementation: {{container: {{image: {strata.busybox}, command: [sh, -c, 'sleep {self.seconds}; [ $? = 143 ] && exit 143; echo {name} > "$0"', {{outputPath: out}}]}}}}
+implementation: {{container: {{image: {strata.busybox}, command: [sh, -c, 'sleep {self.sleeps[0]}; [ $? = 143 ] && exit 143; echo "$1"; sleep {self.sleeps[1]}; echo {name} > "$0"', {{outputPath: out}}, '{{"t":"progress","done":0.5,"text":"half"}}']}}}}
 ''')
         put(strata, name, {'pipeline': 1, 'nodes': {'n': {'module': name}}})
 
-    def signal(self, number):
+    def signal(self, number, n_sleeps=2):
         for proc in pathlib.Path('/proc').glob('[0-9]*'):
             with contextlib.suppress(OSError):
-                if (proc / 'cmdline').read_bytes() == f'sleep\0{self.seconds}\0'.encode():
+                if (proc / 'cmdline').read_bytes() in [f'sleep\0{seconds}\0'.encode() for seconds in self.sleeps[:n_sleeps]]:
                     os.kill(int(proc.name), number)
 
     def job_of(self, run_id, state, seen=()):
@@ -192,6 +192,11 @@ def test_a_step_whose_container_is_lost_is_begun_again_but_not_for_ever(own_stra
         return seen
     begun = start(s, 'lost')
     lost = lose(begun['id'], 1)
+    lost.add(held.job_of(begun['id'], 'running', lost))
+    wait_for(lambda: held.signal(signal.SIGINT, 1) or get_run(s, begun['id'])['nodes']['n']['text'] == 'half', 60, 'it is halfway')
+    cut_off(s, b'strata-shim\n')
+    held.job_of(begun['id'], 'running', lost)
+    assert [get_run(s, begun['id'])['nodes']['n'][k] for k in ('done', 'text')] == [0, '']
     done = held.end(begun['id'])
     assert done['state'] == 'succeeded' and not jobs_of(done) & lost, done
     assert {j['id'] for j in s.api('GET', f'{P}/jobs').json()['items']} == jobs_of(done)

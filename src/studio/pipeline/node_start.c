@@ -173,6 +173,16 @@ int node_failed_before(struct pipelines *s, struct run *r, struct run_node *n, s
                     n->lacks_memory ? "memory" : err_name(why->kind), e);
 }
 
+/* How far it was, and in what: the next try begins at the beginning. */
+static void forget_progress(struct pipelines *s, struct run_node *n)
+{
+    struct lock *l = &s->lock;
+
+    WITH_LOCK(l);
+    n->done = 0;
+    n->text[0] = '\0';
+}
+
 int group_let_go(struct pipelines *s, struct run *r, const struct step_group *g, struct err *e)
 {
     struct node_row before[STEP_GROUP];
@@ -186,6 +196,7 @@ int group_let_go(struct pipelines *s, struct run *r, const struct step_group *g,
                                  .image = row->image,
                                  .is_forced = row->is_forced,
                                  .n_again = row->n_again + 1};
+        forget_progress(s, g->nodes[i]);
     }
     if (group_change(s, r, g, before, e) < 0) {
         return -1;
