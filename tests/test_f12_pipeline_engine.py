@@ -225,6 +225,33 @@ def test_a_machine_that_is_stopped_in_good_order_fails_no_step_and_what_waited_i
     assert jobs_of(done[0]) != {was[0]} and jobs_of(done[1]) == {was[1]}
 
 
+def test_a_module_of_ours_that_a_stopping_machine_kills_is_begun_again(own_strata):
+    s = own_strata().start()
+    s.project('studio')
+    s.volume('studio', 'data')
+    put_file(s, 'studio', 'data', 'digits.csv', (ROOT / 'examples/data/digits.csv').read_bytes())
+    put(s, 'long', {'pipeline': 1, 'nodes': {
+        'read': {'module': 'read_csv', 'params': {'path': 'data:digits.csv'}},
+        'learn': {'module': 'mlp', 'params': {'label_col': 'digit', 'epochs': 200}, 'inputs': {'train': 'read.table'}}}})
+    begun = start(s, 'long')['id']
+
+    def learns():
+        n = get_run(s, begun)['nodes']['learn']
+        assert n['state'] != 'succeeded', 'it was quicker than this test'
+        return n['state'] == 'running' and n['job']
+    job = wait_for(learns, 60, 'it learns')
+    s.kill()
+    for proc in pathlib.Path('/proc').glob('[0-9]*'):
+        with contextlib.suppress(OSError):
+            if job in (proc / 'cgroup').read_text() and (proc / 'comm').read_text() == 'strata-ml\n':
+                os.kill(int(proc.name), signal.SIGKILL)
+    wait_for(lambda: (s.state / 'jobs' / f'{job}-1' / 'exit').exists(), 60, 'its container has ended')
+    database(s, "UPDATE pipeline_nodes SET boot = 'another' WHERE boot IS NOT NULL")
+    s.start()
+    done = end(s, begun)
+    assert done['state'] == 'succeeded' and done['nodes']['learn']['job'] != job, json.dumps(done, indent=1)
+
+
 # --- what others read stays ---
 
 def test_outputs_made_again_leave_those_before_to_who_reads_them(studio):

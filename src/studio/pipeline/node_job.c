@@ -249,24 +249,24 @@ static bool ended_badly(const struct jobs_look *look)
 }
 
 /* What a container of somebody else wrote is on the disk when its step is told to have ended well,
- * and not when its job is. */
+ * and not when its job is; our own modules sync what they write. */
 static int see_boot(struct pipelines *s, struct run *r, struct run_node *n, struct jobs_look *look,
                     struct err *e)
 {
     struct node_row before = n->row;
 
-    if (n->row.image == NULL || n->row.boot == NULL || strcmp(n->row.boot, s->boot) == 0) {
+    if (n->row.boot == NULL || strcmp(n->row.boot, s->boot) == 0) {
         return 0;
     }
     if (look->state == JOB_QUEUED || look->is_up) { /* what it makes, it makes now */
         n->row.boot = s->boot;
         return node_change(s, r, n, before, e);
     }
-    if (look->state == JOB_SUCCEEDED) {
+    if (look->state == JOB_SUCCEEDED && n->row.image) {
+        look->state = JOB_LOST;
         look->exit_kind = NULL;
         look->reason = "the machine was restarted before what it made was safe";
-    }
-    if (look->state == JOB_SUCCEEDED || ended_badly(look)) {
+    } else if (ended_badly(look)) {
         look->state = JOB_LOST;
     }
     return 0;
