@@ -173,13 +173,15 @@ def test_this_machine_as_node_exporter_shows_it(programs, tmp_path):
 
 def test_both_formats_are_accepted(programs):
     ours = programs(*exporter('--no-collector=containers'))  # they come and go
-    text = ours.get()
-    assert promtool(text) == []
-    plain = parse(text)
-    r = requests.get(ours.url, headers={'Accept': OPEN + ',text/plain;q=0.5'}, timeout=30)
-    assert r.headers['Content-Type'] == 'application/openmetrics-text; version=1.0.0; charset=utf-8'
-    opened = parse(r.text, openmetrics=True)
-    assert set(plain[0]) == set(opened[0])
+    for last in (False,) * 9 + (True,):  # so do mounts of other tests
+        text = ours.get()
+        assert promtool(text) == []
+        r = requests.get(ours.url, headers={'Accept': OPEN + ',text/plain;q=0.5'}, timeout=30)
+        assert r.headers['Content-Type'] == 'application/openmetrics-text; version=1.0.0; charset=utf-8'
+        plain, opened = set(parse(text)[0]), set(parse(r.text, openmetrics=True)[0])
+        if plain == opened or last:
+            break
+    assert plain == opened, plain ^ opened
     assert requests.get(ours.url, timeout=30).headers['Content-Type'] == 'text/plain; version=0.0.4; charset=utf-8'
 
 
