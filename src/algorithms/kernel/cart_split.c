@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-/* --- gains ------------------------------------------------------------------------------------ */
+/* --- purity ----------------------------------------------------------------------------------- */
 
 /* What is on the left while bins go there one by one; totals are of the node. */
 struct amount {
@@ -210,18 +210,18 @@ static void sort_categories(const struct side *s, size_t j, struct cart_list *l)
 static void keep(struct side *s, const struct cart_list *l, size_t i, uint32_t feature, bool with,
                  struct cart_best *best)
 {
-    double gain;
+    double sum;
 
     if (!heavy_enough(s)) {
         return;
     }
-    gain = purity(s);
-    if (best->found && gain <= best->gain) {
+    sum = purity(s);
+    if (best->found && sum <= best->purity) {
         return;
     }
     *best = (struct cart_best){.found = true,
                                .missing_left = l->missing ? with : 2 * s->left.h > s->total.h,
-                               .gain = gain,
+                               .purity = sum,
                                .feature = feature,
                                .bin = l->bins[i],
                                .next = i + 1 < l->n ? l->bins[i + 1] : CART_BINS};

@@ -19,7 +19,7 @@ struct cart_lanes {
 
 struct cart_best {
     bool found, missing_left, by_set;
-    double gain;
+    double purity; /* of both sides; of the whole node it would be the same for all */
     uint32_t feature;
     uint32_t bin;  /* by value: the last on the left */
     uint32_t next; /* the first on the right that is there; or past all */
